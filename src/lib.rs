@@ -1,0 +1,10 @@
+//! Private image denoising between two servers.
+//!
+//! Images and the neural network that denoises them are additively secret-shared between two
+//! non-colluding, semi-honest servers; nothing but shapes is learnt. The design follows "Denoising
+//! in the Dark" (Zheng, Duan, Tang, Wang, Zhou; IEEE TDSC 18(3), 2021).
+//!
+//! Modules are layers; each uses only those listed above it. Everything above [`format`] is pure
+//! mathematics: no files, sockets, clock or operating-system randomness.
+
+pub mod ring;
