@@ -1,0 +1,178 @@
+//! Seeds and the addressed pseudo-random generator.
+//!
+//! A stream is named by a [`Seed`] and a [`Domain`] (what it is for, slot, op); within it every
+//! element has a fixed position. Batch size, tile order and thread count therefore never change
+//! what a party derives (docs/protocols.md, correlated randomness).
+//!
+//! Subkeys come from BLAKE3 in keyed mode, streams from ChaCha20 (`rand_chacha`).
+
+use crate::ring::Ring;
+use crate::secret::Secret;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+/// What a stream is for. The discriminants are part of the file formats: never reuse a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Purpose {
+    /// S1's share of the weights and biases of an op.
+    ModelShare = 1,
+    /// S1's share of an image.
+    ImageShare = 2,
+    /// A party's share of the mask X of an op's weights (from the dealer key).
+    WeightMask = 3,
+    /// The seed of a party's share of every X of one model.
+    WeightMaskSeed = 4,
+    /// The public id of a model's X.
+    WeightMaskId = 5,
+    /// A party's share of the mask Y of an op's input.
+    InputMask = 6,
+    /// S1's share of Z = XY.
+    Product = 7,
+    /// A party's share of the lookup mask rho.
+    LookupMask = 8,
+    /// A party's share of m, the mask of the value sum.
+    ValueMask = 9,
+    /// A party's share of m', the mask of the slope sum.
+    SlopeMask = 10,
+    /// S1's share of the one-hot vector of rho's high part.
+    OneHot = 11,
+    /// S1's share of K1 = W.
+    LookupKey1 = 12,
+    /// S1's share of K2 = W rho_lo.
+    LookupKey2 = 13,
+    /// S1's share of K3 = -W m + W rho_lo m'.
+    LookupKey3 = 14,
+    /// The seed of one slot of a triple set.
+    SlotSeed = 15,
+}
+
+/// The address of a stream under one seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Domain {
+    /// What the stream is for.
+    pub purpose: Purpose,
+    /// The slot, or 0 where there is none.
+    pub slot: u64,
+    /// The index of the op in the network, or 0 where there is none.
+    pub op: u32,
+}
+
+impl Domain {
+    /// A domain that belongs to no slot and no op.
+    pub fn of(purpose: Purpose) -> Self {
+        Domain { purpose, slot: 0, op: 0 }
+    }
+
+    /// A domain of one op.
+    pub fn op(purpose: Purpose, op: usize) -> Self {
+        Domain { purpose, slot: 0, op: op as u32 }
+    }
+}
+
+/// A 256-bit seed. Opaque in `Debug`, wiped on drop, never cloned.
+#[derive(Debug)]
+pub struct Seed(Secret<[u8; 32]>);
+
+impl Seed {
+    /// The byte length of a seed.
+    pub const LEN: usize = 32;
+
+    /// A seed from bytes that are already uniform.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Seed(Secret::new(bytes))
+    }
+
+    /// The bytes, to be written into the file of the one party that may have them.
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+
+    /// An independent seed for `domain` and extra public bytes (an id, for instance).
+    pub fn derive(&self, domain: Domain, context: &[u8]) -> Seed {
+        let mut hasher = blake3::Hasher::new_keyed(self.expose());
+        hasher.update(b"ppdenoise prg v1");
+        hasher.update(&(domain.purpose as u32).to_le_bytes());
+        hasher.update(&domain.slot.to_le_bytes());
+        hasher.update(&domain.op.to_le_bytes());
+        hasher.update(context);
+        Seed::from_bytes(*hasher.finalize().as_bytes())
+    }
+
+    /// The stream at `domain`.
+    pub fn stream(&self, domain: Domain) -> Stream {
+        Stream { rng: ChaCha20Rng::from_seed(*self.derive(domain, &[]).expose()) }
+    }
+}
+
+/// A seekable stream of uniform elements.
+pub struct Stream {
+    rng: ChaCha20Rng,
+}
+
+impl Stream {
+    /// Fills `out` with the elements at positions `first ..`, each `R::BYTES` long.
+    pub fn fill<R: Ring>(&mut self, first: u64, out: &mut [R]) {
+        self.rng.set_word_pos(u128::from(first) * (R::BYTES as u128 / 4));
+        self.rng.fill_bytes(bytemuck::cast_slice_mut(out));
+        if cfg!(target_endian = "big") {
+            for v in out.iter_mut() {
+                let le = v.to_u64().swap_bytes() >> (64 - R::BITS);
+                *v = R::from_u64(le);
+            }
+        }
+    }
+
+    /// The elements at positions `first .. first + n`.
+    pub fn take<R: Ring>(&mut self, first: u64, n: usize) -> Vec<R> {
+        let mut out = vec![R::ZERO; n];
+        self.fill(first, &mut out);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn seed() -> Seed {
+        Seed::from_bytes([9; 32])
+    }
+
+    #[test]
+    fn chacha20_known_answer() {
+        // RFC 8439 appendix A.1, test vectors 1 and 2 (zero key, zero nonce): the stream of
+        // `rand_chacha` is the ChaCha20 key stream, so another implementation can read our files.
+        let mut stream = Stream { rng: ChaCha20Rng::from_seed([0; 32]) };
+        assert_eq!(stream.take::<u32>(0, 2), [0xade0_b876, 0x903d_f1a0]);
+        assert_eq!(stream.take::<u32>(16, 1), [0xbee7_079f]);
+    }
+
+    #[test]
+    fn domains_are_independent() {
+        let a: Vec<u64> = seed().stream(Domain::op(Purpose::InputMask, 1)).take(0, 64);
+        let b: Vec<u64> = seed().stream(Domain::op(Purpose::InputMask, 3)).take(0, 64);
+        let c: Vec<u64> = seed().stream(Domain::op(Purpose::LookupMask, 1)).take(0, 64);
+        let slot = Domain { purpose: Purpose::InputMask, slot: 1, op: 1 };
+        let d: Vec<u64> = seed().stream(slot).take(0, 64);
+        for (i, x) in [&a, &b, &c, &d].iter().enumerate() {
+            for y in [&a, &b, &c, &d].iter().skip(i + 1) {
+                assert!(x.iter().zip(y.iter()).all(|(p, q)| p != q));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_element_has_one_value_however_it_is_reached(first in 0u64..500, n in 0usize..200) {
+            let whole: Vec<u32> = seed().stream(Domain::of(Purpose::OneHot)).take(0, 700);
+            let part: Vec<u32> = seed().stream(Domain::of(Purpose::OneHot)).take(first, n);
+            prop_assert_eq!(&part[..], &whole[first as usize..first as usize + n]);
+            let wide: Vec<u64> = seed().stream(Domain::of(Purpose::OneHot)).take(0, 350);
+            let half = first / 2;
+            let narrow: Vec<u64> = seed().stream(Domain::of(Purpose::OneHot)).take(half, 100);
+            prop_assert_eq!(&narrow[..], &wide[half as usize..half as usize + 100]);
+        }
+    }
+}
