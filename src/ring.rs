@@ -38,7 +38,8 @@ impl RingBits {
     }
 }
 
-/// An element of Z_2^l. Implemented by `u32` and `u64` and by nothing else.
+/// An element of Z_2^l. Implemented by `u32` and `u64` and, in tests, by `u8`, whose laws can be
+/// enumerated.
 ///
 /// Every operation wraps; none branches on the value.
 pub trait Ring:
@@ -132,6 +133,9 @@ macro_rules! impl_ring {
 
 impl_ring!(u32, i32, RingBits::L32);
 impl_ring!(u64, i64, RingBits::L64);
+// Z_2^8 is small enough to enumerate every pair of shares; its tag is never read.
+#[cfg(test)]
+impl_ring!(u8, i8, RingBits::L32);
 
 /// `acc[i] += other[i]` mod 2^l.
 ///

@@ -1,0 +1,132 @@
+//! Denoising models: as trained (float), as shared (integers and public description), and the
+//! integer twin of the secure computation.
+
+mod description;
+mod float;
+mod npz;
+mod public;
+mod quantise;
+mod range;
+mod twin;
+
+pub use description::Description;
+pub use float::{FloatLinear, FloatModel};
+pub use npz::load_npz;
+pub use public::{InputSpec, LinearSpec, PublicModel};
+pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, quantise};
+pub use range::deepest_window_sum;
+pub use twin::{NearestRounding, Randomness, run_twin};
+
+use crate::network::NetworkError;
+use serde::{Deserialize, Serialize};
+
+/// Grey levels to network units and back: (v - mid_grey) / grey_per_unit.
+///
+/// The paper's (v/255 - 0.5) / 0.2 (section 4.5, step 2) is mid_grey 127.5, grey_per_unit 51.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normalisation {
+    /// The grey level that maps to 0.
+    pub mid_grey: f64,
+    /// Grey levels a unit.
+    pub grey_per_unit: f64,
+}
+
+impl Normalisation {
+    /// The normalisation of every model this program loads.
+    pub const BURGER: Normalisation = Normalisation { mid_grey: 127.5, grey_per_unit: 51.0 };
+
+    /// Network units of a grey level when the image's noise is `sigma_ratio` times weaker than the
+    /// model's (sigma_ratio = model sigma / image sigma; scaled about mid-grey).
+    pub fn to_units(self, grey: f64, sigma_ratio: f64) -> f64 {
+        (grey - self.mid_grey) * sigma_ratio / self.grey_per_unit
+    }
+
+    /// The inverse of [`Normalisation::to_units`].
+    pub fn to_grey(self, units: f64, sigma_ratio: f64) -> f64 {
+        units * self.grey_per_unit / sigma_ratio + self.mid_grey
+    }
+}
+
+/// Why a model cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The archive cannot be read.
+    #[error("not a readable .npz archive: {0}")]
+    Npz(String),
+    /// There is no description.
+    #[error("the archive has no `description` array and there is no NAME.json beside it")]
+    NoDescription,
+    /// The description is not the expected JSON.
+    #[error("the model description is not usable: {0}")]
+    Description(String),
+    /// An array is missing or cannot be read.
+    #[error("array `{name}`: {reason}")]
+    Array {
+        /// Name of the array.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A weight is NaN or infinite, or cannot be represented.
+    #[error("array `{name}` at {position:?}: {value} is {reason}")]
+    Value {
+        /// Name of the array.
+        name: String,
+        /// Index in the array.
+        position: Vec<usize>,
+        /// The offending value.
+        value: f32,
+        /// Why it is refused.
+        reason: String,
+    },
+    /// No guaranteed range fits.
+    #[error(
+        "layer {layer}: its largest possible pre-activation is {worst:.1}, and with cells of 1/{cells} \
+         at most {limit} can be guaranteed"
+    )]
+    RangeTooLarge {
+        /// Number of the layer, from 1.
+        layer: usize,
+        /// The worst case over every input in the interval.
+        worst: f64,
+        /// The largest guaranteed range.
+        limit: f64,
+        /// Cells a unit.
+        cells: u32,
+    },
+    /// The output layer does not fit.
+    #[error(
+        "the output layer needs {needed} bits to aggregate patches at {frac_bits} fraction bits; the \
+         ring has {ring_bits}"
+    )]
+    OutputTooLarge {
+        /// Bits that the largest sum needs.
+        needed: u32,
+        /// The fewest fraction bits that keep the quality.
+        frac_bits: u32,
+        /// Bits of the ring.
+        ring_bits: u32,
+    },
+    /// The ops do not form a network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+}
+
+impl ModelError {
+    /// What to do next, where there is something.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            ModelError::NoDescription => {
+                Some("write the JSON description beside the model as NAME.json")
+            }
+            ModelError::RangeTooLarge { .. } => {
+                Some("use larger cells or a narrower --interval, or train with a bound on row norms")
+            }
+            ModelError::OutputTooLarge { .. } => {
+                Some("use --ring 64, a larger stride, or train with a bound on row norms")
+            }
+            _ => None,
+        }
+    }
+}

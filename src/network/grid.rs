@@ -1,0 +1,201 @@
+//! Patches of an image: where they lie, which pixels they read, how they are folded back.
+
+use super::NetworkError;
+
+/// The largest image, in pixels, that any part of the program accepts.
+pub const MAX_PIXELS: usize = 1 << 28;
+
+/// The patch grid of one image: patches of `patch` x `patch` pixels read from the image reflected
+/// by `pad` on every side, of which the centre `inner` x `inner` is predicted.
+///
+/// Patches start every `stride` pixels; the last row and column are aligned to the border, so that
+/// every pixel is covered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchGrid {
+    height: usize,
+    width: usize,
+    patch: usize,
+    pad: usize,
+    inner: usize,
+    tops: Vec<usize>,
+    lefts: Vec<usize>,
+}
+
+impl PatchGrid {
+    /// The grid of a `height` x `width` image.
+    ///
+    /// # Errors
+    /// `ImageTooSmall` if the image is smaller than a patch in either direction, `ImageTooLarge`
+    /// beyond [`MAX_PIXELS`].
+    pub fn new(
+        (height, width): (usize, usize),
+        patch: usize,
+        pad: usize,
+        stride: usize,
+    ) -> Result<Self, NetworkError> {
+        if height < patch || width < patch {
+            return Err(NetworkError::ImageTooSmall { height, width, patch });
+        }
+        if height.checked_mul(width).is_none_or(|n| n > MAX_PIXELS) {
+            return Err(NetworkError::ImageTooLarge { height, width });
+        }
+        let inner = patch - 2 * pad;
+        let starts = |length: usize| {
+            let last = length - inner;
+            let mut starts: Vec<usize> = (0..=last).step_by(stride).collect();
+            if !last.is_multiple_of(stride) {
+                starts.push(last);
+            }
+            starts
+        };
+        Ok(PatchGrid {
+            height,
+            width,
+            patch,
+            pad,
+            inner,
+            tops: starts(height),
+            lefts: starts(width),
+        })
+    }
+
+    /// The number of patches.
+    pub fn rows(&self) -> usize {
+        self.tops.len() * self.lefts.len()
+    }
+
+    /// The number of pixels.
+    pub fn pixels(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// The pixel each of the patch^2 entries of patch `row` reads, row-major, into `out`.
+    pub fn sources_into(&self, row: usize, out: &mut Vec<u32>) {
+        let (top, left) = self.start(row);
+        out.clear();
+        for dy in 0..self.patch {
+            let y = reflect(top + dy, self.pad, self.height);
+            out.extend((0..self.patch).map(|dx| {
+                let x = reflect(left + dx, self.pad, self.width);
+                (y * self.width + x) as u32
+            }));
+        }
+    }
+
+    /// The pixel each of the inner^2 predicted entries of patch `row` covers, row-major, into `out`.
+    pub fn targets_into(&self, row: usize, out: &mut Vec<u32>) {
+        let (top, left) = self.start(row);
+        out.clear();
+        for dy in 0..self.inner {
+            let first = ((top + dy) * self.width + left) as u32;
+            out.extend(first..first + self.inner as u32);
+        }
+    }
+
+    /// The sum of the window weights over every pixel; `window` has inner^2 entries.
+    pub fn weight_sums(&self, window: &[u16]) -> Vec<u32> {
+        let mut sums = vec![0u32; self.pixels()];
+        let mut targets = Vec::new();
+        for row in 0..self.rows() {
+            self.targets_into(row, &mut targets);
+            for (&t, &w) in targets.iter().zip(window) {
+                sums[t as usize] += u32::from(w);
+            }
+        }
+        sums
+    }
+
+    fn start(&self, row: usize) -> (usize, usize) {
+        (self.tops[row / self.lefts.len()], self.lefts[row % self.lefts.len()])
+    }
+}
+
+/// The pixel at position `at - pad` of an axis of `length` pixels mirrored at its ends, the end
+/// pixels not repeated (NumPy's `reflect`); needs pad < length.
+fn reflect(at: usize, pad: usize, length: usize) -> usize {
+    if at < pad {
+        pad - at
+    } else if at - pad < length {
+        at - pad
+    } else {
+        2 * (length - 1) - (at - pad)
+    }
+}
+
+/// The integer Gaussian window of an `inner` x `inner` patch: round(16 exp(-d^2 / (2 s^2))), at
+/// least 1, with s = floor(inner / 2) / 2 as in Burger et al. (2012), s = 1/2 for a single pixel.
+///
+/// The weights are part of the model: the float reference averages with them too.
+pub fn gaussian_window(inner: usize) -> Vec<u16> {
+    let s = ((inner / 2) as f64 / 2.0).max(0.5);
+    let centre = (inner as f64 - 1.0) / 2.0;
+    let sq = |i: usize| (i as f64 - centre).powi(2);
+    let weight = |y: usize, x: usize| (16.0 * (-(sq(y) + sq(x)) / (2.0 * s * s)).exp()).round();
+    (0..inner * inner).map(|i| weight(i / inner, i % inner).max(1.0) as u16).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn paper_size_grid() {
+        let grid = PatchGrid::new((512, 512), 39, 11, 3).unwrap();
+        assert_eq!(grid.rows(), 166 * 166);
+        let deepest = grid.weight_sums(&[1; 17 * 17]).into_iter().max().unwrap();
+        assert_eq!(deepest, 36);
+        // 511 does not fit the stride: the extra border patch deepens the overlap to 7 x 7.
+        let ragged = PatchGrid::new((513, 513), 39, 11, 3).unwrap();
+        assert_eq!(ragged.rows(), 167 * 167);
+        assert_eq!(ragged.weight_sums(&[1; 17 * 17]).into_iter().max(), Some(49));
+    }
+
+    #[test]
+    fn windows_are_small_integers() {
+        for inner in [1, 5, 9, 13, 17] {
+            let w = gaussian_window(inner);
+            assert_eq!(w[(inner * inner) / 2], 16, "centre of {inner}");
+            assert!(w.iter().all(|&w| (1..=16).contains(&w)));
+        }
+    }
+
+    #[test]
+    fn too_small_and_too_large_are_refused() {
+        assert!(matches!(
+            PatchGrid::new((20, 64), 21, 6, 3),
+            Err(NetworkError::ImageTooSmall { height: 20, width: 64, patch: 21 })
+        ));
+        assert!(PatchGrid::new((usize::MAX, 64), 21, 6, 3).is_err());
+        assert!(PatchGrid::new((21, 21), 21, 6, 3).is_ok());
+    }
+
+    #[test]
+    fn reflection_does_not_repeat_the_edge() {
+        let at: Vec<usize> = (0..9).map(|i| reflect(i, 2, 5)).collect();
+        assert_eq!(at, [2, 1, 0, 1, 2, 3, 4, 3, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_pixel_is_covered_and_centres_agree(
+            pad in 0usize..4, inner in 1usize..6, stride in 1usize..6, dh in 0usize..20, dw in 0usize..20,
+        ) {
+            let stride = stride.min(inner);
+            let patch = inner + 2 * pad;
+            let size = (patch + dh, patch + dw);
+            let grid = PatchGrid::new(size, patch, pad, stride).unwrap();
+            let window = vec![1; inner * inner];
+            prop_assert!(grid.weight_sums(&window).into_iter().all(|w| w >= 1));
+            let (mut sources, mut targets) = (Vec::new(), Vec::new());
+            for row in 0..grid.rows() {
+                grid.sources_into(row, &mut sources);
+                grid.targets_into(row, &mut targets);
+                for (i, &t) in targets.iter().enumerate() {
+                    let centre = (i / inner + pad) * patch + i % inner + pad;
+                    prop_assert_eq!(sources[centre], t);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! A network is a list of ops; everything that evaluates one walks the same list.
+//!
+//! The float reference, the integer twin, the dealer and the servers differ in what a linear op
+//! and an activation carry (weights, scales, tables), so [`Op`] is generic over the two; shapes are
+//! checked here and nowhere else.
+
+mod grid;
+
+pub use grid::{MAX_PIXELS, PatchGrid, gaussian_window};
+
+use serde::{Deserialize, Serialize};
+
+/// The most features any layer may have: keeps every product of sizes far from overflow.
+pub const MAX_WIDTH: usize = 1 << 16;
+/// The most weights of a whole network.
+pub const MAX_WEIGHTS: usize = 1 << 28;
+/// The largest patch side.
+pub const MAX_PATCH: usize = 127;
+
+/// Why a network, or an image for it, is not acceptable.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// The image has fewer rows or columns than a patch.
+    #[error("the image is {height}x{width}, smaller than the model's {patch}x{patch} patch")]
+    ImageTooSmall {
+        /// Rows of the image.
+        height: usize,
+        /// Columns of the image.
+        width: usize,
+        /// Side of the patch.
+        patch: usize,
+    },
+    /// The image has more than [`MAX_PIXELS`] pixels.
+    #[error("the image is {height}x{width}, more than {MAX_PIXELS} pixels")]
+    ImageTooLarge {
+        /// Rows of the image.
+        height: usize,
+        /// Columns of the image.
+        width: usize,
+    },
+    /// The ops do not form a network this program evaluates.
+    #[error("op {op} of the network: {reason}")]
+    Op {
+        /// Index in the list.
+        op: usize,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Cuts patches out of the reflect-padded image: (1, height, width) to rows of patch^2 features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gather {
+    /// Side of a patch.
+    pub patch: usize,
+    /// Pixels between patches.
+    pub stride: usize,
+    /// Pixels of reflection on each side; the centre patch - 2 pad pixels are predicted.
+    pub pad: usize,
+}
+
+/// Adds the weighted output patches up in an image: rows of patch^2 features to (1, height, width).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fold {
+    /// Side of an output patch.
+    pub patch: usize,
+    /// Integer weights, row-major, patch^2 of them.
+    pub window: Vec<u16>,
+}
+
+/// What every payload of a linear op can say of itself.
+pub trait LinearShape {
+    /// Features in.
+    fn inputs(&self) -> usize;
+    /// Features out.
+    fn outputs(&self) -> usize;
+}
+
+/// One step of a network. `L` is what a linear op carries, `A` what an activation carries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Op<L, A> {
+    /// Patches of the image.
+    Gather(Gather),
+    /// A matrix product and a bias.
+    Linear(L),
+    /// A bounded function of each feature.
+    Activation(A),
+    /// The centre of the input patch minus the features so far.
+    Residual,
+    /// Weighted aggregation into an image.
+    Fold(Fold),
+}
+
+/// A checked list of ops: gather, linear (activation linear)*, residual?, fold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network<L, A> {
+    ops: Vec<Op<L, A>>,
+}
+
+impl<L: LinearShape, A> Network<L, A> {
+    /// Checks that the ops follow one another and that their shapes chain.
+    ///
+    /// # Errors
+    /// [`NetworkError::Op`] naming the first op that does not fit.
+    pub fn new(ops: Vec<Op<L, A>>) -> Result<Self, NetworkError> {
+        let mut state = Checker::default();
+        for (op, step) in ops.iter().enumerate() {
+            state.step(step).map_err(|reason| NetworkError::Op { op, reason })?;
+        }
+        match ops.last() {
+            Some(Op::Fold(_)) => Ok(Network { ops }),
+            _ => Err(NetworkError::Op { op: ops.len(), reason: "the last op must be fold".into() }),
+        }
+    }
+
+    /// All ops in order.
+    pub fn ops(&self) -> &[Op<L, A>] {
+        &self.ops
+    }
+
+    /// The first op.
+    pub fn gather(&self) -> &Gather {
+        match &self.ops[0] {
+            Op::Gather(g) => g,
+            _ => unreachable!("checked by new: the first op is a gather"),
+        }
+    }
+
+    /// The last op.
+    pub fn fold(&self) -> &Fold {
+        match &self.ops[self.ops.len() - 1] {
+            Op::Fold(f) => f,
+            _ => unreachable!("checked by new: the last op is a fold"),
+        }
+    }
+
+    /// Whether the output is subtracted from the centre of the input patch.
+    pub fn is_residual(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Residual))
+    }
+
+    /// The linear ops with their index in the list.
+    pub fn linears(&self) -> impl Iterator<Item = (usize, &L)> {
+        self.ops.iter().enumerate().filter_map(|(i, op)| match op {
+            Op::Linear(l) => Some((i, l)),
+            _ => None,
+        })
+    }
+
+    /// The activations with their index in the list and the number of features they act on.
+    pub fn activations(&self) -> impl Iterator<Item = (usize, &A, usize)> {
+        let mut features = 0;
+        self.ops.iter().enumerate().filter_map(move |(i, op)| match op {
+            Op::Linear(l) => {
+                features = l.outputs();
+                None
+            }
+            Op::Activation(a) => Some((i, a, features)),
+            _ => None,
+        })
+    }
+
+    /// The patch grid of an image for this network.
+    ///
+    /// # Errors
+    /// As [`PatchGrid::new`].
+    pub fn grid(&self, size: (usize, usize)) -> Result<PatchGrid, NetworkError> {
+        let g = self.gather();
+        PatchGrid::new(size, g.patch, g.pad, g.stride)
+    }
+
+    /// Activations a patch.
+    pub fn activations_per_row(&self) -> usize {
+        self.activations().map(|(_, _, features)| features).sum()
+    }
+
+    /// The same list with other payloads.
+    pub fn map<L2: LinearShape, A2>(
+        &self,
+        mut linear: impl FnMut(usize, &L) -> L2,
+        mut activation: impl FnMut(usize, &A) -> A2,
+    ) -> Network<L2, A2> {
+        let ops = self.ops.iter().enumerate().map(|(i, op)| match op {
+            Op::Gather(g) => Op::Gather(*g),
+            Op::Linear(l) => Op::Linear(linear(i, l)),
+            Op::Activation(a) => Op::Activation(activation(i, a)),
+            Op::Residual => Op::Residual,
+            Op::Fold(f) => Op::Fold(f.clone()),
+        });
+        Network { ops: ops.collect() }
+    }
+}
+
+#[derive(Default)]
+struct Checker {
+    gather: Option<Gather>,
+    features: usize,
+    weights: usize,
+    after_linear: bool,
+    linear_seen: bool,
+    residual: bool,
+    folded: bool,
+}
+
+impl Checker {
+    fn step<L: LinearShape, A>(&mut self, op: &Op<L, A>) -> Result<(), String> {
+        if self.folded {
+            return Err("nothing may follow fold".into());
+        }
+        match (op, self.gather) {
+            (Op::Gather(g), None) => self.gather(g),
+            (Op::Gather(_), Some(_)) => Err("only the first op may be a gather".into()),
+            (_, None) => Err("the first op must be a gather".into()),
+            (Op::Linear(l), Some(_)) => self.linear(l),
+            (Op::Activation(_), Some(_)) if self.after_linear && !self.residual => {
+                self.after_linear = false;
+                Ok(())
+            }
+            (Op::Activation(_), Some(_)) => Err("an activation must follow a linear op".into()),
+            (Op::Residual, Some(g)) => self.residual(&g),
+            (Op::Fold(f), Some(g)) => self.fold(f, &g),
+        }
+    }
+
+    fn gather(&mut self, g: &Gather) -> Result<(), String> {
+        if g.patch == 0 || g.patch > MAX_PATCH || g.pad >= g.patch.div_ceil(2) {
+            return Err(format!("patch {} with padding {} is not possible", g.patch, g.pad));
+        }
+        let inner = g.patch - 2 * g.pad;
+        if g.stride == 0 || g.stride > inner {
+            return Err(format!("stride {} must be 1 to {inner}, the predicted patch", g.stride));
+        }
+        self.features = g.patch * g.patch;
+        self.gather = Some(*g);
+        Ok(())
+    }
+
+    fn linear(&mut self, l: &impl LinearShape) -> Result<(), String> {
+        if self.after_linear || self.residual {
+            return Err("a linear op must follow a gather or an activation".into());
+        }
+        if l.inputs() != self.features {
+            return Err(format!("takes {} features but is given {}", l.inputs(), self.features));
+        }
+        if l.outputs() == 0 || l.outputs() > MAX_WIDTH {
+            return Err(format!("{} outputs, must be 1 to {MAX_WIDTH}", l.outputs()));
+        }
+        self.weights += l.inputs() * l.outputs();
+        if self.weights > MAX_WEIGHTS {
+            return Err(format!("the network has more than {MAX_WEIGHTS} weights"));
+        }
+        self.features = l.outputs();
+        (self.after_linear, self.linear_seen) = (true, true);
+        Ok(())
+    }
+
+    fn residual(&mut self, g: &Gather) -> Result<(), String> {
+        let inner = g.patch - 2 * g.pad;
+        if self.residual || !self.after_linear || self.features != inner * inner {
+            return Err(format!("residual must follow a linear op with {} outputs", inner * inner));
+        }
+        self.residual = true;
+        Ok(())
+    }
+
+    fn fold(&mut self, f: &Fold, g: &Gather) -> Result<(), String> {
+        let inner = g.patch - 2 * g.pad;
+        if !self.linear_seen || !self.after_linear {
+            return Err("fold must follow a linear op or a residual".into());
+        }
+        if f.patch != inner || f.window.len() != inner * inner || self.features != inner * inner {
+            return Err(format!(
+                "folds {0}x{0} patches with {1} window weights, but {2} features arrive and the \
+                 gather leaves {inner}x{inner}",
+                f.patch,
+                f.window.len(),
+                self.features
+            ));
+        }
+        if f.window.contains(&0) {
+            return Err("a window weight is zero".into());
+        }
+        self.folded = true;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Shape(usize, usize);
+    impl LinearShape for Shape {
+        fn inputs(&self) -> usize {
+            self.0
+        }
+        fn outputs(&self) -> usize {
+            self.1
+        }
+    }
+    type TestOp = Op<Shape, ()>;
+
+    fn good() -> Vec<TestOp> {
+        vec![
+            Op::Gather(Gather { patch: 5, stride: 2, pad: 1 }),
+            Op::Linear(Shape(25, 4)),
+            Op::Activation(()),
+            Op::Linear(Shape(4, 9)),
+            Op::Residual,
+            Op::Fold(Fold { patch: 3, window: gaussian_window(3) }),
+        ]
+    }
+
+    #[test]
+    fn a_good_list_passes() {
+        let network = Network::new(good()).unwrap();
+        assert_eq!(network.activations_per_row(), 4);
+        assert!(network.is_residual());
+        assert_eq!(network.linears().map(|(i, _)| i).collect::<Vec<_>>(), [1, 3]);
+    }
+
+    #[test]
+    fn every_broken_list_is_refused_at_its_op() {
+        let edits: [(usize, Option<TestOp>); 9] = [
+            (0, None),
+            (0, Some(Op::Gather(Gather { patch: 5, stride: 4, pad: 1 }))),
+            (0, Some(Op::Gather(Gather { patch: 5, stride: 1, pad: 3 }))),
+            (1, Some(Op::Linear(Shape(24, 4)))),
+            (1, Some(Op::Activation(()))),
+            (3, Some(Op::Linear(Shape(4, 0)))),
+            (3, Some(Op::Linear(Shape(4, 8)))),
+            (5, Some(Op::Fold(Fold { patch: 3, window: vec![0; 9] }))),
+            (5, None),
+        ];
+        for (at, edit) in edits {
+            let mut ops = good();
+            match edit {
+                Some(op) => ops[at] = op,
+                None => drop(ops.remove(at)),
+            }
+            assert!(matches!(Network::new(ops), Err(NetworkError::Op { .. })), "edit at {at}");
+        }
+    }
+}
