@@ -7,10 +7,17 @@
 //! Modules are layers; each uses only those listed above it. Everything above [`format`] is pure
 //! mathematics: no files, sockets, clock or operating-system randomness.
 
+pub mod bits;
+pub mod correlation;
 pub mod fixed;
+pub mod kernels;
+pub mod lookup;
+pub mod model;
+pub mod net;
 pub mod network;
 pub mod party;
 pub mod prg;
+pub mod protocol;
 pub mod ring;
 pub mod secret;
 pub mod share;

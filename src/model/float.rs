@@ -2,7 +2,7 @@
 
 use super::{ModelError, Normalisation};
 use crate::network::{LinearShape, Network, Op, PatchGrid};
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView2};
 
 /// Patches evaluated at once: large enough for the matrix product, small enough for the cache.
 const TILE_ROWS: usize = 256;
@@ -66,18 +66,15 @@ impl FloatModel {
         let grid = self.network.grid(size)?;
         let window = &self.network.fold().window;
         let mut sums = vec![0f64; grid.pixels()];
-        let mut targets = Vec::new();
         for first in (0..grid.rows()).step_by(TILE_ROWS) {
             let rows = first..grid.rows().min(first + TILE_ROWS);
+            progress(first as f64 / grid.rows() as f64);
             let out = self.tile(image, &grid, rows.clone(), activation);
-            for (row, q) in rows.clone().zip(out.rows()) {
-                grid.targets_into(row, &mut targets);
-                for ((&t, &w), &v) in targets.iter().zip(window).zip(q) {
-                    sums[t as usize] += f64::from(w) * f64::from(v);
-                }
-            }
-            progress(rows.end as f64 / grid.rows() as f64);
+            grid.fold(rows, &out, window, &mut sums, |sum, w, v| {
+                *sum += f64::from(w) * f64::from(v);
+            });
         }
+        progress(1.0);
         let weights = grid.weight_sums(window);
         Ok(sums.iter().zip(&weights).map(|(s, &w)| (s / f64::from(w)) as f32).collect())
     }
@@ -88,29 +85,20 @@ impl FloatModel {
         grid: &PatchGrid,
         rows: std::ops::Range<usize>,
         activation: &dyn Fn(&mut [f32]),
-    ) -> Array2<f32> {
-        let mut features = Array2::zeros((0, 0));
-        let mut sources = Vec::new();
+    ) -> Vec<f32> {
+        let mut features = Vec::new();
         for op in self.network.ops() {
             match op {
-                Op::Gather(g) => {
-                    features = Array2::zeros((rows.len(), g.patch * g.patch));
-                    for (row, mut into) in rows.clone().zip(features.rows_mut()) {
-                        grid.sources_into(row, &mut sources);
-                        into.iter_mut().zip(&sources).for_each(|(v, &s)| *v = image[s as usize]);
-                    }
+                Op::Gather(_) => features = grid.gather(rows.clone(), image),
+                Op::Linear(l) => {
+                    let shape = (rows.len(), l.inputs());
+                    let a = ArrayView2::from_shape(shape, &features).expect("gather or linear made it");
+                    features = (a.dot(&l.weights.t()) + &l.bias).into_raw_vec_and_offset().0;
                 }
-                Op::Linear(l) => features = features.dot(&l.weights.t()) + &l.bias,
-                Op::Activation(()) => {
-                    if let Some(slice) = features.as_slice_memory_order_mut() {
-                        activation(slice);
-                    }
-                }
+                Op::Activation(()) => activation(&mut features),
                 Op::Residual => {
-                    for (row, mut net) in rows.clone().zip(features.rows_mut()) {
-                        grid.targets_into(row, &mut sources);
-                        net.iter_mut().zip(&sources).for_each(|(v, &t)| *v = image[t as usize] - *v);
-                    }
+                    let centres = grid.centres(rows.clone(), image);
+                    features.iter_mut().zip(centres).for_each(|(v, centre)| *v = centre - *v);
                 }
                 Op::Fold(_) => {}
             }

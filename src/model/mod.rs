@@ -12,10 +12,10 @@ mod twin;
 pub use description::Description;
 pub use float::{FloatLinear, FloatModel};
 pub use npz::load_npz;
-pub use public::{InputSpec, LinearSpec, PublicModel};
+pub use public::{EngineKind, InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, quantise};
 pub use range::deepest_window_sum;
-pub use twin::{NearestRounding, Randomness, run_twin};
+pub use twin::{NearestRounding, Randomness, TwinRun, run_twin};
 
 use crate::network::NetworkError;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! Patches of an image: where they lie, which pixels they read, how they are folded back.
 
 use super::NetworkError;
+use std::ops::Range;
 
 /// The largest image, in pixels, that any part of the program accepts.
 pub const MAX_PIXELS: usize = 1 << 28;
@@ -69,40 +70,70 @@ impl PatchGrid {
         self.height * self.width
     }
 
-    /// The pixel each of the patch^2 entries of patch `row` reads, row-major, into `out`.
-    pub fn sources_into(&self, row: usize, out: &mut Vec<u32>) {
-        let (top, left) = self.start(row);
-        out.clear();
-        for dy in 0..self.patch {
-            let y = reflect(top + dy, self.pad, self.height);
-            out.extend((0..self.patch).map(|dx| {
-                let x = reflect(left + dx, self.pad, self.width);
-                (y * self.width + x) as u32
-            }));
+    /// The features of patches `rows`: the source pixel of each of their patch^2 entries, row-major.
+    pub fn gather<T: Copy>(&self, rows: Range<usize>, source: &[T]) -> Vec<T> {
+        let mut features = Vec::with_capacity(rows.len() * self.patch * self.patch);
+        let axis = |start: usize, length: usize| -> Vec<usize> {
+            (start..start + self.patch).map(|at| reflect(at, self.pad, length)).collect()
+        };
+        for row in rows {
+            let (top, left) = self.start(row);
+            let columns = axis(left, self.width);
+            for y in axis(top, self.height) {
+                let line = &source[y * self.width..][..self.width];
+                features.extend(columns.iter().map(|&x| line[x]));
+            }
         }
+        features
     }
 
-    /// The pixel each of the inner^2 predicted entries of patch `row` covers, row-major, into `out`.
-    pub fn targets_into(&self, row: usize, out: &mut Vec<u32>) {
-        let (top, left) = self.start(row);
-        out.clear();
-        for dy in 0..self.inner {
-            let first = ((top + dy) * self.width + left) as u32;
-            out.extend(first..first + self.inner as u32);
+    /// The pixels under the predicted centres of patches `rows`, inner^2 each, row-major.
+    pub fn centres<T: Copy>(&self, rows: Range<usize>, source: &[T]) -> Vec<T> {
+        let mut centres = Vec::with_capacity(rows.len() * self.inner * self.inner);
+        for row in rows {
+            for y in 0..self.inner {
+                centres.extend_from_slice(&source[self.target_line(row, y)]);
+            }
+        }
+        centres
+    }
+
+    /// Folds the predicted patches `rows` into an image: `add(pixel, weight, value)` for each of
+    /// their inner^2 values, of which `values` holds all, row-major.
+    pub fn fold<T: Copy, P>(
+        &self,
+        rows: Range<usize>,
+        values: &[T],
+        window: &[u16],
+        image: &mut [P],
+        mut add: impl FnMut(&mut P, u16, T),
+    ) {
+        let patches = values.chunks_exact(self.inner * self.inner);
+        for (row, patch) in rows.zip(patches) {
+            let lines = patch.chunks_exact(self.inner).zip(window.chunks_exact(self.inner));
+            for (y, (values, weights)) in lines.enumerate() {
+                let pixels = &mut image[self.target_line(row, y)];
+                for ((pixel, &weight), &value) in pixels.iter_mut().zip(weights).zip(values) {
+                    add(pixel, weight, value);
+                }
+            }
         }
     }
 
     /// The sum of the window weights over every pixel; `window` has inner^2 entries.
     pub fn weight_sums(&self, window: &[u16]) -> Vec<u32> {
         let mut sums = vec![0u32; self.pixels()];
-        let mut targets = Vec::new();
         for row in 0..self.rows() {
-            self.targets_into(row, &mut targets);
-            for (&t, &w) in targets.iter().zip(window) {
-                sums[t as usize] += u32::from(w);
-            }
+            self.fold(row..row + 1, window, window, &mut sums, |sum, _, w| *sum += u32::from(w));
         }
         sums
+    }
+
+    /// The pixels that line `y` of the predicted patch `row` covers.
+    fn target_line(&self, row: usize, y: usize) -> Range<usize> {
+        let (top, left) = self.start(row);
+        let first = (top + y) * self.width + left;
+        first..first + self.inner
     }
 
     fn start(&self, row: usize) -> (usize, usize) {
@@ -187,10 +218,10 @@ mod tests {
             let grid = PatchGrid::new(size, patch, pad, stride).unwrap();
             let window = vec![1; inner * inner];
             prop_assert!(grid.weight_sums(&window).into_iter().all(|w| w >= 1));
-            let (mut sources, mut targets) = (Vec::new(), Vec::new());
+            let image: Vec<usize> = (0..grid.pixels()).collect();
             for row in 0..grid.rows() {
-                grid.sources_into(row, &mut sources);
-                grid.targets_into(row, &mut targets);
+                let sources = grid.gather(row..row + 1, &image);
+                let targets = grid.centres(row..row + 1, &image);
                 for (i, &t) in targets.iter().enumerate() {
                     let centre = (i / inner + pad) * patch + i % inner + pad;
                     prop_assert_eq!(sources[centre], t);

@@ -1,0 +1,326 @@
+//! From a trained model to integers: scales, ranges and tables that no image can leave.
+//!
+//! For a layer with range R = 2^r products have l - 1 - r fraction bits, so that the ring spans
+//! [-R, R); r is the smallest for which the integer worst case stays one cell and one unit inside.
+
+use super::public::{EngineKind, InputSpec, LinearSpec, PublicModel};
+use super::range::{deepest_window_sum, worst_case};
+use super::{FloatLinear, FloatModel, ModelError};
+use crate::fixed::{encode, exp2};
+use crate::lookup::{HI_BITS, SlopeTable, balanced_lo};
+use crate::network::{LinearShape, Network};
+use crate::ring::RingBits;
+
+/// The fewest fraction bits of output weights that keep the quality (docs/numerics.md).
+const MIN_OUTPUT_WEIGHT_FRAC: u32 = 9;
+
+/// The owner's choices.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuantiseOptions {
+    /// Ring of shares and material.
+    pub ring: RingBits,
+    /// Activation engine.
+    pub engine: EngineKind,
+    /// Table cells are 2^-cell_bits wide.
+    pub cell_bits: u32,
+    /// Largest input magnitude in network units.
+    pub interval: f64,
+}
+
+/// A linear op in integers; secret, the model owner's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntLinear {
+    /// Features in.
+    pub inputs: usize,
+    /// Row-major (outputs, inputs).
+    pub weights: Vec<i64>,
+    /// One an output, at the products' scale.
+    pub bias: Vec<i64>,
+}
+
+impl LinearShape for IntLinear {
+    fn inputs(&self) -> usize {
+        self.inputs
+    }
+    fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+}
+
+/// A model ready to be shared: what is public, and the integers that are not.
+#[derive(Clone, Debug)]
+pub struct QuantisedModel {
+    /// The public description.
+    pub public: PublicModel,
+    /// The integer weights; an activation is a table of `public`.
+    pub network: Network<IntLinear, ()>,
+    /// The largest possible pre-activation of each hidden layer, in network units; the owner's to
+    /// know, never published.
+    pub worst_cases: Vec<f64>,
+}
+
+/// Quantises a model.
+///
+/// # Errors
+/// [`ModelError::Value`] for a weight beyond every range, [`ModelError::RangeTooLarge`] or
+/// [`ModelError::OutputTooLarge`] if no guarantee can be given.
+pub fn quantise(
+    model: &FloatModel,
+    options: &QuantiseOptions,
+) -> Result<QuantisedModel, ModelError> {
+    let l = options.ring.bits();
+    let input = InputSpec {
+        interval: options.interval,
+        frac_bits: if options.ring == RingBits::L32 { 10 } else { 20 },
+    };
+    let layers: Vec<&FloatLinear> = model.network.linears().map(|(_, l)| l).collect();
+    let mut done = Planned::default();
+    let mut before = Before::Input(input);
+    for (i, layer) in layers.iter().enumerate() {
+        let plan = Layer { layer, number: i + 1, options, l };
+        let fitted = if i + 1 < layers.len() {
+            plan.hidden(&before)?
+        } else {
+            let gain = deepest_window_sum(model.network.gather(), model.network.fold());
+            let residual = model.network.is_residual().then_some(input);
+            plan.output(&before, gain, residual)?
+        };
+        before = Before::Table { range_bits: fitted.range_bits };
+        done.push(fitted);
+    }
+    Ok(done.finish(model, options, input))
+}
+
+/// What feeds a layer: the image, or a table whose output scale this layer still may choose.
+enum Before {
+    Input(InputSpec),
+    Table { range_bits: u32 },
+}
+
+impl Before {
+    /// (fraction bits, largest magnitude, table) of the layer's input if its scale is `frac`.
+    fn at(&self, frac: u32, cell_bits: u32) -> (u32, i64, Option<SlopeTable>) {
+        match self {
+            Before::Input(input) => (input.frac_bits, input.limit(), None),
+            Before::Table { range_bits } => {
+                let shape = (*range_bits, range_bits + 1 + cell_bits, balanced_lo(frac, cell_bits));
+                let table = SlopeTable::fit("tanh", f64::tanh, shape, frac);
+                (frac, table.max_abs(), Some(table))
+            }
+        }
+    }
+}
+
+struct Layer<'a> {
+    layer: &'a FloatLinear,
+    number: usize,
+    options: &'a QuantiseOptions,
+    l: u32,
+}
+
+struct Fitted {
+    spec: LinearSpec,
+    integers: IntLinear,
+    table_before: Option<SlopeTable>,
+    range_bits: u32,
+    worst: i128,
+}
+
+impl Layer<'_> {
+    /// The smallest range that holds every pre-activation.
+    fn hidden(&self, before: &Before) -> Result<Fitted, ModelError> {
+        let cell_bits = self.options.cell_bits;
+        let largest = HI_BITS.end() - 1 - cell_bits;
+        let smallest = HI_BITS.start().saturating_sub(1 + cell_bits);
+        let mut worst = 0.0;
+        for r in smallest..=largest {
+            let (in_frac, amax, table_before) = before.at(self.activation_frac(r), cell_bits);
+            let Some(weight_frac) = (self.l - 1 - r).checked_sub(in_frac) else { break };
+            let Some(integers) = self.integers(in_frac, weight_frac) else { continue };
+            let bound = worst_case(&integers.weights, &integers.bias, amax);
+            worst = bound as f64 / exp2(in_frac + weight_frac);
+            // One cell (kappa may be the cell above) and one unit (rounding up) of at most half a
+            // cell stay free.
+            let cell = 1i128 << (self.l - (r + 1 + cell_bits));
+            if bound <= (1i128 << (self.l - 1)) - cell - cell / 2 {
+                let spec = self.spec(in_frac, weight_frac);
+                return Ok(Fitted { spec, integers, table_before, range_bits: r, worst: bound });
+            }
+        }
+        self.find_unencodable(exp2(largest))?;
+        Err(ModelError::RangeTooLarge {
+            layer: self.number,
+            worst,
+            limit: exp2(largest),
+            cells: 1 << cell_bits,
+        })
+    }
+
+    /// The finest scale at which the weighted sum of output patches fits the ring.
+    fn output(
+        &self,
+        before: &Before,
+        gain: u64,
+        residual: Option<InputSpec>,
+    ) -> Result<Fitted, ModelError> {
+        let room = 1i128 << (self.l - 1);
+        let mut needed = 0;
+        let lowest = 2 * MIN_OUTPUT_WEIGHT_FRAC;
+        for frac in (lowest..=(self.l - 4).min(40)).rev() {
+            let (in_frac, amax, table_before) = before.at(frac / 2, self.options.cell_bits);
+            let Some(weight_frac) = frac.checked_sub(in_frac) else { continue };
+            let Some(integers) = self.integers(in_frac, weight_frac) else { continue };
+            let centre = residual.map_or(0, |i| i128::from(i.limit()) << (frac - i.frac_bits));
+            let worst = worst_case(&integers.weights, &integers.bias, amax) + centre;
+            let sum = worst.saturating_mul(i128::from(gain));
+            needed = 129 - sum.leading_zeros();
+            if sum < room && weight_frac >= MIN_OUTPUT_WEIGHT_FRAC {
+                let spec = self.spec(in_frac, weight_frac);
+                return Ok(Fitted { spec, integers, table_before, range_bits: 0, worst });
+            }
+        }
+        self.find_unencodable(exp2(self.l - 1 - lowest))?;
+        Err(ModelError::OutputTooLarge { needed, frac_bits: lowest, ring_bits: self.l })
+    }
+
+    /// Fraction bits of an activation that feeds a layer of range 2^r: half of what the products
+    /// may have, at most 13 (or 20), since weight rounding costs more than activation rounding.
+    fn activation_frac(&self, r: u32) -> u32 {
+        let most = if self.options.ring == RingBits::L32 { 13 } else { 20 };
+        (self.l - r).div_euclid(2).min(most)
+    }
+
+    fn spec(&self, in_frac: u32, weight_frac: u32) -> LinearSpec {
+        let (inputs, outputs) = (self.layer.inputs(), self.layer.outputs());
+        LinearSpec { inputs, outputs, in_frac, weight_frac }
+    }
+
+    /// The layer in integers; `None` if a value does not fit the ring at this scale.
+    fn integers(&self, in_frac: u32, weight_frac: u32) -> Option<IntLinear> {
+        let fixed = |frac: u32| move |&v: &f32| encode(f64::from(v), frac, self.l);
+        Some(IntLinear {
+            inputs: self.layer.inputs(),
+            weights: self.layer.weights.iter().map(fixed(weight_frac)).collect::<Option<_>>()?,
+            bias: self.layer.bias.iter().map(fixed(in_frac + weight_frac)).collect::<Option<_>>()?,
+        })
+    }
+
+    /// An error for the first weight or bias that alone is beyond `limit`.
+    fn find_unencodable(&self, limit: f64) -> Result<(), ModelError> {
+        let error = |letter: char, position: Vec<usize>, value: f32| ModelError::Value {
+            name: format!("{letter}{}", self.number),
+            position,
+            value,
+            reason: format!("beyond the fixed-point range of +-{limit}"),
+        };
+        let beyond = |v: f32| f64::from(v.abs()) >= limit;
+        for ((row, column), &v) in self.layer.weights.indexed_iter() {
+            if beyond(v) {
+                return Err(error('w', vec![row, column], v));
+            }
+        }
+        match self.layer.bias.indexed_iter().find(|(_, v)| beyond(**v)) {
+            Some((row, &v)) => Err(error('b', vec![row], v)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Planned {
+    specs: Vec<LinearSpec>,
+    integers: Vec<IntLinear>,
+    tables: Vec<SlopeTable>,
+    worst_cases: Vec<f64>,
+}
+
+impl Planned {
+    fn push(&mut self, fitted: Fitted) {
+        self.tables.extend(fitted.table_before);
+        self.worst_cases.push(fitted.worst as f64 / exp2(fitted.spec.out_frac()));
+        self.specs.push(fitted.spec);
+        self.integers.push(fitted.integers);
+    }
+
+    fn finish(
+        mut self,
+        model: &FloatModel,
+        options: &QuantiseOptions,
+        input: InputSpec,
+    ) -> QuantisedModel {
+        self.worst_cases.pop();
+        let (mut specs, mut integers) = (self.specs.into_iter(), self.integers.into_iter());
+        let mut tables = self.tables.into_iter();
+        let shape = "one a layer of the network it was made from";
+        QuantisedModel {
+            public: PublicModel {
+                ring: options.ring,
+                engine: options.engine,
+                sigma: model.sigma,
+                units: model.units,
+                input,
+                network: model
+                    .network
+                    .map(|_, _| specs.next().expect(shape), |_, ()| tables.next().expect(shape)),
+            },
+            network: model.network.map(|_, _| integers.next().expect(shape), |_, ()| ()),
+            worst_cases: self.worst_cases,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::float::tests::random_model;
+    use super::*;
+
+    fn options(ring: RingBits) -> QuantiseOptions {
+        QuantiseOptions { ring, engine: EngineKind::Lut, cell_bits: 2, interval: 2.5 }
+    }
+
+    #[test]
+    fn the_range_is_the_smallest_that_holds_the_worst_case() {
+        for gain in [0.5, 2.0, 8.0, 20.0] {
+            let q = quantise(&random_model(&[8, 8], gain, true), &options(RingBits::L32)).unwrap();
+            for ((_, table, _), &worst) in q.public.network.activations().zip(&q.worst_cases) {
+                let range = exp2(table.range_bits);
+                assert!(worst <= range - 0.25, "worst {worst} in range {range}");
+                assert!(table.range_bits == 1 || worst > range / 2.0 - 0.5, "{worst} in {range}");
+            }
+        }
+    }
+
+    #[test]
+    fn scales_fill_the_ring() {
+        for ring in [RingBits::L32, RingBits::L64] {
+            let q = quantise(&random_model(&[8, 8], 2.0, true), &options(ring)).unwrap();
+            let specs: Vec<_> = q.public.network.linears().map(|(_, l)| *l).collect();
+            for (spec, (_, table, _)) in specs.iter().zip(q.public.network.activations()) {
+                assert_eq!(spec.out_frac() + table.range_bits + 1, ring.bits());
+            }
+            assert!(specs.last().unwrap().weight_frac >= MIN_OUTPUT_WEIGHT_FRAC);
+            let json = q.public.to_json();
+            assert_eq!(PublicModel::from_json(&json).unwrap(), q.public);
+        }
+    }
+
+    #[test]
+    fn weights_beyond_every_range_are_named() {
+        let mut model = random_model(&[8, 8], 1.0, true);
+        model.network = model.network.map(
+            |op, l| {
+                let mut l = l.clone();
+                if op == 3 {
+                    l.weights[[2, 5]] = 1e9;
+                }
+                l
+            },
+            |_, ()| (),
+        );
+        let text = quantise(&model, &options(RingBits::L32)).unwrap_err().to_string();
+        assert!(text.contains("`w2` at [2, 5]: 1000000000 is beyond"), "{text}");
+        let wide = random_model(&[8, 8], 4000.0, true);
+        let error = quantise(&wide, &options(RingBits::L32)).unwrap_err();
+        assert!(matches!(error, ModelError::RangeTooLarge { layer: 1, .. } | ModelError::Value { .. }));
+    }
+}

@@ -1,0 +1,199 @@
+//! The integer twin: what two servers compute, in one place and in the clear.
+//!
+//! It walks the public network on the owner's integers. The secure computation rounds at random
+//! and picks one of two table cells at random; the twin takes both choices from a [`Randomness`],
+//! so that it equals a real run exactly when given that run's choices, and stays within the stated
+//! units of any run with [`NearestRounding`].
+
+use super::{ModelError, QuantisedModel};
+use crate::fixed::low_mask;
+use crate::kernels::{PackedWeights, matmul_acc};
+use crate::network::{Op, PatchGrid};
+use crate::ring::Ring;
+use std::ops::Range;
+
+const TILE_ROWS: usize = 128;
+
+/// The random choices of a run.
+pub trait Randomness<R: Ring> {
+    /// For pre-activations `z` of patches `rows` at op `op`: each one's rounded x = z / 2^k, mod
+    /// 2^(l-k), and the low part of its lookup mask, below 2^lo.
+    fn choose(&mut self, op: usize, rows: Range<usize>, z: &[R], k: u32, lo: u32) -> Vec<(u64, u64)>;
+}
+
+/// Rounds to nearest and uses the nearest cell: no randomness at all.
+pub struct NearestRounding;
+
+impl<R: Ring> Randomness<R> for NearestRounding {
+    fn choose(&mut self, _: usize, _: Range<usize>, z: &[R], k: u32, lo: u32) -> Vec<(u64, u64)> {
+        let half = R::from_u64(1 << (k - 1));
+        z.iter().map(|v| (v.add(half).to_u64() >> k, (1u64 << lo) >> 1)).collect()
+    }
+}
+
+/// What a twin run gives.
+pub struct TwinRun<R> {
+    /// The weighted sum at every pixel, what the receiver's two shares add up to.
+    pub sums: Vec<R>,
+    /// The extreme |pre-activation| of each activation op, at the scale of its products.
+    pub extremes: Vec<i64>,
+}
+
+/// Runs the twin on an encoded image of `size.0` x `size.1` pixels.
+///
+/// # Errors
+/// [`ModelError::Network`] if the image does not suit the patch grid.
+pub fn run_twin<R: Ring>(
+    model: &QuantisedModel,
+    image: &[i64],
+    size: (usize, usize),
+    randomness: &mut dyn Randomness<R>,
+    progress: &mut dyn FnMut(f64),
+) -> Result<TwinRun<R>, ModelError> {
+    let grid = model.public.network.grid(size)?;
+    let image: Vec<R> = image.iter().map(|&v| R::from_i64(v)).collect();
+    let packed: Vec<_> = model.network.linears().map(|(_, l)| pack::<R>(l)).collect();
+    let window = &model.public.network.fold().window;
+    let mut twin = Twin { model, grid: &grid, image: &image, packed, randomness, extremes: vec![] };
+    twin.extremes = vec![0; model.worst_cases.len()];
+    let mut sums = vec![R::ZERO; grid.pixels()];
+    for first in (0..grid.rows()).step_by(TILE_ROWS) {
+        let rows = first..grid.rows().min(first + TILE_ROWS);
+        progress(first as f64 / grid.rows() as f64);
+        let q = twin.tile(rows.clone());
+        grid.fold(rows, &q, window, &mut sums, |sum, w, v| {
+            *sum = sum.add(v.mul(R::from_u64(w.into())));
+        });
+    }
+    progress(1.0);
+    Ok(TwinRun { sums, extremes: twin.extremes })
+}
+
+fn pack<R: Ring>(l: &super::IntLinear) -> (PackedWeights<R>, Vec<R>) {
+    let ring = |v: &[i64]| -> Vec<R> { v.iter().map(|&v| R::from_i64(v)).collect() };
+    (PackedWeights::pack(l.bias.len(), l.inputs, &ring(&l.weights)), ring(&l.bias))
+}
+
+struct Twin<'a, R: Ring> {
+    model: &'a QuantisedModel,
+    grid: &'a PatchGrid,
+    image: &'a [R],
+    packed: Vec<(PackedWeights<R>, Vec<R>)>,
+    randomness: &'a mut dyn Randomness<R>,
+    extremes: Vec<i64>,
+}
+
+impl<R: Ring> Twin<'_, R> {
+    fn tile(&mut self, rows: Range<usize>) -> Vec<R> {
+        let mut features = Vec::new();
+        let (mut linear, mut activation) = (0, 0);
+        for (i, op) in self.model.public.network.ops().iter().enumerate() {
+            match op {
+                Op::Gather(_) => features = self.grid.gather(rows.clone(), self.image),
+                Op::Linear(_) => {
+                    let (weights, bias) = &self.packed[linear];
+                    let mut z: Vec<R> = Vec::with_capacity(rows.len() * bias.len());
+                    rows.clone().for_each(|_| z.extend_from_slice(bias));
+                    matmul_acc(weights, &features, &mut z);
+                    (features, linear) = (z, linear + 1);
+                }
+                Op::Activation(table) => {
+                    let k = R::BITS - table.input_bits();
+                    let magnitude = |v: &R| v.to_i64().saturating_abs();
+                    let extreme = features.iter().map(magnitude).max().unwrap_or(0);
+                    self.extremes[activation] = self.extremes[activation].max(extreme);
+                    let chosen = self.randomness.choose(i, rows.clone(), &features, k, table.lo);
+                    let lookup = |(x, rho): (u64, u64)| {
+                        let x = x & low_mask(table.input_bits());
+                        R::from_i64(table.eval_masked(x, rho))
+                    };
+                    features = chosen.into_iter().map(lookup).collect();
+                    activation += 1;
+                }
+                Op::Residual => {
+                    let public = &self.model.public;
+                    let up = public.output_frac() - public.input.frac_bits;
+                    let centres = self.grid.centres(rows.clone(), self.image);
+                    for (v, centre) in features.iter_mut().zip(centres) {
+                        *v = centre.shl(up).sub(*v);
+                    }
+                }
+                Op::Fold(_) => {}
+            }
+        }
+        features
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::float::tests::random_model;
+    use super::super::{EngineKind, InputSpec, QuantiseOptions, decode_sums, quantise};
+    use super::*;
+    use crate::ring::RingBits;
+
+    const SIZE: (usize, usize) = (17, 14);
+
+    fn options(ring: RingBits, cell_bits: u32) -> QuantiseOptions {
+        QuantiseOptions { ring, engine: EngineKind::Lut, cell_bits, interval: 2.5 }
+    }
+
+    fn encode(input: &InputSpec, units: &[f32]) -> Vec<i64> {
+        units.iter().map(|&u| input.encode(u.into()).0).collect()
+    }
+
+    fn image() -> Vec<f32> {
+        (0..SIZE.0 * SIZE.1).map(|i| (i as f32 * 0.37).sin() * 2.4).collect()
+    }
+
+    fn twin_error<R: Ring>(cell_bits: u32, residual: bool) -> f64 {
+        let model = random_model(&[12, 10], 3.0, residual);
+        let q = quantise(&model, &options(R::RING, cell_bits)).unwrap();
+        let units = image();
+        let tanh = |v: &mut [f32]| v.iter_mut().for_each(|v| *v = v.tanh());
+        let exact = model.denoise(&units, SIZE, &tanh, &mut |_| ()).unwrap();
+        let encoded = encode(&q.public.input, &units);
+        let run: TwinRun<R> =
+            run_twin(&q, &encoded, SIZE, &mut NearestRounding, &mut |_| ()).unwrap();
+        let grid = q.public.network.grid(SIZE).unwrap();
+        let window = &q.public.network.fold().window;
+        let got = decode_sums(&run.sums, &grid, window, q.public.output_frac());
+        got.iter().zip(&exact).map(|(g, e)| (g - f64::from(*e)).abs()).fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn the_twin_follows_the_float_model() {
+        for residual in [false, true] {
+            assert!(twin_error::<u32>(3, residual) < 0.02);
+            assert!(twin_error::<u64>(4, residual) < 0.01);
+        }
+    }
+
+    /// Black, white, checkerboard, and the sign pattern of each output row: nothing leaves the
+    /// guaranteed range, and the worst case is no empty promise (some image comes near it).
+    #[test]
+    fn adversarial_images_stay_inside_the_guaranteed_range() {
+        let q = quantise(&random_model(&[6, 8], 14.0, true), &options(RingBits::L32, 2)).unwrap();
+        let limit = q.public.input.limit();
+        let (h, w) = SIZE;
+        let at = |f: &dyn Fn(usize) -> bool| -> Vec<i64> {
+            (0..h * w).map(|i| if f(i) { limit } else { -limit }).collect()
+        };
+        let mut images = vec![at(&|_| true), at(&|_| false), at(&|i| (i / w + i % w) % 2 == 0)];
+        let (_, first) = q.network.linears().next().unwrap();
+        for row in first.weights.chunks(first.inputs) {
+            images.push(at(&|i| i / w < 5 && i % w < 5 && row[i / w * 5 + i % w] > 0));
+        }
+        let mut seen = 0.0f64;
+        for image in images {
+            let run = run_twin::<u32>(&q, &image, SIZE, &mut NearestRounding, &mut |_| ()).unwrap();
+            let scales = q.public.network.linears().map(|(_, l)| l.out_frac());
+            for ((extreme, worst), frac) in run.extremes.iter().zip(&q.worst_cases).zip(scales) {
+                let extreme = *extreme as f64 / f64::from(frac).exp2();
+                assert!(extreme <= *worst, "{extreme} > {worst}");
+                seen = seen.max(extreme / q.worst_cases[0]);
+            }
+        }
+        assert!(seen > 0.5, "the adversarial images reach {seen} of the worst case");
+    }
+}

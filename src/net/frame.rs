@@ -1,0 +1,107 @@
+//! Frames: length u32, tag u8, batch u32 (little-endian), payload.
+
+use super::NetError;
+
+/// Bytes of a frame's header.
+pub(super) const HEADER_LEN: usize = 9;
+/// The longest payload a frame may carry; a larger announced length is refused before allocation.
+pub const MAX_PAYLOAD: usize = 16 << 20;
+/// The longest reason of an abort that is shown.
+const MAX_REASON: usize = 200;
+
+/// What a frame carries. The numbers are part of the wire format: never reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Tag {
+    /// The handshake.
+    Hello = 1,
+    /// The next free slot of the sender's ledger.
+    SlotOffer = 2,
+    /// Whether the sender has marked the agreed slot.
+    Marked = 3,
+    /// A share of U = G - X of one op.
+    Weights = 4,
+    /// A share of V = A - Y of the image.
+    Image = 5,
+    /// A share of one opening of a batch.
+    Opening = 6,
+    /// The sender has finished the image.
+    Done = 7,
+    /// The sender ends the session; the payload says why.
+    Abort = 8,
+}
+
+impl Tag {
+    fn from_u8(v: u8) -> Option<Tag> {
+        use Tag::{Abort, Done, Hello, Image, Marked, Opening, SlotOffer, Weights};
+        [Hello, SlotOffer, Marked, Weights, Image, Opening, Done, Abort]
+            .into_iter()
+            .find(|t| *t as u8 == v)
+    }
+}
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it carries.
+    pub tag: Tag,
+    /// The batch it belongs to, or a piece's number.
+    pub batch: u32,
+    /// The bytes.
+    pub payload: Vec<u8>,
+}
+
+pub(super) fn header(tag: Tag, batch: u32, payload: usize) -> [u8; HEADER_LEN] {
+    let mut header = [0; HEADER_LEN];
+    header[..4].copy_from_slice(&(payload as u32).to_le_bytes());
+    header[4] = tag as u8;
+    header[5..].copy_from_slice(&batch.to_le_bytes());
+    header
+}
+
+/// (tag, batch, payload length) of a header from the peer.
+pub(super) fn parse_header(header: &[u8; HEADER_LEN]) -> Result<(Tag, u32, usize), NetError> {
+    let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| header[at + i]));
+    let length = word(0) as usize;
+    if length > MAX_PAYLOAD {
+        let text = format!("announced a frame of {length} bytes, at most {MAX_PAYLOAD} are allowed");
+        return Err(NetError::Protocol(text));
+    }
+    let tag = Tag::from_u8(header[4])
+        .ok_or_else(|| NetError::Protocol(format!("sent the unknown tag {}", header[4])))?;
+    Ok((tag, word(5), length))
+}
+
+/// A peer's reason as printable text of bounded length.
+pub(super) fn abort_reason(payload: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&payload[..payload.len().min(MAX_REASON)]);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn headers_round_trip(tag in 1u8..=8, batch: u32, length in 0..=MAX_PAYLOAD) {
+            let tag = Tag::from_u8(tag).unwrap();
+            prop_assert_eq!(parse_header(&header(tag, batch, length)).unwrap(), (tag, batch, length));
+        }
+
+        #[test]
+        fn any_header_is_parsed_or_refused(bytes: [u8; HEADER_LEN]) {
+            if let Ok((_, _, length)) = parse_header(&bytes) {
+                prop_assert!(length <= MAX_PAYLOAD);
+            }
+        }
+
+        #[test]
+        fn reasons_are_short_printable_text(bytes: Vec<u8>) {
+            let reason = abort_reason(&bytes);
+            prop_assert!(reason.chars().count() <= MAX_REASON);
+            prop_assert!(!reason.chars().any(char::is_control));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The channel between the two servers: tagged, length-limited frames, full duplex, counted.
+
+mod frame;
+mod mem;
+mod tcp;
+
+pub use frame::{Frame, MAX_PAYLOAD, Tag};
+pub use mem::{MemChannel, pair};
+pub use tcp::{Listener, TcpChannel, connect};
+
+/// Why the channel failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetError {
+    /// Nobody listened in time.
+    #[error("no server at {address} after {seconds} s: {reason}")]
+    NotThere {
+        /// The address tried.
+        address: String,
+        /// Seconds waited.
+        seconds: u64,
+        /// The last error.
+        reason: String,
+    },
+    /// Nobody connected in time.
+    #[error("the other server did not connect to {address} within {seconds} s")]
+    NobodyCame {
+        /// The address listened at.
+        address: String,
+        /// Seconds waited.
+        seconds: u64,
+    },
+    /// The address cannot be listened at.
+    #[error("cannot listen at {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The operating system's reason.
+        reason: String,
+    },
+    /// The connection ended.
+    #[error("the other server closed the connection{0}")]
+    Closed(String),
+    /// Nothing arrived for too long.
+    #[error("the other server sent nothing for {seconds} s")]
+    Silent {
+        /// Seconds waited.
+        seconds: u64,
+    },
+    /// The peer ended the session with a reason.
+    #[error("the other server refused: {reason}")]
+    Refused {
+        /// Its reason, printable text of bounded length.
+        reason: String,
+    },
+    /// The peer does not keep to the protocol.
+    #[error("the other server broke the protocol: {0}")]
+    Protocol(String),
+}
+
+/// Counters of a channel; bytes include the frame headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Traffic {
+    /// Bytes handed to the transport.
+    pub bytes_sent: u64,
+    /// Bytes taken from the transport.
+    pub bytes_received: u64,
+    /// Times this server waited for a frame after having sent something.
+    pub rounds: u64,
+}
+
+impl Traffic {
+    /// What was added since an `earlier` reading.
+    pub fn since(&self, earlier: &Traffic) -> Traffic {
+        Traffic {
+            bytes_sent: self.bytes_sent - earlier.bytes_sent,
+            bytes_received: self.bytes_received - earlier.bytes_received,
+            rounds: self.rounds - earlier.rounds,
+        }
+    }
+}
+
+/// A full-duplex, ordered, framed connection to the other server; owned by one thread.
+///
+/// `send` never waits for the peer to read: both servers may send their openings first and then
+/// receive. What may be queued is bounded by the protocol (one frame for each batch in flight).
+pub trait Channel {
+    /// Queues a frame.
+    ///
+    /// # Errors
+    /// [`NetError::Closed`] if the connection is gone.
+    fn send(&mut self, tag: Tag, batch: u32, payload: Vec<u8>) -> Result<(), NetError>;
+
+    /// The next frame.
+    ///
+    /// # Errors
+    /// [`NetError`]; a frame tagged [`Tag::Abort`] becomes [`NetError::Refused`].
+    fn recv(&mut self) -> Result<Frame, NetError>;
+
+    /// The counters so far.
+    fn traffic(&self) -> Traffic;
+
+    /// The next frame, which must carry `tag`.
+    ///
+    /// # Errors
+    /// As `recv`, and [`NetError::Protocol`] for another tag.
+    fn expect(&mut self, tag: Tag) -> Result<Frame, NetError> {
+        let frame = self.recv()?;
+        if frame.tag != tag {
+            let text = format!("sent {:?} where {tag:?} was due", frame.tag);
+            return Err(NetError::Protocol(text));
+        }
+        Ok(frame)
+    }
+
+    /// Sends `payload` and receives as many bytes under the same tag, in pieces that fit a frame:
+    /// the opening of something large.
+    ///
+    /// Cost: 1 round. # Errors as `expect`, and [`NetError::Protocol`] for another length.
+    fn exchange(&mut self, tag: Tag, payload: &[u8]) -> Result<Vec<u8>, NetError> {
+        let mut theirs = Vec::with_capacity(payload.len());
+        for (i, piece) in payload.chunks(MAX_PAYLOAD / 4).enumerate() {
+            self.send(tag, i as u32, piece.to_vec())?;
+            let frame = self.expect(tag)?;
+            if frame.batch as usize != i || frame.payload.len() != piece.len() {
+                let text = format!(
+                    "sent {} bytes as piece {}, expected {} as piece {i}",
+                    frame.payload.len(),
+                    frame.batch,
+                    piece.len()
+                );
+                return Err(NetError::Protocol(text));
+            }
+            theirs.extend_from_slice(&frame.payload);
+        }
+        Ok(theirs)
+    }
+}
+
+/// Counting that both transports share.
+#[derive(Default)]
+struct Counters {
+    traffic: Traffic,
+    sent_since_wait: bool,
+}
+
+impl Counters {
+    fn sent(&mut self, payload: usize) {
+        self.traffic.bytes_sent += (frame::HEADER_LEN + payload) as u64;
+        self.sent_since_wait = true;
+    }
+
+    /// Counts a received frame and turns an abort into an error.
+    fn received(&mut self, frame: Frame) -> Result<Frame, NetError> {
+        self.traffic.bytes_received += (frame::HEADER_LEN + frame.payload.len()) as u64;
+        self.traffic.rounds += u64::from(std::mem::take(&mut self.sent_since_wait));
+        if frame.tag == Tag::Abort {
+            return Err(NetError::Refused { reason: frame::abort_reason(&frame.payload) });
+        }
+        Ok(frame)
+    }
+}

@@ -1,0 +1,57 @@
+//! The seam between activation engines and the rest.
+
+use super::ProtocolError;
+use crate::correlation::SlotView;
+use crate::ring::Ring;
+use std::ops::Range;
+
+/// One activation op on one batch, as an engine sees it.
+pub struct Activation<'a> {
+    /// Index of the op in the network.
+    pub op: usize,
+    /// The activations (elements, row-major over all patches) of this batch.
+    pub at: Range<usize>,
+    /// The server's seeds for this slot.
+    pub slot: &'a SlotView<'a>,
+    /// S0's explicit material for `at`; empty for S1.
+    pub explicit: &'a [u8],
+}
+
+/// What a step leads to.
+pub enum Step<S, R> {
+    /// Send this message; give the peer's answer to [`Engine::advance`].
+    Exchange(S, Vec<u8>),
+    /// Fresh full-ring shares of the activations at the table's output scale.
+    Done(Vec<R>),
+}
+
+/// An activation engine: pre-activation shares in, fresh full-ring shares out.
+///
+/// Nothing blocks inside an engine: each step consumes a state and the peer's last message and
+/// returns the next message, so that batches can overlap. Both servers' messages of a round are
+/// sent without waiting for each other.
+pub trait Engine<R: Ring>: Sync {
+    /// What is kept while a message is on its way.
+    type State: Send;
+
+    /// Starts an activation on this server's shares `z` of the pre-activations.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Material`] if the explicit material has the wrong length.
+    fn begin(
+        &self,
+        activation: &Activation<'_>,
+        z: Vec<R>,
+    ) -> Result<Step<Self::State, R>, ProtocolError>;
+
+    /// Continues with the peer's message.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Net`] if the message is malformed.
+    fn advance(
+        &self,
+        op: usize,
+        state: Self::State,
+        message: &[u8],
+    ) -> Result<Step<Self::State, R>, ProtocolError>;
+}

@@ -1,0 +1,64 @@
+//! The two servers' computation: mathematics joined to a channel.
+//!
+//! A network is evaluated batch by batch (a batch is a tile of patches). Everything between two
+//! messages is a pure step of [`batch`]'s state machine; [`session`] owns the channel and keeps
+//! several batches in flight, so that one computes while another's opening travels.
+
+mod batch;
+mod engine;
+
+mod lut;
+mod server_model;
+mod session;
+
+pub use engine::{Activation, Engine, Step};
+
+pub use lut::LutEngine;
+pub use server_model::{ServerModel, WeightSource};
+pub use session::{Image, TileSource, denoise};
+
+use crate::net::NetError;
+
+/// An error of whoever supplies shares or material, passed through.
+pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a joint computation failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The channel failed or the peer misbehaved.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// A share or material could not be supplied.
+    #[error(transparent)]
+    Source(SourceError),
+    /// Material of another length than the layout says.
+    #[error("the material of op {op}, patches {first} to {last}, has the wrong length")]
+    Material {
+        /// The op.
+        op: usize,
+        /// First patch.
+        first: usize,
+        /// Last patch.
+        last: usize,
+    },
+    /// The two servers do not agree on what to compute.
+    #[error("the servers disagree on {what}: here {ours}, there {theirs}")]
+    Mismatch {
+        /// The name of the field.
+        what: &'static str,
+        /// This server's value.
+        ours: String,
+        /// The other server's value.
+        theirs: String,
+    },
+    /// Both processes play the same party.
+    #[error("both servers were started as party {0}")]
+    SameParty(usize),
+}
+
+/// The share of an opening with another length than it must have.
+fn wrong_length(what: &str, found: usize, expected: usize) -> ProtocolError {
+    let text = format!("sent {found} bytes for {what}, expected {expected}");
+    ProtocolError::Net(NetError::Protocol(text))
+}

@@ -1,0 +1,108 @@
+//! One server's share of a model, ready for online use.
+//!
+//! Linear layers are matrix Beaver triples with X reused for the model: U = G - X is opened once a
+//! model, and for each batch V = A - Y, Z = X Y from the dealer:
+//! `[GA]_i = (X_i + i U) V + (U Y_i + Z_i)` (the paper's Fig. 3; Beaver 1991). Both products of a
+//! layer are matrix products with a constant left side, packed once.
+
+use super::{ProtocolError, SourceError};
+use crate::correlation::weight_mask;
+use crate::kernels::{PackedWeights, matmul_acc};
+use crate::model::{LinearSpec, PublicModel};
+use crate::net::{Channel, Tag};
+use crate::party::Party;
+use crate::prg::Seed;
+use crate::ring::{self, Ring};
+
+/// Supplies a server's share of one op's weights (row-major) and biases.
+pub trait WeightSource<R> {
+    /// The share of op `op`: `spec.weights()` weights, then `spec.outputs` biases.
+    ///
+    /// # Errors
+    /// Whatever reading it gives.
+    fn share(&mut self, op: usize, spec: &LinearSpec) -> Result<Vec<R>, SourceError>;
+}
+
+/// A server's share of a model after the opening of U.
+pub struct ServerModel<R: Ring> {
+    /// Which server this is.
+    pub party: Party,
+    /// The public description.
+    pub public: PublicModel,
+    layers: Vec<(usize, Layer<R>)>,
+}
+
+struct Layer<R: Ring> {
+    /// X_i + i U, applied to V.
+    on_opened: PackedWeights<R>,
+    /// U, applied to Y_i.
+    on_mask: PackedWeights<R>,
+    bias: Vec<R>,
+}
+
+impl<R: Ring> ServerModel<R> {
+    /// Opens U with the other server, or takes it from `cached` (one vector an op, row-major, as a
+    /// former call returned it), and prepares the layers.
+    ///
+    /// Returns U in the same form. Opening is repeatable: a server's share of U never changes.
+    /// Cost: 1 round and l / 8 bytes a weight for each op unless cached.
+    /// Security: semi-honest; U is uniform since X is, and X belongs to this model alone.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Source`] from `weights`, [`ProtocolError::Net`] from the channel.
+    pub fn open(
+        party: Party,
+        public: PublicModel,
+        weights: &mut dyn WeightSource<R>,
+        mask_seed: &Seed,
+        channel: &mut dyn Channel,
+        mut cached: Option<Vec<Vec<R>>>,
+    ) -> Result<(Self, Vec<Vec<R>>), ProtocolError> {
+        let (mut layers, mut opened) = (Vec::new(), Vec::new());
+        for (i, (op, spec)) in public.network.linears().enumerate() {
+            let mut share = weights.share(op, spec).map_err(ProtocolError::Source)?;
+            let bias = share.split_off(spec.weights());
+            let mut x = weight_mask::<R>(mask_seed, op, spec.weights());
+            let u = match &mut cached {
+                Some(cached) => std::mem::take(&mut cached[i]),
+                None => {
+                    ring::sub_assign(&mut share, &x);
+                    let theirs = channel.exchange(Tag::Weights, &ring::to_le_bytes(&share))?;
+                    let theirs = ring::from_le_bytes(&theirs).expect("exchange keeps the length");
+                    ring::add_assign(&mut share, &theirs);
+                    share
+                }
+            };
+            if party == Party::S1 {
+                ring::add_assign(&mut x, &u);
+            }
+            let layer = Layer {
+                on_opened: PackedWeights::pack(spec.outputs, spec.inputs, &x),
+                on_mask: PackedWeights::pack(spec.outputs, spec.inputs, &u),
+                bias,
+            };
+            layers.push((op, layer));
+            opened.push(u);
+        }
+        Ok((ServerModel { party, public, layers }, opened))
+    }
+
+    /// This party's share of `G A + b` for one batch.
+    ///
+    /// Shapes: opened V and mask share Y_i p x n, product share Z_i p x m, result p x m, row-major
+    /// by patch. Scale: that of the products. Cost: local; V was opened before.
+    pub(super) fn linear(&self, op: usize, opened: &[R], mask: &[R], mut product: Vec<R>) -> Vec<R> {
+        let layer = self.layer(op);
+        matmul_acc(&layer.on_mask, mask, &mut product);
+        matmul_acc(&layer.on_opened, opened, &mut product);
+        for row in product.chunks_exact_mut(layer.bias.len()) {
+            ring::add_assign(row, &layer.bias);
+        }
+        product
+    }
+
+    fn layer(&self, op: usize) -> &Layer<R> {
+        let found = self.layers.iter().find(|(at, _)| *at == op);
+        &found.expect("only called for the linear ops it was made from").1
+    }
+}
