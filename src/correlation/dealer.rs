@@ -1,8 +1,8 @@
 //! The dealer: from public shapes and seeds to S0's explicit material.
 
-use super::{SlotView, one_hot_words, weight_mask};
+use super::{SlotView, weight_mask};
 use crate::fixed::low_mask;
-use crate::kernels::{PackedWeights, matmul_acc};
+use crate::kernels::{PackedWeights, matmul_acc, one_hot_words, xor_one_hot};
 use crate::lookup::SlopeTable;
 use crate::model::PublicModel;
 use crate::network::{NetworkError, Op, PatchGrid};
@@ -56,8 +56,8 @@ impl<'a, R: Ring> Dealer<'a, R> {
     /// (op, bytes) of S0's chunks for the patches `rows` of `slot`, in the order of
     /// [`super::MaterialLayout::chunks`].
     pub fn tile(&mut self, slot: u64, rows: Range<usize>) -> Vec<(usize, Vec<u8>)> {
-        let views = [Party::S0, Party::S1]
-            .map(|p| SlotView::new(p, &self.seeds[p.index()].slots, slot));
+        let views =
+            [Party::S0, Party::S1].map(|p| SlotView::new(p, &self.seeds[p.index()].slots, slot));
         let mut chunks = Vec::new();
         let (mut linear, mut width, mut gathered) = (0, 0, false);
         for (op, step) in self.public.network.ops().iter().enumerate() {
@@ -121,15 +121,16 @@ fn lookup_chunk<R: Ring>(
     let value_mask = both(views, |v| take(v, Purpose::ValueMask));
     let slope_mask = both(views, |v| take(v, Purpose::SlopeMask));
     let mut one_hot = views[1].one_hot_share(op, at.clone(), hi);
+    let positions: Vec<u32> =
+        rho.iter().map(|r| ((r.to_u64() >> lo) & low_mask(hi)) as u32).collect();
+    xor_one_hot(hi, &mut one_hot, &positions);
     let words = one_hot_words(hi);
     let mut keys =
         [Purpose::LookupKey1, Purpose::LookupKey2, Purpose::LookupKey3].map(|p| take(&views[1], p));
-    for (i, rho) in rho.iter().map(|r| r.to_u64()).enumerate() {
-        let (rho_hi, rho_lo) = ((rho >> lo) & low_mask(hi), rho & low_mask(lo));
-        let word = &mut one_hot[i * words + rho_hi as usize / 64];
-        *word ^= 1 << (rho_hi % 64);
-        // S0's bit at rho_hi after the flip: set means the one-hot entry is S0's, W = +1.
-        let set = R::from_u64(*word >> (rho_hi % 64) & 1);
+    for (i, &position) in positions.iter().enumerate() {
+        let (rho_hi, rho_lo) = (position as usize, rho[i].to_u64() & low_mask(lo));
+        // S0's bit at rho_hi: set means the one-hot entry is S0's, W = +1, else S1's, W = -1.
+        let set = R::from_u64(one_hot[i * words + rho_hi / 64] >> (rho_hi % 64) & 1);
         let w = set.add(set).sub(R::ONE);
         let w_rho = w.mul(R::from_u64(rho_lo));
         let k3 = w_rho.mul(slope_mask[i]).sub(w.mul(value_mask[i]));

@@ -1,6 +1,6 @@
 //! Which chunks a slot's explicit material at S0 consists of, in file order.
 
-use super::one_hot_words;
+use crate::kernels::one_hot_words;
 use crate::model::PublicModel;
 use crate::network::{NetworkError, Op, PatchGrid};
 use std::ops::Range;

@@ -37,8 +37,3 @@ pub fn weight_mask_id(dealer: &Seed, model_id: &[u8; 16]) -> [u8; 16] {
 pub fn weight_mask<R: Ring>(seed: &Seed, op: usize, weights: usize) -> Vec<R> {
     seed.stream(Domain::op(Purpose::WeightMask, op)).take(0, weights)
 }
-
-/// 64-bit words of a one-hot vector of 2^hi bits.
-pub fn one_hot_words(hi: u32) -> usize {
-    (1usize << hi).div_ceil(64)
-}

@@ -1,7 +1,7 @@
 //! One server's view of a slot: its shares of masks and products, wherever they come from.
 
-use super::one_hot_words;
 use crate::fixed::low_mask;
+use crate::kernels::one_hot_words;
 use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed, Stream};
 use crate::ring::{self, Ring};
@@ -49,12 +49,7 @@ impl<'a> SlotView<'a> {
     /// The share of Z = X Y of op `op`; `explicit` is S0's chunk, empty for S1.
     ///
     /// `None` if the chunk has another length than the range.
-    pub fn product<R: Ring>(
-        &self,
-        op: usize,
-        at: Range<usize>,
-        explicit: &[u8],
-    ) -> Option<Vec<R>> {
+    pub fn product<R: Ring>(&self, op: usize, at: Range<usize>, explicit: &[u8]) -> Option<Vec<R>> {
         match self.party {
             Party::S0 => ring::from_le_bytes(explicit).filter(|z: &Vec<R>| z.len() == at.len()),
             Party::S1 => Some(self.stream(Purpose::Product, op).take(at.start as u64, at.len())),
@@ -93,9 +88,8 @@ impl<'a> SlotView<'a> {
     }
 
     /// The share of rho, reduced to `bits` bits.
-    pub(super) fn rho<R: Ring>(&self, op: usize, at: Range<usize>, bits: u32) -> Vec<R> {
-        let mut rho: Vec<R> =
-            self.stream(Purpose::LookupMask, op).take(at.start as u64, at.len());
+    pub(crate) fn rho<R: Ring>(&self, op: usize, at: Range<usize>, bits: u32) -> Vec<R> {
+        let mut rho: Vec<R> = self.stream(Purpose::LookupMask, op).take(at.start as u64, at.len());
         let mask = low_mask(bits);
         rho.iter_mut().for_each(|v| *v = R::from_u64(v.to_u64() & mask));
         rho
@@ -105,8 +99,7 @@ impl<'a> SlotView<'a> {
     pub(super) fn one_hot_share(&self, op: usize, at: Range<usize>, hi: u32) -> Vec<u64> {
         let words = one_hot_words(hi);
         let first = (at.start * words) as u64;
-        let mut share: Vec<u64> =
-            self.stream(Purpose::OneHot, op).take(first, at.len() * words);
+        let mut share: Vec<u64> = self.stream(Purpose::OneHot, op).take(first, at.len() * words);
         if hi < 6 {
             share.iter_mut().for_each(|w| *w &= low_mask(1 << hi));
         }

@@ -65,7 +65,8 @@ impl Description {
             return Err("`mean_shift` models are not supported".into());
         }
         let (input, output) = (self.input_patch, self.output_patch);
-        if output == 0 || output > input || input > MAX_PATCH || !(input - output).is_multiple_of(2) {
+        if output == 0 || output > input || input > MAX_PATCH || !(input - output).is_multiple_of(2)
+        {
             return Err(format!(
                 "patches {input} -> {output} must differ by an even number and be at most {MAX_PATCH}"
             ));

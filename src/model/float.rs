@@ -92,7 +92,8 @@ impl FloatModel {
                 Op::Gather(_) => features = grid.gather(rows.clone(), image),
                 Op::Linear(l) => {
                     let shape = (rows.len(), l.inputs());
-                    let a = ArrayView2::from_shape(shape, &features).expect("gather or linear made it");
+                    let a =
+                        ArrayView2::from_shape(shape, &features).expect("gather or linear made it");
                     features = (a.dot(&l.weights.t()) + &l.bias).into_raw_vec_and_offset().0;
                 }
                 Op::Activation(()) => activation(&mut features),
@@ -108,13 +109,13 @@ impl FloatModel {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::network::{Fold, Gather, gaussian_window};
     use rand_core::{Rng, SeedableRng};
 
     /// A small random model: 5x5 -> hidden -> 3x3, stride 2.
-    pub(in crate::model) fn random_model(hidden: &[usize], gain: f32, residual: bool) -> FloatModel {
+    pub(crate) fn random_model(hidden: &[usize], gain: f32, residual: bool) -> FloatModel {
         let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
         let mut uniform = move || (rng.next_u32() as f32 / u32::MAX as f32) * 2.0 - 1.0;
         let mut sizes = vec![25];

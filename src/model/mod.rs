@@ -10,6 +10,8 @@ mod range;
 mod twin;
 
 pub use description::Description;
+#[cfg(test)]
+pub(crate) use float::tests::random_model;
 pub use float::{FloatLinear, FloatModel};
 pub use npz::load_npz;
 pub use public::{EngineKind, InputSpec, LinearSpec, PublicModel, decode_sums};
@@ -120,9 +122,9 @@ impl ModelError {
             ModelError::NoDescription => {
                 Some("write the JSON description beside the model as NAME.json")
             }
-            ModelError::RangeTooLarge { .. } => {
-                Some("use larger cells or a narrower --interval, or train with a bound on row norms")
-            }
+            ModelError::RangeTooLarge { .. } => Some(
+                "use larger cells or a narrower --interval, or train with a bound on row norms",
+            ),
             ModelError::OutputTooLarge { .. } => {
                 Some("use --ring 64, a larger stride, or train with a bound on row norms")
             }

@@ -56,7 +56,9 @@ fn array<T: Read + Seek>(
         Ok(a) => a,
         Err(first) => match npz.by_name::<ndarray::OwnedRepr<f64>, IxDyn>(&file) {
             Ok(a) => a.mapv(|v| v as f32),
-            Err(_) => return Err(error(format!("{first} (expected {shape:?}, float32 or float64)"))),
+            Err(_) => {
+                return Err(error(format!("{first} (expected {shape:?}, float32 or float64)")));
+            }
         },
     };
     if found.shape() != shape {

@@ -184,7 +184,9 @@ impl PublicModel {
                     frac = table.out_frac;
                 }
                 Op::Residual if product_frac < self.input.frac_bits => {
-                    return Err(format!("op {i}: output scale 2^{product_frac} is below the input's"));
+                    return Err(format!(
+                        "op {i}: output scale 2^{product_frac} is below the input's"
+                    ));
                 }
                 Op::Gather(_) | Op::Residual | Op::Fold(_) => {}
             }

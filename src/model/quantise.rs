@@ -201,7 +201,12 @@ impl Layer<'_> {
         Some(IntLinear {
             inputs: self.layer.inputs(),
             weights: self.layer.weights.iter().map(fixed(weight_frac)).collect::<Option<_>>()?,
-            bias: self.layer.bias.iter().map(fixed(in_frac + weight_frac)).collect::<Option<_>>()?,
+            bias: self
+                .layer
+                .bias
+                .iter()
+                .map(fixed(in_frac + weight_frac))
+                .collect::<Option<_>>()?,
         })
     }
 
@@ -321,6 +326,9 @@ mod tests {
         assert!(text.contains("`w2` at [2, 5]: 1000000000 is beyond"), "{text}");
         let wide = random_model(&[8, 8], 4000.0, true);
         let error = quantise(&wide, &options(RingBits::L32)).unwrap_err();
-        assert!(matches!(error, ModelError::RangeTooLarge { layer: 1, .. } | ModelError::Value { .. }));
+        assert!(matches!(
+            error,
+            ModelError::RangeTooLarge { layer: 1, .. } | ModelError::Value { .. }
+        ));
     }
 }

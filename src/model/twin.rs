@@ -18,7 +18,14 @@ const TILE_ROWS: usize = 128;
 pub trait Randomness<R: Ring> {
     /// For pre-activations `z` of patches `rows` at op `op`: each one's rounded x = z / 2^k, mod
     /// 2^(l-k), and the low part of its lookup mask, below 2^lo.
-    fn choose(&mut self, op: usize, rows: Range<usize>, z: &[R], k: u32, lo: u32) -> Vec<(u64, u64)>;
+    fn choose(
+        &mut self,
+        op: usize,
+        rows: Range<usize>,
+        z: &[R],
+        k: u32,
+        lo: u32,
+    ) -> Vec<(u64, u64)>;
 }
 
 /// Rounds to nearest and uses the nearest cell: no randomness at all.

@@ -64,7 +64,8 @@ pub(super) fn parse_header(header: &[u8; HEADER_LEN]) -> Result<(Tag, u32, usize
     let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| header[at + i]));
     let length = word(0) as usize;
     if length > MAX_PAYLOAD {
-        let text = format!("announced a frame of {length} bytes, at most {MAX_PAYLOAD} are allowed");
+        let text =
+            format!("announced a frame of {length} bytes, at most {MAX_PAYLOAD} are allowed");
         return Err(NetError::Protocol(text));
     }
     let tag = Tag::from_u8(header[4])

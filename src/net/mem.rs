@@ -21,9 +21,7 @@ pub fn pair() -> (MemChannel, MemChannel) {
 impl Channel for MemChannel {
     fn send(&mut self, tag: Tag, batch: u32, payload: Vec<u8>) -> Result<(), NetError> {
         self.counters.sent(payload.len());
-        self.to
-            .send(Frame { tag, batch, payload })
-            .map_err(|_| NetError::Closed(String::new()))
+        self.to.send(Frame { tag, batch, payload }).map_err(|_| NetError::Closed(String::new()))
     }
 
     fn recv(&mut self) -> Result<Frame, NetError> {

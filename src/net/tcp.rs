@@ -38,10 +38,8 @@ impl Listener {
     /// # Errors
     /// [`NetError::Listen`].
     pub fn bind(address: &str) -> Result<Self, NetError> {
-        let error = |e: std::io::Error| NetError::Listen {
-            address: address.into(),
-            reason: e.to_string(),
-        };
+        let error =
+            |e: std::io::Error| NetError::Listen { address: address.into(), reason: e.to_string() };
         let listener = TcpListener::bind(address).map_err(error)?;
         let address = listener.local_addr().map_err(error)?;
         listener.set_nonblocking(true).map_err(error)?;

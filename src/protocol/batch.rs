@@ -33,7 +33,10 @@ pub(super) struct Batch<R, S> {
 enum Waiting<R, S> {
     Engine(S),
     /// For the peer's share of V of the linear op `op`, given ours and the mask share.
-    Input { ours: Vec<R>, mask: Vec<R> },
+    Input {
+        ours: Vec<R>,
+        mask: Vec<R>,
+    },
 }
 
 /// What a step of a batch leads to.

@@ -17,16 +17,16 @@ use crate::party::Party;
 use crate::ring::{self, Ring};
 
 /// The tables of a model, ready for the kernels.
-pub struct LutEngine<R: Ring> {
+pub struct LutEngine {
     party: Party,
     /// By op; `None` where the op is no activation.
-    tables: Vec<Option<PreparedTable<R>>>,
+    tables: Vec<Option<PreparedTable>>,
 }
 
-struct PreparedTable<R: Ring> {
+struct PreparedTable {
     hi: u32,
     lo: u32,
-    table: LookupTable<R>,
+    table: LookupTable,
 }
 
 /// What is kept between the rounds of one activation op.
@@ -47,7 +47,7 @@ pub enum LutState<R> {
     },
 }
 
-impl<R: Ring> LutEngine<R> {
+impl LutEngine {
     /// Prepares the tables of a model.
     pub fn new(party: Party, public: &PublicModel) -> Self {
         let mut tables: Vec<_> = public.network.ops().iter().map(|_| None).collect();
@@ -57,12 +57,12 @@ impl<R: Ring> LutEngine<R> {
         LutEngine { party, tables }
     }
 
-    fn table(&self, op: usize) -> &PreparedTable<R> {
+    fn table(&self, op: usize) -> &PreparedTable {
         self.tables[op].as_ref().expect("only called for the activation ops it was made from")
     }
 
     /// c and e: each server sums the table over its one-hot share and adds its mask shares.
-    fn masked_sums(&self, op: usize, x: &[u64], material: &LookupMaterial<R>) -> Vec<R> {
+    fn masked_sums<R: Ring>(&self, op: usize, x: &[u64], material: &LookupMaterial<R>) -> Vec<R> {
         let prepared = self.table(op);
         let offsets: Vec<u32> = x.iter().map(|x| (x >> prepared.lo) as u32).collect();
         let mut c = vec![R::ZERO; x.len()];
@@ -81,7 +81,7 @@ impl<R: Ring> LutEngine<R> {
     }
 }
 
-impl<R: Ring> PreparedTable<R> {
+impl PreparedTable {
     fn new(table: &SlopeTable) -> Self {
         let prepared = LookupTable::new(&table.values, &table.slopes)
             .expect("the public model's tables were checked when it was parsed or made");
@@ -93,7 +93,7 @@ impl<R: Ring> PreparedTable<R> {
     }
 }
 
-impl<R: Ring> Engine<R> for LutEngine<R> {
+impl<R: Ring> Engine<R> for LutEngine {
     type State = LutState<R>;
 
     fn begin(
@@ -131,7 +131,8 @@ impl<R: Ring> Engine<R> for LutEngine<R> {
             LutState::Input { masked, material } => {
                 let (bits, count) = (self.table(op).bits(), masked.len());
                 let theirs: Vec<R> = bits::unpack(message, bits, count).ok_or_else(|| {
-                    wrong_length("masked inputs", message.len(), bits::packed_len(count, bits))
+                    let expected = bits::packed_len(count, bits).unwrap_or(usize::MAX);
+                    wrong_length("masked inputs", message.len(), expected)
                 })?;
                 let open = |(a, b): (&R, &R)| a.add(*b).to_u64() & low_mask(bits);
                 let x: Vec<u64> = masked.iter().zip(&theirs).map(open).collect();

@@ -10,6 +10,8 @@ mod engine;
 mod lut;
 mod server_model;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Activation, Engine, Step};
 

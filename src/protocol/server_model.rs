@@ -91,7 +91,13 @@ impl<R: Ring> ServerModel<R> {
     ///
     /// Shapes: opened V and mask share Y_i p x n, product share Z_i p x m, result p x m, row-major
     /// by patch. Scale: that of the products. Cost: local; V was opened before.
-    pub(super) fn linear(&self, op: usize, opened: &[R], mask: &[R], mut product: Vec<R>) -> Vec<R> {
+    pub(super) fn linear(
+        &self,
+        op: usize,
+        opened: &[R],
+        mask: &[R],
+        mut product: Vec<R>,
+    ) -> Vec<R> {
         let layer = self.layer(op);
         matmul_acc(&layer.on_mask, mask, &mut product);
         matmul_acc(&layer.on_opened, opened, &mut product);

@@ -52,9 +52,8 @@ pub fn denoise<R: Ring, E: Engine<R>>(
     channel: &mut dyn Channel,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Vec<R>, ProtocolError> {
-    let grid = model.public.network.grid(image.size).map_err(|e| {
-        ProtocolError::Source(Box::new(e))
-    })?;
+    let grid =
+        model.public.network.grid(image.size).map_err(|e| ProtocolError::Source(Box::new(e)))?;
     let first_linear = model.public.network.linears().next().map_or(0, |(op, _)| op);
     let mask: Vec<R> = image.slot.input_mask(first_linear, 0..grid.pixels());
     let opened = open_image(image.share, &mask, channel)?;

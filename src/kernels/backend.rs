@@ -1,0 +1,137 @@
+//! Which instruction set the kernels use, chosen once per process.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+/// An implementation of the kernels. All give the same results; [`Backend::Portable`] defines them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// Plain Rust, on any processor.
+    Portable,
+    /// x86-64 with AVX2.
+    Avx2,
+    /// x86-64 with AVX-512 F, BW, DQ and VL.
+    Avx512,
+}
+
+impl Backend {
+    /// Every backend, slowest first.
+    pub const ALL: [Backend; 3] = [Backend::Portable, Backend::Avx2, Backend::Avx512];
+
+    /// The fastest backend this processor has.
+    pub fn detect() -> Self {
+        let available = Self::ALL.into_iter().rev().find(|b| b.is_available());
+        available.unwrap_or(Backend::Portable)
+    }
+
+    /// The backend of this name.
+    ///
+    /// # Errors
+    /// [`BackendError::UnknownName`].
+    pub fn from_name(name: &str) -> Result<Self, BackendError> {
+        let found = Self::ALL.into_iter().find(|b| b.name() == name);
+        found.ok_or_else(|| BackendError::UnknownName { name: name.into() })
+    }
+
+    /// `portable`, `avx2` or `avx512`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Backend::Portable => "portable",
+            Backend::Avx2 => "avx2",
+            Backend::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this processor can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Backend::Portable => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a backend cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// No backend is called that.
+    #[error("no backend is called '{name}': expected portable, avx2 or avx512")]
+    UnknownName {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// The processor lacks the instructions.
+    #[error("this processor cannot run backend '{wanted}'; the best it has is '{best}'")]
+    Missing {
+        /// The backend that was asked for.
+        wanted: Backend,
+        /// The best one available.
+        best: Backend,
+    },
+    /// The process already runs on another backend.
+    #[error("backend '{active}' is already in use, too late to choose '{wanted}'")]
+    AlreadyChosen {
+        /// The backend that was asked for.
+        wanted: Backend,
+        /// The one in use.
+        active: Backend,
+    },
+}
+
+static ACTIVE: OnceLock<Backend> = OnceLock::new();
+
+/// Makes `backend` the one that this process uses; the same choice again is accepted.
+///
+/// # Errors
+/// [`BackendError::Missing`] if the processor lacks it, [`BackendError::AlreadyChosen`] if another
+/// one was chosen, or used, before.
+pub fn select(backend: Backend) -> Result<(), BackendError> {
+    if !backend.is_available() {
+        return Err(BackendError::Missing { wanted: backend, best: Backend::detect() });
+    }
+    match *ACTIVE.get_or_init(|| backend) {
+        active if active == backend => Ok(()),
+        active => Err(BackendError::AlreadyChosen { wanted: backend, active }),
+    }
+}
+
+/// The backend in use: the selected one, or else the best, which it then fixes.
+pub fn active() -> Backend {
+    *ACTIVE.get_or_init(Backend::detect)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for backend in Backend::ALL {
+            assert_eq!(Backend::from_name(backend.name()), Ok(backend));
+        }
+        let error = Backend::from_name("AVX2").unwrap_err();
+        assert_eq!(error, BackendError::UnknownName { name: "AVX2".into() });
+    }
+
+    #[test]
+    fn the_choice_is_made_once_and_never_replaced() {
+        let active = active();
+        assert!(active.is_available());
+        assert_eq!(select(active), Ok(()));
+        for other in Backend::ALL.into_iter().filter(|&b| b != active) {
+            let expected = match other.is_available() {
+                true => BackendError::AlreadyChosen { wanted: other, active },
+                false => BackendError::Missing { wanted: other, best: Backend::detect() },
+            };
+            assert_eq!(select(other), Err(expected));
+        }
+        assert_eq!(super::active(), active);
+    }
+}

@@ -1,0 +1,77 @@
+//! The inner loops: ring matrix products and masked lookup sums, in portable and in SIMD form.
+//!
+//! Entries check shapes and pick the [`Backend`] at run time; results are the same bits on every
+//! backend. No kernel branches on, or addresses memory by, a ring element or a one-hot vector; the
+//! exception is the dealer's [`xor_one_hot`], which runs where the positions are known.
+//! Unsafe code is confined to the files of the instruction sets.
+
+mod backend;
+mod gemm;
+mod lookup;
+mod portable;
+
+pub use backend::{Backend, BackendError, active, select};
+pub use gemm::{PackedWeights, matmul_acc, matmul_acc_with, register_kernel, register_rows};
+pub use lookup::{
+    LookupTable, TableError, masked_sums, masked_sums_with, one_hot_words, xor_one_hot,
+};
+
+use crate::ring::Ring;
+use portable::Portable;
+
+/// What a backend implements; the drivers around it are shared, safe code.
+trait Kernel<R>: Copy {
+    /// The most rows of [`Kernel::tile`].
+    const MAX_ROWS: usize;
+
+    /// `out = strip^T * panel`: `panel` is depth x [`gemm::panel_width`], `strip` depth x `rows`,
+    /// `out` rows x panel width, all row-major; 1 <= `rows` <= `MAX_ROWS`.
+    fn tile(self, rows: usize, panel: &[R], strip: &[R], out: &mut [R]);
+}
+
+/// What a backend implements of the masked lookup sums.
+trait Sums: Copy {
+    /// [`lookup::masked_sums`] for checked shapes.
+    fn masked_sums<R: Ring>(
+        self,
+        table: &LookupTable,
+        one_hot: &[u64],
+        offsets: &[u32],
+        value_sums: &mut [R],
+        slope_sums: &mut [R],
+    );
+}
+
+/// Runs `$body` with `$kernel` bound to the backend's kernels.
+macro_rules! with_kernel {
+    ($backend:expr, $kernel:ident => $body:expr) => {
+        match $backend {
+            $crate::kernels::Backend::Portable => {
+                let $kernel = $crate::kernels::Portable;
+                $body
+            }
+            other => panic!("backend {other} is not available"),
+        }
+    };
+}
+use with_kernel;
+
+#[cfg(test)]
+mod test_support {
+    use super::Backend;
+    use crate::prg::{Domain, Purpose, Seed};
+    use crate::ring::Ring;
+
+    /// The backends that this machine can test.
+    pub(super) fn available() -> impl Iterator<Item = Backend> {
+        Backend::ALL.into_iter().filter(|b| b.is_available())
+    }
+
+    /// Deterministic ring elements.
+    pub(super) fn words<R: Ring>(seed: u64, count: usize) -> Vec<R> {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let mut stream = Seed::from_bytes(bytes).stream(Domain::of(Purpose::ImageShare));
+        stream.take(0, count)
+    }
+}
