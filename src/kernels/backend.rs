@@ -46,6 +46,11 @@ impl Backend {
     pub fn is_available(self) -> bool {
         match self {
             Backend::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx2 => super::avx2::Avx2::new().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Avx512 => super::avx512::Avx512::new().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
     }

@@ -39,7 +39,7 @@ pub struct LookupTable {
     slope_min: i64,
 }
 
-/// Bytes that a vector load may read behind a plane.
+/// Bytes that a vector load may read behind the two periods of a plane.
 const PLANE_SLACK: usize = 64;
 
 impl LookupTable {
@@ -135,6 +135,109 @@ pub fn masked_sums_with<R: Ring>(
     assert_eq!(one_hot.len(), count * table.words(), "one-hot words for {count} lookups");
     assert_eq!((value_sums.len(), slope_sums.len()), (count, count), "sums for {count} lookups");
     with_kernel!(backend, kernel => kernel.masked_sums(table, one_hot, offsets, value_sums, slope_sums));
+}
+
+/// Lookups summed between two visits of the shared code.
+const BATCH: usize = 64;
+/// Planes that a kernel sums at once.
+const GROUP: usize = 4;
+
+/// What a SIMD backend implements of the lookups: sums of bytes.
+pub(super) trait PlaneKernel: Copy {
+    /// For each lookup of the batch, the sum of the selected bytes of each plane and the number of
+    /// bits set. `out` has one entry a lookup; planes beyond the batch's keep what they held.
+    fn plane_sums(self, batch: &PlaneBatch<'_>, out: &mut [PlaneSums]);
+}
+
+/// Up to four planes of a table, one after the other, and some lookups.
+pub(super) struct PlaneBatch<'a> {
+    planes: &'a [u8],
+    cells: usize,
+    one_hot: &'a [u64],
+    offsets: &'a [u32],
+}
+
+/// The sums of one lookup.
+#[derive(Clone, Copy, Default)]
+pub(super) struct PlaneSums {
+    pub(super) planes: [u64; GROUP],
+    pub(super) ones: u64,
+}
+
+impl PlaneBatch<'_> {
+    /// The number of planes, 1 to 4.
+    pub(super) fn planes(&self) -> usize {
+        self.planes.len() / plane_len(self.cells)
+    }
+
+    /// Each lookup's vector and the place of its first cell in a plane.
+    #[inline(always)]
+    pub(super) fn lookups(&self) -> impl Iterator<Item = (&[u64], usize)> {
+        let vectors = self.one_hot.chunks_exact(self.cells.div_ceil(64));
+        let start = |&offset: &u32| self.cells - (offset as usize & (self.cells - 1));
+        vectors.zip(self.offsets.iter().map(start))
+    }
+
+    /// The entries of a plane from `start` on, 64 for each word of a vector.
+    #[inline(always)]
+    pub(super) fn window(&self, plane: usize, start: usize) -> &[u8] {
+        &self.planes[plane * plane_len(self.cells) + start..][..self.cells.max(64)]
+    }
+
+    /// The bits of a word that count.
+    #[inline(always)]
+    pub(super) fn word_mask(&self) -> u64 {
+        u64::MAX >> (64 - self.cells.min(64))
+    }
+}
+
+/// Bytes of one plane: two periods and the slack.
+const fn plane_len(cells: usize) -> usize {
+    2 * cells + PLANE_SLACK
+}
+
+impl<K: PlaneKernel> Sums for K {
+    fn masked_sums<R: Ring>(
+        self,
+        table: &LookupTable,
+        one_hot: &[u64],
+        offsets: &[u32],
+        value_sums: &mut [R],
+        slope_sums: &mut [R],
+    ) {
+        let mut sums = [PlaneSums::default(); BATCH];
+        let vectors = one_hot.chunks(BATCH * table.words());
+        let results = value_sums.chunks_mut(BATCH).zip(slope_sums.chunks_mut(BATCH));
+        for ((one_hot, offsets), results) in vectors.zip(offsets.chunks(BATCH)).zip(results) {
+            let mut totals = [(0u64, 0u64); BATCH];
+            for (group, planes) in table.planes.chunks(GROUP * plane_len(table.cells())).enumerate()
+            {
+                let batch = PlaneBatch { planes, cells: table.cells(), one_hot, offsets };
+                self.plane_sums(&batch, &mut sums[..offsets.len()]);
+                for plane in 0..batch.planes() {
+                    table.add_plane(GROUP * group + plane, plane, &sums, &mut totals);
+                }
+            }
+            let results = results.0.iter_mut().zip(results.1);
+            for (((value, slope), total), sums) in results.zip(totals).zip(&sums) {
+                let at_least = |min: i64| (min as u64).wrapping_mul(sums.ones);
+                *value = R::from_u64(total.0.wrapping_add(at_least(table.value_min)));
+                *slope = R::from_u64(total.1.wrapping_add(at_least(table.slope_min)));
+            }
+        }
+    }
+}
+
+impl LookupTable {
+    /// Adds the sums of one plane, found at `slot` of `sums`, with their weight.
+    fn add_plane(&self, plane: usize, slot: usize, sums: &[PlaneSums], totals: &mut [(u64, u64)]) {
+        let sums = sums.iter().map(|s| s.planes[slot]);
+        if let Some(plane) = plane.checked_sub(self.value_planes) {
+            totals.iter_mut().zip(sums).for_each(|(t, s)| t.1 = t.1.wrapping_add(s << (8 * plane)));
+        } else {
+            totals.iter_mut().zip(sums).for_each(|(t, s)| t.0 = t.0.wrapping_add(s << (8 * plane)));
+        }
+    }
 }
 
 /// Flips bit `positions[i]` (mod 2^hi) of vector i: the dealer turns a random share of a one-hot

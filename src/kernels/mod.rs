@@ -5,6 +5,10 @@
 //! exception is the dealer's [`xor_one_hot`], which runs where the positions are known.
 //! Unsafe code is confined to the files of the instruction sets.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod backend;
 mod gemm;
 mod lookup;
@@ -50,11 +54,35 @@ macro_rules! with_kernel {
                 let $kernel = $crate::kernels::Portable;
                 $body
             }
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels::Backend::Avx2 => {
+                let $kernel = $crate::kernels::avx2::Avx2::new().expect("backend is available");
+                $body
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::kernels::Backend::Avx512 => {
+                let $kernel = $crate::kernels::avx512::Avx512::new().expect("backend is available");
+                $body
+            }
+            #[cfg(not(target_arch = "x86_64"))]
             other => panic!("backend {other} is not available"),
         }
     };
 }
 use with_kernel;
+
+/// Calls `$function::<N>` for the N found at run time, one of those listed.
+#[cfg(target_arch = "x86_64")]
+macro_rules! by_count {
+    ($count:expr, $function:ident $args:tt, $($n:literal)*) => {
+        match $count {
+            $($n => $function::<$n> $args,)*
+            count => unreachable!("no kernel for a count of {count}"),
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+use by_count;
 
 #[cfg(test)]
 mod test_support {

@@ -1,0 +1,98 @@
+//! AVX-512 (F, BW, DQ, VL): 12 rows x 2 vectors in registers, masked byte loads for the lookups.
+#![allow(unsafe_code)]
+
+use super::lookup::{PlaneBatch, PlaneKernel, PlaneSums};
+use super::{Kernel, by_count};
+use core::arch::x86_64::*;
+
+/// Proof that this processor has the instructions.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(());
+
+impl Avx512 {
+    pub(super) fn new() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("popcnt");
+        found.then_some(Avx512(()))
+    }
+}
+
+/// The register kernel for one element type.
+macro_rules! tile {
+    ($name:ident, $t:ty, $lanes:literal, $splat:ident as $signed:ty, $mul:ident, $add:ident) => {
+        impl Kernel<$t> for Avx512 {
+            const MAX_ROWS: usize = 12;
+
+            fn tile(self, rows: usize, panel: &[$t], strip: &[$t], out: &mut [$t]) {
+                // SAFETY: `self` exists only where the features were detected.
+                unsafe {
+                    by_count!(rows, $name(panel, strip, out), 1 2 3 4 5 6 7 8 9 10 11 12)
+                }
+            }
+        }
+
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        fn $name<const ROWS: usize>(panel: &[$t], strip: &[$t], out: &mut [$t]) {
+            let load = |v: &[$t; $lanes]| {
+                // SAFETY: the array has the 64 bytes that an unaligned load reads.
+                unsafe { _mm512_loadu_si512(v.as_ptr().cast()) }
+            };
+            let mut acc = [[_mm512_setzero_si512(); 2]; ROWS];
+            let panel = panel.as_chunks::<{ 2 * $lanes }>().0;
+            for (w, a) in panel.iter().zip(strip.as_chunks::<ROWS>().0) {
+                let w = w.as_chunks::<$lanes>().0;
+                let w = [load(&w[0]), load(&w[1])];
+                for (acc, &a) in acc.iter_mut().zip(a) {
+                    let a = $splat(a as $signed);
+                    acc[0] = $add(acc[0], $mul(w[0], a));
+                    acc[1] = $add(acc[1], $mul(w[1], a));
+                }
+            }
+            let out = out.as_chunks_mut::<$lanes>().0;
+            for (out, acc) in out.iter_mut().zip(acc.iter().flatten()) {
+                // SAFETY: the array has the 64 bytes that an unaligned store writes.
+                unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), *acc) };
+            }
+        }
+    };
+}
+
+tile!(tile_u32, u32, 16, _mm512_set1_epi32 as i32, _mm512_mullo_epi32, _mm512_add_epi32);
+// One instruction, and as fast as its 32-bit sibling where it was measured (Zen 4).
+tile!(tile_u64, u64, 8, _mm512_set1_epi64 as i64, _mm512_mullo_epi64, _mm512_add_epi64);
+
+impl PlaneKernel for Avx512 {
+    fn plane_sums(self, batch: &PlaneBatch<'_>, out: &mut [PlaneSums]) {
+        // SAFETY: `self` exists only where the features were detected.
+        unsafe { by_count!(batch.planes(), plane_sums(batch, out), 1 2 3 4) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
+fn plane_sums<const PLANES: usize>(batch: &PlaneBatch<'_>, out: &mut [PlaneSums]) {
+    let zero = _mm512_setzero_si512();
+    for ((vector, start), out) in batch.lookups().zip(out) {
+        let windows: [&[[u8; 64]]; PLANES] =
+            std::array::from_fn(|plane| batch.window(plane, start).as_chunks().0);
+        let mut acc = [zero; PLANES];
+        let mut ones = 0;
+        for (w, &word) in vector.iter().enumerate() {
+            let word = word & batch.word_mask();
+            ones += word.count_ones();
+            for (acc, window) in acc.iter_mut().zip(&windows) {
+                let bytes = &window[w];
+                // SAFETY: the array has the 64 bytes that an unmasked load would read.
+                let bytes = unsafe { _mm512_maskz_loadu_epi8(word, bytes.as_ptr().cast()) };
+                *acc = _mm512_add_epi64(*acc, _mm512_sad_epu8(bytes, zero));
+            }
+        }
+        out.ones = u64::from(ones);
+        for (sum, acc) in out.planes.iter_mut().zip(acc) {
+            *sum = _mm512_reduce_add_epi64(acc) as u64;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Throughput of the kernels, for each backend that this processor has, on one thread.
+//!
+//! One item is a multiply-add, a lookup or a packed value.
+
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use ppdenoise::bits;
+use ppdenoise::kernels::{self, Backend, LookupTable, PackedWeights};
+use ppdenoise::prg::{Domain, Purpose, Seed, Stream};
+use ppdenoise::ring::Ring;
+use std::fmt;
+
+fn main() {
+    divan::main();
+}
+
+fn backends() -> impl Iterator<Item = Backend> {
+    Backend::ALL.into_iter().filter(|b| b.is_available())
+}
+
+fn words<R: Ring>(count: usize) -> Vec<R> {
+    let mut stream: Stream = Seed::from_bytes([1; 32]).stream(Domain::of(Purpose::ImageShare));
+    stream.take(0, count)
+}
+
+/// The bare register kernel on operands that stay in the nearest cache.
+#[divan::bench(types = [u32, u64], args = backends())]
+fn register<R: Ring>(bencher: Bencher, backend: Backend) {
+    const DEPTH: usize = 128;
+    let (rows, width) = (kernels::register_rows::<R>(backend), 128 / R::BYTES);
+    let (panel, strip) = (words::<R>(DEPTH * width), words::<R>(DEPTH * rows));
+    let mut out = vec![R::ZERO; rows * width];
+    bencher.counter(ItemsCount::new(DEPTH * width * rows)).bench_local(|| {
+        kernels::register_kernel(backend, black_box(&panel), black_box(&strip), &mut out);
+    });
+}
+
+/// A backend and a product: outputs, inputs, rows of activations.
+struct Case(Backend, [usize; 3]);
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Case(backend, [m, n, p]) = self;
+        write!(f, "{backend} {m}x{n}x{p}")
+    }
+}
+
+fn cases() -> impl Iterator<Item = Case> {
+    const SHAPES: [[usize; 3]; 3] = [[3072, 3072, 1024], [640, 841, 128], [3072, 3072, 64]];
+    backends().flat_map(|backend| SHAPES.map(|shape| Case(backend, shape)))
+}
+
+#[divan::bench(types = [u32, u64], args = cases(), sample_count = 5, sample_size = 1)]
+fn matmul<R: Ring>(bencher: Bencher, case: &Case) {
+    let Case(backend, [m, n, p]) = *case;
+    let weights = PackedWeights::pack(m, n, &words::<R>(m * n));
+    let (a, mut c) = (words::<R>(p * n), vec![R::ZERO; p * m]);
+    bencher.counter(ItemsCount::new(m * n * p)).bench_local(|| {
+        kernels::matmul_acc_with(backend, &weights, black_box(&a), &mut c);
+    });
+}
+
+/// Masked sums over both columns of a table: values of 14 bits, slopes of 6.
+#[divan::bench(args = backends(), consts = [7, 8, 9, 10])]
+fn lookup<const HI: u32>(bencher: Bencher, backend: Backend) {
+    const COUNT: usize = 4096;
+    let values: Vec<i64> = (0..1 << HI).map(|i| (i * 7919) % (1 << 14) - (1 << 13)).collect();
+    let slopes: Vec<i64> = (0..1 << HI).map(|i| i % 64).collect();
+    let table = LookupTable::new(&values, &slopes).expect("2^HI cells");
+    let (one_hot, offsets) = (words::<u64>(COUNT * table.words()), words::<u32>(COUNT));
+    let (mut p, mut q) = (vec![0u32; COUNT], vec![0u32; COUNT]);
+    bencher.counter(ItemsCount::new(COUNT)).bench_local(|| {
+        kernels::masked_sums_with(backend, &table, black_box(&one_hot), &offsets, &mut p, &mut q);
+    });
+}
+
+const PACKED: usize = 1 << 16;
+
+#[divan::bench(args = [14, 15, 16, 32])]
+fn pack(bencher: Bencher, width: u32) {
+    let values = words::<u32>(PACKED);
+    let counted = bencher.counter(ItemsCount::new(PACKED)).counter(BytesCount::new(4 * PACKED));
+    counted.bench_local(|| bits::pack(black_box(&values), width));
+}
+
+#[divan::bench(args = [14, 15, 16, 32])]
+fn unpack(bencher: Bencher, width: u32) {
+    let packed = bits::pack(&words::<u32>(PACKED), width);
+    let counted = bencher.counter(ItemsCount::new(PACKED)).counter(BytesCount::new(4 * PACKED));
+    counted.bench_local(|| bits::unpack::<u32>(black_box(&packed), width, PACKED));
+}
