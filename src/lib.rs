@@ -8,6 +8,7 @@
 //! mathematics: no files, sockets, clock or operating-system randomness.
 
 pub mod fixed;
+pub mod format;
 pub mod network;
 pub mod party;
 pub mod prg;
