@@ -10,6 +10,7 @@
 pub mod bits;
 pub mod correlation;
 pub mod fixed;
+pub mod format;
 pub mod kernels;
 pub mod lookup;
 pub mod model;

@@ -1,0 +1,255 @@
+//! What can be wrong with a file, and what to do about it.
+
+use crate::format::header::Kind;
+use crate::format::ids::RandomError;
+use std::io;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// A file that cannot be used or written. Every variant names the file.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// The file does not begin with the magic bytes.
+    #[error("'{file}' is no ppdenoise file")]
+    NotOurs {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file has another format version.
+    #[error("'{file}' has format version {found}, this program reads version {expected}")]
+    Version {
+        /// The file.
+        file: PathBuf,
+        /// The version of this program.
+        expected: u16,
+        /// The version of the file.
+        found: u16,
+    },
+    /// The header does not match its tag, or is no header.
+    #[error("the header of '{file}' is damaged")]
+    HeaderDamaged {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A chunk does not match its tag.
+    #[error("'{file}' is damaged at slot {slot}, op {op}, tile {tile}")]
+    ChunkDamaged {
+        /// The file.
+        file: PathBuf,
+        /// The slot of the chunk.
+        slot: u64,
+        /// The op of the chunk.
+        op: u32,
+        /// The tile of the chunk.
+        tile: u32,
+    },
+    /// The file ends too early.
+    #[error("'{file}' is cut off: expected at least {expected} bytes, found {found}")]
+    Truncated {
+        /// The file.
+        file: PathBuf,
+        /// The bytes there should be (at least, where the file is a pipe).
+        expected: u64,
+        /// The bytes there are.
+        found: u64,
+    },
+    /// The file goes on after its end.
+    #[error("'{file}' has bytes after its end: expected {expected} bytes, found {found} or more")]
+    TrailingBytes {
+        /// The file.
+        file: PathBuf,
+        /// The bytes there should be.
+        expected: u64,
+        /// The bytes there are, at least.
+        found: u64,
+    },
+    /// The file is of another kind.
+    #[error("'{file}' is {} {found}, expected {} {expected}", .found.article(), .expected.article())]
+    WrongKind {
+        /// The file.
+        file: PathBuf,
+        /// The kind that is needed.
+        expected: Kind,
+        /// The kind of the file.
+        found: Kind,
+    },
+    /// A header field has a value that cannot be.
+    #[error("the header of '{file}' says {field} = {value}, expected {expected}")]
+    InvalidField {
+        /// The file.
+        file: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The payload holds fewer or more bytes than its kind needs.
+    #[error("the payload of '{file}' does not fit its header: expected {expected}, found {found}")]
+    PayloadMismatch {
+        /// The file.
+        file: PathBuf,
+        /// The bytes and chunks that were announced or needed.
+        expected: Amount,
+        /// The bytes and chunks there are.
+        found: Amount,
+    },
+    /// The payload is sealed in a way this program does not know.
+    #[error("'{file}' is sealed with cipher number {found}, which this program does not know")]
+    UnknownCipher {
+        /// The file.
+        file: PathBuf,
+        /// The cipher number.
+        found: u32,
+    },
+    /// The output is there already.
+    #[error("'{file}' exists already")]
+    Exists {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The output is also an input.
+    #[error("'{file}' is both an input and the output")]
+    SameFile {
+        /// The output as it was given.
+        file: PathBuf,
+    },
+    /// The disk filled up.
+    #[error("the disk is full: '{file}' could not be written")]
+    DiskFull {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The input is not there.
+    #[error("'{file}' does not exist")]
+    Missing {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The folder of an output is not there.
+    #[error("cannot write '{file}': the folder '{folder}' does not exist")]
+    FolderMissing {
+        /// The file.
+        file: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// A key is not in the key folder.
+    #[error("the key folder '{folder}' has no '{file}'")]
+    KeyMissing {
+        /// The key file.
+        file: PathBuf,
+        /// The key folder.
+        folder: PathBuf,
+    },
+    /// A key file holds another key than its name or its other half says.
+    #[error("'{file}' holds the wrong key: expected {expected}, found {found}")]
+    KeyMismatch {
+        /// The key file.
+        file: PathBuf,
+        /// The role, or the fingerprint of the public key.
+        expected: String,
+        /// What the file holds.
+        found: String,
+    },
+    /// The operating system gave no random bytes.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// Anything else that the operating system refused.
+    #[error("cannot {action} '{file}'")]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+/// An amount of payload, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// Bytes without tags.
+    pub bytes: u64,
+    /// Chunks.
+    pub chunks: u64,
+}
+
+impl std::fmt::Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes in {} chunks", self.bytes, self.chunks)
+    }
+}
+
+impl FormatError {
+    /// What to do next, if there is something.
+    pub fn help(&self) -> Option<String> {
+        use FormatError::*;
+        Some(match self {
+            NotOurs { .. } => {
+                "check the path; `ppdenoise inspect FILE` tells what a file is".into()
+            }
+            Version { expected, found, .. } if found > expected => {
+                "use the newer ppdenoise that wrote this file".into()
+            }
+            Version { .. } => "make the file again with this version of ppdenoise".into(),
+            HeaderDamaged { .. }
+            | ChunkDamaged { .. }
+            | Truncated { .. }
+            | TrailingBytes { .. } => {
+                "copy the file again from where it was made, or make it again".into()
+            }
+            WrongKind { expected, .. } => {
+                format!("give {} {expected}; {}", expected.article(), expected.maker())
+            }
+            InvalidField { .. } | PayloadMismatch { .. } => {
+                "make the file again; its writer and this program do not agree".into()
+            }
+            UnknownCipher { .. } => "use the ppdenoise version that sealed this file".into(),
+            Exists { .. } => "give another output path, or remove the file first".into(),
+            SameFile { .. } => "give another output path".into(),
+            DiskFull { .. } => "free some space or write to another disk; nothing was left".into(),
+            Missing { .. } => "check the path".into(),
+            FolderMissing { folder, .. } => {
+                format!("create it first: mkdir -p '{}'", folder.display())
+            }
+            KeyMissing { folder, .. } => format!(
+                "copy the key into this folder, or make a set with `ppdenoise keygen --out '{}'`",
+                folder.display()
+            ),
+            KeyMismatch { .. } => {
+                "copy both halves of the pair again, or make new keys with `ppdenoise keygen`"
+                    .into()
+            }
+            Random(_) => return None,
+            Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "check who owns the path and its permissions".into()
+            }
+            Io { .. } => return None,
+        })
+    }
+
+    /// An error of the operating system on `file`, with the kinds that have their own variant.
+    pub fn io(file: &Path, action: &'static str, source: io::Error) -> Self {
+        let file = file.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => FormatError::Missing { file },
+            io::ErrorKind::AlreadyExists => FormatError::Exists { file },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                FormatError::DiskFull { file }
+            }
+            _ => FormatError::Io { file, action, source },
+        }
+    }
+
+    /// An error of a writer: the one it carries, if it knows its file, else one without a path.
+    pub(crate) fn from_writer(source: io::Error) -> Self {
+        match source.downcast::<FormatError>() {
+            Ok(carried) => carried,
+            Err(source) => FormatError::io(Path::new("-"), "write", source),
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The public header of a file.
+//!
+//! A header holds what both servers may know: sizes, scales, ids. Bulk data never passes here.
+//! Writing and reading check every field with the same validator.
+
+use crate::format::codec::{SmallError, decode_small, encode_small};
+use crate::format::ids::{
+    Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId,
+};
+use crate::format::role::Role;
+use crate::format::validate::{Invalid, validate};
+use crate::party::Party;
+use crate::ring::RingBits;
+use bincode::{Decode, Encode};
+use std::fmt;
+
+/// The public header of a file.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Header {
+    /// The public key of who wrote the file.
+    pub sender: Fingerprint,
+    /// The public key of who may read it; nobody in particular if there is none.
+    pub recipient: Option<Fingerprint>,
+    /// How the chunks are sealed.
+    pub cipher: Cipher,
+    /// The sum of the chunks' lengths, without tags.
+    pub payload_len: u64,
+    /// How many chunks there are.
+    pub chunks: u64,
+    /// What the file is.
+    pub body: Body,
+}
+
+/// How the chunks of a file are sealed. Numbers are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cipher {
+    /// Not at all: the tags find damage, not malice.
+    None,
+}
+
+/// What a file is, with the fields of its kind. The order is part of the format: append only.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[non_exhaustive]
+pub enum Body {
+    /// The public description of a shared model: one chunk of JSON.
+    PublicModel(PublicModel),
+    /// One server's share of a model.
+    ModelShare(ModelShare),
+    /// One server's share of an image.
+    ImageShare(ImageShare),
+    /// One server's triples.
+    Triples(Triples),
+    /// One server's share of a denoised image.
+    ResultShare(ResultShare),
+    /// The opened masked weights, kept in a state folder.
+    OpenedWeights(OpenedWeights),
+    /// A public key.
+    PublicKey(PublicKeyOf),
+    /// A secret key.
+    SecretKey(SecretKeyOf),
+}
+
+/// Fields of a public model description.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct PublicModel {
+    /// The sharing.
+    pub model_id: ModelId,
+}
+
+/// Fields of a model share.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct ModelShare {
+    /// Whose share it is.
+    pub party: Party,
+    /// The sharing.
+    pub model_id: ModelId,
+    /// The ring.
+    pub ring_bits: RingBits,
+    /// The digest of the public model's payload.
+    pub public_digest: Digest,
+    /// How many ring elements are shared.
+    pub elements: u64,
+}
+
+/// Fields of an image share.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct ImageShare {
+    /// Whose share it is.
+    pub party: Party,
+    /// The sharing.
+    pub image_id: ImageId,
+    /// The model it was shared for.
+    pub model_id: ModelId,
+    /// The digest of that model's public payload.
+    pub public_digest: Digest,
+    /// The ring.
+    pub ring_bits: RingBits,
+    /// The height in pixels.
+    pub height: u32,
+    /// The width in pixels.
+    pub width: u32,
+    /// Fraction bits of a shared pixel.
+    pub frac_bits: u32,
+    /// The noise level in grey levels.
+    pub sigma: f64,
+    /// The model's noise level over the image's.
+    pub sigma_ratio: f64,
+}
+
+/// Fields of a triple file.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct Triples {
+    /// Whose half it is.
+    pub party: Party,
+    /// The set of slots.
+    pub set_id: TripleSetId,
+    /// The mask X of the weights.
+    pub weight_mask_id: WeightMaskId,
+    /// The model they were made for.
+    pub model_id: ModelId,
+    /// The digest of that model's public payload.
+    pub public_digest: Digest,
+    /// The ring.
+    pub ring_bits: RingBits,
+    /// The height of an image in pixels.
+    pub height: u32,
+    /// The width of an image in pixels.
+    pub width: u32,
+    /// How many images the set serves.
+    pub slots: u64,
+    /// Patch rows of a tile.
+    pub tile_rows: u32,
+}
+
+/// Fields of a share of a denoised image.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct ResultShare {
+    /// Whose share it is.
+    pub party: Party,
+    /// The image it was made from.
+    pub image_id: ImageId,
+    /// The model it was made with.
+    pub model_id: ModelId,
+    /// The session that made it; two shares fit only if they name the same one.
+    pub session_id: SessionId,
+    /// The ring.
+    pub ring_bits: RingBits,
+    /// The height in pixels.
+    pub height: u32,
+    /// The width in pixels.
+    pub width: u32,
+    /// How to turn the sum of both shares into grey levels.
+    pub decode: Decoding,
+}
+
+/// How a reconstructed result becomes grey levels.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Decoding {
+    /// Fraction bits of an element.
+    pub frac_bits: u32,
+    /// The model's noise level over the image's.
+    pub sigma_ratio: f64,
+    /// The grey level of the normalised value 0.
+    pub mid_grey: f64,
+    /// Grey levels per unit of normalised value.
+    pub grey_per_unit: f64,
+    /// The side of an input patch.
+    pub patch: u32,
+    /// The margin by which an output patch is smaller, on each side.
+    pub pad: u32,
+    /// The distance between patches.
+    pub stride: u32,
+    /// The weights of an output patch, row-major, `(patch - 2 pad)^2` of them.
+    pub window: Vec<u16>,
+}
+
+/// Fields of the opened masked weights U = G - X; not secret.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct OpenedWeights {
+    /// The mask X.
+    pub weight_mask_id: WeightMaskId,
+    /// The model G.
+    pub model_id: ModelId,
+    /// The digest of that model's public payload.
+    pub public_digest: Digest,
+    /// The ring.
+    pub ring_bits: RingBits,
+    /// How many ring elements there are.
+    pub elements: u64,
+}
+
+/// Fields of a public key file.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct PublicKeyOf {
+    /// Whose key it is.
+    pub role: Role,
+}
+
+/// Fields of a secret key file.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct SecretKeyOf {
+    /// Whose key it is.
+    pub role: Role,
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// [`Body::PublicModel`].
+    PublicModel,
+    /// [`Body::ModelShare`].
+    ModelShare,
+    /// [`Body::ImageShare`].
+    ImageShare,
+    /// [`Body::Triples`].
+    Triples,
+    /// [`Body::ResultShare`].
+    ResultShare,
+    /// [`Body::OpenedWeights`].
+    OpenedWeights,
+    /// [`Body::PublicKey`].
+    PublicKey,
+    /// [`Body::SecretKey`].
+    SecretKey,
+}
+
+impl Kind {
+    /// The word before the name: "a", "an", or "a set of".
+    pub fn article(self) -> &'static str {
+        match self {
+            Kind::ImageShare => "an",
+            Kind::Triples | Kind::OpenedWeights => "a set of",
+            _ => "a",
+        }
+    }
+
+    /// Which command makes such a file, as a clause.
+    pub fn maker(self) -> &'static str {
+        match self {
+            Kind::PublicModel => "`ppdenoise share-model` writes it as PREFIX.pub",
+            Kind::ModelShare => "`ppdenoise share-model` writes it as PREFIX.s0 or PREFIX.s1",
+            Kind::ImageShare => "`ppdenoise share-image` writes it as PREFIX.s0 or PREFIX.s1",
+            Kind::Triples => "`ppdenoise gen-triplets` writes it as PREFIX.s0 or PREFIX.s1",
+            Kind::ResultShare => "`ppdenoise serve` writes it",
+            Kind::OpenedWeights => "`ppdenoise serve` keeps it in its state folder",
+            Kind::PublicKey | Kind::SecretKey => "`ppdenoise keygen` writes it",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::PublicModel => "public model description",
+            Kind::ModelShare => "model share",
+            Kind::ImageShare => "image share",
+            Kind::Triples => "triples",
+            Kind::ResultShare => "result share",
+            Kind::OpenedWeights => "opened weights",
+            Kind::PublicKey => "public key",
+            Kind::SecretKey => "secret key",
+        })
+    }
+}
+
+/// The fields of one kind of file.
+pub trait Part: Sized {
+    /// The kind.
+    const KIND: Kind;
+
+    /// These fields, if `body` is of this kind.
+    fn of(body: &Body) -> Option<&Self>;
+}
+
+macro_rules! parts {
+    ($($kind:ident => $fields:ident),+ $(,)?) => {
+        impl Body {
+            /// What the file is.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Body::$kind(_) => Kind::$kind,)+
+                }
+            }
+        }
+
+        $(
+            impl Part for $fields {
+                const KIND: Kind = Kind::$kind;
+
+                fn of(body: &Body) -> Option<&Self> {
+                    match body {
+                        Body::$kind(fields) => Some(fields),
+                        _ => None,
+                    }
+                }
+            }
+
+            impl From<$fields> for Body {
+                fn from(fields: $fields) -> Self {
+                    Body::$kind(fields)
+                }
+            }
+        )+
+    };
+}
+
+parts! {
+    PublicModel => PublicModel,
+    ModelShare => ModelShare,
+    ImageShare => ImageShare,
+    Triples => Triples,
+    ResultShare => ResultShare,
+    OpenedWeights => OpenedWeights,
+    PublicKey => PublicKeyOf,
+    SecretKey => SecretKeyOf,
+}
+
+impl Header {
+    /// The header's bytes, after the same checks that a reader makes.
+    ///
+    /// # Errors
+    /// [`SmallError::Field`] for a value that no reader would take.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SmallError> {
+        validate(self)?;
+        encode_small(self)
+    }
+
+    /// A valid header from its bytes.
+    ///
+    /// # Errors
+    /// [`SmallError`] for bytes that are no header, and for any field out of its range.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SmallError> {
+        let header: Header = decode_small(bytes)?;
+        validate(&header)?;
+        Ok(header)
+    }
+}
+
+impl From<Invalid> for SmallError {
+    fn from(invalid: Invalid) -> Self {
+        let Invalid { field, value, expected } = invalid;
+        SmallError::Field { field, value, expected }
+    }
+}

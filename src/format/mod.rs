@@ -1,0 +1,22 @@
+//! Files: ids, headers, the envelope around every payload, key folders, outputs and the ledger.
+//!
+//! Beside `cli` this is the only layer that knows paths. A file is an [`envelope`]: a public
+//! [`header::Header`] and chunks of payload, each with a tag of its own. What a payload means is the
+//! business of the layer that writes it; its bytes are raw little-endian.
+
+pub mod codec;
+pub mod envelope;
+pub mod error;
+pub mod header;
+pub mod ids;
+pub mod role;
+mod validate;
+
+pub use codec::{SmallError, decode_small, encode_small};
+pub use envelope::{ChunkKey, EnvelopeReader, EnvelopeWriter, open_file};
+pub use error::FormatError;
+pub use header::{Body, Cipher, Header, Kind};
+pub use ids::{
+    Digest, Fingerprint, ImageId, ModelId, RandomError, SessionId, TripleSetId, WeightMaskId,
+};
+pub use role::Role;
