@@ -7,6 +7,7 @@
 //! Modules are layers; each uses only those listed above it. Everything above [`format`] is pure
 //! mathematics: no files, sockets, clock or operating-system randomness.
 
+pub mod activation;
 pub mod bits;
 pub mod correlation;
 pub mod fixed;
