@@ -122,6 +122,16 @@ pub enum FormatError {
         /// The file.
         file: PathBuf,
     },
+    /// The output would not fit the disk.
+    #[error("'{file}' needs {needed} bytes, its disk has {free} left")]
+    NoSpace {
+        /// The file.
+        file: PathBuf,
+        /// The bytes it needs.
+        needed: u64,
+        /// The bytes there are.
+        free: u64,
+    },
     /// The input is not there.
     #[error("'{file}' does not exist")]
     Missing {
@@ -134,6 +144,12 @@ pub enum FormatError {
         /// The file.
         file: PathBuf,
         /// Its folder.
+        folder: PathBuf,
+    },
+    /// The key folder is not there.
+    #[error("there is no key folder '{folder}'")]
+    KeyFolderMissing {
+        /// The key folder.
         folder: PathBuf,
     },
     /// A key is not in the key folder.
@@ -212,9 +228,13 @@ impl FormatError {
             Exists { .. } => "give another output path, or remove the file first".into(),
             SameFile { .. } => "give another output path".into(),
             DiskFull { .. } => "free some space or write to another disk; nothing was left".into(),
+            NoSpace { .. } => "free some space or write to another disk".into(),
             Missing { .. } => "check the path".into(),
             FolderMissing { folder, .. } => {
                 format!("create it first: mkdir -p '{}'", folder.display())
+            }
+            KeyFolderMissing { folder } => {
+                format!("make one with `ppdenoise keygen --out '{}'`", folder.display())
             }
             KeyMissing { folder, .. } => format!(
                 "copy the key into this folder, or make a set with `ppdenoise keygen --out '{}'`",

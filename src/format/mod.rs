@@ -9,6 +9,8 @@ pub mod envelope;
 pub mod error;
 pub mod header;
 pub mod ids;
+pub mod keys;
+pub mod output;
 pub mod role;
 mod validate;
 
@@ -19,4 +21,6 @@ pub use header::{Body, Cipher, Header, Kind};
 pub use ids::{
     Digest, Fingerprint, ImageId, ModelId, RandomError, SessionId, TripleSetId, WeightMaskId,
 };
+pub use keys::{KeyFolder, PublicKey, SecretKey};
+pub use output::{Access, OutputFile, Overwrite};
 pub use role::Role;
