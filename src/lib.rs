@@ -9,6 +9,7 @@
 
 pub mod activation;
 pub mod fixed;
+pub mod image;
 pub mod network;
 pub mod party;
 pub mod prg;
