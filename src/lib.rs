@@ -10,6 +10,7 @@
 pub mod activation;
 pub mod fixed;
 pub mod image;
+pub mod metrics;
 pub mod network;
 pub mod party;
 pub mod prg;
