@@ -106,7 +106,8 @@ pub struct UnknownActivation {
 /// One interval of |x| and its polynomial n x^2 + c |x| + d.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Piece {
-    /// The largest |x| of the interval, which begins just above the previous piece's `upto` (or at 0).
+    /// The largest |x| of the interval; it begins just above the `upto` of the piece before, or at
+    /// 0.
     pub upto: f64,
     /// Coefficient of x^2.
     pub n: f64,

@@ -8,12 +8,15 @@
 //! mathematics: no files, sockets, clock or operating-system randomness.
 
 pub mod activation;
+pub mod artefact;
 pub mod bits;
 pub mod correlation;
 pub mod fixed;
 pub mod format;
+pub mod image;
 pub mod kernels;
 pub mod lookup;
+pub mod metrics;
 pub mod model;
 pub mod net;
 pub mod network;

@@ -6,6 +6,7 @@
 
 mod batch;
 mod engine;
+mod handshake;
 
 mod lut;
 mod server_model;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use engine::{Activation, Engine, Step};
 
+pub use handshake::{Agreement, Identity, WIRE_VERSION, greet};
 pub use lut::LutEngine;
 pub use server_model::{ServerModel, WeightSource};
 pub use session::{Image, TileSource, denoise};

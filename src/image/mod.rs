@@ -1,0 +1,355 @@
+//! Greyscale images: reading, writing, noise, and the side-by-side picture.
+//!
+//! Nothing here opens a file: images come from bytes or a reader and go to a writer.
+
+mod codec;
+mod font;
+mod interest;
+mod noise;
+mod npy;
+mod panel;
+mod png;
+
+pub use codec::{ImageFormat, read, write};
+pub use interest::pick_crops;
+pub use noise::add_gaussian;
+pub use panel::{Panel, Picture, crop_side, side_by_side};
+
+use crate::network::MAX_PIXELS;
+
+/// A greyscale image, row-major, on the scale 0 to 255.
+///
+/// The levels are floats so that noise survives unrounded and unclipped; they are always finite,
+/// and there is at least one pixel and at most [`MAX_PIXELS`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct GreyImage {
+    height: usize,
+    width: usize,
+    pixels: Vec<f32>,
+}
+
+impl GreyImage {
+    /// An image of `height` rows and `width` columns.
+    ///
+    /// # Errors
+    /// A side of 0, more than [`MAX_PIXELS`] pixels, another number of pixels than the sides say,
+    /// NaN or infinity.
+    pub fn new(height: usize, width: usize, pixels: Vec<f32>) -> Result<GreyImage, ImageError> {
+        let expected = checked_area(height, width)?;
+        if pixels.len() != expected {
+            return Err(ImageError::PixelCount { height, width, found: pixels.len() });
+        }
+        match pixels.iter().position(|v| !v.is_finite()) {
+            None => Ok(GreyImage { height, width, pixels }),
+            Some(i) => Err(ImageError::NotFinite {
+                row: i / width,
+                column: i % width,
+                value: f64::from(pixels[i]),
+            }),
+        }
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The grey levels, row by row.
+    pub fn pixels(&self) -> &[f32] {
+        &self.pixels
+    }
+
+    /// The grey levels, row by row, without the image.
+    pub fn into_pixels(self) -> Vec<f32> {
+        self.pixels
+    }
+
+    /// The grey levels rounded half away from zero and clipped to 8 bits.
+    pub fn to_u8(&self) -> Vec<u8> {
+        // A float to integer cast saturates.
+        self.pixels.iter().map(|v| v.round() as u8).collect()
+    }
+
+    /// The image as an 8-bit file would hold it: every level rounded and clipped.
+    pub fn rounded(&self) -> GreyImage {
+        let pixels = self.to_u8().into_iter().map(f32::from).collect();
+        GreyImage { pixels, ..*self }
+    }
+
+    /// The part that `rect` covers.
+    ///
+    /// # Errors
+    /// [`ImageError::Crop`] if it is empty or leaves the image.
+    pub fn crop(&self, rect: Rect) -> Result<GreyImage, ImageError> {
+        let inside = |from: usize, len: usize, side: usize| {
+            len > 0 && from.checked_add(len).is_some_and(|end| end <= side)
+        };
+        if !inside(rect.top, rect.height, self.height) || !inside(rect.left, rect.width, self.width)
+        {
+            return Err(ImageError::Crop { rect, height: self.height, width: self.width });
+        }
+        let rows = self.pixels.chunks_exact(self.width).skip(rect.top).take(rect.height);
+        let pixels = rows.flat_map(|r| &r[rect.left..rect.left + rect.width]).copied().collect();
+        GreyImage::new(rect.height, rect.width, pixels)
+    }
+}
+
+/// A rectangle of pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rect {
+    /// The first row.
+    pub top: usize,
+    /// The first column.
+    pub left: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Rect {
+    /// Whether the two have a pixel in common.
+    pub fn overlaps(&self, other: &Rect) -> bool {
+        self.top < other.top.saturating_add(other.height)
+            && other.top < self.top.saturating_add(self.height)
+            && self.left < other.left.saturating_add(other.width)
+            && other.left < self.left.saturating_add(self.width)
+    }
+}
+
+impl std::fmt::Display for Rect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{} at row {}, column {}", self.height, self.width, self.top, self.left)
+    }
+}
+
+/// Height times width, if an image may have so many pixels.
+fn checked_area(height: usize, width: usize) -> Result<usize, ImageError> {
+    match height.checked_mul(width) {
+        Some(0) => Err(ImageError::Empty { height, width }),
+        Some(area) if area <= MAX_PIXELS => Ok(area),
+        _ => Err(ImageError::TooLarge { height, width }),
+    }
+}
+
+/// Why an image cannot be made, read, written or drawn.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// There are no pixels.
+    #[error("the image is {height}x{width}; both sides must be at least 1")]
+    Empty {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// There are too many pixels.
+    #[error("the image is {height}x{width}, more than {MAX_PIXELS} pixels")]
+    TooLarge {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// The sides and the number of pixels disagree.
+    #[error("a {height}x{width} image needs {} pixels, found {found}", height * width)]
+    PixelCount {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// Pixels given.
+        found: usize,
+    },
+    /// A grey level is not a finite number.
+    #[error("the grey level at row {row}, column {column} is {value}; expected a finite float32")]
+    NotFinite {
+        /// Row of the first such level.
+        row: usize,
+        /// Column of the first such level.
+        column: usize,
+        /// The level.
+        value: f64,
+    },
+    /// The standard deviation of the noise is not usable.
+    #[error("the noise level is {sigma}; expected a finite number of grey levels, at least 0")]
+    Sigma {
+        /// The value given.
+        sigma: f64,
+    },
+    /// A rectangle is empty or leaves the image.
+    #[error("the rectangle {rect} is not inside the {height}x{width} image")]
+    Crop {
+        /// The rectangle.
+        rect: Rect,
+        /// Rows of the image.
+        height: usize,
+        /// Columns of the image.
+        width: usize,
+    },
+    /// There is no room for two separate rectangles of this size.
+    #[error(
+        "two {height}x{width} crops do not fit side by side in a {image_height}x{image_width} image"
+    )]
+    NoRoom {
+        /// Rows of a rectangle.
+        height: usize,
+        /// Columns of a rectangle.
+        width: usize,
+        /// Rows of the image.
+        image_height: usize,
+        /// Columns of the image.
+        image_width: usize,
+    },
+    /// The images of a picture differ in size.
+    #[error("panel {panel} is {found:?}, the first is {expected:?} (height, width)")]
+    PanelSize {
+        /// Number of the panel, from 1.
+        panel: usize,
+        /// Its height and width.
+        found: (usize, usize),
+        /// Height and width of the first.
+        expected: (usize, usize),
+    },
+    /// A picture without images.
+    #[error("a picture needs at least one panel")]
+    NoPanels,
+    /// No image format has this file name extension.
+    #[error("`{extension}` is no image format; expected png or npy")]
+    Extension {
+        /// What was given, without the dot.
+        extension: String,
+    },
+    /// The data do not begin like a file of the format.
+    #[error("not a {format} file: it does not begin with the {format} signature")]
+    Signature {
+        /// The expected format.
+        format: ImageFormat,
+    },
+    /// The header cannot be read.
+    #[error("the {format} header is not usable: {reason}")]
+    Header {
+        /// The format.
+        format: ImageFormat,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The data end too early.
+    #[error(
+        "the {format} file is truncated: its header promises more data than the {bytes} bytes found"
+    )]
+    Truncated {
+        /// The format.
+        format: ImageFormat,
+        /// Bytes of the file.
+        bytes: usize,
+    },
+    /// Something follows the image.
+    #[error("{bytes} bytes follow the end of the {format} image")]
+    Trailing {
+        /// The format.
+        format: ImageFormat,
+        /// Bytes beyond the end.
+        bytes: usize,
+    },
+    /// A PNG of another colour type or depth.
+    #[error("the PNG is {depth}-bit {colour}; expected 8-bit grayscale")]
+    PngKind {
+        /// Bits a sample.
+        depth: u8,
+        /// The colour type in words.
+        colour: &'static str,
+    },
+    /// An array of another type.
+    #[error(
+        "the array has type {found:?}; expected float32, float64 or uint8 ('<f4', '<f8', '|u1')"
+    )]
+    NpyType {
+        /// The type descriptor in the file.
+        found: String,
+    },
+    /// An array of another number of dimensions.
+    #[error("the array has {found} dimensions; expected 2, height and width")]
+    NpyDimensions {
+        /// Dimensions in the file.
+        found: usize,
+    },
+    /// The PNG library refuses the data, or could not write them.
+    #[error("the PNG data are damaged or cannot be written")]
+    Png(#[source] ::image::ImageError),
+    /// The array library refuses the data.
+    #[error("the array cannot be read")]
+    NpyRead(#[source] ndarray_npy::ReadNpyError),
+    /// The array could not be written.
+    #[error("the array cannot be written")]
+    NpyWrite(#[source] ndarray_npy::WriteNpyError),
+    /// Reading or writing failed.
+    #[error("reading or writing the image failed")]
+    Io(#[from] std::io::Error),
+}
+
+impl ImageError {
+    /// What to do next, where there is something.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            ImageError::PngKind { .. } => {
+                Some("convert it to 8-bit grayscale without transparency first, or use .npy")
+            }
+            ImageError::NpyType { .. } => Some("convert it with `array.astype(numpy.float32)`"),
+            ImageError::NpyDimensions { .. } => {
+                Some("save one image as height x width, without a channel or batch axis")
+            }
+            ImageError::NotFinite { .. } => Some("replace NaN and infinite pixels first"),
+            ImageError::TooLarge { .. } => Some("cut the image into smaller ones"),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn construction_checks_sizes_and_values() {
+        assert!(matches!(GreyImage::new(0, 3, vec![]), Err(ImageError::Empty { .. })));
+        assert!(matches!(GreyImage::new(2, 3, vec![0.0; 5]), Err(ImageError::PixelCount { .. })));
+        for (h, w) in [(usize::MAX, 2), (1 << 15, 1 << 14), (1 << 32, 1 << 32)] {
+            assert!(matches!(GreyImage::new(h, w, vec![]), Err(ImageError::TooLarge { .. })));
+        }
+        let mut pixels = vec![0.0; 6];
+        pixels[4] = f32::NAN;
+        let text = GreyImage::new(2, 3, pixels).unwrap_err().to_string();
+        assert!(text.contains("row 1, column 1 is NaN"), "{text}");
+    }
+
+    #[test]
+    fn rounding_is_half_away_from_zero_and_clips() {
+        let levels = vec![-7.0, -0.5, 0.49, 0.5, 1.5, 2.5, 254.5, 255.4, 1e30];
+        let image = GreyImage::new(3, 3, levels).unwrap();
+        assert_eq!(image.to_u8(), [0, 0, 0, 1, 2, 3, 255, 255, 255]);
+        assert_eq!(image.rounded().pixels()[5], 3.0);
+    }
+
+    #[test]
+    fn crops_are_the_named_pixels() {
+        let image = GreyImage::new(3, 4, (0..12).map(|i| i as f32).collect()).unwrap();
+        let rect = Rect { top: 1, left: 2, height: 2, width: 2 };
+        assert_eq!(image.crop(rect).unwrap().pixels(), [6.0, 7.0, 10.0, 11.0]);
+        let bad = [
+            Rect { top: 2, ..rect },
+            Rect { left: 3, ..rect },
+            Rect { height: 0, ..rect },
+            Rect { top: usize::MAX, ..rect },
+        ];
+        for rect in bad {
+            assert!(matches!(image.crop(rect), Err(ImageError::Crop { .. })), "{rect}");
+        }
+    }
+}
