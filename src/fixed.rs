@@ -79,7 +79,8 @@ mod tests {
     fn shrinking_wraps_just_beyond_its_range() {
         let (k, z) = (4u32, 113u8);
         let wrapped = (0..=255u8).any(|z1| {
-            let sum = shrink(Party::S0, z.wrapping_sub(z1), k).wrapping_add(shrink(Party::S1, z1, k));
+            let sum =
+                shrink(Party::S0, z.wrapping_sub(z1), k).wrapping_add(shrink(Party::S1, z1, k));
             sign_extend(u64::from(sum), 4) == -8
         });
         assert!(wrapped);

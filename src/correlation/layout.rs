@@ -2,7 +2,7 @@
 
 use crate::kernels::one_hot_words;
 use crate::model::PublicModel;
-use crate::network::{NetworkError, Op, PatchGrid};
+use crate::network::{NetworkError, Op};
 use std::ops::Range;
 
 /// Patches a tile unless messages would become too large.
@@ -40,6 +40,11 @@ impl MaterialLayout {
         (MAX_OPENING / (2 * public.ring.bytes() * widest)).clamp(1, TILE_ROWS)
     }
 
+    /// Number of patches.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Number of tiles.
     pub fn tiles(&self) -> usize {
         self.rows.div_ceil(self.tile_rows)
@@ -66,11 +71,6 @@ impl MaterialLayout {
     pub fn bytes_per_slot(&self) -> u64 {
         let per_row: u64 = self.ops.iter().map(|&(_, bytes)| bytes as u64).sum();
         per_row * self.rows as u64
-    }
-
-    /// Whether this is the grid of `grid`.
-    pub fn suits(&self, grid: &PatchGrid) -> bool {
-        self.rows == grid.rows()
     }
 }
 

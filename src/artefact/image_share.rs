@@ -1,0 +1,141 @@
+//! A shared image: `PREFIX.s0`, S0's share of the unpadded pixels; `PREFIX.s1`, a seed.
+
+use super::{
+    Parties, PayloadSize, PublicModelFile, random_seed, read_elements, read_seeds, start,
+    write_elements, write_seeds,
+};
+use crate::format::envelope::open_file;
+use crate::format::header::{Header, ImageShare};
+use crate::format::output::OutputFile;
+use crate::format::{FormatError, ImageId};
+use crate::party::Party;
+use crate::prg::{Domain, Purpose, Seed};
+use crate::ring::{Ring, RingBits};
+use crate::share;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// An image encoded for a model, about to be shared.
+pub struct SharedImage<'a> {
+    /// Fixed-point pixels, row-major; the gateway's secret.
+    pub encoded: &'a [i64],
+    /// Rows and columns.
+    pub size: (usize, usize),
+    /// The image's noise level in grey levels.
+    pub sigma: f64,
+    /// The model's noise level over the image's.
+    pub sigma_ratio: f64,
+}
+
+/// Writes both shares of an image; returns its fresh id.
+///
+/// Security: split by a fresh seed. Size: l / 8 bytes a pixel for S0, 32 bytes for S1.
+///
+/// # Errors
+/// [`FormatError`] of the outputs; nothing is left behind.
+pub fn write_image_shares(
+    image: &SharedImage<'_>,
+    public: &PublicModelFile,
+    parties: Parties,
+    [s0_out, s1_out]: [OutputFile; 2],
+) -> Result<ImageId, FormatError> {
+    let image_id = ImageId::random()?;
+    let body = |party| ImageShare {
+        party,
+        image_id,
+        model_id: public.model_id,
+        public_digest: public.digest,
+        ring_bits: public.model.ring,
+        height: image.size.0 as u32,
+        width: image.size.1 as u32,
+        frac_bits: public.model.input.frac_bits,
+        sigma: image.sigma,
+        sigma_ratio: image.sigma_ratio,
+    };
+    let seed = random_seed()?;
+    let to = |party: Party| Some(parties.servers[party.index()]);
+    let s0_out = match public.model.ring {
+        RingBits::L32 => write_s0::<u32>(image, &seed, parties, s0_out, body(Party::S0)),
+        RingBits::L64 => write_s0::<u64>(image, &seed, parties, s0_out, body(Party::S0)),
+    }?;
+    let size = PayloadSize::seeds(1);
+    let mut out = start(s1_out, parties.sender, to(Party::S1), size, body(Party::S1))?;
+    write_seeds(&mut out, [&seed])?;
+    let s1_out = out.finish()?;
+    [s0_out, s1_out].into_iter().try_for_each(OutputFile::commit)?;
+    Ok(image_id)
+}
+
+fn write_s0<R: Ring>(
+    image: &SharedImage<'_>,
+    seed: &Seed,
+    parties: Parties,
+    out: OutputFile,
+    body: ImageShare,
+) -> Result<OutputFile, FormatError> {
+    let pixels = Zeroizing::new(image.encoded.iter().map(|&v| R::from_i64(v)).collect::<Vec<R>>());
+    let size = PayloadSize::elements::<R>(pixels.len());
+    let mut out = start(out, parties.sender, Some(parties.servers[0]), size, body)?;
+    let mut stream = seed.stream(Domain::of(Purpose::ImageShare));
+    write_elements(&mut out, 0, &Zeroizing::new(share::split(&pixels, &mut stream)))?;
+    out.finish()
+}
+
+/// One server's share of an image, opened and its header checked.
+pub struct ImageShareFile {
+    header: Header,
+    fields: ImageShare,
+    payload: Payload,
+}
+
+enum Payload {
+    Seed(Seed),
+    Elements(crate::format::EnvelopeReader<std::io::BufReader<std::fs::File>>),
+}
+
+impl ImageShareFile {
+    /// Opens a share; a seed is read at once.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn open(path: &Path) -> Result<Self, FormatError> {
+        let mut file = open_file(path)?;
+        let fields = *file.expect::<ImageShare>()?;
+        let header = file.header().clone();
+        let payload = match fields.party {
+            Party::S0 => Payload::Elements(file),
+            Party::S1 => {
+                let [seed] = read_seeds(&mut file)?;
+                file.finish()?;
+                Payload::Seed(seed)
+            }
+        };
+        Ok(ImageShareFile { header, fields, payload })
+    }
+
+    /// The whole public header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The fields of an image share.
+    pub fn fields(&self) -> &ImageShare {
+        &self.fields
+    }
+
+    /// The share of all pixels; checks every byte.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn into_pixels<R: Ring>(self) -> Result<Vec<R>, FormatError> {
+        let count = self.fields.height as usize * self.fields.width as usize;
+        match self.payload {
+            Payload::Seed(seed) => Ok(seed.stream(Domain::of(Purpose::ImageShare)).take(0, count)),
+            Payload::Elements(mut file) => {
+                let pixels = read_elements(&mut file, 0, count)?;
+                file.finish()?;
+                Ok(pixels)
+            }
+        }
+    }
+}

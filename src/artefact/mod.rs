@@ -1,0 +1,138 @@
+//! What the payload of each kind of file means: ring elements, seeds and descriptions, written by
+//! their maker and read by a server or the receiver.
+//!
+//! Bulk elements are little-endian, in chunks of at most [`CHUNK_ELEMENTS`]; where S1's half is
+//! random it is a seed of 32 bytes.
+
+mod image_share;
+mod model_share;
+mod opened;
+mod result_share;
+mod triples;
+
+pub use image_share::{ImageShareFile, SharedImage, write_image_shares};
+pub use model_share::{ModelShareFile, PublicModelFile, write_model};
+pub use opened::OpenedWeightsFile;
+pub(crate) use result_share::decoding;
+pub use result_share::{PairError, Reconstruction, reconstruct, write_result};
+pub use triples::{TripleFile, TripleJob};
+
+use crate::format::envelope::{ChunkKey, EnvelopeReader, EnvelopeWriter};
+use crate::format::header::{Body, Cipher, Header};
+use crate::format::output::OutputFile;
+use crate::format::{Fingerprint, FormatError};
+use crate::prg::Seed;
+use crate::ring::{self, Ring};
+use std::io::{Read, Write};
+use zeroize::Zeroizing;
+
+/// Elements in a chunk of bulk data.
+const CHUNK_ELEMENTS: usize = 1 << 18;
+/// The op number under which seeds are kept, which no network reaches.
+const SEED_OP: u32 = u32::MAX;
+
+/// Who makes a set of share files, and whose keys may read them.
+#[derive(Clone, Copy, Debug)]
+pub struct Parties {
+    /// The maker.
+    pub sender: Fingerprint,
+    /// Server 0 and server 1.
+    pub servers: [Fingerprint; 2],
+}
+
+/// Bytes and chunks of a payload.
+#[derive(Clone, Copy, Default)]
+struct PayloadSize {
+    bytes: u64,
+    chunks: u64,
+}
+
+impl PayloadSize {
+    fn elements<R: Ring>(count: usize) -> Self {
+        PayloadSize {
+            bytes: (count * R::BYTES) as u64,
+            chunks: count.div_ceil(CHUNK_ELEMENTS) as u64,
+        }
+    }
+
+    fn seeds(count: usize) -> Self {
+        PayloadSize { bytes: (count * Seed::LEN) as u64, chunks: 1 }
+    }
+
+    fn and(self, other: PayloadSize) -> Self {
+        PayloadSize { bytes: self.bytes + other.bytes, chunks: self.chunks + other.chunks }
+    }
+}
+
+fn start(
+    out: OutputFile,
+    sender: Fingerprint,
+    recipient: Option<Fingerprint>,
+    size: PayloadSize,
+    body: impl Into<Body>,
+) -> Result<EnvelopeWriter<OutputFile>, FormatError> {
+    let header = Header {
+        sender,
+        recipient,
+        cipher: Cipher::None,
+        payload_len: size.bytes,
+        chunks: size.chunks,
+        body: body.into(),
+    };
+    EnvelopeWriter::new(out, &header)
+}
+
+fn write_elements<R: Ring, W: Write>(
+    out: &mut EnvelopeWriter<W>,
+    op: usize,
+    elements: &[R],
+) -> Result<(), FormatError> {
+    for (tile, piece) in elements.chunks(CHUNK_ELEMENTS).enumerate() {
+        let key = ChunkKey { slot: 0, op: op as u32, tile: tile as u32 };
+        out.chunk(key, &Zeroizing::new(ring::to_le_bytes(piece)))?;
+    }
+    Ok(())
+}
+
+fn read_elements<R: Ring, F: Read>(
+    file: &mut EnvelopeReader<F>,
+    op: usize,
+    count: usize,
+) -> Result<Vec<R>, FormatError> {
+    let mut elements = Vec::new();
+    for (tile, first) in (0..count).step_by(CHUNK_ELEMENTS).enumerate() {
+        let key = ChunkKey { slot: 0, op: op as u32, tile: tile as u32 };
+        let length = CHUNK_ELEMENTS.min(count - first) * R::BYTES;
+        let bytes = Zeroizing::new(file.chunk(key, length)?);
+        // The length is a multiple of the element's.
+        elements.extend(ring::from_le_bytes::<R>(&bytes).unwrap_or_default());
+    }
+    Ok(elements)
+}
+
+fn write_seeds<W: Write, const N: usize>(
+    out: &mut EnvelopeWriter<W>,
+    seeds: [&Seed; N],
+) -> Result<(), FormatError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(N * Seed::LEN));
+    seeds.iter().for_each(|seed| bytes.extend_from_slice(seed.expose()));
+    out.chunk(ChunkKey::op(SEED_OP), &bytes)
+}
+
+fn read_seeds<F: Read, const N: usize>(
+    file: &mut EnvelopeReader<F>,
+) -> Result<[Seed; N], FormatError> {
+    let bytes = Zeroizing::new(file.chunk(ChunkKey::op(SEED_OP), N * Seed::LEN)?);
+    Ok(std::array::from_fn(|i| {
+        let mut seed = [0; Seed::LEN];
+        seed.copy_from_slice(&bytes[i * Seed::LEN..][..Seed::LEN]);
+        Seed::from_bytes(seed)
+    }))
+}
+
+/// A fresh seed from the operating system.
+fn random_seed() -> Result<Seed, FormatError> {
+    let mut bytes = [0; Seed::LEN];
+    getrandom::fill(&mut bytes).map_err(crate::format::RandomError::from)?;
+    Ok(Seed::from_bytes(bytes))
+}

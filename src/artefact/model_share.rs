@@ -1,0 +1,154 @@
+//! A shared model: `PREFIX.pub`, the public description; `PREFIX.s0`, S0's share; `PREFIX.s1`, a seed.
+
+use super::{
+    Parties, PayloadSize, random_seed, read_elements, read_seeds, start, write_elements,
+    write_seeds,
+};
+use crate::format::envelope::{ChunkKey, EnvelopeReader, open_file};
+use crate::format::header::{self, ModelShare};
+use crate::format::output::OutputFile;
+use crate::format::{Digest, FormatError, ModelId};
+use crate::model::{LinearSpec, ModelError, PublicModel, QuantisedModel};
+use crate::party::Party;
+use crate::prg::{Domain, Purpose, Seed};
+use crate::protocol::{SourceError, WeightSource};
+use crate::ring::{Ring, RingBits};
+use crate::share;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// Writes a model's public description and both shares; returns the model's fresh id.
+///
+/// Security: the shares are split by a fresh seed; the id is random, so that no two sharings ever
+/// get the same weight mask.
+///
+/// # Errors
+/// [`FormatError`] of the outputs; nothing is left behind.
+pub fn write_model(
+    model: &QuantisedModel,
+    parties: Parties,
+    [public_out, s0_out, s1_out]: [OutputFile; 3],
+) -> Result<ModelId, FormatError> {
+    let model_id = ModelId::random()?;
+    let json = model.public.to_json();
+    let body = |party| ModelShare {
+        party,
+        model_id,
+        ring_bits: model.public.ring,
+        public_digest: Digest::of(&json),
+        elements: model.public.elements() as u64,
+    };
+    let size = PayloadSize { bytes: json.len() as u64, chunks: 1 };
+    let mut out = start(public_out, parties.sender, None, size, header::PublicModel { model_id })?;
+    out.chunk(ChunkKey::ONLY, &json)?;
+    let public_out = out.finish()?;
+
+    let seed = random_seed()?;
+    let to_s1 = Some(parties.servers[1]);
+    let s0_out = match model.public.ring {
+        RingBits::L32 => write_s0::<u32>(model, &seed, parties, s0_out, body(Party::S0)),
+        RingBits::L64 => write_s0::<u64>(model, &seed, parties, s0_out, body(Party::S0)),
+    }?;
+    let mut out = start(s1_out, parties.sender, to_s1, PayloadSize::seeds(1), body(Party::S1))?;
+    write_seeds(&mut out, [&seed])?;
+    let s1_out = out.finish()?;
+    [public_out, s0_out, s1_out].into_iter().try_for_each(OutputFile::commit)?;
+    Ok(model_id)
+}
+
+fn write_s0<R: Ring>(
+    model: &QuantisedModel,
+    seed: &Seed,
+    parties: Parties,
+    out: OutputFile,
+    body: ModelShare,
+) -> Result<OutputFile, FormatError> {
+    let sizes = model.public.network.linears().map(|(_, l)| l.weights() + l.outputs);
+    let size = sizes.map(PayloadSize::elements::<R>).fold(PayloadSize::default(), PayloadSize::and);
+    let mut out = start(out, parties.sender, Some(parties.servers[0]), size, body)?;
+    for (op, layer) in model.network.linears() {
+        let values = layer.weights.iter().chain(&layer.bias).map(|&v| R::from_i64(v));
+        let values = Zeroizing::new(values.collect::<Vec<R>>());
+        let mut stream = seed.stream(Domain::op(Purpose::ModelShare, op));
+        write_elements(&mut out, op, &Zeroizing::new(share::split(&values, &mut stream)))?;
+    }
+    out.finish()
+}
+
+/// A public description as read from `PREFIX.pub`.
+#[derive(Clone, Debug)]
+pub struct PublicModelFile {
+    /// The model's id.
+    pub model_id: ModelId,
+    /// The digest of the description.
+    pub digest: Digest,
+    /// The description.
+    pub model: PublicModel,
+}
+
+impl PublicModelFile {
+    /// Reads and checks a description.
+    ///
+    /// # Errors
+    /// [`FormatError`], and [`ModelError`] for a description that is not acceptable.
+    pub fn read(path: &Path) -> Result<Self, SourceError> {
+        let mut file = open_file(path)?;
+        let model_id = file.expect::<header::PublicModel>()?.model_id;
+        let length = file.header().payload_len as usize;
+        let json = file.chunk(ChunkKey::ONLY, length)?;
+        file.finish()?;
+        let model = PublicModel::from_json(&json).map_err(|e: ModelError| Box::new(e))?;
+        Ok(PublicModelFile { model_id, digest: Digest::of(&json), model })
+    }
+}
+
+/// One server's share of a model, opened.
+pub struct ModelShareFile {
+    file: EnvelopeReader<BufReader<File>>,
+    seed: Option<Seed>,
+}
+
+impl ModelShareFile {
+    /// Opens a share; a seed is read at once.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn open(path: &Path) -> Result<Self, FormatError> {
+        let mut file = open_file(path)?;
+        let party = file.expect::<ModelShare>()?.party;
+        let seed = match party {
+            Party::S0 => None,
+            Party::S1 => {
+                let [seed] = read_seeds(&mut file)?;
+                Some(seed)
+            }
+        };
+        Ok(ModelShareFile { file, seed })
+    }
+
+    /// The whole public header.
+    pub fn header(&self) -> &header::Header {
+        self.file.header()
+    }
+
+    /// The fields of a model share.
+    ///
+    /// # Errors
+    /// None after a successful [`ModelShareFile::open`].
+    pub fn fields(&self) -> Result<ModelShare, FormatError> {
+        self.file.expect::<ModelShare>().copied()
+    }
+}
+
+/// Shares are read op after op, in the order of the file.
+impl<R: Ring> WeightSource<R> for ModelShareFile {
+    fn share(&mut self, op: usize, spec: &LinearSpec) -> Result<Vec<R>, SourceError> {
+        let count = spec.weights() + spec.outputs;
+        match &self.seed {
+            Some(seed) => Ok(seed.stream(Domain::op(Purpose::ModelShare, op)).take(0, count)),
+            None => Ok(read_elements(&mut self.file, op, count)?),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The opened weights U = G - X that a server keeps in its state folder: not secret, and the same
+//! at both servers, so that a model is opened once.
+
+use super::{PayloadSize, PublicModelFile, read_elements, start, write_elements};
+use crate::format::envelope::open_file;
+use crate::format::header::OpenedWeights;
+use crate::format::output::{Access, OutputFile, Overwrite};
+use crate::format::{Digest, Fingerprint, FormatError, WeightMaskId};
+use crate::ring::{self, Ring};
+use std::path::{Path, PathBuf};
+
+/// Where and for what opened weights are kept.
+pub struct OpenedWeightsFile<'a> {
+    path: PathBuf,
+    public: &'a PublicModelFile,
+    weight_mask_id: WeightMaskId,
+}
+
+impl<'a> OpenedWeightsFile<'a> {
+    /// The file for this model and mask in a state folder.
+    pub fn new(state: &Path, public: &'a PublicModelFile, weight_mask_id: WeightMaskId) -> Self {
+        let path = state.join(format!("opened-{weight_mask_id}.u"));
+        OpenedWeightsFile { path, public, weight_mask_id }
+    }
+
+    /// U, one vector an op, and its digest; nothing if it is not there or not usable, since
+    /// opening again is always possible.
+    pub fn load<R: Ring>(&self) -> Option<(Vec<Vec<R>>, Digest)> {
+        let mut file = open_file(&self.path).ok()?;
+        if *file.expect::<OpenedWeights>().ok()? != self.fields::<R>() {
+            return None;
+        }
+        let ops = self.public.model.network.linears();
+        let read = ops.map(|(op, l)| read_elements(&mut file, op, l.weights()));
+        let opened = read.collect::<Result<Vec<Vec<R>>, _>>().ok()?;
+        file.finish().ok()?;
+        let digest = digest(&opened);
+        Some((opened, digest))
+    }
+
+    /// Keeps U.
+    ///
+    /// # Errors
+    /// [`FormatError`] of the output.
+    pub fn store<R: Ring>(
+        &self,
+        opened: &[Vec<R>],
+        sender: Fingerprint,
+    ) -> Result<(), FormatError> {
+        let sizes = opened.iter().map(|u| PayloadSize::elements::<R>(u.len()));
+        let size = sizes.fold(PayloadSize::default(), PayloadSize::and);
+        let out = OutputFile::create(&self.path, Access::Secret, Overwrite::Allow)?;
+        let mut out = start(out, sender, Some(sender), size, self.fields::<R>())?;
+        for ((op, _), u) in self.public.model.network.linears().zip(opened) {
+            write_elements(&mut out, op, u)?;
+        }
+        out.finish()?.commit()
+    }
+
+    fn fields<R: Ring>(&self) -> OpenedWeights {
+        OpenedWeights {
+            weight_mask_id: self.weight_mask_id,
+            model_id: self.public.model_id,
+            public_digest: self.public.digest,
+            ring_bits: R::RING,
+            elements: self.public.model.network.linears().map(|(_, l)| l.weights() as u64).sum(),
+        }
+    }
+}
+
+/// One digest over all of U. U is public to both servers, so its digest may be sent.
+fn digest<R: Ring>(opened: &[Vec<R>]) -> Digest {
+    let parts = opened.iter().map(|u| *Digest::of(&ring::to_le_bytes(u)).as_bytes());
+    Digest::of(&parts.collect::<Vec<_>>().concat())
+}

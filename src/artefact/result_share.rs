@@ -1,0 +1,162 @@
+//! A denoised image in shares: each server's weighted sums, and how the receiver reads them.
+
+use super::{PayloadSize, PublicModelFile, read_elements, start, write_elements};
+use crate::format::envelope::{EnvelopeReader, open_file};
+use crate::format::header::{Decoding, ResultShare};
+use crate::format::output::OutputFile;
+use crate::format::{Fingerprint, FormatError, ImageId, SessionId};
+use crate::model::{Normalisation, decode_sums};
+use crate::network::PatchGrid;
+use crate::party::Party;
+use crate::protocol::SourceError;
+use crate::ring::{Ring, RingBits};
+use crate::share;
+use std::path::Path;
+
+/// Writes a server's share of a denoised image; the caller gives it its name.
+///
+/// # Errors
+/// [`FormatError`] of the output.
+pub fn write_result<R: Ring>(
+    sums: &[R],
+    fields: ResultShare,
+    sender: Fingerprint,
+    receiver: Fingerprint,
+    out: OutputFile,
+) -> Result<OutputFile, FormatError> {
+    let size = PayloadSize::elements::<R>(sums.len());
+    let mut out = start(out, sender, Some(receiver), size, fields)?;
+    write_elements(&mut out, 0, sums)?;
+    out.finish()
+}
+
+/// How the receiver turns sums into grey levels.
+pub(crate) fn decoding(public: &PublicModelFile, sigma_ratio: f64) -> Decoding {
+    let gather = public.model.network.gather();
+    Decoding {
+        frac_bits: public.model.output_frac(),
+        sigma_ratio,
+        mid_grey: public.model.units.mid_grey,
+        grey_per_unit: public.model.units.grey_per_unit,
+        patch: gather.patch as u32,
+        pad: gather.pad as u32,
+        stride: gather.stride as u32,
+        window: public.model.network.fold().window.clone(),
+    }
+}
+
+/// A reconstructed image.
+pub struct Reconstruction {
+    /// Rows and columns.
+    pub size: (usize, usize),
+    /// Grey levels, row-major, neither rounded nor clipped.
+    pub grey: Vec<f64>,
+    /// The image's id.
+    pub image_id: ImageId,
+    /// The session that computed it.
+    pub session_id: SessionId,
+}
+
+/// Why two result files do not make an image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PairError {
+    /// Both are of one party.
+    #[error("'{first}' and '{second}' are both shares of server {party}")]
+    SameParty {
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+        /// The party.
+        party: Party,
+    },
+    /// They are of different images or runs.
+    #[error("'{first}' and '{second}' do not belong together: {what} {ours} and {theirs}")]
+    Different {
+        /// One file.
+        first: String,
+        /// The other.
+        second: String,
+        /// What differs.
+        what: &'static str,
+        /// In the first.
+        ours: String,
+        /// In the second.
+        theirs: String,
+    },
+    /// Not made for this receiver's key.
+    #[error("'{file}' is for the key {found}, the receiver's key is {expected}")]
+    NotForUs {
+        /// The file.
+        file: String,
+        /// Whose it is.
+        found: String,
+        /// Our key.
+        expected: String,
+    },
+}
+
+/// Adds two result shares up and decodes them.
+///
+/// # Errors
+/// [`FormatError`] of either file, [`PairError`] if they do not belong together or to `receiver`.
+pub fn reconstruct(
+    paths: [&Path; 2],
+    receiver: Fingerprint,
+) -> Result<Reconstruction, SourceError> {
+    let files = [open_file(paths[0])?, open_file(paths[1])?];
+    let fields = [files[0].expect::<ResultShare>()?.clone(), files[1].expect::<ResultShare>()?.clone()];
+    for (file, path) in files.iter().zip(paths) {
+        if file.header().recipient != Some(receiver) {
+            let found = file.header().recipient.map_or("none".into(), |f| f.short());
+            let (file, expected) = (path.display().to_string(), receiver.short());
+            return Err(Box::new(PairError::NotForUs { file, found, expected }));
+        }
+    }
+    check_pair(paths, &fields)?;
+    match fields[0].ring_bits {
+        RingBits::L32 => combine::<u32>(files, &fields[0]),
+        RingBits::L64 => combine::<u64>(files, &fields[0]),
+    }
+}
+
+fn check_pair(paths: [&Path; 2], [a, b]: &[ResultShare; 2]) -> Result<(), PairError> {
+    let [first, second] = paths.map(|p| p.display().to_string());
+    if a.party == b.party {
+        return Err(PairError::SameParty { first, second, party: a.party });
+    }
+    let differ = |what, ours: String, theirs: String| {
+        let (first, second) = (first.clone(), second.clone());
+        if ours == theirs {
+            return Ok(());
+        }
+        Err(PairError::Different { first, second, what, ours, theirs })
+    };
+    differ("images", a.image_id.short(), b.image_id.short())?;
+    differ("sessions", a.session_id.short(), b.session_id.short())?;
+    let rest = |f: &ResultShare| {
+        let decode = &f.decode;
+        format!("{} {} {}x{} {decode:?}", f.model_id, f.ring_bits.bits(), f.height, f.width)
+    };
+    differ("descriptions", rest(a), rest(b))
+}
+
+fn combine<R: Ring>(
+    [mut a, mut b]: [EnvelopeReader<std::io::BufReader<std::fs::File>>; 2],
+    fields: &ResultShare,
+) -> Result<Reconstruction, SourceError> {
+    let size = (fields.height as usize, fields.width as usize);
+    let decode = &fields.decode;
+    let (patch, pad, stride) = (decode.patch as usize, decode.pad as usize, decode.stride as usize);
+    let grid = PatchGrid::new(size, patch, pad, stride)?;
+    let first: Vec<R> = read_elements(&mut a, 0, grid.pixels())?;
+    let second: Vec<R> = read_elements(&mut b, 0, grid.pixels())?;
+    a.finish()?;
+    b.finish()?;
+    let sums = share::combine(&first, &second);
+    let units = Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit };
+    let decoded = decode_sums(&sums, &grid, &decode.window, decode.frac_bits);
+    let grey = decoded.iter().map(|&u| units.to_grey(u, decode.sigma_ratio)).collect();
+    Ok(Reconstruction { size, grey, image_id: fields.image_id, session_id: fields.session_id })
+}

@@ -1,0 +1,402 @@
+//! The command line as `clap` reads it.
+
+use crate::activation::Activation;
+use crate::model::EngineKind;
+use crate::party::Party;
+use crate::ring::RingBits;
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Denoise images that two servers cannot see, with a neural network they cannot see.
+#[derive(Debug, Parser)]
+#[command(name = "ppdenoise", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done; 1 the operation failed; 2 wrong usage; 3 an input \
+    file was refused; 4 the other server or the network failed.")]
+pub(super) struct Cli {
+    /// Print errors only.
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+    /// Instruction set of the kernels; the best one the CPU has if not given.
+    #[arg(long, global = true, value_name = "portable|avx2|avx512", env = "PPDENOISE_BACKEND")]
+    pub(super) backend: Option<String>,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Keygen(Keygen),
+    ShareModel(ShareModel),
+    ShareImage(ShareImage),
+    GenTriplets(GenTriplets),
+    Serve(Serve),
+    Reconstruct(Reconstruct),
+    Denoise(Denoise),
+    AddNoise(AddNoise),
+    Metrics(Metrics),
+    Inspect(Inspect),
+    Demo(Demo),
+}
+
+/// Make a key pair for each role.
+///
+/// Writes ROLE.key (secret, mode 0600) and ROLE.pub for model-owner, gateway, dealer, server0,
+/// server1 and receiver. In production each role keeps its own .key and gets the others' .pub.
+#[derive(Debug, Args)]
+pub(super) struct Keygen {
+    /// Folder for the keys; created if missing.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) common: Writing,
+}
+
+/// Model owner: split a model between the two servers.
+///
+/// Writes PREFIX.pub (public description), PREFIX.s0 and PREFIX.s1 (one share each, secret).
+#[derive(Debug, Args)]
+pub(super) struct ShareModel {
+    /// The model: .npz with arrays w1, b1, ..., and its description inside or as NAME.json.
+    #[arg(value_name = "MODEL.npz")]
+    pub(super) model: PathBuf,
+    /// Folder with model-owner.key and the servers' .pub.
+    #[arg(long, value_name = "DIR")]
+    pub(super) keys: PathBuf,
+    #[command(flatten)]
+    pub(super) quantise: Quantise,
+    /// Prefix of the three files.
+    #[arg(long, value_name = "PREFIX")]
+    pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) common: Writing,
+}
+
+/// How a model becomes integers.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Quantise {
+    /// Activation engine: lut, masked lookup with dealer material.
+    #[arg(long, default_value = "lut", value_name = "ENGINE", value_parser = parse_engine)]
+    pub(super) engine: EngineKind,
+    /// Bits of the ring: 32 or 64.
+    #[arg(long, default_value = "32", value_name = "BITS", value_parser = parse_ring)]
+    pub(super) ring: RingBits,
+    /// Width of a table cell: 1/4, 1/8 (closer, more material) or another power of two.
+    #[arg(long, default_value = "1/4", value_name = "1/N", value_parser = parse_cell)]
+    pub(super) cell: u32,
+    /// Largest input magnitude in network units: 2.5 is grey level 0 to 255; unclipped float
+    /// noise needs 5.
+    #[arg(long, default_value = "2.5", value_name = "UNITS", value_parser = parse_positive)]
+    pub(super) interval: f64,
+    /// Pixels between patches; the model's own if not given. Larger is faster and a little worse.
+    #[arg(long, value_name = "PIXELS")]
+    pub(super) stride: Option<usize>,
+}
+
+/// Gateway: split a noisy image between the two servers.
+///
+/// Writes PREFIX.s0 and PREFIX.s1 (one share each, secret).
+#[derive(Debug, Args)]
+pub(super) struct ShareImage {
+    /// The noisy image, 8-bit grey PNG or float .npy; - for standard input.
+    #[arg(value_name = "IMAGE")]
+    pub(super) image: PathBuf,
+    /// Folder with gateway.key and the servers' .pub.
+    #[arg(long, value_name = "DIR")]
+    pub(super) keys: PathBuf,
+    /// The model's public description.
+    #[arg(long, value_name = "PREFIX.pub")]
+    pub(super) model: PathBuf,
+    /// The image's noise level in 8-bit grey levels; the model's own if not given. It becomes public.
+    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
+    pub(super) sigma: Option<f64>,
+    /// Refuse an image with pixels outside the model's input interval instead of clamping them.
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Prefix of the two files.
+    #[arg(long, value_name = "PREFIX")]
+    pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) common: Writing,
+}
+
+/// Dealer: make correlated randomness for a model and an image size.
+///
+/// Writes PREFIX.s0 and PREFIX.s1 (secret). Needs public shapes only; each slot serves one image
+/// once.
+#[derive(Debug, Args)]
+pub(super) struct GenTriplets {
+    /// Folder with dealer.key and the servers' .pub.
+    #[arg(long, value_name = "DIR")]
+    pub(super) keys: PathBuf,
+    /// The model's public description.
+    #[arg(long, value_name = "PREFIX.pub")]
+    pub(super) model: PathBuf,
+    /// Size of the images, rows x columns.
+    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
+    pub(super) size: (usize, usize),
+    /// How many images the triples serve.
+    #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(super) images: u64,
+    /// Prefix of the two files.
+    #[arg(long, value_name = "PREFIX")]
+    pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) common: Writing,
+}
+
+/// Server: denoise shared images together with the other server.
+///
+/// One of the two listens, the other connects. The connection is neither authenticated nor
+/// encrypted yet: run it through a protected link. The address listened at is printed on standard
+/// error, so that port 0 takes a free one.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("link").required(true).args(["listen", "connect"])))]
+pub(super) struct Serve {
+    /// Which server this is: 0 or 1.
+    #[arg(long, value_name = "0|1", value_parser = parse_party)]
+    pub(super) party: Party,
+    /// Folder with this server's .key and receiver.pub.
+    #[arg(long, value_name = "DIR")]
+    pub(super) keys: PathBuf,
+    /// Wait for the other server at this address.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) listen: Option<String>,
+    /// Connect to the other server at this address.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) connect: Option<String>,
+    /// This server's model share.
+    #[arg(long, value_name = "FILE")]
+    pub(super) model: PathBuf,
+    /// The model's public description; PREFIX.pub beside the model share if not given.
+    #[arg(long, value_name = "FILE")]
+    pub(super) public: Option<PathBuf>,
+    /// This server's triples.
+    #[arg(long, value_name = "FILE")]
+    pub(super) triplets: PathBuf,
+    /// This server's share of an image; repeat for several, in the same order at both servers.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(super) image: Vec<PathBuf>,
+    /// This server's share of the denoised image; one for each --image.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(super) out: Vec<PathBuf>,
+    /// Folder of the ledger of used slots; the platform's state folder if not given. Never delete
+    /// or restore it: it is what keeps slots from being used twice.
+    #[arg(long, value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
+    /// Seconds to wait for the other server to appear.
+    #[arg(long, default_value = "30", value_name = "SECONDS")]
+    pub(super) wait: u64,
+    /// Seconds the other server may stay silent.
+    #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) timeout: u64,
+    #[command(flatten)]
+    pub(super) common: Writing,
+}
+
+/// Receiver: put the two result shares together.
+#[derive(Debug, Args)]
+pub(super) struct Reconstruct {
+    /// One result share.
+    #[arg(value_name = "SHARE")]
+    pub(super) first: PathBuf,
+    /// The other.
+    #[arg(value_name = "OTHER_SHARE")]
+    pub(super) second: PathBuf,
+    /// Folder with receiver.key.
+    #[arg(long, value_name = "DIR")]
+    pub(super) keys: PathBuf,
+    /// The denoised image: .png (rounded and clipped) or .npy (float); - for PNG on standard output.
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) out: PathBuf,
+    /// A clean image to compare with.
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) reference: Option<PathBuf>,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Denoise in plaintext: the reference that the secure pipeline is compared with.
+#[derive(Debug, Args)]
+pub(super) struct Denoise {
+    /// The noisy image; - for standard input.
+    #[arg(value_name = "IMAGE")]
+    pub(super) image: PathBuf,
+    /// The model.
+    #[arg(long, value_name = "MODEL.npz")]
+    pub(super) model: PathBuf,
+    /// The image's noise level in 8-bit grey levels; the model's own if not given.
+    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
+    pub(super) sigma: Option<f64>,
+    /// The activation: exact tanh or one of its approximations.
+    #[arg(long, default_value = "tanh", value_name = "NAME", value_parser = parse_activation)]
+    pub(super) activation: Activation,
+    /// Compute with the integers of the secure pipeline (tables, scales, ranges) instead of floats.
+    #[arg(long, conflicts_with = "activation")]
+    pub(super) twin: bool,
+    #[command(flatten)]
+    pub(super) quantise: Quantise,
+    /// The denoised image: .png or .npy; - for PNG on standard output.
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) out: PathBuf,
+    /// A clean image to compare with.
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) reference: Option<PathBuf>,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Add Gaussian noise to an image, the same for the same seed everywhere.
+#[derive(Debug, Args)]
+pub(super) struct AddNoise {
+    /// The clean image; - for standard input.
+    #[arg(value_name = "IMAGE")]
+    pub(super) image: PathBuf,
+    /// Standard deviation in 8-bit grey levels.
+    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
+    pub(super) sigma: f64,
+    /// Seed of the noise.
+    #[arg(long, value_name = "N")]
+    pub(super) seed: u64,
+    /// The noisy image: .png (rounded and clipped) or .npy (float, unclipped); - for PNG on
+    /// standard output.
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) out: PathBuf,
+}
+
+/// Compare an image with a reference: PSNR and SSIM.
+#[derive(Debug, Args)]
+pub(super) struct Metrics {
+    /// The clean image.
+    #[arg(value_name = "REFERENCE")]
+    pub(super) reference: PathBuf,
+    /// The image to judge; rounded and clipped to 8 bits first.
+    #[arg(value_name = "IMAGE")]
+    pub(super) image: PathBuf,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Tell what a file is, whose, and what is left of it; never a secret.
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// A server's state folder: tells how many slots of the triples it has used.
+    #[arg(long, value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
+    /// Read the whole file and check every byte.
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Run the whole pipeline on one image, both servers as processes of this machine.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// The clean image.
+    #[arg(long, default_value = "fixtures/images/nat_camera.png", value_name = "IMAGE")]
+    pub(super) image: PathBuf,
+    /// The model.
+    #[arg(long, default_value = "fixtures/models/mlp-29-13-3x640-s25-r32.npz", value_name = "MODEL.npz")]
+    pub(super) model: PathBuf,
+    #[command(flatten)]
+    pub(super) quantise: Quantise,
+    /// Noise level in 8-bit grey levels.
+    #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
+    pub(super) sigma: f64,
+    /// Seed of the noise.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub(super) seed: u64,
+    /// Folder for the pictures.
+    #[arg(long, default_value = "demo-out", value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Keep keys, shares and material in OUT/work instead of removing them.
+    #[arg(long)]
+    pub(super) keep: bool,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Flags of every command that writes secret files.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Writing {
+    /// Replace output files that exist.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn parse_engine(text: &str) -> Result<EngineKind, String> {
+    match text {
+        "lut" => Ok(EngineKind::Lut),
+        _ => Err("expected lut".into()),
+    }
+}
+
+fn parse_ring(text: &str) -> Result<RingBits, String> {
+    let bits = text.parse().ok().and_then(RingBits::from_bits);
+    bits.ok_or_else(|| "expected 32 or 64".into())
+}
+
+/// 1/N with N a power of two, as log2 N.
+fn parse_cell(text: &str) -> Result<u32, String> {
+    let cells = text.strip_prefix("1/").and_then(|n| n.parse::<u32>().ok());
+    match cells {
+        Some(n) if n.is_power_of_two() && (2..=64).contains(&n) => Ok(n.trailing_zeros()),
+        _ => Err("expected 1/2, 1/4, 1/8, ... 1/64".into()),
+    }
+}
+
+fn parse_party(text: &str) -> Result<Party, String> {
+    text.parse().ok().and_then(Party::from_index).ok_or_else(|| "expected 0 or 1".into())
+}
+
+fn parse_positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if v.is_finite() && v > 0.0 && v <= 1e4 => Ok(v),
+        _ => Err("expected a positive number".into()),
+    }
+}
+
+fn parse_size(text: &str) -> Result<(usize, usize), String> {
+    let parse = || {
+        let (h, w) = text.split_once('x')?;
+        let (h, w) = (h.parse::<usize>().ok()?, w.parse::<usize>().ok()?);
+        (h > 0 && w > 0).then_some((h, w))
+    };
+    parse().ok_or_else(|| "expected HEIGHTxWIDTH, for instance 512x512".into())
+}
+
+fn parse_activation(text: &str) -> Result<Activation, String> {
+    Activation::from_name(text).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_are_parsed_or_refused() {
+        assert_eq!(parse_cell("1/8"), Ok(3));
+        assert!(parse_cell("1/3").is_err() && parse_cell("0.25").is_err());
+        assert_eq!(parse_size("480x640"), Ok((480, 640)));
+        assert!(parse_size("480").is_err() && parse_size("0x4").is_err());
+        assert!(parse_positive("nan").is_err() && parse_positive("-1").is_err());
+        assert!(parse_party("2").is_err() && parse_ring("16").is_err());
+    }
+}

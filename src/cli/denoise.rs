@@ -1,0 +1,101 @@
+//! `denoise`: the plaintext reference, in floats or as the integer twin.
+
+use super::args::Denoise;
+use super::failure::Failure;
+use super::files::{QualityReport, check_writable, output_format, read_image, read_model, write_image};
+use super::output::{Console, print_json};
+use super::share_image::encode;
+use super::share_model::quantise_for;
+use crate::activation::Activation;
+use crate::image::GreyImage;
+use crate::model::{FloatModel, NearestRounding, QuantisedModel, decode_sums, run_twin};
+use crate::ring::{Ring, RingBits};
+use serde::Serialize;
+use std::time::Instant;
+
+#[derive(Serialize)]
+struct Report {
+    arithmetic: String,
+    seconds: f64,
+    #[serde(flatten)]
+    quality: Option<QualityReport>,
+}
+
+pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> {
+    output_format(&args.out)?;
+    check_writable(&args.out)?;
+    let model = read_model(&args.model, args.quantise.stride)?;
+    let image = read_image(&args.image)?;
+    let reference = args.reference.as_deref().map(read_image).transpose()?;
+    let sigma = args.sigma.unwrap_or(model.sigma);
+    console.phase("denoising");
+    let started = Instant::now();
+    let mut tell = |done| console.progress(done);
+    let (denoised, arithmetic) = if args.twin {
+        let quantised = quantise_for(&model, &args.quantise).map_err(|e| e.about(&args.model))?;
+        let ring = format!("integer twin, ring {}", args.quantise.ring.bits());
+        (twin(&quantised, &image, sigma, &mut tell), ring)
+    } else {
+        let name = format!("float32, {}", args.activation.name());
+        (plain(&model, &image, sigma, args.activation, &mut tell), name)
+    };
+    let denoised = denoised.map_err(|e| e.about(&args.image))?;
+    console.finish();
+    let seconds = started.elapsed().as_secs_f64();
+    let quality = reference.map(|r| QualityReport::new(&r, &denoised)).transpose()?;
+    write_image(&args.out, &denoised)?;
+    if let Some(quality) = &quality {
+        console.note(format!("{}: {quality}", args.out.display()));
+    }
+    if args.json {
+        print_json("ppdenoise.denoise.v1", &Report { arithmetic, seconds, quality })?;
+    }
+    Ok(())
+}
+
+/// Denoises in float32.
+pub(super) fn plain(
+    model: &FloatModel,
+    image: &GreyImage,
+    sigma: f64,
+    activation: Activation,
+    progress: &mut dyn FnMut(f64),
+) -> Result<GreyImage, Failure> {
+    let ratio = model.sigma / sigma;
+    let units = image.pixels().iter().map(|&v| model.units.to_units(v.into(), ratio) as f32);
+    let units: Vec<f32> = units.collect();
+    let size = (image.height(), image.width());
+    let out = model.denoise(&units, size, &|v| activation.apply(v), progress)?;
+    let grey = out.iter().map(|&u| model.units.to_grey(u.into(), ratio) as f32).collect();
+    Ok(GreyImage::new(size.0, size.1, grey)?)
+}
+
+/// Denoises with the integers of the secure pipeline.
+fn twin(
+    model: &QuantisedModel,
+    image: &GreyImage,
+    sigma: f64,
+    progress: &mut dyn FnMut(f64),
+) -> Result<GreyImage, Failure> {
+    match model.public.ring {
+        RingBits::L32 => twin_in::<u32>(model, image, sigma, progress),
+        RingBits::L64 => twin_in::<u64>(model, image, sigma, progress),
+    }
+}
+
+fn twin_in<R: Ring>(
+    model: &QuantisedModel,
+    image: &GreyImage,
+    sigma: f64,
+    progress: &mut dyn FnMut(f64),
+) -> Result<GreyImage, Failure> {
+    let public = &model.public;
+    let ratio = public.sigma / sigma;
+    let size = (image.height(), image.width());
+    let (encoded, _) = encode(public, image, ratio);
+    let run = run_twin::<R>(model, &encoded, size, &mut NearestRounding, progress)?;
+    let window = &public.network.fold().window;
+    let units = decode_sums(&run.sums, &public.network.grid(size)?, window, public.output_frac());
+    let grey = units.iter().map(|&u| public.units.to_grey(u, ratio) as f32).collect();
+    Ok(GreyImage::new(size.0, size.1, grey)?)
+}

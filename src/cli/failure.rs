@@ -1,0 +1,237 @@
+//! From typed errors to one sentence, a hint and an exit code.
+
+use crate::artefact::PairError;
+use crate::format::FormatError;
+use crate::format::ledger::LedgerError;
+use crate::image::ImageError;
+use crate::kernels::BackendError;
+use crate::metrics::MetricsError;
+use crate::model::ModelError;
+use crate::net::NetError;
+use crate::network::NetworkError;
+use crate::protocol::{ProtocolError, SourceError};
+use crate::service::{InputError, ServiceError};
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The exit codes, documented in the README and in `--help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// The operation failed.
+    Failed = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// An input file was refused.
+    Input = 3,
+    /// The other server or the network failed.
+    Peer = 4,
+}
+
+/// Why a command failed, for people.
+#[derive(Debug)]
+pub(super) struct Failure {
+    code: Code,
+    message: String,
+    help: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
+        Failure { code, message: message.into(), help: None }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same failure, told about `file`.
+    pub(super) fn about(mut self, file: &Path) -> Self {
+        self.message = format!("'{}': {}", file.display(), self.message);
+        self
+    }
+
+    pub(super) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code as u8)
+    }
+
+    fn of(code: Code, error: &dyn Error, help: Option<String>) -> Self {
+        Failure { code, message: chain(error), help }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\nhelp: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An error and its causes in one line, without saying anything twice.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(e) = cause {
+        let more = e.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = e.source();
+    }
+    text
+}
+
+impl From<FormatError> for Failure {
+    fn from(e: FormatError) -> Self {
+        use FormatError::{DiskFull, Exists, FolderMissing, Io, Random, SameFile};
+        let code = match &e {
+            Exists { .. } | SameFile { .. } | FolderMissing { .. } => Code::Usage,
+            DiskFull { .. } | Random(_) => Code::Failed,
+            Io { action, .. } if *action == "write" || *action == "create" => Code::Failed,
+            _ => Code::Input,
+        };
+        let help = e.help();
+        Failure::of(code, &e, help)
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(e: ImageError) -> Self {
+        Failure::of(Code::Input, &e, e.help().map(Into::into))
+    }
+}
+
+impl From<ModelError> for Failure {
+    fn from(e: ModelError) -> Self {
+        Failure::of(Code::Input, &e, e.help().map(Into::into))
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(e: NetworkError) -> Self {
+        let help = match e {
+            NetworkError::ImageTooSmall { .. } => Some("use a larger image or a smaller model"),
+            _ => None,
+        };
+        Failure::of(Code::Input, &e, help.map(Into::into))
+    }
+}
+
+impl From<MetricsError> for Failure {
+    fn from(e: MetricsError) -> Self {
+        Failure::of(Code::Input, &e, None)
+    }
+}
+
+impl From<PairError> for Failure {
+    fn from(e: PairError) -> Self {
+        let help = match &e {
+            PairError::NotForUs { .. } => "use the key folder of the receiver it was made for",
+            _ => "give the two shares that both servers wrote for one image in one session",
+        };
+        Failure::of(Code::Input, &e, Some(help.into()))
+    }
+}
+
+impl From<BackendError> for Failure {
+    fn from(e: BackendError) -> Self {
+        Failure::of(Code::Usage, &e, Some("leave --backend and PPDENOISE_BACKEND away".into()))
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(e: LedgerError) -> Self {
+        let help = e.help();
+        Failure::of(Code::Failed, &e, help)
+    }
+}
+
+impl From<NetError> for Failure {
+    fn from(e: NetError) -> Self {
+        let help = match &e {
+            NetError::NotThere { .. } => {
+                "start the other server with --listen at this address first, or wait longer with \
+                 --wait"
+            }
+            NetError::NobodyCame { .. } => {
+                "start the other server with --connect to this address, or wait longer with --wait"
+            }
+            NetError::Listen { .. } => "choose another --listen address; port 0 takes a free one",
+            NetError::Closed(_) | NetError::Refused { .. } => {
+                "see the other server's message, then run both again: the next free slot is used"
+            }
+            NetError::Silent { .. } => "check the other server and the link, then run both again",
+            _ => "make sure both servers run the same version of ppdenoise",
+        };
+        let code = if matches!(e, NetError::Listen { .. }) { Code::Failed } else { Code::Peer };
+        Failure::of(code, &e, Some(help.into()))
+    }
+}
+
+impl From<ProtocolError> for Failure {
+    fn from(e: ProtocolError) -> Self {
+        match e {
+            ProtocolError::Net(e) => e.into(),
+            ProtocolError::Source(e) => e.into(),
+            ProtocolError::SameParty(_) => {
+                let help = "start one server with --party 0 and the other with --party 1";
+                Failure::of(Code::Peer, &e, Some(help.into()))
+            }
+            ProtocolError::Mismatch { .. } => {
+                let help = "give both servers files of the same sharing, triples and images";
+                Failure::of(Code::Peer, &e, Some(help.into()))
+            }
+            _ => Failure::of(Code::Input, &e, None),
+        }
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(e: ServiceError) -> Self {
+        match e {
+            ServiceError::Protocol(e) => e.into(),
+            ServiceError::Format(e) => e.into(),
+            ServiceError::Ledger(e) => e.into(),
+            ServiceError::NoSlotLeft { .. } => {
+                let help = "make new triples with `ppdenoise gen-triplets` and give each server \
+                            its half";
+                Failure::of(Code::Input, &e, Some(help.into()))
+            }
+            _ => Failure::of(Code::Failed, &e, None),
+        }
+    }
+}
+
+impl From<Vec<InputError>> for Failure {
+    fn from(errors: Vec<InputError>) -> Self {
+        let help = errors.first().and_then(InputError::help);
+        let messages: Vec<String> = errors.iter().map(|e| chain(e)).collect();
+        Failure { code: Code::Input, message: messages.join("\nerror: "), help }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(e: SourceError) -> Self {
+        let e = match e.downcast::<FormatError>() {
+            Ok(e) => return (*e).into(),
+            Err(e) => e,
+        };
+        let e = match e.downcast::<ModelError>() {
+            Ok(e) => return (*e).into(),
+            Err(e) => e,
+        };
+        let e = match e.downcast::<NetworkError>() {
+            Ok(e) => return (*e).into(),
+            Err(e) => e,
+        };
+        match e.downcast::<PairError>() {
+            Ok(e) => (*e).into(),
+            Err(e) => Failure::of(Code::Failed, &*e, None),
+        }
+    }
+}

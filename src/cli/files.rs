@@ -1,0 +1,162 @@
+//! Files and folders that several commands touch.
+
+use super::failure::{Code, Failure};
+use crate::artefact::{Parties, PublicModelFile};
+use crate::format::keys::KeyFolder;
+use crate::format::output::{Access, OutputFile, Overwrite};
+use crate::format::{FormatError, Role};
+use crate::image::{self, GreyImage, ImageFormat};
+use crate::metrics::{Quality, quality_8bit};
+use crate::model::{FloatModel, load_npz};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The most bytes an image file may have.
+const MAX_IMAGE_BYTES: u64 = 4 << 30;
+/// The most bytes a model's description may have.
+const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
+
+/// Whether a path stands for standard input or output.
+pub(super) fn is_stream(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Reads a grey image; PNG and .npy are told apart by their first bytes.
+pub(super) fn read_image(path: &Path) -> Result<GreyImage, Failure> {
+    let bytes = if is_stream(path) {
+        read_limited(std::io::stdin().lock(), path, MAX_IMAGE_BYTES)?
+    } else {
+        read_limited(open(path)?, path, MAX_IMAGE_BYTES)?
+    };
+    let format = if bytes.starts_with(b"\x93NUMPY") { ImageFormat::Npy } else { ImageFormat::Png };
+    format.decode(&bytes).map_err(|e| Failure::from(e).about(path))
+}
+
+/// Writes a grey image in the format of the extension; PNG on standard output.
+pub(super) fn write_image(path: &Path, image: &GreyImage) -> Result<(), Failure> {
+    if is_stream(path) {
+        let mut bytes = Vec::new();
+        image::write(ImageFormat::Png, image, &mut bytes)?;
+        let written = std::io::stdout().lock().write_all(&bytes);
+        return written.map_err(|e| {
+            Failure::new(Code::Failed, format!("cannot write to standard output: {e}"))
+        });
+    }
+    let format = output_format(path)?;
+    let mut out = public_output(path)?;
+    image::write(format, image, &mut out).map_err(|e| Failure::from(e).about(path))?;
+    Ok(out.commit()?)
+}
+
+/// Refuses an image name whose extension says no format, before any work is done.
+pub(super) fn output_format(path: &Path) -> Result<ImageFormat, Failure> {
+    if is_stream(path) {
+        return Ok(ImageFormat::Png);
+    }
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+    ImageFormat::from_extension(extension)
+        .map_err(|e| Failure::new(Code::Usage, e.to_string()).about(path))
+}
+
+/// A picture or report, replaced without asking: nothing secret, nothing that cannot be made again.
+pub(super) fn public_output(path: &Path) -> Result<OutputFile, FormatError> {
+    OutputFile::create(path, Access::Public, Overwrite::Allow)
+}
+
+/// Proves that an output can be written, before long work.
+pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
+    if !is_stream(path) {
+        public_output(path)?;
+    }
+    Ok(())
+}
+
+/// What replaces what.
+pub(super) fn overwrite(force: bool) -> Overwrite {
+    if force { Overwrite::Allow } else { Overwrite::Never }
+}
+
+/// PREFIX with `.suffix` appended (never replacing a part of the name).
+pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
+    let mut name = prefix.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The maker's and the servers' fingerprints out of a key folder.
+pub(super) fn parties(keys: &KeyFolder, maker: Role) -> Result<Parties, FormatError> {
+    let sender = keys.secret(maker)?.public().fingerprint();
+    let server = |role| keys.public(role).map(|key| key.fingerprint());
+    Ok(Parties { sender, servers: [server(Role::Server0)?, server(Role::Server1)?] })
+}
+
+/// A model's public description.
+pub(super) fn read_public(path: &Path) -> Result<PublicModelFile, Failure> {
+    PublicModelFile::read(path).map_err(|e| match e.downcast::<FormatError>() {
+        Ok(e) => (*e).into(),
+        Err(e) => Failure::from(e).about(path),
+    })
+}
+
+/// A model with its description, on the stride the user wants.
+pub(super) fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatModel, Failure> {
+    let file = open(path)?;
+    let beside = path.with_extension("json");
+    let description = match beside.exists() {
+        true => Some(read_limited(open(&beside)?, &beside, MAX_DESCRIPTION_BYTES)?),
+        false => None,
+    };
+    let model = load_npz(BufReader::new(file), description.as_deref())
+        .and_then(|model| match stride {
+            Some(stride) => model.with_stride(stride),
+            None => Ok(model),
+        });
+    model.map_err(|e| Failure::from(e).about(path))
+}
+
+/// PSNR and SSIM for reports; `psnr_db` is null for identical images.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct QualityReport {
+    psnr_db: Option<f64>,
+    ssim: f64,
+}
+
+impl QualityReport {
+    pub(super) fn new(reference: &GreyImage, image: &GreyImage) -> Result<Self, Failure> {
+        Ok(quality_8bit(reference, image)?.into())
+    }
+
+    pub(super) fn psnr_db(&self) -> f64 {
+        self.psnr_db.unwrap_or(f64::INFINITY)
+    }
+
+    pub(super) fn ssim(&self) -> f64 {
+        self.ssim
+    }
+}
+
+impl From<Quality> for QualityReport {
+    fn from(q: Quality) -> Self {
+        QualityReport { psnr_db: super::output::finite(q.psnr_db), ssim: q.ssim }
+    }
+}
+
+impl std::fmt::Display for QualityReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PSNR {:.3} dB, SSIM {:.4}", self.psnr_db(), self.ssim)
+    }
+}
+
+fn open(path: &Path) -> Result<File, FormatError> {
+    File::open(path).map_err(|e| FormatError::io(path, "open", e))
+}
+
+fn read_limited(source: impl Read, name: &Path, limit: u64) -> Result<Vec<u8>, FormatError> {
+    let mut bytes = Vec::new();
+    let read = source.take(limit).read_to_end(&mut bytes);
+    read.map_err(|e| FormatError::io(name, "read", e))?;
+    Ok(bytes)
+}

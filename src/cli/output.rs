@@ -1,0 +1,131 @@
+//! What a command says: data on standard output, everything else on standard error.
+
+use super::failure::{Code, Failure};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::io::{IsTerminal, Write};
+
+/// Steps of a bar: fine enough to move smoothly.
+const STEPS: u64 = 1000;
+
+/// Notes and progress on standard error.
+pub(super) struct Console {
+    quiet: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Console {
+    pub(super) fn new(quiet: bool) -> Self {
+        Console { quiet, bar: None }
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// One line on standard error, unless quiet.
+    pub(super) fn note(&self, text: impl AsRef<str>) {
+        if self.quiet {
+            return;
+        }
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{}", text.as_ref())),
+            None => eprintln!("{}", text.as_ref()),
+        }
+    }
+
+    /// Begins a phase: a bar on a terminal, one line elsewhere.
+    pub(super) fn phase(&mut self, name: &str) {
+        self.finish();
+        if self.quiet {
+            return;
+        }
+        if !std::io::stderr().is_terminal() {
+            eprintln!("{name}");
+            return;
+        }
+        let style = ProgressStyle::with_template("{msg:28} {bar:32} {percent:>3} %  {elapsed} ({eta} left)");
+        let bar = ProgressBar::new(STEPS).with_message(name.to_string());
+        self.bar = Some(match style {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        });
+    }
+
+    /// The share of the phase that is done.
+    pub(super) fn progress(&self, done: f64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position((done * STEPS as f64) as u64);
+        }
+    }
+
+    pub(super) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Prints one JSON document on standard output: `schema` first, then the report's fields.
+pub(super) fn print_json(schema: &'static str, report: &impl Serialize) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Document<'a, T> {
+        schema: &'static str,
+        #[serde(flatten)]
+        report: &'a T,
+    }
+    let text = serde_json::to_string_pretty(&Document { schema, report })
+        .map_err(|e| Failure::new(Code::Failed, format!("the report cannot be written: {e}")))?;
+    print_line(&text)
+}
+
+/// Prints a line of data on standard output; a reader that has gone away is no failure.
+pub(super) fn print_line(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Code::Failed, format!("cannot write to standard output: {e}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A PSNR for JSON: infinity, for identical images, becomes null.
+pub(super) fn finite(psnr_db: f64) -> Option<f64> {
+    psnr_db.is_finite().then_some(psnr_db)
+}
+
+/// The peak resident memory of this process in bytes, where the platform tells.
+pub(super) fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Bytes in decimal units.
+pub(super) fn bytes(count: u64) -> String {
+    let units = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3)];
+    match units.iter().find(|(_, size)| count as f64 >= *size) {
+        Some((unit, size)) => format!("{:.2} {unit}", count as f64 / size),
+        None => format!("{count} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_units() {
+        assert_eq!(bytes(999), "999 bytes");
+        assert_eq!(bytes(1_000), "1.00 KB");
+        assert_eq!(bytes(655_360_000), "655.36 MB");
+        assert_eq!(bytes(3_500_000_000), "3.50 GB");
+    }
+
+    #[test]
+    fn identical_images_have_no_finite_psnr() {
+        assert_eq!(finite(f64::INFINITY), None);
+        assert_eq!(finite(29.5), Some(29.5));
+    }
+}

@@ -1,0 +1,47 @@
+//! `reconstruct`: the receiver puts the result shares together.
+
+use super::args::Reconstruct;
+use super::failure::Failure;
+use super::files::{QualityReport, check_writable, is_stream, output_format, read_image, write_image};
+use super::output::{Console, print_json};
+use crate::artefact::reconstruct;
+use crate::format::Role;
+use crate::format::keys::KeyFolder;
+use crate::format::output::ensure_not_input;
+use crate::image::GreyImage;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Report {
+    image_id: String,
+    session_id: String,
+    height: usize,
+    width: usize,
+    #[serde(flatten)]
+    quality: Option<QualityReport>,
+}
+
+pub(super) fn run(args: &Reconstruct, console: &Console) -> Result<(), Failure> {
+    output_format(&args.out)?;
+    if !is_stream(&args.out) {
+        ensure_not_input(&args.out, &[&args.first, &args.second])?;
+    }
+    check_writable(&args.out)?;
+    let receiver = KeyFolder::open(&args.keys)?.secret(Role::Receiver)?.public().fingerprint();
+    let reference = args.reference.as_deref().map(read_image).transpose()?;
+    let result = reconstruct([&args.first, &args.second], receiver)?;
+    let (height, width) = result.size;
+    let pixels = result.grey.iter().map(|&v| v as f32).collect();
+    let image = GreyImage::new(height, width, pixels)?;
+    let quality = reference.map(|r| QualityReport::new(&r, &image)).transpose()?;
+    write_image(&args.out, &image)?;
+    if let Some(quality) = &quality {
+        console.note(format!("{}: {quality}", args.out.display()));
+    }
+    if args.json {
+        let (image_id, session_id) = (result.image_id.to_string(), result.session_id.to_string());
+        let report = Report { image_id, session_id, height, width, quality };
+        print_json("ppdenoise.reconstruct.v1", &report)?;
+    }
+    Ok(())
+}

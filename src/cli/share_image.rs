@@ -1,0 +1,79 @@
+//! `share-image`: encode an image for a model and split it between the servers.
+
+use super::args::ShareImage;
+use super::failure::{Code, Failure};
+use super::files::{overwrite, parties, read_image, read_public, with_suffix};
+use super::output::{Console, print_json};
+use crate::artefact::{SharedImage, write_image_shares};
+use crate::format::Role;
+use crate::format::keys::KeyFolder;
+use crate::format::output::{Access, OutputFile, ensure_not_input};
+use crate::image::GreyImage;
+use crate::model::PublicModel;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Report {
+    image_id: String,
+    height: usize,
+    width: usize,
+    sigma: f64,
+    pixels_clamped: usize,
+}
+
+pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
+    let keys = KeyFolder::open(&args.keys)?;
+    let parties = parties(&keys, Role::Gateway)?;
+    let public = read_public(&args.model)?;
+    let image = read_image(&args.image)?;
+    let size = (image.height(), image.width());
+    public.model.network.grid(size).map_err(|e| Failure::from(e).about(&args.image))?;
+    let sigma = args.sigma.unwrap_or(public.model.sigma);
+    let sigma_ratio = public.model.sigma / sigma;
+    let (encoded, clamped) = encode(&public.model, &image, sigma_ratio);
+    if clamped > 0 {
+        let text = format!(
+            "{clamped} of {} pixels lie outside the model's input interval of +-{}",
+            encoded.len(),
+            public.model.input.interval
+        );
+        if args.strict {
+            return Err(Failure::new(Code::Input, text)
+                .about(&args.image)
+                .help("share the model with a wider --interval, or leave --strict away"));
+        }
+        console.note(format!("note: {text}; they were clamped"));
+    }
+    let create = |suffix| {
+        let path = with_suffix(&args.out, suffix);
+        ensure_not_input(&path, &[&args.image, &args.model])?;
+        OutputFile::create(&path, Access::Secret, overwrite(args.common.force))
+    };
+    let outs = [create("s0")?, create("s1")?];
+    let shared = SharedImage { encoded: &encoded, size, sigma, sigma_ratio };
+    let image_id = write_image_shares(&shared, &public, parties, outs)?.to_string();
+    console.note(format!("image {image_id} shared as {}.s0, .s1", args.out.display()));
+    if args.common.json {
+        let (height, width) = size;
+        let report = Report { image_id, height, width, sigma, pixels_clamped: clamped };
+        print_json("ppdenoise.share-image.v1", &report)?;
+    }
+    Ok(())
+}
+
+/// Fixed-point pixels and how many had to be clamped.
+pub(super) fn encode(
+    public: &PublicModel,
+    image: &GreyImage,
+    sigma_ratio: f64,
+) -> (Vec<i64>, usize) {
+    let mut clamped = 0;
+    let pixel = |&grey: &f32| {
+        let units = public.units.to_units(f64::from(grey), sigma_ratio);
+        let (value, was_clamped) = public.input.encode(units);
+        clamped += usize::from(was_clamped);
+        value
+    };
+    let encoded = image.pixels().iter().map(pixel).collect();
+    (encoded, clamped)
+}

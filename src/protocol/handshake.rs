@@ -1,0 +1,250 @@
+//! The handshake: who plays which party, and that both compute the same thing.
+//!
+//! Each server sends its [`Identity`]; everything in it is public. Both compare every field and one
+//! digest over all of them before anything is opened.
+
+use super::ProtocolError;
+use crate::format::codec::{Decode, Encode};
+use crate::format::{
+    Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small,
+    encode_small,
+};
+use crate::net::{Channel, NetError, Tag};
+use crate::party::Party;
+use crate::ring::RingBits;
+
+/// The version of the wire: frames, tags, openings. Another one is refused.
+pub const WIRE_VERSION: u16 = 1;
+const MAGIC: [u8; 8] = *b"PPDWIRE\0";
+
+/// What a server says of itself and of the job; public throughout.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Identity {
+    /// Which party it plays.
+    pub party: Party,
+    /// The fingerprint of its key.
+    pub server: Fingerprint,
+    /// Random, for the session id.
+    pub nonce: SessionId,
+    /// The model's id.
+    pub model_id: ModelId,
+    /// The digest of the model's public description: ops, scales, tables, engine.
+    pub public_digest: Digest,
+    /// The id of the weights' mask X.
+    pub weight_mask_id: WeightMaskId,
+    /// The triple set.
+    pub set_id: TripleSetId,
+    /// The ring.
+    pub ring: RingBits,
+    /// Rows and columns of the images.
+    pub size: (u32, u32),
+    /// Slots of the triple set.
+    pub slots: u64,
+    /// Patches a tile.
+    pub tile_rows: u32,
+    /// The images of the job, in order.
+    pub images: Vec<ImageId>,
+    /// The digest of the opened weights U it has kept from a former session, if any.
+    pub opened_weights: Option<Digest>,
+}
+
+/// What the handshake settles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// The session's id, the same at both servers.
+    pub session: SessionId,
+    /// Whether both hold the same opened weights, so that U need not be opened again.
+    pub weights_known: bool,
+}
+
+/// Exchanges identities and compares them.
+///
+/// Cost: 1 round. Security: nothing sent depends on a share; the peer is not authenticated.
+///
+/// # Errors
+/// [`ProtocolError::SameParty`], [`ProtocolError::Mismatch`] naming the first field that differs,
+/// [`ProtocolError::Net`] for a peer that is no such server or of another version.
+pub fn greet(ours: &Identity, channel: &mut dyn Channel) -> Result<Agreement, ProtocolError> {
+    channel.send(Tag::Hello, 0, encode(ours)?)?;
+    let theirs = decode(&channel.expect(Tag::Hello)?.payload)?;
+    compare(ours, &theirs)?;
+    let (first, second) = match ours.party {
+        Party::S0 => (ours, &theirs),
+        Party::S1 => (&theirs, ours),
+    };
+    let session = Digest::of(&[*first.nonce.as_bytes(), *second.nonce.as_bytes()].concat());
+    let known = ours.opened_weights.is_some() && ours.opened_weights == theirs.opened_weights;
+    let mut id = [0; SessionId::LEN];
+    id.copy_from_slice(&session.as_bytes()[..SessionId::LEN]);
+    Ok(Agreement { session: SessionId::from_bytes(id), weights_known: known })
+}
+
+fn encode(identity: &Identity) -> Result<Vec<u8>, ProtocolError> {
+    let body = encode_small(identity).map_err(|e| ProtocolError::Source(Box::new(e)))?;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&WIRE_VERSION.to_le_bytes());
+    bytes.extend_from_slice(agreed(identity)?.as_bytes());
+    bytes.extend_from_slice(&body);
+    Ok(bytes)
+}
+
+fn decode(bytes: &[u8]) -> Result<Identity, ProtocolError> {
+    let protocol = |text: String| ProtocolError::Net(NetError::Protocol(text));
+    let Some((magic, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(protocol("sent no greeting of a ppdenoise server".into()));
+    };
+    let (Some((version, rest)), true) = (rest.split_first_chunk::<2>(), *magic == MAGIC) else {
+        return Err(protocol("sent no greeting of a ppdenoise server".into()));
+    };
+    let version = u16::from_le_bytes(*version);
+    if version != WIRE_VERSION {
+        let (ours, theirs) = (WIRE_VERSION.to_string(), version.to_string());
+        return Err(ProtocolError::Mismatch { what: "wire version", ours, theirs });
+    }
+    let Some((digest, body)) = rest.split_first_chunk::<{ Digest::LEN }>() else {
+        return Err(protocol("sent a greeting that is cut off".into()));
+    };
+    let identity: Identity =
+        decode_small(body).map_err(|e| protocol(format!("sent a malformed greeting: {e}")))?;
+    if agreed(&identity)? != Digest::from_bytes(*digest) {
+        return Err(protocol("sent a greeting whose digest does not match it".into()));
+    }
+    Ok(identity)
+}
+
+/// The digest over everything that must be equal at both servers.
+fn agreed(identity: &Identity) -> Result<Digest, ProtocolError> {
+    let neutral = Identity {
+        party: Party::S0,
+        server: Fingerprint::from_bytes([0; Fingerprint::LEN]),
+        nonce: SessionId::from_bytes([0; SessionId::LEN]),
+        opened_weights: None,
+        ..identity.clone()
+    };
+    let bytes = encode_small(&neutral).map_err(|e| ProtocolError::Source(Box::new(e)))?;
+    Ok(Digest::of(&bytes))
+}
+
+fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
+    if ours.party == theirs.party {
+        return Err(ProtocolError::SameParty(ours.party.index()));
+    }
+    let differs = |what, a: String, b: String| {
+        if a == b { Ok(()) } else { Err(ProtocolError::Mismatch { what, ours: a, theirs: b }) }
+    };
+    let size = |i: &Identity| format!("{}x{}", i.size.0, i.size.1);
+    let images = |i: &Identity| {
+        let ids: Vec<String> = i.images.iter().map(ImageId::short).collect();
+        if ids.is_empty() { "none".to_string() } else { ids.join(", ") }
+    };
+    differs("the model", ours.model_id.short(), theirs.model_id.short())?;
+    differs("the model's description", ours.public_digest.short(), theirs.public_digest.short())?;
+    differs("the weight mask", ours.weight_mask_id.short(), theirs.weight_mask_id.short())?;
+    differs("the triples", ours.set_id.short(), theirs.set_id.short())?;
+    differs("the ring", ours.ring.bits().to_string(), theirs.ring.bits().to_string())?;
+    differs("the image size", size(ours), size(theirs))?;
+    differs("the number of slots", ours.slots.to_string(), theirs.slots.to_string())?;
+    differs("the tile size", ours.tile_rows.to_string(), theirs.tile_rows.to_string())?;
+    differs("the images", images(ours), images(theirs))?;
+    differs("the job", agreed(ours)?.to_string(), agreed(theirs)?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::pair;
+    use proptest::prelude::*;
+
+    fn identity(party: Party) -> Identity {
+        Identity {
+            party,
+            server: Fingerprint::from_bytes([party.index() as u8; 16]),
+            nonce: SessionId::from_bytes([7 + party.index() as u8; 16]),
+            model_id: ModelId::from_bytes([1; 16]),
+            public_digest: Digest::of(b"public"),
+            weight_mask_id: WeightMaskId::from_bytes([2; 16]),
+            set_id: TripleSetId::from_bytes([3; 16]),
+            ring: RingBits::L32,
+            size: (64, 48),
+            slots: 2,
+            tile_rows: 128,
+            images: vec![ImageId::from_bytes([4; 16])],
+            opened_weights: None,
+        }
+    }
+
+    fn meet(a: &Identity, b: &Identity) -> [Result<Agreement, ProtocolError>; 2] {
+        let (mut left, mut right) = pair();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| greet(b, &mut right));
+            [greet(a, &mut left), other.join().unwrap()]
+        })
+    }
+
+    #[test]
+    fn servers_with_the_same_job_agree_on_a_session() {
+        let [a, b] = meet(&identity(Party::S0), &identity(Party::S1));
+        let (a, b) = (a.unwrap(), b.unwrap());
+        assert_eq!(a, b);
+        assert!(!a.weights_known);
+        let known = |p| Identity { opened_weights: Some(Digest::of(b"u")), ..identity(p) };
+        let [a, _] = meet(&known(Party::S0), &known(Party::S1));
+        assert!(a.unwrap().weights_known);
+        let [a, _] = meet(&known(Party::S0), &identity(Party::S1));
+        assert!(!a.unwrap().weights_known);
+    }
+
+    #[test]
+    fn every_difference_is_named_at_both_ends() {
+        let edits: [(&str, fn(&mut Identity)); 9] = [
+            ("the model", |i| i.model_id = ModelId::from_bytes([9; 16])),
+            ("the model's description", |i| i.public_digest = Digest::of(b"other")),
+            ("the weight mask", |i| i.weight_mask_id = WeightMaskId::from_bytes([9; 16])),
+            ("the triples", |i| i.set_id = TripleSetId::from_bytes([9; 16])),
+            ("the ring", |i| i.ring = RingBits::L64),
+            ("the image size", |i| i.size = (48, 64)),
+            ("the number of slots", |i| i.slots = 3),
+            ("the tile size", |i| i.tile_rows = 64),
+            ("the images", |i| i.images.clear()),
+        ];
+        for (name, edit) in edits {
+            let mut other = identity(Party::S1);
+            edit(&mut other);
+            for result in meet(&identity(Party::S0), &other) {
+                match result {
+                    Err(ProtocolError::Mismatch { what, .. }) => assert_eq!(what, name),
+                    other => panic!("{name}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_servers_of_one_party_are_told() {
+        for result in meet(&identity(Party::S1), &identity(Party::S1)) {
+            assert!(matches!(result, Err(ProtocolError::SameParty(1))));
+        }
+    }
+
+    #[test]
+    fn another_wire_version_is_named() {
+        let mut bytes = encode(&identity(Party::S0)).unwrap();
+        bytes[8] = 9;
+        let error = decode(&bytes).unwrap_err().to_string();
+        assert!(error.contains("wire version: here 1, there 9"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_greeting_is_parsed_or_refused(mut tail: Vec<u8>, cut in 0usize..400, flip in 0usize..300) {
+            let mut good = encode(&identity(Party::S0)).unwrap();
+            let at = flip % good.len();
+            good[at] ^= 1 + (tail.len() % 255) as u8;
+            prop_assert!(decode(&good).is_err());
+            good.truncate(cut);
+            let _ = decode(&good);
+            tail.splice(0..0, MAGIC);
+            let _ = decode(&tail);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! A server's input files: opened, and checked against one another before any connection.
+
+use crate::artefact::{ImageShareFile, ModelShareFile, PublicModelFile, TripleFile};
+use crate::correlation::MaterialLayout;
+use crate::format::header::Header;
+use crate::format::{Fingerprint, FormatError};
+use crate::party::Party;
+use crate::protocol::SourceError;
+use std::path::{Path, PathBuf};
+
+/// Where the inputs are.
+#[derive(Clone, Debug)]
+pub struct InputPaths {
+    /// This server's model share.
+    pub model: PathBuf,
+    /// The model's public description.
+    pub public: PathBuf,
+    /// This server's triples.
+    pub triples: PathBuf,
+    /// This server's shares of the images.
+    pub images: Vec<PathBuf>,
+}
+
+/// Inputs that fit one another.
+pub struct Inputs {
+    pub(super) party: Party,
+    pub(super) public: PublicModelFile,
+    pub(super) model: ModelShareFile,
+    pub(super) triples: TripleFile,
+    pub(super) images: Vec<ImageShareFile>,
+    pub(super) layout: MaterialLayout,
+}
+
+/// Why an input is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The file itself is no good.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The description is no good.
+    #[error("'{file}': {reason}")]
+    Description {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: SourceError,
+    },
+    /// Made for the other server.
+    #[error("'{file}' is for server {found}, this is server {expected}")]
+    WrongParty {
+        /// The file.
+        file: PathBuf,
+        /// Its party.
+        found: usize,
+        /// This server's.
+        expected: usize,
+    },
+    /// Made for another key.
+    #[error("'{file}' is for the server key {found}, this server's key is {expected}")]
+    WrongKey {
+        /// The file.
+        file: PathBuf,
+        /// The fingerprint in the file.
+        found: String,
+        /// This server's.
+        expected: String,
+    },
+    /// Made for something else.
+    #[error("'{file}' is for {what} {found}, expected {expected}")]
+    Mismatch {
+        /// The file.
+        file: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// In the file.
+        found: String,
+        /// In the files before it.
+        expected: String,
+    },
+}
+
+impl InputError {
+    /// What to do next.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            InputError::Format(e) => e.help(),
+            InputError::Description { .. } => {
+                Some("copy PREFIX.pub beside the model share, or name it with --public".into())
+            }
+            InputError::WrongParty { expected, .. } => {
+                Some(format!("give the file that ends in .s{expected}, or another --party"))
+            }
+            InputError::WrongKey { .. } => {
+                Some("share again with this server's public key in --keys".into())
+            }
+            InputError::Mismatch { .. } => Some(
+                "share the image and make the triples for this model's .pub and this size".into(),
+            ),
+        }
+    }
+}
+
+impl Inputs {
+    /// Opens and compares all inputs; reports every problem at once.
+    ///
+    /// # Errors
+    /// At least one [`InputError`].
+    pub fn open(
+        party: Party,
+        key: Fingerprint,
+        paths: &InputPaths,
+    ) -> Result<Inputs, Vec<InputError>> {
+        let mut errors = Vec::new();
+        let public = note(&mut errors, read_public(&paths.public));
+        let model = note(&mut errors, ModelShareFile::open(&paths.model));
+        let triples = note(&mut errors, TripleFile::open(&paths.triples));
+        let images: Vec<_> = paths
+            .images
+            .iter()
+            .filter_map(|path| note(&mut errors, ImageShareFile::open(path)))
+            .collect();
+        let (Some(public), Some(model), Some(triples), true) =
+            (public, model, triples, images.len() == paths.images.len())
+        else {
+            return Err(errors);
+        };
+        let mut check = Check { party, key, public: &public, errors: &mut errors };
+        check.model(&paths.model, &model);
+        check.triples(&paths.triples, &triples);
+        for (path, image) in paths.images.iter().zip(&images) {
+            check.image(path, image, &triples);
+        }
+        let fields = triples.fields();
+        let size = (fields.height as usize, fields.width as usize);
+        let layout = MaterialLayout::new(&public.model, size, fields.tile_rows as usize)
+            .map_err(|e| InputError::Description { file: paths.triples.clone(), reason: e.into() });
+        match (note(&mut errors, layout), errors.is_empty()) {
+            (Some(layout), true) => Ok(Inputs { party, public, model, triples, images, layout }),
+            _ => Err(errors),
+        }
+    }
+
+    /// Slots of the triple set.
+    pub fn slots(&self) -> u64 {
+        self.triples.fields().slots
+    }
+
+    /// The public description.
+    pub fn public(&self) -> &PublicModelFile {
+        &self.public
+    }
+}
+
+fn note<T, E: Into<InputError>>(errors: &mut Vec<InputError>, result: Result<T, E>) -> Option<T> {
+    result.map_err(|e| errors.push(e.into())).ok()
+}
+
+fn read_public(path: &Path) -> Result<PublicModelFile, InputError> {
+    PublicModelFile::read(path).map_err(|e| match e.downcast::<FormatError>() {
+        Ok(e) => InputError::Format(*e),
+        Err(reason) => InputError::Description { file: path.into(), reason },
+    })
+}
+
+struct Check<'a> {
+    party: Party,
+    key: Fingerprint,
+    public: &'a PublicModelFile,
+    errors: &'a mut Vec<InputError>,
+}
+
+impl Check<'_> {
+    fn model(&mut self, path: &Path, model: &ModelShareFile) {
+        match model.fields() {
+            Err(e) => self.errors.push(e.into()),
+            Ok(f) => {
+                self.for_us(path, f.party, model.header());
+                let expected = self.public.model_id.short();
+                self.same(path, "the model", f.model_id.short(), expected);
+                let expected = self.public.digest.short();
+                self.same(path, "the model description", f.public_digest.short(), expected);
+                let expected = self.public.model.elements().to_string();
+                self.same(path, "a number of weights of", f.elements.to_string(), expected);
+            }
+        }
+    }
+
+    fn triples(&mut self, path: &Path, triples: &TripleFile) {
+        let f = triples.fields();
+        self.for_us(path, f.party, triples.header());
+        self.same(path, "the model", f.model_id.short(), self.public.model_id.short());
+        let expected = self.public.digest.short();
+        self.same(path, "the model description", f.public_digest.short(), expected);
+        self.ring(path, f.ring_bits.bits());
+    }
+
+    fn image(&mut self, path: &Path, image: &ImageShareFile, triples: &TripleFile) {
+        let (f, t) = (image.fields(), triples.fields());
+        self.for_us(path, f.party, image.header());
+        self.same(path, "the model", f.model_id.short(), self.public.model_id.short());
+        let expected = self.public.digest.short();
+        self.same(path, "the model description", f.public_digest.short(), expected);
+        self.ring(path, f.ring_bits.bits());
+        let expected = self.public.model.input.frac_bits.to_string();
+        self.same(path, "a number of fraction bits of", f.frac_bits.to_string(), expected);
+        let (found, expected) =
+            (format!("{}x{}", f.height, f.width), format!("{}x{} (the triples)", t.height, t.width));
+        if (f.height, f.width) != (t.height, t.width) {
+            self.same(path, "the size", found, expected);
+        }
+    }
+
+    fn ring(&mut self, path: &Path, bits: u32) {
+        let expected = self.public.model.ring.bits().to_string();
+        self.same(path, "a ring of bits", bits.to_string(), expected);
+    }
+
+    fn for_us(&mut self, path: &Path, party: Party, header: &Header) {
+        let file = path.to_path_buf();
+        if party != self.party {
+            let (found, expected) = (party.index(), self.party.index());
+            self.errors.push(InputError::WrongParty { file, found, expected });
+        } else if header.recipient != Some(self.key) {
+            let found = header.recipient.map_or("of nobody".into(), |f| f.short());
+            self.errors.push(InputError::WrongKey { file, found, expected: self.key.short() });
+        }
+    }
+
+    fn same(&mut self, path: &Path, what: &'static str, found: String, expected: String) {
+        if found != expected {
+            let file = path.to_path_buf();
+            self.errors.push(InputError::Mismatch { file, what, found, expected });
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A server's job from files to files: check the inputs, meet the other server, agree on a slot,
+//! denoise, write the result share.
+
+mod inputs;
+mod run;
+mod slot;
+
+pub use inputs::{InputError, Inputs, InputPaths};
+pub use run::{ImageReport, Job, Observer, Phase, PhaseReport, Report, run};
+
+use crate::format::FormatError;
+use crate::format::ledger::LedgerError;
+use crate::net::NetError;
+use crate::protocol::ProtocolError;
+
+/// Why a job failed after its inputs were accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The joint computation failed.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// A file failed.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// All slots are used.
+    #[error("no slot is left: all {slots} slots of the triples {set} are used")]
+    NoSlotLeft {
+        /// Slots of the set.
+        slots: u64,
+        /// The set's short id.
+        set: String,
+    },
+    /// The servers' ledgers race with other sessions.
+    #[error("no slot could be agreed on in {0} attempts: other sessions take them")]
+    SlotsContended(u32),
+}
+
+impl From<NetError> for ServiceError {
+    fn from(e: NetError) -> Self {
+        ServiceError::Protocol(e.into())
+    }
+}
+
+impl ServiceError {
+    /// What the other server may be told: no path, no content.
+    fn reason(&self) -> Option<&'static str> {
+        match self {
+            // It knows, or is gone.
+            ServiceError::Protocol(ProtocolError::Net(
+                NetError::Closed(_) | NetError::Refused { .. },
+            )) => None,
+            ServiceError::Protocol(
+                ProtocolError::Mismatch { .. } | ProtocolError::SameParty(_),
+            ) => None,
+            ServiceError::Protocol(ProtocolError::Net(_)) => Some("it got malformed messages"),
+            ServiceError::Protocol(_) => Some("it cannot read its shares or material"),
+            ServiceError::Format(_) => Some("it cannot write its output or read its files"),
+            ServiceError::Ledger(_) => Some("its ledger refuses"),
+            ServiceError::NoSlotLeft { .. } => Some("no slot is left"),
+            ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),
+        }
+    }
+}

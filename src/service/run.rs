@@ -1,0 +1,258 @@
+//! One job over one channel.
+
+use super::slot::{Claim, claim};
+use super::{Inputs, ServiceError};
+use crate::artefact::{ImageShareFile, OpenedWeightsFile, decoding, write_result};
+use crate::correlation::SlotView;
+use crate::format::header::ResultShare;
+use crate::format::ledger::Ledger;
+use crate::format::output::OutputFile;
+use crate::format::{Fingerprint, FormatError, SessionId};
+use crate::net::{Channel, Tag, Traffic};
+use crate::protocol::{Agreement, Identity, Image, LutEngine, ServerModel, denoise, greet};
+use crate::ring::{Ring, RingBits};
+use serde::Serialize;
+use std::path::Path;
+use std::time::Instant;
+
+/// What a server needs beside its inputs.
+pub struct Job<'a> {
+    /// Its own key.
+    pub key: Fingerprint,
+    /// The receiver's key, to which results are addressed.
+    pub receiver: Fingerprint,
+    /// Its ledger.
+    pub ledger: &'a mut Ledger,
+    /// Its state folder, where opened weights are kept.
+    pub state: &'a Path,
+    /// One output an image, opened before anything else is done.
+    pub outputs: Vec<OutputFile>,
+}
+
+/// Told how the job goes.
+pub trait Observer {
+    /// A phase begins.
+    fn phase(&mut self, phase: Phase);
+    /// The share of the current phase that is done.
+    fn progress(&mut self, done: f64);
+}
+
+/// The phases of a job, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Handshake, opening of U, packing.
+    Setup,
+    /// Image number `.0` of `.1`.
+    Online(usize, usize),
+}
+
+/// Time and traffic of a phase.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PhaseReport {
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Bytes and rounds.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+}
+
+/// What happened to one image.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImageReport {
+    /// Its id.
+    pub image_id: String,
+    /// The slot used.
+    pub slot: u64,
+    /// Patches.
+    pub patches: usize,
+    /// Activations.
+    pub activations: usize,
+    /// From the agreement on the slot to the finished result.
+    pub online: PhaseReport,
+}
+
+/// What a job did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The session's id.
+    pub session_id: String,
+    /// Whether U was taken from the state folder.
+    pub weights_known: bool,
+    /// Handshake, opening of U, packing.
+    pub setup: PhaseReport,
+    /// One an image.
+    pub images: Vec<ImageReport>,
+    /// Slots that no image has used yet.
+    pub slots_left: u64,
+}
+
+/// Runs a job. On failure the other server is told a reason without content, and no output file is
+/// left behind for the image that failed.
+///
+/// # Errors
+/// [`ServiceError`]; a slot that was marked is spent.
+pub fn run(
+    inputs: Inputs,
+    mut job: Job<'_>,
+    channel: &mut dyn Channel,
+    observer: &mut dyn Observer,
+) -> Result<Report, ServiceError> {
+    let result = match inputs.public.model.ring {
+        RingBits::L32 => run_in::<u32>(inputs, &mut job, channel, observer),
+        RingBits::L64 => run_in::<u64>(inputs, &mut job, channel, observer),
+    };
+    if let Some(reason) = result.as_ref().err().and_then(ServiceError::reason) {
+        // The peer may be gone already; the first error is the one to report.
+        let _ = channel.send(Tag::Abort, 0, reason.into());
+    }
+    result
+}
+
+fn run_in<R: Ring>(
+    mut inputs: Inputs,
+    job: &mut Job<'_>,
+    channel: &mut dyn Channel,
+    observer: &mut dyn Observer,
+) -> Result<Report, ServiceError> {
+    observer.phase(Phase::Setup);
+    let watch = Watch::start(channel);
+    let (model, agreement) = set_up::<R>(&mut inputs, job, channel)?;
+    let engine = LutEngine::new(inputs.party, &inputs.public.model);
+    let setup = watch.stop(channel);
+
+    let images = std::mem::take(&mut inputs.images);
+    let outputs = std::mem::take(&mut job.outputs);
+    let total = images.len();
+    let mut server = Server { inputs, job, model, engine, session: agreement.session };
+    let mut reports = Vec::new();
+    for (i, (image, output)) in images.into_iter().zip(outputs).enumerate() {
+        observer.phase(Phase::Online(i + 1, total));
+        reports.push(server.image(image, output, channel, observer)?);
+    }
+    let next = server.job.ledger.next_slot(server.inputs.triples.fields().set_id)?;
+    Ok(Report {
+        session_id: agreement.session.to_string(),
+        weights_known: agreement.weights_known,
+        setup,
+        images: reports,
+        slots_left: server.inputs.slots().saturating_sub(next),
+    })
+}
+
+/// Handshake and opening of U.
+fn set_up<R: Ring>(
+    inputs: &mut Inputs,
+    job: &mut Job<'_>,
+    channel: &mut dyn Channel,
+) -> Result<(ServerModel<R>, Agreement), ServiceError> {
+    let fields = *inputs.triples.fields();
+    job.ledger.bind_weights(fields.weight_mask_id, fields.model_id)?;
+    let kept = OpenedWeightsFile::new(job.state, &inputs.public, fields.weight_mask_id);
+    let cached = kept.load::<R>();
+    let ours = Identity {
+        party: inputs.party,
+        server: job.key,
+        nonce: SessionId::random().map_err(FormatError::from)?,
+        model_id: inputs.public.model_id,
+        public_digest: inputs.public.digest,
+        weight_mask_id: fields.weight_mask_id,
+        set_id: fields.set_id,
+        ring: fields.ring_bits,
+        size: (fields.height, fields.width),
+        slots: fields.slots,
+        tile_rows: fields.tile_rows,
+        images: inputs.images.iter().map(|i| i.fields().image_id).collect(),
+        opened_weights: cached.as_ref().map(|(_, digest)| *digest),
+    };
+    let agreement = greet(&ours, channel)?;
+    let cached = cached.filter(|_| agreement.weights_known).map(|(opened, _)| opened);
+    let (model, opened) = ServerModel::<R>::open(
+        inputs.party,
+        inputs.public.model.clone(),
+        &mut inputs.model,
+        inputs.triples.weight_mask_seed(),
+        channel,
+        cached,
+    )?;
+    if !agreement.weights_known {
+        kept.store(&opened, job.key)?;
+    }
+    Ok((model, agreement))
+}
+
+struct Server<'j, 'l, R: Ring> {
+    inputs: Inputs,
+    job: &'j mut Job<'l>,
+    model: ServerModel<R>,
+    engine: LutEngine,
+    session: SessionId,
+}
+
+impl<R: Ring> Server<'_, '_, R> {
+    fn image(
+        &mut self,
+        image: ImageShareFile,
+        output: OutputFile,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<ImageReport, ServiceError> {
+        let watch = Watch::start(channel);
+        let fields = *image.fields();
+        let size = (fields.height as usize, fields.width as usize);
+        // Every byte of the share is checked before a slot is spent on it.
+        let share = image.into_pixels::<R>()?;
+        let triples = *self.inputs.triples.fields();
+        let wanted = Claim {
+            set: triples.set_id,
+            slots: triples.slots,
+            image: fields.image_id,
+            session: self.session,
+        };
+        let slot = claim(self.job.ledger, &wanted, channel)?;
+        let (seeds, mut tiles) = self.inputs.triples.slot(slot, &self.inputs.layout)?;
+        let view = SlotView::new(self.inputs.party, &seeds.slots, slot);
+        let image = Image { share: &share, size, slot: view, layout: &self.inputs.layout };
+        let mut tell = |done| observer.progress(done);
+        let sums = denoise(&self.model, &self.engine, &image, &mut tiles, channel, &mut tell)?;
+        let result = ResultShare {
+            party: self.inputs.party,
+            image_id: fields.image_id,
+            model_id: fields.model_id,
+            session_id: self.session,
+            ring_bits: R::RING,
+            height: fields.height,
+            width: fields.width,
+            decode: decoding(&self.inputs.public, fields.sigma_ratio),
+        };
+        let output = write_result(&sums, result, self.job.key, self.job.receiver, output)?;
+        // The file gets its name only when the other server has its half as well.
+        channel.send(Tag::Done, 0, Vec::new())?;
+        channel.expect(Tag::Done)?;
+        output.commit()?;
+        let network = &self.model.public.network;
+        let patches = self.inputs.layout.rows();
+        Ok(ImageReport {
+            image_id: fields.image_id.to_string(),
+            slot,
+            patches,
+            activations: patches * network.activations_per_row(),
+            online: watch.stop(channel),
+        })
+    }
+}
+
+struct Watch {
+    started: Instant,
+    traffic: Traffic,
+}
+
+impl Watch {
+    fn start(channel: &dyn Channel) -> Self {
+        Watch { started: Instant::now(), traffic: channel.traffic() }
+    }
+
+    fn stop(self, channel: &dyn Channel) -> PhaseReport {
+        let seconds = self.started.elapsed().as_secs_f64();
+        PhaseReport { seconds, traffic: channel.traffic().since(&self.traffic) }
+    }
+}
