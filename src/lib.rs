@@ -4,7 +4,7 @@
 //! non-colluding, semi-honest servers; nothing but shapes is learnt. The design follows "Denoising
 //! in the Dark" (Zheng, Duan, Tang, Wang, Zhou; IEEE TDSC 18(3), 2021).
 //!
-//! Modules are layers; each uses only those listed above it. Everything above [`format`] is pure
+//! Modules are layers; each uses only those listed above it. Everything above [`mod@format`] is pure
 //! mathematics: no files, sockets, clock or operating-system randomness.
 
 pub mod activation;

@@ -89,7 +89,11 @@ fn explain(err: DecodeError) -> SmallError {
             SmallError::UnknownCipher { found }
         }
         DecodeError::UnexpectedVariant { type_name, found, .. } => SmallError::Field {
-            field: type_name,
+            field: match type_name {
+                "Body" => "kind",
+                "Role" => "role",
+                other => other,
+            },
             value: found.to_string(),
             expected: match type_name {
                 PARTY => "0 or 1",

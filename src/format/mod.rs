@@ -10,6 +10,7 @@ pub mod error;
 pub mod header;
 pub mod ids;
 pub mod keys;
+pub mod ledger;
 pub mod output;
 pub mod role;
 mod validate;
@@ -22,5 +23,6 @@ pub use ids::{
     Digest, Fingerprint, ImageId, ModelId, RandomError, SessionId, TripleSetId, WeightMaskId,
 };
 pub use keys::{KeyFolder, PublicKey, SecretKey};
+pub use ledger::{Ledger, LedgerError, Mark, state_dir_default};
 pub use output::{Access, OutputFile, Overwrite};
 pub use role::Role;

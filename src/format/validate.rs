@@ -105,3 +105,149 @@ fn ensure(
 ) -> Result<(), Invalid> {
     if holds { Ok(()) } else { Err(Invalid { field, value: value.to_string(), expected }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::codec::{SmallError, encode_small};
+    use crate::format::header::{Cipher, ImageShare, ModelShare, ResultShare, Triples};
+    use crate::format::ids::*;
+    use crate::party::Party;
+
+    fn header(body: impl Into<Body>) -> Header {
+        let (sender, recipient) = (Fingerprint::from_bytes([1; 16]), None);
+        let cipher = Cipher::None;
+        Header { sender, recipient, cipher, payload_len: 8, chunks: 1, body: body.into() }
+    }
+
+    /// Both writer and reader refuse this header, naming the field.
+    fn refused(header: Header, field: &str) {
+        let unchecked = encode_small(&header).unwrap();
+        for err in [header.to_bytes().unwrap_err(), Header::from_bytes(&unchecked).unwrap_err()] {
+            assert!(matches!(err, SmallError::Field { field: f, .. } if f == field), "{err}");
+        }
+    }
+
+    fn image() -> ImageShare {
+        ImageShare {
+            party: Party::S0,
+            image_id: ImageId::from_bytes([2; 16]),
+            model_id: ModelId::from_bytes([3; 16]),
+            public_digest: Digest::from_bytes([4; 32]),
+            ring_bits: RingBits::L32,
+            height: 1 << 14,
+            width: 1 << 14,
+            frac_bits: 31,
+            sigma: 25.0,
+            sigma_ratio: 1.0,
+        }
+    }
+
+    fn triples() -> Triples {
+        let ImageShare { party, model_id, public_digest, ring_bits, height, width, .. } = image();
+        let set_id = TripleSetId::from_bytes([5; 16]);
+        let weight_mask_id = WeightMaskId::from_bytes([6; 16]);
+        let (slots, tile_rows) = (1, 65536);
+        Triples {
+            party,
+            set_id,
+            weight_mask_id,
+            model_id,
+            public_digest,
+            ring_bits,
+            height,
+            width,
+            slots,
+            tile_rows,
+        }
+    }
+
+    fn result(change: fn(&mut Decoding)) -> ResultShare {
+        let ImageShare { party, image_id, model_id, ring_bits, height, width, .. } = image();
+        let session_id = SessionId::from_bytes([7; 16]);
+        let mut decode = Decoding {
+            frac_bits: 20,
+            sigma_ratio: 1.0,
+            mid_grey: 127.5,
+            grey_per_unit: 51.0,
+            patch: 127,
+            pad: 62,
+            stride: 3,
+            window: vec![1; 9],
+        };
+        change(&mut decode);
+        ResultShare { party, image_id, model_id, session_id, ring_bits, height, width, decode }
+    }
+
+    #[test]
+    fn limits_are_inside() {
+        let bodies: [Body; 3] = [image().into(), triples().into(), result(|_| ()).into()];
+        for header in bodies.map(header) {
+            assert_eq!(Header::from_bytes(&header.to_bytes().unwrap()), Ok(header));
+        }
+    }
+
+    #[test]
+    fn the_largest_window_fits_a_header() {
+        let whole = result(|d| {
+            (d.pad, d.window) = (0, vec![u16::MAX; 127 * 127]);
+        });
+        let header = header(whole);
+        assert_eq!(Header::from_bytes(&header.to_bytes().unwrap()), Ok(header));
+    }
+
+    #[test]
+    fn every_rule_refuses() {
+        refused(Header { payload_len: 0, ..header(image()) }, "payload_len");
+        refused(Header { payload_len: MAX_PAYLOAD + 1, ..header(image()) }, "payload_len");
+        refused(Header { chunks: 0, ..header(image()) }, "chunks");
+        refused(header(ImageShare { height: 0, ..image() }), "height");
+        refused(header(ImageShare { width: 0, ..image() }), "width");
+        refused(header(ImageShare { width: (1 << 14) + 1, ..image() }), "height * width");
+        let (height, width) = (u32::MAX, u32::MAX);
+        refused(header(ImageShare { height, width, ..image() }), "height * width");
+        refused(header(ImageShare { frac_bits: 32, ..image() }), "frac_bits");
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            refused(header(ImageShare { sigma: bad, ..image() }), "sigma");
+            refused(header(ImageShare { sigma_ratio: bad, ..image() }), "sigma_ratio");
+        }
+        refused(header(Triples { slots: 0, ..triples() }), "slots");
+        refused(header(Triples { tile_rows: 0, ..triples() }), "tile_rows");
+        refused(header(Triples { tile_rows: 65537, ..triples() }), "tile_rows");
+        refused(header(result(|d| d.mid_grey = f64::NAN)), "mid_grey");
+        refused(header(result(|d| d.grey_per_unit = 0.0)), "grey_per_unit");
+        refused(header(result(|d| d.patch = 0)), "patch");
+        refused(header(result(|d| d.patch = 128)), "patch");
+        refused(header(result(|d| d.pad = 64)), "pad");
+        refused(header(result(|d| d.stride = 0)), "stride");
+        refused(header(result(|d| d.stride = 4)), "stride");
+        refused(header(result(|d| d.window.truncate(8))), "window length");
+        refused(header(result(|d| d.window.fill(0))), "window");
+        let share = ModelShare {
+            party: Party::S0,
+            model_id: image().model_id,
+            ring_bits: RingBits::L32,
+            public_digest: image().public_digest,
+            elements: 0,
+        };
+        refused(header(share), "elements");
+    }
+
+    #[test]
+    fn numbers_without_meaning_are_named() {
+        let bytes = header(image()).to_bytes().unwrap();
+        // sender 16, no recipient 1, cipher 1, payload_len 1, chunks 1, kind 1, party, ids, ring.
+        for (at, expected) in [(20, "kind"), (21, "party"), (21 + 1 + 64, "ring_bits")] {
+            let mut bytes = bytes.clone();
+            bytes[at] = 99;
+            let err = Header::from_bytes(&bytes).unwrap_err();
+            let SmallError::Field { field, value, .. } = err else { panic!("{err}") };
+            assert_eq!((field, value.as_str()), (expected, "99"));
+        }
+        let mut cipher = bytes.clone();
+        cipher[17] = 9;
+        assert_eq!(Header::from_bytes(&cipher), Err(SmallError::UnknownCipher { found: 9 }));
+        let longer = [&bytes[..], &[0]].concat();
+        assert_eq!(Header::from_bytes(&longer), Err(SmallError::LeftOver { left: 1 }));
+    }
+}

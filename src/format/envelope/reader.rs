@@ -1,139 +1,15 @@
-//! The envelope of every file.
-//!
-//! ```text
-//! magic "PPDNOISE"      8 bytes
-//! format version        u16
-//! header length         u32, at most 64 KiB
-//! header                see format::header
-//! tag                   16 bytes, over everything above
-//! chunk, tag            as many as the header says: bytes, then 16 bytes of tag
-//! ```
-//!
-//! Integers are little-endian. A chunk's tag covers the header's tag, its key (slot, op, tile), its
-//! length and its bytes, so that a chunk cannot be moved, swapped or taken from another file. A key
-//! and a length are not stored: reader and writer both know them from the header and the model.
-//!
-//! The tags are not keyed. They find damage and mix-ups before anything is computed, not a writer
-//! of bad intent. Sealed files have their place already: the header names sender, recipient and
-//! cipher, and under another [`Cipher`](crate::format::Cipher) a chunk's 16 bytes become the tag of
-//! an AEAD whose associated data is what the tag covers now. Lengths stay, so does the layout.
+//! Reading an envelope.
 
-use crate::format::codec::{SMALL_LIMIT, SmallError};
+use super::{ChunkKey, FIXED_LEN, MAGIC, TAG_LEN, Tag, VERSION, chunk_tag, header_error, last_tag};
+use crate::format::codec::SMALL_LIMIT;
 use crate::format::error::{Amount, FormatError};
 use crate::format::header::{Cipher, Header, Kind, Part};
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// The first bytes of every file.
-pub const MAGIC: [u8; 8] = *b"PPDNOISE";
-/// The format version this program writes and reads.
-pub const VERSION: u16 = 1;
-/// The length of a tag.
-pub const TAG_LEN: usize = 16;
-
-const FIXED_LEN: usize = MAGIC.len() + 2 + 4;
 /// What a reader allocates at once for a pipe, whose header alone says how long it is.
 const UNPROVEN_LEN: usize = 1 << 20;
-
-type Tag = [u8; TAG_LEN];
-
-/// Which piece of a payload a chunk is; 0 where a kind has no slots, ops or tiles.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ChunkKey {
-    /// The slot of a triple set.
-    pub slot: u64,
-    /// The index of the op in the network.
-    pub op: u32,
-    /// The tile within the op.
-    pub tile: u32,
-}
-
-impl ChunkKey {
-    /// The only chunk of a file.
-    pub const ONLY: ChunkKey = ChunkKey { slot: 0, op: 0, tile: 0 };
-
-    /// A chunk of one op, outside slots and tiles.
-    pub fn op(op: u32) -> Self {
-        ChunkKey { op, ..Self::ONLY }
-    }
-}
-
-/// The bytes before the first chunk, as [`EnvelopeWriter::new`] writes them.
-///
-/// # Errors
-/// [`FormatError::InvalidField`] for a header that no reader would take.
-fn preamble(header: &Header) -> Result<Vec<u8>, FormatError> {
-    let body = header.to_bytes().map_err(|err| header_error(err, Path::new("-")))?;
-    let mut bytes = Vec::with_capacity(FIXED_LEN + body.len() + TAG_LEN);
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&body);
-    let tag = header_tag(&bytes);
-    bytes.extend_from_slice(&tag);
-    Ok(bytes)
-}
-
-/// Writes one file: header first, then chunks in order.
-pub struct EnvelopeWriter<W: Write> {
-    out: W,
-    header_tag: Tag,
-    announced: Amount,
-    written: Amount,
-}
-
-impl<W: Write> EnvelopeWriter<W> {
-    /// Writes the header.
-    ///
-    /// # Errors
-    /// [`FormatError::InvalidField`] for a header that no reader would take; the writer's own.
-    pub fn new(mut out: W, header: &Header) -> Result<Self, FormatError> {
-        let bytes = preamble(header)?;
-        out.write_all(&bytes).map_err(FormatError::from_writer)?;
-        Ok(EnvelopeWriter {
-            out,
-            header_tag: last_tag(&bytes),
-            announced: Amount { bytes: header.payload_len, chunks: header.chunks },
-            written: Amount { bytes: 0, chunks: 0 },
-        })
-    }
-
-    /// Writes the next chunk.
-    ///
-    /// # Errors
-    /// [`FormatError::PayloadMismatch`] beyond what the header announced; the writer's own.
-    pub fn chunk(&mut self, key: ChunkKey, bytes: &[u8]) -> Result<(), FormatError> {
-        let written = Amount {
-            bytes: self.written.bytes.saturating_add(bytes.len() as u64),
-            chunks: self.written.chunks + 1,
-        };
-        if written.bytes > self.announced.bytes || written.chunks > self.announced.chunks {
-            return Err(self.mismatch(written));
-        }
-        let tag = chunk_tag(&self.header_tag, key, bytes);
-        self.out.write_all(bytes).map_err(FormatError::from_writer)?;
-        self.out.write_all(&tag).map_err(FormatError::from_writer)?;
-        self.written = written;
-        Ok(())
-    }
-
-    /// Flushes and gives the writer back.
-    ///
-    /// # Errors
-    /// [`FormatError::PayloadMismatch`] if less was written than announced; the writer's own.
-    pub fn finish(mut self) -> Result<W, FormatError> {
-        if self.written != self.announced {
-            return Err(self.mismatch(self.written));
-        }
-        self.out.flush().map_err(FormatError::from_writer)?;
-        Ok(self.out)
-    }
-
-    fn mismatch(&self, found: Amount) -> FormatError {
-        FormatError::PayloadMismatch { file: "-".into(), expected: self.announced, found }
-    }
-}
 
 /// Reads one file from its first byte, in order; chunks can be skipped with [`EnvelopeReader::seek`] where the source
 /// is seekable.
@@ -192,7 +68,7 @@ impl<R: Read> EnvelopeReader<R> {
         }
         let covered = &bytes[..bytes.len() - TAG_LEN];
         let header_tag = last_tag(&bytes);
-        if header_tag != self::header_tag(covered) {
+        if header_tag != super::header_tag(covered) {
             return Err(FormatError::HeaderDamaged { file });
         }
         let header =
@@ -383,43 +259,6 @@ fn fixed_part(bytes: &[u8], file: &Path) -> Result<usize, FormatError> {
         return Err(FormatError::HeaderDamaged { file: file() });
     }
     Ok(len)
-}
-
-fn header_error(err: SmallError, file: &Path) -> FormatError {
-    let file = file.to_owned();
-    match err {
-        SmallError::Field { field, value, expected } => {
-            FormatError::InvalidField { file, field, value, expected }
-        }
-        SmallError::UnknownCipher { found } => FormatError::UnknownCipher { file, found },
-        _ => FormatError::HeaderDamaged { file },
-    }
-}
-
-fn header_tag(bytes: &[u8]) -> Tag {
-    let mut hasher = blake3::Hasher::new_derive_key("ppdenoise file header tag v1");
-    hasher.update(bytes);
-    truncate(hasher.finalize())
-}
-
-fn chunk_tag(header_tag: &Tag, key: ChunkKey, bytes: &[u8]) -> Tag {
-    let mut hasher = blake3::Hasher::new_derive_key("ppdenoise file chunk tag v1");
-    hasher.update(header_tag);
-    hasher.update(&key.slot.to_le_bytes());
-    hasher.update(&key.op.to_le_bytes());
-    hasher.update(&key.tile.to_le_bytes());
-    hasher.update(&(bytes.len() as u64).to_le_bytes());
-    hasher.update(bytes);
-    truncate(hasher.finalize())
-}
-
-fn truncate(hash: blake3::Hash) -> Tag {
-    std::array::from_fn(|i| hash.as_bytes()[i])
-}
-
-/// The last bytes of a preamble, which is never shorter than a tag.
-fn last_tag(bytes: &[u8]) -> Tag {
-    std::array::from_fn(|i| bytes[bytes.len() - TAG_LEN + i])
 }
 
 /// Reads until `out` is full or the source ends; returns how much was read.

@@ -1,0 +1,370 @@
+use super::*;
+use crate::format::header::{
+    Body, Cipher, Decoding, Header, ImageShare, Kind, ModelShare, OpenedWeights, PublicKeyOf,
+    PublicModel, ResultShare, SecretKeyOf, Triples,
+};
+use crate::format::ids::*;
+use crate::format::role::Role;
+use crate::party::Party;
+use crate::ring::RingBits;
+use proptest::prelude::*;
+use std::fs;
+use std::io::{Cursor, Read};
+use tempfile::tempdir;
+
+const MODEL_ID: ModelId = ModelId::from_bytes([0x11; 16]);
+const DIGEST: Digest = Digest::from_bytes([0x22; 32]);
+const PAYLOAD: [&[u8]; 3] = [b"first chunk", b"", b"the third"];
+const KEYS: [ChunkKey; 3] = [
+    ChunkKey { slot: 0, op: 1, tile: 0 },
+    ChunkKey { slot: 0, op: 1, tile: 1 },
+    ChunkKey { slot: 1, op: 0, tile: 0 },
+];
+
+fn body_of(kind: Kind) -> Body {
+    let (model_id, public_digest) = (MODEL_ID, DIGEST);
+    let (party, ring_bits) = (Party::S1, RingBits::L32);
+    let (image_id, height, width) = (ImageId::from_bytes([0x33; 16]), 512, 300);
+    let weight_mask_id = WeightMaskId::from_bytes([0x44; 16]);
+    match kind {
+        Kind::PublicModel => PublicModel { model_id }.into(),
+        Kind::ModelShare => {
+            ModelShare { party, model_id, ring_bits, public_digest, elements: 1000 }.into()
+        }
+        Kind::ImageShare => {
+            let (frac_bits, sigma, sigma_ratio) = (10, 25.0, 1.0);
+            let i = ImageShare {
+                party,
+                image_id,
+                model_id,
+                public_digest,
+                ring_bits,
+                height,
+                width,
+                frac_bits,
+                sigma,
+                sigma_ratio,
+            };
+            i.into()
+        }
+        Kind::Triples => {
+            let (set_id, slots, tile_rows) = (TripleSetId::from_bytes([0x55; 16]), 4, 64);
+            let t = Triples {
+                party,
+                set_id,
+                weight_mask_id,
+                model_id,
+                public_digest,
+                ring_bits,
+                height,
+                width,
+                slots,
+                tile_rows,
+            };
+            t.into()
+        }
+        Kind::ResultShare => {
+            let session_id = SessionId::from_bytes([0x66; 16]);
+            let r = ResultShare {
+                party,
+                image_id,
+                model_id,
+                session_id,
+                ring_bits,
+                height,
+                width,
+                decode: decoding(),
+            };
+            r.into()
+        }
+        Kind::OpenedWeights => {
+            let ring_bits = RingBits::L64;
+            let w =
+                OpenedWeights { weight_mask_id, model_id, public_digest, ring_bits, elements: 7 };
+            w.into()
+        }
+        Kind::PublicKey => PublicKeyOf { role: Role::Gateway }.into(),
+        Kind::SecretKey => SecretKeyOf { role: Role::Receiver }.into(),
+    }
+}
+
+fn decoding() -> Decoding {
+    Decoding {
+        frac_bits: 20,
+        sigma_ratio: 1.25,
+        mid_grey: 127.5,
+        grey_per_unit: 51.0,
+        patch: 5,
+        pad: 1,
+        stride: 2,
+        window: vec![1, 2, 1, 2, 300, 2, 1, 2, 1],
+    }
+}
+
+const KINDS: [Kind; 8] = [
+    Kind::PublicModel,
+    Kind::ModelShare,
+    Kind::ImageShare,
+    Kind::Triples,
+    Kind::ResultShare,
+    Kind::OpenedWeights,
+    Kind::PublicKey,
+    Kind::SecretKey,
+];
+
+fn header(kind: Kind, payload_len: u64, chunks: u64) -> Header {
+    let sender = Fingerprint::from_bytes([0x77; 16]);
+    let recipient = Some(Fingerprint::from_bytes([0x88; 16]));
+    Header { sender, recipient, cipher: Cipher::None, payload_len, chunks, body: body_of(kind) }
+}
+
+/// A model share with three chunks.
+fn sample() -> Vec<u8> {
+    let len = PAYLOAD.iter().map(|chunk| chunk.len() as u64).sum();
+    let mut writer = EnvelopeWriter::new(vec![], &header(Kind::ModelShare, len, 3)).unwrap();
+    for (key, bytes) in KEYS.into_iter().zip(PAYLOAD) {
+        writer.chunk(key, bytes).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn read_all(source: impl Read) -> Result<Vec<Vec<u8>>, FormatError> {
+    let mut reader = EnvelopeReader::open(source, "f")?;
+    let mut chunks = Vec::new();
+    for (key, bytes) in KEYS.into_iter().zip(PAYLOAD) {
+        chunks.push(reader.chunk(key, bytes.len())?);
+    }
+    reader.finish()?;
+    Ok(chunks)
+}
+
+#[test]
+fn a_file_reads_back_from_a_pipe() {
+    // A reader that gives a byte at a time, as a slow pipe may.
+    struct Drip<'a>(&'a [u8]);
+    impl Read for Drip<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let n = out.len().min(1);
+            self.0.read(&mut out[..n])
+        }
+    }
+    assert_eq!(read_all(Drip(&sample())).unwrap(), PAYLOAD);
+}
+
+#[test]
+fn every_flipped_bit_is_found() {
+    let whole = sample();
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << bit;
+            let err = read_all(bytes.as_slice()).expect_err("a flipped bit was not seen");
+            match (at, err) {
+                (0..8, FormatError::NotOurs { .. }) => {}
+                (8..10, FormatError::Version { expected: VERSION, .. }) => {}
+                (10.., FormatError::HeaderDamaged { .. } | FormatError::Truncated { .. }) => {}
+                (100.., FormatError::ChunkDamaged { .. }) => {}
+                (at, err) => panic!("byte {at}: {err:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_truncation_and_every_longer_file_is_found() {
+    let whole = sample();
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("f");
+    for len in 0..whole.len() {
+        let err = read_all(&whole[..len]).unwrap_err();
+        assert!(matches!(err, FormatError::Truncated { .. }), "pipe, {len} bytes: {err:?}");
+        fs::write(&path, &whole[..len]).unwrap();
+        let Err(err) = open_file(&path) else { panic!("{len} bytes were opened") };
+        match err {
+            FormatError::Truncated { expected, found, file } => {
+                assert!(found == len as u64 && found < expected && file == path);
+            }
+            other => panic!("file, {len} bytes: {other:?}"),
+        }
+    }
+    let mut longer = whole.clone();
+    longer.push(0);
+    let is_longer = |err: &FormatError| {
+        let (was, is) = (whole.len() as u64, longer.len() as u64);
+        matches!(err, FormatError::TrailingBytes { expected, found, .. }
+            if (*expected, *found) == (was, is))
+    };
+    assert!(is_longer(&read_all(longer.as_slice()).unwrap_err()));
+    fs::write(&path, &longer).unwrap();
+    assert!(open_file(&path).is_err_and(|err| is_longer(&err)));
+    fs::write(&path, &whole).unwrap();
+    assert_eq!(open_file(&path).unwrap().file_len(), whole.len() as u64);
+}
+
+#[test]
+fn chunks_cannot_be_moved_or_borrowed() {
+    let open = |bytes: &[u8]| EnvelopeReader::open(Cursor::new(bytes.to_vec()), "f").unwrap();
+    let (key, len) = (KEYS[0], PAYLOAD[0].len());
+    for other in
+        [ChunkKey { slot: 1, ..key }, ChunkKey { op: 2, ..key }, ChunkKey { tile: 1, ..key }]
+    {
+        let err = open(&sample()).chunk(other, len).unwrap_err();
+        let ChunkKey { slot: s, op: o, tile: t } = other;
+        assert!(matches!(err, FormatError::ChunkDamaged { slot, op, tile, .. }
+            if (slot, op, tile) == (s, o, t)));
+    }
+    assert!(open(&sample()).chunk(key, len - 1).is_err(), "another length");
+    // The same chunk under a header with another recipient.
+    let mut theirs = header(Kind::ModelShare, 20, 3);
+    theirs.recipient = None;
+    let mut writer = EnvelopeWriter::new(vec![], &theirs).unwrap();
+    for (key, bytes) in KEYS.into_iter().zip(PAYLOAD) {
+        writer.chunk(key, bytes).unwrap();
+    }
+    let (mine, mut theirs) = (sample(), writer.finish().unwrap());
+    let payload = 20 + 3 * TAG_LEN;
+    let start = theirs.len() - payload;
+    theirs[start..].copy_from_slice(&mine[mine.len() - payload..]);
+    assert!(matches!(open(&theirs).chunk(key, len), Err(FormatError::ChunkDamaged { .. })));
+}
+
+#[test]
+fn chunks_are_reached_by_seeking() {
+    let mut reader = EnvelopeReader::open(Cursor::new(sample()), "f").unwrap();
+    reader.seek(11, 2).unwrap();
+    let mut third = [0; 9];
+    reader.chunk_into(KEYS[2], &mut third).unwrap();
+    assert_eq!(&third, PAYLOAD[2]);
+    reader.seek(0, 0).unwrap();
+    assert_eq!(reader.chunk(KEYS[0], 11).unwrap(), PAYLOAD[0]);
+    for (bytes, chunks) in [(21, 3), (20, 4), (u64::MAX, u64::MAX)] {
+        let err = reader.seek(bytes, chunks).unwrap_err();
+        assert!(matches!(err, FormatError::PayloadMismatch { .. }));
+    }
+    reader.seek(20, 3).unwrap();
+    reader.finish().unwrap();
+}
+
+#[test]
+fn a_reader_takes_neither_more_nor_less_than_announced() {
+    let mut reader = EnvelopeReader::open(Cursor::new(sample()), "f").unwrap();
+    let err = reader.chunk(KEYS[0], usize::MAX).unwrap_err();
+    assert!(matches!(err, FormatError::PayloadMismatch { .. }));
+    assert_eq!(reader.chunk(KEYS[0], 11).unwrap(), PAYLOAD[0], "nothing was consumed");
+    assert!(matches!(reader.finish(), Err(FormatError::PayloadMismatch { .. })));
+}
+
+#[test]
+fn a_lying_header_costs_no_memory() {
+    // A pipe announces a petabyte and ends.
+    let len = 1 << 50;
+    let writer = EnvelopeWriter::new(vec![], &header(Kind::ModelShare, len, 1)).unwrap();
+    let bytes = writer.abandon();
+    let mut reader = EnvelopeReader::open(bytes.as_slice(), "f").unwrap();
+    let err = reader.chunk(ChunkKey::ONLY, len as usize).unwrap_err();
+    assert!(matches!(err, FormatError::Truncated { .. }));
+}
+
+#[test]
+fn a_writer_keeps_to_its_header() {
+    let new = |len, chunks| EnvelopeWriter::new(vec![], &header(Kind::ModelShare, len, chunks));
+    let mut writer = new(3, 2).unwrap();
+    assert!(matches!(writer.chunk(KEYS[0], b"four"), Err(FormatError::PayloadMismatch { .. })));
+    writer.chunk(KEYS[0], b"abc").unwrap();
+    assert!(matches!(writer.finish(), Err(FormatError::PayloadMismatch { .. })));
+    let mut writer = new(3, 1).unwrap();
+    writer.chunk(KEYS[0], b"abc").unwrap();
+    assert!(writer.chunk(KEYS[1], b"").is_err(), "a chunk too many");
+    assert!(matches!(new(0, 1), Err(FormatError::InvalidField { field: "payload_len", .. })));
+}
+
+#[test]
+fn another_kind_is_named() {
+    let writer = EnvelopeWriter::new(vec![], &header(Kind::ImageShare, 1, 1)).unwrap();
+    let reader = EnvelopeReader::open(Cursor::new(writer.abandon()), "X").unwrap();
+    let err = reader.expect::<ModelShare>().unwrap_err();
+    assert_eq!(err.to_string(), "'X' is an image share, expected a model share");
+    assert!(err.help().unwrap().contains("share-model"));
+    assert!(reader.expect_kind(Kind::Triples).is_err());
+    assert_eq!(reader.expect::<ImageShare>().unwrap().width, 300);
+}
+
+#[test]
+fn other_files_and_versions_are_told_apart() {
+    let open = |bytes: &[u8]| EnvelopeReader::open(Cursor::new(bytes.to_vec()), "f").err().unwrap();
+    assert!(matches!(open(b"\x89PNG\r\n"), FormatError::NotOurs { .. }));
+    assert!(matches!(open(b""), FormatError::Truncated { found: 0, .. }));
+    assert!(matches!(open(b"PPDN"), FormatError::Truncated { found: 4, .. }));
+    let mut later = sample();
+    later[8] = 2;
+    let err = open(&later);
+    assert!(matches!(err, FormatError::Version { expected: 1, found: 2, .. }));
+    assert!(err.to_string().contains("version 2") && err.to_string().contains("version 1"));
+    let mut huge = sample();
+    huge[10..14].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert!(matches!(open(&huge), FormatError::HeaderDamaged { .. }));
+    let err = open_file(Path::new("/nowhere/f")).err().unwrap();
+    assert!(matches!(err, FormatError::Missing { .. }));
+}
+
+/// The golden files pin the layout: one small file a kind. A change here is a new format version.
+#[test]
+fn golden_files_are_written_and_read_as_ever() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/golden");
+    for kind in KINDS {
+        let header = header(kind, 32, 1);
+        let mut writer = EnvelopeWriter::new(vec![], &header).unwrap();
+        let payload: [u8; 32] = std::array::from_fn(|i| i as u8);
+        writer.chunk(ChunkKey::ONLY, &payload).unwrap();
+        let bytes = writer.finish().unwrap();
+        let path = folder.join(format!("{}.bin", kind.to_string().replace(' ', "-")));
+        let golden = fs::read(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
+        assert!(bytes == golden, "{kind}: the layout changed");
+        let mut reader = open_file(&path).unwrap();
+        assert_eq!(reader.header(), &header);
+        assert_eq!(reader.chunk(ChunkKey::ONLY, 32).unwrap(), payload);
+        reader.finish().unwrap();
+    }
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes: Vec<u8>, header in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(read_all(bytes.as_slice()).is_err());
+        let _ = Header::from_bytes(&header);
+        // Behind a right magic, version and tag.
+        let mut file = [&MAGIC[..], &VERSION.to_le_bytes(), &(header.len() as u32).to_le_bytes(), &header].concat();
+        let tag = header_tag(&file);
+        file.extend_from_slice(&tag);
+        file.extend_from_slice(&bytes);
+        prop_assert!(read_all(file.as_slice()).is_err());
+    }
+
+    #[test]
+    fn damaged_headers_never_panic_nor_escape_the_limits(kind in 0usize..8, at: usize, byte: u8) {
+        let mut bytes = header(KINDS[kind], 32, 1).to_bytes().unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        if let Ok(decoded) = Header::from_bytes(&bytes) {
+            prop_assert!(decoded.to_bytes().is_ok());
+        }
+    }
+
+    #[test]
+    fn any_chunks_round_trip(chunks in proptest::collection::vec(any::<Vec<u8>>(), 1..6)) {
+        let len: usize = chunks.iter().map(Vec::len).sum();
+        prop_assume!(len > 0);
+        let header = header(Kind::Triples, len as u64, chunks.len() as u64);
+        let mut writer = EnvelopeWriter::new(vec![], &header).unwrap();
+        for (op, chunk) in chunks.iter().enumerate() {
+            writer.chunk(ChunkKey::op(op as u32), chunk).unwrap();
+        }
+        let bytes = writer.finish().unwrap();
+        let mut reader = EnvelopeReader::open(bytes.as_slice(), "f").unwrap();
+        prop_assert_eq!(reader.file_len(), bytes.len() as u64);
+        for (op, chunk) in chunks.iter().enumerate() {
+            prop_assert_eq!(&reader.chunk(ChunkKey::op(op as u32), chunk.len()).unwrap(), chunk);
+        }
+        reader.finish().unwrap();
+    }
+}

@@ -1,0 +1,231 @@
+use super::*;
+use proptest::prelude::*;
+use std::fs;
+use std::io::Cursor;
+use std::sync::Barrier;
+use tempfile::tempdir;
+
+const SET: TripleSetId = TripleSetId::from_bytes([1; 16]);
+const IMAGE: ImageId = ImageId::from_bytes([2; 16]);
+const SESSION: SessionId = SessionId::from_bytes([3; 16]);
+const MASK: WeightMaskId = WeightMaskId::from_bytes([4; 16]);
+const MODEL: ModelId = ModelId::from_bytes([5; 16]);
+
+fn mark(ledger: &mut Ledger, slot: u64) -> Mark {
+    ledger.mark(SET, slot, IMAGE, SESSION).unwrap()
+}
+
+/// The bytes of a ledger with slots 0, 1 and 2 of one set and a bound model, the slots last.
+fn sample() -> Vec<u8> {
+    let dir = tempdir().unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    ledger.bind_weights(MASK, MODEL).unwrap();
+    (0..3).for_each(|slot| assert_eq!(mark(&mut ledger, slot), Mark::Marked));
+    fs::read(dir.path().join(FILE_NAME)).unwrap()
+}
+
+fn open_bytes(dir: &Path, bytes: &[u8]) -> Result<Ledger, LedgerError> {
+    fs::write(dir.join(FILE_NAME), bytes).unwrap();
+    Ledger::open(dir)
+}
+
+#[test]
+fn the_text_is_pinned() {
+    let text = String::from_utf8(sample()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let [set, image, session] = ["01", "02", "03"].map(|b| b.repeat(16));
+    let [mask, model] = ["04", "05"].map(|b| b.repeat(16));
+    assert_eq!(lines[0], "ppdenoise ledger 1");
+    assert!(lines[1].starts_with(&format!("weights {mask} {model} ")));
+    assert!(lines[4].starts_with(&format!("slot {set} 2 {image} {session} ")));
+    let digest = crate::format::Digest::of(text.as_bytes());
+    assert_eq!(digest.short(), "014c964b");
+}
+
+#[test]
+fn marks_survive_and_only_go_up() {
+    let dir = tempdir().unwrap();
+    let mut ledger = Ledger::open(&dir.path().join("deep/state")).unwrap();
+    assert_eq!(ledger.next_slot(SET).unwrap(), 0);
+    assert_eq!(mark(&mut ledger, 0), Mark::Marked);
+    assert_eq!(mark(&mut ledger, 0), Mark::Taken { next: 1 });
+    // The peer was ahead: the slots passed over are dead.
+    assert_eq!(mark(&mut ledger, 7), Mark::Marked);
+    drop(ledger);
+    let mut ledger = Ledger::open(&dir.path().join("deep/state")).unwrap();
+    assert_eq!(mark(&mut ledger, 3), Mark::Taken { next: 8 });
+    assert_eq!(ledger.next_slot(SET).unwrap(), 8);
+    assert_eq!(ledger.next_slot(TripleSetId::from_bytes([9; 16])).unwrap(), 0);
+    let err = ledger.mark(SET, u64::MAX, IMAGE, SESSION).unwrap_err();
+    assert!(matches!(err, LedgerError::NoSuchSlot { slot: u64::MAX }));
+}
+
+#[test]
+fn a_mask_serves_one_model_for_ever() {
+    let dir = tempdir().unwrap();
+    let other = ModelId::from_bytes([6; 16]);
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    ledger.bind_weights(MASK, MODEL).unwrap();
+    ledger.bind_weights(MASK, MODEL).unwrap();
+    let mut second = Ledger::open(dir.path()).unwrap();
+    let err = second.bind_weights(MASK, other).unwrap_err();
+    assert!(matches!(err, LedgerError::WeightsBound { bound: MODEL, model, .. } if model == other));
+    second.bind_weights(WeightMaskId::from_bytes([7; 16]), other).unwrap();
+    let lines = fs::read_to_string(dir.path().join(FILE_NAME)).unwrap().lines().count();
+    assert_eq!(lines, 3, "a second binding to the same model is not written again");
+}
+
+#[test]
+fn two_handles_never_both_get_a_slot() {
+    const HANDLES: usize = 4;
+    const MARKS: usize = 12;
+    let dir = tempdir().unwrap();
+    let barrier = Barrier::new(HANDLES);
+    let race = || {
+        let mut ledger = Ledger::open(dir.path()).unwrap();
+        barrier.wait();
+        let mut won = Vec::new();
+        let mut slot = 0;
+        while won.len() < MARKS {
+            match mark(&mut ledger, slot) {
+                Mark::Marked => won.push(slot),
+                Mark::Taken { next } => slot = next,
+            }
+        }
+        won
+    };
+    let mut all: Vec<u64> = thread::scope(|scope| {
+        let handles: Vec<_> = (0..HANDLES).map(|_| scope.spawn(race)).collect();
+        handles.into_iter().flat_map(|handle| handle.join().unwrap()).collect()
+    });
+    all.sort();
+    assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "a slot was given twice: {all:?}");
+    assert_eq!(all.len(), HANDLES * MARKS);
+}
+
+#[test]
+fn a_crash_at_every_length_of_an_append_heals() {
+    let whole = sample();
+    let last = whole[..whole.len() - 1].iter().rposition(|&b| b == b'\n').unwrap() + 1;
+    let dir = tempdir().unwrap();
+    for len in last..=whole.len() {
+        // Slot 2 was being marked. Without its newline alone it is known, and counts.
+        let expected = if len + 1 >= whole.len() { 3 } else { 2 };
+        for zeros in [0, 5] {
+            let mut bytes = whole[..len].to_vec();
+            if len + 1 < whole.len() {
+                bytes.resize(len + zeros, 0);
+            }
+            let mut ledger = open_bytes(dir.path(), &bytes).unwrap();
+            assert_eq!(ledger.next_slot(SET).unwrap(), expected, "{len} bytes");
+            let mut other = Ledger::open(dir.path()).unwrap();
+            assert_eq!(mark(&mut ledger, expected), Mark::Marked);
+            assert_eq!(mark(&mut other, expected + 1), Mark::Marked, "{len} bytes");
+            let mut again = Ledger::open(dir.path()).unwrap();
+            assert_eq!(again.next_slot(SET).unwrap(), expected + 2);
+        }
+    }
+}
+
+#[test]
+fn a_first_page_that_never_came_is_a_torn_end() {
+    let mut bytes = sample();
+    let (old, len) = (bytes.len(), bytes.len() + 100);
+    bytes.resize(len, 0);
+    bytes.extend_from_slice(b"rest of a record\n");
+    let dir = tempdir().unwrap();
+    let mut ledger = open_bytes(dir.path(), &bytes).unwrap();
+    assert_eq!(mark(&mut ledger, 3), Mark::Marked);
+    assert_eq!(fs::read(dir.path().join(FILE_NAME)).unwrap()[..old], bytes[..old]);
+    assert_eq!(Ledger::open(dir.path()).unwrap().next_slot(SET).unwrap(), 4);
+}
+
+#[test]
+fn no_flipped_bit_ever_gives_a_slot_back() {
+    let whole = sample();
+    let dir = tempdir().unwrap();
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << bit;
+            match open_bytes(dir.path(), &bytes) {
+                Err(LedgerError::Damaged { .. }) => {}
+                Ok(_) => panic!("bit {bit} of byte {at} was not seen"),
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_damaged_or_missing_middle_line_is_named() {
+    let whole = String::from_utf8(sample()).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let dir = tempdir().unwrap();
+    for missing in 1..lines.len() - 1 {
+        let mut fewer = lines.clone();
+        fewer.remove(missing);
+        let err = open_bytes(dir.path(), fewer.concat().as_bytes()).unwrap_err();
+        let expected = missing as u64 + 1;
+        assert!(matches!(err, LedgerError::Damaged { line, .. } if line == expected));
+        assert!(err.help().unwrap().contains("gen-triplets"));
+    }
+    let long = format!("{whole}{}", "x".repeat(10_000));
+    let err = open_bytes(dir.path(), long.as_bytes()).unwrap_err();
+    assert!(matches!(err, LedgerError::Damaged { line: 6, .. }));
+}
+
+#[test]
+fn a_held_lock_is_an_error_that_says_so() {
+    let dir = tempdir().unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let holder = File::open(dir.path().join(FILE_NAME)).unwrap();
+    holder.lock().unwrap();
+    ledger.lock_tries = 1;
+    let err = ledger.next_slot(SET).unwrap_err();
+    assert!(matches!(err, LedgerError::Busy { .. }), "{err}");
+    holder.unlock().unwrap();
+    assert_eq!(ledger.next_slot(SET).unwrap(), 0);
+}
+
+#[test]
+fn a_ledger_replaced_in_use_is_refused() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join(FILE_NAME);
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let empty = fs::read(&path).unwrap();
+    assert_eq!(mark(&mut ledger, 0), Mark::Marked);
+    let full = fs::read(&path).unwrap();
+    fs::write(&path, &empty).unwrap();
+    assert!(matches!(ledger.next_slot(SET), Err(LedgerError::Replaced { .. })), "cut");
+    fs::write(dir.path().join("copy"), &full).unwrap();
+    fs::rename(dir.path().join("copy"), &path).unwrap();
+    assert!(matches!(ledger.next_slot(SET), Err(LedgerError::Replaced { .. })), "renamed");
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(ledger.next_slot(SET), Err(LedgerError::Replaced { .. })), "removed");
+}
+
+#[test]
+fn two_servers_have_two_default_folders() {
+    let [a, b] = [1, 2].map(|b| state_dir_default(Fingerprint::from_bytes([b; 16])).unwrap());
+    assert_ne!(a, b);
+    assert!(a.ends_with(format!("ppdenoise/{}", "01".repeat(16))));
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(tail in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let _ = State::start().read(&mut Cursor::new(&tail));
+        let mut after = sample()[HEADING.len()..].to_vec();
+        after.extend_from_slice(&tail);
+        let mut state = State::start();
+        if state.read(&mut Cursor::new(&after)).is_ok() {
+            prop_assert_eq!(state.next(SET), 3);
+        }
+    }
+
+    #[test]
+    fn arbitrary_words_never_panic(words in proptest::collection::vec("slot|weights|[0-9a-f]{0,33}|\n|\0", 0..20)) {
+        let _ = State::start().read(&mut Cursor::new(words.join(" ")));
+    }
+}
