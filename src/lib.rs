@@ -10,6 +10,7 @@
 pub mod activation;
 pub mod artefact;
 pub mod bits;
+pub mod cli;
 pub mod correlation;
 pub mod fixed;
 pub mod format;
@@ -25,4 +26,5 @@ pub mod prg;
 pub mod protocol;
 pub mod ring;
 pub mod secret;
+pub mod service;
 pub mod share;

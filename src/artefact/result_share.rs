@@ -106,7 +106,8 @@ pub fn reconstruct(
     receiver: Fingerprint,
 ) -> Result<Reconstruction, SourceError> {
     let files = [open_file(paths[0])?, open_file(paths[1])?];
-    let fields = [files[0].expect::<ResultShare>()?.clone(), files[1].expect::<ResultShare>()?.clone()];
+    let fields =
+        [files[0].expect::<ResultShare>()?.clone(), files[1].expect::<ResultShare>()?.clone()];
     for (file, path) in files.iter().zip(paths) {
         if file.header().recipient != Some(receiver) {
             let found = file.header().recipient.map_or("none".into(), |f| f.short());

@@ -288,9 +288,6 @@ pub(super) struct Inspect {
     /// A server's state folder: tells how many slots of the triples it has used.
     #[arg(long, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
-    /// Read the whole file and check every byte.
-    #[arg(long)]
-    pub(super) check: bool,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,
@@ -303,7 +300,11 @@ pub(super) struct Demo {
     #[arg(long, default_value = "fixtures/images/nat_camera.png", value_name = "IMAGE")]
     pub(super) image: PathBuf,
     /// The model.
-    #[arg(long, default_value = "fixtures/models/mlp-29-13-3x640-s25-r32.npz", value_name = "MODEL.npz")]
+    #[arg(
+        long,
+        default_value = "fixtures/models/mlp-29-13-3x640-s25-r32.npz",
+        value_name = "MODEL.npz"
+    )]
     pub(super) model: PathBuf,
     #[command(flatten)]
     pub(super) quantise: Quantise,

@@ -2,7 +2,9 @@
 
 use super::args::Denoise;
 use super::failure::Failure;
-use super::files::{QualityReport, check_writable, output_format, read_image, read_model, write_image};
+use super::files::{
+    QualityReport, check_writable, output_format, read_image, read_model, write_image,
+};
 use super::output::{Console, print_json};
 use super::share_image::encode;
 use super::share_model::quantise_for;

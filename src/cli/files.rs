@@ -109,8 +109,8 @@ pub(super) fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatMode
         true => Some(read_limited(open(&beside)?, &beside, MAX_DESCRIPTION_BYTES)?),
         false => None,
     };
-    let model = load_npz(BufReader::new(file), description.as_deref())
-        .and_then(|model| match stride {
+    let model =
+        load_npz(BufReader::new(file), description.as_deref()).and_then(|model| match stride {
             Some(stride) => model.with_stride(stride),
             None => Ok(model),
         });

@@ -8,8 +8,7 @@ use super::output::{print_json, print_line};
 pub(super) fn run(args: &Metrics) -> Result<(), Failure> {
     let reference = read_image(&args.reference)?;
     let image = read_image(&args.image)?;
-    let quality =
-        QualityReport::new(&reference, &image).map_err(|e| e.about(&args.image))?;
+    let quality = QualityReport::new(&reference, &image).map_err(|e| e.about(&args.image))?;
     if args.json {
         return print_json("ppdenoise.metrics.v1", &quality);
     }

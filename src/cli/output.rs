@@ -19,9 +19,6 @@ impl Console {
         Console { quiet, bar: None }
     }
 
-    pub(super) fn is_quiet(&self) -> bool {
-        self.quiet
-    }
 
     /// One line on standard error, unless quiet.
     pub(super) fn note(&self, text: impl AsRef<str>) {
@@ -44,7 +41,9 @@ impl Console {
             eprintln!("{name}");
             return;
         }
-        let style = ProgressStyle::with_template("{msg:28} {bar:32} {percent:>3} %  {elapsed} ({eta} left)");
+        let style = ProgressStyle::with_template(
+            "{msg:28} {bar:32} {percent:>3} %  {elapsed} ({eta} left)",
+        );
         let bar = ProgressBar::new(STEPS).with_message(name.to_string());
         self.bar = Some(match style {
             Ok(style) => bar.with_style(style),

@@ -2,7 +2,9 @@
 
 use super::args::Reconstruct;
 use super::failure::Failure;
-use super::files::{QualityReport, check_writable, is_stream, output_format, read_image, write_image};
+use super::files::{
+    QualityReport, check_writable, is_stream, output_format, read_image, write_image,
+};
 use super::output::{Console, print_json};
 use crate::artefact::reconstruct;
 use crate::format::Role;

@@ -56,7 +56,11 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
             layer.cells
         ));
     }
-    console.note(format!("model {} shared as {}.pub, .s0, .s1", report.model_id, args.out.display()));
+    console.note(format!(
+        "model {} shared as {}.pub, .s0, .s1",
+        report.model_id,
+        args.out.display()
+    ));
     if args.common.json {
         print_json("ppdenoise.share-model.v1", &report)?;
     }

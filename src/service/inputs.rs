@@ -1,8 +1,10 @@
 //! A server's input files: opened, and checked against one another before any connection.
 
+use super::ServiceError;
 use crate::artefact::{ImageShareFile, ModelShareFile, PublicModelFile, TripleFile};
 use crate::correlation::MaterialLayout;
 use crate::format::header::Header;
+use crate::format::ledger::Ledger;
 use crate::format::{Fingerprint, FormatError};
 use crate::party::Party;
 use crate::protocol::SourceError;
@@ -141,6 +143,18 @@ impl Inputs {
         }
     }
 
+    /// Refuses triples whose slots this server's ledger has all used, before any connection.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSlotLeft`], [`ServiceError::Ledger`].
+    pub fn check_slots(&self, ledger: &mut Ledger) -> Result<(), ServiceError> {
+        let set = self.triples.fields().set_id;
+        if ledger.next_slot(set)? >= self.slots() {
+            return Err(ServiceError::NoSlotLeft { slots: self.slots(), set: set.short() });
+        }
+        Ok(())
+    }
+
     /// Slots of the triple set.
     pub fn slots(&self) -> u64 {
         self.triples.fields().slots
@@ -204,8 +218,10 @@ impl Check<'_> {
         self.ring(path, f.ring_bits.bits());
         let expected = self.public.model.input.frac_bits.to_string();
         self.same(path, "a number of fraction bits of", f.frac_bits.to_string(), expected);
-        let (found, expected) =
-            (format!("{}x{}", f.height, f.width), format!("{}x{} (the triples)", t.height, t.width));
+        let (found, expected) = (
+            format!("{}x{}", f.height, f.width),
+            format!("{}x{} (the triples)", t.height, t.width),
+        );
         if (f.height, f.width) != (t.height, t.width) {
             self.same(path, "the size", found, expected);
         }

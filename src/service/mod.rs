@@ -5,7 +5,7 @@ mod inputs;
 mod run;
 mod slot;
 
-pub use inputs::{InputError, Inputs, InputPaths};
+pub use inputs::{InputError, InputPaths, Inputs};
 pub use run::{ImageReport, Job, Observer, Phase, PhaseReport, Report, run};
 
 use crate::format::FormatError;

@@ -1,0 +1,406 @@
+//! `demo`: the whole pipeline on one image, every step a process of its own.
+
+use super::args::Demo;
+use super::failure::{Code, Failure};
+use super::files::{QualityReport, public_output, read_image};
+use super::output::{Console, bytes, print_json, print_line};
+use crate::image::{Panel, crop_side, pick_crops, side_by_side};
+use serde::Serialize;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+/// Marks a folder as one that the demo made and may remove.
+const MARKER: &str = ".ppdenoise-demo";
+
+#[derive(Serialize)]
+struct Report {
+    image: String,
+    model: String,
+    sigma: f64,
+    noisy: QualityReport,
+    plaintext: QualityReport,
+    secure: QualityReport,
+    psnr_lost_db: f64,
+    phases: Vec<PhaseRow>,
+    server_bytes_each_way: u64,
+    material_bytes: u64,
+    activations: u64,
+    online_bytes_per_activation_both_directions: f64,
+    peak_memory_bytes: [Option<u64>; 2],
+}
+
+#[derive(Serialize)]
+struct PhaseRow {
+    phase: &'static str,
+    who: &'static str,
+    seconds: f64,
+    bytes: u64,
+    what: &'static str,
+}
+
+pub(super) fn run(args: &Demo, console: &mut Console) -> Result<(), Failure> {
+    let demo = Pipeline::new(args)?;
+    let result = demo.run(args, console);
+    if !args.keep {
+        remove_work(&demo.work)?;
+    }
+    let report = result?;
+    console.finish();
+    if args.json {
+        return print_json("ppdenoise.demo.v1", &report);
+    }
+    print_table(args, &report)
+}
+
+struct Pipeline {
+    program: PathBuf,
+    work: PathBuf,
+}
+
+impl Pipeline {
+    fn new(args: &Demo) -> Result<Self, Failure> {
+        let failed = |what: &str, e: std::io::Error| {
+            Failure::new(Code::Failed, format!("cannot {what}: {e}"))
+        };
+        let program = std::env::current_exe().map_err(|e| failed("find this program", e))?;
+        let work = args.out.join("work");
+        remove_work(&work)?;
+        std::fs::create_dir_all(&work).map_err(|e| failed("create the demo's folder", e))?;
+        std::fs::write(work.join(MARKER), [])
+            .map_err(|e| failed("write to the demo's folder", e))?;
+        Ok(Pipeline { program, work })
+    }
+
+    fn run(&self, args: &Demo, console: &mut Console) -> Result<Report, Failure> {
+        let mut phases = Vec::new();
+        let out = |name: &str| args.out.join(name);
+        let (original, noisy) = (out("original.png"), out("noisy.png"));
+        let (plaintext, secure) = (out("plaintext.png"), out("secure.png"));
+        let clean = read_image(&args.image)?;
+        super::files::write_image(&original, &clean)?;
+        let sigma = args.sigma.to_string();
+        let flags = quantise_flags(args);
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+
+        console.phase("adding noise");
+        let seed = args.seed.to_string();
+        self.step(&[
+            "add-noise",
+            path(&original)?,
+            "--sigma",
+            &sigma,
+            "--seed",
+            &seed,
+            "--out",
+            path(&noisy)?,
+        ])?;
+        console.phase("denoising in plaintext");
+        let model = path(&args.model)?;
+        let mut plain =
+            vec!["denoise", path(&noisy)?, "--model", model, "--sigma", &sigma, "--json"];
+        if let Some(at) = flags.iter().position(|f| *f == "--stride") {
+            plain.extend(&flags[at..at + 2]);
+        }
+        let seconds = self.timed(&[&plain[..], &["--out", path(&plaintext)?]].concat())?.0;
+        phases.push(row("plaintext", "one process", seconds, 0, "the same network in float32"));
+
+        let at = |name: &str| self.work.join(name).to_string_lossy().into_owned();
+        let (keys, shared_model, shared) = (at("keys"), at("model"), at("img"));
+        console.phase("sharing the model");
+        self.step(&["keygen", "--out", &keys])?;
+        let share = ["share-model", model, "--keys", &keys, "--out", &shared_model];
+        let seconds = self.timed(&[&share[..], &flags].concat())?.0;
+        phases.push(row(
+            "share-model",
+            "model owner",
+            seconds,
+            self.size("model.s0"),
+            "model share to S0, once",
+        ));
+        console.phase("sharing the image");
+        let public = at("model.pub");
+        let share = [
+            "share-image",
+            path(&noisy)?,
+            "--keys",
+            &keys,
+            "--model",
+            &public,
+            "--sigma",
+            &sigma,
+            "--out",
+            &shared,
+        ];
+        let seconds = self.timed(&share)?.0;
+        phases.push(row(
+            "share-image",
+            "gateway",
+            seconds,
+            self.size("img.s0"),
+            "image share to S0",
+        ));
+        console.phase("making triples");
+        let size = format!("{}x{}", clean.height(), clean.width());
+        let triples = at("trip");
+        let seconds = self
+            .timed(&[
+                "gen-triplets",
+                "--keys",
+                &keys,
+                "--model",
+                &public,
+                "--size",
+                &size,
+                "--out",
+                &triples,
+            ])?
+            .0;
+        phases.push(row("gen-triplets", "dealer", seconds, self.size("trip.s0"), "material to S0"));
+        console.phase("denoising on shares");
+        let reports = self.serve(&keys)?;
+        let (setup, online) = (&reports[0]["setup"], &reports[0]["images"][0]["online"]);
+        let seconds = |phase: &Value| phase["seconds"].as_f64().unwrap_or(0.0);
+        let sent = |phase: &Value| phase["bytes_sent"].as_u64().unwrap_or(0);
+        phases.push(row(
+            "serve, setup",
+            "both servers",
+            seconds(setup),
+            sent(setup),
+            "each way, once a model",
+        ));
+        phases.push(row(
+            "serve, online",
+            "both servers",
+            seconds(online),
+            sent(online),
+            "each way",
+        ));
+        console.phase("reconstructing");
+        let (den0, den1) = (at("den.s0"), at("den.s1"));
+        let taken =
+            self.timed(&["reconstruct", &den0, &den1, "--keys", &keys, "--out", path(&secure)?])?.0;
+        phases.push(row(
+            "reconstruct",
+            "receiver",
+            taken,
+            self.size("den.s0") + self.size("den.s1"),
+            "result shares",
+        ));
+
+        let [noisy, plaintext, secure] = [&noisy, &plaintext, &secure].map(|p| read_image(p));
+        let images = [clean, noisy?, plaintext?, secure?];
+        let quality = |i: usize| QualityReport::new(&images[0], &images[i]);
+        let activations = reports[0]["images"][0]["activations"].as_u64().unwrap_or(0);
+        let both = online["bytes_sent"].as_u64().unwrap_or(0)
+            + online["bytes_received"].as_u64().unwrap_or(0);
+        let report = Report {
+            image: args.image.display().to_string(),
+            model: args.model.display().to_string(),
+            sigma: args.sigma,
+            noisy: quality(1)?,
+            plaintext: quality(2)?,
+            secure: quality(3)?,
+            psnr_lost_db: quality(2)?.psnr_db() - quality(3)?.psnr_db(),
+            server_bytes_each_way: sent(online),
+            material_bytes: self.size("trip.s0"),
+            activations,
+            online_bytes_per_activation_both_directions: both as f64 / activations.max(1) as f64,
+            peak_memory_bytes: [0, 1].map(|i| reports[i]["peak_memory_bytes"].as_u64()),
+            phases,
+        };
+        draw(&args.out.join("comparison.png"), &images, &report)?;
+        Ok(report)
+    }
+
+    /// Both servers as processes; S0 takes a free port and tells it.
+    fn serve(&self, keys: &str) -> Result<[Value; 2], Failure> {
+        let at = |name: String| self.work.join(name);
+        let spawn = |party: usize, link: [&str; 2]| {
+            let mut command = Command::new(&self.program);
+            command.args(["serve", "--json", "--quiet", "--party", &party.to_string()]);
+            command.args(["--keys", keys]).args(link);
+            for (flag, stem) in
+                [("--model", "model"), ("--triplets", "trip"), ("--image", "img"), ("--out", "den")]
+            {
+                command.arg(flag).arg(at(format!("{stem}.s{party}")));
+            }
+            command.arg("--state").arg(at(format!("state{party}")));
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        };
+        let failed =
+            |e: std::io::Error| Failure::new(Code::Failed, format!("cannot start a server: {e}"));
+        let mut first = Server(spawn(0, ["--listen", "127.0.0.1:0"]).map_err(failed)?);
+        let address = first.address()?;
+        let second = Server(spawn(1, ["--connect", &address]).map_err(failed)?);
+        let second = second.report()?;
+        Ok([first.report()?, second])
+    }
+
+    fn size(&self, name: &str) -> u64 {
+        std::fs::metadata(self.work.join(name)).map_or(0, |m| m.len())
+    }
+
+    fn step(&self, args: &[&str]) -> Result<(), Failure> {
+        self.timed(args).map(|_| ())
+    }
+
+    /// Runs a subcommand; its seconds and standard output.
+    fn timed(&self, args: &[&str]) -> Result<(f64, Vec<u8>), Failure> {
+        let started = Instant::now();
+        let output = Command::new(&self.program)
+            .arg("--quiet")
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| Failure::new(Code::Failed, format!("cannot start `{}`: {e}", args[0])))?;
+        if !output.status.success() {
+            return Err(step_failed(args[0], &output.stderr));
+        }
+        Ok((started.elapsed().as_secs_f64(), output.stdout))
+    }
+}
+
+/// A server process; killed if it is dropped while it runs, so that a failed demo leaves none.
+struct Server(Child);
+
+impl Server {
+    /// The address that a listening server prints.
+    fn address(&mut self) -> Result<String, Failure> {
+        let mut line = String::new();
+        if let Some(stderr) = self.0.stderr.take() {
+            let mut reader = BufReader::new(stderr);
+            let _ = reader.read_line(&mut line);
+            if let Some(address) = line.trim().strip_prefix("listening at ") {
+                // The rest of its messages is short and fits the pipe until it is read.
+                self.0.stderr = Some(reader.into_inner());
+                return Ok(address.into());
+            }
+            let _ = reader.read_to_string(&mut line);
+        }
+        Err(step_failed("serve", line.as_bytes()))
+    }
+
+    fn report(mut self) -> Result<Value, Failure> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        if let Some(mut pipe) = self.0.stdout.take() {
+            let _ = pipe.read_to_end(&mut stdout);
+        }
+        if let Some(mut pipe) = self.0.stderr.take() {
+            let _ = pipe.read_to_end(&mut stderr);
+        }
+        match self.0.wait() {
+            Ok(status) if status.success() => serde_json::from_slice(&stdout).map_err(|e| {
+                Failure::new(Code::Failed, format!("a server's report is unreadable: {e}"))
+            }),
+            _ => Err(step_failed("serve", &stderr)),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn step_failed(step: &str, stderr: &[u8]) -> Failure {
+    let text = String::from_utf8_lossy(stderr);
+    let text = text.trim().trim_start_matches("error: ");
+    Failure::new(Code::Failed, format!("`ppdenoise {step}` failed: {text}"))
+}
+
+fn row(
+    phase: &'static str,
+    who: &'static str,
+    seconds: f64,
+    bytes: u64,
+    what: &'static str,
+) -> PhaseRow {
+    PhaseRow { phase, who, seconds, bytes, what }
+}
+
+fn quantise_flags(args: &Demo) -> Vec<String> {
+    let q = &args.quantise;
+    let mut flags = vec![
+        "--ring".into(),
+        q.ring.bits().to_string(),
+        "--cell".into(),
+        format!("1/{}", 1 << q.cell),
+        "--interval".into(),
+        q.interval.to_string(),
+    ];
+    if let Some(stride) = q.stride {
+        flags.extend(["--stride".into(), stride.to_string()]);
+    }
+    flags
+}
+
+fn path(path: &Path) -> Result<&str, Failure> {
+    path.to_str().ok_or_else(|| Failure::new(Code::Usage, "the path is not UTF-8").about(path))
+}
+
+/// Removes a work folder that a demo made, and refuses to touch any other.
+fn remove_work(work: &Path) -> Result<(), Failure> {
+    if !work.exists() {
+        return Ok(());
+    }
+    if !work.join(MARKER).exists() {
+        let text = "this folder was not made by the demo";
+        return Err(Failure::new(Code::Usage, text).about(work).help("choose another --out"));
+    }
+    std::fs::remove_dir_all(work)
+        .map_err(|e| Failure::new(Code::Failed, format!("cannot be removed: {e}")).about(work))
+}
+
+fn draw(out: &Path, images: &[crate::image::GreyImage; 4], report: &Report) -> Result<(), Failure> {
+    let caption =
+        |name: &str, q: &QualityReport| format!("{name} {:.2} dB / {:.3}", q.psnr_db(), q.ssim());
+    let captions = [
+        "original".to_string(),
+        caption("noisy", &report.noisy),
+        caption("plaintext", &report.plaintext),
+        caption("secure", &report.secure),
+    ];
+    let panels: Vec<Panel<'_>> =
+        captions.iter().zip(images).map(|(caption, image)| Panel { caption, image }).collect();
+    let side = crop_side(images[0].width()).min(images[0].height() / 2).max(1);
+    let crops = pick_crops(&images[0], side, side)?;
+    let mut file = public_output(out)?;
+    side_by_side(&panels, &crops)?.write_png(&mut file)?;
+    Ok(file.commit()?)
+}
+
+fn print_table(args: &Demo, report: &Report) -> Result<(), Failure> {
+    print_line(&format!(
+        "{} with noise of {} grey levels, {}",
+        report.image, report.sigma, report.model
+    ))?;
+    print_line("")?;
+    for (name, q) in
+        [("noisy", &report.noisy), ("plaintext", &report.plaintext), ("secure", &report.secure)]
+    {
+        print_line(&format!("{name:12} {q}"))?;
+    }
+    print_line(&format!("{:12} {:+.4} dB", "lost", report.psnr_lost_db))?;
+    print_line("")?;
+    for row in &report.phases {
+        let amount = if row.bytes == 0 { String::new() } else { bytes(row.bytes) };
+        print_line(&format!(
+            "{:14} {:13} {:8.2} s {:>12}  {}",
+            row.phase, row.who, row.seconds, amount, row.what
+        ))?;
+    }
+    print_line("")?;
+    print_line(&format!(
+        "{} activations, {:.2} bytes each between the servers, both directions together",
+        report.activations, report.online_bytes_per_activation_both_directions
+    ))?;
+    let memory: Vec<String> =
+        report.peak_memory_bytes.iter().map(|m| m.map_or("?".into(), bytes)).collect();
+    print_line(&format!("peak memory {} (S0), {} (S1)", memory[0], memory[1]))?;
+    print_line(&format!("pictures in {}: comparison.png shows all", args.out.display()))
+}

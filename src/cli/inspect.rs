@@ -1,0 +1,133 @@
+//! `inspect`: what a file is, from its public header.
+
+use super::args::Inspect;
+use super::failure::{Code, Failure};
+use super::files::read_public;
+use super::output::{print_json, print_line};
+use crate::format::envelope::{VERSION, open_file};
+use crate::format::header::{Body, Header};
+use crate::format::ledger::Ledger;
+use crate::network::Op;
+use serde_json::{Map, Value, json};
+
+pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
+    let file = open_file(&args.file)?;
+    let mut facts = describe(file.header());
+    if let Body::PublicModel(_) = file.header().body {
+        describe_model(args, &mut facts)?;
+    }
+    if let Some(dir) = &args.state {
+        let Body::Triples(triples) = &file.header().body else {
+            let text = "--state tells the slots of triples only";
+            return Err(Failure::new(Code::Usage, text).about(&args.file));
+        };
+        if !dir.is_dir() {
+            return Err(Failure::new(Code::Input, "the state folder does not exist").about(dir));
+        }
+        let used = Ledger::open(dir)?.next_slot(triples.set_id)?.min(triples.slots);
+        facts.insert("slots_used".into(), json!(used));
+        facts.insert("slots_left".into(), json!(triples.slots - used));
+    }
+    if args.json {
+        return print_json("ppdenoise.inspect.v1", &facts);
+    }
+    for (name, value) in &facts {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        print_line(&format!("{:18} {text}", name.replace('_', " ")))?;
+    }
+    Ok(())
+}
+
+/// The public fields of a header, in reading order.
+fn describe(header: &Header) -> Map<String, Value> {
+    let fields = match &header.body {
+        Body::PublicModel(f) => json!({ "model_id": f.model_id.to_string() }),
+        Body::ModelShare(f) => json!({
+            "server": f.party.index(),
+            "model_id": f.model_id.to_string(),
+            "public_digest": f.public_digest.to_string(),
+            "ring_bits": f.ring_bits.bits(),
+            "elements": f.elements,
+        }),
+        Body::ImageShare(f) => json!({
+            "server": f.party.index(),
+            "image_id": f.image_id.to_string(),
+            "model_id": f.model_id.to_string(),
+            "ring_bits": f.ring_bits.bits(),
+            "height": f.height,
+            "width": f.width,
+            "sigma": f.sigma,
+        }),
+        Body::Triples(f) => json!({
+            "server": f.party.index(),
+            "set_id": f.set_id.to_string(),
+            "weight_mask_id": f.weight_mask_id.to_string(),
+            "model_id": f.model_id.to_string(),
+            "ring_bits": f.ring_bits.bits(),
+            "height": f.height,
+            "width": f.width,
+            "slots": f.slots,
+            "tile_rows": f.tile_rows,
+        }),
+        Body::ResultShare(f) => json!({
+            "server": f.party.index(),
+            "image_id": f.image_id.to_string(),
+            "model_id": f.model_id.to_string(),
+            "session_id": f.session_id.to_string(),
+            "ring_bits": f.ring_bits.bits(),
+            "height": f.height,
+            "width": f.width,
+        }),
+        Body::OpenedWeights(f) => json!({
+            "weight_mask_id": f.weight_mask_id.to_string(),
+            "model_id": f.model_id.to_string(),
+            "ring_bits": f.ring_bits.bits(),
+            "elements": f.elements,
+        }),
+        Body::PublicKey(f) => json!({ "role": f.role.stem() }),
+        Body::SecretKey(f) => json!({ "role": f.role.stem() }),
+    };
+    let mut facts = Map::new();
+    facts.insert("kind".into(), json!(header.body.kind().to_string()));
+    facts.insert("format_version".into(), json!(VERSION));
+    facts.insert("made_by_key".into(), json!(header.sender.to_string()));
+    if let Some(recipient) = header.recipient {
+        facts.insert("for_key".into(), json!(recipient.to_string()));
+    }
+    facts.insert("payload_bytes".into(), json!(header.payload_len));
+    if let Value::Object(fields) = fields {
+        facts.extend(fields);
+    }
+    facts
+}
+
+fn describe_model(args: &Inspect, facts: &mut Map<String, Value>) -> Result<(), Failure> {
+    let public = read_public(&args.file)?.model;
+    facts.insert("ring_bits".into(), json!(public.ring.bits()));
+    facts.insert("engine".into(), json!(public.engine));
+    facts.insert("sigma".into(), json!(public.sigma));
+    facts.insert("input_interval".into(), json!(public.input.interval));
+    let op = |op: &Op<crate::model::LinearSpec, crate::lookup::SlopeTable>| match op {
+        Op::Gather(g) => format!("patches {0}x{0}, every {1} pixels", g.patch, g.stride),
+        Op::Linear(l) => format!(
+            "linear {} to {}, {} + {} fraction bits",
+            l.inputs, l.outputs, l.in_frac, l.weight_frac
+        ),
+        Op::Activation(t) => format!(
+            "{}, range {}, {} cells, {} low bits, {} fraction bits",
+            t.function,
+            f64::from(t.range_bits).exp2(),
+            t.values.len(),
+            t.lo,
+            t.out_frac
+        ),
+        Op::Residual => "centre of the patch minus the output".into(),
+        Op::Fold(f) => format!("weighted average of {0}x{0} patches", f.patch),
+    };
+    let ops: Vec<String> = public.network.ops().iter().map(op).collect();
+    facts.insert("ops".into(), json!(ops));
+    Ok(())
+}
