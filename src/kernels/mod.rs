@@ -11,6 +11,8 @@ mod avx2;
 mod avx512;
 mod backend;
 mod gemm;
+// Sums by byte planes serve the vector backends only.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod lookup;
 mod portable;
 
