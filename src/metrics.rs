@@ -46,7 +46,8 @@ pub enum MetricsError {
 /// PSNR and SSIM of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quality {
-    /// Peak signal to noise ratio in decibels; infinite for identical images.
+    /// Peak signal to noise ratio in decibels; infinite for identical images. JSON has no infinity:
+    /// whoever prints it there must choose a stand-in (`serde_json` writes `null`).
     pub psnr_db: f64,
     /// Mean structural similarity, at most 1.
     pub ssim: f64,

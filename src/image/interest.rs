@@ -2,13 +2,13 @@
 
 use super::{GreyImage, ImageError, Rect};
 
-/// Two rectangles of `height` x `width` with the most detail: the sum, over their pixels, of the
-/// differences to the pixels on the right and below, each counted up to 16 grey levels.
+/// Two rectangles of `height` x `width` with the most structure.
 ///
-/// The first has the most detail of all that leave room for a second; the second the most of those
-/// at least its own size away from the first, or, if there is none, of those that do not overlap
-/// it. Ties go to the topmost, then leftmost. Pick them on the clean image where there is one:
-/// noise counts as detail too.
+/// Structure is the sum of the differences between neighbouring means of 4x4 pixels, each counted
+/// up to 16 grey levels: means, because fine random texture (grass, noise) shows little. The first
+/// has the most of all rectangles that leave room for a second; the second the most of those at
+/// least its own size away from the first, or, if there is none, of those that do not overlap it.
+/// Ties go to the topmost, then leftmost.
 ///
 /// # Errors
 /// [`ImageError::NoRoom`] if two such rectangles do not fit.
@@ -22,15 +22,15 @@ pub fn pick_crops(image: &GreyImage, height: usize, width: usize) -> Result<[Rec
     if height == 0 || width == 0 || height > image.height() || width > image.width() {
         return Err(no_room());
     }
-    let sums = Sums::new(image);
+    let structure = Sums::of_structure(image);
     let best = |allowed: &dyn Fn(&Rect) -> bool| -> Option<Rect> {
         let mut best: Option<(f64, Rect)> = None;
         for top in 0..=image.height() - height {
             for left in 0..=image.width() - width {
                 let rect = Rect { top, left, height, width };
-                let detail = sums.over(&rect);
-                if best.is_none_or(|(most, _)| detail > most) && allowed(&rect) {
-                    best = Some((detail, rect));
+                let found = structure.over(&rect);
+                if best.is_none_or(|(most, _)| found > most) && allowed(&rect) {
+                    best = Some((found, rect));
                 }
             }
         }
@@ -51,31 +51,55 @@ pub fn pick_crops(image: &GreyImage, height: usize, width: usize) -> Result<[Rec
     Ok([first, second.ok_or_else(no_room)?])
 }
 
+/// Side of the squares whose means are compared.
+const BLOCK: usize = 4;
 /// A single strong edge (the body against the background) should not outweigh fine structure.
-const DETAIL_CAP: f64 = 16.0;
+const STEP_CAP: f64 = 16.0;
 
-/// The detail of every rectangle that begins at the top left corner.
+/// The sum over every rectangle that begins at the top left corner.
 struct Sums {
     stride: usize,
     sums: Vec<f64>,
 }
 
 impl Sums {
-    fn new(image: &GreyImage) -> Sums {
-        let (width, pixels) = (image.width(), image.pixels());
+    fn new(height: usize, width: usize, value: impl Fn(usize, usize) -> f64) -> Sums {
         let stride = width + 1;
-        let mut sums = vec![0.0; stride * (image.height() + 1)];
-        for y in 0..image.height() {
+        let mut sums = vec![0.0; stride * (height + 1)];
+        for y in 0..height {
             let mut line = 0.0;
             for x in 0..width {
-                let here = y * width + x;
-                let right = if x + 1 < width { here + 1 } else { here };
-                let below = if y + 1 < image.height() { here + width } else { here };
-                line += step(pixels, here, right) + step(pixels, here, below);
+                line += value(y, x);
                 sums[(y + 1) * stride + x + 1] = sums[y * stride + x + 1] + line;
             }
         }
         Sums { stride, sums }
+    }
+
+    /// The structure of an image: each step between two means counts where the squares meet.
+    fn of_structure(image: &GreyImage) -> Sums {
+        let (height, width) = (image.height(), image.width());
+        let levels = Sums::new(height, width, |y, x| f64::from(image.pixels()[y * width + x]));
+        let mean = |top, left| {
+            levels.over(&Rect { top, left, height: BLOCK, width: BLOCK }) / (BLOCK * BLOCK) as f64
+        };
+        let step = |a: f64, b: f64| (a - b).abs().min(STEP_CAP);
+        // Whether squares from `from` on, `count` in a row, lie inside a side.
+        let fit = |from: Option<usize>, count: usize, side: usize| {
+            from.filter(|f| f + count * BLOCK <= side)
+        };
+        Sums::new(height, width, |y, x| {
+            let mut total = 0.0;
+            let (middle_y, middle_x) = (y.checked_sub(BLOCK / 2), x.checked_sub(BLOCK / 2));
+            let (before_y, before_x) = (y.checked_sub(BLOCK), x.checked_sub(BLOCK));
+            if let (Some(t), Some(l)) = (fit(middle_y, 1, height), fit(before_x, 2, width)) {
+                total += step(mean(t, l), mean(t, l + BLOCK));
+            }
+            if let (Some(t), Some(l)) = (fit(before_y, 2, height), fit(middle_x, 1, width)) {
+                total += step(mean(t, l), mean(t + BLOCK, l));
+            }
+            total
+        })
     }
 
     fn over(&self, r: &Rect) -> f64 {
@@ -86,43 +110,62 @@ impl Sums {
     }
 }
 
-fn step(pixels: &[f32], a: usize, b: usize) -> f64 {
-    (f64::from(pixels[a]) - f64::from(pixels[b])).abs().min(DETAIL_CAP)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     #[test]
-    fn the_busiest_places_are_found() {
+    fn structure_is_found_and_neither_edges_nor_texture() {
         let (h, w) = (60, 80);
-        let mut pixels = vec![100.0; h * w];
-        for (top, left, contrast) in [(5, 50, 4.0), (40, 10, 6.0)] {
-            for i in 0..64 {
-                let (y, x) = (top + i / 8, left + i % 8);
-                pixels[y * w + x] += if (y + x) % 2 == 0 { contrast } else { -contrast };
+        // Texture of single pixels all over the lower half, its mean that of the upper half.
+        let texture = |i: usize| if (i / w + i % w).is_multiple_of(2) { 130.0 } else { 70.0 };
+        let level = |i: usize| if i / w >= 30 { texture(i) } else { 100.0 };
+        let mut pixels: Vec<f32> = (0..h * w).map(level).collect();
+        // One long edge, far from what follows, and so strong that only the cap keeps it out.
+        pixels.chunks_exact_mut(w).for_each(|row| row[75..77].fill(255.0));
+        // Chequers of 4x4 pixels, the stronger ones below.
+        for (top, left, contrast) in [(4, 40, 10.0), (40, 10, 15.0)] {
+            for (y, x) in (0..256).map(|i| (i / 16, i % 16)) {
+                let sign = if (y / 4 + x / 4) % 2 == 0 { 1.0 } else { -1.0 };
+                pixels[(top + y) * w + left + x] += sign * contrast;
             }
         }
-        // One long strong edge is not detail.
-        pixels[20 * w..30 * w].fill(255.0);
         let image = GreyImage::new(h, w, pixels).unwrap();
-        let crops = pick_crops(&image, 8, 8).unwrap();
-        assert_eq!((crops[0].top, crops[0].left), (40, 10));
-        assert_eq!((crops[1].top, crops[1].left), (5, 50));
+        let [a, b] = pick_crops(&image, 16, 16).unwrap();
+        let near = |r: Rect, top, left| r.top.abs_diff(top) <= 4 && r.left.abs_diff(left) <= 4;
+        assert!(near(a, 40, 10) && near(b, 4, 40), "{a}, {b}");
+    }
+
+    #[test]
+    fn rows_and_columns_count_alike() {
+        let level = |y: usize, x: usize| ((y * 37 + x * x * 11 + y * x) % 64) as f32;
+        let of = |h: usize, w: usize, level: &dyn Fn(usize, usize) -> f32| {
+            let pixels = (0..h * w).map(|i| level(i / w, i % w)).collect();
+            Sums::of_structure(&GreyImage::new(h, w, pixels).unwrap())
+        };
+        let (upright, lying) = (of(19, 27, &level), of(27, 19, &|y, x| level(x, y)));
+        for (top, left) in (0..10).flat_map(|t| (0..15).map(move |l| (t, l))) {
+            let a = upright.over(&Rect { top, left, height: 9, width: 12 });
+            let b = lying.over(&Rect { top: left, left: top, height: 12, width: 9 });
+            assert!(a > 0.0 && (a - b).abs() < 1e-6, "{top}, {left}: {a} {b}");
+        }
     }
 
     /// The busiest place is the middle, and taking it would leave no room.
     #[test]
     fn the_first_leaves_room_for_the_second() {
-        let pixels = (0..12).map(|i| if i == 5 || i == 6 { 200.0 * (i - 5) as f32 } else { 50.0 });
-        let image = GreyImage::new(1, 12, pixels.collect()).unwrap();
-        let [a, b] = pick_crops(&image, 1, 6).unwrap();
+        let level = |i: usize| if i % 24 < 12 { 50.0 } else { 200.0 };
+        let image = GreyImage::new(4, 24, (0..96).map(level).collect()).unwrap();
+        let structure = Sums::of_structure(&image);
+        let at = |left| structure.over(&Rect { top: 0, left, height: 4, width: 12 });
+        assert!(at(6) > at(0) && at(6) > at(12));
+        let [a, b] = pick_crops(&image, 4, 12).unwrap();
         assert!(!a.overlaps(&b));
-        assert!(matches!(pick_crops(&image, 1, 7), Err(ImageError::NoRoom { .. })));
-        assert!(matches!(pick_crops(&image, 2, 2), Err(ImageError::NoRoom { .. })));
-        assert!(matches!(pick_crops(&image, 0, 2), Err(ImageError::NoRoom { .. })));
+        for (height, width) in [(4, 13), (5, 2), (0, 2), (2, 0)] {
+            let refused = pick_crops(&image, height, width);
+            assert!(matches!(refused, Err(ImageError::NoRoom { .. })), "{height}x{width}");
+        }
     }
 
     proptest! {
