@@ -108,7 +108,7 @@ impl SlopeTable {
         }
         let limit = 1i64 << 40.min(ring_bits - 2);
         let bounded = |v: &i64| v.unsigned_abs() < limit as u64;
-        if !self.values.iter().all(bounded) || !self.slopes.iter().all(|b| bounded(b)) {
+        if !self.values.iter().all(bounded) || !self.slopes.iter().all(bounded) {
             return Err(format!("table has an entry beyond {limit}"));
         }
         if self.out_frac > 40 || self.max_abs() >= limit {

@@ -4,7 +4,7 @@ use super::{
     Parties, PayloadSize, PublicModelFile, random_seed, read_elements, read_seeds, start,
     write_elements, write_seeds,
 };
-use crate::format::envelope::open_file;
+use crate::format::envelope::{EnvelopeReader, open_file};
 use crate::format::header::{Header, ImageShare};
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, ImageId};
@@ -12,6 +12,8 @@ use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
 use crate::ring::{Ring, RingBits};
 use crate::share;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -90,7 +92,7 @@ pub struct ImageShareFile {
 
 enum Payload {
     Seed(Seed),
-    Elements(crate::format::EnvelopeReader<std::io::BufReader<std::fs::File>>),
+    Elements(Box<EnvelopeReader<BufReader<File>>>),
 }
 
 impl ImageShareFile {
@@ -103,7 +105,7 @@ impl ImageShareFile {
         let fields = *file.expect::<ImageShare>()?;
         let header = file.header().clone();
         let payload = match fields.party {
-            Party::S0 => Payload::Elements(file),
+            Party::S0 => Payload::Elements(Box::new(file)),
             Party::S1 => {
                 let [seed] = read_seeds(&mut file)?;
                 file.finish()?;
@@ -132,7 +134,7 @@ impl ImageShareFile {
         match self.payload {
             Payload::Seed(seed) => Ok(seed.stream(Domain::of(Purpose::ImageShare)).take(0, count)),
             Payload::Elements(mut file) => {
-                let pixels = read_elements(&mut file, 0, count)?;
+                let pixels = read_elements(&mut *file, 0, count)?;
                 file.finish()?;
                 Ok(pixels)
             }

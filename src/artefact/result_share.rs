@@ -85,6 +85,12 @@ pub enum PairError {
         /// In the second.
         theirs: String,
     },
+    /// A window with a zero weight would leave pixels undefined.
+    #[error("'{file}' says a window weight of 0, expected at least 1")]
+    Window {
+        /// The file.
+        file: String,
+    },
     /// Not made for this receiver's key.
     #[error("'{file}' is for the key {found}, the receiver's key is {expected}")]
     NotForUs {
@@ -124,6 +130,9 @@ pub fn reconstruct(
 
 fn check_pair(paths: [&Path; 2], [a, b]: &[ResultShare; 2]) -> Result<(), PairError> {
     let [first, second] = paths.map(|p| p.display().to_string());
+    if let Some(path) = paths.iter().zip([a, b]).find(|(_, f)| f.decode.window.contains(&0)) {
+        return Err(PairError::Window { file: path.0.display().to_string() });
+    }
     if a.party == b.party {
         return Err(PairError::SameParty { first, second, party: a.party });
     }

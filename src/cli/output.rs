@@ -19,7 +19,6 @@ impl Console {
         Console { quiet, bar: None }
     }
 
-
     /// One line on standard error, unless quiet.
     pub(super) fn note(&self, text: impl AsRef<str>) {
         if self.quiet {

