@@ -7,7 +7,10 @@
 //! Modules are layers; each uses only those listed above it. Everything above [`format`] is pure
 //! mathematics: no files, sockets, clock or operating-system randomness.
 
+pub mod bits;
+pub mod circuit;
 pub mod fixed;
+pub mod garble;
 pub mod network;
 pub mod party;
 pub mod prg;
