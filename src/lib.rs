@@ -12,6 +12,7 @@ pub mod circuit;
 pub mod fixed;
 pub mod garble;
 pub mod network;
+pub mod ot;
 pub mod party;
 pub mod prg;
 pub mod ring;
