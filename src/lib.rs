@@ -14,6 +14,7 @@ pub mod garble;
 pub mod network;
 pub mod ot;
 pub mod party;
+pub mod piecewise;
 pub mod prg;
 pub mod ring;
 pub mod secret;

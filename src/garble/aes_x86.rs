@@ -77,6 +77,12 @@ pub(super) fn vaes_eval(g: &RoundKeys, e: &RoundKeys, gate: EvalAnd<'_>) {
     unsafe { vaes::eval(g, e, gate) }
 }
 
+pub(super) fn vaes_xor(out: &mut [Block], a: &[Block], b: &[Block]) {
+    assert!(has_vaes() && a.len() == out.len() && b.len() == out.len());
+    // SAFETY: the machine has AVX-512F.
+    unsafe { vaes::xor(out, a, b) }
+}
+
 #[target_feature(enable = "aes,sse4.1")]
 fn expand_key(key: Block) -> RoundKeys {
     // The round constant is an immediate, so each round is spelt out by the macro.
@@ -305,6 +311,17 @@ mod vaes {
             *y = _mm512_xor_si512(*y, x);
         }
         y
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn xor(out: &mut [Block], a: &[Block], b: &[Block]) {
+        let wide = out.chunks_exact_mut(LANES);
+        for ((out, a), b) in wide.zip(a.chunks_exact(LANES)).zip(b.chunks_exact(LANES)) {
+            store(out, _mm512_xor_si512(load(a), load(b)));
+        }
+        for i in out.len() / LANES * LANES..out.len() {
+            out[i] = a[i] ^ b[i];
+        }
     }
 
     #[target_feature(enable = "avx512f,vaes,aes,sse4.1")]

@@ -48,7 +48,10 @@ impl Evaluator {
             slots: Tile::slots(program.slots),
             scratch: Tile::slots(3),
         };
-        for first in (0..n).step_by(TILE) {
+        let tile_bytes = program.table_bytes(TILE).max(1);
+        for (first, tables) in
+            (0..n).step_by(TILE).zip(tables.chunks(tile_bytes).chain(std::iter::repeat(&[][..])))
+        {
             run.tile(program, inputs, first, tables, &mut outputs);
         }
         Labels::new(n, outputs)
@@ -77,10 +80,10 @@ impl EvaluatorRun<'_> {
             self.slots[slot as usize].0[..m].copy_from_slice(&inputs.wire(wire)[first..][..m]);
         }
         let mut keys = self.keys.iter();
-        let mut half = 0;
+        let mut at = 0;
         for &op in &program.ops {
             match op {
-                Op::Xor { out, a, b } => xor(&mut self.slots, out, a, b),
+                Op::Xor { out, a, b } => xor(self.hasher, &mut self.slots, (out, a, b)),
                 Op::Inv { out, a } => {
                     // The label of 0 became that of 1: the active label is the same.
                     let [out, a] = pair(&mut self.slots, out, a);
@@ -90,9 +93,8 @@ impl EvaluatorRun<'_> {
                     let Some(keys) = keys.next() else { continue };
                     let [new, table_g, table_e] = &mut self.scratch[..] else { continue };
                     for table in [&mut table_g.0, &mut table_e.0] {
-                        let at = (half * n + first) * Block::BYTES;
                         read_blocks(&mut table[..m], &tables[at..]);
-                        half += 1;
+                        at += m * Block::BYTES;
                     }
                     let gate = EvalAnd {
                         a: &self.slots[a as usize].0[..m],

@@ -139,6 +139,15 @@ impl Hasher {
         }
     }
 
+    /// `out[i]` = `a[i]` xor `b[i]`.
+    pub(super) fn xor(&self, out: &mut [Block], a: &[Block], b: &[Block]) {
+        match self.backend {
+            #[cfg(target_arch = "x86_64")]
+            Backend::Vaes => aes_x86::vaes_xor(out, a, b),
+            _ => out.iter_mut().zip(a).zip(b).for_each(|((o, &a), &b)| *o = a ^ b),
+        }
+    }
+
     /// One AND gate for some instances, the evaluator's side: output labels from active labels.
     pub(super) fn eval_and(&self, keys: &[TweakKey; 2], gate: EvalAnd<'_>) {
         match keys {

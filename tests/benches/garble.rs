@@ -1,6 +1,6 @@
 //! One core's rates: plain AES, the hash, garbling, evaluation.
 //!
-//! Throughput is in blocks or AND gates, for batches of 4096 instances with warm buffers.
+//! Throughput is in blocks or AND gates, for batches of 1024 instances with warm buffers.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ppdenoise::bits::Bits;
@@ -9,9 +9,15 @@ use ppdenoise::garble::hash::{Backend, Hasher};
 use ppdenoise::garble::{
     Block, BlockStream, Delta, Evaluator, Garbler, GarblerInputs, Labels, Program, Tweak,
 };
+use ppdenoise::ot::base::{self, BaseSender};
+use ppdenoise::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices};
+use ppdenoise::ot::transpose::columns_to_rows;
+use ppdenoise::ot::{BASE_OTS, SemiHonestCotReceiver, SemiHonestCotSender};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 use std::hint::black_box;
 
-const INSTANCES: usize = 4096;
+const INSTANCES: usize = 1024;
 
 fn labels(seed: u128, wires: usize) -> Labels {
     let blocks = BlockStream::new(Block(seed), Backend::detect()).take(wires * INSTANCES);
@@ -72,9 +78,43 @@ fn half_gates(c: &mut Criterion) {
     group.finish();
 }
 
+/// Correlated OTs, both sides, per transfer: 26 a tanh.
+fn extension(c: &mut Criterion) {
+    const COUNT: usize = 26 * INSTANCES;
+    let mut group = c.benchmark_group("correlated OT");
+    group.throughput(Throughput::Elements(COUNT as u64));
+    for field in [FieldBits::One, FieldBits::Two, FieldBits::Four] {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let backend = Backend::detect();
+        let delta = Delta::from_uniform([3; 16]);
+        let (base, m1) = BaseSender::new(&mut rng, b"bench");
+        let choices = base_choices(&delta, field);
+        let (keys, m2) = base::receive(&mut rng, b"bench", &choices, &m1).expect("a point");
+        let pairs = base.finish(BASE_OTS, &m2).expect("points");
+        let (mut receiver, m3) =
+            SmallFieldReceiver::new(&mut rng, field, backend, &pairs).expect("base OTs");
+        let mut sender =
+            SmallFieldSender::new(delta, field, backend, &keys, &m3).expect("base OTs");
+        let bits = Bits::planes(&vec![0x155_5555; INSTANCES], 26);
+        let (_, message) = receiver.extend(&bits);
+        group.bench_function(format!("receiver, {field:?}"), |b| {
+            b.iter(|| receiver.extend(black_box(&bits)))
+        });
+        group.bench_function(format!("sender, {field:?}"), |b| {
+            b.iter(|| sender.extend(COUNT, black_box(&message)).expect("fits"))
+        });
+    }
+    let columns = labels(8, 26);
+    let mut rows = vec![Block::ZERO; COUNT];
+    group.bench_function("transpose", |b| {
+        b.iter(|| columns_to_rows(black_box(columns.blocks()), &mut rows))
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().without_plots();
-    targets = aes, half_gates
+    targets = aes, half_gates, extension
 }
 criterion_main!(benches);
