@@ -123,8 +123,8 @@ impl Builder {
 
     /// Whether the unsigned number x is at least the constant `k`.
     ///
-    /// Below k's leading one a chain takes a gate a bit down to its lowest one; above it is an OR of
-    /// bits, taken from the top so that several comparisons of one number share it.
+    /// Below k's leading one a chain takes a gate a bit down to its lowest one; above it is an OR
+    /// of bits, taken from the top so that several comparisons of one number share it.
     pub fn at_least(&mut self, x: &[Bit], k: u64) -> Bit {
         if k == 0 {
             return Bit::Const(true);

@@ -101,8 +101,8 @@ impl Garbler {
     /// Garbles a batch: appends the tables (the message to the evaluator) to `tables`.
     ///
     /// Inputs: zero labels of the garbler's and then of the evaluator's input wires.   Message:
-    /// [`Program::table_bytes`], tile by tile (64 instances), gate by gate.   Security: semi-honest; input labels fresh, tweaks
-    /// from this session's gate counter.   Source: Zahur, Rosulek, Evans 2015, figure 2.
+    /// [`Program::table_bytes`], tile by tile (64 instances), in a tile gate by gate.   Security:
+    /// semi-honest; input labels fresh, tweaks from this session's gate counter.   Source: Zahur, Rosulek, Evans 2015, figure 2.
     ///
     /// # Errors
     /// [`GarbleError::InputLabels`] and [`GarbleError::TweakCount`] if they do not fit the program.

@@ -68,7 +68,8 @@ pub struct Hasher {
 
 impl Hasher {
     /// The hash and the tweak counters of a session. `salt` is public and fresh for each session,
-    /// so that no precomputation helps against two of them.
+    /// so that no precomputation helps against two of them. A backend that is not
+    /// [`Backend::available`] here makes every later call panic.
     pub fn session(salt: [u8; 16], backend: Backend) -> (Hasher, SessionTweaks) {
         (Hasher { salt: u128::from_le_bytes(salt), backend }, SessionTweaks::new())
     }

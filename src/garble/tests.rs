@@ -58,8 +58,8 @@ impl Outcome {
     }
 }
 
-/// FIPS-197 appendix B, and NIST SP 800-38A F.1.1, through the counter-mode entry of each backend
-/// with the counter as plaintext replaced by the hash's input.
+/// The example of FIPS-197 appendix B through the hash of every backend: the salt is its key, and
+/// the hash's input is chosen so that sigma of it is its plaintext.
 #[test]
 fn aes_known_answers() {
     let block = |bytes: [u8; 16]| Block(u128::from_le_bytes(bytes));
@@ -78,8 +78,8 @@ fn aes_known_answers() {
     }
 }
 
-/// AES-128 with the zero key on counters 0 and 1 (little-endian): the zero block is the vector of
-/// FIPS-197's companion tables (66e94bd4...).
+/// AES-128 of the zero block under the zero key, the subkey H of the first GCM test vectors
+/// (McGrew, Viega).
 #[test]
 fn counter_mode_known_answers() {
     for backend in Backend::available() {

@@ -56,9 +56,8 @@ fn solve<const N: usize>(mut m: [[f64; N]; N], mut right: [f64; N]) -> [f64; N] 
     for pivot in 0..N {
         for row in pivot + 1..N {
             let factor = m[row][pivot] / m[pivot][pivot];
-            for col in pivot..N {
-                m[row][col] -= factor * m[pivot][col];
-            }
+            let above = m[pivot];
+            m[row].iter_mut().zip(above).for_each(|(v, p)| *v -= factor * p);
             right[row] -= factor * right[pivot];
         }
     }

@@ -1,11 +1,13 @@
 //! Odd functions as pieces of quadratics: the activation of the garbled-circuit engine.
 //!
-//! For x >= 0 piece r holds from knot r - 1 to knot r and is n x^2 + c x + d; below 0 the function is
-//! minus its value at -x. [`Piecewise`] is such a function in real numbers: the paper's Eq. 3
-//! ([`Piecewise::zheng`]), the same shape with better constants ([`Piecewise::refit2`]), fits of tanh
-//! to any knots ([`fit::tanh`]). [`Plan`] is one with integer coefficients, with everything that two
-//! servers must agree on, and [`steps`] is what each of them computes on its shares.
+//! For x >= 0 piece r holds from knot r - 1 to knot r and is n x^2 + c x + d; below 0 the function
+//! is minus its value at -x. [`Piecewise`] is such a function in real numbers: the paper's Eq. 3
+//! ([`Piecewise::zheng`]), the same shape with better constants ([`Piecewise::refit2`]), fits of
+//! tanh to any knots ([`fit::tanh`]). [`Plan`] is one with integer coefficients, with everything
+//! that two servers must agree on, and [`steps`] is what each of them computes on its shares.
 
+#[cfg(test)]
+mod accuracy;
 pub mod fit;
 mod plan;
 pub mod steps;

@@ -1,9 +1,10 @@
-//! The integer model's accuracy, and a whole activation between two parties in memory: garbling,
-//! oblivious transfer and share arithmetic put together, with every byte counted.
+//! A whole activation between two parties in memory: garbling, oblivious transfer and share
+//! arithmetic put together, with every byte counted.
 
+use super::accuracy::{Source, ring_32, three_knots};
 use super::*;
 use crate::bits::Bits;
-use crate::fixed::{decode, encode};
+use crate::fixed::encode;
 use crate::garble::hash::{Backend, Hasher};
 use crate::garble::*;
 use crate::ot::extension::tests::pair;
@@ -12,125 +13,6 @@ use crate::ot::{SemiHonestCotReceiver, SemiHonestCotSender, pads};
 use crate::party::Party::{S0, S1};
 use crate::ring::Ring;
 use crate::share;
-
-/// Uniform words and normal deviates for the tests.
-struct Source(BlockStream);
-
-impl Source {
-    fn new(seed: u64) -> Self {
-        Source(BlockStream::new(Block(u128::from(seed) << 64 | 1), Backend::detect()))
-    }
-
-    fn words(&mut self, n: usize) -> Vec<u64> {
-        self.0.take(n).iter().map(|b| b.0 as u64).collect()
-    }
-
-    fn normal(&mut self, n: usize, sigma: f64) -> Vec<f64> {
-        let uniform = |v: u64| (v as f64 + 0.5) / 2f64.powi(64);
-        let draw = |b: &Block| {
-            let (u, v) = (uniform(b.0 as u64), uniform((b.0 >> 64) as u64));
-            sigma * (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-        };
-        self.0.take(n).iter().map(draw).collect()
-    }
-}
-
-fn three_knots() -> Piecewise {
-    fit::tanh(&[0.75, 1.5, 3.0])
-}
-
-fn ring_32(function: &Piecewise) -> Plan {
-    Plan::new(function, Scales::RING_32, function.name != "zheng").unwrap()
-}
-
-/// Root mean square difference to tanh over N(0, 2^2), both roundings included, by the model.
-fn rms(plan: &Plan, function: impl Fn(f64) -> f64) -> f64 {
-    let mut source = Source::new(5);
-    let n = 300_000;
-    let unit = crate::fixed::exp2(plan.scales.input_frac());
-    let mut sum = 0.0;
-    for (x, coins) in source.normal(n, 2.0).into_iter().zip(Source::new(6).words(n)) {
-        // Stochastic rounding of the input and of the result, as shares give it.
-        let (u, v) = ((coins >> 32) as f64 / 2f64.powi(32), coins as u32 as f64 / 2f64.powi(32));
-        let shrunk = (x * unit + u).floor() as i64;
-        let value = decode(plan.value(shrunk), plan.scales.result_shift());
-        let y = decode((value + v).floor() as i64, plan.scales.out_frac);
-        sum += (y - function(x)).powi(2);
-    }
-    (sum / n as f64).sqrt()
-}
-
-#[test]
-fn end_to_end_errors() {
-    let coarse = Scales { coeff_frac: 8, ..Scales::RING_32 };
-    let worked = rms(&Plan::new(&three_knots(), coarse, true).unwrap(), f64::tanh);
-    let three = rms(&ring_32(&three_knots()), f64::tanh);
-    let four = rms(&ring_32(&Piecewise::refit()), f64::tanh);
-    let two = rms(&ring_32(&Piecewise::refit2()), f64::tanh);
-    let paper = rms(&ring_32(&Piecewise::zheng()), f64::tanh);
-    let wide = rms(&Plan::new(&Piecewise::refit(), Scales::RING_64, true).unwrap(), f64::tanh);
-    println!("worked {worked} three {three} four {four} two {two} zheng {paper} wide {wide}");
-    assert!(worked < 0.00185, "{worked}: the worked set's own figure");
-    assert!(three < 0.0019, "{three}");
-    assert!(four < 0.0012, "{four}");
-    assert!(two < 0.0031, "{two}");
-    assert!((paper - 0.0107).abs() < 0.0005, "{paper}");
-    assert!(wide < four, "{wide}");
-    let zheng = Piecewise::zheng();
-    let faithful = rms(&ring_32(&zheng), |x| zheng.eval(x));
-    assert!(faithful < 0.0015, "{faithful}: the paper's function itself is reproduced");
-}
-
-/// Every input of the reduced width: the model stays within the function's own error plus an input
-/// unit's slope and a coefficient's rounding.
-#[test]
-fn every_input_is_near_tanh() {
-    for (function, scales, bound) in [
-        (Piecewise::zheng(), Scales::RING_32, 0.0235),
-        (Piecewise::refit2(), Scales::RING_32, 0.0085),
-        (three_knots(), Scales::RING_32, 0.0085),
-        (Piecewise::refit(), Scales::RING_32, 0.0065),
-        (Piecewise::refit(), Scales::RING_64, 0.0065),
-    ] {
-        let plan = Plan::new(&function, scales, function.name != "zheng").unwrap();
-        let mut worst = (0.0f64, 0.0);
-        for x in plan.inputs() {
-            let real = decode(x, scales.input_frac());
-            for y in plan.results(x) {
-                let error = (decode(y, scales.out_frac) - real.tanh()).abs();
-                if error > worst.0 {
-                    worst = (error, real);
-                }
-            }
-        }
-        println!("{} {} bits: worst {worst:?}", plan.name, scales.input_bits);
-        assert!(worst.0 < bound, "{}: {worst:?}", plan.name);
-        assert!(plan.max_abs() <= (crate::fixed::exp2(scales.out_frac) * 1.02) as i64);
-    }
-}
-
-#[test]
-fn damaged_plans_are_refused() {
-    let good = ring_32(&Piecewise::refit());
-    let damage: [fn(&mut Plan); 8] = [
-        |p| p.scales.ring_bits = 16,
-        |p| p.scales.input_bits = 21,
-        |p| p.scales.coeff_frac = 12,
-        |p| p.scales.range_bits = 40,
-        |p| p.knots[1] = p.knots[0],
-        |p| p.knots[3] = 1 << 15,
-        |p| p.pieces.truncate(2),
-        |p| p.pieces[0].square = 1 << 40,
-    ];
-    for edit in damage {
-        let mut plan = good.clone();
-        edit(&mut plan);
-        assert!(plan.check().is_err());
-    }
-    let mut steep = good;
-    steep.pieces[0].linear *= 4;
-    assert!(matches!(steep.check(), Err(PlanError::Value { .. })));
-}
 
 /// One direction's OT and everything else that both parties keep for a session.
 struct Session {
@@ -143,6 +25,8 @@ struct Session {
     garbler: Garbler,
     common_labels: [BlockStream; 2],
     bytes: [usize; 2],
+    /// How often each byte value was sent, by sender.
+    histogram: Box<[[u32; 256]; 2]>,
 }
 
 struct Server {
@@ -167,19 +51,26 @@ impl Session {
             s0,
             s1,
             bytes: [0; 2],
+            histogram: Box::new([[0; 256]; 2]),
         }
+    }
+
+    /// Counts a message of a party.
+    fn sent(&mut self, party: usize, message: &[u8]) {
+        self.bytes[party] += message.len();
+        message.iter().for_each(|&b| self.histogram[party][usize::from(b)] += 1);
     }
 
     /// Correlated OTs from S1 to S0 on S0's choices: (S1's blocks, S0's blocks).
     fn cots_from_s1(&mut self, choices: &Bits) -> (Vec<Block>, Vec<Block>) {
         let (t, message) = self.from_s1.1.extend(choices);
-        self.bytes[0] += message.len();
+        self.sent(0, &message);
         (self.from_s1.0.extend(choices.len(), &message).unwrap(), t)
     }
 
     fn cots_from_s0(&mut self, choices: &Bits) -> (Vec<Block>, Vec<Block>) {
         let (t, message) = self.from_s0.1.extend(choices);
-        self.bytes[1] += message.len();
+        self.sent(1, &message);
         (self.from_s0.0.extend(choices.len(), &message).unwrap(), t)
     }
 
@@ -191,7 +82,7 @@ impl Session {
         let delta = self.garbler.delta();
         let (sent, message) =
             pads::multiply_send(&self.s1.hasher, tweaks, delta, (&q, &values), width).unwrap();
-        self.bytes[1] += message.len();
+        self.sent(1, &message);
         let tweaks = self.s0.tweaks.pads_from_s1.take(1).unwrap();
         let transfers = (&t[..], bits[0]);
         let got =
@@ -211,7 +102,7 @@ impl Session {
         let tweaks = self.s1.tweaks.gates.take(program.tweaks()).unwrap();
         let mut tables = Vec::new();
         let garbled = self.garbler.garble(program, tweaks, &zero, &mut tables).unwrap();
-        self.bytes[1] += tables.len();
+        self.sent(1, &tables);
         let [active, _] = active;
         let active = active.chain(&Labels::new(n, t).unwrap()).unwrap();
         let tweaks = self.s0.tweaks.gates.take(program.tweaks()).unwrap();
@@ -253,7 +144,7 @@ impl Session {
         };
         let pairs = [(a0.clone(), b0.clone()), (rest(&a, &a0), rest(&squares, &b0))];
         let masked = [0, 1].map(|i| rest(&x[i], &pairs[i].0));
-        self.bytes.iter_mut().for_each(|b| *b += n * R::BYTES);
+        (0..2).for_each(|i| self.sent(i, &crate::ring::to_le_bytes(&masked[i])));
         let opened = share::combine(&masked[0], &masked[1]);
         let tables = [S0, S1].map(|party| {
             let i = party.index();
@@ -290,14 +181,14 @@ impl Session {
         let delta = self.from_s0.0.delta();
         let (kept_0, m0) =
             pads::select_send(&s0.hasher, tweaks, delta, (&q0, &tables[0]), shape).unwrap();
-        self.bytes[0] += m0.len();
-        self.bytes[1] += m1.len();
         let tweaks = s0.tweaks.pads_from_s1.take(count).unwrap();
         let got_0 =
             pads::select_receive(&s0.hasher, tweaks, (&t0, &indices[0]), shape, &m1).unwrap();
         let tweaks = s1.tweaks.pads_from_s0.take(count).unwrap();
         let got_1 =
             pads::select_receive(&s1.hasher, tweaks, (&t1, &indices[1]), shape, &m0).unwrap();
+        self.sent(0, &m0);
+        self.sent(1, &m1);
         [steps::add(&kept_0.0, &got_0.0), steps::add(&kept_1.0, &got_1.0)]
     }
 }
@@ -343,6 +234,23 @@ fn bytes_an_activation() {
         let bytes = session.bytes.map(|b| b as f64 / n as f64);
         println!("{} {field:?}: {bytes:?}, {} both ways", plan.name, bytes[0] + bytes[1]);
         assert!(bytes[0] + bytes[1] <= f64::from(most), "{} {field:?}: {bytes:?}", plan.name);
+    }
+}
+
+/// Everything a party sends, for three constant inputs: each of 256 byte values occurs as often as
+/// in uniform bytes, within six standard deviations (false alarm below 3 x 2 x 256 x 2e-9 = 3e-6).
+#[test]
+fn transcripts_look_uniform_for_any_input() {
+    let plan = ring_32(&Piecewise::refit());
+    for z in [0, -1, i64::from(i32::MIN)] {
+        let mut session = Session::new(FieldBits::Four);
+        check_run::<u32>(&mut session, &plan, &[z; 8192], &mut Source::new(14));
+        for (party, counts) in session.histogram.iter().enumerate() {
+            let mean = session.bytes[party] as f64 / 256.0;
+            let limit = 6.0 * mean.sqrt();
+            let far = counts.iter().position(|&c| (f64::from(c) - mean).abs() > limit);
+            assert_eq!(far, None, "z {z}: S{party} sends this byte too often or too rarely");
+        }
     }
 }
 
