@@ -43,8 +43,10 @@ pub enum Purpose {
     LookupKey2 = 13,
     /// S1's share of K3 = -W m + W rho_lo m'.
     LookupKey3 = 14,
-    /// The seed of one slot of a triple set.
-    SlotSeed = 15,
+    /// A party's share of a, of a square pair (a, a^2).
+    SquareRoot = 15,
+    /// S1's share of a^2.
+    Square = 16,
 }
 
 /// The address of a stream under one seed.

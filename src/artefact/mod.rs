@@ -131,7 +131,7 @@ fn read_seeds<F: Read, const N: usize>(
 }
 
 /// A fresh seed from the operating system.
-fn random_seed() -> Result<Seed, FormatError> {
+pub(crate) fn random_seed() -> Result<Seed, FormatError> {
     let mut bytes = [0; Seed::LEN];
     getrandom::fill(&mut bytes).map_err(crate::format::RandomError::from)?;
     Ok(Seed::from_bytes(bytes))

@@ -74,15 +74,19 @@ pub(super) struct ShareModel {
 /// How a model becomes integers.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Quantise {
-    /// Activation engine: lut, masked lookup with dealer material.
+    /// Activation engine: lut, masked lookup with dealer material; gc, garbled circuits between
+    /// the servers, as in the paper.
     #[arg(long, default_value = "lut", value_name = "ENGINE", value_parser = parse_engine)]
     pub(super) engine: EngineKind,
     /// Bits of the ring: 32 or 64.
     #[arg(long, default_value = "32", value_name = "BITS", value_parser = parse_ring)]
     pub(super) ring: RingBits,
-    /// Width of a table cell: 1/4, 1/8 (closer, more material) or another power of two.
+    /// Width of a cell of the lut engine's tables: 1/4, 1/8 (closer, more material) or another power of two.
     #[arg(long, default_value = "1/4", value_name = "1/N", value_parser = parse_cell)]
     pub(super) cell: u32,
+    /// The gc engine's function: zheng (the paper's), refit2, refit, or the model description's own.
+    #[arg(long, default_value = "refit", value_name = "NAME", value_parser = ["zheng", "refit2", "refit", "model"])]
+    pub(super) piecewise: String,
     /// Largest input magnitude in network units: 2.5 is grey level 0 to 255; unclipped float
     /// noise needs 5.
     #[arg(long, default_value = "2.5", value_name = "UNITS", value_parser = parse_positive)]
@@ -339,7 +343,8 @@ pub(super) struct Writing {
 fn parse_engine(text: &str) -> Result<EngineKind, String> {
     match text {
         "lut" => Ok(EngineKind::Lut),
-        _ => Err("expected lut".into()),
+        "gc" => Ok(EngineKind::Gc),
+        _ => Err("expected lut or gc".into()),
     }
 }
 

@@ -332,6 +332,10 @@ fn quantise_flags(args: &Demo) -> Vec<String> {
         format!("1/{}", 1 << q.cell),
         "--interval".into(),
         q.interval.to_string(),
+        "--engine".into(),
+        q.engine.name().into(),
+        "--piecewise".into(),
+        q.piecewise.clone(),
     ];
     if let Some(stride) = q.stride {
         flags.extend(["--stride".into(), stride.to_string()]);

@@ -7,6 +7,7 @@ use super::output::{print_json, print_line};
 use crate::format::envelope::{VERSION, open_file};
 use crate::format::header::{Body, Header};
 use crate::format::ledger::Ledger;
+use crate::model::{ActivationSpec, LinearSpec};
 use crate::network::Op;
 use serde_json::{Map, Value, json};
 
@@ -110,13 +111,21 @@ fn describe_model(args: &Inspect, facts: &mut Map<String, Value>) -> Result<(), 
     facts.insert("engine".into(), json!(public.engine));
     facts.insert("sigma".into(), json!(public.sigma));
     facts.insert("input_interval".into(), json!(public.input.interval));
-    let op = |op: &Op<crate::model::LinearSpec, crate::lookup::SlopeTable>| match op {
+    let op = |op: &Op<LinearSpec, ActivationSpec>| match op {
         Op::Gather(g) => format!("patches {0}x{0}, every {1} pixels", g.patch, g.stride),
         Op::Linear(l) => format!(
             "linear {} to {}, {} + {} fraction bits",
             l.inputs, l.outputs, l.in_frac, l.weight_frac
         ),
-        Op::Activation(t) => format!(
+        Op::Activation(ActivationSpec::Piecewise(p)) => format!(
+            "{}, range {}, {} pieces, {} bits of input, {} fraction bits",
+            p.name,
+            f64::from(p.scales.range_bits).exp2(),
+            p.pieces.len(),
+            p.scales.input_bits,
+            p.scales.out_frac
+        ),
+        Op::Activation(ActivationSpec::Lookup(t)) => format!(
             "{}, range {}, {} cells, {} low bits, {} fraction bits",
             t.function,
             f64::from(t.range_bits).exp2(),

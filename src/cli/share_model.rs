@@ -1,14 +1,15 @@
 //! `share-model`: quantise a model and split it between the servers.
 
 use super::args::{Quantise, ShareModel};
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::files::{overwrite, parties, read_model, with_suffix};
 use super::output::{Console, print_json};
 use crate::artefact::write_model;
 use crate::format::Role;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
-use crate::model::{FloatModel, QuantiseOptions, QuantisedModel, quantise};
+use crate::model::{EngineKind, FloatModel, Method, QuantiseOptions, QuantisedModel, quantise};
+use crate::piecewise::Piecewise;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -20,12 +21,12 @@ struct Report {
     layers: Vec<LayerReport>,
 }
 
-/// What the owner may want to know of a layer; only `range` and `cells` are public.
+/// What the owner may want to know of a layer; only `range` and `input_bits` are public.
 #[derive(Serialize)]
 struct LayerReport {
     worst_case: f64,
     range: f64,
-    cells: usize,
+    input_bits: u32,
 }
 
 pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failure> {
@@ -49,11 +50,11 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     let report = report(&quantised, model_id.to_string());
     for (i, layer) in report.layers.iter().enumerate() {
         console.note(format!(
-            "layer {}: largest possible pre-activation {:.1}, guaranteed range {}, {} cells",
+            "layer {}: largest possible pre-activation {:.1}, guaranteed range {}, {} bits",
             i + 1,
             layer.worst_case,
             layer.range,
-            layer.cells
+            layer.input_bits
         ));
     }
     console.note(format!(
@@ -74,11 +75,24 @@ pub(super) fn quantise_for(
 ) -> Result<QuantisedModel, Failure> {
     let options = QuantiseOptions {
         ring: flags.ring,
-        engine: flags.engine,
-        cell_bits: flags.cell,
+        method: method(model, flags)?,
         interval: flags.interval,
     };
     Ok(quantise(model, &options)?)
+}
+
+fn method(model: &FloatModel, flags: &Quantise) -> Result<Method, Failure> {
+    let function = match (flags.engine, flags.piecewise.as_str()) {
+        (EngineKind::Lut, _) => return Ok(Method::Lut { cell_bits: flags.cell }),
+        (EngineKind::Gc, "zheng") => Piecewise::zheng(),
+        (EngineKind::Gc, "refit2") => Piecewise::refit2(),
+        (EngineKind::Gc, "model") => model.piecewise.clone().ok_or_else(|| {
+            Failure::new(Code::Input, "the model's description has no `piecewise` function")
+                .help("add it to the description, or choose zheng, refit2 or refit")
+        })?,
+        (EngineKind::Gc, _) => Piecewise::refit(),
+    };
+    Ok(Method::Gc { function })
 }
 
 fn report(quantised: &QuantisedModel, model_id: String) -> Report {
@@ -86,8 +100,8 @@ fn report(quantised: &QuantisedModel, model_id: String) -> Report {
     let tables = public.network.activations().map(|(_, table, _)| table);
     let layers = quantised.worst_cases.iter().zip(tables).map(|(&worst_case, table)| LayerReport {
         worst_case,
-        range: f64::from(table.range_bits).exp2(),
-        cells: table.values.len(),
+        range: f64::from(table.range_bits()).exp2(),
+        input_bits: table.input_bits(),
     });
     Report {
         model_id,

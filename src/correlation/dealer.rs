@@ -4,7 +4,7 @@ use super::{SlotView, weight_mask};
 use crate::fixed::low_mask;
 use crate::kernels::{PackedWeights, matmul_acc, one_hot_words, xor_one_hot};
 use crate::lookup::SlopeTable;
-use crate::model::PublicModel;
+use crate::model::{ActivationSpec, PublicModel};
 use crate::network::{NetworkError, Op, PatchGrid};
 use crate::party::Party;
 use crate::prg::{Purpose, Seed};
@@ -79,8 +79,13 @@ impl<'a, R: Ring> Dealer<'a, R> {
                     chunks.push((op, ring::to_le_bytes(&z)));
                     (linear, width) = (linear + 1, l.outputs);
                 }
-                Op::Activation(table) => {
-                    chunks.push((op, lookup_chunk::<R>(&views, op, scaled(&rows, width), table)));
+                Op::Activation(spec) => {
+                    let at = scaled(&rows, width);
+                    let chunk = match spec {
+                        ActivationSpec::Lookup(table) => lookup_chunk::<R>(&views, op, at, table),
+                        ActivationSpec::Piecewise(_) => square_chunk::<R>(&views, op, at),
+                    };
+                    chunks.push((op, chunk));
                 }
                 Op::Residual | Op::Fold(_) => {}
             }
@@ -107,6 +112,15 @@ fn both<R: Ring>(views: &[SlotView; 2], share: impl Fn(&SlotView) -> Vec<R>) -> 
     let mut sum = share(&views[0]);
     ring::add_assign(&mut sum, &share(&views[1]));
     sum
+}
+
+/// S0's shares of a^2 for the square pairs (a, a^2).
+fn square_chunk<R: Ring>(views: &[SlotView; 2], op: usize, at: Range<usize>) -> Vec<u8> {
+    let mut squares: Vec<R> = both(views, |v| v.square_root(op, at.clone()));
+    squares.iter_mut().for_each(|a| *a = a.mul(*a));
+    let other: Vec<R> = views[1].stream(Purpose::Square, op).take(at.start as u64, at.len());
+    ring::sub_assign(&mut squares, &other);
+    ring::to_le_bytes(&squares)
 }
 
 fn lookup_chunk<R: Ring>(

@@ -1,7 +1,7 @@
 //! Which chunks a slot's explicit material at S0 consists of, in file order.
 
 use crate::kernels::one_hot_words;
-use crate::model::PublicModel;
+use crate::model::{ActivationSpec, EngineKind, LinearSpec, PublicModel};
 use crate::network::{NetworkError, Op};
 use std::ops::Range;
 
@@ -9,6 +9,8 @@ use std::ops::Range;
 const TILE_ROWS: usize = 128;
 /// The largest opening of one batch, in bytes; well under the wire's frame limit.
 const MAX_OPENING: usize = 8 << 20;
+/// A bound on the garbled tables and what travels with them, an activation: some 40 AND gates.
+const GC_TABLE_BYTES: usize = 1500;
 
 /// The explicit material of one slot: chunks keyed (op, tile), all ops of a tile together, so that
 /// it can be consumed as a stream.
@@ -37,7 +39,12 @@ impl MaterialLayout {
     /// The tile size that suits a model.
     pub fn default_tile_rows(public: &PublicModel) -> usize {
         let widest = public.network.linears().map(|(_, l)| l.outputs).max().unwrap_or(1);
-        (MAX_OPENING / (2 * public.ring.bytes() * widest)).clamp(1, TILE_ROWS)
+        let bytes = match public.engine {
+            // c and e.
+            EngineKind::Lut => 2 * public.ring.bytes(),
+            EngineKind::Gc => GC_TABLE_BYTES,
+        };
+        (MAX_OPENING / (bytes * widest)).clamp(1, TILE_ROWS)
     }
 
     /// Number of patches.
@@ -77,12 +84,15 @@ impl MaterialLayout {
 fn bytes_per_row(public: &PublicModel) -> Vec<(usize, usize)> {
     let ring = public.ring.bytes();
     let mut width = 0;
-    let bytes = |(i, op): (usize, &Op<_, crate::lookup::SlopeTable>)| match op {
-        Op::Linear(crate::model::LinearSpec { outputs, .. }) => {
-            width = *outputs;
+    let bytes = |(i, op): (usize, &Op<LinearSpec, ActivationSpec>)| match op {
+        Op::Linear(l) => {
+            width = l.outputs;
             Some((i, width * ring))
         }
-        Op::Activation(table) => Some((i, width * (8 * one_hot_words(table.hi) + 3 * ring))),
+        Op::Activation(ActivationSpec::Lookup(table)) => {
+            Some((i, width * (8 * one_hot_words(table.hi) + 3 * ring)))
+        }
+        Op::Activation(ActivationSpec::Piecewise(_)) => Some((i, width * ring)),
         Op::Gather(_) | Op::Residual | Op::Fold(_) => None,
     };
     public.network.ops().iter().enumerate().filter_map(bytes).collect()

@@ -56,6 +56,23 @@ impl<'a> SlotView<'a> {
         }
     }
 
+    /// The shares of a and a^2 of the square pairs of op `op`, elements `at`; `explicit` is S0's
+    /// chunk, empty for S1.
+    ///
+    /// `None` if the chunk has another length than the range.
+    pub fn square_pairs<R: Ring>(
+        &self,
+        op: usize,
+        at: Range<usize>,
+        explicit: &[u8],
+    ) -> Option<(Vec<R>, Vec<R>)> {
+        let squares = match self.party {
+            Party::S0 => ring::from_le_bytes(explicit).filter(|s: &Vec<R>| s.len() == at.len())?,
+            Party::S1 => self.stream(Purpose::Square, op).take(at.start as u64, at.len()),
+        };
+        Some((self.square_root(op, at), squares))
+    }
+
     /// The lookup material of op `op` for activations `at`, a table of `hi` and `lo` bits;
     /// `explicit` is S0's chunk, empty for S1.
     ///
@@ -85,6 +102,11 @@ impl<'a> SlotView<'a> {
             k2,
             k3,
         })
+    }
+
+    /// The share of a.
+    pub(super) fn square_root<R: Ring>(&self, op: usize, at: Range<usize>) -> Vec<R> {
+        self.stream(Purpose::SquareRoot, op).take(at.start as u64, at.len())
     }
 
     /// The share of rho, reduced to `bits` bits.

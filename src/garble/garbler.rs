@@ -5,9 +5,10 @@ use super::program::{Op, Program};
 use super::{Block, Delta, GarbleError, Labels, TweakRange};
 use crate::bitvec::Bits;
 
-/// Instances worked off together: one wire of a tile is 1 KB, so a circuit's live wires stay in
-/// the first two caches.
-pub(super) const TILE: usize = 64;
+/// Instances worked off together: one wire of a tile is 4 KB, so a circuit's live wires stay in the
+/// second cache, and the round keys are spread over the vectors once for many gates. Part of the
+/// format of the tables.
+pub(super) const TILE: usize = 256;
 
 /// One wire for the instances of a tile, on cache line boundaries.
 #[derive(Clone)]
@@ -101,7 +102,7 @@ impl Garbler {
     /// Garbles a batch: appends the tables (the message to the evaluator) to `tables`.
     ///
     /// Inputs: zero labels of the garbler's and then of the evaluator's input wires.   Message:
-    /// [`Program::table_bytes`], tile by tile (64 instances), in a tile gate by gate.   Security:
+    /// [`Program::table_bytes`], tile by tile (256 instances), in a tile gate by gate.   Security:
     /// semi-honest; input labels fresh, tweaks from this session's gate counter.   Source: Zahur, Rosulek, Evans 2015, figure 2.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::{ModelError, Normalisation};
 use crate::network::{Fold, Gather, MAX_PATCH, MAX_WIDTH, gaussian_window};
+use crate::piecewise::Piecewise;
 use serde::Deserialize;
 
 /// What `NAME.json` says of a model; unknown fields are ignored, so cards may say more.
@@ -30,6 +31,9 @@ pub struct Description {
     /// The formula of the normalisation, as text.
     #[serde(default = "default_normalisation")]
     pub normalisation: String,
+    /// An activation in quadratic pieces for the gc engine, with its knots.
+    #[serde(default)]
+    pub piecewise: Option<Piecewise>,
 }
 
 const NORMALISATION: &str = "(v/255-0.5)/0.2";
@@ -79,6 +83,9 @@ impl Description {
         }
         if let Some(size) = self.hidden.iter().find(|&&h| h == 0 || h > MAX_WIDTH) {
             return Err(format!("a hidden layer of {size}, must be 1 to {MAX_WIDTH}"));
+        }
+        if let Some(reason) = self.piecewise.as_ref().and_then(Piecewise::problem) {
+            return Err(format!("`piecewise`: {reason}"));
         }
         if !(self.sigma.is_finite() && self.sigma > 0.0) {
             return Err(format!("`sigma` is {}, must be positive", self.sigma));

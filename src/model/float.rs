@@ -2,6 +2,7 @@
 
 use super::{ModelError, Normalisation};
 use crate::network::{LinearShape, Network, Op, PatchGrid};
+use crate::piecewise::Piecewise;
 use ndarray::{Array1, Array2, ArrayView2};
 
 /// Patches evaluated at once: large enough for the matrix product, small enough for the cache.
@@ -34,6 +35,8 @@ pub struct FloatModel {
     pub sigma: f64,
     /// Grey levels to network units.
     pub units: Normalisation,
+    /// A piecewise activation of the owner's for the gc engine.
+    pub piecewise: Option<Piecewise>,
 }
 
 impl FloatModel {
@@ -140,6 +143,7 @@ pub(crate) mod tests {
             network: Network::new(ops).unwrap(),
             sigma: 25.0,
             units: Normalisation::BURGER,
+            piecewise: None,
         }
     }
 

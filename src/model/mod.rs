@@ -1,6 +1,7 @@
 //! Denoising models: as trained (float), as shared (integers and public description), and the
 //! integer twin of the secure computation.
 
+mod activation_spec;
 mod description;
 mod float;
 mod npz;
@@ -9,12 +10,13 @@ mod quantise;
 mod range;
 mod twin;
 
+pub use activation_spec::{ActivationSpec, EngineKind, Method};
 pub use description::Description;
 #[cfg(test)]
 pub(crate) use float::tests::random_model;
 pub use float::{FloatLinear, FloatModel};
 pub use npz::load_npz;
-pub use public::{EngineKind, InputSpec, LinearSpec, PublicModel, decode_sums};
+pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, quantise};
 pub use range::deepest_window_sum;
 pub use twin::{NearestRounding, Randomness, TwinRun, run_twin};
@@ -84,8 +86,8 @@ pub enum ModelError {
     },
     /// No guaranteed range fits.
     #[error(
-        "layer {layer}: its largest possible pre-activation is {worst:.1}, and with cells of 1/{cells} \
-         at most {limit} can be guaranteed"
+        "layer {layer}: its largest possible pre-activation is {worst:.1}, at most {limit} can be \
+         guaranteed"
     )]
     RangeTooLarge {
         /// Number of the layer, from 1.
@@ -94,8 +96,6 @@ pub enum ModelError {
         worst: f64,
         /// The largest guaranteed range.
         limit: f64,
-        /// Cells a unit.
-        cells: u32,
     },
     /// The output layer does not fit.
     #[error(
@@ -110,6 +110,9 @@ pub enum ModelError {
         /// Bits of the ring.
         ring_bits: u32,
     },
+    /// The piecewise function cannot be evaluated in integers.
+    #[error(transparent)]
+    Piecewise(#[from] crate::piecewise::PlanError),
     /// The ops do not form a network.
     #[error(transparent)]
     Network(#[from] NetworkError),

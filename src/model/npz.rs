@@ -42,6 +42,7 @@ pub fn load_npz(reader: impl Read + Seek, beside: Option<&[u8]>) -> Result<Float
         network: Network::new(ops)?,
         sigma: description.sigma,
         units: description.units(),
+        piecewise: description.piecewise.clone(),
     })
 }
 

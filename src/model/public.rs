@@ -2,20 +2,11 @@
 //!
 //! It holds nothing that depends on the weights but the range r of each layer, a coarse norm.
 
-use super::{ModelError, Normalisation};
+use super::{ActivationSpec, EngineKind, ModelError, Normalisation};
 use crate::fixed::{self, exp2};
-use crate::lookup::SlopeTable;
 use crate::network::{LinearShape, Network, Op, PatchGrid};
 use crate::ring::{Ring, RingBits};
 use serde::{Deserialize, Serialize};
-
-/// The activation engine; chosen when the model is shared, compared in the handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineKind {
-    /// Masked slope lookup with dealer material.
-    Lut,
-}
 
 /// Public shape and scales of a linear op: products have in_frac + weight_frac fraction bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +80,7 @@ pub struct PublicModel {
     /// Clamping and scale of the input.
     pub input: InputSpec,
     /// The ops with their scales and tables.
-    pub network: Network<LinearSpec, SlopeTable>,
+    pub network: Network<LinearSpec, ActivationSpec>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,7 +92,7 @@ struct Document {
     sigma: f64,
     units: Normalisation,
     input: InputSpec,
-    ops: Vec<Op<LinearSpec, SlopeTable>>,
+    ops: Vec<Op<LinearSpec, ActivationSpec>>,
 }
 
 const SCHEMA: u32 = 1;
@@ -173,15 +164,18 @@ impl PublicModel {
                     }
                     product_frac = l.out_frac();
                 }
-                Op::Activation(table) => {
-                    table.check(self.ring.bits()).map_err(|e| format!("op {i}: {e}"))?;
-                    if product_frac + table.range_bits + 1 != self.ring.bits() {
+                Op::Activation(spec) => {
+                    spec.check(self.ring.bits()).map_err(|e| format!("op {i}: {e}"))?;
+                    if spec.engine() != self.engine {
+                        return Err(format!("op {i}: not for the {} engine", self.engine.name()));
+                    }
+                    if product_frac + spec.range_bits() + 1 != self.ring.bits() {
                         return Err(format!(
                             "op {i}: range 2^{} does not span the ring at scale 2^{product_frac}",
-                            table.range_bits
+                            spec.range_bits()
                         ));
                     }
-                    frac = table.out_frac;
+                    frac = spec.out_frac();
                 }
                 Op::Residual if product_frac < self.input.frac_bits => {
                     return Err(format!(

@@ -3,11 +3,12 @@
 //! For a layer with range R = 2^r products have l - 1 - r fraction bits, so that the ring spans
 //! [-R, R); r is the smallest for which the integer worst case stays one cell and one unit inside.
 
-use super::public::{EngineKind, InputSpec, LinearSpec, PublicModel};
+use super::activation_spec::{ActivationSpec, EngineKind, Method};
+use super::public::{InputSpec, LinearSpec, PublicModel};
 use super::range::{deepest_window_sum, worst_case};
 use super::{FloatLinear, FloatModel, ModelError};
 use crate::fixed::{encode, exp2};
-use crate::lookup::{HI_BITS, SlopeTable, balanced_lo};
+use crate::lookup::HI_BITS;
 use crate::network::{LinearShape, Network};
 use crate::ring::RingBits;
 
@@ -15,14 +16,12 @@ use crate::ring::RingBits;
 const MIN_OUTPUT_WEIGHT_FRAC: u32 = 9;
 
 /// The owner's choices.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct QuantiseOptions {
     /// Ring of shares and material.
     pub ring: RingBits,
-    /// Activation engine.
-    pub engine: EngineKind,
-    /// Table cells are 2^-cell_bits wide.
-    pub cell_bits: u32,
+    /// How activations are evaluated.
+    pub method: Method,
     /// Largest input magnitude in network units.
     pub interval: f64,
 }
@@ -85,27 +84,30 @@ pub fn quantise(
             let residual = model.network.is_residual().then_some(input);
             plan.output(&before, gain, residual)?
         };
-        before = Before::Table { range_bits: fitted.range_bits };
+        before = Before::Activation { range_bits: fitted.range_bits };
         done.push(fitted);
     }
     Ok(done.finish(model, options, input))
 }
 
-/// What feeds a layer: the image, or a table whose output scale this layer still may choose.
+/// What feeds a layer: the image, or an activation whose output scale this layer still may choose.
 enum Before {
     Input(InputSpec),
-    Table { range_bits: u32 },
+    Activation { range_bits: u32 },
 }
 
 impl Before {
-    /// (fraction bits, largest magnitude, table) of the layer's input if its scale is `frac`.
-    fn at(&self, frac: u32, cell_bits: u32) -> (u32, i64, Option<SlopeTable>) {
+    /// (fraction bits, largest magnitude, activation) of the layer's input if its scale is `frac`.
+    fn at(
+        &self,
+        frac: u32,
+        options: &QuantiseOptions,
+    ) -> Result<(u32, i64, Option<ActivationSpec>), ModelError> {
         match self {
-            Before::Input(input) => (input.frac_bits, input.limit(), None),
-            Before::Table { range_bits } => {
-                let shape = (*range_bits, range_bits + 1 + cell_bits, balanced_lo(frac, cell_bits));
-                let table = SlopeTable::fit("tanh", f64::tanh, shape, frac);
-                (frac, table.max_abs(), Some(table))
+            Before::Input(input) => Ok((input.frac_bits, input.limit(), None)),
+            Before::Activation { range_bits } => {
+                let spec = options.method.spec(options.ring, *range_bits, frac)?;
+                Ok((frac, spec.max_abs(), Some(spec)))
             }
         }
     }
@@ -121,7 +123,7 @@ struct Layer<'a> {
 struct Fitted {
     spec: LinearSpec,
     integers: IntLinear,
-    table_before: Option<SlopeTable>,
+    before: Option<ActivationSpec>,
     range_bits: u32,
     worst: i128,
 }
@@ -129,31 +131,44 @@ struct Fitted {
 impl Layer<'_> {
     /// The smallest range that holds every pre-activation.
     fn hidden(&self, before: &Before) -> Result<Fitted, ModelError> {
-        let cell_bits = self.options.cell_bits;
-        let largest = HI_BITS.end() - 1 - cell_bits;
-        let smallest = HI_BITS.start().saturating_sub(1 + cell_bits);
+        let (smallest, largest) = self.ranges();
         let mut worst = 0.0;
         for r in smallest..=largest {
-            let (in_frac, amax, table_before) = before.at(self.activation_frac(r), cell_bits);
+            let (in_frac, amax, spec_before) = before.at(self.activation_frac(r), self.options)?;
             let Some(weight_frac) = (self.l - 1 - r).checked_sub(in_frac) else { break };
             let Some(integers) = self.integers(in_frac, weight_frac) else { continue };
             let bound = worst_case(&integers.weights, &integers.bias, amax);
             worst = bound as f64 / exp2(in_frac + weight_frac);
-            // One cell (kappa may be the cell above) and one unit (rounding up) of at most half a
-            // cell stay free.
-            let cell = 1i128 << (self.l - (r + 1 + cell_bits));
-            if bound <= (1i128 << (self.l - 1)) - cell - cell / 2 {
+            if bound <= (1i128 << (self.l - 1)) - self.margin(r) {
                 let spec = self.spec(in_frac, weight_frac);
-                return Ok(Fitted { spec, integers, table_before, range_bits: r, worst: bound });
+                let before = spec_before;
+                return Ok(Fitted { spec, integers, before, range_bits: r, worst: bound });
             }
         }
         self.find_unencodable(exp2(largest))?;
-        Err(ModelError::RangeTooLarge {
-            layer: self.number,
-            worst,
-            limit: exp2(largest),
-            cells: 1 << cell_bits,
-        })
+        Err(ModelError::RangeTooLarge { layer: self.number, worst, limit: exp2(largest) })
+    }
+
+    /// The smallest and largest r that the engine offers.
+    fn ranges(&self) -> (u32, u32) {
+        match self.options.method.cell_bits() {
+            Some(cells) => (HI_BITS.start().saturating_sub(1 + cells), HI_BITS.end() - 1 - cells),
+            None => (2, 10),
+        }
+    }
+
+    /// What the worst case must stay below the end of a ring of range 2^r.
+    fn margin(&self, r: u32) -> i128 {
+        match self.options.method.cell_bits() {
+            // One cell (kappa may be the cell above) and one unit (rounding up), which is at most
+            // half a cell.
+            Some(cells) => {
+                let cell = 1i128 << (self.l - (r + 1 + cells));
+                cell + cell / 2
+            }
+            // One unit: rounding up.
+            None => 1 << (self.l - Method::gc_input_bits(self.options.ring, r)),
+        }
     }
 
     /// The finest scale at which the weighted sum of output patches fits the ring.
@@ -167,7 +182,7 @@ impl Layer<'_> {
         let mut needed = 0;
         let lowest = 2 * MIN_OUTPUT_WEIGHT_FRAC;
         for frac in (lowest..=(self.l - 4).min(40)).rev() {
-            let (in_frac, amax, table_before) = before.at(frac / 2, self.options.cell_bits);
+            let (in_frac, amax, spec_before) = before.at(frac / 2, self.options)?;
             let Some(weight_frac) = frac.checked_sub(in_frac) else { continue };
             let Some(integers) = self.integers(in_frac, weight_frac) else { continue };
             let centre = residual.map_or(0, |i| i128::from(i.limit()) << (frac - i.frac_bits));
@@ -176,7 +191,8 @@ impl Layer<'_> {
             needed = 129 - sum.leading_zeros();
             if sum < room && weight_frac >= MIN_OUTPUT_WEIGHT_FRAC {
                 let spec = self.spec(in_frac, weight_frac);
-                return Ok(Fitted { spec, integers, table_before, range_bits: 0, worst });
+                let before = spec_before;
+                return Ok(Fitted { spec, integers, before, range_bits: 0, worst });
             }
         }
         self.find_unencodable(exp2(self.l - 1 - lowest))?;
@@ -235,13 +251,13 @@ impl Layer<'_> {
 struct Planned {
     specs: Vec<LinearSpec>,
     integers: Vec<IntLinear>,
-    tables: Vec<SlopeTable>,
+    activations: Vec<ActivationSpec>,
     worst_cases: Vec<f64>,
 }
 
 impl Planned {
     fn push(&mut self, fitted: Fitted) {
-        self.tables.extend(fitted.table_before);
+        self.activations.extend(fitted.before);
         self.worst_cases.push(fitted.worst as f64 / exp2(fitted.spec.out_frac()));
         self.specs.push(fitted.spec);
         self.integers.push(fitted.integers);
@@ -255,18 +271,22 @@ impl Planned {
     ) -> QuantisedModel {
         self.worst_cases.pop();
         let (mut specs, mut integers) = (self.specs.into_iter(), self.integers.into_iter());
-        let mut tables = self.tables.into_iter();
+        let mut activations = self.activations.into_iter();
         let shape = "one a layer of the network it was made from";
         QuantisedModel {
             public: PublicModel {
                 ring: options.ring,
-                engine: options.engine,
+                engine: match options.method {
+                    Method::Lut { .. } => EngineKind::Lut,
+                    Method::Gc { .. } => EngineKind::Gc,
+                },
                 sigma: model.sigma,
                 units: model.units,
                 input,
-                network: model
-                    .network
-                    .map(|_, _| specs.next().expect(shape), |_, ()| tables.next().expect(shape)),
+                network: model.network.map(
+                    |_, _| specs.next().expect(shape),
+                    |_, ()| activations.next().expect(shape),
+                ),
             },
             network: model.network.map(|_, _| integers.next().expect(shape), |_, ()| ()),
             worst_cases: self.worst_cases,
@@ -280,7 +300,7 @@ mod tests {
     use super::*;
 
     fn options(ring: RingBits) -> QuantiseOptions {
-        QuantiseOptions { ring, engine: EngineKind::Lut, cell_bits: 2, interval: 2.5 }
+        QuantiseOptions { ring, method: Method::Lut { cell_bits: 2 }, interval: 2.5 }
     }
 
     #[test]
@@ -288,9 +308,9 @@ mod tests {
         for gain in [0.5, 2.0, 8.0, 20.0] {
             let q = quantise(&random_model(&[8, 8], gain, true), &options(RingBits::L32)).unwrap();
             for ((_, table, _), &worst) in q.public.network.activations().zip(&q.worst_cases) {
-                let range = exp2(table.range_bits);
+                let range = exp2(table.range_bits());
                 assert!(worst <= range - 0.25, "worst {worst} in range {range}");
-                assert!(table.range_bits == 1 || worst > range / 2.0 - 0.5, "{worst} in {range}");
+                assert!(table.range_bits() == 1 || worst > range / 2.0 - 0.5, "{worst} in {range}");
             }
         }
     }
@@ -301,7 +321,7 @@ mod tests {
             let q = quantise(&random_model(&[8, 8], 2.0, true), &options(ring)).unwrap();
             let specs: Vec<_> = q.public.network.linears().map(|(_, l)| *l).collect();
             for (spec, (_, table, _)) in specs.iter().zip(q.public.network.activations()) {
-                assert_eq!(spec.out_frac() + table.range_bits + 1, ring.bits());
+                assert_eq!(spec.out_frac() + table.range_bits() + 1, ring.bits());
             }
             assert!(specs.last().unwrap().weight_frac >= MIN_OUTPUT_WEIGHT_FRAC);
             let json = q.public.to_json();

@@ -5,8 +5,7 @@
 //! so that it equals a real run exactly when given that run's choices, and stays within the stated
 //! units of any run with [`NearestRounding`].
 
-use super::{ModelError, QuantisedModel};
-use crate::fixed::low_mask;
+use super::{ActivationSpec, ModelError, QuantisedModel};
 use crate::kernels::{PackedWeights, matmul_acc};
 use crate::network::{Op, PatchGrid};
 use crate::ring::Ring;
@@ -14,27 +13,24 @@ use std::ops::Range;
 
 const TILE_ROWS: usize = 128;
 
-/// The random choices of a run.
+/// The random choices of a run, made where they matter: in the activations.
 pub trait Randomness<R: Ring> {
-    /// For pre-activations `z` of patches `rows` at op `op`: each one's rounded x = z / 2^k, mod
-    /// 2^(l-k), and the low part of its lookup mask, below 2^lo.
-    fn choose(
+    /// The results of the activation `spec`, op `op`, for pre-activations `z` of patches `rows`.
+    fn activate(
         &mut self,
         op: usize,
         rows: Range<usize>,
         z: &[R],
-        k: u32,
-        lo: u32,
-    ) -> Vec<(u64, u64)>;
+        spec: &ActivationSpec,
+    ) -> Vec<i64>;
 }
 
 /// Rounds to nearest and uses the nearest cell: no randomness at all.
 pub struct NearestRounding;
 
 impl<R: Ring> Randomness<R> for NearestRounding {
-    fn choose(&mut self, _: usize, _: Range<usize>, z: &[R], k: u32, lo: u32) -> Vec<(u64, u64)> {
-        let half = R::from_u64(1 << (k - 1));
-        z.iter().map(|v| (v.add(half).to_u64() >> k, (1u64 << lo) >> 1)).collect()
+    fn activate(&mut self, _: usize, _: Range<usize>, z: &[R], spec: &ActivationSpec) -> Vec<i64> {
+        z.iter().map(|v| spec.nearest(v.to_i64(), R::BITS)).collect()
     }
 }
 
@@ -104,17 +100,12 @@ impl<R: Ring> Twin<'_, R> {
                     matmul_acc(weights, &features, &mut z);
                     (features, linear) = (z, linear + 1);
                 }
-                Op::Activation(table) => {
-                    let k = R::BITS - table.input_bits();
+                Op::Activation(spec) => {
                     let magnitude = |v: &R| v.to_i64().saturating_abs();
                     let extreme = features.iter().map(magnitude).max().unwrap_or(0);
                     self.extremes[activation] = self.extremes[activation].max(extreme);
-                    let chosen = self.randomness.choose(i, rows.clone(), &features, k, table.lo);
-                    let lookup = |(x, rho): (u64, u64)| {
-                        let x = x & low_mask(table.input_bits());
-                        R::from_i64(table.eval_masked(x, rho))
-                    };
-                    features = chosen.into_iter().map(lookup).collect();
+                    let results = self.randomness.activate(i, rows.clone(), &features, spec);
+                    features = results.into_iter().map(R::from_i64).collect();
                     activation += 1;
                 }
                 Op::Residual => {
@@ -135,14 +126,14 @@ impl<R: Ring> Twin<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::super::float::tests::random_model;
-    use super::super::{EngineKind, InputSpec, QuantiseOptions, decode_sums, quantise};
+    use super::super::{InputSpec, Method, QuantiseOptions, decode_sums, quantise};
     use super::*;
     use crate::ring::RingBits;
 
     const SIZE: (usize, usize) = (17, 14);
 
     fn options(ring: RingBits, cell_bits: u32) -> QuantiseOptions {
-        QuantiseOptions { ring, engine: EngineKind::Lut, cell_bits, interval: 2.5 }
+        QuantiseOptions { ring, method: Method::Lut { cell_bits }, interval: 2.5 }
     }
 
     fn encode(input: &InputSpec, units: &[f32]) -> Vec<i64> {

@@ -29,12 +29,14 @@ pub enum Tag {
     Done = 7,
     /// The sender ends the session; the payload says why.
     Abort = 8,
+    /// Set-up messages of an engine.
+    EngineSetup = 9,
 }
 
 impl Tag {
     fn from_u8(v: u8) -> Option<Tag> {
-        use Tag::{Abort, Done, Hello, Image, Marked, Opening, SlotOffer, Weights};
-        [Hello, SlotOffer, Marked, Weights, Image, Opening, Done, Abort]
+        use Tag::{Abort, Done, EngineSetup, Hello, Image, Marked, Opening, SlotOffer, Weights};
+        [Hello, SlotOffer, Marked, Weights, Image, Opening, Done, Abort, EngineSetup]
             .into_iter()
             .find(|t| *t as u8 == v)
     }
@@ -86,7 +88,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_round_trip(tag in 1u8..=8, batch: u32, length in 0..=MAX_PAYLOAD) {
+        fn headers_round_trip(tag in 1u8..=9, batch: u32, length in 0..=MAX_PAYLOAD) {
             let tag = Tag::from_u8(tag).unwrap();
             prop_assert_eq!(parse_header(&header(tag, batch, length)).unwrap(), (tag, batch, length));
         }

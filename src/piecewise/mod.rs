@@ -17,7 +17,7 @@ mod tests;
 pub use plan::{Piece, Plan, PlanError, Scales};
 
 /// A piecewise quadratic, odd function.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub struct Piecewise {
     /// The function's name, for people.
     pub name: String,
@@ -44,6 +44,25 @@ impl Piecewise {
     /// The default: tanh at knots 0.5, 1, 2 and 3.5, whose comparisons are cheap.
     pub fn refit() -> Self {
         Piecewise { name: "refit".into(), ..fit::tanh(&[0.5, 1.0, 2.0, 3.5]) }
+    }
+
+    /// Why this function, read from a file, cannot be used.
+    pub fn problem(&self) -> Option<&'static str> {
+        let mut from = 0.0;
+        for &knot in &self.knots {
+            if !(knot.is_finite() && knot > from) {
+                return Some("knots must be positive and increasing");
+            }
+            from = knot;
+        }
+        if self.knots.is_empty() || self.knots.len() > 15 {
+            return Some("there must be 1 to 15 knots");
+        }
+        if self.pieces.len() != self.knots.len() + 1 {
+            return Some("there must be one piece more than knots");
+        }
+        let finite = self.pieces.iter().flatten().all(|v| v.is_finite());
+        (!finite).then_some("coefficients must be finite")
     }
 
     /// The value at x.

@@ -8,9 +8,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 /// What every batch of an image shares.
-pub(super) struct Context<'a, R: Ring, E> {
+pub(super) struct Context<'a, R: Ring> {
     pub(super) model: &'a ServerModel<R>,
-    pub(super) engine: &'a E,
     pub(super) grid: &'a PatchGrid,
     pub(super) slot: &'a SlotView<'a>,
     /// The opened image V = A - Y.
@@ -60,27 +59,31 @@ enum Flow<R> {
 impl<R: Ring, S> Batch<R, S> {
     /// Starts patches `rows`; `explicit` is S0's material by op, empty for S1.
     pub(super) fn start<E: Engine<R, State = S>>(
-        context: &Context<'_, R, E>,
+        context: &Context<'_, R>,
+        engine: &mut E,
         rows: Range<usize>,
         explicit: HashMap<usize, Vec<u8>>,
     ) -> Result<Progress<R, S>, ProtocolError> {
-        run(context, rows, explicit, 0, Flow::Image)
+        run(context, engine, rows, explicit, 0, Flow::Image)
     }
 
     /// Goes on with the peer's message.
     pub(super) fn advance<E: Engine<R, State = S>>(
         self,
-        context: &Context<'_, R, E>,
+        context: &Context<'_, R>,
+        engine: &mut E,
         message: &[u8],
     ) -> Result<Progress<R, S>, ProtocolError> {
         let Batch { rows, op, explicit, waiting } = self;
         match waiting {
-            Waiting::Engine(state) => match context.engine.advance(op, state, message)? {
+            Waiting::Engine(state) => match engine.advance(op, state, message)? {
                 Step::Exchange(state, message) => {
                     let waiting = Waiting::Engine(state);
                     Ok(Progress::Send(Batch { rows, op, explicit, waiting }, message))
                 }
-                Step::Done(shares) => run(context, rows, explicit, op + 1, Flow::Shares(shares)),
+                Step::Done(shares) => {
+                    run(context, engine, rows, explicit, op + 1, Flow::Shares(shares))
+                }
             },
             Waiting::Input { mut ours, mask } => {
                 let theirs: Vec<R> = ring::from_le_bytes(message)
@@ -89,7 +92,7 @@ impl<R: Ring, S> Batch<R, S> {
                         wrong_length("a masked input", message.len(), ours.len() * R::BYTES)
                     })?;
                 ring::add_assign(&mut ours, &theirs);
-                run(context, rows, explicit, op, Flow::Opened { opened: ours, mask })
+                run(context, engine, rows, explicit, op, Flow::Opened { opened: ours, mask })
             }
         }
     }
@@ -97,7 +100,8 @@ impl<R: Ring, S> Batch<R, S> {
 
 /// Walks the ops from `op` on until something must be opened or the patches are done.
 fn run<R: Ring, E: Engine<R>>(
-    context: &Context<'_, R, E>,
+    context: &Context<'_, R>,
+    engine: &mut E,
     rows: Range<usize>,
     mut explicit: HashMap<usize, Vec<u8>>,
     mut op: usize,
@@ -136,7 +140,7 @@ fn run<R: Ring, E: Engine<R>>(
                     slot: context.slot,
                     explicit: &chunk,
                 };
-                match context.engine.begin(&activation, z)? {
+                match engine.begin(&activation, z)? {
                     Step::Exchange(state, message) => {
                         return send(op, explicit, Waiting::Engine(state), message);
                     }

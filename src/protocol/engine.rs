@@ -28,9 +28,10 @@ pub enum Step<S, R> {
 /// An activation engine: pre-activation shares in, fresh full-ring shares out.
 ///
 /// Nothing blocks inside an engine: each step consumes a state and the peer's last message and
-/// returns the next message, so that batches can overlap. Both servers' messages of a round are
-/// sent without waiting for each other.
-pub trait Engine<R: Ring>: Sync {
+/// returns the next message, so that batches can overlap. In every round each server sends one
+/// message, which may be empty, and receives one. Both servers take the steps of all batches in the
+/// same order, so an engine may keep counters that must stay equal at both.
+pub trait Engine<R: Ring> {
     /// What is kept while a message is on its way.
     type State: Send;
 
@@ -39,7 +40,7 @@ pub trait Engine<R: Ring>: Sync {
     /// # Errors
     /// [`ProtocolError::Material`] if the explicit material has the wrong length.
     fn begin(
-        &self,
+        &mut self,
         activation: &Activation<'_>,
         z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError>;
@@ -49,7 +50,7 @@ pub trait Engine<R: Ring>: Sync {
     /// # Errors
     /// [`ProtocolError::Net`] if the message is malformed.
     fn advance(
-        &self,
+        &mut self,
         op: usize,
         state: Self::State,
         message: &[u8],

@@ -36,6 +36,8 @@ pub struct Identity {
     pub set_id: TripleSetId,
     /// The ring.
     pub ring: RingBits,
+    /// The name of the activation engine.
+    pub engine: String,
     /// Rows and columns of the images.
     pub size: (u32, u32),
     /// Slots of the triple set.
@@ -137,6 +139,7 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
         let ids: Vec<String> = i.images.iter().map(ImageId::short).collect();
         if ids.is_empty() { "none".to_string() } else { ids.join(", ") }
     };
+    differs("the engine", ours.engine.clone(), theirs.engine.clone())?;
     differs("the model", ours.model_id.short(), theirs.model_id.short())?;
     differs("the model's description", ours.public_digest.short(), theirs.public_digest.short())?;
     differs("the weight mask", ours.weight_mask_id.short(), theirs.weight_mask_id.short())?;
@@ -165,6 +168,7 @@ mod tests {
             weight_mask_id: WeightMaskId::from_bytes([2; 16]),
             set_id: TripleSetId::from_bytes([3; 16]),
             ring: RingBits::L32,
+            engine: "lut".into(),
             size: (64, 48),
             slots: 2,
             tile_rows: 128,
@@ -199,7 +203,8 @@ mod tests {
     #[test]
     fn every_difference_is_named_at_both_ends() {
         type Edit = fn(&mut Identity);
-        let edits: [(&str, Edit); 9] = [
+        let edits: [(&str, Edit); 10] = [
+            ("the engine", |i| i.engine = "gc".into()),
             ("the model", |i| i.model_id = ModelId::from_bytes([9; 16])),
             ("the model's description", |i| i.public_digest = Digest::of(b"other")),
             ("the weight mask", |i| i.weight_mask_id = WeightMaskId::from_bytes([9; 16])),

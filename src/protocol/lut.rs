@@ -12,7 +12,7 @@ use crate::correlation::LookupMaterial;
 use crate::fixed::{low_mask, shrink};
 use crate::kernels::{LookupTable, masked_sums};
 use crate::lookup::SlopeTable;
-use crate::model::PublicModel;
+use crate::model::{ActivationSpec, PublicModel};
 use crate::party::Party;
 use crate::ring::{self, Ring};
 
@@ -51,8 +51,10 @@ impl LutEngine {
     /// Prepares the tables of a model.
     pub fn new(party: Party, public: &PublicModel) -> Self {
         let mut tables: Vec<_> = public.network.ops().iter().map(|_| None).collect();
-        for (op, table, _) in public.network.activations() {
-            tables[op] = Some(PreparedTable::new(table));
+        for (op, spec, _) in public.network.activations() {
+            if let ActivationSpec::Lookup(table) = spec {
+                tables[op] = Some(PreparedTable::new(table));
+            }
         }
         LutEngine { party, tables }
     }
@@ -97,7 +99,7 @@ impl<R: Ring> Engine<R> for LutEngine {
     type State = LutState<R>;
 
     fn begin(
-        &self,
+        &mut self,
         activation: &Activation<'_>,
         mut z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError> {
@@ -122,7 +124,7 @@ impl<R: Ring> Engine<R> for LutEngine {
     }
 
     fn advance(
-        &self,
+        &mut self,
         op: usize,
         state: Self::State,
         message: &[u8],

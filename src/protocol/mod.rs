@@ -6,6 +6,8 @@
 
 mod batch;
 mod engine;
+mod gc;
+mod gc_session;
 mod handshake;
 
 mod lut;
@@ -16,6 +18,8 @@ mod tests;
 
 pub use engine::{Activation, Engine, Step};
 
+pub use gc::GcEngine;
+pub use gc_session::GcSession;
 pub use handshake::{Agreement, Identity, WIRE_VERSION, greet};
 pub use lut::LutEngine;
 pub use server_model::{ServerModel, WeightSource};
@@ -33,6 +37,9 @@ pub enum ProtocolError {
     /// The channel failed or the peer misbehaved.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// A message of an oblivious transfer or a garbling is malformed.
+    #[error("the other server broke the protocol: {0}")]
+    Ot(#[from] crate::ot::OtError),
     /// A share or material could not be supplied.
     #[error(transparent)]
     Source(SourceError),
@@ -59,6 +66,12 @@ pub enum ProtocolError {
     /// Both processes play the same party.
     #[error("both servers were started as party {0}")]
     SameParty(usize),
+}
+
+impl From<crate::garble::GarbleError> for ProtocolError {
+    fn from(e: crate::garble::GarbleError) -> Self {
+        ProtocolError::Ot(e.into())
+    }
 }
 
 /// The share of an opening with another length than it must have.

@@ -5,7 +5,7 @@ use super::{Engine, ProtocolError, ServerModel, SourceError, wrong_length};
 use crate::correlation::{MaterialLayout, SlotView};
 use crate::net::{Channel, NetError, Tag};
 use crate::ring::{self, Ring};
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 /// Batches in flight: enough that one computes while another's opening travels.
 const IN_FLIGHT: usize = 4;
@@ -46,7 +46,7 @@ pub struct Image<'a, R> {
 /// [`ProtocolError`]; the slot is spent all the same.
 pub fn denoise<R: Ring, E: Engine<R>>(
     model: &ServerModel<R>,
-    engine: &E,
+    engine: &mut E,
     image: &Image<'_, R>,
     tiles: &mut dyn TileSource,
     channel: &mut dyn Channel,
@@ -59,7 +59,6 @@ pub fn denoise<R: Ring, E: Engine<R>>(
     let opened = open_image(image.share, &mask, channel)?;
     let context = Context {
         model,
-        engine,
         grid: &grid,
         slot: &image.slot,
         opened: &opened,
@@ -68,8 +67,9 @@ pub fn denoise<R: Ring, E: Engine<R>>(
     };
     let mut driver = Driver {
         context,
+        engine,
         sums: vec![R::ZERO; grid.pixels()],
-        waiting: HashMap::new(),
+        waiting: VecDeque::new(),
         finished: 0,
         channel,
     };
@@ -93,9 +93,12 @@ fn open_image<R: Ring>(
 }
 
 struct Driver<'a, R: Ring, E: Engine<R>> {
-    context: Context<'a, R, E>,
+    context: Context<'a, R>,
+    engine: &'a mut E,
     sums: Vec<R>,
-    waiting: HashMap<u32, Batch<R, E::State>>,
+    /// Batches in flight with their numbers, in the order of their next messages. Both servers keep
+    /// the same order: whoever waits longest goes next.
+    waiting: VecDeque<(u32, Batch<R, E::State>)>,
     finished: usize,
     channel: &'a mut dyn Channel,
 }
@@ -115,32 +118,33 @@ impl<R: Ring, E: Engine<R>> Driver<'_, R, E> {
                     .next_tile(started, &mut layout.chunks(started))
                     .map_err(ProtocolError::Source)?;
                 let rows = layout.tile(started);
-                let first = Batch::start(&self.context, rows, explicit.into_iter().collect())?;
+                let explicit = explicit.into_iter().collect();
+                let first = Batch::start(&self.context, self.engine, rows, explicit)?;
                 self.take(started as u32, first)?;
                 started += 1;
             }
-            if !self.waiting.is_empty() {
-                self.receive()?;
+            if let Some((number, batch)) = self.waiting.pop_front() {
+                self.receive(number, batch)?;
             }
             progress(self.finished as f64 / total as f64);
         }
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<(), ProtocolError> {
+    fn receive(&mut self, number: u32, batch: Batch<R, E::State>) -> Result<(), ProtocolError> {
         let frame = self.channel.expect(Tag::Opening)?;
-        let Some(batch) = self.waiting.remove(&frame.batch) else {
-            let text = format!("sent an opening of batch {}, which is not open", frame.batch);
+        if frame.batch != number {
+            let text = format!("sent an opening of batch {} where {number} was due", frame.batch);
             return Err(NetError::Protocol(text).into());
-        };
-        let next = batch.advance(&self.context, &frame.payload)?;
-        self.take(frame.batch, next)
+        }
+        let next = batch.advance(&self.context, self.engine, &frame.payload)?;
+        self.take(number, next)
     }
 
     fn take(&mut self, number: u32, next: Progress<R, E::State>) -> Result<(), ProtocolError> {
         match next {
             Progress::Send(batch, message) => {
-                self.waiting.insert(number, batch);
+                self.waiting.push_back((number, batch));
                 self.channel.send(Tag::Opening, number, message)?;
             }
             Progress::Done(rows, patches) => {

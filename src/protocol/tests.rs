@@ -1,23 +1,23 @@
 //! Both servers in one process, on seeded shares and material.
 
 use super::{
-    Activation, Engine, Image, LutEngine, ProtocolError, ServerModel, SourceError, Step,
-    TileSource, WeightSource, denoise,
+    Activation, Engine, GcEngine, GcSession, Image, LutEngine, ProtocolError, ServerModel,
+    SourceError, Step, TileSource, WeightSource, denoise,
 };
 use crate::correlation::{Dealer, MaterialLayout, PartySeeds, SlotView};
-use crate::fixed::{low_mask, shrink};
+use crate::fixed::{low_mask, shrink, sign_extend};
 use crate::model::{
-    EngineKind, LinearSpec, QuantiseOptions, QuantisedModel, Randomness, quantise, random_model,
-    run_twin,
+    ActivationSpec, LinearSpec, Method, QuantiseOptions, QuantisedModel, Randomness, quantise,
+    random_model, run_twin,
 };
 use crate::net::{Channel, MemChannel, Traffic, pair};
 use crate::party::Party;
+use crate::piecewise::Piecewise;
 use crate::prg::{Domain, Purpose, Seed};
 use crate::ring::{Ring, RingBits};
 use crate::share;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Mutex;
 
 const SIZE: (usize, usize) = (19, 16);
 const PARTIES: [Party; 2] = [Party::S0, Party::S1];
@@ -32,8 +32,18 @@ struct World {
 
 impl World {
     fn new(ring: RingBits, hidden: &[usize], tile_rows: usize, material_seed: u8) -> Self {
-        let options =
-            QuantiseOptions { ring, engine: EngineKind::Lut, cell_bits: 2, interval: 2.5 };
+        let lut = Method::Lut { cell_bits: 2 };
+        World::with(ring, lut, hidden, tile_rows, material_seed)
+    }
+
+    fn with(
+        ring: RingBits,
+        method: Method,
+        hidden: &[usize],
+        tile_rows: usize,
+        material_seed: u8,
+    ) -> Self {
+        let options = QuantiseOptions { ring, method, interval: 2.5 };
         let model = quantise(&random_model(hidden, 3.0, true), &options).unwrap();
         let limit = model.public.input.limit();
         let image =
@@ -65,7 +75,7 @@ impl World {
     fn serve<R: Ring, E: Engine<R>>(
         &self,
         party: Party,
-        engine: &E,
+        engine: &mut E,
         channel: &mut dyn Channel,
     ) -> Result<Vec<R>, ProtocolError> {
         let mut weights = Weights { world: self, party };
@@ -84,17 +94,30 @@ impl World {
     }
 
     /// Both servers; returns their result shares and S0's traffic.
-    fn run<R: Ring, E: Engine<R>>(&self, engines: [&E; 2]) -> ([Vec<R>; 2], Traffic) {
+    fn run<R: Ring, E: Engine<R> + Send>(&self, [e0, e1]: [&mut E; 2]) -> ([Vec<R>; 2], Traffic) {
         let (mut a, mut b) = pair();
         std::thread::scope(|scope| {
-            let other = scope.spawn(|| self.serve(Party::S1, engines[1], &mut b).unwrap());
-            let first = self.serve(Party::S0, engines[0], &mut a).unwrap();
+            let other = scope.spawn(|| self.serve(Party::S1, e1, &mut b).unwrap());
+            let first = self.serve(Party::S0, e0, &mut a).unwrap();
             ([first, other.join().unwrap()], a.traffic())
         })
     }
 
     fn engines(&self) -> [LutEngine; 2] {
         PARTIES.map(|p| LutEngine::new(p, &self.model.public))
+    }
+
+    fn gc_engines(&self) -> [GcEngine; 2] {
+        let (mut a, mut b) = pair();
+        let engine = |party: Party, channel: &mut MemChannel| {
+            let seed = Seed::from_bytes([70 + party.index() as u8; 32]);
+            let session = GcSession::set_up(party, &seed, channel).unwrap();
+            GcEngine::new(session, &self.model.public)
+        };
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| engine(Party::S1, &mut b));
+            [engine(Party::S0, &mut a), other.join().unwrap()]
+        })
     }
 }
 
@@ -138,95 +161,127 @@ impl<R: Ring> TileSource for Tiles<'_, R> {
     }
 }
 
-/// Notes the pre-activation shares that enter an engine.
-struct Recorder {
-    inner: LutEngine,
-    seen: Mutex<HashMap<usize, Vec<Seen>>>,
+/// Notes the pre-activation shares that enter an engine and the result shares that leave it.
+struct Recorder<E> {
+    inner: E,
+    z: HashMap<usize, Vec<Seen>>,
+    y: HashMap<usize, Vec<Seen>>,
 }
 
 /// Elements and their shares.
 type Seen = (Range<usize>, Vec<u64>);
 
-impl Recorder {
-    fn new(inner: LutEngine) -> Self {
-        Recorder { inner, seen: Mutex::default() }
-    }
-
-    fn shares(&self, op: usize, at: Range<usize>) -> Vec<u64> {
-        let seen = self.seen.lock().unwrap();
-        let found =
-            seen[&op].iter().find(|(range, _)| range.start <= at.start && at.end <= range.end);
-        let (range, values) = found.expect("the twin's tiles lie within the servers' tiles");
-        values[at.start - range.start..at.end - range.start].to_vec()
+impl<E> Recorder<E> {
+    fn new(inner: E) -> Self {
+        Recorder { inner, z: HashMap::new(), y: HashMap::new() }
     }
 }
 
-impl<R: Ring> Engine<R> for Recorder {
-    type State = <LutEngine as Engine<R>>::State;
+/// The recorded values of elements `at`, whatever tiles they came in.
+fn find(seen: &HashMap<usize, Vec<Seen>>, op: usize, at: &Range<usize>) -> Vec<u64> {
+    let mut found = vec![None; at.len()];
+    for (range, values) in &seen[&op] {
+        for i in range.start.max(at.start)..range.end.min(at.end) {
+            found[i - at.start] = Some(values[i - range.start]);
+        }
+    }
+    found.into_iter().map(|v| v.expect("every activation was computed")).collect()
+}
+
+impl<R: Ring, E: Engine<R>> Engine<R> for Recorder<E> {
+    type State = (Range<usize>, E::State);
 
     fn begin(
-        &self,
+        &mut self,
         activation: &Activation<'_>,
         z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError> {
         let values = z.iter().map(|v| v.to_u64()).collect();
-        let mut seen = self.seen.lock().unwrap();
-        seen.entry(activation.op).or_default().push((activation.at.clone(), values));
-        drop(seen);
-        self.inner.begin(activation, z)
+        let (op, at) = (activation.op, activation.at.clone());
+        self.z.entry(op).or_default().push((at.clone(), values));
+        let step = self.inner.begin(activation, z)?;
+        Ok(self.note(op, at, step))
     }
 
     fn advance(
-        &self,
+        &mut self,
         op: usize,
-        state: Self::State,
+        (at, state): Self::State,
         message: &[u8],
     ) -> Result<Step<Self::State, R>, ProtocolError> {
-        self.inner.advance(op, state, message)
+        let step = self.inner.advance(op, state, message)?;
+        Ok(self.note(op, at, step))
+    }
+}
+
+impl<E> Recorder<E> {
+    fn note<S, R: Ring>(
+        &mut self,
+        op: usize,
+        at: Range<usize>,
+        step: Step<S, R>,
+    ) -> Step<(Range<usize>, S), R> {
+        match step {
+            Step::Exchange(state, message) => Step::Exchange((at, state), message),
+            Step::Done(y) => {
+                let values = y.iter().map(|v| v.to_u64()).collect();
+                self.y.entry(op).or_default().push((at, values));
+                Step::Done(y)
+            }
+        }
     }
 }
 
 /// Gives the twin the choices of a recorded run, checking every pre-activation on the way.
-struct Replay<'a> {
+struct Replay<'a, E> {
     world: &'a World,
-    recorders: [&'a Recorder; 2],
+    recorders: [&'a Recorder<E>; 2],
 }
 
-impl<R: Ring> Randomness<R> for Replay<'_> {
-    fn choose(
+impl<R: Ring, E> Randomness<R> for Replay<'_, E> {
+    fn activate(
         &mut self,
         op: usize,
         rows: Range<usize>,
         z: &[R],
-        k: u32,
-        lo: u32,
-    ) -> Vec<(u64, u64)> {
+        spec: &ActivationSpec,
+    ) -> Vec<i64> {
         let features = z.len() / rows.len();
         let at = rows.start * features..rows.end * features;
-        let shares = self.recorders.map(|r| r.shares(op, at.clone()));
-        let bits = R::BITS - k;
+        let shares = self.recorders.map(|r| find(&r.z, op, &at));
+        let results = self.recorders.map(|r| find(&r.y, op, &at));
+        let k = R::BITS - spec.input_bits();
         let rho = PARTIES.map(|p| {
             let view = SlotView::new(p, &self.world.seeds[p.index()].slots, 5);
-            view.rho::<R>(op, at.clone(), bits)
+            view.rho::<R>(op, at.clone(), spec.input_bits())
         });
-        z.iter()
-            .enumerate()
-            .map(|(i, z)| {
-                let [z0, z1] = [0, 1].map(|p| R::from_u64(shares[p][i]));
-                assert_eq!(z0.add(z1), *z, "op {op}, pre-activation {i} of patches {rows:?}");
-                let x = shrink(Party::S0, z0, k).add(shrink(Party::S1, z1, k));
-                let rho_lo = rho[0][i].add(rho[1][i]).to_u64() & low_mask(lo);
-                (x.to_u64() & low_mask(bits), rho_lo)
-            })
-            .collect()
+        let one = |(i, z): (usize, &R)| {
+            let [z0, z1] = [0, 1].map(|p| R::from_u64(shares[p][i]));
+            assert_eq!(z0.add(z1), *z, "op {op}, pre-activation {i} of patches {rows:?}");
+            let x = shrink(Party::S0, z0, k).add(shrink(Party::S1, z1, k)).to_u64();
+            let got = R::from_u64(results[0][i]).add(R::from_u64(results[1][i])).to_i64();
+            match spec {
+                ActivationSpec::Lookup(table) => {
+                    let rho_lo = rho[0][i].add(rho[1][i]).to_u64() & low_mask(table.lo);
+                    let y = table.eval_masked(x & low_mask(table.input_bits()), rho_lo);
+                    assert_eq!(got, y, "op {op}, activation {i} of patches {rows:?}");
+                    y
+                }
+                ActivationSpec::Piecewise(plan) => {
+                    let x = sign_extend(x, plan.scales.input_bits);
+                    assert!(plan.results(x).contains(&got), "op {op}, activation {i}: {got}");
+                    got
+                }
+            }
+        };
+        z.iter().enumerate().map(one).collect()
     }
 }
 
-fn secure_equals_twin<R: Ring>(hidden: &[usize]) {
-    let world = World::new(R::RING, hidden, 128, 20);
-    let [first, second] = world.engines().map(Recorder::new);
-    let ([s0, s1], _) = world.run::<R, Recorder>([&first, &second]);
-    let mut replay = Replay { world: &world, recorders: [&first, &second] };
+fn secure_equals_twin<R: Ring, E: Engine<R> + Send>(world: &World, engines: [E; 2]) {
+    let [mut first, mut second] = engines.map(Recorder::new);
+    let ([s0, s1], _) = world.run::<R, _>([&mut first, &mut second]);
+    let mut replay = Replay { world, recorders: [&first, &second] };
     let twin = run_twin::<R>(&world.model, &world.image, SIZE, &mut replay, &mut |_| ()).unwrap();
     assert!(share::combine(&s0, &s1) == twin.sums);
 }
@@ -234,9 +289,24 @@ fn secure_equals_twin<R: Ring>(hidden: &[usize]) {
 /// Layer by layer and at the output, bit for bit.
 #[test]
 fn the_secure_computation_equals_the_twin_exactly() {
-    secure_equals_twin::<u32>(&[12, 7]);
-    secure_equals_twin::<u32>(&[5]);
-    secure_equals_twin::<u64>(&[12, 7]);
+    for hidden in [&[12, 7][..], &[5]] {
+        let world = World::new(RingBits::L32, hidden, 128, 20);
+        secure_equals_twin::<u32, _>(&world, world.engines());
+    }
+    let world = World::new(RingBits::L64, &[12, 7], 128, 20);
+    secure_equals_twin::<u64, _>(&world, world.engines());
+}
+
+/// The same for garbled circuits, with several batches in flight and each piecewise function.
+#[test]
+fn the_garbled_computation_equals_the_twin_exactly() {
+    for function in [Piecewise::zheng(), Piecewise::refit2(), Piecewise::refit()] {
+        let gc = || Method::Gc { function: function.clone() };
+        let world = World::with(RingBits::L32, gc(), &[12, 7], 11, 20);
+        secure_equals_twin::<u32, _>(&world, world.gc_engines());
+        let world = World::with(RingBits::L64, gc(), &[5], 128, 20);
+        secure_equals_twin::<u64, _>(&world, world.gc_engines());
+    }
 }
 
 /// The tile size is no part of what is computed.
@@ -244,8 +314,8 @@ fn the_secure_computation_equals_the_twin_exactly() {
 fn results_do_not_depend_on_tiles() {
     let run = |tile_rows| {
         let world = World::new(RingBits::L32, &[12, 7], tile_rows, 20);
-        let [a, b] = world.engines();
-        world.run::<u32, LutEngine>([&a, &b]).0
+        let [mut a, mut b] = world.engines();
+        world.run::<u32, LutEngine>([&mut a, &mut b]).0
     };
     let whole = run(1000);
     assert_eq!(whole, run(1));
@@ -257,8 +327,8 @@ fn results_do_not_depend_on_tiles() {
 fn fresh_material_changes_the_result_within_units() {
     let run = |seed| {
         let world = World::new(RingBits::L32, &[12, 7], 128, seed);
-        let [a, b] = world.engines();
-        let ([s0, s1], _) = world.run::<u32, LutEngine>([&a, &b]);
+        let [mut a, mut b] = world.engines();
+        let ([s0, s1], _) = world.run::<u32, LutEngine>([&mut a, &mut b]);
         (share::combine(&s0, &s1), world)
     };
     let ((one, world), (two, _)) = (run(20), run(40));
@@ -276,15 +346,15 @@ fn fresh_material_changes_the_result_within_units() {
 #[test]
 fn online_bytes_are_as_stated() {
     let world = World::new(RingBits::L32, &[12, 7], 128, 20);
-    let [a, b] = world.engines();
-    let (_, traffic) = world.run::<u32, LutEngine>([&a, &b]);
+    let [mut a, mut b] = world.engines();
+    let (_, traffic) = world.run::<u32, LutEngine>([&mut a, &mut b]);
     let rows = world.model.public.network.grid(SIZE).unwrap().rows();
     let mut expected = 4 * SIZE.0 * SIZE.1 + 9;
     expected +=
         world.model.public.network.linears().map(|(_, l)| 4 * l.weights() + 9).sum::<usize>();
-    for (_, table, features) in world.model.public.network.activations() {
+    for (_, spec, features) in world.model.public.network.activations() {
         let count = rows * features;
-        let packed = (count * table.input_bits() as usize).div_ceil(8);
+        let packed = (count * spec.input_bits() as usize).div_ceil(8);
         expected += packed + 12 * count + 3 * 9;
     }
     assert_eq!(traffic.bytes_sent, expected as u64);
@@ -298,14 +368,14 @@ fn a_peer_that_breaks_the_protocol_is_refused() {
         [|frame| frame.payload.truncate(3), |frame| frame.batch ^= 7];
     for garble in garblings {
         let world = World::new(RingBits::L32, &[6], 128, 20);
-        let [a, b] = world.engines();
+        let [mut a, mut b] = world.engines();
         let (mut ours, mut middle_a) = pair();
         let (mut middle_b, mut theirs) = pair();
         std::thread::scope(|scope| {
-            let (world, b) = (&world, &b);
+            let (world, b) = (&world, &mut b);
             scope.spawn(move || drop(world.serve::<u32, _>(Party::S1, b, &mut theirs)));
             scope.spawn(move || relay(&mut middle_a, &mut middle_b, garble));
-            let error = world.serve::<u32, _>(Party::S0, &a, &mut ours).unwrap_err();
+            let error = world.serve::<u32, _>(Party::S0, &mut a, &mut ours).unwrap_err();
             assert!(error.to_string().contains("broke the protocol"), "{error}");
         });
     }
@@ -377,13 +447,13 @@ fn openings_look_uniform_whatever_the_image() {
         let mut world = World::new(RingBits::L32, &[64, 48], 128, 60);
         let limit = world.model.public.input.limit();
         world.image.iter_mut().for_each(|v| *v = if white { limit } else { -limit });
-        let [a, b] = world.engines();
+        let [mut a, mut b] = world.engines();
         let (mut ours, mut theirs) = pair();
         let mut counts = [0u64; 256];
         std::thread::scope(|scope| {
-            scope.spawn(|| world.serve::<u32, _>(Party::S0, &a, &mut ours).unwrap());
+            scope.spawn(|| world.serve::<u32, _>(Party::S0, &mut a, &mut ours).unwrap());
             let mut spy = Spy { inner: &mut theirs, counts: &mut counts };
-            world.serve::<u32, _>(Party::S1, &b, &mut spy).unwrap();
+            world.serve::<u32, _>(Party::S1, &mut b, &mut spy).unwrap();
         });
         let total: u64 = counts.iter().sum();
         let mean = total as f64 / 256.0;

@@ -2,14 +2,17 @@
 
 use super::slot::{Claim, claim};
 use super::{Inputs, ServiceError};
-use crate::artefact::{ImageShareFile, OpenedWeightsFile, decoding, write_result};
+use crate::artefact::{ImageShareFile, OpenedWeightsFile, decoding, random_seed, write_result};
 use crate::correlation::SlotView;
 use crate::format::header::ResultShare;
 use crate::format::ledger::Ledger;
 use crate::format::output::OutputFile;
 use crate::format::{Fingerprint, FormatError, SessionId};
+use crate::model::EngineKind;
 use crate::net::{Channel, Tag, Traffic};
-use crate::protocol::{Agreement, Identity, Image, LutEngine, ServerModel, denoise, greet};
+use crate::protocol::{
+    Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, ServerModel, denoise, greet,
+};
 use crate::ring::{Ring, RingBits};
 use serde::Serialize;
 use std::path::Path;
@@ -78,6 +81,8 @@ pub struct Report {
     pub session_id: String,
     /// Whether U was taken from the state folder.
     pub weights_known: bool,
+    /// The activation engine.
+    pub engine: &'static str,
     /// Handshake, opening of U, packing.
     pub setup: PhaseReport,
     /// One an image.
@@ -117,26 +122,19 @@ fn run_in<R: Ring>(
     observer.phase(Phase::Setup);
     let watch = Watch::start(channel);
     let (model, agreement) = set_up::<R>(&mut inputs, job, channel)?;
-    let engine = LutEngine::new(inputs.party, &inputs.public.model);
-    let setup = watch.stop(channel);
-
-    let images = std::mem::take(&mut inputs.images);
-    let outputs = std::mem::take(&mut job.outputs);
-    let total = images.len();
-    let mut server = Server { inputs, job, model, engine, session: agreement.session };
-    let mut reports = Vec::new();
-    for (i, (image, output)) in images.into_iter().zip(outputs).enumerate() {
-        observer.phase(Phase::Online(i + 1, total));
-        reports.push(server.image(image, output, channel, observer)?);
+    match inputs.public.model.engine {
+        EngineKind::Lut => {
+            let engine = LutEngine::new(inputs.party, &inputs.public.model);
+            let server = Server { inputs, job, model, engine, agreement };
+            server.images(watch.stop(channel), channel, observer)
+        }
+        EngineKind::Gc => {
+            let session = GcSession::set_up(inputs.party, &random_seed()?, channel)?;
+            let engine = GcEngine::new(session, &inputs.public.model);
+            let server = Server { inputs, job, model, engine, agreement };
+            server.images(watch.stop(channel), channel, observer)
+        }
     }
-    let next = server.job.ledger.next_slot(server.inputs.triples.fields().set_id)?;
-    Ok(Report {
-        session_id: agreement.session.to_string(),
-        weights_known: agreement.weights_known,
-        setup,
-        images: reports,
-        slots_left: server.inputs.slots().saturating_sub(next),
-    })
 }
 
 /// Handshake and opening of U.
@@ -158,6 +156,7 @@ fn set_up<R: Ring>(
         weight_mask_id: fields.weight_mask_id,
         set_id: fields.set_id,
         ring: fields.ring_bits,
+        engine: inputs.public.model.engine.name().into(),
         size: (fields.height, fields.width),
         slots: fields.slots,
         tile_rows: fields.tile_rows,
@@ -180,15 +179,40 @@ fn set_up<R: Ring>(
     Ok((model, agreement))
 }
 
-struct Server<'j, 'l, R: Ring> {
+struct Server<'j, 'l, R: Ring, E> {
     inputs: Inputs,
     job: &'j mut Job<'l>,
     model: ServerModel<R>,
-    engine: LutEngine,
-    session: SessionId,
+    engine: E,
+    agreement: Agreement,
 }
 
-impl<R: Ring> Server<'_, '_, R> {
+impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
+    fn images(
+        mut self,
+        setup: PhaseReport,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<Report, ServiceError> {
+        let images = std::mem::take(&mut self.inputs.images);
+        let outputs = std::mem::take(&mut self.job.outputs);
+        let total = images.len();
+        let mut reports = Vec::new();
+        for (i, (image, output)) in images.into_iter().zip(outputs).enumerate() {
+            observer.phase(Phase::Online(i + 1, total));
+            reports.push(self.image(image, output, channel, observer)?);
+        }
+        let next = self.job.ledger.next_slot(self.inputs.triples.fields().set_id)?;
+        Ok(Report {
+            session_id: self.agreement.session.to_string(),
+            weights_known: self.agreement.weights_known,
+            engine: self.inputs.public.model.engine.name(),
+            setup,
+            images: reports,
+            slots_left: self.inputs.slots().saturating_sub(next),
+        })
+    }
+
     fn image(
         &mut self,
         image: ImageShareFile,
@@ -206,19 +230,19 @@ impl<R: Ring> Server<'_, '_, R> {
             set: triples.set_id,
             slots: triples.slots,
             image: fields.image_id,
-            session: self.session,
+            session: self.agreement.session,
         };
         let slot = claim(self.job.ledger, &wanted, channel)?;
         let (seeds, mut tiles) = self.inputs.triples.slot(slot, &self.inputs.layout)?;
         let view = SlotView::new(self.inputs.party, &seeds.slots, slot);
         let image = Image { share: &share, size, slot: view, layout: &self.inputs.layout };
         let mut tell = |done| observer.progress(done);
-        let sums = denoise(&self.model, &self.engine, &image, &mut tiles, channel, &mut tell)?;
+        let sums = denoise(&self.model, &mut self.engine, &image, &mut tiles, channel, &mut tell)?;
         let result = ResultShare {
             party: self.inputs.party,
             image_id: fields.image_id,
             model_id: fields.model_id,
-            session_id: self.session,
+            session_id: self.agreement.session,
             ring_bits: R::RING,
             height: fields.height,
             width: fields.width,

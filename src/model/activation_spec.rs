@@ -1,0 +1,174 @@
+//! What a public model says of an activation: a table for the `lut` engine, or polynomials and
+//! knots for the `gc` engine.
+
+use crate::fixed::low_mask;
+use crate::lookup::{SlopeTable, balanced_lo};
+use crate::piecewise::{Piecewise, Plan, PlanError, Scales};
+use crate::ring::RingBits;
+use serde::{Deserialize, Serialize};
+
+/// The activation engine; follows from what the activations of a model are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// Masked slope lookup with dealer material.
+    Lut,
+    /// Garbled circuits for the comparisons, polynomials on shares (the paper's section 4.2).
+    Gc,
+}
+
+impl EngineKind {
+    /// The name in flags and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineKind::Lut => "lut",
+            EngineKind::Gc => "gc",
+        }
+    }
+}
+
+/// A function of one number in integers, public.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActivationSpec {
+    /// Cells of values and slopes.
+    Lookup(SlopeTable),
+    /// Quadratic pieces.
+    Piecewise(Plan),
+}
+
+impl ActivationSpec {
+    /// The engine that evaluates it.
+    pub fn engine(&self) -> EngineKind {
+        match self {
+            ActivationSpec::Lookup(_) => EngineKind::Lut,
+            ActivationSpec::Piecewise(_) => EngineKind::Gc,
+        }
+    }
+
+    /// r: inputs span [-2^r, 2^r), the whole ring.
+    pub fn range_bits(&self) -> u32 {
+        match self {
+            ActivationSpec::Lookup(table) => table.range_bits,
+            ActivationSpec::Piecewise(plan) => plan.scales.range_bits,
+        }
+    }
+
+    /// n: bits of the shrunk input.
+    pub fn input_bits(&self) -> u32 {
+        match self {
+            ActivationSpec::Lookup(table) => table.input_bits(),
+            ActivationSpec::Piecewise(plan) => plan.scales.input_bits,
+        }
+    }
+
+    /// Fraction bits of the result.
+    pub fn out_frac(&self) -> u32 {
+        match self {
+            ActivationSpec::Lookup(table) => table.out_frac,
+            ActivationSpec::Piecewise(plan) => plan.scales.out_frac,
+        }
+    }
+
+    /// The exact maximum of |result|.
+    pub fn max_abs(&self) -> i64 {
+        match self {
+            ActivationSpec::Lookup(table) => table.max_abs(),
+            ActivationSpec::Piecewise(plan) => plan.max_abs(),
+        }
+    }
+
+    /// The result for a pre-activation z without any randomness: rounded to nearest, from the
+    /// nearest cell.
+    pub fn nearest(&self, z: i64, ring_bits: u32) -> i64 {
+        let k = ring_bits - self.input_bits();
+        let x = (z + (1i64 << (k - 1))) >> k;
+        match self {
+            ActivationSpec::Lookup(table) => {
+                let half_cell = (1u64 << table.lo) >> 1;
+                table.eval_masked(x as u64 & low_mask(table.input_bits()), half_cell)
+            }
+            ActivationSpec::Piecewise(plan) => {
+                let shift = plan.scales.result_shift();
+                (plan.value(x) + (1i64 << (shift - 1))) >> shift
+            }
+        }
+    }
+
+    /// Why this activation, read from a file, is not acceptable for a ring of `ring_bits`.
+    pub(super) fn check(&self, ring_bits: u32) -> Result<(), String> {
+        match self {
+            ActivationSpec::Lookup(table) => table.check(ring_bits),
+            ActivationSpec::Piecewise(plan) if plan.scales.ring_bits != ring_bits => {
+                Err(format!("the plan is for a ring of {} bits", plan.scales.ring_bits))
+            }
+            ActivationSpec::Piecewise(plan) => plan.check().map_err(|e| e.to_string()),
+        }
+    }
+}
+
+/// How the model owner wants activations evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Method {
+    /// Tables with cells of width 2^-cell_bits.
+    Lut {
+        /// log2 of the cells a unit.
+        cell_bits: u32,
+    },
+    /// Quadratic pieces.
+    Gc {
+        /// The function in real numbers.
+        function: Piecewise,
+    },
+}
+
+impl Method {
+    /// The bits that an input of range 2^r needs before its low bits: cells, or all of them.
+    pub(super) fn cell_bits(&self) -> Option<u32> {
+        match self {
+            Method::Lut { cell_bits } => Some(*cell_bits),
+            Method::Gc { .. } => None,
+        }
+    }
+
+    /// The activation for inputs of range 2^range_bits with results at 2^out_frac.
+    pub(super) fn spec(
+        &self,
+        ring: RingBits,
+        range_bits: u32,
+        out_frac: u32,
+    ) -> Result<ActivationSpec, PlanError> {
+        match self {
+            Method::Lut { cell_bits } => {
+                let shape =
+                    (range_bits, range_bits + 1 + cell_bits, balanced_lo(out_frac, *cell_bits));
+                let table = SlopeTable::fit("tanh", f64::tanh, shape, out_frac);
+                Ok(ActivationSpec::Lookup(table))
+            }
+            Method::Gc { function } => {
+                let scales = piecewise_scales(ring, range_bits, out_frac);
+                // The paper's own constants stay as they are printed.
+                let refit = function.name != "zheng";
+                Ok(ActivationSpec::Piecewise(Plan::new(function, scales, refit)?))
+            }
+        }
+    }
+
+    /// n: bits of the shrunk input for inputs of range 2^range_bits.
+    pub(super) fn gc_input_bits(ring: RingBits, range_bits: u32) -> u32 {
+        piecewise_scales(ring, range_bits, 12).input_bits
+    }
+}
+
+/// 9 fraction bits of the input in the 32-bit ring, up to 13 in the 64-bit ring; coefficients as
+/// fine as the values' room allows.
+fn piecewise_scales(ring: RingBits, range_bits: u32, out_frac: u32) -> Scales {
+    let base = match ring {
+        RingBits::L32 => Scales::RING_32,
+        RingBits::L64 => Scales::RING_64,
+    };
+    let input_bits = (range_bits + 1 + base.input_frac()).min(20);
+    let input_frac = input_bits.saturating_sub(1 + range_bits);
+    let coeff_frac = base.value_frac() - 2 * input_frac;
+    Scales { ring_bits: ring.bits(), range_bits, input_bits, coeff_frac, out_frac }
+}
