@@ -23,7 +23,7 @@ build: ## Build the program with optimisation
 demo: build ## Run the whole pipeline on one image; pictures go to demo-out/
 	$(BIN) demo
 
-test: ## All fast tests, end to end ones included
+test: ## All fast tests
 	$(CARGO) test --locked
 
 test-slow: ## Tests that take minutes
