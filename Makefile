@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`. They need Rust and a C compiler
-# (the linker; one dependency also assembles its hash with it) and nothing else.
+# (the linker; one dependency builds its hash with it) and nothing else.
 
 CARGO  ?= cargo
 # Where cargo puts what it builds; the same variable that cargo reads.
