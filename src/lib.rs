@@ -6,12 +6,12 @@
 //!
 //! Modules are layers; each uses only those on lines above its own:
 //!
-//! 1. [`ring`], [`party`], [`secret`], [`activation`], [`network`]
+//! 1. [`ring`], [`party`], [`secret`], [`bitvec`], [`activation`], [`network`]
 //! 2. [`prg`], [`fixed`], [`bits`], [`image`]
-//! 3. [`share`], [`lookup`], [`metrics`]
-//! 4. [`kernels`]
-//! 5. [`model`]
-//! 6. [`correlation`]
+//! 3. [`share`], [`lookup`], [`metrics`], [`circuit`]
+//! 4. [`kernels`], [`garble`]
+//! 5. [`model`], [`ot`]
+//! 6. [`correlation`], [`piecewise`]
 //! 7. [`mod@format`], [`net`]
 //! 8. [`protocol`]
 //! 9. [`artefact`]
