@@ -4,8 +4,22 @@
 //! non-colluding, semi-honest servers; nothing but shapes is learnt. The design follows "Denoising
 //! in the Dark" (Zheng, Duan, Tang, Wang, Zhou; IEEE TDSC 18(3), 2021).
 //!
-//! Modules are layers; each uses only those listed above it. Everything above [`mod@format`] is pure
-//! mathematics: no files, sockets, clock or operating-system randomness.
+//! Modules are layers; each uses only those on lines above its own:
+//!
+//! 1. [`ring`], [`party`], [`secret`], [`bitvec`], [`activation`], [`network`]
+//! 2. [`prg`], [`fixed`], [`bits`], [`image`]
+//! 3. [`share`], [`lookup`], [`metrics`], [`circuit`]
+//! 4. [`kernels`], [`garble`]
+//! 5. [`model`], [`ot`]
+//! 6. [`correlation`], [`piecewise`]
+//! 7. [`mod@format`], [`net`]
+//! 8. [`protocol`]
+//! 9. [`artefact`]
+//! 10. [`service`]
+//! 11. [`cli`]
+//!
+//! Lines 1 to 6 are pure: no files, sockets, clock or operating-system randomness. Only [`cli`]
+//! prints.
 
 pub mod activation;
 pub mod artefact;

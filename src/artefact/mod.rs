@@ -1,7 +1,7 @@
 //! What the payload of each kind of file means: ring elements, seeds and descriptions, written by
 //! their maker and read by a server or the receiver.
 //!
-//! Bulk elements are little-endian, in chunks of at most [`CHUNK_ELEMENTS`]; where S1's half is
+//! Bulk elements are little-endian, in chunks of at most `CHUNK_ELEMENTS`; where S1's half is
 //! random it is a seed of 32 bytes.
 
 mod image_share;

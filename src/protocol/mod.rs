@@ -1,7 +1,7 @@
 //! The two servers' computation: mathematics joined to a channel.
 //!
 //! A network is evaluated batch by batch (a batch is a tile of patches). Everything between two
-//! messages is a pure step of [`batch`]'s state machine; [`session`] owns the channel and keeps
+//! messages is a pure step of `batch`'s state machine; `session` owns the channel and keeps
 //! several batches in flight, so that one computes while another's opening travels.
 
 mod batch;

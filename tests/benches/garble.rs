@@ -1,8 +1,9 @@
-//! One core's rates: plain AES, the hash, garbling, evaluation.
+//! One core's rates: plain AES, the hash, garbling, evaluation, correlated OTs.
 //!
-//! Throughput is in blocks or AND gates, for batches of 1024 instances with warm buffers.
+//! One item is a block, an AND gate or a transfer, for batches of 1024 instances with warm buffers.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
 use ppdenoise::bitvec::Bits;
 use ppdenoise::circuit::comparison::Comparison;
 use ppdenoise::garble::hash::{Backend, Hasher};
@@ -15,106 +16,124 @@ use ppdenoise::ot::transpose::columns_to_rows;
 use ppdenoise::ot::{BASE_OTS, SemiHonestCotReceiver, SemiHonestCotSender};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use std::hint::black_box;
 
 const INSTANCES: usize = 1024;
+/// 26 a tanh.
+const TRANSFERS: usize = 26 * INSTANCES;
+const FIELDS: [FieldBits; 3] = [FieldBits::One, FieldBits::Two, FieldBits::Four];
+
+fn main() {
+    divan::main();
+}
 
 fn labels(seed: u128, wires: usize) -> Labels {
     let blocks = BlockStream::new(Block(seed), Backend::detect()).take(wires * INSTANCES);
     Labels::new(INSTANCES, blocks).expect("whole wires")
 }
 
-/// AES alone: counter mode and the hash, per block of 16 bytes.
-fn aes(c: &mut Criterion) {
-    let mut group = c.benchmark_group("aes");
-    group.throughput(Throughput::Elements(INSTANCES as u64));
-    let x = labels(1, 1);
+/// AES in counter mode, per block of 16 bytes.
+#[divan::bench(args = Backend::available())]
+fn counter_mode(bencher: Bencher, backend: Backend) {
+    let mut stream = BlockStream::new(Block(5), backend);
     let mut out = vec![Block::ZERO; INSTANCES];
-    for backend in Backend::available() {
-        let mut stream = BlockStream::new(Block(5), backend);
-        group.bench_function(format!("counter mode, {backend:?}"), |b| {
-            b.iter(|| stream.fill(black_box(&mut out)))
-        });
-        let hasher = Hasher::detached([1; 16], backend);
-        group.bench_function(format!("hash, {backend:?}"), |b| {
-            b.iter(|| hasher.hash_into(Tweak::detached(1), black_box(x.blocks()), &mut out))
-        });
-    }
-    group.finish();
+    bencher.counter(ItemsCount::new(INSTANCES)).bench_local(|| stream.fill(black_box(&mut out)));
 }
 
-/// The default comparison circuit, both sides, per AND gate.
-fn half_gates(c: &mut Criterion) {
+/// The tweakable hash, per block.
+#[divan::bench(args = Backend::available())]
+fn hash(bencher: Bencher, backend: Backend) {
+    let hasher = Hasher::detached([1; 16], backend);
+    let (x, mut out) = (labels(1, 1), vec![Block::ZERO; INSTANCES]);
+    bencher
+        .counter(ItemsCount::new(INSTANCES))
+        .bench_local(|| hasher.hash_into(Tweak::detached(1), black_box(x.blocks()), &mut out));
+}
+
+/// The default comparison circuit of the activation.
+fn comparison() -> (Program, ItemsCount) {
     let spec = Comparison { bits: 16, knots: vec![384, 768, 1536] };
     let program = Program::new(spec.circuit());
-    let mut group = c.benchmark_group("half-gates");
-    let gates = (program.circuit().and_gates() * INSTANCES) as u64;
-    group.throughput(Throughput::Elements(gates));
-    for backend in Backend::available() {
-        let delta = Delta::from_uniform([3; 16]);
-        let bits = Bits::planes(&vec![77; INSTANCES], 16);
-        let active = labels(2, 16);
-        let inputs = GarblerInputs::from_active(&active, &bits, &delta).expect("a bit a label");
-        let zero = inputs.with_evaluator(&labels(3, 16)).expect("one batch");
-        let (hasher, mut tweaks) = Hasher::session([9; 16], backend);
-        let garbler = Garbler::new(delta, hasher);
-        let mut tables = Vec::new();
-        group.bench_function(format!("garble, {backend:?}"), |b| {
-            b.iter(|| {
-                tables.clear();
-                let range = tweaks.gates.take(program.tweaks()).expect("tweaks");
-                garbler.garble(&program, range, black_box(&zero), &mut tables).expect("fits")
-            })
-        });
-        let evaluator = Evaluator::new(hasher);
-        group.bench_function(format!("evaluate, {backend:?}"), |b| {
-            b.iter(|| {
-                let range = tweaks.gates.take(program.tweaks()).expect("tweaks");
-                let active = black_box(&zero);
-                evaluator.evaluate(&program, range, active, &tables).expect("fits")
-            })
-        });
-    }
-    group.finish();
+    let gates = ItemsCount::new(program.circuit().and_gates() * INSTANCES);
+    (program, gates)
 }
 
-/// Correlated OTs, both sides, per transfer: 26 a tanh.
-fn extension(c: &mut Criterion) {
-    const COUNT: usize = 26 * INSTANCES;
-    let mut group = c.benchmark_group("correlated OT");
-    group.throughput(Throughput::Elements(COUNT as u64));
-    for field in [FieldBits::One, FieldBits::Two, FieldBits::Four] {
-        let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        let backend = Backend::detect();
-        let delta = Delta::from_uniform([3; 16]);
-        let (base, m1) = BaseSender::new(&mut rng, b"bench");
-        let choices = base_choices(&delta, field);
-        let (keys, m2) = base::receive(&mut rng, b"bench", &choices, &m1).expect("a point");
-        let pairs = base.finish(BASE_OTS, &m2).expect("points");
-        let (mut receiver, m3) =
-            SmallFieldReceiver::new(&mut rng, field, backend, &pairs).expect("base OTs");
-        let mut sender =
-            SmallFieldSender::new(delta, field, backend, &keys, &m3).expect("base OTs");
-        let bits = Bits::planes(&vec![0x155_5555; INSTANCES], 26);
-        let (_, message) = receiver.extend(&bits);
-        group.bench_function(format!("receiver, {field:?}"), |b| {
-            b.iter(|| receiver.extend(black_box(&bits)))
-        });
-        group.bench_function(format!("sender, {field:?}"), |b| {
-            b.iter(|| sender.extend(COUNT, black_box(&message)).expect("fits"))
-        });
-    }
-    let columns = labels(8, 26);
-    let mut rows = vec![Block::ZERO; COUNT];
-    group.bench_function("transpose", |b| {
-        b.iter(|| columns_to_rows(black_box(columns.blocks()), &mut rows))
+fn zero_labels(delta: &Delta) -> Labels {
+    let bits = Bits::planes(&vec![77; INSTANCES], 16);
+    let inputs = GarblerInputs::from_active(&labels(2, 16), &bits, delta).expect("a bit a label");
+    inputs.with_evaluator(&labels(3, 16)).expect("one batch")
+}
+
+/// Garbling, per AND gate.
+#[divan::bench(args = Backend::available())]
+fn garble(bencher: Bencher, backend: Backend) {
+    let (program, gates) = comparison();
+    let delta = Delta::from_uniform([3; 16]);
+    let zero = zero_labels(&delta);
+    let (hasher, mut tweaks) = Hasher::session([9; 16], backend);
+    let garbler = Garbler::new(delta, hasher);
+    let mut tables = Vec::new();
+    bencher.counter(gates).bench_local(|| {
+        tables.clear();
+        let range = tweaks.gates.take(program.tweaks()).expect("tweaks");
+        garbler.garble(&program, range, black_box(&zero), &mut tables).expect("fits")
     });
-    group.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default().without_plots();
-    targets = aes, half_gates, extension
+/// Evaluation, per AND gate.
+#[divan::bench(args = Backend::available())]
+fn evaluate(bencher: Bencher, backend: Backend) {
+    let (program, gates) = comparison();
+    let delta = Delta::from_uniform([3; 16]);
+    let zero = zero_labels(&delta);
+    let (hasher, mut tweaks) = Hasher::session([9; 16], backend);
+    let mut tables = Vec::new();
+    let range = tweaks.gates.take(program.tweaks()).expect("tweaks");
+    Garbler::new(delta, hasher).garble(&program, range, &zero, &mut tables).expect("fits");
+    let evaluator = Evaluator::new(hasher);
+    bencher.counter(gates).bench_local(|| {
+        let range = tweaks.gates.take(program.tweaks()).expect("tweaks");
+        evaluator.evaluate(&program, range, black_box(&zero), &tables).expect("fits")
+    });
 }
-criterion_main!(benches);
+
+/// Both ends of a set-up extension.
+fn extension(field: FieldBits) -> (SmallFieldReceiver, SmallFieldSender) {
+    let mut rng = ChaCha20Rng::from_seed([1; 32]);
+    let backend = Backend::detect();
+    let delta = Delta::from_uniform([3; 16]);
+    let (base, m1) = BaseSender::new(&mut rng, b"bench");
+    let choices = base_choices(&delta, field);
+    let (keys, m2) = base::receive(&mut rng, b"bench", &choices, &m1).expect("a point");
+    let pairs = base.finish(BASE_OTS, &m2).expect("points");
+    let (receiver, m3) =
+        SmallFieldReceiver::new(&mut rng, field, backend, &pairs).expect("base OTs");
+    let sender = SmallFieldSender::new(delta, field, backend, &keys, &m3).expect("base OTs");
+    (receiver, sender)
+}
+
+/// The receiver of correlated OTs, per transfer.
+#[divan::bench(args = FIELDS)]
+fn cot_receiver(bencher: Bencher, field: FieldBits) {
+    let (mut receiver, _) = extension(field);
+    let bits = Bits::planes(&vec![0x155_5555; INSTANCES], 26);
+    bencher.counter(ItemsCount::new(TRANSFERS)).bench_local(|| receiver.extend(black_box(&bits)));
+}
+
+/// The sender of correlated OTs, per transfer.
+#[divan::bench(args = FIELDS)]
+fn cot_sender(bencher: Bencher, field: FieldBits) {
+    let (mut receiver, mut sender) = extension(field);
+    let (_, message) = receiver.extend(&Bits::planes(&vec![0x155_5555; INSTANCES], 26));
+    bencher
+        .counter(ItemsCount::new(TRANSFERS))
+        .bench_local(|| sender.extend(TRANSFERS, black_box(&message)).expect("fits"));
+}
+
+/// The bit transpose, per row of 128 bits.
+#[divan::bench]
+fn transpose(bencher: Bencher) {
+    let (columns, mut rows) = (labels(8, 26), vec![Block::ZERO; TRANSFERS]);
+    bencher
+        .counter(ItemsCount::new(TRANSFERS))
+        .bench_local(|| columns_to_rows(black_box(columns.blocks()), &mut rows));
+}

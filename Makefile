@@ -1,0 +1,57 @@
+# The two commands of the README are `make demo` and `make test`. They need Rust and a C compiler
+# (the linker; one dependency builds its hash with it) and nothing else.
+
+CARGO  ?= cargo
+# Where cargo puts what it builds; the same variable that cargo reads.
+CARGO_TARGET_DIR ?= target
+BIN    := $(CARGO_TARGET_DIR)/release/ppdenoise
+MODELS := fixtures/models
+# Grey PNGs to train the tiny model from (`make fixtures IMAGES=FOLDER`).
+IMAGES ?=
+
+export CARGO_TARGET_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-slow lint check bench deny licences fixtures clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build the program with optimisation
+	$(CARGO) build --release --locked
+
+demo: build ## Run the whole pipeline on one image; pictures go to demo-out/
+	$(BIN) demo
+
+test: ## All fast tests
+	$(CARGO) test --locked
+
+test-slow: ## Tests that take minutes
+	$(CARGO) test --release --locked -- --ignored
+
+lint: ## Formatting, clippy and documentation, warnings denied
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
+
+check: lint licences test ## All that continuous integration checks, then a clean tree
+	git diff --exit-code
+
+bench: ## Kernel benchmarks
+	$(CARGO) bench --locked
+
+licences: ## Licence and origin of every dependency, from Cargo.lock and cargo metadata
+	.ci/licences
+
+deny: ## The same and more, with cargo-deny (advisories need the network)
+	@$(CARGO) deny --version >/dev/null 2>&1 || { \
+	  echo "cargo-deny is not installed; install it with: cargo install cargo-deny --locked" >&2; exit 1; }
+	$(CARGO) deny check
+
+fixtures: ## Train the tiny test model anew (NumPy, Pillow): make fixtures IMAGES=FOLDER
+	@test -n "$(IMAGES)" || { echo "say where the grey PNGs are: make fixtures IMAGES=FOLDER" >&2; exit 2; }
+	python3 $(MODELS)/make_tiny.py $(IMAGES) $(MODELS)/tiny-9-5-24.npz
+
+clean: ## Remove what was built and the demo's pictures
+	$(CARGO) clean
+	rm -rf demo-out
