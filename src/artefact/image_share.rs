@@ -2,7 +2,7 @@
 
 use super::{
     Parties, PayloadSize, PublicModelFile, random_seed, read_elements, read_seeds, start,
-    write_elements, write_seeds,
+    verify_elements, write_elements, write_seeds,
 };
 use crate::format::envelope::open_file;
 use crate::format::header::{Header, ImageShare};
@@ -121,6 +121,18 @@ impl ImageShareFile {
     /// The fields of an image share.
     pub fn fields(&self) -> &ImageShare {
         &self.fields
+    }
+
+    /// Checks every byte of a regular file ahead of [`ImageShareFile::into_pixels`].
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn verify(&mut self) -> Result<(), FormatError> {
+        let count = self.fields.height as usize * self.fields.width as usize;
+        match &mut self.payload {
+            Payload::Seed(_) => Ok(()),
+            Payload::Elements(file) => verify_elements(file, self.fields.ring_bits, [(0, count)]),
+        }
     }
 
     /// The share of all pixels; checks every byte.
