@@ -90,7 +90,7 @@ pub struct ImageShareFile {
 
 enum Payload {
     Seed(Seed),
-    Elements(crate::format::EnvelopeReader<std::io::BufReader<std::fs::File>>),
+    Elements(Box<crate::format::EnvelopeReader<std::io::BufReader<std::fs::File>>>),
 }
 
 impl ImageShareFile {
@@ -103,7 +103,7 @@ impl ImageShareFile {
         let fields = *file.expect::<ImageShare>()?;
         let header = file.header().clone();
         let payload = match fields.party {
-            Party::S0 => Payload::Elements(file),
+            Party::S0 => Payload::Elements(Box::new(file)),
             Party::S1 => {
                 let [seed] = read_seeds(&mut file)?;
                 file.finish()?;
@@ -131,7 +131,9 @@ impl ImageShareFile {
         let count = self.fields.height as usize * self.fields.width as usize;
         match &mut self.payload {
             Payload::Seed(_) => Ok(()),
-            Payload::Elements(file) => verify_elements(file, self.fields.ring_bits, [(0, count)]),
+            Payload::Elements(file) => {
+                verify_elements(&mut **file, self.fields.ring_bits, [(0, count)])
+            }
         }
     }
 
@@ -144,7 +146,7 @@ impl ImageShareFile {
         match self.payload {
             Payload::Seed(seed) => Ok(seed.stream(Domain::of(Purpose::ImageShare)).take(0, count)),
             Payload::Elements(mut file) => {
-                let pixels = read_elements(&mut file, 0, count)?;
+                let pixels = read_elements(&mut *file, 0, count)?;
                 file.finish()?;
                 Ok(pixels)
             }
