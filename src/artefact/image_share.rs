@@ -2,9 +2,9 @@
 
 use super::{
     Parties, PayloadSize, PublicModelFile, random_seed, read_elements, read_seeds, start,
-    write_elements, write_seeds,
+    verify_elements, write_elements, write_seeds,
 };
-use crate::format::envelope::{EnvelopeReader, open_file};
+use crate::format::envelope::open_file;
 use crate::format::header::{Header, ImageShare};
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, ImageId};
@@ -12,8 +12,6 @@ use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
 use crate::ring::{Ring, RingBits};
 use crate::share;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -92,7 +90,7 @@ pub struct ImageShareFile {
 
 enum Payload {
     Seed(Seed),
-    Elements(Box<EnvelopeReader<BufReader<File>>>),
+    Elements(Box<crate::format::EnvelopeReader<std::io::BufReader<std::fs::File>>>),
 }
 
 impl ImageShareFile {
@@ -123,6 +121,20 @@ impl ImageShareFile {
     /// The fields of an image share.
     pub fn fields(&self) -> &ImageShare {
         &self.fields
+    }
+
+    /// Checks every byte of a regular file ahead of [`ImageShareFile::into_pixels`].
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn verify(&mut self) -> Result<(), FormatError> {
+        let count = self.fields.height as usize * self.fields.width as usize;
+        match &mut self.payload {
+            Payload::Seed(_) => Ok(()),
+            Payload::Elements(file) => {
+                verify_elements(&mut **file, self.fields.ring_bits, [(0, count)])
+            }
+        }
     }
 
     /// The share of all pixels; checks every byte.

@@ -22,8 +22,8 @@ use crate::format::header::{Body, Cipher, Header};
 use crate::format::output::OutputFile;
 use crate::format::{Fingerprint, FormatError};
 use crate::prg::Seed;
-use crate::ring::{self, Ring};
-use std::io::{Read, Write};
+use crate::ring::{self, Ring, RingBits};
+use std::io::{Read, Seek, Write};
 use zeroize::Zeroizing;
 
 /// Elements in a chunk of bulk data.
@@ -94,15 +94,39 @@ fn write_elements<R: Ring, W: Write>(
     Ok(())
 }
 
+/// Checks every byte of a regular file and returns to its first chunk; what flows through a pipe is
+/// checked when it is used. `ops` are the op numbers and how many elements each has.
+fn verify_elements<F: Read + Seek>(
+    file: &mut EnvelopeReader<F>,
+    ring: RingBits,
+    ops: impl IntoIterator<Item = (usize, usize)>,
+) -> Result<(), FormatError> {
+    if !file.is_regular_file() {
+        return Ok(());
+    }
+    for (op, count) in ops {
+        for (key, length) in chunks_of(op, count, ring) {
+            drop(Zeroizing::new(file.chunk(key, length)?));
+        }
+    }
+    file.seek(0, 0)
+}
+
+/// Keys and bytes of the chunks that hold the elements of an op.
+fn chunks_of(op: usize, count: usize, ring: RingBits) -> impl Iterator<Item = (ChunkKey, usize)> {
+    (0..count).step_by(CHUNK_ELEMENTS).enumerate().map(move |(tile, first)| {
+        let key = ChunkKey { slot: 0, op: op as u32, tile: tile as u32 };
+        (key, CHUNK_ELEMENTS.min(count - first) * (ring.bits() / 8) as usize)
+    })
+}
+
 fn read_elements<R: Ring, F: Read>(
     file: &mut EnvelopeReader<F>,
     op: usize,
     count: usize,
 ) -> Result<Vec<R>, FormatError> {
     let mut elements = Vec::new();
-    for (tile, first) in (0..count).step_by(CHUNK_ELEMENTS).enumerate() {
-        let key = ChunkKey { slot: 0, op: op as u32, tile: tile as u32 };
-        let length = CHUNK_ELEMENTS.min(count - first) * R::BYTES;
+    for (key, length) in chunks_of(op, count, R::RING) {
         let bytes = Zeroizing::new(file.chunk(key, length)?);
         // The length is a multiple of the element's.
         elements.extend(ring::from_le_bytes::<R>(&bytes).unwrap_or_default());

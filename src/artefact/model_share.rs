@@ -1,8 +1,8 @@
 //! A shared model: `PREFIX.pub`, the public description; `PREFIX.s0`, S0's share; `PREFIX.s1`, a seed.
 
 use super::{
-    Parties, PayloadSize, random_seed, read_elements, read_seeds, start, write_elements,
-    write_seeds,
+    Parties, PayloadSize, random_seed, read_elements, read_seeds, start, verify_elements,
+    write_elements, write_seeds,
 };
 use crate::format::envelope::{ChunkKey, EnvelopeReader, open_file};
 use crate::format::header::{self, ModelShare};
@@ -131,6 +131,18 @@ impl ModelShareFile {
     /// The whole public header.
     pub fn header(&self) -> &header::Header {
         self.file.header()
+    }
+
+    /// Checks every byte of a regular file ahead of its use.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn verify(&mut self, public: &PublicModel) -> Result<(), FormatError> {
+        if self.seed.is_some() {
+            return Ok(());
+        }
+        let ops = public.network.linears().map(|(op, l)| (op, l.weights() + l.outputs));
+        verify_elements(&mut self.file, public.ring, ops)
     }
 
     /// The fields of a model share.

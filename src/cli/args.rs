@@ -163,10 +163,10 @@ pub(super) struct Serve {
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
     /// Wait for the other server at this address.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     pub(super) listen: Option<String>,
     /// Connect to the other server at this address.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(super) connect: Option<String>,
     /// This server's model share.
     #[arg(long, value_name = "FILE")]
@@ -366,6 +366,25 @@ fn parse_party(text: &str) -> Result<Party, String> {
     text.parse().ok().and_then(Party::from_index).ok_or_else(|| "expected 0 or 1".into())
 }
 
+/// HOST:PORT; whether there is such a host is seen when it is needed.
+fn parse_address(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    match parts.map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(_)) => Ok(text.into()),
+        _ => Err("expected HOST:PORT, such as 127.0.0.1:7000".into()),
+    }
+}
+
+/// As [`parse_address`], and nobody listens at port 0.
+fn parse_peer(text: &str) -> Result<String, String> {
+    match parse_address(text)? {
+        address if address.ends_with(":0") => {
+            Err("give the port that the other server listens at".into())
+        }
+        address => Ok(address),
+    }
+}
+
 fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if v.is_finite() && v > 0.0 && v <= 1e4 => Ok(v),
@@ -403,6 +422,11 @@ mod tests {
         assert_eq!(parse_size("480x640"), Ok((480, 640)));
         assert!(parse_size("480").is_err() && parse_size("0x4").is_err());
         assert!(parse_positive("nan").is_err() && parse_positive("-1").is_err());
+        assert!(parse_address("[::1]:0").is_ok() && parse_peer("host.example:7000").is_ok());
+        for bad in ["localhost", "7000", ":7000", "host:", "host:70000", "host:-1"] {
+            assert!(parse_address(bad).is_err() && parse_peer(bad).is_err(), "{bad}");
+        }
+        assert!(parse_peer("127.0.0.1:0").is_err());
         assert!(parse_party("2").is_err() && parse_ring("16").is_err());
     }
 }

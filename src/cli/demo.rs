@@ -2,7 +2,7 @@
 
 use super::args::Demo;
 use super::failure::{Code, Failure};
-use super::files::{QualityReport, public_output, read_image};
+use super::files::{QualityReport, read_image, write_public};
 use super::output::{Console, bytes, print_json, print_line};
 use crate::image::{Panel, crop_side, pick_crops, side_by_side};
 use serde::Serialize;
@@ -373,9 +373,9 @@ fn draw(out: &Path, images: &[crate::image::GreyImage; 4], report: &Report) -> R
         captions.iter().zip(images).map(|(caption, image)| Panel { caption, image }).collect();
     let side = crop_side(images[0].width()).min(images[0].height() / 2).max(1);
     let crops = pick_crops(&images[0], side, side)?;
-    let mut file = public_output(out)?;
-    side_by_side(&panels, &crops)?.write_png(&mut file)?;
-    Ok(file.commit()?)
+    let mut bytes = Vec::new();
+    side_by_side(&panels, &crops)?.write_png(&mut bytes)?;
+    write_public(out, &bytes)
 }
 
 fn print_table(args: &Demo, report: &Report) -> Result<(), Failure> {

@@ -3,16 +3,18 @@
 use super::args::Denoise;
 use super::failure::Failure;
 use super::files::{
-    QualityReport, check_writable, output_format, read_image, read_model, write_image,
+    QualityReport, check_writable, is_stream, output_format, read_image, read_model, write_image,
 };
 use super::output::{Console, print_json};
 use super::share_image::encode;
 use super::share_model::quantise_for;
 use crate::activation::Activation;
+use crate::format::output::ensure_not_input;
 use crate::image::GreyImage;
 use crate::model::{FloatModel, NearestRounding, QuantisedModel, decode_sums, run_twin};
 use crate::ring::{Ring, RingBits};
 use serde::Serialize;
+use std::path::Path;
 use std::time::Instant;
 
 #[derive(Serialize)]
@@ -25,6 +27,11 @@ struct Report {
 
 pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> {
     output_format(&args.out)?;
+    let mut inputs: Vec<&Path> = vec![&args.image, &args.model];
+    inputs.extend(args.reference.as_deref());
+    if !is_stream(&args.out) {
+        ensure_not_input(&args.out, &inputs)?;
+    }
     check_writable(&args.out)?;
     let model = read_model(&args.model, args.quantise.stride)?;
     let image = read_image(&args.image)?;

@@ -88,10 +88,11 @@ fn chain(error: &dyn Error) -> String {
 
 impl From<FormatError> for Failure {
     fn from(e: FormatError) -> Self {
-        use FormatError::{DiskFull, Exists, FolderMissing, Io, Random, SameFile};
+        use FormatError::{DiskFull, Exists, FolderMissing, Io, NoSpace, Random, SameFile};
         let code = match &e {
             Exists { .. } | SameFile { .. } | FolderMissing { .. } => Code::Usage,
-            DiskFull { .. } | Random(_) => Code::Failed,
+            DiskFull { .. } | NoSpace { .. } | Random(_) => Code::Failed,
+            Io { action: "replace", .. } => Code::Usage,
             Io { action, .. } if *action == "write" || *action == "create" => Code::Failed,
             _ => Code::Input,
         };
@@ -108,7 +109,10 @@ impl From<ImageError> for Failure {
 
 impl From<ModelError> for Failure {
     fn from(e: ModelError) -> Self {
-        Failure::of(Code::Input, &e, e.help().map(Into::into))
+        match e {
+            ModelError::Network(e) => e.into(),
+            e => Failure::of(Code::Input, &e, e.help().map(Into::into)),
+        }
     }
 }
 
@@ -116,6 +120,7 @@ impl From<NetworkError> for Failure {
     fn from(e: NetworkError) -> Self {
         let help = match e {
             NetworkError::ImageTooSmall { .. } => Some("use a larger image or a smaller model"),
+            NetworkError::ImageTooLarge { .. } => Some("cut the image into smaller ones"),
             _ => None,
         };
         Failure::of(Code::Input, &e, help.map(Into::into))
@@ -197,6 +202,14 @@ impl From<ServiceError> for Failure {
             ServiceError::Protocol(e) => e.into(),
             ServiceError::Format(e) => e.into(),
             ServiceError::Ledger(e) => e.into(),
+            ServiceError::TooFewSlots { .. } => {
+                let help = "give fewer images, or make new triples with `ppdenoise gen-triplets`";
+                Failure::of(Code::Input, &e, Some(help.into()))
+            }
+            ServiceError::StateOfAnother { .. } => {
+                let help = "give each server its own --state folder";
+                Failure::of(Code::Usage, &e, Some(help.into()))
+            }
             ServiceError::NoSlotLeft { .. } => {
                 let help = "make new triples with `ppdenoise gen-triplets` and give each server \
                             its half";

@@ -36,18 +36,17 @@ pub(super) fn read_image(path: &Path) -> Result<GreyImage, Failure> {
 
 /// Writes a grey image in the format of the extension; PNG on standard output.
 pub(super) fn write_image(path: &Path, image: &GreyImage) -> Result<(), Failure> {
+    let format = output_format(path)?;
+    // In memory first: an encoder hides which file a failing disk was about.
+    let mut bytes = Vec::new();
+    image::write(format, image, &mut bytes).map_err(|e| Failure::from(e).about(path))?;
     if is_stream(path) {
-        let mut bytes = Vec::new();
-        image::write(ImageFormat::Png, image, &mut bytes)?;
         let written = std::io::stdout().lock().write_all(&bytes);
         return written.map_err(|e| {
             Failure::new(Code::Failed, format!("cannot write to standard output: {e}"))
         });
     }
-    let format = output_format(path)?;
-    let mut out = public_output(path)?;
-    image::write(format, image, &mut out).map_err(|e| Failure::from(e).about(path))?;
-    Ok(out.commit()?)
+    write_public(path, &bytes)
 }
 
 /// Refuses an image name whose extension says no format, before any work is done.
@@ -61,8 +60,15 @@ pub(super) fn output_format(path: &Path) -> Result<ImageFormat, Failure> {
 }
 
 /// A picture or report, replaced without asking: nothing secret, nothing that cannot be made again.
-pub(super) fn public_output(path: &Path) -> Result<OutputFile, FormatError> {
+fn public_output(path: &Path) -> Result<OutputFile, FormatError> {
     OutputFile::create(path, Access::Public, Overwrite::Allow)
+}
+
+/// Writes a picture or report.
+pub(super) fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = public_output(path)?;
+    out.write_all(bytes).map_err(FormatError::from_writer)?;
+    Ok(out.commit()?)
 }
 
 /// Proves that an output can be written, before long work.

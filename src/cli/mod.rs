@@ -35,7 +35,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            output::say(&failure.to_string());
             failure.exit_code()
         }
     }

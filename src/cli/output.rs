@@ -25,8 +25,8 @@ impl Console {
             return;
         }
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{}", text.as_ref())),
-            None => eprintln!("{}", text.as_ref()),
+            Some(bar) => bar.suspend(|| say(text.as_ref())),
+            None => say(text.as_ref()),
         }
     }
 
@@ -37,7 +37,7 @@ impl Console {
             return;
         }
         if !std::io::stderr().is_terminal() {
-            eprintln!("{name}");
+            say(name);
             return;
         }
         let style = ProgressStyle::with_template(
@@ -75,6 +75,12 @@ pub(super) fn print_json(schema: &'static str, report: &impl Serialize) -> Resul
     let text = serde_json::to_string_pretty(&Document { schema, report })
         .map_err(|e| Failure::new(Code::Failed, format!("the report cannot be written: {e}")))?;
     print_line(&text)
+}
+
+/// Prints a line on standard error. If nobody reads it any more, the work goes on: a script may
+/// close the pipe once it has the address of a server.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Prints a line of data on standard output; a reader that has gone away is no failure.

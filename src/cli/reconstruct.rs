@@ -12,6 +12,7 @@ use crate::format::keys::KeyFolder;
 use crate::format::output::ensure_not_input;
 use crate::image::GreyImage;
 use serde::Serialize;
+use std::path::Path;
 
 #[derive(Serialize)]
 struct Report {
@@ -26,7 +27,9 @@ struct Report {
 pub(super) fn run(args: &Reconstruct, console: &Console) -> Result<(), Failure> {
     output_format(&args.out)?;
     if !is_stream(&args.out) {
-        ensure_not_input(&args.out, &[&args.first, &args.second])?;
+        let mut inputs: Vec<&Path> = vec![&args.first, &args.second];
+        inputs.extend(args.reference.as_deref());
+        ensure_not_input(&args.out, &inputs)?;
     }
     check_writable(&args.out)?;
     let receiver = KeyFolder::open(&args.keys)?.secret(Role::Receiver)?.public().fingerprint();

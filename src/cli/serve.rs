@@ -3,16 +3,18 @@
 use super::args::Serve;
 use super::failure::{Code, Failure};
 use super::files::overwrite;
-use super::output::{Console, bytes, peak_memory, print_json};
+use super::output::{Console, bytes, peak_memory, print_json, say};
 use crate::format::keys::KeyFolder;
 use crate::format::ledger::{Ledger, state_dir_default};
 use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::format::{FormatError, Role};
 use crate::kernels;
 use crate::net::{Listener, NetError, TcpChannel, connect};
-use crate::service::{InputPaths, Inputs, Job, Observer, Phase, Report, run as run_job};
+use crate::service::{
+    InputPaths, Inputs, Job, Observer, Phase, Report, claim_state, run as run_job,
+};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Serialize)]
@@ -28,6 +30,12 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     if args.image.len() != args.out.len() {
         let text = format!("{} --image but {} --out", args.image.len(), args.out.len());
         return Err(Failure::new(Code::Usage, text).help("give one --out for each --image"));
+    }
+    let repeated = |(i, path): &(usize, &PathBuf)| args.out[..*i].contains(path);
+    if let Some((_, path)) = args.out.iter().enumerate().find(repeated) {
+        let text = "given twice as --out";
+        let help = "give every image an output of its own";
+        return Err(Failure::new(Code::Usage, text).about(path).help(help));
     }
     let keys = KeyFolder::open(&args.keys)?;
     let key = keys.secret(Role::server(args.party))?.public().fingerprint();
@@ -45,6 +53,7 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
         None => state_dir_default(key)?,
     };
     let mut ledger = Ledger::open(&state)?;
+    claim_state(&state, key)?;
     inputs.check_slots(&mut ledger)?;
 
     let mut channel = link(args, console)?;
@@ -82,7 +91,7 @@ fn link(args: &Serve, console: &Console) -> Result<TcpChannel, NetError> {
         (Some(address), _) => {
             let listener = Listener::bind(address)?;
             // Scripts that listen at port 0 read this line, so it is printed even when quiet.
-            eprintln!("listening at {}", listener.address());
+            say(&format!("listening at {}", listener.address()));
             listener.accept(wait, silence)
         }
         (None, Some(address)) => {

@@ -225,7 +225,7 @@ impl FormatError {
                 "make the file again; its writer and this program do not agree".into()
             }
             UnknownCipher { .. } => "use the ppdenoise version that sealed this file".into(),
-            Exists { .. } => "give another output path, or remove the file first".into(),
+            Exists { .. } => "give another output path, or replace the file with --force".into(),
             SameFile { .. } => "give another output path".into(),
             DiskFull { .. } => "free some space or write to another disk; nothing was left".into(),
             NoSpace { .. } => "free some space or write to another disk".into(),
@@ -247,6 +247,9 @@ impl FormatError {
             Random(_) => return None,
             Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "check who owns the path and its permissions".into()
+            }
+            Io { action: "write" | "create", .. } => {
+                "write to another place; nothing was left".into()
             }
             Io { .. } => return None,
         })

@@ -25,18 +25,25 @@ pub enum Overwrite {
     Allow,
 }
 
-/// An output under a temporary name in its target's folder. [`OutputFile::commit`] gives it its
-/// name; dropped before that, it leaves nothing.
+/// An output without a name in its target's folder. [`OutputFile::commit`] gives it its name;
+/// dropped before that, it leaves nothing, and neither does a process that is killed. Where the
+/// file system knows only files with names it has a temporary one, which a kill leaves.
 #[derive(Debug)]
 pub struct OutputFile {
-    out: BufWriter<NamedTempFile>,
+    out: BufWriter<Unfinished>,
     target: PathBuf,
     folder: PathBuf,
     overwrite: Overwrite,
 }
 
+#[derive(Debug)]
+enum Unfinished {
+    Unnamed(File),
+    Named(NamedTempFile),
+}
+
 impl OutputFile {
-    /// Opens the temporary file.
+    /// Opens the unfinished file.
     ///
     /// # Errors
     /// [`FormatError::Exists`], [`FormatError::FolderMissing`], [`FormatError::DiskFull`], or what
@@ -51,13 +58,15 @@ impl OutputFile {
             Access::Secret => 0o600,
             Access::Public => 0o666,
         };
-        let temp = tempfile::Builder::new()
-            .prefix(".ppdenoise-")
-            .suffix(".part")
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(&folder)
-            .map_err(|err| FormatError::io(path, "write", err))?;
-        let out = BufWriter::with_capacity(1 << 16, temp);
+        let unfinished = match unnamed_in(&folder, mode) {
+            Some(file) => Unfinished::Unnamed(file),
+            None => temporary_names()
+                .permissions(Permissions::from_mode(mode))
+                .tempfile_in(&folder)
+                .map(Unfinished::Named)
+                .map_err(|err| FormatError::io(path, "write", err))?,
+        };
+        let out = BufWriter::with_capacity(1 << 16, unfinished);
         Ok(OutputFile { out, target: path.to_owned(), folder, overwrite })
     }
 
@@ -75,14 +84,9 @@ impl OutputFile {
         let target = self.target.clone();
         let failed = |err| FormatError::io(&target, "write", err);
         self.out.flush().map_err(failed)?;
-        let (temp, unwritten) = self.out.into_parts();
+        let (unfinished, unwritten) = self.out.into_parts();
         debug_assert!(unwritten.is_ok_and(|rest| rest.is_empty()), "flushed above");
-        temp.as_file().sync_all().map_err(failed)?;
-        match self.overwrite {
-            Overwrite::Never => temp.persist_noclobber(&self.target),
-            Overwrite::Allow => temp.persist(&self.target),
-        }
-        .map_err(|err| failed(err.error))?;
+        unfinished.finish(&self.target, &self.folder, self.overwrite).map_err(failed)?;
         sync_folder(&self.folder).map_err(failed)
     }
 
@@ -100,6 +104,91 @@ impl Write for OutputFile {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush().map_err(|err| self.named(err))
     }
+}
+
+impl Unfinished {
+    fn finish(self, target: &Path, folder: &Path, overwrite: Overwrite) -> io::Result<()> {
+        match (self, overwrite) {
+            (Unfinished::Unnamed(file), Overwrite::Never) => {
+                file.sync_all()?;
+                name(&file, target)
+            }
+            (Unfinished::Unnamed(file), Overwrite::Allow) => {
+                file.sync_all()?;
+                match name(&file, target) {
+                    Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+                    other => return other,
+                }
+                // Only a rename replaces in one step, so it gets a temporary name for a moment.
+                let named = temporary_names().make_in(folder, |path| name(&file, path))?;
+                named.persist(target).map(|_| ()).map_err(|err| err.error)
+            }
+            (Unfinished::Named(file), overwrite) => {
+                file.as_file().sync_all()?;
+                let named = match overwrite {
+                    Overwrite::Never => file.persist_noclobber(target),
+                    Overwrite::Allow => file.persist(target),
+                };
+                named.map(|_| ()).map_err(|err| err.error)
+            }
+        }
+    }
+}
+
+impl Write for Unfinished {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Unfinished::Unnamed(file) => file.write(bytes),
+            Unfinished::Named(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Unfinished::Unnamed(file) => file.flush(),
+            Unfinished::Named(file) => file.flush(),
+        }
+    }
+}
+
+fn temporary_names() -> tempfile::Builder<'static, 'static> {
+    let mut names = tempfile::Builder::new();
+    names.prefix(".ppdenoise-").suffix(".part");
+    names
+}
+
+/// Where a process finds its open files by number; a name is given through it.
+#[cfg(target_os = "linux")]
+const OPEN_FILES: &str = "/proc/self/fd";
+
+/// A file without a name, where the system and the file system of `folder` have such.
+#[cfg(target_os = "linux")]
+fn unnamed_in(folder: &Path, mode: u32) -> Option<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    if !Path::new(OPEN_FILES).is_dir() {
+        return None;
+    }
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    // Whatever the reason, the attempt with a name succeeds or says why not.
+    open(folder, flags, Mode::from_raw_mode(mode)).ok().map(File::from)
+}
+
+#[cfg(target_os = "linux")]
+fn name(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, linkat};
+    use std::os::fd::AsRawFd;
+    let open = format!("{OPEN_FILES}/{}", file.as_raw_fd());
+    Ok(linkat(CWD, open.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unnamed_in(_: &Path, _: u32) -> Option<File> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn name(_: &File, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Refuses an output that is one of the inputs, under whatever name.
@@ -190,7 +279,7 @@ mod tests {
         let path = dir.path().join("a");
         let mut out = OutputFile::create(&path, Access::Secret, Overwrite::Never).unwrap();
         out.write_all(&[1; 100_000]).unwrap();
-        assert_eq!(names(dir.path()).len(), 1);
+        assert!(!path.exists());
         drop(out);
         assert!(names(dir.path()).is_empty());
     }

@@ -93,7 +93,8 @@ pub fn connect(
             Err(e) => e.to_string(),
         };
         if started.elapsed() + RETRY > patience {
-            let (address, seconds) = (address.to_string(), started.elapsed().as_secs());
+            let (address, seconds) =
+                (address.to_string(), started.elapsed().as_secs_f64().round() as u64);
             return Err(NetError::NotThere { address, seconds, reason });
         }
         std::thread::sleep(RETRY);

@@ -5,9 +5,10 @@ use crate::artefact::{ImageShareFile, ModelShareFile, PublicModelFile, TripleFil
 use crate::correlation::MaterialLayout;
 use crate::format::header::Header;
 use crate::format::ledger::Ledger;
-use crate::format::{Fingerprint, FormatError};
+use crate::format::{Digest, Fingerprint, FormatError, ModelId};
 use crate::party::Party;
 use crate::protocol::SourceError;
+use crate::ring::RingBits;
 use std::path::{Path, PathBuf};
 
 /// Where the inputs are.
@@ -104,7 +105,8 @@ impl InputError {
 }
 
 impl Inputs {
-    /// Opens and compares all inputs; reports every problem at once.
+    /// Opens and compares all inputs and checks every byte of the shares, but of the material only
+    /// the seeds; reports what is wrong with each file at once.
     ///
     /// # Errors
     /// At least one [`InputError`].
@@ -117,12 +119,12 @@ impl Inputs {
         let public = note(&mut errors, read_public(&paths.public));
         let model = note(&mut errors, ModelShareFile::open(&paths.model));
         let triples = note(&mut errors, TripleFile::open(&paths.triples));
-        let images: Vec<_> = paths
+        let mut images: Vec<_> = paths
             .images
             .iter()
             .filter_map(|path| note(&mut errors, ImageShareFile::open(path)))
             .collect();
-        let (Some(public), Some(model), Some(triples), true) =
+        let (Some(public), Some(mut model), Some(triples), true) =
             (public, model, triples, images.len() == paths.images.len())
         else {
             return Err(errors);
@@ -132,6 +134,12 @@ impl Inputs {
         check.triples(&paths.triples, &triples);
         for (path, image) in paths.images.iter().zip(&images) {
             check.image(path, image, &triples);
+        }
+        if errors.is_empty() {
+            note(&mut errors, model.verify(&public.model));
+            images.iter_mut().for_each(|image| {
+                note(&mut errors, image.verify());
+            });
         }
         let fields = triples.fields();
         let size = (fields.height as usize, fields.width as usize);
@@ -143,16 +151,23 @@ impl Inputs {
         }
     }
 
-    /// Refuses triples whose slots this server's ledger has all used, before any connection.
+    /// Refuses triples of which this server's ledger leaves too few slots for the images, before
+    /// any connection.
     ///
     /// # Errors
-    /// [`ServiceError::NoSlotLeft`], [`ServiceError::Ledger`].
+    /// [`ServiceError::NoSlotLeft`], [`ServiceError::TooFewSlots`], [`ServiceError::Ledger`].
     pub fn check_slots(&self, ledger: &mut Ledger) -> Result<(), ServiceError> {
         let set = self.triples.fields().set_id;
-        if ledger.next_slot(set)? >= self.slots() {
-            return Err(ServiceError::NoSlotLeft { slots: self.slots(), set: set.short() });
+        let left = self.slots().saturating_sub(ledger.next_slot(set)?);
+        match self.images.len() as u64 {
+            _ if left == 0 => {
+                Err(ServiceError::NoSlotLeft { slots: self.slots(), set: set.short() })
+            }
+            images if images > left => {
+                Err(ServiceError::TooFewSlots { left, images, set: set.short() })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Slots of the triple set.
@@ -190,12 +205,10 @@ impl Check<'_> {
             Err(e) => self.errors.push(e.into()),
             Ok(f) => {
                 self.for_us(path, f.party, model.header());
-                let expected = self.public.model_id.short();
-                self.same(path, "the model", f.model_id.short(), expected);
-                let expected = self.public.digest.short();
-                self.same(path, "the model description", f.public_digest.short(), expected);
-                let expected = self.public.model.elements().to_string();
-                self.same(path, "a number of weights of", f.elements.to_string(), expected);
+                let elements = (f.elements, self.public.model.elements() as u64);
+                let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
+                facts.push(fact("a number of weights of", elements.0, elements.1));
+                self.same(path, facts);
             }
         }
     }
@@ -203,33 +216,37 @@ impl Check<'_> {
     fn triples(&mut self, path: &Path, triples: &TripleFile) {
         let f = triples.fields();
         self.for_us(path, f.party, triples.header());
-        self.same(path, "the model", f.model_id.short(), self.public.model_id.short());
-        let expected = self.public.digest.short();
-        self.same(path, "the model description", f.public_digest.short(), expected);
-        self.ring(path, f.ring_bits.bits());
+        let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
+        facts.push(self.ring(f.ring_bits));
+        self.same(path, facts);
     }
 
     fn image(&mut self, path: &Path, image: &ImageShareFile, triples: &TripleFile) {
         let (f, t) = (image.fields(), triples.fields());
         self.for_us(path, f.party, image.header());
-        self.same(path, "the model", f.model_id.short(), self.public.model_id.short());
-        let expected = self.public.digest.short();
-        self.same(path, "the model description", f.public_digest.short(), expected);
-        self.ring(path, f.ring_bits.bits());
-        let expected = self.public.model.input.frac_bits.to_string();
-        self.same(path, "a number of fraction bits of", f.frac_bits.to_string(), expected);
-        let (found, expected) = (
-            format!("{}x{}", f.height, f.width),
-            format!("{}x{} (the triples)", t.height, t.width),
-        );
+        let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
+        facts.push(self.ring(f.ring_bits));
+        let frac_bits = self.public.model.input.frac_bits;
+        facts.push(fact("a number of fraction bits of", f.frac_bits, frac_bits));
         if (f.height, f.width) != (t.height, t.width) {
-            self.same(path, "the size", found, expected);
+            let (found, expected) =
+                (format!("{}x{}", f.height, f.width), format!("{}x{}", t.height, t.width));
+            facts.push(("images of the size", found, format!("{expected}, that of the triples")));
         }
+        self.same(path, facts);
     }
 
-    fn ring(&mut self, path: &Path, bits: u32) {
-        let expected = self.public.model.ring.bits().to_string();
-        self.same(path, "a ring of bits", bits.to_string(), expected);
+    /// What every file says of the model.
+    fn model_facts(&self, id: &ModelId, digest: &Digest) -> [Fact; 2] {
+        let public = self.public;
+        [
+            fact("the model", id.short(), public.model_id.short()),
+            fact("the model description", digest.short(), public.digest.short()),
+        ]
+    }
+
+    fn ring(&self, found: RingBits) -> Fact {
+        fact("a ring of bits", found.bits(), self.public.model.ring.bits())
     }
 
     fn for_us(&mut self, path: &Path, party: Party, header: &Header) {
@@ -243,10 +260,19 @@ impl Check<'_> {
         }
     }
 
-    fn same(&mut self, path: &Path, what: &'static str, found: String, expected: String) {
-        if found != expected {
+    /// Notes the first fact that differs: the others follow from it.
+    fn same(&mut self, path: &Path, facts: Vec<Fact>) {
+        let differing = facts.into_iter().find(|(_, found, expected)| found != expected);
+        if let Some((what, found, expected)) = differing {
             let file = path.to_path_buf();
             self.errors.push(InputError::Mismatch { file, what, found, expected });
         }
     }
+}
+
+/// What, found and expected.
+type Fact = (&'static str, String, String);
+
+fn fact<T: ToString>(what: &'static str, found: T, expected: T) -> Fact {
+    (what, found.to_string(), expected.to_string())
 }

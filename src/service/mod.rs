@@ -4,14 +4,18 @@
 mod inputs;
 mod run;
 mod slot;
+mod state;
 
 pub use inputs::{InputError, InputPaths, Inputs};
 pub use run::{ImageReport, Job, Observer, Phase, PhaseReport, Report, run};
+
+pub use state::claim_state;
 
 use crate::format::FormatError;
 use crate::format::ledger::LedgerError;
 use crate::net::NetError;
 use crate::protocol::ProtocolError;
+use std::path::PathBuf;
 
 /// Why a job failed after its inputs were accepted.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,28 @@ pub enum ServiceError {
         slots: u64,
         /// The set's short id.
         set: String,
+    },
+    /// Fewer slots are left than there are images.
+    #[error("{left} slot(s) of the triples {set} are left, too few for {images} images")]
+    TooFewSlots {
+        /// Slots left.
+        left: u64,
+        /// Images of the job.
+        images: u64,
+        /// The set's short id.
+        set: String,
+    },
+    /// The state folder belongs to another server.
+    #[error(
+        "the state folder '{folder}' belongs to the server key {found}, this server's key is {expected}"
+    )]
+    StateOfAnother {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// This server's key.
+        expected: String,
     },
     /// The servers' ledgers race with other sessions.
     #[error("no slot could be agreed on in {0} attempts: other sessions take them")]
@@ -60,7 +86,10 @@ impl ServiceError {
             ServiceError::Protocol(_) => Some("it cannot read its shares or material"),
             ServiceError::Format(_) => Some("it cannot write its output or read its files"),
             ServiceError::Ledger(_) => Some("its ledger refuses"),
-            ServiceError::NoSlotLeft { .. } => Some("no slot is left"),
+            ServiceError::NoSlotLeft { .. } | ServiceError::TooFewSlots { .. } => {
+                Some("no slot is left")
+            }
+            ServiceError::StateOfAnother { .. } => Some("its state folder is not its own"),
             ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),
         }
     }

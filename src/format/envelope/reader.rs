@@ -103,6 +103,11 @@ impl<R: Read> EnvelopeReader<R> {
         if self.header.body.kind() == kind { Ok(()) } else { Err(self.wrong_kind(kind)) }
     }
 
+    /// Whether the source is a file that can be read again from its start.
+    pub fn is_regular_file(&self) -> bool {
+        self.length_proven
+    }
+
     /// The length of the whole file, by its header.
     pub fn file_len(&self) -> u64 {
         // Cannot overflow: the validator bounds both.
