@@ -312,6 +312,9 @@ pub(super) struct Demo {
     pub(super) model: PathBuf,
     #[command(flatten)]
     pub(super) quantise: Quantise,
+    /// Use the middle N x N pixels of the image only; the gc engine's default is 256, 0 is all.
+    #[arg(long, value_name = "N")]
+    pub(super) crop: Option<usize>,
     /// Noise level in 8-bit grey levels.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
     pub(super) sigma: f64,

@@ -4,7 +4,8 @@ use super::args::Demo;
 use super::failure::{Code, Failure};
 use super::files::{QualityReport, read_image, write_public};
 use super::output::{Console, bytes, print_json, print_line};
-use crate::image::{Panel, crop_side, pick_crops, side_by_side};
+use crate::image::{GreyImage, Panel, Rect, crop_side, pick_crops, side_by_side};
+use crate::model::EngineKind;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -79,7 +80,7 @@ impl Pipeline {
         let out = |name: &str| args.out.join(name);
         let (original, noisy) = (out("original.png"), out("noisy.png"));
         let (plaintext, secure) = (out("plaintext.png"), out("secure.png"));
-        let clean = read_image(&args.image)?;
+        let clean = middle(read_image(&args.image)?, args)?;
         super::files::write_image(&original, &clean)?;
         let sigma = args.sigma.to_string();
         let flags = quantise_flags(args);
@@ -347,6 +348,21 @@ fn path(path: &Path) -> Result<&str, Failure> {
     path.to_str().ok_or_else(|| Failure::new(Code::Usage, "the path is not UTF-8").about(path))
 }
 
+/// The part of the image that the demo uses.
+fn middle(image: GreyImage, args: &Demo) -> Result<GreyImage, Failure> {
+    let default = match args.quantise.engine {
+        EngineKind::Lut => 0,
+        EngineKind::Gc => 256,
+    };
+    let side = args.crop.unwrap_or(default);
+    let (height, width) = (image.height(), image.width());
+    if side == 0 || (side >= height && side >= width) {
+        return Ok(image);
+    }
+    let (h, w) = (side.min(height), side.min(width));
+    Ok(image.crop(Rect { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w })?)
+}
+
 /// Removes a work folder that a demo made, and refuses to touch any other.
 fn remove_work(work: &Path) -> Result<(), Failure> {
     if !work.exists() {
@@ -360,7 +376,7 @@ fn remove_work(work: &Path) -> Result<(), Failure> {
         .map_err(|e| Failure::new(Code::Failed, format!("cannot be removed: {e}")).about(work))
 }
 
-fn draw(out: &Path, images: &[crate::image::GreyImage; 4], report: &Report) -> Result<(), Failure> {
+fn draw(out: &Path, images: &[GreyImage; 4], report: &Report) -> Result<(), Failure> {
     let caption =
         |name: &str, q: &QualityReport| format!("{name} {:.2} dB / {:.3}", q.psnr_db(), q.ssim());
     let captions = [
