@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod proxy;
+pub mod refusal;
 
 use ppdenoise::image::{GreyImage, ImageFormat, write};
 use serde_json::Value;
