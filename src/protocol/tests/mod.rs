@@ -1,0 +1,240 @@
+//! Both servers in one process, on seeded shares and material.
+
+mod recorder;
+mod world;
+
+use super::{Engine, LutEngine};
+use crate::correlation::SlotView;
+use crate::fixed::low_mask;
+use crate::model::{Method, run_twin};
+use crate::net::{Channel, MemChannel, Traffic, pair};
+use crate::party::Party;
+use crate::piecewise::Piecewise;
+use crate::prg::{Domain, Purpose, Seed};
+use crate::ring::{Ring, RingBits};
+use crate::share;
+use recorder::{Recorder, Replay};
+use world::{SIZE, World};
+
+fn secure_equals_twin<R: Ring, E: Engine<R> + Send>(world: &World, engines: [E; 2]) {
+    let [mut first, mut second] = engines.map(Recorder::new);
+    let ([s0, s1], _) = world.run::<R, _>([&mut first, &mut second]);
+    let mut replay = Replay { world, recorders: [&first, &second] };
+    let twin = run_twin::<R>(&world.model, &world.image, SIZE, &mut replay, &mut |_| ()).unwrap();
+    assert!(share::combine(&s0, &s1) == twin.sums);
+}
+
+/// Layer by layer and at the output, bit for bit.
+#[test]
+fn the_secure_computation_equals_the_twin_exactly() {
+    for hidden in [&[12, 7][..], &[5]] {
+        let world = World::new(RingBits::L32, hidden, 128, 20);
+        secure_equals_twin::<u32, _>(&world, world.engines());
+    }
+    let world = World::new(RingBits::L64, &[12, 7], 128, 20);
+    secure_equals_twin::<u64, _>(&world, world.engines());
+}
+
+/// The same for garbled circuits, with several batches in flight and each piecewise function.
+#[test]
+fn the_garbled_computation_equals_the_twin_exactly() {
+    for function in [Piecewise::zheng(), Piecewise::refit2(), Piecewise::refit()] {
+        let gc = || Method::Gc { function: function.clone() };
+        let world = World::with(RingBits::L32, gc(), &[12, 7], 11, 20);
+        secure_equals_twin::<u32, _>(&world, world.gc_engines());
+        let world = World::with(RingBits::L64, gc(), &[5], 128, 20);
+        secure_equals_twin::<u64, _>(&world, world.gc_engines());
+    }
+}
+
+/// The tile size is no part of what is computed.
+#[test]
+fn results_do_not_depend_on_tiles() {
+    let run = |tile_rows| {
+        let world = World::new(RingBits::L32, &[12, 7], tile_rows, 20);
+        let [mut a, mut b] = world.engines();
+        world.run::<u32, LutEngine>([&mut a, &mut b]).0
+    };
+    let whole = run(1000);
+    assert_eq!(whole, run(1));
+    assert_eq!(whole, run(17));
+}
+
+/// Fresh material rounds differently, by at most a few units of the output scale.
+#[test]
+fn fresh_material_changes_the_result_within_units() {
+    let run = |seed| {
+        let world = World::new(RingBits::L32, &[12, 7], 128, seed);
+        let [mut a, mut b] = world.engines();
+        let ([s0, s1], _) = world.run::<u32, LutEngine>([&mut a, &mut b]);
+        (share::combine(&s0, &s1), world)
+    };
+    let ((one, world), (two, _)) = (run(20), run(40));
+    assert_ne!(one, two);
+    let grid = world.model.public.network.grid(SIZE).unwrap();
+    let window = &world.model.public.network.fold().window;
+    let frac = world.model.public.output_frac();
+    let decode = |sums: &[u32]| crate::model::decode_sums(sums, &grid, window, frac);
+    for (a, b) in decode(&one).iter().zip(decode(&two)) {
+        assert!((a - b).abs() < 0.05, "{a} against {b}");
+    }
+}
+
+/// The stated cost: n / 8 + 3 l / 8 bytes an activation each way, and the image once.
+#[test]
+fn online_bytes_are_as_stated() {
+    let world = World::new(RingBits::L32, &[12, 7], 128, 20);
+    let [mut a, mut b] = world.engines();
+    let (_, traffic) = world.run::<u32, LutEngine>([&mut a, &mut b]);
+    let rows = world.model.public.network.grid(SIZE).unwrap().rows();
+    let mut expected = 4 * SIZE.0 * SIZE.1 + 9;
+    expected +=
+        world.model.public.network.linears().map(|(_, l)| 4 * l.weights() + 9).sum::<usize>();
+    for (_, spec, features) in world.model.public.network.activations() {
+        let count = rows * features;
+        let packed = (count * spec.input_bits() as usize).div_ceil(8);
+        expected += packed + 12 * count + 3 * 9;
+    }
+    assert_eq!(traffic.bytes_sent, expected as u64);
+    assert_eq!(traffic.bytes_sent, traffic.bytes_received);
+}
+
+/// A peer that sends an opening of the wrong length or batch is an error, not a panic.
+#[test]
+fn a_peer_that_breaks_the_protocol_is_refused() {
+    let garblings: [fn(&mut crate::net::Frame); 2] =
+        [|frame| frame.payload.truncate(3), |frame| frame.batch ^= 7];
+    for garble in garblings {
+        let world = World::new(RingBits::L32, &[6], 128, 20);
+        let [mut a, mut b] = world.engines();
+        let (mut ours, mut middle_a) = pair();
+        let (mut middle_b, mut theirs) = pair();
+        std::thread::scope(|scope| {
+            let (world, b) = (&world, &mut b);
+            scope.spawn(move || drop(world.serve::<u32, _>(Party::S1, b, &mut theirs)));
+            scope.spawn(move || relay(&mut middle_a, &mut middle_b, garble));
+            let error = world.serve::<u32, _>(Party::S0, &mut a, &mut ours).unwrap_err();
+            assert!(error.to_string().contains("broke the protocol"), "{error}");
+        });
+    }
+}
+
+/// Passes frames both ways until an opening comes from the far side; garbles that and stops.
+fn relay(near: &mut MemChannel, far: &mut MemChannel, garble: fn(&mut crate::net::Frame)) {
+    use crate::net::Tag;
+    loop {
+        let Ok(frame) = near.recv() else { return };
+        let _ = far.send(frame.tag, frame.batch, frame.payload);
+        let Ok(mut frame) = far.recv() else { return };
+        let opening = frame.tag == Tag::Opening;
+        if opening {
+            garble(&mut frame);
+        }
+        let _ = near.send(frame.tag, frame.batch, frame.payload);
+        if opening {
+            return;
+        }
+    }
+}
+
+/// Exhaustive: every mask rho and every input x of a small table, both values of W, and random
+/// m, m': the opened shares add up to the table's value for that mask, and nothing else.
+#[test]
+fn lookup_is_exact_for_every_mask_and_input() {
+    exhaustive_lookup::<u32>();
+    exhaustive_lookup::<u64>();
+}
+
+fn exhaustive_lookup<R: Ring>() {
+    use crate::kernels::{LookupTable, masked_sums};
+    use crate::lookup::SlopeTable;
+    let table = SlopeTable::fit("tanh", f64::tanh, (2, 5, 2), 9);
+    let prepared = LookupTable::new(&table.values, &table.slopes).unwrap();
+    let mut stream = Seed::from_bytes([3; 32]).stream(Domain::of(Purpose::OneHot));
+    let n = table.input_bits();
+    for rho in 0..1u64 << n {
+        let (rho_hi, rho_lo) = (rho >> table.lo, rho & low_mask(table.lo));
+        for x in 0..1u64 << n {
+            let random: Vec<R> = stream.take((rho << n | x) * 3, 3);
+            let one_hot_1 = random[0].to_u64() & low_mask(32);
+            let one_hot_0 = one_hot_1 ^ 1 << rho_hi;
+            let w = R::from_i64(if one_hot_0 >> rho_hi & 1 == 1 { 1 } else { -1 });
+            let opened = (x + rho) & low_mask(n);
+            let sums = [one_hot_0, one_hot_1].map(|share| {
+                let (mut p, mut q) = ([R::ZERO], [R::ZERO]);
+                let offset = [(opened >> table.lo) as u32];
+                masked_sums(&prepared, &[share], &offset, &mut p, &mut q);
+                (p[0].add(q[0].mul(R::from_u64(opened & low_mask(table.lo)))), q[0])
+            });
+            let (m, m2) = (random[1], random[2]);
+            let c = sums[0].0.sub(sums[1].0).add(m);
+            let e = sums[0].1.sub(sums[1].1).add(m2);
+            let k2 = w.mul(R::from_u64(rho_lo));
+            let k3 = k2.mul(m2).sub(w.mul(m));
+            let y = c.mul(w).sub(e.mul(k2)).add(k3);
+            assert_eq!(y.to_i64(), table.eval_masked(x, rho_lo), "rho {rho} x {x}");
+        }
+    }
+}
+
+/// What S1 receives is uniform whatever the image: byte counts of the openings of an all-black and
+/// an all-white image stay within six standard deviations (a false alarm below 1e-6).
+#[test]
+fn openings_look_uniform_whatever_the_image() {
+    for white in [false, true] {
+        let mut world = World::new(RingBits::L32, &[64, 48], 128, 60);
+        let limit = world.model.public.input.limit();
+        world.image.iter_mut().for_each(|v| *v = if white { limit } else { -limit });
+        let [mut a, mut b] = world.engines();
+        let (mut ours, mut theirs) = pair();
+        let mut counts = [0u64; 256];
+        std::thread::scope(|scope| {
+            scope.spawn(|| world.serve::<u32, _>(Party::S0, &mut a, &mut ours).unwrap());
+            let mut spy = Spy { inner: &mut theirs, counts: &mut counts };
+            world.serve::<u32, _>(Party::S1, &mut b, &mut spy).unwrap();
+        });
+        let total: u64 = counts.iter().sum();
+        let mean = total as f64 / 256.0;
+        assert!(total > 50_000);
+        for (value, &count) in counts.iter().enumerate() {
+            let deviation = (count as f64 - mean).abs() / mean.sqrt();
+            assert!(deviation < 6.0, "byte {value} came {count} times, expected {mean}");
+        }
+    }
+}
+
+struct Spy<'a> {
+    inner: &'a mut MemChannel,
+    counts: &'a mut [u64; 256],
+}
+
+impl Channel for Spy<'_> {
+    fn send(
+        &mut self,
+        tag: crate::net::Tag,
+        batch: u32,
+        payload: Vec<u8>,
+    ) -> Result<(), crate::net::NetError> {
+        self.inner.send(tag, batch, payload)
+    }
+
+    fn recv(&mut self) -> Result<crate::net::Frame, crate::net::NetError> {
+        let frame = self.inner.recv()?;
+        frame.payload.iter().for_each(|&b| self.counts[usize::from(b)] += 1);
+        Ok(frame)
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.inner.traffic()
+    }
+}
+
+/// Material of another length than the layout says is an error that names the op.
+#[test]
+fn short_material_is_refused() {
+    let world = World::new(RingBits::L32, &[6], 128, 20);
+    let view = SlotView::new(Party::S0, &world.seeds[0].slots, 5);
+    assert!(view.product::<u32>(1, 0..4, &[0; 15]).is_none());
+    assert!(view.lookup::<u32>(2, 0..4, (9, 6), &[0; 4 * (64 + 12) - 1]).is_none());
+    assert!(view.lookup::<u32>(2, 0..4, (9, 6), &[0; 4 * (64 + 12)]).is_some());
+}

@@ -1,0 +1,163 @@
+//! A model, an image and material in one process, and both servers' runs on them.
+
+use crate::correlation::{Dealer, MaterialLayout, PartySeeds, SlotView};
+use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
+use crate::net::{Channel, MemChannel, Traffic, pair};
+use crate::party::Party;
+use crate::prg::{Domain, Purpose, Seed};
+use crate::protocol::{
+    Engine, GcEngine, GcSession, Image, LutEngine, ProtocolError, ServerModel, SourceError,
+    TileSource, WeightSource, denoise,
+};
+use crate::ring::{Ring, RingBits};
+use crate::share;
+
+pub(super) const SIZE: (usize, usize) = (19, 16);
+pub(super) const PARTIES: [Party; 2] = [Party::S0, Party::S1];
+
+/// A model, an image and material for one slot, all from small numbers as seeds.
+pub(super) struct World {
+    pub(super) model: QuantisedModel,
+    pub(super) image: Vec<i64>,
+    pub(super) seeds: [PartySeeds; 2],
+    pub(super) layout: MaterialLayout,
+}
+
+impl World {
+    pub(super) fn new(
+        ring: RingBits,
+        hidden: &[usize],
+        tile_rows: usize,
+        material_seed: u8,
+    ) -> Self {
+        let lut = Method::Lut { cell_bits: 2 };
+        World::with(ring, lut, hidden, tile_rows, material_seed)
+    }
+
+    pub(super) fn with(
+        ring: RingBits,
+        method: Method,
+        hidden: &[usize],
+        tile_rows: usize,
+        material_seed: u8,
+    ) -> Self {
+        let options = QuantiseOptions { ring, method, interval: 2.5 };
+        let model = quantise(&random_model(hidden, 3.0, true), &options).unwrap();
+        let limit = model.public.input.limit();
+        let image =
+            (0..(SIZE.0 * SIZE.1) as i64).map(|i| (i * 977) % (2 * limit) - limit).collect();
+        let seeds = PARTIES.map(|p| PartySeeds {
+            weight_mask: Seed::from_bytes([10 + p.index() as u8; 32]),
+            slots: Seed::from_bytes([material_seed + p.index() as u8; 32]),
+        });
+        let layout = MaterialLayout::new(&model.public, SIZE, tile_rows).unwrap();
+        World { model, image, seeds, layout }
+    }
+
+    pub(super) fn share_of<R: Ring>(
+        &self,
+        party: Party,
+        op: usize,
+        values: &[i64],
+        purpose: Purpose,
+    ) -> Vec<R> {
+        let ring: Vec<R> = values.iter().map(|&v| R::from_i64(v)).collect();
+        let mut stream = Seed::from_bytes([99; 32]).stream(Domain::op(purpose, op));
+        match party {
+            Party::S0 => share::split(&ring, &mut stream),
+            Party::S1 => stream.take(0, ring.len()),
+        }
+    }
+
+    /// One server's whole run; `engine` wraps the lookup engine.
+    pub(super) fn serve<R: Ring, E: Engine<R>>(
+        &self,
+        party: Party,
+        engine: &mut E,
+        channel: &mut dyn Channel,
+    ) -> Result<Vec<R>, ProtocolError> {
+        let mut weights = Weights { world: self, party };
+        let seeds = &self.seeds[party.index()];
+        let public = self.model.public.clone();
+        let (model, _) =
+            ServerModel::<R>::open(party, public, &mut weights, &seeds.weight_mask, channel, None)?;
+        let image = Image {
+            share: &self.share_of::<R>(party, 0, &self.image, Purpose::ImageShare),
+            size: SIZE,
+            slot: SlotView::new(party, &seeds.slots, 5),
+            layout: &self.layout,
+        };
+        let mut tiles = Tiles::<R>::new(self, party);
+        denoise(&model, engine, &image, &mut tiles, channel, &mut |_| ())
+    }
+
+    /// Both servers; returns their result shares and S0's traffic.
+    pub(super) fn run<R: Ring, E: Engine<R> + Send>(
+        &self,
+        [e0, e1]: [&mut E; 2],
+    ) -> ([Vec<R>; 2], Traffic) {
+        let (mut a, mut b) = pair();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| self.serve(Party::S1, e1, &mut b).unwrap());
+            let first = self.serve(Party::S0, e0, &mut a).unwrap();
+            ([first, other.join().unwrap()], a.traffic())
+        })
+    }
+
+    pub(super) fn engines(&self) -> [LutEngine; 2] {
+        PARTIES.map(|p| LutEngine::new(p, &self.model.public))
+    }
+
+    pub(super) fn gc_engines(&self) -> [GcEngine; 2] {
+        let (mut a, mut b) = pair();
+        let engine = |party: Party, channel: &mut MemChannel| {
+            let seed = Seed::from_bytes([70 + party.index() as u8; 32]);
+            let session = GcSession::set_up(party, &seed, channel).unwrap();
+            GcEngine::new(session, &self.model.public)
+        };
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| engine(Party::S1, &mut b));
+            [engine(Party::S0, &mut a), other.join().unwrap()]
+        })
+    }
+}
+
+struct Weights<'a> {
+    world: &'a World,
+    party: Party,
+}
+
+impl<R: Ring> WeightSource<R> for Weights<'_> {
+    fn share(&mut self, op: usize, _: &LinearSpec) -> Result<Vec<R>, SourceError> {
+        let (_, layer) = self.world.model.network.linears().find(|(at, _)| *at == op).unwrap();
+        let values = [&layer.weights[..], &layer.bias[..]].concat();
+        Ok(self.world.share_of(self.party, op, &values, Purpose::ModelShare))
+    }
+}
+
+struct Tiles<'a, R: Ring> {
+    dealer: Option<Dealer<'a, R>>,
+    layout: &'a MaterialLayout,
+}
+
+impl<'a, R: Ring> Tiles<'a, R> {
+    fn new(world: &'a World, party: Party) -> Self {
+        let dealer = || Dealer::new(&world.model.public, SIZE, [&world.seeds[0], &world.seeds[1]]);
+        let dealer = (party == Party::S0).then(|| dealer().unwrap());
+        Tiles { dealer, layout: &world.layout }
+    }
+}
+
+impl<R: Ring> TileSource for Tiles<'_, R> {
+    fn next_tile(
+        &mut self,
+        tile: usize,
+        chunks: &mut dyn Iterator<Item = (usize, usize)>,
+    ) -> Result<Vec<(usize, Vec<u8>)>, SourceError> {
+        let Some(dealer) = &mut self.dealer else { return Ok(Vec::new()) };
+        let made = dealer.tile(5, self.layout.tile(tile));
+        let sizes: Vec<_> = made.iter().map(|(op, bytes)| (*op, bytes.len())).collect();
+        assert_eq!(sizes, chunks.collect::<Vec<_>>(), "the dealer keeps to the layout");
+        Ok(made)
+    }
+}
