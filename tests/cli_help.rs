@@ -10,7 +10,8 @@ const COMMANDS: [(&str, &str); 11] = [
     ("keygen", "--out --force --json"),
     (
         "share-model",
-        "<MODEL.npz> --keys --engine --ring --cell --interval --stride --out --force --json",
+        "<MODEL.npz> --keys --engine --ring --cell --piecewise --interval --stride --out --force \
+         --json",
     ),
     ("share-image", "<IMAGE> --keys --model --sigma --strict --out --force --json"),
     ("gen-triplets", "--keys --model --size --images --out --force --json"),
@@ -22,7 +23,7 @@ const COMMANDS: [(&str, &str); 11] = [
     ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --out --reference --json"),
     (
         "denoise",
-        "<IMAGE> --model --sigma --activation --twin --engine --ring --cell --interval --stride \
+        "<IMAGE> --model --sigma --activation --twin --engine --ring --cell --piecewise --interval --stride \
          --out --reference --json",
     ),
     ("add-noise", "<IMAGE> --sigma --seed --out"),
@@ -30,8 +31,8 @@ const COMMANDS: [(&str, &str); 11] = [
     ("inspect", "<FILE> --state --json"),
     (
         "demo",
-        "--image --model --engine --ring --cell --interval --stride --sigma --seed --out --keep \
-         --json",
+        "--image --model --engine --ring --cell --piecewise --interval --stride --crop --sigma \
+         --seed --out --keep --json",
     ),
 ];
 const EVERYWHERE: &str = "--quiet --backend --help --version";
@@ -101,7 +102,7 @@ fn the_overview_lists_commands_and_exit_codes() {
 }
 
 #[test]
-fn defaults_are_those_of_the_design() {
+fn defaults_are_stated() {
     let lab = Lab::new();
     let help = |command: &str| lab.run(&[command, "--help"]).done().stdout.clone();
     for (command, defaults) in [

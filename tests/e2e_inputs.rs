@@ -326,7 +326,7 @@ fn result_shares_must_belong_together() {
 #[test]
 fn careless_values_are_refused() {
     let lab = Lab::ready(SIZE, 1);
-    let usage: [&[&str]; 14] = [
+    let usage: [&[&str]; 16] = [
         &[],
         &["frobnicate"],
         &["serve"],
@@ -334,6 +334,8 @@ fn careless_values_are_refused() {
         &["share-model", TINY, "--keys", KEYS, "--out", "x", "--cell", "1/3"],
         &["share-model", TINY, "--keys", KEYS, "--out", "x", "--cell", "0.25"],
         &["share-model", TINY, "--keys", KEYS, "--out", "x", "--interval", "nan"],
+        &["share-model", TINY, "--keys", KEYS, "--out", "x", "--interval", "10000"],
+        &["share-image", "noisy.png", "--keys", KEYS, "--out", "x", "--sigma", "1e-300"],
         &["share-model", TINY, "--keys", KEYS, "--out", "x", "--engine", "gpu"],
         &["add-noise", "noisy.png", "--sigma", "-1", "--seed", "1", "--out", "x.png"],
         &["add-noise", "noisy.png", "--sigma", "1", "--seed", "x", "--out", "x.png"],
@@ -354,17 +356,21 @@ fn careless_values_are_refused() {
         let args = ["gen-triplets", "--size", "9x9", "--out", "x", &images];
         lab.run(&[&args[..], &pub_args].concat()).refused_usage(&["--images"]);
     }
-    for (stride, interval, sigma) in
-        [("0", "2.5", "25"), ("6", "2.5", "25"), ("999999999999", "2.5", "25")]
-    {
-        let args = ["denoise", "noisy.png", "--model", TINY, "--out", "x.png"];
-        let more = ["--stride", stride, "--interval", interval, "--sigma", sigma];
-        lab.run(&[&args[..], &more].concat()).refused(INPUT, &["stride"]);
+    for stride in ["0", "6", "999999999999"] {
+        let args = ["denoise", "noisy.png", "--model", TINY, "--out", "x.png", "--stride", stride];
+        lab.run(&args).refused(INPUT, &["stride"]);
     }
-    lab.run(&["share-model", TINY, "--keys", KEYS, "--out", "x", "--interval", "10000"])
+    lab.run(&["share-model", TINY, "--keys", KEYS, "--out", "x", "--interval", "1000"])
         .refused_once(INPUT, &["tiny-9-5-24.npz"]);
+    // Flags that would do nothing are refused, not ignored.
+    let share = ["share-model", TINY, "--keys", KEYS, "--out", "x"];
+    lab.run(&[&share[..], &["--piecewise", "zheng"]].concat()).refused(USAGE, &["--engine gc"]);
+    lab.run(&[&share[..], &["--engine", "gc", "--cell", "1/8"]].concat())
+        .refused(USAGE, &["--engine lut"]);
+    lab.run(&["denoise", "noisy.png", "--model", TINY, "--out", "x.png", "--ring", "64"])
+        .refused(USAGE, &["--twin"]);
     // Extreme, but no nonsense.
-    for sigma in ["1e-300", "1e-9", "10000"] {
+    for sigma in ["0.01", "1000"] {
         let args = ["share-image", "noisy.png", "--out", "s", "--force", "--sigma", sigma];
         let ended = lab.run(&[&args[..], &pub_args].concat());
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);

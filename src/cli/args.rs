@@ -75,25 +75,53 @@ pub(super) struct ShareModel {
 #[derive(Clone, Debug, Args)]
 pub(super) struct Quantise {
     /// Activation engine: lut, masked lookup with dealer material; gc, garbled circuits between
-    /// the servers, as in the paper.
-    #[arg(long, default_value = "lut", value_name = "ENGINE", value_parser = parse_engine)]
-    pub(super) engine: EngineKind,
-    /// Bits of the ring: 32 or 64.
-    #[arg(long, default_value = "32", value_name = "BITS", value_parser = parse_ring)]
-    pub(super) ring: RingBits,
-    /// Width of a cell of the lut engine's tables: 1/4, 1/8 (closer, more material) or another power of two.
-    #[arg(long, default_value = "1/4", value_name = "1/N", value_parser = parse_cell)]
-    pub(super) cell: u32,
-    /// The gc engine's function: zheng (the paper's), refit2, refit, or the model description's own.
-    #[arg(long, default_value = "refit", value_name = "NAME", value_parser = ["zheng", "refit2", "refit", "model"])]
-    pub(super) piecewise: String,
-    /// Largest input magnitude in network units: 2.5 is grey level 0 to 255; unclipped float
-    /// noise needs 5.
-    #[arg(long, default_value = "2.5", value_name = "UNITS", value_parser = parse_positive)]
-    pub(super) interval: f64,
+    /// the servers, as in the paper [default: lut]
+    #[arg(long, value_name = "ENGINE", value_parser = parse_engine)]
+    pub(super) engine: Option<EngineKind>,
+    /// Bits of the ring: 32 or 64 [default: 32]
+    #[arg(long, value_name = "BITS", value_parser = parse_ring)]
+    pub(super) ring: Option<RingBits>,
+    /// Width of a cell of the lut engine's tables: 1/4, 1/8 (closer, more material) or another
+    /// power of two [default: 1/4]
+    #[arg(long, value_name = "1/N", value_parser = parse_cell)]
+    pub(super) cell: Option<u32>,
+    /// The gc engine's function: zheng (the paper's), refit2, refit, or model, the
+    /// model description's own [default: refit]
+    #[arg(long, value_name = "NAME", value_parser = ["zheng", "refit2", "refit", "model"])]
+    pub(super) piecewise: Option<String>,
+    /// Largest input magnitude in network units: 2.5 is grey level 0 to 255;
+    /// unclipped float noise needs 5 [default: 2.5]
+    #[arg(long, value_name = "UNITS", value_parser = parse_positive)]
+    pub(super) interval: Option<f64>,
     /// Pixels between patches; the model's own if not given. Larger is faster and a little worse.
     #[arg(long, value_name = "PIXELS")]
     pub(super) stride: Option<usize>,
+}
+
+impl Quantise {
+    /// The engine asked for, or the default.
+    pub(super) fn engine(&self) -> EngineKind {
+        self.engine.unwrap_or(EngineKind::Lut)
+    }
+
+    /// The ring asked for, or the default.
+    pub(super) fn ring(&self) -> RingBits {
+        self.ring.unwrap_or(RingBits::L32)
+    }
+
+    /// The flags that shape integers, as given; `--stride` is not one of them.
+    pub(super) fn given(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        let mut give = |flag: &str, value: Option<String>| {
+            flags.extend(value.into_iter().flat_map(|value| [flag.to_string(), value]));
+        };
+        give("--engine", self.engine.map(|e| e.name().into()));
+        give("--ring", self.ring.map(|r| r.bits().to_string()));
+        give("--cell", self.cell.map(|bits| format!("1/{}", 1 << bits)));
+        give("--piecewise", self.piecewise.clone());
+        give("--interval", self.interval.map(|v| v.to_string()));
+        flags
+    }
 }
 
 /// Gateway: split a noisy image between the two servers.
@@ -390,8 +418,8 @@ fn parse_peer(text: &str) -> Result<String, String> {
 
 fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(v) if v.is_finite() && v > 0.0 && v <= 1e4 => Ok(v),
-        _ => Err("expected a positive number".into()),
+        Ok(v) if (0.01..=1000.0).contains(&v) => Ok(v),
+        _ => Err("expected a number from 0.01 to 1000".into()),
     }
 }
 

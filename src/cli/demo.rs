@@ -325,20 +325,8 @@ fn row(
 }
 
 fn quantise_flags(args: &Demo) -> Vec<String> {
-    let q = &args.quantise;
-    let mut flags = vec![
-        "--ring".into(),
-        q.ring.bits().to_string(),
-        "--cell".into(),
-        format!("1/{}", 1 << q.cell),
-        "--interval".into(),
-        q.interval.to_string(),
-        "--engine".into(),
-        q.engine.name().into(),
-        "--piecewise".into(),
-        q.piecewise.clone(),
-    ];
-    if let Some(stride) = q.stride {
+    let mut flags = args.quantise.given();
+    if let Some(stride) = args.quantise.stride {
         flags.extend(["--stride".into(), stride.to_string()]);
     }
     flags
@@ -350,7 +338,7 @@ fn path(path: &Path) -> Result<&str, Failure> {
 
 /// The part of the image that the demo uses.
 fn middle(image: GreyImage, args: &Demo) -> Result<GreyImage, Failure> {
-    let default = match args.quantise.engine {
+    let default = match args.quantise.engine() {
         EngineKind::Lut => 0,
         EngineKind::Gc => 256,
     };

@@ -1,17 +1,17 @@
 //! `denoise`: the plaintext reference, in floats or as the integer twin.
 
 use super::args::Denoise;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::files::{
     QualityReport, check_writable, is_stream, output_format, read_image, read_model, write_image,
 };
 use super::output::{Console, print_json};
 use super::share_image::encode;
-use super::share_model::quantise_for;
+use super::share_model::quantise_options;
 use crate::activation::Activation;
 use crate::format::output::ensure_not_input;
 use crate::image::GreyImage;
-use crate::model::{FloatModel, NearestRounding, QuantisedModel, decode_sums, run_twin};
+use crate::model::{FloatModel, NearestRounding, QuantisedModel, decode_sums, quantise, run_twin};
 use crate::ring::{Ring, RingBits};
 use serde::Serialize;
 use std::path::Path;
@@ -26,6 +26,10 @@ struct Report {
 }
 
 pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> {
+    if let (false, Some(flag)) = (args.twin, args.quantise.given().first()) {
+        return Err(Failure::new(Code::Usage, format!("{flag} goes with --twin"))
+            .help(format!("add --twin, or leave {flag} away: floats have no such thing")));
+    }
     output_format(&args.out)?;
     let mut inputs: Vec<&Path> = vec![&args.image, &args.model];
     inputs.extend(args.reference.as_deref());
@@ -41,9 +45,15 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     let started = Instant::now();
     let mut tell = |done| console.progress(done);
     let (denoised, arithmetic) = if args.twin {
-        let quantised = quantise_for(&model, &args.quantise).map_err(|e| e.about(&args.model))?;
-        let ring = format!("integer twin, ring {}", args.quantise.ring.bits());
-        (twin(&quantised, &image, sigma, &mut tell), ring)
+        let options = quantise_options(&model, &args.quantise)?;
+        let quantised =
+            quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?;
+        let ring = format!("integer twin, ring {}", args.quantise.ring().bits());
+        let (denoised, clamped) = twin(&quantised, &image, sigma, &mut tell);
+        if clamped > 0 {
+            console.note(format!("note: {clamped} pixels lie outside the input interval; clamped"));
+        }
+        (denoised, ring)
     } else {
         let name = format!("float32, {}", args.activation.name());
         (plain(&model, &image, sigma, args.activation, &mut tell), name)
@@ -79,30 +89,32 @@ pub(super) fn plain(
     Ok(GreyImage::new(size.0, size.1, grey)?)
 }
 
-/// Denoises with the integers of the secure pipeline.
+/// Denoises with the integers of the secure pipeline; also tells how many pixels were clamped.
 fn twin(
     model: &QuantisedModel,
     image: &GreyImage,
     sigma: f64,
     progress: &mut dyn FnMut(f64),
-) -> Result<GreyImage, Failure> {
-    match model.public.ring {
-        RingBits::L32 => twin_in::<u32>(model, image, sigma, progress),
-        RingBits::L64 => twin_in::<u64>(model, image, sigma, progress),
-    }
+) -> (Result<GreyImage, Failure>, usize) {
+    let (encoded, clamped) = encode(&model.public, image, model.public.sigma / sigma);
+    let size = (image.height(), image.width());
+    let denoised = match model.public.ring {
+        RingBits::L32 => twin_in::<u32>(model, &encoded, size, sigma, progress),
+        RingBits::L64 => twin_in::<u64>(model, &encoded, size, sigma, progress),
+    };
+    (denoised, clamped)
 }
 
 fn twin_in<R: Ring>(
     model: &QuantisedModel,
-    image: &GreyImage,
+    encoded: &[i64],
+    size: (usize, usize),
     sigma: f64,
     progress: &mut dyn FnMut(f64),
 ) -> Result<GreyImage, Failure> {
     let public = &model.public;
     let ratio = public.sigma / sigma;
-    let size = (image.height(), image.width());
-    let (encoded, _) = encode(public, image, ratio);
-    let run = run_twin::<R>(model, &encoded, size, &mut NearestRounding, progress)?;
+    let run = run_twin::<R>(model, encoded, size, &mut NearestRounding, progress)?;
     let window = &public.network.fold().window;
     let units = decode_sums(&run.sums, &public.network.grid(size)?, window, public.output_frac());
     let grey = units.iter().map(|&u| public.units.to_grey(u, ratio) as f32).collect();

@@ -191,6 +191,10 @@ impl From<ProtocolError> for Failure {
                 let help = "give both servers files of the same sharing, triples and images";
                 Failure::of(Code::Peer, &e, Some(help.into()))
             }
+            ProtocolError::Ot(_) => {
+                let help = "make sure both servers run the same version of ppdenoise";
+                Failure::of(Code::Peer, &e, Some(help.into()))
+            }
             _ => Failure::of(Code::Input, &e, None),
         }
     }

@@ -31,7 +31,8 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
         let text = format!("{} --image but {} --out", args.image.len(), args.out.len());
         return Err(Failure::new(Code::Usage, text).help("give one --out for each --image"));
     }
-    let repeated = |(i, path): &(usize, &PathBuf)| args.out[..*i].contains(path);
+    let places: Vec<PathBuf> = args.out.iter().map(|path| place(path)).collect();
+    let repeated = |(i, _): &(usize, &PathBuf)| places[..*i].contains(&places[*i]);
     if let Some((_, path)) = args.out.iter().enumerate().find(repeated) {
         let text = "given twice as --out";
         let help = "give every image an output of its own";
@@ -73,6 +74,18 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
         print_json("ppdenoise.serve.v1", &report)?;
     }
     Ok(())
+}
+
+/// One spelling of an output: its folder made canonical, where it exists.
+fn place(path: &Path) -> PathBuf {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_path_buf(),
+    }
 }
 
 fn open_outputs(args: &Serve, paths: &InputPaths) -> Result<Vec<OutputFile>, FormatError> {

@@ -42,9 +42,10 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
         create("s0", Access::Secret)?,
         create("s1", Access::Secret)?,
     ];
-    console.phase("quantising and sharing");
     let model = read_model(&args.model, args.quantise.stride)?;
-    let quantised = quantise_for(&model, &args.quantise).map_err(|e| e.about(&args.model))?;
+    let options = quantise_options(&model, &args.quantise)?;
+    console.phase("quantising and sharing");
+    let quantised = quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?;
     let model_id = write_model(&quantised, parties, outs)?;
     console.finish();
     let report = report(&quantised, model_id.to_string());
@@ -68,31 +69,48 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     Ok(())
 }
 
-/// Quantises as the flags say; `denoise --twin` and `demo` use it too.
-pub(super) fn quantise_for(
+/// Grey levels 0 to 255 in network units.
+const DEFAULT_INTERVAL: f64 = 2.5;
+/// Cells of 1/4.
+const DEFAULT_CELL_BITS: u32 = 2;
+
+/// What the flags ask for; `denoise --twin` uses it too.
+pub(super) fn quantise_options(
     model: &FloatModel,
     flags: &Quantise,
-) -> Result<QuantisedModel, Failure> {
-    let options = QuantiseOptions {
-        ring: flags.ring,
+) -> Result<QuantiseOptions, Failure> {
+    Ok(QuantiseOptions {
+        ring: flags.ring(),
         method: method(model, flags)?,
-        interval: flags.interval,
-    };
-    Ok(quantise(model, &options)?)
+        interval: flags.interval.unwrap_or(DEFAULT_INTERVAL),
+    })
 }
 
 fn method(model: &FloatModel, flags: &Quantise) -> Result<Method, Failure> {
-    let function = match (flags.engine, flags.piecewise.as_str()) {
-        (EngineKind::Lut, _) => return Ok(Method::Lut { cell_bits: flags.cell }),
-        (EngineKind::Gc, "zheng") => Piecewise::zheng(),
-        (EngineKind::Gc, "refit2") => Piecewise::refit2(),
-        (EngineKind::Gc, "model") => model.piecewise.clone().ok_or_else(|| {
-            Failure::new(Code::Input, "the model's description has no `piecewise` function")
-                .help("add it to the description, or choose zheng, refit2 or refit")
-        })?,
-        (EngineKind::Gc, _) => Piecewise::refit(),
+    let (function, refit) = match (flags.engine(), flags.piecewise.as_deref()) {
+        (EngineKind::Lut, None) => {
+            return Ok(Method::Lut { cell_bits: flags.cell.unwrap_or(DEFAULT_CELL_BITS) });
+        }
+        (EngineKind::Lut, Some(_)) => return Err(other_engine("--piecewise", "--engine gc")),
+        (EngineKind::Gc, _) if flags.cell.is_some() => {
+            return Err(other_engine("--cell", "--engine lut"));
+        }
+        (EngineKind::Gc, Some("zheng")) => (Piecewise::zheng(), false),
+        (EngineKind::Gc, Some("refit2")) => (Piecewise::refit2(), true),
+        (EngineKind::Gc, Some("model")) => {
+            model.piecewise.clone().map(|own| (own, false)).ok_or_else(|| {
+                Failure::new(Code::Input, "the model's description has no `piecewise` function")
+                    .help("add it to the description, or choose zheng, refit2 or refit")
+            })?
+        }
+        (EngineKind::Gc, _) => (Piecewise::refit(), true),
     };
-    Ok(Method::Gc { function })
+    Ok(Method::Gc { function, refit })
+}
+
+fn other_engine(flag: &str, engine: &str) -> Failure {
+    Failure::new(Code::Usage, format!("{flag} goes with {engine}"))
+        .help(format!("add {engine}, or leave {flag} away"))
 }
 
 fn report(quantised: &QuantisedModel, model_id: String) -> Report {

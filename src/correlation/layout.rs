@@ -1,7 +1,7 @@
 //! Which chunks a slot's explicit material at S0 consists of, in file order.
 
 use crate::kernels::one_hot_words;
-use crate::model::{ActivationSpec, EngineKind, LinearSpec, PublicModel};
+use crate::model::{ActivationSpec, LinearSpec, PublicModel};
 use crate::network::{NetworkError, Op};
 use std::ops::Range;
 
@@ -9,9 +9,6 @@ use std::ops::Range;
 const TILE_ROWS: usize = 128;
 /// The largest opening of one batch, in bytes; well under the wire's frame limit.
 const MAX_OPENING: usize = 8 << 20;
-/// A bound on the garbled tables and what travels with them, an activation: some 40 AND gates.
-const GC_TABLE_BYTES: usize = 1500;
-
 /// The explicit material of one slot: chunks keyed (op, tile), all ops of a tile together, so that
 /// it can be consumed as a stream.
 #[derive(Clone, Debug)]
@@ -38,13 +35,11 @@ impl MaterialLayout {
 
     /// The tile size that suits a model.
     pub fn default_tile_rows(public: &PublicModel) -> usize {
-        let widest = public.network.linears().map(|(_, l)| l.outputs).max().unwrap_or(1);
-        let bytes = match public.engine {
-            // c and e.
-            EngineKind::Lut => 2 * public.ring.bytes(),
-            EngineKind::Gc => GC_TABLE_BYTES,
-        };
-        (MAX_OPENING / (bytes * widest)).clamp(1, TILE_ROWS)
+        let ring = public.ring.bytes();
+        let message =
+            |(_, spec, width): (_, &ActivationSpec, usize)| spec.message_bytes(ring) * width;
+        let largest = public.network.activations().map(message).max().unwrap_or(1);
+        (MAX_OPENING / largest.max(1)).clamp(1, TILE_ROWS)
     }
 
     /// Number of patches.

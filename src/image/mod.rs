@@ -6,7 +6,7 @@ mod codec;
 mod font;
 mod interest;
 mod noise;
-mod npy;
+pub(crate) mod npy;
 mod panel;
 mod png;
 

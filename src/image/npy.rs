@@ -66,14 +66,16 @@ where
 
 /// What the header says, read here first: the array library would allocate whatever it promises,
 /// and parses any nested Python literal recursively.
-struct Header<'a> {
-    descr: &'a str,
-    shape: Vec<usize>,
+pub(crate) struct Header<'a> {
+    /// The element type.
+    pub(crate) descr: &'a str,
+    /// The sides.
+    pub(crate) shape: Vec<usize>,
 }
 
 impl<'a> Header<'a> {
     /// The header and the bytes behind it.
-    fn parse(bytes: &'a [u8]) -> Result<(Header<'a>, &'a [u8]), ImageError> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<(Header<'a>, &'a [u8]), ImageError> {
         let truncated = || ImageError::Truncated { format: FORMAT, bytes: bytes.len() };
         let rest = bytes.strip_prefix(SIGNATURE).ok_or(ImageError::Signature { format: FORMAT })?;
         let (length, rest) = match *rest {

@@ -2,7 +2,7 @@
 //! knots for the `gc` engine.
 
 use crate::fixed::low_mask;
-use crate::lookup::{SlopeTable, balanced_lo};
+use crate::lookup::{HI_BITS, SlopeTable, balanced_lo};
 use crate::piecewise::{Piecewise, Plan, PlanError, Scales};
 use crate::ring::RingBits;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,23 @@ impl ActivationSpec {
         }
     }
 
+    /// A bound on the largest message of its engine, in bytes an activation.
+    pub fn message_bytes(&self, ring_bytes: usize) -> usize {
+        match self {
+            // c and e.
+            ActivationSpec::Lookup(_) => 2 * ring_bytes,
+            // Garbled tables with corrections and shares, or a selection.
+            ActivationSpec::Piecewise(plan) => {
+                let tables = 32 * plan.comparison().circuit().and_gates();
+                tables
+                    + 4 * plan.index_bits() as usize
+                    + 4 * ring_bytes
+                    + 32
+                    + (ring_bytes << plan.index_bits())
+            }
+        }
+    }
+
     /// The exact maximum of |result|.
     pub fn max_abs(&self) -> i64 {
         match self {
@@ -119,10 +136,24 @@ pub enum Method {
     Gc {
         /// The function in real numbers.
         function: Piecewise,
+        /// Whether c and d of each piece are fitted to tanh again after n was rounded; not for a
+        /// function whose constants are to be kept, such as the paper's or the owner's own.
+        refit: bool,
     },
 }
 
 impl Method {
+    /// The smallest r whose range holds every knot.
+    pub(super) fn smallest_range(&self) -> u32 {
+        match self {
+            Method::Lut { cell_bits } => HI_BITS.start().saturating_sub(1 + cell_bits),
+            Method::Gc { function, .. } => {
+                let last = function.knots.iter().copied().fold(1.0, f64::max);
+                (last.log2().floor() as u32 + 1).max(2)
+            }
+        }
+    }
+
     /// The bits that an input of range 2^r needs before its low bits: cells, or all of them.
     pub(super) fn cell_bits(&self) -> Option<u32> {
         match self {
@@ -145,11 +176,9 @@ impl Method {
                 let table = SlopeTable::fit("tanh", f64::tanh, shape, out_frac);
                 Ok(ActivationSpec::Lookup(table))
             }
-            Method::Gc { function } => {
+            Method::Gc { function, refit } => {
                 let scales = piecewise_scales(ring, range_bits, out_frac);
-                // The paper's own constants stay as they are printed.
-                let refit = function.name != "zheng";
-                Ok(ActivationSpec::Piecewise(Plan::new(function, scales, refit)?))
+                Ok(ActivationSpec::Piecewise(Plan::new(function, scales, *refit)?))
             }
         }
     }

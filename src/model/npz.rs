@@ -1,25 +1,37 @@
 //! Models as NumPy archives: arrays `w1, b1, w2, b2, ...`, `w` as (outputs, inputs).
 
 use super::{Description, FloatLinear, FloatModel, ModelError};
-use crate::network::{Network, Op};
-use ndarray::{Array1, Array2, ArrayD, Dimension, IxDyn};
-use ndarray_npy::NpzReader;
+use crate::image::npy::Header;
+use crate::network::{MAX_WEIGHTS, Network, Op};
+use ndarray::{Array1, Array2, ArrayD, Dimension};
+use ndarray_npy::ReadNpyExt;
 use std::io::{Read, Seek};
+use zip::ZipArchive;
+
+/// Room for the header of an array, beside its elements.
+const HEADER_ROOM: u64 = 1 << 16;
+/// The most bytes a description may have.
+const MAX_DESCRIPTION: u64 = 1 << 20;
 
 /// Loads a model from an `.npz` archive.
 ///
-/// The description is the array `description` inside the archive (UTF-8 JSON as unsigned bytes) or
-/// else `beside`, the contents of `NAME.json`. Arrays are float32 or float64, C or Fortran order,
-/// plain or deflated, as NumPy writes them.
+/// The description is `beside`, the contents of `NAME.json`, or else the array `description` inside
+/// the archive (UTF-8 JSON as unsigned bytes). Arrays are float32 or float64, C or Fortran order,
+/// plain or deflated, as NumPy writes them. Nothing larger than what is described is allocated.
 ///
 /// # Errors
 /// [`ModelError`]: a missing array, another shape than described, NaN or infinity by position.
 pub fn load_npz(reader: impl Read + Seek, beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
-    let mut npz = NpzReader::new(reader).map_err(|e| ModelError::Npz(e.to_string()))?;
-    let description = match npz.by_name::<ndarray::OwnedRepr<u8>, ndarray::Ix1>("description.npy") {
-        Ok(bytes) => Description::parse(&bytes.to_vec())?,
-        Err(_) => Description::parse(beside.ok_or(ModelError::NoDescription)?)?,
+    let mut npz = ZipArchive::new(reader).map_err(|e| ModelError::Npz(e.to_string()))?;
+    let description = match beside {
+        Some(json) => Description::parse(json)?,
+        None => Description::parse(&embedded(&mut npz)?)?,
     };
+    let weights: usize = description.shapes().iter().map(|(m, n)| m * n).sum();
+    if weights > MAX_WEIGHTS {
+        let text = format!("{weights} weights, at most {MAX_WEIGHTS} are supported");
+        return Err(ModelError::Description(text));
+    }
     let mut ops = vec![Op::Gather(description.gather())];
     let shapes = description.shapes();
     for (i, &(outputs, inputs)) in shapes.iter().enumerate() {
@@ -46,25 +58,58 @@ pub fn load_npz(reader: impl Read + Seek, beside: Option<&[u8]>) -> Result<Float
     })
 }
 
+/// The bytes of an entry, at most `limit` of them.
+fn entry<T: Read + Seek>(
+    npz: &mut ZipArchive<T>,
+    name: &str,
+    limit: u64,
+) -> Result<Vec<u8>, ModelError> {
+    let error = |reason: String| ModelError::Array { name: name.into(), reason };
+    let file = npz.by_name(&format!("{name}.npy")).map_err(|e| error(e.to_string()))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| error(e.to_string()))?;
+    if bytes.len() as u64 > limit {
+        return Err(error(format!("is longer than the {limit} bytes expected")));
+    }
+    Ok(bytes)
+}
+
+/// The description inside the archive.
+fn embedded<T: Read + Seek>(npz: &mut ZipArchive<T>) -> Result<Vec<u8>, ModelError> {
+    if npz.index_for_name("description.npy").is_none() {
+        return Err(ModelError::NoDescription);
+    }
+    let bytes = entry(npz, "description", MAX_DESCRIPTION)?;
+    match Header::parse(&bytes) {
+        Ok((header, json)) if header.descr == "|u1" => Ok(json.to_vec()),
+        _ => Err(ModelError::Description("`description` is no array of unsigned bytes".into())),
+    }
+}
+
 fn array<T: Read + Seek>(
-    npz: &mut NpzReader<T>,
+    npz: &mut ZipArchive<T>,
     name: &str,
     shape: &[usize],
 ) -> Result<Vec<f32>, ModelError> {
     let error = |reason: String| ModelError::Array { name: name.into(), reason };
-    let file = format!("{name}.npy");
-    let found: ArrayD<f32> = match npz.by_name::<ndarray::OwnedRepr<f32>, IxDyn>(&file) {
-        Ok(a) => a,
-        Err(first) => match npz.by_name::<ndarray::OwnedRepr<f64>, IxDyn>(&file) {
-            Ok(a) => a.mapv(|v| v as f32),
-            Err(_) => {
-                return Err(error(format!("{first} (expected {shape:?}, float32 or float64)")));
-            }
-        },
-    };
-    if found.shape() != shape {
-        return Err(error(format!("has shape {:?}, expected {shape:?}", found.shape())));
+    let elements: usize = shape.iter().product();
+    let bytes = entry(npz, name, 8 * elements as u64 + HEADER_ROOM)?;
+    let (header, data) = Header::parse(&bytes).map_err(|e| error(e.to_string()))?;
+    if header.shape != shape {
+        return Err(error(format!("has shape {:?}, expected {shape:?}", header.shape)));
     }
+    // The array library allocates what the header says, so that is compared with the data first.
+    let found: ArrayD<f32> = match header.descr {
+        "<f4" | ">f4" if data.len() == 4 * elements => ArrayD::read_npy(&bytes[..]),
+        "<f8" | ">f8" if data.len() == 8 * elements => {
+            ArrayD::<f64>::read_npy(&bytes[..]).map(|a| a.mapv(|v| v as f32))
+        }
+        "<f4" | ">f4" | "<f8" | ">f8" => {
+            return Err(error(format!("has {} bytes of data for shape {shape:?}", data.len())));
+        }
+        other => return Err(error(format!("is of type {other}, expected float32 or float64"))),
+    }
+    .map_err(|e| error(e.to_string()))?;
     if let Some((position, &value)) = found.indexed_iter().find(|(_, v)| !v.is_finite()) {
         return Err(ModelError::Value {
             name: name.into(),
@@ -80,7 +125,7 @@ fn array<T: Read + Seek>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array, ShapeBuilder};
+    use ndarray::{Array, IxDyn, ShapeBuilder};
     use ndarray_npy::NpzWriter;
     use std::io::Cursor;
 
@@ -141,5 +186,19 @@ mod tests {
         assert!(text.contains("[9, 2], expected [2, 9]"), "{text}");
         assert!(matches!(load_npz(archive(&parts()), None), Err(ModelError::NoDescription)));
         assert!(matches!(load_npz(Cursor::new(b"PK no"), None), Err(ModelError::Npz(_))));
+    }
+
+    /// A header that promises more than there is must not be believed.
+    #[test]
+    fn lying_headers_are_refused_before_allocation() {
+        use std::io::Write;
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        zip.start_file("w1.npy", zip::write::SimpleFileOptions::default()).unwrap();
+        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (4398046511104, 1), }\n";
+        zip.write_all(b"\x93NUMPY\x01\x00").unwrap();
+        zip.write_all(&(text.len() as u16).to_le_bytes()).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+        let error = load_npz(zip.finish().unwrap(), Some(JSON)).unwrap_err().to_string();
+        assert!(error.contains("[4398046511104, 1], expected [2, 9]"), "{error}");
     }
 }

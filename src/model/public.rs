@@ -96,6 +96,8 @@ struct Document {
 }
 
 const SCHEMA: u32 = 1;
+/// The largest message that a single patch may need in an activation; a frame holds it.
+const MAX_ROW_BYTES: usize = 12 << 20;
 
 impl PublicModel {
     /// The description as JSON, the payload of `PREFIX.pub`.
@@ -136,7 +138,7 @@ impl PublicModel {
         Ok(model)
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let positive = |name: &str, v: f64| {
             if v.is_finite() && v > 0.0 && v < 1e6 {
                 return Ok(());
@@ -149,8 +151,16 @@ impl PublicModel {
         if !self.units.mid_grey.is_finite() {
             return Err(format!("`mid_grey` is {}", self.units.mid_grey));
         }
+        if self.input.frac_bits > 40 || self.input.limit() >= 1i64 << (self.ring.bits() - 2) {
+            return Err(format!(
+                "`interval` {} at 2^{} does not fit a {}-bit ring",
+                self.input.interval,
+                self.input.frac_bits,
+                self.ring.bits()
+            ));
+        }
         let mut frac = self.input.frac_bits;
-        let mut product_frac = 0;
+        let (mut product_frac, mut width) = (0, 0);
         for (i, op) in self.network.ops().iter().enumerate() {
             match op {
                 Op::Linear(l) => {
@@ -162,12 +172,19 @@ impl PublicModel {
                             self.ring.bits()
                         ));
                     }
-                    product_frac = l.out_frac();
+                    (product_frac, width) = (l.out_frac(), l.outputs);
                 }
                 Op::Activation(spec) => {
                     spec.check(self.ring.bits()).map_err(|e| format!("op {i}: {e}"))?;
                     if spec.engine() != self.engine {
                         return Err(format!("op {i}: not for the {} engine", self.engine.name()));
+                    }
+                    let row = spec.message_bytes(self.ring.bytes()) * width;
+                    if row > MAX_ROW_BYTES {
+                        return Err(format!(
+                            "op {i}: {width} activations a patch need messages of {row} bytes, at \
+                             most {MAX_ROW_BYTES} are possible"
+                        ));
                     }
                     if product_frac + spec.range_bits() + 1 != self.ring.bits() {
                         return Err(format!(

@@ -15,6 +15,9 @@ use crate::ring::RingBits;
 /// The fewest fraction bits of output weights that keep the quality (docs/numerics.md).
 const MIN_OUTPUT_WEIGHT_FRAC: u32 = 9;
 
+/// The largest r of the gc engine.
+const LARGEST_GC_RANGE: u32 = 10;
+
 /// The owner's choices.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantiseOptions {
@@ -87,7 +90,9 @@ pub fn quantise(
         before = Before::Activation { range_bits: fitted.range_bits };
         done.push(fitted);
     }
-    Ok(done.finish(model, options, input))
+    let quantised = done.finish(model, options, input);
+    quantised.public.check().map_err(ModelError::Description)?;
+    Ok(quantised)
 }
 
 /// What feeds a layer: the image, or an activation whose output scale this layer still may choose.
@@ -152,8 +157,8 @@ impl Layer<'_> {
     /// The smallest and largest r that the engine offers.
     fn ranges(&self) -> (u32, u32) {
         match self.options.method.cell_bits() {
-            Some(cells) => (HI_BITS.start().saturating_sub(1 + cells), HI_BITS.end() - 1 - cells),
-            None => (2, 10),
+            Some(cells) => (self.options.method.smallest_range(), HI_BITS.end() - 1 - cells),
+            None => (self.options.method.smallest_range(), LARGEST_GC_RANGE),
         }
     }
 
@@ -180,7 +185,7 @@ impl Layer<'_> {
     ) -> Result<Fitted, ModelError> {
         let room = 1i128 << (self.l - 1);
         let mut needed = 0;
-        let lowest = 2 * MIN_OUTPUT_WEIGHT_FRAC;
+        let lowest = residual.map_or(0, |i| i.frac_bits).max(2 * MIN_OUTPUT_WEIGHT_FRAC);
         for frac in (lowest..=(self.l - 4).min(40)).rev() {
             let (in_frac, amax, spec_before) = before.at(frac / 2, self.options)?;
             let Some(weight_frac) = frac.checked_sub(in_frac) else { continue };
@@ -298,6 +303,7 @@ impl Planned {
 mod tests {
     use super::super::float::tests::random_model;
     use super::*;
+    use crate::piecewise::Piecewise;
 
     fn options(ring: RingBits) -> QuantiseOptions {
         QuantiseOptions { ring, method: Method::Lut { cell_bits: 2 }, interval: 2.5 }
@@ -327,6 +333,43 @@ mod tests {
             let json = q.public.to_json();
             assert_eq!(PublicModel::from_json(&json).unwrap(), q.public);
         }
+    }
+
+    /// The owner's own function arrives as it was given, whatever its name; a knot beyond the
+    /// weights' range widens the range instead of being refused.
+    #[test]
+    fn an_own_function_is_kept() {
+        let function = Piecewise {
+            name: "hard tanh".into(),
+            knots: vec![1.0, 9.0],
+            pieces: vec![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]],
+        };
+        let method = Method::Gc { function, refit: false };
+        let options = QuantiseOptions { ring: RingBits::L32, method, interval: 2.5 };
+        let q = quantise(&random_model(&[8, 8], 0.5, true), &options).unwrap();
+        for (_, spec, _) in q.public.network.activations() {
+            assert_eq!(spec.range_bits(), 4);
+            let one = 1i64 << spec.out_frac();
+            for (x, y) in [(0.5, one / 2), (-0.5, -one / 2), (3.0, one), (12.0, one)] {
+                let z = encode(x, 31 - spec.range_bits(), 32).unwrap();
+                assert!((spec.nearest(z, 32) - y).abs() <= one / 256, "{x}");
+            }
+        }
+    }
+
+    /// A model whose output needs a coarser scale than the input's is refused, not shared unusable.
+    #[test]
+    fn outputs_coarser_than_the_input_are_refused() {
+        let mut model = random_model(&[8], 1.0, true);
+        model.network = model.network.map(
+            |op, l| match op {
+                3 => FloatLinear { weights: l.weights.mapv(|v| v * 2f32.powi(44)), ..l.clone() },
+                _ => l.clone(),
+            },
+            |_, ()| (),
+        );
+        let error = quantise(&model, &options(RingBits::L64)).unwrap_err();
+        assert!(matches!(error, ModelError::OutputTooLarge { .. } | ModelError::Value { .. }));
     }
 
     #[test]

@@ -139,7 +139,11 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
         let ids: Vec<String> = i.images.iter().map(ImageId::short).collect();
         if ids.is_empty() { "none".to_string() } else { ids.join(", ") }
     };
-    differs("the engine", ours.engine.clone(), theirs.engine.clone())?;
+    // The peer's text is not trusted: printable characters, and few of them.
+    let engine = |i: &Identity| -> String {
+        i.engine.chars().filter(char::is_ascii_alphanumeric).take(16).collect()
+    };
+    differs("the engine", engine(ours), engine(theirs))?;
     differs("the model", ours.model_id.short(), theirs.model_id.short())?;
     differs("the model's description", ours.public_digest.short(), theirs.public_digest.short())?;
     differs("the weight mask", ours.weight_mask_id.short(), theirs.weight_mask_id.short())?;

@@ -82,7 +82,9 @@ impl ServiceError {
             ServiceError::Protocol(
                 ProtocolError::Mismatch { .. } | ProtocolError::SameParty(_),
             ) => None,
-            ServiceError::Protocol(ProtocolError::Net(_)) => Some("it got malformed messages"),
+            ServiceError::Protocol(ProtocolError::Net(_) | ProtocolError::Ot(_)) => {
+                Some("it got malformed messages")
+            }
             ServiceError::Protocol(_) => Some("it cannot read its shares or material"),
             ServiceError::Format(_) => Some("it cannot write its output or read its files"),
             ServiceError::Ledger(_) => Some("its ledger refuses"),
