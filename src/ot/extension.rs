@@ -13,8 +13,8 @@ use super::{
     transpose,
 };
 use crate::bitvec::Bits;
-use crate::garble::hash::Backend;
 use crate::garble::{Block, BlockStream, Delta};
+use crate::kernels::AesBackend;
 use rand_core::CryptoRng;
 
 /// k: the bits of delta that one tree of seeds serves.
@@ -84,7 +84,7 @@ impl SmallFieldReceiver {
     pub fn new(
         rng: &mut impl CryptoRng,
         field: FieldBits,
-        backend: Backend,
+        backend: AesBackend,
         base: &[[Block; 2]],
     ) -> Result<(Self, Vec<u8>), OtError> {
         expect_base(base.len())?;
@@ -112,7 +112,7 @@ impl SmallFieldSender {
     pub fn new(
         delta: Delta,
         field: FieldBits,
-        backend: Backend,
+        backend: AesBackend,
         base: &[Block],
         message: &[u8],
     ) -> Result<Self, OtError> {
@@ -289,13 +289,13 @@ pub(crate) mod tests {
         let (keys, m2) = base::receive(&mut rng, b"test", &choices, &m1).unwrap();
         let pairs = base_sender.finish(BASE_OTS, &m2).unwrap();
         check::ot(&pairs, &choices, &keys);
-        let backend = Backend::detect();
+        let backend = AesBackend::active();
         let (receiver, m3) = SmallFieldReceiver::new(&mut rng, field, backend, &pairs).unwrap();
         (SmallFieldSender::new(delta, field, backend, &keys, &m3).unwrap(), receiver)
     }
 
     fn choices(n: usize) -> Bits {
-        let random = BlockStream::new(Block(n as u128), Backend::Portable).take(n);
+        let random = BlockStream::new(Block(n as u128), AesBackend::Portable).take(n);
         random.iter().map(|b| b.colour()).collect()
     }
 
@@ -377,7 +377,7 @@ pub(crate) mod tests {
         }
         assert!(sender.extend(129, &message).is_err());
         let base = vec![Block::ZERO; BASE_OTS];
-        let backend = Backend::Portable;
+        let backend = AesBackend::Portable;
         let new = |base: &[Block], m: &[u8]| {
             SmallFieldSender::new(delta(), FieldBits::Two, backend, base, m)
         };

@@ -250,7 +250,7 @@ mod tests {
     use super::super::{SemiHonestCotReceiver, SemiHonestCotSender, check};
     use super::*;
     use crate::garble::BlockStream;
-    use crate::garble::hash::Backend;
+    use crate::kernels::AesBackend;
 
     fn cots(choices: &Bits) -> (Vec<Block>, Vec<Block>) {
         let (mut sender, mut receiver) = pair(FieldBits::Two, delta(), 9);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     fn random(seed: u128, n: usize) -> Vec<u64> {
-        BlockStream::new(Block(seed), Backend::Portable)
+        BlockStream::new(Block(seed), AesBackend::Portable)
             .take(n)
             .iter()
             .map(|b| b.0 as u64)
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn hashers() -> [(Hasher, crate::garble::SessionTweaks); 2] {
-        [0, 1].map(|_| Hasher::session([4; 16], Backend::detect()))
+        [0, 1].map(|_| Hasher::session([4; 16], AesBackend::active()))
     }
 
     #[test]

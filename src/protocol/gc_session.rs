@@ -1,8 +1,9 @@
 //! Set-up of the `gc` engine: base OTs and their extension in both directions, the session's hash.
 
 use super::ProtocolError;
-use crate::garble::hash::{Backend, Hasher};
+use crate::garble::hash::Hasher;
 use crate::garble::{Block, BlockStream, Delta, Evaluator, Garbler, SessionTweaks};
+use crate::kernels::AesBackend;
 use crate::net::{Channel, NetError, Tag};
 use crate::ot::BASE_OTS;
 use crate::ot::base::{self, BaseSender};
@@ -50,7 +51,7 @@ impl GcSession {
         channel: &mut dyn Channel,
     ) -> Result<Self, ProtocolError> {
         let mut rng = ChaCha20Rng::from_seed(*seed.expose());
-        let backend = Backend::detect();
+        let backend = AesBackend::active();
         // S1's offset is that of its garbling: the OTs in which it sends deliver wire labels.
         let mut offset = [0; 16];
         rng.fill_bytes(&mut offset);
