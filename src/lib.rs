@@ -8,7 +8,7 @@
 //!
 //! 1. [`ring`], [`party`], [`secret`], [`block`], [`bitvec`], [`activation`], [`network`]
 //! 2. [`prg`], [`fixed`], [`bits`], [`image`]
-//! 3. [`share`], [`lookup`], [`metrics`], [`circuit`]
+//! 3. [`share`], [`rescale`], [`lookup`], [`metrics`], [`circuit`]
 //! 4. [`kernels`]
 //! 5. [`garble`]
 //! 6. [`model`], [`ot`]
@@ -45,6 +45,7 @@ pub mod party;
 pub mod piecewise;
 pub mod prg;
 pub mod protocol;
+pub mod rescale;
 pub mod ring;
 pub mod secret;
 pub mod service;
