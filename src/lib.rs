@@ -6,25 +6,27 @@
 //!
 //! Modules are layers; each uses only those on lines above its own:
 //!
-//! 1. [`ring`], [`party`], [`secret`], [`bitvec`], [`activation`], [`network`]
+//! 1. [`ring`], [`party`], [`secret`], [`block`], [`bitvec`], [`activation`], [`network`]
 //! 2. [`prg`], [`fixed`], [`bits`], [`image`]
-//! 3. [`share`], [`lookup`], [`metrics`], [`circuit`]
-//! 4. [`kernels`], [`garble`]
-//! 5. [`model`], [`ot`]
-//! 6. [`correlation`], [`piecewise`]
-//! 7. [`mod@format`], [`net`]
-//! 8. [`protocol`]
-//! 9. [`artefact`]
-//! 10. [`service`]
-//! 11. [`cli`]
+//! 3. [`share`], [`rescale`], [`lookup`], [`metrics`], [`circuit`]
+//! 4. [`kernels`]
+//! 5. [`garble`]
+//! 6. [`model`], [`ot`]
+//! 7. [`correlation`], [`piecewise`]
+//! 8. [`mod@format`], [`net`]
+//! 9. [`protocol`]
+//! 10. [`artefact`]
+//! 11. [`service`]
+//! 12. [`cli`]
 //!
-//! Lines 1 to 6 are pure: no files, sockets, clock or operating-system randomness. Only [`cli`]
+//! Lines 1 to 7 are pure: no files, sockets, clock or operating-system randomness. Only [`cli`]
 //! prints.
 
 pub mod activation;
 pub mod artefact;
 pub mod bits;
 pub mod bitvec;
+pub mod block;
 pub mod circuit;
 pub mod cli;
 pub mod correlation;
@@ -43,6 +45,7 @@ pub mod party;
 pub mod piecewise;
 pub mod prg;
 pub mod protocol;
+pub mod rescale;
 pub mod ring;
 pub mod secret;
 pub mod service;

@@ -1,9 +1,10 @@
 //! The evaluator's side.
 
 use super::garbler::{TILE, Tile, check_inputs, pair, tweak_keys, xor};
-use super::hash::{EvalAnd, Hasher, TweakKey};
+use super::hash::Hasher;
 use super::program::{Op, Program};
 use super::{Block, GarbleError, Labels, TweakRange};
+use crate::kernels::{AesKey, EvalAnd, eval_and};
 
 /// A semi-honest evaluator: the session's hash.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl Evaluator {
 
 struct EvaluatorRun<'a> {
     hasher: &'a Hasher,
-    keys: &'a [[TweakKey; 2]],
+    keys: &'a [[AesKey; 2]],
     slots: Vec<Tile>,
     scratch: Vec<Tile>,
 }
@@ -103,7 +104,7 @@ impl EvaluatorRun<'_> {
                         table_e: &table_e.0[..m],
                         out: &mut new.0[..m],
                     };
-                    self.hasher.eval_and(keys, gate);
+                    eval_and(keys, gate);
                     std::mem::swap(&mut self.slots[out as usize], new);
                 }
                 Op::Output { index, a } => {

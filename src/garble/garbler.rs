@@ -1,9 +1,10 @@
 //! The garbler's side.
 
-use super::hash::{GarbleAnd, Hasher, TweakKey};
+use super::hash::Hasher;
 use super::program::{Op, Program};
 use super::{Block, Delta, GarbleError, Labels, TweakRange};
 use crate::bitvec::Bits;
+use crate::kernels::{AesKey, GarbleAnd, garble_and, xor_blocks};
 
 /// Instances worked off together: one wire of a tile is 4 KB, so a circuit's live wires stay in the
 /// second cache, and the round keys are spread over the vectors once for many gates. Part of the
@@ -137,7 +138,7 @@ pub(super) fn tweak_keys(
     program: &Program,
     hasher: &Hasher,
     tweaks: TweakRange,
-) -> Result<Vec<[TweakKey; 2]>, GarbleError> {
+) -> Result<Vec<[AesKey; 2]>, GarbleError> {
     if tweaks.count() != program.tweaks() {
         return Err(GarbleError::TweakCount { expected: program.tweaks(), found: tweaks.count() });
     }
@@ -159,7 +160,7 @@ pub(super) fn check_inputs(program: &Program, inputs: &Labels) -> Result<(), Gar
 
 struct GarblerRun<'a> {
     garbler: &'a Garbler,
-    keys: &'a [[TweakKey; 2]],
+    keys: &'a [[AesKey; 2]],
     slots: Vec<Tile>,
     scratch: Vec<Tile>,
 }
@@ -197,7 +198,7 @@ impl GarblerRun<'_> {
                         table_e: &mut table_e.0[..m],
                         out: &mut new.0[..m],
                     };
-                    self.garbler.hasher.garble_and(keys, delta, gate);
+                    garble_and(keys, delta, gate);
                     std::mem::swap(&mut self.slots[out as usize], new);
                     append(tables, &table_g.0[..m]);
                     append(tables, &table_e.0[..m]);
@@ -216,7 +217,7 @@ pub(super) fn xor(hasher: &Hasher, slots: &mut [Tile], (out, a, b): (u32, u32, u
     if a == b {
         slots[out as usize].0.fill(Block::ZERO);
     } else if let Ok([out, a, b]) = slots.get_disjoint_mut([out as usize, a as usize, b as usize]) {
-        hasher.xor(&mut out.0, &a.0, &b.0);
+        xor_blocks(hasher.backend(), &mut out.0, &a.0, &b.0);
     }
 }
 

@@ -12,25 +12,24 @@
 //!
 //! Security: semi-honest garbler and evaluator.
 
-#[cfg(target_arch = "x86_64")]
-mod aes_x86;
-mod block;
 mod evaluator;
 mod garbler;
 pub mod hash;
-mod portable;
+mod labels;
 mod program;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod tweak;
 
-pub use block::{Block, Colours, Delta, Labels};
 pub use evaluator::Evaluator;
 pub use garbler::{Garbled, Garbler, GarblerInputs};
+pub use labels::{Colours, Delta, Labels};
 pub use program::Program;
 pub use stream::BlockStream;
 pub use tweak::{SessionTweaks, Tweak, TweakCounter, TweakRange};
+
+pub use crate::block::Block;
 
 /// The most instances one batch may have. Every tweak is used once an instance, and the hash loses
 /// log2(2 MAX_BATCH) bits of its 128 to that ([`hash`]); larger batches gain no speed.

@@ -1,7 +1,7 @@
 //! Uniform blocks from a 128-bit seed: AES-128 in counter mode.
 
 use super::Block;
-use super::hash::{Backend, Hasher};
+use crate::kernels::{AesBackend, AesKey};
 use crate::secret::Secret;
 
 /// A stream of uniform blocks, each with its own position; wiped on drop, opaque in `Debug`.
@@ -10,19 +10,19 @@ use crate::secret::Secret;
 #[derive(Debug)]
 pub struct BlockStream {
     seed: Secret<Block>,
-    backend: Backend,
+    backend: AesBackend,
     next: u64,
 }
 
 impl BlockStream {
     /// The stream of a uniform seed.
-    pub fn new(seed: Block, backend: Backend) -> Self {
+    pub fn new(seed: Block, backend: AesBackend) -> Self {
         BlockStream { seed: Secret::new(seed), backend, next: 0 }
     }
 
     /// The next `out.len()` blocks.
     pub fn fill(&mut self, out: &mut [Block]) {
-        Hasher::counter_mode(self.backend, *self.seed.expose(), self.next, out);
+        AesKey::new(self.backend, self.seed.expose().0).counter_mode(self.next, out);
         self.next += out.len() as u64;
     }
 

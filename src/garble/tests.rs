@@ -1,15 +1,16 @@
 //! Known answers, backends against each other, garbling against the plaintext evaluator.
 
-use super::hash::{Backend, Hasher, sigma};
+use super::hash::Hasher;
 use super::*;
 use crate::bitvec::Bits;
 use crate::circuit::comparison::Comparison;
 use crate::circuit::literal::{Literal, LiteralShares};
 use crate::circuit::{Bit, Builder, Circuit, from_bits, to_bits};
+use crate::kernels::{AesBackend, sigma};
 use std::collections::HashSet;
 
 fn stream(seed: u128) -> BlockStream {
-    BlockStream::new(Block(seed), Backend::detect())
+    BlockStream::new(Block(seed), AesBackend::active())
 }
 
 fn delta() -> Delta {
@@ -25,7 +26,7 @@ struct Outcome {
 }
 
 /// Garbles and evaluates a batch; `garbler[i]` and `evaluator[i]` are the input bits of instance i.
-fn run(circuit: &Circuit, garbler: &Bits, evaluator: &Bits, backend: Backend) -> Outcome {
+fn run(circuit: &Circuit, garbler: &Bits, evaluator: &Bits, backend: AesBackend) -> Outcome {
     let n = garbler.len() / circuit.garbler_inputs();
     let program = Program::new(circuit.clone());
     let delta = delta();
@@ -70,7 +71,7 @@ fn aes_known_answers() {
     let (p1, p0) = ((plain.0 >> 64) as u64, plain.0 as u64);
     let x = Block(u128::from(p0) << 64 | u128::from(p1 ^ p0));
     assert_eq!(sigma(x), plain);
-    for backend in Backend::available() {
+    for backend in AesBackend::available() {
         let hasher = Hasher::detached(key, backend);
         let mut out = vec![Block::ZERO; 70];
         hasher.hash_into(Tweak::detached(0), &vec![x; 70], &mut out);
@@ -82,7 +83,7 @@ fn aes_known_answers() {
 /// (McGrew, Viega).
 #[test]
 fn counter_mode_known_answers() {
-    for backend in Backend::available() {
+    for backend in AesBackend::available() {
         let out = BlockStream::new(Block::ZERO, backend).take(2);
         let zero = *b"\x66\xe9\x4b\xd4\xef\x8a\x2c\x3b\x88\x4c\xfa\x59\xca\x34\x2b\x2e";
         assert_eq!(out[0].0.to_le_bytes(), zero, "{backend:?}");
@@ -95,11 +96,11 @@ fn every_backend_computes_the_portable_one() {
     for n in [1, 3, 4, 31, 32, 33, 63, 64, 65, 131] {
         let x = stream(5).take(n);
         let tweak = Tweak::detached(9);
-        let reference = Hasher::detached([3; 16], Backend::Portable);
+        let reference = Hasher::detached([3; 16], AesBackend::Portable);
         let mut expected = vec![Block::ZERO; n];
         reference.hash_into(tweak, &x, &mut expected);
-        let counter = BlockStream::new(Block(77), Backend::Portable).take(n);
-        for backend in Backend::available() {
+        let counter = BlockStream::new(Block(77), AesBackend::Portable).take(n);
+        for backend in AesBackend::available() {
             let mut out = vec![Block::ZERO; n];
             Hasher::detached([3; 16], backend).hash_into(tweak, &x, &mut out);
             assert_eq!(out, expected, "{backend:?} {n}");
@@ -117,8 +118,8 @@ fn every_backend_garbles_the_same_tables() {
     for n in [1, 5, 67, 256, 300, 600] {
         let values = |seed| stream(seed).take(n).iter().map(|b| b.0 as u64).collect::<Vec<_>>();
         let (g, e) = (Bits::planes(&values(8), 8), Bits::planes(&values(9), 8));
-        let expected = run(&circuit, &g, &e, Backend::Portable);
-        for backend in Backend::available() {
+        let expected = run(&circuit, &g, &e, AesBackend::Portable);
+        for backend in AesBackend::available() {
             let got = run(&circuit, &g, &e, backend);
             assert!(got.tables == expected.tables, "{backend:?} {n}");
             assert!(got.garbled.outputs == expected.garbled.outputs, "{backend:?} {n}");
@@ -146,8 +147,8 @@ fn every_input_of_small_circuits() {
         let circuit = builder.build(&outputs);
         let values: Vec<(u64, u64)> = (0..64 * 20).map(|i| (i % 8, i / 8 % 8)).collect();
         let (g, e): (Vec<u64>, Vec<u64>) = values.iter().copied().unzip();
-        let got =
-            run(&circuit, &Bits::planes(&g, 3), &Bits::planes(&e, 3), Backend::detect()).outputs();
+        let got = run(&circuit, &Bits::planes(&g, 3), &Bits::planes(&e, 3), AesBackend::active())
+            .outputs();
         for ((g, e), got) in values.into_iter().zip(got) {
             assert_eq!(got, circuit.eval(&to_bits(g, 3), &to_bits(e, 3)), "{g} {e}");
         }
@@ -161,7 +162,7 @@ fn check_comparison(spec: &Comparison, circuit: &Circuit, xs: std::ops::Range<u6
     let s1: Vec<u64> = random.iter().map(|b| b.0 as u64 % modulus).collect();
     let s0: Vec<u64> = xs.zip(&s1).map(|(x, s1)| x.wrapping_sub(*s1) % modulus).collect();
     let (g, e) = (Bits::planes(&s1, spec.bits), Bits::planes(&s0, spec.bits));
-    let got = run(circuit, &g, &e, Backend::detect()).outputs();
+    let got = run(circuit, &g, &e, AesBackend::active()).outputs();
     for ((&s0, &s1), got) in s0.iter().zip(&s1).zip(got) {
         assert_eq!(got, spec.reference(s0, s1).bits(spec.piece_bits()), "{s0} {s1}");
     }
@@ -186,7 +187,7 @@ fn every_pair_of_shares_through_garbling() {
     for s1 in 0..1u64 << 10 {
         let s0: Vec<u64> = (0..1 << 10).collect();
         let g = Bits::planes(&vec![s1; 1 << 10], 10);
-        let got = run(&circuit, &g, &Bits::planes(&s0, 10), Backend::detect()).outputs();
+        let got = run(&circuit, &g, &Bits::planes(&s0, 10), AesBackend::active()).outputs();
         for (s0, got) in s0.into_iter().zip(got) {
             assert_eq!(got, spec.reference(s0, s1).bits(spec.piece_bits()), "{s0} {s1}");
         }
@@ -214,7 +215,7 @@ fn the_literal_circuit_hands_out_the_masked_value() {
     };
     let g = transpose((0..n).map(|i| spec.garbler_bits(&shares(i, 0), word(i, 11))).collect());
     let e = transpose((0..n).map(|i| spec.evaluator_bits(&peer(i))).collect());
-    let outcome = run(&circuit, &g, &e, Backend::detect());
+    let outcome = run(&circuit, &g, &e, AesBackend::active());
     let colours = Colours::of(&outcome.garbled.outputs);
     let decoded = Colours::decode(&outcome.active, colours.to_bytes()).unwrap();
     for i in 0..n {
@@ -232,7 +233,7 @@ fn labels_never_repeat() {
     let spec = Comparison { bits: 16, knots: vec![384, 768, 1536] };
     let values: Vec<u64> = (0..2048).map(|i| i % 3).collect();
     let bits = Bits::planes(&values, 16);
-    let outcome = run(&spec.circuit(), &bits, &bits, Backend::detect());
+    let outcome = run(&spec.circuit(), &bits, &bits, AesBackend::active());
     let delta = delta().expose();
     let mut seen = HashSet::new();
     let outputs = outcome.garbled.outputs;
@@ -256,7 +257,7 @@ fn tables_look_uniform_for_any_input() {
     let circuit = Comparison { bits: 16, knots: vec![384, 768, 1536] }.circuit();
     for input in [0u64, 0xffff] {
         let bits = Bits::planes(&vec![input; 2048], 16);
-        let outcome = run(&circuit, &bits, &bits, Backend::detect());
+        let outcome = run(&circuit, &bits, &bits, AesBackend::active());
         let rows = Block::slice_from_bytes(&outcome.tables, outcome.tables.len() / 16).unwrap();
         let mean = rows.len() as f64 / 2.0;
         let limit = 6.0 * (rows.len() as f64 / 4.0).sqrt();
@@ -270,7 +271,7 @@ fn tables_look_uniform_for_any_input() {
 #[test]
 fn malformed_messages_are_refused() {
     let program = Program::new(Comparison { bits: 4, knots: vec![3] }.circuit());
-    let (hasher, mut tweaks) = Hasher::session([1; 16], Backend::detect());
+    let (hasher, mut tweaks) = Hasher::session([1; 16], AesBackend::active());
     let labels = |wires: usize| Labels::new(5, stream(3).take(5 * wires)).unwrap();
     let tables = vec![0; program.table_bytes(5)];
     let evaluator = Evaluator::new(hasher);

@@ -1,10 +1,14 @@
-//! The inner loops: ring matrix products and masked lookup sums, in portable and in SIMD form.
+//! The inner loops: ring matrix products, masked lookup sums and AES, in portable and in SIMD form.
 //!
 //! Entries check shapes and pick the [`Backend`] at run time; results are the same bits on every
 //! backend. No kernel branches on, or addresses memory by, a ring element or a one-hot vector; the
 //! exception is the dealer's [`xor_one_hot`], which runs where the positions are known.
 //! Unsafe code is confined to the files of the instruction sets.
 
+mod aes;
+mod aes_portable;
+#[cfg(target_arch = "x86_64")]
+mod aes_x86;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -16,6 +20,10 @@ mod gemm;
 mod lookup;
 mod portable;
 
+pub use aes::AesBackend;
+#[cfg(test)]
+pub(crate) use aes::sigma;
+pub(crate) use aes::{AesKey, EvalAnd, GarbleAnd, eval_and, garble_and, xor_blocks};
 pub use backend::{Backend, BackendError, active, select};
 pub use gemm::{PackedWeights, matmul_acc, matmul_acc_with, register_kernel, register_rows};
 pub use lookup::{

@@ -14,7 +14,7 @@ use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;
 use rand_core::CryptoRng;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The bytes of a point.
 const POINT: usize = 32;
@@ -52,7 +52,11 @@ impl BaseSender {
     ///
     /// # Errors
     /// [`OtError::MessageLength`] or [`OtError::InvalidPoint`] for a malformed message.
-    pub fn finish(self, count: usize, message: &[u8]) -> Result<Vec<[Block; 2]>, OtError> {
+    pub fn finish(
+        self,
+        count: usize,
+        message: &[u8],
+    ) -> Result<Zeroizing<Vec<[Block; 2]>>, OtError> {
         check_length(OtMessage::BaseChoices, count * POINT, message)?;
         let a = self.point.compress();
         let (points, _) = message.as_chunks::<POINT>();
@@ -62,7 +66,8 @@ impl BaseSender {
             let one = (b - self.point) * self.secret;
             Ok([zero, one].map(|shared| derive(&self.context, i, (&a, &compressed), shared)))
         };
-        points.iter().enumerate().map(keys).collect()
+        let keys: Result<Vec<_>, OtError> = points.iter().enumerate().map(keys).collect();
+        Ok(Zeroizing::new(keys?))
     }
 }
 
@@ -75,7 +80,7 @@ pub fn receive(
     context: &[u8],
     choices: &Bits,
     message: &[u8],
-) -> Result<(Vec<Block>, Vec<u8>), OtError> {
+) -> Result<(Zeroizing<Vec<Block>>, Vec<u8>), OtError> {
     check_length(OtMessage::BasePoint, POINT, message)?;
     let (points, _) = message.as_chunks::<POINT>();
     let Some(bytes) = points.first() else {
@@ -83,7 +88,7 @@ pub fn receive(
     };
     let (compressed_a, a) = decode(OtMessage::BasePoint, 0, bytes)?;
     let mut reply = Vec::with_capacity(choices.len() * POINT);
-    let mut keys = Vec::with_capacity(choices.len());
+    let mut keys = Zeroizing::new(Vec::with_capacity(choices.len()));
     for (i, choice) in choices.iter().enumerate() {
         let mut secret = Scalar::random(rng);
         // Scalar times point instead of a branch: the choice is a bit of delta.
@@ -118,9 +123,9 @@ fn derive(
     hasher.update(&(context.len() as u64).to_le_bytes()).update(context);
     hasher.update(&(index as u64).to_le_bytes());
     hasher.update(a.as_bytes()).update(b.as_bytes()).update(shared.compress().as_bytes());
-    let mut key = [0u8; 16];
-    hasher.finalize_xof().fill(&mut key);
-    Block(u128::from_le_bytes(key))
+    let mut key = Zeroizing::new([0u8; 16]);
+    hasher.finalize_xof().fill(&mut *key);
+    Block(u128::from_le_bytes(*key))
 }
 
 #[cfg(test)]
@@ -148,7 +153,7 @@ mod tests {
         let (sender, message) = BaseSender::new(&mut rng(1), b"one");
         let (got, reply) = receive(&mut rng(2), b"two", &choices, &message).unwrap();
         let keys = sender.finish(3, &reply).unwrap();
-        assert!(keys.iter().zip(&got).all(|(pair, got)| !pair.contains(got)));
+        assert!(keys.iter().zip(got.iter()).all(|(pair, got)| !pair.contains(got)));
     }
 
     #[test]

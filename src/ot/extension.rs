@@ -13,9 +13,10 @@ use super::{
     transpose,
 };
 use crate::bitvec::Bits;
-use crate::garble::hash::Backend;
 use crate::garble::{Block, BlockStream, Delta};
+use crate::kernels::AesBackend;
 use rand_core::CryptoRng;
+use zeroize::Zeroizing;
 
 /// k: the bits of delta that one tree of seeds serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,19 +85,19 @@ impl SmallFieldReceiver {
     pub fn new(
         rng: &mut impl CryptoRng,
         field: FieldBits,
-        backend: Backend,
+        backend: AesBackend,
         base: &[[Block; 2]],
     ) -> Result<(Self, Vec<u8>), OtError> {
         expect_base(base.len())?;
         let mut masked = Vec::with_capacity(2 * BASE_OTS);
         let mut streams = Vec::with_capacity(field.pieces());
         for keys in base.chunks(field.bits()) {
-            let mut root = [0u8; 16];
-            rng.fill_bytes(&mut root);
-            let root = Block(u128::from_le_bytes(root));
-            let (leaves, sums) = ggm::full_tree(root, field.bits() as u32, backend);
+            let mut root = Zeroizing::new([0u8; 16]);
+            rng.fill_bytes(&mut *root);
+            let (leaves, sums) =
+                ggm::full_tree(Block(u128::from_le_bytes(*root)), field.bits() as u32, backend);
             masked.extend(sums.iter().zip(keys).flat_map(|(s, k)| [s[0] ^ k[0], s[1] ^ k[1]]));
-            streams.push(leaves.into_iter().map(|s| BlockStream::new(s, backend)).collect());
+            streams.push(leaves.iter().map(|&s| BlockStream::new(s, backend)).collect());
         }
         Ok((SmallFieldReceiver { field, streams }, Block::slice_to_bytes(&masked)))
     }
@@ -112,7 +113,7 @@ impl SmallFieldSender {
     pub fn new(
         delta: Delta,
         field: FieldBits,
-        backend: Backend,
+        backend: AesBackend,
         base: &[Block],
         message: &[u8],
     ) -> Result<Self, OtError> {
@@ -121,17 +122,19 @@ impl SmallFieldSender {
         check_length(OtMessage::SeedTrees, expected, message)?;
         let masked = Block::slice_from_bytes(message, 2 * BASE_OTS).unwrap_or_default();
         let choices = base_choices(&delta, field);
-        let sums: Vec<Block> = masked
-            .chunks_exact(2)
-            .zip(choices.iter())
-            .zip(base)
-            .map(|((pair, choice), &key)| pair[usize::from(choice)] ^ key)
-            .collect();
+        let sums: Zeroizing<Vec<Block>> = Zeroizing::new(
+            masked
+                .chunks_exact(2)
+                .zip(choices.iter())
+                .zip(base)
+                .map(|((pair, choice), &key)| pair[0] ^ (pair[0] ^ pair[1]).keep_if(choice) ^ key)
+                .collect(),
+        );
         let k = field.bits();
         let tree = |(piece, sums): (usize, &[Block])| {
             let hole = (delta.expose().0 >> (piece * k)) as usize & ((1 << k) - 1);
             let leaves = ggm::punctured_tree(hole, sums, backend);
-            let by_difference = |d: usize| BlockStream::new(leaves[d ^ hole], backend);
+            let by_difference = |d: usize| BlockStream::new(at(&leaves, d ^ hole), backend);
             (0..1 << k).map(by_difference).collect()
         };
         let streams = sums.chunks(k).enumerate().map(tree).collect();
@@ -256,6 +259,12 @@ impl PieceSums {
     }
 }
 
+/// The entry at a secret index: every entry is read.
+fn at(blocks: &[Block], index: usize) -> Block {
+    let kept = blocks.iter().enumerate().map(|(i, b)| b.keep_if(i == index));
+    kept.fold(Block::ZERO, |sum, b| sum ^ b)
+}
+
 fn as_blocks(bits: &Bits) -> Vec<Block> {
     let block =
         |w: &[u64]| Block(u128::from(w[0]) | u128::from(w.get(1).copied().unwrap_or(0)) << 64);
@@ -289,13 +298,13 @@ pub(crate) mod tests {
         let (keys, m2) = base::receive(&mut rng, b"test", &choices, &m1).unwrap();
         let pairs = base_sender.finish(BASE_OTS, &m2).unwrap();
         check::ot(&pairs, &choices, &keys);
-        let backend = Backend::detect();
+        let backend = AesBackend::active();
         let (receiver, m3) = SmallFieldReceiver::new(&mut rng, field, backend, &pairs).unwrap();
         (SmallFieldSender::new(delta, field, backend, &keys, &m3).unwrap(), receiver)
     }
 
     fn choices(n: usize) -> Bits {
-        let random = BlockStream::new(Block(n as u128), Backend::Portable).take(n);
+        let random = BlockStream::new(Block(n as u128), AesBackend::Portable).take(n);
         random.iter().map(|b| b.colour()).collect()
     }
 
@@ -377,7 +386,7 @@ pub(crate) mod tests {
         }
         assert!(sender.extend(129, &message).is_err());
         let base = vec![Block::ZERO; BASE_OTS];
-        let backend = Backend::Portable;
+        let backend = AesBackend::Portable;
         let new = |base: &[Block], m: &[u8]| {
             SmallFieldSender::new(delta(), FieldBits::Two, backend, base, m)
         };

@@ -14,7 +14,6 @@ pub mod base;
 pub(crate) mod check;
 pub mod extension;
 mod ggm;
-pub mod pack;
 pub mod pads;
 pub mod transpose;
 
@@ -57,6 +56,12 @@ pub enum OtError {
         expected: usize,
         /// Bytes found.
         found: usize,
+    },
+    /// Bits are set behind the last number of a message.
+    #[error("{message:?} message has bits set in its padding, expected zeros")]
+    Padding {
+        /// Which message.
+        message: OtMessage,
     },
     /// A point is no canonical encoding of a ristretto point, or is the neutral element.
     #[error("{message:?} message: point {index} is no valid group element")]

@@ -5,8 +5,8 @@
 //! H(Q xor j delta) with Q the sum of X^i q_i over the index bits, in GF(2^128): the receiver knows
 //! Q xor c delta for its index c and nothing of the others.
 
-use super::pack::{pack, packed_bytes, unpack};
 use super::{OtError, OtMessage, check_length};
+use crate::bits::{pack, packed_len, unpack};
 use crate::bitvec::Bits;
 use crate::garble::hash::Hasher;
 use crate::garble::{Block, Delta, MAX_BATCH, Tweak, TweakRange};
@@ -227,8 +227,12 @@ fn read_numbers(
 ) -> Result<Vec<u64>, OtError> {
     let expected = packed_bytes(count, width);
     check_length(message, expected, bytes)?;
-    let found = bytes.len();
-    unpack(bytes, count, width).ok_or(OtError::MessageLength { message, expected, found })
+    unpack(bytes, width, count).ok_or(OtError::Padding { message })
+}
+
+/// The bytes of `count` numbers; no message is long enough for the largest `usize`.
+fn packed_bytes(count: usize, width: u32) -> usize {
+    packed_len(count, width).unwrap_or(usize::MAX)
 }
 
 fn expect(expected: usize, found: usize) -> Result<(), OtError> {
@@ -250,7 +254,7 @@ mod tests {
     use super::super::{SemiHonestCotReceiver, SemiHonestCotSender, check};
     use super::*;
     use crate::garble::BlockStream;
-    use crate::garble::hash::Backend;
+    use crate::kernels::AesBackend;
 
     fn cots(choices: &Bits) -> (Vec<Block>, Vec<Block>) {
         let (mut sender, mut receiver) = pair(FieldBits::Two, delta(), 9);
@@ -259,7 +263,7 @@ mod tests {
     }
 
     fn random(seed: u128, n: usize) -> Vec<u64> {
-        BlockStream::new(Block(seed), Backend::Portable)
+        BlockStream::new(Block(seed), AesBackend::Portable)
             .take(n)
             .iter()
             .map(|b| b.0 as u64)
@@ -267,7 +271,7 @@ mod tests {
     }
 
     fn hashers() -> [(Hasher, crate::garble::SessionTweaks); 2] {
-        [0, 1].map(|_| Hasher::session([4; 16], Backend::detect()))
+        [0, 1].map(|_| Hasher::session([4; 16], AesBackend::active()))
     }
 
     #[test]
@@ -343,6 +347,8 @@ mod tests {
         let select = |range, m: &[u8]| select_receive(&hasher, range, (&t, &[0, 1, 2]), (2, 8), m);
         assert!(matches!(select(range(4), &[0; 10]), Err(OtError::MessageLength { .. })));
         assert!(matches!(select(range(1), &[0; 9]), Err(OtError::Tweaks(_))));
+        let odd = multiply_receive(&hasher, range(1), (&t, &choices), 3, &[0, 0, 0x04]);
+        assert_eq!(odd.unwrap_err(), OtError::Padding { message: OtMessage::Products });
         let range = a.pads_from_s0.take(1).unwrap();
         let refused = multiply_send(&hasher, range, &delta(), (&q, &[1, 2]), 32).unwrap_err();
         assert_eq!(refused, OtError::Count { expected: 2, found: 6 });

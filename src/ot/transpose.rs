@@ -66,12 +66,12 @@ fn swap_squares<const S: usize>(words: &mut [u64; 128], low_mask: u64) {
 mod tests {
     use super::*;
     use crate::garble::BlockStream;
-    use crate::garble::hash::Backend;
+    use crate::kernels::AesBackend;
 
     #[test]
     fn every_bit_lands_in_its_row() {
         for n in [128, 256, 640] {
-            let columns = BlockStream::new(Block(3), Backend::Portable).take(n);
+            let columns = BlockStream::new(Block(3), AesBackend::Portable).take(n);
             let mut rows = vec![Block::ZERO; n];
             columns_to_rows(&columns, &mut rows);
             for i in 0..n {

@@ -2,15 +2,15 @@
 
 use super::*;
 use crate::fixed::decode;
-use crate::garble::hash::Backend;
 use crate::garble::{Block, BlockStream};
+use crate::kernels::AesBackend;
 
 /// Uniform words and normal deviates for the tests.
 pub(super) struct Source(BlockStream);
 
 impl Source {
     pub(super) fn new(seed: u64) -> Self {
-        Source(BlockStream::new(Block(u128::from(seed) << 64 | 1), Backend::detect()))
+        Source(BlockStream::new(Block(u128::from(seed) << 64 | 1), AesBackend::active()))
     }
 
     pub(super) fn words(&mut self, n: usize) -> Vec<u64> {

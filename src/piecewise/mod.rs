@@ -14,6 +14,8 @@ pub mod steps;
 #[cfg(test)]
 mod tests;
 
+use crate::activation::{self, PiecewisePoly};
+
 pub use plan::{Piece, Plan, PlanError, Scales};
 
 /// A piecewise quadratic, odd function.
@@ -30,20 +32,25 @@ pub struct Piecewise {
 impl Piecewise {
     /// The paper's tanh*, Eq. 3 (after Lin and Wang, ISCAS 2008).
     pub fn zheng() -> Self {
-        let pieces = vec![[-0.2716, 1.0, 0.016], [-0.0848, 0.42654, 0.4519], [0.0, 0.0, 1.0]];
-        Piecewise { name: "zheng".into(), knots: vec![1.52, 2.57], pieces }
+        Self::of("zheng", &activation::ZHENG)
     }
 
     /// The shape of Eq. 3 with constants of least error, continuous at 0 (maximum error 0.0065).
     pub fn refit2() -> Self {
-        let pieces =
-            vec![[-0.32175, 1.08316, 0.0], [-0.050628, 0.280558, 0.603803], [0.0, 0.0, 1.0]];
-        Piecewise { name: "refit2".into(), knots: vec![1.51074, 2.99329], pieces }
+        Self::of("refit2", &activation::REFIT2)
     }
 
     /// The default: tanh at knots 0.5, 1, 2 and 3.5, whose comparisons are cheap.
     pub fn refit() -> Self {
-        Piecewise { name: "refit".into(), ..fit::tanh(&[0.5, 1.0, 2.0, 3.5]) }
+        Self::of("refit", &activation::REFIT)
+    }
+
+    /// The same pieces, and 1 beyond the last.
+    fn of(name: &str, function: &PiecewisePoly) -> Self {
+        let knots = function.pieces.iter().map(|p| p.upto).collect();
+        let inner = function.pieces.iter().map(|p| [p.n, p.c, p.d]);
+        let pieces = inner.chain([[0.0, 0.0, 1.0]]).collect();
+        Piecewise { name: name.into(), knots, pieces }
     }
 
     /// Why this function, read from a file, cannot be used.

@@ -88,12 +88,33 @@ pub fn candidates<R: Ring>(
         for i in 0..n {
             let even = square.mul(x_squared[i]).add(constant);
             let odd = linear.mul(x[i]);
-            let at = |sign: usize| ((piece << 1 | sign) ^ indices[i] as usize) * n + i;
-            out[at(0)] = odd.add(even).to_u64();
-            out[at(1)] = odd.sub(even).to_u64();
+            out[2 * piece * n + i] = odd.add(even).to_u64();
+            out[(2 * piece + 1) * n + i] = odd.sub(even).to_u64();
         }
     }
+    permute(&mut out, indices);
     out
+}
+
+/// Moves entry j of table i to j xor `indices[i]`, a bit of the index at a time: which entries are
+/// read and written does not tell the secret index.
+fn permute(entries: &mut [u64], indices: &[u64]) {
+    let n = indices.len().max(1);
+    let mut half = n;
+    while half < entries.len() {
+        let bit = (half / n).trailing_zeros();
+        for both in entries.chunks_exact_mut(2 * half) {
+            let (low, high) = both.split_at_mut(half);
+            for (low, high) in low.chunks_exact_mut(n).zip(high.chunks_exact_mut(n)) {
+                for ((a, b), index) in low.iter_mut().zip(high).zip(indices) {
+                    let change = (*a ^ *b) & (index >> bit & 1).wrapping_neg();
+                    *a ^= change;
+                    *b ^= change;
+                }
+            }
+        }
+        half *= 2;
+    }
 }
 
 /// The party's shares of the selected values: what it kept as sender plus what it got as receiver.
@@ -137,4 +158,25 @@ pub fn unwrap_result<R: Ring>(
         R::from_u64(u.wrapping_sub(wrap << (l - shift)).wrapping_sub(offset))
     };
     rounded.shares.iter().zip(rounded.top_bits.iter()).zip(products).map(result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_go_to_their_index_xor_the_share() {
+        for bits in 1..=4u32 {
+            let (entries, n) = (1usize << bits, 37);
+            let indices: Vec<u64> = (0..n as u64).map(|i| i * 11 % (1 << bits)).collect();
+            let start: Vec<u64> = (0..(entries * n) as u64).collect();
+            let mut moved = start.clone();
+            permute(&mut moved, &indices);
+            for (i, &index) in indices.iter().enumerate() {
+                for j in 0..entries {
+                    assert_eq!(moved[(j ^ index as usize) * n + i], start[j * n + i]);
+                }
+            }
+        }
+    }
 }

@@ -5,8 +5,9 @@ use super::accuracy::{Source, ring_32, three_knots};
 use super::*;
 use crate::bitvec::Bits;
 use crate::fixed::encode;
-use crate::garble::hash::{Backend, Hasher};
+use crate::garble::hash::Hasher;
 use crate::garble::*;
+use crate::kernels::AesBackend;
 use crate::ot::extension::tests::pair;
 use crate::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender};
 use crate::ot::{SemiHonestCotReceiver, SemiHonestCotSender, pads};
@@ -38,11 +39,11 @@ impl Session {
     fn new(field: FieldBits) -> Self {
         let delta = |seed: u8| Delta::from_uniform([seed; 16]);
         let server = || {
-            let (hasher, tweaks) = Hasher::session([8; 16], Backend::detect());
+            let (hasher, tweaks) = Hasher::session([8; 16], AesBackend::active());
             Server { hasher, tweaks }
         };
         let (s0, s1) = (server(), server());
-        let labels = || BlockStream::new(Block(0xc0), Backend::detect());
+        let labels = || BlockStream::new(Block(0xc0), AesBackend::active());
         Session {
             garbler: Garbler::new(delta(0x5a), s1.hasher),
             from_s1: pair(field, delta(0x5a), 1),

@@ -1,8 +1,9 @@
 //! Set-up of the `gc` engine: base OTs and their extension in both directions, the session's hash.
 
 use super::ProtocolError;
-use crate::garble::hash::{Backend, Hasher};
+use crate::garble::hash::Hasher;
 use crate::garble::{Block, BlockStream, Delta, Evaluator, Garbler, SessionTweaks};
+use crate::kernels::AesBackend;
 use crate::net::{Channel, NetError, Tag};
 use crate::ot::BASE_OTS;
 use crate::ot::base::{self, BaseSender};
@@ -11,6 +12,7 @@ use crate::party::Party;
 use crate::prg::Seed;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use zeroize::Zeroizing;
 
 /// Four bits a tree: 4 bytes an OT instead of 16, for half as much computing again.
 const FIELD: FieldBits = FieldBits::Four;
@@ -50,10 +52,10 @@ impl GcSession {
         channel: &mut dyn Channel,
     ) -> Result<Self, ProtocolError> {
         let mut rng = ChaCha20Rng::from_seed(*seed.expose());
-        let backend = Backend::detect();
+        let backend = AesBackend::active();
         // S1's offset is that of its garbling: the OTs in which it sends deliver wire labels.
-        let mut offset = [0; 16];
-        rng.fill_bytes(&mut offset);
+        let mut offset = Zeroizing::new([0; 16]);
+        rng.fill_bytes(&mut *offset);
         let (ours, theirs) = match party {
             Party::S0 => (&b"S0 sends"[..], &b"S1 sends"[..]),
             Party::S1 => (&b"S1 sends"[..], &b"S0 sends"[..]),
@@ -64,13 +66,13 @@ impl GcSession {
         rng.fill_bytes(&mut nonce);
         let hello = round(channel, [&nonce[..], &point].concat())?;
         let (their_nonce, their_point) = hello.split_at_checked(32).ok_or_else(malformed)?;
-        let choices = base_choices(&Delta::from_uniform(offset), FIELD);
+        let choices = base_choices(&Delta::from_uniform(*offset), FIELD);
         let (keys, points) = base::receive(&mut rng, ours, &choices, their_point)?;
         let pairs = base_sender.finish(BASE_OTS, &round(channel, points)?)?;
         let (receiver, trees) = SmallFieldReceiver::new(&mut rng, FIELD, backend, &pairs)?;
         let trees = round(channel, trees)?;
         let sender =
-            SmallFieldSender::new(Delta::from_uniform(offset), FIELD, backend, &keys, &trees)?;
+            SmallFieldSender::new(Delta::from_uniform(*offset), FIELD, backend, &keys, &trees)?;
         let block = |bytes: &[u8], at: usize| {
             let mut block = [0; 16];
             block.copy_from_slice(&bytes[at..at + 16]);
@@ -86,7 +88,7 @@ impl GcSession {
                 common: BlockStream::new(Block(block(their_nonce, 16)), backend),
             },
             Party::S1 => Side::Garbler {
-                garbler: Garbler::new(Delta::from_uniform(offset), hasher),
+                garbler: Garbler::new(Delta::from_uniform(*offset), hasher),
                 common: BlockStream::new(Block(block(&nonce, 16)), backend),
             },
         };

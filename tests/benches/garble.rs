@@ -6,10 +6,11 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use ppdenoise::bitvec::Bits;
 use ppdenoise::circuit::comparison::Comparison;
-use ppdenoise::garble::hash::{Backend, Hasher};
+use ppdenoise::garble::hash::Hasher;
 use ppdenoise::garble::{
     Block, BlockStream, Delta, Evaluator, Garbler, GarblerInputs, Labels, Program, Tweak,
 };
+use ppdenoise::kernels::AesBackend;
 use ppdenoise::ot::base::{self, BaseSender};
 use ppdenoise::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices};
 use ppdenoise::ot::transpose::columns_to_rows;
@@ -27,21 +28,21 @@ fn main() {
 }
 
 fn labels(seed: u128, wires: usize) -> Labels {
-    let blocks = BlockStream::new(Block(seed), Backend::detect()).take(wires * INSTANCES);
+    let blocks = BlockStream::new(Block(seed), AesBackend::active()).take(wires * INSTANCES);
     Labels::new(INSTANCES, blocks).expect("whole wires")
 }
 
 /// AES in counter mode, per block of 16 bytes.
-#[divan::bench(args = Backend::available())]
-fn counter_mode(bencher: Bencher, backend: Backend) {
+#[divan::bench(args = AesBackend::available())]
+fn counter_mode(bencher: Bencher, backend: AesBackend) {
     let mut stream = BlockStream::new(Block(5), backend);
     let mut out = vec![Block::ZERO; INSTANCES];
     bencher.counter(ItemsCount::new(INSTANCES)).bench_local(|| stream.fill(black_box(&mut out)));
 }
 
 /// The tweakable hash, per block.
-#[divan::bench(args = Backend::available())]
-fn hash(bencher: Bencher, backend: Backend) {
+#[divan::bench(args = AesBackend::available())]
+fn hash(bencher: Bencher, backend: AesBackend) {
     let hasher = Hasher::detached([1; 16], backend);
     let (x, mut out) = (labels(1, 1), vec![Block::ZERO; INSTANCES]);
     bencher
@@ -64,8 +65,8 @@ fn zero_labels(delta: &Delta) -> Labels {
 }
 
 /// Garbling, per AND gate.
-#[divan::bench(args = Backend::available())]
-fn garble(bencher: Bencher, backend: Backend) {
+#[divan::bench(args = AesBackend::available())]
+fn garble(bencher: Bencher, backend: AesBackend) {
     let (program, gates) = comparison();
     let delta = Delta::from_uniform([3; 16]);
     let zero = zero_labels(&delta);
@@ -80,8 +81,8 @@ fn garble(bencher: Bencher, backend: Backend) {
 }
 
 /// Evaluation, per AND gate.
-#[divan::bench(args = Backend::available())]
-fn evaluate(bencher: Bencher, backend: Backend) {
+#[divan::bench(args = AesBackend::available())]
+fn evaluate(bencher: Bencher, backend: AesBackend) {
     let (program, gates) = comparison();
     let delta = Delta::from_uniform([3; 16]);
     let zero = zero_labels(&delta);
@@ -99,7 +100,7 @@ fn evaluate(bencher: Bencher, backend: Backend) {
 /// Both ends of a set-up extension.
 fn extension(field: FieldBits) -> (SmallFieldReceiver, SmallFieldSender) {
     let mut rng = ChaCha20Rng::from_seed([1; 32]);
-    let backend = Backend::detect();
+    let backend = AesBackend::active();
     let delta = Delta::from_uniform([3; 16]);
     let (base, m1) = BaseSender::new(&mut rng, b"bench");
     let choices = base_choices(&delta, field);

@@ -1,10 +1,10 @@
 //! Gates and hashes over the `aes` crate: the definition that the other backends are tested
 //! against.
 
-use super::Block;
-use super::hash::{EvalAnd, GarbleAnd, sigma};
-use aes::Aes128;
-use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
+use super::aes::{EvalAnd, GarbleAnd, sigma};
+use crate::block::Block;
+use ::aes::Aes128;
+use ::aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 
 /// An AES-128 key schedule.
 pub(super) struct Key(Aes128);
