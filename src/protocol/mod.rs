@@ -9,7 +9,7 @@ mod engine;
 mod gc;
 mod gc_session;
 mod handshake;
-
+pub mod literal;
 mod lut;
 mod server_model;
 mod session;
