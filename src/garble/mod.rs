@@ -17,6 +17,7 @@ mod garbler;
 pub mod hash;
 mod labels;
 mod program;
+mod scheme;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use evaluator::Evaluator;
 pub use garbler::{Garbled, Garbler, GarblerInputs};
 pub use labels::{Colours, Delta, Labels};
 pub use program::Program;
+pub use scheme::{EvaluateCircuit, GarbleCircuit};
 pub use stream::BlockStream;
 pub use tweak::{SessionTweaks, Tweak, TweakCounter, TweakRange};
 

@@ -2,7 +2,9 @@
 
 use super::ProtocolError;
 use crate::garble::hash::Hasher;
-use crate::garble::{Block, BlockStream, Delta, Evaluator, Garbler, SessionTweaks};
+use crate::garble::{
+    Block, BlockStream, Delta, EvaluateCircuit, Evaluator, GarbleCircuit, Garbler, SessionTweaks,
+};
 use crate::kernels::AesBackend;
 use crate::net::{Channel, NetError, Tag};
 use crate::ot::BASE_OTS;
@@ -33,9 +35,9 @@ pub struct GcSession {
 /// What the two servers do differently.
 pub(super) enum Side {
     /// S1; `common` gives the active labels of its own inputs, which S0 derives too.
-    Garbler { garbler: Garbler, common: BlockStream },
+    Garbler { garbler: Box<dyn GarbleCircuit>, common: BlockStream },
     /// S0.
-    Evaluator { evaluator: Evaluator, common: BlockStream },
+    Evaluator { evaluator: Box<dyn EvaluateCircuit>, common: BlockStream },
 }
 
 impl GcSession {
@@ -84,11 +86,11 @@ impl GcSession {
         let (hasher, tweaks) = Hasher::session(salt.to_le_bytes(), backend);
         let side = match party {
             Party::S0 => Side::Evaluator {
-                evaluator: Evaluator::new(hasher),
+                evaluator: Box::new(Evaluator::new(hasher)),
                 common: BlockStream::new(Block(block(their_nonce, 16)), backend),
             },
             Party::S1 => Side::Garbler {
-                garbler: Garbler::new(Delta::from_uniform(*offset), hasher),
+                garbler: Box::new(Garbler::new(Delta::from_uniform(*offset), hasher)),
                 common: BlockStream::new(Block(block(&nonce, 16)), backend),
             },
         };
