@@ -13,7 +13,8 @@ use ppdenoise::garble::hash::Hasher;
 use ppdenoise::garble::{Block, BlockStream, Delta, Evaluator, Garbler, Labels, Program};
 use ppdenoise::kernels::{self, AesBackend, PackedWeights, matmul_acc};
 use ppdenoise::model::{
-    FloatLinear, FloatModel, Method, Normalisation, PublicModel, QuantiseOptions, quantise,
+    ActivationSpec, FloatLinear, FloatModel, Method, Normalisation, PublicModel, QuantiseOptions,
+    quantise,
 };
 use ppdenoise::net::{MemChannel, pair};
 use ppdenoise::network::{Fold, Gather, Network, Op};
@@ -92,7 +93,7 @@ struct Row {
 impl Row {
     fn print(&self) {
         let each = |t: Option<Duration>| match t {
-            Some(t) => format!("{:.4}", t.as_secs_f64() * 1e6 / self.batch as f64),
+            Some(t) => format!("{:.5}", t.as_secs_f64() * 1e6 / self.batch as f64),
             None => "-".into(),
         };
         let bytes = self.bytes as f64 / self.batch as f64;
@@ -216,17 +217,30 @@ fn engine_rows<R: Ring>(effort: Effort) {
     let engines = [Party::S0, Party::S1].map(|p| LutEngine::new(p, &model));
     engine_row::<R, _>(effort, format!("tanh, `lut`, l = {l}"), &model, engines);
     for function in [Piecewise::zheng(), Piecewise::refit()] {
-        let name = format!("tanh, `gc` {}, l = {l}", function.name);
+        let name = function.name.clone();
         let model = public_model::<R>(Method::Gc { function });
+        let name = format!("tanh, `gc` {name} ({} gates), l = {l}", and_gates(&model));
         let engines = sessions().map(|session| GcEngine::new(session, &model));
         engine_row::<R, _>(effort, name, &model, engines);
     }
 }
 
-/// A small network with [`HIDDEN`] activations a patch.
+/// The AND gates of an activation's comparison.
+fn and_gates(model: &PublicModel) -> usize {
+    model
+        .network
+        .activations()
+        .map(|(_, spec, _)| match spec {
+            ActivationSpec::Piecewise(plan) => plan.comparison().circuit().and_gates(),
+            _ => 0,
+        })
+        .sum()
+}
+
+/// A small network whose pre-activations span [-64, 64), with [`HIDDEN`] activations a patch.
 fn public_model<R: Ring>(method: Method) -> PublicModel {
     let linear = |inputs: usize, outputs: usize| {
-        let weights = (0..inputs * outputs).map(|i| ((i * 37 % 19) as f32 - 9.0) / 60.0).collect();
+        let weights = (0..inputs * outputs).map(|i| ((i * 37 % 19) as f32 - 9.0) / 6.0).collect();
         Op::Linear(FloatLinear {
             weights: ndarray::Array2::from_shape_vec((outputs, inputs), weights).expect("a matrix"),
             bias: ndarray::Array1::zeros(outputs),
@@ -315,6 +329,7 @@ fn engine_row<R: Ring, E: Engine<R>>(
     let at = 0..effort.patches * HIDDEN;
     let z = [18, 19].map(|seed| words::<R>(seed, at.len()));
     let (_, spec, _) = model.network.activations().next().expect("one activation");
+    let limit = spec.max_abs();
     let mut pass = || {
         let mut cost = Cost::default();
         let results = activate(&mut engines, &mut cost, |party: Party| {
@@ -324,7 +339,7 @@ fn engine_row<R: Ring, E: Engine<R>>(
             (activation, z[party.index()].clone())
         });
         let sums = share::combine(&results[0], &results[1]);
-        assert!(sums.iter().all(|y| y.to_i64().abs() <= spec.max_abs()), "a wrong result");
+        assert!(sums.iter().all(|y| y.to_i64().abs() <= limit), "a wrong result");
         cost
     };
     pass();
