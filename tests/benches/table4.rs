@@ -218,7 +218,7 @@ fn engine_rows<R: Ring>(effort: Effort) {
     engine_row::<R, _>(effort, format!("tanh, `lut`, l = {l}"), &model, engines);
     for function in [Piecewise::zheng(), Piecewise::refit()] {
         let name = function.name.clone();
-        let model = public_model::<R>(Method::Gc { function });
+        let model = public_model::<R>(Method::Gc { refit: name != "zheng", function });
         let name = format!("tanh, `gc` {name} ({} gates), l = {l}", and_gates(&model));
         let engines = sessions().map(|session| GcEngine::new(session, &model));
         engine_row::<R, _>(effort, name, &model, engines);
