@@ -393,10 +393,10 @@ fn the_demo_works_and_cleans_up() {
     assert_eq!(lab.names("pictures"), pictures);
     // A folder that is not the demo's is left alone.
     std::fs::create_dir_all(lab.path("mine/work")).unwrap();
-    lab.write("mine/work/precious", b"x");
+    lab.write("mine/work/kept", b"x");
     let args = ["demo", "--image", "clean.png", "--model", TINY, "--out", "mine"];
     lab.run(&args).refused_once(2, &["mine/work", "--out"]);
-    assert_eq!(lab.read("mine/work/precious"), b"x");
+    assert_eq!(lab.read("mine/work/kept"), b"x");
 }
 
 /// Images go through pipes: `-` is standard input and output.

@@ -1,6 +1,6 @@
 //! Files: ids, headers, the envelope around every payload, key folders, outputs and the ledger.
 //!
-//! Beside `cli` this is the only layer that knows paths. A file is an [`envelope`]: a public
+//! Paths are known here and in the layers above: `artefact`, `service` and `cli`. A file is an [`envelope`]: a public
 //! [`header::Header`] and chunks of payload, each with a tag of its own. What a payload means is the
 //! business of the layer that writes it; its bytes are raw little-endian.
 
