@@ -7,11 +7,11 @@
 //! Modules are layers; each uses only those on lines above its own:
 //!
 //! 1. [`ring`], [`party`], [`secret`], [`block`], [`bitvec`], [`activation`], [`network`]
-//! 2. [`prg`], [`fixed`], [`bits`], [`image`]
-//! 3. [`share`], [`rescale`], [`lookup`], [`metrics`], [`circuit`]
+//! 2. [`fixed`], [`bits`], [`image`]
+//! 3. [`lookup`], [`metrics`], [`circuit`]
 //! 4. [`kernels`]
-//! 5. [`garble`]
-//! 6. [`model`], [`ot`]
+//! 5. [`prg`], [`garble`]
+//! 6. [`share`], [`rescale`], [`model`], [`ot`]
 //! 7. [`correlation`], [`piecewise`]
 //! 8. [`mod@format`], [`net`]
 //! 9. [`protocol`]

@@ -4,7 +4,7 @@
 //! tile, op), each with its own tag.
 
 use super::{Parties, PayloadSize, PublicModelFile, random_seed, read_seeds, start, write_seeds};
-use crate::correlation::{Dealer, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed};
+use crate::correlation::{Chunk, Dealer, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed};
 use crate::format::envelope::{ChunkKey, EnvelopeReader, open_file};
 use crate::format::header::{Header, Triples};
 use crate::format::output::OutputFile;
@@ -117,10 +117,11 @@ impl<'a> TripleJob<'a> {
         let size = self.payload().unwrap_or_default();
         let mut out = start(s0_out, parties.sender, recipient(Party::S0), size, body(Party::S0))?;
         write_seeds(&mut out, [&seeds[0].weight_mask, &seeds[0].slots])?;
-        let mut maker = Dealer::<R>::new(&self.public.model, self.size, [&seeds[0], &seeds[1]])?;
+        let dealer = Dealer::<R>::new(&self.public.model, self.size, [&seeds[0], &seeds[1]])?;
         for slot in 0..self.slots {
+            let maker = dealer.slot(slot);
             for tile in 0..self.layout.tiles() {
-                for (op, bytes) in maker.tile(slot, self.layout.tile(tile)) {
+                for (op, bytes) in maker.tile(self.layout.tile(tile)) {
                     out.chunk(ChunkKey { slot, op: op as u32, tile: tile as u32 }, &bytes)?;
                 }
                 progress(slot * self.layout.tiles() as u64 + tile as u64 + 1);
@@ -197,13 +198,13 @@ impl TileSource for SlotTiles<'_> {
         &mut self,
         tile: usize,
         chunks: &mut dyn Iterator<Item = (usize, usize)>,
-    ) -> Result<Vec<(usize, Vec<u8>)>, SourceError> {
+    ) -> Result<Vec<(usize, Chunk)>, SourceError> {
         if self.fields.party == Party::S1 {
             return Ok(Vec::new());
         }
         let read = |(op, length)| {
             let key = ChunkKey { slot: self.slot, op: op as u32, tile: tile as u32 };
-            Ok((op, self.file.chunk(key, length)?))
+            Ok((op, self.file.chunk(key, length)?.into()))
         };
         chunks.map(read).collect()
     }

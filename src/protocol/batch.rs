@@ -1,7 +1,7 @@
 //! One batch on its way through the network: state in, message out.
 
 use super::{Activation, Engine, ProtocolError, ServerModel, Step, wrong_length};
-use crate::correlation::SlotView;
+use crate::correlation::{Chunk, SlotView};
 use crate::network::{Op, PatchGrid};
 use crate::ring::{self, Ring};
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ pub(super) struct Batch<R, S> {
     pub(super) rows: Range<usize>,
     op: usize,
     /// S0's explicit material by op; what is used is removed.
-    explicit: HashMap<usize, Vec<u8>>,
+    explicit: HashMap<usize, Chunk>,
     waiting: Waiting<R, S>,
 }
 
@@ -62,7 +62,7 @@ impl<R: Ring, S> Batch<R, S> {
         context: &Context<'_, R>,
         engine: &mut E,
         rows: Range<usize>,
-        explicit: HashMap<usize, Vec<u8>>,
+        explicit: HashMap<usize, Chunk>,
     ) -> Result<Progress<R, S>, ProtocolError> {
         run(context, engine, rows, explicit, 0, Flow::Image)
     }
@@ -86,12 +86,9 @@ impl<R: Ring, S> Batch<R, S> {
                 }
             },
             Waiting::Input { mut ours, mask } => {
-                let theirs: Vec<R> = ring::from_le_bytes(message)
-                    .filter(|t: &Vec<R>| t.len() == ours.len())
-                    .ok_or_else(|| {
-                        wrong_length("a masked input", message.len(), ours.len() * R::BYTES)
-                    })?;
-                ring::add_assign(&mut ours, &theirs);
+                let expected = ours.len() * R::BYTES;
+                let error = || wrong_length("a masked input", message.len(), expected);
+                ring::add_le_bytes(&mut ours, message).ok_or_else(error)?;
                 run(context, engine, rows, explicit, op, Flow::Opened { opened: ours, mask })
             }
         }
@@ -103,7 +100,7 @@ fn run<R: Ring, E: Engine<R>>(
     context: &Context<'_, R>,
     engine: &mut E,
     rows: Range<usize>,
-    mut explicit: HashMap<usize, Vec<u8>>,
+    mut explicit: HashMap<usize, Chunk>,
     mut op: usize,
     mut flow: Flow<R>,
 ) -> Result<Progress<R, E::State>, ProtocolError> {
@@ -121,8 +118,10 @@ fn run<R: Ring, E: Engine<R>>(
                 let at = rows.start * spec.outputs..rows.end * spec.outputs;
                 let chunk = explicit.remove(&op).unwrap_or_default();
                 let error = ProtocolError::Material { op, first: rows.start, last: rows.end };
-                let product = context.slot.product(op, at, &chunk).ok_or(error)?;
-                Flow::Shares(context.model.linear(op, &opened, &mask, product))
+                let mut shares = vec![R::ZERO; at.len()];
+                context.slot.add_product(op, at, &chunk, &mut shares).ok_or(error)?;
+                context.model.linear(op, &opened, &mask, &mut shares);
+                Flow::Shares(shares)
             }
             (Op::Linear(spec), Flow::Shares(mut shares)) => {
                 let at = rows.start * spec.inputs..rows.end * spec.inputs;
@@ -138,9 +137,9 @@ fn run<R: Ring, E: Engine<R>>(
                     op,
                     at: rows.start * features..rows.end * features,
                     slot: context.slot,
-                    explicit: &chunk,
+                    explicit: chunk,
                 };
-                match engine.begin(&activation, z)? {
+                match engine.begin(activation, z)? {
                     Step::Exchange(state, message) => {
                         return send(op, explicit, Waiting::Engine(state), message);
                     }

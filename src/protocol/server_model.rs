@@ -87,24 +87,17 @@ impl<R: Ring> ServerModel<R> {
         Ok((ServerModel { party, public, layers }, opened))
     }
 
-    /// This party's share of `G A + b` for one batch.
+    /// Turns `acc`, this party's share Z_i, into its share of `G A + b` for one batch.
     ///
-    /// Shapes: opened V and mask share Y_i p x n, product share Z_i p x m, result p x m, row-major
-    /// by patch. Scale: that of the products. Cost: local; V was opened before.
-    pub(super) fn linear(
-        &self,
-        op: usize,
-        opened: &[R],
-        mask: &[R],
-        mut product: Vec<R>,
-    ) -> Vec<R> {
+    /// Shapes: opened V and mask share Y_i p x n, `acc` p x m, row-major by patch. Scale: that of the
+    /// products. Cost: local; V was opened before.
+    pub(super) fn linear(&self, op: usize, opened: &[R], mask: &[R], acc: &mut [R]) {
         let layer = self.layer(op);
-        matmul_acc(&layer.on_mask, mask, &mut product);
-        matmul_acc(&layer.on_opened, opened, &mut product);
-        for row in product.chunks_exact_mut(layer.bias.len()) {
+        matmul_acc(&layer.on_mask, mask, acc);
+        matmul_acc(&layer.on_opened, opened, acc);
+        for row in acc.chunks_exact_mut(layer.bias.len()) {
             ring::add_assign(row, &layer.bias);
         }
-        product
     }
 
     fn layer(&self, op: usize) -> &Layer<R> {

@@ -2,7 +2,7 @@
 
 use super::batch::{Batch, Context, Progress};
 use super::{Engine, ProtocolError, ServerModel, SourceError, wrong_length};
-use crate::correlation::{MaterialLayout, SlotView};
+use crate::correlation::{Chunk, MaterialLayout, SlotView};
 use crate::net::{Channel, NetError, Tag};
 use crate::ring::{self, Ring};
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub trait TileSource {
         &mut self,
         tile: usize,
         chunks: &mut dyn Iterator<Item = (usize, usize)>,
-    ) -> Result<Vec<(usize, Vec<u8>)>, SourceError>;
+    ) -> Result<Vec<(usize, Chunk)>, SourceError>;
 }
 
 /// An image's share and the slot it may use.

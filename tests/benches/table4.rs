@@ -322,8 +322,8 @@ fn engine_row<R: Ring, E: Engine<R>>(
         slots: Seed::from_bytes([30 + party; 32]),
     });
     let size = (2 * effort.patches + 3, 5);
-    let mut dealer = Dealer::<R>::new(model, size, seeds.each_ref()).expect("patches in an image");
-    let chunks = dealer.tile(1, 0..effort.patches);
+    let dealer = Dealer::<R>::new(model, size, seeds.each_ref()).expect("patches in an image");
+    let chunks = dealer.slot(1).tile(0..effort.patches);
     let explicit = chunks.into_iter().find(|(op, _)| *op == ACTIVATION).expect("material").1;
     let views = [Party::S0, Party::S1].map(|p| SlotView::new(p, &seeds[p.index()].slots, 1));
     let at = 0..effort.patches * HIDDEN;
@@ -333,7 +333,8 @@ fn engine_row<R: Ring, E: Engine<R>>(
     let mut pass = || {
         let mut cost = Cost::default();
         let results = activate(&mut engines, &mut cost, |party: Party| {
-            let explicit = if party == Party::S0 { &explicit[..] } else { &[] };
+            let explicit = if party == Party::S0 { explicit.clone() } else { Vec::new() };
+            let explicit = explicit.into();
             let slot = &views[party.index()];
             let activation = Activation { op: ACTIVATION, at: at.clone(), slot, explicit };
             (activation, z[party.index()].clone())
@@ -356,7 +357,7 @@ fn activate<'a, R: Ring, E: Engine<R>>(
     let parties = [Party::S0, Party::S1];
     let mut steps = parties.map(|p| {
         let (activation, z) = input(p);
-        cost.step(p, || engines[p.index()].begin(&activation, z)).expect("material fits")
+        cost.step(p, || engines[p.index()].begin(activation, z)).expect("material fits")
     });
     loop {
         match steps {

@@ -235,7 +235,8 @@ impl Channel for Spy<'_> {
 fn short_material_is_refused() {
     let world = World::new(RingBits::L32, &[6], 128, 20);
     let view = SlotView::new(Party::S0, &world.seeds[0].slots, 5);
-    assert!(view.product::<u32>(1, 0..4, &[0; 15]).is_none());
-    assert!(view.lookup::<u32>(2, 0..4, (9, 6), &[0; 4 * (64 + 12) - 1]).is_none());
-    assert!(view.lookup::<u32>(2, 0..4, (9, 6), &[0; 4 * (64 + 12)]).is_some());
+    assert!(view.add_product::<u32>(1, 0..4, &[0; 15], &mut [0; 4]).is_none());
+    let lookup = |bytes| view.lookup::<u32>(2, 0..4, (9, 6), vec![0; bytes].into());
+    assert!(lookup(4 * (64 + 12) - 1).is_none());
+    assert!(lookup(4 * (64 + 12)).is_some());
 }

@@ -1,6 +1,6 @@
 //! A model, an image and material in one process, and both servers' runs on them.
 
-use crate::correlation::{Dealer, MaterialLayout, PartySeeds, SlotView};
+use crate::correlation::{Chunk, Dealer, MaterialLayout, PartySeeds, SlotView};
 use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
 use crate::net::{Channel, MemChannel, Traffic, pair};
 use crate::party::Party;
@@ -153,11 +153,11 @@ impl<R: Ring> TileSource for Tiles<'_, R> {
         &mut self,
         tile: usize,
         chunks: &mut dyn Iterator<Item = (usize, usize)>,
-    ) -> Result<Vec<(usize, Vec<u8>)>, SourceError> {
+    ) -> Result<Vec<(usize, Chunk)>, SourceError> {
         let Some(dealer) = &mut self.dealer else { return Ok(Vec::new()) };
-        let made = dealer.tile(5, self.layout.tile(tile));
+        let made = dealer.slot(5).tile(self.layout.tile(tile));
         let sizes: Vec<_> = made.iter().map(|(op, bytes)| (*op, bytes.len())).collect();
         assert_eq!(sizes, chunks.collect::<Vec<_>>(), "the dealer keeps to the layout");
-        Ok(made)
+        Ok(made.into_iter().map(|(op, bytes)| (op, bytes.into())).collect())
     }
 }
