@@ -253,7 +253,8 @@ mod tests {
         // Block 7 against the `aes` crate, so that another implementation can read our files.
         use aes::cipher::{BlockCipherEncrypt, KeyInit};
         let key = [0x2b; 16];
-        let stream = BulkStream { key: AesKey::new(AesBackend::active(), u128::from_le_bytes(key)) };
+        let stream =
+            BulkStream { key: AesKey::new(AesBackend::active(), u128::from_le_bytes(key)) };
         let mut expected = aes::Block::default();
         expected[0] = 7;
         aes::Aes128::new(&key.into()).encrypt_block(&mut expected);

@@ -11,8 +11,10 @@ mod inspect;
 mod keygen;
 mod metrics;
 mod output;
+mod prepare;
 mod reconstruct;
 mod serve;
+mod server_side;
 mod share_image;
 mod share_model;
 
@@ -50,6 +52,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::ShareModel(args) => share_model::run(&args, console),
         Command::ShareImage(args) => share_image::run(&args, console),
         Command::GenTriplets(args) => gen_triplets::run(&args, console),
+        Command::Prepare(args) => prepare::run(&args, console),
         Command::Serve(args) => serve::run(&args, console),
         Command::Reconstruct(args) => reconstruct::run(&args, console),
         Command::Denoise(args) => denoise::run(&args, console),

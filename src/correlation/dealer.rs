@@ -2,13 +2,14 @@
 
 use super::{Chunk, LookupMasks, LookupMaterial, SlotView, weight_mask};
 use crate::fixed::low_mask;
-use crate::kernels::{PackedWeights, matmul_acc, one_hot_words, xor_one_hot};
+use crate::kernels::{PackedWeights, matmul_acc_by_rows, one_hot_words, xor_one_hot};
 use crate::lookup::SlopeTable;
 use crate::model::{ActivationSpec, PublicModel};
 use crate::network::{NetworkError, Op, PatchGrid};
 use crate::party::Party;
 use crate::prg::{Purpose, Seed};
 use crate::ring::{self, Ring};
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// What one server's triples file holds beside explicit material.
@@ -86,7 +87,10 @@ impl<R: Ring> DealtSlot<'_, R> {
                         input_mask(views, op, scaled(&rows, l.inputs))
                     };
                     let weights = &self.dealer.weight_masks[linear];
-                    chunks.push((op, product_chunk(views, op, scaled(&rows, l.outputs), weights, &y)));
+                    chunks.push((
+                        op,
+                        product_chunk(views, op, scaled(&rows, l.outputs), weights, &y),
+                    ));
                     (linear, width) = (linear + 1, l.outputs);
                 }
                 Op::Activation(spec) => {
@@ -127,7 +131,7 @@ fn product_chunk<R: Ring>(
     let mut z = vec![R::ZERO; at.len()];
     views[1].add_stream(Purpose::Product, op, at.start, &mut z);
     z.iter_mut().for_each(|z| *z = z.neg());
-    matmul_acc(weights, y, &mut z);
+    matmul_acc_by_rows(weights, y, &mut z, |_| ());
     ring::to_le_bytes(&z)
 }
 
@@ -158,17 +162,19 @@ fn lookup_chunk<R: Ring>(
     let (one_hot, keys) = bytes.split_at_mut(count * words * 8);
     let (k1, keys) = keys.split_at_mut(count * R::BYTES);
     let (k2, k3) = keys.split_at_mut(count * R::BYTES);
-    let mut block = LookupBlock::<R>::new(words);
-    let keys = k1.chunks_mut(BLOCK * R::BYTES).zip(k2.chunks_mut(BLOCK * R::BYTES));
-    let keys = keys.zip(k3.chunks_mut(BLOCK * R::BYTES));
-    let one_hot = one_hot.chunks_mut(BLOCK * words * 8);
-    for (i, (one_hot, ((k1, k2), k3))) in one_hot.zip(keys).enumerate() {
-        block.make(&ours, &theirs, i * BLOCK, k1.len() / R::BYTES, shape);
-        ring::copy_to_le_bytes(one_hot, &block.one_hot);
-        for (out, key) in [k1, k2, k3].into_iter().zip(&block.keys) {
-            ring::copy_to_le_bytes(out, key);
-        }
-    }
+    let keys = k1.par_chunks_mut(BLOCK * R::BYTES).zip(k2.par_chunks_mut(BLOCK * R::BYTES));
+    let keys = keys.zip(k3.par_chunks_mut(BLOCK * R::BYTES));
+    let blocks = one_hot.par_chunks_mut(BLOCK * words * 8).zip(keys).enumerate();
+    blocks.for_each_init(
+        || LookupBlock::<R>::new(words),
+        |block, (i, (one_hot, ((k1, k2), k3)))| {
+            block.make(&ours, &theirs, i * BLOCK, k1.len() / R::BYTES, shape);
+            ring::copy_to_le_bytes(one_hot, &block.one_hot);
+            for (out, key) in [k1, k2, k3].into_iter().zip(&block.keys) {
+                ring::copy_to_le_bytes(out, key);
+            }
+        },
+    );
     bytes
 }
 

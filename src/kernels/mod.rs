@@ -19,6 +19,7 @@ mod gemm;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod lookup;
 mod portable;
+mod threads;
 
 pub use aes::AesBackend;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use gemm::{PackedWeights, matmul_acc, matmul_acc_with, register_kernel, regi
 pub use lookup::{
     LookupTable, TableError, masked_sums, masked_sums_with, one_hot_words, xor_one_hot,
 };
+pub use threads::matmul_acc_by_rows;
 
 use crate::ring::Ring;
 use portable::Portable;

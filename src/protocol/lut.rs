@@ -228,10 +228,11 @@ impl<R: Ring> Engine<R> for LutEngine {
         let table = self.table(op);
         match state {
             LutState::Input { masked, material } => {
-                let sums = table.sums(self.party, &masked, message, &material).ok_or_else(|| {
-                    let expected = bits::packed_len(masked.len(), table.bits());
-                    wrong_length("masked inputs", message.len(), expected.unwrap_or(usize::MAX))
-                })?;
+                let sums =
+                    table.sums(self.party, &masked, message, &material).ok_or_else(|| {
+                        let expected = bits::packed_len(masked.len(), table.bits());
+                        wrong_length("masked inputs", message.len(), expected.unwrap_or(usize::MAX))
+                    })?;
                 let message = ring::to_le_bytes(&sums);
                 Ok(Step::Exchange(LutState::Sums { sums, material }, message))
             }

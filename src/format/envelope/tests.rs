@@ -1,7 +1,7 @@
 use super::*;
 use crate::format::header::{
-    Body, Cipher, Decoding, Header, ImageShare, Kind, ModelShare, OpenedWeights, PublicKeyOf,
-    PublicModel, ResultShare, SecretKeyOf, Triples,
+    Body, Cipher, Decoding, Header, ImageShare, Kind, ModelShare, OpenedWeights, Prepared,
+    PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples,
 };
 use crate::format::ids::*;
 use crate::format::role::Role;
@@ -63,6 +63,21 @@ fn body_of(kind: Kind) -> Body {
             };
             t.into()
         }
+        Kind::Prepared => {
+            let (set_id, slot, tile_rows) = (TripleSetId::from_bytes([0x55; 16]), 3, 64);
+            let p = Prepared {
+                party,
+                set_id,
+                slot,
+                weight_mask_id,
+                public_digest,
+                ring_bits,
+                height,
+                width,
+                tile_rows,
+            };
+            p.into()
+        }
         Kind::ResultShare => {
             let session_id = SessionId::from_bytes([0x66; 16]);
             let r = ResultShare {
@@ -101,7 +116,7 @@ fn decoding() -> Decoding {
     }
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::PublicModel,
     Kind::ModelShare,
     Kind::ImageShare,
@@ -110,6 +125,7 @@ const KINDS: [Kind; 8] = [
     Kind::OpenedWeights,
     Kind::PublicKey,
     Kind::SecretKey,
+    Kind::Prepared,
 ];
 
 fn header(kind: Kind, payload_len: u64, chunks: u64) -> Header {
