@@ -16,6 +16,7 @@ use crate::ring::Ring;
 use core::arch::asm;
 use core::arch::x86_64::*;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// Rows of a tile, lines of a plane, and outputs of a panel.
@@ -38,6 +39,17 @@ pub(super) fn wipe(lines: &mut [Line]) {
             in("al") 0u8,
             options(nostack, preserves_flags)
         );
+    }
+}
+
+/// Fetches both ends of a few `values` to the nearest cache.
+#[inline(always)]
+pub(super) fn prefetch<T>(values: &[T]) {
+    let ends = values.as_ptr_range();
+    // SAFETY: a prefetch is not an access and never faults.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(ends.start.cast());
+        _mm_prefetch::<_MM_HINT_T0>(ends.end.cast::<i8>().wrapping_sub(1));
     }
 }
 
@@ -140,7 +152,7 @@ const WEIGHTS: usize = 7;
 /// Loads plane `$plane` of the left block to register `$tile`, one of 4 to 6.
 macro_rules! left {
     ($tile:literal, $plane:literal) => {
-        concat!("tileloadd tmm", $tile, ", [{a} + {line}*1 + ", $plane, " * 1024]\n")
+        concat!("tileloaddt1 tmm", $tile, ", [{a} + {line}*1 + ", $plane, " * 1024]\n")
     };
 }
 /// Loads plane `$plane` of the right block.
@@ -156,6 +168,13 @@ macro_rules! product {
     };
 }
 
+/// Fetches line `$line` of those that will be wanted next to the second-level cache.
+macro_rules! fetch {
+    ($line:literal) => {
+        concat!("prefetcht1 [{next} + ", $line, " * 64]\n")
+    };
+}
+
 /// A register kernel: four sums over all blocks of `a` and `b`, `$step` bytes a block.
 macro_rules! kernel {
     ($name:ident, $step:literal, $($instruction:ident ! $operands:tt)*) => {
@@ -163,8 +182,8 @@ macro_rules! kernel {
         ///
         /// # Safety
         /// A [`Tiles`] of this thread is alive; `blocks` > 0; `a` and `b` are valid for that many
-        /// blocks and `out` for four planes.
-        unsafe fn $name(a: *const Line, b: *const Line, blocks: usize, out: *mut Line) {
+        /// blocks and `out` for four planes. `next` may be any address.
+        unsafe fn $name(a: *const Line, b: *const Line, next: *const Line, blocks: usize, out: *mut Line) {
             // SAFETY: the caller's word; nothing else uses the tile registers.
             unsafe {
                 asm!(
@@ -176,6 +195,7 @@ macro_rules! kernel {
                     concat!($($instruction! $operands),*),
                     concat!("add {a}, ", $step),
                     concat!("add {b}, ", $step),
+                    concat!("add {next}, ", $step, " / 8"),
                     "dec {blocks}",
                     "jnz 2b",
                     "tilestored [{out} + {line}*1], tmm0",
@@ -184,6 +204,7 @@ macro_rules! kernel {
                     "tilestored [{out} + {line}*1 + 3072], tmm3",
                     a = inout(reg) a => _,
                     b = inout(reg) b => _,
+                    next = inout(reg) next => _,
                     blocks = inout(reg) blocks => _,
                     line = in(reg) size_of::<Line>(),
                     out = in(reg) out,
@@ -200,11 +221,11 @@ macro_rules! kernel {
 macro_rules! low {
     ($name:ident, $step:literal) => {
         kernel!($name, $step,
-            left!(4, 0) right!(0) left!(5, 3) product!(0, 4) left!(6, 2) product!(3, 5)
-            left!(5, 1) product!(2, 6) product!(1, 5)
-            right!(2) product!(3, 5) product!(2, 4)
-            right!(1) product!(1, 4) product!(3, 6) product!(2, 5)
-            right!(3) product!(3, 4)
+            left!(4, 0) right!(0) left!(5, 3) product!(0, 4) fetch!(0) left!(6, 2) product!(3, 5)
+            fetch!(1) left!(5, 1) product!(2, 6) fetch!(2) product!(1, 5)
+            fetch!(3) right!(2) product!(3, 5) fetch!(4) product!(2, 4)
+            fetch!(5) right!(1) product!(1, 4) fetch!(6) product!(3, 6) product!(2, 5)
+            fetch!(7) right!(3) product!(3, 4)
         );
     };
 }
@@ -213,15 +234,15 @@ low!(low_u64, 8192);
 // Shifts 4 to 7 of eight limbs: 26 products.
 kernel!(high_u64, 8192,
     left!(4, 0) right!(7) product!(3, 4)
-    right!(6) left!(5, 1) product!(2, 4) product!(3, 5)
-    right!(5) left!(6, 2) product!(1, 4) product!(2, 5) product!(3, 6)
-    right!(4) product!(0, 4) product!(1, 5) product!(2, 6)
-    right!(3) left!(4, 3) product!(0, 5) product!(1, 6)
-    right!(2) left!(5, 4) product!(0, 6) product!(1, 4) product!(2, 5)
+    fetch!(8) right!(6) left!(5, 1) product!(2, 4) product!(3, 5)
+    fetch!(9) right!(5) left!(6, 2) product!(1, 4) product!(2, 5) product!(3, 6)
+    fetch!(10) right!(4) product!(0, 4) product!(1, 5) product!(2, 6)
+    fetch!(11) right!(3) left!(4, 3) product!(0, 5) product!(1, 6)
+    fetch!(12) right!(2) left!(5, 4) product!(0, 6) product!(1, 4) product!(2, 5)
     left!(6, 5) product!(3, 6)
-    right!(4) product!(3, 4)
-    right!(3) product!(2, 4) product!(3, 5)
-    right!(1) product!(0, 4) product!(1, 5) product!(2, 6)
+    fetch!(13) right!(4) product!(3, 4)
+    fetch!(14) right!(3) product!(2, 4) product!(3, 5)
+    fetch!(15) right!(1) product!(0, 4) product!(1, 5) product!(2, 6)
     right!(0) left!(4, 6) product!(0, 5) product!(1, 6)
     left!(5, 7) product!(2, 4) product!(3, 5)
     right!(1) product!(3, 4)
@@ -234,15 +255,18 @@ pub(super) trait Limbs: Ring {
     /// The most blocks of one call of [`Limbs::multiply`].
     const MAX_BLOCKS: usize;
 
-    /// Writes up to 64 elements to line `row` of every plane of `block`; missing ones are 0.
-    fn split(amx: Amx, values: &[Self], row: usize, block: &mut [Line]);
+    /// Writes `values` to line `row` of every plane of the blocks of `strip`, 64 to a block; what
+    /// the last block lacks is 0.
+    fn split(amx: Amx, values: &[Self], row: usize, strip: &mut [Line]);
 
     /// The sums over all blocks of `a` (a strip) and `b` (a panel of weights) to `sums`, one plane
-    /// for each shift.
-    fn multiply(tiles: &Tiles, a: &[Line], b: &[Line], sums: &mut [Line]);
+    /// for each shift. An eighth as many lines from `next` on, which need not exist, are fetched to
+    /// the second-level cache.
+    fn multiply(tiles: &Tiles, a: &[Line], b: &[Line], next: *const Line, sums: &mut [Line]);
 
-    /// Adds the sums of row `row`, shifted, to up to 16 elements.
-    fn add_row(amx: Amx, sums: &[Line], row: usize, out: &mut [Self]);
+    /// Adds the sums, shifted, to columns `columns` (up to 16) of each row of `out`, rows of
+    /// `stride` elements.
+    fn add_sums(amx: Amx, sums: &[Line], out: &mut [Self], stride: usize, columns: Range<usize>);
 }
 
 /// Checks the operands of a multiplication, and counts their blocks.
@@ -261,22 +285,22 @@ fn plane_line(lines: &[Line], plane: usize, row: usize) -> &Line {
 impl Limbs for u32 {
     const MAX_BLOCKS: usize = usize::MAX;
 
-    fn split(_: Amx, values: &[u32], row: usize, block: &mut [Line]) {
-        assert!(values.len() <= BLOCK_DEPTH && row < TILE && block.len() == Self::LINES);
+    fn split(_: Amx, values: &[u32], row: usize, strip: &mut [Line]) {
+        assert!(values.len().div_ceil(BLOCK_DEPTH) * Self::LINES == strip.len() && row < TILE);
         // SAFETY: an `Amx` exists only where AVX-512 with VBMI was detected.
-        unsafe { split_u32(values, row, block) }
+        unsafe { split_u32(values, row, strip) }
     }
 
-    fn multiply(_tiles: &Tiles, a: &[Line], b: &[Line], sums: &mut [Line]) {
+    fn multiply(_tiles: &Tiles, a: &[Line], b: &[Line], next: *const Line, sums: &mut [Line]) {
         let blocks = blocks::<u32>(a, b, sums);
         // SAFETY: `_tiles` is this thread's; the lengths were checked.
-        unsafe { low_u32(a.as_ptr(), b.as_ptr(), blocks, sums.as_mut_ptr()) }
+        unsafe { low_u32(a.as_ptr(), b.as_ptr(), next, blocks, sums.as_mut_ptr()) }
     }
 
-    fn add_row(_: Amx, sums: &[Line], row: usize, out: &mut [u32]) {
-        assert!(sums.len() == Self::LINES && row < TILE && out.len() <= TILE);
+    fn add_sums(_: Amx, sums: &[Line], out: &mut [u32], stride: usize, columns: Range<usize>) {
+        assert!(sums.len() == Self::LINES && columns.len() <= TILE);
         // SAFETY: an `Amx` exists only where AVX-512 was detected.
-        unsafe { add_row_u32(sums, row, out) }
+        unsafe { add_u32(sums, out, stride, columns) }
     }
 }
 
@@ -284,35 +308,32 @@ impl Limbs for u64 {
     // A byte product is below 2^16, and up to four in a shift are summed exactly.
     const MAX_BLOCKS: usize = (1 << 14) / BLOCK_DEPTH;
 
-    fn split(_: Amx, values: &[u64], row: usize, block: &mut [Line]) {
-        assert!(values.len() <= BLOCK_DEPTH && row < TILE && block.len() == Self::LINES);
+    fn split(_: Amx, values: &[u64], row: usize, strip: &mut [Line]) {
+        assert!(values.len().div_ceil(BLOCK_DEPTH) * Self::LINES == strip.len() && row < TILE);
         // SAFETY: an `Amx` exists only where AVX-512 with VBMI was detected.
-        unsafe { split_u64(values, row, block) }
+        unsafe { split_u64(values, row, strip) }
     }
 
-    fn multiply(_tiles: &Tiles, a: &[Line], b: &[Line], sums: &mut [Line]) {
+    fn multiply(_tiles: &Tiles, a: &[Line], b: &[Line], next: *const Line, sums: &mut [Line]) {
         let blocks = blocks::<u64>(a, b, sums);
         let (low, high) = sums.split_at_mut(4 * TILE);
         // SAFETY: `_tiles` is this thread's; the lengths were checked.
         unsafe {
-            low_u64(a.as_ptr(), b.as_ptr(), blocks, low.as_mut_ptr());
-            high_u64(a.as_ptr(), b.as_ptr(), blocks, high.as_mut_ptr());
+            low_u64(a.as_ptr(), b.as_ptr(), next, blocks, low.as_mut_ptr());
+            high_u64(a.as_ptr(), b.as_ptr(), next, blocks, high.as_mut_ptr());
         }
     }
 
-    fn add_row(_: Amx, sums: &[Line], row: usize, out: &mut [u64]) {
-        assert!(sums.len() == Self::LINES && row < TILE && out.len() <= TILE);
+    fn add_sums(_: Amx, sums: &[Line], out: &mut [u64], stride: usize, columns: Range<usize>) {
+        assert!(sums.len() == Self::LINES && columns.len() <= TILE);
         // SAFETY: an `Amx` exists only where AVX-512 was detected.
-        unsafe { add_row_u64(sums, row, out) }
+        unsafe { add_u64(sums, out, stride, columns) }
     }
 }
 
-/// Lane masks of the first `count` of `V` vectors of `lanes` lanes each.
-fn masks<const V: usize>(count: usize, lanes: usize) -> [u16; V] {
-    std::array::from_fn(|v| {
-        let count = count.saturating_sub(v * lanes).min(lanes);
-        ((1u32 << count) - 1) as u16
-    })
+/// The first `count` lanes of a vector.
+fn lanes(count: usize) -> u16 {
+    if count >= 16 { u16::MAX } else { (1 << count) - 1 }
 }
 
 #[target_feature(enable = "avx512f")]
@@ -340,54 +361,49 @@ const fn gather_limbs(bytes: usize, first: usize) -> Line {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn split_u32(values: &[u32], row: usize, block: &mut [Line]) {
+fn split_u32(values: &[u32], row: usize, strip: &mut [Line]) {
     const INDEX: [Line; 2] = [gather_limbs(4, 0), gather_limbs(4, 2)];
-    let mut v = [_mm512_setzero_si512(); 4];
-    for (i, (v, mask)) in v.iter_mut().zip(masks::<4>(values.len(), 16)).enumerate() {
-        // SAFETY: the mask covers only lanes inside `values`; the pointer is not dereferenced else.
-        *v = unsafe { _mm512_maskz_loadu_epi32(mask, values.as_ptr().wrapping_add(16 * i).cast()) };
-    }
-    for (half, index) in INDEX.iter().enumerate() {
-        let index = load(index);
-        // Two limbs of 32 elements each.
-        let x = _mm512_permutex2var_epi8(v[0], index, v[1]);
-        let y = _mm512_permutex2var_epi8(v[2], index, v[3]);
-        let plane = 2 * half * TILE + row;
-        store(&mut block[plane], _mm512_shuffle_i64x2::<0b01_00_01_00>(x, y));
-        store(&mut block[plane + TILE], _mm512_shuffle_i64x2::<0b11_10_11_10>(x, y));
+    let index = [load(&INDEX[0]), load(&INDEX[1])];
+    for (values, block) in values.chunks(BLOCK_DEPTH).zip(strip.chunks_exact_mut(u32::LINES)) {
+        let mut v = [_mm512_setzero_si512(); 4];
+        for (v, values) in v.iter_mut().zip(values.chunks(16)) {
+            // SAFETY: the mask covers only lanes inside `values`.
+            *v = unsafe { _mm512_maskz_loadu_epi32(lanes(values.len()), values.as_ptr().cast()) };
+        }
+        for (planes, index) in block.chunks_exact_mut(2 * TILE).zip(index) {
+            // Two limbs of 32 elements each.
+            let x = _mm512_permutex2var_epi8(v[0], index, v[1]);
+            let y = _mm512_permutex2var_epi8(v[2], index, v[3]);
+            store(&mut planes[row], _mm512_shuffle_i64x2::<0b01_00_01_00>(x, y));
+            store(&mut planes[TILE + row], _mm512_shuffle_i64x2::<0b11_10_11_10>(x, y));
+        }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn split_u64(values: &[u64], row: usize, block: &mut [Line]) {
+fn split_u64(values: &[u64], row: usize, strip: &mut [Line]) {
     const INDEX: [Line; 2] = [gather_limbs(8, 0), gather_limbs(8, 4)];
-    let mut v = [_mm512_setzero_si512(); 8];
-    for (i, (v, mask)) in v.iter_mut().zip(masks::<8>(values.len(), 8)).enumerate() {
-        let at = values.as_ptr().wrapping_add(8 * i).cast();
-        // SAFETY: the mask covers only lanes inside `values`; the pointer is not dereferenced else.
-        *v = unsafe { _mm512_maskz_loadu_epi64(mask as u8, at) };
-    }
-    for (half, index) in INDEX.iter().enumerate() {
-        let index = load(index);
-        // Four limbs of 16 elements each, from four pairs of vectors: transposed by 128-bit lanes.
-        let [x0, x1, x2, x3] =
-            [0, 2, 4, 6].map(|i| _mm512_permutex2var_epi8(v[i], index, v[i + 1]));
-        let (lo0, hi0) = (
-            _mm512_shuffle_i32x4::<0b01_00_01_00>(x0, x1),
-            _mm512_shuffle_i32x4::<0b11_10_11_10>(x0, x1),
-        );
-        let (lo1, hi1) = (
-            _mm512_shuffle_i32x4::<0b01_00_01_00>(x2, x3),
-            _mm512_shuffle_i32x4::<0b11_10_11_10>(x2, x3),
-        );
-        let planes = [
-            _mm512_shuffle_i32x4::<0b10_00_10_00>(lo0, lo1),
-            _mm512_shuffle_i32x4::<0b11_01_11_01>(lo0, lo1),
-            _mm512_shuffle_i32x4::<0b10_00_10_00>(hi0, hi1),
-            _mm512_shuffle_i32x4::<0b11_01_11_01>(hi0, hi1),
-        ];
-        for (i, plane) in planes.into_iter().enumerate() {
-            store(&mut block[(4 * half + i) * TILE + row], plane);
+    let index = [load(&INDEX[0]), load(&INDEX[1])];
+    for (values, block) in values.chunks(BLOCK_DEPTH).zip(strip.chunks_exact_mut(u64::LINES)) {
+        let mut v = [_mm512_setzero_si512(); 8];
+        for (v, values) in v.iter_mut().zip(values.chunks(8)) {
+            let mask = lanes(values.len()) as u8;
+            // SAFETY: the mask covers only lanes inside `values`.
+            *v = unsafe { _mm512_maskz_loadu_epi64(mask, values.as_ptr().cast()) };
+        }
+        for (planes, index) in block.chunks_exact_mut(4 * TILE).zip(index) {
+            // Four limbs of 16 elements each, from four pairs of vectors: 128-bit lanes transposed.
+            let x = |i: usize| _mm512_permutex2var_epi8(v[2 * i], index, v[2 * i + 1]);
+            let pair = |x, y| {
+                let low = _mm512_shuffle_i32x4::<0b01_00_01_00>(x, y);
+                (low, _mm512_shuffle_i32x4::<0b11_10_11_10>(x, y))
+            };
+            let (low, high) = (pair(x(0), x(1)), pair(x(2), x(3)));
+            for (i, (x, y)) in [(low.0, high.0), (low.1, high.1)].into_iter().enumerate() {
+                let at = 2 * i * TILE + row;
+                store(&mut planes[at], _mm512_shuffle_i32x4::<0b10_00_10_00>(x, y));
+                store(&mut planes[at + TILE], _mm512_shuffle_i32x4::<0b11_01_11_01>(x, y));
+            }
         }
     }
 }
@@ -403,34 +419,39 @@ fn combine(sums: &[Line], first: usize, row: usize) -> __m512i {
 }
 
 #[target_feature(enable = "avx512f")]
-fn add_row_u32(sums: &[Line], row: usize, out: &mut [u32]) {
-    let [mask] = masks::<1>(out.len(), 16);
-    let sum = combine(sums, 0, row);
-    // SAFETY: the mask covers only lanes inside `out`.
-    unsafe {
-        let old = _mm512_maskz_loadu_epi32(mask, out.as_ptr().cast());
-        _mm512_mask_storeu_epi32(out.as_mut_ptr().cast(), mask, _mm512_add_epi32(old, sum));
+fn add_u32(sums: &[Line], out: &mut [u32], stride: usize, columns: Range<usize>) {
+    let mask = lanes(columns.len());
+    for (r, row) in out.chunks_exact_mut(stride).take(TILE).enumerate() {
+        let row = row[columns.clone()].as_mut_ptr().cast();
+        let sum = combine(sums, 0, r);
+        // SAFETY: the mask covers only lanes inside the slice.
+        unsafe {
+            let old = _mm512_maskz_loadu_epi32(mask, row);
+            _mm512_mask_storeu_epi32(row, mask, _mm512_add_epi32(old, sum));
+        }
     }
 }
 
 #[target_feature(enable = "avx512f")]
-fn add_row_u64(sums: &[Line], row: usize, out: &mut [u64]) {
-    let high = combine(sums, 4, row);
-    for (half, mask) in masks::<2>(out.len(), 8).into_iter().enumerate() {
-        let widen = |v: __m512i| match half {
-            0 => _mm512_cvtepu32_epi64(_mm512_castsi512_si256(v)),
-            _ => _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64::<1>(v)),
-        };
-        let s = |i: usize| widen(load(plane_line(sums, i, row)));
-        let low = _mm512_add_epi64(s(0), _mm512_slli_epi64::<16>(s(2)));
-        let odd = _mm512_add_epi64(s(1), _mm512_slli_epi64::<16>(s(3)));
-        let low = _mm512_add_epi64(low, _mm512_slli_epi64::<8>(odd));
-        let sum = _mm512_add_epi64(low, _mm512_slli_epi64::<32>(widen(high)));
-        let at = out.as_mut_ptr().wrapping_add(8 * half).cast::<i64>();
-        // SAFETY: the mask covers only lanes inside `out`; the pointer is not dereferenced else.
-        unsafe {
-            let old = _mm512_maskz_loadu_epi64(mask as u8, at);
-            _mm512_mask_storeu_epi64(at, mask as u8, _mm512_add_epi64(old, sum));
+fn add_u64(sums: &[Line], out: &mut [u64], stride: usize, columns: Range<usize>) {
+    for (r, row) in out.chunks_exact_mut(stride).take(TILE).enumerate() {
+        let high = combine(sums, 4, r);
+        for (half, row) in row[columns.clone()].chunks_mut(8).enumerate() {
+            let widen = |v: __m512i| match half {
+                0 => _mm512_cvtepu32_epi64(_mm512_castsi512_si256(v)),
+                _ => _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64::<1>(v)),
+            };
+            let s = |i: usize| widen(load(plane_line(sums, i, r)));
+            let even = _mm512_add_epi64(s(0), _mm512_slli_epi64::<16>(s(2)));
+            let odd = _mm512_add_epi64(s(1), _mm512_slli_epi64::<16>(s(3)));
+            let low = _mm512_add_epi64(even, _mm512_slli_epi64::<8>(odd));
+            let sum = _mm512_add_epi64(low, _mm512_slli_epi64::<32>(widen(high)));
+            let (mask, row) = (lanes(row.len()) as u8, row.as_mut_ptr().cast());
+            // SAFETY: the mask covers only lanes inside the slice.
+            unsafe {
+                let old = _mm512_maskz_loadu_epi64(mask, row);
+                _mm512_mask_storeu_epi64(row, mask, _mm512_add_epi64(old, sum));
+            }
         }
     }
 }
