@@ -188,7 +188,7 @@ pub fn register_rows<R: Ring>(backend: Backend) -> usize {
 #[doc(hidden)]
 pub fn register_depth<R: Ring>(backend: Backend) -> usize {
     match backend {
-        Backend::Amx => 1024 / R::BYTES,
+        Backend::Amx => 2048 / R::BYTES,
         _ => 128,
     }
 }

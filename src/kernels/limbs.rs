@@ -139,11 +139,12 @@ pub(super) fn register_kernel<R: Limbs>(amx: Amx, panels: &[R], strip: &[R], out
     let tiles = Tiles::configure(amx, TILE);
     let (panels, strip): (&[Line], &[Line]) =
         (bytemuck::cast_slice(panels), bytemuck::cast_slice(strip));
-    let mut sums = Planes::zero(R::LINES);
+    let mut sums = [[0; 64]; 8 * TILE];
+    let sums = &mut sums[..R::LINES];
     out.fill(R::ZERO);
     for (panel, out) in panels.chunks_exact(strip.len()).zip(out.chunks_exact_mut(TILE * TILE)) {
-        R::multiply(&tiles, strip, panel, panel.as_ptr(), sums.lines_mut());
-        R::add_sums(amx, sums.lines(), out, TILE, 0..TILE);
+        R::multiply(&tiles, strip, panel, panel.as_ptr(), sums);
+        R::add_sums(amx, sums, out, TILE, 0..TILE);
     }
 }
 
