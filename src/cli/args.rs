@@ -17,7 +17,7 @@ pub(super) struct Cli {
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
     /// Instruction set of the kernels; the best one the CPU has if not given.
-    #[arg(long, global = true, value_name = "portable|avx2|avx512", env = "PPDENOISE_BACKEND")]
+    #[arg(long, global = true, value_name = "portable|avx2|avx512|amx", env = "PPDENOISE_BACKEND")]
     pub(super) backend: Option<String>,
     #[command(subcommand)]
     pub(super) command: Command,
