@@ -220,7 +220,7 @@ fn damaged_inputs_are_named_before_connecting() {
         lab.write(name, &newer);
         alone(&lab, Job::new(party)).refused_once(
             INPUT,
-            &[&quoted, "format version 2, this program reads version 1", "newer"],
+            &[&quoted, "format version 3, this program reads version 2", "newer"],
         );
         lab.write(name, &good);
     }

@@ -5,7 +5,7 @@ use super::failure::{Code, Failure};
 use super::files::read_public;
 use super::output::{print_json, print_line};
 use crate::format::envelope::{VERSION, open_file};
-use crate::format::header::{Body, Header};
+use crate::format::header::{Body, Header, Levels, PoissonNoise};
 use crate::format::ledger::Ledger;
 use crate::model::{ActivationSpec, LinearSpec};
 use crate::network::Op;
@@ -60,7 +60,10 @@ fn describe(header: &Header) -> Map<String, Value> {
             "ring_bits": f.ring_bits.bits(),
             "height": f.height,
             "width": f.width,
+            "patch_means": f.means,
             "sigma": f.sigma,
+            "scale_about": f.levels.scale_about,
+            "noise": noise(&f.levels),
         }),
         Body::Triples(f) => json!({
             "server": f.party.index(),
@@ -81,6 +84,7 @@ fn describe(header: &Header) -> Map<String, Value> {
             "ring_bits": f.ring_bits.bits(),
             "height": f.height,
             "width": f.width,
+            "noise": noise(&f.decode.levels),
         }),
         Body::OpenedWeights(f) => json!({
             "weight_mask_id": f.weight_mask_id.to_string(),
@@ -103,6 +107,15 @@ fn describe(header: &Header) -> Map<String, Value> {
         facts.extend(fields);
     }
     facts
+}
+
+fn noise(levels: &Levels) -> String {
+    match levels.poisson {
+        None => "gaussian".into(),
+        Some(PoissonNoise { gain, read_noise }) => {
+            format!("poisson, gain {gain}, read noise {read_noise}")
+        }
+    }
 }
 
 fn describe_model(args: &Inspect, facts: &mut Map<String, Value>) -> Result<(), Failure> {
@@ -134,6 +147,7 @@ fn describe_model(args: &Inspect, facts: &mut Map<String, Value>) -> Result<(), 
             t.out_frac
         ),
         Op::Residual => "centre of the patch minus the output".into(),
+        Op::Mean => "mean of the patch plus the output".into(),
         Op::Fold(f) => format!("weighted average of {0}x{0} patches", f.patch),
     };
     let ops: Vec<String> = public.network.ops().iter().map(op).collect();

@@ -87,7 +87,7 @@ impl<'a, R: Ring> Dealer<'a, R> {
                     };
                     chunks.push((op, chunk));
                 }
-                Op::Residual | Op::Fold(_) => {}
+                Op::Residual | Op::Mean | Op::Fold(_) => {}
             }
         }
         chunks

@@ -4,6 +4,9 @@
 mod activation_spec;
 mod description;
 mod float;
+mod levels;
+mod load;
+mod mean_shift;
 mod npz;
 mod public;
 mod quantise;
@@ -15,6 +18,7 @@ pub use description::Description;
 #[cfg(test)]
 pub(crate) use float::tests::random_model;
 pub use float::{FloatLinear, FloatModel};
+pub use levels::LevelMap;
 pub use npz::load_npz;
 pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, quantise};

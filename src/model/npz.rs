@@ -1,9 +1,9 @@
 //! Models as NumPy archives: arrays `w1, b1, w2, b2, ...`, `w` as (outputs, inputs).
 
-use super::{Description, FloatLinear, FloatModel, ModelError};
+use super::load::{Arrays, assemble};
+use super::{Description, FloatModel, ModelError};
 use crate::image::npy::Header;
-use crate::network::{MAX_WEIGHTS, Network, Op};
-use ndarray::{Array1, Array2, ArrayD, Dimension};
+use ndarray::ArrayD;
 use ndarray_npy::ReadNpyExt;
 use std::io::{Read, Seek};
 use zip::ZipArchive;
@@ -27,35 +27,13 @@ pub fn load_npz(reader: impl Read + Seek, beside: Option<&[u8]>) -> Result<Float
         Some(json) => Description::parse(json)?,
         None => Description::parse(&embedded(&mut npz)?)?,
     };
-    let weights: usize = description.shapes().iter().map(|(m, n)| m * n).sum();
-    if weights > MAX_WEIGHTS {
-        let text = format!("{weights} weights, at most {MAX_WEIGHTS} are supported");
-        return Err(ModelError::Description(text));
+    assemble(&description, &mut npz)
+}
+
+impl<T: Read + Seek> Arrays for ZipArchive<T> {
+    fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        array(self, name, shape)
     }
-    let mut ops = vec![Op::Gather(description.gather())];
-    let shapes = description.shapes();
-    for (i, &(outputs, inputs)) in shapes.iter().enumerate() {
-        let weights = array(&mut npz, &format!("w{}", i + 1), &[outputs, inputs])?;
-        let bias = array(&mut npz, &format!("b{}", i + 1), &[outputs])?;
-        ops.push(Op::Linear(FloatLinear {
-            weights: Array2::from_shape_vec((outputs, inputs), weights)
-                .map_err(|e| ModelError::Npz(e.to_string()))?,
-            bias: Array1::from_vec(bias),
-        }));
-        if i + 1 < shapes.len() {
-            ops.push(Op::Activation(()));
-        }
-    }
-    if description.residual {
-        ops.push(Op::Residual);
-    }
-    ops.push(Op::Fold(description.fold()));
-    Ok(FloatModel {
-        network: Network::new(ops)?,
-        sigma: description.sigma,
-        units: description.units(),
-        piecewise: description.piecewise.clone(),
-    })
 }
 
 /// The bytes of an entry, at most `limit` of them.
@@ -110,14 +88,6 @@ fn array<T: Read + Seek>(
         other => return Err(error(format!("is of type {other}, expected float32 or float64"))),
     }
     .map_err(|e| error(e.to_string()))?;
-    if let Some((position, &value)) = found.indexed_iter().find(|(_, v)| !v.is_finite()) {
-        return Err(ModelError::Value {
-            name: name.into(),
-            position: position.slice().to_vec(),
-            value,
-            reason: "not a finite float32".into(),
-        });
-    }
     // Logical (row-major) order whatever the order on disk.
     Ok(found.iter().copied().collect())
 }
@@ -125,7 +95,7 @@ fn array<T: Read + Seek>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array, IxDyn, ShapeBuilder};
+    use ndarray::{Array, Array1, Array2, IxDyn, ShapeBuilder};
     use ndarray_npy::NpzWriter;
     use std::io::Cursor;
 

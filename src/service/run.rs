@@ -224,7 +224,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let fields = *image.fields();
         let size = (fields.height as usize, fields.width as usize);
         // Every byte of the share is checked before a slot is spent on it.
-        let share = image.into_pixels::<R>()?;
+        let [share, means] = image.into_shares::<R>()?;
         let triples = *self.inputs.triples.fields();
         let wanted = Claim {
             set: triples.set_id,
@@ -235,7 +235,8 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let slot = claim(self.job.ledger, &wanted, channel)?;
         let (seeds, mut tiles) = self.inputs.triples.slot(slot, &self.inputs.layout)?;
         let view = SlotView::new(self.inputs.party, &seeds.slots, slot);
-        let image = Image { share: &share, size, slot: view, layout: &self.inputs.layout };
+        let layout = &self.inputs.layout;
+        let image = Image { share: &share, means: &means, size, slot: view, layout };
         let mut tell = |done| observer.progress(done);
         let sums = denoise(&self.model, &mut self.engine, &image, &mut tiles, channel, &mut tell)?;
         let result = ResultShare {
@@ -246,7 +247,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             ring_bits: R::RING,
             height: fields.height,
             width: fields.width,
-            decode: decoding(&self.inputs.public, fields.sigma_ratio),
+            decode: decoding(&self.inputs.public, fields.levels),
         };
         let output = write_result(&sums, result, self.job.key, self.job.receiver, output)?;
         // The file gets its name only when the other server has its half as well.

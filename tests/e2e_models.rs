@@ -1,0 +1,136 @@
+//! Models of every kind that can be shared: with mean shift, and from other programs' files.
+
+mod common;
+
+use common::{KEYS, Lab, clean_crop, difference, noisy_crop, reports};
+use ndarray::{Array1, Array2};
+use ndarray_npy::NpzWriter;
+use ppdenoise::image::GreyImage;
+
+/// Patch sides of the written models, and the pixels in between.
+const INPUT: usize = 7;
+const OUTPUT: usize = 3;
+/// What the written models scale the pixels by before tanh, so that it is nearly a straight line.
+const SLOPE: f32 = 0.25;
+const SIZE: (usize, usize) = (37, 44);
+
+/// Weights and biases of a small denoiser that was written, not trained: each output is the mean of
+/// the 3x3 pixels around it, through a tanh of a quarter of that.
+fn blur() -> [(Array2<f32>, Array1<f32>); 2] {
+    let first = Array2::from_shape_fn((OUTPUT * OUTPUT, INPUT * INPUT), |(out, pixel)| {
+        let centre = |at: usize| at + (INPUT - OUTPUT) / 2;
+        let (y, x) = (centre(out / OUTPUT), centre(out % OUTPUT));
+        let near = (pixel / INPUT).abs_diff(y) <= 1 && (pixel % INPUT).abs_diff(x) <= 1;
+        if near { SLOPE / 9.0 } else { 0.0 }
+    });
+    let second = Array2::eye(OUTPUT * OUTPUT) / SLOPE;
+    let zeros = Array1::zeros(OUTPUT * OUTPUT);
+    [(first, zeros.clone()), (second, zeros)]
+}
+
+/// What the written models are, as NAME.json says it.
+fn description(residual: bool, mean_shift: bool) -> String {
+    format!(
+        r#"{{"kind":"mlp","activation":"tanh","input_patch":{INPUT},"output_patch":{OUTPUT},
+        "hidden":[{}],"stride":2,"sigma":25.0,"residual":{residual},"mean_shift":{mean_shift}}}"#,
+        OUTPUT * OUTPUT
+    )
+}
+
+/// The archive of a model.
+fn npz(layers: &[(Array2<f32>, Array1<f32>)]) -> Vec<u8> {
+    let mut npz = NpzWriter::new(std::io::Cursor::new(Vec::new()));
+    for (i, (weights, bias)) in layers.iter().enumerate() {
+        npz.add_array(format!("w{}", i + 1), weights).unwrap();
+        npz.add_array(format!("b{}", i + 1), bias).unwrap();
+    }
+    npz.finish().unwrap().into_inner()
+}
+
+/// Denoises `noisy.png` with `model` on two servers; the secure image.
+fn secure(lab: &Lab, model: &str, flags: &[&str]) -> GreyImage {
+    let share = ["share-model", model, "--keys", KEYS, "--out", "model", "--cell", "1/8"];
+    lab.run(&share).done();
+    lab.share_image("noisy.png", "img", flags);
+    lab.triples("trip", SIZE, 1);
+    reports(lab.serve_both());
+    lab.reconstruct("secure.npy").report();
+    lab.image("secure.npy")
+}
+
+fn plain(lab: &Lab, model: &str, flags: &[&str]) -> GreyImage {
+    let args = ["denoise", "noisy.png", "--model", model, "--out", "plain.npy"];
+    lab.run(&[&args[..], flags].concat()).done();
+    lab.image("plain.npy")
+}
+
+/// Without a residual the patch means travel with the image: one element a patch at S0, nothing at
+/// S1. The mean shift makes the written model follow the light: it blurs around each patch's mean.
+#[test]
+fn a_mean_shift_model_without_a_residual() {
+    let lab = Lab::new();
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    lab.write("blur.npz", &npz(&blur()));
+    lab.write("blur.json", description(false, true).as_bytes());
+    let found = secure(&lab, "blur.npz", &[]);
+    let (mean, max) = difference(&found, &plain(&lab, "blur.npz", &[]));
+    assert!(mean < 0.5 && max < 3.0, "mean {mean}, max {max}");
+    let twin = plain(&lab, "blur.npz", &["--twin", "--cell", "1/8"]);
+    let (mean, max) = difference(&found, &twin);
+    assert!(mean < 0.5 && max < 3.0, "mean {mean}, max {max}");
+    let to_clean = |image: &GreyImage| difference(image, &clean_crop(SIZE)).0;
+    assert!(to_clean(&found) < 0.7 * to_clean(&lab.image("noisy.png")));
+
+    let rows = (SIZE.0 - OUTPUT).div_ceil(2) + 1;
+    let columns = (SIZE.1 - OUTPUT).div_ceil(2) + 1;
+    let report = |file: &str| lab.run(&["inspect", file, "--json"]).report();
+    let (s0, s1) = (report("img.s0"), report("img.s1"));
+    assert_eq!(s0["patch_means"], rows * columns);
+    assert_eq!(s0["payload_bytes"], 4 * (SIZE.0 * SIZE.1 + rows * columns));
+    assert_eq!((&s1["patch_means"], &s1["payload_bytes"]), (&s0["patch_means"], &32.into()));
+    let ops = report("model.pub")["ops"].to_string();
+    assert!(ops.contains("mean of the patch plus the output"), "{ops}");
+}
+
+/// A residual model with mean shift shares no means: what is subtracted is given back at once.
+#[test]
+fn a_mean_shift_model_with_a_residual() {
+    let lab = Lab::new();
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    // The centre less what the 3x3 around it have less: their mean again.
+    let [(mut first, b1), second] = blur();
+    for (out, mut row) in first.rows_mut().into_iter().enumerate() {
+        row.mapv_inplace(|w| -w);
+        let centre = |at: usize| at + (INPUT - OUTPUT) / 2;
+        row[centre(out / OUTPUT) * INPUT + centre(out % OUTPUT)] += SLOPE;
+    }
+    lab.write("rest.npz", &npz(&[(first, b1), second]));
+    lab.write("rest.json", description(true, true).as_bytes());
+    let found = secure(&lab, "rest.npz", &[]);
+    let (mean, max) = difference(&found, &plain(&lab, "rest.npz", &[]));
+    assert!(mean < 0.5 && max < 3.0, "mean {mean}, max {max}");
+    // The mean leaves a residual of this kind as it is: the same model without the shift.
+    lab.write("rest.json", description(true, false).as_bytes());
+    let (mean, max) = difference(&found, &plain(&lab, "rest.npz", &[]));
+    assert!(mean < 0.5 && max < 3.0, "mean {mean}, max {max}");
+    let report = lab.run(&["inspect", "img.s0", "--json"]).report();
+    assert_eq!(report["patch_means"], 0);
+}
+
+/// Scaled about 0, as the paper writes it, the result is another one than about mid-grey, the same
+/// in shares as in plaintext; at the model's own sigma nothing is scaled.
+#[test]
+fn levels_may_be_scaled_about_zero() {
+    let lab = Lab::new();
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    lab.write("blur.npz", &npz(&blur()));
+    lab.write("blur.json", description(false, false).as_bytes());
+    let flags = ["--sigma", "35", "--scale-about", "0"];
+    let found = secure(&lab, "blur.npz", &flags);
+    let about_zero = plain(&lab, "blur.npz", &flags);
+    let (mean, max) = difference(&found, &about_zero);
+    assert!(mean < 0.7 && max < 4.0, "mean {mean}, max {max}");
+    assert!(difference(&about_zero, &plain(&lab, "blur.npz", &flags[..2])).0 > 0.7);
+    let own = plain(&lab, "blur.npz", &["--scale-about", "0"]);
+    assert_eq!(own, plain(&lab, "blur.npz", &[]));
+}
