@@ -10,7 +10,7 @@ const COMMANDS: [(&str, &str); 11] = [
     ("keygen", "--out --force --json"),
     (
         "share-model",
-        "<MODEL.npz> --keys --engine --ring --cell --piecewise --interval --stride --out --force \
+        "<MODEL> --keys --engine --ring --cell --piecewise --interval --stride --out --force \
          --json",
     ),
     (

@@ -64,7 +64,8 @@ fn files_of_another_kind_are_named() {
         .refused(INPUT, &["'noisy.png'"]);
     let args = ["share-image", "noisy.png", "--keys", KEYS, "--model", "model.s0", "--out", "x"];
     lab.run(&args).refused_once(INPUT, &["'model.s0' is a model share"]);
-    lab.run(&["inspect", TINY]).refused_once(INPUT, &["tiny-9-5-24.npz", "no ppdenoise file"]);
+    lab.run(&["inspect", common::CAMERA])
+        .refused_once(INPUT, &["nat_camera.png", "no ppdenoise file"]);
 }
 
 #[test]

@@ -117,6 +117,104 @@ fn a_mean_shift_model_with_a_residual() {
     assert_eq!(report["patch_means"], 0);
 }
 
+/// The bytes of an element of a MATLAB file, padded.
+fn element(kind: u32, data: &[u8]) -> Vec<u8> {
+    let mut bytes = [kind.to_le_bytes(), (data.len() as u32).to_le_bytes()].concat();
+    bytes.extend_from_slice(data);
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    bytes
+}
+
+/// An array of a MATLAB file.
+fn array(name: &str, class: u32, sides: [usize; 2], parts: &[u8]) -> Vec<u8> {
+    let flags = [class, 0].map(u32::to_le_bytes).concat();
+    let sides = sides.map(|s| (s as u32).to_le_bytes()).concat();
+    let head = [element(6, &flags), element(5, &sides), element(1, name.as_bytes())].concat();
+    element(14, &[head, parts.to_vec()].concat())
+}
+
+/// A MATLAB file as Burger's code loads it: a cell array `w` with a matrix a layer, the bias as its
+/// last column; pixels of a patch column by column.
+fn mat(layers: &[(Array2<f32>, Array1<f32>)]) -> Vec<u8> {
+    let turned = |side: usize, i: usize| (i % side) * side + i / side;
+    let last = layers.len() - 1;
+    let cells = layers.iter().enumerate().map(|(i, (weights, bias))| {
+        let (rows, columns) = weights.dim();
+        let mut data = Vec::new();
+        for (column, row) in (0..=columns).flat_map(|c| (0..rows).map(move |r| (c, r))) {
+            let row = if i == last { turned(OUTPUT, row) } else { row };
+            let value = match column {
+                c if c == columns => bias[row],
+                c if i == 0 => weights[[row, turned(INPUT, c)]],
+                c => weights[[row, c]],
+            };
+            data.extend(f64::from(value).to_le_bytes());
+        }
+        array("", 6, [rows, columns + 1], &element(9, &data))
+    });
+    let cells: Vec<u8> = cells.flatten().collect();
+    let mut bytes = b"MATLAB 5.0 MAT-file".to_vec();
+    bytes.resize(124, b' ');
+    bytes.extend([0, 1, b'I', b'M']);
+    bytes.extend(array("w", 1, [1, layers.len()], &cells));
+    bytes
+}
+
+/// The same model as .npz, safetensors and MATLAB file is the same model.
+#[test]
+fn models_come_in_three_formats() {
+    let lab = Lab::new();
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    // Not symmetric, so that an order of pixels that is wrong shows.
+    let mut layers = blur();
+    layers[0].0[[3, 30]] += 0.02;
+    layers[1].0[[1, 5]] -= 0.3;
+    layers[1].1[7] = 0.2;
+    lab.write("blur.npz", &npz(&layers));
+    lab.write("blur.json", description(false, false).as_bytes());
+    let expected = plain(&lab, "blur.npz", &[]);
+
+    // As PyTorch names the layers of a sequential module.
+    let bytes =
+        |values: Vec<f32>| values.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<_>>();
+    let mut tensors = Vec::new();
+    for (i, (weights, bias)) in layers.iter().enumerate() {
+        let (rows, columns) = weights.dim();
+        let data = bytes(weights.iter().copied().collect());
+        tensors.push((format!("{}.weight", 2 * i), vec![rows, columns], data));
+        tensors.push((format!("{}.bias", 2 * i), vec![rows], bytes(bias.to_vec())));
+    }
+    let views = tensors.iter().map(|(name, shape, data)| {
+        let dtype = safetensors::Dtype::F32;
+        (name, safetensors::tensor::TensorView::new(dtype, shape.clone(), data).unwrap())
+    });
+    lab.write("soft.safetensors", &safetensors::serialize(views, None).unwrap());
+    lab.run(&["inspect", "soft.safetensors"]).refused_once(3, &["soft.safetensors", "NAME.json"]);
+    lab.write("soft.json", description(false, false).as_bytes());
+    assert_eq!(plain(&lab, "soft.safetensors", &[]), expected);
+
+    // Stride 2 is all that this one's file does not say; the published models have 3.
+    lab.write("lab.mat", &mat(&layers));
+    lab.write("lab.json", br#"{"stride": 2}"#);
+    assert_eq!(plain(&lab, "lab.mat", &[]), expected);
+    let report = lab.run(&["inspect", "lab.mat", "--json"]).report();
+    assert_eq!((&report["input_patch"], &report["output_patch"]), (&7.into(), &3.into()));
+    assert_eq!((&report["sigma"], &report["residual"]), (&25.0.into(), &false.into()));
+    let found = secure(&lab, "lab.mat", &[]);
+    let (mean, max) = difference(&found, &expected);
+    assert!(mean < 0.5 && max < 3.0, "mean {mean}, max {max}");
+    for bad in [&mat(&layers)[..700], b"MATLAB", b""] {
+        lab.write("bad.mat", bad);
+        let share = ["share-model", "bad.mat", "--keys", KEYS, "--out", "x"];
+        lab.run(&share).refused(3, &["bad.mat", "MATLAB"]);
+        lab.write("bad.safetensors", bad);
+        lab.write("bad.json", description(false, false).as_bytes());
+        let share = ["share-model", "bad.safetensors", "--keys", KEYS, "--out", "x"];
+        lab.run(&share).refused(3, &["bad.safetensors", "safetensors file"]);
+        std::fs::remove_file(lab.path("bad.json")).unwrap();
+    }
+}
+
 /// Scaled about 0, as the paper writes it, the result is another one than about mid-grey, the same
 /// in shares as in plaintext; at the model's own sigma nothing is scaled.
 #[test]

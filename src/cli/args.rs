@@ -56,8 +56,9 @@ pub(super) struct Keygen {
 /// Writes PREFIX.pub (public description), PREFIX.s0 and PREFIX.s1 (one share each, secret).
 #[derive(Debug, Args)]
 pub(super) struct ShareModel {
-    /// The model: .npz with arrays w1, b1, ..., and its description inside or as NAME.json.
-    #[arg(value_name = "MODEL.npz")]
+    /// The model: .npz or .safetensors with arrays w1, b1, ..., and its description inside or as
+    /// NAME.json; or a MATLAB file as Burger et al. publish theirs.
+    #[arg(value_name = "MODEL")]
     pub(super) model: PathBuf,
     /// Folder with model-owner.key and the servers' .pub.
     #[arg(long, value_name = "DIR")]
@@ -297,8 +298,8 @@ pub(super) struct Denoise {
     /// The noisy image; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
-    /// The model.
-    #[arg(long, value_name = "MODEL.npz")]
+    /// The model, as for `share-model`.
+    #[arg(long, value_name = "MODEL")]
     pub(super) model: PathBuf,
     #[command(flatten)]
     pub(super) met: Met,
@@ -361,7 +362,7 @@ pub(super) struct Metrics {
 /// Tell what a file is, whose, and what is left of it; never a secret.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The file.
+    /// The file; models too.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
     /// A server's state folder: tells how many slots of the triples it has used.

@@ -122,9 +122,9 @@ fn rotate(a: &mut Matrix, p: usize, q: usize) {
         let (x, y) = (row[p], row[q]);
         (row[p], row[q]) = (c * x - s * y, s * x + c * y);
     }
-    for i in 0..DIM {
-        let (x, y) = (a[p][i], a[q][i]);
-        (a[p][i], a[q][i]) = (c * x - s * y, s * x + c * y);
+    let (upper, lower) = a.split_at_mut(q);
+    for (x, y) in upper[p].iter_mut().zip(&mut lower[0]) {
+        (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
     }
 }
 

@@ -32,9 +32,22 @@ pub struct Description {
     /// The formula of the normalisation, as text.
     #[serde(default = "default_normalisation")]
     pub normalisation: String,
+    /// How the pixels of a patch are numbered; row by row if not given, except in MATLAB files.
+    #[serde(default)]
+    pub pixel_order: Option<PixelOrder>,
     /// An activation in quadratic pieces for the gc engine, with its knots.
     #[serde(default)]
     pub piecewise: Option<Piecewise>,
+}
+
+/// The order in which a patch becomes a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PixelOrder {
+    /// Row by row.
+    RowMajor,
+    /// Column by column, as MATLAB's `p(:)` does.
+    ColumnMajor,
 }
 
 const NORMALISATION: &str = "(v/255-0.5)/0.2";

@@ -1,6 +1,6 @@
 //! Models as NumPy archives: arrays `w1, b1, w2, b2, ...`, `w` as (outputs, inputs).
 
-use super::load::{Arrays, assemble};
+use super::load::{Arrays, assemble, from_f16};
 use super::{Description, FloatModel, ModelError};
 use crate::image::npy::Header;
 use ndarray::ArrayD;
@@ -16,7 +16,7 @@ const MAX_DESCRIPTION: u64 = 1 << 20;
 /// Loads a model from an `.npz` archive.
 ///
 /// The description is `beside`, the contents of `NAME.json`, or else the array `description` inside
-/// the archive (UTF-8 JSON as unsigned bytes). Arrays are float32 or float64, C or Fortran order,
+/// the archive (UTF-8 JSON as unsigned bytes). Arrays are float16, float32 or float64, C or Fortran order,
 /// plain or deflated, as NumPy writes them. Nothing larger than what is described is allocated.
 ///
 /// # Errors
@@ -76,16 +76,29 @@ fn array<T: Read + Seek>(
     if header.shape != shape {
         return Err(error(format!("has shape {:?}, expected {shape:?}", header.shape)));
     }
+    if header.descr == "<f2" && data.len() == 2 * elements {
+        let halves = data.as_chunks().0.iter().map(|b| from_f16(u16::from_le_bytes(*b)));
+        // The same header but for the type, since the order of the elements is its business.
+        let mut wide = bytes[..bytes.len() - data.len()].to_vec();
+        if let Some(at) = wide.windows(3).position(|w| w == b"<f2") {
+            wide[at + 2] = b'4';
+        }
+        wide.extend(halves.flat_map(f32::to_le_bytes));
+        let found: ArrayD<f32> = ArrayD::read_npy(&wide[..]).map_err(|e| error(e.to_string()))?;
+        return Ok(found.iter().copied().collect());
+    }
     // The array library allocates what the header says, so that is compared with the data first.
     let found: ArrayD<f32> = match header.descr {
         "<f4" | ">f4" if data.len() == 4 * elements => ArrayD::read_npy(&bytes[..]),
         "<f8" | ">f8" if data.len() == 8 * elements => {
             ArrayD::<f64>::read_npy(&bytes[..]).map(|a| a.mapv(|v| v as f32))
         }
-        "<f4" | ">f4" | "<f8" | ">f8" => {
+        "<f2" | "<f4" | ">f4" | "<f8" | ">f8" => {
             return Err(error(format!("has {} bytes of data for shape {shape:?}", data.len())));
         }
-        other => return Err(error(format!("is of type {other}, expected float32 or float64"))),
+        other => {
+            return Err(error(format!("is of type {other}, expected float16, float32 or float64")));
+        }
     }
     .map_err(|e| error(e.to_string()))?;
     // Logical (row-major) order whatever the order on disk.

@@ -241,9 +241,10 @@ mod tests {
             prop_assert!(grid.weight_sums(&window).into_iter().all(|w| w >= 1));
             let image: Vec<usize> = (0..grid.pixels()).collect();
             let sums = grid.patch_sums(&image.iter().map(|&v| v as i64).collect::<Vec<_>>());
-            for row in 0..grid.rows() {
+            prop_assert_eq!(sums.len(), grid.rows());
+            for (row, sum) in sums.into_iter().enumerate() {
                 let sources = grid.gather(row..row + 1, &image);
-                prop_assert_eq!(sums[row], sources.iter().sum::<usize>() as i128);
+                prop_assert_eq!(sum, sources.iter().sum::<usize>() as i128);
                 let targets = grid.centres(row..row + 1, &image);
                 for (i, &t) in targets.iter().enumerate() {
                     let centre = (i / inner + pad) * patch + i % inner + pad;
