@@ -60,8 +60,10 @@ pub(super) fn sensor(kind: NoiseKind, flags: &SensorNoise) -> Result<Option<Pois
         }
         (NoiseKind::Poisson, Some(gain), read) => {
             let noise = Poisson::new(gain, read.unwrap_or(0.0));
-            let text = "--gain is from 0.001 to 255 and --read-noise from 0 to 255 grey levels";
-            noise.map(Some).ok_or_else(|| Failure::new(Code::Usage, text))
+            noise.map(Some).ok_or_else(|| {
+                let text = "--gain is from 0.001 to 255 and --read-noise from 0 to 255 grey levels";
+                Failure::new(Code::Usage, text).help("give both in grey levels of 0 to 255")
+            })
         }
     }
 }

@@ -155,6 +155,41 @@ mod tests {
     }
 
     #[test]
+    fn half_precision_loads_in_either_order() {
+        use std::io::Write;
+        let load = |fortran: bool, type_name: &str, bytes: usize| {
+            let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            for (name, shape) in
+                [("w1", "(2, 9)"), ("b1", "(2,)"), ("w2", "(1, 2)"), ("b2", "(1,)")]
+            {
+                out.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default())
+                    .unwrap();
+                let order = if fortran { "True" } else { "False" };
+                let text = format!(
+                    "{{'descr': '{type_name}', 'fortran_order': {order}, 'shape': {shape}, }}\n"
+                );
+                out.write_all(b"\x93NUMPY\x01\x00").unwrap();
+                out.write_all(&(text.len() as u16).to_le_bytes()).unwrap();
+                out.write_all(text.as_bytes()).unwrap();
+                let count = match name {
+                    "w1" => 18,
+                    "b2" => 1,
+                    _ => 2,
+                };
+                // 1 + i / 1024, whose low bits are i.
+                let data = (0..count).flat_map(|i| (0x3c00u16 + i).to_le_bytes());
+                out.write_all(&data.take(bytes * count as usize).collect::<Vec<_>>()).unwrap();
+            }
+            load_npz(out.finish().unwrap(), Some(JSON))
+        };
+        let at = |model: &FloatModel| model.network.linears().next().unwrap().1.weights[[1, 3]];
+        assert_eq!(at(&load(false, "<f2", 2).unwrap()), 1.0 + 12.0 / 1024.0);
+        assert_eq!(at(&load(true, "<f2", 2).unwrap()), 1.0 + 7.0 / 1024.0);
+        let text = load(false, "<f2", 1).unwrap_err().to_string();
+        assert!(text.contains("`w1`: has 18 bytes of data"), "{text}");
+    }
+
+    #[test]
     fn bad_arrays_are_refused_by_name_and_position() {
         let mut p = parts();
         p.w1[[1, 4]] = f32::NAN;

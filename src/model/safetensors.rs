@@ -107,8 +107,10 @@ mod tests {
     const JSON: &str = r#"{"kind":"mlp","activation":"tanh","input_patch":3,"output_patch":1,
         "hidden":[2],"stride":1,"sigma":25.0}"#;
 
-    fn file(parts: &[(&str, Dtype, Vec<usize>, Vec<u8>)], inside: bool) -> Vec<u8> {
-        let view = |(name, dtype, shape, data): &(&str, Dtype, Vec<usize>, Vec<u8>)| {
+    type Part = (&'static str, Dtype, Vec<usize>, Vec<u8>);
+
+    fn file(parts: &[Part], inside: bool) -> Vec<u8> {
+        let view = |(name, dtype, shape, data): &Part| {
             (name.to_string(), TensorView::new(*dtype, shape.clone(), data.clone().leak()).unwrap())
         };
         let metadata = HashMap::from([("description".to_string(), JSON.to_string())]);
@@ -120,7 +122,7 @@ mod tests {
         values.into_iter().flat_map(f32::to_le_bytes).collect()
     }
 
-    fn parts() -> Vec<(&'static str, Dtype, Vec<usize>, Vec<u8>)> {
+    fn parts() -> Vec<Part> {
         vec![
             ("w1", Dtype::F32, vec![2, 9], f32s((0..18).map(|v| v as f32))),
             (
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn bad_files_are_refused_by_name() {
-        let refused = |edit: &dyn Fn(&mut Vec<(&'static str, Dtype, Vec<usize>, Vec<u8>)>)| {
+        let refused = |edit: &dyn Fn(&mut Vec<Part>)| {
             let mut parts = parts();
             edit(&mut parts);
             load_safetensors(&file(&parts, true), None).unwrap_err().to_string()

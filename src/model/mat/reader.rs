@@ -246,9 +246,12 @@ impl Source<'_> {
     }
 }
 
+/// Reads a number from just its bytes.
+type ReadNumber = fn(&[u8]) -> f32;
+
 /// Width of a stored number and how to read it. MATLAB stores doubles in the narrowest type that
 /// holds them.
-fn number(kind: u32) -> Option<(usize, fn(&[u8]) -> f32)> {
+fn number(kind: u32) -> Option<(usize, ReadNumber)> {
     macro_rules! of {
         ($t:ty) => {
             (size_of::<$t>(), |b| {
