@@ -10,10 +10,13 @@ const COMMANDS: [(&str, &str); 11] = [
     ("keygen", "--out --force --json"),
     (
         "share-model",
-        "<MODEL.npz> --keys --engine --ring --cell --piecewise --interval --stride --out --force \
+        "<MODEL> --keys --engine --ring --cell --piecewise --interval --stride --out --force \
          --json",
     ),
-    ("share-image", "<IMAGE> --keys --model --sigma --strict --out --force --json"),
+    (
+        "share-image",
+        "<IMAGE> --keys --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
+    ),
     ("gen-triplets", "--keys --model --size --images --out --force --json"),
     (
         "serve",
@@ -23,10 +26,10 @@ const COMMANDS: [(&str, &str); 11] = [
     ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --out --reference --json"),
     (
         "denoise",
-        "<IMAGE> --model --sigma --activation --twin --engine --ring --cell --piecewise --interval --stride \
+        "<IMAGE> --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --piecewise --interval --stride \
          --out --reference --json",
     ),
-    ("add-noise", "<IMAGE> --sigma --seed --out"),
+    ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out"),
     ("metrics", "<REFERENCE> <IMAGE> --json"),
     ("inspect", "<FILE> --state --json"),
     (

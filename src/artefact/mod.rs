@@ -21,8 +21,9 @@ pub use result_share::{PairError, Reconstruction, reconstruct, write_result};
 pub use triples::{TripleFile, TripleJob};
 
 use crate::format::envelope::{ChunkKey, EnvelopeReader, EnvelopeWriter};
-use crate::format::header::{Body, Cipher, Header};
+use crate::format::header::{Body, Cipher, Header, Levels, PoissonNoise};
 use crate::format::{Fingerprint, FormatError};
+use crate::model::LevelMap;
 use crate::prg::Seed;
 use crate::ring::{self, Ring, RingBits};
 use std::io::{Read, Seek, Write};
@@ -64,6 +65,12 @@ impl PayloadSize {
     fn and(self, other: PayloadSize) -> Self {
         PayloadSize { bytes: self.bytes + other.bytes, chunks: self.chunks + other.chunks }
     }
+}
+
+/// What a header tells of a map of grey levels.
+fn levels_of(map: &LevelMap) -> Levels {
+    let poisson = map.poisson.map(|p| PoissonNoise { gain: p.gain(), read_noise: p.read_noise() });
+    Levels { sigma_ratio: map.sigma_ratio, scale_about: map.scale_about, poisson }
 }
 
 fn start<W: Write>(

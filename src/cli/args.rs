@@ -57,8 +57,9 @@ pub(super) struct Keygen {
 /// Writes PREFIX.pub (public description), PREFIX.s0 and PREFIX.s1 (one share each, secret).
 #[derive(Debug, Args)]
 pub(super) struct ShareModel {
-    /// The model: .npz with arrays w1, b1, ..., and its description inside or as NAME.json.
-    #[arg(value_name = "MODEL.npz")]
+    /// The model: .npz or .safetensors with arrays w1, b1, ..., and its description inside or as
+    /// NAME.json; or a MATLAB file as Burger et al. publish theirs.
+    #[arg(value_name = "MODEL")]
     pub(super) model: PathBuf,
     /// Folder with model-owner.key and the servers' .pub.
     #[arg(long, value_name = "DIR")]
@@ -139,9 +140,8 @@ pub(super) struct ShareImage {
     /// The model's public description.
     #[arg(long, value_name = "PREFIX.pub")]
     pub(super) model: PathBuf,
-    /// The image's noise level in 8-bit grey levels; the model's own if not given. It becomes public.
-    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
-    pub(super) sigma: Option<f64>,
+    #[command(flatten)]
+    pub(super) met: Met,
     /// Refuse an image with pixels outside the model's input interval instead of clamping them.
     #[arg(long)]
     pub(super) strict: bool,
@@ -150,6 +150,50 @@ pub(super) struct ShareImage {
     pub(super) out: PathBuf,
     #[command(flatten)]
     pub(super) common: Writing,
+}
+
+/// The noise of an image as it was met, and how levels are scaled to the model's noise.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Met {
+    /// The image's noise level in 8-bit grey levels, or auto to estimate it; the model's own if not
+    /// given. In shares it is public.
+    #[arg(long, value_name = "LEVELS|auto", value_parser = parse_sigma)]
+    pub(super) sigma: Option<Sigma>,
+    /// The kind of noise: gaussian, of one sigma everywhere; poisson, which grows with the light and
+    /// is made even before denoising and undone after it.
+    #[arg(long, default_value = "gaussian", value_name = "KIND")]
+    pub(super) noise: NoiseKind,
+    #[command(flatten)]
+    pub(super) sensor: SensorNoise,
+    /// The grey level that scaling to the model's noise leaves where it is; mid-grey if not given, 0
+    /// as the paper does it.
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    pub(super) scale_about: Option<f64>,
+}
+
+/// The flags of Poisson noise.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct SensorNoise {
+    /// Poisson noise: grey levels that one photo-electron makes.
+    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
+    pub(super) gain: Option<f64>,
+    /// Poisson noise: standard deviation of the read noise in grey levels [default: 0]
+    #[arg(long, value_name = "LEVELS", value_parser = parse_level)]
+    pub(super) read_noise: Option<f64>,
+}
+
+/// A kind of noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum NoiseKind {
+    Gaussian,
+    Poisson,
+}
+
+/// A noise level given or to be estimated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Sigma {
+    Known(f64),
+    Auto,
 }
 
 /// Dealer: make correlated randomness for a model and an image size.
@@ -309,12 +353,11 @@ pub(super) struct Denoise {
     /// The noisy image; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
-    /// The model.
-    #[arg(long, value_name = "MODEL.npz")]
+    /// The model, as for `share-model`.
+    #[arg(long, value_name = "MODEL")]
     pub(super) model: PathBuf,
-    /// The image's noise level in 8-bit grey levels; the model's own if not given.
-    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
-    pub(super) sigma: Option<f64>,
+    #[command(flatten)]
+    pub(super) met: Met,
     /// The activation: exact tanh or one of its approximations.
     #[arg(long, default_value = "tanh", value_name = "NAME", value_parser = parse_activation)]
     pub(super) activation: Activation,
@@ -334,15 +377,20 @@ pub(super) struct Denoise {
     pub(super) json: bool,
 }
 
-/// Add Gaussian noise to an image, the same for the same seed everywhere.
+/// Add Gaussian or Poisson noise to an image, the same for the same seed everywhere.
 #[derive(Debug, Args)]
 pub(super) struct AddNoise {
     /// The clean image; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
-    /// Standard deviation in 8-bit grey levels.
+    /// Standard deviation of Gaussian noise in 8-bit grey levels.
     #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
-    pub(super) sigma: f64,
+    pub(super) sigma: Option<f64>,
+    /// The kind of noise: gaussian, or poisson with --gain.
+    #[arg(long, default_value = "gaussian", value_name = "KIND")]
+    pub(super) noise: NoiseKind,
+    #[command(flatten)]
+    pub(super) sensor: SensorNoise,
     /// Seed of the noise.
     #[arg(long, value_name = "N")]
     pub(super) seed: u64,
@@ -369,7 +417,7 @@ pub(super) struct Metrics {
 /// Tell what a file is, whose, and what is left of it; never a secret.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The file.
+    /// The file; models too.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
     /// A server's state folder: tells how many slots of the triples it has used.
@@ -478,6 +526,20 @@ fn parse_positive(text: &str) -> Result<f64, String> {
     }
 }
 
+fn parse_sigma(text: &str) -> Result<Sigma, String> {
+    match text {
+        "auto" => Ok(Sigma::Auto),
+        _ => parse_positive(text).map(Sigma::Known).map_err(|e| format!("{e}, or auto")),
+    }
+}
+
+fn parse_level(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (0.0..=255.0).contains(&v) => Ok(v),
+        _ => Err("expected a number from 0 to 255".into()),
+    }
+}
+
 fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let parse = || {
         let (h, w) = text.split_once('x')?;
@@ -507,6 +569,10 @@ mod tests {
         assert!(parse_cell("1/3").is_err() && parse_cell("0.25").is_err());
         assert_eq!(parse_size("480x640"), Ok((480, 640)));
         assert!(parse_size("480").is_err() && parse_size("0x4").is_err());
+        assert_eq!(parse_sigma("auto"), Ok(Sigma::Auto));
+        assert_eq!(parse_sigma("12.5"), Ok(Sigma::Known(12.5)));
+        assert!(parse_sigma("-3").is_err() && parse_sigma("best").is_err());
+        assert!(parse_level("0").is_ok() && parse_level("256").is_err());
         assert!(parse_positive("nan").is_err() && parse_positive("-1").is_err());
         assert!(parse_address("[::1]:0").is_ok() && parse_peer("host.example:7000").is_ok());
         for bad in ["localhost", "7000", ":7000", "host:", "host:70000", "host:-1"] {

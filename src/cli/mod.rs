@@ -9,6 +9,7 @@ mod files;
 mod gen_triplets;
 mod inspect;
 mod keygen;
+mod levels;
 mod metrics;
 mod output;
 mod prepare;

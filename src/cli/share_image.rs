@@ -3,13 +3,14 @@
 use super::args::ShareImage;
 use super::failure::{Code, Failure};
 use super::files::{overwrite, parties, read_image, read_public, with_suffix};
+use super::levels::levels;
 use super::output::{Console, print_json};
 use crate::artefact::{SharedImage, write_image_shares};
 use crate::format::Role;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::image::GreyImage;
-use crate::model::PublicModel;
+use crate::model::{LevelMap, PublicModel};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -27,10 +28,11 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
     let public = read_public(&args.model)?;
     let image = read_image(&args.image)?;
     let size = (image.height(), image.width());
-    public.model.network.grid(size).map_err(|e| Failure::from(e).about(&args.image))?;
-    let sigma = args.sigma.unwrap_or(public.model.sigma);
-    let sigma_ratio = public.model.sigma / sigma;
-    let (encoded, clamped) = encode(&public.model, &image, sigma_ratio);
+    let grid = public.model.network.grid(size).map_err(|e| Failure::from(e).about(&args.image))?;
+    let model = &public.model;
+    let levels = levels(&args.met, (&args.image, &image), model.sigma, model.units, console)?;
+    let sigma = levels.sigma;
+    let (encoded, clamped) = encode(model, &image, &levels.map);
     if clamped > 0 {
         let text = format!(
             "{clamped} of {} pixels lie outside the model's input interval of +-{}",
@@ -50,7 +52,8 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
         OutputFile::create(&path, Access::Secret, overwrite(args.common.force))
     };
     let outs = [create("s0")?, create("s1")?];
-    let shared = SharedImage { encoded: &encoded, size, sigma, sigma_ratio };
+    let means = public.model.patch_means(&encoded, &grid);
+    let shared = SharedImage { encoded: &encoded, size, sigma, levels: levels.map, means: &means };
     let image_id = write_image_shares(&shared, &public, parties, outs)?.to_string();
     console.note(format!("image {image_id} shared as {}.s0, .s1", args.out.display()));
     if args.common.json {
@@ -65,12 +68,11 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
 pub(super) fn encode(
     public: &PublicModel,
     image: &GreyImage,
-    sigma_ratio: f64,
+    levels: &LevelMap,
 ) -> (Vec<i64>, usize) {
     let mut clamped = 0;
     let pixel = |&grey: &f32| {
-        let units = public.units.to_units(f64::from(grey), sigma_ratio);
-        let (value, was_clamped) = public.input.encode(units);
+        let (value, was_clamped) = public.input.encode(levels.to_units(f64::from(grey)));
         clamped += usize::from(was_clamped);
         value
     };

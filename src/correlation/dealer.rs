@@ -101,7 +101,7 @@ impl<R: Ring> DealtSlot<'_, R> {
                     };
                     chunks.push((op, chunk));
                 }
-                Op::Residual | Op::Fold(_) => {}
+                Op::Residual | Op::Mean | Op::Fold(_) => {}
             }
         }
         chunks

@@ -108,7 +108,7 @@ fn bytes_per_row(public: &PublicModel) -> Vec<(usize, usize)> {
             Some((i, width * (8 * one_hot_words(table.hi) + 3 * ring)))
         }
         Op::Activation(ActivationSpec::Piecewise(_)) => Some((i, width * ring)),
-        Op::Gather(_) | Op::Residual | Op::Fold(_) => None,
+        Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => None,
     };
     public.network.ops().iter().enumerate().filter_map(bytes).collect()
 }

@@ -104,10 +104,33 @@ pub struct ImageShare {
     pub width: u32,
     /// Fraction bits of a shared pixel.
     pub frac_bits: u32,
-    /// The noise level in grey levels.
+    /// The noise level in grey levels; for Poisson noise after stabilising.
     pub sigma: f64,
+    /// How grey levels became network units.
+    pub levels: Levels,
+    /// How many patch means are shared behind the pixels: one a patch for a model that adds them to
+    /// its output, none for any other.
+    pub means: u64,
+}
+
+/// How grey levels become network units, beside what the model says.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct Levels {
     /// The model's noise level over the image's.
     pub sigma_ratio: f64,
+    /// The grey level that scaling by it leaves where it is.
+    pub scale_about: f64,
+    /// Poisson noise, if the image was stabilised.
+    pub poisson: Option<PoissonNoise>,
+}
+
+/// Poisson noise as a header tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct PoissonNoise {
+    /// Grey levels a photo-electron.
+    pub gain: f64,
+    /// Standard deviation of the read noise in grey levels.
+    pub read_noise: f64,
 }
 
 /// Fields of a triple file.
@@ -161,8 +184,8 @@ pub struct ResultShare {
 pub struct Decoding {
     /// Fraction bits of an element.
     pub frac_bits: u32,
-    /// The model's noise level over the image's.
-    pub sigma_ratio: f64,
+    /// How the image's grey levels became network units.
+    pub levels: Levels,
     /// The grey level of the normalised value 0.
     pub mid_grey: f64,
     /// Grey levels per unit of normalised value.

@@ -16,6 +16,8 @@ pub(super) struct Context<'a, R: Ring> {
     pub(super) opened: &'a [R],
     /// This server's share of the image.
     pub(super) share: &'a [R],
+    /// This server's shares of the patch means, if the model adds them.
+    pub(super) means: &'a [R],
     /// This server's share of the image's mask Y.
     pub(super) mask: &'a [R],
 }
@@ -171,6 +173,14 @@ fn run<R: Ring, E: Engine<R>>(
                 let up = public.output_frac() - public.input.frac_bits;
                 let centres = context.grid.centres(rows.clone(), context.share);
                 net.iter_mut().zip(centres).for_each(|(v, centre)| *v = centre.shl(up).sub(*v));
+                Flow::Shares(net)
+            }
+            (Op::Mean, Flow::Shares(mut net)) => {
+                let outputs = net.len() / rows.len();
+                let means = context.means.get(rows.clone()).ok_or(ProtocolError::Means)?;
+                for (row, mean) in net.chunks_exact_mut(outputs).zip(means) {
+                    row.iter_mut().for_each(|v| *v = v.add(*mean));
+                }
                 Flow::Shares(net)
             }
             (Op::Fold(_), Flow::Shares(patches)) => return Ok(Progress::Done(rows, patches)),

@@ -55,6 +55,9 @@ pub enum ProtocolError {
         /// Last patch.
         last: usize,
     },
+    /// The model adds the mean of each patch and the image comes without them.
+    #[error("the image share has no patch means, which this model adds to its output")]
+    Means,
     /// The two servers do not agree on what to compute.
     #[error("the servers disagree on {what}: here {ours}, there {theirs}")]
     Mismatch {

@@ -47,6 +47,9 @@ impl Sources<'_> {
 pub struct Image<'a, R> {
     /// This server's share of the encoded pixels, row-major.
     pub share: &'a [R],
+    /// This server's shares of the mean of each patch at the output scale; empty unless the model
+    /// adds them.
+    pub means: &'a [R],
     /// Rows and columns.
     pub size: (usize, usize),
     /// This server's view of the slot; marked as used before [`denoise`] is called.
@@ -83,6 +86,7 @@ pub fn denoise<R: Ring, E: Engine<R>>(
         slot: &image.slot,
         opened: &opened,
         share: image.share,
+        means: image.means,
         mask: &mask,
     };
     let mut driver = Driver {

@@ -231,7 +231,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let fields = *image.fields();
         let size = (fields.height as usize, fields.width as usize);
         // Every byte of the share is checked before a slot is spent on it.
-        let share = image.into_pixels::<R>()?;
+        let [share, means] = image.into_shares::<R>()?;
         let triples = *self.inputs.triples.fields();
         let wanted = Claim {
             set: triples.set_id,
@@ -252,7 +252,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             products: products.as_mut().map(|p| p as &mut dyn TileSource),
         };
         let view = SlotView::new(self.inputs.party, &self.inputs.triples.seeds().slots, slot);
-        let image = Image { share: &share, size, slot: view, layout: &self.inputs.layout };
+        let image = Image { share: &share, means: &means, size, slot: view, layout };
         let mut tell = |done| observer.progress(done);
         let sums = denoise(&self.model, &mut self.engine, &image, sources, channel, &mut tell)?;
         let prepared = products.is_some();
@@ -264,7 +264,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             ring_bits: R::RING,
             height: fields.height,
             width: fields.width,
-            decode: decoding(&self.inputs.public, fields.sigma_ratio),
+            decode: decoding(&self.inputs.public, fields.levels),
         };
         let output = write_result(&sums, result, self.job.key, self.job.receiver, output)?;
         // The file gets its name only when the other server has its half as well.

@@ -6,7 +6,7 @@ mod world;
 use super::{Engine, LutEngine};
 use crate::correlation::SlotView;
 use crate::fixed::low_mask;
-use crate::model::{Method, run_twin};
+use crate::model::{Method, QuantiseOptions, quantise, random_model, run_twin};
 use crate::net::{Channel, MemChannel, Traffic, pair};
 use crate::party::Party;
 use crate::piecewise::Piecewise;
@@ -45,6 +45,20 @@ fn the_garbled_computation_equals_the_twin_exactly() {
         secure_equals_twin::<u32, _>(&world, world.gc_engines());
         let world = World::with(RingBits::L64, gc(), &[5], 128, 20);
         secure_equals_twin::<u64, _>(&world, world.gc_engines());
+    }
+}
+
+/// The same for models with mean shift: a residual one needs nothing more, any other gets the
+/// shares of the patch means.
+#[test]
+fn the_mean_shift_equals_the_twin_exactly() {
+    for residual in [false, true] {
+        let model = random_model(&[12, 7], 2.0, residual).with_mean_shift().unwrap();
+        let method = Method::Lut { cell_bits: 2 };
+        let options = QuantiseOptions { ring: RingBits::L32, method, interval: 2.5 };
+        let world = World::of(quantise(&model, &options).unwrap(), 11, 20);
+        assert_eq!(world.model.public.network.adds_mean(), !residual);
+        secure_equals_twin::<u32, _>(&world, world.engines());
     }
 }
 

@@ -45,6 +45,11 @@ impl World {
     ) -> Self {
         let options = QuantiseOptions { ring, method, interval: 2.5 };
         let model = quantise(&random_model(hidden, 3.0, true), &options).unwrap();
+        World::of(model, tile_rows, material_seed)
+    }
+
+    /// A world for a model.
+    pub(super) fn of(model: QuantisedModel, tile_rows: usize, material_seed: u8) -> Self {
         let limit = model.public.input.limit();
         let image =
             (0..(SIZE.0 * SIZE.1) as i64).map(|i| (i * 977) % (2 * limit) - limit).collect();
@@ -83,8 +88,11 @@ impl World {
         let public = self.model.public.clone();
         let (model, opened) =
             ServerModel::<R>::open(party, public, &mut weights, &seeds.weight_mask, channel, None)?;
+        let public = &self.model.public;
+        let means = public.patch_means(&self.image, &public.network.grid(SIZE).unwrap());
         let image = Image {
             share: &self.share_of::<R>(party, 0, &self.image, Purpose::ImageShare),
+            means: &self.share_of::<R>(party, 1, &means, Purpose::ImageShare),
             size: SIZE,
             slot: SlotView::new(party, &seeds.slots, 5),
             layout: &self.layout,
