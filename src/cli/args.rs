@@ -4,7 +4,7 @@ use crate::activation::Activation;
 use crate::model::EngineKind;
 use crate::party::Party;
 use crate::ring::RingBits;
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Denoise images that two servers cannot see, with a neural network they cannot see.
@@ -36,6 +36,7 @@ pub(super) enum Command {
     Metrics(Metrics),
     Inspect(Inspect),
     Demo(Demo),
+    Bench(Bench),
 }
 
 /// Make a key pair for each role.
@@ -358,6 +359,68 @@ pub(super) struct Demo {
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Measure: kernels, single operations, and whole images with two server processes on loopback.
+///
+/// Prints a table, or one JSON report with --json, with the phases apart: setup, offline (the
+/// dealer), online (the servers) and receiver; and beside them, measured in the same run, the
+/// plaintext float32 forward on one thread and the integer twin. The picture is synthetic, so that
+/// any size can be asked for.
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    /// Models: tiny, bootstrap and demo (in fixtures/models), paper (the sizes of the paper, random
+    /// weights), or files.
+    #[arg(long, num_args = 1.., default_value = "bootstrap", value_name = "NAME|MODEL.npz")]
+    pub(super) model: Vec<String>,
+    /// Engines: lut, gc, or both.
+    #[arg(long, value_delimiter = ',', default_value = "lut", value_name = "ENGINE,..", value_parser = parse_engine)]
+    pub(super) engine: Vec<EngineKind>,
+    /// What to measure [default: all four]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "kernels,atomic,patch,image",
+        value_enum,
+        hide_possible_values = true
+    )]
+    pub(super) only: Vec<Section>,
+    /// Sizes of the whole image; several print a table with a row a size. [default: 512x512; 256x256 with gc;
+    /// with paper a smaller image, see --patches]
+    #[arg(long, visible_alias = "sizes", value_delimiter = ',', value_name = "HEIGHTxWIDTH,..", value_parser = parse_size)]
+    pub(super) size: Vec<(usize, usize)>,
+    /// Instead of a size: the smallest square image of at least N patches [default with paper: 512]
+    #[arg(long, value_name = "N", conflicts_with = "size", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(super) patches: Option<u32>,
+    /// Bits of the ring: 32 or 64.
+    #[arg(long, default_value = "32", value_name = "BITS", value_parser = parse_ring)]
+    pub(super) ring: RingBits,
+    /// Width of a cell of the lut engine's tables [default: 1/4]
+    #[arg(long, value_name = "1/N", value_parser = parse_cell)]
+    pub(super) cell: Option<u32>,
+    /// Pixels between patches; each model's own if not given.
+    #[arg(long, value_name = "PIXELS")]
+    pub(super) stride: Option<usize>,
+    /// Folder for keys, shares and material, removed afterwards; the system's temporary folder if
+    /// not given.
+    #[arg(long, value_name = "DIR")]
+    pub(super) work: Option<PathBuf>,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A part of `bench`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Section {
+    /// Inner loops.
+    Kernels,
+    /// The operations of the paper's Table 4.
+    Atomic,
+    /// The smallest image of the model.
+    Patch,
+    /// A whole image.
+    Image,
 }
 
 /// Flags of every command that writes secret files.

@@ -8,7 +8,6 @@ use super::files::{
 use super::output::{Console, print_json};
 use super::share_image::encode;
 use super::share_model::quantise_options;
-use crate::activation::Activation;
 use crate::format::output::ensure_not_input;
 use crate::image::GreyImage;
 use crate::model::{FloatModel, NearestRounding, QuantisedModel, decode_sums, quantise, run_twin};
@@ -56,7 +55,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         (denoised, ring)
     } else {
         let name = format!("float32, {}", args.activation.name());
-        (plain(&model, &image, sigma, args.activation, &mut tell), name)
+        (plain(&model, &image, sigma, &|v| args.activation.apply(v), &mut tell), name)
     };
     let denoised = denoised.map_err(|e| e.about(&args.image))?;
     console.finish();
@@ -72,25 +71,25 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Denoises in float32.
+/// Denoises in float32; `activation` is applied to a tile of pre-activations in place.
 pub(super) fn plain(
     model: &FloatModel,
     image: &GreyImage,
     sigma: f64,
-    activation: Activation,
+    activation: &dyn Fn(&mut [f32]),
     progress: &mut dyn FnMut(f64),
 ) -> Result<GreyImage, Failure> {
     let ratio = model.sigma / sigma;
     let units = image.pixels().iter().map(|&v| model.units.to_units(v.into(), ratio) as f32);
     let units: Vec<f32> = units.collect();
     let size = (image.height(), image.width());
-    let out = model.denoise(&units, size, &|v| activation.apply(v), progress)?;
+    let out = model.denoise(&units, size, activation, progress)?;
     let grey = out.iter().map(|&u| model.units.to_grey(u.into(), ratio) as f32).collect();
     Ok(GreyImage::new(size.0, size.1, grey)?)
 }
 
 /// Denoises with the integers of the secure pipeline; also tells how many pixels were clamped.
-fn twin(
+pub(super) fn twin(
     model: &QuantisedModel,
     image: &GreyImage,
     sigma: f64,

@@ -2,6 +2,7 @@
 
 mod add_noise;
 mod args;
+mod bench;
 mod demo;
 mod denoise;
 mod failure;
@@ -11,6 +12,7 @@ mod inspect;
 mod keygen;
 mod metrics;
 mod output;
+mod pipeline;
 mod reconstruct;
 mod serve;
 mod share_image;
@@ -57,5 +59,6 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Metrics(args) => metrics::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args, console),
+        Command::Bench(args) => bench::run(&args, console),
     }
 }

@@ -5,6 +5,7 @@ mod activation_spec;
 mod description;
 mod float;
 mod npz;
+mod paper;
 mod public;
 mod quantise;
 mod range;
@@ -15,7 +16,7 @@ pub use description::Description;
 #[cfg(test)]
 pub(crate) use float::tests::random_model;
 pub use float::{FloatLinear, FloatModel};
-pub use npz::load_npz;
+pub use npz::{load_npz, save_npz};
 pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, quantise};
 pub use range::deepest_window_sum;
