@@ -68,7 +68,7 @@ mod tests {
     fn the_sizes_are_the_papers_and_every_range_is_64() {
         let model = FloatModel::paper_size();
         let weights: usize = model.network.linears().map(|(_, l)| l.weights.len()).sum();
-        assert_eq!(weights, 27_802_273);
+        assert_eq!(weights, 27_800_800);
         assert_eq!(model.network.activations_per_row(), 10_750);
         assert_eq!(model.network.grid((512, 512)).unwrap().rows(), 27_556);
         let method = Method::Lut { cell_bits: 2 };
