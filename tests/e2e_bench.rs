@@ -5,7 +5,7 @@ mod common;
 use common::{KEYS, Lab, TINY};
 use serde_json::Value;
 
-/// Activations a patch of the tiny model, and pixels of an output patch less one over its stride.
+/// Activations a patch of the tiny model.
 const HIDDEN: u64 = 24;
 /// Bytes of a frame beside its payload.
 const FRAME: u64 = 9;
@@ -151,7 +151,7 @@ fn what_cannot_be_measured_is_refused_at_once() {
     refused(&["--model", "bootstrap"], 2, &["fixtures/models/mlp-21-9-3x512-s25.npz", "path"]);
     refused(&["--model", "none.npz"], 2, &["none.npz", "tiny, bootstrap, demo, paper"]);
     refused(&["--model", TINY, "--size", "8x9"], 3, &["8x9", "larger image"]);
-    refused(&["--model", TINY, "--stride", "9"], 3, &["stride"]);
+    lab.run(&["bench", "--model", TINY, "--stride", "9"]).refused(3, &["stride"]);
     let cell = ["--model", TINY, "--engine", "gc", "--cell", "1/8", "--only", "image"];
     refused(&cell, 2, &["--cell goes with --engine lut"]);
     refused(&["--model", TINY, "--work", "none"], 2, &["none", "--work"]);

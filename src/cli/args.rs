@@ -1,10 +1,11 @@
 //! The command line as `clap` reads it.
 
+use super::bench::Bench;
 use crate::activation::Activation;
 use crate::model::EngineKind;
 use crate::party::Party;
 use crate::ring::RingBits;
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Denoise images that two servers cannot see, with a neural network they cannot see.
@@ -361,68 +362,6 @@ pub(super) struct Demo {
     pub(super) json: bool,
 }
 
-/// Measure: kernels, single operations, and whole images with two server processes on loopback.
-///
-/// Prints a table, or one JSON report with --json, with the phases apart: setup, offline (the
-/// dealer), online (the servers) and receiver; and beside them, measured in the same run, the
-/// plaintext float32 forward on one thread and the integer twin. The picture is synthetic, so that
-/// any size can be asked for.
-#[derive(Debug, Args)]
-pub(super) struct Bench {
-    /// Models: tiny, bootstrap and demo (in fixtures/models), paper (the sizes of the paper, random
-    /// weights), or files.
-    #[arg(long, num_args = 1.., default_value = "bootstrap", value_name = "NAME|MODEL.npz")]
-    pub(super) model: Vec<String>,
-    /// Engines: lut, gc, or both.
-    #[arg(long, value_delimiter = ',', default_value = "lut", value_name = "ENGINE,..", value_parser = parse_engine)]
-    pub(super) engine: Vec<EngineKind>,
-    /// What to measure [default: all four]
-    #[arg(
-        long,
-        value_delimiter = ',',
-        value_name = "kernels,atomic,patch,image",
-        value_enum,
-        hide_possible_values = true
-    )]
-    pub(super) only: Vec<Section>,
-    /// Sizes of the whole image; several print a table with a row a size. [default: 512x512; 256x256 with gc;
-    /// with paper a smaller image, see --patches]
-    #[arg(long, visible_alias = "sizes", value_delimiter = ',', value_name = "HEIGHTxWIDTH,..", value_parser = parse_size)]
-    pub(super) size: Vec<(usize, usize)>,
-    /// Instead of a size: the smallest square image of at least N patches [default with paper: 512]
-    #[arg(long, value_name = "N", conflicts_with = "size", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
-    pub(super) patches: Option<u32>,
-    /// Bits of the ring: 32 or 64.
-    #[arg(long, default_value = "32", value_name = "BITS", value_parser = parse_ring)]
-    pub(super) ring: RingBits,
-    /// Width of a cell of the lut engine's tables [default: 1/4]
-    #[arg(long, value_name = "1/N", value_parser = parse_cell)]
-    pub(super) cell: Option<u32>,
-    /// Pixels between patches; each model's own if not given.
-    #[arg(long, value_name = "PIXELS")]
-    pub(super) stride: Option<usize>,
-    /// Folder for keys, shares and material, removed afterwards; the system's temporary folder if
-    /// not given.
-    #[arg(long, value_name = "DIR")]
-    pub(super) work: Option<PathBuf>,
-    /// Print a JSON report on standard output.
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// A part of `bench`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Section {
-    /// Inner loops.
-    Kernels,
-    /// The operations of the paper's Table 4.
-    Atomic,
-    /// The smallest image of the model.
-    Patch,
-    /// A whole image.
-    Image,
-}
-
 /// Flags of every command that writes secret files.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Writing {
@@ -434,7 +373,7 @@ pub(super) struct Writing {
     pub(super) json: bool,
 }
 
-fn parse_engine(text: &str) -> Result<EngineKind, String> {
+pub(super) fn parse_engine(text: &str) -> Result<EngineKind, String> {
     match text {
         "lut" => Ok(EngineKind::Lut),
         "gc" => Ok(EngineKind::Gc),
@@ -442,13 +381,13 @@ fn parse_engine(text: &str) -> Result<EngineKind, String> {
     }
 }
 
-fn parse_ring(text: &str) -> Result<RingBits, String> {
+pub(super) fn parse_ring(text: &str) -> Result<RingBits, String> {
     let bits = text.parse().ok().and_then(RingBits::from_bits);
     bits.ok_or_else(|| "expected 32 or 64".into())
 }
 
 /// 1/N with N a power of two, as log2 N.
-fn parse_cell(text: &str) -> Result<u32, String> {
+pub(super) fn parse_cell(text: &str) -> Result<u32, String> {
     let cells = text.strip_prefix("1/").and_then(|n| n.parse::<u32>().ok());
     match cells {
         Some(n) if n.is_power_of_two() && (2..=64).contains(&n) => Ok(n.trailing_zeros()),
@@ -486,7 +425,7 @@ fn parse_positive(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_size(text: &str) -> Result<(usize, usize), String> {
+pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let parse = || {
         let (h, w) = text.split_once('x')?;
         let (h, w) = (h.parse::<usize>().ok()?, w.parse::<usize>().ok()?);

@@ -1,8 +1,8 @@
 //! One image through every role's own process, and beside it the same network in this one.
 
+use super::args::Section;
 use super::subject::Subject;
 use crate::activation::Activation;
-use crate::cli::args::Section;
 use crate::cli::denoise::{plain, twin};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::{read_image, write_image};

@@ -1,13 +1,16 @@
 //! `bench`: kernels, single operations, and whole runs with two server processes.
 
+mod args;
 mod drive;
 mod subject;
 mod table;
 
-use super::args::{Bench, Section};
+pub(super) use args::Bench;
+
 use super::failure::{Code, Failure};
 use super::output::{Console, print_json};
 use crate::bench::{Effort, Machine, Operation, Rate, kernel_rates, operations};
+use args::Section;
 use drive::Run;
 use serde::Serialize;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! What is measured: a model, an engine and an image.
 
-use crate::cli::args::{Bench, Quantise, Section};
+use super::args::{Bench, Section};
+use crate::cli::args::Quantise;
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::read_model;
 use crate::cli::share_model::quantise_options;
