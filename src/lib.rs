@@ -15,7 +15,7 @@
 //! 7. [`correlation`], [`piecewise`]
 //! 8. [`mod@format`], [`net`]
 //! 9. [`protocol`]
-//! 10. [`artefact`], [`bench`]
+//! 10. [`artefact`], [`mod@bench`]
 //! 11. [`service`]
 //! 12. [`cli`]
 //!
