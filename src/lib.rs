@@ -15,7 +15,7 @@
 //! 7. [`correlation`], [`piecewise`]
 //! 8. [`mod@format`], [`net`]
 //! 9. [`protocol`]
-//! 10. [`artefact`]
+//! 10. [`artefact`], [`mod@bench`]
 //! 11. [`service`]
 //! 12. [`cli`]
 //!
@@ -24,6 +24,7 @@
 
 pub mod activation;
 pub mod artefact;
+pub mod bench;
 pub mod bits;
 pub mod bitvec;
 pub mod block;

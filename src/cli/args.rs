@@ -1,5 +1,6 @@
 //! The command line as `clap` reads it.
 
+use super::bench::Bench;
 use crate::activation::Activation;
 use crate::model::EngineKind;
 use crate::party::Party;
@@ -37,6 +38,7 @@ pub(super) enum Command {
     Metrics(Metrics),
     Inspect(Inspect),
     Demo(Demo),
+    Bench(Bench),
 }
 
 /// Make a key pair for each role.
@@ -474,7 +476,7 @@ pub(super) struct Writing {
     pub(super) json: bool,
 }
 
-fn parse_engine(text: &str) -> Result<EngineKind, String> {
+pub(super) fn parse_engine(text: &str) -> Result<EngineKind, String> {
     match text {
         "lut" => Ok(EngineKind::Lut),
         "gc" => Ok(EngineKind::Gc),
@@ -482,13 +484,13 @@ fn parse_engine(text: &str) -> Result<EngineKind, String> {
     }
 }
 
-fn parse_ring(text: &str) -> Result<RingBits, String> {
+pub(super) fn parse_ring(text: &str) -> Result<RingBits, String> {
     let bits = text.parse().ok().and_then(RingBits::from_bits);
     bits.ok_or_else(|| "expected 32 or 64".into())
 }
 
 /// 1/N with N a power of two, as log2 N.
-fn parse_cell(text: &str) -> Result<u32, String> {
+pub(super) fn parse_cell(text: &str) -> Result<u32, String> {
     let cells = text.strip_prefix("1/").and_then(|n| n.parse::<u32>().ok());
     match cells {
         Some(n) if n.is_power_of_two() && (2..=64).contains(&n) => Ok(n.trailing_zeros()),
@@ -540,7 +542,7 @@ fn parse_level(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_size(text: &str) -> Result<(usize, usize), String> {
+pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let parse = || {
         let (h, w) = text.split_once('x')?;
         let (h, w) = (h.parse::<usize>().ok()?, w.parse::<usize>().ok()?);

@@ -2,6 +2,7 @@
 
 mod add_noise;
 mod args;
+mod bench;
 mod demo;
 mod denoise;
 mod failure;
@@ -12,6 +13,7 @@ mod keygen;
 mod levels;
 mod metrics;
 mod output;
+mod pipeline;
 mod prepare;
 mod reconstruct;
 mod serve;
@@ -61,5 +63,6 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Metrics(args) => metrics::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args, console),
+        Command::Bench(args) => bench::run(&args, console),
     }
 }
