@@ -3,8 +3,8 @@
 use super::{Effort, gates, median, words};
 use crate::fixed::shrink;
 use crate::kernels::{
-    LookupTable, PackedWeights, active, masked_sums, matmul_acc, one_hot_words, register_kernel,
-    register_rows, xor_one_hot,
+    LookupTable, PackedWeights, active, masked_sums, matmul_acc, one_hot_words, register_depth,
+    register_kernel, register_rows, xor_one_hot,
 };
 use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
@@ -70,11 +70,15 @@ pub fn kernel_rates(effort: Effort) -> Vec<Rate> {
 /// The product at the paper's largest shape, and the register kernel on operands that stay in the
 /// nearest cache; in turns, so that a change of the clock meets both.
 fn matrix_products<R: Ring>(effort: Effort) -> Vec<Rate> {
-    const DEPTH: usize = 128;
     const CALLS: usize = 1000;
     let backend = active();
     let (rows, width) = (register_rows::<R>(backend), 128 / R::BYTES);
-    let (panel, strip) = (words::<R>(1, DEPTH * width), words::<R>(2, DEPTH * rows));
+    let depth = register_depth::<R>(backend);
+    let slack = 64 / R::BYTES;
+    let (mut panel, mut strip) =
+        (words::<R>(1, depth * width + slack), words::<R>(2, depth * rows + slack));
+    let panel = aligned(&mut panel, depth * width);
+    let strip = aligned(&mut strip, depth * rows);
     let mut tile = vec![R::ZERO; rows * width];
     let [m, n, p] = effort.product;
     let weights = PackedWeights::pack(m, n, &words::<R>(3, m * n));
@@ -85,7 +89,7 @@ fn matrix_products<R: Ring>(effort: Effort) -> Vec<Rate> {
         for _ in 0..effort.passes {
             bare = bare.min(median(1, || {
                 for _ in 0..CALLS {
-                    register_kernel(backend, black_box(&panel), black_box(&strip), &mut tile);
+                    register_kernel(backend, black_box(panel), black_box(strip), &mut tile);
                 }
             }));
         }
@@ -95,7 +99,7 @@ fn matrix_products<R: Ring>(effort: Effort) -> Vec<Rate> {
     let unit = "G multiply-adds/s";
     let register = Rate::per_second(
         format!("register kernel in cache, l = {l}"),
-        CALLS * DEPTH * width * rows,
+        CALLS * depth * width * rows,
         bare,
         unit,
         1e9,
@@ -104,6 +108,12 @@ fn matrix_products<R: Ring>(effort: Effort) -> Vec<Rate> {
     let product = Rate::per_second(name, m * n * p, whole, unit, 1e9);
     let of_register_kernel = Some(product.value / register.value);
     vec![register, Rate { of_register_kernel, ..product }]
+}
+
+/// The first `count` elements that start at a multiple of 64 bytes.
+fn aligned<R>(buffer: &mut [R], count: usize) -> &mut [R] {
+    let start = buffer.as_ptr().align_offset(64).min(buffer.len() - count);
+    &mut buffer[start..start + count]
 }
 
 /// Sums over both columns of a table with values of 14 bits and slopes of 6.
