@@ -8,8 +8,8 @@ use crate::protocol::{SourceError, TileSource};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-/// Tiles that wait for their batch; one more is being read.
-const READY: usize = 1;
+/// Tiles that wait beside the one that the reading thread holds: that one is ahead enough.
+const READY: usize = 0;
 
 /// A file whose tiles a thread can read.
 pub(super) type SharedFile = Arc<Mutex<EnvelopeReader<Stream>>>;

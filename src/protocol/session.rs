@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 /// Batches in flight at least and at most: enough that one computes while the openings of others
 /// travel, even over a slow round trip.
-const IN_FLIGHT: std::ops::RangeInclusive<usize> = 4..=16;
+const IN_FLIGHT: std::ops::RangeInclusive<usize> = 3..=16;
 /// Bytes that the openings and the material of the batches in flight may take, roughly.
 const FLIGHT_BYTES: usize = 256 << 20;
 
