@@ -8,16 +8,22 @@ BIN    := $(CARGO_TARGET_DIR)/release/ppdenoise
 MODELS := fixtures/models
 # More flags for `make bench`, such as BENCH=--json.
 BENCH  ?=
+# For `make reproduce`, its single targets and `make reproduce-quick`: clean grey PNGs, the folder for
+# what is made, and more flags, such as REPRODUCE="--cell 1/8".
+DATA   ?= fixtures/images
+OUT    ?= reproduce-out
+REPRODUCE ?=
 # Grey PNGs to train the tiny model from (`make fixtures IMAGES=FOLDER`).
 IMAGES ?=
 
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-slow lint check bench bench-kernels deny licences fixtures clean
+.PHONY: help build demo test test-slow lint check bench bench-kernels deny licences fixtures clean \
+        reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the program with optimisation
 	$(CARGO) build --release --locked
@@ -44,6 +50,15 @@ bench: build ## Kernels, operations, and the bootstrap and paper models through 
 
 bench-kernels: ## Each kernel on every backend of this processor
 	$(CARGO) bench --locked
+
+reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also table2, table3, table4, fig2, fig8, fig12
+	$(BIN) reproduce all --data $(DATA) --out $(OUT) $(REPRODUCE)
+
+table2 table3 table4 fig2 fig8 fig12: build
+	$(BIN) reproduce $@ --data $(DATA) --out $(OUT) $(REPRODUCE)
+
+reproduce-quick: build ## All of them from crops of three images, in minutes
+	$(BIN) reproduce all --quick --data $(DATA) --out $(OUT)-quick $(REPRODUCE)
 
 licences: ## Licence and origin of every dependency, from Cargo.lock and cargo metadata
 	.ci/licences

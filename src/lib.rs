@@ -8,7 +8,7 @@
 //!
 //! 1. [`ring`], [`party`], [`secret`], [`block`], [`bitvec`], [`activation`], [`network`]
 //! 2. [`fixed`], [`bits`], [`image`]
-//! 3. [`lookup`], [`metrics`], [`circuit`]
+//! 3. [`lookup`], [`metrics`], [`plot`], [`circuit`]
 //! 4. [`kernels`]
 //! 5. [`prg`], [`garble`]
 //! 6. [`share`], [`rescale`], [`model`], [`ot`]
@@ -44,6 +44,7 @@ pub mod network;
 pub mod ot;
 pub mod party;
 pub mod piecewise;
+pub mod plot;
 pub mod prg;
 pub mod protocol;
 pub mod rescale;

@@ -1,6 +1,7 @@
 //! The command line as `clap` reads it.
 
 use super::bench::Bench;
+use super::reproduce::Reproduce;
 use crate::activation::Activation;
 use crate::model::EngineKind;
 use crate::party::Party;
@@ -39,6 +40,7 @@ pub(super) enum Command {
     Inspect(Inspect),
     Demo(Demo),
     Bench(Bench),
+    Reproduce(Reproduce),
 }
 
 /// Make a key pair for each role.
@@ -521,7 +523,7 @@ fn parse_peer(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_positive(text: &str) -> Result<f64, String> {
+pub(super) fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if (0.01..=1000.0).contains(&v) => Ok(v),
         _ => Err("expected a number from 0.01 to 1000".into()),

@@ -1,18 +1,15 @@
 //! `demo`: the whole pipeline on one image, every step a process of its own.
 
 use super::args::Demo;
-use super::failure::{Code, Failure};
+use super::failure::Failure;
 use super::files::{QualityReport, read_image, write_public};
 use super::output::{Console, bytes, print_json, print_line};
-use super::pipeline::{Pipeline, path};
+use super::pipeline::{Pipeline, fresh_work, path, remove_work, shared_machine};
 use crate::image::{GreyImage, Panel, Rect, crop_side, pick_crops, side_by_side};
 use crate::model::EngineKind;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
-
-/// Marks a folder as one that the demo made and may remove.
-const MARKER: &str = ".ppdenoise-demo";
 
 #[derive(Serialize)]
 struct Report {
@@ -60,14 +57,8 @@ struct Demonstration {
 
 impl Demonstration {
     fn new(args: &Demo) -> Result<Self, Failure> {
-        let failed = |what: &str, e: std::io::Error| {
-            Failure::new(Code::Failed, format!("cannot {what}: {e}"))
-        };
         let work = args.out.join("work");
-        remove_work(&work)?;
-        std::fs::create_dir_all(&work).map_err(|e| failed("create the demo's folder", e))?;
-        std::fs::write(work.join(MARKER), [])
-            .map_err(|e| failed("write to the demo's folder", e))?;
+        fresh_work(&work)?;
         Ok(Demonstration { pipeline: Pipeline::new(&work)? })
     }
 
@@ -257,19 +248,6 @@ fn middle(image: GreyImage, args: &Demo) -> Result<GreyImage, Failure> {
     Ok(image.crop(Rect { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w })?)
 }
 
-/// Removes a work folder that a demo made, and refuses to touch any other.
-fn remove_work(work: &Path) -> Result<(), Failure> {
-    if !work.exists() {
-        return Ok(());
-    }
-    if !work.join(MARKER).exists() {
-        let text = "this folder was not made by the demo";
-        return Err(Failure::new(Code::Usage, text).about(work).help("choose another --out"));
-    }
-    std::fs::remove_dir_all(work)
-        .map_err(|e| Failure::new(Code::Failed, format!("cannot be removed: {e}")).about(work))
-}
-
 fn draw(out: &Path, images: &[GreyImage; 4], report: &Report) -> Result<(), Failure> {
     let caption =
         |name: &str, q: &QualityReport| format!("{name} {:.2} dB / {:.3}", q.psnr_db(), q.ssim());
@@ -317,10 +295,4 @@ fn print_table(args: &Demo, report: &Report) -> Result<(), Failure> {
         report.peak_memory_bytes.iter().map(|m| m.map_or("?".into(), bytes)).collect();
     print_line(&format!("peak memory {} (S0), {} (S1)", memory[0], memory[1]))?;
     print_line(&format!("pictures in {}: comparison.png shows all", args.out.display()))
-}
-
-/// Half of this machine's cores for each server.
-fn shared_machine() -> Vec<String> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    vec!["--threads".into(), (cores / 2).max(1).to_string()]
 }

@@ -16,6 +16,7 @@ mod output;
 mod pipeline;
 mod prepare;
 mod reconstruct;
+mod reproduce;
 mod serve;
 mod server_side;
 mod share_image;
@@ -64,5 +65,6 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args, console),
         Command::Bench(args) => bench::run(&args, console),
+        Command::Reproduce(args) => reproduce::run(&args, console),
     }
 }

@@ -2,6 +2,8 @@
 //! `bench` drive.
 
 use super::failure::{Code, Failure};
+use super::files::{read_image, write_image};
+use crate::image::GreyImage;
 use crate::kernels;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -78,12 +80,95 @@ impl Pipeline {
         Ok([first.report(step)?, second])
     }
 
+    /// Makes keys for all roles and shares a model, once, under names that [`Pipeline::denoise`]
+    /// knows. `flags` are those of `share-model`.
+    pub(super) fn share_model(&self, model: &Path, flags: &[String]) -> Result<(), Failure> {
+        let [keys, out] = ["keys", "model"].map(|name| self.at(name));
+        self.step(&["keygen", "--out", &keys, "--force"])?;
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let args = ["share-model", path(model)?, "--keys", &keys, "--out", &out, "--force"];
+        self.step(&[&args[..], &flags].concat())
+    }
+
+    /// Denoises an image with two servers under the model shared before; the image is not rounded on
+    /// its way. Also tells how many pixels were clamped. Shares and material are removed.
+    pub(super) fn denoise(
+        &self,
+        noisy: &GreyImage,
+        sigma: f64,
+    ) -> Result<(GreyImage, usize), Failure> {
+        let input = self.work.join("noisy.npy");
+        write_image(&input, noisy)?;
+        let denoised = self.denoise_file(path(&input)?, (noisy.height(), noisy.width()), sigma);
+        for stem in ["img", "trip", "den"] {
+            for party in ["s0", "s1"] {
+                // What is not there need not be removed, and what cannot be is seen next time.
+                let _ = std::fs::remove_file(self.work.join(format!("{stem}.{party}")));
+            }
+        }
+        denoised
+    }
+
+    fn denoise_file(
+        &self,
+        noisy: &str,
+        (height, width): (usize, usize),
+        sigma: f64,
+    ) -> Result<(GreyImage, usize), Failure> {
+        let names = ["keys", "model.pub", "img", "trip", "den.s0", "den.s1", "denoised.png"];
+        let [keys, public, img, trip, den0, den1, out] = names.map(|name| self.at(name));
+        let (sigma, size) = (sigma.to_string(), format!("{height}x{width}"));
+        let common = ["--keys", &keys, "--model", &public, "--force"];
+        let share = ["share-image", noisy, "--sigma", &sigma, "--out", &img, "--json"];
+        let (_, report) = self.timed(&[&share[..], &common].concat())?;
+        let report: Value = serde_json::from_slice(&report).map_err(|e| {
+            Failure::new(Code::Failed, format!("the report of share-image is unreadable: {e}"))
+        })?;
+        let clamped = report["pixels_clamped"].as_u64().unwrap_or(0) as usize;
+        let triples = ["gen-triplets", "--size", &size, "--out", &trip];
+        self.step(&[&triples[..], &common].concat())?;
+        self.servers("serve", &shared_machine())?;
+        self.step(&["reconstruct", &den0, &den1, "--keys", &keys, "--out", &out])?;
+        Ok((read_image(Path::new(&out))?, clamped))
+    }
+
     /// This program, quiet, on the kernels that this process uses.
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["--quiet", "--backend", kernels::active().name()]).stdin(Stdio::null());
         command
     }
+}
+
+/// Marks a folder as one that this program made and may remove.
+const MARKER: &str = ".ppdenoise-work";
+
+/// A fresh folder for keys, shares and material; what an earlier run left there is removed.
+pub(super) fn fresh_work(work: &Path) -> Result<(), Failure> {
+    remove_work(work)?;
+    let failed =
+        |what: &str, e| Failure::new(Code::Failed, format!("the work folder cannot {what}: {e}")).about(work);
+    std::fs::create_dir_all(work).map_err(|e| failed("be created", e))?;
+    std::fs::write(work.join(MARKER), []).map_err(|e| failed("be written to", e))
+}
+
+/// Removes a folder that [`fresh_work`] made, and refuses to touch any other.
+pub(super) fn remove_work(work: &Path) -> Result<(), Failure> {
+    if !work.exists() {
+        return Ok(());
+    }
+    if !work.join(MARKER).exists() {
+        let text = "this folder was not made by ppdenoise, and its place is needed";
+        return Err(Failure::new(Code::Usage, text).about(work).help("choose another --out"));
+    }
+    std::fs::remove_dir_all(work)
+        .map_err(|e| Failure::new(Code::Failed, format!("cannot be removed: {e}")).about(work))
+}
+
+/// Half of this machine's cores for each server.
+pub(super) fn shared_machine() -> Vec<String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    vec!["--threads".into(), (cores / 2).max(1).to_string()]
 }
 
 /// A path as an argument.

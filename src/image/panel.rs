@@ -123,6 +123,19 @@ impl Layout {
 }
 
 impl Picture {
+    /// A picture from its pixels: red, green, blue of each, row by row.
+    ///
+    /// # Errors
+    /// [`ImageError::PixelCount`] unless there are 3 x `height` x `width` bytes; a side of 0 or too
+    /// many pixels.
+    pub fn from_rgb(height: usize, width: usize, rgb: Vec<u8>) -> Result<Picture, ImageError> {
+        let pixels = checked_area(height, width)?;
+        if rgb.len() != 3 * pixels {
+            return Err(ImageError::PixelCount { height, width, found: rgb.len() / 3 });
+        }
+        Ok(Picture { height, width, rgb })
+    }
+
     /// Rows.
     pub fn height(&self) -> usize {
         self.height

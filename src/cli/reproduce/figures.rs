@@ -1,0 +1,271 @@
+//! Figures 2, 8 to 11, and 12.
+
+use super::Report;
+use super::compute::Laboratory;
+use super::paper;
+use super::plan::{Cell, FIGURE_SIGMAS, Plan, Row};
+use super::table::Table;
+use super::tables::letter;
+use crate::activation::Activation;
+use crate::cli::failure::Failure;
+use crate::cli::files::read_image;
+use crate::image::{GreyImage, Panel, Picture, crop_side, pick_crops, side_by_side};
+use crate::model::ActivationSpec;
+use crate::plot::{Axis, Chart, Corner, Line, Mark, Series};
+
+/// tanh and its approximations are drawn and judged on [-SPAN, SPAN].
+const SPAN: f64 = 4.0;
+/// Points of a curve.
+const POINTS: usize = 1601;
+
+/// A curve of figure 2.
+struct Curve<'a> {
+    name: String,
+    eval: Box<dyn Fn(f64) -> f64 + 'a>,
+    line: Line,
+    colour: usize,
+}
+
+/// tanh and its approximations, and their errors.
+pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Report, Failure> {
+    let intro = super::setting(lab);
+    let quantised = lab.quantise(Row::Lut)?;
+    let ring_bits = quantised.public.ring.bits();
+    // The last hidden layer: the first one's cells serve a wider range.
+    let spec = quantised.public.network.activations().last().map(|(_, spec, _)| spec);
+    let named = |name: &str, a: Activation, line, colour| Curve {
+        name: name.into(),
+        eval: Box::new(move |x| a.eval(x)),
+        line,
+        colour,
+    };
+    let mut curves = vec![
+        named("tanh* of the paper (gc-zheng)", Activation::Zheng, Line::Dashed, 2),
+        named("refit2", Activation::Refit2, Line::Thin, 4),
+        named("refit (gc-refit)", Activation::Refit, Line::Dotted, 1),
+        named("SecureML", Activation::SecureMl, Line::Thin, 5),
+    ];
+    if let Some(spec) = spec {
+        let name = format!("lut, cells of 1/{}", cells_a_unit(spec));
+        let eval = Box::new(move |x| lookup(spec, ring_bits, x));
+        curves.insert(0, Curve { name, eval, line: Line::Solid, colour: 3 });
+    }
+    let mut errors = Table::new(
+        &["function", "mean error on +-4", "largest error", "rms error, x normal with deviation 2"],
+        1,
+    );
+    let mut csv = Table::new(&["x", "tanh"], 0);
+    csv.head(curves.iter().map(|c| c.name.clone()));
+    let xs: Vec<f64> = (0..POINTS).map(|i| at(i, POINTS)).collect();
+    for &x in &xs {
+        let values = curves.iter().map(|c| (c.eval)(x));
+        csv.row([x, x.tanh()].into_iter().chain(values).map(|v| format!("{v:.6}")));
+    }
+    for curve in &curves {
+        let [average, largest, rms] = judge(&curve.eval);
+        let name = curve.name.clone();
+        errors.row([name, digits(average), digits(largest), digits(rms)]);
+    }
+    let (average, largest) = paper::TANH_ERRORS;
+    errors.row(["tanh* as the paper states it".into(), digits(average), digits(largest), "-".into()]);
+    let markdown = format!(
+        "# Figure 2: tanh and its approximations\n\n{intro}\n{}\n![tanh and its approximations \
+         above, their errors below](fig2.png)\n\nThe lookup is the public table of the model's last \
+         hidden layer, in its integers, from the nearest cell. SecureML's error reaches 0.76 and \
+         leaves the picture.\n",
+        errors.markdown()
+    );
+    let series = |curve: &Curve<'_>, value: &dyn Fn(f64) -> f64| Series {
+        name: curve.name.clone(),
+        points: xs.iter().map(|&x| (x, value(x))).collect(),
+        line: curve.line,
+        mark: Mark::None,
+        colour: curve.colour,
+    };
+    let exact = named("tanh", Activation::Tanh, Line::Solid, 0);
+    let mut above = vec![series(&exact, &|x| x.tanh())];
+    // Under the line of tanh the lookup and the refits cannot be told from it.
+    let shown = |c: &&Curve<'_>| c.line == Line::Dashed || c.colour == 5;
+    above.extend(curves.iter().filter(shown).map(|c| series(c, &|x| (c.eval)(x))));
+    let below = curves.iter().filter(|c| c.colour != 5);
+    let below = below.map(|c| series(c, &|x| (c.eval)(x) - x.tanh())).collect();
+    let chart = |title: &str, y, series, legend| {
+        let (title, x) = (title.to_string(), Axis::numbers("x", -SPAN, SPAN, 0));
+        Chart { title, x, y, series, legend }
+    };
+    let y = Axis::numbers("value", -1.1, 1.1, 1);
+    let error = Axis::numbers("approximation less tanh", -0.025, 0.025, 3);
+    let charts = vec![
+        chart("tanh and its approximations", y, above, Corner::BottomRight),
+        chart("Errors", error, below, Corner::BottomRight),
+    ];
+    Ok(Report { markdown, csv: csv.csv(), charts, size: (1000, 520), pictures: vec![] })
+}
+
+fn at(i: usize, points: usize) -> f64 {
+    SPAN * (2.0 * i as f64 / (points - 1) as f64 - 1.0)
+}
+
+fn digits(error: f64) -> String {
+    format!("{error:.5}")
+}
+
+/// The cells of a lookup in an interval of length 1.
+fn cells_a_unit(spec: &ActivationSpec) -> u64 {
+    match spec {
+        ActivationSpec::Lookup(table) => 1u64 << (table.hi - table.range_bits - 1),
+        ActivationSpec::Piecewise(_) => 0,
+    }
+}
+
+/// The integers of an activation at `x`.
+fn lookup(spec: &ActivationSpec, ring_bits: u32, x: f64) -> f64 {
+    let scale = f64::from(ring_bits - 1 - spec.range_bits()).exp2();
+    spec.nearest((x * scale).round() as i64, ring_bits) as f64 / f64::from(spec.out_frac()).exp2()
+}
+
+/// Mean and largest error on [-SPAN, SPAN], and the root mean square under N(0, 2^2).
+fn judge(eval: &dyn Fn(f64) -> f64) -> [f64; 3] {
+    let points = 80_001;
+    let (mut sum, mut largest) = (0.0, 0f64);
+    for i in 0..points {
+        let x = at(i, points);
+        let error = (eval(x) - x.tanh()).abs();
+        sum += error;
+        largest = largest.max(error);
+    }
+    let (mut squares, mut mass) = (0.0, 0.0);
+    for i in -10_000..=10_000 {
+        let x = f64::from(i) * 1e-3;
+        let weight = (-x * x / 8.0).exp();
+        squares += weight * (eval(x) - x.tanh()).powi(2);
+        mass += weight;
+    }
+    [sum / points as f64, largest, (squares / mass).sqrt()]
+}
+
+/// Original, noisy, plaintext and secure pictures with enlarged parts.
+pub(super) fn fig8(lab: &Laboratory<'_>) -> Result<Report, Failure> {
+    let mut table = Table::new(&["picture", "image", "sigma", "row", "ran", "psnr_db", "ssim"], 2);
+    let (mut pictures, mut links) = (Vec::new(), String::new());
+    for image in lab.plan.figure_images() {
+        for sigma in FIGURE_SIGMAS {
+            let cells = Plan::fig8(image, sigma);
+            let name = format!("fig8-{}-s{sigma}.png", letter(image));
+            list(lab, &mut table, &name, &cells)?;
+            let clean = &lab.subjects[image].clean;
+            let panels = panels(lab, &cells, &["noisy", "plaintext", "secure"])?;
+            let original = ("original".to_string(), clean.clone());
+            pictures.push((name.clone(), compose(clean, &[&[original], &panels[..]].concat())?));
+            links.push_str(&format!(
+                "## {}: {}, sigma {sigma}\n\n![original, noisy, plaintext, secure]({name})\n\n",
+                letter(image),
+                lab.subjects[image].name
+            ));
+        }
+    }
+    let markdown = format!(
+        "# Figures 8 to 11: original, noisy, plaintext, secure\n\n{}\nThe secure pictures are the \
+         work of two servers (engine lut).\n\n{}\n{links}",
+        super::setting(lab),
+        table.markdown()
+    );
+    Ok(Report { markdown, csv: table.csv(), charts: vec![], size: (0, 0), pictures })
+}
+
+/// SecureML's activation in the same network, beside the others.
+pub(super) fn fig12(lab: &Laboratory<'_>) -> Result<Report, Failure> {
+    let mut table = Table::new(&["picture", "image", "sigma", "row", "ran", "psnr_db", "ssim"], 2);
+    let mut theirs =
+        Table::new(&["sigma", "paper: SecureML's activation, dB", "paper: its own, dB"], 0);
+    let (mut pictures, mut links) = (Vec::new(), String::new());
+    let clean = &lab.subjects[0].clean;
+    for (sigma, secureml, own) in paper::FIG12 {
+        let cells = Plan::fig12(sigma);
+        let name = format!("fig12-s{sigma}.png");
+        list(lab, &mut table, &name, &cells)?;
+        let shown: Vec<Cell> = cells.into_iter().filter(|c| c.row != Row::Plaintext).collect();
+        let names = ["noisy", "SecureML", "tanh* (paper)", "lut"];
+        pictures.push((name.clone(), compose(clean, &panels(lab, &shown, &names)?)?));
+        links.push_str(&format!("![sigma {sigma}: noisy and three activations]({name})\n\n"));
+        theirs.row([sigma.to_string(), secureml.to_string(), own.to_string()]);
+    }
+    let markdown = format!(
+        "# Figure 12: SecureML's activation fails\n\n{}\nAll rows are image a, {}. SecureML's \
+         piecewise linear sigmoid stands in for tanh as 2 sigmoid(2x) - 1, in float32: what is lost is \
+         the function's, not the arithmetic's.\n\n{}\n{links}The paper, on another image and \
+         with a deeper network, where errors add up more:\n\n{}",
+        super::setting(lab),
+        lab.subjects[0].name,
+        table.markdown(),
+        theirs.markdown()
+    );
+    Ok(Report { markdown, csv: table.csv(), charts: vec![], size: (0, 0), pictures })
+}
+
+/// Adds the results behind a picture.
+fn list(
+    lab: &Laboratory<'_>,
+    table: &mut Table,
+    picture: &str,
+    cells: &[Cell],
+) -> Result<(), Failure> {
+    for cell in cells {
+        let f = lab.found(cell)?;
+        let words = [picture.to_string(), f.image.clone(), f.sigma.to_string()];
+        let words = words.into_iter().chain([f.row.name().into(), f.ran.name().into()]);
+        table.row(words.chain([format!("{:.3}", f.psnr_db), format!("{:.4}", f.ssim)]));
+    }
+    Ok(())
+}
+
+/// The picture of each cell with its caption.
+fn panels(
+    lab: &Laboratory<'_>,
+    cells: &[Cell],
+    names: &[&str],
+) -> Result<Vec<(String, GreyImage)>, Failure> {
+    let panel = |(cell, name): (&Cell, &&str)| {
+        let image = match cell.row {
+            Row::Noisy => lab.pixels(cell)?.0,
+            _ => read_image(&lab.picture(cell))?,
+        };
+        let found = lab.found(cell)?;
+        Ok((format!("{name} {:.2} dB / {:.3}", found.psnr_db, found.ssim), image))
+    };
+    cells.iter().zip(names).map(panel).collect()
+}
+
+/// Panels side by side, with the two crops in which the clean image shows most.
+fn compose(clean: &GreyImage, panels: &[(String, GreyImage)]) -> Result<Picture, Failure> {
+    let side = crop_side(clean.width()).min(clean.height() / 2).max(1);
+    let crops = pick_crops(clean, side, side)?;
+    let panels: Vec<Panel<'_>> =
+        panels.iter().map(|(caption, image)| Panel { caption, image }).collect();
+    Ok(side_by_side(&panels, &crops)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lookup::SlopeTable;
+
+    #[test]
+    fn errors_are_those_the_paper_states() {
+        let [average, largest, _] = judge(&|x| Activation::Zheng.eval(x));
+        assert!((largest - paper::TANH_ERRORS.1).abs() < 1e-3, "{largest}");
+        assert!(average > 1e-3 && average < 1e-2, "{average}");
+        assert_eq!(judge(&f64::tanh), [0.0; 3]);
+    }
+
+    #[test]
+    fn the_table_is_read_at_its_own_scale() {
+        let table = SlopeTable::fit("tanh", f64::tanh, (5, 8, 6), 13);
+        let spec = ActivationSpec::Lookup(table);
+        assert_eq!(cells_a_unit(&spec), 4);
+        for x in [-3.0, -0.7, 0.0, 0.3, 1.9] {
+            let y = lookup(&spec, 32, x);
+            assert!((y - x.tanh()).abs() < 0.01, "{x}: {y}");
+        }
+    }
+}

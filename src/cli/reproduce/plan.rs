@@ -1,0 +1,288 @@
+//! What must be known for a target: which image, noise, network and machinery.
+
+use super::args::Target;
+
+/// A row of the tables: a way to denoise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::cli) enum Row {
+    /// Not denoised.
+    Noisy,
+    /// Exact tanh.
+    Plaintext,
+    /// Garbled circuits and the paper's tanh*.
+    GcZheng,
+    /// Garbled circuits and the refitted function.
+    GcRefit,
+    /// Masked lookup.
+    Lut,
+    /// SecureML's activation.
+    SecureMl,
+}
+
+impl Row {
+    /// Every row.
+    pub(super) const ALL: [Row; 6] =
+        [Row::Noisy, Row::Plaintext, Row::GcZheng, Row::GcRefit, Row::Lut, Row::SecureMl];
+    /// The rows of Tables 2 and 3.
+    pub(super) const TABLES: [Row; 4] = [Row::Plaintext, Row::GcZheng, Row::GcRefit, Row::Lut];
+
+    /// Its name in tables and files.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Row::Noisy => "noisy",
+            Row::Plaintext => "plaintext",
+            Row::GcZheng => "gc-zheng",
+            Row::GcRefit => "gc-refit",
+            Row::Lut => "lut",
+            Row::SecureMl => "secureml",
+        }
+    }
+
+    /// The row of a name.
+    pub(super) fn from_name(name: &str) -> Option<Row> {
+        Row::ALL.into_iter().find(|row| row.name() == name)
+    }
+
+    /// The flags of `share-model` that make it.
+    pub(super) fn flags(self) -> &'static [&'static str] {
+        match self {
+            Row::GcZheng => &["--engine", "gc", "--piecewise", "zheng"],
+            Row::GcRefit => &["--engine", "gc", "--piecewise", "refit"],
+            _ => &[],
+        }
+    }
+}
+
+/// What computed a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::cli) enum Ran {
+    /// No network at all.
+    Nothing,
+    /// One process, float32.
+    Float,
+    /// One process, the integers of the secure computation.
+    Twin,
+    /// Two servers.
+    Servers,
+}
+
+impl Ran {
+    /// Every kind.
+    const ALL: [Ran; 4] = [Ran::Nothing, Ran::Float, Ran::Twin, Ran::Servers];
+
+    /// Its name in tables and files.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Ran::Nothing => "nothing",
+            Ran::Float => "float32",
+            Ran::Twin => "integer twin",
+            Ran::Servers => "two servers",
+        }
+    }
+
+    /// The kind of a name.
+    pub(super) fn from_name(name: &str) -> Option<Ran> {
+        Ran::ALL.into_iter().find(|ran| ran.name() == name)
+    }
+}
+
+/// Which part of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::cli) enum Area {
+    /// All of it.
+    Whole,
+    /// A square in the middle with sides of so many pixels, where garbled circuits run for real.
+    Middle(usize),
+}
+
+/// One result to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli) struct Cell {
+    /// Index into the images.
+    pub(super) image: usize,
+    /// Noise in thousandths of a grey level, so that it can be compared.
+    sigma_milli: u64,
+    pub(super) area: Area,
+    pub(super) row: Row,
+    pub(super) ran: Ran,
+}
+
+impl Cell {
+    /// A cell; `sigma` is from 0.01 to 1000.
+    pub(super) fn new(image: usize, sigma: f64, area: Area, row: Row, ran: Ran) -> Cell {
+        Cell { image, sigma_milli: (sigma * 1000.0).round() as u64, area, row, ran }
+    }
+
+    /// Noise in grey levels.
+    pub(super) fn sigma(&self) -> f64 {
+        self.sigma_milli as f64 / 1000.0
+    }
+
+    /// Whether the other result is of the same pixels and noise.
+    pub(super) fn same_input(&self, other: &Cell) -> bool {
+        let input = |c: &Cell| (c.image, c.sigma_milli, c.area);
+        input(self) == input(other)
+    }
+}
+
+/// The noise levels of the paper's figures 8 to 12.
+pub(super) const FIGURE_SIGMAS: [f64; 2] = [15.0, 20.0];
+
+/// What a run is about.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Plan {
+    /// How many images there are.
+    pub(super) images: usize,
+    /// The noise levels of the tables.
+    pub(super) sigmas: Vec<f64>,
+    /// The side of the part on which garbled circuits run for real.
+    pub(super) gc_side: usize,
+}
+
+impl Plan {
+    /// The images of figures 8 to 12: the first two.
+    pub(super) fn figure_images(&self) -> std::ops::Range<usize> {
+        0..self.images.min(2)
+    }
+
+    /// The images on whose middle the garbled circuits run for real: the first and the one at three
+    /// quarters of the list.
+    pub(super) fn gc_images(&self) -> Vec<usize> {
+        let mut images = vec![0, 3 * self.images / 4];
+        images.dedup();
+        images
+    }
+
+    /// Whether the pictures of this cell are kept for the figures.
+    pub(super) fn is_pictured(&self, cell: &Cell) -> bool {
+        cell.area == Area::Whole
+            && cell.row != Row::Noisy
+            && self.figure_images().contains(&cell.image)
+            && FIGURE_SIGMAS.contains(&cell.sigma())
+    }
+
+    /// What a table shows of whole images.
+    pub(super) fn table(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for image in 0..self.images {
+            for &sigma in &self.sigmas {
+                let cell = |row, ran| Cell::new(image, sigma, Area::Whole, row, ran);
+                cells.push(cell(Row::Noisy, Ran::Nothing));
+                cells.extend(Row::TABLES.map(|row| cell(row, usual(row))));
+            }
+        }
+        cells
+    }
+
+    /// Where real servers run garbled circuits, and the twin beside them.
+    pub(super) fn gc_for_real(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for image in self.gc_images() {
+            for &sigma in &self.sigmas {
+                let area = Area::Middle(self.gc_side);
+                let cell = |row, ran| Cell::new(image, sigma, area, row, ran);
+                cells.push(cell(Row::Plaintext, Ran::Float));
+                for row in [Row::GcZheng, Row::GcRefit] {
+                    cells.extend([Ran::Twin, Ran::Servers].map(|ran| cell(row, ran)));
+                }
+            }
+        }
+        cells
+    }
+
+    /// What figures 8 to 11 show, for one image and noise.
+    pub(super) fn fig8(image: usize, sigma: f64) -> [Cell; 3] {
+        [Row::Noisy, Row::Plaintext, Row::Lut]
+            .map(|row| Cell::new(image, sigma, Area::Whole, row, usual(row)))
+    }
+
+    /// What figure 12 shows for one noise.
+    pub(super) fn fig12(sigma: f64) -> [Cell; 5] {
+        [Row::Noisy, Row::Plaintext, Row::SecureMl, Row::GcZheng, Row::Lut]
+            .map(|row| Cell::new(0, sigma, Area::Whole, row, usual(row)))
+    }
+
+    /// Everything that a target needs, in the order in which it is best computed: an image at a
+    /// time, what takes longest last.
+    pub(super) fn cells(&self, targets: &[Target]) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        if targets.iter().any(|t| matches!(t, Target::Table2 | Target::Table3)) {
+            cells.extend(self.table());
+            cells.extend(self.gc_for_real());
+        }
+        if targets.contains(&Target::Fig8) {
+            let images = self.figure_images();
+            let all = images.flat_map(|i| FIGURE_SIGMAS.map(|sigma| Plan::fig8(i, sigma)));
+            cells.extend(all.flatten());
+        }
+        if targets.contains(&Target::Fig12) {
+            cells.extend(FIGURE_SIGMAS.into_iter().flat_map(Plan::fig12));
+        }
+        cells.sort();
+        cells.dedup();
+        cells
+    }
+}
+
+/// What computes a row on whole images.
+fn usual(row: Row) -> Ran {
+    match row {
+        Row::Noisy => Ran::Nothing,
+        Row::Plaintext | Row::SecureMl => Ran::Float,
+        Row::GcZheng | Row::GcRefit => Ran::Twin,
+        Row::Lut => Ran::Servers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(images: usize) -> Plan {
+        Plan { images, sigmas: vec![15.0, 25.0], gc_side: 64 }
+    }
+
+    #[test]
+    fn every_cell_is_asked_for_once_and_an_image_stays_together() {
+        let every = [Target::Table2, Target::Table3, Target::Fig8, Target::Fig12];
+        let cells = plan(12).cells(&every);
+        let mut sorted = cells.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(cells, sorted);
+        // Five rows on 12 images; gc for real on two; sigma 20 of the figures: three rows of two
+        // images and two more of the first, and SecureML at 15.
+        assert_eq!(cells.len(), 12 * 2 * 5 + 2 * 2 * 5 + (3 * 2 + 2) + 1);
+        let images: Vec<usize> = cells.iter().map(|c| c.image).collect();
+        assert!(images.is_sorted());
+        assert_eq!(plan(12).gc_images(), [0, 9]);
+    }
+
+    #[test]
+    fn few_images_are_enough() {
+        assert_eq!((plan(1).gc_images(), plan(1).figure_images()), (vec![0], 0..1));
+        assert_eq!(plan(1).cells(&[Target::Fig8]).len(), 2 * 3);
+        assert!(plan(3).cells(&[Target::Table4, Target::Fig2]).is_empty());
+    }
+
+    #[test]
+    fn names_come_back() {
+        for row in Row::ALL {
+            assert_eq!(Row::from_name(row.name()), Some(row));
+        }
+        for ran in Ran::ALL {
+            assert_eq!(Ran::from_name(ran.name()), Some(ran));
+        }
+        assert_eq!((Row::from_name("best"), Ran::from_name("")), (None, None));
+    }
+
+    #[test]
+    fn servers_run_every_lut_row_and_the_twin_never_poses_as_them() {
+        for cell in plan(4).cells(&[Target::Table2, Target::Fig8, Target::Fig12]) {
+            assert_eq!(cell.row == Row::Lut, cell.ran == Ran::Servers && cell.area == Area::Whole);
+            if cell.ran == Ran::Servers && cell.row != Row::Lut {
+                assert_eq!(cell.area, Area::Middle(64));
+            }
+        }
+    }
+}
