@@ -146,8 +146,9 @@ const MARKER: &str = ".ppdenoise-work";
 /// A fresh folder for keys, shares and material; what an earlier run left there is removed.
 pub(super) fn fresh_work(work: &Path) -> Result<(), Failure> {
     remove_work(work)?;
-    let failed =
-        |what: &str, e| Failure::new(Code::Failed, format!("the work folder cannot {what}: {e}")).about(work);
+    let failed = |what: &str, e| {
+        Failure::new(Code::Failed, format!("the work folder cannot {what}: {e}")).about(work)
+    };
     std::fs::create_dir_all(work).map_err(|e| failed("be created", e))?;
     std::fs::write(work.join(MARKER), []).map_err(|e| failed("be written to", e))
 }

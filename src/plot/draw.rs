@@ -9,7 +9,7 @@ use plotters::coord::types::RangedCoordf64;
 use plotters::element::{Drawable, PointCollection};
 use plotters::prelude::{
     BitMapBackend, Cartesian2d, DashedLineSeries, DrawingArea, DrawingBackend, IntoDrawingArea,
-    LineSeries, RGBColor, Ranged, ShapeStyle, WHITE,
+    PathElement, RGBColor, Ranged, ShapeStyle, WHITE,
 };
 use plotters::style::{FontStyle, register_font};
 use plotters_backend::{BackendCoord, DrawingErrorKind};
@@ -22,7 +22,7 @@ const TITLE_PIXELS: u32 = 22;
 const TEXT_PIXELS: u32 = 17;
 const MARK_PIXELS: i32 = 6;
 /// The share of a character's height that its width is, at most, on average.
-const CHARACTER_WIDTH: f64 = 0.62;
+const CHARACTER_WIDTH: f64 = 0.5;
 const LEGEND_LINE: i32 = 34;
 
 type Canvas<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
@@ -58,7 +58,7 @@ fn draw_one(canvas: &Canvas<'_>, chart: &Chart) -> Result<(), PlotError> {
     let mut context = ChartBuilder::on(canvas)
         .caption(&chart.title, text(TITLE_PIXELS))
         .margin(12)
-        .margin_right(24)
+        .margin_right(36)
         .x_label_area_size(3 * TEXT_PIXELS)
         .y_label_area_size(label_area(&chart.y))
         .build_cartesian_2d(Scale(chart.x.clone()), Scale(chart.y.clone()))
@@ -114,13 +114,16 @@ fn dashes(line: Line) -> (i32, i32) {
 fn draw_series(context: &mut Context<'_, '_>, series: &Series) -> Result<(), PlotError> {
     let [r, g, b] = COLOURS[series.colour % COLOURS.len()];
     let colour = RGBColor(r, g, b);
-    let style = ShapeStyle { color: colour.into(), filled: false, stroke_width: width(series.line) };
+    let style =
+        ShapeStyle { color: colour.into(), filled: false, stroke_width: width(series.line) };
     let finite = |(x, y): &&(f64, f64)| x.is_finite() && y.is_finite();
     let points: Vec<(f64, f64)> = series.points.iter().filter(finite).copied().collect();
     match series.line {
         Line::None => {}
         Line::Thin | Line::Solid => {
-            context.draw_series(LineSeries::new(points.clone(), style)).map_err(refused)?;
+            // A piece at a time: joined, thick lines grow spikes where a curve turns sharply.
+            let pieces = points.windows(2).map(|ends| PathElement::new(ends.to_vec(), style));
+            context.draw_series(pieces).map_err(refused)?;
         }
         Line::Dashed | Line::Dotted => {
             let (on, off) = dashes(series.line);
@@ -129,10 +132,10 @@ fn draw_series(context: &mut Context<'_, '_>, series: &Series) -> Result<(), Plo
         }
     }
     let (line, mark) = (series.line, series.mark);
-    let marks = points.into_iter().map(|at| Symbol { at, line: Line::None, mark, colour });
+    let marks = points.into_iter().map(|at| Symbol { at, line: None, mark, colour });
     let drawn = context.draw_series(marks).map_err(refused)?;
     if !series.name.is_empty() {
-        drawn.label(&series.name).legend(move |at| Symbol { at, line, mark, colour });
+        drawn.label(&series.name).legend(move |at| Symbol { at, line: Some(line), mark, colour });
     }
     Ok(())
 }
@@ -141,11 +144,11 @@ fn width(line: Line) -> u32 {
     if line == Line::Thin { 1 } else { 2 }
 }
 
-/// A mark, and to the right of `at` a piece of line under it: a point of a series has no line, an
-/// entry of the legend both.
+/// The mark of a point; or, with a line, the key of a legend: a piece of the line to the right of
+/// `at` and the mark in its middle.
 struct Symbol<C> {
     at: C,
-    line: Line,
+    line: Option<Line>,
     mark: Mark,
     colour: RGBColor,
 }
@@ -169,28 +172,26 @@ impl<C, DB: DrawingBackend> Drawable<DB> for Symbol<C> {
         let style = ShapeStyle {
             color: self.colour.into(),
             filled: true,
-            stroke_width: width(self.line),
+            stroke_width: width(self.line.unwrap_or(Line::Solid)),
         };
         for (x, y) in points {
             let (on, off) = match self.line {
-                Line::None => (0, LEGEND_LINE),
-                Line::Thin | Line::Solid => (LEGEND_LINE, 0),
-                Line::Dashed | Line::Dotted => dashes(self.line),
+                None | Some(Line::None) => (0, LEGEND_LINE),
+                Some(Line::Thin | Line::Solid) => (LEGEND_LINE, 0),
+                Some(line @ (Line::Dashed | Line::Dotted)) => dashes(line),
             };
             for from in (0..LEGEND_LINE).step_by((on + off) as usize).filter(|_| on > 0) {
                 let to = (from + on).min(LEGEND_LINE);
                 backend.draw_line((x + from, y), (x + to, y), &style)?;
             }
-            // Alone a mark stands at the point, with a line in the middle of the line.
-            let x = if self.line == Line::None { x } else { x + LEGEND_LINE / 2 };
+            let x = if self.line.is_none() { x } else { x + LEGEND_LINE / 2 };
             let r = MARK_PIXELS;
             match self.mark {
                 Mark::None => {}
                 Mark::Disc => backend.draw_circle((x, y), r as u32, &style, true)?,
                 Mark::Circle => {
-                    backend.draw_circle((x, y), r as u32, &ShapeStyle::from(&WHITE), true)?;
-                    let rim = ShapeStyle { stroke_width: 2, ..style };
-                    backend.draw_circle((x, y), r as u32, &rim, false)?;
+                    backend.draw_circle((x, y), r as u32 + 1, &style, true)?;
+                    backend.draw_circle((x, y), r as u32 - 1, &ShapeStyle::from(&WHITE), true)?;
                 }
                 Mark::Cross => {
                     let thick = ShapeStyle { stroke_width: 2, ..style };

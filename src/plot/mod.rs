@@ -172,8 +172,8 @@ pub enum PlotError {
 
 fn power_of_ten(exponent: i32) -> String {
     match exponent {
-        0..=6 => 10i64.pow(exponent as u32).to_string(),
-        -6..=-1 => format!("{:.*}", exponent.unsigned_abs() as usize, 10f64.powi(exponent)),
+        0..=4 => 10i64.pow(exponent as u32).to_string(),
+        -3..=-1 => format!("{:.*}", exponent.unsigned_abs() as usize, 10f64.powi(exponent)),
         _ => format!("1e{exponent}"),
     }
 }

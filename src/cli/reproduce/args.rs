@@ -1,5 +1,6 @@
 //! The command line of `reproduce`.
 
+use super::plan::Row;
 use crate::cli::args::{parse_cell, parse_positive};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -51,9 +52,9 @@ pub(in crate::cli) struct Reproduce {
     /// noise at a sigma of 15, for a model trained on 25.
     #[arg(long, default_value = "7", value_name = "UNITS", value_parser = parse_positive)]
     pub(in crate::cli) interval: f64,
-    /// Width of a cell of the lut engine's tables [default: 1/4]
-    #[arg(long, value_name = "1/N", value_parser = parse_cell)]
-    pub(in crate::cli) cell: Option<u32>,
+    /// Width of a cell of the lut engine's tables.
+    #[arg(long, default_value = "1/8", value_name = "1/N", value_parser = parse_cell)]
+    pub(in crate::cli) cell: u32,
     /// Pixels between patches; the model's own if not given.
     #[arg(long, value_name = "PIXELS")]
     pub(in crate::cli) stride: Option<usize>,
@@ -105,11 +106,11 @@ impl Reproduce {
     }
 
     /// The flags that turn the model into integers, for the commands of the pipeline.
-    pub(super) fn quantise_flags(&self, row: super::plan::Row) -> Vec<String> {
+    pub(super) fn quantise_flags(&self, row: Row) -> Vec<String> {
         let mut flags = vec!["--interval".into(), self.interval.to_string()];
         flags.extend(row.flags().iter().map(|f| f.to_string()));
-        if let (super::plan::Row::Lut, Some(bits)) = (row, self.cell) {
-            flags.extend(["--cell".into(), format!("1/{}", 1 << bits)]);
+        if row == Row::Lut {
+            flags.extend(["--cell".into(), format!("1/{}", 1 << self.cell)]);
         }
         if let Some(stride) = self.stride {
             flags.extend(["--stride".into(), stride.to_string()]);

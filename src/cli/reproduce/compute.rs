@@ -58,7 +58,10 @@ impl<'a> Laboratory<'a> {
         }
         for subject in &subjects {
             let size = (subject.clean.height(), subject.clean.width());
-            model.network.grid(size).map_err(|e| Failure::from(e).about(Path::new(&subject.name)))?;
+            model
+                .network
+                .grid(size)
+                .map_err(|e| Failure::from(e).about(Path::new(&subject.name)))?;
         }
         let gc_side = if args.quick { 96 } else { 256 };
         let plan = Plan { images: subjects.len(), sigmas: args.sigma.clone(), gc_side };
@@ -270,7 +273,7 @@ impl<'a> Laboratory<'a> {
             Row::GcRefit => (crate::model::EngineKind::Gc, gc("refit")),
             _ => (crate::model::EngineKind::Lut, None),
         };
-        let cell = self.args.cell.filter(|_| row == Row::Lut);
+        let cell = (row == Row::Lut).then_some(self.args.cell);
         let (interval, stride) = (Some(self.args.interval), self.args.stride);
         Quantise { engine: Some(engine), ring: None, cell, piecewise, interval, stride }
     }

@@ -46,7 +46,10 @@ impl Estimate {
 
     /// In words.
     pub(super) fn left(&self) -> String {
-        format!("about {}", words(corrected(self.left, self.done, self.started.elapsed().as_secs_f64())))
+        format!(
+            "about {}",
+            words(corrected(self.left, self.done, self.started.elapsed().as_secs_f64()))
+        )
     }
 }
 

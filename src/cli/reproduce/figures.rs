@@ -10,6 +10,7 @@ use crate::activation::Activation;
 use crate::cli::failure::Failure;
 use crate::cli::files::read_image;
 use crate::image::{GreyImage, Panel, Picture, crop_side, pick_crops, side_by_side};
+use crate::lookup::SlopeTable;
 use crate::model::ActivationSpec;
 use crate::plot::{Axis, Chart, Corner, Line, Mark, Series};
 
@@ -21,21 +22,30 @@ const POINTS: usize = 1601;
 /// A curve of figure 2.
 struct Curve<'a> {
     name: String,
-    eval: Box<dyn Fn(f64) -> f64 + 'a>,
+    /// The values that come out at x, each with its probability.
+    draws: Box<dyn Fn(f64) -> Vec<(f64, f64)> + 'a>,
     line: Line,
     colour: usize,
+}
+
+impl Curve<'_> {
+    /// The mean of what comes out.
+    fn eval(&self, x: f64) -> f64 {
+        (self.draws)(x).iter().map(|(value, probability)| value * probability).sum()
+    }
 }
 
 /// tanh and its approximations, and their errors.
 pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Report, Failure> {
     let intro = super::setting(lab);
     let quantised = lab.quantise(Row::Lut)?;
-    let ring_bits = quantised.public.ring.bits();
-    // The last hidden layer: the first one's cells serve a wider range.
-    let spec = quantised.public.network.activations().last().map(|(_, spec, _)| spec);
+    // A layer in the middle: the first one's range and the last one's scale are their own.
+    let specs: Vec<&ActivationSpec> =
+        quantised.public.network.activations().map(|(_, spec, _)| spec).collect();
+    let spec = specs.get(specs.len() / 2);
     let named = |name: &str, a: Activation, line, colour| Curve {
         name: name.into(),
-        eval: Box::new(move |x| a.eval(x)),
+        draws: Box::new(move |x| vec![(a.eval(x), 1.0)]),
         line,
         colour,
     };
@@ -45,10 +55,10 @@ pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Report, Failure> {
         named("refit (gc-refit)", Activation::Refit, Line::Dotted, 1),
         named("SecureML", Activation::SecureMl, Line::Thin, 5),
     ];
-    if let Some(spec) = spec {
-        let name = format!("lut, cells of 1/{}", cells_a_unit(spec));
-        let eval = Box::new(move |x| lookup(spec, ring_bits, x));
-        curves.insert(0, Curve { name, eval, line: Line::Solid, colour: 3 });
+    if let Some(ActivationSpec::Lookup(table)) = spec {
+        let name = format!("lut, cells of 1/{}", 1u64 << (table.hi - table.range_bits - 1));
+        let draws = Box::new(move |x| lookup(table, x));
+        curves.insert(0, Curve { name, draws, line: Line::Solid, colour: 3 });
     }
     let mut errors = Table::new(
         &["function", "mean error on +-4", "largest error", "rms error, x normal with deviation 2"],
@@ -58,20 +68,26 @@ pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Report, Failure> {
     csv.head(curves.iter().map(|c| c.name.clone()));
     let xs: Vec<f64> = (0..POINTS).map(|i| at(i, POINTS)).collect();
     for &x in &xs {
-        let values = curves.iter().map(|c| (c.eval)(x));
+        let values = curves.iter().map(|c| c.eval(x));
         csv.row([x, x.tanh()].into_iter().chain(values).map(|v| format!("{v:.6}")));
     }
     for curve in &curves {
-        let [average, largest, rms] = judge(&curve.eval);
+        let [average, largest, rms] = judge(&curve.draws);
         let name = curve.name.clone();
         errors.row([name, digits(average), digits(largest), digits(rms)]);
     }
     let (average, largest) = paper::TANH_ERRORS;
-    errors.row(["tanh* as the paper states it".into(), digits(average), digits(largest), "-".into()]);
+    errors.row([
+        "tanh* as the paper states it".into(),
+        digits(average),
+        digits(largest),
+        "-".into(),
+    ]);
     let markdown = format!(
         "# Figure 2: tanh and its approximations\n\n{intro}\n{}\n![tanh and its approximations \
-         above, their errors below](fig2.png)\n\nThe lookup is the public table of the model's last \
-         hidden layer, in its integers, from the nearest cell. SecureML's error reaches 0.76 and \
+         above, their errors below](fig2.png)\n\nThe lookup is the public table of a hidden layer in the \
+         middle, in its integers; the curve is the mean over its random choices (rounding of the input, \
+         cell), the figures in the table count each choice with its probability. SecureML's error reaches 0.76 and \
          leaves the picture.\n",
         errors.markdown()
     );
@@ -86,9 +102,9 @@ pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Report, Failure> {
     let mut above = vec![series(&exact, &|x| x.tanh())];
     // Under the line of tanh the lookup and the refits cannot be told from it.
     let shown = |c: &&Curve<'_>| c.line == Line::Dashed || c.colour == 5;
-    above.extend(curves.iter().filter(shown).map(|c| series(c, &|x| (c.eval)(x))));
+    above.extend(curves.iter().filter(shown).map(|c| series(c, &|x| c.eval(x))));
     let below = curves.iter().filter(|c| c.colour != 5);
-    let below = below.map(|c| series(c, &|x| (c.eval)(x) - x.tanh())).collect();
+    let below = below.map(|c| series(c, &|x| c.eval(x) - x.tanh())).collect();
     let chart = |title: &str, y, series, legend| {
         let (title, x) = (title.to_string(), Axis::numbers("x", -SPAN, SPAN, 0));
         Chart { title, x, y, series, legend }
@@ -110,35 +126,41 @@ fn digits(error: f64) -> String {
     format!("{error:.5}")
 }
 
-/// The cells of a lookup in an interval of length 1.
-fn cells_a_unit(spec: &ActivationSpec) -> u64 {
-    match spec {
-        ActivationSpec::Lookup(table) => 1u64 << (table.hi - table.range_bits - 1),
-        ActivationSpec::Piecewise(_) => 0,
+/// What a secure lookup gives at `x`: its input is rounded at random to either neighbour in the
+/// table's units, and the mask, which decides between two cells, is uniform.
+fn lookup(table: &SlopeTable, x: f64) -> Vec<(f64, f64)> {
+    let units = x * f64::from(table.input_bits() - table.range_bits - 1).exp2();
+    let (below, up) = (units.floor(), units - units.floor());
+    let masks = 1u64 << table.lo;
+    let (scale, share) = (f64::from(table.out_frac).exp2(), 1.0 / masks as f64);
+    let mut draws = Vec::new();
+    for (input, probability) in [(below, 1.0 - up), (below + 1.0, up)] {
+        let input = input as i64 as u64 & ((1 << table.input_bits()) - 1);
+        let value = |mask| table.eval_masked(input, mask) as f64 / scale;
+        draws.extend((0..masks).map(|mask| (value(mask), probability * share)));
     }
-}
-
-/// The integers of an activation at `x`.
-fn lookup(spec: &ActivationSpec, ring_bits: u32, x: f64) -> f64 {
-    let scale = f64::from(ring_bits - 1 - spec.range_bits()).exp2();
-    spec.nearest((x * scale).round() as i64, ring_bits) as f64 / f64::from(spec.out_frac()).exp2()
+    draws
 }
 
 /// Mean and largest error on [-SPAN, SPAN], and the root mean square under N(0, 2^2).
-fn judge(eval: &dyn Fn(f64) -> f64) -> [f64; 3] {
-    let points = 80_001;
+fn judge(draws: &dyn Fn(f64) -> Vec<(f64, f64)>) -> [f64; 3] {
+    let points = 40_001;
     let (mut sum, mut largest) = (0.0, 0f64);
     for i in 0..points {
         let x = at(i, points);
-        let error = (eval(x) - x.tanh()).abs();
-        sum += error;
-        largest = largest.max(error);
+        for (value, probability) in draws(x) {
+            let error = (value - x.tanh()).abs();
+            sum += probability * error;
+            largest = if probability > 0.0 { largest.max(error) } else { largest };
+        }
     }
     let (mut squares, mut mass) = (0.0, 0.0);
-    for i in -10_000..=10_000 {
-        let x = f64::from(i) * 1e-3;
+    for i in -5_000..=5_000 {
+        let x = f64::from(i) * 2e-3;
         let weight = (-x * x / 8.0).exp();
-        squares += weight * (eval(x) - x.tanh()).powi(2);
+        for (value, probability) in draws(x) {
+            squares += weight * probability * (value - x.tanh()).powi(2);
+        }
         mass += weight;
     }
     [sum / points as f64, largest, (squares / mass).sqrt()]
@@ -248,24 +270,27 @@ fn compose(clean: &GreyImage, panels: &[(String, GreyImage)]) -> Result<Picture,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lookup::SlopeTable;
 
     #[test]
     fn errors_are_those_the_paper_states() {
-        let [average, largest, _] = judge(&|x| Activation::Zheng.eval(x));
+        let [average, largest, _] = judge(&|x| vec![(Activation::Zheng.eval(x), 1.0)]);
         assert!((largest - paper::TANH_ERRORS.1).abs() < 1e-3, "{largest}");
         assert!(average > 1e-3 && average < 1e-2, "{average}");
-        assert_eq!(judge(&f64::tanh), [0.0; 3]);
+        assert_eq!(judge(&|x| vec![(x.tanh(), 1.0)]), [0.0; 3]);
     }
 
     #[test]
-    fn the_table_is_read_at_its_own_scale() {
+    fn every_choice_of_the_lookup_is_counted() {
         let table = SlopeTable::fit("tanh", f64::tanh, (5, 8, 6), 13);
-        let spec = ActivationSpec::Lookup(table);
-        assert_eq!(cells_a_unit(&spec), 4);
-        for x in [-3.0, -0.7, 0.0, 0.3, 1.9] {
-            let y = lookup(&spec, 32, x);
-            assert!((y - x.tanh()).abs() < 0.01, "{x}: {y}");
+        for x in [-33.0, -3.0, -0.71, 0.0, 0.3, 1.9] {
+            let draws = lookup(&table, x);
+            assert_eq!(draws.len(), 128);
+            assert!((draws.iter().map(|d| d.1).sum::<f64>() - 1.0).abs() < 1e-9);
+            if x.abs() < 32.0 {
+                assert!(draws.iter().all(|d| (d.0 - x.tanh()).abs() < 0.02), "{x}");
+            }
         }
+        // Beyond the range the value wraps: the sign is wrong.
+        assert!(lookup(&table, -33.0).iter().all(|d| d.1 == 0.0 || d.0 > 0.9));
     }
 }

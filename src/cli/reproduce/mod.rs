@@ -119,11 +119,8 @@ fn write_picture(path: &Path, picture: &Picture) -> Result<(), Failure> {
 /// The lines that every page with results begins with.
 fn setting(lab: &Laboratory<'_>) -> String {
     let args = lab.args;
-    let mut flags = format!("inputs up to {} network units", args.interval);
-    flags.push_str(&match args.cell {
-        Some(bits) => format!(", lut cells of 1/{}", 1 << bits),
-        None => ", lut cells of 1/4".into(),
-    });
+    let (interval, cells) = (args.interval, 1 << args.cell);
+    let mut flags = format!("inputs up to {interval} network units, lut cells of 1/{cells}");
     if let Some(stride) = args.stride {
         flags.push_str(&format!(", stride {stride}"));
     }
@@ -146,8 +143,9 @@ fn setting(lab: &Laboratory<'_>) -> String {
 /// Keeps a second run out of the folder, as long as it is held.
 fn lock(out: &Path) -> Result<File, Failure> {
     let path = out.join(".lock");
-    let failed =
-        |e: std::io::Error| Failure::new(Code::Failed, format!("cannot be locked: {e}")).about(&path);
+    let failed = |e: std::io::Error| {
+        Failure::new(Code::Failed, format!("cannot be locked: {e}")).about(&path)
+    };
     let file = File::create(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

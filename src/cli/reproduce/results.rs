@@ -174,7 +174,11 @@ mod tests {
         assert_eq!(again.get("k3"), Some(&all[2]));
         assert_eq!(again.found.len(), 3);
         let lines = std::fs::read_to_string(&file).unwrap();
-        assert!(lines.starts_with(&format!("{HEADER}\nk1,15.5,512x512,gc-refit,integer twin,31.000000,")));
+        assert!(
+            lines.starts_with(&format!(
+                "{HEADER}\nk1,15.5,512x512,gc-refit,integer twin,31.000000,"
+            ))
+        );
     }
 
     #[test]
@@ -187,7 +191,8 @@ mod tests {
         for end in 0..name_starts {
             assert_eq!(parse(&whole[..end]), None, "{}", &whole[..end]);
         }
-        for (from, to) in [("30.0", "NaN"), ("gc-refit", "gc"), ("twin", "guess"), ("0.875", "inf")] {
+        for (from, to) in [("30.0", "NaN"), ("gc-refit", "gc"), ("twin", "guess"), ("0.875", "inf")]
+        {
             assert_eq!(parse(&whole.replace(from, to)), None, "{to}");
         }
         assert_eq!(parse(&whole.replace(",a", ",\"a")), None);
