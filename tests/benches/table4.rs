@@ -258,6 +258,7 @@ fn public_model<R: Ring>(method: Method) -> PublicModel {
         sigma: 25.0,
         units: Normalisation::BURGER,
         piecewise: None,
+        mean_shift: false,
     };
     let options = QuantiseOptions { ring: R::RING, method, interval: 2.5 };
     quantise(&model, &options).expect("a small model").public
