@@ -6,7 +6,7 @@ use common::Lab;
 use std::collections::BTreeSet;
 
 /// Every command with every flag of its own. A flag that comes or goes is changed here too.
-const COMMANDS: [(&str, &str); 11] = [
+const COMMANDS: [(&str, &str); 12] = [
     ("keygen", "--out --force --json"),
     (
         "share-model",
@@ -37,6 +37,7 @@ const COMMANDS: [(&str, &str); 11] = [
         "--image --model --engine --ring --cell --piecewise --interval --stride --crop --sigma \
          --seed --out --keep --json",
     ),
+    ("bench", "--model --engine --only --size --patches --ring --cell --stride --work --json"),
 ];
 const EVERYWHERE: &str = "--quiet --backend --help --version";
 
@@ -116,6 +117,7 @@ fn defaults_are_stated() {
         ("gen-triplets", &["[default: 1]"]),
         ("serve", &["[default: 30]", "[default: 300]"]),
         ("denoise", &["[default: tanh]"]),
+        ("bench", &["[default: bootstrap]", "[default: lut]", "[default: 32]", "[default: 1/4]"]),
         ("demo", &["nat_camera.png]", "mlp-29-13-3x640-s25-r32.npz]", "[default: 25]"]),
     ] {
         let text = help(command);

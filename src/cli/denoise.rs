@@ -9,7 +9,6 @@ use super::levels::levels;
 use super::output::{Console, print_json};
 use super::share_image::encode;
 use super::share_model::quantise_options;
-use crate::activation::Activation;
 use crate::format::output::ensure_not_input;
 use crate::image::GreyImage;
 use crate::model::{
@@ -60,7 +59,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         (denoised, ring)
     } else {
         let name = format!("float32, {}", args.activation.name());
-        (plain(&model, &image, &levels.map, args.activation, &mut tell), name)
+        (plain(&model, &image, &levels.map, &|v| args.activation.apply(v), &mut tell), name)
     };
     let denoised = denoised.map_err(|e| e.about(&args.image))?;
     console.finish();
@@ -79,24 +78,24 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Denoises in float32.
+/// Denoises in float32; `activation` is applied to a tile of pre-activations in place.
 pub(super) fn plain(
     model: &FloatModel,
     image: &GreyImage,
     levels: &LevelMap,
-    activation: Activation,
+    activation: &dyn Fn(&mut [f32]),
     progress: &mut dyn FnMut(f64),
 ) -> Result<GreyImage, Failure> {
     let units = image.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
     let units: Vec<f32> = units.collect();
     let size = (image.height(), image.width());
-    let out = model.denoise(&units, size, &|v| activation.apply(v), progress)?;
+    let out = model.denoise(&units, size, activation, progress)?;
     let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
     Ok(GreyImage::new(size.0, size.1, grey)?)
 }
 
 /// Denoises with the integers of the secure pipeline; also tells how many pixels were clamped.
-fn twin(
+pub(super) fn twin(
     model: &QuantisedModel,
     image: &GreyImage,
     levels: &LevelMap,

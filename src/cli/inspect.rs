@@ -110,6 +110,16 @@ fn describe(header: &Header) -> Map<String, Value> {
             "slots": f.slots,
             "tile_rows": f.tile_rows,
         }),
+        Body::Prepared(f) => json!({
+            "server": f.party.index(),
+            "set_id": f.set_id.to_string(),
+            "slot": f.slot,
+            "weight_mask_id": f.weight_mask_id.to_string(),
+            "ring_bits": f.ring_bits.bits(),
+            "height": f.height,
+            "width": f.width,
+            "tile_rows": f.tile_rows,
+        }),
         Body::ResultShare(f) => json!({
             "server": f.party.index(),
             "image_id": f.image_id.to_string(),

@@ -2,6 +2,7 @@
 
 mod add_noise;
 mod args;
+mod bench;
 mod demo;
 mod denoise;
 mod failure;
@@ -12,8 +13,11 @@ mod keygen;
 mod levels;
 mod metrics;
 mod output;
+mod pipeline;
+mod prepare;
 mod reconstruct;
 mod serve;
+mod server_side;
 mod share_image;
 mod share_model;
 
@@ -51,6 +55,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::ShareModel(args) => share_model::run(&args, console),
         Command::ShareImage(args) => share_image::run(&args, console),
         Command::GenTriplets(args) => gen_triplets::run(&args, console),
+        Command::Prepare(args) => prepare::run(&args, console),
         Command::Serve(args) => serve::run(&args, console),
         Command::Reconstruct(args) => reconstruct::run(&args, console),
         Command::Denoise(args) => denoise::run(&args, console),
@@ -58,5 +63,6 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Metrics(args) => metrics::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args, console),
+        Command::Bench(args) => bench::run(&args, console),
     }
 }

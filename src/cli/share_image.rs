@@ -12,6 +12,7 @@ use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::image::GreyImage;
 use crate::model::{LevelMap, PublicModel};
 use serde::Serialize;
+use std::time::Instant;
 
 #[derive(Serialize)]
 struct Report {
@@ -20,13 +21,20 @@ struct Report {
     width: usize,
     sigma: f64,
     pixels_clamped: usize,
+    /// The whole command less the start of the process.
+    seconds: f64,
+    /// Of these, reading and decoding the image's file.
+    read_image_seconds: f64,
 }
 
 pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
+    let started = Instant::now();
     let keys = KeyFolder::open(&args.keys)?;
     let parties = parties(&keys, Role::Gateway)?;
     let public = read_public(&args.model)?;
+    let reading = Instant::now();
     let image = read_image(&args.image)?;
+    let read_image_seconds = reading.elapsed().as_secs_f64();
     let size = (image.height(), image.width());
     let grid = public.model.network.grid(size).map_err(|e| Failure::from(e).about(&args.image))?;
     let model = &public.model;
@@ -58,7 +66,9 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
     console.note(format!("image {image_id} shared as {}.s0, .s1", args.out.display()));
     if args.common.json {
         let (height, width) = size;
-        let report = Report { image_id, height, width, sigma, pixels_clamped: clamped };
+        let (pixels_clamped, seconds) = (clamped, started.elapsed().as_secs_f64());
+        let report =
+            Report { image_id, height, width, sigma, pixels_clamped, seconds, read_image_seconds };
         print_json("ppdenoise.share-image.v1", &report)?;
     }
     Ok(())

@@ -59,6 +59,8 @@ pub enum Body {
     PublicKey(PublicKeyOf),
     /// A secret key.
     SecretKey(SecretKeyOf),
+    /// Products computed ahead of time for a slot, kept in a state folder.
+    Prepared(Prepared),
 }
 
 /// Fields of a public model description.
@@ -213,6 +215,29 @@ pub struct OpenedWeights {
     pub elements: u64,
 }
 
+/// Fields of the products U Y_i that a server computed for a slot ahead of time.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct Prepared {
+    /// Whose they are.
+    pub party: Party,
+    /// The set of slots.
+    pub set_id: TripleSetId,
+    /// The slot, which alone they fit.
+    pub slot: u64,
+    /// The mask X of the weights, and with it U.
+    pub weight_mask_id: WeightMaskId,
+    /// The digest of the model's public payload.
+    pub public_digest: Digest,
+    /// The ring.
+    pub ring_bits: RingBits,
+    /// The height of an image in pixels.
+    pub height: u32,
+    /// The width of an image in pixels.
+    pub width: u32,
+    /// Patch rows of a tile.
+    pub tile_rows: u32,
+}
+
 /// Fields of a public key file.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct PublicKeyOf {
@@ -247,6 +272,8 @@ pub enum Kind {
     PublicKey,
     /// [`Body::SecretKey`].
     SecretKey,
+    /// [`Body::Prepared`].
+    Prepared,
 }
 
 impl Kind {
@@ -254,7 +281,7 @@ impl Kind {
     pub fn article(self) -> &'static str {
         match self {
             Kind::ImageShare => "an",
-            Kind::Triples | Kind::OpenedWeights => "a set of",
+            Kind::Triples | Kind::OpenedWeights | Kind::Prepared => "a set of",
             _ => "a",
         }
     }
@@ -269,6 +296,7 @@ impl Kind {
             Kind::ResultShare => "`ppdenoise serve` writes it",
             Kind::OpenedWeights => "`ppdenoise serve` keeps it in its state folder",
             Kind::PublicKey | Kind::SecretKey => "`ppdenoise keygen` writes it",
+            Kind::Prepared => "`ppdenoise prepare` keeps it in a server's state folder",
         }
     }
 }
@@ -284,6 +312,7 @@ impl fmt::Display for Kind {
             Kind::OpenedWeights => "opened weights",
             Kind::PublicKey => "public key",
             Kind::SecretKey => "secret key",
+            Kind::Prepared => "prepared products",
         })
     }
 }
@@ -338,6 +367,7 @@ parts! {
     OpenedWeights => OpenedWeights,
     PublicKey => PublicKeyOf,
     SecretKey => SecretKeyOf,
+    Prepared => Prepared,
 }
 
 impl Header {

@@ -39,6 +39,11 @@ pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
             range("means", i.means, 0, MAX_PIXELS, "at most 2^28")?;
             levels(&i.levels)
         }
+        Body::Prepared(p) => {
+            size(p.height, p.width)?;
+            range("slot", p.slot, 0, MAX_SLOTS - 1, "below 2^40")?;
+            range("tile_rows", p.tile_rows, 1, MAX_TILE_ROWS, "1 to 65536")
+        }
         Body::Triples(t) => {
             size(t.height, t.width)?;
             range("slots", t.slots, 1, MAX_SLOTS, "1 to 2^40")?;

@@ -3,10 +3,11 @@
 use super::load::{Arrays, assemble, from_f16};
 use super::{Description, FloatModel, ModelError};
 use crate::image::npy::Header;
-use ndarray::ArrayD;
-use ndarray_npy::ReadNpyExt;
-use std::io::{Read, Seek};
-use zip::ZipArchive;
+use ndarray::{Array1, ArrayD};
+use ndarray_npy::{ReadNpyExt, WriteNpyError, WriteNpyExt};
+use std::io::{self, Read, Seek, Write};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Room for the header of an array, beside its elements.
 const HEADER_ROOM: u64 = 1 << 16;
@@ -34,6 +35,47 @@ impl<T: Read + Seek> Arrays for ZipArchive<T> {
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
         array(self, name, shape)
     }
+}
+
+/// Writes a model that [`load_npz`] reads, its description inside.
+///
+/// # Errors
+/// What the writer says.
+pub fn save_npz(model: &FloatModel, writer: impl Write + Seek) -> io::Result<()> {
+    let mut npz = ZipWriter::new(writer);
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let mut entry = |name: String, array: &dyn Fn(&mut Vec<u8>) -> Result<(), WriteNpyError>| {
+        let mut bytes = Vec::new();
+        array(&mut bytes).map_err(io::Error::other)?;
+        npz.start_file(format!("{name}.npy"), stored).map_err(io::Error::other)?;
+        npz.write_all(&bytes)
+    };
+    for (i, (_, l)) in model.network.linears().enumerate() {
+        entry(format!("w{}", i + 1), &|out| l.weights.write_npy(out))?;
+        entry(format!("b{}", i + 1), &|out| l.bias.write_npy(out))?;
+    }
+    let json = Array1::from_vec(describe(model).to_string().into_bytes());
+    entry("description".into(), &|out| json.write_npy(out))?;
+    npz.finish().map_err(io::Error::other)?;
+    Ok(())
+}
+
+/// The description of a model, as [`Description`] reads it.
+fn describe(model: &FloatModel) -> serde_json::Value {
+    let widths = model.network.linears().map(|(_, l)| l.bias.len());
+    let mut hidden: Vec<usize> = widths.collect();
+    hidden.pop();
+    serde_json::json!({
+        "kind": "mlp",
+        "activation": "tanh",
+        "input_patch": model.network.gather().patch,
+        "output_patch": model.network.fold().patch,
+        "hidden": hidden,
+        "stride": model.network.gather().stride,
+        "sigma": model.sigma,
+        "residual": model.network.is_residual(),
+        "piecewise": model.piecewise,
+    })
 }
 
 /// The bytes of an entry, at most `limit` of them.
@@ -111,6 +153,18 @@ mod tests {
     use ndarray::{Array, Array1, Array2, IxDyn, ShapeBuilder};
     use ndarray_npy::NpzWriter;
     use std::io::Cursor;
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        for residual in [true, false] {
+            let model = crate::model::random_model(&[4, 3], 1.0, residual);
+            let mut bytes = Cursor::new(Vec::new());
+            save_npz(&model, &mut bytes).unwrap();
+            let loaded = load_npz(bytes, None).unwrap();
+            assert_eq!(loaded.network, model.network);
+            assert_eq!((loaded.sigma, loaded.piecewise), (model.sigma, None));
+        }
+    }
 
     const JSON: &[u8] = br#"{"kind":"mlp","activation":"tanh","input_patch":3,"output_patch":1,
         "hidden":[2],"stride":1,"sigma":25.0}"#;

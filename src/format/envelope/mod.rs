@@ -21,7 +21,7 @@
 mod reader;
 mod writer;
 
-pub use reader::{EnvelopeReader, open_file};
+pub use reader::{EnvelopeReader, open_file, open_stream};
 pub use writer::EnvelopeWriter;
 
 use crate::format::codec::SmallError;

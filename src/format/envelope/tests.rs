@@ -1,7 +1,7 @@
 use super::*;
 use crate::format::header::{
     Body, Cipher, Decoding, Header, ImageShare, Kind, Levels, ModelShare, OpenedWeights,
-    PoissonNoise, PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples,
+    PoissonNoise, Prepared, PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples,
 };
 use crate::format::ids::*;
 use crate::format::role::Role;
@@ -71,6 +71,21 @@ fn body_of(kind: Kind) -> Body {
             };
             t.into()
         }
+        Kind::Prepared => {
+            let (set_id, slot, tile_rows) = (TripleSetId::from_bytes([0x55; 16]), 3, 64);
+            let p = Prepared {
+                party,
+                set_id,
+                slot,
+                weight_mask_id,
+                public_digest,
+                ring_bits,
+                height,
+                width,
+                tile_rows,
+            };
+            p.into()
+        }
         Kind::ResultShare => {
             let session_id = SessionId::from_bytes([0x66; 16]);
             let r = ResultShare {
@@ -109,7 +124,7 @@ fn decoding() -> Decoding {
     }
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::PublicModel,
     Kind::ModelShare,
     Kind::ImageShare,
@@ -118,6 +133,7 @@ const KINDS: [Kind; 8] = [
     Kind::OpenedWeights,
     Kind::PublicKey,
     Kind::SecretKey,
+    Kind::Prepared,
 ];
 
 fn header(kind: Kind, payload_len: u64, chunks: u64) -> Header {
@@ -326,6 +342,9 @@ fn golden_files_are_written_and_read_as_ever() {
         writer.chunk(ChunkKey::ONLY, &payload).unwrap();
         let bytes = writer.finish().unwrap();
         let path = folder.join(format!("{}.bin", kind.to_string().replace(' ', "-")));
+        if std::env::var_os("PPDENOISE_WRITE_GOLDEN").is_some() {
+            fs::write(&path, &bytes).unwrap();
+        }
         let golden = fs::read(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
         assert!(bytes == golden, "{kind}: the layout changed");
         let mut reader = open_file(&path).unwrap();
