@@ -6,7 +6,7 @@ use common::Lab;
 use std::collections::BTreeSet;
 
 /// Every command with every flag of its own. A flag that comes or goes is changed here too.
-const COMMANDS: [(&str, &str); 12] = [
+const COMMANDS: [(&str, &str); 14] = [
     ("keygen", "--out --force --json"),
     (
         "share-model",
@@ -17,11 +17,16 @@ const COMMANDS: [(&str, &str); 12] = [
         "share-image",
         "<IMAGE> --keys --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
     ),
-    ("gen-triplets", "--keys --model --size --images --out --force --json"),
+    ("gen-triplets", "--keys --model --size --images --batch --out --s1 --threads --force --json"),
+    (
+        "prepare",
+        "--party --keys --listen --connect --model --public --triplets --state --wait --timeout \
+         --threads --images --json",
+    ),
     (
         "serve",
         "--party --keys --listen --connect --model --public --triplets --image --out --state \
-         --wait --timeout --force --json",
+         --wait --timeout --threads --force --json",
     ),
     ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --out --reference --json"),
     (
@@ -37,7 +42,12 @@ const COMMANDS: [(&str, &str); 12] = [
         "--image --model --engine --ring --cell --piecewise --interval --stride --crop --sigma \
          --seed --out --keep --json",
     ),
-    ("bench", "--model --engine --only --size --patches --ring --cell --stride --work --json"),
+    (
+        "bench",
+        "--model --engine --only --size --patches --ring --cell --stride --threads --no-prepare \
+         --rtt --mbit --work --json",
+    ),
+    ("reproduce", "--data --model --out --sigma --seed --interval --cell --stride --quick"),
 ];
 const EVERYWHERE: &str = "--quiet --backend --help --version";
 

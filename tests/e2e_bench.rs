@@ -94,6 +94,7 @@ fn check(run: &Value, section: &str, size: (u64, u64), input_bits: u64) {
         ("setup", "share-model"),
         ("setup", "share-image"),
         ("offline", "gen-triplets"),
+        ("offline", "prepare"),
         ("receiver", "reconstruct"),
     ];
     assert_eq!(steps, expected);

@@ -137,7 +137,7 @@ impl ImageShareFile {
         &self.fields
     }
 
-    /// Checks every byte of a regular file ahead of [`ImageShareFile::into_pixels`].
+    /// Checks every byte of a regular file ahead of [`ImageShareFile::into_shares`].
     ///
     /// # Errors
     /// [`FormatError`].

@@ -59,7 +59,7 @@ impl Reading {
             let chunks = self.layout.chunks(tile).map(|(op, len)| {
                 let mut chunk = pool.chunk(len);
                 let key = ChunkKey { slot: self.slot, op: op as u32, tile: tile as u32 };
-                file.chunk_into(key, chunk.as_mut())?;
+                file.chunk_into(key, chunk.bytes_mut())?;
                 Ok((op, chunk))
             });
             let read = chunks.collect::<Result<Tile, FormatError>>();

@@ -1,6 +1,7 @@
 //! The command line as `clap` reads it.
 
 use super::bench::Bench;
+use super::levels::{Met, NoiseKind, SensorNoise};
 use super::reproduce::Reproduce;
 use crate::activation::Activation;
 use crate::model::EngineKind;
@@ -154,50 +155,6 @@ pub(super) struct ShareImage {
     pub(super) out: PathBuf,
     #[command(flatten)]
     pub(super) common: Writing,
-}
-
-/// The noise of an image as it was met, and how levels are scaled to the model's noise.
-#[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Met {
-    /// The image's noise level in 8-bit grey levels, or auto to estimate it; the model's own if not
-    /// given. In shares it is public.
-    #[arg(long, value_name = "LEVELS|auto", value_parser = parse_sigma)]
-    pub(super) sigma: Option<Sigma>,
-    /// The kind of noise: gaussian, of one sigma everywhere; poisson, which grows with the light and
-    /// is made even before denoising and undone after it.
-    #[arg(long, default_value = "gaussian", value_name = "KIND")]
-    pub(super) noise: NoiseKind,
-    #[command(flatten)]
-    pub(super) sensor: SensorNoise,
-    /// The grey level that scaling to the model's noise leaves where it is; mid-grey if not given, 0
-    /// as the paper does it.
-    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
-    pub(super) scale_about: Option<f64>,
-}
-
-/// The flags of Poisson noise.
-#[derive(Clone, Copy, Debug, Args)]
-pub(super) struct SensorNoise {
-    /// Poisson noise: grey levels that one photo-electron makes.
-    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
-    pub(super) gain: Option<f64>,
-    /// Poisson noise: standard deviation of the read noise in grey levels [default: 0]
-    #[arg(long, value_name = "LEVELS", value_parser = parse_level)]
-    pub(super) read_noise: Option<f64>,
-}
-
-/// A kind of noise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum NoiseKind {
-    Gaussian,
-    Poisson,
-}
-
-/// A noise level given or to be estimated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Sigma {
-    Known(f64),
-    Auto,
 }
 
 /// Dealer: make correlated randomness for a model and an image size.
@@ -530,20 +487,6 @@ pub(super) fn parse_positive(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_sigma(text: &str) -> Result<Sigma, String> {
-    match text {
-        "auto" => Ok(Sigma::Auto),
-        _ => parse_positive(text).map(Sigma::Known).map_err(|e| format!("{e}, or auto")),
-    }
-}
-
-fn parse_level(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(v) if (0.0..=255.0).contains(&v) => Ok(v),
-        _ => Err("expected a number from 0 to 255".into()),
-    }
-}
-
 pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let parse = || {
         let (h, w) = text.split_once('x')?;
@@ -573,10 +516,6 @@ mod tests {
         assert!(parse_cell("1/3").is_err() && parse_cell("0.25").is_err());
         assert_eq!(parse_size("480x640"), Ok((480, 640)));
         assert!(parse_size("480").is_err() && parse_size("0x4").is_err());
-        assert_eq!(parse_sigma("auto"), Ok(Sigma::Auto));
-        assert_eq!(parse_sigma("12.5"), Ok(Sigma::Known(12.5)));
-        assert!(parse_sigma("-3").is_err() && parse_sigma("best").is_err());
-        assert!(parse_level("0").is_ok() && parse_level("256").is_err());
         assert!(parse_positive("nan").is_err() && parse_positive("-1").is_err());
         assert!(parse_address("[::1]:0").is_ok() && parse_peer("host.example:7000").is_ok());
         for bad in ["localhost", "7000", ":7000", "host:", "host:70000", "host:-1"] {

@@ -56,8 +56,13 @@ impl Pipeline {
     }
 
     /// Both servers as processes, to their ends: `serve` or `prepare`; S0 takes a free port and tells
-    /// it. Their reports.
-    pub(super) fn servers(&self, step: &str, flags: &[String]) -> Result<[Value; 2], Failure> {
+    /// it. Their reports. `route` is given S0's address and returns the one that S1 connects to.
+    pub(super) fn servers(
+        &self,
+        step: &str,
+        flags: &[String],
+        route: impl FnOnce(String) -> Result<String, Failure>,
+    ) -> Result<[Value; 2], Failure> {
         let files =
             [("--model", "model"), ("--triplets", "trip"), ("--image", "img"), ("--out", "den")];
         let files = &files[..if step == "serve" { 4 } else { 2 }];
@@ -74,7 +79,7 @@ impl Pipeline {
         let failed =
             |e: std::io::Error| Failure::new(Code::Failed, format!("cannot start a server: {e}"));
         let mut first = Server(spawn(0, ["--listen", "127.0.0.1:0"]).map_err(failed)?);
-        let address = first.address(step)?;
+        let address = route(first.address(step)?)?;
         let second = Server(spawn(1, ["--connect", &address]).map_err(failed)?);
         let second = second.report(step)?;
         Ok([first.report(step)?, second])
@@ -127,7 +132,7 @@ impl Pipeline {
         let clamped = report["pixels_clamped"].as_u64().unwrap_or(0) as usize;
         let triples = ["gen-triplets", "--size", &size, "--out", &trip];
         self.step(&[&triples[..], &common].concat())?;
-        self.servers("serve", &shared_machine())?;
+        self.servers("serve", &shared_machine(), Ok)?;
         self.step(&["reconstruct", &den0, &den1, "--keys", &keys, "--out", &out])?;
         Ok((read_image(Path::new(&out))?, clamped))
     }

@@ -42,7 +42,7 @@ impl ChunkPool {
 
 impl Chunk {
     /// The bytes, to be overwritten.
-    pub fn as_mut(&mut self) -> &mut [u8] {
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.len]
     }
 }

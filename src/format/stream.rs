@@ -162,7 +162,7 @@ mod tests {
     use std::io::Write;
 
     fn bytes() -> Vec<u8> {
-        (0..Direct::BUFFER + 12_345).map(|i| (i * 2_654_435_761 >> 7) as u8).collect()
+        (0..Direct::BUFFER + 12_345).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect()
     }
 
     /// Reads the same bytes after every jump, whatever the alignment.

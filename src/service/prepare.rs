@@ -71,7 +71,7 @@ fn prepare_in<R: Ring, C: Channel, E: From<ServiceError>>(
         None => {
             let mut channel = link()?;
             let watch = Watch::start(&channel);
-            let (_, opened, _) = set_up::<R>(inputs, job, &mut channel)?;
+            let opened = set_up::<R>(inputs, job, &mut channel)?.opened;
             (opened, Some(watch.stop(&channel)))
         }
     };

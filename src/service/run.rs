@@ -128,7 +128,7 @@ fn run_in<R: Ring>(
 ) -> Result<Report, ServiceError> {
     observer.phase(Phase::Setup);
     let watch = Watch::start(channel);
-    let (model, _, agreement) = set_up::<R>(&mut inputs, job, channel)?;
+    let SetUp { model, agreement, .. } = set_up::<R>(&mut inputs, job, channel)?;
     match inputs.public.model.engine {
         EngineKind::Lut => {
             let engine = LutEngine::new(inputs.party, &inputs.public.model);
@@ -144,12 +144,20 @@ fn run_in<R: Ring>(
     }
 }
 
+/// What the two servers have before the first image.
+pub(super) struct SetUp<R: Ring> {
+    pub(super) model: ServerModel<R>,
+    /// U, one vector a linear op.
+    pub(super) opened: Vec<Vec<R>>,
+    agreement: Agreement,
+}
+
 /// Handshake and opening of U.
 pub(super) fn set_up<R: Ring>(
     inputs: &mut Inputs,
     job: &mut Job<'_>,
     channel: &mut dyn Channel,
-) -> Result<(ServerModel<R>, Vec<Vec<R>>, Agreement), ServiceError> {
+) -> Result<SetUp<R>, ServiceError> {
     let fields = *inputs.triples.fields();
     job.ledger.bind_weights(fields.weight_mask_id, fields.model_id)?;
     let kept = OpenedWeightsFile::new(job.state, &inputs.public, fields.weight_mask_id);
@@ -183,7 +191,7 @@ pub(super) fn set_up<R: Ring>(
     if !agreement.weights_known {
         kept.store(&opened, job.key)?;
     }
-    Ok((model, opened, agreement))
+    Ok(SetUp { model, opened, agreement })
 }
 
 struct Server<'j, 'l, R: Ring, E> {

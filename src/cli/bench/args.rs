@@ -1,10 +1,12 @@
 //! The command line of `bench`.
 
-use crate::cli::args::{parse_cell, parse_engine, parse_ring, parse_size};
+use super::relay::Link;
+use crate::cli::args::{parse_cell, parse_engine, parse_positive, parse_ring, parse_size};
 use crate::model::EngineKind;
 use crate::ring::RingBits;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Measure: kernels, single operations, and whole images with two server processes on loopback.
 ///
@@ -52,6 +54,12 @@ pub(in crate::cli) struct Bench {
     /// Let the servers compute everything online, nothing ahead of time.
     #[arg(long)]
     pub(in crate::cli) no_prepare: bool,
+    /// Round trip between the servers in milliseconds, added by a relay on this machine.
+    #[arg(long, value_name = "MS", value_parser = parse_positive)]
+    pub(in crate::cli) rtt: Option<f64>,
+    /// Rate of the line between the servers in Mbit/s each way, limited by a relay on this machine.
+    #[arg(long, value_name = "MBIT/S", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(in crate::cli) mbit: Option<u32>,
     /// Folder for keys, shares and material, removed afterwards; the system's temporary folder if
     /// not given.
     #[arg(long, value_name = "DIR")]
@@ -72,4 +80,14 @@ pub(in crate::cli) enum Section {
     Patch,
     /// A whole image.
     Image,
+}
+
+impl Bench {
+    /// What the link between the servers adds.
+    pub(super) fn link(&self) -> Link {
+        Link {
+            round_trip: Duration::from_secs_f64(self.rtt.unwrap_or_default() / 1e3),
+            bits_per_second: self.mbit.map(|mbit| f64::from(mbit) * 1e6),
+        }
+    }
 }

@@ -28,6 +28,10 @@ pub(super) struct Run {
     pub(super) engine: &'static str,
     /// Whether U Y_i was computed ahead of time.
     pub(super) prepared: bool,
+    /// What a relay added to the round trip, in milliseconds.
+    pub(super) added_rtt_ms: f64,
+    /// The rate a relay limited each direction to, in Mbit/s.
+    pub(super) line_mbit_per_second: Option<f64>,
     pub(super) ring_bits: u32,
     pub(super) weights: usize,
     pub(super) stride: usize,
@@ -151,7 +155,7 @@ impl Drive<'_> {
             self.prepare(&mut steps)?;
         }
         console.phase(&format!("{what}: online"));
-        let reports = self.pipeline.servers("serve", &self.online_flags())?;
+        let reports = self.pipeline.servers("serve", &self.online_flags(), |s0| self.route(s0))?;
         console.phase(&format!("{what}: receiver"));
         let receiver = self.reconstruct(&mut steps)?;
         let secure = read_image(&self.folder.join("denoised.png"))?;
@@ -174,6 +178,8 @@ impl Drive<'_> {
             model: subject.model.name.clone(),
             engine: engine.name(),
             prepared: subject.prepare,
+            added_rtt_ms: subject.link.round_trip.as_secs_f64() * 1e3,
+            line_mbit_per_second: subject.link.bits_per_second.map(|bits| bits / 1e6),
             ring_bits: subject.flags.ring().bits(),
             weights: network.linears().map(|(_, l)| l.weights.len()).sum(),
             stride: network.gather().stride,
@@ -244,7 +250,7 @@ impl Drive<'_> {
 
     /// Both servers' work ahead of time, each on its own.
     fn prepare(&self, steps: &mut Vec<Step>) -> Result<(), Failure> {
-        let reports = self.pipeline.servers("prepare", &self.online_flags())?;
+        let reports = self.pipeline.servers("prepare", &self.online_flags(), Ok)?;
         let values = |key: &str| {
             let value = |report: &Value| report.pointer(&format!("/slots/0/{key}")).cloned();
             reports.each_ref().map(|report| value(report).unwrap_or_default())
@@ -253,6 +259,19 @@ impl Drive<'_> {
         let bytes = values("bytes").map(|v| v.as_u64().unwrap_or_default());
         steps.push(step("offline", "prepare", "both servers", seconds[0].max(seconds[1]), bytes));
         Ok(())
+    }
+
+    /// Where S1 finds S0: at its own address, or behind a relay.
+    fn route(&self, s0: String) -> Result<String, Failure> {
+        let link = self.subject.link;
+        if link.is_plain() {
+            return Ok(s0);
+        }
+        let failed = |e: &dyn std::fmt::Display| {
+            Failure::new(Code::Failed, format!("the relay to {s0} cannot be made: {e}"))
+        };
+        let target = s0.parse().map_err(|e| failed(&e))?;
+        Ok(link.relay_to(target).map_err(|e| failed(&e))?.to_string())
     }
 
     fn online_flags(&self) -> Vec<String> {

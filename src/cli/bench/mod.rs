@@ -2,6 +2,7 @@
 
 mod args;
 mod drive;
+mod relay;
 mod subject;
 mod table;
 

@@ -1,6 +1,7 @@
 //! What is measured: a model, an engine and an image.
 
 use super::args::{Bench, Section};
+use super::relay::Link;
 use crate::cli::args::Quantise;
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::read_model;
@@ -84,6 +85,8 @@ pub(super) struct Subject<'a> {
     pub(super) threads: u16,
     /// Whether the servers compute what they can ahead of time.
     pub(super) prepare: bool,
+    /// The link between the servers while they denoise.
+    pub(super) link: Link,
 }
 
 impl<'a> Subject<'a> {
@@ -111,7 +114,8 @@ impl<'a> Subject<'a> {
         let subject = |size| {
             model.float.network.grid(size)?;
             let (flags, threads, prepare) = (flags.clone(), args.threads, !args.no_prepare);
-            Ok(Subject { section, model, size, flags, threads, prepare })
+            let link = args.link();
+            Ok(Subject { section, model, size, flags, threads, prepare, link })
         };
         sizes.into_iter().map(subject).collect()
     }

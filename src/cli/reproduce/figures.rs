@@ -37,7 +37,7 @@ impl Curve<'_> {
 
 /// tanh and its approximations, and their errors.
 pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Report, Failure> {
-    let intro = super::setting(lab);
+    let intro = format!("Model `{}`.\n", lab.args.model.display());
     let quantised = lab.quantise(Row::Lut)?;
     // A layer in the middle: the first one's range and the last one's scale are their own.
     let specs: Vec<&ActivationSpec> =
@@ -88,7 +88,8 @@ pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Report, Failure> {
          above, their errors below](fig2.png)\n\nThe lookup is the public table of a hidden layer in the \
          middle, in its integers; the curve is the mean over its random choices (rounding of the input, \
          cell), the figures in the table count each choice with its probability. SecureML's error reaches 0.76 and \
-         leaves the picture.\n",
+         leaves the picture. A mean error depends on the interval: on +-6.5 that of tanh* is what the \
+         paper states.\n",
         errors.markdown()
     );
     let series = |curve: &Curve<'_>, value: &dyn Fn(f64) -> f64| Series {
