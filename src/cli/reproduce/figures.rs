@@ -208,7 +208,7 @@ pub(super) fn fig12(lab: &Laboratory<'_>) -> Result<Report, Failure> {
         let name = format!("fig12-s{sigma}.png");
         list(lab, &mut table, &name, &cells)?;
         let shown: Vec<Cell> = cells.into_iter().filter(|c| c.row != Row::Plaintext).collect();
-        let names = ["noisy", "SecureML", "tanh* (paper)", "lut"];
+        let names = ["noisy", "SecureML", "tanh*", "lut"];
         pictures.push((name.clone(), compose(clean, &panels(lab, &shown, &names)?)?));
         links.push_str(&format!("![sigma {sigma}: noisy and three activations]({name})\n\n"));
         theirs.row([sigma.to_string(), secureml.to_string(), own.to_string()]);
@@ -217,7 +217,7 @@ pub(super) fn fig12(lab: &Laboratory<'_>) -> Result<Report, Failure> {
         "# Figure 12: SecureML's activation fails\n\n{}\nAll rows are image a, {}. SecureML's \
          piecewise linear sigmoid stands in for tanh as 2 sigmoid(2x) - 1, in float32: what is lost is \
          the function's, not the arithmetic's.\n\n{}\n{links}The paper, on another image and \
-         with a deeper network, where errors add up more:\n\n{}",
+         with another network:\n\n{}",
         super::setting(lab),
         lab.subjects[0].name,
         table.markdown(),
