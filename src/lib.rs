@@ -12,7 +12,7 @@
 //! 4. [`kernels`]
 //! 5. [`garble`]
 //! 6. [`model`], [`ot`]
-//! 7. [`correlation`], [`piecewise`]
+//! 7. [`correlation`], [`piecewise`], `train` (with that feature)
 //! 8. [`mod@format`], [`net`]
 //! 9. [`protocol`]
 //! 10. [`artefact`]
@@ -50,3 +50,5 @@ pub mod ring;
 pub mod secret;
 pub mod service;
 pub mod share;
+#[cfg(feature = "train")]
+pub mod train;

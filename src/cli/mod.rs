@@ -15,6 +15,10 @@ mod reconstruct;
 mod serve;
 mod share_image;
 mod share_model;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(feature = "train")]
+mod train_args;
 
 use crate::kernels::{self, Backend};
 use args::{Cli, Command};
@@ -57,5 +61,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Metrics(args) => metrics::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args, console),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(&args, console),
     }
 }
