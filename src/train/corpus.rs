@@ -23,7 +23,7 @@ pub struct Corpus {
     units: [f32; 256],
 }
 
-/// A batch: noisy patches, and what the network should say of each.
+/// Rows of a batch: noisy patches, and what the network should say of each.
 pub(super) struct Batch {
     /// (rows, input patch^2).
     pub(super) inputs: Array2<f32>,
@@ -71,14 +71,20 @@ impl Corpus {
         self.planes.is_empty()
     }
 
-    /// Rows `first ..` of the batch of `step`, as many as `batch` has: a random image, place, flip
-    /// and rotation each, with fresh noise.
-    pub(super) fn fill(&self, recipe: &Recipe, step: u64, first: usize, batch: &mut Batch) {
+    /// `count` rows from `first` on of the batch of `step`: a random image, place, flip and rotation
+    /// each, with fresh noise.
+    pub(super) fn fill(
+        &self,
+        recipe: &Recipe,
+        step: u64,
+        (first, count): (usize, usize),
+        batch: &mut Batch,
+    ) {
         let sigma = (recipe.sigma / Normalisation::BURGER.grey_per_unit) as f32;
         let side = recipe.input_patch;
         let mut clean = vec![0f32; side * side];
         let rows = batch.inputs.axis_iter_mut(Axis(0)).zip(batch.targets.axis_iter_mut(Axis(0)));
-        for (i, (mut input, mut target)) in rows.enumerate() {
+        for (i, (mut input, mut target)) in rows.enumerate().take(count) {
             let mut rng = SplitMix::at(recipe.seed, step, (first + i) as u64);
             self.cut(&mut rng, side, &mut clean);
             let noisy = input.as_slice_mut().expect("rows are contiguous");
@@ -181,7 +187,7 @@ mod tests {
 
     fn batch(recipe: &Recipe, corpus: &Corpus, step: u64, first: usize, rows: usize) -> Batch {
         let mut batch = Batch::new(recipe, rows);
-        corpus.fill(recipe, step, first, &mut batch);
+        corpus.fill(recipe, step, (first, rows), &mut batch);
         batch
     }
 

@@ -1,81 +1,144 @@
 //! Loss and gradient of the MLP on one thread's share of a batch.
 
-use super::corpus::Batch;
-use super::product::{Precision, product};
+use super::corpus::{Batch, Corpus};
+use super::features::{BLOCK, Block, Features};
+use super::product::Products;
 use super::{Recipe, TrainError};
 use crate::model::FloatLinear;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2};
 
 /// What one thread needs for a step; kept between steps.
 pub(super) struct Worker {
-    pub(super) batch: Batch,
+    rows: usize,
     /// Of the whole batch's mean loss, this share's part: one a layer.
     pub(super) gradient: Vec<FloatLinear>,
-    /// Activations of each hidden layer, (rows, features).
-    hidden: Vec<Array2<f32>>,
-    /// Loss by pre-activation of each layer, (rows, features).
-    deltas: Vec<Array2<f32>>,
+    /// The rows of a block.
+    batch: Batch,
+    /// What each layer is given: the patches, then activations.
+    inputs: Vec<Features>,
+    /// Loss by pre-activation of each layer.
+    deltas: Vec<Features>,
+    products: Products,
+    /// Two rows at hand.
+    lines: [Vec<f32>; 2],
 }
 
 impl Worker {
-    pub(super) fn new(recipe: &Recipe, rows: usize) -> Self {
+    /// # Errors
+    /// [`TrainError::Memory`].
+    pub(super) fn new(recipe: &Recipe, rows: usize) -> Result<Self, TrainError> {
         let shapes = recipe.shapes();
-        let features = |outputs: usize| Array2::zeros((rows, outputs));
-        let hidden = shapes.len() - 1;
-        Worker {
-            batch: Batch::new(recipe, rows),
+        let features = |columns| Features::new(recipe.precision, rows, columns);
+        Ok(Worker {
+            rows,
             gradient: shapes.iter().map(|&shape| zeros(shape)).collect(),
-            hidden: shapes[..hidden].iter().map(|s| features(s.0)).collect(),
-            deltas: shapes.iter().map(|s| features(s.0)).collect(),
-        }
+            batch: Batch::new(recipe, BLOCK.min(rows)),
+            inputs: shapes.iter().map(|s| features(s.1)).collect::<Result<_, _>>()?,
+            deltas: shapes.iter().map(|s| features(s.0)).collect::<Result<_, _>>()?,
+            products: Products::new(recipe.precision),
+            lines: Default::default(),
+        })
     }
 
     /// Rows of this share.
     pub(super) fn rows(&self) -> usize {
-        self.batch.inputs.nrows()
+        self.rows
     }
 
-    /// Forward and backward on the batch: fills the gradient, returns the sum of squared errors.
+    /// Forward and backward on rows `first ..` of the batch of `step`: fills the gradient, returns
+    /// the sum of squared errors.
     ///
-    /// The loss is the mean of squared errors over the outputs of all `batch` rows of the step.
+    /// The loss is the mean of squared errors over the outputs of all rows of the step.
     pub(super) fn run(
         &mut self,
+        (recipe, corpus): (&Recipe, &Corpus),
         layers: &[FloatLinear],
-        precision: Precision,
-        batch: usize,
+        step: u64,
+        first: usize,
     ) -> Result<f64, TrainError> {
-        let last = layers.len() - 1;
-        for (i, layer) in layers[..last].iter().enumerate() {
-            let (before, from) = self.hidden.split_at_mut(i);
-            let input = before.last().unwrap_or(&self.batch.inputs);
-            let sums = product(precision, input.view(), layer.weights.view())?;
-            add_bias(sums.as_slice(), &layer.bias, &mut from[0], tanh);
+        self.products.prepare(layers)?;
+        self.gradient.iter_mut().for_each(|g| g.bias.fill(0.0));
+        let mut squared = 0.0;
+        for block in Block::of(self.rows) {
+            corpus.fill(recipe, step, (first + block.first, block.rows), &mut self.batch);
+            for (i, patch) in self.batch.inputs.rows().into_iter().enumerate().take(block.rows) {
+                self.inputs[0].put(block, i, patch.to_slice().expect("rows are contiguous"));
+            }
+            self.inputs[0].finish(block);
+            self.forward(layers, block)?;
+            squared += self.errors(layers, block, recipe.batch)?;
+            self.backward(layers, block)?;
         }
-        let input = self.hidden.last().unwrap_or(&self.batch.inputs);
-        let sums = product(precision, input.view(), layers[last].weights.view())?;
-        let delta = &mut self.deltas[last];
-        add_bias(sums.as_slice(), &layers[last].bias, delta, |v| v);
-        *delta -= &self.batch.targets;
-        let squared = delta.iter().map(|v| f64::from(v * v)).sum();
-        *delta *= 2.0 / (batch * delta.ncols()) as f32;
-        self.backward(layers, precision)?;
+        for (i, gradient) in self.gradient.iter_mut().enumerate() {
+            let slopes = self.products.slopes(&self.deltas[i], &self.inputs[i])?;
+            super::optimiser::slice_mut(&mut gradient.weights).copy_from_slice(slopes);
+        }
         Ok(squared)
     }
 
-    fn backward(&mut self, layers: &[FloatLinear], precision: Precision) -> Result<(), TrainError> {
-        for (i, layer) in layers.iter().enumerate().rev() {
-            let (before, from) = self.deltas.split_at_mut(i);
-            let delta = &from[0];
-            let input = if i == 0 { &self.batch.inputs } else { &self.hidden[i - 1] };
-            let slope = product(precision, delta.t(), input.t())?;
-            let gradient = &mut self.gradient[i];
-            gradient.weights.iter_mut().zip(slope.as_slice()).for_each(|(g, &s)| *g = s);
-            gradient.bias = delta.sum_axis(Axis(0));
-            if let Some(previous) = before.last_mut() {
-                let back = product(precision, delta.view(), layer.weights.t())?;
-                let values = previous.iter_mut().zip(back.as_slice()).zip(input);
-                values.for_each(|((d, &b), &h)| *d = b * (1.0 - h * h));
+    /// The activations of every hidden layer.
+    fn forward(&mut self, layers: &[FloatLinear], block: Block) -> Result<(), TrainError> {
+        for (i, layer) in layers.iter().enumerate().take(layers.len() - 1) {
+            let (before, from) = self.inputs.split_at_mut(i + 1);
+            let sums = self.products.forward(i, layer, &before[i], block)?;
+            let bias = row(&layer.bias);
+            let line = &mut self.lines[0];
+            line.resize(bias.len(), 0.0);
+            for (r, sums) in sums.chunks_exact(bias.len()).enumerate().take(block.rows) {
+                let values = line.iter_mut().zip(sums).zip(bias);
+                values.for_each(|((o, s), b)| *o = tanh(s + b));
+                from[0].put(block, r, line);
             }
+            from[0].finish(block);
+        }
+        Ok(())
+    }
+
+    /// The last layer's deltas; the sum of squared errors.
+    fn errors(
+        &mut self,
+        layers: &[FloatLinear],
+        block: Block,
+        batch: usize,
+    ) -> Result<f64, TrainError> {
+        let last = layers.len() - 1;
+        let sums = self.products.forward(last, &layers[last], &self.inputs[last], block)?;
+        let bias = row(&layers[last].bias);
+        let scale = 2.0 / (batch * bias.len()) as f32;
+        let line = &mut self.lines[0];
+        line.resize(bias.len(), 0.0);
+        let mut squared = 0.0;
+        for (r, sums) in sums.chunks_exact(bias.len()).enumerate().take(block.rows) {
+            let target = self.batch.targets.row(r);
+            let target = target.to_slice().expect("rows are contiguous");
+            let values = line.iter_mut().zip(sums).zip(bias).zip(target);
+            values.for_each(|(((o, s), b), t)| *o = s + b - t);
+            squared += f64::from(line.iter().map(|v| v * v).sum::<f32>());
+            line.iter_mut().for_each(|v| *v *= scale);
+            self.gradient[last].bias.iter_mut().zip(&*line).for_each(|(g, v)| *g += v);
+            self.deltas[last].put(block, r, line);
+        }
+        self.deltas[last].finish(block);
+        Ok(squared)
+    }
+
+    /// The deltas of every hidden layer, from those of the last.
+    fn backward(&mut self, layers: &[FloatLinear], block: Block) -> Result<(), TrainError> {
+        for (i, layer) in layers.iter().enumerate().skip(1).rev() {
+            let (before, from) = self.deltas.split_at_mut(i);
+            let back = self.products.backward(i, layer, &from[0], block)?;
+            let n = layer.weights.ncols();
+            let [line, activations] = &mut self.lines;
+            (line.resize(n, 0.0), activations.resize(n, 0.0));
+            for (r, back) in back.chunks_exact(n).enumerate().take(block.rows) {
+                self.inputs[i].get(block, r, activations);
+                let values = line.iter_mut().zip(back).zip(&*activations);
+                values.for_each(|((o, b), h)| *o = b * (1.0 - h * h));
+                let bias = self.gradient[i - 1].bias.as_slice_mut().expect("contiguous");
+                bias.iter_mut().zip(&*line).for_each(|(g, v)| *g += v);
+                before[i - 1].put(block, r, line);
+            }
+            before[i - 1].finish(block);
         }
         Ok(())
     }
@@ -86,14 +149,8 @@ pub(super) fn zeros((outputs, inputs): (usize, usize)) -> FloatLinear {
     FloatLinear { weights: Array2::zeros((outputs, inputs)), bias: Array1::zeros(outputs) }
 }
 
-fn add_bias(sums: &[f32], bias: &Array1<f32>, out: &mut Array2<f32>, f: impl Fn(f32) -> f32) {
-    let bias = bias.as_slice().expect("a bias is contiguous");
-    let out = out.as_slice_mut().expect("standard layout");
-    for (out, sums) in out.chunks_exact_mut(bias.len()).zip(sums.chunks_exact(bias.len())) {
-        for ((o, &s), &b) in out.iter_mut().zip(sums).zip(bias) {
-            *o = f(s + b);
-        }
-    }
+fn row(bias: &Array1<f32>) -> &[f32] {
+    bias.as_slice().expect("a bias is contiguous")
 }
 
 /// tanh to 2e-7, without branches so that the compiler makes vectors of it:
@@ -135,16 +192,16 @@ mod tests {
     /// Every kind of parameter against a difference quotient of the loss.
     #[test]
     fn the_gradient_is_that_of_the_loss() {
-        let recipe = recipe();
+        // More than one block.
+        let recipe = Recipe { batch: BLOCK + 60, ..recipe() };
         let pixels = (0..900).map(|i| (i * i % 251) as f32).collect();
         let image = GreyImage::new(30, 30, pixels).unwrap();
         let corpus = Corpus::new([&image], &[1.0], recipe.input_patch).unwrap();
         let state = State::new(&recipe);
-        let mut worker = Worker::new(&recipe, recipe.batch);
-        corpus.fill(&recipe, 0, 0, &mut worker.batch);
+        let mut worker = Worker::new(&recipe, recipe.batch).unwrap();
         let outputs = (recipe.batch * recipe.output_patch.pow(2)) as f64;
         let mut loss = |layers: &[FloatLinear]| {
-            let squared = worker.run(layers, Precision::F32, recipe.batch).unwrap();
+            let squared = worker.run((&recipe, &corpus), layers, 0, 0).unwrap();
             (squared / outputs, worker.gradient.clone())
         };
         let (_, gradient) = loss(&state.weights);

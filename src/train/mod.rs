@@ -8,6 +8,7 @@ mod card;
 mod checkpoint;
 mod corpus;
 mod dense;
+mod features;
 mod normal;
 mod optimiser;
 mod product;

@@ -93,7 +93,7 @@ pub(super) fn bound_rows(recipe: &Recipe, index: usize, layer: &mut FloatLinear)
     };
     let largest = if index == 0 { recipe.interval } else { 1.0 };
     for (mut row, b) in layer.weights.rows_mut().into_iter().zip(&mut layer.bias) {
-        let sum: f32 = row.as_slice().map_or(0.0, absolute_sum);
+        let sum: f32 = row.as_slice().map_or(0.0, |r| summed(r, f32::abs));
         let worst = f64::from(sum) * largest + f64::from(b.abs());
         if worst > bound {
             let scale = (bound / worst) as f32;
@@ -103,35 +103,33 @@ pub(super) fn bound_rows(recipe: &Recipe, index: usize, layer: &mut FloatLinear)
     }
 }
 
-/// The sum of magnitudes, in sixteen parts so that the compiler makes vectors of it.
-fn absolute_sum(values: &[f32]) -> f32 {
+/// The sum of f over values, in sixteen parts so that the compiler makes vectors of it.
+fn summed(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0f32; 16];
-    let chunks = values.chunks_exact(16);
-    let rest: f32 = chunks.remainder().iter().map(|v| v.abs()).sum();
+    let (chunks, rest) = values.as_chunks::<16>();
     for chunk in chunks {
-        sums.iter_mut().zip(chunk).for_each(|(s, v)| *s += v.abs());
+        sums.iter_mut().zip(chunk).for_each(|(s, &v)| *s += f(v));
     }
-    sums.iter().sum::<f32>() + rest
+    sums.iter().sum::<f32>() + rest.iter().map(|&v| f(v)).sum::<f32>()
 }
 
 /// The Euclidean length of a gradient.
 pub(super) fn length(gradient: &[FloatLinear]) -> f64 {
     let square = |values: &[f32]| {
-        let parts = values.chunks(256).map(|c| f64::from(c.iter().map(|v| v * v).sum::<f32>()));
-        parts.sum::<f64>()
+        values.chunks(1024).map(|chunk| f64::from(summed(chunk, |v| v * v))).sum::<f64>()
     };
-    let layers = gradient.iter();
-    let total: f64 =
-        layers.map(|l| square(slice(&l.weights)) + l.bias.as_slice().map_or(0.0, square)).sum();
-    total.sqrt()
+    let layer = |l: &FloatLinear| square(slice(&l.weights)) + l.bias.as_slice().map_or(0.0, square);
+    gradient.iter().map(layer).sum::<f64>().sqrt()
 }
 
-fn slice(array: &Array2<f32>) -> &[f32] {
-    array.as_slice().expect("weights are in standard layout")
+/// The elements, row-major.
+pub(super) fn slice(array: &Array2<f32>) -> &[f32] {
+    array.as_slice().expect("matrices of training are in standard layout")
 }
 
-fn slice_mut(array: &mut Array2<f32>) -> &mut [f32] {
-    array.as_slice_mut().expect("weights are in standard layout")
+/// The elements, row-major.
+pub(super) fn slice_mut(array: &mut Array2<f32>) -> &mut [f32] {
+    array.as_slice_mut().expect("matrices of training are in standard layout")
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! Matrix products of training, in float32 or with operands rounded to bfloat16.
 
 use super::TrainError;
-use ndarray::{Array2, ArrayView2};
-use numkong::{Global, PackedMatrix, Tensor, bf16};
+use super::features::{Block, Features, Half, Store, round_to, transpose};
+use crate::model::FloatLinear;
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2, s};
+use numkong::{Global, PackedMatrix, Tensor};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// The arithmetic of the matrix products; weights, sums and updates are float32 either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,132 +31,204 @@ impl Precision {
     }
 }
 
-/// A matrix product, row-major, in whatever memory its library left it.
-pub(super) enum Product {
-    Array(Array2<f32>),
-    Tensor(Tensor<f32, Global, 2>),
+type Single = Tensor<f32, Global, 2>;
+
+/// Matrix products of one thread, with the memory for their results.
+pub(super) struct Products {
+    precision: Precision,
+    /// Each layer's weights for products with its input, and with its deltas; none in float32.
+    packed: Vec<[PackedMatrix<numkong::bf16>; 2]>,
+    tensors: HashMap<(usize, usize), Single>,
+    arrays: HashMap<(usize, usize), Array2<f32>>,
 }
 
-impl Product {
-    pub(super) fn as_slice(&self) -> &[f32] {
-        match self {
-            Product::Array(a) => a.as_slice().expect("a product is in standard layout"),
-            Product::Tensor(t) => t.as_slice(),
+thread_local! {
+    /// Lets the processor use its matrix tiles, where it has them: a thread without that leave is
+    /// killed at the first one.
+    static TILES: bool = numkong::configure_thread();
+}
+
+impl Products {
+    pub(super) fn new(precision: Precision) -> Self {
+        let (tensors, arrays) = (HashMap::new(), HashMap::new());
+        Products { precision, packed: Vec::new(), tensors, arrays }
+    }
+
+    /// Makes the weights of a step ready; the same must be given to the products.
+    ///
+    /// # Errors
+    /// [`TrainError::Memory`].
+    pub(super) fn prepare(&mut self, layers: &[FloatLinear]) -> Result<(), TrainError> {
+        if self.precision == Precision::F32 {
+            return Ok(());
+        }
+        TILES.with(|_| ());
+        self.packed.clear();
+        for layer in layers {
+            let (rows, columns) = layer.weights.dim();
+            let mut plain = half((rows, columns))?;
+            round_to(super::optimiser::slice(&layer.weights), plain.as_mut_slice());
+            let mut turned = half((columns, rows))?;
+            transpose(plain.as_slice(), (rows, columns), turned.as_mut_slice(), rows, 0);
+            let pack = |m: &Half| PackedMatrix::try_pack(m).map_err(|_| TrainError::Memory);
+            self.packed.push([pack(&plain)?, pack(&turned)?]);
+        }
+        Ok(())
+    }
+
+    /// `input weights^T` for the rows of a block: (rows, outputs).
+    pub(super) fn forward(
+        &mut self,
+        index: usize,
+        layer: &FloatLinear,
+        input: &Features,
+        block: Block,
+    ) -> Result<&[f32], TrainError> {
+        self.by_weights([index, 0], layer.weights.t(), input, block)
+    }
+
+    /// `delta weights` for the rows of a block: (rows, inputs).
+    pub(super) fn backward(
+        &mut self,
+        index: usize,
+        layer: &FloatLinear,
+        delta: &Features,
+        block: Block,
+    ) -> Result<&[f32], TrainError> {
+        self.by_weights([index, 1], layer.weights.view(), delta, block)
+    }
+
+    fn by_weights(
+        &mut self,
+        [index, way]: [usize; 2],
+        weights: ArrayView2<'_, f32>,
+        features: &Features,
+        block: Block,
+    ) -> Result<&[f32], TrainError> {
+        match &features.store {
+            Store::Single(all) => {
+                let rows = all.slice(s![block.first..block.first + block.rows, ..]);
+                Ok(times(&mut self.arrays, rows, weights))
+            }
+            Store::Half { block, .. } => {
+                dots(&mut self.tensors, block, &self.packed[index][way], weights.ncols())
+            }
+        }
+    }
+
+    /// `delta^T input` over all rows: (outputs, inputs).
+    pub(super) fn slopes(
+        &mut self,
+        delta: &Features,
+        input: &Features,
+    ) -> Result<&[f32], TrainError> {
+        match (&delta.store, &input.store) {
+            (Store::Single(delta), Store::Single(input)) => {
+                Ok(times(&mut self.arrays, delta.t(), input.view()))
+            }
+            (Store::Half { transposed: delta, .. }, Store::Half { transposed: input, .. }) => {
+                TILES.with(|_| ());
+                let packed = PackedMatrix::try_pack(input).map_err(|_| TrainError::Memory)?;
+                dots(&mut self.tensors, delta, &packed, input.shape()[0])
+            }
+            _ => unreachable!("features of a worker have one precision"),
         }
     }
 }
 
-/// `a b^T` for a: (m, k) and b: (n, k). Views are contiguous, plain or transposed.
-///
-/// # Errors
-/// [`TrainError::Memory`].
-pub(super) fn product(
-    precision: Precision,
+fn times<'a>(
+    arrays: &'a mut HashMap<(usize, usize), Array2<f32>>,
     a: ArrayView2<'_, f32>,
     b: ArrayView2<'_, f32>,
-) -> Result<Product, TrainError> {
-    match precision {
-        Precision::F32 => Ok(Product::Array(a.dot(&b.t()))),
-        Precision::Bf16 => {
-            let packed = PackedMatrix::try_pack(&rounded(b)?).map_err(|_| TrainError::Memory)?;
-            let product = rounded(a)?.try_dots_packed(&packed).map_err(|_| TrainError::Memory)?;
-            Ok(Product::Tensor(product))
+) -> &'a [f32] {
+    let shape = (a.nrows(), b.ncols());
+    let out = arrays.entry(shape).or_insert_with(|| Array2::zeros(shape));
+    general_mat_mul(1.0, &a, &b, 0.0, out);
+    super::optimiser::slice(out)
+}
+
+fn dots<'a>(
+    tensors: &'a mut HashMap<(usize, usize), Single>,
+    a: &Half,
+    packed: &PackedMatrix<numkong::bf16>,
+    columns: usize,
+) -> Result<&'a [f32], TrainError> {
+    let memory = |_| TrainError::Memory;
+    let shape = (a.shape()[0], columns);
+    let out = match tensors.entry(shape) {
+        Entry::Occupied(out) => out.into_mut(),
+        Entry::Vacant(place) => {
+            place.insert(Tensor::try_full(&[shape.0, shape.1], 0.0).map_err(memory)?)
         }
-    }
+    };
+    a.try_dots_packed_into(packed, out).map_err(memory)?;
+    Ok(out.as_slice())
 }
 
-/// Lets the processor use its matrix tiles on this thread, where it has them.
-pub(super) fn prepare_thread(precision: Precision) {
-    if precision == Precision::Bf16 {
-        numkong::configure_thread();
-    }
-}
-
-/// The matrix in bfloat16, row-major.
-fn rounded(view: ArrayView2<'_, f32>) -> Result<Tensor<bf16, Global, 2>, TrainError> {
-    let (rows, columns) = view.dim();
-    let mut out: Tensor<bf16, Global, 2> =
-        Tensor::try_full(&[rows, columns], bf16(0)).map_err(|_| TrainError::Memory)?;
-    let target = out.as_mut_slice();
-    if let Some(source) = view.as_slice() {
-        target.iter_mut().zip(source).for_each(|(t, &s)| *t = round(s));
-    } else if let Some(source) = view.t().as_slice() {
-        transpose(source, target, (columns, rows));
-    } else {
-        target.iter_mut().zip(view.iter()).for_each(|(t, &s)| *t = round(s));
-    }
-    Ok(out)
-}
-
-/// Side of the squares that a transposition moves: both sides of one fit the first cache.
-const SQUARE: usize = 32;
-
-/// `target` (columns, rows) from `source` (rows, columns), rounded.
-fn transpose(source: &[f32], target: &mut [bf16], (rows, columns): (usize, usize)) {
-    for top in (0..rows).step_by(SQUARE) {
-        let height = SQUARE.min(rows - top);
-        for left in (0..columns).step_by(SQUARE) {
-            let mut square = [[bf16(0); SQUARE]; SQUARE];
-            let width = SQUARE.min(columns - left);
-            for y in 0..height {
-                let line = &source[(top + y) * columns + left..][..width];
-                for (column, &value) in square.iter_mut().zip(line) {
-                    column[y] = round(value);
-                }
-            }
-            for (x, column) in square.iter().enumerate().take(width) {
-                target[(left + x) * rows + top..][..height].copy_from_slice(&column[..height]);
-            }
-        }
-    }
-}
-
-/// Round to nearest, ties to even; weights and activations are finite.
-fn round(value: f32) -> bf16 {
-    let bits = value.to_bits();
-    bf16((bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16) as u16)
+/// A matrix of zeros.
+pub(super) fn half((rows, columns): (usize, usize)) -> Result<Half, TrainError> {
+    Tensor::try_full(&[rows, columns], numkong::bf16(0)).map_err(|_| TrainError::Memory)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::features::BLOCK;
     use crate::train::normal::SplitMix;
+    use ndarray::Array1;
 
     fn matrix(shape: (usize, usize), seed: u64) -> Array2<f32> {
         let mut rng = SplitMix::at(seed, 0, 0);
         Array2::from_shape_simple_fn(shape, || (rng.next() >> 40) as f32 / 2f32.powi(23) - 1.0)
     }
 
-    /// Every combination of plain and transposed views, sides around the square and the tile.
-    #[test]
-    fn products_agree_with_the_definition() {
-        for (m, n, k) in [(1, 1, 1), (33, 31, 65), (64, 32, 32), (70, 17, 129)] {
-            let (a, b) = (matrix((m, k), 1), matrix((n, k), 2));
-            let exact = a.mapv(f64::from).dot(&b.mapv(f64::from).t());
-            let at = a.t().as_standard_layout().into_owned();
-            let bt = b.t().as_standard_layout().into_owned();
-            for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Bf16, 6e-3)] {
-                for (a, b) in [(a.view(), b.view()), (at.t(), bt.t()), (a.view(), bt.t())] {
-                    let found = product(precision, a, b).unwrap();
-                    let limit = tolerance * (k as f64).sqrt();
-                    for (f, e) in found.as_slice().iter().zip(exact.iter()) {
-                        assert!((f64::from(*f) - e).abs() < limit, "{precision:?} {m} {n} {k}");
-                    }
-                }
+    fn features(precision: Precision, values: &Array2<f32>) -> Vec<(Block, Features)> {
+        let mut all = Features::new(precision, values.nrows(), values.ncols()).unwrap();
+        let mut snapshots = Vec::new();
+        for block in Block::of(values.nrows()) {
+            for i in 0..block.rows {
+                all.put(block, i, values.row(block.first + i).as_slice().unwrap());
             }
+            all.finish(block);
+            snapshots.push((block, all.clone()));
+        }
+        snapshots
+    }
+
+    fn assert_close(found: &[f32], exact: &Array2<f64>, tolerance: f64) {
+        assert!(found.len() >= exact.len());
+        for (f, e) in found.iter().zip(exact) {
+            assert!((f64::from(*f) - e).abs() < tolerance, "{f} is not {e}");
         }
     }
 
+    /// The three products, for sides around the squares of the transposition and the blocks.
     #[test]
-    fn rounding_is_to_nearest_even() {
-        for (value, bits) in [
-            (1.0, 0x3f80),
-            (-2.5, 0xc020),
-            (f32::from_bits(0x3f80_8000), 0x3f80),
-            (f32::from_bits(0x3f81_8000), 0x3f82),
-            (f32::from_bits(0x3f80_8001), 0x3f81),
-        ] {
-            assert_eq!(round(value).0, bits);
+    fn products_agree_with_the_definition() {
+        for (rows, inputs, outputs) in
+            [(1, 1, 1), (33, 31, 65), (BLOCK, 32, 64), (BLOCK + 70, 40, 33)]
+        {
+            let (x, d) = (matrix((rows, inputs), 1), matrix((rows, outputs), 2));
+            let layer =
+                FloatLinear { weights: matrix((outputs, inputs), 3), bias: Array1::zeros(outputs) };
+            let exact = |m: &Array2<f32>| m.mapv(f64::from);
+            let w = exact(&layer.weights);
+            for (precision, unit) in [(Precision::F32, 1e-5), (Precision::Bf16, 6e-3)] {
+                let mut products = Products::new(precision);
+                products.prepare(std::slice::from_ref(&layer)).unwrap();
+                let (xs, ds) = (features(precision, &x), features(precision, &d));
+                let tolerance = |n: usize| unit * (n as f64).sqrt();
+                for ((block, x_part), (_, d_part)) in xs.iter().zip(&ds) {
+                    let range = s![block.first..block.first + block.rows, ..];
+                    let y = products.forward(0, &layer, x_part, *block).unwrap();
+                    assert_close(y, &exact(&x).slice(range).dot(&w.t()), tolerance(inputs));
+                    let back = products.backward(0, &layer, d_part, *block).unwrap();
+                    assert_close(back, &exact(&d).slice(range).dot(&w), tolerance(outputs));
+                }
+                let (x_all, d_all) = (&xs.last().unwrap().1, &ds.last().unwrap().1);
+                let slopes = products.slopes(d_all, x_all).unwrap();
+                assert_close(slopes, &exact(&d).t().dot(&exact(&x)), tolerance(rows));
+            }
         }
     }
 }

@@ -3,7 +3,6 @@
 use super::dense::{Worker, zeros};
 use super::normal::{Normals, SplitMix};
 use super::optimiser::{LayerState, Update, bound_rows, length};
-use super::product::prepare_thread;
 use super::{Corpus, Recipe, TrainError};
 use crate::model::{FloatLinear, FloatModel, Normalisation};
 use crate::network::{Fold, Gather, Network, Op, gaussian_window};
@@ -85,7 +84,7 @@ impl Trainer {
     /// A trainer that goes on from `state` with `threads` threads; the batch is spread over them.
     ///
     /// # Errors
-    /// As [`Recipe::check`].
+    /// As [`Recipe::check`], and [`TrainError::Memory`].
     pub fn new(
         recipe: Recipe,
         corpus: Corpus,
@@ -95,7 +94,8 @@ impl Trainer {
         recipe.check()?;
         let threads = threads.clamp(1, recipe.batch);
         let share = |i: usize| (i + 1) * recipe.batch / threads - i * recipe.batch / threads;
-        let workers = (0..threads).map(|i| Worker::new(&recipe, share(i))).collect();
+        let workers = (0..threads).map(|i| Worker::new(&recipe, share(i)));
+        let workers = workers.collect::<Result<_, _>>()?;
         Ok(Trainer { recipe, corpus, state, workers })
     }
 
@@ -149,9 +149,7 @@ impl Trainer {
         let Trainer { recipe, corpus, state, workers } = self;
         let (recipe, corpus, state) = (&*recipe, &*corpus, &*state);
         let work = |worker: &mut Worker, first: usize| {
-            prepare_thread(recipe.precision);
-            corpus.fill(recipe, state.step, first, &mut worker.batch);
-            worker.run(&state.weights, recipe.precision, recipe.batch)
+            worker.run((recipe, corpus), &state.weights, state.step, first)
         };
         let mut first = 0;
         let starts = workers.iter().map(|w| {
