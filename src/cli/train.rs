@@ -186,7 +186,7 @@ impl Run<'_> {
             recent.add(self.trainer.step(rate)?);
             self.seconds += started.elapsed().as_secs_f64();
             console.progress(done);
-            if (step + 1) % self.args.every == 0 {
+            if (step + 1).is_multiple_of(self.args.every) {
                 self.report(console, rate, &recent)?;
                 recent = Recent::default();
             }

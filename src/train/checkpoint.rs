@@ -153,6 +153,12 @@ mod tests {
         Trainer::new(recipe(), corpus, state, 1).unwrap()
     }
 
+    fn run(trainer: &mut Trainer, steps: u32) {
+        for _ in 0..steps {
+            trainer.step(1e-3).unwrap();
+        }
+    }
+
     fn encoded(trainer: &Trainer) -> Vec<u8> {
         Checkpoint::encode(trainer.recipe(), trainer.state(), 1.5, &[]).unwrap()
     }
@@ -161,13 +167,13 @@ mod tests {
     #[test]
     fn a_resumed_run_ends_where_an_unbroken_one_does() {
         let mut whole = trainer(State::new(&recipe()));
-        (0..20).for_each(|_| drop(whole.step(1e-3).unwrap()));
+        run(&mut whole, 20);
         let mut first = trainer(State::new(&recipe()));
-        (0..8).for_each(|_| drop(first.step(1e-3).unwrap()));
+        run(&mut first, 8);
         let read = Checkpoint::decode(&encoded(&first)).unwrap();
         assert_eq!((&read.recipe, read.seconds, read.state.step), (&recipe(), 1.5, 8));
         let mut second = trainer(read.state);
-        (8..20).for_each(|_| drop(second.step(1e-3).unwrap()));
+        run(&mut second, 12);
         assert_eq!(whole.state(), second.state());
     }
 

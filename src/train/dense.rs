@@ -129,7 +129,8 @@ impl Worker {
             let back = self.products.backward(i, layer, &from[0], block)?;
             let n = layer.weights.ncols();
             let [line, activations] = &mut self.lines;
-            (line.resize(n, 0.0), activations.resize(n, 0.0));
+            line.resize(n, 0.0);
+            activations.resize(n, 0.0);
             for (r, back) in back.chunks_exact(n).enumerate().take(block.rows) {
                 self.inputs[i].get(block, r, activations);
                 let values = line.iter_mut().zip(back).zip(&*activations);

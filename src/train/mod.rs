@@ -182,6 +182,9 @@ impl Recipe {
         if !(0.0..1.0).contains(&self.average) {
             return fail("the averaging", self.average.to_string(), "0 or more, below 1");
         }
+        if !(self.interval > 0.0 && self.interval.is_finite()) {
+            return fail("the input interval", self.interval.to_string(), "above 0");
+        }
         if self.clip.is_nan() || self.clip <= 0.0 {
             return fail("the gradient bound", self.clip.to_string(), "above 0");
         }
@@ -246,7 +249,7 @@ mod tests {
             (|r| r.output_patch = 4, "patches 7 -> 4"),
             (|r| r.hidden.clear(), "hidden"),
             (|r| r.stride = 4, "stride"),
-            (|r| r.sigma = f64::NAN, "sigma"),
+            (|r| r.sigma = -1.0, "sigma"),
             (|r| r.batch = 0, "batch"),
             (|r| r.rate = 0.0, "learning rate"),
             (|r| r.average = 1.0, "averaging"),
