@@ -12,7 +12,7 @@
 //! 4. [`kernels`]
 //! 5. [`garble`]
 //! 6. [`model`], [`ot`]
-//! 7. [`correlation`], [`piecewise`], `train` (with that feature)
+//! 7. [`correlation`], [`piecewise`], `train` (with the feature of that name)
 //! 8. [`mod@format`], [`net`]
 //! 9. [`protocol`]
 //! 10. [`artefact`]

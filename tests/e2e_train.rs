@@ -117,6 +117,8 @@ fn what_cannot_work_is_named() {
     let once = ["--steps", "2"];
     train(&lab, "m.npz", &[&once[..], &["--checkpoint", "c"]].concat()).done();
     train(&lab, "m.npz", &once).refused_once(USAGE, &["'m.npz'", "exists", "--force"]);
+    train(&lab, "n.npz", &[&once[..], &["--checkpoint", "n.json"]].concat())
+        .refused_once(USAGE, &["'n.json': is the model and the checkpoint"]);
     train(&lab, "m.bin", &once).refused(USAGE, &["'m.bin'", ".npz"]);
     train(&lab, "none/m.npz", &once).refused(USAGE, &["none"]);
     train(&lab, "n.npz", &[]).refused_usage(&["--steps", "--minutes"]);

@@ -39,15 +39,12 @@ pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
     recipe.check()?;
     check_outputs(args)?;
     let (state, seconds, curve) = start(args, &recipe)?;
-    let (train, held) = images(args)?;
-    console.note(format!("{} training images, {} held for validation", train.len(), held.len()));
-    let corpus = Corpus::new(&train, &recipe.scales, recipe.input_patch)
+    let (corpus, held) = images(args, &recipe)?;
+    let trainer = Trainer::new(recipe, corpus, state, usize::from(args.threads))
         .map_err(|e| Failure::from(e).about(&args.images))?;
-    drop(train);
-    let images = corpus.len();
-    let trainer = Trainer::new(recipe, corpus, state, usize::from(args.threads))?;
-    let mut run =
-        Run { args, trainer, held: noisy(held, &args.recipe.recipe())?, images, seconds, curve };
+    let (images, held_count) = (trainer.images(), held.len());
+    console.note(format!("{images} training images, {held_count} held for validation"));
+    let mut run = Run { args, trainer, held, seconds, curve };
     let interrupted = run.train(console)?;
     console.finish();
     let steps = run.trainer.state().step;
@@ -68,8 +65,17 @@ fn check_outputs(args: &Train) -> Result<(), Failure> {
     }
     let mut inputs: Vec<&Path> = Vec::new();
     inputs.extend(args.init.as_deref());
-    let kept = args.checkpoint.as_deref().filter(|_| !args.resume);
-    for path in [Some(args.out.as_path()), kept].into_iter().flatten() {
+    let card = args.out.with_extension("json");
+    let mut outputs: Vec<&Path> = vec![&args.out, &card];
+    if let Some(checkpoint) = &args.checkpoint {
+        if outputs.contains(&checkpoint.as_path()) {
+            let fail =
+                Failure::new(Code::Usage, "is the model and the checkpoint").about(checkpoint);
+            return Err(fail.help("give the checkpoint a name of its own"));
+        }
+        outputs.push(checkpoint);
+    }
+    for path in outputs {
         ensure_not_input(path, &inputs)?;
         if path.exists() && !args.force && !args.resume {
             let fail = Failure::new(Code::Usage, "exists already").about(path);
@@ -98,26 +104,27 @@ fn start(args: &Train, recipe: &Recipe) -> Result<(State, f64, Vec<CurvePoint>),
     }
 }
 
-/// Training images and those held for validation.
-fn images(args: &Train) -> Result<(Vec<GreyImage>, Vec<GreyImage>), Failure> {
+/// Training images, and those held for validation.
+fn images(args: &Train, recipe: &Recipe) -> Result<(Corpus, Vec<Held>), Failure> {
     let names = image_names(&args.images)?;
     let count = args.hold_out.unwrap_or(0);
     if count >= names.len() {
         let text = format!("{} images; cannot hold {count} of them", names.len());
         return Err(Failure::new(Code::Usage, text).about(&args.images));
     }
-    let held: Vec<usize> = (0..count).map(|i| (2 * i + 1) * names.len() / (2 * count)).collect();
-    let read = |held_out: bool| {
-        let chosen = names.iter().enumerate().filter(|(i, _)| held.contains(i) == held_out);
-        chosen.map(|(_, name)| read_image(name)).collect::<Result<Vec<_>, _>>()
-    };
-    let validation = match &args.validation {
-        Some(folder) => {
-            image_names(folder)?.iter().map(|n| read_image(n)).collect::<Result<_, _>>()?
-        }
-        None => read(true)?,
-    };
-    Ok((read(false)?, validation))
+    let places: Vec<usize> = (0..count).map(|i| (2 * i + 1) * names.len() / (2 * count)).collect();
+    let mut held: Vec<PathBuf> = places.iter().map(|&i| names[i].clone()).collect();
+    if let Some(folder) = &args.validation {
+        held = image_names(folder)?;
+    }
+    let held = held.iter().zip(VALIDATION_SEED..);
+    let held = held.map(|(name, seed)| Held::read(name, recipe.sigma, seed));
+    let held = held.collect::<Result<_, _>>()?;
+    let mut corpus = Corpus::new();
+    for (_, name) in names.iter().enumerate().filter(|(i, _)| !places.contains(i)) {
+        corpus.add(&read_image(name)?, &recipe.scales);
+    }
+    Ok((corpus, held))
 }
 
 /// The PNG and .npy files of a folder by name.
@@ -144,20 +151,18 @@ struct Held {
     noisy: GreyImage,
 }
 
-fn noisy(images: Vec<GreyImage>, recipe: &Recipe) -> Result<Vec<Held>, Failure> {
-    let images = images.into_iter().zip(VALIDATION_SEED..);
-    let held = images.map(|(clean, seed)| {
-        let noisy = add_gaussian(&clean, recipe.sigma, seed)?;
+impl Held {
+    fn read(name: &Path, sigma: f64, seed: u64) -> Result<Held, Failure> {
+        let clean = read_image(name)?;
+        let noisy = add_gaussian(&clean, sigma, seed)?;
         Ok(Held { clean, noisy })
-    });
-    held.collect()
+    }
 }
 
 struct Run<'a> {
     args: &'a Train,
     trainer: Trainer,
     held: Vec<Held>,
-    images: usize,
     /// Seconds of training, earlier runs included; validation is not counted.
     seconds: f64,
     curve: Vec<CurvePoint>,
@@ -176,8 +181,9 @@ impl Run<'_> {
             let done = self.done();
             let stopped = stop.load(Ordering::Relaxed);
             if done >= 1.0 || stopped {
-                if recent.steps > 0 || self.curve.is_empty() {
-                    self.report(console, schedule.rate(step, done), &recent)?;
+                match recent.steps {
+                    0 => self.write(&self.trainer.model()?)?,
+                    _ => self.report(console, schedule.rate(step, done), &recent)?,
                 }
                 return Ok(stopped && done < 1.0);
             }
@@ -242,7 +248,7 @@ impl Run<'_> {
         }
         let training = TrainingRecord {
             recipe: recipe.clone(),
-            images: self.images,
+            images: self.trainer.images(),
             steps: state.step,
             minutes: self.seconds / 60.0,
             threads: usize::from(self.args.threads),

@@ -145,15 +145,15 @@ mod tests {
     use super::*;
     use crate::image::GreyImage;
     use crate::model::load_npz;
-    use crate::train::tests::recipe;
-    use crate::train::{Corpus, State, Trainer};
+    use crate::train::tests::{corpus, recipe};
+    use crate::train::{State, Trainer};
     use std::io::Cursor;
 
     #[test]
     fn what_is_written_is_what_is_loaded() {
         let recipe = recipe();
         let image = GreyImage::new(9, 9, vec![5.0; 81]).unwrap();
-        let corpus = Corpus::new([&image], &[1.0], recipe.input_patch).unwrap();
+        let corpus = corpus(&[image], &[1.0]);
         let trainer = Trainer::new(recipe.clone(), corpus, State::new(&recipe), 1).unwrap();
         let model = trainer.model().unwrap();
         let mut bytes = Cursor::new(Vec::new());

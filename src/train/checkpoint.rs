@@ -143,13 +143,13 @@ fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
 mod tests {
     use super::*;
     use crate::image::GreyImage;
-    use crate::train::tests::recipe;
-    use crate::train::{Corpus, Trainer};
+    use crate::train::Trainer;
+    use crate::train::tests::{corpus, recipe};
 
     fn trainer(state: State) -> Trainer {
         let pixels = (0..1600).map(|i| (i * 7 % 256) as f32).collect();
         let image = GreyImage::new(40, 40, pixels).unwrap();
-        let corpus = Corpus::new([&image], &[1.0], recipe().input_patch).unwrap();
+        let corpus = corpus(&[image], &[1.0]);
         Trainer::new(recipe(), corpus, state, 1).unwrap()
     }
 

@@ -32,33 +32,31 @@ pub(super) struct Batch {
 }
 
 impl Corpus {
-    /// A corpus of `images`, each at every one of `scales` at which it still holds a patch of
-    /// `patch` x `patch`; 1 is the image itself. Levels are rounded to 8 bits.
-    ///
-    /// # Errors
-    /// [`TrainError::NoImage`] if none is large enough.
-    pub fn new<'a>(
-        images: impl IntoIterator<Item = &'a GreyImage>,
-        scales: &[f64],
-        patch: usize,
-    ) -> Result<Self, TrainError> {
-        let mut planes = Vec::new();
-        for image in images {
-            for &scale in scales {
-                planes.push(if scale == 1.0 {
-                    Plane::new(image.height(), image.width(), image.pixels())
-                } else {
-                    shrunk(image, scale)
-                });
-            }
-        }
-        planes.retain(|p| p.height >= patch && p.width >= patch);
-        if planes.is_empty() {
-            return Err(TrainError::NoImage { patch });
-        }
+    /// A corpus without images.
+    pub fn new() -> Self {
         let units = Normalisation::BURGER;
         let units = std::array::from_fn(|level| units.to_units(level as f64, 1.0) as f32);
-        Ok(Corpus { planes, normals: Normals::new(), units })
+        Corpus { planes: Vec::new(), normals: Normals::new(), units }
+    }
+
+    /// Adds an image at every one of `scales`; 1 is the image itself. Levels are rounded to 8 bits.
+    pub fn add(&mut self, image: &GreyImage, scales: &[f64]) {
+        for &scale in scales {
+            self.planes.push(if scale == 1.0 {
+                Plane::new(image.height(), image.width(), image.pixels())
+            } else {
+                shrunk(image, scale)
+            });
+        }
+    }
+
+    /// Leaves out what does not hold a patch of `patch` x `patch`.
+    ///
+    /// # Errors
+    /// [`TrainError::NoImage`] if nothing is left.
+    pub(super) fn keep(&mut self, patch: usize) -> Result<(), TrainError> {
+        self.planes.retain(|p| p.height >= patch && p.width >= patch);
+        if self.planes.is_empty() { Err(TrainError::NoImage { patch }) } else { Ok(()) }
     }
 
     /// Images at all scales.
@@ -66,7 +64,7 @@ impl Corpus {
         self.planes.len()
     }
 
-    /// Never: [`Corpus::new`] refuses.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.planes.is_empty()
     }
@@ -115,6 +113,12 @@ impl Corpus {
                 out[at] = self.units[usize::from(line[flip(1, x)])];
             }
         }
+    }
+}
+
+impl Default for Corpus {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -178,7 +182,7 @@ fn resample_columns(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::tests::recipe;
+    use crate::train::tests::{corpus, recipe};
 
     fn ramp(height: usize, width: usize) -> GreyImage {
         let pixels = (0..height * width).map(|i| (i / width * 3 + i % width) as f32);
@@ -197,7 +201,7 @@ mod tests {
         let residual = recipe();
         let direct = Recipe { residual: false, ..recipe() };
         let image = ramp(20, 30);
-        let corpus = Corpus::new([&image], &[1.0], residual.input_patch).unwrap();
+        let corpus = corpus(&[image], &[1.0]);
         let (a, b) = (batch(&residual, &corpus, 3, 0, 50), batch(&direct, &corpus, 3, 0, 50));
         assert_eq!(a.inputs, b.inputs);
         let (side, inner, pad) = (residual.input_patch, residual.output_patch, residual.pad());
@@ -220,7 +224,7 @@ mod tests {
     #[test]
     fn rows_do_not_depend_on_how_a_batch_is_split() {
         let recipe = recipe();
-        let corpus = Corpus::new([&ramp(20, 30)], &[1.0], recipe.input_patch).unwrap();
+        let corpus = corpus(&[ramp(20, 30)], &[1.0]);
         let whole = batch(&recipe, &corpus, 7, 0, 8);
         let part = batch(&recipe, &corpus, 7, 5, 3);
         assert_eq!(whole.inputs.slice(ndarray::s![5.., ..]), part.inputs);
@@ -235,11 +239,9 @@ mod tests {
         // Away from the border level (y, x) is that between the pixels it covers.
         let at = |y: usize, x: usize| f64::from(small.levels[y * 30 + x]);
         assert!((at(7, 9) - (3.0 * 14.5 + 18.5)).abs() <= 0.5);
-        let corpus = Corpus::new([&image], &[1.0, 0.5, 0.1], 9).unwrap();
+        let mut corpus = corpus(&[image], &[1.0, 0.5, 0.1]);
+        corpus.keep(9).unwrap();
         assert_eq!(corpus.len(), 2);
-        assert!(matches!(
-            Corpus::new([&image], &[1.0], 41),
-            Err(TrainError::NoImage { patch: 41 })
-        ));
+        assert!(matches!(corpus.keep(41), Err(TrainError::NoImage { patch: 41 })));
     }
 }

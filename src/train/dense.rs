@@ -178,8 +178,8 @@ fn tanh(x: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::image::GreyImage;
-    use crate::train::tests::recipe;
-    use crate::train::{Corpus, State};
+    use crate::train::State;
+    use crate::train::tests::{corpus, recipe};
 
     #[test]
     fn tanh_is_close_everywhere() {
@@ -197,7 +197,7 @@ mod tests {
         let recipe = Recipe { batch: BLOCK + 60, ..recipe() };
         let pixels = (0..900).map(|i| (i * i % 251) as f32).collect();
         let image = GreyImage::new(30, 30, pixels).unwrap();
-        let corpus = Corpus::new([&image], &[1.0], recipe.input_patch).unwrap();
+        let corpus = corpus(&[image], &[1.0]);
         let state = State::new(&recipe);
         let mut worker = Worker::new(&recipe, recipe.batch).unwrap();
         let outputs = (recipe.batch * recipe.output_patch.pow(2)) as f64;

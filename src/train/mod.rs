@@ -218,6 +218,14 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::GreyImage;
+
+    /// A corpus of images.
+    pub(super) fn corpus(images: &[GreyImage], scales: &[f64]) -> Corpus {
+        let mut corpus = Corpus::new();
+        images.iter().for_each(|image| corpus.add(image, scales));
+        corpus
+    }
 
     /// A small recipe: 7x7 -> 12 -> 8 -> 3x3.
     pub(super) fn recipe() -> Recipe {

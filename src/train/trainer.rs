@@ -84,14 +84,15 @@ impl Trainer {
     /// A trainer that goes on from `state` with `threads` threads; the batch is spread over them.
     ///
     /// # Errors
-    /// As [`Recipe::check`], and [`TrainError::Memory`].
+    /// As [`Recipe::check`]; [`TrainError::NoImage`], [`TrainError::Memory`].
     pub fn new(
         recipe: Recipe,
-        corpus: Corpus,
+        mut corpus: Corpus,
         state: State,
         threads: usize,
     ) -> Result<Self, TrainError> {
         recipe.check()?;
+        corpus.keep(recipe.input_patch)?;
         let threads = threads.clamp(1, recipe.batch);
         let share = |i: usize| (i + 1) * recipe.batch / threads - i * recipe.batch / threads;
         let workers = (0..threads).map(|i| Worker::new(&recipe, share(i)));
@@ -102,6 +103,11 @@ impl Trainer {
     /// What is trained.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// Training images, at all scales, that hold a patch.
+    pub fn images(&self) -> usize {
+        self.corpus.len()
     }
 
     /// Where training stands.
@@ -217,7 +223,7 @@ mod tests {
             127.0 + 60.0 * (0.21 * x).sin() + 50.0 * (0.17 * y + 0.05 * x).cos()
         };
         let image = GreyImage::new(40, 48, (0..40 * 48).map(level).collect()).unwrap();
-        Corpus::new([&image], &recipe.scales, recipe.input_patch).unwrap()
+        crate::train::tests::corpus(&[image], &recipe.scales)
     }
 
     fn trained(recipe: &Recipe, threads: usize, steps: u64) -> (Trainer, Vec<f64>) {
