@@ -107,7 +107,7 @@ pub(super) struct RecipeFlags {
     #[arg(long, default_value = "1", value_name = "N")]
     seed: u64,
     /// Arithmetic of matrix products: f32, or bf16 (operands rounded; much faster on processors
-    /// with AMX, slower on others).
+    /// with AMX).
     #[arg(long, default_value = "f32", value_name = "f32|bf16", value_parser = parse_precision)]
     precision: Precision,
     /// Sizes at which each image is used.
