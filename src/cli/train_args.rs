@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 /// Train a denoiser from a folder of images.
 ///
-/// Cuts random patches, flips and rotates them, adds fresh Gaussian noise (not clipped) and trains a
-/// tanh MLP with Adam; the rate rises linearly and then falls along half a cosine. Writes MODEL.npz
+/// Cuts random patches, flips and rotates them, adds fresh Gaussian noise (not clipped) and trains
+/// a tanh MLP with Adam; the rate rises linearly and then falls along half a cosine. Writes MODEL.npz
 /// and its description, MODEL.json. An interrupt ends training after the current step, with the
 /// checkpoint and the model written.
 #[derive(Debug, Args)]
@@ -80,9 +80,9 @@ pub(super) struct RecipeFlags {
     /// Predict the clean patch instead of the noise.
     #[arg(long)]
     no_residual: bool,
-    /// Keep hidden pre-activations in this range for every input, by scaling rows: 4, 8, ... 128, or 0
-    /// for no bound. It is the guaranteed range of share-model: half of it halves the lut engine's
-    /// cells.
+    /// Keep hidden pre-activations in this range for every input, by scaling rows: 4, 8, ... 128,
+    /// or 0 for no bound. It is the guaranteed range of share-model: half of it halves the lut
+    /// engine's cells.
     #[arg(long, default_value = "32", value_name = "RANGE")]
     range: u32,
     /// Largest input magnitude in network units that the range is for; 2.5 is grey level 0 to 255.
@@ -100,7 +100,8 @@ pub(super) struct RecipeFlags {
     /// Shorten gradients of the mean squared error that are longer than this.
     #[arg(long, default_value = "1", value_name = "LENGTH", value_parser = parse_stepsize)]
     clip: f64,
-    /// Part of the averaged weights, which become the model, that stays at each step; 0: no average.
+    /// Part of the averaged weights, which become the model, that stays at each step; 0 averages
+    /// nothing.
     #[arg(long, default_value = "0.999", value_name = "PART")]
     average: f64,
     /// Seed of weights, patches and noise.

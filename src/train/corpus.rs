@@ -69,8 +69,8 @@ impl Corpus {
         self.planes.is_empty()
     }
 
-    /// `count` rows from `first` on of the batch of `step`: a random image, place, flip and rotation
-    /// each, with fresh noise.
+    /// `count` rows from `first` on of the batch of `step`: each a random image, place, flip and
+    /// rotation, with fresh noise.
     pub(super) fn fill(
         &self,
         recipe: &Recipe,
