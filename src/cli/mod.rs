@@ -20,6 +20,10 @@ mod serve;
 mod server_side;
 mod share_image;
 mod share_model;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(feature = "train")]
+mod train_args;
 
 use crate::kernels::{self, Backend};
 use args::{Cli, Command};
@@ -64,5 +68,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args, console),
         Command::Bench(args) => bench::run(&args, console),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(&args, console),
     }
 }
