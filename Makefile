@@ -6,6 +6,8 @@ CARGO  ?= cargo
 CARGO_TARGET_DIR ?= target
 BIN    := $(CARGO_TARGET_DIR)/release/ppdenoise
 MODELS := fixtures/models
+# More flags for `make bench`, such as BENCH=--json.
+BENCH  ?=
 # Grey PNGs to train the tiny model from (`make fixtures IMAGES=FOLDER`).
 IMAGES ?=
 
@@ -19,10 +21,10 @@ PRECISION ?= $(shell grep -qs amx_bf16 /proc/cpuinfo && echo bf16 || echo f32)
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-train test-slow lint check bench deny licences fixtures train clean
+.PHONY: help build demo test test-train test-slow lint check bench bench-kernels deny licences fixtures train clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the program with optimisation
 	$(CARGO) build --release --locked
@@ -50,7 +52,10 @@ lint: ## Formatting, clippy and documentation, warnings denied
 check: lint licences test ## All that continuous integration checks, then a clean tree
 	git diff --exit-code
 
-bench: ## Kernel benchmarks
+bench: build ## Kernels, operations, and the bootstrap and paper models through two servers
+	$(BIN) bench --model bootstrap paper --engine lut,gc $(BENCH)
+
+bench-kernels: ## Each kernel on every backend of this processor
 	$(CARGO) bench --locked
 
 licences: ## Licence and origin of every dependency, from Cargo.lock and cargo metadata

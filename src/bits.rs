@@ -5,6 +5,20 @@
 
 use crate::ring::Ring;
 
+/// Calls a function whose `width` argument is a constant for the widths of slope lookups, so that
+/// its shifts are known when it is compiled.
+macro_rules! by_width {
+    ($width:ident, $function:ident ($a:expr, $_w:ident, $b:expr)) => {
+        match $width {
+            12 => $function($a, 12, $b),
+            13 => $function($a, 13, $b),
+            14 => $function($a, 14, $b),
+            15 => $function($a, 15, $b),
+            _ => $function($a, $width, $b),
+        }
+    };
+}
+
 /// Bytes that `count` values of `width` bits take; `None` if that does not fit `usize`.
 pub fn packed_len(count: usize, width: u32) -> Option<usize> {
     Some(count.checked_mul(width as usize)?.div_ceil(8))
@@ -15,17 +29,26 @@ pub fn packed_len(count: usize, width: u32) -> Option<usize> {
 /// # Panics
 /// If `width` is 0 or more than l: a bug of the caller.
 pub fn pack<R: Ring>(values: &[R], width: u32) -> Vec<u8> {
-    assert!((1..=R::BITS).contains(&width), "width {width} is not in 1..={}", R::BITS);
     let len = packed_len(values.len(), width).expect("packed values are no larger than unpacked");
     let mut out = vec![0; len];
-    match width {
-        8 => fill::<R, 1>(values, &mut out),
-        16 => fill::<R, 2>(values, &mut out),
-        32 => fill::<R, 4>(values, &mut out),
-        64 => fill::<R, 8>(values, &mut out),
-        _ => pack_bits(values, width, &mut out),
-    }
+    pack_into(values, width, &mut out);
     out
+}
+
+/// [`pack`] into a slice. Pieces of a multiple of 8 values may be packed one after the other.
+///
+/// # Panics
+/// If `width` is 0 or more than l, or `out` is not [`packed_len`] long: a bug of the caller.
+pub fn pack_into<R: Ring>(values: &[R], width: u32, out: &mut [u8]) {
+    assert!((1..=R::BITS).contains(&width), "width {width} is not in 1..={}", R::BITS);
+    assert_eq!(Some(out.len()), packed_len(values.len(), width));
+    match width {
+        8 => fill::<R, 1>(values, out),
+        16 => fill::<R, 2>(values, out),
+        32 => fill::<R, 4>(values, out),
+        64 => fill::<R, 8>(values, out),
+        _ => by_width!(width, pack_bits(values, width, out)),
+    }
 }
 
 /// Whole bytes: each value's lowest `N`.
@@ -35,6 +58,7 @@ fn fill<R: Ring, const N: usize>(values: &[R], out: &mut [u8]) {
     }
 }
 
+#[inline(always)]
 fn pack_bits<R: Ring>(values: &[R], width: u32, out: &mut [u8]) {
     let mask = low_bits(width);
     // 64 values fill `width` words exactly, so each group starts at a word.
@@ -61,36 +85,51 @@ fn pack_bits<R: Ring>(values: &[R], width: u32, out: &mut [u8]) {
 /// # Panics
 /// If `width` is 0 or more than l: a bug of the caller.
 pub fn unpack<R: Ring>(bytes: &[u8], width: u32, count: usize) -> Option<Vec<R>> {
-    assert!((1..=R::BITS).contains(&width), "width {width} is not in 1..={}", R::BITS);
     if packed_len(count, width) != Some(bytes.len()) {
         return None;
     }
-    let used = (count * width as usize % 8) as u32;
+    let mut out = vec![R::ZERO; count];
+    unpack_into(bytes, width, &mut out)?;
+    Some(out)
+}
+
+/// [`unpack`] into a slice, which says the count.
+///
+/// `None` as for [`unpack`]; what `out` then holds means nothing.
+///
+/// # Panics
+/// If `width` is 0 or more than l: a bug of the caller.
+pub fn unpack_into<R: Ring>(bytes: &[u8], width: u32, out: &mut [R]) -> Option<()> {
+    assert!((1..=R::BITS).contains(&width), "width {width} is not in 1..={}", R::BITS);
+    if packed_len(out.len(), width) != Some(bytes.len()) {
+        return None;
+    }
+    let used = (out.len() * width as usize % 8) as u32;
     if used > 0 && bytes.last().is_some_and(|last| last >> used != 0) {
         return None;
     }
-    Some(match width {
-        8 => read::<R, 1>(bytes),
-        16 => read::<R, 2>(bytes),
-        32 => read::<R, 4>(bytes),
-        64 => read::<R, 8>(bytes),
-        _ => unpack_bits(bytes, width, count),
-    })
+    match width {
+        8 => read::<R, 1>(bytes, out),
+        16 => read::<R, 2>(bytes, out),
+        32 => read::<R, 4>(bytes, out),
+        64 => read::<R, 8>(bytes, out),
+        _ => by_width!(width, unpack_bits(bytes, width, out)),
+    }
+    Some(())
 }
 
 /// Whole bytes: `N` a value.
-fn read<R: Ring, const N: usize>(bytes: &[u8]) -> Vec<R> {
-    let value = |chunk: &[u8; N]| {
+fn read<R: Ring, const N: usize>(bytes: &[u8], out: &mut [R]) {
+    for (v, chunk) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
         let mut word = [0; 8];
         word[..N].copy_from_slice(chunk);
-        R::from_u64(u64::from_le_bytes(word))
-    };
-    bytes.as_chunks::<N>().0.iter().map(value).collect()
+        *v = R::from_u64(u64::from_le_bytes(word));
+    }
 }
 
-fn unpack_bits<R: Ring>(bytes: &[u8], width: u32, count: usize) -> Vec<R> {
+#[inline(always)]
+fn unpack_bits<R: Ring>(bytes: &[u8], width: u32, out: &mut [R]) {
     let mask = low_bits(width);
-    let mut out = vec![R::ZERO; count];
     let group_bytes = 8 * width as usize;
     for (out, bytes) in out.chunks_mut(64).zip(bytes.chunks(group_bytes)) {
         let mut words = [0u64; 64];
@@ -107,7 +146,6 @@ fn unpack_bits<R: Ring>(bytes: &[u8], width: u32, count: usize) -> Vec<R> {
             *v = R::from_u64((words[word] >> shift | next) & mask);
         }
     }
-    out
 }
 
 fn low_bits(width: u32) -> u64 {

@@ -7,15 +7,15 @@
 //! Modules are layers; each uses only those on lines above its own:
 //!
 //! 1. [`ring`], [`party`], [`secret`], [`block`], [`bitvec`], [`activation`], [`network`]
-//! 2. [`prg`], [`fixed`], [`bits`], [`image`]
-//! 3. [`share`], [`rescale`], [`lookup`], [`metrics`], [`circuit`]
+//! 2. [`fixed`], [`bits`], [`image`]
+//! 3. [`lookup`], [`metrics`], [`circuit`]
 //! 4. [`kernels`]
-//! 5. [`garble`]
-//! 6. [`model`], [`ot`]
+//! 5. [`prg`], [`garble`]
+//! 6. [`share`], [`rescale`], [`model`], [`ot`]
 //! 7. [`correlation`], [`piecewise`], `train` (with the feature of that name)
 //! 8. [`mod@format`], [`net`]
 //! 9. [`protocol`]
-//! 10. [`artefact`]
+//! 10. [`artefact`], [`mod@bench`]
 //! 11. [`service`]
 //! 12. [`cli`]
 //!
@@ -24,6 +24,7 @@
 
 pub mod activation;
 pub mod artefact;
+pub mod bench;
 pub mod bits;
 pub mod bitvec;
 pub mod block;

@@ -76,6 +76,8 @@ pub trait Ring:
     fn shr(self, k: u32) -> Self;
     /// Left shift mod 2^l; `k` < l.
     fn shl(self, k: u32) -> Self;
+    /// Bitwise and.
+    fn and(self, other: Self) -> Self;
 }
 
 macro_rules! impl_ring {
@@ -127,6 +129,10 @@ macro_rules! impl_ring {
             fn shl(self, k: u32) -> Self {
                 self << k
             }
+            #[inline(always)]
+            fn and(self, other: Self) -> Self {
+                self & other
+            }
         }
     };
 }
@@ -163,22 +169,59 @@ pub fn to_le_bytes<R: Ring>(values: &[R]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_u64().to_le_bytes().into_iter().take(R::BYTES)).collect()
 }
 
+/// [`to_le_bytes`] into a slice.
+///
+/// # Panics
+/// If the lengths disagree: a bug of the caller.
+pub fn copy_to_le_bytes<R: Ring>(out: &mut [u8], values: &[R]) {
+    assert_eq!(out.len(), values.len() * R::BYTES);
+    if cfg!(target_endian = "little") {
+        out.copy_from_slice(bytemuck::cast_slice(values));
+        return;
+    }
+    for (chunk, v) in out.chunks_exact_mut(R::BYTES).zip(values) {
+        chunk.copy_from_slice(&v.to_u64().to_le_bytes()[..R::BYTES]);
+    }
+}
+
 /// The inverse of [`to_le_bytes`]; `None` if the length is no multiple of `R::BYTES`.
 pub fn from_le_bytes<R: Ring>(bytes: &[u8]) -> Option<Vec<R>> {
     if !bytes.len().is_multiple_of(R::BYTES) {
         return None;
     }
     let mut out = vec![R::ZERO; bytes.len() / R::BYTES];
-    if cfg!(target_endian = "little") {
-        bytemuck::cast_slice_mut(&mut out).copy_from_slice(bytes);
-    } else {
-        for (o, chunk) in out.iter_mut().zip(bytes.chunks_exact(R::BYTES)) {
-            let mut word = [0u8; 8];
-            word[..R::BYTES].copy_from_slice(chunk);
-            *o = R::from_u64(u64::from_le_bytes(word));
+    copy_from_le_bytes(&mut out, bytes)?;
+    Some(out)
+}
+
+/// [`from_le_bytes`] into a slice; `None`, and nothing done, if the lengths disagree.
+pub fn copy_from_le_bytes<R: Ring>(out: &mut [R], bytes: &[u8]) -> Option<()> {
+    each_le_bytes(out, bytes, |_, v| v)
+}
+
+/// `acc[i] += other[i]` mod 2^l, `other` given as little-endian bytes; `None`, and nothing done, if
+/// the lengths disagree.
+pub fn add_le_bytes<R: Ring>(acc: &mut [R], other: &[u8]) -> Option<()> {
+    each_le_bytes(acc, other, R::add)
+}
+
+fn each_le_bytes<R: Ring>(acc: &mut [R], bytes: &[u8], combine: impl Fn(R, R) -> R) -> Option<()> {
+    if bytes.len() != acc.len() * R::BYTES {
+        return None;
+    }
+    match bytemuck::try_cast_slice::<u8, R>(bytes) {
+        Ok(values) if cfg!(target_endian = "little") => {
+            acc.iter_mut().zip(values).for_each(|(a, &v)| *a = combine(*a, v));
+        }
+        _ => {
+            for (a, chunk) in acc.iter_mut().zip(bytes.chunks_exact(R::BYTES)) {
+                let mut word = [0u8; 8];
+                word[..R::BYTES].copy_from_slice(chunk);
+                *a = combine(*a, R::from_u64(u64::from_le_bytes(word)));
+            }
         }
     }
-    Some(out)
+    Some(())
 }
 
 #[cfg(test)]
@@ -200,6 +243,7 @@ mod tests {
     fn ragged_bytes_are_refused() {
         assert!(from_le_bytes::<u32>(&[0; 7]).is_none());
         assert_eq!(from_le_bytes::<u64>(&[]), Some(vec![]));
+        assert!(add_le_bytes(&mut [1u32], &[0; 5]).is_none());
     }
 
     proptest! {
@@ -211,6 +255,15 @@ mod tests {
             prop_assert_eq!(s.mul(t), u32::from_u64(Ring::mul(a, b)));
             prop_assert_eq!(Ring::neg(s), u32::from_u64(Ring::neg(a)));
             prop_assert_eq!(Ring::shl(s, k), u32::from_u64(Ring::shl(a, k)));
+        }
+
+        #[test]
+        fn bytes_are_added_at_any_alignment(v: Vec<u32>, acc: u32, skew in 0usize..4) {
+            let bytes = [&vec![0; skew][..], &to_le_bytes(&v)].concat();
+            let mut sums = vec![acc; v.len()];
+            add_le_bytes(&mut sums, &bytes[skew..]).unwrap();
+            let expected: Vec<u32> = v.iter().map(|v| v.wrapping_add(acc)).collect();
+            prop_assert_eq!(sums, expected);
         }
 
         #[test]

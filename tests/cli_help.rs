@@ -10,29 +10,42 @@ const COMMANDS: &[(&str, &str)] = &[
     ("keygen", "--out --force --json"),
     (
         "share-model",
-        "<MODEL.npz> --keys --engine --ring --cell --piecewise --interval --stride --out --force \
+        "<MODEL> --keys --engine --ring --cell --piecewise --interval --stride --out --force \
          --json",
     ),
-    ("share-image", "<IMAGE> --keys --model --sigma --strict --out --force --json"),
-    ("gen-triplets", "--keys --model --size --images --out --force --json"),
+    (
+        "share-image",
+        "<IMAGE> --keys --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
+    ),
+    ("gen-triplets", "--keys --model --size --images --batch --out --s1 --threads --force --json"),
+    (
+        "prepare",
+        "--party --keys --listen --connect --model --public --triplets --state --wait --timeout \
+         --threads --images --json",
+    ),
     (
         "serve",
         "--party --keys --listen --connect --model --public --triplets --image --out --state \
-         --wait --timeout --force --json",
+         --wait --timeout --threads --force --json",
     ),
     ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --out --reference --json"),
     (
         "denoise",
-        "<IMAGE> --model --sigma --activation --twin --engine --ring --cell --piecewise --interval --stride \
+        "<IMAGE> --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --piecewise --interval --stride \
          --out --reference --json",
     ),
-    ("add-noise", "<IMAGE> --sigma --seed --out"),
+    ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out"),
     ("metrics", "<REFERENCE> <IMAGE> --json"),
     ("inspect", "<FILE> --state --json"),
     (
         "demo",
         "--image --model --engine --ring --cell --piecewise --interval --stride --crop --sigma \
          --seed --out --keep --json",
+    ),
+    (
+        "bench",
+        "--model --engine --only --size --patches --ring --cell --stride --threads --no-prepare \
+         --rtt --mbit --work --json",
     ),
     #[cfg(feature = "train")]
     (
@@ -121,6 +134,7 @@ fn defaults_are_stated() {
         ("gen-triplets", &["[default: 1]"]),
         ("serve", &["[default: 30]", "[default: 300]"]),
         ("denoise", &["[default: tanh]"]),
+        ("bench", &["[default: bootstrap]", "[default: lut]", "[default: 32]", "[default: 1/4]"]),
         ("demo", &["nat_camera.png]", "mlp-29-13-3x640-s25-r32.npz]", "[default: 25]"]),
     ] {
         let text = help(command);

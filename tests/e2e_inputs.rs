@@ -64,7 +64,8 @@ fn files_of_another_kind_are_named() {
         .refused(INPUT, &["'noisy.png'"]);
     let args = ["share-image", "noisy.png", "--keys", KEYS, "--model", "model.s0", "--out", "x"];
     lab.run(&args).refused_once(INPUT, &["'model.s0' is a model share"]);
-    lab.run(&["inspect", TINY]).refused_once(INPUT, &["tiny-9-5-24.npz", "no ppdenoise file"]);
+    lab.run(&["inspect", common::CAMERA])
+        .refused_once(INPUT, &["nat_camera.png", "no ppdenoise file"]);
 }
 
 #[test]
@@ -220,7 +221,7 @@ fn damaged_inputs_are_named_before_connecting() {
         lab.write(name, &newer);
         alone(&lab, Job::new(party)).refused_once(
             INPUT,
-            &[&quoted, "format version 2, this program reads version 1", "newer"],
+            &[&quoted, "format version 3, this program reads version 2", "newer"],
         );
         lab.write(name, &good);
     }

@@ -1,13 +1,15 @@
-//! A shared image: `PREFIX.s0`, S0's share of the unpadded pixels; `PREFIX.s1`, a seed.
+//! A shared image: `PREFIX.s0`, S0's share of the unpadded pixels and, for a model that adds them, of
+//! the patch means; `PREFIX.s1`, a seed.
 
 use super::{
-    Parties, PayloadSize, PublicModelFile, random_seed, read_elements, read_seeds, start,
-    verify_elements, write_elements, write_seeds,
+    Parties, PayloadSize, PublicModelFile, levels_of, random_seed, read_elements, read_seeds,
+    start, verify_elements, write_elements, write_seeds,
 };
 use crate::format::envelope::open_file;
 use crate::format::header::{Header, ImageShare};
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, ImageId};
+use crate::model::LevelMap;
 use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
 use crate::ring::{Ring, RingBits};
@@ -23,13 +25,19 @@ pub struct SharedImage<'a> {
     pub size: (usize, usize),
     /// The image's noise level in grey levels.
     pub sigma: f64,
-    /// The model's noise level over the image's.
-    pub sigma_ratio: f64,
+    /// How its grey levels were encoded.
+    pub levels: LevelMap,
+    /// The mean of each patch at the output scale, of [`crate::model::PublicModel::patch_means`].
+    pub means: &'a [i64],
 }
+
+/// The op number of the patch means in a payload; the pixels have 0.
+const MEANS_OP: usize = 1;
 
 /// Writes both shares of an image; returns its fresh id.
 ///
-/// Security: split by a fresh seed. Size: l / 8 bytes a pixel for S0, 32 bytes for S1.
+/// Security: split by a fresh seed. Size: l / 8 bytes a pixel and patch mean for S0, 32 bytes for
+/// S1.
 ///
 /// # Errors
 /// [`FormatError`] of the outputs; nothing is left behind.
@@ -50,7 +58,8 @@ pub fn write_image_shares(
         width: image.size.1 as u32,
         frac_bits: public.model.input.frac_bits,
         sigma: image.sigma,
-        sigma_ratio: image.sigma_ratio,
+        levels: levels_of(&image.levels),
+        means: image.means.len() as u64,
     };
     let seed = random_seed()?;
     let to = |party: Party| Some(parties.servers[party.index()]);
@@ -73,11 +82,16 @@ fn write_s0<R: Ring>(
     out: OutputFile,
     body: ImageShare,
 ) -> Result<OutputFile, FormatError> {
-    let pixels = Zeroizing::new(image.encoded.iter().map(|&v| R::from_i64(v)).collect::<Vec<R>>());
-    let size = PayloadSize::elements::<R>(pixels.len());
+    let parts = [(0, image.encoded), (MEANS_OP, image.means)];
+    let sizes = parts.map(|(_, values)| PayloadSize::elements::<R>(values.len()));
+    let size = sizes[0].and(sizes[1]);
     let mut out = start(out, parties.sender, Some(parties.servers[0]), size, body)?;
-    let mut stream = seed.stream(Domain::of(Purpose::ImageShare));
-    write_elements(&mut out, 0, &Zeroizing::new(share::split(&pixels, &mut stream)))?;
+    for (op, values) in parts {
+        let values = values.iter().map(|&v| R::from_i64(v)).collect::<Vec<R>>();
+        let values = Zeroizing::new(values);
+        let mut stream = seed.stream(Domain::op(Purpose::ImageShare, op));
+        write_elements(&mut out, op, &Zeroizing::new(share::split(&values, &mut stream)))?;
+    }
     out.finish()
 }
 
@@ -123,33 +137,40 @@ impl ImageShareFile {
         &self.fields
     }
 
-    /// Checks every byte of a regular file ahead of [`ImageShareFile::into_pixels`].
+    /// Checks every byte of a regular file ahead of [`ImageShareFile::into_shares`].
     ///
     /// # Errors
     /// [`FormatError`].
     pub fn verify(&mut self) -> Result<(), FormatError> {
-        let count = self.fields.height as usize * self.fields.width as usize;
+        let parts = self.parts();
         match &mut self.payload {
             Payload::Seed(_) => Ok(()),
-            Payload::Elements(file) => {
-                verify_elements(&mut **file, self.fields.ring_bits, [(0, count)])
+            Payload::Elements(file) => verify_elements(&mut **file, self.fields.ring_bits, parts),
+        }
+    }
+
+    /// The shares of all pixels and of the patch means, if there are any; checks every byte.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn into_shares<R: Ring>(self) -> Result<[Vec<R>; 2], FormatError> {
+        let [pixels, means] = self.parts();
+        match self.payload {
+            Payload::Seed(seed) => Ok([pixels, means].map(|(op, count)| {
+                seed.stream(Domain::op(Purpose::ImageShare, op)).take(0, count)
+            })),
+            Payload::Elements(mut file) => {
+                let pixels = read_elements(&mut *file, pixels.0, pixels.1)?;
+                let means = read_elements(&mut *file, means.0, means.1)?;
+                file.finish()?;
+                Ok([pixels, means])
             }
         }
     }
 
-    /// The share of all pixels; checks every byte.
-    ///
-    /// # Errors
-    /// [`FormatError`].
-    pub fn into_pixels<R: Ring>(self) -> Result<Vec<R>, FormatError> {
-        let count = self.fields.height as usize * self.fields.width as usize;
-        match self.payload {
-            Payload::Seed(seed) => Ok(seed.stream(Domain::of(Purpose::ImageShare)).take(0, count)),
-            Payload::Elements(mut file) => {
-                let pixels = read_elements(&mut *file, 0, count)?;
-                file.finish()?;
-                Ok(pixels)
-            }
-        }
+    /// Op number and count of what is shared.
+    fn parts(&self) -> [(usize, usize); 2] {
+        let pixels = self.fields.height as usize * self.fields.width as usize;
+        [(0, pixels), (MEANS_OP, self.fields.means as usize)]
     }
 }

@@ -7,20 +7,23 @@
 mod image_share;
 mod model_share;
 mod opened;
+mod prefetch;
+mod prepared;
 mod result_share;
 mod triples;
 
 pub use image_share::{ImageShareFile, SharedImage, write_image_shares};
 pub use model_share::{ModelShareFile, PublicModelFile, write_model};
 pub use opened::OpenedWeightsFile;
+pub use prepared::PreparedFile;
 pub(crate) use result_share::decoding;
 pub use result_share::{PairError, Reconstruction, reconstruct, write_result};
 pub use triples::{TripleFile, TripleJob};
 
 use crate::format::envelope::{ChunkKey, EnvelopeReader, EnvelopeWriter};
-use crate::format::header::{Body, Cipher, Header};
-use crate::format::output::OutputFile;
+use crate::format::header::{Body, Cipher, Header, Levels, PoissonNoise};
 use crate::format::{Fingerprint, FormatError};
+use crate::model::LevelMap;
 use crate::prg::Seed;
 use crate::ring::{self, Ring, RingBits};
 use std::io::{Read, Seek, Write};
@@ -64,13 +67,19 @@ impl PayloadSize {
     }
 }
 
-fn start(
-    out: OutputFile,
+/// What a header tells of a map of grey levels.
+fn levels_of(map: &LevelMap) -> Levels {
+    let poisson = map.poisson.map(|p| PoissonNoise { gain: p.gain(), read_noise: p.read_noise() });
+    Levels { sigma_ratio: map.sigma_ratio, scale_about: map.scale_about, poisson }
+}
+
+fn start<W: Write>(
+    out: W,
     sender: Fingerprint,
     recipient: Option<Fingerprint>,
     size: PayloadSize,
     body: impl Into<Body>,
-) -> Result<EnvelopeWriter<OutputFile>, FormatError> {
+) -> Result<EnvelopeWriter<W>, FormatError> {
     let header = Header {
         sender,
         recipient,

@@ -2,10 +2,11 @@
 
 use super::{PayloadSize, PublicModelFile, read_elements, start, write_elements};
 use crate::format::envelope::{EnvelopeReader, open_file};
-use crate::format::header::{Decoding, ResultShare};
+use crate::format::header::{Decoding, Levels, ResultShare};
 use crate::format::output::OutputFile;
 use crate::format::{Fingerprint, FormatError, ImageId, SessionId};
-use crate::model::{Normalisation, decode_sums};
+use crate::image::Poisson;
+use crate::model::{LevelMap, Normalisation, decode_sums};
 use crate::network::PatchGrid;
 use crate::party::Party;
 use crate::protocol::SourceError;
@@ -31,11 +32,11 @@ pub fn write_result<R: Ring>(
 }
 
 /// How the receiver turns sums into grey levels.
-pub(crate) fn decoding(public: &PublicModelFile, sigma_ratio: f64) -> Decoding {
+pub(crate) fn decoding(public: &PublicModelFile, levels: Levels) -> Decoding {
     let gather = public.model.network.gather();
     Decoding {
         frac_bits: public.model.output_frac(),
-        sigma_ratio,
+        levels,
         mid_grey: public.model.units.mid_grey,
         grey_per_unit: public.model.units.grey_per_unit,
         patch: gather.patch as u32,
@@ -165,8 +166,14 @@ fn combine<R: Ring>(
     a.finish()?;
     b.finish()?;
     let sums = share::combine(&first, &second);
-    let units = Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit };
+    let Levels { sigma_ratio, scale_about, poisson } = decode.levels;
+    let map = LevelMap {
+        units: Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit },
+        sigma_ratio,
+        scale_about,
+        poisson: poisson.and_then(|p| Poisson::new(p.gain, p.read_noise)),
+    };
     let decoded = decode_sums(&sums, &grid, &decode.window, decode.frac_bits);
-    let grey = decoded.iter().map(|&u| units.to_grey(u, decode.sigma_ratio)).collect();
+    let grey = decoded.iter().map(|&u| map.to_grey(u)).collect();
     Ok(Reconstruction { size, grey, image_id: fields.image_id, session_id: fields.session_id })
 }

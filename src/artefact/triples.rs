@@ -3,9 +3,10 @@
 //! A slot serves one image. Material is written and read as a stream, one chunk for each (slot,
 //! tile, op), each with its own tag.
 
+use super::prefetch::{Prefetch, Reading, SharedFile};
 use super::{Parties, PayloadSize, PublicModelFile, random_seed, read_seeds, start, write_seeds};
 use crate::correlation::{Dealer, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed};
-use crate::format::envelope::{ChunkKey, EnvelopeReader, open_file};
+use crate::format::envelope::{ChunkKey, EnvelopeWriter, open_stream};
 use crate::format::header::{Header, Triples};
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, TripleSetId, WeightMaskId};
@@ -14,9 +15,13 @@ use crate::party::Party;
 use crate::prg::Seed;
 use crate::protocol::{SourceError, TileSource};
 use crate::ring::{Ring, RingBits};
-use std::fs::File;
-use std::io::BufReader;
+use std::io::Write;
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+
+/// Chunks that wait for the thread that writes them.
+const MADE_AHEAD: usize = 4;
 
 /// Triples to be made for one model and image size.
 pub struct TripleJob<'a> {
@@ -31,7 +36,8 @@ pub struct TripleJob<'a> {
 }
 
 impl<'a> TripleJob<'a> {
-    /// Plans the material.
+    /// Plans the material, in tiles of `tile_rows` patches (of what suits the model if not given; no
+    /// more than fit a frame of the wire).
     ///
     /// # Errors
     /// As [`crate::network::Network::grid`].
@@ -39,8 +45,11 @@ impl<'a> TripleJob<'a> {
         public: &'a PublicModelFile,
         size: (usize, usize),
         slots: u64,
+        tile_rows: Option<usize>,
     ) -> Result<Self, NetworkError> {
-        let tile_rows = MaterialLayout::default_tile_rows(&public.model);
+        let largest = MaterialLayout::max_tile_rows(&public.model);
+        let tile_rows = tile_rows
+            .map_or(MaterialLayout::default_tile_rows(&public.model), |rows| rows.min(largest));
         let layout = MaterialLayout::new(&public.model, size, tile_rows)?;
         Ok(TripleJob { public, size, slots, layout, tile_rows })
     }
@@ -49,6 +58,11 @@ impl<'a> TripleJob<'a> {
     pub fn s0_bytes(&self) -> Option<u64> {
         let size = self.payload()?;
         size.chunks.checked_mul(16)?.checked_add(size.bytes)?.checked_add(1024)
+    }
+
+    /// Patches a tile.
+    pub fn tile_rows(&self) -> usize {
+        self.tile_rows
     }
 
     /// Tiles over all slots.
@@ -62,33 +76,37 @@ impl<'a> TripleJob<'a> {
         Some(PayloadSize { bytes, chunks }.and(PayloadSize::seeds(2)))
     }
 
-    /// Makes and writes the triples; `progress` is told the tiles done. Returns the set's fresh id.
+    /// Makes the triples and writes them, S0's to any writer. S1's file is committed before S0's
+    /// material is made; S0's writer is returned for the caller to commit, with the set's fresh id.
+    /// `progress` is told the tiles done.
     ///
     /// Security: slot seeds are fresh from the operating system; X is a PRF of the dealer's key and
     /// the model's id, so no two models share one.
     ///
     /// # Errors
-    /// [`FormatError`] of the outputs; nothing is left behind.
-    pub fn write(
+    /// [`FormatError`] of the outputs.
+    pub fn write<W: Write + Send>(
         &self,
         dealer: &Seed,
         parties: Parties,
-        outs: [OutputFile; 2],
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<TripleSetId, SourceError> {
+        s0: W,
+        s1: OutputFile,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(TripleSetId, W), SourceError> {
         match self.public.model.ring {
-            RingBits::L32 => self.write_in::<u32>(dealer, parties, outs, progress),
-            RingBits::L64 => self.write_in::<u64>(dealer, parties, outs, progress),
+            RingBits::L32 => self.write_in::<u32, W>(dealer, parties, s0, s1, progress),
+            RingBits::L64 => self.write_in::<u64, W>(dealer, parties, s0, s1, progress),
         }
     }
 
-    fn write_in<R: Ring>(
+    fn write_in<R: Ring, W: Write + Send>(
         &self,
         dealer: &Seed,
         parties: Parties,
-        [s0_out, s1_out]: [OutputFile; 2],
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<TripleSetId, SourceError> {
+        s0_out: W,
+        s1_out: OutputFile,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(TripleSetId, W), SourceError> {
         let set_id = TripleSetId::random().map_err(FormatError::from)?;
         let model_id = *self.public.model_id.as_bytes();
         let seeds = |party: Party| -> Result<PartySeeds, FormatError> {
@@ -117,44 +135,74 @@ impl<'a> TripleJob<'a> {
         let size = self.payload().unwrap_or_default();
         let mut out = start(s0_out, parties.sender, recipient(Party::S0), size, body(Party::S0))?;
         write_seeds(&mut out, [&seeds[0].weight_mask, &seeds[0].slots])?;
-        let mut maker = Dealer::<R>::new(&self.public.model, self.size, [&seeds[0], &seeds[1]])?;
-        for slot in 0..self.slots {
-            for tile in 0..self.layout.tiles() {
-                for (op, bytes) in maker.tile(slot, self.layout.tile(tile)) {
-                    out.chunk(ChunkKey { slot, op: op as u32, tile: tile as u32 }, &bytes)?;
-                }
-                progress(slot * self.layout.tiles() as u64 + tile as u64 + 1);
-            }
-        }
-        // S0's file last: once it has its name both are complete.
+        // Who reads S0's file from a pipe may need S1's at once, and it is complete.
         s1_out.commit()?;
-        out.finish()?.commit()?;
-        Ok(set_id)
+        let dealer = Dealer::<R>::new(&self.public.model, self.size, [&seeds[0], &seeds[1]])?;
+        let out = self.deal(&dealer, out, progress)?;
+        Ok((set_id, out.finish()?))
+    }
+
+    /// Makes all tiles while a thread writes those that are made.
+    fn deal<R: Ring, W: Write + Send>(
+        &self,
+        dealer: &Dealer<'_, R>,
+        mut out: EnvelopeWriter<W>,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<EnvelopeWriter<W>, FormatError> {
+        let tiles = self.layout.tiles();
+        let (to_writer, made) = sync_channel::<(ChunkKey, Vec<u8>)>(MADE_AHEAD);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(move || {
+                for (key, bytes) in made {
+                    out.chunk(key, &bytes)?;
+                }
+                Ok(out)
+            });
+            'all: for slot in 0..self.slots {
+                let maker = dealer.slot(slot);
+                for tile in 0..tiles {
+                    for (op, bytes) in maker.tile(self.layout.tile(tile)) {
+                        let key = ChunkKey { slot, op: op as u32, tile: tile as u32 };
+                        // A writer that failed takes no more; why is what it returns.
+                        if to_writer.send((key, bytes)).is_err() {
+                            break 'all;
+                        }
+                    }
+                    progress(slot * tiles as u64 + tile as u64 + 1);
+                }
+            }
+            drop(to_writer);
+            // A panic of the writer is a bug that the whole process should show.
+            writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 }
 
 /// One server's triples, opened.
 pub struct TripleFile {
-    file: EnvelopeReader<BufReader<File>>,
+    file: SharedFile,
+    header: Header,
     fields: Triples,
     seeds: PartySeeds,
 }
 
 impl TripleFile {
-    /// Opens a set and reads its seeds.
+    /// Opens a set, a file or a pipe, and reads its seeds.
     ///
     /// # Errors
     /// [`FormatError`].
     pub fn open(path: &Path) -> Result<Self, FormatError> {
-        let mut file = open_file(path)?;
+        let mut file = open_stream(path)?;
         let fields = *file.expect::<Triples>()?;
+        let header = file.header().clone();
         let [weight_mask, slots] = read_seeds(&mut file)?;
-        Ok(TripleFile { file, fields, seeds: PartySeeds { weight_mask, slots } })
+        let seeds = PartySeeds { weight_mask, slots };
+        Ok(TripleFile { file: Arc::new(Mutex::new(file)), header, fields, seeds })
     }
 
     /// The whole public header.
     pub fn header(&self) -> &Header {
-        self.file.header()
+        &self.header
     }
 
     /// The fields of a triple set.
@@ -162,49 +210,21 @@ impl TripleFile {
         &self.fields
     }
 
-    /// The seeds and, as a tile source positioned at the first tile of `slot`, the material.
-    ///
-    /// # Errors
-    /// [`FormatError`] if the file cannot be positioned.
-    pub fn slot(
-        &mut self,
-        slot: u64,
-        layout: &MaterialLayout,
-    ) -> Result<(&PartySeeds, impl TileSource + '_), FormatError> {
-        if self.fields.party == Party::S0 {
-            let seeds = PayloadSize::seeds(2);
-            let bytes = seeds.bytes + slot * layout.bytes_per_slot();
-            self.file.seek(bytes, seeds.chunks + slot * layout.chunks_per_slot())?;
-        }
-        let source = SlotTiles { file: &mut self.file, fields: &self.fields, slot };
-        Ok((&self.seeds, source))
+    /// The seeds.
+    pub fn seeds(&self) -> &PartySeeds {
+        &self.seeds
     }
 
-    /// The seed of the weight masks.
-    pub fn weight_mask_seed(&self) -> &Seed {
-        &self.seeds.weight_mask
-    }
-}
-
-struct SlotTiles<'a> {
-    file: &'a mut EnvelopeReader<BufReader<File>>,
-    fields: &'a Triples,
-    slot: u64,
-}
-
-impl TileSource for SlotTiles<'_> {
-    fn next_tile(
-        &mut self,
-        tile: usize,
-        chunks: &mut dyn Iterator<Item = (usize, usize)>,
-    ) -> Result<Vec<(usize, Vec<u8>)>, SourceError> {
+    /// The explicit material of `slot`, read ahead by a thread of its own. A pipe can only go
+    /// forward; what cannot be read is told when its tile is asked for.
+    pub fn material(&self, slot: u64, layout: &MaterialLayout) -> impl TileSource + use<> {
         if self.fields.party == Party::S1 {
-            return Ok(Vec::new());
+            return Prefetch::nothing();
         }
-        let read = |(op, length)| {
-            let key = ChunkKey { slot: self.slot, op: op as u32, tile: tile as u32 };
-            Ok((op, self.file.chunk(key, length)?))
-        };
-        chunks.map(read).collect()
+        let seeds = PayloadSize::seeds(2);
+        let bytes = seeds.bytes + slot * layout.bytes_per_slot();
+        let chunks = seeds.chunks + slot * layout.chunks_per_slot();
+        let (file, layout) = (self.file.clone(), layout.clone());
+        Prefetch::start(Reading { file, slot, layout, before: (bytes, chunks) })
     }
 }

@@ -1,5 +1,7 @@
 //! The command line as `clap` reads it.
 
+use super::bench::Bench;
+use super::levels::{Met, NoiseKind, SensorNoise};
 use crate::activation::Activation;
 use crate::model::EngineKind;
 use crate::party::Party;
@@ -17,7 +19,7 @@ pub(super) struct Cli {
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
     /// Instruction set of the kernels; the best one the CPU has if not given.
-    #[arg(long, global = true, value_name = "portable|avx2|avx512", env = "PPDENOISE_BACKEND")]
+    #[arg(long, global = true, value_name = "portable|avx2|avx512|amx", env = "PPDENOISE_BACKEND")]
     pub(super) backend: Option<String>,
     #[command(subcommand)]
     pub(super) command: Command,
@@ -29,6 +31,7 @@ pub(super) enum Command {
     ShareModel(ShareModel),
     ShareImage(ShareImage),
     GenTriplets(GenTriplets),
+    Prepare(Prepare),
     Serve(Serve),
     Reconstruct(Reconstruct),
     Denoise(Denoise),
@@ -36,6 +39,7 @@ pub(super) enum Command {
     Metrics(Metrics),
     Inspect(Inspect),
     Demo(Demo),
+    Bench(Bench),
     #[cfg(feature = "train")]
     Train(Box<super::train_args::Train>),
 }
@@ -58,8 +62,9 @@ pub(super) struct Keygen {
 /// Writes PREFIX.pub (public description), PREFIX.s0 and PREFIX.s1 (one share each, secret).
 #[derive(Debug, Args)]
 pub(super) struct ShareModel {
-    /// The model: .npz with arrays w1, b1, ..., and its description inside or as NAME.json.
-    #[arg(value_name = "MODEL.npz")]
+    /// The model: .npz or .safetensors with arrays w1, b1, ..., and its description inside or as
+    /// NAME.json; or a MATLAB file as Burger et al. publish theirs.
+    #[arg(value_name = "MODEL")]
     pub(super) model: PathBuf,
     /// Folder with model-owner.key and the servers' .pub.
     #[arg(long, value_name = "DIR")]
@@ -140,9 +145,8 @@ pub(super) struct ShareImage {
     /// The model's public description.
     #[arg(long, value_name = "PREFIX.pub")]
     pub(super) model: PathBuf,
-    /// The image's noise level in 8-bit grey levels; the model's own if not given. It becomes public.
-    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
-    pub(super) sigma: Option<f64>,
+    #[command(flatten)]
+    pub(super) met: Met,
     /// Refuse an image with pixels outside the model's input interval instead of clamping them.
     #[arg(long)]
     pub(super) strict: bool,
@@ -171,9 +175,18 @@ pub(super) struct GenTriplets {
     /// How many images the triples serve.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(super) images: u64,
-    /// Prefix of the two files.
+    /// Patches a batch, which is what the servers take through the network at a time; what suits the
+    /// model if not given. Memory and message sizes grow with it, results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub(super) batch: Option<u32>,
+    /// Prefix of the two files; - writes S0's to standard output, for a pipe, and needs --s1.
     #[arg(long, value_name = "PREFIX")]
     pub(super) out: PathBuf,
+    /// S1's file, if S0's goes to standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(super) s1: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) threads: Threads,
     #[command(flatten)]
     pub(super) common: Writing,
 }
@@ -184,8 +197,51 @@ pub(super) struct GenTriplets {
 /// encrypted yet: run it through a protected link. The address listened at is printed on standard
 /// error, so that port 0 takes a free one.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("link").required(true).args(["listen", "connect"])))]
+#[command(mut_group("link", |group| group.required(true)))]
 pub(super) struct Serve {
+    #[command(flatten)]
+    pub(super) server: ServerSide,
+    /// This server's share of an image; repeat for several, in the same order at both servers.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(super) image: Vec<PathBuf>,
+    /// This server's share of the denoised image; one for each --image.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(super) out: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) common: Writing,
+}
+
+impl Threads {
+    /// The number asked for, or that of the cores.
+    pub(super) fn count(self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(cores, usize::from)
+    }
+}
+
+/// Server: compute ahead of time what depends on no image.
+///
+/// Half of the multiplications of a slot need its material and the opened weights only. Their
+/// results are kept in the state folder, one file a slot (4 bytes a neuron and patch in the 32-bit
+/// ring), until `serve` uses the slot; `serve` works with or without them. The first time the two
+/// servers must be connected, to open the masked weights; later neither --listen nor --connect is
+/// needed.
+#[derive(Debug, Args)]
+pub(super) struct Prepare {
+    #[command(flatten)]
+    pub(super) server: ServerSide,
+    /// How many slots, from the next free one on; all that are left if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) images: Option<u64>,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What every command of a server needs.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("link").args(["listen", "connect"])))]
+pub(super) struct ServerSide {
     /// Which server this is: 0 or 1.
     #[arg(long, value_name = "0|1", value_parser = parse_party)]
     pub(super) party: Party,
@@ -204,15 +260,9 @@ pub(super) struct Serve {
     /// The model's public description; PREFIX.pub beside the model share if not given.
     #[arg(long, value_name = "FILE")]
     pub(super) public: Option<PathBuf>,
-    /// This server's triples.
+    /// This server's triples: a file, a named pipe, or - for standard input.
     #[arg(long, value_name = "FILE")]
     pub(super) triplets: PathBuf,
-    /// This server's share of an image; repeat for several, in the same order at both servers.
-    #[arg(long, value_name = "FILE", required = true)]
-    pub(super) image: Vec<PathBuf>,
-    /// This server's share of the denoised image; one for each --image.
-    #[arg(long, value_name = "FILE", required = true)]
-    pub(super) out: Vec<PathBuf>,
     /// Folder of the ledger of used slots; the platform's state folder if not given. Never delete
     /// or restore it: it is what keeps slots from being used twice.
     #[arg(long, value_name = "DIR")]
@@ -224,7 +274,15 @@ pub(super) struct Serve {
     #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) timeout: u64,
     #[command(flatten)]
-    pub(super) common: Writing,
+    pub(super) threads: Threads,
+}
+
+/// Compute threads; the results do not depend on their number.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Threads {
+    /// Compute threads; one for each core if not given. Results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) threads: Option<u16>,
 }
 
 /// Receiver: put the two result shares together.
@@ -256,12 +314,11 @@ pub(super) struct Denoise {
     /// The noisy image; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
-    /// The model.
-    #[arg(long, value_name = "MODEL.npz")]
+    /// The model, as for `share-model`.
+    #[arg(long, value_name = "MODEL")]
     pub(super) model: PathBuf,
-    /// The image's noise level in 8-bit grey levels; the model's own if not given.
-    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
-    pub(super) sigma: Option<f64>,
+    #[command(flatten)]
+    pub(super) met: Met,
     /// The activation: exact tanh or one of its approximations.
     #[arg(long, default_value = "tanh", value_name = "NAME", value_parser = parse_activation)]
     pub(super) activation: Activation,
@@ -281,15 +338,20 @@ pub(super) struct Denoise {
     pub(super) json: bool,
 }
 
-/// Add Gaussian noise to an image, the same for the same seed everywhere.
+/// Add Gaussian or Poisson noise to an image, the same for the same seed everywhere.
 #[derive(Debug, Args)]
 pub(super) struct AddNoise {
     /// The clean image; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
-    /// Standard deviation in 8-bit grey levels.
+    /// Standard deviation of Gaussian noise in 8-bit grey levels.
     #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
-    pub(super) sigma: f64,
+    pub(super) sigma: Option<f64>,
+    /// The kind of noise: gaussian, or poisson with --gain.
+    #[arg(long, default_value = "gaussian", value_name = "KIND")]
+    pub(super) noise: NoiseKind,
+    #[command(flatten)]
+    pub(super) sensor: SensorNoise,
     /// Seed of the noise.
     #[arg(long, value_name = "N")]
     pub(super) seed: u64,
@@ -316,7 +378,7 @@ pub(super) struct Metrics {
 /// Tell what a file is, whose, and what is left of it; never a secret.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The file.
+    /// The file; models too.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
     /// A server's state folder: tells how many slots of the triples it has used.
@@ -373,7 +435,7 @@ pub(super) struct Writing {
     pub(super) json: bool,
 }
 
-fn parse_engine(text: &str) -> Result<EngineKind, String> {
+pub(super) fn parse_engine(text: &str) -> Result<EngineKind, String> {
     match text {
         "lut" => Ok(EngineKind::Lut),
         "gc" => Ok(EngineKind::Gc),
@@ -381,13 +443,13 @@ fn parse_engine(text: &str) -> Result<EngineKind, String> {
     }
 }
 
-fn parse_ring(text: &str) -> Result<RingBits, String> {
+pub(super) fn parse_ring(text: &str) -> Result<RingBits, String> {
     let bits = text.parse().ok().and_then(RingBits::from_bits);
     bits.ok_or_else(|| "expected 32 or 64".into())
 }
 
 /// 1/N with N a power of two, as log2 N.
-fn parse_cell(text: &str) -> Result<u32, String> {
+pub(super) fn parse_cell(text: &str) -> Result<u32, String> {
     let cells = text.strip_prefix("1/").and_then(|n| n.parse::<u32>().ok());
     match cells {
         Some(n) if n.is_power_of_two() && (2..=64).contains(&n) => Ok(n.trailing_zeros()),
@@ -434,7 +496,7 @@ pub(super) fn parse_stepsize(text: &str) -> Result<f64, String> {
     }
 }
 
-fn parse_size(text: &str) -> Result<(usize, usize), String> {
+pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let parse = || {
         let (h, w) = text.split_once('x')?;
         let (h, w) = (h.parse::<usize>().ok()?, w.parse::<usize>().ok()?);

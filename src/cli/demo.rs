@@ -4,14 +4,12 @@ use super::args::Demo;
 use super::failure::{Code, Failure};
 use super::files::{QualityReport, read_image, write_public};
 use super::output::{Console, bytes, print_json, print_line};
+use super::pipeline::{Pipeline, path};
 use crate::image::{GreyImage, Panel, Rect, crop_side, pick_crops, side_by_side};
 use crate::model::EngineKind;
 use serde::Serialize;
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::path::Path;
 
 /// Marks a folder as one that the demo made and may remove.
 const MARKER: &str = ".ppdenoise-demo";
@@ -43,10 +41,10 @@ struct PhaseRow {
 }
 
 pub(super) fn run(args: &Demo, console: &mut Console) -> Result<(), Failure> {
-    let demo = Pipeline::new(args)?;
+    let demo = Demonstration::new(args)?;
     let result = demo.run(args, console);
     if !args.keep {
-        remove_work(&demo.work)?;
+        remove_work(&args.out.join("work"))?;
     }
     let report = result?;
     console.finish();
@@ -56,27 +54,25 @@ pub(super) fn run(args: &Demo, console: &mut Console) -> Result<(), Failure> {
     print_table(args, &report)
 }
 
-struct Pipeline {
-    program: PathBuf,
-    work: PathBuf,
+struct Demonstration {
+    pipeline: Pipeline,
 }
 
-impl Pipeline {
+impl Demonstration {
     fn new(args: &Demo) -> Result<Self, Failure> {
         let failed = |what: &str, e: std::io::Error| {
             Failure::new(Code::Failed, format!("cannot {what}: {e}"))
         };
-        let program = std::env::current_exe().map_err(|e| failed("find this program", e))?;
         let work = args.out.join("work");
         remove_work(&work)?;
         std::fs::create_dir_all(&work).map_err(|e| failed("create the demo's folder", e))?;
         std::fs::write(work.join(MARKER), [])
             .map_err(|e| failed("write to the demo's folder", e))?;
-        Ok(Pipeline { program, work })
+        Ok(Demonstration { pipeline: Pipeline::new(&work)? })
     }
 
     fn run(&self, args: &Demo, console: &mut Console) -> Result<Report, Failure> {
-        let mut phases = Vec::new();
+        let (steps, mut phases) = (&self.pipeline, Vec::new());
         let out = |name: &str| args.out.join(name);
         let (original, noisy) = (out("original.png"), out("noisy.png"));
         let (plaintext, secure) = (out("plaintext.png"), out("secure.png"));
@@ -88,7 +84,7 @@ impl Pipeline {
 
         console.phase("adding noise");
         let seed = args.seed.to_string();
-        self.step(&[
+        steps.step(&[
             "add-noise",
             path(&original)?,
             "--sigma",
@@ -105,20 +101,20 @@ impl Pipeline {
         if let Some(at) = flags.iter().position(|f| *f == "--stride") {
             plain.extend(&flags[at..at + 2]);
         }
-        let seconds = self.timed(&[&plain[..], &["--out", path(&plaintext)?]].concat())?.0;
+        let seconds = steps.timed(&[&plain[..], &["--out", path(&plaintext)?]].concat())?.0;
         phases.push(row("plaintext", "one process", seconds, 0, "the same network in float32"));
 
-        let at = |name: &str| self.work.join(name).to_string_lossy().into_owned();
+        let at = |name: &str| steps.at(name);
         let (keys, shared_model, shared) = (at("keys"), at("model"), at("img"));
         console.phase("sharing the model");
-        self.step(&["keygen", "--out", &keys])?;
+        steps.step(&["keygen", "--out", &keys])?;
         let share = ["share-model", model, "--keys", &keys, "--out", &shared_model];
-        let seconds = self.timed(&[&share[..], &flags].concat())?.0;
+        let seconds = steps.timed(&[&share[..], &flags].concat())?.0;
         phases.push(row(
             "share-model",
             "model owner",
             seconds,
-            self.size("model.s0"),
+            steps.size("model.s0"),
             "model share to S0, once",
         ));
         console.phase("sharing the image");
@@ -135,18 +131,18 @@ impl Pipeline {
             "--out",
             &shared,
         ];
-        let seconds = self.timed(&share)?.0;
+        let seconds = steps.timed(&share)?.0;
         phases.push(row(
             "share-image",
             "gateway",
             seconds,
-            self.size("img.s0"),
+            steps.size("img.s0"),
             "image share to S0",
         ));
         console.phase("making triples");
         let size = format!("{}x{}", clean.height(), clean.width());
         let triples = at("trip");
-        let seconds = self
+        let seconds = steps
             .timed(&[
                 "gen-triplets",
                 "--keys",
@@ -159,9 +155,15 @@ impl Pipeline {
                 &triples,
             ])?
             .0;
-        phases.push(row("gen-triplets", "dealer", seconds, self.size("trip.s0"), "material to S0"));
+        phases.push(row(
+            "gen-triplets",
+            "dealer",
+            seconds,
+            steps.size("trip.s0"),
+            "material to S0",
+        ));
         console.phase("denoising on shares");
-        let reports = self.serve(&keys)?;
+        let reports = steps.servers("serve", &shared_machine(), Ok)?;
         let (setup, online) = (&reports[0]["setup"], &reports[0]["images"][0]["online"]);
         let seconds = |phase: &Value| phase["seconds"].as_f64().unwrap_or(0.0);
         // The servers' traffic need not be symmetric: with gc S1 sends the tables.
@@ -185,13 +187,14 @@ impl Pipeline {
         ));
         console.phase("reconstructing");
         let (den0, den1) = (at("den.s0"), at("den.s1"));
-        let taken =
-            self.timed(&["reconstruct", &den0, &den1, "--keys", &keys, "--out", path(&secure)?])?.0;
+        let taken = steps
+            .timed(&["reconstruct", &den0, &den1, "--keys", &keys, "--out", path(&secure)?])?
+            .0;
         phases.push(row(
             "reconstruct",
             "receiver",
             taken,
-            self.size("den.s0") + self.size("den.s1"),
+            steps.size("den.s0") + steps.size("den.s1"),
             "result shares",
         ));
 
@@ -210,7 +213,7 @@ impl Pipeline {
             secure: quality(3)?,
             psnr_lost_db: quality(2)?.psnr_db() - quality(3)?.psnr_db(),
             server_bytes_both_directions: exchanged(online),
-            material_bytes: self.size("trip.s0"),
+            material_bytes: steps.size("trip.s0"),
             activations,
             online_bytes_per_activation_both_directions: both as f64 / activations.max(1) as f64,
             peak_memory_bytes: [0, 1].map(|i| reports[i]["peak_memory_bytes"].as_u64()),
@@ -219,103 +222,6 @@ impl Pipeline {
         draw(&args.out.join("comparison.png"), &images, &report)?;
         Ok(report)
     }
-
-    /// Both servers as processes; S0 takes a free port and tells it.
-    fn serve(&self, keys: &str) -> Result<[Value; 2], Failure> {
-        let at = |name: String| self.work.join(name);
-        let spawn = |party: usize, link: [&str; 2]| {
-            let mut command = Command::new(&self.program);
-            command.args(["serve", "--json", "--quiet", "--party", &party.to_string()]);
-            command.args(["--keys", keys]).args(link);
-            for (flag, stem) in
-                [("--model", "model"), ("--triplets", "trip"), ("--image", "img"), ("--out", "den")]
-            {
-                command.arg(flag).arg(at(format!("{stem}.s{party}")));
-            }
-            command.arg("--state").arg(at(format!("state{party}")));
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
-        };
-        let failed =
-            |e: std::io::Error| Failure::new(Code::Failed, format!("cannot start a server: {e}"));
-        let mut first = Server(spawn(0, ["--listen", "127.0.0.1:0"]).map_err(failed)?);
-        let address = first.address()?;
-        let second = Server(spawn(1, ["--connect", &address]).map_err(failed)?);
-        let second = second.report()?;
-        Ok([first.report()?, second])
-    }
-
-    fn size(&self, name: &str) -> u64 {
-        std::fs::metadata(self.work.join(name)).map_or(0, |m| m.len())
-    }
-
-    fn step(&self, args: &[&str]) -> Result<(), Failure> {
-        self.timed(args).map(|_| ())
-    }
-
-    /// Runs a subcommand; its seconds and standard output.
-    fn timed(&self, args: &[&str]) -> Result<(f64, Vec<u8>), Failure> {
-        let started = Instant::now();
-        let output = Command::new(&self.program)
-            .arg("--quiet")
-            .args(args)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|e| Failure::new(Code::Failed, format!("cannot start `{}`: {e}", args[0])))?;
-        if !output.status.success() {
-            return Err(step_failed(args[0], &output.stderr));
-        }
-        Ok((started.elapsed().as_secs_f64(), output.stdout))
-    }
-}
-
-/// A server process; killed if it is dropped while it runs, so that a failed demo leaves none.
-struct Server(Child);
-
-impl Server {
-    /// The address that a listening server prints.
-    fn address(&mut self) -> Result<String, Failure> {
-        let mut line = String::new();
-        if let Some(stderr) = self.0.stderr.take() {
-            let mut reader = BufReader::new(stderr);
-            let _ = reader.read_line(&mut line);
-            if let Some(address) = line.trim().strip_prefix("listening at ") {
-                // The rest of its messages is short and fits the pipe until it is read.
-                self.0.stderr = Some(reader.into_inner());
-                return Ok(address.into());
-            }
-            let _ = reader.read_to_string(&mut line);
-        }
-        Err(step_failed("serve", line.as_bytes()))
-    }
-
-    fn report(mut self) -> Result<Value, Failure> {
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        if let Some(mut pipe) = self.0.stdout.take() {
-            let _ = pipe.read_to_end(&mut stdout);
-        }
-        if let Some(mut pipe) = self.0.stderr.take() {
-            let _ = pipe.read_to_end(&mut stderr);
-        }
-        match self.0.wait() {
-            Ok(status) if status.success() => serde_json::from_slice(&stdout).map_err(|e| {
-                Failure::new(Code::Failed, format!("a server's report is unreadable: {e}"))
-            }),
-            _ => Err(step_failed("serve", &stderr)),
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn step_failed(step: &str, stderr: &[u8]) -> Failure {
-    let text = String::from_utf8_lossy(stderr);
-    let text = text.trim().trim_start_matches("error: ");
-    Failure::new(Code::Failed, format!("`ppdenoise {step}` failed: {text}"))
 }
 
 fn row(
@@ -334,10 +240,6 @@ fn quantise_flags(args: &Demo) -> Vec<String> {
         flags.extend(["--stride".into(), stride.to_string()]);
     }
     flags
-}
-
-fn path(path: &Path) -> Result<&str, Failure> {
-    path.to_str().ok_or_else(|| Failure::new(Code::Usage, "the path is not UTF-8").about(path))
 }
 
 /// The part of the image that the demo uses.
@@ -415,4 +317,10 @@ fn print_table(args: &Demo, report: &Report) -> Result<(), Failure> {
         report.peak_memory_bytes.iter().map(|m| m.map_or("?".into(), bytes)).collect();
     print_line(&format!("peak memory {} (S0), {} (S1)", memory[0], memory[1]))?;
     print_line(&format!("pictures in {}: comparison.png shows all", args.out.display()))
+}
+
+/// Half of this machine's cores for each server.
+fn shared_machine() -> Vec<String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    vec!["--threads".into(), (cores / 2).max(1).to_string()]
 }

@@ -5,13 +5,15 @@ use super::failure::{Code, Failure};
 use super::files::{
     QualityReport, check_writable, is_stream, output_format, read_image, read_model, write_image,
 };
+use super::levels::levels;
 use super::output::{Console, print_json};
 use super::share_image::encode;
 use super::share_model::quantise_options;
-use crate::activation::Activation;
 use crate::format::output::ensure_not_input;
 use crate::image::GreyImage;
-use crate::model::{FloatModel, NearestRounding, QuantisedModel, decode_sums, quantise, run_twin};
+use crate::model::{
+    FloatModel, LevelMap, NearestRounding, QuantisedModel, decode_sums, quantise, run_twin,
+};
 use crate::ring::{Ring, RingBits};
 use serde::Serialize;
 use std::path::Path;
@@ -20,6 +22,7 @@ use std::time::Instant;
 #[derive(Serialize)]
 struct Report {
     arithmetic: String,
+    sigma: f64,
     seconds: f64,
     #[serde(flatten)]
     quality: Option<QualityReport>,
@@ -40,7 +43,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     let model = read_model(&args.model, args.quantise.stride)?;
     let image = read_image(&args.image)?;
     let reference = args.reference.as_deref().map(read_image).transpose()?;
-    let sigma = args.sigma.unwrap_or(model.sigma);
+    let levels = levels(&args.met, (&args.image, &image), model.sigma, model.units, console)?;
     console.phase("denoising");
     let started = Instant::now();
     let mut tell = |done| console.progress(done);
@@ -49,14 +52,14 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         let quantised =
             quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?;
         let ring = format!("integer twin, ring {}", args.quantise.ring().bits());
-        let (denoised, clamped) = twin(&quantised, &image, sigma, &mut tell);
+        let (denoised, clamped) = twin(&quantised, &image, &levels.map, &mut tell);
         if clamped > 0 {
             console.note(format!("note: {clamped} pixels lie outside the input interval; clamped"));
         }
         (denoised, ring)
     } else {
         let name = format!("float32, {}", args.activation.name());
-        (plain(&model, &image, sigma, args.activation, &mut tell), name)
+        (plain(&model, &image, &levels.map, &|v| args.activation.apply(v), &mut tell), name)
     };
     let denoised = denoised.map_err(|e| e.about(&args.image))?;
     console.finish();
@@ -67,40 +70,42 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         console.note(format!("{}: {quality}", args.out.display()));
     }
     if args.json {
-        print_json("ppdenoise.denoise.v1", &Report { arithmetic, seconds, quality })?;
+        print_json(
+            "ppdenoise.denoise.v1",
+            &Report { arithmetic, sigma: levels.sigma, seconds, quality },
+        )?;
     }
     Ok(())
 }
 
-/// Denoises in float32.
+/// Denoises in float32; `activation` is applied to a tile of pre-activations in place.
 pub(super) fn plain(
     model: &FloatModel,
     image: &GreyImage,
-    sigma: f64,
-    activation: Activation,
+    levels: &LevelMap,
+    activation: &dyn Fn(&mut [f32]),
     progress: &mut dyn FnMut(f64),
 ) -> Result<GreyImage, Failure> {
-    let ratio = model.sigma / sigma;
-    let units = image.pixels().iter().map(|&v| model.units.to_units(v.into(), ratio) as f32);
+    let units = image.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
     let units: Vec<f32> = units.collect();
     let size = (image.height(), image.width());
-    let out = model.denoise(&units, size, &|v| activation.apply(v), progress)?;
-    let grey = out.iter().map(|&u| model.units.to_grey(u.into(), ratio) as f32).collect();
+    let out = model.denoise(&units, size, activation, progress)?;
+    let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
     Ok(GreyImage::new(size.0, size.1, grey)?)
 }
 
 /// Denoises with the integers of the secure pipeline; also tells how many pixels were clamped.
-fn twin(
+pub(super) fn twin(
     model: &QuantisedModel,
     image: &GreyImage,
-    sigma: f64,
+    levels: &LevelMap,
     progress: &mut dyn FnMut(f64),
 ) -> (Result<GreyImage, Failure>, usize) {
-    let (encoded, clamped) = encode(&model.public, image, model.public.sigma / sigma);
+    let (encoded, clamped) = encode(&model.public, image, levels);
     let size = (image.height(), image.width());
     let denoised = match model.public.ring {
-        RingBits::L32 => twin_in::<u32>(model, &encoded, size, sigma, progress),
-        RingBits::L64 => twin_in::<u64>(model, &encoded, size, sigma, progress),
+        RingBits::L32 => twin_in::<u32>(model, &encoded, size, levels, progress),
+        RingBits::L64 => twin_in::<u64>(model, &encoded, size, levels, progress),
     };
     (denoised, clamped)
 }
@@ -109,14 +114,13 @@ fn twin_in<R: Ring>(
     model: &QuantisedModel,
     encoded: &[i64],
     size: (usize, usize),
-    sigma: f64,
+    levels: &LevelMap,
     progress: &mut dyn FnMut(f64),
 ) -> Result<GreyImage, Failure> {
     let public = &model.public;
-    let ratio = public.sigma / sigma;
     let run = run_twin::<R>(model, encoded, size, &mut NearestRounding, progress)?;
     let window = &public.network.fold().window;
     let units = decode_sums(&run.sums, &public.network.grid(size)?, window, public.output_frac());
-    let grey = units.iter().map(|&u| public.units.to_grey(u, ratio) as f32).collect();
+    let grey = units.iter().map(|&u| levels.to_grey(u) as f32).collect();
     Ok(GreyImage::new(size.0, size.1, grey)?)
 }

@@ -7,7 +7,8 @@ use crate::format::output::{Access, OutputFile, Overwrite};
 use crate::format::{FormatError, Role};
 use crate::image::{self, GreyImage, ImageFormat};
 use crate::metrics::{Quality, quality_8bit};
-use crate::model::{FloatModel, load_npz};
+use crate::model::{FloatModel, load_mat, load_npz, load_safetensors};
+use crate::network::MAX_WEIGHTS;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// The most bytes an image file may have.
 const MAX_IMAGE_BYTES: u64 = 4 << 30;
+/// The most bytes a model file may have: the most weights, in double precision, and a header.
+const MAX_MODEL_BYTES: u64 = 8 * MAX_WEIGHTS as u64 + (1 << 20);
 /// The most bytes a model's description may have.
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 
@@ -121,12 +124,32 @@ pub(super) fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatMode
         true => Some(read_limited(open(&beside)?, &beside, MAX_DESCRIPTION_BYTES)?),
         false => None,
     };
-    let model =
-        load_npz(BufReader::new(file), description.as_deref()).and_then(|model| match stride {
-            Some(stride) => model.with_stride(stride),
-            None => Ok(model),
-        });
+    let description = description.as_deref();
+    let model = match path.extension().and_then(|e| e.to_str()) {
+        Some("safetensors") => load_safetensors(&read_model_bytes(file, path)?, description),
+        Some("mat") => load_mat(&read_model_bytes(file, path)?, description),
+        _ => load_npz(BufReader::new(file), description),
+    };
+    let model = model.and_then(|model| match stride {
+        Some(stride) => model.with_stride(stride),
+        None => Ok(model),
+    });
     model.map_err(|e| Failure::from(e).about(path))
+}
+
+/// Whether a file is a model by its extension.
+pub(super) fn is_model(path: &Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str());
+    matches!(extension, Some("npz" | "safetensors" | "mat"))
+}
+
+fn read_model_bytes(file: File, path: &Path) -> Result<Vec<u8>, Failure> {
+    let bytes = read_limited(file, path, MAX_MODEL_BYTES + 1)?;
+    if bytes.len() as u64 > MAX_MODEL_BYTES {
+        let text = format!("the file is longer than the {MAX_MODEL_BYTES} bytes a model may have");
+        return Err(Failure::new(Code::Input, text).about(path));
+    }
+    Ok(bytes)
 }
 
 /// PSNR and SSIM for reports; `psnr_db` is null for identical images.

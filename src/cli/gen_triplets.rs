@@ -2,24 +2,25 @@
 
 use super::args::GenTriplets;
 use super::failure::{Code, Failure};
-use super::files::{overwrite, parties, read_public, with_suffix};
+use super::files::{is_stream, overwrite, parties, read_public, with_suffix};
 use super::output::{Console, bytes, print_json};
+use super::server_side::with_threads;
 use crate::artefact::TripleJob;
 use crate::format::Role;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input, ensure_space};
 use serde::Serialize;
+use std::io::BufWriter;
+use std::path::PathBuf;
 use std::time::Instant;
-
-/// What one core of a common server makes in a second, for the estimate before the start
-/// (docs/benchmarks.md).
-const BYTES_PER_SECOND: f64 = 150e6;
 
 #[derive(Serialize)]
 struct Report {
     set_id: String,
     slots: u64,
+    batch: usize,
     s0_bytes: u64,
+    threads: usize,
     seconds: f64,
 }
 
@@ -27,37 +28,65 @@ pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failu
     let keys = KeyFolder::open(&args.keys)?;
     let parties = parties(&keys, Role::Dealer)?;
     let public = read_public(&args.model)?;
-    let job = TripleJob::new(&public, args.size, args.images)?;
+    let batch = args.batch.map(|rows| rows as usize);
+    let job = TripleJob::new(&public, args.size, args.images, batch)?;
     let too_large = || Failure::new(Code::Usage, "that is more material than any disk holds");
     let s0_bytes = job.s0_bytes().ok_or_else(too_large)?;
-    let create = |suffix| {
-        let path = with_suffix(&args.out, suffix);
+    let create = |path: PathBuf| -> Result<OutputFile, Failure> {
         ensure_not_input(&path, &[&args.model])?;
-        OutputFile::create(&path, Access::Secret, overwrite(args.common.force))
+        Ok(OutputFile::create(&path, Access::Secret, overwrite(args.common.force))?)
     };
-    let outs = [create("s0")?, create("s1")?];
+    let (s0, s1) = destinations(args)?;
+    let s1 = create(s1)?;
     console.note(format!(
-        "{} slot(s) for {}x{} images: {} for S0, under 1 KB for S1, about {:.0} s",
+        "{} slot(s) for {}x{} images: {} for S0, under 1 KB for S1",
         args.images,
         args.size.0,
         args.size.1,
         bytes(s0_bytes),
-        (s0_bytes as f64 / BYTES_PER_SECOND).max(1.0)
     ));
-    ensure_space(&with_suffix(&args.out, "s0"), s0_bytes)?;
-    console.phase("making triples");
     let started = Instant::now();
     let total = job.tiles() as f64;
     let dealer = keys.secret(Role::Dealer)?.prf_seed("ppdenoise weight masks v1");
-    let mut progress = |done: u64| console.progress(done as f64 / total);
-    let set_id = job.write(&dealer, parties, outs, &mut progress)?.to_string();
+    let set_id = match s0 {
+        Some(path) => {
+            let s0 = create(path.clone())?;
+            ensure_space(&path, s0_bytes)?;
+            console.phase("making triples");
+            let mut progress = |done: u64| console.progress(done as f64 / total);
+            let work = || Ok(job.write(&dealer, parties, s0, s1, &mut progress)?);
+            let (set_id, s0) = with_threads(args.threads, work)?;
+            s0.commit()?;
+            set_id
+        }
+        None => {
+            let stdout = BufWriter::with_capacity(1 << 16, std::io::stdout());
+            let work = || Ok(job.write(&dealer, parties, stdout, s1, &mut |_| ())?);
+            with_threads(args.threads, work)?.0
+        }
+    }
+    .to_string();
     console.finish();
     let seconds = started.elapsed().as_secs_f64();
-    let out = args.out.display();
-    console.note(format!("triples {set_id} written as {out}.s0, .s1 in {seconds:.1} s"));
+    console.note(format!("triples {set_id} made in {seconds:.1} s"));
     if args.common.json {
-        let report = Report { set_id, slots: args.images, s0_bytes, seconds };
+        let (batch, threads) = (job.tile_rows(), args.threads.count());
+        let report = Report { set_id, slots: args.images, batch, s0_bytes, threads, seconds };
         print_json("ppdenoise.gen-triplets.v1", &report)?;
     }
     Ok(())
+}
+
+/// Where S0's file goes, nowhere being standard output, and S1's.
+fn destinations(args: &GenTriplets) -> Result<(Option<PathBuf>, PathBuf), Failure> {
+    let usage = |text: &str, help: &str| Err(Failure::new(Code::Usage, text).help(help));
+    match (is_stream(&args.out), &args.s1) {
+        (true, None) => usage("--out - needs --s1", "name S1's file with --s1 FILE"),
+        (true, Some(_)) if args.common.json => {
+            usage("--json and --out - both want standard output", "leave one of them out")
+        }
+        (true, Some(s1)) => Ok((None, s1.clone())),
+        (false, Some(_)) => usage("--s1 goes with --out - only", "leave it out: S1's is PREFIX.s1"),
+        (false, None) => Ok((Some(with_suffix(&args.out, "s0")), with_suffix(&args.out, "s1"))),
+    }
 }

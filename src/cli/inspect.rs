@@ -2,16 +2,19 @@
 
 use super::args::Inspect;
 use super::failure::{Code, Failure};
-use super::files::read_public;
+use super::files::{is_model, read_model, read_public};
 use super::output::{print_json, print_line};
 use crate::format::envelope::{VERSION, open_file};
-use crate::format::header::{Body, Header};
+use crate::format::header::{Body, Header, Levels, PoissonNoise};
 use crate::format::ledger::Ledger;
 use crate::model::{ActivationSpec, LinearSpec};
-use crate::network::Op;
+use crate::network::{LinearShape, Op};
 use serde_json::{Map, Value, json};
 
 pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
+    if is_model(&args.file) {
+        return model(args);
+    }
     let file = open_file(&args.file)?;
     let mut facts = describe(file.header());
     if let Body::PublicModel(_) = file.header().body {
@@ -29,10 +32,14 @@ pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
         facts.insert("slots_used".into(), json!(used));
         facts.insert("slots_left".into(), json!(triples.slots - used));
     }
+    show(args, &facts)
+}
+
+fn show(args: &Inspect, facts: &Map<String, Value>) -> Result<(), Failure> {
     if args.json {
-        return print_json("ppdenoise.inspect.v1", &facts);
+        return print_json("ppdenoise.inspect.v1", facts);
     }
-    for (name, value) in &facts {
+    for (name, value) in facts {
         let text = match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -40,6 +47,33 @@ pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
         print_line(&format!("{:18} {text}", name.replace('_', " ")))?;
     }
     Ok(())
+}
+
+/// The shapes of an unshared model; of its weights only how many there are.
+fn model(args: &Inspect) -> Result<(), Failure> {
+    if args.state.is_some() {
+        let text = "--state tells the slots of triples only";
+        return Err(Failure::new(Code::Usage, text).about(&args.file));
+    }
+    let model = read_model(&args.file, None)?;
+    let (gather, fold) = (model.network.gather(), model.network.fold());
+    let layers = model.network.linears().map(|(_, l)| format!("{} to {}", l.inputs(), l.outputs()));
+    let facts = json!({
+        "kind": "model",
+        "layers": layers.collect::<Vec<_>>(),
+        "weights": model.network.linears().map(|(_, l)| l.inputs() * l.outputs()).sum::<usize>(),
+        "sigma": model.sigma,
+        "input_patch": gather.patch,
+        "output_patch": fold.patch,
+        "stride": gather.stride,
+        "residual": model.network.is_residual(),
+        "mean_shift": model.mean_shift,
+        "own_piecewise": model.piecewise.map(|p| p.name),
+    });
+    match facts {
+        Value::Object(facts) => show(args, &facts),
+        _ => Ok(()),
+    }
 }
 
 /// The public fields of a header, in reading order.
@@ -60,7 +94,10 @@ fn describe(header: &Header) -> Map<String, Value> {
             "ring_bits": f.ring_bits.bits(),
             "height": f.height,
             "width": f.width,
+            "patch_means": f.means,
             "sigma": f.sigma,
+            "scale_about": f.levels.scale_about,
+            "noise": noise(&f.levels),
         }),
         Body::Triples(f) => json!({
             "server": f.party.index(),
@@ -73,6 +110,16 @@ fn describe(header: &Header) -> Map<String, Value> {
             "slots": f.slots,
             "tile_rows": f.tile_rows,
         }),
+        Body::Prepared(f) => json!({
+            "server": f.party.index(),
+            "set_id": f.set_id.to_string(),
+            "slot": f.slot,
+            "weight_mask_id": f.weight_mask_id.to_string(),
+            "ring_bits": f.ring_bits.bits(),
+            "height": f.height,
+            "width": f.width,
+            "tile_rows": f.tile_rows,
+        }),
         Body::ResultShare(f) => json!({
             "server": f.party.index(),
             "image_id": f.image_id.to_string(),
@@ -81,6 +128,7 @@ fn describe(header: &Header) -> Map<String, Value> {
             "ring_bits": f.ring_bits.bits(),
             "height": f.height,
             "width": f.width,
+            "noise": noise(&f.decode.levels),
         }),
         Body::OpenedWeights(f) => json!({
             "weight_mask_id": f.weight_mask_id.to_string(),
@@ -103,6 +151,15 @@ fn describe(header: &Header) -> Map<String, Value> {
         facts.extend(fields);
     }
     facts
+}
+
+fn noise(levels: &Levels) -> String {
+    match levels.poisson {
+        None => "gaussian".into(),
+        Some(PoissonNoise { gain, read_noise }) => {
+            format!("poisson, gain {gain}, read noise {read_noise}")
+        }
+    }
 }
 
 fn describe_model(args: &Inspect, facts: &mut Map<String, Value>) -> Result<(), Failure> {
@@ -134,6 +191,7 @@ fn describe_model(args: &Inspect, facts: &mut Map<String, Value>) -> Result<(), 
             t.out_frac
         ),
         Op::Residual => "centre of the patch minus the output".into(),
+        Op::Mean => "mean of the patch plus the output".into(),
         Op::Fold(f) => format!("weighted average of {0}x{0} patches", f.patch),
     };
     let ops: Vec<String> = public.network.ops().iter().map(op).collect();

@@ -2,6 +2,7 @@
 
 mod add_noise;
 mod args;
+mod bench;
 mod demo;
 mod denoise;
 mod failure;
@@ -9,10 +10,14 @@ mod files;
 mod gen_triplets;
 mod inspect;
 mod keygen;
+mod levels;
 mod metrics;
 mod output;
+mod pipeline;
+mod prepare;
 mod reconstruct;
 mod serve;
+mod server_side;
 mod share_image;
 mod share_model;
 #[cfg(feature = "train")]
@@ -54,6 +59,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::ShareModel(args) => share_model::run(&args, console),
         Command::ShareImage(args) => share_image::run(&args, console),
         Command::GenTriplets(args) => gen_triplets::run(&args, console),
+        Command::Prepare(args) => prepare::run(&args, console),
         Command::Serve(args) => serve::run(&args, console),
         Command::Reconstruct(args) => reconstruct::run(&args, console),
         Command::Denoise(args) => denoise::run(&args, console),
@@ -61,6 +67,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Metrics(args) => metrics::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Demo(args) => demo::run(&args, console),
+        Command::Bench(args) => bench::run(&args, console),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(&args, console),
     }

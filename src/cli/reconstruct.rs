@@ -13,6 +13,7 @@ use crate::format::output::ensure_not_input;
 use crate::image::GreyImage;
 use serde::Serialize;
 use std::path::Path;
+use std::time::Instant;
 
 #[derive(Serialize)]
 struct Report {
@@ -20,11 +21,16 @@ struct Report {
     session_id: String,
     height: usize,
     width: usize,
+    /// The whole command less the start of the process.
+    seconds: f64,
+    /// Of these, coding and writing the image's file.
+    write_image_seconds: f64,
     #[serde(flatten)]
     quality: Option<QualityReport>,
 }
 
 pub(super) fn run(args: &Reconstruct, console: &Console) -> Result<(), Failure> {
+    let started = Instant::now();
     output_format(&args.out)?;
     if !is_stream(&args.out) {
         let mut inputs: Vec<&Path> = vec![&args.first, &args.second];
@@ -39,13 +45,17 @@ pub(super) fn run(args: &Reconstruct, console: &Console) -> Result<(), Failure> 
     let pixels = result.grey.iter().map(|&v| v as f32).collect();
     let image = GreyImage::new(height, width, pixels)?;
     let quality = reference.map(|r| QualityReport::new(&r, &image)).transpose()?;
+    let writing = Instant::now();
     write_image(&args.out, &image)?;
+    let write_image_seconds = writing.elapsed().as_secs_f64();
     if let Some(quality) = &quality {
         console.note(format!("{}: {quality}", args.out.display()));
     }
     if args.json {
         let (image_id, session_id) = (result.image_id.to_string(), result.session_id.to_string());
-        let report = Report { image_id, session_id, height, width, quality };
+        let seconds = started.elapsed().as_secs_f64();
+        let report =
+            Report { image_id, session_id, height, width, seconds, write_image_seconds, quality };
         print_json("ppdenoise.reconstruct.v1", &report)?;
     }
     Ok(())

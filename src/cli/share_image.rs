@@ -3,14 +3,16 @@
 use super::args::ShareImage;
 use super::failure::{Code, Failure};
 use super::files::{overwrite, parties, read_image, read_public, with_suffix};
+use super::levels::levels;
 use super::output::{Console, print_json};
 use crate::artefact::{SharedImage, write_image_shares};
 use crate::format::Role;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::image::GreyImage;
-use crate::model::PublicModel;
+use crate::model::{LevelMap, PublicModel};
 use serde::Serialize;
+use std::time::Instant;
 
 #[derive(Serialize)]
 struct Report {
@@ -19,18 +21,26 @@ struct Report {
     width: usize,
     sigma: f64,
     pixels_clamped: usize,
+    /// The whole command less the start of the process.
+    seconds: f64,
+    /// Of these, reading and decoding the image's file.
+    read_image_seconds: f64,
 }
 
 pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
+    let started = Instant::now();
     let keys = KeyFolder::open(&args.keys)?;
     let parties = parties(&keys, Role::Gateway)?;
     let public = read_public(&args.model)?;
+    let reading = Instant::now();
     let image = read_image(&args.image)?;
+    let read_image_seconds = reading.elapsed().as_secs_f64();
     let size = (image.height(), image.width());
-    public.model.network.grid(size).map_err(|e| Failure::from(e).about(&args.image))?;
-    let sigma = args.sigma.unwrap_or(public.model.sigma);
-    let sigma_ratio = public.model.sigma / sigma;
-    let (encoded, clamped) = encode(&public.model, &image, sigma_ratio);
+    let grid = public.model.network.grid(size).map_err(|e| Failure::from(e).about(&args.image))?;
+    let model = &public.model;
+    let levels = levels(&args.met, (&args.image, &image), model.sigma, model.units, console)?;
+    let sigma = levels.sigma;
+    let (encoded, clamped) = encode(model, &image, &levels.map);
     if clamped > 0 {
         let text = format!(
             "{clamped} of {} pixels lie outside the model's input interval of +-{}",
@@ -50,12 +60,15 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
         OutputFile::create(&path, Access::Secret, overwrite(args.common.force))
     };
     let outs = [create("s0")?, create("s1")?];
-    let shared = SharedImage { encoded: &encoded, size, sigma, sigma_ratio };
+    let means = public.model.patch_means(&encoded, &grid);
+    let shared = SharedImage { encoded: &encoded, size, sigma, levels: levels.map, means: &means };
     let image_id = write_image_shares(&shared, &public, parties, outs)?.to_string();
     console.note(format!("image {image_id} shared as {}.s0, .s1", args.out.display()));
     if args.common.json {
         let (height, width) = size;
-        let report = Report { image_id, height, width, sigma, pixels_clamped: clamped };
+        let (pixels_clamped, seconds) = (clamped, started.elapsed().as_secs_f64());
+        let report =
+            Report { image_id, height, width, sigma, pixels_clamped, seconds, read_image_seconds };
         print_json("ppdenoise.share-image.v1", &report)?;
     }
     Ok(())
@@ -65,12 +78,11 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
 pub(super) fn encode(
     public: &PublicModel,
     image: &GreyImage,
-    sigma_ratio: f64,
+    levels: &LevelMap,
 ) -> (Vec<i64>, usize) {
     let mut clamped = 0;
     let pixel = |&grey: &f32| {
-        let units = public.units.to_units(f64::from(grey), sigma_ratio);
-        let (value, was_clamped) = public.input.encode(units);
+        let (value, was_clamped) = public.input.encode(levels.to_units(f64::from(grey)));
         clamped += usize::from(was_clamped);
         value
     };

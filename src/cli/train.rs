@@ -10,7 +10,7 @@ use crate::format::FormatError;
 use crate::format::output::ensure_not_input;
 use crate::image::{GreyImage, add_gaussian};
 use crate::metrics::{PEAK_8BIT, psnr};
-use crate::model::{FloatModel, Normalisation};
+use crate::model::{FloatModel, LevelMap, Normalisation};
 use crate::train::{
     Card, Checkpoint, Corpus, CurvePoint, Recipe, Schedule, State, TrainError, Trainer,
     TrainingRecord, write_npz,
@@ -232,10 +232,11 @@ impl Run<'_> {
 
     /// Mean PSNR of the averaged weights over the validation images; `None` without any.
     fn validate(&self, model: &FloatModel) -> Result<Option<f64>, Failure> {
+        let levels = LevelMap::new(model.units, 1.0);
+        let tanh = |values: &mut [f32]| Activation::Tanh.apply(values);
         let mut sum = 0.0;
         for held in &self.held {
-            let sigma = model.sigma;
-            let out = plain(model, &held.noisy, sigma, Activation::Tanh, &mut |_| ())?;
+            let out = plain(model, &held.noisy, &levels, &tanh, &mut |_| ())?;
             sum += psnr(&held.clean, &out.rounded(), PEAK_8BIT)?;
         }
         Ok((!self.held.is_empty()).then(|| sum / self.held.len() as f64))

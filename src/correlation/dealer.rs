@@ -1,14 +1,15 @@
 //! The dealer: from public shapes and seeds to S0's explicit material.
 
-use super::{SlotView, weight_mask};
+use super::{Chunk, LookupMasks, LookupMaterial, SlotView, weight_mask};
 use crate::fixed::low_mask;
-use crate::kernels::{PackedWeights, matmul_acc, one_hot_words, xor_one_hot};
+use crate::kernels::{PackedWeights, matmul_acc_by_rows, one_hot_words, xor_one_hot};
 use crate::lookup::SlopeTable;
 use crate::model::{ActivationSpec, PublicModel};
 use crate::network::{NetworkError, Op, PatchGrid};
 use crate::party::Party;
 use crate::prg::{Purpose, Seed};
 use crate::ring::{self, Ring};
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// What one server's triples file holds beside explicit material.
@@ -26,7 +27,14 @@ pub struct Dealer<'a, R: Ring> {
     grid: PatchGrid,
     seeds: [&'a PartySeeds; 2],
     weight_masks: Vec<PackedWeights<R>>,
-    image_mask: (Option<u64>, Vec<R>),
+}
+
+/// A slot in the making: what all its tiles need.
+pub struct DealtSlot<'d, R: Ring> {
+    dealer: &'d Dealer<'d, R>,
+    views: [SlotView<'d>; 2],
+    /// Y of the image.
+    image_mask: Vec<R>,
 }
 
 impl<'a, R: Ring> Dealer<'a, R> {
@@ -49,56 +57,54 @@ impl<'a, R: Ring> Dealer<'a, R> {
             grid: public.network.grid(size)?,
             seeds,
             weight_masks: public.network.linears().map(pack).collect(),
-            image_mask: (None, Vec::new()),
         })
     }
 
-    /// (op, bytes) of S0's chunks for the patches `rows` of `slot`, in the order of
-    /// [`super::MaterialLayout::chunks`].
-    pub fn tile(&mut self, slot: u64, rows: Range<usize>) -> Vec<(usize, Vec<u8>)> {
+    /// Begins a slot.
+    pub fn slot(&self, slot: u64) -> DealtSlot<'_, R> {
         let views =
             [Party::S0, Party::S1].map(|p| SlotView::new(p, &self.seeds[p.index()].slots, slot));
+        let first = self.public.network.linears().next().map_or(0, |(op, _)| op);
+        let image_mask = input_mask(&views, first, 0..self.grid.pixels());
+        DealtSlot { dealer: self, views, image_mask }
+    }
+}
+
+impl<R: Ring> DealtSlot<'_, R> {
+    /// (op, bytes) of S0's chunks for the patches `rows`, in the order of
+    /// [`super::MaterialLayout::chunks`]. Tiles may be made in any order, and at the same time.
+    pub fn tile(&self, rows: Range<usize>) -> Vec<(usize, Vec<u8>)> {
+        let (public, views) = (self.dealer.public, &self.views);
         let mut chunks = Vec::new();
         let (mut linear, mut width, mut gathered) = (0, 0, false);
-        for (op, step) in self.public.network.ops().iter().enumerate() {
+        for (op, step) in public.network.ops().iter().enumerate() {
             match step {
                 Op::Gather(_) => gathered = true,
                 Op::Linear(l) => {
                     let y = if std::mem::take(&mut gathered) {
-                        self.draw_image_mask(op, slot, &views);
-                        self.grid.gather(rows.clone(), &self.image_mask.1)
+                        self.dealer.grid.gather(rows.clone(), &self.image_mask)
                     } else {
-                        both(&views, |v| v.input_mask(op, scaled(&rows, l.inputs)))
+                        input_mask(views, op, scaled(&rows, l.inputs))
                     };
-                    let at = scaled(&rows, l.outputs);
-                    let mut z = vec![R::ZERO; at.len()];
-                    matmul_acc(&self.weight_masks[linear], &y, &mut z);
-                    let other: Vec<R> =
-                        views[1].stream(Purpose::Product, op).take(at.start as u64, at.len());
-                    ring::sub_assign(&mut z, &other);
-                    chunks.push((op, ring::to_le_bytes(&z)));
+                    let weights = &self.dealer.weight_masks[linear];
+                    chunks.push((
+                        op,
+                        product_chunk(views, op, scaled(&rows, l.outputs), weights, &y),
+                    ));
                     (linear, width) = (linear + 1, l.outputs);
                 }
                 Op::Activation(spec) => {
                     let at = scaled(&rows, width);
                     let chunk = match spec {
-                        ActivationSpec::Lookup(table) => lookup_chunk::<R>(&views, op, at, table),
-                        ActivationSpec::Piecewise(_) => square_chunk::<R>(&views, op, at),
+                        ActivationSpec::Lookup(table) => lookup_chunk::<R>(views, op, at, table),
+                        ActivationSpec::Piecewise(_) => square_chunk::<R>(views, op, at),
                     };
                     chunks.push((op, chunk));
                 }
-                Op::Residual | Op::Fold(_) => {}
+                Op::Residual | Op::Mean | Op::Fold(_) => {}
             }
         }
         chunks
-    }
-
-    /// Makes `image_mask` the mask of `slot`; tiles of one slot share it.
-    fn draw_image_mask(&mut self, op: usize, slot: u64, views: &[SlotView; 2]) {
-        if self.image_mask.0 != Some(slot) {
-            let mask = both(views, |v| v.input_mask(op, 0..self.grid.pixels()));
-            self.image_mask = (Some(slot), mask);
-        }
     }
 }
 
@@ -107,21 +113,40 @@ fn scaled(rows: &Range<usize>, features: usize) -> Range<usize> {
     rows.start * features..rows.end * features
 }
 
-/// The sum of both parties' shares.
-fn both<R: Ring>(views: &[SlotView; 2], share: impl Fn(&SlotView) -> Vec<R>) -> Vec<R> {
-    let mut sum = share(&views[0]);
-    ring::add_assign(&mut sum, &share(&views[1]));
-    sum
+/// Y of op `op`: the sum of both parties' shares.
+fn input_mask<R: Ring>(views: &[SlotView; 2], op: usize, at: Range<usize>) -> Vec<R> {
+    let mut y = views[0].input_mask(op, at.clone());
+    views[1].add_stream(Purpose::InputMask, op, at.start, &mut y);
+    y
+}
+
+/// S0's share of Z = X Y.
+fn product_chunk<R: Ring>(
+    views: &[SlotView; 2],
+    op: usize,
+    at: Range<usize>,
+    weights: &PackedWeights<R>,
+    y: &[R],
+) -> Vec<u8> {
+    let mut z = vec![R::ZERO; at.len()];
+    views[1].add_stream(Purpose::Product, op, at.start, &mut z);
+    z.iter_mut().for_each(|z| *z = z.neg());
+    matmul_acc_by_rows(weights, y, &mut z, |_| ());
+    ring::to_le_bytes(&z)
 }
 
 /// S0's shares of a^2 for the square pairs (a, a^2).
 fn square_chunk<R: Ring>(views: &[SlotView; 2], op: usize, at: Range<usize>) -> Vec<u8> {
-    let mut squares: Vec<R> = both(views, |v| v.square_root(op, at.clone()));
-    squares.iter_mut().for_each(|a| *a = a.mul(*a));
-    let other: Vec<R> = views[1].stream(Purpose::Square, op).take(at.start as u64, at.len());
-    ring::sub_assign(&mut squares, &other);
+    let mut squares: Vec<R> = views[0].square_root(op, at.clone());
+    views[1].add_stream(Purpose::SquareRoot, op, at.start, &mut squares);
+    squares.iter_mut().for_each(|a| *a = a.mul(*a).neg());
+    views[1].add_stream(Purpose::Square, op, at.start, &mut squares);
+    squares.iter_mut().for_each(|a| *a = a.neg());
     ring::to_le_bytes(&squares)
 }
+
+/// Lookups made at a time: their material stays in the second-level cache.
+const BLOCK: usize = 512;
 
 fn lookup_chunk<R: Ring>(
     views: &[SlotView; 2],
@@ -129,30 +154,102 @@ fn lookup_chunk<R: Ring>(
     at: Range<usize>,
     table: &SlopeTable,
 ) -> Vec<u8> {
-    let (hi, lo) = (table.hi, table.lo);
-    let rho: Vec<R> = both(views, |v| v.rho(op, at.clone(), hi + lo));
-    let take = |v: &SlotView, purpose| v.stream(purpose, op).take::<R>(at.start as u64, at.len());
-    let value_mask = both(views, |v| take(v, Purpose::ValueMask));
-    let slope_mask = both(views, |v| take(v, Purpose::SlopeMask));
-    let mut one_hot = views[1].one_hot_share(op, at.clone(), hi);
-    let positions: Vec<u32> =
-        rho.iter().map(|r| ((r.to_u64() >> lo) & low_mask(hi)) as u32).collect();
-    xor_one_hot(hi, &mut one_hot, &positions);
-    let words = one_hot_words(hi);
-    let mut keys =
-        [Purpose::LookupKey1, Purpose::LookupKey2, Purpose::LookupKey3].map(|p| take(&views[1], p));
-    for (i, &position) in positions.iter().enumerate() {
-        let (rho_hi, rho_lo) = (position as usize, rho[i].to_u64() & low_mask(lo));
-        // S0's bit at rho_hi: set means the one-hot entry is S0's, W = +1, else S1's, W = -1.
-        let set = R::from_u64(one_hot[i * words + rho_hi / 64] >> (rho_hi % 64) & 1);
-        let w = set.add(set).sub(R::ONE);
-        let w_rho = w.mul(R::from_u64(rho_lo));
-        let k3 = w_rho.mul(slope_mask[i]).sub(w.mul(value_mask[i]));
-        for (key, k) in keys.iter_mut().zip([w, w_rho, k3]) {
-            key[i] = k.sub(key[i]);
+    let (count, words, shape) = (at.len(), one_hot_words(table.hi), (table.hi, table.lo));
+    let ours = views[0].lookup_masks(op, at.clone(), shape.0 + shape.1);
+    let theirs = views[1].lookup::<R>(op, at, shape, Chunk::default());
+    let theirs = theirs.expect("S1's material needs no chunk");
+    let mut bytes = vec![0; count * (8 * words + 3 * R::BYTES)];
+    let (one_hot, keys) = bytes.split_at_mut(count * words * 8);
+    let (k1, keys) = keys.split_at_mut(count * R::BYTES);
+    let (k2, k3) = keys.split_at_mut(count * R::BYTES);
+    let keys = k1.par_chunks_mut(BLOCK * R::BYTES).zip(k2.par_chunks_mut(BLOCK * R::BYTES));
+    let keys = keys.zip(k3.par_chunks_mut(BLOCK * R::BYTES));
+    let blocks = one_hot.par_chunks_mut(BLOCK * words * 8).zip(keys).enumerate();
+    blocks.for_each_init(
+        || LookupBlock::<R>::new(words),
+        |block, (i, (one_hot, ((k1, k2), k3)))| {
+            block.make(&ours, &theirs, i * BLOCK, k1.len() / R::BYTES, shape);
+            ring::copy_to_le_bytes(one_hot, &block.one_hot);
+            for (out, key) in [k1, k2, k3].into_iter().zip(&block.keys) {
+                ring::copy_to_le_bytes(out, key);
+            }
+        },
+    );
+    bytes
+}
+
+/// Working memory of [`BLOCK`] lookups.
+struct LookupBlock<R> {
+    words: usize,
+    rho: Vec<R>,
+    value_mask: Vec<R>,
+    slope_mask: Vec<R>,
+    scratch: [Vec<R>; 2],
+    positions: Vec<u32>,
+    one_hot: Vec<u64>,
+    keys: [Vec<R>; 3],
+}
+
+impl<R: Ring> LookupBlock<R> {
+    fn new(words: usize) -> Self {
+        let zeros = || vec![R::ZERO; BLOCK];
+        LookupBlock {
+            words,
+            rho: zeros(),
+            value_mask: zeros(),
+            slope_mask: zeros(),
+            scratch: [zeros(), zeros()],
+            positions: vec![0; BLOCK],
+            one_hot: vec![0; BLOCK * words],
+            keys: [zeros(), zeros(), zeros()],
         }
     }
-    let mut bytes = ring::to_le_bytes(&one_hot);
-    keys.iter().for_each(|key| bytes.extend(ring::to_le_bytes(key)));
-    bytes
+
+    /// S0's one-hot vectors and keys of `n` lookups from `first` on.
+    fn make(
+        &mut self,
+        ours: &LookupMasks,
+        theirs: &LookupMaterial,
+        first: usize,
+        n: usize,
+        (hi, lo): (u32, u32),
+    ) {
+        self.resize(n);
+        let [scratch, other] = &mut self.scratch;
+        ours.rho(first, &mut self.rho);
+        theirs.masks().rho(first, scratch);
+        ring::add_assign(&mut self.rho, scratch);
+        ours.sum_masks(first, [&mut self.value_mask, &mut self.slope_mask]);
+        theirs.masks().sum_masks(first, [&mut *scratch, &mut *other]);
+        ring::add_assign(&mut self.value_mask, scratch);
+        ring::add_assign(&mut self.slope_mask, other);
+        let [k1, k2, k3] = &mut self.keys;
+        theirs.one_hot(first, &mut self.one_hot);
+        theirs.keys(first, [&mut *k1, &mut *k2, &mut *k3]);
+        for (position, rho) in self.positions.iter_mut().zip(&self.rho) {
+            *position = (rho.to_u64() >> lo & low_mask(hi)) as u32;
+        }
+        xor_one_hot(hi, &mut self.one_hot, &self.positions);
+        for i in 0..n {
+            let position = self.positions[i] as usize;
+            // S0's bit at rho_hi: set means the one-hot entry is S0's, W = +1, else S1's, W = -1.
+            let word = self.one_hot[i * self.words + position / 64];
+            let set = R::from_u64(word >> (position % 64) & 1);
+            let w = set.add(set).sub(R::ONE);
+            let w_rho = w.mul(R::from_u64(self.rho[i].to_u64() & low_mask(lo)));
+            k1[i] = w.sub(k1[i]);
+            k2[i] = w_rho.sub(k2[i]);
+            k3[i] = w_rho.mul(self.slope_mask[i]).sub(w.mul(self.value_mask[i])).sub(k3[i]);
+        }
+    }
+
+    fn resize(&mut self, n: usize) {
+        let [a, b] = &mut self.scratch;
+        let [k1, k2, k3] = &mut self.keys;
+        for v in [&mut self.rho, &mut self.value_mask, &mut self.slope_mask, a, b, k1, k2, k3] {
+            v.resize(n, R::ZERO);
+        }
+        self.positions.resize(n, 0);
+        self.one_hot.resize(n * self.words, 0);
+    }
 }

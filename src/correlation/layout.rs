@@ -9,6 +9,10 @@ use std::ops::Range;
 const TILE_ROWS: usize = 128;
 /// The largest opening of one batch, in bytes; well under the wire's frame limit.
 const MAX_OPENING: usize = 8 << 20;
+/// The largest opening that a frame of the wire takes (`net::MAX_PAYLOAD`).
+const MAX_PAYLOAD: usize = 16 << 20;
+/// The most patches a tile may have in any format.
+const MAX_TILE_ROWS: usize = 1 << 16;
 /// The explicit material of one slot: chunks keyed (op, tile), all ops of a tile together, so that
 /// it can be consumed as a stream.
 #[derive(Clone, Debug)]
@@ -33,13 +37,29 @@ impl MaterialLayout {
         Ok(MaterialLayout { rows: grid.rows(), tile_rows, ops: bytes_per_row(public) })
     }
 
+    /// The layout of the products alone: one ring element for each output of each linear op.
+    pub fn products(self, public: &PublicModel) -> Self {
+        let ring = public.ring.bytes();
+        let ops = public.network.linears().map(|(op, l)| (op, l.outputs * ring)).collect();
+        MaterialLayout { ops, ..self }
+    }
+
+    /// The largest tile for which every opening of a batch fits a frame.
+    pub fn max_tile_rows(public: &PublicModel) -> usize {
+        (MAX_PAYLOAD / Self::largest_message(public)).clamp(1, MAX_TILE_ROWS)
+    }
+
     /// The tile size that suits a model.
     pub fn default_tile_rows(public: &PublicModel) -> usize {
+        (MAX_OPENING / Self::largest_message(public)).clamp(1, TILE_ROWS)
+    }
+
+    /// Bytes of the largest opening of one patch.
+    pub fn largest_message(public: &PublicModel) -> usize {
         let ring = public.ring.bytes();
         let message =
             |(_, spec, width): (_, &ActivationSpec, usize)| spec.message_bytes(ring) * width;
-        let largest = public.network.activations().map(message).max().unwrap_or(1);
-        (MAX_OPENING / largest.max(1)).clamp(1, TILE_ROWS)
+        public.network.activations().map(message).max().unwrap_or(1).max(1)
     }
 
     /// Number of patches.
@@ -88,7 +108,7 @@ fn bytes_per_row(public: &PublicModel) -> Vec<(usize, usize)> {
             Some((i, width * (8 * one_hot_words(table.hi) + 3 * ring)))
         }
         Op::Activation(ActivationSpec::Piecewise(_)) => Some((i, width * ring)),
-        Op::Gather(_) | Op::Residual | Op::Fold(_) => None,
+        Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => None,
     };
     public.network.ops().iter().enumerate().filter_map(bytes).collect()
 }

@@ -9,13 +9,15 @@
 //! cannot travels to S0 ("explicit"). The input mask of the op behind a gather covers the image,
 //! not the patches.
 
+mod chunk;
 mod dealer;
 mod layout;
 mod view;
 
+pub use chunk::{Chunk, ChunkPool};
 pub use dealer::{Dealer, PartySeeds};
 pub use layout::MaterialLayout;
-pub use view::{LookupMaterial, SlotView};
+pub use view::{LookupMasks, LookupMaterial, SlotView};
 
 use crate::prg::{Domain, Purpose, Seed};
 use crate::ring::Ring;

@@ -1,9 +1,10 @@
 //! One server's view of a slot: its shares of masks and products, wherever they come from.
 
+use super::Chunk;
 use crate::fixed::low_mask;
 use crate::kernels::one_hot_words;
 use crate::party::Party;
-use crate::prg::{Domain, Purpose, Seed, Stream};
+use crate::prg::{BulkStream, Domain, Purpose, Seed};
 use crate::ring::{self, Ring};
 use std::ops::Range;
 
@@ -17,28 +18,20 @@ pub struct SlotView<'a> {
     slot: u64,
 }
 
-/// A party's lookup material for a range of activations.
-pub struct LookupMaterial<R> {
-    /// Shares of rho, in Z_2^n (n = hi + lo).
-    pub rho: Vec<R>,
-    /// Shares of m.
-    pub value_mask: Vec<R>,
-    /// Shares of m'.
-    pub slope_mask: Vec<R>,
-    /// XOR shares of the one-hot vectors of rho_hi, `one_hot_words(hi)` words each.
-    pub one_hot: Vec<u64>,
-    /// Shares of K1 = W.
-    pub k1: Vec<R>,
-    /// Shares of K2 = W rho_lo.
-    pub k2: Vec<R>,
-    /// Shares of K3 = -W m + W rho_lo m'.
-    pub k3: Vec<R>,
-}
-
 impl<'a> SlotView<'a> {
     /// The view of `party` on `slot` with its seed of the triple set.
     pub fn new(party: Party, seed: &'a Seed, slot: u64) -> Self {
         SlotView { party, seed, slot }
+    }
+
+    /// Whose view it is.
+    pub fn party(&self) -> Party {
+        self.party
+    }
+
+    /// The slot.
+    pub fn slot(&self) -> u64 {
+        self.slot
     }
 
     /// The share of the input mask Y of op `op`, elements `at` (row-major; pixels behind a gather).
@@ -46,13 +39,23 @@ impl<'a> SlotView<'a> {
         self.stream(Purpose::InputMask, op).take(at.start as u64, at.len())
     }
 
-    /// The share of Z = X Y of op `op`; `explicit` is S0's chunk, empty for S1.
+    /// Adds the share of Z = X Y of op `op`, elements `at`, to `acc`; `explicit` is S0's chunk, empty
+    /// for S1.
     ///
     /// `None` if the chunk has another length than the range.
-    pub fn product<R: Ring>(&self, op: usize, at: Range<usize>, explicit: &[u8]) -> Option<Vec<R>> {
+    pub fn add_product<R: Ring>(
+        &self,
+        op: usize,
+        at: Range<usize>,
+        explicit: &[u8],
+        acc: &mut [R],
+    ) -> Option<()> {
         match self.party {
-            Party::S0 => ring::from_le_bytes(explicit).filter(|z: &Vec<R>| z.len() == at.len()),
-            Party::S1 => Some(self.stream(Purpose::Product, op).take(at.start as u64, at.len())),
+            Party::S0 => ring::add_le_bytes(acc, explicit),
+            Party::S1 => {
+                self.add_stream(Purpose::Product, op, at.start, acc);
+                Some(())
+            }
         }
     }
 
@@ -82,26 +85,30 @@ impl<'a> SlotView<'a> {
         op: usize,
         at: Range<usize>,
         (hi, lo): (u32, u32),
-        explicit: &[u8],
-    ) -> Option<LookupMaterial<R>> {
-        let take = |purpose| self.stream(purpose, op).take::<R>(at.start as u64, at.len());
+        explicit: Chunk,
+    ) -> Option<LookupMaterial> {
         let words = one_hot_words(hi);
-        let (one_hot, [k1, k2, k3]) = match self.party {
-            Party::S0 => parse_explicit(explicit, at.len(), words)?,
-            Party::S1 => (
-                self.one_hot_share(op, at.clone(), hi),
-                [Purpose::LookupKey1, Purpose::LookupKey2, Purpose::LookupKey3].map(take),
-            ),
+        let source = match self.party {
+            Party::S0 => {
+                let length = at.len() * (8 * words + 3 * R::BYTES);
+                (explicit.len() == length).then_some(Source::Explicit(explicit))?
+            }
+            Party::S1 => Source::Seed(Box::new(SeedSource {
+                one_hot: self.stream(Purpose::OneHot, op),
+                keys: KEYS.map(|purpose| self.stream(purpose, op)),
+            })),
         };
-        Some(LookupMaterial {
-            rho: self.rho(op, at.clone(), hi + lo),
-            value_mask: take(Purpose::ValueMask),
-            slope_mask: take(Purpose::SlopeMask),
-            one_hot,
-            k1,
-            k2,
-            k3,
-        })
+        Some(LookupMaterial { masks: self.lookup_masks(op, at, hi + lo), hi, words, source })
+    }
+
+    /// The masks alone of activations `at`; `bits` = hi + lo.
+    pub(crate) fn lookup_masks(&self, op: usize, at: Range<usize>, bits: u32) -> LookupMasks {
+        LookupMasks {
+            at,
+            bits,
+            input_mask: self.stream(Purpose::LookupMask, op),
+            sum_masks: [Purpose::ValueMask, Purpose::SlopeMask].map(|p| self.stream(p, op)),
+        }
     }
 
     /// The share of a.
@@ -109,40 +116,136 @@ impl<'a> SlotView<'a> {
         self.stream(Purpose::SquareRoot, op).take(at.start as u64, at.len())
     }
 
-    /// The share of rho, reduced to `bits` bits.
-    pub(crate) fn rho<R: Ring>(&self, op: usize, at: Range<usize>, bits: u32) -> Vec<R> {
-        let mut rho: Vec<R> = self.stream(Purpose::LookupMask, op).take(at.start as u64, at.len());
-        let mask = low_mask(bits);
-        rho.iter_mut().for_each(|v| *v = R::from_u64(v.to_u64() & mask));
-        rho
+    pub(super) fn stream(&self, purpose: Purpose, op: usize) -> BulkStream {
+        self.seed.bulk(Domain { purpose, slot: self.slot, op: op as u32 })
     }
 
-    /// S1's random one-hot shares; of a vector shorter than a word only the low bits are used.
-    pub(super) fn one_hot_share(&self, op: usize, at: Range<usize>, hi: u32) -> Vec<u64> {
-        let words = one_hot_words(hi);
-        let first = (at.start * words) as u64;
-        let mut share: Vec<u64> = self.stream(Purpose::OneHot, op).take(first, at.len() * words);
-        if hi < 6 {
-            share.iter_mut().for_each(|w| *w &= low_mask(1 << hi));
+    /// `acc` += the elements of a stream from `first` on.
+    pub(super) fn add_stream<R: Ring>(
+        &self,
+        purpose: Purpose,
+        op: usize,
+        first: usize,
+        acc: &mut [R],
+    ) {
+        let stream = self.stream(purpose, op);
+        let mut scratch = [R::ZERO; SCRATCH];
+        for (i, acc) in acc.chunks_mut(SCRATCH).enumerate() {
+            let scratch = &mut scratch[..acc.len()];
+            stream.fill((first + i * SCRATCH) as u64, scratch);
+            ring::add_assign(acc, scratch);
         }
-        share
-    }
-
-    pub(super) fn stream(&self, purpose: Purpose, op: usize) -> Stream {
-        self.seed.stream(Domain { purpose, slot: self.slot, op: op as u32 })
     }
 }
 
-/// S0's chunk: the one-hot words, then K1, K2, K3 of all activations.
-fn parse_explicit<R: Ring>(
-    bytes: &[u8],
-    count: usize,
+/// Elements expanded at a time where they are consumed at once: they stay in the nearest cache.
+const SCRATCH: usize = 1024;
+
+/// The purposes of K1, K2, K3, in the order of the explicit chunk.
+const KEYS: [Purpose; 3] = [Purpose::LookupKey1, Purpose::LookupKey2, Purpose::LookupKey3];
+
+/// A party's lookup material for a range of activations, expanded piece by piece as it is needed.
+///
+/// Elements are counted from the start of the range; every method fills whole slices.
+pub struct LookupMaterial {
+    masks: LookupMasks,
+    hi: u32,
     words: usize,
-) -> Option<(Vec<u64>, [Vec<R>; 3])> {
-    let (one_hot, keys) = bytes.split_at_checked(count * words * 8)?;
-    if keys.len() != 3 * count * R::BYTES {
-        return None;
+    source: Source,
+}
+
+/// The masks among a party's lookup material: rho, m and m'.
+pub struct LookupMasks {
+    at: Range<usize>,
+    bits: u32,
+    input_mask: BulkStream,
+    /// Of m and m'.
+    sum_masks: [BulkStream; 2],
+}
+
+impl LookupMasks {
+    /// Shares of rho, in Z_2^n (n = hi + lo), of the elements from `first` on.
+    pub fn rho<R: Ring>(&self, first: usize, out: &mut [R]) {
+        self.input_mask.fill((self.at.start + first) as u64, out);
+        let mask = R::from_u64(low_mask(self.bits));
+        out.iter_mut().for_each(|v| *v = v.and(mask));
     }
-    let key = |i: usize| ring::from_le_bytes(&keys[i * count * R::BYTES..][..count * R::BYTES]);
-    Some((ring::from_le_bytes(one_hot)?, [key(0)?, key(1)?, key(2)?]))
+
+    /// Shares of m and m' from `first` on.
+    pub fn sum_masks<R: Ring>(&self, first: usize, out: [&mut [R]; 2]) {
+        for (stream, out) in self.sum_masks.iter().zip(out) {
+            stream.fill((self.at.start + first) as u64, out);
+        }
+    }
+}
+
+/// Where the one-hot vectors and K come from.
+enum Source {
+    /// S0: the one-hot words of all activations, then K1, K2, K3.
+    Explicit(Chunk),
+    /// S1.
+    Seed(Box<SeedSource>),
+}
+
+struct SeedSource {
+    one_hot: BulkStream,
+    keys: [BulkStream; 3],
+}
+
+impl LookupMaterial {
+    /// Activations in the range.
+    pub fn count(&self) -> usize {
+        self.masks.at.len()
+    }
+
+    /// Words of one one-hot vector.
+    pub fn words(&self) -> usize {
+        self.words
+    }
+
+    /// The masks.
+    pub fn masks(&self) -> &LookupMasks {
+        &self.masks
+    }
+
+    /// XOR shares of the one-hot vectors of rho_hi from `first` on, [`LookupMaterial::words`] each.
+    /// Of a vector shorter than a word only the low bits are used.
+    pub fn one_hot(&self, first: usize, out: &mut [u64]) {
+        match &self.source {
+            Source::Explicit(chunk) => {
+                let bytes = &chunk[first * self.words * 8..][..out.len() * 8];
+                read_le(bytes, out);
+            }
+            Source::Seed(seed) => {
+                seed.one_hot.fill(((self.masks.at.start + first) * self.words) as u64, out);
+                if self.hi < 6 {
+                    out.iter_mut().for_each(|w| *w &= low_mask(1 << self.hi));
+                }
+            }
+        }
+    }
+
+    /// Shares of K1 = W, K2 = W rho_lo and K3 = -W m + W rho_lo m' from `first` on.
+    pub fn keys<R: Ring>(&self, first: usize, out: [&mut [R]; 3]) {
+        match &self.source {
+            Source::Explicit(chunk) => {
+                let keys = &chunk[self.count() * self.words * 8..];
+                for (i, out) in out.into_iter().enumerate() {
+                    let start = (i * self.count() + first) * R::BYTES;
+                    read_le(&keys[start..][..out.len() * R::BYTES], out);
+                }
+            }
+            Source::Seed(seed) => {
+                for (stream, out) in seed.keys.iter().zip(out) {
+                    stream.fill((self.masks.at.start + first) as u64, out);
+                }
+            }
+        }
+    }
+}
+
+/// Elements from as many bytes as they take.
+fn read_le<R: Ring>(bytes: &[u8], out: &mut [R]) {
+    let copied = ring::copy_from_le_bytes(out, bytes);
+    debug_assert!(copied.is_some(), "lengths were checked when the material was made");
 }

@@ -59,6 +59,8 @@ pub enum Body {
     PublicKey(PublicKeyOf),
     /// A secret key.
     SecretKey(SecretKeyOf),
+    /// Products computed ahead of time for a slot, kept in a state folder.
+    Prepared(Prepared),
 }
 
 /// Fields of a public model description.
@@ -102,10 +104,33 @@ pub struct ImageShare {
     pub width: u32,
     /// Fraction bits of a shared pixel.
     pub frac_bits: u32,
-    /// The noise level in grey levels.
+    /// The noise level in grey levels; for Poisson noise after stabilising.
     pub sigma: f64,
+    /// How grey levels became network units.
+    pub levels: Levels,
+    /// How many patch means are shared behind the pixels: one a patch for a model that adds them to
+    /// its output, none for any other.
+    pub means: u64,
+}
+
+/// How grey levels become network units, beside what the model says.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct Levels {
     /// The model's noise level over the image's.
     pub sigma_ratio: f64,
+    /// The grey level that scaling by it leaves where it is.
+    pub scale_about: f64,
+    /// Poisson noise, if the image was stabilised.
+    pub poisson: Option<PoissonNoise>,
+}
+
+/// Poisson noise as a header tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct PoissonNoise {
+    /// Grey levels a photo-electron.
+    pub gain: f64,
+    /// Standard deviation of the read noise in grey levels.
+    pub read_noise: f64,
 }
 
 /// Fields of a triple file.
@@ -159,8 +184,8 @@ pub struct ResultShare {
 pub struct Decoding {
     /// Fraction bits of an element.
     pub frac_bits: u32,
-    /// The model's noise level over the image's.
-    pub sigma_ratio: f64,
+    /// How the image's grey levels became network units.
+    pub levels: Levels,
     /// The grey level of the normalised value 0.
     pub mid_grey: f64,
     /// Grey levels per unit of normalised value.
@@ -188,6 +213,29 @@ pub struct OpenedWeights {
     pub ring_bits: RingBits,
     /// How many ring elements there are.
     pub elements: u64,
+}
+
+/// Fields of the products U Y_i that a server computed for a slot ahead of time.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct Prepared {
+    /// Whose they are.
+    pub party: Party,
+    /// The set of slots.
+    pub set_id: TripleSetId,
+    /// The slot, which alone they fit.
+    pub slot: u64,
+    /// The mask X of the weights, and with it U.
+    pub weight_mask_id: WeightMaskId,
+    /// The digest of the model's public payload.
+    pub public_digest: Digest,
+    /// The ring.
+    pub ring_bits: RingBits,
+    /// The height of an image in pixels.
+    pub height: u32,
+    /// The width of an image in pixels.
+    pub width: u32,
+    /// Patch rows of a tile.
+    pub tile_rows: u32,
 }
 
 /// Fields of a public key file.
@@ -224,6 +272,8 @@ pub enum Kind {
     PublicKey,
     /// [`Body::SecretKey`].
     SecretKey,
+    /// [`Body::Prepared`].
+    Prepared,
 }
 
 impl Kind {
@@ -231,7 +281,7 @@ impl Kind {
     pub fn article(self) -> &'static str {
         match self {
             Kind::ImageShare => "an",
-            Kind::Triples | Kind::OpenedWeights => "a set of",
+            Kind::Triples | Kind::OpenedWeights | Kind::Prepared => "a set of",
             _ => "a",
         }
     }
@@ -246,6 +296,7 @@ impl Kind {
             Kind::ResultShare => "`ppdenoise serve` writes it",
             Kind::OpenedWeights => "`ppdenoise serve` keeps it in its state folder",
             Kind::PublicKey | Kind::SecretKey => "`ppdenoise keygen` writes it",
+            Kind::Prepared => "`ppdenoise prepare` keeps it in a server's state folder",
         }
     }
 }
@@ -261,6 +312,7 @@ impl fmt::Display for Kind {
             Kind::OpenedWeights => "opened weights",
             Kind::PublicKey => "public key",
             Kind::SecretKey => "secret key",
+            Kind::Prepared => "prepared products",
         })
     }
 }
@@ -315,6 +367,7 @@ parts! {
     OpenedWeights => OpenedWeights,
     PublicKey => PublicKeyOf,
     SecretKey => SecretKeyOf,
+    Prepared => Prepared,
 }
 
 impl Header {

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod ledger;
 pub mod output;
 pub mod role;
+pub mod stream;
 mod validate;
 
 pub use codec::{SmallError, decode_small, encode_small};

@@ -1,6 +1,7 @@
 //! The one check of header fields, for writers and readers alike.
 
-use crate::format::header::{Body, Decoding, Header};
+use crate::format::header::{Body, Decoding, Header, Levels, PoissonNoise};
+use crate::image::Poisson;
 use crate::ring::RingBits;
 use std::fmt::Display;
 
@@ -35,7 +36,13 @@ pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
             size(i.height, i.width)?;
             frac_bits(i.frac_bits, i.ring_bits)?;
             positive("sigma", i.sigma)?;
-            positive("sigma_ratio", i.sigma_ratio)
+            range("means", i.means, 0, MAX_PIXELS, "at most 2^28")?;
+            levels(&i.levels)
+        }
+        Body::Prepared(p) => {
+            size(p.height, p.width)?;
+            range("slot", p.slot, 0, MAX_SLOTS - 1, "below 2^40")?;
+            range("tile_rows", p.tile_rows, 1, MAX_TILE_ROWS, "1 to 65536")
         }
         Body::Triples(t) => {
             size(t.height, t.width)?;
@@ -51,7 +58,7 @@ pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
 
 fn decoding(d: &Decoding, ring: RingBits) -> Result<(), Invalid> {
     frac_bits(d.frac_bits, ring)?;
-    positive("sigma_ratio", d.sigma_ratio)?;
+    levels(&d.levels)?;
     positive("mid_grey", d.mid_grey)?;
     positive("grey_per_unit", d.grey_per_unit)?;
     range("patch", d.patch, 1, MAX_PATCH, "1 to 127")?;
@@ -62,6 +69,14 @@ fn decoding(d: &Decoding, ring: RingBits) -> Result<(), Invalid> {
     let found = d.window.len() as u64;
     range("window length", found, weights, weights, "(patch - 2 pad)^2")?;
     ensure(d.window.iter().any(|&w| w > 0), "window", "all 0", "a weight above 0")
+}
+
+fn levels(l: &Levels) -> Result<(), Invalid> {
+    positive("sigma_ratio", l.sigma_ratio)?;
+    range("scale_about", l.scale_about, 0.0, 255.0, "a grey level, 0 to 255")?;
+    let Some(PoissonNoise { gain, read_noise }) = l.poisson else { return Ok(()) };
+    range("gain", gain, Poisson::SMALLEST_GAIN, Poisson::LARGEST, "0.001 to 255")?;
+    range("read_noise", read_noise, 0.0, Poisson::LARGEST, "0 to 255")
 }
 
 fn one_chunk(chunks: u64) -> Result<(), Invalid> {
@@ -128,6 +143,8 @@ mod tests {
         }
     }
 
+    const LEVELS: Levels = Levels { sigma_ratio: 1.0, scale_about: 127.5, poisson: None };
+
     fn image() -> ImageShare {
         ImageShare {
             party: Party::S0,
@@ -139,7 +156,8 @@ mod tests {
             width: 1 << 14,
             frac_bits: 31,
             sigma: 25.0,
-            sigma_ratio: 1.0,
+            levels: LEVELS,
+            means: 0,
         }
     }
 
@@ -167,7 +185,7 @@ mod tests {
         let session_id = SessionId::from_bytes([7; 16]);
         let mut decode = Decoding {
             frac_bits: 20,
-            sigma_ratio: 1.0,
+            levels: LEVELS,
             mid_grey: 127.5,
             grey_per_unit: 51.0,
             patch: 127,
@@ -209,7 +227,25 @@ mod tests {
         refused(header(ImageShare { frac_bits: 32, ..image() }), "frac_bits");
         for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             refused(header(ImageShare { sigma: bad, ..image() }), "sigma");
-            refused(header(ImageShare { sigma_ratio: bad, ..image() }), "sigma_ratio");
+            let levels = Levels { sigma_ratio: bad, ..LEVELS };
+            refused(header(ImageShare { levels, ..image() }), "sigma_ratio");
+        }
+        refused(header(ImageShare { means: MAX_PIXELS + 1, ..image() }), "means");
+        for bad in [-0.5, 255.5, f64::NAN] {
+            let levels = |change: fn(&mut Levels, f64)| {
+                let mut levels = LEVELS;
+                change(&mut levels, bad);
+                header(ImageShare { levels, ..image() })
+            };
+            refused(levels(|l, bad| l.scale_about = bad), "scale_about");
+            refused(
+                levels(|l, bad| l.poisson = Some(PoissonNoise { gain: bad, read_noise: 0.0 })),
+                "gain",
+            );
+            refused(
+                levels(|l, bad| l.poisson = Some(PoissonNoise { gain: 1.0, read_noise: bad })),
+                "read_noise",
+            );
         }
         refused(header(Triples { slots: 0, ..triples() }), "slots");
         refused(header(Triples { tile_rows: 0, ..triples() }), "tile_rows");

@@ -6,14 +6,18 @@ mod codec;
 mod font;
 mod interest;
 mod noise;
+mod noise_level;
 pub(crate) mod npy;
 mod panel;
 mod png;
+mod poisson;
 
 pub use codec::{ImageFormat, read, write};
 pub use interest::pick_crops;
-pub use noise::add_gaussian;
+pub use noise::{add_gaussian, add_poisson};
+pub use noise_level::estimate_sigma;
 pub use panel::{Panel, Picture, crop_side, side_by_side};
+pub use poisson::Poisson;
 
 use crate::network::MAX_PIXELS;
 
@@ -183,6 +187,29 @@ pub enum ImageError {
         /// The value given.
         sigma: f64,
     },
+    /// Too few patches to estimate noise from.
+    #[error("the image is {height}x{width}, too small to estimate its noise from")]
+    TooSmallToEstimate {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// An estimate that is no noise.
+    #[error("no noise was found in the image")]
+    NoNoise,
+    /// A level that no photo-electrons can make.
+    #[error(
+        "the level at row {row}, column {column} is {value}; Poisson noise needs levels of at least 0"
+    )]
+    NegativeLevel {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The level.
+        value: f64,
+    },
     /// A rectangle is empty or leaves the image.
     #[error("the rectangle {rect} is not inside the {height}x{width} image")]
     Crop {
@@ -306,6 +333,10 @@ impl ImageError {
                 Some("save one image as height x width, without a channel or batch axis")
             }
             ImageError::NotFinite { .. } => Some("replace NaN and infinite pixels first"),
+            ImageError::TooSmallToEstimate { .. } | ImageError::NoNoise => {
+                Some("give the noise level with --sigma LEVELS")
+            }
+            ImageError::NegativeLevel { .. } => Some("raise its levels to 0 first"),
             ImageError::TooLarge { .. } => Some("cut the image into smaller ones"),
             _ => None,
         }

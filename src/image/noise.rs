@@ -1,6 +1,6 @@
-//! Gaussian noise for experiments, reproducible from a number.
+//! Gaussian and Poisson noise for experiments, reproducible from a number.
 
-use super::{GreyImage, ImageError};
+use super::{GreyImage, ImageError, Poisson};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -25,6 +25,41 @@ pub fn add_gaussian(image: &GreyImage, sigma: f64, seed: u64) -> Result<GreyImag
         (f64::from(level) + sigma * normal) as f32
     });
     GreyImage::new(image.height(), image.width(), pixels.collect())
+}
+
+/// The image as a sensor with this noise would see it, unclipped: gain times a Poisson number with
+/// mean level / gain, plus read noise.
+///
+/// The generator is that of [`add_gaussian`]; for each pixel in row-major order it draws the Poisson
+/// number (`rand_distr`, f64), then a standard normal if there is read noise.
+///
+/// # Errors
+/// [`ImageError::NegativeLevel`] for a clean level below 0, by position.
+pub fn add_poisson(image: &GreyImage, noise: &Poisson, seed: u64) -> Result<GreyImage, ImageError> {
+    let mut rng = ChaCha20Rng::from_seed(key(seed));
+    let mut pixels = Vec::with_capacity(image.pixels().len());
+    for (i, &level) in image.pixels().iter().enumerate() {
+        let level = f64::from(level);
+        let negative = ImageError::NegativeLevel {
+            row: i / image.width(),
+            column: i % image.width(),
+            value: level,
+        };
+        let counts = match level {
+            0.0 => 0.0,
+            // Refuses means that are not positive or too large.
+            _ => rand_distr::Poisson::new(level / noise.gain())
+                .map_err(|_| negative)?
+                .sample(&mut rng),
+        };
+        let mut noisy: f64 = noise.gain() * counts;
+        if noise.read_noise() > 0.0 {
+            let normal: f64 = StandardNormal.sample(&mut rng);
+            noisy += noise.read_noise() * normal;
+        }
+        pixels.push(noisy as f32);
+    }
+    GreyImage::new(image.height(), image.width(), pixels)
 }
 
 fn key(seed: u64) -> [u8; 32] {
@@ -73,6 +108,21 @@ mod tests {
         // A longer image begins with the same noise, row by row.
         let longer = add_gaussian(&flat(301, 301), 10.0, 7).unwrap();
         assert_eq!(longer.pixels()[..a.len()], *add_gaussian(&image, 10.0, 7).unwrap().pixels());
+    }
+
+    #[test]
+    fn poisson_noise_depends_on_the_seed_and_refuses_negative_levels() {
+        let noise = Poisson::new(4.0, 0.0).unwrap();
+        let [a, b, c] = [1, 1, 2].map(|seed| add_poisson(&flat(4, 5), &noise, seed).unwrap());
+        assert_eq!(a, b);
+        assert_ne!(a, c);
+        // Whole electrons.
+        assert!(a.pixels().iter().all(|v| v % 4.0 == 0.0));
+        let mut pixels = vec![9.0; 6];
+        pixels[4] = -0.5;
+        let image = GreyImage::new(2, 3, pixels).unwrap();
+        let text = add_poisson(&image, &noise, 1).unwrap_err().to_string();
+        assert!(text.contains("row 1, column 1"), "{text}");
     }
 
     #[test]

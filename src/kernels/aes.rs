@@ -31,7 +31,7 @@ impl AesBackend {
         let limit = match backend {
             Backend::Portable => 1,
             Backend::Avx2 => 2,
-            Backend::Avx512 => 3,
+            Backend::Avx512 | Backend::Amx => 3,
         };
         let available = Self::available();
         available[limit.min(available.len()) - 1]
@@ -191,6 +191,7 @@ mod tests {
     fn the_kernels_backend_limits_the_instructions() {
         assert_eq!(AesBackend::of(Backend::Portable), AesBackend::Portable);
         let [avx2, avx512] = [Backend::Avx2, Backend::Avx512].map(AesBackend::of);
+        assert_eq!(AesBackend::of(Backend::Amx), avx512);
         assert_ne!(avx2, AesBackend::Vaes);
         assert_eq!(Some(&avx512), AesBackend::available().last(), "the best there is");
         assert_eq!(avx2 == AesBackend::Portable, avx512 == AesBackend::Portable);

@@ -12,11 +12,13 @@ pub enum Backend {
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// [`Backend::Avx512`] with VBMI, and matrix products by Intel AMX (tiles of 8-bit integers).
+    Amx,
 }
 
 impl Backend {
     /// Every backend, slowest first.
-    pub const ALL: [Backend; 3] = [Backend::Portable, Backend::Avx2, Backend::Avx512];
+    pub const ALL: [Backend; 4] = [Backend::Portable, Backend::Avx2, Backend::Avx512, Backend::Amx];
 
     /// The fastest backend this processor has.
     pub fn detect() -> Self {
@@ -33,16 +35,17 @@ impl Backend {
         found.ok_or_else(|| BackendError::UnknownName { name: name.into() })
     }
 
-    /// `portable`, `avx2` or `avx512`.
+    /// `portable`, `avx2`, `avx512` or `amx`.
     pub fn name(self) -> &'static str {
         match self {
             Backend::Portable => "portable",
             Backend::Avx2 => "avx2",
             Backend::Avx512 => "avx512",
+            Backend::Amx => "amx",
         }
     }
 
-    /// Whether this processor can run it.
+    /// Whether this processor and its operating system can run it.
     pub fn is_available(self) -> bool {
         match self {
             Backend::Portable => true,
@@ -50,6 +53,8 @@ impl Backend {
             Backend::Avx2 => super::avx2::Avx2::new().is_some(),
             #[cfg(target_arch = "x86_64")]
             Backend::Avx512 => super::avx512::Avx512::new().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Backend::Amx => super::amx::Amx::new().is_some(),
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
@@ -67,7 +72,7 @@ impl fmt::Display for Backend {
 #[non_exhaustive]
 pub enum BackendError {
     /// No backend is called that.
-    #[error("no backend is called '{name}': expected portable, avx2 or avx512")]
+    #[error("no backend is called '{name}': expected portable, avx2, avx512 or amx")]
     UnknownName {
         /// The name that was asked for.
         name: String,

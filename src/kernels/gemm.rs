@@ -5,6 +5,10 @@
 //! (inputs) one after the other. A call copies a block of activations into strips of a few rows,
 //! interleaved, and runs the register kernel over every (panel, strip).
 
+#[cfg(target_arch = "x86_64")]
+use super::amx::Amx;
+#[cfg(target_arch = "x86_64")]
+use super::limbs;
 use super::portable::Portable;
 use super::{Backend, Kernel, active, with_kernel};
 use crate::ring::Ring;
@@ -25,24 +29,81 @@ pub(super) const fn panel_width<R: Ring>() -> usize {
     PANEL_BYTES / R::BYTES
 }
 
-/// A weight matrix (m outputs x n inputs) in the order in which the kernels read it.
+/// A weight matrix (m outputs x n inputs) in the order in which the kernels of a backend read it.
 ///
 /// It holds secret shares: wiped on drop, opaque `Debug`, no `Clone`.
 pub struct PackedWeights<R: Ring> {
     outputs: usize,
     inputs: usize,
-    /// Where the first panel starts in `buffer`, at a multiple of 64 bytes.
-    start: usize,
-    buffer: Vec<R>,
+    layout: Layout<R>,
+}
+
+enum Layout<R: Ring> {
+    Panels(Backend, Panels<R>),
+    #[cfg(target_arch = "x86_64")]
+    Limbs(Amx, limbs::Planes),
 }
 
 impl<R: Ring> PackedWeights<R> {
-    /// Packs the row-major `weights`, `outputs` x `inputs`.
+    /// Packs the row-major `weights`, `outputs` x `inputs`, for the backend in use.
     ///
     /// # Panics
     /// If the length is not `outputs * inputs`: a bug of the caller.
     pub fn pack(outputs: usize, inputs: usize, weights: &[R]) -> Self {
+        Self::pack_with(active(), outputs, inputs, weights)
+    }
+
+    /// [`PackedWeights::pack`] for a given backend, which the products will use.
+    ///
+    /// # Panics
+    /// If the length is wrong, or the processor lacks the backend: a bug of the caller.
+    pub fn pack_with(backend: Backend, outputs: usize, inputs: usize, weights: &[R]) -> Self {
         assert_eq!(weights.len(), outputs * inputs, "weights are not {outputs} x {inputs}");
+        assert!(backend.is_available(), "backend {backend} is not available");
+        #[cfg(target_arch = "x86_64")]
+        if let (Backend::Amx, Some(amx)) = (backend, Amx::new()) {
+            let planes = match R::BYTES {
+                4 => Some(limbs::pack::<u32>(amx, inputs, bytemuck::cast_slice(weights))),
+                8 => Some(limbs::pack::<u64>(amx, inputs, bytemuck::cast_slice(weights))),
+                _ => None,
+            };
+            if let Some(planes) = planes {
+                return PackedWeights { outputs, inputs, layout: Layout::Limbs(amx, planes) };
+            }
+        }
+        let panels = Panels::pack(outputs, inputs, weights);
+        PackedWeights { outputs, inputs, layout: Layout::Panels(backend, panels) }
+    }
+
+    /// m: rows of the matrix.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// n: columns of the matrix.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+}
+
+impl<R: Ring> ZeroizeOnDrop for PackedWeights<R> {}
+
+impl<R: Ring> fmt::Debug for PackedWeights<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PackedWeights({} x {}, ..)", self.outputs, self.inputs)
+    }
+}
+
+/// Panels of elements, for the backends that implement [`Kernel`]. Wiped on drop.
+struct Panels<R: Ring> {
+    /// Where the first panel starts in `buffer`, at a multiple of 64 bytes.
+    start: usize,
+    len: usize,
+    buffer: Vec<R>,
+}
+
+impl<R: Ring> Panels<R> {
+    fn pack(outputs: usize, inputs: usize, weights: &[R]) -> Self {
         let width = panel_width::<R>();
         let len = outputs.next_multiple_of(width) * inputs;
         let slack = 64 / R::BYTES;
@@ -55,59 +116,27 @@ impl<R: Ring> PackedWeights<R> {
                 pack_interleaved(rows, inputs, 0..inputs, width, panel);
             }
         }
-        PackedWeights { outputs, inputs, start, buffer }
+        Panels { start, len, buffer }
     }
 
-    /// m: rows of the matrix.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// n: columns of the matrix.
-    pub fn inputs(&self) -> usize {
-        self.inputs
-    }
-
-    fn panels(&self) -> &[R] {
-        let len = self.outputs.next_multiple_of(panel_width::<R>()) * self.inputs;
-        &self.buffer[self.start..self.start + len]
+    fn elements(&self) -> &[R] {
+        &self.buffer[self.start..self.start + self.len]
     }
 }
 
-impl<R: Ring> Drop for PackedWeights<R> {
+impl<R: Ring> Drop for Panels<R> {
     fn drop(&mut self) {
         self.buffer.zeroize();
     }
 }
 
-impl<R: Ring> ZeroizeOnDrop for PackedWeights<R> {}
-
-impl<R: Ring> fmt::Debug for PackedWeights<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PackedWeights({} x {}, ..)", self.outputs, self.inputs)
-    }
-}
-
-/// `c[i][o] += sum_k W[o][k] * a[i][k]` mod 2^l.
+/// `c[i][o] += sum_k W[o][k] * a[i][k]` mod 2^l, on the backend that the weights were packed for.
 ///
 /// Shapes: weights m x n, `a` p x n, `c` p x m, row-major; any of them may be empty.
 ///
 /// # Panics
 /// If the shapes disagree: a bug of the caller.
 pub fn matmul_acc<R: Ring>(weights: &PackedWeights<R>, a: &[R], c: &mut [R]) {
-    matmul_acc_with(active(), weights, a, c);
-}
-
-/// [`matmul_acc`] on a given backend.
-///
-/// # Panics
-/// If the shapes disagree, or the processor lacks the backend: a bug of the caller.
-pub fn matmul_acc_with<R: Ring>(
-    backend: Backend,
-    weights: &PackedWeights<R>,
-    a: &[R],
-    c: &mut [R],
-) {
     let (m, n) = (weights.outputs, weights.inputs);
     let p = a.len().checked_div(n).or_else(|| c.len().checked_div(m)).unwrap_or(0);
     assert_eq!(a.len(), p * n, "activations are not {p} x {n}");
@@ -115,13 +144,28 @@ pub fn matmul_acc_with<R: Ring>(
     if m == 0 || n == 0 || p == 0 {
         return;
     }
-    let panels = weights.panels();
-    match R::BYTES {
-        4 => with_kernel!(backend, kernel => multiply::<u32, _>(
-            kernel, n, bytemuck::cast_slice(panels), bytemuck::cast_slice(a), bytemuck::cast_slice_mut(c))),
-        8 => with_kernel!(backend, kernel => multiply::<u64, _>(
-            kernel, n, bytemuck::cast_slice(panels), bytemuck::cast_slice(a), bytemuck::cast_slice_mut(c))),
-        _ => multiply(Portable, n, panels, a, c),
+    match (&weights.layout, R::BYTES) {
+        (Layout::Panels(backend, panels), 4) => with_kernel!(backend, kernel => multiply::<u32, _>(
+            kernel, n, bytemuck::cast_slice(panels.elements()), bytemuck::cast_slice(a), bytemuck::cast_slice_mut(c))),
+        (Layout::Panels(backend, panels), 8) => with_kernel!(backend, kernel => multiply::<u64, _>(
+            kernel, n, bytemuck::cast_slice(panels.elements()), bytemuck::cast_slice(a), bytemuck::cast_slice_mut(c))),
+        (Layout::Panels(_, panels), _) => multiply(Portable, n, panels.elements(), a, c),
+        #[cfg(target_arch = "x86_64")]
+        (Layout::Limbs(amx, planes), 4) => limbs::multiply::<u32>(
+            *amx,
+            n,
+            planes,
+            bytemuck::cast_slice(a),
+            bytemuck::cast_slice_mut(c),
+        ),
+        #[cfg(target_arch = "x86_64")]
+        (Layout::Limbs(amx, planes), _) => limbs::multiply::<u64>(
+            *amx,
+            n,
+            planes,
+            bytemuck::cast_slice(a),
+            bytemuck::cast_slice_mut(c),
+        ),
     }
 }
 
@@ -131,18 +175,48 @@ pub fn register_rows<R: Ring>(backend: Backend) -> usize {
     fn rows<R, K: Kernel<R>>(_: K) -> usize {
         K::MAX_ROWS
     }
-    match R::BYTES {
-        4 => with_kernel!(backend, kernel => rows::<u32, _>(kernel)),
-        8 => with_kernel!(backend, kernel => rows::<u64, _>(kernel)),
+    match (R::BYTES, backend) {
+        (4 | 8, Backend::Amx) => 16,
+        (4, _) => with_kernel!(backend, kernel => rows::<u32, _>(kernel)),
+        (8, _) => with_kernel!(backend, kernel => rows::<u64, _>(kernel)),
         _ => rows::<R, _>(Portable),
     }
 }
 
+/// A depth at which the operands of the register kernel fit the nearest cache and starting it
+/// costs little.
+#[doc(hidden)]
+pub fn register_depth<R: Ring>(backend: Backend) -> usize {
+    match backend {
+        Backend::Amx => 2048 / R::BYTES,
+        _ => 128,
+    }
+}
+
 /// The bare register kernel, for benchmarks: `panel` is depth x 128 bytes, `strip` is depth x
-/// [`register_rows`], `out` is register_rows x 128 bytes.
+/// [`register_rows`], `out` is register_rows x 128 bytes. [`Backend::Amx`] takes both as split
+/// already, and leaves the sums unshifted in `out`.
 #[doc(hidden)]
 pub fn register_kernel<R: Ring>(backend: Backend, panel: &[R], strip: &[R], out: &mut [R]) {
     let rows = register_rows::<R>(backend);
+    #[cfg(target_arch = "x86_64")]
+    if let (Backend::Amx, 4 | 8) = (backend, R::BYTES) {
+        let amx = Amx::new().expect("backend is available");
+        return match R::BYTES {
+            4 => limbs::register_kernel::<u32>(
+                amx,
+                bytemuck::cast_slice(panel),
+                bytemuck::cast_slice(strip),
+                bytemuck::cast_slice_mut(out),
+            ),
+            _ => limbs::register_kernel::<u64>(
+                amx,
+                bytemuck::cast_slice(panel),
+                bytemuck::cast_slice(strip),
+                bytemuck::cast_slice_mut(out),
+            ),
+        };
+    }
     match R::BYTES {
         4 => with_kernel!(backend, kernel => Kernel::<u32>::tile(
             kernel, rows, bytemuck::cast_slice(panel), bytemuck::cast_slice(strip), bytemuck::cast_slice_mut(out))),
@@ -265,10 +339,10 @@ mod tests {
         if m > 0 {
             plain(m, n, w, a, &mut expected[skew..]);
         }
-        let packed = PackedWeights::pack(m, n, w);
         for backend in available() {
+            let packed = PackedWeights::pack_with(backend, m, n, w);
             let mut got = c.clone();
-            matmul_acc_with(backend, &packed, a, &mut got[skew..]);
+            matmul_acc(&packed, a, &mut got[skew..]);
             assert!(got == expected, "{backend}: {m} x {n}, {p} rows");
         }
     }
@@ -295,10 +369,10 @@ mod tests {
     #[test]
     fn extreme_values_wrap() {
         for v in [u64::MAX, 1 << 63, (1 << 32) - 1, 1 << 32, 0xffff_ffff_0000_0001] {
-            let packed = PackedWeights::pack(2, 3, &[v; 6]);
             for backend in available() {
+                let packed = PackedWeights::pack_with(backend, 2, 3, &[v; 6]);
                 let mut c = [5u64; 8];
-                matmul_acc_with(backend, &packed, &[v; 12], &mut c);
+                matmul_acc(&packed, &[v; 12], &mut c);
                 let expected = v.wrapping_mul(v).wrapping_mul(3).wrapping_add(5);
                 assert_eq!(c, [expected; 8], "{backend}");
             }

@@ -10,25 +10,33 @@ mod aes_portable;
 #[cfg(target_arch = "x86_64")]
 mod aes_x86;
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod amx_lines;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod backend;
 mod gemm;
+#[cfg(target_arch = "x86_64")]
+mod limbs;
 // Sums by byte planes serve the vector backends only.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod lookup;
 mod portable;
+mod threads;
 
 pub use aes::AesBackend;
 #[cfg(test)]
 pub(crate) use aes::sigma;
 pub(crate) use aes::{AesKey, EvalAnd, GarbleAnd, eval_and, garble_and, xor_blocks};
 pub use backend::{Backend, BackendError, active, select};
-pub use gemm::{PackedWeights, matmul_acc, matmul_acc_with, register_kernel, register_rows};
+pub use gemm::{PackedWeights, matmul_acc, register_depth, register_kernel, register_rows};
 pub use lookup::{
     LookupTable, TableError, masked_sums, masked_sums_with, one_hot_words, xor_one_hot,
 };
+pub use threads::matmul_acc_by_rows;
 
 use crate::ring::Ring;
 use portable::Portable;
@@ -56,7 +64,7 @@ trait Sums: Copy {
     );
 }
 
-/// Runs `$body` with `$kernel` bound to the backend's kernels.
+/// Runs `$body` with `$kernel` bound to the backend's vector kernels.
 macro_rules! with_kernel {
     ($backend:expr, $kernel:ident => $body:expr) => {
         match $backend {
@@ -70,7 +78,7 @@ macro_rules! with_kernel {
                 $body
             }
             #[cfg(target_arch = "x86_64")]
-            $crate::kernels::Backend::Avx512 => {
+            $crate::kernels::Backend::Avx512 | $crate::kernels::Backend::Amx => {
                 let $kernel = $crate::kernels::avx512::Avx512::new().expect("backend is available");
                 $body
             }

@@ -25,15 +25,29 @@ pub struct Description {
     /// Whether the output is subtracted from the centre of the input patch.
     #[serde(default)]
     pub residual: bool,
-    /// The paper's section 4.5, steps 3 and 4; not supported yet.
+    /// Whether a patch loses its mean before the network and gets it back (the paper's section 4.5,
+    /// steps 3 and 4).
     #[serde(default)]
     pub mean_shift: bool,
     /// The formula of the normalisation, as text.
     #[serde(default = "default_normalisation")]
     pub normalisation: String,
+    /// How the pixels of a patch are numbered; row by row if not given, except in MATLAB files.
+    #[serde(default)]
+    pub pixel_order: Option<PixelOrder>,
     /// An activation in quadratic pieces for the gc engine, with its knots.
     #[serde(default)]
     pub piecewise: Option<Piecewise>,
+}
+
+/// The order in which a patch becomes a vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PixelOrder {
+    /// Row by row.
+    RowMajor,
+    /// Column by column, as MATLAB's `p(:)` does.
+    ColumnMajor,
 }
 
 const NORMALISATION: &str = "(v/255-0.5)/0.2";
@@ -65,9 +79,6 @@ impl Description {
         supported("activation", &self.activation, "tanh")?;
         let formula: String = self.normalisation.chars().filter(|c| !c.is_whitespace()).collect();
         supported("normalisation", &formula, NORMALISATION)?;
-        if self.mean_shift {
-            return Err("`mean_shift` models are not supported".into());
-        }
         let (input, output) = (self.input_patch, self.output_patch);
         if output == 0 || output > input || input > MAX_PATCH || !(input - output).is_multiple_of(2)
         {
@@ -139,7 +150,7 @@ mod tests {
             ("\"mlp\"", "\"cnn\"", "kind"),
             ("\"tanh\"", "\"relu\"", "activation"),
             ("/ 0.2", "/ 0.3", "normalisation"),
-            ("\"mean_shift\":false", "\"mean_shift\":true", "mean_shift"),
+            ("\"mean_shift\":false", "\"mean_shift\":\"yes\"", "boolean"),
             ("\"stride\":2", "\"stride\":4", "stride"),
             ("\"output_patch\":3", "\"output_patch\":4", "patches 7 -> 4"),
             ("[16]", "[]", "hidden"),

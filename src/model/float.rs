@@ -1,6 +1,6 @@
 //! The plaintext reference: float32, any activation.
 
-use super::{ModelError, Normalisation};
+use super::{ModelError, Normalisation, mean_shift};
 use crate::network::{LinearShape, Network, Op, PatchGrid};
 use crate::piecewise::Piecewise;
 use ndarray::{Array1, Array2, ArrayView2};
@@ -37,9 +37,36 @@ pub struct FloatModel {
     pub units: Normalisation,
     /// A piecewise activation of the owner's for the gc engine.
     pub piecewise: Option<Piecewise>,
+    /// Whether the mean shift is folded into the weights; then the rows of the first layer sum to
+    /// 0, here up to rounding and in integers exactly.
+    pub mean_shift: bool,
 }
 
 impl FloatModel {
+    /// The same model with the paper's mean shift (section 4.5, steps 3 and 4) folded in: m =
+    /// mean(p) + 1/2 is taken from each patch before the network and given back afterwards.
+    ///
+    /// # Errors
+    /// [`ModelError::Network`] cannot happen for a model that was checked.
+    pub fn with_mean_shift(self) -> Result<Self, ModelError> {
+        let residual = self.network.is_residual();
+        let mut ops = self.network.ops().to_vec();
+        let mut layers: Vec<&mut FloatLinear> = ops
+            .iter_mut()
+            .filter_map(|op| if let Op::Linear(l) = op { Some(l) } else { None })
+            .collect();
+        if let Some(first) = layers.first_mut() {
+            mean_shift::fold_into_first(first);
+        }
+        if let (false, Some(last)) = (residual, layers.last_mut()) {
+            mean_shift::fold_into_last(last);
+        }
+        if !residual {
+            ops.insert(ops.len() - 1, Op::Mean);
+        }
+        Ok(FloatModel { network: Network::new(ops)?, mean_shift: true, ..self })
+    }
+
     /// The same model on another patch grid.
     ///
     /// # Errors
@@ -104,6 +131,17 @@ impl FloatModel {
                     let centres = grid.centres(rows.clone(), image);
                     features.iter_mut().zip(centres).for_each(|(v, centre)| *v = centre - *v);
                 }
+                Op::Mean => {
+                    let patches = grid.gather(rows.clone(), image);
+                    let pixels = patches.len() / rows.len();
+                    let outputs = features.len() / rows.len();
+                    for (row, patch) in
+                        features.chunks_exact_mut(outputs).zip(patches.chunks_exact(pixels))
+                    {
+                        let sum: f64 = patch.iter().map(|&v| f64::from(v)).sum();
+                        row.iter_mut().for_each(|v| *v += (sum / pixels as f64) as f32);
+                    }
+                }
                 Op::Fold(_) => {}
             }
         }
@@ -144,6 +182,7 @@ pub(crate) mod tests {
             sigma: 25.0,
             units: Normalisation::BURGER,
             piecewise: None,
+            mean_shift: false,
         }
     }
 

@@ -4,21 +4,30 @@
 mod activation_spec;
 mod description;
 mod float;
+mod levels;
+mod load;
+mod mat;
+mod mean_shift;
 mod npz;
+mod paper;
 mod public;
 mod quantise;
 mod range;
+mod safetensors;
 mod twin;
 
 pub use activation_spec::{ActivationSpec, EngineKind, Method};
-pub use description::Description;
+pub use description::{Description, PixelOrder};
 #[cfg(test)]
 pub(crate) use float::tests::random_model;
 pub use float::{FloatLinear, FloatModel};
-pub use npz::load_npz;
+pub use levels::LevelMap;
+pub use mat::load_mat;
+pub use npz::{load_npz, save_npz};
 pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, quantise};
 pub use range::deepest_window_sum;
+pub use safetensors::load_safetensors;
 pub use twin::{NearestRounding, Randomness, TwinRun, run_twin};
 
 use crate::network::NetworkError;
@@ -58,8 +67,14 @@ pub enum ModelError {
     /// The archive cannot be read.
     #[error("not a readable .npz archive: {0}")]
     Npz(String),
+    /// The file is no safetensors file.
+    #[error("not a readable safetensors file: {0}")]
+    Safetensors(String),
+    /// The file is no MATLAB file with a model.
+    #[error("not a readable MATLAB model: {0}")]
+    Mat(String),
     /// There is no description.
-    #[error("the archive has no `description` array and there is no NAME.json beside it")]
+    #[error("the file has no `description` in it and there is no NAME.json beside it")]
     NoDescription,
     /// The description is not the expected JSON.
     #[error("the model description is not usable: {0}")]

@@ -1,12 +1,13 @@
 //! Models as NumPy archives: arrays `w1, b1, w2, b2, ...`, `w` as (outputs, inputs).
 
-use super::{Description, FloatLinear, FloatModel, ModelError};
+use super::load::{Arrays, assemble, from_f16};
+use super::{Description, FloatModel, ModelError};
 use crate::image::npy::Header;
-use crate::network::{MAX_WEIGHTS, Network, Op};
-use ndarray::{Array1, Array2, ArrayD, Dimension};
-use ndarray_npy::ReadNpyExt;
-use std::io::{Read, Seek};
-use zip::ZipArchive;
+use ndarray::{Array1, ArrayD};
+use ndarray_npy::{ReadNpyExt, WriteNpyError, WriteNpyExt};
+use std::io::{self, Read, Seek, Write};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Room for the header of an array, beside its elements.
 const HEADER_ROOM: u64 = 1 << 16;
@@ -16,7 +17,7 @@ const MAX_DESCRIPTION: u64 = 1 << 20;
 /// Loads a model from an `.npz` archive.
 ///
 /// The description is `beside`, the contents of `NAME.json`, or else the array `description` inside
-/// the archive (UTF-8 JSON as unsigned bytes). Arrays are float32 or float64, C or Fortran order,
+/// the archive (UTF-8 JSON as unsigned bytes). Arrays are float16, float32 or float64, C or Fortran order,
 /// plain or deflated, as NumPy writes them. Nothing larger than what is described is allocated.
 ///
 /// # Errors
@@ -27,34 +28,53 @@ pub fn load_npz(reader: impl Read + Seek, beside: Option<&[u8]>) -> Result<Float
         Some(json) => Description::parse(json)?,
         None => Description::parse(&embedded(&mut npz)?)?,
     };
-    let weights: usize = description.shapes().iter().map(|(m, n)| m * n).sum();
-    if weights > MAX_WEIGHTS {
-        let text = format!("{weights} weights, at most {MAX_WEIGHTS} are supported");
-        return Err(ModelError::Description(text));
+    assemble(&description, &mut npz)
+}
+
+impl<T: Read + Seek> Arrays for ZipArchive<T> {
+    fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        array(self, name, shape)
     }
-    let mut ops = vec![Op::Gather(description.gather())];
-    let shapes = description.shapes();
-    for (i, &(outputs, inputs)) in shapes.iter().enumerate() {
-        let weights = array(&mut npz, &format!("w{}", i + 1), &[outputs, inputs])?;
-        let bias = array(&mut npz, &format!("b{}", i + 1), &[outputs])?;
-        ops.push(Op::Linear(FloatLinear {
-            weights: Array2::from_shape_vec((outputs, inputs), weights)
-                .map_err(|e| ModelError::Npz(e.to_string()))?,
-            bias: Array1::from_vec(bias),
-        }));
-        if i + 1 < shapes.len() {
-            ops.push(Op::Activation(()));
-        }
+}
+
+/// Writes a model that [`load_npz`] reads, its description inside.
+///
+/// # Errors
+/// What the writer says.
+pub fn save_npz(model: &FloatModel, writer: impl Write + Seek) -> io::Result<()> {
+    let mut npz = ZipWriter::new(writer);
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let mut entry = |name: String, array: &dyn Fn(&mut Vec<u8>) -> Result<(), WriteNpyError>| {
+        let mut bytes = Vec::new();
+        array(&mut bytes).map_err(io::Error::other)?;
+        npz.start_file(format!("{name}.npy"), stored).map_err(io::Error::other)?;
+        npz.write_all(&bytes)
+    };
+    for (i, (_, l)) in model.network.linears().enumerate() {
+        entry(format!("w{}", i + 1), &|out| l.weights.write_npy(out))?;
+        entry(format!("b{}", i + 1), &|out| l.bias.write_npy(out))?;
     }
-    if description.residual {
-        ops.push(Op::Residual);
-    }
-    ops.push(Op::Fold(description.fold()));
-    Ok(FloatModel {
-        network: Network::new(ops)?,
-        sigma: description.sigma,
-        units: description.units(),
-        piecewise: description.piecewise.clone(),
+    let json = Array1::from_vec(describe(model).to_string().into_bytes());
+    entry("description".into(), &|out| json.write_npy(out))?;
+    npz.finish().map_err(io::Error::other)?;
+    Ok(())
+}
+
+/// The description of a model, as [`Description`] reads it.
+fn describe(model: &FloatModel) -> serde_json::Value {
+    let widths = model.network.linears().map(|(_, l)| l.bias.len());
+    let mut hidden: Vec<usize> = widths.collect();
+    hidden.pop();
+    serde_json::json!({
+        "kind": "mlp",
+        "activation": "tanh",
+        "input_patch": model.network.gather().patch,
+        "output_patch": model.network.fold().patch,
+        "hidden": hidden,
+        "stride": model.network.gather().stride,
+        "sigma": model.sigma,
+        "residual": model.network.is_residual(),
+        "piecewise": model.piecewise,
     })
 }
 
@@ -98,26 +118,31 @@ fn array<T: Read + Seek>(
     if header.shape != shape {
         return Err(error(format!("has shape {:?}, expected {shape:?}", header.shape)));
     }
+    if header.descr == "<f2" && data.len() == 2 * elements {
+        let halves = data.as_chunks().0.iter().map(|b| from_f16(u16::from_le_bytes(*b)));
+        // The same header but for the type, since the order of the elements is its business.
+        let mut wide = bytes[..bytes.len() - data.len()].to_vec();
+        if let Some(at) = wide.windows(3).position(|w| w == b"<f2") {
+            wide[at + 2] = b'4';
+        }
+        wide.extend(halves.flat_map(f32::to_le_bytes));
+        let found: ArrayD<f32> = ArrayD::read_npy(&wide[..]).map_err(|e| error(e.to_string()))?;
+        return Ok(found.iter().copied().collect());
+    }
     // The array library allocates what the header says, so that is compared with the data first.
     let found: ArrayD<f32> = match header.descr {
         "<f4" | ">f4" if data.len() == 4 * elements => ArrayD::read_npy(&bytes[..]),
         "<f8" | ">f8" if data.len() == 8 * elements => {
             ArrayD::<f64>::read_npy(&bytes[..]).map(|a| a.mapv(|v| v as f32))
         }
-        "<f4" | ">f4" | "<f8" | ">f8" => {
+        "<f2" | "<f4" | ">f4" | "<f8" | ">f8" => {
             return Err(error(format!("has {} bytes of data for shape {shape:?}", data.len())));
         }
-        other => return Err(error(format!("is of type {other}, expected float32 or float64"))),
+        other => {
+            return Err(error(format!("is of type {other}, expected float16, float32 or float64")));
+        }
     }
     .map_err(|e| error(e.to_string()))?;
-    if let Some((position, &value)) = found.indexed_iter().find(|(_, v)| !v.is_finite()) {
-        return Err(ModelError::Value {
-            name: name.into(),
-            position: position.slice().to_vec(),
-            value,
-            reason: "not a finite float32".into(),
-        });
-    }
     // Logical (row-major) order whatever the order on disk.
     Ok(found.iter().copied().collect())
 }
@@ -125,9 +150,21 @@ fn array<T: Read + Seek>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array, IxDyn, ShapeBuilder};
+    use ndarray::{Array, Array1, Array2, IxDyn, ShapeBuilder};
     use ndarray_npy::NpzWriter;
     use std::io::Cursor;
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        for residual in [true, false] {
+            let model = crate::model::random_model(&[4, 3], 1.0, residual);
+            let mut bytes = Cursor::new(Vec::new());
+            save_npz(&model, &mut bytes).unwrap();
+            let loaded = load_npz(bytes, None).unwrap();
+            assert_eq!(loaded.network, model.network);
+            assert_eq!((loaded.sigma, loaded.piecewise), (model.sigma, None));
+        }
+    }
 
     const JSON: &[u8] = br#"{"kind":"mlp","activation":"tanh","input_patch":3,"output_patch":1,
         "hidden":[2],"stride":1,"sigma":25.0}"#;
@@ -169,6 +206,41 @@ mod tests {
         assert_eq!(plain.network, other.network);
         let (_, first) = plain.network.linears().next().unwrap();
         assert_eq!(first.weights[[1, 3]], 12.0);
+    }
+
+    #[test]
+    fn half_precision_loads_in_either_order() {
+        use std::io::Write;
+        let load = |fortran: bool, type_name: &str, bytes: usize| {
+            let mut out = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            for (name, shape) in
+                [("w1", "(2, 9)"), ("b1", "(2,)"), ("w2", "(1, 2)"), ("b2", "(1,)")]
+            {
+                out.start_file(format!("{name}.npy"), zip::write::SimpleFileOptions::default())
+                    .unwrap();
+                let order = if fortran { "True" } else { "False" };
+                let text = format!(
+                    "{{'descr': '{type_name}', 'fortran_order': {order}, 'shape': {shape}, }}\n"
+                );
+                out.write_all(b"\x93NUMPY\x01\x00").unwrap();
+                out.write_all(&(text.len() as u16).to_le_bytes()).unwrap();
+                out.write_all(text.as_bytes()).unwrap();
+                let count = match name {
+                    "w1" => 18,
+                    "b2" => 1,
+                    _ => 2,
+                };
+                // 1 + i / 1024, whose low bits are i.
+                let data = (0..count).flat_map(|i| (0x3c00u16 + i).to_le_bytes());
+                out.write_all(&data.take(bytes * count as usize).collect::<Vec<_>>()).unwrap();
+            }
+            load_npz(out.finish().unwrap(), Some(JSON))
+        };
+        let at = |model: &FloatModel| model.network.linears().next().unwrap().1.weights[[1, 3]];
+        assert_eq!(at(&load(false, "<f2", 2).unwrap()), 1.0 + 12.0 / 1024.0);
+        assert_eq!(at(&load(true, "<f2", 2).unwrap()), 1.0 + 7.0 / 1024.0);
+        let text = load(false, "<f2", 1).unwrap_err().to_string();
+        assert!(text.contains("`w1`: has 18 bytes of data"), "{text}");
     }
 
     #[test]

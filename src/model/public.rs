@@ -194,12 +194,12 @@ impl PublicModel {
                     }
                     frac = spec.out_frac();
                 }
-                Op::Residual if product_frac < self.input.frac_bits => {
+                Op::Residual | Op::Mean if product_frac < self.input.frac_bits => {
                     return Err(format!(
                         "op {i}: output scale 2^{product_frac} is below the input's"
                     ));
                 }
-                Op::Gather(_) | Op::Residual | Op::Fold(_) => {}
+                Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => {}
             }
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! [-R, R); r is the smallest for which the integer worst case stays one cell and one unit inside.
 
 use super::activation_spec::{ActivationSpec, EngineKind, Method};
+use super::mean_shift::zero_sum_rows;
 use super::public::{InputSpec, LinearSpec, PublicModel};
 use super::range::{deepest_window_sum, worst_case};
 use super::{FloatLinear, FloatModel, ModelError};
@@ -79,13 +80,15 @@ pub fn quantise(
     let mut done = Planned::default();
     let mut before = Before::Input(input);
     for (i, layer) in layers.iter().enumerate() {
-        let plan = Layer { layer, number: i + 1, options, l };
+        let zero_sum = i == 0 && model.mean_shift;
+        let plan = Layer { layer, number: i + 1, zero_sum, options, l };
         let fitted = if i + 1 < layers.len() {
             plan.hidden(&before)?
         } else {
             let gain = deepest_window_sum(model.network.gather(), model.network.fold());
-            let residual = model.network.is_residual().then_some(input);
-            plan.output(&before, gain, residual)?
+            // What a residual or a mean adds is at most as large as a pixel.
+            let adds = model.network.is_residual() || model.network.adds_mean();
+            plan.output(&before, gain, adds.then_some(input))?
         };
         before = Before::Activation { range_bits: fitted.range_bits };
         done.push(fitted);
@@ -121,6 +124,8 @@ impl Before {
 struct Layer<'a> {
     layer: &'a FloatLinear,
     number: usize,
+    /// Whether the integers of each row must sum to 0.
+    zero_sum: bool,
     options: &'a QuantiseOptions,
     l: u32,
 }
@@ -181,17 +186,17 @@ impl Layer<'_> {
         &self,
         before: &Before,
         gain: u64,
-        residual: Option<InputSpec>,
+        pixel: Option<InputSpec>,
     ) -> Result<Fitted, ModelError> {
         let room = 1i128 << (self.l - 1);
         let mut needed = 0;
-        let lowest = residual.map_or(0, |i| i.frac_bits).max(2 * MIN_OUTPUT_WEIGHT_FRAC);
+        let lowest = pixel.map_or(0, |i| i.frac_bits).max(2 * MIN_OUTPUT_WEIGHT_FRAC);
         for frac in (lowest..=(self.l - 4).min(40)).rev() {
             let (in_frac, amax, spec_before) = before.at(frac / 2, self.options)?;
             let Some(weight_frac) = frac.checked_sub(in_frac) else { continue };
             let Some(integers) = self.integers(in_frac, weight_frac) else { continue };
-            let centre = residual.map_or(0, |i| i128::from(i.limit()) << (frac - i.frac_bits));
-            let worst = worst_case(&integers.weights, &integers.bias, amax) + centre;
+            let pixel = pixel.map_or(0, |i| i128::from(i.limit()) << (frac - i.frac_bits));
+            let worst = worst_case(&integers.weights, &integers.bias, amax) + pixel;
             let sum = worst.saturating_mul(i128::from(gain));
             needed = 129 - sum.leading_zeros();
             if sum < room && weight_frac >= MIN_OUTPUT_WEIGHT_FRAC {
@@ -221,7 +226,12 @@ impl Layer<'_> {
         let fixed = |frac: u32| move |&v: &f32| encode(f64::from(v), frac, self.l);
         Some(IntLinear {
             inputs: self.layer.inputs(),
-            weights: self.layer.weights.iter().map(fixed(weight_frac)).collect::<Option<_>>()?,
+            weights: match self.zero_sum {
+                true => zero_sum_rows(self.layer, weight_frac, self.l)?,
+                false => {
+                    self.layer.weights.iter().map(fixed(weight_frac)).collect::<Option<_>>()?
+                }
+            },
             bias: self
                 .layer
                 .bias

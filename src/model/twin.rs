@@ -54,10 +54,12 @@ pub fn run_twin<R: Ring>(
     progress: &mut dyn FnMut(f64),
 ) -> Result<TwinRun<R>, ModelError> {
     let grid = model.public.network.grid(size)?;
+    let means = model.public.patch_means(image, &grid);
     let image: Vec<R> = image.iter().map(|&v| R::from_i64(v)).collect();
     let packed: Vec<_> = model.network.linears().map(|(_, l)| pack::<R>(l)).collect();
     let window = &model.public.network.fold().window;
-    let mut twin = Twin { model, grid: &grid, image: &image, packed, randomness, extremes: vec![] };
+    let mut twin =
+        Twin { model, grid: &grid, image: &image, means, packed, randomness, extremes: vec![] };
     twin.extremes = vec![0; model.worst_cases.len()];
     let mut sums = vec![R::ZERO; grid.pixels()];
     for first in (0..grid.rows()).step_by(TILE_ROWS) {
@@ -81,6 +83,8 @@ struct Twin<'a, R: Ring> {
     model: &'a QuantisedModel,
     grid: &'a PatchGrid,
     image: &'a [R],
+    /// Of each patch, if the model adds it.
+    means: Vec<i64>,
     packed: Vec<(PackedWeights<R>, Vec<R>)>,
     randomness: &'a mut dyn Randomness<R>,
     extremes: Vec<i64>,
@@ -114,6 +118,14 @@ impl<R: Ring> Twin<'_, R> {
                     let centres = self.grid.centres(rows.clone(), self.image);
                     for (v, centre) in features.iter_mut().zip(centres) {
                         *v = centre.shl(up).sub(*v);
+                    }
+                }
+                Op::Mean => {
+                    let outputs = features.len() / rows.len();
+                    for (row, &mean) in
+                        features.chunks_exact_mut(outputs).zip(&self.means[rows.clone()])
+                    {
+                        row.iter_mut().for_each(|v| *v = v.add(R::from_i64(mean)));
                     }
                 }
                 Op::Fold(_) => {}

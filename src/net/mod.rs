@@ -84,7 +84,7 @@ impl Traffic {
 ///
 /// `send` never waits for the peer to read: both servers may send their openings first and then
 /// receive. What may be queued is bounded by the protocol (one frame for each batch in flight).
-pub trait Channel {
+pub trait Channel: Send {
     /// Queues a frame.
     ///
     /// # Errors

@@ -87,6 +87,27 @@ impl PatchGrid {
         features
     }
 
+    /// The sum of the patch^2 pixels that each patch reads, in the order of the patches.
+    ///
+    /// Cost: patch additions a pixel and patch, not patch^2.
+    pub fn patch_sums(&self, source: &[i64]) -> Vec<i128> {
+        let axis = |start: usize, length: usize| {
+            (start..start + self.patch).map(move |at| reflect(at, self.pad, length))
+        };
+        let mut sums = Vec::with_capacity(self.rows());
+        for &top in &self.tops {
+            let mut columns = vec![0i128; self.width];
+            for y in axis(top, self.height) {
+                let line = &source[y * self.width..][..self.width];
+                columns.iter_mut().zip(line).for_each(|(sum, &v)| *sum += i128::from(v));
+            }
+            for &left in &self.lefts {
+                sums.push(axis(left, self.width).map(|x| columns[x]).sum());
+            }
+        }
+        sums
+    }
+
     /// The pixels under the predicted centres of patches `rows`, inner^2 each, row-major.
     pub fn centres<T: Copy>(&self, rows: Range<usize>, source: &[T]) -> Vec<T> {
         let mut centres = Vec::with_capacity(rows.len() * self.inner * self.inner);
@@ -219,8 +240,11 @@ mod tests {
             let window = vec![1; inner * inner];
             prop_assert!(grid.weight_sums(&window).into_iter().all(|w| w >= 1));
             let image: Vec<usize> = (0..grid.pixels()).collect();
-            for row in 0..grid.rows() {
+            let sums = grid.patch_sums(&image.iter().map(|&v| v as i64).collect::<Vec<_>>());
+            prop_assert_eq!(sums.len(), grid.rows());
+            for (row, sum) in sums.into_iter().enumerate() {
                 let sources = grid.gather(row..row + 1, &image);
+                prop_assert_eq!(sum, sources.iter().sum::<usize>() as i128);
                 let targets = grid.centres(row..row + 1, &image);
                 for (i, &t) in targets.iter().enumerate() {
                     let centre = (i / inner + pad) * patch + i % inner + pad;

@@ -89,11 +89,13 @@ pub enum Op<L, A> {
     Activation(A),
     /// The centre of the input patch minus the features so far.
     Residual,
+    /// The features so far plus the mean of the input patch (the paper's section 4.5).
+    Mean,
     /// Weighted aggregation into an image.
     Fold(Fold),
 }
 
-/// A checked list of ops: gather, linear (activation linear)*, residual?, fold.
+/// A checked list of ops: gather, linear (activation linear)*, (residual or mean)?, fold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network<L, A> {
     ops: Vec<Op<L, A>>,
@@ -139,6 +141,11 @@ impl<L: LinearShape, A> Network<L, A> {
     /// Whether the output is subtracted from the centre of the input patch.
     pub fn is_residual(&self) -> bool {
         self.ops.iter().any(|op| matches!(op, Op::Residual))
+    }
+
+    /// Whether the mean of the input patch is added to the output.
+    pub fn adds_mean(&self) -> bool {
+        self.ops.iter().any(|op| matches!(op, Op::Mean))
     }
 
     /// The linear ops with their index in the list.
@@ -187,6 +194,7 @@ impl<L: LinearShape, A> Network<L, A> {
             Op::Linear(l) => Op::Linear(linear(i, l)),
             Op::Activation(a) => Op::Activation(activation(i, a)),
             Op::Residual => Op::Residual,
+            Op::Mean => Op::Mean,
             Op::Fold(f) => Op::Fold(f.clone()),
         });
         Network { ops: ops.collect() }
@@ -200,7 +208,8 @@ struct Checker {
     weights: usize,
     after_linear: bool,
     linear_seen: bool,
-    residual: bool,
+    /// A residual or a mean was seen.
+    finished: bool,
     folded: bool,
 }
 
@@ -214,12 +223,13 @@ impl Checker {
             (Op::Gather(_), Some(_)) => Err("only the first op may be a gather".into()),
             (_, None) => Err("the first op must be a gather".into()),
             (Op::Linear(l), Some(_)) => self.linear(l),
-            (Op::Activation(_), Some(_)) if self.after_linear && !self.residual => {
+            (Op::Activation(_), Some(_)) if self.after_linear && !self.finished => {
                 self.after_linear = false;
                 Ok(())
             }
             (Op::Activation(_), Some(_)) => Err("an activation must follow a linear op".into()),
-            (Op::Residual, Some(g)) => self.residual(&g),
+            (Op::Residual, Some(g)) => self.finish("residual", &g),
+            (Op::Mean, Some(g)) => self.finish("mean", &g),
             (Op::Fold(f), Some(g)) => self.fold(f, &g),
         }
     }
@@ -238,7 +248,7 @@ impl Checker {
     }
 
     fn linear(&mut self, l: &impl LinearShape) -> Result<(), String> {
-        if self.after_linear || self.residual {
+        if self.after_linear || self.finished {
             return Err("a linear op must follow a gather or an activation".into());
         }
         if l.inputs() != self.features {
@@ -256,19 +266,19 @@ impl Checker {
         Ok(())
     }
 
-    fn residual(&mut self, g: &Gather) -> Result<(), String> {
+    fn finish(&mut self, name: &str, g: &Gather) -> Result<(), String> {
         let inner = g.patch - 2 * g.pad;
-        if self.residual || !self.after_linear || self.features != inner * inner {
-            return Err(format!("residual must follow a linear op with {} outputs", inner * inner));
+        if self.finished || !self.after_linear || self.features != inner * inner {
+            return Err(format!("{name} must follow a linear op with {} outputs", inner * inner));
         }
-        self.residual = true;
+        self.finished = true;
         Ok(())
     }
 
     fn fold(&mut self, f: &Fold, g: &Gather) -> Result<(), String> {
         let inner = g.patch - 2 * g.pad;
         if !self.linear_seen || !self.after_linear {
-            return Err("fold must follow a linear op or a residual".into());
+            return Err("fold must follow a linear op, a residual or a mean".into());
         }
         if f.patch != inner || f.window.len() != inner * inner || self.features != inner * inner {
             return Err(format!(
@@ -320,11 +330,15 @@ mod tests {
         assert_eq!(network.activations_per_row(), 4);
         assert!(network.is_residual());
         assert_eq!(network.linears().map(|(i, _)| i).collect::<Vec<_>>(), [1, 3]);
+        let mut ops = good();
+        ops[4] = Op::Mean;
+        let network = Network::new(ops).unwrap();
+        assert!(network.adds_mean() && !network.is_residual());
     }
 
     #[test]
     fn every_broken_list_is_refused_at_its_op() {
-        let edits: [(usize, Option<TestOp>); 9] = [
+        let edits: [(usize, Option<TestOp>); 11] = [
             (0, None),
             (0, Some(Op::Gather(Gather { patch: 5, stride: 4, pad: 1 }))),
             (0, Some(Op::Gather(Gather { patch: 5, stride: 1, pad: 3 }))),
@@ -333,6 +347,8 @@ mod tests {
             (3, Some(Op::Linear(Shape(4, 0)))),
             (3, Some(Op::Linear(Shape(4, 8)))),
             (5, Some(Op::Fold(Fold { patch: 3, window: vec![0; 9] }))),
+            (2, Some(Op::Mean)),
+            (3, Some(Op::Mean)),
             (5, None),
         ];
         for (at, edit) in edits {

@@ -19,7 +19,7 @@ use crate::activation::{self, PiecewisePoly};
 pub use plan::{Piece, Plan, PlanError, Scales};
 
 /// A piecewise quadratic, odd function.
-#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Piecewise {
     /// The function's name, for people.
     pub name: String,

@@ -1,7 +1,7 @@
 //! The seam between activation engines and the rest.
 
 use super::ProtocolError;
-use crate::correlation::SlotView;
+use crate::correlation::{Chunk, SlotView};
 use crate::ring::Ring;
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ pub struct Activation<'a> {
     /// The server's seeds for this slot.
     pub slot: &'a SlotView<'a>,
     /// S0's explicit material for `at`; empty for S1.
-    pub explicit: &'a [u8],
+    pub explicit: Chunk,
 }
 
 /// What a step leads to.
@@ -41,7 +41,7 @@ pub trait Engine<R: Ring> {
     /// [`ProtocolError::Material`] if the explicit material has the wrong length.
     fn begin(
         &mut self,
-        activation: &Activation<'_>,
+        activation: Activation<'_>,
         z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError>;
 

@@ -112,13 +112,13 @@ impl<R: Ring> Engine<R> for GcEngine {
 
     fn begin(
         &mut self,
-        activation: &Activation<'_>,
+        activation: Activation<'_>,
         z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError> {
         let Activation { op, at, slot, explicit } = activation;
-        let error = ProtocolError::Material { op: *op, first: at.start, last: at.end };
-        let pairs = slot.square_pairs::<R>(*op, at.clone(), explicit).ok_or(error)?;
-        let (session, prepared) = self.at(*op);
+        let error = ProtocolError::Material { op, first: at.start, last: at.end };
+        let pairs = slot.square_pairs::<R>(op, at, &explicit).ok_or(error)?;
+        let (session, prepared) = self.at(op);
         let mut message = Vec::new();
         let mut pieces = Vec::new();
         let shares =

@@ -15,6 +15,11 @@ use crate::lookup::SlopeTable;
 use crate::model::{ActivationSpec, PublicModel};
 use crate::party::Party;
 use crate::ring::{self, Ring};
+use rayon::prelude::*;
+
+/// Activations taken through a round together, by one thread: their material and sums stay in the
+/// second-level cache. A multiple of 64, so that their packed openings are whole words.
+const BLOCK: usize = 512;
 
 /// The tables of a model, ready for the kernels.
 pub struct LutEngine {
@@ -35,15 +40,15 @@ pub enum LutState<R> {
     Input {
         /// This server's shares of x + rho.
         masked: Vec<R>,
-        /// The rest of the material.
-        material: LookupMaterial<R>,
+        /// The material.
+        material: LookupMaterial,
     },
     /// The masked sums c and e are being opened.
     Sums {
         /// This server's shares of c, then of e.
         sums: Vec<R>,
-        /// The rest of the material.
-        material: LookupMaterial<R>,
+        /// The material.
+        material: LookupMaterial,
     },
 }
 
@@ -62,25 +67,6 @@ impl LutEngine {
     fn table(&self, op: usize) -> &PreparedTable {
         self.tables[op].as_ref().expect("only called for the activation ops it was made from")
     }
-
-    /// c and e: each server sums the table over its one-hot share and adds its mask shares.
-    fn masked_sums<R: Ring>(&self, op: usize, x: &[u64], material: &LookupMaterial<R>) -> Vec<R> {
-        let prepared = self.table(op);
-        let offsets: Vec<u32> = x.iter().map(|x| (x >> prepared.lo) as u32).collect();
-        let mut c = vec![R::ZERO; x.len()];
-        let mut e = vec![R::ZERO; x.len()];
-        masked_sums(&prepared.table, &material.one_hot, &offsets, &mut c, &mut e);
-        let lo_mask = low_mask(prepared.lo);
-        for (i, x) in x.iter().enumerate() {
-            let p = c[i].add(e[i].mul(R::from_u64(x & lo_mask)));
-            (c[i], e[i]) = match self.party {
-                Party::S0 => (p.add(material.value_mask[i]), e[i].add(material.slope_mask[i])),
-                Party::S1 => (material.value_mask[i].sub(p), material.slope_mask[i].sub(e[i])),
-            };
-        }
-        c.extend(e);
-        c
-    }
 }
 
 impl PreparedTable {
@@ -93,6 +79,127 @@ impl PreparedTable {
     fn bits(&self) -> u32 {
         self.hi + self.lo
     }
+
+    /// Bytes of a block of packed openings.
+    fn block_bytes(&self) -> usize {
+        BLOCK / 8 * self.bits() as usize
+    }
+
+    /// Round 1: turns the shares `z` into shares of x + rho and packs them.
+    fn mask_inputs<R: Ring>(
+        &self,
+        party: Party,
+        z: &mut [R],
+        material: &LookupMaterial,
+    ) -> Vec<u8> {
+        let (k, mask) = (R::BITS - self.bits(), R::from_u64(low_mask(self.bits())));
+        let len = bits::packed_len(z.len(), self.bits()).expect("packed is smaller than unpacked");
+        let mut message = vec![0; len];
+        let blocks = z.par_chunks_mut(BLOCK).zip(message.par_chunks_mut(self.block_bytes()));
+        blocks.enumerate().for_each(|(i, (z, message))| {
+            let mut rho = [R::ZERO; BLOCK];
+            let rho = &mut rho[..z.len()];
+            material.masks().rho(i * BLOCK, rho);
+            for (z, rho) in z.iter_mut().zip(rho) {
+                *z = shrink(party, *z, k).add(*rho).and(mask);
+            }
+            bits::pack_into(z, self.bits(), message);
+        });
+        message
+    }
+
+    /// Round 2: this server's shares of c and e. Each server sums the table over its one-hot share
+    /// and adds its mask shares. `None` if the peer's packed `message` is malformed.
+    fn sums<R: Ring>(
+        &self,
+        party: Party,
+        masked: &[R],
+        message: &[u8],
+        material: &LookupMaterial,
+    ) -> Option<Vec<R>> {
+        if bits::packed_len(masked.len(), self.bits()) != Some(message.len()) {
+            return None;
+        }
+        let mut sums = vec![R::ZERO; 2 * masked.len()];
+        let (c, e) = sums.split_at_mut(masked.len());
+        let inputs = masked.par_chunks(BLOCK).zip(message.par_chunks(self.block_bytes()));
+        let results = c.par_chunks_mut(BLOCK).zip(e.par_chunks_mut(BLOCK));
+        inputs.zip(results).enumerate().try_for_each_init(
+            || vec![0u64; BLOCK * material.words()],
+            |one_hot, (i, ((masked, theirs), (c, e)))| {
+                let one_hot = &mut one_hot[..masked.len() * material.words()];
+                material.one_hot(i * BLOCK, one_hot);
+                let mut x = [R::ZERO; BLOCK];
+                let x = &mut x[..masked.len()];
+                bits::unpack_into(theirs, self.bits(), x)?;
+                ring::add_assign(x, masked);
+                let mut masks = [[R::ZERO; BLOCK]; 2];
+                let [value_mask, slope_mask] = &mut masks;
+                let masks = [&mut value_mask[..x.len()], &mut slope_mask[..x.len()]];
+                material.masks().sum_masks(i * BLOCK, masks);
+                self.block_sums(party, x, one_hot, [value_mask, slope_mask], c, e);
+                Some(())
+            },
+        )?;
+        Some(sums)
+    }
+
+    /// c and e of at most [`BLOCK`] activations whose opened x + rho is the low bits of `x`.
+    fn block_sums<R: Ring>(
+        &self,
+        party: Party,
+        x: &[R],
+        one_hot: &[u64],
+        [value_mask, slope_mask]: [&[R; BLOCK]; 2],
+        c: &mut [R],
+        e: &mut [R],
+    ) {
+        let mut offsets = [0; BLOCK];
+        let offsets = &mut offsets[..x.len()];
+        // Offsets are taken mod 2^hi: the carry of the opening falls away.
+        offsets.iter_mut().zip(x).for_each(|(o, x)| *o = (x.to_u64() >> self.lo) as u32);
+        masked_sums(&self.table, one_hot, offsets, c, e);
+        let lo_mask = R::from_u64(low_mask(self.lo));
+        let masks = value_mask.iter().zip(slope_mask);
+        for (((c, e), x), (m, m2)) in c.iter_mut().zip(e).zip(x).zip(masks) {
+            let p = c.add(e.mul(x.and(lo_mask)));
+            (*c, *e) = match party {
+                Party::S0 => (p.add(*m), e.add(*m2)),
+                Party::S1 => (m.sub(p), m2.sub(*e)),
+            };
+        }
+    }
+
+    /// Round 3: y = c K1 - e K2 + K3 from this server's sums and the peer's `message`. `None` if the
+    /// message has another length.
+    fn outputs<R: Ring>(
+        &self,
+        mut sums: Vec<R>,
+        message: &[u8],
+        material: &LookupMaterial,
+    ) -> Option<Vec<R>> {
+        let count = sums.len() / 2;
+        let bytes = count * R::BYTES;
+        let (their_c, their_e) = message.split_at_checked(bytes).filter(|t| t.1.len() == bytes)?;
+        let (c, e) = sums.split_at_mut(count);
+        let theirs = |bytes| <[u8]>::par_chunks(bytes, BLOCK * R::BYTES);
+        let values = c.par_chunks_mut(BLOCK).zip(theirs(their_c));
+        let slopes = e.par_chunks_mut(BLOCK).zip(theirs(their_e));
+        values.zip(slopes).enumerate().try_for_each(|(i, ((c, their_c), (e, their_e)))| {
+            ring::add_le_bytes(c, their_c)?;
+            ring::add_le_bytes(e, their_e)?;
+            let mut keys = [[R::ZERO; BLOCK]; 3];
+            let [k1, k2, k3] = &mut keys;
+            let n = c.len();
+            material.keys(i * BLOCK, [&mut k1[..n], &mut k2[..n], &mut k3[..n]]);
+            for (i, (c, e)) in c.iter_mut().zip(e).enumerate() {
+                *c = c.mul(k1[i]).sub(e.mul(k2[i])).add(k3[i]);
+            }
+            Some(())
+        })?;
+        sums.truncate(count);
+        Some(sums)
+    }
 }
 
 impl<R: Ring> Engine<R> for LutEngine {
@@ -100,26 +207,15 @@ impl<R: Ring> Engine<R> for LutEngine {
 
     fn begin(
         &mut self,
-        activation: &Activation<'_>,
+        activation: Activation<'_>,
         mut z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError> {
-        let table = self.table(activation.op);
+        let Activation { op, at, slot, explicit } = activation;
+        let table = self.table(op);
+        let error = ProtocolError::Material { op, first: at.start, last: at.end };
         let shape = (table.hi, table.lo);
-        let material = activation
-            .slot
-            .lookup(activation.op, activation.at.clone(), shape, activation.explicit)
-            .ok_or(ProtocolError::Material {
-                op: activation.op,
-                first: activation.at.start,
-                last: activation.at.end,
-            })?;
-        let k = R::BITS - table.bits();
-        let mask = low_mask(table.bits());
-        for (z, rho) in z.iter_mut().zip(&material.rho) {
-            let x = shrink(self.party, *z, k).add(*rho);
-            *z = R::from_u64(x.to_u64() & mask);
-        }
-        let message = bits::pack(&z, table.bits());
+        let material = slot.lookup::<R>(op, at, shape, explicit).ok_or(error)?;
+        let message = table.mask_inputs(self.party, &mut z, &material);
         Ok(Step::Exchange(LutState::Input { masked: z, material }, message))
     }
 
@@ -129,29 +225,22 @@ impl<R: Ring> Engine<R> for LutEngine {
         state: Self::State,
         message: &[u8],
     ) -> Result<Step<Self::State, R>, ProtocolError> {
+        let table = self.table(op);
         match state {
             LutState::Input { masked, material } => {
-                let (bits, count) = (self.table(op).bits(), masked.len());
-                let theirs: Vec<R> = bits::unpack(message, bits, count).ok_or_else(|| {
-                    let expected = bits::packed_len(count, bits).unwrap_or(usize::MAX);
-                    wrong_length("masked inputs", message.len(), expected)
-                })?;
-                let open = |(a, b): (&R, &R)| a.add(*b).to_u64() & low_mask(bits);
-                let x: Vec<u64> = masked.iter().zip(&theirs).map(open).collect();
-                let sums = self.masked_sums(op, &x, &material);
+                let sums =
+                    table.sums(self.party, &masked, message, &material).ok_or_else(|| {
+                        let expected = bits::packed_len(masked.len(), table.bits());
+                        wrong_length("masked inputs", message.len(), expected.unwrap_or(usize::MAX))
+                    })?;
                 let message = ring::to_le_bytes(&sums);
                 Ok(Step::Exchange(LutState::Sums { sums, material }, message))
             }
-            LutState::Sums { mut sums, material } => {
+            LutState::Sums { sums, material } => {
                 let expected = sums.len() * R::BYTES;
-                let theirs: Vec<R> = ring::from_le_bytes(message)
-                    .filter(|t: &Vec<R>| t.len() == sums.len())
-                    .ok_or_else(|| wrong_length("masked sums", message.len(), expected))?;
-                ring::add_assign(&mut sums, &theirs);
-                let (c, e) = sums.split_at(sums.len() / 2);
-                let (k1, k2, k3) = (&material.k1, &material.k2, &material.k3);
-                let share = |i: usize| c[i].mul(k1[i]).sub(e[i].mul(k2[i])).add(k3[i]);
-                Ok(Step::Done((0..c.len()).map(share).collect()))
+                let outputs = table.outputs(sums, message, &material);
+                let error = || wrong_length("masked sums", message.len(), expected);
+                Ok(Step::Done(outputs.ok_or_else(error)?))
             }
         }
     }

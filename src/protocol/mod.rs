@@ -11,6 +11,7 @@ mod gc_session;
 mod handshake;
 pub mod literal;
 mod lut;
+mod mask_products;
 mod server_model;
 mod session;
 #[cfg(test)]
@@ -22,8 +23,9 @@ pub use gc::GcEngine;
 pub use gc_session::GcSession;
 pub use handshake::{Agreement, Identity, WIRE_VERSION, greet};
 pub use lut::LutEngine;
+pub use mask_products::MaskProducts;
 pub use server_model::{ServerModel, WeightSource};
-pub use session::{Image, TileSource, denoise};
+pub use session::{Image, Sources, TileSource, denoise};
 
 use crate::net::NetError;
 
@@ -53,6 +55,9 @@ pub enum ProtocolError {
         /// Last patch.
         last: usize,
     },
+    /// The model adds the mean of each patch and the image comes without them.
+    #[error("the image share has no patch means, which this model adds to its output")]
+    Means,
     /// The two servers do not agree on what to compute.
     #[error("the servers disagree on {what}: here {ours}, there {theirs}")]
     Mismatch {

@@ -5,9 +5,9 @@
 //! `[GA]_i = (X_i + i U) V + (U Y_i + Z_i)` (the paper's Fig. 3; Beaver 1991). Both products of a
 //! layer are matrix products with a constant left side, packed once.
 
-use super::{ProtocolError, SourceError};
+use super::{MaskProducts, ProtocolError, SourceError};
 use crate::correlation::weight_mask;
-use crate::kernels::{PackedWeights, matmul_acc};
+use crate::kernels::{PackedWeights, matmul_acc_by_rows};
 use crate::model::{LinearSpec, PublicModel};
 use crate::net::{Channel, Tag};
 use crate::party::Party;
@@ -29,14 +29,14 @@ pub struct ServerModel<R: Ring> {
     pub party: Party,
     /// The public description.
     pub public: PublicModel,
+    /// U, applied to Y_i where that was not done ahead of time.
+    pub(super) masks: MaskProducts<R>,
     layers: Vec<(usize, Layer<R>)>,
 }
 
 struct Layer<R: Ring> {
     /// X_i + i U, applied to V.
     on_opened: PackedWeights<R>,
-    /// U, applied to Y_i.
-    on_mask: PackedWeights<R>,
     bias: Vec<R>,
 }
 
@@ -76,35 +76,23 @@ impl<R: Ring> ServerModel<R> {
             if party == Party::S1 {
                 ring::add_assign(&mut x, &u);
             }
-            let layer = Layer {
-                on_opened: PackedWeights::pack(spec.outputs, spec.inputs, &x),
-                on_mask: PackedWeights::pack(spec.outputs, spec.inputs, &u),
-                bias,
-            };
+            let layer =
+                Layer { on_opened: PackedWeights::pack(spec.outputs, spec.inputs, &x), bias };
             layers.push((op, layer));
             opened.push(u);
         }
-        Ok((ServerModel { party, public, layers }, opened))
+        let masks = MaskProducts::new(&public, &opened);
+        Ok((ServerModel { party, public, masks, layers }, opened))
     }
 
-    /// This party's share of `G A + b` for one batch.
+    /// Turns `acc`, this party's U Y_i + Z_i, into its share of `G A + b` for one batch.
     ///
-    /// Shapes: opened V and mask share Y_i p x n, product share Z_i p x m, result p x m, row-major
-    /// by patch. Scale: that of the products. Cost: local; V was opened before.
-    pub(super) fn linear(
-        &self,
-        op: usize,
-        opened: &[R],
-        mask: &[R],
-        mut product: Vec<R>,
-    ) -> Vec<R> {
+    /// Shapes: opened V p x n, `acc` p x m, row-major by patch. Scale: that of the products. Cost:
+    /// local; V was opened before.
+    pub(super) fn linear(&self, op: usize, opened: &[R], acc: &mut [R]) {
         let layer = self.layer(op);
-        matmul_acc(&layer.on_mask, mask, &mut product);
-        matmul_acc(&layer.on_opened, opened, &mut product);
-        for row in product.chunks_exact_mut(layer.bias.len()) {
-            ring::add_assign(row, &layer.bias);
-        }
-        product
+        let add_bias = |row: &mut [R]| ring::add_assign(row, &layer.bias);
+        matmul_acc_by_rows(&layer.on_opened, opened, acc, add_bias);
     }
 
     fn layer(&self, op: usize) -> &Layer<R> {

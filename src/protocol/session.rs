@@ -1,32 +1,55 @@
 //! One image through both servers: the thread that owns the channel.
 
-use super::batch::{Batch, Context, Progress};
+use super::batch::{Batch, Context, Material, Progress};
 use super::{Engine, ProtocolError, ServerModel, SourceError, wrong_length};
-use crate::correlation::{MaterialLayout, SlotView};
+use crate::correlation::{Chunk, MaterialLayout, SlotView};
+use crate::model::PublicModel;
 use crate::net::{Channel, NetError, Tag};
 use crate::ring::{self, Ring};
 use std::collections::VecDeque;
 
-/// Batches in flight: enough that one computes while another's opening travels.
-const IN_FLIGHT: usize = 4;
+/// Batches in flight at least and at most: enough that one computes while the openings of others
+/// travel, even over a slow round trip.
+const IN_FLIGHT: std::ops::RangeInclusive<usize> = 3..=16;
+/// Bytes that the openings and the material of the batches in flight may take, roughly.
+const FLIGHT_BYTES: usize = 256 << 20;
 
-/// Supplies S0's explicit material, tile after tile.
-pub trait TileSource {
-    /// (op, bytes) of the next tile, `chunks` telling what to expect; nothing for S1.
+/// Supplies what was made for the tiles of a slot, tile after tile.
+pub trait TileSource: Send {
+    /// (op, bytes) of the next tile; nothing where a party has no explicit material.
     ///
     /// # Errors
     /// Whatever reading it gives.
-    fn next_tile(
-        &mut self,
-        tile: usize,
-        chunks: &mut dyn Iterator<Item = (usize, usize)>,
-    ) -> Result<Vec<(usize, Vec<u8>)>, SourceError>;
+    fn next_tile(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError>;
+}
+
+/// What was made for an image's slot.
+pub struct Sources<'a> {
+    /// S0's explicit material.
+    pub explicit: &'a mut dyn TileSource,
+    /// U Y_i, if it was prepared.
+    pub products: Option<&'a mut dyn TileSource>,
+}
+
+impl Sources<'_> {
+    fn next(&mut self) -> Result<Material, ProtocolError> {
+        let explicit = self.explicit.next_tile().map_err(ProtocolError::Source)?;
+        let products = self.products.as_mut().map(|source| source.next_tile());
+        let products = products.transpose().map_err(ProtocolError::Source)?;
+        Ok(Material {
+            explicit: explicit.into_iter().collect(),
+            products: products.map(|tile| tile.into_iter().collect()),
+        })
+    }
 }
 
 /// An image's share and the slot it may use.
 pub struct Image<'a, R> {
     /// This server's share of the encoded pixels, row-major.
     pub share: &'a [R],
+    /// This server's shares of the mean of each patch at the output scale; empty unless the model
+    /// adds them.
+    pub means: &'a [R],
     /// Rows and columns.
     pub size: (usize, usize),
     /// This server's view of the slot; marked as used before [`denoise`] is called.
@@ -39,7 +62,7 @@ pub struct Image<'a, R> {
 /// weighted sums of output patches.
 ///
 /// Scale: the model's output scale. Cost: one opening of the image, then for each activation the
-/// engine's openings and one of V; `IN_FLIGHT` batches overlap.
+/// engine's openings and one of V; several batches overlap.
 /// Security: semi-honest; the slot must not have been used for another image, ever.
 ///
 /// # Errors
@@ -48,9 +71,9 @@ pub fn denoise<R: Ring, E: Engine<R>>(
     model: &ServerModel<R>,
     engine: &mut E,
     image: &Image<'_, R>,
-    tiles: &mut dyn TileSource,
+    sources: Sources<'_>,
     channel: &mut dyn Channel,
-    progress: &mut dyn FnMut(f64),
+    progress: &mut (dyn FnMut(f64) + Send),
 ) -> Result<Vec<R>, ProtocolError> {
     let grid =
         model.public.network.grid(image.size).map_err(|e| ProtocolError::Source(Box::new(e)))?;
@@ -63,6 +86,7 @@ pub fn denoise<R: Ring, E: Engine<R>>(
         slot: &image.slot,
         opened: &opened,
         share: image.share,
+        means: image.means,
         mask: &mask,
     };
     let mut driver = Driver {
@@ -71,9 +95,10 @@ pub fn denoise<R: Ring, E: Engine<R>>(
         sums: vec![R::ZERO; grid.pixels()],
         waiting: VecDeque::new(),
         finished: 0,
+        in_flight: in_flight(&model.public, image.layout),
         channel,
     };
-    driver.run(image.layout, tiles, progress)?;
+    driver.run(image.layout, sources, progress)?;
     Ok(driver.sums)
 }
 
@@ -100,6 +125,7 @@ struct Driver<'a, R: Ring, E: Engine<R>> {
     /// the same order: whoever waits longest goes next.
     waiting: VecDeque<(u32, Batch<R, E::State>)>,
     finished: usize,
+    in_flight: usize,
     channel: &'a mut dyn Channel,
 }
 
@@ -107,19 +133,15 @@ impl<R: Ring, E: Engine<R>> Driver<'_, R, E> {
     fn run(
         &mut self,
         layout: &MaterialLayout,
-        tiles: &mut dyn TileSource,
-        progress: &mut dyn FnMut(f64),
+        mut sources: Sources<'_>,
+        progress: &mut (dyn FnMut(f64) + Send),
     ) -> Result<(), ProtocolError> {
         let total = layout.tiles();
         let mut started = 0;
         while self.finished < total {
-            while started < total && self.waiting.len() < IN_FLIGHT {
-                let explicit = tiles
-                    .next_tile(started, &mut layout.chunks(started))
-                    .map_err(ProtocolError::Source)?;
-                let rows = layout.tile(started);
-                let explicit = explicit.into_iter().collect();
-                let first = Batch::start(&self.context, self.engine, rows, explicit)?;
+            while started < total && self.has_room() {
+                let (rows, material) = (layout.tile(started), sources.next()?);
+                let first = Batch::start(&self.context, self.engine, rows, material)?;
                 self.take(started as u32, first)?;
                 started += 1;
             }
@@ -129,6 +151,14 @@ impl<R: Ring, E: Engine<R>> Driver<'_, R, E> {
             progress(self.finished as f64 / total as f64);
         }
         Ok(())
+    }
+
+    /// Whether another batch may start: batches follow one another at a distance, so that they do
+    /// not all need memory, or all finish, at the same time. Both servers see the same.
+    fn has_room(&self) -> bool {
+        let distance = self.context.model.public.network.ops().len() / self.in_flight;
+        self.waiting.len() < self.in_flight
+            && self.waiting.iter().all(|(_, batch)| batch.op() > distance)
     }
 
     fn receive(&mut self, number: u32, batch: Batch<R, E::State>) -> Result<(), ProtocolError> {
@@ -157,4 +187,12 @@ impl<R: Ring, E: Engine<R>> Driver<'_, R, E> {
         }
         Ok(())
     }
+}
+
+/// Batches in flight, the same at both servers, from public sizes alone.
+fn in_flight(public: &PublicModel, layout: &MaterialLayout) -> usize {
+    let material: usize = layout.chunks(0).map(|(_, bytes)| bytes).sum();
+    let openings = MaterialLayout::largest_message(public) * layout.tile(0).len();
+    let bytes = material.max(16 * openings).max(1);
+    (FLIGHT_BYTES / bytes).clamp(*IN_FLIGHT.start(), *IN_FLIGHT.end())
 }

@@ -228,6 +228,11 @@ impl Check<'_> {
         facts.push(self.ring(f.ring_bits));
         let frac_bits = self.public.model.input.frac_bits;
         facts.push(fact("a number of fraction bits of", f.frac_bits, frac_bits));
+        let network = &self.public.model.network;
+        // An image that the model cannot take is refused for its size.
+        let rows = network.grid((f.height as usize, f.width as usize)).map_or(0, |g| g.rows());
+        let means = if network.adds_mean() { rows as u64 } else { 0 };
+        facts.push(fact("a number of patch means of", f.means, means));
         if (f.height, f.width) != (t.height, t.width) {
             let (found, expected) =
                 (format!("{}x{}", f.height, f.width), format!("{}x{}", t.height, t.width));

@@ -2,11 +2,13 @@
 //! denoise, write the result share.
 
 mod inputs;
+mod prepare;
 mod run;
 mod slot;
 mod state;
 
 pub use inputs::{InputError, InputPaths, Inputs};
+pub use prepare::{PrepareReport, PreparedSlot, prepare};
 pub use run::{ImageReport, Job, Observer, Phase, PhaseReport, Report, run};
 
 pub use state::claim_state;

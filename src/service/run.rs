@@ -2,7 +2,9 @@
 
 use super::slot::{Claim, claim};
 use super::{Inputs, ServiceError};
-use crate::artefact::{ImageShareFile, OpenedWeightsFile, decoding, random_seed, write_result};
+use crate::artefact::{
+    ImageShareFile, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
+};
 use crate::correlation::SlotView;
 use crate::format::header::ResultShare;
 use crate::format::ledger::Ledger;
@@ -11,7 +13,8 @@ use crate::format::{Fingerprint, FormatError, SessionId};
 use crate::model::EngineKind;
 use crate::net::{Channel, Tag, Traffic};
 use crate::protocol::{
-    Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, ServerModel, denoise, greet,
+    Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, ServerModel, Sources,
+    TileSource, denoise, greet,
 };
 use crate::ring::{Ring, RingBits};
 use serde::Serialize;
@@ -33,7 +36,7 @@ pub struct Job<'a> {
 }
 
 /// Told how the job goes.
-pub trait Observer {
+pub trait Observer: Send {
     /// A phase begins.
     fn phase(&mut self, phase: Phase);
     /// The share of the current phase that is done.
@@ -47,6 +50,8 @@ pub enum Phase {
     Setup,
     /// Image number `.0` of `.1`.
     Online(usize, usize),
+    /// Products of slot number `.0` of `.1`, ahead of time.
+    Prepare(usize, usize),
 }
 
 /// Time and traffic of a phase.
@@ -70,6 +75,8 @@ pub struct ImageReport {
     pub patches: usize,
     /// Activations.
     pub activations: usize,
+    /// Whether U Y_i of the slot had been prepared.
+    pub prepared: bool,
     /// From the agreement on the slot to the finished result.
     pub online: PhaseReport,
 }
@@ -121,7 +128,7 @@ fn run_in<R: Ring>(
 ) -> Result<Report, ServiceError> {
     observer.phase(Phase::Setup);
     let watch = Watch::start(channel);
-    let (model, agreement) = set_up::<R>(&mut inputs, job, channel)?;
+    let SetUp { model, agreement, .. } = set_up::<R>(&mut inputs, job, channel)?;
     match inputs.public.model.engine {
         EngineKind::Lut => {
             let engine = LutEngine::new(inputs.party, &inputs.public.model);
@@ -137,12 +144,20 @@ fn run_in<R: Ring>(
     }
 }
 
+/// What the two servers have before the first image.
+pub(super) struct SetUp<R: Ring> {
+    pub(super) model: ServerModel<R>,
+    /// U, one vector a linear op.
+    pub(super) opened: Vec<Vec<R>>,
+    agreement: Agreement,
+}
+
 /// Handshake and opening of U.
-fn set_up<R: Ring>(
+pub(super) fn set_up<R: Ring>(
     inputs: &mut Inputs,
     job: &mut Job<'_>,
     channel: &mut dyn Channel,
-) -> Result<(ServerModel<R>, Agreement), ServiceError> {
+) -> Result<SetUp<R>, ServiceError> {
     let fields = *inputs.triples.fields();
     job.ledger.bind_weights(fields.weight_mask_id, fields.model_id)?;
     let kept = OpenedWeightsFile::new(job.state, &inputs.public, fields.weight_mask_id);
@@ -169,14 +184,14 @@ fn set_up<R: Ring>(
         inputs.party,
         inputs.public.model.clone(),
         &mut inputs.model,
-        inputs.triples.weight_mask_seed(),
+        &inputs.triples.seeds().weight_mask,
         channel,
         cached,
     )?;
     if !agreement.weights_known {
         kept.store(&opened, job.key)?;
     }
-    Ok((model, agreement))
+    Ok(SetUp { model, opened, agreement })
 }
 
 struct Server<'j, 'l, R: Ring, E> {
@@ -224,7 +239,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let fields = *image.fields();
         let size = (fields.height as usize, fields.width as usize);
         // Every byte of the share is checked before a slot is spent on it.
-        let share = image.into_pixels::<R>()?;
+        let [share, means] = image.into_shares::<R>()?;
         let triples = *self.inputs.triples.fields();
         let wanted = Claim {
             set: triples.set_id,
@@ -233,11 +248,22 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             session: self.agreement.session,
         };
         let slot = claim(self.job.ledger, &wanted, channel)?;
-        let (seeds, mut tiles) = self.inputs.triples.slot(slot, &self.inputs.layout)?;
-        let view = SlotView::new(self.inputs.party, &seeds.slots, slot);
-        let image = Image { share: &share, size, slot: view, layout: &self.inputs.layout };
+        let (public, layout) = (&self.inputs.public, &self.inputs.layout);
+        let products = layout.clone().products(&public.model);
+        let prepared = PreparedFile::new(self.job.state, &triples, slot, public, products);
+        let mut products = prepared.open();
+        // Once opened it can be read without its name; nobody shall find it again.
+        PreparedFile::remove_below(self.job.state, triples.set_id, slot + 1)?;
+        let mut explicit = self.inputs.triples.material(slot, layout);
+        let sources = Sources {
+            explicit: &mut explicit,
+            products: products.as_mut().map(|p| p as &mut dyn TileSource),
+        };
+        let view = SlotView::new(self.inputs.party, &self.inputs.triples.seeds().slots, slot);
+        let image = Image { share: &share, means: &means, size, slot: view, layout };
         let mut tell = |done| observer.progress(done);
-        let sums = denoise(&self.model, &mut self.engine, &image, &mut tiles, channel, &mut tell)?;
+        let sums = denoise(&self.model, &mut self.engine, &image, sources, channel, &mut tell)?;
+        let prepared = products.is_some();
         let result = ResultShare {
             party: self.inputs.party,
             image_id: fields.image_id,
@@ -246,7 +272,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             ring_bits: R::RING,
             height: fields.height,
             width: fields.width,
-            decode: decoding(&self.inputs.public, fields.sigma_ratio),
+            decode: decoding(&self.inputs.public, fields.levels),
         };
         let output = write_result(&sums, result, self.job.key, self.job.receiver, output)?;
         // The file gets its name only when the other server has its half as well.
@@ -258,6 +284,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         Ok(ImageReport {
             image_id: fields.image_id.to_string(),
             slot,
+            prepared,
             patches,
             activations: patches * network.activations_per_row(),
             online: watch.stop(channel),
@@ -265,17 +292,17 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
     }
 }
 
-struct Watch {
+pub(super) struct Watch {
     started: Instant,
     traffic: Traffic,
 }
 
 impl Watch {
-    fn start(channel: &dyn Channel) -> Self {
+    pub(super) fn start(channel: &dyn Channel) -> Self {
         Watch { started: Instant::now(), traffic: channel.traffic() }
     }
 
-    fn stop(self, channel: &dyn Channel) -> PhaseReport {
+    pub(super) fn stop(self, channel: &dyn Channel) -> PhaseReport {
         let seconds = self.started.elapsed().as_secs_f64();
         PhaseReport { seconds, traffic: channel.traffic().since(&self.traffic) }
     }

@@ -23,15 +23,23 @@ fn words<R: Ring>(count: usize) -> Vec<R> {
     stream.take(0, count)
 }
 
+/// `count` elements of `buffer`, from a multiple of 64 bytes on.
+fn aligned<R>(buffer: &mut [R], count: usize) -> &mut [R] {
+    let start = buffer.as_ptr().align_offset(64);
+    &mut buffer[start..start + count]
+}
+
 /// The bare register kernel on operands that stay in the nearest cache.
 #[divan::bench(types = [u32, u64], args = backends())]
 fn register<R: Ring>(bencher: Bencher, backend: Backend) {
-    const DEPTH: usize = 128;
+    let depth = kernels::register_depth::<R>(backend);
     let (rows, width) = (kernels::register_rows::<R>(backend), 128 / R::BYTES);
-    let (panel, strip) = (words::<R>(DEPTH * width), words::<R>(DEPTH * rows));
+    let (mut panel, mut strip) = (words::<R>((depth + 1) * width), words::<R>((depth + 16) * rows));
+    let panel = aligned(&mut panel, depth * width);
+    let strip = aligned(&mut strip, depth * rows);
     let mut out = vec![R::ZERO; rows * width];
-    bencher.counter(ItemsCount::new(DEPTH * width * rows)).bench_local(|| {
-        kernels::register_kernel(backend, black_box(&panel), black_box(&strip), &mut out);
+    bencher.counter(ItemsCount::new(depth * width * rows)).bench_local(|| {
+        kernels::register_kernel(backend, black_box(panel), black_box(strip), &mut out);
     });
 }
 
@@ -46,17 +54,25 @@ impl fmt::Display for Case {
 }
 
 fn cases() -> impl Iterator<Item = Case> {
-    const SHAPES: [[usize; 3]; 3] = [[3072, 3072, 1024], [640, 841, 128], [3072, 3072, 64]];
+    const SHAPES: [[usize; 3]; 7] = [
+        [3072, 3072, 1024],
+        [3072, 3072, 128],
+        [3072, 1521, 128],
+        [512, 441, 128],
+        [512, 512, 128],
+        [640, 841, 128],
+        [289, 2047, 128],
+    ];
     backends().flat_map(|backend| SHAPES.map(|shape| Case(backend, shape)))
 }
 
 #[divan::bench(types = [u32, u64], args = cases(), sample_count = 5, sample_size = 1)]
 fn matmul<R: Ring>(bencher: Bencher, case: &Case) {
     let Case(backend, [m, n, p]) = *case;
-    let weights = PackedWeights::pack(m, n, &words::<R>(m * n));
+    let weights = PackedWeights::pack_with(backend, m, n, &words::<R>(m * n));
     let (a, mut c) = (words::<R>(p * n), vec![R::ZERO; p * m]);
     bencher.counter(ItemsCount::new(m * n * p)).bench_local(|| {
-        kernels::matmul_acc_with(backend, &weights, black_box(&a), &mut c);
+        kernels::matmul_acc(&weights, black_box(&a), &mut c);
     });
 }
 

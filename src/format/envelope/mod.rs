@@ -21,7 +21,7 @@
 mod reader;
 mod writer;
 
-pub use reader::{EnvelopeReader, open_file};
+pub use reader::{EnvelopeReader, open_file, open_stream};
 pub use writer::EnvelopeWriter;
 
 use crate::format::codec::SmallError;
@@ -31,7 +31,7 @@ use std::path::Path;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"PPDNOISE";
 /// The format version this program writes and reads.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// The length of a tag.
 pub const TAG_LEN: usize = 16;
 

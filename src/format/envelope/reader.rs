@@ -4,6 +4,8 @@ use super::{ChunkKey, FIXED_LEN, MAGIC, TAG_LEN, Tag, VERSION, chunk_tag, header
 use crate::format::codec::SMALL_LIMIT;
 use crate::format::error::{Amount, FormatError};
 use crate::format::header::{Cipher, Header, Kind, Part};
+use crate::format::stream::Stream;
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -33,22 +35,35 @@ pub struct EnvelopeReader<R: Read> {
 pub fn open_file(path: &Path) -> Result<EnvelopeReader<BufReader<File>>, FormatError> {
     let file = File::open(path).map_err(|err| FormatError::io(path, "open", err))?;
     let meta = file.metadata().map_err(|err| FormatError::io(path, "read", err))?;
-    let mut reader = EnvelopeReader::open(BufReader::with_capacity(1 << 16, file), path)?;
-    if meta.is_file() {
-        let (expected, found) = (reader.file_len(), meta.len());
-        let file = reader.file.clone();
-        if found < expected {
-            return Err(FormatError::Truncated { file, expected, found });
-        }
-        if found > expected {
-            return Err(FormatError::TrailingBytes { file, expected, found });
-        }
-        reader.length_proven = true;
-    }
-    Ok(reader)
+    let len = meta.is_file().then_some(meta.len());
+    EnvelopeReader::open(BufReader::with_capacity(1 << 16, file), path)?.of_length(len)
+}
+
+/// Opens a large file or a pipe (`-` for standard input) that will be read from front to back.
+///
+/// # Errors
+/// As [`open_file`].
+pub fn open_stream(path: &Path) -> Result<EnvelopeReader<Stream>, FormatError> {
+    let stream = Stream::open(path).map_err(|err| FormatError::io(path, "open", err))?;
+    let len = stream.len().map_err(|err| FormatError::io(path, "read", err))?;
+    EnvelopeReader::open(stream, path)?.of_length(len)
 }
 
 impl<R: Read> EnvelopeReader<R> {
+    /// Compares with the length the source is known to have.
+    fn of_length(mut self, found: Option<u64>) -> Result<Self, FormatError> {
+        let Some(found) = found else { return Ok(self) };
+        let (expected, file) = (self.file_len(), self.file.clone());
+        match found.cmp(&expected) {
+            Ordering::Less => Err(FormatError::Truncated { file, expected, found }),
+            Ordering::Greater => Err(FormatError::TrailingBytes { file, expected, found }),
+            Ordering::Equal => {
+                self.length_proven = true;
+                Ok(self)
+            }
+        }
+    }
+
     /// Reads and checks the header; `name` stands for the source in errors.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 use super::*;
 use crate::format::header::{
-    Body, Cipher, Decoding, Header, ImageShare, Kind, ModelShare, OpenedWeights, PublicKeyOf,
-    PublicModel, ResultShare, SecretKeyOf, Triples,
+    Body, Cipher, Decoding, Header, ImageShare, Kind, Levels, ModelShare, OpenedWeights,
+    PoissonNoise, Prepared, PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples,
 };
 use crate::format::ids::*;
 use crate::format::role::Role;
@@ -21,6 +21,12 @@ const KEYS: [ChunkKey; 3] = [
     ChunkKey { slot: 1, op: 0, tile: 0 },
 ];
 
+const LEVELS: Levels = Levels {
+    sigma_ratio: 1.0,
+    scale_about: 127.5,
+    poisson: Some(PoissonNoise { gain: 4.0, read_noise: 2.0 }),
+};
+
 fn body_of(kind: Kind) -> Body {
     let (model_id, public_digest) = (MODEL_ID, DIGEST);
     let (party, ring_bits) = (Party::S1, RingBits::L32);
@@ -32,7 +38,8 @@ fn body_of(kind: Kind) -> Body {
             ModelShare { party, model_id, ring_bits, public_digest, elements: 1000 }.into()
         }
         Kind::ImageShare => {
-            let (frac_bits, sigma, sigma_ratio) = (10, 25.0, 1.0);
+            let (frac_bits, sigma, means) = (10, 25.0, 0);
+            let levels = LEVELS;
             let i = ImageShare {
                 party,
                 image_id,
@@ -43,7 +50,8 @@ fn body_of(kind: Kind) -> Body {
                 width,
                 frac_bits,
                 sigma,
-                sigma_ratio,
+                levels,
+                means,
             };
             i.into()
         }
@@ -62,6 +70,21 @@ fn body_of(kind: Kind) -> Body {
                 tile_rows,
             };
             t.into()
+        }
+        Kind::Prepared => {
+            let (set_id, slot, tile_rows) = (TripleSetId::from_bytes([0x55; 16]), 3, 64);
+            let p = Prepared {
+                party,
+                set_id,
+                slot,
+                weight_mask_id,
+                public_digest,
+                ring_bits,
+                height,
+                width,
+                tile_rows,
+            };
+            p.into()
         }
         Kind::ResultShare => {
             let session_id = SessionId::from_bytes([0x66; 16]);
@@ -91,7 +114,7 @@ fn body_of(kind: Kind) -> Body {
 fn decoding() -> Decoding {
     Decoding {
         frac_bits: 20,
-        sigma_ratio: 1.25,
+        levels: Levels { sigma_ratio: 1.25, ..LEVELS },
         mid_grey: 127.5,
         grey_per_unit: 51.0,
         patch: 5,
@@ -101,7 +124,7 @@ fn decoding() -> Decoding {
     }
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::PublicModel,
     Kind::ModelShare,
     Kind::ImageShare,
@@ -110,6 +133,7 @@ const KINDS: [Kind; 8] = [
     Kind::OpenedWeights,
     Kind::PublicKey,
     Kind::SecretKey,
+    Kind::Prepared,
 ];
 
 fn header(kind: Kind, payload_len: u64, chunks: u64) -> Header {
@@ -296,10 +320,10 @@ fn other_files_and_versions_are_told_apart() {
     assert!(matches!(open(b""), FormatError::Truncated { found: 0, .. }));
     assert!(matches!(open(b"PPDN"), FormatError::Truncated { found: 4, .. }));
     let mut later = sample();
-    later[8] = 2;
+    later[8] = 3;
     let err = open(&later);
-    assert!(matches!(err, FormatError::Version { expected: 1, found: 2, .. }));
-    assert!(err.to_string().contains("version 2") && err.to_string().contains("version 1"));
+    assert!(matches!(err, FormatError::Version { expected: 2, found: 3, .. }));
+    assert!(err.to_string().contains("version 3") && err.to_string().contains("version 2"));
     let mut huge = sample();
     huge[10..14].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(matches!(open(&huge), FormatError::HeaderDamaged { .. }));
@@ -318,6 +342,9 @@ fn golden_files_are_written_and_read_as_ever() {
         writer.chunk(ChunkKey::ONLY, &payload).unwrap();
         let bytes = writer.finish().unwrap();
         let path = folder.join(format!("{}.bin", kind.to_string().replace(' ', "-")));
+        if std::env::var_os("PPDENOISE_WRITE_GOLDEN").is_some() {
+            fs::write(&path, &bytes).unwrap();
+        }
         let golden = fs::read(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
         assert!(bytes == golden, "{kind}: the layout changed");
         let mut reader = open_file(&path).unwrap();

@@ -6,7 +6,7 @@ mod world;
 use super::{Engine, LutEngine};
 use crate::correlation::SlotView;
 use crate::fixed::low_mask;
-use crate::model::{Method, run_twin};
+use crate::model::{Method, QuantiseOptions, quantise, random_model, run_twin};
 use crate::net::{Channel, MemChannel, Traffic, pair};
 use crate::party::Party;
 use crate::piecewise::Piecewise;
@@ -48,6 +48,20 @@ fn the_garbled_computation_equals_the_twin_exactly() {
     }
 }
 
+/// The same for models with mean shift: a residual one needs nothing more, any other gets the
+/// shares of the patch means.
+#[test]
+fn the_mean_shift_equals_the_twin_exactly() {
+    for residual in [false, true] {
+        let model = random_model(&[12, 7], 2.0, residual).with_mean_shift().unwrap();
+        let method = Method::Lut { cell_bits: 2 };
+        let options = QuantiseOptions { ring: RingBits::L32, method, interval: 2.5 };
+        let world = World::of(quantise(&model, &options).unwrap(), 11, 20);
+        assert_eq!(world.model.public.network.adds_mean(), !residual);
+        secure_equals_twin::<u32, _>(&world, world.engines());
+    }
+}
+
 /// The tile size is no part of what is computed.
 #[test]
 fn results_do_not_depend_on_tiles() {
@@ -59,6 +73,29 @@ fn results_do_not_depend_on_tiles() {
     let whole = run(1000);
     assert_eq!(whole, run(1));
     assert_eq!(whole, run(17));
+}
+
+/// Nor is it whether a server has prepared its products, or how many threads compute.
+#[test]
+fn results_do_not_depend_on_preparation_or_threads() {
+    let run = |prepared, threads, ring: RingBits| {
+        let mut world = World::new(ring, &[12, 7], 9, 20);
+        world.prepared = prepared;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let [mut a, mut b] = world.engines();
+            match ring {
+                RingBits::L32 => format!("{:?}", world.run::<u32, LutEngine>([&mut a, &mut b]).0),
+                RingBits::L64 => format!("{:?}", world.run::<u64, LutEngine>([&mut a, &mut b]).0),
+            }
+        })
+    };
+    for ring in [RingBits::L32, RingBits::L64] {
+        let plain = run([false; 2], 1, ring);
+        for prepared in [[true, false], [false, true], [true; 2]] {
+            assert_eq!(run(prepared, 3, ring), plain);
+        }
+    }
 }
 
 /// Fresh material rounds differently, by at most a few units of the output scale.
@@ -235,7 +272,8 @@ impl Channel for Spy<'_> {
 fn short_material_is_refused() {
     let world = World::new(RingBits::L32, &[6], 128, 20);
     let view = SlotView::new(Party::S0, &world.seeds[0].slots, 5);
-    assert!(view.product::<u32>(1, 0..4, &[0; 15]).is_none());
-    assert!(view.lookup::<u32>(2, 0..4, (9, 6), &[0; 4 * (64 + 12) - 1]).is_none());
-    assert!(view.lookup::<u32>(2, 0..4, (9, 6), &[0; 4 * (64 + 12)]).is_some());
+    assert!(view.add_product::<u32>(1, 0..4, &[0; 15], &mut [0; 4]).is_none());
+    let lookup = |bytes| view.lookup::<u32>(2, 0..4, (9, 6), vec![0; bytes].into());
+    assert!(lookup(4 * (64 + 12) - 1).is_none());
+    assert!(lookup(4 * (64 + 12)).is_some());
 }

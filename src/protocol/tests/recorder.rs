@@ -42,7 +42,7 @@ impl<R: Ring, E: Engine<R>> Engine<R> for Recorder<E> {
 
     fn begin(
         &mut self,
-        activation: &Activation<'_>,
+        activation: Activation<'_>,
         z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError> {
         let values = z.iter().map(|v| v.to_u64()).collect();
@@ -102,7 +102,10 @@ impl<R: Ring, E> Randomness<R> for Replay<'_, E> {
         let k = R::BITS - spec.input_bits();
         let rho = PARTIES.map(|p| {
             let view = SlotView::new(p, &self.world.seeds[p.index()].slots, 5);
-            view.rho::<R>(op, at.clone(), spec.input_bits())
+            let masks = view.lookup_masks(op, at.clone(), spec.input_bits());
+            let mut rho = vec![R::ZERO; at.len()];
+            masks.rho(0, &mut rho);
+            rho
         });
         let one = |(i, z): (usize, &R)| {
             let [z0, z1] = [0, 1].map(|p| R::from_u64(shares[p][i]));

@@ -1,13 +1,13 @@
 //! A model, an image and material in one process, and both servers' runs on them.
 
-use crate::correlation::{Dealer, MaterialLayout, PartySeeds, SlotView};
+use crate::correlation::{Chunk, Dealer, MaterialLayout, PartySeeds, SlotView};
 use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
 use crate::net::{Channel, MemChannel, Traffic, pair};
 use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
 use crate::protocol::{
-    Engine, GcEngine, GcSession, Image, LutEngine, ProtocolError, ServerModel, SourceError,
-    TileSource, WeightSource, denoise,
+    Engine, GcEngine, GcSession, Image, LutEngine, MaskProducts, ProtocolError, ServerModel,
+    SourceError, Sources, TileSource, WeightSource, denoise,
 };
 use crate::ring::{Ring, RingBits};
 use crate::share;
@@ -21,6 +21,8 @@ pub(super) struct World {
     pub(super) image: Vec<i64>,
     pub(super) seeds: [PartySeeds; 2],
     pub(super) layout: MaterialLayout,
+    /// Which server has computed U Y_i ahead of time.
+    pub(super) prepared: [bool; 2],
 }
 
 impl World {
@@ -43,6 +45,11 @@ impl World {
     ) -> Self {
         let options = QuantiseOptions { ring, method, interval: 2.5 };
         let model = quantise(&random_model(hidden, 3.0, true), &options).unwrap();
+        World::of(model, tile_rows, material_seed)
+    }
+
+    /// A world for a model.
+    pub(super) fn of(model: QuantisedModel, tile_rows: usize, material_seed: u8) -> Self {
         let limit = model.public.input.limit();
         let image =
             (0..(SIZE.0 * SIZE.1) as i64).map(|i| (i * 977) % (2 * limit) - limit).collect();
@@ -51,7 +58,7 @@ impl World {
             slots: Seed::from_bytes([material_seed + p.index() as u8; 32]),
         });
         let layout = MaterialLayout::new(&model.public, SIZE, tile_rows).unwrap();
-        World { model, image, seeds, layout }
+        World { model, image, seeds, layout, prepared: [false; 2] }
     }
 
     pub(super) fn share_of<R: Ring>(
@@ -79,16 +86,27 @@ impl World {
         let mut weights = Weights { world: self, party };
         let seeds = &self.seeds[party.index()];
         let public = self.model.public.clone();
-        let (model, _) =
+        let (model, opened) =
             ServerModel::<R>::open(party, public, &mut weights, &seeds.weight_mask, channel, None)?;
+        let public = &self.model.public;
+        let means = public.patch_means(&self.image, &public.network.grid(SIZE).unwrap());
         let image = Image {
             share: &self.share_of::<R>(party, 0, &self.image, Purpose::ImageShare),
+            means: &self.share_of::<R>(party, 1, &means, Purpose::ImageShare),
             size: SIZE,
             slot: SlotView::new(party, &seeds.slots, 5),
             layout: &self.layout,
         };
         let mut tiles = Tiles::<R>::new(self, party);
-        denoise(&model, engine, &image, &mut tiles, channel, &mut |_| ())
+        let mut products = Products {
+            world: self,
+            masks: MaskProducts::new(&model.public, &opened),
+            slot: &image.slot,
+            next: 0,
+        };
+        let products = self.prepared[party.index()].then_some(&mut products as &mut dyn TileSource);
+        let sources = Sources { explicit: &mut tiles, products };
+        denoise(&model, engine, &image, sources, channel, &mut |_| ())
     }
 
     /// Both servers; returns their result shares and S0's traffic.
@@ -138,26 +156,55 @@ impl<R: Ring> WeightSource<R> for Weights<'_> {
 struct Tiles<'a, R: Ring> {
     dealer: Option<Dealer<'a, R>>,
     layout: &'a MaterialLayout,
+    next: usize,
 }
 
 impl<'a, R: Ring> Tiles<'a, R> {
     fn new(world: &'a World, party: Party) -> Self {
         let dealer = || Dealer::new(&world.model.public, SIZE, [&world.seeds[0], &world.seeds[1]]);
         let dealer = (party == Party::S0).then(|| dealer().unwrap());
-        Tiles { dealer, layout: &world.layout }
+        Tiles { dealer, layout: &world.layout, next: 0 }
     }
 }
 
 impl<R: Ring> TileSource for Tiles<'_, R> {
-    fn next_tile(
-        &mut self,
-        tile: usize,
-        chunks: &mut dyn Iterator<Item = (usize, usize)>,
-    ) -> Result<Vec<(usize, Vec<u8>)>, SourceError> {
+    fn next_tile(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
         let Some(dealer) = &mut self.dealer else { return Ok(Vec::new()) };
-        let made = dealer.tile(5, self.layout.tile(tile));
+        let tile = self.next;
+        self.next += 1;
+        let made = dealer.slot(5).tile(self.layout.tile(tile));
         let sizes: Vec<_> = made.iter().map(|(op, bytes)| (*op, bytes.len())).collect();
-        assert_eq!(sizes, chunks.collect::<Vec<_>>(), "the dealer keeps to the layout");
-        Ok(made)
+        assert_eq!(
+            sizes,
+            self.layout.chunks(tile).collect::<Vec<_>>(),
+            "the dealer keeps to the layout"
+        );
+        Ok(made.into_iter().map(|(op, bytes)| (op, bytes.into())).collect())
+    }
+}
+
+/// U Y_i made as `prepare` does it.
+struct Products<'a, R: Ring> {
+    world: &'a World,
+    masks: MaskProducts<R>,
+    slot: &'a SlotView<'a>,
+    next: usize,
+}
+
+impl<R: Ring> TileSource for Products<'_, R> {
+    fn next_tile(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
+        let public = &self.world.model.public;
+        let layout = self.world.layout.clone().products(public);
+        let (tile, grid) = (self.next, public.network.grid(SIZE).unwrap());
+        self.next += 1;
+        let (first, _) = public.network.linears().next().unwrap();
+        let image_mask = self.slot.input_mask(first, 0..grid.pixels());
+        let made = self.masks.tile(public, &grid, self.slot, &image_mask, layout.tile(tile));
+        let chunks: Vec<_> = layout.chunks(tile).collect();
+        assert_eq!(
+            made.iter().map(Vec::len).collect::<Vec<_>>(),
+            chunks.iter().map(|c| c.1).collect::<Vec<_>>()
+        );
+        Ok(chunks.iter().zip(made).map(|((op, _), bytes)| (*op, bytes.into())).collect())
     }
 }

@@ -1,0 +1,141 @@
+//! What the flags say of an image's noise, and how its grey levels become network units.
+
+use super::args::parse_positive;
+use super::failure::{Code, Failure};
+use super::output::Console;
+use crate::image::{GreyImage, Poisson, estimate_sigma};
+use crate::model::{LevelMap, Normalisation};
+use clap::Args;
+use std::path::Path;
+
+/// The noise of an image as it was met, and how levels are scaled to the model's noise.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Met {
+    /// The image's noise level in 8-bit grey levels, or auto to estimate it; the model's own if not
+    /// given. In shares it is public.
+    #[arg(long, value_name = "LEVELS|auto", value_parser = parse_sigma)]
+    pub(super) sigma: Option<Sigma>,
+    /// The kind of noise: gaussian, of one sigma everywhere; poisson, which grows with the light and
+    /// is made even before denoising and undone after it.
+    #[arg(long, default_value = "gaussian", value_name = "KIND")]
+    pub(super) noise: NoiseKind,
+    #[command(flatten)]
+    pub(super) sensor: SensorNoise,
+    /// The grey level that scaling to the model's noise leaves where it is; mid-grey if not given, 0
+    /// as the paper does it.
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    pub(super) scale_about: Option<f64>,
+}
+
+/// The flags of Poisson noise.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct SensorNoise {
+    /// Poisson noise: grey levels that one photo-electron makes.
+    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
+    pub(super) gain: Option<f64>,
+    /// Poisson noise: standard deviation of the read noise in grey levels [default: 0]
+    #[arg(long, value_name = "LEVELS", value_parser = parse_level)]
+    pub(super) read_noise: Option<f64>,
+}
+
+/// A kind of noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum NoiseKind {
+    Gaussian,
+    Poisson,
+}
+
+/// A noise level given or to be estimated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Sigma {
+    Known(f64),
+    Auto,
+}
+
+/// An image's noise level and the map that follows from it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Levels {
+    /// The noise level in grey levels; of stabilised levels for Poisson noise.
+    pub(super) sigma: f64,
+    pub(super) map: LevelMap,
+}
+
+/// The levels of `image`, which `file` holds, for a model trained on noise of `model_sigma`.
+pub(super) fn levels(
+    met: &Met,
+    (file, image): (&Path, &GreyImage),
+    model_sigma: f64,
+    units: Normalisation,
+    console: &Console,
+) -> Result<Levels, Failure> {
+    let poisson = sensor(met.noise, &met.sensor)?;
+    let sigma = match (poisson, met.sigma) {
+        (Some(noise), None) => noise.sigma(),
+        (Some(_), Some(_)) => {
+            let text = "--sigma does not go with --noise poisson: the gain says how strong it is";
+            return Err(Failure::new(Code::Usage, text).help("leave --sigma away"));
+        }
+        (None, None) => model_sigma,
+        (None, Some(Sigma::Known(sigma))) => sigma,
+        (None, Some(Sigma::Auto)) => {
+            let sigma = estimate_sigma(image).map_err(|e| Failure::from(e).about(file))?;
+            console.note(format!("estimated noise: {sigma:.2} grey levels"));
+            sigma
+        }
+    };
+    let mut map = LevelMap { poisson, ..LevelMap::new(units, model_sigma / sigma) };
+    if let Some(about) = met.scale_about {
+        map.scale_about = about;
+    }
+    Ok(Levels { sigma, map })
+}
+
+/// The Poisson noise that the flags describe, if they do.
+pub(super) fn sensor(kind: NoiseKind, flags: &SensorNoise) -> Result<Option<Poisson>, Failure> {
+    match (kind, flags.gain, flags.read_noise) {
+        (NoiseKind::Gaussian, None, None) => Ok(None),
+        (NoiseKind::Gaussian, gain, _) => {
+            let flag = if gain.is_some() { "--gain" } else { "--read-noise" };
+            Err(Failure::new(Code::Usage, format!("{flag} goes with --noise poisson"))
+                .help(format!("add --noise poisson, or leave {flag} away")))
+        }
+        (NoiseKind::Poisson, None, _) => {
+            Err(Failure::new(Code::Usage, "--noise poisson needs the gain of the sensor")
+                .help("add --gain LEVELS, the grey levels that one photo-electron makes"))
+        }
+        (NoiseKind::Poisson, Some(gain), read) => {
+            let noise = Poisson::new(gain, read.unwrap_or(0.0));
+            noise.map(Some).ok_or_else(|| {
+                let text = "--gain is from 0.001 to 255 and --read-noise from 0 to 255 grey levels";
+                Failure::new(Code::Usage, text).help("give both in grey levels of 0 to 255")
+            })
+        }
+    }
+}
+
+fn parse_sigma(text: &str) -> Result<Sigma, String> {
+    match text {
+        "auto" => Ok(Sigma::Auto),
+        _ => parse_positive(text).map(Sigma::Known).map_err(|e| format!("{e}, or auto")),
+    }
+}
+
+fn parse_level(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (0.0..=255.0).contains(&v) => Ok(v),
+        _ => Err("expected a number from 0 to 255".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_parsed_or_refused() {
+        assert_eq!(parse_sigma("auto"), Ok(Sigma::Auto));
+        assert_eq!(parse_sigma("12.5"), Ok(Sigma::Known(12.5)));
+        assert!(parse_sigma("-3").is_err() && parse_sigma("best").is_err());
+        assert!(parse_level("0").is_ok() && parse_level("256").is_err());
+    }
+}

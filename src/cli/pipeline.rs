@@ -1,0 +1,147 @@
+//! Every step of the pipeline as a process of its own, on the files of one folder: what `demo` and
+//! `bench` drive.
+
+use super::failure::{Code, Failure};
+use crate::kernels;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+/// Runs subcommands of this program. By convention the folder holds keys/, model.pub, and .s0 and
+/// .s1 of model, img, trip and den.
+pub(super) struct Pipeline {
+    program: PathBuf,
+    work: PathBuf,
+}
+
+impl Pipeline {
+    /// A pipeline in a folder that exists.
+    pub(super) fn new(work: &Path) -> Result<Self, Failure> {
+        let program = std::env::current_exe()
+            .map_err(|e| Failure::new(Code::Failed, format!("cannot find this program: {e}")))?;
+        path(work)?;
+        Ok(Pipeline { program, work: work.to_path_buf() })
+    }
+
+    /// The path of a file of the folder.
+    pub(super) fn at(&self, name: &str) -> String {
+        self.work.join(name).to_string_lossy().into_owned()
+    }
+
+    /// The bytes of a file of the folder, 0 if it is not there.
+    pub(super) fn size(&self, name: &str) -> u64 {
+        std::fs::metadata(self.work.join(name)).map_or(0, |m| m.len())
+    }
+
+    /// Runs a subcommand.
+    pub(super) fn step(&self, args: &[&str]) -> Result<(), Failure> {
+        self.timed(args).map(|_| ())
+    }
+
+    /// Runs a subcommand; its seconds, the start of the process included, and standard output.
+    pub(super) fn timed(&self, args: &[&str]) -> Result<(f64, Vec<u8>), Failure> {
+        let started = Instant::now();
+        let output =
+            self.command().args(args).output().map_err(|e| {
+                Failure::new(Code::Failed, format!("cannot start `{}`: {e}", args[0]))
+            })?;
+        if !output.status.success() {
+            return Err(step_failed(args[0], &output.stderr));
+        }
+        Ok((started.elapsed().as_secs_f64(), output.stdout))
+    }
+
+    /// Both servers as processes, to their ends: `serve` or `prepare`; S0 takes a free port and tells
+    /// it. Their reports. `route` is given S0's address and returns the one that S1 connects to.
+    pub(super) fn servers(
+        &self,
+        step: &str,
+        flags: &[String],
+        route: impl FnOnce(String) -> Result<String, Failure>,
+    ) -> Result<[Value; 2], Failure> {
+        let files =
+            [("--model", "model"), ("--triplets", "trip"), ("--image", "img"), ("--out", "den")];
+        let files = &files[..if step == "serve" { 4 } else { 2 }];
+        let spawn = |party: usize, link: [&str; 2]| {
+            let mut command = self.command();
+            command.args([step, "--json", "--party", &party.to_string()]).args(flags);
+            command.args(["--keys", &self.at("keys")]).args(link);
+            for (flag, stem) in files {
+                command.arg(flag).arg(self.at(&format!("{stem}.s{party}")));
+            }
+            command.args(["--state", &self.at(&format!("state{party}"))]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        };
+        let failed =
+            |e: std::io::Error| Failure::new(Code::Failed, format!("cannot start a server: {e}"));
+        let mut first = Server(spawn(0, ["--listen", "127.0.0.1:0"]).map_err(failed)?);
+        let address = route(first.address(step)?)?;
+        let second = Server(spawn(1, ["--connect", &address]).map_err(failed)?);
+        let second = second.report(step)?;
+        Ok([first.report(step)?, second])
+    }
+
+    /// This program, quiet, on the kernels that this process uses.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(["--quiet", "--backend", kernels::active().name()]).stdin(Stdio::null());
+        command
+    }
+}
+
+/// A path as an argument.
+pub(super) fn path(path: &Path) -> Result<&str, Failure> {
+    path.to_str().ok_or_else(|| Failure::new(Code::Usage, "the path is not UTF-8").about(path))
+}
+
+/// A server process; killed if it is dropped while it runs, so that a failure leaves none.
+struct Server(Child);
+
+impl Server {
+    /// The address that a listening server prints.
+    fn address(&mut self, step: &str) -> Result<String, Failure> {
+        let mut line = String::new();
+        if let Some(stderr) = self.0.stderr.take() {
+            let mut reader = BufReader::new(stderr);
+            let _ = reader.read_line(&mut line);
+            if let Some(address) = line.trim().strip_prefix("listening at ") {
+                // The rest of its messages is short and fits the pipe until it is read.
+                self.0.stderr = Some(reader.into_inner());
+                return Ok(address.into());
+            }
+            let _ = reader.read_to_string(&mut line);
+        }
+        Err(step_failed(step, line.as_bytes()))
+    }
+
+    fn report(mut self, step: &str) -> Result<Value, Failure> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        if let Some(mut pipe) = self.0.stdout.take() {
+            let _ = pipe.read_to_end(&mut stdout);
+        }
+        if let Some(mut pipe) = self.0.stderr.take() {
+            let _ = pipe.read_to_end(&mut stderr);
+        }
+        match self.0.wait() {
+            Ok(status) if status.success() => serde_json::from_slice(&stdout).map_err(|e| {
+                Failure::new(Code::Failed, format!("a server's report is unreadable: {e}"))
+            }),
+            _ => Err(step_failed(step, &stderr)),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn step_failed(step: &str, stderr: &[u8]) -> Failure {
+    let text = String::from_utf8_lossy(stderr);
+    let text = text.trim().trim_start_matches("error: ");
+    Failure::new(Code::Failed, format!("`ppdenoise {step}` failed: {text}"))
+}

@@ -1,0 +1,221 @@
+//! Large inputs that are read once, from front to back.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Bytes asked from the operating system at a time.
+const BUFFER: usize = 1 << 20;
+
+/// A large regular file or a pipe.
+///
+/// A file that would fill more than half of the machine's memory is read past the page cache
+/// (`O_DIRECT`) where the system allows it: it would not be found there a second time, and copying
+/// it through the cache costs a core several seconds for 10 GB. Whatever is smaller was perhaps
+/// written a moment ago and is read from the cache.
+pub struct Stream(Source);
+
+enum Source {
+    File(BufReader<File>),
+    Direct(Direct),
+    /// With the number of bytes read.
+    Pipe(BufReader<File>, u64),
+}
+
+impl Stream {
+    /// Opens a file or a pipe; `-` is standard input.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
+        let file = File::open(path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Ok(Stream(Source::Pipe(BufReader::with_capacity(BUFFER, file), 0)));
+        }
+        if memory().is_some_and(|memory| meta.len() > memory / 2)
+            && let Some(direct) = Direct::open(path)
+        {
+            return Ok(Stream(Source::Direct(direct)));
+        }
+        Ok(Stream(Source::File(BufReader::with_capacity(1 << 16, file))))
+    }
+
+    /// The length of a regular file, nothing for a pipe.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn len(&self) -> io::Result<Option<u64>> {
+        match &self.0 {
+            Source::File(file) => Ok(Some(file.get_ref().metadata()?.len())),
+            Source::Direct(file) => Ok(Some(file.file.metadata()?.len())),
+            Source::Pipe(..) => Ok(None),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Source::File(file) => file.read(out),
+            Source::Direct(file) => file.read(out),
+            Source::Pipe(pipe, at) => {
+                let n = pipe.read(out)?;
+                *at += n as u64;
+                Ok(n)
+            }
+        }
+    }
+}
+
+impl Seek for Stream {
+    /// A pipe goes forward only, by reading what it skips.
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match (&mut self.0, to) {
+            (Source::File(file), to) => file.seek(to),
+            (Source::Direct(file), SeekFrom::Start(to)) => {
+                (file.at, file.filled) = (to, 0..0);
+                Ok(to)
+            }
+            (Source::Pipe(pipe, at), SeekFrom::Start(to)) if to >= *at => {
+                let skipped = io::copy(&mut pipe.take(to - *at), &mut io::sink())?;
+                *at += skipped;
+                if *at < to { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(to) }
+            }
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "a pipe cannot go back")),
+        }
+    }
+}
+
+/// A file read past the page cache: offsets and lengths of every read are multiples of
+/// [`Direct::ALIGN`], and so is the buffer's address.
+struct Direct {
+    file: File,
+    buffer: Vec<u8>,
+    /// Where the aligned part of the buffer starts.
+    start: usize,
+    /// The bytes of the aligned part that are not handed out yet.
+    filled: std::ops::Range<usize>,
+    /// The file offset of the next byte that is not in `filled`.
+    at: u64,
+}
+
+impl Direct {
+    /// Suits every common disk.
+    const ALIGN: usize = 4096;
+    const BUFFER: usize = 4 << 20;
+
+    #[cfg(target_os = "linux")]
+    fn open(path: &Path) -> Option<Self> {
+        use rustix::fs::{Mode, OFlags, open};
+        let flags = OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC;
+        // Whatever the reason, the ordinary way works or says why not.
+        let file = File::from(open(path, flags, Mode::empty()).ok()?);
+        Direct::over(file)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open(_: &Path) -> Option<Self> {
+        None
+    }
+
+    fn over(file: File) -> Option<Self> {
+        let buffer = vec![0; Self::BUFFER + Self::ALIGN];
+        let start = buffer.as_ptr().align_offset(Self::ALIGN);
+        (start < Self::ALIGN).then_some(Direct { file, buffer, start, filled: 0..0, at: 0 })
+    }
+}
+
+impl Read for Direct {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        use std::os::unix::fs::FileExt;
+        let buffer = &mut self.buffer[self.start..][..Self::BUFFER];
+        if self.filled.is_empty() {
+            let skip = (self.at % Self::ALIGN as u64) as usize;
+            let n = self.file.read_at(buffer, self.at - skip as u64)?;
+            self.filled = skip.min(n)..n;
+            self.at += self.filled.len() as u64;
+        }
+        let n = out.len().min(self.filled.len());
+        out[..n].copy_from_slice(&buffer[self.filled.start..][..n]);
+        self.filled.start += n;
+        Ok(n)
+    }
+}
+
+/// The machine's memory in bytes.
+#[cfg(target_os = "linux")]
+fn memory() -> Option<u64> {
+    let info = rustix::system::sysinfo();
+    Some(info.totalram as u64 * u64::from(info.mem_unit))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn memory() -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn bytes() -> Vec<u8> {
+        (0..Direct::BUFFER + 12_345).map(|i| ((i * 2_654_435_761) >> 7) as u8).collect()
+    }
+
+    /// Reads the same bytes after every jump, whatever the alignment.
+    fn check(mut stream: Stream, bytes: &[u8], jumps: &[usize]) {
+        for &at in jumps {
+            stream.seek(SeekFrom::Start(at as u64)).unwrap();
+            let mut out = vec![0; 5000.min(bytes.len() - at)];
+            stream.read_exact(&mut out).unwrap();
+            assert!(out == bytes[at..][..out.len()], "at {at}");
+        }
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).unwrap();
+        let last = jumps.last().unwrap() + 5000;
+        assert!(rest == bytes[last.min(bytes.len())..]);
+    }
+
+    #[test]
+    fn every_source_reads_what_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let bytes = bytes();
+        std::fs::write(&path, &bytes).unwrap();
+        let jumps = [0, 4096, 4097, 9, Direct::BUFFER - 1, 17];
+        let buffered = Stream::open(&path).unwrap();
+        assert_eq!(buffered.len().unwrap(), Some(bytes.len() as u64));
+        check(buffered, &bytes, &jumps);
+        // Without the flag the same arithmetic must hold, so every file system can test it.
+        let direct = Direct::over(File::open(&path).unwrap()).unwrap();
+        check(Stream(Source::Direct(direct)), &bytes, &jumps);
+        if let Some(direct) = Direct::open(&path) {
+            check(Stream(Source::Direct(direct)), &bytes, &jumps);
+        }
+    }
+
+    #[test]
+    fn a_pipe_goes_forward_only() {
+        let (read, mut write) = io::pipe().unwrap();
+        let bytes = bytes();
+        let writer = std::thread::spawn({
+            let bytes = bytes.clone();
+            move || write.write_all(&bytes)
+        });
+        let file = File::from(std::os::fd::OwnedFd::from(read));
+        let pipe = || Source::Pipe(BufReader::new(file), 0);
+        let mut stream = Stream(pipe());
+        assert_eq!(stream.len().unwrap(), None);
+        let mut out = [0; 10];
+        stream.read_exact(&mut out).unwrap();
+        stream.seek(SeekFrom::Start(5000)).unwrap();
+        stream.read_exact(&mut out).unwrap();
+        assert_eq!(out, bytes[5000..5010]);
+        assert!(stream.seek(SeekFrom::Start(0)).is_err());
+        assert!(stream.seek(SeekFrom::Start(1 << 40)).is_err(), "the end comes first");
+        writer.join().unwrap().unwrap();
+    }
+}

@@ -1,0 +1,84 @@
+//! How the grey levels of an image become network units, and come back.
+
+use super::Normalisation;
+use crate::image::Poisson;
+
+/// The map from grey levels to network units for one image and model; public throughout.
+///
+/// Poisson noise is stabilised first, so that it is Gaussian of one sigma; then levels are scaled by
+/// the model's sigma over the image's, which leaves `scale_about` where it is; then normalised.
+/// Affine but for the stabilising transform.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LevelMap {
+    /// Grey levels to network units at the model's sigma.
+    pub units: Normalisation,
+    /// The model's noise level over the image's.
+    pub sigma_ratio: f64,
+    /// The grey level that scaling leaves where it is: mid-grey keeps inputs smallest, the paper
+    /// scales about 0 (section 4.5, step 1).
+    pub scale_about: f64,
+    /// Poisson noise, if the image has it.
+    pub poisson: Option<Poisson>,
+}
+
+impl LevelMap {
+    /// Gaussian noise, scaled about mid-grey.
+    pub fn new(units: Normalisation, sigma_ratio: f64) -> Self {
+        LevelMap { units, sigma_ratio, scale_about: units.mid_grey, poisson: None }
+    }
+
+    /// Network units of a noisy grey level.
+    pub fn to_units(&self, grey: f64) -> f64 {
+        let level = self.poisson.map_or(grey, |noise| noise.stabilise(grey));
+        self.units.to_units(level, self.sigma_ratio) + self.shift()
+    }
+
+    /// The grey level of denoised network units; the inverse of [`LevelMap::to_units`], but for
+    /// Poisson noise the unbiased one.
+    pub fn to_grey(&self, units: f64) -> f64 {
+        let level = self.units.to_grey(units - self.shift(), self.sigma_ratio);
+        self.poisson.map_or(level, |noise| noise.restore(level))
+    }
+
+    /// How far scaling about `scale_about` moves units from where scaling about mid-grey puts them.
+    fn shift(&self) -> f64 {
+        (self.scale_about - self.units.mid_grey) * (1.0 - self.sigma_ratio)
+            / self.units.grey_per_unit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scaling_about_zero_is_the_papers_formula() {
+        let map =
+            LevelMap { scale_about: 0.0, ..LevelMap::new(Normalisation::BURGER, 25.0 / 15.0) };
+        for grey in [-3.0, 0.0, 17.0, 127.5, 255.0] {
+            // Section 4.5, steps 1 and 2, and the inverses.
+            let units = (25.0 / 15.0 * grey / 255.0 - 0.5) / 0.2;
+            assert!((map.to_units(grey) - units).abs() < 1e-12);
+            assert!((((units / 5.0 + 0.5) * 255.0 * 15.0 / 25.0) - grey).abs() < 1e-9);
+            assert!((map.to_grey(units) - grey).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn mid_grey_is_the_default_and_stays() {
+        let map = LevelMap::new(Normalisation::BURGER, 0.5);
+        assert_eq!(map.to_units(127.5), 0.0);
+        assert_eq!(map.to_units(255.0), 1.25);
+        assert_eq!(map.to_grey(1.25), 255.0);
+    }
+
+    #[test]
+    fn poisson_noise_is_stabilised_first() {
+        let noise = Poisson::new(8.0, 3.0).unwrap();
+        let ratio = 25.0 / noise.sigma();
+        let map = LevelMap { poisson: Some(noise), ..LevelMap::new(Normalisation::BURGER, ratio) };
+        let plain = LevelMap::new(Normalisation::BURGER, ratio);
+        assert_eq!(map.to_units(90.0), plain.to_units(noise.stabilise(90.0)));
+        assert_eq!(map.to_grey(0.3), noise.restore(plain.to_grey(0.3)));
+    }
+}

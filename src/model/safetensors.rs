@@ -1,0 +1,193 @@
+//! Models as safetensors files: tensors `w1, b1, w2, b2, ...`, or the layers of a sequential module,
+//! `NUMBER.weight` and `NUMBER.bias`; `w` as (outputs, inputs).
+
+use super::load::{Arrays, assemble, from_f16};
+use super::{Description, FloatModel, ModelError};
+use safetensors::{Dtype, SafeTensors};
+
+/// Loads a model from the bytes of a safetensors file.
+///
+/// The description is `beside`, the contents of `NAME.json`, or else the entry `description` of the
+/// file's metadata. Tensors are of type F64, F32, F16 or BF16. If there is no `w1`, the tensors whose
+/// names end in `weight` and `bias` are taken, in the order of the numbers in their names. The
+/// library checks every declared size against the bytes there are.
+///
+/// # Errors
+/// [`ModelError`]: no such file, a missing tensor, another shape than described, NaN or infinity
+/// by position.
+pub fn load_safetensors(bytes: &[u8], beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
+    let bad = |e: safetensors::SafeTensorError| ModelError::Safetensors(e.to_string());
+    let tensors = SafeTensors::deserialize(bytes).map_err(bad)?;
+    let description = match beside {
+        Some(json) => Description::parse(json)?,
+        None => {
+            let (_, header) = SafeTensors::read_metadata(bytes).map_err(bad)?;
+            let json = header.metadata().as_ref().and_then(|m| m.get("description"));
+            Description::parse(json.ok_or(ModelError::NoDescription)?.as_bytes())?
+        }
+    };
+    let names = Names::of(&tensors);
+    assemble(&description, &mut Tensors { tensors, names })
+}
+
+/// The names of weights and biases, layer by layer.
+struct Names {
+    weights: Vec<String>,
+    biases: Vec<String>,
+}
+
+impl Names {
+    fn of(tensors: &SafeTensors<'_>) -> Names {
+        let ending = |ending: &str| {
+            let names = tensors.names().into_iter().filter(|name| name.ends_with(ending));
+            let mut names: Vec<String> = names.map(String::from).collect();
+            names.sort_by_cached_key(|name| (numbers(name), name.clone()));
+            names
+        };
+        let plain = tensors.names().contains(&"w1");
+        let [weights, biases] =
+            ["weight", "bias"].map(|end| if plain { vec![] } else { ending(end) });
+        Names { weights, biases }
+    }
+
+    /// The name in the file of `w1`, `b1`, ...
+    fn find(&self, name: &str) -> String {
+        let (letter, number) = name.split_at(1);
+        let list = if letter == "w" { &self.weights } else { &self.biases };
+        let index = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        index.and_then(|i| list.get(i)).cloned().unwrap_or_else(|| name.into())
+    }
+}
+
+/// The numbers in a name; one too large for 64 bits comes last.
+fn numbers(name: &str) -> Vec<u64> {
+    let parts = name.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    parts.map(|part| part.parse().unwrap_or(u64::MAX)).collect()
+}
+
+struct Tensors<'a> {
+    tensors: SafeTensors<'a>,
+    names: Names,
+}
+
+impl Arrays for Tensors<'_> {
+    fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        let name = self.names.find(name);
+        let error = |reason: String| ModelError::Array { name: name.clone(), reason };
+        let tensor = self.tensors.tensor(&name).map_err(|_| error("is missing".into()))?;
+        if tensor.shape() != shape {
+            return Err(error(format!("has shape {:?}, expected {shape:?}", tensor.shape())));
+        }
+        let data = tensor.data();
+        Ok(match tensor.dtype() {
+            Dtype::F64 => words(data).map(|b| f64::from_le_bytes(b) as f32).collect(),
+            Dtype::F32 => words(data).map(f32::from_le_bytes).collect(),
+            Dtype::F16 => words(data).map(|b| from_f16(u16::from_le_bytes(b))).collect(),
+            Dtype::BF16 => {
+                words(data).map(|[low, high]| f32::from_le_bytes([0, 0, low, high])).collect()
+            }
+            other => {
+                return Err(error(format!("is of type {other:?}, expected F64, F32, F16 or BF16")));
+            }
+        })
+    }
+}
+
+fn words<const N: usize>(data: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
+    data.as_chunks::<N>().0.iter().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use safetensors::tensor::TensorView;
+    use std::collections::HashMap;
+
+    const JSON: &str = r#"{"kind":"mlp","activation":"tanh","input_patch":3,"output_patch":1,
+        "hidden":[2],"stride":1,"sigma":25.0}"#;
+
+    type Part = (&'static str, Dtype, Vec<usize>, Vec<u8>);
+
+    fn file(parts: &[Part], inside: bool) -> Vec<u8> {
+        let view = |(name, dtype, shape, data): &Part| {
+            (name.to_string(), TensorView::new(*dtype, shape.clone(), data.clone().leak()).unwrap())
+        };
+        let metadata = HashMap::from([("description".to_string(), JSON.to_string())]);
+        let views: Vec<_> = parts.iter().map(view).collect();
+        safetensors::serialize(views, inside.then_some(metadata)).unwrap()
+    }
+
+    fn f32s(values: impl IntoIterator<Item = f32>) -> Vec<u8> {
+        values.into_iter().flat_map(f32::to_le_bytes).collect()
+    }
+
+    fn parts() -> Vec<Part> {
+        vec![
+            ("w1", Dtype::F32, vec![2, 9], f32s((0..18).map(|v| v as f32))),
+            (
+                "b1",
+                Dtype::F64,
+                vec![2],
+                [1.5f64, -2.0].into_iter().flat_map(f64::to_le_bytes).collect(),
+            ),
+            ("w2", Dtype::F16, vec![1, 2], vec![0x00, 0x3c, 0x00, 0xc0]),
+            ("b2", Dtype::BF16, vec![1], vec![0x40, 0x3f]),
+        ]
+    }
+
+    fn check(model: &FloatModel) {
+        let layers: Vec<_> = model.network.linears().map(|(_, l)| l.clone()).collect();
+        assert_eq!(layers[0].weights[[1, 3]], 12.0);
+        assert_eq!(layers[0].bias.to_vec(), [1.5, -2.0]);
+        assert_eq!(layers[1].weights.row(0).to_vec(), [1.0, -2.0]);
+        assert_eq!(layers[1].bias.to_vec(), [0.75]);
+    }
+
+    #[test]
+    fn every_float_type_and_both_ways_to_name_layers() {
+        check(&load_safetensors(&file(&parts(), true), None).unwrap());
+        let mut modules = parts();
+        for (part, name) in
+            modules.iter_mut().zip(["net.2.weight", "net.2.bias", "net.10.weight", "net.10.bias"])
+        {
+            part.0 = name;
+        }
+        check(&load_safetensors(&file(&modules, false), Some(JSON.as_bytes())).unwrap());
+    }
+
+    #[test]
+    fn bad_files_are_refused_by_name() {
+        let refused = |edit: &dyn Fn(&mut Vec<Part>)| {
+            let mut parts = parts();
+            edit(&mut parts);
+            load_safetensors(&file(&parts, true), None).unwrap_err().to_string()
+        };
+        let text = refused(&|p| p[0].2 = vec![9, 2]);
+        assert!(text.contains("`w1`: has shape [9, 2], expected [2, 9]"), "{text}");
+        let text = refused(&|p| drop(p.remove(3)));
+        assert!(text.contains("`b2`: is missing"), "{text}");
+        let text = refused(&|p| p[0].3[4 * 13..4 * 14].copy_from_slice(&f32::NAN.to_le_bytes()));
+        assert!(text.contains("`w1` at [1, 4]"), "{text}");
+        let text = refused(&|p| (p[0].1, p[0].3) = (Dtype::I32, vec![0; 72]));
+        assert!(text.contains("`w1`: is of type I32"), "{text}");
+        let none = load_safetensors(&file(&parts(), false), None).unwrap_err();
+        assert!(matches!(none, ModelError::NoDescription));
+        let mut long = file(&parts(), true);
+        long[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(matches!(load_safetensors(&long, None), Err(ModelError::Safetensors(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed_or_refused(bytes: Vec<u8>, at: usize, byte: u8, cut: usize) {
+            prop_assert!(load_safetensors(&bytes, Some(JSON.as_bytes())).is_err());
+            let mut damaged = file(&parts(), true);
+            let at = at % damaged.len();
+            damaged[at] = byte;
+            let _ = load_safetensors(&damaged, None);
+            let good = file(&parts(), true);
+            prop_assert!(load_safetensors(&good[..cut % good.len()], None).is_err());
+        }
+    }
+}

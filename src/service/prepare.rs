@@ -1,0 +1,140 @@
+//! What can be computed before an image is there: U Y_i of the next slots.
+
+use super::run::{Watch, set_up};
+use super::{Inputs, Job, Observer, Phase, PhaseReport, ServiceError};
+use crate::artefact::{OpenedWeightsFile, PreparedFile};
+use crate::correlation::SlotView;
+use crate::format::output::ensure_space;
+use crate::model::PublicModel;
+use crate::net::Channel;
+use crate::network::PatchGrid;
+use crate::protocol::{MaskProducts, ProtocolError};
+use crate::ring::{Ring, RingBits};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What was prepared.
+#[derive(Clone, Debug, Serialize)]
+pub struct PrepareReport {
+    /// Handshake and opening of U; nothing if U was in the state folder.
+    pub setup: Option<PhaseReport>,
+    /// One a slot.
+    pub slots: Vec<PreparedSlot>,
+}
+
+/// One prepared slot.
+#[derive(Clone, Debug, Serialize)]
+pub struct PreparedSlot {
+    /// The slot.
+    pub slot: u64,
+    /// Its file, in the state folder.
+    pub file: PathBuf,
+    /// The file's payload and tags in bytes.
+    pub bytes: u64,
+    /// Seconds it took; 0 for one that was prepared before.
+    pub seconds: f64,
+}
+
+/// Prepares the next `count` slots, or as many as are left.
+///
+/// Marks no slot. `link` is asked for a connection only if U is not in the state folder yet; U needs
+/// both servers, the rest does not. What was prepared for slots that are spent is removed.
+///
+/// # Errors
+/// [`ServiceError`]; a slot in the making leaves no file.
+pub fn prepare<C: Channel, E: From<ServiceError>>(
+    mut inputs: Inputs,
+    mut job: Job<'_>,
+    count: u64,
+    link: impl FnOnce() -> Result<C, E>,
+    observer: &mut dyn Observer,
+) -> Result<PrepareReport, E> {
+    match inputs.public.model.ring {
+        RingBits::L32 => prepare_in::<u32, C, E>(&mut inputs, &mut job, count, link, observer),
+        RingBits::L64 => prepare_in::<u64, C, E>(&mut inputs, &mut job, count, link, observer),
+    }
+}
+
+fn prepare_in<R: Ring, C: Channel, E: From<ServiceError>>(
+    inputs: &mut Inputs,
+    job: &mut Job<'_>,
+    count: u64,
+    link: impl FnOnce() -> Result<C, E>,
+    observer: &mut dyn Observer,
+) -> Result<PrepareReport, E> {
+    observer.phase(Phase::Setup);
+    let mask_id = inputs.triples.fields().weight_mask_id;
+    let kept = OpenedWeightsFile::new(job.state, &inputs.public, mask_id).load::<R>();
+    let (opened, setup) = match kept {
+        Some((opened, _)) => (opened, None),
+        None => {
+            let mut channel = link()?;
+            let watch = Watch::start(&channel);
+            let opened = set_up::<R>(inputs, job, &mut channel)?.opened;
+            (opened, Some(watch.stop(&channel)))
+        }
+    };
+    let masks = MaskProducts::new(&inputs.public.model, &opened);
+    drop(opened);
+    let slots = all_slots(inputs, job, count, &masks, observer)?;
+    Ok(PrepareReport { setup, slots })
+}
+
+fn all_slots<R: Ring>(
+    inputs: &Inputs,
+    job: &mut Job<'_>,
+    count: u64,
+    masks: &MaskProducts<R>,
+    observer: &mut dyn Observer,
+) -> Result<Vec<PreparedSlot>, ServiceError> {
+    let triples = *inputs.triples.fields();
+    let next = job.ledger.next_slot(triples.set_id)?;
+    PreparedFile::remove_below(job.state, triples.set_id, next)?;
+    let slots = next..inputs.slots().min(next.saturating_add(count));
+    let total = slots.clone().count();
+    let mut prepared = Vec::new();
+    for (i, slot) in slots.enumerate() {
+        observer.phase(Phase::Prepare(i + 1, total));
+        let layout = inputs.layout.clone().products(&inputs.public.model);
+        let file = PreparedFile::new(job.state, &triples, slot, &inputs.public, layout);
+        let started = Instant::now();
+        let known = file.open().is_some();
+        if !known {
+            ensure_space(file.path(), file.bytes())?;
+            one_slot(inputs, job, slot, masks, &file, observer)?;
+        }
+        let seconds = if known { 0.0 } else { started.elapsed().as_secs_f64() };
+        let bytes = file.bytes();
+        prepared.push(PreparedSlot { slot, file: file.path().into(), bytes, seconds });
+    }
+    Ok(prepared)
+}
+
+fn one_slot<R: Ring>(
+    inputs: &Inputs,
+    job: &Job<'_>,
+    slot: u64,
+    masks: &MaskProducts<R>,
+    file: &PreparedFile,
+    observer: &mut dyn Observer,
+) -> Result<(), ServiceError> {
+    let (public, fields) = (&inputs.public.model, inputs.triples.fields());
+    let grid = grid(public, (fields.height as usize, fields.width as usize))?;
+    let view = SlotView::new(inputs.party, &inputs.triples.seeds().slots, slot);
+    let first = public.network.linears().next().map_or(0, |(op, _)| op);
+    let image_mask = view.input_mask::<R>(first, 0..grid.pixels());
+    let mut out = file.create(job.key)?;
+    let tiles = inputs.layout.tiles();
+    for tile in 0..tiles {
+        let rows = inputs.layout.tile(tile);
+        out.tile(tile, &masks.tile(public, &grid, &view, &image_mask, rows))?;
+        observer.progress((tile + 1) as f64 / tiles as f64);
+    }
+    Ok(out.commit()?)
+}
+
+fn grid(public: &PublicModel, size: (usize, usize)) -> Result<PatchGrid, ServiceError> {
+    let grid = public.network.grid(size);
+    Ok(grid.map_err(|e| ProtocolError::Source(Box::new(e)))?)
+}
