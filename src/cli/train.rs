@@ -232,11 +232,11 @@ impl Run<'_> {
 
     /// Mean PSNR of the averaged weights over the validation images; `None` without any.
     fn validate(&self, model: &FloatModel) -> Result<Option<f64>, Failure> {
+        let levels = LevelMap::new(model.units, 1.0);
+        let tanh = |values: &mut [f32]| Activation::Tanh.apply(values);
         let mut sum = 0.0;
         for held in &self.held {
-            let levels = LevelMap::new(model.units, 1.0);
-            let out =
-                plain(model, &held.noisy, &levels, &|v| Activation::Tanh.apply(v), &mut |_| ())?;
+            let out = plain(model, &held.noisy, &levels, &tanh, &mut |_| ())?;
             sum += psnr(&held.clean, &out.rounded(), PEAK_8BIT)?;
         }
         Ok((!self.held.is_empty()).then(|| sum / self.held.len() as f64))

@@ -128,9 +128,9 @@ impl TrainError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             TrainError::NoImage { .. } => Some("give larger images or a smaller --input-patch"),
-            TrainError::OtherShapes { .. } => {
-                Some("give --input-patch, --output-patch and --hidden as that model has them")
-            }
+            TrainError::OtherShapes { .. } => Some(
+                "give --input-patch, --output-patch, --hidden and --no-residual as that model is",
+            ),
             TrainError::Diverged { .. } => {
                 Some("use a smaller --rate; the last checkpoint is from before")
             }
@@ -204,14 +204,17 @@ impl Recipe {
         let found: Vec<_> =
             model.network.linears().map(|(_, l)| (l.outputs(), l.inputs())).collect();
         let expected = self.shapes();
-        if found == expected {
+        let residual = model.network.is_residual();
+        if found == expected && residual == self.residual {
             return Ok(());
         }
-        let text = |shapes: &[(usize, usize)]| {
+        let text = |shapes: &[(usize, usize)], residual: bool| {
             let sizes = shapes.iter().map(|s| s.1).chain(shapes.last().map(|s| s.0));
-            sizes.map(|s| s.to_string()).collect::<Vec<_>>().join(", ")
+            let sizes = sizes.map(|s| s.to_string()).collect::<Vec<_>>().join(", ");
+            if residual { sizes + ", residual" } else { sizes }
         };
-        Err(TrainError::OtherShapes { found: text(&found), expected: text(&expected) })
+        let (found, expected) = (text(&found, residual), text(&expected, self.residual));
+        Err(TrainError::OtherShapes { found, expected })
     }
 }
 

@@ -281,8 +281,13 @@ mod tests {
         let (trainer, _) = trained(&recipe, 1, 50);
         let state = State::from_model(&recipe, &trainer.model().unwrap()).unwrap();
         assert_eq!(state.weights, trainer.state.average);
+        let direct = Recipe { residual: false, ..recipe.clone() };
+        assert!(State::from_model(&direct, &trainer.model().unwrap()).is_err());
         let other = Recipe { hidden: vec![12, 9], ..recipe };
         let error = State::from_model(&other, &trainer.model().unwrap()).unwrap_err().to_string();
-        assert!(error.contains("49, 12, 8, 9; the recipe says 49, 12, 9, 9"), "{error}");
+        assert!(
+            error.contains("49, 12, 8, 9, residual; the recipe says 49, 12, 9, 9, residual"),
+            "{error}"
+        );
     }
 }
