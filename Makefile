@@ -16,10 +16,17 @@ REPRODUCE ?=
 # Grey PNGs to train the tiny model from (`make fixtures IMAGES=FOLDER`).
 IMAGES ?=
 
+# Images to train from (`make train DATA=FOLDER`), for how long, and where the model goes.
+DATA ?=
+MINUTES ?= 360
+TRAINED ?= default.npz
+# Matrix tiles take bfloat16 operands; without them float32 is faster.
+PRECISION ?= $(shell grep -qs amx_bf16 /proc/cpuinfo && echo bf16 || echo f32)
+
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-slow lint check bench bench-kernels deny licences fixtures clean \
+.PHONY: help build demo test test-train test-slow lint check bench bench-kernels deny licences fixtures train clean \
         reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12
 
 help: ## This list
@@ -33,6 +40,12 @@ demo: build ## Run the whole pipeline on one image; pictures go to demo-out/
 
 test: ## All fast tests
 	$(CARGO) test --locked
+
+test-train: ## Formatting aside, what `lint` and `test` do for the feature `train`
+	$(CARGO) clippy --all-targets --features train --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features train --locked
+	$(CARGO) test --features train --locked --lib train::
+	$(CARGO) test --features train --locked --test e2e_train --test cli_help
 
 test-slow: ## Tests that take minutes
 	$(CARGO) test --release --locked -- --ignored
@@ -71,6 +84,13 @@ deny: ## The same and more, with cargo-deny (advisories need the network)
 fixtures: ## Train the tiny test model anew (NumPy, Pillow): make fixtures IMAGES=FOLDER
 	@test -n "$(IMAGES)" || { echo "say where the grey PNGs are: make fixtures IMAGES=FOLDER" >&2; exit 2; }
 	python3 $(MODELS)/make_tiny.py $(IMAGES) $(MODELS)/tiny-9-5-24.npz
+
+train: ## Train the default model, for hours: make train DATA=FOLDER MINUTES=360
+	@test -n "$(DATA)" || { echo "say where the grey images are: make train DATA=FOLDER" >&2; exit 2; }
+	RUSTFLAGS="-C target-cpu=native" CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/native \
+	  $(CARGO) build --release --locked --features train
+	$(CARGO_TARGET_DIR)/native/release/ppdenoise train $(DATA) --out $(TRAINED) --precision $(PRECISION) \
+	  --rate 5e-4 --warm-up 500 --hold-out 12 --minutes $(MINUTES) --checkpoint $(TRAINED).ckpt
 
 clean: ## Remove what was built and the demo's pictures
 	$(CARGO) clean

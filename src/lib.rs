@@ -12,7 +12,7 @@
 //! 4. [`kernels`]
 //! 5. [`prg`], [`garble`]
 //! 6. [`share`], [`rescale`], [`model`], [`ot`]
-//! 7. [`correlation`], [`piecewise`]
+//! 7. [`correlation`], [`piecewise`], `train` (with the feature of that name)
 //! 8. [`mod@format`], [`net`]
 //! 9. [`protocol`]
 //! 10. [`artefact`], [`mod@bench`]
@@ -52,3 +52,5 @@ pub mod ring;
 pub mod secret;
 pub mod service;
 pub mod share;
+#[cfg(feature = "train")]
+pub mod train;

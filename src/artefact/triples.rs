@@ -76,9 +76,9 @@ impl<'a> TripleJob<'a> {
         Some(PayloadSize { bytes, chunks }.and(PayloadSize::seeds(2)))
     }
 
-    /// Makes the triples and writes them, S0's to any writer. S1's file is committed before S0's
-    /// material is made; S0's writer is returned for the caller to commit, with the set's fresh id.
-    /// `progress` is told the tiles done.
+    /// Makes the triples and writes them, S0's to any writer, which is returned for the caller to
+    /// commit, with the set's fresh id. S1's file is committed when S0's is complete, or before its
+    /// material is made if `s1_first`. `progress` is told the tiles done.
     ///
     /// Security: slot seeds are fresh from the operating system; X is a PRF of the dealer's key and
     /// the model's id, so no two models share one.
@@ -91,11 +91,12 @@ impl<'a> TripleJob<'a> {
         parties: Parties,
         s0: W,
         s1: OutputFile,
+        s1_first: bool,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(TripleSetId, W), SourceError> {
         match self.public.model.ring {
-            RingBits::L32 => self.write_in::<u32, W>(dealer, parties, s0, s1, progress),
-            RingBits::L64 => self.write_in::<u64, W>(dealer, parties, s0, s1, progress),
+            RingBits::L32 => self.write_in::<u32, W>(dealer, parties, s0, s1, s1_first, progress),
+            RingBits::L64 => self.write_in::<u64, W>(dealer, parties, s0, s1, s1_first, progress),
         }
     }
 
@@ -105,6 +106,7 @@ impl<'a> TripleJob<'a> {
         parties: Parties,
         s0_out: W,
         s1_out: OutputFile,
+        s1_first: bool,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(TripleSetId, W), SourceError> {
         let set_id = TripleSetId::random().map_err(FormatError::from)?;
@@ -135,11 +137,14 @@ impl<'a> TripleJob<'a> {
         let size = self.payload().unwrap_or_default();
         let mut out = start(s0_out, parties.sender, recipient(Party::S0), size, body(Party::S0))?;
         write_seeds(&mut out, [&seeds[0].weight_mask, &seeds[0].slots])?;
-        // Who reads S0's file from a pipe may need S1's at once, and it is complete.
-        s1_out.commit()?;
+        let mut s1_out = Some(s1_out);
+        if s1_first {
+            s1_out.take().map_or(Ok(()), OutputFile::commit)?;
+        }
         let dealer = Dealer::<R>::new(&self.public.model, self.size, [&seeds[0], &seeds[1]])?;
-        let out = self.deal(&dealer, out, progress)?;
-        Ok((set_id, out.finish()?))
+        let out = self.deal(&dealer, out, progress)?.finish()?;
+        s1_out.map_or(Ok(()), OutputFile::commit)?;
+        Ok((set_id, out))
     }
 
     /// Makes all tiles while a thread writes those that are made.

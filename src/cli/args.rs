@@ -42,6 +42,8 @@ pub(super) enum Command {
     Demo(Demo),
     Bench(Bench),
     Reproduce(Reproduce),
+    #[cfg(feature = "train")]
+    Train(Box<super::train_args::Train>),
 }
 
 /// Make a key pair for each role.
@@ -484,6 +486,15 @@ pub(super) fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if (0.01..=1000.0).contains(&v) => Ok(v),
         _ => Err("expected a number from 0.01 to 1000".into()),
+    }
+}
+
+/// A rate or another small positive number.
+#[cfg(feature = "train")]
+pub(super) fn parse_stepsize(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (1e-9..=1e6).contains(&v) => Ok(v),
+        _ => Err("expected a number from 1e-9 to 1000000".into()),
     }
 }
 

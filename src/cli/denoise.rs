@@ -7,7 +7,7 @@ use super::files::{
 };
 use super::levels::levels;
 use super::output::{Console, print_json};
-use super::share_image::encode;
+use super::share_image::{encode, wider};
 use super::share_model::quantise_options;
 use crate::format::output::ensure_not_input;
 use crate::image::GreyImage;
@@ -54,7 +54,9 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         let ring = format!("integer twin, ring {}", args.quantise.ring().bits());
         let (denoised, clamped) = twin(&quantised, &image, &levels.map, &mut tell);
         if clamped > 0 {
-            console.note(format!("note: {clamped} pixels lie outside the input interval; clamped"));
+            let wider = wider(&image, &levels.map).replace("share the model with", "use");
+            let text = "lie outside the input interval; they were clamped, which costs quality";
+            console.note(format!("note: {clamped} pixels {text}: {wider}"));
         }
         (denoised, ring)
     } else {

@@ -116,6 +116,20 @@ impl From<ModelError> for Failure {
     }
 }
 
+#[cfg(feature = "train")]
+impl From<crate::train::TrainError> for Failure {
+    fn from(e: crate::train::TrainError) -> Self {
+        use crate::train::TrainError::{Diverged, Memory, Model, OtherRecipe, Recipe, Write};
+        let code = match &e {
+            Recipe { .. } | Model(_) | OtherRecipe { .. } => Code::Usage,
+            Diverged { .. } | Memory | Write(_) => Code::Failed,
+            _ => Code::Input,
+        };
+        let help = e.help().map(Into::into);
+        Failure::of(code, &e, help)
+    }
+}
+
 impl From<NetworkError> for Failure {
     fn from(e: NetworkError) -> Self {
         let help = match e {

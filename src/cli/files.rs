@@ -110,6 +110,12 @@ pub(super) fn read_public(path: &Path) -> Result<PublicModelFile, Failure> {
     })
 }
 
+/// A file's bytes.
+#[cfg(feature = "train")]
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(read_limited(open(path)?, path, MAX_IMAGE_BYTES)?)
+}
+
 /// A model with its description, on the stride the user wants.
 pub(super) fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatModel, Failure> {
     let file = open(path)?;

@@ -54,14 +54,15 @@ pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failu
             ensure_space(&path, s0_bytes)?;
             console.phase("making triples");
             let mut progress = |done: u64| console.progress(done as f64 / total);
-            let work = || Ok(job.write(&dealer, parties, s0, s1, &mut progress)?);
+            let work = || Ok(job.write(&dealer, parties, s0, s1, false, &mut progress)?);
             let (set_id, s0) = with_threads(args.threads, work)?;
             s0.commit()?;
             set_id
         }
         None => {
             let stdout = BufWriter::with_capacity(1 << 16, std::io::stdout());
-            let work = || Ok(job.write(&dealer, parties, stdout, s1, &mut |_| ())?);
+            // Whoever reads the pipe may need S1's file before the last byte of S0's.
+            let work = || Ok(job.write(&dealer, parties, stdout, s1, true, &mut |_| ())?);
             with_threads(args.threads, work)?.0
         }
     }

@@ -21,6 +21,10 @@ mod serve;
 mod server_side;
 mod share_image;
 mod share_model;
+#[cfg(feature = "train")]
+mod train;
+#[cfg(feature = "train")]
+mod train_args;
 
 use crate::kernels::{self, Backend};
 use args::{Cli, Command};
@@ -66,5 +70,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&args, console),
         Command::Bench(args) => bench::run(&args, console),
         Command::Reproduce(args) => reproduce::run(&args, console),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(&args, console),
     }
 }

@@ -50,9 +50,10 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
         if args.strict {
             return Err(Failure::new(Code::Input, text)
                 .about(&args.image)
-                .help("share the model with a wider --interval, or leave --strict away"));
+                .help(format!("{}, or leave --strict away", wider(&image, &levels.map))));
         }
-        console.note(format!("note: {text}; they were clamped"));
+        let wider = wider(&image, &levels.map);
+        console.note(format!("note: {text}; they were clamped, which costs quality: {wider}"));
     }
     let create = |suffix| {
         let path = with_suffix(&args.out, suffix);
@@ -72,6 +73,13 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
         print_json("ppdenoise.share-image.v1", &report)?;
     }
     Ok(())
+}
+
+/// What would hold all pixels of an image.
+pub(super) fn wider(image: &GreyImage, levels: &LevelMap) -> String {
+    let reach = |&grey: &f32| levels.to_units(f64::from(grey)).abs();
+    let most = image.pixels().iter().map(reach).fold(0.0, f64::max);
+    format!("share the model with --interval {}", (2.0 * most).ceil() / 2.0)
 }
 
 /// Fixed-point pixels and how many had to be clamped.

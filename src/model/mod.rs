@@ -23,7 +23,7 @@ pub(crate) use float::tests::random_model;
 pub use float::{FloatLinear, FloatModel};
 pub use levels::LevelMap;
 pub use mat::load_mat;
-pub use npz::{load_npz, save_npz};
+pub use npz::{Packing, describe, load_npz, save_npz};
 pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, quantise};
 pub use range::deepest_window_sum;

@@ -37,31 +37,54 @@ impl<T: Read + Seek> Arrays for ZipArchive<T> {
     }
 }
 
-/// Writes a model that [`load_npz`] reads, its description inside.
+/// How the arrays of a written model are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// As they are: fast.
+    Stored,
+    /// Deflated: small.
+    Deflated,
+}
+
+/// Writes a model that [`load_npz`] reads; without a description inside, its JSON must lie beside.
+/// The same model gives the same bytes.
 ///
 /// # Errors
 /// What the writer says.
-pub fn save_npz(model: &FloatModel, writer: impl Write + Seek) -> io::Result<()> {
+pub fn save_npz(
+    model: &FloatModel,
+    description: Option<&str>,
+    packing: Packing,
+    writer: impl Write + Seek,
+) -> io::Result<()> {
     let mut npz = ZipWriter::new(writer);
-    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let method = match packing {
+        Packing::Stored => CompressionMethod::Stored,
+        Packing::Deflated => CompressionMethod::Deflated,
+    };
+    let options = SimpleFileOptions::default()
+        .compression_method(method)
+        .last_modified_time(zip::DateTime::default());
     let mut entry = |name: String, array: &dyn Fn(&mut Vec<u8>) -> Result<(), WriteNpyError>| {
         let mut bytes = Vec::new();
         array(&mut bytes).map_err(io::Error::other)?;
-        npz.start_file(format!("{name}.npy"), stored).map_err(io::Error::other)?;
+        npz.start_file(format!("{name}.npy"), options).map_err(io::Error::other)?;
         npz.write_all(&bytes)
     };
     for (i, (_, l)) in model.network.linears().enumerate() {
         entry(format!("w{}", i + 1), &|out| l.weights.write_npy(out))?;
         entry(format!("b{}", i + 1), &|out| l.bias.write_npy(out))?;
     }
-    let json = Array1::from_vec(describe(model).to_string().into_bytes());
-    entry("description".into(), &|out| json.write_npy(out))?;
+    if let Some(json) = description {
+        let json = Array1::from_vec(json.as_bytes().to_vec());
+        entry("description".into(), &|out| json.write_npy(out))?;
+    }
     npz.finish().map_err(io::Error::other)?;
     Ok(())
 }
 
-/// The description of a model, as [`Description`] reads it.
-fn describe(model: &FloatModel) -> serde_json::Value {
+/// The description of a model as JSON, as [`Description`] reads it.
+pub fn describe(model: &FloatModel) -> String {
     let widths = model.network.linears().map(|(_, l)| l.bias.len());
     let mut hidden: Vec<usize> = widths.collect();
     hidden.pop();
@@ -74,8 +97,10 @@ fn describe(model: &FloatModel) -> serde_json::Value {
         "stride": model.network.gather().stride,
         "sigma": model.sigma,
         "residual": model.network.is_residual(),
+        "mean_shift": model.mean_shift,
         "piecewise": model.piecewise,
     })
+    .to_string()
 }
 
 /// The bytes of an entry, at most `limit` of them.
@@ -159,7 +184,7 @@ mod tests {
         for residual in [true, false] {
             let model = crate::model::random_model(&[4, 3], 1.0, residual);
             let mut bytes = Cursor::new(Vec::new());
-            save_npz(&model, &mut bytes).unwrap();
+            save_npz(&model, Some(&describe(&model)), Packing::Stored, &mut bytes).unwrap();
             let loaded = load_npz(bytes, None).unwrap();
             assert_eq!(loaded.network, model.network);
             assert_eq!((loaded.sigma, loaded.piecewise), (model.sigma, None));

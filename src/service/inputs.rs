@@ -218,6 +218,12 @@ impl Check<'_> {
         self.for_us(path, f.party, triples.header());
         let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
         facts.push(self.ring(f.ring_bits));
+        // A pipe's header could ask for any amount of memory otherwise.
+        let (rows, most) =
+            (f.tile_rows as usize, MaterialLayout::max_tile_rows(&self.public.model));
+        if rows > most {
+            facts.push(("batches in patches of", rows.to_string(), format!("at most {most}")));
+        }
         self.same(path, facts);
     }
 

@@ -8,7 +8,7 @@ use crate::cli::files::read_model;
 use crate::cli::share_model::quantise_options;
 use crate::correlation::MaterialLayout;
 use crate::image::{GreyImage, add_gaussian};
-use crate::model::{EngineKind, FloatModel, QuantisedModel, quantise, save_npz};
+use crate::model::{EngineKind, FloatModel, Packing, QuantisedModel, describe, quantise, save_npz};
 use crate::network::MAX_PIXELS;
 use std::fs::File;
 use std::io::BufWriter;
@@ -45,7 +45,10 @@ impl Model {
         if name == PAPER {
             let float = FloatModel::paper_size();
             let file = work.join("paper.npz");
-            let write = || save_npz(&float, BufWriter::new(File::create(&file)?));
+            let write = || {
+                let out = BufWriter::new(File::create(&file)?);
+                save_npz(&float, Some(&describe(&float)), Packing::Stored, out)
+            };
             write().map_err(|e| {
                 Failure::new(Code::Failed, format!("the model cannot be written: {e}")).about(&file)
             })?;

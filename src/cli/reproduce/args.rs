@@ -27,11 +27,7 @@ pub(in crate::cli) struct Reproduce {
     #[arg(long, default_value = "fixtures/images", value_name = "DIR")]
     pub(in crate::cli) data: PathBuf,
     /// The model.
-    #[arg(
-        long,
-        default_value = "fixtures/models/mlp-29-13-3x640-s25-r32.npz",
-        value_name = "MODEL.npz"
-    )]
+    #[arg(long, default_value = "fixtures/models/default.npz", value_name = "MODEL.npz")]
     pub(in crate::cli) model: PathBuf,
     /// Folder for tables, figures and results.csv; created if missing.
     #[arg(long, default_value = "reproduce-out", value_name = "DIR")]

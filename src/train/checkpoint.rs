@@ -1,0 +1,206 @@
+//! A training run on disk: magic, length of the header, JSON header, float32 arrays, checksum.
+
+use super::card::CurvePoint;
+use super::dense::zeros;
+use super::{Recipe, State, TrainError};
+use crate::model::FloatLinear;
+use crate::network::{MAX_WEIGHTS, MAX_WIDTH};
+use serde::{Deserialize, Serialize};
+
+const MAGIC: &[u8; 16] = b"ppdenoise train1";
+const CHECKSUM: usize = 32;
+const MAX_HEADER: usize = 1 << 20;
+
+/// Everything that a run needs to go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// What is trained.
+    pub recipe: Recipe,
+    /// Where it stands.
+    pub state: State,
+    /// Seconds of training so far.
+    pub seconds: f64,
+    /// Validation so far.
+    pub curve: Vec<CurvePoint>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    recipe: Recipe,
+    step: u64,
+    seconds: f64,
+    curve: Vec<CurvePoint>,
+}
+
+impl Checkpoint {
+    /// The bytes of a checkpoint file: about 16 a weight.
+    ///
+    /// # Errors
+    /// [`TrainError::Write`] if a number of the header cannot be written.
+    pub fn encode(
+        recipe: &Recipe,
+        state: &State,
+        seconds: f64,
+        curve: &[CurvePoint],
+    ) -> Result<Vec<u8>, TrainError> {
+        let curve = curve.to_vec();
+        let header = Header { recipe: recipe.clone(), step: state.step, seconds, curve };
+        let json = serde_json::to_vec(&header).map_err(|e| TrainError::Write(e.to_string()))?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend((json.len() as u32).to_le_bytes());
+        bytes.extend(json);
+        for layer in
+            [&state.weights, &state.average, &state.first, &state.second].into_iter().flatten()
+        {
+            bytes.extend(layer.weights.iter().chain(&layer.bias).flat_map(|v| v.to_le_bytes()));
+        }
+        let checksum = blake3::hash(&bytes);
+        bytes.extend(checksum.as_bytes());
+        Ok(bytes)
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] saying what is wrong with it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, TrainError> {
+        let bad = |text: &str| TrainError::Checkpoint(text.into());
+        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| bad("it begins differently"))?;
+        let body = bytes.len().saturating_sub(CHECKSUM).max(MAGIC.len());
+        if blake3::hash(&bytes[..body]).as_bytes()[..] != bytes[body..] {
+            return Err(bad("its checksum does not match: it is damaged or cut short"));
+        }
+        let rest = &rest[..body - MAGIC.len()];
+        let (length, rest) = rest.split_first_chunk().ok_or_else(|| bad("it has no header"))?;
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > MAX_HEADER || length > rest.len() {
+            return Err(bad("its header is longer than it"));
+        }
+        let (json, arrays) = rest.split_at(length);
+        let header: Header = serde_json::from_slice(json)
+            .map_err(|e| TrainError::Checkpoint(format!("its header: {e}")))?;
+        header.recipe.check()?;
+        Ok(Checkpoint {
+            state: state(&header, arrays)?,
+            recipe: header.recipe,
+            seconds: header.seconds,
+            curve: header.curve,
+        })
+    }
+
+    /// That this checkpoint was made with `recipe`.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherRecipe`] naming the first field that differs.
+    pub fn check_recipe(&self, recipe: &Recipe) -> Result<(), TrainError> {
+        if self.recipe == *recipe {
+            return Ok(());
+        }
+        let fields = |r: &Recipe| serde_json::to_value(r).unwrap_or_default();
+        let (found, expected) = (fields(&self.recipe), fields(recipe));
+        let names = found.as_object().into_iter().flat_map(|o| o.keys());
+        let field = names.into_iter().find(|k| found[k.as_str()] != expected[k.as_str()]);
+        let field = field.cloned().unwrap_or_default();
+        Err(TrainError::OtherRecipe {
+            found: found[&field].to_string(),
+            expected: expected[&field].to_string(),
+            field,
+        })
+    }
+}
+
+fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
+    let shapes = header.recipe.shapes();
+    let weights: usize = shapes.iter().map(|(m, n)| m.saturating_mul(*n)).sum();
+    if weights > MAX_WEIGHTS || shapes.iter().any(|s| s.0 > MAX_WIDTH) {
+        return Err(TrainError::Checkpoint(format!("it says that it has {weights} weights")));
+    }
+    let biases: usize = shapes.iter().map(|s| s.0).sum();
+    let (expected, found) = (16 * (weights + biases), arrays.len());
+    if found != expected {
+        let text = format!("its arrays have {found} bytes, expected {expected}");
+        return Err(TrainError::Checkpoint(text));
+    }
+    let mut values = arrays.as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes));
+    let mut layers = || -> Vec<FloatLinear> {
+        let mut layers: Vec<_> = shapes.iter().map(|&shape| zeros(shape)).collect();
+        for layer in &mut layers {
+            let cells = layer.weights.iter_mut().chain(&mut layer.bias);
+            cells.zip(&mut values).for_each(|(cell, value)| *cell = value);
+        }
+        layers
+    };
+    Ok(State {
+        step: header.step,
+        weights: layers(),
+        average: layers(),
+        first: layers(),
+        second: layers(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::GreyImage;
+    use crate::train::Trainer;
+    use crate::train::tests::{corpus, recipe};
+
+    fn trainer(state: State) -> Trainer {
+        let pixels = (0..1600).map(|i| (i * 7 % 256) as f32).collect();
+        let image = GreyImage::new(40, 40, pixels).unwrap();
+        let corpus = corpus(&[image], &[1.0]);
+        Trainer::new(recipe(), corpus, state, 1).unwrap()
+    }
+
+    fn run(trainer: &mut Trainer, steps: u32) {
+        for _ in 0..steps {
+            trainer.step(1e-3).unwrap();
+        }
+    }
+
+    fn encoded(trainer: &Trainer) -> Vec<u8> {
+        Checkpoint::encode(trainer.recipe(), trainer.state(), 1.5, &[]).unwrap()
+    }
+
+    /// Stopped and resumed is the same as never stopped.
+    #[test]
+    fn a_resumed_run_ends_where_an_unbroken_one_does() {
+        let mut whole = trainer(State::new(&recipe()));
+        run(&mut whole, 20);
+        let mut first = trainer(State::new(&recipe()));
+        run(&mut first, 8);
+        let read = Checkpoint::decode(&encoded(&first)).unwrap();
+        assert_eq!((&read.recipe, read.seconds, read.state.step), (&recipe(), 1.5, 8));
+        let mut second = trainer(read.state);
+        run(&mut second, 12);
+        assert_eq!(whole.state(), second.state());
+    }
+
+    #[test]
+    fn other_recipes_are_named() {
+        let checkpoint = Checkpoint::decode(&encoded(&trainer(State::new(&recipe())))).unwrap();
+        checkpoint.check_recipe(&recipe()).unwrap();
+        let other = Recipe { batch: 128, ..recipe() };
+        let text = checkpoint.check_recipe(&other).unwrap_err().to_string();
+        assert!(text.contains("batch 64, this run says 128"), "{text}");
+    }
+
+    #[test]
+    fn damaged_checkpoints_are_refused() {
+        let good = encoded(&trainer(State::new(&recipe())));
+        for cut in [0, 10, 16, 40, good.len() / 2, good.len() - 1] {
+            assert!(matches!(Checkpoint::decode(&good[..cut]), Err(TrainError::Checkpoint(_))));
+        }
+        for at in [3, 18, 30, good.len() / 2, good.len() - 5] {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1;
+            assert!(matches!(Checkpoint::decode(&bytes), Err(TrainError::Checkpoint(_))), "{at}");
+        }
+        // Whole, but with another number of weights than the header says.
+        let mut shorter = good[..good.len() - CHECKSUM - 4].to_vec();
+        shorter.extend(blake3::hash(&shorter).as_bytes());
+        let text = Checkpoint::decode(&shorter).unwrap_err().to_string();
+        assert!(text.contains("expected"), "{text}");
+    }
+}

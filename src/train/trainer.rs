@@ -1,0 +1,293 @@
+//! Steps of training.
+
+use super::dense::{Worker, zeros};
+use super::normal::{Normals, SplitMix};
+use super::optimiser::{LayerState, Update, bound_rows, length};
+use super::{Corpus, Recipe, TrainError};
+use crate::model::{FloatLinear, FloatModel, Normalisation};
+use crate::network::{Fold, Gather, Network, Op, gaussian_window};
+use ndarray::{Array1, Array2};
+use std::thread;
+
+/// All that changes in training: enough to go on from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// Steps done.
+    pub step: u64,
+    /// The weights that gradients are taken at.
+    pub weights: Vec<FloatLinear>,
+    /// Their running average: the model.
+    pub average: Vec<FloatLinear>,
+    /// Adam's mean of gradients.
+    pub(super) first: Vec<FloatLinear>,
+    /// Adam's mean of squared gradients.
+    pub(super) second: Vec<FloatLinear>,
+}
+
+impl State {
+    /// Random first weights: normal, of variance 1 / inputs; biases are 0.
+    pub fn new(recipe: &Recipe) -> Self {
+        let normals = Normals::new();
+        let layers = recipe.shapes().into_iter().enumerate().map(|(i, (outputs, inputs))| {
+            let mut rng = SplitMix::at(recipe.seed, u64::MAX, i as u64);
+            let mut values = vec![0f32; outputs * inputs];
+            normals.fill(&mut rng, (1.0 / inputs as f32).sqrt(), &mut values);
+            let weights = Array2::from_shape_vec((outputs, inputs), values);
+            let weights = weights.expect("outputs times inputs values");
+            FloatLinear { weights, bias: Array1::zeros(outputs) }
+        });
+        Self::of(recipe, layers.collect())
+    }
+
+    /// The weights of a model, to be trained further.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherShapes`] if it has other layers than the recipe.
+    pub fn from_model(recipe: &Recipe, model: &FloatModel) -> Result<Self, TrainError> {
+        recipe.check_shapes(model)?;
+        Ok(Self::of(recipe, model.network.linears().map(|(_, l)| l.clone()).collect()))
+    }
+
+    fn of(recipe: &Recipe, mut weights: Vec<FloatLinear>) -> Self {
+        for (i, layer) in weights.iter_mut().enumerate() {
+            bound_rows(recipe, i, layer);
+        }
+        let moments: Vec<FloatLinear> = recipe.shapes().into_iter().map(zeros).collect();
+        State {
+            step: 0,
+            average: weights.clone(),
+            weights,
+            first: moments.clone(),
+            second: moments,
+        }
+    }
+}
+
+/// What a step found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// Mean squared error over the batch, in network units.
+    pub loss: f64,
+    /// Length of the gradient before clipping.
+    pub gradient: f64,
+}
+
+/// Recipe, images and state together.
+pub struct Trainer {
+    recipe: Recipe,
+    corpus: Corpus,
+    state: State,
+    workers: Vec<Worker>,
+}
+
+impl Trainer {
+    /// A trainer that goes on from `state` with `threads` threads; the batch is spread over them.
+    ///
+    /// # Errors
+    /// As [`Recipe::check`]; [`TrainError::NoImage`], [`TrainError::Memory`].
+    pub fn new(
+        recipe: Recipe,
+        mut corpus: Corpus,
+        state: State,
+        threads: usize,
+    ) -> Result<Self, TrainError> {
+        recipe.check()?;
+        corpus.keep(recipe.input_patch)?;
+        let threads = threads.clamp(1, recipe.batch);
+        let share = |i: usize| (i + 1) * recipe.batch / threads - i * recipe.batch / threads;
+        let workers = (0..threads).map(|i| Worker::new(&recipe, share(i)));
+        let workers = workers.collect::<Result<_, _>>()?;
+        Ok(Trainer { recipe, corpus, state, workers })
+    }
+
+    /// What is trained.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Training images, at all scales, that hold a patch.
+    pub fn images(&self) -> usize {
+        self.corpus.len()
+    }
+
+    /// Where training stands.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// One step at learning rate `rate`.
+    ///
+    /// # Errors
+    /// [`TrainError::Diverged`] if the loss is not finite; the weights are then those before.
+    pub fn step(&mut self, rate: f64) -> Result<StepReport, TrainError> {
+        let squared = self.gradients()?;
+        let outputs = self.recipe.batch * self.recipe.output_patch.pow(2);
+        let loss = squared / outputs as f64;
+        let (sum, others) = self.workers.split_at_mut(1);
+        let sum = &mut sum[0].gradient;
+        for other in others.iter() {
+            for (total, part) in sum.iter_mut().zip(&other.gradient) {
+                total.weights += &part.weights;
+                total.bias += &part.bias;
+            }
+        }
+        let gradient = length(sum);
+        if !(loss.is_finite() && gradient.is_finite()) {
+            return Err(TrainError::Diverged { step: self.state.step, loss });
+        }
+        let shorten = (self.recipe.clip / gradient.max(f64::MIN_POSITIVE)).min(1.0) as f32;
+        let update = Update { recipe: &self.recipe, step: self.state.step, rate, shorten };
+        for (i, gradient) in sum.iter().enumerate() {
+            let layer = LayerState {
+                weights: &mut self.state.weights[i],
+                average: &mut self.state.average[i],
+                first: &mut self.state.first[i],
+                second: &mut self.state.second[i],
+            };
+            update.layer(i, gradient, layer);
+        }
+        self.state.step += 1;
+        Ok(StepReport { loss, gradient })
+    }
+
+    /// Gradients of all shares; the sum of squared errors.
+    fn gradients(&mut self) -> Result<f64, TrainError> {
+        let Trainer { recipe, corpus, state, workers } = self;
+        let (recipe, corpus, state) = (&*recipe, &*corpus, &*state);
+        let work = |worker: &mut Worker, first: usize| {
+            worker.run((recipe, corpus), &state.weights, state.step, first)
+        };
+        let mut first = 0;
+        let starts = workers.iter().map(|w| {
+            first += w.rows();
+            first - w.rows()
+        });
+        let starts: Vec<usize> = starts.collect();
+        if let [only] = &mut workers[..] {
+            return work(only, 0);
+        }
+        let work = &work;
+        thread::scope(|scope| {
+            let jobs = workers.iter_mut().zip(starts);
+            let jobs = jobs.map(|(worker, first)| scope.spawn(move || work(worker, first)));
+            let jobs: Vec<_> = jobs.collect();
+            let squares = jobs.into_iter().map(|job| match job.join() {
+                Ok(squared) => squared,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            squares.sum()
+        })
+    }
+
+    /// The averaged weights as a model.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] if the ops do not form a network.
+    pub fn model(&self) -> Result<FloatModel, TrainError> {
+        let recipe = &self.recipe;
+        let gather = Gather { patch: recipe.input_patch, stride: recipe.stride, pad: recipe.pad() };
+        let mut ops = vec![Op::Gather(gather)];
+        for (i, layer) in self.state.average.iter().enumerate() {
+            if i > 0 {
+                ops.push(Op::Activation(()));
+            }
+            ops.push(Op::Linear(layer.clone()));
+        }
+        if recipe.residual {
+            ops.push(Op::Residual);
+        }
+        let window = gaussian_window(recipe.output_patch);
+        ops.push(Op::Fold(Fold { patch: recipe.output_patch, window }));
+        Ok(FloatModel {
+            network: Network::new(ops).map_err(crate::model::ModelError::Network)?,
+            sigma: recipe.sigma,
+            units: Normalisation::BURGER,
+            piecewise: None,
+            mean_shift: false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::GreyImage;
+    use crate::model::{Method, QuantiseOptions, quantise};
+    use crate::ring::RingBits;
+    use crate::train::Precision;
+    use crate::train::tests::recipe;
+
+    /// Smooth waves: easy to tell from noise.
+    fn corpus(recipe: &Recipe) -> Corpus {
+        let level = |i: usize| {
+            let (y, x) = ((i / 48) as f32, (i % 48) as f32);
+            127.0 + 60.0 * (0.21 * x).sin() + 50.0 * (0.17 * y + 0.05 * x).cos()
+        };
+        let image = GreyImage::new(40, 48, (0..40 * 48).map(level).collect()).unwrap();
+        crate::train::tests::corpus(&[image], &recipe.scales)
+    }
+
+    fn trained(recipe: &Recipe, threads: usize, steps: u64) -> (Trainer, Vec<f64>) {
+        let state = State::new(recipe);
+        let mut trainer = Trainer::new(recipe.clone(), corpus(recipe), state, threads).unwrap();
+        let losses = (0..steps).map(|_| trainer.step(recipe.rate).unwrap().loss).collect();
+        (trainer, losses)
+    }
+
+    #[test]
+    fn training_learns_and_is_the_same_every_time_on_one_thread() {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let recipe = Recipe { precision, ..recipe() };
+            let (a, losses) = trained(&recipe, 1, 400);
+            let noise = (25.0f64 / 51.0).powi(2);
+            assert!((losses[0] / noise - 1.0).abs() < 1.0, "{}", losses[0]);
+            let end = losses[380..].iter().sum::<f64>() / 20.0;
+            assert!(end < 0.35 * noise, "{precision:?}: {end} of {noise}");
+            let (b, again) = trained(&recipe, 1, 400);
+            assert_eq!(losses, again);
+            assert_eq!(a.state(), b.state());
+        }
+    }
+
+    #[test]
+    fn threads_change_rounding_only() {
+        let (one, _) = trained(&recipe(), 1, 5);
+        let (three, _) = trained(&recipe(), 3, 5);
+        for (a, b) in one.state.weights.iter().zip(&three.state.weights) {
+            let far = a.weights.iter().zip(&b.weights).map(|(a, b)| (a - b).abs());
+            assert!(far.fold(0.0, f32::max) < 1e-3);
+        }
+    }
+
+    /// The promise of the bound: the quantised model has the range that the recipe asks for.
+    #[test]
+    fn the_trained_model_has_the_range_of_the_recipe() {
+        let recipe = Recipe { rate: 2e-2, ..recipe() };
+        let (trainer, _) = trained(&recipe, 1, 300);
+        for cell_bits in [2, 3] {
+            let method = Method::Lut { cell_bits };
+            let options = QuantiseOptions { ring: RingBits::L32, method, interval: 2.5 };
+            let q = quantise(&trainer.model().unwrap(), &options).unwrap();
+            for (_, table, _) in q.public.network.activations() {
+                assert!(table.range_bits() <= 3, "range 2^{}", table.range_bits());
+            }
+            assert!(q.worst_cases.iter().any(|w| *w > 7.0), "{:?}", q.worst_cases);
+        }
+    }
+
+    #[test]
+    fn a_model_goes_on_from_where_it_was() {
+        let recipe = recipe();
+        let (trainer, _) = trained(&recipe, 1, 50);
+        let state = State::from_model(&recipe, &trainer.model().unwrap()).unwrap();
+        assert_eq!(state.weights, trainer.state.average);
+        let direct = Recipe { residual: false, ..recipe.clone() };
+        assert!(State::from_model(&direct, &trainer.model().unwrap()).is_err());
+        let other = Recipe { hidden: vec![12, 9], ..recipe };
+        let error = State::from_model(&other, &trainer.model().unwrap()).unwrap_err().to_string();
+        assert!(
+            error.contains("49, 12, 8, 9, residual; the recipe says 49, 12, 9, 9, residual"),
+            "{error}"
+        );
+    }
+}
