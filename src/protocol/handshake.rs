@@ -14,7 +14,7 @@ use crate::party::Party;
 use crate::ring::RingBits;
 
 /// The version of the wire: frames, tags, openings. Another one is refused.
-pub const WIRE_VERSION: u16 = 1;
+pub const WIRE_VERSION: u16 = 2;
 const MAGIC: [u8; 8] = *b"PPDWIRE\0";
 
 /// What a server says of itself and of the job; public throughout.
@@ -243,7 +243,7 @@ mod tests {
         let mut bytes = encode(&identity(Party::S0)).unwrap();
         bytes[8] = 9;
         let error = decode(&bytes).unwrap_err().to_string();
-        assert!(error.contains("wire version: here 1, there 9"), "{error}");
+        assert!(error.contains("wire version: here 2, there 9"), "{error}");
     }
 
     proptest! {
