@@ -3,11 +3,11 @@
 use super::bench::Bench;
 use super::levels::{Met, NoiseKind, SensorNoise};
 use super::reproduce::Reproduce;
+use super::server_args::{Prepare, Serve, Threads};
 use crate::activation::Activation;
 use crate::model::EngineKind;
-use crate::party::Party;
 use crate::ring::RingBits;
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Denoise images that two servers cannot see, with a neural network they cannot see.
@@ -193,100 +193,6 @@ pub(super) struct GenTriplets {
     pub(super) common: Writing,
 }
 
-/// Server: denoise shared images together with the other server.
-///
-/// One of the two listens, the other connects. The connection is neither authenticated nor
-/// encrypted yet: run it through a protected link. The address listened at is printed on standard
-/// error, so that port 0 takes a free one.
-#[derive(Debug, Args)]
-#[command(mut_group("link", |group| group.required(true)))]
-pub(super) struct Serve {
-    #[command(flatten)]
-    pub(super) server: ServerSide,
-    /// This server's share of an image; repeat for several, in the same order at both servers.
-    #[arg(long, value_name = "FILE", required = true)]
-    pub(super) image: Vec<PathBuf>,
-    /// This server's share of the denoised image; one for each --image.
-    #[arg(long, value_name = "FILE", required = true)]
-    pub(super) out: Vec<PathBuf>,
-    #[command(flatten)]
-    pub(super) common: Writing,
-}
-
-impl Threads {
-    /// The number asked for, or that of the cores.
-    pub(super) fn count(self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.map_or_else(cores, usize::from)
-    }
-}
-
-/// Server: compute ahead of time what depends on no image.
-///
-/// Half of the multiplications of a slot need its material and the opened weights only. Their
-/// results are kept in the state folder, one file a slot (4 bytes a neuron and patch in the 32-bit
-/// ring), until `serve` uses the slot; `serve` works with or without them. The first time the two
-/// servers must be connected, to open the masked weights; later neither --listen nor --connect is
-/// needed.
-#[derive(Debug, Args)]
-pub(super) struct Prepare {
-    #[command(flatten)]
-    pub(super) server: ServerSide,
-    /// How many slots, from the next free one on; all that are left if not given.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) images: Option<u64>,
-    /// Print a JSON report on standard output.
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// What every command of a server needs.
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("link").args(["listen", "connect"])))]
-pub(super) struct ServerSide {
-    /// Which server this is: 0 or 1.
-    #[arg(long, value_name = "0|1", value_parser = parse_party)]
-    pub(super) party: Party,
-    /// Folder with this server's .key and receiver.pub.
-    #[arg(long, value_name = "DIR")]
-    pub(super) keys: PathBuf,
-    /// Wait for the other server at this address.
-    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
-    pub(super) listen: Option<String>,
-    /// Connect to the other server at this address.
-    #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
-    pub(super) connect: Option<String>,
-    /// This server's model share.
-    #[arg(long, value_name = "FILE")]
-    pub(super) model: PathBuf,
-    /// The model's public description; PREFIX.pub beside the model share if not given.
-    #[arg(long, value_name = "FILE")]
-    pub(super) public: Option<PathBuf>,
-    /// This server's triples: a file, a named pipe, or - for standard input.
-    #[arg(long, value_name = "FILE")]
-    pub(super) triplets: PathBuf,
-    /// Folder of the ledger of used slots; the platform's state folder if not given. Never delete
-    /// or restore it: it is what keeps slots from being used twice.
-    #[arg(long, value_name = "DIR")]
-    pub(super) state: Option<PathBuf>,
-    /// Seconds to wait for the other server to appear.
-    #[arg(long, default_value = "30", value_name = "SECONDS")]
-    pub(super) wait: u64,
-    /// Seconds the other server may stay silent.
-    #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) timeout: u64,
-    #[command(flatten)]
-    pub(super) threads: Threads,
-}
-
-/// Compute threads; the results do not depend on their number.
-#[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Threads {
-    /// Compute threads; one for each core if not given. Results do not depend on it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(super) threads: Option<u16>,
-}
-
 /// Receiver: put the two result shares together.
 #[derive(Debug, Args)]
 pub(super) struct Reconstruct {
@@ -459,29 +365,6 @@ pub(super) fn parse_cell(text: &str) -> Result<u32, String> {
     }
 }
 
-fn parse_party(text: &str) -> Result<Party, String> {
-    text.parse().ok().and_then(Party::from_index).ok_or_else(|| "expected 0 or 1".into())
-}
-
-/// HOST:PORT; whether there is such a host is seen when it is needed.
-fn parse_address(text: &str) -> Result<String, String> {
-    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-    match parts.map(|(_, port)| port.parse::<u16>()) {
-        Some(Ok(_)) => Ok(text.into()),
-        _ => Err("expected HOST:PORT, such as 127.0.0.1:7000".into()),
-    }
-}
-
-/// As [`parse_address`], and nobody listens at port 0.
-fn parse_peer(text: &str) -> Result<String, String> {
-    match parse_address(text)? {
-        address if address.ends_with(":0") => {
-            Err("give the port that the other server listens at".into())
-        }
-        address => Ok(address),
-    }
-}
-
 pub(super) fn parse_positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if (0.01..=1000.0).contains(&v) => Ok(v),
@@ -528,11 +411,6 @@ mod tests {
         assert_eq!(parse_size("480x640"), Ok((480, 640)));
         assert!(parse_size("480").is_err() && parse_size("0x4").is_err());
         assert!(parse_positive("nan").is_err() && parse_positive("-1").is_err());
-        assert!(parse_address("[::1]:0").is_ok() && parse_peer("host.example:7000").is_ok());
-        for bad in ["localhost", "7000", ":7000", "host:", "host:70000", "host:-1"] {
-            assert!(parse_address(bad).is_err() && parse_peer(bad).is_err(), "{bad}");
-        }
-        assert!(parse_peer("127.0.0.1:0").is_err());
-        assert!(parse_party("2").is_err() && parse_ring("16").is_err());
+        assert!(parse_ring("16").is_err());
     }
 }

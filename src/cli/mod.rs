@@ -18,6 +18,7 @@ mod prepare;
 mod reconstruct;
 mod reproduce;
 mod serve;
+mod server_args;
 mod server_side;
 mod share_image;
 mod share_model;

@@ -1,8 +1,8 @@
 //! `prepare`: a server's work ahead of time.
 
-use super::args::Prepare;
 use super::failure::{Code, Failure};
 use super::output::{Console, bytes, peak_memory, print_json};
+use super::server_args::Prepare;
 use super::server_side::{Opened, Watcher, link, with_threads};
 use crate::kernels;
 use crate::service::{Job, PrepareReport, prepare};

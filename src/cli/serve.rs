@@ -1,9 +1,9 @@
 //! `serve`: one of the two servers.
 
-use super::args::Serve;
 use super::failure::{Code, Failure};
 use super::files::overwrite;
 use super::output::{Console, bytes, peak_memory, print_json};
+use super::server_args::Serve;
 use super::server_side::{Opened, Watcher, link, with_threads};
 use crate::format::FormatError;
 use crate::format::output::{Access, OutputFile, ensure_not_input};

@@ -1,9 +1,9 @@
 //! What the commands of a server share: its inputs, its state folder, its link to the other server
 //! and its compute threads.
 
-use super::args::{ServerSide, Threads};
 use super::failure::{Code, Failure};
 use super::output::{Console, say};
+use super::server_args::{ServerSide, Threads};
 use crate::format::keys::KeyFolder;
 use crate::format::ledger::{Ledger, state_dir_default};
 use crate::format::{Fingerprint, Role};

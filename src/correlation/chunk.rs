@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
+use zeroize::Zeroizing;
 
 /// The bytes of one explicit chunk, or none (S1's). Opaque in `Debug`; a chunk that came from a
 /// [`ChunkPool`] gives its memory back to it when it is dropped.
@@ -16,8 +17,10 @@ pub struct Chunk {
 
 /// Memory for chunks, used again and again: tens of megabytes a tile would otherwise be asked from
 /// the operating system, zeroed and given back for every tile.
+///
+/// Material is secret: what the pool still holds is wiped when its last user goes.
 #[derive(Clone, Default)]
-pub struct ChunkPool(Arc<Mutex<Vec<Vec<u8>>>>);
+pub struct ChunkPool(Arc<Mutex<Zeroizing<Vec<Vec<u8>>>>>);
 
 impl ChunkPool {
     /// A chunk of `len` bytes, whose contents are zero or those of a former chunk: the caller

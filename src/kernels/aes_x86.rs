@@ -7,10 +7,17 @@
 use super::aes::{EvalAnd, GarbleAnd};
 use crate::block::Block;
 use std::arch::x86_64::*;
+use zeroize::Zeroize;
 
 /// An AES-128 key schedule as eleven blocks.
 #[derive(Clone)]
 pub(super) struct RoundKeys([Block; 11]);
+
+impl Drop for RoundKeys {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 pub(super) fn has_aes_ni() -> bool {
     is_x86_feature_detected!("aes") && is_x86_feature_detected!("sse4.1")

@@ -103,7 +103,7 @@ pub(super) fn run(args: &Bench, console: &mut Console) -> Result<(), Failure> {
 
 /// Runs a measurement on one compute thread.
 fn one_thread<T: Send>(measure: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    with_threads(super::args::Threads { threads: Some(1) }, || Ok(measure()))
+    with_threads(super::server_args::Threads { threads: Some(1) }, || Ok(measure()))
 }
 
 /// A fresh folder that is removed at the end.

@@ -73,7 +73,7 @@ fn report(
         Target::Table4 => {
             console.phase("single operations (about half a minute)");
             let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
-            let one = super::args::Threads { threads: Some(1) };
+            let one = super::server_args::Threads { threads: Some(1) };
             let rows = with_threads(one, || Ok(operations(effort)))?;
             console.finish();
             Ok(tables::table4(&rows, &Machine::this(), args.quick))
