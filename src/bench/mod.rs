@@ -34,7 +34,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// What the figures in the documentation are measured with: half a minute in all.
+    /// What the figures in the documentation are measured with.
     pub const FULL: Effort = Effort {
         passes: 9,
         elements: 1 << 18,
