@@ -150,8 +150,8 @@ impl Stream {
 ///
 /// Block i of the stream is AES-128 of the number i (little-endian) under a key that belongs to one
 /// domain of one seed. Security: AES as a pseudo-random permutation; q blocks differ from uniform
-/// ones by at most q^2 / 2^129, which is 2^-65 for the 2^32 blocks of the longest stream that a
-/// slot of a million patches could ask for.
+/// ones by at most q^2 / 2^129, which is 2^-65 for 2^32 blocks, more than ten times
+/// the longest stream of a 512x512 image with the paper-size network (2^28.3 blocks).
 pub struct BulkStream {
     key: AesKey,
 }

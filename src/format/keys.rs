@@ -1,8 +1,9 @@
-//! Key pairs of the roles, one folder each party.
+//! Keys of the roles, one folder each party.
 //!
-//! `STEM.key` is a secret key, `STEM.pub` its public half; both are envelope files whose sender is
-//! the pair's own fingerprint. In production each party's folder holds its own secret key and the
-//! public keys of the others.
+//! A role's key is two pairs: X25519, to which files are sealed, and Ed25519, by which a server
+//! proves itself to the other. `STEM.key` is the secret half, `STEM.pub` the public one; both are
+//! envelope files whose sender is the key's own fingerprint. In production each party's folder
+//! holds its own secret key and the public keys of the others.
 
 use crate::format::envelope::{ChunkKey, EnvelopeWriter, open_file};
 use crate::format::error::FormatError;
@@ -11,6 +12,7 @@ use crate::format::ids::{Fingerprint, RandomError};
 use crate::format::output::{Access, OutputFile, Overwrite};
 use crate::format::role::Role;
 use crate::prg::Seed;
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -18,10 +20,16 @@ use std::path::{Path, PathBuf};
 use x25519_dalek::StaticSecret;
 use zeroize::Zeroizing;
 
-const KEY_LEN: usize = 32;
+/// Bytes of one half of one pair.
+const HALF_LEN: usize = 32;
+/// Bytes of a key: agreement, then signing.
+const KEY_LEN: usize = 2 * HALF_LEN;
 
-/// An X25519 secret key. Wiped on drop, opaque in `Debug`, never cloned.
-pub struct SecretKey(StaticSecret);
+/// A role's secret key. Wiped on drop, opaque in `Debug`, never cloned.
+pub struct SecretKey {
+    agreement: StaticSecret,
+    signing: Zeroizing<[u8; HALF_LEN]>,
+}
 
 impl SecretKey {
     /// A fresh key from the operating system.
@@ -36,20 +44,49 @@ impl SecretKey {
 
     /// The public half.
     pub fn public(&self) -> PublicKey {
-        PublicKey(x25519_dalek::PublicKey::from(&self.0))
+        let mut bytes = [0; KEY_LEN];
+        let (agreement, verifying) = bytes.split_at_mut(HALF_LEN);
+        agreement.copy_from_slice(x25519_dalek::PublicKey::from(&self.agreement).as_bytes());
+        verifying.copy_from_slice(self.signing_pair().public_key().as_ref());
+        PublicKey(bytes)
+    }
+
+    /// The X25519 secret, to which files are sealed.
+    pub fn agreement(&self) -> &StaticSecret {
+        &self.agreement
+    }
+
+    /// The seed of the Ed25519 pair (RFC 8032), by which a server proves itself.
+    pub fn signing_seed(&self) -> &[u8; HALF_LEN] {
+        &self.signing
+    }
+
+    fn signing_pair(&self) -> Ed25519KeyPair {
+        Ed25519KeyPair::from_seed_unchecked(self.signing.as_slice())
+            .expect("any 32 bytes are an Ed25519 seed")
     }
 
     /// A seed that only the holder of this key can derive, one per context; the same each time.
     pub fn prf_seed(&self, context: &str) -> Seed {
         let mut hasher = blake3::Hasher::new_derive_key("ppdenoise secret key to seed v1");
         // The key's length is fixed, so key and context cannot be confused.
-        hasher.update(self.0.as_bytes());
+        hasher.update(self.agreement.as_bytes());
         hasher.update(context.as_bytes());
         Seed::from_bytes(*hasher.finalize().as_bytes())
     }
 
     fn from_bytes(bytes: &[u8; KEY_LEN]) -> Self {
-        SecretKey(StaticSecret::from(*bytes))
+        let (mut agreement, mut signing) = (Zeroizing::new([0; HALF_LEN]), Zeroizing::new([0; 32]));
+        agreement.copy_from_slice(&bytes[..HALF_LEN]);
+        signing.copy_from_slice(&bytes[HALF_LEN..]);
+        SecretKey { agreement: StaticSecret::from(*agreement), signing }
+    }
+
+    fn to_bytes(&self) -> Zeroizing<[u8; KEY_LEN]> {
+        let mut bytes = Zeroizing::new([0; KEY_LEN]);
+        bytes[..HALF_LEN].copy_from_slice(self.agreement.as_bytes());
+        bytes[HALF_LEN..].copy_from_slice(self.signing.as_slice());
+        bytes
     }
 }
 
@@ -59,20 +96,25 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// An X25519 public key.
+/// A role's public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PublicKey(x25519_dalek::PublicKey);
+pub struct PublicKey([u8; KEY_LEN]);
 
 impl PublicKey {
-    /// The bytes.
-    pub fn as_bytes(&self) -> &[u8; KEY_LEN] {
-        self.0.as_bytes()
+    /// The X25519 key, to which files are sealed.
+    pub fn agreement(&self) -> [u8; HALF_LEN] {
+        std::array::from_fn(|i| self.0[i])
+    }
+
+    /// The Ed25519 key that a server's proof is checked with.
+    pub fn verifying(&self) -> [u8; HALF_LEN] {
+        std::array::from_fn(|i| self.0[HALF_LEN + i])
     }
 
     /// The name of this key in headers.
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut hasher = blake3::Hasher::new_derive_key("ppdenoise public key fingerprint v1");
-        hasher.update(self.as_bytes());
+        let mut hasher = blake3::Hasher::new_derive_key("ppdenoise public key fingerprint v2");
+        hasher.update(&self.0);
         let hash = hasher.finalize();
         Fingerprint::from_bytes(std::array::from_fn(|i| hash.as_bytes()[i]))
     }
@@ -119,7 +161,7 @@ impl KeyFolder {
     pub fn public(&self, role: Role) -> Result<PublicKey, FormatError> {
         let path = public_path(&self.dir, role);
         let (bytes, sender) = self.read::<PublicKeyOf>(&path, role, |body| body.role)?;
-        let public = PublicKey(x25519_dalek::PublicKey::from(*bytes));
+        let public = PublicKey(*bytes);
         check_fingerprint(&path, sender, public.fingerprint())?;
         Ok(public)
     }
@@ -174,10 +216,10 @@ pub fn generate_all(
         let name = public.fingerprint();
         let body = Body::SecretKey(SecretKeyOf { role });
         let out = OutputFile::create(&secret_path(dir, role), Access::Secret, overwrite)?;
-        files.push(write_key(out, name, Some(name), body, secret.0.as_bytes())?);
+        files.push(write_key(out, name, Some(name), body, &secret.to_bytes())?);
         let body = Body::PublicKey(PublicKeyOf { role });
         let out = OutputFile::create(&public_path(dir, role), Access::Public, overwrite)?;
-        files.push(write_key(out, name, None, body, public.as_bytes())?);
+        files.push(write_key(out, name, None, body, &public.0)?);
         made.push((role, name));
     }
     // All or, short of a crash, none: names are given only when every file is complete.
@@ -287,20 +329,31 @@ mod tests {
     }
 
     #[test]
-    fn known_answer_of_the_key_agreement() {
-        // RFC 7748, section 6.1: Alice's pair.
-        let secret = SecretKey::from_bytes(&[
-            0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d, 0x3c, 0x16, 0xc1, 0x72, 0x51, 0xb2,
-            0x66, 0x45, 0xdf, 0x4c, 0x2f, 0x87, 0xeb, 0xc0, 0x99, 0x2a, 0xb1, 0x77, 0xfb, 0xa5,
-            0x1d, 0xb9, 0x2c, 0x2a,
-        ]);
-        assert_eq!(secret.public().as_bytes()[..4], [0x85, 0x20, 0xf0, 0x09]);
+    fn known_answers_of_both_pairs() {
+        // RFC 7748, section 6.1: Alice's pair; RFC 8032, section 7.1, test 1.
+        let halves: [[u8; HALF_LEN]; 2] = [
+            [
+                0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d, 0x3c, 0x16, 0xc1, 0x72, 0x51, 0xb2,
+                0x66, 0x45, 0xdf, 0x4c, 0x2f, 0x87, 0xeb, 0xc0, 0x99, 0x2a, 0xb1, 0x77, 0xfb, 0xa5,
+                0x1d, 0xb9, 0x2c, 0x2a,
+            ],
+            [
+                0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec,
+                0x2c, 0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32, 0x69, 0x19, 0x70, 0x3b, 0xac, 0x03,
+                0x1c, 0xae, 0x7f, 0x60,
+            ],
+        ];
+        let bytes: [u8; KEY_LEN] = halves.concat().try_into().unwrap();
+        let secret = SecretKey::from_bytes(&bytes);
+        assert_eq!(secret.public().agreement()[..4], [0x85, 0x20, 0xf0, 0x09]);
+        assert_eq!(secret.public().verifying()[..4], [0xd7, 0x5a, 0x98, 0x01]);
+        assert_eq!(*secret.to_bytes(), bytes);
         assert_eq!(format!("{secret:?}"), "SecretKey(..)");
     }
 
     #[test]
     fn seeds_differ_by_key_and_context() {
-        let (a, b) = (SecretKey::from_bytes(&[1; 32]), SecretKey::from_bytes(&[2; 32]));
+        let (a, b) = (SecretKey::from_bytes(&[1; 64]), SecretKey::from_bytes(&[2; 64]));
         let first = *a.prf_seed("x").expose();
         assert_eq!(first, *a.prf_seed("x").expose());
         assert_ne!(first, *a.prf_seed("y").expose());
