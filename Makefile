@@ -16,8 +16,7 @@ REPRODUCE ?=
 # Grey PNGs to train the tiny model from (`make fixtures IMAGES=FOLDER`).
 IMAGES ?=
 
-# Images to train from (`make train DATA=FOLDER`), for how long, and where the model goes.
-DATA ?=
+# For how long to train (`make train DATA=FOLDER`), and where the model goes.
 MINUTES ?= 360
 TRAINED ?= default.npz
 # Matrix tiles take bfloat16 operands; without them float32 is faster.
@@ -26,7 +25,7 @@ PRECISION ?= $(shell grep -qs amx_bf16 /proc/cpuinfo && echo bf16 || echo f32)
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-train test-slow lint check bench bench-kernels deny licences fixtures train clean \
+.PHONY: help build demo test test-train test-slow lint check bench bench-kernels advisories deny have-cargo-deny licences fixtures train clean \
         reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12
 
 help: ## This list
@@ -76,17 +75,22 @@ reproduce-quick: build ## All of them from crops of three images, in minutes
 licences: ## Licence and origin of every dependency, from Cargo.lock and cargo metadata
 	.ci/licences
 
-deny: ## The same and more, with cargo-deny (advisories need the network)
+advisories: have-cargo-deny ## Known weaknesses of the locked dependencies, with cargo-deny and the network
+	$(CARGO) deny check advisories
+
+deny: have-cargo-deny ## Licences, origins, versions and advisories, with cargo-deny
+	$(CARGO) deny check
+
+have-cargo-deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || { \
 	  echo "cargo-deny is not installed; install it with: cargo install cargo-deny --locked" >&2; exit 1; }
-	$(CARGO) deny check
 
 fixtures: ## Train the tiny test model anew (NumPy, Pillow): make fixtures IMAGES=FOLDER
 	@test -n "$(IMAGES)" || { echo "say where the grey PNGs are: make fixtures IMAGES=FOLDER" >&2; exit 2; }
 	python3 $(MODELS)/make_tiny.py $(IMAGES) $(MODELS)/tiny-9-5-24.npz
 
 train: ## Train the default model, for hours: make train DATA=FOLDER MINUTES=360
-	@test -n "$(DATA)" || { echo "say where the grey images are: make train DATA=FOLDER" >&2; exit 2; }
+	@test "$(origin DATA)" != file || { echo "say where the grey images are: make train DATA=FOLDER" >&2; exit 2; }
 	RUSTFLAGS="-C target-cpu=native" CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/native \
 	  $(CARGO) build --release --locked --features train
 	$(CARGO_TARGET_DIR)/native/release/ppdenoise train $(DATA) --out $(TRAINED) --precision $(PRECISION) \
