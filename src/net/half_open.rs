@@ -117,6 +117,10 @@ impl HalfOpen {
         if let Some(reason) = refusal.farewell() {
             let header = frame::header(Tag::Abort, 0, reason.len());
             let _ = self.stream.write_all(&[&header, reason.as_bytes()].concat());
+            // Closing with unread bytes would reset the connection, and the reason with it.
+            let mut rest = [0; 1 << 10];
+            let more = |_: &usize| matches!(self.stream.read(&mut rest), Ok(1..));
+            let _ = (0..READS_A_TURN).take_while(more).count();
         }
     }
 }

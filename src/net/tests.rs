@@ -46,12 +46,21 @@ fn meet(listening: &Security, connecting: &Security) -> [Result<TcpChannel, NetE
     })
 }
 
+/// Two ends that have greeted each other.
 fn pair([listening, connecting]: &[Security; 2]) -> (TcpChannel, TcpChannel) {
     let (listener, address) = bind();
-    std::thread::scope(|scope| {
-        let other = scope.spawn(|| connect(&address, connecting, LIMITS).unwrap());
-        (listener.accept(listening, LIMITS, &mut |_| ()).unwrap(), other.join().unwrap())
-    })
+    let (mut a, mut b) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut other = connect(&address, connecting, LIMITS).unwrap();
+            other.send(Tag::Hello, 0, MAGIC.to_vec()).unwrap();
+            other
+        });
+        let accepted = listener.accept(listening, LIMITS, &mut |_| ()).unwrap();
+        (accepted, other.join().unwrap())
+    });
+    a.send(Tag::Hello, 0, MAGIC.to_vec()).unwrap();
+    assert!([&mut a, &mut b].map(|end| end.expect(Tag::Hello).is_ok()) == [true; 2]);
+    (a, b)
 }
 
 /// The error of a connecting server that was refused.
@@ -84,7 +93,8 @@ fn large_exchanges_do_not_deadlock() {
         let (got, traffic) = other.join().unwrap();
         assert!(got.len() == size && got.iter().all(|&v| v == 1));
         assert_eq!(a.traffic(), traffic);
-        assert_eq!(traffic.bytes_sent, (size + 10 * HEADER_LEN) as u64);
+        let greeting = HEADER_LEN + MAGIC.len();
+        assert_eq!(traffic.bytes_sent, (size + 10 * HEADER_LEN + greeting) as u64);
     }
 }
 
@@ -293,21 +303,27 @@ fn strangers_do_not_keep_the_peer_out() {
 #[test]
 fn a_flood_of_strangers_is_bounded() {
     let (listener, address) = bind();
-    let flood: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(&address).unwrap()).collect();
-    let mut notes = Vec::new();
-    let accepted = std::thread::scope(|scope| {
-        let other = scope.spawn(|| connect(&address, &tls(1, 0), LIMITS).unwrap());
-        let accepted = listener.accept(&tls(0, 1), LIMITS, &mut |text| notes.push(text)).unwrap();
-        // Those who gave way have been told; the rest is told now that the listener has its peer.
-        (accepted, other.join().unwrap())
+    let (tell, notes) = std::sync::mpsc::channel();
+    let (flood, ends) = std::thread::scope(|scope| {
+        let accepted = scope.spawn(move || {
+            let mut note = |text| tell.send(text).unwrap();
+            listener.accept(&tls(0, 1), LIMITS, &mut note).unwrap()
+        });
+        let flood: Vec<TcpStream> =
+            (0..200).map(|_| TcpStream::connect(&address).unwrap()).collect();
+        let other = connect(&address, &tls(1, 0), LIMITS).unwrap();
+        (flood, [accepted.join().unwrap(), other])
     });
+    let notes: Vec<String> = notes.iter().collect();
     assert_eq!(notes.len(), 1, "{notes:?}");
     assert!(notes[0].contains("before many others came"), "{notes:?}");
     for mut stream in flood {
         stream.set_read_timeout(Some(LIMITS.silence)).unwrap();
         assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0);
     }
-    drop(accepted);
+    let [mut a, mut b] = ends;
+    a.send(Tag::Done, 0, vec![]).unwrap();
+    b.expect(Tag::Done).unwrap();
 }
 
 /// While they are half open: the oldest have been closed, as many as are allowed have not.

@@ -41,8 +41,8 @@ pub(super) fn protocol() -> String {
 /// This server's key and the one that the other server must prove.
 #[derive(Clone, Debug)]
 pub struct TlsKeys {
-    server: Arc<ServerConfig>,
-    client: Arc<ClientConfig>,
+    pub(super) server: Arc<ServerConfig>,
+    pub(super) client: Arc<ClientConfig>,
 }
 
 impl TlsKeys {
