@@ -195,9 +195,12 @@ impl Opening {
                 Err(e) => return waits(&e).map(|()| false),
             }
             if let Err(e) = self.connection.process_new_packets() {
-                // The alert that says so.
-                let _ = self.flush(stream);
-                return Err(refusal(e, first));
+                let refusal = refusal(e, first);
+                if refusal.farewell().is_none() {
+                    // The alert that says so.
+                    let _ = self.flush(stream);
+                }
+                return Err(refusal);
             }
         }
         Ok(self.ready()? && self.flush(stream)?)
