@@ -97,9 +97,9 @@ fn a_function_of_the_owners() {
 fn bytes_a_tanh_counted_inside_and_outside() {
     for (function, most) in [("refit", 2000.0), ("zheng", 2100.0)] {
         let lab = ready(&["--stride", "1", "--piecewise", function], (64, 64));
-        let mut listening = lab.listen(&Job::new(0));
+        let mut listening = lab.listen(&Job::insecure(0));
         let proxy = Proxy::start(&listening.address(), [Wire::Whole; 2]);
-        let second = lab.connect(&Job::new(1), &proxy.address).end().report();
+        let second = lab.connect(&Job::insecure(1), &proxy.address).end().report();
         let first = listening.end().report();
         let [to_s0, to_s1] = proxy.counts();
         let total = |report: &Value| {
@@ -161,8 +161,8 @@ fn a_mixed_pair_is_refused() {
     lab.no_leftovers();
 }
 
-/// Set-up messages, tables and corrections that are cut or changed: nobody crashes or hangs; a
-/// wrong byte inside a table may make a wrong image, since the link is not protected yet.
+/// Set-up messages, tables and corrections that are cut or changed, without TLS, as a peer may send
+/// them: nobody crashes or hangs; a wrong byte inside a table may make a wrong image.
 #[test]
 fn a_malformed_peer_gets_a_clean_error() {
     let lab = ready(&[], SIZE);
@@ -172,7 +172,7 @@ fn a_malformed_peer_gets_a_clean_error() {
     wires.extend([10_480, 10_500, 10_530, 12_000, 15_000, 19_500, 22_000].map(Wire::Flip));
     for wire in wires {
         let jobs = [0, 1].map(|p| {
-            Job::new(p)
+            Job::insecure(p)
                 .flags(&["--timeout", "2", "--force"])
                 .with(|job| job.triples = format!("many.s{p}"))
         });

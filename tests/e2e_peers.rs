@@ -4,8 +4,8 @@
 mod common;
 
 use common::proxy::{Proxy, Wire};
-use common::refusal::{FAILED, PEER, SIZE, USAGE, neither};
-use common::{Job, Lab, noisy_crop, reports};
+use common::refusal::{FAILED, INPUT, PEER, SIZE, USAGE, alone, neither};
+use common::{Ended, Job, KEYS, Lab, noisy_crop, reports};
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
@@ -15,10 +15,67 @@ fn two_servers_of_one_party_are_told() {
     let lab = Lab::ready(SIZE, 1);
     let other =
         Job::new(0).with(|j| (j.state, j.outs) = ("other".into(), vec!["den.other".into()]));
-    for ended in neither(&lab, Job::new(0), other) {
+    let [listening, connecting] = neither(&lab, Job::new(0).flags(&["--wait", "1"]), other.clone());
+    connecting.refused_once(PEER, &["own key", "--party 0 and the other with --party 1"]);
+    listening.refused_once(PEER, &["did not connect", "one connection was refused"]);
+    for ended in neither(&lab, Job::insecure(0), other.flags(&["--insecure"])) {
         ended.refused_once(PEER, &["party 0", "--party 0 and the other with --party 1"]);
     }
     assert_eq!(lab.slots("trip.s0", "state0"), (0, 1));
+}
+
+/// The folder `name` with the keys of the lab, but for one public key that is another's.
+fn keys_with_wrong(lab: &Lab, name: &str, wrong: &str) {
+    lab.run(&["keygen", "--out", name]).done();
+    for file in lab.names(KEYS).into_iter().filter(|file| file != wrong) {
+        lab.write(&format!("{name}/{file}"), &lab.read(&format!("{KEYS}/{file}")));
+    }
+}
+
+/// Each server pins the other's key: another one, at either end, ends the attempt before a slot is
+/// marked, and a missing one is missed before anything is sent.
+#[test]
+fn a_wrong_key_of_the_peer_is_refused() {
+    let lab = Lab::ready(SIZE, 1);
+    keys_with_wrong(&lab, "wrong0", "server0.pub");
+    keys_with_wrong(&lab, "wrong1", "server1.pub");
+    let listens =
+        |keys: &str| Job::new(0).flags(&["--wait", "1"]).with(|job| job.keys = keys.into());
+    let connects = |keys: &str| Job::new(1).with(|job| job.keys = keys.into());
+
+    let [listening, connecting] = neither(&lab, listens(KEYS), connects("wrong0"));
+    connecting.refused_once(PEER, &["proved another key", "public key", "inspect"]);
+    listening.refused_once(PEER, &["did not connect", "does not accept this server's key"]);
+    assert!(listening.stderr.contains("refused a connection from 127.0.0.1:"));
+
+    let [listening, connecting] = neither(&lab, listens("wrong1"), connects(KEYS));
+    connecting.refused_once(PEER, &["does not accept this server's key", "public key"]);
+    listening.refused_once(PEER, &["did not connect", "proved another key"]);
+
+    fs::remove_file(lab.path("wrong0/server0.pub")).unwrap();
+    alone(&lab, connects("wrong0")).refused_once(INPUT, &["wrong0", "server0.pub", "keygen"]);
+    for party in 0..2 {
+        let left = lab.slots(&format!("trip.s{party}"), &format!("state{party}"));
+        assert_eq!(left, (0, 1), "slots of server {party}");
+    }
+    lab.no_leftovers();
+}
+
+/// Without TLS only if both say so, and never silently.
+#[test]
+fn an_insecure_link_is_asked_for_at_both_ends_and_warned_of() {
+    let lab = Lab::ready(SIZE, 1);
+    let hasty = |job: Job| job.flags(&["--wait", "1"]);
+    let [listening, connecting] = neither(&lab, hasty(Job::new(0)), hasty(Job::insecure(1)));
+    listening.refused_once(PEER, &["did not connect", "without TLS, as with --insecure"]);
+    connecting.refused_once(PEER, &["it demands TLS; start this server without --insecure"]);
+    let [listening, connecting] = neither(&lab, hasty(Job::insecure(0)), hasty(Job::new(1)));
+    listening.refused_once(PEER, &["did not connect", "speaks TLS", "--insecure"]);
+    connecting.refused_once(PEER, &["--insecure"]);
+    for ended in lab.serve(&Job::insecure(0), &Job::insecure(1)) {
+        ended.report();
+        assert_eq!(ended.stderr.matches("warning: --insecure").count(), 1, "{}", ended.stderr);
+    }
 }
 
 #[test]
@@ -89,28 +146,40 @@ fn an_absent_peer_is_named_with_the_seconds_waited() {
 #[test]
 fn a_peer_that_goes_away_leaves_nothing() {
     let lab = Lab::ready(SIZE, 40);
-    // Some 10 KB of weights and 6 KB of an image each way; once opened, the weights are kept.
-    let cuts = [0, 5, 100, 5_000, 10_300, 10_420, 300, 1_000, 2_500, 5_000];
+    // Half a kilobyte of TLS, some 10 KB of weights and 6 KB of an image each way; once opened, the
+    // weights are kept.
+    let cuts = [900, 5_600, 10_900, 11_200, 900, 1_600, 3_100, 5_600];
     for (i, after) in cuts.into_iter().enumerate() {
-        let mut listening = lab.listen(&Job::new(0));
-        let wires = match i % 2 {
-            0 => [Wire::CutAfter(after), Wire::Whole],
-            _ => [Wire::Whole, Wire::CutAfter(after)],
-        };
-        let proxy = Proxy::start(&listening.address(), wires);
-        let second = lab.connect(&Job::new(1), &proxy.address).end();
-        let first = listening.end();
-        proxy.counts();
-        for ended in [first, second] {
+        for ended in cut(&lab, i, after) {
             ended.refused_once(PEER, &["the other server", "run both again"]);
         }
-        assert!(!lab.exists("den.s0") && !lab.exists("den.s1"), "cut after {after} bytes");
-        lab.no_leftovers();
+    }
+    // In the handshake: the listener goes on waiting for the other server.
+    for (i, after) in [0, 5, 100, 250].into_iter().enumerate() {
+        let [listening, connecting] = cut(&lab, i, after);
+        listening.refused_once(PEER, &["did not connect", "--wait"]);
+        connecting.refused_once(PEER, &[]);
     }
     // What was lost are slots; the next one works.
     let reports = reports(lab.serve_both());
     let slot = reports[0]["images"][0]["slot"].as_u64().unwrap();
-    assert!((3..10).contains(&slot), "slot {slot}");
+    assert!((1..=8).contains(&slot), "slot {slot}");
+}
+
+/// Runs both servers over a wire that is cut in the one or the other direction.
+fn cut(lab: &Lab, direction: usize, after: u64) -> [Ended; 2] {
+    let mut listening = lab.listen(&Job::new(0).flags(&["--wait", "1"]));
+    let wires = match direction % 2 {
+        0 => [Wire::CutAfter(after), Wire::Whole],
+        _ => [Wire::Whole, Wire::CutAfter(after)],
+    };
+    let proxy = Proxy::start(&listening.address(), wires);
+    let second = lab.connect(&Job::new(1).flags(&["--wait", "1"]), &proxy.address).end();
+    let first = listening.end();
+    proxy.counts();
+    assert!(!lab.exists("den.s0") && !lab.exists("den.s1"), "cut after {after} bytes");
+    lab.no_leftovers();
+    [first, second]
 }
 
 /// One server is killed while it works; the other says so and leaves nothing.
@@ -142,10 +211,11 @@ fn unnamed_files(lab: &Lab) -> bool {
     cfg!(target_os = "linux") && options.open(lab.path(".")).is_ok()
 }
 
-/// Whoever connects may be anybody: no garbage crashes a server, costs a slot or leaves a file.
+/// Whoever connects may be anybody: no garbage crashes a server, ends its wait, costs a slot or leaves
+/// a file.
 #[test]
-fn garbage_from_the_network_is_refused() {
-    let lab = Lab::ready(SIZE, 1);
+fn strangers_cost_nothing() {
+    let lab = Lab::ready(SIZE, 2);
     let hello = |payload: &[u8]| {
         let mut frame = (payload.len() as u32).to_le_bytes().to_vec();
         frame.extend([1, 0, 0, 0, 0]);
@@ -163,32 +233,60 @@ fn garbage_from_the_network_is_refused() {
         // An abort with control characters in its reason.
         b"\x05\0\0\0\x08\0\0\0\0\x1b[2Jx".to_vec(),
     ];
-    for bytes in garbage {
-        let mut listening = lab.listen(&Job::new(0));
-        let mut raw = TcpStream::connect(listening.address()).unwrap();
-        let _ = raw.write_all(&bytes);
-        let _ = raw.shutdown(std::net::Shutdown::Write);
-        let ended = listening.end();
-        ended.refused_once(PEER, &[]);
-        assert!(!ended.stderr.contains('\x1b'), "{:?}", ended.stderr);
+    let mut listening = lab.listen(&Job::new(0));
+    let address = listening.address();
+    // Somebody who says nothing, and goes on saying nothing.
+    let silent = TcpStream::connect(&address).unwrap();
+    for bytes in &garbage {
+        let mut raw = TcpStream::connect(&address).unwrap();
+        let _ = raw.write_all(bytes);
     }
-    // Somebody who says nothing.
-    let mut listening = lab.listen(&Job::new(0).flags(&["--timeout", "1"]));
-    let raw = TcpStream::connect(listening.address()).unwrap();
-    listening.end().refused_once(PEER, &["sent nothing for 1 s"]);
-    drop(raw);
-    assert_eq!(lab.slots("trip.s0", "state0"), (0, 1));
-    assert!(!lab.exists("den.s0"));
+    lab.connect(&Job::new(1), &address).end().report();
+    let ended = listening.end();
+    ended.report();
+    assert!(ended.stderr.contains("refused a connection from 127.0.0.1:"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains('\x1b'), "{:?}", ended.stderr);
+    drop(silent);
+    assert_eq!(lab.slots("trip.s0", "state0"), (1, 1));
+
+    // Without TLS whoever greets is taken for the other server, and ends the job, not a slot.
+    let greetings = garbage.iter().filter(|g| g.get(9..17) == Some(b"PPDWIRE\0"));
+    for bytes in greetings {
+        let mut listening = lab.listen(&Job::insecure(0).flags(&["--force", "--timeout", "1"]));
+        let mut raw = TcpStream::connect(listening.address()).unwrap();
+        let _ = raw.write_all(bytes);
+        listening.end().refused_once(PEER, &[]);
+    }
+    assert_eq!(lab.slots("trip.s0", "state0"), (1, 1));
     lab.no_leftovers();
 }
 
-/// A byte changes on the way: a frame's header, a greeting, an opening. The sum may be wrong (the
-/// servers are semi-honest and the link is not protected yet), but nobody crashes or hangs.
+/// A byte changes on the way, in the handshake, a greeting, the weights or an opening: neither server
+/// comes to an end with it.
+#[test]
+fn bytes_changed_on_the_wire_are_noticed() {
+    let lab = Lab::ready(SIZE, 40);
+    for at in [3, 60, 300, 700, 1_100, 5_600, 10_900, 900, 1_600, 3_100] {
+        let jobs = [0, 1].map(|p| Job::new(p).flags(&["--timeout", "1", "--wait", "1"]));
+        let mut listening = lab.listen(&jobs[0]);
+        let proxy = Proxy::start(&listening.address(), [Wire::Flip(at), Wire::Whole]);
+        let second = lab.connect(&jobs[1], &proxy.address).end();
+        for ended in [listening.end(), second] {
+            ended.refused_once(PEER, &[]);
+        }
+        assert!(!lab.exists("den.s0") && !lab.exists("den.s1"), "byte {at}");
+        lab.no_leftovers();
+    }
+}
+
+/// As a peer may send them, without TLS: a frame's header, a greeting, an opening. The sum may be
+/// wrong (the servers are semi-honest), but nobody crashes or hangs.
 #[test]
 fn bytes_changed_on_the_wire_crash_nobody() {
     let lab = Lab::ready(SIZE, 40);
-    for at in [0, 1, 2, 3, 4, 5, 9, 17, 20, 60, 200, 10_390, 10_400, 10_418, 10_425, 11_500] {
-        let jobs = [0, 1].map(|p| Job::new(p).flags(&["--timeout", "1", "--force"]));
+    for at in [0, 4, 9, 17, 20, 60, 200, 10_390, 10_400, 10_418, 10_425, 11_500] {
+        let flags = ["--timeout", "1", "--wait", "1", "--force"];
+        let jobs = [0, 1].map(|p| Job::insecure(p).flags(&flags));
         let mut listening = lab.listen(&jobs[0]);
         let proxy = Proxy::start(&listening.address(), [Wire::Flip(at), Wire::Whole]);
         let second = lab.connect(&jobs[1], &proxy.address).end();

@@ -7,7 +7,7 @@ use crate::image::ImageError;
 use crate::kernels::BackendError;
 use crate::metrics::MetricsError;
 use crate::model::ModelError;
-use crate::net::NetError;
+use crate::net::{NetError, Refusal};
 use crate::network::NetworkError;
 use crate::protocol::{ProtocolError, SourceError};
 use crate::service::{InputError, ServiceError};
@@ -180,6 +180,14 @@ impl From<NetError> for Failure {
             NetError::NobodyCame { .. } => {
                 "start the other server with --connect to this address, or wait longer with --wait"
             }
+            NetError::Handshake { refusal, .. } => refused(refusal),
+            NetError::Keys(_) => {
+                "make new keys with `ppdenoise keygen`, and give each server both .pub"
+            }
+            NetError::Changed(_) => {
+                "look for what is between the two servers, then run both again: the next free slot \
+                 is used"
+            }
             NetError::Listen { .. } => "choose another --listen address; port 0 takes a free one",
             NetError::Closed(_) | NetError::Refused { .. } => {
                 "see the other server's message, then run both again: the next free slot is used"
@@ -187,8 +195,30 @@ impl From<NetError> for Failure {
             NetError::Silent { .. } => "check the other server and the link, then run both again",
             _ => "make sure both servers run the same version of ppdenoise",
         };
-        let code = if matches!(e, NetError::Listen { .. }) { Code::Failed } else { Code::Peer };
+        let code = match &e {
+            NetError::Listen { .. } => Code::Failed,
+            NetError::Keys(_) => Code::Input,
+            _ => Code::Peer,
+        };
         Failure::of(code, &e, Some(help.into()))
+    }
+}
+
+/// What to do about a handshake that failed.
+fn refused(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::WrongKey => {
+            "check the address, and that --keys holds the other server's public key: compare what \
+             `ppdenoise inspect` says of it at both servers"
+        }
+        Refusal::OwnKey => "start one server with --party 0 and the other with --party 1",
+        Refusal::KeyNotAccepted => {
+            "give the other server this server's public key: compare what `ppdenoise inspect` says \
+             of it at both servers"
+        }
+        Refusal::NotTls => "check the address, and start both servers with --insecure or neither",
+        Refusal::OtherProtocol { .. } => "make sure both servers run the same version of ppdenoise",
+        _ => "check the address and the other server's message, then run both again",
     }
 }
 

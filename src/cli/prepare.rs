@@ -23,7 +23,7 @@ pub(super) fn run(args: &Prepare, console: &mut Console) -> Result<(), Failure> 
     let opened = Opened::new(server, &[])?;
     let (mut ledger, state) = opened.ledger(server)?;
     opened.inputs.check_slots(&mut ledger)?;
-    let Opened { key, receiver, inputs, .. } = opened;
+    let Opened { key, receiver, inputs, security, .. } = opened;
     let outputs = Vec::new();
     let job = Job { key, receiver, ledger: &mut ledger, state: &state, outputs };
     let quiet = console.is_quiet();
@@ -31,7 +31,7 @@ pub(super) fn run(args: &Prepare, console: &mut Console) -> Result<(), Failure> 
         let text = "the masked weights of this model are not opened yet, which takes both servers";
         let help = "give --listen at one server and --connect at the other";
         let missing = Failure::new(Code::Usage, text).help(help);
-        link(server, &Console::new(quiet))?.ok_or(missing)
+        link(server, security.as_ref(), &Console::new(quiet))?.ok_or(missing)
     };
     let mut watcher = Watcher(console);
     let report = with_threads(server.threads, || {

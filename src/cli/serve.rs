@@ -40,7 +40,7 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     opened.inputs.check_slots(&mut ledger)?;
 
     let missing = || Failure::new(Code::Usage, "neither --listen nor --connect is given");
-    let mut channel = link(&args.server, console)?.ok_or_else(missing)?;
+    let mut channel = link(&args.server, opened.security.as_ref(), console)?.ok_or_else(missing)?;
     let Opened { key, receiver, inputs, .. } = opened;
     let job = Job { key, receiver, ledger: &mut ledger, state: &state, outputs };
     let mut watcher = Watcher(console);

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 /// Server: denoise shared images together with the other server.
 ///
-/// One of the two listens, the other connects. The connection is neither authenticated nor
-/// encrypted yet: run it through a protected link. The address listened at is printed on standard
-/// error, so that port 0 takes a free one.
+/// One of the two listens, the other connects. The link is encrypted (TLS 1.3), and each server
+/// proves its key to the other; others who connect are refused and cost no slot. The address
+/// listened at is printed on standard error, so that port 0 takes a free one.
 #[derive(Debug, Args)]
 #[command(mut_group("link", |group| group.required(true)))]
 pub(super) struct Serve {
@@ -51,7 +51,7 @@ pub(super) struct ServerSide {
     /// Which server this is: 0 or 1.
     #[arg(long, value_name = "0|1", value_parser = parse_party)]
     pub(super) party: Party,
-    /// Folder with this server's .key and receiver.pub.
+    /// Folder with this server's .key, the other server's .pub and receiver.pub.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
     /// Wait for the other server at this address.
@@ -79,6 +79,10 @@ pub(super) struct ServerSide {
     /// Seconds the other server may stay silent.
     #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) timeout: u64,
+    /// Neither encrypt nor authenticate the link to the other server: plain TCP, for measurements
+    /// and tests on one machine. Both servers must be given it.
+    #[arg(long)]
+    pub(super) insecure: bool,
     #[command(flatten)]
     pub(super) threads: Threads,
 }

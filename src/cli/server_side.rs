@@ -4,10 +4,10 @@
 use super::failure::{Code, Failure};
 use super::output::{Console, say};
 use super::server_args::{ServerSide, Threads};
-use crate::format::keys::KeyFolder;
+use crate::format::keys::{KeyFolder, SecretKey};
 use crate::format::ledger::{Ledger, state_dir_default};
 use crate::format::{Fingerprint, Role};
-use crate::net::{Listener, NetError, TcpChannel, connect};
+use crate::net::{Limits, Listener, NetError, Security, TcpChannel, TlsKeys, connect};
 use crate::service::{InputPaths, Inputs, Observer, Phase, claim_state};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,13 +18,17 @@ pub(super) struct Opened {
     pub(super) receiver: Fingerprint,
     pub(super) paths: InputPaths,
     pub(super) inputs: Inputs,
+    /// How the link will be protected; nothing if none was asked for.
+    pub(super) security: Option<Security>,
 }
 
 impl Opened {
     /// Opens and checks the inputs.
     pub(super) fn new(args: &ServerSide, images: &[PathBuf]) -> Result<Self, Failure> {
         let keys = KeyFolder::open(&args.keys)?;
-        let key = keys.secret(Role::server(args.party))?.public().fingerprint();
+        let secret = keys.secret(Role::server(args.party))?;
+        let key = secret.public().fingerprint();
+        let security = security(args, &keys, &secret)?;
         let receiver = keys.public(Role::Receiver)?.fingerprint();
         let paths = InputPaths {
             model: args.model.clone(),
@@ -33,7 +37,7 @@ impl Opened {
             images: images.to_vec(),
         };
         let inputs = Inputs::open(args.party, key, &paths)?;
-        Ok(Opened { key, receiver, paths, inputs })
+        Ok(Opened { key, receiver, paths, inputs, security })
     }
 
     /// Opens the state folder's ledger, once the folder is found to be this server's.
@@ -55,19 +59,51 @@ impl Opened {
     }
 }
 
+/// The protection of the link that was asked for, if one was: the other server's public key is
+/// missed before anything else is done.
+fn security(
+    args: &ServerSide,
+    keys: &KeyFolder,
+    own: &SecretKey,
+) -> Result<Option<Security>, Failure> {
+    if args.listen.is_none() && args.connect.is_none() {
+        return Ok(None);
+    }
+    if args.insecure {
+        return Ok(Some(Security::Insecure));
+    }
+    let peer = keys.public(Role::server(args.party.other()))?;
+    let keys = TlsKeys::new(own.signing_seed(), &peer.verifying())?;
+    Ok(Some(Security::Tls(keys)))
+}
+
 /// Connects to the other server; nothing if neither way was given.
-pub(super) fn link(args: &ServerSide, console: &Console) -> Result<Option<TcpChannel>, NetError> {
-    let (wait, silence) = (Duration::from_secs(args.wait), Duration::from_secs(args.timeout));
+pub(super) fn link(
+    args: &ServerSide,
+    security: Option<&Security>,
+    console: &Console,
+) -> Result<Option<TcpChannel>, NetError> {
+    let Some(security) = security else { return Ok(None) };
+    let warn = || {
+        if args.insecure {
+            say("warning: --insecure: the link to the other server is neither encrypted nor \
+                 authenticated");
+        }
+    };
+    let seconds = Duration::from_secs;
+    let limits = Limits::new(seconds(args.wait), seconds(args.timeout));
     match (&args.listen, &args.connect) {
         (Some(address), _) => {
             let listener = Listener::bind(address)?;
             // Scripts that listen at port 0 read this line, so it is printed even when quiet.
             say(&format!("listening at {}", listener.address()));
-            listener.accept(wait, silence).map(Some)
+            warn();
+            listener.accept(security, limits, &mut |text| console.note(text)).map(Some)
         }
         (None, Some(address)) => {
             console.note(format!("connecting to {address}"));
-            connect(address, wait, silence).map(Some)
+            warn();
+            connect(address, security, limits).map(Some)
         }
         (None, None) => Ok(None),
     }

@@ -31,12 +31,16 @@ pub enum Tag {
     Abort = 8,
     /// Set-up messages of an engine.
     EngineSetup = 9,
+    /// The listener has accepted the connection; under TLS only, and not counted.
+    Ready = 10,
 }
 
 impl Tag {
     fn from_u8(v: u8) -> Option<Tag> {
-        use Tag::{Abort, Done, EngineSetup, Hello, Image, Marked, Opening, SlotOffer, Weights};
-        [Hello, SlotOffer, Marked, Weights, Image, Opening, Done, Abort, EngineSetup]
+        use Tag::{
+            Abort, Done, EngineSetup, Hello, Image, Marked, Opening, Ready, SlotOffer, Weights,
+        };
+        [Hello, SlotOffer, Marked, Weights, Image, Opening, Done, Abort, EngineSetup, Ready]
             .into_iter()
             .find(|t| *t as u8 == v)
     }
@@ -88,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_round_trip(tag in 1u8..=9, batch: u32, length in 0..=MAX_PAYLOAD) {
+        fn headers_round_trip(tag in 1u8..=10, batch: u32, length in 0..=MAX_PAYLOAD) {
             let tag = Tag::from_u8(tag).unwrap();
             prop_assert_eq!(parse_header(&header(tag, batch, length)).unwrap(), (tag, batch, length));
         }

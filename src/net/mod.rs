@@ -1,61 +1,58 @@
-//! The channel between the two servers: tagged, length-limited frames, full duplex, counted.
+//! The channel between the two servers: tagged, length-limited frames, full duplex, counted; over TCP
+//! under TLS 1.3 with pinned keys, or plain.
 
+mod error;
 mod frame;
+mod half_open;
+mod listen;
 mod mem;
+mod pipe;
 mod tcp;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod tls_stream;
 
+pub use error::{NetError, Refusal};
 pub use frame::{Frame, MAX_PAYLOAD, Tag};
+pub use listen::{HALF_OPEN, Listener};
 pub use mem::{MemChannel, pair};
-pub use tcp::{Listener, TcpChannel, connect};
+pub use tcp::{TcpChannel, connect};
+pub use tls::TlsKeys;
 
-/// Why the channel failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NetError {
-    /// Nobody listened in time.
-    #[error("no server at {address} after {seconds} s: {reason}")]
-    NotThere {
-        /// The address tried.
-        address: String,
-        /// Seconds waited.
-        seconds: u64,
-        /// The last error.
-        reason: String,
-    },
-    /// Nobody connected in time.
-    #[error("the other server did not connect to {address} within {seconds} s")]
-    NobodyCame {
-        /// The address listened at.
-        address: String,
-        /// Seconds waited.
-        seconds: u64,
-    },
-    /// The address cannot be listened at.
-    #[error("cannot listen at {address}: {reason}")]
-    Listen {
-        /// The address.
-        address: String,
-        /// The operating system's reason.
-        reason: String,
-    },
-    /// The connection ended.
-    #[error("the other server closed the connection{0}")]
-    Closed(String),
-    /// Nothing arrived for too long.
-    #[error("the other server sent nothing for {seconds} s")]
-    Silent {
-        /// Seconds waited.
-        seconds: u64,
-    },
-    /// The peer ended the session with a reason.
-    #[error("the other server refused: {reason}")]
-    Refused {
-        /// Its reason, printable text of bounded length.
-        reason: String,
-    },
-    /// The peer does not keep to the protocol.
-    #[error("the other server broke the protocol: {0}")]
-    Protocol(String),
+use std::time::Duration;
+
+/// The version of the wire: handshake, frames, tags, openings. Another one is refused.
+pub const WIRE_VERSION: u16 = 3;
+/// The first bytes of a greeting.
+pub const MAGIC: [u8; 8] = *b"PPDWIRE\0";
+
+/// How a link is protected.
+#[derive(Clone, Debug)]
+pub enum Security {
+    /// Encrypted, and each server proves its key to the other.
+    Tls(TlsKeys),
+    /// Not at all: whoever is on the way reads and changes what passes, whoever connects is taken
+    /// for the other server. For measurements and tests.
+    Insecure,
+}
+
+/// How long a server waits for the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// To appear.
+    pub wait: Duration,
+    /// In the midst of the work: for the next frame, and for it to take 64 KiB that are sent.
+    pub silence: Duration,
+    /// To prove its key, once connected.
+    pub handshake: Duration,
+}
+
+impl Limits {
+    /// The limits of `--wait` and `--timeout`; 10 s for the handshake.
+    pub fn new(wait: Duration, silence: Duration) -> Self {
+        Limits { wait, silence, handshake: Duration::from_secs(10) }
+    }
 }
 
 /// Counters of a channel; bytes include the frame headers.

@@ -1,98 +1,59 @@
 //! The channel over TCP: one thread writes, one reads, the owner does neither.
 
-use super::frame::{self, HEADER_LEN};
-use super::{Channel, Counters, Frame, NetError, Tag, Traffic};
-use std::io::{BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use super::frame::{self, HEADER_LEN, MAX_PAYLOAD};
+use super::half_open::{HalfOpen, Met};
+use super::pipe::Pipe;
+use super::tls_stream::{TlsWriter, split};
+use super::{Channel, Counters, Frame, Limits, NetError, Refusal, Security, Tag, Traffic};
+use std::io::{BufReader, Cursor, ErrorKind, Read};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Frames the reader may hold before the peer feels back pressure.
 const READ_AHEAD: usize = 8;
-/// Pause between attempts to connect and between looks for a connection.
-const RETRY: Duration = Duration::from_millis(50);
-
+/// Bytes of a plain stream written, and of any stream read, at a time.
+const PIECE: usize = 64 << 10;
+/// Bytes a payload's buffer begins with; it grows as bytes come, up to twice their number.
+const FIRST_BUFFER: usize = 64 << 10;
+/// Pause between attempts to connect.
+pub(super) const RETRY: Duration = Duration::from_millis(50);
 /// How long a closing channel waits for the peer to close as well.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A channel over one TCP connection.
+/// A channel over one TCP connection, plain or under TLS.
 pub struct TcpChannel {
     stream: TcpStream,
     outgoing: Option<Sender<Vec<u8>>>,
     incoming: Receiver<Result<Frame, NetError>>,
-    writer: Option<JoinHandle<()>>,
+    /// Hangs up when the writer has written everything.
+    written: Receiver<()>,
     silence: Duration,
     counters: Counters,
 }
 
-/// A bound address that waits for the other server.
-pub struct Listener {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Listener {
-    /// Binds `address`, `HOST:PORT`; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// [`NetError::Listen`].
-    pub fn bind(address: &str) -> Result<Self, NetError> {
-        let error =
-            |e: std::io::Error| NetError::Listen { address: address.into(), reason: e.to_string() };
-        let listener = TcpListener::bind(address).map_err(error)?;
-        let address = listener.local_addr().map_err(error)?;
-        listener.set_nonblocking(true).map_err(error)?;
-        Ok(Listener { listener, address })
-    }
-
-    /// The address bound.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Waits for one connection.
-    ///
-    /// # Errors
-    /// [`NetError::NobodyCame`] after `patience`.
-    pub fn accept(&self, patience: Duration, silence: Duration) -> Result<TcpChannel, NetError> {
-        let started = Instant::now();
-        loop {
-            match self.listener.accept() {
-                Ok((stream, _)) => {
-                    let _ = stream.set_nonblocking(false);
-                    return TcpChannel::new(stream, silence);
-                }
-                Err(e) if e.kind() != ErrorKind::WouldBlock => {
-                    return Err(NetError::Closed(format!(": {e}")));
-                }
-                Err(_) if started.elapsed() >= patience => {
-                    let (address, seconds) = (self.address.to_string(), patience.as_secs());
-                    return Err(NetError::NobodyCame { address, seconds });
-                }
-                Err(_) => std::thread::sleep(RETRY),
-            }
-        }
-    }
-}
-
-/// Connects to `address`, trying again until `patience` is over; `silence` is how long a later
-/// receive may wait.
+/// Connects to `address`, trying again until `limits.wait` is over.
+///
+/// With TLS it returns when both servers have proved their keys to each other.
 ///
 /// # Errors
-/// [`NetError::NotThere`].
-pub fn connect(
-    address: &str,
-    patience: Duration,
-    silence: Duration,
-) -> Result<TcpChannel, NetError> {
+/// [`NetError::NotThere`]; [`NetError::Handshake`] at once if the address is that of another than
+/// the server pinned, or that one refuses this server's key.
+pub fn connect(address: &str, security: &Security, limits: Limits) -> Result<TcpChannel, NetError> {
     let started = Instant::now();
     loop {
-        let reason = match try_connect(address, patience) {
-            Ok(stream) => return TcpChannel::new(stream, silence),
+        let reason = match try_connect(address, limits.wait) {
+            Ok(stream) => match HalfOpen::connected(stream, security, limits.handshake) {
+                Ok(met) => return TcpChannel::new(met, limits.silence),
+                // A listener that many have connected to closes the oldest connections.
+                Err(Refusal::Closed) => Refusal::Closed.to_string(),
+                Err(refusal) => {
+                    return Err(NetError::Handshake { address: address.into(), refusal });
+                }
+            },
             Err(e) => e.to_string(),
         };
-        if started.elapsed() + RETRY > patience {
+        if started.elapsed() + RETRY > limits.wait {
             let (address, seconds) =
                 (address.to_string(), started.elapsed().as_secs_f64().round() as u64);
             return Err(NetError::NotThere { address, seconds, reason });
@@ -113,39 +74,77 @@ fn try_connect(address: &str, patience: Duration) -> std::io::Result<TcpStream> 
 }
 
 impl TcpChannel {
-    fn new(stream: TcpStream, silence: Duration) -> Result<Self, NetError> {
+    /// The channel of a connection whose peer is known, or need not be.
+    pub(super) fn new(met: Met, silence: Duration) -> Result<Self, NetError> {
         let closed = |e: std::io::Error| NetError::Closed(format!(": {e}"));
+        let stream = match &met {
+            Met::Plain { stream, .. } | Met::Tls { stream, .. } => {
+                stream.try_clone().map_err(closed)?
+            }
+        };
+        stream.set_nonblocking(false).map_err(closed)?;
         stream.set_nodelay(true).map_err(closed)?;
         // A peer that stops reading cannot hold the writer, and with it the drop, for ever.
-        stream.set_write_timeout(Some(silence)).map_err(closed)?;
-        let (read_half, write_half) =
-            (stream.try_clone().map_err(closed)?, stream.try_clone().map_err(closed)?);
+        let pipe = Pipe::new(stream.try_clone().map_err(closed)?, silence).map_err(closed)?;
+        let (reader, writer): (Box<dyn Read + Send>, Writer) = match met {
+            Met::Plain { stream, first } => {
+                (Box::new(Cursor::new(first).chain(stream)), Writer::Plain(pipe))
+            }
+            Met::Tls { stream, connection } => {
+                let (reader, writer) = split(*connection, stream, pipe);
+                (Box::new(reader), Writer::Tls(writer))
+            }
+        };
         let (to_writer, from_owner) = channel();
         let (to_owner, from_reader) = sync_channel(READ_AHEAD);
-        let writer = std::thread::spawn(move || write_frames(write_half, &from_owner));
-        std::thread::spawn(move || read_frames(read_half, &to_owner));
+        let (writing, written) = channel();
+        std::thread::spawn(move || write_frames(writer, &from_owner, &writing));
+        std::thread::spawn(move || read_frames(reader, &to_owner));
         Ok(TcpChannel {
             stream,
             outgoing: Some(to_writer),
             incoming: from_reader,
-            writer: Some(writer),
+            written,
             silence,
             counters: Counters::default(),
         })
     }
 }
 
-fn write_frames(mut stream: TcpStream, frames: &Receiver<Vec<u8>>) {
-    while let Ok(bytes) = frames.recv() {
-        // On failure the receiving end goes away and the owner's next send reports it.
-        if stream.write_all(&bytes).is_err() {
-            return;
+/// The writing half.
+enum Writer {
+    Plain(Pipe),
+    Tls(TlsWriter),
+}
+
+impl Writer {
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Writer::Plain(pipe) => bytes.chunks(PIECE).try_for_each(|p| pipe.write_all(p)),
+            Writer::Tls(writer) => writer.write_all(bytes),
+        }
+    }
+
+    fn close(&mut self) {
+        match self {
+            Writer::Plain(pipe) => pipe.end(),
+            Writer::Tls(writer) => writer.close(),
         }
     }
 }
 
-fn read_frames(stream: TcpStream, frames: &SyncSender<Result<Frame, NetError>>) {
-    let mut stream = BufReader::with_capacity(1 << 16, stream);
+fn write_frames(mut writer: Writer, frames: &Receiver<Vec<u8>>, _writing: &Sender<()>) {
+    while let Ok(bytes) = frames.recv() {
+        // On failure the receiving end goes away and the owner's next send reports it.
+        if writer.write_all(&bytes).is_err() {
+            return;
+        }
+    }
+    writer.close();
+}
+
+fn read_frames(stream: Box<dyn Read + Send>, frames: &SyncSender<Result<Frame, NetError>>) {
+    let mut stream = BufReader::with_capacity(PIECE, stream);
     loop {
         let frame = read_frame(&mut stream);
         let ended = frame.is_err();
@@ -156,20 +155,39 @@ fn read_frames(stream: TcpStream, frames: &SyncSender<Result<Frame, NetError>>) 
 }
 
 fn read_frame(stream: &mut impl Read) -> Result<Frame, NetError> {
-    let closed = |e: std::io::Error| match e.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => NetError::Closed(String::new()),
-        _ => NetError::Closed(format!(": {e}")),
-    };
     let mut header = [0; HEADER_LEN];
-    stream.read_exact(&mut header).map_err(closed)?;
+    stream.read_exact(&mut header).map_err(reading)?;
     let (tag, batch, length) = frame::parse_header(&header)?;
-    let mut payload = vec![0; length];
-    stream.read_exact(&mut payload).map_err(closed)?;
+    let mut payload = Vec::new();
+    while payload.len() < length {
+        let (from, grown) = (payload.len(), (2 * payload.len()).max(FIRST_BUFFER).min(length));
+        payload.reserve_exact(grown - from);
+        payload.resize(grown, 0);
+        stream.read_exact(&mut payload[from..]).map_err(reading)?;
+    }
     Ok(Frame { tag, batch, payload })
+}
+
+/// Why nothing more can be read.
+fn reading(e: std::io::Error) -> NetError {
+    match e.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => NetError::Closed(String::new()),
+        ErrorKind::ConnectionAborted => {
+            NetError::Closed(" without ending the session: it failed, or the link was cut".into())
+        }
+        _ => match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::AlertReceived(alert)) => {
+                NetError::Closed(format!(": it could not read what it got ({alert:?})"))
+            }
+            Some(e) => NetError::Changed(e.to_string()),
+            None => NetError::Closed(format!(": {e}")),
+        },
+    }
 }
 
 impl Channel for TcpChannel {
     fn send(&mut self, tag: Tag, batch: u32, payload: Vec<u8>) -> Result<(), NetError> {
+        debug_assert!(payload.len() <= MAX_PAYLOAD);
         self.counters.sent(payload.len());
         let mut bytes = Vec::with_capacity(HEADER_LEN + payload.len());
         bytes.extend_from_slice(&frame::header(tag, batch, payload.len()));
@@ -203,13 +221,11 @@ impl Channel for TcpChannel {
 impl Drop for TcpChannel {
     /// Writes what is queued (an abort's reason, for instance), ends this direction, and reads
     /// until the peer ends its own: closing with unread bytes would reset the connection and could
-    /// destroy the last frames on their way.
+    /// destroy the last frames on their way. The peer has the time it may be silent to take what
+    /// is queued, then `LINGER`.
     fn drop(&mut self) {
         self.outgoing = None;
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
-        let _ = self.stream.shutdown(Shutdown::Write);
+        let _ = self.written.recv_timeout(self.silence);
         let started = Instant::now();
         while let Some(rest) = LINGER.checked_sub(started.elapsed()) {
             if !matches!(self.incoming.recv_timeout(rest), Ok(Ok(_))) {
@@ -217,70 +233,5 @@ impl Drop for TcpChannel {
             }
         }
         let _ = self.stream.shutdown(Shutdown::Both);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATIENCE: Duration = Duration::from_secs(20);
-
-    fn pair() -> (TcpChannel, TcpChannel) {
-        let listener = Listener::bind("127.0.0.1:0").unwrap();
-        let address = listener.address().to_string();
-        let peer = std::thread::spawn(move || connect(&address, PATIENCE, PATIENCE).unwrap());
-        (listener.accept(PATIENCE, PATIENCE).unwrap(), peer.join().unwrap())
-    }
-
-    /// Both send more than any socket buffer holds before either receives.
-    #[test]
-    fn large_exchanges_do_not_deadlock() {
-        let (mut a, mut b) = pair();
-        let size = 40 << 20;
-        let other = std::thread::spawn(move || {
-            let got = b.exchange(Tag::Weights, &vec![2; size]).unwrap();
-            (got, b.traffic())
-        });
-        assert!(a.exchange(Tag::Weights, &vec![1; size]).unwrap().iter().all(|&v| v == 2));
-        let (got, traffic) = other.join().unwrap();
-        assert!(got.len() == size && got.iter().all(|&v| v == 1));
-        assert_eq!(a.traffic(), traffic);
-        assert_eq!(traffic.bytes_sent, (size + 10 * HEADER_LEN) as u64);
-    }
-
-    #[test]
-    fn a_reason_survives_the_close() {
-        let (mut a, mut b) = pair();
-        // Unread bytes at b when it closes must not cost a the reason.
-        a.send(Tag::Opening, 0, vec![0; 1000]).unwrap();
-        b.send(Tag::Abort, 0, b"wrong model".to_vec()).unwrap();
-        let closing = std::thread::spawn(move || drop(b));
-        assert!(matches!(a.recv(), Err(NetError::Refused { reason }) if reason == "wrong model"));
-        assert!(matches!(a.recv(), Err(NetError::Closed(_))));
-        drop(a);
-        closing.join().unwrap();
-    }
-
-    #[test]
-    fn oversized_frames_are_refused_before_allocation() {
-        let listener = Listener::bind("127.0.0.1:0").unwrap();
-        let mut raw = TcpStream::connect(listener.address()).unwrap();
-        let mut a = listener.accept(PATIENCE, PATIENCE).unwrap();
-        raw.write_all(&[0xff; HEADER_LEN]).unwrap();
-        assert!(matches!(a.recv(), Err(NetError::Protocol(text)) if text.contains("4294967295")));
-    }
-
-    #[test]
-    fn absent_peers_are_reported_with_address_and_time() {
-        let address = {
-            let listener = Listener::bind("127.0.0.1:0").unwrap();
-            let silent = listener.accept(Duration::ZERO, PATIENCE).err().unwrap();
-            assert!(silent.to_string().contains("did not connect"), "{silent}");
-            listener.address().to_string()
-        };
-        let error = connect(&address, Duration::ZERO, PATIENCE).err().unwrap();
-        assert!(error.to_string().contains(&address), "{error}");
-        assert!(matches!(Listener::bind("127.0.0.1:x"), Err(NetError::Listen { .. })));
     }
 }

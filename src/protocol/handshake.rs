@@ -9,13 +9,9 @@ use crate::format::{
     Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small,
     encode_small,
 };
-use crate::net::{Channel, NetError, Tag};
+use crate::net::{Channel, MAGIC, NetError, Tag, WIRE_VERSION};
 use crate::party::Party;
 use crate::ring::RingBits;
-
-/// The version of the wire: frames, tags, openings. Another one is refused.
-pub const WIRE_VERSION: u16 = 2;
-const MAGIC: [u8; 8] = *b"PPDWIRE\0";
 
 /// What a server says of itself and of the job; public throughout.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -61,7 +57,7 @@ pub struct Agreement {
 
 /// Exchanges identities and compares them.
 ///
-/// Cost: 1 round. Security: nothing sent depends on a share; the peer is not authenticated.
+/// Cost: 1 round. Security: nothing sent depends on a share. Who the peer is was settled by the channel.
 ///
 /// # Errors
 /// [`ProtocolError::SameParty`], [`ProtocolError::Mismatch`] naming the first field that differs,
@@ -243,7 +239,7 @@ mod tests {
         let mut bytes = encode(&identity(Party::S0)).unwrap();
         bytes[8] = 9;
         let error = decode(&bytes).unwrap_err().to_string();
-        assert!(error.contains("wire version: here 2, there 9"), "{error}");
+        assert!(error.contains("wire version: here 3, there 9"), "{error}");
     }
 
     proptest! {

@@ -21,7 +21,7 @@ pub use engine::{Activation, Engine, Step};
 
 pub use gc::GcEngine;
 pub use gc_session::GcSession;
-pub use handshake::{Agreement, Identity, WIRE_VERSION, greet};
+pub use handshake::{Agreement, Identity, greet};
 pub use lut::LutEngine;
 pub use mask_products::MaskProducts;
 pub use server_model::{ServerModel, WeightSource};

@@ -277,6 +277,11 @@ impl Job {
         self
     }
 
+    /// The standard job over plain TCP, so that a proxy counts and changes the protocol's own bytes.
+    pub fn insecure(party: usize) -> Job {
+        Job::new(party).flags(&["--insecure"])
+    }
+
     /// The standard job with further flags.
     pub fn flags(self, flags: &[&str]) -> Job {
         self.with(|job| job.extra.extend(flags.iter().map(|f| f.to_string())))

@@ -30,6 +30,8 @@ impl Proxy {
         let target = target.to_string();
         let thread = std::thread::spawn(move || {
             let (near, _) = listener.accept().unwrap();
+            // A server that tries again finds nobody.
+            drop(listener);
             let far = TcpStream::connect(target).unwrap();
             let back = pass_on(far.try_clone().unwrap(), near.try_clone().unwrap(), wires[1]);
             let there = pass_on(near, far, wires[0]);
