@@ -76,16 +76,26 @@ pub(super) fn decapsulate(
     encapsulated: &[u8; ENCAPSULATED_LEN],
     header: &[u8],
 ) -> Result<FileKey, HpkeError> {
+    export(keys, encapsulated, INFO, header).map(FileKey)
+}
+
+/// What the recipient exports in a context under `info`.
+fn export(
+    keys: OpenFrom<'_>,
+    encapsulated: &[u8; ENCAPSULATED_LEN],
+    info: &[u8],
+    exporter_context: &[u8],
+) -> Result<Zeroizing<[u8; 32]>, HpkeError> {
     let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated)?;
     let context = hpke::setup_receiver::<ExportOnlyAead, HkdfSha256, Kem>(
         &OpModeR::Auth(public(keys.sender)?),
         &secret(keys.recipient)?,
         &encapsulated,
-        INFO,
+        info,
     )?;
     let mut key = Zeroizing::new([0; 32]);
-    context.export(header, key.as_mut_slice())?;
-    Ok(FileKey(key))
+    context.export(exporter_context, key.as_mut_slice())?;
+    Ok(key)
 }
 
 impl Agreed {
@@ -237,5 +247,48 @@ impl Opener {
     pub(super) fn open(&self, index: u64, key: ChunkKey, bytes: &mut [u8], tag: Tag) -> bool {
         let (nonce, data) = (self.0.nonce(index), self.0.associated(key, bytes.len()));
         self.0.key.open_in_place_separate_tag(nonce, data, tag.into(), bytes, 0..).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes<const N: usize>(hex: &str) -> [u8; N] {
+        std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+    }
+
+    /// The X25519 half of a key; the other does not matter here.
+    fn pair(agreement: &str) -> SecretKey {
+        let mut both = [1; 64];
+        both[..32].copy_from_slice(&bytes::<32>(agreement));
+        SecretKey::from_bytes(&both)
+    }
+
+    /// RFC 9180, appendix A.7.3: mode auth, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, export-only.
+    #[test]
+    fn known_answer_of_the_rfc() {
+        let ephemeral = pair("83d3f217071bbf600ba6f081f6e4005d27b97c8001f55cb5ff6ea3bbea1d9295");
+        let recipient = pair("ed88cda0e91ca5da64b6ad7fc34a10f096fa92f0b9ceff9d2c55124304ed8b4a");
+        let sender =
+            pair("c85f136e06d72d28314f0e34b10aadc8d297e9d71d45a5662c2b7c3b9f9f9405").public();
+        assert_eq!(
+            sender.agreement(),
+            bytes("89eb1feae431159a5250c5186f72a15962c8d0debd20a8389d8b6e4996e14306")
+        );
+        let keys = OpenFrom { recipient: &recipient, sender: &sender, role: Role::Dealer };
+        let encapsulated = ephemeral.public().agreement();
+        let exported = |context: &[u8]| {
+            *export(keys, &encapsulated, &bytes::<20>(INFO_OF_RFC), context).unwrap()
+        };
+        const INFO_OF_RFC: &str = "4f6465206f6e2061204772656369616e2055726e";
+        assert_eq!(
+            exported(&[]),
+            bytes("83c1bac00a45ed4cb6bd8a6007d2ce4ec501f55e485c5642bd01bf6b6d7d6f0a")
+        );
+        assert_eq!(
+            exported(&[0]),
+            bytes("08a1d1ad2af3ef5bc40232a64f920650eb9b1034fac3892f729f7949621bf06e")
+        );
     }
 }
