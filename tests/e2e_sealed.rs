@@ -46,6 +46,9 @@ fn forged_shares_and_triples_are_refused_before_a_slot_is_marked() {
     lab.run(&[&["gen-triplets", "--size", "12x13", "--out", "ftrip"][..], &with].concat()).done();
     let args = ["share-model", common::TINY, "--keys", "forger", "--out", "fmodel"];
     lab.run(&args).done();
+    let with = ["--keys", "forger", "--model", "fmodel.pub"];
+    lab.run(&[&["share-image", "noisy.png", "--out", "gimg"][..], &with].concat()).done();
+    lab.run(&[&["gen-triplets", "--size", "12x13", "--out", "gtrip"][..], &with].concat()).done();
     for party in [0, 1] {
         let [img, trip] = ["fimg", "ftrip"].map(|stem| format!("{stem}.s{party}"));
         let image = Job::new(party).with(|j| j.images = vec![img.clone()]);
@@ -58,10 +61,18 @@ fn forged_shares_and_triples_are_refused_before_a_slot_is_marked() {
         claim(&lab, &trip, "dealer");
         alone(&lab, image).refused_once(INPUT, &[&img, "damaged or forged", "not made with"]);
         alone(&lab, triples).refused_once(INPUT, &[&trip, "damaged or forged"]);
-        let model = format!("fmodel.s{party}");
-        claim(&lab, &model, "model-owner");
-        let job = Job::new(party).with(|j| j.model = model.clone());
-        alone(&lab, job).refused(INPUT, &[&model]);
+        // Nor does a whole set of files that fit one another.
+        let job = Job::new(party).flags(&["--public", "fmodel.pub"]).with(|j| {
+            (j.model, j.triples) = (format!("fmodel.s{party}"), format!("gtrip.s{party}"));
+            j.images = vec![format!("gimg.s{party}")];
+        });
+        let files = [&job.model, &job.triples, &job.images[0]];
+        alone(&lab, job.clone()).refused(INPUT, &["'fmodel.s", "'gtrip.s", "'gimg.s"]);
+        for (file, maker) in files.into_iter().zip(["model-owner", "dealer", "gateway"]) {
+            claim(&lab, file, maker);
+        }
+        let text = alone(&lab, job.clone()).stderr;
+        assert_eq!(text.matches("damaged or forged").count(), 3, "{text}");
         assert!(!lab.exists(&format!("state{party}")), "nothing was marked");
     }
     reports(lab.serve_both());
@@ -98,10 +109,12 @@ fn every_party_makes_its_own_keys() {
     let roles = ["model-owner", "gateway", "dealer", "server0", "server1", "receiver"];
     for role in roles {
         lab.run(&["keygen", "--out", &format!("at-{role}"), "--role", role]).done();
-        let [key, public] = [format!("{role}.key"), format!("{role}.pub")];
-        assert_eq!(lab.names(&format!("at-{role}")), [key, public.clone()]);
+        let names = [format!("{role}.key"), format!("{role}.pub")];
+        assert_eq!(lab.names(&format!("at-{role}")), names);
+    }
+    for role in roles {
+        let public = format!("{role}.pub");
         for other in roles.iter().filter(|other| **other != role) {
-            fs::create_dir_all(lab.path(&format!("at-{other}"))).unwrap();
             let from = lab.path(&format!("at-{role}/{public}"));
             fs::copy(from, lab.path(&format!("at-{other}/{public}"))).unwrap();
         }
@@ -153,7 +166,8 @@ fn keys_are_rotated() {
     lab.share_image("noisy.png", "img", &["--force"]);
     lab.triples("last", SIZE, 1);
     let last = |party: usize| again(party).with(|j| j.triples = format!("last.s{party}"));
-    alone(&lab, last(1).with(|j| j.outs = vec!["new".into()])).refused(1, &["state", "belongs to"]);
+    alone(&lab, last(1).with(|j| j.outs = vec!["new".into()]))
+        .refused(USAGE, &["state", "belongs to"]);
     reports(lab.serve(&last(0), &last(1).with(|j| j.state = "fresh1".into())));
     lab.reconstruct("r.png").report();
 }

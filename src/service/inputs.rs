@@ -157,20 +157,22 @@ impl Inputs {
             return Err(errors);
         }
         let owner = keys.from(Role::ModelOwner);
-        let model = note(&mut errors, ModelShareFile::unseal(model.0, owner));
+        let mut model = note(&mut errors, ModelShareFile::unseal(model.0, owner));
         let triples = note(&mut errors, TripleFile::unseal(triples.0, keys.from(Role::Dealer)));
         let mut unsealed = Vec::new();
         for (image, _) in images {
             let gateway = keys.from(Role::Gateway);
             unsealed.extend(note(&mut errors, ImageShareFile::unseal(image, gateway)));
         }
-        let (Some(mut model), Some(triples), true) = (model, triples, errors.is_empty()) else {
-            return Err(errors);
-        };
-        note(&mut errors, model.verify(&public.model));
+        if let Some(model) = &mut model {
+            note(&mut errors, model.verify(&public.model));
+        }
         unsealed.iter_mut().for_each(|image| {
             note(&mut errors, image.verify());
         });
+        let (Some(model), Some(triples), true) = (model, triples, errors.is_empty()) else {
+            return Err(errors);
+        };
         let fields = triples.fields();
         let size = (fields.height as usize, fields.width as usize);
         let layout = MaterialLayout::new(&public.model, size, fields.tile_rows as usize)
