@@ -175,9 +175,9 @@ impl FileKey {
         Opener(self.cipher(header, chunks))
     }
 
-    fn cipher(&self, header: HeaderHash, chunks: u64) -> Cipher {
+    fn cipher(&self, header: HeaderHash, chunks: u64) -> Box<Cipher> {
         let key = UnboundKey::new(&AES_256_GCM, self.0.as_slice()).expect("a key of 32 bytes");
-        Cipher { key: LessSafeKey::new(key), header, chunks }
+        Box::new(Cipher { key: LessSafeKey::new(key), header, chunks })
     }
 }
 
@@ -212,7 +212,7 @@ impl Cipher {
 
 /// Seals the chunks of one file, each index once.
 pub(super) struct Sealer {
-    cipher: Cipher,
+    cipher: Box<Cipher>,
     next: u64,
 }
 
@@ -239,7 +239,7 @@ impl Sealer {
 }
 
 /// Opens the chunks of one file, in any order.
-pub(super) struct Opener(Cipher);
+pub(super) struct Opener(Box<Cipher>);
 
 impl Opener {
     /// Opens in place the chunk that has `index` chunks before it. False if anything differs from
