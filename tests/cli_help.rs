@@ -7,28 +7,32 @@ use std::collections::BTreeSet;
 
 /// Every command with every flag of its own. A flag that comes or goes is changed here too.
 const COMMANDS: &[(&str, &str)] = &[
-    ("keygen", "--out --force --json"),
+    ("keygen", "--out --role --passphrase --passphrase-file --force --json"),
     (
         "share-model",
-        "<MODEL> --keys --engine --ring --cell --piecewise --interval --stride --out --force \
+        "<MODEL> --keys --passphrase-file --engine --ring --cell --piecewise --interval --stride --out --force \
          --json",
     ),
     (
         "share-image",
-        "<IMAGE> --keys --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
+        "<IMAGE> --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
     ),
-    ("gen-triplets", "--keys --model --size --images --batch --out --s1 --threads --force --json"),
+    (
+        "gen-triplets",
+        "--keys --passphrase-file --model --size --images --batch --out --s1 --threads --force \
+         --json",
+    ),
     (
         "prepare",
-        "--party --keys --listen --connect --model --public --triplets --state --wait --timeout \
+        "--party --keys --passphrase-file --listen --connect --model --public --triplets --state --wait --timeout \
          --threads --images --json",
     ),
     (
         "serve",
-        "--party --keys --listen --connect --model --public --triplets --image --out --state \
+        "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --state \
          --wait --timeout --threads --force --json",
     ),
-    ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --out --reference --json"),
+    ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --passphrase-file --out --reference --json"),
     (
         "denoise",
         "<IMAGE> --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --piecewise --interval --stride \
@@ -36,7 +40,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out"),
     ("metrics", "<REFERENCE> <IMAGE> --json"),
-    ("inspect", "<FILE> --state --json"),
+    ("inspect", "<FILE> --keys --state --json"),
     (
         "demo",
         "--image --model --engine --ring --cell --piecewise --interval --stride --crop --sigma \

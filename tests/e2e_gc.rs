@@ -145,8 +145,9 @@ fn a_mixed_pair_is_refused() {
     for name in ["model.pub", "model.s1", "trip.s1", "img.s1"] {
         lab.write(&format!("lut/{name}"), &other.read(name));
     }
-    for role in ["server1.key", "server1.pub", "receiver.pub"] {
-        lab.write(&format!("lut/keys/{role}"), &other.read(&format!("keys/{role}")));
+    for name in other.names("keys") {
+        let (from, to) = (format!("keys/{name}"), format!("lut/keys/{name}"));
+        std::fs::copy(other.path(&from), lab.path(&to)).unwrap();
     }
     let lut = Job::new(1).with(|job| {
         job.keys = "lut/keys".into();

@@ -105,10 +105,10 @@ fn the_wrong_keys_are_refused() {
     let lab = Lab::ready(SIZE, 1);
     lab.run(&["keygen", "--out", "strangers"]).done();
     let ended = alone(&lab, Job::new(0).with(|j| j.keys = "strangers".into()));
-    ended.refused(INPUT, &["'model.s0' is for the server key", "share again"]);
+    ended.refused(INPUT, &["'model.s0' is sealed to the key", "'trip.s0'", "'img.s0'", "again"]);
     reports(lab.serve_both());
     lab.run(&["reconstruct", "den.s0", "den.s1", "--keys", "strangers", "--out", "x.png"])
-        .refused_once(INPUT, &["'den.s0' is for the key", "receiver"]);
+        .refused_once(INPUT, &["'den.s0' is sealed to the key", "who it is for"]);
     assert!(!lab.exists("x.png"));
     // A server's own folder has its own secret key only.
     fs::remove_file(lab.path("keys/server1.key")).unwrap();
@@ -149,18 +149,43 @@ fn images_must_fit_the_model() {
 #[test]
 fn any_flipped_byte_of_a_small_file_is_found() {
     use ppdenoise::artefact::{ImageShareFile, ModelShareFile, PublicModelFile, TripleFile};
-    use ppdenoise::format::Role;
-    use ppdenoise::format::keys::KeyFolder;
+    use ppdenoise::format::envelope::{open_file, open_stream};
+    use ppdenoise::format::keys::{KeyFolder, no_passphrase};
+    use ppdenoise::format::{OpenFrom, Role};
+    use std::path::Path;
     let lab = Lab::ready((9, 9), 1);
     let public = PublicModelFile::read(&lab.path("model.pub")).unwrap().model;
-    type Check<'a> = Box<dyn Fn(&std::path::Path) -> bool + 'a>;
-    let model =
-        |p: &std::path::Path| ModelShareFile::open(p).is_ok_and(|mut f| f.verify(&public).is_ok());
-    let image = |p: &std::path::Path| ImageShareFile::open(p).is_ok_and(|mut f| f.verify().is_ok());
+    type Check<'a> = Box<dyn Fn(&Path) -> bool + 'a>;
+    let keys = KeyFolder::open(&lab.path(KEYS)).unwrap();
+    let servers = [Role::Server0, Role::Server1].map(|r| keys.secret(r, &no_passphrase).unwrap());
+    let makers = [Role::ModelOwner, Role::Gateway, Role::Dealer];
+    let makers = makers.map(|role| (role, keys.public(role).unwrap()));
+    let opened = |p: &Path, maker: usize| {
+        let recipient = &servers[usize::from(p.extension().unwrap() == "s1")];
+        let (role, sender) = (makers[maker].0, makers[maker].1);
+        (recipient, sender, role)
+    };
+    let model = |p: &Path| {
+        let (recipient, sender, role) = opened(p, 0);
+        let keys = OpenFrom { recipient, sender: &sender, role };
+        let file = open_file(p).and_then(|file| ModelShareFile::unseal(file, keys));
+        file.is_ok_and(|mut f| f.verify(&public).is_ok())
+    };
+    let image = |p: &Path| {
+        let (recipient, sender, role) = opened(p, 1);
+        let keys = OpenFrom { recipient, sender: &sender, role };
+        let file = open_file(p).and_then(|file| ImageShareFile::unseal(file, keys));
+        file.is_ok_and(|mut f| f.verify().is_ok())
+    };
+    let triples = |p: &Path| {
+        let (recipient, sender, role) = opened(p, 2);
+        let keys = OpenFrom { recipient, sender: &sender, role };
+        open_stream(p).and_then(|file| TripleFile::unseal(file, keys)).is_ok()
+    };
     let key = |role: Role| {
-        move |p: &std::path::Path| {
+        move |p: &Path| {
             let folder = KeyFolder::open(p.parent().unwrap()).unwrap();
-            folder.public(role).is_ok() && folder.secret(role).is_ok()
+            folder.public(role).is_ok() && folder.secret(role, &no_passphrase).is_ok()
         }
     };
     let files: [(&str, Check<'_>); 9] = [
@@ -169,7 +194,7 @@ fn any_flipped_byte_of_a_small_file_is_found() {
         ("model.s1", Box::new(model)),
         ("img.s0", Box::new(image)),
         ("img.s1", Box::new(image)),
-        ("trip.s1", Box::new(|p| TripleFile::open(p).is_ok())),
+        ("trip.s1", Box::new(triples)),
         ("keys/server0.key", Box::new(key(Role::Server0))),
         ("keys/server0.pub", Box::new(key(Role::Server0))),
         ("keys/receiver.pub", Box::new(key(Role::Receiver))),
@@ -221,7 +246,7 @@ fn damaged_inputs_are_named_before_connecting() {
         lab.write(name, &newer);
         alone(&lab, Job::new(party)).refused_once(
             INPUT,
-            &[&quoted, "format version 3, this program reads version 2", "newer"],
+            &[&quoted, "format version 4, this program reads version 3", "newer"],
         );
         lab.write(name, &good);
     }
@@ -245,7 +270,10 @@ fn damaged_material_is_found_at_its_chunk() {
     bytes[in_first_slot] ^= 0x10;
     lab.write("trip.s0", &bytes);
     let [first, second] = neither(&lab, Job::new(0), Job::new(1));
-    first.refused_once(INPUT, &["'trip.s0' is damaged at slot 0", "tile 0", "copy the file again"]);
+    first.refused_once(
+        INPUT,
+        &["'trip.s0' is damaged or forged at slot 0", "tile 0", "copy the file again"],
+    );
     second.refused_once(PEER, &["the other server refused", "material"]);
     for party in [0, 1] {
         assert_eq!(lab.slots(&format!("trip.s{party}"), &format!("state{party}")), (1, 1));

@@ -4,25 +4,32 @@ mod common;
 
 use common::{Ended, Job, KEYS, Lab, TINY, noisy_crop};
 
-/// The secret bytes of every file that holds a key or seeds: all 32-byte pieces of its payload.
+/// The secret bytes of every file that holds a key or seeds, unsealed: all 32-byte pieces.
 fn secrets(lab: &Lab) -> Vec<(String, Vec<u8>)> {
     use ppdenoise::format::envelope::open_file;
-    let mut names: Vec<String> =
-        ["model.s1", "img.s1", "trip.s0", "trip.s1"].map(String::from).into();
-    let keys = lab.names(KEYS).into_iter().filter(|name| name.ends_with(".key"));
-    names.extend(keys.map(|name| format!("{KEYS}/{name}")));
+    use ppdenoise::format::keys::{KeyFolder, no_passphrase};
+    use ppdenoise::format::{ChunkKey, OpenFrom, Role};
+    let keys = KeyFolder::open(&lab.path(KEYS)).unwrap();
     let mut secrets = Vec::new();
-    for name in names {
-        let file = open_file(&lab.path(&name)).unwrap();
-        let (bytes, header) = (lab.read(&name), file.header());
-        let payload = (header.payload_len + 16 * header.chunks) as usize;
-        let start = bytes.len() - payload;
-        let seeds = if name.starts_with("trip") { 2 } else { 1 };
-        for i in 0..seeds {
-            secrets.push((name.clone(), bytes[start + 32 * i..][..32].to_vec()));
-        }
+    let files = [
+        ("model.s1", Role::ModelOwner, Role::Server1, 1),
+        ("img.s1", Role::Gateway, Role::Server1, 1),
+        ("trip.s0", Role::Dealer, Role::Server0, 2),
+        ("trip.s1", Role::Dealer, Role::Server1, 2),
+    ];
+    for (name, role, server, seeds) in files {
+        let recipient = keys.secret(server, &no_passphrase).unwrap();
+        let keys = OpenFrom { recipient: &recipient, sender: &keys.public(role).unwrap(), role };
+        let mut file = open_file(&lab.path(name)).unwrap().unseal(keys).unwrap();
+        let bytes = file.chunk(ChunkKey::op(u32::MAX), 32 * seeds).unwrap();
+        secrets.extend(bytes.chunks(32).map(|seed| (name.to_string(), seed.to_vec())));
     }
-    assert_eq!(secrets.len(), 1 + 1 + 2 + 2 + 6);
+    for name in lab.names(KEYS).into_iter().filter(|name| name.ends_with(".key")) {
+        let bytes = lab.read(&format!("{KEYS}/{name}"));
+        let halves = bytes[bytes.len() - 16 - 64..bytes.len() - 16].chunks(32);
+        secrets.extend(halves.map(|half| (format!("{KEYS}/{name}"), half.to_vec())));
+    }
+    assert_eq!(secrets.len(), 1 + 1 + 2 + 2 + 2 * 6);
     secrets
 }
 
@@ -117,15 +124,16 @@ fn no_message_shows_a_key_or_a_seed() {
             }
         }
     }
-    // Nor any file that is not secret, nor the other server's.
-    for name in ["model.pub", "img.s0", "model.s0", "den.s0", "den.s1", "noisy.png", "r.npy"] {
+    // Nor any file: what holds seeds is sealed.
+    let sealed = ["img.s0", "img.s1", "model.s0", "model.s1", "trip.s0", "trip.s1"];
+    let others = ["model.pub", "den.s0", "den.s1", "noisy.png", "r.npy"];
+    for name in sealed.into_iter().chain(others) {
         for (owner, secret) in &secrets {
             assert!(!shows_raw(&lab.read(name), secret), "{owner} in {name}");
         }
     }
     for (owner, secret) in &secrets {
-        let others = ["trip.s0", "trip.s1", "state0/ledger", "state1/ledger"];
-        for name in others.iter().filter(|name| *name != owner) {
+        for name in ["state0/ledger", "state1/ledger"] {
             assert!(!shows_raw(&lab.read(name), secret), "{owner} in {name}");
         }
     }

@@ -3,10 +3,10 @@
 
 use super::{
     Parties, PayloadSize, PublicModelFile, levels_of, random_seed, read_elements, read_seeds,
-    start, verify_elements, write_elements, write_seeds,
+    start_sealed, verify_elements, write_elements, write_seeds,
 };
-use crate::format::envelope::open_file;
-use crate::format::header::{Header, ImageShare};
+use crate::format::envelope::{Envelope, EnvelopeReader, OpenFrom, SealTo};
+use crate::format::header::ImageShare;
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, ImageId};
 use crate::model::LevelMap;
@@ -14,7 +14,8 @@ use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
 use crate::ring::{Ring, RingBits};
 use crate::share;
-use std::path::Path;
+use std::fs::File;
+use std::io::BufReader;
 use zeroize::Zeroizing;
 
 /// An image encoded for a model, about to be shared.
@@ -36,7 +37,7 @@ const MEANS_OP: usize = 1;
 
 /// Writes both shares of an image; returns its fresh id.
 ///
-/// Security: split by a fresh seed. Size: l / 8 bytes a pixel and patch mean for S0, 32 bytes for
+/// Security: split by a fresh seed; each share is sealed from the gateway to its server. Size: l / 8 bytes a pixel and patch mean for S0, 32 bytes for
 /// S1.
 ///
 /// # Errors
@@ -44,7 +45,7 @@ const MEANS_OP: usize = 1;
 pub fn write_image_shares(
     image: &SharedImage<'_>,
     public: &PublicModelFile,
-    parties: Parties,
+    parties: &Parties,
     [s0_out, s1_out]: [OutputFile; 2],
 ) -> Result<ImageId, FormatError> {
     let image_id = ImageId::random()?;
@@ -62,13 +63,13 @@ pub fn write_image_shares(
         means: image.means.len() as u64,
     };
     let seed = random_seed()?;
-    let to = |party: Party| Some(parties.servers[party.index()]);
+    let to_s0 = parties.to(Party::S0);
     let s0_out = match public.model.ring {
-        RingBits::L32 => write_s0::<u32>(image, &seed, parties, s0_out, body(Party::S0)),
-        RingBits::L64 => write_s0::<u64>(image, &seed, parties, s0_out, body(Party::S0)),
+        RingBits::L32 => write_s0::<u32>(image, &seed, to_s0, s0_out, body(Party::S0)),
+        RingBits::L64 => write_s0::<u64>(image, &seed, to_s0, s0_out, body(Party::S0)),
     }?;
     let size = PayloadSize::seeds(1);
-    let mut out = start(s1_out, parties.sender, to(Party::S1), size, body(Party::S1))?;
+    let mut out = start_sealed(s1_out, parties.to(Party::S1), size, body(Party::S1))?;
     write_seeds(&mut out, [&seed])?;
     let s1_out = out.finish()?;
     [s0_out, s1_out].into_iter().try_for_each(OutputFile::commit)?;
@@ -78,14 +79,14 @@ pub fn write_image_shares(
 fn write_s0<R: Ring>(
     image: &SharedImage<'_>,
     seed: &Seed,
-    parties: Parties,
+    keys: SealTo<'_>,
     out: OutputFile,
     body: ImageShare,
 ) -> Result<OutputFile, FormatError> {
     let parts = [(0, image.encoded), (MEANS_OP, image.means)];
     let sizes = parts.map(|(_, values)| PayloadSize::elements::<R>(values.len()));
     let size = sizes[0].and(sizes[1]);
-    let mut out = start(out, parties.sender, Some(parties.servers[0]), size, body)?;
+    let mut out = start_sealed(out, keys, size, body)?;
     for (op, values) in parts {
         let values = values.iter().map(|&v| R::from_i64(v)).collect::<Vec<R>>();
         let values = Zeroizing::new(values);
@@ -95,27 +96,28 @@ fn write_s0<R: Ring>(
     out.finish()
 }
 
-/// One server's share of an image, opened and its header checked.
+/// One server's share of an image, unsealed.
 pub struct ImageShareFile {
-    header: Header,
     fields: ImageShare,
     payload: Payload,
 }
 
 enum Payload {
     Seed(Seed),
-    Elements(Box<crate::format::EnvelopeReader<std::io::BufReader<std::fs::File>>>),
+    Elements(Box<EnvelopeReader<BufReader<File>>>),
 }
 
 impl ImageShareFile {
-    /// Opens a share; a seed is read at once.
+    /// Unseals a share; a seed is read at once.
     ///
     /// # Errors
     /// [`FormatError`].
-    pub fn open(path: &Path) -> Result<Self, FormatError> {
-        let mut file = open_file(path)?;
+    pub fn unseal(
+        file: Envelope<BufReader<File>>,
+        keys: OpenFrom<'_>,
+    ) -> Result<Self, FormatError> {
         let fields = *file.expect::<ImageShare>()?;
-        let header = file.header().clone();
+        let mut file = file.unseal(keys)?;
         let payload = match fields.party {
             Party::S0 => Payload::Elements(Box::new(file)),
             Party::S1 => {
@@ -124,12 +126,7 @@ impl ImageShareFile {
                 Payload::Seed(seed)
             }
         };
-        Ok(ImageShareFile { header, fields, payload })
-    }
-
-    /// The whole public header.
-    pub fn header(&self) -> &Header {
-        &self.header
+        Ok(ImageShareFile { fields, payload })
     }
 
     /// The fields of an image share.

@@ -2,7 +2,8 @@
 //! their maker and read by a server or the receiver.
 //!
 //! Bulk elements are little-endian, in chunks of at most `CHUNK_ELEMENTS`; where S1's half is
-//! random it is a seed of 32 bytes.
+//! random it is a seed of 32 bytes. Shares and material are sealed from their maker to their reader;
+//! the public description and the opened weights are in clear.
 
 mod image_share;
 mod model_share;
@@ -20,10 +21,11 @@ pub(crate) use result_share::decoding;
 pub use result_share::{PairError, Reconstruction, reconstruct, write_result};
 pub use triples::{TripleFile, TripleJob};
 
-use crate::format::envelope::{ChunkKey, EnvelopeReader, EnvelopeWriter};
-use crate::format::header::{Body, Cipher, Header, Levels, PoissonNoise};
-use crate::format::{Fingerprint, FormatError};
+use crate::format::envelope::{ChunkKey, Content, EnvelopeReader, EnvelopeWriter, SealTo};
+use crate::format::header::{Body, Levels, PoissonNoise};
+use crate::format::{Fingerprint, FormatError, PublicKey, SecretKey};
 use crate::model::LevelMap;
+use crate::party::Party;
 use crate::prg::Seed;
 use crate::ring::{self, Ring, RingBits};
 use std::io::{Read, Seek, Write};
@@ -34,13 +36,20 @@ const CHUNK_ELEMENTS: usize = 1 << 18;
 /// The op number under which seeds are kept, which no network reaches.
 const SEED_OP: u32 = u32::MAX;
 
-/// Who makes a set of share files, and whose keys may read them.
-#[derive(Clone, Copy, Debug)]
+/// Who makes a set of share files, and who may read them.
+#[derive(Debug)]
 pub struct Parties {
-    /// The maker.
-    pub sender: Fingerprint,
-    /// Server 0 and server 1.
-    pub servers: [Fingerprint; 2],
+    /// The maker's key.
+    pub sender: SecretKey,
+    /// The keys of server 0 and server 1.
+    pub servers: [PublicKey; 2],
+}
+
+impl Parties {
+    /// From the maker to a server.
+    fn to(&self, party: Party) -> SealTo<'_> {
+        SealTo { sender: &self.sender, recipient: &self.servers[party.index()] }
+    }
 }
 
 /// Bytes and chunks of a payload.
@@ -62,6 +71,10 @@ impl PayloadSize {
         PayloadSize { bytes: (count * Seed::LEN) as u64, chunks: 1 }
     }
 
+    fn of(self, body: impl Into<Body>) -> Content {
+        Content { payload_len: self.bytes, chunks: self.chunks, body: body.into() }
+    }
+
     fn and(self, other: PayloadSize) -> Self {
         PayloadSize { bytes: self.bytes + other.bytes, chunks: self.chunks + other.chunks }
     }
@@ -73,22 +86,22 @@ fn levels_of(map: &LevelMap) -> Levels {
     Levels { sigma_ratio: map.sigma_ratio, scale_about: map.scale_about, poisson }
 }
 
-fn start<W: Write>(
+fn start_sealed<W: Write>(
     out: W,
-    sender: Fingerprint,
-    recipient: Option<Fingerprint>,
+    keys: SealTo<'_>,
     size: PayloadSize,
     body: impl Into<Body>,
 ) -> Result<EnvelopeWriter<W>, FormatError> {
-    let header = Header {
-        sender,
-        recipient,
-        cipher: Cipher::None,
-        payload_len: size.bytes,
-        chunks: size.chunks,
-        body: body.into(),
-    };
-    EnvelopeWriter::new(out, &header)
+    EnvelopeWriter::sealed(out, keys, size.of(body))
+}
+
+fn start_in_clear<W: Write>(
+    out: W,
+    sender: Fingerprint,
+    size: PayloadSize,
+    body: impl Into<Body>,
+) -> Result<EnvelopeWriter<W>, FormatError> {
+    EnvelopeWriter::in_clear(out, sender, size.of(body))
 }
 
 fn write_elements<R: Ring, W: Write>(
@@ -98,7 +111,7 @@ fn write_elements<R: Ring, W: Write>(
 ) -> Result<(), FormatError> {
     for (tile, piece) in elements.chunks(CHUNK_ELEMENTS).enumerate() {
         let key = ChunkKey { slot: 0, op: op as u32, tile: tile as u32 };
-        out.chunk(key, &Zeroizing::new(ring::to_le_bytes(piece)))?;
+        out.chunk(key, &mut Zeroizing::new(ring::to_le_bytes(piece)))?;
     }
     Ok(())
 }
@@ -149,7 +162,7 @@ fn write_seeds<W: Write, const N: usize>(
 ) -> Result<(), FormatError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(N * Seed::LEN));
     seeds.iter().for_each(|seed| bytes.extend_from_slice(seed.expose()));
-    out.chunk(ChunkKey::op(SEED_OP), &bytes)
+    out.chunk(ChunkKey::op(SEED_OP), &mut bytes)
 }
 
 fn read_seeds<F: Read, const N: usize>(

@@ -1,10 +1,10 @@
 //! A shared model: `PREFIX.pub`, the public description; `PREFIX.s0`, S0's share; `PREFIX.s1`, a seed.
 
 use super::{
-    Parties, PayloadSize, random_seed, read_elements, read_seeds, start, verify_elements,
-    write_elements, write_seeds,
+    Parties, PayloadSize, random_seed, read_elements, read_seeds, start_in_clear, start_sealed,
+    verify_elements, write_elements, write_seeds,
 };
-use crate::format::envelope::{ChunkKey, EnvelopeReader, open_file};
+use crate::format::envelope::{ChunkKey, Envelope, EnvelopeReader, OpenFrom, SealTo, open_file};
 use crate::format::header::{self, ModelShare};
 use crate::format::output::OutputFile;
 use crate::format::{Digest, FormatError, ModelId};
@@ -21,37 +21,40 @@ use zeroize::Zeroizing;
 
 /// Writes a model's public description and both shares; returns the model's fresh id.
 ///
-/// Security: the shares are split by a fresh seed; the id is random, so that no two sharings ever
+/// Security: the shares are split by a fresh seed and sealed from the owner to their servers; the id is random, so that no two sharings ever
 /// get the same weight mask.
 ///
 /// # Errors
 /// [`FormatError`] of the outputs; nothing is left behind.
 pub fn write_model(
     model: &QuantisedModel,
-    parties: Parties,
+    parties: &Parties,
     [public_out, s0_out, s1_out]: [OutputFile; 3],
 ) -> Result<ModelId, FormatError> {
     let model_id = ModelId::random()?;
-    let json = model.public.to_json();
+    let mut json = model.public.to_json();
+    let public_digest = Digest::of(&json);
     let body = |party| ModelShare {
         party,
         model_id,
         ring_bits: model.public.ring,
-        public_digest: Digest::of(&json),
+        public_digest,
         elements: model.public.elements() as u64,
     };
     let size = PayloadSize { bytes: json.len() as u64, chunks: 1 };
-    let mut out = start(public_out, parties.sender, None, size, header::PublicModel { model_id })?;
-    out.chunk(ChunkKey::ONLY, &json)?;
+    let owner = parties.sender.public().fingerprint();
+    let mut out = start_in_clear(public_out, owner, size, header::PublicModel { model_id })?;
+    out.chunk(ChunkKey::ONLY, &mut json)?;
     let public_out = out.finish()?;
 
     let seed = random_seed()?;
-    let to_s1 = Some(parties.servers[1]);
+    let to_s0 = parties.to(Party::S0);
     let s0_out = match model.public.ring {
-        RingBits::L32 => write_s0::<u32>(model, &seed, parties, s0_out, body(Party::S0)),
-        RingBits::L64 => write_s0::<u64>(model, &seed, parties, s0_out, body(Party::S0)),
+        RingBits::L32 => write_s0::<u32>(model, &seed, to_s0, s0_out, body(Party::S0)),
+        RingBits::L64 => write_s0::<u64>(model, &seed, to_s0, s0_out, body(Party::S0)),
     }?;
-    let mut out = start(s1_out, parties.sender, to_s1, PayloadSize::seeds(1), body(Party::S1))?;
+    let (to_s1, size) = (parties.to(Party::S1), PayloadSize::seeds(1));
+    let mut out = start_sealed(s1_out, to_s1, size, body(Party::S1))?;
     write_seeds(&mut out, [&seed])?;
     let s1_out = out.finish()?;
     [public_out, s0_out, s1_out].into_iter().try_for_each(OutputFile::commit)?;
@@ -61,13 +64,13 @@ pub fn write_model(
 fn write_s0<R: Ring>(
     model: &QuantisedModel,
     seed: &Seed,
-    parties: Parties,
+    keys: SealTo<'_>,
     out: OutputFile,
     body: ModelShare,
 ) -> Result<OutputFile, FormatError> {
     let sizes = model.public.network.linears().map(|(_, l)| l.weights() + l.outputs);
     let size = sizes.map(PayloadSize::elements::<R>).fold(PayloadSize::default(), PayloadSize::and);
-    let mut out = start(out, parties.sender, Some(parties.servers[0]), size, body)?;
+    let mut out = start_sealed(out, keys, size, body)?;
     for (op, layer) in model.network.linears() {
         let values = layer.weights.iter().chain(&layer.bias).map(|&v| R::from_i64(v));
         let values = Zeroizing::new(values.collect::<Vec<R>>());
@@ -94,9 +97,10 @@ impl PublicModelFile {
     /// # Errors
     /// [`FormatError`], and [`ModelError`] for a description that is not acceptable.
     pub fn read(path: &Path) -> Result<Self, SourceError> {
-        let mut file = open_file(path)?;
+        let file = open_file(path)?;
         let model_id = file.expect::<header::PublicModel>()?.model_id;
         let length = file.header().payload_len as usize;
+        let mut file = file.in_clear()?;
         let json = file.chunk(ChunkKey::ONLY, length)?;
         file.finish()?;
         let model = PublicModel::from_json(&json).map_err(|e: ModelError| Box::new(e))?;
@@ -104,20 +108,23 @@ impl PublicModelFile {
     }
 }
 
-/// One server's share of a model, opened.
+/// One server's share of a model, unsealed.
 pub struct ModelShareFile {
     file: EnvelopeReader<BufReader<File>>,
     seed: Option<Seed>,
 }
 
 impl ModelShareFile {
-    /// Opens a share; a seed is read at once.
+    /// Unseals a share; a seed is read at once.
     ///
     /// # Errors
     /// [`FormatError`].
-    pub fn open(path: &Path) -> Result<Self, FormatError> {
-        let mut file = open_file(path)?;
+    pub fn unseal(
+        file: Envelope<BufReader<File>>,
+        keys: OpenFrom<'_>,
+    ) -> Result<Self, FormatError> {
         let party = file.expect::<ModelShare>()?.party;
+        let mut file = file.unseal(keys)?;
         let seed = match party {
             Party::S0 => None,
             Party::S1 => {
@@ -126,11 +133,6 @@ impl ModelShareFile {
             }
         };
         Ok(ModelShareFile { file, seed })
-    }
-
-    /// The whole public header.
-    pub fn header(&self) -> &header::Header {
-        self.file.header()
     }
 
     /// Checks every byte of a regular file ahead of its use.
@@ -143,14 +145,6 @@ impl ModelShareFile {
         }
         let ops = public.network.linears().map(|(op, l)| (op, l.weights() + l.outputs));
         verify_elements(&mut self.file, public.ring, ops)
-    }
-
-    /// The fields of a model share.
-    ///
-    /// # Errors
-    /// None after a successful [`ModelShareFile::open`].
-    pub fn fields(&self) -> Result<ModelShare, FormatError> {
-        self.file.expect::<ModelShare>().copied()
     }
 }
 

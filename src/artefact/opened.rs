@@ -1,7 +1,7 @@
 //! The opened weights U = G - X that a server keeps in its state folder: not secret, and the same
 //! at both servers, so that a model is opened once.
 
-use super::{PayloadSize, PublicModelFile, read_elements, start, write_elements};
+use super::{PayloadSize, PublicModelFile, read_elements, start_in_clear, write_elements};
 use crate::format::envelope::open_file;
 use crate::format::header::OpenedWeights;
 use crate::format::output::{Access, OutputFile, Overwrite};
@@ -26,10 +26,11 @@ impl<'a> OpenedWeightsFile<'a> {
     /// U, one vector an op, and its digest; nothing if it is not there or not usable, since
     /// opening again is always possible.
     pub fn load<R: Ring>(&self) -> Option<(Vec<Vec<R>>, Digest)> {
-        let mut file = open_file(&self.path).ok()?;
+        let file = open_file(&self.path).ok()?;
         if *file.expect::<OpenedWeights>().ok()? != self.fields::<R>() {
             return None;
         }
+        let mut file = file.in_clear().ok()?;
         let ops = self.public.model.network.linears();
         let read = ops.map(|(op, l)| read_elements(&mut file, op, l.weights()));
         let opened = read.collect::<Result<Vec<Vec<R>>, _>>().ok()?;
@@ -50,7 +51,7 @@ impl<'a> OpenedWeightsFile<'a> {
         let sizes = opened.iter().map(|u| PayloadSize::elements::<R>(u.len()));
         let size = sizes.fold(PayloadSize::default(), PayloadSize::and);
         let out = OutputFile::create(&self.path, Access::Secret, Overwrite::Allow)?;
-        let mut out = start(out, sender, Some(sender), size, self.fields::<R>())?;
+        let mut out = start_in_clear(out, sender, size, self.fields::<R>())?;
         for ((op, _), u) in self.public.model.network.linears().zip(opened) {
             write_elements(&mut out, op, u)?;
         }

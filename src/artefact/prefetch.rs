@@ -1,4 +1,4 @@
-//! Reading material ahead: a thread reads and checks the next tile while the servers compute.
+//! Reading material ahead: a thread reads and unseals the next tile while the servers compute.
 
 use crate::correlation::{Chunk, ChunkPool, MaterialLayout};
 use crate::format::FormatError;

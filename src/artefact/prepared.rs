@@ -2,19 +2,19 @@
 //! folder until the slot is used.
 
 use super::prefetch::{Prefetch, Reading};
-use super::{PayloadSize, PublicModelFile, start};
+use super::{PayloadSize, PublicModelFile, start_sealed};
 use crate::correlation::MaterialLayout;
-use crate::format::envelope::{ChunkKey, EnvelopeWriter, open_stream};
+use crate::format::envelope::{ChunkKey, EnvelopeWriter, OpenFrom, SealTo, open_stream};
 use crate::format::header::{Prepared, Triples};
 use crate::format::output::{Access, OutputFile, Overwrite};
-use crate::format::{Fingerprint, FormatError, TripleSetId};
+use crate::format::{FormatError, Role, SecretKey, TripleSetId};
 use crate::protocol::TileSource;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// Where the prepared products of one slot are, and what they are for.
 ///
-/// Security: U Y_i is as secret as Y_i, and belongs to the slot as the material does. The file is
+/// Security: U Y_i is as secret as Y_i, so the file is sealed from the server to itself; it belongs to the slot as the material does. The file is
 /// removed when the slot is marked; one that was left by a crash is removed when it is found.
 pub struct PreparedFile {
     path: PathBuf,
@@ -65,23 +65,27 @@ impl PreparedFile {
     ///
     /// # Errors
     /// [`FormatError`] of the output.
-    pub fn create(&self, owner: Fingerprint) -> Result<PreparedWriter<'_>, FormatError> {
+    pub fn create(&self, owner: &SecretKey) -> Result<PreparedWriter<'_>, FormatError> {
         let out = OutputFile::create(&self.path, Access::Secret, Overwrite::Allow)?;
         let size = PayloadSize {
             bytes: self.layout.bytes_per_slot(),
             chunks: self.layout.chunks_per_slot(),
         };
-        let out = start(out, owner, Some(owner), size, self.fields)?;
+        let keys = SealTo { sender: owner, recipient: &owner.public() };
+        let out = start_sealed(out, keys, size, self.fields)?;
         Ok(PreparedWriter { out, slot: self.fields.slot, layout: &self.layout })
     }
 
-    /// The products, read ahead; nothing if there is no such file or it is of something else, since
-    /// they can be computed again.
-    pub fn open(&self) -> Option<impl TileSource + use<>> {
+    /// The products, read ahead; nothing if there is no such file or it is of something else or of
+    /// another key, since they can be computed again.
+    pub fn open(&self, owner: &SecretKey) -> Option<impl TileSource + use<>> {
         let file = open_stream(&self.path).ok()?;
         if *file.expect::<Prepared>().ok()? != self.fields {
             return None;
         }
+        let role = Role::server(self.fields.party);
+        let keys = OpenFrom { recipient: owner, sender: &owner.public(), role };
+        let file = file.unseal(keys).ok()?;
         let (file, layout) = (Arc::new(Mutex::new(file)), self.layout.clone());
         let reading = Reading { file, slot: self.fields.slot, layout, before: (0, 0) };
         Some(Prefetch::start(reading))
@@ -119,11 +123,12 @@ pub struct PreparedWriter<'a> {
 }
 
 impl PreparedWriter<'_> {
-    /// Writes the products of one tile, one vector of bytes an op, in the layout's order.
+    /// Writes the products of one tile, one vector of bytes an op, in the layout's order. They are
+    /// sealed in place.
     ///
     /// # Errors
     /// [`FormatError`] of the output; also for bytes of another length than the layout's.
-    pub fn tile(&mut self, tile: usize, products: &[Vec<u8>]) -> Result<(), FormatError> {
+    pub fn tile(&mut self, tile: usize, products: &mut [Vec<u8>]) -> Result<(), FormatError> {
         for ((op, _), bytes) in self.layout.chunks(tile).zip(products) {
             let key = ChunkKey { slot: self.slot, op: op as u32, tile: tile as u32 };
             self.out.chunk(key, bytes)?;

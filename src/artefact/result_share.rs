@@ -1,10 +1,10 @@
 //! A denoised image in shares: each server's weighted sums, and how the receiver reads them.
 
-use super::{PayloadSize, PublicModelFile, read_elements, start, write_elements};
-use crate::format::envelope::{EnvelopeReader, open_file};
+use super::{PayloadSize, PublicModelFile, read_elements, start_sealed, write_elements};
+use crate::format::envelope::{EnvelopeReader, OpenFrom, SealTo, open_file};
 use crate::format::header::{Decoding, Levels, ResultShare};
 use crate::format::output::OutputFile;
-use crate::format::{Fingerprint, FormatError, ImageId, SessionId};
+use crate::format::{FormatError, ImageId, PublicKey, Role, SecretKey, SessionId};
 use crate::image::Poisson;
 use crate::model::{LevelMap, Normalisation, decode_sums};
 use crate::network::PatchGrid;
@@ -14,19 +14,18 @@ use crate::ring::{Ring, RingBits};
 use crate::share;
 use std::path::Path;
 
-/// Writes a server's share of a denoised image; the caller gives it its name.
+/// Writes a server's share of a denoised image, sealed to the receiver; the caller gives it its name.
 ///
 /// # Errors
 /// [`FormatError`] of the output.
 pub fn write_result<R: Ring>(
     sums: &[R],
     fields: ResultShare,
-    sender: Fingerprint,
-    receiver: Fingerprint,
+    keys: SealTo<'_>,
     out: OutputFile,
 ) -> Result<OutputFile, FormatError> {
     let size = PayloadSize::elements::<R>(sums.len());
-    let mut out = start(out, sender, Some(receiver), size, fields)?;
+    let mut out = start_sealed(out, keys, size, fields)?;
     write_elements(&mut out, 0, sums)?;
     out.finish()
 }
@@ -92,37 +91,33 @@ pub enum PairError {
         /// The file.
         file: String,
     },
-    /// Not made for this receiver's key.
-    #[error("'{file}' is for the key {found}, the receiver's key is {expected}")]
-    NotForUs {
-        /// The file.
-        file: String,
-        /// Whose it is.
-        found: String,
-        /// Our key.
-        expected: String,
-    },
 }
 
-/// Adds two result shares up and decodes them.
+/// Adds two result shares up and decodes them. `servers` are the keys of server 0 and server 1.
+///
+/// Security: each share was sealed to `receiver` by its server, or is refused.
 ///
 /// # Errors
-/// [`FormatError`] of either file, [`PairError`] if they do not belong together or to `receiver`.
+/// [`FormatError`] of either file, [`PairError`] if they do not belong together.
 pub fn reconstruct(
     paths: [&Path; 2],
-    receiver: Fingerprint,
+    receiver: &SecretKey,
+    servers: &[PublicKey; 2],
 ) -> Result<Reconstruction, SourceError> {
     let files = [open_file(paths[0])?, open_file(paths[1])?];
     let fields =
         [files[0].expect::<ResultShare>()?.clone(), files[1].expect::<ResultShare>()?.clone()];
-    for (file, path) in files.iter().zip(paths) {
-        if file.header().recipient != Some(receiver) {
-            let found = file.header().recipient.map_or("none".into(), |f| f.short());
-            let (file, expected) = (path.display().to_string(), receiver.short());
-            return Err(Box::new(PairError::NotForUs { file, found, expected }));
-        }
+    let keys = |file: usize| {
+        let party = fields[file].party;
+        let (sender, role) = (&servers[party.index()], Role::server(party));
+        OpenFrom { recipient: receiver, sender, role }
+    };
+    for (i, file) in files.iter().enumerate() {
+        file.check_keys(keys(i))?;
     }
     check_pair(paths, &fields)?;
+    let [first, second] = files;
+    let files = [first.unseal(keys(0))?, second.unseal(keys(1))?];
     match fields[0].ring_bits {
         RingBits::L32 => combine::<u32>(files, &fields[0]),
         RingBits::L64 => combine::<u64>(files, &fields[0]),

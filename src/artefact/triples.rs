@@ -4,11 +4,14 @@
 //! tile, op), each with its own tag.
 
 use super::prefetch::{Prefetch, Reading, SharedFile};
-use super::{Parties, PayloadSize, PublicModelFile, random_seed, read_seeds, start, write_seeds};
+use super::{
+    Parties, PayloadSize, PublicModelFile, random_seed, read_seeds, start_sealed, write_seeds,
+};
 use crate::correlation::{Dealer, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed};
-use crate::format::envelope::{ChunkKey, EnvelopeWriter, open_stream};
-use crate::format::header::{Header, Triples};
+use crate::format::envelope::{ChunkKey, Envelope, EnvelopeWriter, OpenFrom};
+use crate::format::header::Triples;
 use crate::format::output::OutputFile;
+use crate::format::stream::Stream;
 use crate::format::{FormatError, TripleSetId, WeightMaskId};
 use crate::network::NetworkError;
 use crate::party::Party;
@@ -16,7 +19,6 @@ use crate::prg::Seed;
 use crate::protocol::{SourceError, TileSource};
 use crate::ring::{Ring, RingBits};
 use std::io::Write;
-use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 
@@ -80,7 +82,7 @@ impl<'a> TripleJob<'a> {
     /// commit, with the set's fresh id. S1's file is committed when S0's is complete, or before its
     /// material is made if `s1_first`. `progress` is told the tiles done.
     ///
-    /// Security: slot seeds are fresh from the operating system; X is a PRF of the dealer's key and
+    /// Security: both files are sealed from the dealer; slot seeds are fresh from the operating system; X is a PRF of the dealer's key and
     /// the model's id, so no two models share one.
     ///
     /// # Errors
@@ -88,7 +90,7 @@ impl<'a> TripleJob<'a> {
     pub fn write<W: Write + Send>(
         &self,
         dealer: &Seed,
-        parties: Parties,
+        parties: &Parties,
         s0: W,
         s1: OutputFile,
         s1_first: bool,
@@ -103,7 +105,7 @@ impl<'a> TripleJob<'a> {
     fn write_in<R: Ring, W: Write + Send>(
         &self,
         dealer: &Seed,
-        parties: Parties,
+        parties: &Parties,
         s0_out: W,
         s1_out: OutputFile,
         s1_first: bool,
@@ -128,14 +130,13 @@ impl<'a> TripleJob<'a> {
             slots: self.slots,
             tile_rows: self.tile_rows as u32,
         };
-        let recipient = |party: Party| Some(parties.servers[party.index()]);
         let size = PayloadSize::seeds(2);
-        let mut out = start(s1_out, parties.sender, recipient(Party::S1), size, body(Party::S1))?;
+        let mut out = start_sealed(s1_out, parties.to(Party::S1), size, body(Party::S1))?;
         write_seeds(&mut out, [&seeds[1].weight_mask, &seeds[1].slots])?;
         let s1_out = out.finish()?;
 
         let size = self.payload().unwrap_or_default();
-        let mut out = start(s0_out, parties.sender, recipient(Party::S0), size, body(Party::S0))?;
+        let mut out = start_sealed(s0_out, parties.to(Party::S0), size, body(Party::S0))?;
         write_seeds(&mut out, [&seeds[0].weight_mask, &seeds[0].slots])?;
         let mut s1_out = Some(s1_out);
         if s1_first {
@@ -158,8 +159,8 @@ impl<'a> TripleJob<'a> {
         let (to_writer, made) = sync_channel::<(ChunkKey, Vec<u8>)>(MADE_AHEAD);
         std::thread::scope(|scope| {
             let writer = scope.spawn(move || {
-                for (key, bytes) in made {
-                    out.chunk(key, &bytes)?;
+                for (key, mut bytes) in made {
+                    out.chunk(key, &mut bytes)?;
                 }
                 Ok(out)
             });
@@ -183,31 +184,24 @@ impl<'a> TripleJob<'a> {
     }
 }
 
-/// One server's triples, opened.
+/// One server's triples, unsealed.
 pub struct TripleFile {
     file: SharedFile,
-    header: Header,
     fields: Triples,
     seeds: PartySeeds,
 }
 
 impl TripleFile {
-    /// Opens a set, a file or a pipe, and reads its seeds.
+    /// Unseals a set, a file or a pipe, and reads its seeds.
     ///
     /// # Errors
     /// [`FormatError`].
-    pub fn open(path: &Path) -> Result<Self, FormatError> {
-        let mut file = open_stream(path)?;
+    pub fn unseal(file: Envelope<Stream>, keys: OpenFrom<'_>) -> Result<Self, FormatError> {
         let fields = *file.expect::<Triples>()?;
-        let header = file.header().clone();
+        let mut file = file.unseal(keys)?;
         let [weight_mask, slots] = read_seeds(&mut file)?;
         let seeds = PartySeeds { weight_mask, slots };
-        Ok(TripleFile { file: Arc::new(Mutex::new(file)), header, fields, seeds })
-    }
-
-    /// The whole public header.
-    pub fn header(&self) -> &Header {
-        &self.header
+        Ok(TripleFile { file: Arc::new(Mutex::new(file)), fields, seeds })
     }
 
     /// The fields of a triple set.

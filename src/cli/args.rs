@@ -1,10 +1,12 @@
 //! The command line as `clap` reads it.
 
 use super::bench::Bench;
+use super::keys::Unlock;
 use super::levels::{Met, NoiseKind, SensorNoise};
 use super::reproduce::Reproduce;
 use super::server_args::{Prepare, Serve, Threads};
 use crate::activation::Activation;
+use crate::format::Role;
 use crate::model::EngineKind;
 use crate::ring::RingBits;
 use clap::{Args, Parser, Subcommand};
@@ -46,22 +48,33 @@ pub(super) enum Command {
     Train(Box<super::train_args::Train>),
 }
 
-/// Make a key pair for each role.
+/// Make a key pair for each role, or for some.
 ///
 /// Writes ROLE.key (secret, mode 0600) and ROLE.pub for model-owner, gateway, dealer, server0,
-/// server1 and receiver. In production each role keeps its own .key and gets the others' .pub.
+/// server1 and receiver. In production each party makes its own pair with --role, hands out its .pub
+/// and gets the others', comparing fingerprints.
 #[derive(Debug, Args)]
 pub(super) struct Keygen {
     /// Folder for the keys; created if missing.
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
+    /// Make this role's pair only; repeat for several.
+    #[arg(long, value_name = "ROLE", value_parser = parse_role)]
+    pub(super) role: Vec<Role>,
+    /// Lock the secret keys with a passphrase, asked for at the terminal.
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub(super) passphrase: bool,
+    /// Lock the secret keys with the first line of this file; - for standard input.
+    #[arg(long, value_name = "FILE", env = "PPDENOISE_PASSPHRASE_FILE")]
+    pub(super) passphrase_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) common: Writing,
 }
 
 /// Model owner: split a model between the two servers.
 ///
-/// Writes PREFIX.pub (public description), PREFIX.s0 and PREFIX.s1 (one share each, secret).
+/// Writes PREFIX.pub (public description), PREFIX.s0 and PREFIX.s1 (one share each, sealed to its
+/// server).
 #[derive(Debug, Args)]
 pub(super) struct ShareModel {
     /// The model: .npz or .safetensors with arrays w1, b1, ..., and its description inside or as
@@ -71,6 +84,8 @@ pub(super) struct ShareModel {
     /// Folder with model-owner.key and the servers' .pub.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
+    #[command(flatten)]
+    pub(super) unlock: Unlock,
     #[command(flatten)]
     pub(super) quantise: Quantise,
     /// Prefix of the three files.
@@ -135,7 +150,7 @@ impl Quantise {
 
 /// Gateway: split a noisy image between the two servers.
 ///
-/// Writes PREFIX.s0 and PREFIX.s1 (one share each, secret).
+/// Writes PREFIX.s0 and PREFIX.s1 (one share each, sealed to its server).
 #[derive(Debug, Args)]
 pub(super) struct ShareImage {
     /// The noisy image, 8-bit grey PNG or float .npy; - for standard input.
@@ -144,6 +159,8 @@ pub(super) struct ShareImage {
     /// Folder with gateway.key and the servers' .pub.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
+    #[command(flatten)]
+    pub(super) unlock: Unlock,
     /// The model's public description.
     #[arg(long, value_name = "PREFIX.pub")]
     pub(super) model: PathBuf,
@@ -161,13 +178,15 @@ pub(super) struct ShareImage {
 
 /// Dealer: make correlated randomness for a model and an image size.
 ///
-/// Writes PREFIX.s0 and PREFIX.s1 (secret). Needs public shapes only; each slot serves one image
-/// once.
+/// Writes PREFIX.s0 and PREFIX.s1 (each sealed to its server). Needs public shapes only; each slot
+/// serves one image once.
 #[derive(Debug, Args)]
 pub(super) struct GenTriplets {
     /// Folder with dealer.key and the servers' .pub.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
+    #[command(flatten)]
+    pub(super) unlock: Unlock,
     /// The model's public description.
     #[arg(long, value_name = "PREFIX.pub")]
     pub(super) model: PathBuf,
@@ -202,9 +221,11 @@ pub(super) struct Reconstruct {
     /// The other.
     #[arg(value_name = "OTHER_SHARE")]
     pub(super) second: PathBuf,
-    /// Folder with receiver.key.
+    /// Folder with receiver.key and the servers' .pub.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
+    #[command(flatten)]
+    pub(super) unlock: Unlock,
     /// The denoised image: .png (rounded and clipped) or .npy (float); - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
@@ -286,9 +307,12 @@ pub(super) struct Metrics {
 /// Tell what a file is, whose, and what is left of it; never a secret.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The file; models too.
+    /// The file; models and key folders too.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
+    /// Folder with public keys: names the roles whose keys the file names.
+    #[arg(long, value_name = "DIR")]
+    pub(super) keys: Option<PathBuf>,
     /// A server's state folder: tells how many slots of the triples it has used.
     #[arg(long, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
@@ -341,6 +365,11 @@ pub(super) struct Writing {
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+fn parse_role(text: &str) -> Result<Role, String> {
+    let roles = Role::ALL.map(Role::stem).join(", ");
+    Role::from_stem(text).ok_or_else(|| format!("expected one of {roles}"))
 }
 
 pub(super) fn parse_engine(text: &str) -> Result<EngineKind, String> {

@@ -88,9 +88,13 @@ fn chain(error: &dyn Error) -> String {
 
 impl From<FormatError> for Failure {
     fn from(e: FormatError) -> Self {
-        use FormatError::{DiskFull, Exists, FolderMissing, Io, NoSpace, Random, SameFile};
+        use FormatError::{
+            DiskFull, Exists, FolderMissing, Io, NoSpace, PassphraseNeeded, Random, SameFile,
+        };
         let code = match &e {
-            Exists { .. } | SameFile { .. } | FolderMissing { .. } => Code::Usage,
+            Exists { .. } | SameFile { .. } | FolderMissing { .. } | PassphraseNeeded { .. } => {
+                Code::Usage
+            }
             DiskFull { .. } | NoSpace { .. } | Random(_) => Code::Failed,
             Io { action: "replace", .. } => Code::Usage,
             Io { action, .. } if *action == "write" || *action == "create" => Code::Failed,
@@ -149,10 +153,7 @@ impl From<MetricsError> for Failure {
 
 impl From<PairError> for Failure {
     fn from(e: PairError) -> Self {
-        let help = match &e {
-            PairError::NotForUs { .. } => "use the key folder of the receiver it was made for",
-            _ => "give the two shares that both servers wrote for one image in one session",
-        };
+        let help = "give the two shares that both servers wrote for one image in one session";
         Failure::of(Code::Input, &e, Some(help.into()))
     }
 }

@@ -1,10 +1,9 @@
 //! Files and folders that several commands touch.
 
 use super::failure::{Code, Failure};
-use crate::artefact::{Parties, PublicModelFile};
-use crate::format::keys::KeyFolder;
+use crate::artefact::PublicModelFile;
+use crate::format::FormatError;
 use crate::format::output::{Access, OutputFile, Overwrite};
-use crate::format::{FormatError, Role};
 use crate::image::{self, GreyImage, ImageFormat};
 use crate::metrics::{Quality, quality_8bit};
 use crate::model::{FloatModel, load_mat, load_npz, load_safetensors};
@@ -93,13 +92,6 @@ pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     PathBuf::from(name)
-}
-
-/// The maker's and the servers' fingerprints out of a key folder.
-pub(super) fn parties(keys: &KeyFolder, maker: Role) -> Result<Parties, FormatError> {
-    let sender = keys.secret(maker)?.public().fingerprint();
-    let server = |role| keys.public(role).map(|key| key.fingerprint());
-    Ok(Parties { sender, servers: [server(Role::Server0)?, server(Role::Server1)?] })
 }
 
 /// A model's public description.

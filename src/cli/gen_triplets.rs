@@ -2,7 +2,7 @@
 
 use super::args::GenTriplets;
 use super::failure::{Code, Failure};
-use super::files::{is_stream, overwrite, parties, read_public, with_suffix};
+use super::files::{is_stream, overwrite, read_public, with_suffix};
 use super::output::{Console, bytes, print_json};
 use super::server_side::with_threads;
 use crate::artefact::TripleJob;
@@ -26,7 +26,7 @@ struct Report {
 
 pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failure> {
     let keys = KeyFolder::open(&args.keys)?;
-    let parties = parties(&keys, Role::Dealer)?;
+    let parties = args.unlock.parties(&keys, Role::Dealer)?;
     let public = read_public(&args.model)?;
     let batch = args.batch.map(|rows| rows as usize);
     let job = TripleJob::new(&public, args.size, args.images, batch)?;
@@ -47,14 +47,14 @@ pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failu
     ));
     let started = Instant::now();
     let total = job.tiles() as f64;
-    let dealer = keys.secret(Role::Dealer)?.prf_seed("ppdenoise weight masks v1");
+    let dealer = parties.sender.prf_seed("ppdenoise weight masks v1");
     let set_id = match s0 {
         Some(path) => {
             let s0 = create(path.clone())?;
             ensure_space(&path, s0_bytes)?;
             console.phase("making triples");
             let mut progress = |done: u64| console.progress(done as f64 / total);
-            let work = || Ok(job.write(&dealer, parties, s0, s1, false, &mut progress)?);
+            let work = || Ok(job.write(&dealer, &parties, s0, s1, false, &mut progress)?);
             let (set_id, s0) = with_threads(args.threads, work)?;
             s0.commit()?;
             set_id
@@ -62,7 +62,7 @@ pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failu
         None => {
             let stdout = BufWriter::with_capacity(1 << 16, std::io::stdout());
             // Whoever reads the pipe may need S1's file before the last byte of S0's.
-            let work = || Ok(job.write(&dealer, parties, stdout, s1, true, &mut |_| ())?);
+            let work = || Ok(job.write(&dealer, &parties, stdout, s1, true, &mut |_| ())?);
             with_threads(args.threads, work)?.0
         }
     }

@@ -4,8 +4,10 @@ use super::args::Inspect;
 use super::failure::{Code, Failure};
 use super::files::{is_model, read_model, read_public};
 use super::output::{print_json, print_line};
+use crate::format::Fingerprint;
 use crate::format::envelope::{VERSION, open_file};
-use crate::format::header::{Body, Header, Levels, PoissonNoise};
+use crate::format::header::{Body, Cipher, Header, Levels, PoissonNoise};
+use crate::format::keys::{KeyEntry, KeyFolder};
 use crate::format::ledger::Ledger;
 use crate::model::{ActivationSpec, LinearSpec};
 use crate::network::{LinearShape, Op};
@@ -15,8 +17,12 @@ pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
     if is_model(&args.file) {
         return model(args);
     }
+    let names = args.keys.as_deref().map(KeyFolder::open).transpose()?;
+    if args.file.is_dir() {
+        return folder(args);
+    }
     let file = open_file(&args.file)?;
-    let mut facts = describe(file.header());
+    let mut facts = describe(file.header(), names.as_ref());
     if let Body::PublicModel(_) = file.header().body {
         describe_model(args, &mut facts)?;
     }
@@ -76,8 +82,34 @@ fn model(args: &Inspect) -> Result<(), Failure> {
     }
 }
 
+/// The keys of a folder: whose they are, and whether secret ones are locked; never a secret.
+fn folder(args: &Inspect) -> Result<(), Failure> {
+    if args.state.is_some() {
+        let text = "--state tells the slots of triples only";
+        return Err(Failure::new(Code::Usage, text).about(&args.file));
+    }
+    let keys = KeyFolder::open(&args.file)?.list()?;
+    if keys.is_empty() {
+        let help = "make keys with `ppdenoise keygen`";
+        let failure = Failure::new(Code::Input, "there are no keys in this folder");
+        return Err(failure.about(&args.file).help(help));
+    }
+    let mut facts = Map::new();
+    facts.insert("kind".into(), json!("key folder"));
+    for KeyEntry { role, fingerprint, secret } in keys {
+        let half = match secret {
+            None => "public",
+            Some(Cipher::Locked(_)) => "secret, locked with a passphrase",
+            Some(_) => "secret, not locked",
+        };
+        let name = format!("{}.{}", role.stem(), if secret.is_some() { "key" } else { "pub" });
+        facts.insert(name, json!(format!("{fingerprint} {half}")));
+    }
+    show(args, &facts)
+}
+
 /// The public fields of a header, in reading order.
-fn describe(header: &Header) -> Map<String, Value> {
+fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
     let fields = match &header.body {
         Body::PublicModel(f) => json!({ "model_id": f.model_id.to_string() }),
         Body::ModelShare(f) => json!({
@@ -142,6 +174,7 @@ fn describe(header: &Header) -> Map<String, Value> {
     let mut facts = Map::new();
     facts.insert("kind".into(), json!(header.body.kind().to_string()));
     facts.insert("format_version".into(), json!(VERSION));
+    facts.insert("protection".into(), json!(protection(header, names)));
     facts.insert("made_by_key".into(), json!(header.sender.to_string()));
     if let Some(recipient) = header.recipient {
         facts.insert("for_key".into(), json!(recipient.to_string()));
@@ -151,6 +184,25 @@ fn describe(header: &Header) -> Map<String, Value> {
         facts.extend(fields);
     }
     facts
+}
+
+/// How the payload is protected, with the roles whose public keys are in `names`. The header says
+/// so; only who opens the file knows.
+fn protection(header: &Header, names: Option<&KeyFolder>) -> String {
+    let name = |key: Fingerprint| match names.and_then(|names| names.role_of(key)) {
+        Some(role) => format!("{key} ({role})"),
+        None => key.to_string(),
+    };
+    match (header.cipher, header.recipient) {
+        (Cipher::Sealed { .. }, Some(recipient)) => {
+            format!("sealed to {} by {}", name(recipient), name(header.sender))
+        }
+        (Cipher::Locked(s), _) => format!(
+            "locked with a passphrase: Argon2id, {} KiB, {} passes, {} lanes",
+            s.memory_kib, s.passes, s.lanes
+        ),
+        _ => "none".into(),
+    }
 }
 
 fn noise(levels: &Levels) -> String {

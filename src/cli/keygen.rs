@@ -3,26 +3,38 @@
 use super::args::Keygen;
 use super::failure::Failure;
 use super::files::overwrite;
+use super::keys::{prompt_new, read_passphrase};
 use super::output::{Console, print_json};
-use crate::format::keys::generate_all;
+use crate::format::Role;
+use crate::format::keys::generate;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 #[derive(Serialize)]
 struct Report {
     folder: String,
+    locked: bool,
     fingerprints: BTreeMap<&'static str, String>,
 }
 
 pub(super) fn run(args: &Keygen, console: &Console) -> Result<(), Failure> {
-    let made = generate_all(&args.out, overwrite(args.common.force))?;
+    let roles: Vec<Role> = match args.role.as_slice() {
+        [] => Role::ALL.into(),
+        asked => Role::ALL.into_iter().filter(|role| asked.contains(role)).collect(),
+    };
+    let passphrase = match &args.passphrase_file {
+        Some(path) => Some(read_passphrase(path)?),
+        None if args.passphrase => Some(prompt_new()?),
+        None => None,
+    };
+    let made = generate(&args.out, &roles, passphrase.as_ref(), overwrite(args.common.force))?;
     for (role, fingerprint) in &made {
         console.note(format!("{:12} {fingerprint}", role.stem()));
     }
     if args.common.json {
         let fingerprints = made.iter().map(|(role, f)| (role.stem(), f.to_string())).collect();
-        let report = Report { folder: args.out.display().to_string(), fingerprints };
-        print_json("ppdenoise.keygen.v1", &report)?;
+        let (folder, locked) = (args.out.display().to_string(), passphrase.is_some());
+        print_json("ppdenoise.keygen.v1", &Report { folder, locked, fingerprints })?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod files;
 mod gen_triplets;
 mod inspect;
 mod keygen;
+mod keys;
 mod levels;
 mod metrics;
 mod output;

@@ -141,6 +141,8 @@ impl Pipeline {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["--quiet", "--backend", kernels::active().name()]).stdin(Stdio::null());
+        // The keys of this folder are its own and not locked.
+        command.env_remove("PPDENOISE_PASSPHRASE_FILE");
         command
     }
 }

@@ -23,9 +23,9 @@ pub(super) fn run(args: &Prepare, console: &mut Console) -> Result<(), Failure> 
     let opened = Opened::new(server, &[])?;
     let (mut ledger, state) = opened.ledger(server)?;
     opened.inputs.check_slots(&mut ledger)?;
-    let Opened { key, receiver, inputs, security, .. } = opened;
+    let Opened { keys, inputs, security, .. } = opened;
     let outputs = Vec::new();
-    let job = Job { key, receiver, ledger: &mut ledger, state: &state, outputs };
+    let job = Job { keys: &keys, ledger: &mut ledger, state: &state, outputs };
     let quiet = console.is_quiet();
     let connected = || {
         let text = "the masked weights of this model are not opened yet, which takes both servers";

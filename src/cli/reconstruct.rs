@@ -38,9 +38,11 @@ pub(super) fn run(args: &Reconstruct, console: &Console) -> Result<(), Failure> 
         ensure_not_input(&args.out, &inputs)?;
     }
     check_writable(&args.out)?;
-    let receiver = KeyFolder::open(&args.keys)?.secret(Role::Receiver)?.public().fingerprint();
+    let keys = KeyFolder::open(&args.keys)?;
+    let receiver = args.unlock.secret(&keys, Role::Receiver)?;
+    let servers = [keys.public(Role::Server0)?, keys.public(Role::Server1)?];
     let reference = args.reference.as_deref().map(read_image).transpose()?;
-    let result = reconstruct([&args.first, &args.second], receiver)?;
+    let result = reconstruct([&args.first, &args.second], &receiver, &servers)?;
     let (height, width) = result.size;
     let pixels = result.grey.iter().map(|&v| v as f32).collect();
     let image = GreyImage::new(height, width, pixels)?;

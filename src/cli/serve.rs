@@ -41,8 +41,8 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
 
     let missing = || Failure::new(Code::Usage, "neither --listen nor --connect is given");
     let mut channel = link(&args.server, opened.security.as_ref(), console)?.ok_or_else(missing)?;
-    let Opened { key, receiver, inputs, .. } = opened;
-    let job = Job { key, receiver, ledger: &mut ledger, state: &state, outputs };
+    let Opened { keys, inputs, .. } = opened;
+    let job = Job { keys: &keys, ledger: &mut ledger, state: &state, outputs };
     let mut watcher = Watcher(console);
     let report = with_threads(args.server.threads, || {
         Ok(run_job(inputs, job, &mut channel, &mut watcher)?)

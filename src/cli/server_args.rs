@@ -1,6 +1,7 @@
 //! The command lines of the two servers: `serve` and `prepare`.
 
 use super::args::Writing;
+use super::keys::Unlock;
 use crate::party::Party;
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
@@ -51,9 +52,12 @@ pub(super) struct ServerSide {
     /// Which server this is: 0 or 1.
     #[arg(long, value_name = "0|1", value_parser = parse_party)]
     pub(super) party: Party,
-    /// Folder with this server's .key, the other server's .pub and receiver.pub.
+    /// Folder with this server's .key and the .pub of the other server, model-owner, gateway, dealer
+    /// and receiver.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
+    #[command(flatten)]
+    pub(super) unlock: Unlock,
     /// Wait for the other server at this address.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     pub(super) listen: Option<String>,

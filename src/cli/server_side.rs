@@ -4,18 +4,17 @@
 use super::failure::{Code, Failure};
 use super::output::{Console, say};
 use super::server_args::{ServerSide, Threads};
+use crate::format::Role;
 use crate::format::keys::{KeyFolder, SecretKey};
 use crate::format::ledger::{Ledger, state_dir_default};
-use crate::format::{Fingerprint, Role};
 use crate::net::{Limits, Listener, NetError, Security, TcpChannel, TlsKeys, connect};
-use crate::service::{InputPaths, Inputs, Observer, Phase, claim_state};
+use crate::service::{InputPaths, Inputs, Observer, Phase, ServerKeys, claim_state};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A server that has opened everything but its connection.
 pub(super) struct Opened {
-    pub(super) key: Fingerprint,
-    pub(super) receiver: Fingerprint,
+    pub(super) keys: ServerKeys,
     pub(super) paths: InputPaths,
     pub(super) inputs: Inputs,
     /// How the link will be protected; nothing if none was asked for.
@@ -25,29 +24,34 @@ pub(super) struct Opened {
 impl Opened {
     /// Opens and checks the inputs.
     pub(super) fn new(args: &ServerSide, images: &[PathBuf]) -> Result<Self, Failure> {
-        let keys = KeyFolder::open(&args.keys)?;
-        let secret = keys.secret(Role::server(args.party))?;
-        let key = secret.public().fingerprint();
-        let security = security(args, &keys, &secret)?;
-        let receiver = keys.public(Role::Receiver)?.fingerprint();
+        let folder = KeyFolder::open(&args.keys)?;
+        let keys = ServerKeys {
+            own: args.unlock.secret(&folder, Role::server(args.party))?,
+            model_owner: folder.public(Role::ModelOwner)?,
+            gateway: folder.public(Role::Gateway)?,
+            dealer: folder.public(Role::Dealer)?,
+            receiver: folder.public(Role::Receiver)?,
+        };
+        let security = security(args, &folder, &keys.own)?;
         let paths = InputPaths {
             model: args.model.clone(),
             public: args.public.clone().unwrap_or_else(|| args.model.with_extension("pub")),
             triples: args.triplets.clone(),
             images: images.to_vec(),
         };
-        let inputs = Inputs::open(args.party, key, &paths)?;
-        Ok(Opened { key, receiver, paths, inputs, security })
+        let inputs = Inputs::open(args.party, &keys, &paths)?;
+        Ok(Opened { keys, paths, inputs, security })
     }
 
     /// Opens the state folder's ledger, once the folder is found to be this server's.
     pub(super) fn ledger(&self, args: &ServerSide) -> Result<(Ledger, PathBuf), Failure> {
+        let key = self.keys.own.public().fingerprint();
         let state = match &args.state {
             Some(dir) => dir.clone(),
-            None => state_dir_default(self.key)?,
+            None => state_dir_default(key)?,
         };
         let ledger = Ledger::open(&state)?;
-        claim_state(&state, self.key)?;
+        claim_state(&state, key)?;
         Ok((ledger, state))
     }
 

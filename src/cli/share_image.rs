@@ -2,7 +2,7 @@
 
 use super::args::ShareImage;
 use super::failure::{Code, Failure};
-use super::files::{overwrite, parties, read_image, read_public, with_suffix};
+use super::files::{overwrite, read_image, read_public, with_suffix};
 use super::levels::levels;
 use super::output::{Console, print_json};
 use crate::artefact::{SharedImage, write_image_shares};
@@ -30,7 +30,7 @@ struct Report {
 pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
     let started = Instant::now();
     let keys = KeyFolder::open(&args.keys)?;
-    let parties = parties(&keys, Role::Gateway)?;
+    let parties = args.unlock.parties(&keys, Role::Gateway)?;
     let public = read_public(&args.model)?;
     let reading = Instant::now();
     let image = read_image(&args.image)?;
@@ -63,7 +63,7 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
     let outs = [create("s0")?, create("s1")?];
     let means = public.model.patch_means(&encoded, &grid);
     let shared = SharedImage { encoded: &encoded, size, sigma, levels: levels.map, means: &means };
-    let image_id = write_image_shares(&shared, &public, parties, outs)?.to_string();
+    let image_id = write_image_shares(&shared, &public, &parties, outs)?.to_string();
     console.note(format!("image {image_id} shared as {}.s0, .s1", args.out.display()));
     if args.common.json {
         let (height, width) = size;

@@ -2,7 +2,7 @@
 
 use super::args::{Quantise, ShareModel};
 use super::failure::{Code, Failure};
-use super::files::{overwrite, parties, read_model, with_suffix};
+use super::files::{overwrite, read_model, with_suffix};
 use super::output::{Console, print_json};
 use crate::artefact::write_model;
 use crate::format::Role;
@@ -31,7 +31,7 @@ struct LayerReport {
 
 pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failure> {
     let keys = KeyFolder::open(&args.keys)?;
-    let parties = parties(&keys, Role::ModelOwner)?;
+    let parties = args.unlock.parties(&keys, Role::ModelOwner)?;
     let create = |suffix, access| {
         let path = with_suffix(&args.out, suffix);
         ensure_not_input(&path, &[&args.model])?;
@@ -46,7 +46,7 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     let options = quantise_options(&model, &args.quantise)?;
     console.phase("quantising and sharing");
     let quantised = quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?;
-    let model_id = write_model(&quantised, parties, outs)?;
+    let model_id = write_model(&quantised, &parties, outs)?;
     console.finish();
     let report = report(&quantised, model_id.to_string());
     for (i, layer) in report.layers.iter().enumerate() {

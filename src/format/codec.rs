@@ -3,7 +3,6 @@
 //! A structure derives [`Encode`] and [`Decode`]; numbers are variable-length, little-endian. A
 //! decoded structure has the right shape, no more: its owner checks the values.
 
-use crate::format::header::Cipher;
 use crate::party::Party;
 use crate::ring::RingBits;
 use bincode::de::Decoder;
@@ -108,7 +107,7 @@ fn explain(err: DecodeError) -> SmallError {
 
 const PARTY: &str = "party";
 const RING: &str = "ring_bits";
-const CIPHER: &str = "cipher";
+const CIPHER: &str = "Cipher";
 
 /// Types of the mathematics are encoded by their public number, read back through its own check.
 macro_rules! encode_as_number {
@@ -138,4 +137,3 @@ macro_rules! encode_as_number {
 
 encode_as_number!(Party, PARTY, &[0, 1], |p| p.index() as u32, |n| Party::from_index(n as usize));
 encode_as_number!(RingBits, RING, &[32, 64], |r| r.bits(), RingBits::from_bits);
-encode_as_number!(Cipher, CIPHER, &[0], |_| 0, |n| (n == 0).then_some(Cipher::None));

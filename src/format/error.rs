@@ -2,6 +2,7 @@
 
 use crate::format::header::Kind;
 use crate::format::ids::RandomError;
+use crate::format::role::Role;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -43,6 +44,74 @@ pub enum FormatError {
         op: u32,
         /// The tile of the chunk.
         tile: u32,
+    },
+    /// A chunk of a sealed file was not sealed, as it is, by one of the two keys of its header.
+    #[error("'{file}' is damaged or forged at slot {slot}, op {op}, tile {tile}")]
+    NotAuthentic {
+        /// The file.
+        file: PathBuf,
+        /// The slot of the chunk.
+        slot: u64,
+        /// The op of the chunk.
+        op: u32,
+        /// The tile of the chunk.
+        tile: u32,
+    },
+    /// The file is sealed to somebody else.
+    #[error("'{file}' is sealed to the key {found}, the key here is {expected}")]
+    WrongRecipient {
+        /// The file.
+        file: PathBuf,
+        /// The reader's key.
+        expected: String,
+        /// The key in the header.
+        found: String,
+    },
+    /// The file was made by somebody else.
+    #[error("'{file}' was made with the key {found}, the key of {role} here is {expected}")]
+    WrongSender {
+        /// The file.
+        file: PathBuf,
+        /// Who should have made it.
+        role: Role,
+        /// Their key.
+        expected: String,
+        /// The key in the header.
+        found: String,
+    },
+    /// A public key with which no secret can be agreed on.
+    #[error("nothing can be sealed with the key {key}")]
+    UnusableKey {
+        /// Its fingerprint.
+        key: String,
+    },
+    /// The secret key is protected, and no passphrase was given.
+    #[error("the secret key '{file}' is protected by a passphrase")]
+    PassphraseNeeded {
+        /// The key file.
+        file: PathBuf,
+    },
+    /// The passphrase does not open the key file.
+    #[error("the passphrase does not open '{file}', or the file is damaged")]
+    WrongPassphrase {
+        /// The key file.
+        file: PathBuf,
+    },
+    /// A passphrase of no or of too many bytes.
+    #[error("the passphrase in '{file}' is empty or longer than {limit} bytes")]
+    PassphraseUnusable {
+        /// Where it came from.
+        file: PathBuf,
+        /// [`crate::format::keys::Passphrase::MAX_LEN`].
+        limit: usize,
+    },
+    /// Others than its owner may read a secret key.
+    #[error("the secret key '{file}' may be read by others: its mode is {mode:03o}")]
+    KeyExposed {
+        /// The key file.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
     },
     /// The file ends too early.
     #[error("'{file}' is cut off: expected at least {expected} bytes, found {found}")]
@@ -218,6 +287,30 @@ impl FormatError {
             | TrailingBytes { .. } => {
                 "copy the file again from where it was made, or make it again".into()
             }
+            NotAuthentic { .. } => {
+                "copy the file again from where it was made; if it is refused again, it was not \
+                 made with the key it names"
+                    .into()
+            }
+            WrongRecipient { .. } => {
+                "use the key folder of who it is for, or have it made again with this public key"
+                    .into()
+            }
+            WrongSender { role, .. } => format!(
+                "get {role}.pub from its owner, compare fingerprints, and have files of an older \
+                 key made again"
+            ),
+            UnusableKey { .. } => "get the public key from its owner again".into(),
+            PassphraseNeeded { .. } => {
+                "give --passphrase-file FILE, set PPDENOISE_PASSPHRASE_FILE, or run it at a \
+                 terminal"
+                    .into()
+            }
+            WrongPassphrase { .. } => "give the passphrase this key was made with".into(),
+            PassphraseUnusable { limit, .. } => {
+                format!("give a file with a passphrase of 1 to {limit} bytes in its first line")
+            }
+            KeyExposed { file, .. } => format!("chmod 600 '{}'", file.display()),
             WrongKind { expected, .. } => {
                 format!("give {} {expected}; {}", expected.article(), expected.maker())
             }

@@ -4,9 +4,11 @@
 //! Writing and reading check every field with the same validator.
 
 use crate::format::codec::{SmallError, decode_small, encode_small};
+use crate::format::envelope::{ENCAPSULATED_LEN, TAG_LEN};
 use crate::format::ids::{
     Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId,
 };
+use crate::format::keys::Stretching;
 use crate::format::role::Role;
 use crate::format::validate::{Invalid, validate};
 use crate::party::Party;
@@ -19,9 +21,9 @@ use std::fmt;
 pub struct Header {
     /// The public key of who wrote the file.
     pub sender: Fingerprint,
-    /// The public key of who may read it; nobody in particular if there is none.
+    /// The public key of who may read it, if it is sealed.
     pub recipient: Option<Fingerprint>,
-    /// How the chunks are sealed.
+    /// How the chunks are protected.
     pub cipher: Cipher,
     /// The sum of the chunks' lengths, without tags.
     pub payload_len: u64,
@@ -31,12 +33,29 @@ pub struct Header {
     pub body: Body,
 }
 
-/// How the chunks of a file are sealed. Numbers are never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the chunks of a file are protected. The order is part of the format: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[non_exhaustive]
 pub enum Cipher {
     /// Not at all: the tags find damage, not malice.
     None,
+    /// Sealed from the sender to the recipient: HPKE in auth mode, AES-256-GCM.
+    Sealed {
+        /// HPKE's encapsulated key, fresh for each file.
+        encapsulated: [u8; ENCAPSULATED_LEN],
+    },
+    /// Locked with a passphrase: Argon2id, AES-256-GCM.
+    Locked(Stretching),
+}
+
+impl fmt::Display for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cipher::None => "none",
+            Cipher::Sealed { .. } => "sealed",
+            Cipher::Locked(_) => "passphrase",
+        })
+    }
 }
 
 /// What a file is, with the fields of its kind. The order is part of the format: append only.
@@ -371,6 +390,12 @@ parts! {
 }
 
 impl Header {
+    /// The length of the whole file, whose first chunk begins at `start`.
+    pub(super) fn file_len(&self, start: u64) -> u64 {
+        // Cannot overflow: the validator bounds both.
+        start + self.payload_len + TAG_LEN as u64 * self.chunks
+    }
+
     /// The header's bytes, after the same checks that a reader makes.
     ///
     /// # Errors

@@ -17,13 +17,15 @@ pub mod stream;
 mod validate;
 
 pub use codec::{SmallError, decode_small, encode_small};
-pub use envelope::{ChunkKey, EnvelopeReader, EnvelopeWriter, open_file};
+pub use envelope::{
+    ChunkKey, Content, Envelope, EnvelopeReader, EnvelopeWriter, OpenFrom, SealTo, open_file,
+};
 pub use error::FormatError;
 pub use header::{Body, Cipher, Header, Kind};
 pub use ids::{
     Digest, Fingerprint, ImageId, ModelId, RandomError, SessionId, TripleSetId, WeightMaskId,
 };
-pub use keys::{KeyFolder, PublicKey, SecretKey};
+pub use keys::{KeyFolder, Passphrase, PublicKey, SecretKey};
 pub use ledger::{Ledger, LedgerError, Mark, state_dir_default};
 pub use output::{Access, OutputFile, Overwrite};
 pub use role::Role;

@@ -44,6 +44,11 @@ impl Role {
         }
     }
 
+    /// The role of this name.
+    pub fn from_stem(stem: &str) -> Option<Self> {
+        Role::ALL.into_iter().find(|role| role.stem() == stem)
+    }
+
     /// The role of a computing server.
     pub fn server(party: Party) -> Self {
         match party {

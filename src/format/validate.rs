@@ -1,6 +1,7 @@
 //! The one check of header fields, for writers and readers alike.
 
-use crate::format::header::{Body, Decoding, Header, Levels, PoissonNoise};
+use crate::format::header::{Body, Cipher, Decoding, Header, Levels, PoissonNoise};
+use crate::format::keys::{MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, MIN_LANE_KIB, Stretching};
 use crate::image::Poisson;
 use crate::ring::RingBits;
 use std::fmt::Display;
@@ -27,6 +28,7 @@ pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
     let Header { payload_len, chunks, .. } = *header;
     range("payload_len", payload_len, 1, MAX_PAYLOAD, "1 to 2^50 bytes")?;
     range("chunks", chunks, 1, MAX_PAYLOAD, "1 to 2^50")?;
+    protection(header)?;
     match &header.body {
         Body::PublicModel(_) => one_chunk(chunks),
         Body::PublicKey(_) | Body::SecretKey(_) => one_chunk(chunks),
@@ -54,6 +56,31 @@ pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
             decoding(&r.decode, r.ring_bits)
         }
     }
+}
+
+/// What is secret is sealed, what is public is in clear; there is no third way.
+fn protection(header: &Header) -> Result<(), Invalid> {
+    let Header { cipher, recipient, .. } = header;
+    let expected = match (&header.body, cipher) {
+        (Body::PublicModel(_) | Body::OpenedWeights(_) | Body::PublicKey(_), _) => "none",
+        (Body::SecretKey(_), Cipher::Sealed { .. }) => "none or passphrase",
+        (Body::SecretKey(_), Cipher::None | Cipher::Locked(_)) => "",
+        _ => "sealed",
+    };
+    let found = cipher.to_string();
+    ensure(expected.is_empty() || expected == found, "cipher", found, expected)?;
+    let (expected, sealed) = match cipher {
+        Cipher::Sealed { .. } => ("a key, for a sealed file", true),
+        _ => ("none, for a file that is not sealed", false),
+    };
+    let found = recipient.map_or("none".into(), |key| key.short());
+    ensure(recipient.is_some() == sealed, "recipient", found, expected)?;
+    let Cipher::Locked(stretching) = cipher else { return Ok(()) };
+    let Stretching { memory_kib, passes, lanes, .. } = *stretching;
+    range("lanes", lanes, 1, MAX_LANES, "1 to 16")?;
+    let least = MIN_LANE_KIB * lanes;
+    range("memory_kib", memory_kib, least, MAX_MEMORY_KIB, "8 a lane to 2^20 KiB")?;
+    range("passes", passes, 1, MAX_PASSES, "1 to 16")
 }
 
 fn decoding(d: &Decoding, ring: RingBits) -> Result<(), Invalid> {
@@ -125,13 +152,13 @@ fn ensure(
 mod tests {
     use super::*;
     use crate::format::codec::{SmallError, encode_small};
-    use crate::format::header::{Cipher, ImageShare, ModelShare, ResultShare, Triples};
+    use crate::format::header::{ImageShare, ModelShare, ResultShare, Triples};
     use crate::format::ids::*;
     use crate::party::Party;
 
     fn header(body: impl Into<Body>) -> Header {
-        let (sender, recipient) = (Fingerprint::from_bytes([1; 16]), None);
-        let cipher = Cipher::None;
+        let [sender, recipient] = [1, 2].map(|v| Fingerprint::from_bytes([v; 16]));
+        let (recipient, cipher) = (Some(recipient), Cipher::Sealed { encapsulated: [3; 32] });
         Header { sender, recipient, cipher, payload_len: 8, chunks: 1, body: body.into() }
     }
 
@@ -270,10 +297,46 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_is_protected_in_its_way() {
+        use crate::format::header::{PublicKeyOf, SecretKeyOf};
+        use crate::format::role::Role;
+        let clear = |body: Body| {
+            let (recipient, cipher) = (None, Cipher::None);
+            Header { recipient, cipher, ..header(body) }
+        };
+        let role = Role::Dealer;
+        let valid = |header: &Header| header.to_bytes().is_ok();
+        refused(clear(image().into()), "cipher");
+        refused(clear(result(|_| ()).into()), "cipher");
+        refused(Header { recipient: None, ..header(image()) }, "recipient");
+        assert!(valid(&clear(PublicKeyOf { role }.into())));
+        refused(header(PublicKeyOf { role }), "cipher");
+        refused(header(SecretKeyOf { role }), "cipher");
+        let secret = clear(SecretKeyOf { role }.into());
+        assert!(valid(&secret));
+        let someone = Some(Fingerprint::from_bytes([2; 16]));
+        refused(Header { recipient: someone, ..secret.clone() }, "recipient");
+        let locked = |memory_kib, passes, lanes| {
+            let cipher = Cipher::Locked(Stretching { salt: [0; 16], memory_kib, passes, lanes });
+            Header { cipher, ..secret.clone() }
+        };
+        assert!(valid(&locked(1 << 16, 3, 4)) && valid(&locked(1 << 20, 16, 16)));
+        // A hostile file may ask neither for all memory nor for all day.
+        refused(locked((1 << 20) + 1, 3, 4), "memory_kib");
+        refused(locked(u32::MAX, 3, 4), "memory_kib");
+        refused(locked(31, 3, 4), "memory_kib");
+        refused(locked(1 << 16, 0, 4), "passes");
+        refused(locked(1 << 16, 17, 4), "passes");
+        refused(locked(1 << 16, 3, 0), "lanes");
+        refused(locked(1 << 16, 3, u32::MAX), "lanes");
+        refused(Header { cipher: locked(64, 1, 1).cipher, ..clear(image().into()) }, "cipher");
+    }
+
+    #[test]
     fn numbers_without_meaning_are_named() {
         let bytes = header(image()).to_bytes().unwrap();
-        // sender 16, no recipient 1, cipher 1, payload_len 1, chunks 1, kind 1, party, ids, ring.
-        for (at, expected) in [(20, "kind"), (21, "party"), (21 + 1 + 64, "ring_bits")] {
+        // sender 16, recipient 17, cipher 33, payload_len 1, chunks 1, kind 1, party, ids, ring.
+        for (at, expected) in [(68, "kind"), (69, "party"), (69 + 1 + 64, "ring_bits")] {
             let mut bytes = bytes.clone();
             bytes[at] = 99;
             let err = Header::from_bytes(&bytes).unwrap_err();
@@ -281,7 +344,7 @@ mod tests {
             assert_eq!((field, value.as_str()), (expected, "99"));
         }
         let mut cipher = bytes.clone();
-        cipher[17] = 9;
+        cipher[33] = 9;
         assert_eq!(Header::from_bytes(&cipher), Err(SmallError::UnknownCipher { found: 9 }));
         let longer = [&bytes[..], &[0]].concat();
         assert_eq!(Header::from_bytes(&longer), Err(SmallError::LeftOver { left: 1 }));

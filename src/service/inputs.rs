@@ -3,12 +3,14 @@
 use super::ServiceError;
 use crate::artefact::{ImageShareFile, ModelShareFile, PublicModelFile, TripleFile};
 use crate::correlation::MaterialLayout;
-use crate::format::header::Header;
+use crate::format::envelope::{Envelope, OpenFrom, open_file, open_stream};
+use crate::format::header::{ImageShare, ModelShare, Part, Triples};
 use crate::format::ledger::Ledger;
-use crate::format::{Digest, Fingerprint, FormatError, ModelId};
+use crate::format::{Digest, FormatError, ModelId, PublicKey, Role, SecretKey};
 use crate::party::Party;
 use crate::protocol::SourceError;
 use crate::ring::RingBits;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where the inputs are.
@@ -22,6 +24,32 @@ pub struct InputPaths {
     pub triples: PathBuf,
     /// This server's shares of the images.
     pub images: Vec<PathBuf>,
+}
+
+/// A server's own key and those of the others, whose files it takes or who takes its own.
+#[derive(Debug)]
+pub struct ServerKeys {
+    /// This server's.
+    pub own: SecretKey,
+    /// Who makes model shares.
+    pub model_owner: PublicKey,
+    /// Who makes image shares.
+    pub gateway: PublicKey,
+    /// Who makes triples.
+    pub dealer: PublicKey,
+    /// Who gets results.
+    pub receiver: PublicKey,
+}
+
+impl ServerKeys {
+    fn from(&self, role: Role) -> OpenFrom<'_> {
+        let sender = match role {
+            Role::ModelOwner => &self.model_owner,
+            Role::Gateway => &self.gateway,
+            _ => &self.dealer,
+        };
+        OpenFrom { recipient: &self.own, sender, role }
+    }
 }
 
 /// Inputs that fit one another.
@@ -59,16 +87,6 @@ pub enum InputError {
         /// This server's.
         expected: usize,
     },
-    /// Made for another key.
-    #[error("'{file}' is for the server key {found}, this server's key is {expected}")]
-    WrongKey {
-        /// The file.
-        file: PathBuf,
-        /// The fingerprint in the file.
-        found: String,
-        /// This server's.
-        expected: String,
-    },
     /// Made for something else.
     #[error("'{file}' is for {what} {found}, expected {expected}")]
     Mismatch {
@@ -94,9 +112,6 @@ impl InputError {
             InputError::WrongParty { expected, .. } => {
                 Some(format!("give the file that ends in .s{expected}, or another --party"))
             }
-            InputError::WrongKey { .. } => {
-                Some("share again with this server's public key in --keys".into())
-            }
             InputError::Mismatch { .. } => Some(
                 "share the image and make the triples for this model's .pub and this size".into(),
             ),
@@ -105,46 +120,64 @@ impl InputError {
 }
 
 impl Inputs {
-    /// Opens and compares all inputs and checks every byte of the shares, but of the material only
-    /// the seeds; reports what is wrong with each file at once.
+    /// Opens and compares all inputs, unseals them and checks every byte of the shares, but of the
+    /// material only the seeds; reports what is wrong with each file at once.
+    ///
+    /// Security: model shares must be the model owner's, image shares the gateway's, triples the
+    /// dealer's, all made for this server.
     ///
     /// # Errors
     /// At least one [`InputError`].
     pub fn open(
         party: Party,
-        key: Fingerprint,
+        keys: &ServerKeys,
         paths: &InputPaths,
     ) -> Result<Inputs, Vec<InputError>> {
         let mut errors = Vec::new();
         let public = note(&mut errors, read_public(&paths.public));
-        let model = note(&mut errors, ModelShareFile::open(&paths.model));
-        let triples = note(&mut errors, TripleFile::open(&paths.triples));
-        let mut images: Vec<_> = paths
+        let model = note(&mut errors, headed::<ModelShare, _>(open_file(&paths.model)));
+        let triples = note(&mut errors, headed::<Triples, _>(open_stream(&paths.triples)));
+        let images: Vec<_> = paths
             .images
             .iter()
-            .filter_map(|path| note(&mut errors, ImageShareFile::open(path)))
+            .filter_map(|path| note(&mut errors, headed::<ImageShare, _>(open_file(path))))
             .collect();
-        let (Some(public), Some(mut model), Some(triples), true) =
+        let (Some(public), Some(model), Some(triples), true) =
             (public, model, triples, images.len() == paths.images.len())
         else {
             return Err(errors);
         };
-        let mut check = Check { party, key, public: &public, errors: &mut errors };
-        check.model(&paths.model, &model);
-        check.triples(&paths.triples, &triples);
-        for (path, image) in paths.images.iter().zip(&images) {
-            check.image(path, image, &triples);
+        // What headers say is compared first: it names the mistake. That they say the truth is seen
+        // when the files are unsealed.
+        let mut check = Check { party, keys, public: &public, errors: &mut errors };
+        check.model(&model);
+        check.triples(&triples);
+        images.iter().for_each(|image| check.image(image, &triples.1));
+        if !errors.is_empty() {
+            return Err(errors);
         }
-        if errors.is_empty() {
+        let owner = keys.from(Role::ModelOwner);
+        let mut model = note(&mut errors, ModelShareFile::unseal(model.0, owner));
+        let triples = note(&mut errors, TripleFile::unseal(triples.0, keys.from(Role::Dealer)));
+        let mut unsealed = Vec::new();
+        for (image, _) in images {
+            let gateway = keys.from(Role::Gateway);
+            unsealed.extend(note(&mut errors, ImageShareFile::unseal(image, gateway)));
+        }
+        if let Some(model) = &mut model {
             note(&mut errors, model.verify(&public.model));
-            images.iter_mut().for_each(|image| {
-                note(&mut errors, image.verify());
-            });
         }
+        unsealed.iter_mut().for_each(|image| {
+            note(&mut errors, image.verify());
+        });
+        let (Some(model), Some(triples), true) = (model, triples, errors.is_empty()) else {
+            return Err(errors);
+        };
         let fields = triples.fields();
         let size = (fields.height as usize, fields.width as usize);
         let layout = MaterialLayout::new(&public.model, size, fields.tile_rows as usize)
             .map_err(|e| InputError::Description { file: paths.triples.clone(), reason: e.into() });
+        let images = unsealed;
         match (note(&mut errors, layout), errors.is_empty()) {
             (Some(layout), true) => Ok(Inputs { party, public, model, triples, images, layout }),
             _ => Err(errors),
@@ -192,30 +225,35 @@ fn read_public(path: &Path) -> Result<PublicModelFile, InputError> {
     })
 }
 
+/// A file whose header is read, and the fields of its kind.
+type Headed<T, R> = (Envelope<R>, T);
+
+fn headed<T: Part + Copy, R: Read>(
+    file: Result<Envelope<R>, FormatError>,
+) -> Result<Headed<T, R>, FormatError> {
+    let file = file?;
+    let fields = *file.expect::<T>()?;
+    Ok((file, fields))
+}
+
 struct Check<'a> {
     party: Party,
-    key: Fingerprint,
+    keys: &'a ServerKeys,
     public: &'a PublicModelFile,
     errors: &'a mut Vec<InputError>,
 }
 
 impl Check<'_> {
-    fn model(&mut self, path: &Path, model: &ModelShareFile) {
-        match model.fields() {
-            Err(e) => self.errors.push(e.into()),
-            Ok(f) => {
-                self.for_us(path, f.party, model.header());
-                let elements = (f.elements, self.public.model.elements() as u64);
-                let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
-                facts.push(fact("a number of weights of", elements.0, elements.1));
-                self.same(path, facts);
-            }
-        }
+    fn model<R: Read>(&mut self, (file, f): &Headed<ModelShare, R>) {
+        self.for_us(file, f.party, Role::ModelOwner);
+        let elements = (f.elements, self.public.model.elements() as u64);
+        let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
+        facts.push(fact("a number of weights of", elements.0, elements.1));
+        self.same(file.name(), facts);
     }
 
-    fn triples(&mut self, path: &Path, triples: &TripleFile) {
-        let f = triples.fields();
-        self.for_us(path, f.party, triples.header());
+    fn triples<R: Read>(&mut self, (file, f): &Headed<Triples, R>) {
+        self.for_us(file, f.party, Role::Dealer);
         let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
         facts.push(self.ring(f.ring_bits));
         // A pipe's header could ask for any amount of memory otherwise.
@@ -224,12 +262,11 @@ impl Check<'_> {
         if rows > most {
             facts.push(("batches in patches of", rows.to_string(), format!("at most {most}")));
         }
-        self.same(path, facts);
+        self.same(file.name(), facts);
     }
 
-    fn image(&mut self, path: &Path, image: &ImageShareFile, triples: &TripleFile) {
-        let (f, t) = (image.fields(), triples.fields());
-        self.for_us(path, f.party, image.header());
+    fn image<R: Read>(&mut self, (file, f): &Headed<ImageShare, R>, t: &Triples) {
+        self.for_us(file, f.party, Role::Gateway);
         let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
         facts.push(self.ring(f.ring_bits));
         let frac_bits = self.public.model.input.frac_bits;
@@ -244,7 +281,7 @@ impl Check<'_> {
                 (format!("{}x{}", f.height, f.width), format!("{}x{}", t.height, t.width));
             facts.push(("images of the size", found, format!("{expected}, that of the triples")));
         }
-        self.same(path, facts);
+        self.same(file.name(), facts);
     }
 
     /// What every file says of the model.
@@ -260,14 +297,13 @@ impl Check<'_> {
         fact("a ring of bits", found.bits(), self.public.model.ring.bits())
     }
 
-    fn for_us(&mut self, path: &Path, party: Party, header: &Header) {
-        let file = path.to_path_buf();
+    fn for_us<R: Read>(&mut self, file: &Envelope<R>, party: Party, maker: Role) {
         if party != self.party {
             let (found, expected) = (party.index(), self.party.index());
+            let file = file.name().to_path_buf();
             self.errors.push(InputError::WrongParty { file, found, expected });
-        } else if header.recipient != Some(self.key) {
-            let found = header.recipient.map_or("of nobody".into(), |f| f.short());
-            self.errors.push(InputError::WrongKey { file, found, expected: self.key.short() });
+        } else {
+            note(self.errors, file.check_keys(self.keys.from(maker)));
         }
     }
 

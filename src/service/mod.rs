@@ -7,7 +7,7 @@ mod run;
 mod slot;
 mod state;
 
-pub use inputs::{InputError, InputPaths, Inputs};
+pub use inputs::{InputError, InputPaths, Inputs, ServerKeys};
 pub use prepare::{PrepareReport, PreparedSlot, prepare};
 pub use run::{ImageReport, Job, Observer, Phase, PhaseReport, Report, run};
 

@@ -99,7 +99,7 @@ fn all_slots<R: Ring>(
         let layout = inputs.layout.clone().products(&inputs.public.model);
         let file = PreparedFile::new(job.state, &triples, slot, &inputs.public, layout);
         let started = Instant::now();
-        let known = file.open().is_some();
+        let known = file.open(&job.keys.own).is_some();
         if !known {
             ensure_space(file.path(), file.bytes())?;
             one_slot(inputs, job, slot, masks, &file, observer)?;
@@ -124,11 +124,11 @@ fn one_slot<R: Ring>(
     let view = SlotView::new(inputs.party, &inputs.triples.seeds().slots, slot);
     let first = public.network.linears().next().map_or(0, |(op, _)| op);
     let image_mask = view.input_mask::<R>(first, 0..grid.pixels());
-    let mut out = file.create(job.key)?;
+    let mut out = file.create(&job.keys.own)?;
     let tiles = inputs.layout.tiles();
     for tile in 0..tiles {
         let rows = inputs.layout.tile(tile);
-        out.tile(tile, &masks.tile(public, &grid, &view, &image_mask, rows))?;
+        out.tile(tile, &mut masks.tile(public, &grid, &view, &image_mask, rows))?;
         observer.progress((tile + 1) as f64 / tiles as f64);
     }
     Ok(out.commit()?)

@@ -1,7 +1,7 @@
 //! One job over one channel.
 
 use super::slot::{Claim, claim};
-use super::{Inputs, ServiceError};
+use super::{Inputs, ServerKeys, ServiceError};
 use crate::artefact::{
     ImageShareFile, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
 };
@@ -9,7 +9,7 @@ use crate::correlation::SlotView;
 use crate::format::header::ResultShare;
 use crate::format::ledger::Ledger;
 use crate::format::output::OutputFile;
-use crate::format::{Fingerprint, FormatError, SessionId};
+use crate::format::{FormatError, SealTo, SessionId};
 use crate::model::EngineKind;
 use crate::net::{Channel, Tag, Traffic};
 use crate::protocol::{
@@ -23,10 +23,8 @@ use std::time::Instant;
 
 /// What a server needs beside its inputs.
 pub struct Job<'a> {
-    /// Its own key.
-    pub key: Fingerprint,
-    /// The receiver's key, to which results are addressed.
-    pub receiver: Fingerprint,
+    /// Its own key, and that of the receiver, to whom results are sealed.
+    pub keys: &'a ServerKeys,
     /// Its ledger.
     pub ledger: &'a mut Ledger,
     /// Its state folder, where opened weights are kept.
@@ -164,7 +162,7 @@ pub(super) fn set_up<R: Ring>(
     let cached = kept.load::<R>();
     let ours = Identity {
         party: inputs.party,
-        server: job.key,
+        server: job.keys.own.public().fingerprint(),
         nonce: SessionId::random().map_err(FormatError::from)?,
         model_id: inputs.public.model_id,
         public_digest: inputs.public.digest,
@@ -189,7 +187,7 @@ pub(super) fn set_up<R: Ring>(
         cached,
     )?;
     if !agreement.weights_known {
-        kept.store(&opened, job.key)?;
+        kept.store(&opened, job.keys.own.public().fingerprint())?;
     }
     Ok(SetUp { model, opened, agreement })
 }
@@ -251,7 +249,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let (public, layout) = (&self.inputs.public, &self.inputs.layout);
         let products = layout.clone().products(&public.model);
         let prepared = PreparedFile::new(self.job.state, &triples, slot, public, products);
-        let mut products = prepared.open();
+        let mut products = prepared.open(&self.job.keys.own);
         // Once opened it can be read without its name; nobody shall find it again.
         PreparedFile::remove_below(self.job.state, triples.set_id, slot + 1)?;
         let mut explicit = self.inputs.triples.material(slot, layout);
@@ -274,7 +272,9 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             width: fields.width,
             decode: decoding(&self.inputs.public, fields.levels),
         };
-        let output = write_result(&sums, result, self.job.key, self.job.receiver, output)?;
+        let ServerKeys { own, receiver, .. } = self.job.keys;
+        let to_receiver = SealTo { sender: own, recipient: receiver };
+        let output = write_result(&sums, result, to_receiver, output)?;
         // The file gets its name only when the other server has its half as well.
         channel.send(Tag::Done, 0, Vec::new())?;
         channel.expect(Tag::Done)?;

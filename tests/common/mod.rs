@@ -153,7 +153,10 @@ impl Lab {
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ppdenoise"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
-        command.env_remove("PPDENOISE_BACKEND").env("HOME", self.dir.path());
+        command
+            .env_remove("PPDENOISE_PASSPHRASE_FILE")
+            .env_remove("PPDENOISE_BACKEND")
+            .env("HOME", self.dir.path());
         command.env_remove("XDG_STATE_HOME").env_remove("XDG_DATA_HOME");
         command.env("COLUMNS", "100");
         command

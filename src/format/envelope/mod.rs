@@ -9,20 +9,30 @@
 //! chunk, tag            as many as the header says: bytes, then 16 bytes of tag
 //! ```
 //!
-//! Integers are little-endian. A chunk's tag covers the header's tag, its key (slot, op, tile), its
-//! length and its bytes, so that a chunk cannot be moved, swapped or taken from another file. A key
-//! and a length are not stored: reader and writer both know them from the header and the model.
+//! Integers are little-endian. A chunk's tag covers the header, its key (slot, op, tile), its length
+//! and its bytes, so that a chunk cannot be moved, swapped or taken from another file. A key and a
+//! length are not stored: reader and writer both know them from the header and the model.
 //!
-//! The tags are not keyed. They find damage and mix-ups before anything is computed, not a writer
-//! of bad intent. Sealed files have their place already: the header names sender, recipient and
-//! cipher, and under another [`Cipher`](crate::format::Cipher) a chunk's 16 bytes become the tag of
-//! an AEAD whose associated data is what the tag covers now. Lengths stay, so does the layout.
+//! The header says how the chunks are protected ([`Cipher`](crate::format::Cipher)). Shares and
+//! material are sealed from their maker to their recipient, a secret key may be locked with a
+//! passphrase; the tags are those of AES-256-GCM then. Public files are in clear, and their tags are
+//! not keyed: they find damage, not a forger. Lengths are the same in all cases.
+//!
+//! Reading takes two steps. [`Envelope`] is a file whose header is read, which needs no key;
+//! [`Envelope::in_clear`], [`Envelope::unseal`] or [`Envelope::unlock`] make an [`EnvelopeReader`]
+//! of it. Each refuses a file that is protected in another way, so what must be sealed is never
+//! read unsealed.
 
+mod open;
 mod reader;
+mod seal;
 mod writer;
 
-pub use reader::{EnvelopeReader, open_file, open_stream};
-pub use writer::EnvelopeWriter;
+pub use open::{Envelope, open_file, open_stream};
+pub use reader::EnvelopeReader;
+pub(crate) use seal::ENCAPSULATED_LEN;
+pub use seal::{OpenFrom, SealTo};
+pub use writer::{Content, EnvelopeWriter};
 
 use crate::format::codec::SmallError;
 use crate::format::error::FormatError;
@@ -37,6 +47,8 @@ pub const TAG_LEN: usize = 16;
 
 const FIXED_LEN: usize = MAGIC.len() + 2 + 4;
 type Tag = [u8; TAG_LEN];
+/// Over everything before the header's tag; that tag is its first half.
+type HeaderHash = [u8; 32];
 
 /// Which piece of a payload a chunk is; 0 where a kind has no slots, ops or tiles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -70,10 +82,14 @@ fn header_error(err: SmallError, file: &Path) -> FormatError {
     }
 }
 
-fn header_tag(bytes: &[u8]) -> Tag {
+fn header_hash(bytes: &[u8]) -> HeaderHash {
     let mut hasher = blake3::Hasher::new_derive_key("ppdenoise file header tag v1");
     hasher.update(bytes);
-    truncate(hasher.finalize())
+    *hasher.finalize().as_bytes()
+}
+
+fn header_tag(hash: &HeaderHash) -> Tag {
+    std::array::from_fn(|i| hash[i])
 }
 
 fn chunk_tag(header_tag: &Tag, key: ChunkKey, bytes: &[u8]) -> Tag {
@@ -84,16 +100,8 @@ fn chunk_tag(header_tag: &Tag, key: ChunkKey, bytes: &[u8]) -> Tag {
     hasher.update(&key.tile.to_le_bytes());
     hasher.update(&(bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);
-    truncate(hasher.finalize())
-}
-
-fn truncate(hash: blake3::Hash) -> Tag {
+    let hash = hasher.finalize();
     std::array::from_fn(|i| hash.as_bytes()[i])
-}
-
-/// The last bytes of a preamble, which is never shorter than a tag.
-fn last_tag(bytes: &[u8]) -> Tag {
-    std::array::from_fn(|i| bytes[bytes.len() - TAG_LEN + i])
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
-//! Reading an envelope.
+//! Reading the payload of an envelope.
 
-use super::{ChunkKey, FIXED_LEN, MAGIC, TAG_LEN, Tag, VERSION, chunk_tag, header_error, last_tag};
-use crate::format::codec::SMALL_LIMIT;
+use super::open::{fill, not_authentic};
+use super::seal::Opener;
+use super::{ChunkKey, TAG_LEN, Tag, chunk_tag};
 use crate::format::error::{Amount, FormatError};
-use crate::format::header::{Cipher, Header, Kind, Part};
-use crate::format::stream::Stream;
-use std::cmp::Ordering;
-use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use crate::format::header::{Cipher, Header};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// What a reader allocates at once for a pipe, whose header alone says how long it is.
@@ -19,77 +17,34 @@ pub struct EnvelopeReader<R: Read> {
     source: R,
     file: PathBuf,
     header: Header,
-    header_tag: Tag,
     /// The offset of the first chunk.
     start: u64,
     /// Payload behind the reader.
     done: Amount,
     /// The source is known to be as long as the header says.
     length_proven: bool,
+    check: Check,
 }
 
-/// Opens a file and, if it is a regular one, compares its length with what its header implies.
-///
-/// # Errors
-/// [`FormatError`] for a file that is missing, not ours, damaged, too short or too long.
-pub fn open_file(path: &Path) -> Result<EnvelopeReader<BufReader<File>>, FormatError> {
-    let file = File::open(path).map_err(|err| FormatError::io(path, "open", err))?;
-    let meta = file.metadata().map_err(|err| FormatError::io(path, "read", err))?;
-    let len = meta.is_file().then_some(meta.len());
-    EnvelopeReader::open(BufReader::with_capacity(1 << 16, file), path)?.of_length(len)
-}
-
-/// Opens a large file or a pipe (`-` for standard input) that will be read from front to back.
-///
-/// # Errors
-/// As [`open_file`].
-pub fn open_stream(path: &Path) -> Result<EnvelopeReader<Stream>, FormatError> {
-    let stream = Stream::open(path).map_err(|err| FormatError::io(path, "open", err))?;
-    let len = stream.len().map_err(|err| FormatError::io(path, "read", err))?;
-    EnvelopeReader::open(stream, path)?.of_length(len)
+/// How a chunk is checked.
+pub(super) enum Check {
+    /// By a tag without a key, made with the header's.
+    Tags(Tag),
+    /// By opening it.
+    Sealed(Opener),
 }
 
 impl<R: Read> EnvelopeReader<R> {
-    /// Compares with the length the source is known to have.
-    fn of_length(mut self, found: Option<u64>) -> Result<Self, FormatError> {
-        let Some(found) = found else { return Ok(self) };
-        let (expected, file) = (self.file_len(), self.file.clone());
-        match found.cmp(&expected) {
-            Ordering::Less => Err(FormatError::Truncated { file, expected, found }),
-            Ordering::Greater => Err(FormatError::TrailingBytes { file, expected, found }),
-            Ordering::Equal => {
-                self.length_proven = true;
-                Ok(self)
-            }
-        }
-    }
-
-    /// Reads and checks the header; `name` stands for the source in errors.
-    ///
-    /// # Errors
-    /// [`FormatError`] for a source that is not ours, of another version, damaged or cut off.
-    pub fn open(mut source: R, name: impl Into<PathBuf>) -> Result<Self, FormatError> {
-        let file = name.into();
-        let mut bytes = vec![0; FIXED_LEN];
-        let n = fill(&mut source, &mut bytes).map_err(|err| FormatError::io(&file, "read", err))?;
-        let body_len = fixed_part(&bytes[..n], &file)?;
-        bytes.resize(FIXED_LEN + body_len + TAG_LEN, 0);
-        let n = fill(&mut source, &mut bytes[FIXED_LEN..])
-            .map_err(|err| FormatError::io(&file, "read", err))?;
-        let start = bytes.len() as u64;
-        if FIXED_LEN + n < bytes.len() {
-            let found = (FIXED_LEN + n) as u64;
-            return Err(FormatError::Truncated { file, expected: start, found });
-        }
-        let covered = &bytes[..bytes.len() - TAG_LEN];
-        let header_tag = last_tag(&bytes);
-        if header_tag != super::header_tag(covered) {
-            return Err(FormatError::HeaderDamaged { file });
-        }
-        let header =
-            Header::from_bytes(&covered[FIXED_LEN..]).map_err(|err| header_error(err, &file))?;
+    pub(super) fn new(
+        source: R,
+        file: PathBuf,
+        header: Header,
+        start: u64,
+        length_proven: bool,
+        check: Check,
+    ) -> Self {
         let done = Amount { bytes: 0, chunks: 0 };
-        Ok(EnvelopeReader { source, file, header, header_tag, start, done, length_proven: false })
+        EnvelopeReader { source, file, header, start, done, length_proven, check }
     }
 
     /// The header.
@@ -102,22 +57,6 @@ impl<R: Read> EnvelopeReader<R> {
         &self.file
     }
 
-    /// The fields of the kind `T`, which the file must be of.
-    ///
-    /// # Errors
-    /// [`FormatError::WrongKind`] if it is of another.
-    pub fn expect<T: Part>(&self) -> Result<&T, FormatError> {
-        T::of(&self.header.body).ok_or_else(|| self.wrong_kind(T::KIND))
-    }
-
-    /// Nothing, if the file is of this kind.
-    ///
-    /// # Errors
-    /// [`FormatError::WrongKind`] if it is of another.
-    pub fn expect_kind(&self, kind: Kind) -> Result<(), FormatError> {
-        if self.header.body.kind() == kind { Ok(()) } else { Err(self.wrong_kind(kind)) }
-    }
-
     /// Whether the source is a file that can be read again from its start.
     pub fn is_regular_file(&self) -> bool {
         self.length_proven
@@ -125,15 +64,15 @@ impl<R: Read> EnvelopeReader<R> {
 
     /// The length of the whole file, by its header.
     pub fn file_len(&self) -> u64 {
-        // Cannot overflow: the validator bounds both.
-        self.start + self.header.payload_len + TAG_LEN as u64 * self.header.chunks
+        self.header.file_len(self.start)
     }
 
     /// The next chunk, which must be `key` and `len` bytes long.
     ///
     /// # Errors
     /// [`FormatError::PayloadMismatch`] if the header announces less, [`FormatError::ChunkDamaged`]
-    /// if the bytes are not those that were written under this key, [`FormatError::Truncated`].
+    /// or, for a sealed file, [`FormatError::NotAuthentic`] if the bytes are not those that were
+    /// written under this key, [`FormatError::Truncated`].
     pub fn chunk(&mut self, key: ChunkKey, len: usize) -> Result<Vec<u8>, FormatError> {
         let after = self.announced_after(len)?;
         // The header of a pipe may announce anything: grow with what really comes.
@@ -144,7 +83,7 @@ impl<R: Read> EnvelopeReader<R> {
             bytes.resize(len.min(old + at_once), 0);
             self.read_exactly(&mut bytes[old..], old)?;
         }
-        self.check_tag(key, &bytes, after)?;
+        self.check_tag(key, &mut bytes, after)?;
         Ok(bytes)
     }
 
@@ -188,11 +127,6 @@ impl<R: Read> EnvelopeReader<R> {
         Amount { bytes: self.header.payload_len, chunks: self.header.chunks }
     }
 
-    fn wrong_kind(&self, expected: Kind) -> FormatError {
-        let found = self.header.body.kind();
-        FormatError::WrongKind { file: self.file.clone(), expected, found }
-    }
-
     /// The payload that will be behind the reader after a chunk of `len` bytes.
     fn announced_after(&self, len: usize) -> Result<Amount, FormatError> {
         let after = Amount {
@@ -221,20 +155,29 @@ impl<R: Read> EnvelopeReader<R> {
         })
     }
 
-    /// Reads a chunk's tag and compares; only then is the chunk behind the reader.
-    fn check_tag(&mut self, key: ChunkKey, bytes: &[u8], after: Amount) -> Result<(), FormatError> {
+    /// Reads a chunk's tag, compares and opens; only then is the chunk behind the reader.
+    fn check_tag(
+        &mut self,
+        key: ChunkKey,
+        bytes: &mut [u8],
+        after: Amount,
+    ) -> Result<(), FormatError> {
         let mut stored = [0; TAG_LEN];
         self.read_exactly(&mut stored, bytes.len())?;
-        match self.header.cipher {
-            Cipher::None if stored == chunk_tag(&self.header_tag, key, bytes) => {
-                self.done = after;
-                Ok(())
-            }
-            Cipher::None => {
-                let ChunkKey { slot, op, tile } = key;
-                Err(FormatError::ChunkDamaged { file: self.file.clone(), slot, op, tile })
-            }
+        let good = match &self.check {
+            Check::Tags(header) => stored == chunk_tag(header, key, bytes),
+            Check::Sealed(opener) => opener.open(self.done.chunks, key, bytes, stored),
+        };
+        if good {
+            self.done = after;
+            return Ok(());
         }
+        let (file, ChunkKey { slot, op, tile }) = (self.file.clone(), key);
+        Err(match self.header.cipher {
+            Cipher::None => FormatError::ChunkDamaged { file, slot, op, tile },
+            Cipher::Sealed { .. } => not_authentic(&file, key),
+            Cipher::Locked(_) => FormatError::WrongPassphrase { file },
+        })
     }
 }
 
@@ -257,40 +200,4 @@ impl<R: Read + Seek> EnvelopeReader<R> {
         self.done = wanted;
         Ok(())
     }
-}
-
-/// Checks magic, version and header length, from as many of the first bytes as there are.
-fn fixed_part(bytes: &[u8], file: &Path) -> Result<usize, FormatError> {
-    let file = || file.to_owned();
-    let magic = bytes.len().min(MAGIC.len());
-    if bytes[..magic] != MAGIC[..magic] {
-        return Err(FormatError::NotOurs { file: file() });
-    }
-    let Ok(fixed) = <[u8; FIXED_LEN]>::try_from(bytes) else {
-        let (expected, found) = (FIXED_LEN as u64, bytes.len() as u64);
-        return Err(FormatError::Truncated { file: file(), expected, found });
-    };
-    let found = u16::from_le_bytes([fixed[8], fixed[9]]);
-    if found != VERSION {
-        return Err(FormatError::Version { file: file(), expected: VERSION, found });
-    }
-    let len = u32::from_le_bytes([fixed[10], fixed[11], fixed[12], fixed[13]]) as usize;
-    if len > SMALL_LIMIT {
-        return Err(FormatError::HeaderDamaged { file: file() });
-    }
-    Ok(len)
-}
-
-/// Reads until `out` is full or the source ends; returns how much was read.
-fn fill(source: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
-    let mut n = 0;
-    while n < out.len() {
-        match source.read(&mut out[n..]) {
-            Ok(0) => break,
-            Ok(more) => n += more,
-            Err(err) if err.kind() == ErrorKind::Interrupted => {}
-            Err(err) => return Err(err),
-        }
-    }
-    Ok(n)
 }

@@ -1,0 +1,96 @@
+//! Secret keys of the command line: where their passphrases come from.
+
+use super::failure::{Code, Failure};
+use super::files::is_stream;
+use crate::artefact::Parties;
+use crate::format::keys::{KeyFolder, Passphrase, no_passphrase};
+use crate::format::{FormatError, Role, SecretKey};
+use clap::Args;
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// How a secret key that is protected is opened.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Unlock {
+    /// The passphrase of the secret key, if it has one, is the first line of this file; asked for at
+    /// a terminal if not given.
+    #[arg(long, value_name = "FILE", env = "PPDENOISE_PASSPHRASE_FILE")]
+    pub(super) passphrase_file: Option<PathBuf>,
+}
+
+impl Unlock {
+    /// The secret key of a role.
+    pub(super) fn secret(&self, keys: &KeyFolder, role: Role) -> Result<SecretKey, FormatError> {
+        keys.secret(role, &|file| self.passphrase(file))
+    }
+
+    /// A maker's key and those of the servers that its files are for.
+    pub(super) fn parties(&self, keys: &KeyFolder, maker: Role) -> Result<Parties, FormatError> {
+        let sender = self.secret(keys, maker)?;
+        let servers = [keys.public(Role::Server0)?, keys.public(Role::Server1)?];
+        Ok(Parties { sender, servers })
+    }
+
+    fn passphrase(&self, file: &Path) -> Result<Passphrase, FormatError> {
+        match &self.passphrase_file {
+            Some(path) => read_passphrase(path),
+            None if std::io::stdin().is_terminal() => {
+                prompt(&format!("passphrase of {}: ", file.display()))
+            }
+            None => no_passphrase(file),
+        }
+    }
+}
+
+/// The first line of a file; `-` is standard input.
+pub(super) fn read_passphrase(path: &Path) -> Result<Passphrase, FormatError> {
+    let most = Passphrase::MAX_LEN + 2;
+    // As long as it can get, so that no copy is left behind when it grows.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
+    let read = |source: &mut dyn Read, bytes: &mut Vec<u8>| -> std::io::Result<()> {
+        let mut byte = Zeroizing::new([0]);
+        while bytes.len() < most && source.read(byte.as_mut_slice())? == 1 && byte[0] != b'\n' {
+            bytes.push(byte[0]);
+        }
+        Ok(())
+    };
+    let done = match is_stream(path) {
+        true => read(&mut std::io::stdin().lock(), &mut bytes),
+        false => File::open(path).and_then(|mut file| read(&mut file, &mut bytes)),
+    };
+    done.map_err(|e| FormatError::io(path, "read", e))?;
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    usable(std::mem::take(&mut *bytes), path)
+}
+
+/// Asks at the terminal, without echo.
+fn prompt(text: &str) -> Result<Passphrase, FormatError> {
+    let terminal = Path::new("/dev/tty");
+    let line =
+        rpassword::prompt_password(text).map_err(|e| FormatError::io(terminal, "read", e))?;
+    usable(line.into_bytes(), terminal)
+}
+
+/// Asks for a new passphrase, twice.
+pub(super) fn prompt_new() -> Result<Passphrase, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let text = "--passphrase asks at a terminal, and this is none";
+        let help = "give the passphrase with --passphrase-file FILE";
+        return Err(Failure::new(Code::Usage, text).help(help));
+    }
+    let (first, second) = (prompt("new passphrase: ")?, prompt("again: ")?);
+    if first != second {
+        return Err(Failure::new(Code::Usage, "the two passphrases differ").help("try again"));
+    }
+    Ok(first)
+}
+
+fn usable(bytes: Vec<u8>, from: &Path) -> Result<Passphrase, FormatError> {
+    let unusable =
+        FormatError::PassphraseUnusable { file: from.into(), limit: Passphrase::MAX_LEN };
+    Passphrase::new(bytes).ok_or(unusable)
+}
