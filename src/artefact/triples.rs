@@ -7,6 +7,7 @@ use super::prefetch::{Prefetch, Reading, SharedFile};
 use super::{Parties, PayloadSize, PublicModelFile, random_seed, read_seeds, start, write_seeds};
 use crate::correlation::{Dealer, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed};
 use crate::format::envelope::{ChunkKey, EnvelopeWriter, open_stream};
+use crate::format::error::Amount;
 use crate::format::header::{Header, Triples};
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, TripleSetId, WeightMaskId};
@@ -16,7 +17,7 @@ use crate::prg::Seed;
 use crate::protocol::{SourceError, TileSource};
 use crate::ring::{Ring, RingBits};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 
@@ -185,6 +186,7 @@ impl<'a> TripleJob<'a> {
 
 /// One server's triples, opened.
 pub struct TripleFile {
+    path: PathBuf,
     file: SharedFile,
     header: Header,
     fields: Triples,
@@ -202,7 +204,8 @@ impl TripleFile {
         let header = file.header().clone();
         let [weight_mask, slots] = read_seeds(&mut file)?;
         let seeds = PartySeeds { weight_mask, slots };
-        Ok(TripleFile { file: Arc::new(Mutex::new(file)), header, fields, seeds })
+        let (path, file) = (path.to_owned(), Arc::new(Mutex::new(file)));
+        Ok(TripleFile { path, file, header, fields, seeds })
     }
 
     /// The whole public header.
@@ -220,16 +223,39 @@ impl TripleFile {
         &self.seeds
     }
 
+    /// Compares the payload that the header announces with what so many slots need.
+    ///
+    /// # Errors
+    /// [`FormatError::PayloadMismatch`].
+    pub fn check_material(&self, layout: &MaterialLayout) -> Result<(), FormatError> {
+        let slots = if self.fields.party == Party::S0 { self.fields.slots } else { 0 };
+        let PayloadSize { bytes, chunks } = material_before(slots, layout);
+        let expected = Amount { bytes, chunks };
+        let found = Amount { bytes: self.header.payload_len, chunks: self.header.chunks };
+        if expected == found {
+            return Ok(());
+        }
+        Err(FormatError::PayloadMismatch { file: self.path.clone(), expected, found })
+    }
+
     /// The explicit material of `slot`, read ahead by a thread of its own. A pipe can only go
     /// forward; what cannot be read is told when its tile is asked for.
     pub fn material(&self, slot: u64, layout: &MaterialLayout) -> impl TileSource + use<> {
         if self.fields.party == Party::S1 {
             return Prefetch::nothing();
         }
-        let seeds = PayloadSize::seeds(2);
-        let bytes = seeds.bytes + slot * layout.bytes_per_slot();
-        let chunks = seeds.chunks + slot * layout.chunks_per_slot();
+        let PayloadSize { bytes, chunks } = material_before(slot, layout);
         let (file, layout) = (self.file.clone(), layout.clone());
         Prefetch::start(Reading { file, slot, layout, before: (bytes, chunks) })
+    }
+}
+
+/// The payload of S0's file before the material of `slot`; the largest numbers if it is beyond them,
+/// which no header announces.
+fn material_before(slot: u64, layout: &MaterialLayout) -> PayloadSize {
+    let seeds = PayloadSize::seeds(2);
+    PayloadSize {
+        bytes: layout.bytes_per_slot().saturating_mul(slot).saturating_add(seeds.bytes),
+        chunks: layout.chunks_per_slot().saturating_mul(slot).saturating_add(seeds.chunks),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::frame::{self, HEADER_LEN};
 use super::{Channel, Counters, Frame, NetError, Tag, Traffic};
-use std::io::{BufReader, ErrorKind, Read, Write};
+use std::io::{BufReader, ErrorKind, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -147,25 +147,12 @@ fn write_frames(mut stream: TcpStream, frames: &Receiver<Vec<u8>>) {
 fn read_frames(stream: TcpStream, frames: &SyncSender<Result<Frame, NetError>>) {
     let mut stream = BufReader::with_capacity(1 << 16, stream);
     loop {
-        let frame = read_frame(&mut stream);
+        let frame = Frame::read(&mut stream);
         let ended = frame.is_err();
         if frames.send(frame).is_err() || ended {
             return;
         }
     }
-}
-
-fn read_frame(stream: &mut impl Read) -> Result<Frame, NetError> {
-    let closed = |e: std::io::Error| match e.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => NetError::Closed(String::new()),
-        _ => NetError::Closed(format!(": {e}")),
-    };
-    let mut header = [0; HEADER_LEN];
-    stream.read_exact(&mut header).map_err(closed)?;
-    let (tag, batch, length) = frame::parse_header(&header)?;
-    let mut payload = vec![0; length];
-    stream.read_exact(&mut payload).map_err(closed)?;
-    Ok(Frame { tag, batch, payload })
 }
 
 impl Channel for TcpChannel {
