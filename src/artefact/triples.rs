@@ -259,3 +259,22 @@ fn material_before(slot: u64, layout: &MaterialLayout) -> PayloadSize {
         chunks: layout.chunks_per_slot().saturating_mul(slot).saturating_add(seeds.chunks),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Method, QuantiseOptions, quantise, random_model};
+
+    /// A header may claim 2^40 slots of the largest images.
+    #[test]
+    fn slots_beyond_all_measure_do_not_wrap() {
+        let method = Method::Lut { cell_bits: 2 };
+        let options = QuantiseOptions { ring: RingBits::L64, method, interval: 2.5 };
+        let public = quantise(&random_model(&[64], 1.0, true), &options).unwrap().public;
+        let layout = MaterialLayout::new(&public, (1 << 14, 1 << 14), 1).unwrap();
+        assert!(layout.bytes_per_slot() > 1 << 30);
+        let far = material_before(1 << 40, &layout);
+        assert_eq!(far.bytes, u64::MAX, "more than any header announces");
+        assert!(material_before(1, &layout).bytes == layout.bytes_per_slot() + 64);
+    }
+}
