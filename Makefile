@@ -22,10 +22,20 @@ TRAINED ?= default.npz
 # Matrix tiles take bfloat16 operands; without them float32 is faster.
 PRECISION ?= $(shell grep -qs amx_bf16 /proc/cpuinfo && echo bf16 || echo f32)
 
+# For `make fuzz`: which target of tests/fuzz, and for how long. Coverage counters come from the stable
+# compiler; without a sanitizer, since `unsafe` is confined to kernels that have other tests.
+TARGET  ?= header
+SECONDS ?= 60
+FUZZ     = $(CARGO_TARGET_DIR)/fuzz
+HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=4
+
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-train test-slow lint check bench bench-kernels advisories deny have-cargo-deny licences fixtures train clean \
+.PHONY: help build demo test test-train test-slow lint check bench bench-kernels fuzz advisories deny have-cargo-deny licences fixtures train clean \
         reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12
 
 help: ## This list
@@ -62,6 +72,14 @@ bench: build ## Kernels, operations, and the bootstrap and paper models through 
 
 bench-kernels: ## Each kernel on every backend of this processor
 	$(CARGO) bench --locked
+
+fuzz: ## Hostile bytes for one parser (docs/fuzzing.md): make fuzz TARGET=header SECONDS=60
+	CARGO_TARGET_DIR=$(FUZZ) RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --release --locked --target $(HOST) \
+	  --manifest-path tests/fuzz/Cargo.toml --bin $(TARGET) $(if $(filter checkpoint,$(TARGET)),--features train)
+	mkdir -p $(FUZZ)/corpus/$(TARGET) $(FUZZ)/found
+	FUZZ_SEEDS=$(FUZZ)/corpus/$(TARGET) $(FUZZ)/$(HOST)/release/$(TARGET)
+	RAYON_NUM_THREADS=1 $(FUZZ)/$(HOST)/release/$(TARGET) $(FUZZ)/corpus/$(TARGET) -max_total_time=$(SECONDS) \
+	  -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -artifact_prefix=$(FUZZ)/found/$(TARGET)-
 
 reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also table2, table3, table4, fig2, fig8, fig12
 	$(BIN) reproduce all --data $(DATA) --out $(OUT) $(REPRODUCE)

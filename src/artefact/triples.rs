@@ -9,6 +9,7 @@ use super::{
 };
 use crate::correlation::{Dealer, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed};
 use crate::format::envelope::{ChunkKey, Envelope, EnvelopeWriter, OpenFrom};
+use crate::format::error::Amount;
 use crate::format::header::Triples;
 use crate::format::output::OutputFile;
 use crate::format::stream::Stream;
@@ -19,6 +20,7 @@ use crate::prg::Seed;
 use crate::protocol::{SourceError, TileSource};
 use crate::ring::{Ring, RingBits};
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 
@@ -186,7 +188,10 @@ impl<'a> TripleJob<'a> {
 
 /// One server's triples, unsealed.
 pub struct TripleFile {
+    path: PathBuf,
     file: SharedFile,
+    /// What the header says of the payload.
+    announced: Amount,
     fields: Triples,
     seeds: PartySeeds,
 }
@@ -198,10 +203,13 @@ impl TripleFile {
     /// [`FormatError`].
     pub fn unseal(file: Envelope<Stream>, keys: OpenFrom<'_>) -> Result<Self, FormatError> {
         let fields = *file.expect::<Triples>()?;
+        let announced =
+            Amount { bytes: file.header().payload_len, chunks: file.header().chunks };
         let mut file = file.unseal(keys)?;
         let [weight_mask, slots] = read_seeds(&mut file)?;
         let seeds = PartySeeds { weight_mask, slots };
-        Ok(TripleFile { file: Arc::new(Mutex::new(file)), fields, seeds })
+        let (path, file) = (file.name().to_owned(), Arc::new(Mutex::new(file)));
+        Ok(TripleFile { path, file, announced, fields, seeds })
     }
 
     /// The fields of a triple set.
@@ -214,16 +222,59 @@ impl TripleFile {
         &self.seeds
     }
 
+    /// Compares the payload that the header announces with what so many slots need.
+    ///
+    /// # Errors
+    /// [`FormatError::PayloadMismatch`].
+    pub fn check_material(&self, layout: &MaterialLayout) -> Result<(), FormatError> {
+        let slots = if self.fields.party == Party::S0 { self.fields.slots } else { 0 };
+        let PayloadSize { bytes, chunks } = material_before(slots, layout);
+        let expected = Amount { bytes, chunks };
+        match self.announced {
+            found if found == expected => Ok(()),
+            found => {
+                Err(FormatError::PayloadMismatch { file: self.path.clone(), expected, found })
+            }
+        }
+    }
+
     /// The explicit material of `slot`, read ahead by a thread of its own. A pipe can only go
     /// forward; what cannot be read is told when its tile is asked for.
     pub fn material(&self, slot: u64, layout: &MaterialLayout) -> impl TileSource + use<> {
         if self.fields.party == Party::S1 {
             return Prefetch::nothing();
         }
-        let seeds = PayloadSize::seeds(2);
-        let bytes = seeds.bytes + slot * layout.bytes_per_slot();
-        let chunks = seeds.chunks + slot * layout.chunks_per_slot();
+        let PayloadSize { bytes, chunks } = material_before(slot, layout);
         let (file, layout) = (self.file.clone(), layout.clone());
         Prefetch::start(Reading { file, slot, layout, before: (bytes, chunks) })
+    }
+}
+
+/// The payload of S0's file before the material of `slot`; the largest numbers if it is beyond them,
+/// which no header announces.
+fn material_before(slot: u64, layout: &MaterialLayout) -> PayloadSize {
+    let seeds = PayloadSize::seeds(2);
+    PayloadSize {
+        bytes: layout.bytes_per_slot().saturating_mul(slot).saturating_add(seeds.bytes),
+        chunks: layout.chunks_per_slot().saturating_mul(slot).saturating_add(seeds.chunks),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Method, QuantiseOptions, quantise, random_model};
+
+    /// A header may claim 2^40 slots of the largest images.
+    #[test]
+    fn slots_beyond_all_measure_do_not_wrap() {
+        let method = Method::Lut { cell_bits: 2 };
+        let options = QuantiseOptions { ring: RingBits::L64, method, interval: 2.5 };
+        let public = quantise(&random_model(&[64], 1.0, true), &options).unwrap().public;
+        let layout = MaterialLayout::new(&public, (1 << 14, 1 << 14), 1).unwrap();
+        assert!(layout.bytes_per_slot() > 1 << 30);
+        let far = material_before(1 << 40, &layout);
+        assert_eq!(far.bytes, u64::MAX, "more than any header announces");
+        assert!(material_before(1, &layout).bytes == layout.bytes_per_slot() + 64);
     }
 }

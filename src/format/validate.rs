@@ -3,6 +3,7 @@
 use crate::format::header::{Body, Cipher, Decoding, Header, Levels, PoissonNoise};
 use crate::format::keys::{MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, MIN_LANE_KIB, Stretching};
 use crate::image::Poisson;
+use crate::model::MAX_JSON;
 use crate::ring::RingBits;
 use std::fmt::Display;
 
@@ -12,6 +13,8 @@ pub(super) const MAX_PIXELS: u64 = 1 << 28;
 const MAX_ELEMENTS: u64 = 1 << 40;
 /// The most bytes and chunks of a payload: small enough that file lengths never overflow.
 const MAX_PAYLOAD: u64 = 1 << 50;
+/// The most bytes of a public model description.
+const MAX_DESCRIPTION: u64 = MAX_JSON as u64;
 const MAX_SLOTS: u64 = 1 << 40;
 const MAX_TILE_ROWS: u32 = 1 << 16;
 const MAX_PATCH: u32 = 127;
@@ -30,7 +33,10 @@ pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
     range("chunks", chunks, 1, MAX_PAYLOAD, "1 to 2^50")?;
     protection(header)?;
     match &header.body {
-        Body::PublicModel(_) => one_chunk(chunks),
+        Body::PublicModel(_) => {
+            range("payload_len", payload_len, 1, MAX_DESCRIPTION, "at most 2^24 for this kind")?;
+            one_chunk(chunks)
+        }
         Body::PublicKey(_) | Body::SecretKey(_) => one_chunk(chunks),
         Body::ModelShare(m) => elements(m.elements),
         Body::OpenedWeights(w) => elements(w.elements),

@@ -132,6 +132,7 @@ impl Description {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const GOOD: &str = r#"{"kind":"mlp","activation":"tanh","input_patch":7,"output_patch":3,
         "hidden":[16],"stride":2,"sigma":25.0,"residual":true,"mean_shift":false,
@@ -160,6 +161,25 @@ mod tests {
         ] {
             let err = Description::parse(GOOD.replace(from, to).as_bytes()).unwrap_err();
             assert!(err.to_string().contains(field), "{err}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed_or_refused(bytes: Vec<u8>, at: usize, byte: u8, number: u64) {
+            let _ = Description::parse(&bytes);
+            let mut flipped = GOOD.as_bytes().to_vec();
+            flipped[at % GOOD.len()] = byte;
+            for text in [
+                String::from_utf8_lossy(&flipped).into_owned(),
+                GOOD.replace(":7", &format!(":{number}")),
+                GOOD.replace(":3", &format!(":{number}")),
+                GOOD.replace("[16]", &format!("[{number},{number}]")),
+            ] {
+                if let Ok(d) = Description::parse(text.as_bytes()) {
+                    prop_assert!(d.shapes().iter().all(|&(m, n)| m <= MAX_WIDTH && n <= MAX_WIDTH));
+                }
+            }
         }
     }
 }

@@ -24,6 +24,7 @@ pub use float::{FloatLinear, FloatModel};
 pub use levels::LevelMap;
 pub use mat::load_mat;
 pub use npz::{Packing, describe, load_npz, save_npz};
+pub(crate) use public::MAX_JSON;
 pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, quantise};
 pub use range::deepest_window_sum;

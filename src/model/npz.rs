@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use ndarray::{Array, Array1, Array2, IxDyn, ShapeBuilder};
     use ndarray_npy::NpzWriter;
+    use proptest::prelude::*;
     use std::io::Cursor;
 
     #[test]
@@ -297,5 +298,29 @@ mod tests {
         zip.write_all(text.as_bytes()).unwrap();
         let error = load_npz(zip.finish().unwrap(), Some(JSON)).unwrap_err().to_string();
         assert!(error.contains("[4398046511104, 1], expected [2, 9]"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed_or_refused(bytes: Vec<u8>, at: usize, byte: u8, cut: usize) {
+            let _ = load_npz(Cursor::new(&bytes), Some(JSON));
+            let good = archive(&Parts { inside: true, ..parts() }).into_inner();
+            let mut flipped = good.clone();
+            flipped[at % good.len()] = byte;
+            let _ = load_npz(Cursor::new(&flipped), None);
+            let _ = load_npz(Cursor::new(&good[..cut % good.len()]), None);
+            // Below the checksums of the archive.
+            let mut array = Vec::new();
+            parts().w1.write_npy(&mut array).unwrap();
+            let n = array.len();
+            array[at % n] = byte;
+            array.truncate(n - cut % 3);
+            let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+            for (name, entry) in [("w1.npy", &array), ("b1.npy", &bytes)] {
+                zip.start_file(name, SimpleFileOptions::default()).unwrap();
+                zip.write_all(entry).unwrap();
+            }
+            prop_assert!(load_npz(zip.finish().unwrap(), Some(JSON)).is_err());
+        }
     }
 }

@@ -96,6 +96,8 @@ struct Document {
 }
 
 const SCHEMA: u32 = 1;
+/// The longest description: 64 layers with the largest tables take half of it.
+pub(crate) const MAX_JSON: usize = 16 << 20;
 /// The largest message that a single patch may need in an activation; a frame holds it.
 const MAX_ROW_BYTES: usize = 12 << 20;
 
@@ -120,6 +122,9 @@ impl PublicModel {
     /// [`ModelError::Description`] or [`ModelError::Network`], naming what does not fit.
     pub fn from_json(json: &[u8]) -> Result<Self, ModelError> {
         let bad = ModelError::Description;
+        if json.len() > MAX_JSON {
+            return Err(bad(format!("{} bytes, at most {MAX_JSON} are supported", json.len())));
+        }
         let d: Document = serde_json::from_slice(json).map_err(|e| bad(e.to_string()))?;
         if d.schema != SCHEMA {
             return Err(bad(format!("`schema` is {}, expected {SCHEMA}", d.schema)));
@@ -148,8 +153,9 @@ impl PublicModel {
         positive("sigma", self.sigma)?;
         positive("grey_per_unit", self.units.grey_per_unit)?;
         positive("interval", self.input.interval)?;
-        if !self.units.mid_grey.is_finite() {
-            return Err(format!("`mid_grey` is {}", self.units.mid_grey));
+        if !(self.units.mid_grey > 0.0 && self.units.mid_grey <= 255.0) {
+            let found = self.units.mid_grey;
+            return Err(format!("`mid_grey` is {found}, must be above 0 and at most 255"));
         }
         if self.input.frac_bits > 40 || self.input.limit() >= 1i64 << (self.ring.bits() - 2) {
             return Err(format!(
@@ -226,4 +232,84 @@ pub fn decode_sums<R: Ring>(
     let weights = grid.weight_sums(window);
     let decode = |(s, w): (&R, &u32)| fixed::decode(s.to_i64(), frac_bits) / f64::from(*w);
     sums.iter().zip(&weights).map(decode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Method, QuantiseOptions, quantise, random_model};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn model() -> PublicModel {
+        let method = Method::Lut { cell_bits: 2 };
+        let options = QuantiseOptions { ring: RingBits::L32, method, interval: 2.5 };
+        quantise(&random_model(&[4], 1.0, true), &options).unwrap().public
+    }
+
+    fn edited(edit: impl Fn(&mut Value)) -> String {
+        let mut json = serde_json::from_slice(&model().to_json()).unwrap();
+        edit(&mut json);
+        PublicModel::from_json(json.to_string().as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn absurd_numbers_are_refused_by_name() {
+        type Edit = fn(&mut Value);
+        let edits: [(Edit, &str); 9] = [
+            (|d| d["schema"] = json!(2), "`schema` is 2"),
+            (|d| d["ring_bits"] = json!(33), "`ring_bits` is 33"),
+            (|d| d["units"]["mid_grey"] = json!(-1.0), "`mid_grey` is -1"),
+            (|d| d["units"]["grey_per_unit"] = json!(0.0), "`grey_per_unit` is 0"),
+            (|d| d["input"]["frac_bits"] = json!(4_000_000_000u32), "does not fit a 32-bit ring"),
+            (|d| d["ops"][0]["patch"] = json!(1u64 << 40), "patch 1099511627776"),
+            (|d| d["ops"][1]["outputs"] = json!(u64::MAX), "outputs, must be 1 to 65536"),
+            (|d| d["ops"][1]["weight_frac"] = json!(u32::MAX), "op 1: scales"),
+            (|d| d["ops"][2]["lookup"]["hi"] = json!(u32::MAX), "op 2: table of 2^4294967295"),
+        ];
+        for (edit, words) in edits {
+            let text = edited(edit);
+            assert!(text.contains(words), "{text}");
+        }
+        let text = edited(|d| {
+            let ops = d["ops"].as_array().unwrap().clone();
+            let middle = ops[1..3].iter().cycle().take(2 * 1000).cloned();
+            d["ops"] = [vec![ops[0].clone()], middle.collect(), ops[3..].to_vec()].concat().into();
+        });
+        assert!(text.contains("ops, at most 256"), "{text}");
+        let long = vec![b' '; MAX_JSON + 1];
+        assert!(
+            PublicModel::from_json(&long).unwrap_err().to_string().contains("at most 16777216")
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn any_bytes_are_parsed_or_refused(
+            bytes: Vec<u8>, at: usize, byte: u8, cut: usize, number: u64,
+        ) {
+            let _ = PublicModel::from_json(&bytes);
+            let good = model().to_json();
+            let mut flipped = good.clone();
+            flipped[at % good.len()] = byte;
+            let _ = PublicModel::from_json(&flipped);
+            let _ = PublicModel::from_json(&good[..cut % good.len()]);
+            // Another number for one of those there.
+            let text = String::from_utf8(good).unwrap();
+            let starts: Vec<usize> = text
+                .match_indices(|c: char| c.is_ascii_digit())
+                .map(|(i, _)| i)
+                .filter(|&i| !text.as_bytes()[i - 1].is_ascii_digit())
+                .collect();
+            let from = starts[at % starts.len()];
+            let digits = text[from..].bytes().take_while(u8::is_ascii_digit).count();
+            let other = format!("{}{number}{}", &text[..from], &text[from + digits..]);
+            if let Ok(model) = PublicModel::from_json(other.as_bytes()) {
+                // Real numbers may differ in the last place.
+                let again = PublicModel::from_json(&model.to_json()).unwrap();
+                prop_assert_eq!(again.network, model.network);
+            }
+        }
+    }
 }

@@ -1,11 +1,14 @@
 //! Frames: length u32, tag u8, batch u32 (little-endian), payload.
 
 use super::NetError;
+use std::io::{ErrorKind, Read};
 
 /// Bytes of a frame's header.
 pub(super) const HEADER_LEN: usize = 9;
 /// The longest payload a frame may carry; a larger announced length is refused before allocation.
 pub const MAX_PAYLOAD: usize = 16 << 20;
+/// What is allocated for a payload before its bytes come.
+const AT_ONCE: usize = 1 << 20;
 /// The longest reason of an abort that is shown.
 const MAX_REASON: usize = 200;
 
@@ -57,6 +60,43 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
+impl Frame {
+    /// The next frame of a stream. Takes memory for the bytes that come, not for those announced.
+    ///
+    /// # Errors
+    /// [`NetError::Closed`] at the end of the stream and where reading fails, [`NetError::Changed`] for
+    /// records that do not decrypt,
+    /// [`NetError::Protocol`] for a payload beyond [`MAX_PAYLOAD`] or an unknown tag.
+    pub fn read(stream: &mut impl Read) -> Result<Frame, NetError> {
+        let mut header = [0; HEADER_LEN];
+        stream.read_exact(&mut header).map_err(reading)?;
+        let (tag, batch, length) = parse_header(&header)?;
+        let mut payload = Vec::with_capacity(length.min(AT_ONCE));
+        let found = stream.take(length as u64).read_to_end(&mut payload).map_err(reading)?;
+        if found < length {
+            return Err(NetError::Closed(String::new()));
+        }
+        Ok(Frame { tag, batch, payload })
+    }
+}
+
+/// Why nothing more can be read.
+fn reading(e: std::io::Error) -> NetError {
+    match e.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => NetError::Closed(String::new()),
+        ErrorKind::ConnectionAborted => {
+            NetError::Closed(" without ending the session: it failed, or the link was cut".into())
+        }
+        _ => match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::AlertReceived(alert)) => {
+                NetError::Closed(format!(": it could not read what it got ({alert:?})"))
+            }
+            Some(e) => NetError::Changed(e.to_string()),
+            None => NetError::Closed(format!(": {e}")),
+        },
+    }
+}
+
 pub(super) fn header(tag: Tag, batch: u32, payload: usize) -> [u8; HEADER_LEN] {
     let mut header = [0; HEADER_LEN];
     header[..4].copy_from_slice(&(payload as u32).to_le_bytes());
@@ -101,6 +141,18 @@ mod tests {
         fn any_header_is_parsed_or_refused(bytes: [u8; HEADER_LEN]) {
             if let Ok((_, _, length)) = parse_header(&bytes) {
                 prop_assert!(length <= MAX_PAYLOAD);
+            }
+        }
+
+        #[test]
+        fn any_stream_is_frames_and_then_an_error(bytes: Vec<u8>, length in 0u32..40, tag in 0u8..12) {
+            // A header that often fits what follows it, then whatever there is.
+            let bytes = [&length.to_le_bytes()[..], &[tag], &[0; 4], &bytes].concat();
+            let mut stream = &bytes[..];
+            let mut read = 0;
+            while let Ok(frame) = Frame::read(&mut stream) {
+                read += HEADER_LEN + frame.payload.len();
+                prop_assert_eq!(bytes.len() - stream.len(), read);
             }
         }
 

@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 const READ_AHEAD: usize = 8;
 /// Bytes of a plain stream written, and of any stream read, at a time.
 const PIECE: usize = 64 << 10;
-/// Bytes a payload's buffer begins with; it grows as bytes come, up to twice their number.
-const FIRST_BUFFER: usize = 64 << 10;
 /// Pause between attempts to connect.
 pub(super) const RETRY: Duration = Duration::from_millis(50);
 /// How long a closing channel waits for the peer to close as well.
@@ -146,42 +144,11 @@ fn write_frames(mut writer: Writer, frames: &Receiver<Vec<u8>>, _writing: &Sende
 fn read_frames(stream: Box<dyn Read + Send>, frames: &SyncSender<Result<Frame, NetError>>) {
     let mut stream = BufReader::with_capacity(PIECE, stream);
     loop {
-        let frame = read_frame(&mut stream);
+        let frame = Frame::read(&mut stream);
         let ended = frame.is_err();
         if frames.send(frame).is_err() || ended {
             return;
         }
-    }
-}
-
-fn read_frame(stream: &mut impl Read) -> Result<Frame, NetError> {
-    let mut header = [0; HEADER_LEN];
-    stream.read_exact(&mut header).map_err(reading)?;
-    let (tag, batch, length) = frame::parse_header(&header)?;
-    let mut payload = Vec::new();
-    while payload.len() < length {
-        let (from, grown) = (payload.len(), (2 * payload.len()).max(FIRST_BUFFER).min(length));
-        payload.reserve_exact(grown - from);
-        payload.resize(grown, 0);
-        stream.read_exact(&mut payload[from..]).map_err(reading)?;
-    }
-    Ok(Frame { tag, batch, payload })
-}
-
-/// Why nothing more can be read.
-fn reading(e: std::io::Error) -> NetError {
-    match e.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset => NetError::Closed(String::new()),
-        ErrorKind::ConnectionAborted => {
-            NetError::Closed(" without ending the session: it failed, or the link was cut".into())
-        }
-        _ => match e.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
-            Some(rustls::Error::AlertReceived(alert)) => {
-                NetError::Closed(format!(": it could not read what it got ({alert:?})"))
-            }
-            Some(e) => NetError::Changed(e.to_string()),
-            None => NetError::Closed(format!(": {e}")),
-        },
     }
 }
 

@@ -18,8 +18,29 @@ pub struct PatchGrid {
     patch: usize,
     pad: usize,
     inner: usize,
-    tops: Vec<usize>,
-    lefts: Vec<usize>,
+    tops: Starts,
+    lefts: Starts,
+}
+
+/// Where patches start along an axis, by arithmetic: a size that a header claims costs no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Starts {
+    stride: usize,
+    last: usize,
+}
+
+impl Starts {
+    fn count(self) -> usize {
+        self.last.div_ceil(self.stride) + 1
+    }
+
+    fn at(self, index: usize) -> usize {
+        (index * self.stride).min(self.last)
+    }
+
+    fn iter(self) -> impl Iterator<Item = usize> {
+        (0..self.count()).map(move |index| self.at(index))
+    }
 }
 
 impl PatchGrid {
@@ -41,14 +62,7 @@ impl PatchGrid {
             return Err(NetworkError::ImageTooLarge { height, width });
         }
         let inner = patch - 2 * pad;
-        let starts = |length: usize| {
-            let last = length - inner;
-            let mut starts: Vec<usize> = (0..=last).step_by(stride).collect();
-            if !last.is_multiple_of(stride) {
-                starts.push(last);
-            }
-            starts
-        };
+        let starts = |length: usize| Starts { stride, last: length - inner };
         Ok(PatchGrid {
             height,
             width,
@@ -62,7 +76,7 @@ impl PatchGrid {
 
     /// The number of patches.
     pub fn rows(&self) -> usize {
-        self.tops.len() * self.lefts.len()
+        self.tops.count() * self.lefts.count()
     }
 
     /// The number of pixels.
@@ -95,13 +109,13 @@ impl PatchGrid {
             (start..start + self.patch).map(move |at| reflect(at, self.pad, length))
         };
         let mut sums = Vec::with_capacity(self.rows());
-        for &top in &self.tops {
+        for top in self.tops.iter() {
             let mut columns = vec![0i128; self.width];
             for y in axis(top, self.height) {
                 let line = &source[y * self.width..][..self.width];
                 columns.iter_mut().zip(line).for_each(|(sum, &v)| *sum += i128::from(v));
             }
-            for &left in &self.lefts {
+            for left in self.lefts.iter() {
                 sums.push(axis(left, self.width).map(|x| columns[x]).sum());
             }
         }
@@ -158,7 +172,8 @@ impl PatchGrid {
     }
 
     fn start(&self, row: usize) -> (usize, usize) {
-        (self.tops[row / self.lefts.len()], self.lefts[row % self.lefts.len()])
+        let columns = self.lefts.count();
+        (self.tops.at(row / columns), self.lefts.at(row % columns))
     }
 }
 
@@ -201,6 +216,15 @@ mod tests {
         let ragged = PatchGrid::new((513, 513), 39, 11, 3).unwrap();
         assert_eq!(ragged.rows(), 167 * 167);
         assert_eq!(ragged.weight_sums(&[1; 17 * 17]).into_iter().max(), Some(49));
+    }
+
+    #[test]
+    fn patches_start_every_stride_and_end_at_the_border() {
+        let starts = |stride, last| Starts { stride, last }.iter().collect::<Vec<_>>();
+        assert_eq!(starts(3, 6), [0, 3, 6]);
+        assert_eq!(starts(3, 7), [0, 3, 6, 7]);
+        assert_eq!(starts(3, 2), [0, 2]);
+        assert_eq!(starts(5, 0), [0]);
     }
 
     #[test]

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_WIDTH: usize = 1 << 16;
 /// The most weights of a whole network.
 pub const MAX_WEIGHTS: usize = 1 << 28;
+/// The most ops of a network: twice what a model of 64 hidden layers has.
+pub const MAX_OPS: usize = 256;
 /// The largest patch side.
 pub const MAX_PATCH: usize = 127;
 
@@ -107,6 +109,10 @@ impl<L: LinearShape, A> Network<L, A> {
     /// # Errors
     /// [`NetworkError::Op`] naming the first op that does not fit.
     pub fn new(ops: Vec<Op<L, A>>) -> Result<Self, NetworkError> {
+        if ops.len() > MAX_OPS {
+            let reason = format!("{} ops, at most {MAX_OPS} are supported", ops.len());
+            return Err(NetworkError::Op { op: MAX_OPS, reason });
+        }
         let mut state = Checker::default();
         for (op, step) in ops.iter().enumerate() {
             state.step(step).map_err(|reason| NetworkError::Op { op, reason })?;

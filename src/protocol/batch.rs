@@ -102,7 +102,10 @@ impl<R: Ring, S> Batch<R, S> {
             },
             Waiting::Input { mut ours, mask } => {
                 let expected = ours.len() * R::BYTES;
-                let error = || wrong_length("a masked input", message.len(), expected);
+                let error = || {
+                    let what = format!("V, the masked input of op {op}");
+                    wrong_length(&what, message.len(), expected)
+                };
                 ring::add_le_bytes(&mut ours, message).ok_or_else(error)?;
                 run(context, engine, rows, material, op, Flow::Opened { opened: ours, mask })
             }

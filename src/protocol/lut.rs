@@ -13,6 +13,7 @@ use crate::fixed::{low_mask, shrink};
 use crate::kernels::{LookupTable, masked_sums};
 use crate::lookup::SlopeTable;
 use crate::model::{ActivationSpec, PublicModel};
+use crate::net::NetError;
 use crate::party::Party;
 use crate::ring::{self, Ring};
 use rayon::prelude::*;
@@ -230,8 +231,13 @@ impl<R: Ring> Engine<R> for LutEngine {
             LutState::Input { masked, material } => {
                 let sums =
                     table.sums(self.party, &masked, message, &material).ok_or_else(|| {
-                        let expected = bits::packed_len(masked.len(), table.bits());
-                        wrong_length("masked inputs", message.len(), expected.unwrap_or(usize::MAX))
+                        match bits::packed_len(masked.len(), table.bits()) {
+                            Some(expected) if expected != message.len() => {
+                                wrong_length("masked inputs", message.len(), expected)
+                            }
+                            _ => NetError::Protocol("sent masked inputs with padding set".into())
+                                .into(),
+                        }
                     })?;
                 let message = ring::to_le_bytes(&sums);
                 Ok(Step::Exchange(LutState::Sums { sums, material }, message))

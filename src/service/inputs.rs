@@ -178,7 +178,11 @@ impl Inputs {
         let layout = MaterialLayout::new(&public.model, size, fields.tile_rows as usize)
             .map_err(|e| InputError::Description { file: paths.triples.clone(), reason: e.into() });
         let images = unsealed;
-        match (note(&mut errors, layout), errors.is_empty()) {
+        let layout = note(&mut errors, layout);
+        if let (Some(layout), true) = (&layout, errors.is_empty()) {
+            note(&mut errors, triples.check_material(layout));
+        }
+        match (layout, errors.is_empty()) {
             (Some(layout), true) => Ok(Inputs { party, public, model, triples, images, layout }),
             _ => Err(errors),
         }

@@ -3,11 +3,14 @@
 use super::ServiceError;
 use crate::format::output::{Access, OutputFile, Overwrite};
 use crate::format::{Fingerprint, FormatError};
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// The file that names the owner.
 const FILE_NAME: &str = "server";
+/// What is read of that file: a fingerprint and its newline are shorter.
+const MAX_LEN: u64 = 256;
 
 /// Makes an existing state folder this server's own, or finds that it is.
 ///
@@ -28,7 +31,10 @@ pub fn claim_state(folder: &Path, server: Fingerprint) -> Result<(), ServiceErro
         Err(FormatError::Exists { .. }) => {}
         Err(e) => return Err(e.into()),
     }
-    let found = std::fs::read_to_string(&path).map_err(|e| FormatError::io(&path, "read", e))?;
+    let failed = |e| FormatError::io(&path, "read", e);
+    let mut found = String::new();
+    let file = File::open(&path).map_err(failed)?;
+    file.take(MAX_LEN).read_to_string(&mut found).map_err(failed)?;
     if found.trim_end() == expected {
         return Ok(());
     }

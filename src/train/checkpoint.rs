@@ -145,6 +145,7 @@ mod tests {
     use crate::image::GreyImage;
     use crate::train::Trainer;
     use crate::train::tests::{corpus, recipe};
+    use proptest::prelude::*;
 
     fn trainer(state: State) -> Trainer {
         let pixels = (0..1600).map(|i| (i * 7 % 256) as f32).collect();
@@ -202,5 +203,34 @@ mod tests {
         shorter.extend(blake3::hash(&shorter).as_bytes());
         let text = Checkpoint::decode(&shorter).unwrap_err().to_string();
         assert!(text.contains("expected"), "{text}");
+    }
+
+    proptest! {
+        /// Below the checksum, where only the header's own numbers protect.
+        #[test]
+        fn any_bytes_are_parsed_or_refused(bytes: Vec<u8>, at: usize, byte: u8, number: u64) {
+            let _ = Checkpoint::decode(&bytes);
+            let good = encoded(&trainer(State::new(&recipe())));
+            let body = &good[..good.len() - CHECKSUM];
+            let tagged = |mut body: Vec<u8>| {
+                let checksum = blake3::hash(&body);
+                body.extend(checksum.as_bytes());
+                Checkpoint::decode(&body)
+            };
+            let mut flipped = body.to_vec();
+            flipped[at % 600] = byte;
+            let _ = tagged(flipped);
+            let _ = tagged([&MAGIC[..], &bytes].concat());
+            let length = u32::from_le_bytes(good[16..20].try_into().unwrap()) as usize;
+            let json = String::from_utf8(body[20..20 + length].to_vec()).unwrap();
+            for field in ["input_patch", "output_patch", "batch", "step", "stride"] {
+                let old = json.split(&format!("\"{field}\":")).nth(1).unwrap();
+                let old: String = old.chars().take_while(char::is_ascii_digit).collect();
+                let other =
+                    json.replace(&format!("\"{field}\":{old}"), &format!("\"{field}\":{number}"));
+                let head = [&MAGIC[..], &(other.len() as u32).to_le_bytes()].concat();
+                let _ = tagged([&head, other.as_bytes(), &body[20 + length..]].concat());
+            }
+        }
     }
 }

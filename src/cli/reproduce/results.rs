@@ -205,4 +205,15 @@ mod tests {
         std::fs::write(&file, [0xff, 0xfe, 0x00]).unwrap();
         assert!(Results::open(&file).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_read_or_passed_over(text: String, at: usize, with in "[,\\\"a0.-]{0,4}") {
+            let _ = parse(&text);
+            let mut good = line(&found("k1", "with, comma", 30.0));
+            let at = at % good.len();
+            good.replace_range(at..=at, &with);
+            let _ = parse(&good);
+        }
+    }
 }

@@ -1,0 +1,293 @@
+//! Lying lengths: every parser of outside bytes is told of more than there is, and takes no more
+//! memory than its bound.
+//!
+//! The allocator counts by thread, so tests do not see one another.
+
+use ppdenoise::bits;
+use ppdenoise::format::envelope::{ChunkKey, EnvelopeReader, EnvelopeWriter};
+use ppdenoise::format::header::{Body, Cipher, Header, PublicKeyOf};
+use ppdenoise::format::{Fingerprint, Ledger, Role, decode_small};
+use ppdenoise::image::ImageFormat;
+use ppdenoise::model::{Description, PublicModel, load_mat, load_npz, load_safetensors};
+use ppdenoise::net::{Frame, MAX_PAYLOAD};
+use ppdenoise::network::PatchGrid;
+use ppdenoise::protocol::Identity;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Cursor, Write};
+
+/// What any refusal may cost: buffers of a fixed size, the error's text.
+const SLACK: usize = 256 << 10;
+/// What a reader of an envelope or a frame takes before the bytes come.
+const AT_ONCE: usize = 1 << 20;
+const KIB: usize = 1 << 10;
+
+struct Counting;
+
+thread_local! {
+    static NOW: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn count(change: isize) {
+    // The thread's numbers may be gone when it ends.
+    let _ = NOW.try_with(|now| {
+        now.set(now.get() + change);
+        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(now.get())));
+    });
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; only numbers are kept beside.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: the caller's promises are those of the system's allocator.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // Both may exist for a moment.
+        count(size as isize);
+        count(-(layout.size() as isize));
+        // SAFETY: as above.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}
+
+/// The most bytes that this thread had in use during `job`, beyond those before.
+fn peak<T>(job: impl FnOnce() -> T) -> (usize, T) {
+    let before = NOW.get();
+    PEAK.set(before);
+    let result = job();
+    ((PEAK.get() - before) as usize, result)
+}
+
+/// Asserts a refusal within `bound` bytes.
+#[track_caller]
+fn refused<T, E: std::fmt::Display>(bound: usize, job: impl FnOnce() -> Result<T, E>) {
+    let (used, result) = peak(job);
+    let text = result.err().expect("it must be refused").to_string();
+    assert!(used <= bound, "{used} bytes in use at a time, at most {bound} are allowed: {text}");
+    assert!(text.len() < 1000, "{text}");
+}
+
+#[test]
+fn the_allocator_counts() {
+    let (used, kept) = peak(|| vec![0u8; 3 << 20]);
+    assert!(((3 << 20)..(3 << 20) + SLACK).contains(&used));
+    let (used, _) = peak(|| drop(kept));
+    assert_eq!(used, 0);
+}
+
+#[test]
+fn headers_of_files() {
+    for length in [64 * KIB as u32, 64 * KIB as u32 + 1, u32::MAX] {
+        let bytes = [&b"PPDNOISE\x03\x00"[..], &length.to_le_bytes(), &[0; 40]].concat();
+        refused(SLACK, || Envelope::read(&bytes[..], "lying"));
+    }
+    // A length within: the window of a result share, text and ids of a greeting.
+    for length in [[251, 255, 255, 0, 0], [252, 255, 255, 255, 255], [253, 255, 255, 255, 255]] {
+        for at in 0..200 {
+            let bytes = [&vec![0; at][..], &length, &[255; 4]].concat();
+            refused(SLACK, || Header::from_bytes(&bytes));
+            refused(SLACK, || decode_small::<Identity>(&bytes));
+        }
+    }
+}
+
+/// A pipe's header alone says how long it is.
+#[test]
+fn chunks_of_files() {
+    let body = Body::PublicKey(PublicKeyOf { role: Role::Gateway });
+    let content = Content { payload_len: 1 << 50, chunks: 1, body };
+    let mut file = Vec::new();
+    let sender = Fingerprint::from_bytes([1; 16]);
+    let _ = EnvelopeWriter::in_clear(&mut file, sender, content).unwrap();
+    file.extend([7; 5000]);
+    refused(AT_ONCE + SLACK, || {
+        Envelope::read(&file[..], "lying")?.in_clear()?.chunk(ChunkKey::ONLY, 1 << 50)
+    });
+}
+
+/// Sizes that only a header claims.
+#[test]
+fn grids_of_images() {
+    for size in [(1, 1 << 28), (1 << 28, 1), (1 << 14, 1 << 14)] {
+        let (used, grid) = peak(|| PatchGrid::new(size, 1, 0, 1));
+        assert!(used == 0 && grid.is_ok_and(|g| g.rows() == 1 << 28));
+    }
+    refused(SLACK, || PatchGrid::new((1 << 15, 1 << 14), 1, 0, 1));
+}
+
+#[test]
+fn frames() {
+    for (length, bound) in
+        [(MAX_PAYLOAD as u32, AT_ONCE + SLACK), (MAX_PAYLOAD as u32 + 1, SLACK), (u32::MAX, SLACK)]
+    {
+        let bytes = [&length.to_le_bytes()[..], &[6, 0, 0, 0, 0], &[1; 100]].concat();
+        refused(bound, || Frame::read(&mut &bytes[..]));
+    }
+}
+
+#[test]
+fn packed_numbers() {
+    for (count, width) in [(usize::MAX, 64), (usize::MAX / 8, 13), (1 << 40, 1)] {
+        let (used, unpacked) = peak(|| bits::unpack::<u64>(&[0; 16], width, count));
+        assert!(unpacked.is_none() && used == 0);
+    }
+}
+
+#[test]
+fn public_descriptions() {
+    // Numbers of two characters: 8 bytes each, 32 while the op's name is looked for.
+    let per_byte = 128;
+    for field in ["window", "values"] {
+        let numbers = "0,".repeat(1 << 18);
+        let json = format!(
+            r#"{{"schema":1,"ring_bits":32,"engine":"lut","sigma":25,"units":{{"mid_grey":1,"grey_per_unit":1}},
+            "input":{{"interval":1,"frac_bits":1}},"ops":[{{"op":"fold","patch":3,"{field}":[{numbers}0]}}]}}"#
+        );
+        refused(per_byte * json.len(), || PublicModel::from_json(json.as_bytes()));
+    }
+    let long = vec![b'['; (16 << 20) + 1];
+    refused(SLACK, || PublicModel::from_json(&long));
+    let deep = vec![b'['; 1 << 20];
+    refused(SLACK, || PublicModel::from_json(&deep));
+}
+
+/// 3x3 to 1x1 with two features between.
+const SMALL: &str = r#"{"kind":"mlp","activation":"tanh","input_patch":3,"output_patch":1,
+    "hidden":[2],"stride":1,"sigma":25}"#;
+/// As many weights as a model may have, and more.
+const LARGE: &str = r#"{"kind":"mlp","activation":"tanh","input_patch":127,"output_patch":127,
+    "hidden":[8000],"stride":1,"sigma":25}"#;
+
+#[test]
+fn descriptions_of_models() {
+    for hidden in ["18446744073709551615", "65537", "65536,65536,65536"] {
+        let json = SMALL.replace("[2]", &format!("[{hidden}]"));
+        let checked = peak(|| Description::parse(json.as_bytes()));
+        assert!(checked.0 <= SLACK);
+        if let Ok(d) = checked.1 {
+            let json = Some(json.as_bytes());
+            assert_eq!(d.hidden.len(), 3);
+            refused(SLACK, || load_npz(Cursor::new(archive(&[])), json));
+        }
+    }
+}
+
+fn npy(shape: &str, data: &[u8]) -> Vec<u8> {
+    let text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let length = (text.len() as u16).to_le_bytes();
+    [&b"\x93NUMPY\x01\x00"[..], &length, text.as_bytes(), data].concat()
+}
+
+fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+#[test]
+fn numpy_archives() {
+    // What inflates to 16 MiB where 18 numbers are due.
+    let bomb = archive(&[("w1.npy", &npy("(2, 9)", &vec![0; 16 << 20]))]);
+    assert!(bomb.len() < 64 * KIB);
+    refused(2 * SLACK, || load_npz(Cursor::new(&bomb), Some(SMALL.as_bytes())));
+    // The description promises 129 million weights, the file brings 4 bytes.
+    let empty = archive(&[("w1.npy", &npy("(8000, 16129)", &[0; 4]))]);
+    refused(SLACK, || load_npz(Cursor::new(&empty), Some(LARGE.as_bytes())));
+    for shape in ["(18446744073709551615, 18446744073709551615)", "(1, 99999999999)"] {
+        let lying = archive(&[("w1.npy", &npy(shape, &[0; 72]))]);
+        refused(SLACK, || load_npz(Cursor::new(&lying), Some(SMALL.as_bytes())));
+    }
+    // The number of entries and the offset of the directory, at the end of an archive.
+    for at in 1..=16 {
+        let mut lying = empty.clone();
+        let at = lying.len() - 2 - at;
+        lying[at] = 0xff;
+        let _ = peak(|| load_npz(Cursor::new(&lying), Some(SMALL.as_bytes())));
+        refused(2 * SLACK, || load_npz(Cursor::new(&lying), Some(SMALL.as_bytes())));
+    }
+}
+
+#[test]
+fn safetensors_files() {
+    for length in [u64::MAX, 1 << 40, 99_999_999] {
+        let bytes = [&length.to_le_bytes()[..], b"{}"].concat();
+        refused(SLACK, || load_safetensors(&bytes, Some(SMALL.as_bytes())));
+    }
+    let header = r#"{"w1":{"dtype":"F32","shape":[8000,16129],"data_offsets":[0,516128000]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 64]].concat();
+    refused(SLACK, || load_safetensors(&bytes, Some(LARGE.as_bytes())));
+}
+
+#[test]
+fn matlab_files() {
+    let element = |kind: u32, length: u32, data: &[u8]| {
+        [&kind.to_le_bytes()[..], &length.to_le_bytes(), data].concat()
+    };
+    let matrix = |rows: u32, columns: u32, announced: u32| {
+        let parts = [
+            element(6, 8, &[6, 0, 0, 0, 0, 0, 0, 0]),
+            element(5, 8, &[rows.to_le_bytes(), columns.to_le_bytes()].concat()),
+            element(1, 3, b"w_1\0\0\0\0\0"),
+            element(9, announced, &[0; 64]),
+        ];
+        let body = parts.concat();
+        let mut file = vec![b' '; 124];
+        file.extend([0, 1, b'I', b'M']);
+        file.extend(element(14, body.len() as u32, &body));
+        file
+    };
+    for (rows, columns) in [(8000, 16130), (u32::MAX >> 1, u32::MAX >> 1), (65536, 4096)] {
+        let announced = rows.wrapping_mul(columns).wrapping_mul(8);
+        refused(SLACK, || load_mat(&matrix(rows, columns, announced), None));
+    }
+}
+
+#[test]
+fn images() {
+    let png = |width: u32, height: u32| {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        bytes.extend([width.to_be_bytes(), height.to_be_bytes()].concat());
+        bytes.extend([8, 0, 0, 0, 0, 1, 2, 3, 4]);
+        // No data, then the end.
+        bytes.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82");
+        bytes
+    };
+    for (width, height) in [(1 << 14, 1 << 14), (u32::MAX, u32::MAX), (u32::MAX, 1)] {
+        refused(SLACK, || ImageFormat::Png.decode(&png(width, height)));
+    }
+    for shape in ["(16384, 16384)", "(4294967296, 4294967296)", "(1, 18446744073709551616)"] {
+        refused(SLACK, || ImageFormat::Npy.decode(&npy(shape, &[0; 64])));
+    }
+}
+
+#[test]
+fn ledgers() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = vec![b'a'; 8 << 20];
+    std::fs::write(folder.path().join("ledger"), [b"ppdenoise ledger 1\n", &line[..]].concat())
+        .unwrap();
+    refused(SLACK, || Ledger::open(folder.path()));
+}

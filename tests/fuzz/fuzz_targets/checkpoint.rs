@@ -1,0 +1,37 @@
+//! Checkpoints of training, with the checksum that fits.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+use ppdenoise::train::Checkpoint;
+use ppdenoise_fuzz::{memory::bounded, seeds};
+
+const MAGIC: &[u8] = b"ppdenoise train1";
+
+// Input: two bytes for the length of the JSON header, the header, the arrays; or, after a zero, a file.
+fuzz_target!(init: seeds(checkpoints), |data: &[u8]| {
+    let file = match data {
+        [0, file @ ..] => file.to_vec(),
+        [_, low, high, rest @ ..] => {
+            let length = u32::from(*low) | u32::from(*high) << 8;
+            let mut file = [MAGIC, &length.to_le_bytes(), rest].concat();
+            let checksum = blake3::hash(&file);
+            file.extend(checksum.as_bytes());
+            file
+        }
+        _ => return,
+    };
+    // JSON of two characters a number, and the arrays once more.
+    let checkpoint = bounded((1 << 20) + 32 * file.len(), || Checkpoint::decode(&file));
+    if let Ok(c) = checkpoint {
+        let again = Checkpoint::encode(&c.recipe, &c.state, c.seconds, &c.curve);
+        assert!(Checkpoint::decode(&again.expect("it can be written")).is_ok());
+    }
+});
+
+fn checkpoints() -> Vec<Vec<u8>> {
+    let header = HEADER.as_bytes();
+    let weights = 9 * 2 + 2 + 2 + 1;
+    let body = [header, &vec![0x3c; 16 * weights][..]].concat();
+    vec![[&[1, header.len() as u8, (header.len() >> 8) as u8], &body[..]].concat(), vec![0; 60]]
+}
+
+const HEADER: &str = r#"{"recipe":{"input_patch":3,"output_patch":1,"hidden":[2],"stride":1,"sigma":25,"residual":true,"range":null,"interval":2.5,"batch":4,"rate":0.001,"warm_up":1,"clip":1,"average":0.5,"seed":1,"precision":"f32","scales":[1]},"step":3,"seconds":1.5,"curve":[{"step":1,"minutes":1,"rate":0.1,"training_db":20,"validation_db":null}]}"#;

@@ -1,0 +1,73 @@
+//! Ledgers: lines with any checksum, and lines whose checksum is right.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+use ppdenoise::format::{ImageId, Ledger, ModelId, SessionId, TripleSetId, WeightMaskId};
+use ppdenoise_fuzz::{memory::bounded, seeds};
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+/// A folder in memory where the system has one: each run syncs.
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let shared = PathBuf::from("/dev/shm");
+    let base = if shared.is_dir() { shared } else { std::env::temp_dir() };
+    let folder = base.join(format!("ppdenoise-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for the ledger");
+    folder
+});
+
+fuzz_target!(init: seeds(ledgers), |data: &[u8]| {
+    let Some((&how, text)) = data.split_first() else { return };
+    let text = if how % 2 == 0 { text.to_vec() } else { chained(text) };
+    let file = [b"ppdenoise ledger 1\n", &text[..]].concat();
+    std::fs::write(FOLDER.join("ledger"), file).expect("the ledger can be written");
+    bounded((1 << 20) + 16 * text.len(), || {
+        let Ok(mut ledger) = Ledger::open(&FOLDER) else { return };
+        let set = TripleSetId::from_bytes([0x11; 16]);
+        let Ok(next) = ledger.next_slot(set) else { return };
+        let marked = ledger.mark(
+            set,
+            next,
+            ImageId::from_bytes([0x22; 16]),
+            SessionId::from_bytes([0x33; 16]),
+        );
+        if next < u64::MAX && marked.is_ok() {
+            assert!(ledger.next_slot(set).is_ok_and(|n| n == next + 1));
+        }
+        let (mask, model) =
+            (WeightMaskId::from_bytes([0x44; 16]), ModelId::from_bytes([0x55; 16]));
+        let _ = ledger.bind_weights(mask, model);
+        drop(ledger);
+        // What was appended is readable.
+        if marked.is_ok() {
+            assert!(Ledger::open(&FOLDER).is_ok());
+        }
+    });
+});
+
+/// Each line with the checksum it should have.
+fn chained(text: &[u8]) -> Vec<u8> {
+    let mut before = "0".repeat(16);
+    let mut out = Vec::new();
+    for line in text.split_inclusive(|&b| b == b'\n') {
+        let (body, end) = match line {
+            [body @ .., b'\n'] => (body, &b"\n"[..]),
+            body => (body, &b""[..]),
+        };
+        let mut hasher = blake3::Hasher::new_derive_key("ppdenoise ledger line v1");
+        hasher.update(before.as_bytes()).update(body);
+        before = hasher.finalize().to_hex()[..16].to_string();
+        out.extend([body, b" ", before.as_bytes(), end].concat());
+    }
+    out
+}
+
+fn ledgers() -> Vec<Vec<u8>> {
+    let ids = ["11", "22", "33", "44", "55"].map(|pair| pair.repeat(16));
+    let [set, image, session, mask, model] = &ids;
+    let lines = format!(
+        "weights {mask} {model}\nslot {set} 0 {image} {session}\nslot {set} 7 {image} {session}\n"
+    );
+    let whole = [&[1], lines.as_bytes()].concat();
+    let torn = whole[..whole.len() - 1].to_vec();
+    vec![whole, torn, [&[0], &chained(lines.as_bytes())[..]].concat(), vec![0, 0, 0]]
+}

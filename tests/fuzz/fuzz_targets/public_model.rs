@@ -1,0 +1,31 @@
+//! The public description of a shared model, and everything that sizes are computed from it.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+use ppdenoise::correlation::MaterialLayout;
+use ppdenoise::model::PublicModel;
+use ppdenoise_fuzz::{memory::bounded, seeds, world};
+
+fuzz_target!(init: seeds(|| world::public_models().iter().map(PublicModel::to_json).collect()),
+    |data: &[u8]| {
+    // Numbers of two characters become 8 bytes, inside a tagged enum 32 for a while.
+    let parsed = bounded((1 << 20) + 128 * data.len(), || PublicModel::from_json(data));
+    let Ok(model) = parsed else { return };
+    assert!(PublicModel::from_json(&model.to_json()).is_ok_and(|again| again.network == model.network));
+    let (elements, largest) = (model.elements(), MaterialLayout::largest_message(&model));
+    assert!(elements > 0 && largest > 0);
+    assert!(MaterialLayout::max_tile_rows(&model) * largest <= 16 << 20);
+    for size in [(1, 1), (130, 131), (1 << 14, 1 << 14), (1 << 20, 1 << 8)] {
+        let rows = MaterialLayout::default_tile_rows(&model);
+        let Ok(layout) = MaterialLayout::new(&model, size, rows) else { continue };
+        let tiles = layout.tiles();
+        assert_eq!(layout.tile(tiles - 1).end, layout.rows());
+        assert!(layout.bytes_per_slot() > 0 && layout.chunks_per_slot() >= tiles as u64);
+    }
+    model.input.encode(1e9);
+    for (_, spec, _) in model.network.activations() {
+        assert!(spec.max_abs() >= 0);
+        for z in [i64::from(i32::MIN), -1, 0, i64::from(i32::MAX)] {
+            spec.nearest(z, model.ring.bits());
+        }
+    }
+});
