@@ -250,7 +250,7 @@ fn strangers_cost_nothing() {
     assert_eq!(lab.slots("trip.s0", "state0"), (1, 1));
 
     // Without TLS whoever greets is taken for the other server, and ends the job, not a slot.
-    let greetings = garbage.iter().filter(|g| g.get(9..17) == Some(b"PPDWIRE\0"));
+    let greetings = garbage.iter().filter(|g| g.get(9..17) == Some(&b"PPDWIRE\0"[..]));
     for bytes in greetings {
         let mut listening = lab.listen(&Job::insecure(0).flags(&["--force", "--timeout", "1"]));
         let mut raw = TcpStream::connect(listening.address()).unwrap();
