@@ -1,5 +1,6 @@
 //! Both servers in one process, on seeded shares and material.
 
+mod privacy;
 mod recorder;
 mod world;
 
