@@ -2,11 +2,16 @@
 //! secret shows.
 
 use super::campaign::{Campaign, Flaw, Picture, Weights};
-use super::stats::Verdicts;
+use super::stats::{Field, Verdicts};
 use super::tap::Instead::{FirstLayer, FirstTile, Zero};
 use super::wire::Mask;
 use super::{gc, judge, lut};
+use crate::bits;
+use crate::garble::hash::Hasher;
+use crate::garble::{Block, BlockStream, Delta, MAX_BATCH, TweakRange};
+use crate::kernels::AesBackend;
 use crate::model::Method;
+use crate::ot::pads::multiply_send;
 
 /// The pairs of a broken campaign.
 const PAIRS: usize = 16;
@@ -105,4 +110,35 @@ fn servers_with_equal_seeds_alarm() {
 #[test]
 fn garbled_sessions_that_repeat_alarm() {
     alarms(gc(), Flaw::SessionReused, &[0], "tables of op 2, xor of two sessions");
+}
+
+/// One transfer's pads for two products: under the next tweak, or in the other direction's domain, the
+/// two messages have nothing in common; under the same tweak their difference is that of the numbers.
+#[test]
+fn pads_that_are_not_separated_alarm() {
+    let session = || Hasher::session([9; 16], AesBackend::active());
+    let (hasher, mut tweaks) = session();
+    let delta = Delta::from_uniform([5; 16]);
+    let q = BlockStream::new(Block(77), AesBackend::active()).take(MAX_BATCH);
+    let send = |value: u64, tweaks: TweakRange| {
+        let numbers = vec![value; q.len()];
+        let (_, message) =
+            multiply_send(&hasher, tweaks, &delta, (&q, &numbers), 16).expect("lengths fit");
+        bits::unpack::<u64>(&message, 16, q.len()).unwrap()
+    };
+    let first = send(3, tweaks.pads_from_s1.take(1).unwrap());
+    let others = [
+        ("the next tweak", tweaks.pads_from_s1.take(1).unwrap(), false),
+        ("the other direction", tweaks.pads_from_s0.take(1).unwrap(), false),
+        ("the same tweak", session().1.pads_from_s1.take(1).unwrap(), true),
+    ];
+    for (what, tweaks, broken) in others {
+        let second = send(9, tweaks);
+        let mut field = Field::new(16);
+        let both = first.iter().zip(&second).map(|(a, b)| b.wrapping_sub(*a) & 0xffff);
+        field.push(&both.collect::<Vec<u64>>());
+        let mut verdicts = Verdicts::default();
+        field.uniform(what, &mut verdicts);
+        assert_eq!(!verdicts.alarms().is_empty(), broken, "{what}: {}", verdicts.least());
+    }
 }

@@ -78,6 +78,9 @@ pub(super) struct View {
     pub(super) result: Vec<u64>,
 }
 
+/// What a server sent and what it received.
+type Frames = (Vec<Record>, Vec<Record>);
+
 /// A frame as an observer of the link sees it: sender, tag, batch, payload bytes.
 pub(super) type Shape = Vec<(usize, u8, u32, usize)>;
 
@@ -174,7 +177,7 @@ impl Campaign {
         world: &World,
         [p0, p1]: [P; 2],
         run: impl Fn(Party, P, &mut Tap<'_>) -> T + Sync,
-    ) -> ([T; 2], [(Vec<Record>, Vec<Record>); 2]) {
+    ) -> ([T; 2], [Frames; 2]) {
         let broken = match self.flaw {
             Flaw::Masked(mask, instead) => Some((mask, instead)),
             _ => None,

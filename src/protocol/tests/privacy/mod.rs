@@ -27,11 +27,11 @@ const HONEST: usize = 6;
 /// Values of each of two classes that are compared, at least.
 const FEW: u64 = 4096;
 
-pub(super) fn lut() -> Method {
+fn lut() -> Method {
     Method::Lut { cell_bits: 2 }
 }
 
-pub(super) fn gc() -> Method {
+fn gc() -> Method {
     Method::Gc { function: Piecewise::refit(), refit: true }
 }
 
@@ -86,14 +86,15 @@ fn nothing_shows(method: Method, ring: RingBits, pairs: usize) {
             Some(first) => compare(first, &seen, label, &mut verdicts),
         }
     }
-    println!("{} tests, least p-value {:.1e}", verdicts.count(), verdicts.least());
+    let fields = first.map_or(0, |seen| seen.fields.iter().map(|f| f.uniform.len()).sum());
+    println!("{fields} fields, {} tests, least p {:.1e}", verdicts.count(), verdicts.least());
     assert!(verdicts.count() < MAX_TESTS / HONEST, "{} tests", verdicts.count());
     assert!(verdicts.alarms().is_empty(), "{:?}", verdicts.alarms());
 }
 
 #[test]
 fn a_server_sees_nothing_of_image_or_model_lut() {
-    nothing_shows(lut(), RingBits::L32, 32);
+    nothing_shows(lut(), RingBits::L32, 64);
 }
 
 #[test]
