@@ -159,8 +159,9 @@ impl Said {
 /// The control: whatever is planted is found, in every form and at every offset.
 #[test]
 fn the_search_finds_what_is_planted() {
-    let share: Vec<u8> =
-        (0..64u32).flat_map(|i| (i * 0x9e37_79b9 + 0x8000_0001).to_le_bytes()).collect();
+    let share: Vec<u8> = (0..64u32)
+        .flat_map(|i| i.wrapping_mul(0x9e37_79b9).wrapping_add(0x8000_0001).to_le_bytes())
+        .collect();
     let mut secrets = Secrets::default();
     secrets.add("share", &share);
     for at in 0..8 {
