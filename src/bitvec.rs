@@ -1,8 +1,9 @@
 //! Packed vectors of bits: choices of oblivious transfers, input bits of circuits.
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Bits in words of 64, the first one lowest; bits beyond the length are 0. Opaque in `Debug`.
+/// Bits in words of 64, the first one lowest; bits beyond the length are 0. Opaque in `Debug`,
+/// wiped on drop.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Bits {
     words: Vec<u64>,
@@ -121,6 +122,14 @@ impl FromIterator<bool> for Bits {
         out
     }
 }
+
+impl Drop for Bits {
+    fn drop(&mut self) {
+        self.words.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Bits {}
 
 impl Zeroize for Bits {
     fn zeroize(&mut self) {

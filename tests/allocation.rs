@@ -4,8 +4,8 @@
 //! The allocator counts by thread, so tests do not see one another.
 
 use ppdenoise::bits;
-use ppdenoise::format::envelope::{ChunkKey, EnvelopeReader, EnvelopeWriter};
-use ppdenoise::format::header::{Body, Cipher, Header, PublicKeyOf};
+use ppdenoise::format::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter};
+use ppdenoise::format::header::{Body, Header, PublicKeyOf};
 use ppdenoise::format::{Fingerprint, Ledger, Role, decode_small};
 use ppdenoise::image::ImageFormat;
 use ppdenoise::model::{Description, PublicModel, load_mat, load_npz, load_safetensors};

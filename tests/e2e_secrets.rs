@@ -1,144 +1,354 @@
-//! No message, report or public file shows a key or a seed.
+//! No message, report or public file shows a key, a seed, a share or a mask.
 
 mod common;
 
 use common::{Ended, Job, KEYS, Lab, TINY, noisy_crop};
+use ppdenoise::artefact::PublicModelFile;
+use ppdenoise::correlation::{MaterialLayout, SlotView, weight_mask};
+use ppdenoise::format::envelope::open_file;
+use ppdenoise::format::keys::no_passphrase;
+use ppdenoise::format::{Body, ChunkKey, Header, KeyFolder, OpenFrom, Role};
+use ppdenoise::party::Party;
+use ppdenoise::prg::{Domain, Purpose, Seed};
+use ppdenoise::ring;
+use std::collections::HashMap;
 
-/// The secret bytes of every file that holds a key or seeds, unsealed: all 32-byte pieces.
-fn secrets(lab: &Lab) -> Vec<(String, Vec<u8>)> {
-    use ppdenoise::format::envelope::open_file;
-    use ppdenoise::format::keys::{KeyFolder, no_passphrase};
-    use ppdenoise::format::{ChunkKey, OpenFrom, Role};
+/// Bytes of a secret in a row that must not be seen.
+const WINDOW: usize = 8;
+/// Image of the test.
+const SIZE: (usize, usize) = (12, 13);
+/// Slots of its triples.
+const SLOTS: u64 = 3;
+
+/// Every [`WINDOW`] bytes of every secret, and whose they are.
+#[derive(Default)]
+struct Secrets {
+    windows: HashMap<[u8; WINDOW], String>,
+}
+
+impl Secrets {
+    fn add(&mut self, owner: &str, bytes: &[u8]) {
+        assert!(bytes.len() >= WINDOW, "{owner} has {} bytes", bytes.len());
+        for window in bytes.windows(WINDOW) {
+            let window = window.try_into().unwrap();
+            self.windows.entry(window).or_insert_with(|| owner.to_string());
+        }
+    }
+
+    /// Whose secret shows in raw bytes.
+    fn raw(&self, bytes: &[u8]) -> Option<&String> {
+        bytes.windows(WINDOW).find_map(|w| self.windows.get(w))
+    }
+
+    /// Whose secret shows in a text: raw, in hexadecimal of either case, in base64 of either
+    /// alphabet, or as a list of decimal numbers (bytes, or words of 4 or 8 bytes) as `Debug` prints
+    /// them.
+    fn text(&self, text: &[u8]) -> Option<&String> {
+        let hex = || (0..text.len()).find_map(|at| self.raw(&hex_at(&text[at..])));
+        let base64 = || (0..text.len()).find_map(|at| self.raw(&base64_at(&text[at..])));
+        let lists = || lists(text).iter().find_map(|list| self.raw(list));
+        self.raw(text).or_else(hex).or_else(base64).or_else(lists)
+    }
+}
+
+/// The bytes that the hexadecimal digits in front stand for, at most [`WINDOW`].
+fn hex_at(text: &[u8]) -> Vec<u8> {
+    let digits = text.iter().map_while(|&b| char::from(b).to_digit(16)).take(2 * WINDOW);
+    let digits: Vec<u32> = digits.collect();
+    digits.chunks_exact(2).map(|pair| (pair[0] << 4 | pair[1]) as u8).collect()
+}
+
+/// The bytes that the base64 digits in front stand for: enough for a window that begins in the first
+/// group.
+fn base64_at(text: &[u8]) -> Vec<u8> {
+    let digit = |&b: &u8| match b {
+        b'A'..=b'Z' => Some(b - b'A'),
+        b'a'..=b'z' => Some(b - b'a' + 26),
+        b'0'..=b'9' => Some(b - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    };
+    let digits: Vec<u8> = text.iter().map_while(digit).take(16).collect();
+    let bit = |i: usize| digits[i / 6] >> (5 - i % 6) & 1;
+    (0..digits.len() * 6 / 8)
+        .map(|i| (0..8).fold(0, |byte, j| byte << 1 | bit(8 * i + j)))
+        .collect()
+}
+
+/// The bytes of every list of decimal numbers, read as bytes and as words of 4 and 8 bytes.
+fn lists(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut lists = vec![Vec::new(); 3];
+    for token in text.split(|b| !b.is_ascii_digit()).filter(|t| !t.is_empty()) {
+        let number = std::str::from_utf8(token).unwrap().parse::<u64>().unwrap_or(0);
+        lists[0].extend((number < 256).then_some(number as u8));
+        lists[1].extend((number as u32).to_le_bytes());
+        lists[2].extend(number.to_le_bytes());
+    }
+    lists
+}
+
+/// The payload of a file, unsealed by whom it is for.
+fn payload(lab: &Lab, name: &str) -> Vec<u8> {
+    let file = open_file(&lab.path(name)).unwrap();
+    let (stem, party) = name.rsplit_once(".s").unwrap_or((name, ""));
     let keys = KeyFolder::open(&lab.path(KEYS)).unwrap();
-    let mut secrets = Vec::new();
-    let files = [
-        ("model.s1", Role::ModelOwner, Role::Server1, 1),
-        ("img.s1", Role::Gateway, Role::Server1, 1),
-        ("trip.s0", Role::Dealer, Role::Server0, 2),
-        ("trip.s1", Role::Dealer, Role::Server1, 2),
-    ];
-    for (name, role, server, seeds) in files {
-        let recipient = keys.secret(server, &no_passphrase).unwrap();
-        let keys = OpenFrom { recipient: &recipient, sender: &keys.public(role).unwrap(), role };
-        let mut file = open_file(&lab.path(name)).unwrap().unseal(keys).unwrap();
-        let bytes = file.chunk(ChunkKey::op(u32::MAX), 32 * seeds).unwrap();
-        secrets.extend(bytes.chunks(32).map(|seed| (name.to_string(), seed.to_vec())));
-    }
-    for name in lab.names(KEYS).into_iter().filter(|name| name.ends_with(".key")) {
-        let bytes = lab.read(&format!("{KEYS}/{name}"));
-        let halves = bytes[bytes.len() - 16 - 64..bytes.len() - 16].chunks(32);
-        secrets.extend(halves.map(|half| (format!("{KEYS}/{name}"), half.to_vec())));
-    }
-    assert_eq!(secrets.len(), 1 + 1 + 2 + 2 + 2 * 6);
-    secrets
+    let server = if party == "0" { Role::Server0 } else { Role::Server1 };
+    let (from, to) = match stem {
+        "model" => (Role::ModelOwner, server),
+        "img" => (Role::Gateway, server),
+        "trip" => (Role::Dealer, server),
+        "den" => (server, Role::Receiver),
+        _ => return file.in_clear().unwrap().chunk(ChunkKey::ONLY, 64).unwrap(),
+    };
+    let chunks = chunks(lab, stem, party, file.header());
+    let recipient = keys.secret(to, &no_passphrase).unwrap();
+    let sender = keys.public(from).unwrap();
+    let keys = OpenFrom { recipient: &recipient, sender: &sender, role: from };
+    let mut file = file.unseal(keys).unwrap();
+    let payload = chunks.into_iter().flat_map(|(key, len)| file.chunk(key, len).unwrap()).collect();
+    file.finish().unwrap();
+    payload
 }
 
-/// Whether `text` holds 6 bytes in a row of a secret, raw, in hexadecimal of either case, in
-/// decimal lists as `Debug` prints them, or in base64.
-fn shows(text: &[u8], secret: &[u8]) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let contains = |hay: &[u8], needle: &[u8]| hay.windows(needle.len()).any(|w| w == needle);
-    secret.windows(6).any(|piece| {
-        let hex: String = piece.iter().map(|b| format!("{b:02x}")).collect();
-        let decimal = piece.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-        contains(text, piece)
-            || contains(&lower, hex.as_bytes())
-            || contains(text, decimal.as_bytes())
-            || contains(text, base64_of(piece).as_bytes())
-    })
-}
-
-/// The 8 characters of 6 bytes.
-fn base64_of(piece: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let word = piece.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
-    (0..8).rev().map(|i| DIGITS[(word >> (6 * i)) as usize & 63] as char).collect()
-}
-
-#[test]
-fn the_search_finds_what_it_looks_for() {
-    let secret: Vec<u8> = (100..132).collect();
-    assert!(
-        shows(b"key 6465666768696a6b", &secret)
-            && shows(b"[100, 101, 102, 103, 104, 105]", &secret)
-    );
-    assert!(shows(b"..defghi..", &secret) && shows(b"ZGVmZ2hp", &secret));
-    assert!(!shows(b"defgh 6465666768 100, 101, 102, 103, 104", &secret));
-}
-
-#[test]
-fn no_message_shows_a_key_or_a_seed() {
-    let lab = Lab::ready((12, 13), 3);
-    let mut said: Vec<Ended> = Vec::new();
-    let pub_args = ["--keys", KEYS, "--model", "model.pub", "--json"];
-    // What makes no new secret, and all that goes wrong.
-    said.extend(lab.serve_both());
-    said.push(lab.reconstruct("r.npy"));
-    said.push(lab.run(&["keygen", "--out", KEYS, "--json"]));
-    said.push(lab.run(&["share-model", TINY, "--keys", KEYS, "--out", "model", "--json"]));
-    said.push(lab.run(&[&["share-image", "noisy.png", "--out", "img"][..], &pub_args].concat()));
-    let args = ["gen-triplets", "--size", "12x13", "--out", "trip"];
-    said.push(lab.run(&[&args[..], &pub_args].concat()));
-    for folder in [".", KEYS, "state0", "state1"] {
-        for name in lab.names(folder) {
-            let file = format!("{folder}/{name}");
-            said.push(lab.run(&["inspect", &file]));
-            said.push(lab.run(&["inspect", &file, "--json"]));
-            said.push(lab.run(&["metrics", &file, "noisy.png"]));
-            said.push(lab.run(&["denoise", "noisy.png", "--model", &file, "--out", "x.png"]));
-            let wrong = |edit: fn(&mut Job, String)| {
-                Job::new(1).flags(&["--force"]).with(|job| edit(job, file.clone()))
-            };
-            let wrongs = [
-                wrong(|job, file| job.model = file),
-                wrong(|job, file| job.triples = file),
-                wrong(|job, file| job.images = vec![file]),
-            ];
-            said.extend(
-                wrongs.map(|job| lab.run(&job.args(&["--connect", "127.0.0.1:1", "--wait", "0"]))),
-            );
+/// Keys and lengths of a share file's chunks. The tiny model: 81 to 24 to 25.
+fn chunks(lab: &Lab, stem: &str, party: &str, header: &Header) -> Vec<(ChunkKey, usize)> {
+    let seeds = |count: usize| (ChunkKey::op(u32::MAX), 32 * count);
+    let pixels = 4 * SIZE.0 * SIZE.1;
+    match (stem, party) {
+        ("model", "0") => {
+            vec![(ChunkKey::op(1), 4 * (81 * 24 + 24)), (ChunkKey::op(3), 4 * (24 * 25 + 25))]
         }
-    }
-    let secrets = secrets(&lab);
-    // Damaged keys and shares, whose errors are about their bytes.
-    for name in ["model.s1", "img.s1", "trip.s1", "trip.s0", "keys/server1.key"] {
-        let good = lab.read(name);
-        for at in [9, 40, good.len() / 2, good.len() - 10] {
-            let mut bad = good.clone();
-            bad[at] ^= 4;
-            lab.write(name, &bad);
-            let party = usize::from(name != "trip.s0");
-            let job = Job::new(party).flags(&["--force", "--wait", "0"]);
-            said.push(lab.run(&job.args(&["--connect", "127.0.0.1:1"])));
+        ("trip", _) => {
+            let mut chunks = vec![seeds(2)];
+            let Body::Triples(fields) = &header.body else { panic!("{header:?}") };
+            let public = PublicModelFile::read(&lab.path("model.pub")).unwrap();
+            let layout = MaterialLayout::new(&public.model, SIZE, fields.tile_rows as usize);
+            let (layout, slots) = (layout.unwrap(), if party == "0" { SLOTS } else { 0 });
+            for slot in 0..slots {
+                for tile in 0..layout.tiles() {
+                    chunks.extend(layout.chunks(tile).map(|(op, len)| {
+                        (ChunkKey { slot, op: op as u32, tile: tile as u32 }, len)
+                    }));
+                }
+            }
+            chunks
         }
-        lab.write(name, &good);
+        ("img", "0") | ("den", _) => vec![(ChunkKey::op(0), pixels)],
+        _ => vec![seeds(1)],
     }
-    lab.picture("small.png", &noisy_crop((3, 3)));
-    said.push(lab.run(&[&["share-image", "small.png", "--out", "x"][..], &pub_args].concat()));
-    assert!(said.len() > 100);
-    for ended in &said {
-        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
-        for (name, secret) in &secrets {
-            for text in [&ended.stdout, &ended.stderr] {
-                assert!(!shows(text.as_bytes(), secret), "{name} in {text}");
+}
+
+fn seed_at(payload: &[u8], number: usize) -> Seed {
+    Seed::from_bytes(payload[32 * number..][..32].try_into().unwrap())
+}
+
+/// All keys, seeds and explicit shares of the lab's files, and shares and masks expanded from seeds.
+fn secrets(lab: &Lab) -> Secrets {
+    let mut secrets = Secrets::default();
+    for name in lab.names(KEYS).iter().filter(|name| name.ends_with(".key")) {
+        secrets.add(name, &payload(lab, &format!("{KEYS}/{name}")));
+    }
+    for name in ["model.s0", "model.s1", "img.s0", "img.s1", "trip.s0", "trip.s1"] {
+        secrets.add(name, &payload(lab, name));
+    }
+    // The tiny model: 81 to 24 to 25; op 1 and 3 are linear, 2 is the activation.
+    let expand = |name: &str, purpose, op, count| {
+        let seed = seed_at(&payload(lab, name), 0);
+        ring::to_le_bytes(&seed.stream(Domain::op(purpose, op)).take::<u32>(0, count))
+    };
+    let pixels = SIZE.0 * SIZE.1;
+    secrets.add("image share of S1", &expand("img.s1", Purpose::ImageShare, 0, pixels));
+    for (op, count) in [(1, 81 * 24 + 24), (3, 24 * 25 + 25)] {
+        secrets.add("model share of S1", &expand("model.s1", Purpose::ModelShare, op, count));
+    }
+    for party in [Party::S0, Party::S1] {
+        let file = payload(lab, &format!("trip.s{}", party.index()));
+        let (weight_seed, slots) = (seed_at(&file, 0), seed_at(&file, 1));
+        for (op, count) in [(1, 81 * 24), (3, 24 * 25)] {
+            let mask = weight_mask::<u32>(&weight_seed, op, count);
+            secrets.add("mask X", &ring::to_le_bytes(&mask));
+        }
+        for slot in 0..SLOTS {
+            let view = SlotView::new(party, &slots, slot);
+            for op in [1, 3] {
+                let mask = view.input_mask::<u32>(op, 0..pixels);
+                secrets.add("mask Y", &ring::to_le_bytes(&mask));
             }
         }
     }
-    // Nor any file: what holds seeds is sealed.
-    let sealed = ["img.s0", "img.s1", "model.s0", "model.s1", "trip.s0", "trip.s1"];
-    let others = ["model.pub", "den.s0", "den.s1", "noisy.png", "r.npy"];
-    for name in sealed.into_iter().chain(others) {
-        for (owner, secret) in &secrets {
-            assert!(!shows_raw(&lab.read(name), secret), "{owner} in {name}");
+    secrets
+}
+
+/// A lab with RUST_BACKTRACE set, and all that its commands said.
+struct Said {
+    lab: Lab,
+    all: Vec<Ended>,
+}
+
+impl Said {
+    fn run<S: AsRef<std::ffi::OsStr>>(&mut self, args: &[S]) {
+        let mut command = self.lab.command(args);
+        let output = command.env("RUST_BACKTRACE", "1").output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        self.all.push(Ended { code: output.status.code(), stdout, stderr });
+    }
+
+    /// A server that finds nobody.
+    fn serve(&mut self, job: Job) {
+        let job = job.flags(&["--force", "--wait", "0"]);
+        self.run(&job.args(&["--connect", "127.0.0.1:1"]));
+    }
+}
+
+/// The control: whatever is planted is found, in every form and at every offset.
+#[test]
+fn the_search_finds_what_is_planted() {
+    let share: Vec<u8> = (0..64u32)
+        .flat_map(|i| i.wrapping_mul(0x9e37_79b9).wrapping_add(0x8000_0001).to_le_bytes())
+        .collect();
+    let mut secrets = Secrets::default();
+    secrets.add("share", &share);
+    for at in 0..8 {
+        let piece = &share[12 + at..][..WINDOW + 3];
+        let hex: String = piece.iter().map(|b| format!("{b:02x}")).collect();
+        let bytes = format!("[{}]", piece.iter().map(u8::to_string).collect::<Vec<_>>().join(", "));
+        for planted in [hex.clone(), hex.to_uppercase(), base64(piece), base64(&piece[1..]), bytes]
+        {
+            let said = format!("error: x={planted}. help: none");
+            assert!(secrets.text(said.as_bytes()).is_some(), "{said}");
+        }
+        assert!(secrets.raw(&[b"ledger ", piece, b" end"].concat()).is_some());
+    }
+    let words: Vec<u32> = ring::from_le_bytes(&share).unwrap();
+    let wide: Vec<u64> = ring::from_le_bytes(&share).unwrap();
+    assert!(secrets.text(format!("{:?}", &words[3..6]).as_bytes()).is_some());
+    assert!(secrets.text(format!("{:?}", &wide[2..4]).as_bytes()).is_some());
+    assert!(secrets.text(b"no secret: 0123456789abcdef 1, 2, 3 QUJDREVGR0g=").is_none());
+    assert!(secrets.raw(&share[..WINDOW - 1]).is_none());
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bit = |i: usize| bytes.get(i / 8).map_or(0, |b| b >> (7 - i % 8) & 1);
+    let digit = |i| (0..6).fold(0, |digit, j| digit << 1 | bit(6 * i + j));
+    (0..(8 * bytes.len()).div_ceil(6)).map(|i| DIGITS[usize::from(digit(i))] as char).collect()
+}
+
+#[test]
+fn no_message_or_public_file_shows_a_secret() {
+    let lab = Lab::ready(SIZE, SLOTS);
+    let secrets = secrets(&lab);
+    let served = lab.serve_both();
+    let mut said = Said { lab, all: served.into() };
+    what_makes_no_secret(&mut said);
+    every_file_in_every_place(&mut said);
+    damaged_inputs(&mut said);
+    assert!(said.all.len() > 150, "{} commands", said.all.len());
+    assert!(
+        said.all.iter().any(|e| e.code == Some(0)) && said.all.iter().any(|e| e.code != Some(0))
+    );
+    for ended in &said.all {
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        for text in [&ended.stdout, &ended.stderr] {
+            let found = secrets.text(text.as_bytes());
+            assert!(found.is_none(), "{found:?} in {text}");
         }
     }
-    for (owner, secret) in &secrets {
-        for name in ["state0/ledger", "state1/ledger"] {
-            assert!(!shows_raw(&lab.read(name), secret), "{owner} in {name}");
+    // Files that are not secret, and the state folders: ledger and opened weights.
+    let lab = &said.lab;
+    let mut public: Vec<String> = ["model.pub", "noisy.png", "r.npy"].map(String::from).into();
+    for folder in ["state0", "state1"] {
+        public.extend(lab.names(folder).iter().map(|name| format!("{folder}/{name}")));
+    }
+    public.extend(
+        lab.names(KEYS).iter().filter(|n| n.ends_with(".pub")).map(|n| format!("{KEYS}/{n}")),
+    );
+    assert!(public.iter().any(|name| name.ends_with("ledger")), "{public:?}");
+    // Nor does a file that is sealed.
+    for stem in ["model", "img", "trip", "den"] {
+        public.extend([0, 1].map(|party| format!("{stem}.s{party}")));
+    }
+    for name in &public {
+        let found = secrets.raw(&lab.read(name));
+        assert!(found.is_none(), "{found:?} in {name}");
+    }
+}
+
+/// What one server is given shows nothing of what the other has.
+#[test]
+fn no_file_of_a_server_shows_a_secret_of_the_other() {
+    let lab = Lab::ready(SIZE, SLOTS);
+    lab.serve_both();
+    for party in [0, 1] {
+        let mut theirs = Secrets::default();
+        for stem in ["model", "img", "trip", "den"] {
+            let name = format!("{stem}.s{}", 1 - party);
+            theirs.add(&name, &payload(&lab, &name));
+        }
+        for stem in ["model", "img", "trip", "den"] {
+            let name = format!("{stem}.s{party}");
+            let found = theirs.raw(&payload(&lab, &name));
+            assert!(found.is_none(), "{found:?} in {name}");
         }
     }
 }
 
-fn shows_raw(bytes: &[u8], secret: &[u8]) -> bool {
-    secret.windows(8).any(|piece| bytes.windows(8).any(|w| w == piece))
+/// Reports of commands that make nothing secret that `secrets` does not know.
+fn what_makes_no_secret(said: &mut Said) {
+    let public = ["--keys", KEYS, "--model", "model.pub", "--json"];
+    said.run(&["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "r.npy", "--json"]);
+    said.run(&["keygen", "--out", KEYS, "--json"]);
+    said.run(&["share-model", TINY, "--keys", KEYS, "--out", "model", "--json"]);
+    said.run(&[&["share-image", "noisy.png", "--out", "img"][..], &public].concat());
+    said.run(&[&["gen-triplets", "--size", "12x13", "--out", "trip"][..], &public].concat());
+}
+
+/// `inspect` of every file, and every file given where another is due.
+fn every_file_in_every_place(said: &mut Said) {
+    for folder in [".", KEYS, "state0", "state1"] {
+        for name in said.lab.names(folder) {
+            let file = format!("{folder}/{name}");
+            said.run(&["inspect", &file]);
+            said.run(&["inspect", &file, "--json"]);
+            said.run(&["metrics", &file, "noisy.png"]);
+            said.run(&["denoise", "noisy.png", "--model", &file, "--out", "x.png"]);
+            said.run(&["reconstruct", &file, "den.s1", "--keys", KEYS, "--out", "x.npy"]);
+            said.run(&["share-model", &file, "--keys", KEYS, "--out", "x"]);
+            let image =
+                ["share-image", &file, "--keys", KEYS, "--model", "model.pub", "--out", "x"];
+            said.run(&image);
+            said.serve(Job::new(1).with(|job| job.model = file.clone()));
+            said.serve(Job::new(1).with(|job| job.triples = file.clone()));
+            said.serve(Job::new(1).with(|job| job.images = vec![file.clone()]));
+        }
+    }
+}
+
+/// Damaged and truncated keys, shares and material, whose errors are about their bytes.
+fn damaged_inputs(said: &mut Said) {
+    let names = ["model.s0", "model.s1", "img.s0", "img.s1", "trip.s0", "trip.s1"];
+    for name in names.into_iter().chain(["keys/server0.key", "keys/server1.key"]) {
+        let good = said.lab.read(name);
+        let party = usize::from(name.contains('1'));
+        for at in [9, 40, good.len() / 2, good.len() - 10] {
+            let mut bad = good.clone();
+            bad[at] ^= 4;
+            for bad in [&bad[..], &good[..at]] {
+                said.lab.write(name, bad);
+                said.serve(Job::new(party));
+                said.run(&["inspect", name]);
+            }
+        }
+        said.lab.write(name, &good);
+    }
+    for name in ["den.s0", "den.s1"] {
+        let good = said.lab.read(name);
+        said.lab.write(name, &good[..good.len() - 10]);
+        said.run(&["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "x.npy", "--json"]);
+        said.lab.write(name, &good);
+    }
+    said.lab.picture("small.png", &noisy_crop((3, 3)));
+    said.run(&["share-image", "small.png", "--keys", KEYS, "--model", "model.pub", "--out", "x"]);
 }

@@ -147,7 +147,8 @@ fn read_elements<R: Ring, F: Read>(
     op: usize,
     count: usize,
 ) -> Result<Vec<R>, FormatError> {
-    let mut elements = Vec::new();
+    // Not grown: growing would leave copies of shares behind.
+    let mut elements = Vec::with_capacity(count);
     for (key, length) in chunks_of(op, count, R::RING) {
         let bytes = Zeroizing::new(file.chunk(key, length)?);
         // The length is a multiple of the element's.
@@ -170,15 +171,15 @@ fn read_seeds<F: Read, const N: usize>(
 ) -> Result<[Seed; N], FormatError> {
     let bytes = Zeroizing::new(file.chunk(ChunkKey::op(SEED_OP), N * Seed::LEN)?);
     Ok(std::array::from_fn(|i| {
-        let mut seed = [0; Seed::LEN];
+        let mut seed = Zeroizing::new([0; Seed::LEN]);
         seed.copy_from_slice(&bytes[i * Seed::LEN..][..Seed::LEN]);
-        Seed::from_bytes(seed)
+        Seed::from_bytes(*seed)
     }))
 }
 
 /// A fresh seed from the operating system.
 pub(crate) fn random_seed() -> Result<Seed, FormatError> {
-    let mut bytes = [0; Seed::LEN];
-    getrandom::fill(&mut bytes).map_err(crate::format::RandomError::from)?;
-    Ok(Seed::from_bytes(bytes))
+    let mut bytes = Zeroizing::new([0; Seed::LEN]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(crate::format::RandomError::from)?;
+    Ok(Seed::from_bytes(*bytes))
 }

@@ -4,6 +4,7 @@ use super::GarbleError;
 use crate::block::Block;
 use crate::secret::Secret;
 use std::fmt;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The offset between the two labels of every wire; also the choice of the OT extension's base
 /// OTs, which makes the output of an oblivious transfer a wire label. Its colour bit is 1. Wiped
@@ -30,7 +31,8 @@ impl Delta {
     }
 }
 
-/// The labels of several wires for every instance of a batch, wire-major. Opaque in `Debug`.
+/// The labels of several wires for every instance of a batch, wire-major. Opaque in `Debug`, wiped
+/// on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Labels {
     instances: usize,
@@ -106,6 +108,14 @@ impl Labels {
     }
 }
 
+impl Drop for Labels {
+    fn drop(&mut self) {
+        self.blocks.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Labels {}
+
 impl fmt::Debug for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Labels({} wires x {} instances)", self.wires(), self.instances)
@@ -115,8 +125,14 @@ impl fmt::Debug for Labels {
 /// The garbler's colour bits of output wires, packed: with them the evaluator decodes its outputs.
 ///
 /// Security: reveals the outputs to the evaluator; only for circuits whose outputs are masked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Colours(Vec<u8>);
+
+impl fmt::Debug for Colours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Colours({} bytes)", self.0.len())
+    }
+}
 
 impl Colours {
     /// The colours of every label, in order.

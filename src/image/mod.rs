@@ -20,16 +20,24 @@ pub use panel::{Panel, Picture, crop_side, side_by_side};
 pub use poisson::Poisson;
 
 use crate::network::MAX_PIXELS;
+use std::fmt;
 
 /// A greyscale image, row-major, on the scale 0 to 255.
 ///
 /// The levels are floats so that noise survives unrounded and unclipped; they are always finite,
 /// and there is at least one pixel and at most [`MAX_PIXELS`].
-#[derive(Clone, Debug, PartialEq)]
+/// Opaque in `Debug`: an image may be a patient's.
+#[derive(Clone, PartialEq)]
 pub struct GreyImage {
     height: usize,
     width: usize,
     pixels: Vec<f32>,
+}
+
+impl fmt::Debug for GreyImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GreyImage({}x{})", self.height, self.width)
+    }
 }
 
 impl GreyImage {

@@ -4,17 +4,24 @@ use super::{ModelError, Normalisation, mean_shift};
 use crate::network::{LinearShape, Network, Op, PatchGrid};
 use crate::piecewise::Piecewise;
 use ndarray::{Array1, Array2, ArrayView2};
+use std::fmt;
 
 /// Patches evaluated at once: large enough for the matrix product, small enough for the cache.
 const TILE_ROWS: usize = 256;
 
 /// Weights as (outputs, inputs) and a bias an output.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct FloatLinear {
     /// (outputs, inputs).
     pub weights: Array2<f32>,
     /// One an output.
     pub bias: Array1<f32>,
+}
+
+impl fmt::Debug for FloatLinear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FloatLinear({} to {})", self.inputs(), self.outputs())
+    }
 }
 
 impl LinearShape for FloatLinear {

@@ -12,6 +12,7 @@ use crate::fixed::{encode, exp2};
 use crate::lookup::HI_BITS;
 use crate::network::{LinearShape, Network};
 use crate::ring::RingBits;
+use std::fmt;
 
 /// The fewest fraction bits of output weights that keep the quality (docs/numerics.md).
 const MIN_OUTPUT_WEIGHT_FRAC: u32 = 9;
@@ -30,8 +31,8 @@ pub struct QuantiseOptions {
     pub interval: f64,
 }
 
-/// A linear op in integers; secret, the model owner's.
-#[derive(Clone, Debug, PartialEq)]
+/// A linear op in integers; secret, the model owner's. Opaque in `Debug`.
+#[derive(Clone, PartialEq)]
 pub struct IntLinear {
     /// Features in.
     pub inputs: usize,
@@ -39,6 +40,12 @@ pub struct IntLinear {
     pub weights: Vec<i64>,
     /// One an output, at the products' scale.
     pub bias: Vec<i64>,
+}
+
+impl fmt::Debug for IntLinear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IntLinear({} to {})", self.inputs(), self.outputs())
+    }
 }
 
 impl LinearShape for IntLinear {
@@ -51,7 +58,7 @@ impl LinearShape for IntLinear {
 }
 
 /// A model ready to be shared: what is public, and the integers that are not.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct QuantisedModel {
     /// The public description.
     pub public: PublicModel,
@@ -60,6 +67,12 @@ pub struct QuantisedModel {
     /// The largest possible pre-activation of each hidden layer, in network units; the owner's to
     /// know, never published.
     pub worst_cases: Vec<f64>,
+}
+
+impl fmt::Debug for QuantisedModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuantisedModel").field("public", &self.public).finish_non_exhaustive()
+    }
 }
 
 /// Quantises a model.

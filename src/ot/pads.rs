@@ -10,6 +10,7 @@ use crate::bits::{pack, packed_len, unpack};
 use crate::bitvec::Bits;
 use crate::garble::hash::Hasher;
 use crate::garble::{Block, Delta, MAX_BATCH, Tweak, TweakRange};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// The sender's two pads of each transfer, for one tweak. Semi-honest random OT.
 ///
@@ -39,9 +40,12 @@ pub fn receiver_pads(
     Ok(hashed(hasher, tweak, t))
 }
 
-/// A party's additive shares, mod 2^width, of products or selected numbers.
+/// A party's additive shares, mod 2^width, of products or selected numbers. Opaque in `Debug`, wiped
+/// on drop.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Shares(pub Vec<u64>);
+pub struct Shares(pub Zeroizing<Vec<u64>>);
+
+impl ZeroizeOnDrop for Shares {}
 
 impl std::fmt::Debug for Shares {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,8 +72,8 @@ pub fn multiply_send(
     let masked =
         |((p0, p1), v): ((&Block, &Block), &u64)| low(*p0).wrapping_add(*v).wrapping_sub(low(*p1));
     let message: Vec<u64> = zero.iter().zip(&one).zip(values).map(masked).collect();
-    let shares = zero.iter().map(|&p| low(p).wrapping_neg() & mask(width)).collect();
-    Ok((Shares(shares), pack(&message, width)))
+    let shares: Vec<u64> = zero.iter().map(|&p| low(p).wrapping_neg() & mask(width)).collect();
+    Ok((Shares(shares.into()), pack(&message, width)))
 }
 
 /// The receiver's shares of choice times value, mod 2^width.
@@ -90,7 +94,8 @@ pub fn multiply_receive(
     let share = |((pad, m), choice): ((&Block, u64), bool)| {
         low(*pad).wrapping_add(m & u64::from(choice).wrapping_neg()) & mask(width)
     };
-    Ok(Shares(pads.iter().zip(masked).zip(choices.iter()).map(share).collect()))
+    let shares: Vec<u64> = pads.iter().zip(masked).zip(choices.iter()).map(share).collect();
+    Ok(Shares(shares.into()))
 }
 
 /// The bytes of the message of `count` selections among 2^index_bits numbers of `width` bits.
@@ -138,7 +143,7 @@ pub fn select_send(
         }
     }
     share.iter_mut().for_each(|s| *s &= mask(width));
-    Ok((Shares(share), pack(&message, width)))
+    Ok((Shares(share.into()), pack(&message, width)))
 }
 
 /// The receiver's shares, mod 2^width, of the entries at its indices.
@@ -169,7 +174,7 @@ pub fn select_receive(
             *share |= value & mask(width) & keep;
         }
     }
-    Ok(Shares(shares))
+    Ok(Shares(shares.into()))
 }
 
 fn selection_tweaks(

@@ -16,6 +16,7 @@ use crate::bitvec::Bits;
 use crate::fixed::{low_mask, shrink};
 use crate::party::Party;
 use crate::ring::Ring;
+use zeroize::Zeroizing;
 
 /// The width at which the carries' product is shared.
 pub fn carry_product_bits(plan: &Plan) -> u32 {
@@ -123,9 +124,8 @@ pub fn add<R: Ring>(sent: &[u64], received: &[u64]) -> Vec<R> {
 }
 
 /// A value on its way to the result: the shrunk share and its top bit.
-#[derive(Debug)]
 pub struct Rounded {
-    shares: Vec<u64>,
+    shares: Zeroizing<Vec<u64>>,
     /// The top bits, inputs of the product.
     pub top_bits: Bits,
 }
@@ -138,7 +138,7 @@ pub fn round<R: Ring>(plan: &Plan, party: Party, values: &[R]) -> Rounded {
     let shares: Vec<u64> =
         values.iter().map(|v| shrink(party, v.add(offset), shift).to_u64()).collect();
     let top_bits = shares.iter().map(|s| s >> (l - shift - 1) & 1 == 1).collect();
-    Rounded { shares, top_bits }
+    Rounded { shares: Zeroizing::new(shares), top_bits }
 }
 
 /// Full-ring shares of the results from the rounded shares and the party's share of the product of

@@ -88,7 +88,7 @@ impl Session {
         let transfers = (&t[..], bits[0]);
         let got =
             pads::multiply_receive(&self.s0.hasher, tweaks, transfers, width, &message).unwrap();
-        [got.0, sent.0]
+        [got.0.to_vec(), sent.0.to_vec()]
     }
 
     /// Garbles and evaluates the comparison circuit: XOR shares of its outputs, S0's and S1's.

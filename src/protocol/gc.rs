@@ -32,6 +32,7 @@ use crate::piecewise::steps::{
     unwrap_result, wrap_product_bits,
 };
 use crate::ring::{self, Ring};
+use zeroize::Zeroizing;
 
 /// The engine of one session.
 pub struct GcEngine {
@@ -46,7 +47,7 @@ struct Prepared {
 }
 
 /// What is kept between messages, one entry for each piece of at most [`MAX_BATCH`] activations.
-pub enum GcState<R> {
+pub enum GcState<R: Ring> {
     /// Inputs are fixed; S0 has asked for their labels. `.1`: the message asked for is due next.
     Inputs(Vec<Inputs<R>>, bool),
     /// S1 waits for S0's share of x - a and its selection; `.1` as for `Inputs`.
@@ -60,37 +61,37 @@ pub enum GcState<R> {
 }
 
 /// A server's circuit inputs, S0's labels of them, and its square pairs.
-pub struct Inputs<R> {
-    s: Vec<u64>,
-    t: Vec<Block>,
-    root: Vec<R>,
-    squared: Vec<R>,
+pub struct Inputs<R: Ring> {
+    s: Zeroizing<Vec<u64>>,
+    t: Zeroizing<Vec<Block>>,
+    root: Zeroizing<Vec<R>>,
+    squared: Zeroizing<Vec<R>>,
 }
 
 /// S1 after garbling.
-pub struct Values<R> {
-    x: Vec<R>,
+pub struct Values<R: Ring> {
+    x: Zeroizing<Vec<R>>,
     masked: Vec<R>,
-    root: Vec<R>,
-    squared: Vec<R>,
-    indices: Vec<u64>,
+    root: Zeroizing<Vec<R>>,
+    squared: Zeroizing<Vec<R>>,
+    indices: Zeroizing<Vec<u64>>,
     /// Its OTs as sender, S0's index being the choice.
-    q: Vec<Block>,
+    q: Zeroizing<Vec<Block>>,
     /// Its OTs as receiver of its own index.
-    t: Vec<Block>,
+    t: Zeroizing<Vec<Block>>,
 }
 
 /// S0 after its selection left.
 pub struct Selecting {
-    sent: Vec<u64>,
-    t: Vec<Block>,
-    indices: Vec<u64>,
+    sent: Zeroizing<Vec<u64>>,
+    t: Zeroizing<Vec<Block>>,
+    indices: Zeroizing<Vec<u64>>,
 }
 
 /// Values at the result's scale.
 pub struct Wrapping {
     rounded: Rounded,
-    t: Vec<Block>,
+    t: Zeroizing<Vec<Block>>,
 }
 
 impl GcEngine {
@@ -124,15 +125,16 @@ impl<R: Ring> Engine<R> for GcEngine {
         let shares =
             z.chunks(MAX_BATCH).zip(pairs.0.chunks(MAX_BATCH)).zip(pairs.1.chunks(MAX_BATCH));
         for ((z, root), squared) in shares {
-            let s = circuit_inputs(&prepared.plan, session.party, z);
-            let mut t = Vec::new();
+            let s = Zeroizing::new(circuit_inputs(&prepared.plan, session.party, z));
+            let mut t = Zeroizing::new(Vec::new());
             if let Side::Evaluator { .. } = session.side {
                 let choices = Bits::planes(&s, prepared.plan.scales.input_bits);
                 let (labels, corrections) = session.receiver.extend(&choices);
                 message.extend(corrections);
-                t = labels;
+                *t = labels;
             }
-            pieces.push(Inputs { s, t, root: root.to_vec(), squared: squared.to_vec() });
+            let [root, squared] = [root, squared].map(|v| Zeroizing::new(v.to_vec()));
+            pieces.push(Inputs { s, t, root, squared });
         }
         let due = matches!(session.side, Side::Garbler { .. });
         Ok(Step::Exchange(GcState::Inputs(pieces, due), message))
@@ -258,7 +260,7 @@ impl<'a> Stepper<'a> {
             let labels = outputs.wire(wire).iter().zip(colours);
             labels.map(|(&label, bit)| label ^ garbler.delta().times(bit)).collect::<Vec<Block>>()
         };
-        let values: Vec<u64> = carries.iter().map(u64::from).collect();
+        let values = Zeroizing::new(carries.iter().map(u64::from).collect::<Vec<u64>>());
         let tweaks = session.tweaks.pads_from_s1.take(1)?;
         let (width, delta) = (carry_product_bits(plan), garbler.delta());
         let (products, message) =
@@ -267,13 +269,21 @@ impl<'a> Stepper<'a> {
         let x: Vec<R> = lift(plan, session.party, &inputs.s, &carries, &products.0);
         let masked = difference(&x, &inputs.root);
         self.output.extend(ring::to_le_bytes(&masked));
-        let q = (1..=plan.index_bits() as usize).flat_map(flipped).collect();
+        let q: Vec<Block> = (1..=plan.index_bits() as usize).flat_map(flipped).collect();
         let (root, squared) = (inputs.root, inputs.squared);
-        Ok(Values { x, masked, root, squared, indices, q, t })
+        Ok(Values {
+            x: x.into(),
+            masked,
+            root,
+            squared,
+            indices: indices.into(),
+            q: q.into(),
+            t: t.into(),
+        })
     }
 
     /// S0, message 2 to 3.
-    fn evaluate<R: Ring>(&mut self, inputs: Inputs<R>) -> Result<Selecting, ProtocolError> {
+    fn evaluate<R: Ring>(&mut self, mut inputs: Inputs<R>) -> Result<Selecting, ProtocolError> {
         let (plan, program, n) = (self.plan(), &self.prepared.program, inputs.s.len());
         let index_count = n * plan.index_bits() as usize;
         let tables = self.take("garbled tables", program.table_bytes(n))?;
@@ -287,28 +297,30 @@ impl<'a> Stepper<'a> {
             unreachable!("only the evaluator reaches this state");
         };
         let active = common.take(n * plan.scales.input_bits as usize);
-        let active = Labels::new(n, active)?.chain(&Labels::new(n, inputs.t)?)?;
+        let active =
+            Labels::new(n, active)?.chain(&Labels::new(n, std::mem::take(&mut *inputs.t))?)?;
         let tweaks = session.tweaks.gates.take(program.tweaks())?;
         let outputs = evaluator.evaluate(program, tweaks, &active, tables)?;
         let (carries, indices) = decode(plan, &outputs);
         let tweaks = session.tweaks.pads_from_s1.take(1)?;
         let transfers = (outputs.wire(0), &carries);
         let products = multiply_receive(&session.hasher, tweaks, transfers, width, product)?;
-        let x: Vec<R> = lift(plan, session.party, &inputs.s, &carries, &products.0);
+        let x = Zeroizing::new(lift::<R>(plan, session.party, &inputs.s, &carries, &products.0));
         let masked = difference(&x, &inputs.root);
         self.output.extend(ring::to_le_bytes(&masked));
         let mut opened = masked;
         ring::add_assign(&mut opened, &theirs);
-        let squares = square(session.party, &opened, &inputs.root, &inputs.squared);
-        let entries = candidates(plan, session.party, &x, &squares, &indices);
+        let squares = Zeroizing::new(square(session.party, &opened, &inputs.root, &inputs.squared));
+        let entries = Zeroizing::new(candidates(plan, session.party, &x, &squares, &indices));
         let q = session.sender.extend(index_count, corrections)?;
         let tweaks = session.tweaks.pads_from_s0.take(1 << plan.index_bits())?;
         let shape = (plan.index_bits(), R::BITS);
         let delta = session.sender.delta();
         let (sent, message) = select_send(&session.hasher, tweaks, delta, (&q, &entries), shape)?;
         self.output.extend(message);
-        let t = (1..=plan.index_bits() as usize).flat_map(|w| outputs.wire(w).to_vec()).collect();
-        Ok(Selecting { sent: sent.0, t, indices })
+        let wires = 1..=plan.index_bits() as usize;
+        let t: Vec<Block> = wires.flat_map(|w| outputs.wire(w).to_vec()).collect();
+        Ok(Selecting { sent: sent.0, t: t.into(), indices: indices.into() })
     }
 
     /// S1, message 3 to 4.
@@ -319,16 +331,17 @@ impl<'a> Stepper<'a> {
         let theirs = self.take("a selection", selection_bytes(n, shape.0, shape.1))?;
         ring::add_assign(&mut opened, &v.masked);
         let session = &mut *self.session;
-        let squares = square(session.party, &opened, &v.root, &v.squared);
-        let entries = candidates(plan, session.party, &v.x, &squares, &v.indices);
+        let squares = Zeroizing::new(square(session.party, &opened, &v.root, &v.squared));
+        let entries = Zeroizing::new(candidates(plan, session.party, &v.x, &squares, &v.indices));
         let tweaks = session.tweaks.pads_from_s1.take(1 << plan.index_bits())?;
         let delta = session.sender.delta();
         let (sent, message) = select_send(&session.hasher, tweaks, delta, (&v.q, &entries), shape)?;
         self.output.extend(message);
         let tweaks = session.tweaks.pads_from_s0.take(1 << plan.index_bits())?;
         let got = select_receive(&session.hasher, tweaks, (&v.t, &v.indices), shape, theirs)?;
-        let values: Vec<R> = add(&sent.0, &got.0);
-        Ok(Wrapping { rounded: round(plan, session.party, &values), t: Vec::new() })
+        let values = Zeroizing::new(add::<R>(&sent.0, &got.0));
+        let rounded = round(plan, session.party, &values);
+        Ok(Wrapping { rounded, t: Vec::new().into() })
     }
 
     /// S0, message 4 to 5. The ring is that of the plan.
@@ -340,13 +353,13 @@ impl<'a> Stepper<'a> {
         let tweaks = session.tweaks.pads_from_s1.take(1 << plan.index_bits())?;
         let got = select_receive(&session.hasher, tweaks, (&s.t, &s.indices), shape, theirs)?;
         let rounded = if plan.scales.ring_bits == u32::BITS {
-            round(plan, session.party, &add::<u32>(&s.sent, &got.0))
+            round(plan, session.party, &Zeroizing::new(add::<u32>(&s.sent, &got.0)))
         } else {
-            round(plan, session.party, &add::<u64>(&s.sent, &got.0))
+            round(plan, session.party, &Zeroizing::new(add::<u64>(&s.sent, &got.0)))
         };
         let (t, corrections) = session.receiver.extend(&rounded.top_bits);
         self.output.extend(corrections);
-        Ok(Wrapping { rounded, t })
+        Ok(Wrapping { rounded, t: t.into() })
     }
 
     /// S1, message 5 to 6.
@@ -356,7 +369,7 @@ impl<'a> Stepper<'a> {
         let corrections = self.take("corrections of top bits", length)?;
         let session = &mut *self.session;
         let q = session.sender.extend(n, corrections)?;
-        let values: Vec<u64> = w.rounded.top_bits.iter().map(u64::from).collect();
+        let values = Zeroizing::new(w.rounded.top_bits.iter().map(u64::from).collect::<Vec<u64>>());
         let tweaks = session.tweaks.pads_from_s1.take(1)?;
         let (delta, width) = (session.sender.delta(), wrap_product_bits(plan));
         let (products, message) =

@@ -13,6 +13,7 @@ use crate::net::{Channel, Tag};
 use crate::party::Party;
 use crate::prg::Seed;
 use crate::ring::{self, Ring};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Supplies a server's share of one op's weights (row-major) and biases.
 pub trait WeightSource<R> {
@@ -37,7 +38,7 @@ pub struct ServerModel<R: Ring> {
 struct Layer<R: Ring> {
     /// X_i + i U, applied to V.
     on_opened: PackedWeights<R>,
-    bias: Vec<R>,
+    bias: Zeroizing<Vec<R>>,
 }
 
 impl<R: Ring> ServerModel<R> {
@@ -61,10 +62,13 @@ impl<R: Ring> ServerModel<R> {
         let (mut layers, mut opened) = (Vec::new(), Vec::new());
         for (i, (op, spec)) in public.network.linears().enumerate() {
             let mut share = weights.share(op, spec).map_err(ProtocolError::Source)?;
-            let bias = share.split_off(spec.weights());
-            let mut x = weight_mask::<R>(mask_seed, op, spec.weights());
+            let bias = Zeroizing::new(share.split_off(spec.weights()));
+            let mut x = Zeroizing::new(weight_mask::<R>(mask_seed, op, spec.weights()));
             let u = match &mut cached {
-                Some(cached) => std::mem::take(&mut cached[i]),
+                Some(cached) => {
+                    share.zeroize();
+                    std::mem::take(&mut cached[i])
+                }
                 None => {
                     ring::sub_assign(&mut share, &x);
                     let theirs = channel.exchange(Tag::Weights, &ring::to_le_bytes(&share))?;

@@ -7,6 +7,7 @@ use crate::model::PublicModel;
 use crate::net::{Channel, NetError, Tag};
 use crate::ring::{self, Ring};
 use std::collections::VecDeque;
+use zeroize::Zeroizing;
 
 /// Batches in flight at least and at most: enough that one computes while the openings of others
 /// travel, even over a slow round trip.
@@ -78,7 +79,7 @@ pub fn denoise<R: Ring, E: Engine<R>>(
     let grid =
         model.public.network.grid(image.size).map_err(|e| ProtocolError::Source(Box::new(e)))?;
     let first_linear = model.public.network.linears().next().map_or(0, |(op, _)| op);
-    let mask: Vec<R> = image.slot.input_mask(first_linear, 0..grid.pixels());
+    let mask = Zeroizing::new(image.slot.input_mask::<R>(first_linear, 0..grid.pixels()));
     let opened = open_image(image.share, &mask, channel)?;
     let context = Context {
         model,

@@ -20,6 +20,7 @@ use crate::ring::{Ring, RingBits};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
+use zeroize::Zeroizing;
 
 /// What a server needs beside its inputs.
 pub struct Job<'a> {
@@ -237,7 +238,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let fields = *image.fields();
         let size = (fields.height as usize, fields.width as usize);
         // Every byte of the share is checked before a slot is spent on it.
-        let [share, means] = image.into_shares::<R>()?;
+        let [share, means] = image.into_shares::<R>()?.map(Zeroizing::new);
         let triples = *self.inputs.triples.fields();
         let wanted = Claim {
             set: triples.set_id,
@@ -261,6 +262,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let image = Image { share: &share, means: &means, size, slot: view, layout };
         let mut tell = |done| observer.progress(done);
         let sums = denoise(&self.model, &mut self.engine, &image, sources, channel, &mut tell)?;
+        let sums = Zeroizing::new(sums);
         let prepared = products.is_some();
         let result = ResultShare {
             party: self.inputs.party,

@@ -21,13 +21,18 @@ pub(super) enum Contents {
     Cell(Vec<Matrix>),
 }
 
-/// A real matrix.
-#[derive(Debug)]
+/// A real matrix. Opaque in `Debug`.
 pub(super) struct Matrix {
     pub(super) rows: usize,
     pub(super) columns: usize,
     /// Column by column.
     values: Vec<f32>,
+}
+
+impl std::fmt::Debug for Matrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Matrix({}x{})", self.rows, self.columns)
+    }
 }
 
 impl Matrix {

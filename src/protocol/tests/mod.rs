@@ -1,6 +1,7 @@
 //! Both servers in one process, on seeded shares and material.
 
 mod hostile;
+mod privacy;
 mod recorder;
 mod world;
 
@@ -8,7 +9,7 @@ use super::{Engine, LutEngine};
 use crate::correlation::SlotView;
 use crate::fixed::low_mask;
 use crate::model::{Method, QuantiseOptions, quantise, random_model, run_twin};
-use crate::net::{Channel, MemChannel, Traffic, pair};
+use crate::net::{Channel, MemChannel, pair};
 use crate::party::Party;
 use crate::piecewise::Piecewise;
 use crate::prg::{Domain, Purpose, Seed};
@@ -213,58 +214,6 @@ fn exhaustive_lookup<R: Ring>() {
             let y = c.mul(w).sub(e.mul(k2)).add(k3);
             assert_eq!(y.to_i64(), table.eval_masked(x, rho_lo), "rho {rho} x {x}");
         }
-    }
-}
-
-/// What S1 receives is uniform whatever the image: byte counts of the openings of an all-black and
-/// an all-white image stay within six standard deviations (a false alarm below 1e-6).
-#[test]
-fn openings_look_uniform_whatever_the_image() {
-    for white in [false, true] {
-        let mut world = World::new(RingBits::L32, &[64, 48], 128, 60);
-        let limit = world.model.public.input.limit();
-        world.image.iter_mut().for_each(|v| *v = if white { limit } else { -limit });
-        let [mut a, mut b] = world.engines();
-        let (mut ours, mut theirs) = pair();
-        let mut counts = [0u64; 256];
-        std::thread::scope(|scope| {
-            scope.spawn(|| world.serve::<u32, _>(Party::S0, &mut a, &mut ours).unwrap());
-            let mut spy = Spy { inner: &mut theirs, counts: &mut counts };
-            world.serve::<u32, _>(Party::S1, &mut b, &mut spy).unwrap();
-        });
-        let total: u64 = counts.iter().sum();
-        let mean = total as f64 / 256.0;
-        assert!(total > 50_000);
-        for (value, &count) in counts.iter().enumerate() {
-            let deviation = (count as f64 - mean).abs() / mean.sqrt();
-            assert!(deviation < 6.0, "byte {value} came {count} times, expected {mean}");
-        }
-    }
-}
-
-struct Spy<'a> {
-    inner: &'a mut MemChannel,
-    counts: &'a mut [u64; 256],
-}
-
-impl Channel for Spy<'_> {
-    fn send(
-        &mut self,
-        tag: crate::net::Tag,
-        batch: u32,
-        payload: Vec<u8>,
-    ) -> Result<(), crate::net::NetError> {
-        self.inner.send(tag, batch, payload)
-    }
-
-    fn recv(&mut self) -> Result<crate::net::Frame, crate::net::NetError> {
-        let frame = self.inner.recv()?;
-        frame.payload.iter().for_each(|&b| self.counts[usize::from(b)] += 1);
-        Ok(frame)
-    }
-
-    fn traffic(&self) -> Traffic {
-        self.inner.traffic()
     }
 }
 

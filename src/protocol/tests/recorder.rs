@@ -1,7 +1,6 @@
 //! An engine that notes what goes through it, and a twin run on the noted choices.
 
 use super::world::{PARTIES, World};
-use crate::correlation::SlotView;
 use crate::fixed::{low_mask, shrink, sign_extend};
 use crate::model::{ActivationSpec, Randomness};
 use crate::party::Party;
@@ -101,7 +100,7 @@ impl<R: Ring, E> Randomness<R> for Replay<'_, E> {
         let results = self.recorders.map(|r| find(&r.y, op, &at));
         let k = R::BITS - spec.input_bits();
         let rho = PARTIES.map(|p| {
-            let view = SlotView::new(p, &self.world.seeds[p.index()].slots, 5);
+            let view = self.world.view(p);
             let masks = view.lookup_masks(op, at.clone(), spec.input_bits());
             let mut rho = vec![R::ZERO; at.len()];
             masks.rho(0, &mut rho);

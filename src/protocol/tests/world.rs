@@ -2,7 +2,7 @@
 
 use crate::correlation::{Chunk, Dealer, MaterialLayout, PartySeeds, SlotView};
 use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
-use crate::net::{Channel, MemChannel, Traffic, pair};
+use crate::net::{Channel, Traffic, pair};
 use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
 use crate::protocol::{
@@ -15,11 +15,22 @@ use crate::share;
 pub(super) const SIZE: (usize, usize) = (19, 16);
 pub(super) const PARTIES: [Party; 2] = [Party::S0, Party::S1];
 
+/// Changes what the dealer made for a tile: (world, tile, chunks by op).
+pub(super) type Tamper = fn(&World, usize, &mut [(usize, Vec<u8>)]);
+
 /// A model, an image and material for one slot, all from small numbers as seeds.
 pub(super) struct World {
     pub(super) model: QuantisedModel,
     pub(super) image: Vec<i64>,
     pub(super) seeds: [PartySeeds; 2],
+    /// From which S1's shares of model and image are expanded.
+    pub(super) share_seed: Seed,
+    /// The slot that the image uses.
+    pub(super) slot: u64,
+    /// From which each server draws in a session of garbled circuits.
+    pub(super) session_seeds: [Seed; 2],
+    /// Changes S0's explicit chunks of a tile, for tests of broken material.
+    pub(super) tamper: Option<Tamper>,
     pub(super) layout: MaterialLayout,
     /// Which server has computed U Y_i ahead of time.
     pub(super) prepared: [bool; 2],
@@ -58,7 +69,17 @@ impl World {
             slots: Seed::from_bytes([material_seed + p.index() as u8; 32]),
         });
         let layout = MaterialLayout::new(&model.public, SIZE, tile_rows).unwrap();
-        World { model, image, seeds, layout, prepared: [false; 2] }
+        World {
+            model,
+            image,
+            seeds,
+            share_seed: Seed::from_bytes([99; 32]),
+            slot: 5,
+            session_seeds: PARTIES.map(|p| Seed::from_bytes([70 + p.index() as u8; 32])),
+            tamper: None,
+            layout,
+            prepared: [false; 2],
+        }
     }
 
     pub(super) fn share_of<R: Ring>(
@@ -69,11 +90,34 @@ impl World {
         purpose: Purpose,
     ) -> Vec<R> {
         let ring: Vec<R> = values.iter().map(|&v| R::from_i64(v)).collect();
-        let mut stream = Seed::from_bytes([99; 32]).stream(Domain::op(purpose, op));
+        let mut stream = self.share_seed.stream(Domain::op(purpose, op));
         match party {
             Party::S0 => share::split(&ring, &mut stream),
             Party::S1 => stream.take(0, ring.len()),
         }
+    }
+
+    /// A server's view of the slot.
+    pub(super) fn view(&self, party: Party) -> SlotView<'_> {
+        SlotView::new(party, &self.seeds[party.index()].slots, self.slot)
+    }
+
+    /// S0's explicit chunks of a tile.
+    pub(super) fn chunks<R: Ring>(
+        &self,
+        dealer: &Dealer<'_, R>,
+        tile: usize,
+    ) -> Vec<(usize, Vec<u8>)> {
+        let mut chunks = dealer.slot(self.slot).tile(self.layout.tile(tile));
+        if let Some(tamper) = self.tamper {
+            tamper(self, tile, &mut chunks);
+        }
+        chunks
+    }
+
+    /// The dealer of this world.
+    pub(super) fn dealer<R: Ring>(&self) -> Dealer<'_, R> {
+        Dealer::new(&self.model.public, SIZE, [&self.seeds[0], &self.seeds[1]]).unwrap()
     }
 
     /// One server's whole run; `engine` wraps the lookup engine.
@@ -94,7 +138,7 @@ impl World {
             share: &self.share_of::<R>(party, 0, &self.image, Purpose::ImageShare),
             means: &self.share_of::<R>(party, 1, &means, Purpose::ImageShare),
             size: SIZE,
-            slot: SlotView::new(party, &seeds.slots, 5),
+            slot: self.view(party),
             layout: &self.layout,
         };
         let mut tiles = Tiles::<R>::new(self, party);
@@ -126,16 +170,18 @@ impl World {
         PARTIES.map(|p| LutEngine::new(p, &self.model.public))
     }
 
+    /// One server's engine of garbled circuits, set up over a channel.
+    pub(super) fn gc_engine(&self, party: Party, channel: &mut dyn Channel) -> GcEngine {
+        let seed = &self.session_seeds[party.index()];
+        let session = GcSession::set_up(party, seed, channel).unwrap();
+        GcEngine::new(session, &self.model.public)
+    }
+
     pub(super) fn gc_engines(&self) -> [GcEngine; 2] {
         let (mut a, mut b) = pair();
-        let engine = |party: Party, channel: &mut MemChannel| {
-            let seed = Seed::from_bytes([70 + party.index() as u8; 32]);
-            let session = GcSession::set_up(party, &seed, channel).unwrap();
-            GcEngine::new(session, &self.model.public)
-        };
         std::thread::scope(|scope| {
-            let other = scope.spawn(|| engine(Party::S1, &mut b));
-            [engine(Party::S0, &mut a), other.join().unwrap()]
+            let other = scope.spawn(|| self.gc_engine(Party::S1, &mut b));
+            [self.gc_engine(Party::S0, &mut a), other.join().unwrap()]
         })
     }
 }
@@ -154,16 +200,14 @@ impl<R: Ring> WeightSource<R> for Weights<'_> {
 }
 
 struct Tiles<'a, R: Ring> {
+    world: &'a World,
     dealer: Option<Dealer<'a, R>>,
-    layout: &'a MaterialLayout,
     next: usize,
 }
 
 impl<'a, R: Ring> Tiles<'a, R> {
     fn new(world: &'a World, party: Party) -> Self {
-        let dealer = || Dealer::new(&world.model.public, SIZE, [&world.seeds[0], &world.seeds[1]]);
-        let dealer = (party == Party::S0).then(|| dealer().unwrap());
-        Tiles { dealer, layout: &world.layout, next: 0 }
+        Tiles { world, dealer: (party == Party::S0).then(|| world.dealer()), next: 0 }
     }
 }
 
@@ -172,11 +216,11 @@ impl<R: Ring> TileSource for Tiles<'_, R> {
         let Some(dealer) = &mut self.dealer else { return Ok(Vec::new()) };
         let tile = self.next;
         self.next += 1;
-        let made = dealer.slot(5).tile(self.layout.tile(tile));
+        let made = self.world.chunks(dealer, tile);
         let sizes: Vec<_> = made.iter().map(|(op, bytes)| (*op, bytes.len())).collect();
         assert_eq!(
             sizes,
-            self.layout.chunks(tile).collect::<Vec<_>>(),
+            self.world.layout.chunks(tile).collect::<Vec<_>>(),
             "the dealer keeps to the layout"
         );
         Ok(made.into_iter().map(|(op, bytes)| (op, bytes.into())).collect())
