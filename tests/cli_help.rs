@@ -26,8 +26,9 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "serve",
         "--party --keys --listen --connect --model --public --triplets --image --out --state \
-         --wait --timeout --threads --force --json",
+         --wait --timeout --threads --erase-spent --force --json",
     ),
+    ("erase", "--party --keys --triplets --state --all --force --json"),
     ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --out --reference --json"),
     (
         "denoise",

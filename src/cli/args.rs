@@ -3,7 +3,7 @@
 use super::bench::Bench;
 use super::levels::{Met, NoiseKind, SensorNoise};
 use super::reproduce::Reproduce;
-use super::server_args::{Prepare, Serve, Threads};
+use super::server_args::{Erase, Prepare, Serve, Threads};
 use crate::activation::Activation;
 use crate::model::EngineKind;
 use crate::ring::RingBits;
@@ -34,6 +34,7 @@ pub(super) enum Command {
     GenTriplets(GenTriplets),
     Prepare(Prepare),
     Serve(Serve),
+    Erase(Erase),
     Reconstruct(Reconstruct),
     Denoise(Denoise),
     AddNoise(AddNoise),

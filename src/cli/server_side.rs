@@ -38,13 +38,8 @@ impl Opened {
 
     /// Opens the state folder's ledger, once the folder is found to be this server's.
     pub(super) fn ledger(&self, args: &ServerSide) -> Result<(Ledger, PathBuf), Failure> {
-        let state = match &args.state {
-            Some(dir) => dir.clone(),
-            None => state_dir_default(self.key)?,
-        };
-        let ledger = Ledger::open(&state)?;
-        claim_state(&state, self.key)?;
-        Ok((ledger, state))
+        let state = state_folder(args.state.as_deref(), self.key)?;
+        Ok((own_ledger(&state, self.key)?, state))
     }
 
     /// Every input, which no output may be.
@@ -53,6 +48,18 @@ impl Opened {
         let files = [model, public, triples].into_iter().chain(images);
         files.map(PathBuf::as_path).collect()
     }
+}
+
+/// The state folder of the server with this key, unless the user names another.
+pub(super) fn state_folder(named: Option<&Path>, key: Fingerprint) -> Result<PathBuf, Failure> {
+    named.map_or_else(|| Ok(state_dir_default(key)?), |dir| Ok(dir.to_owned()))
+}
+
+/// Opens the ledger in a state folder, once the folder is found to be this server's.
+pub(super) fn own_ledger(state: &Path, key: Fingerprint) -> Result<Ledger, Failure> {
+    let ledger = Ledger::open(state)?;
+    claim_state(state, key)?;
+    Ok(ledger)
 }
 
 /// Connects to the other server; nothing if neither way was given.

@@ -82,7 +82,13 @@ impl OutputFile {
     /// [`OutputFile::create`].
     pub fn commit(mut self) -> Result<(), FormatError> {
         let target = self.target.clone();
-        let failed = |err| FormatError::io(&target, "write", err);
+        let folder = self.folder.clone();
+        let failed = |err: io::Error| match err.kind() {
+            io::ErrorKind::NotFound => {
+                FormatError::FolderMissing { file: target.clone(), folder: folder.clone() }
+            }
+            _ => FormatError::io(&target, "write", err),
+        };
         self.out.flush().map_err(failed)?;
         let (unfinished, unwritten) = self.out.into_parts();
         debug_assert!(unwritten.is_ok_and(|rest| rest.is_empty()), "flushed above");
@@ -253,7 +259,7 @@ fn check_target(path: &Path, overwrite: Overwrite) -> Result<(), FormatError> {
     }
 }
 
-fn folder_of(path: &Path) -> PathBuf {
+pub(super) fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
