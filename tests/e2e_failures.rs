@@ -8,6 +8,7 @@ use common::refusal::{FAILED, INPUT, PEER, SIZE, alone};
 use common::{Ended, Job, KEYS, Lab, Running, reports};
 use ppdenoise::format::{ImageId, Ledger, SessionId, TripleSetId};
 use std::fs;
+use std::io::Read;
 use std::process::{Command, Stdio};
 
 /// Lets the listening server S0 wait, does something to its files, then lets S1 connect.
@@ -192,10 +193,9 @@ fn a_reader_of_the_triples_that_goes_away_is_told() {
     let more = ["--images", "20", "--out", "-", "--s1", "x.s1"];
     let mut dealer = lab.command(&[&args[..], &more].concat());
     let mut dealer = dealer.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut head = Command::new("head");
-    head.args(["-c", "100"]).stdin(dealer.stdout.take().unwrap()).stdout(Stdio::piped());
-    let head = head.output().unwrap();
-    assert_eq!(head.stdout.len(), 100);
+    let mut head = [0; 100];
+    // The pipe closes at the end of the statement, as behind `head -c 100`.
+    dealer.stdout.take().unwrap().read_exact(&mut head).unwrap();
     let output = dealer.wait_with_output().unwrap();
     let ended = Ended {
         code: output.status.code(),
