@@ -230,6 +230,9 @@ impl World {
                 assert!(!done(survivor), "a result of a failed server: {context}");
             }
         }
+        // A result has its name only when both servers have finished theirs.
+        let finished = [0, 1].iter().all(|party| session.has(*party, common::kill::DONE));
+        assert!(finished || (!done(0) && !done(1)), "a result too early: {context}");
         self.totals.halves += usize::from(done(0) != done(1));
         // What has a name is whole.
         for name in ["den.s0", "den.s1"].into_iter().filter(|name| self.lab.exists(name)) {
