@@ -35,7 +35,7 @@ FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-covera
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-train test-slow lint check bench bench-kernels fuzz advisories deny have-cargo-deny licences fixtures train clean \
+.PHONY: help build demo test test-train test-slow soak lint check bench bench-kernels fuzz advisories deny have-cargo-deny licences fixtures train clean \
         reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12
 
 help: ## This list
@@ -55,6 +55,9 @@ test-train: ## Formatting aside, what `lint` and `test` do for the feature `trai
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features train --locked
 	$(CARGO) test --features train --locked --lib train::
 	$(CARGO) test --features train --locked --test e2e_train --test cli_help
+
+soak: ## 100 images through one pair of servers, and 10 restarts of 10: memory, results
+	$(CARGO) test --locked --test slow_soak -- --ignored --nocapture --test-threads 1
 
 test-slow: ## Tests that take minutes
 	$(CARGO) test --release --locked -- --ignored

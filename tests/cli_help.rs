@@ -30,8 +30,9 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "serve",
         "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --state \
-         --wait --timeout --threads --force --json",
+         --wait --timeout --threads --erase-spent --force --json",
     ),
+    ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
     ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --passphrase-file --out --reference --json"),
     (
         "denoise",

@@ -11,6 +11,7 @@ mod opened;
 mod prefetch;
 mod prepared;
 mod result_share;
+mod slot_regions;
 mod triples;
 
 pub use image_share::{ImageShareFile, SharedImage, write_image_shares};
@@ -19,6 +20,7 @@ pub use opened::OpenedWeightsFile;
 pub use prepared::PreparedFile;
 pub(crate) use result_share::decoding;
 pub use result_share::{PairError, Reconstruction, reconstruct, write_result};
+pub use slot_regions::SlotRegions;
 pub use triples::{TripleFile, TripleJob};
 
 use crate::format::envelope::{ChunkKey, Content, EnvelopeReader, EnvelopeWriter, SealTo};

@@ -96,18 +96,29 @@ impl PreparedFile {
     /// # Errors
     /// [`FormatError`] if the folder cannot be read or a file stays.
     pub fn remove_below(state: &Path, set: TripleSetId, next: u64) -> Result<(), FormatError> {
+        for path in Self::below(state, set, next)? {
+            std::fs::remove_file(&path).map_err(|e| FormatError::io(&path, "remove", e))?;
+        }
+        Ok(())
+    }
+
+    /// The prepared files of the set's slots below `next`.
+    ///
+    /// # Errors
+    /// [`FormatError`] if the folder cannot be read.
+    pub fn below(state: &Path, set: TripleSetId, next: u64) -> Result<Vec<PathBuf>, FormatError> {
         let prefix = format!("prepared-{set}-");
         let failed = |e| FormatError::io(state, "read", e);
+        let mut found = Vec::new();
         for entry in std::fs::read_dir(state).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
             let slot = name.to_str().and_then(|name| name.strip_prefix(&prefix));
             if slot.and_then(|slot| slot.parse::<u64>().ok()).is_some_and(|slot| slot < next) {
-                let path = entry.path();
-                std::fs::remove_file(&path).map_err(|e| FormatError::io(&path, "remove", e))?;
+                found.push(entry.path());
             }
         }
-        Ok(())
+        Ok(found)
     }
 }
 

@@ -5,10 +5,12 @@
 
 use super::prefetch::{Prefetch, Reading, SharedFile};
 use super::{
-    Parties, PayloadSize, PublicModelFile, random_seed, read_seeds, start_sealed, write_seeds,
+    Parties, PayloadSize, PublicModelFile, SlotRegions, random_seed, read_seeds, start_sealed,
+    write_seeds,
 };
 use crate::correlation::{Dealer, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed};
 use crate::format::envelope::{ChunkKey, Envelope, EnvelopeWriter, OpenFrom};
+use crate::format::erase::is_overwritten;
 use crate::format::error::Amount;
 use crate::format::header::Triples;
 use crate::format::output::OutputFile;
@@ -19,8 +21,9 @@ use crate::party::Party;
 use crate::prg::Seed;
 use crate::protocol::{SourceError, TileSource};
 use crate::ring::{Ring, RingBits};
+use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 
@@ -140,14 +143,21 @@ impl<'a> TripleJob<'a> {
         let size = self.payload().unwrap_or_default();
         let mut out = start_sealed(s0_out, parties.to(Party::S0), size, body(Party::S0))?;
         write_seeds(&mut out, [&seeds[0].weight_mask, &seeds[0].slots])?;
-        let mut s1_out = Some(s1_out);
-        if s1_first {
-            s1_out.take().map_or(Ok(()), OutputFile::commit)?;
-        }
         let dealer = Dealer::<R>::new(&self.public.model, self.size, [&seeds[0], &seeds[1]])?;
-        let out = self.deal(&dealer, out, progress)?.finish()?;
-        s1_out.map_or(Ok(()), OutputFile::commit)?;
-        Ok((set_id, out))
+        let deal = || self.deal(&dealer, out, progress)?.finish();
+        if !s1_first {
+            let out = deal()?;
+            s1_out.commit()?;
+            return Ok((set_id, out));
+        }
+        let s1 = s1_out.target().to_owned();
+        s1_out.commit()?;
+        let dealt = deal();
+        if dealt.is_err() {
+            // Half a set is no set; why it failed is the error to tell.
+            let _ = std::fs::remove_file(s1);
+        }
+        Ok((set_id, dealt?))
     }
 
     /// Makes all tiles while a thread writes those that are made.
@@ -194,22 +204,58 @@ pub struct TripleFile {
     announced: Amount,
     fields: Triples,
     seeds: PartySeeds,
+    regular: Option<Regular>,
+}
+
+/// What only a regular file has. Its lock, shared, keeps an `erase` away.
+struct Regular {
+    path: PathBuf,
+    file: File,
+    regions: SlotRegions,
+}
+
+impl Regular {
+    fn open(path: &Path, regions: SlotRegions) -> Result<Self, FormatError> {
+        let file = File::open(path).map_err(|e| FormatError::io(path, "open", e))?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Regular { path: path.into(), file, regions }),
+            Err(TryLockError::WouldBlock) => Err(FormatError::InUse { file: path.into() }),
+            Err(TryLockError::Error(e)) => Err(FormatError::io(path, "lock", e)),
+        }
+    }
 }
 
 impl TripleFile {
     /// Unseals a set, a file or a pipe, and reads its seeds.
     ///
     /// # Errors
-    /// [`FormatError`].
+    /// [`FormatError`]; [`FormatError::InUse`] while the file is being erased.
     pub fn unseal(file: Envelope<Stream>, keys: OpenFrom<'_>) -> Result<Self, FormatError> {
+        let regions = SlotRegions::of(&file)?;
+        let path = file.name().to_owned();
+        let regular = file.is_regular_file().then(|| Regular::open(&path, regions)).transpose()?;
         let fields = *file.expect::<Triples>()?;
-        let announced =
-            Amount { bytes: file.header().payload_len, chunks: file.header().chunks };
+        let announced = Amount { bytes: file.header().payload_len, chunks: file.header().chunks };
         let mut file = file.unseal(keys)?;
         let [weight_mask, slots] = read_seeds(&mut file)?;
         let seeds = PartySeeds { weight_mask, slots };
-        let (path, file) = (file.name().to_owned(), Arc::new(Mutex::new(file)));
-        Ok(TripleFile { path, file, announced, fields, seeds })
+        let file = Arc::new(Mutex::new(file));
+        Ok(TripleFile { path, file, announced, fields, seeds, regular })
+    }
+
+    /// Whether the explicit material of a slot was erased. A pipe's is not looked at.
+    ///
+    /// # Errors
+    /// [`FormatError`] if the file cannot be read or was cut meanwhile.
+    pub fn is_erased(&self, slot: u64) -> Result<bool, FormatError> {
+        let Some(Regular { path, file, regions }) = &self.regular else { return Ok(false) };
+        let (range, failed) = (regions.slot(slot), |e| FormatError::io(path, "read", e));
+        let found = file.metadata().map_err(failed)?.len();
+        if found < range.end {
+            let expected = regions.slot(self.fields.slots).start;
+            return Err(FormatError::Truncated { file: path.clone(), expected, found });
+        }
+        is_overwritten(file, &range).map_err(failed)
     }
 
     /// The fields of a triple set.
@@ -232,9 +278,7 @@ impl TripleFile {
         let expected = Amount { bytes, chunks };
         match self.announced {
             found if found == expected => Ok(()),
-            found => {
-                Err(FormatError::PayloadMismatch { file: self.path.clone(), expected, found })
-            }
+            found => Err(FormatError::PayloadMismatch { file: self.path.clone(), expected, found }),
         }
     }
 

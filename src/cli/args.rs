@@ -4,7 +4,7 @@ use super::bench::Bench;
 use super::keys::Unlock;
 use super::levels::{Met, NoiseKind, SensorNoise};
 use super::reproduce::Reproduce;
-use super::server_args::{Prepare, Serve, Threads};
+use super::server_args::{Erase, Prepare, Serve, Threads};
 use crate::activation::Activation;
 use crate::format::Role;
 use crate::model::EngineKind;
@@ -36,6 +36,7 @@ pub(super) enum Command {
     GenTriplets(GenTriplets),
     Prepare(Prepare),
     Serve(Serve),
+    Erase(Erase),
     Reconstruct(Reconstruct),
     Denoise(Denoise),
     AddNoise(AddNoise),

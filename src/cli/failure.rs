@@ -89,15 +89,15 @@ fn chain(error: &dyn Error) -> String {
 impl From<FormatError> for Failure {
     fn from(e: FormatError) -> Self {
         use FormatError::{
-            DiskFull, Exists, FolderMissing, Io, NoSpace, PassphraseNeeded, Random, SameFile,
+            DiskFull, Exists, FolderMissing, InUse, Io, NoSpace, PassphraseNeeded, Random, SameFile,
         };
         let code = match &e {
             Exists { .. } | SameFile { .. } | FolderMissing { .. } | PassphraseNeeded { .. } => {
                 Code::Usage
             }
-            DiskFull { .. } | NoSpace { .. } | Random(_) => Code::Failed,
+            DiskFull { .. } | NoSpace { .. } | InUse { .. } | Random(_) => Code::Failed,
             Io { action: "replace", .. } => Code::Usage,
-            Io { action, .. } if *action == "write" || *action == "create" => Code::Failed,
+            Io { action: "write" | "create" | "erase" | "remove" | "lock", .. } => Code::Failed,
             _ => Code::Input,
         };
         let help = e.help();
@@ -254,6 +254,16 @@ impl From<ServiceError> for Failure {
             ServiceError::TooFewSlots { .. } => {
                 let help = "give fewer images, or make new triples with `ppdenoise gen-triplets`";
                 Failure::of(Code::Input, &e, Some(help.into()))
+            }
+            ServiceError::Input(e) => vec![e].into(),
+            ServiceError::SlotErased { .. } => {
+                let help = "the state folder was restored from a backup or lost: use new triples \
+                            from `ppdenoise gen-triplets`, and never these again";
+                Failure::of(Code::Failed, &e, Some(help.into()))
+            }
+            ServiceError::SlotsLeft { .. } => {
+                let help = "leave --all away to keep them, or add --force to destroy them too";
+                Failure::of(Code::Usage, &e, Some(help.into()))
             }
             ServiceError::StateOfAnother { .. } => {
                 let help = "give each server its own --state folder";

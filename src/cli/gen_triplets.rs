@@ -6,9 +6,10 @@ use super::files::{is_stream, overwrite, read_public, with_suffix};
 use super::output::{Console, bytes, print_json};
 use super::server_side::with_threads;
 use crate::artefact::TripleJob;
-use crate::format::Role;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input, ensure_space};
+use crate::format::{FormatError, Role};
+use crate::protocol::SourceError;
 use serde::Serialize;
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -62,8 +63,8 @@ pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failu
         None => {
             let stdout = BufWriter::with_capacity(1 << 16, std::io::stdout());
             // Whoever reads the pipe may need S1's file before the last byte of S0's.
-            let work = || Ok(job.write(&dealer, &parties, stdout, s1, true, &mut |_| ())?);
-            with_threads(args.threads, work)?.0
+            let write = || job.write(&dealer, &parties, stdout, s1, true, &mut |_| ());
+            with_threads(args.threads, || write().map_err(of_stream))?.0
         }
     }
     .to_string();
@@ -76,6 +77,18 @@ pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failu
         print_json("ppdenoise.gen-triplets.v1", &report)?;
     }
     Ok(())
+}
+
+/// A failed write to standard output has no path to name.
+fn of_stream(error: SourceError) -> Failure {
+    match error.downcast_ref() {
+        Some(FormatError::Io { file, source, .. }) if is_stream(file) => {
+            let text = format!("cannot write the triples to standard output: {source}");
+            let help = "whoever reads them ended first: see its message; no file was left";
+            Failure::new(Code::Failed, text).help(help)
+        }
+        _ => error.into(),
+    }
 }
 
 /// Where S0's file goes, nowhere being standard output, and S1's.

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod demo;
 mod denoise;
+mod erase;
 mod failure;
 mod files;
 mod gen_triplets;
@@ -64,6 +65,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::GenTriplets(args) => gen_triplets::run(&args, console),
         Command::Prepare(args) => prepare::run(&args, console),
         Command::Serve(args) => serve::run(&args, console),
+        Command::Erase(args) => erase::run(&args, console),
         Command::Reconstruct(args) => reconstruct::run(&args, console),
         Command::Denoise(args) => denoise::run(&args, console),
         Command::AddNoise(args) => add_noise::run(&args, console),

@@ -1,5 +1,6 @@
 //! `serve`: one of the two servers.
 
+use super::erase;
 use super::failure::{Code, Failure};
 use super::files::overwrite;
 use super::output::{Console, bytes, peak_memory, print_json};
@@ -8,7 +9,7 @@ use super::server_side::{Opened, Watcher, link, with_threads};
 use crate::format::FormatError;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::kernels;
-use crate::service::{Job, Report, run as run_job};
+use crate::service::{EraseReport, Job, Owner, Report, run as run_job};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ struct ServeReport<'a> {
     backend: &'static str,
     #[serde(flatten)]
     job: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<EraseReport>,
     peak_memory_bytes: Option<u64>,
 }
 
@@ -33,6 +36,9 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
         let text = "given twice as --out";
         let help = "give every image an output of its own";
         return Err(Failure::new(Code::Usage, text).about(path).help(help));
+    }
+    if args.erase_spent {
+        erase::ensure_file(&args.server.triplets)?;
     }
     let opened = Opened::new(&args.server, &args.image)?;
     let outputs = open_outputs(args, &opened.input_paths())?;
@@ -51,12 +57,21 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     drop(channel);
     console.finish();
     tell(&report, console);
+    let erased = match args.erase_spent {
+        true => {
+            let key = keys.own.public().fingerprint();
+            let owner = Owner { party: args.server.party, key };
+            erase::after_a_job(&args.server.triplets, owner, &mut ledger, console)?
+        }
+        false => None,
+    };
     if args.common.json {
         let report = ServeReport {
             party: args.server.party.index(),
             threads: args.server.threads.count(),
             backend: kernels::active().name(),
             job: &report,
+            erased,
             peak_memory_bytes: peak_memory(),
         };
         print_json("ppdenoise.serve.v1", &report)?;

@@ -1,4 +1,4 @@
-//! The command lines of the two servers: `serve` and `prepare`.
+//! The command lines of the two servers: `serve`, `prepare` and `erase`.
 
 use super::args::Writing;
 use super::keys::Unlock;
@@ -22,8 +22,46 @@ pub(super) struct Serve {
     /// This server's share of the denoised image; one for each --image.
     #[arg(long, value_name = "FILE", required = true)]
     pub(super) out: Vec<PathBuf>,
+    /// Afterwards do what `erase` does: overwrite the material of spent slots.
+    #[arg(long)]
+    pub(super) erase_spent: bool,
     #[command(flatten)]
     pub(super) common: Writing,
+}
+
+/// Server: overwrite material that must never be used again.
+///
+/// Overwrites, in S0's triples, the material of the slots that the ledger says are spent, and gives
+/// its space back to the disk; slots that are left stay usable. Overwrites and removes products
+/// prepared for spent slots. The seeds in a file make every slot of it, and S1's file is nothing
+/// but seeds: so a file is overwritten as a whole and removed once its last slot is spent. Old
+/// copies that an SSD, a snapshot or a backup keeps are not reached: keep state and triples on
+/// encrypted disks.
+#[derive(Debug, Args)]
+pub(super) struct Erase {
+    /// Which server this is: 0 or 1.
+    #[arg(long, value_name = "0|1", value_parser = parse_party)]
+    pub(super) party: Party,
+    /// Folder with this server's .key.
+    #[arg(long, value_name = "DIR")]
+    pub(super) keys: PathBuf,
+    #[command(flatten)]
+    pub(super) unlock: Unlock,
+    /// This server's triples.
+    #[arg(long, value_name = "FILE")]
+    pub(super) triplets: PathBuf,
+    /// Folder of the ledger of used slots; the platform's state folder if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
+    /// Destroy the whole file, seeds included; refused if slots are left.
+    #[arg(long)]
+    pub(super) all: bool,
+    /// With --all: even if slots are left.
+    #[arg(long, requires = "all")]
+    pub(super) force: bool,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Server: compute ahead of time what depends on no image.

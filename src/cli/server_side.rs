@@ -4,9 +4,9 @@
 use super::failure::{Code, Failure};
 use super::output::{Console, say};
 use super::server_args::{ServerSide, Threads};
-use crate::format::Role;
 use crate::format::keys::{KeyFolder, SecretKey};
 use crate::format::ledger::{Ledger, state_dir_default};
+use crate::format::{Fingerprint, Role};
 use crate::net::{Limits, Listener, NetError, Security, TcpChannel, TlsKeys, connect};
 use crate::service::{InputPaths, Inputs, Observer, Phase, ServerKeys, claim_state};
 use std::path::{Path, PathBuf};
@@ -46,13 +46,8 @@ impl Opened {
     /// Opens the state folder's ledger, once the folder is found to be this server's.
     pub(super) fn ledger(&self, args: &ServerSide) -> Result<(Ledger, PathBuf), Failure> {
         let key = self.keys.own.public().fingerprint();
-        let state = match &args.state {
-            Some(dir) => dir.clone(),
-            None => state_dir_default(key)?,
-        };
-        let ledger = Ledger::open(&state)?;
-        claim_state(&state, key)?;
-        Ok((ledger, state))
+        let state = state_folder(args.state.as_deref(), key)?;
+        Ok((own_ledger(&state, key)?, state))
     }
 
     /// Every input, which no output may be.
@@ -79,6 +74,18 @@ fn security(
     let peer = keys.public(Role::server(args.party.other()))?;
     let keys = TlsKeys::new(own.signing_seed(), &peer.verifying())?;
     Ok(Some(Security::Tls(keys)))
+}
+
+/// The state folder of the server with this key, unless the user names another.
+pub(super) fn state_folder(named: Option<&Path>, key: Fingerprint) -> Result<PathBuf, Failure> {
+    named.map_or_else(|| Ok(state_dir_default(key)?), |dir| Ok(dir.to_owned()))
+}
+
+/// Opens the ledger in a state folder, once the folder is found to be this server's.
+pub(super) fn own_ledger(state: &Path, key: Fingerprint) -> Result<Ledger, Failure> {
+    let ledger = Ledger::open(state)?;
+    claim_state(state, key)?;
+    Ok(ledger)
 }
 
 /// Connects to the other server; nothing if neither way was given.

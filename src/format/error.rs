@@ -239,6 +239,12 @@ pub enum FormatError {
         /// What the file holds.
         found: String,
     },
+    /// Another process works with the file.
+    #[error("'{file}' is in use by another process")]
+    InUse {
+        /// The file.
+        file: PathBuf,
+    },
     /// The operating system gave no random bytes.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -337,6 +343,7 @@ impl FormatError {
                 "copy both halves of the pair again, or make new keys with `ppdenoise keygen`"
                     .into()
             }
+            InUse { .. } => "wait until the other ppdenoise has ended".into(),
             Random(_) => return None,
             Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "check who owns the path and its permissions".into()

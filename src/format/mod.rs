@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod envelope;
+pub mod erase;
 pub mod error;
 pub mod header;
 pub mod ids;

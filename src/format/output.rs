@@ -2,10 +2,13 @@
 
 use crate::format::error::FormatError;
 use std::fs::{self, File, Metadata, Permissions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
+
+/// The most bytes that wait to be written together.
+const BUFFER: usize = 1 << 16;
 
 /// Who may read an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,9 @@ pub enum Overwrite {
 /// file system knows only files with names it has a temporary one, which a kill leaves.
 #[derive(Debug)]
 pub struct OutputFile {
-    out: BufWriter<Unfinished>,
+    out: Unfinished,
+    /// Small writes that wait. It grows when it is used: a job opens all its outputs at once.
+    waiting: Vec<u8>,
     target: PathBuf,
     folder: PathBuf,
     overwrite: Overwrite,
@@ -66,8 +71,8 @@ impl OutputFile {
                 .map(Unfinished::Named)
                 .map_err(|err| FormatError::io(path, "write", err))?,
         };
-        let out = BufWriter::with_capacity(1 << 16, unfinished);
-        Ok(OutputFile { out, target: path.to_owned(), folder, overwrite })
+        let (out, waiting) = (unfinished, Vec::new());
+        Ok(OutputFile { out, waiting, target: path.to_owned(), folder, overwrite })
     }
 
     /// The name the file will have.
@@ -82,12 +87,23 @@ impl OutputFile {
     /// [`OutputFile::create`].
     pub fn commit(mut self) -> Result<(), FormatError> {
         let target = self.target.clone();
-        let failed = |err| FormatError::io(&target, "write", err);
-        self.out.flush().map_err(failed)?;
-        let (unfinished, unwritten) = self.out.into_parts();
-        debug_assert!(unwritten.is_ok_and(|rest| rest.is_empty()), "flushed above");
-        unfinished.finish(&self.target, &self.folder, self.overwrite).map_err(failed)?;
+        let folder = self.folder.clone();
+        let failed = |err: io::Error| match err.kind() {
+            io::ErrorKind::NotFound => {
+                FormatError::FolderMissing { file: target.clone(), folder: folder.clone() }
+            }
+            _ => FormatError::io(&target, "write", err),
+        };
+        self.pass_on().map_err(failed)?;
+        self.out.finish(&self.target, &self.folder, self.overwrite).map_err(failed)?;
         sync_folder(&self.folder).map_err(failed)
+    }
+
+    /// Writes what waits.
+    fn pass_on(&mut self) -> io::Result<()> {
+        self.out.write_all(&self.waiting)?;
+        self.waiting.clear();
+        Ok(())
     }
 
     /// An error that names the target even after it passed through a writer's `io::Error`.
@@ -98,11 +114,18 @@ impl OutputFile {
 
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.write(bytes).map_err(|err| self.named(err))
+        if self.waiting.len() + bytes.len() > BUFFER {
+            self.pass_on().map_err(|err| self.named(err))?;
+        }
+        if bytes.len() >= BUFFER {
+            return self.out.write(bytes).map_err(|err| self.named(err));
+        }
+        self.waiting.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush().map_err(|err| self.named(err))
+        self.pass_on().and_then(|()| self.out.flush()).map_err(|err| self.named(err))
     }
 }
 
@@ -253,7 +276,7 @@ fn check_target(path: &Path, overwrite: Overwrite) -> Result<(), FormatError> {
     }
 }
 
-fn folder_of(path: &Path) -> PathBuf {
+pub(super) fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),

@@ -207,6 +207,17 @@ impl Inputs {
         }
     }
 
+    /// Refuses a slot whose material was erased: it was spent, whatever the ledger says now.
+    pub(super) fn has_material(&self, slot: u64) -> Result<(), ServiceError> {
+        if self.triples.is_erased(slot)? {
+            return Err(ServiceError::SlotErased {
+                slot,
+                set: self.triples.fields().set_id.short(),
+            });
+        }
+        Ok(())
+    }
+
     /// Slots of the triple set.
     pub fn slots(&self) -> u64 {
         self.triples.fields().slots

@@ -1,12 +1,14 @@
 //! A server's job from files to files: check the inputs, meet the other server, agree on a slot,
 //! denoise, write the result share.
 
+mod erase;
 mod inputs;
 mod prepare;
 mod run;
 mod slot;
 mod state;
 
+pub use erase::{EraseReport, Extent, Owner, erase};
 pub use inputs::{InputError, InputPaths, Inputs, ServerKeys};
 pub use prepare::{PrepareReport, PreparedSlot, prepare};
 pub use run::{ImageReport, Job, Observer, Phase, PhaseReport, Report, run};
@@ -62,6 +64,25 @@ pub enum ServiceError {
         /// This server's key.
         expected: String,
     },
+    /// The material says that the slot was spent, the ledgers do not.
+    #[error("slot {slot} of the triples {set} was erased, yet the ledger says that it is free")]
+    SlotErased {
+        /// The slot.
+        slot: u64,
+        /// The set's short id.
+        set: String,
+    },
+    /// A whole set is to be erased that can still serve.
+    #[error("{left} slot(s) of '{file}' are left")]
+    SlotsLeft {
+        /// Slots left.
+        left: u64,
+        /// The triples.
+        file: PathBuf,
+    },
+    /// A file of the command line is refused.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// The servers' ledgers race with other sessions.
     #[error("no slot could be agreed on in {0} attempts: other sessions take them")]
     SlotsContended(u32),
@@ -94,6 +115,9 @@ impl ServiceError {
                 Some("no slot is left")
             }
             ServiceError::StateOfAnother { .. } => Some("its state folder is not its own"),
+            ServiceError::SlotErased { .. } => Some("its material of the slot was erased"),
+            // None of a session.
+            ServiceError::SlotsLeft { .. } | ServiceError::Input(_) => None,
             ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),
         }
     }

@@ -246,7 +246,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             image: fields.image_id,
             session: self.agreement.session,
         };
-        let slot = claim(self.job.ledger, &wanted, channel)?;
+        let slot = claim(self.job.ledger, &wanted, channel, |slot| self.inputs.has_material(slot))?;
         let (public, layout) = (&self.inputs.public, &self.inputs.layout);
         let products = layout.clone().products(&public.model);
         let prepared = PreparedFile::new(self.job.state, &triples, slot, public, products);

@@ -21,12 +21,17 @@ pub(super) struct Claim {
 
 /// Agrees on and marks a slot. Cost: 2 rounds unless other sessions interfere.
 ///
+/// `usable` judges a slot after it is marked and before the other server is told: if it refuses,
+/// neither server sends anything under the slot.
+///
 /// # Errors
-/// [`ServiceError::NoSlotLeft`], [`ServiceError::SlotsContended`], and those of ledger and channel.
+/// [`ServiceError::NoSlotLeft`], [`ServiceError::SlotsContended`], that of `usable`, and those of
+/// ledger and channel.
 pub(super) fn claim(
     ledger: &mut Ledger,
     claim: &Claim,
     channel: &mut dyn Channel,
+    usable: impl Fn(u64) -> Result<(), ServiceError>,
 ) -> Result<u64, ServiceError> {
     for _ in 0..ATTEMPTS {
         let ours = ledger.next_slot(claim.set)?;
@@ -40,6 +45,9 @@ pub(super) fn claim(
         }
         let mark = ledger.mark(claim.set, slot, claim.image, claim.session)?;
         let marked = matches!(mark, Mark::Marked);
+        if marked {
+            usable(slot)?;
+        }
         channel.send(Tag::Marked, 0, vec![u8::from(marked)])?;
         match channel.expect(Tag::Marked)?.payload[..] {
             [1] if marked => return Ok(slot),

@@ -4,6 +4,7 @@
 // Every test program uses a part of it, and none sees it from outside.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod kill;
 pub mod proxy;
 pub mod refusal;
 
@@ -13,7 +14,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 /// The model of the fast tests: 9x9 patches, one hidden layer of 24, 5x5 out, stride 3.
@@ -148,6 +150,16 @@ impl Lab {
                 }
             }
         }
+    }
+
+    /// Whether the file system of the lab has files without names: where it has not, a killed
+    /// process leaves the temporary one of an unfinished output.
+    pub fn has_unnamed_files(&self) -> bool {
+        use std::os::unix::fs::OpenOptionsExt;
+        const O_TMPFILE: i32 = 0o20_200_000;
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).custom_flags(O_TMPFILE);
+        cfg!(target_os = "linux") && options.open(self.path(".")).is_ok()
     }
 
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
@@ -319,7 +331,8 @@ impl Job {
 
 /// A server that runs; killed if the test ends first.
 pub struct Running {
-    child: Child,
+    child: Arc<Mutex<Child>>,
+    stdout: Option<ChildStdout>,
     stderr: Option<BufReader<ChildStderr>>,
     said: String,
 }
@@ -331,8 +344,18 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let stderr = child.stderr.take().map(BufReader::new);
-        Running { child, stderr, said: String::new() }
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take().map(BufReader::new));
+        Running { child: Arc::new(Mutex::new(child)), stdout, stderr, said: String::new() }
+    }
+
+    /// What can kill it from another thread.
+    pub fn killer(&self) -> Killer {
+        Killer(self.child.clone())
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.lock().unwrap().id()
     }
 
     /// The address of a listening server.
@@ -359,27 +382,37 @@ impl Running {
     }
 
     /// Ends it at once, as a power cut would.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub fn kill(self) {
+        self.killer().kill();
+        self.end();
     }
 
     /// Waits for its end.
     pub fn end(mut self) -> Ended {
         let (mut stdout, mut stderr) = (String::new(), std::mem::take(&mut self.said));
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        self.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
         if let Some(mut pipe) = self.stderr.take() {
             pipe.read_to_string(&mut stderr).unwrap();
         }
-        let code = self.child.wait().unwrap().code();
+        let code = self.child.lock().unwrap().wait().unwrap().code();
         Ended { code, stdout, stderr }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.killer().kill();
+        let _ = self.child.lock().unwrap().wait();
+    }
+}
+
+/// Kills a server at once, as a power cut would.
+pub struct Killer(Arc<Mutex<Child>>);
+
+impl Killer {
+    /// Kills it; one that has ended already stays as it is.
+    pub fn kill(&self) {
+        let _ = self.0.lock().unwrap().kill();
     }
 }
 

@@ -1,0 +1,55 @@
+//! Where the explicit material of each slot lies in S0's triples: known from the public header, so
+//! that material can be erased without being read.
+
+use super::PayloadSize;
+use crate::format::FormatError;
+use crate::format::envelope::{Envelope, TAG_LEN};
+use crate::format::header::Triples;
+use std::io::Read;
+use std::ops::Range;
+
+/// The byte ranges of the slots, tags included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotRegions {
+    /// Where slot 0 begins.
+    first: u64,
+    /// Bytes of a slot; 0 where a server gets only seeds.
+    slot: u64,
+}
+
+impl SlotRegions {
+    /// Those of a file of triples.
+    ///
+    /// # Errors
+    /// [`FormatError::WrongKind`]; [`FormatError::InvalidField`] for a payload that is not of equal
+    /// slots.
+    pub fn of<R: Read>(file: &Envelope<R>) -> Result<Self, FormatError> {
+        let slots = file.expect::<Triples>()?.slots;
+        let header = file.header();
+        let seeds = PayloadSize::seeds(2);
+        let split = |whole: u64, before: u64| {
+            let rest = whole.checked_sub(before)?;
+            (slots > 0 && rest % slots == 0).then(|| rest / slots)
+        };
+        let sizes = (split(header.payload_len, seeds.bytes), split(header.chunks, seeds.chunks));
+        let (Some(bytes), Some(chunks)) = sizes else {
+            return Err(FormatError::InvalidField {
+                file: file.name().into(),
+                field: "payload_len",
+                value: header.payload_len.to_string(),
+                expected: "two seeds and slots of equal size",
+            });
+        };
+        let tags = |chunks: u64| TAG_LEN as u64 * chunks;
+        let start = file.file_len() - header.payload_len - tags(header.chunks);
+        let first = start + seeds.bytes + tags(seeds.chunks);
+        Ok(SlotRegions { first, slot: bytes + tags(chunks) })
+    }
+
+    /// The range of a slot; empty where there is nothing to erase.
+    pub fn slot(&self, slot: u64) -> Range<u64> {
+        // Within the file's length for every slot of the header.
+        let start = self.first.saturating_add(slot.saturating_mul(self.slot));
+        start..start.saturating_add(self.slot)
+    }
+}

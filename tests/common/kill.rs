@@ -1,0 +1,371 @@
+//! Sessions in which one of the two servers is killed, seen from the wire between them.
+//!
+//! A tap joins the servers, keeps every byte that left each of them, and kills the victim at its
+//! trigger. It reads the frames of the plain link.
+
+use super::{Job, Killer, Lab};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Numbers of the frames' tags (docs/wire.md).
+pub const SLOT_OFFER: u8 = 2;
+pub const MARKED: u8 = 3;
+pub const IMAGE: u8 = 5;
+pub const OPENING: u8 = 6;
+pub const DONE: u8 = 7;
+
+/// Bytes of a frame before its payload.
+const HEADER: usize = 9;
+
+/// What the wire carries, in the order of a session.
+const STAGES: [(u8, &str); 8] = [
+    (1, "greeting"),
+    (4, "weights"),
+    (9, "engine set-up"),
+    (SLOT_OFFER, "slot offer"),
+    (MARKED, "marked"),
+    (IMAGE, "first V"),
+    (OPENING, "openings"),
+    (DONE, "done"),
+];
+
+/// The tag of the frames of a stage.
+pub fn tag(stage: &str) -> u8 {
+    STAGES.iter().find(|(_, name)| *name == stage).expect("a stage").0
+}
+
+/// When the victim is killed.
+#[derive(Clone, Copy, Debug)]
+pub enum Trigger {
+    Never,
+    /// When exactly so many bytes of a server have been passed on; its later ones are withheld.
+    Bytes {
+        from: usize,
+        count: usize,
+    },
+    /// When the victim's ledger has got so many new bytes or more.
+    Ledger(u64),
+    /// So long after the listening server told its address.
+    After(Duration),
+}
+
+/// One frame of a server, perhaps without its end.
+pub struct Frame<'a> {
+    pub tag: u8,
+    pub start: usize,
+    pub end: usize,
+    pub payload: &'a [u8],
+}
+
+/// The frames in the bytes that left a server.
+pub fn frames(bytes: &[u8]) -> Vec<Frame<'_>> {
+    let (mut found, mut start) = (Vec::new(), 0);
+    while let Some(header) = bytes.get(start..start + HEADER) {
+        let length = u32::from_le_bytes(header[..4].try_into().unwrap()) as usize;
+        let end = start + HEADER + length;
+        let payload = &bytes[start + HEADER..end.min(bytes.len())];
+        found.push(Frame { tag: header[4], start, end, payload });
+        start = end;
+    }
+    found
+}
+
+/// What is known of a session.
+#[derive(Default)]
+struct Seen {
+    /// The bytes that left each server, by party.
+    sent: [Vec<u8>; 2],
+    killed: Option<Kill>,
+}
+
+struct Kill {
+    at: Instant,
+    stage: &'static str,
+}
+
+/// A session that is over.
+pub struct Session {
+    pub sent: [Vec<u8>; 2],
+    /// What was under way when the victim was killed; nothing if it was not.
+    pub stage: Option<&'static str>,
+    pub killed_at: Option<Instant>,
+}
+
+impl Session {
+    pub fn frames(&self, party: usize) -> Vec<Frame<'_>> {
+        frames(&self.sent[party])
+    }
+
+    pub fn has(&self, party: usize, tag: u8) -> bool {
+        self.frames(party).iter().any(|frame| frame.tag == tag)
+    }
+
+    /// The slot under which a server sent a masked image, as the two offers say it.
+    pub fn slot_used(&self, party: usize) -> Option<u64> {
+        if !self.has(party, IMAGE) {
+            return None;
+        }
+        let offer = |party| {
+            let frames = self.frames(party);
+            let offer = frames.iter().find(|frame| frame.tag == SLOT_OFFER);
+            u64::from_le_bytes(offer.expect("an offer before V").payload.try_into().unwrap())
+        };
+        for party in [0, 1] {
+            let frames = self.frames(party);
+            let marked = frames.iter().find(|frame| frame.tag == MARKED);
+            assert_eq!(marked.expect("a mark before V").payload, [1], "server {party}");
+        }
+        Some(offer(0).max(offer(1)))
+    }
+}
+
+/// The place of the wire, to which the connecting server goes.
+pub struct Wire {
+    listener: TcpListener,
+    pub address: String,
+}
+
+impl Wire {
+    pub fn bind() -> Wire {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        Wire { listener, address }
+    }
+
+    /// Joins the connecting server to the listening one at `target`. `parties` are theirs.
+    pub fn join(
+        self,
+        lab: &Lab,
+        target: &str,
+        parties: [usize; 2],
+        (victim, killer): (usize, Killer),
+        trigger: Trigger,
+    ) -> Tap {
+        let ledgers = [0, 1].map(|party| lab.path(&format!("state{party}/ledger")));
+        let ledger = ledgers[victim].clone();
+        let seen = Mutex::new(Seen::default());
+        let over = AtomicBool::new(false);
+        let shared = Arc::new(Shared { trigger, killer, seen, ledgers, over });
+        let (joined, target, listener) = (shared.clone(), target.to_string(), self.listener);
+        let wire = std::thread::spawn(move || join(&joined, &listener, &target, parties));
+        let (over, ended) = channel();
+        let watching = shared.clone();
+        let before = length(&ledger);
+        let watchdog = std::thread::spawn(move || watching.watch(&ledger, before, &ended));
+        Tap { address: self.address, shared, wire, watchdog, over }
+    }
+}
+
+/// The wire between the two servers.
+pub struct Tap {
+    address: String,
+    shared: Arc<Shared>,
+    wire: JoinHandle<()>,
+    watchdog: JoinHandle<()>,
+    /// Dropped when the session is over.
+    over: Sender<()>,
+}
+
+struct Shared {
+    trigger: Trigger,
+    killer: Killer,
+    seen: Mutex<Seen>,
+    ledgers: [PathBuf; 2],
+    over: AtomicBool,
+}
+
+impl Tap {
+    /// What happened, once both servers have ended.
+    pub fn end(self) -> Session {
+        let Tap { address, shared, wire, watchdog, over } = self;
+        shared.over.store(true, Ordering::SeqCst);
+        drop(over);
+        // Nobody may ever have connected.
+        drop(TcpStream::connect(address));
+        wire.join().unwrap();
+        watchdog.join().unwrap();
+        let seen = std::mem::take(&mut *shared.seen.lock().unwrap());
+        let (stage, killed_at) = seen.killed.map(|kill| (kill.stage, kill.at)).unzip();
+        Session { sent: seen.sent, stage, killed_at }
+    }
+}
+
+impl Shared {
+    fn kill(&self) {
+        let mut seen = self.seen.lock().unwrap();
+        self.killer.kill();
+        let stage = stage(&seen.sent);
+        seen.killed.get_or_insert(Kill { at: Instant::now(), stage });
+    }
+
+    /// Waits for the triggers that are not on the wire.
+    fn watch(&self, ledger: &PathBuf, before: u64, ended: &Receiver<()>) {
+        match self.trigger {
+            Trigger::Ledger(more) => {
+                while !self.over.load(Ordering::SeqCst) {
+                    if length(ledger) >= before + more {
+                        return self.kill();
+                    }
+                    std::thread::yield_now();
+                }
+            }
+            Trigger::After(time) => {
+                if ended.recv_timeout(time) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                    self.kill();
+                }
+            }
+            Trigger::Never | Trigger::Bytes { .. } => {}
+        }
+    }
+
+    /// Keeps what left a server; before the first byte of V its slot must be in both ledgers.
+    fn note(&self, party: usize, bytes: &[u8]) {
+        let mut seen = self.seen.lock().unwrap();
+        let tells = |seen: &Seen| frames(&seen.sent[party]).iter().any(|f| f.tag == IMAGE);
+        let before = tells(&seen);
+        seen.sent[party].extend_from_slice(bytes);
+        if before || !tells(&seen) {
+            return;
+        }
+        let session = Session { sent: seen.sent.clone(), stage: None, killed_at: None };
+        let slot = session.slot_used(party).unwrap();
+        for path in &self.ledgers {
+            assert!(marks(path).iter().any(|m| m.slot == slot), "V before the mark of slot {slot}");
+        }
+    }
+}
+
+/// Joins the two servers and passes on until both directions have ended.
+fn join(shared: &Arc<Shared>, listener: &TcpListener, target: &str, parties: [usize; 2]) {
+    let (near, _) = listener.accept().unwrap();
+    if shared.over.load(Ordering::SeqCst) {
+        return;
+    }
+    // A listening server that was killed is not there.
+    let Ok(far) = TcpStream::connect(target) else { return };
+    let clones = (near.try_clone().unwrap(), far.try_clone().unwrap());
+    let there = pass_on(shared.clone(), parties[0], near, far);
+    let back = pass_on(shared.clone(), parties[1], clones.1, clones.0);
+    there.join().unwrap();
+    back.join().unwrap();
+}
+
+fn pass_on(
+    shared: Arc<Shared>,
+    party: usize,
+    mut from: TcpStream,
+    mut to: TcpStream,
+) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let limit = match shared.trigger {
+            Trigger::Bytes { from, count } if from == party => Some(count),
+            _ => None,
+        };
+        let (mut passed, mut buffer) = (0, vec![0; 1 << 16]);
+        let mut open = true;
+        if limit == Some(0) {
+            shared.kill();
+            open = false;
+            let _ = to.shutdown(Shutdown::Write);
+        }
+        while let Ok(n @ 1..) = from.read(&mut buffer) {
+            shared.note(party, &buffer[..n]);
+            let now = limit.map_or(n, |limit| n.min(limit - passed));
+            // What cannot be passed on any more has left its server all the same.
+            open = open && to.write_all(&buffer[..now]).is_ok();
+            passed += now;
+            if open && limit == Some(passed) {
+                shared.kill();
+                open = false;
+                let _ = to.shutdown(Shutdown::Write);
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    })
+}
+
+/// The furthest stage that either server has begun to send.
+fn stage(sent: &[Vec<u8>; 2]) -> &'static str {
+    let has = |tag| sent.iter().any(|bytes| frames(bytes).iter().any(|f| f.tag == tag));
+    let reached = STAGES.iter().rev().find(|(tag, _)| has(*tag));
+    reached.map_or("before the greeting", |(_, name)| name)
+}
+
+fn length(path: &PathBuf) -> u64 {
+    fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+/// A line of a ledger.
+#[derive(Clone, Debug)]
+pub struct SlotLine {
+    pub slot: u64,
+    pub session: String,
+}
+
+/// The slots in a ledger, in its order.
+pub fn marks(ledger: &PathBuf) -> Vec<SlotLine> {
+    let text = fs::read_to_string(ledger).unwrap_or_default();
+    let slots = text.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        match *fields.as_slice() {
+            ["slot", _, slot, _, session, _] => {
+                Some(SlotLine { slot: slot.parse().unwrap(), session: session.into() })
+            }
+            _ => None,
+        }
+    });
+    slots.collect()
+}
+
+/// All that was ever sent under a slot, over many sessions with one set of triples.
+#[derive(Default)]
+pub struct OneTime {
+    used: HashMap<(usize, u64), usize>,
+    openings: HashSet<(usize, Vec<u8>)>,
+    sessions: usize,
+}
+
+impl OneTime {
+    /// Takes in a session; asserts that neither server sent anything under a slot of an earlier
+    /// one, and that what it used is in both ledgers, once and under one session.
+    pub fn check(&mut self, lab: &Lab, session: &Session) {
+        self.sessions += 1;
+        let ledgers = [0, 1].map(|p| marks(&lab.path(&format!("state{p}/ledger"))));
+        for lines in &ledgers {
+            assert!(lines.windows(2).all(|w| w[0].slot < w[1].slot), "slots go up: {lines:?}");
+        }
+        for party in [0, 1] {
+            let Some(slot) = session.slot_used(party) else { continue };
+            let before = self.used.insert((party, slot), self.sessions);
+            assert_eq!(before, None, "server {party} sent twice under slot {slot}");
+            let [a, b] = ledgers.each_ref().map(|l| l.iter().find(|m| m.slot == slot).cloned());
+            let (a, b) = (a.expect("marked by S0"), b.expect("marked by S1"));
+            assert_eq!(a.session, b.session, "slot {slot}");
+            for frame in session.frames(party).iter().filter(|f| f.tag == IMAGE) {
+                // The image and its shares are always the same, so an equal V is an equal mask.
+                if let Some(start) = frame.payload.get(..16) {
+                    let new = self.openings.insert((party, start.to_vec()));
+                    assert!(new, "server {party} sent one V twice, slot {slot}");
+                }
+            }
+        }
+    }
+
+    /// Slots under which something was sent.
+    pub fn slots_used(&self) -> usize {
+        self.used.keys().map(|(_, slot)| slot).collect::<HashSet<_>>().len()
+    }
+}
+
+/// The flags of a job whose link a tap can read.
+pub fn plain(job: Job) -> Job {
+    job.flags(&["--wait", "5", "--timeout", "10"])
+}

@@ -1,0 +1,249 @@
+//! One-time material: what a restored backup can and cannot do, and what `erase` takes away.
+
+mod common;
+
+use common::kill::{IMAGE, OneTime, Session, Trigger, Wire, marks, plain};
+use common::refusal::{FAILED, INPUT, PEER, SIZE, USAGE, alone};
+use common::{Ended, Job, KEYS, Lab, difference, reports};
+use ppdenoise::artefact::SlotRegions;
+use ppdenoise::format::{Ledger, ModelId, open_file};
+use serde_json::Value;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+/// One session over a wire that keeps what left each server.
+fn tapped(lab: &Lab) -> (Session, [Ended; 2]) {
+    let jobs = [0, 1].map(|party| plain(Job::new(party)).flags(&["--force"]));
+    let mut first = lab.listen(&jobs[0]);
+    let (address, wire) = (first.address(), Wire::bind());
+    let second = lab.connect(&jobs[1], &wire.address);
+    let tap = wire.join(lab, &address, [1, 0], (0, first.killer()), Trigger::Never);
+    let ended = [first.end(), second.end()];
+    (tap.end(), ended)
+}
+
+fn serve(lab: &Lab, flags: &[&str]) -> [Value; 2] {
+    let jobs = [0, 1].map(|party| Job::new(party).flags(&["--force"]).flags(flags));
+    reports(lab.serve(&jobs[0], &jobs[1]))
+}
+
+fn slot(report: &Value) -> u64 {
+    report["images"][0]["slot"].as_u64().unwrap()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+fn erase(lab: &Lab, party: usize, flags: &[&str]) -> Ended {
+    let (triples, state) = (format!("trip.s{party}"), format!("state{party}"));
+    let party = party.to_string();
+    let args = ["erase", "--party", &party, "--keys", KEYS, "--triplets", &triples];
+    lab.run(&[&args[..], &["--state", &state, "--json"], flags].concat())
+}
+
+/// The bytes of a slot in a file of triples.
+fn region(lab: &Lab, name: &str, slot: u64) -> Range<usize> {
+    let range = SlotRegions::of(&open_file(&lab.path(name)).unwrap()).unwrap().slot(slot);
+    range.start as usize..range.end as usize
+}
+
+/// One server's state folder comes back from a backup: the other's ledger still holds.
+#[test]
+fn a_state_folder_restored_at_one_server_heals() {
+    let lab = Lab::ready(SIZE, 6);
+    let mut one_time = OneTime::default();
+    let mut session = |expected: u64| {
+        let (session, ended) = tapped(&lab);
+        let used = ended.each_ref().map(|ended| slot(&ended.report()));
+        assert_eq!(used, [expected; 2]);
+        assert_eq!(session.slot_used(0), Some(expected));
+        one_time.check(&lab, &session);
+    };
+    session(0);
+    for (party, first) in [(0, 1), (1, 3)] {
+        let (state, backup) =
+            (lab.path(&format!("state{party}")), lab.path(&format!("backup{party}")));
+        copy_folder(&state, &backup);
+        session(first);
+        copy_folder(&backup, &state);
+        session(first + 1);
+    }
+    assert_eq!(one_time.slots_used(), 5);
+}
+
+/// Triples carry no state: an old copy of them brings no slot back.
+#[test]
+fn restored_triples_do_no_harm() {
+    let lab = Lab::ready(SIZE, 3);
+    let backup = ["trip.s0", "trip.s1"].map(|name| (name, lab.read(name)));
+    assert_eq!(slot(&serve(&lab, &["--erase-spent"])[0]), 0);
+    assert!(lab.read("trip.s0") != backup[0].1);
+    for expected in [1, 2] {
+        for (name, bytes) in &backup {
+            lab.write(name, bytes);
+        }
+        assert_eq!(slot(&serve(&lab, &[])[0]), expected);
+    }
+    let [first, _] = [0, 1]
+        .map(|party| lab.run(&Job::new(party).flags(&["--force"]).args(&["--connect", "h:1"])));
+    first.refused_once(INPUT, &["no slot is left"]);
+}
+
+/// What the documents say cannot be seen is really not seen: both state folders restored at once
+/// make both servers send the same V again.
+#[test]
+fn both_state_folders_restored_are_not_detected() {
+    let lab = Lab::ready(SIZE, 3);
+    let folders = [0, 1].map(|p| (lab.path(&format!("state{p}")), lab.path(&format!("backup{p}"))));
+    tapped(&lab).1.iter().for_each(|ended| drop(ended.report()));
+    folders.iter().for_each(|(state, backup)| copy_folder(state, backup));
+    let first = tapped(&lab);
+    folders.iter().for_each(|(state, backup)| copy_folder(backup, state));
+    let second = tapped(&lab);
+    for ended in first.1.iter().chain(&second.1) {
+        assert_eq!(slot(&ended.report()), 1, "the same slot, and no error");
+    }
+    for party in [0, 1] {
+        let v = |session: &Session| {
+            let frames = session.frames(party);
+            frames.iter().find(|f| f.tag == IMAGE).unwrap().payload.to_vec()
+        };
+        // One image twice: the difference that the other server sees is zero.
+        assert_eq!(v(&first.0), v(&second.0));
+    }
+}
+
+/// With S0's spent material erased it is seen, before anything leaves under the slot.
+#[test]
+fn erased_material_stops_a_reused_slot() {
+    let lab = Lab::ready(SIZE, 3);
+    serve(&lab, &[]);
+    let folders = [0, 1].map(|p| (lab.path(&format!("state{p}")), lab.path(&format!("backup{p}"))));
+    folders.iter().for_each(|(state, backup)| copy_folder(state, backup));
+    serve(&lab, &["--erase-spent"]);
+    folders.iter().for_each(|(state, backup)| copy_folder(backup, state));
+    let (session, [first, second]) = tapped(&lab);
+    first.refused_once(FAILED, &["slot 1 of the triples", "was erased", "backup", "never these"]);
+    second.refused_once(PEER, &["its material of the slot was erased"]);
+    assert!(!session.has(0, IMAGE) && !session.has(1, IMAGE));
+    // The refused slot is spent: the next one serves.
+    assert_eq!(slot(&serve(&lab, &[])[0]), 2);
+}
+
+/// X belongs to one model for ever, in the ledger and so over restarts.
+#[test]
+fn a_weight_mask_never_serves_a_second_model() {
+    let lab = Lab::ready(SIZE, 2);
+    serve(&lab, &[]);
+    let ledger = String::from_utf8(lab.read("state0/ledger")).unwrap();
+    let line = ledger.lines().find(|line| line.starts_with("weights ")).expect("a bound mask");
+    let mask = line.split(' ').nth(1).unwrap().parse().unwrap();
+    let other = ModelId::from_bytes([7; 16]);
+    let again = Ledger::open(&lab.path("state0")).unwrap().bind_weights(mask, other);
+    assert!(again.unwrap_err().to_string().contains("cannot serve model"));
+    // A server that once opened another model under this X.
+    Ledger::open(&lab.path("state2")).unwrap().bind_weights(mask, other).unwrap();
+    let job = Job::new(0).with(|j| (j.state, j.outs) = ("state2".into(), vec!["x.s0".into()]));
+    let ended =
+        common::refusal::neither(&lab, job, Job::new(1).with(|j| j.outs = vec!["x.s1".into()]));
+    ended[0]
+        .refused_once(FAILED, &["the weight mask", "belongs to model 07070707", "gen-triplets"]);
+    ended[1].refused_once(PEER, &["its ledger refuses"]);
+}
+
+#[test]
+fn spent_slots_are_overwritten_and_the_others_serve_on() {
+    let lab = Lab::ready(SIZE, 3);
+    serve(&lab, &[]);
+    lab.reconstruct("first.npy").report();
+    let [before, other] = ["trip.s0", "trip.s1"].map(|name| lab.read(name));
+    let spent = region(&lab, "trip.s0", 0);
+    let report = erase(&lab, 0, &[]).report();
+    assert_eq!((&report["slots_erased"], &report["slots_spent"]), (&1.into(), &1.into()));
+    assert_eq!(report["bytes_erased"], spent.len());
+    let mut expected = before.clone();
+    expected[spent].fill(0);
+    assert!(lab.read("trip.s0") == expected, "the spent slot, and nothing else");
+    // A second time there is nothing to do, and S1 has nothing that is not needed yet.
+    for party in [0, 1] {
+        let report = erase(&lab, party, &[]).report();
+        assert_eq!((&report["slots_erased"], &report["bytes_erased"]), (&0.into(), &0.into()));
+        assert_eq!(report["file_removed"], false);
+    }
+    assert!(lab.read("trip.s0") == expected && lab.read("trip.s1") == other);
+    for (slot, removed) in [(1, false), (2, true)] {
+        let [first, second] = serve(&lab, &["--erase-spent"]);
+        assert_eq!(first["images"][0]["slot"], slot);
+        for report in [first, second] {
+            assert_eq!(report["erased"]["file_removed"], removed);
+        }
+        lab.reconstruct("again.npy").report();
+        let (mean, max) = difference(&lab.image("first.npy"), &lab.image("again.npy"));
+        assert!(mean <= 0.8 && max <= 4.0, "twice the distance from the twin: {mean}, {max}");
+        fs::remove_file(lab.path("again.npy")).unwrap();
+    }
+    assert!(!lab.exists("trip.s0") && !lab.exists("trip.s1"), "with their last slot");
+    lab.no_leftovers();
+}
+
+#[test]
+fn erase_refuses_what_would_lose_slots_or_is_not_its_own() {
+    let lab = Lab::ready(SIZE, 2);
+    erase(&lab, 0, &[]).refused(INPUT, &["'state0'", "the state folder does not exist"]);
+    serve(&lab, &[]);
+    let before = lab.read("trip.s0");
+    erase(&lab, 0, &["--all"]).refused_once(USAGE, &["1 slot(s) of 'trip.s0' are left", "--force"]);
+    erase(&lab, 0, &["--force"]).refused(USAGE, &["--all"]);
+    erase(&lab, 0, &["--triplets", "nothing"]).refused(USAGE, &[]);
+    let with = |triples: &str, keys: &str| {
+        let args = ["erase", "--party", "0", "--keys", keys, "--triplets", triples];
+        lab.run(&[&args[..], &["--state", "state0"]].concat())
+    };
+    with("nothing", KEYS).refused_once(INPUT, &["'nothing' does not exist"]);
+    with("/dev/null", KEYS).refused_once(USAGE, &["'/dev/null'", "nothing can be erased"]);
+    with("img.s0", KEYS).refused_once(INPUT, &["'img.s0' is an image share"]);
+    with("trip.s1", KEYS).refused_once(INPUT, &["is for server 1, this is server 0"]);
+    lab.run(&["keygen", "--out", "others"]).done();
+    with("trip.s0", "others").refused_once(USAGE, &["belongs to the server key"]);
+    assert!(lab.read("trip.s0") == before);
+    // A prepared product that came back from a backup goes too.
+    let prepared = format!("state0/prepared-{}-0", set_id(&lab));
+    lab.write(&prepared, b"U Y");
+    assert_eq!(erase(&lab, 0, &[]).report()["prepared_removed"], 1);
+    assert!(!lab.exists(&prepared));
+    let report = erase(&lab, 1, &["--all", "--force"]).report();
+    assert_eq!(report["file_removed"], true);
+    assert!(!lab.exists("trip.s1") && lab.exists("trip.s0"));
+}
+
+fn set_id(lab: &Lab) -> String {
+    let report = lab.run(&["inspect", "trip.s0", "--json"]).report();
+    report["set_id"].as_str().unwrap().into()
+}
+
+/// Nobody erases what a server works with, and no server starts on what is being erased.
+#[test]
+fn material_in_use_is_not_erased() {
+    let lab = Lab::ready(SIZE, 2);
+    serve(&lab, &[]);
+    let before = lab.read("trip.s0");
+    let mut listening = lab.listen(&Job::new(0).flags(&["--force"]));
+    let address = listening.address();
+    erase(&lab, 0, &[]).refused_once(FAILED, &["'trip.s0' is in use", "wait"]);
+    assert!(lab.read("trip.s0") == before);
+    lab.connect(&Job::new(1).flags(&["--force"]), &address).end().report();
+    listening.end().report();
+    let file = fs::File::open(lab.path("trip.s0")).unwrap();
+    file.lock().unwrap();
+    alone(&lab, Job::new(0).with(|j| j.outs = vec!["x".into()]))
+        .refused_once(INPUT, &["'trip.s0' is in use"]);
+    drop(file);
+    assert_eq!(marks(&lab.path("state0/ledger")).len(), 2);
+}
