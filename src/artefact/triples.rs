@@ -14,7 +14,7 @@ use crate::format::erase::is_overwritten;
 use crate::format::error::Amount;
 use crate::format::header::Triples;
 use crate::format::output::OutputFile;
-use crate::format::stream::Stream;
+use crate::format::stream::{Stream, place};
 use crate::format::{FormatError, TripleSetId, WeightMaskId};
 use crate::network::NetworkError;
 use crate::party::Party;
@@ -216,7 +216,7 @@ struct Regular {
 
 impl Regular {
     fn open(path: &Path, regions: SlotRegions) -> Result<Self, FormatError> {
-        let file = File::open(path).map_err(|e| FormatError::io(path, "open", e))?;
+        let file = File::open(place(path)).map_err(|e| FormatError::io(path, "open", e))?;
         match file.try_lock_shared() {
             Ok(()) => Ok(Regular { path: path.into(), file, regions }),
             Err(TryLockError::WouldBlock) => Err(FormatError::InUse { file: path.into() }),

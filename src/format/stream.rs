@@ -15,6 +15,11 @@ const BUFFER: usize = 1 << 20;
 /// written a moment ago and is read from the cache.
 pub struct Stream(Source);
 
+/// Where a path leads: `-` is standard input.
+pub(crate) fn place(path: &Path) -> &Path {
+    if path == Path::new("-") { Path::new("/dev/stdin") } else { path }
+}
+
 enum Source {
     File(BufReader<File>),
     Direct(Direct),
@@ -28,7 +33,7 @@ impl Stream {
     /// # Errors
     /// What the operating system says.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
+        let path = place(path);
         let file = File::open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {

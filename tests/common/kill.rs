@@ -367,5 +367,5 @@ impl OneTime {
 
 /// The flags of a job whose link a tap can read.
 pub fn plain(job: Job) -> Job {
-    job.flags(&["--wait", "5", "--timeout", "10"])
+    job.flags(&["--insecure", "--wait", "5", "--timeout", "10"])
 }
