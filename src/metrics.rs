@@ -4,7 +4,7 @@
 //! was computed (not read from an 8-bit file) is rounded and clipped first: [`quality_8bit`] does
 //! it.
 
-use crate::image::GreyImage;
+use crate::image::{Depth, GreyImage, Raster};
 
 /// The peak of 8-bit images.
 pub const PEAK_8BIT: f64 = 255.0;
@@ -26,6 +26,14 @@ pub enum MetricsError {
         found: (usize, usize),
         /// Height and width of the reference.
         expected: (usize, usize),
+    },
+    /// One is in colour, the other is not.
+    #[error("the image has {found} planes, the reference has {expected} (1 grey, 3 colour)")]
+    Planes {
+        /// Planes of the image.
+        found: usize,
+        /// Planes of the reference.
+        expected: usize,
     },
     /// There is no place for the SSIM window.
     #[error("the image is {height}x{width}; SSIM needs at least {SSIM_WINDOW}x{SSIM_WINDOW}")]
@@ -64,6 +72,29 @@ pub fn quality_8bit(reference: &GreyImage, image: &GreyImage) -> Result<Quality,
         psnr_db: psnr(reference, &rounded, PEAK_8BIT)?,
         ssim: ssim(reference, &rounded, PEAK_8BIT)?,
     })
+}
+
+/// PSNR and SSIM with peak 255 of `image` as a file would hold it: rounded and clipped to its depth,
+/// to 8 bits if it has none. Squared differences are averaged over all planes, SSIM over the planes.
+///
+/// # Errors
+/// As [`ssim`], and [`MetricsError::Planes`].
+pub fn quality(reference: &Raster, image: &Raster) -> Result<Quality, MetricsError> {
+    let (expected, found) = (reference.planes().len(), image.planes().len());
+    if expected != found {
+        return Err(MetricsError::Planes { expected, found });
+    }
+    let rounded = match image.depth() {
+        Depth::Sixteen => image.rounded(),
+        Depth::Eight | Depth::Float => image.clone().at_depth(Depth::Eight).rounded(),
+    };
+    let (mut squares, mut similarity) = (0.0, 0.0);
+    for (r, p) in reference.planes().iter().zip(rounded.planes()) {
+        squares += 10f64.powf(-psnr(r, p, PEAK_8BIT)? / 10.0);
+        similarity += ssim(r, p, PEAK_8BIT)?;
+    }
+    let planes = expected as f64;
+    Ok(Quality { psnr_db: -10.0 * (squares / planes).log10(), ssim: similarity / planes })
 }
 
 /// 10 log10(peak^2 / mean squared difference) in decibels, in f64, over all pixels.
@@ -219,7 +250,7 @@ mod tests {
                 other => panic!("no fixture {other}"),
             };
             let &Pair { top, left, height, width, .. } = self;
-            let image = ImageFormat::Png.decode(bytes).unwrap();
+            let image = ImageFormat::Png.decode(bytes).unwrap().into_grey().unwrap();
             image.crop(Rect { top, left, height, width }).unwrap()
         }
 
@@ -240,6 +271,29 @@ mod tests {
             let pixels = (0..levels.len()).map(rule).map(|v| v.clamp(0, 255) as f32).collect();
             GreyImage::new(self.height, self.width, pixels).unwrap()
         }
+    }
+
+    #[test]
+    fn planes_are_averaged_and_rounded_to_their_depth() {
+        let plane = |level: f32| flat(11, 11, level);
+        let colour = |levels: [f32; 3], depth| Raster::rgb(levels.map(plane), depth).unwrap();
+        let clean = colour([10.0, 20.0, 30.0], Depth::Eight);
+        let found = quality(&clean, &colour([13.0, 20.0, 30.0], Depth::Eight)).unwrap();
+        assert!((found.psnr_db - psnr_of(3.0 * 3.0 / 3.0)).abs() < 1e-9);
+        // A third of a level is nothing in 8 bits and something in 16.
+        let off = [10.0 + 86.0 / 257.0, 20.0, 30.0];
+        assert_eq!(quality(&clean, &colour(off, Depth::Eight)).unwrap().psnr_db, f64::INFINITY);
+        let fine = quality(&clean, &colour(off, Depth::Sixteen)).unwrap().psnr_db;
+        assert!((fine - psnr_of((86f64 / 257.0).powi(2) / 3.0)).abs() < 1e-3, "{fine}");
+        let grey = Raster::from(plane(10.0));
+        assert!(matches!(quality(&clean, &grey), Err(MetricsError::Planes { .. })));
+        let (clean, image) = (plane(10.0), plane(12.4));
+        let both = (clean.clone().into(), image.clone().into());
+        assert_eq!(quality(&both.0, &both.1).unwrap(), quality_8bit(&clean, &image).unwrap());
+    }
+
+    fn psnr_of(mse: f64) -> f64 {
+        10.0 * (255.0 * 255.0 / mse).log10()
     }
 
     #[test]

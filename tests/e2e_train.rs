@@ -30,6 +30,7 @@ fn lab() -> Lab {
     std::fs::create_dir(lab.path("images")).unwrap();
     let camera = std::fs::read(CAMERA).unwrap();
     let camera = ppdenoise::image::ImageFormat::Png.decode(&camera).unwrap();
+    let camera = camera.into_grey().unwrap();
     for i in 0..6 {
         let rect = ppdenoise::image::Rect { top: 80 * i, left: 60 * i, height: 96, width: 112 };
         lab.picture(&format!("images/{i}.png"), &camera.crop(rect).unwrap());

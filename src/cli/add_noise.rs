@@ -2,31 +2,26 @@
 
 use super::args::AddNoise;
 use super::failure::{Code, Failure};
-use super::files::{is_stream, output_format, read_image, write_image};
+use super::files::{is_stream, output_format, read_raster, write_raster};
 use super::levels::sensor;
 use super::output::Console;
 use crate::format::output::ensure_not_input;
-use crate::image::{add_gaussian, add_poisson};
+use crate::image::{NoiseSeed, add_gaussian, add_poisson};
 
 pub(super) fn run(args: &AddNoise, console: &Console) -> Result<(), Failure> {
     output_format(&args.out)?;
     if !is_stream(&args.out) && !is_stream(&args.image) {
         ensure_not_input(&args.out, &[&args.image])?;
     }
-    let clean = read_image(&args.image)?;
-    let (noisy, text) = match (sensor(args.noise, &args.sensor)?, args.sigma) {
-        (None, Some(sigma)) => {
-            (add_gaussian(&clean, sigma, args.seed)?, format!("noise of {sigma} grey levels"))
-        }
-        (Some(noise), None) => {
-            let text = format!(
-                "Poisson noise of {} grey levels an electron, read noise {}",
-                noise.gain(),
-                noise.read_noise()
-            );
-            let noisy = add_poisson(&clean, &noise, args.seed);
-            (noisy.map_err(|e| Failure::from(e).about(&args.image))?, text)
-        }
+    let clean = read_raster(&args.image)?;
+    let sensor = sensor(args.noise, &args.sensor)?;
+    let text = match (&sensor, args.sigma) {
+        (None, Some(sigma)) => format!("noise of {sigma} grey levels"),
+        (Some(noise), None) => format!(
+            "Poisson noise of {} grey levels an electron, read noise {}",
+            noise.gain(),
+            noise.read_noise()
+        ),
         (None, None) => {
             return Err(Failure::new(Code::Usage, "Gaussian noise needs its standard deviation")
                 .help("add --sigma LEVELS"));
@@ -36,7 +31,16 @@ pub(super) fn run(args: &AddNoise, console: &Console) -> Result<(), Failure> {
                 .help("leave --sigma away: the gain says how strong the noise is"));
         }
     };
-    write_image(&args.out, &noisy)?;
+    let noisy = clean.planes().iter().zip(0..).map(|(clean, plane)| {
+        let seed = NoiseSeed { seed: args.seed, plane };
+        match &sensor {
+            Some(noise) => add_poisson(clean, noise, seed),
+            None => add_gaussian(clean, args.sigma.unwrap_or_default(), seed),
+        }
+    });
+    let noisy = noisy.collect::<Result<_, _>>().and_then(|planes| clean.with_planes(planes));
+    let noisy = noisy.map_err(|e| Failure::from(e).about(&args.image))?;
+    write_raster(&args.out, &noisy)?;
     console.note(format!("{text}, seed {}", args.seed));
     Ok(())
 }

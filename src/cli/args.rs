@@ -154,7 +154,7 @@ impl Quantise {
 /// Writes PREFIX.s0 and PREFIX.s1 (one share each, sealed to its server).
 #[derive(Debug, Args)]
 pub(super) struct ShareImage {
-    /// The noisy image, 8-bit grey PNG or float .npy; - for standard input.
+    /// The noisy image, grey: PNG, PGM, TIFF, BMP, JPEG or float .npy; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
     /// Folder with gateway.key and the servers' .pub.
@@ -227,7 +227,8 @@ pub(super) struct Reconstruct {
     pub(super) keys: PathBuf,
     #[command(flatten)]
     pub(super) unlock: Unlock,
-    /// The denoised image: .png (rounded and clipped) or .npy (float); - for PNG on standard output.
+    /// The denoised image: .png, .pgm, .tiff, .bmp (rounded and clipped to 8 bits) or .npy (float); -
+    /// for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
     /// A clean image to compare with.
@@ -241,9 +242,12 @@ pub(super) struct Reconstruct {
 /// Denoise in plaintext: the reference that the secure pipeline is compared with.
 #[derive(Debug, Args)]
 pub(super) struct Denoise {
-    /// The noisy image; - for standard input.
+    /// The noisy image: PNG, PGM, PPM, TIFF, BMP, JPEG or float .npy; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
+    /// Denoise red, green and blue of a colour image, each by itself.
+    #[arg(long)]
+    pub(super) color: bool,
     /// The model, as for `share-model`.
     #[arg(long, value_name = "MODEL")]
     pub(super) model: PathBuf,
@@ -257,7 +261,8 @@ pub(super) struct Denoise {
     pub(super) twin: bool,
     #[command(flatten)]
     pub(super) quantise: Quantise,
-    /// The denoised image: .png or .npy; - for PNG on standard output.
+    /// The denoised image: .png, .pgm, .tiff, .bmp, with the noisy image's depth, or .npy (float); -
+    /// for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
     /// A clean image to compare with.
@@ -285,8 +290,8 @@ pub(super) struct AddNoise {
     /// Seed of the noise.
     #[arg(long, value_name = "N")]
     pub(super) seed: u64,
-    /// The noisy image: .png (rounded and clipped) or .npy (float, unclipped); - for PNG on
-    /// standard output.
+    /// The noisy image: .png, .pgm, .tiff, .bmp (rounded and clipped to the clean image's depth) or
+    /// .npy (float, unclipped); - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
 }

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::files::{QualityReport, read_image, write_public};
 use super::output::{Console, bytes, print_json, print_line};
 use super::pipeline::{Pipeline, fresh_work, path, remove_work, shared_machine};
-use crate::image::{GreyImage, Panel, Rect, crop_side, pick_crops, side_by_side};
+use crate::image::{GreyImage, Panel, Raster, Rect, crop_side, pick_crops, side_by_side};
 use crate::model::EngineKind;
 use serde::Serialize;
 use serde_json::Value;
@@ -191,7 +191,10 @@ impl Demonstration {
 
         let [noisy, plaintext, secure] = [&noisy, &plaintext, &secure].map(|p| read_image(p));
         let images = [clean, noisy?, plaintext?, secure?];
-        let quality = |i: usize| QualityReport::new(&images[0], &images[i]);
+        let quality = |i: usize| {
+            let image = |i: usize| Raster::from(images[i].clone());
+            QualityReport::new(&image(0), &image(i))
+        };
         let activations = reports[0]["images"][0]["activations"].as_u64().unwrap_or(0);
         let both = online["bytes_sent"].as_u64().unwrap_or(0)
             + online["bytes_received"].as_u64().unwrap_or(0);

@@ -3,14 +3,14 @@
 use super::args::Denoise;
 use super::failure::{Code, Failure};
 use super::files::{
-    QualityReport, check_writable, is_stream, output_format, read_image, read_model, write_image,
+    QualityReport, check_writable, is_stream, output_format, read_model, read_raster, write_raster,
 };
 use super::levels::levels;
 use super::output::{Console, print_json};
 use super::share_image::{encode, wider};
 use super::share_model::quantise_options;
 use crate::format::output::ensure_not_input;
-use crate::image::GreyImage;
+use crate::image::{GreyImage, ImageError};
 use crate::model::{
     FloatModel, LevelMap, NearestRounding, QuantisedModel, decode_sums, quantise, run_twin,
 };
@@ -22,7 +22,10 @@ use std::time::Instant;
 #[derive(Serialize)]
 struct Report {
     arithmetic: String,
+    /// Of the first channel.
     sigma: f64,
+    /// Of each channel: with `--sigma auto` they differ.
+    sigmas: Vec<f64>,
     seconds: f64,
     #[serde(flatten)]
     quality: Option<QualityReport>,
@@ -41,43 +44,70 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     }
     check_writable(&args.out)?;
     let model = read_model(&args.model, args.quantise.stride)?;
-    let image = read_image(&args.image)?;
-    let reference = args.reference.as_deref().map(read_image).transpose()?;
-    let levels = levels(&args.met, (&args.image, &image), model.sigma, model.units, console)?;
-    console.phase("denoising");
-    let started = Instant::now();
-    let mut tell = |done| console.progress(done);
-    let (denoised, arithmetic) = if args.twin {
-        let options = quantise_options(&model, &args.quantise)?;
-        let quantised =
-            quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?;
-        let ring = format!("integer twin, ring {}", args.quantise.ring().bits());
-        let (denoised, clamped) = twin(&quantised, &image, &levels.map, &mut tell);
-        if clamped > 0 {
-            let wider = wider(&image, &levels.map).replace("share the model with", "use");
-            let text = "lie outside the input interval; they were clamped, which costs quality";
-            console.note(format!("note: {clamped} pixels {text}: {wider}"));
+    let image = read_raster(&args.image)?;
+    if image.is_colour() && !args.color {
+        let failure = Failure::from(ImageError::Colour).about(&args.image);
+        return Err(failure.help("add --color to denoise each channel by itself"));
+    }
+    let reference = args.reference.as_deref().map(read_raster).transpose()?;
+    let quantised = match args.twin {
+        true => {
+            let options = quantise_options(&model, &args.quantise)?;
+            Some(quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?)
         }
-        (denoised, ring)
-    } else {
-        let name = format!("float32, {}", args.activation.name());
-        (plain(&model, &image, &levels.map, &|v| args.activation.apply(v), &mut tell), name)
+        false => None,
     };
-    let denoised = denoised.map_err(|e| e.about(&args.image))?;
+    let started = Instant::now();
+    let mut planes = Vec::new();
+    let mut sigmas = Vec::new();
+    for plane in image.planes() {
+        let levels = levels(&args.met, (&args.image, plane), model.sigma, model.units, console)?;
+        console.phase("denoising");
+        let denoised = match &quantised {
+            Some(quantised) => rounded(quantised, plane, &levels.map, console),
+            None => {
+                let activation = |v: &mut [f32]| args.activation.apply(v);
+                plain(&model, plane, &levels.map, &activation, &mut |done| console.progress(done))
+            }
+        };
+        planes.push(denoised.map_err(|e| e.about(&args.image))?);
+        sigmas.push(levels.sigma);
+    }
+    let arithmetic = match args.twin {
+        true => format!("integer twin, ring {}", args.quantise.ring().bits()),
+        false => format!("float32, {}", args.activation.name()),
+    };
     console.finish();
+    let denoised = image.with_planes(planes)?;
     let seconds = started.elapsed().as_secs_f64();
     let quality = reference.map(|r| QualityReport::new(&r, &denoised)).transpose()?;
-    write_image(&args.out, &denoised)?;
+    write_raster(&args.out, &denoised)?;
     if let Some(quality) = &quality {
         console.note(format!("{}: {quality}", args.out.display()));
     }
     if args.json {
         print_json(
             "ppdenoise.denoise.v1",
-            &Report { arithmetic, sigma: levels.sigma, seconds, quality },
+            &Report { arithmetic, sigma: sigmas[0], sigmas, seconds, quality },
         )?;
     }
     Ok(())
+}
+
+/// Denoises as [`twin`] does, and tells of pixels that were clamped.
+fn rounded(
+    model: &QuantisedModel,
+    image: &GreyImage,
+    levels: &LevelMap,
+    console: &mut Console,
+) -> Result<GreyImage, Failure> {
+    let (denoised, clamped) = twin(model, image, levels, &mut |done| console.progress(done));
+    if clamped > 0 {
+        let wider = wider(image, levels).replace("share the model with", "use");
+        let text = "lie outside the input interval; they were clamped, which costs quality";
+        console.note(format!("note: {clamped} pixels {text}: {wider}"));
+    }
+    denoised
 }
 
 /// Denoises in float32; `activation` is applied to a tile of pre-activations in place.

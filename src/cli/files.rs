@@ -4,8 +4,8 @@ use super::failure::{Code, Failure};
 use crate::artefact::PublicModelFile;
 use crate::format::FormatError;
 use crate::format::output::{Access, OutputFile, Overwrite};
-use crate::image::{self, GreyImage, ImageFormat};
-use crate::metrics::{Quality, quality_8bit};
+use crate::image::{self, GreyImage, ImageFormat, Raster};
+use crate::metrics::{Quality, quality};
 use crate::model::{FloatModel, load_mat, load_npz, load_safetensors};
 use crate::network::MAX_WEIGHTS;
 use serde::Serialize;
@@ -25,19 +25,27 @@ pub(super) fn is_stream(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Reads a grey image; PNG and .npy are told apart by their first bytes.
-pub(super) fn read_image(path: &Path) -> Result<GreyImage, Failure> {
+/// Reads an image; formats are told apart by their first bytes.
+pub(super) fn read_raster(path: &Path) -> Result<Raster, Failure> {
     let bytes = if is_stream(path) {
         read_limited(std::io::stdin().lock(), path, MAX_IMAGE_BYTES)?
     } else {
         read_limited(open(path)?, path, MAX_IMAGE_BYTES)?
     };
-    let format = if bytes.starts_with(b"\x93NUMPY") { ImageFormat::Npy } else { ImageFormat::Png };
+    let Some(format) = ImageFormat::from_signature(&bytes) else {
+        let text = "this is no image: it begins like none of PNG, PGM, PPM, TIFF, BMP, JPEG, .npy";
+        return Err(Failure::new(Code::Input, text).about(path));
+    };
     format.decode(&bytes).map_err(|e| Failure::from(e).about(path))
 }
 
-/// Writes a grey image in the format of the extension; PNG on standard output.
-pub(super) fn write_image(path: &Path, image: &GreyImage) -> Result<(), Failure> {
+/// Reads a grey image.
+pub(super) fn read_image(path: &Path) -> Result<GreyImage, Failure> {
+    read_raster(path)?.into_grey().map_err(|e| Failure::from(e).about(path))
+}
+
+/// Writes an image in the format of the extension, PNG on standard output, with its own depth.
+pub(super) fn write_raster(path: &Path, image: &Raster) -> Result<(), Failure> {
     let format = output_format(path)?;
     // In memory first: an encoder hides which file a failing disk was about.
     let mut bytes = Vec::new();
@@ -51,14 +59,24 @@ pub(super) fn write_image(path: &Path, image: &GreyImage) -> Result<(), Failure>
     write_public(path, &bytes)
 }
 
-/// Refuses an image name whose extension says no format, before any work is done.
+/// Writes a grey image, with 8 bits where the format is not .npy.
+pub(super) fn write_image(path: &Path, image: &GreyImage) -> Result<(), Failure> {
+    write_raster(path, &image.clone().into())
+}
+
+/// Refuses an image name whose extension says no format to write, before any work is done.
 pub(super) fn output_format(path: &Path) -> Result<ImageFormat, Failure> {
     if is_stream(path) {
         return Ok(ImageFormat::Png);
     }
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-    ImageFormat::from_extension(extension)
-        .map_err(|e| Failure::new(Code::Usage, e.to_string()).about(path))
+    ImageFormat::for_output(extension).map_err(|e| {
+        let failure = Failure::new(Code::Usage, e.to_string()).about(path);
+        match e.help() {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
+    })
 }
 
 /// A picture or report, replaced without asking: nothing secret, nothing that cannot be made again.
@@ -152,8 +170,8 @@ pub(super) struct QualityReport {
 }
 
 impl QualityReport {
-    pub(super) fn new(reference: &GreyImage, image: &GreyImage) -> Result<Self, Failure> {
-        Ok(quality_8bit(reference, image)?.into())
+    pub(super) fn new(reference: &Raster, image: &Raster) -> Result<Self, Failure> {
+        Ok(quality(reference, image)?.into())
     }
 
     pub(super) fn psnr_db(&self) -> f64 {

@@ -2,12 +2,12 @@
 
 use super::args::Metrics;
 use super::failure::Failure;
-use super::files::{QualityReport, read_image};
+use super::files::{QualityReport, read_raster};
 use super::output::{print_json, print_line};
 
 pub(super) fn run(args: &Metrics) -> Result<(), Failure> {
-    let reference = read_image(&args.reference)?;
-    let image = read_image(&args.image)?;
+    let reference = read_raster(&args.reference)?;
+    let image = read_raster(&args.image)?;
     let quality = QualityReport::new(&reference, &image).map_err(|e| e.about(&args.image))?;
     if args.json {
         return print_json("ppdenoise.metrics.v1", &quality);

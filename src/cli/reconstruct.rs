@@ -3,14 +3,14 @@
 use super::args::Reconstruct;
 use super::failure::Failure;
 use super::files::{
-    QualityReport, check_writable, is_stream, output_format, read_image, write_image,
+    QualityReport, check_writable, is_stream, output_format, read_raster, write_raster,
 };
 use super::output::{Console, print_json};
 use crate::artefact::reconstruct;
 use crate::format::Role;
 use crate::format::keys::KeyFolder;
 use crate::format::output::ensure_not_input;
-use crate::image::GreyImage;
+use crate::image::{GreyImage, Raster};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -41,14 +41,14 @@ pub(super) fn run(args: &Reconstruct, console: &Console) -> Result<(), Failure> 
     let keys = KeyFolder::open(&args.keys)?;
     let receiver = args.unlock.secret(&keys, Role::Receiver)?;
     let servers = [keys.public(Role::Server0)?, keys.public(Role::Server1)?];
-    let reference = args.reference.as_deref().map(read_image).transpose()?;
+    let reference = args.reference.as_deref().map(read_raster).transpose()?;
     let result = reconstruct([&args.first, &args.second], &receiver, &servers)?;
     let (height, width) = result.size;
     let pixels = result.grey.iter().map(|&v| v as f32).collect();
-    let image = GreyImage::new(height, width, pixels)?;
+    let image = Raster::from(GreyImage::new(height, width, pixels)?);
     let quality = reference.map(|r| QualityReport::new(&r, &image)).transpose()?;
     let writing = Instant::now();
-    write_image(&args.out, &image)?;
+    write_raster(&args.out, &image)?;
     let write_image_seconds = writing.elapsed().as_secs_f64();
     if let Some(quality) = &quality {
         console.note(format!("{}: {quality}", args.out.display()));

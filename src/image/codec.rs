@@ -1,6 +1,7 @@
-//! The two image formats behind one pair of functions.
+//! The image formats behind one pair of functions.
 
-use super::{GreyImage, ImageError, npy, png};
+use super::raster::{Depth, Raster};
+use super::{ImageError, container, npy};
 use crate::network::MAX_PIXELS;
 use std::io::{Read, Write};
 
@@ -10,36 +11,95 @@ const MAX_FILE: u64 = 8 * MAX_PIXELS as u64 + (1 << 20);
 /// How an image is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ImageFormat {
-    /// 8-bit grayscale PNG: levels are rounded and clipped when written.
+    /// PNG, 8 or 16 bits, grey or colour: levels are rounded and clipped when written.
     Png,
+    /// PGM and PPM (and PAM when read), 8 or 16 bits.
+    Pnm,
+    /// TIFF of one page, 8 or 16 bits, grey or colour.
+    Tiff,
+    /// BMP, 8 bits, grey or colour.
+    Bmp,
+    /// JPEG, read only: writing would add noise of its own.
+    Jpeg,
     /// A NumPy array of height x width grey levels; float32 when written.
     Npy,
 }
 
 impl ImageFormat {
+    /// Every format.
+    pub const ALL: [ImageFormat; 6] = [
+        ImageFormat::Png,
+        ImageFormat::Pnm,
+        ImageFormat::Tiff,
+        ImageFormat::Bmp,
+        ImageFormat::Jpeg,
+        ImageFormat::Npy,
+    ];
+
     /// The format of files with this extension (without the dot, in any case).
     ///
     /// # Errors
-    /// [`ImageError::Extension`] for any but `png` and `npy`.
+    /// [`ImageError::Extension`] for one that is no format's.
     pub fn from_extension(extension: &str) -> Result<ImageFormat, ImageError> {
         match extension.to_ascii_lowercase().as_str() {
             "png" => Ok(ImageFormat::Png),
+            "pgm" | "ppm" | "pnm" => Ok(ImageFormat::Pnm),
+            "tif" | "tiff" => Ok(ImageFormat::Tiff),
+            "bmp" => Ok(ImageFormat::Bmp),
+            "jpg" | "jpeg" => Ok(ImageFormat::Jpeg),
             "npy" => Ok(ImageFormat::Npy),
             _ => Err(ImageError::Extension { extension: extension.into() }),
         }
     }
 
+    /// The format of a file to be written, as [`ImageFormat::from_extension`].
+    ///
+    /// # Errors
+    /// And [`ImageError::NotWritten`] for one that is only read.
+    pub fn for_output(extension: &str) -> Result<ImageFormat, ImageError> {
+        match ImageFormat::from_extension(extension)? {
+            format @ ImageFormat::Jpeg => Err(ImageError::NotWritten { format }),
+            format => Ok(format),
+        }
+    }
+
+    /// The format whose files begin like `bytes`.
+    pub fn from_signature(bytes: &[u8]) -> Option<ImageFormat> {
+        match bytes {
+            [0x89, b'P', b'N', b'G', ..] => Some(ImageFormat::Png),
+            [b'P', b'1'..=b'7', b, ..] if b.is_ascii_whitespace() => Some(ImageFormat::Pnm),
+            [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(ImageFormat::Tiff),
+            [b'B', b'M', ..] => Some(ImageFormat::Bmp),
+            [0xff, 0xd8, 0xff, ..] => Some(ImageFormat::Jpeg),
+            [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(ImageFormat::Npy),
+            _ => None,
+        }
+    }
+
     /// The image in `bytes`, which hold nothing else.
     ///
-    /// Every size is checked against the length of `bytes` before memory is taken for it.
+    /// Every size is checked before memory is taken for it. Pixels come upright, as EXIF says; a
+    /// colour image of three equal planes is grey.
     ///
     /// # Errors
     /// [`ImageError`]: another format, type or shape, no or too many pixels, NaN or infinity (by
-    /// position), truncated data, or anything behind the image.
-    pub fn decode(self, bytes: &[u8]) -> Result<GreyImage, ImageError> {
+    /// position), truncated data, several pages, or anything behind a PNG or an array.
+    pub fn decode(self, bytes: &[u8]) -> Result<Raster, ImageError> {
         match self {
-            ImageFormat::Png => png::decode(bytes),
-            ImageFormat::Npy => npy::decode(bytes),
+            ImageFormat::Npy => Ok(Raster::grey(npy::decode(bytes)?, Depth::Float)),
+            _ => container::decode(self, bytes),
+        }
+    }
+
+    /// The name that crate `image` has for it.
+    pub(super) fn container(self) -> Option<::image::ImageFormat> {
+        match self {
+            ImageFormat::Png => Some(::image::ImageFormat::Png),
+            ImageFormat::Pnm => Some(::image::ImageFormat::Pnm),
+            ImageFormat::Tiff => Some(::image::ImageFormat::Tiff),
+            ImageFormat::Bmp => Some(::image::ImageFormat::Bmp),
+            ImageFormat::Jpeg => Some(::image::ImageFormat::Jpeg),
+            ImageFormat::Npy => None,
         }
     }
 }
@@ -48,6 +108,10 @@ impl std::fmt::Display for ImageFormat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             ImageFormat::Png => "PNG",
+            ImageFormat::Pnm => "PNM",
+            ImageFormat::Tiff => "TIFF",
+            ImageFormat::Bmp => "BMP",
+            ImageFormat::Jpeg => "JPEG",
             ImageFormat::Npy => ".npy",
         })
     }
@@ -57,7 +121,7 @@ impl std::fmt::Display for ImageFormat {
 ///
 /// # Errors
 /// As [`ImageFormat::decode`], and [`ImageError::Io`].
-pub fn read(format: ImageFormat, reader: impl Read) -> Result<GreyImage, ImageError> {
+pub fn read(format: ImageFormat, reader: impl Read) -> Result<Raster, ImageError> {
     let mut bytes = Vec::new();
     reader.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
@@ -72,15 +136,19 @@ pub fn read(format: ImageFormat, reader: impl Read) -> Result<GreyImage, ImageEr
 /// Writes the image, and flushes.
 ///
 /// # Errors
-/// What the writer reports.
+/// [`ImageError::NotWritten`], [`ImageError::TooFine`], [`ImageError::Colour`] for an array of three
+/// planes, what the writer reports.
 pub fn write(
     format: ImageFormat,
-    image: &GreyImage,
+    image: &Raster,
     mut writer: impl Write,
 ) -> Result<(), ImageError> {
     match format {
-        ImageFormat::Png => png::encode_grey(image, &mut writer)?,
-        ImageFormat::Npy => npy::encode(image, &mut writer)?,
+        ImageFormat::Npy => match image.planes() {
+            [grey] => npy::encode(grey, &mut writer)?,
+            _ => return Err(ImageError::Colour),
+        },
+        _ => container::encode(format, image, &mut writer)?,
     }
     writer.flush()?;
     Ok(())
@@ -88,6 +156,7 @@ pub fn write(
 
 #[cfg(test)]
 mod tests {
+    use super::super::GreyImage;
     use super::*;
     use proptest::prelude::*;
 
@@ -100,7 +169,7 @@ mod tests {
 
     fn encoded(format: ImageFormat, image: &GreyImage) -> Vec<u8> {
         let mut bytes = Vec::new();
-        write(format, image, &mut bytes).unwrap();
+        write(format, &image.clone().into(), &mut bytes).unwrap();
         bytes
     }
 
@@ -108,21 +177,30 @@ mod tests {
         #[test]
         fn npy_keeps_every_bit(image in any_image()) {
             let bytes = encoded(ImageFormat::Npy, &image);
-            prop_assert_eq!(read(ImageFormat::Npy, &bytes[..]).unwrap(), image);
+            prop_assert_eq!(read(ImageFormat::Npy, &bytes[..]).unwrap().into_grey().unwrap(), image);
         }
 
         #[test]
         fn png_keeps_the_rounded_image(image in any_image()) {
             let bytes = encoded(ImageFormat::Png, &image);
-            prop_assert_eq!(read(ImageFormat::Png, &bytes[..]).unwrap(), image.rounded());
+            prop_assert_eq!(read(ImageFormat::Png, &bytes[..]).unwrap().into_grey().unwrap(), image.rounded());
         }
 
         #[test]
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>, tail: Vec<u8>) {
-            for format in [ImageFormat::Png, ImageFormat::Npy] {
-                prop_assert!(format.decode(&bytes).is_err());
-                for start in [&b"\x89PNG\r\n\x1a\n"[..], b"\x93NUMPY\x01\x00"] {
-                    prop_assert!(format.decode(&[start, &tail].concat()).is_err());
+            let starts = [
+                &b"\x89PNG\r\n\x1a\n"[..],
+                b"\x93NUMPY\x01\x00",
+                b"P5 ",
+                b"II\x2a\0",
+                b"MM\0\x2b",
+                b"BM",
+                b"\xff\xd8\xff",
+            ];
+            for format in ImageFormat::ALL {
+                let _ = format.decode(&bytes);
+                for start in starts {
+                    let _ = format.decode(&[start, &tail].concat());
                 }
             }
         }
@@ -131,6 +209,14 @@ mod tests {
         #[test]
         fn damaged_files_never_panic(at: prop::sample::Index, value: u8, cut: prop::sample::Index) {
             let image = GreyImage::new(5, 7, (0..35).map(|i| i as f32).collect()).unwrap();
+            for format in [ImageFormat::Pnm, ImageFormat::Tiff, ImageFormat::Bmp] {
+                let mut bad = encoded(format, &image);
+                let place = at.index(bad.len());
+                bad[place] = value;
+                let _ = format.decode(&bad);
+                bad.truncate(cut.index(bad.len()));
+                let _ = format.decode(&bad);
+            }
             for format in [ImageFormat::Png, ImageFormat::Npy] {
                 let good = encoded(format, &image);
                 prop_assert!(format.decode(&good[..cut.index(good.len())]).is_err());
@@ -150,7 +236,13 @@ mod tests {
     fn extensions_name_formats() {
         assert_eq!(ImageFormat::from_extension("PNG").unwrap(), ImageFormat::Png);
         assert_eq!(ImageFormat::from_extension("npy").unwrap(), ImageFormat::Npy);
-        let text = ImageFormat::from_extension("jpg").unwrap_err().to_string();
-        assert_eq!(text, "`jpg` is no image format; expected png or npy");
+        assert_eq!(ImageFormat::for_output("tif").unwrap(), ImageFormat::Tiff);
+        let text = ImageFormat::from_extension("gif").unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "`gif` is no image format; expected png, pgm, ppm, tiff, bmp, jpeg or npy"
+        );
+        let text = ImageFormat::for_output("jpg").unwrap_err().to_string();
+        assert_eq!(text, "JPEG is read, not written");
     }
 }

@@ -1,8 +1,9 @@
-//! Greyscale images: reading, writing, noise, and the side-by-side picture.
+//! Images as planes of grey levels: reading, writing, noise, and the side-by-side picture.
 //!
 //! Nothing here opens a file: images come from bytes or a reader and go to a writer.
 
 mod codec;
+mod container;
 mod font;
 mod interest;
 mod noise;
@@ -11,13 +12,15 @@ pub(crate) mod npy;
 mod panel;
 mod png;
 mod poisson;
+mod raster;
 
 pub use codec::{ImageFormat, read, write};
 pub use interest::pick_crops;
-pub use noise::{add_gaussian, add_poisson};
+pub use noise::{NoiseSeed, add_gaussian, add_poisson};
 pub use noise_level::estimate_sigma;
 pub use panel::{Panel, Picture, crop_side, side_by_side};
 pub use poisson::Poisson;
+pub use raster::{Depth, Raster};
 
 use crate::network::MAX_PIXELS;
 use std::fmt;
@@ -256,7 +259,7 @@ pub enum ImageError {
     #[error("a picture needs at least one panel")]
     NoPanels,
     /// No image format has this file name extension.
-    #[error("`{extension}` is no image format; expected png or npy")]
+    #[error("`{extension}` is no image format; expected png, pgm, ppm, tiff, bmp, jpeg or npy")]
     Extension {
         /// What was given, without the dot.
         extension: String,
@@ -293,13 +296,45 @@ pub enum ImageError {
         /// Bytes beyond the end.
         bytes: usize,
     },
-    /// A PNG of another colour type or depth.
-    #[error("the PNG is {depth}-bit {colour}; expected 8-bit grayscale")]
-    PngKind {
-        /// Bits a sample.
-        depth: u8,
-        /// The colour type in words.
-        colour: &'static str,
+    /// Samples that have no place here.
+    #[error("the {format} is {found}; expected 8-bit or 16-bit grayscale or RGB")]
+    Kind {
+        /// The format.
+        format: ImageFormat,
+        /// What it is, in words.
+        found: String,
+    },
+    /// A colour image where a grey one is due.
+    #[error("the image is in colour; expected grayscale")]
+    Colour,
+    /// Several pages.
+    #[error("the TIFF has several pages; expected one")]
+    Pages,
+    /// 16-bit samples in a format of 8 bits.
+    #[error("{format} cannot hold 16-bit samples")]
+    TooFine {
+        /// The format.
+        format: ImageFormat,
+    },
+    /// A format that is read only.
+    #[error("{format} is read, not written")]
+    NotWritten {
+        /// The format.
+        format: ImageFormat,
+    },
+    /// Planes of different sizes.
+    #[error("the planes of a colour image are {expected:?} and {found:?} (height, width)")]
+    PlaneSize {
+        /// Height and width of the first.
+        expected: (usize, usize),
+        /// Of another.
+        found: (usize, usize),
+    },
+    /// Another number of planes than 1 or 3.
+    #[error("an image has 1 plane or 3, found {found}")]
+    Planes {
+        /// The number.
+        found: usize,
     },
     /// An array of another type.
     #[error(
@@ -315,9 +350,15 @@ pub enum ImageError {
         /// Dimensions in the file.
         found: usize,
     },
-    /// The PNG library refuses the data, or could not write them.
-    #[error("the PNG data are damaged or cannot be written")]
-    Png(#[source] ::image::ImageError),
+    /// The image library refuses the data, or could not write them.
+    #[error("the {format} data are damaged or cannot be written")]
+    Container {
+        /// The format.
+        format: ImageFormat,
+        /// The library's reason.
+        #[source]
+        source: ::image::ImageError,
+    },
     /// The array library refuses the data.
     #[error("the array cannot be read")]
     NpyRead(#[source] ndarray_npy::ReadNpyError),
@@ -333,8 +374,16 @@ impl ImageError {
     /// What to do next, where there is something.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            ImageError::PngKind { .. } => {
-                Some("convert it to 8-bit grayscale without transparency first, or use .npy")
+            ImageError::Kind { .. } => {
+                Some("convert it to 8-bit or 16-bit grayscale or RGB without transparency first")
+            }
+            ImageError::Colour => {
+                Some("convert it to grayscale first, or add --color where that is offered")
+            }
+            ImageError::Pages => Some("split it into files of one page first"),
+            ImageError::TooFine { .. } => Some("write .png, .tiff or .pgm"),
+            ImageError::NotWritten { .. } => {
+                Some("write .png, .tiff, .pgm or .npy: JPEG would add errors of its own")
             }
             ImageError::NpyType { .. } => Some("convert it with `array.astype(numpy.float32)`"),
             ImageError::NpyDimensions { .. } => {

@@ -5,21 +5,53 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 
+/// What noise follows from: a number, and which plane of an image it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoiseSeed {
+    /// The user's number.
+    pub seed: u64,
+    /// 0 for grey and red, 1 for green, 2 for blue: channels have noise of their own.
+    pub plane: u64,
+}
+
+impl From<u64> for NoiseSeed {
+    fn from(seed: u64) -> Self {
+        NoiseSeed { seed, plane: 0 }
+    }
+}
+
+impl NoiseSeed {
+    fn generator(self) -> ChaCha20Rng {
+        ChaCha20Rng::from_seed(self.key())
+    }
+
+    fn key(self) -> [u8; 32] {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        key[8..16].copy_from_slice(&self.plane.to_le_bytes());
+        key
+    }
+}
+
 /// The image plus white Gaussian noise of standard deviation `sigma` grey levels, unclipped.
 ///
-/// The generator is ChaCha20, stream 0, with the 32-byte key that holds `seed` in its first 8
-/// bytes, little-endian, and zeros after. Standard normals (`rand_distr`, f64) are drawn in
+/// The generator is ChaCha20, stream 0, with the 32-byte key that holds the seed in its first 8
+/// bytes, little-endian, the plane in the next 8, and zeros after. Standard normals (`rand_distr`, f64) are drawn in
 /// row-major order; level + sigma * normal is computed in f64 and rounded once to f32. For test
 /// images, not for secrets.
 ///
 /// # Errors
 /// [`ImageError::Sigma`] if `sigma` is negative or not finite; [`ImageError::NotFinite`] if a noisy
 /// level overflows f32.
-pub fn add_gaussian(image: &GreyImage, sigma: f64, seed: u64) -> Result<GreyImage, ImageError> {
+pub fn add_gaussian(
+    image: &GreyImage,
+    sigma: f64,
+    seed: impl Into<NoiseSeed>,
+) -> Result<GreyImage, ImageError> {
     if !(sigma.is_finite() && sigma >= 0.0) {
         return Err(ImageError::Sigma { sigma });
     }
-    let mut rng = ChaCha20Rng::from_seed(key(seed));
+    let mut rng = seed.into().generator();
     let pixels = image.pixels().iter().map(|&level| {
         let normal: f64 = StandardNormal.sample(&mut rng);
         (f64::from(level) + sigma * normal) as f32
@@ -35,8 +67,12 @@ pub fn add_gaussian(image: &GreyImage, sigma: f64, seed: u64) -> Result<GreyImag
 ///
 /// # Errors
 /// [`ImageError::NegativeLevel`] for a clean level below 0, by position.
-pub fn add_poisson(image: &GreyImage, noise: &Poisson, seed: u64) -> Result<GreyImage, ImageError> {
-    let mut rng = ChaCha20Rng::from_seed(key(seed));
+pub fn add_poisson(
+    image: &GreyImage,
+    noise: &Poisson,
+    seed: impl Into<NoiseSeed>,
+) -> Result<GreyImage, ImageError> {
+    let mut rng = seed.into().generator();
     let mut pixels = Vec::with_capacity(image.pixels().len());
     for (i, &level) in image.pixels().iter().enumerate() {
         let level = f64::from(level);
@@ -62,12 +98,6 @@ pub fn add_poisson(image: &GreyImage, noise: &Poisson, seed: u64) -> Result<Grey
     GreyImage::new(image.height(), image.width(), pixels)
 }
 
-fn key(seed: u64) -> [u8; 32] {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,9 +111,10 @@ mod tests {
     /// (RFC 8439, appendix A.1, test vector 1), then the noise of seed 1.
     #[test]
     fn the_stream_is_pinned() {
-        assert_eq!(key(0x0102_0304_0506_0708)[..9], [8, 7, 6, 5, 4, 3, 2, 1, 0]);
+        let planes = NoiseSeed { seed: 0x0102_0304_0506_0708, plane: 9 };
+        assert_eq!(planes.key()[..17], [8, 7, 6, 5, 4, 3, 2, 1, 9, 0, 0, 0, 0, 0, 0, 0, 0]);
         let mut bytes = [0; 8];
-        ChaCha20Rng::from_seed(key(0)).fill_bytes(&mut bytes);
+        NoiseSeed::from(0).generator().fill_bytes(&mut bytes);
         assert_eq!(bytes, [0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90]);
         let noisy = add_gaussian(&flat(2, 3), 25.0, 1).unwrap();
         let expected = [131.94174, 129.66246, 111.36979, 136.83699, 139.25285, 156.33803];

@@ -208,14 +208,16 @@ impl Lab {
     pub fn picture(&self, name: &str, image: &GreyImage) {
         let extension = Path::new(name).extension().unwrap().to_str().unwrap();
         let mut bytes = Vec::new();
-        write(ImageFormat::from_extension(extension).unwrap(), image, &mut bytes).unwrap();
+        let format = ImageFormat::from_extension(extension).unwrap();
+        write(format, &image.clone().into(), &mut bytes).unwrap();
         self.write(name, &bytes);
     }
 
     /// Reads an image in the format of the name.
     pub fn image(&self, name: &str) -> GreyImage {
         let extension = Path::new(name).extension().unwrap().to_str().unwrap();
-        ImageFormat::from_extension(extension).unwrap().decode(&self.read(name)).unwrap()
+        let format = ImageFormat::from_extension(extension).unwrap();
+        format.decode(&self.read(name)).unwrap().into_grey().unwrap()
     }
 
     pub fn reconstruct(&self, out: &str) -> Ended {
@@ -429,6 +431,7 @@ pub fn noisy_crop(size: (usize, usize)) -> GreyImage {
 /// A crop of the photograph.
 pub fn clean_crop((height, width): (usize, usize)) -> GreyImage {
     let camera = ImageFormat::Png.decode(&fs::read(CAMERA).unwrap()).unwrap();
+    let camera = camera.into_grey().unwrap();
     let rect = ppdenoise::image::Rect { top: 100, left: 200, height, width };
     camera.crop(rect).unwrap()
 }

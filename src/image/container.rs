@@ -1,0 +1,297 @@
+//! PNG, PNM, TIFF, BMP and JPEG by crate `image`: 8 or 16 bits, grey or colour.
+//!
+//! What a file says of its size and kind is checked before memory is taken for its pixels. Nothing
+//! else of a file is kept: no comment, profile, EXIF field or thumbnail.
+
+use super::png;
+use super::raster::{Depth, Raster};
+use super::{ImageError, ImageFormat, checked_area};
+use ::image::codecs::{
+    bmp::BmpEncoder,
+    png::{CompressionType, FilterType, PngEncoder},
+    tiff::TiffEncoder,
+};
+use ::image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Limits};
+use std::io::{Cursor, Write};
+
+/// For metadata and a decoder's own buffers.
+const DECODER_SLACK: u64 = 16 << 20;
+
+/// See [`ImageFormat::decode`].
+pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageError> {
+    let theirs = format.container().ok_or(ImageError::Signature { format })?;
+    if ImageFormat::from_signature(bytes) != Some(format) {
+        return Err(ImageError::Signature { format });
+    }
+    match format {
+        ImageFormat::Png => png::check(bytes)?,
+        ImageFormat::Jpeg => check_jpeg_end(bytes)?,
+        ImageFormat::Tiff => check_single_page(bytes)?,
+        _ => {}
+    }
+    let damaged = |source| ImageError::Container { format, source };
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), theirs);
+    reader.limits(Limits::default());
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    let area = checked_area(side(height), side(width))?;
+    check_kind(format, decoder.original_color_type())?;
+    let mut limits = Limits::no_limits();
+    // Decoded samples twice, of at most 3 x 2 bytes a pixel.
+    limits.max_alloc = Some(12 * area as u64 + DECODER_SLACK);
+    decoder.set_limits(limits).map_err(damaged)?;
+    let upright = decoder.orientation().map_err(damaged)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    image.apply_orientation(upright);
+    let size = (side(image.height()), side(image.width()));
+    match &image {
+        DynamicImage::ImageLuma8(b) => from_samples(size, 1, b.as_raw()),
+        DynamicImage::ImageRgb8(b) => from_samples(size, 3, b.as_raw()),
+        DynamicImage::ImageLuma16(b) => from_samples(size, 1, b.as_raw()),
+        DynamicImage::ImageRgb16(b) => from_samples(size, 3, b.as_raw()),
+        // A transparent level turns grey into grey with alpha while it is decoded.
+        other => Err(ImageError::Kind { format, found: kind_name(other.color().into()) }),
+    }
+}
+
+/// Writes the image with its own depth, 8 bits for floats, rounded and clipped.
+pub(super) fn encode(
+    format: ImageFormat,
+    image: &Raster,
+    writer: &mut impl Write,
+) -> Result<(), ImageError> {
+    let (height, width) = (image.height(), image.width());
+    let cut = |n: usize| u32::try_from(n).map_err(|_| ImageError::TooLarge { height, width });
+    let sides = (cut(width)?, cut(height)?);
+    let sixteen = image.depth() == Depth::Sixteen;
+    let colour = match (image.is_colour(), sixteen) {
+        (false, false) => ExtendedColorType::L8,
+        (false, true) => ExtendedColorType::L16,
+        (true, false) => ExtendedColorType::Rgb8,
+        (true, true) => ExtendedColorType::Rgb16,
+    };
+    // Casts saturate. The encoders take 16-bit samples in the machine's order.
+    let samples: Vec<u8> = match sixteen {
+        true => image.samples(257.0).flat_map(|v| (v as u16).to_ne_bytes()).collect(),
+        false => image.samples(1.0).map(|v| v as u8).collect(),
+    };
+    encode_samples(format, &samples, sides, colour, writer)
+}
+
+/// Writes samples that are ready.
+pub(super) fn encode_samples(
+    format: ImageFormat,
+    samples: &[u8],
+    (width, height): (u32, u32),
+    colour: ExtendedColorType,
+    writer: &mut impl Write,
+) -> Result<(), ImageError> {
+    let two_bytes = matches!(colour, ExtendedColorType::L16 | ExtendedColorType::Rgb16);
+    let three = matches!(colour, ExtendedColorType::Rgb8 | ExtendedColorType::Rgb16);
+    let written = match format {
+        ImageFormat::Png => {
+            PngEncoder::new_with_quality(writer, CompressionType::Default, FilterType::Adaptive)
+                .write_image(samples, width, height, colour)
+        }
+        ImageFormat::Pnm => {
+            return write_pnm(samples, (width, height), two_bytes, three, writer)
+                .map_err(ImageError::Io);
+        }
+        ImageFormat::Bmp if two_bytes => return Err(ImageError::TooFine { format }),
+        ImageFormat::Bmp => BmpEncoder::new(writer).write_image(samples, width, height, colour),
+        ImageFormat::Tiff => {
+            // This encoder seeks.
+            let mut bytes = Cursor::new(Vec::new());
+            TiffEncoder::new(&mut bytes)
+                .write_image(samples, width, height, colour)
+                .and_then(|()| Ok(writer.write_all(bytes.get_ref())?))
+        }
+        ImageFormat::Jpeg | ImageFormat::Npy => return Err(ImageError::NotWritten { format }),
+    };
+    written.map_err(|source| ImageError::Container { format, source })
+}
+
+/// Binary PGM or PPM; the library's encoder has no 16-bit form. 16-bit samples come in the machine's
+/// order and are written in big-endian.
+fn write_pnm(
+    samples: &[u8],
+    (width, height): (u32, u32),
+    two_bytes: bool,
+    colour: bool,
+    writer: &mut impl Write,
+) -> std::io::Result<()> {
+    let (magic, most) = (if colour { "P6" } else { "P5" }, if two_bytes { 65535 } else { 255 });
+    writer.write_all(format!("{magic}\n{width} {height}\n{most}\n").as_bytes())?;
+    if !two_bytes {
+        return writer.write_all(samples);
+    }
+    let swapped = samples
+        .chunks_exact(2)
+        .flat_map(|pair| u16::from_ne_bytes([pair[0], pair[1]]).to_be_bytes());
+    writer.write_all(&swapped.collect::<Vec<u8>>())
+}
+
+fn from_samples<T: Copy + Into<f32>>(
+    size: (usize, usize),
+    channels: usize,
+    samples: &[T],
+) -> Result<Raster, ImageError> {
+    let depth = if size_of::<T>() == 2 { Depth::Sixteen } else { Depth::Eight };
+    Raster::from_samples(size, channels, depth, |i| samples[i].into())
+}
+
+fn side(n: u32) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// Names what is neither 8 nor 16 bits of grey or colour: decoders would widen it silently.
+fn check_kind(format: ImageFormat, colour: ExtendedColorType) -> Result<(), ImageError> {
+    use ExtendedColorType::{L8, L16, Rgb8, Rgb16};
+    match colour {
+        L8 | L16 | Rgb8 | Rgb16 => Ok(()),
+        other => Err(ImageError::Kind { format, found: kind_name(other) }),
+    }
+}
+
+fn kind_name(colour: ExtendedColorType) -> String {
+    use ExtendedColorType as C;
+    let name = match colour {
+        C::L1 | C::L2 | C::L4 => "grayscale of less than 8 bits",
+        C::La1 | C::La2 | C::La4 | C::La8 | C::La16 | C::A8 => "gray with transparency",
+        C::Rgba1 | C::Rgba2 | C::Rgba4 | C::Rgba8 | C::Rgba16 | C::Rgba32F => {
+            "colour with transparency"
+        }
+        C::Rgb32F => "float colour",
+        C::Cmyk8 | C::Cmyk16 => "CMYK",
+        other => return format!("{other:?}"),
+    };
+    name.into()
+}
+
+/// Its decoder fills what is missing with grey.
+fn check_jpeg_end(bytes: &[u8]) -> Result<(), ImageError> {
+    let end = bytes.iter().rposition(|&b| b != 0).unwrap_or(0);
+    match bytes[..=end].ends_with(&[0xff, 0xd9]) {
+        true => Ok(()),
+        false => Err(ImageError::Truncated { format: ImageFormat::Jpeg, bytes: bytes.len() }),
+    }
+}
+
+/// A decoder would take the first page and drop the rest.
+fn check_single_page(bytes: &[u8]) -> Result<(), ImageError> {
+    let damaged = |_| ImageError::Header {
+        format: ImageFormat::Tiff,
+        reason: "its first directory cannot be read",
+    };
+    let decoder = tiff::decoder::Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    match decoder.more_images() {
+        true => Err(ImageError::Pages),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::GreyImage;
+    use super::*;
+    use ImageFormat::{Bmp, Jpeg, Png, Pnm, Tiff};
+
+    fn grey() -> GreyImage {
+        GreyImage::new(5, 7, (0..35).map(|i| i as f32 * 7.3).collect()).unwrap()
+    }
+
+    fn colour(depth: Depth) -> Raster {
+        let plane = |shift: f32| {
+            GreyImage::new(4, 6, (0..24).map(|i| i as f32 * 9.1 + shift).collect()).unwrap()
+        };
+        Raster::rgb([plane(0.0), plane(11.0), plane(30.0)], depth).unwrap()
+    }
+
+    fn encoded(format: ImageFormat, image: &Raster) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode(format, image, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn every_lossless_format_keeps_size_depth_and_colour() {
+        for depth in [Depth::Eight, Depth::Sixteen] {
+            for format in [Png, Pnm, Tiff, Bmp] {
+                for image in [Raster::grey(grey(), depth), colour(depth)] {
+                    if (format, depth) == (Bmp, Depth::Sixteen) {
+                        let error = encode(format, &image, &mut Vec::new()).unwrap_err();
+                        assert!(matches!(error, ImageError::TooFine { .. }));
+                        continue;
+                    }
+                    let bytes = encoded(format, &image);
+                    assert_eq!(ImageFormat::from_signature(&bytes), Some(format));
+                    assert_eq!(decode(format, &bytes).unwrap(), image.rounded(), "{format}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn jpeg_is_read_and_not_written() {
+        let mut bytes = Vec::new();
+        let mut encoder = ::image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 100);
+        encoder.encode(&grey().to_u8(), 7, 5, ExtendedColorType::L8).unwrap();
+        let image = decode(Jpeg, &bytes).unwrap().into_grey().unwrap();
+        let clean = grey().rounded();
+        let furthest = image.pixels().iter().zip(clean.pixels());
+        assert!(furthest.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 4.0);
+        let error = encode(Jpeg, &grey().into(), &mut Vec::new()).unwrap_err();
+        assert!(matches!(error, ImageError::NotWritten { .. }));
+        let cut = decode(Jpeg, &bytes[..bytes.len() - 20]).unwrap_err();
+        assert!(matches!(cut, ImageError::Truncated { .. }), "{cut}");
+    }
+
+    #[test]
+    fn pages_and_kinds_without_a_place_are_refused() {
+        let mut pages = Cursor::new(Vec::new());
+        let mut encoder = tiff::encoder::TiffEncoder::new(&mut pages).unwrap();
+        for _ in 0..2 {
+            let page = [1u8; 6];
+            encoder.write_image::<tiff::encoder::colortype::Gray8>(3, 2, &page).unwrap();
+        }
+        assert!(matches!(decode(Tiff, pages.get_ref()), Err(ImageError::Pages)));
+        for (format, colour, samples, words) in [
+            (Png, ExtendedColorType::La8, 2, "gray with transparency"),
+            (Png, ExtendedColorType::Rgba8, 4, "colour with transparency"),
+            (Tiff, ExtendedColorType::Rgba8, 4, "colour with transparency"),
+        ] {
+            let mut bytes = Vec::new();
+            let samples = vec![9; 24 * samples];
+            encode_samples(format, &samples, (6, 4), colour, &mut bytes).unwrap();
+            let error = decode(format, &bytes).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+            assert!(error.help().is_some());
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_found() {
+        for format in [Png, Pnm, Tiff, Bmp] {
+            for image in [Raster::grey(grey(), Depth::Eight), colour(Depth::Eight)] {
+                let bytes = encoded(format, &image);
+                for len in 0..bytes.len() {
+                    if let Ok(found) = decode(format, &bytes[..len]) {
+                        // What is cut holds no pixels: the padding of a BMP's last row.
+                        assert_eq!(found, image.rounded(), "{format}, {len} bytes");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn announced_sides_cost_no_memory() {
+        let lying: [(ImageFormat, Vec<u8>); 2] = [
+            (Pnm, b"P5 16384 16384 255\n123".to_vec()),
+            (Pnm, b"P5 4294967295 4294967295 65535\n".to_vec()),
+        ];
+        for (format, bytes) in lying {
+            assert!(decode(format, &bytes).is_err());
+        }
+    }
+}

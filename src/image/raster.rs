@@ -1,0 +1,218 @@
+//! An image as a file holds it: one plane or three, and how many bits a sample has.
+
+use super::{GreyImage, ImageError};
+
+/// How finely a file stores its levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Depth {
+    /// 8 bits a sample.
+    Eight,
+    /// 16 bits a sample: 257 steps a grey level.
+    Sixteen,
+    /// Floats, neither rounded nor clipped.
+    Float,
+}
+
+impl Depth {
+    /// Steps a grey level of the scale 0 to 255, none for floats.
+    fn steps(self) -> Option<f32> {
+        match self {
+            Depth::Eight => Some(1.0),
+            Depth::Sixteen => Some(257.0),
+            Depth::Float => None,
+        }
+    }
+
+    /// The grey level that a file of this depth holds for `level`: rounded half away from zero to a
+    /// step, and clipped.
+    pub fn round(self, level: f32) -> f32 {
+        match self.steps() {
+            Some(steps) => (level * steps).round().clamp(0.0, 255.0 * steps) / steps,
+            None => level,
+        }
+    }
+}
+
+/// One plane of grey levels, or one each for red, green and blue, all of one size, on the scale 0 to
+/// 255 whatever the depth.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Raster {
+    planes: Vec<GreyImage>,
+    depth: Depth,
+}
+
+impl Raster {
+    /// A grey image.
+    pub fn grey(image: GreyImage, depth: Depth) -> Raster {
+        Raster { planes: vec![image], depth }
+    }
+
+    /// A colour image of its red, green and blue planes.
+    ///
+    /// # Errors
+    /// [`ImageError::PlaneSize`] if they differ in size.
+    pub fn rgb(planes: [GreyImage; 3], depth: Depth) -> Result<Raster, ImageError> {
+        let size = |p: &GreyImage| (p.height(), p.width());
+        let expected = size(&planes[0]);
+        match planes.iter().map(size).find(|&found| found != expected) {
+            Some(found) => Err(ImageError::PlaneSize { expected, found }),
+            None => Ok(Raster { planes: planes.into(), depth }),
+        }
+    }
+
+    /// One image of one plane or three.
+    ///
+    /// # Errors
+    /// [`ImageError::Planes`] for any other number; as [`Raster::rgb`].
+    pub fn of_planes(planes: Vec<GreyImage>, depth: Depth) -> Result<Raster, ImageError> {
+        match <[GreyImage; 1]>::try_from(planes) {
+            Ok([image]) => Ok(Raster::grey(image, depth)),
+            Err(planes) => {
+                let found = planes.len();
+                let planes = planes.try_into().map_err(|_| ImageError::Planes { found })?;
+                Raster::rgb(planes, depth)
+            }
+        }
+    }
+
+    /// From samples as a file orders them, `channels` a pixel; three equal planes are one.
+    pub(super) fn from_samples(
+        (height, width): (usize, usize),
+        channels: usize,
+        depth: Depth,
+        sample: impl Fn(usize) -> f32,
+    ) -> Result<Raster, ImageError> {
+        let steps = depth.steps().unwrap_or(1.0);
+        let plane = |channel: usize| {
+            let levels = (0..height * width).map(|i| sample(i * channels + channel) / steps);
+            GreyImage::new(height, width, levels.collect())
+        };
+        let mut planes = (0..channels).map(plane).collect::<Result<Vec<_>, _>>()?;
+        if planes.iter().all(|p| *p == planes[0]) {
+            planes.truncate(1);
+        }
+        Raster::of_planes(planes, depth)
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.planes[0].height()
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.planes[0].width()
+    }
+
+    /// How finely the file stores its levels.
+    pub fn depth(&self) -> Depth {
+        self.depth
+    }
+
+    /// The same levels for a file of another depth.
+    pub fn at_depth(self, depth: Depth) -> Raster {
+        Raster { depth, ..self }
+    }
+
+    /// Its planes: one, or red, green and blue.
+    pub fn planes(&self) -> &[GreyImage] {
+        &self.planes
+    }
+
+    /// Its planes without the image.
+    pub fn into_planes(self) -> Vec<GreyImage> {
+        self.planes
+    }
+
+    /// Whether it is in colour.
+    pub fn is_colour(&self) -> bool {
+        self.planes.len() > 1
+    }
+
+    /// The only plane.
+    ///
+    /// # Errors
+    /// [`ImageError::Colour`] if there are three.
+    pub fn into_grey(mut self) -> Result<GreyImage, ImageError> {
+        match self.planes.pop() {
+            Some(plane) if self.planes.is_empty() => Ok(plane),
+            _ => Err(ImageError::Colour),
+        }
+    }
+
+    /// The same depth with other planes.
+    ///
+    /// # Errors
+    /// As [`Raster::of_planes`].
+    pub fn with_planes(&self, planes: Vec<GreyImage>) -> Result<Raster, ImageError> {
+        Raster::of_planes(planes, self.depth)
+    }
+
+    /// The image as a file of its depth holds it.
+    pub fn rounded(&self) -> Raster {
+        let round = |p: &GreyImage| GreyImage {
+            pixels: p.pixels.iter().map(|&v| self.depth.round(v)).collect(),
+            ..*p
+        };
+        Raster { planes: self.planes.iter().map(round).collect(), depth: self.depth }
+    }
+
+    /// Samples in a file's order, channel by channel of each pixel, of at most `limit`.
+    pub(super) fn samples(&self, steps: f32) -> impl Iterator<Item = f32> + '_ {
+        let pixels = self.height() * self.width();
+        let planes = &self.planes;
+        (0..pixels).flat_map(move |i| planes.iter().map(move |p| (p.pixels[i] * steps).round()))
+    }
+}
+
+impl From<GreyImage> for Raster {
+    /// A computed image: its file has 8 bits where the format has a depth at all.
+    fn from(image: GreyImage) -> Raster {
+        Raster::grey(image, Depth::Float)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plane(level: f32) -> GreyImage {
+        GreyImage::new(2, 3, vec![level; 6]).unwrap()
+    }
+
+    #[test]
+    fn planes_agree_or_are_refused() {
+        let other = GreyImage::new(3, 2, vec![0.0; 6]).unwrap();
+        let planes = [plane(1.0), plane(2.0), other];
+        let error = Raster::rgb(planes, Depth::Eight).unwrap_err();
+        assert!(matches!(error, ImageError::PlaneSize { expected: (2, 3), found: (3, 2) }));
+        let two = vec![plane(1.0), plane(2.0)];
+        let error = Raster::of_planes(two, Depth::Eight).unwrap_err();
+        assert!(matches!(error, ImageError::Planes { found: 2 }));
+        let error = Raster::of_planes(vec![], Depth::Eight).unwrap_err();
+        assert!(matches!(error, ImageError::Planes { found: 0 }));
+    }
+
+    #[test]
+    fn equal_planes_are_a_grey_image() {
+        let grey = Raster::from_samples((1, 2), 3, Depth::Sixteen, |i| [257.0, 514.0][i / 3]);
+        let grey = grey.unwrap();
+        assert!(!grey.is_colour());
+        assert_eq!(grey.into_grey().unwrap().pixels(), [1.0, 2.0]);
+        let colour = Raster::from_samples((1, 2), 3, Depth::Eight, |i| i as f32).unwrap();
+        assert!(matches!(colour.into_grey(), Err(ImageError::Colour)));
+    }
+
+    #[test]
+    fn rounding_is_that_of_the_depth() {
+        let level = 100.3;
+        assert_eq!(Depth::Eight.round(level), 100.0);
+        assert_eq!(Depth::Sixteen.round(level), 25777.0 / 257.0);
+        assert_eq!(Depth::Float.round(level), level);
+        assert_eq!((Depth::Sixteen.round(300.0), Depth::Eight.round(-3.0)), (255.0, 0.0));
+        for v in 0..=u16::MAX {
+            let level = f32::from(v) / 257.0;
+            assert_eq!((level * 257.0).round(), f32::from(v), "16 bits survive the scale");
+        }
+    }
+}
