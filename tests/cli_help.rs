@@ -25,18 +25,18 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "prepare",
         "--party --keys --passphrase-file --listen --connect --model --public --triplets --state --wait --timeout \
-         --threads --images --json",
+         --insecure --threads --images --json",
     ),
     (
         "serve",
         "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --state \
-         --wait --timeout --threads --erase-spent --force --json",
+         --wait --timeout --insecure --threads --erase-spent --force --json",
     ),
     ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
     ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --passphrase-file --out --reference --json"),
     (
         "denoise",
-        "<IMAGE> --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --piecewise --interval --stride \
+        "<IMAGE> --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --piecewise --interval --stride \
          --out --reference --json",
     ),
     ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out"),

@@ -49,9 +49,15 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits of `--wait` and `--timeout`; 10 s for the handshake.
+    /// The limits of `--wait` and `--timeout`, of which more than a year is a year: the clock cannot
+    /// tell every time; 10 s for the handshake.
     pub fn new(wait: Duration, silence: Duration) -> Self {
-        Limits { wait, silence, handshake: Duration::from_secs(10) }
+        let year = Duration::from_secs(365 * 24 * 3600);
+        Limits {
+            wait: wait.min(year),
+            silence: silence.min(year),
+            handshake: Duration::from_secs(10),
+        }
     }
 }
 
