@@ -39,7 +39,9 @@ fn whole(flags: &[&str], activation: &str) {
     let secure = lab.image("secure.npy");
     let twin = plaintext(&lab, &[&["--twin", "--engine", "gc"], flags].concat());
     let (mean, max) = difference(&secure, &twin);
-    assert!(mean <= TWIN.0 && max <= TWIN.1, "{flags:?}: twin {mean:.3}, {max:.3}");
+    // The paper's function jumps at 0, where a carry decides on which side a value lies.
+    let most = if activation == "zheng" { 3.0 * TWIN.1 } else { TWIN.1 };
+    assert!(mean <= TWIN.0 && max <= most, "{flags:?}: twin {mean:.3}, {max:.3}");
     let float = plaintext(&lab, &["--activation", activation]);
     let (mean, max) = difference(&secure, &float);
     assert!(mean <= 0.3 && max <= 1.5, "{flags:?}: {activation} {mean:.3}, {max:.3}");
@@ -149,13 +151,14 @@ fn a_mixed_pair_is_refused() {
         let (from, to) = (format!("keys/{name}"), format!("lut/keys/{name}"));
         std::fs::copy(other.path(&from), lab.path(&to)).unwrap();
     }
-    let lut = Job::new(1).with(|job| {
+    // Under TLS their keys would part them first.
+    let lut = Job::insecure(1).with(|job| {
         job.keys = "lut/keys".into();
         job.model = "lut/model.s1".into();
         job.triples = "lut/trip.s1".into();
         job.images = vec!["lut/img.s1".into()];
     });
-    for ended in lab.serve(&Job::new(0), &lut) {
+    for ended in lab.serve(&Job::insecure(0), &lut) {
         ended.refused_once(PEER, &["the engine", "gc", "lut"]);
     }
     assert_eq!(lab.slots("trip.s0", "state0").0, 0, "no slot is spent");
