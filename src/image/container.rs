@@ -14,6 +14,8 @@ use ::image::codecs::{
 use ::image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Limits};
 use std::io::{Cursor, Write};
 
+/// A byte of a file stands for at most so many pixels: the most that deflate makes of one.
+const MAX_INFLATION: usize = 1032;
 /// For metadata and a decoder's own buffers.
 const DECODER_SLACK: u64 = 16 << 20;
 
@@ -35,6 +37,9 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let area = checked_area(side(height), side(width))?;
+    if bytes.len().saturating_mul(MAX_INFLATION) < area {
+        return Err(ImageError::Truncated { format, bytes: bytes.len() });
+    }
     check_kind(format, decoder.original_color_type())?;
     let mut limits = Limits::no_limits();
     // Decoded samples twice, of at most 3 x 2 bytes a pixel.

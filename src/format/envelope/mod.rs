@@ -19,7 +19,7 @@
 //! not keyed: they find damage, not a forger. Lengths are the same in all cases.
 //!
 //! Reading takes two steps. [`Envelope`] is a file whose header is read, which needs no key;
-//! [`Envelope::in_clear`], [`Envelope::unseal`] or [`Envelope::unlock`] make an [`EnvelopeReader`]
+//! [`Envelope::in_clear`], [`Envelope::unseal`] or `unlock` make an [`EnvelopeReader`]
 //! of it. Each refuses a file that is protected in another way, so what must be sealed is never
 //! read unsealed.
 
