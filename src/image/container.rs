@@ -36,10 +36,7 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
     reader.limits(Limits::default());
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
-    let area = checked_area(side(height), side(width))?;
-    if bytes.len().saturating_mul(MAX_INFLATION) < area {
-        return Err(ImageError::Truncated { format, bytes: bytes.len() });
-    }
+    let area = plausible_area(format, bytes, side(height), side(width))?;
     check_kind(format, decoder.original_color_type())?;
     let mut limits = Limits::no_limits();
     // Decoded samples twice, of at most 3 x 2 bytes a pixel.
@@ -57,6 +54,20 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
         // A transparent level turns grey into grey with alpha while it is decoded.
         other => Err(ImageError::Kind { format, found: kind_name(other.color().into()) }),
     }
+}
+
+/// Height times width, if the file is long enough to hold so many pixels.
+pub(super) fn plausible_area(
+    format: ImageFormat,
+    bytes: &[u8],
+    height: usize,
+    width: usize,
+) -> Result<usize, ImageError> {
+    let area = checked_area(height, width)?;
+    if bytes.len().saturating_mul(MAX_INFLATION) < area {
+        return Err(ImageError::Truncated { format, bytes: bytes.len() });
+    }
+    Ok(area)
 }
 
 /// Writes the image with its own depth, 8 bits for floats, rounded and clipped.

@@ -1,7 +1,7 @@
 //! The chunks of a PNG file.
 
-use super::container::encode_samples;
-use super::{ImageError, ImageFormat, checked_area};
+use super::container::{encode_samples, plausible_area};
+use super::{ImageError, ImageFormat};
 use ::image::ExtendedColorType;
 use std::io::Write;
 
@@ -12,7 +12,7 @@ const PALETTE: u8 = 3;
 /// Checks a file from its first chunk to its last, before its pixels are decoded.
 pub(super) fn check(bytes: &[u8]) -> Result<(), ImageError> {
     let header = Header::parse(bytes)?;
-    checked_area(header.height, header.width)?;
+    plausible_area(ImageFormat::Png, bytes, header.height, header.width)?;
     check_extent(bytes)?;
     if header.colour == PALETTE {
         return Err(ImageError::Kind { format: ImageFormat::Png, found: "palette".into() });
