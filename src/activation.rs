@@ -4,6 +4,45 @@
 //! polynomial of the region is evaluated on shares. They are odd functions: a polynomial in |x|,
 //! times the sign of x.
 
+use serde::{Deserialize, Serialize};
+
+/// The function between the linear layers that a model was trained with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Nonlinearity {
+    /// The hyperbolic tangent.
+    #[default]
+    Tanh,
+    /// max(x, 0).
+    Relu,
+}
+
+impl Nonlinearity {
+    /// Its name in descriptions and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Nonlinearity::Tanh => "tanh",
+            Nonlinearity::Relu => "relu",
+        }
+    }
+
+    /// The function at `x`.
+    pub fn eval(self, x: f64) -> f64 {
+        match self {
+            Nonlinearity::Tanh => x.tanh(),
+            Nonlinearity::Relu => x.max(0.0),
+        }
+    }
+
+    /// Applies the function to every value in place.
+    pub fn apply(self, values: &mut [f32]) {
+        match self {
+            Nonlinearity::Tanh => Activation::Tanh.apply(values),
+            Nonlinearity::Relu => values.iter_mut().for_each(|v| *v = v.max(0.0)),
+        }
+    }
+}
+
 /// An activation function by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]

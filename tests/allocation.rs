@@ -10,7 +10,7 @@ use ppdenoise::format::{Fingerprint, Ledger, Role, decode_small};
 use ppdenoise::image::ImageFormat;
 use ppdenoise::model::{Description, PublicModel, load_mat, load_npz, load_safetensors};
 use ppdenoise::net::{Frame, MAX_PAYLOAD};
-use ppdenoise::network::PatchGrid;
+use ppdenoise::network::{Gather, PatchGrid};
 use ppdenoise::protocol::Identity;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -129,10 +129,10 @@ fn chunks_of_files() {
 #[test]
 fn grids_of_images() {
     for size in [(1, 1 << 28), (1 << 28, 1), (1 << 14, 1 << 14)] {
-        let (used, grid) = peak(|| PatchGrid::new(size, 1, 0, 1));
+        let (used, grid) = peak(|| PatchGrid::new(size, 1, &Gather::convolution(1)));
         assert!(used == 0 && grid.is_ok_and(|g| g.rows() == 1 << 28));
     }
-    refused(SLACK, || PatchGrid::new((1 << 15, 1 << 14), 1, 0, 1));
+    refused(SLACK, || PatchGrid::new((1 << 15, 1 << 14), 1, &Gather::convolution(1)));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn descriptions_of_models() {
         assert!(checked.0 <= SLACK);
         if let Ok(d) = checked.1 {
             let json = Some(json.as_bytes());
-            assert_eq!(d.hidden.len(), 3);
+            assert_eq!(d.layers.len(), 8);
             refused(SLACK, || load_npz(Cursor::new(archive(&[])), json));
         }
     }

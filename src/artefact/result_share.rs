@@ -7,7 +7,7 @@ use crate::format::output::OutputFile;
 use crate::format::{FormatError, ImageId, PublicKey, Role, SecretKey, SessionId};
 use crate::image::Poisson;
 use crate::model::{LevelMap, Normalisation, decode_sums};
-use crate::network::PatchGrid;
+use crate::network::{Border, Gather, PatchGrid};
 use crate::party::Party;
 use crate::protocol::SourceError;
 use crate::ring::{Ring, RingBits};
@@ -154,8 +154,14 @@ fn combine<R: Ring>(
 ) -> Result<Reconstruction, SourceError> {
     let size = (fields.height as usize, fields.width as usize);
     let decode = &fields.decode;
-    let (patch, pad, stride) = (decode.patch as usize, decode.pad as usize, decode.stride as usize);
-    let grid = PatchGrid::new(size, patch, pad, stride)?;
+    let gather = Gather {
+        patch: decode.patch as usize,
+        pad: decode.pad as usize,
+        stride: decode.stride as usize,
+        // Only predicted pixels count here, which lie inside.
+        border: Border::Reflect,
+    };
+    let grid = PatchGrid::new(size, 1, &gather)?;
     let first: Vec<R> = read_elements(&mut a, 0, grid.pixels())?;
     let second: Vec<R> = read_elements(&mut b, 0, grid.pixels())?;
     a.finish()?;

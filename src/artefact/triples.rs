@@ -312,8 +312,8 @@ mod tests {
     /// A header may claim 2^40 slots of the largest images.
     #[test]
     fn slots_beyond_all_measure_do_not_wrap() {
-        let method = Method::Lut { cell_bits: 2 };
-        let options = QuantiseOptions { ring: RingBits::L64, method, interval: 2.5 };
+        let method = Method::lut(2);
+        let options = QuantiseOptions::guaranteed(RingBits::L64, method, 2.5);
         let public = quantise(&random_model(&[64], 1.0, true), &options).unwrap().public;
         let layout = MaterialLayout::new(&public, (1 << 14, 1 << 14), 1).unwrap();
         assert!(layout.bytes_per_slot() > 1 << 30);

@@ -2,13 +2,14 @@
 
 use super::atomic::{Operation, Timed};
 use super::{Effort, words};
-use crate::correlation::{Dealer, PartySeeds, SlotView};
+use crate::activation::Nonlinearity;
+use crate::correlation::{Dealer, PartySeeds, SlotView, Tile};
 use crate::model::{
     ActivationSpec, FloatLinear, FloatModel, Method, Normalisation, PublicModel, QuantiseOptions,
     quantise,
 };
 use crate::net::{MemChannel, pair};
-use crate::network::{Fold, Gather, Network, Op};
+use crate::network::{Border, Fold, Gather, Network, Op};
 use crate::party::Party;
 use crate::piecewise::Piecewise;
 use crate::prg::Seed;
@@ -27,7 +28,7 @@ pub(super) fn engine_rows<R: Ring>(effort: Effort) -> Vec<Operation> {
     let l = R::BITS;
     let mut rows = Vec::new();
     for cell_bits in 1..=3 {
-        let model = public_model::<R>(Method::Lut { cell_bits });
+        let model = public_model::<R>(Method::lut(cell_bits));
         let engines = [Party::S0, Party::S1].map(|p| LutEngine::new(p, &model));
         // The range is 2^6: hi bits cut its 2^7 into cells.
         let name = format!("tanh, `lut` hi {}, l = {l}", 7 + cell_bits);
@@ -65,7 +66,7 @@ fn public_model<R: Ring>(method: Method) -> PublicModel {
         })
     };
     let ops = vec![
-        Op::Gather(Gather { patch: 5, stride: 2, pad: 1 }),
+        Op::Gather(Gather { patch: 5, stride: 2, pad: 1, border: Border::Reflect }),
         linear(25, HIDDEN),
         Op::Activation(()),
         linear(HIDDEN, 9),
@@ -75,10 +76,12 @@ fn public_model<R: Ring>(method: Method) -> PublicModel {
         network: Network::new(ops).expect("ops that follow one another"),
         sigma: 25.0,
         units: Normalisation::BURGER,
+        nonlinearity: Nonlinearity::Tanh,
+        extremes: None,
         piecewise: None,
         mean_shift: false,
     };
-    let options = QuantiseOptions { ring: R::RING, method, interval: 2.5 };
+    let options = QuantiseOptions::guaranteed(R::RING, method, 2.5);
     quantise(&model, &options).expect("a small model").public
 }
 
@@ -143,7 +146,7 @@ fn engine_row<R: Ring, E: Engine<R>>(
     });
     let size = (2 * effort.patches + 3, 5);
     let dealer = Dealer::<R>::new(model, size, seeds.each_ref()).expect("patches in an image");
-    let chunks = dealer.slot(1).tile(0..effort.patches);
+    let chunks = dealer.slot(1).tile(Tile { stage: 0, rows: 0..effort.patches });
     let explicit = chunks.into_iter().find(|(op, _)| *op == ACTIVATION).expect("material").1;
     let views = [Party::S0, Party::S1].map(|p| SlotView::new(p, &seeds[p.index()].slots, 1));
     let at = 0..effort.patches * HIDDEN;

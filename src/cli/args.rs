@@ -7,6 +7,7 @@ use super::reproduce::Reproduce;
 use super::server_args::{Erase, Prepare, Serve, Threads};
 use crate::activation::Activation;
 use crate::format::Role;
+use crate::lookup::HI_BITS;
 use crate::model::EngineKind;
 use crate::ring::RingBits;
 use clap::{Args, Parser, Subcommand};
@@ -97,7 +98,7 @@ pub(super) struct ShareModel {
 }
 
 /// How a model becomes integers.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(super) struct Quantise {
     /// Activation engine: lut, masked lookup with dealer material; gc, garbled circuits between
     /// the servers, as in the paper [default: lut]
@@ -108,19 +109,46 @@ pub(super) struct Quantise {
     pub(super) ring: Option<RingBits>,
     /// Width of a cell of the lut engine's tables: 1/4, 1/8 (closer, more material) or another
     /// power of two [default: 1/4]
-    #[arg(long, value_name = "1/N", value_parser = parse_cell)]
+    #[arg(long, value_name = "1/N", value_parser = parse_cell, conflicts_with = "cells")]
     pub(super) cell: Option<u32>,
+    /// Cells of each of the lut engine's tables, a power of two from 16 to 4096: the narrower a
+    /// layer's range, the finer they are [default for ReLU: 256]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_cells)]
+    pub(super) cells: Option<u32>,
+    /// What the range of a layer rests on: guaranteed, no image can leave it; calibrated, what
+    /// `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
+    #[arg(long, value_name = "KIND")]
+    pub(super) ranges: Option<RangeKind>,
+    /// Calibrated ranges: how much larger than the largest value seen, at least 1 [default: 1.5]
+    #[arg(long, value_name = "FACTOR", value_parser = parse_margin)]
+    pub(super) margin: Option<f64>,
     /// The gc engine's function: zheng (the paper's), refit2, refit, or model, the
     /// model description's own [default: refit]
     #[arg(long, value_name = "NAME", value_parser = ["zheng", "refit2", "refit", "model"])]
     pub(super) piecewise: Option<String>,
-    /// Largest input magnitude in network units: 2.5 is grey level 0 to 255;
-    /// unclipped float noise needs 5 [default: 2.5]
+    /// Largest input magnitude in network units. With patches 2.5 is grey level 0 to 255 and
+    /// unclipped float noise needs 5; with convolutions 1 is grey level 255 [default: 2.5; 2]
     #[arg(long, value_name = "UNITS", value_parser = parse_positive)]
     pub(super) interval: Option<f64>,
     /// Pixels between patches; the model's own if not given. Larger is faster and a little worse.
     #[arg(long, value_name = "PIXELS")]
     pub(super) stride: Option<usize>,
+}
+
+/// What a range rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum RangeKind {
+    Guaranteed,
+    Calibrated,
+}
+
+impl RangeKind {
+    fn name(self) -> &'static str {
+        match self {
+            RangeKind::Guaranteed => "guaranteed",
+            RangeKind::Calibrated => "calibrated",
+        }
+    }
 }
 
 impl Quantise {
@@ -143,6 +171,9 @@ impl Quantise {
         give("--engine", self.engine.map(|e| e.name().into()));
         give("--ring", self.ring.map(|r| r.bits().to_string()));
         give("--cell", self.cell.map(|bits| format!("1/{}", 1 << bits)));
+        give("--cells", self.cells.map(|bits| (1u32 << bits).to_string()));
+        give("--ranges", self.ranges.map(|kind| kind.name().into()));
+        give("--margin", self.margin.map(|v| v.to_string()));
         give("--piecewise", self.piecewise.clone());
         give("--interval", self.interval.map(|v| v.to_string()));
         flags
@@ -253,9 +284,10 @@ pub(super) struct Denoise {
     pub(super) model: PathBuf,
     #[command(flatten)]
     pub(super) met: Met,
-    /// The activation: exact tanh or one of its approximations.
-    #[arg(long, default_value = "tanh", value_name = "NAME", value_parser = parse_activation)]
-    pub(super) activation: Activation,
+    /// The activation, for a model of tanh: exact tanh or one of its approximations [default: the
+    /// model's own]
+    #[arg(long, value_name = "NAME", value_parser = parse_activation)]
+    pub(super) activation: Option<Activation>,
     /// Compute with the integers of the secure pipeline (tables, scales, ranges) instead of floats.
     #[arg(long, conflicts_with = "activation")]
     pub(super) twin: bool,
@@ -397,6 +429,21 @@ pub(super) fn parse_cell(text: &str) -> Result<u32, String> {
     match cells {
         Some(n) if n.is_power_of_two() && (2..=64).contains(&n) => Ok(n.trailing_zeros()),
         _ => Err("expected 1/2, 1/4, 1/8, ... 1/64".into()),
+    }
+}
+
+/// A power of two as its logarithm.
+fn parse_cells(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(n) if n.is_power_of_two() && HI_BITS.contains(&n.ilog2()) => Ok(n.ilog2()),
+        _ => Err("expected a power of two from 16 to 4096".into()),
+    }
+}
+
+fn parse_margin(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (1.0..=100.0).contains(&v) => Ok(v),
+        _ => Err("expected a number from 1 to 100".into()),
     }
 }
 

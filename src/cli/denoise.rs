@@ -9,6 +9,7 @@ use super::levels::levels;
 use super::output::{Console, print_json};
 use super::share_image::{encode, wider};
 use super::share_model::quantise_options;
+use crate::activation::{Activation, Nonlinearity};
 use crate::format::output::ensure_not_input;
 use crate::image::{GreyImage, ImageError};
 use crate::model::{
@@ -57,6 +58,13 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         }
         false => None,
     };
+    let stand_in = match (args.activation, model.nonlinearity) {
+        (Some(_), Nonlinearity::Relu) => {
+            let text = "--activation stands in for tanh, and this model's activation is relu";
+            return Err(Failure::new(Code::Usage, text).help("leave --activation away"));
+        }
+        (given, _) => given,
+    };
     let started = Instant::now();
     let mut planes = Vec::new();
     let mut sigmas = Vec::new();
@@ -66,7 +74,10 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         let denoised = match &quantised {
             Some(quantised) => rounded(quantised, plane, &levels.map, console),
             None => {
-                let activation = |v: &mut [f32]| args.activation.apply(v);
+                let activation = |v: &mut [f32]| match stand_in {
+                    Some(function) => function.apply(v),
+                    None => model.nonlinearity.apply(v),
+                };
                 plain(&model, plane, &levels.map, &activation, &mut |done| console.progress(done))
             }
         };
@@ -75,7 +86,10 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     }
     let arithmetic = match args.twin {
         true => format!("integer twin, ring {}", args.quantise.ring().bits()),
-        false => format!("float32, {}", args.activation.name()),
+        false => {
+            let name = stand_in.map_or(model.nonlinearity.name(), Activation::name);
+            format!("float32, {name}")
+        }
     };
     console.finish();
     let denoised = image.with_planes(planes)?;

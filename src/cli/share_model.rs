@@ -1,14 +1,18 @@
 //! `share-model`: quantise a model and split it between the servers.
 
-use super::args::{Quantise, ShareModel};
+use super::args::{Quantise, RangeKind, ShareModel};
 use super::failure::{Code, Failure};
 use super::files::{overwrite, read_model, with_suffix};
 use super::output::{Console, print_json};
+use crate::activation::Nonlinearity;
 use crate::artefact::write_model;
 use crate::format::Role;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
-use crate::model::{EngineKind, FloatModel, Method, QuantiseOptions, QuantisedModel, quantise};
+use crate::model::{
+    Cells, EngineKind, FloatModel, Method, Normalisation, QuantiseOptions, QuantisedModel, Ranges,
+    quantise,
+};
 use crate::piecewise::Piecewise;
 use serde::Serialize;
 
@@ -49,9 +53,15 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     let model_id = write_model(&quantised, &parties, outs)?;
     console.finish();
     let report = report(&quantised, model_id.to_string());
+    let (largest, kind) = match options.ranges {
+        Ranges::Guaranteed => ("largest possible pre-activation".into(), "guaranteed"),
+        Ranges::Calibrated { margin } => {
+            (format!("largest pre-activation seen, times {margin},"), "calibrated")
+        }
+    };
     for (i, layer) in report.layers.iter().enumerate() {
         console.note(format!(
-            "layer {}: largest possible pre-activation {:.1}, guaranteed range {}, {} bits",
+            "layer {}: {largest} {:.1}, {kind} range {}, {} bits",
             i + 1,
             layer.worst_case,
             layer.range,
@@ -69,31 +79,65 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     Ok(())
 }
 
-/// Grey levels 0 to 255 in network units.
-const DEFAULT_INTERVAL: f64 = 2.5;
-/// Cells of 1/4.
-const DEFAULT_CELL_BITS: u32 = 2;
+/// Grey levels 0 to 255 of networks on patches, in network units.
+const PATCH_INTERVAL: f64 = 2.5;
+/// Grey levels -510 to 510 of networks that take 0 to 1: noise that was not clipped.
+const UNIT_INTERVAL: f64 = 2.0;
+/// Cells of 1/4 for tanh.
+const TANH_CELLS: Cells = Cells::Width(2);
+/// 256 cells for ReLU: only that with the kink is inexact.
+const RELU_CELLS: Cells = Cells::Count(8);
+/// How much larger calibrated ranges are than what was seen.
+const MARGIN: f64 = 1.5;
 
 /// What the flags ask for; `denoise --twin` uses it too.
 pub(super) fn quantise_options(
     model: &FloatModel,
     flags: &Quantise,
 ) -> Result<QuantiseOptions, Failure> {
+    let kind = flags.ranges.unwrap_or(match model.nonlinearity {
+        Nonlinearity::Tanh => RangeKind::Guaranteed,
+        Nonlinearity::Relu => RangeKind::Calibrated,
+    });
+    let ranges = match (kind, flags.margin) {
+        (RangeKind::Guaranteed, None) => Ranges::Guaranteed,
+        (RangeKind::Guaranteed, Some(_)) => {
+            return Err(goes_with("--margin", "--ranges calibrated"));
+        }
+        (RangeKind::Calibrated, margin) => Ranges::Calibrated { margin: margin.unwrap_or(MARGIN) },
+    };
+    let interval = match model.units == Normalisation::UNIT {
+        true => UNIT_INTERVAL,
+        false => PATCH_INTERVAL,
+    };
     Ok(QuantiseOptions {
         ring: flags.ring(),
         method: method(model, flags)?,
-        interval: flags.interval.unwrap_or(DEFAULT_INTERVAL),
+        interval: flags.interval.unwrap_or(interval),
+        ranges,
     })
 }
 
 fn method(model: &FloatModel, flags: &Quantise) -> Result<Method, Failure> {
     let (function, refit) = match (flags.engine(), flags.piecewise.as_deref()) {
         (EngineKind::Lut, None) => {
-            return Ok(Method::Lut { cell_bits: flags.cell.unwrap_or(DEFAULT_CELL_BITS) });
+            let default = match model.nonlinearity {
+                Nonlinearity::Tanh => TANH_CELLS,
+                Nonlinearity::Relu => RELU_CELLS,
+            };
+            let given = flags.cell.map(Cells::Width).or(flags.cells.map(Cells::Count));
+            return Ok(Method::Lut { cells: given.unwrap_or(default) });
         }
-        (EngineKind::Lut, Some(_)) => return Err(other_engine("--piecewise", "--engine gc")),
+        (EngineKind::Lut, Some(_)) => return Err(goes_with("--piecewise", "--engine gc")),
         (EngineKind::Gc, _) if flags.cell.is_some() => {
-            return Err(other_engine("--cell", "--engine lut"));
+            return Err(goes_with("--cell", "--engine lut"));
+        }
+        (EngineKind::Gc, _) if flags.cells.is_some() => {
+            return Err(goes_with("--cells", "--engine lut"));
+        }
+        (EngineKind::Gc, _) if model.nonlinearity == Nonlinearity::Relu => {
+            let text = "the gc engine evaluates tanh, and this model's activation is relu";
+            return Err(Failure::new(Code::Usage, text).help("share it with --engine lut"));
         }
         (EngineKind::Gc, Some("zheng")) => (Piecewise::zheng(), false),
         (EngineKind::Gc, Some("refit2")) => (Piecewise::refit2(), true),
@@ -108,9 +152,9 @@ fn method(model: &FloatModel, flags: &Quantise) -> Result<Method, Failure> {
     Ok(Method::Gc { function, refit })
 }
 
-fn other_engine(flag: &str, engine: &str) -> Failure {
-    Failure::new(Code::Usage, format!("{flag} goes with {engine}"))
-        .help(format!("add {engine}, or leave {flag} away"))
+fn goes_with(flag: &str, other: &str) -> Failure {
+    Failure::new(Code::Usage, format!("{flag} goes with {other}"))
+        .help(format!("add {other}, or leave {flag} away"))
 }
 
 fn report(quantised: &QuantisedModel, model_id: String) -> Report {

@@ -1,11 +1,11 @@
 //! The dealer: from public shapes and seeds to S0's explicit material.
 
-use super::{Chunk, LookupMasks, LookupMaterial, SlotView, weight_mask};
+use super::{Chunk, LookupMasks, LookupMaterial, SlotView, Tile, weight_mask};
 use crate::fixed::low_mask;
 use crate::kernels::{PackedWeights, matmul_acc_by_rows, one_hot_words, xor_one_hot};
 use crate::lookup::SlopeTable;
-use crate::model::{ActivationSpec, PublicModel};
-use crate::network::{NetworkError, Op, PatchGrid};
+use crate::model::{ActivationSpec, LinearSpec, PublicModel};
+use crate::network::{NetworkError, Op, PatchGrid, Stage};
 use crate::party::Party;
 use crate::prg::{Purpose, Seed};
 use crate::ring::{self, Ring};
@@ -24,17 +24,16 @@ pub struct PartySeeds {
 /// Makes the explicit material of S0, tile by tile.
 pub struct Dealer<'a, R: Ring> {
     public: &'a PublicModel,
-    grid: PatchGrid,
+    stages: Vec<(Stage, PatchGrid)>,
     seeds: [&'a PartySeeds; 2],
-    weight_masks: Vec<PackedWeights<R>>,
+    /// X by op; nothing where the op is not linear.
+    weight_masks: Vec<Option<PackedWeights<R>>>,
 }
 
 /// A slot in the making: what all its tiles need.
 pub struct DealtSlot<'d, R: Ring> {
     dealer: &'d Dealer<'d, R>,
     views: [SlotView<'d>; 2],
-    /// Y of the image.
-    image_mask: Vec<R>,
 }
 
 impl<'a, R: Ring> Dealer<'a, R> {
@@ -47,51 +46,47 @@ impl<'a, R: Ring> Dealer<'a, R> {
         size: (usize, usize),
         seeds: [&'a PartySeeds; 2],
     ) -> Result<Self, NetworkError> {
-        let pack = |(op, l): (usize, &crate::model::LinearSpec)| {
+        let pack = |op: usize, l: &LinearSpec| {
             let mut x = weight_mask::<R>(&seeds[0].weight_mask, op, l.weights());
             ring::add_assign(&mut x, &weight_mask(&seeds[1].weight_mask, op, l.weights()));
             PackedWeights::pack(l.outputs, l.inputs, &x)
         };
-        Ok(Dealer {
-            public,
-            grid: public.network.grid(size)?,
-            seeds,
-            weight_masks: public.network.linears().map(pack).collect(),
-        })
+        let mut weight_masks: Vec<_> = public.network.ops().iter().map(|_| None).collect();
+        public.network.linears().for_each(|(op, l)| weight_masks[op] = Some(pack(op, l)));
+        Ok(Dealer { public, stages: public.network.grids(size)?, seeds, weight_masks })
     }
 
     /// Begins a slot.
     pub fn slot(&self, slot: u64) -> DealtSlot<'_, R> {
         let views =
             [Party::S0, Party::S1].map(|p| SlotView::new(p, &self.seeds[p.index()].slots, slot));
-        let first = self.public.network.linears().next().map_or(0, |(op, _)| op);
-        let image_mask = input_mask(&views, first, 0..self.grid.pixels());
-        DealtSlot { dealer: self, views, image_mask }
+        DealtSlot { dealer: self, views }
     }
 }
 
 impl<R: Ring> DealtSlot<'_, R> {
-    /// (op, bytes) of S0's chunks for the patches `rows`, in the order of
+    /// (op, bytes) of S0's chunks for a tile, in the order of
     /// [`super::MaterialLayout::chunks`]. Tiles may be made in any order, and at the same time.
-    pub fn tile(&self, rows: Range<usize>) -> Vec<(usize, Vec<u8>)> {
-        let (public, views) = (self.dealer.public, &self.views);
+    pub fn tile(&self, Tile { stage, rows }: Tile) -> Vec<(usize, Vec<u8>)> {
+        let (dealer, views) = (self.dealer, &self.views);
+        let (stage, grid) = &dealer.stages[stage];
         let mut chunks = Vec::new();
-        let (mut linear, mut width, mut gathered) = (0, 0, false);
-        for (op, step) in public.network.ops().iter().enumerate() {
-            match step {
-                Op::Gather(_) => gathered = true,
+        let mut width = 0;
+        for op in stage.ops.clone() {
+            match &dealer.public.network.ops()[op] {
                 Op::Linear(l) => {
-                    let y = if std::mem::take(&mut gathered) {
-                        self.dealer.grid.gather(rows.clone(), &self.image_mask)
+                    let y = if op == stage.first_linear() {
+                        let lines = grid.sources(rows.clone());
+                        let mask = input_mask(views, op, lines.clone());
+                        grid.gather(rows.clone(), &mask, lines.start)
                     } else {
                         input_mask(views, op, scaled(&rows, l.inputs))
                     };
-                    let weights = &self.dealer.weight_masks[linear];
-                    chunks.push((
-                        op,
-                        product_chunk(views, op, scaled(&rows, l.outputs), weights, &y),
-                    ));
-                    (linear, width) = (linear + 1, l.outputs);
+                    let weights = dealer.weight_masks[op].as_ref();
+                    let weights = weights.expect("packed for every linear op");
+                    let at = scaled(&rows, l.outputs);
+                    chunks.push((op, product_chunk(views, op, at, weights, &y)));
+                    width = l.outputs;
                 }
                 Op::Activation(spec) => {
                     let at = scaled(&rows, width);
@@ -101,7 +96,7 @@ impl<R: Ring> DealtSlot<'_, R> {
                     };
                     chunks.push((op, chunk));
                 }
-                Op::Residual | Op::Mean | Op::Fold(_) => {}
+                Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => {}
             }
         }
         chunks

@@ -2,25 +2,38 @@
 
 use crate::kernels::one_hot_words;
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
-use crate::network::{NetworkError, Op};
+use crate::network::{NetworkError, Op, Stage};
+use std::collections::HashMap;
 use std::ops::Range;
 
-/// Patches a tile unless messages would become too large.
+/// Patches a tile of a network on patches unless messages would become too large.
 const TILE_ROWS: usize = 128;
+/// Activations a tile of a convolutional network: its rows are narrow, so it takes more of them.
+const TILE_ACTIVATIONS: usize = 1 << 17;
 /// The largest opening of one batch, in bytes; well under the wire's frame limit.
 const MAX_OPENING: usize = 8 << 20;
 /// The largest opening that a frame of the wire takes (`net::MAX_PAYLOAD`).
 const MAX_PAYLOAD: usize = 16 << 20;
 /// The most patches a tile may have in any format.
 const MAX_TILE_ROWS: usize = 1 << 16;
-/// The explicit material of one slot: chunks keyed (op, tile), all ops of a tile together, so that
-/// it can be consumed as a stream.
+
+/// The explicit material of one slot: chunks keyed (op, tile), all ops of a tile together, tile
+/// after tile and stage after stage, so that it can be consumed as a stream.
 #[derive(Clone, Debug)]
 pub struct MaterialLayout {
     rows: usize,
     tile_rows: usize,
-    /// (op, bytes a patch) of every op with explicit material.
-    ops: Vec<(usize, usize)>,
+    /// For each stage, (op, bytes a patch) of every op with material.
+    stages: Vec<Vec<(usize, usize)>>,
+}
+
+/// Some patches on their way through a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Index of the stage.
+    pub stage: usize,
+    /// The patches.
+    pub rows: Range<usize>,
 }
 
 impl MaterialLayout {
@@ -33,15 +46,25 @@ impl MaterialLayout {
         size: (usize, usize),
         tile_rows: usize,
     ) -> Result<Self, NetworkError> {
-        let grid = public.network.grid(size)?;
-        Ok(MaterialLayout { rows: grid.rows(), tile_rows, ops: bytes_per_row(public) })
+        let rows = public.network.grid(size)?.rows();
+        let stages = public.network.stages();
+        let bytes = bytes_per_row(public);
+        let of_stage = |stage: &Stage| {
+            bytes.iter().filter(|(op, _)| stage.ops.contains(op)).copied().collect()
+        };
+        Ok(MaterialLayout { rows, tile_rows, stages: stages.iter().map(of_stage).collect() })
     }
 
     /// The layout of the products alone: one ring element for each output of each linear op.
-    pub fn products(self, public: &PublicModel) -> Self {
+    pub fn products(mut self, public: &PublicModel) -> Self {
         let ring = public.ring.bytes();
-        let ops = public.network.linears().map(|(op, l)| (op, l.outputs * ring)).collect();
-        MaterialLayout { ops, ..self }
+        let outputs: HashMap<usize, usize> =
+            public.network.linears().map(|(op, l)| (op, l.outputs * ring)).collect();
+        for stage in &mut self.stages {
+            *stage =
+                stage.iter().filter_map(|(op, _)| outputs.get(op).map(|n| (*op, *n))).collect();
+        }
+        self
     }
 
     /// The largest tile for which every opening of a batch fits a frame.
@@ -51,7 +74,12 @@ impl MaterialLayout {
 
     /// The tile size that suits a model.
     pub fn default_tile_rows(public: &PublicModel) -> usize {
-        (MAX_OPENING / Self::largest_message(public)).clamp(1, TILE_ROWS)
+        let widest = public.network.activations().map(|(_, _, width)| width).max();
+        let rows = match public.network.is_convolutional() {
+            true => TILE_ACTIVATIONS / widest.unwrap_or(1),
+            false => TILE_ROWS,
+        };
+        (MAX_OPENING / Self::largest_message(public)).clamp(1, rows.max(1))
     }
 
     /// Bytes of the largest opening of one patch.
@@ -67,32 +95,47 @@ impl MaterialLayout {
         self.rows
     }
 
-    /// Number of tiles.
+    /// Patches of a full tile.
+    pub fn tile_rows(&self) -> usize {
+        self.tile_rows
+    }
+
+    /// Number of tiles, over all stages.
     pub fn tiles(&self) -> usize {
+        self.stages.len() * self.tiles_per_stage()
+    }
+
+    /// Number of tiles of each stage.
+    pub fn tiles_per_stage(&self) -> usize {
         self.rows.div_ceil(self.tile_rows)
     }
 
-    /// The patches of a tile.
-    pub fn tile(&self, tile: usize) -> Range<usize> {
-        let first = tile * self.tile_rows;
-        first..self.rows.min(first + self.tile_rows)
+    /// A tile by its number.
+    pub fn tile(&self, tile: usize) -> Tile {
+        let first = tile % self.tiles_per_stage() * self.tile_rows;
+        let rows = first..self.rows.min(first + self.tile_rows);
+        Tile { stage: tile / self.tiles_per_stage(), rows }
     }
 
     /// (op, bytes) of the chunks of a tile, in file order.
     pub fn chunks(&self, tile: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let rows = self.tile(tile).len();
-        self.ops.iter().map(move |&(op, bytes)| (op, bytes * rows))
+        let Tile { stage, rows } = self.tile(tile);
+        self.stages[stage].iter().map(move |&(op, bytes)| (op, bytes * rows.len()))
     }
 
     /// Chunks of a slot.
     pub fn chunks_per_slot(&self) -> u64 {
-        (self.tiles() * self.ops.len()) as u64
+        (self.tiles_per_stage() * self.ops().count()) as u64
     }
 
     /// Payload bytes of a slot.
     pub fn bytes_per_slot(&self) -> u64 {
-        let per_row: u64 = self.ops.iter().map(|&(_, bytes)| bytes as u64).sum();
+        let per_row: u64 = self.ops().map(|&(_, bytes)| bytes as u64).sum();
         per_row * self.rows as u64
+    }
+
+    fn ops(&self) -> impl Iterator<Item = &(usize, usize)> {
+        self.stages.iter().flatten()
     }
 }
 

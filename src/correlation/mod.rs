@@ -6,8 +6,8 @@
 //!   K1 = W, K2 = W rho_lo, K3 = -W m + W rho_lo m' (docs/protocols.md, lookup).
 //!
 //! Whatever can be random comes from a party's seed, addressed by (slot, op, element); only what
-//! cannot travels to S0 ("explicit"). The input mask of the op behind a gather covers the image,
-//! not the patches.
+//! cannot travels to S0 ("explicit"). The input mask of the op behind a gather covers the image, or
+//! the map between two convolutions, not the patches.
 
 mod chunk;
 mod dealer;
@@ -16,7 +16,7 @@ mod view;
 
 pub use chunk::{Chunk, ChunkPool};
 pub use dealer::{Dealer, PartySeeds};
-pub use layout::MaterialLayout;
+pub use layout::{MaterialLayout, Tile};
 pub use view::{LookupMasks, LookupMaterial, SlotView};
 
 use crate::prg::{Domain, Purpose, Seed};

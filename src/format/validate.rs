@@ -92,7 +92,7 @@ fn protection(header: &Header) -> Result<(), Invalid> {
 fn decoding(d: &Decoding, ring: RingBits) -> Result<(), Invalid> {
     frac_bits(d.frac_bits, ring)?;
     levels(&d.levels)?;
-    positive("mid_grey", d.mid_grey)?;
+    range("mid_grey", d.mid_grey, 0.0, 255.0, "a grey level, 0 to 255")?;
     positive("grey_per_unit", d.grey_per_unit)?;
     range("patch", d.patch, 1, MAX_PATCH, "1 to 127")?;
     range("pad", d.pad, 0, (d.patch - 1) / 2, "less than half of patch")?;

@@ -1,8 +1,9 @@
 //! What a public model says of an activation: a table for the `lut` engine, or polynomials and
 //! knots for the `gc` engine.
 
+use crate::activation::Nonlinearity;
 use crate::fixed::low_mask;
-use crate::lookup::{HI_BITS, SlopeTable, balanced_lo};
+use crate::lookup::{HI_BITS, MAX_LO_BITS, SlopeTable, balanced_lo};
 use crate::piecewise::{Piecewise, Plan, PlanError, Scales};
 use crate::ring::RingBits;
 use serde::{Deserialize, Serialize};
@@ -124,15 +125,34 @@ impl ActivationSpec {
     }
 }
 
+/// How fine a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cells {
+    /// Cells of width 2^-bits, as many as the range needs.
+    Width(u32),
+    /// 2^bits cells, as narrow as the range allows.
+    Count(u32),
+}
+
+impl Cells {
+    /// hi: a table of range 2^range_bits has 2^hi cells.
+    pub(super) fn hi(self, range_bits: u32) -> u32 {
+        match self {
+            Cells::Width(bits) => range_bits + 1 + bits,
+            Cells::Count(bits) => bits,
+        }
+    }
+}
+
 /// How the model owner wants activations evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
-    /// Tables with cells of width 2^-cell_bits.
+    /// Tables.
     Lut {
-        /// log2 of the cells a unit.
-        cell_bits: u32,
+        /// Their cells.
+        cells: Cells,
     },
-    /// Quadratic pieces.
+    /// Quadratic pieces, for tanh.
     Gc {
         /// The function in real numbers.
         function: Piecewise,
@@ -143,10 +163,16 @@ pub enum Method {
 }
 
 impl Method {
+    /// Tables with cells of width 2^-bits.
+    pub fn lut(bits: u32) -> Self {
+        Method::Lut { cells: Cells::Width(bits) }
+    }
+
     /// The smallest r whose range holds every knot.
     pub(super) fn smallest_range(&self) -> u32 {
         match self {
-            Method::Lut { cell_bits } => HI_BITS.start().saturating_sub(1 + cell_bits),
+            Method::Lut { cells: Cells::Width(bits) } => HI_BITS.start().saturating_sub(1 + bits),
+            Method::Lut { cells: Cells::Count(_) } => 0,
             Method::Gc { function, .. } => {
                 let last = function.knots.iter().copied().fold(1.0, f64::max);
                 (last.log2().floor() as u32 + 1).max(2)
@@ -154,10 +180,18 @@ impl Method {
         }
     }
 
-    /// The bits that an input of range 2^r needs before its low bits: cells, or all of them.
-    pub(super) fn cell_bits(&self) -> Option<u32> {
+    /// The largest r that the engine offers.
+    pub(super) fn largest_range(&self) -> u32 {
         match self {
-            Method::Lut { cell_bits } => Some(*cell_bits),
+            Method::Lut { cells: Cells::Width(bits) } => HI_BITS.end() - 1 - bits,
+            Method::Lut { cells: Cells::Count(_) } | Method::Gc { .. } => LARGEST_RANGE,
+        }
+    }
+
+    /// The bits that an input of range 2^r needs before its low bits: cells, or all of them.
+    pub(super) fn cells(&self) -> Option<Cells> {
+        match self {
+            Method::Lut { cells } => Some(*cells),
             Method::Gc { .. } => None,
         }
     }
@@ -166,14 +200,16 @@ impl Method {
     pub(super) fn spec(
         &self,
         ring: RingBits,
+        function: Nonlinearity,
         range_bits: u32,
         out_frac: u32,
     ) -> Result<ActivationSpec, PlanError> {
         match self {
-            Method::Lut { cell_bits } => {
-                let shape =
-                    (range_bits, range_bits + 1 + cell_bits, balanced_lo(out_frac, *cell_bits));
-                let table = SlopeTable::fit("tanh", f64::tanh, shape, out_frac);
+            Method::Lut { cells } => {
+                let hi = cells.hi(range_bits);
+                let lo = low_bits(function, out_frac, range_bits, hi);
+                let shape = (range_bits, hi, lo);
+                let table = SlopeTable::fit(function.name(), |x| function.eval(x), shape, out_frac);
                 Ok(ActivationSpec::Lookup(table))
             }
             Method::Gc { function, refit } => {
@@ -186,6 +222,19 @@ impl Method {
     /// n: bits of the shrunk input for inputs of range 2^range_bits.
     pub(super) fn gc_input_bits(ring: RingBits, range_bits: u32) -> u32 {
         piecewise_scales(ring, range_bits, 12).input_bits
+    }
+}
+
+/// The largest r where it is no question of cells.
+const LARGEST_RANGE: u32 = 10;
+
+/// Low bits of a table. Where the slope varies they balance two rounding errors; the slopes of a
+/// ReLU are 0 and 1, and 1/2 in the one cell with the kink, which is a whole number if the input has
+/// one fraction bit fewer than the result.
+fn low_bits(function: Nonlinearity, out_frac: u32, range_bits: u32, hi: u32) -> u32 {
+    match function {
+        Nonlinearity::Tanh => balanced_lo(out_frac, hi.saturating_sub(range_bits + 1)),
+        Nonlinearity::Relu => (out_frac + range_bits).saturating_sub(hi).clamp(2, MAX_LO_BITS),
     }
 }
 

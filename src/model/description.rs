@@ -1,43 +1,70 @@
-//! The JSON description beside a model's arrays.
+//! The JSON description beside a model's arrays: a list of layers, or the flat form of an MLP.
 
 use super::{ModelError, Normalisation};
+use crate::activation::Nonlinearity;
+use crate::network::{Border, Op};
 use crate::network::{Fold, Gather, MAX_PATCH, MAX_WIDTH, gaussian_window};
 use crate::piecewise::Piecewise;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// What `NAME.json` says of a model; unknown fields are ignored, so cards may say more.
-#[derive(Clone, Debug, Deserialize)]
+/// The most layers with weights.
+const MAX_LINEAR: usize = 65;
+/// The largest kernel of a convolution.
+const MAX_KERNEL: usize = 15;
+
+/// One entry of the list of layers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Layer {
+    /// Patches of the image continued by reflection; overlapping predictions are averaged with a
+    /// Gaussian window. First in a network of dense layers.
+    Patches {
+        /// Side of the input patch.
+        size: usize,
+        /// Side of the predicted patch.
+        output: usize,
+        /// Pixels between patches.
+        stride: usize,
+    },
+    /// A matrix product and a bias.
+    Dense {
+        /// Features out.
+        outputs: usize,
+    },
+    /// A convolution of stride 1 over the map with zeros around it, and a bias.
+    Conv2d {
+        /// Channels out.
+        outputs: usize,
+        /// Side of the kernel, odd.
+        kernel: usize,
+    },
+    /// The hyperbolic tangent.
+    Tanh,
+    /// max(x, 0).
+    Relu,
+    /// The output is subtracted from the noisy pixels.
+    Residual,
+}
+
+/// What is known of a model beside its weights.
+#[derive(Clone, Debug)]
 pub struct Description {
-    /// The family; `mlp` is the one supported.
-    pub kind: String,
-    /// The activation the weights were trained with; `tanh`.
-    pub activation: String,
-    /// Side of the input patch.
-    pub input_patch: usize,
-    /// Side of the predicted patch.
-    pub output_patch: usize,
-    /// Hidden layer sizes.
-    pub hidden: Vec<usize>,
-    /// Pixels between patches.
-    pub stride: usize,
+    /// The layers, in order.
+    pub layers: Vec<Layer>,
     /// Noise level the model was trained for, in 8-bit grey levels.
     pub sigma: f64,
-    /// Whether the output is subtracted from the centre of the input patch.
-    #[serde(default)]
-    pub residual: bool,
+    /// Grey levels to network units.
+    pub units: Normalisation,
     /// Whether a patch loses its mean before the network and gets it back (the paper's section 4.5,
     /// steps 3 and 4).
-    #[serde(default)]
     pub mean_shift: bool,
-    /// The formula of the normalisation, as text.
-    #[serde(default = "default_normalisation")]
-    pub normalisation: String,
     /// How the pixels of a patch are numbered; row by row if not given, except in MATLAB files.
-    #[serde(default)]
     pub pixel_order: Option<PixelOrder>,
     /// An activation in quadratic pieces for the gc engine, with its knots.
-    #[serde(default)]
     pub piecewise: Option<Piecewise>,
+    /// The largest magnitude that calibration saw behind each layer with weights, before its
+    /// activation, in network units.
+    pub extremes: Option<Vec<f64>>,
 }
 
 /// The order in which a patch becomes a vector.
@@ -50,10 +77,72 @@ pub enum PixelOrder {
     ColumnMajor,
 }
 
-const NORMALISATION: &str = "(v/255-0.5)/0.2";
+/// What `NAME.json` says; unknown fields are ignored, so cards may say more.
+#[derive(Deserialize)]
+struct Document {
+    layers: Option<Vec<Layer>>,
+    sigma: f64,
+    #[serde(default = "default_normalisation")]
+    normalisation: String,
+    #[serde(default)]
+    mean_shift: bool,
+    #[serde(default)]
+    pixel_order: Option<PixelOrder>,
+    #[serde(default)]
+    piecewise: Option<Piecewise>,
+    #[serde(default)]
+    extremes: Option<Vec<f64>>,
+}
+
+/// An MLP without a list of layers.
+#[derive(Deserialize)]
+struct Flat {
+    kind: String,
+    activation: String,
+    input_patch: usize,
+    output_patch: usize,
+    hidden: Vec<usize>,
+    stride: usize,
+    #[serde(default)]
+    residual: bool,
+}
+
+/// The formulas of the normalisations there are.
+const FORMULAS: [(&str, Normalisation); 2] =
+    [("(v/255-0.5)/0.2", Normalisation::BURGER), ("v/255", Normalisation::UNIT)];
 
 fn default_normalisation() -> String {
-    NORMALISATION.into()
+    FORMULAS[0].0.into()
+}
+
+/// The formula of a normalisation, as descriptions say it.
+pub(super) fn formula(units: Normalisation) -> &'static str {
+    FORMULAS.iter().find(|(_, n)| *n == units).map_or("unknown", |(text, _)| text)
+}
+
+impl Flat {
+    fn layers(&self) -> Result<Vec<Layer>, String> {
+        supported("kind", &self.kind, "mlp")?;
+        supported("activation", &self.activation, "tanh")?;
+        if self.hidden.is_empty() {
+            return Err("`hidden` is empty, there must be 1 to 64 hidden layers".into());
+        }
+        let (size, output, stride) = (self.input_patch, self.output_patch, self.stride);
+        let mut layers = vec![Layer::Patches { size, output, stride }];
+        for &outputs in &self.hidden {
+            layers.extend([Layer::Dense { outputs }, Layer::Tanh]);
+        }
+        layers.push(Layer::Dense { outputs: output.saturating_mul(output) });
+        layers.extend(self.residual.then_some(Layer::Residual));
+        Ok(layers)
+    }
+}
+
+fn supported(field: &str, found: &str, expected: &str) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("`{field}` is \"{found}\", only \"{expected}\" is supported"))
 }
 
 impl Description {
@@ -62,38 +151,47 @@ impl Description {
     /// # Errors
     /// [`ModelError::Description`] naming the field, what was found and what is supported.
     pub fn parse(json: &[u8]) -> Result<Self, ModelError> {
-        let d: Description =
-            serde_json::from_slice(json).map_err(|e| ModelError::Description(e.to_string()))?;
-        d.check().map_err(ModelError::Description)?;
-        Ok(d)
+        let bad = |e: serde_json::Error| ModelError::Description(e.to_string());
+        let document: Document = serde_json::from_slice(json).map_err(bad)?;
+        let layers = match document.layers {
+            Some(layers) => layers,
+            None => {
+                let flat: Flat = serde_json::from_slice(json).map_err(bad)?;
+                flat.layers().map_err(ModelError::Description)?
+            }
+        };
+        let found: String = document.normalisation.chars().filter(|c| !c.is_whitespace()).collect();
+        let units = FORMULAS.iter().find(|(text, _)| *text == found).map(|(_, units)| *units);
+        let known = FORMULAS.map(|(text, _)| format!("\"{text}\"")).join(" and ");
+        let other = || format!("`normalisation` is \"{found}\", supported are {known}");
+        let description = Description {
+            layers,
+            sigma: document.sigma,
+            units: units.ok_or_else(|| ModelError::Description(other()))?,
+            mean_shift: document.mean_shift,
+            pixel_order: document.pixel_order,
+            piecewise: document.piecewise,
+            extremes: document.extremes,
+        };
+        description.check().map_err(ModelError::Description)?;
+        Ok(description)
     }
 
     fn check(&self) -> Result<(), String> {
-        let supported = |field: &str, found: &str, expected: &str| {
-            if found == expected {
-                return Ok(());
-            }
-            Err(format!("`{field}` is \"{found}\", only \"{expected}\" is supported"))
+        self.check_order()?;
+        for layer in &self.layers {
+            check_layer(layer)?;
+        }
+        let outputs = match (self.patches(), self.widths().last()) {
+            (Some((_, output, _)), _) => output * output,
+            (None, _) => 1,
         };
-        supported("kind", &self.kind, "mlp")?;
-        supported("activation", &self.activation, "tanh")?;
-        let formula: String = self.normalisation.chars().filter(|c| !c.is_whitespace()).collect();
-        supported("normalisation", &formula, NORMALISATION)?;
-        let (input, output) = (self.input_patch, self.output_patch);
-        if output == 0 || output > input || input > MAX_PATCH || !(input - output).is_multiple_of(2)
-        {
-            return Err(format!(
-                "patches {input} -> {output} must differ by an even number and be at most {MAX_PATCH}"
-            ));
+        if self.widths().last() != Some(&outputs) {
+            return Err(format!("`layers`: the last with weights must have {outputs} outputs"));
         }
-        if self.stride == 0 || self.stride > output {
-            return Err(format!("`stride` is {}, must be 1 to {output}", self.stride));
-        }
-        if self.hidden.is_empty() || self.hidden.len() > 64 {
-            return Err(format!("{} hidden layers, must be 1 to 64", self.hidden.len()));
-        }
-        if let Some(size) = self.hidden.iter().find(|&&h| h == 0 || h > MAX_WIDTH) {
-            return Err(format!("a hidden layer of {size}, must be 1 to {MAX_WIDTH}"));
+        let convolutional = self.patches().is_none();
+        if convolutional && (self.mean_shift || self.pixel_order.is_some()) {
+            return Err("`mean_shift` and `pixel_order` go with patches, not with conv2d".into());
         }
         if let Some(reason) = self.piecewise.as_ref().and_then(Piecewise::problem) {
             return Err(format!("`piecewise`: {reason}"));
@@ -101,31 +199,143 @@ impl Description {
         if !(self.sigma.is_finite() && self.sigma > 0.0) {
             return Err(format!("`sigma` is {}, must be positive", self.sigma));
         }
+        let Some(extremes) = &self.extremes else { return Ok(()) };
+        let (found, expected) = (extremes.len(), self.widths().len());
+        if found != expected || extremes.iter().any(|v| !(v.is_finite() && *v > 0.0 && *v < 1e6)) {
+            return Err(format!(
+                "`extremes` has {found} entries, expected {expected} positive numbers below 1e6"
+            ));
+        }
         Ok(())
     }
 
-    /// The gather op.
-    pub fn gather(&self) -> Gather {
-        let pad = (self.input_patch - self.output_patch) / 2;
-        Gather { patch: self.input_patch, stride: self.stride, pad }
+    /// patches? linear (activation linear)+ residual?, all of one family and one activation.
+    fn check_order(&self) -> Result<(), String> {
+        let mut layers = self.layers.as_slice();
+        let error = |text: &str| Err(format!("`layers`: {text}"));
+        let is_dense = matches!(layers.first(), Some(Layer::Patches { .. }));
+        if is_dense {
+            layers = &layers[1..];
+        }
+        if let [rest @ .., Layer::Residual] = layers {
+            layers = rest;
+        }
+        let linear = self.widths().len();
+        if !(2..=MAX_LINEAR).contains(&linear) || layers.len() != 2 * linear - 1 {
+            return error(
+                "there must be 1 to 64 hidden layers, each with its activation, and an output layer",
+            );
+        }
+        for (i, layer) in layers.iter().enumerate() {
+            let fits = match (i % 2, layer) {
+                (0, Layer::Dense { .. }) => is_dense,
+                (0, Layer::Conv2d { .. }) => !is_dense,
+                (1, Layer::Tanh | Layer::Relu) => *layer == layers[1],
+                _ => false,
+            };
+            if !fits {
+                return error(
+                    "expected patches, dense layers and residual, or conv2d layers and residual, \
+                     the same activation between all",
+                );
+            }
+        }
+        Ok(())
     }
 
-    /// The fold op with the Gaussian window.
-    pub fn fold(&self) -> Fold {
-        Fold { patch: self.output_patch, window: gaussian_window(self.output_patch) }
+    /// Size, output and stride of patches.
+    fn patches(&self) -> Option<(usize, usize, usize)> {
+        match self.layers.first() {
+            Some(&Layer::Patches { size, output, stride }) => Some((size, output, stride)),
+            _ => None,
+        }
     }
 
-    /// (outputs, inputs) of each linear op.
-    pub fn shapes(&self) -> Vec<(usize, usize)> {
-        let mut sizes = vec![self.input_patch * self.input_patch];
-        sizes.extend(&self.hidden);
-        sizes.push(self.output_patch * self.output_patch);
-        sizes.windows(2).map(|pair| (pair[1], pair[0])).collect()
+    /// Features out of each layer with weights.
+    fn widths(&self) -> Vec<usize> {
+        let width = |layer: &Layer| match layer {
+            Layer::Dense { outputs } | Layer::Conv2d { outputs, .. } => Some(*outputs),
+            _ => None,
+        };
+        self.layers.iter().filter_map(width).collect()
     }
 
-    /// The normalisation of the input.
-    pub fn units(&self) -> Normalisation {
-        Normalisation::BURGER
+    /// The activation.
+    pub fn nonlinearity(&self) -> Nonlinearity {
+        match self.layers.contains(&Layer::Relu) {
+            true => Nonlinearity::Relu,
+            false => Nonlinearity::Tanh,
+        }
+    }
+
+    /// The ops, with the shape of its array of weights for each linear op: (outputs, inputs), or
+    /// (outputs, channels, kernel, kernel).
+    pub fn ops(&self) -> Vec<Op<Vec<usize>, ()>> {
+        let (mut ops, mut features) = (Vec::new(), 1);
+        let mut fold = Fold { patch: 1, window: vec![1] };
+        for layer in &self.layers {
+            match *layer {
+                Layer::Patches { size, output, stride } => {
+                    let (pad, border) = ((size - output) / 2, Border::Reflect);
+                    ops.push(Op::Gather(Gather { patch: size, stride, pad, border }));
+                    fold = Fold { patch: output, window: gaussian_window(output) };
+                    features = size * size;
+                }
+                Layer::Dense { outputs } => {
+                    ops.push(Op::Linear(vec![outputs, features]));
+                    features = outputs;
+                }
+                Layer::Conv2d { outputs, kernel } => {
+                    ops.push(Op::Gather(Gather::convolution(kernel)));
+                    ops.push(Op::Linear(vec![outputs, features, kernel, kernel]));
+                    features = outputs;
+                }
+                Layer::Tanh | Layer::Relu => ops.push(Op::Activation(())),
+                Layer::Residual => ops.push(Op::Residual),
+            }
+        }
+        ops.push(Op::Fold(fold));
+        ops
+    }
+
+    /// Sides of the input and the predicted patch, for patches that are numbered otherwise.
+    pub(super) fn patch_sides(&self) -> Option<(usize, usize)> {
+        self.patches().map(|(size, output, _)| (size, output))
+    }
+
+    /// How many layers have weights.
+    pub(super) fn linear_layers(&self) -> usize {
+        self.widths().len()
+    }
+}
+
+fn check_layer(layer: &Layer) -> Result<(), String> {
+    match *layer {
+        Layer::Patches { size, output, stride } => {
+            if output == 0
+                || output > size
+                || size > MAX_PATCH
+                || !(size - output).is_multiple_of(2)
+            {
+                return Err(format!(
+                    "patches {size} -> {output} must differ by an even number and be at most \
+                     {MAX_PATCH}"
+                ));
+            }
+            if stride == 0 || stride > output {
+                return Err(format!("`stride` is {stride}, must be 1 to {output}"));
+            }
+            Ok(())
+        }
+        Layer::Conv2d { kernel, .. } if kernel % 2 == 0 || kernel > MAX_KERNEL => {
+            Err(format!("a kernel of {kernel}, must be odd and at most {MAX_KERNEL}"))
+        }
+        Layer::Dense { outputs } | Layer::Conv2d { outputs, .. }
+            if outputs == 0 || outputs > MAX_WIDTH =>
+        {
+            Err(format!("`hidden`: a layer of {outputs}, must be 1 to {MAX_WIDTH}"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -138,11 +348,34 @@ mod tests {
         "hidden":[16],"stride":2,"sigma":25.0,"residual":true,"mean_shift":false,
         "normalisation":"(v/255 - 0.5) / 0.2","measured":{"note":"ignored"}}"#;
 
+    const LIST: &str = r#"{"layers":[{"conv2d":{"outputs":4,"kernel":3}},"relu",
+        {"conv2d":{"outputs":1,"kernel":5}},"residual"],"sigma":25,"normalisation":"v / 255",
+        "extremes":[1.5,2]}"#;
+
+    fn shapes(d: &Description) -> Vec<Vec<usize>> {
+        let shape = |op: Op<Vec<usize>, ()>| if let Op::Linear(s) = op { Some(s) } else { None };
+        d.ops().into_iter().filter_map(shape).collect()
+    }
+
     #[test]
     fn a_description_gives_shapes() {
         let d = Description::parse(GOOD.as_bytes()).unwrap();
-        assert_eq!(d.shapes(), [(16, 49), (9, 16)]);
-        assert_eq!(d.gather(), Gather { patch: 7, stride: 2, pad: 2 });
+        assert_eq!(shapes(&d), [[16, 49], [9, 16]]);
+        assert_eq!(d.layers[0], Layer::Patches { size: 7, output: 3, stride: 2 });
+        assert_eq!((d.nonlinearity(), d.units), (Nonlinearity::Tanh, Normalisation::BURGER));
+        let d = Description::parse(LIST.as_bytes()).unwrap();
+        assert_eq!(shapes(&d), [[4, 1, 3, 3], [1, 4, 5, 5]]);
+        assert_eq!((d.nonlinearity(), d.units), (Nonlinearity::Relu, Normalisation::UNIT));
+    }
+
+    /// The list of layers says the same as the flat form.
+    #[test]
+    fn an_mlp_as_a_list() {
+        let list = r#"{"layers":[{"patches":{"size":7,"output":3,"stride":2}},
+            {"dense":{"outputs":16}},"tanh",{"dense":{"outputs":9}},"residual"],"sigma":25}"#;
+        let (list, flat) =
+            (Description::parse(list.as_bytes()), Description::parse(GOOD.as_bytes()));
+        assert_eq!(list.unwrap().layers, flat.unwrap().layers);
     }
 
     #[test]
@@ -162,22 +395,47 @@ mod tests {
             let err = Description::parse(GOOD.replace(from, to).as_bytes()).unwrap_err();
             assert!(err.to_string().contains(field), "{err}");
         }
+        for (from, to, field) in [
+            ("\"kernel\":5", "\"kernel\":4", "kernel of 4"),
+            ("\"outputs\":1", "\"outputs\":2", "must have 1 outputs"),
+            ("\"relu\",", "", "`layers`"),
+            ("\"relu\",", "\"relu\",\"relu\",", "`layers`"),
+            ("\"residual\"", "\"tanh\"", "`layers`"),
+            (
+                "{\"conv2d\":{\"outputs\":4,\"kernel\":3}}",
+                "{\"dense\":{\"outputs\":4}}",
+                "expected",
+            ),
+            ("[1.5,2]", "[1.5]", "extremes"),
+            ("[1.5,2]", "[1.5,-2]", "extremes"),
+            ("\"sigma\":25", "\"sigma\":25,\"mean_shift\":true", "mean_shift"),
+            ("\"relu\"", "\"gelu\"", "gelu"),
+        ] {
+            let err = Description::parse(LIST.replace(from, to).as_bytes()).unwrap_err();
+            assert!(err.to_string().contains(field), "{err}");
+        }
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_parsed_or_refused(bytes: Vec<u8>, at: usize, byte: u8, number: u64) {
             let _ = Description::parse(&bytes);
-            let mut flipped = GOOD.as_bytes().to_vec();
-            flipped[at % GOOD.len()] = byte;
+            let flipped = |text: &str| {
+                let mut flipped = text.as_bytes().to_vec();
+                flipped[at % text.len()] = byte;
+                String::from_utf8_lossy(&flipped).into_owned()
+            };
             for text in [
-                String::from_utf8_lossy(&flipped).into_owned(),
+                flipped(GOOD),
+                flipped(LIST),
                 GOOD.replace(":7", &format!(":{number}")),
                 GOOD.replace(":3", &format!(":{number}")),
                 GOOD.replace("[16]", &format!("[{number},{number}]")),
+                LIST.replace(":4", &format!(":{number}")),
+                LIST.replace(":5", &format!(":{number}")),
             ] {
                 if let Ok(d) = Description::parse(text.as_bytes()) {
-                    prop_assert!(d.shapes().iter().all(|&(m, n)| m <= MAX_WIDTH && n <= MAX_WIDTH));
+                    prop_assert!(shapes(&d).iter().flatten().all(|&n| n <= MAX_WIDTH));
                 }
             }
         }

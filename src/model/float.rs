@@ -1,7 +1,8 @@
 //! The plaintext reference: float32, any activation.
 
 use super::{ModelError, Normalisation, mean_shift};
-use crate::network::{LinearShape, Network, Op, PatchGrid};
+use crate::activation::Nonlinearity;
+use crate::network::{LinearShape, Network, Op, PatchGrid, Stage};
 use crate::piecewise::Piecewise;
 use ndarray::{Array1, Array2, ArrayView2};
 use std::fmt;
@@ -42,6 +43,10 @@ pub struct FloatModel {
     pub sigma: f64,
     /// Grey levels to network units.
     pub units: Normalisation,
+    /// The activation it was trained with.
+    pub nonlinearity: Nonlinearity,
+    /// The largest magnitude that calibration saw behind each linear op, in network units.
+    pub extremes: Option<Vec<f64>>,
     /// A piecewise activation of the owner's for the gc engine.
     pub piecewise: Option<Piecewise>,
     /// Whether the mean shift is folded into the weights; then the rows of the first layer sum to
@@ -100,16 +105,64 @@ impl FloatModel {
         activation: &dyn Fn(&mut [f32]),
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<f32>, ModelError> {
-        let grid = self.network.grid(size)?;
+        self.evaluate(image, size, activation, &mut |_, _| (), progress)
+    }
+
+    /// The largest magnitude behind each linear op, before its activation, for an image in network
+    /// units: what ranges of a calibrated model rest on.
+    ///
+    /// # Errors
+    /// As [`FloatModel::denoise`].
+    pub fn extremes_of(
+        &self,
+        image: &[f32],
+        size: (usize, usize),
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<Vec<f64>, ModelError> {
+        let ops: Vec<usize> = self.network.linears().map(|(op, _)| op).collect();
+        let mut extremes = vec![0f32; ops.len()];
+        let mut observe = |op: usize, values: &[f32]| {
+            let extreme = values.iter().fold(0f32, |m, v| m.max(v.abs()));
+            if let Some(i) = ops.iter().position(|at| *at == op) {
+                extremes[i] = extremes[i].max(extreme);
+            }
+        };
+        let activation = |values: &mut [f32]| self.nonlinearity.apply(values);
+        self.evaluate(image, size, &activation, &mut observe, progress)?;
+        Ok(extremes.into_iter().map(f64::from).collect())
+    }
+
+    /// Denoises; `observe` sees what each linear op gives, tile by tile.
+    fn evaluate(
+        &self,
+        image: &[f32],
+        size: (usize, usize),
+        activation: &dyn Fn(&mut [f32]),
+        observe: &mut dyn FnMut(usize, &[f32]),
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<Vec<f32>, ModelError> {
+        let stages = self.network.grids(size)?;
+        let grid = &stages[0].1;
         let window = &self.network.fold().window;
         let mut sums = vec![0f64; grid.pixels()];
-        for first in (0..grid.rows()).step_by(TILE_ROWS) {
-            let rows = first..grid.rows().min(first + TILE_ROWS);
-            progress(first as f64 / grid.rows() as f64);
-            let out = self.tile(image, &grid, rows.clone(), activation);
-            grid.fold(rows, &out, window, &mut sums, |sum, w, v| {
-                *sum += f64::from(w) * f64::from(v);
-            });
+        let mut map = image.to_vec();
+        for (number, (stage, grid)) in stages.iter().enumerate() {
+            let mut next = Vec::new();
+            for first in (0..grid.rows()).step_by(TILE_ROWS) {
+                let rows = first..grid.rows().min(first + TILE_ROWS);
+                let done = number as f64 + first as f64 / grid.rows() as f64;
+                progress(done / stages.len() as f64);
+                let tile = Tile { stage, grid, map: &map, image, rows: rows.clone() };
+                let out = self.tile(&tile, activation, observe);
+                if number + 1 < stages.len() {
+                    next.extend(out);
+                } else {
+                    grid.fold(rows, &out, window, &mut sums, |sum, w, v| {
+                        *sum += f64::from(w) * f64::from(v);
+                    });
+                }
+            }
+            map = next;
         }
         progress(1.0);
         let weights = grid.weight_sums(window);
@@ -118,20 +171,21 @@ impl FloatModel {
 
     fn tile(
         &self,
-        image: &[f32],
-        grid: &PatchGrid,
-        rows: std::ops::Range<usize>,
+        tile: &Tile<'_>,
         activation: &dyn Fn(&mut [f32]),
+        observe: &mut dyn FnMut(usize, &[f32]),
     ) -> Vec<f32> {
+        let Tile { stage, grid, map, image, ref rows } = *tile;
         let mut features = Vec::new();
-        for op in self.network.ops() {
-            match op {
-                Op::Gather(_) => features = grid.gather(rows.clone(), image),
+        for op in stage.ops.clone() {
+            match &self.network.ops()[op] {
+                Op::Gather(_) => features = grid.gather(rows.clone(), map, 0),
                 Op::Linear(l) => {
                     let shape = (rows.len(), l.inputs());
                     let a =
                         ArrayView2::from_shape(shape, &features).expect("gather or linear made it");
                     features = (a.dot(&l.weights.t()) + &l.bias).into_raw_vec_and_offset().0;
+                    observe(op, &features);
                 }
                 Op::Activation(()) => activation(&mut features),
                 Op::Residual => {
@@ -139,7 +193,7 @@ impl FloatModel {
                     features.iter_mut().zip(centres).for_each(|(v, centre)| *v = centre - *v);
                 }
                 Op::Mean => {
-                    let patches = grid.gather(rows.clone(), image);
+                    let patches = grid.gather(rows.clone(), image, 0);
                     let pixels = patches.len() / rows.len();
                     let outputs = features.len() / rows.len();
                     for (row, patch) in
@@ -156,10 +210,20 @@ impl FloatModel {
     }
 }
 
+/// Some patches on their way through a stage.
+struct Tile<'a> {
+    stage: &'a Stage,
+    grid: &'a PatchGrid,
+    /// What the stage reads.
+    map: &'a [f32],
+    image: &'a [f32],
+    rows: std::ops::Range<usize>,
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::network::{Fold, Gather, gaussian_window};
+    use crate::network::{Border, Fold, Gather, gaussian_window};
     use rand_core::{Rng, SeedableRng};
 
     /// A small random model: 5x5 -> hidden -> 3x3, stride 2.
@@ -169,7 +233,8 @@ pub(crate) mod tests {
         let mut sizes = vec![25];
         sizes.extend(hidden);
         sizes.push(9);
-        let mut ops = vec![Op::Gather(Gather { patch: 5, stride: 2, pad: 1 })];
+        let mut ops =
+            vec![Op::Gather(Gather { patch: 5, stride: 2, pad: 1, border: Border::Reflect })];
         for (i, pair) in sizes.windows(2).enumerate() {
             if i > 0 {
                 ops.push(Op::Activation(()));
@@ -188,8 +253,82 @@ pub(crate) mod tests {
             network: Network::new(ops).unwrap(),
             sigma: 25.0,
             units: Normalisation::BURGER,
+            nonlinearity: Nonlinearity::Tanh,
+            extremes: None,
             piecewise: None,
             mean_shift: false,
+        }
+    }
+
+    /// A small random convolutional network: 3x3, hidden channels, ReLU, residual; calibrated on
+    /// the images [-1, 1].
+    pub(crate) fn random_convolutional(hidden: &[usize], gain: f32) -> FloatModel {
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(6);
+        let mut uniform = move || (rng.next_u32() as f32 / u32::MAX as f32) * 2.0 - 1.0;
+        let mut sizes = vec![1];
+        sizes.extend(hidden);
+        sizes.push(1);
+        let mut ops = Vec::new();
+        for (i, pair) in sizes.windows(2).enumerate() {
+            if i > 0 {
+                ops.push(Op::Activation(()));
+            }
+            let inputs = 9 * pair[0];
+            let scale = gain / (inputs as f32).sqrt();
+            ops.push(Op::Gather(Gather::convolution(3)));
+            ops.push(Op::Linear(FloatLinear {
+                weights: Array2::from_shape_simple_fn((pair[1], inputs), || scale * uniform()),
+                bias: Array1::from_shape_simple_fn(pair[1], || 0.1 * uniform()),
+            }));
+        }
+        ops.extend([Op::Residual, Op::Fold(Fold { patch: 1, window: vec![1] })]);
+        let mut model = FloatModel {
+            network: Network::new(ops).unwrap(),
+            sigma: 25.0,
+            units: Normalisation::UNIT,
+            nonlinearity: Nonlinearity::Relu,
+            extremes: None,
+            piecewise: None,
+            mean_shift: false,
+        };
+        let image: Vec<f32> =
+            (0..23 * 17).map(|_| (uniform() > 0.0) as u8 as f32 * 2.0 - 1.0).collect();
+        model.extremes = Some(model.extremes_of(&image, (23, 17), &mut |_| ()).unwrap());
+        model
+    }
+
+    /// Against the definition of a convolution, channel by channel.
+    #[test]
+    fn convolutions_are_convolutions() {
+        let model = random_convolutional(&[3, 2], 1.5);
+        let (h, w) = (7, 6);
+        let image: Vec<f32> = (0..h * w).map(|i| (i as f32 * 0.61).sin()).collect();
+        let mut maps: Vec<Vec<f64>> = vec![image.iter().map(|v| f64::from(*v)).collect()];
+        let layers: Vec<_> = model.network.linears().map(|(_, l)| l).collect();
+        for (i, layer) in layers.iter().enumerate() {
+            let at = |map: &[f64], y: usize, x: usize| {
+                if y < h && x < w { map[y * w + x] } else { 0.0 }
+            };
+            let one = |o: usize, y: usize, x: usize| {
+                let mut sum = f64::from(layer.bias[o]);
+                for (c, map) in maps.iter().enumerate() {
+                    for tap in 0..9 {
+                        let weight = layer.weights[[o, tap * maps.len() + c]];
+                        let (dy, dx) = (tap / 3, tap % 3);
+                        let v = at(map, (y + dy).wrapping_sub(1), (x + dx).wrapping_sub(1));
+                        sum += f64::from(weight) * v;
+                    }
+                }
+                if i + 1 < layers.len() { sum.max(0.0) } else { sum }
+            };
+            maps = (0..layer.outputs())
+                .map(|o| (0..h * w).map(|p| one(o, p / w, p % w)).collect())
+                .collect();
+        }
+        let relu = |v: &mut [f32]| Nonlinearity::Relu.apply(v);
+        let out = model.denoise(&image, (h, w), &relu, &mut |_| ()).unwrap();
+        for ((found, noise), pixel) in out.iter().zip(&maps[0]).zip(&image) {
+            assert!((f64::from(*found) - (f64::from(*pixel) - noise)).abs() < 1e-5);
         }
     }
 

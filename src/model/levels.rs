@@ -3,6 +3,9 @@
 use super::Normalisation;
 use crate::image::Poisson;
 
+/// The middle of the grey levels 0 to 255.
+const MID_GREY: f64 = 127.5;
+
 /// The map from grey levels to network units for one image and model; public throughout.
 ///
 /// Poisson noise is stabilised first, so that it is Gaussian of one sigma; then levels are scaled by
@@ -24,7 +27,7 @@ pub struct LevelMap {
 impl LevelMap {
     /// Gaussian noise, scaled about mid-grey.
     pub fn new(units: Normalisation, sigma_ratio: f64) -> Self {
-        LevelMap { units, sigma_ratio, scale_about: units.mid_grey, poisson: None }
+        LevelMap { units, sigma_ratio, scale_about: MID_GREY, poisson: None }
     }
 
     /// Network units of a noisy grey level.
@@ -40,7 +43,7 @@ impl LevelMap {
         self.poisson.map_or(level, |noise| noise.restore(level))
     }
 
-    /// How far scaling about `scale_about` moves units from where scaling about mid-grey puts them.
+    /// How far scaling about `scale_about` moves units from where scaling about their 0 puts them.
     fn shift(&self) -> f64 {
         (self.scale_about - self.units.mid_grey) * (1.0 - self.sigma_ratio)
             / self.units.grey_per_unit

@@ -12,54 +12,127 @@ pub(super) trait Arrays {
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError>;
 }
 
+/// The names in a file of `w1`, `b1`, `w2`, ...: those, or, if there is no `w1`, the names that end in
+/// `weight` and `bias` in the order of the numbers in them.
+pub(super) struct Names {
+    weights: Vec<String>,
+    biases: Vec<String>,
+}
+
+impl Names {
+    pub(super) fn of(names: Vec<&str>) -> Names {
+        let ending = |ending: &str| {
+            let names = names.iter().filter(|name| name.ends_with(ending));
+            let mut names: Vec<String> = names.map(|name| name.to_string()).collect();
+            names.sort_by_cached_key(|name| (numbers(name), name.clone()));
+            names
+        };
+        let plain = names.contains(&"w1");
+        let [weights, biases] =
+            ["weight", "bias"].map(|end| if plain { vec![] } else { ending(end) });
+        Names { weights, biases }
+    }
+
+    /// The name in the file.
+    pub(super) fn find(&self, name: &str) -> String {
+        let (letter, number) = name.split_at(1);
+        let list = if letter == "w" { &self.weights } else { &self.biases };
+        let index = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        index.and_then(|i| list.get(i)).cloned().unwrap_or_else(|| name.into())
+    }
+}
+
+/// The numbers in a name; one too large for 64 bits comes last.
+fn numbers(name: &str) -> Vec<u64> {
+    let parts = name.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    parts.map(|part| part.parse().unwrap_or(u64::MAX)).collect()
+}
+
 /// Puts a model together from `w1, b1, w2, b2, ...`; asks for nothing before the description's
 /// sizes are known to be acceptable.
 pub(super) fn assemble(
     description: &Description,
     arrays: &mut dyn Arrays,
 ) -> Result<FloatModel, ModelError> {
-    let shapes = description.shapes();
-    let weights: usize = shapes.iter().map(|(m, n)| m * n).sum();
+    let ops = description.ops();
+    let weights = |op: &Op<Vec<usize>, ()>| match op {
+        Op::Linear(shape) => shape.iter().product(),
+        _ => 0,
+    };
+    let weights: usize = ops.iter().map(weights).sum();
     if weights > MAX_WEIGHTS {
         let text = format!("{weights} weights, at most {MAX_WEIGHTS} are supported");
         return Err(ModelError::Description(text));
     }
-    let columns = description.pixel_order == Some(PixelOrder::ColumnMajor);
-    let mut ops = vec![Op::Gather(description.gather())];
-    for (i, &(outputs, inputs)) in shapes.iter().enumerate() {
-        let weights = finite(arrays, &format!("w{}", i + 1), &[outputs, inputs])?;
-        let bias = finite(arrays, &format!("b{}", i + 1), &[outputs])?;
-        let shape = |e: ndarray::ShapeError| ModelError::Description(e.to_string());
-        let mut layer = FloatLinear {
-            weights: Array2::from_shape_vec((outputs, inputs), weights).map_err(shape)?,
-            bias: Array1::from_vec(bias),
-        };
-        if columns && i == 0 {
-            let order = by_columns(description.input_patch);
-            layer.weights = layer.weights.select(Axis(1), &order);
-        }
-        if columns && i + 1 == shapes.len() {
-            let order = by_columns(description.output_patch);
-            layer.weights = layer.weights.select(Axis(0), &order);
-            layer.bias = layer.bias.select(Axis(0), &order);
-        }
-        ops.push(Op::Linear(layer));
-        if i + 1 < shapes.len() {
-            ops.push(Op::Activation(()));
-        }
-    }
-    if description.residual {
-        ops.push(Op::Residual);
-    }
-    ops.push(Op::Fold(description.fold()));
+    let mut number = 0;
+    let mut with_weights = |op: Op<Vec<usize>, ()>| {
+        Ok(match op {
+            Op::Linear(shape) => {
+                number += 1;
+                Op::Linear(layer(description, arrays, number, &shape)?)
+            }
+            Op::Gather(gather) => Op::Gather(gather),
+            Op::Activation(()) => Op::Activation(()),
+            Op::Residual => Op::Residual,
+            Op::Mean => Op::Mean,
+            Op::Fold(fold) => Op::Fold(fold),
+        })
+    };
+    let ops: Result<Vec<_>, ModelError> = ops.into_iter().map(&mut with_weights).collect();
     let model = FloatModel {
-        network: Network::new(ops)?,
+        network: Network::new(ops?)?,
         sigma: description.sigma,
-        units: description.units(),
+        units: description.units,
+        nonlinearity: description.nonlinearity(),
+        extremes: description.extremes.clone(),
         piecewise: description.piecewise.clone(),
         mean_shift: false,
     };
     if description.mean_shift { model.with_mean_shift() } else { Ok(model) }
+}
+
+/// Layer `number`, from 1.
+fn layer(
+    description: &Description,
+    arrays: &mut dyn Arrays,
+    number: usize,
+    shape: &[usize],
+) -> Result<FloatLinear, ModelError> {
+    let (outputs, inputs) = (shape[0], shape[1..].iter().product());
+    let weights = finite(arrays, &format!("w{number}"), shape)?;
+    let bias = finite(arrays, &format!("b{number}"), &shape[..1])?;
+    let error = |e: ndarray::ShapeError| ModelError::Description(e.to_string());
+    let mut layer = FloatLinear {
+        weights: Array2::from_shape_vec((outputs, inputs), weights).map_err(error)?,
+        bias: Array1::from_vec(bias),
+    };
+    if let [_, channels, kernel, _] = *shape {
+        layer.weights = layer.weights.select(Axis(1), &channels_last(channels, kernel));
+    }
+    let columns = description.pixel_order == Some(PixelOrder::ColumnMajor);
+    if let (true, Some((input, output))) = (columns, description.patch_sides()) {
+        if number == 1 {
+            layer.weights = layer.weights.select(Axis(1), &by_columns(input));
+        }
+        if number == description.linear_layers() {
+            layer.weights = layer.weights.select(Axis(0), &by_columns(output));
+            layer.bias = layer.bias.select(Axis(0), &by_columns(output));
+        }
+    }
+    Ok(layer)
+}
+
+/// Where each weight of a kernel, row-major with a pixel's channels together as
+/// [`crate::network::PatchGrid::gather`] has them, lies in an array (channels, kernel, kernel).
+fn channels_last(channels: usize, kernel: usize) -> Vec<usize> {
+    let taps = kernel * kernel;
+    (0..taps * channels).map(|i| i % channels * taps + i / channels).collect()
+}
+
+/// The inverse of [`channels_last`].
+pub(super) fn channels_first(channels: usize, kernel: usize) -> Vec<usize> {
+    let taps = kernel * kernel;
+    (0..taps * channels).map(|i| i % taps * channels + i / taps).collect()
 }
 
 /// Where each pixel of a row-major patch lies in a column-major one.
@@ -82,10 +155,11 @@ pub(super) fn from_f16(bits: u16) -> f32 {
 fn finite(arrays: &mut dyn Arrays, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
     let values = arrays.array(name, shape)?;
     let Some(at) = values.iter().position(|v| !v.is_finite()) else { return Ok(values) };
-    let position = match *shape {
-        [_, columns] => vec![at / columns, at % columns],
-        _ => vec![at],
-    };
+    let (mut rest, mut position) = (at, Vec::new());
+    for side in shape.iter().rev() {
+        position.insert(0, rest % side);
+        rest /= side;
+    }
     let reason = "not a finite float32".into();
     Err(ModelError::Value { name: name.into(), position, value: values[at], reason })
 }

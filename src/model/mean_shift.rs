@@ -106,7 +106,7 @@ mod tests {
         let mut sums = vec![0f64; grid.pixels()];
         for row in 0..grid.rows() {
             let patch: Vec<f64> =
-                grid.gather(row..row + 1, image).iter().map(|&v| f64::from(v)).collect();
+                grid.gather(row..row + 1, image, 0).iter().map(|&v| f64::from(v)).collect();
             let m = patch.iter().sum::<f64>() / patch.len() as f64 + 0.5;
             let mut x: Vec<f64> = patch.iter().map(|v| v - m).collect();
             for (i, layer) in layers.iter().enumerate() {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn options(ring: RingBits) -> QuantiseOptions {
-        QuantiseOptions { ring, method: Method::Lut { cell_bits: 4 }, interval: 2.5 }
+        QuantiseOptions::guaranteed(ring, Method::lut(4), 2.5)
     }
 
     #[test]

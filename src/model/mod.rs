@@ -16,17 +16,17 @@ mod range;
 mod safetensors;
 mod twin;
 
-pub use activation_spec::{ActivationSpec, EngineKind, Method};
-pub use description::{Description, PixelOrder};
+pub use activation_spec::{ActivationSpec, Cells, EngineKind, Method};
+pub use description::{Description, Layer, PixelOrder};
 #[cfg(test)]
-pub(crate) use float::tests::random_model;
+pub(crate) use float::tests::{random_convolutional, random_model};
 pub use float::{FloatLinear, FloatModel};
 pub use levels::LevelMap;
 pub use mat::load_mat;
 pub use npz::{Packing, describe, load_npz, save_npz};
 pub(crate) use public::MAX_JSON;
 pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
-pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, quantise};
+pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, Ranges, quantise};
 pub use range::deepest_window_sum;
 pub use safetensors::load_safetensors;
 pub use twin::{NearestRounding, Randomness, TwinRun, run_twin};
@@ -46,8 +46,11 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// The normalisation of every model this program loads.
+    /// That of Burger et al. (CVPR 2012) and of the paper.
     pub const BURGER: Normalisation = Normalisation { mid_grey: 127.5, grey_per_unit: 51.0 };
+
+    /// Grey levels as 0 to 1, which most convolutional networks take.
+    pub const UNIT: Normalisation = Normalisation { mid_grey: 0.0, grey_per_unit: 255.0 };
 
     /// Network units of a grey level when the image's noise is `sigma_ratio` times weaker than the
     /// model's (sigma_ratio = model sigma / image sigma; scaled about mid-grey).
@@ -113,6 +116,9 @@ pub enum ModelError {
         /// The largest guaranteed range.
         limit: f64,
     },
+    /// Ranges are to rest on calibration and there is none.
+    #[error("the model was not calibrated: its description has no `extremes`")]
+    NotCalibrated,
     /// The output layer does not fit.
     #[error(
         "the output layer needs {needed} bits to aggregate patches at {frac_bits} fraction bits; the \
@@ -144,6 +150,9 @@ impl ModelError {
             ModelError::RangeTooLarge { .. } => Some(
                 "use larger cells or a narrower --interval, or train with a bound on row norms",
             ),
+            ModelError::NotCalibrated => {
+                Some("run `ppdenoise calibrate` on sample images first, or use --ranges guaranteed")
+            }
             ModelError::OutputTooLarge { .. } => {
                 Some("use --ring 64, a larger stride, or train with a bound on row norms")
             }

@@ -1,9 +1,14 @@
-//! Models as NumPy archives: arrays `w1, b1, w2, b2, ...`, `w` as (outputs, inputs).
+//! Models as NumPy archives: arrays `w1, b1, w2, b2, ...`, `w` as (outputs, inputs), of a convolution
+//! as (outputs, channels, kernel, kernel); or the same under names like `conv00_weight`,
+//! `conv00_bias`.
 
-use super::load::{Arrays, assemble, from_f16};
-use super::{Description, FloatModel, ModelError};
+use super::description::{Layer, formula};
+use super::load::{Arrays, Names, assemble, channels_first, from_f16};
+use super::{Description, FloatLinear, FloatModel, ModelError};
+use crate::activation::Nonlinearity;
 use crate::image::npy::Header;
-use ndarray::{Array1, ArrayD};
+use crate::network::{Border, LinearShape, Op};
+use ndarray::{Array1, ArrayD, Axis};
 use ndarray_npy::{ReadNpyExt, WriteNpyError, WriteNpyExt};
 use std::io::{self, Read, Seek, Write};
 use zip::write::SimpleFileOptions;
@@ -28,12 +33,18 @@ pub fn load_npz(reader: impl Read + Seek, beside: Option<&[u8]>) -> Result<Float
         Some(json) => Description::parse(json)?,
         None => Description::parse(&embedded(&mut npz)?)?,
     };
-    assemble(&description, &mut npz)
+    let names = Names::of(npz.file_names().filter_map(|name| name.strip_suffix(".npy")).collect());
+    assemble(&description, &mut Archive { npz, names })
 }
 
-impl<T: Read + Seek> Arrays for ZipArchive<T> {
+struct Archive<T> {
+    npz: ZipArchive<T>,
+    names: Names,
+}
+
+impl<T: Read + Seek> Arrays for Archive<T> {
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        array(self, name, shape)
+        array(&mut self.npz, &self.names.find(name), shape)
     }
 }
 
@@ -71,8 +82,9 @@ pub fn save_npz(
         npz.start_file(format!("{name}.npy"), options).map_err(io::Error::other)?;
         npz.write_all(&bytes)
     };
-    for (i, (_, l)) in model.network.linears().enumerate() {
-        entry(format!("w{}", i + 1), &|out| l.weights.write_npy(out))?;
+    for (i, (op, l)) in model.network.linears().enumerate() {
+        let weights = stored_weights(model, op, l);
+        entry(format!("w{}", i + 1), &|out| weights.write_npy(out))?;
         entry(format!("b{}", i + 1), &|out| l.bias.write_npy(out))?;
     }
     if let Some(json) = description {
@@ -83,22 +95,53 @@ pub fn save_npz(
     Ok(())
 }
 
+/// The weights as (outputs, inputs), of a convolution as (outputs, channels, kernel, kernel).
+fn stored_weights(model: &FloatModel, op: usize, layer: &FloatLinear) -> ArrayD<f32> {
+    match model.network.ops().get(op.wrapping_sub(1)) {
+        Some(Op::Gather(gather)) if gather.border == Border::Zero => {
+            let (kernel, outputs) = (gather.patch, layer.outputs());
+            let channels = layer.inputs() / (kernel * kernel);
+            let order = channels_first(channels, kernel);
+            let weights = layer.weights.select(Axis(1), &order);
+            let shape = (outputs, channels, kernel, kernel);
+            weights.into_shape_with_order(shape).expect("as many weights as before").into_dyn()
+        }
+        _ => layer.weights.clone().into_dyn(),
+    }
+}
+
 /// The description of a model as JSON, as [`Description`] reads it.
 pub fn describe(model: &FloatModel) -> String {
-    let widths = model.network.linears().map(|(_, l)| l.bias.len());
-    let mut hidden: Vec<usize> = widths.collect();
-    hidden.pop();
+    let mut layers = Vec::new();
+    let mut kernel = None;
+    for op in model.network.ops() {
+        layers.extend(match op {
+            Op::Gather(g) if g.border == Border::Zero => {
+                kernel = Some(g.patch);
+                None
+            }
+            Op::Gather(g) => {
+                Some(Layer::Patches { size: g.patch, output: g.inner(), stride: g.stride })
+            }
+            Op::Linear(l) => Some(match kernel {
+                Some(kernel) => Layer::Conv2d { outputs: l.outputs(), kernel },
+                None => Layer::Dense { outputs: l.outputs() },
+            }),
+            Op::Activation(()) => Some(match model.nonlinearity {
+                Nonlinearity::Tanh => Layer::Tanh,
+                Nonlinearity::Relu => Layer::Relu,
+            }),
+            Op::Residual => Some(Layer::Residual),
+            Op::Mean | Op::Fold(_) => None,
+        });
+    }
     serde_json::json!({
-        "kind": "mlp",
-        "activation": "tanh",
-        "input_patch": model.network.gather().patch,
-        "output_patch": model.network.fold().patch,
-        "hidden": hidden,
-        "stride": model.network.gather().stride,
+        "layers": layers,
         "sigma": model.sigma,
-        "residual": model.network.is_residual(),
+        "normalisation": formula(model.units),
         "mean_shift": model.mean_shift,
         "piecewise": model.piecewise,
+        "extremes": model.extremes,
     })
     .to_string()
 }

@@ -1,7 +1,8 @@
 //! A model of the paper's sizes with random weights, to measure time and traffic with.
 
 use super::{FloatLinear, FloatModel, Normalisation};
-use crate::network::{Fold, Gather, Network, Op, gaussian_window};
+use crate::activation::Nonlinearity;
+use crate::network::{Border, Fold, Gather, Network, Op, gaussian_window};
 use ndarray::{Array1, Array2};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -27,7 +28,12 @@ impl FloatModel {
         sizes.extend(HIDDEN);
         sizes.push(PATCHES.1 * PATCHES.1);
         let pad = (PATCHES.0 - PATCHES.1) / 2;
-        let mut ops = vec![Op::Gather(Gather { patch: PATCHES.0, stride: STRIDE, pad })];
+        let mut ops = vec![Op::Gather(Gather {
+            patch: PATCHES.0,
+            stride: STRIDE,
+            pad,
+            border: Border::Reflect,
+        })];
         let mut rng = ChaCha20Rng::seed_from_u64(39);
         for (i, pair) in sizes.windows(2).enumerate() {
             if i > 0 {
@@ -42,6 +48,8 @@ impl FloatModel {
             network: Network::new(ops).expect("constants that chain"),
             sigma: 25.0,
             units: Normalisation::BURGER,
+            nonlinearity: Nonlinearity::Tanh,
+            extremes: None,
             piecewise: None,
             mean_shift: false,
         }
@@ -72,8 +80,8 @@ mod tests {
         assert_eq!(weights, 27_800_800);
         assert_eq!(model.network.activations_per_row(), 10_750);
         assert_eq!(model.network.grid((512, 512)).unwrap().rows(), 27_556);
-        let method = Method::Lut { cell_bits: 2 };
-        let options = QuantiseOptions { ring: RingBits::L32, method, interval: INTERVAL };
+        let method = Method::lut(2);
+        let options = QuantiseOptions::guaranteed(RingBits::L32, method, INTERVAL);
         let quantised = quantise(&model, &options).unwrap();
         for (_, spec, _) in quantised.public.network.activations() {
             assert_eq!(spec.range_bits(), 6);

@@ -95,7 +95,7 @@ struct Document {
     ops: Vec<Op<LinearSpec, ActivationSpec>>,
 }
 
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// The longest description: 64 layers with the largest tables take half of it.
 pub(crate) const MAX_JSON: usize = 16 << 20;
 /// The largest message that a single patch may need in an activation; a frame holds it.
@@ -153,9 +153,9 @@ impl PublicModel {
         positive("sigma", self.sigma)?;
         positive("grey_per_unit", self.units.grey_per_unit)?;
         positive("interval", self.input.interval)?;
-        if !(self.units.mid_grey > 0.0 && self.units.mid_grey <= 255.0) {
+        if !(0.0..=255.0).contains(&self.units.mid_grey) {
             let found = self.units.mid_grey;
-            return Err(format!("`mid_grey` is {found}, must be above 0 and at most 255"));
+            return Err(format!("`mid_grey` is {found}, must be 0 to 255"));
         }
         if self.input.frac_bits > 40 || self.input.limit() >= 1i64 << (self.ring.bits() - 2) {
             return Err(format!(
@@ -242,8 +242,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn model() -> PublicModel {
-        let method = Method::Lut { cell_bits: 2 };
-        let options = QuantiseOptions { ring: RingBits::L32, method, interval: 2.5 };
+        let method = Method::lut(2);
+        let options = QuantiseOptions::guaranteed(RingBits::L32, method, 2.5);
         quantise(&random_model(&[4], 1.0, true), &options).unwrap().public
     }
 
@@ -257,7 +257,7 @@ mod tests {
     fn absurd_numbers_are_refused_by_name() {
         type Edit = fn(&mut Value);
         let edits: [(Edit, &str); 9] = [
-            (|d| d["schema"] = json!(2), "`schema` is 2"),
+            (|d| d["schema"] = json!(3), "`schema` is 3"),
             (|d| d["ring_bits"] = json!(33), "`ring_bits` is 33"),
             (|d| d["units"]["mid_grey"] = json!(-1.0), "`mid_grey` is -1"),
             (|d| d["units"]["grey_per_unit"] = json!(0.0), "`grey_per_unit` is 0"),

@@ -1,15 +1,16 @@
 //! From a trained model to integers: scales, ranges and tables that no image can leave.
 //!
 //! For a layer with range R = 2^r products have l - 1 - r fraction bits, so that the ring spans
-//! [-R, R); r is the smallest for which the integer worst case stays one cell and one unit inside.
+//! [-R, R); r is the smallest for which the largest pre-activation stays one cell and one unit
+//! inside: the integer worst case over every image, or what calibration saw, with a margin.
 
 use super::activation_spec::{ActivationSpec, EngineKind, Method};
 use super::mean_shift::zero_sum_rows;
 use super::public::{InputSpec, LinearSpec, PublicModel};
 use super::range::{deepest_window_sum, worst_case};
 use super::{FloatLinear, FloatModel, ModelError};
+use crate::activation::Nonlinearity;
 use crate::fixed::{encode, exp2};
-use crate::lookup::HI_BITS;
 use crate::network::{LinearShape, Network};
 use crate::ring::RingBits;
 use std::fmt;
@@ -17,8 +18,21 @@ use std::fmt;
 /// The fewest fraction bits of output weights that keep the quality (docs/numerics.md).
 const MIN_OUTPUT_WEIGHT_FRAC: u32 = 9;
 
-/// The largest r of the gc engine.
-const LARGEST_GC_RANGE: u32 = 10;
+/// An encoded grey level is at least so many units of the input: 2^10 of (v/255 - 0.5)/0.2.
+const UNITS_A_GREY_LEVEL: f64 = 20.0;
+
+/// What the range of a layer rests on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Ranges {
+    /// No image within the input interval can leave it.
+    Guaranteed,
+    /// The model's extremes on sample images times a margin. An image that leaves it wraps around
+    /// and is wrong where it does.
+    Calibrated {
+        /// At least 1.
+        margin: f64,
+    },
+}
 
 /// The owner's choices.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +43,15 @@ pub struct QuantiseOptions {
     pub method: Method,
     /// Largest input magnitude in network units.
     pub interval: f64,
+    /// What ranges rest on.
+    pub ranges: Ranges,
+}
+
+impl QuantiseOptions {
+    /// With ranges that no image can leave.
+    pub fn guaranteed(ring: RingBits, method: Method, interval: f64) -> Self {
+        QuantiseOptions { ring, method, interval, ranges: Ranges::Guaranteed }
+    }
 }
 
 /// A linear op in integers; secret, the model owner's. Opaque in `Debug`.
@@ -64,8 +87,8 @@ pub struct QuantisedModel {
     pub public: PublicModel,
     /// The integer weights; an activation is a table of `public`.
     pub network: Network<IntLinear, ()>,
-    /// The largest possible pre-activation of each hidden layer, in network units; the owner's to
-    /// know, never published.
+    /// The largest pre-activation of each hidden layer that its range rests on, in network units: the
+    /// largest possible, or the largest seen times the margin. The owner's to know, never published.
     pub worst_cases: Vec<f64>,
 }
 
@@ -85,16 +108,23 @@ pub fn quantise(
     options: &QuantiseOptions,
 ) -> Result<QuantisedModel, ModelError> {
     let l = options.ring.bits();
+    let frac_bits = (UNITS_A_GREY_LEVEL * model.units.grey_per_unit).log2().ceil() as u32;
     let input = InputSpec {
         interval: options.interval,
-        frac_bits: if options.ring == RingBits::L32 { 10 } else { 20 },
+        frac_bits: if options.ring == RingBits::L32 { frac_bits } else { frac_bits + 10 },
+    };
+    let seen = |i: usize| match (options.ranges, &model.extremes) {
+        (Ranges::Guaranteed, _) => Ok(None),
+        (Ranges::Calibrated { margin }, Some(extremes)) => Ok(Some(margin * extremes[i])),
+        (Ranges::Calibrated { .. }, None) => Err(ModelError::NotCalibrated),
     };
     let layers: Vec<&FloatLinear> = model.network.linears().map(|(_, l)| l).collect();
     let mut done = Planned::default();
     let mut before = Before::Input(input);
     for (i, layer) in layers.iter().enumerate() {
         let zero_sum = i == 0 && model.mean_shift;
-        let plan = Layer { layer, number: i + 1, zero_sum, options, l };
+        let function = model.nonlinearity;
+        let plan = Layer { layer, number: i + 1, zero_sum, function, seen: seen(i)?, options, l };
         let fitted = if i + 1 < layers.len() {
             plan.hidden(&before)?
         } else {
@@ -122,12 +152,13 @@ impl Before {
     fn at(
         &self,
         frac: u32,
+        function: Nonlinearity,
         options: &QuantiseOptions,
     ) -> Result<(u32, i64, Option<ActivationSpec>), ModelError> {
         match self {
             Before::Input(input) => Ok((input.frac_bits, input.limit(), None)),
             Before::Activation { range_bits } => {
-                let spec = options.method.spec(options.ring, *range_bits, frac)?;
+                let spec = options.method.spec(options.ring, function, *range_bits, frac)?;
                 Ok((frac, spec.max_abs(), Some(spec)))
             }
         }
@@ -139,6 +170,10 @@ struct Layer<'a> {
     number: usize,
     /// Whether the integers of each row must sum to 0.
     zero_sum: bool,
+    /// What feeds it is this function of the layer before.
+    function: Nonlinearity,
+    /// The largest magnitude to expect, if that is not the worst case.
+    seen: Option<f64>,
     options: &'a QuantiseOptions,
     l: u32,
 }
@@ -154,13 +189,15 @@ struct Fitted {
 impl Layer<'_> {
     /// The smallest range that holds every pre-activation.
     fn hidden(&self, before: &Before) -> Result<Fitted, ModelError> {
-        let (smallest, largest) = self.ranges();
+        let method = &self.options.method;
+        let (smallest, largest) = (method.smallest_range(), method.largest_range());
         let mut worst = 0.0;
         for r in smallest..=largest {
-            let (in_frac, amax, spec_before) = before.at(self.activation_frac(r), self.options)?;
+            let (in_frac, amax, spec_before) =
+                before.at(self.activation_frac(r), self.function, self.options)?;
             let Some(weight_frac) = (self.l - 1 - r).checked_sub(in_frac) else { break };
             let Some(integers) = self.integers(in_frac, weight_frac) else { continue };
-            let bound = worst_case(&integers.weights, &integers.bias, amax);
+            let bound = self.bound(&integers, amax, in_frac + weight_frac);
             worst = bound as f64 / exp2(in_frac + weight_frac);
             if bound <= (1i128 << (self.l - 1)) - self.margin(r) {
                 let spec = self.spec(in_frac, weight_frac);
@@ -172,21 +209,21 @@ impl Layer<'_> {
         Err(ModelError::RangeTooLarge { layer: self.number, worst, limit: exp2(largest) })
     }
 
-    /// The smallest and largest r that the engine offers.
-    fn ranges(&self) -> (u32, u32) {
-        match self.options.method.cell_bits() {
-            Some(cells) => (self.options.method.smallest_range(), HI_BITS.end() - 1 - cells),
-            None => (self.options.method.smallest_range(), LARGEST_GC_RANGE),
+    /// The largest pre-activation at scale 2^frac when inputs are at most `amax`.
+    fn bound(&self, integers: &IntLinear, amax: i64, frac: u32) -> i128 {
+        match self.seen {
+            Some(seen) => (seen * exp2(frac)).ceil() as i128,
+            None => worst_case(&integers.weights, &integers.bias, amax),
         }
     }
 
     /// What the worst case must stay below the end of a ring of range 2^r.
     fn margin(&self, r: u32) -> i128 {
-        match self.options.method.cell_bits() {
+        match self.options.method.cells() {
             // One cell (kappa may be the cell above) and one unit (rounding up), which is at most
             // half a cell.
             Some(cells) => {
-                let cell = 1i128 << (self.l - (r + 1 + cells));
+                let cell = 1i128 << (self.l - cells.hi(r));
                 cell + cell / 2
             }
             // One unit: rounding up.
@@ -205,11 +242,11 @@ impl Layer<'_> {
         let mut needed = 0;
         let lowest = pixel.map_or(0, |i| i.frac_bits).max(2 * MIN_OUTPUT_WEIGHT_FRAC);
         for frac in (lowest..=(self.l - 4).min(40)).rev() {
-            let (in_frac, amax, spec_before) = before.at(frac / 2, self.options)?;
+            let (in_frac, amax, spec_before) = before.at(frac / 2, self.function, self.options)?;
             let Some(weight_frac) = frac.checked_sub(in_frac) else { continue };
             let Some(integers) = self.integers(in_frac, weight_frac) else { continue };
             let pixel = pixel.map_or(0, |i| i128::from(i.limit()) << (frac - i.frac_bits));
-            let worst = worst_case(&integers.weights, &integers.bias, amax) + pixel;
+            let worst = self.bound(&integers, amax, frac) + pixel;
             let sum = worst.saturating_mul(i128::from(gain));
             needed = 129 - sum.leading_zeros();
             if sum < room && weight_frac >= MIN_OUTPUT_WEIGHT_FRAC {
@@ -329,7 +366,8 @@ mod tests {
     use crate::piecewise::Piecewise;
 
     fn options(ring: RingBits) -> QuantiseOptions {
-        QuantiseOptions { ring, method: Method::Lut { cell_bits: 2 }, interval: 2.5 }
+        let method = Method::lut(2);
+        QuantiseOptions::guaranteed(ring, method, 2.5)
     }
 
     #[test]
@@ -368,7 +406,7 @@ mod tests {
             pieces: vec![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]],
         };
         let method = Method::Gc { function, refit: false };
-        let options = QuantiseOptions { ring: RingBits::L32, method, interval: 2.5 };
+        let options = QuantiseOptions { method, ..options(RingBits::L32) };
         let q = quantise(&random_model(&[8, 8], 0.5, true), &options).unwrap();
         for (_, spec, _) in q.public.network.activations() {
             assert_eq!(spec.range_bits(), 4);

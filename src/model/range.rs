@@ -47,10 +47,11 @@ fn coverings(inner: usize, stride: usize) -> Vec<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::{PatchGrid, gaussian_window};
+    use crate::network::{Border, PatchGrid, gaussian_window};
 
     fn ops(patch: usize, inner: usize, stride: usize) -> (Gather, Fold) {
-        let gather = Gather { patch, stride, pad: (patch - inner) / 2 };
+        let pad = (patch - inner) / 2;
+        let gather = Gather { patch, stride, pad, border: Border::Reflect };
         (gather, Fold { patch: inner, window: gaussian_window(inner) })
     }
 
@@ -63,7 +64,7 @@ mod tests {
             for h in 0..stride {
                 for w in 0..stride {
                     let size = (patch + 3 * inner + h, patch + 3 * inner + w);
-                    let grid = PatchGrid::new(size, patch, gather.pad, stride).unwrap();
+                    let grid = PatchGrid::new(size, 1, &gather).unwrap();
                     brute = brute.max(*grid.weight_sums(&fold.window).iter().max().unwrap());
                 }
             }

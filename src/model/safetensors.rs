@@ -1,7 +1,8 @@
 //! Models as safetensors files: tensors `w1, b1, w2, b2, ...`, or the layers of a sequential module,
-//! `NUMBER.weight` and `NUMBER.bias`; `w` as (outputs, inputs).
+//! `NUMBER.weight` and `NUMBER.bias`; `w` as (outputs, inputs), of a convolution as (outputs,
+//! channels, kernel, kernel).
 
-use super::load::{Arrays, assemble, from_f16};
+use super::load::{Arrays, Names, assemble, from_f16};
 use super::{Description, FloatModel, ModelError};
 use safetensors::{Dtype, SafeTensors};
 
@@ -26,43 +27,8 @@ pub fn load_safetensors(bytes: &[u8], beside: Option<&[u8]>) -> Result<FloatMode
             Description::parse(json.ok_or(ModelError::NoDescription)?.as_bytes())?
         }
     };
-    let names = Names::of(&tensors);
+    let names = Names::of(tensors.names());
     assemble(&description, &mut Tensors { tensors, names })
-}
-
-/// The names of weights and biases, layer by layer.
-struct Names {
-    weights: Vec<String>,
-    biases: Vec<String>,
-}
-
-impl Names {
-    fn of(tensors: &SafeTensors<'_>) -> Names {
-        let ending = |ending: &str| {
-            let names = tensors.names().into_iter().filter(|name| name.ends_with(ending));
-            let mut names: Vec<String> = names.map(String::from).collect();
-            names.sort_by_cached_key(|name| (numbers(name), name.clone()));
-            names
-        };
-        let plain = tensors.names().contains(&"w1");
-        let [weights, biases] =
-            ["weight", "bias"].map(|end| if plain { vec![] } else { ending(end) });
-        Names { weights, biases }
-    }
-
-    /// The name in the file of `w1`, `b1`, ...
-    fn find(&self, name: &str) -> String {
-        let (letter, number) = name.split_at(1);
-        let list = if letter == "w" { &self.weights } else { &self.biases };
-        let index = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-        index.and_then(|i| list.get(i)).cloned().unwrap_or_else(|| name.into())
-    }
-}
-
-/// The numbers in a name; one too large for 64 bits comes last.
-fn numbers(name: &str) -> Vec<u64> {
-    let parts = name.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
-    parts.map(|part| part.parse().unwrap_or(u64::MAX)).collect()
 }
 
 struct Tensors<'a> {

@@ -7,8 +7,9 @@
 
 use super::{ActivationSpec, ModelError, QuantisedModel};
 use crate::kernels::{PackedWeights, matmul_acc};
-use crate::network::{Op, PatchGrid};
+use crate::network::{Op, PatchGrid, Stage};
 use crate::ring::Ring;
+use std::collections::HashMap;
 use std::ops::Range;
 
 const TILE_ROWS: usize = 128;
@@ -53,22 +54,30 @@ pub fn run_twin<R: Ring>(
     randomness: &mut dyn Randomness<R>,
     progress: &mut dyn FnMut(f64),
 ) -> Result<TwinRun<R>, ModelError> {
-    let grid = model.public.network.grid(size)?;
-    let means = model.public.patch_means(image, &grid);
+    let stages = model.public.network.grids(size)?;
+    let means = model.public.patch_means(image, &stages[0].1);
     let image: Vec<R> = image.iter().map(|&v| R::from_i64(v)).collect();
-    let packed: Vec<_> = model.network.linears().map(|(_, l)| pack::<R>(l)).collect();
+    let packed = model.network.linears().map(|(op, l)| (op, pack::<R>(l))).collect();
+    let extremes = vec![0; model.public.network.activations().count()];
+    let mut twin = Twin { model, image: &image, means, packed, randomness, extremes };
     let window = &model.public.network.fold().window;
-    let mut twin =
-        Twin { model, grid: &grid, image: &image, means, packed, randomness, extremes: vec![] };
-    twin.extremes = vec![0; model.worst_cases.len()];
-    let mut sums = vec![R::ZERO; grid.pixels()];
-    for first in (0..grid.rows()).step_by(TILE_ROWS) {
-        let rows = first..grid.rows().min(first + TILE_ROWS);
-        progress(first as f64 / grid.rows() as f64);
-        let q = twin.tile(rows.clone());
-        grid.fold(rows, &q, window, &mut sums, |sum, w, v| {
-            *sum = sum.add(v.mul(R::from_u64(w.into())));
-        });
+    let (mut map, mut sums) = (image.clone(), vec![R::ZERO; stages[0].1.pixels()]);
+    for (number, (stage, grid)) in stages.iter().enumerate() {
+        let mut next = Vec::new();
+        for first in (0..grid.rows()).step_by(TILE_ROWS) {
+            let rows = first..grid.rows().min(first + TILE_ROWS);
+            let done = number as f64 + first as f64 / grid.rows() as f64;
+            progress(done / stages.len() as f64);
+            let features = twin.tile(stage, grid, &map, rows.clone());
+            if number + 1 < stages.len() {
+                next.extend(features);
+            } else {
+                grid.fold(rows, &features, window, &mut sums, |sum, w, v| {
+                    *sum = sum.add(v.mul(R::from_u64(w.into())));
+                });
+            }
+        }
+        map = next;
     }
     progress(1.0);
     Ok(TwinRun { sums, extremes: twin.extremes })
@@ -81,28 +90,29 @@ fn pack<R: Ring>(l: &super::IntLinear) -> (PackedWeights<R>, Vec<R>) {
 
 struct Twin<'a, R: Ring> {
     model: &'a QuantisedModel,
-    grid: &'a PatchGrid,
     image: &'a [R],
     /// Of each patch, if the model adds it.
     means: Vec<i64>,
-    packed: Vec<(PackedWeights<R>, Vec<R>)>,
+    /// Weights and biases by op.
+    packed: HashMap<usize, (PackedWeights<R>, Vec<R>)>,
     randomness: &'a mut dyn Randomness<R>,
     extremes: Vec<i64>,
 }
 
 impl<R: Ring> Twin<'_, R> {
-    fn tile(&mut self, rows: Range<usize>) -> Vec<R> {
+    fn tile(&mut self, stage: &Stage, grid: &PatchGrid, map: &[R], rows: Range<usize>) -> Vec<R> {
         let mut features = Vec::new();
-        let (mut linear, mut activation) = (0, 0);
-        for (i, op) in self.model.public.network.ops().iter().enumerate() {
-            match op {
-                Op::Gather(_) => features = self.grid.gather(rows.clone(), self.image),
+        let ops = self.model.public.network.ops();
+        let mut activation = ops[..stage.ops.start].iter().filter(|op| op.is_activation()).count();
+        for i in stage.ops.clone() {
+            match &ops[i] {
+                Op::Gather(_) => features = grid.gather(rows.clone(), map, 0),
                 Op::Linear(_) => {
-                    let (weights, bias) = &self.packed[linear];
+                    let (weights, bias) = &self.packed[&i];
                     let mut z: Vec<R> = Vec::with_capacity(rows.len() * bias.len());
                     rows.clone().for_each(|_| z.extend_from_slice(bias));
                     matmul_acc(weights, &features, &mut z);
-                    (features, linear) = (z, linear + 1);
+                    features = z;
                 }
                 Op::Activation(spec) => {
                     let magnitude = |v: &R| v.to_i64().saturating_abs();
@@ -115,7 +125,7 @@ impl<R: Ring> Twin<'_, R> {
                 Op::Residual => {
                     let public = &self.model.public;
                     let up = public.output_frac() - public.input.frac_bits;
-                    let centres = self.grid.centres(rows.clone(), self.image);
+                    let centres = grid.centres(rows.clone(), self.image);
                     for (v, centre) in features.iter_mut().zip(centres) {
                         *v = centre.shl(up).sub(*v);
                     }
@@ -145,7 +155,7 @@ mod tests {
     const SIZE: (usize, usize) = (17, 14);
 
     fn options(ring: RingBits, cell_bits: u32) -> QuantiseOptions {
-        QuantiseOptions { ring, method: Method::Lut { cell_bits }, interval: 2.5 }
+        QuantiseOptions::guaranteed(ring, Method::lut(cell_bits), 2.5)
     }
 
     fn encode(input: &InputSpec, units: &[f32]) -> Vec<i64> {

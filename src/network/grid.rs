@@ -1,13 +1,14 @@
 //! Patches of an image: where they lie, which pixels they read, how they are folded back.
 
-use super::NetworkError;
+use super::{Border, Gather, NetworkError};
 use std::ops::Range;
 
 /// The largest image, in pixels, that any part of the program accepts.
 pub const MAX_PIXELS: usize = 1 << 28;
 
-/// The patch grid of one image: patches of `patch` x `patch` pixels read from the image reflected
-/// by `pad` on every side, of which the centre `inner` x `inner` is predicted.
+/// The patch grid of one image or map: patches of `patch` x `patch` pixels of `channels` features,
+/// read from the map continued by `pad` on every side, of which the centre `inner` x `inner` is
+/// predicted. Maps are pixel after pixel, a pixel's channels next to one another.
 ///
 /// Patches start every `stride` pixels; the last row and column are aligned to the border, so that
 /// every pixel is covered.
@@ -15,6 +16,8 @@ pub const MAX_PIXELS: usize = 1 << 28;
 pub struct PatchGrid {
     height: usize,
     width: usize,
+    channels: usize,
+    border: Border,
     patch: usize,
     pad: usize,
     inner: usize,
@@ -44,17 +47,17 @@ impl Starts {
 }
 
 impl PatchGrid {
-    /// The grid of a `height` x `width` image.
+    /// The grid of a `height` x `width` map of `channels` features a pixel.
     ///
     /// # Errors
     /// `ImageTooSmall` if the image is smaller than a patch in either direction, `ImageTooLarge`
     /// beyond [`MAX_PIXELS`].
     pub fn new(
         (height, width): (usize, usize),
-        patch: usize,
-        pad: usize,
-        stride: usize,
+        channels: usize,
+        gather: &Gather,
     ) -> Result<Self, NetworkError> {
+        let Gather { patch, stride, pad, border } = *gather;
         if height < patch || width < patch {
             return Err(NetworkError::ImageTooSmall { height, width, patch });
         }
@@ -66,6 +69,8 @@ impl PatchGrid {
         Ok(PatchGrid {
             height,
             width,
+            channels,
+            border,
             patch,
             pad,
             inner,
@@ -84,45 +89,93 @@ impl PatchGrid {
         self.height * self.width
     }
 
-    /// The features of patches `rows`: the source pixel of each of their patch^2 entries, row-major.
-    pub fn gather<T: Copy>(&self, rows: Range<usize>, source: &[T]) -> Vec<T> {
-        let mut features = Vec::with_capacity(rows.len() * self.patch * self.patch);
-        let axis = |start: usize, length: usize| -> Vec<usize> {
-            (start..start + self.patch).map(|at| reflect(at, self.pad, length)).collect()
+    /// The number of features of the map: channels for every pixel.
+    pub fn features(&self) -> usize {
+        self.pixels() * self.channels
+    }
+
+    /// The features of the map, a run of whole lines, that patches `rows` read.
+    pub fn sources(&self, rows: Range<usize>) -> Range<usize> {
+        let Some(last) = rows.end.checked_sub(1).filter(|last| rows.start <= *last) else {
+            return 0..0;
+        };
+        let tops = [rows.start, last].map(|row| self.start(row).0);
+        let lines = tops.into_iter().flat_map(|top| self.axis(top, self.height)).flatten();
+        let (first, last) = lines.fold((usize::MAX, 0), |(a, b), y| (a.min(y), b.max(y)));
+        let line = self.width * self.channels;
+        first * line..(last + 1) * line
+    }
+
+    /// The features that patches `rows` read: patch^2 x channels each, row-major, a pixel's channels
+    /// together. `source` is the map from its feature `first` on, at least [`PatchGrid::sources`].
+    pub fn gather<T: Copy + Default>(
+        &self,
+        rows: Range<usize>,
+        source: &[T],
+        first: usize,
+    ) -> Vec<T> {
+        let size = self.patch * self.patch * self.channels;
+        let mut features = Vec::with_capacity(rows.len() * size);
+        let beyond = |features: &mut Vec<T>, count: usize| {
+            features.resize(features.len() + count * self.channels, T::default());
         };
         for row in rows {
             let (top, left) = self.start(row);
-            let columns = axis(left, self.width);
-            for y in axis(top, self.height) {
-                let line = &source[y * self.width..][..self.width];
-                features.extend(columns.iter().map(|&x| line[x]));
+            let columns: Vec<_> = self.axis(left, self.width).collect();
+            let inside: Option<Vec<usize>> = columns.iter().copied().collect();
+            for y in self.axis(top, self.height) {
+                let Some(y) = y else {
+                    beyond(&mut features, self.patch);
+                    continue;
+                };
+                let line = &source[y * self.width * self.channels - first..];
+                if let (1, Some(columns)) = (self.channels, &inside) {
+                    features.extend(columns.iter().map(|&x| line[x]));
+                    continue;
+                }
+                for x in &columns {
+                    match x {
+                        Some(x) => {
+                            features.extend_from_slice(&line[x * self.channels..][..self.channels])
+                        }
+                        None => beyond(&mut features, 1),
+                    }
+                }
             }
         }
         features
     }
 
-    /// The sum of the patch^2 pixels that each patch reads, in the order of the patches.
+    /// The positions that a patch starting at `start` reads along an axis of `length` pixels;
+    /// `None` beyond a border of zeros.
+    fn axis(&self, start: usize, length: usize) -> impl Iterator<Item = Option<usize>> + use<> {
+        let (pad, border) = (self.pad, self.border);
+        (start..start + self.patch).map(move |at| match border {
+            Border::Reflect => Some(reflect(at, pad, length)),
+            Border::Zero => at.checked_sub(pad).filter(|at| *at < length),
+        })
+    }
+
+    /// The sum of the patch^2 pixels that each patch reads, in the order of the patches; for images,
+    /// which have one channel.
     ///
     /// Cost: patch additions a pixel and patch, not patch^2.
     pub fn patch_sums(&self, source: &[i64]) -> Vec<i128> {
-        let axis = |start: usize, length: usize| {
-            (start..start + self.patch).map(move |at| reflect(at, self.pad, length))
-        };
         let mut sums = Vec::with_capacity(self.rows());
         for top in self.tops.iter() {
             let mut columns = vec![0i128; self.width];
-            for y in axis(top, self.height) {
+            for y in self.axis(top, self.height).flatten() {
                 let line = &source[y * self.width..][..self.width];
                 columns.iter_mut().zip(line).for_each(|(sum, &v)| *sum += i128::from(v));
             }
             for left in self.lefts.iter() {
-                sums.push(axis(left, self.width).map(|x| columns[x]).sum());
+                sums.push(self.axis(left, self.width).flatten().map(|x| columns[x]).sum());
             }
         }
         sums
     }
 
-    /// The pixels under the predicted centres of patches `rows`, inner^2 each, row-major.
+    /// The pixels of an image under the predicted centres of patches `rows`, inner^2 each, row-major.
     pub fn centres<T: Copy>(&self, rows: Range<usize>, source: &[T]) -> Vec<T> {
         let mut centres = Vec::with_capacity(rows.len() * self.inner * self.inner);
         for row in rows {
@@ -206,14 +259,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn grid(size: (usize, usize), patch: usize, pad: usize, stride: usize) -> PatchGrid {
+        PatchGrid::new(size, 1, &Gather { patch, stride, pad, border: Border::Reflect }).unwrap()
+    }
+
     #[test]
     fn paper_size_grid() {
-        let grid = PatchGrid::new((512, 512), 39, 11, 3).unwrap();
+        let paper = |size| grid(size, 39, 11, 3);
+        let grid = paper((512, 512));
         assert_eq!(grid.rows(), 166 * 166);
         let deepest = grid.weight_sums(&[1; 17 * 17]).into_iter().max().unwrap();
         assert_eq!(deepest, 36);
         // 511 does not fit the stride: the extra border patch deepens the overlap to 7 x 7.
-        let ragged = PatchGrid::new((513, 513), 39, 11, 3).unwrap();
+        let ragged = paper((513, 513));
         assert_eq!(ragged.rows(), 167 * 167);
         assert_eq!(ragged.weight_sums(&[1; 17 * 17]).into_iter().max(), Some(49));
     }
@@ -238,12 +296,13 @@ mod tests {
 
     #[test]
     fn too_small_and_too_large_are_refused() {
+        let gather = Gather { patch: 21, stride: 3, pad: 6, border: Border::Reflect };
         assert!(matches!(
-            PatchGrid::new((20, 64), 21, 6, 3),
+            PatchGrid::new((20, 64), 1, &gather),
             Err(NetworkError::ImageTooSmall { height: 20, width: 64, patch: 21 })
         ));
-        assert!(PatchGrid::new((usize::MAX, 64), 21, 6, 3).is_err());
-        assert!(PatchGrid::new((21, 21), 21, 6, 3).is_ok());
+        assert!(PatchGrid::new((usize::MAX, 64), 1, &gather).is_err());
+        assert!(PatchGrid::new((21, 21), 1, &gather).is_ok());
     }
 
     #[test]
@@ -260,14 +319,14 @@ mod tests {
             let stride = stride.min(inner);
             let patch = inner + 2 * pad;
             let size = (patch + dh, patch + dw);
-            let grid = PatchGrid::new(size, patch, pad, stride).unwrap();
+            let grid = grid(size, patch, pad, stride);
             let window = vec![1; inner * inner];
             prop_assert!(grid.weight_sums(&window).into_iter().all(|w| w >= 1));
             let image: Vec<usize> = (0..grid.pixels()).collect();
             let sums = grid.patch_sums(&image.iter().map(|&v| v as i64).collect::<Vec<_>>());
             prop_assert_eq!(sums.len(), grid.rows());
             for (row, sum) in sums.into_iter().enumerate() {
-                let sources = grid.gather(row..row + 1, &image);
+                let sources = grid.gather(row..row + 1, &image, 0);
                 prop_assert_eq!(sum, sources.iter().sum::<usize>() as i128);
                 let targets = grid.centres(row..row + 1, &image);
                 for (i, &t) in targets.iter().enumerate() {
@@ -275,6 +334,34 @@ mod tests {
                     prop_assert_eq!(sources[centre], t);
                 }
             }
+        }
+
+        /// Against the definition: the map with a border of zeros around it, from whole maps and from
+        /// the lines that a run of patches reads.
+        #[test]
+        fn maps_are_gathered_by_definition(
+            pad in 0usize..3, channels in 1usize..4, dh in 0usize..6, dw in 0usize..6, at in 0usize..99,
+        ) {
+            let patch = 2 * pad + 1;
+            let (h, w) = (patch + dh, patch + dw);
+            let gather = Gather { patch, stride: 1, pad, border: Border::Zero };
+            let grid = PatchGrid::new((h, w), channels, &gather).unwrap();
+            prop_assert_eq!((grid.rows(), grid.features()), (h * w, h * w * channels));
+            let map: Vec<usize> = (1..=h * w * channels).collect();
+            let rows = at % (h * w)..(at % (h * w) + 5).min(h * w);
+            let mut expected = Vec::new();
+            for row in rows.clone() {
+                for i in 0..patch * patch * channels {
+                    let (c, kx, ky) =
+                        (i % channels, i / channels % patch, i / channels / patch);
+                    let (y, x) = ((row / w + ky).wrapping_sub(pad), (row % w + kx).wrapping_sub(pad));
+                    let inside = y < h && x < w;
+                    expected.push(if inside { map[(y * w + x) * channels + c] } else { 0 });
+                }
+            }
+            prop_assert_eq!(&grid.gather(rows.clone(), &map, 0), &expected);
+            let lines = grid.sources(rows.clone());
+            prop_assert_eq!(&grid.gather(rows, &map[lines.clone()], lines.start), &expected);
         }
     }
 }

@@ -51,15 +51,62 @@ pub enum NetworkError {
     },
 }
 
-/// Cuts patches out of the reflect-padded image: (1, height, width) to rows of patch^2 features.
+/// How a map goes on beyond its border.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Border {
+    /// Mirrored, the border itself not repeated.
+    Reflect,
+    /// With zeros.
+    Zero,
+}
+
+/// Cuts patches out of the image, or of the map that the ops before made, one feature a channel:
+/// (height, width, channels) to rows of patch^2 x channels features.
+///
+/// With stride 1 and one pixel predicted, gather and linear op are a convolution, whose rows are the
+/// pixels of the next map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gather {
     /// Side of a patch.
     pub patch: usize,
     /// Pixels between patches.
     pub stride: usize,
-    /// Pixels of reflection on each side; the centre patch - 2 pad pixels are predicted.
+    /// Pixels beyond the border on each side; the centre patch - 2 pad pixels are predicted.
     pub pad: usize,
+    /// What they are.
+    pub border: Border,
+}
+
+impl Gather {
+    /// The patches of a convolution with an odd kernel: one at every pixel, zeros beyond the border.
+    pub fn convolution(kernel: usize) -> Gather {
+        Gather { patch: kernel, stride: 1, pad: kernel / 2, border: Border::Zero }
+    }
+
+    /// Side of the predicted patch.
+    pub fn inner(&self) -> usize {
+        self.patch - 2 * self.pad
+    }
+}
+
+/// The ops from a gather to before the next, or to the end: each patch goes through them by itself.
+/// Rows are the same patches in every stage of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Indices of the ops; the first is the gather.
+    pub ops: std::ops::Range<usize>,
+    /// Features a pixel of the map that the stage reads.
+    pub channels: usize,
+    /// How it is cut.
+    pub gather: Gather,
+}
+
+impl Stage {
+    /// The linear op behind the gather, to which the mask of the map belongs.
+    pub fn first_linear(&self) -> usize {
+        self.ops.start + 1
+    }
 }
 
 /// Adds the weighted output patches up in an image: rows of patch^2 features to (1, height, width).
@@ -97,7 +144,15 @@ pub enum Op<L, A> {
     Fold(Fold),
 }
 
-/// A checked list of ops: gather, linear (activation linear)*, (residual or mean)?, fold.
+impl<L, A> Op<L, A> {
+    /// Whether it is an activation.
+    pub fn is_activation(&self) -> bool {
+        matches!(self, Op::Activation(_))
+    }
+}
+
+/// A checked list of ops: gather, linear (activation gather? linear)*, (residual or mean)?, fold.
+/// Gathers after the first make a network convolutional: then all are convolutions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network<L, A> {
     ops: Vec<Op<L, A>>,
@@ -128,7 +183,7 @@ impl<L: LinearShape, A> Network<L, A> {
         &self.ops
     }
 
-    /// The first op.
+    /// The first op, which reads the image.
     pub fn gather(&self) -> &Gather {
         match &self.ops[0] {
             Op::Gather(g) => g,
@@ -175,13 +230,48 @@ impl<L: LinearShape, A> Network<L, A> {
         })
     }
 
-    /// The patch grid of an image for this network.
+    /// The patch grid of an image for this network, which reads the image and places the output.
     ///
     /// # Errors
     /// As [`PatchGrid::new`].
     pub fn grid(&self, size: (usize, usize)) -> Result<PatchGrid, NetworkError> {
-        let g = self.gather();
-        PatchGrid::new(size, g.patch, g.pad, g.stride)
+        PatchGrid::new(size, 1, self.gather())
+    }
+
+    /// The stages, in order; one for a network on patches, one a layer for a convolutional network.
+    pub fn stages(&self) -> Vec<Stage> {
+        let mut stages: Vec<Stage> = Vec::new();
+        let mut features = 1;
+        for (op, step) in self.ops.iter().enumerate() {
+            match step {
+                Op::Gather(gather) => {
+                    let ops = op..op;
+                    stages.push(Stage { ops, channels: features, gather: *gather });
+                }
+                Op::Linear(l) => features = l.outputs(),
+                _ => {}
+            }
+            if let Some(stage) = stages.last_mut() {
+                stage.ops.end = op + 1;
+            }
+        }
+        stages
+    }
+
+    /// The stages with their grids on an image of `size`.
+    ///
+    /// # Errors
+    /// As [`PatchGrid::new`].
+    pub fn grids(&self, size: (usize, usize)) -> Result<Vec<(Stage, PatchGrid)>, NetworkError> {
+        let grid = |stage: Stage| {
+            PatchGrid::new(size, stage.channels, &stage.gather).map(|grid| (stage, grid))
+        };
+        self.stages().into_iter().map(grid).collect()
+    }
+
+    /// Whether it is made of convolutions.
+    pub fn is_convolutional(&self) -> bool {
+        self.ops.iter().filter(|op| matches!(op, Op::Gather(_))).count() > 1
     }
 
     /// Activations a patch.
@@ -214,6 +304,8 @@ struct Checker {
     weights: usize,
     after_linear: bool,
     linear_seen: bool,
+    /// The last op was a gather.
+    gathered: bool,
     /// A residual or a mean was seen.
     finished: bool,
     folded: bool,
@@ -225,10 +317,13 @@ impl Checker {
             return Err("nothing may follow fold".into());
         }
         match (op, self.gather) {
-            (Op::Gather(g), None) => self.gather(g),
-            (Op::Gather(_), Some(_)) => Err("only the first op may be a gather".into()),
+            (Op::Gather(g), None) => self.gather(g, 1),
+            (Op::Gather(g), Some(first)) => self.next_gather(g, &first),
             (_, None) => Err("the first op must be a gather".into()),
             (Op::Linear(l), Some(_)) => self.linear(l),
+            (Op::Activation(_) | Op::Fold(_), Some(_)) if self.gathered => {
+                Err("a linear op must follow a gather".into())
+            }
             (Op::Activation(_), Some(_)) if self.after_linear && !self.finished => {
                 self.after_linear = false;
                 Ok(())
@@ -240,16 +335,29 @@ impl Checker {
         }
     }
 
-    fn gather(&mut self, g: &Gather) -> Result<(), String> {
+    fn next_gather(&mut self, g: &Gather, first: &Gather) -> Result<(), String> {
+        if !self.linear_seen || self.after_linear || self.finished {
+            return Err("a gather after the first must follow an activation".into());
+        }
+        if [g, first].iter().any(|g| g.stride != 1 || g.patch != 2 * g.pad + 1) {
+            let reason = "a network with several gathers must be made of convolutions: \
+                          stride 1, one pixel predicted";
+            return Err(reason.into());
+        }
+        self.gather(g, self.features)
+    }
+
+    fn gather(&mut self, g: &Gather, channels: usize) -> Result<(), String> {
         if g.patch == 0 || g.patch > MAX_PATCH || g.pad >= g.patch.div_ceil(2) {
             return Err(format!("patch {} with padding {} is not possible", g.patch, g.pad));
         }
-        let inner = g.patch - 2 * g.pad;
+        let inner = g.inner();
         if g.stride == 0 || g.stride > inner {
             return Err(format!("stride {} must be 1 to {inner}, the predicted patch", g.stride));
         }
-        self.features = g.patch * g.patch;
+        self.features = g.patch * g.patch * channels;
         self.gather = Some(*g);
+        self.gathered = true;
         Ok(())
     }
 
@@ -268,12 +376,12 @@ impl Checker {
             return Err(format!("the network has more than {MAX_WEIGHTS} weights"));
         }
         self.features = l.outputs();
-        (self.after_linear, self.linear_seen) = (true, true);
+        (self.after_linear, self.linear_seen, self.gathered) = (true, true, false);
         Ok(())
     }
 
     fn finish(&mut self, name: &str, g: &Gather) -> Result<(), String> {
-        let inner = g.patch - 2 * g.pad;
+        let inner = g.inner();
         if self.finished || !self.after_linear || self.features != inner * inner {
             return Err(format!("{name} must follow a linear op with {} outputs", inner * inner));
         }
@@ -282,7 +390,7 @@ impl Checker {
     }
 
     fn fold(&mut self, f: &Fold, g: &Gather) -> Result<(), String> {
-        let inner = g.patch - 2 * g.pad;
+        let inner = g.inner();
         if !self.linear_seen || !self.after_linear {
             return Err("fold must follow a linear op, a residual or a mean".into());
         }
@@ -319,9 +427,13 @@ mod tests {
     }
     type TestOp = Op<Shape, ()>;
 
+    fn reflected() -> Gather {
+        Gather { patch: 5, stride: 2, pad: 1, border: Border::Reflect }
+    }
+
     fn good() -> Vec<TestOp> {
         vec![
-            Op::Gather(Gather { patch: 5, stride: 2, pad: 1 }),
+            Op::Gather(reflected()),
             Op::Linear(Shape(25, 4)),
             Op::Activation(()),
             Op::Linear(Shape(4, 9)),
@@ -346,8 +458,8 @@ mod tests {
     fn every_broken_list_is_refused_at_its_op() {
         let edits: [(usize, Option<TestOp>); 11] = [
             (0, None),
-            (0, Some(Op::Gather(Gather { patch: 5, stride: 4, pad: 1 }))),
-            (0, Some(Op::Gather(Gather { patch: 5, stride: 1, pad: 3 }))),
+            (0, Some(Op::Gather(Gather { patch: 5, stride: 4, ..reflected() }))),
+            (0, Some(Op::Gather(Gather { patch: 5, pad: 3, ..reflected() }))),
             (1, Some(Op::Linear(Shape(24, 4)))),
             (1, Some(Op::Activation(()))),
             (3, Some(Op::Linear(Shape(4, 0)))),
@@ -359,6 +471,53 @@ mod tests {
         ];
         for (at, edit) in edits {
             let mut ops = good();
+            match edit {
+                Some(op) => ops[at] = op,
+                None => drop(ops.remove(at)),
+            }
+            assert!(matches!(Network::new(ops), Err(NetworkError::Op { .. })), "edit at {at}");
+        }
+    }
+
+    fn convolutional() -> Vec<TestOp> {
+        let conv = |kernel, inputs, outputs| {
+            [Op::Gather(Gather::convolution(kernel)), Op::Linear(Shape(inputs, outputs))]
+        };
+        let mut ops = conv(3, 9, 4).to_vec();
+        ops.push(Op::Activation(()));
+        ops.extend(conv(5, 100, 2));
+        ops.push(Op::Activation(()));
+        ops.extend(conv(1, 2, 1));
+        ops.extend([Op::Residual, Op::Fold(Fold { patch: 1, window: vec![1] })]);
+        ops
+    }
+
+    #[test]
+    fn a_convolutional_network_has_a_stage_a_layer() {
+        let network = Network::new(convolutional()).unwrap();
+        assert!(network.is_convolutional() && !Network::new(good()).unwrap().is_convolutional());
+        let stages = network.stages();
+        let found: Vec<_> = stages.iter().map(|s| (s.ops.clone(), s.channels)).collect();
+        assert_eq!(found, [(0..3, 1), (3..6, 4), (6..10, 2)]);
+        assert_eq!(network.grids((7, 6)).unwrap()[1].1.features(), 7 * 6 * 4);
+        assert_eq!(network.grid((7, 6)).unwrap().rows(), 42);
+        assert_eq!(Network::new(good()).unwrap().stages()[0].ops, 0..6);
+    }
+
+    #[test]
+    fn broken_convolutional_lists_are_refused() {
+        let edits: [(usize, Option<TestOp>); 6] = [
+            // Gathers that are no convolutions, first and later.
+            (0, Some(Op::Gather(Gather { patch: 3, stride: 3, pad: 0, border: Border::Zero }))),
+            (3, Some(Op::Gather(Gather { pad: 1, ..Gather::convolution(5) }))),
+            (4, Some(Op::Linear(Shape(25, 2)))),
+            (4, None),
+            // A gather right behind a linear op.
+            (2, None),
+            (7, None),
+        ];
+        for (at, edit) in edits {
+            let mut ops = convolutional();
             match edit {
                 Some(op) => ops[at] = op,
                 None => drop(ops.remove(at)),

@@ -1,25 +1,25 @@
 //! One batch on its way through the network: state in, message out.
 
+use super::mask_products::gathered_mask;
 use super::{Activation, Engine, ProtocolError, ServerModel, Step, wrong_length};
 use crate::correlation::{Chunk, SlotView};
-use crate::network::{Op, PatchGrid};
+use crate::network::{Op, PatchGrid, Stage};
 use crate::ring::{self, Ring};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// What every batch of an image shares.
+/// What every batch of an image shares in a stage.
 pub(super) struct Context<'a, R: Ring> {
     pub(super) model: &'a ServerModel<R>,
+    pub(super) stage: &'a Stage,
     pub(super) grid: &'a PatchGrid,
     pub(super) slot: &'a SlotView<'a>,
-    /// The opened image V = A - Y.
+    /// The opened image, or map between two convolutions, V = A - Y.
     pub(super) opened: &'a [R],
     /// This server's share of the image.
     pub(super) share: &'a [R],
     /// This server's shares of the patch means, if the model adds them.
     pub(super) means: &'a [R],
-    /// This server's share of the image's mask Y.
-    pub(super) mask: &'a [R],
 }
 
 /// A batch between two messages.
@@ -37,6 +37,10 @@ enum Waiting<R, S> {
         ours: Vec<R>,
         mask: Option<Vec<R>>,
     },
+    /// For the peer's share of V of the map that the gather `op` reads, given ours.
+    Map {
+        ours: Vec<R>,
+    },
 }
 
 /// What was made for a batch before; what is used is removed.
@@ -52,14 +56,16 @@ pub(super) struct Material {
 pub(super) enum Progress<R, S> {
     /// Send this; the batch goes on with the peer's answer.
     Send(Batch<R, S>, Vec<u8>),
+    /// The batch is through the stage: its part of the opened map that the next stage reads.
+    Opened(Range<usize>, Vec<R>),
     /// The batch is through: this server's shares of the output patches.
     Done(Range<usize>, Vec<R>),
 }
 
 /// Values between two ops.
 enum Flow<R> {
-    /// Nothing yet: the gather reads the image.
-    Image,
+    /// Nothing yet: the gather reads the image or map.
+    Start,
     /// The opened input of a linear op, with the mask shares unless U Y_i was prepared.
     Opened { opened: Vec<R>, mask: Option<Vec<R>> },
     /// Shares of features.
@@ -74,10 +80,10 @@ impl<R: Ring, S> Batch<R, S> {
         rows: Range<usize>,
         material: Material,
     ) -> Result<Progress<R, S>, ProtocolError> {
-        run(context, engine, rows, material, 0, Flow::Image)
+        run(context, engine, rows, material, context.stage.ops.start, Flow::Start)
     }
 
-    /// The op this batch is at.
+    /// The op this batch waits at.
     pub(super) fn op(&self) -> usize {
         self.op
     }
@@ -100,17 +106,24 @@ impl<R: Ring, S> Batch<R, S> {
                     run(context, engine, rows, material, op + 1, Flow::Shares(shares))
                 }
             },
-            Waiting::Input { mut ours, mask } => {
-                let expected = ours.len() * R::BYTES;
-                let error = || {
-                    let what = format!("V, the masked input of op {op}");
-                    wrong_length(&what, message.len(), expected)
-                };
-                ring::add_le_bytes(&mut ours, message).ok_or_else(error)?;
-                run(context, engine, rows, material, op, Flow::Opened { opened: ours, mask })
+            Waiting::Input { ours, mask } => {
+                let opened = open(ours, message, op)?;
+                run(context, engine, rows, material, op, Flow::Opened { opened, mask })
             }
+            Waiting::Map { ours } => Ok(Progress::Opened(rows, open(ours, message, op)?)),
         }
     }
+}
+
+/// V from both servers' shares of it.
+fn open<R: Ring>(mut ours: Vec<R>, message: &[u8], op: usize) -> Result<Vec<R>, ProtocolError> {
+    let expected = ours.len() * R::BYTES;
+    let error = || {
+        let what = format!("V, the masked input of op {op}");
+        wrong_length(&what, message.len(), expected)
+    };
+    ring::add_le_bytes(&mut ours, message).ok_or_else(error)?;
+    Ok(ours)
 }
 
 /// Walks the ops from `op` on until something must be opened or the patches are done.
@@ -129,9 +142,18 @@ fn run<R: Ring, E: Engine<R>>(
     };
     loop {
         flow = match (&public.network.ops()[op], flow) {
+            (Op::Gather(_), Flow::Shares(mut shares)) => {
+                // The next stage's map, whose mask belongs to the linear op behind the gather.
+                let features = shares.len() / rows.len();
+                let at = rows.start * features..rows.end * features;
+                ring::sub_assign(&mut shares, &context.slot.input_mask(op + 1, at));
+                let message = ring::to_le_bytes(&shares);
+                return send(op, material, Waiting::Map { ours: shares }, message);
+            }
             (Op::Gather(_), _) => Flow::Opened {
-                opened: context.grid.gather(rows.clone(), context.opened),
-                mask: (!prepared).then(|| context.grid.gather(rows.clone(), context.mask)),
+                opened: context.grid.gather(rows.clone(), context.opened, 0),
+                mask: (!prepared)
+                    .then(|| gathered_mask(context.slot, op + 1, context.grid, rows.clone())),
             },
             (Op::Linear(spec), Flow::Opened { opened, mask }) => {
                 let at = rows.start * spec.outputs..rows.end * spec.outputs;

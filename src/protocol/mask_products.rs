@@ -3,7 +3,7 @@
 use crate::correlation::SlotView;
 use crate::kernels::{PackedWeights, matmul_acc_by_rows};
 use crate::model::PublicModel;
-use crate::network::{Op, PatchGrid};
+use crate::network::{Op, PatchGrid, Stage};
 use crate::ring::{self, Ring};
 use std::ops::Range;
 
@@ -30,34 +30,38 @@ impl<R: Ring> MaskProducts<R> {
         matmul_acc_by_rows(weights, mask, acc, |_| ());
     }
 
-    /// U Y_i of every linear op for the patches `rows` of a slot, as little-endian bytes in the order
-    /// of [`crate::correlation::MaterialLayout::products`]. `image_mask` is this server's share of the
-    /// mask of the image.
+    /// U Y_i of every linear op for patches `rows` of a stage, as little-endian bytes in the order of
+    /// [`crate::correlation::MaterialLayout::products`]. `grid` is the stage's.
     pub fn tile(
         &self,
         public: &PublicModel,
-        grid: &PatchGrid,
+        (stage, grid): (&Stage, &PatchGrid),
         slot: &SlotView<'_>,
-        image_mask: &[R],
         rows: Range<usize>,
     ) -> Vec<Vec<u8>> {
-        let (mut products, mut gathered) = (Vec::new(), false);
-        for (op, step) in public.network.ops().iter().enumerate() {
-            match step {
-                Op::Gather(_) => gathered = true,
-                Op::Linear(l) => {
-                    let mask = if std::mem::take(&mut gathered) {
-                        grid.gather(rows.clone(), image_mask)
-                    } else {
-                        slot.input_mask(op, rows.start * l.inputs..rows.end * l.inputs)
-                    };
-                    let mut acc = vec![R::ZERO; rows.len() * l.outputs];
-                    self.add(op, &mask, &mut acc);
-                    products.push(ring::to_le_bytes(&acc));
-                }
-                _ => {}
+        let mut products = Vec::new();
+        for op in stage.ops.clone() {
+            if let Op::Linear(l) = &public.network.ops()[op] {
+                let mask = match op == stage.first_linear() {
+                    true => gathered_mask(slot, op, grid, rows.clone()),
+                    false => slot.input_mask(op, rows.start * l.inputs..rows.end * l.inputs),
+                };
+                let mut acc = vec![R::ZERO; rows.len() * l.outputs];
+                self.add(op, &mask, &mut acc);
+                products.push(ring::to_le_bytes(&acc));
             }
         }
         products
     }
+}
+
+/// The share of Y that patches `rows` read of a masked map; `op` is the linear op behind the gather.
+pub(super) fn gathered_mask<R: Ring>(
+    slot: &SlotView<'_>,
+    op: usize,
+    grid: &PatchGrid,
+    rows: Range<usize>,
+) -> Vec<R> {
+    let lines = grid.sources(rows.clone());
+    grid.gather(rows, &slot.input_mask(op, lines.clone()), lines.start)
 }

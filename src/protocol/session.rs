@@ -5,6 +5,7 @@ use super::{Engine, ProtocolError, ServerModel, SourceError, wrong_length};
 use crate::correlation::{Chunk, MaterialLayout, SlotView};
 use crate::model::PublicModel;
 use crate::net::{Channel, NetError, Tag};
+use crate::network::{PatchGrid, Stage};
 use crate::ring::{self, Ring};
 use std::collections::VecDeque;
 use zeroize::Zeroizing;
@@ -63,7 +64,8 @@ pub struct Image<'a, R> {
 /// weighted sums of output patches.
 ///
 /// Scale: the model's output scale. Cost: one opening of the image, then for each activation the
-/// engine's openings and one of V; several batches overlap.
+/// engine's openings and one of V; several batches overlap. A convolutional network goes layer by
+/// layer over the whole image: peak memory two maps of its widest layer, and the batches.
 /// Security: semi-honest; the slot must not have been used for another image, ever.
 ///
 /// # Errors
@@ -76,80 +78,105 @@ pub fn denoise<R: Ring, E: Engine<R>>(
     channel: &mut dyn Channel,
     progress: &mut (dyn FnMut(f64) + Send),
 ) -> Result<Vec<R>, ProtocolError> {
-    let grid =
-        model.public.network.grid(image.size).map_err(|e| ProtocolError::Source(Box::new(e)))?;
-    let first_linear = model.public.network.linears().next().map_or(0, |(op, _)| op);
-    let mask = Zeroizing::new(image.slot.input_mask::<R>(first_linear, 0..grid.pixels()));
-    let opened = open_image(image.share, &mask, channel)?;
-    let context = Context {
-        model,
-        grid: &grid,
-        slot: &image.slot,
-        opened: &opened,
-        share: image.share,
-        means: image.means,
-        mask: &mask,
-    };
+    let stages = model.public.network.grids(image.size);
+    let stages = stages.map_err(|e| ProtocolError::Source(Box::new(e)))?;
     let mut driver = Driver {
-        context,
+        model,
         engine,
-        sums: vec![R::ZERO; grid.pixels()],
-        waiting: VecDeque::new(),
-        finished: 0,
+        image,
+        sources,
         in_flight: in_flight(&model.public, image.layout),
         channel,
+        progress,
     };
-    driver.run(image.layout, sources, progress)?;
-    Ok(driver.sums)
+    let mut map = driver.open_image(&stages[0])?;
+    for number in 0..stages.len() {
+        map = driver.stage(number, &stages, &map)?;
+    }
+    Ok(map)
 }
 
-/// V = A - Y of the whole image; patches are cut out of it later.
-fn open_image<R: Ring>(
-    share: &[R],
-    mask: &[R],
-    channel: &mut dyn Channel,
-) -> Result<Vec<R>, ProtocolError> {
-    let mut opened = share.to_vec();
-    ring::sub_assign(&mut opened, mask);
-    let theirs = channel.exchange(Tag::Image, &ring::to_le_bytes(&opened))?;
-    let theirs: Vec<R> = ring::from_le_bytes(&theirs)
-        .ok_or_else(|| wrong_length("the masked image", theirs.len(), opened.len() * R::BYTES))?;
-    ring::add_assign(&mut opened, &theirs);
-    Ok(opened)
-}
-
-struct Driver<'a, R: Ring, E: Engine<R>> {
-    context: Context<'a, R>,
+/// What serves all stages of an image.
+struct Driver<'a, 's, R: Ring, E: Engine<R>> {
+    model: &'a ServerModel<R>,
     engine: &'a mut E,
-    sums: Vec<R>,
+    image: &'a Image<'a, R>,
+    sources: Sources<'s>,
+    in_flight: usize,
+    channel: &'a mut dyn Channel,
+    progress: &'a mut (dyn FnMut(f64) + Send),
+}
+
+impl<R: Ring, E: Engine<R>> Driver<'_, '_, R, E> {
+    /// V = A - Y of the whole image; patches are cut out of it later.
+    fn open_image(&mut self, (stage, grid): &(Stage, PatchGrid)) -> Result<Vec<R>, ProtocolError> {
+        let mask = self.image.slot.input_mask::<R>(stage.first_linear(), 0..grid.features());
+        let mut opened = self.image.share.to_vec();
+        ring::sub_assign(&mut opened, &Zeroizing::new(mask));
+        let theirs = self.channel.exchange(Tag::Image, &ring::to_le_bytes(&opened))?;
+        let expected = opened.len() * R::BYTES;
+        let theirs: Vec<R> = ring::from_le_bytes(&theirs)
+            .ok_or_else(|| wrong_length("the masked image", theirs.len(), expected))?;
+        ring::add_assign(&mut opened, &theirs);
+        Ok(opened)
+    }
+
+    /// Takes all tiles through stage `number`, whose opened map is `opened`. Returns the opened map
+    /// of the next stage, or of the last stage this server's share of the weighted sums.
+    fn stage(
+        &mut self,
+        number: usize,
+        stages: &[(Stage, PatchGrid)],
+        opened: &[R],
+    ) -> Result<Vec<R>, ProtocolError> {
+        let (stage, grid) = &stages[number];
+        let context = Context {
+            model: self.model,
+            stage,
+            grid,
+            slot: &self.image.slot,
+            opened,
+            share: self.image.share,
+            means: self.image.means,
+        };
+        let outputs = stages.get(number + 1).map_or(grid.pixels(), |(_, next)| next.features());
+        let waiting = VecDeque::new();
+        let result = vec![R::ZERO; outputs];
+        let mut run = StageRun { driver: self, context, waiting, finished: 0, result };
+        run.tiles(number)?;
+        Ok(run.result)
+    }
+}
+
+/// A stage under way.
+struct StageRun<'r, 'a, 's, R: Ring, E: Engine<R>> {
+    driver: &'r mut Driver<'a, 's, R, E>,
+    context: Context<'r, R>,
     /// Batches in flight with their numbers, in the order of their next messages. Both servers keep
     /// the same order: whoever waits longest goes next.
     waiting: VecDeque<(u32, Batch<R, E::State>)>,
     finished: usize,
-    in_flight: usize,
-    channel: &'a mut dyn Channel,
+    result: Vec<R>,
 }
 
-impl<R: Ring, E: Engine<R>> Driver<'_, R, E> {
-    fn run(
-        &mut self,
-        layout: &MaterialLayout,
-        mut sources: Sources<'_>,
-        progress: &mut (dyn FnMut(f64) + Send),
-    ) -> Result<(), ProtocolError> {
-        let total = layout.tiles();
+impl<R: Ring, E: Engine<R>> StageRun<'_, '_, '_, R, E> {
+    fn tiles(&mut self, stage: usize) -> Result<(), ProtocolError> {
+        let layout = self.driver.image.layout;
+        let (count, total) = (layout.tiles_per_stage(), layout.tiles());
+        let first = stage * count;
         let mut started = 0;
-        while self.finished < total {
-            while started < total && self.has_room() {
-                let (rows, material) = (layout.tile(started), sources.next()?);
-                let first = Batch::start(&self.context, self.engine, rows, material)?;
-                self.take(started as u32, first)?;
+        while self.finished < count {
+            while started < count && self.has_room() {
+                let number = first + started;
+                let (rows, material) = (layout.tile(number).rows, self.driver.sources.next()?);
+                let next = Batch::start(&self.context, self.driver.engine, rows, material)?;
+                self.take(number as u32, next)?;
                 started += 1;
             }
             if let Some((number, batch)) = self.waiting.pop_front() {
                 self.receive(number, batch)?;
             }
-            progress(self.finished as f64 / total as f64);
+            (self.driver.progress)((first + self.finished) as f64 / total as f64);
         }
         Ok(())
     }
@@ -157,18 +184,18 @@ impl<R: Ring, E: Engine<R>> Driver<'_, R, E> {
     /// Whether another batch may start: batches follow one another at a distance, so that they do
     /// not all need memory, or all finish, at the same time. Both servers see the same.
     fn has_room(&self) -> bool {
-        let distance = self.context.model.public.network.ops().len() / self.in_flight;
-        self.waiting.len() < self.in_flight
-            && self.waiting.iter().all(|(_, batch)| batch.op() > distance)
+        let (ops, in_flight) = (&self.context.stage.ops, self.driver.in_flight);
+        let far = ops.start + ops.len() / in_flight;
+        self.waiting.len() < in_flight && self.waiting.iter().all(|(_, batch)| batch.op() > far)
     }
 
     fn receive(&mut self, number: u32, batch: Batch<R, E::State>) -> Result<(), ProtocolError> {
-        let frame = self.channel.expect(Tag::Opening)?;
+        let frame = self.driver.channel.expect(Tag::Opening)?;
         if frame.batch != number {
             let text = format!("sent an opening of batch {} where {number} was due", frame.batch);
             return Err(NetError::Protocol(text).into());
         }
-        let next = batch.advance(&self.context, self.engine, &frame.payload)?;
+        let next = batch.advance(&self.context, self.driver.engine, &frame.payload)?;
         self.take(number, next)
     }
 
@@ -176,16 +203,21 @@ impl<R: Ring, E: Engine<R>> Driver<'_, R, E> {
         match next {
             Progress::Send(batch, message) => {
                 self.waiting.push_back((number, batch));
-                self.channel.send(Tag::Opening, number, message)?;
+                self.driver.channel.send(Tag::Opening, number, message)?;
+                return Ok(());
+            }
+            Progress::Opened(rows, features) => {
+                let channels = features.len() / rows.len();
+                self.result[rows.start * channels..][..features.len()].copy_from_slice(&features);
             }
             Progress::Done(rows, patches) => {
                 let window = &self.context.model.public.network.fold().window;
-                self.context.grid.fold(rows, &patches, window, &mut self.sums, |sum, w, v| {
+                self.context.grid.fold(rows, &patches, window, &mut self.result, |sum, w, v| {
                     *sum = sum.add(v.mul(R::from_u64(w.into())));
                 });
-                self.finished += 1;
             }
         }
+        self.finished += 1;
         Ok(())
     }
 }
@@ -193,7 +225,7 @@ impl<R: Ring, E: Engine<R>> Driver<'_, R, E> {
 /// Batches in flight, the same at both servers, from public sizes alone.
 fn in_flight(public: &PublicModel, layout: &MaterialLayout) -> usize {
     let material: usize = layout.chunks(0).map(|(_, bytes)| bytes).sum();
-    let openings = MaterialLayout::largest_message(public) * layout.tile(0).len();
+    let openings = MaterialLayout::largest_message(public) * layout.tile(0).rows.len();
     let bytes = material.max(16 * openings).max(1);
     (FLIGHT_BYTES / bytes).clamp(*IN_FLIGHT.start(), *IN_FLIGHT.end())
 }

@@ -3,11 +3,9 @@
 use super::run::{Watch, set_up};
 use super::{Inputs, Job, Observer, Phase, PhaseReport, ServiceError};
 use crate::artefact::{OpenedWeightsFile, PreparedFile};
-use crate::correlation::SlotView;
+use crate::correlation::{SlotView, Tile};
 use crate::format::output::ensure_space;
-use crate::model::PublicModel;
 use crate::net::Channel;
-use crate::network::PatchGrid;
 use crate::protocol::{MaskProducts, ProtocolError};
 use crate::ring::{Ring, RingBits};
 use serde::Serialize;
@@ -120,21 +118,17 @@ fn one_slot<R: Ring>(
     observer: &mut dyn Observer,
 ) -> Result<(), ServiceError> {
     let (public, fields) = (&inputs.public.model, inputs.triples.fields());
-    let grid = grid(public, (fields.height as usize, fields.width as usize))?;
+    let size = (fields.height as usize, fields.width as usize);
+    let stages = public.network.grids(size);
+    let stages = stages.map_err(|e| ProtocolError::Source(Box::new(e)))?;
     let view = SlotView::new(inputs.party, &inputs.triples.seeds().slots, slot);
-    let first = public.network.linears().next().map_or(0, |(op, _)| op);
-    let image_mask = view.input_mask::<R>(first, 0..grid.pixels());
     let mut out = file.create(&job.keys.own)?;
     let tiles = inputs.layout.tiles();
     for tile in 0..tiles {
-        let rows = inputs.layout.tile(tile);
-        out.tile(tile, &mut masks.tile(public, &grid, &view, &image_mask, rows))?;
+        let Tile { stage, rows } = inputs.layout.tile(tile);
+        let (stage, grid) = &stages[stage];
+        out.tile(tile, &mut masks.tile(public, (stage, grid), &view, rows))?;
         observer.progress((tile + 1) as f64 / tiles as f64);
     }
     Ok(out.commit()?)
-}
-
-fn grid(public: &PublicModel, size: (usize, usize)) -> Result<PatchGrid, ServiceError> {
-    let grid = public.network.grid(size);
-    Ok(grid.map_err(|e| ProtocolError::Source(Box::new(e)))?)
 }

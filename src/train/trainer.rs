@@ -185,7 +185,12 @@ impl Trainer {
     /// [`TrainError::Model`] if the ops do not form a network.
     pub fn model(&self) -> Result<FloatModel, TrainError> {
         let recipe = &self.recipe;
-        let gather = Gather { patch: recipe.input_patch, stride: recipe.stride, pad: recipe.pad() };
+        let gather = Gather {
+            patch: recipe.input_patch,
+            stride: recipe.stride,
+            pad: recipe.pad(),
+            border: Border::Reflect,
+        };
         let mut ops = vec![Op::Gather(gather)];
         for (i, layer) in self.state.average.iter().enumerate() {
             if i > 0 {
@@ -202,6 +207,8 @@ impl Trainer {
             network: Network::new(ops).map_err(crate::model::ModelError::Network)?,
             sigma: recipe.sigma,
             units: Normalisation::BURGER,
+            nonlinearity: Nonlinearity::Tanh,
+            extremes: None,
             piecewise: None,
             mean_shift: false,
         })
@@ -265,8 +272,8 @@ mod tests {
         let recipe = Recipe { rate: 2e-2, ..recipe() };
         let (trainer, _) = trained(&recipe, 1, 300);
         for cell_bits in [2, 3] {
-            let method = Method::Lut { cell_bits };
-            let options = QuantiseOptions { ring: RingBits::L32, method, interval: 2.5 };
+            let method = Method::lut(cell_bits);
+            let options = QuantiseOptions::guaranteed(RingBits::L32, method, 2.5);
             let q = quantise(&trainer.model().unwrap(), &options).unwrap();
             for (_, table, _) in q.public.network.activations() {
                 assert!(table.range_bits() <= 3, "range 2^{}", table.range_bits());

@@ -2,7 +2,6 @@
 
 use super::args::Section;
 use super::subject::Subject;
-use crate::activation::Activation;
 use crate::cli::denoise::{plain, twin};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::{read_image, write_image};
@@ -292,13 +291,13 @@ impl Drive<'_> {
         let model = &self.subject.model.float;
         let levels = LevelMap::new(model.units, 1.0);
         let tanh_time = Cell::new(Duration::ZERO);
-        let tanh = |values: &mut [f32]| {
+        let activation = |values: &mut [f32]| {
             let started = Instant::now();
-            Activation::Tanh.apply(values);
+            model.nonlinearity.apply(values);
             tanh_time.set(tanh_time.get() + started.elapsed());
         };
         let started = Instant::now();
-        let plaintext = plain(model, noisy, &levels, &tanh, &mut |_| ())?;
+        let plaintext = plain(model, noisy, &levels, &activation, &mut |_| ())?;
         let plaintext_seconds = started.elapsed().as_secs_f64();
         let quantised = self.subject.quantised()?;
         let started = Instant::now();

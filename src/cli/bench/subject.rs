@@ -106,9 +106,8 @@ impl<'a> Subject<'a> {
             ring: Some(args.ring),
             // With both engines it is meant for the one that has cells.
             cell: args.cell.filter(|_| engine == EngineKind::Lut || only_gc),
-            piecewise: None,
-            interval: None,
             stride: args.stride,
+            ..Quantise::default()
         };
         let sizes = match section {
             Section::Patch => vec![smallest(&model.float)],

@@ -218,6 +218,7 @@ impl<'a> Laboratory<'a> {
         let float = |activation: Activation| {
             plain(&self.model, noisy, &levels, &|v| activation.apply(v), &mut |_| ())
         };
+        let own = self.model.nonlinearity;
         let mut clamped = 0;
         let image = match (cell.ran, cell.row) {
             (Ran::Twin, row) => {
@@ -230,7 +231,7 @@ impl<'a> Laboratory<'a> {
             }
             (_, Row::Noisy) => noisy.clone(),
             (_, Row::SecureMl) => float(Activation::SecureMl)?,
-            _ => float(Activation::Tanh)?,
+            _ => plain(&self.model, noisy, &levels, &|v| own.apply(v), &mut |_| ())?,
         };
         Ok(Outcome { image, clamped, seconds: started.elapsed().as_secs_f64() })
     }
@@ -275,7 +276,8 @@ impl<'a> Laboratory<'a> {
         };
         let cell = (row == Row::Lut).then_some(self.args.cell);
         let (interval, stride) = (Some(self.args.interval), self.args.stride);
-        Quantise { engine: Some(engine), ring: None, cell, piecewise, interval, stride }
+        let engine = Some(engine);
+        Quantise { engine, cell, piecewise, interval, stride, ..Quantise::default() }
     }
 
     /// A row's keys and shared model, made when they are first needed.

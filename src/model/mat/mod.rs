@@ -96,8 +96,8 @@ fn describe(
         return Err(bad(text.into()));
     }
     let description = Description::parse(Value::Object(said).to_string().as_bytes())?;
-    if description.shapes().len() != layers.len() {
-        let (found, expected) = (layers.len(), description.shapes().len());
+    if description.linear_layers() != layers.len() {
+        let (found, expected) = (layers.len(), description.linear_layers());
         return Err(bad(format!("{expected} layers are described, the file has {found}")));
     }
     Ok(description)

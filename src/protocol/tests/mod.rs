@@ -8,7 +8,9 @@ mod world;
 use super::{Engine, LutEngine};
 use crate::correlation::SlotView;
 use crate::fixed::low_mask;
-use crate::model::{Method, QuantiseOptions, quantise, random_model, run_twin};
+use crate::model::{
+    Cells, Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model, run_twin,
+};
 use crate::net::{Channel, MemChannel, pair};
 use crate::party::Party;
 use crate::piecewise::Piecewise;
@@ -56,12 +58,65 @@ fn the_garbled_computation_equals_the_twin_exactly() {
 fn the_mean_shift_equals_the_twin_exactly() {
     for residual in [false, true] {
         let model = random_model(&[12, 7], 2.0, residual).with_mean_shift().unwrap();
-        let method = Method::Lut { cell_bits: 2 };
-        let options = QuantiseOptions { ring: RingBits::L32, method, interval: 2.5 };
+        let method = Method::lut(2);
+        let options = QuantiseOptions::guaranteed(RingBits::L32, method, 2.5);
         let world = World::of(quantise(&model, &options).unwrap(), 11, 20);
         assert_eq!(world.model.public.network.adds_mean(), !residual);
         secure_equals_twin::<u32, _>(&world, world.engines());
     }
+}
+
+/// A convolutional network with ReLU and calibrated ranges.
+fn convolutional(ring: RingBits, tile_rows: usize) -> World {
+    let ranges = Ranges::Calibrated { margin: 1.25 };
+    let method = Method::Lut { cells: Cells::Count(6) };
+    let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
+    World::of(quantise(&random_convolutional(&[5, 4], 1.5), &options).unwrap(), tile_rows, 20)
+}
+
+/// The same layer by layer over the whole image: an image is masked once, and so is every map
+/// between two convolutions, whatever the tiles.
+#[test]
+fn convolutions_equal_the_twin_exactly() {
+    for tile_rows in [7, 40, 1000] {
+        let world = convolutional(RingBits::L32, tile_rows);
+        secure_equals_twin::<u32, _>(&world, world.engines());
+    }
+    let world = convolutional(RingBits::L64, 64);
+    secure_equals_twin::<u64, _>(&world, world.engines());
+}
+
+#[test]
+fn convolutions_do_not_depend_on_tiles_or_preparation() {
+    let run = |tile_rows, prepared| {
+        let mut world = convolutional(RingBits::L32, tile_rows);
+        world.prepared = prepared;
+        let [mut a, mut b] = world.engines();
+        world.run::<u32, LutEngine>([&mut a, &mut b]).0
+    };
+    let whole = run(1000, [false; 2]);
+    for (tile_rows, prepared) in [(1, [false; 2]), (33, [true, false]), (50, [true; 2])] {
+        assert_eq!(run(tile_rows, prepared), whole);
+    }
+}
+
+/// Bytes each way: U, the image, and for each activation the lookup's and one V of the map.
+#[test]
+fn bytes_of_a_convolutional_network_are_as_stated() {
+    let world = convolutional(RingBits::L32, 40);
+    let [mut a, mut b] = world.engines();
+    let (_, traffic) = world.run::<u32, LutEngine>([&mut a, &mut b]);
+    let (pixels, network) = (SIZE.0 * SIZE.1, &world.model.public.network);
+    let mut expected = 4 * pixels + 9;
+    expected += network.linears().map(|(_, l)| 4 * l.weights() + 9).sum::<usize>();
+    for (_, spec, features) in network.activations() {
+        for tile in 0..world.layout.tiles_per_stage() {
+            let count = world.layout.tile(tile).rows.len() * features;
+            let packed = (count * spec.input_bits() as usize).div_ceil(8);
+            expected += packed + 12 * count + 3 * 9;
+        }
+    }
+    assert_eq!(traffic.bytes_sent, expected as u64);
 }
 
 /// The tile size is no part of what is computed.

@@ -1,6 +1,6 @@
 //! A model, an image and material in one process, and both servers' runs on them.
 
-use crate::correlation::{Chunk, Dealer, MaterialLayout, PartySeeds, SlotView};
+use crate::correlation::{Chunk, Dealer, MaterialLayout, PartySeeds, SlotView, Tile};
 use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
 use crate::net::{Channel, Traffic, pair};
 use crate::party::Party;
@@ -43,7 +43,7 @@ impl World {
         tile_rows: usize,
         material_seed: u8,
     ) -> Self {
-        let lut = Method::Lut { cell_bits: 2 };
+        let lut = Method::lut(2);
         World::with(ring, lut, hidden, tile_rows, material_seed)
     }
 
@@ -54,7 +54,7 @@ impl World {
         tile_rows: usize,
         material_seed: u8,
     ) -> Self {
-        let options = QuantiseOptions { ring, method, interval: 2.5 };
+        let options = QuantiseOptions::guaranteed(ring, method, 2.5);
         let model = quantise(&random_model(hidden, 3.0, true), &options).unwrap();
         World::of(model, tile_rows, material_seed)
     }
@@ -239,11 +239,11 @@ impl<R: Ring> TileSource for Products<'_, R> {
     fn next_tile(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
         let public = &self.world.model.public;
         let layout = self.world.layout.clone().products(public);
-        let (tile, grid) = (self.next, public.network.grid(SIZE).unwrap());
+        let tile = self.next;
         self.next += 1;
-        let (first, _) = public.network.linears().next().unwrap();
-        let image_mask = self.slot.input_mask(first, 0..grid.pixels());
-        let made = self.masks.tile(public, &grid, self.slot, &image_mask, layout.tile(tile));
+        let Tile { stage, rows } = layout.tile(tile);
+        let (stage, grid) = &public.network.grids(SIZE).unwrap()[stage];
+        let made = self.masks.tile(public, (stage, grid), self.slot, rows);
         let chunks: Vec<_> = layout.chunks(tile).collect();
         assert_eq!(
             made.iter().map(Vec::len).collect::<Vec<_>>(),

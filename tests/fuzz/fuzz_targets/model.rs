@@ -51,7 +51,7 @@ fn use_it(model: &FloatModel) {
         return;
     }
     for ring in [RingBits::L32, RingBits::L64] {
-        let options = QuantiseOptions { ring, method: world::lut(), interval: 2.5 };
+        let options = QuantiseOptions::guaranteed(ring, world::lut(), 2.5);
         let made: Result<_, ModelError> = quantise(model, &options);
         if let Ok(quantised) = made {
             let json = quantised.public.to_json();

@@ -33,7 +33,7 @@ pub static GC_32: LazyLock<World> = LazyLock::new(|| World::new::<u32>(gc()));
 pub static GC_64: LazyLock<World> = LazyLock::new(|| World::new::<u64>(gc()));
 
 pub fn lut() -> Method {
-    Method::Lut { cell_bits: 2 }
+    Method::lut(2)
 }
 
 pub fn gc() -> Method {
@@ -50,7 +50,7 @@ impl World {
         let ring = R::RING;
         let npz = crate::fixture("models/tiny-9-5-24.npz");
         let float = load_npz(Cursor::new(npz), None).expect("the fixture is a model");
-        let options = QuantiseOptions { ring, method, interval: 2.5 };
+        let options = QuantiseOptions::guaranteed(ring, method, 2.5);
         let model = quantise(&float, &options).expect("the fixture can be quantised");
         let seeds = [0, 1].map(|party| PartySeeds {
             weight_mask: Seed::from_bytes([10 + party; 32]),

@@ -119,8 +119,7 @@ impl Campaign {
     }
 
     fn run_in<R: Ring>(&self) -> Seen {
-        let options =
-            QuantiseOptions { ring: self.ring, method: self.method.clone(), interval: 2.5 };
+        let options = QuantiseOptions::guaranteed(self.ring, self.method.clone(), 2.5);
         let model = quantise(&random_model(HIDDEN, 3.0, true), &options).unwrap();
         let mut seen = Seen { fields: Default::default(), shapes: Vec::new() };
         for pair in 0..self.pairs {
@@ -266,7 +265,7 @@ fn one_hot_of_the_first_tile(world: &World, tile: usize, chunks: &mut [(usize, V
     let network = &world.model.public.network;
     for (op, spec, width) in network.activations() {
         let crate::model::ActivationSpec::Lookup(table) = spec else { continue };
-        let rows = world.layout.tile(tile);
+        let rows = world.layout.tile(tile).rows;
         let theirs = |at: std::ops::Range<usize>| {
             let count = at.len();
             let view = world.view(Party::S1);

@@ -204,7 +204,7 @@ impl Fields {
                     self.add(format!("product or square of op {op}"), R::BITS, &read::<R>(&bytes));
                     continue;
                 };
-                let at = world.layout.tile(tile);
+                let at = world.layout.tile(tile).rows;
                 let at = at.start * width..at.end * width;
                 let words = one_hot_words(table.hi);
                 let (one_hot, keys) = bytes.split_at(8 * words * at.len());

@@ -28,7 +28,7 @@ const HONEST: usize = 7;
 const FEW: u64 = 4096;
 
 fn lut() -> Method {
-    Method::Lut { cell_bits: 2 }
+    Method::lut(2)
 }
 
 fn gc() -> Method {

@@ -177,7 +177,7 @@ pub(super) fn pieces(
 fn opening(world: &World, sender: Party, batch: u32, nth: usize, layout: &mut Layout) {
     let network = &world.model.public.network;
     let ring = world.model.public.ring.bits();
-    let rows = world.layout.tile(batch as usize);
+    let rows = world.layout.tile(batch as usize).rows;
     let mut before = 0;
     for (op, spec, width) in network.activations() {
         let at = rows.start * width..rows.end * width;
