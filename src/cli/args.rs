@@ -32,6 +32,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Keygen(Keygen),
+    Calibrate(Calibrate),
     ShareModel(ShareModel),
     ShareImage(ShareImage),
     GenTriplets(GenTriplets),
@@ -71,6 +72,36 @@ pub(super) struct Keygen {
     pub(super) passphrase_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) common: Writing,
+}
+
+/// Model owner: find how large the values of each layer become on sample images.
+///
+/// The ranges of a model with ReLU rest on this: `share-model` takes what is found here times its
+/// --margin. Noise is added to the images, which should be clean and like those to come. Writes the
+/// model again with the result in its description.
+#[derive(Debug, Args)]
+pub(super) struct Calibrate {
+    /// The model, as `share-model` takes it.
+    #[arg(value_name = "MODEL")]
+    pub(super) model: PathBuf,
+    /// Folder of clean grey PNGs.
+    #[arg(long, value_name = "DIR")]
+    pub(super) images: PathBuf,
+    /// Folder of other clean grey PNGs, to see how far beyond the former they go.
+    #[arg(long, value_name = "DIR")]
+    pub(super) held_out: Option<PathBuf>,
+    /// Noise levels in 8-bit grey levels, separated by commas; the model's own if not given.
+    #[arg(long, value_name = "LEVELS", value_delimiter = ',', value_parser = parse_positive)]
+    pub(super) sigma: Vec<f64>,
+    /// Seed of the noise.
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub(super) seed: u64,
+    /// The calibrated model, an .npz file with its description inside.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// Print the values found as JSON on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Model owner: split a model between the two servers.

@@ -39,6 +39,29 @@ pub(super) fn read_raster(path: &Path) -> Result<Raster, Failure> {
     format.decode(&bytes).map_err(|e| Failure::from(e).about(path))
 }
 
+/// The PNGs of a folder, by name.
+pub(super) fn pictures(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let help = "name a folder of 8-bit grey PNGs";
+    let unreadable = |e: std::io::Error| {
+        let text = format!("the folder of images cannot be read: {e}");
+        Failure::new(Code::Input, text).about(folder).help(help)
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("");
+        if extension.eq_ignore_ascii_case("png") {
+            files.push(file);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        let text = "there is no PNG in this folder";
+        return Err(Failure::new(Code::Input, text).about(folder).help(help));
+    }
+    Ok(files)
+}
+
 /// Reads a grey image.
 pub(super) fn read_image(path: &Path) -> Result<GreyImage, Failure> {
     read_raster(path)?.into_grey().map_err(|e| Failure::from(e).about(path))

@@ -3,6 +3,7 @@
 mod add_noise;
 mod args;
 mod bench;
+mod calibrate;
 mod demo;
 mod denoise;
 mod erase;
@@ -60,6 +61,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
     }
     match cli.command {
         Command::Keygen(args) => keygen::run(&args, console),
+        Command::Calibrate(args) => calibrate::run(&args, console),
         Command::ShareModel(args) => share_model::run(&args, console),
         Command::ShareImage(args) => share_image::run(&args, console),
         Command::GenTriplets(args) => gen_triplets::run(&args, console),

@@ -8,7 +8,7 @@ use crate::activation::Activation;
 use crate::cli::args::Quantise;
 use crate::cli::denoise::{plain, twin};
 use crate::cli::failure::{Code, Failure};
-use crate::cli::files::{read_image, read_model, write_image};
+use crate::cli::files::{pictures, read_image, read_model, write_image};
 use crate::cli::output::Console;
 use crate::cli::pipeline::{Pipeline, fresh_work, remove_work};
 use crate::cli::share_model::quantise_options;
@@ -297,25 +297,7 @@ impl<'a> Laboratory<'a> {
 
 /// The clean images of a folder by name, or their middles.
 fn subjects(folder: &Path, side: Option<usize>) -> Result<Vec<Subject>, Failure> {
-    let unreadable = |e: std::io::Error| {
-        Failure::new(Code::Input, format!("the folder of images cannot be read: {e}"))
-            .about(folder)
-            .help("give --data a folder of 8-bit grey PNGs")
-    };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path();
-        let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("");
-        if extension.eq_ignore_ascii_case("png") {
-            files.push(file);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        return Err(Failure::new(Code::Input, "there is no PNG in this folder")
-            .about(folder)
-            .help("give --data a folder of 8-bit grey PNGs"));
-    }
+    let files = pictures(folder)?;
     let read = |file: &PathBuf| {
         let whole = read_image(file)?;
         let clean = side.map_or(Ok(whole.clone()), |side| middle(&whole, side))?;

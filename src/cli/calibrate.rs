@@ -1,0 +1,122 @@
+//! `calibrate`: the largest values that a model's layers reach on sample images.
+
+use super::args::Calibrate;
+use super::failure::{Code, Failure};
+use super::files::{pictures, read_image, read_model, write_public};
+use super::output::{Console, print_json};
+use crate::format::output::ensure_not_input;
+use crate::image::add_gaussian;
+use crate::model::{FloatModel, LevelMap, Packing, describe, save_npz};
+use serde::Serialize;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+#[derive(Serialize)]
+struct Report {
+    images: usize,
+    held_out_images: usize,
+    sigmas: Vec<f64>,
+    layers: Vec<LayerReport>,
+    /// The largest of the layers' ratios: a margin below it would have wrapped on a held-out image.
+    needed_margin: Option<f64>,
+}
+
+/// What a layer with weights gave, before its activation, in network units.
+#[derive(Serialize)]
+struct LayerReport {
+    largest: f64,
+    held_out: Option<f64>,
+    held_out_over_largest: Option<f64>,
+}
+
+pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
+    ensure_not_input(&args.out, &[&args.model])?;
+    if args.out.extension().is_none_or(|e| e != "npz") {
+        return Err(Failure::new(Code::Usage, "the calibrated model is written as .npz")
+            .about(&args.out)
+            .help("give --out a name that ends in .npz"));
+    }
+    let mut model = read_model(&args.model, None)?;
+    let sigmas = match args.sigma.is_empty() {
+        true => vec![model.sigma],
+        false => args.sigma.clone(),
+    };
+    let images = pictures(&args.images)?;
+    let held = args.held_out.as_deref().map(pictures).transpose()?.unwrap_or_default();
+    let mut survey =
+        Survey { args, sigmas: &sigmas, console, done: 0, of: images.len() + held.len() };
+    let seen = survey.extremes(&model, &images)?;
+    let held_out = match held.is_empty() {
+        true => None,
+        false => Some(survey.extremes(&model, &held)?),
+    };
+    console.finish();
+    let layers: Vec<LayerReport> = (0..seen.len())
+        .map(|i| {
+            let held_out = held_out.as_ref().map(|held| held[i]);
+            let ratio = held_out.map(|held| held / seen[i]);
+            LayerReport { largest: seen[i], held_out, held_out_over_largest: ratio }
+        })
+        .collect();
+    for (i, layer) in layers.iter().enumerate() {
+        let held = layer.held_out.map_or(String::new(), |v| format!(", {v:.3} on held-out images"));
+        console.note(format!("layer {}: at most {:.3}{held}", i + 1, layer.largest));
+    }
+    let ratios = layers.iter().filter_map(|layer| layer.held_out_over_largest);
+    let needed_margin = ratios.reduce(f64::max);
+    if let Some(needed) = needed_margin {
+        console.note(format!("held-out images would have needed a margin of {needed:.2}"));
+    }
+    model.extremes = Some(seen);
+    write(&model, &args.out)?;
+    if args.json {
+        let (images, held_out_images) = (images.len(), held.len());
+        let report = Report { images, held_out_images, sigmas, layers, needed_margin };
+        print_json("ppdenoise.calibrate.v1", &report)?;
+    }
+    Ok(())
+}
+
+struct Survey<'a> {
+    args: &'a Calibrate,
+    sigmas: &'a [f64],
+    console: &'a mut Console,
+    done: usize,
+    of: usize,
+}
+
+impl Survey<'_> {
+    /// The largest magnitude behind each linear op over all images and noise levels.
+    fn extremes(&mut self, model: &FloatModel, images: &[PathBuf]) -> Result<Vec<f64>, Failure> {
+        self.console.phase("calibrating");
+        let mut extremes = vec![0f64; model.network.linears().count()];
+        for file in images {
+            let clean = read_image(file)?;
+            for (i, &sigma) in self.sigmas.iter().enumerate() {
+                let noisy = add_gaussian(&clean, sigma, self.args.seed.wrapping_add(i as u64));
+                let noisy = noisy.map_err(|e| Failure::from(e).about(file))?;
+                let levels = LevelMap::new(model.units, model.sigma / sigma);
+                let units = noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
+                let units: Vec<f32> = units.collect();
+                let size = (noisy.height(), noisy.width());
+                let part = |done: f64| (i as f64 + done) / self.sigmas.len() as f64;
+                let (before, of) = (self.done as f64, self.of as f64);
+                let mut tell = |done: f64| self.console.progress((before + part(done)) / of);
+                let found = model.extremes_of(&units, size, &mut tell);
+                let found = found.map_err(|e| Failure::from(e).about(file))?;
+                extremes.iter_mut().zip(found).for_each(|(e, found)| *e = e.max(found));
+            }
+            self.done += 1;
+        }
+        Ok(extremes)
+    }
+}
+
+/// Writes the model with its description inside.
+fn write(model: &FloatModel, out: &Path) -> Result<(), Failure> {
+    let mut archive = Cursor::new(Vec::new());
+    save_npz(model, Some(&describe(model)), Packing::Deflated, &mut archive).map_err(|e| {
+        Failure::new(Code::Failed, format!("the model cannot be packed: {e}")).about(out)
+    })?;
+    write_public(out, archive.get_ref())
+}
