@@ -7,6 +7,7 @@ use super::output::{Console, print_json};
 use crate::format::output::ensure_not_input;
 use crate::image::add_gaussian;
 use crate::model::{FloatModel, LevelMap, Packing, describe, save_npz};
+use crate::network::LinearShape;
 use serde::Serialize;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,8 @@ struct Report {
 struct LayerReport {
     largest: f64,
     held_out: Option<f64>,
-    held_out_over_largest: Option<f64>,
+    /// Of the output where it is largest.
+    held_out_over_seen: Option<f64>,
 }
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
@@ -51,18 +53,25 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         false => Some(survey.extremes(&model, &held)?),
     };
     console.finish();
-    let layers: Vec<LayerReport> = (0..seen.len())
-        .map(|i| {
-            let held_out = held_out.as_ref().map(|held| held[i]);
-            let ratio = held_out.map(|held| held / seen[i]);
-            LayerReport { largest: seen[i], held_out, held_out_over_largest: ratio }
-        })
-        .collect();
+    let largest = |layer: &Vec<f64>| layer.iter().copied().fold(0.0, f64::max);
+    let ratio = |(held, seen): (&f64, &f64)| held / seen.max(f64::MIN_POSITIVE);
+    let layer = |(i, seen): (usize, &Vec<f64>)| {
+        let held = held_out.as_ref().map(|held| &held[i]);
+        LayerReport {
+            largest: largest(seen),
+            held_out: held.map(largest),
+            held_out_over_seen: held.map(|h| h.iter().zip(seen).map(ratio).fold(0.0, f64::max)),
+        }
+    };
+    let layers: Vec<LayerReport> = seen.iter().enumerate().map(layer).collect();
     for (i, layer) in layers.iter().enumerate() {
-        let held = layer.held_out.map_or(String::new(), |v| format!(", {v:.3} on held-out images"));
+        let held = match (layer.held_out, layer.held_out_over_seen) {
+            (Some(v), Some(r)) => format!(", {v:.3} on held-out images, {r:.2} by channel"),
+            _ => String::new(),
+        };
         console.note(format!("layer {}: at most {:.3}{held}", i + 1, layer.largest));
     }
-    let ratios = layers.iter().filter_map(|layer| layer.held_out_over_largest);
+    let ratios = layers.iter().filter_map(|layer| layer.held_out_over_seen);
     let needed_margin = ratios.reduce(f64::max);
     if let Some(needed) = needed_margin {
         console.note(format!("held-out images would have needed a margin of {needed:.2}"));
@@ -87,9 +96,14 @@ struct Survey<'a> {
 
 impl Survey<'_> {
     /// The largest magnitude behind each linear op over all images and noise levels.
-    fn extremes(&mut self, model: &FloatModel, images: &[PathBuf]) -> Result<Vec<f64>, Failure> {
+    fn extremes(
+        &mut self,
+        model: &FloatModel,
+        images: &[PathBuf],
+    ) -> Result<Vec<Vec<f64>>, Failure> {
         self.console.phase("calibrating");
-        let mut extremes = vec![0f64; model.network.linears().count()];
+        let widths = model.network.linears().map(|(_, l)| vec![0f64; l.outputs()]);
+        let mut extremes: Vec<_> = widths.collect();
         for file in images {
             let clean = read_image(file)?;
             for (i, &sigma) in self.sigmas.iter().enumerate() {
@@ -104,7 +118,9 @@ impl Survey<'_> {
                 let mut tell = |done: f64| self.console.progress((before + part(done)) / of);
                 let found = model.extremes_of(&units, size, &mut tell);
                 let found = found.map_err(|e| Failure::from(e).about(file))?;
-                extremes.iter_mut().zip(found).for_each(|(e, found)| *e = e.max(found));
+                for (e, found) in extremes.iter_mut().flatten().zip(found.into_iter().flatten()) {
+                    *e = f64::max(*e, found);
+                }
             }
             self.done += 1;
         }

@@ -63,8 +63,8 @@ pub struct Description {
     /// An activation in quadratic pieces for the gc engine, with its knots.
     pub piecewise: Option<Piecewise>,
     /// The largest magnitude that calibration saw behind each layer with weights, before its
-    /// activation, in network units.
-    pub extremes: Option<Vec<f64>>,
+    /// activation, by output, in network units.
+    pub extremes: Option<Vec<Vec<f64>>>,
 }
 
 /// The order in which a patch becomes a vector.
@@ -91,7 +91,7 @@ struct Document {
     #[serde(default)]
     piecewise: Option<Piecewise>,
     #[serde(default)]
-    extremes: Option<Vec<f64>>,
+    extremes: Option<Vec<Vec<f64>>>,
 }
 
 /// An MLP without a list of layers.
@@ -200,11 +200,19 @@ impl Description {
             return Err(format!("`sigma` is {}, must be positive", self.sigma));
         }
         let Some(extremes) = &self.extremes else { return Ok(()) };
-        let (found, expected) = (extremes.len(), self.widths().len());
-        if found != expected || extremes.iter().any(|v| !(v.is_finite() && *v > 0.0 && *v < 1e6)) {
+        let found: Vec<usize> = extremes.iter().map(Vec::len).collect();
+        if found != self.widths() {
             return Err(format!(
-                "`extremes` has {found} entries, expected {expected} positive numbers below 1e6"
+                "`extremes` is for {found:?} outputs, not for {:?}",
+                self.widths()
             ));
+        }
+        let plausible = |layer: &Vec<f64>| {
+            let largest = layer.iter().copied().fold(0.0, f64::max);
+            layer.iter().all(|v| (0.0..1e6).contains(v)) && largest > 0.0
+        };
+        if !extremes.iter().all(plausible) {
+            return Err("`extremes` must be from 0 to 1e6, and not all 0".into());
         }
         Ok(())
     }
@@ -350,7 +358,7 @@ mod tests {
 
     const LIST: &str = r#"{"layers":[{"conv2d":{"outputs":4,"kernel":3}},"relu",
         {"conv2d":{"outputs":1,"kernel":5}},"residual"],"sigma":25,"normalisation":"v / 255",
-        "extremes":[1.5,2]}"#;
+        "extremes":[[1.5,1,0,0.25],[2]]}"#;
 
     fn shapes(d: &Description) -> Vec<Vec<usize>> {
         let shape = |op: Op<Vec<usize>, ()>| if let Op::Linear(s) = op { Some(s) } else { None };
@@ -406,8 +414,8 @@ mod tests {
                 "{\"dense\":{\"outputs\":4}}",
                 "expected",
             ),
-            ("[1.5,2]", "[1.5]", "extremes"),
-            ("[1.5,2]", "[1.5,-2]", "extremes"),
+            ("[2]", "[]", "extremes"),
+            ("[2]", "[-2]", "extremes"),
             ("\"sigma\":25", "\"sigma\":25,\"mean_shift\":true", "mean_shift"),
             ("\"relu\"", "\"gelu\"", "gelu"),
         ] {

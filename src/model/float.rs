@@ -10,6 +10,9 @@ use std::fmt;
 /// Patches evaluated at once: large enough for the matrix product, small enough for the cache.
 const TILE_ROWS: usize = 256;
 
+/// The smallest extreme of an output that is believed, against the largest of its layer.
+const LEAST_EXTREME: f64 = 1.0 / 64.0;
+
 /// Weights as (outputs, inputs) and a bias an output.
 #[derive(Clone, PartialEq)]
 pub struct FloatLinear {
@@ -45,8 +48,9 @@ pub struct FloatModel {
     pub units: Normalisation,
     /// The activation it was trained with.
     pub nonlinearity: Nonlinearity,
-    /// The largest magnitude that calibration saw behind each linear op, in network units.
-    pub extremes: Option<Vec<f64>>,
+    /// The largest magnitude that calibration saw behind each linear op, before its activation, by
+    /// output, in network units.
+    pub extremes: Option<Vec<Vec<f64>>>,
     /// A piecewise activation of the owner's for the gc engine.
     pub piecewise: Option<Piecewise>,
     /// Whether the mean shift is folded into the weights; then the rows of the first layer sum to
@@ -108,8 +112,8 @@ impl FloatModel {
         self.evaluate(image, size, activation, &mut |_, _| (), progress)
     }
 
-    /// The largest magnitude behind each linear op, before its activation, for an image in network
-    /// units: what ranges of a calibrated model rest on.
+    /// The largest magnitude behind each linear op, before its activation, by output, for an image in
+    /// network units: what ranges of a calibrated model rest on.
     ///
     /// # Errors
     /// As [`FloatModel::denoise`].
@@ -118,18 +122,58 @@ impl FloatModel {
         image: &[f32],
         size: (usize, usize),
         progress: &mut dyn FnMut(f64),
-    ) -> Result<Vec<f64>, ModelError> {
+    ) -> Result<Vec<Vec<f64>>, ModelError> {
         let ops: Vec<usize> = self.network.linears().map(|(op, _)| op).collect();
-        let mut extremes = vec![0f32; ops.len()];
+        let widths = self.network.linears().map(|(_, l)| vec![0f32; l.outputs()]);
+        let mut extremes: Vec<Vec<f32>> = widths.collect();
         let mut observe = |op: usize, values: &[f32]| {
-            let extreme = values.iter().fold(0f32, |m, v| m.max(v.abs()));
-            if let Some(i) = ops.iter().position(|at| *at == op) {
-                extremes[i] = extremes[i].max(extreme);
+            let Some(i) = ops.iter().position(|at| *at == op) else { return };
+            for row in values.chunks_exact(extremes[i].len()) {
+                extremes[i].iter_mut().zip(row).for_each(|(e, v)| *e = e.max(v.abs()));
             }
         };
         let activation = |values: &mut [f32]| self.nonlinearity.apply(values);
         self.evaluate(image, size, &activation, &mut observe, progress)?;
-        Ok(extremes.into_iter().map(f64::from).collect())
+        let wide = |layer: Vec<f32>| layer.into_iter().map(f64::from).collect();
+        Ok(extremes.into_iter().map(wide).collect())
+    }
+
+    /// The same model with every output behind a hidden linear op scaled so that `margin` times its
+    /// extreme is `limit`, and the next op scaled back: a ReLU commutes with positive factors, so the
+    /// function is the same, and every channel uses its whole range.
+    ///
+    /// `None` unless the model is calibrated and its activation is ReLU.
+    pub(super) fn equalised(&self, margin: f64, limit: f64) -> Option<FloatModel> {
+        let extremes = self.extremes.as_ref()?;
+        if self.nonlinearity != Nonlinearity::Relu {
+            return None;
+        }
+        let mut model = self.clone();
+        let last = extremes.len() - 1;
+        let mut before: Vec<f64> = vec![1.0];
+        let mut factors = extremes.iter().enumerate().map(|(i, layer)| {
+            // An output that is hardly ever anything is not blown up to a full range.
+            let least = LEAST_EXTREME * layer.iter().copied().fold(0.0, f64::max);
+            let factor = |e: &f64| limit / (margin * e.max(least));
+            if i == last { vec![1.0; layer.len()] } else { layer.iter().map(factor).collect() }
+        });
+        model.network = self.network.map(
+            |_, l| {
+                let scale: Vec<f64> = factors.next().unwrap_or_default();
+                let mut l = l.clone();
+                for ((output, input), w) in l.weights.indexed_iter_mut() {
+                    // Channels are the fastest index of a patch.
+                    *w = (f64::from(*w) * scale[output] / before[input % before.len()]) as f32;
+                }
+                l.bias.iter_mut().zip(&scale).for_each(|(b, s)| *b = (f64::from(*b) * s) as f32);
+                before = scale;
+                l
+            },
+            |_, ()| (),
+        );
+        let scaled = extremes[..last].iter().map(|layer| vec![limit / margin; layer.len()]);
+        model.extremes = Some(scaled.chain([extremes[last].clone()]).collect());
+        Some(model)
     }
 
     /// Denoises; `observe` sees what each linear op gives, tile by tile.
@@ -295,6 +339,30 @@ pub(crate) mod tests {
             (0..23 * 17).map(|_| (uniform() > 0.0) as u8 as f32 * 2.0 - 1.0).collect();
         model.extremes = Some(model.extremes_of(&image, (23, 17), &mut |_| ()).unwrap());
         model
+    }
+
+    /// Scaling changes nothing but the extremes, which are then all the same.
+    #[test]
+    fn an_equalised_model_is_the_same_function() {
+        let model = random_convolutional(&[3, 4], 1.5);
+        let scaled = model.equalised(1.25, 0.9).unwrap();
+        let image: Vec<f32> = (0..9 * 8).map(|i| (i as f32 * 0.61).sin()).collect();
+        let run = |model: &FloatModel| {
+            let relu = |v: &mut [f32]| Nonlinearity::Relu.apply(v);
+            model.denoise(&image, (9, 8), &relu, &mut |_| ()).unwrap()
+        };
+        for (a, b) in run(&model).iter().zip(run(&scaled)) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+        let factor = |m: &FloatModel| m.extremes_of(&image, (9, 8), &mut |_| ()).unwrap();
+        let (before, after) = (factor(&model), factor(&scaled));
+        let seen = model.extremes.as_ref().unwrap();
+        for k in 0..3 {
+            let expected = before[0][k] * 0.9 / (1.25 * seen[0][k]);
+            assert!((after[0][k] - expected).abs() < 1e-5);
+        }
+        assert_eq!(scaled.extremes.unwrap()[1], [0.9 / 1.25; 4]);
+        assert!(random_model(&[4], 1.0, true).equalised(1.0, 1.0).is_none());
     }
 
     /// Against the definition of a convolution, channel by channel.

@@ -102,9 +102,9 @@ fn stored_weights(model: &FloatModel, op: usize, layer: &FloatLinear) -> ArrayD<
             let (kernel, outputs) = (gather.patch, layer.outputs());
             let channels = layer.inputs() / (kernel * kernel);
             let order = channels_first(channels, kernel);
-            let weights = layer.weights.select(Axis(1), &order);
+            let weights = layer.weights.select(Axis(1), &order).as_standard_layout().into_owned();
             let shape = (outputs, channels, kernel, kernel);
-            weights.into_shape_with_order(shape).expect("as many weights as before").into_dyn()
+            weights.into_shape_with_order(shape).expect("as many, row after row").into_dyn()
         }
         _ => layer.weights.clone().into_dyn(),
     }

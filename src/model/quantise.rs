@@ -113,9 +113,19 @@ pub fn quantise(
         interval: options.interval,
         frac_bits: if options.ring == RingBits::L32 { frac_bits } else { frac_bits + 10 },
     };
+    let equalised = match (options.ranges, options.method.cells()) {
+        (Ranges::Calibrated { margin }, Some(cells)) => {
+            // Range 1, less a cell and a unit, and a little for rounded weights.
+            model.equalised(margin, 1.0 - 2.0 * 2.0 / exp2(cells.hi(0)))
+        }
+        _ => None,
+    };
+    let model = equalised.as_ref().unwrap_or(model);
     let seen = |i: usize| match (options.ranges, &model.extremes) {
         (Ranges::Guaranteed, _) => Ok(None),
-        (Ranges::Calibrated { margin }, Some(extremes)) => Ok(Some(margin * extremes[i])),
+        (Ranges::Calibrated { margin }, Some(extremes)) => {
+            Ok(Some(margin * extremes[i].iter().copied().fold(0.0, f64::max)))
+        }
         (Ranges::Calibrated { .. }, None) => Err(ModelError::NotCalibrated),
     };
     let layers: Vec<&FloatLinear> = model.network.linears().map(|(_, l)| l).collect();
