@@ -150,7 +150,11 @@ fn what_cannot_be_measured_is_refused_at_once() {
         lab.run(&[&["bench"], flags].concat()).refused_once(code, words);
     };
     refused(&["--model", "bootstrap"], 2, &["fixtures/models/mlp-21-9-3x512-s25.npz", "path"]);
-    refused(&["--model", "none.npz"], 2, &["none.npz", "tiny, bootstrap, demo, paper"]);
+    refused(
+        &["--model", "none.npz"],
+        2,
+        &["none.npz", "tiny, bootstrap, demo, default, dncnn, paper"],
+    );
     refused(&["--model", TINY, "--size", "8x9"], 3, &["8x9", "larger image"]);
     lab.run(&["bench", "--model", TINY, "--stride", "9"]).refused(3, &["stride"]);
     let cell = ["--model", TINY, "--engine", "gc", "--cell", "1/8", "--only", "image"];

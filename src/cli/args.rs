@@ -143,14 +143,14 @@ pub(super) struct Quantise {
     #[arg(long, value_name = "1/N", value_parser = parse_cell, conflicts_with = "cells")]
     pub(super) cell: Option<u32>,
     /// Cells of each of the lut engine's tables, a power of two from 16 to 4096: the narrower a
-    /// layer's range, the finer they are [default for ReLU: 256]
+    /// layer's range, the finer they are [default for ReLU: 128]
     #[arg(long, value_name = "NUMBER", value_parser = parse_cells)]
     pub(super) cells: Option<u32>,
     /// What the range of a layer rests on: guaranteed, no image can leave it; calibrated, what
     /// `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
     #[arg(long, value_name = "KIND")]
     pub(super) ranges: Option<RangeKind>,
-    /// Calibrated ranges: how much larger than the largest value seen, at least 1 [default: 1.5]
+    /// Calibrated ranges: how much larger than the largest value seen, at least 1 [default: 2]
     #[arg(long, value_name = "FACTOR", value_parser = parse_margin)]
     pub(super) margin: Option<f64>,
     /// The gc engine's function: zheng (the paper's), refit2, refit, or model, the
@@ -396,16 +396,16 @@ pub(super) struct Demo {
     /// The clean image.
     #[arg(long, default_value = "fixtures/images/nat_camera.png", value_name = "IMAGE")]
     pub(super) image: PathBuf,
-    /// The model.
-    #[arg(
-        long,
-        default_value = "fixtures/models/mlp-29-13-3x640-s25-r32.npz",
-        value_name = "MODEL.npz"
-    )]
-    pub(super) model: PathBuf,
+    /// The kind of network: mlp, on overlapping patches; dncnn, convolutional, better and dearer.
+    #[arg(long, default_value = "mlp", value_name = "KIND", conflicts_with = "model")]
+    pub(super) family: Family,
+    /// Another model.
+    #[arg(long, value_name = "MODEL.npz")]
+    pub(super) model: Option<PathBuf>,
     #[command(flatten)]
     pub(super) quantise: Quantise,
-    /// Use the middle N x N pixels of the image only; the gc engine's default is 256, 0 is all.
+    /// Use the middle N x N pixels of the image only; 0 is all [default: 0; with gc 256, with dncnn
+    /// 256, with both 64]
     #[arg(long, value_name = "N")]
     pub(super) crop: Option<usize>,
     /// Noise level in 8-bit grey levels.
@@ -423,6 +423,24 @@ pub(super) struct Demo {
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A kind of network, with the model that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Family {
+    Mlp,
+    Dncnn,
+}
+
+impl Demo {
+    /// The model's file.
+    pub(super) fn model(&self) -> PathBuf {
+        let family = match self.family {
+            Family::Mlp => "fixtures/models/mlp-29-13-3x640-s25-r32.npz",
+            Family::Dncnn => "fixtures/models/dncnn-s25.npz",
+        };
+        self.model.clone().unwrap_or_else(|| family.into())
+    }
 }
 
 /// Flags of every command that writes secret files.

@@ -1,6 +1,6 @@
 //! `demo`: the whole pipeline on one image, every step a process of its own.
 
-use super::args::Demo;
+use super::args::{Demo, Family};
 use super::failure::Failure;
 use super::files::{QualityReport, read_image, write_public};
 use super::output::{Console, bytes, print_json, print_line};
@@ -86,7 +86,8 @@ impl Demonstration {
             path(&noisy)?,
         ])?;
         console.phase("denoising in plaintext");
-        let model = path(&args.model)?;
+        let model_file = args.model();
+        let model = path(&model_file)?;
         let mut plain =
             vec!["denoise", path(&noisy)?, "--model", model, "--sigma", &sigma, "--json"];
         if let Some(at) = flags.iter().position(|f| *f == "--stride") {
@@ -200,7 +201,7 @@ impl Demonstration {
             + online["bytes_received"].as_u64().unwrap_or(0);
         let report = Report {
             image: args.image.display().to_string(),
-            model: args.model.display().to_string(),
+            model: model_file.display().to_string(),
             sigma: args.sigma,
             noisy: quality(1)?,
             plaintext: quality(2)?,
@@ -238,9 +239,10 @@ fn quantise_flags(args: &Demo) -> Vec<String> {
 
 /// The part of the image that the demo uses.
 fn middle(image: GreyImage, args: &Demo) -> Result<GreyImage, Failure> {
-    let default = match args.quantise.engine() {
-        EngineKind::Lut => 0,
-        EngineKind::Gc => 256,
+    let default = match (args.quantise.engine(), args.family) {
+        (EngineKind::Lut, Family::Mlp) => 0,
+        (EngineKind::Lut, Family::Dncnn) | (EngineKind::Gc, Family::Mlp) => 256,
+        (EngineKind::Gc, Family::Dncnn) => 64,
     };
     let side = args.crop.unwrap_or(default);
     let (height, width) = (image.height(), image.width());

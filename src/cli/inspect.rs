@@ -66,6 +66,9 @@ fn model(args: &Inspect) -> Result<(), Failure> {
     let layers = model.network.linears().map(|(_, l)| format!("{} to {}", l.inputs(), l.outputs()));
     let facts = json!({
         "kind": "model",
+        "family": if model.network.is_convolutional() { "convolutional" } else { "patches" },
+        "activation": model.nonlinearity.name(),
+        "calibrated": model.extremes.is_some(),
         "layers": layers.collect::<Vec<_>>(),
         "weights": model.network.linears().map(|(_, l)| l.inputs() * l.outputs()).sum::<usize>(),
         "sigma": model.sigma,

@@ -85,10 +85,10 @@ const PATCH_INTERVAL: f64 = 2.5;
 const UNIT_INTERVAL: f64 = 2.0;
 /// Cells of 1/4 for tanh.
 const TANH_CELLS: Cells = Cells::Width(2);
-/// 256 cells for ReLU: only that with the kink is inexact.
-const RELU_CELLS: Cells = Cells::Count(8);
+/// 128 cells for ReLU: only that with the kink is inexact.
+const RELU_CELLS: Cells = Cells::Count(7);
 /// How much larger calibrated ranges are than what was seen.
-const MARGIN: f64 = 1.5;
+const MARGIN: f64 = 2.0;
 
 /// What the flags ask for; `denoise --twin` uses it too.
 pub(super) fn quantise_options(
@@ -135,9 +135,12 @@ fn method(model: &FloatModel, flags: &Quantise) -> Result<Method, Failure> {
         (EngineKind::Gc, _) if flags.cells.is_some() => {
             return Err(goes_with("--cells", "--engine lut"));
         }
-        (EngineKind::Gc, _) if model.nonlinearity == Nonlinearity::Relu => {
-            let text = "the gc engine evaluates tanh, and this model's activation is relu";
-            return Err(Failure::new(Code::Usage, text).help("share it with --engine lut"));
+        (EngineKind::Gc, None) if model.nonlinearity == Nonlinearity::Relu => {
+            (Piecewise::relu(), false)
+        }
+        (EngineKind::Gc, Some(_)) if model.nonlinearity == Nonlinearity::Relu => {
+            let text = "--piecewise stands in for tanh, and this model's activation is relu";
+            return Err(Failure::new(Code::Usage, text).help("leave --piecewise away"));
         }
         (EngineKind::Gc, Some("zheng")) => (Piecewise::zheng(), false),
         (EngineKind::Gc, Some("refit2")) => (Piecewise::refit2(), true),

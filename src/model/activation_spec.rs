@@ -4,7 +4,7 @@
 use crate::activation::Nonlinearity;
 use crate::fixed::low_mask;
 use crate::lookup::{HI_BITS, MAX_LO_BITS, SlopeTable, balanced_lo};
-use crate::piecewise::{Piecewise, Plan, PlanError, Scales};
+use crate::piecewise::{Below, Piecewise, Plan, PlanError, Scales};
 use crate::ring::RingBits;
 use serde::{Deserialize, Serialize};
 
@@ -152,7 +152,7 @@ pub enum Method {
         /// Their cells.
         cells: Cells,
     },
-    /// Quadratic pieces, for tanh.
+    /// Quadratic pieces.
     Gc {
         /// The function in real numbers.
         function: Piecewise,
@@ -173,6 +173,7 @@ impl Method {
         match self {
             Method::Lut { cells: Cells::Width(bits) } => HI_BITS.start().saturating_sub(1 + bits),
             Method::Lut { cells: Cells::Count(_) } => 0,
+            Method::Gc { function, .. } if function.below == Below::Zero => 0,
             Method::Gc { function, .. } => {
                 let last = function.knots.iter().copied().fold(1.0, f64::max);
                 (last.log2().floor() as u32 + 1).max(2)
@@ -185,14 +186,6 @@ impl Method {
         match self {
             Method::Lut { cells: Cells::Width(bits) } => HI_BITS.end() - 1 - bits,
             Method::Lut { cells: Cells::Count(_) } | Method::Gc { .. } => LARGEST_RANGE,
-        }
-    }
-
-    /// The bits that an input of range 2^r needs before its low bits: cells, or all of them.
-    pub(super) fn cells(&self) -> Option<Cells> {
-        match self {
-            Method::Lut { cells } => Some(*cells),
-            Method::Gc { .. } => None,
         }
     }
 
@@ -213,15 +206,22 @@ impl Method {
                 Ok(ActivationSpec::Lookup(table))
             }
             Method::Gc { function, refit } => {
-                let scales = piecewise_scales(ring, range_bits, out_frac);
+                let scales = piecewise_scales(ring, function.below, range_bits, out_frac);
                 Ok(ActivationSpec::Piecewise(Plan::new(function, scales, *refit)?))
             }
         }
     }
 
-    /// n: bits of the shrunk input for inputs of range 2^range_bits.
-    pub(super) fn gc_input_bits(ring: RingBits, range_bits: u32) -> u32 {
-        piecewise_scales(ring, range_bits, 12).input_bits
+    /// The bits of an input of range 2^r that are compared before its low bits are: all of the
+    /// shrunk input without cells. What is seen must stay below the end of the range by about one
+    /// unit of the last of them.
+    pub(super) fn leading_bits(&self, ring: RingBits, range_bits: u32) -> u32 {
+        match self {
+            Method::Lut { cells } => cells.hi(range_bits),
+            Method::Gc { function, .. } => {
+                piecewise_scales(ring, function.below, range_bits, 12).input_bits
+            }
+        }
     }
 }
 
@@ -238,14 +238,21 @@ fn low_bits(function: Nonlinearity, out_frac: u32, range_bits: u32, hi: u32) -> 
     }
 }
 
-/// 9 fraction bits of the input in the 32-bit ring, up to 13 in the 64-bit ring; coefficients as
-/// fine as the values' room allows.
-fn piecewise_scales(ring: RingBits, range_bits: u32, out_frac: u32) -> Scales {
+/// Fraction bits of the input of a function without squares: they need no room for x^2.
+const LINEAR_INPUT_FRAC: u32 = 13;
+
+/// 9 fraction bits of the input in the 32-bit ring, up to 13 in the 64-bit ring or for a function
+/// without squares; coefficients as fine as the values' room allows.
+fn piecewise_scales(ring: RingBits, below: Below, range_bits: u32, out_frac: u32) -> Scales {
     let base = match ring {
         RingBits::L32 => Scales::RING_32,
         RingBits::L64 => Scales::RING_64,
     };
-    let input_bits = (range_bits + 1 + base.input_frac()).min(20);
+    let input_frac = match below {
+        Below::Mirrored => base.input_frac(),
+        Below::Zero => LINEAR_INPUT_FRAC,
+    };
+    let input_bits = (range_bits + 1 + input_frac).min(20);
     let input_frac = input_bits.saturating_sub(1 + range_bits);
     let coeff_frac = base.value_frac() - 2 * input_frac;
     Scales { ring_bits: ring.bits(), range_bits, input_bits, coeff_frac, out_frac }

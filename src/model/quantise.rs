@@ -113,12 +113,13 @@ pub fn quantise(
         interval: options.interval,
         frac_bits: if options.ring == RingBits::L32 { frac_bits } else { frac_bits + 10 },
     };
-    let equalised = match (options.ranges, options.method.cells()) {
-        (Ranges::Calibrated { margin }, Some(cells)) => {
+    let equalised = match options.ranges {
+        Ranges::Calibrated { margin } => {
             // Range 1, less a cell and a unit, and a little for rounded weights.
-            model.equalised(margin, 1.0 - 2.0 * 2.0 / exp2(cells.hi(0)))
+            let leading = options.method.leading_bits(options.ring, 0);
+            model.equalised(margin, 1.0 - 2.0 * 2.0 / exp2(leading))
         }
-        _ => None,
+        Ranges::Guaranteed => None,
     };
     let model = equalised.as_ref().unwrap_or(model);
     let seen = |i: usize| match (options.ranges, &model.extremes) {
@@ -229,15 +230,13 @@ impl Layer<'_> {
 
     /// What the worst case must stay below the end of a ring of range 2^r.
     fn margin(&self, r: u32) -> i128 {
-        match self.options.method.cells() {
+        let unit = 1i128 << (self.l - self.options.method.leading_bits(self.options.ring, r));
+        match self.options.method {
             // One cell (kappa may be the cell above) and one unit (rounding up), which is at most
             // half a cell.
-            Some(cells) => {
-                let cell = 1i128 << (self.l - cells.hi(r));
-                cell + cell / 2
-            }
+            Method::Lut { .. } => unit + unit / 2,
             // One unit: rounding up.
-            None => 1 << (self.l - Method::gc_input_bits(self.options.ring, r)),
+            Method::Gc { .. } => unit,
         }
     }
 
@@ -373,7 +372,7 @@ impl Planned {
 mod tests {
     use super::super::float::tests::random_model;
     use super::*;
-    use crate::piecewise::Piecewise;
+    use crate::piecewise::{Below, Piecewise};
 
     fn options(ring: RingBits) -> QuantiseOptions {
         let method = Method::lut(2);
@@ -414,6 +413,7 @@ mod tests {
             name: "hard tanh".into(),
             knots: vec![1.0, 9.0],
             pieces: vec![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]],
+            below: Below::Mirrored,
         };
         let method = Method::Gc { function, refit: false };
         let options = QuantiseOptions { method, ..options(RingBits::L32) };

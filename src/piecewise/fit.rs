@@ -1,6 +1,6 @@
 //! Weighted least squares fits of quadratics to tanh.
 
-use super::Piecewise;
+use super::{Below, Piecewise};
 
 /// The points of a piece at which the fit is made.
 const SAMPLES: usize = 2000;
@@ -14,7 +14,7 @@ pub fn tanh(knots: &[f64]) -> Piecewise {
         from = to;
     }
     pieces.push([0.0, 0.0, 1.0]);
-    Piecewise { name: "tanh".into(), knots: knots.to_vec(), pieces }
+    Piecewise { name: "tanh".into(), knots: knots.to_vec(), pieces, below: Below::Mirrored }
 }
 
 /// How much an error at x counts: pre-activations of smooth images lie near 0, but none is free.

@@ -1,7 +1,7 @@
-//! Odd functions as pieces of quadratics: the activation of the garbled-circuit engine.
+//! Functions as pieces of quadratics: the activation of the garbled-circuit engine.
 //!
 //! For x >= 0 piece r holds from knot r - 1 to knot r and is n x^2 + c x + d; below 0 the function
-//! is minus its value at -x. [`Piecewise`] is such a function in real numbers: the paper's Eq. 3
+//! is minus its value at -x, or 0. [`Piecewise`] is such a function in real numbers: the paper's Eq. 3
 //! ([`Piecewise::zheng`]), the same shape with better constants ([`Piecewise::refit2`]), fits of
 //! tanh to any knots ([`fit::tanh`]). [`Plan`] is one with integer coefficients, with everything
 //! that two servers must agree on, and [`steps`] is what each of them computes on its shares.
@@ -18,7 +18,18 @@ use crate::activation::{self, PiecewisePoly};
 
 pub use plan::{Piece, Plan, PlanError, Scales};
 
-/// A piecewise quadratic, odd function.
+/// What a piecewise function is below 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Below {
+    /// Minus its value at -x: an odd function.
+    #[default]
+    Mirrored,
+    /// 0.
+    Zero,
+}
+
+/// A piecewise quadratic function.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct Piecewise {
     /// The function's name, for people.
@@ -27,6 +38,9 @@ pub struct Piecewise {
     pub knots: Vec<f64>,
     /// \[n, c, d\] of each piece; one more than knots.
     pub pieces: Vec<[f64; 3]>,
+    /// What it is below 0.
+    #[serde(default)]
+    pub below: Below,
 }
 
 impl Piecewise {
@@ -50,7 +64,13 @@ impl Piecewise {
         let knots = function.pieces.iter().map(|p| p.upto).collect();
         let inner = function.pieces.iter().map(|p| [p.n, p.c, p.d]);
         let pieces = inner.chain([[0.0, 0.0, 1.0]]).collect();
-        Piecewise { name: name.into(), knots, pieces }
+        Piecewise { name: name.into(), knots, pieces, below: Below::Mirrored }
+    }
+
+    /// max(x, 0), which needs nothing but the sign.
+    pub fn relu() -> Self {
+        let pieces = vec![[0.0, 1.0, 0.0]];
+        Piecewise { name: "relu".into(), knots: Vec::new(), pieces, below: Below::Zero }
     }
 
     /// Why this function, read from a file, cannot be used.
@@ -76,6 +96,11 @@ impl Piecewise {
     pub fn eval(&self, x: f64) -> f64 {
         let m = x.abs();
         let [n, c, d] = self.pieces[self.knots.iter().filter(|&&k| m > k).count()];
-        (n * m * m + c * m + d) * if x < 0.0 { -1.0 } else { 1.0 }
+        let sign = match self.below {
+            _ if x >= 0.0 => 1.0,
+            Below::Mirrored => -1.0,
+            Below::Zero => 0.0,
+        };
+        (n * m * m + c * m + d) * sign
     }
 }

@@ -1,6 +1,6 @@
 //! A piecewise function in integers: what the two servers evaluate, and its exact model.
 
-use super::{Piecewise, fit};
+use super::{Below, Piecewise, fit};
 use crate::circuit::comparison::Comparison;
 use crate::fixed::{encode, exp2, sign_extend};
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,8 @@ pub struct Plan {
     pub knots: Vec<u64>,
     /// The pieces, one more than knots.
     pub pieces: Vec<Piece>,
+    /// What the function is below 0.
+    pub below: Below,
 }
 
 /// Why a plan, made or read, is not acceptable.
@@ -146,7 +148,8 @@ impl Plan {
                 constant: fixed(d, scales.value_frac())?,
             });
         }
-        let plan = Plan { name: function.name.clone(), scales, knots, pieces };
+        let (name, below) = (function.name.clone(), function.below);
+        let plan = Plan { name, scales, knots, pieces, below };
         plan.check()?;
         Ok(plan)
     }
@@ -227,6 +230,9 @@ impl Plan {
     }
 
     fn wide_value(&self, x: i64) -> i128 {
+        if x < 0 && self.below == Below::Zero {
+            return 0;
+        }
         let magnitude = if x < 0 { -x - 1 } else { x } as u64;
         let piece = &self.pieces[self.knots.iter().filter(|&&k| magnitude >= k).count()];
         let sign = if x < 0 { -1 } else { 1 };

@@ -11,7 +11,7 @@
 //! A product of two private bits is one correlated OT ([`crate::ot::pads::multiply_send`]).
 //! Security of the steps: local, so none; each input share is used once.
 
-use super::Plan;
+use super::{Below, Plan};
 use crate::bitvec::Bits;
 use crate::fixed::{low_mask, shrink};
 use crate::party::Party;
@@ -90,7 +90,10 @@ pub fn candidates<R: Ring>(
             let even = square.mul(x_squared[i]).add(constant);
             let odd = linear.mul(x[i]);
             out[2 * piece * n + i] = odd.add(even).to_u64();
-            out[(2 * piece + 1) * n + i] = odd.sub(even).to_u64();
+            out[(2 * piece + 1) * n + i] = match plan.below {
+                Below::Mirrored => odd.sub(even).to_u64(),
+                Below::Zero => 0,
+            };
         }
     }
     permute(&mut out, indices);

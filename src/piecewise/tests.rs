@@ -255,6 +255,16 @@ fn transcripts_look_uniform_for_any_input() {
     }
 }
 
+/// A ReLU is a sign and a selection.
+#[test]
+fn every_input_of_a_relu_through_both_parties() {
+    let scales = Scales { range_bits: 0, input_bits: 14, coeff_frac: 3, ..Scales::RING_32 };
+    let plan = Plan::new(&Piecewise::relu(), scales, false).unwrap();
+    assert_eq!((plan.index_bits(), plan.value(-5), plan.value(5)), (1, 0, 5 << 16));
+    let z = exact(&plan, plan.inputs());
+    check_run::<u32>(&mut Session::new(FieldBits::Four), &plan, &z, &mut Source::new(7));
+}
+
 #[test]
 fn every_input_of_the_default_through_both_parties() {
     let plan = ring_32(&Piecewise::refit());

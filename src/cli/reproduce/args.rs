@@ -29,6 +29,9 @@ pub(in crate::cli) struct Reproduce {
     /// The model.
     #[arg(long, default_value = "fixtures/models/default.npz", value_name = "MODEL.npz")]
     pub(in crate::cli) model: PathBuf,
+    /// The convolutional model of the rows dncnn and dncnn-lut.
+    #[arg(long, default_value = "fixtures/models/dncnn-s25.npz", value_name = "MODEL.npz")]
+    pub(in crate::cli) dncnn: PathBuf,
     /// Folder for tables, figures and results.csv; created if missing.
     #[arg(long, default_value = "reproduce-out", value_name = "DIR")]
     pub(in crate::cli) out: PathBuf,
@@ -103,6 +106,9 @@ impl Reproduce {
 
     /// The flags that turn the model into integers, for the commands of the pipeline.
     pub(super) fn quantise_flags(&self, row: Row) -> Vec<String> {
+        if row.is_dncnn() {
+            return Vec::new();
+        }
         let mut flags = vec!["--interval".into(), self.interval.to_string()];
         flags.extend(row.flags().iter().map(|f| f.to_string()));
         if row == Row::Lut {

@@ -29,13 +29,29 @@ pub(super) struct Subject {
     digest: String,
 }
 
+/// A model and its file.
+struct Trained {
+    file: PathBuf,
+    model: FloatModel,
+    /// Of the file and its description.
+    digest: String,
+}
+
+impl Trained {
+    fn read(file: &Path, stride: Option<usize>) -> Result<Self, Failure> {
+        let model = read_model(file, stride)?;
+        let digest = digest(&[&file_bytes(file)?, &description(file)]);
+        Ok(Trained { file: file.into(), model, digest })
+    }
+}
+
 /// Everything that results are computed from.
 pub(super) struct Laboratory<'a> {
     pub(super) args: &'a Reproduce,
     pub(super) plan: Plan,
     pub(super) subjects: Vec<Subject>,
-    pub(super) model: FloatModel,
-    model_digest: String,
+    mlp: Trained,
+    dncnn: Trained,
     pub(super) results: Results,
     quantised: HashMap<Row, QuantisedModel>,
     pipelines: HashMap<Row, Pipeline>,
@@ -51,24 +67,24 @@ struct Outcome {
 impl<'a> Laboratory<'a> {
     /// Reads everything, so that what can be refused is refused before any work.
     pub(super) fn new(args: &'a Reproduce, side: Option<usize>) -> Result<Self, Failure> {
-        let model = read_model(&args.model, args.stride)?;
+        let mlp = Trained::read(&args.model, args.stride)?;
+        let dncnn = Trained::read(&args.dncnn, None)?;
         let mut subjects = subjects(&args.data, side)?;
         if args.quick {
             subjects = every_fourth(subjects);
         }
         for subject in &subjects {
             let size = (subject.clean.height(), subject.clean.width());
-            model
-                .network
-                .grid(size)
-                .map_err(|e| Failure::from(e).about(Path::new(&subject.name)))?;
+            for model in [&mlp.model, &dncnn.model] {
+                let grid = model.network.grid(size);
+                grid.map_err(|e| Failure::from(e).about(Path::new(&subject.name)))?;
+            }
         }
         let gc_side = if args.quick { 96 } else { 256 };
         let plan = Plan { images: subjects.len(), sigmas: args.sigma.clone(), gc_side };
         let results = Results::open(&args.out.join("results.csv"))?;
-        let model_digest = digest(&[&file_bytes(&args.model)?, &description(&args.model)]);
         let (quantised, pipelines) = (HashMap::new(), HashMap::new());
-        Ok(Laboratory { args, plan, subjects, model, model_digest, results, quantised, pipelines })
+        Ok(Laboratory { args, plan, subjects, mlp, dncnn, results, quantised, pipelines })
     }
 
     /// Computes the cells that are not there yet.
@@ -162,13 +178,17 @@ impl<'a> Laboratory<'a> {
             cell.ran.name().into(),
         ];
         if cell.ran != Ran::Nothing {
-            parts.push(self.model_digest.clone());
+            parts.push(self.trained(cell.row).digest.clone());
             parts.push(format!("stride {:?}", self.args.stride));
         }
         if matches!(cell.ran, Ran::Twin | Ran::Servers) {
             parts.extend(self.args.quantise_flags(cell.row));
         }
         digest(&[parts.join("\n").as_bytes()])
+    }
+
+    fn trained(&self, row: Row) -> &Trained {
+        if row.is_dncnn() { &self.dncnn } else { &self.mlp }
     }
 
     fn work(&self) -> PathBuf {
@@ -182,8 +202,12 @@ impl<'a> Laboratory<'a> {
             Area::Whole => (clean.height(), clean.width()),
             Area::Middle(side) => (side.min(clean.height()), side.min(clean.width())),
         };
-        let patches = self.model.network.grid(size).map_or(0, |grid| grid.rows());
-        group.iter().map(|c| super::estimate::guess(c, &self.model, patches)).sum()
+        let guess = |cell: &Cell| {
+            let model = &self.trained(cell.row).model;
+            let patches = model.network.grid(size).map_or(0, |grid| grid.rows());
+            super::estimate::guess(cell, model, patches)
+        };
+        group.iter().map(guess).sum()
     }
 
     /// Computes cells of one input: what needs no servers at the same time, then the servers.
@@ -214,24 +238,25 @@ impl<'a> Laboratory<'a> {
 
     fn in_the_clear(&self, cell: &Cell, noisy: &GreyImage) -> Result<Outcome, Failure> {
         let started = Instant::now();
-        let levels = LevelMap::new(self.model.units, self.model.sigma / cell.sigma());
+        let model = &self.trained(cell.row).model;
+        let levels = LevelMap::new(model.units, model.sigma / cell.sigma());
         let float = |activation: Activation| {
-            plain(&self.model, noisy, &levels, &|v| activation.apply(v), &mut |_| ())
+            plain(model, noisy, &levels, &|v| activation.apply(v), &mut |_| ())
         };
-        let own = self.model.nonlinearity;
+        let own = model.nonlinearity;
         let mut clamped = 0;
         let image = match (cell.ran, cell.row) {
             (Ran::Twin, row) => {
-                let model = self.quantised.get(&row).ok_or_else(|| {
+                let quantised = self.quantised.get(&row).ok_or_else(|| {
                     Failure::new(Code::Failed, format!("no integer model for {}", row.name()))
                 })?;
-                let (image, outside) = twin(model, noisy, &levels, &mut |_| ());
+                let (image, outside) = twin(quantised, noisy, &levels, &mut |_| ());
                 clamped = outside;
                 image?
             }
             (_, Row::Noisy) => noisy.clone(),
             (_, Row::SecureMl) => float(Activation::SecureMl)?,
-            _ => plain(&self.model, noisy, &levels, &|v| own.apply(v), &mut |_| ())?,
+            _ => plain(model, noisy, &levels, &|v| own.apply(v), &mut |_| ())?,
         };
         Ok(Outcome { image, clamped, seconds: started.elapsed().as_secs_f64() })
     }
@@ -258,9 +283,9 @@ impl<'a> Laboratory<'a> {
     /// The integer model of a row, from now on.
     pub(super) fn quantise(&mut self, row: Row) -> Result<&QuantisedModel, Failure> {
         if !self.quantised.contains_key(&row) {
-            let options = quantise_options(&self.model, &self.flags(row))?;
-            let quantised = quantise(&self.model, &options)
-                .map_err(|e| Failure::from(e).about(&self.args.model))?;
+            let Trained { model, file, .. } = self.trained(row);
+            let options = quantise_options(model, &self.flags(row))?;
+            let quantised = quantise(model, &options).map_err(|e| Failure::from(e).about(file))?;
             self.quantised.insert(row, quantised);
         }
         Ok(&self.quantised[&row])
@@ -268,6 +293,9 @@ impl<'a> Laboratory<'a> {
 
     /// What [`Reproduce::quantise_flags`] says, parsed.
     fn flags(&self, row: Row) -> Quantise {
+        if row.is_dncnn() {
+            return Quantise::default();
+        }
         let gc = |name: &str| Some(name.to_string());
         let (engine, piecewise) = match row {
             Row::GcZheng => (crate::model::EngineKind::Gc, gc("zheng")),
@@ -288,7 +316,7 @@ impl<'a> Laboratory<'a> {
                 Failure::new(Code::Failed, format!("cannot be created: {e}")).about(&folder)
             })?;
             let pipeline = Pipeline::new(&folder)?;
-            pipeline.share_model(&self.args.model, &self.args.quantise_flags(row))?;
+            pipeline.share_model(&self.trained(row).file, &self.args.quantise_flags(row))?;
             self.pipelines.insert(row, pipeline);
         }
         Ok(&self.pipelines[&row])

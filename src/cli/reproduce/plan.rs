@@ -17,14 +17,37 @@ pub(in crate::cli) enum Row {
     Lut,
     /// SecureML's activation.
     SecureMl,
+    /// The convolutional network in float32.
+    Dncnn,
+    /// The convolutional network by masked lookup.
+    DncnnLut,
 }
 
 impl Row {
     /// Every row.
-    pub(super) const ALL: [Row; 6] =
-        [Row::Noisy, Row::Plaintext, Row::GcZheng, Row::GcRefit, Row::Lut, Row::SecureMl];
+    pub(super) const ALL: [Row; 8] = [
+        Row::Noisy,
+        Row::Plaintext,
+        Row::GcZheng,
+        Row::GcRefit,
+        Row::Lut,
+        Row::SecureMl,
+        Row::Dncnn,
+        Row::DncnnLut,
+    ];
     /// The rows of Tables 2 and 3.
-    pub(super) const TABLES: [Row; 4] = [Row::Plaintext, Row::GcZheng, Row::GcRefit, Row::Lut];
+    pub(super) const TABLES: [Row; 6] =
+        [Row::Plaintext, Row::GcZheng, Row::GcRefit, Row::Lut, Row::Dncnn, Row::DncnnLut];
+
+    /// Whether it is of the convolutional network.
+    pub(super) fn is_dncnn(self) -> bool {
+        matches!(self, Row::Dncnn | Row::DncnnLut)
+    }
+
+    /// The row in float32 that it is compared with.
+    pub(super) fn plaintext(self) -> Row {
+        if self.is_dncnn() { Row::Dncnn } else { Row::Plaintext }
+    }
 
     /// Its name in tables and files.
     pub(super) fn name(self) -> &'static str {
@@ -35,6 +58,8 @@ impl Row {
             Row::GcRefit => "gc-refit",
             Row::Lut => "lut",
             Row::SecureMl => "secureml",
+            Row::Dncnn => "dncnn",
+            Row::DncnnLut => "dncnn-lut",
         }
     }
 
@@ -91,7 +116,8 @@ impl Ran {
 pub(in crate::cli) enum Area {
     /// All of it.
     Whole,
-    /// A square in the middle with sides of so many pixels, where garbled circuits run for real.
+    /// A square in the middle with sides of so many pixels, where circuits and convolutions run for
+    /// real.
     Middle(usize),
 }
 
@@ -135,7 +161,7 @@ pub(in crate::cli) struct Plan {
     pub(super) images: usize,
     /// The noise levels of the tables.
     pub(super) sigmas: Vec<f64>,
-    /// The side of the part on which garbled circuits run for real.
+    /// The side of the part on which garbled circuits and convolutions run for real.
     pub(super) gc_side: usize,
 }
 
@@ -151,6 +177,11 @@ impl Plan {
         let mut images = vec![0, 3 * self.images / 4];
         images.dedup();
         images
+    }
+
+    /// The noise level in the middle of the list.
+    fn middle_sigma(&self) -> f64 {
+        self.sigmas.get(self.sigmas.len() / 2).copied().unwrap_or_default()
     }
 
     /// Whether the pictures of this cell are kept for the figures.
@@ -174,15 +205,21 @@ impl Plan {
         cells
     }
 
-    /// Where real servers run garbled circuits, and the twin beside them.
-    pub(super) fn gc_for_real(&self) -> Vec<Cell> {
+    /// Where real servers run garbled circuits and convolutions, and the twin beside them;
+    /// convolutions at one noise level.
+    pub(super) fn for_real(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
         for image in self.gc_images() {
             for &sigma in &self.sigmas {
                 let area = Area::Middle(self.gc_side);
                 let cell = |row, ran| Cell::new(image, sigma, area, row, ran);
                 cells.push(cell(Row::Plaintext, Ran::Float));
-                for row in [Row::GcZheng, Row::GcRefit] {
+                let mut rows = vec![Row::GcZheng, Row::GcRefit];
+                if sigma == self.middle_sigma() {
+                    cells.push(cell(Row::Dncnn, Ran::Float));
+                    rows.push(Row::DncnnLut);
+                }
+                for row in rows {
                     cells.extend([Ran::Twin, Ran::Servers].map(|ran| cell(row, ran)));
                 }
             }
@@ -208,7 +245,7 @@ impl Plan {
         let mut cells = Vec::new();
         if targets.iter().any(|t| matches!(t, Target::Table2 | Target::Table3)) {
             cells.extend(self.table());
-            cells.extend(self.gc_for_real());
+            cells.extend(self.for_real());
         }
         if targets.contains(&Target::Fig8) {
             let images = self.figure_images();
@@ -228,8 +265,8 @@ impl Plan {
 fn usual(row: Row) -> Ran {
     match row {
         Row::Noisy => Ran::Nothing,
-        Row::Plaintext | Row::SecureMl => Ran::Float,
-        Row::GcZheng | Row::GcRefit => Ran::Twin,
+        Row::Plaintext | Row::SecureMl | Row::Dncnn => Ran::Float,
+        Row::GcZheng | Row::GcRefit | Row::DncnnLut => Ran::Twin,
         Row::Lut => Ran::Servers,
     }
 }
@@ -250,9 +287,9 @@ mod tests {
         sorted.sort();
         sorted.dedup();
         assert_eq!(cells, sorted);
-        // Five rows on 12 images; gc for real on two; sigma 20 of the figures: three rows of two
-        // images and two more of the first, and SecureML at 15.
-        assert_eq!(cells.len(), 12 * 2 * 5 + 2 * 2 * 5 + (3 * 2 + 2) + 1);
+        // Seven rows on 12 images; gc for real on two, and convolutions at one sigma; sigma 20 of the
+        // figures: three rows of two images and two more of the first, and SecureML at 15.
+        assert_eq!(cells.len(), 12 * 2 * 7 + 2 * (2 * 5 + 3) + (3 * 2 + 2) + 1);
         let images: Vec<usize> = cells.iter().map(|c| c.image).collect();
         assert!(images.is_sorted());
         assert_eq!(plan(12).gc_images(), [0, 9]);

@@ -35,7 +35,7 @@ fn of(cells: &[Cell], image: usize, row: Row, ran: Option<Ran>) -> Vec<Cell> {
 /// PSNR and SSIM of each image.
 pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Report, Failure> {
     let (plan, sigmas) = (&lab.plan, &lab.plan.sigmas);
-    let (cells, real) = (plan.table(), plan.gc_for_real());
+    let (cells, real) = (plan.table(), plan.for_real());
     let mut whole = Table::by_sigma(&["image", "row", "ran"], sigmas);
     let mut csv = Table::new(
         &["letter", "image", "area", "row", "ran", "sigma", "psnr_db", "ssim", "clamped_pixels"],
@@ -61,7 +61,7 @@ pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Report, Failure> {
     }
     let mut parts = Table::by_sigma(&["image", "row", "ran"], sigmas);
     for image in plan.gc_images() {
-        for row in [Row::Plaintext, Row::GcZheng, Row::GcRefit] {
+        for row in Row::TABLES {
             for ran in [Ran::Float, Ran::Twin, Ran::Servers] {
                 let found = line(lab, &of(&real, image, row, Some(ran)))?;
                 if let Some(first) = found.first() {
@@ -80,10 +80,10 @@ pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Report, Failure> {
         }
     }
     let markdown = format!(
-        "# Table 2: PSNR in dB / SSIM of each image\n\n{}\n{}\n## Garbled circuits between two \
-         servers\n\nOn whole images the rows gc-zheng and gc-refit are the integer twin's. Here two \
-         servers ran the circuits on the middle of images {}, beside the twin on the same \
-         pixels.\n\n{}\n## The paper's Table 2\n\n{PAPER_NOTE}\n\n{}",
+        "# Table 2: PSNR in dB / SSIM of each image\n\n{}\n{}\n## Garbled circuits and convolutions \
+         between two servers\n\nOn whole images the rows gc-zheng, gc-refit and dncnn-lut are the \
+         integer twin's. Here two servers ran them on the middle of images {}, beside the twin on \
+         the same pixels; the convolutional network at one noise level.\n\n{}\n## The paper's Table 2\n\n{PAPER_NOTE}\n\n{}",
         super::setting(lab),
         whole.markdown(),
         plan.gc_images().iter().map(|&i| letter(i)).collect::<Vec<_>>().join(" and "),
@@ -100,12 +100,13 @@ fn loss_chart(lab: &Laboratory<'_>, cells: &[Cell]) -> Result<Chart, Failure> {
         (Row::GcZheng, Mark::Triangle, 2),
         (Row::GcRefit, Mark::Circle, 1),
         (Row::Lut, Mark::Cross, 0),
+        (Row::DncnnLut, Mark::Disc, 3),
     ];
     let mut series = Vec::new();
     for (row, mark, colour) in looks {
         let mut points = Vec::new();
         for image in 0..lab.plan.images {
-            let plain = line(lab, &of(cells, image, Row::Plaintext, None))?;
+            let plain = line(lab, &of(cells, image, row.plaintext(), None))?;
             let other = line(lab, &of(cells, image, row, None))?;
             let lost: Vec<f64> =
                 plain.iter().zip(&other).map(|(p, o)| p.psnr_db - o.psnr_db).collect();
@@ -119,7 +120,7 @@ fn loss_chart(lab: &Laboratory<'_>, cells: &[Cell]) -> Result<Chart, Failure> {
     let (name, mark) = (String::new(), Mark::None);
     series.insert(0, Series { name, points: zero, line: Line::Thin, mark, colour: 0 });
     let values = series.iter().flat_map(|s| &s.points).map(|p| p.1);
-    let mut y = Axis::around("PSNR lost to exact tanh, dB", values, 2);
+    let mut y = Axis::around("PSNR lost to float32, dB", values, 2);
     // Room for the legend.
     y.high += (y.high - y.low) / 3.0;
     let names = (0..lab.plan.images).map(letter).collect();
@@ -154,13 +155,13 @@ pub(super) fn table3(lab: &Laboratory<'_>) -> Result<Report, Failure> {
     let mut csv = Table::new(&["of", "row", "ran", "sigma", "psnr_db", "ssim"], 3);
     let cells = lab.plan.table();
     let ran = |row: Row| cells.iter().find(|c| c.row == row).map_or("", |c| c.ran.name());
-    let plain = averages(lab, Row::Plaintext)?;
     let mut series = Vec::new();
     for row in [Row::Noisy].into_iter().chain(Row::TABLES) {
         let values = averages(lab, row)?;
         let words = || [ours.clone(), row.name().to_string(), ran(row).to_string()];
         table.row(words().into_iter().chain(values.iter().map(|v| both(v.0, v.1))));
-        if !matches!(row, Row::Noisy | Row::Plaintext) {
+        if !matches!(row, Row::Noisy | Row::Plaintext | Row::Dncnn) {
+            let plain = averages(lab, row.plaintext())?;
             let numbers = plain.iter().zip(&values).map(|(p, v)| format!("{:+.4}", p.0 - v.0));
             lost.row(words().into_iter().chain(numbers));
         }
@@ -174,6 +175,8 @@ pub(super) fn table3(lab: &Laboratory<'_>) -> Result<Report, Failure> {
             Row::GcZheng => Some((Line::Dotted, Mark::Triangle, 2)),
             Row::GcRefit => Some((Line::None, Mark::Circle, 1)),
             Row::Lut => Some((Line::None, Mark::Cross, 3)),
+            Row::Dncnn => Some((Line::Solid, Mark::None, 5)),
+            Row::DncnnLut => Some((Line::None, Mark::Disc, 5)),
             _ => None,
         };
         let name = format!("ours, {}", row.name());

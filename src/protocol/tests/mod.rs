@@ -68,8 +68,11 @@ fn the_mean_shift_equals_the_twin_exactly() {
 
 /// A convolutional network with ReLU and calibrated ranges.
 fn convolutional(ring: RingBits, tile_rows: usize) -> World {
+    convolutional_with(Method::Lut { cells: Cells::Count(6) }, ring, tile_rows)
+}
+
+fn convolutional_with(method: Method, ring: RingBits, tile_rows: usize) -> World {
     let ranges = Ranges::Calibrated { margin: 1.25 };
-    let method = Method::Lut { cells: Cells::Count(6) };
     let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
     World::of(quantise(&random_convolutional(&[5, 4], 1.5), &options).unwrap(), tile_rows, 20)
 }
@@ -84,6 +87,19 @@ fn convolutions_equal_the_twin_exactly() {
     }
     let world = convolutional(RingBits::L64, 64);
     secure_equals_twin::<u64, _>(&world, world.engines());
+}
+
+/// And with garbled signs.
+#[test]
+fn garbled_convolutions_equal_the_twin_exactly() {
+    for (ring, tile_rows) in [(RingBits::L32, 100), (RingBits::L64, 1000)] {
+        let method = Method::Gc { function: Piecewise::relu(), refit: false };
+        let world = convolutional_with(method, ring, tile_rows);
+        match ring {
+            RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.gc_engines()),
+            RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.gc_engines()),
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use super::fields::Fields;
 use super::tap::{Instead, Record, Tap};
 use super::wire::Mask;
 use crate::correlation::{PartySeeds, weight_mask_seed};
-use crate::model::{Method, QuantiseOptions, QuantisedModel, quantise, random_model};
+use crate::model::{
+    Method, QuantiseOptions, QuantisedModel, Ranges, quantise, random_convolutional, random_model,
+};
 use crate::net::{Tag, pair};
 use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
@@ -62,6 +64,8 @@ pub(super) enum Weights {
 pub(super) struct Campaign {
     pub(super) ring: RingBits,
     pub(super) method: Method,
+    /// Convolutions with ReLU instead of dense layers with tanh.
+    pub(super) convolutional: bool,
     pub(super) pictures: [Picture; 2],
     pub(super) weights: [Weights; 2],
     pub(super) flaw: Flaw,
@@ -94,6 +98,8 @@ pub(super) struct Seen {
 
 /// Hidden widths: equal, so that layers can be compared.
 const HIDDEN: &[usize] = &[16, 16];
+/// Channels of the convolutional network.
+const CHANNELS: &[usize] = &[6, 6];
 /// Patches a tile; an image has three and a half.
 const TILE_ROWS: usize = 20;
 
@@ -102,6 +108,7 @@ impl Campaign {
         Campaign {
             ring: RingBits::L32,
             method,
+            convolutional: false,
             pictures: [Picture::Striped; 2],
             weights: [Weights::Random; 2],
             flaw: Flaw::None,
@@ -119,8 +126,17 @@ impl Campaign {
     }
 
     fn run_in<R: Ring>(&self) -> Seen {
-        let options = QuantiseOptions::guaranteed(self.ring, self.method.clone(), 2.5);
-        let model = quantise(&random_model(HIDDEN, 3.0, true), &options).unwrap();
+        let mut options = QuantiseOptions::guaranteed(self.ring, self.method.clone(), 2.5);
+        let float = match self.convolutional {
+            true => {
+                // Negated weights and limits of the interval leave these ranges; whether a value
+                // wraps must not show either.
+                options.ranges = Ranges::Calibrated { margin: 1.0 };
+                random_convolutional(CHANNELS, 1.5)
+            }
+            false => random_model(HIDDEN, 3.0, true),
+        };
+        let model = quantise(&float, &options).unwrap();
         let mut seen = Seen { fields: Default::default(), shapes: Vec::new() };
         for pair in 0..self.pairs {
             let worlds = [0, 1].map(|which| self.world(&model, pair, which));

@@ -16,14 +16,14 @@ mod stats;
 mod tap;
 mod wire;
 
-use crate::model::Method;
+use crate::model::{Cells, Method};
 use crate::piecewise::Piecewise;
 use crate::ring::RingBits;
 use campaign::{Campaign, Picture, Seen, Weights};
 use stats::{MAX_TESTS, Verdicts};
 
 /// Campaigns on honest servers in this suite, the slow ones included.
-const HONEST: usize = 7;
+const HONEST: usize = 9;
 /// Values of each of two classes that are compared, at least.
 const FEW: u64 = 4096;
 
@@ -33,6 +33,14 @@ fn lut() -> Method {
 
 fn gc() -> Method {
     Method::Gc { function: Piecewise::refit(), refit: true }
+}
+
+fn relu_table() -> Method {
+    Method::Lut { cells: Cells::Count(5) }
+}
+
+fn garbled_relu() -> Method {
+    Method::Gc { function: Piecewise::relu(), refit: false }
 }
 
 /// All tests on one campaign.
@@ -67,6 +75,10 @@ fn compare(a: &Seen, b: &Seen, what: &str, verdicts: &mut Verdicts) {
 
 /// Four choices of secrets, each against the uniform distribution and all against the first.
 fn nothing_shows(method: Method, ring: RingBits, pairs: usize) {
+    nothing_shows_of(&|label| Campaign { ring, ..Campaign::new(method.clone(), pairs, label) });
+}
+
+fn nothing_shows_of(campaign: &dyn Fn(&'static str) -> Campaign) {
     use {Picture::*, Weights::*};
     let choices = [
         ("black", [Black; 2], [Random; 2]),
@@ -77,8 +89,7 @@ fn nothing_shows(method: Method, ring: RingBits, pairs: usize) {
     let mut verdicts = Verdicts::default();
     let mut first: Option<Seen> = None;
     for (label, pictures, weights) in choices {
-        let campaign =
-            Campaign { ring, pictures, weights, ..Campaign::new(method.clone(), pairs, label) };
+        let campaign = Campaign { pictures, weights, ..campaign(label) };
         let seen = campaign.run();
         judge(&seen, label, &mut verdicts);
         match &first {
@@ -96,6 +107,35 @@ fn nothing_shows(method: Method, ring: RingBits, pairs: usize) {
 fn a_server_sees_nothing_of_image_or_model_lut() {
     nothing_shows(lut(), RingBits::L64, 24);
     nothing_shows(lut(), RingBits::L32, 64);
+}
+
+/// Maps between convolutions are masked once, and their neighbourhoods overlap.
+#[test]
+fn a_server_sees_nothing_of_image_or_model_convolutional() {
+    for (method, pairs) in [(relu_table(), 24), (garbled_relu(), 6)] {
+        nothing_shows_of(&|label| Campaign {
+            convolutional: true,
+            ..Campaign::new(method.clone(), pairs, label)
+        });
+    }
+}
+
+/// The same tests catch a slot that serves two images.
+#[test]
+fn a_reused_slot_shows_between_convolutions() {
+    let broken = Campaign {
+        convolutional: true,
+        pictures: [Picture::Black, Picture::White],
+        flaw: campaign::Flaw::SlotReused,
+        ..Campaign::new(relu_table(), 24, "convolutions, a slot twice")
+    };
+    let mut verdicts = Verdicts::default();
+    judge(&broken.run(), "a slot twice", &mut verdicts);
+    let alarms = verdicts.alarms();
+    // Of the image and of the first map.
+    for field in ["V of the image of op 1", "V of op 4"] {
+        assert!(alarms.iter().any(|a| format!("{a:?}").contains(field)), "{field}: {alarms:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What each frame of a session consists of: the fields, their widths, and what masks them. All of it
 //! follows from public sizes.
 
-use crate::correlation::SlotView;
+use crate::correlation::{SlotView, Tile};
 use crate::fixed::low_mask;
 use crate::garble::Program;
 use crate::model::ActivationSpec;
@@ -177,9 +177,10 @@ pub(super) fn pieces(
 fn opening(world: &World, sender: Party, batch: u32, nth: usize, layout: &mut Layout) {
     let network = &world.model.public.network;
     let ring = world.model.public.ring.bits();
-    let rows = world.layout.tile(batch as usize).rows;
+    let Tile { stage, rows } = world.layout.tile(batch as usize);
+    let ops = &network.stages()[stage].ops;
     let mut before = 0;
-    for (op, spec, width) in network.activations() {
+    for (op, spec, width) in network.activations().filter(|(op, ..)| ops.contains(op)) {
         let at = rows.start * width..rows.end * width;
         let own = match spec {
             ActivationSpec::Lookup(_) => 2,
