@@ -24,6 +24,8 @@ use stats::{MAX_TESTS, Verdicts};
 
 /// Campaigns on honest servers in this suite, the slow ones included.
 const HONEST: usize = 9;
+/// Pairs of sessions of a convolutional network, for enough values of its few weights.
+const CONVOLUTIONAL_PAIRS: usize = 40;
 /// Values of each of two classes that are compared, at least.
 const FEW: u64 = 4096;
 
@@ -36,7 +38,7 @@ fn gc() -> Method {
 }
 
 fn relu_table() -> Method {
-    Method::Lut { cells: Cells::Count(5) }
+    Method::Lut { cells: Cells::Count(7) }
 }
 
 fn garbled_relu() -> Method {
@@ -112,10 +114,10 @@ fn a_server_sees_nothing_of_image_or_model_lut() {
 /// Maps between convolutions are masked once, and their neighbourhoods overlap.
 #[test]
 fn a_server_sees_nothing_of_image_or_model_convolutional() {
-    for (method, pairs) in [(relu_table(), 24), (garbled_relu(), 6)] {
+    for method in [relu_table(), garbled_relu()] {
         nothing_shows_of(&|label| Campaign {
             convolutional: true,
-            ..Campaign::new(method.clone(), pairs, label)
+            ..Campaign::new(method.clone(), CONVOLUTIONAL_PAIRS, label)
         });
     }
 }
@@ -127,7 +129,7 @@ fn a_reused_slot_shows_between_convolutions() {
         convolutional: true,
         pictures: [Picture::Black, Picture::White],
         flaw: campaign::Flaw::SlotReused,
-        ..Campaign::new(relu_table(), 24, "convolutions, a slot twice")
+        ..Campaign::new(relu_table(), CONVOLUTIONAL_PAIRS, "convolutions, a slot twice")
     };
     let mut verdicts = Verdicts::default();
     judge(&broken.run(), "a slot twice", &mut verdicts);
