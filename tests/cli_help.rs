@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 /// Every command with every flag of its own. A flag that comes or goes is changed here too.
 const COMMANDS: &[(&str, &str)] = &[
     ("keygen", "--out --role --passphrase --passphrase-file --force --json"),
+    ("calibrate", "<MODEL> --images --held-out --sigma --seed --out --json"),
     (
         "share-model",
-        "<MODEL> --keys --passphrase-file --engine --ring --cell --piecewise --interval --stride --out --force \
+        "<MODEL> --keys --passphrase-file --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride --out --force \
          --json",
     ),
     (
@@ -36,7 +37,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --passphrase-file --out --reference --json"),
     (
         "denoise",
-        "<IMAGE> --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --piecewise --interval --stride \
+        "<IMAGE> --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride \
          --out --reference --json",
     ),
     ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out"),
@@ -44,7 +45,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("inspect", "<FILE> --keys --state --json"),
     (
         "demo",
-        "--image --model --engine --ring --cell --piecewise --interval --stride --crop --sigma \
+        "--image --family --model --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride --crop --sigma \
          --seed --out --keep --json",
     ),
     (
@@ -52,7 +53,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "--model --engine --only --size --patches --ring --cell --stride --threads --no-prepare \
          --rtt --mbit --work --json",
     ),
-    ("reproduce", "--data --model --out --sigma --seed --interval --cell --stride --quick"),
+    ("reproduce", "--data --model --dncnn --out --sigma --seed --interval --cell --stride --quick"),
     #[cfg(feature = "train")]
     (
         "train",
@@ -139,9 +140,9 @@ fn defaults_are_stated() {
         ),
         ("gen-triplets", &["[default: 1]"]),
         ("serve", &["[default: 30]", "[default: 300]"]),
-        ("denoise", &["[default: tanh]"]),
+        ("denoise", &["[default: its own]"]),
         ("bench", &["[default: bootstrap]", "[default: lut]", "[default: 32]", "[default: 1/4]"]),
-        ("demo", &["nat_camera.png]", "mlp-29-13-3x640-s25-r32.npz]", "[default: 25]"]),
+        ("demo", &["nat_camera.png]", "[default: mlp]", "[default: 25]"]),
     ] {
         let text = help(command);
         for default in defaults {

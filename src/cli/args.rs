@@ -157,8 +157,8 @@ pub(super) struct Quantise {
     /// model description's own [default: refit]
     #[arg(long, value_name = "NAME", value_parser = ["zheng", "refit2", "refit", "model"])]
     pub(super) piecewise: Option<String>,
-    /// Largest input magnitude in network units. With patches 2.5 is grey level 0 to 255 and
-    /// unclipped float noise needs 5; with convolutions 1 is grey level 255 [default: 2.5; 2]
+    /// Largest input magnitude in network units. Of networks on patches: 2.5 is grey level 0 to 255,
+    /// unclipped float noise needs 5 [default: 2.5]. Of convolutions: 1 is grey level 255 [default: 2]
     #[arg(long, value_name = "UNITS", value_parser = parse_positive)]
     pub(super) interval: Option<f64>,
     /// Pixels between patches; the model's own if not given. Larger is faster and a little worse.
@@ -315,8 +315,7 @@ pub(super) struct Denoise {
     pub(super) model: PathBuf,
     #[command(flatten)]
     pub(super) met: Met,
-    /// The activation, for a model of tanh: exact tanh or one of its approximations [default: the
-    /// model's own]
+    /// In place of the model's tanh: exact tanh or an approximation [default: its own]
     #[arg(long, value_name = "NAME", value_parser = parse_activation)]
     pub(super) activation: Option<Activation>,
     /// Compute with the integers of the secure pipeline (tables, scales, ranges) instead of floats.

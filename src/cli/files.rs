@@ -163,11 +163,13 @@ pub(super) fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatMode
         Some("mat") => load_mat(&read_model_bytes(file, path)?, description),
         _ => load_npz(BufReader::new(file), description),
     };
-    let model = model.and_then(|model| match stride {
-        Some(stride) => model.with_stride(stride),
-        None => Ok(model),
-    });
-    model.map_err(|e| Failure::from(e).about(path))
+    let model = model.map_err(|e| Failure::from(e).about(path))?;
+    let Some(stride) = stride else { return Ok(model) };
+    if model.network.is_convolutional() {
+        let text = "--stride is of networks on patches, and this model is made of convolutions";
+        return Err(Failure::new(Code::Usage, text).about(path).help("leave --stride away"));
+    }
+    model.with_stride(stride).map_err(|e| Failure::from(e).about(path))
 }
 
 /// Whether a file is a model by its extension.
