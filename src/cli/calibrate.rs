@@ -8,6 +8,7 @@ use crate::format::output::ensure_not_input;
 use crate::image::add_gaussian;
 use crate::model::{FloatModel, LevelMap, Packing, describe, save_npz};
 use crate::network::LinearShape;
+use rayon::prelude::*;
 use serde::Serialize;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -95,7 +96,7 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
-    /// The largest magnitude behind each linear op over all images and noise levels.
+    /// The largest magnitude behind each output of each linear op over all images and noise levels.
     fn extremes(
         &mut self,
         model: &FloatModel,
@@ -104,27 +105,34 @@ impl Survey<'_> {
         self.console.phase("calibrating");
         let widths = model.network.linears().map(|(_, l)| vec![0f64; l.outputs()]);
         let mut extremes: Vec<_> = widths.collect();
-        for file in images {
-            let clean = read_image(file)?;
-            for (i, &sigma) in self.sigmas.iter().enumerate() {
-                let noisy = add_gaussian(&clean, sigma, self.args.seed.wrapping_add(i as u64));
-                let noisy = noisy.map_err(|e| Failure::from(e).about(file))?;
-                let levels = LevelMap::new(model.units, model.sigma / sigma);
-                let units = noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
-                let units: Vec<f32> = units.collect();
-                let size = (noisy.height(), noisy.width());
-                let part = |done: f64| (i as f64 + done) / self.sigmas.len() as f64;
-                let (before, of) = (self.done as f64, self.of as f64);
-                let mut tell = |done: f64| self.console.progress((before + part(done)) / of);
-                let found = model.extremes_of(&units, size, &mut tell);
-                let found = found.map_err(|e| Failure::from(e).about(file))?;
+        for some in images.chunks(rayon::current_num_threads()) {
+            let found: Result<Vec<_>, Failure> =
+                some.par_iter().map(|file| self.of_image(model, file)).collect();
+            for found in found?.into_iter().flatten() {
                 for (e, found) in extremes.iter_mut().flatten().zip(found.into_iter().flatten()) {
                     *e = f64::max(*e, found);
                 }
             }
-            self.done += 1;
+            self.done += some.len();
+            self.console.progress(self.done as f64 / self.of as f64);
         }
         Ok(extremes)
+    }
+
+    /// The same of one image, for each noise level.
+    fn of_image(&self, model: &FloatModel, file: &Path) -> Result<Vec<Vec<Vec<f64>>>, Failure> {
+        let clean = read_image(file)?;
+        let size = (clean.height(), clean.width());
+        let at_level = |(sigma, i): (&f64, u64)| {
+            let noisy = add_gaussian(&clean, *sigma, self.args.seed.wrapping_add(i));
+            let noisy = noisy.map_err(|e| Failure::from(e).about(file))?;
+            let levels = LevelMap::new(model.units, model.sigma / sigma);
+            let units = noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
+            let units: Vec<f32> = units.collect();
+            let found = model.extremes_of(&units, size, &mut |_| ());
+            found.map_err(|e| Failure::from(e).about(file))
+        };
+        self.sigmas.iter().zip(0..).map(at_level).collect()
     }
 }
 
