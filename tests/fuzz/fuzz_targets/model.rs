@@ -26,7 +26,7 @@ fuzz_target!(init: seeds(models), |data: &[u8]| {
     let (json, file) = bytes.0.split_at(length.min(bytes.0.len()));
     let beside = (!json.is_empty()).then_some(json);
     if let Ok(description) = Description::parse(json) {
-        description.shapes();
+        description.ops();
     }
     let bound = SLACK + COPIES * INFLATION * data.len();
     let model = match kind {
@@ -104,7 +104,10 @@ fn models() -> Vec<Vec<u8>> {
         });
         entries.collect::<Vec<_>>().concat()
     };
+    // Kernels of one pixel, whose arrays are those of the small one but for two more sides of 1.
+    let convolutions = br#"{"layers":[{"conv2d":{"outputs":2,"kernel":1}},"relu",{"conv2d":{"outputs":1,"kernel":1}},"residual"],"sigma":25,"normalisation":"v/255","extremes":[[1,2],[0.5]]}"#;
     vec![
+        with(1, convolutions, &arrays("<f4", 4)),
         with(0, b"", &tiny),
         with(0, b"", &plain.into_inner()),
         with(0, small, &archive(&arrays("<f4", 4))),

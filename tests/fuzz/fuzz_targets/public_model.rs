@@ -18,7 +18,7 @@ fuzz_target!(init: seeds(|| world::public_models().iter().map(PublicModel::to_js
         let rows = MaterialLayout::default_tile_rows(&model);
         let Ok(layout) = MaterialLayout::new(&model, size, rows) else { continue };
         let tiles = layout.tiles();
-        assert_eq!(layout.tile(tiles - 1).end, layout.rows());
+        assert_eq!(layout.tile(tiles - 1).rows.end, layout.rows());
         assert!(layout.bytes_per_slot() > 0 && layout.chunks_per_slot() >= tiles as u64);
     }
     model.input.encode(1e9);
