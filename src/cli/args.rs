@@ -143,7 +143,7 @@ pub(super) struct Quantise {
     #[arg(long, value_name = "1/N", value_parser = parse_cell, conflicts_with = "cells")]
     pub(super) cell: Option<u32>,
     /// Cells of each of the lut engine's tables, a power of two from 16 to 4096: the narrower a
-    /// layer's range, the finer they are [default for ReLU: 128]
+    /// layer's range, the finer they are [default for ReLU: 256]
     #[arg(long, value_name = "NUMBER", value_parser = parse_cells)]
     pub(super) cells: Option<u32>,
     /// What the range of a layer rests on: guaranteed, no image can leave it; calibrated, what

@@ -85,8 +85,8 @@ const PATCH_INTERVAL: f64 = 2.5;
 const UNIT_INTERVAL: f64 = 2.0;
 /// Cells of 1/4 for tanh.
 const TANH_CELLS: Cells = Cells::Width(2);
-/// 128 cells for ReLU: only that with the kink is inexact.
-const RELU_CELLS: Cells = Cells::Count(7);
+/// 256 cells for ReLU: only that with the kink is inexact.
+const RELU_CELLS: Cells = Cells::Count(8);
 /// How much larger calibrated ranges are than what was seen.
 const MARGIN: f64 = 2.0;
 
