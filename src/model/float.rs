@@ -265,81 +265,9 @@ struct Tile<'a> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
+    use super::super::{random_convolutional, random_model};
     use super::*;
-    use crate::network::{Border, Fold, Gather, gaussian_window};
-    use rand_core::{Rng, SeedableRng};
-
-    /// A small random model: 5x5 -> hidden -> 3x3, stride 2.
-    pub(crate) fn random_model(hidden: &[usize], gain: f32, residual: bool) -> FloatModel {
-        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
-        let mut uniform = move || (rng.next_u32() as f32 / u32::MAX as f32) * 2.0 - 1.0;
-        let mut sizes = vec![25];
-        sizes.extend(hidden);
-        sizes.push(9);
-        let mut ops =
-            vec![Op::Gather(Gather { patch: 5, stride: 2, pad: 1, border: Border::Reflect })];
-        for (i, pair) in sizes.windows(2).enumerate() {
-            if i > 0 {
-                ops.push(Op::Activation(()));
-            }
-            let scale = gain / (pair[0] as f32).sqrt();
-            ops.push(Op::Linear(FloatLinear {
-                weights: Array2::from_shape_simple_fn((pair[1], pair[0]), || scale * uniform()),
-                bias: Array1::from_shape_simple_fn(pair[1], || 0.2 * uniform()),
-            }));
-        }
-        if residual {
-            ops.push(Op::Residual);
-        }
-        ops.push(Op::Fold(Fold { patch: 3, window: gaussian_window(3) }));
-        FloatModel {
-            network: Network::new(ops).unwrap(),
-            sigma: 25.0,
-            units: Normalisation::BURGER,
-            nonlinearity: Nonlinearity::Tanh,
-            extremes: None,
-            piecewise: None,
-            mean_shift: false,
-        }
-    }
-
-    /// A small random convolutional network: 3x3, hidden channels, ReLU, residual; calibrated on
-    /// the images [-1, 1].
-    pub(crate) fn random_convolutional(hidden: &[usize], gain: f32) -> FloatModel {
-        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(6);
-        let mut uniform = move || (rng.next_u32() as f32 / u32::MAX as f32) * 2.0 - 1.0;
-        let mut sizes = vec![1];
-        sizes.extend(hidden);
-        sizes.push(1);
-        let mut ops = Vec::new();
-        for (i, pair) in sizes.windows(2).enumerate() {
-            if i > 0 {
-                ops.push(Op::Activation(()));
-            }
-            let inputs = 9 * pair[0];
-            let scale = gain / (inputs as f32).sqrt();
-            ops.push(Op::Gather(Gather::convolution(3)));
-            ops.push(Op::Linear(FloatLinear {
-                weights: Array2::from_shape_simple_fn((pair[1], inputs), || scale * uniform()),
-                bias: Array1::from_shape_simple_fn(pair[1], || 0.1 * uniform()),
-            }));
-        }
-        ops.extend([Op::Residual, Op::Fold(Fold { patch: 1, window: vec![1] })]);
-        let mut model = FloatModel {
-            network: Network::new(ops).unwrap(),
-            sigma: 25.0,
-            units: Normalisation::UNIT,
-            nonlinearity: Nonlinearity::Relu,
-            extremes: None,
-            piecewise: None,
-            mean_shift: false,
-        };
-        let image: Vec<f32> =
-            (0..23 * 17).map(|_| (uniform() > 0.0) as u8 as f32 * 2.0 - 1.0).collect();
-        model.extremes = Some(model.extremes_of(&image, (23, 17), &mut |_| ()).unwrap());
-        model
-    }
 
     /// Scaling changes nothing but the extremes, which are then all the same.
     #[test]

@@ -78,7 +78,7 @@ impl PublicModel {
 
 #[cfg(test)]
 mod tests {
-    use super::super::float::tests::random_model;
+    use super::super::random_model;
     use super::super::{Method, NearestRounding, QuantiseOptions, decode_sums, quantise, run_twin};
     use super::*;
     use crate::model::FloatModel;

@@ -14,12 +14,12 @@ mod public;
 mod quantise;
 mod range;
 mod safetensors;
+#[cfg(test)]
+mod samples;
 mod twin;
 
 pub use activation_spec::{ActivationSpec, Cells, EngineKind, Method};
 pub use description::{Description, Layer, PixelOrder};
-#[cfg(test)]
-pub(crate) use float::tests::{random_convolutional, random_model};
 pub use float::{FloatLinear, FloatModel};
 pub use levels::LevelMap;
 pub use mat::load_mat;
@@ -29,6 +29,8 @@ pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, Ranges, quantise};
 pub use range::deepest_window_sum;
 pub use safetensors::load_safetensors;
+#[cfg(test)]
+pub(crate) use samples::{random_convolutional, random_model};
 pub use twin::{NearestRounding, Randomness, TwinRun, run_twin};
 
 use crate::network::NetworkError;

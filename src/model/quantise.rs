@@ -370,7 +370,7 @@ impl Planned {
 
 #[cfg(test)]
 mod tests {
-    use super::super::float::tests::random_model;
+    use super::super::random_model;
     use super::*;
     use crate::piecewise::{Below, Piecewise};
 

@@ -147,7 +147,7 @@ impl<R: Ring> Twin<'_, R> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::float::tests::random_model;
+    use super::super::random_model;
     use super::super::{InputSpec, Method, QuantiseOptions, decode_sums, quantise};
     use super::*;
     use crate::ring::RingBits;
