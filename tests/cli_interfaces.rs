@@ -10,16 +10,6 @@ use std::process::{Command, Stdio};
 
 const DOCS: &str = include_str!("../docs/cli.md");
 
-/// The names of all commands, from the help.
-fn commands(lab: &Lab) -> Vec<String> {
-    let help = lab.run(&["--help"]).stdout;
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let listed = listed.take_while(|line| !line.is_empty());
-    let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let names = names.filter_map(|line| line.split_whitespace().next()).map(String::from);
-    names.filter(|name| name != "help").collect()
-}
-
 /// Runs a command with these bytes as its standard input.
 fn fed(lab: &Lab, args: &[&str], input: &[u8]) -> (Ended, Vec<u8>) {
     let mut command = lab.command(args);
@@ -38,7 +28,7 @@ fn completions_know_every_command() {
     let lab = Lab::new();
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = lab.run(&["completions", shell]).done().stdout.clone();
-        for command in commands(&lab) {
+        for command in lab.commands() {
             assert!(script.contains(&command), "{shell}: no {command}");
         }
         assert!(script.contains("erase-spent"), "{shell}");
@@ -58,11 +48,11 @@ fn every_command_has_a_manual_page_with_its_flags() {
     let ended = lab.run(&["man", "--out", "man/man1"]);
     assert!(ended.done().stdout.is_empty());
     let mut pages: Vec<String> =
-        commands(&lab).iter().map(|name| format!("ppdenoise-{name}.1")).collect();
+        lab.commands().iter().map(|name| format!("ppdenoise-{name}.1")).collect();
     pages.push("ppdenoise.1".into());
     pages.sort();
     assert_eq!(lab.names("man/man1"), pages);
-    for name in commands(&lab) {
+    for name in lab.commands() {
         let page = lab.read(&format!("man/man1/ppdenoise-{name}.1"));
         let page = String::from_utf8(page).unwrap().replace("\\-", "-");
         let help = lab.run(&[&name, "--help"]).stdout;

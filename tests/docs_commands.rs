@@ -10,7 +10,7 @@ mod common;
 
 use common::{CAMERA, KEYS, Lab, TINY, clean_crop};
 use ppdenoise::image::{ImageFormat, add_gaussian};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
@@ -282,6 +282,7 @@ fn every_block_of_commands_works_as_it_stands() {
 /// No block of commands escapes, and what is not run says why.
 #[test]
 fn blocks_say_what_they_are() {
+    let commands = all_commands(&Lab::new());
     for page in pages() {
         for block in &page.blocks {
             let at = format!("{}:{}", page.name, block.line);
@@ -291,7 +292,7 @@ fn blocks_say_what_they_are() {
             let command = |line: &str| {
                 let mut words = line.trim_start().split(' ');
                 let first = words.next().unwrap_or("");
-                let mut known = || words.next().is_some_and(|w| COMMANDS.contains(&w));
+                let mut known = || words.next().is_some_and(|w| commands.contains(w));
                 first == "$"
                     || first == "make"
                     || first == "cargo"
@@ -305,34 +306,19 @@ fn blocks_say_what_they_are() {
     }
 }
 
-const COMMANDS: [&str; 18] = [
-    "keygen",
-    "share-model",
-    "share-image",
-    "gen-triplets",
-    "prepare",
-    "serve",
-    "erase",
-    "reconstruct",
-    "denoise",
-    "add-noise",
-    "metrics",
-    "inspect",
-    "demo",
-    "bench",
-    "reproduce",
-    "train",
-    "completions",
-    "man",
-];
+/// All commands, that of a cargo feature too.
+fn all_commands(lab: &Lab) -> BTreeSet<String> {
+    lab.commands().into_iter().chain(["train".to_string()]).collect()
+}
 
 /// Flags in running text, in tables and in blocks that are not run are those of the commands.
 #[test]
 fn every_flag_of_every_mentioned_command_exists() {
     let lab = Lab::new();
     let mut help = BTreeMap::new();
-    for command in COMMANDS.into_iter().filter(|c| *c != "train" || cfg!(feature = "train")) {
-        help.insert(command, lab.run(&[command, "--help"]).done().stdout.clone());
+    for command in lab.commands() {
+        let text = lab.run(&[&command, "--help"]).done().stdout.clone();
+        help.insert(command, text);
     }
     let mut looked_up = 0;
     for page in pages() {
@@ -355,8 +341,9 @@ fn every_flag_of_every_mentioned_command_exists() {
                     true => words.find(|word| !word.starts_with('-')),
                     false => words.next(),
                 };
-                let Some(command) = first.filter(|word| COMMANDS.contains(word)) else { continue };
-                let Some(help) = help.get(command) else { continue };
+                let Some((command, help)) = first.and_then(|word| help.get_key_value(word)) else {
+                    continue;
+                };
                 for word in words.filter(|word| word.starts_with("--")) {
                     let flag = word.split('=').next().unwrap();
                     let flag = flag.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());

@@ -222,7 +222,10 @@ fn from_file(file: &Path, known: &[String]) -> Result<Vec<Setting>, Failure> {
     let setting = |(key, value): (String, Value)| {
         if !known.contains(&key) {
             let text = format!("the key '{key}' is no flag of serve");
-            let help = nearest(&key, known);
+            let help = match value {
+                Value::Table(_) => "write the flags at the top of the file, in no section".into(),
+                _ => nearest(&key, known),
+            };
             return Err(Failure::new(Code::Input, text).about(file).help(help));
         }
         let origin = format!("'{}'", file.display());

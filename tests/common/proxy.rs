@@ -63,7 +63,10 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, wire: Wire) -> JoinHandle<u64
                     let _ = to.shutdown(Shutdown::Both);
                     return limit;
                 }
-                Wire::StallAfter(limit) if end > limit => continue,
+                Wire::StallAfter(limit) if end > limit => {
+                    while let Ok(1..) = from.read(&mut buffer) {}
+                    break;
+                }
                 Wire::Flip(at) if (passed..end).contains(&at) => bytes[(at - passed) as usize] ^= 1,
                 _ => {}
             }

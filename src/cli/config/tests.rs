@@ -68,7 +68,7 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
         ("erase_spent = true", "'erase_spent'", "'erase-spent'"),
         ("triples = 'x'", "'triples'", "'triplets'"),
         ("config = 'x'", "'config'", "'connect'"),
-        ("[serve]\nwait = 1", "'serve'", "'state'"),
+        ("[serve]\nwait = 1", "'serve'", "in no section"),
     ] {
         let text = refused(text, &[]);
         assert!(text.contains(key) && text.contains(nearest), "{text}");
