@@ -4,6 +4,74 @@
 //! non-colluding, semi-honest servers; nothing but shapes is learnt. The design follows "Denoising
 //! in the Dark" (Zheng, Duan, Tang, Wang, Zhou; IEEE TDSC 18(3), 2021).
 //!
+//! # Using the crate
+//!
+//! The program `ppdenoise` is a thin layer over this library. A Rust program that takes part itself starts
+//! at [`roles`]: each role is a type, files pass between them, and the two servers talk through any
+//! [`net::Channel`]. Everything else is what those are built from, and changes more often.
+//!
+//! ```
+//! use ppdenoise::format::keys::no_passphrase as none;
+//! use ppdenoise::image::{GreyImage, add_gaussian};
+//! use ppdenoise::model::{Method, QuantiseOptions, load_npz};
+//! use ppdenoise::roles::{Dealer, Gateway, ModelOwner, Receiver, Server, Silent, make_keys, read_public};
+//! use ppdenoise::{net, party::Party, ring::RingBits, service::InputPaths};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let at = |name: &str| folder.path().join(name);
+//! let keys = at("keys");
+//! make_keys(&keys)?; // All roles in one folder: for tests.
+//!
+//! // The model owner.
+//! let npz = std::fs::File::open("fixtures/models/tiny-9-5-24.npz")?;
+//! let model = load_npz(std::io::BufReader::new(npz), None)?;
+//! let lut = Method::Lut { cell_bits: 2 };
+//! let options = QuantiseOptions { ring: RingBits::L32, method: lut, interval: 2.5 };
+//! ModelOwner::open(&keys, &none)?.share(&model, &options, &at("model"))?;
+//! let public = read_public(&at("model.pub"))?;
+//!
+//! // The gateway, with a grey wedge of 24 by 32 pixels and noise of 25 grey levels.
+//! let wedge = (0..24 * 32).map(|i| 40.0 + 5.0 * (i % 32) as f32).collect();
+//! let clean = GreyImage::new(24, 32, wedge)?;
+//! let noisy = add_gaussian(&clean, 25.0, 1)?.rounded();
+//! Gateway::open(&keys, &none)?.share(&noisy, 25.0, &public, &at("image"))?;
+//!
+//! // The dealer, for one image of this size.
+//! Dealer::open(&keys, &none)?.deal(&public, (24, 32), 1, &at("triples"))?;
+//!
+//! // Both servers, here as threads of one process; `net::connect` and `net::Listener` join processes.
+//! let (one, other) = net::pair();
+//! let reports: Result<Vec<_>, _> = std::thread::scope(|scope| {
+//!     let servers = [(Party::S0, one), (Party::S1, other)].map(|(party, mut channel)| {
+//!         let (keys, at) = (&keys, &at);
+//!         scope.spawn(move || {
+//!             let half = |stem: &str| at(&format!("{stem}.s{}", party.index()));
+//!             let server = Server::open(party, keys, &none, &half("state"))?;
+//!             let files = InputPaths {
+//!                 model: half("model"),
+//!                 public: at("model.pub"),
+//!                 triples: half("triples"),
+//!                 images: vec![half("image")],
+//!             };
+//!             server.denoise(&files, &[half("result")], &mut channel, &mut Silent)
+//!         })
+//!     });
+//!     servers.map(|server| server.join().expect("a server does not panic")).into_iter().collect()
+//! });
+//! assert_eq!(reports?[0].images[0].slot, 0);
+//!
+//! // The receiver.
+//! let receiver = Receiver::open(&keys, &none)?;
+//! let denoised = receiver.reconstruct([&at("result.s0"), &at("result.s1")])?;
+//! let error = |image: &GreyImage| -> f32 {
+//!     image.pixels().iter().zip(clean.pixels()).map(|(a, b)| (a - b).powi(2)).sum()
+//! };
+//! assert!(error(&denoised) < error(&noisy) / 2.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Layers
+//!
 //! Modules are layers; each uses only those on lines above its own:
 //!
 //! 1. [`ring`], [`party`], [`secret`], [`block`], [`bitvec`], [`activation`], [`network`]
@@ -17,7 +85,8 @@
 //! 9. [`protocol`]
 //! 10. [`artefact`], [`mod@bench`]
 //! 11. [`service`]
-//! 12. [`cli`]
+//! 12. [`roles`]
+//! 13. [`cli`]
 //!
 //! Lines 1 to 7 are pure: no files, sockets, clock or operating-system randomness. Only [`cli`]
 //! prints.
@@ -49,6 +118,7 @@ pub mod prg;
 pub mod protocol;
 pub mod rescale;
 pub mod ring;
+pub mod roles;
 pub mod secret;
 pub mod service;
 pub mod share;

@@ -26,12 +26,12 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "prepare",
         "--party --keys --passphrase-file --listen --connect --model --public --triplets --state --wait --timeout \
-         --insecure --threads --images --json",
+         --insecure --threads --config --images --json",
     ),
     (
         "serve",
         "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --state \
-         --wait --timeout --insecure --threads --erase-spent --force --json",
+         --wait --timeout --insecure --threads --config --erase-spent --force --json",
     ),
     ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
     ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --passphrase-file --out --reference --json"),
@@ -40,7 +40,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "<IMAGE> --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride \
          --out --reference --json",
     ),
-    ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out"),
+    ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out --json"),
     ("metrics", "<REFERENCE> <IMAGE> --json"),
     ("inspect", "<FILE> --keys --state --json"),
     (
@@ -53,15 +53,17 @@ const COMMANDS: &[(&str, &str)] = &[
         "--model --engine --only --size --patches --ring --cell --stride --threads --no-prepare \
          --rtt --mbit --work --json",
     ),
-    ("reproduce", "--data --model --dncnn --out --sigma --seed --interval --cell --stride --quick"),
+    ("reproduce", "--data --model --dncnn --out --sigma --seed --interval --cell --stride --quick --json"),
     #[cfg(feature = "train")]
     (
         "train",
-        "<FOLDER> --out --sigma --input-patch --output-patch --hidden --stride --no-residual \
+        "<DIR> --out --sigma --input-patch --output-patch --hidden --stride --no-residual \
          --range --interval --batch --rate --warm-up --clip --average --seed --precision --scales \
          --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
          --force --json",
     ),
+    ("completions", "<SHELL>"),
+    ("man", "--out"),
 ];
 const EVERYWHERE: &str = "--quiet --backend --help --version";
 
@@ -161,7 +163,7 @@ fn defaults_are_stated() {
 fn the_version_is_the_packages() {
     let lab = Lab::new();
     let expected = format!("ppdenoise {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(lab.run(&["--version"]).done().stdout, expected);
+    assert!(lab.run(&["--version"]).done().stdout.starts_with(&expected));
     assert_eq!(lab.run(&["-V"]).done().stdout, expected);
 }
 

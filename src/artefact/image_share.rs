@@ -7,7 +7,7 @@ use super::{
 };
 use crate::format::envelope::{Envelope, EnvelopeReader, OpenFrom, SealTo};
 use crate::format::header::ImageShare;
-use crate::format::output::OutputFile;
+use crate::format::output::{OutputFile, commit_all};
 use crate::format::{FormatError, ImageId};
 use crate::model::LevelMap;
 use crate::party::Party;
@@ -72,7 +72,7 @@ pub fn write_image_shares(
     let mut out = start_sealed(s1_out, parties.to(Party::S1), size, body(Party::S1))?;
     write_seeds(&mut out, [&seed])?;
     let s1_out = out.finish()?;
-    [s0_out, s1_out].into_iter().try_for_each(OutputFile::commit)?;
+    commit_all([s0_out, s1_out])?;
     Ok(image_id)
 }
 

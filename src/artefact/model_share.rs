@@ -6,7 +6,7 @@ use super::{
 };
 use crate::format::envelope::{ChunkKey, Envelope, EnvelopeReader, OpenFrom, SealTo, open_file};
 use crate::format::header::{self, ModelShare};
-use crate::format::output::OutputFile;
+use crate::format::output::{OutputFile, commit_all};
 use crate::format::{Digest, FormatError, ModelId};
 use crate::model::{LinearSpec, ModelError, PublicModel, QuantisedModel};
 use crate::party::Party;
@@ -57,7 +57,7 @@ pub fn write_model(
     let mut out = start_sealed(s1_out, to_s1, size, body(Party::S1))?;
     write_seeds(&mut out, [&seed])?;
     let s1_out = out.finish()?;
-    [public_out, s0_out, s1_out].into_iter().try_for_each(OutputFile::commit)?;
+    commit_all([public_out, s0_out, s1_out])?;
     Ok(model_id)
 }
 

@@ -12,6 +12,7 @@ use crate::correlation::{Dealer, MaterialLayout, PartySeeds, weight_mask_id, wei
 use crate::format::envelope::{ChunkKey, Envelope, EnvelopeWriter, OpenFrom};
 use crate::format::erase::is_overwritten;
 use crate::format::error::Amount;
+use crate::format::half_done::HalfDone;
 use crate::format::header::Triples;
 use crate::format::output::OutputFile;
 use crate::format::stream::{Stream, place};
@@ -152,6 +153,7 @@ impl<'a> TripleJob<'a> {
         }
         let s1 = s1_out.target().to_owned();
         s1_out.commit()?;
+        let _half_done = HalfDone::new(&s1);
         let dealt = deal();
         if dealt.is_err() {
             // Half a set is no set; why it failed is the error to tell.

@@ -2,14 +2,28 @@
 
 use super::args::AddNoise;
 use super::failure::{Code, Failure};
-use super::files::{is_stream, output_format, read_raster, write_raster};
+use super::files::{check_streams, is_stream, output_format, read_raster, write_raster};
 use super::levels::sensor;
-use super::output::Console;
+use super::output::{Console, print_json};
 use crate::format::output::ensure_not_input;
 use crate::image::{NoiseSeed, add_gaussian, add_poisson};
+use serde::Serialize;
+
+/// Levels in 8-bit grey levels; what the other kind of noise has is null.
+#[derive(Serialize)]
+struct Report {
+    sigma: Option<f64>,
+    gain: Option<f64>,
+    read_noise: Option<f64>,
+    seed: u64,
+    height: usize,
+    width: usize,
+    channels: usize,
+}
 
 pub(super) fn run(args: &AddNoise, console: &Console) -> Result<(), Failure> {
     output_format(&args.out)?;
+    check_streams(&[&args.image], &args.out, args.json)?;
     if !is_stream(&args.out) && !is_stream(&args.image) {
         ensure_not_input(&args.out, &[&args.image])?;
     }
@@ -42,5 +56,17 @@ pub(super) fn run(args: &AddNoise, console: &Console) -> Result<(), Failure> {
     let noisy = noisy.map_err(|e| Failure::from(e).about(&args.image))?;
     write_raster(&args.out, &noisy)?;
     console.note(format!("{text}, seed {}", args.seed));
+    if args.json {
+        let report = Report {
+            sigma: args.sigma,
+            gain: sensor.map(|noise| noise.gain()),
+            read_noise: sensor.map(|noise| noise.read_noise()),
+            seed: args.seed,
+            height: clean.height(),
+            width: clean.width(),
+            channels: clean.planes().len(),
+        };
+        print_json("ppdenoise.add-noise.v1", &report)?;
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::keys::Unlock;
 use super::levels::{Met, NoiseKind, SensorNoise};
 use super::reproduce::Reproduce;
 use super::server_args::{Erase, Prepare, Serve, Threads};
+use super::version;
 use crate::activation::Activation;
 use crate::format::Role;
 use crate::lookup::HI_BITS;
@@ -15,11 +16,13 @@ use std::path::PathBuf;
 
 /// Denoise images that two servers cannot see, with a neural network they cannot see.
 #[derive(Debug, Parser)]
-#[command(name = "ppdenoise", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "ppdenoise", version, long_version = version::long())]
+#[command(propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done; 1 the operation failed; 2 wrong usage; 3 an input \
-    file was refused; 4 the other server or the network failed.")]
+    file was refused; 4 the other server or the network failed. An interrupt or a request to \
+    terminate ends a command by that signal, with nothing half written.")]
 pub(super) struct Cli {
-    /// Print errors only.
+    /// Print data, reports and errors only, and the address that a server listens at.
     #[arg(long, short, global = true)]
     pub(super) quiet: bool,
     /// Instruction set of the kernels; the best one the CPU has if not given.
@@ -49,6 +52,8 @@ pub(super) enum Command {
     Reproduce(Reproduce),
     #[cfg(feature = "train")]
     Train(Box<super::train_args::Train>),
+    Completions(Completions),
+    Man(Man),
 }
 
 /// Make a key pair for each role, or for some.
@@ -256,7 +261,7 @@ pub(super) struct GenTriplets {
     /// Size of the images, rows x columns.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     pub(super) size: (usize, usize),
-    /// How many images the triples serve.
+    /// How many images the triples serve, a slot each.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(super) images: u64,
     /// Patches a batch, which is what the servers take through the network at a time; what suits the
@@ -293,7 +298,7 @@ pub(super) struct Reconstruct {
     /// for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
-    /// A clean image to compare with.
+    /// A clean image to compare with; - for standard input.
     #[arg(long, value_name = "IMAGE")]
     pub(super) reference: Option<PathBuf>,
     /// Print a JSON report on standard output.
@@ -327,7 +332,7 @@ pub(super) struct Denoise {
     /// for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
-    /// A clean image to compare with.
+    /// A clean image to compare with; - for standard input.
     #[arg(long, value_name = "IMAGE")]
     pub(super) reference: Option<PathBuf>,
     /// Print a JSON report on standard output.
@@ -341,7 +346,7 @@ pub(super) struct AddNoise {
     /// The clean image; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
-    /// Standard deviation of Gaussian noise in 8-bit grey levels.
+    /// Noise level: standard deviation of Gaussian noise in 8-bit grey levels.
     #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
     pub(super) sigma: Option<f64>,
     /// The kind of noise: gaussian, or poisson with --gain.
@@ -356,15 +361,18 @@ pub(super) struct AddNoise {
     /// .npy (float, unclipped); - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Compare an image with a reference: PSNR and SSIM.
 #[derive(Debug, Args)]
 pub(super) struct Metrics {
-    /// The clean image.
+    /// The clean image; - for standard input.
     #[arg(value_name = "REFERENCE")]
     pub(super) reference: PathBuf,
-    /// The image to judge; rounded and clipped to 8 bits first.
+    /// The image to judge; rounded and clipped to 8 bits first. - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
     /// Print a JSON report on standard output.
@@ -375,7 +383,7 @@ pub(super) struct Metrics {
 /// Tell what a file is, whose, and what is left of it; never a secret.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The file; models and key folders too.
+    /// The file, - for standard input; models and key folders too.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
     /// Folder with public keys: names the roles whose keys the file names.
@@ -399,7 +407,7 @@ pub(super) struct Demo {
     #[arg(long, default_value = "mlp", value_name = "KIND", conflicts_with = "model")]
     pub(super) family: Family,
     /// Another model.
-    #[arg(long, value_name = "MODEL.npz")]
+    #[arg(long, value_name = "MODEL")]
     pub(super) model: Option<PathBuf>,
     #[command(flatten)]
     pub(super) quantise: Quantise,
@@ -413,7 +421,7 @@ pub(super) struct Demo {
     /// Seed of the noise.
     #[arg(long, default_value = "1", value_name = "N")]
     pub(super) seed: u64,
-    /// Folder for the pictures.
+    /// Folder for the pictures; created if missing.
     #[arg(long, default_value = "demo-out", value_name = "DIR")]
     pub(super) out: PathBuf,
     /// Keep keys, shares and material in OUT/work instead of removing them.
@@ -440,6 +448,26 @@ impl Demo {
         };
         self.model.clone().unwrap_or_else(|| family.into())
     }
+}
+
+/// Print what a shell needs to complete the command line.
+///
+/// For bash, put the output into a file that your profile reads, or into
+/// ~/.local/share/bash-completion/completions/ppdenoise.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Completions {
+    /// The shell: bash, elvish, fish, powershell or zsh.
+    #[arg(value_name = "SHELL", hide_possible_values = true)]
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// Print the manual page of ppdenoise, or write the pages of all commands.
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// Folder for a page of each command, such as man1 below a folder of MANPATH; created if
+    /// missing.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
 }
 
 /// Flags of every command that writes secret files.

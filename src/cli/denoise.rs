@@ -3,11 +3,12 @@
 use super::args::Denoise;
 use super::failure::{Code, Failure};
 use super::files::{
-    QualityReport, check_writable, is_stream, output_format, read_model, read_raster, write_raster,
+    QualityReport, check_streams, check_writable, is_stream, output_format, read_model,
+    read_raster, write_raster,
 };
 use super::levels::levels;
 use super::output::{Console, print_json};
-use super::share_image::{encode, wider};
+use super::share_image::wider;
 use super::share_model::quantise_options;
 use crate::activation::{Activation, Nonlinearity};
 use crate::format::output::ensure_not_input;
@@ -16,6 +17,7 @@ use crate::model::{
     FloatModel, LevelMap, NearestRounding, QuantisedModel, decode_sums, quantise, run_twin,
 };
 use crate::ring::{Ring, RingBits};
+use crate::roles::encode;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -40,6 +42,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     output_format(&args.out)?;
     let mut inputs: Vec<&Path> = vec![&args.image, &args.model];
     inputs.extend(args.reference.as_deref());
+    check_streams(&inputs, &args.out, args.json)?;
     if !is_stream(&args.out) {
         ensure_not_input(&args.out, &inputs)?;
     }

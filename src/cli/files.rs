@@ -67,6 +67,19 @@ pub(super) fn read_image(path: &Path) -> Result<GreyImage, Failure> {
     read_raster(path)?.into_grey().map_err(|e| Failure::from(e).about(path))
 }
 
+/// Refuses a command line that wants standard input or standard output twice.
+pub(super) fn check_streams(inputs: &[&Path], out: &Path, json: bool) -> Result<(), Failure> {
+    if inputs.iter().filter(|path| is_stream(path)).count() > 1 {
+        let text = "standard input is wanted twice";
+        return Err(Failure::new(Code::Usage, text).help("give - for one file only"));
+    }
+    if json && is_stream(out) {
+        let text = "--json and --out - both want standard output";
+        return Err(Failure::new(Code::Usage, text).help("leave one of them out"));
+    }
+    Ok(())
+}
+
 /// Writes an image in the format of the extension, PNG on standard output, with its own depth.
 pub(super) fn write_raster(path: &Path, image: &Raster) -> Result<(), Failure> {
     let format = output_format(path)?;
@@ -141,6 +154,17 @@ pub(super) fn read_public(path: &Path) -> Result<PublicModelFile, Failure> {
         Ok(e) => (*e).into(),
         Err(e) => Failure::from(e).about(path),
     })
+}
+
+/// The text of a file.
+pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
+    let bytes = read_limited(open(path)?, path, limit + 1)?;
+    if bytes.len() as u64 > limit {
+        let text = format!("the file is longer than {limit} bytes");
+        return Err(Failure::new(Code::Input, text).about(path));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::new(Code::Input, "the file is no UTF-8 text").about(path))
 }
 
 /// A file's bytes.

@@ -2,10 +2,10 @@
 
 use super::args::Inspect;
 use super::failure::{Code, Failure};
-use super::files::{is_model, read_model, read_public};
+use super::files::{is_model, is_stream, read_model, read_public};
 use super::output::{print_json, print_line};
 use crate::format::Fingerprint;
-use crate::format::envelope::{VERSION, open_file};
+use crate::format::envelope::{VERSION, open_file, open_stream};
 use crate::format::header::{Body, Cipher, Header, Levels, PoissonNoise};
 use crate::format::keys::{KeyEntry, KeyFolder};
 use crate::format::ledger::Ledger;
@@ -21,13 +21,17 @@ pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
     if args.file.is_dir() {
         return folder(args);
     }
-    let file = open_file(&args.file)?;
-    let mut facts = describe(file.header(), names.as_ref());
-    if let Body::PublicModel(_) = file.header().body {
+    let header = match is_stream(&args.file) {
+        true => open_stream(&args.file)?.header().clone(),
+        false => open_file(&args.file)?.header().clone(),
+    };
+    let mut facts = describe(&header, names.as_ref());
+    // A pipe cannot be read again.
+    if let (Body::PublicModel(_), false) = (&header.body, is_stream(&args.file)) {
         describe_model(args, &mut facts)?;
     }
     if let Some(dir) = &args.state {
-        let Body::Triples(triples) = &file.header().body else {
+        let Body::Triples(triples) = &header.body else {
             let text = "--state tells the slots of triples only";
             return Err(Failure::new(Code::Usage, text).about(&args.file));
         };

@@ -4,6 +4,7 @@ mod add_noise;
 mod args;
 mod bench;
 mod calibrate;
+mod config;
 mod demo;
 mod denoise;
 mod erase;
@@ -11,9 +12,11 @@ mod failure;
 mod files;
 mod gen_triplets;
 mod inspect;
+mod interrupt;
 mod keygen;
 mod keys;
 mod levels;
+mod manual;
 mod metrics;
 mod output;
 mod pipeline;
@@ -29,6 +32,7 @@ mod share_model;
 mod train;
 #[cfg(feature = "train")]
 mod train_args;
+mod version;
 
 use crate::kernels::{self, Backend};
 use args::{Cli, Command};
@@ -40,18 +44,44 @@ use std::process::ExitCode;
 /// Parses the command line, runs the command, prints what went wrong.
 ///
 /// Exit codes: 0 done; 1 the operation failed; 2 wrong usage; 3 an input file was refused; 4 the
-/// other server or the network failed.
+/// other server or the network failed. A signal ends the process as a signal does.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let completed = match config::of_process() {
+        Ok(completed) => completed,
+        Err(failure) => return failed(&failure),
+    };
+    let cli = match Cli::try_parse_from(&completed.args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody reads it any more if this fails.
+            let _ = error.print();
+            if let Some(origin) = config::origin(&error, &completed.origins) {
+                output::say(&origin);
+            }
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
     let mut console = Console::new(cli.quiet);
-    let result = run(cli, &mut console);
+    let result = watch(&cli.command).and_then(|()| run(cli, &mut console));
+    interrupt::stand_back();
     console.finish();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            output::say(&failure.to_string());
-            failure.exit_code()
-        }
+        Err(failure) => failed(&failure),
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    output::say(&failure.to_string());
+    failure.exit_code()
+}
+
+/// `train` has an end of its own for signals: with the model so far.
+fn watch(command: &Command) -> Result<(), Failure> {
+    match command {
+        #[cfg(feature = "train")]
+        Command::Train(_) => Ok(()),
+        _ => interrupt::watch(),
     }
 }
 
@@ -78,5 +108,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Reproduce(args) => reproduce::run(&args, console),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(&args, console),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args, console),
     }
 }

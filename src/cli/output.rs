@@ -82,14 +82,21 @@ pub(super) fn print_json(schema: &'static str, report: &impl Serialize) -> Resul
 }
 
 /// Prints a line on standard error. If nobody reads it any more, the work goes on: a script may
-/// close the pipe once it has the address of a server.
+/// close the pipe once it has the address of a server. The line is one write, so that two processes
+/// on one terminal do not mix theirs.
 pub(super) fn say(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Prints a line of data on standard output; a reader that has gone away is no failure.
 pub(super) fn print_line(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout().lock(), "{text}") {
+    print_bytes(format!("{text}\n").as_bytes())
+}
+
+/// Writes data on standard output; a reader that has gone away is no failure.
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::new(Code::Failed, format!("cannot write to standard output: {e}")))
         }

@@ -3,12 +3,13 @@
 
 use super::failure::{Code, Failure};
 use super::files::{read_image, write_image};
+use super::interrupt::{TiedChild, tie_folder};
 use crate::image::GreyImage;
 use crate::kernels;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 /// Runs subcommands of this program. By convention the folder holds keys/, model.pub, and .s0 and
@@ -45,14 +46,13 @@ impl Pipeline {
     /// Runs a subcommand; its seconds, the start of the process included, and standard output.
     pub(super) fn timed(&self, args: &[&str]) -> Result<(f64, Vec<u8>), Failure> {
         let started = Instant::now();
-        let output =
-            self.command().args(args).output().map_err(|e| {
-                Failure::new(Code::Failed, format!("cannot start `{}`: {e}", args[0]))
-            })?;
-        if !output.status.success() {
-            return Err(step_failed(args[0], &output.stderr));
+        let failed = |e| Failure::new(Code::Failed, format!("cannot start `{}`: {e}", args[0]));
+        let (status, stdout, stderr) =
+            Step::start(self.command().args(args)).and_then(Step::end).map_err(failed)?;
+        if !status.success() {
+            return Err(step_failed(args[0], &stderr));
         }
-        Ok((started.elapsed().as_secs_f64(), output.stdout))
+        Ok((started.elapsed().as_secs_f64(), stdout))
     }
 
     /// Both servers as processes, to their ends: `serve` or `prepare`; S0 takes a free port and tells
@@ -74,13 +74,13 @@ impl Pipeline {
                 command.arg(flag).arg(self.at(&format!("{stem}.s{party}")));
             }
             command.args(["--state", &self.at(&format!("state{party}"))]);
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+            Step::start(&mut command)
         };
         let failed =
             |e: std::io::Error| Failure::new(Code::Failed, format!("cannot start a server: {e}"));
-        let mut first = Server(spawn(0, ["--listen", "127.0.0.1:0"]).map_err(failed)?);
+        let first = spawn(0, ["--listen", "127.0.0.1:0"]).map_err(failed)?;
         let address = route(first.address(step)?)?;
-        let second = Server(spawn(1, ["--connect", &address]).map_err(failed)?);
+        let second = spawn(1, ["--connect", &address]).map_err(failed)?;
         let second = second.report(step)?;
         Ok([first.report(step)?, second])
     }
@@ -156,6 +156,7 @@ pub(super) fn fresh_work(work: &Path) -> Result<(), Failure> {
     let failed = |what: &str, e| {
         Failure::new(Code::Failed, format!("the work folder cannot {what}: {e}")).about(work)
     };
+    tie_folder(work);
     std::fs::create_dir_all(work).map_err(|e| failed("be created", e))?;
     std::fs::write(work.join(MARKER), []).map_err(|e| failed("be written to", e))
 }
@@ -184,19 +185,24 @@ pub(super) fn path(path: &Path) -> Result<&str, Failure> {
     path.to_str().ok_or_else(|| Failure::new(Code::Usage, "the path is not UTF-8").about(path))
 }
 
-/// A server process; killed if it is dropped while it runs, so that a failure leaves none.
-struct Server(Child);
+/// A subcommand that runs; killed if it is dropped before its end, so that a failure leaves none.
+struct Step(TiedChild);
 
-impl Server {
+impl Step {
+    fn start(command: &mut Command) -> std::io::Result<Step> {
+        TiedChild::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).map(Step)
+    }
+
     /// The address that a listening server prints.
-    fn address(&mut self, step: &str) -> Result<String, Failure> {
+    fn address(&self, step: &str) -> Result<String, Failure> {
         let mut line = String::new();
-        if let Some(stderr) = self.0.stderr.take() {
+        let stderr = self.0.process().stderr.take();
+        if let Some(stderr) = stderr {
             let mut reader = BufReader::new(stderr);
             let _ = reader.read_line(&mut line);
             if let Some(address) = line.trim().strip_prefix("listening at ") {
                 // The rest of its messages is short and fits the pipe until it is read.
-                self.0.stderr = Some(reader.into_inner());
+                self.0.process().stderr = Some(reader.into_inner());
                 return Ok(address.into());
             }
             let _ = reader.read_to_string(&mut line);
@@ -204,27 +210,31 @@ impl Server {
         Err(step_failed(step, line.as_bytes()))
     }
 
-    fn report(mut self, step: &str) -> Result<Value, Failure> {
+    /// Its exit status, standard output and standard error.
+    fn end(self) -> std::io::Result<(ExitStatus, Vec<u8>, Vec<u8>)> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        if let Some(mut pipe) = self.0.stdout.take() {
-            let _ = pipe.read_to_end(&mut stdout);
+        let pipes = {
+            let mut process = self.0.process();
+            (process.stdout.take(), process.stderr.take())
+        };
+        if let Some(mut pipe) = pipes.0 {
+            pipe.read_to_end(&mut stdout)?;
         }
-        if let Some(mut pipe) = self.0.stderr.take() {
-            let _ = pipe.read_to_end(&mut stderr);
+        if let Some(mut pipe) = pipes.1 {
+            pipe.read_to_end(&mut stderr)?;
         }
-        match self.0.wait() {
-            Ok(status) if status.success() => serde_json::from_slice(&stdout).map_err(|e| {
-                Failure::new(Code::Failed, format!("a server's report is unreadable: {e}"))
-            }),
-            _ => Err(step_failed(step, &stderr)),
-        }
+        Ok((self.0.wait()?, stdout, stderr))
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+    /// The report of a server that succeeds.
+    fn report(self, step: &str) -> Result<Value, Failure> {
+        let unreadable =
+            |e: String| Failure::new(Code::Failed, format!("a server's report is unreadable: {e}"));
+        let (status, stdout, stderr) = self.end().map_err(|e| unreadable(e.to_string()))?;
+        if !status.success() {
+            return Err(step_failed(step, &stderr));
+        }
+        serde_json::from_slice(&stdout).map_err(|e| unreadable(e.to_string()))
     }
 }
 

@@ -3,7 +3,8 @@
 use super::args::Reconstruct;
 use super::failure::Failure;
 use super::files::{
-    QualityReport, check_writable, is_stream, output_format, read_raster, write_raster,
+    QualityReport, check_streams, check_writable, is_stream, output_format, read_raster,
+    write_raster,
 };
 use super::output::{Console, print_json};
 use crate::artefact::reconstruct;
@@ -32,6 +33,8 @@ struct Report {
 pub(super) fn run(args: &Reconstruct, console: &Console) -> Result<(), Failure> {
     let started = Instant::now();
     output_format(&args.out)?;
+    let streams = [args.reference.as_deref(), args.unlock.passphrase_file.as_deref()];
+    check_streams(&streams.into_iter().flatten().collect::<Vec<_>>(), &args.out, args.json)?;
     if !is_stream(&args.out) {
         let mut inputs: Vec<&Path> = vec![&args.first, &args.second];
         inputs.extend(args.reference.as_deref());

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 /// listened at is printed on standard error, so that port 0 takes a free one.
 #[derive(Debug, Args)]
 #[command(mut_group("link", |group| group.required(true)))]
+#[command(after_long_help = FLAGS_FROM_ELSEWHERE)]
 pub(super) struct Serve {
     #[command(flatten)]
     pub(super) server: ServerSide,
@@ -72,16 +73,22 @@ pub(super) struct Erase {
 /// servers must be connected, to open the masked weights; later neither --listen nor --connect is
 /// needed.
 #[derive(Debug, Args)]
+#[command(after_long_help = FLAGS_FROM_ELSEWHERE)]
 pub(super) struct Prepare {
     #[command(flatten)]
     pub(super) server: ServerSide,
-    /// How many slots, from the next free one on; all that are left if not given.
+    /// For how many images: slots from the next free one on; all that are left if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) images: Option<u64>,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,
 }
+
+/// What the help of both servers' commands ends with.
+const FLAGS_FROM_ELSEWHERE: &str = "Every flag may also stand in the environment, --erase-spent as \
+    PPDENOISE_ERASE_SPENT=true, or in the file of --config, as erase-spent = true. The command line \
+    comes first, then the environment, then the file.";
 
 /// What every command of a server needs.
 #[derive(Debug, Args)]
@@ -127,6 +134,9 @@ pub(super) struct ServerSide {
     pub(super) insecure: bool,
     #[command(flatten)]
     pub(super) threads: Threads,
+    /// TOML file with flags that are not given here, one `flag = value` a line.
+    #[arg(long, value_name = "FILE", env = "PPDENOISE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
 }
 
 /// Compute threads; the results do not depend on their number.

@@ -17,6 +17,7 @@ pub(super) struct Opened {
     pub(super) keys: ServerKeys,
     pub(super) paths: InputPaths,
     pub(super) inputs: Inputs,
+    config: Option<PathBuf>,
     /// How the link will be protected; nothing if none was asked for.
     pub(super) security: Option<Security>,
 }
@@ -40,7 +41,7 @@ impl Opened {
             images: images.to_vec(),
         };
         let inputs = Inputs::open(args.party, &keys, &paths)?;
-        Ok(Opened { keys, paths, inputs, security })
+        Ok(Opened { keys, paths, inputs, config: args.config.clone(), security })
     }
 
     /// Opens the state folder's ledger, once the folder is found to be this server's.
@@ -53,7 +54,7 @@ impl Opened {
     /// Every input, which no output may be.
     pub(super) fn input_paths(&self) -> Vec<&Path> {
         let InputPaths { model, public, triples, images } = &self.paths;
-        let files = [model, public, triples].into_iter().chain(images);
+        let files = [model, public, triples].into_iter().chain(images).chain(&self.config);
         files.map(PathBuf::as_path).collect()
     }
 }

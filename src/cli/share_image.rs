@@ -2,7 +2,7 @@
 
 use super::args::ShareImage;
 use super::failure::{Code, Failure};
-use super::files::{overwrite, read_image, read_public, with_suffix};
+use super::files::{check_streams, overwrite, read_image, read_public, with_suffix};
 use super::levels::levels;
 use super::output::{Console, print_json};
 use crate::artefact::{SharedImage, write_image_shares};
@@ -10,7 +10,8 @@ use crate::format::Role;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::image::GreyImage;
-use crate::model::{LevelMap, PublicModel};
+use crate::model::LevelMap;
+use crate::roles::encode;
 use serde::Serialize;
 use std::time::Instant;
 
@@ -29,6 +30,8 @@ struct Report {
 
 pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
     let started = Instant::now();
+    let streams = [Some(args.image.as_path()), args.unlock.passphrase_file.as_deref()];
+    check_streams(&streams.into_iter().flatten().collect::<Vec<_>>(), &args.out, false)?;
     let keys = KeyFolder::open(&args.keys)?;
     let parties = args.unlock.parties(&keys, Role::Gateway)?;
     let public = read_public(&args.model)?;
@@ -80,20 +83,4 @@ pub(super) fn wider(image: &GreyImage, levels: &LevelMap) -> String {
     let reach = |&grey: &f32| levels.to_units(f64::from(grey)).abs();
     let most = image.pixels().iter().map(reach).fold(0.0, f64::max);
     format!("share the model with --interval {}", (2.0 * most).ceil() / 2.0)
-}
-
-/// Fixed-point pixels and how many had to be clamped.
-pub(super) fn encode(
-    public: &PublicModel,
-    image: &GreyImage,
-    levels: &LevelMap,
-) -> (Vec<i64>, usize) {
-    let mut clamped = 0;
-    let pixel = |&grey: &f32| {
-        let (value, was_clamped) = public.input.encode(levels.to_units(f64::from(grey)));
-        clamped += usize::from(was_clamped);
-        value
-    };
-    let encoded = image.pixels().iter().map(pixel).collect();
-    (encoded, clamped)
 }

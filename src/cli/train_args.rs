@@ -17,7 +17,7 @@ use std::path::PathBuf;
 #[command(group(ArgGroup::new("start").args(["init", "resume"])))]
 pub(super) struct Train {
     /// Folder of grey PNG (or .npy) images.
-    #[arg(value_name = "FOLDER")]
+    #[arg(value_name = "DIR")]
     pub(super) images: PathBuf,
     /// The model; its description becomes NAME.json beside it.
     #[arg(long, value_name = "NAME.npz")]
@@ -30,13 +30,13 @@ pub(super) struct Train {
     /// Minutes of training in all, earlier runs of the checkpoint included.
     #[arg(long, value_name = "MINUTES", value_parser = parse_positive)]
     pub(super) minutes: Option<f64>,
-    /// Threads that share each batch.
+    /// Compute threads, which share each batch.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: u16,
-    /// Folder of images to validate on; none of them is trained on unless FOLDER has it too.
-    #[arg(long, value_name = "FOLDER")]
+    /// Folder of images to validate on; none of them is trained on unless the first has it too.
+    #[arg(long, value_name = "DIR")]
     pub(super) validation: Option<PathBuf>,
-    /// Keep N images of FOLDER, spread evenly over the sorted names, for validation.
+    /// Keep N of the images, spread evenly over the sorted names, for validation.
     #[arg(long, value_name = "N")]
     pub(super) hold_out: Option<usize>,
     /// Steps between reports; each validates and writes checkpoint and model.

@@ -8,6 +8,7 @@ pub mod codec;
 pub mod envelope;
 pub mod erase;
 pub mod error;
+pub mod half_done;
 pub mod header;
 pub mod ids;
 pub mod keys;
@@ -15,6 +16,7 @@ pub mod ledger;
 pub mod output;
 pub mod role;
 pub mod stream;
+mod unfinished;
 mod validate;
 
 pub use codec::{SmallError, decode_small, encode_small};

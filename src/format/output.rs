@@ -1,11 +1,12 @@
 //! Output files that are complete or not there.
 
 use crate::format::error::FormatError;
-use std::fs::{self, File, Metadata, Permissions};
+use crate::format::half_done::{HalfDone, naming};
+use crate::format::unfinished::Unfinished;
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
 
 /// The most bytes that wait to be written together.
 const BUFFER: usize = 1 << 16;
@@ -39,12 +40,8 @@ pub struct OutputFile {
     target: PathBuf,
     folder: PathBuf,
     overwrite: Overwrite,
-}
-
-#[derive(Debug)]
-enum Unfinished {
-    Unnamed(File),
-    Named(NamedTempFile),
+    /// The temporary name, if it has one.
+    temporary: Option<HalfDone>,
 }
 
 impl OutputFile {
@@ -63,16 +60,11 @@ impl OutputFile {
             Access::Secret => 0o600,
             Access::Public => 0o666,
         };
-        let unfinished = match unnamed_in(&folder, mode) {
-            Some(file) => Unfinished::Unnamed(file),
-            None => temporary_names()
-                .permissions(Permissions::from_mode(mode))
-                .tempfile_in(&folder)
-                .map(Unfinished::Named)
-                .map_err(|err| FormatError::io(path, "write", err))?,
-        };
-        let (out, waiting) = (unfinished, Vec::new());
-        Ok(OutputFile { out, waiting, target: path.to_owned(), folder, overwrite })
+        let out = Unfinished::create(&folder, mode);
+        let out = out.map_err(|err| FormatError::io(path, "write", err))?;
+        let temporary = out.path().map(HalfDone::new);
+        let waiting = Vec::new();
+        Ok(OutputFile { out, waiting, target: path.to_owned(), folder, overwrite, temporary })
     }
 
     /// The name the file will have.
@@ -85,18 +77,26 @@ impl OutputFile {
     /// # Errors
     /// [`FormatError::Exists`] if somebody else made the target meanwhile, and as
     /// [`OutputFile::create`].
-    pub fn commit(mut self) -> Result<(), FormatError> {
-        let target = self.target.clone();
-        let folder = self.folder.clone();
-        let failed = |err: io::Error| match err.kind() {
-            io::ErrorKind::NotFound => {
-                FormatError::FolderMissing { file: target.clone(), folder: folder.clone() }
-            }
-            _ => FormatError::io(&target, "write", err),
-        };
-        self.pass_on().map_err(failed)?;
-        self.out.finish(&self.target, &self.folder, self.overwrite).map_err(failed)?;
-        sync_folder(&self.folder).map_err(failed)
+    pub fn commit(self) -> Result<(), FormatError> {
+        commit_all([self])
+    }
+
+    /// Makes the contents durable.
+    fn settle(&mut self) -> Result<(), FormatError> {
+        let settled = self.pass_on().and_then(|()| self.out.settle());
+        settled.map_err(|err| self.failed(err))
+    }
+
+    /// Gives the file its name.
+    fn name(self) -> Result<(), FormatError> {
+        let OutputFile { out, target, folder, overwrite, temporary, .. } = self;
+        let named = out.name(&target, &folder, overwrite).and_then(|()| sync_folder(&folder));
+        drop(temporary);
+        named.map_err(|err| commit_failed(&target, &folder, err))
+    }
+
+    fn failed(&self, err: io::Error) -> FormatError {
+        commit_failed(&self.target, &self.folder, err)
     }
 
     /// Writes what waits.
@@ -109,6 +109,27 @@ impl OutputFile {
     /// An error that names the target even after it passed through a writer's `io::Error`.
     fn named(&self, err: io::Error) -> io::Error {
         io::Error::new(err.kind(), FormatError::io(&self.target, "write", err))
+    }
+}
+
+/// Makes the contents of a set of outputs durable and gives all of them their names; an end of the
+/// process by a signal comes before all names or after them.
+///
+/// # Errors
+/// As [`OutputFile::commit`]; the outputs before the one that failed keep their names.
+pub fn commit_all(outs: impl IntoIterator<Item = OutputFile>) -> Result<(), FormatError> {
+    let mut outs: Vec<OutputFile> = outs.into_iter().collect();
+    outs.iter_mut().try_for_each(OutputFile::settle)?;
+    let _naming = naming();
+    outs.into_iter().try_for_each(OutputFile::name)
+}
+
+fn commit_failed(target: &Path, folder: &Path, err: io::Error) -> FormatError {
+    match err.kind() {
+        io::ErrorKind::NotFound => {
+            FormatError::FolderMissing { file: target.to_owned(), folder: folder.to_owned() }
+        }
+        _ => FormatError::io(target, "write", err),
     }
 }
 
@@ -127,91 +148,6 @@ impl Write for OutputFile {
     fn flush(&mut self) -> io::Result<()> {
         self.pass_on().and_then(|()| self.out.flush()).map_err(|err| self.named(err))
     }
-}
-
-impl Unfinished {
-    fn finish(self, target: &Path, folder: &Path, overwrite: Overwrite) -> io::Result<()> {
-        match (self, overwrite) {
-            (Unfinished::Unnamed(file), Overwrite::Never) => {
-                file.sync_all()?;
-                name(&file, target)
-            }
-            (Unfinished::Unnamed(file), Overwrite::Allow) => {
-                file.sync_all()?;
-                match name(&file, target) {
-                    Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
-                    other => return other,
-                }
-                // Only a rename replaces in one step, so it gets a temporary name for a moment.
-                let named = temporary_names().make_in(folder, |path| name(&file, path))?;
-                named.persist(target).map(|_| ()).map_err(|err| err.error)
-            }
-            (Unfinished::Named(file), overwrite) => {
-                file.as_file().sync_all()?;
-                let named = match overwrite {
-                    Overwrite::Never => file.persist_noclobber(target),
-                    Overwrite::Allow => file.persist(target),
-                };
-                named.map(|_| ()).map_err(|err| err.error)
-            }
-        }
-    }
-}
-
-impl Write for Unfinished {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Unfinished::Unnamed(file) => file.write(bytes),
-            Unfinished::Named(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Unfinished::Unnamed(file) => file.flush(),
-            Unfinished::Named(file) => file.flush(),
-        }
-    }
-}
-
-fn temporary_names() -> tempfile::Builder<'static, 'static> {
-    let mut names = tempfile::Builder::new();
-    names.prefix(".ppdenoise-").suffix(".part");
-    names
-}
-
-/// Where a process finds its open files by number; a name is given through it.
-#[cfg(target_os = "linux")]
-const OPEN_FILES: &str = "/proc/self/fd";
-
-/// A file without a name, where the system and the file system of `folder` have such.
-#[cfg(target_os = "linux")]
-fn unnamed_in(folder: &Path, mode: u32) -> Option<File> {
-    use rustix::fs::{Mode, OFlags, open};
-    if !Path::new(OPEN_FILES).is_dir() {
-        return None;
-    }
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    // Whatever the reason, the attempt with a name succeeds or says why not.
-    open(folder, flags, Mode::from_raw_mode(mode)).ok().map(File::from)
-}
-
-#[cfg(target_os = "linux")]
-fn name(file: &File, path: &Path) -> io::Result<()> {
-    use rustix::fs::{AtFlags, CWD, linkat};
-    use std::os::fd::AsRawFd;
-    let open = format!("{OPEN_FILES}/{}", file.as_raw_fd());
-    Ok(linkat(CWD, open.as_str(), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn unnamed_in(_: &Path, _: u32) -> Option<File> {
-    None
-}
-
-#[cfg(not(target_os = "linux"))]
-fn name(_: &File, _: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Refuses an output that is one of the inputs, under whatever name.
@@ -286,6 +222,7 @@ pub(super) fn folder_of(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
     use tempfile::tempdir;
 
     fn names(dir: &Path) -> Vec<String> {
@@ -320,6 +257,23 @@ mod tests {
         assert_eq!(names(dir.path()), ["p", "s"]);
         let mode = fs::metadata(dir.path().join("s")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_set_gets_its_names_together_or_keeps_what_is_there() {
+        let dir = tempdir().unwrap();
+        let out = |name: &str| {
+            let path = dir.path().join(name);
+            let mut out = OutputFile::create(&path, Access::Secret, Overwrite::Never).unwrap();
+            out.write_all(name.as_bytes()).unwrap();
+            out
+        };
+        commit_all([out("a"), out("b")]).unwrap();
+        assert_eq!(names(dir.path()), ["a", "b"]);
+        let (c, d) = (out("c"), out("d"));
+        fs::write(dir.path().join("d"), b"theirs").unwrap();
+        assert!(matches!(commit_all([c, d]), Err(FormatError::Exists { .. })));
+        assert_eq!(fs::read(dir.path().join("d")).unwrap(), b"theirs");
     }
 
     #[test]

@@ -184,6 +184,16 @@ impl Lab {
         }
     }
 
+    /// The names of all commands but `help`, in the order of the overview.
+    pub fn commands(&self) -> Vec<String> {
+        let help = self.run(&["--help"]).stdout;
+        let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+        let listed = listed.take_while(|line| !line.is_empty());
+        let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+        let names = names.filter_map(|line| line.split_whitespace().next());
+        names.filter(|name| *name != "help").map(String::from).collect()
+    }
+
     pub fn share_model(&self, flags: &[&str]) {
         let args = ["share-model", TINY, "--keys", KEYS, "--out", "model"];
         self.run(&[&args[..], flags].concat()).done();

@@ -11,6 +11,8 @@ pub enum Wire {
     Whole,
     /// Cuts the connection, both ways, after so many.
     CutAfter(u64),
+    /// Passes nothing on after so many, until one side closes.
+    StallAfter(u64),
     /// Changes the byte at this position.
     Flip(u64),
 }
@@ -60,6 +62,10 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, wire: Wire) -> JoinHandle<u64
                     let _ = from.shutdown(Shutdown::Both);
                     let _ = to.shutdown(Shutdown::Both);
                     return limit;
+                }
+                Wire::StallAfter(limit) if end > limit => {
+                    while let Ok(1..) = from.read(&mut buffer) {}
+                    break;
                 }
                 Wire::Flip(at) if (passed..end).contains(&at) => bytes[(at - passed) as usize] ^= 1,
                 _ => {}

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(in crate::cli) struct Bench {
     /// Models: tiny, bootstrap, demo, default and dncnn (in fixtures/models), paper (the sizes of the paper, random
     /// weights), or files.
-    #[arg(long, num_args = 1.., default_value = "bootstrap", value_name = "NAME|MODEL.npz")]
+    #[arg(long, num_args = 1.., default_value = "bootstrap", value_name = "NAME|MODEL")]
     pub(in crate::cli) model: Vec<String>,
     /// Engines: lut, gc, or both.
     #[arg(long, value_delimiter = ',', default_value = "lut", value_name = "ENGINE,..", value_parser = parse_engine)]
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Bench {
         hide_possible_values = true
     )]
     pub(in crate::cli) only: Vec<Section>,
-    /// Sizes of the whole image; several print a table with a row a size. [default: 512x512; 256x256 with gc;
+    /// Sizes of the whole image; several print a table with a row a size [default: 512x512; 256x256 with gc;
     /// with paper a smaller image, see --patches]
     #[arg(long, visible_alias = "sizes", value_delimiter = ',', value_name = "HEIGHTxWIDTH,..", value_parser = parse_size)]
     pub(in crate::cli) size: Vec<(usize, usize)>,

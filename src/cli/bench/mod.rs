@@ -9,6 +9,7 @@ mod table;
 pub(super) use args::Bench;
 
 use super::failure::{Code, Failure};
+use super::interrupt::tie_folder;
 use super::output::{Console, print_json};
 use super::server_side::with_threads;
 use crate::bench::{Effort, Machine, Operation, Rate, kernel_rates, operations};
@@ -109,9 +110,12 @@ fn one_thread<T: Send>(measure: impl FnOnce() -> T + Send) -> Result<T, Failure>
 /// A fresh folder that is removed at the end.
 fn work_folder(parent: Option<&Path>) -> Result<tempfile::TempDir, Failure> {
     let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
-    tempfile::Builder::new().prefix("ppdenoise-bench-").tempdir_in(&parent).map_err(|e| {
+    let folder = tempfile::Builder::new().prefix("ppdenoise-bench-").tempdir_in(&parent);
+    let folder = folder.map_err(|e| {
         Failure::new(Code::Usage, format!("no folder can be made in it: {e}"))
             .about(&parent)
             .help("give --work a folder that exists and can be written")
-    })
+    })?;
+    tie_folder(folder.path());
+    Ok(folder)
 }

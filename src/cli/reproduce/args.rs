@@ -27,7 +27,7 @@ pub(in crate::cli) struct Reproduce {
     #[arg(long, default_value = "fixtures/images", value_name = "DIR")]
     pub(in crate::cli) data: PathBuf,
     /// The model.
-    #[arg(long, default_value = "fixtures/models/default.npz", value_name = "MODEL.npz")]
+    #[arg(long, default_value = "fixtures/models/default.npz", value_name = "MODEL")]
     pub(in crate::cli) model: PathBuf,
     /// The convolutional model of the rows dncnn and dncnn-lut.
     #[arg(long, default_value = "fixtures/models/dncnn-s25.npz", value_name = "MODEL.npz")]
@@ -60,6 +60,9 @@ pub(in crate::cli) struct Reproduce {
     /// Try everything in little time: the middle 128x128 pixels of three images, a rough Table 4.
     #[arg(long)]
     pub(in crate::cli) quick: bool,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 /// A table or figure.

@@ -14,13 +14,14 @@ pub(super) use args::Reproduce;
 
 use super::failure::{Code, Failure};
 use super::files::write_public;
-use super::output::{Console, print_line};
+use super::output::{Console, print_json, print_line};
 use super::server_side::with_threads;
 use crate::bench::{Effort, Machine, operations};
 use crate::image::Picture;
 use crate::plot::{self, Chart, PlotError};
 use args::Target;
 use compute::Laboratory;
+use serde::Serialize;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Instant;
@@ -39,6 +40,20 @@ struct Report {
     pictures: Vec<(String, Picture)>,
 }
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    targets: Vec<Written>,
+    seconds: f64,
+}
+
+/// The files of a target.
+#[derive(Serialize)]
+struct Written {
+    target: &'static str,
+    files: Vec<String>,
+}
+
 pub(super) fn run(args: &Reproduce, console: &mut Console) -> Result<(), Failure> {
     let started = Instant::now();
     let targets = args.wanted();
@@ -51,14 +66,23 @@ pub(super) fn run(args: &Reproduce, console: &mut Console) -> Result<(), Failure
     folder(&args.out.join("images"))?;
     let _lock = lock(&args.out)?;
     // A target is written as soon as what it needs is there.
+    let mut written = Vec::new();
     for &target in &targets {
         let cells = lab.plan.cells(&[target]);
         lab.fill(&cells, console)?;
         let report = report(target, &mut lab, args, console)?;
-        write(target, &report, &args.out)?;
+        let files = write(target, &report, &args.out)?;
+        if !args.json {
+            print_line(&format!("{}: {}", target.name(), files.join(", ")))?;
+        }
+        written.push(Written { target: target.name(), files });
     }
-    console.note(format!("{} taken", estimate::words(started.elapsed().as_secs_f64())));
-    Ok(())
+    let seconds = started.elapsed().as_secs_f64();
+    console.note(format!("{} taken", estimate::words(seconds)));
+    match args.json {
+        true => print_json("ppdenoise.reproduce.v1", &Document { targets: written, seconds }),
+        false => Ok(()),
+    }
 }
 
 fn report(
@@ -85,8 +109,8 @@ fn report(
     }
 }
 
-/// Writes TARGET.md, TARGET.csv and the pictures, and tells their names.
-fn write(target: Target, report: &Report, out: &Path) -> Result<(), Failure> {
+/// Writes TARGET.md, TARGET.csv and the pictures; their names.
+fn write(target: Target, report: &Report, out: &Path) -> Result<Vec<String>, Failure> {
     let name = target.name();
     let file = |suffix: &str| out.join(format!("{name}.{suffix}"));
     let mut names = vec![file("md"), file("csv")];
@@ -106,8 +130,7 @@ fn write(target: Target, report: &Report, out: &Path) -> Result<(), Failure> {
     }
     write_public(&file("csv"), report.csv.as_bytes())?;
     write_public(&file("md"), markdown.as_bytes())?;
-    let names: Vec<String> = names.iter().map(|n| n.display().to_string()).collect();
-    print_line(&format!("{name}: {}", names.join(", ")))
+    Ok(names.iter().map(|n| n.display().to_string()).collect())
 }
 
 fn write_picture(path: &Path, picture: &Picture) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ use crate::format::envelope::{
 use crate::format::error::FormatError;
 use crate::format::header::{Cipher, Part, PublicKeyOf, SecretKeyOf};
 use crate::format::ids::Fingerprint;
-use crate::format::output::{Access, OutputFile, Overwrite};
+use crate::format::output::{Access, OutputFile, Overwrite, commit_all};
 use crate::format::role::Role;
 use pair::KEY_LEN;
 use std::fs::{self, DirBuilder, File};
@@ -182,7 +182,7 @@ pub fn generate(
         made.push((role, name));
     }
     // All or, short of a crash, none: names are given only when every file is complete.
-    files.into_iter().try_for_each(OutputFile::commit)?;
+    commit_all(files)?;
     Ok(made)
 }
 

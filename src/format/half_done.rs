@@ -1,0 +1,69 @@
+//! What an end of the process by a signal must not leave: files with a name that are not finished,
+//! and half of a set.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Held while the outputs of one set get their names.
+static NAMING: Mutex<()> = Mutex::new(());
+/// Temporary names, and files whose set is not complete.
+static HALF_DONE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Before the process ends with work under way: waits for outputs that are getting their names,
+/// lets no other get one, and removes what is half done.
+pub fn abandon_all() {
+    // Never unlocked again.
+    std::mem::forget(naming());
+    for path in lock(&HALF_DONE).iter() {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Keeps [`abandon_all`] waiting.
+pub(super) fn naming() -> MutexGuard<'static, ()> {
+    lock(&NAMING)
+}
+
+/// A file with a name that is not to be kept if a signal ends the process before this value is
+/// dropped.
+#[derive(Debug)]
+pub struct HalfDone(PathBuf);
+
+impl HalfDone {
+    /// Tells of the file.
+    pub fn new(path: &Path) -> HalfDone {
+        lock(&HALF_DONE).push(path.to_owned());
+        HalfDone(path.to_owned())
+    }
+}
+
+impl Drop for HalfDone {
+    fn drop(&mut self) {
+        let mut all = lock(&HALF_DONE);
+        if let Some(at) = all.iter().position(|path| *path == self.0) {
+            all.swap_remove(at);
+        }
+    }
+}
+
+/// Neither a list of paths nor nothing can be left half changed by a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_half_done_until_told_otherwise() {
+        let path = Path::new("half/done");
+        let known = || lock(&HALF_DONE).iter().filter(|p| *p == path).count();
+        let (first, second) = (HalfDone::new(path), HalfDone::new(path));
+        assert_eq!(known(), 2);
+        drop(first);
+        assert_eq!(known(), 1);
+        drop(second);
+        assert_eq!(known(), 0);
+    }
+}

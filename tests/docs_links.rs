@@ -1,0 +1,72 @@
+//! Links between the pages lead somewhere, and the index has every page.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pages() -> Vec<PathBuf> {
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut pages: Vec<PathBuf> =
+        docs.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+    pages.push(root().join("README.md"));
+    pages
+}
+
+/// The targets of the links of a page, code left out.
+fn links(text: &str) -> Vec<String> {
+    let mut prose = String::new();
+    for (i, part) in text.split("```").enumerate() {
+        let spans = part.split('`').step_by(if i % 2 == 0 { 2 } else { usize::MAX });
+        prose.extend(spans.filter(|_| i % 2 == 0));
+    }
+    let ends = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    ends.map(|(link, _)| link.to_string()).collect()
+}
+
+/// The anchors of a page's headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let slug = |line: &str| -> String {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(slug).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut checked = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text).iter().filter(|link| !link.starts_with("http")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !anchor.is_empty() {
+                let found = anchors(&fs::read_to_string(&target).unwrap());
+                assert!(found.contains(anchor), "{}: {link} of {found:?}", page.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 80, "{checked} links");
+}
+
+#[test]
+fn the_index_has_every_page() {
+    let index = links(&fs::read_to_string(root().join("docs/README.md")).unwrap());
+    for page in pages() {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        assert!(name == "README.md" || index.iter().any(|link| link == name), "no {name}");
+    }
+    let readme = links(&fs::read_to_string(root().join("README.md")).unwrap());
+    assert!(readme.iter().any(|link| Path::new(link) == Path::new("docs/README.md")));
+}

@@ -1,0 +1,147 @@
+//! An interrupt or a request to terminate ends a command at once, with nothing half written; the
+//! other server says what happened; and both can be run again.
+
+mod common;
+
+use common::proxy::{Proxy, Wire};
+use common::refusal::PEER;
+use common::{CAMERA, Ended, Job, KEYS, Lab, Running, TINY, reports};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const SIZE: (usize, usize) = (24, 27);
+
+fn signal(process: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+/// The end of a process by a signal, as it is told.
+fn ended_by(ended: &Ended, name: &str) {
+    assert_eq!(ended.code, None, "{}", ended.stderr);
+    let text = format!("error: ended by SIG{name}; nothing half written is left");
+    assert_eq!(ended.stderr.lines().last(), Some(text.as_str()), "{}", ended.stderr);
+    assert!(ended.stdout.is_empty(), "{}", ended.stdout);
+}
+
+/// The signals that this process, and so its children, do not ignore.
+fn signals() -> Vec<&'static str> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = set.map_or(0, |set| u64::from_str_radix(set.trim(), 16).unwrap());
+    [("INT", 2), ("TERM", 15)]
+        .into_iter()
+        .filter(|(_, number)| ignored & (1 << (number - 1)) == 0)
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Both servers, stopped in the midst of an image: what S1 sends no longer arrives.
+fn stalled(lab: &Lab) -> ([Running; 2], Proxy) {
+    let mut first = lab.listen(&Job::new(0));
+    let proxy = Proxy::start(&first.address(), [Wire::StallAfter(20_000), Wire::Whole]);
+    let mut second = lab.connect(&Job::new(1), &proxy.address);
+    first.line_with("denoising");
+    second.line_with("denoising");
+    ([first, second], proxy)
+}
+
+#[test]
+fn a_server_that_is_interrupted_leaves_nothing_and_the_other_says_so() {
+    let lab = Lab::ready(SIZE, 6);
+    for name in signals() {
+        for victim in [0, 1] {
+            let (servers, proxy) = stalled(&lab);
+            signal(servers[victim].id(), name);
+            let ended = servers.map(Running::end);
+            proxy.counts();
+            ended_by(&ended[victim], name);
+            ended[1 - victim].refused_once(PEER, &["the other server closed the connection"]);
+            assert!(!lab.exists("den.s0") && !lab.exists("den.s1"));
+            lab.no_leftovers();
+        }
+    }
+    reports(lab.serve_both());
+    lab.reconstruct("out.png").done();
+}
+
+#[test]
+fn a_server_that_waits_for_the_other_can_be_interrupted() {
+    let lab = Lab::ready((12, 13), 1);
+    for name in signals() {
+        let mut server = lab.listen(&Job::new(0));
+        server.address();
+        signal(server.id(), name);
+        ended_by(&server.end(), name);
+        assert!(!lab.exists("den.s0"));
+    }
+    // No slot was spent.
+    assert_eq!(lab.slots("trip.s0", "state0"), (0, 1));
+}
+
+/// What `nohup` and a shell's background jobs do: a signal that is ignored stays ignored.
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let lab = Lab::ready((12, 13), 1);
+    let job = Job::new(0).args(&["--listen", "127.0.0.1:0"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' INT; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ppdenoise")]);
+    shell.args(job).current_dir(lab.path("."));
+    let mut server = Running::start(shell);
+    let address = server.address();
+    signal(server.id(), "INT");
+    let other = lab.connect(&Job::new(1), &address).end();
+    reports([server.end(), other]);
+}
+
+/// S1's file of a set is there before S0's half has gone through the pipe.
+#[test]
+fn half_a_set_of_triples_is_removed() {
+    let lab = Lab::ready((12, 13), 1);
+    let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--size", "64x64"];
+    let more = ["--images", "50", "--out", "-", "--s1", "half.s1"];
+    let mut command = lab.command(&[&args[..], &more].concat());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut some = vec![0; 1 << 20];
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut some).unwrap();
+    assert!(lab.exists("half.s1"));
+    signal(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), None);
+    assert!(!lab.exists("half.s1"));
+    lab.no_leftovers();
+}
+
+/// The steps of a demo are processes and its keys lie in a folder: both go with it.
+#[test]
+fn a_demo_takes_its_processes_and_its_folder_along() {
+    let lab = Lab::new();
+    let args = ["demo", "--image", CAMERA, "--model", TINY, "--out", "demo"];
+    let mut demo = Running::start(lab.command(&args));
+    demo.line_with("denoising on shares");
+    let children = children(demo.id());
+    signal(demo.id(), "TERM");
+    ended_by(&demo.end(), "TERM");
+    assert!(!lab.exists("demo/work"));
+    assert!(lab.exists("demo/noisy.png"), "finished pictures stay");
+    for child in children {
+        let status = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        let state = status.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        assert!(matches!(state, None | Some('Z' | 'X')), "process {child} runs on: {status}");
+    }
+}
+
+/// The processes that a process has started and not yet waited for.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        entry.unwrap().file_name().to_str().and_then(|name| name.parse::<u32>().ok())
+    });
+    let is_child = |process: &u32| {
+        let stat = Path::new("/proc").join(process.to_string()).join("stat");
+        let stat = std::fs::read_to_string(stat).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
+        fields.get(1).and_then(|id| id.parse().ok()) == Some(parent)
+    };
+    processes.filter(is_child).collect()
+}
