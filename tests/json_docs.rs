@@ -108,6 +108,9 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
     run(&["keygen", "--out", "more", "--json"]);
     run(&["share-model", TINY, "--keys", KEYS, "--out", "other", "--json"]);
+    let calibrate = ["calibrate", TINY, "--images", ".", "--out", "calibrated.npz", "--json"];
+    run(&calibrate);
+    run(&[&calibrate[..], &["--held-out", "."]].concat());
     run(&[&["share-image", "noisy.png", "--out", "other"][..], &common].concat());
     run(&[&["gen-triplets", "--size", "9x9", "--out", "other"][..], &common].concat());
     run(&["add-noise", "clean.png", "--sigma", "9", "--seed", "1", "--out", "x.png", "--json"]);
@@ -152,7 +155,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     let args = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "out.png", "--json"];
     run(&args);
     run(&[&args[..], &["--reference", "clean.png"]].concat());
-    let pipeline = ["keygen", "share-model", "share-image", "gen-triplets", "prepare", "serve"];
+    let pipeline = ["keygen", "calibrate", "share-model", "share-image", "gen-triplets", "prepare", "serve"];
     let rest = ["erase", "reconstruct", "denoise", "add-noise", "metrics", "inspect"];
     // Null only if the weights were opened before.
     seen.end(&[pipeline, rest].concat(), &["setup"]);
