@@ -15,7 +15,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "share-image",
-        "<IMAGE> --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
+        "<IMAGE> --color --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
     ),
     (
         "gen-triplets",
@@ -33,7 +33,7 @@ const COMMANDS: &[(&str, &str)] = &[
          --wait --timeout --insecure --threads --erase-spent --force --json",
     ),
     ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
-    ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --passphrase-file --out --reference --json"),
+    ("reconstruct", "<SHARE> --keys --passphrase-file --out --reference --csv --json"),
     (
         "denoise",
         "<IMAGE> --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --piecewise --interval --stride \
@@ -52,7 +52,10 @@ const COMMANDS: &[(&str, &str)] = &[
         "--model --engine --only --size --patches --ring --cell --stride --threads --no-prepare \
          --rtt --mbit --work --json",
     ),
-    ("reproduce", "--data --model --out --sigma --seed --interval --cell --stride --quick"),
+    (
+        "reproduce",
+        "<TARGET> --data --model --out --sigma --seed --interval --cell --stride --quick",
+    ),
     #[cfg(feature = "train")]
     (
         "train",
@@ -74,7 +77,7 @@ fn documented(help: &str) -> BTreeSet<String> {
                 rest.split_once(", ").map_or(rest, |(_, long)| long)
             });
         let indented = line.starts_with("  ") && !line.starts_with("           ");
-        let name = text.split([' ', '=', '[']).next().unwrap();
+        let name = text.split([' ', '=', '[']).next().unwrap().trim_end_matches("...");
         let is_name = name.starts_with("--") || (name.starts_with('<') && name.ends_with('>'));
         (indented && is_name).then(|| name.to_string())
     });
@@ -188,7 +191,7 @@ fn json_documents_name_their_schema() {
     let args = ["share-model", common::TINY, "--keys", common::KEYS, "--out", "x", "--json"];
     assert_eq!(schema(&args), "ppdenoise.share-model.v1");
     let args = [&["share-image", "noisy.png"][..], &pub_args].concat();
-    assert_eq!(schema(&args), "ppdenoise.share-image.v1");
+    assert_eq!(schema(&args), "ppdenoise.share-image.v2");
     let args = [&["gen-triplets", "--size", "9x9", "--force"][..], &pub_args].concat();
     assert_eq!(schema(&args), "ppdenoise.gen-triplets.v1");
     let args = ["denoise", "noisy.png", "--model", common::TINY, "--out", "x.png", "--json"];
@@ -201,5 +204,5 @@ fn json_documents_name_their_schema() {
     for ended in lab.serve_both() {
         assert_eq!(ended.report()["schema"], "ppdenoise.serve.v1");
     }
-    assert_eq!(lab.reconstruct("r.png").report()["schema"], "ppdenoise.reconstruct.v1");
+    assert_eq!(lab.reconstruct("r.png").report()["schema"], "ppdenoise.reconstruct.v2");
 }

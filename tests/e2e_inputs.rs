@@ -246,7 +246,7 @@ fn damaged_inputs_are_named_before_connecting() {
         lab.write(name, &newer);
         alone(&lab, Job::new(party)).refused_once(
             INPUT,
-            &[&quoted, "format version 4, this program reads version 3", "newer"],
+            &[&quoted, "format version 5, this program reads version 4", "newer"],
         );
         lab.write(name, &good);
     }

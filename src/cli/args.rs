@@ -149,15 +149,22 @@ impl Quantise {
     }
 }
 
-/// Gateway: split a noisy image between the two servers.
+/// Gateway: split noisy images between the two servers.
 ///
-/// Writes PREFIX.s0 and PREFIX.s1 (one share each, sealed to its server).
+/// Writes two shares an image, each sealed to its server: PREFIX.s0 and PREFIX.s1, PREFIX-1.s0 and so
+/// on for several images, or ID.s0 and ID.s1 in a folder, so that names of files tell nothing. The
+/// name, format and depth of the image's file travel with S0's share in a note sealed to the receiver.
 #[derive(Debug, Args)]
 pub(super) struct ShareImage {
-    /// The noisy image, grey: PNG, PGM, TIFF, BMP, JPEG or float .npy; - for standard input.
-    #[arg(value_name = "IMAGE")]
-    pub(super) image: PathBuf,
-    /// Folder with gateway.key and the servers' .pub.
+    /// The noisy images: PNG, PGM, TIFF, BMP, JPEG or float .npy; files, folders (every image in
+    /// them) and patterns such as 'scans/*.png'; - for standard input.
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(super) image: Vec<PathBuf>,
+    /// Take colour images too, as three shares of red, green and blue, each for a slot of its own.
+    #[arg(long)]
+    pub(super) color: bool,
+    /// Folder with gateway.key, the servers' .pub, and receiver.pub; without the latter there are no
+    /// notes, and the receiver gets neither names nor depths.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
     #[command(flatten)]
@@ -170,8 +177,8 @@ pub(super) struct ShareImage {
     /// Refuse an image with pixels outside the model's input interval instead of clamping them.
     #[arg(long)]
     pub(super) strict: bool,
-    /// Prefix of the two files.
-    #[arg(long, value_name = "PREFIX")]
+    /// Prefix of the shares, or a folder that exists.
+    #[arg(long, value_name = "PREFIX|DIR")]
     pub(super) out: PathBuf,
     #[command(flatten)]
     pub(super) common: Writing,
@@ -213,27 +220,31 @@ pub(super) struct GenTriplets {
     pub(super) common: Writing,
 }
 
-/// Receiver: put the two result shares together.
+/// Receiver: put result shares together, two an image.
+///
+/// In a folder images get the names, formats and depths that their notes tell (an image without a
+/// note its id's name, as PNG), and the three channels of a colour image become one file.
 #[derive(Debug, Args)]
 pub(super) struct Reconstruct {
-    /// One result share.
-    #[arg(value_name = "SHARE")]
-    pub(super) first: PathBuf,
-    /// The other.
-    #[arg(value_name = "OTHER_SHARE")]
-    pub(super) second: PathBuf,
-    /// Folder with receiver.key and the servers' .pub.
+    /// The result shares of both servers, or folders of them; which two belong together is seen from
+    /// their headers.
+    #[arg(value_name = "SHARE", required = true)]
+    pub(super) share: Vec<PathBuf>,
+    /// Folder with receiver.key, the servers' .pub, and gateway.pub, to read the notes.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
     #[command(flatten)]
     pub(super) unlock: Unlock,
-    /// The denoised image: .png, .pgm, .tiff, .bmp (rounded and clipped to 8 bits) or .npy (float); -
-    /// for PNG on standard output.
-    #[arg(long, value_name = "IMAGE")]
+    /// The denoised image: .png, .pgm, .tiff, .bmp (rounded and clipped to the noisy image's depth,
+    /// 8 bits if there is no note) or .npy (float); - for PNG on standard output; or a folder.
+    #[arg(long, value_name = "IMAGE|DIR")]
     pub(super) out: PathBuf,
-    /// A clean image to compare with.
-    #[arg(long, value_name = "IMAGE")]
+    /// A clean image to compare with, or a folder of them with the images' names.
+    #[arg(long, value_name = "IMAGE|DIR")]
     pub(super) reference: Option<PathBuf>,
+    /// Write a line an image with PSNR and SSIM, and the mean; - for standard output.
+    #[arg(long, value_name = "FILE", requires = "reference")]
+    pub(super) csv: Option<PathBuf>,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,

@@ -53,6 +53,16 @@ impl Failure {
         self
     }
 
+    /// What the exit code will say.
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The sentence without the hint.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code as u8)
     }

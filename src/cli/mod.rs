@@ -2,6 +2,7 @@
 
 mod add_noise;
 mod args;
+mod batch;
 mod bench;
 mod demo;
 mod denoise;

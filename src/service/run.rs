@@ -3,7 +3,8 @@
 use super::slot::{Claim, claim};
 use super::{Inputs, ServerKeys, ServiceError};
 use crate::artefact::{
-    ImageShareFile, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
+    ImageParts, ImageShareFile, OpenedWeightsFile, PreparedFile, decoding, random_seed,
+    write_result,
 };
 use crate::correlation::SlotView;
 use crate::format::header::ResultShare;
@@ -238,7 +239,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let fields = *image.fields();
         let size = (fields.height as usize, fields.width as usize);
         // Every byte of the share is checked before a slot is spent on it.
-        let [share, means] = image.into_shares::<R>()?.map(Zeroizing::new);
+        let ImageParts { pixels: share, means, note } = image.into_parts::<R>()?;
         let triples = *self.inputs.triples.fields();
         let wanted = Claim {
             set: triples.set_id,
@@ -273,10 +274,11 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             height: fields.height,
             width: fields.width,
             decode: decoding(&self.inputs.public, fields.levels),
+            note: note.len() as u32,
         };
         let ServerKeys { own, receiver, .. } = self.job.keys;
         let to_receiver = SealTo { sender: own, recipient: receiver };
-        let output = write_result(&sums, result, to_receiver, output)?;
+        let output = write_result(&sums, &note, result, to_receiver, output)?;
         // The file gets its name only when the other server has its half as well.
         channel.send(Tag::Done, 0, Vec::new())?;
         channel.expect(Tag::Done)?;
