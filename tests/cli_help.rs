@@ -15,11 +15,11 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "share-image",
-        "<IMAGE> --color --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
+        "<IMAGE> --color --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
     ),
     (
         "gen-triplets",
-        "--keys --passphrase-file --model --size --images --batch --out --s1 --threads --force \
+        "--keys --passphrase-file --model --size --for --shard --images --batch --out --s1 --threads --force \
          --json",
     ),
     (
@@ -29,7 +29,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "serve",
-        "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --state \
+        "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --shard --watch --idle --state \
          --wait --timeout --insecure --threads --erase-spent --force --json",
     ),
     ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
@@ -42,6 +42,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out"),
     ("metrics", "<REFERENCE> <IMAGE> --json"),
     ("inspect", "<FILE> --keys --state --json"),
+    ("verify", "<SHARE> <OTHER_SHARE> --original --keys --passphrase-file --model --json"),
     (
         "demo",
         "--image --model --engine --ring --cell --piecewise --interval --stride --crop --sigma \
@@ -193,7 +194,7 @@ fn json_documents_name_their_schema() {
     let args = [&["share-image", "noisy.png"][..], &pub_args].concat();
     assert_eq!(schema(&args), "ppdenoise.share-image.v2");
     let args = [&["gen-triplets", "--size", "9x9", "--force"][..], &pub_args].concat();
-    assert_eq!(schema(&args), "ppdenoise.gen-triplets.v1");
+    assert_eq!(schema(&args), "ppdenoise.gen-triplets.v2");
     let args = ["denoise", "noisy.png", "--model", common::TINY, "--out", "x.png", "--json"];
     assert_eq!(schema(&args), "ppdenoise.denoise.v1");
     assert_eq!(schema(&["metrics", "noisy.png", "x.png", "--json"]), "ppdenoise.metrics.v1");
@@ -202,7 +203,7 @@ fn json_documents_name_their_schema() {
         assert_eq!(schema(&["inspect", file, "--json"]), "ppdenoise.inspect.v1");
     }
     for ended in lab.serve_both() {
-        assert_eq!(ended.report()["schema"], "ppdenoise.serve.v1");
+        assert_eq!(ended.report()["schema"], "ppdenoise.serve.v2");
     }
     assert_eq!(lab.reconstruct("r.png").report()["schema"], "ppdenoise.reconstruct.v2");
 }

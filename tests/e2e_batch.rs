@@ -226,3 +226,85 @@ fn results_of_folders_are_paired_named_and_judged() {
     assert_eq!(ended.code, Some(INPUT));
     assert!(ended.stderr.contains("'res/1.s0': the result of server 1"), "{}", ended.stderr);
 }
+
+/// The dealer makes what shared images need and no more, by their public headers.
+#[test]
+fn material_for_shared_images() {
+    let lab = lab_with(&["shares"]);
+    for (name, size) in [("a.png", SIZE), ("b.png", (15, 12)), ("c.png", SIZE)] {
+        lab.picture(name, &noisy_crop(size));
+    }
+    share(&lab, &["a.png", "b.png", "c.png"], "shares", &[]).report();
+    let triples = |flags: &[&str]| {
+        let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--json"];
+        lab.run(&[&args[..], flags].concat())
+    };
+    // Both servers' shares of an image count once, and other files in the folder not at all.
+    triples(&["--size", "9x9", "--out", "shares/old"]).report();
+    let report = triples(&["--for", "shares", "--out", "trip"]).report();
+    let slots = |set: &serde_json::Value| (set["height"].clone(), set["slots"].as_u64().unwrap());
+    let sets: Vec<_> = report["sets"].as_array().unwrap().iter().map(slots).collect();
+    assert_eq!(sets, [(14.into(), 2), (15.into(), 1)]);
+    let files = ["trip-14x13.s0", "trip-15x12.s0"];
+    let args = ["inspect", files[0], files[1], "--state", "state0", "--json"];
+    fs::create_dir(lab.path("state0")).unwrap();
+    let report = lab.run(&args).report();
+    assert_eq!(report["slots_left"], serde_json::json!({ "14x13": 2, "15x12": 1 }));
+    assert_eq!(report["files"][1]["slots"], 1);
+    let text = lab.run(&args[..5]).done().stdout.clone();
+    assert!(text.contains("slots left 14x13   2"), "{text}");
+
+    // A list of sizes; one size makes one set under the prefix itself.
+    let report = triples(&["--size", "9x9:3", "10x9", "--images", "2", "--out", "list"]).report();
+    let sets: Vec<_> = report["sets"].as_array().unwrap().iter().map(slots).collect();
+    assert_eq!(sets, [(9.into(), 3), (10.into(), 2)]);
+    let files: Vec<String> =
+        lab.names("shares").into_iter().filter(|n| n.ends_with(".s1")).collect();
+    let one = format!("shares/{}", files.iter().find(|n| !n.starts_with("old")).unwrap());
+    triples(&["--for", &one, "--out", "one"]).report();
+    assert!(lab.exists("one.s0") && lab.exists("one.s1"));
+    triples(&["--size", "9x9", "10x10", "--out", "-", "--s1", "x"]).refused(USAGE, &["one set"]);
+    triples(&["--for", "out", "--size", "9x9", "--out", "x"]).refused_usage(&["--size"]);
+    triples(&["--for", KEYS, "--out", "x"]).refused_once(INPUT, &["no image shares here"]);
+    triples(&["--for", "model.s0", "--out", "x"])
+        .refused_once(INPUT, &["'model.s0' is a model share"]);
+    let args = ["share-model", TINY, "--keys", KEYS, "--out", "other"];
+    lab.run(&args).done();
+    let args = ["gen-triplets", "--keys", KEYS, "--model", "other.pub", "--out", "x"];
+    lab.run(&[&args[..], &["--for", "shares"]].concat())
+        .refused_once(INPUT, &["is for the model", "share the image for this model's .pub"]);
+    lab.no_leftovers();
+}
+
+/// Both secret keys undo the sharing; one does not.
+#[test]
+fn shares_are_compared_with_their_original() {
+    let lab = lab_with(&[]);
+    let planes = [0, 40, 80].map(|shift| {
+        let pixels = noisy_crop(SIZE).into_pixels().into_iter().map(|v| (v + shift as f32) % 256.0);
+        GreyImage::new(SIZE.0, SIZE.1, pixels.collect()).unwrap()
+    });
+    raster(&lab, "rgb.png", planes.into(), Depth::Eight);
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    lab.picture("other.png", &clean_crop(SIZE));
+    lab.picture("large.png", &clean_crop((20, 20)));
+    share(&lab, &["noisy.png"], "img", &["--sigma", "40"]).report();
+    share(&lab, &["rgb.png"], "rgb", &["--color"]).report();
+    let verify = |a: &str, b: &str, original: &str, keys: &str| {
+        let args = ["verify", a, b, "--original", original, "--model", "model.pub"];
+        lab.run(&[&args[..], &["--keys", keys]].concat())
+    };
+    for (a, b) in [("img.s0", "img.s1"), ("img.s1", "img.s0")] {
+        let ended = verify(a, b, "noisy.png", KEYS);
+        assert!(ended.done().stderr.contains("the shares are those of 'noisy.png'"), "{ended:?}");
+    }
+    let ended = verify("rgb-green.s0", "rgb-green.s1", "rgb.png", KEYS);
+    assert!(ended.done().stderr.contains("the green channel of 'rgb.png'"), "{}", ended.stderr);
+    verify("img.s0", "img.s1", "other.png", KEYS)
+        .refused_once(common::refusal::FAILED, &["are not those of 'other.png'", "pixels differ"]);
+    verify("img.s0", "img.s1", "large.png", KEYS).refused(INPUT, &["'large.png'", "14x13"]);
+    verify("img.s0", "rgb-red.s1", "noisy.png", KEYS).refused_once(INPUT, &["belong together"]);
+    verify("img.s0", "img.s0", "noisy.png", KEYS).refused_once(INPUT, &["both shares of server 0"]);
+    fs::remove_file(lab.path("keys/server1.key")).unwrap();
+    verify("img.s0", "img.s1", "noisy.png", KEYS).refused_once(INPUT, &["server1.key"]);
+}

@@ -304,8 +304,16 @@ fn used_slots_are_refused_for_ever() {
 fn too_few_slots_are_refused_before_connecting() {
     let lab = Lab::ready(SIZE, 3);
     reports(lab.serve_both());
+    let again = Job::new(0).with(|j| {
+        j.images.push("img.s0".into());
+        j.outs = ["a", "b"].map(String::from).into();
+    });
+    alone(&lab, again).refused_once(INPUT, &["'img.s0' is the same image as 'img.s0'"]);
+    for name in ["img2", "img3"] {
+        lab.share_image("noisy.png", name, &[]);
+    }
     let job = Job::new(0).with(|j| {
-        j.images = vec!["img.s0".into(); 3];
+        j.images = ["img.s0", "img2.s0", "img3.s0"].map(String::from).into();
         j.outs = ["a", "b", "c"].map(String::from).into();
     });
     alone(&lab, job).refused_once(INPUT, &["2 slot(s)", "3 images", "gen-triplets"]);

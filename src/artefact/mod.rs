@@ -5,6 +5,7 @@
 //! random it is a seed of 32 bytes. Shares and material are sealed from their maker to their reader;
 //! the public description and the opened weights are in clear.
 
+mod image_pair;
 mod image_share;
 mod model_share;
 mod note;
@@ -15,6 +16,7 @@ mod result_share;
 mod slot_regions;
 mod triples;
 
+pub use image_pair::{ImagePair, open_image_pair};
 pub use image_share::{ImageParts, ImageShareFile, SharedImage, write_image_shares};
 pub use model_share::{ModelShareFile, PublicModelFile, write_model};
 pub use note::{Channel, Note, NoteError, is_base_name};
@@ -28,7 +30,8 @@ pub use triples::{TripleFile, TripleJob};
 use crate::format::envelope::{ChunkKey, Content, EnvelopeReader, EnvelopeWriter, SealTo};
 use crate::format::header::{Body, Levels, PoissonNoise};
 use crate::format::{Fingerprint, FormatError, PublicKey, SecretKey};
-use crate::model::LevelMap;
+use crate::image::Poisson;
+use crate::model::{LevelMap, Normalisation};
 use crate::party::Party;
 use crate::prg::Seed;
 use crate::ring::{self, Ring, RingBits};
@@ -95,6 +98,13 @@ impl PayloadSize {
 fn levels_of(map: &LevelMap) -> Levels {
     let poisson = map.poisson.map(|p| PoissonNoise { gain: p.gain(), read_noise: p.read_noise() });
     Levels { sigma_ratio: map.sigma_ratio, scale_about: map.scale_about, poisson }
+}
+
+/// The map of grey levels that a header tells, for a model of these units.
+pub fn level_map(levels: &Levels, units: Normalisation) -> LevelMap {
+    let Levels { sigma_ratio, scale_about, poisson } = *levels;
+    let poisson = poisson.and_then(|p| Poisson::new(p.gain, p.read_noise));
+    LevelMap { units, sigma_ratio, scale_about, poisson }
 }
 
 fn start_sealed<W: Write>(

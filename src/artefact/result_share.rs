@@ -1,15 +1,14 @@
 //! A denoised image in shares: each server's weighted sums, and how the receiver reads them.
 
 use super::{
-    PayloadSize, PublicModelFile, read_elements, read_note, start_sealed, write_elements,
-    write_note,
+    PayloadSize, PublicModelFile, level_map, read_elements, read_note, start_sealed,
+    write_elements, write_note,
 };
 use crate::format::envelope::{EnvelopeReader, OpenFrom, SealTo, open_file};
 use crate::format::header::{Decoding, Levels, ResultShare};
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, ImageId, PublicKey, Role, SecretKey, SessionId};
-use crate::image::Poisson;
-use crate::model::{LevelMap, Normalisation, decode_sums};
+use crate::model::{Normalisation, decode_sums};
 use crate::network::PatchGrid;
 use crate::party::Party;
 use crate::protocol::SourceError;
@@ -205,13 +204,8 @@ fn combine<R: Ring>(
     a.finish()?;
     b.finish()?;
     let sums = share::combine(&first, &second);
-    let Levels { sigma_ratio, scale_about, poisson } = decode.levels;
-    let map = LevelMap {
-        units: Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit },
-        sigma_ratio,
-        scale_about,
-        poisson: poisson.and_then(|p| Poisson::new(p.gain, p.read_noise)),
-    };
+    let units = Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit };
+    let map = level_map(&decode.levels, units);
     let decoded = decode_sums(&sums, &grid, &decode.window, decode.frac_bits);
     let grey = decoded.iter().map(|&u| map.to_grey(u)).collect();
     let (image_id, session_id) = (fields.image_id, fields.session_id);

@@ -1,5 +1,6 @@
 //! The command line as `clap` reads it.
 
+use super::batch::Part;
 use super::bench::Bench;
 use super::keys::Unlock;
 use super::levels::{Met, NoiseKind, SensorNoise};
@@ -42,6 +43,7 @@ pub(super) enum Command {
     AddNoise(AddNoise),
     Metrics(Metrics),
     Inspect(Inspect),
+    Verify(Verify),
     Demo(Demo),
     Bench(Bench),
     Reproduce(Reproduce),
@@ -163,6 +165,8 @@ pub(super) struct ShareImage {
     /// Take colour images too, as three shares of red, green and blue, each for a slot of its own.
     #[arg(long)]
     pub(super) color: bool,
+    #[command(flatten)]
+    pub(super) part: Part,
     /// Folder with gateway.key, the servers' .pub, and receiver.pub; without the latter there are no
     /// notes, and the receiver gets neither names nor depths.
     #[arg(long, value_name = "DIR")]
@@ -184,10 +188,10 @@ pub(super) struct ShareImage {
     pub(super) common: Writing,
 }
 
-/// Dealer: make correlated randomness for a model and an image size.
+/// Dealer: make correlated randomness for a model and image sizes.
 ///
-/// Writes PREFIX.s0 and PREFIX.s1 (each sealed to its server). Needs public shapes only; each slot
-/// serves one image once.
+/// Writes PREFIX.s0 and PREFIX.s1 (each sealed to its server), for several sizes a set each, as
+/// PREFIX-512x512.s0 and so on. Needs public shapes only; each slot serves one image once.
 #[derive(Debug, Args)]
 pub(super) struct GenTriplets {
     /// Folder with dealer.key and the servers' .pub.
@@ -198,10 +202,17 @@ pub(super) struct GenTriplets {
     /// The model's public description.
     #[arg(long, value_name = "PREFIX.pub")]
     pub(super) model: PathBuf,
-    /// Size of the images, rows x columns.
-    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
-    pub(super) size: (usize, usize),
-    /// How many images the triples serve.
+    /// Size of images, rows x columns, and how many of them if not as many as --images; repeat for
+    /// several sizes.
+    #[arg(long, value_name = "HEIGHTxWIDTH[:N]", value_parser = parse_sizes, num_args = 1.., required_unless_present = "for_shares")]
+    pub(super) size: Vec<((usize, usize), Option<u64>)>,
+    /// Just what these shared images need, by their public headers: image shares of either server, or
+    /// folders of them.
+    #[arg(long = "for", value_name = "SHARE|DIR", num_args = 1.., conflicts_with_all = ["size", "images"])]
+    pub(super) for_shares: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) part: Part,
+    /// How many images of each size the triples serve.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(super) images: u64,
     /// Patches a batch, which is what the servers take through the network at a time; what suits the
@@ -324,15 +335,45 @@ pub(super) struct Metrics {
 /// Tell what a file is, whose, and what is left of it; never a secret.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The file; models and key folders too.
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
+    /// The files; models and key folders too.
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) file: Vec<PathBuf>,
     /// Folder with public keys: names the roles whose keys the file names.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: Option<PathBuf>,
-    /// A server's state folder: tells how many slots of the triples it has used.
+    /// A server's state folder: tells how many slots of the triples it has used, for several files
+    /// also what is left for each size.
     #[arg(long, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Test whether two image shares are those of an image.
+///
+/// It undoes the sharing, so it needs the secret keys of both servers, to whom the shares are sealed:
+/// for tests, and where all keys lie in one folder. Whoever holds both keys can see every image; in
+/// production nobody does, the gateway included.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// One server's share.
+    #[arg(value_name = "SHARE")]
+    pub(super) first: PathBuf,
+    /// The other's.
+    #[arg(value_name = "OTHER_SHARE")]
+    pub(super) second: PathBuf,
+    /// The image that was shared; of a colour image the channel that fits best is taken.
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) original: PathBuf,
+    /// Folder with server0.key, server1.key and gateway.pub.
+    #[arg(long, value_name = "DIR")]
+    pub(super) keys: PathBuf,
+    #[command(flatten)]
+    pub(super) unlock: Unlock,
+    /// The model's public description.
+    #[arg(long, value_name = "PREFIX.pub")]
+    pub(super) model: PathBuf,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,
@@ -436,6 +477,19 @@ pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     parse().ok_or_else(|| "expected HEIGHTxWIDTH, for instance 512x512".into())
 }
 
+/// A size, and a number of images behind a colon.
+fn parse_sizes(text: &str) -> Result<((usize, usize), Option<u64>), String> {
+    let (size, images) = match text.split_once(':') {
+        Some((size, images)) => (size, Some(images)),
+        None => (text, None),
+    };
+    let images = images.map(|images| match images.parse::<u64>() {
+        Ok(images) if (1..=1_000_000).contains(&images) => Ok(images),
+        _ => Err("expected a number of images from 1 to 1000000 behind the colon".to_string()),
+    });
+    Ok((parse_size(size)?, images.transpose()?))
+}
+
 fn parse_activation(text: &str) -> Result<Activation, String> {
     Activation::from_name(text).map_err(|e| e.to_string())
 }
@@ -455,6 +509,9 @@ mod tests {
         assert_eq!(parse_cell("1/8"), Ok(3));
         assert!(parse_cell("1/3").is_err() && parse_cell("0.25").is_err());
         assert_eq!(parse_size("480x640"), Ok((480, 640)));
+        assert_eq!(parse_sizes("9x8:3"), Ok(((9, 8), Some(3))));
+        assert_eq!(parse_sizes("9x8"), Ok(((9, 8), None)));
+        assert!(["9x8:", "9x8:0", "9x8:1000001", "9:8x3"].iter().all(|t| parse_sizes(t).is_err()));
         assert!(parse_size("480").is_err() && parse_size("0x4").is_err());
         assert!(parse_positive("nan").is_err() && parse_positive("-1").is_err());
         assert!(parse_ring("16").is_err());

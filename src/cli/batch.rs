@@ -6,7 +6,11 @@ use super::files::is_stream;
 use super::output::{Console, say};
 use crate::artefact::Note;
 use crate::format::FormatError;
+use crate::format::envelope::open_file;
+use crate::format::header::{Body, ImageShare};
 use crate::image::ImageFormat;
+use crate::service::Shard;
+use clap::Args;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -14,6 +18,50 @@ use std::path::{Path, PathBuf};
 
 /// The names of the channels of a colour image.
 pub(super) const CHANNELS: [&str; 3] = ["red", "green", "blue"];
+
+/// A part of the work on many images.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Part {
+    /// Take one of N parts of the images only, for work that is spread over processes or machines.
+    #[arg(long, value_name = "K/N", value_parser = parse_shard)]
+    pub(super) shard: Option<Shard>,
+}
+
+impl Part {
+    /// The part, all if none was asked for.
+    pub(super) fn shard(self) -> Shard {
+        self.shard.unwrap_or(Shard::WHOLE)
+    }
+}
+
+/// K/N, K from 1 to N.
+fn parse_shard(text: &str) -> Result<Shard, String> {
+    let parse = || {
+        let (k, n) = text.split_once('/')?;
+        let (k, count) = (k.parse::<u64>().ok()?, n.parse::<u64>().ok()?);
+        (1..=count).contains(&k).then(|| Shard { index: k - 1, count })
+    };
+    parse().ok_or_else(|| "expected K/N with K from 1 to N, for instance 2/8".into())
+}
+
+/// The image shares among the files given, with their headers; in folders other files are passed over.
+pub(super) fn image_shares(given: &[PathBuf]) -> Result<Vec<(PathBuf, ImageShare)>, FormatError> {
+    let mut found = Vec::new();
+    for path in given {
+        if !path.is_dir() {
+            found.push((path.clone(), *open_file(path)?.expect::<ImageShare>()?));
+            continue;
+        }
+        let is_share =
+            |path: &Path| matches!(path.extension().and_then(OsStr::to_str), Some("s0" | "s1"));
+        for file in files_in(path, is_share)? {
+            if let Body::ImageShare(share) = open_file(&file)?.header().body {
+                found.push((file, share));
+            }
+        }
+    }
+    Ok(found)
+}
 
 /// Whether an output is meant as a folder: it is one, or ends in a slash.
 pub(super) fn is_folder(path: &Path) -> bool {
@@ -160,7 +208,8 @@ impl Failures {
     pub(super) fn end(self, total: usize) -> Result<(), Failure> {
         let Some(code) = self.first else { return Ok(()) };
         let failed = self.list.len();
-        Err(Failure::new(code, format!("{failed} of {total} failed; the others are done"))
+        let others = if failed < total { "; the others are done" } else { "" };
+        Err(Failure::new(code, format!("{failed} of {total} failed{others}"))
             .help("see the messages above"))
     }
 }
@@ -191,6 +240,15 @@ mod tests {
         }
         let empty = images(&[at("inner.png")]).unwrap_err();
         assert!(empty.message().contains("no images in this folder"));
+    }
+
+    #[test]
+    fn shards_are_parsed_or_refused() {
+        assert_eq!(parse_shard("2/8"), Ok(Shard { index: 1, count: 8 }));
+        assert_eq!(parse_shard("1/1"), Ok(Shard::WHOLE));
+        assert!(
+            ["", "0/2", "3/2", "1/0", "1", "a/b", "-1/2"].iter().all(|t| parse_shard(t).is_err())
+        );
     }
 
     #[test]

@@ -279,6 +279,15 @@ impl From<ServiceError> for Failure {
                 let help = "give each server its own --state folder";
                 Failure::of(Code::Usage, &e, Some(help.into()))
             }
+            ServiceError::Declined => {
+                let help = "see the other server's message";
+                Failure::of(Code::Peer, &e, Some(help.into()))
+            }
+            ServiceError::NotShared => {
+                let help = "give both servers their shares of it, of the same run of `ppdenoise \
+                            share-image`, and see the other server's message";
+                Failure::of(Code::Peer, &e, Some(help.into()))
+            }
             ServiceError::NoSlotLeft { .. } => {
                 let help = "make new triples with `ppdenoise gen-triplets` and give each server \
                             its half";

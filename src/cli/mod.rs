@@ -29,6 +29,7 @@ mod share_model;
 mod train;
 #[cfg(feature = "train")]
 mod train_args;
+mod verify;
 
 use crate::kernels::{self, Backend};
 use args::{Cli, Command};
@@ -72,6 +73,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::AddNoise(args) => add_noise::run(&args, console),
         Command::Metrics(args) => metrics::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Bench(args) => bench::run(&args, console),
         Command::Reproduce(args) => reproduce::run(&args, console),

@@ -52,24 +52,27 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
     let parties = args.unlock.parties(&keys, Role::Gateway)?;
     let receiver = receiver(&keys, console)?;
     let public = read_public(&args.model)?;
-    let files = images(&args.image)?;
+    let all = images(&args.image)?;
     let expected = |path: &PathBuf| {
         let extension = path.extension().and_then(OsStr::to_str).unwrap_or("");
         let format = ImageFormat::from_extension(extension).unwrap_or(ImageFormat::Png);
         restored_name(&base_name(path), format)
     };
-    ensure_distinct(files.iter().map(|path| (expected(path), path.as_path())))?;
+    ensure_distinct(all.iter().map(|path| (expected(path), path.as_path())))?;
+    let shard = args.part.shard();
+    let files: Vec<(usize, &PathBuf)> =
+        all.iter().enumerate().filter(|(i, _)| shard.takes(*i as u64)).collect();
     let mut sharing = Sharing {
         args,
         parties,
         receiver,
         public,
-        several: files.len() > 1,
+        several: all.len() > 1,
         entries: Vec::new(),
         read_image_seconds: 0.0,
     };
     let mut failures = Failures::default();
-    for (i, file) in files.iter().enumerate() {
+    for &(i, file) in &files {
         match sharing.share(i, file, console) {
             Err(failure) if sharing.several => failures.note(file, &failure, console),
             other => other?,
