@@ -304,7 +304,8 @@ fn shares_are_compared_with_their_original() {
         .refused_once(common::refusal::FAILED, &["are not those of 'other.png'", "pixels differ"]);
     verify("img.s0", "img.s1", "large.png", KEYS).refused(INPUT, &["'large.png'", "14x13"]);
     verify("img.s0", "rgb-red.s1", "noisy.png", KEYS).refused_once(INPUT, &["belong together"]);
-    verify("img.s0", "img.s0", "noisy.png", KEYS).refused_once(INPUT, &["both shares of server 0"]);
+    verify("img.s0", "img.s0", "noisy.png", KEYS)
+        .refused_once(INPUT, &["both shares of server S0"]);
     fs::remove_file(lab.path("keys/server1.key")).unwrap();
     verify("img.s0", "img.s1", "noisy.png", KEYS).refused_once(INPUT, &["server1.key"]);
 }

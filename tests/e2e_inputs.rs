@@ -53,7 +53,7 @@ fn files_of_another_kind_are_named() {
         .refused_once(INPUT, &["'trip.s0'", "share-image"]);
     alone(&lab, Job::new(0).with(|j| j.images = vec!["noisy.png".into()]))
         .refused_once(INPUT, &["'noisy.png' is no ppdenoise file"]);
-    alone(&lab, Job::new(0).with(|j| j.images = vec![KEYS.into()])).refused(INPUT, &[KEYS]);
+    alone(&lab, Job::new(0).with(|j| j.images = vec![KEYS.into()])).refused(USAGE, &[KEYS]);
     let out = ["--keys", KEYS, "--out", "x.png"];
     lab.run(&[&["reconstruct", "img.s0", "img.s1"][..], &out].concat())
         .refused_once(INPUT, &["'img.s0' is an image share", "serve"]);
