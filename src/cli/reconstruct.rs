@@ -15,7 +15,7 @@ use crate::format::keys::KeyFolder;
 use crate::format::output::ensure_not_input;
 use crate::format::{FormatError, ImageId, OpenFrom, PublicKey, Role, SecretKey};
 use crate::image::{Depth, GreyImage, Raster};
-use plan::{Job, Plan};
+use plan::Job;
 use quality::Summary;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -109,10 +109,7 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
             }
             (vec![job], Some(result))
         }
-        _ => {
-            let plan = Plan::make(&args.share, &keys, &mut failures, console)?;
-            (plan.jobs, None)
-        }
+        _ => (plan::jobs(&args.share, &keys, &mut failures, console)?, None),
     };
     let total = jobs.len() + failures.list.len();
     let targets = targets(args, &jobs)?;

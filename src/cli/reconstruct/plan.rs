@@ -43,89 +43,87 @@ impl Job {
     }
 }
 
-/// All images of the files given, in the order of their names.
-pub(super) struct Plan {
-    pub(super) jobs: Vec<Job>,
+/// One channel of a colour image: its note, id and shares.
+type Plane = (Note, ImageId, [PathBuf; 2]);
+
+/// All images of the files given, in the order of their names: reads headers and notes. What cannot
+/// be paired is noted as failed.
+///
+/// # Errors
+/// For a file that was named and is no result share, and for two images of one name.
+pub(super) fn jobs(
+    given: &[PathBuf],
+    keys: &Keys,
+    failures: &mut Failures,
+    console: &mut Console,
+) -> Result<Vec<Job>, Failure> {
+    let mut jobs = Vec::new();
+    let mut colours: BTreeMap<ImageId, [Option<Plane>; 3]> = BTreeMap::new();
+    for (image, pair) in pairs(given, failures, console)? {
+        let sealed = match read_result_note(&pair[0], &keys.receiver, &keys.servers) {
+            Ok((_, sealed)) => sealed,
+            Err(e) => {
+                failures.note(&pair[0], &e.into(), console);
+                continue;
+            }
+        };
+        let note = keys.note(image, &sealed, console);
+        match note.as_ref().and_then(|note| note.channel) {
+            // A note says 0, 1 or 2.
+            Some(channel) => {
+                let planes = colours.entry(channel.group).or_default();
+                planes[usize::from(channel.index)] = note.map(|note| (note, image, pair));
+            }
+            None => jobs.push(Job::of(note.as_ref(), image, vec![pair])),
+        }
+    }
+    for planes in colours.into_values() {
+        jobs.extend(joined(planes, failures, console));
+    }
+    jobs.sort_by(|a, b| a.name.cmp(&b.name));
+    ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.pairs[0][0].as_path())))?;
+    if jobs.is_empty() && failures.list.is_empty() {
+        let failure = Failure::new(Code::Input, "there are no result shares here");
+        let help = "`ppdenoise serve` writes them, as files ending in .s0 or .s1";
+        return Err(failure.about(&given[0]).help(help));
+    }
+    Ok(jobs)
 }
 
-type Halves = [Option<PathBuf>; 2];
-
-impl Plan {
-    /// Reads headers and notes. What cannot be paired is noted as failed.
-    ///
-    /// # Errors
-    /// For a file that was named and is no result share, and for two images of one name.
-    pub(super) fn make(
-        given: &[PathBuf],
-        keys: &Keys,
-        failures: &mut Failures,
-        console: &mut Console,
-    ) -> Result<Plan, Failure> {
-        let mut halves: BTreeMap<(ImageId, SessionId), Halves> = BTreeMap::new();
-        for (path, fields) in results(given)? {
-            let both = halves.entry((fields.image_id, fields.session_id)).or_default();
-            let half = &mut both[fields.party.index()];
-            match half {
-                Some(other) => {
-                    let text = format!("a copy of '{}'", other.display());
-                    let failure = Failure::new(Code::Input, text).about(&path);
-                    failures.note(&path, &failure.help("give each share once"), console);
-                }
-                None => *half = Some(path),
+/// The shares of server 0 and server 1 that belong together, by image and session.
+fn pairs(
+    given: &[PathBuf],
+    failures: &mut Failures,
+    console: &mut Console,
+) -> Result<Vec<(ImageId, [PathBuf; 2])>, Failure> {
+    let mut halves: BTreeMap<(ImageId, SessionId), [Option<PathBuf>; 2]> = BTreeMap::new();
+    for (path, fields) in results(given)? {
+        let both = halves.entry((fields.image_id, fields.session_id)).or_default();
+        let half = &mut both[fields.party.index()];
+        match half {
+            Some(other) => {
+                let text = format!("a copy of '{}'", other.display());
+                let failure = Failure::new(Code::Input, text).about(&path);
+                failures.note(&path, &failure.help("give each share once"), console);
             }
+            None => *half = Some(path),
         }
-        let mut jobs = Vec::new();
-        let mut colours: BTreeMap<ImageId, [Option<(Note, ImageId, [PathBuf; 2])>; 3]> =
-            BTreeMap::new();
-        for ((image, _), both) in halves {
-            let pair = match both {
-                [Some(s0), Some(s1)] => [s0, s1],
-                [Some(path), None] => {
-                    half_missing(&path, Party::S1, failures, console);
-                    continue;
-                }
-                [None, Some(path)] => {
-                    half_missing(&path, Party::S0, failures, console);
-                    continue;
-                }
-                [None, None] => continue,
-            };
-            let sealed = match read_result_note(&pair[0], &keys.receiver, &keys.servers) {
-                Ok((_, sealed)) => sealed,
-                Err(e) => {
-                    failures.note(&pair[0].clone(), &e.into(), console);
-                    continue;
-                }
-            };
-            let note = keys.note(image, &sealed, console);
-            match note.as_ref().and_then(|note| note.channel) {
-                // A note says 0, 1 or 2.
-                Some(channel) => {
-                    let planes = colours.entry(channel.group).or_default();
-                    planes[usize::from(channel.index)] = note.map(|note| (note, image, pair));
-                }
-                None => jobs.push(Job::of(note.as_ref(), image, vec![pair])),
-            }
-        }
-        for planes in colours.into_values() {
-            jobs.extend(joined(planes, failures, console));
-        }
-        jobs.sort_by(|a, b| a.name.cmp(&b.name));
-        ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.pairs[0][0].as_path())))?;
-        if jobs.is_empty() && failures.list.is_empty() {
-            let failure = Failure::new(Code::Input, "there are no result shares here");
-            let failure = failure.about(&given[0]);
-            return Err(
-                failure.help("`ppdenoise serve` writes them, as files ending in .s0 or .s1")
-            );
-        }
-        Ok(Plan { jobs })
     }
+    let mut pairs = Vec::new();
+    for ((image, _), both) in halves {
+        match both {
+            [Some(s0), Some(s1)] => pairs.push((image, [s0, s1])),
+            [Some(path), None] => half_missing(&path, Party::S1, failures, console),
+            [None, Some(path)] => half_missing(&path, Party::S0, failures, console),
+            [None, None] => {}
+        }
+    }
+    Ok(pairs)
 }
 
 /// The colour image of its channels, if all are here.
 fn joined(
-    planes: [Option<(Note, ImageId, [PathBuf; 2])>; 3],
+    planes: [Option<Plane>; 3],
     failures: &mut Failures,
     console: &mut Console,
 ) -> Option<Job> {
