@@ -3,9 +3,11 @@
 
 mod agree;
 mod batch;
+mod check;
 mod erase;
 mod inputs;
 mod prepare;
+mod report;
 mod run;
 mod slot;
 mod state;
@@ -15,7 +17,8 @@ pub use batch::{Batch, BatchPaths, Shard, Until};
 pub use erase::{EraseReport, Extent, Owner, erase};
 pub use inputs::{InputError, InputPaths, Inputs, ServerKeys};
 pub use prepare::{PrepareReport, PreparedSlot, prepare};
-pub use run::{ImageReport, Job, Observer, Phase, PhaseReport, Report, run};
+pub use report::{ImageReport, Observer, Phase, PhaseReport, Report};
+pub use run::{Job, run};
 
 pub use state::claim_state;
 pub use task::{Named, Round, Supply, Task};

@@ -1,7 +1,8 @@
 //! What can be computed before an image is there: U Y_i of the next slots.
 
 use super::inputs::Set;
-use super::run::{Watch, set_up};
+use super::report::Watch;
+use super::run::set_up;
 use super::{Inputs, Job, Observer, Phase, PhaseReport, ServiceError};
 use crate::artefact::{OpenedWeightsFile, PreparedFile};
 use crate::correlation::SlotView;

@@ -2,6 +2,7 @@
 
 use super::agree::{Agreed, Offer, agree};
 use super::inputs::Set;
+use super::report::{ImageReport, Observer, Phase, Report, Watch};
 use super::slot::{Claim, Claimed, claim, decline, stop};
 use super::task::{Round, Supply, Task};
 use super::{Inputs, ServerKeys, ServiceError};
@@ -14,16 +15,14 @@ use crate::format::ledger::Ledger;
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, SealTo, SessionId};
 use crate::model::EngineKind;
-use crate::net::{Channel, Tag, Traffic};
+use crate::net::{Channel, Tag};
 use crate::protocol::{
     Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, ServerModel, SetFacts,
     Sources, TileSource, denoise, greet,
 };
 use crate::ring::{Ring, RingBits};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 use zeroize::Zeroizing;
 
 /// What a server needs beside its inputs.
@@ -36,81 +35,9 @@ pub struct Job<'a> {
     pub state: &'a Path,
 }
 
-/// Told how the job goes.
-pub trait Observer: Send {
-    /// A phase begins.
-    fn phase(&mut self, phase: Phase);
-    /// The share of the current phase that is done.
-    fn progress(&mut self, done: f64);
-    /// An image is done.
-    fn done(&mut self, image: &ImageReport);
-    /// An image failed, and the others go on.
-    fn failed(&mut self, file: &Path, error: ServiceError);
-}
-
-/// The phases of a job, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Handshake, opening of U, packing.
-    Setup,
-    /// Image number `.0` of `.1`.
-    Online(usize, usize),
-    /// Products of slot number `.0` of `.1`, ahead of time.
-    Prepare(usize, usize),
-}
-
-/// Time and traffic of a phase.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct PhaseReport {
-    /// Wall-clock seconds.
-    pub seconds: f64,
-    /// Bytes and rounds.
-    #[serde(flatten)]
-    pub traffic: Traffic,
-}
-
-/// What happened to one image.
-#[derive(Clone, Debug, Serialize)]
-pub struct ImageReport {
-    /// Its id.
-    pub image_id: String,
-    /// This server's share.
-    pub file: PathBuf,
-    /// The slot used.
-    pub slot: u64,
-    /// Patches.
-    pub patches: usize,
-    /// Activations.
-    pub activations: usize,
-    /// Whether U Y_i of the slot had been prepared.
-    pub prepared: bool,
-    /// From the agreement on the slot to the finished result.
-    pub online: PhaseReport,
-}
-
-/// What a job did.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// The session's id.
-    pub session_id: String,
-    /// Whether U was taken from the state folder.
-    pub weights_known: bool,
-    /// The activation engine.
-    pub engine: &'static str,
-    /// Handshake, opening of U, packing.
-    pub setup: PhaseReport,
-    /// One an image that is done.
-    pub images: Vec<ImageReport>,
-    /// Images that both servers had done before.
-    pub done_before: usize,
-    /// Images that the end of the session left, theirs being stopped or ours.
-    pub not_begun: usize,
-    /// Slots that no image has used yet.
-    pub slots_left: u64,
-}
-
-/// Runs a job: round after round the images that both servers have, in the order of their ids. On failure the other server is told a reason without content, and no output file is
-/// left behind for the image that failed.
+/// Runs a job: round after round the images that both servers have, in the order of their ids. On
+/// failure the other server is told a reason without content, and no output file is left behind for
+/// the image that failed.
 ///
 /// # Errors
 /// [`ServiceError`]; a slot that was marked is spent.
@@ -455,21 +382,5 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             activations: patches * network.activations_per_row(),
             online: watch.stop(channel),
         })
-    }
-}
-
-pub(super) struct Watch {
-    started: Instant,
-    traffic: Traffic,
-}
-
-impl Watch {
-    pub(super) fn start(channel: &dyn Channel) -> Self {
-        Watch { started: Instant::now(), traffic: channel.traffic() }
-    }
-
-    pub(super) fn stop(self, channel: &dyn Channel) -> PhaseReport {
-        let seconds = self.started.elapsed().as_secs_f64();
-        PhaseReport { seconds, traffic: channel.traffic().since(&self.traffic) }
     }
 }
