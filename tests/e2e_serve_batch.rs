@@ -331,3 +331,28 @@ fn an_experiment_goes_from_a_folder_to_a_table() {
     assert_eq!(lab.names("made"), ["clean", "denoised", "noisy", "quality.csv"], "work is removed");
     assert_eq!(lab.names("made/denoised").len(), 3);
 }
+
+/// Shares and results are called by the same ids; in one folder a result would replace its share.
+#[test]
+fn results_do_not_replace_shares() {
+    let lab = lab();
+    lab.picture("a.png", &noisy_crop(SIZE));
+    let args = ["share-image", "a.png", "--keys", KEYS, "--model", "model.pub", "--out", "in0"];
+    lab.run(&args).done();
+    lab.triples("trip", SIZE, 2);
+    let before =
+        lab.names("in0").iter().map(|name| lab.read(&format!("in0/{name}"))).collect::<Vec<_>>();
+    let jobs = [0, 1].map(|party| {
+        job(party).flags(&["--force"]).with(|j| {
+            (j.images, j.outs) = (vec!["in0".into()], vec!["in0".into()]);
+        })
+    });
+    for ended in lab.serve(&jobs[0], &jobs[1]) {
+        assert_eq!(ended.code, Some(USAGE), "{}", ended.stderr);
+        assert!(ended.stderr.contains("both an input and the output"), "{}", ended.stderr);
+    }
+    let after =
+        lab.names("in0").iter().map(|name| lab.read(&format!("in0/{name}"))).collect::<Vec<_>>();
+    assert!(before == after);
+    assert_eq!(lab.slots("trip.s0", "state0"), (0, 2));
+}

@@ -88,7 +88,8 @@ impl Note {
         Ok(bytes)
     }
 
-    fn from_padded(bytes: &[u8]) -> Option<Note> {
+    /// A note as it is before sealing; nothing for what is none. Takes at most 64 KiB of memory.
+    pub fn from_padded(bytes: &[u8]) -> Option<Note> {
         let (length, rest) = bytes.split_first_chunk::<4>()?;
         let length = u32::from_le_bytes(*length) as usize;
         if length > SMALL_LIMIT {

@@ -200,6 +200,7 @@ fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
             "height": f.height,
             "width": f.width,
             "noise": noise(&f.decode.levels),
+            "note_bytes": f.note,
         }),
         Body::OpenedWeights(f) => json!({
             "weight_mask_id": f.weight_mask_id.to_string(),

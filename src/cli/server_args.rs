@@ -90,7 +90,7 @@ pub(super) struct Erase {
 pub(super) struct Prepare {
     #[command(flatten)]
     pub(super) server: ServerSide,
-    /// How many slots, from the next free one on; all that are left if not given.
+    /// How many slots of each set, from the next free one on; all that are left if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) images: Option<u64>,
     /// Print a JSON report on standard output.

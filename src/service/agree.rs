@@ -15,15 +15,15 @@ const ENTRY_LEN: usize = ImageId::LEN + SessionId::LEN;
 const LAST: u8 = 1;
 const EXACT: u8 = 2;
 
-/// What a server has.
+/// What a server tells of its images.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Offer {
+pub struct ImageList {
     /// The images of which it has shares, and the session of the result that it has already.
-    pub(super) images: BTreeMap<ImageId, Option<SessionId>>,
+    pub images: BTreeMap<ImageId, Option<SessionId>>,
     /// This is its last round.
-    pub(super) last: bool,
+    pub last: bool,
     /// It takes these images or none.
-    pub(super) exact: bool,
+    pub exact: bool,
 }
 
 /// What both settle, the same at both.
@@ -41,9 +41,9 @@ pub(super) struct Agreed {
 ///
 /// # Errors
 /// [`ProtocolError::Mismatch`] if one of the two insists on its list and the other's differs.
-pub(super) fn agree(ours: &Offer, channel: &mut dyn Channel) -> Result<Agreed, ServiceError> {
+pub(super) fn agree(ours: &ImageList, channel: &mut dyn Channel) -> Result<Agreed, ServiceError> {
     channel.send(Tag::Images, 0, ours.to_bytes())?;
-    let theirs = Offer::from_bytes(&channel.expect(Tag::Images)?.payload)
+    let theirs = ImageList::from_bytes(&channel.expect(Tag::Images)?.payload)
         .ok_or_else(|| NetError::Protocol("sent a malformed list of images".into()))?;
     if (ours.exact || theirs.exact) && !ours.images.keys().eq(theirs.images.keys()) {
         let (ours, theirs) = (ours.named(), theirs.named());
@@ -57,8 +57,9 @@ pub(super) fn agree(ours: &Offer, channel: &mut dyn Channel) -> Result<Agreed, S
     Ok(Agreed { images: ids(images), done: ids(done), last: ours.last || theirs.last })
 }
 
-impl Offer {
-    fn to_bytes(&self) -> Vec<u8> {
+impl ImageList {
+    /// The message: flags, then an entry an image.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let flags = u8::from(self.last) * LAST + u8::from(self.exact) * EXACT;
         let mut bytes = Vec::with_capacity(1 + ENTRY_LEN * self.images.len());
         bytes.push(flags);
@@ -72,7 +73,7 @@ impl Offer {
     }
 
     /// Nothing for what no server sends: another length, flags without meaning, ids that do not grow.
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&flags, entries) = bytes.split_first()?;
         let (entries, rest) = entries.as_chunks::<ENTRY_LEN>();
         if !rest.is_empty() || flags > LAST + EXACT || entries.len() > MAX_IMAGES {
@@ -88,7 +89,7 @@ impl Offer {
             }
             images.insert(id, (!none).then(|| SessionId::from_bytes(session)));
         }
-        Some(Offer { images, last: flags & LAST != 0, exact: flags & EXACT != 0 })
+        Some(ImageList { images, last: flags & LAST != 0, exact: flags & EXACT != 0 })
     }
 
     fn named(&self) -> String {
@@ -102,15 +103,15 @@ mod tests {
     use crate::net::pair;
     use proptest::prelude::*;
 
-    fn offer(images: &[(u8, u8)], last: bool, exact: bool) -> Offer {
+    fn offer(images: &[(u8, u8)], last: bool, exact: bool) -> ImageList {
         let image = |&(id, session): &(u8, u8)| {
             let session = (session > 0).then(|| SessionId::from_bytes([session; 16]));
             (ImageId::from_bytes([id; 16]), session)
         };
-        Offer { images: images.iter().map(image).collect(), last, exact }
+        ImageList { images: images.iter().map(image).collect(), last, exact }
     }
 
-    fn meet(a: &Offer, b: &Offer) -> [Result<Agreed, ServiceError>; 2] {
+    fn meet(a: &ImageList, b: &ImageList) -> [Result<Agreed, ServiceError>; 2] {
         let (mut left, mut right) = pair();
         std::thread::scope(|scope| {
             let other = scope.spawn(|| agree(b, &mut right));
@@ -148,7 +149,7 @@ mod tests {
                 let text = result.unwrap_err().to_string();
                 assert!(text.contains("disagree on the images") && text.contains("02020202"));
             }
-            let [same, _] = meet(&ours, &Offer { exact: b, ..ours.clone() });
+            let [same, _] = meet(&ours, &ImageList { exact: b, ..ours.clone() });
             assert_eq!(same.unwrap().images.len(), 1);
         }
     }
@@ -156,15 +157,15 @@ mod tests {
     proptest! {
         #[test]
         fn any_list_is_read_as_it_was_written_or_refused(bytes: Vec<u8>, flip: usize, value: u8) {
-            if let Some(offer) = Offer::from_bytes(&bytes) {
+            if let Some(offer) = ImageList::from_bytes(&bytes) {
                 prop_assert_eq!(offer.to_bytes(), bytes);
             }
             let good = offer(&[(1, 0), (2, 7), (9, 0)], true, false);
             let mut bytes = good.to_bytes();
-            prop_assert_eq!(Offer::from_bytes(&bytes), Some(good));
+            prop_assert_eq!(ImageList::from_bytes(&bytes), Some(good));
             let at = flip % bytes.len();
             bytes[at] = value;
-            if let Some(offer) = Offer::from_bytes(&bytes) {
+            if let Some(offer) = ImageList::from_bytes(&bytes) {
                 prop_assert_eq!(offer.to_bytes(), bytes);
             }
         }

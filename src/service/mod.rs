@@ -13,6 +13,7 @@ mod slot;
 mod state;
 mod task;
 
+pub use agree::ImageList;
 pub use batch::{Batch, BatchPaths, Shard, Until};
 pub use erase::{EraseReport, Extent, Owner, erase};
 pub use inputs::{InputError, InputPaths, Inputs, ServerKeys};

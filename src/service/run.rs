@@ -1,6 +1,6 @@
 //! One job over one channel.
 
-use super::agree::{Agreed, Offer, agree};
+use super::agree::{Agreed, ImageList, agree};
 use super::inputs::Set;
 use super::report::{ImageReport, Observer, Phase, Report, Watch};
 use super::slot::{Claim, Claimed, claim, decline, stop};
@@ -212,7 +212,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
     ) -> Result<(Round, Agreed), ServiceError> {
         let round = supply.next(&self.inputs, self.job.keys, observer)?;
         let images = round.tasks.iter().map(|task| (task.fields.image_id, task.done)).collect();
-        let offer = Offer { images, last: round.last, exact: round.exact };
+        let offer = ImageList { images, last: round.last, exact: round.exact };
         let agreed = agree(&offer, channel)?;
         Ok((round, agreed))
     }

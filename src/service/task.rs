@@ -4,7 +4,7 @@ use super::inputs::{InputError, Inputs, ServerKeys};
 use super::{Observer, ServiceError};
 use crate::artefact::{ImageParts, ImageShareFile};
 use crate::format::header::ImageShare;
-use crate::format::output::{Access, OutputFile, Overwrite};
+use crate::format::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::format::{ImageId, SessionId};
 use crate::ring::Ring;
 use std::path::PathBuf;
@@ -131,7 +131,10 @@ impl Task {
         let parts = share.into_parts::<R>()?;
         let output = match self.output {
             Output::Opened(output) => output,
-            Output::At(path, overwrite) => OutputFile::create(&path, Access::Secret, overwrite)?,
+            Output::At(path, overwrite) => {
+                ensure_not_input(&path, &[&self.file])?;
+                OutputFile::create(&path, Access::Secret, overwrite)?
+            }
         };
         Ok((parts, output))
     }
