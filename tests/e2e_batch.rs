@@ -213,6 +213,13 @@ fn results_of_folders_are_paired_named_and_judged() {
     let mean = report["mean"]["psnr_db"].as_f64().unwrap();
     assert!((mean - (psnr(0) + psnr(1)) / 2.0).abs() < 1e-9);
 
+    // The clean images are no place for results.
+    let (args, clean) = (["reconstruct", "res", "--keys", KEYS], lab.read("clean/a.png"));
+    lab.run(&[&args[..], &["--reference", "clean", "--out", "clean"]].concat())
+        .refused_once(USAGE, &["'clean/a.png' is both an input and the output"]);
+    assert_eq!(lab.read("clean/a.png"), clean);
+    let args = ["reconstruct", "res", "--keys", KEYS, "--out", "out", "--json"];
+
     fs::remove_file(lab.path("clean/b.png")).unwrap();
     lab.run(&[&args[..], &more].concat())
         .refused_once(INPUT, &["'clean'", "there is no 'b.tif' to compare with"]);

@@ -93,7 +93,7 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
     let folder = is_folder(&args.out);
     if !folder {
         output_format(&args.out)?;
-        check_outputs(args, [&args.out])?;
+        check_outputs(args, [&args.out], &[args.reference.clone()])?;
     }
     let keys = Keys::open(args, console)?;
     let mut failures = Failures::default();
@@ -113,8 +113,8 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
     };
     let total = jobs.len() + failures.list.len();
     let targets = targets(args, &jobs)?;
-    check_outputs(args, &targets)?;
     let references = quality::references(args.reference.as_deref(), &targets)?;
+    check_outputs(args, &targets, &references)?;
     let mut work = Work { keys, entries: Vec::new(), write_image_seconds: 0.0 };
     let mut loaded = loaded.map(|result| vec![result]);
     for ((job, target), reference) in jobs.iter().zip(&targets).zip(&references) {
@@ -169,9 +169,10 @@ fn targets(args: &Reconstruct, jobs: &[Job]) -> Result<Vec<PathBuf>, Failure> {
 fn check_outputs<'a>(
     args: &Reconstruct,
     targets: impl IntoIterator<Item = &'a PathBuf>,
+    references: &[Option<PathBuf>],
 ) -> Result<(), Failure> {
-    let mut inputs: Vec<&Path> = args.share.iter().map(PathBuf::as_path).collect();
-    inputs.extend(args.reference.as_deref());
+    let inputs = args.share.iter().chain(references.iter().flatten());
+    let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
     for target in targets {
         output_format(target)?;
         if !is_stream(target) {
