@@ -93,7 +93,7 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
     let folder = is_folder(&args.out);
     if !folder {
         output_format(&args.out)?;
-        check_outputs(args, [&args.out], &[args.reference.clone()])?;
+        check_outputs(args, [&args.out], std::slice::from_ref(&args.reference))?;
     }
     let keys = Keys::open(args, console)?;
     let mut failures = Failures::default();
