@@ -8,7 +8,7 @@ BIN    := $(CARGO_TARGET_DIR)/release/ppdenoise
 MODELS := fixtures/models
 # More flags for `make bench`, such as BENCH=--json.
 BENCH  ?=
-# For `make reproduce`, its single targets and `make reproduce-quick`: clean grey PNGs, the folder for
+# For `make reproduce`, its single targets, `make experiment` and `make reproduce-quick`: clean grey PNGs, the folder for
 # what is made, and more flags, such as REPRODUCE="--cell 1/8".
 DATA   ?= fixtures/images
 OUT    ?= reproduce-out
@@ -36,7 +36,7 @@ export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test test-train test-slow soak lint check bench bench-kernels fuzz advisories deny have-cargo-deny licences fixtures train clean \
-        reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12
+        experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also
 
 table2 table3 table4 fig2 fig8 fig12: build
 	$(BIN) reproduce $@ --data $(DATA) --out $(OUT) $(REPRODUCE)
+
+experiment: build ## 20 images of DATA with noise through both servers to OUT/quality.csv: make experiment DATA=folder OUT=folder
+	examples/experiment.sh $(BIN) $(DATA) $(if $(filter file,$(origin OUT)),experiment-out,$(OUT))
 
 reproduce-quick: build ## All of them from crops of three images, in minutes
 	$(BIN) reproduce all --quick --data $(DATA) --out $(OUT)-quick $(REPRODUCE)

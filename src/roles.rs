@@ -26,8 +26,8 @@ use crate::network::NetworkError;
 use crate::party::Party;
 use crate::protocol::SourceError;
 use crate::service::{
-    InputError, InputPaths, Inputs, Job, Observer, Phase, Report, ServerKeys, ServiceError,
-    claim_state, run,
+    ImageReport, InputError, InputPaths, Inputs, Job, Named, Observer, Phase, Report, ServerKeys,
+    ServiceError, claim_state, run,
 };
 use std::path::{Path, PathBuf};
 
@@ -181,8 +181,11 @@ impl Gateway {
         let (encoded, clamped) = encode(model, image, &levels);
         let means = model.patch_means(&encoded, &grid);
         let outs = [create(prefix, "s0", Access::Secret)?, create(prefix, "s1", Access::Secret)?];
-        let shared = SharedImage { encoded: &encoded, size, sigma, levels, means: &means };
-        Ok((write_image_shares(&shared, public, &self.0, outs)?, clamped))
+        let (id, note) = (ImageId::random().map_err(FormatError::from)?, None);
+        let means = &means[..];
+        let shared = SharedImage { id, encoded: &encoded, size, sigma, levels, means, note };
+        write_image_shares(&shared, public, &self.0, outs)?;
+        Ok((id, clamped))
     }
 }
 
@@ -299,14 +302,15 @@ impl Server {
         if files.images.len() != outs.len() {
             return Err(RoleError::Outputs { images: files.images.len(), outs: outs.len() });
         }
-        let inputs = Inputs::open(self.party, &self.keys, files).map_err(RoleError::Inputs)?;
+        let mut inputs = Inputs::open(self.party, &self.keys, files).map_err(RoleError::Inputs)?;
         let out = |path: &PathBuf| OutputFile::create(path, Access::Secret, Overwrite::Never);
         let outputs = outs.iter().map(out).collect::<Result<_, _>>()?;
         let mut ledger = Ledger::open(&self.state)?;
         claim_state(&self.state, self.keys.own.public().fingerprint())?;
-        inputs.check_slots(&mut ledger)?;
-        let job = Job { keys: &self.keys, ledger: &mut ledger, state: &self.state, outputs };
-        Ok(run(inputs, job, channel, observer)?)
+        inputs.check_slots(&mut ledger, &inputs.named_sizes())?;
+        let mut images = Named::new(&mut inputs, outputs);
+        let job = Job { keys: &self.keys, ledger: &mut ledger, state: &self.state };
+        Ok(run(inputs, job, &mut images, channel, observer)?)
     }
 }
 
@@ -317,6 +321,8 @@ pub struct Silent;
 impl Observer for Silent {
     fn phase(&mut self, _: Phase) {}
     fn progress(&mut self, _: f64) {}
+    fn done(&mut self, _: &ImageReport) {}
+    fn failed(&mut self, _: &Path, _: ServiceError) {}
 }
 
 /// Puts result shares together.

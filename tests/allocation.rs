@@ -3,6 +3,7 @@
 //!
 //! The allocator counts by thread, so tests do not see one another.
 
+use ppdenoise::artefact::Note;
 use ppdenoise::bits;
 use ppdenoise::format::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter};
 use ppdenoise::format::header::{Body, Header, PublicKeyOf};
@@ -12,6 +13,7 @@ use ppdenoise::model::{Description, PublicModel, load_mat, load_npz, load_safete
 use ppdenoise::net::{Frame, MAX_PAYLOAD};
 use ppdenoise::network::{Gather, PatchGrid};
 use ppdenoise::protocol::Identity;
+use ppdenoise::service::ImageList;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::{Cursor, Write};
@@ -109,6 +111,23 @@ fn headers_of_files() {
             refused(SLACK, || decode_small::<Identity>(&bytes));
         }
     }
+}
+
+/// A note's own length, lengths of its name and headers; the list of a server's images.
+#[test]
+fn notes_and_lists_of_images() {
+    for length in [[251, 255, 255, 0, 0], [252, 255, 255, 255, 255], [253, 255, 255, 255, 255]] {
+        for at in 0..60 {
+            let fields = [&vec![0; at][..], &length, &[255; 4]].concat();
+            for claimed in [fields.len() as u32, 1 << 16, u32::MAX] {
+                let bytes = [&claimed.to_le_bytes()[..], &fields].concat();
+                refused(SLACK, || Note::from_padded(&bytes).ok_or("no note"));
+            }
+        }
+    }
+    // One entry too many: refused before any is kept.
+    let bytes = vec![0; 1 + 32 * ((1 << 18) + 1)];
+    refused(SLACK, || ImageList::from_bytes(&bytes).ok_or("no list"));
 }
 
 /// A pipe's header alone says how long it is.

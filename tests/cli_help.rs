@@ -16,11 +16,11 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "share-image",
-        "<IMAGE> --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
+        "<IMAGE> --color --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
     ),
     (
         "gen-triplets",
-        "--keys --passphrase-file --model --size --images --batch --out --s1 --threads --force \
+        "--keys --passphrase-file --model --size --for --shard --images --batch --out --s1 --threads --force \
          --json",
     ),
     (
@@ -30,11 +30,11 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "serve",
-        "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --state \
+        "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --shard --watch --idle --state \
          --wait --timeout --insecure --threads --config --erase-spent --force --json",
     ),
     ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
-    ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --passphrase-file --out --reference --json"),
+    ("reconstruct", "<SHARE> --keys --passphrase-file --out --reference --csv --json"),
     (
         "denoise",
         "<IMAGE> --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride \
@@ -43,6 +43,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out --json"),
     ("metrics", "<REFERENCE> <IMAGE> --json"),
     ("inspect", "<FILE> --keys --state --json"),
+    ("verify", "<SHARE> <OTHER_SHARE> --original --keys --passphrase-file --model --json"),
     (
         "demo",
         "--image --family --model --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride --crop --sigma \
@@ -53,7 +54,10 @@ const COMMANDS: &[(&str, &str)] = &[
         "--model --engine --only --size --patches --ring --cell --stride --threads --no-prepare \
          --rtt --mbit --work --json",
     ),
-    ("reproduce", "--data --model --dncnn --out --sigma --seed --interval --cell --stride --quick --json"),
+    (
+        "reproduce",
+        "<TARGET> --data --model --dncnn --out --sigma --seed --interval --cell --stride --quick --json",
+    ),
     #[cfg(feature = "train")]
     (
         "train",
@@ -77,7 +81,7 @@ fn documented(help: &str) -> BTreeSet<String> {
                 rest.split_once(", ").map_or(rest, |(_, long)| long)
             });
         let indented = line.starts_with("  ") && !line.starts_with("           ");
-        let name = text.split([' ', '=', '[']).next().unwrap();
+        let name = text.split([' ', '=', '[']).next().unwrap().trim_end_matches("...");
         let is_name = name.starts_with("--") || (name.starts_with('<') && name.ends_with('>'));
         (indented && is_name).then(|| name.to_string())
     });
@@ -191,9 +195,9 @@ fn json_documents_name_their_schema() {
     let args = ["share-model", common::TINY, "--keys", common::KEYS, "--out", "x", "--json"];
     assert_eq!(schema(&args), "ppdenoise.share-model.v1");
     let args = [&["share-image", "noisy.png"][..], &pub_args].concat();
-    assert_eq!(schema(&args), "ppdenoise.share-image.v1");
+    assert_eq!(schema(&args), "ppdenoise.share-image.v2");
     let args = [&["gen-triplets", "--size", "9x9", "--force"][..], &pub_args].concat();
-    assert_eq!(schema(&args), "ppdenoise.gen-triplets.v1");
+    assert_eq!(schema(&args), "ppdenoise.gen-triplets.v2");
     let args = ["denoise", "noisy.png", "--model", common::TINY, "--out", "x.png", "--json"];
     assert_eq!(schema(&args), "ppdenoise.denoise.v1");
     assert_eq!(schema(&["metrics", "noisy.png", "x.png", "--json"]), "ppdenoise.metrics.v1");
@@ -202,7 +206,7 @@ fn json_documents_name_their_schema() {
         assert_eq!(schema(&["inspect", file, "--json"]), "ppdenoise.inspect.v1");
     }
     for ended in lab.serve_both() {
-        assert_eq!(ended.report()["schema"], "ppdenoise.serve.v1");
+        assert_eq!(ended.report()["schema"], "ppdenoise.serve.v2");
     }
-    assert_eq!(lab.reconstruct("r.png").report()["schema"], "ppdenoise.reconstruct.v1");
+    assert_eq!(lab.reconstruct("r.png").report()["schema"], "ppdenoise.reconstruct.v2");
 }

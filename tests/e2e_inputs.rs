@@ -53,7 +53,7 @@ fn files_of_another_kind_are_named() {
         .refused_once(INPUT, &["'trip.s0'", "share-image"]);
     alone(&lab, Job::new(0).with(|j| j.images = vec!["noisy.png".into()]))
         .refused_once(INPUT, &["'noisy.png' is no ppdenoise file"]);
-    alone(&lab, Job::new(0).with(|j| j.images = vec![KEYS.into()])).refused(INPUT, &[KEYS]);
+    alone(&lab, Job::new(0).with(|j| j.images = vec![KEYS.into()])).refused(USAGE, &[KEYS]);
     let out = ["--keys", KEYS, "--out", "x.png"];
     lab.run(&[&["reconstruct", "img.s0", "img.s1"][..], &out].concat())
         .refused_once(INPUT, &["'img.s0' is an image share", "serve"]);
@@ -246,7 +246,7 @@ fn damaged_inputs_are_named_before_connecting() {
         lab.write(name, &newer);
         alone(&lab, Job::new(party)).refused_once(
             INPUT,
-            &[&quoted, "format version 4, this program reads version 3", "newer"],
+            &[&quoted, "format version 5, this program reads version 4", "newer"],
         );
         lab.write(name, &good);
     }
@@ -304,8 +304,16 @@ fn used_slots_are_refused_for_ever() {
 fn too_few_slots_are_refused_before_connecting() {
     let lab = Lab::ready(SIZE, 3);
     reports(lab.serve_both());
+    let again = Job::new(0).with(|j| {
+        j.images.push("img.s0".into());
+        j.outs = ["a", "b"].map(String::from).into();
+    });
+    alone(&lab, again).refused_once(INPUT, &["'img.s0' is the same image as 'img.s0'"]);
+    for name in ["img2", "img3"] {
+        lab.share_image("noisy.png", name, &[]);
+    }
     let job = Job::new(0).with(|j| {
-        j.images = vec!["img.s0".into(); 3];
+        j.images = ["img.s0", "img2.s0", "img3.s0"].map(String::from).into();
         j.outs = ["a", "b", "c"].map(String::from).into();
     });
     alone(&lab, job).refused_once(INPUT, &["2 slot(s)", "3 images", "gen-triplets"]);

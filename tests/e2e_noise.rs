@@ -19,7 +19,7 @@ fn sigma_can_be_estimated() {
     lab.share_model(&["--interval", "5"]);
     lab.picture("noisy.npy", &add_gaussian(&clean_crop(SIZE), 20.0, 5).unwrap());
     let ended = lab.share_image("noisy.npy", "img", &["--sigma", "auto"]);
-    let sigma = number(&ended.report(), "sigma");
+    let sigma = number(&ended.report()["images"][0], "sigma");
     assert!((sigma - 20.0).abs() < 3.0, "{sigma}");
     let said = format!("estimated noise: {sigma:.2} grey levels");
     assert!(ended.stderr.contains(&said), "{}", ended.stderr);
@@ -47,12 +47,13 @@ fn poisson_noise_is_stabilised_and_undone() {
     let noise = ["add-noise", "clean.png", "--seed", "4", "--out", "noisy.npy"];
     lab.run(&[&noise[..], &sensor].concat()).done();
     lab.share_model(&["--interval", "4", "--cell", "1/8"]);
-    let report = lab.share_image("noisy.npy", "img", &sensor).report();
+    let report = lab.share_image("noisy.npy", "img", &sensor).report()["images"][0].clone();
     assert!(number(&report, "sigma") > 10.0 && number(&report, "pixels_clamped") < 10.0);
     lab.triples("trip", SIZE, 1);
     reports(lab.serve_both());
     let secure = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "secure.npy"];
     let secure = lab.run(&[&secure[..], &["--reference", "clean.png", "--json"]].concat()).report();
+    let secure = secure["images"][0].clone();
     let text = lab.run(&["inspect", "den.s0", "--json"]).report()["noise"].to_string();
     assert_eq!(text, "\"poisson, gain 6, read noise 3\"");
 

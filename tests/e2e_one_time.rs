@@ -182,7 +182,7 @@ fn spent_slots_are_overwritten_and_the_others_serve_on() {
         let [first, second] = serve(&lab, &["--erase-spent"]);
         assert_eq!(first["images"][0]["slot"], slot);
         for report in [first, second] {
-            assert_eq!(report["erased"]["file_removed"], removed);
+            assert_eq!(report["erased"][0]["file_removed"], removed);
         }
         lab.reconstruct("again.npy").report();
         let (mean, max) = difference(&lab.image("first.npy"), &lab.image("again.npy"));

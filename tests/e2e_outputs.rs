@@ -25,13 +25,14 @@ fn outputs_are_proved_before_the_work() {
             .refused_once(USAGE, &[input, "both an input and the output"]);
         assert_eq!(lab.read(input), before);
     }
+    // A folder is an output of its own kind; it is not replaced by a file.
     lab.run(
         &Job::new(0)
-            .with(|j| j.outs = vec![KEYS.into()])
+            .with(|j| j.outs = vec!["none/".into()])
             .flags(&["--force"])
             .args(&["--connect", "h:1"]),
     )
-    .refused(USAGE, &[KEYS]);
+    .refused(USAGE, &["'none' does not exist"]);
     let twice = Job::new(0).with(|j| {
         j.images.push("img.s0".into());
         j.outs.push("den.s0".into());

@@ -257,7 +257,8 @@ fn strangers_cost_nothing() {
 #[test]
 fn bytes_changed_on_the_wire_are_noticed() {
     let lab = Lab::ready(SIZE, 40);
-    for at in [3, 60, 300, 700, 1_100, 5_600, 10_900, 900, 1_600, 3_100] {
+    // None of them is the version in a record's header, which TLS 1.3 ignores.
+    for at in [3, 60, 300, 700, 1_100, 5_600, 10_920, 900, 1_600, 3_100] {
         let jobs = [0, 1].map(|p| Job::new(p).flags(&["--timeout", "1", "--wait", "1"]));
         let mut listening = lab.listen(&jobs[0]);
         let proxy = Proxy::start(&listening.address(), [Wire::Flip(at), Wire::Whole]);

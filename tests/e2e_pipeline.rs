@@ -126,7 +126,7 @@ fn reconstruct_takes_shares_in_any_order_and_a_reference() {
     let report = lab.run(&[&args[..], &["--reference", "clean.png"]].concat()).report();
     assert_eq!(lab.read("a.npy"), lab.read("b.npy"));
     let metrics = lab.run(&["metrics", "clean.png", "b.npy", "--json"]).report();
-    assert_eq!(report["psnr_db"], metrics["psnr_db"]);
+    assert_eq!(report["images"][0]["psnr_db"], metrics["psnr_db"]);
 }
 
 /// Float images keep their unclipped noise; what leaves the interval is clamped and reported.
@@ -139,7 +139,7 @@ fn float_images_in_and_out() {
     (levels[0], levels[1]) = (-500.0, 900.0);
     lab.picture("noisy.npy", &GreyImage::new(17, 31, levels).unwrap());
     let report = lab.share_image("noisy.npy", "img", &["--sigma", "40"]).report();
-    assert_eq!(report["pixels_clamped"], 2);
+    assert_eq!(report["images"][0]["pixels_clamped"], 2);
     lab.triples("trip", (17, 31), 1);
     reports(lab.serve_both());
     lab.reconstruct("secure.npy").report();

@@ -120,7 +120,7 @@ fn threads_and_batches_change_nothing_but_the_pace() {
     let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--size", "24x21"];
     let more = ["--batch", "7", "--threads", "3", "--out", "small", "--json"];
     let report = lab.run(&[&args[..], &more].concat()).report();
-    assert_eq!((&report["batch"], &report["threads"]), (&7.into(), &3.into()));
+    assert_eq!((&report["sets"][0]["batch"], &report["threads"]), (&7.into(), &3.into()));
     let job = |party: usize| {
         let job = Job::new(party).flags(&["--threads", "3"]);
         job.with(|j| j.triples = format!("small.s{party}"))

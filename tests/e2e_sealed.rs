@@ -100,6 +100,7 @@ fn results_are_for_the_receiver_and_from_the_servers() {
     claim(&lab, "forged.s0", "gateway");
     run("stranger", "forged.s0", "den.s1").refused_once(INPUT, &["forged.s0", "damaged or forged"]);
     assert!(!lab.exists("x.png"));
+    fs::remove_file(lab.path("keys/gateway.pub")).unwrap();
     run(KEYS, "den.s0", "den.s1").done();
 }
 

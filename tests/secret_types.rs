@@ -1,12 +1,13 @@
 //! Types that hold secrets print none of their content, and wipe what they hold.
 
+use ppdenoise::artefact::Note;
 use ppdenoise::bitvec::Bits;
 use ppdenoise::block::Block;
 use ppdenoise::correlation::{Chunk, PartySeeds};
 use ppdenoise::format::keys::SecretKey;
 use ppdenoise::garble::hash::Hasher;
 use ppdenoise::garble::{BlockStream, Colours, Delta, Garbler, Labels};
-use ppdenoise::image::GreyImage;
+use ppdenoise::image::{Depth, GreyImage, ImageFormat};
 use ppdenoise::kernels::{AesBackend, PackedWeights};
 use ppdenoise::model::{FloatLinear, IntLinear};
 use ppdenoise::net::{Frame, Tag};
@@ -37,6 +38,11 @@ fn hides(value: &impl Debug) {
             assert!(!text.to_lowercase().contains(&print), "{print} in {text}");
         }
     }
+}
+
+fn note() -> Note {
+    let (name, format, depth) = (MARK.to_string(), ImageFormat::Png, Depth::Eight);
+    Note { name, format, depth, channel: None, headers: vec![MARK; 9] }
 }
 
 /// The control: what has no opaque `Debug` is caught.
@@ -76,6 +82,7 @@ fn debug_prints_no_content() {
     hides(&FloatLinear { weights, bias: ndarray::Array1::from_elem(2, MARKED_FLOAT) });
     hides(&GreyImage::new(2, 3, vec![f32::from(MARK); 6]).unwrap());
     hides(&Frame { tag: Tag::Opening, batch: 1, payload: vec![MARK; 9] });
+    hides(&note());
     assert_eq!(format!("{:?}", SecretKey::random().unwrap()), "SecretKey(..)");
 }
 
@@ -88,5 +95,6 @@ fn secret_types_are_wiped_on_drop() {
     wiped::<Bits>();
     wiped::<Shares>();
     wiped::<PackedWeights<u32>>();
+    wiped::<Note>();
     wiped::<zeroize::Zeroizing<Vec<u8>>>();
 }

@@ -2,13 +2,13 @@
 //! the patch means; `PREFIX.s1`, a seed.
 
 use super::{
-    Parties, PayloadSize, PublicModelFile, levels_of, random_seed, read_elements, read_seeds,
-    start_sealed, verify_elements, write_elements, write_seeds,
+    Note, Parties, PayloadSize, PublicModelFile, levels_of, random_seed, read_elements, read_note,
+    read_seeds, start_sealed, verify_elements, write_elements, write_note, write_seeds,
 };
 use crate::format::envelope::{Envelope, EnvelopeReader, OpenFrom, SealTo};
 use crate::format::header::ImageShare;
 use crate::format::output::{OutputFile, commit_all};
-use crate::format::{FormatError, ImageId};
+use crate::format::{FormatError, ImageId, PublicKey};
 use crate::model::LevelMap;
 use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 
 /// An image encoded for a model, about to be shared.
 pub struct SharedImage<'a> {
+    /// A fresh id, which names the sharing.
+    pub id: ImageId,
     /// Fixed-point pixels, row-major; the gateway's secret.
     pub encoded: &'a [i64],
     /// Rows and columns.
@@ -30,15 +32,18 @@ pub struct SharedImage<'a> {
     pub levels: LevelMap,
     /// The mean of each patch at the output scale, of [`crate::model::PublicModel::patch_means`].
     pub means: &'a [i64],
+    /// What the receiver shall know of its file, and the receiver's key.
+    pub note: Option<(&'a Note, &'a PublicKey)>,
 }
 
 /// The op number of the patch means in a payload; the pixels have 0.
 const MEANS_OP: usize = 1;
 
-/// Writes both shares of an image; returns its fresh id.
+/// Writes both shares of an image.
 ///
-/// Security: split by a fresh seed; each share is sealed from the gateway to its server. Size: l / 8 bytes a pixel and patch mean for S0, 32 bytes for
-/// S1.
+/// Security: split by a fresh seed; each share is sealed from the gateway to its server. The note is
+/// sealed to the receiver before that, and lies in S0's share only. Size: l / 8 bytes a pixel and
+/// patch mean for S0, and the note; 32 bytes for S1.
 ///
 /// # Errors
 /// [`FormatError`] of the outputs; nothing is left behind.
@@ -47,8 +52,12 @@ pub fn write_image_shares(
     public: &PublicModelFile,
     parties: &Parties,
     [s0_out, s1_out]: [OutputFile; 2],
-) -> Result<ImageId, FormatError> {
-    let image_id = ImageId::random()?;
+) -> Result<(), FormatError> {
+    let image_id = image.id;
+    let note = image.note.map(|(note, receiver)| {
+        note.seal(SealTo { sender: &parties.sender, recipient: receiver }, image_id)
+    });
+    let note = note.transpose()?.unwrap_or_default();
     let body = |party| ImageShare {
         party,
         image_id,
@@ -61,23 +70,24 @@ pub fn write_image_shares(
         sigma: image.sigma,
         levels: levels_of(&image.levels),
         means: image.means.len() as u64,
+        note: if party == Party::S0 { note.len() as u32 } else { 0 },
     };
     let seed = random_seed()?;
     let to_s0 = parties.to(Party::S0);
     let s0_out = match public.model.ring {
-        RingBits::L32 => write_s0::<u32>(image, &seed, to_s0, s0_out, body(Party::S0)),
-        RingBits::L64 => write_s0::<u64>(image, &seed, to_s0, s0_out, body(Party::S0)),
+        RingBits::L32 => write_s0::<u32>(image, &note, &seed, to_s0, s0_out, body(Party::S0)),
+        RingBits::L64 => write_s0::<u64>(image, &note, &seed, to_s0, s0_out, body(Party::S0)),
     }?;
     let size = PayloadSize::seeds(1);
     let mut out = start_sealed(s1_out, parties.to(Party::S1), size, body(Party::S1))?;
     write_seeds(&mut out, [&seed])?;
     let s1_out = out.finish()?;
-    commit_all([s0_out, s1_out])?;
-    Ok(image_id)
+    commit_all([s0_out, s1_out])
 }
 
 fn write_s0<R: Ring>(
     image: &SharedImage<'_>,
+    note: &[u8],
     seed: &Seed,
     keys: SealTo<'_>,
     out: OutputFile,
@@ -85,7 +95,7 @@ fn write_s0<R: Ring>(
 ) -> Result<OutputFile, FormatError> {
     let parts = [(0, image.encoded), (MEANS_OP, image.means)];
     let sizes = parts.map(|(_, values)| PayloadSize::elements::<R>(values.len()));
-    let size = sizes[0].and(sizes[1]);
+    let size = sizes[0].and(sizes[1]).and(PayloadSize::note(note.len()));
     let mut out = start_sealed(out, keys, size, body)?;
     for (op, values) in parts {
         let values = values.iter().map(|&v| R::from_i64(v)).collect::<Vec<R>>();
@@ -93,7 +103,18 @@ fn write_s0<R: Ring>(
         let mut stream = seed.stream(Domain::op(Purpose::ImageShare, op));
         write_elements(&mut out, op, &Zeroizing::new(share::split(&values, &mut stream)))?;
     }
+    write_note(&mut out, note)?;
     out.finish()
+}
+
+/// What a share holds, unsealed.
+pub struct ImageParts<R: Ring> {
+    /// Shares of the pixels, row-major.
+    pub pixels: Zeroizing<Vec<R>>,
+    /// Shares of the patch means, if the model adds them.
+    pub means: Zeroizing<Vec<R>>,
+    /// The note to the receiver, still sealed; empty if there is none.
+    pub note: Vec<u8>,
 }
 
 /// One server's share of an image, unsealed.
@@ -142,25 +163,33 @@ impl ImageShareFile {
         let parts = self.parts();
         match &mut self.payload {
             Payload::Seed(_) => Ok(()),
-            Payload::Elements(file) => verify_elements(&mut **file, self.fields.ring_bits, parts),
+            Payload::Elements(file) => {
+                let note = self.fields.note;
+                verify_elements(&mut **file, self.fields.ring_bits, parts, note)
+            }
         }
     }
 
-    /// The shares of all pixels and of the patch means, if there are any; checks every byte.
+    /// The shares of all pixels and of the patch means, if there are any, and the note; checks every
+    /// byte.
     ///
     /// # Errors
     /// [`FormatError`].
-    pub fn into_shares<R: Ring>(self) -> Result<[Vec<R>; 2], FormatError> {
+    pub fn into_parts<R: Ring>(self) -> Result<ImageParts<R>, FormatError> {
         let [pixels, means] = self.parts();
         match self.payload {
-            Payload::Seed(seed) => Ok([pixels, means].map(|(op, count)| {
-                seed.stream(Domain::op(Purpose::ImageShare, op)).take(0, count)
-            })),
+            Payload::Seed(seed) => {
+                let [pixels, means] = [pixels, means].map(|(op, count)| {
+                    Zeroizing::new(seed.stream(Domain::op(Purpose::ImageShare, op)).take(0, count))
+                });
+                Ok(ImageParts { pixels, means, note: Vec::new() })
+            }
             Payload::Elements(mut file) => {
-                let pixels = read_elements(&mut *file, pixels.0, pixels.1)?;
-                let means = read_elements(&mut *file, means.0, means.1)?;
+                let pixels = Zeroizing::new(read_elements(&mut *file, pixels.0, pixels.1)?);
+                let means = Zeroizing::new(read_elements(&mut *file, means.0, means.1)?);
+                let note = read_note(&mut *file, self.fields.note)?;
                 file.finish()?;
-                Ok([pixels, means])
+                Ok(ImageParts { pixels, means, note })
             }
         }
     }

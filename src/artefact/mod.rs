@@ -5,8 +5,10 @@
 //! random it is a seed of 32 bytes. Shares and material are sealed from their maker to their reader;
 //! the public description and the opened weights are in clear.
 
+mod image_pair;
 mod image_share;
 mod model_share;
+mod note;
 mod opened;
 mod prefetch;
 mod prepared;
@@ -14,19 +16,22 @@ mod result_share;
 mod slot_regions;
 mod triples;
 
-pub use image_share::{ImageShareFile, SharedImage, write_image_shares};
+pub use image_pair::{ImagePair, open_image_pair};
+pub use image_share::{ImageParts, ImageShareFile, SharedImage, write_image_shares};
 pub use model_share::{ModelShareFile, PublicModelFile, write_model};
+pub use note::{Channel, Note, NoteError, is_base_name};
 pub use opened::OpenedWeightsFile;
 pub use prepared::PreparedFile;
 pub(crate) use result_share::decoding;
-pub use result_share::{PairError, Reconstruction, reconstruct, write_result};
+pub use result_share::{PairError, Reconstruction, read_result_note, reconstruct, write_result};
 pub use slot_regions::SlotRegions;
 pub use triples::{TripleFile, TripleJob};
 
 use crate::format::envelope::{ChunkKey, Content, EnvelopeReader, EnvelopeWriter, SealTo};
 use crate::format::header::{Body, Levels, PoissonNoise};
 use crate::format::{Fingerprint, FormatError, PublicKey, SecretKey};
-use crate::model::LevelMap;
+use crate::image::Poisson;
+use crate::model::{LevelMap, Normalisation};
 use crate::party::Party;
 use crate::prg::Seed;
 use crate::ring::{self, Ring, RingBits};
@@ -37,6 +42,8 @@ use zeroize::Zeroizing;
 const CHUNK_ELEMENTS: usize = 1 << 18;
 /// The op number under which seeds are kept, which no network reaches.
 const SEED_OP: u32 = u32::MAX;
+/// The op number under which a note is kept.
+const NOTE_OP: u32 = u32::MAX - 1;
 
 /// Who makes a set of share files, and who may read them.
 #[derive(Debug)]
@@ -73,6 +80,11 @@ impl PayloadSize {
         PayloadSize { bytes: (count * Seed::LEN) as u64, chunks: 1 }
     }
 
+    /// A sealed note, or none.
+    fn note(bytes: usize) -> Self {
+        PayloadSize { bytes: bytes as u64, chunks: u64::from(bytes > 0) }
+    }
+
     fn of(self, body: impl Into<Body>) -> Content {
         Content { payload_len: self.bytes, chunks: self.chunks, body: body.into() }
     }
@@ -86,6 +98,13 @@ impl PayloadSize {
 fn levels_of(map: &LevelMap) -> Levels {
     let poisson = map.poisson.map(|p| PoissonNoise { gain: p.gain(), read_noise: p.read_noise() });
     Levels { sigma_ratio: map.sigma_ratio, scale_about: map.scale_about, poisson }
+}
+
+/// The map of grey levels that a header tells, for a model of these units.
+pub fn level_map(levels: &Levels, units: Normalisation) -> LevelMap {
+    let Levels { sigma_ratio, scale_about, poisson } = *levels;
+    let poisson = poisson.and_then(|p| Poisson::new(p.gain, p.read_noise));
+    LevelMap { units, sigma_ratio, scale_about, poisson }
 }
 
 fn start_sealed<W: Write>(
@@ -119,11 +138,13 @@ fn write_elements<R: Ring, W: Write>(
 }
 
 /// Checks every byte of a regular file and returns to its first chunk; what flows through a pipe is
-/// checked when it is used. `ops` are the op numbers and how many elements each has.
+/// checked when it is used. `ops` are the op numbers and how many elements each has; `note` is the
+/// length of the note behind them, 0 for none.
 fn verify_elements<F: Read + Seek>(
     file: &mut EnvelopeReader<F>,
     ring: RingBits,
     ops: impl IntoIterator<Item = (usize, usize)>,
+    note: u32,
 ) -> Result<(), FormatError> {
     if !file.is_regular_file() {
         return Ok(());
@@ -133,6 +154,7 @@ fn verify_elements<F: Read + Seek>(
             drop(Zeroizing::new(file.chunk(key, length)?));
         }
     }
+    read_note(file, note)?;
     file.seek(0, 0)
 }
 
@@ -177,6 +199,22 @@ fn read_seeds<F: Read, const N: usize>(
         seed.copy_from_slice(&bytes[i * Seed::LEN..][..Seed::LEN]);
         Seed::from_bytes(*seed)
     }))
+}
+
+/// Writes a sealed note, if there is one.
+fn write_note<W: Write>(out: &mut EnvelopeWriter<W>, note: &[u8]) -> Result<(), FormatError> {
+    match note {
+        [] => Ok(()),
+        note => out.chunk(ChunkKey::op(NOTE_OP), &mut note.to_vec()),
+    }
+}
+
+/// The sealed note of `length` bytes, none if that is 0.
+fn read_note<F: Read>(file: &mut EnvelopeReader<F>, length: u32) -> Result<Vec<u8>, FormatError> {
+    match length {
+        0 => Ok(Vec::new()),
+        length => file.chunk(ChunkKey::op(NOTE_OP), length as usize),
+    }
 }
 
 /// A fresh seed from the operating system.

@@ -144,7 +144,7 @@ impl ModelShareFile {
             return Ok(());
         }
         let ops = public.network.linears().map(|(op, l)| (op, l.weights() + l.outputs));
-        verify_elements(&mut self.file, public.ring, ops)
+        verify_elements(&mut self.file, public.ring, ops, 0)
     }
 }
 

@@ -1,12 +1,14 @@
 //! A denoised image in shares: each server's weighted sums, and how the receiver reads them.
 
-use super::{PayloadSize, PublicModelFile, read_elements, start_sealed, write_elements};
+use super::{
+    PayloadSize, PublicModelFile, level_map, read_elements, read_note, start_sealed,
+    write_elements, write_note,
+};
 use crate::format::envelope::{EnvelopeReader, OpenFrom, SealTo, open_file};
 use crate::format::header::{Decoding, Levels, ResultShare};
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, ImageId, PublicKey, Role, SecretKey, SessionId};
-use crate::image::Poisson;
-use crate::model::{LevelMap, Normalisation, decode_sums};
+use crate::model::{Normalisation, decode_sums};
 use crate::network::{Border, Gather, PatchGrid};
 use crate::party::Party;
 use crate::protocol::SourceError;
@@ -14,19 +16,22 @@ use crate::ring::{Ring, RingBits};
 use crate::share;
 use std::path::Path;
 
-/// Writes a server's share of a denoised image, sealed to the receiver; the caller gives it its name.
+/// Writes a server's share of a denoised image and the image's note, sealed to the receiver; the
+/// caller gives it its name.
 ///
 /// # Errors
 /// [`FormatError`] of the output.
 pub fn write_result<R: Ring>(
     sums: &[R],
+    note: &[u8],
     fields: ResultShare,
     keys: SealTo<'_>,
     out: OutputFile,
 ) -> Result<OutputFile, FormatError> {
-    let size = PayloadSize::elements::<R>(sums.len());
+    let size = PayloadSize::elements::<R>(sums.len()).and(PayloadSize::note(note.len()));
     let mut out = start_sealed(out, keys, size, fields)?;
     write_elements(&mut out, 0, sums)?;
+    write_note(&mut out, note)?;
     out.finish()
 }
 
@@ -55,6 +60,8 @@ pub struct Reconstruction {
     pub image_id: ImageId,
     /// The session that computed it.
     pub session_id: SessionId,
+    /// The gateway's note, still sealed; empty if there is none.
+    pub note: Vec<u8>,
 }
 
 /// Why two result files do not make an image.
@@ -93,6 +100,42 @@ pub enum PairError {
     },
 }
 
+/// A result share's fields and its note, still sealed, without its elements; `servers` as for
+/// [`reconstruct`].
+///
+/// # Errors
+/// [`FormatError`]; the elements are not checked.
+pub fn read_result_note(
+    path: &Path,
+    receiver: &SecretKey,
+    servers: &[PublicKey; 2],
+) -> Result<(ResultShare, Vec<u8>), FormatError> {
+    let file = open_file(path)?;
+    let fields = file.expect::<ResultShare>()?.clone();
+    let mut file = file.unseal(from_server(&fields, receiver, servers))?;
+    let pixels = fields.height as usize * fields.width as usize;
+    let elements = match fields.ring_bits {
+        RingBits::L32 => PayloadSize::elements::<u32>(pixels),
+        RingBits::L64 => PayloadSize::elements::<u64>(pixels),
+    };
+    if fields.note == 0 {
+        return Ok((fields, Vec::new()));
+    }
+    file.seek(elements.bytes, elements.chunks)?;
+    let note = read_note(&mut file, fields.note)?;
+    Ok((fields, note))
+}
+
+/// By whom and from whom a result is opened.
+fn from_server<'a>(
+    fields: &ResultShare,
+    receiver: &'a SecretKey,
+    servers: &'a [PublicKey; 2],
+) -> OpenFrom<'a> {
+    let (sender, role) = (&servers[fields.party.index()], Role::server(fields.party));
+    OpenFrom { recipient: receiver, sender, role }
+}
+
 /// Adds two result shares up and decodes them. `servers` are the keys of server 0 and server 1.
 ///
 /// Security: each share was sealed to `receiver` by its server, or is refused.
@@ -107,11 +150,7 @@ pub fn reconstruct(
     let files = [open_file(paths[0])?, open_file(paths[1])?];
     let fields =
         [files[0].expect::<ResultShare>()?.clone(), files[1].expect::<ResultShare>()?.clone()];
-    let keys = |file: usize| {
-        let party = fields[file].party;
-        let (sender, role) = (&servers[party.index()], Role::server(party));
-        OpenFrom { recipient: receiver, sender, role }
-    };
+    let keys = |file: usize| from_server(&fields[file], receiver, servers);
     for (i, file) in files.iter().enumerate() {
         file.check_keys(keys(i))?;
     }
@@ -119,8 +158,8 @@ pub fn reconstruct(
     let [first, second] = files;
     let files = [first.unseal(keys(0))?, second.unseal(keys(1))?];
     match fields[0].ring_bits {
-        RingBits::L32 => combine::<u32>(files, &fields[0]),
-        RingBits::L64 => combine::<u64>(files, &fields[0]),
+        RingBits::L32 => combine::<u32>(files, &fields),
+        RingBits::L64 => combine::<u64>(files, &fields),
     }
 }
 
@@ -150,8 +189,9 @@ fn check_pair(paths: [&Path; 2], [a, b]: &[ResultShare; 2]) -> Result<(), PairEr
 
 fn combine<R: Ring>(
     [mut a, mut b]: [EnvelopeReader<std::io::BufReader<std::fs::File>>; 2],
-    fields: &ResultShare,
+    of: &[ResultShare; 2],
 ) -> Result<Reconstruction, SourceError> {
+    let fields = &of[0];
     let size = (fields.height as usize, fields.width as usize);
     let decode = &fields.decode;
     let gather = Gather {
@@ -164,17 +204,16 @@ fn combine<R: Ring>(
     let grid = PatchGrid::new(size, 1, &gather)?;
     let first: Vec<R> = read_elements(&mut a, 0, grid.pixels())?;
     let second: Vec<R> = read_elements(&mut b, 0, grid.pixels())?;
+    // S0's share has it.
+    let mut note = read_note(&mut a, of[0].note)?;
+    note.extend(read_note(&mut b, of[1].note)?);
     a.finish()?;
     b.finish()?;
     let sums = share::combine(&first, &second);
-    let Levels { sigma_ratio, scale_about, poisson } = decode.levels;
-    let map = LevelMap {
-        units: Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit },
-        sigma_ratio,
-        scale_about,
-        poisson: poisson.and_then(|p| Poisson::new(p.gain, p.read_noise)),
-    };
+    let units = Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit };
+    let map = level_map(&decode.levels, units);
     let decoded = decode_sums(&sums, &grid, &decode.window, decode.frac_bits);
     let grey = decoded.iter().map(|&u| map.to_grey(u)).collect();
-    Ok(Reconstruction { size, grey, image_id: fields.image_id, session_id: fields.session_id })
+    let (image_id, session_id) = (fields.image_id, fields.session_id);
+    Ok(Reconstruction { size, grey, image_id, session_id, note })
 }

@@ -260,6 +260,11 @@ impl TripleFile {
         is_overwritten(file, &range).map_err(failed)
     }
 
+    /// What the file is called.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The fields of a triple set.
     pub fn fields(&self) -> &Triples {
         &self.fields

@@ -1,5 +1,6 @@
 //! The command line as `clap` reads it.
 
+use super::batch::Part;
 use super::bench::Bench;
 use super::keys::Unlock;
 use super::levels::{Met, NoiseKind, SensorNoise};
@@ -47,6 +48,7 @@ pub(super) enum Command {
     AddNoise(AddNoise),
     Metrics(Metrics),
     Inspect(Inspect),
+    Verify(Verify),
     Demo(Demo),
     Bench(Bench),
     Reproduce(Reproduce),
@@ -216,15 +218,24 @@ impl Quantise {
     }
 }
 
-/// Gateway: split a noisy image between the two servers.
+/// Gateway: split noisy images between the two servers.
 ///
-/// Writes PREFIX.s0 and PREFIX.s1 (one share each, sealed to its server).
+/// Writes two shares an image, each sealed to its server: PREFIX.s0 and PREFIX.s1, PREFIX-1.s0 and so
+/// on for several images, or ID.s0 and ID.s1 in a folder, so that names of files tell nothing. The
+/// name, format and depth of the image's file travel with S0's share in a note sealed to the receiver.
 #[derive(Debug, Args)]
 pub(super) struct ShareImage {
-    /// The noisy image, grey: PNG, PGM, TIFF, BMP, JPEG or float .npy; - for standard input.
-    #[arg(value_name = "IMAGE")]
-    pub(super) image: PathBuf,
-    /// Folder with gateway.key and the servers' .pub.
+    /// The noisy images: PNG, PGM, TIFF, BMP, JPEG or float .npy; files, folders (every image in
+    /// them) and patterns such as 'scans/*.png'; - for standard input.
+    #[arg(value_name = "IMAGE", required = true)]
+    pub(super) image: Vec<PathBuf>,
+    /// Take colour images too, as three shares of red, green and blue, each for a slot of its own.
+    #[arg(long)]
+    pub(super) color: bool,
+    #[command(flatten)]
+    pub(super) part: Part,
+    /// Folder with gateway.key, the servers' .pub, and receiver.pub; without the latter there are no
+    /// notes, and the receiver gets neither names nor depths.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
     #[command(flatten)]
@@ -237,17 +248,17 @@ pub(super) struct ShareImage {
     /// Refuse an image with pixels outside the model's input interval instead of clamping them.
     #[arg(long)]
     pub(super) strict: bool,
-    /// Prefix of the two files.
-    #[arg(long, value_name = "PREFIX")]
+    /// Prefix of the shares, or a folder that exists.
+    #[arg(long, value_name = "PREFIX|DIR")]
     pub(super) out: PathBuf,
     #[command(flatten)]
     pub(super) common: Writing,
 }
 
-/// Dealer: make correlated randomness for a model and an image size.
+/// Dealer: make correlated randomness for a model and image sizes.
 ///
-/// Writes PREFIX.s0 and PREFIX.s1 (each sealed to its server). Needs public shapes only; each slot
-/// serves one image once.
+/// Writes PREFIX.s0 and PREFIX.s1 (each sealed to its server), for several sizes a set each, as
+/// PREFIX-512x512.s0 and so on. Needs public shapes only; each slot serves one image once.
 #[derive(Debug, Args)]
 pub(super) struct GenTriplets {
     /// Folder with dealer.key and the servers' .pub.
@@ -258,10 +269,17 @@ pub(super) struct GenTriplets {
     /// The model's public description.
     #[arg(long, value_name = "PREFIX.pub")]
     pub(super) model: PathBuf,
-    /// Size of the images, rows x columns.
-    #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
-    pub(super) size: (usize, usize),
-    /// How many images the triples serve, a slot each.
+    /// Size of images, rows x columns, and how many of them if not as many as --images; repeat for
+    /// several sizes.
+    #[arg(long, value_name = "HEIGHTxWIDTH[:N]", value_parser = parse_sizes, num_args = 1.., required_unless_present = "for_shares")]
+    pub(super) size: Vec<((usize, usize), Option<u64>)>,
+    /// Just what these shared images need, by their public headers: image shares of either server, or
+    /// folders of them.
+    #[arg(long = "for", value_name = "SHARE|DIR", num_args = 1.., conflicts_with_all = ["size", "images"])]
+    pub(super) for_shares: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) part: Part,
+    /// How many images of each size the triples serve.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(super) images: u64,
     /// Patches a batch, which is what the servers take through the network at a time; what suits the
@@ -280,27 +298,32 @@ pub(super) struct GenTriplets {
     pub(super) common: Writing,
 }
 
-/// Receiver: put the two result shares together.
+/// Receiver: put result shares together, two an image.
+///
+/// In a folder images get the names, formats and depths that their notes tell (an image without a
+/// note its id's name, as PNG), and the three channels of a colour image become one file.
 #[derive(Debug, Args)]
 pub(super) struct Reconstruct {
-    /// One result share.
-    #[arg(value_name = "SHARE")]
-    pub(super) first: PathBuf,
-    /// The other.
-    #[arg(value_name = "OTHER_SHARE")]
-    pub(super) second: PathBuf,
-    /// Folder with receiver.key and the servers' .pub.
+    /// The result shares of both servers, or folders of them; which two belong together is seen from
+    /// their headers.
+    #[arg(value_name = "SHARE", required = true)]
+    pub(super) share: Vec<PathBuf>,
+    /// Folder with receiver.key, the servers' .pub, and gateway.pub, to read the notes.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
     #[command(flatten)]
     pub(super) unlock: Unlock,
-    /// The denoised image: .png, .pgm, .tiff, .bmp (rounded and clipped to 8 bits) or .npy (float); -
-    /// for PNG on standard output.
-    #[arg(long, value_name = "IMAGE")]
+    /// The denoised image: .png, .pgm, .tiff, .bmp (rounded and clipped to the noisy image's depth,
+    /// 8 bits if there is no note) or .npy (float); - for PNG on standard output; or a folder.
+    #[arg(long, value_name = "IMAGE|DIR")]
     pub(super) out: PathBuf,
-    /// A clean image to compare with; - for standard input.
-    #[arg(long, value_name = "IMAGE")]
+    /// A clean image to compare with, - for standard input, or a folder of them with the
+    /// images' names.
+    #[arg(long, value_name = "IMAGE|DIR")]
     pub(super) reference: Option<PathBuf>,
+    /// Write a line an image with PSNR and SSIM, and the mean; - for standard output.
+    #[arg(long, value_name = "FILE", requires = "reference")]
+    pub(super) csv: Option<PathBuf>,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,
@@ -383,15 +406,45 @@ pub(super) struct Metrics {
 /// Tell what a file is, whose, and what is left of it; never a secret.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The file, - for standard input; models and key folders too.
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
+    /// The files, - for standard input; models and key folders too.
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) file: Vec<PathBuf>,
     /// Folder with public keys: names the roles whose keys the file names.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: Option<PathBuf>,
-    /// A server's state folder: tells how many slots of the triples it has used.
+    /// A server's state folder: tells how many slots of the triples it has used, for several files
+    /// also what is left for each size.
     #[arg(long, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Test whether two image shares are those of an image.
+///
+/// It undoes the sharing, so it needs the secret keys of both servers, to whom the shares are sealed:
+/// for tests, and where all keys lie in one folder. Whoever holds both keys can see every image; in
+/// production nobody does, the gateway included.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// One server's share.
+    #[arg(value_name = "SHARE")]
+    pub(super) first: PathBuf,
+    /// The other's.
+    #[arg(value_name = "OTHER_SHARE")]
+    pub(super) second: PathBuf,
+    /// The image that was shared; of a colour image the channel that fits best is taken.
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) original: PathBuf,
+    /// Folder with server0.key, server1.key and gateway.pub.
+    #[arg(long, value_name = "DIR")]
+    pub(super) keys: PathBuf,
+    #[command(flatten)]
+    pub(super) unlock: Unlock,
+    /// The model's public description.
+    #[arg(long, value_name = "PREFIX.pub")]
+    pub(super) model: PathBuf,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,
@@ -548,6 +601,19 @@ pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     parse().ok_or_else(|| "expected HEIGHTxWIDTH, for instance 512x512".into())
 }
 
+/// A size, and a number of images behind a colon.
+fn parse_sizes(text: &str) -> Result<((usize, usize), Option<u64>), String> {
+    let (size, images) = match text.split_once(':') {
+        Some((size, images)) => (size, Some(images)),
+        None => (text, None),
+    };
+    let images = images.map(|images| match images.parse::<u64>() {
+        Ok(images) if (1..=1_000_000).contains(&images) => Ok(images),
+        _ => Err("expected a number of images from 1 to 1000000 behind the colon".to_string()),
+    });
+    Ok((parse_size(size)?, images.transpose()?))
+}
+
 fn parse_activation(text: &str) -> Result<Activation, String> {
     Activation::from_name(text).map_err(|e| e.to_string())
 }
@@ -567,6 +633,9 @@ mod tests {
         assert_eq!(parse_cell("1/8"), Ok(3));
         assert!(parse_cell("1/3").is_err() && parse_cell("0.25").is_err());
         assert_eq!(parse_size("480x640"), Ok((480, 640)));
+        assert_eq!(parse_sizes("9x8:3"), Ok(((9, 8), Some(3))));
+        assert_eq!(parse_sizes("9x8"), Ok(((9, 8), None)));
+        assert!(["9x8:", "9x8:0", "9x8:1000001", "9:8x3"].iter().all(|t| parse_sizes(t).is_err()));
         assert!(parse_size("480").is_err() && parse_size("0x4").is_err());
         assert!(parse_positive("nan").is_err() && parse_positive("-1").is_err());
         assert!(parse_ring("16").is_err());

@@ -53,6 +53,16 @@ impl Failure {
         self
     }
 
+    /// What the exit code will say.
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The sentence without the hint.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code as u8)
     }
@@ -268,6 +278,15 @@ impl From<ServiceError> for Failure {
             ServiceError::StateOfAnother { .. } => {
                 let help = "give each server its own --state folder";
                 Failure::of(Code::Usage, &e, Some(help.into()))
+            }
+            ServiceError::Declined => {
+                let help = "see the other server's message";
+                Failure::of(Code::Peer, &e, Some(help.into()))
+            }
+            ServiceError::NotShared => {
+                let help = "give both servers their shares of it, of the same run of `ppdenoise \
+                            share-image`, and see the other server's message";
+                Failure::of(Code::Peer, &e, Some(help.into()))
             }
             ServiceError::NoSlotLeft { .. } => {
                 let help = "make new triples with `ppdenoise gen-triplets` and give each server \

@@ -25,8 +25,13 @@ pub(super) fn is_stream(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Reads an image; formats are told apart by their first bytes.
+/// Reads an image.
 pub(super) fn read_raster(path: &Path) -> Result<Raster, Failure> {
+    read_picture(path).map(|(image, _)| image)
+}
+
+/// Reads an image and its format; formats are told apart by their first bytes.
+pub(super) fn read_picture(path: &Path) -> Result<(Raster, ImageFormat), Failure> {
     let bytes = if is_stream(path) {
         read_limited(std::io::stdin().lock(), path, MAX_IMAGE_BYTES)?
     } else {
@@ -36,7 +41,8 @@ pub(super) fn read_raster(path: &Path) -> Result<Raster, Failure> {
         let text = "this is no image: it begins like none of PNG, PGM, PPM, TIFF, BMP, JPEG, .npy";
         return Err(Failure::new(Code::Input, text).about(path));
     };
-    format.decode(&bytes).map_err(|e| Failure::from(e).about(path))
+    let image = format.decode(&bytes).map_err(|e| Failure::from(e).about(path))?;
+    Ok((image, format))
 }
 
 /// The PNGs of a folder, by name.

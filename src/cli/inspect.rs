@@ -12,29 +12,78 @@ use crate::format::ledger::Ledger;
 use crate::model::{ActivationSpec, LinearSpec};
 use crate::network::{LinearShape, Op};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
-    if is_model(&args.file) {
-        return model(args);
-    }
     let names = args.keys.as_deref().map(KeyFolder::open).transpose()?;
-    if args.file.is_dir() {
-        return folder(args);
-    }
-    let header = match is_stream(&args.file) {
-        true => open_stream(&args.file)?.header().clone(),
-        false => open_file(&args.file)?.header().clone(),
-    };
-    let mut facts = describe(&header, names.as_ref());
-    // A pipe cannot be read again.
-    if let (Body::PublicModel(_), false) = (&header.body, is_stream(&args.file)) {
-        describe_model(args, &mut facts)?;
-    }
-    if let Some(dir) = &args.state {
-        let Body::Triples(triples) = &header.body else {
-            let text = "--state tells the slots of triples only";
-            return Err(Failure::new(Code::Usage, text).about(&args.file));
+    let state = args.state.as_deref();
+    if let [file] = &args.file[..] {
+        let facts = facts(file, state, names.as_ref())?;
+        return match args.json {
+            true => print_json("ppdenoise.inspect.v1", &facts),
+            false => show(&facts),
         };
+    }
+    let all = args.file.iter().map(|file| {
+        let mut all = Map::from_iter([("file".to_string(), json!(file))]);
+        all.extend(facts(file, state, names.as_ref())?);
+        Ok(all)
+    });
+    let all: Vec<Map<String, Value>> = all.collect::<Result<_, Failure>>()?;
+    let left = state.map(|_| slots_by_size(&all));
+    if args.json {
+        return print_json(
+            "ppdenoise.inspect-files.v1",
+            &json!({ "files": all, "slots_left": left }),
+        );
+    }
+    for facts in &all {
+        show(facts)?;
+        print_line("")?;
+    }
+    for (size, slots) in left.unwrap_or_default() {
+        print_line(&format!("{:18} {slots}", format!("slots left {size}")))?;
+    }
+    Ok(())
+}
+
+/// Slots left of all triples for images of each size.
+fn slots_by_size(files: &[Map<String, Value>]) -> BTreeMap<String, u64> {
+    let mut left = BTreeMap::new();
+    for facts in files {
+        let slots = facts.get("slots_left").and_then(Value::as_u64).unwrap_or_default();
+        *left.entry(format!("{}x{}", facts["height"], facts["width"])).or_default() += slots;
+    }
+    left
+}
+
+fn facts(
+    path: &Path,
+    state: Option<&Path>,
+    names: Option<&KeyFolder>,
+) -> Result<Map<String, Value>, Failure> {
+    let not_triples = || {
+        let text = "--state tells the slots of triples only";
+        Err(Failure::new(Code::Usage, text).about(path))
+    };
+    if is_model(path) {
+        return if state.is_some() { not_triples() } else { model(path) };
+    }
+    if path.is_dir() {
+        return if state.is_some() { not_triples() } else { folder(path) };
+    }
+    let header = match is_stream(path) {
+        true => open_stream(path)?.header().clone(),
+        false => open_file(path)?.header().clone(),
+    };
+    let mut facts = describe(&header, names);
+    // A pipe cannot be read again.
+    if let (Body::PublicModel(_), false) = (&header.body, is_stream(path)) {
+        describe_model(path, &mut facts)?;
+    }
+    if let Some(dir) = state {
+        let Body::Triples(triples) = &header.body else { return not_triples() };
         if !dir.is_dir() {
             return Err(Failure::new(Code::Input, "the state folder does not exist").about(dir));
         }
@@ -42,13 +91,10 @@ pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
         facts.insert("slots_used".into(), json!(used));
         facts.insert("slots_left".into(), json!(triples.slots - used));
     }
-    show(args, &facts)
+    Ok(facts)
 }
 
-fn show(args: &Inspect, facts: &Map<String, Value>) -> Result<(), Failure> {
-    if args.json {
-        return print_json("ppdenoise.inspect.v1", facts);
-    }
+fn show(facts: &Map<String, Value>) -> Result<(), Failure> {
     for (name, value) in facts {
         let text = match value {
             Value::String(text) => text.clone(),
@@ -60,12 +106,8 @@ fn show(args: &Inspect, facts: &Map<String, Value>) -> Result<(), Failure> {
 }
 
 /// The shapes of an unshared model; of its weights only how many there are.
-fn model(args: &Inspect) -> Result<(), Failure> {
-    if args.state.is_some() {
-        let text = "--state tells the slots of triples only";
-        return Err(Failure::new(Code::Usage, text).about(&args.file));
-    }
-    let model = read_model(&args.file, None)?;
+fn model(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let model = read_model(path, None)?;
     let (gather, fold) = (model.network.gather(), model.network.fold());
     let layers = model.network.linears().map(|(_, l)| format!("{} to {}", l.inputs(), l.outputs()));
     let facts = json!({
@@ -84,22 +126,18 @@ fn model(args: &Inspect) -> Result<(), Failure> {
         "own_piecewise": model.piecewise.map(|p| p.name),
     });
     match facts {
-        Value::Object(facts) => show(args, &facts),
-        _ => Ok(()),
+        Value::Object(facts) => Ok(facts),
+        _ => Ok(Map::new()),
     }
 }
 
 /// The keys of a folder: whose they are, and whether secret ones are locked; never a secret.
-fn folder(args: &Inspect) -> Result<(), Failure> {
-    if args.state.is_some() {
-        let text = "--state tells the slots of triples only";
-        return Err(Failure::new(Code::Usage, text).about(&args.file));
-    }
-    let keys = KeyFolder::open(&args.file)?.list()?;
+fn folder(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let keys = KeyFolder::open(path)?.list()?;
     if keys.is_empty() {
         let help = "make keys with `ppdenoise keygen`";
         let failure = Failure::new(Code::Input, "there are no keys in this folder");
-        return Err(failure.about(&args.file).help(help));
+        return Err(failure.about(path).help(help));
     }
     let mut facts = Map::new();
     facts.insert("kind".into(), json!("key folder"));
@@ -112,7 +150,7 @@ fn folder(args: &Inspect) -> Result<(), Failure> {
         let name = format!("{}.{}", role.stem(), if secret.is_some() { "key" } else { "pub" });
         facts.insert(name, json!(format!("{fingerprint} {half}")));
     }
-    show(args, &facts)
+    Ok(facts)
 }
 
 /// The public fields of a header, in reading order.
@@ -134,6 +172,7 @@ fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
             "height": f.height,
             "width": f.width,
             "patch_means": f.means,
+            "note_bytes": f.note,
             "sigma": f.sigma,
             "scale_about": f.levels.scale_about,
             "noise": noise(&f.levels),
@@ -168,6 +207,7 @@ fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
             "height": f.height,
             "width": f.width,
             "noise": noise(&f.decode.levels),
+            "note_bytes": f.note,
         }),
         Body::OpenedWeights(f) => json!({
             "weight_mask_id": f.weight_mask_id.to_string(),
@@ -221,8 +261,8 @@ fn noise(levels: &Levels) -> String {
     }
 }
 
-fn describe_model(args: &Inspect, facts: &mut Map<String, Value>) -> Result<(), Failure> {
-    let public = read_public(&args.file)?.model;
+fn describe_model(path: &Path, facts: &mut Map<String, Value>) -> Result<(), Failure> {
+    let public = read_public(path)?.model;
     facts.insert("ring_bits".into(), json!(public.ring.bits()));
     facts.insert("engine".into(), json!(public.engine));
     facts.insert("sigma".into(), json!(public.sigma));

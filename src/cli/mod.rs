@@ -2,6 +2,7 @@
 
 mod add_noise;
 mod args;
+mod batch;
 mod bench;
 mod calibrate;
 mod config;
@@ -32,6 +33,7 @@ mod share_model;
 mod train;
 #[cfg(feature = "train")]
 mod train_args;
+mod verify;
 mod version;
 
 use crate::kernels::{self, Backend};
@@ -76,9 +78,11 @@ fn failed(failure: &Failure) -> ExitCode {
     failure.exit_code()
 }
 
-/// `train` has an end of its own for signals: with the model so far.
+/// `train` has an end of its own for signals, with the model so far, and so has `serve --watch`,
+/// between two images.
 fn watch(command: &Command) -> Result<(), Failure> {
     match command {
+        Command::Serve(args) if args.watch => Ok(()),
         #[cfg(feature = "train")]
         Command::Train(_) => Ok(()),
         _ => interrupt::watch(),
@@ -103,6 +107,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::AddNoise(args) => add_noise::run(&args, console),
         Command::Metrics(args) => metrics::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Bench(args) => bench::run(&args, console),
         Command::Reproduce(args) => reproduce::run(&args, console),

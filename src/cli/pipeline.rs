@@ -129,7 +129,7 @@ impl Pipeline {
         let report: Value = serde_json::from_slice(&report).map_err(|e| {
             Failure::new(Code::Failed, format!("the report of share-image is unreadable: {e}"))
         })?;
-        let clamped = report["pixels_clamped"].as_u64().unwrap_or(0) as usize;
+        let clamped = report["images"][0]["pixels_clamped"].as_u64().unwrap_or(0) as usize;
         let triples = ["gen-triplets", "--size", &size, "--out", &trip];
         self.step(&[&triples[..], &common].concat())?;
         self.servers("serve", &shared_machine(), Ok)?;

@@ -22,10 +22,9 @@ pub(super) fn run(args: &Prepare, console: &mut Console) -> Result<(), Failure> 
     let server = &args.server;
     let opened = Opened::new(server, &[])?;
     let (mut ledger, state) = opened.ledger(server)?;
-    opened.inputs.check_slots(&mut ledger)?;
+    opened.inputs.check_any_slot(&mut ledger)?;
     let Opened { keys, inputs, security, .. } = opened;
-    let outputs = Vec::new();
-    let job = Job { keys: &keys, ledger: &mut ledger, state: &state, outputs };
+    let job = Job { keys: &keys, ledger: &mut ledger, state: &state };
     let quiet = console.is_quiet();
     let connected = || {
         let text = "the masked weights of this model are not opened yet, which takes both servers";
@@ -33,7 +32,7 @@ pub(super) fn run(args: &Prepare, console: &mut Console) -> Result<(), Failure> 
         let missing = Failure::new(Code::Usage, text).help(help);
         link(server, security.as_ref(), &Console::new(quiet))?.ok_or(missing)
     };
-    let mut watcher = Watcher(console);
+    let mut watcher = Watcher::new(console);
     let report = with_threads(server.threads, || {
         let count = args.images.unwrap_or(u64::MAX);
         prepare(inputs, job, count, connected, &mut watcher)

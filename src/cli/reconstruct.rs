@@ -1,67 +1,228 @@
-//! `reconstruct`: the receiver puts the result shares together.
+//! `reconstruct`: the receiver puts result shares together.
+
+mod plan;
+mod quality;
 
 use super::args::Reconstruct;
-use super::failure::Failure;
+use super::batch::{Failed, Failures, is_folder};
+use super::failure::{Code, Failure};
 use super::files::{
     QualityReport, check_streams, check_writable, is_stream, output_format, read_raster,
     write_raster,
 };
 use super::output::{Console, print_json};
-use crate::artefact::reconstruct;
-use crate::format::Role;
+use crate::artefact::{Note, Reconstruction, reconstruct};
 use crate::format::keys::KeyFolder;
 use crate::format::output::ensure_not_input;
-use crate::image::{GreyImage, Raster};
+use crate::format::{FormatError, ImageId, OpenFrom, PublicKey, Role, SecretKey};
+use crate::image::{Depth, GreyImage, Raster};
+use plan::Job;
+use quality::Summary;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 #[derive(Serialize)]
-struct Report {
-    image_id: String,
-    session_id: String,
-    height: usize,
-    width: usize,
+struct Report<'a> {
+    images: &'a [Entry],
+    failed: &'a [Failed],
+    /// The mean over the images, if there is a reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean: Option<Summary>,
     /// The whole command less the start of the process.
     seconds: f64,
-    /// Of these, coding and writing the image's file.
+    /// Of these, coding and writing the images' files.
     write_image_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    file: String,
+    /// One share, or those of red, green and blue.
+    shares: Vec<Share>,
+    height: usize,
+    width: usize,
     #[serde(flatten)]
     quality: Option<QualityReport>,
 }
 
-pub(super) fn run(args: &Reconstruct, console: &Console) -> Result<(), Failure> {
+#[derive(Serialize)]
+struct Share {
+    image_id: String,
+    session_id: String,
+}
+
+/// The keys that a receiver opens results with.
+struct Keys {
+    receiver: SecretKey,
+    servers: [PublicKey; 2],
+    /// Whose notes are read.
+    gateway: Option<PublicKey>,
+}
+
+impl Keys {
+    fn open(args: &Reconstruct, console: &Console) -> Result<Self, Failure> {
+        let keys = KeyFolder::open(&args.keys)?;
+        let receiver = args.unlock.secret(&keys, Role::Receiver)?;
+        let servers = [keys.public(Role::Server0)?, keys.public(Role::Server1)?];
+        let gateway = match keys.public(Role::Gateway) {
+            Err(FormatError::KeyMissing { file, .. }) => {
+                let file = file.display();
+                console.note(format!("note: there is no '{file}': notes of images are not read"));
+                None
+            }
+            other => Some(other?),
+        };
+        Ok(Keys { receiver, servers, gateway })
+    }
+
+    fn reconstruct(&self, [first, second]: [&Path; 2]) -> Result<Reconstruction, Failure> {
+        Ok(reconstruct([first, second], &self.receiver, &self.servers)?)
+    }
+
+    /// What a note says; nothing if there is none, or none that can be read.
+    fn note(&self, image: ImageId, sealed: &[u8], console: &Console) -> Option<Note> {
+        let sender = self.gateway.as_ref().filter(|_| !sealed.is_empty())?;
+        let keys = OpenFrom { recipient: &self.receiver, sender, role: Role::Gateway };
+        let told = |e| console.note(format!("note: image {image} keeps its id as name: {e}"));
+        Note::open(keys, image, sealed).map_err(told).ok()
+    }
+}
+
+pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failure> {
     let started = Instant::now();
-    output_format(&args.out)?;
+    let folder = is_folder(&args.out);
+    if !folder {
+        output_format(&args.out)?;
+        check_outputs(args, [&args.out], std::slice::from_ref(&args.reference))?;
+    }
     let streams = [args.reference.as_deref(), args.unlock.passphrase_file.as_deref()];
     check_streams(&streams.into_iter().flatten().collect::<Vec<_>>(), &args.out, args.json)?;
-    if !is_stream(&args.out) {
-        let mut inputs: Vec<&Path> = vec![&args.first, &args.second];
-        inputs.extend(args.reference.as_deref());
-        ensure_not_input(&args.out, &inputs)?;
+    let keys = Keys::open(args, console)?;
+    let mut failures = Failures::default();
+    let (jobs, loaded) = match &args.share[..] {
+        // Two files are put together whatever they are, so that it is told why they cannot be.
+        [a, b] if !a.is_dir() && !b.is_dir() => {
+            let result = keys.reconstruct([a, b])?;
+            let job = Job::single(keys.note(result.image_id, &result.note, console), &result);
+            if folder && job.is_channel {
+                let text = "this is one channel of a colour image";
+                let help = "give the shares of all three, or an --out file for this one";
+                return Err(Failure::new(Code::Usage, text).about(a).help(help));
+            }
+            (vec![job], Some(result))
+        }
+        _ => (plan::jobs(&args.share, &keys, &mut failures, console)?, None),
+    };
+    let total = jobs.len() + failures.list.len();
+    let targets = targets(args, &jobs)?;
+    let references = quality::references(args.reference.as_deref(), &targets)?;
+    check_outputs(args, &targets, &references)?;
+    let mut work = Work { keys, entries: Vec::new(), write_image_seconds: 0.0 };
+    let mut loaded = loaded.map(|result| vec![result]);
+    for ((job, target), reference) in jobs.iter().zip(&targets).zip(&references) {
+        let made = match loaded.take() {
+            Some(results) => Ok(results),
+            None => job.pairs.iter().map(|[a, b]| work.keys.reconstruct([a, b])).collect(),
+        };
+        let made = made.and_then(|results: Vec<_>| work.write(job, results, target, reference));
+        match made {
+            Ok(Some(quality)) => console.note(format!("{}: {quality}", target.display())),
+            Ok(None) => {}
+            Err(failure) if total == 1 => return Err(failure),
+            Err(failure) => failures.note(target, &failure, console),
+        }
     }
-    check_writable(&args.out)?;
-    let keys = KeyFolder::open(&args.keys)?;
-    let receiver = args.unlock.secret(&keys, Role::Receiver)?;
-    let servers = [keys.public(Role::Server0)?, keys.public(Role::Server1)?];
-    let reference = args.reference.as_deref().map(read_raster).transpose()?;
-    let result = reconstruct([&args.first, &args.second], &receiver, &servers)?;
-    let (height, width) = result.size;
-    let pixels = result.grey.iter().map(|&v| v as f32).collect();
-    let image = Raster::from(GreyImage::new(height, width, pixels)?);
-    let quality = reference.map(|r| QualityReport::new(&r, &image)).transpose()?;
-    let writing = Instant::now();
-    write_raster(&args.out, &image)?;
-    let write_image_seconds = writing.elapsed().as_secs_f64();
-    if let Some(quality) = &quality {
-        console.note(format!("{}: {quality}", args.out.display()));
+    let mean = quality::mean(&work.entries);
+    if let (Some(mean), true) = (&mean, work.entries.len() > 1) {
+        console.note(format!("mean of {} images: {mean}", work.entries.len()));
+    }
+    if let Some(csv) = &args.csv {
+        quality::write_csv(csv, &work.entries, mean.as_ref())?;
     }
     if args.json {
-        let (image_id, session_id) = (result.image_id.to_string(), result.session_id.to_string());
-        let seconds = started.elapsed().as_secs_f64();
-        let report =
-            Report { image_id, session_id, height, width, seconds, write_image_seconds, quality };
-        print_json("ppdenoise.reconstruct.v1", &report)?;
+        let report = Report {
+            images: &work.entries,
+            failed: &failures.list,
+            mean,
+            seconds: started.elapsed().as_secs_f64(),
+            write_image_seconds: work.write_image_seconds,
+        };
+        print_json("ppdenoise.reconstruct.v2", &report)?;
+    }
+    failures.end(total)
+}
+
+/// One output a job.
+fn targets(args: &Reconstruct, jobs: &[Job]) -> Result<Vec<PathBuf>, Failure> {
+    if is_folder(&args.out) {
+        return Ok(jobs.iter().map(|job| args.out.join(&job.name)).collect());
+    }
+    match jobs.len() {
+        0 | 1 => Ok(vec![args.out.clone(); jobs.len()]),
+        several => {
+            let text = format!("{several} images do not go into one file");
+            let help = "give a folder that exists as --out";
+            Err(Failure::new(Code::Usage, text).about(&args.out).help(help))
+        }
+    }
+}
+
+/// Proves that outputs can be written and are no inputs.
+fn check_outputs<'a>(
+    args: &Reconstruct,
+    targets: impl IntoIterator<Item = &'a PathBuf>,
+    references: &[Option<PathBuf>],
+) -> Result<(), Failure> {
+    let inputs = args.share.iter().chain(references.iter().flatten());
+    let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
+    for target in targets {
+        output_format(target)?;
+        if !is_stream(target) {
+            ensure_not_input(target, &inputs)?;
+        }
+        check_writable(target)?;
     }
     Ok(())
 }
+
+struct Work {
+    keys: Keys,
+    entries: Vec<Entry>,
+    write_image_seconds: f64,
+}
+
+impl Work {
+    /// Writes an image of one plane or three, and judges it.
+    fn write(
+        &mut self,
+        job: &Job,
+        results: Vec<Reconstruction>,
+        target: &Path,
+        reference: &Option<PathBuf>,
+    ) -> Result<Option<QualityReport>, Failure> {
+        let shares = results.iter().map(|result| Share {
+            image_id: result.image_id.to_string(),
+            session_id: result.session_id.to_string(),
+        });
+        let shares = shares.collect();
+        let planes = results.into_iter().map(|result| {
+            let pixels = result.grey.iter().map(|&v| v as f32).collect();
+            GreyImage::new(result.size.0, result.size.1, pixels)
+        });
+        let planes = planes.collect::<Result<Vec<_>, _>>()?;
+        let image = Raster::of_planes(planes, job.depth)?;
+        let reference = reference.as_deref().map(read_raster).transpose()?;
+        let quality = reference.map(|r| QualityReport::new(&r, &image)).transpose()?;
+        let writing = Instant::now();
+        write_raster(target, &image)?;
+        self.write_image_seconds += writing.elapsed().as_secs_f64();
+        let (height, width) = (image.height(), image.width());
+        let file = target.display().to_string();
+        self.entries.push(Entry { file, shares, height, width, quality });
+        Ok(quality)
+    }
+}
+
+/// The depth of an image without a note.
+const UNKNOWN: Depth = Depth::Float;

@@ -1,6 +1,7 @@
 //! The command lines of the two servers: `serve`, `prepare` and `erase`.
 
 use super::args::Writing;
+use super::batch::Part;
 use super::keys::Unlock;
 use crate::party::Party;
 use clap::{ArgGroup, Args};
@@ -11,18 +12,32 @@ use std::path::PathBuf;
 /// One of the two listens, the other connects. The link is encrypted (TLS 1.3), and each server
 /// proves its key to the other; others who connect are refused and cost no slot. The address
 /// listened at is printed on standard error, so that port 0 takes a free one.
+///
+/// With a folder as --out it takes any number of images: those of which both servers have a share, in
+/// the order of their ids. Results are called by the images' ids. An image that fails is told and
+/// left out. Images whose results both servers have are passed over, so a run that was cut short is
+/// simply started again.
 #[derive(Debug, Args)]
 #[command(mut_group("link", |group| group.required(true)))]
 #[command(after_long_help = FLAGS_FROM_ELSEWHERE)]
 pub(super) struct Serve {
     #[command(flatten)]
     pub(super) server: ServerSide,
-    /// This server's share of an image; repeat for several, in the same order at both servers.
-    #[arg(long, value_name = "FILE", required = true)]
+    /// This server's shares of images; with a folder as --out also folders of them.
+    #[arg(long, value_name = "FILE|DIR", required = true, num_args = 1..)]
     pub(super) image: Vec<PathBuf>,
-    /// This server's share of the denoised image; one for each --image.
-    #[arg(long, value_name = "FILE", required = true)]
+    /// This server's share of the denoised image, one for each --image; or a folder that exists.
+    #[arg(long, value_name = "FILE|DIR", required = true)]
     pub(super) out: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) part: Part,
+    /// Go on and take shares as they come into the folders. An interrupt or SIGTERM ends both
+    /// servers after the image in work; a second one at once.
+    #[arg(long)]
+    pub(super) watch: bool,
+    /// With --watch: end when no image has come for so long.
+    #[arg(long, value_name = "SECONDS", requires = "watch")]
+    pub(super) idle: Option<u64>,
     /// Afterwards do what `erase` does: overwrite the material of spent slots.
     #[arg(long)]
     pub(super) erase_spent: bool,
@@ -77,7 +92,7 @@ pub(super) struct Erase {
 pub(super) struct Prepare {
     #[command(flatten)]
     pub(super) server: ServerSide,
-    /// For how many images: slots from the next free one on; all that are left if not given.
+    /// How many slots of each set, from the next free one on; all that are left if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) images: Option<u64>,
     /// Print a JSON report on standard output.
@@ -115,9 +130,10 @@ pub(super) struct ServerSide {
     /// The model's public description; PREFIX.pub beside the model share if not given.
     #[arg(long, value_name = "FILE")]
     pub(super) public: Option<PathBuf>,
-    /// This server's triples: a file, a named pipe, or - for standard input.
-    #[arg(long, value_name = "FILE")]
-    pub(super) triplets: PathBuf,
+    /// This server's triples: a file, a named pipe, or - for standard input; several sets for images
+    /// of several sizes, or for one size after the other is used up.
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    pub(super) triplets: Vec<PathBuf>,
     /// Folder of the ledger of used slots; the platform's state folder if not given. Never delete
     /// or restore it: it is what keeps slots from being used twice.
     #[arg(long, value_name = "DIR")]

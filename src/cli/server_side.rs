@@ -1,14 +1,17 @@
 //! What the commands of a server share: its inputs, its state folder, its link to the other server
 //! and its compute threads.
 
+use super::batch::Failures;
 use super::failure::{Code, Failure};
-use super::output::{Console, say};
+use super::output::{Console, bytes, say};
 use super::server_args::{ServerSide, Threads};
 use crate::format::keys::{KeyFolder, SecretKey};
 use crate::format::ledger::{Ledger, state_dir_default};
 use crate::format::{Fingerprint, Role};
 use crate::net::{Limits, Listener, NetError, Security, TcpChannel, TlsKeys, connect};
-use crate::service::{InputPaths, Inputs, Observer, Phase, ServerKeys, claim_state};
+use crate::service::{
+    ImageReport, InputPaths, Inputs, Observer, Phase, ServerKeys, ServiceError, claim_state,
+};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,7 +57,7 @@ impl Opened {
     /// Every input, which no output may be.
     pub(super) fn input_paths(&self) -> Vec<&Path> {
         let InputPaths { model, public, triples, images } = &self.paths;
-        let files = [model, public, triples].into_iter().chain(images).chain(&self.config);
+        let files = [model, public].into_iter().chain(triples).chain(images).chain(&self.config);
         files.map(PathBuf::as_path).collect()
     }
 }
@@ -131,20 +134,57 @@ pub(super) fn with_threads<T: Send>(
     pool.map_err(failed)?.install(work)
 }
 
-/// Shows a job's phases on the console.
-pub(super) struct Watcher<'a>(pub(super) &'a mut Console);
+/// Shows a job's phases and images on the console, and keeps what failed.
+pub(super) struct Watcher<'a> {
+    pub(super) console: &'a mut Console,
+    pub(super) failures: Failures,
+    /// An image that the other server has no share of is no failure: it may come another day.
+    pub(super) patient: bool,
+}
+
+impl<'a> Watcher<'a> {
+    pub(super) fn new(console: &'a mut Console) -> Self {
+        Watcher { console, failures: Failures::default(), patient: false }
+    }
+}
 
 impl Observer for Watcher<'_> {
     fn phase(&mut self, phase: Phase) {
         match phase {
-            Phase::Setup => self.0.phase("setup"),
-            Phase::Online(1, 1) => self.0.phase("denoising"),
-            Phase::Online(i, n) => self.0.phase(&format!("denoising image {i} of {n}")),
-            Phase::Prepare(i, n) => self.0.phase(&format!("preparing slot {i} of {n}")),
+            Phase::Setup => self.console.phase("setup"),
+            Phase::Online(1, 1) => self.console.phase("denoising"),
+            Phase::Online(i, n) => self.console.phase(&format!("denoising image {i} of {n}")),
+            Phase::Prepare(i, n) => self.console.phase(&format!("preparing slot {i} of {n}")),
         }
     }
 
     fn progress(&mut self, done: f64) {
-        self.0.progress(done);
+        self.console.progress(done);
+    }
+
+    fn done(&mut self, image: &ImageReport) {
+        self.console.finish();
+        let online = &image.online;
+        self.console.note(format!(
+            "image {} in slot {}: {} patches, {} activations, {:.2} s, {} sent, {} received",
+            image.image_id,
+            image.slot,
+            image.patches,
+            image.activations,
+            online.seconds,
+            bytes(online.traffic.bytes_sent),
+            bytes(online.traffic.bytes_received)
+        ));
+    }
+
+    fn failed(&mut self, file: &Path, error: ServiceError) {
+        if matches!(error, ServiceError::NotShared) && self.patient {
+            self.console.note(format!("'{}' is left: {error}", file.display()));
+            return;
+        }
+        let named = matches!(error, ServiceError::Input(_) | ServiceError::Format(_));
+        let failure = Failure::from(error);
+        let failure = if named { failure } else { failure.about(file) };
+        self.failures.note(file, &failure, self.console);
     }
 }

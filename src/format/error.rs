@@ -79,6 +79,12 @@ pub enum FormatError {
         /// The key in the header.
         found: String,
     },
+    /// A note to the receiver beyond its limits.
+    #[error("the image's name or its file's headers are longer than a note holds ({limit} bytes)")]
+    NoteTooLong {
+        /// The most bytes of headers.
+        limit: usize,
+    },
     /// A public key with which no secret can be agreed on.
     #[error("nothing can be sealed with the key {key}")]
     UnusableKey {
@@ -306,6 +312,7 @@ impl FormatError {
                 "get {role}.pub from its owner, compare fingerprints, and have files of an older \
                  key made again"
             ),
+            NoteTooLong { .. } => "give the image a shorter name".into(),
             UnusableKey { .. } => "get the public key from its owner again".into(),
             PassphraseNeeded { .. } => {
                 "give --passphrase-file FILE, set PPDENOISE_PASSPHRASE_FILE, or run it at a \

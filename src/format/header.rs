@@ -130,6 +130,8 @@ pub struct ImageShare {
     /// How many patch means are shared behind the pixels: one a patch for a model that adds them to
     /// its output, none for any other.
     pub means: u64,
+    /// Bytes of the sealed note to the receiver behind them; 0 if there is none.
+    pub note: u32,
 }
 
 /// How grey levels become network units, beside what the model says.
@@ -196,6 +198,8 @@ pub struct ResultShare {
     pub width: u32,
     /// How to turn the sum of both shares into grey levels.
     pub decode: Decoding,
+    /// Bytes of the image share's note, passed on behind the elements; 0 if there is none.
+    pub note: u32,
 }
 
 /// How a reconstructed result becomes grey levels.

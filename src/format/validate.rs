@@ -1,5 +1,6 @@
 //! The one check of header fields, for writers and readers alike.
 
+use crate::format::envelope::{MAX_NOTE, NOTE_OVERHEAD, NOTE_UNIT};
 use crate::format::header::{Body, Cipher, Decoding, Header, Levels, PoissonNoise};
 use crate::format::keys::{MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, MIN_LANE_KIB, Stretching};
 use crate::image::Poisson;
@@ -45,6 +46,7 @@ pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
             frac_bits(i.frac_bits, i.ring_bits)?;
             positive("sigma", i.sigma)?;
             range("means", i.means, 0, MAX_PIXELS, "at most 2^28")?;
+            note(i.note)?;
             levels(&i.levels)
         }
         Body::Prepared(p) => {
@@ -59,6 +61,7 @@ pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
         }
         Body::ResultShare(r) => {
             size(r.height, r.width)?;
+            note(r.note)?;
             decoding(&r.decode, r.ring_bits)
         }
     }
@@ -110,6 +113,14 @@ fn levels(l: &Levels) -> Result<(), Invalid> {
     let Some(PoissonNoise { gain, read_noise }) = l.poisson else { return Ok(()) };
     range("gain", gain, Poisson::SMALLEST_GAIN, Poisson::LARGEST, "0.001 to 255")?;
     range("read_noise", read_noise, 0.0, Poisson::LARGEST, "0 to 255")
+}
+
+/// A note is padded, so that its length says nothing.
+fn note(bytes: u32) -> Result<(), Invalid> {
+    let length = bytes as usize;
+    let padded = length <= MAX_NOTE
+        && length.checked_sub(NOTE_OVERHEAD).is_some_and(|n| n > 0 && n % NOTE_UNIT == 0);
+    ensure(bytes == 0 || padded, "note", bytes, "0, or a multiple of 1024, and 48, up to 66608")
 }
 
 fn one_chunk(chunks: u64) -> Result<(), Invalid> {
@@ -191,6 +202,7 @@ mod tests {
             sigma: 25.0,
             levels: LEVELS,
             means: 0,
+            note: 0,
         }
     }
 
@@ -227,11 +239,24 @@ mod tests {
             window: vec![1; 9],
         };
         change(&mut decode);
-        ResultShare { party, image_id, model_id, session_id, ring_bits, height, width, decode }
+        let note = 1072;
+        ResultShare {
+            party,
+            image_id,
+            model_id,
+            session_id,
+            ring_bits,
+            height,
+            width,
+            decode,
+            note,
+        }
     }
 
     #[test]
     fn limits_are_inside() {
+        let longest = header(ImageShare { note: 66_608, ..image() });
+        assert_eq!(Header::from_bytes(&longest.to_bytes().unwrap()), Ok(longest));
         let bodies: [Body; 3] = [image().into(), triples().into(), result(|_| ()).into()];
         for header in bodies.map(header) {
             assert_eq!(Header::from_bytes(&header.to_bytes().unwrap()), Ok(header));
@@ -264,6 +289,11 @@ mod tests {
             refused(header(ImageShare { levels, ..image() }), "sigma_ratio");
         }
         refused(header(ImageShare { means: MAX_PIXELS + 1, ..image() }), "means");
+        // Any other length than a padded one would tell how long a name is.
+        for bad in [1, 48, 1071, 1073, 66_608 + 1024, u32::MAX] {
+            refused(header(ImageShare { note: bad, ..image() }), "note");
+            refused(header(ResultShare { note: bad, ..result(|_| ()) }), "note");
+        }
         for bad in [-0.5, 255.5, f64::NAN] {
             let levels = |change: fn(&mut Levels, f64)| {
                 let mut levels = LEVELS;

@@ -52,6 +52,18 @@ impl ImageFormat {
         }
     }
 
+    /// The extension of its files, one where there are several.
+    pub fn extension(self) -> &'static str {
+        match self {
+            ImageFormat::Png => "png",
+            ImageFormat::Pnm => "pnm",
+            ImageFormat::Tiff => "tiff",
+            ImageFormat::Bmp => "bmp",
+            ImageFormat::Jpeg => "jpg",
+            ImageFormat::Npy => "npy",
+        }
+    }
+
     /// The format of a file to be written, as [`ImageFormat::from_extension`].
     ///
     /// # Errors
@@ -234,6 +246,9 @@ mod tests {
 
     #[test]
     fn extensions_name_formats() {
+        for format in ImageFormat::ALL {
+            assert_eq!(ImageFormat::from_extension(format.extension()).unwrap(), format);
+        }
         assert_eq!(ImageFormat::from_extension("PNG").unwrap(), ImageFormat::Png);
         assert_eq!(ImageFormat::from_extension("npy").unwrap(), ImageFormat::Npy);
         assert_eq!(ImageFormat::for_output("tif").unwrap(), ImageFormat::Tiff);

@@ -18,7 +18,7 @@ const MAX_REASON: usize = 200;
 pub enum Tag {
     /// The handshake.
     Hello = 1,
-    /// The next free slot of the sender's ledger.
+    /// The next free slot of the sender's ledger, or that it takes no part in the image.
     SlotOffer = 2,
     /// Whether the sender has marked the agreed slot.
     Marked = 3,
@@ -36,16 +36,30 @@ pub enum Tag {
     EngineSetup = 9,
     /// The listener has accepted the connection; under TLS only, and not counted.
     Ready = 10,
+    /// The images of which the sender has shares.
+    Images = 11,
 }
 
 impl Tag {
     fn from_u8(v: u8) -> Option<Tag> {
         use Tag::{
-            Abort, Done, EngineSetup, Hello, Image, Marked, Opening, Ready, SlotOffer, Weights,
+            Abort, Done, EngineSetup, Hello, Image, Images, Marked, Opening, Ready, SlotOffer,
+            Weights,
         };
-        [Hello, SlotOffer, Marked, Weights, Image, Opening, Done, Abort, EngineSetup, Ready]
-            .into_iter()
-            .find(|t| *t as u8 == v)
+        let tags = [
+            Hello,
+            SlotOffer,
+            Marked,
+            Weights,
+            Image,
+            Opening,
+            Done,
+            Abort,
+            EngineSetup,
+            Ready,
+            Images,
+        ];
+        tags.into_iter().find(|t| *t as u8 == v)
     }
 }
 

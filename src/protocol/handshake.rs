@@ -6,14 +6,13 @@
 use super::ProtocolError;
 use crate::format::codec::{Decode, Encode};
 use crate::format::{
-    Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small,
-    encode_small,
+    Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small, encode_small,
 };
 use crate::net::{Channel, MAGIC, NetError, Tag, WIRE_VERSION};
 use crate::party::Party;
 use crate::ring::RingBits;
 
-/// Images named in an error: a peer may name thousands.
+/// Sets of triples named in an error: a peer may name thousands.
 const SHOWN: usize = 16;
 
 /// What a server says of itself and of the job; public throughout.
@@ -31,22 +30,27 @@ pub struct Identity {
     pub public_digest: Digest,
     /// The id of the weights' mask X.
     pub weight_mask_id: WeightMaskId,
-    /// The triple set.
-    pub set_id: TripleSetId,
     /// The ring.
     pub ring: RingBits,
     /// The name of the activation engine.
     pub engine: String,
-    /// Rows and columns of the images.
+    /// The sets of triples, in the order of their ids.
+    pub sets: Vec<SetFacts>,
+    /// The digest of the opened weights U it has kept from a former session, if any.
+    pub opened_weights: Option<Digest>,
+}
+
+/// What a server says of a set of triples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SetFacts {
+    /// The set.
+    pub set_id: TripleSetId,
+    /// Rows and columns of the images it is for.
     pub size: (u32, u32),
-    /// Slots of the triple set.
+    /// Its slots.
     pub slots: u64,
     /// Patches a tile.
     pub tile_rows: u32,
-    /// The images of the job, in order.
-    pub images: Vec<ImageId>,
-    /// The digest of the opened weights U it has kept from a former session, if any.
-    pub opened_weights: Option<Digest>,
 }
 
 /// What the handshake settles.
@@ -133,15 +137,13 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     let differs = |what, a: String, b: String| {
         if a == b { Ok(()) } else { Err(ProtocolError::Mismatch { what, ours: a, theirs: b }) }
     };
-    let size = |i: &Identity| format!("{}x{}", i.size.0, i.size.1);
-    let images = |i: &Identity| {
-        let ids: Vec<String> = i.images.iter().take(SHOWN).map(ImageId::short).collect();
-        match (ids.is_empty(), i.images.len().saturating_sub(SHOWN)) {
-            (true, _) => "none".to_string(),
-            (false, 0) => ids.join(", "),
-            (false, more) => format!("{} and {more} more", ids.join(", ")),
-        }
+    let sets = |i: &Identity, tell: fn(&SetFacts) -> String| {
+        listed(i.sets.iter().take(SHOWN).map(tell), i.sets.len())
     };
+    let size = |i| sets(i, |set| format!("{}x{}", set.size.0, set.size.1));
+    let slots = |i| sets(i, |set| set.slots.to_string());
+    let tiles = |i| sets(i, |set| set.tile_rows.to_string());
+    let ids = |i| sets(i, |set| set.set_id.short());
     // The peer's text is not trusted: printable characters, and few of them.
     let engine = |i: &Identity| -> String {
         i.engine.chars().filter(char::is_ascii_alphanumeric).take(16).collect()
@@ -150,13 +152,22 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     differs("the model", ours.model_id.short(), theirs.model_id.short())?;
     differs("the model's description", ours.public_digest.short(), theirs.public_digest.short())?;
     differs("the weight mask", ours.weight_mask_id.short(), theirs.weight_mask_id.short())?;
-    differs("the triples", ours.set_id.short(), theirs.set_id.short())?;
+    differs("the triples", ids(ours), ids(theirs))?;
     differs("the ring", ours.ring.bits().to_string(), theirs.ring.bits().to_string())?;
     differs("the image size", size(ours), size(theirs))?;
-    differs("the number of slots", ours.slots.to_string(), theirs.slots.to_string())?;
-    differs("the tile size", ours.tile_rows.to_string(), theirs.tile_rows.to_string())?;
-    differs("the images", images(ours), images(theirs))?;
+    differs("the number of slots", slots(ours), slots(theirs))?;
+    differs("the tile size", tiles(ours), tiles(theirs))?;
     differs("the job", agreed(ours)?.to_string(), agreed(theirs)?.to_string())
+}
+
+/// The first of `total` things, and how many more there are.
+pub(crate) fn listed(shown: impl Iterator<Item = String>, total: usize) -> String {
+    let shown: Vec<String> = shown.collect();
+    match (shown.is_empty(), total.saturating_sub(shown.len())) {
+        (true, _) => "none".to_string(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -173,13 +184,14 @@ mod tests {
             model_id: ModelId::from_bytes([1; 16]),
             public_digest: Digest::of(b"public"),
             weight_mask_id: WeightMaskId::from_bytes([2; 16]),
-            set_id: TripleSetId::from_bytes([3; 16]),
             ring: RingBits::L32,
             engine: "lut".into(),
-            size: (64, 48),
-            slots: 2,
-            tile_rows: 128,
-            images: vec![ImageId::from_bytes([4; 16])],
+            sets: vec![SetFacts {
+                set_id: TripleSetId::from_bytes([3; 16]),
+                size: (64, 48),
+                slots: 2,
+                tile_rows: 128,
+            }],
             opened_weights: None,
         }
     }
@@ -215,12 +227,12 @@ mod tests {
             ("the model", |i| i.model_id = ModelId::from_bytes([9; 16])),
             ("the model's description", |i| i.public_digest = Digest::of(b"other")),
             ("the weight mask", |i| i.weight_mask_id = WeightMaskId::from_bytes([9; 16])),
-            ("the triples", |i| i.set_id = TripleSetId::from_bytes([9; 16])),
+            ("the triples", |i| i.sets[0].set_id = TripleSetId::from_bytes([9; 16])),
             ("the ring", |i| i.ring = RingBits::L64),
-            ("the image size", |i| i.size = (48, 64)),
-            ("the number of slots", |i| i.slots = 3),
-            ("the tile size", |i| i.tile_rows = 64),
-            ("the images", |i| i.images.clear()),
+            ("the image size", |i| i.sets[0].size = (48, 64)),
+            ("the number of slots", |i| i.sets[0].slots = 3),
+            ("the tile size", |i| i.sets[0].tile_rows = 64),
+            ("the triples", |i| i.sets.clear()),
         ];
         for (name, edit) in edits {
             let mut other = identity(Party::S1);
@@ -246,7 +258,7 @@ mod tests {
         let mut bytes = encode(&identity(Party::S0)).unwrap();
         bytes[8] = 9;
         let error = decode(&bytes).unwrap_err().to_string();
-        assert!(error.contains("wire version: here 3, there 9"), "{error}");
+        assert!(error.contains("wire version: here 4, there 9"), "{error}");
     }
 
     proptest! {
@@ -266,9 +278,10 @@ mod tests {
 
         /// Bodies under a digest that fits, compared with ours: what is printed stays short.
         #[test]
-        fn any_body_is_compared_or_refused(at: usize, byte: u8, tail: Vec<u8>, images in 0usize..3000) {
+        fn any_body_is_compared_or_refused(at: usize, byte: u8, tail: Vec<u8>, sets in 0usize..2000) {
             let mut other = identity(Party::S1);
-            other.images = vec![ImageId::from_bytes([byte; 16]); images];
+            let set_id = TripleSetId::from_bytes([byte; 16]);
+            other.sets = vec![SetFacts { set_id, ..other.sets[0] }; sets];
             let mut body = encode_small(&other).unwrap();
             let at = at % body.len();
             body[at] ^= byte;

@@ -21,7 +21,8 @@ pub use engine::{Activation, Engine, Step};
 
 pub use gc::GcEngine;
 pub use gc_session::GcSession;
-pub use handshake::{Agreement, Identity, greet};
+pub(crate) use handshake::listed;
+pub use handshake::{Agreement, Identity, SetFacts, greet};
 pub use lut::LutEngine;
 pub use mask_products::MaskProducts;
 pub use server_model::{ServerModel, WeightSource};

@@ -1,16 +1,18 @@
 //! A server's input files: opened, and checked against one another before any connection.
 
 use super::ServiceError;
+use super::check::Check;
 use crate::artefact::{ImageShareFile, ModelShareFile, PublicModelFile, TripleFile};
 use crate::correlation::MaterialLayout;
 use crate::format::envelope::{Envelope, OpenFrom, open_file, open_stream};
 use crate::format::header::{ImageShare, ModelShare, Part, Triples};
-use crate::format::ledger::Ledger;
-use crate::format::{Digest, FormatError, ModelId, PublicKey, Role, SecretKey};
+use crate::format::ledger::{Ledger, LedgerError};
+use crate::format::{FormatError, PublicKey, Role, SecretKey};
 use crate::party::Party;
 use crate::protocol::SourceError;
-use crate::ring::RingBits;
-use std::io::Read;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Where the inputs are.
@@ -20,9 +22,9 @@ pub struct InputPaths {
     pub model: PathBuf,
     /// The model's public description.
     pub public: PathBuf,
-    /// This server's triples.
-    pub triples: PathBuf,
-    /// This server's shares of the images.
+    /// This server's sets of triples.
+    pub triples: Vec<PathBuf>,
+    /// This server's shares of the images that are named; those of a batch come later.
     pub images: Vec<PathBuf>,
 }
 
@@ -42,7 +44,7 @@ pub struct ServerKeys {
 }
 
 impl ServerKeys {
-    fn from(&self, role: Role) -> OpenFrom<'_> {
+    pub(super) fn from(&self, role: Role) -> OpenFrom<'_> {
         let sender = match role {
             Role::ModelOwner => &self.model_owner,
             Role::Gateway => &self.gateway,
@@ -57,9 +59,23 @@ pub struct Inputs {
     pub(super) party: Party,
     pub(super) public: PublicModelFile,
     pub(super) model: ModelShareFile,
+    /// At least one, in the order of their ids, all under one weight mask.
+    pub(super) sets: Vec<Set>,
+    /// The images that were named.
+    pub(super) named: Vec<(PathBuf, ImageShareFile)>,
+}
+
+/// A set of triples, for images of one size.
+pub(super) struct Set {
     pub(super) triples: TripleFile,
-    pub(super) images: Vec<ImageShareFile>,
     pub(super) layout: MaterialLayout,
+}
+
+impl Set {
+    pub(super) fn size(&self) -> (u32, u32) {
+        let fields = self.triples.fields();
+        (fields.height, fields.width)
+    }
 }
 
 /// Why an input is refused.
@@ -87,6 +103,16 @@ pub enum InputError {
         /// This server's.
         expected: usize,
     },
+    /// Given twice.
+    #[error("'{file}' is the same {what} as '{first}'")]
+    Repeated {
+        /// The file.
+        file: PathBuf,
+        /// What they are.
+        what: &'static str,
+        /// The other file.
+        first: PathBuf,
+    },
     /// Made for something else.
     #[error("'{file}' is for {what} {found}, expected {expected}")]
     Mismatch {
@@ -112,6 +138,7 @@ impl InputError {
             InputError::WrongParty { expected, .. } => {
                 Some(format!("give the file that ends in .s{expected}, or another --party"))
             }
+            InputError::Repeated { .. } => Some("give each one once".into()),
             InputError::Mismatch { .. } => Some(
                 "share the image and make the triples for this model's .pub and this size".into(),
             ),
@@ -136,91 +163,156 @@ impl Inputs {
         let mut errors = Vec::new();
         let public = note(&mut errors, read_public(&paths.public));
         let model = note(&mut errors, headed::<ModelShare, _>(open_file(&paths.model)));
-        let triples = note(&mut errors, headed::<Triples, _>(open_stream(&paths.triples)));
+        let triples: Vec<_> = paths
+            .triples
+            .iter()
+            .filter_map(|path| note(&mut errors, headed::<Triples, _>(open_stream(path))))
+            .collect();
         let images: Vec<_> = paths
             .images
             .iter()
             .filter_map(|path| note(&mut errors, headed::<ImageShare, _>(open_file(path))))
             .collect();
-        let (Some(public), Some(model), Some(triples), true) =
-            (public, model, triples, images.len() == paths.images.len())
-        else {
+        let (Some(public), Some(model), true) = (public, model, errors.is_empty()) else {
             return Err(errors);
         };
         // What headers say is compared first: it names the mistake. That they say the truth is seen
         // when the files are unsealed.
+        let sizes: Vec<_> = triples.iter().map(|(_, t)| (t.height, t.width)).collect();
         let mut check = Check { party, keys, public: &public, errors: &mut errors };
         check.model(&model);
         check.triples(&triples);
-        images.iter().for_each(|image| check.image(image, &triples.1));
+        images.iter().for_each(|image| check.image(image, &sizes));
+        check.distinct("set of triples", &triples, |t| *t.set_id.as_bytes());
+        check.distinct("image", &images, |i| *i.image_id.as_bytes());
         if !errors.is_empty() {
             return Err(errors);
         }
         let owner = keys.from(Role::ModelOwner);
         let mut model = note(&mut errors, ModelShareFile::unseal(model.0, owner));
-        let triples = note(&mut errors, TripleFile::unseal(triples.0, keys.from(Role::Dealer)));
         let mut unsealed = Vec::new();
+        for (file, _) in triples {
+            let triples = TripleFile::unseal(file, keys.from(Role::Dealer));
+            unsealed.extend(note(&mut errors, triples));
+        }
+        let mut named = Vec::new();
         for (image, _) in images {
-            let gateway = keys.from(Role::Gateway);
-            unsealed.extend(note(&mut errors, ImageShareFile::unseal(image, gateway)));
+            let path = image.name().to_owned();
+            let share = ImageShareFile::unseal(image, keys.from(Role::Gateway));
+            named.extend(note(&mut errors, share).map(|share| (path, share)));
         }
         if let Some(model) = &mut model {
             note(&mut errors, model.verify(&public.model));
         }
-        unsealed.iter_mut().for_each(|image| {
+        named.iter_mut().for_each(|(_, image)| {
             note(&mut errors, image.verify());
         });
-        let (Some(model), Some(triples), true) = (model, triples, errors.is_empty()) else {
-            return Err(errors);
-        };
-        let fields = triples.fields();
-        let size = (fields.height as usize, fields.width as usize);
-        let layout = MaterialLayout::new(&public.model, size, fields.tile_rows as usize)
-            .map_err(|e| InputError::Description { file: paths.triples.clone(), reason: e.into() });
-        let images = unsealed;
-        let layout = note(&mut errors, layout);
-        if let (Some(layout), true) = (&layout, errors.is_empty()) {
-            note(&mut errors, triples.check_material(layout));
+        let mut sets = Vec::new();
+        for triples in unsealed {
+            sets.extend(note(&mut errors, Set::new(triples, &public)));
         }
-        match (layout, errors.is_empty()) {
-            (Some(layout), true) => Ok(Inputs { party, public, model, triples, images, layout }),
+        sets.sort_by_key(|set| set.triples.fields().set_id);
+        match (model, errors.is_empty()) {
+            (Some(model), true) => Ok(Inputs { party, public, model, sets, named }),
             _ => Err(errors),
         }
     }
 
-    /// Refuses triples of which this server's ledger leaves too few slots for the images, before
-    /// any connection.
+    /// Opens a share of an image and compares what its header says with the other inputs.
     ///
     /// # Errors
-    /// [`ServiceError::NoSlotLeft`], [`ServiceError::TooFewSlots`], [`ServiceError::Ledger`].
-    pub fn check_slots(&self, ledger: &mut Ledger) -> Result<(), ServiceError> {
-        let set = self.triples.fields().set_id;
-        let left = self.slots().saturating_sub(ledger.next_slot(set)?);
-        match self.images.len() as u64 {
-            _ if left == 0 => {
-                Err(ServiceError::NoSlotLeft { slots: self.slots(), set: set.short() })
-            }
-            images if images > left => {
-                Err(ServiceError::TooFewSlots { left, images, set: set.short() })
-            }
-            _ => Ok(()),
+    /// The first [`InputError`].
+    pub(super) fn image(
+        &self,
+        keys: &ServerKeys,
+        path: &Path,
+    ) -> Result<Headed<ImageShare, BufReader<File>>, InputError> {
+        let image = headed::<ImageShare, _>(open_file(path))?;
+        let sizes: Vec<_> = self.sets.iter().map(Set::size).collect();
+        let mut errors = Vec::new();
+        let (party, public) = (self.party, &self.public);
+        Check { party, keys, public, errors: &mut errors }.image(&image, &sizes);
+        match errors.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(image),
         }
     }
 
-    /// Refuses a slot whose material was erased: it was spent, whatever the ledger says now.
-    pub(super) fn has_material(&self, slot: u64) -> Result<(), ServiceError> {
-        if self.triples.is_erased(slot)? {
-            return Err(ServiceError::SlotErased {
-                slot,
-                set: self.triples.fields().set_id.short(),
-            });
+    /// Unseals a share that [`Inputs::image`] opened.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub(super) fn unseal(
+        &self,
+        keys: &ServerKeys,
+        image: Envelope<BufReader<File>>,
+    ) -> Result<ImageShareFile, FormatError> {
+        ImageShareFile::unseal(image, keys.from(Role::Gateway))
+    }
+
+    /// Sizes of the images that were named.
+    pub fn named_sizes(&self) -> Vec<(u32, u32)> {
+        let size =
+            |(_, share): &(PathBuf, ImageShareFile)| (share.fields().height, share.fields().width);
+        self.named.iter().map(size).collect()
+    }
+
+    /// Refuses triples of which this server's ledger leaves too few slots for images of these sizes,
+    /// before any connection.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSlotLeft`], [`ServiceError::TooFewSlots`], [`ServiceError::Ledger`].
+    pub fn check_slots(
+        &self,
+        ledger: &mut Ledger,
+        images: &[(u32, u32)],
+    ) -> Result<(), ServiceError> {
+        let sizes: BTreeSet<_> = images.iter().collect();
+        for size in sizes {
+            let wanted = images.iter().filter(|image| *image == size).count() as u64;
+            let of_size = || self.sets.iter().filter(|set| set.size() == *size);
+            let left = of_size().map(|set| slots_left(set, ledger)).sum::<Result<u64, _>>()?;
+            let slots = of_size().map(|set| set.triples.fields().slots).sum();
+            let names: Vec<_> = of_size().map(|set| set.triples.fields().set_id.short()).collect();
+            let set = names.join(", ");
+            if left == 0 {
+                return Err(ServiceError::NoSlotLeft { slots, set });
+            }
+            if wanted > left {
+                return Err(ServiceError::TooFewSlots { left, images: wanted, set });
+            }
         }
         Ok(())
     }
 
-    /// Slots of the triple set.
-    pub fn slots(&self) -> u64 {
-        self.triples.fields().slots
+    /// Slots that this server's ledger leaves, over all sets.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn slots_left(&self, ledger: &mut Ledger) -> Result<u64, LedgerError> {
+        self.sets.iter().map(|set| slots_left(set, ledger)).sum()
+    }
+
+    /// Refuses triples without any slot left.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSlotLeft`], [`ServiceError::Ledger`].
+    pub fn check_any_slot(&self, ledger: &mut Ledger) -> Result<(), ServiceError> {
+        let sizes: BTreeSet<_> = self.sets.iter().map(Set::size).collect();
+        if self.slots_left(ledger)? == 0 {
+            return self.check_slots(ledger, &sizes.into_iter().collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    /// Refuses a slot whose material was erased: it was spent, whatever the ledger says now.
+    pub(super) fn has_material(&self, set: usize, slot: u64) -> Result<(), ServiceError> {
+        let triples = &self.sets[set].triples;
+        if triples.is_erased(slot)? {
+            let set = triples.fields().set_id.short();
+            return Err(ServiceError::SlotErased { slot, set });
+        }
+        Ok(())
     }
 
     /// The public description.
@@ -229,7 +321,29 @@ impl Inputs {
     }
 }
 
-fn note<T, E: Into<InputError>>(errors: &mut Vec<InputError>, result: Result<T, E>) -> Option<T> {
+impl Set {
+    /// Compares what a set announces with what its slots need.
+    fn new(triples: TripleFile, public: &PublicModelFile) -> Result<Set, InputError> {
+        let fields = triples.fields();
+        let size = (fields.height as usize, fields.width as usize);
+        let layout =
+            MaterialLayout::new(&public.model, size, fields.tile_rows as usize).map_err(|e| {
+                InputError::Description { file: triples.path().to_owned(), reason: e.into() }
+            })?;
+        triples.check_material(&layout)?;
+        Ok(Set { triples, layout })
+    }
+}
+
+fn slots_left(set: &Set, ledger: &mut Ledger) -> Result<u64, LedgerError> {
+    let fields = set.triples.fields();
+    Ok(fields.slots.saturating_sub(ledger.next_slot(fields.set_id)?))
+}
+
+pub(super) fn note<T, E: Into<InputError>>(
+    errors: &mut Vec<InputError>,
+    result: Result<T, E>,
+) -> Option<T> {
     result.map_err(|e| errors.push(e.into())).ok()
 }
 
@@ -241,7 +355,7 @@ fn read_public(path: &Path) -> Result<PublicModelFile, InputError> {
 }
 
 /// A file whose header is read, and the fields of its kind.
-type Headed<T, R> = (Envelope<R>, T);
+pub(super) type Headed<T, R> = (Envelope<R>, T);
 
 fn headed<T: Part + Copy, R: Read>(
     file: Result<Envelope<R>, FormatError>,
@@ -249,92 +363,4 @@ fn headed<T: Part + Copy, R: Read>(
     let file = file?;
     let fields = *file.expect::<T>()?;
     Ok((file, fields))
-}
-
-struct Check<'a> {
-    party: Party,
-    keys: &'a ServerKeys,
-    public: &'a PublicModelFile,
-    errors: &'a mut Vec<InputError>,
-}
-
-impl Check<'_> {
-    fn model<R: Read>(&mut self, (file, f): &Headed<ModelShare, R>) {
-        self.for_us(file, f.party, Role::ModelOwner);
-        let elements = (f.elements, self.public.model.elements() as u64);
-        let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
-        facts.push(fact("a number of weights of", elements.0, elements.1));
-        self.same(file.name(), facts);
-    }
-
-    fn triples<R: Read>(&mut self, (file, f): &Headed<Triples, R>) {
-        self.for_us(file, f.party, Role::Dealer);
-        let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
-        facts.push(self.ring(f.ring_bits));
-        // A pipe's header could ask for any amount of memory otherwise.
-        let (rows, most) =
-            (f.tile_rows as usize, MaterialLayout::max_tile_rows(&self.public.model));
-        if rows > most {
-            facts.push(("batches in patches of", rows.to_string(), format!("at most {most}")));
-        }
-        self.same(file.name(), facts);
-    }
-
-    fn image<R: Read>(&mut self, (file, f): &Headed<ImageShare, R>, t: &Triples) {
-        self.for_us(file, f.party, Role::Gateway);
-        let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
-        facts.push(self.ring(f.ring_bits));
-        let frac_bits = self.public.model.input.frac_bits;
-        facts.push(fact("a number of fraction bits of", f.frac_bits, frac_bits));
-        let network = &self.public.model.network;
-        // An image that the model cannot take is refused for its size.
-        let rows = network.grid((f.height as usize, f.width as usize)).map_or(0, |g| g.rows());
-        let means = if network.adds_mean() { rows as u64 } else { 0 };
-        facts.push(fact("a number of patch means of", f.means, means));
-        if (f.height, f.width) != (t.height, t.width) {
-            let (found, expected) =
-                (format!("{}x{}", f.height, f.width), format!("{}x{}", t.height, t.width));
-            facts.push(("images of the size", found, format!("{expected}, that of the triples")));
-        }
-        self.same(file.name(), facts);
-    }
-
-    /// What every file says of the model.
-    fn model_facts(&self, id: &ModelId, digest: &Digest) -> [Fact; 2] {
-        let public = self.public;
-        [
-            fact("the model", id.short(), public.model_id.short()),
-            fact("the model description", digest.short(), public.digest.short()),
-        ]
-    }
-
-    fn ring(&self, found: RingBits) -> Fact {
-        fact("a ring of bits", found.bits(), self.public.model.ring.bits())
-    }
-
-    fn for_us<R: Read>(&mut self, file: &Envelope<R>, party: Party, maker: Role) {
-        if party != self.party {
-            let (found, expected) = (party.index(), self.party.index());
-            let file = file.name().to_path_buf();
-            self.errors.push(InputError::WrongParty { file, found, expected });
-        } else {
-            note(self.errors, file.check_keys(self.keys.from(maker)));
-        }
-    }
-
-    /// Notes the first fact that differs: the others follow from it.
-    fn same(&mut self, path: &Path, facts: Vec<Fact>) {
-        let differing = facts.into_iter().find(|(_, found, expected)| found != expected);
-        if let Some((what, found, expected)) = differing {
-            let file = path.to_path_buf();
-            self.errors.push(InputError::Mismatch { file, what, found, expected });
-        }
-    }
-}
-
-/// What, found and expected.
-type Fact = (&'static str, String, String);
-
-fn fact<T: ToString>(what: &'static str, found: T, expected: T) -> Fact {
-    (what, found.to_string(), expected.to_string())
 }

@@ -1,19 +1,28 @@
 //! A server's job from files to files: check the inputs, meet the other server, agree on a slot,
 //! denoise, write the result share.
 
+mod agree;
+mod batch;
+mod check;
 mod erase;
 mod inputs;
 mod prepare;
+mod report;
 mod run;
 mod slot;
 mod state;
+mod task;
 
+pub use agree::ImageList;
+pub use batch::{Batch, BatchPaths, Shard, Until};
 pub use erase::{EraseReport, Extent, Owner, erase};
 pub use inputs::{InputError, InputPaths, Inputs, ServerKeys};
 pub use prepare::{PrepareReport, PreparedSlot, prepare};
-pub use run::{ImageReport, Job, Observer, Phase, PhaseReport, Report, run};
+pub use report::{ImageReport, Observer, Phase, PhaseReport, Report};
+pub use run::{Job, run};
 
 pub use state::claim_state;
+pub use task::{Named, Round, Supply, Task};
 
 use crate::format::FormatError;
 use crate::format::ledger::LedgerError;
@@ -83,6 +92,12 @@ pub enum ServiceError {
     /// A file of the command line is refused.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// The other server cannot take part in an image.
+    #[error("the other server leaves this image out; its own message says why")]
+    Declined,
+    /// The other server has no share of an image.
+    #[error("the other server has no share of this image, or none that it can use")]
+    NotShared,
     /// The servers' ledgers race with other sessions.
     #[error("no slot could be agreed on in {0} attempts: other sessions take them")]
     SlotsContended(u32),
@@ -116,6 +131,7 @@ impl ServiceError {
             }
             ServiceError::StateOfAnother { .. } => Some("its state folder is not its own"),
             ServiceError::SlotErased { .. } => Some("its material of the slot was erased"),
+            ServiceError::Declined | ServiceError::NotShared => Some("an image is left out"),
             // None of a session.
             ServiceError::SlotsLeft { .. } | ServiceError::Input(_) => None,
             ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),

@@ -1,6 +1,8 @@
 //! What can be computed before an image is there: U Y_i of the next slots.
 
-use super::run::{Watch, set_up};
+use super::inputs::Set;
+use super::report::Watch;
+use super::run::set_up;
 use super::{Inputs, Job, Observer, Phase, PhaseReport, ServiceError};
 use crate::artefact::{OpenedWeightsFile, PreparedFile};
 use crate::correlation::{SlotView, Tile};
@@ -24,6 +26,8 @@ pub struct PrepareReport {
 /// One prepared slot.
 #[derive(Clone, Debug, Serialize)]
 pub struct PreparedSlot {
+    /// Its set of triples.
+    pub set: String,
     /// The slot.
     pub slot: u64,
     /// Its file, in the state folder.
@@ -34,7 +38,7 @@ pub struct PreparedSlot {
     pub seconds: f64,
 }
 
-/// Prepares the next `count` slots, or as many as are left.
+/// Prepares the next `count` slots of each set, or as many as are left.
 ///
 /// Marks no slot. `link` is asked for a connection only if U is not in the state folder yet; U needs
 /// both servers, the rest does not. What was prepared for slots that are spent is removed.
@@ -62,7 +66,7 @@ fn prepare_in<R: Ring, C: Channel, E: From<ServiceError>>(
     observer: &mut dyn Observer,
 ) -> Result<PrepareReport, E> {
     observer.phase(Phase::Setup);
-    let mask_id = inputs.triples.fields().weight_mask_id;
+    let mask_id = inputs.sets[0].triples.fields().weight_mask_id;
     let kept = OpenedWeightsFile::new(job.state, &inputs.public, mask_id).load::<R>();
     let (opened, setup) = match kept {
         Some((opened, _)) => (opened, None),
@@ -79,6 +83,7 @@ fn prepare_in<R: Ring, C: Channel, E: From<ServiceError>>(
     Ok(PrepareReport { setup, slots })
 }
 
+/// The next `count` slots of each set.
 fn all_slots<R: Ring>(
     inputs: &Inputs,
     job: &mut Job<'_>,
@@ -86,25 +91,31 @@ fn all_slots<R: Ring>(
     masks: &MaskProducts<R>,
     observer: &mut dyn Observer,
 ) -> Result<Vec<PreparedSlot>, ServiceError> {
-    let triples = *inputs.triples.fields();
-    let next = job.ledger.next_slot(triples.set_id)?;
-    PreparedFile::remove_below(job.state, triples.set_id, next)?;
-    let slots = next..inputs.slots().min(next.saturating_add(count));
-    let total = slots.clone().count();
+    let mut slots = Vec::new();
+    for set in &inputs.sets {
+        let triples = set.triples.fields();
+        let next = job.ledger.next_slot(triples.set_id)?;
+        PreparedFile::remove_below(job.state, triples.set_id, next)?;
+        let until = triples.slots.min(next.saturating_add(count));
+        slots.extend((next..until).map(|slot| (set, slot)));
+    }
+    let total = slots.len();
     let mut prepared = Vec::new();
-    for (i, slot) in slots.enumerate() {
+    for (i, (set, slot)) in slots.into_iter().enumerate() {
         observer.phase(Phase::Prepare(i + 1, total));
-        let layout = inputs.layout.clone().products(&inputs.public.model);
-        let file = PreparedFile::new(job.state, &triples, slot, &inputs.public, layout);
+        let layout = set.layout.clone().products(&inputs.public.model);
+        let triples = set.triples.fields();
+        let file = PreparedFile::new(job.state, triples, slot, &inputs.public, layout);
         let started = Instant::now();
         let known = file.open(&job.keys.own).is_some();
         if !known {
             ensure_space(file.path(), file.bytes())?;
-            one_slot(inputs, job, slot, masks, &file, observer)?;
+            one_slot(inputs, job, (set, slot), masks, &file, observer)?;
         }
         let seconds = if known { 0.0 } else { started.elapsed().as_secs_f64() };
         let bytes = file.bytes();
-        prepared.push(PreparedSlot { slot, file: file.path().into(), bytes, seconds });
+        let set = triples.set_id.to_string();
+        prepared.push(PreparedSlot { set, slot, file: file.path().into(), bytes, seconds });
     }
     Ok(prepared)
 }
@@ -112,20 +123,20 @@ fn all_slots<R: Ring>(
 fn one_slot<R: Ring>(
     inputs: &Inputs,
     job: &Job<'_>,
-    slot: u64,
+    (set, slot): (&Set, u64),
     masks: &MaskProducts<R>,
     file: &PreparedFile,
     observer: &mut dyn Observer,
 ) -> Result<(), ServiceError> {
-    let (public, fields) = (&inputs.public.model, inputs.triples.fields());
+    let (public, fields) = (&inputs.public.model, set.triples.fields());
     let size = (fields.height as usize, fields.width as usize);
     let stages = public.network.grids(size);
     let stages = stages.map_err(|e| ProtocolError::Source(Box::new(e)))?;
-    let view = SlotView::new(inputs.party, &inputs.triples.seeds().slots, slot);
+    let view = SlotView::new(inputs.party, &set.triples.seeds().slots, slot);
     let mut out = file.create(&job.keys.own)?;
-    let tiles = inputs.layout.tiles();
+    let tiles = set.layout.tiles();
     for tile in 0..tiles {
-        let Tile { stage, rows } = inputs.layout.tile(tile);
+        let Tile { stage, rows } = set.layout.tile(tile);
         let (stage, grid) = &stages[stage];
         out.tile(tile, &mut masks.tile(public, (stage, grid), &view, rows))?;
         observer.progress((tile + 1) as f64 / tiles as f64);

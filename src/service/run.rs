@@ -1,25 +1,28 @@
 //! One job over one channel.
 
-use super::slot::{Claim, claim};
+use super::agree::{Agreed, ImageList, agree};
+use super::inputs::Set;
+use super::report::{ImageReport, Observer, Phase, Report, Watch};
+use super::slot::{Claim, Claimed, claim, decline, stop};
+use super::task::{Round, Supply, Task};
 use super::{Inputs, ServerKeys, ServiceError};
 use crate::artefact::{
-    ImageShareFile, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
+    ImageParts, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
 };
 use crate::correlation::SlotView;
-use crate::format::header::ResultShare;
+use crate::format::header::{ImageShare, ResultShare};
 use crate::format::ledger::Ledger;
 use crate::format::output::OutputFile;
 use crate::format::{FormatError, SealTo, SessionId};
 use crate::model::EngineKind;
-use crate::net::{Channel, Tag, Traffic};
+use crate::net::{Channel, Tag};
 use crate::protocol::{
-    Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, ServerModel, Sources,
-    TileSource, denoise, greet,
+    Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, ServerModel, SetFacts,
+    Sources, TileSource, denoise, greet,
 };
 use crate::ring::{Ring, RingBits};
-use serde::Serialize;
-use std::path::Path;
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// What a server needs beside its inputs.
@@ -30,87 +33,24 @@ pub struct Job<'a> {
     pub ledger: &'a mut Ledger,
     /// Its state folder, where opened weights are kept.
     pub state: &'a Path,
-    /// One output an image, opened before anything else is done.
-    pub outputs: Vec<OutputFile>,
 }
 
-/// Told how the job goes.
-pub trait Observer: Send {
-    /// A phase begins.
-    fn phase(&mut self, phase: Phase);
-    /// The share of the current phase that is done.
-    fn progress(&mut self, done: f64);
-}
-
-/// The phases of a job, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Handshake, opening of U, packing.
-    Setup,
-    /// Image number `.0` of `.1`.
-    Online(usize, usize),
-    /// Products of slot number `.0` of `.1`, ahead of time.
-    Prepare(usize, usize),
-}
-
-/// Time and traffic of a phase.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct PhaseReport {
-    /// Wall-clock seconds.
-    pub seconds: f64,
-    /// Bytes and rounds.
-    #[serde(flatten)]
-    pub traffic: Traffic,
-}
-
-/// What happened to one image.
-#[derive(Clone, Debug, Serialize)]
-pub struct ImageReport {
-    /// Its id.
-    pub image_id: String,
-    /// The slot used.
-    pub slot: u64,
-    /// Patches.
-    pub patches: usize,
-    /// Activations.
-    pub activations: usize,
-    /// Whether U Y_i of the slot had been prepared.
-    pub prepared: bool,
-    /// From the agreement on the slot to the finished result.
-    pub online: PhaseReport,
-}
-
-/// What a job did.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// The session's id.
-    pub session_id: String,
-    /// Whether U was taken from the state folder.
-    pub weights_known: bool,
-    /// The activation engine.
-    pub engine: &'static str,
-    /// Handshake, opening of U, packing.
-    pub setup: PhaseReport,
-    /// One an image.
-    pub images: Vec<ImageReport>,
-    /// Slots that no image has used yet.
-    pub slots_left: u64,
-}
-
-/// Runs a job. On failure the other server is told a reason without content, and no output file is
-/// left behind for the image that failed.
+/// Runs a job: round after round the images that both servers have, in the order of their ids. On
+/// failure the other server is told a reason without content, and no output file is left behind for
+/// the image that failed.
 ///
 /// # Errors
 /// [`ServiceError`]; a slot that was marked is spent.
 pub fn run(
     inputs: Inputs,
     mut job: Job<'_>,
+    supply: &mut dyn Supply,
     channel: &mut dyn Channel,
     observer: &mut dyn Observer,
 ) -> Result<Report, ServiceError> {
     let result = match inputs.public.model.ring {
-        RingBits::L32 => run_in::<u32>(inputs, &mut job, channel, observer),
-        RingBits::L64 => run_in::<u64>(inputs, &mut job, channel, observer),
+        RingBits::L32 => run_in::<u32>(inputs, &mut job, supply, channel, observer),
+        RingBits::L64 => run_in::<u64>(inputs, &mut job, supply, channel, observer),
     };
     if let Some(reason) = result.as_ref().err().and_then(ServiceError::reason) {
         // The peer may be gone already; the first error is the one to report.
@@ -122,6 +62,7 @@ pub fn run(
 fn run_in<R: Ring>(
     mut inputs: Inputs,
     job: &mut Job<'_>,
+    supply: &mut dyn Supply,
     channel: &mut dyn Channel,
     observer: &mut dyn Observer,
 ) -> Result<Report, ServiceError> {
@@ -132,13 +73,13 @@ fn run_in<R: Ring>(
         EngineKind::Lut => {
             let engine = LutEngine::new(inputs.party, &inputs.public.model);
             let server = Server { inputs, job, model, engine, agreement };
-            server.images(watch.stop(channel), channel, observer)
+            server.rounds(watch, supply, channel, observer)
         }
         EngineKind::Gc => {
             let session = GcSession::set_up(inputs.party, &random_seed()?, channel)?;
             let engine = GcEngine::new(session, &inputs.public.model);
             let server = Server { inputs, job, model, engine, agreement };
-            server.images(watch.stop(channel), channel, observer)
+            server.rounds(watch, supply, channel, observer)
         }
     }
 }
@@ -151,13 +92,23 @@ pub(super) struct SetUp<R: Ring> {
     agreement: Agreement,
 }
 
+fn set_facts(set: &Set) -> SetFacts {
+    let fields = set.triples.fields();
+    SetFacts {
+        set_id: fields.set_id,
+        size: set.size(),
+        slots: fields.slots,
+        tile_rows: fields.tile_rows,
+    }
+}
+
 /// Handshake and opening of U.
 pub(super) fn set_up<R: Ring>(
     inputs: &mut Inputs,
     job: &mut Job<'_>,
     channel: &mut dyn Channel,
 ) -> Result<SetUp<R>, ServiceError> {
-    let fields = *inputs.triples.fields();
+    let fields = *inputs.sets[0].triples.fields();
     job.ledger.bind_weights(fields.weight_mask_id, fields.model_id)?;
     let kept = OpenedWeightsFile::new(job.state, &inputs.public, fields.weight_mask_id);
     let cached = kept.load::<R>();
@@ -168,13 +119,9 @@ pub(super) fn set_up<R: Ring>(
         model_id: inputs.public.model_id,
         public_digest: inputs.public.digest,
         weight_mask_id: fields.weight_mask_id,
-        set_id: fields.set_id,
         ring: fields.ring_bits,
         engine: inputs.public.model.engine.name().into(),
-        size: (fields.height, fields.width),
-        slots: fields.slots,
-        tile_rows: fields.tile_rows,
-        images: inputs.images.iter().map(|i| i.fields().image_id).collect(),
+        sets: inputs.sets.iter().map(set_facts).collect(),
         opened_weights: cached.as_ref().map(|(_, digest)| *digest),
     };
     let agreement = greet(&ours, channel)?;
@@ -183,7 +130,7 @@ pub(super) fn set_up<R: Ring>(
         inputs.party,
         inputs.public.model.clone(),
         &mut inputs.model,
-        &inputs.triples.seeds().weight_mask,
+        &inputs.sets[0].triples.seeds().weight_mask,
         channel,
         cached,
     )?;
@@ -201,64 +148,206 @@ struct Server<'j, 'l, R: Ring, E> {
     agreement: Agreement,
 }
 
+/// What came of an image.
+enum Outcome {
+    Done(ImageReport),
+    Failed(ServiceError),
+    Stopped,
+}
+
+/// What rounds add up to.
+#[derive(Default)]
+struct Tally {
+    images: Vec<ImageReport>,
+    done_before: usize,
+    not_begun: usize,
+}
+
+/// An image whose share was read and whose output is open.
+struct Ready<R: Ring> {
+    file: PathBuf,
+    fields: ImageShare,
+    parts: ImageParts<R>,
+    output: OutputFile,
+    watch: Watch,
+}
+
 impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
-    fn images(
+    /// `setup` runs until both have told which images they have.
+    fn rounds(
         mut self,
-        setup: PhaseReport,
+        setup: Watch,
+        supply: &mut dyn Supply,
         channel: &mut dyn Channel,
         observer: &mut dyn Observer,
     ) -> Result<Report, ServiceError> {
-        let images = std::mem::take(&mut self.inputs.images);
-        let outputs = std::mem::take(&mut self.job.outputs);
-        let total = images.len();
-        let mut reports = Vec::new();
-        for (i, (image, output)) in images.into_iter().zip(outputs).enumerate() {
-            observer.phase(Phase::Online(i + 1, total));
-            reports.push(self.image(image, output, channel, observer)?);
+        let mut tally = Tally::default();
+        let (mut round, mut agreed) = self.agree(supply, channel, observer)?;
+        let setup = setup.stop(channel);
+        loop {
+            let stopped = self.round(round, &agreed, &mut tally, supply, channel, observer)?;
+            if agreed.last || stopped {
+                break;
+            }
+            (round, agreed) = self.agree(supply, channel, observer)?;
         }
-        let next = self.job.ledger.next_slot(self.inputs.triples.fields().set_id)?;
         Ok(Report {
             session_id: self.agreement.session.to_string(),
             weights_known: self.agreement.weights_known,
             engine: self.inputs.public.model.engine.name(),
             setup,
-            images: reports,
-            slots_left: self.inputs.slots().saturating_sub(next),
+            images: tally.images,
+            done_before: tally.done_before,
+            not_begun: tally.not_begun,
+            slots_left: self.inputs.slots_left(self.job.ledger)?,
         })
     }
 
-    fn image(
-        &mut self,
-        image: ImageShareFile,
-        output: OutputFile,
+    /// Which images are there, and which of them both servers have.
+    fn agree(
+        &self,
+        supply: &mut dyn Supply,
         channel: &mut dyn Channel,
         observer: &mut dyn Observer,
-    ) -> Result<ImageReport, ServiceError> {
+    ) -> Result<(Round, Agreed), ServiceError> {
+        let round = supply.next(&self.inputs, self.job.keys, observer)?;
+        let images = round.tasks.iter().map(|task| (task.fields.image_id, task.done)).collect();
+        let offer = ImageList { images, last: round.last, exact: round.exact };
+        let agreed = agree(&offer, channel)?;
+        Ok((round, agreed))
+    }
+
+    /// The images of a round; whether the session was stopped.
+    fn round(
+        &mut self,
+        round: Round,
+        agreed: &Agreed,
+        tally: &mut Tally,
+        supply: &mut dyn Supply,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, ServiceError> {
+        let id = |task: Task| (task.fields.image_id, task);
+        let mut tasks: BTreeMap<_, _> = round.tasks.into_iter().map(id).collect();
+        for id in &agreed.done {
+            tasks.remove(id);
+            supply.finished(*id);
+            tally.done_before += 1;
+        }
+        let total = agreed.images.len();
+        for (i, id) in agreed.images.iter().enumerate() {
+            let Some(task) = tasks.remove(id) else { continue };
+            let file = task.file.clone();
+            observer.phase(Phase::Online(i + 1, total));
+            match self.image(task, (round.exact, supply.stopped()), channel, observer)? {
+                Outcome::Done(image) => {
+                    observer.done(&image);
+                    tally.images.push(image);
+                }
+                Outcome::Failed(error) => observer.failed(&file, error),
+                Outcome::Stopped => {
+                    tally.not_begun += total - i;
+                    return Ok(true);
+                }
+            }
+            supply.finished(*id);
+        }
+        if agreed.last {
+            let lonely = tasks.into_values();
+            lonely.for_each(|task| observer.failed(&task.file, ServiceError::NotShared));
+        }
+        Ok(false)
+    }
+
+    /// Takes an image's share, agrees on a slot and denoises. Who can do the former only tells the
+    /// other server, and both go on with the next image; later the session fails.
+    fn image(
+        &mut self,
+        task: Task,
+        (exact, stopped): (bool, bool),
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, ServiceError> {
         let watch = Watch::start(channel);
-        let fields = *image.fields();
-        let size = (fields.height as usize, fields.width as usize);
+        if stopped {
+            stop(channel)?;
+            return Ok(Outcome::Stopped);
+        }
+        let (fields, file) = (task.fields, task.file.clone());
         // Every byte of the share is checked before a slot is spent on it.
-        let [share, means] = image.into_shares::<R>()?.map(Zeroizing::new);
-        let triples = *self.inputs.triples.fields();
+        let (parts, output) = match task.ready(&self.inputs, self.job.keys) {
+            Ok(ready) => ready,
+            Err(error) if exact => return Err(error),
+            Err(error) => {
+                return Ok(match decline(channel)? {
+                    Claimed::Stopped => Outcome::Stopped,
+                    _ => Outcome::Failed(error),
+                });
+            }
+        };
+        match self.claim(&fields, channel) {
+            Ok(Claimed::Slot(set, slot)) => {
+                let ready = Ready { file, fields, parts, output, watch };
+                self.denoise(ready, (set, slot), channel, observer).map(Outcome::Done)
+            }
+            Ok(Claimed::Stopped) => Ok(Outcome::Stopped),
+            Ok(Claimed::Declined) if exact => Err(ServiceError::Declined),
+            Ok(Claimed::Declined) => Ok(Outcome::Failed(ServiceError::Declined)),
+            // Both servers come to this.
+            Err(error @ ServiceError::NoSlotLeft { .. }) if !exact => Ok(Outcome::Failed(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A slot of a set for the image's size; the number is that of the set among all.
+    fn claim(
+        &mut self,
+        fields: &ImageShare,
+        channel: &mut dyn Channel,
+    ) -> Result<Claimed, ServiceError> {
+        let inputs = &self.inputs;
+        let size = (fields.height, fields.width);
+        let suitable: Vec<usize> =
+            (0..inputs.sets.len()).filter(|&i| inputs.sets[i].size() == size).collect();
+        let facts = |&i: &usize| {
+            let fields = inputs.sets[i].triples.fields();
+            (fields.set_id, fields.slots)
+        };
         let wanted = Claim {
-            set: triples.set_id,
-            slots: triples.slots,
+            sets: suitable.iter().map(facts).collect(),
             image: fields.image_id,
             session: self.agreement.session,
         };
-        let slot = claim(self.job.ledger, &wanted, channel, |slot| self.inputs.has_material(slot))?;
-        let (public, layout) = (&self.inputs.public, &self.inputs.layout);
+        let usable = |number: usize, slot| inputs.has_material(suitable[number], slot);
+        Ok(match claim(self.job.ledger, &wanted, channel, usable)? {
+            Claimed::Slot(number, slot) => Claimed::Slot(suitable[number], slot),
+            other => other,
+        })
+    }
+
+    fn denoise(
+        &mut self,
+        Ready { file, fields, parts, output, watch }: Ready<R>,
+        (set, slot): (usize, u64),
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<ImageReport, ServiceError> {
+        let ImageParts { pixels: share, means, note } = parts;
+        let size = (fields.height as usize, fields.width as usize);
+        let set = &self.inputs.sets[set];
+        let triples = *set.triples.fields();
+        let (public, layout) = (&self.inputs.public, &set.layout);
         let products = layout.clone().products(&public.model);
         let prepared = PreparedFile::new(self.job.state, &triples, slot, public, products);
         let mut products = prepared.open(&self.job.keys.own);
         // Once opened it can be read without its name; nobody shall find it again.
         PreparedFile::remove_below(self.job.state, triples.set_id, slot + 1)?;
-        let mut explicit = self.inputs.triples.material(slot, layout);
+        let mut explicit = set.triples.material(slot, layout);
         let sources = Sources {
             explicit: &mut explicit,
             products: products.as_mut().map(|p| p as &mut dyn TileSource),
         };
-        let view = SlotView::new(self.inputs.party, &self.inputs.triples.seeds().slots, slot);
+        let view = SlotView::new(self.inputs.party, &set.triples.seeds().slots, slot);
         let image = Image { share: &share, means: &means, size, slot: view, layout };
         let mut tell = |done| observer.progress(done);
         let sums = denoise(&self.model, &mut self.engine, &image, sources, channel, &mut tell)?;
@@ -273,39 +362,25 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             height: fields.height,
             width: fields.width,
             decode: decoding(&self.inputs.public, fields.levels),
+            note: note.len() as u32,
         };
         let ServerKeys { own, receiver, .. } = self.job.keys;
         let to_receiver = SealTo { sender: own, recipient: receiver };
-        let output = write_result(&sums, result, to_receiver, output)?;
+        let output = write_result(&sums, &note, result, to_receiver, output)?;
         // The file gets its name only when the other server has its half as well.
         channel.send(Tag::Done, 0, Vec::new())?;
         channel.expect(Tag::Done)?;
         output.commit()?;
         let network = &self.model.public.network;
-        let patches = self.inputs.layout.rows();
+        let patches = layout.rows();
         Ok(ImageReport {
             image_id: fields.image_id.to_string(),
+            file,
             slot,
             prepared,
             patches,
             activations: patches * network.activations_per_row(),
             online: watch.stop(channel),
         })
-    }
-}
-
-pub(super) struct Watch {
-    started: Instant,
-    traffic: Traffic,
-}
-
-impl Watch {
-    pub(super) fn start(channel: &dyn Channel) -> Self {
-        Watch { started: Instant::now(), traffic: channel.traffic() }
-    }
-
-    pub(super) fn stop(self, channel: &dyn Channel) -> PhaseReport {
-        let seconds = self.started.elapsed().as_secs_f64();
-        PhaseReport { seconds, traffic: channel.traffic().since(&self.traffic) }
     }
 }

@@ -23,11 +23,13 @@
 //! of it. Each refuses a file that is protected in another way, so what must be sealed is never
 //! read unsealed.
 
+mod note;
 mod open;
 mod reader;
 mod seal;
 mod writer;
 
+pub use note::{MAX_NOTE, NOTE_OVERHEAD, NOTE_UNIT, open_note, seal_note};
 pub use open::{Envelope, open_file, open_stream};
 pub use reader::EnvelopeReader;
 pub(crate) use seal::ENCAPSULATED_LEN;
@@ -41,7 +43,7 @@ use std::path::Path;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"PPDNOISE";
 /// The format version this program writes and reads.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// The length of a tag.
 pub const TAG_LEN: usize = 16;
 

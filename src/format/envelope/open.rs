@@ -1,7 +1,7 @@
 //! Opening an envelope: its header, and the choice of how its payload is read.
 
 use super::reader::Check;
-use super::seal::{FileKey, OpenFrom, decapsulate};
+use super::seal::{FileKey, OpenFrom, Use, decapsulate};
 use super::{
     ChunkKey, EnvelopeReader, FIXED_LEN, HeaderHash, MAGIC, TAG_LEN, VERSION, header_error,
     header_tag,
@@ -176,7 +176,7 @@ impl<R: Read> Envelope<R> {
         };
         self.check_keys(keys)?;
         let covered = &self.preamble[..self.preamble.len() - TAG_LEN];
-        match decapsulate(keys, &encapsulated, covered) {
+        match decapsulate(Use::File, keys, &encapsulated, covered) {
             Ok(key) => Ok(self.reader_with(key)),
             Err(_) => Err(not_authentic(&self.file, ChunkKey::ONLY)),
         }

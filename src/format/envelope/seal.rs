@@ -21,8 +21,23 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::convert::Infallible;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Separates this use of HPKE from any other.
-const INFO: &[u8] = b"ppdenoise sealed file v1";
+/// What a key is agreed on for; separates the uses of HPKE from one another.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Use {
+    /// The chunks of a file.
+    File,
+    /// A gateway's note to the receiver.
+    Note,
+}
+
+impl Use {
+    fn info(self) -> &'static [u8] {
+        match self {
+            Use::File => b"ppdenoise sealed file v1",
+            Use::Note => b"ppdenoise sealed note v1",
+        }
+    }
+}
 
 /// Bytes of an encapsulated key.
 pub(crate) const ENCAPSULATED_LEN: usize = 32;
@@ -54,6 +69,7 @@ pub(super) struct Agreed(AeadCtxS<ExportOnlyAead, HkdfSha256, Kem>);
 
 /// Agrees on a key with the recipient; also what the recipient needs to agree on it too.
 pub(super) fn encapsulate(
+    purpose: Use,
     keys: SealTo<'_>,
     randomness: Zeroizing<[u8; RANDOMNESS_LEN]>,
 ) -> Result<([u8; ENCAPSULATED_LEN], Agreed), HpkeError> {
@@ -62,7 +78,7 @@ pub(super) fn encapsulate(
     let (encapsulated, context) = hpke::setup_sender_with_rng::<ExportOnlyAead, HkdfSha256, Kem>(
         &mode,
         &recipient,
-        INFO,
+        purpose.info(),
         &mut Drawn { bytes: randomness, used: 0 },
     )?;
     let mut bytes = [0; ENCAPSULATED_LEN];
@@ -72,11 +88,12 @@ pub(super) fn encapsulate(
 
 /// The recipient's side of [`encapsulate`], and the binding to the header.
 pub(super) fn decapsulate(
+    purpose: Use,
     keys: OpenFrom<'_>,
     encapsulated: &[u8; ENCAPSULATED_LEN],
     header: &[u8],
 ) -> Result<FileKey, HpkeError> {
-    export(keys, encapsulated, INFO, header).map(FileKey)
+    export(keys, encapsulated, purpose.info(), header).map(FileKey)
 }
 
 /// What the recipient exports in a context under `info`.

@@ -72,7 +72,8 @@ impl<W: Write> EnvelopeWriter<W> {
             (keys.sender.public().fingerprint(), keys.recipient.fingerprint());
         // Only a public key that is no point of the right order can fail.
         let unusable = |_| FormatError::UnusableKey { key: recipient.short() };
-        let (encapsulated, agreed) = seal::encapsulate(keys, randomness).map_err(unusable)?;
+        let (encapsulated, agreed) =
+            seal::encapsulate(seal::Use::File, keys, randomness).map_err(unusable)?;
         let cipher = Cipher::Sealed { encapsulated };
         let (header, key) = content.header(sender, Some(recipient), cipher, |covered| {
             agreed.bind(covered).map_err(unusable)

@@ -24,6 +24,6 @@ fn frames() -> Vec<Vec<u8>> {
         let length = (payload.len() as u32).to_le_bytes();
         [&length[..], &[tag], &batch.to_le_bytes(), payload].concat()
     };
-    let all: Vec<_> = (0..=10).map(|tag| frame(tag, tag.into(), &[tag; 5])).collect();
+    let all: Vec<_> = (0..=11).map(|tag| frame(tag, tag.into(), &[tag; 5])).collect();
     vec![all.concat(), frame(8, 0, b"no slot left"), frame(6, 7, &[])]
 }

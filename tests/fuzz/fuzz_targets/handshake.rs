@@ -2,12 +2,12 @@
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use ppdenoise::format::{
-    Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small,
+    Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small,
     encode_small,
 };
-use ppdenoise::net::{Channel, Frame, NetError, Tag, Traffic};
+use ppdenoise::net::{Channel, Frame, NetError, Tag, Traffic, WIRE_VERSION};
 use ppdenoise::party::Party;
-use ppdenoise::protocol::{Identity, WIRE_VERSION, greet};
+use ppdenoise::protocol::{Identity, SetFacts, greet};
 use ppdenoise::ring::RingBits;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
@@ -64,15 +64,16 @@ fn identity(party: Party) -> Identity {
         model_id: ModelId::from_bytes([4; 16]),
         public_digest: Digest::from_bytes([5; 32]),
         weight_mask_id: WeightMaskId::from_bytes([6; 16]),
-        set_id: TripleSetId::from_bytes([7; 16]),
         ring: RingBits::L32,
         engine: "lut".into(),
-        size: (512, 512),
-        slots: 10,
-        tile_rows: 128,
-        images: vec![ImageId::from_bytes([8; 16]); 2],
+        sets: [7, 8].map(set).into(),
         opened_weights: None,
     }
+}
+
+fn set(id: u8) -> SetFacts {
+    let set_id = TripleSetId::from_bytes([id; 16]);
+    SetFacts { set_id, size: (512, 512), slots: 10, tile_rows: 128 }
 }
 
 fn greetings() -> Vec<Vec<u8>> {

@@ -55,7 +55,7 @@ impl<'a> Peer<'a> {
     }
 }
 
-const TAGS: [Tag; 9] = [
+const TAGS: [Tag; 10] = [
     Tag::Hello,
     Tag::SlotOffer,
     Tag::Marked,
@@ -64,6 +64,7 @@ const TAGS: [Tag; 9] = [
     Tag::Opening,
     Tag::Done,
     Tag::EngineSetup,
+    Tag::Images,
     Tag::Abort,
 ];
 

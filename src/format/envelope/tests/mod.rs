@@ -56,6 +56,7 @@ fn body_of(kind: Kind) -> Body {
                 sigma,
                 levels,
                 means,
+                note: 0,
             };
             i.into()
         }
@@ -101,6 +102,7 @@ fn body_of(kind: Kind) -> Body {
                 height,
                 width,
                 decode: decoding(),
+                note: 1072,
             };
             r.into()
         }

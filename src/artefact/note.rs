@@ -1,0 +1,195 @@
+//! The note that travels with an image, sealed from the gateway to the receiver: what the image's file
+//! was, which nobody between them needs to know.
+
+use crate::format::codec::SMALL_LIMIT;
+use crate::format::envelope::{NOTE_UNIT, OpenFrom, SealTo, open_note, seal_note};
+use crate::format::{FormatError, ImageId, decode_small, encode_small};
+use crate::image::{Depth, ImageFormat};
+use std::fmt;
+use zeroize::{Zeroize, Zeroizing};
+
+/// What an image's file was. Opaque in `Debug`: names of files name patients.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The file's name without its folders; empty for an image that had none.
+    pub name: String,
+    /// The file's format.
+    pub format: ImageFormat,
+    /// How finely the file stored its levels.
+    pub depth: Depth,
+    /// Which channel of which colour image this is, if it is one.
+    pub channel: Option<Channel>,
+    /// What the file's format says beside the pixels, opaque here; at most [`Note::MAX_HEADERS`].
+    pub headers: Vec<u8>,
+}
+
+/// One of the three channels of a colour image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Random, the same for the three.
+    pub group: ImageId,
+    /// 0, 1 or 2: red, green or blue.
+    pub index: u8,
+}
+
+/// Why a note cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoteError {
+    /// Other keys, another image, or other bytes.
+    #[error("the note was sealed with other keys, or it is damaged or forged")]
+    NotAuthentic,
+    /// Its maker wrote what no reader takes.
+    #[error("the note does not say what a note says")]
+    Malformed,
+}
+
+/// Name, extension of the format, bits of the depth (0 for floats), channel, headers.
+type Fields = (String, String, u8, Option<([u8; ImageId::LEN], u8)>, Vec<u8>);
+
+impl Note {
+    /// The most bytes of a file's name.
+    pub const MAX_NAME: usize = 255;
+    /// The most bytes of headers.
+    pub const MAX_HEADERS: usize = 62 << 10;
+
+    /// Seals the note for an image. Every note without headers is of one length.
+    ///
+    /// # Errors
+    /// As [`seal_note`]; [`FormatError::NoteTooLong`] beyond the limits.
+    pub fn seal(&self, keys: SealTo<'_>, image: ImageId) -> Result<Vec<u8>, FormatError> {
+        seal_note(keys, image, self.padded()?)
+    }
+
+    /// Opens what [`Note::seal`] made for this image.
+    ///
+    /// # Errors
+    /// [`NoteError`].
+    pub fn open(keys: OpenFrom<'_>, image: ImageId, sealed: &[u8]) -> Result<Note, NoteError> {
+        let bytes = open_note(keys, image, sealed).ok_or(NoteError::NotAuthentic)?;
+        Note::from_padded(&bytes).ok_or(NoteError::Malformed)
+    }
+
+    /// Length of the fields (u32), the fields, zeros.
+    fn padded(&self) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+        if self.name.len() > Note::MAX_NAME || self.headers.len() > Note::MAX_HEADERS {
+            return Err(FormatError::NoteTooLong { limit: Note::MAX_HEADERS });
+        }
+        let channel = self.channel.map(|c| (*c.group.as_bytes(), c.index));
+        let (name, headers) = (self.name.as_str(), self.headers.as_slice());
+        let fields = (name, self.format.extension(), bits(self.depth), channel, headers);
+        let too_long = |_| FormatError::NoteTooLong { limit: Note::MAX_HEADERS };
+        let fields = Zeroizing::new(encode_small(&fields).map_err(too_long)?);
+        let length = (size_of::<u32>() + fields.len()).next_multiple_of(NOTE_UNIT);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length));
+        bytes.extend_from_slice(&(fields.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&fields);
+        bytes.resize(length, 0);
+        Ok(bytes)
+    }
+
+    /// A note as it is before sealing; nothing for what is none. Takes at most 64 KiB of memory.
+    pub fn from_padded(bytes: &[u8]) -> Option<Note> {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > SMALL_LIMIT {
+            return None;
+        }
+        let (name, extension, bits, channel, headers) =
+            decode_small::<Fields>(rest.get(..length)?).ok()?;
+        let depth = [Depth::Eight, Depth::Sixteen, Depth::Float];
+        let note = Note {
+            format: ImageFormat::from_extension(&extension).ok()?,
+            depth: depth.into_iter().find(|&depth| self::bits(depth) == bits)?,
+            channel: channel
+                .map(|(group, index)| Channel { group: ImageId::from_bytes(group), index }),
+            name,
+            headers,
+        };
+        let channel = note.channel.is_none_or(|channel| channel.index < 3);
+        let name = note.name.is_empty() || is_base_name(&note.name);
+        (channel && name && note.headers.len() <= Note::MAX_HEADERS).then_some(note)
+    }
+}
+
+fn bits(depth: Depth) -> u8 {
+    match depth {
+        Depth::Eight => 8,
+        Depth::Sixteen => 16,
+        Depth::Float => 0,
+    }
+}
+
+/// Whether a file may get this name in a folder of the receiver's choice, and nowhere else.
+pub fn is_base_name(name: &str) -> bool {
+    let plain = |c: char| c != '/' && c != '\\' && !c.is_control();
+    let length = 1..=Note::MAX_NAME;
+    length.contains(&name.len()) && name != "." && name != ".." && name.chars().all(plain)
+}
+
+impl fmt::Debug for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Note(..)")
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        self.name.zeroize();
+        self.headers.zeroize();
+    }
+}
+
+impl zeroize::ZeroizeOnDrop for Note {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn note(name: &str, headers: usize) -> Note {
+        let channel = Some(Channel { group: ImageId::from_bytes([9; 16]), index: 2 });
+        let (format, depth) = (ImageFormat::Tiff, Depth::Sixteen);
+        Note { name: name.into(), format, depth, channel, headers: vec![5; headers] }
+    }
+
+    #[test]
+    fn a_note_says_what_was_said_and_its_length_nothing() {
+        for name in ["", "a", "Jürgen Müller 1961-02-03.tif", &"x".repeat(255)] {
+            let bytes = note(name, 0).padded().unwrap();
+            assert_eq!(bytes.len(), NOTE_UNIT, "the same for every name");
+            assert!(Note::from_padded(&bytes) == Some(note(name, 0)));
+        }
+        let longest = note(&"x".repeat(255), Note::MAX_HEADERS).padded().unwrap();
+        assert!(Note::from_padded(&longest).unwrap().headers.len() == Note::MAX_HEADERS);
+        assert!(note("a", Note::MAX_HEADERS + 1).padded().is_err());
+        assert!(note(&"x".repeat(256), 0).padded().is_err());
+        assert_eq!(format!("{:?}", note("Miller", 3)), "Note(..)");
+    }
+
+    #[test]
+    fn names_that_leave_the_folder_are_refused() {
+        for bad in ["../x.png", "/etc/passwd", "a\\b", ".", "..", "a\nb", "a\0"] {
+            assert!(!is_base_name(bad));
+            let bytes = note(bad, 0).padded().unwrap();
+            assert!(Note::from_padded(&bytes).is_none(), "{bad:?}");
+        }
+        let mut wrong = note("a", 0);
+        wrong.channel = Some(Channel { group: ImageId::from_bytes([1; 16]), index: 3 });
+        assert!(Note::from_padded(&wrong.padded().unwrap()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_are_a_note_or_refused(mut bytes: Vec<u8>, at: usize, byte: u8) {
+            let _ = Note::from_padded(&bytes);
+            let length = (bytes.len() as u32).to_le_bytes();
+            bytes.splice(0..0, length);
+            let _ = Note::from_padded(&bytes);
+            let mut damaged = note("name.tif", 9).padded().unwrap();
+            let at = at % damaged.len();
+            damaged[at] = byte;
+            let _ = Note::from_padded(&damaged);
+        }
+    }
+}

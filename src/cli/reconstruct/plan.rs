@@ -1,0 +1,176 @@
+//! Which result shares make which images.
+
+use super::super::batch::{CHANNELS, Failures, ensure_distinct, files_in, restored_name};
+use super::super::failure::{Code, Failure};
+use super::super::output::Console;
+use super::{Keys, UNKNOWN};
+use crate::artefact::{Note, Reconstruction, read_result_note};
+use crate::format::envelope::open_file;
+use crate::format::header::{Body, ResultShare};
+use crate::format::{FormatError, ImageId, SessionId};
+use crate::image::Depth;
+use crate::party::Party;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// One image to be made.
+pub(super) struct Job {
+    /// The name of its file.
+    pub(super) name: String,
+    pub(super) depth: Depth,
+    /// Both shares of it, or of each of its channels.
+    pub(super) pairs: Vec<[PathBuf; 2]>,
+    /// Whether it is a channel without the others.
+    pub(super) is_channel: bool,
+}
+
+impl Job {
+    /// One plane, which is reconstructed already.
+    pub(super) fn single(note: Option<Note>, result: &Reconstruction) -> Job {
+        let is_channel = note.as_ref().is_some_and(|note| note.channel.is_some());
+        Job { is_channel, ..Job::of(note.as_ref(), result.image_id, Vec::new()) }
+    }
+
+    fn of(note: Option<&Note>, image: ImageId, pairs: Vec<[PathBuf; 2]>) -> Job {
+        let name = match note {
+            Some(note) if !note.name.is_empty() => restored_name(&note.name, note.format),
+            Some(note) => restored_name(&image.to_string(), note.format),
+            None => format!("{image}.png"),
+        };
+        let depth = note.map_or(UNKNOWN, |note| note.depth);
+        Job { name, depth, pairs, is_channel: false }
+    }
+}
+
+/// One channel of a colour image: its note, id and shares.
+type Plane = (Note, ImageId, [PathBuf; 2]);
+
+/// All images of the files given, in the order of their names: reads headers and notes. What cannot
+/// be paired is noted as failed.
+///
+/// # Errors
+/// For a file that was named and is no result share, and for two images of one name.
+pub(super) fn jobs(
+    given: &[PathBuf],
+    keys: &Keys,
+    failures: &mut Failures,
+    console: &mut Console,
+) -> Result<Vec<Job>, Failure> {
+    let mut jobs = Vec::new();
+    let mut colours: BTreeMap<ImageId, [Option<Plane>; 3]> = BTreeMap::new();
+    for (image, pair) in pairs(given, failures, console)? {
+        let sealed = match read_result_note(&pair[0], &keys.receiver, &keys.servers) {
+            Ok((_, sealed)) => sealed,
+            Err(e) => {
+                failures.note(&pair[0], &e.into(), console);
+                continue;
+            }
+        };
+        let note = keys.note(image, &sealed, console);
+        match note.as_ref().and_then(|note| note.channel) {
+            // A note says 0, 1 or 2.
+            Some(channel) => {
+                let planes = colours.entry(channel.group).or_default();
+                planes[usize::from(channel.index)] = note.map(|note| (note, image, pair));
+            }
+            None => jobs.push(Job::of(note.as_ref(), image, vec![pair])),
+        }
+    }
+    for planes in colours.into_values() {
+        jobs.extend(joined(planes, failures, console));
+    }
+    jobs.sort_by(|a, b| a.name.cmp(&b.name));
+    ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.pairs[0][0].as_path())))?;
+    if jobs.is_empty() && failures.list.is_empty() {
+        let failure = Failure::new(Code::Input, "there are no result shares here");
+        let help = "`ppdenoise serve` writes them, as files ending in .s0 or .s1";
+        return Err(failure.about(&given[0]).help(help));
+    }
+    Ok(jobs)
+}
+
+/// The shares of server 0 and server 1 that belong together, by image and session.
+fn pairs(
+    given: &[PathBuf],
+    failures: &mut Failures,
+    console: &mut Console,
+) -> Result<Vec<(ImageId, [PathBuf; 2])>, Failure> {
+    let mut halves: BTreeMap<(ImageId, SessionId), [Option<PathBuf>; 2]> = BTreeMap::new();
+    for (path, fields) in results(given)? {
+        let both = halves.entry((fields.image_id, fields.session_id)).or_default();
+        let half = &mut both[fields.party.index()];
+        match half {
+            Some(other) => {
+                let text = format!("a copy of '{}'", other.display());
+                let failure = Failure::new(Code::Input, text).about(&path);
+                failures.note(&path, &failure.help("give each share once"), console);
+            }
+            None => *half = Some(path),
+        }
+    }
+    let mut pairs = Vec::new();
+    for ((image, _), both) in halves {
+        match both {
+            [Some(s0), Some(s1)] => pairs.push((image, [s0, s1])),
+            [Some(path), None] => half_missing(&path, Party::S1, failures, console),
+            [None, Some(path)] => half_missing(&path, Party::S0, failures, console),
+            [None, None] => {}
+        }
+    }
+    Ok(pairs)
+}
+
+/// The colour image of its channels, if all are here.
+fn joined(
+    planes: [Option<Plane>; 3],
+    failures: &mut Failures,
+    console: &mut Console,
+) -> Option<Job> {
+    let missing: Vec<&str> =
+        planes.iter().zip(CHANNELS).filter(|(plane, _)| plane.is_none()).map(|(_, c)| c).collect();
+    let mut planes = planes.into_iter().flatten();
+    let (note, image, first) = planes.next()?;
+    if !missing.is_empty() {
+        let text = format!("results of {} of this colour image are missing", missing.join(", "));
+        let failure = Failure::new(Code::Input, text).about(&first[0]);
+        failures.note(&first[0], &failure.help("give the shares of all three channels"), console);
+        return None;
+    }
+    let mut pairs = vec![first];
+    pairs.extend(planes.map(|(_, _, pair)| pair));
+    Some(Job::of(Some(&note), image, pairs))
+}
+
+fn half_missing(path: &Path, party: Party, failures: &mut Failures, console: &mut Console) {
+    let text = format!("the result of server {} that belongs to it is not here", party.index());
+    let failure = Failure::new(Code::Input, text).about(path);
+    let help = "get it from that server, or denoise the image again";
+    failures.note(path, &failure.help(help), console);
+}
+
+/// The result shares among the files given, each once; in folders other files are passed over.
+fn results(given: &[PathBuf]) -> Result<Vec<(PathBuf, ResultShare)>, FormatError> {
+    let mut found: Vec<(PathBuf, ResultShare)> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    let mut take = |path: PathBuf, fields: ResultShare| {
+        if seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+            found.push((path, fields));
+        }
+    };
+    for path in given {
+        if !path.is_dir() {
+            let fields = open_file(path)?.expect::<ResultShare>()?.clone();
+            take(path.clone(), fields);
+            continue;
+        }
+        let is_share =
+            |path: &Path| matches!(path.extension().and_then(OsStr::to_str), Some("s0" | "s1"));
+        for file in files_in(path, is_share)? {
+            if let Body::ResultShare(fields) = &open_file(&file)?.header().body {
+                take(file, fields.clone());
+            }
+        }
+    }
+    Ok(found)
+}
