@@ -1,6 +1,7 @@
 //! The command line as `clap` reads it.
 
 use super::bench::Bench;
+use super::dicom::Windowed;
 use super::keys::Unlock;
 use super::levels::{Met, NoiseKind, SensorNoise};
 use super::reproduce::Reproduce;
@@ -154,9 +155,11 @@ impl Quantise {
 /// Writes PREFIX.s0 and PREFIX.s1 (one share each, sealed to its server).
 #[derive(Debug, Args)]
 pub(super) struct ShareImage {
-    /// The noisy image, grey: PNG, PGM, TIFF, BMP, JPEG or float .npy; - for standard input.
+    /// The noisy image, grey: PNG, PGM, TIFF, BMP, JPEG, DICOM or float .npy; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// Folder with gateway.key and the servers' .pub.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
@@ -227,10 +230,15 @@ pub(super) struct Reconstruct {
     pub(super) keys: PathBuf,
     #[command(flatten)]
     pub(super) unlock: Unlock,
-    /// The denoised image: .png, .pgm, .tiff, .bmp (rounded and clipped to 8 bits) or .npy (float); -
-    /// for PNG on standard output.
+    /// The denoised image: .png, .pgm, .tiff, .bmp (rounded and clipped to 8 bits), .npy (float) or,
+    /// with --like, .dcm; - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
+    /// The DICOM file that was shared, to derive --out FILE.dcm from: give the same --window.
+    #[arg(long, value_name = "DICOM")]
+    pub(super) like: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// A clean image to compare with.
     #[arg(long, value_name = "IMAGE")]
     pub(super) reference: Option<PathBuf>,
@@ -242,9 +250,11 @@ pub(super) struct Reconstruct {
 /// Denoise in plaintext: the reference that the secure pipeline is compared with.
 #[derive(Debug, Args)]
 pub(super) struct Denoise {
-    /// The noisy image: PNG, PGM, PPM, TIFF, BMP, JPEG or float .npy; - for standard input.
+    /// The noisy image: PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM or float .npy; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// Denoise red, green and blue of a colour image, each by itself.
     #[arg(long)]
     pub(super) color: bool,
@@ -261,8 +271,8 @@ pub(super) struct Denoise {
     pub(super) twin: bool,
     #[command(flatten)]
     pub(super) quantise: Quantise,
-    /// The denoised image: .png, .pgm, .tiff, .bmp, with the noisy image's depth, or .npy (float); -
-    /// for PNG on standard output.
+    /// The denoised image: .png, .pgm, .tiff, .bmp, with the noisy image's depth, .npy (float), or
+    /// .dcm derived from a noisy .dcm; - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
     /// A clean image to compare with.
@@ -279,6 +289,8 @@ pub(super) struct AddNoise {
     /// The clean image; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// Standard deviation of Gaussian noise in 8-bit grey levels.
     #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
     pub(super) sigma: Option<f64>,
@@ -305,6 +317,8 @@ pub(super) struct Metrics {
     /// The image to judge; rounded and clipped to 8 bits first.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod demo;
 mod denoise;
+mod dicom;
 mod erase;
 mod failure;
 mod files;

@@ -2,7 +2,7 @@
 
 use super::args::ShareImage;
 use super::failure::{Code, Failure};
-use super::files::{overwrite, read_image, read_public, with_suffix};
+use super::files::{overwrite, read_public, read_raster, with_suffix};
 use super::levels::levels;
 use super::output::{Console, print_json};
 use crate::artefact::{SharedImage, write_image_shares};
@@ -33,7 +33,9 @@ pub(super) fn run(args: &ShareImage, console: &Console) -> Result<(), Failure> {
     let parties = args.unlock.parties(&keys, Role::Gateway)?;
     let public = read_public(&args.model)?;
     let reading = Instant::now();
-    let image = read_image(&args.image)?;
+    let image = read_raster(&args.image, args.dicom.window)?
+        .into_grey()
+        .map_err(|e| Failure::from(e).about(&args.image))?;
     let read_image_seconds = reading.elapsed().as_secs_f64();
     let size = (image.height(), image.width());
     let grid = public.model.network.grid(size).map_err(|e| Failure::from(e).about(&args.image))?;

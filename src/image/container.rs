@@ -122,7 +122,9 @@ pub(super) fn encode_samples(
                 .write_image(samples, width, height, colour)
                 .and_then(|()| Ok(writer.write_all(bytes.get_ref())?))
         }
-        ImageFormat::Jpeg | ImageFormat::Npy => return Err(ImageError::NotWritten { format }),
+        ImageFormat::Jpeg | ImageFormat::Dicom | ImageFormat::Npy => {
+            return Err(ImageError::NotWritten { format });
+        }
     };
     written.map_err(|source| ImageError::Container { format, source })
 }
