@@ -283,6 +283,29 @@ fn images() {
     }
 }
 
+/// The size in a DICOM file, native and compressed, and the length of an element.
+#[test]
+fn scans() {
+    let fixture = |name: &str| {
+        std::fs::read(format!("{}/fixtures/dicom/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let set = |bytes: &mut Vec<u8>, element: &[u8], value: &[u8]| {
+        let at = bytes.windows(element.len()).position(|w| w == element).unwrap() + element.len();
+        bytes[at..at + value.len()].copy_from_slice(value);
+    };
+    for name in ["ct.dcm", "ct-rle.dcm", "ct-jpeg.dcm"] {
+        for (rows, columns) in [(0x3fff, 0x3fff), (0xffff, 0xffff), (0xffff, 1)] {
+            let mut bytes = fixture(name);
+            set(&mut bytes, b"\x28\0\x10\0US\x02\0", &u16::to_le_bytes(rows));
+            set(&mut bytes, b"\x28\0\x11\0US\x02\0", &u16::to_le_bytes(columns));
+            refused(SLACK, || ImageFormat::Dicom.decode(&bytes));
+        }
+        let mut bytes = fixture(name);
+        set(&mut bytes, b"\x29\0\x02\x10OB\0\0", &u32::to_le_bytes(u32::MAX - 1));
+        refused(SLACK, || ImageFormat::Dicom.decode(&bytes));
+    }
+}
+
 #[test]
 fn ledgers() {
     let folder = tempfile::tempdir().unwrap();

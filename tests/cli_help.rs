@@ -15,7 +15,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "share-image",
-        "<IMAGE> --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
+        "<IMAGE> --window --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
     ),
     (
         "gen-triplets",
@@ -33,14 +33,17 @@ const COMMANDS: &[(&str, &str)] = &[
          --wait --timeout --insecure --threads --erase-spent --force --json",
     ),
     ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
-    ("reconstruct", "<SHARE> <OTHER_SHARE> --keys --passphrase-file --out --reference --json"),
+    (
+        "reconstruct",
+        "<SHARE> <OTHER_SHARE> --keys --passphrase-file --out --like --window --reference --json",
+    ),
     (
         "denoise",
-        "<IMAGE> --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --piecewise --interval --stride \
+        "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --piecewise --interval --stride \
          --out --reference --json",
     ),
-    ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out"),
-    ("metrics", "<REFERENCE> <IMAGE> --json"),
+    ("add-noise", "<IMAGE> --window --sigma --noise --gain --read-noise --seed --out"),
+    ("metrics", "<REFERENCE> <IMAGE> --window --json"),
     ("inspect", "<FILE> --keys --state --json"),
     (
         "demo",

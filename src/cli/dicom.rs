@@ -2,7 +2,7 @@
 
 use super::failure::{Code, Failure};
 use super::files::{is_stream, output_format, read_image_bytes, write_public, write_raster};
-use crate::image::dicom::{Window, derive};
+use crate::image::dicom::{Window, decode, derive};
 use crate::image::{ImageFormat, Raster};
 use clap::Args;
 use std::path::Path;
@@ -36,8 +36,13 @@ impl Target<'_> {
 
     /// Refuses what cannot be written, before any work is done.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        let derives = self.is_dicom() && self.original.is_some_and(|path| !is_stream(path));
-        if derives { Ok(()) } else { output_format(self.out).map(drop) }
+        match self.original.filter(|path| self.is_dicom() && !is_stream(path)) {
+            Some(original) => {
+                let read = decode(&read_image_bytes(original)?, self.window);
+                read.map(drop).map_err(|e| Failure::from(e).about(original))
+            }
+            None => output_format(self.out).map(drop),
+        }
     }
 
     /// Writes the image.

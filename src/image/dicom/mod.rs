@@ -90,8 +90,11 @@ struct Picture<'a> {
 impl<'a> Picture<'a> {
     fn read(bytes: &'a [u8]) -> Result<Picture<'a>, ImageError> {
         let parts = parts(bytes)?;
-        let syntax = find(parts.meta, Coding::Explicit, SYNTAX)?.and_then(text);
-        let syntax = Syntax::from_uid(syntax.unwrap_or(""))?;
+        let mut syntax = None;
+        for element in elements(parts.meta, Coding::Explicit) {
+            syntax = Some(element?).filter(|e| e.tag == SYNTAX).or(syntax);
+        }
+        let syntax = Syntax::from_uid(syntax.and_then(text).unwrap_or(""))?;
         let mut found = Found::default();
         for element in elements(parts.data, syntax.coding()) {
             found.keep(element?);

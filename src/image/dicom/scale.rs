@@ -4,6 +4,9 @@ use super::super::ImageError;
 use super::Picture;
 use std::str::FromStr;
 
+/// The least width of a window.
+const LEAST_WIDTH: f64 = 1.01;
+
 /// Which measured values (Hounsfield units in CT) black and white stand for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Window {
@@ -13,7 +16,7 @@ pub enum Window {
     Around {
         /// The value that is shown as middle grey.
         center: f64,
-        /// The distance from black to white, more than 1.
+        /// One more than the distance from black to white; at least 1.01.
         width: f64,
     },
 }
@@ -29,8 +32,8 @@ impl FromStr for Window {
         let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite());
         let pair = text.split_once(',').and_then(|(c, w)| number(c).zip(number(w)));
         match pair {
-            Some((center, width)) if width > 1.0 => Ok(Window::Around { center, width }),
-            Some(_) => Err("the width must be more than 1".into()),
+            Some((center, width)) if width >= LEAST_WIDTH => Ok(Window::Around { center, width }),
+            Some(_) => Err(format!("the width must be at least {LEAST_WIDTH}")),
             None => Err("expected CENTER,WIDTH, such as 40,400, or `file`".into()),
         }
     }
@@ -73,8 +76,8 @@ impl Scale {
             return Err(ImageError::Window { reason });
         }
         let usable = |v: f64| v.is_finite() && v.abs() <= 1e12;
-        if !(usable(center) && usable(width) && width > 1.0) {
-            let reason = "the window is not usable: its width must be more than 1";
+        if !(usable(center) && usable(width) && width >= LEAST_WIDTH) {
+            let reason = "the window is not usable: its width must be at least 1.01";
             return Err(ImageError::Window { reason });
         }
         let slope = picture.slope;
