@@ -1,7 +1,7 @@
 //! Sessions in which one of the two servers is killed, seen from the wire between them.
 //!
 //! A tap joins the servers, keeps every byte that left each of them, and kills the victim at its
-//! trigger. It reads the frames of the plain link.
+//! trigger. It reads the frames of the plain link; under TLS it knows a frame by its lengths.
 
 use super::{Job, Killer, Lab};
 use std::collections::{HashMap, HashSet};
@@ -40,6 +40,98 @@ const STAGES: [(u8, &str); 8] = [
 /// The tag of the frames of a stage.
 pub fn tag(stage: &str) -> u8 {
     STAGES.iter().find(|(_, name)| *name == stage).expect("a stage").0
+}
+
+/// What the tap can read of a session.
+#[derive(Clone)]
+pub enum Link {
+    /// `--insecure`: every frame.
+    Plain,
+    /// TLS: where records begin and end. Frames never share one, so the one record of a short frame
+    /// tells its length; the tags of frames by their lengths are those of a plain session.
+    Tls(Arc<HashMap<usize, u8>>),
+}
+
+/// Bytes of a record before its content, and behind it: the kind of the content, the tag.
+const RECORD_HEADER: usize = 5;
+const RECORD_TAIL: usize = 17;
+/// The most content of a record.
+const RECORD: usize = 16_384;
+const APPLICATION_DATA: u8 = 23;
+
+impl Link {
+    /// The lengths of frames in sessions of one kind over a plain link.
+    ///
+    /// Panics if two frames of one length, of which one decides something, have unlike tags; an
+    /// opening may be as long as V, which is before all openings.
+    pub fn tls<'a>(plain: impl IntoIterator<Item = &'a Vec<u8>>) -> Link {
+        let mut tags = HashMap::new();
+        let deciding = [IMAGE, MARKED, SLOT_OFFER, DONE];
+        for frame in plain.into_iter().flat_map(|bytes| frames(bytes)) {
+            let length = (frame.end - frame.start).min(RECORD);
+            let other = *tags.entry(length).or_insert(frame.tag);
+            if (other, frame.tag) == (IMAGE, OPENING) {
+                continue;
+            }
+            let decides = deciding.contains(&frame.tag) || deciding.contains(&other);
+            assert!(other == frame.tag || !decides, "{length} bytes: tags {other}, {}", frame.tag);
+        }
+        Link::Tls(Arc::new(tags))
+    }
+
+    /// What a server sent, frame by frame. Under TLS a record each, without its payload, and with
+    /// the tag 0 for those of the handshake.
+    pub fn frames<'a>(&self, bytes: &'a [u8]) -> Vec<Frame<'a>> {
+        let Link::Tls(tags) = self else { return frames(bytes) };
+        let mut past_v = false;
+        let mut tag = |record: &Record| {
+            let known = tags.get(&record.content).filter(|_| record.kind == APPLICATION_DATA);
+            match known.copied().unwrap_or(0) {
+                IMAGE if past_v => OPENING,
+                tag => {
+                    past_v |= tag == IMAGE;
+                    tag
+                }
+            }
+        };
+        let frame = |r: Record| Frame { tag: tag(&r), start: r.start, end: r.end, payload: &[] };
+        records(bytes).into_iter().map(frame).collect()
+    }
+
+    /// The flags of a job over this link.
+    pub fn job(&self, job: Job) -> Job {
+        let job = job.flags(&["--wait", "5", "--timeout", "10"]);
+        match self {
+            Link::Plain => job.flags(&["--insecure"]),
+            Link::Tls(_) => job,
+        }
+    }
+}
+
+/// One record of TLS, perhaps without its end.
+pub struct Record {
+    pub kind: u8,
+    pub start: usize,
+    pub end: usize,
+    /// Bytes that it carries, if it is encrypted.
+    pub content: usize,
+}
+
+/// The records in the bytes that left a server.
+pub fn records(bytes: &[u8]) -> Vec<Record> {
+    let (mut found, mut start) = (Vec::new(), 0);
+    while let Some(header) = bytes.get(start..start + RECORD_HEADER) {
+        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
+        let end = start + RECORD_HEADER + length;
+        found.push(Record {
+            kind: header[0],
+            start,
+            end,
+            content: length.saturating_sub(RECORD_TAIL),
+        });
+        start = end;
+    }
+    found
 }
 
 /// When the victim is killed.
@@ -93,6 +185,7 @@ struct Kill {
 
 /// A session that is over.
 pub struct Session {
+    link: Link,
     pub sent: [Vec<u8>; 2],
     /// What was under way when the victim was killed; nothing if it was not.
     pub stage: Option<&'static str>,
@@ -101,17 +194,21 @@ pub struct Session {
 
 impl Session {
     pub fn frames(&self, party: usize) -> Vec<Frame<'_>> {
-        frames(&self.sent[party])
+        self.link.frames(&self.sent[party])
     }
 
     pub fn has(&self, party: usize, tag: u8) -> bool {
         self.frames(party).iter().any(|frame| frame.tag == tag)
     }
 
-    /// The slot under which a server sent a masked image, as the two offers say it.
-    pub fn slot_used(&self, party: usize) -> Option<u64> {
+    /// The slot under which a server sent a masked image, as the two offers say it; under TLS, as
+    /// its ledger does, whose last line it is.
+    pub fn slot_used(&self, party: usize, ledgers: &[Vec<SlotLine>; 2]) -> Option<u64> {
         if !self.has(party, IMAGE) {
             return None;
+        }
+        if matches!(self.link, Link::Tls(_)) {
+            return Some(ledgers[party].last().expect("a mark before V").slot);
         }
         let offer = |party| {
             let frames = self.frames(party);
@@ -129,15 +226,16 @@ impl Session {
 
 /// The place of the wire, to which the connecting server goes.
 pub struct Wire {
+    link: Link,
     listener: TcpListener,
     pub address: String,
 }
 
 impl Wire {
-    pub fn bind() -> Wire {
+    pub fn bind(link: &Link) -> Wire {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        Wire { listener, address }
+        Wire { link: link.clone(), listener, address }
     }
 
     /// Joins the connecting server to the listening one at `target`. `parties` are theirs.
@@ -153,7 +251,9 @@ impl Wire {
         let ledger = ledgers[victim].clone();
         let seen = Mutex::new(Seen::default());
         let over = AtomicBool::new(false);
-        let shared = Arc::new(Shared { trigger, killer, seen, ledgers, over });
+        let link = self.link;
+        let last = ledgers.each_ref().map(|path| marks(path).last().map(|mark| mark.slot));
+        let shared = Arc::new(Shared { link, trigger, killer, seen, ledgers, last, over });
         let (joined, target, listener) = (shared.clone(), target.to_string(), self.listener);
         let wire = std::thread::spawn(move || join(&joined, &listener, &target, parties));
         let (over, ended) = channel();
@@ -175,10 +275,13 @@ pub struct Tap {
 }
 
 struct Shared {
+    link: Link,
     trigger: Trigger,
     killer: Killer,
     seen: Mutex<Seen>,
     ledgers: [PathBuf; 2],
+    /// The last slots of both before the session.
+    last: [Option<u64>; 2],
     over: AtomicBool,
 }
 
@@ -194,7 +297,7 @@ impl Tap {
         watchdog.join().unwrap();
         let seen = std::mem::take(&mut *shared.seen.lock().unwrap());
         let (stage, killed_at) = seen.killed.map(|kill| (kill.stage, kill.at)).unzip();
-        Session { sent: seen.sent, stage, killed_at }
+        Session { link: shared.link.clone(), sent: seen.sent, stage, killed_at }
     }
 }
 
@@ -202,7 +305,7 @@ impl Shared {
     fn kill(&self) {
         let mut seen = self.seen.lock().unwrap();
         self.killer.kill();
-        let stage = stage(&seen.sent);
+        let stage = stage(&self.link, &seen.sent);
         seen.killed.get_or_insert(Kill { at: Instant::now(), stage });
     }
 
@@ -229,16 +332,20 @@ impl Shared {
     /// Keeps what left a server; before the first byte of V its slot must be in both ledgers.
     fn note(&self, party: usize, bytes: &[u8]) {
         let mut seen = self.seen.lock().unwrap();
-        let tells = |seen: &Seen| frames(&seen.sent[party]).iter().any(|f| f.tag == IMAGE);
+        let tells =
+            |seen: &Seen| self.link.frames(&seen.sent[party]).iter().any(|f| f.tag == IMAGE);
         let before = tells(&seen);
         seen.sent[party].extend_from_slice(bytes);
         if before || !tells(&seen) {
             return;
         }
-        let session = Session { sent: seen.sent.clone(), stage: None, killed_at: None };
-        let slot = session.slot_used(party).unwrap();
-        for path in &self.ledgers {
-            assert!(marks(path).iter().any(|m| m.slot == slot), "V before the mark of slot {slot}");
+        let (link, sent) = (self.link.clone(), seen.sent.clone());
+        let session = Session { link, sent, stage: None, killed_at: None };
+        let ledgers = self.ledgers.each_ref().map(marks);
+        let slot = session.slot_used(party, &ledgers).unwrap();
+        for (lines, last) in ledgers.iter().zip(self.last) {
+            assert!(lines.iter().any(|m| m.slot == slot), "V before the mark of slot {slot}");
+            assert!(Some(slot) > last, "V under slot {slot}, marked before the session");
         }
     }
 }
@@ -293,8 +400,8 @@ fn pass_on(
 }
 
 /// The furthest stage that either server has begun to send.
-fn stage(sent: &[Vec<u8>; 2]) -> &'static str {
-    let has = |tag| sent.iter().any(|bytes| frames(bytes).iter().any(|f| f.tag == tag));
+fn stage(link: &Link, sent: &[Vec<u8>; 2]) -> &'static str {
+    let has = |tag| sent.iter().any(|bytes| link.frames(bytes).iter().any(|f| f.tag == tag));
     let reached = STAGES.iter().rev().find(|(tag, _)| has(*tag));
     reached.map_or("before the greeting", |(_, name)| name)
 }
@@ -343,7 +450,7 @@ impl OneTime {
             assert!(lines.windows(2).all(|w| w[0].slot < w[1].slot), "slots go up: {lines:?}");
         }
         for party in [0, 1] {
-            let Some(slot) = session.slot_used(party) else { continue };
+            let Some(slot) = session.slot_used(party, &ledgers) else { continue };
             let before = self.used.insert((party, slot), self.sessions);
             assert_eq!(before, None, "server {party} sent twice under slot {slot}");
             let [a, b] = ledgers.each_ref().map(|l| l.iter().find(|m| m.slot == slot).cloned());
@@ -363,9 +470,4 @@ impl OneTime {
     pub fn slots_used(&self) -> usize {
         self.used.keys().map(|(_, slot)| slot).collect::<HashSet<_>>().len()
     }
-}
-
-/// The flags of a job whose link a tap can read.
-pub fn plain(job: Job) -> Job {
-    job.flags(&["--insecure", "--wait", "5", "--timeout", "10"])
 }
