@@ -13,6 +13,7 @@ use std::io::{Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Names the terminal to a second process of this test, which becomes the program there.
 const TERMINAL: &str = "PPDENOISE_TEST_TERMINAL";
@@ -21,6 +22,9 @@ const ARGUMENTS: &str = "PPDENOISE_TEST_ARGUMENTS";
 const SEPARATOR: char = '\u{1f}';
 /// Nobody waits longer for the program's next words.
 const PATIENCE: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
+
+/// The terminal must stop showing what is typed so soon after a prompt.
+const ECHO_ENDS: Duration = Duration::from_secs(30);
 
 const RIGHT: &str = "correct horse";
 const WRONG: &str = "battery staple";
@@ -101,7 +105,9 @@ fn talk(lab: &Lab, args: &[&str], answers: &[(&str, &str)]) -> Talk {
             assert!(hear(&mut near, &mut said), "{prompt:?} was not asked: {said}");
         }
         from = said.len();
+        let asked = Instant::now();
         while tcgetattr(&near).unwrap().local_modes.contains(LocalModes::ECHO) {
+            assert!(asked.elapsed() < ECHO_ENDS, "the terminal shows what is typed: {said}");
             std::thread::yield_now();
         }
         near.write_all(format!("{answer}\n").as_bytes()).unwrap();
