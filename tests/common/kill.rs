@@ -100,7 +100,7 @@ impl Link {
 
     /// The flags of a job over this link.
     pub fn job(&self, job: Job) -> Job {
-        let job = job.flags(&["--wait", "5", "--timeout", "10"]);
+        let job = job.flags(&["--wait", "20", "--timeout", "20"]);
         match self {
             Link::Plain => job.flags(&["--insecure"]),
             Link::Tls(_) => job,
