@@ -5,9 +5,9 @@ use ppdenoise::format::{
     Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small,
     encode_small,
 };
-use ppdenoise::net::{Channel, Frame, NetError, Tag, Traffic};
+use ppdenoise::net::{Channel, Frame, NetError, Tag, Traffic, WIRE_VERSION};
 use ppdenoise::party::Party;
-use ppdenoise::protocol::{Identity, WIRE_VERSION, greet};
+use ppdenoise::protocol::{Identity, greet};
 use ppdenoise::ring::RingBits;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
