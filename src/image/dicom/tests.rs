@@ -13,7 +13,7 @@ fn refusal(bytes: &[u8]) -> String {
     decode(bytes, None).unwrap_err().to_string()
 }
 
-fn element<'a>(bytes: &'a [u8], coding: Coding, tag: (u16, u16)) -> Option<&'a [u8]> {
+fn element(bytes: &[u8], coding: Coding, tag: (u16, u16)) -> Option<&[u8]> {
     let parts = parts(bytes).unwrap();
     let data = if tag.0 == 2 { parts.meta } else { parts.data };
     find(data, coding, Tag(tag.0, tag.1)).unwrap().map(|e| e.value)
