@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::kill::{Link, OneTime, Session, Trigger, Wire, marks};
+use common::kill::{OneTime, Session, Trigger, Wire, marks};
+use common::link::Link;
 use common::refusal::{PEER, SIZE};
 use common::{Ended, Job, KEYS, Lab, TINY, difference};
 use ppdenoise::image::GreyImage;

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::kill::{Link, Trigger, Wire, records};
+use common::kill::{Trigger, Wire};
+use common::link::{Link, records};
 use common::{Job, Lab, traffic};
 
 /// Bytes that each record takes beside its content.

@@ -3,7 +3,8 @@
 //! A tap joins the servers, keeps every byte that left each of them, and kills the victim at its
 //! trigger. It reads the frames of the plain link; under TLS it knows a frame by its lengths.
 
-use super::{Job, Killer, Lab};
+use super::link::{Frame, Link};
+use super::{Killer, Lab};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{Read, Write};
@@ -16,18 +17,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Numbers of the frames' tags (docs/wire.md).
+pub const GREETING: u8 = 1;
 pub const SLOT_OFFER: u8 = 2;
 pub const MARKED: u8 = 3;
 pub const IMAGE: u8 = 5;
 pub const OPENING: u8 = 6;
 pub const DONE: u8 = 7;
 
-/// Bytes of a frame before its payload.
-const HEADER: usize = 9;
-
 /// What the wire carries, in the order of a session.
 const STAGES: [(u8, &str); 8] = [
-    (1, "greeting"),
+    (GREETING, "greeting"),
     (4, "weights"),
     (9, "engine set-up"),
     (SLOT_OFFER, "slot offer"),
@@ -40,98 +39,6 @@ const STAGES: [(u8, &str); 8] = [
 /// The tag of the frames of a stage.
 pub fn tag(stage: &str) -> u8 {
     STAGES.iter().find(|(_, name)| *name == stage).expect("a stage").0
-}
-
-/// What the tap can read of a session.
-#[derive(Clone)]
-pub enum Link {
-    /// `--insecure`: every frame.
-    Plain,
-    /// TLS: where records begin and end. Frames never share one, so the one record of a short frame
-    /// tells its length; the tags of frames by their lengths are those of a plain session.
-    Tls(Arc<HashMap<usize, u8>>),
-}
-
-/// Bytes of a record before its content, and behind it: the kind of the content, the tag.
-const RECORD_HEADER: usize = 5;
-const RECORD_TAIL: usize = 17;
-/// The most content of a record.
-const RECORD: usize = 16_384;
-const APPLICATION_DATA: u8 = 23;
-
-impl Link {
-    /// The lengths of frames in sessions of one kind over a plain link.
-    ///
-    /// Panics if two frames of one length, of which one decides something, have unlike tags; an
-    /// opening may be as long as V, which is before all openings.
-    pub fn tls<'a>(plain: impl IntoIterator<Item = &'a Vec<u8>>) -> Link {
-        let mut tags = HashMap::new();
-        let deciding = [IMAGE, MARKED, SLOT_OFFER, DONE];
-        for frame in plain.into_iter().flat_map(|bytes| frames(bytes)) {
-            let length = (frame.end - frame.start).min(RECORD);
-            let other = *tags.entry(length).or_insert(frame.tag);
-            if (other, frame.tag) == (IMAGE, OPENING) {
-                continue;
-            }
-            let decides = deciding.contains(&frame.tag) || deciding.contains(&other);
-            assert!(other == frame.tag || !decides, "{length} bytes: tags {other}, {}", frame.tag);
-        }
-        Link::Tls(Arc::new(tags))
-    }
-
-    /// What a server sent, frame by frame. Under TLS a record each, without its payload, and with
-    /// the tag 0 for those of the handshake.
-    pub fn frames<'a>(&self, bytes: &'a [u8]) -> Vec<Frame<'a>> {
-        let Link::Tls(tags) = self else { return frames(bytes) };
-        let mut past_v = false;
-        let mut tag = |record: &Record| {
-            let known = tags.get(&record.content).filter(|_| record.kind == APPLICATION_DATA);
-            match known.copied().unwrap_or(0) {
-                IMAGE if past_v => OPENING,
-                tag => {
-                    past_v |= tag == IMAGE;
-                    tag
-                }
-            }
-        };
-        let frame = |r: Record| Frame { tag: tag(&r), start: r.start, end: r.end, payload: &[] };
-        records(bytes).into_iter().map(frame).collect()
-    }
-
-    /// The flags of a job over this link.
-    pub fn job(&self, job: Job) -> Job {
-        let job = job.flags(&["--wait", "20", "--timeout", "20"]);
-        match self {
-            Link::Plain => job.flags(&["--insecure"]),
-            Link::Tls(_) => job,
-        }
-    }
-}
-
-/// One record of TLS, perhaps without its end.
-pub struct Record {
-    pub kind: u8,
-    pub start: usize,
-    pub end: usize,
-    /// Bytes that it carries, if it is encrypted.
-    pub content: usize,
-}
-
-/// The records in the bytes that left a server.
-pub fn records(bytes: &[u8]) -> Vec<Record> {
-    let (mut found, mut start) = (Vec::new(), 0);
-    while let Some(header) = bytes.get(start..start + RECORD_HEADER) {
-        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
-        let end = start + RECORD_HEADER + length;
-        found.push(Record {
-            kind: header[0],
-            start,
-            end,
-            content: length.saturating_sub(RECORD_TAIL),
-        });
-        start = end;
-    }
-    found
 }
 
 /// When the victim is killed.
@@ -147,27 +54,6 @@ pub enum Trigger {
     Ledger(u64),
     /// So long after the listening server told its address.
     After(Duration),
-}
-
-/// One frame of a server, perhaps without its end.
-pub struct Frame<'a> {
-    pub tag: u8,
-    pub start: usize,
-    pub end: usize,
-    pub payload: &'a [u8],
-}
-
-/// The frames in the bytes that left a server.
-pub fn frames(bytes: &[u8]) -> Vec<Frame<'_>> {
-    let (mut found, mut start) = (Vec::new(), 0);
-    while let Some(header) = bytes.get(start..start + HEADER) {
-        let length = u32::from_le_bytes(header[..4].try_into().unwrap()) as usize;
-        let end = start + HEADER + length;
-        let payload = &bytes[start + HEADER..end.min(bytes.len())];
-        found.push(Frame { tag: header[4], start, end, payload });
-        start = end;
-    }
-    found
 }
 
 /// What is known of a session.
@@ -432,6 +318,11 @@ pub fn marks(ledger: &PathBuf) -> Vec<SlotLine> {
     slots.collect()
 }
 
+/// The slots in both ledgers of a lab.
+pub fn ledgers(lab: &Lab) -> [Vec<SlotLine>; 2] {
+    [0, 1].map(|party| marks(&lab.path(&format!("state{party}/ledger"))))
+}
+
 /// All that was ever sent under a slot, over many sessions with one set of triples.
 #[derive(Default)]
 pub struct OneTime {
@@ -445,7 +336,7 @@ impl OneTime {
     /// one, and that what it used is in both ledgers, once and under one session.
     pub fn check(&mut self, lab: &Lab, session: &Session) {
         self.sessions += 1;
-        let ledgers = [0, 1].map(|p| marks(&lab.path(&format!("state{p}/ledger"))));
+        let ledgers = ledgers(lab);
         for lines in &ledgers {
             assert!(lines.windows(2).all(|w| w[0].slot < w[1].slot), "slots go up: {lines:?}");
         }

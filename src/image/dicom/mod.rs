@@ -142,34 +142,33 @@ fn text<'a>(element: Element<'a>) -> Option<&'a str> {
     Some(text.trim_matches([' ', '\0']))
 }
 
+const WANTED: [Tag; 15] = [
+    SAMPLES,
+    PHOTOMETRIC,
+    FRAMES,
+    ROWS,
+    COLUMNS,
+    ALLOCATED,
+    STORED,
+    HIGH,
+    SIGNED,
+    CENTER,
+    WIDTH,
+    INTERCEPT,
+    SLOPE,
+    MODALITY_TABLE,
+    PIXELS,
+];
+
 /// The elements that say what the picture is.
 #[derive(Default)]
 struct Found<'a>(Vec<Element<'a>>);
 
 impl<'a> Found<'a> {
     fn keep(&mut self, element: Element<'a>) {
-        // Some twenty at most: each tag comes once.
-        if element.tag.0 == 0x0028 && element.tag.1 <= 0x3010 || element.tag == PIXELS {
-            let wanted = [
-                SAMPLES,
-                PHOTOMETRIC,
-                FRAMES,
-                ROWS,
-                COLUMNS,
-                ALLOCATED,
-                STORED,
-                HIGH,
-                SIGNED,
-                CENTER,
-                WIDTH,
-                INTERCEPT,
-                SLOPE,
-                MODALITY_TABLE,
-                PIXELS,
-            ];
-            if wanted.contains(&element.tag) {
-                self.0.push(element);
-            }
+        // Each tag comes once.
+        if WANTED.contains(&element.tag) {
+            self.0.push(element);
         }
     }
 
