@@ -278,6 +278,10 @@ fn images() {
     for (width, height) in [(1 << 14, 1 << 14), (u32::MAX, u32::MAX), (u32::MAX, 1)] {
         refused(SLACK, || ImageFormat::Png.decode(&png(width, height)));
     }
+    // Found by the fuzz target `image`: a directory that announces four million widths.
+    let root = env!("CARGO_MANIFEST_DIR");
+    let tiff = std::fs::read(format!("{root}/fixtures/hostile/tiff-values.tiff")).unwrap();
+    refused(SLACK, || ImageFormat::Tiff.decode(&tiff));
     for shape in ["(16384, 16384)", "(4294967296, 4294967296)", "(1, 18446744073709551616)"] {
         refused(SLACK, || ImageFormat::Npy.decode(&npy(shape, &[0; 64])));
     }

@@ -14,6 +14,7 @@ mod panel;
 mod png;
 mod poisson;
 mod raster;
+mod tiff;
 
 pub use codec::{ImageFormat, read, write};
 pub use interest::pick_crops;
