@@ -2,7 +2,7 @@
 //!
 //! Of a file only its picture is read: the size, the bits, the rescaling to what was measured, the
 //! window. Names of patients and everything else stay where they are, and go nowhere but into
-//! [`derive`]'s copy.
+//! [`derive()`]'s copy.
 //!
 //! The elements are read here rather than by a library, because the file is hostile input: crate
 //! `dicom-object` takes the memory that a length announces and recurses as deep as sequences are
