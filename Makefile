@@ -35,7 +35,7 @@ FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-covera
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-train test-slow soak lint check bench bench-kernels fuzz advisories deny have-cargo-deny licences fixtures train clean \
+.PHONY: help build demo test test-train test-slow soak lint check bench bench-kernels fuzz sanitize advisories deny have-cargo-deny licences fixtures train clean \
         experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12
 
 help: ## This list
@@ -83,6 +83,13 @@ fuzz: ## Hostile bytes for one parser (docs/fuzzing.md): make fuzz TARGET=header
 	FUZZ_SEEDS=$(FUZZ)/corpus/$(TARGET) $(FUZZ)/$(HOST)/release/$(TARGET)
 	RAYON_NUM_THREADS=1 $(FUZZ)/$(HOST)/release/$(TARGET) $(FUZZ)/corpus/$(TARGET) -max_total_time=$(SECONDS) \
 	  -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 -artifact_prefix=$(FUZZ)/found/$(TARGET)-
+
+sanitize: ## Address and leak sanitizer over kernels, ciphers, parsers and channels; needs a nightly toolchain
+	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \
+	  echo "make sanitize needs a nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/sanitize RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test --locked \
+	  --config 'profile.dev.package.ppdenoise.opt-level=1' --target $(HOST) --lib -- \
+	  kernels:: garble:: ot:: prg:: bits:: format:: net:: image::
 
 reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also table2, table3, table4, fig2, fig8, fig12
 	$(BIN) reproduce all --data $(DATA) --out $(OUT) $(REPRODUCE)

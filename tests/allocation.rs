@@ -297,8 +297,35 @@ fn images() {
     for (width, height) in [(1 << 14, 1 << 14), (u32::MAX, u32::MAX), (u32::MAX, 1)] {
         refused(SLACK, || ImageFormat::Png.decode(&png(width, height)));
     }
+    // Found by the fuzz target `image`: a directory that announces four million widths.
+    let root = env!("CARGO_MANIFEST_DIR");
+    let tiff = std::fs::read(format!("{root}/fixtures/hostile/tiff-values.tiff")).unwrap();
+    refused(SLACK, || ImageFormat::Tiff.decode(&tiff));
     for shape in ["(16384, 16384)", "(4294967296, 4294967296)", "(1, 18446744073709551616)"] {
         refused(SLACK, || ImageFormat::Npy.decode(&npy(shape, &[0; 64])));
+    }
+}
+
+/// The size in a DICOM file, native and compressed, and the length of an element.
+#[test]
+fn scans() {
+    let fixture = |name: &str| {
+        std::fs::read(format!("{}/fixtures/dicom/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let set = |bytes: &mut Vec<u8>, element: &[u8], value: &[u8]| {
+        let at = bytes.windows(element.len()).position(|w| w == element).unwrap() + element.len();
+        bytes[at..at + value.len()].copy_from_slice(value);
+    };
+    for name in ["ct.dcm", "ct-rle.dcm", "ct-jpeg.dcm"] {
+        for (rows, columns) in [(0x3fff, 0x3fff), (0xffff, 0xffff), (0xffff, 1)] {
+            let mut bytes = fixture(name);
+            set(&mut bytes, b"\x28\0\x10\0US\x02\0", &u16::to_le_bytes(rows));
+            set(&mut bytes, b"\x28\0\x11\0US\x02\0", &u16::to_le_bytes(columns));
+            refused(SLACK, || ImageFormat::Dicom.decode(&bytes));
+        }
+        let mut bytes = fixture(name);
+        set(&mut bytes, b"\x29\0\x02\x10OB\0\0", &u32::to_le_bytes(u32::MAX - 1));
+        refused(SLACK, || ImageFormat::Dicom.decode(&bytes));
     }
 }
 

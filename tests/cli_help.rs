@@ -16,7 +16,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "share-image",
-        "<IMAGE> --color --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
+        "<IMAGE> --window --color --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
     ),
     (
         "gen-triplets",
@@ -34,14 +34,17 @@ const COMMANDS: &[(&str, &str)] = &[
          --wait --timeout --insecure --threads --config --erase-spent --force --json",
     ),
     ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
-    ("reconstruct", "<SHARE> --keys --passphrase-file --out --reference --csv --json"),
+    (
+        "reconstruct",
+        "<SHARE> --keys --passphrase-file --out --like --window --reference --csv --json",
+    ),
     (
         "denoise",
-        "<IMAGE> --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride \
+        "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride \
          --out --reference --json",
     ),
-    ("add-noise", "<IMAGE> --sigma --noise --gain --read-noise --seed --out --json"),
-    ("metrics", "<REFERENCE> <IMAGE> --json"),
+    ("add-noise", "<IMAGE> --window --sigma --noise --gain --read-noise --seed --out --json"),
+    ("metrics", "<REFERENCE> <IMAGE> --window --json"),
     ("inspect", "<FILE> --keys --state --json"),
     ("verify", "<SHARE> <OTHER_SHARE> --original --keys --passphrase-file --model --json"),
     (

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::kill::{IMAGE, OneTime, Session, Trigger, Wire, marks, plain};
+use common::kill::{IMAGE, OneTime, Session, Trigger, Wire, ledgers, marks};
+use common::link::Link;
 use common::refusal::{FAILED, INPUT, PEER, SIZE, USAGE, alone};
 use common::{Ended, Job, KEYS, Lab, difference, reports};
 use ppdenoise::artefact::SlotRegions;
@@ -14,9 +15,9 @@ use std::path::Path;
 
 /// One session over a wire that keeps what left each server.
 fn tapped(lab: &Lab) -> (Session, [Ended; 2]) {
-    let jobs = [0, 1].map(|party| plain(Job::new(party)).flags(&["--force"]));
+    let jobs = [0, 1].map(|party| Link::Plain.job(Job::new(party)).flags(&["--force"]));
     let mut first = lab.listen(&jobs[0]);
-    let (address, wire) = (first.address(), Wire::bind());
+    let (address, wire) = (first.address(), Wire::bind(&Link::Plain));
     let second = lab.connect(&jobs[1], &wire.address);
     let tap = wire.join(lab, &address, [1, 0], (0, first.killer()), Trigger::Never);
     let ended = [first.end(), second.end()];
@@ -63,7 +64,7 @@ fn a_state_folder_restored_at_one_server_heals() {
         let (session, ended) = tapped(&lab);
         let used = ended.each_ref().map(|ended| slot(&ended.report()));
         assert_eq!(used, [expected; 2]);
-        assert_eq!(session.slot_used(0), Some(expected));
+        assert_eq!(session.slot_used(0, &ledgers(&lab)), Some(expected));
         one_time.check(&lab, &session);
     };
     session(0);

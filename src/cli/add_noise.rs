@@ -27,7 +27,7 @@ pub(super) fn run(args: &AddNoise, console: &Console) -> Result<(), Failure> {
     if !is_stream(&args.out) && !is_stream(&args.image) {
         ensure_not_input(&args.out, &[&args.image])?;
     }
-    let clean = read_raster(&args.image)?;
+    let clean = read_raster(&args.image, args.dicom.window)?;
     let sensor = sensor(args.noise, &args.sensor)?;
     let text = match (&sensor, args.sigma) {
         (None, Some(sigma)) => format!("noise of {sigma} grey levels"),

@@ -2,6 +2,7 @@
 
 use super::batch::Part;
 use super::bench::Bench;
+use super::dicom::Windowed;
 use super::keys::Unlock;
 use super::levels::{Met, NoiseKind, SensorNoise};
 use super::reproduce::Reproduce;
@@ -225,10 +226,12 @@ impl Quantise {
 /// name, format and depth of the image's file travel with S0's share in a note sealed to the receiver.
 #[derive(Debug, Args)]
 pub(super) struct ShareImage {
-    /// The noisy images: PNG, PGM, TIFF, BMP, JPEG or float .npy; files, folders (every image in
+    /// The noisy images: PNG, PGM, TIFF, BMP, JPEG, DICOM or float .npy; files, folders (every image in
     /// them) and patterns such as 'scans/*.png'; - for standard input.
     #[arg(value_name = "IMAGE", required = true)]
     pub(super) image: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// Take colour images too, as three shares of red, green and blue, each for a slot of its own.
     #[arg(long)]
     pub(super) color: bool,
@@ -314,9 +317,15 @@ pub(super) struct Reconstruct {
     #[command(flatten)]
     pub(super) unlock: Unlock,
     /// The denoised image: .png, .pgm, .tiff, .bmp (rounded and clipped to the noisy image's depth,
-    /// 8 bits if there is no note) or .npy (float); - for PNG on standard output; or a folder.
+    /// 8 bits if there is no note), .npy (float) or, with --like, .dcm; - for PNG on standard output;
+    /// or a folder.
     #[arg(long, value_name = "IMAGE|DIR")]
     pub(super) out: PathBuf,
+    /// The DICOM file that was shared, to derive --out FILE.dcm from: give the same --window.
+    #[arg(long, value_name = "DICOM")]
+    pub(super) like: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// A clean image to compare with, - for standard input, or a folder of them with the
     /// images' names.
     #[arg(long, value_name = "IMAGE|DIR")]
@@ -332,9 +341,11 @@ pub(super) struct Reconstruct {
 /// Denoise in plaintext: the reference that the secure pipeline is compared with.
 #[derive(Debug, Args)]
 pub(super) struct Denoise {
-    /// The noisy image: PNG, PGM, PPM, TIFF, BMP, JPEG or float .npy; - for standard input.
+    /// The noisy image: PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM or float .npy; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// Denoise red, green and blue of a colour image, each by itself.
     #[arg(long)]
     pub(super) color: bool,
@@ -351,8 +362,8 @@ pub(super) struct Denoise {
     pub(super) twin: bool,
     #[command(flatten)]
     pub(super) quantise: Quantise,
-    /// The denoised image: .png, .pgm, .tiff, .bmp, with the noisy image's depth, or .npy (float); -
-    /// for PNG on standard output.
+    /// The denoised image: .png, .pgm, .tiff, .bmp, with the noisy image's depth, .npy (float), or
+    /// .dcm derived from a noisy .dcm; - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(super) out: PathBuf,
     /// A clean image to compare with; - for standard input.
@@ -369,6 +380,8 @@ pub(super) struct AddNoise {
     /// The clean image; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// Noise level: standard deviation of Gaussian noise in 8-bit grey levels.
     #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
     pub(super) sigma: Option<f64>,
@@ -398,6 +411,8 @@ pub(super) struct Metrics {
     /// The image to judge; rounded and clipped to 8 bits first. - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(super) image: PathBuf,
+    #[command(flatten)]
+    pub(super) dicom: Windowed,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(super) json: bool,

@@ -1,10 +1,11 @@
 //! `denoise`: the plaintext reference, in floats or as the integer twin.
 
 use super::args::Denoise;
+use super::dicom::Target;
 use super::failure::{Code, Failure};
 use super::files::{
-    QualityReport, check_streams, check_writable, is_stream, output_format, read_model,
-    read_raster, write_raster,
+    QualityReport, check_streams, check_writable, is_stream, read_model, read_raster,
+    read_reference,
 };
 use super::levels::levels;
 use super::output::{Console, print_json};
@@ -39,7 +40,9 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         return Err(Failure::new(Code::Usage, format!("{flag} goes with --twin"))
             .help(format!("add --twin, or leave {flag} away: floats have no such thing")));
     }
-    output_format(&args.out)?;
+    let window = args.dicom.window;
+    let target = Target { out: &args.out, original: Some(&args.image), window };
+    target.check()?;
     let mut inputs: Vec<&Path> = vec![&args.image, &args.model];
     inputs.extend(args.reference.as_deref());
     check_streams(&inputs, &args.out, args.json)?;
@@ -48,12 +51,13 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     }
     check_writable(&args.out)?;
     let model = read_model(&args.model, args.quantise.stride)?;
-    let image = read_raster(&args.image)?;
+    let image = read_raster(&args.image, window)?;
     if image.is_colour() && !args.color {
         let failure = Failure::from(ImageError::Colour).about(&args.image);
         return Err(failure.help("add --color to denoise each channel by itself"));
     }
-    let reference = args.reference.as_deref().map(read_raster).transpose()?;
+    let reference =
+        args.reference.as_deref().map(|path| read_reference(path, window)).transpose()?;
     let quantised = match args.twin {
         true => {
             let options = quantise_options(&model, &args.quantise)?;
@@ -98,7 +102,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     let denoised = image.with_planes(planes)?;
     let seconds = started.elapsed().as_secs_f64();
     let quality = reference.map(|r| QualityReport::new(&r, &denoised)).transpose()?;
-    write_raster(&args.out, &denoised)?;
+    target.write(&denoised)?;
     if let Some(quality) = &quality {
         console.note(format!("{}: {quality}", args.out.display()));
     }

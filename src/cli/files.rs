@@ -4,6 +4,7 @@ use super::failure::{Code, Failure};
 use crate::artefact::PublicModelFile;
 use crate::format::FormatError;
 use crate::format::output::{Access, OutputFile, Overwrite};
+use crate::image::dicom::{self, Window};
 use crate::image::{self, GreyImage, ImageFormat, Raster};
 use crate::metrics::{Quality, quality};
 use crate::model::{FloatModel, load_mat, load_npz, load_safetensors};
@@ -25,24 +26,53 @@ pub(super) fn is_stream(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Reads an image.
-pub(super) fn read_raster(path: &Path) -> Result<Raster, Failure> {
-    read_picture(path).map(|(image, _)| image)
+/// The bytes of an image's file, or of standard input.
+pub(super) fn read_image_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(match is_stream(path) {
+        true => read_limited(std::io::stdin().lock(), path, MAX_IMAGE_BYTES)?,
+        false => read_limited(open(path)?, path, MAX_IMAGE_BYTES)?,
+    })
 }
 
-/// Reads an image and its format; formats are told apart by their first bytes.
-pub(super) fn read_picture(path: &Path) -> Result<(Raster, ImageFormat), Failure> {
-    let bytes = if is_stream(path) {
-        read_limited(std::io::stdin().lock(), path, MAX_IMAGE_BYTES)?
-    } else {
-        read_limited(open(path)?, path, MAX_IMAGE_BYTES)?
-    };
+/// Reads an image, formats told apart by their first bytes, DICOM through the window if there is
+/// one. Another format has no window, and is refused with one.
+pub(super) fn read_raster(path: &Path, window: Option<Window>) -> Result<Raster, Failure> {
+    read_picture(path, window).map(|(image, _)| image)
+}
+
+/// As [`read_raster`], with the format.
+pub(super) fn read_picture(
+    path: &Path,
+    window: Option<Window>,
+) -> Result<(Raster, ImageFormat), Failure> {
+    read_any(path, window, false)
+}
+
+/// Reads an image to compare with: the window is for DICOM, other formats are as they are.
+pub(super) fn read_reference(path: &Path, window: Option<Window>) -> Result<Raster, Failure> {
+    read_any(path, window, true).map(|(image, _)| image)
+}
+
+fn read_any(
+    path: &Path,
+    window: Option<Window>,
+    lenient: bool,
+) -> Result<(Raster, ImageFormat), Failure> {
+    let bytes = read_image_bytes(path)?;
     let Some(format) = ImageFormat::from_signature(&bytes) else {
-        let text = "this is no image: it begins like none of PNG, PGM, PPM, TIFF, BMP, JPEG, .npy";
+        let text =
+            "this is no image: it begins like none of PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM, .npy";
         return Err(Failure::new(Code::Input, text).about(path));
     };
-    let image = format.decode(&bytes).map_err(|e| Failure::from(e).about(path))?;
-    Ok((image, format))
+    let image = match (format, window) {
+        (ImageFormat::Dicom, window) => dicom::decode(&bytes, window),
+        (_, Some(_)) if !lenient => {
+            let text = format!("--window is for DICOM images, and this is {format}");
+            return Err(Failure::new(Code::Usage, text).about(path).help("leave --window away"));
+        }
+        _ => format.decode(&bytes),
+    };
+    Ok((image.map_err(|e| Failure::from(e).about(path))?, format))
 }
 
 /// The PNGs of a folder, by name.
@@ -70,7 +100,7 @@ pub(super) fn pictures(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 /// Reads a grey image.
 pub(super) fn read_image(path: &Path) -> Result<GreyImage, Failure> {
-    read_raster(path)?.into_grey().map_err(|e| Failure::from(e).about(path))
+    read_raster(path, None)?.into_grey().map_err(|e| Failure::from(e).about(path))
 }
 
 /// Refuses a command line that wants standard input or standard output twice.

@@ -2,14 +2,14 @@
 
 use super::args::Metrics;
 use super::failure::Failure;
-use super::files::{QualityReport, check_streams, read_raster};
+use super::files::{QualityReport, check_streams, read_raster, read_reference};
 use super::output::{print_json, print_line};
 use std::path::Path;
 
 pub(super) fn run(args: &Metrics) -> Result<(), Failure> {
     check_streams(&[&args.reference, &args.image], Path::new(""), false)?;
-    let reference = read_raster(&args.reference)?;
-    let image = read_raster(&args.image)?;
+    let reference = read_raster(&args.reference, args.dicom.window)?;
+    let image = read_reference(&args.image, args.dicom.window)?;
     let quality = QualityReport::new(&reference, &image).map_err(|e| e.about(&args.image))?;
     if args.json {
         return print_json("ppdenoise.metrics.v1", &quality);

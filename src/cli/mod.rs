@@ -8,6 +8,7 @@ mod calibrate;
 mod config;
 mod demo;
 mod denoise;
+mod dicom;
 mod erase;
 mod failure;
 mod files;

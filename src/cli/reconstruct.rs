@@ -5,11 +5,9 @@ mod quality;
 
 use super::args::Reconstruct;
 use super::batch::{Failed, Failures, is_folder};
+use super::dicom::Target;
 use super::failure::{Code, Failure};
-use super::files::{
-    QualityReport, check_streams, check_writable, is_stream, output_format, read_raster,
-    write_raster,
-};
+use super::files::{QualityReport, check_streams, check_writable, is_stream, read_reference};
 use super::output::{Console, print_json};
 use crate::artefact::{Note, Reconstruction, reconstruct};
 use crate::format::keys::KeyFolder;
@@ -92,8 +90,13 @@ impl Keys {
 pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failure> {
     let started = Instant::now();
     let folder = is_folder(&args.out);
+    let target = args.target(&args.out);
+    if args.like.is_some() && !target.is_dicom() {
+        return Err(Failure::new(Code::Usage, "--like goes with a DICOM file")
+            .help("name the output with .dcm, or leave --like away"));
+    }
     if !folder {
-        output_format(&args.out)?;
+        target.check()?;
         check_outputs(args, [&args.out], std::slice::from_ref(&args.reference))?;
     }
     let streams = [args.reference.as_deref(), args.unlock.passphrase_file.as_deref()];
@@ -118,7 +121,7 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
     let targets = targets(args, &jobs)?;
     let references = quality::references(args.reference.as_deref(), &targets)?;
     check_outputs(args, &targets, &references)?;
-    let mut work = Work { keys, entries: Vec::new(), write_image_seconds: 0.0 };
+    let mut work = Work { args, keys, entries: Vec::new(), write_image_seconds: 0.0 };
     let mut loaded = loaded.map(|result| vec![result]);
     for ((job, target), reference) in jobs.iter().zip(&targets).zip(&references) {
         let made = match loaded.take() {
@@ -168,16 +171,23 @@ fn targets(args: &Reconstruct, jobs: &[Job]) -> Result<Vec<PathBuf>, Failure> {
     }
 }
 
+impl Reconstruct {
+    /// An output, derived from the original that was named.
+    fn target<'a>(&'a self, out: &'a Path) -> Target<'a> {
+        Target { out, original: self.like.as_deref(), window: self.dicom.window }
+    }
+}
+
 /// Proves that outputs can be written and are no inputs.
 fn check_outputs<'a>(
     args: &Reconstruct,
     targets: impl IntoIterator<Item = &'a PathBuf>,
     references: &[Option<PathBuf>],
 ) -> Result<(), Failure> {
-    let inputs = args.share.iter().chain(references.iter().flatten());
+    let inputs = args.share.iter().chain(references.iter().flatten()).chain(&args.like);
     let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
     for target in targets {
-        output_format(target)?;
+        args.target(target).check()?;
         if !is_stream(target) {
             ensure_not_input(target, &inputs)?;
         }
@@ -186,13 +196,14 @@ fn check_outputs<'a>(
     Ok(())
 }
 
-struct Work {
+struct Work<'a> {
+    args: &'a Reconstruct,
     keys: Keys,
     entries: Vec<Entry>,
     write_image_seconds: f64,
 }
 
-impl Work {
+impl Work<'_> {
     /// Writes an image of one plane or three, and judges it.
     fn write(
         &mut self,
@@ -212,10 +223,12 @@ impl Work {
         });
         let planes = planes.collect::<Result<Vec<_>, _>>()?;
         let image = Raster::of_planes(planes, job.depth)?;
-        let reference = reference.as_deref().map(read_raster).transpose()?;
+        let window = self.args.dicom.window;
+        let reference = reference.as_deref().map(|path| read_reference(path, window));
+        let reference = reference.transpose()?;
         let quality = reference.map(|r| QualityReport::new(&r, &image)).transpose()?;
         let writing = Instant::now();
-        write_raster(target, &image)?;
+        self.args.target(target).write(&image)?;
         self.write_image_seconds += writing.elapsed().as_secs_f64();
         let (height, width) = (image.height(), image.width());
         let file = target.display().to_string();

@@ -123,7 +123,7 @@ impl Sharing<'_> {
     /// Shares image number `i`.
     fn share(&mut self, i: usize, file: &Path, console: &Console) -> Result<(), Failure> {
         let reading = Instant::now();
-        let (image, format) = read_picture(file)?;
+        let (image, format) = read_picture(file, self.args.dicom.window)?;
         self.read_image_seconds += reading.elapsed().as_secs_f64();
         if !image.is_colour() {
             return self.plane(i, (file, format), &image, 0, None, console);

@@ -29,7 +29,7 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<(), Failure> {
     let secret = |role| -> Result<_, FormatError> { args.unlock.secret(&keys, role) };
     let servers = [secret(Role::Server0)?, secret(Role::Server1)?];
     let public = read_public(&args.model)?;
-    let (original, _) = read_picture(&args.original)?;
+    let (original, _) = read_picture(&args.original, None)?;
     let paths = [args.first.as_path(), args.second.as_path()];
     let pair = open_image_pair(paths, &servers, &keys.public(Role::Gateway)?)?;
     let fields = &pair.fields;

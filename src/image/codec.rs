@@ -1,7 +1,7 @@
 //! The image formats behind one pair of functions.
 
 use super::raster::{Depth, Raster};
-use super::{ImageError, container, npy};
+use super::{ImageError, container, dicom, npy};
 use crate::network::MAX_PIXELS;
 use std::io::{Read, Write};
 
@@ -21,18 +21,22 @@ pub enum ImageFormat {
     Bmp,
     /// JPEG, read only: writing would add noise of its own.
     Jpeg,
+    /// DICOM, one frame of grayscale with 8 to 16 bits; written only from an original
+    /// ([`dicom::derive`]).
+    Dicom,
     /// A NumPy array of height x width grey levels; float32 when written.
     Npy,
 }
 
 impl ImageFormat {
     /// Every format.
-    pub const ALL: [ImageFormat; 6] = [
+    pub const ALL: [ImageFormat; 7] = [
         ImageFormat::Png,
         ImageFormat::Pnm,
         ImageFormat::Tiff,
         ImageFormat::Bmp,
         ImageFormat::Jpeg,
+        ImageFormat::Dicom,
         ImageFormat::Npy,
     ];
 
@@ -47,6 +51,7 @@ impl ImageFormat {
             "tif" | "tiff" => Ok(ImageFormat::Tiff),
             "bmp" => Ok(ImageFormat::Bmp),
             "jpg" | "jpeg" => Ok(ImageFormat::Jpeg),
+            "dcm" | "dicom" => Ok(ImageFormat::Dicom),
             "npy" => Ok(ImageFormat::Npy),
             _ => Err(ImageError::Extension { extension: extension.into() }),
         }
@@ -61,16 +66,18 @@ impl ImageFormat {
             ImageFormat::Bmp => "bmp",
             ImageFormat::Jpeg => "jpg",
             ImageFormat::Npy => "npy",
+            ImageFormat::Dicom => "dcm",
         }
     }
 
     /// The format of a file to be written, as [`ImageFormat::from_extension`].
     ///
     /// # Errors
-    /// And [`ImageError::NotWritten`] for one that is only read.
+    /// And [`ImageError::NotWritten`] for one that is only read, [`ImageError::NoOriginal`] for DICOM.
     pub fn for_output(extension: &str) -> Result<ImageFormat, ImageError> {
         match ImageFormat::from_extension(extension)? {
             format @ ImageFormat::Jpeg => Err(ImageError::NotWritten { format }),
+            ImageFormat::Dicom => Err(ImageError::NoOriginal),
             format => Ok(format),
         }
     }
@@ -84,6 +91,7 @@ impl ImageFormat {
             [b'B', b'M', ..] => Some(ImageFormat::Bmp),
             [0xff, 0xd8, 0xff, ..] => Some(ImageFormat::Jpeg),
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(ImageFormat::Npy),
+            _ if dicom::has_signature(bytes) => Some(ImageFormat::Dicom),
             _ => None,
         }
     }
@@ -99,6 +107,7 @@ impl ImageFormat {
     pub fn decode(self, bytes: &[u8]) -> Result<Raster, ImageError> {
         match self {
             ImageFormat::Npy => Ok(Raster::grey(npy::decode(bytes)?, Depth::Float)),
+            ImageFormat::Dicom => dicom::decode(bytes, None),
             _ => container::decode(self, bytes),
         }
     }
@@ -111,7 +120,7 @@ impl ImageFormat {
             ImageFormat::Tiff => Some(::image::ImageFormat::Tiff),
             ImageFormat::Bmp => Some(::image::ImageFormat::Bmp),
             ImageFormat::Jpeg => Some(::image::ImageFormat::Jpeg),
-            ImageFormat::Npy => None,
+            ImageFormat::Dicom | ImageFormat::Npy => None,
         }
     }
 }
@@ -124,6 +133,7 @@ impl std::fmt::Display for ImageFormat {
             ImageFormat::Tiff => "TIFF",
             ImageFormat::Bmp => "BMP",
             ImageFormat::Jpeg => "JPEG",
+            ImageFormat::Dicom => "DICOM",
             ImageFormat::Npy => ".npy",
         })
     }
@@ -148,7 +158,7 @@ pub fn read(format: ImageFormat, reader: impl Read) -> Result<Raster, ImageError
 /// Writes the image, and flushes.
 ///
 /// # Errors
-/// [`ImageError::NotWritten`], [`ImageError::TooFine`], [`ImageError::Colour`] for an array of three
+/// [`ImageError::NotWritten`], [`ImageError::NoOriginal`], [`ImageError::TooFine`], [`ImageError::Colour`] for an array of three
 /// planes, what the writer reports.
 pub fn write(
     format: ImageFormat,
@@ -160,6 +170,7 @@ pub fn write(
             [grey] => npy::encode(grey, &mut writer)?,
             _ => return Err(ImageError::Colour),
         },
+        ImageFormat::Dicom => return Err(ImageError::NoOriginal),
         _ => container::encode(format, image, &mut writer)?,
     }
     writer.flush()?;
@@ -255,7 +266,7 @@ mod tests {
         let text = ImageFormat::from_extension("gif").unwrap_err().to_string();
         assert_eq!(
             text,
-            "`gif` is no image format; expected png, pgm, ppm, tiff, bmp, jpeg or npy"
+            "`gif` is no image format; expected png, pgm, ppm, tiff, bmp, jpeg, dcm or npy"
         );
         let text = ImageFormat::for_output("jpg").unwrap_err().to_string();
         assert_eq!(text, "JPEG is read, not written");

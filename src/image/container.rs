@@ -5,7 +5,7 @@
 
 use super::png;
 use super::raster::{Depth, Raster};
-use super::{ImageError, ImageFormat, checked_area};
+use super::{ImageError, ImageFormat, checked_area, tiff};
 use ::image::codecs::{
     bmp::BmpEncoder,
     png::{CompressionType, FilterType, PngEncoder},
@@ -28,7 +28,7 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
     match format {
         ImageFormat::Png => png::check(bytes)?,
         ImageFormat::Jpeg => check_jpeg_end(bytes)?,
-        ImageFormat::Tiff => check_single_page(bytes)?,
+        ImageFormat::Tiff => tiff::check(bytes)?,
         _ => {}
     }
     let damaged = |source| ImageError::Container { format, source };
@@ -122,7 +122,9 @@ pub(super) fn encode_samples(
                 .write_image(samples, width, height, colour)
                 .and_then(|()| Ok(writer.write_all(bytes.get_ref())?))
         }
-        ImageFormat::Jpeg | ImageFormat::Npy => return Err(ImageError::NotWritten { format }),
+        ImageFormat::Jpeg | ImageFormat::Dicom | ImageFormat::Npy => {
+            return Err(ImageError::NotWritten { format });
+        }
     };
     written.map_err(|source| ImageError::Container { format, source })
 }
@@ -193,19 +195,6 @@ fn check_jpeg_end(bytes: &[u8]) -> Result<(), ImageError> {
     }
 }
 
-/// A decoder would take the first page and drop the rest.
-fn check_single_page(bytes: &[u8]) -> Result<(), ImageError> {
-    let damaged = |_| ImageError::Header {
-        format: ImageFormat::Tiff,
-        reason: "its first directory cannot be read",
-    };
-    let decoder = tiff::decoder::Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
-    match decoder.more_images() {
-        true => Err(ImageError::Pages),
-        false => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::GreyImage;
@@ -265,10 +254,10 @@ mod tests {
     #[test]
     fn pages_and_kinds_without_a_place_are_refused() {
         let mut pages = Cursor::new(Vec::new());
-        let mut encoder = tiff::encoder::TiffEncoder::new(&mut pages).unwrap();
+        let mut encoder = ::tiff::encoder::TiffEncoder::new(&mut pages).unwrap();
         for _ in 0..2 {
             let page = [1u8; 6];
-            encoder.write_image::<tiff::encoder::colortype::Gray8>(3, 2, &page).unwrap();
+            encoder.write_image::<::tiff::encoder::colortype::Gray8>(3, 2, &page).unwrap();
         }
         assert!(matches!(decode(Tiff, pages.get_ref()), Err(ImageError::Pages)));
         for (format, colour, samples, words) in [

@@ -4,6 +4,7 @@
 
 mod codec;
 mod container;
+pub mod dicom;
 mod font;
 mod interest;
 mod noise;
@@ -13,6 +14,7 @@ mod panel;
 mod png;
 mod poisson;
 mod raster;
+mod tiff;
 
 pub use codec::{ImageFormat, read, write};
 pub use interest::pick_crops;
@@ -259,7 +261,9 @@ pub enum ImageError {
     #[error("a picture needs at least one panel")]
     NoPanels,
     /// No image format has this file name extension.
-    #[error("`{extension}` is no image format; expected png, pgm, ppm, tiff, bmp, jpeg or npy")]
+    #[error(
+        "`{extension}` is no image format; expected png, pgm, ppm, tiff, bmp, jpeg, dcm or npy"
+    )]
     Extension {
         /// What was given, without the dot.
         extension: String,
@@ -350,6 +354,29 @@ pub enum ImageError {
         /// Dimensions in the file.
         found: usize,
     },
+    /// A DICOM image of another kind.
+    #[error(
+        "the DICOM image is {found}; expected one frame of grayscale with 8 to 16 bits a sample"
+    )]
+    Dicom {
+        /// What it is, in words.
+        found: String,
+    },
+    /// A DICOM file whose pixel data are compressed in a way that is not read here.
+    #[error("the DICOM file has the transfer syntax {uid}, which is not read here")]
+    DicomSyntax {
+        /// The syntax's UID.
+        uid: String,
+    },
+    /// A window cannot be applied.
+    #[error("{reason}")]
+    Window {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// DICOM without an original.
+    #[error("a DICOM file is written from the one that it is derived from, and there is none")]
+    NoOriginal,
     /// The image library refuses the data, or could not write them.
     #[error("the {format} data are damaged or cannot be written")]
     Container {
@@ -377,6 +404,15 @@ impl ImageError {
             ImageError::Kind { .. } => {
                 Some("convert it to 8-bit or 16-bit grayscale or RGB without transparency first")
             }
+            ImageError::Dicom { .. } => Some("choose or convert to a single grayscale image"),
+            ImageError::DicomSyntax { .. } => Some(
+                "decompress it first, to explicit VR little endian; uncompressed, RLE and lossless or \
+                 baseline JPEG are read",
+            ),
+            ImageError::Window { .. } => {
+                Some("give another with --window CENTER,WIDTH, or none for the whole range")
+            }
+            ImageError::NoOriginal => Some("write .png or .tiff, or name the original with --like"),
             ImageError::Colour => {
                 Some("convert it to grayscale first, or add --color where that is offered")
             }

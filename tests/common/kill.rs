@@ -1,9 +1,10 @@
 //! Sessions in which one of the two servers is killed, seen from the wire between them.
 //!
 //! A tap joins the servers, keeps every byte that left each of them, and kills the victim at its
-//! trigger. It reads the frames of the plain link.
+//! trigger. It reads the frames of the plain link; under TLS it knows a frame by its lengths.
 
-use super::{Job, Killer, Lab};
+use super::link::{Frame, Link};
+use super::{Killer, Lab};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{Read, Write};
@@ -16,18 +17,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Numbers of the frames' tags (docs/wire.md).
+pub const GREETING: u8 = 1;
 pub const SLOT_OFFER: u8 = 2;
 pub const MARKED: u8 = 3;
 pub const IMAGE: u8 = 5;
 pub const OPENING: u8 = 6;
 pub const DONE: u8 = 7;
 
-/// Bytes of a frame before its payload.
-const HEADER: usize = 9;
-
 /// What the wire carries, in the order of a session.
 const STAGES: [(u8, &str); 8] = [
-    (1, "greeting"),
+    (GREETING, "greeting"),
     (4, "weights"),
     (9, "engine set-up"),
     (SLOT_OFFER, "slot offer"),
@@ -57,27 +56,6 @@ pub enum Trigger {
     After(Duration),
 }
 
-/// One frame of a server, perhaps without its end.
-pub struct Frame<'a> {
-    pub tag: u8,
-    pub start: usize,
-    pub end: usize,
-    pub payload: &'a [u8],
-}
-
-/// The frames in the bytes that left a server.
-pub fn frames(bytes: &[u8]) -> Vec<Frame<'_>> {
-    let (mut found, mut start) = (Vec::new(), 0);
-    while let Some(header) = bytes.get(start..start + HEADER) {
-        let length = u32::from_le_bytes(header[..4].try_into().unwrap()) as usize;
-        let end = start + HEADER + length;
-        let payload = &bytes[start + HEADER..end.min(bytes.len())];
-        found.push(Frame { tag: header[4], start, end, payload });
-        start = end;
-    }
-    found
-}
-
 /// What is known of a session.
 #[derive(Default)]
 struct Seen {
@@ -93,6 +71,7 @@ struct Kill {
 
 /// A session that is over.
 pub struct Session {
+    link: Link,
     pub sent: [Vec<u8>; 2],
     /// What was under way when the victim was killed; nothing if it was not.
     pub stage: Option<&'static str>,
@@ -101,17 +80,21 @@ pub struct Session {
 
 impl Session {
     pub fn frames(&self, party: usize) -> Vec<Frame<'_>> {
-        frames(&self.sent[party])
+        self.link.frames(&self.sent[party])
     }
 
     pub fn has(&self, party: usize, tag: u8) -> bool {
         self.frames(party).iter().any(|frame| frame.tag == tag)
     }
 
-    /// The slot under which a server sent a masked image, as the two offers say it.
-    pub fn slot_used(&self, party: usize) -> Option<u64> {
+    /// The slot under which a server sent a masked image, as the two offers say it; under TLS, as
+    /// its ledger does, whose last line it is.
+    pub fn slot_used(&self, party: usize, ledgers: &[Vec<SlotLine>; 2]) -> Option<u64> {
         if !self.has(party, IMAGE) {
             return None;
+        }
+        if matches!(self.link, Link::Tls(_)) {
+            return Some(ledgers[party].last().expect("a mark before V").slot);
         }
         let offer = |party| {
             let frames = self.frames(party);
@@ -129,15 +112,16 @@ impl Session {
 
 /// The place of the wire, to which the connecting server goes.
 pub struct Wire {
+    link: Link,
     listener: TcpListener,
     pub address: String,
 }
 
 impl Wire {
-    pub fn bind() -> Wire {
+    pub fn bind(link: &Link) -> Wire {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        Wire { listener, address }
+        Wire { link: link.clone(), listener, address }
     }
 
     /// Joins the connecting server to the listening one at `target`. `parties` are theirs.
@@ -153,7 +137,9 @@ impl Wire {
         let ledger = ledgers[victim].clone();
         let seen = Mutex::new(Seen::default());
         let over = AtomicBool::new(false);
-        let shared = Arc::new(Shared { trigger, killer, seen, ledgers, over });
+        let link = self.link;
+        let last = ledgers.each_ref().map(|path| marks(path).last().map(|mark| mark.slot));
+        let shared = Arc::new(Shared { link, trigger, killer, seen, ledgers, last, over });
         let (joined, target, listener) = (shared.clone(), target.to_string(), self.listener);
         let wire = std::thread::spawn(move || join(&joined, &listener, &target, parties));
         let (over, ended) = channel();
@@ -175,10 +161,13 @@ pub struct Tap {
 }
 
 struct Shared {
+    link: Link,
     trigger: Trigger,
     killer: Killer,
     seen: Mutex<Seen>,
     ledgers: [PathBuf; 2],
+    /// The last slots of both before the session.
+    last: [Option<u64>; 2],
     over: AtomicBool,
 }
 
@@ -194,7 +183,7 @@ impl Tap {
         watchdog.join().unwrap();
         let seen = std::mem::take(&mut *shared.seen.lock().unwrap());
         let (stage, killed_at) = seen.killed.map(|kill| (kill.stage, kill.at)).unzip();
-        Session { sent: seen.sent, stage, killed_at }
+        Session { link: shared.link.clone(), sent: seen.sent, stage, killed_at }
     }
 }
 
@@ -202,7 +191,7 @@ impl Shared {
     fn kill(&self) {
         let mut seen = self.seen.lock().unwrap();
         self.killer.kill();
-        let stage = stage(&seen.sent);
+        let stage = stage(&self.link, &seen.sent);
         seen.killed.get_or_insert(Kill { at: Instant::now(), stage });
     }
 
@@ -229,16 +218,20 @@ impl Shared {
     /// Keeps what left a server; before the first byte of V its slot must be in both ledgers.
     fn note(&self, party: usize, bytes: &[u8]) {
         let mut seen = self.seen.lock().unwrap();
-        let tells = |seen: &Seen| frames(&seen.sent[party]).iter().any(|f| f.tag == IMAGE);
+        let tells =
+            |seen: &Seen| self.link.frames(&seen.sent[party]).iter().any(|f| f.tag == IMAGE);
         let before = tells(&seen);
         seen.sent[party].extend_from_slice(bytes);
         if before || !tells(&seen) {
             return;
         }
-        let session = Session { sent: seen.sent.clone(), stage: None, killed_at: None };
-        let slot = session.slot_used(party).unwrap();
-        for path in &self.ledgers {
-            assert!(marks(path).iter().any(|m| m.slot == slot), "V before the mark of slot {slot}");
+        let (link, sent) = (self.link.clone(), seen.sent.clone());
+        let session = Session { link, sent, stage: None, killed_at: None };
+        let ledgers = self.ledgers.each_ref().map(marks);
+        let slot = session.slot_used(party, &ledgers).unwrap();
+        for (lines, last) in ledgers.iter().zip(self.last) {
+            assert!(lines.iter().any(|m| m.slot == slot), "V before the mark of slot {slot}");
+            assert!(Some(slot) > last, "V under slot {slot}, marked before the session");
         }
     }
 }
@@ -293,8 +286,8 @@ fn pass_on(
 }
 
 /// The furthest stage that either server has begun to send.
-fn stage(sent: &[Vec<u8>; 2]) -> &'static str {
-    let has = |tag| sent.iter().any(|bytes| frames(bytes).iter().any(|f| f.tag == tag));
+fn stage(link: &Link, sent: &[Vec<u8>; 2]) -> &'static str {
+    let has = |tag| sent.iter().any(|bytes| link.frames(bytes).iter().any(|f| f.tag == tag));
     let reached = STAGES.iter().rev().find(|(tag, _)| has(*tag));
     reached.map_or("before the greeting", |(_, name)| name)
 }
@@ -325,6 +318,11 @@ pub fn marks(ledger: &PathBuf) -> Vec<SlotLine> {
     slots.collect()
 }
 
+/// The slots in both ledgers of a lab.
+pub fn ledgers(lab: &Lab) -> [Vec<SlotLine>; 2] {
+    [0, 1].map(|party| marks(&lab.path(&format!("state{party}/ledger"))))
+}
+
 /// All that was ever sent under a slot, over many sessions with one set of triples.
 #[derive(Default)]
 pub struct OneTime {
@@ -338,12 +336,12 @@ impl OneTime {
     /// one, and that what it used is in both ledgers, once and under one session.
     pub fn check(&mut self, lab: &Lab, session: &Session) {
         self.sessions += 1;
-        let ledgers = [0, 1].map(|p| marks(&lab.path(&format!("state{p}/ledger"))));
+        let ledgers = ledgers(lab);
         for lines in &ledgers {
             assert!(lines.windows(2).all(|w| w[0].slot < w[1].slot), "slots go up: {lines:?}");
         }
         for party in [0, 1] {
-            let Some(slot) = session.slot_used(party) else { continue };
+            let Some(slot) = session.slot_used(party, &ledgers) else { continue };
             let before = self.used.insert((party, slot), self.sessions);
             assert_eq!(before, None, "server {party} sent twice under slot {slot}");
             let [a, b] = ledgers.each_ref().map(|l| l.iter().find(|m| m.slot == slot).cloned());
@@ -363,9 +361,4 @@ impl OneTime {
     pub fn slots_used(&self) -> usize {
         self.used.keys().map(|(_, slot)| slot).collect::<HashSet<_>>().len()
     }
-}
-
-/// The flags of a job whose link a tap can read.
-pub fn plain(job: Job) -> Job {
-    job.flags(&["--insecure", "--wait", "5", "--timeout", "10"])
 }

@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod kill;
+pub mod link;
 pub mod proxy;
 pub mod refusal;
 

@@ -1,8 +1,9 @@
 //! Images: every format.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::image::{GreyImage, ImageFormat, write};
-use ppdenoise_fuzz::{memory::bounded, seeds};
+use ppdenoise::image::dicom::{Window, decode, derive};
+use ppdenoise::image::{GreyImage, ImageFormat, Raster, write};
+use ppdenoise_fuzz::{fixture, memory::bounded, seeds};
 
 // Every decoder, whatever the first bytes say: a byte may stand for a thousand pixels of three
 // planes, and decoders have buffers of their own.
@@ -10,6 +11,9 @@ fuzz_target!(init: seeds(images), |data: &[u8]| {
     for format in ImageFormat::ALL {
         let image = bounded((64 << 20) + 32 * 1032 * data.len(), || format.decode(data));
         let Ok(image) = image else { continue };
+        if format == ImageFormat::Dicom {
+            derives(data, &image);
+        }
         let mut bytes = Vec::new();
         for plane in image.planes() {
             let plane = plane.clone().into();
@@ -21,6 +25,17 @@ fuzz_target!(init: seeds(images), |data: &[u8]| {
     }
 });
 
+/// What was read is written and read again, and through a window too.
+fn derives(data: &[u8], image: &Raster) {
+    let again = derive(data, None, image, [1; 16]).expect("what was read can be derived from");
+    assert_eq!(&decode(&again, None).expect("what was derived can be read"), image);
+    for window in [Window::OfFile, Window::Around { center: 40.0, width: 400.0 }] {
+        let Ok(image) = decode(data, Some(window)) else { continue };
+        let again = derive(data, Some(window), &image, [1; 16]).expect("a window goes both ways");
+        decode(&again, Some(window)).expect("what was derived has the same window");
+    }
+}
+
 fn images() -> Vec<Vec<u8>> {
     let image = GreyImage::new(3, 5, (0..15).map(|i| i as f32 * 17.0).collect()).unwrap();
     let written = |format| {
@@ -28,6 +43,9 @@ fn images() -> Vec<Vec<u8>> {
         write(format, &image.clone().into(), &mut bytes).ok().map(|()| bytes)
     };
     let mut made: Vec<Vec<u8>> = ImageFormat::ALL.into_iter().filter_map(written).collect();
+    for name in ["ct", "ct-rle", "ct-jpeg", "mr", "xray"] {
+        made.push(fixture(&format!("dicom/{name}.dcm")));
+    }
     for (kind, order, width) in [("<f8", "False", 8), ("|u1", "True", 1), (">f4", "True", 4)] {
         let text = format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': (2, 3), }}\n");
         let mut bytes = b"\x93NUMPY\x01\x00".to_vec();

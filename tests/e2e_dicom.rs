@@ -1,0 +1,165 @@
+//! DICOM in and out with the real binary. The files of fixtures/dicom were written by other people's
+//! code (make.py beside them).
+
+mod common;
+
+use common::refusal::{INPUT, USAGE};
+use common::{KEYS, Lab, TINY, clean_crop, difference, reports};
+use ppdenoise::image::dicom::{Window, decode, derive};
+use ppdenoise::image::{GreyImage, Raster};
+use std::fs;
+
+/// Height and width of the fixtures, a crop of the photograph.
+const SIZE: (usize, usize) = (40, 48);
+/// What of a patient is in each of them.
+const SECRETS: [&str; 8] = [
+    "Querulix",
+    "Wilhelmine",
+    "PPD-77",
+    "19610412",
+    "Klinikum",
+    "Thorax",
+    "private text",
+    "1.2.826.0",
+];
+
+fn fixture(name: &str) -> Vec<u8> {
+    fs::read(format!("{}/fixtures/dicom/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn read(bytes: &[u8], window: Option<Window>) -> GreyImage {
+    decode(bytes, window).unwrap().into_grey().unwrap()
+}
+
+fn lab() -> Lab {
+    let lab = Lab::new();
+    for name in ["ct.dcm", "ct-rle.dcm", "ct-jpeg.dcm", "mr.dcm", "xray.dcm"] {
+        lab.write(name, &fixture(name));
+    }
+    lab
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn files_of_others_are_read_to_the_last_bit() {
+    let crop = clean_crop((40, 48));
+    let expect = |name: &str, level: &dyn Fn(f64) -> f64| {
+        let image = read(&fixture(name), None);
+        assert_eq!((image.height(), image.width()), SIZE);
+        for (found, clean) in image.pixels().iter().zip(crop.pixels()) {
+            let expected = level(f64::from(*clean));
+            assert!((f64::from(*found) - expected).abs() < 1e-4, "{name}: {found}, {expected}");
+        }
+    };
+    // make.py says which values it wrote.
+    for name in ["ct.dcm", "ct-rle.dcm", "ct-jpeg.dcm"] {
+        expect(name, &|grey| 255.0 * (900.0 + 2.0 * grey) / 4095.0);
+    }
+    expect("mr.dcm", &|grey| 255.0 * (100.0 * (grey - 128.0) + 32768.0) / 65535.0);
+    expect("xray.dcm", &|grey| grey);
+}
+
+/// Derived objects are read as what they should be, and hold what the original held.
+#[test]
+fn every_original_can_be_derived_from() {
+    for name in ["ct.dcm", "ct-rle.dcm", "ct-jpeg.dcm", "mr.dcm", "xray.dcm"] {
+        let original = fixture(name);
+        let pixels = (0..40 * 48).map(|i| (i % 256) as f32).collect();
+        let image = Raster::from(GreyImage::new(40, 48, pixels).unwrap());
+        let derived = derive(&original, None, &image, [5; 16]).unwrap();
+        let again = read(&derived, None);
+        // 12 bits are 16 steps a grey level.
+        assert!(difference(&again, &image.into_grey().unwrap()).1 <= 0.5, "{name}");
+        for secret in SECRETS {
+            assert!(holds(&original, secret) && holds(&derived, secret), "{secret} in {name}");
+        }
+        assert!(!holds(&derived, "ORIGINAL") && holds(&derived, "DERIVED\\PRIMARY\\AXIAL"));
+    }
+}
+
+/// From a scanner's file to a file for the archive, past two servers that learn no name.
+#[test]
+fn a_scan_goes_through_two_servers() {
+    let lab = lab();
+    lab.share_model(&[]);
+    lab.triples("trip", SIZE, 1);
+    let window = ["--window", "file"];
+    lab.share_image("ct.dcm", "img", &window);
+    let ended = reports(lab.serve_both());
+    let out =
+        ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--like", "ct.dcm", "--out", "x.dcm"];
+    lab.run(&[&out[..], &window].concat()).done();
+    let twin = ["denoise", "ct.dcm", "--model", TINY, "--twin", "--out", "twin.dcm"];
+    lab.run(&[&twin[..], &window].concat()).done();
+    let [secure, plain, noisy] =
+        ["x.dcm", "twin.dcm", "ct.dcm"].map(|name| read(&lab.read(name), Some(Window::OfFile)));
+    let (mean, max) = difference(&secure, &plain);
+    // A value is 0.64 of a grey level here, beside what tests/e2e_pipeline.rs allows.
+    assert!(mean <= 0.8 && max <= 3.0, "mean {mean:.4}, max {max:.4}");
+    assert!(difference(&secure, &noisy).0 > 0.5, "something was denoised");
+    let compared = lab.run(&["metrics", "ct.dcm", "x.dcm", "--window", "40,400", "--json"]);
+    assert!(compared.report()["psnr_db"].as_f64().unwrap() > 20.0);
+
+    let derived = lab.read("x.dcm");
+    for secret in SECRETS {
+        assert!(holds(&derived, secret), "{secret} belongs into the derived file");
+    }
+    let mut public = vec![format!("{ended:?}")];
+    let shares = ["img.s0", "img.s1", "den.s0", "den.s1"];
+    for name in shares {
+        public.push(lab.run(&["inspect", name, "--keys", KEYS]).done().stdout.clone());
+        public.push(lab.run(&["inspect", name, "--json"]).done().stdout.clone());
+    }
+    let states = ["state0", "state1"]
+        .into_iter()
+        .flat_map(|state| lab.names(state).into_iter().map(move |name| format!("{state}/{name}")));
+    let files: Vec<String> = shares.map(String::from).into_iter().chain(states).collect();
+    for secret in SECRETS {
+        for text in &public {
+            assert!(!text.contains(secret), "{secret} in: {text}");
+        }
+        for file in &files {
+            assert!(!holds(&lab.read(file), secret), "{secret} in {file}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_any_work() {
+    let lab = lab();
+    lab.picture("noisy.png", &common::noisy_crop(SIZE));
+    let run = |args: &[&str]| lab.run(args);
+    let denoise = ["denoise", "noisy.png", "--model", TINY, "--out"];
+    run(&[&denoise[..], &["x.png", "--window", "40,400"]].concat())
+        .refused_once(USAGE, &["noisy.png", "--window is for DICOM images, and this is PNG"]);
+    run(&[&denoise[..], &["x.dcm"]].concat()).refused(INPUT, &["noisy.png", "DICOM signature"]);
+    let reconstruct = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out"];
+    run(&[&reconstruct[..], &["x.dcm"]].concat()).refused_once(USAGE, &["x.dcm", "--like"]);
+    run(&[&reconstruct[..], &["x.png", "--like", "ct.dcm"]].concat())
+        .refused_once(USAGE, &["--like goes with a DICOM file"]);
+    run(&["add-noise", "ct.dcm", "--sigma", "5", "--seed", "1", "--out", "x.dcm"])
+        .refused_once(USAGE, &["x.dcm", "derived from"]);
+    let add = ["add-noise", "mr.dcm", "--sigma", "5", "--seed", "1", "--out", "x.png"];
+    run(&[&add[..], &["--window", "file"]].concat())
+        .refused_once(INPUT, &["mr.dcm", "no window", "--window CENTER,WIDTH"]);
+    run(&[&add[..], &["--window", "40"]].concat()).refused_usage(&["CENTER,WIDTH"]);
+    run(&[&add[..], &["--window", "-100,5000"]].concat()).done();
+    // Colour, and a compression that is not read, by one changed byte each.
+    let change = |name: &str, from: &[u8], to: &[u8]| {
+        let mut bytes = fixture("ct.dcm");
+        let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        lab.write(name, &bytes);
+        lab.run(&["add-noise", name, "--sigma", "5", "--seed", "1", "--out", "y.png"])
+    };
+    change("rgb.dcm", b"\x28\0\x02\0US\x02\0\x01\0", b"\x28\0\x02\0US\x02\0\x03\0")
+        .refused_once(INPUT, &["rgb.dcm", "in colour (3 samples a pixel)", "single grayscale"]);
+    change("syntax.dcm", b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.4\0").refused_once(
+        INPUT,
+        &["syntax.dcm", "1.2.840.10008.1.2.4, which is not read", "decompress"],
+    );
+    assert!(!lab.exists("x.dcm") && !lab.exists("y.png"));
+}
