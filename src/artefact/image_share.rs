@@ -155,7 +155,7 @@ impl ImageShareFile {
         &self.fields
     }
 
-    /// Checks every byte of a regular file ahead of [`ImageShareFile::into_shares`].
+    /// Checks every byte of a regular file ahead of [`ImageShareFile::into_parts`].
     ///
     /// # Errors
     /// [`FormatError`].
