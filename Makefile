@@ -98,7 +98,7 @@ table2 table3 table4 fig2 fig8 fig12: build
 	$(BIN) reproduce $@ --data $(DATA) --out $(OUT) $(REPRODUCE)
 
 experiment: build ## 20 images of DATA with noise through both servers to OUT/quality.csv: make experiment DATA=folder OUT=folder
-	examples/experiment.sh $(BIN) $(DATA) $(if $(filter file,$(origin OUT)),experiment-out,$(OUT))
+	docs/deploy/experiment.sh $(BIN) $(DATA) $(if $(filter file,$(origin OUT)),experiment-out,$(OUT))
 
 reproduce-quick: build ## All of them from crops of three images, in minutes
 	$(BIN) reproduce all --quick --data $(DATA) --out $(OUT)-quick $(REPRODUCE)

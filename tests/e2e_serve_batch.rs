@@ -319,7 +319,7 @@ fn an_experiment_goes_from_a_folder_to_a_table() {
     for (name, size) in [("a.png", SIZE), ("b.png", OTHER_SIZE)] {
         lab.picture(&format!("pictures/{name}"), &common::clean_crop(size));
     }
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/experiment.sh");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deploy/experiment.sh");
     let mut command = Command::new("sh");
     command.args([script, env!("CARGO_BIN_EXE_ppdenoise"), "pictures", "made"]);
     command.envs([("MODEL", common::TINY), ("SIGMAS", "25 40"), ("COUNT", "3")]);
