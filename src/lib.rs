@@ -25,8 +25,7 @@
 //! // The model owner.
 //! let npz = std::fs::File::open("fixtures/models/tiny-9-5-24.npz")?;
 //! let model = load_npz(std::io::BufReader::new(npz), None)?;
-//! let lut = Method::Lut { cell_bits: 2 };
-//! let options = QuantiseOptions { ring: RingBits::L32, method: lut, interval: 2.5 };
+//! let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
 //! ModelOwner::open(&keys, &none)?.share(&model, &options, &at("model"))?;
 //! let public = read_public(&at("model.pub"))?;
 //!

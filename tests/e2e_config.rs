@@ -61,7 +61,7 @@ fn the_environment_is_enough() {
         ("PPDENOISE_WAIT", "20"),
     ];
     let [first, second] = both(&lab, &[], &variables);
-    assert_eq!(first.report()["erased"]["slots_spent"], 1);
+    assert_eq!(first.report()["erased"][0]["slots_spent"], 1);
     second.report();
 }
 

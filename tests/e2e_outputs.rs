@@ -93,7 +93,7 @@ fn images_are_not_written_over_their_inputs() {
         assert_eq!(lab.read("noisy.png"), before);
     }
     for (out, words) in
-        [("x.jpg", "read, not written"), ("x", "jpeg or npy"), ("no/x.png", "mkdir -p")]
+        [("x.jpg", "read, not written"), ("x", "dcm or npy"), ("no/x.png", "mkdir -p")]
     {
         lab.run(&["denoise", "noisy.png", "--model", TINY, "--out", out])
             .refused(USAGE, &[out, words]);

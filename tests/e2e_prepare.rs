@@ -91,7 +91,8 @@ fn once_the_weights_are_opened_a_server_prepares_alone() {
     // A file that was left for a spent slot is removed when it is seen.
     let name = prepared(&lab, 0).remove(0);
     let state = lab.path("state0");
-    std::fs::copy(state.join(&name), state.join(name.replace("-1", "-0"))).unwrap();
+    let spent = format!("{}-0", name.strip_suffix("-1").unwrap());
+    std::fs::copy(state.join(&name), state.join(spent)).unwrap();
     assert_eq!(prepared(&lab, 0).len(), 2);
     prepare(&lab, 0, &[]).end().done();
     assert_eq!(prepared(&lab, 0), [name]);

@@ -29,9 +29,10 @@ pub(in crate::cli) struct Reproduce {
     /// The model.
     #[arg(long, default_value = "fixtures/models/default.npz", value_name = "MODEL")]
     pub(in crate::cli) model: PathBuf,
-    /// The convolutional model of the rows dncnn and dncnn-lut.
-    #[arg(long, default_value = "fixtures/models/dncnn-s25.npz", value_name = "MODEL.npz")]
-    pub(in crate::cli) dncnn: PathBuf,
+    /// The convolutional model of the rows dncnn and dncnn-lut; fixtures/models/dncnn-s25.npz if it is
+    /// there, else there are no such rows.
+    #[arg(long, value_name = "MODEL")]
+    pub(in crate::cli) dncnn: Option<PathBuf>,
     /// Folder for tables, figures and results.csv; created if missing.
     #[arg(long, default_value = "reproduce-out", value_name = "DIR")]
     pub(in crate::cli) out: PathBuf,

@@ -29,6 +29,9 @@ pub(super) struct Subject {
     digest: String,
 }
 
+/// The convolutional model, if no other is named.
+const DNCNN: &str = "fixtures/models/dncnn-s25.npz";
+
 /// A model and its file.
 struct Trained {
     file: PathBuf,
@@ -51,7 +54,7 @@ pub(super) struct Laboratory<'a> {
     pub(super) plan: Plan,
     pub(super) subjects: Vec<Subject>,
     mlp: Trained,
-    dncnn: Trained,
+    dncnn: Option<Trained>,
     pub(super) results: Results,
     quantised: HashMap<Row, QuantisedModel>,
     pipelines: HashMap<Row, Pipeline>,
@@ -68,20 +71,23 @@ impl<'a> Laboratory<'a> {
     /// Reads everything, so that what can be refused is refused before any work.
     pub(super) fn new(args: &'a Reproduce, side: Option<usize>) -> Result<Self, Failure> {
         let mlp = Trained::read(&args.model, args.stride)?;
-        let dncnn = Trained::read(&args.dncnn, None)?;
+        let fixture = Path::new(DNCNN);
+        let dncnn = args.dncnn.as_deref().or(fixture.exists().then_some(fixture));
+        let dncnn = dncnn.map(|file| Trained::read(file, None)).transpose()?;
         let mut subjects = subjects(&args.data, side)?;
         if args.quick {
             subjects = every_fourth(subjects);
         }
         for subject in &subjects {
             let size = (subject.clean.height(), subject.clean.width());
-            for model in [&mlp.model, &dncnn.model] {
-                let grid = model.network.grid(size);
+            for trained in [&mlp].into_iter().chain(&dncnn) {
+                let grid = trained.model.network.grid(size);
                 grid.map_err(|e| Failure::from(e).about(Path::new(&subject.name)))?;
             }
         }
         let gc_side = if args.quick { 96 } else { 256 };
-        let plan = Plan { images: subjects.len(), sigmas: args.sigma.clone(), gc_side };
+        let (images, sigmas) = (subjects.len(), args.sigma.clone());
+        let plan = Plan { images, sigmas, gc_side, dncnn: dncnn.is_some() };
         let results = Results::open(&args.out.join("results.csv"))?;
         let (quantised, pipelines) = (HashMap::new(), HashMap::new());
         Ok(Laboratory { args, plan, subjects, mlp, dncnn, results, quantised, pipelines })
@@ -188,7 +194,10 @@ impl<'a> Laboratory<'a> {
     }
 
     fn trained(&self, row: Row) -> &Trained {
-        if row.is_dncnn() { &self.dncnn } else { &self.mlp }
+        match &self.dncnn {
+            Some(dncnn) if row.is_dncnn() => dncnn,
+            _ => &self.mlp,
+        }
     }
 
     fn work(&self) -> PathBuf {

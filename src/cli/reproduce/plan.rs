@@ -35,8 +35,8 @@ impl Row {
         Row::Dncnn,
         Row::DncnnLut,
     ];
-    /// The rows of Tables 2 and 3.
-    pub(super) const TABLES: [Row; 6] =
+    /// The rows of Tables 2 and 3, with a convolutional network.
+    const TABLES: [Row; 6] =
         [Row::Plaintext, Row::GcZheng, Row::GcRefit, Row::Lut, Row::Dncnn, Row::DncnnLut];
 
     /// Whether it is of the convolutional network.
@@ -163,9 +163,16 @@ pub(in crate::cli) struct Plan {
     pub(super) sigmas: Vec<f64>,
     /// The side of the part on which garbled circuits and convolutions run for real.
     pub(super) gc_side: usize,
+    /// Whether there is a convolutional network.
+    pub(super) dncnn: bool,
 }
 
 impl Plan {
+    /// The rows of Tables 2 and 3.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        Row::TABLES.into_iter().filter(|row| self.dncnn || !row.is_dncnn()).collect()
+    }
+
     /// The images of figures 8 to 12: the first two.
     pub(super) fn figure_images(&self) -> std::ops::Range<usize> {
         0..self.images.min(2)
@@ -199,7 +206,7 @@ impl Plan {
             for &sigma in &self.sigmas {
                 let cell = |row, ran| Cell::new(image, sigma, Area::Whole, row, ran);
                 cells.push(cell(Row::Noisy, Ran::Nothing));
-                cells.extend(Row::TABLES.map(|row| cell(row, usual(row))));
+                cells.extend(self.rows().into_iter().map(|row| cell(row, usual(row))));
             }
         }
         cells
@@ -215,7 +222,7 @@ impl Plan {
                 let cell = |row, ran| Cell::new(image, sigma, area, row, ran);
                 cells.push(cell(Row::Plaintext, Ran::Float));
                 let mut rows = vec![Row::GcZheng, Row::GcRefit];
-                if sigma == self.middle_sigma() {
+                if self.dncnn && sigma == self.middle_sigma() {
                     cells.push(cell(Row::Dncnn, Ran::Float));
                     rows.push(Row::DncnnLut);
                 }
@@ -276,7 +283,7 @@ mod tests {
     use super::*;
 
     fn plan(images: usize) -> Plan {
-        Plan { images, sigmas: vec![15.0, 25.0], gc_side: 64 }
+        Plan { images, sigmas: vec![15.0, 25.0], gc_side: 64, dncnn: true }
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Report, Failure> {
         words.into_iter().chain(numbers).collect::<Vec<_>>()
     };
     for image in 0..plan.images {
-        for row in [Row::Noisy].into_iter().chain(Row::TABLES) {
+        for row in [Row::Noisy].into_iter().chain(plan.rows()) {
             let found = line(lab, &of(&cells, image, row, None))?;
             found.iter().for_each(|f| record(image, f));
             whole.row(shown(&found, format!("{}: {}", letter(image), lab.subjects[image].name)));
@@ -61,7 +61,7 @@ pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Report, Failure> {
     }
     let mut parts = Table::by_sigma(&["image", "row", "ran"], sigmas);
     for image in plan.gc_images() {
-        for row in Row::TABLES {
+        for row in plan.rows() {
             for ran in [Ran::Float, Ran::Twin, Ran::Servers] {
                 let found = line(lab, &of(&real, image, row, Some(ran)))?;
                 if let Some(first) = found.first() {
@@ -104,6 +104,9 @@ fn loss_chart(lab: &Laboratory<'_>, cells: &[Cell]) -> Result<Chart, Failure> {
     ];
     let mut series = Vec::new();
     for (row, mark, colour) in looks {
+        if !lab.plan.rows().contains(&row) {
+            continue;
+        }
         let mut points = Vec::new();
         for image in 0..lab.plan.images {
             let plain = line(lab, &of(cells, image, row.plaintext(), None))?;
@@ -156,7 +159,7 @@ pub(super) fn table3(lab: &Laboratory<'_>) -> Result<Report, Failure> {
     let cells = lab.plan.table();
     let ran = |row: Row| cells.iter().find(|c| c.row == row).map_or("", |c| c.ran.name());
     let mut series = Vec::new();
-    for row in [Row::Noisy].into_iter().chain(Row::TABLES) {
+    for row in [Row::Noisy].into_iter().chain(lab.plan.rows()) {
         let values = averages(lab, row)?;
         let words = || [ours.clone(), row.name().to_string(), ran(row).to_string()];
         table.row(words().into_iter().chain(values.iter().map(|v| both(v.0, v.1))));
@@ -331,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_row_is_found_among_the_cells() {
-        let plan = Plan { images: 3, sigmas: vec![15.0, 20.0], gc_side: 64 };
+        let plan = Plan { images: 3, sigmas: vec![15.0, 20.0], gc_side: 64, dncnn: false };
         let cells = plan.table();
         let found = of(&cells, 2, Row::Lut, None);
         assert_eq!(found.iter().map(Cell::sigma).collect::<Vec<_>>(), [15.0, 20.0]);
