@@ -68,7 +68,7 @@ fn both_hosts_run_a_job_with_the_examples() {
     for ended in servers.map(Running::end) {
         let report = ended.report();
         assert_eq!(report["schema"], "ppdenoise.serve.v2");
-        assert!(report["erased"]["slots_spent"] == 1, "{report}");
+        assert!(report["erased"][0]["slots_spent"] == 1, "{report}");
     }
     let [s0, s1] = [0, 1].map(|i| format!("host{i}/var/spool/ppdenoise/scan1.den"));
     lab.run(&["reconstruct", &s0, &s1, "--keys", common::KEYS, "--out", "out.png"]).done();
