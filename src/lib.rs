@@ -49,7 +49,7 @@
 //!             let files = InputPaths {
 //!                 model: half("model"),
 //!                 public: at("model.pub"),
-//!                 triples: half("triples"),
+//!                 triples: vec![half("triples")],
 //!                 images: vec![half("image")],
 //!             };
 //!             server.denoise(&files, &[half("result")], &mut channel, &mut Silent)
