@@ -23,6 +23,7 @@ mod metrics;
 mod output;
 mod pipeline;
 mod prepare;
+mod quantise_args;
 mod reconstruct;
 mod reproduce;
 mod serve;

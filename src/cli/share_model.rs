@@ -1,9 +1,10 @@
 //! `share-model`: quantise a model and split it between the servers.
 
-use super::args::{Quantise, RangeKind, ShareModel};
+use super::args::ShareModel;
 use super::failure::{Code, Failure};
 use super::files::{overwrite, read_model, with_suffix};
 use super::output::{Console, print_json};
+use super::quantise_args::{Quantise, RangeKind};
 use crate::activation::Nonlinearity;
 use crate::artefact::write_model;
 use crate::format::Role;

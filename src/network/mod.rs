@@ -17,11 +17,13 @@ pub const MAX_WIDTH: usize = 1 << 16;
 pub const MAX_WEIGHTS: usize = 1 << 28;
 /// The most ops of a network: twice what a model of 64 hidden layers has.
 pub const MAX_OPS: usize = 256;
+/// The most values of a map between two layers, of which a server keeps two: 16 GiB of 32 bits each.
+pub const MAX_MAP: usize = 1 << 32;
 /// The largest patch side.
 pub const MAX_PATCH: usize = 127;
 
 /// Why a network, or an image for it, is not acceptable.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NetworkError {
     /// The image has fewer rows or columns than a patch.
@@ -41,6 +43,19 @@ pub enum NetworkError {
         height: usize,
         /// Columns of the image.
         width: usize,
+    },
+    /// A map between two layers would have more than [`MAX_MAP`] values.
+    #[error(
+        "the image is {height}x{width}, too large for maps of {channels} channels: they may have at \
+         most {MAX_MAP} values"
+    )]
+    MapTooLarge {
+        /// Rows of the image.
+        height: usize,
+        /// Columns of the image.
+        width: usize,
+        /// Channels of the widest map.
+        channels: usize,
     },
     /// The ops do not form a network this program evaluates.
     #[error("op {op} of the network: {reason}")]
@@ -230,7 +245,13 @@ impl<L: LinearShape, A> Network<L, A> {
     /// # Errors
     /// As [`PatchGrid::new`].
     pub fn grid(&self, size: (usize, usize)) -> Result<PatchGrid, NetworkError> {
-        PatchGrid::new(size, 1, self.gather())
+        let grid = PatchGrid::new(size, 1, self.gather())?;
+        let channels = self.stages().iter().map(|stage| stage.channels).max().unwrap_or(1);
+        if grid.pixels() > MAX_MAP / channels {
+            let (height, width) = size;
+            return Err(NetworkError::MapTooLarge { height, width, channels });
+        }
+        Ok(grid)
     }
 
     /// The stages, in order; one for a network on patches, one a layer for a convolutional network.
@@ -258,6 +279,7 @@ impl<L: LinearShape, A> Network<L, A> {
     /// # Errors
     /// As [`PatchGrid::new`].
     pub fn grids(&self, size: (usize, usize)) -> Result<Vec<(Stage, PatchGrid)>, NetworkError> {
+        self.grid(size)?;
         let grid = |stage: Stage| {
             PatchGrid::new(size, stage.channels, &stage.gather).map(|grid| (stage, grid))
         };
@@ -382,6 +404,21 @@ mod tests {
         assert_eq!(found, [(0..3, 1), (3..6, 4), (6..10, 2)]);
         assert_eq!(network.grids((7, 6)).unwrap()[1].1.features(), 7 * 6 * 4);
         assert_eq!(network.grid((7, 6)).unwrap().rows(), 42);
+        // Maps of 64 channels at the limit, and a column beyond it.
+        let wide = Network::new(vec![
+            Op::Gather(Gather::convolution(1)),
+            Op::Linear(Shape(1, 64)),
+            Op::Activation(()),
+            Op::Gather(Gather::convolution(1)),
+            Op::Linear(Shape(64, 1)),
+            Op::Fold(Fold { patch: 1, window: vec![1] }),
+        ])
+        .unwrap();
+        assert!(wide.grid((1 << 13, 1 << 13)).is_ok());
+        let refused =
+            NetworkError::MapTooLarge { height: 1 << 13, width: (1 << 13) + 1, channels: 64 };
+        assert_eq!(wide.grid((1 << 13, (1 << 13) + 1)), Err(refused.clone()));
+        assert_eq!(wide.grids((1 << 13, (1 << 13) + 1)), Err(refused));
         assert_eq!(Network::new(good()).unwrap().stages()[0].ops, 0..6);
     }
 

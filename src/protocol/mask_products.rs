@@ -6,6 +6,7 @@ use crate::model::PublicModel;
 use crate::network::{Op, PatchGrid, Stage};
 use crate::ring::{self, Ring};
 use std::ops::Range;
+use zeroize::Zeroizing;
 
 /// The opened weights U of a model, packed for products with masks.
 pub struct MaskProducts<R: Ring> {
@@ -63,5 +64,6 @@ pub(super) fn gathered_mask<R: Ring>(
     rows: Range<usize>,
 ) -> Vec<R> {
     let lines = grid.sources(rows.clone());
-    grid.gather(rows, &slot.input_mask(op, lines.clone()), lines.start)
+    let mask = Zeroizing::new(slot.input_mask::<R>(op, lines.clone()));
+    grid.gather(rows, &mask, lines.start)
 }

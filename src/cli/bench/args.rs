@@ -1,7 +1,8 @@
 //! The command line of `bench`.
 
 use super::relay::Link;
-use crate::cli::args::{parse_cell, parse_engine, parse_positive, parse_ring, parse_size};
+use crate::cli::args::{parse_positive, parse_size};
+use crate::cli::quantise_args::{parse_cell, parse_engine, parse_ring};
 use crate::model::EngineKind;
 use crate::ring::RingBits;
 use clap::{Args, ValueEnum};

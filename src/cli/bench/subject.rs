@@ -2,9 +2,9 @@
 
 use super::args::{Bench, Section};
 use super::relay::Link;
-use crate::cli::args::Quantise;
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::read_model;
+use crate::cli::quantise_args::Quantise;
 use crate::cli::share_model::quantise_options;
 use crate::correlation::MaterialLayout;
 use crate::image::{GreyImage, add_gaussian};

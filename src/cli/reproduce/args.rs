@@ -1,7 +1,8 @@
 //! The command line of `reproduce`.
 
 use super::plan::Row;
-use crate::cli::args::{parse_cell, parse_positive};
+use crate::cli::args::parse_positive;
+use crate::cli::quantise_args::parse_cell;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
