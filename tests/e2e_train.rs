@@ -112,6 +112,34 @@ fn training_goes_on_from_a_model() {
     assert!(!lab.exists("n.npz"));
 }
 
+/// Answers of a denoiser are nearer to what a network can say than clean images are.
+#[test]
+fn a_teacher_takes_the_place_of_the_clean_images() {
+    let lab = lab();
+    let flags = ["--steps", "1400", "--every", "700", "--hold-out", "2", "--json", "--range", "0"];
+    let last = |flags: &[&str], out: &str| {
+        let report = train(&lab, out, flags).report();
+        let point = report["curve"].as_array().unwrap().last().unwrap().clone();
+        [&point["training_db"], &point["validation_db"]].map(|v| v.as_f64().unwrap())
+    };
+    let [clean, _] = last(&flags, "clean.npz");
+    let taught = [&flags[..], &["--teacher", TINY]].concat();
+    let [near, validation] = last(&taught, "taught.npz");
+    assert!(near > clean + 2.0, "{near} against the teacher, {clean} against clean images");
+    assert!(validation > 24.0, "{validation}");
+    let card: serde_json::Value = serde_json::from_slice(&lab.read("taught.json")).unwrap();
+    assert_eq!(card["training"]["recipe"]["teacher"].as_str().unwrap().len(), 64);
+
+    let flags = ["--teacher", TINY, "--steps", "60", "--every", "30", "--checkpoint", "c"];
+    train(&lab, "a.npz", &flags).done();
+    let other = ["--steps", "90", "--checkpoint", "c", "--resume"];
+    train(&lab, "a.npz", &other).refused_once(USAGE, &["'c': the checkpoint was made with teacher"]);
+    train(&lab, "a.npz", &[&other[..], &["--teacher", TINY]].concat()).done();
+    train(&lab, "n.npz", &["--teacher", TINY, "--sigma", "15", "--steps", "2"])
+        .refused(USAGE, &["the teacher's sigma is 25; expected that of --sigma"]);
+    lab.no_leftovers();
+}
+
 #[test]
 fn what_cannot_work_is_named() {
     let lab = lab();

@@ -35,11 +35,18 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
-    let recipe = args.recipe.recipe();
+    let mut recipe = args.recipe.recipe();
     recipe.check()?;
     check_outputs(args)?;
+    let teacher = args.teacher.as_deref().map(|path| read_model(path, None)).transpose()?;
+    if let Some(path) = &args.teacher {
+        recipe.teacher = Some(blake3::hash(&read_bytes(path)?).to_hex().to_string());
+    }
     let (state, seconds, curve) = start(args, &recipe)?;
-    let (corpus, held) = images(args, &recipe)?;
+    let (mut corpus, held) = images(args, &recipe)?;
+    if let Some(teacher) = teacher {
+        corpus = corpus.with_teacher(teacher, &recipe)?;
+    }
     let trainer = Trainer::new(recipe, corpus, state, usize::from(args.threads))
         .map_err(|e| Failure::from(e).about(&args.images))?;
     let (images, held_count) = (trainer.images(), held.len());
@@ -65,6 +72,7 @@ fn check_outputs(args: &Train) -> Result<(), Failure> {
     }
     let mut inputs: Vec<&Path> = Vec::new();
     inputs.extend(args.init.as_deref());
+    inputs.extend(args.teacher.as_deref());
     let card = args.out.with_extension("json");
     let mut outputs: Vec<&Path> = vec![&args.out, &card];
     if let Some(checkpoint) = &args.checkpoint {

@@ -51,6 +51,10 @@ pub(super) struct Train {
     /// Start from this model's weights instead of random ones.
     #[arg(long, value_name = "MODEL.npz")]
     pub(super) init: Option<PathBuf>,
+    /// Train towards what this model makes of each noisy image instead of the clean image; it must
+    /// be for the same noise. A better denoiser teaches faster than clean images do.
+    #[arg(long, value_name = "MODEL.npz")]
+    pub(super) teacher: Option<PathBuf>,
     /// Replace the model and a checkpoint that exist.
     #[arg(long)]
     pub(super) force: bool,
@@ -135,6 +139,7 @@ impl RecipeFlags {
             seed: self.seed,
             precision: self.precision,
             scales: self.scales.clone(),
+            teacher: None,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Training images, and batches of noisy patches cut from them.
 
 use super::normal::{Normals, SplitMix};
+use super::teacher::Teacher;
 use super::{Recipe, TrainError};
 use crate::image::GreyImage;
-use crate::model::Normalisation;
+use crate::model::{FloatModel, Normalisation};
 use ndarray::{Array2, ArrayViewMut2, Axis};
 
 /// A training image at 8 bits.
@@ -21,6 +22,8 @@ pub struct Corpus {
     normals: Normals,
     /// Network units of the 256 levels.
     units: [f32; 256],
+    /// Whose answers are the targets; without one, the clean images are.
+    teacher: Option<Teacher>,
 }
 
 /// Rows of a batch: noisy patches, and what the network should say of each.
@@ -36,7 +39,15 @@ impl Corpus {
     pub fn new() -> Self {
         let units = Normalisation::BURGER;
         let units = std::array::from_fn(|level| units.to_units(level as f64, 1.0) as f32);
-        Corpus { planes: Vec::new(), normals: Normals::new(), units }
+        Corpus { planes: Vec::new(), normals: Normals::new(), units, teacher: None }
+    }
+
+    /// The same images with the answers of `teacher` as targets.
+    ///
+    /// # Errors
+    /// [`TrainError::Recipe`] if it was made for other noise than the recipe's.
+    pub fn with_teacher(self, teacher: FloatModel, recipe: &Recipe) -> Result<Self, TrainError> {
+        Ok(Corpus { teacher: Some(Teacher::new(teacher, recipe)?), ..self })
     }
 
     /// Adds an image at every one of `scales`; 1 is the image itself. Levels are rounded to 8 bits.
@@ -48,6 +59,11 @@ impl Corpus {
                 shrunk(image, scale)
             });
         }
+    }
+
+    /// Whether a teacher's answers are the targets.
+    pub(super) fn has_teacher(&self) -> bool {
+        self.teacher.is_some()
     }
 
     /// Leaves out what does not hold a patch of `patch` x `patch`.
@@ -69,8 +85,26 @@ impl Corpus {
         self.planes.is_empty()
     }
 
+    /// Makes ready what the batch of `step` is cut from.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] if the teacher cannot denoise an image.
+    pub(super) fn prepare(&mut self, recipe: &Recipe, step: u64) -> Result<(), TrainError> {
+        let Some(teacher) = &mut self.teacher else { return Ok(()) };
+        let (planes, units) = (&self.planes, &self.units);
+        teacher.prepare(recipe, step, &self.normals, |rng, side| {
+            let plane = &planes[rng.below(planes.len())];
+            let (height, width) = (plane.height.min(side), plane.width.min(side));
+            let top = rng.below(plane.height - height + 1);
+            let left = rng.below(plane.width - width + 1);
+            let rows = plane.levels.chunks_exact(plane.width).skip(top).take(height);
+            let levels = rows.flat_map(|row| &row[left..][..width]);
+            (height, width, levels.map(|&level| units[usize::from(level)]).collect())
+        })
+    }
+
     /// `count` rows from `first` on of the batch of `step`: each a random image, place, flip and
-    /// rotation, with fresh noise.
+    /// rotation, with fresh noise; or, with a teacher, of its scenes.
     pub(super) fn fill(
         &self,
         recipe: &Recipe,
@@ -84,33 +118,62 @@ impl Corpus {
         let rows = batch.inputs.axis_iter_mut(Axis(0)).zip(batch.targets.axis_iter_mut(Axis(0)));
         for (i, (mut input, mut target)) in rows.enumerate().take(count) {
             let mut rng = SplitMix::at(recipe.seed, step, (first + i) as u64);
-            self.cut(&mut rng, side, &mut clean);
             let noisy = input.as_slice_mut().expect("rows are contiguous");
-            self.normals.fill(&mut rng, sigma, noisy);
-            // Residual: the noise is what the output is subtracted for.
-            let wanted: &[f32] = if recipe.residual { noisy } else { &clean };
-            let lines = wanted.chunks_exact(side).skip(recipe.pad());
-            let target = target.as_slice_mut().expect("rows are contiguous");
-            for (to, from) in target.chunks_exact_mut(recipe.output_patch).zip(lines) {
-                to.copy_from_slice(&from[recipe.pad()..][..recipe.output_patch]);
+            match &self.teacher {
+                None => {
+                    let plane = &self.planes[rng.below(self.planes.len())];
+                    let cut = Cut::random(&mut rng, (plane.height, plane.width), side);
+                    cut.copy(&mut clean, |at| self.units[usize::from(plane.levels[at])]);
+                    self.normals.fill(&mut rng, sigma, noisy);
+                    noisy.iter_mut().zip(&clean).for_each(|(n, c)| *n += c);
+                }
+                Some(teacher) => {
+                    let scenes = teacher.scenes();
+                    let scene = &scenes[rng.below(scenes.len())];
+                    let cut = Cut::random(&mut rng, (scene.height, scene.width), side);
+                    cut.copy(noisy, |at| scene.noisy[at]);
+                    cut.copy(&mut clean, |at| scene.answer[at]);
+                }
             }
-            noisy.iter_mut().zip(&clean).for_each(|(n, c)| *n += c);
+            let centre = |i: usize| (i / recipe.output_patch + recipe.pad()) * side
+                + i % recipe.output_patch + recipe.pad();
+            for (i, to) in target.iter_mut().enumerate() {
+                let at = centre(i);
+                // Residual: the noise is what the output is subtracted for.
+                *to = if recipe.residual { noisy[at] - clean[at] } else { clean[at] };
+            }
         }
     }
+}
 
-    /// A random patch in a random one of the eight orientations.
-    fn cut(&self, rng: &mut SplitMix, side: usize, out: &mut [f32]) {
-        let plane = &self.planes[rng.below(self.planes.len())];
-        let top = rng.below(plane.height - side + 1);
-        let left = rng.below(plane.width - side + 1);
-        let orientation = rng.next();
-        let flip = |bit: u64, i: usize| if orientation >> bit & 1 == 1 { side - 1 - i } else { i };
-        let transposed = orientation >> 2 & 1 == 1;
+/// A square part of an image in one of eight orientations.
+struct Cut {
+    side: usize,
+    width: usize,
+    top: usize,
+    left: usize,
+    orientation: u64,
+}
+
+impl Cut {
+    /// A random part of an image of `size`.
+    fn random(rng: &mut SplitMix, size: (usize, usize), side: usize) -> Cut {
+        let top = rng.below(size.0 - side + 1);
+        let left = rng.below(size.1 - side + 1);
+        Cut { side, width: size.1, top, left, orientation: rng.next() }
+    }
+
+    /// Fills `out` with the part; `level` gives the pixel at an offset of the image.
+    fn copy(&self, out: &mut [f32], level: impl Fn(usize) -> f32) {
+        let side = self.side;
+        let flip =
+            |bit: u64, i: usize| if self.orientation >> bit & 1 == 1 { side - 1 - i } else { i };
+        let transposed = self.orientation >> 2 & 1 == 1;
         for y in 0..side {
-            let line = &plane.levels[(top + flip(0, y)) * plane.width + left..][..side];
+            let line = (self.top + flip(0, y)) * self.width + self.left;
             for x in 0..side {
                 let at = if transposed { x * side + y } else { y * side + x };
-                out[at] = self.units[usize::from(line[flip(1, x)])];
+                out[at] = level(line + flip(1, x));
             }
         }
     }
@@ -182,7 +245,11 @@ fn resample_columns(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation::Nonlinearity;
+    use crate::model::FloatLinear;
+    use crate::network::{Border, Fold, Gather, Network, Op};
     use crate::train::tests::{corpus, recipe};
+    use ndarray::array;
 
     fn ramp(height: usize, width: usize) -> GreyImage {
         let pixels = (0..height * width).map(|i| (i / width * 3 + i % width) as f32);
@@ -219,6 +286,57 @@ mod tests {
             let steps = (step(0, 1), step(0, inner));
             assert!(steps == (1, 3) || steps == (3, 1), "{steps:?}");
         }
+    }
+
+    /// A teacher that takes a twentieth of the level off: its answers are known.
+    fn twentieth(recipe: &Recipe) -> FloatModel {
+        let gather = Gather { patch: 1, stride: 1, pad: 0, border: Border::Reflect };
+        let linear = FloatLinear { weights: array![[0.95]], bias: array![0.0] };
+        let hidden = FloatLinear { weights: array![[1.0]], bias: array![0.0] };
+        let ops = vec![
+            Op::Gather(gather),
+            Op::Linear(hidden),
+            Op::Activation(()),
+            Op::Linear(linear),
+            Op::Fold(Fold { patch: 1, window: vec![1.0] }),
+        ];
+        FloatModel {
+            network: Network::new(ops).unwrap(),
+            sigma: recipe.sigma,
+            units: Normalisation::UNIT,
+            nonlinearity: Nonlinearity::Relu,
+            extremes: None,
+            piecewise: None,
+            mean_shift: false,
+        }
+    }
+
+    #[test]
+    fn a_teacher_answers_for_the_targets() {
+        let direct = Recipe { residual: false, teacher: Some("x".into()), ..recipe() };
+        let image = GreyImage::new(30, 40, vec![200.0; 1200]).unwrap();
+        let mut corpus = corpus(&[image], &[1.0]).with_teacher(twentieth(&direct), &direct).unwrap();
+        corpus.prepare(&direct, 5).unwrap();
+        let a = batch(&direct, &corpus, 5, 0, 40);
+        let (side, inner, pad) = (direct.input_patch, direct.output_patch, direct.pad());
+        let grey = |v: f32| 51.0 * v + 127.5;
+        for row in 0..40 {
+            for i in 0..inner * inner {
+                let centre = (i / inner + pad) * side + i % inner + pad;
+                let (noisy, told) = (grey(a.inputs[[row, centre]]), grey(a.targets[[row, i]]));
+                assert!((told - 0.95 * noisy).abs() < 1e-2, "{told} of {noisy}");
+            }
+        }
+        // The same scenes until the next epoch, then others; and the same again.
+        corpus.prepare(&direct, 6).unwrap();
+        assert_eq!(batch(&direct, &corpus, 5, 0, 40).inputs, a.inputs);
+        corpus.prepare(&direct, super::super::teacher::STEPS).unwrap();
+        assert_ne!(batch(&direct, &corpus, 5, 0, 40).inputs, a.inputs);
+        corpus.prepare(&direct, 5).unwrap();
+        assert_eq!(batch(&direct, &corpus, 5, 0, 40).inputs, a.inputs);
+        let other = Recipe { sigma: 15.0, ..direct.clone() };
+        let error = Corpus::new().with_teacher(twentieth(&direct), &other).unwrap_err().to_string();
+        assert!(error.contains("the teacher's sigma is 25"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod features;
 mod normal;
 mod optimiser;
 mod product;
+mod teacher;
 mod trainer;
 
 pub use card::{Card, CurvePoint, TrainingRecord};
@@ -61,6 +62,8 @@ pub struct Recipe {
     pub precision: Precision,
     /// Sizes at which each image is used; 1 is its own.
     pub scales: Vec<f64>,
+    /// Fingerprint of the model whose answers are the targets, if they are not the clean images.
+    pub teacher: Option<String>,
 }
 
 /// Why training cannot start or go on.
@@ -249,6 +252,7 @@ mod tests {
             seed: 4,
             precision: Precision::F32,
             scales: vec![1.0],
+            teacher: None,
         }
     }
 

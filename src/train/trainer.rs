@@ -4,8 +4,9 @@ use super::dense::{Worker, zeros};
 use super::normal::{Normals, SplitMix};
 use super::optimiser::{LayerState, Update, bound_rows, length};
 use super::{Corpus, Recipe, TrainError};
+use crate::activation::Nonlinearity;
 use crate::model::{FloatLinear, FloatModel, Normalisation};
-use crate::network::{Fold, Gather, Network, Op, gaussian_window};
+use crate::network::{Border, Fold, Gather, Network, Op, gaussian_window};
 use ndarray::{Array1, Array2};
 use std::thread;
 
@@ -92,6 +93,11 @@ impl Trainer {
         threads: usize,
     ) -> Result<Self, TrainError> {
         recipe.check()?;
+        if corpus.has_teacher() != recipe.teacher.is_some() {
+            let found = format!("{:?}", recipe.teacher);
+            let expected = "the fingerprint of the corpus's teacher";
+            return Err(TrainError::Recipe { name: "the teacher", found, expected });
+        }
         corpus.keep(recipe.input_patch)?;
         let threads = threads.clamp(1, recipe.batch);
         let share = |i: usize| (i + 1) * recipe.batch / threads - i * recipe.batch / threads;
@@ -120,6 +126,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Diverged`] if the loss is not finite; the weights are then those before.
     pub fn step(&mut self, rate: f64) -> Result<StepReport, TrainError> {
+        self.corpus.prepare(&self.recipe, self.state.step)?;
         let squared = self.gradients()?;
         let outputs = self.recipe.batch * self.recipe.output_patch.pow(2);
         let loss = squared / outputs as f64;
