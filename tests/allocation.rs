@@ -9,7 +9,7 @@ use ppdenoise::format::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter};
 use ppdenoise::format::header::{Body, Header, PublicKeyOf};
 use ppdenoise::format::{Fingerprint, Ledger, Role, decode_small};
 use ppdenoise::image::ImageFormat;
-use ppdenoise::model::{Description, PublicModel, load_mat, load_npz, load_safetensors};
+use ppdenoise::model::{Description, PublicModel, load_mat, load_npz, load_pth, load_safetensors};
 use ppdenoise::net::{Frame, MAX_PAYLOAD};
 use ppdenoise::network::{Gather, PatchGrid};
 use ppdenoise::protocol::Identity;
@@ -23,6 +23,8 @@ const SLACK: usize = 256 << 10;
 /// What a reader of an envelope or a frame takes before the bytes come.
 const AT_ONCE: usize = 1 << 20;
 const KIB: usize = 1 << 10;
+/// What a byte of a pickle may take.
+const PICKLE: usize = 300;
 
 struct Counting;
 
@@ -258,6 +260,30 @@ fn safetensors_files() {
     let header = r#"{"w1":{"dtype":"F32","shape":[8000,16129],"data_offsets":[0,516128000]}}"#;
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 64]].concat();
     refused(SLACK, || load_safetensors(&bytes, Some(LARGE.as_bytes())));
+}
+
+/// A pickle's objects take many times its bytes: the bound is on the file's length.
+#[test]
+fn pytorch_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.pth");
+    let length = 255 << 10;
+    let objects: [&[u8]; 7] = [b"]", b"}", b"(", b"K\x01", b")", b"]q\x00", b"(}t"];
+    for object in objects {
+        let body = object.repeat(length / object.len());
+        for ends in [&b"."[..], b"e.", b"l.", b"t."] {
+            let pickle = [&b"\x80\x02]("[..], &body, ends].concat();
+            let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            let stored = zip::write::SimpleFileOptions::default()
+                .compression_method(zip::CompressionMethod::Stored);
+            archive.start_file("x/data.pkl", stored).unwrap();
+            archive.write_all(&pickle).unwrap();
+            for bytes in [archive.finish().unwrap().into_inner(), pickle] {
+                std::fs::write(&path, &bytes).unwrap();
+                refused(PICKLE * bytes.len() + SLACK, || load_pth(&path, Some(SMALL.as_bytes())));
+            }
+        }
+    }
 }
 
 #[test]

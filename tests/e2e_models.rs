@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{KEYS, Lab, clean_crop, difference, noisy_crop, reports};
+use common::{KEYS, Lab, TINY, clean_crop, difference, noisy_crop, reports};
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzWriter;
 use ppdenoise::image::GreyImage;
+use std::path::Path;
 
 /// Patch sides of the written models, and the pixels in between.
 const INPUT: usize = 7;
@@ -162,9 +163,13 @@ fn mat(layers: &[(Array2<f32>, Array1<f32>)]) -> Vec<u8> {
     bytes
 }
 
-/// The same model as .npz, safetensors and MATLAB file is the same model.
+/// The description of the tiny model.
+const TINY_JSON: &[u8] = br#"{"kind":"mlp","activation":"tanh","input_patch":9,"output_patch":5,
+    "hidden":[24],"stride":3,"sigma":25.0,"residual":true}"#;
+
+/// The same model as .npz, safetensors, PyTorch and MATLAB file is the same model.
 #[test]
-fn models_come_in_three_formats() {
+fn models_come_in_four_formats() {
     let lab = Lab::new();
     lab.picture("noisy.png", &noisy_crop(SIZE));
     // Not symmetric, so that an order of pixels that is wrong shows.
@@ -194,6 +199,21 @@ fn models_come_in_three_formats() {
     lab.run(&["inspect", "soft.safetensors"]).refused_once(3, &["soft.safetensors", "NAME.json"]);
     lab.write("soft.json", description(false, false).as_bytes());
     assert_eq!(plain(&lab, "soft.safetensors", &[]), expected);
+
+    // What torch.save writes, now and before 1.6, of the tiny model.
+    let models = Path::new(TINY).parent().unwrap();
+    lab.run(&["denoise", "noisy.png", "--model", TINY, "--out", "tiny.npy"]).done();
+    for name in ["tiny-9-5-24.pth", "tiny-9-5-24-legacy.pth"] {
+        lab.write("torch.pth", &std::fs::read(models.join(name)).unwrap());
+        let torch = ["denoise", "noisy.png", "--model", "torch.pth", "--out", "torch.npy"];
+        lab.run(&torch).refused_once(3, &["torch.pth", "NAME.json"]);
+        lab.write("torch.json", TINY_JSON);
+        lab.run(&torch).done();
+        assert_eq!(lab.read("torch.npy"), lab.read("tiny.npy"));
+        for path in ["torch.json", "torch.npy"] {
+            std::fs::remove_file(lab.path(path)).unwrap();
+        }
+    }
 
     // Stride 2 is all that this one's file does not say; the published models have 3.
     lab.write("lab.mat", &mat(&layers));

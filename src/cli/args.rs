@@ -116,8 +116,8 @@ pub(super) struct Calibrate {
 /// server).
 #[derive(Debug, Args)]
 pub(super) struct ShareModel {
-    /// The model: .npz or .safetensors with arrays w1, b1, ..., and its description inside or as
-    /// NAME.json; or a MATLAB file as Burger et al. publish theirs.
+    /// The model: .npz, .safetensors or .pth with arrays w1, b1, ... or layers of a sequential module,
+    /// its description inside or as NAME.json; or a MATLAB file as Burger et al. publish theirs.
     #[arg(value_name = "MODEL")]
     pub(super) model: PathBuf,
     /// Folder with model-owner.key and the servers' .pub.

@@ -7,7 +7,7 @@ use crate::format::output::{Access, OutputFile, Overwrite};
 use crate::image::dicom::{self, Window};
 use crate::image::{self, GreyImage, ImageFormat, Raster};
 use crate::metrics::{Quality, quality};
-use crate::model::{FloatModel, load_mat, load_npz, load_safetensors};
+use crate::model::{FloatModel, load_mat, load_npz, load_pth, load_safetensors};
 use crate::network::MAX_WEIGHTS;
 use serde::Serialize;
 use std::fs::File;
@@ -220,6 +220,7 @@ pub(super) fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatMode
     let description = description.as_deref();
     let model = match path.extension().and_then(|e| e.to_str()) {
         Some("safetensors") => load_safetensors(&read_model_bytes(file, path)?, description),
+        Some("pth" | "pt") => load_pth(path, description),
         Some("mat") => load_mat(&read_model_bytes(file, path)?, description),
         _ => load_npz(BufReader::new(file), description),
     };
@@ -235,7 +236,7 @@ pub(super) fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatMode
 /// Whether a file is a model by its extension.
 pub(super) fn is_model(path: &Path) -> bool {
     let extension = path.extension().and_then(|e| e.to_str());
-    matches!(extension, Some("npz" | "safetensors" | "mat"))
+    matches!(extension, Some("npz" | "safetensors" | "pth" | "pt" | "mat"))
 }
 
 fn read_model_bytes(file: File, path: &Path) -> Result<Vec<u8>, Failure> {

@@ -140,6 +140,11 @@ fn by_columns(side: usize) -> Vec<usize> {
     (0..side * side).map(|i| (i % side) * side + i / side).collect()
 }
 
+/// A tensor's bytes, number by number.
+pub(super) fn words<const N: usize>(data: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
+    data.as_chunks::<N>().0.iter().copied()
+}
+
 /// The float of a half-precision number (IEEE 754 binary16), exactly.
 pub(super) fn from_f16(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };

@@ -10,6 +10,7 @@ mod mat;
 mod mean_shift;
 mod npz;
 mod paper;
+mod pth;
 mod public;
 mod quantise;
 mod range;
@@ -28,6 +29,7 @@ pub(crate) use public::MAX_JSON;
 pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, Ranges, quantise};
 pub use range::deepest_window_sum;
+pub use pth::load_pth;
 pub use safetensors::load_safetensors;
 #[cfg(test)]
 pub(crate) use samples::{random_convolutional, random_model};
@@ -76,6 +78,9 @@ pub enum ModelError {
     /// The file is no safetensors file.
     #[error("not a readable safetensors file: {0}")]
     Safetensors(String),
+    /// The file is no PyTorch file with a model.
+    #[error("not a readable PyTorch file: {0}")]
+    Pth(String),
     /// The file is no MATLAB file with a model.
     #[error("not a readable MATLAB model: {0}")]
     Mat(String),

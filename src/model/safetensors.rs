@@ -2,7 +2,7 @@
 //! `NUMBER.weight` and `NUMBER.bias`; `w` as (outputs, inputs), of a convolution as (outputs,
 //! channels, kernel, kernel).
 
-use super::load::{Arrays, Names, assemble, from_f16};
+use super::load::{Arrays, Names, assemble, from_f16, words};
 use super::{Description, FloatModel, ModelError};
 use safetensors::{Dtype, SafeTensors};
 
@@ -57,10 +57,6 @@ impl Arrays for Tensors<'_> {
             }
         })
     }
-}
-
-fn words<const N: usize>(data: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
-    data.as_chunks::<N>().0.iter().copied()
 }
 
 #[cfg(test)]

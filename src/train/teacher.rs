@@ -17,7 +17,7 @@ const SCENES: usize = 128;
 const SIDE: usize = 192;
 
 /// Steps that cut from the same scenes.
-pub(super) const STEPS: u64 = 2048;
+pub(super) const STEPS: u64 = 6144;
 
 /// Keeps the streams of scenes apart from those of patches.
 const STREAM: u64 = 0x7363_656e_6573;
