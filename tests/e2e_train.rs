@@ -133,7 +133,8 @@ fn a_teacher_takes_the_place_of_the_clean_images() {
     let flags = ["--teacher", TINY, "--steps", "60", "--every", "30", "--checkpoint", "c"];
     train(&lab, "a.npz", &flags).done();
     let other = ["--steps", "90", "--checkpoint", "c", "--resume"];
-    train(&lab, "a.npz", &other).refused_once(USAGE, &["'c': the checkpoint was made with teacher"]);
+    train(&lab, "a.npz", &other)
+        .refused_once(USAGE, &["'c': the checkpoint was made with teacher"]);
     train(&lab, "a.npz", &[&other[..], &["--teacher", TINY]].concat()).done();
     train(&lab, "n.npz", &["--teacher", TINY, "--sigma", "15", "--steps", "2"])
         .refused(USAGE, &["the teacher's sigma is 25; expected that of --sigma"]);

@@ -25,11 +25,11 @@ pub use float::{FloatLinear, FloatModel};
 pub use levels::LevelMap;
 pub use mat::load_mat;
 pub use npz::{Packing, describe, load_npz, save_npz};
+pub use pth::load_pth;
 pub(crate) use public::MAX_JSON;
 pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, Ranges, quantise};
 pub use range::deepest_window_sum;
-pub use pth::load_pth;
 pub use safetensors::load_safetensors;
 #[cfg(test)]
 pub(crate) use samples::{random_convolutional, random_model};

@@ -135,8 +135,11 @@ impl Corpus {
                     cut.copy(&mut clean, |at| scene.answer[at]);
                 }
             }
-            let centre = |i: usize| (i / recipe.output_patch + recipe.pad()) * side
-                + i % recipe.output_patch + recipe.pad();
+            let centre = |i: usize| {
+                (i / recipe.output_patch + recipe.pad()) * side
+                    + i % recipe.output_patch
+                    + recipe.pad()
+            };
             for (i, to) in target.iter_mut().enumerate() {
                 let at = centre(i);
                 // Residual: the noise is what the output is subtracted for.
@@ -298,7 +301,7 @@ mod tests {
             Op::Linear(hidden),
             Op::Activation(()),
             Op::Linear(linear),
-            Op::Fold(Fold { patch: 1, window: vec![1.0] }),
+            Op::Fold(Fold { patch: 1, window: vec![1] }),
         ];
         FloatModel {
             network: Network::new(ops).unwrap(),
@@ -315,7 +318,8 @@ mod tests {
     fn a_teacher_answers_for_the_targets() {
         let direct = Recipe { residual: false, teacher: Some("x".into()), ..recipe() };
         let image = GreyImage::new(30, 40, vec![200.0; 1200]).unwrap();
-        let mut corpus = corpus(&[image], &[1.0]).with_teacher(twentieth(&direct), &direct).unwrap();
+        let mut corpus =
+            corpus(&[image], &[1.0]).with_teacher(twentieth(&direct), &direct).unwrap();
         corpus.prepare(&direct, 5).unwrap();
         let a = batch(&direct, &corpus, 5, 0, 40);
         let (side, inner, pad) = (direct.input_patch, direct.output_patch, direct.pad());
