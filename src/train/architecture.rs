@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Side of every kernel of a convolution.
 pub(super) const KERNEL: usize = 3;
-/// The most convolutions.
-const MAX_DEPTH: usize = 65;
+/// The most hidden layers.
+const MAX_HIDDEN: usize = 64;
 
 /// The units of batches, whatever the units of the model: grey levels are then of mean 0 and
 /// variance 1 or so, and losses and rates of all networks compare.
@@ -92,7 +92,14 @@ impl Architecture {
         let fail =
             |name, found: String, expected| Err(TrainError::Recipe { name, found, expected });
         match *self {
-            Architecture::Mlp { range, interval, .. } => {
+            Architecture::Mlp { ref hidden, range, interval, .. } => {
+                if !(1..=MAX_HIDDEN).contains(&hidden.len()) {
+                    return fail(
+                        "the number of hidden layers",
+                        hidden.len().to_string(),
+                        "1 to 64",
+                    );
+                }
                 let fits = |r: u32| r.is_power_of_two() && (4..=128).contains(&r);
                 if let Some(range) = range.filter(|r| !fits(*r)) {
                     return fail("the range", range.to_string(), "4, 8, 16, 32, 64 or 128");
@@ -102,7 +109,7 @@ impl Architecture {
                 }
             }
             Architecture::Dncnn { depth, channels } => {
-                if !(2..=MAX_DEPTH).contains(&depth) {
+                if !(2..=MAX_HIDDEN + 1).contains(&depth) {
                     return fail("the depth", depth.to_string(), "2 to 65 convolutions");
                 }
                 if !(1..=MAX_WIDTH).contains(&channels) {

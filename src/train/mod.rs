@@ -286,7 +286,7 @@ mod tests {
         }
         let edits: [(Edit, &str); 10] = [
             (|r| r.output_patch = 4, "patches 7 -> 4"),
-            (|r| sizes(r, &[], 2), "hidden"),
+            (|r| sizes(r, &[], 2), "hidden layers is 0;"),
             (|r| sizes(r, &[65536, 65536], 2), "number of weights is 42"),
             (|r| sizes(r, &[12, 8], 4), "stride"),
             (|r| r.sigma = -1.0, "sigma"),

@@ -49,7 +49,11 @@ impl State {
     /// [`TrainError::OtherShapes`] if it has other layers than the recipe.
     pub fn from_model(recipe: &Recipe, model: &FloatModel) -> Result<Self, TrainError> {
         recipe.check_layers(model)?;
-        let mut layers: Vec<_> = model.network.linears().map(|(_, l)| l.clone()).collect();
+        let layer = |(_, l): (usize, &FloatLinear)| FloatLinear {
+            weights: l.weights.as_standard_layout().into_owned(),
+            bias: l.bias.clone(),
+        };
+        let mut layers: Vec<_> = model.network.linears().map(layer).collect();
         in_units(&mut layers, recipe.residual, model.units, BATCH_UNITS);
         Ok(Self::of(recipe, layers))
     }
