@@ -64,8 +64,8 @@ const COMMANDS: &[(&str, &str)] = &[
     #[cfg(feature = "train")]
     (
         "train",
-        "<DIR> --out --sigma --input-patch --output-patch --hidden --stride --no-residual \
-         --range --interval --batch --rate --warm-up --clip --average --seed --precision --scales \
+        "<DIR> --out --family --sigma --input-patch --output-patch --hidden --stride --depth --channels --patch \
+         --no-residual --range --interval --batch --rate --warm-up --clip --average --seed --precision --scales \
          --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
          --force --json",
     ),

@@ -415,7 +415,7 @@ pub(super) struct Demo {
     pub(super) json: bool,
 }
 
-/// A kind of network, with the model that stands for it.
+/// A kind of network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Family {
     Mlp,

@@ -156,7 +156,7 @@ fn method(model: &FloatModel, flags: &Quantise) -> Result<Method, Failure> {
     Ok(Method::Gc { function, refit })
 }
 
-fn goes_with(flag: &str, other: &str) -> Failure {
+pub(super) fn goes_with(flag: &str, other: &str) -> Failure {
     Failure::new(Code::Usage, format!("{flag} goes with {other}"))
         .help(format!("add {other}, or leave {flag} away"))
 }

@@ -5,7 +5,6 @@ use super::failure::{Code, Failure};
 use super::files::{check_writable, read_bytes, read_image, read_model, write_public};
 use super::output::{Console, print_json};
 use super::train_args::Train;
-use crate::activation::Activation;
 use crate::format::FormatError;
 use crate::format::output::ensure_not_input;
 use crate::image::{GreyImage, add_gaussian};
@@ -35,7 +34,7 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
-    let mut recipe = args.recipe.recipe();
+    let mut recipe = args.recipe.recipe()?;
     recipe.check()?;
     check_outputs(args)?;
     let teacher = args.teacher.as_deref().map(|path| read_model(path, None)).transpose()?;
@@ -241,10 +240,10 @@ impl Run<'_> {
     /// Mean PSNR of the averaged weights over the validation images; `None` without any.
     fn validate(&self, model: &FloatModel) -> Result<Option<f64>, Failure> {
         let levels = LevelMap::new(model.units, 1.0);
-        let tanh = |values: &mut [f32]| Activation::Tanh.apply(values);
+        let activation = |values: &mut [f32]| model.nonlinearity.apply(values);
         let mut sum = 0.0;
         for held in &self.held {
-            let out = plain(model, &held.noisy, &levels, &tanh, &mut |_| ())?;
+            let out = plain(model, &held.noisy, &levels, &activation, &mut |_| ())?;
             sum += psnr(&held.clean, &out.rounded(), PEAK_8BIT)?;
         }
         Ok((!self.held.is_empty()).then(|| sum / self.held.len() as f64))

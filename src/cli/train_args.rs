@@ -1,16 +1,18 @@
 //! The flags of `train`.
 
-use super::args::{parse_positive, parse_stepsize};
-use crate::train::{Precision, Recipe};
+use super::args::{Family, parse_positive, parse_stepsize};
+use super::failure::{Code, Failure};
+use super::share_model::goes_with;
+use crate::train::{Architecture, Precision, Recipe};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 
 /// Train a denoiser from a folder of images.
 ///
 /// Cuts random patches, flips and rotates them, adds fresh Gaussian noise (not clipped) and trains
-/// a tanh MLP with Adam; the rate rises linearly and then falls along half a cosine. Writes MODEL.npz
-/// and its description, MODEL.json. An interrupt ends training after the current step, with the
-/// checkpoint and the model written.
+/// a tanh MLP, or a small DnCNN, with Adam; the rate rises linearly and then falls along half a
+/// cosine. Writes MODEL.npz and its description, MODEL.json. An interrupt ends training after the
+/// current step, with the checkpoint and the model written.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("length").required(true).args(["steps", "minutes"])))]
 #[command(group(ArgGroup::new("held").args(["validation", "hold_out"])))]
@@ -66,38 +68,26 @@ pub(super) struct Train {
 /// What makes the recipe.
 #[derive(Debug, Args)]
 pub(super) struct RecipeFlags {
+    /// The kind of network: mlp, dense layers with tanh on overlapping patches; dncnn, convolutions of
+    /// 3x3 with ReLU, to be calibrated before it is shared.
+    #[arg(long, default_value = "mlp", value_name = "KIND")]
+    family: Family,
     /// Noise level in 8-bit grey levels.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
     sigma: f64,
-    /// Side of the noisy patch.
-    #[arg(long, default_value = "29", value_name = "PIXELS")]
-    input_patch: usize,
-    /// Side of the predicted patch.
-    #[arg(long, default_value = "13", value_name = "PIXELS")]
-    output_patch: usize,
-    /// Hidden layer sizes.
-    #[arg(long, default_value = "640,640,640", value_name = "N,N,...", value_delimiter = ',')]
-    hidden: Vec<usize>,
-    /// Pixels between patches when images are denoised, in validation and by default afterwards.
-    #[arg(long, default_value = "6", value_name = "PIXELS")]
-    stride: usize,
+    #[command(flatten)]
+    mlp: MlpFlags,
+    #[command(flatten)]
+    dncnn: DncnnFlags,
     /// Predict the clean patch instead of the noise.
     #[arg(long)]
     no_residual: bool,
-    /// Keep hidden pre-activations in this range for every input, by scaling rows: 4, 8, ... 128,
-    /// or 0 for no bound. It is the guaranteed range of share-model: half of it halves the lut
-    /// engine's cells.
-    #[arg(long, default_value = "32", value_name = "RANGE")]
-    range: u32,
-    /// Largest input magnitude in network units that the range is for; 2.5 is grey level 0 to 255.
-    #[arg(long, default_value = "2.5", value_name = "UNITS", value_parser = parse_positive)]
-    interval: f64,
-    /// Patches a step.
-    #[arg(long, default_value = "1024", value_name = "N")]
-    batch: usize,
-    /// Largest learning rate.
-    #[arg(long, default_value = "6e-4", value_name = "RATE", value_parser = parse_stepsize)]
-    rate: f64,
+    /// Patches a step [default: 1024, of a dncnn 32]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+    /// Largest learning rate [default: 6e-4, of a dncnn 2e-3]
+    #[arg(long, value_name = "RATE", value_parser = parse_stepsize)]
+    rate: Option<f64>,
     /// Steps until the rate is largest.
     #[arg(long, default_value = "1000", value_name = "STEPS")]
     warm_up: u64,
@@ -120,19 +110,120 @@ pub(super) struct RecipeFlags {
     scales: Vec<f64>,
 }
 
+/// The sizes of an MLP. Options, so that one that does not belong to the family is noticed.
+#[derive(Debug, Args)]
+struct MlpFlags {
+    /// Side of the noisy patch of an mlp [default: 29]
+    #[arg(long, value_name = "PIXELS")]
+    input_patch: Option<usize>,
+    /// Side of the predicted patch of an mlp [default: 13]
+    #[arg(long, value_name = "PIXELS")]
+    output_patch: Option<usize>,
+    /// Hidden layer sizes of an mlp [default: 640,640,640]
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
+    hidden: Option<Vec<usize>>,
+    /// Pixels between patches when images are denoised by an mlp, in validation and by default
+    /// afterwards [default: 6]
+    #[arg(long, value_name = "PIXELS")]
+    stride: Option<usize>,
+    /// Keep hidden pre-activations of an mlp in this range for every input, by scaling rows: 4, 8,
+    /// ... 128, or 0 for no bound. It is the guaranteed range of share-model: half of it halves the
+    /// lut engine's cells [default: 32]
+    #[arg(long, value_name = "RANGE")]
+    range: Option<u32>,
+    /// Largest input magnitude in network units that the range is for; 2.5 is grey level 0 to 255
+    /// [default: 2.5]
+    #[arg(long, value_name = "UNITS", value_parser = parse_positive)]
+    interval: Option<f64>,
+}
+
+/// The sizes of a DnCNN.
+#[derive(Debug, Args)]
+struct DncnnFlags {
+    /// Convolutions of a dncnn [default: 5]
+    #[arg(long, value_name = "N")]
+    depth: Option<usize>,
+    /// Channels between the convolutions of a dncnn [default: 16]
+    #[arg(long, value_name = "N")]
+    channels: Option<usize>,
+    /// Side of the patches that a dncnn is trained on [default: 40]
+    #[arg(long, value_name = "PIXELS")]
+    patch: Option<usize>,
+}
+
+impl MlpFlags {
+    /// The first flag that was given.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--input-patch", self.input_patch.is_some()),
+            ("--output-patch", self.output_patch.is_some()),
+            ("--hidden", self.hidden.is_some()),
+            ("--stride", self.stride.is_some()),
+            ("--range", self.range.is_some()),
+            ("--interval", self.interval.is_some()),
+        ];
+        flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+
+    fn architecture(&self) -> Architecture {
+        let range = self.range.unwrap_or(32);
+        Architecture::Mlp {
+            hidden: self.hidden.clone().unwrap_or_else(|| vec![640; 3]),
+            stride: self.stride.unwrap_or(6),
+            range: (range > 0).then_some(range),
+            interval: self.interval.unwrap_or(2.5),
+        }
+    }
+}
+
+impl DncnnFlags {
+    /// The first flag that was given.
+    fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--depth", self.depth.is_some()),
+            ("--channels", self.channels.is_some()),
+            ("--patch", self.patch.is_some()),
+        ];
+        flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+
+    fn architecture(&self) -> Architecture {
+        let (depth, channels) = (self.depth.unwrap_or(5), self.channels.unwrap_or(16));
+        Architecture::Dncnn { depth, channels }
+    }
+}
+
 impl RecipeFlags {
-    pub(super) fn recipe(&self) -> Recipe {
-        Recipe {
-            input_patch: self.input_patch,
-            output_patch: self.output_patch,
-            hidden: self.hidden.clone(),
-            stride: self.stride,
+    /// The recipe; a flag of the other family is refused.
+    pub(super) fn recipe(&self) -> Result<Recipe, Failure> {
+        let (network, input_patch, output_patch, batch, rate) = match self.family {
+            Family::Mlp => {
+                if let Some(flag) = self.dncnn.given() {
+                    return Err(goes_with(flag, "--family dncnn"));
+                }
+                let mlp = &self.mlp;
+                let (input, output) =
+                    (mlp.input_patch.unwrap_or(29), mlp.output_patch.unwrap_or(13));
+                (mlp.architecture(), input, output, 1024, 6e-4)
+            }
+            Family::Dncnn => {
+                match self.mlp.given() {
+                    Some(flag @ ("--range" | "--interval")) => return Err(bounds_tanh(flag)),
+                    Some(flag) => return Err(goes_with(flag, "--family mlp")),
+                    None => {}
+                }
+                let side = self.dncnn.patch.unwrap_or(40);
+                (self.dncnn.architecture(), side, side, 32, 2e-3)
+            }
+        };
+        Ok(Recipe {
+            input_patch,
+            output_patch,
+            network,
             sigma: self.sigma,
             residual: !self.no_residual,
-            range: (self.range > 0).then_some(self.range),
-            interval: self.interval,
-            batch: self.batch,
-            rate: self.rate,
+            batch: self.batch.unwrap_or(batch),
+            rate: self.rate.unwrap_or(rate),
             warm_up: self.warm_up,
             clip: self.clip,
             average: self.average,
@@ -140,8 +231,13 @@ impl RecipeFlags {
             precision: self.precision,
             scales: self.scales.clone(),
             teacher: None,
-        }
+        })
     }
+}
+
+fn bounds_tanh(flag: &str) -> Failure {
+    Failure::new(Code::Usage, format!("{flag} goes with --family mlp"))
+        .help(format!("leave {flag} away: ranges of a network with ReLU come from `calibrate`"))
 }
 
 fn parse_precision(text: &str) -> Result<Precision, String> {

@@ -116,7 +116,7 @@ fn default_normalisation() -> String {
 }
 
 /// The formula of a normalisation, as descriptions say it.
-pub(super) fn formula(units: Normalisation) -> &'static str {
+pub(crate) fn formula(units: Normalisation) -> &'static str {
     FORMULAS.iter().find(|(_, n)| *n == units).map_or("unknown", |(text, _)| text)
 }
 
@@ -173,11 +173,19 @@ impl Description {
             piecewise: document.piecewise,
             extremes: document.extremes,
         };
-        description.check().map_err(ModelError::Description)?;
+        description.check()?;
         Ok(description)
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// That it describes a network of this program.
+    ///
+    /// # Errors
+    /// As [`Description::parse`].
+    pub fn check(&self) -> Result<(), ModelError> {
+        self.problem().map_err(ModelError::Description)
+    }
+
+    fn problem(&self) -> Result<(), String> {
         self.check_order()?;
         for layer in &self.layers {
             check_layer(layer)?;
@@ -306,6 +314,12 @@ impl Description {
         ops
     }
 
+    /// The shape of each array of weights, as in [`Description::ops`].
+    pub fn shapes(&self) -> Vec<Vec<usize>> {
+        let shape = |op| if let Op::Linear(shape) = op { Some(shape) } else { None };
+        self.ops().into_iter().filter_map(shape).collect()
+    }
+
     /// Sides of the input and the predicted patch, for patches that are numbered otherwise.
     pub(super) fn patch_sides(&self) -> Option<(usize, usize)> {
         self.patches().map(|(size, output, _)| (size, output))
@@ -360,19 +374,14 @@ mod tests {
         {"conv2d":{"outputs":1,"kernel":5}},"residual"],"sigma":25,"normalisation":"v / 255",
         "extremes":[[1.5,1,0,0.25],[2]]}"#;
 
-    fn shapes(d: &Description) -> Vec<Vec<usize>> {
-        let shape = |op: Op<Vec<usize>, ()>| if let Op::Linear(s) = op { Some(s) } else { None };
-        d.ops().into_iter().filter_map(shape).collect()
-    }
-
     #[test]
     fn a_description_gives_shapes() {
         let d = Description::parse(GOOD.as_bytes()).unwrap();
-        assert_eq!(shapes(&d), [[16, 49], [9, 16]]);
+        assert_eq!(d.shapes(), [[16, 49], [9, 16]]);
         assert_eq!(d.layers[0], Layer::Patches { size: 7, output: 3, stride: 2 });
         assert_eq!((d.nonlinearity(), d.units), (Nonlinearity::Tanh, Normalisation::BURGER));
         let d = Description::parse(LIST.as_bytes()).unwrap();
-        assert_eq!(shapes(&d), [[4, 1, 3, 3], [1, 4, 5, 5]]);
+        assert_eq!(d.shapes(), [[4, 1, 3, 3], [1, 4, 5, 5]]);
         assert_eq!((d.nonlinearity(), d.units), (Nonlinearity::Relu, Normalisation::UNIT));
     }
 
@@ -443,7 +452,7 @@ mod tests {
                 LIST.replace(":5", &format!(":{number}")),
             ] {
                 if let Ok(d) = Description::parse(text.as_bytes()) {
-                    prop_assert!(shapes(&d).iter().flatten().all(|&n| n <= MAX_WIDTH));
+                    prop_assert!(d.shapes().iter().flatten().all(|&n| n <= MAX_WIDTH));
                 }
             }
         }

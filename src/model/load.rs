@@ -54,41 +54,47 @@ pub(super) fn assemble(
     description: &Description,
     arrays: &mut dyn Arrays,
 ) -> Result<FloatModel, ModelError> {
-    let ops = description.ops();
-    let weights = |op: &Op<Vec<usize>, ()>| match op {
-        Op::Linear(shape) => shape.iter().product(),
-        _ => 0,
-    };
-    let weights: usize = ops.iter().map(weights).sum();
+    let shapes = description.shapes();
+    let weights: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
     if weights > MAX_WEIGHTS {
         let text = format!("{weights} weights, at most {MAX_WEIGHTS} are supported");
         return Err(ModelError::Description(text));
     }
-    let mut number = 0;
-    let mut with_weights = |op: Op<Vec<usize>, ()>| {
-        Ok(match op {
-            Op::Linear(shape) => {
-                number += 1;
-                Op::Linear(layer(description, arrays, number, &shape)?)
-            }
-            Op::Gather(gather) => Op::Gather(gather),
-            Op::Activation(()) => Op::Activation(()),
-            Op::Residual => Op::Residual,
-            Op::Mean => Op::Mean,
-            Op::Fold(fold) => Op::Fold(fold),
-        })
-    };
-    let ops: Result<Vec<_>, ModelError> = ops.into_iter().map(&mut with_weights).collect();
-    let model = FloatModel {
-        network: Network::new(ops?)?,
-        sigma: description.sigma,
-        units: description.units,
-        nonlinearity: description.nonlinearity(),
-        extremes: description.extremes.clone(),
-        piecewise: description.piecewise.clone(),
-        mean_shift: false,
-    };
-    if description.mean_shift { model.with_mean_shift() } else { Ok(model) }
+    let layers = shapes.iter().zip(1..);
+    let layers = layers.map(|(shape, number)| layer(description, arrays, number, shape));
+    description.model(layers.collect::<Result<_, _>>()?)
+}
+
+impl Description {
+    /// The model with these weights, a layer for each of [`Description::shapes`]; kernels row-major
+    /// with a pixel's channels together.
+    ///
+    /// # Errors
+    /// [`ModelError::Network`] if shapes do not chain or there are too few layers.
+    pub fn model(&self, layers: Vec<FloatLinear>) -> Result<FloatModel, ModelError> {
+        let mut layers = layers.into_iter();
+        let with_weights = |op| {
+            Some(match op {
+                Op::Linear(_) => Op::Linear(layers.next()?),
+                Op::Gather(gather) => Op::Gather(gather),
+                Op::Activation(()) => Op::Activation(()),
+                Op::Residual => Op::Residual,
+                Op::Mean => Op::Mean,
+                Op::Fold(fold) => Op::Fold(fold),
+            })
+        };
+        let ops: Vec<_> = self.ops().into_iter().map_while(with_weights).collect();
+        let model = FloatModel {
+            network: Network::new(ops)?,
+            sigma: self.sigma,
+            units: self.units,
+            nonlinearity: self.nonlinearity(),
+            extremes: self.extremes.clone(),
+            piecewise: self.piecewise.clone(),
+            mean_shift: false,
+        };
+        if self.mean_shift { model.with_mean_shift() } else { Ok(model) }
+    }
 }
 
 /// Layer `number`, from 1.

@@ -20,6 +20,8 @@ mod samples;
 mod twin;
 
 pub use activation_spec::{ActivationSpec, Cells, EngineKind, Method};
+#[cfg(feature = "train")]
+pub(crate) use description::formula;
 pub use description::{Description, Layer, PixelOrder};
 pub use float::{FloatLinear, FloatModel};
 pub use levels::LevelMap;

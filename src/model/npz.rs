@@ -110,12 +110,11 @@ fn stored_weights(model: &FloatModel, op: usize, layer: &FloatLinear) -> ArrayD<
     }
 }
 
-/// The description of a model as JSON, as [`Description`] reads it.
-pub fn describe(model: &FloatModel) -> String {
-    let mut layers = Vec::new();
-    let mut kernel = None;
-    for op in model.network.ops() {
-        layers.extend(match op {
+impl FloatModel {
+    /// The layers that a description lists.
+    pub fn layers(&self) -> Vec<Layer> {
+        let mut kernel = None;
+        let layer = |op: &Op<FloatLinear, ()>| match op {
             Op::Gather(g) if g.border == Border::Zero => {
                 kernel = Some(g.patch);
                 None
@@ -127,16 +126,21 @@ pub fn describe(model: &FloatModel) -> String {
                 Some(kernel) => Layer::Conv2d { outputs: l.outputs(), kernel },
                 None => Layer::Dense { outputs: l.outputs() },
             }),
-            Op::Activation(()) => Some(match model.nonlinearity {
+            Op::Activation(()) => Some(match self.nonlinearity {
                 Nonlinearity::Tanh => Layer::Tanh,
                 Nonlinearity::Relu => Layer::Relu,
             }),
             Op::Residual => Some(Layer::Residual),
             Op::Mean | Op::Fold(_) => None,
-        });
+        };
+        self.network.ops().iter().filter_map(layer).collect()
     }
+}
+
+/// The description of a model as JSON, as [`Description`] reads it.
+pub fn describe(model: &FloatModel) -> String {
     serde_json::json!({
-        "layers": layers,
+        "layers": model.layers(),
         "sigma": model.sigma,
         "normalisation": formula(model.units),
         "mean_shift": model.mean_shift,

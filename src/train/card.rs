@@ -1,23 +1,16 @@
 //! The description that is written beside a trained model.
 
 use super::{Recipe, TrainError};
+use crate::model::{Layer, formula};
 use serde::{Deserialize, Serialize};
 
 /// The description of a trained model; [`crate::model::Description`] reads it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Card {
-    kind: &'static str,
-    activation: &'static str,
-    input_patch: usize,
-    output_patch: usize,
-    hidden: Vec<usize>,
-    stride: usize,
+    layers: Vec<Layer>,
     sigma: f64,
-    residual: bool,
     mean_shift: bool,
     normalisation: &'static str,
-    window_sigma: &'static str,
-    padding: String,
     weights: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     training: Option<TrainingRecord>,
@@ -58,23 +51,14 @@ pub struct CurvePoint {
 impl Card {
     /// The description of a model of this recipe.
     pub fn new(recipe: &Recipe) -> Self {
+        let description = recipe.description();
         Card {
-            kind: "mlp",
-            activation: "tanh",
-            input_patch: recipe.input_patch,
-            output_patch: recipe.output_patch,
-            hidden: recipe.hidden.clone(),
-            stride: recipe.stride,
-            sigma: recipe.sigma,
-            residual: recipe.residual,
-            mean_shift: false,
-            normalisation: "(v/255-0.5)/0.2",
-            window_sigma: "floor(out/2)/2",
-            padding: format!(
-                "reflect by {}",
-                recipe.input_patch.saturating_sub(recipe.output_patch) / 2
-            ),
-            weights: "w[i] is (outputs, inputs); b[i] is (outputs,); patches row-major",
+            layers: description.layers,
+            sigma: description.sigma,
+            mean_shift: description.mean_shift,
+            normalisation: formula(description.units),
+            weights: "w[i] is (outputs, inputs), patches row-major, or (outputs, channels, kernel, \
+                      kernel); b[i] is (outputs,)",
             training: None,
         }
     }
@@ -99,31 +83,37 @@ mod tests {
     use super::*;
     use crate::image::GreyImage;
     use crate::model::{Packing, load_npz, save_npz};
-    use crate::train::tests::{corpus, recipe};
+    use crate::train::tests::{convolutional, corpus, recipe};
     use crate::train::{State, Trainer};
     use std::io::Cursor;
 
     #[test]
     fn what_is_written_is_what_is_loaded() {
-        let recipe = recipe();
-        let image = GreyImage::new(9, 9, vec![5.0; 81]).unwrap();
-        let corpus = corpus(&[image], &[1.0]);
-        let trainer = Trainer::new(recipe.clone(), corpus, State::new(&recipe), 1).unwrap();
-        let model = trainer.model().unwrap();
-        let mut bytes = Cursor::new(Vec::new());
-        save_npz(&model, None, Packing::Deflated, &mut bytes).unwrap();
-        let record = TrainingRecord {
-            recipe: recipe.clone(),
-            images: 1,
-            steps: 0,
-            minutes: 0.0,
-            threads: 1,
-            curve: Vec::new(),
-        };
-        let json = Card::new(&recipe).with_training(record).to_json().unwrap();
-        bytes.set_position(0);
-        let read = load_npz(bytes, Some(json.as_bytes())).unwrap();
-        assert_eq!(read.network, model.network);
-        assert_eq!(read.sigma, 25.0);
+        for recipe in [recipe(), convolutional()] {
+            let image = GreyImage::new(9, 9, vec![5.0; 81]).unwrap();
+            let corpus = corpus(&[image], &[1.0]);
+            let trainer = Trainer::new(recipe.clone(), corpus, State::new(&recipe), 1).unwrap();
+            let model = trainer.model().unwrap();
+            let mut bytes = Cursor::new(Vec::new());
+            save_npz(&model, None, Packing::Deflated, &mut bytes).unwrap();
+            let record = TrainingRecord {
+                recipe: recipe.clone(),
+                images: 1,
+                steps: 0,
+                minutes: 0.0,
+                threads: 1,
+                curve: Vec::new(),
+            };
+            let json = Card::new(&recipe).with_training(record).to_json().unwrap();
+            bytes.set_position(0);
+            let read = load_npz(bytes, Some(json.as_bytes())).unwrap();
+            assert_eq!(read.network, model.network);
+            assert_eq!((read.sigma, read.units), (25.0, model.units));
+            assert_eq!(read.nonlinearity, model.nonlinearity);
+            // The card says the recipe, and nothing but it.
+            let card: serde_json::Value = serde_json::from_str(&json).unwrap();
+            let said: Recipe = serde_json::from_value(card["training"]["recipe"].clone()).unwrap();
+            assert_eq!(said, recipe);
+        }
     }
 }

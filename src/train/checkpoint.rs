@@ -1,13 +1,12 @@
 //! A training run on disk: magic, length of the header, JSON header, float32 arrays, checksum.
 
 use super::card::CurvePoint;
-use super::dense::zeros;
+use super::worker::zeros;
 use super::{Recipe, State, TrainError};
 use crate::model::FloatLinear;
-use crate::network::{MAX_WEIGHTS, MAX_WIDTH};
 use serde::{Deserialize, Serialize};
 
-const MAGIC: &[u8; 16] = b"ppdenoise train1";
+const MAGIC: &[u8; 16] = b"ppdenoise train2";
 const CHECKSUM: usize = 32;
 const MAX_HEADER: usize = 1 << 20;
 
@@ -98,23 +97,21 @@ impl Checkpoint {
         }
         let fields = |r: &Recipe| serde_json::to_value(r).unwrap_or_default();
         let (found, expected) = (fields(&self.recipe), fields(recipe));
-        let names = found.as_object().into_iter().flat_map(|o| o.keys());
-        let field = names.into_iter().find(|k| found[k.as_str()] != expected[k.as_str()]);
-        let field = field.cloned().unwrap_or_default();
+        // Another family has other fields.
+        let names = found.as_object().into_iter().flat_map(|o| o.keys().map(String::as_str));
+        let mut names = ["family"].into_iter().chain(names);
+        let field = names.find(|name| found[*name] != expected[*name]).unwrap_or_default();
         Err(TrainError::OtherRecipe {
-            found: found[&field].to_string(),
-            expected: expected[&field].to_string(),
-            field,
+            found: found[field].to_string(),
+            expected: expected[field].to_string(),
+            field: field.to_string(),
         })
     }
 }
 
 fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
     let shapes = header.recipe.shapes();
-    let weights: usize = shapes.iter().map(|(m, n)| m.saturating_mul(*n)).sum();
-    if weights > MAX_WEIGHTS || shapes.iter().any(|s| s.0 > MAX_WIDTH) {
-        return Err(TrainError::Checkpoint(format!("it says that it has {weights} weights")));
-    }
+    let weights: usize = shapes.iter().map(|(m, n)| m * n).sum();
     let biases: usize = shapes.iter().map(|s| s.0).sum();
     let (expected, found) = (16 * (weights + biases), arrays.len());
     if found != expected {
@@ -144,14 +141,14 @@ mod tests {
     use super::*;
     use crate::image::GreyImage;
     use crate::train::Trainer;
-    use crate::train::tests::{corpus, recipe};
+    use crate::train::tests::{convolutional, corpus, mlp, recipe};
     use proptest::prelude::*;
 
-    fn trainer(state: State) -> Trainer {
+    fn trainer(recipe: &Recipe, state: State) -> Trainer {
         let pixels = (0..1600).map(|i| (i * 7 % 256) as f32).collect();
         let image = GreyImage::new(40, 40, pixels).unwrap();
         let corpus = corpus(&[image], &[1.0]);
-        Trainer::new(recipe(), corpus, state, 1).unwrap()
+        Trainer::new(recipe.clone(), corpus, state, 1).unwrap()
     }
 
     fn run(trainer: &mut Trainer, steps: u32) {
@@ -164,32 +161,44 @@ mod tests {
         Checkpoint::encode(trainer.recipe(), trainer.state(), 1.5, &[]).unwrap()
     }
 
+    /// That of a run that has not begun.
+    fn fresh(recipe: &Recipe) -> Vec<u8> {
+        encoded(&trainer(recipe, State::new(recipe)))
+    }
+
     /// Stopped and resumed is the same as never stopped.
     #[test]
     fn a_resumed_run_ends_where_an_unbroken_one_does() {
-        let mut whole = trainer(State::new(&recipe()));
-        run(&mut whole, 20);
-        let mut first = trainer(State::new(&recipe()));
-        run(&mut first, 8);
-        let read = Checkpoint::decode(&encoded(&first)).unwrap();
-        assert_eq!((&read.recipe, read.seconds, read.state.step), (&recipe(), 1.5, 8));
-        let mut second = trainer(read.state);
-        run(&mut second, 12);
-        assert_eq!(whole.state(), second.state());
+        for recipe in [recipe(), convolutional()] {
+            let mut whole = trainer(&recipe, State::new(&recipe));
+            run(&mut whole, 20);
+            let mut first = trainer(&recipe, State::new(&recipe));
+            run(&mut first, 8);
+            let read = Checkpoint::decode(&encoded(&first)).unwrap();
+            assert_eq!((&read.recipe, read.seconds, read.state.step), (&recipe, 1.5, 8));
+            let mut second = trainer(&recipe, read.state);
+            run(&mut second, 12);
+            assert_eq!(whole.state(), second.state());
+        }
     }
 
     #[test]
     fn other_recipes_are_named() {
-        let checkpoint = Checkpoint::decode(&encoded(&trainer(State::new(&recipe())))).unwrap();
+        let checkpoint = Checkpoint::decode(&fresh(&recipe())).unwrap();
         checkpoint.check_recipe(&recipe()).unwrap();
-        let other = Recipe { batch: 128, ..recipe() };
-        let text = checkpoint.check_recipe(&other).unwrap_err().to_string();
-        assert!(text.contains("batch 64, this run says 128"), "{text}");
+        for (other, said) in [
+            (Recipe { batch: 128, ..recipe() }, "batch 64, this run says 128"),
+            (Recipe { network: mlp(None), ..recipe() }, "range 8, this run says null"),
+            (convolutional(), "family \"mlp\", this run says \"dncnn\""),
+        ] {
+            let text = checkpoint.check_recipe(&other).unwrap_err().to_string();
+            assert!(text.contains(said), "{text}");
+        }
     }
 
     #[test]
     fn damaged_checkpoints_are_refused() {
-        let good = encoded(&trainer(State::new(&recipe())));
+        let good = fresh(&recipe());
         for cut in [0, 10, 16, 40, good.len() / 2, good.len() - 1] {
             assert!(matches!(Checkpoint::decode(&good[..cut]), Err(TrainError::Checkpoint(_))));
         }
@@ -210,26 +219,31 @@ mod tests {
         #[test]
         fn any_bytes_are_parsed_or_refused(bytes: Vec<u8>, at: usize, byte: u8, number: u64) {
             let _ = Checkpoint::decode(&bytes);
-            let good = encoded(&trainer(State::new(&recipe())));
-            let body = &good[..good.len() - CHECKSUM];
-            let tagged = |mut body: Vec<u8>| {
-                let checksum = blake3::hash(&body);
-                body.extend(checksum.as_bytes());
-                Checkpoint::decode(&body)
-            };
-            let mut flipped = body.to_vec();
-            flipped[at % 600] = byte;
-            let _ = tagged(flipped);
-            let _ = tagged([&MAGIC[..], &bytes].concat());
-            let length = u32::from_le_bytes(good[16..20].try_into().unwrap()) as usize;
-            let json = String::from_utf8(body[20..20 + length].to_vec()).unwrap();
-            for field in ["input_patch", "output_patch", "batch", "step", "stride"] {
-                let old = json.split(&format!("\"{field}\":")).nth(1).unwrap();
-                let old: String = old.chars().take_while(char::is_ascii_digit).collect();
-                let other =
-                    json.replace(&format!("\"{field}\":{old}"), &format!("\"{field}\":{number}"));
-                let head = [&MAGIC[..], &(other.len() as u32).to_le_bytes()].concat();
-                let _ = tagged([&head, other.as_bytes(), &body[20 + length..]].concat());
+            for (recipe, fields) in [
+                (recipe(), &["input_patch", "output_patch", "batch", "step", "stride"][..]),
+                (convolutional(), &["input_patch", "depth", "channels"]),
+            ] {
+                let good = fresh(&recipe);
+                let body = &good[..good.len() - CHECKSUM];
+                let tagged = |mut body: Vec<u8>| {
+                    let checksum = blake3::hash(&body);
+                    body.extend(checksum.as_bytes());
+                    Checkpoint::decode(&body)
+                };
+                let mut flipped = body.to_vec();
+                flipped[at % 600] = byte;
+                let _ = tagged(flipped);
+                let _ = tagged([&MAGIC[..], &bytes].concat());
+                let length = u32::from_le_bytes(good[16..20].try_into().unwrap()) as usize;
+                let json = String::from_utf8(body[20..20 + length].to_vec()).unwrap();
+                for field in fields {
+                    let old = json.split(&format!("\"{field}\":")).nth(1).unwrap();
+                    let old: String = old.chars().take_while(char::is_ascii_digit).collect();
+                    let [old, new] = [&old, &number.to_string()].map(|n| format!("\"{field}\":{n}"));
+                    let other = json.replace(&old, &new);
+                    let head = [&MAGIC[..], &(other.len() as u32).to_le_bytes()].concat();
+                    let _ = tagged([&head, other.as_bytes(), &body[20 + length..]].concat());
+                }
             }
         }
     }

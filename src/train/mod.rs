@@ -1,20 +1,25 @@
-//! Training of tanh MLP denoisers: noisy patches made on the fly, Adam, a bound on row norms.
+//! Training of denoisers, tanh MLPs and small convolutional networks: noisy patches made on the fly,
+//! Adam, a bound on the row norms of an MLP.
 //!
 //! Pure as the modules it uses: images come in and weights go out; files, time and progress are the
 //! caller's. One [`Trainer::step`] is a function of recipe, state, corpus, learning rate and number
 //! of threads, so a run on one thread with a number of steps is the same every time on a machine.
 
+mod architecture;
 mod card;
 mod checkpoint;
 mod corpus;
-mod dense;
 mod features;
+mod maps;
 mod normal;
 mod optimiser;
 mod product;
 mod teacher;
 mod trainer;
+mod units;
+mod worker;
 
+pub use architecture::Architecture;
 pub use card::{Card, CurvePoint, TrainingRecord};
 pub use checkpoint::Checkpoint;
 pub use corpus::Corpus;
@@ -22,8 +27,9 @@ pub use optimiser::Schedule;
 pub use product::Precision;
 pub use trainer::{State, StepReport, Trainer};
 
-use crate::model::{Description, FloatModel, ModelError};
-use crate::network::LinearShape;
+use crate::model::{Description, FloatModel, Layer, ModelError};
+use crate::network::MAX_WEIGHTS;
+use architecture::outline;
 use serde::{Deserialize, Serialize};
 
 /// What the trained weights follow from, beside images and the number of steps.
@@ -31,21 +37,15 @@ use serde::{Deserialize, Serialize};
 pub struct Recipe {
     /// Side of the noisy patch.
     pub input_patch: usize,
-    /// Side of the predicted patch.
+    /// Side of the predicted patch; convolutions predict all of the noisy one.
     pub output_patch: usize,
-    /// Hidden layer sizes.
-    pub hidden: Vec<usize>,
-    /// Pixels between patches when images are denoised; training itself knows none.
-    pub stride: usize,
+    /// What is trained.
+    #[serde(flatten)]
+    pub network: Architecture,
     /// Noise level in 8-bit grey levels.
     pub sigma: f64,
     /// Whether the network says the noise instead of the clean patch.
     pub residual: bool,
-    /// The range that hidden pre-activations are kept in for every input: R of design's guaranteed
-    /// range. Rows are scaled so that none can exceed 61/64 R; `None` bounds nothing.
-    pub range: Option<u32>,
-    /// Largest input magnitude in network units that the bound is for.
-    pub interval: f64,
     /// Patches a step.
     pub batch: usize,
     /// Largest learning rate.
@@ -130,9 +130,12 @@ impl TrainError {
     /// What to do next, where there is something.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            TrainError::NoImage { .. } => Some("give larger images or a smaller --input-patch"),
+            TrainError::NoImage { .. } => {
+                Some("give larger images, or smaller patches with --input-patch or --patch")
+            }
             TrainError::OtherShapes { .. } => Some(
-                "give --input-patch, --output-patch, --hidden and --no-residual as that model is",
+                "give --family and the sizes as that model is: --input-patch, --output-patch and \
+                 --hidden, or --depth and --channels; and --no-residual",
             ),
             TrainError::Diverged { .. } => {
                 Some("use a smaller --rate; the last checkpoint is from before")
@@ -153,18 +156,34 @@ impl Recipe {
         (self.input_patch - self.output_patch) / 2
     }
 
+    /// What the model's description says.
+    pub(crate) fn description(&self) -> Description {
+        let mut layers = self.network.layers((self.input_patch, self.output_patch));
+        layers.extend(self.residual.then_some(Layer::Residual));
+        Description {
+            layers,
+            sigma: self.sigma,
+            units: self.network.units(),
+            mean_shift: false,
+            pixel_order: None,
+            piecewise: None,
+            extremes: None,
+        }
+    }
+
     /// (outputs, inputs) of each layer.
     pub fn shapes(&self) -> Vec<(usize, usize)> {
-        let mut sizes = vec![self.input_patch * self.input_patch];
-        sizes.extend(&self.hidden);
-        sizes.push(self.output_patch * self.output_patch);
-        sizes.windows(2).map(|pair| (pair[1], pair[0])).collect()
+        let shapes = self.description().shapes();
+        shapes.iter().map(|shape| (shape[0], shape[1..].iter().product())).collect()
     }
 
     /// What no hidden pre-activation may exceed: room is left below the range for a cell of the
     /// lookup and for rounding.
     pub fn pre_activation_bound(&self) -> Option<f64> {
-        self.range.map(|range| f64::from(range) * 61.0 / 64.0)
+        match self.network {
+            Architecture::Mlp { range, .. } => range.map(|range| f64::from(range) * 61.0 / 64.0),
+            Architecture::Dncnn { .. } => None,
+        }
     }
 
     /// Checks that a model of this recipe can be loaded and shared, and that numbers make sense.
@@ -172,10 +191,14 @@ impl Recipe {
     /// # Errors
     /// [`TrainError::Recipe`] or [`TrainError::Model`] naming the field.
     pub fn check(&self) -> Result<(), TrainError> {
-        let json = Card::new(self).to_json()?;
-        Description::parse(json.as_bytes())?;
+        self.network.check((self.input_patch, self.output_patch))?;
+        self.description().check()?;
         let fail =
             |name, found: String, expected| Err(TrainError::Recipe { name, found, expected });
+        let weights: usize = self.shapes().iter().map(|(outputs, inputs)| outputs * inputs).sum();
+        if weights > MAX_WEIGHTS {
+            return fail("the number of weights", weights.to_string(), "at most 268435456");
+        }
         if !(1..=1 << 20).contains(&self.batch) {
             return fail("the batch", self.batch.to_string(), "1 to 1048576 patches");
         }
@@ -185,15 +208,8 @@ impl Recipe {
         if !(0.0..1.0).contains(&self.average) {
             return fail("the averaging", self.average.to_string(), "0 or more, below 1");
         }
-        if !(self.interval > 0.0 && self.interval.is_finite()) {
-            return fail("the input interval", self.interval.to_string(), "above 0");
-        }
         if self.clip.is_nan() || self.clip <= 0.0 {
             return fail("the gradient bound", self.clip.to_string(), "above 0");
-        }
-        if let Some(range) = self.range.filter(|r| !(r.is_power_of_two() && (4..=128).contains(r)))
-        {
-            return fail("the range", range.to_string(), "4, 8, 16, 32, 64 or 128");
         }
         let scale_fits = |s: &f64| (0.1..=1.0).contains(s);
         if self.scales.is_empty() || !self.scales.iter().all(scale_fits) {
@@ -203,21 +219,11 @@ impl Recipe {
     }
 
     /// That `model` has this recipe's layers.
-    fn check_shapes(&self, model: &FloatModel) -> Result<(), TrainError> {
-        let found: Vec<_> =
-            model.network.linears().map(|(_, l)| (l.outputs(), l.inputs())).collect();
-        let expected = self.shapes();
-        let residual = model.network.is_residual();
-        if found == expected && residual == self.residual {
-            return Ok(());
-        }
-        let text = |shapes: &[(usize, usize)], residual: bool| {
-            let sizes = shapes.iter().map(|s| s.1).chain(shapes.last().map(|s| s.0));
-            let sizes = sizes.map(|s| s.to_string()).collect::<Vec<_>>().join(", ");
-            if residual { sizes + ", residual" } else { sizes }
-        };
-        let (found, expected) = (text(&found, residual), text(&expected, self.residual));
-        Err(TrainError::OtherShapes { found, expected })
+    fn check_layers(&self, model: &FloatModel) -> Result<(), TrainError> {
+        let expected = self.description();
+        let expected = outline(&expected.layers, expected.units, expected.mean_shift);
+        let found = outline(&model.layers(), model.units, model.mean_shift);
+        if found == expected { Ok(()) } else { Err(TrainError::OtherShapes { found, expected }) }
     }
 }
 
@@ -233,17 +239,21 @@ mod tests {
         corpus
     }
 
+    pub(super) const INTERVAL: f64 = 2.5;
+
+    /// 12 and 8 hidden units in a range.
+    pub(super) fn mlp(range: Option<u32>) -> Architecture {
+        Architecture::Mlp { hidden: vec![12, 8], stride: 2, range, interval: INTERVAL }
+    }
+
     /// A small recipe: 7x7 -> 12 -> 8 -> 3x3.
     pub(super) fn recipe() -> Recipe {
         Recipe {
             input_patch: 7,
             output_patch: 3,
-            hidden: vec![12, 8],
-            stride: 2,
+            network: mlp(Some(8)),
             sigma: 25.0,
             residual: true,
-            range: Some(8),
-            interval: 2.5,
             batch: 64,
             rate: 3e-3,
             warm_up: 10,
@@ -256,26 +266,51 @@ mod tests {
         }
     }
 
+    /// A small convolutional recipe: three layers of four channels; batches fill a block and a part
+    /// of the next.
+    pub(super) fn convolutional() -> Recipe {
+        let network = Architecture::Dncnn { depth: 3, channels: 4 };
+        Recipe { input_patch: 9, output_patch: 9, network, batch: 16, rate: 1e-2, ..recipe() }
+    }
+
     #[test]
     fn recipes_that_cannot_work_are_refused_by_name() {
         recipe().check().unwrap();
+        convolutional().check().unwrap();
         type Edit = fn(&mut Recipe);
-        let edits: [(Edit, &str); 9] = [
+        let refused = |good: Recipe, edit: Edit, word: &str| {
+            let mut broken = good;
+            edit(&mut broken);
+            let text = broken.check().unwrap_err().to_string();
+            assert!(text.contains(word), "{word}: {text}");
+        };
+        fn sizes(recipe: &mut Recipe, sizes: &[usize], steps: usize) {
+            let Architecture::Mlp { hidden, stride, .. } = &mut recipe.network else { panic!() };
+            (*hidden, *stride) = (sizes.to_vec(), steps);
+        }
+        let edits: [(Edit, &str); 10] = [
             (|r| r.output_patch = 4, "patches 7 -> 4"),
-            (|r| r.hidden.clear(), "hidden"),
-            (|r| r.stride = 4, "stride"),
+            (|r| sizes(r, &[], 2), "hidden layers is 0;"),
+            (|r| sizes(r, &[65536, 65536], 2), "number of weights is 42"),
+            (|r| sizes(r, &[12, 8], 4), "stride"),
             (|r| r.sigma = -1.0, "sigma"),
             (|r| r.batch = 0, "batch"),
             (|r| r.rate = 0.0, "learning rate"),
             (|r| r.average = 1.0, "averaging"),
-            (|r| r.range = Some(24), "range"),
+            (|r| r.network = mlp(Some(24)), "range is 24"),
             (|r| r.scales = vec![2.0], "scale"),
         ];
-        for (edit, word) in edits {
-            let mut broken = recipe();
-            edit(&mut broken);
-            let text = broken.check().unwrap_err().to_string();
-            assert!(text.contains(word), "{word}: {text}");
-        }
+        edits.into_iter().for_each(|(edit, word)| refused(recipe(), edit, word));
+        let edits: [(Edit, &str); 8] = [
+            (|r| r.network = Architecture::Dncnn { depth: 1, channels: 4 }, "depth is 1;"),
+            (|r| r.network = Architecture::Dncnn { depth: usize::MAX, channels: 4 }, "depth is 18"),
+            (|r| r.network = Architecture::Dncnn { depth: 3, channels: 0 }, "channels is 0"),
+            (|r| r.network = Architecture::Dncnn { depth: 65, channels: 900 }, "weights is 4"),
+            (|r| r.input_patch = 2, "patch is 2;"),
+            (|r| r.input_patch = 128, "patch is 128;"),
+            (|r| r.output_patch = 7, "predicted patch is 7;"),
+            (|r| r.batch = 0, "batch"),
+        ];
+        edits.into_iter().for_each(|(edit, word)| refused(convolutional(), edit, word));
     }
 }

@@ -1,6 +1,6 @@
 //! How weights follow gradients: Adam, its rate over time, the bound on rows, averaging.
 
-use super::Recipe;
+use super::{Architecture, Recipe};
 use crate::model::FloatLinear;
 use ndarray::Array2;
 
@@ -88,10 +88,11 @@ impl Update<'_> {
 /// Scales each row of a hidden layer whose largest possible pre-activation, |b| + sum |w| times the
 /// largest input, exceeds the recipe's bound, so that it meets it.
 pub(super) fn bound_rows(recipe: &Recipe, index: usize, layer: &mut FloatLinear) {
-    let Some(bound) = recipe.pre_activation_bound().filter(|_| index < recipe.hidden.len()) else {
+    let Architecture::Mlp { ref hidden, interval, .. } = recipe.network else { return };
+    let Some(bound) = recipe.pre_activation_bound().filter(|_| index < hidden.len()) else {
         return;
     };
-    let largest = if index == 0 { recipe.interval } else { 1.0 };
+    let largest = if index == 0 { interval } else { 1.0 };
     for (mut row, b) in layer.weights.rows_mut().into_iter().zip(&mut layer.bias) {
         let sum: f32 = row.as_slice().map_or(0.0, |r| summed(r, f32::abs));
         let worst = f64::from(sum) * largest + f64::from(b.abs());
@@ -136,7 +137,7 @@ pub(super) fn slice_mut(array: &mut Array2<f32>) -> &mut [f32] {
 mod tests {
     use super::*;
     use crate::train::State;
-    use crate::train::tests::recipe;
+    use crate::train::tests::{INTERVAL, mlp, recipe};
 
     #[test]
     fn the_rate_rises_and_falls() {
@@ -150,7 +151,7 @@ mod tests {
     /// The first update of Adam moves every parameter by the rate, against its gradient.
     #[test]
     fn adam_starts_with_the_rate() {
-        let recipe = Recipe { range: None, ..recipe() };
+        let recipe = Recipe { network: mlp(None), ..recipe() };
         let mut s = State::new(&recipe);
         let before = s.weights.clone();
         let mut gradient = before[0].clone();
@@ -185,7 +186,7 @@ mod tests {
             let before = layer.clone();
             bound_rows(&recipe, index, &mut layer);
             assert_eq!(layer.weights.row(1), before.weights.row(1));
-            let largest = if index == 0 { recipe.interval } else { 1.0 };
+            let largest = if index == 0 { INTERVAL } else { 1.0 };
             let worst = |l: &FloatLinear| {
                 let sum: f32 = l.weights.row(0).iter().map(|w| w.abs()).sum();
                 f64::from(sum) * largest + f64::from(l.bias[0].abs())

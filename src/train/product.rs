@@ -174,6 +174,7 @@ pub(super) fn half((rows, columns): (usize, usize)) -> Result<Half, TrainError> 
 mod tests {
     use super::*;
     use crate::train::features::BLOCK;
+    use crate::train::features::tests::blocks;
     use crate::train::normal::SplitMix;
     use ndarray::Array1;
 
@@ -183,9 +184,9 @@ mod tests {
     }
 
     fn features(precision: Precision, values: &Array2<f32>) -> Vec<(Block, Features)> {
-        let mut all = Features::new(precision, values.nrows(), values.ncols()).unwrap();
+        let mut all = Features::new(precision, values.nrows(), BLOCK, values.ncols()).unwrap();
         let mut snapshots = Vec::new();
-        for block in Block::of(values.nrows()) {
+        for block in blocks(values.nrows()) {
             for i in 0..block.rows {
                 all.put(block, i, values.row(block.first + i).as_slice().unwrap());
             }

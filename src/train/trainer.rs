@@ -1,12 +1,12 @@
 //! Steps of training.
 
-use super::dense::{Worker, zeros};
+use super::architecture::BATCH_UNITS;
 use super::normal::{Normals, SplitMix};
 use super::optimiser::{LayerState, Update, bound_rows, length};
+use super::units::in_units;
+use super::worker::{Worker, zeros};
 use super::{Corpus, Recipe, TrainError};
-use crate::activation::Nonlinearity;
-use crate::model::{FloatLinear, FloatModel, Normalisation};
-use crate::network::{Border, Fold, Gather, Network, Op, gaussian_window};
+use crate::model::{FloatLinear, FloatModel};
 use ndarray::{Array1, Array2};
 use std::thread;
 
@@ -15,7 +15,7 @@ use std::thread;
 pub struct State {
     /// Steps done.
     pub step: u64,
-    /// The weights that gradients are taken at.
+    /// The weights that gradients are taken at, for levels in the units of batches.
     pub weights: Vec<FloatLinear>,
     /// Their running average: the model.
     pub average: Vec<FloatLinear>,
@@ -26,13 +26,16 @@ pub struct State {
 }
 
 impl State {
-    /// Random first weights: normal, of variance 1 / inputs; biases are 0.
+    /// Random first weights: normal, of variance 1 / inputs, 2 / inputs before a ReLU; biases are 0.
     pub fn new(recipe: &Recipe) -> Self {
         let normals = Normals::new();
-        let layers = recipe.shapes().into_iter().enumerate().map(|(i, (outputs, inputs))| {
+        let shapes = recipe.shapes();
+        let last = shapes.len() - 1;
+        let layers = shapes.into_iter().enumerate().map(|(i, (outputs, inputs))| {
+            let gain = recipe.network.gain(i < last);
             let mut rng = SplitMix::at(recipe.seed, u64::MAX, i as u64);
             let mut values = vec![0f32; outputs * inputs];
-            normals.fill(&mut rng, (1.0 / inputs as f32).sqrt(), &mut values);
+            normals.fill(&mut rng, (gain / inputs as f32).sqrt(), &mut values);
             let weights = Array2::from_shape_vec((outputs, inputs), values);
             let weights = weights.expect("outputs times inputs values");
             FloatLinear { weights, bias: Array1::zeros(outputs) }
@@ -45,8 +48,14 @@ impl State {
     /// # Errors
     /// [`TrainError::OtherShapes`] if it has other layers than the recipe.
     pub fn from_model(recipe: &Recipe, model: &FloatModel) -> Result<Self, TrainError> {
-        recipe.check_shapes(model)?;
-        Ok(Self::of(recipe, model.network.linears().map(|(_, l)| l.clone()).collect()))
+        recipe.check_layers(model)?;
+        let layer = |(_, l): (usize, &FloatLinear)| FloatLinear {
+            weights: l.weights.as_standard_layout().into_owned(),
+            bias: l.bias.clone(),
+        };
+        let mut layers: Vec<_> = model.network.linears().map(layer).collect();
+        in_units(&mut layers, recipe.residual, model.units, BATCH_UNITS);
+        Ok(Self::of(recipe, layers))
     }
 
     fn of(recipe: &Recipe, mut weights: Vec<FloatLinear>) -> Self {
@@ -166,8 +175,8 @@ impl Trainer {
         };
         let mut first = 0;
         let starts = workers.iter().map(|w| {
-            first += w.rows();
-            first - w.rows()
+            first += w.patches();
+            first - w.patches()
         });
         let starts: Vec<usize> = starts.collect();
         if let [only] = &mut workers[..] {
@@ -191,45 +200,23 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Model`] if the ops do not form a network.
     pub fn model(&self) -> Result<FloatModel, TrainError> {
-        let recipe = &self.recipe;
-        let gather = Gather {
-            patch: recipe.input_patch,
-            stride: recipe.stride,
-            pad: recipe.pad(),
-            border: Border::Reflect,
-        };
-        let mut ops = vec![Op::Gather(gather)];
-        for (i, layer) in self.state.average.iter().enumerate() {
-            if i > 0 {
-                ops.push(Op::Activation(()));
-            }
-            ops.push(Op::Linear(layer.clone()));
-        }
-        if recipe.residual {
-            ops.push(Op::Residual);
-        }
-        let window = gaussian_window(recipe.output_patch);
-        ops.push(Op::Fold(Fold { patch: recipe.output_patch, window }));
-        Ok(FloatModel {
-            network: Network::new(ops).map_err(crate::model::ModelError::Network)?,
-            sigma: recipe.sigma,
-            units: Normalisation::BURGER,
-            nonlinearity: Nonlinearity::Tanh,
-            extremes: None,
-            piecewise: None,
-            mean_shift: false,
-        })
+        let description = self.recipe.description();
+        let mut layers = self.state.average.clone();
+        in_units(&mut layers, self.recipe.residual, BATCH_UNITS, description.units);
+        Ok(description.model(layers)?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activation::Nonlinearity;
     use crate::image::GreyImage;
-    use crate::model::{Method, QuantiseOptions, quantise};
+    use crate::model::{Method, Normalisation, QuantiseOptions, quantise};
     use crate::ring::RingBits;
-    use crate::train::Precision;
-    use crate::train::tests::recipe;
+    use crate::train::corpus::Batch;
+    use crate::train::tests::{convolutional, recipe};
+    use crate::train::{Architecture, Precision};
 
     /// Smooth waves: easy to tell from noise.
     fn corpus(recipe: &Recipe) -> Corpus {
@@ -250,26 +237,59 @@ mod tests {
 
     #[test]
     fn training_learns_and_is_the_same_every_time_on_one_thread() {
-        for precision in [Precision::F32, Precision::Bf16] {
-            let recipe = Recipe { precision, ..recipe() };
-            let (a, losses) = trained(&recipe, 1, 400);
-            let noise = (25.0f64 / 51.0).powi(2);
-            assert!((losses[0] / noise - 1.0).abs() < 1.0, "{}", losses[0]);
-            let end = losses[380..].iter().sum::<f64>() / 20.0;
-            assert!(end < 0.35 * noise, "{precision:?}: {end} of {noise}");
-            let (b, again) = trained(&recipe, 1, 400);
-            assert_eq!(losses, again);
-            assert_eq!(a.state(), b.state());
+        for recipe in [recipe(), convolutional()] {
+            for precision in [Precision::F32, Precision::Bf16] {
+                let recipe = Recipe { precision, ..recipe.clone() };
+                let (a, losses) = trained(&recipe, 1, 400);
+                let noise = (25.0f64 / 51.0).powi(2);
+                assert!((0.1..10.0).contains(&(losses[0] / noise)), "{}", losses[0]);
+                let end = losses[380..].iter().sum::<f64>() / 20.0;
+                assert!(end < 0.35 * noise, "{precision:?}: {end} of {noise}");
+                let (b, again) = trained(&recipe, 1, 400);
+                assert_eq!(losses, again);
+                assert_eq!(a.state(), b.state());
+            }
         }
     }
 
     #[test]
     fn threads_change_rounding_only() {
-        let (one, _) = trained(&recipe(), 1, 5);
-        let (three, _) = trained(&recipe(), 3, 5);
-        for (a, b) in one.state.weights.iter().zip(&three.state.weights) {
-            let far = a.weights.iter().zip(&b.weights).map(|(a, b)| (a - b).abs());
-            assert!(far.fold(0.0, f32::max) < 1e-3);
+        for recipe in [recipe(), convolutional()] {
+            let (one, _) = trained(&recipe, 1, 5);
+            let (three, _) = trained(&recipe, 3, 5);
+            assert_ne!(one.state, three.state);
+            for (a, b) in one.state.weights.iter().zip(&three.state.weights) {
+                let far = a.weights.iter().zip(&b.weights).map(|(a, b)| (a - b).abs());
+                assert!(far.fold(0.0, f32::max) < 1e-3);
+            }
+        }
+    }
+
+    /// What training says of patches is what the model does: the loss of a step, from the model's
+    /// outputs for whole noisy patches, their borders included.
+    #[test]
+    fn the_convolutional_model_is_what_was_trained() {
+        for residual in [true, false] {
+            let recipe = Recipe { residual, average: 0.0, ..convolutional() };
+            let (mut trainer, _) = trained(&recipe, 1, 20);
+            let model = trainer.model().unwrap();
+            let mut batch = Batch::new(&recipe, recipe.batch);
+            corpus(&recipe).fill(&recipe, 20, (0, recipe.batch), &mut batch);
+            let (mut sum, side) = (0.0, recipe.input_patch);
+            let relu = |v: &mut [f32]| model.nonlinearity.apply(v);
+            for (noisy, target) in batch.inputs.rows().into_iter().zip(batch.targets.rows()) {
+                let grey = noisy.iter().map(|&v| BATCH_UNITS.to_grey(v.into(), 1.0));
+                let units: Vec<f32> = grey.map(|g| model.units.to_units(g, 1.0) as f32).collect();
+                let out = model.denoise(&units, (side, side), &relu, &mut |_| ()).unwrap();
+                for ((&out, &noisy), &target) in out.iter().zip(noisy).zip(target) {
+                    let out = BATCH_UNITS.to_units(model.units.to_grey(out.into(), 1.0), 1.0);
+                    let clean = if residual { noisy - target } else { target };
+                    sum += (out - f64::from(clean)).powi(2);
+                }
+            }
+            let mean = sum / (recipe.batch * side * side) as f64;
+            let loss = trainer.step(1e-9).unwrap().loss;
+            assert!((loss / mean - 1.0).abs() < 1e-3, "{loss} {mean}");
         }
     }
 
@@ -297,11 +317,42 @@ mod tests {
         assert_eq!(state.weights, trainer.state.average);
         let direct = Recipe { residual: false, ..recipe.clone() };
         assert!(State::from_model(&direct, &trainer.model().unwrap()).is_err());
-        let other = Recipe { hidden: vec![12, 9], ..recipe };
+        let network =
+            Architecture::Mlp { hidden: vec![12, 9], stride: 2, range: None, interval: 2.5 };
+        let other = Recipe { network, ..recipe };
         let error = State::from_model(&other, &trainer.model().unwrap()).unwrap_err().to_string();
         assert!(
             error.contains("49, 12, 8, 9, residual; the recipe says 49, 12, 9, 9, residual"),
             "{error}"
         );
+    }
+
+    /// Up to rounding, since the model has its own units; another kind of network is refused.
+    #[test]
+    fn a_convolutional_model_goes_on_from_where_it_was() {
+        let recipe = convolutional();
+        let (trainer, _) = trained(&recipe, 1, 20);
+        let model = trainer.model().unwrap();
+        assert_eq!(model.units, Normalisation::UNIT);
+        let state = State::from_model(&recipe, &model).unwrap();
+        for (a, b) in state.weights.iter().zip(&trainer.state.average) {
+            let all = a.weights.iter().chain(&a.bias).zip(b.weights.iter().chain(&b.bias));
+            all.for_each(|(a, b)| assert!((a - b).abs() < 1e-5, "{a} {b}"));
+        }
+        let refused = |recipe: &Recipe, model: &FloatModel, text: &str| {
+            let error = State::from_model(recipe, model).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        };
+        let deeper =
+            Recipe { network: Architecture::Dncnn { depth: 4, channels: 4 }, ..recipe.clone() };
+        let said =
+            "layers 3x3 to 4, 3x3 to 4, 3x3 to 1, v/255, relu, residual; the recipe says 3x3";
+        refused(&deeper, &model, said);
+        refused(&crate::train::tests::recipe(), &model, "the recipe says 49, 12");
+        // Zeros around the map are another grey level then.
+        let other = FloatModel { units: Normalisation::BURGER, ..model.clone() };
+        refused(&recipe, &other, "3x3 to 1, (v/255-0.5)/0.2, relu");
+        let other = FloatModel { nonlinearity: Nonlinearity::Tanh, ..model };
+        refused(&recipe, &other, "3x3 to 1, v/255, residual;");
     }
 }

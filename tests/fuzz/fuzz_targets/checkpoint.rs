@@ -4,7 +4,7 @@ use libfuzzer_sys::fuzz_target;
 use ppdenoise::train::Checkpoint;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
-const MAGIC: &[u8] = b"ppdenoise train1";
+const MAGIC: &[u8] = b"ppdenoise train2";
 
 // Input: two bytes for the length of the JSON header, the header, the arrays; or, after a zero, a file.
 fuzz_target!(init: seeds(checkpoints), |data: &[u8]| {
@@ -19,8 +19,9 @@ fuzz_target!(init: seeds(checkpoints), |data: &[u8]| {
         }
         _ => return,
     };
-    // JSON of two characters a number, and the arrays once more.
-    let checkpoint = bounded((1 << 20) + 32 * file.len(), || Checkpoint::decode(&file));
+    // JSON of two characters a number, of which the parser keeps 32 bytes until the family is known, in
+    // a growing list; and the arrays once more.
+    let checkpoint = bounded((1 << 20) + 64 * file.len(), || Checkpoint::decode(&file));
     if let Ok(c) = checkpoint {
         let again = Checkpoint::encode(&c.recipe, &c.state, c.seconds, &c.curve);
         assert!(Checkpoint::decode(&again.expect("it can be written")).is_ok());
@@ -28,10 +29,19 @@ fuzz_target!(init: seeds(checkpoints), |data: &[u8]| {
 });
 
 fn checkpoints() -> Vec<Vec<u8>> {
-    let header = HEADER.as_bytes();
-    let weights = 9 * 2 + 2 + 2 + 1;
-    let body = [header, &vec![0x3c; 16 * weights][..]].concat();
-    vec![[&[1, header.len() as u8, (header.len() >> 8) as u8], &body[..]].concat(), vec![0; 60]]
+    let checkpoint = |network: &str, weights: usize| {
+        let header = HEADER.replace("NETWORK", network).into_bytes();
+        let length = [1, header.len() as u8, (header.len() >> 8) as u8];
+        [&length, &header[..], &vec![0x3c; 16 * weights]].concat()
+    };
+    vec![
+        checkpoint(MLP, 9 * 2 + 2 + 2 + 1),
+        checkpoint(DNCNN, 9 * 2 + 2 + 18 + 1),
+        vec![0; 60],
+    ]
 }
 
-const HEADER: &str = r#"{"recipe":{"input_patch":3,"output_patch":1,"hidden":[2],"stride":1,"sigma":25,"residual":true,"range":null,"interval":2.5,"batch":4,"rate":0.001,"warm_up":1,"clip":1,"average":0.5,"seed":1,"precision":"f32","scales":[1]},"step":3,"seconds":1.5,"curve":[{"step":1,"minutes":1,"rate":0.1,"training_db":20,"validation_db":null}]}"#;
+const MLP: &str = r#""output_patch":1,"family":"mlp","hidden":[2],"stride":1,"range":null,"interval":2.5"#;
+const DNCNN: &str = r#""output_patch":3,"family":"dncnn","depth":2,"channels":2"#;
+
+const HEADER: &str = r#"{"recipe":{"input_patch":3,NETWORK,"sigma":25,"residual":true,"batch":4,"rate":0.001,"warm_up":1,"clip":1,"average":0.5,"seed":1,"precision":"f32","scales":[1]},"step":3,"seconds":1.5,"curve":[{"step":1,"minutes":1,"rate":0.1,"training_db":20,"validation_db":null}]}"#;
