@@ -1,12 +1,12 @@
-//! Trained models: .npz, safetensors, MATLAB files, with and without a description beside.
+//! Trained models: .npz, safetensors, MATLAB and PyTorch files, with and without a description beside.
 //!
 //! Input: one byte for the format, two for the length of the description, the description, the file.
-//! Format 1 packs the rest as arrays into an archive here, so that its checksums hold.
+//! Formats 1 and 5 pack the rest into an archive here, as arrays or as a pickle, so that its checksums hold.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use ppdenoise::model::{
     Description, FloatModel, ModelError, Packing, QuantiseOptions, describe, load_mat, load_npz,
-    load_safetensors, quantise, save_npz,
+    load_pth, load_safetensors, quantise, save_npz,
 };
 use ppdenoise::ring::RingBits;
 use ppdenoise_fuzz::peer::Bytes;
@@ -19,6 +19,8 @@ use zip::write::SimpleFileOptions;
 const INFLATION: usize = 1032;
 const COPIES: usize = 24;
 const SLACK: usize = 4 << 20;
+/// What a byte of a pickle may take.
+const PICKLE: usize = 300;
 
 fuzz_target!(init: seeds(models), |data: &[u8]| {
     let mut bytes = Bytes(data);
@@ -29,7 +31,7 @@ fuzz_target!(init: seeds(models), |data: &[u8]| {
         description.ops();
     }
     let bound = SLACK + COPIES * INFLATION * data.len();
-    let model = match kind {
+    let model = match kind % 6 {
         0 => bounded(bound, || load_npz(Cursor::new(file), beside)),
         1 => {
             let archive = archive(file);
@@ -38,7 +40,12 @@ fuzz_target!(init: seeds(models), |data: &[u8]| {
             })
         }
         2 => bounded(SLACK + COPIES * data.len(), || load_safetensors(file, beside)),
-        _ => bounded(bound, || load_mat(file, beside)),
+        3 => bounded(bound, || load_mat(file, beside)),
+        4 => bounded(SLACK + PICKLE * data.len(), || pth(file, beside)),
+        _ => {
+            let archive = torch(file);
+            bounded(SLACK + PICKLE * archive.len(), || pth(&archive, beside))
+        }
     };
     if let Ok(model) = model {
         use_it(&model);
@@ -84,6 +91,8 @@ fn models() -> Vec<Vec<u8>> {
     let tiny = fixture("models/tiny-9-5-24.npz");
     let model = load_npz(Cursor::new(&tiny), None).expect("the fixture is a model");
     let json = describe(&model);
+    let (zip, legacy) =
+        (fixture("models/tiny-9-5-24.pth"), fixture("models/tiny-9-5-24-legacy.pth"));
     // 3x3 to 1x1 with two hidden features: small enough to mutate.
     let small = br#"{"kind":"mlp","activation":"tanh","input_patch":3,"output_patch":1,"hidden":[2],"stride":1,"sigma":25}"#;
     let with = |kind: u8, json: &[u8], file: &[u8]| {
@@ -118,7 +127,38 @@ fn models() -> Vec<Vec<u8>> {
         with(2, small, &safetensors(&["0.weight", "0.bias", "2.weight", "2.bias"], "BF16", 2)),
         with(3, b"{\"sigma\":25,\"stride\":1}", &mat(false)),
         with(3, b"", &mat(true)),
+        with(4, json.as_bytes(), &zip),
+        with(4, json.as_bytes(), &legacy),
+        with(5, json.as_bytes(), &pickle(&zip)),
     ]
+}
+
+/// Loads a PyTorch file, which is read from a path.
+fn pth(file: &[u8], beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
+    let path = std::env::temp_dir().join(format!("ppdenoise-fuzz-{}.pth", std::process::id()));
+    std::fs::write(&path, file).expect("the folder for temporary files takes it");
+    load_pth(&path, beside)
+}
+
+/// The pickle as the archive that `torch.save` makes, with four storages of zeros.
+fn torch(pickle: &[u8]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let storages = (0..4).map(|i| (format!("m/data/{i}"), [0; 8192].as_slice()));
+    for (name, bytes) in [("m/data.pkl".to_string(), pickle)].into_iter().chain(storages) {
+        archive.start_file(name, stored).expect("memory takes everything");
+        archive.write_all(bytes).expect("memory takes everything");
+    }
+    archive.finish().expect("memory takes everything").into_inner()
+}
+
+/// The pickle in an archive of `torch.save`.
+fn pickle(file: &[u8]) -> Vec<u8> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(file)).expect("the fixture is an archive");
+    let mut bytes = Vec::new();
+    let mut entry = archive.by_name("tiny/data.pkl").expect("the fixture has it");
+    std::io::Read::read_to_end(&mut entry, &mut bytes).expect("the fixture is whole");
+    bytes
 }
 
 fn safetensors(names: &[&str; 4], kind: &str, width: usize) -> Vec<u8> {
