@@ -32,16 +32,13 @@ fn checkpoints() -> Vec<Vec<u8>> {
     let checkpoint = |network: &str, weights: usize| {
         let header = HEADER.replace("NETWORK", network).into_bytes();
         let length = [1, header.len() as u8, (header.len() >> 8) as u8];
-        [&length, &header[..], &vec![0x3c; 16 * weights]].concat()
+        [&length[..], &header, &vec![0x3c; 16 * weights]].concat()
     };
-    vec![
-        checkpoint(MLP, 9 * 2 + 2 + 2 + 1),
-        checkpoint(DNCNN, 9 * 2 + 2 + 18 + 1),
-        vec![0; 60],
-    ]
+    vec![checkpoint(MLP, 9 * 2 + 2 + 2 + 1), checkpoint(DNCNN, 9 * 2 + 2 + 18 + 1), vec![0; 60]]
 }
 
-const MLP: &str = r#""output_patch":1,"family":"mlp","hidden":[2],"stride":1,"range":null,"interval":2.5"#;
+const MLP: &str =
+    r#""output_patch":1,"family":"mlp","hidden":[2],"stride":1,"range":null,"interval":2.5"#;
 const DNCNN: &str = r#""output_patch":3,"family":"dncnn","depth":2,"channels":2"#;
 
 const HEADER: &str = r#"{"recipe":{"input_patch":3,NETWORK,"sigma":25,"residual":true,"batch":4,"rate":0.001,"warm_up":1,"clip":1,"average":0.5,"seed":1,"precision":"f32","scales":[1]},"step":3,"seconds":1.5,"curve":[{"step":1,"minutes":1,"rate":0.1,"training_db":20,"validation_db":null}]}"#;
