@@ -4,9 +4,11 @@
 
 mod codec;
 mod container;
+mod cutter;
 pub mod dicom;
 mod font;
 mod interest;
+mod joiner;
 mod noise;
 mod noise_level;
 pub(crate) mod npy;
@@ -14,15 +16,23 @@ mod panel;
 mod png;
 mod poisson;
 mod raster;
+mod rows;
+mod strips;
 mod tiff;
+mod tiling;
 
 pub use codec::{ImageFormat, read, write};
+pub use cutter::Cutter;
 pub use interest::pick_crops;
+pub use joiner::Joiner;
 pub use noise::{NoiseSeed, add_gaussian, add_poisson};
 pub use noise_level::estimate_sigma;
 pub use panel::{Panel, Picture, crop_side, side_by_side};
 pub use poisson::Poisson;
 pub use raster::{Depth, Raster};
+pub use rows::RowReader;
+pub use strips::{StripWriter, by_rows};
+pub use tiling::{Cut, MAX_SCAN_PIXELS, MAX_TILES, Tiling};
 
 use crate::network::MAX_PIXELS;
 use std::fmt;
@@ -103,11 +113,7 @@ impl GreyImage {
     /// # Errors
     /// [`ImageError::Crop`] if it is empty or leaves the image.
     pub fn crop(&self, rect: Rect) -> Result<GreyImage, ImageError> {
-        let inside = |from: usize, len: usize, side: usize| {
-            len > 0 && from.checked_add(len).is_some_and(|end| end <= side)
-        };
-        if !inside(rect.top, rect.height, self.height) || !inside(rect.left, rect.width, self.width)
-        {
+        if !rect.is_inside(self.height, self.width) {
             return Err(ImageError::Crop { rect, height: self.height, width: self.width });
         }
         let rows = self.pixels.chunks_exact(self.width).skip(rect.top).take(rect.height);
@@ -130,6 +136,14 @@ pub struct Rect {
 }
 
 impl Rect {
+    /// Whether it has pixels, all of which an image of this size has too.
+    pub fn is_inside(&self, height: usize, width: usize) -> bool {
+        let inside = |from: usize, len: usize, side: usize| {
+            len > 0 && from.checked_add(len).is_some_and(|end| end <= side)
+        };
+        inside(self.top, self.height, height) && inside(self.left, self.width, width)
+    }
+
     /// Whether the two have a pixel in common.
     pub fn overlaps(&self, other: &Rect) -> bool {
         self.top < other.top.saturating_add(other.height)
@@ -173,6 +187,56 @@ pub enum ImageError {
         height: usize,
         /// Columns.
         width: usize,
+    },
+    /// There are too many pixels even for a scan that is cut into tiles.
+    #[error("the image is {height}x{width}, more than {MAX_SCAN_PIXELS} pixels")]
+    ScanTooLarge {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// The rows that a row of tiles needs together are too many pixels.
+    #[error(
+        "{rows} rows of {width} pixels, which a row of tiles needs, are more than {MAX_PIXELS}"
+    )]
+    BandTooLarge {
+        /// Rows.
+        rows: usize,
+        /// Columns of the image.
+        width: usize,
+    },
+    /// A strip or a row of tiles of a file is too large.
+    #[error(
+        "a strip or tile of the TIFF is {rows}x{columns}; {MAX_PIXELS} pixels at most are decoded at a time"
+    )]
+    StripTooLarge {
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        columns: usize,
+    },
+    /// Too many tiles.
+    #[error("the image would be {rows} x {columns} tiles, more than {MAX_TILES}")]
+    TooManyTiles {
+        /// Rows of tiles.
+        rows: usize,
+        /// Columns of tiles.
+        columns: usize,
+    },
+    /// Cells that an image cannot consist of.
+    #[error("an image of {size:?} cannot consist of cells of {cell:?} (height, width)")]
+    Cells {
+        /// Rows and columns of a cell.
+        cell: (usize, usize),
+        /// Rows and columns of the image.
+        size: (usize, usize),
+    },
+    /// A format that is written as a whole.
+    #[error("{format} is not written row by row, as an image of tiles is")]
+    NotByRows {
+        /// The format.
+        format: ImageFormat,
     },
     /// The sides and the number of pixels disagree.
     #[error("a {height}x{width} image needs {} pixels, found {found}", height * width)]
@@ -430,7 +494,17 @@ impl ImageError {
                 Some("give the noise level with --sigma LEVELS")
             }
             ImageError::NegativeLevel { .. } => Some("raise its levels to 0 first"),
-            ImageError::TooLarge { .. } => Some("cut the image into smaller ones"),
+            ImageError::TooLarge { .. } => Some(
+                "share it with --tile, as PNG that is not interlaced, PGM, PPM, TIFF or .npy, or cut it \
+                 into smaller ones",
+            ),
+            ImageError::ScanTooLarge { .. } => Some("cut the image into smaller ones"),
+            ImageError::BandTooLarge { .. } => Some("give a smaller --tile"),
+            ImageError::TooManyTiles { .. } => Some("give a larger --tile"),
+            ImageError::StripTooLarge { .. } => {
+                Some("save it with smaller strips or tiles, or without compression")
+            }
+            ImageError::NotByRows { .. } => Some("write .png, .tiff, .pgm or .npy"),
             _ => None,
         }
     }
