@@ -5,7 +5,9 @@
 
 use ppdenoise::artefact::Note;
 use ppdenoise::bits;
-use ppdenoise::format::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter};
+use ppdenoise::format::envelope::{
+    ChunkKey, Content, Envelope, EnvelopeWriter, MAGIC, VERSION,
+};
 use ppdenoise::format::header::{Body, Header, PublicKeyOf};
 use ppdenoise::format::{Fingerprint, Ledger, Role, decode_small};
 use ppdenoise::image::ImageFormat;
@@ -100,7 +102,8 @@ fn the_allocator_counts() {
 #[test]
 fn headers_of_files() {
     for length in [64 * KIB as u32, 64 * KIB as u32 + 1, u32::MAX] {
-        let bytes = [&b"PPDNOISE\x03\x00"[..], &length.to_le_bytes(), &[0; 40]].concat();
+        let begin = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
+        let bytes = [&begin[..], &length.to_le_bytes(), &[0; 40]].concat();
         refused(SLACK, || Envelope::read(&bytes[..], "lying"));
     }
     // A length within: the window of a result share, text and ids of a greeting.
