@@ -5,9 +5,7 @@
 
 use ppdenoise::artefact::Note;
 use ppdenoise::bits;
-use ppdenoise::format::envelope::{
-    ChunkKey, Content, Envelope, EnvelopeWriter, MAGIC, VERSION,
-};
+use ppdenoise::format::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter, MAGIC, VERSION};
 use ppdenoise::format::header::{Body, Header, PublicKeyOf};
 use ppdenoise::format::{Fingerprint, Ledger, Role, decode_small};
 use ppdenoise::image::ImageFormat;

@@ -82,11 +82,7 @@ fn format_of(begin: &[u8], path: &Path) -> Result<ImageFormat, Failure> {
 }
 
 /// Refuses a window for what is no DICOM image.
-fn check_window(
-    format: ImageFormat,
-    window: Option<Window>,
-    path: &Path,
-) -> Result<(), Failure> {
+fn check_window(format: ImageFormat, window: Option<Window>, path: &Path) -> Result<(), Failure> {
     if window.is_none() || format == ImageFormat::Dicom {
         return Ok(());
     }

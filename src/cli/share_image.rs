@@ -16,7 +16,7 @@ use crate::artefact::{
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::format::{FormatError, ImageId, PublicKey, Role};
-use crate::image::{Depth, GreyImage, ImageFormat, Raster};
+use crate::image::{Depth, GreyImage, ImageFormat};
 use crate::model::LevelMap;
 use crate::roles::encode;
 use serde::Serialize;
@@ -206,11 +206,7 @@ impl Sharing<'_> {
     }
 
     /// Writes the shares of one grey image.
-    fn plane(
-        &mut self,
-        plane: &Plane<'_>,
-        console: &Console,
-    ) -> Result<Clamped, Failure> {
+    fn plane(&mut self, plane: &Plane<'_>, console: &Console) -> Result<Clamped, Failure> {
         let Plane { file, grey, .. } = *plane;
         let size = (grey.height(), grey.width());
         let model = &self.public.model;

@@ -55,13 +55,12 @@ impl Sample {
 /// Whether a format can be written so.
 ///
 /// # Errors
-/// [`ImageError::NotByRows`]; as [`ImageFormat::for_output`].
+/// [`ImageError::NotByRows`], [`ImageError::NotWritten`].
 pub fn by_rows(format: ImageFormat) -> Result<(), ImageError> {
     match format {
         ImageFormat::Png | ImageFormat::Pnm | ImageFormat::Tiff | ImageFormat::Npy => Ok(()),
-        ImageFormat::Bmp => Err(ImageError::NotByRows { format }),
+        ImageFormat::Bmp | ImageFormat::Dicom => Err(ImageError::NotByRows { format }),
         ImageFormat::Jpeg => Err(ImageError::NotWritten { format }),
-        ImageFormat::Dicom => Err(ImageError::NoOriginal),
     }
 }
 
