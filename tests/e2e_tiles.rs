@@ -37,9 +37,8 @@ fn serve(lab: &Lab) {
     let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--out", "trip"];
     lab.run(&[&args[..], &["--for", "shares"]].concat()).done();
     let jobs = [0, 1].map(|party| {
-        let ours = |name: &String| {
-            name.starts_with("trip") && name.ends_with(&format!(".s{party}"))
-        };
+        let ours =
+            |name: &String| name.starts_with("trip") && name.ends_with(&format!(".s{party}"));
         // A set for each size.
         let mut sets = lab.names(".").into_iter().filter(ours);
         Job::new(party).with(|job| {
@@ -134,10 +133,9 @@ fn tiles_are_joined_to_what_the_whole_image_becomes() {
     let [float, sixteen] = ["joined.npy", "joined.pgm"].map(|name| lab.image(name));
     let rounded = Raster::grey(float, Depth::Sixteen).rounded().into_grey().unwrap();
     assert!(rounded == sixteen && sixteen == joined);
-    for (out, words) in [
-        ("joined.bmp", "BMP is not written row by row"),
-        ("-", "not written to standard output"),
-    ] {
+    for (out, words) in
+        [("joined.bmp", "BMP is not written row by row"), ("-", "not written to standard output")]
+    {
         let args = ["reconstruct", "results", "--keys", KEYS, "--out", out];
         let code = if out == "-" { USAGE } else { INPUT };
         lab.run(&args).refused_once(code, &[words]);
@@ -221,7 +219,8 @@ fn an_image_that_fits_one_tile_is_not_cut() {
 fn what_cannot_be_cut_leaves_no_tiles() {
     let lab = lab();
     lab.picture("noisy.png", &noisy_crop(SIZE));
-    let cut = |image: &str, flags: &[&str]| share(&lab, image, &[&["--tile", "16"], flags].concat());
+    let cut =
+        |image: &str, flags: &[&str]| share(&lab, image, &[&["--tile", "16"], flags].concat());
     cut("noisy.png", &["--sigma", "auto"]).refused_once(USAGE, &["--sigma auto", "--tile"]);
     cut("missing.png", &[]).refused_once(INPUT, &["missing.png"]);
     share(&lab, "noisy.png", &["--tile", "0"]).refused_usage(&["--tile"]);
@@ -229,7 +228,8 @@ fn what_cannot_be_cut_leaves_no_tiles() {
     let mut bright = noisy_crop(SIZE).into_pixels();
     *bright.last_mut().unwrap() = 900.0;
     lab.picture("bright.npy", &GreyImage::new(SIZE.0, SIZE.1, bright).unwrap());
-    cut("bright.npy", &["--strict"]).refused_once(INPUT, &["1 of 1024 pixels of a tile", "--strict"]);
+    cut("bright.npy", &["--strict"])
+        .refused_once(INPUT, &["1 of 1024 pixels of a tile", "--strict"]);
     assert!(lab.names("shares").is_empty(), "the other tiles went too");
     let ended = cut("bright.npy", &["--out", "bright"]);
     // It is in the neighbourhood of a second cell.

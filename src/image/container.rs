@@ -27,7 +27,9 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
         return Err(ImageError::Signature { format });
     }
     match format {
-        ImageFormat::Png => drop(png::check(&mut Cursor::new(bytes), bytes.len() as u64)?),
+        ImageFormat::Png => {
+            png::check(&mut Cursor::new(bytes), bytes.len() as u64)?;
+        }
         ImageFormat::Jpeg => check_jpeg_end(bytes)?,
         ImageFormat::Tiff => tiff::check(&mut Cursor::new(bytes), bytes.len() as u64)?,
         _ => {}

@@ -189,7 +189,10 @@ pub enum ImageError {
         width: usize,
     },
     /// There are too many pixels even for a scan that is cut into tiles.
-    #[error("the image is {height}x{width}, more than {MAX_SCAN_PIXELS} pixels")]
+    #[error(
+        "the image is {height}x{width}; even in tiles it may have at most {MAX_SCAN_PIXELS} pixels, and \
+         sides of at most {MAX_PIXELS}"
+    )]
     ScanTooLarge {
         /// Rows.
         height: usize,
@@ -495,8 +498,8 @@ impl ImageError {
             }
             ImageError::NegativeLevel { .. } => Some("raise its levels to 0 first"),
             ImageError::TooLarge { .. } => Some(
-                "share it with --tile, as PNG that is not interlaced, PGM, PPM, TIFF or .npy, or cut it \
-                 into smaller ones",
+                "cut it into smaller ones, as `share-image --tile` does with PNG that is not \
+                 interlaced, PGM, PPM, TIFF and .npy",
             ),
             ImageError::ScanTooLarge { .. } => Some("cut the image into smaller ones"),
             ImageError::BandTooLarge { .. } => Some("give a smaller --tile"),

@@ -1,12 +1,12 @@
 //! How a scan is cut into tiles that overlap, and which pixels of it each of them answers for.
 
 use super::{ImageError, Rect};
-use crate::network::Reach;
+use crate::network::{MAX_PIXELS, Reach};
 
 /// The most pixels of a scan, which is never in memory as a whole: 262,144 x 262,144.
 pub const MAX_SCAN_PIXELS: usize = 1 << 36;
-/// The longest side of a scan, PNG's and more than any scanner's.
-const MAX_SIDE: usize = i32::MAX as usize;
+/// The longest side of a scan: a row is in memory, and may be as long as an image is large.
+const MAX_SIDE: usize = MAX_PIXELS;
 /// The most tiles of a scan.
 pub const MAX_TILES: usize = 1 << 20;
 

@@ -118,7 +118,7 @@ impl<W: Write + 'static> StripWriter<W> {
         let count = planes.first().map_or(0, |plane| plane.len());
         let rows = count / width;
         let fits = planes.len() == channels && planes.iter().all(|plane| plane.len() == count);
-        if !fits || count % width != 0 || rows > self.left {
+        if !fits || !count.is_multiple_of(width) || rows > self.left {
             return Err(ImageError::PixelCount { height, width, found: count });
         }
         for row in 0..rows {
