@@ -13,6 +13,7 @@ use super::output::{Console, print_json};
 use crate::artefact::{
     Channel, Note, Parties, PublicModelFile, SharedImage, Tile, write_image_shares,
 };
+use crate::format::half_done::HalfDone;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::format::{FormatError, ImageId, PublicKey, Role};
@@ -86,7 +87,7 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
         public,
         several: all.len() > 1,
         entries: Vec::new(),
-        written: Vec::new(),
+        half_done: Vec::new(),
         read_image_seconds: 0.0,
     };
     let mut failures = Failures::default();
@@ -130,8 +131,8 @@ struct Sharing<'a> {
     public: PublicModelFile,
     several: bool,
     entries: Vec<Entry>,
-    /// The files of the present image.
-    written: Vec<PathBuf>,
+    /// The files of the tiles so far.
+    half_done: Vec<HalfDone>,
     read_image_seconds: f64,
 }
 
@@ -163,7 +164,6 @@ struct Clamped {
 impl Sharing<'_> {
     /// Shares image number `number`.
     fn share(&mut self, number: usize, file: &Path, console: &mut Console) -> Result<(), Failure> {
-        self.written.clear();
         let reading = Instant::now();
         let window = self.args.dicom.window;
         let (image, format) = match self.args.tile {
@@ -229,7 +229,9 @@ impl Sharing<'_> {
             OutputFile::create(&path, Access::Secret, overwrite(self.args.common.force))
         };
         let outs = [create("s0")?, create("s1")?];
-        let written = [0, 1].map(|party: usize| outs[party].target().to_owned());
+        if plane.tile.is_some() {
+            self.half_done.extend(outs.iter().map(|out| HalfDone::new(out.target())));
+        }
         let means = model.patch_means(&encoded, &grid);
         let Plane { format, depth, channel, tile, .. } = *plane;
         let note =
@@ -244,7 +246,6 @@ impl Sharing<'_> {
             note: self.receiver.as_ref().map(|receiver| (&note, receiver)),
         };
         write_image_shares(&shared, &self.public, &self.parties, outs)?;
-        self.written.extend(written);
         if tile.is_none() {
             self.tell(plane, id, &prefix, console);
         }

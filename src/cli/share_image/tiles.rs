@@ -5,6 +5,7 @@ use super::super::files::open_rows;
 use super::super::output::Console;
 use super::{Clamped, Plane, Sharing, wider};
 use crate::artefact::{Channel, Tile};
+use crate::format::half_done::HalfDone;
 use crate::image::{Cut, Cutter, Depth, GreyImage, ImageError, ImageFormat, Raster, RowReader};
 use serde::Serialize;
 use std::path::Path;
@@ -28,7 +29,7 @@ impl Part {
 
 impl Sharing<'_> {
     /// Shares image number `number` in tiles; hands it out if one tile would hold it all. A failure
-    /// leaves none of the image's tiles.
+    /// leaves none of the image's tiles, and neither does a signal.
     pub(super) fn tiles(
         &mut self,
         number: usize,
@@ -48,11 +49,9 @@ impl Sharing<'_> {
         console.finish();
         if shared.is_err() {
             self.entries.truncate(known);
-            for half in self.written.drain(..) {
-                // What cannot be removed is a tile without the others, which nothing joins.
-                let _ = std::fs::remove_file(half);
-            }
+            self.half_done.drain(..).for_each(HalfDone::remove);
         }
+        while self.half_done.pop().is_some() {}
         shared.map(|()| None)
     }
 
