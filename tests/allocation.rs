@@ -1,21 +1,21 @@
 //! Lying lengths: every parser of outside bytes is told of more than there is, and takes no more
 //! memory than its bound.
-//!
-//! The allocator counts by thread, so tests do not see one another.
 
+#[path = "common/counting.rs"]
+mod counting;
+
+use counting::peak;
 use ppdenoise::artefact::Note;
 use ppdenoise::bits;
-use ppdenoise::format::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter};
+use ppdenoise::format::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter, MAGIC, VERSION};
 use ppdenoise::format::header::{Body, Header, PublicKeyOf};
 use ppdenoise::format::{Fingerprint, Ledger, Role, decode_small};
-use ppdenoise::image::ImageFormat;
+use ppdenoise::image::{ImageFormat, RowReader};
 use ppdenoise::model::{Description, PublicModel, load_mat, load_npz, load_pth, load_safetensors};
 use ppdenoise::net::{Frame, MAX_PAYLOAD};
 use ppdenoise::network::{Gather, PatchGrid};
 use ppdenoise::protocol::Identity;
 use ppdenoise::service::ImageList;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{Cursor, Write};
 
 /// What any refusal may cost: buffers of a fixed size, the error's text.
@@ -25,62 +25,6 @@ const AT_ONCE: usize = 1 << 20;
 const KIB: usize = 1 << 10;
 /// What a byte of a pickle may take.
 const PICKLE: usize = 300;
-
-struct Counting;
-
-thread_local! {
-    static NOW: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-fn count(change: isize) {
-    // The thread's numbers may be gone when it ends.
-    let _ = NOW.try_with(|now| {
-        now.set(now.get() + change);
-        let _ = PEAK.try_with(|peak| peak.set(peak.get().max(now.get())));
-    });
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; only numbers are kept beside.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: the caller's promises are those of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Both may exist for a moment.
-        count(size as isize);
-        count(-(layout.size() as isize));
-        // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}
-
-/// The most bytes that this thread had in use during `job`, beyond those before.
-fn peak<T>(job: impl FnOnce() -> T) -> (usize, T) {
-    let before = NOW.get();
-    PEAK.set(before);
-    let result = job();
-    ((PEAK.get() - before) as usize, result)
-}
 
 /// Asserts a refusal within `bound` bytes.
 #[track_caller]
@@ -102,7 +46,8 @@ fn the_allocator_counts() {
 #[test]
 fn headers_of_files() {
     for length in [64 * KIB as u32, 64 * KIB as u32 + 1, u32::MAX] {
-        let bytes = [&b"PPDNOISE\x03\x00"[..], &length.to_le_bytes(), &[0; 40]].concat();
+        let begin = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
+        let bytes = [&begin[..], &length.to_le_bytes(), &[0; 40]].concat();
         refused(SLACK, || Envelope::read(&bytes[..], "lying"));
     }
     // A length within: the window of a result share, text and ids of a greeting.
@@ -321,15 +266,26 @@ fn images() {
         bytes
     };
     for (width, height) in [(1 << 14, 1 << 14), (u32::MAX, u32::MAX), (u32::MAX, 1)] {
-        refused(SLACK, || ImageFormat::Png.decode(&png(width, height)));
+        both_refused(ImageFormat::Png, &png(width, height));
     }
     // Found by the fuzz target `image`: a directory that announces four million widths.
     let root = env!("CARGO_MANIFEST_DIR");
     let tiff = std::fs::read(format!("{root}/fixtures/hostile/tiff-values.tiff")).unwrap();
-    refused(SLACK, || ImageFormat::Tiff.decode(&tiff));
+    both_refused(ImageFormat::Tiff, &tiff);
     for shape in ["(16384, 16384)", "(4294967296, 4294967296)", "(1, 18446744073709551616)"] {
-        refused(SLACK, || ImageFormat::Npy.decode(&npy(shape, &[0; 64])));
+        both_refused(ImageFormat::Npy, &npy(shape, &[0; 64]));
     }
+    // What only a scan may have, and what not even that.
+    for header in ["P5 200000 200000 255\n", "P6 4294967295 1 65535\n", "P5 1 4294967295 255\n"] {
+        both_refused(ImageFormat::Pnm, header.as_bytes());
+    }
+}
+
+/// As a whole and by rows.
+#[track_caller]
+fn both_refused(format: ImageFormat, bytes: &[u8]) {
+    refused(SLACK, || format.decode(bytes));
+    refused(SLACK, || RowReader::open(format, Cursor::new(bytes), None).map(drop));
 }
 
 /// The size in a DICOM file, native and compressed, and the length of an element.

@@ -157,3 +157,27 @@ fn children(parent: u32) -> Vec<u32> {
     };
     processes.filter(is_child).collect()
 }
+
+/// Tiles get their names one by one: a signal takes those that have theirs along.
+#[test]
+fn an_image_that_is_cut_leaves_no_tiles() {
+    let lab = Lab::new();
+    lab.share_model(&[]);
+    lab.picture("tall.pgm", &common::clean_crop((400, 300)));
+    for name in signals() {
+        let folder = format!("shares-{name}");
+        std::fs::create_dir(lab.path(&folder)).unwrap();
+        let args = ["share-image", "tall.pgm", "--keys", KEYS, "--model", "model.pub"];
+        let running =
+            Running::start(lab.command(&[&args[..], &["--tile", "2", "--out", &folder]].concat()));
+        let started = Instant::now();
+        while lab.names(&folder).len() < 3 {
+            assert!(started.elapsed() < PATIENCE, "no tiles came");
+            std::thread::yield_now();
+        }
+        signal(running.id(), name);
+        ended_by(&running.end(), name);
+        assert!(lab.names(&folder).is_empty());
+    }
+    lab.no_leftovers();
+}

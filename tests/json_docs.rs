@@ -114,6 +114,7 @@ impl Seen {
 fn the_pipelines_reports_have_the_fields_of_the_page() {
     let (lab, mut seen) = (Lab::ready((12, 13), 3), Seen::new());
     lab.picture("clean.png", &clean_crop((12, 13)));
+    lab.picture("tall.png", &clean_crop((40, 13)));
     let common = ["--keys", KEYS, "--model", "model.pub", "--json", "--force"];
     let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
     run(&["keygen", "--out", "more", "--json"]);
@@ -122,6 +123,8 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     run(&calibrate);
     run(&[&calibrate[..], &["--held-out", "."]].concat());
     run(&[&["share-image", "noisy.png", "--out", "other"][..], &common].concat());
+    let tiles = ["share-image", "tall.png", "--tile", "16", "--out", "tall"];
+    run(&[&tiles[..], &common].concat());
     run(&[&["gen-triplets", "--size", "9x9", "--out", "other"][..], &common].concat());
     run(&["add-noise", "clean.png", "--sigma", "9", "--seed", "1", "--out", "x.png", "--json"]);
     let denoise = ["denoise", "noisy.png", "--model", TINY, "--out", "x.png", "--json"];
@@ -172,9 +175,9 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
         ["keygen", "calibrate", "share-model", "share-image", "gen-triplets", "prepare", "serve"];
     let rest = ["erase", "reconstruct", "denoise", "add-noise", "metrics", "inspect"];
     let more = ["inspect-files", "verify"];
-    // Null only if the weights were opened before; and what only colour images, failures and
+    // Null only if the weights were opened before; and what only colour images, failures, tiles and
     // several files at once have.
-    let but = ["setup", "images[].channel", "failed[]", "mean"];
+    let but = ["setup", "images[].channel", "images[].tiles", "failed[]", "mean"];
     seen.end(&[&pipeline[..], &rest[..], &more[..]].concat(), &but);
 }
 

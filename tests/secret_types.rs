@@ -42,7 +42,7 @@ fn hides(value: &impl Debug) {
 
 fn note() -> Note {
     let (name, format, depth) = (MARK.to_string(), ImageFormat::Png, Depth::Eight);
-    Note { name, format, depth, channel: None, headers: vec![MARK; 9] }
+    Note { name, format, depth, channel: None, tile: None, headers: vec![MARK; 9] }
 }
 
 /// The control: what has no opaque `Debug` is caught.

@@ -19,7 +19,7 @@ mod triples;
 pub use image_pair::{ImagePair, open_image_pair};
 pub use image_share::{ImageParts, ImageShareFile, SharedImage, write_image_shares};
 pub use model_share::{ModelShareFile, PublicModelFile, write_model};
-pub use note::{Channel, Note, NoteError, is_base_name};
+pub use note::{Channel, Note, NoteError, Tile, is_base_name};
 pub use opened::OpenedWeightsFile;
 pub use prepared::PreparedFile;
 pub(crate) use result_share::decoding;

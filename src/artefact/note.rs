@@ -4,7 +4,7 @@
 use crate::format::codec::SMALL_LIMIT;
 use crate::format::envelope::{NOTE_UNIT, OpenFrom, SealTo, open_note, seal_note};
 use crate::format::{FormatError, ImageId, decode_small, encode_small};
-use crate::image::{Depth, ImageFormat};
+use crate::image::{Depth, ImageFormat, Tiling};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -19,6 +19,8 @@ pub struct Note {
     pub depth: Depth,
     /// Which channel of which colour image this is, if it is one.
     pub channel: Option<Channel>,
+    /// Which tile of which larger image this is, if it is one.
+    pub tile: Option<Tile>,
     /// What the file's format says beside the pixels, opaque here; at most [`Note::MAX_HEADERS`].
     pub headers: Vec<u8>,
 }
@@ -30,6 +32,40 @@ pub struct Channel {
     pub group: ImageId,
     /// 0, 1 or 2: red, green or blue.
     pub index: u8,
+}
+
+/// One of the tiles that a larger image was cut into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Random, the same for all tiles of the image and their channels.
+    pub group: ImageId,
+    /// The larger image and the cells that it consists of.
+    pub tiling: Tiling,
+    /// The cell that this tile answers for: its row and column among the cells.
+    pub place: (usize, usize),
+    /// Where in the tile that cell begins: row and column. What lies around it is its neighbours'.
+    pub inset: (usize, usize),
+}
+
+impl Tile {
+    /// Size of the image, size of a cell, place, inset.
+    fn numbers(&self) -> Option<[u32; 8]> {
+        let (size, cell) = (self.tiling.size(), self.tiling.cell());
+        let pairs = [size, cell, self.place, self.inset];
+        let mut numbers = [0; 8];
+        for (to, from) in numbers.iter_mut().zip(pairs.iter().flat_map(|p| [p.0, p.1])) {
+            *to = u32::try_from(from).ok()?;
+        }
+        Some(numbers)
+    }
+
+    /// Nothing for cells that no image has, or none of them.
+    fn of(group: ImageId, numbers: [u32; 8]) -> Option<Tile> {
+        let [height, width, rows, columns, row, column, top, left] = numbers.map(|n| n as usize);
+        let tiling = Tiling::new((height, width), (rows, columns)).ok()?;
+        tiling.rect((row, column))?;
+        Some(Tile { group, tiling, place: (row, column), inset: (top, left) })
+    }
 }
 
 /// Why a note cannot be read.
@@ -44,8 +80,9 @@ pub enum NoteError {
     Malformed,
 }
 
-/// Name, extension of the format, bits of the depth (0 for floats), channel, headers.
-type Fields = (String, String, u8, Option<([u8; ImageId::LEN], u8)>, Vec<u8>);
+/// Name, extension of the format, bits of the depth (0 for floats), channel, tile, headers.
+type Fields = (String, String, u8, Option<(Group, u8)>, Option<(Group, [u32; 8])>, Vec<u8>);
+type Group = [u8; ImageId::LEN];
 
 impl Note {
     /// The most bytes of a file's name.
@@ -75,11 +112,15 @@ impl Note {
         if self.name.len() > Note::MAX_NAME || self.headers.len() > Note::MAX_HEADERS {
             return Err(FormatError::NoteTooLong { limit: Note::MAX_HEADERS });
         }
+        let too_long = || FormatError::NoteTooLong { limit: Note::MAX_HEADERS };
         let channel = self.channel.map(|c| (*c.group.as_bytes(), c.index));
+        let tile = match &self.tile {
+            Some(tile) => Some((*tile.group.as_bytes(), tile.numbers().ok_or_else(too_long)?)),
+            None => None,
+        };
         let (name, headers) = (self.name.as_str(), self.headers.as_slice());
-        let fields = (name, self.format.extension(), bits(self.depth), channel, headers);
-        let too_long = |_| FormatError::NoteTooLong { limit: Note::MAX_HEADERS };
-        let fields = Zeroizing::new(encode_small(&fields).map_err(too_long)?);
+        let fields = (name, self.format.extension(), bits(self.depth), channel, tile, headers);
+        let fields = Zeroizing::new(encode_small(&fields).map_err(|_| too_long())?);
         let length = (size_of::<u32>() + fields.len()).next_multiple_of(NOTE_UNIT);
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
         bytes.extend_from_slice(&(fields.len() as u32).to_le_bytes());
@@ -95,18 +136,25 @@ impl Note {
         if length > SMALL_LIMIT {
             return None;
         }
-        let (name, extension, bits, channel, headers) =
+        let (name, extension, bits, channel, tile, headers) =
             decode_small::<Fields>(rest.get(..length)?).ok()?;
+        let tile = match tile {
+            Some((group, numbers)) => Some(Tile::of(ImageId::from_bytes(group), numbers)?),
+            None => None,
+        };
         let depth = [Depth::Eight, Depth::Sixteen, Depth::Float];
         let note = Note {
             format: ImageFormat::from_extension(&extension).ok()?,
             depth: depth.into_iter().find(|&depth| self::bits(depth) == bits)?,
             channel: channel
                 .map(|(group, index)| Channel { group: ImageId::from_bytes(group), index }),
+            tile,
             name,
             headers,
         };
         let channel = note.channel.is_none_or(|channel| channel.index < 3);
+        let group = |tile: Tile| note.channel.is_none_or(|channel| channel.group == tile.group);
+        let channel = channel && note.tile.is_none_or(group);
         let name = note.name.is_empty() || is_base_name(&note.name);
         (channel && name && note.headers.len() <= Note::MAX_HEADERS).then_some(note)
     }
@@ -148,9 +196,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn note(name: &str, headers: usize) -> Note {
-        let channel = Some(Channel { group: ImageId::from_bytes([9; 16]), index: 2 });
+        let group = ImageId::from_bytes([9; 16]);
+        let channel = Some(Channel { group, index: 2 });
         let (format, depth) = (ImageFormat::Tiff, Depth::Sixteen);
-        Note { name: name.into(), format, depth, channel, headers: vec![5; headers] }
+        let headers = vec![5; headers];
+        Note { name: name.into(), format, depth, channel, tile: tile(), headers }
+    }
+
+    fn tile() -> Option<Tile> {
+        let tiling = Tiling::new((200_000, 100_000), (1024, 1024)).unwrap();
+        let group = ImageId::from_bytes([9; 16]);
+        Some(Tile { group, tiling, place: (195, 97), inset: (997, 1 << 31) })
     }
 
     #[test]
@@ -175,11 +231,55 @@ mod tests {
             assert!(Note::from_padded(&bytes).is_none(), "{bad:?}");
         }
         let mut wrong = note("a", 0);
+        wrong.tile = None;
         wrong.channel = Some(Channel { group: ImageId::from_bytes([1; 16]), index: 3 });
         assert!(Note::from_padded(&wrong.padded().unwrap()).is_none());
     }
 
+    #[test]
+    fn tiles_of_no_image_are_refused() {
+        let tile = tile().unwrap();
+        let good = tile.numbers().unwrap();
+        assert_eq!(Tile::of(tile.group, good), Some(tile));
+        for (at, value) in [
+            (0, 0),
+            (1, u32::MAX),
+            (0, u32::MAX),
+            (2, 0),
+            (3, 0),
+            (2, 200_001),
+            (3, 1),
+            (4, 196),
+            (5, 98),
+            (5, u32::MAX),
+        ] {
+            let mut bad = good;
+            bad[at] = value;
+            assert_eq!(Tile::of(tile.group, bad), None, "number {at} = {value}");
+        }
+        // The channels of a tile are in its group.
+        let mut other = note("a", 0);
+        other.channel = Some(Channel { group: ImageId::from_bytes([8; 16]), index: 0 });
+        assert!(Note::from_padded(&other.padded().unwrap()).is_none());
+        let mut plain = note("a", 0);
+        (plain.tile, plain.channel) = (None, None);
+        assert!(Note::from_padded(&plain.padded().unwrap()) == Some(plain));
+    }
+
     proptest! {
+        /// What is read is a tile of an image, with every number in its place.
+        #[test]
+        fn numbers_of_a_tile_are_checked(
+            numbers in proptest::array::uniform8(prop_oneof![0u32..9, any::<u32>()]),
+        ) {
+            if let Some(tile) = Tile::of(ImageId::from_bytes([1; 16]), numbers) {
+                prop_assert_eq!(tile.numbers(), Some(numbers));
+                let cell = tile.tiling.rect(tile.place).unwrap();
+                let (height, width) = tile.tiling.size();
+                prop_assert!(cell.is_inside(height, width));
+            }
+        }
+
         #[test]
         fn arbitrary_bytes_are_a_note_or_refused(mut bytes: Vec<u8>, at: usize, byte: u8) {
             let _ = Note::from_padded(&bytes);

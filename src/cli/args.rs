@@ -150,6 +150,10 @@ pub(super) struct ShareImage {
     /// Take colour images too, as three shares of red, green and blue, each for a slot of its own.
     #[arg(long)]
     pub(super) color: bool,
+    /// Cut an image with a side above SIDE into tiles, each a share of its own that answers for SIDE rows
+    /// and columns, and read it band by band: memory is that of a row of tiles.
+    #[arg(long, value_name = "SIDE", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) tile: Option<u32>,
     #[command(flatten)]
     pub(super) part: Part,
     /// Folder with gateway.key, the servers' .pub, and receiver.pub; without the latter there are no

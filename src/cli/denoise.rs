@@ -9,7 +9,7 @@ use super::files::{
 };
 use super::levels::levels;
 use super::output::{Console, print_json};
-use super::share_image::wider;
+use super::share_image::{furthest, wider};
 use super::share_model::quantise_options;
 use crate::activation::{Activation, Nonlinearity};
 use crate::format::output::ensure_not_input;
@@ -124,7 +124,7 @@ fn rounded(
 ) -> Result<GreyImage, Failure> {
     let (denoised, clamped) = twin(model, image, levels, &mut |done| console.progress(done));
     if clamped > 0 {
-        let wider = wider(image, levels).replace("share the model with", "use");
+        let wider = wider(furthest(image, levels)).replace("share the model with", "use");
         let text = "lie outside the input interval; they were clamped, which costs quality";
         console.note(format!("note: {clamped} pixels {text}: {wider}"));
     }

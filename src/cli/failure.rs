@@ -148,7 +148,9 @@ impl From<NetworkError> for Failure {
     fn from(e: NetworkError) -> Self {
         let help = match e {
             NetworkError::ImageTooSmall { .. } => Some("use a larger image or a smaller model"),
-            NetworkError::ImageTooLarge { .. } => Some("cut the image into smaller ones"),
+            NetworkError::ImageTooLarge { .. } | NetworkError::MapTooLarge { .. } => {
+                Some("cut it into smaller ones, as `share-image --tile` does")
+            }
             _ => None,
         };
         Failure::of(Code::Input, &e, help.map(Into::into))

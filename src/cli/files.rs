@@ -5,13 +5,13 @@ use crate::artefact::PublicModelFile;
 use crate::format::FormatError;
 use crate::format::output::{Access, OutputFile, Overwrite};
 use crate::image::dicom::{self, Window};
-use crate::image::{self, GreyImage, ImageFormat, Raster};
+use crate::image::{self, GreyImage, ImageFormat, Raster, RowReader};
 use crate::metrics::{Quality, quality};
 use crate::model::{FloatModel, load_mat, load_npz, load_pth, load_safetensors};
 use crate::network::MAX_WEIGHTS;
 use serde::Serialize;
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// The most bytes an image file may have.
@@ -20,6 +20,9 @@ const MAX_IMAGE_BYTES: u64 = 4 << 30;
 const MAX_MODEL_BYTES: u64 = 8 * MAX_WEIGHTS as u64 + (1 << 20);
 /// The most bytes a model's description may have.
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
+
+/// What tells the formats apart: DICOM says its name behind 128 bytes.
+const SIGNATURE_LEN: u64 = 256;
 
 /// Whether a path stands for standard input or output.
 pub(super) fn is_stream(path: &Path) -> bool {
@@ -59,20 +62,57 @@ fn read_any(
     lenient: bool,
 ) -> Result<(Raster, ImageFormat), Failure> {
     let bytes = read_image_bytes(path)?;
-    let Some(format) = ImageFormat::from_signature(&bytes) else {
-        let text =
-            "this is no image: it begins like none of PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM, .npy";
-        return Err(Failure::new(Code::Input, text).about(path));
-    };
-    let image = match (format, window) {
-        (ImageFormat::Dicom, window) => dicom::decode(&bytes, window),
-        (_, Some(_)) if !lenient => {
-            let text = format!("--window is for DICOM images, and this is {format}");
-            return Err(Failure::new(Code::Usage, text).about(path).help("leave --window away"));
-        }
+    let format = format_of(&bytes, path)?;
+    if !lenient {
+        check_window(format, window, path)?;
+    }
+    let image = match format {
+        ImageFormat::Dicom => dicom::decode(&bytes, window),
         _ => format.decode(&bytes),
     };
     Ok((image.map_err(|e| Failure::from(e).about(path))?, format))
+}
+
+/// The format of a file that begins like this.
+fn format_of(begin: &[u8], path: &Path) -> Result<ImageFormat, Failure> {
+    let text =
+        "this is no image: it begins like none of PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM, .npy";
+    let no_image = || Failure::new(Code::Input, text).about(path);
+    ImageFormat::from_signature(begin).ok_or_else(no_image)
+}
+
+/// Refuses a window for what is no DICOM image.
+fn check_window(format: ImageFormat, window: Option<Window>, path: &Path) -> Result<(), Failure> {
+    if window.is_none() || format == ImageFormat::Dicom {
+        return Ok(());
+    }
+    let text = format!("--window is for DICOM images, and this is {format}");
+    Err(Failure::new(Code::Usage, text).about(path).help("leave --window away"))
+}
+
+/// What files and bytes in memory have in common.
+trait Seekable: Read + Seek {}
+impl<T: Read + Seek> Seekable for T {}
+
+/// As [`read_picture`], row by row where the format allows it. What is no regular file is read into
+/// memory, as it is.
+pub(super) fn open_rows(
+    path: &Path,
+    window: Option<Window>,
+) -> Result<(RowReader<'static>, ImageFormat), Failure> {
+    let regular = !is_stream(path) && std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
+    let mut file: Box<dyn Seekable> = match regular {
+        true => Box::new(open(path)?),
+        false => Box::new(Cursor::new(read_image_bytes(path)?)),
+    };
+    let unreadable = |e| FormatError::io(path, "read", e);
+    let mut begin = Vec::new();
+    (&mut file).take(SIGNATURE_LEN).read_to_end(&mut begin).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    let format = format_of(&begin, path)?;
+    check_window(format, window, path)?;
+    let rows = RowReader::open(format, file, window).map_err(|e| Failure::from(e).about(path))?;
+    Ok((rows, format))
 }
 
 /// The PNGs of a folder, by name.

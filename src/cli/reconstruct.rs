@@ -1,5 +1,6 @@
 //! `reconstruct`: the receiver puts result shares together.
 
+mod joined;
 mod plan;
 mod quality;
 
@@ -13,8 +14,8 @@ use crate::artefact::{Note, Reconstruction, reconstruct};
 use crate::format::keys::KeyFolder;
 use crate::format::output::ensure_not_input;
 use crate::format::{FormatError, ImageId, OpenFrom, PublicKey, Role, SecretKey};
-use crate::image::{Depth, GreyImage, Raster};
-use plan::Job;
+use crate::image::{Depth, GreyImage, ImageError, Raster};
+use plan::{Job, Parts};
 use quality::Summary;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -36,8 +37,11 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Entry {
     file: String,
-    /// One share, or those of red, green and blue.
+    /// One share, or those of red, green and blue; of an image of tiles those of each tile.
     shares: Vec<Share>,
+    /// Of how many tiles it was joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tiles: Option<usize>,
     height: usize,
     width: usize,
     #[serde(flatten)]
@@ -48,6 +52,19 @@ struct Entry {
 struct Share {
     image_id: String,
     session_id: String,
+}
+
+impl Share {
+    fn of(result: &Reconstruction) -> Share {
+        let (image_id, session_id) = (result.image_id.to_string(), result.session_id.to_string());
+        Share { image_id, session_id }
+    }
+}
+
+/// The grey levels as an image.
+fn grey(result: Reconstruction) -> Result<GreyImage, ImageError> {
+    let pixels = result.grey.iter().map(|&v| v as f32).collect();
+    GreyImage::new(result.size.0, result.size.1, pixels)
 }
 
 /// The keys that a receiver opens results with.
@@ -108,9 +125,9 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
         [a, b] if !a.is_dir() && !b.is_dir() => {
             let result = keys.reconstruct([a, b])?;
             let job = Job::single(keys.note(result.image_id, &result.note, console), &result);
-            if folder && job.is_channel {
-                let text = "this is one channel of a colour image";
-                let help = "give the shares of all three, or an --out file for this one";
+            if let (true, Some(part)) = (folder, job.part_of) {
+                let text = format!("this is one {part}");
+                let help = "give the shares of all of them, or an --out file for this one";
                 return Err(Failure::new(Code::Usage, text).about(a).help(help));
             }
             (vec![job], Some(result))
@@ -121,14 +138,21 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
     let targets = targets(args, &jobs)?;
     let references = quality::references(args.reference.as_deref(), &targets)?;
     check_outputs(args, &targets, &references)?;
+    for ((job, target), reference) in jobs.iter().zip(&targets).zip(&references) {
+        joined::check(job, target, reference.is_some())?;
+    }
     let mut work = Work { args, keys, entries: Vec::new(), write_image_seconds: 0.0 };
     let mut loaded = loaded.map(|result| vec![result]);
     for ((job, target), reference) in jobs.iter().zip(&targets).zip(&references) {
-        let made = match loaded.take() {
-            Some(results) => Ok(results),
-            None => job.pairs.iter().map(|[a, b]| work.keys.reconstruct([a, b])).collect(),
+        let made = match (loaded.take(), &job.parts) {
+            (Some(results), _) => work.write(job, results, target, reference),
+            (None, Parts::Tiles(scan)) => work.join(job, scan, target, reference, console),
+            (None, Parts::Planes(pairs)) => {
+                let results = pairs.iter().map(|[a, b]| work.keys.reconstruct([a, b]));
+                let results: Result<Vec<_>, _> = results.collect();
+                results.and_then(|results| work.write(job, results, target, reference))
+            }
         };
-        let made = made.and_then(|results: Vec<_>| work.write(job, results, target, reference));
         match made {
             Ok(Some(quality)) => console.note(format!("{}: {quality}", target.display())),
             Ok(None) => {}
@@ -212,16 +236,8 @@ impl Work<'_> {
         target: &Path,
         reference: &Option<PathBuf>,
     ) -> Result<Option<QualityReport>, Failure> {
-        let shares = results.iter().map(|result| Share {
-            image_id: result.image_id.to_string(),
-            session_id: result.session_id.to_string(),
-        });
-        let shares = shares.collect();
-        let planes = results.into_iter().map(|result| {
-            let pixels = result.grey.iter().map(|&v| v as f32).collect();
-            GreyImage::new(result.size.0, result.size.1, pixels)
-        });
-        let planes = planes.collect::<Result<Vec<_>, _>>()?;
+        let shares = results.iter().map(Share::of).collect();
+        let planes = results.into_iter().map(grey).collect::<Result<Vec<_>, _>>()?;
         let image = Raster::of_planes(planes, job.depth)?;
         let window = self.args.dicom.window;
         let reference = reference.as_deref().map(|path| read_reference(path, window));
@@ -232,7 +248,7 @@ impl Work<'_> {
         self.write_image_seconds += writing.elapsed().as_secs_f64();
         let (height, width) = (image.height(), image.width());
         let file = target.display().to_string();
-        self.entries.push(Entry { file, shares, height, width, quality });
+        self.entries.push(Entry { file, shares, tiles: None, height, width, quality });
         Ok(quality)
     }
 }

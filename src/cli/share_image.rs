@@ -1,18 +1,23 @@
 //! `share-image`: encode images for a model and split them between the servers.
 
+mod tiles;
+
 use super::args::ShareImage;
 use super::batch::{
     CHANNELS, Failures, base_name, ensure_distinct, images, is_folder, restored_name,
 };
 use super::failure::{Code, Failure};
 use super::files::{check_streams, overwrite, read_picture, read_public, with_suffix};
-use super::levels::levels;
+use super::levels::{Sigma, levels};
 use super::output::{Console, print_json};
-use crate::artefact::{Channel, Note, Parties, PublicModelFile, SharedImage, write_image_shares};
+use crate::artefact::{
+    Channel, Note, Parties, PublicModelFile, SharedImage, Tile, write_image_shares,
+};
+use crate::format::half_done::HalfDone;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::format::{FormatError, ImageId, PublicKey, Role};
-use crate::image::{GreyImage, ImageFormat, Raster};
+use crate::image::{Depth, GreyImage, ImageFormat};
 use crate::model::LevelMap;
 use crate::roles::encode;
 use serde::Serialize;
@@ -38,6 +43,9 @@ struct Entry {
     file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'static str>,
+    /// The part of the image that a tile answers for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tile: Option<tiles::Part>,
     image_id: String,
     /// Of the two files, which end in .s0 and .s1.
     prefix: String,
@@ -52,6 +60,12 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
     let streams =
         args.image.iter().map(PathBuf::as_path).chain(args.unlock.passphrase_file.as_deref());
     check_streams(&streams.collect::<Vec<_>>(), &args.out, false)?;
+    if args.tile.is_some() && args.met.sigma == Some(Sigma::Auto) {
+        let text = "--sigma auto does not go with --tile: a noise level is told of the whole image, \
+                    which is never there at once";
+        let help = "estimate it on a part of the image, as `denoise --sigma auto` tells it";
+        return Err(Failure::new(Code::Usage, text).help(help));
+    }
     let keys = KeyFolder::open(&args.keys)?;
     let parties = args.unlock.parties(&keys, Role::Gateway)?;
     let receiver = receiver(&keys, console)?;
@@ -73,6 +87,7 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
         public,
         several: all.len() > 1,
         entries: Vec::new(),
+        half_done: Vec::new(),
         read_image_seconds: 0.0,
     };
     let mut failures = Failures::default();
@@ -116,64 +131,111 @@ struct Sharing<'a> {
     public: PublicModelFile,
     several: bool,
     entries: Vec<Entry>,
+    /// The files of the tiles so far.
+    half_done: Vec<HalfDone>,
     read_image_seconds: f64,
 }
 
+/// One grey image on its way to its shares: an image, a channel, a tile, or a channel of a tile.
+struct Plane<'a> {
+    /// Its file's number among the files, name, format and depth.
+    number: usize,
+    file: &'a Path,
+    format: ImageFormat,
+    depth: Depth,
+    grey: &'a GreyImage,
+    channel: Option<Channel>,
+    tile: Option<Tile>,
+}
+
+impl Plane<'_> {
+    fn colour(&self) -> Option<&'static str> {
+        self.channel.map(|channel| CHANNELS[usize::from(channel.index)])
+    }
+}
+
+/// How many pixels had to be clamped, and how far from 0 the furthest was in network units.
+#[derive(Clone, Copy, Default)]
+struct Clamped {
+    pixels: usize,
+    furthest: f64,
+}
+
 impl Sharing<'_> {
-    /// Shares image number `i`.
-    fn share(&mut self, i: usize, file: &Path, console: &Console) -> Result<(), Failure> {
+    /// Shares image number `number`.
+    fn share(&mut self, number: usize, file: &Path, console: &mut Console) -> Result<(), Failure> {
         let reading = Instant::now();
-        let (image, format) = read_picture(file, self.args.dicom.window)?;
+        let window = self.args.dicom.window;
+        let (image, format) = match self.args.tile {
+            None => read_picture(file, window)?,
+            Some(side) => match self.tiles(number, file, side as usize, console)? {
+                None => return Ok(()),
+                Some(fits_one) => fits_one,
+            },
+        };
         self.read_image_seconds += reading.elapsed().as_secs_f64();
-        if !image.is_colour() {
-            return self.plane(i, (file, format), &image, 0, None, console);
-        }
-        if !self.args.color {
-            let failure = Failure::new(Code::Input, "the image is in colour; expected grayscale");
-            let help = "add --color to share each channel, or convert it to grayscale first";
-            return Err(failure.about(file).help(help));
-        }
-        if self.receiver.is_none() {
-            let text = "a colour image needs a note, by which its channels are joined again";
-            let help = "put the receiver's receiver.pub into the --keys folder";
-            return Err(Failure::new(Code::Usage, text).about(file).help(help));
-        }
-        let group = ImageId::random().map_err(FormatError::from)?;
-        for index in 0..CHANNELS.len() {
-            let channel = Channel { group, index: index as u8 };
-            self.plane(i, (file, format), &image, index, Some(channel), console)?;
+        let depth = image.depth();
+        let group = self.group(file, image.is_colour(), false)?;
+        for (index, grey) in image.planes().iter().enumerate() {
+            let index = index as u8;
+            let channel = image.is_colour().then_some(Channel { group, index });
+            let plane = Plane { number, file, format, depth, grey, channel, tile: None };
+            let clamped = self.plane(&plane, console)?;
+            self.judge_clamped(&plane, clamped, console);
         }
         Ok(())
     }
 
-    fn plane(
-        &mut self,
-        i: usize,
-        (file, format): (&Path, ImageFormat),
-        image: &Raster,
-        plane: usize,
-        channel: Option<Channel>,
-        console: &Console,
-    ) -> Result<(), Failure> {
-        let grey = &image.planes()[plane];
+    /// A fresh id for what belongs together. Refuses colour unless it was asked for, and what could
+    /// not be joined again.
+    fn group(&self, file: &Path, colour: bool, tiles: bool) -> Result<ImageId, Failure> {
+        if colour && !self.args.color {
+            let failure = Failure::new(Code::Input, "the image is in colour; expected grayscale");
+            let help = "add --color to share each channel, or convert it to grayscale first";
+            return Err(failure.about(file).help(help));
+        }
+        if (colour || tiles) && self.receiver.is_none() {
+            let text = match tiles {
+                true => "an image of tiles needs a note, by which its tiles are joined again",
+                false => "a colour image needs a note, by which its channels are joined again",
+            };
+            let help = "put the receiver's receiver.pub into the --keys folder";
+            return Err(Failure::new(Code::Usage, text).about(file).help(help));
+        }
+        Ok(ImageId::random().map_err(FormatError::from)?)
+    }
+
+    /// Writes the shares of one grey image.
+    fn plane(&mut self, plane: &Plane<'_>, console: &Console) -> Result<Clamped, Failure> {
+        let Plane { file, grey, .. } = *plane;
         let size = (grey.height(), grey.width());
         let model = &self.public.model;
         let grid = model.network.grid(size).map_err(|e| Failure::from(e).about(file))?;
         let levels = levels(&self.args.met, (file, grey), model.sigma, model.units, console)?;
-        let (encoded, clamped) = encode(model, grey, &levels.map);
-        self.judge_clamped(file, grey, &levels.map, clamped, console)?;
+        let (encoded, pixels) = encode(model, grey, &levels.map);
+        let furthest = if pixels > 0 { furthest(grey, &levels.map) } else { 0.0 };
+        let clamped = Clamped { pixels, furthest };
+        if self.args.strict && pixels > 0 {
+            let help = format!("{}, or leave --strict away", wider(furthest));
+            return Err(Failure::new(Code::Input, self.outside(plane, clamped))
+                .about(file)
+                .help(help));
+        }
         let id = ImageId::random().map_err(FormatError::from)?;
-        let colour = channel.map(|channel| CHANNELS[usize::from(channel.index)]);
-        let prefix = self.prefix(i, colour, id);
+        let prefix = self.prefix(plane, id);
         let create = |suffix| {
             let path = with_suffix(&prefix, suffix);
             ensure_not_input(&path, &[file, &self.args.model])?;
             OutputFile::create(&path, Access::Secret, overwrite(self.args.common.force))
         };
         let outs = [create("s0")?, create("s1")?];
+        if plane.tile.is_some() {
+            self.half_done.extend(outs.iter().map(|out| HalfDone::new(out.target())));
+        }
         let means = model.patch_means(&encoded, &grid);
-        let (name, depth, headers) = (base_name(file), image.depth(), Vec::new());
-        let note = Note { name, format, depth, channel, headers };
+        let Plane { format, depth, channel, tile, .. } = *plane;
+        let note =
+            Note { name: base_name(file), format, depth, channel, tile, headers: Vec::new() };
         let shared = SharedImage {
             id,
             encoded: &encoded,
@@ -184,73 +246,78 @@ impl Sharing<'_> {
             note: self.receiver.as_ref().map(|receiver| (&note, receiver)),
         };
         write_image_shares(&shared, &self.public, &self.parties, outs)?;
-        let which = match (self.several, colour) {
-            (false, None) => String::new(),
-            (_, colour) => format!(
-                "{}{}: ",
-                file.display(),
-                colour.map_or(String::new(), |c| format!(", {c}"))
-            ),
-        };
-        console.note(format!("{which}image {id} shared as {}.s0, .s1", prefix.display()));
+        if tile.is_none() {
+            self.tell(plane, id, &prefix, console);
+        }
         self.entries.push(Entry {
             file: file.display().to_string(),
-            channel: colour,
+            channel: plane.colour(),
+            tile: tile.and_then(tiles::Part::of),
             image_id: id.to_string(),
             prefix: prefix.display().to_string(),
             height: size.0,
             width: size.1,
             sigma: levels.sigma,
-            pixels_clamped: clamped,
+            pixels_clamped: pixels,
         });
-        Ok(())
+        Ok(clamped)
+    }
+
+    fn tell(&self, plane: &Plane<'_>, id: ImageId, prefix: &Path, console: &Console) {
+        let which = match (self.several, plane.colour()) {
+            (false, None) => String::new(),
+            (_, colour) => {
+                let colour = colour.map_or(String::new(), |c| format!(", {c}"));
+                format!("{}{colour}: ", plane.file.display())
+            }
+        };
+        console.note(format!("{which}image {id} shared as {}.s0, .s1", prefix.display()));
     }
 
     /// Where the shares go.
-    fn prefix(&self, i: usize, colour: Option<&str>, id: ImageId) -> PathBuf {
+    fn prefix(&self, plane: &Plane<'_>, id: ImageId) -> PathBuf {
         let out = &self.args.out;
         if is_folder(out) {
             return out.join(id.to_string());
         }
         let mut name = out.as_os_str().to_owned();
         if self.several {
-            name.push(format!("-{}", i + 1));
+            name.push(format!("-{}", plane.number + 1));
         }
-        if let Some(colour) = colour {
+        if let Some(Tile { tiling, place: (row, column), .. }) = plane.tile {
+            name.push(format!("-t{}", row * tiling.counts().1 + column + 1));
+        }
+        if let Some(colour) = plane.colour() {
             name.push(format!("-{colour}"));
         }
         name.into()
     }
 
-    fn judge_clamped(
-        &self,
-        file: &Path,
-        image: &GreyImage,
-        levels: &LevelMap,
-        clamped: usize,
-        console: &Console,
-    ) -> Result<(), Failure> {
-        if clamped == 0 {
-            return Ok(());
-        }
-        let text = format!(
-            "{clamped} of {} pixels lie outside the model's input interval of +-{}",
-            image.pixels().len(),
+    fn outside(&self, plane: &Plane<'_>, clamped: Clamped) -> String {
+        format!(
+            "{} of {} pixels{} lie outside the model's input interval of +-{}",
+            clamped.pixels,
+            plane.grey.pixels().len(),
+            if plane.tile.is_some() { " of a tile" } else { "" },
             self.public.model.input.interval
-        );
-        let wider = wider(image, levels);
-        if self.args.strict {
-            let help = format!("{wider}, or leave --strict away");
-            return Err(Failure::new(Code::Input, text).about(file).help(help));
+        )
+    }
+
+    fn judge_clamped(&self, plane: &Plane<'_>, clamped: Clamped, console: &Console) {
+        if clamped.pixels > 0 {
+            let (text, wider) = (self.outside(plane, clamped), wider(clamped.furthest));
+            console.note(format!("note: {text}; they were clamped, which costs quality: {wider}"));
         }
-        console.note(format!("note: {text}; they were clamped, which costs quality: {wider}"));
-        Ok(())
     }
 }
 
-/// What would hold all pixels of an image.
-pub(super) fn wider(image: &GreyImage, levels: &LevelMap) -> String {
+/// How far the pixels of an image reach from 0, in network units.
+pub(super) fn furthest(image: &GreyImage, levels: &LevelMap) -> f64 {
     let reach = |&grey: &f32| levels.to_units(f64::from(grey)).abs();
-    let most = image.pixels().iter().map(reach).fold(0.0, f64::max);
-    format!("share the model with --interval {}", (2.0 * most).ceil() / 2.0)
+    image.pixels().iter().map(reach).fold(0.0, f64::max)
+}
+
+/// What would hold pixels that reach so far.
+pub(super) fn wider(furthest: f64) -> String {
+    format!("share the model with --interval {}", (2.0 * furthest).ceil() / 2.0)
 }

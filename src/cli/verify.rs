@@ -42,7 +42,9 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<(), Failure> {
     let size = (fields.height as usize, fields.width as usize);
     if (original.height(), original.width()) != size {
         let text = format!("the shared image is {}x{}, this one another", size.0, size.1);
-        return Err(Failure::new(Code::Input, text).about(&args.original));
+        let help =
+            "name the image that was shared; of a tile, the part that it holds, cut out of it";
+        return Err(Failure::new(Code::Input, text).about(&args.original).help(help));
     }
     // A share does not say which channel it is; the note does, to the receiver.
     let judged = original.planes().iter().map(|plane| judge(&pair, &public, plane));

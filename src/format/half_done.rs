@@ -35,12 +35,19 @@ impl HalfDone {
         lock(&HALF_DONE).push(path.to_owned());
         HalfDone(path.to_owned())
     }
+
+    /// Removes the file at once: the rest of its set cannot be made.
+    pub fn remove(self) {
+        // What cannot be removed stays, as after a kill.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Drop for HalfDone {
     fn drop(&mut self) {
         let mut all = lock(&HALF_DONE);
-        if let Some(at) = all.iter().position(|path| *path == self.0) {
+        // Large sets are told of in order, and dropped from the end.
+        if let Some(at) = all.iter().rposition(|path| *path == self.0) {
             all.swap_remove(at);
         }
     }
@@ -65,5 +72,17 @@ mod tests {
         assert_eq!(known(), 1);
         drop(second);
         assert_eq!(known(), 0);
+    }
+
+    #[test]
+    fn a_set_that_cannot_be_completed_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("one");
+        HalfDone::new(&path).remove();
+        std::fs::write(&path, b"of a set").unwrap();
+        drop(HalfDone::new(&path));
+        assert!(path.exists());
+        HalfDone::new(&path).remove();
+        assert!(!path.exists());
     }
 }

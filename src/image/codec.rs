@@ -144,6 +144,11 @@ impl std::fmt::Display for ImageFormat {
 /// # Errors
 /// As [`ImageFormat::decode`], and [`ImageError::Io`].
 pub fn read(format: ImageFormat, reader: impl Read) -> Result<Raster, ImageError> {
+    format.decode(&read_all(format, reader)?)
+}
+
+/// The bytes of a file, if an image can be so long.
+pub(super) fn read_all(format: ImageFormat, reader: impl Read) -> Result<Vec<u8>, ImageError> {
     let mut bytes = Vec::new();
     reader.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
@@ -152,7 +157,19 @@ pub fn read(format: ImageFormat, reader: impl Read) -> Result<Raster, ImageError
             reason: "the file is longer than any usable image",
         });
     }
-    format.decode(&bytes)
+    Ok(bytes)
+}
+
+/// As [`ImageFormat::decode`], DICOM through the window if there is one.
+pub(super) fn decode_all(
+    format: ImageFormat,
+    bytes: &[u8],
+    window: Option<dicom::Window>,
+) -> Result<Raster, ImageError> {
+    match format {
+        ImageFormat::Dicom => dicom::decode(bytes, window),
+        _ => format.decode(bytes),
+    }
 }
 
 /// Writes the image, and flushes.

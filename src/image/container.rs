@@ -5,6 +5,7 @@
 
 use super::png;
 use super::raster::{Depth, Raster};
+use super::tiling::check_scan;
 use super::{ImageError, ImageFormat, checked_area, tiff};
 use ::image::codecs::{
     bmp::BmpEncoder,
@@ -15,7 +16,7 @@ use ::image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, Image
 use std::io::{Cursor, Write};
 
 /// A byte of a file stands for at most so many pixels: the most that deflate makes of one.
-const MAX_INFLATION: usize = 1032;
+const MAX_INFLATION: u64 = 1032;
 /// For metadata and a decoder's own buffers.
 const DECODER_SLACK: u64 = 16 << 20;
 
@@ -26,9 +27,11 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
         return Err(ImageError::Signature { format });
     }
     match format {
-        ImageFormat::Png => png::check(bytes)?,
+        ImageFormat::Png => {
+            png::check(&mut Cursor::new(bytes), bytes.len() as u64)?;
+        }
         ImageFormat::Jpeg => check_jpeg_end(bytes)?,
-        ImageFormat::Tiff => tiff::check(bytes)?,
+        ImageFormat::Tiff => tiff::check(&mut Cursor::new(bytes), bytes.len() as u64)?,
         _ => {}
     }
     let damaged = |source| ImageError::Container { format, source };
@@ -64,10 +67,22 @@ pub(super) fn plausible_area(
     width: usize,
 ) -> Result<usize, ImageError> {
     let area = checked_area(height, width)?;
-    if bytes.len().saturating_mul(MAX_INFLATION) < area {
-        return Err(ImageError::Truncated { format, bytes: bytes.len() });
-    }
+    plausible_scan(format, bytes.len() as u64, height, width)?;
     Ok(area)
+}
+
+/// Refuses a size that a file of `length` bytes cannot have, or that no scan has.
+pub(super) fn plausible_scan(
+    format: ImageFormat,
+    length: u64,
+    height: usize,
+    width: usize,
+) -> Result<(), ImageError> {
+    check_scan((height, width))?;
+    if length.saturating_mul(MAX_INFLATION) < (height * width) as u64 {
+        return Err(ImageError::Truncated { format, bytes: length as usize });
+    }
+    Ok(())
 }
 
 /// Writes the image with its own depth, 8 bits for floats, rounded and clipped.

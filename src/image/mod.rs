@@ -4,9 +4,12 @@
 
 mod codec;
 mod container;
+mod cutter;
 pub mod dicom;
+mod error;
 mod font;
 mod interest;
+mod joiner;
 mod noise;
 mod noise_level;
 pub(crate) mod npy;
@@ -14,15 +17,24 @@ mod panel;
 mod png;
 mod poisson;
 mod raster;
+mod rows;
+mod strips;
 mod tiff;
+mod tiling;
 
 pub use codec::{ImageFormat, read, write};
+pub use cutter::Cutter;
+pub use error::ImageError;
 pub use interest::pick_crops;
+pub use joiner::Joiner;
 pub use noise::{NoiseSeed, add_gaussian, add_poisson};
 pub use noise_level::estimate_sigma;
 pub use panel::{Panel, Picture, crop_side, side_by_side};
 pub use poisson::Poisson;
 pub use raster::{Depth, Raster};
+pub use rows::RowReader;
+pub use strips::{StripWriter, by_rows};
+pub use tiling::{Cut, MAX_SCAN_PIXELS, MAX_TILES, Tiling};
 
 use crate::network::MAX_PIXELS;
 use std::fmt;
@@ -103,11 +115,7 @@ impl GreyImage {
     /// # Errors
     /// [`ImageError::Crop`] if it is empty or leaves the image.
     pub fn crop(&self, rect: Rect) -> Result<GreyImage, ImageError> {
-        let inside = |from: usize, len: usize, side: usize| {
-            len > 0 && from.checked_add(len).is_some_and(|end| end <= side)
-        };
-        if !inside(rect.top, rect.height, self.height) || !inside(rect.left, rect.width, self.width)
-        {
+        if !rect.is_inside(self.height, self.width) {
             return Err(ImageError::Crop { rect, height: self.height, width: self.width });
         }
         let rows = self.pixels.chunks_exact(self.width).skip(rect.top).take(rect.height);
@@ -130,6 +138,14 @@ pub struct Rect {
 }
 
 impl Rect {
+    /// Whether it has pixels, all of which an image of this size has too.
+    pub fn is_inside(&self, height: usize, width: usize) -> bool {
+        let inside = |from: usize, len: usize, side: usize| {
+            len > 0 && from.checked_add(len).is_some_and(|end| end <= side)
+        };
+        inside(self.top, self.height, height) && inside(self.left, self.width, width)
+    }
+
     /// Whether the two have a pixel in common.
     pub fn overlaps(&self, other: &Rect) -> bool {
         self.top < other.top.saturating_add(other.height)
@@ -151,288 +167,6 @@ fn checked_area(height: usize, width: usize) -> Result<usize, ImageError> {
         Some(0) => Err(ImageError::Empty { height, width }),
         Some(area) if area <= MAX_PIXELS => Ok(area),
         _ => Err(ImageError::TooLarge { height, width }),
-    }
-}
-
-/// Why an image cannot be made, read, written or drawn.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImageError {
-    /// There are no pixels.
-    #[error("the image is {height}x{width}; both sides must be at least 1")]
-    Empty {
-        /// Rows.
-        height: usize,
-        /// Columns.
-        width: usize,
-    },
-    /// There are too many pixels.
-    #[error("the image is {height}x{width}, more than {MAX_PIXELS} pixels")]
-    TooLarge {
-        /// Rows.
-        height: usize,
-        /// Columns.
-        width: usize,
-    },
-    /// The sides and the number of pixels disagree.
-    #[error("a {height}x{width} image needs {} pixels, found {found}", height * width)]
-    PixelCount {
-        /// Rows.
-        height: usize,
-        /// Columns.
-        width: usize,
-        /// Pixels given.
-        found: usize,
-    },
-    /// A grey level is not a finite number.
-    #[error("the grey level at row {row}, column {column} is {value}; expected a finite float32")]
-    NotFinite {
-        /// Row of the first such level.
-        row: usize,
-        /// Column of the first such level.
-        column: usize,
-        /// The level.
-        value: f64,
-    },
-    /// The standard deviation of the noise is not usable.
-    #[error("the noise level is {sigma}; expected a finite number of grey levels, at least 0")]
-    Sigma {
-        /// The value given.
-        sigma: f64,
-    },
-    /// Too few patches to estimate noise from.
-    #[error("the image is {height}x{width}, too small to estimate its noise from")]
-    TooSmallToEstimate {
-        /// Rows.
-        height: usize,
-        /// Columns.
-        width: usize,
-    },
-    /// An estimate that is no noise.
-    #[error("no noise was found in the image")]
-    NoNoise,
-    /// A level that no photo-electrons can make.
-    #[error(
-        "the level at row {row}, column {column} is {value}; Poisson noise needs levels of at least 0"
-    )]
-    NegativeLevel {
-        /// Row, from 0.
-        row: usize,
-        /// Column, from 0.
-        column: usize,
-        /// The level.
-        value: f64,
-    },
-    /// A rectangle is empty or leaves the image.
-    #[error("the rectangle {rect} is not inside the {height}x{width} image")]
-    Crop {
-        /// The rectangle.
-        rect: Rect,
-        /// Rows of the image.
-        height: usize,
-        /// Columns of the image.
-        width: usize,
-    },
-    /// There is no room for two separate rectangles of this size.
-    #[error(
-        "two {height}x{width} crops do not fit side by side in a {image_height}x{image_width} image"
-    )]
-    NoRoom {
-        /// Rows of a rectangle.
-        height: usize,
-        /// Columns of a rectangle.
-        width: usize,
-        /// Rows of the image.
-        image_height: usize,
-        /// Columns of the image.
-        image_width: usize,
-    },
-    /// The images of a picture differ in size.
-    #[error("panel {panel} is {found:?}, the first is {expected:?} (height, width)")]
-    PanelSize {
-        /// Number of the panel, from 1.
-        panel: usize,
-        /// Its height and width.
-        found: (usize, usize),
-        /// Height and width of the first.
-        expected: (usize, usize),
-    },
-    /// A picture without images.
-    #[error("a picture needs at least one panel")]
-    NoPanels,
-    /// No image format has this file name extension.
-    #[error(
-        "`{extension}` is no image format; expected png, pgm, ppm, tiff, bmp, jpeg, dcm or npy"
-    )]
-    Extension {
-        /// What was given, without the dot.
-        extension: String,
-    },
-    /// The data do not begin like a file of the format.
-    #[error("not a {format} file: it does not begin with the {format} signature")]
-    Signature {
-        /// The expected format.
-        format: ImageFormat,
-    },
-    /// The header cannot be read.
-    #[error("the {format} header is not usable: {reason}")]
-    Header {
-        /// The format.
-        format: ImageFormat,
-        /// What is wrong.
-        reason: &'static str,
-    },
-    /// The data end too early.
-    #[error(
-        "the {format} file is truncated: its header promises more data than the {bytes} bytes found"
-    )]
-    Truncated {
-        /// The format.
-        format: ImageFormat,
-        /// Bytes of the file.
-        bytes: usize,
-    },
-    /// Something follows the image.
-    #[error("{bytes} bytes follow the end of the {format} image")]
-    Trailing {
-        /// The format.
-        format: ImageFormat,
-        /// Bytes beyond the end.
-        bytes: usize,
-    },
-    /// Samples that have no place here.
-    #[error("the {format} is {found}; expected 8-bit or 16-bit grayscale or RGB")]
-    Kind {
-        /// The format.
-        format: ImageFormat,
-        /// What it is, in words.
-        found: String,
-    },
-    /// A colour image where a grey one is due.
-    #[error("the image is in colour; expected grayscale")]
-    Colour,
-    /// Several pages.
-    #[error("the TIFF has several pages; expected one")]
-    Pages,
-    /// 16-bit samples in a format of 8 bits.
-    #[error("{format} cannot hold 16-bit samples")]
-    TooFine {
-        /// The format.
-        format: ImageFormat,
-    },
-    /// A format that is read only.
-    #[error("{format} is read, not written")]
-    NotWritten {
-        /// The format.
-        format: ImageFormat,
-    },
-    /// Planes of different sizes.
-    #[error("the planes of a colour image are {expected:?} and {found:?} (height, width)")]
-    PlaneSize {
-        /// Height and width of the first.
-        expected: (usize, usize),
-        /// Of another.
-        found: (usize, usize),
-    },
-    /// Another number of planes than 1 or 3.
-    #[error("an image has 1 plane or 3, found {found}")]
-    Planes {
-        /// The number.
-        found: usize,
-    },
-    /// An array of another type.
-    #[error(
-        "the array has type {found:?}; expected float32, float64 or uint8 ('<f4', '<f8', '|u1')"
-    )]
-    NpyType {
-        /// The type descriptor in the file.
-        found: String,
-    },
-    /// An array of another number of dimensions.
-    #[error("the array has {found} dimensions; expected 2, height and width")]
-    NpyDimensions {
-        /// Dimensions in the file.
-        found: usize,
-    },
-    /// A DICOM image of another kind.
-    #[error(
-        "the DICOM image is {found}; expected one frame of grayscale with 8 to 16 bits a sample"
-    )]
-    Dicom {
-        /// What it is, in words.
-        found: String,
-    },
-    /// A DICOM file whose pixel data are compressed in a way that is not read here.
-    #[error("the DICOM file has the transfer syntax {uid}, which is not read here")]
-    DicomSyntax {
-        /// The syntax's UID.
-        uid: String,
-    },
-    /// A window cannot be applied.
-    #[error("{reason}")]
-    Window {
-        /// Why not.
-        reason: &'static str,
-    },
-    /// DICOM without an original.
-    #[error("a DICOM file is written from the one that it is derived from, and there is none")]
-    NoOriginal,
-    /// The image library refuses the data, or could not write them.
-    #[error("the {format} data are damaged or cannot be written")]
-    Container {
-        /// The format.
-        format: ImageFormat,
-        /// The library's reason.
-        #[source]
-        source: ::image::ImageError,
-    },
-    /// The array library refuses the data.
-    #[error("the array cannot be read")]
-    NpyRead(#[source] ndarray_npy::ReadNpyError),
-    /// The array could not be written.
-    #[error("the array cannot be written")]
-    NpyWrite(#[source] ndarray_npy::WriteNpyError),
-    /// Reading or writing failed.
-    #[error("reading or writing the image failed")]
-    Io(#[from] std::io::Error),
-}
-
-impl ImageError {
-    /// What to do next, where there is something.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
-            ImageError::Kind { .. } => {
-                Some("convert it to 8-bit or 16-bit grayscale or RGB without transparency first")
-            }
-            ImageError::Dicom { .. } => Some("choose or convert to a single grayscale image"),
-            ImageError::DicomSyntax { .. } => Some(
-                "decompress it first, to explicit VR little endian; uncompressed, RLE and lossless or \
-                 baseline JPEG are read",
-            ),
-            ImageError::Window { .. } => {
-                Some("give another with --window CENTER,WIDTH, or none for the whole range")
-            }
-            ImageError::NoOriginal => Some("write .png or .tiff, or name the original with --like"),
-            ImageError::Colour => {
-                Some("convert it to grayscale first, or add --color where that is offered")
-            }
-            ImageError::Pages => Some("split it into files of one page first"),
-            ImageError::TooFine { .. } => Some("write .png, .tiff or .pgm"),
-            ImageError::NotWritten { .. } => {
-                Some("write .png, .tiff, .pgm or .npy: JPEG would add errors of its own")
-            }
-            ImageError::NpyType { .. } => Some("convert it with `array.astype(numpy.float32)`"),
-            ImageError::NpyDimensions { .. } => {
-                Some("save one image as height x width, without a channel or batch axis")
-            }
-            ImageError::NotFinite { .. } => Some("replace NaN and infinite pixels first"),
-            ImageError::TooSmallToEstimate { .. } | ImageError::NoNoise => {
-                Some("give the noise level with --sigma LEVELS")
-            }
-            ImageError::NegativeLevel { .. } => Some("raise its levels to 0 first"),
-            ImageError::TooLarge { .. } => Some("cut the image into smaller ones"),
-            _ => None,
-        }
     }
 }
 

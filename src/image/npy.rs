@@ -6,7 +6,7 @@ use ndarray_npy::{ReadNpyExt, ReadableElement, WriteNpyExt};
 use std::io::Write;
 
 const FORMAT: ImageFormat = ImageFormat::Npy;
-const SIGNATURE: &[u8] = b"\x93NUMPY";
+pub(super) const SIGNATURE: &[u8] = b"\x93NUMPY";
 
 /// See [`ImageFormat::decode`]. Float32, float64 or uint8, either byte order, C or Fortran order.
 pub(super) fn decode(bytes: &[u8]) -> Result<GreyImage, ImageError> {
@@ -15,12 +15,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<GreyImage, ImageError> {
         return Err(ImageError::NpyDimensions { found: header.shape.len() });
     };
     let area = checked_area(height, width)?;
-    let element = match header.descr {
-        "<f4" | ">f4" => 4,
-        "<f8" | ">f8" => 8,
-        "|u1" => 1,
-        other => return Err(ImageError::NpyType { found: other.into() }),
-    };
+    let element = header.element()?;
     // At most MAX_PIXELS times 8: no overflow.
     match data.len().cmp(&(area * element)) {
         std::cmp::Ordering::Less => {
@@ -69,11 +64,23 @@ where
 pub(crate) struct Header<'a> {
     /// The element type.
     pub(crate) descr: &'a str,
+    /// Whether columns follow one another, not rows.
+    pub(crate) by_columns: bool,
     /// The sides.
     pub(crate) shape: Vec<usize>,
 }
 
 impl<'a> Header<'a> {
+    /// Bytes of an element of a type that is read here.
+    pub(super) fn element(&self) -> Result<usize, ImageError> {
+        match self.descr {
+            "<f4" | ">f4" => Ok(4),
+            "<f8" | ">f8" => Ok(8),
+            "|u1" => Ok(1),
+            other => Err(ImageError::NpyType { found: other.into() }),
+        }
+    }
+
     /// The header and the bytes behind it.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<(Header<'a>, &'a [u8]), ImageError> {
         let truncated = || ImageError::Truncated { format: FORMAT, bytes: bytes.len() };
@@ -107,7 +114,8 @@ impl<'a> Header<'a> {
                     descr.replace(found.ok_or_else(structured)?).is_some()
                 }
                 "fortran_order" => {
-                    let found = at.expect("True").or_else(|| at.expect("False"));
+                    let columns = at.expect("True").map(|()| true);
+                    let found = columns.or_else(|| at.expect("False").map(|()| false));
                     order.replace(found.ok_or_else(dictionary)?).is_some()
                 }
                 "shape" => shape.replace(at.sides().ok_or_else(dictionary)?).is_some(),
@@ -118,15 +126,15 @@ impl<'a> Header<'a> {
             }
         }
         match (descr, order, shape) {
-            (Some(descr), Some(()), Some(shape)) if at.0.trim().is_empty() => {
-                Ok(Header { descr, shape })
+            (Some(descr), Some(by_columns), Some(shape)) if at.0.trim().is_empty() => {
+                Ok(Header { descr, by_columns, shape })
             }
             _ => Err(dictionary()),
         }
     }
 }
 
-fn unusable(reason: &'static str) -> ImageError {
+pub(super) fn unusable(reason: &'static str) -> ImageError {
     ImageError::Header { format: FORMAT, reason }
 }
 

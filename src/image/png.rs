@@ -1,23 +1,26 @@
 //! The chunks of a PNG file.
 
-use super::container::{encode_samples, plausible_area};
+use super::container::{encode_samples, plausible_scan};
 use super::{ImageError, ImageFormat};
 use ::image::ExtendedColorType;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 /// The colour type of images with a palette.
 const PALETTE: u8 = 3;
+/// The signature and the first chunk's length, kind and contents up to the colour type.
+const HEADER_LEN: u64 = 8 + 8 + 10;
 
-/// Checks a file from its first chunk to its last, before its pixels are decoded.
-pub(super) fn check(bytes: &[u8]) -> Result<(), ImageError> {
-    let header = Header::parse(bytes)?;
-    plausible_area(ImageFormat::Png, bytes, header.height, header.width)?;
-    check_extent(bytes)?;
+/// Checks a file of `length` bytes from its first chunk to its last, before its pixels are decoded, and
+/// returns what it says of itself. Reads the beginnings of the chunks only.
+pub(super) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Result<Header, ImageError> {
+    let header = Header::read(file, length)?;
+    plausible_scan(ImageFormat::Png, length, header.height, header.width)?;
+    check_extent(file, length)?;
     if header.colour == PALETTE {
         return Err(ImageError::Kind { format: ImageFormat::Png, found: "palette".into() });
     }
-    Ok(())
+    Ok(header)
 }
 
 /// Writes 8-bit red, green and blue.
@@ -33,23 +36,25 @@ pub(super) fn encode_rgb(
 }
 
 /// What the first chunk says.
-struct Header {
-    width: usize,
-    height: usize,
+pub(super) struct Header {
+    pub(super) width: usize,
+    pub(super) height: usize,
     colour: u8,
 }
 
 impl Header {
-    fn parse(bytes: &[u8]) -> Result<Header, ImageError> {
+    fn read(file: &mut impl Read, length: u64) -> Result<Header, ImageError> {
         let format = ImageFormat::Png;
+        let mut bytes = Vec::new();
+        file.take(HEADER_LEN).read_to_end(&mut bytes)?;
+        let truncated = || ImageError::Truncated { format, bytes: length as usize };
         let rest = bytes.strip_prefix(SIGNATURE).ok_or(ImageError::Signature { format })?;
-        let (length_and_kind, rest) =
-            rest.split_at_checked(8).ok_or(ImageError::Truncated { format, bytes: bytes.len() })?;
+        let (length_and_kind, rest) = rest.split_at_checked(8).ok_or_else(truncated)?;
         if length_and_kind != b"\0\0\0\x0dIHDR" {
             return Err(ImageError::Header { format, reason: "the first chunk is not IHDR" });
         }
         let &[w0, w1, w2, w3, h0, h1, h2, h3, _, colour, ..] = rest else {
-            return Err(ImageError::Truncated { format, bytes: bytes.len() });
+            return Err(truncated());
         };
         let side = |b| usize::try_from(u32::from_be_bytes(b)).unwrap_or(usize::MAX);
         Ok(Header { width: side([w0, w1, w2, w3]), height: side([h0, h1, h2, h3]), colour })
@@ -57,26 +62,30 @@ impl Header {
 }
 
 /// Walks the chunks: the file ends exactly with IEND.
-fn check_extent(bytes: &[u8]) -> Result<(), ImageError> {
+fn check_extent<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), ImageError> {
     let format = ImageFormat::Png;
-    let mut rest = &bytes[SIGNATURE.len().min(bytes.len())..];
+    let truncated = || ImageError::Truncated { format, bytes: length as usize };
+    let mut at = file.seek(SeekFrom::Start(SIGNATURE.len() as u64))?;
     loop {
-        let truncated = ImageError::Truncated { format, bytes: bytes.len() };
-        let &[l0, l1, l2, l3, k0, k1, k2, k3, ..] = rest else {
-            return Err(truncated);
-        };
+        let mut begin = [0; 8];
+        match file.read_exact(&mut begin) {
+            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Err(truncated()),
+            other => other?,
+        }
+        let [l0, l1, l2, l3, kind @ ..] = begin;
         // Length, kind and check value are 4 bytes each.
-        let length = u64::from(u32::from_be_bytes([l0, l1, l2, l3])) + 12;
-        rest = match usize::try_from(length).ok().and_then(|n| rest.split_at_checked(n)) {
-            Some((_, rest)) => rest,
-            None => return Err(truncated),
-        };
-        if [k0, k1, k2, k3] == *b"IEND" {
-            return match rest.len() {
+        let chunk = u64::from(u32::from_be_bytes([l0, l1, l2, l3])) + 12;
+        at += chunk;
+        if at > length {
+            return Err(truncated());
+        }
+        if kind == *b"IEND" {
+            return match length - at {
                 0 => Ok(()),
-                bytes => Err(ImageError::Trailing { format, bytes }),
+                bytes => Err(ImageError::Trailing { format, bytes: bytes as usize }),
             };
         }
+        file.seek_relative(chunk as i64 - 8)?;
     }
 }
 
@@ -118,7 +127,7 @@ mod tests {
             decode(&bytes).unwrap_err()
         };
         assert!(matches!(with_sides(0, 4), ImageError::Empty { .. }));
-        assert!(matches!(with_sides(u32::MAX, u32::MAX), ImageError::TooLarge { .. }));
+        assert!(matches!(with_sides(u32::MAX, u32::MAX), ImageError::ScanTooLarge { .. }));
         assert!(matches!(with_sides(1 << 14, 1 << 14), ImageError::Truncated { .. }));
         // Plausible sides with another check value: the decoder sees it.
         assert!(matches!(with_sides(7, 4), ImageError::Container { .. }));

@@ -15,7 +15,7 @@ pub enum Depth {
 
 impl Depth {
     /// Steps a grey level of the scale 0 to 255, none for floats.
-    fn steps(self) -> Option<f32> {
+    pub(super) fn steps(self) -> Option<f32> {
         match self {
             Depth::Eight => Some(1.0),
             Depth::Sixteen => Some(257.0),

@@ -228,7 +228,12 @@ impl FloatModel {
                     let shape = (rows.len(), l.inputs());
                     let a =
                         ArrayView2::from_shape(shape, &features).expect("gather or linear made it");
-                    features = (a.dot(&l.weights.t()) + &l.bias).into_raw_vec_and_offset().0;
+                    let product = a.dot(&l.weights.t()) + &l.bias;
+                    // Of a single input the product comes column by column.
+                    features = match product.is_standard_layout() {
+                        true => product.into_raw_vec_and_offset().0,
+                        false => product.iter().copied().collect(),
+                    };
                     observe(op, &features);
                 }
                 Op::Activation(()) => activation(&mut features),

@@ -6,8 +6,10 @@
 
 mod check;
 mod grid;
+mod reach;
 
 pub use grid::{MAX_PIXELS, PatchGrid, gaussian_window};
+pub use reach::Reach;
 
 use serde::{Deserialize, Serialize};
 

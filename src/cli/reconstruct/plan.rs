@@ -3,12 +3,13 @@
 use super::super::batch::{CHANNELS, Failures, ensure_distinct, files_in, restored_name};
 use super::super::failure::{Code, Failure};
 use super::super::output::Console;
+use super::joined::{Tiles, of_tiles};
 use super::{Keys, UNKNOWN};
 use crate::artefact::{Note, Reconstruction, read_result_note};
 use crate::format::envelope::open_file;
 use crate::format::header::{Body, ResultShare};
 use crate::format::{FormatError, ImageId, SessionId};
-use crate::image::Depth;
+use crate::image::{Depth, Tiling};
 use crate::party::Party;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -19,32 +20,71 @@ pub(super) struct Job {
     /// The name of its file.
     pub(super) name: String,
     pub(super) depth: Depth,
-    /// Both shares of it, or of each of its channels.
-    pub(super) pairs: Vec<[PathBuf; 2]>,
-    /// Whether it is a channel without the others.
-    pub(super) is_channel: bool,
+    pub(super) parts: Parts,
+    /// What it is one of, if it is without the others.
+    pub(super) part_of: Option<&'static str>,
+}
+
+/// Both shares of a result.
+pub(super) type Pair = [PathBuf; 2];
+
+/// What an image is made of.
+pub(super) enum Parts {
+    /// Itself, or each of its channels.
+    Planes(Vec<Pair>),
+    Tiles(Scan),
+}
+
+/// An image that is joined from tiles.
+pub(super) struct Scan {
+    pub(super) tiling: Tiling,
+    /// 1 or 3.
+    pub(super) channels: usize,
+    /// One a cell, row after row.
+    pub(super) cells: Vec<Cell>,
+}
+
+/// The tile that answers for a cell.
+pub(super) struct Cell {
+    /// Where in the tile it is.
+    pub(super) inset: (usize, usize),
+    /// One a channel.
+    pub(super) pairs: Vec<Pair>,
 }
 
 impl Job {
     /// One plane, which is reconstructed already.
     pub(super) fn single(note: Option<Note>, result: &Reconstruction) -> Job {
-        let is_channel = note.as_ref().is_some_and(|note| note.channel.is_some());
-        Job { is_channel, ..Job::of(note.as_ref(), result.image_id, Vec::new()) }
+        let part_of = note.as_ref().and_then(|note| match (note.tile, note.channel) {
+            (Some(_), _) => Some("tile of a larger image"),
+            (None, Some(_)) => Some("channel of a colour image"),
+            (None, None) => None,
+        });
+        Job { part_of, ..Job::of(note.as_ref(), result.image_id, Vec::new()) }
     }
 
-    fn of(note: Option<&Note>, image: ImageId, pairs: Vec<[PathBuf; 2]>) -> Job {
+    fn of(note: Option<&Note>, image: ImageId, pairs: Vec<Pair>) -> Job {
         let name = match note {
             Some(note) if !note.name.is_empty() => restored_name(&note.name, note.format),
             Some(note) => restored_name(&image.to_string(), note.format),
             None => format!("{image}.png"),
         };
         let depth = note.map_or(UNKNOWN, |note| note.depth);
-        Job { name, depth, pairs, is_channel: false }
+        Job { name, depth, parts: Parts::Planes(pairs), part_of: None }
+    }
+
+    /// One of its files.
+    fn file(&self) -> &Path {
+        let pairs = match &self.parts {
+            Parts::Planes(pairs) => pairs,
+            Parts::Tiles(scan) => &scan.cells[0].pairs,
+        };
+        &pairs[0][0]
     }
 }
 
 /// One channel of a colour image: its note, id and shares.
-type Plane = (Note, ImageId, [PathBuf; 2]);
+pub(super) type Plane = (Note, ImageId, Pair);
 
 /// All images of the files given, in the order of their names: reads headers and notes. What cannot
 /// be paired is noted as failed.
@@ -59,6 +99,7 @@ pub(super) fn jobs(
 ) -> Result<Vec<Job>, Failure> {
     let mut jobs = Vec::new();
     let mut colours: BTreeMap<ImageId, [Option<Plane>; 3]> = BTreeMap::new();
+    let mut scans: BTreeMap<ImageId, Tiles> = BTreeMap::new();
     for (image, pair) in pairs(given, failures, console)? {
         let sealed = match read_result_note(&pair[0], &keys.receiver, &keys.servers) {
             Ok((_, sealed)) => sealed,
@@ -68,20 +109,31 @@ pub(super) fn jobs(
             }
         };
         let note = keys.note(image, &sealed, console);
-        match note.as_ref().and_then(|note| note.channel) {
-            // A note says 0, 1 or 2.
-            Some(channel) => {
-                let planes = colours.entry(channel.group).or_default();
-                planes[usize::from(channel.index)] = note.map(|note| (note, image, pair));
+        let Some(note) = note else {
+            jobs.push(Job::of(None, image, vec![pair]));
+            continue;
+        };
+        // A note says 0, 1 or 2.
+        let index = note.channel.map_or(0, |channel| usize::from(channel.index));
+        match (note.tile, note.channel) {
+            (Some(tile), _) => {
+                let planes = scans.entry(tile.group).or_default().entry(tile.place).or_default();
+                planes[index] = Some((note, image, pair));
             }
-            None => jobs.push(Job::of(note.as_ref(), image, vec![pair])),
+            (None, Some(channel)) => {
+                colours.entry(channel.group).or_default()[index] = Some((note, image, pair));
+            }
+            (None, None) => jobs.push(Job::of(Some(&note), image, vec![pair])),
         }
     }
     for planes in colours.into_values() {
         jobs.extend(joined(planes, failures, console));
     }
+    for (group, tiles) in scans {
+        jobs.extend(of_tiles(group, tiles, failures, console));
+    }
     jobs.sort_by(|a, b| a.name.cmp(&b.name));
-    ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.pairs[0][0].as_path())))?;
+    ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.file())))?;
     if jobs.is_empty() && failures.list.is_empty() {
         let failure = Failure::new(Code::Input, "there are no result shares here");
         let help = "`ppdenoise serve` writes them, as files ending in .s0 or .s1";
@@ -95,7 +147,7 @@ fn pairs(
     given: &[PathBuf],
     failures: &mut Failures,
     console: &mut Console,
-) -> Result<Vec<(ImageId, [PathBuf; 2])>, Failure> {
+) -> Result<Vec<(ImageId, Pair)>, Failure> {
     let mut halves: BTreeMap<(ImageId, SessionId), [Option<PathBuf>; 2]> = BTreeMap::new();
     for (path, fields) in results(given)? {
         let both = halves.entry((fields.image_id, fields.session_id)).or_default();

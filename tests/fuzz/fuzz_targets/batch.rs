@@ -15,6 +15,10 @@ fuzz_target!(init: seeds(inputs), |data: &[u8]| {
         if let Some(note) = bounded(bound, || Note::from_padded(&padded)) {
             assert!(note.name.is_empty() || is_base_name(&note.name));
             assert!(!note.name.contains('/') && note.headers.len() <= Note::MAX_HEADERS);
+            if let Some(tile) = note.tile {
+                let (height, width) = tile.tiling.size();
+                assert!(tile.tiling.rect(tile.place).is_some_and(|r| r.is_inside(height, width)));
+            }
         }
     } else if let Some(list) = bounded(bound, || ImageList::from_bytes(bytes)) {
         assert_eq!(list.to_bytes(), bytes);
@@ -22,10 +26,13 @@ fuzz_target!(init: seeds(inputs), |data: &[u8]| {
 });
 
 fn inputs() -> Vec<Vec<u8>> {
-    // A name, the format's extension, bits, a channel, no headers.
-    let note = [&[0, 5][..], b"a.png", &[3], b"png", &[16, 1], &[7; 16], &[2, 0]].concat();
+    // A name, the format's extension, bits, a channel, no tile, no headers.
+    let begin = [&[0, 5][..], b"a.png", &[3], b"png", &[16]].concat();
+    let note = [&begin[..], &[1], &[7; 16], &[2, 0, 0]].concat();
+    // A tile: sides of the image and of a cell, place, inset.
+    let tile = [&begin[..], &[0, 1], &[7; 16], &[90, 80, 20, 20, 4, 3, 9, 8], &[0]].concat();
     let session = Some(SessionId::from_bytes([9; 16]));
     let images = [1, 2].map(|id| (ImageId::from_bytes([id; 16]), session));
     let list = ImageList { images: images.into(), last: true, exact: false };
-    vec![note, [&[1][..], &list.to_bytes()].concat()]
+    vec![note, tile, [&[1][..], &list.to_bytes()].concat()]
 }

@@ -2,15 +2,22 @@
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use ppdenoise::image::dicom::{Window, decode, derive};
-use ppdenoise::image::{GreyImage, ImageFormat, Raster, write};
+use ppdenoise::image::{GreyImage, ImageError, ImageFormat, Raster, RowReader, write};
+use ppdenoise::network::MAX_PIXELS;
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds};
+use std::io::Cursor;
 
 // Every decoder, whatever the first bytes say: a byte may stand for a thousand pixels of three
 // planes, and decoders have buffers of their own.
 fuzz_target!(init: seeds(images), |data: &[u8]| {
     for format in ImageFormat::ALL {
-        let image = bounded((64 << 20) + 32 * 1032 * data.len(), || format.decode(data));
+        let bound = (64 << 20) + 32 * 1032 * data.len();
+        let rows = bounded(bound, || by_rows(format, data));
+        let image = bounded(bound, || format.decode(data));
         let Ok(image) = image else { continue };
+        if let Ok(rows) = rows {
+            assert_eq!(rows, image, "{format}: by rows and as a whole");
+        }
         if format == ImageFormat::Dicom {
             derives(data, &image);
         }
@@ -24,6 +31,21 @@ fuzz_target!(init: seeds(images), |data: &[u8]| {
         }
     }
 });
+
+/// All rows of an image, a few at a time; none of a scan, which is larger than an image may be.
+fn by_rows(format: ImageFormat, data: &[u8]) -> Result<Raster, ImageError> {
+    let mut rows = RowReader::open(format, Cursor::new(data), None)?;
+    let (height, width) = rows.size();
+    if height.saturating_mul(width) > MAX_PIXELS {
+        return Err(ImageError::TooLarge { height, width });
+    }
+    let mut planes = vec![Vec::new(); rows.channels()];
+    for _ in 0..height.div_ceil(3) {
+        rows.read(3, &mut planes)?;
+    }
+    let planes = planes.into_iter().map(|pixels| GreyImage::new(height, width, pixels));
+    Raster::of_planes(planes.collect::<Result<_, _>>()?, rows.depth())
+}
 
 /// What was read is written and read again, and through a window too.
 fn derives(data: &[u8], image: &Raster) {

@@ -1,0 +1,172 @@
+//! Images of tiles: which results make one, and how it is joined, one row of tiles in memory.
+
+use super::super::batch::{Failures, restored_name};
+use super::super::failure::{Code, Failure};
+use super::super::files::{QualityReport, is_stream, output_format, read_reference};
+use super::super::output::Console;
+use super::plan::{Cell, Job, Parts, Plane, Scan};
+use super::{Entry, Share, Work, grey};
+use crate::artefact::Note;
+use crate::format::output::{Access, OutputFile, Overwrite};
+use crate::format::{FormatError, ImageId};
+use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, by_rows};
+use crate::network::MAX_PIXELS;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The results of a group of tiles, by the place of their cells; a grey one is the first of three.
+pub(super) type Tiles = BTreeMap<(usize, usize), [Option<Plane>; 3]>;
+
+/// The image of its tiles, if all are here.
+pub(super) fn of_tiles(
+    group: ImageId,
+    mut tiles: Tiles,
+    failures: &mut Failures,
+    console: &mut Console,
+) -> Option<Job> {
+    let first = tiles.values().flatten().flatten().next();
+    let (tiling, colour, file) =
+        first.and_then(|(note, _, pair)| Some((note.tile?.tiling, is_colour(note), &pair[0])))?;
+    let file = file.clone();
+    let mut refuse = |text: String, help| {
+        let failure = Failure::new(Code::Input, text).about(&file);
+        failures.note(&file, &failure.help(help), console);
+        None
+    };
+    let like = |(note, ..): &Plane| {
+        is_colour(note) == colour && note.tile.is_some_and(|tile| tile.tiling == tiling)
+    };
+    if !tiles.values().flatten().flatten().all(like) {
+        let text = "the tiles of this image do not say the same of it".into();
+        return refuse(text, "share the image again, and denoise those shares");
+    }
+    let channels = if colour { 3 } else { 1 };
+    let is_here = |place: &(usize, usize)| {
+        tiles.get(place).is_some_and(|planes| planes.iter().flatten().count() == channels)
+    };
+    let missing: Vec<_> = tiling.places().filter(|place| !is_here(place)).collect();
+    if let Some(rect) = missing.first().and_then(|&place| tiling.rect(place)) {
+        let (missing, all) = (missing.len(), tiling.count());
+        let text = format!(
+            "the results of {missing} of the {all} tiles of this image are missing, the first that \
+             of {rect}"
+        );
+        return refuse(text, "give the results of all tiles; denoise those that are missing");
+    }
+    let mut job = None;
+    let mut cells = Vec::with_capacity(tiling.count());
+    for place in tiling.places() {
+        let planes = tiles.remove(&place)?;
+        let mut cell = Cell { inset: (0, 0), pairs: Vec::with_capacity(channels) };
+        for (note, _, pair) in planes.into_iter().flatten() {
+            cell.inset = note.tile?.inset;
+            cell.pairs.push(pair);
+            job.get_or_insert_with(|| (name(&note, group), note.depth));
+        }
+        cells.push(cell);
+    }
+    let (name, depth) = job?;
+    let parts = Parts::Tiles(Scan { tiling, channels, cells });
+    Some(Job { name, depth, parts, part_of: None })
+}
+
+fn is_colour(note: &Note) -> bool {
+    note.channel.is_some()
+}
+
+/// The name of the file, PNG where the format is not written by rows.
+fn name(note: &Note, group: ImageId) -> String {
+    let format = by_rows(note.format).map_or(ImageFormat::Png, |()| note.format);
+    match note.name.is_empty() {
+        true => restored_name(&group.to_string(), format),
+        false => restored_name(&note.name, format),
+    }
+}
+
+/// Refuses an image of tiles that cannot be written, or compared, before any work is done.
+pub(super) fn check(job: &Job, target: &Path, compared: bool) -> Result<(), Failure> {
+    let Parts::Tiles(scan) = &job.parts else { return Ok(()) };
+    if is_stream(target) {
+        let text = "an image of tiles is not written to standard output";
+        return Err(Failure::new(Code::Usage, text).help("give a file or a folder as --out"));
+    }
+    let about = |e: ImageError| Failure::from(e).about(target);
+    let format = output_format(target)?;
+    by_rows(format).map_err(about)?;
+    if scan.channels > 1 && format == ImageFormat::Npy {
+        return Err(about(ImageError::Colour));
+    }
+    let (height, width) = scan.tiling.size();
+    if compared && height * width > MAX_PIXELS {
+        let text = format!(
+            "the image is {height}x{width}; one of more than {MAX_PIXELS} pixels is not compared"
+        );
+        let help = "leave --reference away, and compare parts of it with `metrics`";
+        return Err(Failure::new(Code::Usage, text).about(target).help(help));
+    }
+    Ok(())
+}
+
+impl Work<'_> {
+    /// Writes an image of tiles, and judges it.
+    pub(super) fn join(
+        &mut self,
+        job: &Job,
+        scan: &Scan,
+        target: &Path,
+        reference: &Option<PathBuf>,
+        console: &mut Console,
+    ) -> Result<Option<QualityReport>, Failure> {
+        let failed = |e: ImageError| match e {
+            ImageError::Io(e) => FormatError::from_writer(e).into(),
+            e => Failure::from(e).about(target),
+        };
+        let Scan { tiling, channels, ref cells } = *scan;
+        let (height, width) = tiling.size();
+        // Compared as a whole, if it is compared.
+        let mut whole: Option<Vec<Vec<f32>>> =
+            reference.as_ref().map(|_| vec![Vec::with_capacity(height * width); channels]);
+        let out = OutputFile::create(target, Access::Public, Overwrite::Allow)?;
+        let format = output_format(target)?;
+        let mut joiner = Joiner::new(format, tiling, channels, job.depth, out).map_err(failed)?;
+        let mut shares = Vec::with_capacity(cells.len() * channels);
+        let mut writing = 0.0;
+        console.phase("joining tiles");
+        let columns = tiling.counts().1;
+        for (row, cells) in cells.chunks(columns).enumerate() {
+            for (column, cell) in cells.iter().enumerate() {
+                for (channel, [a, b]) in cell.pairs.iter().enumerate() {
+                    let result = self.keys.reconstruct([a, b])?;
+                    shares.push(Share::of(&result));
+                    let about = |e| Failure::from(e).about(a);
+                    let tile = grey(result).map_err(about)?;
+                    joiner.put(column, channel, &tile, cell.inset).map_err(about)?;
+                }
+            }
+            let started = Instant::now();
+            let planes = joiner.end_row().map_err(failed)?;
+            writing += started.elapsed().as_secs_f64();
+            for (whole, rows) in whole.iter_mut().flatten().zip(planes) {
+                whole.extend_from_slice(rows);
+            }
+            console.progress((row + 1) as f64 / tiling.counts().0 as f64);
+        }
+        console.finish();
+        let quality = match (whole, reference) {
+            (Some(planes), Some(reference)) => {
+                let planes = planes.into_iter().map(|p| GreyImage::new(height, width, p));
+                let image = Raster::of_planes(planes.collect::<Result<_, _>>()?, job.depth)?;
+                let reference = read_reference(reference, self.args.dicom.window)?;
+                Some(QualityReport::new(&reference, &image)?)
+            }
+            _ => None,
+        };
+        let started = Instant::now();
+        joiner.finish().map_err(failed)?.commit()?;
+        self.write_image_seconds += writing + started.elapsed().as_secs_f64();
+        let (file, tiles) = (target.display().to_string(), Some(tiling.count()));
+        self.entries.push(Entry { file, shares, tiles, height, width, quality });
+        Ok(quality)
+    }
+}

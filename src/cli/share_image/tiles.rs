@@ -1,0 +1,148 @@
+//! `share-image --tile`: an image that is read band by band and shared tile by tile.
+
+use super::super::failure::Failure;
+use super::super::files::open_rows;
+use super::super::output::Console;
+use super::{Clamped, Plane, Sharing, wider};
+use crate::artefact::{Channel, Tile};
+use crate::format::half_done::HalfDone;
+use crate::image::{Cut, Cutter, Depth, GreyImage, ImageError, ImageFormat, Raster, RowReader};
+use serde::Serialize;
+use std::path::Path;
+use std::time::Instant;
+
+/// The part of an image that a tile answers for.
+#[derive(Serialize)]
+pub(super) struct Part {
+    top: usize,
+    left: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Part {
+    pub(super) fn of(tile: Tile) -> Option<Part> {
+        let cell = tile.tiling.rect(tile.place)?;
+        Some(Part { top: cell.top, left: cell.left, height: cell.height, width: cell.width })
+    }
+}
+
+impl Sharing<'_> {
+    /// Shares image number `number` in tiles; hands it out if one tile would hold it all. A failure
+    /// leaves none of the image's tiles, and neither does a signal.
+    pub(super) fn tiles(
+        &mut self,
+        number: usize,
+        file: &Path,
+        side: usize,
+        console: &mut Console,
+    ) -> Result<Option<(Raster, ImageFormat)>, Failure> {
+        let about = |e: ImageError| Failure::from(e).about(file);
+        let (rows, format) = open_rows(file, self.args.dicom.window)?;
+        let network = &self.public.model.network;
+        let Some(cut) = Cut::new(rows.size(), side, network.reach()).map_err(about)? else {
+            return Ok(Some((all(rows).map_err(about)?, format)));
+        };
+        network.grid(cut.tile()).map_err(|e| Failure::from(e).about(file))?;
+        let (known, scan) = (self.entries.len(), Scan { number, file, format });
+        let shared = self.rows_of_tiles(&scan, rows, cut, console);
+        console.finish();
+        if shared.is_err() {
+            self.entries.truncate(known);
+            self.half_done.drain(..).for_each(HalfDone::remove);
+        }
+        while self.half_done.pop().is_some() {}
+        shared.map(|()| None)
+    }
+
+    fn rows_of_tiles(
+        &mut self,
+        scan: &Scan<'_>,
+        rows: RowReader<'static>,
+        cut: Cut,
+        console: &mut Console,
+    ) -> Result<(), Failure> {
+        let Scan { number, file, format } = *scan;
+        let about = |e: ImageError| Failure::from(e).about(file);
+        let (depth, channels) = (rows.depth(), rows.channels());
+        let group = self.group(file, channels > 1, true)?;
+        let mut cutter = Cutter::new(rows, cut).map_err(about)?;
+        let (tiling, mut outside) = (*cut.tiling(), Outside::default());
+        console.phase("sharing tiles");
+        loop {
+            let reading = Instant::now();
+            let row = cutter.advance().map_err(about)?;
+            self.read_image_seconds += reading.elapsed().as_secs_f64();
+            let Some(row) = row else { break };
+            for column in 0..tiling.counts().1 {
+                let place = (row, column);
+                let tile = Some(Tile { group, tiling, place, inset: cut.inset(place) });
+                for index in 0..channels {
+                    let grey = &cutter.tile(column, index).map_err(about)?;
+                    let channel = (channels > 1).then_some(Channel { group, index: index as u8 });
+                    let plane = Plane { number, file, format, depth, grey, channel, tile };
+                    outside.add(self.plane(&plane, console)?);
+                }
+            }
+            console.progress((row + 1) as f64 / tiling.counts().0 as f64);
+        }
+        console.finish();
+        self.tell_tiles(scan, &cut, channels, console);
+        self.judge_tiles(outside, console);
+        Ok(())
+    }
+
+    fn tell_tiles(&self, scan: &Scan<'_>, cut: &Cut, channels: usize, console: &Console) {
+        let ((height, width), (rows, columns)) = (cut.tiling().size(), cut.tile());
+        let each = if channels > 1 { ", three shares each," } else { "" };
+        console.note(format!(
+            "{}: {height}x{width} shared as {} tiles of {rows}x{columns}{each} in {}",
+            scan.file.display(),
+            cut.tiling().count(),
+            self.args.out.display()
+        ));
+    }
+
+    fn judge_tiles(&self, outside: Outside, console: &Console) {
+        let Outside { shares, all, furthest } = outside;
+        if shares > 0 {
+            let (interval, wider) = (self.public.model.input.interval, wider(furthest));
+            console.note(format!(
+                "note: pixels of {shares} of {all} tiles lie outside the model's input interval of \
+                 +-{interval}; they were clamped, which costs quality: {wider}"
+            ));
+        }
+    }
+}
+
+/// The image that is cut.
+struct Scan<'a> {
+    number: usize,
+    file: &'a Path,
+    format: ImageFormat,
+}
+
+/// Shares with pixels outside the model's input interval, of how many.
+#[derive(Default)]
+struct Outside {
+    shares: usize,
+    all: usize,
+    furthest: f64,
+}
+
+impl Outside {
+    fn add(&mut self, clamped: Clamped) {
+        self.all += 1;
+        self.shares += usize::from(clamped.pixels > 0);
+        self.furthest = self.furthest.max(clamped.furthest);
+    }
+}
+
+/// An image that is small enough.
+fn all(mut rows: RowReader<'_>) -> Result<Raster, ImageError> {
+    let ((height, width), depth): (_, Depth) = (rows.size(), rows.depth());
+    let mut planes = vec![Vec::new(); rows.channels()];
+    rows.read(height, &mut planes)?;
+    let planes = planes.into_iter().map(|pixels| GreyImage::new(height, width, pixels));
+    Raster::of_planes(planes.collect::<Result<_, _>>()?, depth)
+}

@@ -1,0 +1,349 @@
+//! Why an image cannot be made, read, written or drawn.
+
+use super::{ImageFormat, MAX_SCAN_PIXELS, MAX_TILES, Rect};
+use crate::network::MAX_PIXELS;
+
+/// Why an image cannot be made, read, written or drawn.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageError {
+    /// There are no pixels.
+    #[error("the image is {height}x{width}; both sides must be at least 1")]
+    Empty {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// There are too many pixels.
+    #[error("the image is {height}x{width}, more than {MAX_PIXELS} pixels")]
+    TooLarge {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// There are too many pixels even for a scan that is cut into tiles.
+    #[error(
+        "the image is {height}x{width}; even in tiles it may have at most {MAX_SCAN_PIXELS} pixels, and \
+         sides of at most {MAX_PIXELS}"
+    )]
+    ScanTooLarge {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// The rows that a row of tiles needs together are too many pixels.
+    #[error(
+        "{rows} rows of {width} pixels, which a row of tiles needs, are more than {MAX_PIXELS}"
+    )]
+    BandTooLarge {
+        /// Rows.
+        rows: usize,
+        /// Columns of the image.
+        width: usize,
+    },
+    /// A strip or a row of tiles of a file is too large.
+    #[error(
+        "a strip or tile of the TIFF is {rows}x{columns}; {MAX_PIXELS} pixels at most are decoded at a time"
+    )]
+    StripTooLarge {
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        columns: usize,
+    },
+    /// Too many tiles.
+    #[error("the image would be {rows} x {columns} tiles, more than {MAX_TILES}")]
+    TooManyTiles {
+        /// Rows of tiles.
+        rows: usize,
+        /// Columns of tiles.
+        columns: usize,
+    },
+    /// Cells that an image cannot consist of.
+    #[error("an image of {size:?} cannot consist of cells of {cell:?} (height, width)")]
+    Cells {
+        /// Rows and columns of a cell.
+        cell: (usize, usize),
+        /// Rows and columns of the image.
+        size: (usize, usize),
+    },
+    /// A format that is written as a whole.
+    #[error("{format} is not written row by row, as an image of tiles is")]
+    NotByRows {
+        /// The format.
+        format: ImageFormat,
+    },
+    /// The sides and the number of pixels disagree.
+    #[error("a {height}x{width} image needs {} pixels, found {found}", height * width)]
+    PixelCount {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+        /// Pixels given.
+        found: usize,
+    },
+    /// A grey level is not a finite number.
+    #[error("the grey level at row {row}, column {column} is {value}; expected a finite float32")]
+    NotFinite {
+        /// Row of the first such level.
+        row: usize,
+        /// Column of the first such level.
+        column: usize,
+        /// The level.
+        value: f64,
+    },
+    /// The standard deviation of the noise is not usable.
+    #[error("the noise level is {sigma}; expected a finite number of grey levels, at least 0")]
+    Sigma {
+        /// The value given.
+        sigma: f64,
+    },
+    /// Too few patches to estimate noise from.
+    #[error("the image is {height}x{width}, too small to estimate its noise from")]
+    TooSmallToEstimate {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// An estimate that is no noise.
+    #[error("no noise was found in the image")]
+    NoNoise,
+    /// A level that no photo-electrons can make.
+    #[error(
+        "the level at row {row}, column {column} is {value}; Poisson noise needs levels of at least 0"
+    )]
+    NegativeLevel {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The level.
+        value: f64,
+    },
+    /// A rectangle is empty or leaves the image.
+    #[error("the rectangle {rect} is not inside the {height}x{width} image")]
+    Crop {
+        /// The rectangle.
+        rect: Rect,
+        /// Rows of the image.
+        height: usize,
+        /// Columns of the image.
+        width: usize,
+    },
+    /// There is no room for two separate rectangles of this size.
+    #[error(
+        "two {height}x{width} crops do not fit side by side in a {image_height}x{image_width} image"
+    )]
+    NoRoom {
+        /// Rows of a rectangle.
+        height: usize,
+        /// Columns of a rectangle.
+        width: usize,
+        /// Rows of the image.
+        image_height: usize,
+        /// Columns of the image.
+        image_width: usize,
+    },
+    /// The images of a picture differ in size.
+    #[error("panel {panel} is {found:?}, the first is {expected:?} (height, width)")]
+    PanelSize {
+        /// Number of the panel, from 1.
+        panel: usize,
+        /// Its height and width.
+        found: (usize, usize),
+        /// Height and width of the first.
+        expected: (usize, usize),
+    },
+    /// A picture without images.
+    #[error("a picture needs at least one panel")]
+    NoPanels,
+    /// No image format has this file name extension.
+    #[error(
+        "`{extension}` is no image format; expected png, pgm, ppm, tiff, bmp, jpeg, dcm or npy"
+    )]
+    Extension {
+        /// What was given, without the dot.
+        extension: String,
+    },
+    /// The data do not begin like a file of the format.
+    #[error("not a {format} file: it does not begin with the {format} signature")]
+    Signature {
+        /// The expected format.
+        format: ImageFormat,
+    },
+    /// The header cannot be read.
+    #[error("the {format} header is not usable: {reason}")]
+    Header {
+        /// The format.
+        format: ImageFormat,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// The data end too early.
+    #[error(
+        "the {format} file is truncated: its header promises more data than the {bytes} bytes found"
+    )]
+    Truncated {
+        /// The format.
+        format: ImageFormat,
+        /// Bytes of the file.
+        bytes: usize,
+    },
+    /// Something follows the image.
+    #[error("{bytes} bytes follow the end of the {format} image")]
+    Trailing {
+        /// The format.
+        format: ImageFormat,
+        /// Bytes beyond the end.
+        bytes: usize,
+    },
+    /// Samples that have no place here.
+    #[error("the {format} is {found}; expected 8-bit or 16-bit grayscale or RGB")]
+    Kind {
+        /// The format.
+        format: ImageFormat,
+        /// What it is, in words.
+        found: String,
+    },
+    /// A colour image where a grey one is due.
+    #[error("the image is in colour; expected grayscale")]
+    Colour,
+    /// Several pages.
+    #[error("the TIFF has several pages; expected one")]
+    Pages,
+    /// 16-bit samples in a format of 8 bits.
+    #[error("{format} cannot hold 16-bit samples")]
+    TooFine {
+        /// The format.
+        format: ImageFormat,
+    },
+    /// A format that is read only.
+    #[error("{format} is read, not written")]
+    NotWritten {
+        /// The format.
+        format: ImageFormat,
+    },
+    /// Planes of different sizes.
+    #[error("the planes of a colour image are {expected:?} and {found:?} (height, width)")]
+    PlaneSize {
+        /// Height and width of the first.
+        expected: (usize, usize),
+        /// Of another.
+        found: (usize, usize),
+    },
+    /// Another number of planes than 1 or 3.
+    #[error("an image has 1 plane or 3, found {found}")]
+    Planes {
+        /// The number.
+        found: usize,
+    },
+    /// An array of another type.
+    #[error(
+        "the array has type {found:?}; expected float32, float64 or uint8 ('<f4', '<f8', '|u1')"
+    )]
+    NpyType {
+        /// The type descriptor in the file.
+        found: String,
+    },
+    /// An array of another number of dimensions.
+    #[error("the array has {found} dimensions; expected 2, height and width")]
+    NpyDimensions {
+        /// Dimensions in the file.
+        found: usize,
+    },
+    /// A DICOM image of another kind.
+    #[error(
+        "the DICOM image is {found}; expected one frame of grayscale with 8 to 16 bits a sample"
+    )]
+    Dicom {
+        /// What it is, in words.
+        found: String,
+    },
+    /// A DICOM file whose pixel data are compressed in a way that is not read here.
+    #[error("the DICOM file has the transfer syntax {uid}, which is not read here")]
+    DicomSyntax {
+        /// The syntax's UID.
+        uid: String,
+    },
+    /// A window cannot be applied.
+    #[error("{reason}")]
+    Window {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// DICOM without an original.
+    #[error("a DICOM file is written from the one that it is derived from, and there is none")]
+    NoOriginal,
+    /// The image library refuses the data, or could not write them.
+    #[error("the {format} data are damaged or cannot be written")]
+    Container {
+        /// The format.
+        format: ImageFormat,
+        /// The library's reason.
+        #[source]
+        source: ::image::ImageError,
+    },
+    /// The array library refuses the data.
+    #[error("the array cannot be read")]
+    NpyRead(#[source] ndarray_npy::ReadNpyError),
+    /// The array could not be written.
+    #[error("the array cannot be written")]
+    NpyWrite(#[source] ndarray_npy::WriteNpyError),
+    /// Reading or writing failed.
+    #[error("reading or writing the image failed")]
+    Io(#[from] std::io::Error),
+}
+
+impl ImageError {
+    /// What to do next, where there is something.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            ImageError::Kind { .. } => {
+                Some("convert it to 8-bit or 16-bit grayscale or RGB without transparency first")
+            }
+            ImageError::Dicom { .. } => Some("choose or convert to a single grayscale image"),
+            ImageError::DicomSyntax { .. } => Some(
+                "decompress it first, to explicit VR little endian; uncompressed, RLE and lossless or \
+                 baseline JPEG are read",
+            ),
+            ImageError::Window { .. } => {
+                Some("give another with --window CENTER,WIDTH, or none for the whole range")
+            }
+            ImageError::NoOriginal => Some("write .png or .tiff, or name the original with --like"),
+            ImageError::Colour => {
+                Some("convert it to grayscale first, or add --color where that is offered")
+            }
+            ImageError::Pages => Some("split it into files of one page first"),
+            ImageError::TooFine { .. } => Some("write .png, .tiff or .pgm"),
+            ImageError::NotWritten { .. } => {
+                Some("write .png, .tiff, .pgm or .npy: JPEG would add errors of its own")
+            }
+            ImageError::NpyType { .. } => Some("convert it with `array.astype(numpy.float32)`"),
+            ImageError::NpyDimensions { .. } => {
+                Some("save one image as height x width, without a channel or batch axis")
+            }
+            ImageError::NotFinite { .. } => Some("replace NaN and infinite pixels first"),
+            ImageError::TooSmallToEstimate { .. } | ImageError::NoNoise => {
+                Some("give the noise level with --sigma LEVELS")
+            }
+            ImageError::NegativeLevel { .. } => Some("raise its levels to 0 first"),
+            ImageError::TooLarge { .. } => Some(
+                "cut it into smaller ones, as `share-image --tile` does with PNG that is not \
+                 interlaced, PGM, PPM, TIFF and .npy",
+            ),
+            ImageError::ScanTooLarge { .. } => Some("cut the image into smaller ones"),
+            ImageError::BandTooLarge { .. } => Some("give a smaller --tile"),
+            ImageError::TooManyTiles { .. } => Some("give a larger --tile"),
+            ImageError::StripTooLarge { .. } => {
+                Some("save it with smaller strips or tiles, or without compression")
+            }
+            ImageError::NotByRows { .. } => Some("write .png, .tiff, .pgm or .npy"),
+            _ => None,
+        }
+    }
+}
