@@ -32,8 +32,14 @@ make() {
 }
 "#;
 /// Reasons for which a block may not be run.
-const REASONS: [&str; 5] =
-    ["needs a second host", "needs root", "needs hours", "needs the network", "needs a scheduler"];
+const REASONS: [&str; 6] = [
+    "needs a second host",
+    "needs root",
+    "needs hours",
+    "needs the network",
+    "needs a scheduler",
+    "needs a cargo feature",
+];
 
 /// A page, its fenced blocks, and the rest of it.
 struct Page {
