@@ -229,6 +229,7 @@ impl Sharing<'_> {
             OutputFile::create(&path, Access::Secret, overwrite(self.args.common.force))
         };
         let outs = [create("s0")?, create("s1")?];
+        let before = self.half_done.len();
         if plane.tile.is_some() {
             self.half_done.extend(outs.iter().map(|out| HalfDone::new(out.target())));
         }
@@ -245,7 +246,12 @@ impl Sharing<'_> {
             means: &means,
             note: self.receiver.as_ref().map(|receiver| (&note, receiver)),
         };
-        write_image_shares(&shared, &self.public, &self.parties, outs)?;
+        let written = write_image_shares(&shared, &self.public, &self.parties, outs);
+        if written.is_err() {
+            // What has such a name now may be somebody else's.
+            self.half_done.truncate(before);
+        }
+        written?;
         if tile.is_none() {
             self.tell(plane, id, &prefix, console);
         }

@@ -1,8 +1,8 @@
-//! Binary PGM and PPM by rows, if their levels fill 8 or 16 bits.
+//! Binary PGM and PPM by rows.
 
 use super::super::container::plausible_scan;
 use super::super::{Depth, ImageError, ImageFormat};
-use super::{Lines, Opened, Shape, big_endian};
+use super::{Lines, Opened, Shape, big_endian, eight, sixteen};
 use std::io::{BufReader, Read, Seek};
 
 const FORMAT: ImageFormat = ImageFormat::Pnm;
@@ -12,6 +12,8 @@ const MAX_HEADER: usize = 1 << 16;
 struct Pnm<F> {
     file: BufReader<F>,
     depth: Depth,
+    /// By how much samples are raised whose largest value does not fill their bits.
+    factor: Option<f32>,
     row: Vec<u8>,
 }
 
@@ -37,11 +39,12 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
         return Ok(None);
     };
     let begin = header.read as u64;
-    let depth = match most {
-        255 => Depth::Eight,
-        65535 => Depth::Sixteen,
+    let (depth, full) = match most {
+        1..=255 => (Depth::Eight, 255),
+        256..=65535 => (Depth::Sixteen, 65535),
         _ => return Ok(None),
     };
+    let factor = (most != full).then(|| full as f32 / most as f32);
     let (width, height) = (width as usize, height as usize);
     plausible_scan(FORMAT, length, height, width)?;
     let row = width * channels * if depth == Depth::Sixteen { 2 } else { 1 };
@@ -49,13 +52,27 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
         return Err(ImageError::Truncated { format: FORMAT, bytes: length as usize });
     }
     let shape = Shape { height, width, channels, depth };
-    Ok(Some((shape, Box::new(Pnm { file, depth, row: vec![0; row] }))))
+    Ok(Some((shape, Box::new(Pnm { file, depth, factor, row: vec![0; row] }))))
 }
 
 impl<F: Read> Lines for Pnm<F> {
     fn next(&mut self, line: &mut [f32]) -> Result<(), ImageError> {
         self.file.read_exact(&mut self.row)?;
-        big_endian(&self.row, self.depth, line);
+        let Some(factor) = self.factor else {
+            big_endian(&self.row, self.depth, line);
+            return Ok(());
+        };
+        // To whole samples, as the decoder of whole images raises them. Casts saturate.
+        match self.depth {
+            Depth::Sixteen => {
+                let samples = self.row.chunks_exact(2).map(|b| u16::from_be_bytes([b[0], b[1]]));
+                sixteen(samples.map(|v| (f32::from(v) * factor).round() as u16), line);
+            }
+            _ => {
+                self.row.iter_mut().for_each(|v| *v = (f32::from(*v) * factor).round() as u8);
+                eight(&self.row, line);
+            }
+        }
         Ok(())
     }
 }

@@ -121,11 +121,16 @@ fn headers_of_pgm_are_read_alike() {
         let bytes = [header.as_bytes(), &pixels, &pixels, &pixels, &pixels].concat();
         same(Pnm, &bytes, false);
     }
-    // Other levels than 8 or 16 bits hold, and text.
-    for header in ["P5 4 3 100\n", "P2 4 3 255\n7 7 7 7 7 7 7 7 7 7 7 7 "] {
-        same(Pnm, &[header.as_bytes(), &pixels].concat(), true);
+    // Other levels than 8 or 16 bits hold, also beyond what is said to be the most.
+    let ramp: Vec<u8> = (0..24).map(|i| i * 11).collect();
+    for most in [1, 3, 100, 254, 256, 1023, 4095, 65534] {
+        same(Pnm, &[format!("P5 4 3 {most}\n").as_bytes(), &ramp].concat(), false);
     }
-    for bad in ["P5 4 x 255\n", "P5 4 3", "P5 4 99999999999 255\n", "P5 0 3 255\n", "P5"] {
+    // Text.
+    same(Pnm, b"P2 4 3 255\n7 7 7 7 7 7 7 7 7 7 7 7 ", true);
+    for bad in
+        ["P5 4 x 255\n", "P5 4 3", "P5 4 99999999999 255\n", "P5 0 3 255\n", "P5 4 3 0\n", "P5"]
+    {
         let bytes = [bad.as_bytes(), &[][..]].concat();
         assert!(by_rows(Pnm, &bytes, 1).is_err() && Pnm.decode(&bytes).is_err(), "{bad}");
     }
