@@ -3,7 +3,7 @@
 mod common;
 
 use common::refusal::{INPUT, PEER, SIZE, USAGE};
-use common::{Ended, Job, KEYS, Lab, difference, noisy_crop, reports};
+use common::{Ended, Job, KEYS, Lab, difference, noisy_crop, reports, signal};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -236,8 +236,7 @@ fn servers_that_watch_take_images_as_they_come_and_stop_when_asked() {
     assert!(!lab.exists(&format!("out1/{id}.s1")));
     lab.write("in0/slow.s0", &whole);
     until("the image that came in pieces", || lab.exists(&format!("out1/{id}.s1")));
-    let pid = first.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    signal(first.id(), "TERM");
     for (ended, party) in [(first.end(), 0), (second.end(), 1)] {
         let report = ended.report();
         assert_eq!(report["images"].as_array().unwrap().len(), 4, "server {party}");

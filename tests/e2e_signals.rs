@@ -5,7 +5,7 @@ mod common;
 
 use common::proxy::{Proxy, Wire};
 use common::refusal::PEER;
-use common::{CAMERA, Ended, Job, KEYS, Lab, Running, TINY, reports};
+use common::{CAMERA, Ended, Job, KEYS, Lab, Running, TINY, reports, signal};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,11 +15,6 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const SIZE: (usize, usize) = (24, 27);
-
-fn signal(process: u32, name: &str) {
-    let status = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
-    assert!(status.unwrap().success());
-}
 
 /// The end of a process by a signal, as it is told.
 fn ended_by(ended: &Ended, name: &str) {

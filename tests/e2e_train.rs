@@ -4,9 +4,9 @@
 mod common;
 
 use common::refusal::{INPUT, USAGE};
-use common::{CAMERA, Ended, KEYS, Lab, TINY, difference, noisy_crop};
+use common::{CAMERA, Ended, KEYS, Lab, TINY, difference, noisy_crop, signal};
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// A network that trains in a second.
 const SMALL: [&str; 14] = [
@@ -161,8 +161,7 @@ fn repeat_and_resume(network: &[&str], steps: u64) {
             lab.command(&command("part.npz", &often)).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         lines.find(|l| l.as_ref().unwrap().starts_with("step 20,")).unwrap().unwrap();
-        let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-        assert!(kill.unwrap().success());
+        signal(child.id(), "INT");
         let last = lines.map(|l| l.unwrap()).last().unwrap();
         assert!(child.wait().unwrap().success() && last.contains("steps"), "{last}");
         let stopped: u64 = last.split_whitespace().nth(1).unwrap().parse().unwrap();

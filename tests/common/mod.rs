@@ -10,6 +10,7 @@ pub mod proxy;
 pub mod refusal;
 
 use ppdenoise::image::{GreyImage, ImageFormat, write};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
@@ -25,6 +26,17 @@ pub const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/tin
 pub const CAMERA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/images/nat_camera.png");
 /// Keys of all roles are in this folder of every lab.
 pub const KEYS: &str = "keys";
+
+/// Sends a process INT or TERM, as a terminal or a supervisor does.
+pub fn signal(process: u32, name: &str) {
+    let signal = match name {
+        "INT" => Signal::INT,
+        "TERM" => Signal::TERM,
+        other => panic!("SIG{other} is none of those two"),
+    };
+    let process = Pid::from_raw(process as i32).unwrap();
+    kill_process(process, signal).unwrap();
+}
 
 /// A folder with keys, in which commands run; removed at the end.
 pub struct Lab {
