@@ -17,12 +17,15 @@ use ppdenoise::network::{Gather, PatchGrid};
 use ppdenoise::protocol::Identity;
 use ppdenoise::service::ImageList;
 use std::io::{Cursor, Write};
+use std::path::Path;
 
 /// What any refusal may cost: buffers of a fixed size, the error's text.
 const SLACK: usize = 256 << 10;
 /// What a reader of an envelope or a frame takes before the bytes come.
 const AT_ONCE: usize = 1 << 20;
 const KIB: usize = 1 << 10;
+/// What 65,535 announced entries of an archive may take.
+const DIRECTORY: usize = 16 << 20;
 /// What a byte of a pickle may take.
 const PICKLE: usize = 300;
 
@@ -205,6 +208,15 @@ fn safetensors_files() {
     let header = r#"{"w1":{"dtype":"F32","shape":[8000,16129],"data_offsets":[0,516128000]}}"#;
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 64]].concat();
     refused(SLACK, || load_safetensors(&bytes, Some(LARGE.as_bytes())));
+}
+
+/// An archive may announce 65,535 entries, for which crate `zip` takes memory before it looks for them.
+#[test]
+fn directories_of_archives() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/hostile/zip-entries.pth");
+    refused(DIRECTORY, || load_pth(&path, Some(SMALL.as_bytes())));
+    let bytes = std::fs::read(&path).unwrap();
+    refused(DIRECTORY, || load_npz(Cursor::new(&bytes), Some(SMALL.as_bytes())));
 }
 
 /// A pickle's objects take many times its bytes: the bound is on the file's length.

@@ -18,7 +18,8 @@ use zip::write::SimpleFileOptions;
 /// the file, read, converted and ordered.
 const INFLATION: usize = 1032;
 const COPIES: usize = 24;
-const SLACK: usize = 4 << 20;
+/// And 65,535 entries that an archive announces.
+const SLACK: usize = 16 << 20;
 /// What a byte of a pickle may take.
 const PICKLE: usize = 300;
 
