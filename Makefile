@@ -64,7 +64,7 @@ test-slow: ## Tests that take minutes
 
 lint: ## Formatting, clippy and documentation, warnings denied
 	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --all-targets --features train --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
 
 check: lint licences test ## All that continuous integration checks, then a clean tree

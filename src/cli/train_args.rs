@@ -54,7 +54,7 @@ pub(super) struct Train {
     #[arg(long, value_name = "MODEL.npz")]
     pub(super) init: Option<PathBuf>,
     /// Train towards what this model makes of each noisy image instead of the clean image; it must
-    /// be for the same noise. A better denoiser teaches faster than clean images do.
+    /// be for the same noise.
     #[arg(long, value_name = "MODEL.npz")]
     pub(super) teacher: Option<PathBuf>,
     /// Replace the model and a checkpoint that exist.
