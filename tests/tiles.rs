@@ -62,13 +62,19 @@ fn patches(pad: usize, inner: usize, stride: usize, residual: bool, mean: bool) 
 
 /// A network of convolutions with these kernels.
 fn convolutions(kernels: &[usize], residual: bool) -> FloatModel {
+    convolutions_behind(Gather::convolution(kernels[0]), &kernels[1..], residual)
+}
+
+/// A network of convolutions, the first of which reads the image like this.
+fn convolutions_behind(first: Gather, kernels: &[usize], residual: bool) -> FloatModel {
     let numbers = &mut Numbers(2);
+    let later = kernels.iter().map(|&kernel| Gather::convolution(kernel));
     let (mut ops, mut channels) = (Vec::new(), 1);
-    for (layer, &kernel) in kernels.iter().enumerate() {
-        let last = layer + 1 == kernels.len();
-        let outputs = if last { 1 } else { 3 };
-        ops.push(Op::Gather(Gather::convolution(kernel)));
-        ops.push(linear(kernel * kernel * channels, outputs, numbers));
+    for (layer, gather) in std::iter::once(first).chain(later).enumerate() {
+        let last = layer == kernels.len();
+        let outputs = if last { first.inner().pow(2) } else { 3 };
+        ops.push(Op::Gather(gather));
+        ops.push(linear(gather.patch * gather.patch * channels, outputs, numbers));
         if !last {
             ops.push(Op::Activation(()));
         }
@@ -77,7 +83,7 @@ fn convolutions(kernels: &[usize], residual: bool) -> FloatModel {
     if residual {
         ops.push(Op::Residual);
     }
-    ops.push(fold(1));
+    ops.push(fold(first.inner()));
     model(ops)
 }
 
@@ -153,6 +159,29 @@ proptest! {
             prop_assert!(off <= ROUNDING, "{off}");
         }
     }
+
+    #[test]
+    fn tiles_of_convolutions_with_a_stride_join_to_the_whole(
+        pad in 0usize..4, inner in 1usize..5, stride in 1usize..5,
+        kernels in proptest::collection::vec(0usize..3, 1..4), residual: bool,
+        height in 1usize..50, width in 1usize..50, side in 1usize..25, seed: u64,
+    ) {
+        let (patch, stride) = (inner + 2 * pad, stride.min(inner));
+        let gather = Gather { patch, stride, pad, border: Border::Reflect };
+        let kernels: Vec<usize> = kernels.into_iter().map(|half| 2 * half + 1).collect();
+        let model = convolutions_behind(gather, &kernels, residual);
+        let image = image((height.max(patch), width.max(patch)), seed);
+        if let Some(joined) = in_tiles(&model, &image, side, model.network.reach()) {
+            let off = furthest(&joined, &denoise(&model, &image));
+            prop_assert!(off <= ROUNDING, "{off}");
+        }
+    }
+}
+
+/// Convolutions of kernels 3 and 5 behind one of 3 steps of a stride.
+fn strided(stride: usize) -> FloatModel {
+    let gather = Gather { patch: 3 * stride, stride, pad: stride, border: Border::Reflect };
+    convolutions_behind(gather, &[3, 5], true)
 }
 
 /// How many pixels a cut is felt: the first `rows` rows of an image against the whole.
@@ -177,6 +206,8 @@ fn the_margin_is_needed() {
         patches(1, 3, 2, false, true),
         convolutions(&[3, 5, 3], false),
         convolutions(&[5, 1], true),
+        strided(2),
+        strided(3),
     ] {
         let margin = (20..40).map(|rows| felt(&model, rows)).max().unwrap();
         assert_eq!(margin, model.network.reach().margin, "{:?}", model.network.gather());
@@ -184,12 +215,13 @@ fn the_margin_is_needed() {
     let reach = |model: FloatModel| model.network.reach();
     assert_eq!(reach(patches(11, 17, 3, false, false)), Reach { margin: 27, alignment: 3 });
     assert_eq!(reach(convolutions(&[3; 5], true)), Reach { margin: 5, alignment: 1 });
+    assert_eq!(reach(strided(2)), Reach { margin: 1 + 2 + 3 * 2, alignment: 2 });
 }
 
 /// Tiles that begin between two patches of the whole image have other patches.
 #[test]
 fn the_alignment_is_needed() {
-    for model in [patches(2, 5, 3, false, false), patches(3, 4, 4, true, false)] {
+    for model in [patches(2, 5, 3, false, false), patches(3, 4, 4, true, false), strided(2)] {
         let (image, reach) = (image((43, 41), 7), model.network.reach());
         let other = Reach { alignment: reach.alignment + 1, ..reach };
         let whole = denoise(&model, &image);

@@ -79,6 +79,11 @@ pub(super) struct RecipeFlags {
     mlp: MlpFlags,
     #[command(flatten)]
     dncnn: DncnnFlags,
+    /// Pixels between the patches of an mlp when images are denoised, in validation and by default
+    /// afterwards; of a dncnn, pixels of the image for each of a map: its first convolution takes
+    /// steps of so many, the last says as many squared at once [default: 6, of a dncnn 1]
+    #[arg(long, value_name = "PIXELS")]
+    stride: Option<usize>,
     /// Predict the clean patch instead of the noise.
     #[arg(long)]
     no_residual: bool,
@@ -122,10 +127,6 @@ struct MlpFlags {
     /// Hidden layer sizes of an mlp [default: 640,640,640]
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     hidden: Option<Vec<usize>>,
-    /// Pixels between patches when images are denoised by an mlp, in validation and by default
-    /// afterwards [default: 6]
-    #[arg(long, value_name = "PIXELS")]
-    stride: Option<usize>,
     /// Keep hidden pre-activations of an mlp in this range for every input, by scaling rows: 4, 8,
     /// ... 128, or 0 for no bound. It is the guaranteed range of share-model: half of it halves the
     /// lut engine's cells [default: 32]
@@ -158,18 +159,17 @@ impl MlpFlags {
             ("--input-patch", self.input_patch.is_some()),
             ("--output-patch", self.output_patch.is_some()),
             ("--hidden", self.hidden.is_some()),
-            ("--stride", self.stride.is_some()),
             ("--range", self.range.is_some()),
             ("--interval", self.interval.is_some()),
         ];
         flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 
-    fn architecture(&self) -> Architecture {
+    fn architecture(&self, stride: Option<usize>) -> Architecture {
         let range = self.range.unwrap_or(32);
         Architecture::Mlp {
             hidden: self.hidden.clone().unwrap_or_else(|| vec![640; 3]),
-            stride: self.stride.unwrap_or(6),
+            stride: stride.unwrap_or(6),
             range: (range > 0).then_some(range),
             interval: self.interval.unwrap_or(2.5),
         }
@@ -187,9 +187,9 @@ impl DncnnFlags {
         flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
     }
 
-    fn architecture(&self) -> Architecture {
+    fn architecture(&self, stride: Option<usize>) -> Architecture {
         let (depth, channels) = (self.depth.unwrap_or(5), self.channels.unwrap_or(16));
-        Architecture::Dncnn { depth, channels }
+        Architecture::Dncnn { depth, channels, stride: stride.unwrap_or(1) }
     }
 }
 
@@ -204,7 +204,7 @@ impl RecipeFlags {
                 let mlp = &self.mlp;
                 let (input, output) =
                     (mlp.input_patch.unwrap_or(29), mlp.output_patch.unwrap_or(13));
-                (mlp.architecture(), input, output, 1024, 6e-4)
+                (mlp.architecture(self.stride), input, output, 1024, 6e-4)
             }
             Family::Dncnn => {
                 match self.mlp.given() {
@@ -213,7 +213,7 @@ impl RecipeFlags {
                     None => {}
                 }
                 let side = self.dncnn.patch.unwrap_or(40);
-                (self.dncnn.architecture(), side, side, 32, 2e-3)
+                (self.dncnn.architecture(self.stride), side, side, 32, 2e-3)
             }
         };
         Ok(Recipe {

@@ -6,6 +6,7 @@ use crate::network::{Border, Op};
 use crate::network::{Fold, Gather, MAX_PATCH, MAX_WIDTH, gaussian_window};
 use crate::piecewise::Piecewise;
 use serde::{Deserialize, Serialize};
+use std::mem::discriminant;
 
 /// The most layers with weights.
 const MAX_LINEAR: usize = 65;
@@ -17,7 +18,8 @@ const MAX_KERNEL: usize = 15;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
     /// Patches of the image continued by reflection; overlapping predictions are averaged with a
-    /// Gaussian window. First in a network of dense layers.
+    /// Gaussian window. First in a network of dense layers, and in one of convolutions on a coarser
+    /// grid: a dense layer behind it is a convolution with a stride.
     Patches {
         /// Side of the input patch.
         size: usize,
@@ -31,7 +33,8 @@ pub enum Layer {
         /// Features out.
         outputs: usize,
     },
-    /// A convolution of stride 1 over the map with zeros around it, and a bias.
+    /// A convolution of stride 1 over the image, or over the map of the layer before, with zeros
+    /// around it, and a bias.
     Conv2d {
         /// Channels out.
         outputs: usize,
@@ -197,8 +200,8 @@ impl Description {
         if self.widths().last() != Some(&outputs) {
             return Err(format!("`layers`: the last with weights must have {outputs} outputs"));
         }
-        let convolutional = self.patches().is_none();
-        if convolutional && (self.mean_shift || self.pixel_order.is_some()) {
+        let is_conv = |layer: &Layer| matches!(layer, Layer::Conv2d { .. });
+        if self.layers.iter().any(is_conv) && (self.mean_shift || self.pixel_order.is_some()) {
             return Err("`mean_shift` and `pixel_order` go with patches, not with conv2d".into());
         }
         if let Some(reason) = self.piecewise.as_ref().and_then(Piecewise::problem) {
@@ -225,12 +228,13 @@ impl Description {
         Ok(())
     }
 
-    /// patches? linear (activation linear)+ residual?, all of one family and one activation.
+    /// patches? linear (activation linear)+ residual?, all activations the same: dense layers behind
+    /// patches, or convolutions, of which the first is then dense.
     fn check_order(&self) -> Result<(), String> {
         let mut layers = self.layers.as_slice();
         let error = |text: &str| Err(format!("`layers`: {text}"));
-        let is_dense = matches!(layers.first(), Some(Layer::Patches { .. }));
-        if is_dense {
+        let on_patches = matches!(layers.first(), Some(Layer::Patches { .. }));
+        if on_patches {
             layers = &layers[1..];
         }
         if let [rest @ .., Layer::Residual] = layers {
@@ -244,15 +248,22 @@ impl Description {
         }
         for (i, layer) in layers.iter().enumerate() {
             let fits = match (i % 2, layer) {
-                (0, Layer::Dense { .. }) => is_dense,
-                (0, Layer::Conv2d { .. }) => !is_dense,
+                (0, Layer::Dense { .. } | Layer::Conv2d { .. }) if i == 0 => {
+                    on_patches == matches!(layer, Layer::Dense { .. })
+                }
+                // All later ones are of the last's kind.
+                (0, Layer::Dense { .. } | Layer::Conv2d { .. }) => {
+                    let last = layers.last().expect("there are several");
+                    discriminant(layer) == discriminant(last)
+                        && (on_patches || matches!(layer, Layer::Conv2d { .. }))
+                }
                 (1, Layer::Tanh | Layer::Relu) => *layer == layers[1],
                 _ => false,
             };
             if !fits {
                 return error(
-                    "expected patches, dense layers and residual, or conv2d layers and residual, \
-                     the same activation between all",
+                    "expected patches and dense layers, conv2d layers, or patches, a dense and conv2d \
+                     layers; residual last; the same activation between all",
                 );
             }
         }
@@ -288,7 +299,7 @@ impl Description {
     /// (outputs, channels, kernel, kernel).
     pub fn ops(&self) -> Vec<Op<Vec<usize>, ()>> {
         let (mut ops, mut features) = (Vec::new(), 1);
-        let mut fold = Fold { patch: 1, window: vec![1] };
+        let mut fold = Fold { patch: 1, window: gaussian_window(1) };
         for layer in &self.layers {
             match *layer {
                 Layer::Patches { size, output, stride } => {
@@ -393,6 +404,35 @@ mod tests {
         let (list, flat) =
             (Description::parse(list.as_bytes()), Description::parse(GOOD.as_bytes()));
         assert_eq!(list.unwrap().layers, flat.unwrap().layers);
+    }
+
+    #[test]
+    fn convolutions_with_a_stride() {
+        let parse = |from: &str, to: &str| {
+            let strided = r#"{"layers":[{"patches":{"size":6,"output":2,"stride":2}},
+                {"dense":{"outputs":5}},"relu",{"conv2d":{"outputs":3,"kernel":3}},"relu",
+                {"conv2d":{"outputs":4,"kernel":3}},"residual"],"sigma":25}"#;
+            Description::parse(strided.replace(from, to).as_bytes())
+        };
+        let d = parse("sigma", "sigma").unwrap();
+        assert_eq!(d.shapes(), [vec![5, 36], vec![3, 5, 3, 3], vec![4, 3, 3, 3]]);
+        for (from, to, text) in [
+            ("\"outputs\":4", "\"outputs\":1", "must have 4 outputs"),
+            (
+                "{\"conv2d\":{\"outputs\":3,\"kernel\":3}}",
+                "{\"dense\":{\"outputs\":3}}",
+                "expected",
+            ),
+            (
+                "{\"dense\":{\"outputs\":5}}",
+                "{\"conv2d\":{\"outputs\":5,\"kernel\":3}}",
+                "expected",
+            ),
+            ("\"sigma\":25", "\"sigma\":25,\"mean_shift\":true", "mean_shift"),
+        ] {
+            let error = parse(from, to).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        }
     }
 
     #[test]

@@ -186,9 +186,9 @@ impl FloatModel {
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<f32>, ModelError> {
         let stages = self.network.grids(size)?;
-        let grid = &stages[0].1;
+        let whole = &stages[0].1;
         let window = &self.network.fold().window;
-        let mut sums = vec![0f64; grid.pixels()];
+        let mut sums = vec![0f64; whole.pixels()];
         let mut map = image.to_vec();
         for (number, (stage, grid)) in stages.iter().enumerate() {
             let mut next = Vec::new();
@@ -196,12 +196,12 @@ impl FloatModel {
                 let rows = first..grid.rows().min(first + TILE_ROWS);
                 let done = number as f64 + first as f64 / grid.rows() as f64;
                 progress(done / stages.len() as f64);
-                let tile = Tile { stage, grid, map: &map, image, rows: rows.clone() };
+                let tile = Tile { stage, grid, map: &map, whole, image, rows: rows.clone() };
                 let out = self.tile(&tile, activation, observe);
                 if number + 1 < stages.len() {
                     next.extend(out);
                 } else {
-                    grid.fold(rows, &out, window, &mut sums, |sum, w, v| {
+                    whole.fold(rows, &out, window, &mut sums, |sum, w, v| {
                         *sum += f64::from(w) * f64::from(v);
                     });
                 }
@@ -209,7 +209,7 @@ impl FloatModel {
             map = next;
         }
         progress(1.0);
-        let weights = grid.weight_sums(window);
+        let weights = whole.weight_sums(window);
         Ok(sums.iter().zip(&weights).map(|(s, &w)| (s / f64::from(w)) as f32).collect())
     }
 
@@ -219,7 +219,7 @@ impl FloatModel {
         activation: &dyn Fn(&mut [f32]),
         observe: &mut dyn FnMut(usize, &[f32]),
     ) -> Vec<f32> {
-        let Tile { stage, grid, map, image, ref rows } = *tile;
+        let Tile { stage, grid, map, whole, image, ref rows } = *tile;
         let mut features = Vec::new();
         for op in stage.ops.clone() {
             match &self.network.ops()[op] {
@@ -238,11 +238,11 @@ impl FloatModel {
                 }
                 Op::Activation(()) => activation(&mut features),
                 Op::Residual => {
-                    let centres = grid.centres(rows.clone(), image);
+                    let centres = whole.centres(rows.clone(), image);
                     features.iter_mut().zip(centres).for_each(|(v, centre)| *v = centre - *v);
                 }
                 Op::Mean => {
-                    let patches = grid.gather(rows.clone(), image, 0);
+                    let patches = whole.gather(rows.clone(), image, 0);
                     let pixels = patches.len() / rows.len();
                     let outputs = features.len() / rows.len();
                     for (row, patch) in
@@ -265,6 +265,8 @@ struct Tile<'a> {
     grid: &'a PatchGrid,
     /// What the stage reads.
     map: &'a [f32],
+    /// The grid of the first stage, which reads the image.
+    whole: &'a PatchGrid,
     image: &'a [f32],
     rows: std::ops::Range<usize>,
 }
@@ -277,7 +279,7 @@ mod tests {
     /// Scaling changes nothing but the extremes, which are then all the same.
     #[test]
     fn an_equalised_model_is_the_same_function() {
-        let model = random_convolutional(&[3, 4], 1.5);
+        let model = random_convolutional(&[3, 4], 1.5, 1);
         let scaled = model.equalised(1.25, 0.9).unwrap();
         let image: Vec<f32> = (0..9 * 8).map(|i| (i as f32 * 0.61).sin()).collect();
         let run = |model: &FloatModel| {
@@ -301,7 +303,7 @@ mod tests {
     /// Against the definition of a convolution, channel by channel.
     #[test]
     fn convolutions_are_convolutions() {
-        let model = random_convolutional(&[3, 2], 1.5);
+        let model = random_convolutional(&[3, 2], 1.5, 1);
         let (h, w) = (7, 6);
         let image: Vec<f32> = (0..h * w).map(|i| (i as f32 * 0.61).sin()).collect();
         let mut maps: Vec<Vec<f64>> = vec![image.iter().map(|v| f64::from(*v)).collect()];
@@ -329,6 +331,56 @@ mod tests {
         let relu = |v: &mut [f32]| Nonlinearity::Relu.apply(v);
         let out = model.denoise(&image, (h, w), &relu, &mut |_| ()).unwrap();
         for ((found, noise), pixel) in out.iter().zip(&maps[0]).zip(&image) {
+            assert!((f64::from(*found) - (f64::from(*pixel) - noise)).abs() < 1e-5);
+        }
+    }
+
+    /// With a stride: the same as convolutions of stride 1 over the map whose pixels have the image's
+    /// in s x s blocks as their channels, and the image put together from blocks.
+    #[test]
+    fn a_stride_works_on_blocks_of_the_image() {
+        let (stride, rows, columns) = (2, 5, 4);
+        let model = random_convolutional(&[3, 2], 1.5, stride);
+        let (h, w) = (stride * rows, stride * columns);
+        let image: Vec<f32> = (0..h * w).map(|i| (i as f32 * 0.61).sin()).collect();
+        let layers: Vec<_> = model.network.linears().map(|(_, l)| l).collect();
+        // The first reads the image itself, mirrored; the second and third maps with zeros around.
+        let mirrored = |at: usize, length: usize| match at.checked_sub(stride) {
+            None => stride - at,
+            Some(at) if at >= length => 2 * (length - 1) - at,
+            Some(at) => at,
+        };
+        let (mut map, mut channels) = (Vec::new(), 0);
+        for (i, layer) in layers.iter().enumerate() {
+            let mut next = Vec::new();
+            for (y, x) in (0..rows * columns).map(|p| (p / columns, p % columns)) {
+                let value = |at: usize| match i {
+                    0 => {
+                        let (ky, kx) = (at / (3 * stride), at % (3 * stride));
+                        let (y, x) = (mirrored(stride * y + ky, h), mirrored(stride * x + kx, w));
+                        f64::from(image[y * w + x])
+                    }
+                    _ => {
+                        let (tap, c) = (at / channels, at % channels);
+                        let (y, x) = ((y + tap / 3).wrapping_sub(1), (x + tap % 3).wrapping_sub(1));
+                        let inside = y < rows && x < columns;
+                        if inside { map[(y * columns + x) * channels + c] } else { 0.0 }
+                    }
+                };
+                for (row, bias) in layer.weights.rows().into_iter().zip(&layer.bias) {
+                    let sum = row.iter().enumerate().map(|(at, v)| f64::from(*v) * value(at));
+                    let sum = sum.sum::<f64>() + f64::from(*bias);
+                    next.push(if i + 1 < layers.len() { sum.max(0.0) } else { sum });
+                }
+            }
+            (map, channels) = (next, layer.outputs());
+        }
+        let relu = |v: &mut [f32]| Nonlinearity::Relu.apply(v);
+        let out = model.denoise(&image, (h, w), &relu, &mut |_| ()).unwrap();
+        for (p, (found, pixel)) in out.iter().zip(&image).enumerate() {
+            let (y, x) = (p / w, p % w);
+            let block = y / stride * columns + x / stride;
+            let noise = map[block * channels + y % stride * stride + x % stride];
             assert!((f64::from(*found) - (f64::from(*pixel) - noise)).abs() < 1e-5);
         }
     }

@@ -39,14 +39,14 @@ pub(crate) fn random_model(hidden: &[usize], gain: f32, residual: bool) -> Float
     }
 }
 
-/// A small random convolutional network: 3x3, hidden channels, ReLU, residual; calibrated on
-/// the images [-1, 1].
-pub(crate) fn random_convolutional(hidden: &[usize], gain: f32) -> FloatModel {
+/// A small random convolutional network: 3x3, hidden channels, ReLU, residual, the first convolution
+/// of a stride; calibrated on the images [-1, 1].
+pub(crate) fn random_convolutional(hidden: &[usize], gain: f32, stride: usize) -> FloatModel {
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(6);
     let mut uniform = move || (rng.next_u32() as f32 / u32::MAX as f32) * 2.0 - 1.0;
-    let mut sizes = vec![1];
+    let mut sizes = vec![stride * stride];
     sizes.extend(hidden);
-    sizes.push(1);
+    sizes.push(stride * stride);
     let mut ops = Vec::new();
     for (i, pair) in sizes.windows(2).enumerate() {
         if i > 0 {
@@ -54,13 +54,17 @@ pub(crate) fn random_convolutional(hidden: &[usize], gain: f32) -> FloatModel {
         }
         let inputs = 9 * pair[0];
         let scale = gain / (inputs as f32).sqrt();
-        ops.push(Op::Gather(Gather::convolution(3)));
+        ops.push(Op::Gather(match (i, stride) {
+            (1.., _) | (0, 1) => Gather::convolution(3),
+            _ => Gather { patch: 3 * stride, stride, pad: stride, border: Border::Reflect },
+        }));
         ops.push(Op::Linear(FloatLinear {
             weights: Array2::from_shape_simple_fn((pair[1], inputs), || scale * uniform()),
             bias: Array1::from_shape_simple_fn(pair[1], || 0.1 * uniform()),
         }));
     }
-    ops.extend([Op::Residual, Op::Fold(Fold { patch: 1, window: vec![1] })]);
+    let fold = Fold { patch: stride, window: gaussian_window(stride) };
+    ops.extend([Op::Residual, Op::Fold(fold)]);
     let mut model = FloatModel {
         network: Network::new(ops).unwrap(),
         sigma: 25.0,

@@ -55,13 +55,14 @@ pub fn run_twin<R: Ring>(
     progress: &mut dyn FnMut(f64),
 ) -> Result<TwinRun<R>, ModelError> {
     let stages = model.public.network.grids(size)?;
-    let means = model.public.patch_means(image, &stages[0].1);
+    let whole = &stages[0].1;
+    let means = model.public.patch_means(image, whole);
     let image: Vec<R> = image.iter().map(|&v| R::from_i64(v)).collect();
     let packed = model.network.linears().map(|(op, l)| (op, pack::<R>(l))).collect();
     let extremes = vec![0; model.public.network.activations().count()];
-    let mut twin = Twin { model, image: &image, means, packed, randomness, extremes };
+    let mut twin = Twin { model, whole, image: &image, means, packed, randomness, extremes };
     let window = &model.public.network.fold().window;
-    let (mut map, mut sums) = (image.clone(), vec![R::ZERO; stages[0].1.pixels()]);
+    let (mut map, mut sums) = (image.clone(), vec![R::ZERO; whole.pixels()]);
     for (number, (stage, grid)) in stages.iter().enumerate() {
         let mut next = Vec::new();
         for first in (0..grid.rows()).step_by(TILE_ROWS) {
@@ -72,7 +73,7 @@ pub fn run_twin<R: Ring>(
             if number + 1 < stages.len() {
                 next.extend(features);
             } else {
-                grid.fold(rows, &features, window, &mut sums, |sum, w, v| {
+                whole.fold(rows, &features, window, &mut sums, |sum, w, v| {
                     *sum = sum.add(v.mul(R::from_u64(w.into())));
                 });
             }
@@ -90,6 +91,8 @@ fn pack<R: Ring>(l: &super::IntLinear) -> (PackedWeights<R>, Vec<R>) {
 
 struct Twin<'a, R: Ring> {
     model: &'a QuantisedModel,
+    /// The grid of the first stage, which reads the image.
+    whole: &'a PatchGrid,
     image: &'a [R],
     /// Of each patch, if the model adds it.
     means: Vec<i64>,
@@ -125,7 +128,7 @@ impl<R: Ring> Twin<'_, R> {
                 Op::Residual => {
                     let public = &self.model.public;
                     let up = public.output_frac() - public.input.frac_bits;
-                    let centres = grid.centres(rows.clone(), self.image);
+                    let centres = self.whole.centres(rows.clone(), self.image);
                     for (v, centre) in features.iter_mut().zip(centres) {
                         *v = centre.shl(up).sub(*v);
                     }

@@ -16,6 +16,7 @@ pub(super) fn order<L: LinearShape, A>(ops: &[Op<L, A>]) -> Result<(), NetworkEr
 
 #[derive(Default)]
 struct Checker {
+    /// The one that reads the image.
     gather: Option<Gather>,
     features: usize,
     weights: usize,
@@ -34,8 +35,11 @@ impl Checker {
             return Err("nothing may follow fold".into());
         }
         match (op, self.gather) {
-            (Op::Gather(g), None) => self.gather(g, 1),
-            (Op::Gather(g), Some(first)) => self.next_gather(g, &first),
+            (Op::Gather(g), None) => {
+                self.gather = Some(*g);
+                self.gather(g, 1)
+            }
+            (Op::Gather(g), Some(_)) => self.next_gather(g),
             (_, None) => Err("the first op must be a gather".into()),
             (Op::Linear(l), Some(_)) => self.linear(l),
             (Op::Activation(_) | Op::Fold(_), Some(_)) if self.gathered => {
@@ -52,13 +56,13 @@ impl Checker {
         }
     }
 
-    fn next_gather(&mut self, g: &Gather, first: &Gather) -> Result<(), String> {
+    fn next_gather(&mut self, g: &Gather) -> Result<(), String> {
         if !self.linear_seen || self.after_linear || self.finished {
             return Err("a gather after the first must follow an activation".into());
         }
-        if [g, first].iter().any(|g| g.stride != 1 || g.patch != 2 * g.pad + 1) {
-            let reason = "a network with several gathers must be made of convolutions: \
-                          stride 1, one pixel predicted";
+        if g.stride != 1 || g.patch != 2 * g.pad + 1 {
+            let reason =
+                "a gather after the first must be a convolution: stride 1, one pixel predicted";
             return Err(reason.into());
         }
         self.gather(g, self.features)
@@ -73,7 +77,6 @@ impl Checker {
             return Err(format!("stride {} must be 1 to {inner}, the predicted patch", g.stride));
         }
         self.features = g.patch * g.patch * channels;
-        self.gather = Some(*g);
         self.gathered = true;
         Ok(())
     }

@@ -50,16 +50,21 @@ impl PatchGrid {
     /// The grid of a `height` x `width` map of `channels` features a pixel.
     ///
     /// # Errors
-    /// `ImageTooSmall` if the image is smaller than a patch in either direction, `ImageTooLarge`
-    /// beyond [`MAX_PIXELS`].
+    /// `ImageTooSmall` if the image is smaller in either direction than a patch that it is mirrored
+    /// for, or than what is predicted of one; `ImageTooLarge` beyond [`MAX_PIXELS`].
     pub fn new(
         (height, width): (usize, usize),
         channels: usize,
         gather: &Gather,
     ) -> Result<Self, NetworkError> {
         let Gather { patch, stride, pad, border } = *gather;
-        if height < patch || width < patch {
-            return Err(NetworkError::ImageTooSmall { height, width, patch });
+        // Zeros go on as far as needed, a mirror no further than the image.
+        let least = match border {
+            Border::Reflect => patch,
+            Border::Zero => patch - 2 * pad,
+        };
+        if height < least || width < least {
+            return Err(NetworkError::ImageTooSmall { height, width, patch: least });
         }
         if height.checked_mul(width).is_none_or(|n| n > MAX_PIXELS) {
             return Err(NetworkError::ImageTooLarge { height, width });
@@ -82,6 +87,11 @@ impl PatchGrid {
     /// The number of patches.
     pub fn rows(&self) -> usize {
         self.tops.count() * self.lefts.count()
+    }
+
+    /// Rows and columns of the patches, and so of the map that they become.
+    pub fn map_size(&self) -> (usize, usize) {
+        (self.tops.count(), self.lefts.count())
     }
 
     /// The number of pixels.
@@ -243,7 +253,8 @@ fn reflect(at: usize, pad: usize, length: usize) -> usize {
 }
 
 /// The integer Gaussian window of an `inner` x `inner` patch: round(16 exp(-d^2 / (2 s^2))), at
-/// least 1, with s = floor(inner / 2) / 2 as in Burger et al. (2012), s = 1/2 for a single pixel.
+/// least 1, with s = floor(inner / 2) / 2 as in Burger et al. (2012), s = 1/2 for a single pixel;
+/// without a common factor, which would take room in the ring for nothing.
 ///
 /// The weights are part of the model: the float reference averages with them too.
 pub fn gaussian_window(inner: usize) -> Vec<u16> {
@@ -251,7 +262,15 @@ pub fn gaussian_window(inner: usize) -> Vec<u16> {
     let centre = (inner as f64 - 1.0) / 2.0;
     let sq = |i: usize| (i as f64 - centre).powi(2);
     let weight = |y: usize, x: usize| (16.0 * (-(sq(y) + sq(x)) / (2.0 * s * s)).exp()).round();
-    (0..inner * inner).map(|i| weight(i / inner, i % inner).max(1.0) as u16).collect()
+    let mut window: Vec<u16> =
+        (0..inner * inner).map(|i| weight(i / inner, i % inner).max(1.0) as u16).collect();
+    let common = window.iter().copied().fold(0, gcd).max(1);
+    window.iter_mut().for_each(|w| *w /= common);
+    window
+}
+
+fn gcd(a: u16, b: u16) -> u16 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
@@ -287,7 +306,10 @@ mod tests {
 
     #[test]
     fn windows_are_small_integers() {
-        for inner in [1, 5, 9, 13, 17] {
+        assert_eq!(gaussian_window(1), [1]);
+        assert_eq!(gaussian_window(2), [1; 4]);
+        assert_eq!(gaussian_window(3), [1, 2, 1, 2, 16, 2, 1, 2, 1]);
+        for inner in [5, 9, 13, 17] {
             let w = gaussian_window(inner);
             assert_eq!(w[(inner * inner) / 2], 16, "centre of {inner}");
             assert!(w.iter().all(|&w| (1..=16).contains(&w)));

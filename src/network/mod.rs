@@ -28,7 +28,7 @@ pub const MAX_PATCH: usize = 127;
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// The image has fewer rows or columns than a patch.
+    /// The image has fewer rows or columns than a patch, or than what is predicted of one.
     #[error("the image is {height}x{width}, smaller than the model's {patch}x{patch} patch")]
     ImageTooSmall {
         /// Rows of the image.
@@ -82,8 +82,9 @@ pub enum Border {
 /// Cuts patches out of the image, or of the map that the ops before made, one feature a channel:
 /// (height, width, channels) to rows of patch^2 x channels features.
 ///
-/// With stride 1 and one pixel predicted, gather and linear op are a convolution, whose rows are the
-/// pixels of the next map.
+/// Rows are the pixels of the next map: gather and linear op are a convolution, with a stride if the
+/// gather has one. A stride s of the first, which reads the image, makes maps of 1/s^2 as many pixels,
+/// and as many pixels of the image are predicted from each (as in FFDNet, Zhang et al., 2018).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gather {
     /// Side of a patch.
@@ -170,7 +171,8 @@ impl<L, A> Op<L, A> {
 }
 
 /// A checked list of ops: gather, linear (activation gather? linear)*, (residual or mean)?, fold.
-/// Gathers after the first make a network convolutional: then all are convolutions.
+/// Gathers after the first make a network convolutional; they have stride 1. What is predicted and
+/// folded are the centres of the first's patches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network<L, A> {
     ops: Vec<Op<L, A>>,
@@ -195,7 +197,7 @@ impl<L: LinearShape, A> Network<L, A> {
         &self.ops
     }
 
-    /// The first op, which reads the image.
+    /// The first op, which reads the image; its centres are predicted.
     pub fn gather(&self) -> &Gather {
         match &self.ops[0] {
             Op::Gather(g) => g,
@@ -249,7 +251,7 @@ impl<L: LinearShape, A> Network<L, A> {
     pub fn grid(&self, size: (usize, usize)) -> Result<PatchGrid, NetworkError> {
         let grid = PatchGrid::new(size, 1, self.gather())?;
         let channels = self.stages().iter().map(|stage| stage.channels).max().unwrap_or(1);
-        if grid.pixels() > MAX_MAP / channels {
+        if grid.rows() > MAX_MAP / channels {
             let (height, width) = size;
             return Err(NetworkError::MapTooLarge { height, width, channels });
         }
@@ -281,11 +283,12 @@ impl<L: LinearShape, A> Network<L, A> {
     /// # Errors
     /// As [`PatchGrid::new`].
     pub fn grids(&self, size: (usize, usize)) -> Result<Vec<(Stage, PatchGrid)>, NetworkError> {
-        self.grid(size)?;
-        let grid = |stage: Stage| {
+        let map = self.grid(size)?.map_size();
+        let grid = |(number, stage): (usize, Stage)| {
+            let size = if number == 0 { size } else { map };
             PatchGrid::new(size, stage.channels, &stage.gather).map(|grid| (stage, grid))
         };
-        self.stages().into_iter().map(grid).collect()
+        self.stages().into_iter().enumerate().map(grid).collect()
     }
 
     /// Whether it is made of convolutions.
@@ -424,10 +427,38 @@ mod tests {
         assert_eq!(Network::new(good()).unwrap().stages()[0].ops, 0..6);
     }
 
+    /// The first gather may have a stride: maps are smaller, and as much more is predicted at each of
+    /// their pixels.
+    #[test]
+    fn a_stride_makes_smaller_maps() {
+        let strided = |inner: usize| {
+            let gather = Gather { patch: inner + 4, stride: 2, pad: 2, border: Border::Reflect };
+            let mut ops = convolutional();
+            ops[0] = Op::Gather(gather);
+            ops[1] = Op::Linear(Shape(gather.patch * gather.patch, 4));
+            ops[7] = Op::Linear(Shape(2, inner * inner));
+            ops[9] = Op::Fold(Fold { patch: inner, window: gaussian_window(inner) });
+            Network::new(ops)
+        };
+        for inner in [2, 3] {
+            let network = strided(inner).unwrap();
+            let grids = network.grids((11, 14)).unwrap();
+            let features: Vec<_> = grids.iter().map(|(_, grid)| grid.features()).collect();
+            let map = (11 - inner).div_ceil(2) + 1;
+            let map = map * ((14 - inner).div_ceil(2) + 1);
+            assert_eq!(features, [11 * 14, map * 4, map * 2]);
+            assert!(grids.iter().all(|(_, grid)| grid.rows() == map));
+        }
+        assert!(strided(1).is_err());
+        let mut ops = convolutional();
+        ops[3] = Op::Gather(Gather { stride: 2, ..Gather::convolution(5) });
+        assert!(matches!(Network::new(ops), Err(NetworkError::Op { op: 3, .. })));
+    }
+
     #[test]
     fn broken_convolutional_lists_are_refused() {
         let edits: [(usize, Option<TestOp>); 6] = [
-            // Gathers that are no convolutions, first and later.
+            // A first gather that predicts other pixels than the last op, a later that is no convolution.
             (0, Some(Op::Gather(Gather { patch: 3, stride: 3, pad: 0, border: Border::Zero }))),
             (3, Some(Op::Gather(Gather { pad: 1, ..Gather::convolution(5) }))),
             (4, Some(Op::Linear(Shape(25, 2)))),

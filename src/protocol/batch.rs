@@ -16,6 +16,8 @@ pub(super) struct Context<'a, R: Ring> {
     pub(super) slot: &'a SlotView<'a>,
     /// The opened image, or map between two convolutions, V = A - Y.
     pub(super) opened: &'a [R],
+    /// The grid of the first stage, which reads the image.
+    pub(super) whole: &'a PatchGrid,
     /// This server's share of the image.
     pub(super) share: &'a [R],
     /// This server's shares of the patch means, if the model adds them.
@@ -196,7 +198,7 @@ fn run<R: Ring, E: Engine<R>>(
             }
             (Op::Residual, Flow::Shares(mut net)) => {
                 let up = public.output_frac() - public.input.frac_bits;
-                let centres = context.grid.centres(rows.clone(), context.share);
+                let centres = context.whole.centres(rows.clone(), context.share);
                 net.iter_mut().zip(centres).for_each(|(v, centre)| *v = centre.shl(up).sub(*v));
                 Flow::Shares(net)
             }

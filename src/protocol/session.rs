@@ -129,17 +129,18 @@ impl<R: Ring, E: Engine<R>> Driver<'_, '_, R, E> {
         stages: &[(Stage, PatchGrid)],
         opened: &[R],
     ) -> Result<Vec<R>, ProtocolError> {
-        let (stage, grid) = &stages[number];
+        let ((stage, grid), whole) = (&stages[number], &stages[0].1);
         let context = Context {
             model: self.model,
             stage,
             grid,
             slot: &self.image.slot,
             opened,
+            whole,
             share: self.image.share,
             means: self.image.means,
         };
-        let outputs = stages.get(number + 1).map_or(grid.pixels(), |(_, next)| next.features());
+        let outputs = stages.get(number + 1).map_or(whole.pixels(), |(_, next)| next.features());
         let waiting = VecDeque::new();
         let result = vec![R::ZERO; outputs];
         let mut run = StageRun { driver: self, context, waiting, finished: 0, result };
@@ -212,7 +213,7 @@ impl<R: Ring, E: Engine<R>> StageRun<'_, '_, '_, R, E> {
             }
             Progress::Done(rows, patches) => {
                 let window = &self.context.model.public.network.fold().window;
-                self.context.grid.fold(rows, &patches, window, &mut self.result, |sum, w, v| {
+                self.context.whole.fold(rows, &patches, window, &mut self.result, |sum, w, v| {
                     *sum = sum.add(v.mul(R::from_u64(w.into())));
                 });
             }

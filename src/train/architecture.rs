@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub(super) const KERNEL: usize = 3;
 /// The most hidden layers.
 const MAX_HIDDEN: usize = 64;
+/// The largest stride of convolutions.
+const MAX_STRIDE: usize = 8;
 
 /// The units of batches, whatever the units of the model: grey levels are then of mean 0 and
 /// variance 1 or so, and losses and rates of all networks compare.
@@ -32,16 +34,23 @@ pub enum Architecture {
     },
     /// Convolutions of 3x3 with zeros around the map, ReLU between: DnCNN (Zhang et al., 2017) without
     /// batch normalisation, which a small one does without.
+    ///
+    /// With a stride s above 1 all maps are s times smaller in both directions: the first convolution
+    /// reads windows of 3s x 3s pixels, s apart, and the last says s x s pixels at each place. That is
+    /// FFDNet (Zhang et al., 2018) without its noise map: for the same cost a pixel it has s^2 times
+    /// the channels and sees s times as far.
     Dncnn {
         /// Convolutions.
         depth: usize,
         /// Channels between them.
         channels: usize,
+        /// Pixels of the image between the pixels of a map.
+        stride: usize,
     },
 }
 
 impl Architecture {
-    /// Whether it is made of convolutions, which have as many pixels behind them as before.
+    /// Whether it is made of convolutions, which predict all of a patch.
     pub(super) fn is_convolutional(&self) -> bool {
         matches!(self, Architecture::Dncnn { .. })
     }
@@ -57,13 +66,20 @@ impl Architecture {
                 layers.push(Layer::Dense { outputs: output.saturating_mul(output) });
                 layers
             }
-            Architecture::Dncnn { depth, channels } => {
+            Architecture::Dncnn { depth, channels, stride } => {
                 let convolution = |outputs| Layer::Conv2d { outputs, kernel: KERNEL };
-                let mut layers = Vec::new();
-                for _ in 1..depth {
-                    layers.extend([convolution(channels), Layer::Relu]);
+                let mut layers = match stride {
+                    1 => vec![convolution(channels)],
+                    _ => {
+                        let size = KERNEL.saturating_mul(stride);
+                        let first = Layer::Patches { size, output: stride, stride };
+                        vec![first, Layer::Dense { outputs: channels }]
+                    }
+                };
+                for _ in 2..depth {
+                    layers.extend([Layer::Relu, convolution(channels)]);
                 }
-                layers.push(convolution(1));
+                layers.extend([Layer::Relu, convolution(stride.saturating_mul(stride))]);
                 layers
             }
         }
@@ -108,15 +124,21 @@ impl Architecture {
                     return fail("the input interval", interval.to_string(), "above 0");
                 }
             }
-            Architecture::Dncnn { depth, channels } => {
+            Architecture::Dncnn { depth, channels, stride } => {
                 if !(2..=MAX_HIDDEN + 1).contains(&depth) {
                     return fail("the depth", depth.to_string(), "2 to 65 convolutions");
                 }
                 if !(1..=MAX_WIDTH).contains(&channels) {
                     return fail("the number of channels", channels.to_string(), "1 to 65536");
                 }
-                if !(KERNEL..=MAX_PATCH).contains(&input) {
-                    return fail("the patch", input.to_string(), "3 to 127 pixels");
+                if !(1..=MAX_STRIDE).contains(&stride) {
+                    return fail("the stride", stride.to_string(), "1 to 8 pixels");
+                }
+                if !(KERNEL * stride..=MAX_PATCH).contains(&input) {
+                    return fail("the patch", input.to_string(), "3 strides to 127 pixels");
+                }
+                if !input.is_multiple_of(stride) {
+                    return fail("the patch", input.to_string(), "a multiple of the stride");
                 }
                 if output != input {
                     let expected = "as large as the noisy one";

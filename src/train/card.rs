@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_loaded() {
-        for recipe in [recipe(), convolutional()] {
+        for recipe in [recipe(), convolutional(1), convolutional(3)] {
             let image = GreyImage::new(9, 9, vec![5.0; 81]).unwrap();
             let corpus = corpus(&[image], &[1.0]);
             let trainer = Trainer::new(recipe.clone(), corpus, State::new(&recipe), 1).unwrap();

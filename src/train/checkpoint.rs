@@ -6,7 +6,7 @@ use super::{Recipe, State, TrainError};
 use crate::model::FloatLinear;
 use serde::{Deserialize, Serialize};
 
-const MAGIC: &[u8; 16] = b"ppdenoise train2";
+const MAGIC: &[u8; 16] = b"ppdenoise train3";
 const CHECKSUM: usize = 32;
 const MAX_HEADER: usize = 1 << 20;
 
@@ -169,7 +169,7 @@ mod tests {
     /// Stopped and resumed is the same as never stopped.
     #[test]
     fn a_resumed_run_ends_where_an_unbroken_one_does() {
-        for recipe in [recipe(), convolutional()] {
+        for recipe in [recipe(), convolutional(1), convolutional(3)] {
             let mut whole = trainer(&recipe, State::new(&recipe));
             run(&mut whole, 20);
             let mut first = trainer(&recipe, State::new(&recipe));
@@ -189,7 +189,7 @@ mod tests {
         for (other, said) in [
             (Recipe { batch: 128, ..recipe() }, "batch 64, this run says 128"),
             (Recipe { network: mlp(None), ..recipe() }, "range 8, this run says null"),
-            (convolutional(), "family \"mlp\", this run says \"dncnn\""),
+            (convolutional(1), "family \"mlp\", this run says \"dncnn\""),
         ] {
             let text = checkpoint.check_recipe(&other).unwrap_err().to_string();
             assert!(text.contains(said), "{text}");
@@ -221,7 +221,7 @@ mod tests {
             let _ = Checkpoint::decode(&bytes);
             for (recipe, fields) in [
                 (recipe(), &["input_patch", "output_patch", "batch", "step", "stride"][..]),
-                (convolutional(), &["input_patch", "depth", "channels"]),
+                (convolutional(1), &["input_patch", "depth", "channels", "stride"]),
             ] {
                 let good = fresh(&recipe);
                 let body = &good[..good.len() - CHECKSUM];

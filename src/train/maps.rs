@@ -1,4 +1,4 @@
-//! Maps between convolutions: gathered into the rows of a matrix product, and rows added back.
+//! Maps between convolutions of stride 1: gathered into the rows of a matrix product, and rows added back.
 
 use super::architecture::KERNEL;
 
@@ -11,8 +11,8 @@ struct Map {
     cells: Vec<f32>,
 }
 
-/// The maps that the layers of a convolutional network read, for some patches at once. A row is a
-/// pixel: line after line, patch after patch.
+/// The maps that the layers of a convolutional network after the first read, for some patches at once.
+/// A row is a pixel: line after line, patch after patch.
 ///
 /// Memory: 4 bytes for each channel of a pixel and layer; a gathered row is nine times as long.
 pub(super) struct Maps {
@@ -26,44 +26,40 @@ pub(super) struct Maps {
 }
 
 impl Maps {
-    /// For `patches` patches of side `side`; `channels` that each layer reads. Beyond the border the
-    /// first map goes on with `outside`, others with zeros.
-    pub(super) fn new(patches: usize, side: usize, channels: &[usize], outside: f32) -> Self {
+    /// For `patches` maps of side `side`; `channels` that each layer from the second on reads.
+    pub(super) fn new(patches: usize, side: usize, channels: &[usize]) -> Self {
         let line = side + 2 * BORDER;
         let window = |row: usize| {
             let (patch, y, x) = (row / (side * side), row / side % side, row % side);
             (patch * line + y) * line + x
         };
-        let map = |channels, value| {
-            let cells = vec![value; patches * line * line * channels];
+        let map = |channels| {
+            let cells = vec![0.0; patches * line * line * channels];
             Map { channels, cells }
         };
-        let value = |i| if i == 0 { outside } else { 0.0 };
         Maps {
             windows: (0..patches * side * side).map(window).collect(),
             line,
-            values: channels.iter().enumerate().map(|(i, &c)| map(c, value(i))).collect(),
-            slopes: map(channels.iter().copied().max().unwrap_or(0), 0.0),
+            values: channels.iter().copied().map(map).collect(),
+            slopes: map(channels.iter().copied().max().unwrap_or(0)),
         }
     }
 
     /// Where the values of the row's own pixel are in what [`Maps::gather`] gives for a layer.
     pub(super) fn own(&self, layer: usize) -> usize {
-        KERNEL * KERNEL / 2 * self.values[layer].channels
+        KERNEL * KERNEL / 2 * self.values[layer - 1].channels
     }
 
-    /// Sets what layer `layer` reads at the pixels from row `first` on.
-    pub(super) fn set(&mut self, layer: usize, first: usize, values: &[f32]) {
+    /// Sets what layer `layer` reads at the pixel of a row.
+    pub(super) fn set(&mut self, layer: usize, row: usize, pixel: &[f32]) {
         let middle = BORDER * self.line + BORDER;
-        let Map { channels, cells } = &mut self.values[layer];
-        for (window, pixel) in self.windows[first..].iter().zip(values.chunks_exact(*channels)) {
-            cells[(window + middle) * *channels..][..*channels].copy_from_slice(pixel);
-        }
+        let Map { channels, cells } = &mut self.values[layer - 1];
+        cells[(self.windows[row] + middle) * *channels..][..*channels].copy_from_slice(pixel);
     }
 
     /// The window of a row: 3 x 3 pixels, `out` has room for all their channels.
     pub(super) fn gather(&self, layer: usize, row: usize, out: &mut [f32]) {
-        let Map { channels, cells } = &self.values[layer];
+        let Map { channels, cells } = &self.values[layer - 1];
         let (run, first) = (KERNEL * channels, self.windows[row]);
         for (y, out) in out.chunks_exact_mut(run).enumerate() {
             out.copy_from_slice(&cells[(first + y * self.line) * channels..][..run]);
@@ -72,7 +68,7 @@ impl Maps {
 
     /// From loss by gathered values, a row for each pixel, to loss by the values that `layer` reads.
     pub(super) fn scatter(&mut self, layer: usize, rows: &[f32]) {
-        let channels = self.values[layer].channels;
+        let channels = self.values[layer - 1].channels;
         self.slopes.channels = channels;
         let cells = &mut self.slopes.cells;
         cells.fill(0.0);
@@ -107,11 +103,11 @@ mod tests {
     /// Gathered rows are those of the networks that images go through, patch by patch.
     #[test]
     fn windows_are_those_of_a_convolution() {
-        for (layer, channels) in [(0, 1), (1, 3)] {
-            let mut maps = Maps::new(2, SIDE, &[1, 3], 0.0);
+        for (layer, channels) in [(1, 1), (2, 3)] {
+            let mut maps = Maps::new(2, SIDE, &[1, 3]);
             let all: Vec<f32> = (0..ROWS * channels).map(value).collect();
-            maps.set(layer, 0, &all[..5 * channels]);
-            maps.set(layer, 5, &all[5 * channels..]);
+            let pixels = all.chunks_exact(channels).enumerate();
+            pixels.for_each(|(row, pixel)| maps.set(layer, row, pixel));
             let gather = Gather::convolution(KERNEL);
             let grid = PatchGrid::new((SIDE, SIDE), channels, &gather).unwrap();
             let mut row = vec![0.0; 9 * channels];
@@ -126,32 +122,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_first_map_has_its_own_border() {
-        let mut maps = Maps::new(1, SIDE, &[1, 2], -2.5);
-        maps.set(0, 0, &[1.0; SIDE * SIDE]);
-        let (mut first, mut second) = ([1.0; 9], [1.0; 18]);
-        maps.gather(0, 0, &mut first);
-        assert_eq!(first, [-2.5, -2.5, -2.5, -2.5, 1.0, 1.0, -2.5, 1.0, 1.0]);
-        maps.gather(1, 0, &mut second);
-        assert_eq!(second, [0.0; 18]);
-    }
-
     /// Scattering is the transpose of gathering: <gather(x), y> = <x, scatter(y)>.
     #[test]
     fn scattering_is_the_transpose_of_gathering() {
-        let mut maps = Maps::new(2, SIDE, &[1, 3], 0.0);
+        let mut maps = Maps::new(2, SIDE, &[1, 3]);
         let x: Vec<f32> = (0..ROWS * 3).map(value).collect();
         let y: Vec<f32> = (0..ROWS * 27).map(|i| value(i + 7)).collect();
-        maps.set(1, 0, &x);
+        x.chunks_exact(3).enumerate().for_each(|(row, pixel)| maps.set(2, row, pixel));
         let (mut row, mut gathered) = (vec![0.0; 27], 0.0);
         for (r, y) in y.chunks_exact(27).enumerate() {
-            maps.gather(1, r, &mut row);
+            maps.gather(2, r, &mut row);
             gathered += row.iter().zip(y).map(|(a, b)| a * b).sum::<f32>();
         }
         // Twice: the second must not see the first.
-        maps.scatter(1, &y);
-        maps.scatter(1, &y);
+        maps.scatter(2, &y);
+        maps.scatter(2, &y);
         let scattered =
             |r: usize| -> f32 { maps.slope(r).iter().zip(&x[3 * r..]).map(|(a, b)| a * b).sum() };
         assert_eq!(gathered, (0..ROWS).map(scattered).sum::<f32>());

@@ -135,7 +135,7 @@ impl TrainError {
             }
             TrainError::OtherShapes { .. } => Some(
                 "give --family and the sizes as that model is: --input-patch, --output-patch and \
-                 --hidden, or --depth and --channels; and --no-residual",
+                 --hidden, or --depth, --channels and --stride; and --no-residual",
             ),
             TrainError::Diverged { .. } => {
                 Some("use a smaller --rate; the last checkpoint is from before")
@@ -266,17 +266,17 @@ mod tests {
         }
     }
 
-    /// A small convolutional recipe: three layers of four channels; batches fill a block and a part
+    /// A small convolutional recipe: three layers; batches fill a block and a part
     /// of the next.
-    pub(super) fn convolutional() -> Recipe {
-        let network = Architecture::Dncnn { depth: 3, channels: 4 };
+    pub(super) fn convolutional(stride: usize) -> Recipe {
+        let network = Architecture::Dncnn { depth: 3, channels: 4 * stride, stride };
         Recipe { input_patch: 9, output_patch: 9, network, batch: 16, rate: 1e-2, ..recipe() }
     }
 
     #[test]
     fn recipes_that_cannot_work_are_refused_by_name() {
         recipe().check().unwrap();
-        convolutional().check().unwrap();
+        [1, 3].into_iter().for_each(|stride| convolutional(stride).check().unwrap());
         type Edit = fn(&mut Recipe);
         let refused = |good: Recipe, edit: Edit, word: &str| {
             let mut broken = good;
@@ -301,16 +301,22 @@ mod tests {
             (|r| r.scales = vec![2.0], "scale"),
         ];
         edits.into_iter().for_each(|(edit, word)| refused(recipe(), edit, word));
-        let edits: [(Edit, &str); 8] = [
-            (|r| r.network = Architecture::Dncnn { depth: 1, channels: 4 }, "depth is 1;"),
-            (|r| r.network = Architecture::Dncnn { depth: usize::MAX, channels: 4 }, "depth is 18"),
-            (|r| r.network = Architecture::Dncnn { depth: 3, channels: 0 }, "channels is 0"),
-            (|r| r.network = Architecture::Dncnn { depth: 65, channels: 900 }, "weights is 4"),
+        fn dncnn(recipe: &mut Recipe, depth: usize, channels: usize, stride: usize) {
+            recipe.network = Architecture::Dncnn { depth, channels, stride };
+        }
+        let edits: [(Edit, &str); 11] = [
+            (|r| dncnn(r, 1, 4, 1), "depth is 1;"),
+            (|r| dncnn(r, usize::MAX, 4, 1), "depth is 18"),
+            (|r| dncnn(r, 3, 0, 1), "channels is 0"),
+            (|r| dncnn(r, 65, 900, 1), "weights is 4"),
+            (|r| dncnn(r, 3, 4, 0), "stride is 0;"),
+            (|r| dncnn(r, 3, 4, usize::MAX), "stride is 18"),
+            (|r| dncnn(r, 3, 4, 2), "patch is 9; expected a multiple"),
             (|r| r.input_patch = 2, "patch is 2;"),
             (|r| r.input_patch = 128, "patch is 128;"),
             (|r| r.output_patch = 7, "predicted patch is 7;"),
             (|r| r.batch = 0, "batch"),
         ];
-        edits.into_iter().for_each(|(edit, word)| refused(convolutional(), edit, word));
+        edits.into_iter().for_each(|(edit, word)| refused(convolutional(1), edit, word));
     }
 }

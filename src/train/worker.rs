@@ -1,7 +1,8 @@
 //! Loss and gradient of a network on one thread's share of a batch.
 //!
 //! A layer is a matrix product of rows: patches in an MLP, which go from layer to layer as they are,
-//! or the windows of pixels in a convolutional network, gathered from the map before the layer.
+//! or the windows of pixels in a convolutional network, gathered from the patch, and from the map
+//! before each other layer.
 
 use super::architecture::{BATCH_UNITS, KERNEL};
 use super::corpus::{Batch, Corpus};
@@ -11,7 +12,8 @@ use super::product::Products;
 use super::units::level;
 use super::{Recipe, TrainError};
 use crate::activation::Nonlinearity;
-use crate::model::FloatLinear;
+use crate::model::{FloatLinear, ModelError};
+use crate::network::{Op, PatchGrid};
 use ndarray::{Array1, Array2};
 
 /// Pixels of a convolutional network that are worked on together, unless one patch has more.
@@ -35,8 +37,8 @@ pub(super) struct Worker {
     deltas: Vec<Features>,
     products: Products,
     nonlinearity: Nonlinearity,
-    /// Between the layers of a convolutional network.
-    maps: Option<Maps>,
+    /// How a convolutional network reads a patch, and the maps between its layers.
+    maps: Option<(Windows, Maps)>,
     /// Two rows at hand.
     lines: [Vec<f32>; 2],
 }
@@ -47,15 +49,15 @@ impl Worker {
     pub(super) fn new(recipe: &Recipe, patches: usize) -> Result<Self, TrainError> {
         let shapes = recipe.shapes();
         let description = recipe.description();
-        let pixels = recipe.input_patch.pow(2);
         let (at_once, rows, block, maps) = match recipe.network.is_convolutional() {
             false => (BLOCK.min(patches), patches, BLOCK, None),
             true => {
+                let windows = Windows::new(recipe)?;
+                let pixels = windows.grid.rows();
                 let at_once = (PIXELS / pixels).clamp(1, patches);
-                let channels: Vec<_> = shapes.iter().map(|s| s.1 / KERNEL.pow(2)).collect();
-                let outside = level(BATCH_UNITS, description.units);
-                let maps = Maps::new(at_once, recipe.input_patch, &channels, outside);
-                (at_once, at_once * pixels, at_once * pixels, Some(maps))
+                let channels: Vec<_> = shapes[1..].iter().map(|s| s.1 / KERNEL.pow(2)).collect();
+                let maps = Maps::new(at_once, windows.grid.map_size().0, &channels);
+                (at_once, at_once * pixels, at_once * pixels, Some((windows, maps)))
             }
         };
         let features = |columns| Features::new(recipe.precision, rows, block, columns);
@@ -112,21 +114,25 @@ impl Worker {
 
     /// Takes the patches of the batch as what the first layer is given, after `done` others.
     fn enter(&mut self, done: usize, patches: usize) -> Block {
-        let all = super::optimiser::slice(&self.batch.inputs);
-        let length = all.len() / self.at_once;
-        let all = &all[..patches * length];
-        let block = match &mut self.maps {
+        let Batch { inputs, targets } = &mut self.batch;
+        let patch = super::optimiser::slice(inputs).chunks_exact(inputs.ncols()).take(patches);
+        let block = match &self.maps {
             None => {
                 let block = Block { first: done, rows: patches };
-                for (i, patch) in all.chunks_exact(length).enumerate() {
-                    self.inputs[0].put(block, i, patch);
-                }
+                patch.enumerate().for_each(|(i, patch)| self.inputs[0].put(block, i, patch));
                 block
             }
-            Some(maps) => {
-                maps.set(0, 0, all);
-                let block = Block { first: 0, rows: all.len() };
-                gather(maps, 0, &mut self.inputs[0], block, &mut self.lines[0]);
+            Some((windows, _)) => {
+                let rows = windows.grid.rows();
+                let block = Block { first: 0, rows: patches * rows };
+                let target = targets.rows_mut().into_iter();
+                for (i, (patch, target)) in patch.zip(target).enumerate() {
+                    let all = windows.of(patch);
+                    for (row, window) in all.chunks_exact(all.len() / rows).enumerate() {
+                        self.inputs[0].put(block, i * rows + row, window);
+                    }
+                    windows.arrange(target.into_slice().expect("rows are contiguous"));
+                }
                 block
             }
         };
@@ -147,10 +153,10 @@ impl Worker {
                 activate(self.nonlinearity, line);
                 match &mut self.maps {
                     None => from[0].put(block, r, line),
-                    Some(maps) => maps.set(i + 1, r, line),
+                    Some((_, maps)) => maps.set(i + 1, r, line),
                 }
             }
-            if let Some(maps) = &self.maps {
+            if let Some((_, maps)) = &self.maps {
                 gather(maps, i + 1, &mut from[0], block, line);
             }
             from[0].finish(block);
@@ -191,10 +197,10 @@ impl Worker {
         for (i, layer) in layers.iter().enumerate().skip(1).rev() {
             let (before, from) = self.deltas.split_at_mut(i);
             let back = self.products.backward(i, layer, &from[0], block)?;
-            if let Some(maps) = &mut self.maps {
+            if let Some((_, maps)) = &mut self.maps {
                 maps.scatter(i, back);
             }
-            let own = self.maps.as_ref().map_or(0, |maps| maps.own(i));
+            let own = self.maps.as_ref().map_or(0, |(_, maps)| maps.own(i));
             let n = layers[i - 1].bias.len();
             let [line, activations] = &mut self.lines;
             line.resize(n, 0.0);
@@ -204,7 +210,7 @@ impl Worker {
                 self.inputs[i].get(block, r, own, activations);
                 let back = match &self.maps {
                     None => &back[r * n..][..n],
-                    Some(maps) => maps.slope(r),
+                    Some((_, maps)) => maps.slope(r),
                 };
                 differentiate(self.nonlinearity, activations, back, line);
                 bias.iter_mut().zip(&*line).for_each(|(g, v)| *g += v);
@@ -226,6 +232,39 @@ impl Worker {
             }
         }
         Ok(())
+    }
+}
+
+/// How the first convolution reads the patches of a batch.
+struct Windows {
+    grid: PatchGrid,
+    /// The level beyond a border of zeros, which are zeros of the model's units.
+    outside: f32,
+}
+
+impl Windows {
+    fn new(recipe: &Recipe) -> Result<Self, TrainError> {
+        let description = recipe.description();
+        let ops = description.ops();
+        let Some(Op::Gather(gather)) = ops.first() else {
+            unreachable!("every description begins with a gather")
+        };
+        let size = (recipe.input_patch, recipe.input_patch);
+        let grid = PatchGrid::new(size, 1, gather).map_err(ModelError::from)?;
+        Ok(Windows { grid, outside: level(BATCH_UNITS, description.units) })
+    }
+
+    /// The windows of a patch.
+    fn of(&self, patch: &[f32]) -> Vec<f32> {
+        let above: Vec<f32> = patch.iter().map(|v| v - self.outside).collect();
+        let mut windows = self.grid.gather(0..self.grid.rows(), &above, 0);
+        windows.iter_mut().for_each(|v| *v += self.outside);
+        windows
+    }
+
+    /// Puts the pixels that are predicted from each window together.
+    fn arrange(&self, target: &mut [f32]) {
+        target.copy_from_slice(&self.grid.centres(0..self.grid.rows(), target));
     }
 }
 
@@ -325,9 +364,11 @@ mod tests {
     /// networks see more than one block, the last of which is not full.
     #[test]
     fn the_gradient_is_that_of_the_loss() {
-        for recipe in
-            [Recipe { batch: BLOCK + 60, ..recipe() }, Recipe { batch: 70, ..convolutional() }]
-        {
+        for recipe in [
+            Recipe { batch: BLOCK + 60, ..recipe() },
+            Recipe { batch: 70, ..convolutional(1) },
+            Recipe { batch: 70, ..convolutional(3) },
+        ] {
             let layers = weights(&recipe);
             let mut loss = evaluated(&recipe);
             let (_, gradient) = loss(&layers);
@@ -363,7 +404,11 @@ mod tests {
     /// Rounded operands, the same gradient.
     #[test]
     fn both_precisions_agree() {
-        for recipe in [recipe(), Recipe { batch: 70, ..convolutional() }] {
+        for recipe in [
+            recipe(),
+            Recipe { batch: 70, ..convolutional(1) },
+            Recipe { batch: 70, ..convolutional(3) },
+        ] {
             let layers = weights(&recipe);
             let (loss, exact) = evaluated(&recipe)(&layers);
             let rounded = Recipe { precision: Precision::Bf16, ..recipe };

@@ -68,13 +68,18 @@ fn the_mean_shift_equals_the_twin_exactly() {
 
 /// A convolutional network with ReLU and calibrated ranges.
 fn convolutional(ring: RingBits, tile_rows: usize) -> World {
-    convolutional_with(Method::Lut { cells: Cells::Count(6) }, ring, tile_rows)
+    convolutional_with(lookups(), ring, tile_rows, 1)
 }
 
-fn convolutional_with(method: Method, ring: RingBits, tile_rows: usize) -> World {
+fn lookups() -> Method {
+    Method::Lut { cells: Cells::Count(6) }
+}
+
+fn convolutional_with(method: Method, ring: RingBits, tile_rows: usize, stride: usize) -> World {
     let ranges = Ranges::Calibrated { margin: 1.25 };
     let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
-    World::of(quantise(&random_convolutional(&[5, 4], 1.5), &options).unwrap(), tile_rows, 20)
+    let model = random_convolutional(&[5, 4], 1.5, stride);
+    World::of(quantise(&model, &options).unwrap(), tile_rows, 20)
 }
 
 /// The same layer by layer over the whole image: an image is masked once, and so is every map
@@ -89,12 +94,28 @@ fn convolutions_equal_the_twin_exactly() {
     secure_equals_twin::<u64, _>(&world, world.engines());
 }
 
+/// With a stride the maps are smaller than the image; their last lines lie closer together where
+/// the stride does not fit the image.
+#[test]
+fn convolutions_with_a_stride_equal_the_twin_exactly() {
+    for (ring, tile_rows, stride) in [(RingBits::L32, 7, 2), (RingBits::L64, 100, 3)] {
+        let world = convolutional_with(lookups(), ring, tile_rows, stride);
+        match ring {
+            RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.engines()),
+            RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.engines()),
+        }
+    }
+    let method = Method::Gc { function: Piecewise::relu(), refit: false };
+    let world = convolutional_with(method, RingBits::L32, 100, 2);
+    secure_equals_twin::<u32, _>(&world, world.gc_engines());
+}
+
 /// And with garbled signs.
 #[test]
 fn garbled_convolutions_equal_the_twin_exactly() {
     for (ring, tile_rows) in [(RingBits::L32, 100), (RingBits::L64, 1000)] {
         let method = Method::Gc { function: Piecewise::relu(), refit: false };
-        let world = convolutional_with(method, ring, tile_rows);
+        let world = convolutional_with(method, ring, tile_rows, 1);
         match ring {
             RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.gc_engines()),
             RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.gc_engines()),

@@ -4,7 +4,7 @@ use libfuzzer_sys::fuzz_target;
 use ppdenoise::train::Checkpoint;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
-const MAGIC: &[u8] = b"ppdenoise train2";
+const MAGIC: &[u8] = b"ppdenoise train3";
 
 // Input: two bytes for the length of the JSON header, the header, the arrays; or, after a zero, a file.
 fuzz_target!(init: seeds(checkpoints), |data: &[u8]| {

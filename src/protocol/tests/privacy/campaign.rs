@@ -132,7 +132,7 @@ impl Campaign {
                 // Negated weights and limits of the interval leave these ranges; whether a value
                 // wraps must not show either.
                 options.ranges = Ranges::Calibrated { margin: 1.0 };
-                random_convolutional(CHANNELS, 1.5)
+                random_convolutional(CHANNELS, 1.5, 1)
             }
             false => random_model(HIDDEN, 3.0, true),
         };
