@@ -18,7 +18,7 @@ IMAGES ?=
 
 # For how long to train (`make train DATA=FOLDER`), and where the model goes.
 MINUTES ?= 360
-TRAINED ?= default.npz
+TRAINED ?= trained.npz
 # Matrix tiles take bfloat16 operands; without them float32 is faster.
 PRECISION ?= $(shell grep -qs amx_bf16 /proc/cpuinfo && echo bf16 || echo f32)
 
@@ -120,12 +120,13 @@ fixtures: ## Train the tiny test model anew (NumPy, Pillow): make fixtures IMAGE
 	@test -n "$(IMAGES)" || { echo "say where the grey PNGs are: make fixtures IMAGES=FOLDER" >&2; exit 2; }
 	python3 $(MODELS)/make_tiny.py $(IMAGES) $(MODELS)/tiny-9-5-24.npz
 
-train: ## Train the default model, for hours: make train DATA=FOLDER MINUTES=360
+train: ## Train the default model, for hours: make train DATA=FOLDER MINUTES=360; then calibrate it
 	@test "$(origin DATA)" != file || { echo "say where the grey images are: make train DATA=FOLDER" >&2; exit 2; }
 	RUSTFLAGS="-C target-cpu=native" CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/native \
 	  $(CARGO) build --release --locked --features train
 	$(CARGO_TARGET_DIR)/native/release/ppdenoise train $(DATA) --out $(TRAINED) --precision $(PRECISION) \
-	  --rate 5e-4 --warm-up 500 --hold-out 12 --minutes $(MINUTES) --checkpoint $(TRAINED).ckpt
+	  --family dncnn --stride 2 --depth 8 --channels 48 --patch 48 --batch 16 --teacher $(MODELS)/dncnn-s25.npz \
+	  --rate 2.5e-3 --warm-up 500 --hold-out 12 --minutes $(MINUTES) --checkpoint $(TRAINED).ckpt
 
 clean: ## Remove what was built and the demo's pictures
 	$(CARGO) clean

@@ -67,7 +67,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "<DIR> --out --family --sigma --input-patch --output-patch --hidden --stride --depth --channels --patch \
          --no-residual --range --interval --batch --rate --warm-up --clip --average --seed --precision --scales \
          --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
-         --force --json",
+         --teacher --force --json",
     ),
     ("completions", "<SHELL>"),
     ("man", "--out"),

@@ -126,7 +126,7 @@ fn the_quick_run_makes_everything_in_time() {
     let lab = Lab::new();
     let started = std::time::Instant::now();
     let at = |path: &str| format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
-    let (data, model) = (at("fixtures/images"), at("fixtures/models/default.npz"));
+    let (data, model) = (at("fixtures/images"), at("fixtures/models/mlp-s25.npz"));
     let args = ["reproduce", "all", "--quick", "--data", &data, "--model", &model, "--out", "out"];
     lab.run(&args).done();
     assert!(started.elapsed().as_secs() < 300, "{:?}", started.elapsed());

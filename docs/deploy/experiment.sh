@@ -6,7 +6,7 @@
 #
 # PPDENOISE is the program, DATA a folder of clean grey images, OUT the folder for the results:
 # quality.csv, and the pictures in clean, noisy and denoised. From the environment:
-#   MODEL    the denoiser                                    [fixtures/models/default.npz]
+#   MODEL    the denoiser                                    [fixtures/models/mlp-s25.npz]
 #   FLAGS    flags of share-model, such as "--stride 12"     []
 #   SIGMAS   noise levels; every image is taken at each      [25 35]
 #   COUNT    the most images that are taken                  [20]
@@ -16,7 +16,7 @@ set -eu
 
 [ $# -eq 3 ] || { echo "usage: $0 PPDENOISE DATA OUT" >&2; exit 2; }
 ppdenoise=$1 data=$2 out=$3
-model=${MODEL:-fixtures/models/default.npz}
+model=${MODEL:-fixtures/models/mlp-s25.npz}
 work=$out/work
 
 mkdir -p "$out/clean" "$out/denoised"

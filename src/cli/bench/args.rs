@@ -17,7 +17,7 @@ use std::time::Duration;
 /// any size can be asked for.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Bench {
-    /// Models: tiny, bootstrap, demo, default and dncnn (in fixtures/models), paper (the sizes of the paper, random
+    /// Models: tiny, bootstrap, demo, mlp, default and dncnn (in fixtures/models), paper (the sizes of the paper, random
     /// weights), or files.
     #[arg(long, num_args = 1.., default_value = "bootstrap", value_name = "NAME|MODEL")]
     pub(in crate::cli) model: Vec<String>,

@@ -28,7 +28,7 @@ pub(in crate::cli) struct Reproduce {
     #[arg(long, default_value = "fixtures/images", value_name = "DIR")]
     pub(in crate::cli) data: PathBuf,
     /// The model.
-    #[arg(long, default_value = "fixtures/models/default.npz", value_name = "MODEL")]
+    #[arg(long, default_value = "fixtures/models/mlp-s25.npz", value_name = "MODEL")]
     pub(in crate::cli) model: PathBuf,
     /// The convolutional model of the rows dncnn and dncnn-lut; fixtures/models/dncnn-s25.npz if it is
     /// there, else there are no such rows.
