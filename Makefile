@@ -67,7 +67,7 @@ lint: ## Formatting, clippy and documentation, warnings denied
 	$(CARGO) clippy --all-targets --features train --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --locked
 
-check: lint licences test ## All that continuous integration checks, then a clean tree
+check: lint licences test test-train ## All that continuous integration checks, then a clean tree
 	git diff --exit-code
 
 bench: build ## Kernels, operations, and the bootstrap and paper models through two servers
