@@ -10,7 +10,7 @@ use pytorch_reader::{DType, PytorchReader};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use zip::{CompressionMethod, ZipArchive};
+use zip_of_pth::{CompressionMethod, ZipArchive};
 
 /// Longest pickle in an archive: its objects take some 300 times its bytes of memory.
 const MAX_PICKLE: u64 = 256 << 10;
@@ -57,7 +57,8 @@ fn check_pickle(path: &Path) -> Result<(), String> {
         if entry.compression() != CompressionMethod::Stored {
             return Err("its entries are compressed, and torch.save compresses none".into());
         }
-        if entry.name().ends_with(".pkl") && entry.size() > MAX_PICKLE {
+        let name = entry.name().map_err(|e| e.to_string())?;
+        if name.ends_with(".pkl") && entry.size() > MAX_PICKLE {
             return Err(format!(
                 "its pickle has {} bytes, expected at most {MAX_PICKLE}; save the state_dict alone",
                 entry.size()
@@ -156,11 +157,12 @@ mod tests {
         };
         let archive = |method, length| refused(&made(method, length));
         // The crate takes what begins like an empty archive for one, too.
-        let hidden = [b"PK\x05\x06", &[0; 18][..], &made(CompressionMethod::Deflated, 1 << 20)];
+        let hidden =
+            [b"PK\x05\x06", &[0; 18][..], &made(zip::CompressionMethod::Deflated, 1 << 20)];
         assert!(refused(&hidden.concat()).contains("compressed"));
-        let text = archive(CompressionMethod::Deflated, 1 << 20);
+        let text = archive(zip::CompressionMethod::Deflated, 1 << 20);
         assert!(text.contains("compressed"), "{text}");
-        let text = archive(CompressionMethod::Stored, 300_000);
+        let text = archive(zip::CompressionMethod::Stored, 300_000);
         assert!(text.contains("300000 bytes, expected at most 262144"), "{text}");
     }
 
