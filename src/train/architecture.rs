@@ -37,7 +37,7 @@ pub enum Architecture {
     ///
     /// With a stride s above 1 all maps are s times smaller in both directions: the first convolution
     /// reads windows of 3s x 3s pixels, s apart, and the last says s x s pixels at each place. That is
-    /// FFDNet (Zhang et al., 2018) without its noise map: for the same cost a pixel it has s^2 times
+    /// FFDNet (Zhang et al., 2018) without its noise map: for as many activations a pixel it has s^2 times
     /// the channels and sees s times as far.
     Dncnn {
         /// Convolutions.
