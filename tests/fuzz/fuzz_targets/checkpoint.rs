@@ -3,6 +3,25 @@
 use libfuzzer_sys::fuzz_target;
 use ppdenoise::train::Checkpoint;
 use ppdenoise_fuzz::{memory::bounded, seeds};
+use std::ffi::{c_char, c_int};
+
+unsafe extern "C" {
+    fn LLVMFuzzerRunDriver(
+        argc: *mut c_int,
+        argv: *mut *mut *mut c_char,
+        target: unsafe extern "C" fn(*const u8, usize) -> c_int,
+    ) -> c_int;
+    fn LLVMFuzzerTestOneInput(data: *const u8, size: usize) -> c_int;
+}
+
+/// libFuzzer's own `main`, which this target alone has to spell out: the feature `train` brings
+/// crate `numkong`, whose build leaves the `main` of a probe among what is linked, and that one would
+/// be found first and do nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn main(mut argc: c_int, mut argv: *mut *mut c_char) -> c_int {
+    // SAFETY: these are the arguments that the system gave, and the driver may rearrange them.
+    unsafe { LLVMFuzzerRunDriver(&mut argc, &mut argv, LLVMFuzzerTestOneInput) }
+}
 
 const MAGIC: &[u8] = b"ppdenoise train3";
 
@@ -39,6 +58,6 @@ fn checkpoints() -> Vec<Vec<u8>> {
 
 const MLP: &str =
     r#""output_patch":1,"family":"mlp","hidden":[2],"stride":1,"range":null,"interval":2.5"#;
-const DNCNN: &str = r#""output_patch":3,"family":"dncnn","depth":2,"channels":2"#;
+const DNCNN: &str = r#""output_patch":3,"family":"dncnn","depth":2,"channels":2,"stride":1"#;
 
 const HEADER: &str = r#"{"recipe":{"input_patch":3,NETWORK,"sigma":25,"residual":true,"batch":4,"rate":0.001,"warm_up":1,"clip":1,"average":0.5,"seed":1,"precision":"f32","scales":[1]},"step":3,"seconds":1.5,"curve":[{"step":1,"minutes":1,"rate":0.1,"training_db":20,"validation_db":null}]}"#;
