@@ -6,7 +6,6 @@ use crate::network::{Border, Op};
 use crate::network::{Fold, Gather, MAX_PATCH, MAX_WIDTH, gaussian_window};
 use crate::piecewise::Piecewise;
 use serde::{Deserialize, Serialize};
-use std::mem::discriminant;
 
 /// The most layers with weights.
 const MAX_LINEAR: usize = 65;
@@ -246,17 +245,11 @@ impl Description {
                 "there must be 1 to 64 hidden layers, each with its activation, and an output layer",
             );
         }
+        let convolutional = matches!(layers.last(), Some(Layer::Conv2d { .. }));
         for (i, layer) in layers.iter().enumerate() {
             let fits = match (i % 2, layer) {
-                (0, Layer::Dense { .. } | Layer::Conv2d { .. }) if i == 0 => {
-                    on_patches == matches!(layer, Layer::Dense { .. })
-                }
-                // All later ones are of the last's kind.
-                (0, Layer::Dense { .. } | Layer::Conv2d { .. }) => {
-                    let last = layers.last().expect("there are several");
-                    discriminant(layer) == discriminant(last)
-                        && (on_patches || matches!(layer, Layer::Conv2d { .. }))
-                }
+                (0, Layer::Dense { .. }) => on_patches && (i == 0 || !convolutional),
+                (0, Layer::Conv2d { .. }) => convolutional && (i > 0 || !on_patches),
                 (1, Layer::Tanh | Layer::Relu) => *layer == layers[1],
                 _ => false,
             };

@@ -365,7 +365,8 @@ mod tests {
             pad in 0usize..3, channels in 1usize..4, dh in 0usize..6, dw in 0usize..6, at in 0usize..99,
         ) {
             let patch = 2 * pad + 1;
-            let (h, w) = (patch + dh, patch + dw);
+            // Also maps that are smaller than the patch.
+            let (h, w) = (1 + dh, 1 + dw);
             let gather = Gather { patch, stride: 1, pad, border: Border::Zero };
             let grid = PatchGrid::new((h, w), channels, &gather).unwrap();
             prop_assert_eq!((grid.rows(), grid.features()), (h * w, h * w * channels));

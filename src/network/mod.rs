@@ -249,13 +249,7 @@ impl<L: LinearShape, A> Network<L, A> {
     /// # Errors
     /// As [`PatchGrid::new`].
     pub fn grid(&self, size: (usize, usize)) -> Result<PatchGrid, NetworkError> {
-        let grid = PatchGrid::new(size, 1, self.gather())?;
-        let channels = self.stages().iter().map(|stage| stage.channels).max().unwrap_or(1);
-        if grid.rows() > MAX_MAP / channels {
-            let (height, width) = size;
-            return Err(NetworkError::MapTooLarge { height, width, channels });
-        }
-        Ok(grid)
+        Ok(self.grids(size)?.swap_remove(0).1)
     }
 
     /// The stages, in order; one for a network on patches, one a layer for a convolutional network.
@@ -283,12 +277,17 @@ impl<L: LinearShape, A> Network<L, A> {
     /// # Errors
     /// As [`PatchGrid::new`].
     pub fn grids(&self, size: (usize, usize)) -> Result<Vec<(Stage, PatchGrid)>, NetworkError> {
-        let map = self.grid(size)?.map_size();
+        let (stages, first) = (self.stages(), PatchGrid::new(size, 1, self.gather())?);
+        let channels = stages.iter().map(|stage| stage.channels).max().unwrap_or(1);
+        if first.rows() > MAX_MAP / channels {
+            let (height, width) = size;
+            return Err(NetworkError::MapTooLarge { height, width, channels });
+        }
         let grid = |(number, stage): (usize, Stage)| {
-            let size = if number == 0 { size } else { map };
+            let size = if number == 0 { size } else { first.map_size() };
             PatchGrid::new(size, stage.channels, &stage.gather).map(|grid| (stage, grid))
         };
-        self.stages().into_iter().enumerate().map(grid).collect()
+        stages.into_iter().enumerate().map(grid).collect()
     }
 
     /// Whether it is made of convolutions.
@@ -450,6 +449,12 @@ mod tests {
             assert!(grids.iter().all(|(_, grid)| grid.rows() == map));
         }
         assert!(strided(1).is_err());
+        // A mirrored map that is too small for its kernel is noticed with the image's grid.
+        let mut ops = strided(2).unwrap().ops().to_vec();
+        ops[3] = Op::Gather(Gather { border: Border::Reflect, ..Gather::convolution(5) });
+        let mirrored = Network::new(ops).unwrap();
+        assert!(matches!(mirrored.grid((8, 14)), Err(NetworkError::ImageTooSmall { .. })));
+        assert!(mirrored.grid((10, 14)).is_ok() && strided(2).unwrap().grid((8, 14)).is_ok());
         let mut ops = convolutional();
         ops[3] = Op::Gather(Gather { stride: 2, ..Gather::convolution(5) });
         assert!(matches!(Network::new(ops), Err(NetworkError::Op { op: 3, .. })));
