@@ -360,6 +360,19 @@ mod tests {
         layers
     }
 
+    /// Zeros of the model's units are -2.5 in those of batches; with a stride nothing is beyond.
+    #[test]
+    fn a_patch_goes_on_in_black_or_mirrored() {
+        let sized = |side: usize, stride: usize| {
+            let recipe = Recipe { input_patch: side, output_patch: side, ..convolutional(stride) };
+            Windows::new(&recipe).unwrap().of(&vec![1.0; side * side])
+        };
+        let black = sized(4, 1);
+        assert_eq!(black.len(), 16 * 9);
+        assert_eq!(black[..9], [-2.5, -2.5, -2.5, -2.5, 1.0, 1.0, -2.5, 1.0, 1.0]);
+        assert_eq!(sized(9, 3), vec![1.0; 9 * 81]);
+    }
+
     /// Every kind of parameter, in every layer, against a difference quotient of the loss. Both
     /// networks see more than one block, the last of which is not full.
     #[test]
