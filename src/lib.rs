@@ -73,7 +73,7 @@
 //!
 //! Modules are layers; each uses only those on lines above its own:
 //!
-//! 1. [`ring`], [`party`], [`secret`], [`block`], [`bitvec`], [`activation`], [`network`]
+//! 1. [`ring`], [`party`], [`secret`], [`block`], [`bitvec`], [`bounded`], [`activation`], [`network`]
 //! 2. [`fixed`], [`bits`], [`image`]
 //! 3. [`lookup`], [`metrics`], [`plot`], [`circuit`]
 //! 4. [`kernels`]
@@ -96,6 +96,7 @@ pub mod bench;
 pub mod bits;
 pub mod bitvec;
 pub mod block;
+pub mod bounded;
 pub mod circuit;
 pub mod cli;
 pub mod correlation;

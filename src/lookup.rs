@@ -5,17 +5,21 @@
 //! A\[kappa\] + B\[kappa\] delta at scale 2^out_frac. Which of the two cells around x is used depends
 //! on a random mask, so each cell is fitted over both of its neighbours (docs/protocols.md, lookup).
 
+use crate::bounded::at_most;
 use crate::fixed::{exp2, sign_extend};
 use serde::{Deserialize, Serialize};
 
 /// The fewest and the most high bits a table may have.
 pub const HI_BITS: std::ops::RangeInclusive<u32> = 4..=12;
+/// The most cells a table may have.
+const MAX_CELLS: usize = 1 << *HI_BITS.end();
 /// The most low bits a table may have.
 pub const MAX_LO_BITS: u32 = 12;
 
 /// A public function table; part of the model's description, so that two machines whose `tanh`
 /// differ in the last place cannot disagree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SlopeTable {
     /// The function's name, for people.
     pub function: String,
@@ -28,8 +32,10 @@ pub struct SlopeTable {
     /// Fraction bits of the result.
     pub out_frac: u32,
     /// A, indexed by kappa mod 2^hi.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_CELLS>")]
     pub values: Vec<i64>,
     /// B, indexed by kappa mod 2^hi.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_CELLS>")]
     pub slopes: Vec<i64>,
 }
 

@@ -10,8 +10,8 @@
 //! thread; compute threads are those of the current `rayon` pool.
 
 use crate::artefact::{
-    PairError, Parties, PublicModelFile, SharedImage, TripleJob, reconstruct, write_image_shares,
-    write_model,
+    Customer, PairError, Parties, PublicModelFile, SharedImage, TripleJob, reconstruct,
+    write_image_shares, write_model,
 };
 use crate::format::keys::{AskPassphrase, generate};
 use crate::format::output::{Access, OutputFile, Overwrite, ensure_space};
@@ -203,19 +203,21 @@ pub fn encode(public: &PublicModel, image: &GreyImage, levels: &LevelMap) -> (Ve
 
 /// Makes correlated randomness, from public shapes only.
 #[derive(Debug)]
-pub struct Dealer(Parties);
+pub struct Dealer(Customer);
 
 impl Dealer {
-    /// As [`ModelOwner::open`].
+    /// As [`ModelOwner::open`]; the folder is that of one customer: a model owner and two servers.
     ///
     /// # Errors
     /// [`RoleError::Format`].
     pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
-        Ok(Dealer(parties(keys, Role::Dealer, ask)?))
+        let model_owner = KeyFolder::open(keys)?.public(Role::ModelOwner)?;
+        Ok(Dealer(Customer { parties: parties(keys, Role::Dealer, ask)?, model_owner }))
     }
 
     /// Makes triples for `images` images of a size (rows, columns) and writes `PREFIX.s0` and
-    /// `PREFIX.s1`. Each slot serves one image once.
+    /// `PREFIX.s1`. Each slot serves one image once. The model must have been shared by this customer's
+    /// model owner for its servers.
     ///
     /// Cost: S0's file is large (docs/benchmarks.md); its size is compared with the free disk first.
     ///
@@ -228,12 +230,11 @@ impl Dealer {
         images: u64,
         prefix: &Path,
     ) -> Result<TripleSetId, RoleError> {
-        let job = TripleJob::new(public, size, images, None)?;
+        let job = TripleJob::new(self.0.commission(public)?, size, images, None)?;
         let (s0, s1) =
             (create(prefix, "s0", Access::Secret)?, create(prefix, "s1", Access::Secret)?);
         ensure_space(s0.target(), job.s0_bytes().ok_or(RoleError::TooMuchMaterial)?)?;
-        let seed = self.0.sender.prf_seed("ppdenoise weight masks v1");
-        let (set, s0) = job.write(&seed, &self.0, s0, s1, false, &mut |_| ())?;
+        let (set, s0) = job.write(s0, s1, false, &mut |_| ())?;
         s0.commit()?;
         Ok(set)
     }

@@ -5,11 +5,11 @@
 mod counting;
 
 use counting::peak;
-use ppdenoise::artefact::Note;
+use ppdenoise::artefact::{Note, PublicModelFile};
 use ppdenoise::bits;
 use ppdenoise::format::envelope::{ChunkKey, Content, Envelope, EnvelopeWriter, MAGIC, VERSION};
-use ppdenoise::format::header::{Body, Header, PublicKeyOf};
-use ppdenoise::format::{Fingerprint, Ledger, Role, decode_small};
+use ppdenoise::format::header::{self, Body, Header, PublicKeyOf};
+use ppdenoise::format::{Fingerprint, Ledger, ModelId, Role, decode_small};
 use ppdenoise::image::{ImageFormat, RowReader};
 use ppdenoise::model::{Description, PublicModel, load_mat, load_npz, load_pth, load_safetensors};
 use ppdenoise::net::{Frame, MAX_PAYLOAD};
@@ -124,20 +124,62 @@ fn packed_numbers() {
 
 #[test]
 fn public_descriptions() {
-    // Numbers of two characters: 8 bytes each, 32 while the op's name is looked for.
-    let per_byte = 128;
-    for field in ["window", "values"] {
-        let numbers = "0,".repeat(1 << 18);
-        let json = format!(
-            r#"{{"schema":1,"ring_bits":32,"engine":"lut","sigma":25,"units":{{"mid_grey":1,"grey_per_unit":1}},
-            "input":{{"interval":1,"frac_bits":1}},"ops":[{{"op":"fold","patch":3,"{field}":[{numbers}0]}}]}}"#
+    let fields = r#""schema":3,"ring_bits":32,"engine":"lut","sigma":25,"units":{"mid_grey":1,"grey_per_unit":1},
+        "input":{"interval":1,"frac_bits":1}"#;
+    // Millions of the shortest elements, wherever there is a list or could be one.
+    for element in ["0", "{}", "[]", "\"residual\"", r#"{"fold":{"patch":1,"window":[]}}"#] {
+        let list = format!(
+            "[{element}{}]",
+            format!(",{element}").repeat((10 << 20) / (element.len() + 1))
         );
-        refused(per_byte * json.len(), || PublicModel::from_json(json.as_bytes()));
+        for place in [
+            format!(r#""ops":{list}"#),
+            format!(r#""ops":[{{"fold":{{"patch":3,"window":{list}}}}}]"#),
+            format!(r#""ops":[{{"activation":{{"lookup":{{"values":{list}}}}}}}]"#),
+            format!(r#""ops":[{{"activation":{{"piecewise":{{"knots":{list}}}}}}}]"#),
+            format!(r#""ops":[{{"activation":{{"piecewise":{{"pieces":{list}}}}}}}]"#),
+            format!(r#""ops":[{{"linear":{{"extra":{list}}}}}]"#),
+            format!(r#""ops":[{{"residual":{list}}}]"#),
+            format!(r#""extra":{list}"#),
+        ] {
+            for json in [format!("{{{fields},{place}}}"), format!("{{{place},{fields}}}")] {
+                refused(SLACK, || PublicModel::from_json(json.as_bytes()));
+            }
+        }
+    }
+    // A name is kept as it is, and quoted where it is unknown, but not shown whole.
+    let name = "x".repeat(4 << 20);
+    for place in [
+        format!(r#""{name}":1"#),
+        format!(r#""ops":["{name}"]"#),
+        format!(r#""ops":[{{"activation":{{"lookup":{{"function":"{name}"}}}}}}]"#),
+    ] {
+        let json = format!("{{{place},{fields}}}");
+        refused(3 * json.len(), || PublicModel::from_json(json.as_bytes()));
     }
     let long = vec![b'['; (16 << 20) + 1];
     refused(SLACK, || PublicModel::from_json(&long));
     let deep = vec![b'['; 1 << 20];
     refused(SLACK, || PublicModel::from_json(&deep));
+}
+
+/// What `inspect`, the gateway and the dealer take of a `.pub` that anybody made: they know no digest.
+#[test]
+fn forged_public_descriptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("forged.pub");
+    let [sender, s0, s1] = [1, 2, 3].map(|v| Fingerprint::from_bytes([v; 16]));
+    let header = header::PublicModel { model_id: ModelId::from_bytes([4; 16]), servers: [s0, s1] };
+    for place in ["extra", "ops"] {
+        let mut json = format!("{{\"{place}\":[{{}}{}]}}", ",{}".repeat(5_000_000)).into_bytes();
+        let payload_len = json.len() as u64;
+        let content = Content { payload_len, chunks: 1, body: header.into() };
+        let file = std::fs::File::create(&path).unwrap();
+        let mut file = EnvelopeWriter::in_clear(file, sender, content).unwrap();
+        file.chunk(ChunkKey::ONLY, &mut json).unwrap();
+        file.finish().unwrap();
+        refused(json.len() + SLACK, || PublicModelFile::read(&path));
+    }
 }
 
 /// 3x3 to 1x1 with two features between.
@@ -327,7 +369,7 @@ fn scans() {
 fn ledgers() {
     let folder = tempfile::tempdir().unwrap();
     let line = vec![b'a'; 8 << 20];
-    std::fs::write(folder.path().join("ledger"), [b"ppdenoise ledger 1\n", &line[..]].concat())
+    std::fs::write(folder.path().join("ledger"), [b"ppdenoise ledger 2\n", &line[..]].concat())
         .unwrap();
     refused(SLACK, || Ledger::open(folder.path()));
 }

@@ -2,12 +2,16 @@
 
 mod common;
 
-use common::kill::{IMAGE, OneTime, Session, Trigger, Wire, ledgers, marks};
+use common::forge::{Described, Keys, Sealed, seeds};
+use common::kill::{IMAGE, OneTime, Session, Trigger, Wire, ledgers, marks, tag};
 use common::link::Link;
 use common::refusal::{FAILED, INPUT, PEER, SIZE, USAGE, alone};
 use common::{Ended, Job, KEYS, Lab, difference, reports};
 use ppdenoise::artefact::SlotRegions;
-use ppdenoise::format::{Ledger, ModelId, open_file};
+use ppdenoise::format::envelope::ChunkKey;
+use ppdenoise::format::header::Body;
+use ppdenoise::format::ledger::BoundWeights;
+use ppdenoise::format::{Digest, Ledger, ModelId, Role, open_file};
 use serde_json::Value;
 use std::fs;
 use std::ops::Range;
@@ -15,13 +19,7 @@ use std::path::Path;
 
 /// One session over a wire that keeps what left each server.
 fn tapped(lab: &Lab) -> (Session, [Ended; 2]) {
-    let jobs = [0, 1].map(|party| Link::Plain.job(Job::new(party)).flags(&["--force"]));
-    let mut first = lab.listen(&jobs[0]);
-    let (address, wire) = (first.address(), Wire::bind(&Link::Plain));
-    let second = lab.connect(&jobs[1], &wire.address);
-    let tap = wire.join(lab, &address, [1, 0], (0, first.killer()), Trigger::Never);
-    let ended = [first.end(), second.end()];
-    (tap.end(), ended)
+    tapped_jobs(lab, [0, 1].map(Job::new))
 }
 
 fn serve(lab: &Lab, flags: &[&str]) -> [Value; 2] {
@@ -146,7 +144,9 @@ fn a_weight_mask_never_serves_a_second_model() {
     let ledger = String::from_utf8(lab.read("state0/ledger")).unwrap();
     let line = ledger.lines().find(|line| line.starts_with("weights ")).expect("a bound mask");
     let mask = line.split(' ').nth(1).unwrap().parse().unwrap();
-    let other = ModelId::from_bytes([7; 16]);
+    let digest = Digest::from_bytes([7; 32]);
+    let model = ModelId::from_bytes([7; 16]);
+    let other = BoundWeights { model, description: digest, half: digest };
     let again = Ledger::open(&lab.path("state0")).unwrap().bind_weights(mask, other);
     assert!(again.unwrap_err().to_string().contains("cannot serve model"));
     // A server that once opened another model under this X.
@@ -157,6 +157,108 @@ fn a_weight_mask_never_serves_a_second_model() {
     ended[0]
         .refused_once(FAILED, &["the weight mask", "belongs to model 07070707", "gen-triplets"]);
     ended[1].refused_once(PEER, &["its ledger refuses"]);
+}
+
+/// Shares of other weights under the id of the model that was served, as a model owner could make them
+/// who keeps an id.
+fn other_weights(lab: &Lab) {
+    let keys = Keys::of(lab, KEYS);
+    let chunks = [(1, 81 * 24 + 24), (3, 24 * 25 + 25)];
+    let chunks = chunks.map(|(op, count)| (ChunkKey::op(op), 4 * count));
+    for (party, chunks) in [(0, &chunks[..]), (1, &seeds(1))] {
+        let (name, from) = (format!("model.s{party}"), (Role::ModelOwner, party));
+        let mut share = Sealed::read(lab, &name, &keys, from, chunks);
+        for byte in share.chunks.iter_mut().flat_map(|(_, bytes)| bytes) {
+            *byte = byte.wrapping_add(1);
+        }
+        share.write(lab, &format!("other.s{party}"), &keys, from);
+    }
+}
+
+fn forget_opened(lab: &Lab, party: usize) {
+    let state = format!("state{party}");
+    for name in lab.names(&state).iter().filter(|name| name.starts_with("opened-")) {
+        fs::remove_file(lab.path(&format!("{state}/{name}"))).unwrap();
+    }
+}
+
+/// What left each server in a session of these two jobs.
+fn tapped_jobs(lab: &Lab, jobs: [Job; 2]) -> (Session, [Ended; 2]) {
+    let jobs = jobs.map(|job| Link::Plain.job(job).flags(&["--force"]));
+    let mut first = lab.listen(&jobs[0]);
+    let (address, wire) = (first.address(), Wire::bind(&Link::Plain));
+    let second = lab.connect(&jobs[1], &wire.address);
+    let tap = wire.join(lab, &address, [1, 0], (0, first.killer()), Trigger::Never);
+    let ended = [first.end(), second.end()];
+    (tap.end(), ended)
+}
+
+/// Two openings under one X would show the difference of two models: a server that opened one share
+/// refuses another before its half leaves, and before it computes with weights that it opened before.
+#[test]
+fn other_weights_under_an_old_id_never_leave() {
+    let lab = Lab::ready(SIZE, 4);
+    serve(&lab, &[]);
+    other_weights(&lab);
+    let other = |party: usize| Job::new(party).with(|j| j.model = format!("other.s{party}"));
+    for kept in [true, false] {
+        if !kept {
+            [0, 1].iter().for_each(|&party| forget_opened(&lab, party));
+        }
+        let (session, ended) = tapped_jobs(&lab, [other(0), other(1)]);
+        for party in [0, 1] {
+            let sent = session.frames(party).iter().map(|frame| frame.tag).collect::<Vec<_>>();
+            let weights = tag("weights");
+            assert!(!sent.contains(&weights) && !sent.contains(&IMAGE), "{party}: {sent:?}");
+        }
+        let refusing = ended.iter().filter(|e| e.stderr.contains("cannot serve masked weights"));
+        let words = ["the weight mask", "belongs to masked weights", "share-model"];
+        assert!(refusing.map(|e| e.refused_once(FAILED, &words)).count() >= 1, "{ended:?}");
+    }
+    assert_eq!(slot(&serve(&lab, &[])[0]), 1, "the true share serves on");
+}
+
+/// A server that lost its state folder sends what it is given; the other one, which has not, sends
+/// nothing that it computed with it.
+#[test]
+fn another_u_is_refused_before_anything_is_computed_with_it() {
+    let lab = Lab::ready(SIZE, 3);
+    serve(&lab, &[]);
+    other_weights(&lab);
+    let lost = Job::new(1).with(|j| (j.model, j.state) = ("other.s1".into(), "new1".into()));
+    let (session, [first, second]) = tapped_jobs(&lab, [Job::new(0), lost]);
+    first.refused_once(FAILED, &["both servers opened under the mask", "share-model"]);
+    second.refused_once(PEER, &["its ledger refuses"]);
+    assert!(session.has(0, tag("weights")) && session.has(1, tag("weights")));
+    assert!(!session.has(0, IMAGE) && !session.has(1, IMAGE));
+    assert_eq!(slot(&serve(&lab, &[])[0]), 1);
+}
+
+/// The same id, X and weights under another description: refused although the weights are opened and
+/// no other server is asked.
+#[test]
+fn another_description_under_an_old_id_is_refused() {
+    let lab = Lab::ready(SIZE, 2);
+    serve(&lab, &[]);
+    let keys = Keys::of(&lab, KEYS);
+    let mut public = Described::read(&lab, "model.pub");
+    let json = String::from_utf8(public.json).unwrap();
+    assert!(json.contains("\"sigma\":25.0"), "{json}");
+    public.json = json.replace("\"sigma\":25.0", "\"sigma\":26.0").into_bytes();
+    let digest = Digest::of(&public.json);
+    public.write(&lab, "other.pub");
+    let mut model = Sealed::read(&lab, "model.s1", &keys, (Role::ModelOwner, 1), &seeds(1));
+    let mut triples = Sealed::read(&lab, "trip.s1", &keys, (Role::Dealer, 1), &seeds(2));
+    let (Body::ModelShare(share), Body::Triples(set)) = (&mut model.body, &mut triples.body) else {
+        panic!("other kinds of files");
+    };
+    (share.public_digest, set.public_digest) = (digest, digest);
+    model.write(&lab, "other.s1", &keys, (Role::ModelOwner, 1));
+    triples.write(&lab, "otrip.s1", &keys, (Role::Dealer, 1));
+    let args = ["prepare", "--party", "1", "--keys", KEYS, "--state", "state1"];
+    let files = ["--model", "other.s1", "--triplets", "otrip.s1"];
+    lab.run(&[&args[..], &files].concat())
+        .refused_once(FAILED, &["belongs to description", "cannot serve description"]);
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 mod common;
 
+use common::forge::{Described, Keys};
 use common::refusal::{INPUT, SIZE, USAGE, alone};
 use common::{Job, KEYS, Lab, reports};
+use ppdenoise::format::Role;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -41,7 +43,8 @@ fn claim(lab: &Lab, name: &str, maker: &str) {
 fn forged_shares_and_triples_are_refused_before_a_slot_is_marked() {
     let lab = Lab::ready(SIZE, 1);
     folder_with_new(&lab, "forger", &["gateway", "dealer", "model-owner"]);
-    let with = ["--keys", "forger", "--model", "model.pub"];
+    folder_with_new(&lab, "half-forger", &["gateway", "dealer"]);
+    let with = ["--keys", "half-forger", "--model", "model.pub"];
     lab.run(&[&["share-image", "noisy.png", "--out", "fimg"][..], &with].concat()).done();
     lab.run(&[&["gen-triplets", "--size", "12x13", "--out", "ftrip"][..], &with].concat()).done();
     let args = ["share-model", common::TINY, "--keys", "forger", "--out", "fmodel"];
@@ -62,15 +65,20 @@ fn forged_shares_and_triples_are_refused_before_a_slot_is_marked() {
         alone(&lab, image).refused_once(INPUT, &[&img, "damaged or forged", "not made with"]);
         alone(&lab, triples).refused_once(INPUT, &[&trip, "damaged or forged"]);
         // Nor does a whole set of files that fit one another.
-        let job = Job::new(party).flags(&["--public", "fmodel.pub"]).with(|j| {
+        let job = Job::new(party).with(|j| {
             (j.model, j.triples) = (format!("fmodel.s{party}"), format!("gtrip.s{party}"));
             j.images = vec![format!("gimg.s{party}")];
         });
         let files = [&job.model, &job.triples, &job.images[0]];
-        alone(&lab, job.clone()).refused(INPUT, &["'fmodel.s", "'gtrip.s", "'gimg.s"]);
+        alone(&lab, job.clone().flags(&["--public", "fmodel.pub"]))
+            .refused(INPUT, &["'fmodel.pub", "'fmodel.s", "'gtrip.s", "'gimg.s"]);
         for (file, maker) in files.into_iter().zip(["model-owner", "dealer", "gateway"]) {
             claim(&lab, file, maker);
         }
+        let mut public = Described::read(&lab, "fmodel.pub");
+        public.owner = Keys::of(&lab, KEYS).fingerprint(Role::ModelOwner);
+        public.write(&lab, "gmodel.pub");
+        let job = job.flags(&["--public", "gmodel.pub"]);
         let text = alone(&lab, job.clone()).stderr;
         assert_eq!(text.matches("damaged or forged").count(), 3, "{text}");
         assert!(!lab.exists(&format!("state{party}")), "nothing was marked");

@@ -61,8 +61,8 @@ pub fn write_image_shares(
     let body = |party| ImageShare {
         party,
         image_id,
-        model_id: public.model_id,
-        public_digest: public.digest,
+        model_id: public.facts.model_id,
+        public_digest: public.facts.digest,
         ring_bits: public.model.ring,
         height: image.size.0 as u32,
         width: image.size.1 as u32,

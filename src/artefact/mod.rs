@@ -18,14 +18,16 @@ mod triples;
 
 pub use image_pair::{ImagePair, open_image_pair};
 pub use image_share::{ImageParts, ImageShareFile, SharedImage, write_image_shares};
-pub use model_share::{ModelShareFile, PublicModelFile, write_model};
+pub use model_share::{
+    ModelShareFile, PublicFacts, PublicModelFile, UnparsedModelFile, write_model,
+};
 pub use note::{Channel, Note, NoteError, Tile, is_base_name};
 pub use opened::OpenedWeightsFile;
 pub use prepared::PreparedFile;
 pub(crate) use result_share::decoding;
 pub use result_share::{PairError, Reconstruction, read_result_note, reconstruct, write_result};
 pub use slot_regions::SlotRegions;
-pub use triples::{TripleFile, TripleJob};
+pub use triples::{Commission, Customer, TripleFile, TripleJob};
 
 use crate::format::envelope::{ChunkKey, Content, EnvelopeReader, EnvelopeWriter, SealTo};
 use crate::format::header::{Body, Levels, PoissonNoise};
@@ -58,6 +60,11 @@ impl Parties {
     /// From the maker to a server.
     fn to(&self, party: Party) -> SealTo<'_> {
         SealTo { sender: &self.sender, recipient: &self.servers[party.index()] }
+    }
+
+    /// The names of the servers' keys.
+    fn fingerprints(&self) -> [Fingerprint; 2] {
+        self.servers.each_ref().map(PublicKey::fingerprint)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::format::envelope::{ChunkKey, Envelope, EnvelopeReader, OpenFrom, SealTo, open_file};
 use crate::format::header::{self, ModelShare};
 use crate::format::output::{OutputFile, commit_all};
-use crate::format::{Digest, FormatError, ModelId};
+use crate::format::{Digest, Fingerprint, FormatError, ModelId, PublicKey, Role};
 use crate::model::{LinearSpec, ModelError, PublicModel, QuantisedModel};
 use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
@@ -16,7 +16,7 @@ use crate::ring::{Ring, RingBits};
 use crate::share;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Writes a model's public description and both shares; returns the model's fresh id.
@@ -43,7 +43,9 @@ pub fn write_model(
     };
     let size = PayloadSize { bytes: json.len() as u64, chunks: 1 };
     let owner = parties.sender.public().fingerprint();
-    let mut out = start_in_clear(public_out, owner, size, header::PublicModel { model_id })?;
+    let servers = parties.fingerprints();
+    let described = header::PublicModel { model_id, servers };
+    let mut out = start_in_clear(public_out, owner, size, described)?;
     out.chunk(ChunkKey::ONLY, &mut json)?;
     let public_out = out.finish()?;
 
@@ -80,13 +82,90 @@ fn write_s0<R: Ring>(
     out.finish()
 }
 
-/// A public description as read from `PREFIX.pub`.
+/// What `PREFIX.pub` says of itself beside the description. Nobody vouches for it: the file is in
+/// clear, and anybody can make one.
 #[derive(Clone, Debug)]
-pub struct PublicModelFile {
+pub struct PublicFacts {
+    /// The file.
+    pub file: PathBuf,
     /// The model's id.
     pub model_id: ModelId,
     /// The digest of the description.
     pub digest: Digest,
+    /// The key of who shared the model.
+    pub model_owner: Fingerprint,
+    /// The keys of the servers for which it was shared.
+    pub servers: [Fingerprint; 2],
+}
+
+impl PublicFacts {
+    /// Refuses a description that names another model owner.
+    ///
+    /// # Errors
+    /// [`FormatError::WrongSender`].
+    pub fn check_owner(&self, owner: &PublicKey) -> Result<(), FormatError> {
+        let (expected, role) = (owner.fingerprint(), Role::ModelOwner);
+        if self.model_owner == expected {
+            return Ok(());
+        }
+        let (expected, found) = (expected.short(), self.model_owner.short());
+        Err(FormatError::WrongSender { file: self.file.clone(), role, expected, found })
+    }
+
+    /// Refuses a description that names another key of this server.
+    ///
+    /// # Errors
+    /// [`FormatError::SharedForOthers`].
+    pub fn check_server(&self, party: Party, key: Fingerprint) -> Result<(), FormatError> {
+        let (found, role) = (self.servers[party.index()], Role::server(party));
+        if found == key {
+            return Ok(());
+        }
+        let (expected, found) = (key.short(), found.short());
+        Err(FormatError::SharedForOthers { file: self.file.clone(), role, expected, found })
+    }
+}
+
+/// `PREFIX.pub` before its description is parsed: who knows the digest that it must have compares
+/// first.
+#[derive(Debug)]
+pub struct UnparsedModelFile {
+    /// What it says of itself.
+    pub facts: PublicFacts,
+    json: Vec<u8>,
+}
+
+impl UnparsedModelFile {
+    /// Reads a description.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn read(path: &Path) -> Result<Self, FormatError> {
+        let file = open_file(path)?;
+        let header::PublicModel { model_id, servers } = *file.expect::<header::PublicModel>()?;
+        let (model_owner, length) = (file.header().sender, file.header().payload_len as usize);
+        let mut file = file.in_clear()?;
+        let json = file.chunk(ChunkKey::ONLY, length)?;
+        file.finish()?;
+        let (file, digest) = (path.to_owned(), Digest::of(&json));
+        Ok(Self { facts: PublicFacts { file, model_id, digest, model_owner, servers }, json })
+    }
+
+    /// Parses and checks it.
+    ///
+    /// # Errors
+    /// [`ModelError`] for a description that is not acceptable.
+    pub fn parse(self) -> Result<PublicModelFile, ModelError> {
+        let model = PublicModel::from_json(&self.json)?;
+        Ok(PublicModelFile { facts: self.facts, model })
+    }
+}
+
+/// A public description as read from `PREFIX.pub`.
+#[derive(Clone, Debug)]
+pub struct PublicModelFile {
+    /// What the file says of itself.
+    pub facts: PublicFacts,
     /// The description.
     pub model: PublicModel,
 }
@@ -97,14 +176,7 @@ impl PublicModelFile {
     /// # Errors
     /// [`FormatError`], and [`ModelError`] for a description that is not acceptable.
     pub fn read(path: &Path) -> Result<Self, SourceError> {
-        let file = open_file(path)?;
-        let model_id = file.expect::<header::PublicModel>()?.model_id;
-        let length = file.header().payload_len as usize;
-        let mut file = file.in_clear()?;
-        let json = file.chunk(ChunkKey::ONLY, length)?;
-        file.finish()?;
-        let model = PublicModel::from_json(&json).map_err(|e: ModelError| Box::new(e))?;
-        Ok(PublicModelFile { model_id, digest: Digest::of(&json), model })
+        Ok(UnparsedModelFile::read(path)?.parse().map_err(Box::new)?)
     }
 }
 

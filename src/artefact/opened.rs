@@ -1,12 +1,16 @@
-//! The opened weights U = G - X that a server keeps in its state folder: not secret, and the same
-//! at both servers, so that a model is opened once.
+//! The opened weights U = G - X that a server keeps in its state folder, the same at both servers, so
+//! that a model is opened once.
+//!
+//! Both servers know U, and nobody else may: whoever has it and both halves of X has the weights G.
+//! The file is in clear like the other secrets of a state folder's owner, with mode 0600.
 
 use super::{PayloadSize, PublicModelFile, read_elements, start_in_clear, write_elements};
 use crate::format::envelope::open_file;
 use crate::format::header::OpenedWeights;
 use crate::format::output::{Access, OutputFile, Overwrite};
 use crate::format::{Digest, Fingerprint, FormatError, WeightMaskId};
-use crate::ring::{self, Ring};
+use crate::protocol::weights_digest;
+use crate::ring::Ring;
 use std::path::{Path, PathBuf};
 
 /// Where and for what opened weights are kept.
@@ -35,7 +39,7 @@ impl<'a> OpenedWeightsFile<'a> {
         let read = ops.map(|(op, l)| read_elements(&mut file, op, l.weights()));
         let opened = read.collect::<Result<Vec<Vec<R>>, _>>().ok()?;
         file.finish().ok()?;
-        let digest = digest(&opened);
+        let digest = weights_digest(&opened);
         Some((opened, digest))
     }
 
@@ -61,16 +65,10 @@ impl<'a> OpenedWeightsFile<'a> {
     fn fields<R: Ring>(&self) -> OpenedWeights {
         OpenedWeights {
             weight_mask_id: self.weight_mask_id,
-            model_id: self.public.model_id,
-            public_digest: self.public.digest,
+            model_id: self.public.facts.model_id,
+            public_digest: self.public.facts.digest,
             ring_bits: R::RING,
             elements: self.public.model.network.linears().map(|(_, l)| l.weights() as u64).sum(),
         }
     }
-}
-
-/// One digest over all of U. U is public to both servers, so its digest may be sent.
-fn digest<R: Ring>(opened: &[Vec<R>]) -> Digest {
-    let parts = opened.iter().map(|u| *Digest::of(&ring::to_le_bytes(u)).as_bytes());
-    Digest::of(&parts.collect::<Vec<_>>().concat())
 }

@@ -37,7 +37,7 @@ impl PreparedFile {
             set_id: triples.set_id,
             slot,
             weight_mask_id: triples.weight_mask_id,
-            public_digest: public.digest,
+            public_digest: public.facts.digest,
             ring_bits: triples.ring_bits,
             height: triples.height,
             width: triples.width,

@@ -8,7 +8,9 @@ use super::{
     Parties, PayloadSize, PublicModelFile, SlotRegions, random_seed, read_seeds, start_sealed,
     write_seeds,
 };
-use crate::correlation::{Dealer, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed};
+use crate::correlation::{
+    Dealer, MaskOwners, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed,
+};
 use crate::format::envelope::{ChunkKey, Envelope, EnvelopeWriter, OpenFrom};
 use crate::format::erase::is_overwritten;
 use crate::format::error::Amount;
@@ -16,10 +18,9 @@ use crate::format::half_done::HalfDone;
 use crate::format::header::Triples;
 use crate::format::output::OutputFile;
 use crate::format::stream::{Stream, place};
-use crate::format::{FormatError, TripleSetId, WeightMaskId};
+use crate::format::{FormatError, PublicKey, TripleSetId, WeightMaskId};
 use crate::network::NetworkError;
 use crate::party::Party;
-use crate::prg::Seed;
 use crate::protocol::{SourceError, TileSource};
 use crate::ring::{Ring, RingBits};
 use std::fs::{File, TryLockError};
@@ -31,10 +32,57 @@ use std::sync::{Arc, Mutex};
 /// Chunks that wait for the thread that writes them.
 const MADE_AHEAD: usize = 4;
 
+/// What the dealer's key of weight masks is derived under.
+const WEIGHT_MASKS: &str = "ppdenoise weight masks v2";
+
+/// The dealer, and the keys of those it works for: one model owner and its two servers.
+#[derive(Debug)]
+pub struct Customer {
+    /// From the dealer to the servers.
+    pub parties: Parties,
+    /// Who shares the models.
+    pub model_owner: PublicKey,
+}
+
+impl Customer {
+    /// Takes a description that this customer's model owner shared for this customer's servers.
+    ///
+    /// Security: the file is in clear and can name anybody, so this finds mistakes. What keeps a
+    /// customer from another's model is that X is derived from the keys that are here.
+    ///
+    /// # Errors
+    /// [`FormatError::WrongSender`], [`FormatError::SharedForOthers`].
+    pub fn commission<'a>(
+        &'a self,
+        public: &'a PublicModelFile,
+    ) -> Result<Commission<'a>, FormatError> {
+        public.facts.check_owner(&self.model_owner)?;
+        for (party, key) in [Party::S0, Party::S1].into_iter().zip(self.parties.fingerprints()) {
+            public.facts.check_server(party, key)?;
+        }
+        Ok(Commission { customer: self, public })
+    }
+
+    fn mask_owners(&self, public: &PublicModelFile) -> MaskOwners {
+        MaskOwners {
+            model_id: *public.facts.model_id.as_bytes(),
+            description: *public.facts.digest.as_bytes(),
+            model_owner: *self.model_owner.fingerprint().as_bytes(),
+            servers: self.parties.fingerprints().map(|key| *key.as_bytes()),
+        }
+    }
+}
+
+/// A description and the customer it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Commission<'a> {
+    customer: &'a Customer,
+    public: &'a PublicModelFile,
+}
+
 /// Triples to be made for one model and image size.
 pub struct TripleJob<'a> {
-    /// The model's public description.
-    pub public: &'a PublicModelFile,
+    commission: Commission<'a>,
     /// Rows and columns of the images.
     pub size: (usize, usize),
     /// How many images.
@@ -50,16 +98,17 @@ impl<'a> TripleJob<'a> {
     /// # Errors
     /// As [`crate::network::Network::grid`].
     pub fn new(
-        public: &'a PublicModelFile,
+        commission: Commission<'a>,
         size: (usize, usize),
         slots: u64,
         tile_rows: Option<usize>,
     ) -> Result<Self, NetworkError> {
-        let largest = MaterialLayout::max_tile_rows(&public.model);
-        let tile_rows = tile_rows
-            .map_or(MaterialLayout::default_tile_rows(&public.model), |rows| rows.min(largest));
-        let layout = MaterialLayout::new(&public.model, size, tile_rows)?;
-        Ok(TripleJob { public, size, slots, layout, tile_rows })
+        let model = &commission.public.model;
+        let largest = MaterialLayout::max_tile_rows(model);
+        let tile_rows =
+            tile_rows.map_or(MaterialLayout::default_tile_rows(model), |rows| rows.min(largest));
+        let layout = MaterialLayout::new(model, size, tile_rows)?;
+        Ok(TripleJob { commission, size, slots, layout, tile_rows })
     }
 
     /// Bytes that S0's file will have, `None` if that is beyond all measure.
@@ -89,47 +138,46 @@ impl<'a> TripleJob<'a> {
     /// material is made if `s1_first`. `progress` is told the tiles done.
     ///
     /// Security: both files are sealed from the dealer; slot seeds are fresh from the operating system; X is a PRF of the dealer's key and
-    /// the model's id, so no two models share one.
+    /// the sharing, so no two sharings and no two customers have one in common.
     ///
     /// # Errors
     /// [`FormatError`] of the outputs.
     pub fn write<W: Write + Send>(
         &self,
-        dealer: &Seed,
-        parties: &Parties,
         s0: W,
         s1: OutputFile,
         s1_first: bool,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(TripleSetId, W), SourceError> {
-        match self.public.model.ring {
-            RingBits::L32 => self.write_in::<u32, W>(dealer, parties, s0, s1, s1_first, progress),
-            RingBits::L64 => self.write_in::<u64, W>(dealer, parties, s0, s1, s1_first, progress),
+        match self.commission.public.model.ring {
+            RingBits::L32 => self.write_in::<u32, W>(s0, s1, s1_first, progress),
+            RingBits::L64 => self.write_in::<u64, W>(s0, s1, s1_first, progress),
         }
     }
 
     fn write_in<R: Ring, W: Write + Send>(
         &self,
-        dealer: &Seed,
-        parties: &Parties,
         s0_out: W,
         s1_out: OutputFile,
         s1_first: bool,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(TripleSetId, W), SourceError> {
         let set_id = TripleSetId::random().map_err(FormatError::from)?;
-        let model_id = *self.public.model_id.as_bytes();
+        let Commission { customer, public } = self.commission;
+        let Customer { parties, .. } = customer;
+        let key = parties.sender.prf_seed(WEIGHT_MASKS);
+        let owners = customer.mask_owners(public);
         let seeds = |party: Party| -> Result<PartySeeds, FormatError> {
-            let weight_mask = weight_mask_seed(dealer, &model_id, party.index());
+            let weight_mask = weight_mask_seed(&key, &owners, party.index());
             Ok(PartySeeds { weight_mask, slots: random_seed()? })
         };
         let seeds = [seeds(Party::S0)?, seeds(Party::S1)?];
         let body = |party| Triples {
             party,
             set_id,
-            weight_mask_id: WeightMaskId::from_bytes(weight_mask_id(dealer, &model_id)),
-            model_id: self.public.model_id,
-            public_digest: self.public.digest,
+            weight_mask_id: WeightMaskId::from_bytes(weight_mask_id(&key, &owners)),
+            model_id: public.facts.model_id,
+            public_digest: public.facts.digest,
             ring_bits: R::RING,
             height: self.size.0 as u32,
             width: self.size.1 as u32,
@@ -144,7 +192,7 @@ impl<'a> TripleJob<'a> {
         let size = self.payload().unwrap_or_default();
         let mut out = start_sealed(s0_out, parties.to(Party::S0), size, body(Party::S0))?;
         write_seeds(&mut out, [&seeds[0].weight_mask, &seeds[0].slots])?;
-        let dealer = Dealer::<R>::new(&self.public.model, self.size, [&seeds[0], &seeds[1]])?;
+        let dealer = Dealer::<R>::new(&public.model, self.size, [&seeds[0], &seeds[1]])?;
         let deal = || self.deal(&dealer, out, progress)?.finish();
         if !s1_first {
             let out = deal()?;

@@ -6,11 +6,10 @@ use super::failure::{Code, Failure};
 use super::files::{is_stream, overwrite, read_public, with_suffix};
 use super::output::{Console, bytes, print_json};
 use super::server_side::with_threads;
-use crate::artefact::{Parties, PublicModelFile, TripleJob};
+use crate::artefact::{Customer, PublicModelFile, TripleJob};
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input, ensure_space};
 use crate::format::{FormatError, ImageId, Role};
-use crate::prg::Seed;
 use crate::protocol::SourceError;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -45,16 +44,17 @@ pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failu
     let started = Instant::now();
     let keys = KeyFolder::open(&args.keys)?;
     let parties = args.unlock.parties(&keys, Role::Dealer)?;
+    let customer = Customer { parties, model_owner: keys.public(Role::ModelOwner)? };
     let public = read_public(&args.model)?;
+    let commission = customer.commission(&public)?;
     let wanted = wanted(args, &public)?;
     if wanted.is_empty() {
         console.note("there are no images in this shard: no triples are made");
     }
     let batch = args.batch.map(|rows| rows as usize);
-    let dealer = parties.sender.prf_seed("ppdenoise weight masks v1");
     let mut sets = Vec::new();
     for (&size, &slots) in &wanted {
-        let job = TripleJob::new(&public, size, slots, batch)?;
+        let job = TripleJob::new(commission, size, slots, batch)?;
         sets.push(Set::open(args, job, wanted.len() > 1)?);
     }
     let too_large = || Failure::new(Code::Usage, "that is more material than any disk holds");
@@ -70,7 +70,7 @@ pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failu
     if let Some((path, _)) = sets.first().and_then(|set| set.s0.as_ref()) {
         ensure_space(path, total)?;
     }
-    let made = sets.into_iter().map(|set| set.make(args, &dealer, &parties, console));
+    let made = sets.into_iter().map(|set| set.make(args, console));
     let sets = made.collect::<Result<Vec<_>, _>>()?;
     if args.common.json {
         let (threads, seconds) = (args.threads.count(), started.elapsed().as_secs_f64());
@@ -87,8 +87,8 @@ fn wanted(args: &GenTriplets, public: &PublicModelFile) -> Result<BTreeMap<Size,
     }
     let mut seen: HashSet<ImageId> = HashSet::new();
     for (path, share) in image_shares(&args.for_shares)? {
-        if (share.model_id, share.public_digest) != (public.model_id, public.digest) {
-            let (found, expected) = (share.model_id.short(), public.model_id.short());
+        if (share.model_id, share.public_digest) != (public.facts.model_id, public.facts.digest) {
+            let (found, expected) = (share.model_id.short(), public.facts.model_id.short());
             let text = format!("is for the model {found}, expected {expected}");
             let help = "share the image for this model's .pub, or name the other with --model";
             return Err(Failure::new(Code::Input, text).about(&path).help(help));
@@ -140,13 +140,7 @@ impl<'a> Set<'a> {
         Ok(Set { job, s0_bytes, prefix, s0, s1 })
     }
 
-    fn make(
-        self,
-        args: &GenTriplets,
-        dealer: &Seed,
-        parties: &Parties,
-        console: &mut Console,
-    ) -> Result<SetReport, Failure> {
+    fn make(self, args: &GenTriplets, console: &mut Console) -> Result<SetReport, Failure> {
         let started = Instant::now();
         let Set { job, s0_bytes, prefix, s0, s1 } = self;
         let total = job.tiles() as f64;
@@ -154,7 +148,7 @@ impl<'a> Set<'a> {
             Some((_, s0)) => {
                 console.phase("making triples");
                 let mut progress = |done: u64| console.progress(done as f64 / total);
-                let work = || Ok(job.write(dealer, parties, s0, s1, false, &mut progress)?);
+                let work = || Ok(job.write(s0, s1, false, &mut progress)?);
                 let (set_id, s0) = with_threads(args.threads, work)?;
                 s0.commit()?;
                 set_id
@@ -162,7 +156,7 @@ impl<'a> Set<'a> {
             None => {
                 let stdout = BufWriter::with_capacity(1 << 16, std::io::stdout());
                 // Whoever reads the pipe may need S1's file before the last byte of S0's.
-                let write = || job.write(dealer, parties, stdout, s1, true, &mut |_| ());
+                let write = || job.write(stdout, s1, true, &mut |_| ());
                 with_threads(args.threads, || write().map_err(of_stream))?.0
             }
         }

@@ -156,7 +156,10 @@ fn folder(path: &Path) -> Result<Map<String, Value>, Failure> {
 /// The public fields of a header, in reading order.
 fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
     let fields = match &header.body {
-        Body::PublicModel(f) => json!({ "model_id": f.model_id.to_string() }),
+        Body::PublicModel(f) => json!({
+            "model_id": f.model_id.to_string(),
+            "for_server_keys": f.servers.map(|key| key.to_string()),
+        }),
         Body::ModelShare(f) => json!({
             "server": f.party.index(),
             "model_id": f.model_id.to_string(),

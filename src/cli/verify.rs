@@ -33,8 +33,8 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<(), Failure> {
     let paths = [args.first.as_path(), args.second.as_path()];
     let pair = open_image_pair(paths, &servers, &keys.public(Role::Gateway)?)?;
     let fields = &pair.fields;
-    if fields.public_digest != public.digest {
-        let (found, expected) = (fields.model_id.short(), public.model_id.short());
+    if fields.public_digest != public.facts.digest {
+        let (found, expected) = (fields.model_id.short(), public.facts.model_id.short());
         let text = format!("is for the model {found}, expected {expected}");
         let help = "name the public description that the image was shared for with --model";
         return Err(Failure::new(Code::Input, text).about(&args.first).help(help));

@@ -79,6 +79,20 @@ pub enum FormatError {
         /// The key in the header.
         found: String,
     },
+    /// A model was shared for other servers than those whose keys are here.
+    #[error(
+        "'{file}' was shared for a {role} with the key {found}, the key of {role} here is {expected}"
+    )]
+    SharedForOthers {
+        /// The model's public description.
+        file: PathBuf,
+        /// Which server.
+        role: Role,
+        /// Its key.
+        expected: String,
+        /// The key in the header.
+        found: String,
+    },
     /// A note to the receiver beyond its limits.
     #[error("the image's name or its file's headers are longer than a note holds ({limit} bytes)")]
     NoteTooLong {
@@ -311,6 +325,10 @@ impl FormatError {
             WrongSender { role, .. } => format!(
                 "get {role}.pub from its owner, compare fingerprints, and have files of an older \
                  key made again"
+            ),
+            SharedForOthers { role, .. } => format!(
+                "use the key folder that the model was shared with, or get {role}.pub from its owner, \
+                 compare fingerprints, and have the model shared again"
             ),
             NoteTooLong { .. } => "give the image a shorter name".into(),
             UnusableKey { .. } => "get the public key from its owner again".into(),

@@ -82,11 +82,14 @@ pub enum Body {
     Prepared(Prepared),
 }
 
-/// Fields of a public model description.
+/// Fields of a public model description. The file is in clear and anybody can make one: that it is
+/// the model owner's is seen by its digest, which the sealed shares name.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct PublicModel {
     /// The sharing.
     pub model_id: ModelId,
+    /// The keys of S0 and S1, for which alone the model was shared.
+    pub servers: [Fingerprint; 2],
 }
 
 /// Fields of a model share.
@@ -223,7 +226,8 @@ pub struct Decoding {
     pub window: Vec<u16>,
 }
 
-/// Fields of the opened masked weights U = G - X; not secret.
+/// Fields of the opened masked weights U = G - X. Both servers know U, and nobody else may: whoever
+/// has it and both halves of X, as the dealer has, has the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct OpenedWeights {
     /// The mask X.

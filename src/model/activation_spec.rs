@@ -47,6 +47,14 @@ impl ActivationSpec {
         }
     }
 
+    /// The function's name, for people.
+    pub fn name(&self) -> &str {
+        match self {
+            ActivationSpec::Lookup(table) => &table.function,
+            ActivationSpec::Piecewise(plan) => &plan.name,
+        }
+    }
+
     /// r: inputs span [-2^r, 2^r), the whole ring.
     pub fn range_bits(&self) -> u32 {
         match self {

@@ -44,6 +44,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// The paper's (v/255 - 0.5) / 0.2 (section 4.5, step 2) is mid_grey 127.5, grey_per_unit 51.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Normalisation {
     /// The grey level that maps to 0.
     pub mid_grey: f64,

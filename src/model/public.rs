@@ -3,13 +3,15 @@
 //! It holds nothing that depends on the weights but the range r of each layer, a coarse norm.
 
 use super::{ActivationSpec, EngineKind, ModelError, Normalisation};
+use crate::bounded::at_most;
 use crate::fixed::{self, exp2};
-use crate::network::{LinearShape, Network, Op, PatchGrid};
+use crate::network::{LinearShape, MAX_OPS, Network, Op, PatchGrid};
 use crate::ring::{Ring, RingBits};
 use serde::{Deserialize, Serialize};
 
 /// Public shape and scales of a linear op: products have in_frac + weight_frac fraction bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinearSpec {
     /// Features in.
     pub inputs: usize,
@@ -44,6 +46,7 @@ impl LinearShape for LinearSpec {
 
 /// How an image enters the computation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InputSpec {
     /// Network units are clamped to [-interval, interval]; the guaranteed ranges rest on it.
     pub interval: f64,
@@ -92,12 +95,17 @@ struct Document {
     sigma: f64,
     units: Normalisation,
     input: InputSpec,
+    #[serde(deserialize_with = "at_most::<_, _, MAX_OPS>")]
     ops: Vec<Op<LinearSpec, ActivationSpec>>,
 }
 
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 /// The longest description: 64 layers with the largest tables take half of it.
 pub(crate) const MAX_JSON: usize = 16 << 20;
+/// Characters of a parser's error that are shown.
+const MAX_ERROR: usize = 200;
+/// Bytes of an activation's name, which is for people.
+const MAX_NAME: usize = 64;
 /// The largest message that a single patch may need in an activation; a frame holds it.
 const MAX_ROW_BYTES: usize = 12 << 20;
 
@@ -116,7 +124,8 @@ impl PublicModel {
         serde_json::to_vec(&document).expect("plain data with string keys always serialises")
     }
 
-    /// Parses and checks a description.
+    /// Parses and checks a description. Anybody can make one: unknown fields are refused at every level,
+    /// and no list grows beyond what a network may need, whatever the text says.
     ///
     /// # Errors
     /// [`ModelError::Description`] or [`ModelError::Network`], naming what does not fit.
@@ -125,7 +134,7 @@ impl PublicModel {
         if json.len() > MAX_JSON {
             return Err(bad(format!("{} bytes, at most {MAX_JSON} are supported", json.len())));
         }
-        let d: Document = serde_json::from_slice(json).map_err(|e| bad(e.to_string()))?;
+        let d: Document = serde_json::from_slice(json).map_err(|e| bad(printable(&e)))?;
         if d.schema != SCHEMA {
             return Err(bad(format!("`schema` is {}, expected {SCHEMA}", d.schema)));
         }
@@ -185,6 +194,13 @@ impl PublicModel {
                     if spec.engine() != self.engine {
                         return Err(format!("op {i}: not for the {} engine", self.engine.name()));
                     }
+                    let name = spec.name();
+                    if name.len() > MAX_NAME || name.chars().any(char::is_control) {
+                        return Err(format!(
+                            "op {i}: the activation's name is longer than {MAX_NAME} bytes or has \
+                             control characters"
+                        ));
+                    }
                     let row = spec.message_bytes(self.ring.bytes()) * width;
                     if row > MAX_ROW_BYTES {
                         return Err(format!(
@@ -222,6 +238,13 @@ impl PublicModel {
     }
 }
 
+/// What a parser says, which quotes the text: short, and without control characters.
+fn printable(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let shown = text.chars().map(|c| if c.is_control() { '?' } else { c });
+    shown.take(MAX_ERROR).collect()
+}
+
 /// Network units of aggregated outputs: sum / (window weight sum 2^frac_bits), per pixel.
 pub fn decode_sums<R: Ring>(
     sums: &[R],
@@ -238,6 +261,7 @@ pub fn decode_sums<R: Ring>(
 mod tests {
     use super::*;
     use crate::model::{Method, QuantiseOptions, quantise, random_model};
+    use crate::piecewise::Piecewise;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -253,19 +277,67 @@ mod tests {
         PublicModel::from_json(json.to_string().as_bytes()).unwrap_err().to_string()
     }
 
+    fn lookup(d: &mut Value) -> &mut Value {
+        &mut d["ops"][2]["activation"]["lookup"]
+    }
+
+    /// Every object and every name of an op, in models of both engines, with one more field in it.
+    #[test]
+    fn unknown_fields_are_refused_at_every_level() {
+        fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
+            match value {
+                Value::Object(fields) => {
+                    found.push(at.into());
+                    fields.iter().for_each(|(name, v)| objects(v, &format!("{at}/{name}"), found));
+                }
+                Value::Array(list) => {
+                    list.iter()
+                        .enumerate()
+                        .for_each(|(i, v)| objects(v, &format!("{at}/{i}"), found));
+                }
+                _ => {}
+            }
+        }
+        let gc = Method::Gc { function: Piecewise::refit(), refit: true };
+        for method in [Method::lut(2), gc] {
+            let options = QuantiseOptions::guaranteed(RingBits::L32, method, 2.5);
+            let json = quantise(&random_model(&[4], 1.0, true), &options).unwrap().public.to_json();
+            let good: Value = serde_json::from_slice(&json).unwrap();
+            let mut places = Vec::new();
+            objects(&good, "", &mut places);
+            assert!(places.len() > 12, "{places:?}");
+            for place in places {
+                let mut bad = good.clone();
+                bad.pointer_mut(&place).unwrap()["extra"] = json!([]);
+                let error = PublicModel::from_json(bad.to_string().as_bytes()).unwrap_err();
+                assert!(error.to_string().len() < 1000, "{place}: {error}");
+            }
+            // An op without fields is a name, and has no room for any.
+            let mut bad = good.clone();
+            let ops = bad["ops"].as_array_mut().unwrap();
+            let at =
+                ops.iter().position(|op| *op == json!("residual")).expect("a residual network");
+            ops[at] = json!({ "residual": { "extra": [] } });
+            assert!(PublicModel::from_json(bad.to_string().as_bytes()).is_err());
+        }
+    }
+
     #[test]
     fn absurd_numbers_are_refused_by_name() {
         type Edit = fn(&mut Value);
-        let edits: [(Edit, &str); 9] = [
-            (|d| d["schema"] = json!(3), "`schema` is 3"),
+        let edits: [(Edit, &str); 12] = [
+            (|d| d["schema"] = json!(4), "`schema` is 4"),
             (|d| d["ring_bits"] = json!(33), "`ring_bits` is 33"),
             (|d| d["units"]["mid_grey"] = json!(-1.0), "`mid_grey` is -1"),
             (|d| d["units"]["grey_per_unit"] = json!(0.0), "`grey_per_unit` is 0"),
             (|d| d["input"]["frac_bits"] = json!(4_000_000_000u32), "does not fit a 32-bit ring"),
-            (|d| d["ops"][0]["patch"] = json!(1u64 << 40), "patch 1099511627776"),
-            (|d| d["ops"][1]["outputs"] = json!(u64::MAX), "outputs, must be 1 to 65536"),
-            (|d| d["ops"][1]["weight_frac"] = json!(u32::MAX), "op 1: scales"),
-            (|d| d["ops"][2]["lookup"]["hi"] = json!(u32::MAX), "op 2: table of 2^4294967295"),
+            (|d| d["ops"][0]["gather"]["patch"] = json!(1u64 << 40), "patch 1099511627776"),
+            (|d| d["ops"][1]["linear"]["outputs"] = json!(u64::MAX), "outputs, must be 1 to 65536"),
+            (|d| d["ops"][1]["linear"]["weight_frac"] = json!(u32::MAX), "op 1: scales"),
+            (|d| lookup(d)["hi"] = json!(u32::MAX), "op 2: table of 2^4294967295"),
+            (|d| lookup(d)["function"] = json!("x".repeat(65)), "op 2: the activation's name"),
+            (|d| lookup(d)["function"] = json!("x\u{1b}[2J"), "op 2: the activation's name"),
+            (|d| lookup(d)["values"] = json!(vec![0; 4097]), "at most 4096 elements"),
         ];
         for (edit, words) in edits {
             let text = edited(edit);
@@ -276,7 +348,7 @@ mod tests {
             let middle = ops[1..3].iter().cycle().take(2 * 1000).cloned();
             d["ops"] = [vec![ops[0].clone()], middle.collect(), ops[3..].to_vec()].concat().into();
         });
-        assert!(text.contains("ops, at most 256"), "{text}");
+        assert!(text.contains("at most 256 elements"), "{text}");
         let long = vec![b' '; MAX_JSON + 1];
         assert!(
             PublicModel::from_json(&long).unwrap_err().to_string().contains("at most 16777216")

@@ -11,6 +11,7 @@ mod reach;
 pub use grid::{MAX_PIXELS, PatchGrid, gaussian_window};
 pub use reach::Reach;
 
+use crate::bounded::at_most;
 use serde::{Deserialize, Serialize};
 
 /// The most features any layer may have: keeps every product of sizes far from overflow.
@@ -23,6 +24,8 @@ pub const MAX_OPS: usize = 256;
 pub const MAX_MAP: usize = 1 << 32;
 /// The largest patch side.
 pub const MAX_PATCH: usize = 127;
+/// The most weights of an output patch.
+const MAX_WINDOW: usize = MAX_PATCH * MAX_PATCH;
 
 /// Why a network, or an image for it, is not acceptable.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -86,6 +89,7 @@ pub enum Border {
 /// gather has one. A stride s of the first, which reads the image, makes maps of 1/s^2 as many pixels,
 /// and as many pixels of the image are predicted from each (as in FFDNet, Zhang et al., 2018).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Gather {
     /// Side of a patch.
     pub patch: usize,
@@ -130,10 +134,12 @@ impl Stage {
 
 /// Adds the weighted output patches up in an image: rows of patch^2 features to (1, height, width).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fold {
     /// Side of an output patch.
     pub patch: usize,
     /// Integer weights, row-major, patch^2 of them.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_WINDOW>")]
     pub window: Vec<u16>,
 }
 
@@ -146,8 +152,11 @@ pub trait LinearShape {
 }
 
 /// One step of a network. `L` is what a linear op carries, `A` what an activation carries.
+///
+/// In JSON its name is outside its fields, so that it is read as it comes: a name among them would have
+/// everything before it kept in memory, and would let unknown fields pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Op<L, A> {
     /// Patches of the image.
     Gather(Gather),

@@ -18,6 +18,9 @@ use crate::activation::{self, PiecewisePoly};
 
 pub use plan::{Piece, Plan, PlanError, Scales};
 
+/// The most knots of a function.
+pub(crate) const MAX_KNOTS: usize = 15;
+
 /// What a piecewise function is below 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,7 +85,7 @@ impl Piecewise {
             }
             from = knot;
         }
-        if self.knots.is_empty() || self.knots.len() > 15 {
+        if self.knots.is_empty() || self.knots.len() > MAX_KNOTS {
             return Some("there must be 1 to 15 knots");
         }
         if self.pieces.len() != self.knots.len() + 1 {

@@ -1,6 +1,7 @@
 //! A piecewise function in integers: what the two servers evaluate, and its exact model.
 
-use super::{Below, Piecewise, fit};
+use super::{Below, MAX_KNOTS, Piecewise, fit};
+use crate::bounded::at_most;
 use crate::circuit::comparison::Comparison;
 use crate::fixed::{encode, exp2, sign_extend};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ const MAX_INPUT_BITS: u32 = 20;
 
 /// The widths and scales of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scales {
     /// l: the ring of the shares, 32 or 64 bits.
     pub ring_bits: u32,
@@ -55,6 +57,7 @@ impl Scales {
 
 /// One piece in integers, for x >= 0 in input units: square x^2 + linear x + constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Piece {
     /// n at `coeff_frac`.
     pub square: i64,
@@ -67,14 +70,17 @@ pub struct Piece {
 /// A piecewise function in integers; part of a model's public description, so that two machines
 /// whose `tanh` differs in the last place cannot disagree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The function's name, for people.
     pub name: String,
     /// Widths and scales.
     pub scales: Scales,
     /// Knots in input units, strictly increasing.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_KNOTS>")]
     pub knots: Vec<u64>,
     /// The pieces, one more than knots.
+    #[serde(deserialize_with = "at_most::<_, _, { MAX_KNOTS + 1 }>")]
     pub pieces: Vec<Piece>,
     /// What the function is below 0.
     pub below: Below,

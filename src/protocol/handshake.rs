@@ -60,6 +60,8 @@ pub struct Agreement {
     pub session: SessionId,
     /// Whether both hold the same opened weights, so that U need not be opened again.
     pub weights_known: bool,
+    /// The key that the other server named as its own.
+    pub peer: Fingerprint,
 }
 
 /// Exchanges identities and compares them.
@@ -81,7 +83,7 @@ pub fn greet(ours: &Identity, channel: &mut dyn Channel) -> Result<Agreement, Pr
     let known = ours.opened_weights.is_some() && ours.opened_weights == theirs.opened_weights;
     let mut id = [0; SessionId::LEN];
     id.copy_from_slice(&session.as_bytes()[..SessionId::LEN]);
-    Ok(Agreement { session: SessionId::from_bytes(id), weights_known: known })
+    Ok(Agreement { session: SessionId::from_bytes(id), weights_known: known, peer: theirs.server })
 }
 
 fn encode(identity: &Identity) -> Result<Vec<u8>, ProtocolError> {
@@ -210,7 +212,8 @@ mod tests {
     fn servers_with_the_same_job_agree_on_a_session() {
         let [a, b] = meet(&identity(Party::S0), &identity(Party::S1));
         let (a, b) = (a.unwrap(), b.unwrap());
-        assert_eq!(a, b);
+        assert_eq!(a.session, b.session);
+        assert_eq!([b.peer, a.peer], [0, 1].map(|v| Fingerprint::from_bytes([v; 16])));
         assert!(!a.weights_known);
         let known = |p| Identity { opened_weights: Some(Digest::of(b"u")), ..identity(p) };
         let [a, _] = meet(&known(Party::S0), &known(Party::S1));

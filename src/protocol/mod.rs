@@ -25,7 +25,7 @@ pub(crate) use handshake::listed;
 pub use handshake::{Agreement, Identity, SetFacts, greet};
 pub use lut::LutEngine;
 pub use mask_products::MaskProducts;
-pub use server_model::{ServerModel, WeightSource};
+pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
 pub use session::{Image, Sources, TileSource, denoise};
 
 use crate::net::NetError;

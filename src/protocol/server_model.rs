@@ -7,13 +7,14 @@
 
 use super::{MaskProducts, ProtocolError, SourceError};
 use crate::correlation::weight_mask;
+use crate::format::Digest;
 use crate::kernels::{PackedWeights, matmul_acc_by_rows};
 use crate::model::{LinearSpec, PublicModel};
 use crate::net::{Channel, Tag};
 use crate::party::Party;
 use crate::prg::Seed;
 use crate::ring::{self, Ring};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Supplies a server's share of one op's weights (row-major) and biases.
 pub trait WeightSource<R> {
@@ -41,54 +42,90 @@ struct Layer<R: Ring> {
     bias: Zeroizing<Vec<R>>,
 }
 
-impl<R: Ring> ServerModel<R> {
-    /// Opens U with the other server, or takes it from `cached` (one vector an op, row-major, as a
-    /// former call returned it), and prepares the layers.
-    ///
-    /// Returns U in the same form. Opening is repeatable: a server's share of U never changes.
-    /// Cost: 1 round and l / 8 bytes a weight for each op unless cached.
-    /// Security: semi-honest; U is uniform since X is, and X belongs to this model alone.
+/// A server's half of U = G - X and its shares of the biases: what it has before anything leaves.
+pub struct MaskedWeights<R: Ring> {
+    party: Party,
+    public: PublicModel,
+    mask_seed: Seed,
+    /// One vector an op, row-major. The other server gets them; to it they are uniform.
+    halves: Vec<Vec<R>>,
+    biases: Vec<Zeroizing<Vec<R>>>,
+}
+
+impl<R: Ring> MaskedWeights<R> {
+    /// Reads this server's share of the weights and subtracts its half of X.
     ///
     /// # Errors
-    /// [`ProtocolError::Source`] from `weights`, [`ProtocolError::Net`] from the channel.
-    pub fn open(
+    /// [`ProtocolError::Source`] from `weights`.
+    pub fn new(
         party: Party,
         public: PublicModel,
         weights: &mut dyn WeightSource<R>,
         mask_seed: &Seed,
-        channel: &mut dyn Channel,
-        mut cached: Option<Vec<Vec<R>>>,
-    ) -> Result<(Self, Vec<Vec<R>>), ProtocolError> {
-        let (mut layers, mut opened) = (Vec::new(), Vec::new());
-        for (i, (op, spec)) in public.network.linears().enumerate() {
+    ) -> Result<Self, ProtocolError> {
+        let (mut halves, mut biases) = (Vec::new(), Vec::new());
+        for (op, spec) in public.network.linears() {
             let mut share = weights.share(op, spec).map_err(ProtocolError::Source)?;
-            let bias = Zeroizing::new(share.split_off(spec.weights()));
-            let mut x = Zeroizing::new(weight_mask::<R>(mask_seed, op, spec.weights()));
-            let u = match &mut cached {
-                Some(cached) => {
-                    share.zeroize();
-                    std::mem::take(&mut cached[i])
-                }
-                None => {
-                    ring::sub_assign(&mut share, &x);
-                    let theirs = channel.exchange(Tag::Weights, &ring::to_le_bytes(&share))?;
-                    let theirs = ring::from_le_bytes(&theirs).expect("exchange keeps the length");
-                    ring::add_assign(&mut share, &theirs);
-                    share
-                }
-            };
+            biases.push(Zeroizing::new(share.split_off(spec.weights())));
+            let x = Zeroizing::new(weight_mask::<R>(mask_seed, op, spec.weights()));
+            ring::sub_assign(&mut share, &x);
+            halves.push(share);
+        }
+        let mask_seed = Seed::from_bytes(*mask_seed.expose());
+        Ok(MaskedWeights { party, public, mask_seed, halves, biases })
+    }
+
+    /// The digest of this server's half of U, which has to be the same whenever this X is opened.
+    pub fn digest(&self) -> Digest {
+        weights_digest(&self.halves)
+    }
+
+    /// Opens U with the other server, or takes it from `cached` (one vector an op, row-major, as a
+    /// former call returned it), and prepares the layers.
+    ///
+    /// Returns U in the same form. Opening is repeatable as long as both halves are what they were:
+    /// [`MaskedWeights::digest`] is for the caller to compare.
+    /// Cost: 1 round and l / 8 bytes a weight for each op unless cached.
+    /// Security: semi-honest; U is uniform since X is, and X belongs to these weights alone.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Net`] from the channel.
+    pub fn open(
+        self,
+        channel: &mut dyn Channel,
+        cached: Option<Vec<Vec<R>>>,
+    ) -> Result<(ServerModel<R>, Vec<Vec<R>>), ProtocolError> {
+        let MaskedWeights { party, public, mask_seed, halves, biases } = self;
+        let known = cached.is_some();
+        let mut opened = cached.unwrap_or(halves);
+        let mut layers = Vec::new();
+        for (((op, spec), u), bias) in public.network.linears().zip(&mut opened).zip(biases) {
+            if !known {
+                let theirs = channel.exchange(Tag::Weights, &ring::to_le_bytes(u))?;
+                let theirs = ring::from_le_bytes(&theirs).expect("exchange keeps the length");
+                ring::add_assign(u, &theirs);
+            }
+            let mut x = Zeroizing::new(weight_mask::<R>(&mask_seed, op, spec.weights()));
             if party == Party::S1 {
-                ring::add_assign(&mut x, &u);
+                ring::add_assign(&mut x, u);
             }
             let layer =
                 Layer { on_opened: PackedWeights::pack(spec.outputs, spec.inputs, &x), bias };
             layers.push((op, layer));
-            opened.push(u);
         }
         let masks = MaskProducts::new(&public, &opened);
         Ok((ServerModel { party, public, masks, layers }, opened))
     }
+}
 
+/// One digest over all of U, or over a half of it. Both servers know all of these, so it may be sent
+/// from one to the other; and to test a guess of the weights takes the guesser X.
+pub fn weights_digest<R: Ring>(weights: &[Vec<R>]) -> Digest {
+    let parts = weights.iter().map(|u| *Digest::of(&ring::to_le_bytes(u)).as_bytes());
+    Digest::of(&parts.collect::<Vec<_>>().concat())
+}
+
+impl<R: Ring> ServerModel<R> {
     /// Turns `acc`, this party's U Y_i + Z_i, into its share of `G A + b` for one batch.
     ///
     /// Shapes: opened V p x n, `acc` p x m, row-major by patch. Scale: that of the products. Cost:

@@ -1,53 +1,48 @@
 //! What headers of a server's files must say, compared before anything is unsealed.
 
 use super::inputs::{Headed, InputError, ServerKeys, note};
-use crate::artefact::PublicModelFile;
+use crate::artefact::PublicFacts;
 use crate::correlation::MaterialLayout;
 use crate::format::envelope::Envelope;
 use crate::format::header::{ImageShare, ModelShare, Triples};
 use crate::format::{Digest, ModelId, Role};
+use crate::model::PublicModel;
 use crate::party::Party;
 use crate::ring::RingBits;
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
 
-/// Compares headers with the public description, and notes what differs.
-pub(super) struct Check<'a> {
+/// Compares what headers say of their maker, their reader and their model, which needs no parsed
+/// description, and notes what differs.
+pub(super) struct Belongs<'a> {
     pub(super) party: Party,
     pub(super) keys: &'a ServerKeys,
-    pub(super) public: &'a PublicModelFile,
+    pub(super) facts: &'a PublicFacts,
     pub(super) errors: &'a mut Vec<InputError>,
 }
 
-impl Check<'_> {
+impl Belongs<'_> {
+    /// The description's own header: nobody vouches for it, but a mistake is named.
+    pub(super) fn public(&mut self) {
+        note(self.errors, self.facts.check_owner(&self.keys.model_owner));
+        let own = self.keys.own.public().fingerprint();
+        note(self.errors, self.facts.check_server(self.party, own));
+    }
+
     pub(super) fn model<R: Read>(&mut self, (file, f): &Headed<ModelShare, R>) {
         self.for_us(file, f.party, Role::ModelOwner);
-        let elements = (f.elements, self.public.model.elements() as u64);
-        let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
-        facts.push(fact("a number of weights of", elements.0, elements.1));
-        self.same(file.name(), facts);
+        self.same_model(file, &f.model_id, &f.public_digest);
     }
 
-    pub(super) fn triples<R: Read>(&mut self, sets: &[Headed<Triples, R>]) {
-        for set in sets {
-            self.set(set, &sets[0].1);
-        }
-    }
-
-    fn set<R: Read>(&mut self, (file, f): &Headed<Triples, R>, first: &Triples) {
+    pub(super) fn triples<R: Read>(&mut self, (file, f): &Headed<Triples, R>) {
         self.for_us(file, f.party, Role::Dealer);
-        let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
-        facts.push(self.ring(f.ring_bits));
-        let masks = (f.weight_mask_id.short(), first.weight_mask_id.short());
-        facts.push(fact("the weight mask", masks.0, masks.1));
-        // A pipe's header could ask for any amount of memory otherwise.
-        let (rows, most) =
-            (f.tile_rows as usize, MaterialLayout::max_tile_rows(&self.public.model));
-        if rows > most {
-            facts.push(("batches in patches of", rows.to_string(), format!("at most {most}")));
-        }
-        self.same(file.name(), facts);
+        self.same_model(file, &f.model_id, &f.public_digest);
+    }
+
+    pub(super) fn image<R: Read>(&mut self, (file, f): &Headed<ImageShare, R>) {
+        self.for_us(file, f.party, Role::Gateway);
+        self.same_model(file, &f.model_id, &f.public_digest);
     }
 
     /// Refuses the second file of one id.
@@ -66,41 +61,13 @@ impl Check<'_> {
         }
     }
 
-    /// `sizes` are those that there are triples for.
-    pub(super) fn image<R: Read>(
-        &mut self,
-        (file, f): &Headed<ImageShare, R>,
-        sizes: &[(u32, u32)],
-    ) {
-        self.for_us(file, f.party, Role::Gateway);
-        let mut facts = self.model_facts(&f.model_id, &f.public_digest).to_vec();
-        facts.push(self.ring(f.ring_bits));
-        let frac_bits = self.public.model.input.frac_bits;
-        facts.push(fact("a number of fraction bits of", f.frac_bits, frac_bits));
-        let network = &self.public.model.network;
-        // An image that the model cannot take is refused for its size.
-        let rows = network.grid((f.height as usize, f.width as usize)).map_or(0, |g| g.rows());
-        let means = if network.adds_mean() { rows as u64 } else { 0 };
-        facts.push(fact("a number of patch means of", f.means, means));
-        if !sizes.contains(&(f.height, f.width)) {
-            let names: Vec<String> = sizes.iter().map(|(h, w)| format!("{h}x{w}")).collect();
-            let expected = format!("{}, that of the triples", names.join(" or "));
-            facts.push(("images of the size", format!("{}x{}", f.height, f.width), expected));
-        }
-        self.same(file.name(), facts);
-    }
-
-    /// What every file says of the model.
-    fn model_facts(&self, id: &ModelId, digest: &Digest) -> [Fact; 2] {
-        let public = self.public;
-        [
-            fact("the model", id.short(), public.model_id.short()),
-            fact("the model description", digest.short(), public.digest.short()),
-        ]
-    }
-
-    fn ring(&self, found: RingBits) -> Fact {
-        fact("a ring of bits", found.bits(), self.public.model.ring.bits())
+    fn same_model<R: Read>(&mut self, file: &Envelope<R>, id: &ModelId, digest: &Digest) {
+        let facts = self.facts;
+        let facts = [
+            fact("the model", id.short(), facts.model_id.short()),
+            fact("the model description", digest.short(), facts.digest.short()),
+        ];
+        differing(self.errors, file.name(), facts);
     }
 
     fn for_us<R: Read>(&mut self, file: &Envelope<R>, party: Party, maker: Role) {
@@ -112,14 +79,73 @@ impl Check<'_> {
             note(self.errors, file.check_keys(self.keys.from(maker)));
         }
     }
+}
 
-    /// Notes the first fact that differs: the others follow from it.
-    fn same(&mut self, path: &Path, facts: Vec<Fact>) {
-        let differing = facts.into_iter().find(|(_, found, expected)| found != expected);
-        if let Some((what, found, expected)) = differing {
-            let file = path.to_path_buf();
-            self.errors.push(InputError::Mismatch { file, what, found, expected });
+/// Compares headers with the description, and notes what differs.
+pub(super) struct Fits<'a> {
+    pub(super) model: &'a PublicModel,
+    pub(super) errors: &'a mut Vec<InputError>,
+}
+
+impl Fits<'_> {
+    pub(super) fn model<R: Read>(&mut self, (file, f): &Headed<ModelShare, R>) {
+        let elements = (f.elements, self.model.elements() as u64);
+        let facts = [fact("a number of weights of", elements.0, elements.1)];
+        differing(self.errors, file.name(), facts);
+    }
+
+    pub(super) fn triples<R: Read>(&mut self, sets: &[Headed<Triples, R>]) {
+        for set in sets {
+            self.set(set, &sets[0].1);
         }
+    }
+
+    fn set<R: Read>(&mut self, (file, f): &Headed<Triples, R>, first: &Triples) {
+        let masks = (f.weight_mask_id.short(), first.weight_mask_id.short());
+        let mut facts = vec![self.ring(f.ring_bits), fact("the weight mask", masks.0, masks.1)];
+        // A pipe's header could ask for any amount of memory otherwise.
+        let (rows, most) = (f.tile_rows as usize, MaterialLayout::max_tile_rows(self.model));
+        if rows > most {
+            facts.push(("batches in patches of", rows.to_string(), format!("at most {most}")));
+        }
+        differing(self.errors, file.name(), facts);
+    }
+
+    /// `sizes` are those that there are triples for.
+    pub(super) fn image<R: Read>(
+        &mut self,
+        (file, f): &Headed<ImageShare, R>,
+        sizes: &[(u32, u32)],
+    ) {
+        let frac_bits = self.model.input.frac_bits;
+        let mut facts = vec![
+            self.ring(f.ring_bits),
+            fact("a number of fraction bits of", f.frac_bits, frac_bits),
+        ];
+        let network = &self.model.network;
+        // An image that the model cannot take is refused for its size.
+        let rows = network.grid((f.height as usize, f.width as usize)).map_or(0, |g| g.rows());
+        let means = if network.adds_mean() { rows as u64 } else { 0 };
+        facts.push(fact("a number of patch means of", f.means, means));
+        if !sizes.contains(&(f.height, f.width)) {
+            let names: Vec<String> = sizes.iter().map(|(h, w)| format!("{h}x{w}")).collect();
+            let expected = format!("{}, that of the triples", names.join(" or "));
+            facts.push(("images of the size", format!("{}x{}", f.height, f.width), expected));
+        }
+        differing(self.errors, file.name(), facts);
+    }
+
+    fn ring(&self, found: RingBits) -> Fact {
+        fact("a ring of bits", found.bits(), self.model.ring.bits())
+    }
+}
+
+/// Notes the first fact that differs: the others follow from it.
+fn differing(errors: &mut Vec<InputError>, path: &Path, facts: impl IntoIterator<Item = Fact>) {
+    let differing = facts.into_iter().find(|(_, found, expected)| found != expected);
+    if let Some((what, found, expected)) = differing {
+        let file = path.to_path_buf();
+        errors.push(InputError::Mismatch { file, what, found, expected });
     }
 }
 

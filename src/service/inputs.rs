@@ -1,8 +1,10 @@
 //! A server's input files: opened, and checked against one another before any connection.
 
 use super::ServiceError;
-use super::check::Check;
-use crate::artefact::{ImageShareFile, ModelShareFile, PublicModelFile, TripleFile};
+use super::check::{Belongs, Fits};
+use crate::artefact::{
+    ImageShareFile, ModelShareFile, PublicModelFile, TripleFile, UnparsedModelFile,
+};
 use crate::correlation::MaterialLayout;
 use crate::format::envelope::{Envelope, OpenFrom, open_file, open_stream};
 use crate::format::header::{ImageShare, ModelShare, Part, Triples};
@@ -161,7 +163,7 @@ impl Inputs {
         paths: &InputPaths,
     ) -> Result<Inputs, Vec<InputError>> {
         let mut errors = Vec::new();
-        let public = note(&mut errors, read_public(&paths.public));
+        let public = note(&mut errors, UnparsedModelFile::read(&paths.public));
         let model = note(&mut errors, headed::<ModelShare, _>(open_file(&paths.model)));
         let triples: Vec<_> = paths
             .triples
@@ -177,14 +179,26 @@ impl Inputs {
             return Err(errors);
         };
         // What headers say is compared first: it names the mistake. That they say the truth is seen
-        // when the files are unsealed.
+        // when the files are unsealed. The description, which anybody can make, is parsed only if its
+        // digest is the one that the shares name.
+        let mut check = Belongs { party, keys, facts: &public.facts, errors: &mut errors };
+        check.public();
+        check.model(&model);
+        triples.iter().for_each(|set| check.triples(set));
+        images.iter().for_each(|image| check.image(image));
+        check.distinct("set of triples", &triples, |t| *t.set_id.as_bytes());
+        check.distinct("image", &images, |i| *i.image_id.as_bytes());
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let public = public.parse().map_err(|e| {
+            vec![InputError::Description { file: paths.public.clone(), reason: e.into() }]
+        })?;
         let sizes: Vec<_> = triples.iter().map(|(_, t)| (t.height, t.width)).collect();
-        let mut check = Check { party, keys, public: &public, errors: &mut errors };
+        let mut check = Fits { model: &public.model, errors: &mut errors };
         check.model(&model);
         check.triples(&triples);
         images.iter().for_each(|image| check.image(image, &sizes));
-        check.distinct("set of triples", &triples, |t| *t.set_id.as_bytes());
-        check.distinct("image", &images, |i| *i.image_id.as_bytes());
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -230,8 +244,9 @@ impl Inputs {
         let image = headed::<ImageShare, _>(open_file(path))?;
         let sizes: Vec<_> = self.sets.iter().map(Set::size).collect();
         let mut errors = Vec::new();
-        let (party, public) = (self.party, &self.public);
-        Check { party, keys, public, errors: &mut errors }.image(&image, &sizes);
+        let (party, PublicModelFile { facts, model }) = (self.party, &self.public);
+        Belongs { party, keys, facts, errors: &mut errors }.image(&image);
+        Fits { model, errors: &mut errors }.image(&image, &sizes);
         match errors.into_iter().next() {
             Some(error) => Err(error),
             None => Ok(image),
@@ -345,13 +360,6 @@ pub(super) fn note<T, E: Into<InputError>>(
     result: Result<T, E>,
 ) -> Option<T> {
     result.map_err(|e| errors.push(e.into())).ok()
-}
-
-fn read_public(path: &Path) -> Result<PublicModelFile, InputError> {
-    PublicModelFile::read(path).map_err(|e| match e.downcast::<FormatError>() {
-        Ok(e) => InputError::Format(*e),
-        Err(reason) => InputError::Description { file: path.into(), reason },
-    })
 }
 
 /// A file whose header is read, and the fields of its kind.

@@ -2,9 +2,9 @@
 
 use super::inputs::Set;
 use super::report::Watch;
-use super::run::set_up;
+use super::run::{begin, set_up};
 use super::{Inputs, Job, Observer, Phase, PhaseReport, ServiceError};
-use crate::artefact::{OpenedWeightsFile, PreparedFile};
+use crate::artefact::PreparedFile;
 use crate::correlation::{SlotView, Tile};
 use crate::format::output::ensure_space;
 use crate::net::Channel;
@@ -66,14 +66,13 @@ fn prepare_in<R: Ring, C: Channel, E: From<ServiceError>>(
     observer: &mut dyn Observer,
 ) -> Result<PrepareReport, E> {
     observer.phase(Phase::Setup);
-    let mask_id = inputs.sets[0].triples.fields().weight_mask_id;
-    let kept = OpenedWeightsFile::new(job.state, &inputs.public, mask_id).load::<R>();
-    let (opened, setup) = match kept {
+    let mut begun = begin::<R>(inputs, job)?;
+    let (opened, setup) = match begun.kept.take() {
         Some((opened, _)) => (opened, None),
         None => {
             let mut channel = link()?;
             let watch = Watch::start(&channel);
-            let opened = set_up::<R>(inputs, job, &mut channel)?.opened;
+            let opened = set_up(begun, inputs, job, &mut channel)?.opened;
             (opened, Some(watch.stop(&channel)))
         }
     };

@@ -11,14 +11,14 @@ use crate::artefact::{
 };
 use crate::correlation::SlotView;
 use crate::format::header::{ImageShare, ResultShare};
-use crate::format::ledger::Ledger;
+use crate::format::ledger::{BoundWeights, Ledger};
 use crate::format::output::OutputFile;
-use crate::format::{FormatError, SealTo, SessionId};
+use crate::format::{Digest, FormatError, SealTo, SessionId};
 use crate::model::EngineKind;
 use crate::net::{Channel, Tag};
 use crate::protocol::{
-    Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, ServerModel, SetFacts,
-    Sources, TileSource, denoise, greet,
+    Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, MaskedWeights,
+    ProtocolError, ServerModel, SetFacts, Sources, TileSource, denoise, greet, weights_digest,
 };
 use crate::ring::{Ring, RingBits};
 use std::collections::BTreeMap;
@@ -68,7 +68,8 @@ fn run_in<R: Ring>(
 ) -> Result<Report, ServiceError> {
     observer.phase(Phase::Setup);
     let watch = Watch::start(channel);
-    let SetUp { model, agreement, .. } = set_up::<R>(&mut inputs, job, channel)?;
+    let begun = begin::<R>(&mut inputs, job)?;
+    let SetUp { model, agreement, .. } = set_up(begun, &inputs, job, channel)?;
     match inputs.public.model.engine {
         EngineKind::Lut => {
             let engine = LutEngine::new(inputs.party, &inputs.public.model);
@@ -102,39 +103,64 @@ fn set_facts(set: &Set) -> SetFacts {
     }
 }
 
+/// This server's weights, found to be those that X is bound to.
+pub(super) struct Begun<R: Ring> {
+    masked: MaskedWeights<R>,
+    /// U and its digest, if it was opened before and the state folder still has it.
+    pub(super) kept: Option<(Vec<Vec<R>>, Digest)>,
+}
+
+/// Reads this server's share of the weights and binds it to X, before anything leaves that depends on
+/// it: a second model, description or share under one X is refused here.
+pub(super) fn begin<R: Ring>(
+    inputs: &mut Inputs,
+    job: &mut Job<'_>,
+) -> Result<Begun<R>, ServiceError> {
+    let triples = &inputs.sets[0].triples;
+    let (mask, public) = (triples.fields().weight_mask_id, &inputs.public);
+    let seed = &triples.seeds().weight_mask;
+    let masked = MaskedWeights::new(inputs.party, public.model.clone(), &mut inputs.model, seed)?;
+    let (model, description) = (public.facts.model_id, public.facts.digest);
+    let weights = BoundWeights { model, description, half: masked.digest() };
+    let opened = job.ledger.bind_weights(mask, weights)?;
+    // What the ledger does not know is passed over: U can be opened again.
+    let kept = OpenedWeightsFile::new(job.state, public, mask).load();
+    Ok(Begun { masked, kept: kept.filter(|(_, digest)| opened == Some(*digest)) })
+}
+
 /// Handshake and opening of U.
 pub(super) fn set_up<R: Ring>(
-    inputs: &mut Inputs,
+    Begun { masked, kept: cached }: Begun<R>,
+    inputs: &Inputs,
     job: &mut Job<'_>,
     channel: &mut dyn Channel,
 ) -> Result<SetUp<R>, ServiceError> {
     let fields = *inputs.sets[0].triples.fields();
-    job.ledger.bind_weights(fields.weight_mask_id, fields.model_id)?;
-    let kept = OpenedWeightsFile::new(job.state, &inputs.public, fields.weight_mask_id);
-    let cached = kept.load::<R>();
+    let public = &inputs.public;
     let ours = Identity {
         party: inputs.party,
         server: job.keys.own.public().fingerprint(),
         nonce: SessionId::random().map_err(FormatError::from)?,
-        model_id: inputs.public.model_id,
-        public_digest: inputs.public.digest,
+        model_id: public.facts.model_id,
+        public_digest: public.facts.digest,
         weight_mask_id: fields.weight_mask_id,
         ring: fields.ring_bits,
-        engine: inputs.public.model.engine.name().into(),
+        engine: public.model.engine.name().into(),
         sets: inputs.sets.iter().map(set_facts).collect(),
         opened_weights: cached.as_ref().map(|(_, digest)| *digest),
     };
     let agreement = greet(&ours, channel)?;
+    let (ours, theirs) = (public.facts.servers[inputs.party.other().index()], agreement.peer);
+    if ours != theirs {
+        let (what, ours, theirs) = ("the key of the other server", ours.short(), theirs.short());
+        return Err(ProtocolError::Mismatch { what, ours, theirs }.into());
+    }
     let cached = cached.filter(|_| agreement.weights_known).map(|(opened, _)| opened);
-    let (model, opened) = ServerModel::<R>::open(
-        inputs.party,
-        inputs.public.model.clone(),
-        &mut inputs.model,
-        &inputs.sets[0].triples.seeds().weight_mask,
-        channel,
-        cached,
-    )?;
+    let (model, opened) = masked.open(channel, cached)?;
     if !agreement.weights_known {
+        // Another U than before is refused before anything is sent that was computed with it.
+        job.ledger.bind_opened(fields.weight_mask_id, weights_digest(&opened))?;
+        let kept = OpenedWeightsFile::new(job.state, public, fields.weight_mask_id);
         kept.store(&opened, job.keys.own.public().fingerprint())?;
     }
     Ok(SetUp { model, opened, agreement })

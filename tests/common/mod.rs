@@ -4,6 +4,7 @@
 // Every test program uses a part of it, and none sees it from outside.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod forge;
 pub mod kill;
 pub mod link;
 pub mod proxy;

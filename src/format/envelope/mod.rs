@@ -43,7 +43,7 @@ use std::path::Path;
 /// The first bytes of every file.
 pub const MAGIC: [u8; 8] = *b"PPDNOISE";
 /// The format version this program writes and reads.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 /// The length of a tag.
 pub const TAG_LEN: usize = 16;
 

@@ -1,6 +1,7 @@
 //! What can be wrong with a ledger, and what to do about it.
 
-use crate::format::ids::{ModelId, WeightMaskId};
+use super::BoundWeights;
+use crate::format::ids::{Digest, WeightMaskId};
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -31,18 +32,33 @@ pub enum LedgerError {
         /// The ledger.
         file: PathBuf,
     },
-    /// The mask already served another model.
+    /// The mask already served another model, description or share of the weights.
     #[error(
-        "the weight mask {mask} belongs to model {bound}, and cannot serve model {model} too",
-        mask = .mask.short(), bound = .bound.short(), model = .model.short()
+        "the weight mask {mask} belongs to {what} {bound}, and cannot serve {what} {found} too",
+        mask = .mask.short()
     )]
     WeightsBound {
         /// The mask.
         mask: WeightMaskId,
-        /// The model it belongs to.
-        bound: ModelId,
-        /// The model it was to serve.
-        model: ModelId,
+        /// What differs.
+        what: &'static str,
+        /// What it belongs to.
+        bound: String,
+        /// What it was to serve.
+        found: String,
+    },
+    /// Under this mask other weights were opened before.
+    #[error(
+        "the weights that both servers opened under the mask {mask} are {found}, and were {bound} before",
+        mask = .mask.short(), bound = .bound.short(), found = .found.short()
+    )]
+    OpenedBound {
+        /// The mask.
+        mask: WeightMaskId,
+        /// The digest of what was opened first.
+        bound: Digest,
+        /// The digest of what was opened now.
+        found: Digest,
     },
     /// No set has so many slots.
     #[error("slot {slot} cannot be")]
@@ -75,13 +91,29 @@ impl LedgerError {
                 use another --state folder together with new triples from \
                 `ppdenoise gen-triplets`, and never again the triples used with this one"
                 .into(),
-            WeightsBound { .. } => {
+            WeightsBound { what: "model", .. } => {
                 "make triples for this model with `ppdenoise gen-triplets`".into()
             }
+            WeightsBound { .. } | OpenedBound { .. } => "give both servers the files of one \
+                `ppdenoise share-model`, or share the model again and make triples for it"
+                .into(),
             NoHome => "say where to keep it with --state DIR".into(),
             Io { .. } => "check the folder given with --state and its permissions".into(),
             NoSuchSlot { .. } => return None,
         })
+    }
+
+    /// What differs first.
+    pub(super) fn bound(mask: WeightMaskId, bound: &BoundWeights, found: &BoundWeights) -> Self {
+        let facts = [
+            ("model", bound.model.short(), found.model.short()),
+            ("description", bound.description.short(), found.description.short()),
+            ("masked weights", bound.half.short(), found.half.short()),
+        ];
+        let [_, _, last] = &facts;
+        let (what, bound, found) =
+            facts.iter().find(|(_, bound, found)| bound != found).unwrap_or(last).clone();
+        LedgerError::WeightsBound { mask, what, bound, found }
     }
 
     pub(super) fn io(file: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {

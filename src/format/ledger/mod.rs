@@ -14,9 +14,10 @@ mod error;
 mod record;
 
 pub use error::LedgerError;
+pub use record::BoundWeights;
 
 use crate::format::error::FormatError;
-use crate::format::ids::{Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId};
+use crate::format::ids::{Digest, Fingerprint, ImageId, SessionId, TripleSetId, WeightMaskId};
 use crate::format::output::{Access, OutputFile, Overwrite, sync_folder};
 use etcetera::BaseStrategy;
 use record::{HEADING, ReadError, Record, State, Tail};
@@ -130,20 +131,42 @@ impl Ledger {
         })
     }
 
-    /// Binds the mask X to a model, for ever: opening two models under one X would show their
-    /// difference.
+    /// Binds the mask X to a model, its description and this server's half of U, for ever, before that
+    /// half leaves: two halves under one X would show the difference of two models. Returns the digest
+    /// of U, if it was opened before.
     ///
     /// # Errors
-    /// [`LedgerError::WeightsBound`] if it is bound to another; as [`Ledger::open`].
-    pub fn bind_weights(&mut self, mask: WeightMaskId, model: ModelId) -> Result<(), LedgerError> {
-        self.locked(|ledger, tail| match ledger.state.model(mask) {
-            // Whoever appended it may have died before the sync, and X is opened on our word.
-            Some(bound) if bound == model => {
-                ledger.file.sync_all().map_err(LedgerError::io(&ledger.path, "sync"))
+    /// [`LedgerError::WeightsBound`] if it is bound to others; as [`Ledger::open`].
+    pub fn bind_weights(
+        &mut self,
+        mask: WeightMaskId,
+        weights: BoundWeights,
+    ) -> Result<Option<Digest>, LedgerError> {
+        self.locked(|ledger, tail| {
+            match ledger.state.weights(mask) {
+                // Whoever appended it may have died before the sync, and X is opened on our word.
+                Some(bound) if bound == weights => ledger.sync()?,
+                Some(bound) => return Err(LedgerError::bound(mask, &bound, &weights)),
+                None => ledger.append(Record::Weights { mask, weights }, tail)?,
             }
-            Some(bound) => Err(LedgerError::WeightsBound { mask, bound, model }),
-            None => ledger.append(Record::Weights { mask, model }, tail),
+            Ok(ledger.state.opened(mask))
         })
+    }
+
+    /// Binds the mask X to the digest of the U that was opened under it, for ever.
+    ///
+    /// # Errors
+    /// [`LedgerError::OpenedBound`] if another U was opened before; as [`Ledger::open`].
+    pub fn bind_opened(&mut self, mask: WeightMaskId, opened: Digest) -> Result<(), LedgerError> {
+        self.locked(|ledger, tail| match ledger.state.opened(mask) {
+            Some(bound) if bound == opened => ledger.sync(),
+            Some(bound) => Err(LedgerError::OpenedBound { mask, bound, found: opened }),
+            None => ledger.append(Record::Opened { mask, opened }, tail),
+        })
+    }
+
+    fn sync(&self) -> Result<(), LedgerError> {
+        self.file.sync_all().map_err(LedgerError::io(&self.path, "sync"))
     }
 
     /// Runs `action` under the lock, with the ledger read to its end.

@@ -1,20 +1,21 @@
 //! The text of a ledger: one record a line, each ending in a checksum.
 //!
 //! ```text
-//! ppdenoise ledger 1
+//! ppdenoise ledger 2
 //! slot SET_ID SLOT IMAGE_ID SESSION_ID CHECKSUM
-//! weights WEIGHT_MASK_ID MODEL_ID CHECKSUM
+//! weights WEIGHT_MASK_ID MODEL_ID DESCRIPTION_DIGEST HALF_DIGEST CHECKSUM
+//! opened WEIGHT_MASK_ID OPENED_DIGEST CHECKSUM
 //! ```
 //!
 //! A checksum covers its line and the checksum before it, so that a line cannot be changed,
 //! removed from the middle or moved.
 
-use crate::format::ids::{ImageId, ModelId, SessionId, TripleSetId, WeightMaskId};
+use crate::format::ids::{Digest, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId};
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 
 /// The first line.
-pub(super) const HEADING: &str = "ppdenoise ledger 1\n";
+pub(super) const HEADING: &str = "ppdenoise ledger 2\n";
 
 /// Hexadecimal digits of a checksum.
 const CHECKSUM_LEN: usize = 16;
@@ -25,7 +26,20 @@ const MAX_LINE: u64 = 512;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record {
     Slot { set: TripleSetId, slot: u64, image: ImageId, session: SessionId },
-    Weights { mask: WeightMaskId, model: ModelId },
+    Weights { mask: WeightMaskId, weights: BoundWeights },
+    Opened { mask: WeightMaskId, opened: Digest },
+}
+
+/// What a weight mask X is bound to at one server, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundWeights {
+    /// The sharing.
+    pub model: ModelId,
+    /// The digest of its public description.
+    pub description: Digest,
+    /// The digest of this server's half of U = G - X, all that it ever sends under X. The other server
+    /// gets the half itself.
+    pub half: Digest,
 }
 
 /// What a ledger says, up to where it was read.
@@ -38,7 +52,8 @@ pub(super) struct State {
     /// The checksum of the last good record.
     checksum: String,
     next: HashMap<TripleSetId, u64>,
-    models: HashMap<WeightMaskId, ModelId>,
+    weights: HashMap<WeightMaskId, BoundWeights>,
+    opened: HashMap<WeightMaskId, Digest>,
 }
 
 /// How a ledger ends.
@@ -68,7 +83,8 @@ impl State {
             lines: 1,
             checksum: "0".repeat(CHECKSUM_LEN),
             next: HashMap::new(),
-            models: HashMap::new(),
+            weights: HashMap::new(),
+            opened: HashMap::new(),
         }
     }
 
@@ -77,9 +93,14 @@ impl State {
         self.next.get(&set).copied().unwrap_or(0)
     }
 
-    /// The model that `mask` belongs to.
-    pub(super) fn model(&self, mask: WeightMaskId) -> Option<ModelId> {
-        self.models.get(&mask).copied()
+    /// What `mask` belongs to.
+    pub(super) fn weights(&self, mask: WeightMaskId) -> Option<BoundWeights> {
+        self.weights.get(&mask).copied()
+    }
+
+    /// The digest of what was opened under `mask`.
+    pub(super) fn opened(&self, mask: WeightMaskId) -> Option<Digest> {
+        self.opened.get(&mask).copied()
     }
 
     /// The line of `record`, if it were the next.
@@ -134,8 +155,13 @@ impl State {
                 let next = self.next.entry(set).or_default();
                 *next = after.max(*next);
             }
-            Record::Weights { mask, model } => {
-                if *self.models.entry(mask).or_insert(model) != model {
+            Record::Weights { mask, weights } => {
+                if *self.weights.entry(mask).or_insert(weights) != weights {
+                    return Err(self.damaged());
+                }
+            }
+            Record::Opened { mask, opened } => {
+                if *self.opened.entry(mask).or_insert(opened) != opened {
                     return Err(self.damaged());
                 }
             }
@@ -160,7 +186,10 @@ fn text(record: Record) -> String {
         Record::Slot { set, slot, image, session } => {
             format!("slot {set} {slot} {image} {session}")
         }
-        Record::Weights { mask, model } => format!("weights {mask} {model}"),
+        Record::Weights { mask, weights: BoundWeights { model, description, half } } => {
+            format!("weights {mask} {model} {description} {half}")
+        }
+        Record::Opened { mask, opened } => format!("opened {mask} {opened}"),
     }
 }
 
@@ -176,8 +205,16 @@ fn parse(line: &[u8], before: &str) -> Option<(Record, String)> {
             image: image.parse().ok()?,
             session: session.parse().ok()?,
         },
-        ["weights", mask, model] => {
-            Record::Weights { mask: mask.parse().ok()?, model: model.parse().ok()? }
+        ["weights", mask, model, description, half] => Record::Weights {
+            mask: mask.parse().ok()?,
+            weights: BoundWeights {
+                model: model.parse().ok()?,
+                description: description.parse().ok()?,
+                half: half.parse().ok()?,
+            },
+        },
+        ["opened", mask, opened] => {
+            Record::Opened { mask: mask.parse().ok()?, opened: opened.parse().ok()? }
         }
         _ => return None,
     };
@@ -191,7 +228,8 @@ fn has_whole_checksum(line: &[u8]) -> bool {
     let mut fields = line[..end].split(|&b| b == b' ');
     let wanted = match fields.next() {
         Some(b"slot") => 5,
-        Some(b"weights") => 3,
+        Some(b"weights") => 5,
+        Some(b"opened") => 3,
         // Cut inside its first word, or no record at all.
         Some(word) => return word.len() > "weights".len(),
         None => return false,

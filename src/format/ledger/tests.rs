@@ -1,4 +1,5 @@
 use super::*;
+use crate::format::ids::ModelId;
 use proptest::prelude::*;
 use std::fs;
 use std::io::Cursor;
@@ -9,17 +10,23 @@ const SET: TripleSetId = TripleSetId::from_bytes([1; 16]);
 const IMAGE: ImageId = ImageId::from_bytes([2; 16]);
 const SESSION: SessionId = SessionId::from_bytes([3; 16]);
 const MASK: WeightMaskId = WeightMaskId::from_bytes([4; 16]);
-const MODEL: ModelId = ModelId::from_bytes([5; 16]);
+const WEIGHTS: BoundWeights = BoundWeights {
+    model: ModelId::from_bytes([5; 16]),
+    description: Digest::from_bytes([6; 32]),
+    half: Digest::from_bytes([7; 32]),
+};
+const OPENED: Digest = Digest::from_bytes([8; 32]);
 
 fn mark(ledger: &mut Ledger, slot: u64) -> Mark {
     ledger.mark(SET, slot, IMAGE, SESSION).unwrap()
 }
 
-/// The bytes of a ledger with slots 0, 1 and 2 of one set and a bound model, the slots last.
+/// The bytes of a ledger with slots 0, 1 and 2 of one set and bound weights, the slots last.
 fn sample() -> Vec<u8> {
     let dir = tempdir().unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
-    ledger.bind_weights(MASK, MODEL).unwrap();
+    assert_eq!(ledger.bind_weights(MASK, WEIGHTS).unwrap(), None);
+    ledger.bind_opened(MASK, OPENED).unwrap();
     (0..3).for_each(|slot| assert_eq!(mark(&mut ledger, slot), Mark::Marked));
     fs::read(dir.path().join(FILE_NAME)).unwrap()
 }
@@ -35,11 +42,13 @@ fn the_text_is_pinned() {
     let lines: Vec<&str> = text.lines().collect();
     let [set, image, session] = ["01", "02", "03"].map(|b| b.repeat(16));
     let [mask, model] = ["04", "05"].map(|b| b.repeat(16));
-    assert_eq!(lines[0], "ppdenoise ledger 1");
-    assert!(lines[1].starts_with(&format!("weights {mask} {model} ")));
-    assert!(lines[4].starts_with(&format!("slot {set} 2 {image} {session} ")));
+    let [description, half, opened] = ["06", "07", "08"].map(|b| b.repeat(32));
+    assert_eq!(lines[0], "ppdenoise ledger 2");
+    assert!(lines[1].starts_with(&format!("weights {mask} {model} {description} {half} ")));
+    assert!(lines[2].starts_with(&format!("opened {mask} {opened} ")));
+    assert!(lines[5].starts_with(&format!("slot {set} 2 {image} {session} ")));
     let digest = crate::format::Digest::of(text.as_bytes());
-    assert_eq!(digest.short(), "014c964b");
+    assert_eq!(digest.short(), "05b20124");
 }
 
 #[test]
@@ -61,18 +70,34 @@ fn marks_survive_and_only_go_up() {
 }
 
 #[test]
-fn a_mask_serves_one_model_for_ever() {
+fn a_mask_serves_one_description_and_one_share_of_one_model_for_ever() {
     let dir = tempdir().unwrap();
-    let other = ModelId::from_bytes([6; 16]);
+    let other = Digest::from_bytes([9; 32]);
     let mut ledger = Ledger::open(dir.path()).unwrap();
-    ledger.bind_weights(MASK, MODEL).unwrap();
-    ledger.bind_weights(MASK, MODEL).unwrap();
+    assert_eq!(ledger.bind_weights(MASK, WEIGHTS).unwrap(), None);
+    assert_eq!(ledger.bind_weights(MASK, WEIGHTS).unwrap(), None);
+    ledger.bind_opened(MASK, OPENED).unwrap();
+    ledger.bind_opened(MASK, OPENED).unwrap();
     let mut second = Ledger::open(dir.path()).unwrap();
-    let err = second.bind_weights(MASK, other).unwrap_err();
-    assert!(matches!(err, LedgerError::WeightsBound { bound: MODEL, model, .. } if model == other));
-    second.bind_weights(WeightMaskId::from_bytes([7; 16]), other).unwrap();
+    assert_eq!(second.bind_weights(MASK, WEIGHTS).unwrap(), Some(OPENED));
+    let model = ModelId::from_bytes([9; 16]);
+    let others = [
+        ("model 05050505, and cannot serve model 09090909", BoundWeights { model, ..WEIGHTS }),
+        ("description 06060606, and", BoundWeights { description: other, ..WEIGHTS }),
+        ("masked weights 07070707, and", BoundWeights { half: other, ..WEIGHTS }),
+    ];
+    for (words, weights) in others {
+        let err = second.bind_weights(MASK, weights).unwrap_err();
+        assert!(matches!(err, LedgerError::WeightsBound { mask: MASK, .. }), "{err}");
+        assert!(err.to_string().contains(words), "{err}");
+    }
+    let err = second.bind_opened(MASK, other).unwrap_err();
+    assert!(matches!(err, LedgerError::OpenedBound { bound: OPENED, found, .. } if found == other));
+    let free = WeightMaskId::from_bytes([7; 16]);
+    second.bind_weights(free, BoundWeights { model, ..WEIGHTS }).unwrap();
+    second.bind_opened(free, other).unwrap();
     let lines = fs::read_to_string(dir.path().join(FILE_NAME)).unwrap().lines().count();
-    assert_eq!(lines, 3, "a second binding to the same model is not written again");
+    assert_eq!(lines, 5, "a second binding to the same is not written again");
 }
 
 #[test]
@@ -172,7 +197,7 @@ fn a_damaged_or_missing_middle_line_is_named() {
     }
     let long = format!("{whole}{}", "x".repeat(10_000));
     let err = open_bytes(dir.path(), long.as_bytes()).unwrap_err();
-    assert!(matches!(err, LedgerError::Damaged { line: 6, .. }));
+    assert!(matches!(err, LedgerError::Damaged { line: 7, .. }));
 }
 
 #[test]
@@ -225,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_words_never_panic(words in proptest::collection::vec("slot|weights|[0-9a-f]{0,33}|\n|\0", 0..20)) {
+    fn arbitrary_words_never_panic(words in proptest::collection::vec("slot|weights|opened|[0-9a-f]{0,33}|\n|\0", 0..20)) {
         let _ = State::start().read(&mut Cursor::new(words.join(" ")));
     }
 }

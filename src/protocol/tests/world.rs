@@ -6,7 +6,7 @@ use crate::net::{Channel, Traffic, pair};
 use crate::party::Party;
 use crate::prg::{Domain, Purpose, Seed};
 use crate::protocol::{
-    Engine, GcEngine, GcSession, Image, LutEngine, MaskProducts, ProtocolError, ServerModel,
+    Engine, GcEngine, GcSession, Image, LutEngine, MaskProducts, MaskedWeights, ProtocolError,
     SourceError, Sources, TileSource, WeightSource, denoise,
 };
 use crate::ring::{Ring, RingBits};
@@ -130,8 +130,8 @@ impl World {
         let mut weights = Weights { world: self, party };
         let seeds = &self.seeds[party.index()];
         let public = self.model.public.clone();
-        let (model, opened) =
-            ServerModel::<R>::open(party, public, &mut weights, &seeds.weight_mask, channel, None)?;
+        let masked = MaskedWeights::<R>::new(party, public, &mut weights, &seeds.weight_mask)?;
+        let (model, opened) = masked.open(channel, None)?;
         let public = &self.model.public;
         let means = public.patch_means(&self.image, &public.network.grid(SIZE).unwrap());
         let image = Image {

@@ -1,7 +1,8 @@
 //! Ledgers: lines with any checksum, and lines whose checksum is right.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::format::{ImageId, Ledger, ModelId, SessionId, TripleSetId, WeightMaskId};
+use ppdenoise::format::ledger::BoundWeights;
+use ppdenoise::format::{Digest, ImageId, Ledger, ModelId, SessionId, TripleSetId, WeightMaskId};
 use ppdenoise_fuzz::{memory::bounded, seeds};
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -18,7 +19,7 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
 fuzz_target!(init: seeds(ledgers), |data: &[u8]| {
     let Some((&how, text)) = data.split_first() else { return };
     let text = if how % 2 == 0 { text.to_vec() } else { chained(text) };
-    let file = [b"ppdenoise ledger 1\n", &text[..]].concat();
+    let file = [b"ppdenoise ledger 2\n", &text[..]].concat();
     std::fs::write(FOLDER.join("ledger"), file).expect("the ledger can be written");
     bounded((1 << 20) + 16 * text.len(), || {
         let Ok(mut ledger) = Ledger::open(&FOLDER) else { return };
@@ -33,9 +34,14 @@ fuzz_target!(init: seeds(ledgers), |data: &[u8]| {
         if next < u64::MAX && marked.is_ok() {
             assert!(ledger.next_slot(set).is_ok_and(|n| n == next + 1));
         }
-        let (mask, model) =
-            (WeightMaskId::from_bytes([0x44; 16]), ModelId::from_bytes([0x55; 16]));
-        let _ = ledger.bind_weights(mask, model);
+        let mask = WeightMaskId::from_bytes([0x44; 16]);
+        let [description, half, opened] = [0x66, 0x77, 0x88].map(|b| Digest::from_bytes([b; 32]));
+        let model = ModelId::from_bytes([0x55; 16]);
+        let weights = BoundWeights { model, description, half };
+        let bound = ledger.bind_weights(mask, weights);
+        if let (Ok(Some(before)), Ok(())) = (bound, ledger.bind_opened(mask, opened)) {
+            assert_eq!(before, opened);
+        }
         drop(ledger);
         // What was appended is readable.
         if marked.is_ok() {
@@ -64,8 +70,9 @@ fn chained(text: &[u8]) -> Vec<u8> {
 fn ledgers() -> Vec<Vec<u8>> {
     let ids = ["11", "22", "33", "44", "55"].map(|pair| pair.repeat(16));
     let [set, image, session, mask, model] = &ids;
+    let [description, half, opened] = ["66", "77", "88"].map(|pair| pair.repeat(32));
     let lines = format!(
-        "weights {mask} {model}\nslot {set} 0 {image} {session}\nslot {set} 7 {image} {session}\n"
+        "weights {mask} {model} {description} {half}\nopened {mask} {opened}\nslot {set} 0 {image} {session}\nslot {set} 7 {image} {session}\n"
     );
     let whole = [&[1], lines.as_bytes()].concat();
     let torn = whole[..whole.len() - 1].to_vec();

@@ -3,7 +3,7 @@
 use libfuzzer_sys::fuzz_target;
 use ppdenoise::correlation::SlotView;
 use ppdenoise::party::Party;
-use ppdenoise::protocol::{Image, LutEngine, ServerModel, Sources, denoise};
+use ppdenoise::protocol::{Image, LutEngine, MaskedWeights, Sources, denoise};
 use ppdenoise_fuzz::peer::Peer;
 use ppdenoise_fuzz::world::{LUT_32, SIZE, SLOT, Tiles, Weights};
 use ppdenoise_fuzz::{memory::bounded, seeds};
@@ -19,15 +19,9 @@ fn serve(party: Party, answers: &[u8]) {
     let mut channel = Peer::new(answers);
     let seeds = &world.seeds[party.index()];
     let public = world.model.public.clone();
-    let opened = ServerModel::<u32>::open(
-        party,
-        public,
-        &mut Weights,
-        &seeds.weight_mask,
-        &mut channel,
-        None,
-    );
-    let Ok((model, _)) = opened else { return };
+    let masked = MaskedWeights::<u32>::new(party, public, &mut Weights, &seeds.weight_mask);
+    let masked = masked.expect("these weights can be read");
+    let Ok((model, _)) = masked.open(&mut channel, None) else { return };
     let share = vec![7u32; SIZE.0 * SIZE.1];
     let slot = SlotView::new(party, &seeds.slots, SLOT);
     let image = Image { share: &share, means: &[], size: SIZE, slot, layout: &world.layout };

@@ -37,7 +37,10 @@ fn body_of(kind: Kind) -> Body {
     let (image_id, height, width) = (ImageId::from_bytes([0x33; 16]), 512, 300);
     let weight_mask_id = WeightMaskId::from_bytes([0x44; 16]);
     match kind {
-        Kind::PublicModel => PublicModel { model_id }.into(),
+        Kind::PublicModel => {
+            let servers = [3, 4].map(|v| Fingerprint::from_bytes([v; 16]));
+            PublicModel { model_id, servers }.into()
+        }
         Kind::ModelShare => {
             ModelShare { party, model_id, ring_bits, public_digest, elements: 1000 }.into()
         }

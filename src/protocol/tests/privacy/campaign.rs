@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::tap::{Instead, Record, Tap};
 use super::wire::Mask;
-use crate::correlation::{PartySeeds, weight_mask_seed};
+use crate::correlation::{MaskOwners, PartySeeds, weight_mask_seed};
 use crate::model::{
     Method, QuantiseOptions, QuantisedModel, Ranges, quantise, random_convolutional, random_model,
 };
@@ -235,12 +235,17 @@ impl Campaign {
         let mut world = World::of(model, TILE_ROWS, 20);
         world.image = image(self.pictures[which], world.model.public.input.limit());
         let dealer = self.seed("dealer", pair, Party::S0);
-        let model_id = (again(Flaw::WeightMaskReused) as u128).to_le_bytes();
+        let owners = MaskOwners {
+            model_id: (again(Flaw::WeightMaskReused) as u128).to_le_bytes(),
+            description: [0; 32],
+            model_owner: [0; 16],
+            servers: [[0; 16]; 2],
+        };
         world.seeds = PARTIES.map(|party| {
             let slots = if self.flaw == Flaw::EqualSlotSeeds { Party::S0 } else { party };
             let x = if self.flaw == Flaw::EqualWeightSeeds { Party::S0 } else { party };
             PartySeeds {
-                weight_mask: weight_mask_seed(&dealer, &model_id, x.index()),
+                weight_mask: weight_mask_seed(&dealer, &owners, x.index()),
                 slots: self.seed("slots", pair, slots),
             }
         });
