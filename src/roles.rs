@@ -10,7 +10,7 @@
 //! thread; compute threads are those of the current `rayon` pool.
 
 use crate::artefact::{
-    Customer, PairError, Parties, PublicModelFile, SharedImage, TripleJob, reconstruct,
+    Customer, PairError, Parties, PublicModelFile, SharedImage, TripleJob, Unguarded, reconstruct,
     write_image_shares, write_model,
 };
 use crate::format::keys::{AskPassphrase, generate};
@@ -288,7 +288,8 @@ impl Server {
     ///
     /// Security: the channel must keep others from reading and changing what passes, and each server
     /// must know that the other is at its end; a slot is marked in the ledger before anything is sent
-    /// under it. Semi-honest: docs/threat-model.md.
+    /// under it, and S0 overwrites its head in its triples, which it should be able to write: `observer`
+    /// is told where it is not. Semi-honest: docs/threat-model.md.
     ///
     /// # Errors
     /// [`RoleError::Outputs`]; [`RoleError::Inputs`] before anything is sent; [`RoleError::Format`] for an output that
@@ -320,6 +321,7 @@ impl Server {
 pub struct Silent;
 
 impl Observer for Silent {
+    fn unguarded(&mut self, _: &Path, _: Unguarded) {}
     fn phase(&mut self, _: Phase) {}
     fn progress(&mut self, _: f64) {}
     fn done(&mut self, _: &ImageReport) {}

@@ -30,18 +30,18 @@ fn good(lab: &Lab) -> u64 {
     first["images"][0]["slot"].as_u64().unwrap()
 }
 
-/// Both servers, S0 with files of at most `bytes`: no user can fill a real disk, and the error is
-/// the same in kind. The signal that comes with it is ignored.
-fn limited(lab: &Lab, bytes: u64) -> [Ended; 2] {
+/// Both servers, `party` with files of at most `bytes`, its end first: no user can fill a real disk,
+/// and the error is the same in kind. The signal that comes with it is ignored.
+fn limited(lab: &Lab, party: usize, bytes: u64) -> [Ended; 2] {
     let jobs = [0, 1].map(|party| Job::new(party).flags(&["--force"]));
     let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
     let mut command = Command::new("sh");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_ppdenoise")]);
-    command.args(jobs[0].args(&["--listen", "127.0.0.1:0"])).current_dir(lab.path("."));
+    command.args(jobs[party].args(&["--listen", "127.0.0.1:0"])).current_dir(lab.path("."));
     command.stdin(Stdio::null());
     let mut first = Running::start(command);
     let address = first.address();
-    let second = lab.connect(&jobs[1], &address).end();
+    let second = lab.connect(&jobs[1 - party], &address).end();
     [first.end(), second]
 }
 
@@ -66,7 +66,7 @@ fn a_mark_that_cannot_be_written_costs_nothing() {
         next += 1;
     }
     let whole = lab.read("state0/ledger");
-    let [first, second] = limited(&lab, 4096);
+    let [first, second] = limited(&lab, 0, 4096);
     first.refused_once(FAILED, &["cannot append to", "state0/ledger", "--state"]);
     second.refused_once(PEER, &["its ledger refuses"]);
     let torn = lab.read("state0/ledger");
@@ -84,11 +84,25 @@ fn a_result_that_cannot_be_written_leaves_neither_half() {
     let lab = Lab::ready((40, 40), 3);
     assert_eq!(good(&lab), 0);
     let results = ["den.s0", "den.s1"].map(|name| lab.read(name));
-    let [first, second] = limited(&lab, 4096);
-    first.refused_once(FAILED, &["cannot write 'den.s0'"]);
+    let [first, second] = limited(&lab, 1, 4096);
+    first.refused_once(FAILED, &["cannot write 'den.s1'"]);
     second.refused_once(PEER, &["it cannot write its output"]);
     assert!(results == ["den.s0", "den.s1"].map(|name| lab.read(name)), "the old ones stay");
     lab.no_leftovers();
+    assert_eq!(good(&lab), 2);
+}
+
+/// A slot that S0's file would still have after its use is not used.
+#[test]
+fn material_that_cannot_be_overwritten_is_not_used() {
+    let lab = Lab::ready((40, 40), 3);
+    assert_eq!(good(&lab), 0);
+    let files = ["den.s0", "den.s1", "trip.s0"].map(|name| lab.read(name));
+    let [first, second] = limited(&lab, 0, 4096);
+    first
+        .refused_once(FAILED, &["cannot overwrite the used slot of 'trip.s0'", "nothing was sent"]);
+    second.refused_once(PEER, &["it cannot write its output or read its files"]);
+    assert!(files == ["den.s0", "den.s1", "trip.s0"].map(|name| lab.read(name)));
     assert_eq!(good(&lab), 2);
 }
 

@@ -7,8 +7,11 @@ use common::kill::{OneTime, Session, Trigger, Wire, marks};
 use common::link::Link;
 use common::refusal::{PEER, SIZE};
 use common::{Ended, Job, KEYS, Lab, TINY, difference};
+use ppdenoise::artefact::SlotRegions;
+use ppdenoise::format::open_file;
 use ppdenoise::image::GreyImage;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// The survivor must have ended this long after the kill. It sees a closed connection at once; twenty
@@ -120,6 +123,7 @@ struct World {
     rng: u64,
     one_time: OneTime,
     twin: GreyImage,
+    slots: u64,
     inputs: BTreeMap<String, Vec<u8>>,
     /// What each server sends in a good session, the weights opened before or in it.
     good: [[Vec<u8>; 2]; 2],
@@ -145,6 +149,7 @@ impl World {
             rng: seed,
             one_time: OneTime::default(),
             twin,
+            slots,
             inputs,
             good: Default::default(),
             takes: Duration::ZERO,
@@ -262,6 +267,7 @@ impl World {
         }
         self.check_survivor(&session, &ended[1 - victim], victim, &context);
         self.check_files(&context);
+        self.check_material(&session, &context);
         self.one_time.check(&self.lab, &session);
         self.good_session();
     }
@@ -306,6 +312,21 @@ impl World {
         for name in ["state0", "state1"].iter().flat_map(|state| self.lab.names(state)) {
             let expected = name == "ledger" || name == "server" || name.starts_with("opened-");
             assert!(expected, "{name} was left in a state folder: {context}");
+        }
+    }
+
+    /// S0's file has the material of no slot any more under which something was sent, and lacks that
+    /// of none that is not marked.
+    fn check_material(&self, session: &Session, context: &str) {
+        let (bytes, regions) = (self.lab.read("trip.s0"), regions(&self.lab));
+        let marked = marks(&self.lab.path("state0/ledger"));
+        let used = session.slot_used(0, &common::kill::ledgers(&self.lab));
+        let used = used.or(session.slot_used(1, &common::kill::ledgers(&self.lab)));
+        for slot in 0..self.slots {
+            let gone = bytes[head(&regions, slot)].iter().all(|&byte| byte == 0);
+            assert!(gone || used != Some(slot), "slot {slot} is still there: {context}");
+            let known = marked.iter().any(|mark| mark.slot == slot);
+            assert!(known || !gone, "slot {slot} is gone without a mark: {context}");
         }
     }
 
@@ -368,14 +389,33 @@ fn swap([a, b]: [Ended; 2]) -> [Ended; 2] {
     [b, a]
 }
 
-/// Every file of the lab that a server may only read.
+fn regions(lab: &Lab) -> SlotRegions {
+    SlotRegions::of(&open_file(&lab.path("trip.s0")).unwrap()).unwrap()
+}
+
+/// What is overwritten when a slot is used.
+fn head(regions: &SlotRegions, slot: u64) -> Range<usize> {
+    let range = regions.head(slot);
+    range.start as usize..range.end as usize
+}
+
+/// Every file of the lab that a server may only read; of S0's triples what it may not overwrite.
 fn inputs(lab: &Lab) -> BTreeMap<String, Vec<u8>> {
     let names = lab.names(".").into_iter().filter(|name| {
         ["model.", "img.", "trip.", "noisy.", "twin."].iter().any(|stem| name.starts_with(stem))
     });
     let keys = lab.names(KEYS).into_iter().map(|name| format!("{KEYS}/{name}"));
     let digest = |name: String| {
-        let digest = ppdenoise::format::Digest::of(&lab.read(&name));
+        let mut bytes = lab.read(&name);
+        if name == "trip.s0" {
+            let regions = regions(lab);
+            let slots = (0..).take_while(|slot| head(&regions, *slot).end <= bytes.len());
+            slots
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|slot| bytes[head(&regions, slot)].fill(0));
+        }
+        let digest = ppdenoise::format::Digest::of(&bytes);
         (name, digest.as_bytes().to_vec())
     };
     names.chain(keys).map(digest).collect()

@@ -95,16 +95,81 @@ fn restored_triples_do_no_harm() {
     first.refused_once(INPUT, &["no slot is left"]);
 }
 
-/// What the documents say cannot be seen is really not seen: both state folders restored at once
-/// make both servers send the same V again.
+/// Asserts that a session was refused for the material of `slot`, and that nothing left under it.
+#[track_caller]
+fn refused_for_its_material(slot: u64, (session, [first, second]): (Session, [Ended; 2])) {
+    let text = format!("slot {slot} of the triples");
+    let words = [&text[..], "was used or erased before", "backup", "--state", "never these"];
+    first.refused_once(FAILED, &words);
+    second.refused_once(PEER, &["its material of the slot is gone"]);
+    assert!(!session.has(0, IMAGE) && !session.has(1, IMAGE));
+}
+
+/// A ledger that is gone from a folder that was used is no new ledger, at either server.
 #[test]
-fn both_state_folders_restored_are_not_detected() {
+fn a_lost_ledger_is_refused() {
+    let lab = Lab::ready(SIZE, 3);
+    serve(&lab, &[]);
+    for party in [0, 1] {
+        fs::remove_file(lab.path(&format!("state{party}/ledger"))).unwrap();
+    }
+    for party in [0, 1] {
+        let job = Job::new(party).with(|j| j.outs = vec!["x".into()]);
+        let state = format!("the state folder 'state{party}' was used before");
+        let words = [&state[..], "its ledger is gone", "new triples", "never again"];
+        alone(&lab, job).refused_once(FAILED, &words);
+        erase(&lab, party, &[]).refused_once(FAILED, &words);
+        let (triples, state) = (format!("trip.s{party}"), format!("state{party}"));
+        lab.run(&["inspect", &triples, "--state", &state]).refused_once(FAILED, &words);
+        assert!(!lab.exists(&format!("state{party}/ledger")), "none is made");
+    }
+}
+
+/// Containers without a volume, or another `--state` at both servers: no ledger knows, S0's triples do.
+#[test]
+fn new_state_folders_bring_no_slot_back() {
+    let lab = Lab::ready(SIZE, 4);
+    for slot in [0, 1] {
+        let (session, ended) = tapped(&lab);
+        ended.iter().for_each(|ended| drop(ended.report()));
+        assert_eq!(session.slot_used(0, &ledgers(&lab)), Some(slot));
+    }
+    for _ in 0..2 {
+        for party in [0, 1] {
+            fs::remove_dir_all(lab.path(&format!("state{party}"))).unwrap();
+        }
+        refused_for_its_material(0, tapped(&lab));
+    }
+    // The new ledgers have learnt of both slots; what was never used serves.
+    assert_eq!(slot(&serve(&lab, &[])[0]), 2);
+    assert_eq!(slot(&serve(&lab, &[])[0]), 3);
+}
+
+/// The same with both state folders from a backup.
+#[test]
+fn both_state_folders_restored_are_refused() {
+    let lab = Lab::ready(SIZE, 3);
+    let folders = [0, 1].map(|p| (lab.path(&format!("state{p}")), lab.path(&format!("backup{p}"))));
+    serve(&lab, &[]);
+    folders.iter().for_each(|(state, backup)| copy_folder(state, backup));
+    serve(&lab, &[]);
+    folders.iter().for_each(|(state, backup)| copy_folder(backup, state));
+    refused_for_its_material(1, tapped(&lab));
+    assert_eq!(slot(&serve(&lab, &[])[0]), 2);
+}
+
+/// What the documents say cannot be seen is really not seen: both state folders and S0's triples
+/// restored at once make both servers send the same V again.
+#[test]
+fn everything_restored_at_once_is_not_detected() {
     let lab = Lab::ready(SIZE, 3);
     let folders = [0, 1].map(|p| (lab.path(&format!("state{p}")), lab.path(&format!("backup{p}"))));
     tapped(&lab).1.iter().for_each(|ended| drop(ended.report()));
+    let triples = lab.read("trip.s0");
     folders.iter().for_each(|(state, backup)| copy_folder(state, backup));
     let first = tapped(&lab);
     folders.iter().for_each(|(state, backup)| copy_folder(backup, state));
+    lab.write("trip.s0", &triples);
     let second = tapped(&lab);
     for ended in first.1.iter().chain(&second.1) {
         assert_eq!(slot(&ended.report()), 1, "the same slot, and no error");
@@ -119,7 +184,29 @@ fn both_state_folders_restored_are_not_detected() {
     }
 }
 
-/// With S0's spent material erased it is seen, before anything leaves under the slot.
+/// Two pairs of servers at once, each with state folders of its own, on one set: the material goes
+/// to one of them.
+#[test]
+fn material_goes_to_one_of_two_ledgers() {
+    let lab = Lab::ready(SIZE, 1);
+    let jobs = |k: usize| {
+        [0, 1].map(|party| {
+            Job::new(party).with(|j| {
+                (j.state, j.outs) = (format!("s{k}-{party}"), vec![format!("den{k}.s{party}")]);
+            })
+        })
+    };
+    let (a, b) = (jobs(0), jobs(1));
+    let mut listening = [lab.listen(&a[0]), lab.listen(&b[0])];
+    let addresses = listening.each_mut().map(|server| server.address());
+    let others = [lab.connect(&a[1], &addresses[0]), lab.connect(&b[1], &addresses[1])];
+    let ended: Vec<Ended> = listening.into_iter().chain(others).map(|s| s.end()).collect();
+    let codes: Vec<_> = ended.iter().map(|ended| ended.code.unwrap()).collect();
+    let one = [[0, FAILED, 0, PEER], [FAILED, 0, PEER, 0]];
+    assert!(one.iter().any(|expected| codes[..] == expected[..]), "{codes:?}");
+}
+
+/// Erased material is refused as used material is, before anything leaves under the slot.
 #[test]
 fn erased_material_stops_a_reused_slot() {
     let lab = Lab::ready(SIZE, 3);
@@ -128,10 +215,7 @@ fn erased_material_stops_a_reused_slot() {
     folders.iter().for_each(|(state, backup)| copy_folder(state, backup));
     serve(&lab, &["--erase-spent"]);
     folders.iter().for_each(|(state, backup)| copy_folder(backup, state));
-    let (session, [first, second]) = tapped(&lab);
-    first.refused_once(FAILED, &["slot 1 of the triples", "was erased", "backup", "never these"]);
-    second.refused_once(PEER, &["its material of the slot was erased"]);
-    assert!(!session.has(0, IMAGE) && !session.has(1, IMAGE));
+    refused_for_its_material(1, tapped(&lab));
     // The refused slot is spent: the next one serves.
     assert_eq!(slot(&serve(&lab, &[])[0]), 2);
 }
@@ -270,7 +354,10 @@ fn spent_slots_are_overwritten_and_the_others_serve_on() {
     let spent = region(&lab, "trip.s0", 0);
     let report = erase(&lab, 0, &[]).report();
     assert_eq!((&report["slots_erased"], &report["slots_spent"]), (&1.into(), &1.into()));
-    assert_eq!(report["bytes_erased"], spent.len());
+    // Its head was overwritten when it was used.
+    let head = spent.start..spent.start + 4096;
+    assert!(spent.end > head.end && before[head.clone()].iter().all(|&byte| byte == 0));
+    assert_eq!(report["bytes_erased"], spent.end - head.end);
     let mut expected = before.clone();
     expected[spent].fill(0);
     assert!(lab.read("trip.s0") == expected, "the spent slot, and nothing else");

@@ -4,7 +4,16 @@ mod common;
 
 use common::refusal::{INPUT, SIZE, USAGE};
 use common::{Ended, Job, KEYS, Lab, TINY, difference, noisy_crop, reports};
+use ppdenoise::artefact::{PreparedFile, Unguarded};
+use ppdenoise::format::keys::no_passphrase;
+use ppdenoise::format::{ImageId, KeyFolder, Ledger, Mark, Role, SessionId, TripleSetId};
+use ppdenoise::net::MemChannel;
+use ppdenoise::party::Party;
+use ppdenoise::service::{
+    self, ImageReport, InputPaths, Inputs, Observer, Phase, ServerKeys, ServiceError,
+};
 use std::fs::OpenOptions;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// `prepare` with the standard inputs of a party.
@@ -98,6 +107,64 @@ fn once_the_weights_are_opened_a_server_prepares_alone() {
     assert_eq!(prepared(&lab, 0), [name]);
 }
 
+/// Spends the slot that is being prepared when its last tile is made, as a job beside it does.
+struct Spends {
+    ledger: Ledger,
+    set: TripleSetId,
+    slots: Vec<u64>,
+}
+
+impl Observer for Spends {
+    fn unguarded(&mut self, _: &Path, _: Unguarded) {}
+    fn phase(&mut self, _: Phase) {}
+    fn progress(&mut self, done: f64) {
+        if done >= 1.0 {
+            let slot = self.ledger.next_slot(self.set).unwrap();
+            let (image, session) = (ImageId::from_bytes([1; 16]), SessionId::from_bytes([2; 16]));
+            let mark = self.ledger.mark(self.set, slot, image, session).unwrap();
+            assert_eq!(mark, Mark::Marked);
+            self.slots.push(slot);
+            PreparedFile::remove_below(self.ledger.dir(), self.set, slot + 1).unwrap();
+        }
+    }
+    fn done(&mut self, _: &ImageReport) {}
+    fn failed(&mut self, _: &Path, _: ServiceError) {}
+}
+
+/// A job that marks a slot while it is prepared: nothing of it stays.
+#[test]
+fn what_is_spent_while_it_is_prepared_is_removed() {
+    let lab = Lab::ready(SIZE, 3);
+    reports(lab.serve_both());
+    let folder = KeyFolder::open(&lab.path(KEYS)).unwrap();
+    let public = |role| folder.public(role).unwrap();
+    let keys = ServerKeys {
+        own: folder.secret(Role::Server0, &no_passphrase).unwrap(),
+        model_owner: public(Role::ModelOwner),
+        gateway: public(Role::Gateway),
+        dealer: public(Role::Dealer),
+        receiver: public(Role::Receiver),
+    };
+    let paths = InputPaths {
+        model: lab.path("model.s0"),
+        public: lab.path("model.pub"),
+        triples: vec![lab.path("trip.s0")],
+        images: vec![],
+    };
+    let inputs = Inputs::open(Party::S0, &keys, &paths).unwrap();
+    let report = lab.run(&["inspect", "trip.s0", "--json"]).report();
+    let set = report["set_id"].as_str().unwrap().parse().unwrap();
+    let state = lab.path("state0");
+    let ledger = || Ledger::open(&state).unwrap();
+    let mut spends = Spends { ledger: ledger(), set, slots: Vec::new() };
+    let job = service::Job { keys: &keys, ledger: &mut ledger(), state: &state };
+    let nobody = || -> Result<MemChannel, ServiceError> { panic!("the weights are known") };
+    let made = service::prepare(inputs, job, u64::MAX, nobody, &mut spends).unwrap();
+    assert_eq!(spends.slots, [1, 2]);
+    assert!(made.slots.is_empty(), "what was spent meanwhile is not prepared");
+    assert_eq!(prepared(&lab, 0), Vec::<String>::new());
+}
+
 #[test]
 fn a_damaged_prepared_file_ends_the_session_and_leaves_no_result() {
     let lab = Lab::ready(SIZE, 2);
@@ -158,7 +225,10 @@ fn material_flows_through_a_named_pipe() {
     let mut dealer = dealer.unwrap();
     let address = first.address();
     let second = lab.connect(&job(1, "piped.s1"), &address).end();
-    let [first, second] = reports([first.end(), second]);
+    let first = first.end();
+    let notes = first.stderr.matches("only the state folder keeps them from serving twice");
+    assert_eq!(notes.count(), 1, "once: {}", first.stderr);
+    let [first, second] = reports([first, second]);
     assert!(dealer.wait().unwrap().success());
     assert_eq!((&first["images"][1]["slot"], &second["slots_left"]), (&1.into(), &0.into()));
     right_result(&lab);

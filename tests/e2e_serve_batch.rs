@@ -125,7 +125,7 @@ fn what_fails_or_is_missing_at_one_side_leaves_the_others_alone() {
             &first,
             [
                 "'in0/only0.s0': the other server has no share",
-                "'in0/bad.s0': the other server leaves this image out",
+                "'in0/bad.s0': the other server has no share",
             ],
         ),
         (&second, ["'in1/bad.s1' is damaged or forged", "'in1/other.s1' is for the model"]),
@@ -174,6 +174,136 @@ fn a_batch_that_was_cut_short_is_started_again() {
     assert!(second.stderr.contains("exists already"), "{}", second.stderr);
     assert_eq!(lab.read(&name), b"precious");
     assert_eq!(lab.slots("trip.s0", "state0"), (5, 1));
+}
+
+/// The images of a size whose triples are spent and gone are done all the same.
+#[test]
+fn images_that_are_done_need_no_triples() {
+    let lab = lab();
+    let mut done: Vec<String> = (0..2).map(|i| share(&lab, &format!("i{i}"), SIZE)).collect();
+    done.sort();
+    lab.triples("trip", SIZE, 2);
+    let erasing = |party: usize| job(party).flags(&["--erase-spent"]);
+    for report in reports(lab.serve(&erasing(0), &erasing(1))) {
+        assert_eq!(report["erased"][0]["file_removed"], true);
+    }
+    let new = share(&lab, "new", OTHER_SIZE);
+    lab.triples("more", OTHER_SIZE, 1);
+    let more = |party: usize| erasing(party).with(|j| j.triples = format!("more.s{party}"));
+    for report in reports(lab.serve(&more(0), &more(1))) {
+        assert_eq!(ids(&report), [&new[..]]);
+        assert_eq!((&report["done_before"], &report["failed"]), (&2.into(), &Value::Array(vec![])));
+    }
+    // A result that lacks its other half needs material again, and its lack is told.
+    lab.triples("rest", OTHER_SIZE, 1);
+    fs::remove_file(lab.path(&format!("out0/{}.s0", done[0]))).unwrap();
+    let rest = |party: usize| job(party).with(|j| j.triples = format!("rest.s{party}"));
+    let [first, second] = lab.serve(&rest(0), &rest(1));
+    assert_eq!((first.code, second.code), (Some(INPUT), Some(PEER)), "{}", second.stderr);
+    assert!(first.stderr.contains("is for images of the size 12x13"), "{}", first.stderr);
+    assert!(second.stderr.contains("the other server has no share of this image"));
+}
+
+/// A copy of a share with another image's id in its header, and a tag that fits.
+fn with_id(share: &[u8], id: &str, from: &str) -> Vec<u8> {
+    let bytes = |id: &str| -> Vec<u8> {
+        let digits = (0..id.len()).step_by(2);
+        digits.map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap()).collect()
+    };
+    let mut forged = share.to_vec();
+    let at = forged.windows(16).position(|piece| piece == bytes(from)).expect("its id");
+    forged[at..at + 16].copy_from_slice(&bytes(id));
+    let end = 14 + u32::from_le_bytes(share[10..14].try_into().unwrap()) as usize;
+    let mut hasher = blake3::Hasher::new_derive_key("ppdenoise file header tag v1");
+    hasher.update(&forged[..end]);
+    forged[end..end + 16].copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    forged
+}
+
+/// Files that are read before a good share and say that they are the same image.
+#[test]
+fn no_damaged_or_forged_copy_takes_an_image() {
+    let lab = lab();
+    let good = share(&lab, "good", SIZE);
+    let other = share(&lab, "other", OTHER_SIZE);
+    for party in [0, 1] {
+        let at = |name: &str| format!("in{party}/{name}.s{party}");
+        let forged = with_id(&lab.read(&at("other")), &good, &other);
+        lab.write(&at("a-forged"), &forged);
+        let mut damaged = lab.read(&at("good"));
+        // Amid the pixels, or in the seed.
+        let at_byte = damaged.len() - [1_500, 20][party];
+        damaged[at_byte] ^= 1;
+        lab.write(&at("b-damaged"), &damaged);
+        lab.write(&at("z-copy"), &lab.read(&at("good")));
+        fs::remove_file(lab.path(&at("other"))).unwrap();
+    }
+    // Damaged where it is not seen before the image's turn: in the note behind the pixels.
+    let mut late = lab.read("in0/good.s0");
+    let note = late.len() - 20;
+    late[note] ^= 1;
+    lab.write("in0/c-late.s0", &late);
+    lab.triples("trip", SIZE, 1);
+    // With triples for it, the forged size would count.
+    lab.triples("more", OTHER_SIZE, 1);
+    let job = |party: usize| job(party).flags(&["--triplets", &format!("more.s{party}")]);
+    let [first, second] = lab.serve(&job(0), &job(1));
+    for (ended, names) in
+        [(&first, &["a-forged", "b-damaged", "c-late"][..]), (&second, &["a-forged", "b-damaged"])]
+    {
+        assert_eq!(ended.code, Some(INPUT), "{}", ended.stderr);
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!(ids(&report), [&good[..]], "{}", ended.stderr);
+        let failed = report["failed"].as_array().unwrap();
+        assert_eq!(failed.len(), names.len(), "{}", ended.stderr);
+        for (failure, name) in failed.iter().zip(names) {
+            assert!(failure["file"].as_str().unwrap().contains(name), "{failure}");
+            assert!(failure["error"].as_str().unwrap().contains("is damaged or forged"));
+        }
+    }
+    assert_eq!(results(&lab), [good]);
+    let args = ["reconstruct", "out0", "out1", "--keys", KEYS, "--out", "pictures"];
+    lab.run(&args).done();
+}
+
+/// An image that failed is tried again when a share of it changes, at whichever server.
+#[test]
+fn a_share_that_is_mended_is_tried_again() {
+    let lab = lab();
+    lab.triples("trip", SIZE, 4);
+    let watching = |party: usize| job(party).flags(&["--watch"]);
+    let mut expected = Vec::new();
+    let mut mend = Vec::new();
+    // At its first chunk, and behind it: the one is no share, the other fails in its turn.
+    for (name, file, from_end) in
+        [("a", "in0/a.s0", 1_500), ("b", "in0/b.s0", 20), ("c", "in1/c.s1", 20)]
+    {
+        expected.push(share(&lab, name, SIZE));
+        let good = lab.read(file);
+        let mut bad = good.clone();
+        let at = bad.len() - from_end;
+        bad[at] ^= 1;
+        lab.write(file, &bad);
+        mend.push((file, good));
+    }
+    expected.sort();
+    let mut first = lab.listen(&watching(0));
+    let mut second = lab.connect(&watching(1), &first.address());
+    first.line_with("'in0/b.s0' is damaged or forged");
+    second.line_with("'in1/c.s1' is damaged or forged");
+    second.line_with("'in1/b.s1': the other server leaves this image out");
+    for (file, good) in mend {
+        lab.write(file, &good);
+    }
+    until("all three", || [0, 1].iter().all(|p| lab.names(&format!("out{p}")).len() == 3));
+    assert_eq!(results(&lab), expected);
+    signal(first.id(), "TERM");
+    for ended in [first.end(), second.end()] {
+        let report = ended.report();
+        assert_eq!(report["failed"], Value::Array(vec![]), "mended in the end");
+        assert_eq!(report["images"].as_array().unwrap().len(), 3);
+    }
+    assert_eq!(lab.slots("trip.s0", "state0"), (3, 1), "a failed attempt took no slot");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub use prepared::PreparedFile;
 pub(crate) use result_share::decoding;
 pub use result_share::{PairError, Reconstruction, read_result_note, reconstruct, write_result};
 pub use slot_regions::SlotRegions;
-pub use triples::{Commission, Customer, TripleFile, TripleJob};
+pub use triples::{Commission, Customer, TripleFile, TripleJob, Unguarded};
 
 use crate::format::envelope::{ChunkKey, Content, EnvelopeReader, EnvelopeWriter, SealTo};
 use crate::format::header::{Body, Levels, PoissonNoise};
@@ -162,6 +162,21 @@ fn verify_elements<F: Read + Seek>(
         }
     }
     read_note(file, note)?;
+    file.seek(0, 0)
+}
+
+/// Reads the first chunk of an op of a regular file, and goes back.
+fn authenticate_elements<F: Read + Seek>(
+    file: &mut EnvelopeReader<F>,
+    ring: RingBits,
+    (op, count): (usize, usize),
+) -> Result<(), FormatError> {
+    if !file.is_regular_file() {
+        return Ok(());
+    }
+    if let Some((key, length)) = chunks_of(op, count, ring).next() {
+        drop(Zeroizing::new(file.chunk(key, length)?));
+    }
     file.seek(0, 0)
 }
 

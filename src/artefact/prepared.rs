@@ -9,6 +9,7 @@ use crate::format::header::{Prepared, Triples};
 use crate::format::output::{Access, OutputFile, Overwrite};
 use crate::format::{FormatError, Role, SecretKey, TripleSetId};
 use crate::protocol::TileSource;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -97,7 +98,11 @@ impl PreparedFile {
     /// [`FormatError`] if the folder cannot be read or a file stays.
     pub fn remove_below(state: &Path, set: TripleSetId, next: u64) -> Result<(), FormatError> {
         for path in Self::below(state, set, next)? {
-            std::fs::remove_file(&path).map_err(|e| FormatError::io(&path, "remove", e))?;
+            match std::fs::remove_file(&path) {
+                // A job and `prepare` at once: the other one was faster.
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                other => other.map_err(|e| FormatError::io(&path, "remove", e))?,
+            }
         }
         Ok(())
     }

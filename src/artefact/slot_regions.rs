@@ -1,5 +1,8 @@
 //! Where the explicit material of each slot lies in S0's triples: known from the public header, so
 //! that material can be erased without being read.
+//!
+//! The head of a slot is overwritten when the slot is used, so that the file itself says which slots
+//! are spent, whatever becomes of the ledger; the rest when it is erased.
 
 use super::PayloadSize;
 use crate::format::FormatError;
@@ -7,6 +10,9 @@ use crate::format::envelope::{Envelope, TAG_LEN};
 use crate::format::header::Triples;
 use std::io::Read;
 use std::ops::Range;
+
+/// The most bytes of a head: a block of every common disk.
+const HEAD: u64 = 4096;
 
 /// The byte ranges of the slots, tags included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,5 +57,17 @@ impl SlotRegions {
         // Within the file's length for every slot of the header.
         let start = self.first.saturating_add(slot.saturating_mul(self.slot));
         start..start.saturating_add(self.slot)
+    }
+
+    /// The head of a slot, without which its first chunk cannot be unsealed; empty where there is no
+    /// material.
+    pub fn head(&self, slot: u64) -> Range<u64> {
+        let whole = self.slot(slot);
+        whole.start..whole.end.min(whole.start.saturating_add(HEAD))
+    }
+
+    /// A slot without its head; empty for the smallest ones.
+    pub fn rest(&self, slot: u64) -> Range<u64> {
+        self.head(slot).end..self.slot(slot).end
     }
 }

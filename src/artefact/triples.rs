@@ -12,22 +12,22 @@ use crate::correlation::{
     Dealer, MaskOwners, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed,
 };
 use crate::format::envelope::{ChunkKey, Envelope, EnvelopeWriter, OpenFrom};
-use crate::format::erase::is_overwritten;
+use crate::format::erase::{is_overwritten, take};
 use crate::format::error::Amount;
 use crate::format::half_done::HalfDone;
 use crate::format::header::Triples;
 use crate::format::output::OutputFile;
-use crate::format::stream::{Stream, place};
+use crate::format::stream::{Held, Stream, place};
 use crate::format::{FormatError, PublicKey, TripleSetId, WeightMaskId};
 use crate::network::NetworkError;
 use crate::party::Party;
 use crate::protocol::{SourceError, TileSource};
 use crate::ring::{Ring, RingBits};
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Chunks that wait for the thread that writes them.
 const MADE_AHEAD: usize = 4;
@@ -261,17 +261,53 @@ pub struct TripleFile {
 struct Regular {
     path: PathBuf,
     file: File,
+    /// Used slots can be overwritten.
+    writable: bool,
     regions: SlotRegions,
+}
+
+/// Why a used slot stays in the file it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unguarded {
+    /// The material comes through a pipe.
+    Pipe,
+    /// The file may only be read.
+    ReadOnly,
 }
 
 impl Regular {
     fn open(path: &Path, regions: SlotRegions) -> Result<Self, FormatError> {
-        let file = File::open(place(path)).map_err(|e| FormatError::io(path, "open", e))?;
+        let place = place(path);
+        let (file, writable) = match OpenOptions::new().read(true).write(true).open(place) {
+            Ok(file) => (file, true),
+            // Whatever the reason, reading works or says why not.
+            Err(_) => (File::open(place).map_err(|e| FormatError::io(path, "open", e))?, false),
+        };
         match file.try_lock_shared() {
-            Ok(()) => Ok(Regular { path: path.into(), file, regions }),
+            Ok(()) => Ok(Regular { path: path.into(), file, writable, regions }),
             Err(TryLockError::WouldBlock) => Err(FormatError::InUse { file: path.into() }),
             Err(TryLockError::Error(e)) => Err(FormatError::io(path, "lock", e)),
         }
+    }
+
+    /// As [`TripleFile::take`]; nothing to hold where nothing was overwritten.
+    fn take(&self, slot: u64, slots: u64) -> Result<Option<Held>, FormatError> {
+        let (path, head) = (&self.path, self.regions.head(slot));
+        if head.is_empty() {
+            return Ok(Some(Held::default()));
+        }
+        let failed = |e| FormatError::io(path, "read", e);
+        let found = self.file.metadata().map_err(failed)?.len();
+        if found < self.regions.slot(slot).end {
+            let expected = self.regions.slot(slots).start;
+            return Err(FormatError::Truncated { file: path.clone(), expected, found });
+        }
+        if !self.writable {
+            let gone = is_overwritten(&self.file, &head).map_err(failed)?;
+            return Ok((!gone).then(Held::default));
+        }
+        let bytes = take(place(path), &self.file, &head)?;
+        Ok(bytes.map(|bytes| Held { start: head.start, bytes }))
     }
 }
 
@@ -293,19 +329,46 @@ impl TripleFile {
         Ok(TripleFile { path, file, announced, fields, seeds, regular })
     }
 
-    /// Whether the explicit material of a slot was erased. A pipe's is not looked at.
+    /// Takes the explicit material of a slot for this process alone: the head of the slot is held in
+    /// memory and overwritten in the file, durably, so that no other ledger and no later run finds it
+    /// there. False if it was taken or erased before. Cost: a block written and synced, for S0.
+    ///
+    /// Where the head cannot be overwritten ([`TripleFile::unguarded`]) only the ledger stands
+    /// between the slot and a second use.
     ///
     /// # Errors
-    /// [`FormatError`] if the file cannot be read or was cut meanwhile.
-    pub fn is_erased(&self, slot: u64) -> Result<bool, FormatError> {
-        let Some(Regular { path, file, regions }) = &self.regular else { return Ok(false) };
-        let (range, failed) = (regions.slot(slot), |e| FormatError::io(path, "read", e));
-        let found = file.metadata().map_err(failed)?.len();
-        if found < range.end {
-            let expected = regions.slot(self.fields.slots).start;
-            return Err(FormatError::Truncated { file: path.clone(), expected, found });
+    /// [`FormatError`] if the file cannot be read or written or was cut meanwhile; the slot may be
+    /// lost then.
+    pub fn take(&self, slot: u64) -> Result<bool, FormatError> {
+        let Some(regular) = &self.regular else { return Ok(true) };
+        let Some(held) = regular.take(slot, self.fields.slots)? else { return Ok(false) };
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).hold(held);
+        Ok(true)
+    }
+
+    /// The first slot from `slot` on whose material was neither taken nor erased.
+    ///
+    /// # Errors
+    /// [`FormatError`] if the file cannot be read.
+    pub fn next_whole(&self, mut slot: u64) -> Result<u64, FormatError> {
+        let Some(Regular { path, file, regions, .. }) = &self.regular else { return Ok(slot) };
+        let gone = |slot| {
+            let gone = is_overwritten(file, &regions.head(slot));
+            gone.map_err(|e| FormatError::io(path, "read", e))
+        };
+        while slot < self.fields.slots && gone(slot)? {
+            slot += 1;
         }
-        is_overwritten(file, &range).map_err(failed)
+        Ok(slot)
+    }
+
+    /// Why [`TripleFile::take`] cannot overwrite explicit material, if it cannot.
+    pub fn unguarded(&self) -> Option<Unguarded> {
+        match &self.regular {
+            _ if self.fields.party == Party::S1 => None,
+            None => Some(Unguarded::Pipe),
+            Some(regular) => (!regular.writable).then_some(Unguarded::ReadOnly),
+        }
     }
 
     /// What the file is called.

@@ -185,13 +185,14 @@ pub(super) fn ensure_distinct<'a>(
 pub(super) struct Failed {
     pub(super) file: String,
     pub(super) error: String,
+    #[serde(skip)]
+    code: Code,
 }
 
 /// The failures of a batch, each told when it happens.
 #[derive(Default)]
 pub(super) struct Failures {
     pub(super) list: Vec<Failed>,
-    first: Option<Code>,
 }
 
 impl Failures {
@@ -199,14 +200,19 @@ impl Failures {
     pub(super) fn note(&mut self, file: &Path, failure: &Failure, console: &mut Console) {
         console.finish();
         say(&failure.to_string());
-        self.first.get_or_insert(failure.code());
         let (file, error) = (file.display().to_string(), failure.message().to_string());
-        self.list.push(Failed { file, error });
+        self.list.push(Failed { file, error, code: failure.code() });
+    }
+
+    /// What failed before is done now.
+    pub(super) fn mended(&mut self, file: &Path) {
+        let file = file.display().to_string();
+        self.list.retain(|failed| failed.file != file);
     }
 
     /// The end of a batch of `total`, after its report.
     pub(super) fn end(self, total: usize) -> Result<(), Failure> {
-        let Some(code) = self.first else { return Ok(()) };
+        let Some(code) = self.list.first().map(|failed| failed.code) else { return Ok(()) };
         let failed = self.list.len();
         let others = if failed < total { "; the others are done" } else { "" };
         Err(Failure::new(code, format!("{failed} of {total} failed{others}"))

@@ -2,6 +2,7 @@
 
 use crate::artefact::PairError;
 use crate::format::FormatError;
+use crate::format::erase::TAKE;
 use crate::format::ledger::LedgerError;
 use crate::image::ImageError;
 use crate::kernels::BackendError;
@@ -107,7 +108,9 @@ impl From<FormatError> for Failure {
             }
             DiskFull { .. } | NoSpace { .. } | InUse { .. } | Random(_) => Code::Failed,
             Io { action: "replace", .. } => Code::Usage,
-            Io { action: "write" | "create" | "erase" | "remove" | "lock", .. } => Code::Failed,
+            Io { action: "write" | "create" | "erase" | "remove" | "lock" | TAKE, .. } => {
+                Code::Failed
+            }
             _ => Code::Input,
         };
         let help = e.help();
@@ -268,9 +271,10 @@ impl From<ServiceError> for Failure {
                 Failure::of(Code::Input, &e, Some(help.into()))
             }
             ServiceError::Input(e) => vec![e].into(),
-            ServiceError::SlotErased { .. } => {
-                let help = "the state folder was restored from a backup or lost: use new triples \
-                            from `ppdenoise gen-triplets`, and never these again";
+            ServiceError::SlotGone { .. } => {
+                let help = "the state folder was lost, replaced or restored from a backup: give \
+                            --state one folder that lasts (in a container, a volume) and new \
+                            triples from `ppdenoise gen-triplets`, never these again";
                 Failure::of(Code::Failed, &e, Some(help.into()))
             }
             ServiceError::SlotsLeft { .. } => {

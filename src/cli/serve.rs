@@ -41,8 +41,8 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     let folder = one_folder(args);
     let shard = args.part.shard();
     if folder.is_some() && args.part.shard.is_some() && !args.watch {
-        // Parts are drawn by ids, so one of many can be empty.
-        let shares = image_shares(&args.image)?;
+        // Parts are drawn by ids, so one of many can be empty. Files that are no good are told later.
+        let shares = image_shares(&args.image).unwrap_or_default();
         if !shares.is_empty() && !shares.iter().any(|(_, s)| shard.takes_image(s.image_id)) {
             console.note("there are no images in this shard: nothing to do");
             return Ok(());

@@ -47,7 +47,7 @@ pub(super) struct Serve {
 
 /// Server: overwrite material that must never be used again.
 ///
-/// Overwrites, in S0's triples, the material of the slots that the ledger says are spent, and gives
+/// Overwrites, in S0's triples, what is left of the slots that the ledger says are spent, and gives
 /// its space back to the disk; slots that are left stay usable. Overwrites and removes products
 /// prepared for spent slots. The seeds in a file make every slot of it, and S1's file is nothing
 /// but seeds: so a file is overwritten as a whole and removed once its last slot is spent. Old
@@ -131,7 +131,8 @@ pub(super) struct ServerSide {
     #[arg(long, value_name = "FILE")]
     pub(super) public: Option<PathBuf>,
     /// This server's triples: a file, a named pipe, or - for standard input; several sets for images
-    /// of several sizes, or for one size after the other is used up.
+    /// of several sizes, or for one size after the other is used up. Server 0 overwrites the start
+    /// of each slot that it uses in its file.
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     pub(super) triplets: Vec<PathBuf>,
     /// Folder of the ledger of used slots; the platform's state folder if not given. Never delete

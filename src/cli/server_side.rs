@@ -5,6 +5,7 @@ use super::batch::Failures;
 use super::failure::{Code, Failure};
 use super::output::{Console, bytes, say};
 use super::server_args::{ServerSide, Threads};
+use crate::artefact::Unguarded;
 use crate::format::keys::{KeyFolder, SecretKey};
 use crate::format::ledger::{Ledger, state_dir_default};
 use crate::format::{Fingerprint, Role};
@@ -149,6 +150,18 @@ impl<'a> Watcher<'a> {
 }
 
 impl Observer for Watcher<'_> {
+    fn unguarded(&mut self, file: &Path, why: Unguarded) {
+        let why = match why {
+            Unguarded::Pipe => "is a pipe",
+            Unguarded::ReadOnly => "can only be read",
+        };
+        self.console.note(format!(
+            "'{}' {why}: used slots are not overwritten in it, and only the state folder keeps them \
+             from serving twice",
+            file.display()
+        ));
+    }
+
     fn phase(&mut self, phase: Phase) {
         match phase {
             Phase::Setup => self.console.phase("setup"),
@@ -163,6 +176,7 @@ impl Observer for Watcher<'_> {
     }
 
     fn done(&mut self, image: &ImageReport) {
+        self.failures.mended(&image.file);
         self.console.finish();
         let online = &image.online;
         self.console.note(format!(

@@ -6,17 +6,24 @@
 
 use crate::format::FormatError;
 use crate::format::output::{folder_of, sync_folder};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 /// Zeros written at a time.
 const PIECE: usize = 1 << 20;
 /// What is looked at to tell whether a range was overwritten: random bytes are never all zero, and
 /// [`overwrite`] leaves this part to the end.
 const PROBE: u64 = 4096;
+/// What [`take`] does, in the words of an error.
+pub const TAKE: &str = "overwrite the used slot of";
+/// How often a busy folder is asked for again, and after how long. A [`take`] takes milliseconds.
+const LOCK_TRIES: u32 = 250;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Writes zeros over ranges of an open file, durably. The first bytes of every range come last, so
 /// that [`is_overwritten`] never takes a half for a whole, whenever the machine stops.
@@ -43,6 +50,41 @@ pub fn is_overwritten(file: &File, range: &Range<u64>) -> io::Result<bool> {
     let mut bytes = vec![0; (probe.end - probe.start) as usize];
     file.read_exact_at(&mut bytes, probe.start)?;
     Ok(!bytes.is_empty() && bytes.iter().all(|&byte| byte == 0))
+}
+
+/// Takes a range of random bytes out of an open file: returns them and leaves zeros, durably. Nothing
+/// if they were taken or overwritten before; of several callers, also of other processes, one gets
+/// them. They are kept apart by a lock on the file's folder, where its file system has such locks.
+///
+/// # Errors
+/// [`FormatError::InUse`] if the folder stays locked, or what the operating system says; the range
+/// may be overwritten then.
+pub fn take(path: &Path, file: &File, range: &Range<u64>) -> Result<Option<Vec<u8>>, FormatError> {
+    let failed = |err| FormatError::io(path, TAKE, err);
+    let _alone = lock_folder(path)?;
+    let mut bytes = vec![0; (range.end - range.start) as usize];
+    file.read_exact_at(&mut bytes, range.start).map_err(failed)?;
+    if !bytes.is_empty() && bytes.iter().all(|&byte| byte == 0) {
+        return Ok(None);
+    }
+    zeros(file, range.clone()).and_then(|()| file.sync_data()).map_err(failed)?;
+    Ok(Some(bytes))
+}
+
+/// Locks the folder of a file; the lock ends with the handle. A folder that cannot be locked at all,
+/// as on some network file systems, is gone on without.
+fn lock_folder(path: &Path) -> Result<Option<File>, FormatError> {
+    // Links lead to one folder.
+    let place = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let Ok(folder) = File::open(folder_of(&place)) else { return Ok(None) };
+    for _ in 0..LOCK_TRIES {
+        match folder.try_lock() {
+            Ok(()) => return Ok(Some(folder)),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
+    }
+    Err(FormatError::InUse { file: path.into() })
 }
 
 /// Gives the space of a range back to the disk, where the file system can; the file keeps its
@@ -123,6 +165,27 @@ mod tests {
         // What a crash leaves between the two passes.
         zeros(&file, probe(&(0..20_000)).end..20_000).unwrap();
         assert!(!is_overwritten(&file, &(0..20_000)).unwrap());
+    }
+
+    /// However many want a range, one gets it, and the disk has it no more.
+    #[test]
+    fn a_range_is_taken_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, vec![7; 20_000]).unwrap();
+        let range = 5_000..9_096;
+        let want = || {
+            let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            take(&path, &file, &range).unwrap()
+        };
+        let got: Vec<Vec<u8>> = thread::scope(|scope| {
+            let takers: Vec<_> = (0..4).map(|_| scope.spawn(want)).collect();
+            takers.into_iter().filter_map(|taker| taker.join().unwrap()).collect()
+        });
+        assert!(got == [vec![7; 4096]]);
+        let left = fs::read(&path).unwrap();
+        assert!(left[5_000..9_096].iter().all(|&byte| byte == 0));
+        assert!(left[..5_000] == [7; 5_000] && left[9_096..] == [7; 10_904]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can be wrong with a file, and what to do about it.
 
+use crate::format::erase::TAKE;
 use crate::format::header::Kind;
 use crate::format::ids::RandomError;
 use crate::format::role::Role;
@@ -373,6 +374,9 @@ impl FormatError {
             Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "check who owns the path and its permissions".into()
             }
+            Io { action: TAKE, .. } => "the slot is lost, and nothing was sent under it: mend the \
+                disk, or copy the file to another and run both servers again"
+                .into(),
             Io { action: "write" | "create", .. } => {
                 "write to another place; nothing was left".into()
             }

@@ -13,7 +13,33 @@ const BUFFER: usize = 1 << 20;
 /// (`O_DIRECT`) where the system allows it: it would not be found there a second time, and copying
 /// it through the cache costs a core several seconds for 10 GB. Whatever is smaller was perhaps
 /// written a moment ago and is read from the cache.
-pub struct Stream(Source);
+pub struct Stream {
+    source: Source,
+    /// The offset of the next byte.
+    at: u64,
+    held: Held,
+}
+
+/// Bytes of a file that are read from memory: on the disk they are overwritten.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held {
+    /// Where they begin.
+    pub(crate) start: u64,
+    /// What was there.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Held {
+    /// Puts what is held of the bytes from `at` on in their place.
+    fn restore(&self, at: u64, out: &mut [u8]) {
+        let end = self.start + self.bytes.len() as u64;
+        let (from, to) = (at.max(self.start), (at + out.len() as u64).min(end));
+        if from < to {
+            let piece = &self.bytes[(from - self.start) as usize..(to - self.start) as usize];
+            out[(from - at) as usize..(to - at) as usize].copy_from_slice(piece);
+        }
+    }
+}
 
 /// Where a path leads: `-` is standard input.
 pub(crate) fn place(path: &Path) -> &Path {
@@ -23,8 +49,17 @@ pub(crate) fn place(path: &Path) -> &Path {
 enum Source {
     File(BufReader<File>),
     Direct(Direct),
-    /// With the number of bytes read.
-    Pipe(BufReader<File>, u64),
+    Pipe(BufReader<File>),
+}
+
+impl Source {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Source::File(file) => file.read(out),
+            Source::Direct(file) => file.read(out),
+            Source::Pipe(pipe) => pipe.read(out),
+        }
+    }
 }
 
 impl Stream {
@@ -37,14 +72,23 @@ impl Stream {
         let file = File::open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
-            return Ok(Stream(Source::Pipe(BufReader::with_capacity(BUFFER, file), 0)));
+            return Ok(Stream::over(Source::Pipe(BufReader::with_capacity(BUFFER, file))));
         }
         if memory().is_some_and(|memory| meta.len() > memory / 2)
             && let Some(direct) = Direct::open(path)
         {
-            return Ok(Stream(Source::Direct(direct)));
+            return Ok(Stream::over(Source::Direct(direct)));
         }
-        Ok(Stream(Source::File(BufReader::with_capacity(1 << 16, file))))
+        Ok(Stream::over(Source::File(BufReader::with_capacity(1 << 16, file))))
+    }
+
+    fn over(source: Source) -> Self {
+        Stream { source, at: 0, held: Held::default() }
+    }
+
+    /// From now on reads these bytes from memory, and no others.
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.held = held;
     }
 
     /// The length of a regular file, nothing for a pipe.
@@ -52,7 +96,7 @@ impl Stream {
     /// # Errors
     /// What the operating system says.
     pub fn len(&self) -> io::Result<Option<u64>> {
-        match &self.0 {
+        match &self.source {
             Source::File(file) => Ok(Some(file.get_ref().metadata()?.len())),
             Source::Direct(file) => Ok(Some(file.file.metadata()?.len())),
             Source::Pipe(..) => Ok(None),
@@ -62,34 +106,32 @@ impl Stream {
 
 impl Read for Stream {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Source::File(file) => file.read(out),
-            Source::Direct(file) => file.read(out),
-            Source::Pipe(pipe, at) => {
-                let n = pipe.read(out)?;
-                *at += n as u64;
-                Ok(n)
-            }
-        }
+        let n = self.source.read(out)?;
+        self.held.restore(self.at, &mut out[..n]);
+        self.at += n as u64;
+        Ok(n)
     }
 }
 
 impl Seek for Stream {
-    /// A pipe goes forward only, by reading what it skips.
+    /// To an offset from the start only. A pipe goes forward only, by reading what it skips.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        match (&mut self.0, to) {
-            (Source::File(file), to) => file.seek(to),
-            (Source::Direct(file), SeekFrom::Start(to)) => {
-                (file.at, file.filled) = (to, 0..0);
-                Ok(to)
+        let refused = |text| Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        let SeekFrom::Start(to) = to else { return refused("only offsets from the start") };
+        match &mut self.source {
+            Source::File(file) => drop(file.seek(SeekFrom::Start(to))?),
+            Source::Direct(file) => (file.at, file.filled) = (to, 0..0),
+            Source::Pipe(pipe) if to >= self.at => {
+                let skipped = io::copy(&mut pipe.take(to - self.at), &mut io::sink())?;
+                self.at += skipped;
+                if self.at < to {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
             }
-            (Source::Pipe(pipe, at), SeekFrom::Start(to)) if to >= *at => {
-                let skipped = io::copy(&mut pipe.take(to - *at), &mut io::sink())?;
-                *at += skipped;
-                if *at < to { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(to) }
-            }
-            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "a pipe cannot go back")),
+            Source::Pipe(_) => return refused("a pipe cannot go back"),
         }
+        self.at = to;
+        Ok(to)
     }
 }
 
@@ -196,10 +238,33 @@ mod tests {
         check(buffered, &bytes, &jumps);
         // Without the flag the same arithmetic must hold, so every file system can test it.
         let direct = Direct::over(File::open(&path).unwrap()).unwrap();
-        check(Stream(Source::Direct(direct)), &bytes, &jumps);
+        check(Stream::over(Source::Direct(direct)), &bytes, &jumps);
         if let Some(direct) = Direct::open(&path) {
-            check(Stream(Source::Direct(direct)), &bytes, &jumps);
+            check(Stream::over(Source::Direct(direct)), &bytes, &jumps);
         }
+    }
+
+    /// What is overwritten on the disk is read as it was, however the reads fall.
+    #[test]
+    fn held_bytes_are_read_from_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let good = bytes();
+        let mut bad = good.clone();
+        let held = 5_000..9_096;
+        bad[held.clone()].fill(0);
+        std::fs::write(&path, &bad).unwrap();
+        let direct = Direct::over(File::open(&path).unwrap()).unwrap();
+        for mut stream in [Stream::open(&path).unwrap(), Stream::over(Source::Direct(direct))] {
+            let bytes = good[held.clone()].to_vec();
+            stream.hold(Held { start: held.start as u64, bytes });
+            check(stream, &good, &[4_000, 5_000, 7_000, 9_095, 9_096, 0]);
+        }
+        let mut stream = Stream::open(&path).unwrap();
+        stream.hold(Held { start: 0, bytes: vec![1; 10] });
+        let mut out = vec![0; 20];
+        stream.read_exact(&mut out).unwrap();
+        assert!(out[..10] == [1; 10] && out[10..] == good[10..20]);
     }
 
     #[test]
@@ -211,8 +276,7 @@ mod tests {
             move || write.write_all(&bytes)
         });
         let file = File::from(std::os::fd::OwnedFd::from(read));
-        let pipe = || Source::Pipe(BufReader::new(file), 0);
-        let mut stream = Stream(pipe());
+        let mut stream = Stream::over(Source::Pipe(BufReader::new(file)));
         assert_eq!(stream.len().unwrap(), None);
         let mut out = [0; 10];
         stream.read_exact(&mut out).unwrap();

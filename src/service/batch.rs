@@ -2,15 +2,17 @@
 
 use super::agree::MAX_IMAGES;
 use super::inputs::{InputError, Inputs, ServerKeys};
-use super::task::{Output, Round, Source, Supply, Task};
+use super::task::{Output, Round, ShareFile, Source, Supply, Task};
 use super::{Observer, ServiceError};
 use crate::format::envelope::open_file;
-use crate::format::header::{Body, ImageShare, ResultShare};
+use crate::format::header::{Body, ResultShare};
 use crate::format::output::Overwrite;
 use crate::format::{FormatError, ImageId, SessionId};
 use crate::party::Party;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,17 +69,26 @@ pub enum Until {
     Stopped(Arc<AtomicBool>, Option<Duration>),
 }
 
-/// A file's length and time: a changed one is looked at again.
-type Stamp = (u64, Option<SystemTime>);
+/// A file's length, time and inode: a changed one is looked at again.
+type Stamp = (u64, Option<SystemTime>, u64);
+
+fn stamp(meta: &Metadata) -> Stamp {
+    (meta.len(), meta.modified().ok(), meta.ino())
+}
 
 /// Shares of images that are files in folders. A bad one is told and passed over.
+///
+/// Security: a file counts as a share of the image that its header names only when its first chunk
+/// has proven the header, so nobody but the gateway can put a file in the place of an image. Further
+/// good files of an image wait in case that the first cannot be read to its end.
 pub struct Batch {
     party: Party,
     paths: BatchPaths,
     until: Until,
     /// Files that were looked at.
     known: HashMap<PathBuf, Stamp>,
-    pending: BTreeMap<ImageId, (PathBuf, ImageShare)>,
+    /// At least one share for each image.
+    pending: BTreeMap<ImageId, Vec<ShareFile>>,
     finished: HashSet<ImageId>,
     /// When the last image came or was finished.
     last_new: Instant,
@@ -131,9 +142,9 @@ impl Batch {
 
     /// Sizes of the images that are there and have no result here.
     pub fn sizes(&self, keys: &ServerKeys) -> Vec<(u32, u32)> {
-        let open = |(id, _): &(&ImageId, &(PathBuf, ImageShare))| self.result(**id, keys).is_none();
-        let pending = self.pending.iter().filter(open);
-        pending.map(|(_, (_, fields))| (fields.height, fields.width)).collect()
+        let open = |(id, _): &(&ImageId, &Vec<ShareFile>)| self.done(**id, keys).is_none();
+        let shares = self.pending.iter().filter(open).filter_map(|(_, files)| files.first());
+        shares.map(|(_, fields)| (fields.height, fields.width)).collect()
     }
 
     /// How many images are there and not finished.
@@ -149,26 +160,18 @@ impl Batch {
         keys: &ServerKeys,
         observer: &mut dyn Observer,
     ) {
-        let stamp = std::fs::metadata(&file).ok().map(|m| (m.len(), m.modified().ok()));
-        let stamp = stamp.unwrap_or((0, None));
+        let stamp = std::fs::metadata(&file).map_or((0, None, 0), |meta| stamp(&meta));
         if self.known.get(&file) == Some(&stamp) {
             return;
         }
-        match inputs.image(keys, &file) {
-            Ok((_, fields)) if !self.paths.shard.takes_image(fields.image_id) => {}
-            Ok((_, fields)) => {
+        self.forget(&file);
+        let share = inputs.image(keys, &file, |id| self.done(id, keys).is_some());
+        match share.map(|share| *share.fields()) {
+            Ok(fields) => {
                 let id = fields.image_id;
-                match self.pending.get(&id) {
-                    Some((other, _)) if *other != file => {
-                        let (first, again) = (other.clone(), file.clone());
-                        let error = InputError::Repeated { file: again, what: "image", first };
-                        observer.failed(&file, error.into());
-                    }
-                    _ if self.finished.contains(&id) => {}
-                    _ => {
-                        self.pending.insert(id, (file.clone(), fields));
-                        self.last_new = Instant::now();
-                    }
+                if self.paths.shard.takes_image(id) && !self.finished.contains(&id) {
+                    self.pending.entry(id).or_default().push((file.clone(), fields));
+                    self.last_new = Instant::now();
                 }
             }
             // Other files may lie in the folder too.
@@ -178,6 +181,16 @@ impl Batch {
             Err(e) => observer.failed(&file, e.into()),
         }
         self.known.insert(file, stamp);
+    }
+
+    /// What was known of a file that has changed.
+    fn forget(&mut self, file: &Path) {
+        if self.known.remove(file).is_some() {
+            self.pending.retain(|_, files| {
+                files.retain(|(known, _)| known != file);
+                !files.is_empty()
+            });
+        }
     }
 
     /// Whether more images may come.
@@ -201,18 +214,23 @@ impl Batch {
         (ours && *image_id == image).then_some(*session_id)
     }
 
-    fn task(&self, image: ImageId, file: &Path, fields: &ImageShare, keys: &ServerKeys) -> Task {
-        let done = self.result(image, keys);
+    /// As [`Batch::result`], where results that are there count.
+    fn done(&self, image: ImageId, keys: &ServerKeys) -> Option<SessionId> {
+        self.result(image, keys).filter(|_| !self.paths.force)
+    }
+
+    fn task(&self, image: ImageId, files: &[ShareFile], keys: &ServerKeys) -> Option<Task> {
+        let (_, fields) = files.first()?;
+        let done = self.done(image, keys);
         // A result of this server's own that lacks its other half is made again.
         let replace = done.is_some() || self.paths.force;
         let overwrite = if replace { Overwrite::Allow } else { Overwrite::Never };
-        Task {
-            file: file.to_owned(),
+        Some(Task {
             fields: *fields,
-            source: Source::File,
+            source: Source::Files(files.to_vec()),
             output: Output::At(self.target(image), overwrite),
-            done: done.filter(|_| !self.paths.force),
-        }
+            done,
+        })
     }
 }
 
@@ -235,13 +253,19 @@ impl Supply for Batch {
             }
         };
         let pending = self.pending.iter().take(MAX_IMAGES);
-        let tasks = pending.map(|(id, (file, fields))| self.task(*id, file, fields, keys));
+        let tasks = pending.filter_map(|(id, files)| self.task(*id, files, keys));
         Ok(Round { tasks: tasks.collect(), last, exact: false })
     }
 
     fn finished(&mut self, image: ImageId) {
         self.pending.remove(&image);
         self.finished.insert(image);
+        self.last_new = Instant::now();
+    }
+
+    /// Its files are looked at again when they change.
+    fn failed(&mut self, image: ImageId) {
+        self.pending.remove(&image);
         self.last_new = Instant::now();
     }
 

@@ -111,11 +111,11 @@ impl Fits<'_> {
         differing(self.errors, file.name(), facts);
     }
 
-    /// `sizes` are those that there are triples for.
+    /// `sizes` are those that there are triples for, where any are needed.
     pub(super) fn image<R: Read>(
         &mut self,
         (file, f): &Headed<ImageShare, R>,
-        sizes: &[(u32, u32)],
+        sizes: Option<&[(u32, u32)]>,
     ) {
         let frac_bits = self.model.input.frac_bits;
         let mut facts = vec![
@@ -127,7 +127,7 @@ impl Fits<'_> {
         let rows = network.grid((f.height as usize, f.width as usize)).map_or(0, |g| g.rows());
         let means = if network.adds_mean() { rows as u64 } else { 0 };
         facts.push(fact("a number of patch means of", f.means, means));
-        if !sizes.contains(&(f.height, f.width)) {
+        if let Some(sizes) = sizes.filter(|sizes| !sizes.contains(&(f.height, f.width))) {
             let names: Vec<String> = sizes.iter().map(|(h, w)| format!("{h}x{w}")).collect();
             let expected = format!("{}, that of the triples", names.join(" or "));
             facts.push(("images of the size", format!("{}x{}", f.height, f.width), expected));

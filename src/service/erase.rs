@@ -97,7 +97,8 @@ pub fn erase(
     Ok(report)
 }
 
-/// Overwrites the material of the slots below `spent` that is still there.
+/// Overwrites the material of the slots below `spent` that is still there: of a used slot the head is
+/// gone already.
 fn erase_slots(
     file: &File,
     regions: &SlotRegions,
@@ -105,17 +106,24 @@ fn erase_slots(
     report: &mut EraseReport,
 ) -> std::io::Result<()> {
     let mut ranges = Vec::new();
-    for range in (0..spent).map(|slot| regions.slot(slot)).filter(|range| !range.is_empty()) {
-        if !is_overwritten(file, &range)? {
-            ranges.push(range);
+    let mut slots = Vec::new();
+    for slot in 0..spent {
+        let before = ranges.len();
+        for range in [regions.head(slot), regions.rest(slot)] {
+            if !range.is_empty() && !is_overwritten(file, &range)? {
+                ranges.push(range);
+            }
+        }
+        if ranges.len() > before {
+            slots.push(regions.slot(slot));
         }
     }
     overwrite(file, &ranges)?;
-    report.slots_erased = ranges.len() as u64;
+    report.slots_erased = slots.len() as u64;
     report.bytes_erased = ranges.iter().map(|range| range.end - range.start).sum();
     // Every one is tried.
-    let returned = ranges.iter().filter(|range| give_back(file, range)).count();
-    report.space_returned = returned == ranges.len() && returned > 0;
+    let returned = slots.iter().filter(|slot| give_back(file, slot)).count();
+    report.space_returned = returned == slots.len() && returned > 0;
     Ok(())
 }
 

@@ -3,18 +3,17 @@
 use super::ServiceError;
 use super::check::{Belongs, Fits};
 use crate::artefact::{
-    ImageShareFile, ModelShareFile, PublicModelFile, TripleFile, UnparsedModelFile,
+    ImageShareFile, ModelShareFile, PublicModelFile, TripleFile, Unguarded, UnparsedModelFile,
 };
 use crate::correlation::MaterialLayout;
 use crate::format::envelope::{Envelope, OpenFrom, open_file, open_stream};
 use crate::format::header::{ImageShare, ModelShare, Part, Triples};
 use crate::format::ledger::{Ledger, LedgerError};
-use crate::format::{FormatError, PublicKey, Role, SecretKey};
+use crate::format::{FormatError, ImageId, PublicKey, Role, SecretKey};
 use crate::party::Party;
 use crate::protocol::SourceError;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Where the inputs are.
@@ -198,7 +197,7 @@ impl Inputs {
         let mut check = Fits { model: &public.model, errors: &mut errors };
         check.model(&model);
         check.triples(&triples);
-        images.iter().for_each(|image| check.image(image, &sizes));
+        images.iter().for_each(|image| check.image(image, Some(&sizes)));
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -232,7 +231,9 @@ impl Inputs {
         }
     }
 
-    /// Opens a share of an image and compares what its header says with the other inputs.
+    /// Opens a share of an image, compares what its header says with the other inputs, and has its
+    /// first chunk prove the header: nobody but the gateway made it. `done` tells for which images
+    /// there is a result already: those need no triples of their size.
     ///
     /// # Errors
     /// The first [`InputError`].
@@ -240,29 +241,21 @@ impl Inputs {
         &self,
         keys: &ServerKeys,
         path: &Path,
-    ) -> Result<Headed<ImageShare, BufReader<File>>, InputError> {
+        done: impl FnOnce(ImageId) -> bool,
+    ) -> Result<ImageShareFile, InputError> {
         let image = headed::<ImageShare, _>(open_file(path))?;
         let sizes: Vec<_> = self.sets.iter().map(Set::size).collect();
+        let sizes = (!done(image.1.image_id)).then_some(&sizes[..]);
         let mut errors = Vec::new();
         let (party, PublicModelFile { facts, model }) = (self.party, &self.public);
         Belongs { party, keys, facts, errors: &mut errors }.image(&image);
-        Fits { model, errors: &mut errors }.image(&image, &sizes);
-        match errors.into_iter().next() {
-            Some(error) => Err(error),
-            None => Ok(image),
+        Fits { model, errors: &mut errors }.image(&image, sizes);
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error);
         }
-    }
-
-    /// Unseals a share that [`Inputs::image`] opened.
-    ///
-    /// # Errors
-    /// [`FormatError`].
-    pub(super) fn unseal(
-        &self,
-        keys: &ServerKeys,
-        image: Envelope<BufReader<File>>,
-    ) -> Result<ImageShareFile, FormatError> {
-        ImageShareFile::unseal(image, keys.from(Role::Gateway))
+        let mut share = ImageShareFile::unseal(image.0, keys.from(Role::Gateway))?;
+        share.authenticate()?;
+        Ok(share)
     }
 
     /// Sizes of the images that were named.
@@ -320,14 +313,21 @@ impl Inputs {
         Ok(())
     }
 
-    /// Refuses a slot whose material was erased: it was spent, whatever the ledger says now.
-    pub(super) fn has_material(&self, set: usize, slot: u64) -> Result<(), ServiceError> {
+    /// Takes the material of a slot for this process. Refuses a slot whose material was taken or
+    /// erased: it was spent, whatever the ledger says now.
+    pub(super) fn take_material(&self, set: usize, slot: u64) -> Result<(), ServiceError> {
         let triples = &self.sets[set].triples;
-        if triples.is_erased(slot)? {
+        if !triples.take(slot)? {
             let set = triples.fields().set_id.short();
-            return Err(ServiceError::SlotErased { slot, set });
+            return Err(ServiceError::SlotGone { slot, set });
         }
         Ok(())
+    }
+
+    /// Files of material in which used slots stay, since they cannot be overwritten.
+    pub(super) fn unguarded(&self) -> impl Iterator<Item = (&Path, Unguarded)> {
+        let sets = self.sets.iter().map(|set| &set.triples);
+        sets.filter_map(|triples| Some((triples.path(), triples.unguarded()?)))
     }
 
     /// The public description.

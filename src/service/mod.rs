@@ -74,8 +74,11 @@ pub enum ServiceError {
         expected: String,
     },
     /// The material says that the slot was spent, the ledgers do not.
-    #[error("slot {slot} of the triples {set} was erased, yet the ledger says that it is free")]
-    SlotErased {
+    #[error(
+        "slot {slot} of the triples {set} was used or erased before, yet the ledger says that it is \
+         free"
+    )]
+    SlotGone {
         /// The slot.
         slot: u64,
         /// The set's short id.
@@ -130,7 +133,7 @@ impl ServiceError {
                 Some("no slot is left")
             }
             ServiceError::StateOfAnother { .. } => Some("its state folder is not its own"),
-            ServiceError::SlotErased { .. } => Some("its material of the slot was erased"),
+            ServiceError::SlotGone { .. } => Some("its material of the slot is gone"),
             ServiceError::Declined | ServiceError::NotShared => Some("an image is left out"),
             // None of a session.
             ServiceError::SlotsLeft { .. } | ServiceError::Input(_) => None,

@@ -41,7 +41,8 @@ pub struct PreparedSlot {
 /// Prepares the next `count` slots of each set, or as many as are left.
 ///
 /// Marks no slot. `link` is asked for a connection only if U is not in the state folder yet; U needs
-/// both servers, the rest does not. What was prepared for slots that are spent is removed.
+/// both servers, the rest does not. What was prepared for slots that are spent is removed, also for
+/// those that a job spends meanwhile.
 ///
 /// # Errors
 /// [`ServiceError`]; a slot in the making leaves no file.
@@ -101,6 +102,9 @@ fn all_slots<R: Ring>(
     let total = slots.len();
     let mut prepared = Vec::new();
     for (i, (set, slot)) in slots.into_iter().enumerate() {
+        if is_spent(job, set, slot)? {
+            continue;
+        }
         observer.phase(Phase::Prepare(i + 1, total));
         let layout = set.layout.clone().products(&inputs.public.model);
         let triples = set.triples.fields();
@@ -111,12 +115,22 @@ fn all_slots<R: Ring>(
             ensure_space(file.path(), file.bytes())?;
             one_slot(inputs, job, (set, slot), masks, &file, observer)?;
         }
+        // Looked at when the file has its name: a job that marks the slot later sees and removes it.
+        if is_spent(job, set, slot)? {
+            PreparedFile::remove_below(job.state, triples.set_id, slot + 1)?;
+            continue;
+        }
         let seconds = if known { 0.0 } else { started.elapsed().as_secs_f64() };
         let bytes = file.bytes();
         let set = triples.set_id.to_string();
         prepared.push(PreparedSlot { set, slot, file: file.path().into(), bytes, seconds });
     }
     Ok(prepared)
+}
+
+/// Whether a job has marked or passed over the slot.
+fn is_spent(job: &mut Job<'_>, set: &Set, slot: u64) -> Result<bool, ServiceError> {
+    Ok(slot < job.ledger.next_slot(set.triples.fields().set_id)?)
 }
 
 fn one_slot<R: Ring>(

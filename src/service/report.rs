@@ -1,6 +1,7 @@
 //! What a job tells while it runs and when it ends.
 
 use super::ServiceError;
+use crate::artefact::Unguarded;
 use crate::net::{Channel, Traffic};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,9 @@ use std::time::Instant;
 
 /// Told how the job goes.
 pub trait Observer: Send {
+    /// Used slots stay in this file of material: only the ledger keeps them from serving twice. Told
+    /// once a job.
+    fn unguarded(&mut self, file: &Path, why: Unguarded);
     /// A phase begins.
     fn phase(&mut self, phase: Phase);
     /// The share of the current phase that is done.

@@ -4,7 +4,7 @@ use super::agree::{Agreed, ImageList, agree};
 use super::inputs::Set;
 use super::report::{ImageReport, Observer, Phase, Report, Watch};
 use super::slot::{Claim, Claimed, claim, decline, stop};
-use super::task::{Round, Supply, Task};
+use super::task::{Ready, Round, Supply, Task};
 use super::{Inputs, ServerKeys, ServiceError};
 use crate::artefact::{
     ImageParts, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
@@ -12,7 +12,6 @@ use crate::artefact::{
 use crate::correlation::SlotView;
 use crate::format::header::{ImageShare, ResultShare};
 use crate::format::ledger::{BoundWeights, Ledger};
-use crate::format::output::OutputFile;
 use crate::format::{Digest, FormatError, SealTo, SessionId};
 use crate::model::EngineKind;
 use crate::net::{Channel, Tag};
@@ -66,6 +65,7 @@ fn run_in<R: Ring>(
     channel: &mut dyn Channel,
     observer: &mut dyn Observer,
 ) -> Result<Report, ServiceError> {
+    inputs.unguarded().for_each(|(file, why)| observer.unguarded(file, why));
     observer.phase(Phase::Setup);
     let watch = Watch::start(channel);
     let begun = begin::<R>(&mut inputs, job)?;
@@ -177,7 +177,10 @@ struct Server<'j, 'l, R: Ring, E> {
 /// What came of an image.
 enum Outcome {
     Done(ImageReport),
-    Failed(ServiceError),
+    /// At this server, with the file that it is about.
+    Failed(PathBuf, ServiceError),
+    /// At the other one.
+    Declined,
     Stopped,
 }
 
@@ -187,15 +190,6 @@ struct Tally {
     images: Vec<ImageReport>,
     done_before: usize,
     not_begun: usize,
-}
-
-/// An image whose share was read and whose output is open.
-struct Ready<R: Ring> {
-    file: PathBuf,
-    fields: ImageShare,
-    parts: ImageParts<R>,
-    output: OutputFile,
-    watch: Watch,
 }
 
 impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
@@ -263,24 +257,29 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let total = agreed.images.len();
         for (i, id) in agreed.images.iter().enumerate() {
             let Some(task) = tasks.remove(id) else { continue };
-            let file = task.file.clone();
+            let files = task.files();
             observer.phase(Phase::Online(i + 1, total));
             match self.image(task, (round.exact, supply.stopped()), channel, observer)? {
                 Outcome::Done(image) => {
+                    supply.finished(*id);
                     observer.done(&image);
                     tally.images.push(image);
                 }
-                Outcome::Failed(error) => observer.failed(&file, error),
+                Outcome::Failed(file, error) => {
+                    supply.failed(*id);
+                    observer.failed(&file, error);
+                }
+                // It stays: the other server may get a better share of it.
+                Outcome::Declined => tell(&files, ServiceError::Declined, observer),
                 Outcome::Stopped => {
                     tally.not_begun += total - i;
                     return Ok(true);
                 }
             }
-            supply.finished(*id);
         }
         if agreed.last {
             let lonely = tasks.into_values();
-            lonely.for_each(|task| observer.failed(&task.file, ServiceError::NotShared));
+            lonely.for_each(|task| tell(&task.files(), ServiceError::NotShared, observer));
         }
         Ok(false)
     }
@@ -299,28 +298,28 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             stop(channel)?;
             return Ok(Outcome::Stopped);
         }
-        let (fields, file) = (task.fields, task.file.clone());
         // Every byte of the share is checked before a slot is spent on it.
-        let (parts, output) = match task.ready(&self.inputs, self.job.keys) {
+        let ready = match task.ready::<R>(&self.inputs, self.job.keys, observer) {
             Ok(ready) => ready,
-            Err(error) if exact => return Err(error),
-            Err(error) => {
+            Err((_, error)) if exact => return Err(error),
+            Err((file, error)) => {
                 return Ok(match decline(channel)? {
                     Claimed::Stopped => Outcome::Stopped,
-                    _ => Outcome::Failed(error),
+                    _ => Outcome::Failed(file, error),
                 });
             }
         };
-        match self.claim(&fields, channel) {
+        match self.claim(&ready.fields, channel) {
             Ok(Claimed::Slot(set, slot)) => {
-                let ready = Ready { file, fields, parts, output, watch };
-                self.denoise(ready, (set, slot), channel, observer).map(Outcome::Done)
+                self.denoise(ready, watch, (set, slot), channel, observer).map(Outcome::Done)
             }
             Ok(Claimed::Stopped) => Ok(Outcome::Stopped),
             Ok(Claimed::Declined) if exact => Err(ServiceError::Declined),
-            Ok(Claimed::Declined) => Ok(Outcome::Failed(ServiceError::Declined)),
+            Ok(Claimed::Declined) => Ok(Outcome::Declined),
             // Both servers come to this.
-            Err(error @ ServiceError::NoSlotLeft { .. }) if !exact => Ok(Outcome::Failed(error)),
+            Err(error @ ServiceError::NoSlotLeft { .. }) if !exact => {
+                Ok(Outcome::Failed(ready.file, error))
+            }
             Err(error) => Err(error),
         }
     }
@@ -344,16 +343,40 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             image: fields.image_id,
             session: self.agreement.session,
         };
-        let usable = |number: usize, slot| inputs.has_material(suitable[number], slot);
-        Ok(match claim(self.job.ledger, &wanted, channel, usable)? {
+        let mut gone = None;
+        let usable = |number: usize, slot| {
+            let taken = inputs.take_material(suitable[number], slot);
+            gone = taken.is_err().then_some((suitable[number], slot));
+            taken
+        };
+        let claimed = claim(self.job.ledger, &wanted, channel, usable);
+        if let (Err(ServiceError::SlotGone { .. }), Some(gone)) = (&claimed, gone) {
+            // The refusal is the error to tell; what is not passed over now is refused next time.
+            let _ = self.pass_over(gone, &wanted);
+        }
+        Ok(match claimed? {
             Claimed::Slot(number, slot) => Claimed::Slot(suitable[number], slot),
             other => other,
         })
     }
 
+    /// Marks the slots behind one whose material is gone as far as theirs is gone too: a ledger that
+    /// was lost is told of them once.
+    fn pass_over(&mut self, (set, slot): (usize, u64), claim: &Claim) -> Result<(), ServiceError> {
+        let triples = &self.inputs.sets[set].triples;
+        let last = triples.next_whole(slot)?.saturating_sub(1);
+        if last > slot {
+            let set = triples.fields().set_id;
+            // Taken or marked, nobody gets it any more.
+            let _ = self.job.ledger.mark(set, last, claim.image, claim.session)?;
+        }
+        Ok(())
+    }
+
     fn denoise(
         &mut self,
-        Ready { file, fields, parts, output, watch }: Ready<R>,
+        Ready { file, fields, parts, output }: Ready<R>,
+        watch: Watch,
         (set, slot): (usize, u64),
         channel: &mut dyn Channel,
         observer: &mut dyn Observer,
@@ -408,5 +431,12 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             activations: patches * network.activations_per_row(),
             online: watch.stop(channel),
         })
+    }
+}
+
+/// Tells that an image failed, about the first of its files.
+fn tell(files: &[PathBuf], error: ServiceError, observer: &mut dyn Observer) {
+    if let Some(file) = files.first() {
+        observer.failed(file, error);
     }
 }

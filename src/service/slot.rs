@@ -39,8 +39,8 @@ pub(super) enum Claimed {
 /// Agrees on and marks a slot of the first set that has one. Cost: 2 rounds unless other sessions
 /// interfere, and 1 for each set that is used up.
 ///
-/// `usable` judges a slot after it is marked and before the other server is told: if it refuses,
-/// neither server sends anything under the slot.
+/// `usable` judges a slot, and takes its material, after it is marked and before the other server is
+/// told: if it refuses, neither server sends anything under the slot.
 ///
 /// # Errors
 /// [`ServiceError::NoSlotLeft`], at both servers; [`ServiceError::SlotsContended`], that of `usable`,
@@ -49,7 +49,7 @@ pub(super) fn claim(
     ledger: &mut Ledger,
     claim: &Claim,
     channel: &mut dyn Channel,
-    usable: impl Fn(usize, u64) -> Result<(), ServiceError>,
+    mut usable: impl FnMut(usize, u64) -> Result<(), ServiceError>,
 ) -> Result<Claimed, ServiceError> {
     for (number, &(set, slots)) in claim.sets.iter().enumerate() {
         let mut attempts = 0..ATTEMPTS;

@@ -5,6 +5,7 @@ use super::seal::Opener;
 use super::{ChunkKey, TAG_LEN, Tag, chunk_tag};
 use crate::format::error::{Amount, FormatError};
 use crate::format::header::{Cipher, Header};
+use crate::format::stream::{Held, Stream};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -199,5 +200,12 @@ impl<R: Read + Seek> EnvelopeReader<R> {
             .map_err(|err| FormatError::io(&self.file, "seek in", err))?;
         self.done = wanted;
         Ok(())
+    }
+}
+
+impl EnvelopeReader<Stream> {
+    /// As [`Stream::hold`].
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.source.hold(held);
     }
 }

@@ -32,6 +32,16 @@ pub enum LedgerError {
         /// The ledger.
         file: PathBuf,
     },
+    /// The folder was used and its ledger is not there.
+    #[error(
+        "the state folder '{folder}' was used before ('{sign}' is in it), but its ledger is gone"
+    )]
+    Lost {
+        /// The state folder.
+        folder: PathBuf,
+        /// What shows that it was used.
+        sign: String,
+    },
     /// The mask already served another model, description or share of the weights.
     #[error(
         "the weight mask {mask} belongs to {what} {bound}, and cannot serve {what} {found} too",
@@ -87,6 +97,10 @@ impl LedgerError {
         use LedgerError::*;
         Some(match self {
             Busy { .. } => "wait for the other server, or give each its own --state folder".into(),
+            Lost { .. } => "which slots are used is no longer known: use another --state folder \
+                together with new triples from `ppdenoise gen-triplets`, never again the triples \
+                used with this one, and no old copy of the ledger"
+                .into(),
             Damaged { .. } | Replaced { .. } => "which slots are used is no longer certain: \
                 use another --state folder together with new triples from \
                 `ppdenoise gen-triplets`, and never again the triples used with this one"

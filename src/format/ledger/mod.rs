@@ -7,8 +7,10 @@
 //!
 //! A crash can interrupt an append. Since nothing is sent before the append is synced, an
 //! interrupted last line is cut off at the next append. Any other damage is an error: a doubtful
-//! ledger costs its triples, never a secret. What no ledger can see is a restored backup of itself;
-//! if only one server restores, the larger `next` of the two still holds.
+//! ledger costs its triples, never a secret. So is a folder that was used and has no ledger: the
+//! ledger is the first file made in it. What no ledger can see is a restored backup of itself; if
+//! only one server restores, the larger `next` of the two still holds, and S0's triples themselves
+//! say which slots are used ([`crate::artefact::TripleFile::take`]).
 
 mod error;
 mod record;
@@ -30,6 +32,8 @@ use std::time::Duration;
 
 /// The file in the state folder.
 const FILE_NAME: &str = "ledger";
+/// How the names begin of what else a server keeps there, all of it later than the ledger.
+const SIGNS: [&str; 3] = ["server", "opened-", "prepared-"];
 /// How often a busy lock is asked for again, and after how long. An append takes milliseconds.
 const LOCK_TRIES: u32 = 250;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -70,14 +74,21 @@ pub fn state_dir_default(server: Fingerprint) -> Result<PathBuf, LedgerError> {
 }
 
 impl Ledger {
-    /// Opens the ledger in `dir`; makes the folder (mode 0700) and an empty ledger if need be.
+    /// Opens the ledger in `dir`; makes the folder (mode 0700) and an empty ledger if need be, before
+    /// anything else is kept there.
     ///
     /// # Errors
-    /// [`LedgerError::Damaged`], [`LedgerError::Busy`], or the operating system's.
+    /// [`LedgerError::Lost`], [`LedgerError::Damaged`], [`LedgerError::Busy`], or the operating
+    /// system's.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
         create_folder(dir).map_err(LedgerError::io(dir, "create"))?;
         let path = dir.join(FILE_NAME);
+        // Signs first: another process that makes both this moment makes the ledger before them.
+        let sign = sign_of_use(dir);
         if !path.exists() {
+            if let Some(sign) = sign.map_err(LedgerError::io(dir, "read"))? {
+                return Err(LedgerError::Lost { folder: dir.to_owned(), sign });
+            }
             create_empty(&path)?;
         }
         // Also where another process made it a moment ago: its name must survive a crash.
@@ -278,6 +289,17 @@ fn create_folder(dir: &Path) -> io::Result<()> {
         other => other?,
     }
     sync_folder(parent)
+}
+
+/// The name of a file that only a used state folder has.
+fn sign_of_use(dir: &Path) -> io::Result<Option<String>> {
+    for entry in std::fs::read_dir(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if SIGNS.iter().any(|sign| name.starts_with(sign)) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes the ledger with its heading in one step, so that no crash leaves half a heading.

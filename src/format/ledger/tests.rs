@@ -231,6 +231,46 @@ fn a_ledger_replaced_in_use_is_refused() {
 }
 
 #[test]
+fn a_used_folder_without_its_ledger_is_refused() {
+    for sign in ["server", "opened-00.u", "prepared-00-7"] {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        drop(Ledger::open(dir.path()).unwrap());
+        fs::write(dir.path().join(sign), b"").unwrap();
+        drop(Ledger::open(dir.path()).unwrap());
+        fs::remove_file(&path).unwrap();
+        let err = Ledger::open(dir.path()).unwrap_err();
+        assert!(matches!(&err, LedgerError::Lost { sign: found, .. } if found == sign), "{err}");
+        assert!(err.help().unwrap().contains("gen-triplets"));
+        assert!(!path.exists(), "and none is made");
+    }
+    // What others left there, and what a crash leaves of a first start, is no sign of use.
+    let dir = tempdir().unwrap();
+    fs::create_dir(dir.path().join("lost+found")).unwrap();
+    fs::write(dir.path().join(".ppdenoise-x.part"), HEADING).unwrap();
+    Ledger::open(dir.path()).unwrap();
+}
+
+/// Servers that start in one new folder at once: the first signs of use come after the ledger.
+#[test]
+fn a_folder_in_the_making_is_not_taken_for_a_lost_one() {
+    const STARTS: usize = 50;
+    for _ in 0..STARTS {
+        let dir = tempdir().unwrap();
+        let barrier = Barrier::new(3);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    Ledger::open(dir.path()).unwrap();
+                    fs::write(dir.path().join("server"), b"").unwrap();
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn two_servers_have_two_default_folders() {
     let [a, b] = [1, 2].map(|b| state_dir_default(Fingerprint::from_bytes([b; 16])).unwrap());
     assert_ne!(a, b);
