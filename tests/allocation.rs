@@ -155,7 +155,7 @@ fn public_descriptions() {
         format!(r#""ops":[{{"activation":{{"lookup":{{"function":"{name}"}}}}}}]"#),
     ] {
         let json = format!("{{{place},{fields}}}");
-        refused(3 * json.len(), || PublicModel::from_json(json.as_bytes()));
+        refused(4 * json.len() + SLACK, || PublicModel::from_json(json.as_bytes()));
     }
     let long = vec![b'['; (16 << 20) + 1];
     refused(SLACK, || PublicModel::from_json(&long));

@@ -257,6 +257,7 @@ fn other_weights(lab: &Lab) {
         }
         share.write(lab, &format!("other.s{party}"), &keys, from);
     }
+    fs::copy(lab.path("model.pub"), lab.path("other.pub")).unwrap();
 }
 
 fn forget_opened(lab: &Lab, party: usize) {
