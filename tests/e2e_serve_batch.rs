@@ -271,7 +271,7 @@ fn no_damaged_or_forged_copy_takes_an_image() {
 fn a_share_that_is_mended_is_tried_again() {
     let lab = lab();
     lab.triples("trip", SIZE, 4);
-    let watching = |party: usize| job(party).flags(&["--watch"]);
+    let watching = |party: usize| job(party).flags(&["--watch", "--idle", "30"]);
     let mut expected = Vec::new();
     let mut mend = Vec::new();
     // At its first chunk, and behind it: the one is no share, the other fails in its turn.
