@@ -3,6 +3,8 @@
 
 #[path = "common/counting.rs"]
 mod counting;
+#[path = "common/hostile.rs"]
+mod hostile;
 
 use counting::peak;
 use ppdenoise::artefact::{Note, PublicModelFile};
@@ -26,6 +28,8 @@ const AT_ONCE: usize = 1 << 20;
 const KIB: usize = 1 << 10;
 /// What 65,535 announced entries of an archive may take.
 const DIRECTORY: usize = 16 << 20;
+/// What the decoder of whole PNGs may take beside the pixels.
+const PROFILE: usize = 16 << 20;
 /// What a byte of a pickle may take.
 const PICKLE: usize = 300;
 
@@ -335,6 +339,55 @@ fn images() {
     }
 }
 
+/// Limits of a library hold from the first byte that it sees, not once the image's size is known to it.
+#[test]
+fn what_is_inflated_beside_the_pixels() {
+    let bomb = hostile::png_with_profile(64 << 20);
+    assert!(bomb.len() < 128 * KIB);
+    let (used, _) = peak(|| ImageFormat::Png.decode(&bomb));
+    assert!(used <= PROFILE + SLACK, "{used} bytes in use");
+    // By rows it is not even looked at.
+    let (used, rows) = peak(|| RowReader::open(ImageFormat::Png, Cursor::new(&bomb), None));
+    assert!(rows.is_ok() && used <= 4 * SLACK, "{used} bytes in use");
+    // A million places of strips, a byte each, become 32 bytes each.
+    let many = 1 << 20;
+    let entries = |count| {
+        let place = 8 + 2 + 9 * 12 + 4;
+        let one = [(256, 3, 1, 8), (257, 3, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)];
+        let strips =
+            [(273, 1, count, place), (277, 3, 1, 1), (278, 3, 1, 8), (279, 1, count, place)];
+        [&one[..], &strips].concat()
+    };
+    both_refused(ImageFormat::Tiff, &hostile::tiff(&entries(many as u32), &vec![1; many]));
+}
+
+/// Each scan of a JPEG goes through the whole picture, for 12 bytes: too many are counted before any
+/// is decoded, wherever the stream is. So are sizes that only its frame claims.
+#[test]
+fn scans_of_jpeg_streams() {
+    let size = (2000, 2000);
+    let stream = hostile::progressive_jpeg(size, 20_000);
+    assert!(stream.len() < 320 * KIB);
+    let scan = hostile::scan_with(b"50", size, &stream);
+    let large = hostile::progressive_jpeg((16_000, 16_000), 0);
+    let large = hostile::scan_with(b"70", (16_000, 16_000), &large);
+    for (format, file) in
+        [(ImageFormat::Jpeg, stream), (ImageFormat::Dicom, scan), (ImageFormat::Dicom, large)]
+    {
+        refused(SLACK, || format.decode(&file));
+        // This one reads the file itself.
+        let read = 3 * file.len() + SLACK;
+        refused(read, || RowReader::open(format, Cursor::new(&file), None).map(drop));
+    }
+    let small = hostile::progressive_jpeg((16, 16), 300);
+    both_refused(ImageFormat::Tiff, &hostile::tiff_of_jpeg(&small));
+    // What stays within takes no more than the pixels do.
+    for scans in [0, 9] {
+        let good = ImageFormat::Jpeg.decode(&hostile::progressive_jpeg((16, 16), scans)).unwrap();
+        assert!(good.into_grey().unwrap().pixels().iter().all(|&level| level == 128.0));
+    }
+}
+
 /// As a whole and by rows.
 #[track_caller]
 fn both_refused(format: ImageFormat, bytes: &[u8]) {
@@ -369,7 +422,8 @@ fn scans() {
 fn ledgers() {
     let folder = tempfile::tempdir().unwrap();
     let line = vec![b'a'; 8 << 20];
-    std::fs::write(folder.path().join("ledger"), [b"ppdenoise ledger 2\n", &line[..]].concat())
-        .unwrap();
+    let path = folder.path().join("ledger");
+    std::fs::write(&path, [b"ppdenoise ledger 2\n", &line[..]].concat()).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     refused(SLACK, || Ledger::open(folder.path()));
 }

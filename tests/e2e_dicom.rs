@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::hostile::{progressive_jpeg, scan_with};
 use common::refusal::{INPUT, USAGE};
 use common::{KEYS, Lab, TINY, clean_crop, difference, reports};
 use ppdenoise::image::dicom::{Window, decode, derive};
@@ -162,4 +163,29 @@ fn what_cannot_be_is_refused_before_any_work() {
         &["syntax.dcm", "1.2.840.10008.1.2.4, which is not read", "decompress"],
     );
     assert!(!lab.exists("x.dcm") && !lab.exists("y.png"));
+}
+
+/// A transfer syntax announces one process of JPEG: another one in its place took minutes and a
+/// gigabyte.
+#[test]
+fn a_process_that_was_not_announced_is_refused() {
+    let lab = Lab::new();
+    let size = (64, 64);
+    lab.write("many.dcm", &scan_with(b"50", size, &progressive_jpeg(size, 20_000)));
+    lab.write("one.dcm", &scan_with(b"50", size, &progressive_jpeg(size, 1)));
+    lab.write("lossless.dcm", &scan_with(b"70", size, &progressive_jpeg(size, 1)));
+    lab.write("many.jpg", &progressive_jpeg(size, 20_000));
+    for name in ["many.dcm", "one.dcm", "lossless.dcm", "many.jpg"] {
+        let add = ["add-noise", name, "--sigma", "5", "--seed", "1", "--out", "x.png"];
+        let words = if name == "many.jpg" { "more scans" } else { "another process" };
+        lab.run(&add).refused(INPUT, &[name, words]);
+        assert!(!lab.exists("x.png"));
+    }
+    let mut encoded = Vec::new();
+    let image = clean_crop((64, 64)).to_u8();
+    image::codecs::jpeg::JpegEncoder::new(&mut encoded)
+        .encode(&image, 64, 64, image::ExtendedColorType::L8)
+        .unwrap();
+    lab.write("good.dcm", &scan_with(b"50", size, &encoded));
+    lab.run(&["add-noise", "good.dcm", "--sigma", "5", "--seed", "1", "--out", "x.png"]).done();
 }

@@ -3,6 +3,7 @@
 //! What a file says of its size and kind is checked before memory is taken for its pixels. Nothing
 //! else of a file is kept: no comment, profile, EXIF field or thumbnail.
 
+use super::jpeg::{self, Process};
 use super::png;
 use super::raster::{Depth, Raster};
 use super::tiling::check_scan;
@@ -26,25 +27,36 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
     if ImageFormat::from_signature(bytes) != Some(format) {
         return Err(ImageError::Signature { format });
     }
-    match format {
+    // What it says of its size, before a library sees more of it than its first bytes.
+    let announced = match format {
         ImageFormat::Png => {
-            png::check(&mut Cursor::new(bytes), bytes.len() as u64)?;
+            let header = png::check(&mut Cursor::new(bytes), bytes.len() as u64)?;
+            Some((header.height, header.width))
         }
-        ImageFormat::Jpeg => check_jpeg_end(bytes)?,
-        ImageFormat::Tiff => tiff::check(&mut Cursor::new(bytes), bytes.len() as u64)?,
-        _ => {}
-    }
+        ImageFormat::Jpeg => {
+            check_jpeg_end(bytes)?;
+            let frame = jpeg::frame(format, bytes, Process::PHOTOGRAPHS)?;
+            Some((frame.height, frame.width))
+        }
+        ImageFormat::Tiff => {
+            tiff::check(&mut Cursor::new(bytes), bytes.len() as u64)?;
+            None
+        }
+        _ => None,
+    };
     let damaged = |source| ImageError::Container { format, source };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), theirs);
-    reader.limits(Limits::default());
+    // The PNG decoder inflates a profile as soon as it is made, within the limits that it has then;
+    // those of the others only count later.
+    reader.limits(match announced {
+        Some((height, width)) => limits(plausible_area(format, bytes, height, width)?),
+        None => Limits::no_limits(),
+    });
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let area = plausible_area(format, bytes, side(height), side(width))?;
     check_kind(format, decoder.original_color_type())?;
-    let mut limits = Limits::no_limits();
-    // Decoded samples twice, of at most 3 x 2 bytes a pixel.
-    limits.max_alloc = Some(12 * area as u64 + DECODER_SLACK);
-    decoder.set_limits(limits).map_err(damaged)?;
+    decoder.set_limits(limits(area)).map_err(damaged)?;
     let upright = decoder.orientation().map_err(damaged)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(upright);
@@ -57,6 +69,13 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
         // A transparent level turns grey into grey with alpha while it is decoded.
         other => Err(ImageError::Kind { format, found: kind_name(other.color().into()) }),
     }
+}
+
+/// Decoded samples twice, of at most 3 x 2 bytes a pixel, and a decoder's own.
+fn limits(area: usize) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(12 * area as u64 + DECODER_SLACK);
+    limits
 }
 
 /// Height times width, if the file is long enough to hold so many pixels.

@@ -10,6 +10,7 @@ mod error;
 mod font;
 mod interest;
 mod joiner;
+mod jpeg;
 mod noise;
 mod noise_level;
 pub(crate) mod npy;

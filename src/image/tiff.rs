@@ -1,13 +1,21 @@
 //! What a TIFF file says of its first directory, before the decoder sees it.
 
+use super::container::plausible_scan;
+use super::jpeg::{self, Process};
 use super::{ImageError, ImageFormat};
+use ::tiff::decoder::{ChunkType, Decoder};
+use ::tiff::tags::{CompressionMethod, Tag};
 use std::io::{Read, Seek, SeekFrom};
 
 /// More entries than this no directory has.
 const MAX_ENTRIES: u64 = 4096;
+/// More values than this no entry has that says something of the samples of a pixel.
+const MAX_VALUES: u64 = 1 << 16;
 
-/// Refuses several pages, of which a decoder would take the first and drop the rest, and values that
-/// are longer than the file of `length` bytes: the decoder takes memory for as many as are announced.
+/// Refuses several pages, of which a decoder would take the first and drop the rest; values that
+/// are longer than the file of `length` bytes, or more than its strips and samples can have: the
+/// decoder takes 32 bytes for each that is announced, before limits can be set; and JPEG streams that
+/// are none of a TIFF file (TIFF Technical Note 2: baseline, no larger than their strip or tile).
 pub(super) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), ImageError> {
     let format = ImageFormat::Tiff;
     let damaged = || ImageError::Header { format, reason: "its first directory cannot be read" };
@@ -17,14 +25,51 @@ pub(super) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), Ima
         Some(true) => {}
     }
     file.rewind()?;
-    let decoder = ::tiff::decoder::Decoder::new(file).map_err(|_| damaged())?;
-    match decoder.more_images() {
-        true => Err(ImageError::Pages),
+    let mut decoder = Decoder::new(file).map_err(|_| damaged())?;
+    if decoder.more_images() {
+        return Err(ImageError::Pages);
+    }
+    let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).map_err(|_| damaged())?;
+    match compression == Some(CompressionMethod::ModernJPEG.to_u16()) {
+        true => check_streams(&mut decoder, length),
         false => Ok(()),
     }
 }
 
-/// Whether no value of the first directory is longer than the file; nothing without a directory.
+/// Looks at the JPEG stream of every strip or tile, one in memory at a time.
+fn check_streams<F: Read + Seek>(decoder: &mut Decoder<F>, length: u64) -> Result<(), ImageError> {
+    let format = ImageFormat::Tiff;
+    let header = |reason| ImageError::Header { format, reason };
+    let damaged = |_| header("its JPEG streams cannot be found");
+    let (places, lengths) = match decoder.get_chunk_type() {
+        ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
+        ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
+    };
+    let places = decoder.get_tag_u64_vec(places).map_err(damaged)?;
+    let lengths = decoder.get_tag_u64_vec(lengths).map_err(damaged)?;
+    // Tables that all have in common stand before what is in each.
+    let tables = decoder.find_tag(Tag::JPEGTables).map_err(damaged)?;
+    let tables = tables.map(|value| value.into_u8_vec()).transpose().map_err(damaged)?;
+    let (columns, rows) = decoder.chunk_dimensions();
+    for (place, bytes) in places.into_iter().zip(lengths) {
+        let truncated = || ImageError::Truncated { format, bytes: length as usize };
+        let bytes = usize::try_from(bytes).ok().filter(|bytes| *bytes as u64 <= length);
+        let stream = bytes_at(decoder.inner(), place, bytes.ok_or_else(truncated)?)?;
+        let mut stream = stream.ok_or_else(truncated)?;
+        if let Some([begin @ .., _, _]) = tables.as_deref() {
+            stream.splice(..stream.len().min(2), begin.iter().copied());
+        }
+        let frame = jpeg::frame(format, &stream, &[Process::Baseline, Process::Extended])?;
+        plausible_scan(format, stream.len() as u64, frame.height, frame.width)?;
+        if frame.width > columns as usize || frame.height > rows as usize {
+            return Err(header("a JPEG stream is larger than its strip or tile"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the values of the first directory can be as long and as many as they are announced in a file
+/// of this length; nothing without a directory.
 fn values_fit<F: Read + Seek>(file: &mut F, length: u64) -> std::io::Result<Option<bool>> {
     let Some((start, wide, big_endian)) = directory(file)? else { return Ok(None) };
     let entries = if wide == 8 { 8 } else { 2 };
@@ -44,7 +89,15 @@ fn values_fit<F: Read + Seek>(file: &mut F, length: u64) -> std::io::Result<Opti
             5 | 10 | 12 | 16..=18 => 8,
             _ => 1,
         };
-        number(&entry[4..4 + wide], big_endian).saturating_mul(width) <= length
+        let count = number(&entry[4..4 + wide], big_endian);
+        let most = match number(&entry[..2], big_endian) {
+            // Of strips and tiles, which have a place, a length and a byte of their own.
+            273 | 279 | 324 | 325 => length / 4,
+            // Of samples, and the tables of JPEG streams.
+            258 | 277 | 338 | 339 | 347 | 530 => MAX_VALUES,
+            _ => length,
+        };
+        count <= most && count.saturating_mul(width) <= length
     };
     Ok(Some(all.chunks_exact(entry).all(fits)))
 }

@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod forge;
+pub mod hostile;
 pub mod kill;
 pub mod link;
 pub mod proxy;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -135,6 +137,23 @@ impl Lab {
         fs::write(self.path(name), bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
 
+    /// As [`Lab::write`], for the owner alone.
+    pub fn write_secret(&self, name: &str, bytes: &[u8]) {
+        self.write(name, bytes);
+        set_mode(&self.path(name), 0o600);
+    }
+
+    /// A folder for the owner alone.
+    pub fn secret_folder(&self, name: &str) {
+        fs::create_dir_all(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        set_mode(&self.path(name), 0o700);
+    }
+
+    /// The permission bits of a file or folder.
+    pub fn mode(&self, name: &str) -> u32 {
+        fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o777
+    }
+
     pub fn len(&self, name: &str) -> u64 {
         fs::metadata(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}")).len()
     }
@@ -245,7 +264,17 @@ impl Lab {
     }
 
     pub fn reconstruct(&self, out: &str) -> Ended {
-        self.run(&["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", out, "--json"])
+        self.run(&[
+            "reconstruct",
+            "den.s0",
+            "den.s1",
+            "--keys",
+            KEYS,
+            "--out",
+            out,
+            "--json",
+            "--force",
+        ])
     }
 
     /// Starts a server that listens at a free port.
@@ -278,6 +307,11 @@ impl Lab {
         let number = |key: &str| report[key].as_u64().expect("a number of slots");
         (number("slots_used"), number("slots_left"))
     }
+}
+
+/// Sets permission bits.
+pub fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn is_part(path: &Path) -> bool {

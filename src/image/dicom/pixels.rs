@@ -1,6 +1,7 @@
 //! The samples of a picture, native or compressed.
 
 use super::super::container::plausible_area;
+use super::super::jpeg::{self, Process};
 use super::super::{ImageError, ImageFormat};
 use super::Picture;
 use super::dataset::{Coding, damaged, items};
@@ -11,7 +12,8 @@ pub(super) enum Syntax {
     Implicit,
     Explicit,
     Rle,
-    Jpeg,
+    /// With the one process that it announces.
+    Jpeg(Process),
 }
 
 impl Syntax {
@@ -21,9 +23,10 @@ impl Syntax {
             "1.2.840.10008.1.2" => Ok(Syntax::Implicit),
             "1.2.840.10008.1.2.1" => Ok(Syntax::Explicit),
             "1.2.840.10008.1.2.5" => Ok(Syntax::Rle),
-            // Baseline; lossless, with any predictor and with the first.
-            "1.2.840.10008.1.2.4.50" | "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" => {
-                Ok(Syntax::Jpeg)
+            "1.2.840.10008.1.2.4.50" => Ok(Syntax::Jpeg(Process::Baseline)),
+            // With any predictor, and with the first.
+            "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" => {
+                Ok(Syntax::Jpeg(Process::Lossless))
             }
             _ if uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
                 Err(ImageError::DicomSyntax { uid: uid.into() })
@@ -35,7 +38,7 @@ impl Syntax {
     pub(super) fn coding(self) -> Coding {
         match self {
             Syntax::Implicit => Coding::Implicit,
-            Syntax::Explicit | Syntax::Rle | Syntax::Jpeg => Coding::Explicit,
+            Syntax::Explicit | Syntax::Rle | Syntax::Jpeg(_) => Coding::Explicit,
         }
     }
 
@@ -77,7 +80,7 @@ pub(super) fn samples(picture: &Picture<'_>, length: usize) -> Result<Vec<i32>, 
         return Err(damaged("its compressed picture is in several fragments"));
     }
     match picture.syntax {
-        Syntax::Jpeg => jpeg(picture, first),
+        Syntax::Jpeg(process) => jpeg(picture, first, process),
         _ => run_lengths(picture, first, area),
     }
 }
@@ -128,18 +131,22 @@ fn run_lengths(picture: &Picture<'_>, data: &[u8], area: usize) -> Result<Vec<i3
     Ok(samples.into_iter().map(|v| number(picture, v)).collect())
 }
 
-/// A JPEG stream of one component.
-fn jpeg(picture: &Picture<'_>, data: &[u8]) -> Result<Vec<i32>, ImageError> {
+/// A JPEG stream of one component and of the process that the transfer syntax announces.
+fn jpeg(picture: &Picture<'_>, data: &[u8], process: Process) -> Result<Vec<i32>, ImageError> {
     use jpeg_decoder::{Decoder, PixelFormat};
-    let failed = |_| damaged("its JPEG stream cannot be decoded");
-    let mut decoder = Decoder::new(data);
-    decoder
-        .set_max_decoding_buffer_size(2 * usize::from(picture.rows) * usize::from(picture.columns));
-    decoder.read_info().map_err(failed)?;
-    let info = decoder.info().ok_or(damaged("its JPEG stream says no size"))?;
-    if (info.height, info.width) != (picture.rows, picture.columns) {
+    let frame = jpeg::frame(ImageFormat::Dicom, data, &[process])?;
+    let size = (picture.rows.into(), picture.columns.into());
+    if (frame.height, frame.width) != size {
         return Err(damaged("its JPEG stream has another size"));
     }
+    if frame.components != 1 {
+        return Err(ImageError::Dicom { found: "in colour, in a JPEG stream".into() });
+    }
+    let failed = |_| damaged("its JPEG stream cannot be decoded");
+    let mut decoder = Decoder::new(data);
+    decoder.set_max_decoding_buffer_size(2 * frame.height * frame.width);
+    decoder.read_info().map_err(failed)?;
+    let info = decoder.info().ok_or(damaged("its JPEG stream says no size"))?;
     let (format, bytes) = (info.pixel_format, decoder.decode().map_err(failed)?);
     let samples: Vec<i32> = match format {
         PixelFormat::L8 => bytes.iter().map(|&v| number(picture, v.into())).collect(),

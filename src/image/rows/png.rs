@@ -27,7 +27,11 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
     file.rewind()?;
     // A row twice, of at most 3 x 2 bytes a pixel.
     let limits = Limits { bytes: 12 * header.width + SLACK };
-    let decoder = Decoder::new_with_limits(file, limits).read_info().map_err(damaged)?;
+    let mut decoder = Decoder::new_with_limits(file, limits);
+    // Neither is used, and a profile of kilobytes may become megabytes.
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_ignore_text_chunk(true);
+    let decoder = decoder.read_info().map_err(damaged)?;
     let info = decoder.info();
     let turned = info.exif_metadata.as_deref().and_then(Orientation::from_exif_chunk);
     let turned = turned.is_some_and(|upright| upright != Orientation::NoTransforms);
