@@ -151,10 +151,17 @@ impl Stream {
 /// Block i of the stream is AES-128 of the number i (little-endian) under a key that belongs to one
 /// domain of one seed. Security: AES as a pseudo-random permutation; q blocks differ from uniform
 /// ones by at most q^2 / 2^129, which is 2^-65 for 2^32 blocks, more than ten times
-/// the longest stream of a 512x512 image with the paper-size network (2^28.3 blocks).
+/// the longest stream of a 512x512 image with the paper-size network (2^28.3 blocks). A key gives
+/// 2^40 blocks: those from 2^40 e on, numbered from 0 again, are under the key that is block 2^63 + e
+/// of the first.
 pub struct BulkStream {
     key: AesKey,
 }
+
+/// The blocks of one key.
+const BLOCKS_A_KEY: u64 = 1 << 40;
+/// The blocks of the first key that are the others.
+const KEYS: u64 = 1 << 63;
 
 /// Blocks made at a time where the output is not aligned to blocks.
 const SCRATCH: usize = 64;
@@ -189,7 +196,7 @@ impl BulkStream {
         let (middle, tail) = rest.split_at_mut(rest.len() / BLOCK * BLOCK);
         let blocks = (middle.len() / BLOCK) as u64;
         match bytemuck::try_cast_slice_mut::<u8, Block>(middle) {
-            Ok(aligned) if cfg!(target_endian = "little") => self.key.counter_mode(at, aligned),
+            Ok(aligned) if cfg!(target_endian = "little") => self.blocks(at, aligned),
             _ => self.fill_unaligned(at, middle),
         }
         if !tail.is_empty() {
@@ -203,7 +210,7 @@ impl BulkStream {
         for out in out.chunks_mut(SCRATCH * Block::BYTES) {
             let (blocks, _) = out.as_chunks_mut::<16>();
             let scratch = &mut scratch[..blocks.len()];
-            self.key.counter_mode(at, scratch);
+            self.blocks(at, scratch);
             blocks.iter_mut().zip(&*scratch).for_each(|(o, b)| *o = b.0.to_le_bytes());
             at += blocks.len() as u64;
         }
@@ -211,8 +218,27 @@ impl BulkStream {
 
     fn block(&self, at: u64) -> [u8; 16] {
         let mut block = [Block::ZERO];
-        self.key.counter_mode(at, &mut block);
+        self.blocks(at, &mut block);
         block[0].0.to_le_bytes()
+    }
+
+    /// The blocks from a position on, each under the key that it belongs to.
+    fn blocks(&self, mut at: u64, mut out: &mut [Block]) {
+        while !out.is_empty() {
+            let (number, first) = (at / BLOCKS_A_KEY, at % BLOCKS_A_KEY);
+            let left = usize::try_from(BLOCKS_A_KEY - first).unwrap_or(usize::MAX);
+            let (now, later) = out.split_at_mut(left.min(out.len()));
+            match number {
+                0 => self.key.counter_mode(first, now),
+                _ => {
+                    let mut key = [Block::ZERO];
+                    self.key.counter_mode(KEYS + number, &mut key);
+                    AesKey::new(AesBackend::active(), key[0].0).counter_mode(first, now);
+                }
+            }
+            at += now.len() as u64;
+            out = later;
+        }
     }
 }
 
@@ -260,6 +286,30 @@ mod tests {
         aes::Aes128::new(&key.into()).encrypt_block(&mut expected);
         let got: Vec<u32> = stream.take(7 * 4, 4);
         assert_eq!(bytemuck::cast_slice::<u32, u8>(&got), expected.as_slice());
+    }
+
+    /// Behind 2^40 blocks there is another key, wherever a request begins.
+    #[test]
+    fn a_key_is_used_for_as_many_blocks_as_is_said() {
+        let new = |key: u128| AesKey::new(AesBackend::active(), key);
+        let bulk = BulkStream { key: new(5) };
+        let mut keys = [Block::ZERO; 2];
+        new(5).counter_mode(KEYS + 1, &mut keys);
+        let [second, third] = keys;
+        let words = |key: u128, first: u64| {
+            let mut out = [Block::ZERO; 2];
+            new(key).counter_mode(first, &mut out);
+            bytemuck::cast_slice::<Block, u32>(&out).to_vec()
+        };
+        for (number, before, behind) in [(1, 5, second.0), (2, second.0, third.0)] {
+            let expected = [words(before, BLOCKS_A_KEY - 2), words(behind, 0)].concat();
+            let first = 4 * (number * BLOCKS_A_KEY - 2);
+            assert!(bulk.take::<u32>(first, 16) == expected, "key {number}");
+            for skew in 1..16 {
+                let part: Vec<u32> = bulk.take(first + skew, 16 - skew as usize);
+                assert!(part == expected[skew as usize..], "key {number}, {skew}");
+            }
+        }
     }
 
     #[test]
