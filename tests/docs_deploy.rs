@@ -43,6 +43,8 @@ fn both_hosts_run_a_job_with_the_examples() {
         for folder in ["etc/ppdenoise/keys", "var/spool/ppdenoise", "var/lib/ppdenoise"] {
             std::fs::create_dir_all(host.join(folder)).unwrap();
         }
+        assert_eq!(value("StateDirectoryMode"), "0700");
+        common::set_mode(&host.join("var/lib/ppdenoise"), 0o700);
         assert!(SETTINGS[party].contains(&format!("state = \"{state}\"")), "{state}");
         let settings = on_host(SETTINGS[party], &host, &port);
         std::fs::write(host.join("etc/ppdenoise/server.toml"), settings).unwrap();

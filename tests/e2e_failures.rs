@@ -125,8 +125,8 @@ fn files_that_go_away_while_in_use_are_told() {
         ended[0].refused_once(FAILED, &["was replaced or cut while in use", "new triples"]);
         ended[1].refused_once(PEER, &["its ledger refuses"]);
         assert_eq!(marks(&lab.path("state1/ledger")).len(), before, "no slot was spent");
-        fs::create_dir_all(lab.path("state0")).unwrap();
-        fs::write(&ledger, &whole).unwrap();
+        lab.secret_folder("state0");
+        lab.write_secret("state0/ledger", &whole);
     }
     // The folder of the result, which is seen when the result gets its name.
     fs::create_dir(lab.path("out")).unwrap();

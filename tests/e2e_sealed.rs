@@ -4,10 +4,9 @@ mod common;
 
 use common::forge::{Described, Keys};
 use common::refusal::{INPUT, SIZE, USAGE, alone};
-use common::{Job, KEYS, Lab, reports};
+use common::{Job, KEYS, Lab, reports, set_mode};
 use ppdenoise::format::Role;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 /// A folder with new pairs of some roles and the public keys of all others.
 fn folder_with_new(lab: &Lab, folder: &str, roles: &[&str]) {
@@ -184,9 +183,9 @@ fn keys_are_rotated() {
 #[test]
 fn locked_keys_need_their_passphrase() {
     let lab = Lab::ready(SIZE, 1);
-    lab.write("right", b"correct horse\n");
-    lab.write("wrong", b"battery staple\n");
-    lab.write("empty", b"\nsecond line\n");
+    lab.write_secret("right", b"correct horse\n");
+    lab.write_secret("wrong", b"battery staple\n");
+    lab.write_secret("empty", b"\nsecond line\n");
     let args = ["keygen", "--out", KEYS, "--force", "--role", "gateway", "--role", "dealer"];
     lab.run(&[&args[..], &["--passphrase-file", "right"]].concat()).done();
     let share = ["share-image", "noisy.png", "--keys", KEYS, "--model", "model.pub", "--force"];
@@ -216,15 +215,33 @@ fn locked_keys_need_their_passphrase() {
     lab.run(&["keygen", "--out", "x", "--passphrase"]).refused_once(USAGE, &["terminal"]);
 }
 
+/// One rule: keys, passphrases, and state folders with all that is in them.
 #[test]
-fn a_secret_key_that_others_may_read_is_refused() {
-    let lab = Lab::ready(SIZE, 1);
-    let path = lab.path("keys/server0.key");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    alone(&lab, Job::new(0))
-        .refused_once(INPUT, &["server0.key", "read by others", "644", "chmod 600"]);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+fn secrets_that_others_have_access_to_are_refused() {
+    let lab = Lab::ready(SIZE, 3);
     reports(lab.serve_both());
+    lab.share_image("noisy.png", "img", &["--force"]);
+    let again = Job::new(0).flags(&["--force"]);
+    for (name, open, good, command) in [
+        ("keys/server0.key", 0o640, 0o600, "chmod 600"),
+        ("state0", 0o777, 0o700, "chmod 700"),
+        ("state0", 0o720, 0o700, "chmod 700"),
+        ("state0/ledger", 0o644, 0o600, "chmod 600"),
+        ("state0/server", 0o620, 0o600, "chmod 600"),
+    ] {
+        set_mode(&lab.path(name), open);
+        let words = [name, "others have access", &format!("{open:o}"), command];
+        alone(&lab, again.clone()).refused_once(INPUT, &words);
+        set_mode(&lab.path(name), good);
+    }
+    lab.write("open", b"correct horse\n");
+    set_mode(&lab.path("open"), 0o644);
+    let locked = ["keygen", "--out", "locked", "--passphrase-file", "open"];
+    lab.run(&locked).refused_once(INPUT, &["'open'", "others have access", "644", "chmod 600"]);
+    assert!(!lab.exists("locked"));
+    set_mode(&lab.path("open"), 0o400);
+    lab.run(&locked).done();
+    reports(lab.serve(&again, &Job::new(1).flags(&["--force"])));
 }
 
 #[test]

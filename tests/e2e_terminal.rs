@@ -54,7 +54,7 @@ fn a_passphrase_is_asked_for_and_not_shown() {
     let corrected = format!("{WRONG}\u{15}{RIGHT}s\u{7f}");
     talk(&lab, &share, &[(prompt, &corrected)]).ended(0, &[]);
     // A file is asked before the terminal is.
-    lab.write("right", RIGHT.as_bytes());
+    lab.write_secret("right", RIGHT.as_bytes());
     talk(&lab, &[&share[..], &["--passphrase-file", "right"]].concat(), &[]).ended(0, &[]);
 }
 

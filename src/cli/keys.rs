@@ -2,8 +2,10 @@
 
 use super::failure::{Code, Failure};
 use super::files::is_stream;
+use super::shown::one_line;
 use crate::artefact::Parties;
 use crate::format::keys::{KeyFolder, Passphrase, no_passphrase};
+use crate::format::private::check_private;
 use crate::format::{FormatError, Role, SecretKey};
 use clap::Args;
 use std::fs::File;
@@ -37,14 +39,14 @@ impl Unlock {
         match &self.passphrase_file {
             Some(path) => read_passphrase(path),
             None if std::io::stdin().is_terminal() => {
-                prompt(&format!("passphrase of {}: ", file.display()))
+                prompt(&one_line(&format!("passphrase of {}: ", file.display())))
             }
             None => no_passphrase(file),
         }
     }
 }
 
-/// The first line of a file; `-` is standard input.
+/// The first line of a file that is its owner's alone; `-` is standard input.
 pub(super) fn read_passphrase(path: &Path) -> Result<Passphrase, FormatError> {
     let most = Passphrase::MAX_LEN + 2;
     // As long as it can get, so that no copy is left behind when it grows.
@@ -58,7 +60,10 @@ pub(super) fn read_passphrase(path: &Path) -> Result<Passphrase, FormatError> {
     };
     let done = match is_stream(path) {
         true => read(&mut std::io::stdin().lock(), &mut bytes),
-        false => File::open(path).and_then(|mut file| read(&mut file, &mut bytes)),
+        false => {
+            check_private(path)?;
+            File::open(path).and_then(|mut file| read(&mut file, &mut bytes))
+        }
     };
     done.map_err(|e| FormatError::io(path, "read", e))?;
     if bytes.last() == Some(&b'\r') {

@@ -126,11 +126,15 @@ pub enum FormatError {
         /// [`crate::format::keys::Passphrase::MAX_LEN`].
         limit: usize,
     },
-    /// Others than its owner may read a secret key.
-    #[error("the secret key '{file}' may be read by others: its mode is {mode:03o}")]
-    KeyExposed {
-        /// The key file.
+    /// Others than its owner may read or write a secret, or write to a folder of them.
+    #[error(
+        "'{file}' is for its owner alone, and others have access to it: its mode is {mode:03o}"
+    )]
+    Exposed {
+        /// The file or folder.
         file: PathBuf,
+        /// Whether it is a folder.
+        folder: bool,
         /// Its permission bits.
         mode: u32,
     },
@@ -342,7 +346,9 @@ impl FormatError {
             PassphraseUnusable { limit, .. } => {
                 format!("give a file with a passphrase of 1 to {limit} bytes in its first line")
             }
-            KeyExposed { file, .. } => format!("chmod 600 '{}'", file.display()),
+            Exposed { file, folder, .. } => {
+                format!("chmod {} '{}'", if *folder { 700 } else { 600 }, file.display())
+            }
             WrongKind { expected, .. } => {
                 format!("give {} {expected}; {}", expected.article(), expected.maker())
             }

@@ -14,6 +14,7 @@ pub mod ids;
 pub mod keys;
 pub mod ledger;
 pub mod output;
+pub mod private;
 pub mod role;
 pub mod stream;
 mod unfinished;

@@ -20,11 +20,12 @@ use crate::format::error::FormatError;
 use crate::format::header::{Cipher, Part, PublicKeyOf, SecretKeyOf};
 use crate::format::ids::Fingerprint;
 use crate::format::output::{Access, OutputFile, Overwrite, commit_all};
+use crate::format::private::check_private;
 use crate::format::role::Role;
 use pair::KEY_LEN;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{DirBuilder, File};
 use std::io::BufReader;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -50,12 +51,12 @@ impl KeyFolder {
     /// the passphrase of one that is locked.
     ///
     /// # Errors
-    /// [`FormatError::KeyMissing`], [`FormatError::KeyExposed`] if others than the owner may read it,
+    /// [`FormatError::KeyMissing`], [`FormatError::Exposed`] if others than the owner may read it,
     /// [`FormatError::WrongPassphrase`], [`FormatError::KeyMismatch`], and those of any file.
     pub fn secret(&self, role: Role, ask: &AskPassphrase<'_>) -> Result<SecretKey, FormatError> {
         let path = secret_path(&self.dir, role);
         let (file, sender) = self.open_key::<SecretKeyOf>(&path, role, |body| body.role)?;
-        private(&path)?;
+        check_private(&path)?;
         let bytes = key_bytes(file.unlock(ask)?)?;
         let secret = SecretKey::from_bytes(&bytes);
         let found = secret.public().fingerprint();
@@ -203,16 +204,6 @@ fn key_bytes(
     Ok(bytes)
 }
 
-/// Refuses a secret file that others than its owner may read or write.
-fn private(path: &Path) -> Result<(), FormatError> {
-    let meta = fs::metadata(path).map_err(|err| FormatError::io(path, "read", err))?;
-    let mode = meta.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(FormatError::KeyExposed { file: path.to_owned(), mode })
-}
-
 fn check_fingerprint(
     file: &Path,
     expected: Fingerprint,
@@ -236,6 +227,7 @@ fn public_path(dir: &Path, role: Role) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use tempfile::tempdir;
 
@@ -346,7 +338,7 @@ mod tests {
         for mode in [0o640, 0o604, 0o620, 0o666] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let err = keys.secret(Role::Gateway, &no_passphrase).unwrap_err();
-            assert!(matches!(err, FormatError::KeyExposed { mode: m, .. } if m == mode), "{err}");
+            assert!(matches!(err, FormatError::Exposed { mode: m, .. } if m == mode), "{err}");
             assert!(err.help().unwrap().starts_with("chmod 600 "), "{err}");
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();

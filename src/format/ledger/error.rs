@@ -1,6 +1,7 @@
 //! What can be wrong with a ledger, and what to do about it.
 
 use super::BoundWeights;
+use crate::format::error::FormatError;
 use crate::format::ids::{Digest, WeightMaskId};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,9 @@ pub enum LedgerError {
     /// The user has no home folder to keep a state folder in.
     #[error("there is no home folder to keep the ledger in")]
     NoHome,
+    /// Others have access to the state folder.
+    #[error(transparent)]
+    Exposed(FormatError),
     /// The operating system refused.
     #[error("cannot {action} '{file}'")]
     Io {
@@ -113,6 +117,7 @@ impl LedgerError {
                 .into(),
             NoHome => "say where to keep it with --state DIR".into(),
             Io { .. } => "check the folder given with --state and its permissions".into(),
+            Exposed(e) => return e.help(),
             NoSuchSlot { .. } => return None,
         })
     }

@@ -21,6 +21,7 @@ pub use record::BoundWeights;
 use crate::format::error::FormatError;
 use crate::format::ids::{Digest, Fingerprint, ImageId, SessionId, TripleSetId, WeightMaskId};
 use crate::format::output::{Access, OutputFile, Overwrite, sync_folder};
+use crate::format::private::check_private_folder;
 use etcetera::BaseStrategy;
 use record::{HEADING, ReadError, Record, State, Tail};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -78,10 +79,12 @@ impl Ledger {
     /// anything else is kept there.
     ///
     /// # Errors
+    /// [`LedgerError::Exposed`] if others may write to the folder or have access to a file in it,
     /// [`LedgerError::Lost`], [`LedgerError::Damaged`], [`LedgerError::Busy`], or the operating
     /// system's.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
         create_folder(dir).map_err(LedgerError::io(dir, "create"))?;
+        check_private_folder(dir).map_err(LedgerError::Exposed)?;
         let path = dir.join(FILE_NAME);
         // Signs first: another process that makes both this moment makes the ledger before them.
         let sign = sign_of_use(dir);

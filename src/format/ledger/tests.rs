@@ -3,6 +3,7 @@ use crate::format::ids::ModelId;
 use proptest::prelude::*;
 use std::fs;
 use std::io::Cursor;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Barrier;
 use tempfile::tempdir;
 
@@ -32,7 +33,9 @@ fn sample() -> Vec<u8> {
 }
 
 fn open_bytes(dir: &Path, bytes: &[u8]) -> Result<Ledger, LedgerError> {
-    fs::write(dir.join(FILE_NAME), bytes).unwrap();
+    let path = dir.join(FILE_NAME);
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     Ledger::open(dir)
 }
 

@@ -4,7 +4,9 @@ use libfuzzer_sys::fuzz_target;
 use ppdenoise::format::ledger::BoundWeights;
 use ppdenoise::format::{Digest, ImageId, Ledger, ModelId, SessionId, TripleSetId, WeightMaskId};
 use ppdenoise_fuzz::{memory::bounded, seeds};
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// A folder in memory where the system has one: each run syncs.
@@ -13,14 +15,21 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     let base = if shared.is_dir() { shared } else { std::env::temp_dir() };
     let folder = base.join(format!("ppdenoise-fuzz-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder for the ledger");
+    private(&folder, 0o700);
     folder
 });
+
+/// A ledger that others have access to is refused unread.
+fn private(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("the mode can be set");
+}
 
 fuzz_target!(init: seeds(ledgers), |data: &[u8]| {
     let Some((&how, text)) = data.split_first() else { return };
     let text = if how % 2 == 0 { text.to_vec() } else { chained(text) };
     let file = [b"ppdenoise ledger 2\n", &text[..]].concat();
     std::fs::write(FOLDER.join("ledger"), file).expect("the ledger can be written");
+    private(&FOLDER.join("ledger"), 0o600);
     bounded((1 << 20) + 16 * text.len(), || {
         let Ok(mut ledger) = Ledger::open(&FOLDER) else { return };
         let set = TripleSetId::from_bytes([0x11; 16]);
