@@ -14,7 +14,7 @@ use crate::artefact::{
     write_image_shares, write_model,
 };
 use crate::format::keys::{AskPassphrase, generate};
-use crate::format::output::{Access, OutputFile, Overwrite, ensure_space};
+use crate::format::output::{Access, OutputFile, Overwrite, commit_all, ensure_space};
 use crate::format::{
     FormatError, ImageId, KeyFolder, Ledger, LedgerError, ModelId, PublicKey, Role, SecretKey,
     TripleSetId,
@@ -184,7 +184,7 @@ impl Gateway {
         let (id, note) = (ImageId::random().map_err(FormatError::from)?, None);
         let means = &means[..];
         let shared = SharedImage { id, encoded: &encoded, size, sigma, levels, means, note };
-        write_image_shares(&shared, public, &self.0, outs)?;
+        commit_all(write_image_shares(&shared, public, &self.0, outs)?)?;
         Ok((id, clamped))
     }
 }

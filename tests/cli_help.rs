@@ -36,12 +36,12 @@ const COMMANDS: &[(&str, &str)] = &[
     ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
     (
         "reconstruct",
-        "<SHARE> --keys --passphrase-file --out --like --window --reference --csv --json",
+        "<SHARE> --keys --passphrase-file --out --like --window --reference --csv --force --json",
     ),
     (
         "denoise",
         "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride \
-         --out --reference --json",
+         --out --reference --force --json",
     ),
     ("add-noise", "<IMAGE> --window --sigma --noise --gain --read-noise --seed --out --json"),
     ("metrics", "<REFERENCE> <IMAGE> --window --json"),

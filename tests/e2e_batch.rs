@@ -218,7 +218,7 @@ fn results_of_folders_are_paired_named_and_judged() {
     lab.run(&[&args[..], &["--reference", "clean", "--out", "clean"]].concat())
         .refused_once(USAGE, &["'clean/a.png' is both an input and the output"]);
     assert_eq!(lab.read("clean/a.png"), clean);
-    let args = ["reconstruct", "res", "--keys", KEYS, "--out", "out", "--json"];
+    let args = ["reconstruct", "res", "--keys", KEYS, "--out", "out", "--json", "--force"];
 
     fs::remove_file(lab.path("clean/b.png")).unwrap();
     lab.run(&[&args[..], &more].concat())
@@ -254,7 +254,7 @@ fn material_for_shared_images() {
     assert_eq!(sets, [(14.into(), 2), (15.into(), 1)]);
     let files = ["trip-14x13.s0", "trip-15x12.s0"];
     let args = ["inspect", files[0], files[1], "--state", "state0", "--json"];
-    fs::create_dir(lab.path("state0")).unwrap();
+    lab.secret_folder("state0");
     let report = lab.run(&args).report();
     assert_eq!(report["slots_left"], serde_json::json!({ "14x13": 2, "15x12": 1 }));
     assert_eq!(report["files"][1]["slots"], 1);

@@ -83,7 +83,7 @@ fn secure(lab: &Lab, flags: &[&str]) -> (GreyImage, u64) {
 }
 
 fn plain(lab: &Lab, model: &str, flags: &[&str]) -> GreyImage {
-    let args = ["denoise", "noisy.png", "--model", model, "--out", "plain.npy"];
+    let args = ["denoise", "noisy.png", "--model", model, "--out", "plain.npy", "--force"];
     lab.run(&[&args[..], flags].concat()).done();
     lab.image("plain.npy")
 }

@@ -23,7 +23,7 @@ fn ready(flags: &[&str], size: (usize, usize)) -> Lab {
 }
 
 fn plaintext(lab: &Lab, flags: &[&str]) -> GreyImage {
-    let args = ["denoise", "noisy.png", "--model", TINY, "--out", "plain.npy"];
+    let args = ["denoise", "noisy.png", "--model", TINY, "--out", "plain.npy", "--force"];
     lab.run(&[&args[..], flags].concat()).done();
     lab.image("plain.npy")
 }

@@ -60,7 +60,7 @@ fn secure(lab: &Lab, model: &str, flags: &[&str]) -> GreyImage {
 }
 
 fn plain(lab: &Lab, model: &str, flags: &[&str]) -> GreyImage {
-    let args = ["denoise", "noisy.png", "--model", model, "--out", "plain.npy"];
+    let args = ["denoise", "noisy.png", "--model", model, "--out", "plain.npy", "--force"];
     lab.run(&[&args[..], flags].concat()).done();
     lab.image("plain.npy")
 }

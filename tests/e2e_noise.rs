@@ -51,14 +51,16 @@ fn poisson_noise_is_stabilised_and_undone() {
     assert!(number(&report, "sigma") > 10.0 && number(&report, "pixels_clamped") < 10.0);
     lab.triples("trip", SIZE, 1);
     reports(lab.serve_both());
-    let secure = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "secure.npy"];
+    let secure =
+        ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "secure.npy", "--force"];
     let secure = lab.run(&[&secure[..], &["--reference", "clean.png", "--json"]].concat()).report();
     let secure = secure["images"][0].clone();
     let text = lab.run(&["inspect", "den.s0", "--json"]).report()["noise"].to_string();
     assert_eq!(text, "\"poisson, gain 6, read noise 3\"");
 
     let plain = |flags: &[&str]| {
-        let args = ["denoise", "noisy.npy", "--model", TINY, "--out", "plain.npy", "--json"];
+        let args =
+            ["denoise", "noisy.npy", "--model", TINY, "--out", "plain.npy", "--json", "--force"];
         let args = [&args[..], &["--reference", "clean.png"], flags].concat();
         number(&lab.run(&args).report(), "psnr_db")
     };

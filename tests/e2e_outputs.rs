@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::refusal::{FAILED, SIZE, USAGE, alone};
-use common::{Ended, Job, KEYS, Lab, TINY, reports};
+use common::refusal::{FAILED, INPUT, SIZE, USAGE, alone};
+use common::{Ended, Job, KEYS, Lab, TINY, reports, set_mode};
 use std::fs;
 use std::process::Stdio;
 
@@ -102,6 +102,83 @@ fn images_are_not_written_over_their_inputs() {
         let args = ["add-noise", "noisy.png", "--sigma", "1", "--seed", "1", "--out", out];
         lab.run(&args).refused(USAGE, &[out, words]);
     }
+}
+
+/// The denoised image is the most secret thing there is: it is replaced only with --force, and who may
+/// read it stays as it was, its owner alone where there was none.
+#[test]
+fn pictures_are_kept_and_are_their_owners() {
+    let lab = Lab::ready(SIZE, 2);
+    reports(lab.serve_both());
+    fs::create_dir(lab.path("out")).unwrap();
+    let reconstruct = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out"];
+    let denoise = ["denoise", "noisy.png", "--model", TINY, "--out"];
+    let compared = ["--reference", "noisy.png", "--csv", "quality.csv"];
+    for (args, given, made) in [
+        ([&reconstruct[..], &["a.png"]].concat(), "a.png", "a.png"),
+        ([&reconstruct[..], &["out"]].concat(), "out", "out/noisy.png"),
+        ([&denoise[..], &["b.npy"]].concat(), "b.npy", "b.npy"),
+        ([&reconstruct[..], &["c.png"], &compared].concat(), "c.png", "c.png"),
+    ] {
+        lab.run(&args).done();
+        assert_eq!(lab.mode(made), 0o600, "{given}");
+        lab.write(made, b"precious");
+        set_mode(&lab.path(made), 0o640);
+        let words = [made, "exists already", "--force"];
+        lab.run(&args).refused_once(USAGE, &words);
+        assert_eq!(lab.read(made), b"precious");
+        lab.run(&[&args[..], &["--force"]].concat()).done();
+        assert_ne!(lab.read(made), b"precious");
+        assert_eq!(lab.mode(made), 0o640, "{given}");
+    }
+    assert_eq!(lab.mode("quality.csv"), 0o600);
+    let other = [&reconstruct[..], &["d.png"], &compared].concat();
+    lab.run(&other).refused_once(USAGE, &["quality.csv", "exists already"]);
+    assert!(!lab.exists("d.png"), "told before the work");
+    lab.no_leftovers();
+}
+
+/// A name may hold what steers a terminal, feigns a message or hides its end: it is told, never obeyed.
+#[test]
+fn names_do_not_act_on_the_terminal() {
+    let lab = Lab::ready(SIZE, 1);
+    let name = "a\nerror: b\u{1b}[2J\u{9b}1m\u{202e}gnp.png";
+    let shown = "a\\nerror: b\\u{1b}[2J\\u{9b}1m\\u{202e}gnp.png";
+    let calm = |text: &str| {
+        assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{text:?}");
+        assert!(!text.lines().any(|line| line.starts_with("error: b")), "{text:?}");
+    };
+    // Files that are not there, of every kind of argument; a file that is no image; unknown arguments.
+    lab.write("not\u{1b}[1m.png", b"no image");
+    for (args, code) in [
+        (vec!["denoise", name, "--model", TINY, "--out", "x.png"], INPUT),
+        (vec!["metrics", name, name], INPUT),
+        (vec!["inspect", name], INPUT),
+        (vec!["inspect", "noisy.png", "--keys", name], INPUT),
+        (vec!["denoise", "not\u{1b}[1m.png", "--model", TINY, "--out", "x.png"], INPUT),
+        (vec!["keygen", "--out", "x", "--role", name], USAGE),
+        (vec!["metrics", "a", "b", name], USAGE),
+    ] {
+        let ended = lab.run(&args);
+        ended.refused(code, &[]);
+        calm(&ended.stderr);
+        let named = ended.stderr.contains("\\u{1b}");
+        assert!(named, "it is shown: {}", ended.stderr);
+    }
+    // Notes, reports and JSON of what succeeds.
+    fs::rename(lab.path("noisy.png"), lab.path(name)).unwrap();
+    fs::create_dir(lab.path("in")).unwrap();
+    fs::copy(lab.path(name), lab.path("in/b.png")).unwrap();
+    let share = ["share-image", name, "in", "--keys", KEYS, "--model", "model.pub", "--out", name];
+    let ended = lab.run(&share);
+    calm(&ended.done().stderr);
+    assert!(ended.stderr.contains(shown), "{}", ended.stderr);
+    let ended = lab.run(&[&share[..], &["--json", "--force"]].concat());
+    calm(&ended.stdout);
+    assert_eq!(ended.report()["images"][0]["file"], name);
+    let half = format!("{name}-1.s0");
+    let ended = lab.run(&["inspect", &half, &half]);
+    calm(&ended.done().stdout);
 }
 
 #[test]

@@ -32,7 +32,7 @@ const TABLE: Bound = (0.2, 0.8);
 
 /// Denoises `noisy.png` of [`Lab::ready`] in plaintext as the flags say.
 fn plaintext(lab: &Lab, image: &str, flags: &[&str]) -> GreyImage {
-    let args = ["denoise", image, "--model", TINY, "--out", "plain.npy"];
+    let args = ["denoise", image, "--model", TINY, "--out", "plain.npy", "--force"];
     lab.run(&[&args[..], flags].concat()).done();
     lab.image("plain.npy")
 }
@@ -193,7 +193,7 @@ fn two_images_in_one_session() {
     }
     for (image, den) in [("noisy.png", "den"), ("other.png", "den2")] {
         let [a, b] = [0, 1].map(|party| format!("{den}.s{party}"));
-        lab.run(&["reconstruct", &a, &b, "--keys", KEYS, "--out", "secure.npy"]).done();
+        lab.run(&["reconstruct", &a, &b, "--keys", KEYS, "--out", "secure.npy", "--force"]).done();
         within(&lab.image("secure.npy"), &plaintext(&lab, image, &["--twin"]), QUARTER);
     }
     // Shares of different images do not make one.
@@ -372,7 +372,7 @@ fn extreme_images_do_not_wrap() {
     reports(lab.serve(&job(0), &job(1)));
     for (name, _) in &images {
         let [a, b] = [0, 1].map(|party| format!("den-{name}.s{party}"));
-        lab.run(&["reconstruct", &a, &b, "--keys", KEYS, "--out", "secure.npy"]).done();
+        lab.run(&["reconstruct", &a, &b, "--keys", KEYS, "--out", "secure.npy", "--force"]).done();
         let twin = plaintext(&lab, &format!("{name}.png"), &["--twin"]);
         within(&lab.image("secure.npy"), &twin, QUARTER);
     }

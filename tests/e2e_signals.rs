@@ -176,3 +176,40 @@ fn an_image_that_is_cut_leaves_no_tiles() {
     }
     lab.no_leftovers();
 }
+
+/// With --force older tiles are replaced one by one: those whose turn had not come stay as they are.
+#[test]
+fn a_signal_spares_the_tiles_that_were_not_replaced() {
+    let lab = Lab::new();
+    lab.share_model(&[]);
+    lab.picture("tall.pgm", &common::clean_crop((200, 100)));
+    let args = ["share-image", "tall.pgm", "--keys", KEYS, "--model", "model.pub", "--tile", "10"];
+    let args = [&args[..], &["--out", "shares/img", "--force"]].concat();
+    std::fs::create_dir(lab.path("shares")).unwrap();
+    lab.run(&args).done();
+    let names = lab.names("shares");
+    let number = |name: &str| {
+        let digits = name.trim_start_matches("img-t").split('.').next().unwrap();
+        digits.parse::<usize>().unwrap()
+    };
+    assert_eq!(names.len(), 2 * 200);
+    for name in signals() {
+        // What was there, and what takes its place, tile after tile.
+        names.iter().for_each(|name| lab.write(&format!("shares/{name}"), b"old"));
+        let running = Running::start(lab.command(&args));
+        let started = Instant::now();
+        while lab.len("shares/img-t3.s1") == 3 {
+            assert!(started.elapsed() < PATIENCE, "no tile was replaced");
+            std::thread::yield_now();
+        }
+        signal(running.id(), name);
+        ended_by(&running.end(), name);
+        let left = lab.names("shares");
+        assert!(!left.is_empty() && left.len() < names.len());
+        // Only whole old ones: all of a tile, and all behind it.
+        let first = left.iter().map(|name| number(name)).min().unwrap();
+        assert!(left.iter().all(|name| lab.read(&format!("shares/{name}")) == b"old"));
+        assert_eq!(left.len(), 2 * (200 - first + 1), "from tile {first} on");
+        lab.no_leftovers();
+    }
+}

@@ -118,6 +118,7 @@ fn gc_with_the_papers_function_equals_plaintext_with_it() {
             "--activation",
             "zheng",
             "--json",
+            "--force",
             "--out",
             &at("zheng.png"),
             "--reference",

@@ -77,5 +77,5 @@ wait "$server" || { cat "$work/server0.log" >&2; exit 1; }
 server=
 
 "$ppdenoise" reconstruct "$work/results" --keys "$work/keys" --out "$out/denoised" \
-    --reference "$out/clean" --csv "$out/quality.csv"
+    --reference "$out/clean" --csv "$out/quality.csv" --force
 echo "$out/quality.csv"

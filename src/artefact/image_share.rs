@@ -8,7 +8,7 @@ use super::{
 };
 use crate::format::envelope::{Envelope, EnvelopeReader, OpenFrom, SealTo};
 use crate::format::header::ImageShare;
-use crate::format::output::{OutputFile, commit_all};
+use crate::format::output::OutputFile;
 use crate::format::{FormatError, ImageId, PublicKey};
 use crate::model::LevelMap;
 use crate::party::Party;
@@ -40,7 +40,8 @@ pub struct SharedImage<'a> {
 /// The op number of the patch means in a payload; the pixels have 0.
 const MEANS_OP: usize = 1;
 
-/// Writes both shares of an image.
+/// Writes both shares of an image, complete but for their names, which `commit_all` and `commit_part`
+/// of [`crate::format::output`] give them together.
 ///
 /// Security: split by a fresh seed; each share is sealed from the gateway to its server. The note is
 /// sealed to the receiver before that, and lies in S0's share only. Size: l / 8 bytes a pixel and
@@ -53,7 +54,7 @@ pub fn write_image_shares(
     public: &PublicModelFile,
     parties: &Parties,
     [s0_out, s1_out]: [OutputFile; 2],
-) -> Result<(), FormatError> {
+) -> Result<[OutputFile; 2], FormatError> {
     let image_id = image.id;
     let note = image.note.map(|(note, receiver)| {
         note.seal(SealTo { sender: &parties.sender, recipient: receiver }, image_id)
@@ -83,7 +84,7 @@ pub fn write_image_shares(
     let mut out = start_sealed(s1_out, parties.to(Party::S1), size, body(Party::S1))?;
     write_seeds(&mut out, [&seed])?;
     let s1_out = out.finish()?;
-    commit_all([s0_out, s1_out])
+    Ok([s0_out, s1_out])
 }
 
 fn write_s0<R: Ring>(

@@ -16,7 +16,7 @@ use crate::format::erase::{is_overwritten, take};
 use crate::format::error::Amount;
 use crate::format::half_done::HalfDone;
 use crate::format::header::Triples;
-use crate::format::output::OutputFile;
+use crate::format::output::{OutputFile, commit_part};
 use crate::format::stream::{Held, Stream, place};
 use crate::format::{FormatError, PublicKey, TripleSetId, WeightMaskId};
 use crate::network::NetworkError;
@@ -199,13 +199,12 @@ impl<'a> TripleJob<'a> {
             s1_out.commit()?;
             return Ok((set_id, out));
         }
-        let s1 = s1_out.target().to_owned();
-        s1_out.commit()?;
-        let _half_done = HalfDone::new(&s1);
+        let mut half_done = Vec::new();
+        commit_part([s1_out], &mut half_done)?;
         let dealt = deal();
         if dealt.is_err() {
             // Half a set is no set; why it failed is the error to tell.
-            let _ = std::fs::remove_file(s1);
+            half_done.drain(..).for_each(HalfDone::remove);
         }
         Ok((set_id, dealt?))
     }

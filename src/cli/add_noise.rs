@@ -2,7 +2,9 @@
 
 use super::args::AddNoise;
 use super::failure::{Code, Failure};
-use super::files::{check_streams, is_stream, output_format, read_raster, write_raster};
+use super::files::{
+    OutputKind, check_streams, is_stream, output_format, read_raster, write_raster,
+};
 use super::levels::sensor;
 use super::output::{Console, print_json};
 use crate::format::output::ensure_not_input;
@@ -54,7 +56,7 @@ pub(super) fn run(args: &AddNoise, console: &Console) -> Result<(), Failure> {
     });
     let noisy = noisy.collect::<Result<_, _>>().and_then(|planes| clean.with_planes(planes));
     let noisy = noisy.map_err(|e| Failure::from(e).about(&args.image))?;
-    write_raster(&args.out, &noisy)?;
+    write_raster(&args.out, &noisy, OutputKind::picture(true))?;
     console.note(format!("{text}, seed {}", args.seed));
     if args.json {
         let report = Report {

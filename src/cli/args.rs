@@ -252,9 +252,8 @@ pub(super) struct Reconstruct {
     /// Write a line an image with PSNR and SSIM, and the mean; - for standard output.
     #[arg(long, value_name = "FILE", requires = "reference")]
     pub(super) csv: Option<PathBuf>,
-    /// Print a JSON report on standard output.
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) common: Writing,
 }
 
 /// Denoise in plaintext: the reference that the secure pipeline is compared with.
@@ -288,9 +287,8 @@ pub(super) struct Denoise {
     /// A clean image to compare with; - for standard input.
     #[arg(long, value_name = "IMAGE")]
     pub(super) reference: Option<PathBuf>,
-    /// Print a JSON report on standard output.
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) common: Writing,
 }
 
 /// Add Gaussian or Poisson noise to an image, the same for the same seed everywhere.

@@ -3,7 +3,7 @@
 
 use super::failure::{Code, Failure};
 use super::files::is_stream;
-use super::output::{Console, say};
+use super::output::{Console, say_failure};
 use crate::artefact::Note;
 use crate::format::FormatError;
 use crate::format::envelope::open_file;
@@ -199,7 +199,7 @@ impl Failures {
     /// Tells a failure, which names its file, and goes on.
     pub(super) fn note(&mut self, file: &Path, failure: &Failure, console: &mut Console) {
         console.finish();
-        say(&failure.to_string());
+        say_failure(failure);
         let (file, error) = (file.display().to_string(), failure.message().to_string());
         self.list.push(Failed { file, error, code: failure.code() });
     }

@@ -2,7 +2,7 @@
 
 use super::args::{Demo, Family};
 use super::failure::Failure;
-use super::files::{QualityReport, read_image, write_public};
+use super::files::{OutputKind, QualityReport, read_image, write_output};
 use super::output::{Console, bytes, print_json, print_line};
 use super::pipeline::{Pipeline, fresh_work, path, remove_work, shared_machine};
 use crate::image::{GreyImage, Panel, Raster, Rect, crop_side, pick_crops, side_by_side};
@@ -88,8 +88,16 @@ impl Demonstration {
         console.phase("denoising in plaintext");
         let model_file = args.model();
         let model = path(&model_file)?;
-        let mut plain =
-            vec!["denoise", path(&noisy)?, "--model", model, "--sigma", &sigma, "--json"];
+        let mut plain = vec![
+            "denoise",
+            path(&noisy)?,
+            "--model",
+            model,
+            "--sigma",
+            &sigma,
+            "--json",
+            "--force",
+        ];
         if let Some(at) = flags.iter().position(|f| *f == "--stride") {
             plain.extend(&flags[at..at + 2]);
         }
@@ -180,7 +188,16 @@ impl Demonstration {
         console.phase("reconstructing");
         let (den0, den1) = (at("den.s0"), at("den.s1"));
         let taken = steps
-            .timed(&["reconstruct", &den0, &den1, "--keys", &keys, "--out", path(&secure)?])?
+            .timed(&[
+                "reconstruct",
+                &den0,
+                &den1,
+                "--keys",
+                &keys,
+                "--out",
+                path(&secure)?,
+                "--force",
+            ])?
             .0;
         phases.push(row(
             "reconstruct",
@@ -268,7 +285,7 @@ fn draw(out: &Path, images: &[GreyImage; 4], report: &Report) -> Result<(), Fail
     let crops = pick_crops(&images[0], side, side)?;
     let mut bytes = Vec::new();
     side_by_side(&panels, &crops)?.write_png(&mut bytes)?;
-    write_public(out, &bytes)
+    write_output(out, &bytes, OutputKind::picture(true))
 }
 
 fn print_table(args: &Demo, report: &Report) -> Result<(), Failure> {

@@ -41,15 +41,16 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
             .help(format!("add --twin, or leave {flag} away: floats have no such thing")));
     }
     let window = args.dicom.window;
-    let target = Target { out: &args.out, original: Some(&args.image), window };
+    let force = args.common.force;
+    let target = Target { out: &args.out, original: Some(&args.image), window, force };
     target.check()?;
     let mut inputs: Vec<&Path> = vec![&args.image, &args.model];
     inputs.extend(args.reference.as_deref());
-    check_streams(&inputs, &args.out, args.json)?;
+    check_streams(&inputs, &args.out, args.common.json)?;
     if !is_stream(&args.out) {
         ensure_not_input(&args.out, &inputs)?;
     }
-    check_writable(&args.out)?;
+    check_writable(&args.out, target.kind())?;
     let model = read_model(&args.model, args.quantise.stride)?;
     let image = read_raster(&args.image, window)?;
     if image.is_colour() && !args.color {
@@ -106,7 +107,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     if let Some(quality) = &quality {
         console.note(format!("{}: {quality}", args.out.display()));
     }
-    if args.json {
+    if args.common.json {
         print_json(
             "ppdenoise.denoise.v1",
             &Report { arithmetic, sigma: sigmas[0], sigmas, seconds, quality },

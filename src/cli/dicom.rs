@@ -1,7 +1,9 @@
 //! DICOM at the command line: windows on the way in, derived objects on the way out.
 
 use super::failure::{Code, Failure};
-use super::files::{is_stream, output_format, read_image_bytes, write_public, write_raster};
+use super::files::{
+    OutputKind, is_stream, output_format, read_image_bytes, write_output, write_raster,
+};
 use crate::image::dicom::{Window, decode, derive};
 use crate::image::{ImageFormat, Raster};
 use clap::Args;
@@ -24,6 +26,8 @@ pub(super) struct Target<'a> {
     pub(super) original: Option<&'a Path>,
     /// With what the original was read.
     pub(super) window: Option<Window>,
+    /// Whether it may replace a file.
+    pub(super) force: bool,
 }
 
 impl Target<'_> {
@@ -32,6 +36,11 @@ impl Target<'_> {
         let extension = self.out.extension().and_then(|e| e.to_str()).unwrap_or("");
         !is_stream(self.out)
             && ImageFormat::from_extension(extension).is_ok_and(|f| f == ImageFormat::Dicom)
+    }
+
+    /// How it is written.
+    pub(super) fn kind(&self) -> OutputKind {
+        OutputKind::picture(self.force)
     }
 
     /// Refuses what cannot be written, before any work is done.
@@ -48,13 +57,14 @@ impl Target<'_> {
     /// Writes the image.
     pub(super) fn write(&self, image: &Raster) -> Result<(), Failure> {
         let Some(original) = self.original.filter(|_| self.is_dicom()) else {
-            return write_raster(self.out, image);
+            return write_raster(self.out, image, self.kind());
         };
         let mut fresh = [0; 16];
         getrandom::fill(&mut fresh).map_err(|e| {
             Failure::new(Code::Failed, format!("the operating system gives no random bytes: {e}"))
         })?;
         let derived = derive(&read_image_bytes(original)?, self.window, image, fresh);
-        write_public(self.out, &derived.map_err(|e| Failure::from(e).about(original))?)
+        let derived = derived.map_err(|e| Failure::from(e).about(original))?;
+        write_output(self.out, &derived, self.kind())
     }
 }

@@ -1,5 +1,6 @@
 //! From typed errors to one sentence, a hint and an exit code.
 
+use super::shown::one_line;
 use crate::artefact::PairError;
 use crate::format::FormatError;
 use crate::format::erase::TAKE;
@@ -39,18 +40,27 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Failure { code, message: message.into(), help: None }
+    /// A failure in one sentence, whatever names it holds.
+    pub(super) fn new(code: Code, message: impl AsRef<str>) -> Self {
+        Failure { code, message: one_line(message.as_ref()).into_owned(), help: None }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+    pub(super) fn help(mut self, help: impl AsRef<str>) -> Self {
+        self.help = Some(one_line(help.as_ref()).into_owned());
         self
     }
 
     /// The same failure, told about `file`.
     pub(super) fn about(mut self, file: &Path) -> Self {
-        self.message = format!("'{}': {}", file.display(), self.message);
+        let name = file.to_string_lossy();
+        self.message = format!("'{}': {}", one_line(&name), self.message);
+        self
+    }
+
+    /// The same failure with what a step of it said, line by line.
+    pub(super) fn because(mut self, said: &str) -> Self {
+        let lines: Vec<_> = said.lines().map(one_line).collect();
+        self.message = format!("{}: {}", self.message, lines.join("\n"));
         self
     }
 
@@ -69,7 +79,11 @@ impl Failure {
     }
 
     fn of(code: Code, error: &dyn Error, help: Option<String>) -> Self {
-        Failure { code, message: chain(error), help }
+        let failure = Failure::new(code, chain(error));
+        match help {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
     }
 }
 
@@ -181,8 +195,10 @@ impl From<BackendError> for Failure {
 
 impl From<LedgerError> for Failure {
     fn from(e: LedgerError) -> Self {
-        let help = e.help();
-        Failure::of(Code::Failed, &e, help)
+        match e {
+            LedgerError::Exposed(e) => e.into(),
+            e => Failure::of(Code::Failed, &e, e.help()),
+        }
     }
 }
 
@@ -307,8 +323,12 @@ impl From<ServiceError> for Failure {
 impl From<Vec<InputError>> for Failure {
     fn from(errors: Vec<InputError>) -> Self {
         let help = errors.first().and_then(InputError::help);
-        let messages: Vec<String> = errors.iter().map(|e| chain(e)).collect();
-        Failure { code: Code::Input, message: messages.join("\nerror: "), help }
+        let mut failures = errors.iter().map(|e| Failure::of(Code::Input, e, help.clone()));
+        let first = failures.next().unwrap_or_else(|| Failure::new(Code::Input, "no input"));
+        failures.fold(first, |mut all, failure| {
+            all.message = format!("{}\nerror: {}", all.message, failure.message);
+            all
+        })
     }
 }
 

@@ -156,8 +156,31 @@ pub(super) fn check_streams(inputs: &[&Path], out: &Path, json: bool) -> Result<
     Ok(())
 }
 
+/// Who may read an output, and what happens to a file that is there already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutputKind {
+    access: Access,
+    overwrite: Overwrite,
+}
+
+impl OutputKind {
+    /// A report, or a model that its owner trained: replaced without asking, for it can be made again.
+    pub(super) const REPORT: OutputKind =
+        OutputKind { access: Access::Public, overwrite: Overwrite::Allow };
+
+    /// A picture, which may be a patient's.
+    pub(super) fn picture(force: bool) -> OutputKind {
+        OutputKind { access: Access::Picture, overwrite: overwrite(force) }
+    }
+
+    /// Opens the unfinished file.
+    pub(super) fn create(self, path: &Path) -> Result<OutputFile, FormatError> {
+        OutputFile::create(path, self.access, self.overwrite)
+    }
+}
+
 /// Writes an image in the format of the extension, PNG on standard output, with its own depth.
-pub(super) fn write_raster(path: &Path, image: &Raster) -> Result<(), Failure> {
+pub(super) fn write_raster(path: &Path, image: &Raster, kind: OutputKind) -> Result<(), Failure> {
     let format = output_format(path)?;
     // In memory first: an encoder hides which file a failing disk was about.
     let mut bytes = Vec::new();
@@ -168,12 +191,12 @@ pub(super) fn write_raster(path: &Path, image: &Raster) -> Result<(), Failure> {
             Failure::new(Code::Failed, format!("cannot write to standard output: {e}"))
         });
     }
-    write_public(path, &bytes)
+    write_output(path, &bytes, kind)
 }
 
-/// Writes a grey image, with 8 bits where the format is not .npy.
+/// Writes a grey image, with 8 bits where the format is not .npy, in place of an older one.
 pub(super) fn write_image(path: &Path, image: &GreyImage) -> Result<(), Failure> {
-    write_raster(path, &image.clone().into())
+    write_raster(path, &image.clone().into(), OutputKind::picture(true))
 }
 
 /// Refuses an image name whose extension says no format to write, before any work is done.
@@ -191,22 +214,22 @@ pub(super) fn output_format(path: &Path) -> Result<ImageFormat, Failure> {
     })
 }
 
-/// A picture or report, replaced without asking: nothing secret, nothing that cannot be made again.
-fn public_output(path: &Path) -> Result<OutputFile, FormatError> {
-    OutputFile::create(path, Access::Public, Overwrite::Allow)
+/// Writes a report.
+pub(super) fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_output(path, bytes, OutputKind::REPORT)
 }
 
-/// Writes a picture or report.
-pub(super) fn write_public(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = public_output(path)?;
+/// Writes an output that is in memory.
+pub(super) fn write_output(path: &Path, bytes: &[u8], kind: OutputKind) -> Result<(), Failure> {
+    let mut out = kind.create(path)?;
     out.write_all(bytes).map_err(FormatError::from_writer)?;
     Ok(out.commit()?)
 }
 
 /// Proves that an output can be written, before long work.
-pub(super) fn check_writable(path: &Path) -> Result<(), Failure> {
+pub(super) fn check_writable(path: &Path, kind: OutputKind) -> Result<(), Failure> {
     if !is_stream(path) {
-        public_output(path)?;
+        kind.create(path)?;
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ mod server_args;
 mod server_side;
 mod share_image;
 mod share_model;
+mod shown;
 #[cfg(feature = "train")]
 mod train;
 #[cfg(feature = "train")]
@@ -43,6 +44,7 @@ use args::{Cli, Command};
 use clap::Parser;
 use failure::Failure;
 use output::Console;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Parses the command line, runs the command, prints what went wrong.
@@ -57,12 +59,12 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(&completed.args) {
         Ok(cli) => cli,
         Err(error) => {
-            // Nobody reads it any more if this fails.
-            let _ = error.print();
-            if let Some(origin) = config::origin(&error, &completed.origins) {
+            let (code, origin) = (error.exit_code(), config::origin(&error, &completed.origins));
+            say_usage(error, &completed.args);
+            if let Some(origin) = origin {
                 output::say(&origin);
             }
-            return ExitCode::from(error.exit_code() as u8);
+            return ExitCode::from(code as u8);
         }
     };
     let mut console = Console::new(cli.quiet);
@@ -76,8 +78,25 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(failure: &Failure) -> ExitCode {
-    output::say(&failure.to_string());
+    output::say_failure(failure);
     failure.exit_code()
+}
+
+/// Tells what the parser has to say: of a command line that acts on the terminal, as it is shown.
+fn say_usage(error: clap::Error, args: &[OsString]) {
+    let shown: Vec<OsString> = args
+        .iter()
+        .map(|arg| shown::one_line(&arg.to_string_lossy()).into_owned().into())
+        .collect();
+    let error = match shown == args {
+        true => Some(error),
+        false => Cli::try_parse_from(&shown).err(),
+    };
+    match error {
+        // Nobody reads it any more if this fails.
+        Some(error) => drop(error.print()),
+        None => output::say("error: an argument holds control characters"),
+    }
 }
 
 /// `train` has an end of its own for signals, with the model so far, and so has `serve --watch`,

@@ -1,6 +1,7 @@
 //! What a command says: data on standard output, everything else on standard error.
 
 use super::failure::{Code, Failure};
+use super::shown;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -44,6 +45,7 @@ impl Console {
             say(name);
             return;
         }
+        let name = shown::one_line(name);
         let style = ProgressStyle::with_template(
             "{msg:28} {bar:32} {percent:>3} %  {elapsed} ({eta} left)",
         );
@@ -78,19 +80,28 @@ pub(super) fn print_json(schema: &'static str, report: &impl Serialize) -> Resul
     }
     let text = serde_json::to_string_pretty(&Document { schema, report })
         .map_err(|e| Failure::new(Code::Failed, format!("the report cannot be written: {e}")))?;
-    print_line(&text)
+    print_bytes(format!("{}\n", shown::json(&text)).as_bytes())
 }
 
 /// Prints a line on standard error. If nobody reads it any more, the work goes on: a script may
 /// close the pipe once it has the address of a server. The line is one write, so that two processes
 /// on one terminal do not mix theirs.
 pub(super) fn say(text: &str) {
+    say_lines(&shown::one_line(text));
+}
+
+/// Prints why something failed, and what to do.
+pub(super) fn say_failure(failure: &Failure) {
+    say_lines(&failure.to_string());
+}
+
+fn say_lines(text: &str) {
     let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Prints a line of data on standard output; a reader that has gone away is no failure.
 pub(super) fn print_line(text: &str) -> Result<(), Failure> {
-    print_bytes(format!("{text}\n").as_bytes())
+    print_bytes(format!("{}\n", shown::one_line(text)).as_bytes())
 }
 
 /// Writes data on standard output; a reader that has gone away is no failure.

@@ -133,7 +133,7 @@ impl Pipeline {
         let triples = ["gen-triplets", "--size", &size, "--out", &trip];
         self.step(&[&triples[..], &common].concat())?;
         self.servers("serve", &shared_machine(), Ok)?;
-        self.step(&["reconstruct", &den0, &den1, "--keys", &keys, "--out", &out])?;
+        self.step(&["reconstruct", &den0, &den1, "--keys", &keys, "--out", &out, "--force"])?;
         Ok((read_image(Path::new(&out))?, clamped))
     }
 
@@ -241,5 +241,5 @@ impl Step {
 fn step_failed(step: &str, stderr: &[u8]) -> Failure {
     let text = String::from_utf8_lossy(stderr);
     let text = text.trim().trim_start_matches("error: ");
-    Failure::new(Code::Failed, format!("`ppdenoise {step}` failed: {text}"))
+    Failure::new(Code::Failed, format!("`ppdenoise {step}` failed")).because(text)
 }

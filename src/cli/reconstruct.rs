@@ -8,7 +8,9 @@ use super::args::Reconstruct;
 use super::batch::{Failed, Failures, is_folder};
 use super::dicom::Target;
 use super::failure::{Code, Failure};
-use super::files::{QualityReport, check_streams, check_writable, is_stream, read_reference};
+use super::files::{
+    OutputKind, QualityReport, check_streams, check_writable, is_stream, read_reference,
+};
 use super::output::{Console, print_json};
 use crate::artefact::{Note, Reconstruction, reconstruct};
 use crate::format::keys::KeyFolder;
@@ -117,7 +119,7 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
         check_outputs(args, [&args.out], std::slice::from_ref(&args.reference))?;
     }
     let streams = [args.reference.as_deref(), args.unlock.passphrase_file.as_deref()];
-    check_streams(&streams.into_iter().flatten().collect::<Vec<_>>(), &args.out, args.json)?;
+    check_streams(&streams.into_iter().flatten().collect::<Vec<_>>(), &args.out, args.common.json)?;
     let keys = Keys::open(args, console)?;
     let mut failures = Failures::default();
     let (jobs, loaded) = match &args.share[..] {
@@ -165,9 +167,10 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
         console.note(format!("mean of {} images: {mean}", work.entries.len()));
     }
     if let Some(csv) = &args.csv {
-        quality::write_csv(csv, &work.entries, mean.as_ref())?;
+        let kind = OutputKind::picture(args.common.force);
+        quality::write_csv(csv, kind, &work.entries, mean.as_ref())?;
     }
-    if args.json {
+    if args.common.json {
         let report = Report {
             images: &work.entries,
             failed: &failures.list,
@@ -198,7 +201,8 @@ fn targets(args: &Reconstruct, jobs: &[Job]) -> Result<Vec<PathBuf>, Failure> {
 impl Reconstruct {
     /// An output, derived from the original that was named.
     fn target<'a>(&'a self, out: &'a Path) -> Target<'a> {
-        Target { out, original: self.like.as_deref(), window: self.dicom.window }
+        let (window, force) = (self.dicom.window, self.common.force);
+        Target { out, original: self.like.as_deref(), window, force }
     }
 }
 
@@ -215,7 +219,10 @@ fn check_outputs<'a>(
         if !is_stream(target) {
             ensure_not_input(target, &inputs)?;
         }
-        check_writable(target)?;
+        check_writable(target, OutputKind::picture(args.common.force))?;
+    }
+    if let Some(csv) = &args.csv {
+        check_writable(csv, OutputKind::picture(args.common.force))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::batch::{Failed, image_shares, is_folder};
 use super::erase;
 use super::failure::{Code, Failure};
-use super::files::{check_writable, overwrite};
+use super::files::{OutputKind, check_writable, overwrite};
 use super::output::{Console, peak_memory, print_json};
 use super::server_args::Serve;
 use super::server_side::{Opened, Watcher, link, with_threads};
@@ -55,7 +55,9 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     let mut opened = Opened::new(&args.server, named)?;
     let outputs = match folder {
         // A folder that takes no file is told now.
-        Some(folder) => check_writable(&folder.join("a result")).map(|()| Vec::new())?,
+        Some(folder) => {
+            check_writable(&folder.join("a result"), OutputKind::REPORT).map(|()| Vec::new())?
+        }
         None => open_outputs(args, &opened.input_paths())?,
     };
     let (mut ledger, state) = opened.ledger(&args.server)?;

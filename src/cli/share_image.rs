@@ -15,7 +15,7 @@ use crate::artefact::{
 };
 use crate::format::half_done::HalfDone;
 use crate::format::keys::KeyFolder;
-use crate::format::output::{Access, OutputFile, ensure_not_input};
+use crate::format::output::{Access, OutputFile, commit_all, commit_part, ensure_not_input};
 use crate::format::{FormatError, ImageId, PublicKey, Role};
 use crate::image::{Depth, GreyImage, ImageFormat};
 use crate::model::LevelMap;
@@ -229,10 +229,6 @@ impl Sharing<'_> {
             OutputFile::create(&path, Access::Secret, overwrite(self.args.common.force))
         };
         let outs = [create("s0")?, create("s1")?];
-        let before = self.half_done.len();
-        if plane.tile.is_some() {
-            self.half_done.extend(outs.iter().map(|out| HalfDone::new(out.target())));
-        }
         let means = model.patch_means(&encoded, &grid);
         let Plane { format, depth, channel, tile, .. } = *plane;
         let note =
@@ -246,12 +242,11 @@ impl Sharing<'_> {
             means: &means,
             note: self.receiver.as_ref().map(|receiver| (&note, receiver)),
         };
-        let written = write_image_shares(&shared, &self.public, &self.parties, outs);
-        if written.is_err() {
-            // What has such a name now may be somebody else's.
-            self.half_done.truncate(before);
+        let outs = write_image_shares(&shared, &self.public, &self.parties, outs)?;
+        match tile {
+            Some(_) => commit_part(outs, &mut self.half_done)?,
+            None => commit_all(outs)?,
         }
-        written?;
         if tile.is_none() {
             self.tell(plane, id, &prefix, console);
         }

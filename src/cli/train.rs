@@ -2,7 +2,7 @@
 
 use super::denoise::plain;
 use super::failure::{Code, Failure};
-use super::files::{check_writable, read_bytes, read_image, read_model, write_public};
+use super::files::{OutputKind, check_writable, read_bytes, read_image, read_model, write_public};
 use super::output::{Console, print_json};
 use super::train_args::Train;
 use crate::format::FormatError;
@@ -89,8 +89,9 @@ fn check_outputs(args: &Train) -> Result<(), Failure> {
             return Err(fail.help("choose another name, or replace it with --force"));
         }
     }
-    check_writable(&args.out)?;
-    args.checkpoint.as_deref().map_or(Ok(()), check_writable)
+    check_writable(&args.out, OutputKind::REPORT)?;
+    let checkpoint = args.checkpoint.as_deref();
+    checkpoint.map_or(Ok(()), |path| check_writable(path, OutputKind::REPORT))
 }
 
 /// Where training starts: state, seconds and curve so far.

@@ -30,8 +30,8 @@ pub(super) fn naming() -> MutexGuard<'static, ()> {
 pub struct HalfDone(PathBuf);
 
 impl HalfDone {
-    /// Tells of the file.
-    pub fn new(path: &Path) -> HalfDone {
+    /// Tells of the file, which this process made.
+    pub(super) fn new(path: &Path) -> HalfDone {
         lock(&HALF_DONE).push(path.to_owned());
         HalfDone(path.to_owned())
     }
@@ -56,6 +56,12 @@ impl Drop for HalfDone {
 /// Neither a list of paths nor nothing can be left half changed by a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether [`abandon_all`] would remove a file.
+#[cfg(test)]
+pub(super) fn is_half_done(path: &Path) -> bool {
+    lock(&HALF_DONE).iter().any(|known| known == path)
 }
 
 #[cfg(test)]

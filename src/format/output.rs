@@ -5,7 +5,7 @@ use crate::format::half_done::{HalfDone, naming};
 use crate::format::unfinished::Unfinished;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The most bytes that wait to be written together.
@@ -16,6 +16,9 @@ const BUFFER: usize = 1 << 16;
 pub enum Access {
     /// Its owner alone: mode 0600.
     Secret,
+    /// Whoever may read the file that it replaces, else its owner alone: a picture, which nobody but
+    /// its owner can say is no secret.
+    Picture,
     /// Whoever the user's mask allows.
     Public,
 }
@@ -57,11 +60,14 @@ impl OutputFile {
             return Err(FormatError::FolderMissing { file: path.to_owned(), folder });
         }
         let mode = match access {
-            Access::Secret => 0o600,
+            Access::Secret | Access::Picture => 0o600,
             Access::Public => 0o666,
         };
-        let out = Unfinished::create(&folder, mode);
-        let out = out.map_err(|err| FormatError::io(path, "write", err))?;
+        let unwritable = |err| FormatError::io(path, "write", err);
+        let out = Unfinished::create(&folder, mode).map_err(unwritable)?;
+        if let (Access::Picture, Some(mode)) = (access, mode_of_file(path)) {
+            out.set_mode(mode).map_err(unwritable)?;
+        }
         let temporary = out.path().map(HalfDone::new);
         let waiting = Vec::new();
         Ok(OutputFile { out, waiting, target: path.to_owned(), folder, overwrite, temporary })
@@ -118,10 +124,33 @@ impl OutputFile {
 /// # Errors
 /// As [`OutputFile::commit`]; the outputs before the one that failed keep their names.
 pub fn commit_all(outs: impl IntoIterator<Item = OutputFile>) -> Result<(), FormatError> {
+    commit(outs, |_| ())
+}
+
+/// As [`commit_all`], of outputs that are a part of a set: each is half done from the moment at which it
+/// has its name. Before that a file of this name is an older one, which nothing may touch.
+///
+/// # Errors
+/// As [`commit_all`].
+pub fn commit_part(
+    outs: impl IntoIterator<Item = OutputFile>,
+    half_done: &mut Vec<HalfDone>,
+) -> Result<(), FormatError> {
+    commit(outs, |target| half_done.push(HalfDone::new(target)))
+}
+
+fn commit(
+    outs: impl IntoIterator<Item = OutputFile>,
+    mut named: impl FnMut(&Path),
+) -> Result<(), FormatError> {
     let mut outs: Vec<OutputFile> = outs.into_iter().collect();
     outs.iter_mut().try_for_each(OutputFile::settle)?;
+    // A signal waits until it is known which files have their names.
     let _naming = naming();
-    outs.into_iter().try_for_each(OutputFile::name)
+    outs.into_iter().try_for_each(|out| {
+        let target = out.target.clone();
+        out.name().inspect(|()| named(&target))
+    })
 }
 
 fn commit_failed(target: &Path, folder: &Path, err: io::Error) -> FormatError {
@@ -194,6 +223,12 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// The permission bits of a file that would be replaced; a link's are nobody's.
+fn mode_of_file(path: &Path) -> Option<u32> {
+    let meta = fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;
+    Some(meta.permissions().mode() & 0o777)
+}
+
 fn check_target(path: &Path, overwrite: Overwrite) -> Result<(), FormatError> {
     // The link itself counts: a dangling link is a name that is taken.
     if fs::symlink_metadata(path).is_err() {
@@ -222,7 +257,7 @@ pub(super) fn folder_of(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use crate::format::half_done::is_half_done;
     use tempfile::tempdir;
 
     fn names(dir: &Path) -> Vec<String> {
@@ -288,6 +323,51 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"old");
         out.commit().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_picture_keeps_the_mode_of_what_it_replaces() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("a");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let write = || {
+            let out = OutputFile::create(&path, Access::Picture, Overwrite::Allow).unwrap();
+            out.commit().unwrap();
+            mode()
+        };
+        assert_eq!(write(), 0o600);
+        for kept in [0o644, 0o640, 0o666, 0o600, 0o400] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(kept)).unwrap();
+            assert_eq!(write(), kept);
+        }
+        // What a link leads to says nothing of the file in its place.
+        let other = dir.path().join("b");
+        fs::write(&other, b"").unwrap();
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert_eq!(write(), 0o600);
+    }
+
+    /// A signal removes what is half done: an older file of the same name is not, until it is replaced.
+    #[test]
+    fn a_part_of_a_set_is_half_done_once_it_has_its_name() {
+        let dir = tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
+        [&a, &b].into_iter().for_each(|path| fs::write(path, b"old").unwrap());
+        let outs = [&a, &b].map(|path| {
+            let mut out = OutputFile::create(path, Access::Secret, Overwrite::Allow).unwrap();
+            out.write_all(b"new").unwrap();
+            out
+        });
+        assert!(!is_half_done(&a) && !is_half_done(&b), "nothing has its name yet");
+        // The second name is taken by what cannot be replaced.
+        fs::remove_file(&b).unwrap();
+        fs::create_dir(&b).unwrap();
+        let mut half_done = Vec::new();
+        assert!(commit_part(outs, &mut half_done).is_err());
+        assert!(is_half_done(&a) && !is_half_done(&b) && half_done.len() == 1);
+        half_done.drain(..).for_each(HalfDone::remove);
+        assert!(!a.exists() && b.is_dir());
     }
 
     #[test]

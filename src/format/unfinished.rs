@@ -24,6 +24,15 @@ impl Unfinished {
         temporary_names().permissions(permissions).tempfile_in(folder).map(Unfinished::Named)
     }
 
+    /// Gives it these permission bits, whatever the user's mask.
+    pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let permissions = Permissions::from_mode(mode);
+        match self {
+            Unfinished::Unnamed(file) => file.set_permissions(permissions),
+            Unfinished::Named(file) => file.as_file().set_permissions(permissions),
+        }
+    }
+
     /// Its temporary name, if it has one.
     pub(super) fn path(&self) -> Option<&Path> {
         match self {

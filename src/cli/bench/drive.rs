@@ -279,7 +279,7 @@ impl Drive<'_> {
 
     fn reconstruct(&self, steps: &mut Vec<Step>) -> Result<Parts, Failure> {
         let [s0, s1, keys, out] = ["den.s0", "den.s1", "keys", "denoised.png"].map(|n| self.at(n));
-        let args = ["reconstruct", &s0, &s1, "--keys", &keys, "--out", &out, "--json"];
+        let args = ["reconstruct", &s0, &s1, "--keys", &keys, "--out", &out, "--json", "--force"];
         let parts = parts("reconstruct", self.pipeline.timed(&args)?, "/write_image_seconds")?;
         let sizes = self.sizes("den");
         steps.push(step("receiver", "reconstruct", "receiver", parts.seconds, sizes));

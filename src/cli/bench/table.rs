@@ -19,7 +19,8 @@ pub(super) fn machine(machine: &Machine) -> Result<(), Failure> {
 }
 
 pub(super) fn rates(rates: &[Rate]) -> Result<(), Failure> {
-    print_line("\nkernels")?;
+    print_line("")?;
+    print_line("kernels")?;
     for rate in rates {
         let part = rate.of_register_kernel.map_or(String::new(), |part| {
             format!("  {:.0} % of its register kernel", 100.0 * part)
@@ -30,7 +31,9 @@ pub(super) fn rates(rates: &[Rate]) -> Result<(), Failure> {
 }
 
 pub(super) fn operations(rows: &[Operation]) -> Result<(), Failure> {
-    print_line("\nsingle operations, both servers in one process (the paper's Table 4)\n")?;
+    print_line("")?;
+    print_line("single operations, both servers in one process (the paper's Table 4)")?;
+    print_line("")?;
     print_line("| operation | batch | paper us | S0 us | S1 us | paper bytes | bytes | turns |")?;
     print_line("|---|--:|--:|--:|--:|--:|--:|--:|")?;
     for row in rows {

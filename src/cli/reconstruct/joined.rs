@@ -7,7 +7,6 @@ use super::super::output::Console;
 use super::plan::{Cell, Job, Parts, Plane, Scan};
 use super::{Entry, Share, Work, grey};
 use crate::artefact::Note;
-use crate::format::output::{Access, OutputFile, Overwrite};
 use crate::format::{FormatError, ImageId};
 use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, by_rows};
 use crate::network::MAX_PIXELS;
@@ -127,7 +126,7 @@ impl Work<'_> {
         // Compared as a whole, if it is compared.
         let mut whole: Option<Vec<Vec<f32>>> =
             reference.as_ref().map(|_| vec![Vec::with_capacity(height * width); channels]);
-        let out = OutputFile::create(target, Access::Public, Overwrite::Allow)?;
+        let out = self.args.target(target).kind().create(target)?;
         let format = output_format(target)?;
         let mut joiner = Joiner::new(format, tiling, channels, job.depth, out).map_err(failed)?;
         let mut shares = Vec::with_capacity(cells.len() * channels);

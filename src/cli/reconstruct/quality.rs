@@ -1,8 +1,9 @@
 //! Results beside clean images: PSNR and SSIM of each, and their means.
 
 use super::super::failure::{Code, Failure};
-use super::super::files::{is_stream, write_public};
-use super::super::output::{finite, print_line};
+use super::super::files::{OutputKind, is_stream, write_output};
+use super::super::output::{finite, print_bytes};
+use super::super::shown::one_line;
 use super::Entry;
 use serde::Serialize;
 use std::fmt;
@@ -68,6 +69,7 @@ pub(super) fn mean(entries: &[Entry]) -> Option<Summary> {
 /// A line an image, and the mean.
 pub(super) fn write_csv(
     path: &Path,
+    kind: OutputKind,
     entries: &[Entry],
     mean: Option<&Summary>,
 ) -> Result<(), Failure> {
@@ -77,15 +79,15 @@ pub(super) fn write_csv(
         let name = Path::new(&entry.file).file_name().unwrap_or_default().to_string_lossy();
         let (psnr, ssim) = (quality.psnr_db(), quality.ssim());
         let (height, width) = (entry.height, entry.width);
-        text += &format!("{},{height},{width},{psnr:.4},{ssim:.5}\n", field(&name));
+        text += &format!("{},{height},{width},{psnr:.4},{ssim:.5}\n", field(&one_line(&name)));
     }
     if let Some(mean) = mean {
         let psnr = mean.psnr_db.unwrap_or(f64::INFINITY);
         text += &format!("mean,,,{psnr:.4},{:.5}\n", mean.ssim);
     }
     match is_stream(path) {
-        true => print_line(text.trim_end()),
-        false => write_public(path, text.as_bytes()),
+        true => print_bytes(text.as_bytes()),
+        false => write_output(path, text.as_bytes(), kind),
     }
 }
 
