@@ -108,6 +108,8 @@ pub(super) struct Begun<R: Ring> {
     masked: MaskedWeights<R>,
     /// U and its digest, if it was opened before and the state folder still has it.
     pub(super) kept: Option<(Vec<Vec<R>>, Digest)>,
+    /// The digest of the U that both servers once found to be the same.
+    confirmed: Option<Digest>,
 }
 
 /// Reads this server's share of the weights and binds it to X, before anything leaves that depends on
@@ -122,15 +124,16 @@ pub(super) fn begin<R: Ring>(
     let masked = MaskedWeights::new(inputs.party, public.model.clone(), &mut inputs.model, seed)?;
     let (model, description) = (public.facts.model_id, public.facts.digest);
     let weights = BoundWeights { model, description, half: masked.digest() };
-    let opened = job.ledger.bind_weights(mask, weights)?;
-    // What the ledger does not know is passed over: U can be opened again.
+    let confirmed = job.ledger.bind_weights(mask, weights)?;
+    // What the ledger contradicts is passed over: U can be opened again.
     let kept = OpenedWeightsFile::new(job.state, public, mask).load();
-    Ok(Begun { masked, kept: kept.filter(|(_, digest)| opened == Some(*digest)) })
+    let kept = kept.filter(|(_, digest)| confirmed.is_none_or(|confirmed| confirmed == *digest));
+    Ok(Begun { masked, kept, confirmed })
 }
 
 /// Handshake and opening of U.
 pub(super) fn set_up<R: Ring>(
-    Begun { masked, kept: cached }: Begun<R>,
+    Begun { masked, kept: cached, confirmed }: Begun<R>,
     inputs: &Inputs,
     job: &mut Job<'_>,
     channel: &mut dyn Channel,
@@ -157,9 +160,12 @@ pub(super) fn set_up<R: Ring>(
     }
     let cached = cached.filter(|_| agreement.weights_known).map(|(opened, _)| opened);
     let (model, opened) = masked.open(channel, cached)?;
-    if !agreement.weights_known {
-        // Another U than before is refused before anything is sent that was computed with it.
+    // Another U than before is refused before anything is sent that was computed with it. A first one
+    // counts once both servers named its digest: what an unprotected link changed is opened again.
+    if agreement.weights_known || confirmed.is_some() {
         job.ledger.bind_opened(fields.weight_mask_id, weights_digest(&opened))?;
+    }
+    if !agreement.weights_known {
         let kept = OpenedWeightsFile::new(job.state, public, fields.weight_mask_id);
         kept.store(&opened, job.keys.own.public().fingerprint())?;
     }
