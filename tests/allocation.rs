@@ -28,8 +28,8 @@ const AT_ONCE: usize = 1 << 20;
 const KIB: usize = 1 << 10;
 /// What 65,535 announced entries of an archive may take.
 const DIRECTORY: usize = 16 << 20;
-/// What the decoder of whole PNGs may take beside the pixels.
-const PROFILE: usize = 16 << 20;
+/// What the decoder of whole PNGs may take beside the pixels: a profile of 16 MiB while it grows.
+const PROFILE: usize = 32 << 20;
 /// What a byte of a pickle may take.
 const PICKLE: usize = 300;
 

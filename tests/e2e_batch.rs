@@ -51,7 +51,7 @@ fn a_note_restores_name_depth_and_format_and_tells_nobody_else() {
         }
         assert!(!contains(format!("{ended:?}").as_bytes(), "Miller"));
     }
-    let args = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "out/"];
+    let args = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "out/", "--force"];
     lab.run(&args).done();
     assert_eq!(lab.names("out"), [name]);
     let restored = read(ImageFormat::Tiff, &lab.read(&format!("out/{name}"))[..]).unwrap();

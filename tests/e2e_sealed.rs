@@ -221,7 +221,7 @@ fn secrets_that_others_have_access_to_are_refused() {
     let lab = Lab::ready(SIZE, 3);
     reports(lab.serve_both());
     lab.share_image("noisy.png", "img", &["--force"]);
-    let again = Job::new(0).flags(&["--force"]);
+    let again = |party| Job::new(party).with(|j| j.outs = vec![format!("again.s{party}")]);
     for (name, open, good, command) in [
         ("keys/server0.key", 0o640, 0o600, "chmod 600"),
         ("state0", 0o777, 0o700, "chmod 700"),
@@ -231,7 +231,7 @@ fn secrets_that_others_have_access_to_are_refused() {
     ] {
         set_mode(&lab.path(name), open);
         let words = [name, "others have access", &format!("{open:o}"), command];
-        alone(&lab, again.clone()).refused_once(INPUT, &words);
+        alone(&lab, again(0)).refused_once(INPUT, &words);
         set_mode(&lab.path(name), good);
     }
     lab.write("open", b"correct horse\n");
@@ -241,7 +241,7 @@ fn secrets_that_others_have_access_to_are_refused() {
     assert!(!lab.exists("locked"));
     set_mode(&lab.path("open"), 0o400);
     lab.run(&locked).done();
-    reports(lab.serve(&again, &Job::new(1).flags(&["--force"])));
+    reports(lab.serve(&again(0), &again(1)));
 }
 
 #[test]

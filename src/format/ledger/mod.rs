@@ -84,7 +84,10 @@ impl Ledger {
     /// system's.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
         create_folder(dir).map_err(LedgerError::io(dir, "create"))?;
-        check_private_folder(dir).map_err(LedgerError::Exposed)?;
+        // What is no folder is told when it is opened.
+        if dir.is_dir() {
+            check_private_folder(dir).map_err(LedgerError::Exposed)?;
+        }
         let path = dir.join(FILE_NAME);
         // Signs first: another process that makes both this moment makes the ledger before them.
         let sign = sign_of_use(dir);
