@@ -20,7 +20,10 @@ use crate::format::{
     TripleSetId,
 };
 use crate::image::{GreyImage, ImageError};
-use crate::model::{FloatModel, LevelMap, ModelError, PublicModel, QuantiseOptions, quantise};
+use crate::model::{
+    Clamping, Encoded, FloatModel, LevelMap, ModelError, QuantiseOptions, Unfit, encode_image,
+    quantise,
+};
 use crate::net::{Channel, NetError, Security, TlsKeys};
 use crate::network::NetworkError;
 use crate::party::Party;
@@ -62,6 +65,9 @@ pub enum RoleError {
     /// Two result shares that do not belong together.
     #[error(transparent)]
     Pair(#[from] PairError),
+    /// An image with levels that the model was not shared for.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// Material or a description.
     #[error(transparent)]
     Source(SourceError),
@@ -161,12 +167,13 @@ impl Gateway {
 
     /// Encodes an image with Gaussian noise of `sigma` 8-bit grey levels for a model and writes
     /// `PREFIX.s0` and `PREFIX.s1`. Returns its id and how many pixels lay outside the model's input
-    /// interval and were clamped.
+    /// interval and were clamped: at most 1 %.
     ///
     /// Security: size and sigma are public.
     ///
     /// # Errors
-    /// [`RoleError::Network`] for an image smaller than a patch, [`RoleError::Format`].
+    /// [`RoleError::Network`] for an image smaller than a patch, [`RoleError::Unfit`] for one that the
+    /// model was not shared for, [`RoleError::Format`].
     pub fn share(
         &self,
         image: &GreyImage,
@@ -178,27 +185,16 @@ impl Gateway {
         let size = (image.height(), image.width());
         let grid = model.network.grid(size)?;
         let levels = LevelMap::new(model.units, model.sigma / sigma);
-        let (encoded, clamped) = encode(model, image, &levels);
+        let Encoded { pixels: encoded, fit } = encode_image(model, image, &levels);
+        fit.judge(Clamping::Few, model, &levels)?;
         let means = model.patch_means(&encoded, &grid);
         let outs = [create(prefix, "s0", Access::Secret)?, create(prefix, "s1", Access::Secret)?];
         let (id, note) = (ImageId::random().map_err(FormatError::from)?, None);
         let means = &means[..];
         let shared = SharedImage { id, encoded: &encoded, size, sigma, levels, means, note };
         commit_all(write_image_shares(&shared, public, &self.0, outs)?)?;
-        Ok((id, clamped))
+        Ok((id, fit.clamped))
     }
-}
-
-/// Fixed-point pixels, and how many had to be clamped to the model's input interval.
-pub fn encode(public: &PublicModel, image: &GreyImage, levels: &LevelMap) -> (Vec<i64>, usize) {
-    let mut clamped = 0;
-    let pixel = |&grey: &f32| {
-        let (value, was_clamped) = public.input.encode(levels.to_units(f64::from(grey)));
-        clamped += usize::from(was_clamped);
-        value
-    };
-    let encoded = image.pixels().iter().map(pixel).collect();
-    (encoded, clamped)
 }
 
 /// Makes correlated randomness, from public shapes only.

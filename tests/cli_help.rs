@@ -11,12 +11,12 @@ const COMMANDS: &[(&str, &str)] = &[
     ("calibrate", "<MODEL> --images --held-out --sigma --seed --out --json"),
     (
         "share-model",
-        "<MODEL> --keys --passphrase-file --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride --out --force \
+        "<MODEL> --keys --passphrase-file --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --out --force \
          --json",
     ),
     (
         "share-image",
-        "<IMAGE> --window --color --tile --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --strict --out --force --json",
+        "<IMAGE> --window --color --tile --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --clamp --strict --out --force --json",
     ),
     (
         "gen-triplets",
@@ -40,7 +40,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "denoise",
-        "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride \
+        "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --clamp --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride \
          --out --reference --force --json",
     ),
     ("add-noise", "<IMAGE> --window --sigma --noise --gain --read-noise --seed --out --json"),
@@ -49,7 +49,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("verify", "<SHARE> <OTHER_SHARE> --original --keys --passphrase-file --model --json"),
     (
         "demo",
-        "--image --family --model --engine --ring --cell --cells --ranges --margin --piecewise --interval --stride --crop --sigma \
+        "--image --family --model --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
          --seed --out --keep --json",
     ),
     (
@@ -145,7 +145,7 @@ fn defaults_are_stated() {
     for (command, defaults) in [
         (
             "share-model",
-            &["[default: lut]", "[default: 32]", "[default: 1/4]", "[default: 2.5]"][..],
+            &["[default: lut]", "[default: 32]", "[default: 1/4]", "[default: two fifths"][..],
         ),
         ("gen-triplets", &["[default: 1]"]),
         ("serve", &["[default: 30]", "[default: 300]"]),

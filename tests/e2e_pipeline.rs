@@ -149,7 +149,7 @@ fn float_images_in_and_out() {
     within(&lab.image("secure.npy"), &plaintext(&lab, "noisy.npy", &twin), bound);
     let strict = ["share-image", "noisy.npy", "--keys", KEYS, "--model", "model.pub", "--strict"];
     lab.run(&[&strict[..], &["--out", "strict"]].concat())
-        .refused_once(3, &["2 of 527 pixels", "noisy.npy", "--interval"]);
+        .refused_once(3, &["2 of 527 pixels", "noisy.npy", "--sigma-from", "leave --strict"]);
     assert!(!lab.exists("strict.s0"));
 }
 

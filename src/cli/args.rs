@@ -4,7 +4,7 @@ use super::batch::Part;
 use super::bench::Bench;
 use super::dicom::Windowed;
 use super::keys::Unlock;
-use super::levels::{Met, NoiseKind, SensorNoise};
+use super::levels::{Clamp, Met, NoiseKind, SensorNoise};
 use super::quantise_args::Quantise;
 use super::reproduce::Reproduce;
 use super::server_args::{Erase, Prepare, Serve, Threads};
@@ -167,8 +167,10 @@ pub(super) struct ShareImage {
     pub(super) model: PathBuf,
     #[command(flatten)]
     pub(super) met: Met,
-    /// Refuse an image with pixels outside the model's input interval instead of clamping them.
-    #[arg(long)]
+    #[command(flatten)]
+    pub(super) clamp: Clamp,
+    /// Refuse an image with a single pixel that would have to be clamped.
+    #[arg(long, conflicts_with = "clamp")]
     pub(super) strict: bool,
     /// Prefix of the shares, or a folder that exists.
     #[arg(long, value_name = "PREFIX|DIR")]
@@ -278,6 +280,8 @@ pub(super) struct Denoise {
     /// Compute with the integers of the secure pipeline (tables, scales, ranges) instead of floats.
     #[arg(long, conflicts_with = "activation")]
     pub(super) twin: bool,
+    #[command(flatten)]
+    pub(super) clamp: Clamp,
     #[command(flatten)]
     pub(super) quantise: Quantise,
     /// The denoised image: .png, .pgm, .tiff, .bmp, with the noisy image's depth, .npy (float), or
@@ -400,9 +404,12 @@ pub(super) struct Demo {
     /// 256, with both 64]
     #[arg(long, value_name = "N")]
     pub(super) crop: Option<usize>,
-    /// Noise level in 8-bit grey levels.
+    /// Noise level in 8-bit grey levels. The model is shared for it, unless --sigma-from or --interval
+    /// says for what.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
     pub(super) sigma: f64,
+    #[command(flatten)]
+    pub(super) clamp: Clamp,
     /// Seed of the noise.
     #[arg(long, default_value = "1", value_name = "N")]
     pub(super) seed: u64,

@@ -131,7 +131,8 @@ impl Demonstration {
             "--out",
             &shared,
         ];
-        let seconds = steps.timed(&share)?.0;
+        let clamp: &[&str] = if args.clamp.clamp { &["--clamp"] } else { &[] };
+        let seconds = steps.timed(&[&share[..], clamp].concat())?.0;
         phases.push(row(
             "share-image",
             "gateway",
@@ -247,7 +248,11 @@ fn row(
 }
 
 fn quantise_flags(args: &Demo) -> Vec<String> {
-    let mut flags = args.quantise.given();
+    let mut quantise = args.quantise.clone();
+    if quantise.interval.is_none() {
+        quantise.sigma_from.get_or_insert(args.sigma);
+    }
+    let mut flags = quantise.given();
     if let Some(stride) = args.quantise.stride {
         flags.extend(["--stride".into(), stride.to_string()]);
     }

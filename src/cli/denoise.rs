@@ -7,18 +7,17 @@ use super::files::{
     QualityReport, check_streams, check_writable, is_stream, read_model, read_raster,
     read_reference,
 };
-use super::levels::levels;
+use super::levels::{levels, tell_clamped, unfit};
 use super::output::{Console, print_json};
-use super::share_image::{furthest, wider};
-use super::share_model::quantise_options;
+use super::share_model::{goes_with, quantise_options};
 use crate::activation::{Activation, Nonlinearity};
 use crate::format::output::ensure_not_input;
 use crate::image::{GreyImage, ImageError};
 use crate::model::{
-    FloatModel, LevelMap, NearestRounding, QuantisedModel, decode_sums, quantise, run_twin,
+    Clamping, Encoded, FloatModel, LevelMap, NearestRounding, QuantisedModel, Unfit, decode_sums,
+    encode_image, quantise, run_twin,
 };
 use crate::ring::{Ring, RingBits};
-use crate::roles::encode;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -39,6 +38,9 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     if let (false, Some(flag)) = (args.twin, args.quantise.given().first()) {
         return Err(Failure::new(Code::Usage, format!("{flag} goes with --twin"))
             .help(format!("add --twin, or leave {flag} away: floats have no such thing")));
+    }
+    if args.clamp.clamp && !args.twin {
+        return Err(goes_with("--clamp", "--twin"));
     }
     let window = args.dicom.window;
     let force = args.common.force;
@@ -80,16 +82,21 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         let levels = levels(&args.met, (&args.image, plane), model.sigma, model.units, console)?;
         console.phase("denoising");
         let denoised = match &quantised {
-            Some(quantised) => rounded(quantised, plane, &levels.map, console),
+            Some(quantised) => {
+                let clamping = args.clamp.clamping();
+                rounded(quantised, (&args.image, plane), &levels.map, clamping, console)?
+            }
             None => {
                 let activation = |v: &mut [f32]| match stand_in {
                     Some(function) => function.apply(v),
                     None => model.nonlinearity.apply(v),
                 };
-                plain(&model, plane, &levels.map, &activation, &mut |done| console.progress(done))
+                let progress = &mut |done| console.progress(done);
+                plain(&model, plane, &levels.map, &activation, progress)
+                    .map_err(|e| e.about(&args.image))?
             }
         };
-        planes.push(denoised.map_err(|e| e.about(&args.image))?);
+        planes.push(denoised);
         sigmas.push(levels.sigma);
     }
     let arithmetic = match args.twin {
@@ -119,17 +126,34 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
 /// Denoises as [`twin`] does, and tells of pixels that were clamped.
 fn rounded(
     model: &QuantisedModel,
-    image: &GreyImage,
+    (file, image): (&Path, &GreyImage),
     levels: &LevelMap,
+    clamping: Clamping,
     console: &mut Console,
 ) -> Result<GreyImage, Failure> {
-    let (denoised, clamped) = twin(model, image, levels, &mut |done| console.progress(done));
-    if clamped > 0 {
-        let wider = wider(furthest(image, levels)).replace("share the model with", "use");
-        let text = "lie outside the input interval; they were clamped, which costs quality";
-        console.note(format!("note: {clamped} pixels {text}: {wider}"));
+    let remedy = |e: &Unfit| format!("use --sigma-from {}", e.needed);
+    let refused =
+        |e: Unfit| unfit(file, &e, &remedy(&e), "add --clamp to denoise what is left of them");
+    let encoded = fitting(model, image, levels, clamping).map_err(refused)?;
+    let fit = encoded.fit;
+    let denoised = twin(model, image, levels, &encoded, &mut |done| console.progress(done));
+    if fit.clamped > 0 {
+        let e = fit.unfit(&model.public, levels);
+        tell_clamped(&e, &remedy(&e), console);
     }
-    denoised
+    denoised.map_err(|e| e.about(file))
+}
+
+/// The image in fixed point, unless more of it had to be clamped than is accepted.
+pub(super) fn fitting(
+    model: &QuantisedModel,
+    image: &GreyImage,
+    levels: &LevelMap,
+    clamping: Clamping,
+) -> Result<Encoded, Unfit> {
+    let encoded = encode_image(&model.public, image, levels);
+    encoded.fit.judge(clamping, &model.public, levels)?;
+    Ok(encoded)
 }
 
 /// Denoises in float32; `activation` is applied to a tile of pre-activations in place.
@@ -148,20 +172,19 @@ pub(super) fn plain(
     Ok(GreyImage::new(size.0, size.1, grey)?)
 }
 
-/// Denoises with the integers of the secure pipeline; also tells how many pixels were clamped.
+/// Denoises what [`fitting`] gives of an image with the integers of the secure pipeline.
 pub(super) fn twin(
     model: &QuantisedModel,
     image: &GreyImage,
     levels: &LevelMap,
+    encoded: &Encoded,
     progress: &mut dyn FnMut(f64),
-) -> (Result<GreyImage, Failure>, usize) {
-    let (encoded, clamped) = encode(&model.public, image, levels);
+) -> Result<GreyImage, Failure> {
     let size = (image.height(), image.width());
-    let denoised = match model.public.ring {
-        RingBits::L32 => twin_in::<u32>(model, &encoded, size, levels, progress),
-        RingBits::L64 => twin_in::<u64>(model, &encoded, size, levels, progress),
-    };
-    (denoised, clamped)
+    match model.public.ring {
+        RingBits::L32 => twin_in::<u32>(model, &encoded.pixels, size, levels, progress),
+        RingBits::L64 => twin_in::<u64>(model, &encoded.pixels, size, levels, progress),
+    }
 }
 
 fn twin_in<R: Ring>(

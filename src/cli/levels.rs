@@ -4,7 +4,7 @@ use super::args::parse_positive;
 use super::failure::{Code, Failure};
 use super::output::Console;
 use crate::image::{GreyImage, Poisson, estimate_sigma};
-use crate::model::{LevelMap, Normalisation};
+use crate::model::{Clamping, LevelMap, Normalisation, Unfit};
 use clap::Args;
 use std::path::Path;
 
@@ -25,6 +25,31 @@ pub(super) struct Met {
     /// as the paper does it.
     #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
     pub(super) scale_about: Option<f64>,
+}
+
+/// What becomes of levels that the model was not shared for.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct Clamp {
+    /// Clamp any number of pixels to what the model was shared for, and go on; more than 1 % of an
+    /// image's are an error otherwise.
+    #[arg(long)]
+    pub(super) clamp: bool,
+}
+
+impl Clamp {
+    pub(super) fn clamping(self) -> Clamping {
+        if self.clamp { Clamping::Any } else { Clamping::Few }
+    }
+}
+
+/// An image that does not fit; `remedy` is what makes it fit, `but` what to do without it.
+pub(super) fn unfit(file: &Path, e: &Unfit, remedy: &str, but: &str) -> Failure {
+    Failure::new(Code::Input, e.to_string()).about(file).help(format!("{remedy}, or {but}"))
+}
+
+/// Tells of clamped pixels that were accepted.
+pub(super) fn tell_clamped(e: &Unfit, remedy: &str, console: &Console) {
+    console.note(format!("note: {e}; they were clamped, which costs quality: {remedy}"));
 }
 
 /// The flags of Poisson noise.

@@ -35,8 +35,12 @@ pub(super) struct Quantise {
     /// model description's own [default: refit]
     #[arg(long, value_name = "NAME", value_parser = ["zheng", "refit2", "refit", "model"])]
     pub(super) piecewise: Option<String>,
-    /// Largest input magnitude in network units. Of networks on patches: 2.5 is grey level 0 to 255,
-    /// unclipped float noise needs 5 [default: 2.5]. Of convolutions: 1 is grey level 255 [default: 2]
+    /// The lowest noise level, in 8-bit grey levels, of images that the model must serve: the less
+    /// noise, the further levels 0 to 255 are spread, and the more material the first layer needs
+    /// [default: two fifths of the model's own, 10 of 25]
+    #[arg(long, value_name = "LEVELS", value_parser = parse_positive, conflicts_with = "interval")]
+    pub(super) sigma_from: Option<f64>,
+    /// Largest input magnitude in network units, in place of --sigma-from.
     #[arg(long, value_name = "UNITS", value_parser = parse_positive)]
     pub(super) interval: Option<f64>,
     /// Pixels between patches; the model's own if not given. Larger is faster and a little worse.
@@ -84,6 +88,7 @@ impl Quantise {
         give("--ranges", self.ranges.map(|kind| kind.name().into()));
         give("--margin", self.margin.map(|v| v.to_string()));
         give("--piecewise", self.piecewise.clone());
+        give("--sigma-from", self.sigma_from.map(|v| v.to_string()));
         give("--interval", self.interval.map(|v| v.to_string()));
         flags
     }

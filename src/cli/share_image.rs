@@ -8,7 +8,7 @@ use super::batch::{
 };
 use super::failure::{Code, Failure};
 use super::files::{check_streams, overwrite, read_picture, read_public, with_suffix};
-use super::levels::{Sigma, levels};
+use super::levels::{Levels, Sigma, levels, tell_clamped, unfit};
 use super::output::{Console, print_json};
 use crate::artefact::{
     Channel, Note, Parties, PublicModelFile, SharedImage, Tile, write_image_shares,
@@ -18,8 +18,7 @@ use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, commit_all, commit_part, ensure_not_input};
 use crate::format::{FormatError, ImageId, PublicKey, Role};
 use crate::image::{Depth, GreyImage, ImageFormat};
-use crate::model::LevelMap;
-use crate::roles::encode;
+use crate::model::{Clamping, Encoded, Fit, Unfit, encode_image};
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -154,11 +153,10 @@ impl Plane<'_> {
     }
 }
 
-/// How many pixels had to be clamped, and how far from 0 the furthest was in network units.
-#[derive(Clone, Copy, Default)]
-struct Clamped {
-    pixels: usize,
-    furthest: f64,
+/// A plane in fixed point.
+struct Ready {
+    levels: Levels,
+    encoded: Encoded,
 }
 
 impl Sharing<'_> {
@@ -176,12 +174,19 @@ impl Sharing<'_> {
         self.read_image_seconds += reading.elapsed().as_secs_f64();
         let depth = image.depth();
         let group = self.group(file, image.is_colour(), false)?;
+        // All channels are judged before the first is written.
+        let mut planes = Vec::new();
         for (index, grey) in image.planes().iter().enumerate() {
             let index = index as u8;
             let channel = image.is_colour().then_some(Channel { group, index });
             let plane = Plane { number, file, format, depth, grey, channel, tile: None };
-            let clamped = self.plane(&plane, console)?;
-            self.judge_clamped(&plane, clamped, console);
+            let ready = self.encode(&plane, console)?;
+            self.judge(file, ready.encoded.fit, &ready.levels)?;
+            planes.push((plane, ready));
+        }
+        for (plane, ready) in &planes {
+            self.write(plane, ready, console)?;
+            self.tell_clamped(ready.encoded.fit, &ready.levels, console);
         }
         Ok(())
     }
@@ -205,22 +210,26 @@ impl Sharing<'_> {
         Ok(ImageId::random().map_err(FormatError::from)?)
     }
 
-    /// Writes the shares of one grey image.
-    fn plane(&mut self, plane: &Plane<'_>, console: &Console) -> Result<Clamped, Failure> {
+    /// One grey image in fixed point.
+    fn encode(&self, plane: &Plane<'_>, console: &Console) -> Result<Ready, Failure> {
         let Plane { file, grey, .. } = *plane;
+        let model = &self.public.model;
+        let levels = levels(&self.args.met, (file, grey), model.sigma, model.units, console)?;
+        Ok(Ready { encoded: encode_image(model, grey, &levels.map), levels })
+    }
+
+    /// Writes the shares of one grey image.
+    fn write(
+        &mut self,
+        plane: &Plane<'_>,
+        ready: &Ready,
+        console: &Console,
+    ) -> Result<(), Failure> {
+        let Plane { file, grey, .. } = *plane;
+        let Ready { levels, encoded: Encoded { pixels: encoded, fit } } = ready;
         let size = (grey.height(), grey.width());
         let model = &self.public.model;
         let grid = model.network.grid(size).map_err(|e| Failure::from(e).about(file))?;
-        let levels = levels(&self.args.met, (file, grey), model.sigma, model.units, console)?;
-        let (encoded, pixels) = encode(model, grey, &levels.map);
-        let furthest = if pixels > 0 { furthest(grey, &levels.map) } else { 0.0 };
-        let clamped = Clamped { pixels, furthest };
-        if self.args.strict && pixels > 0 {
-            let help = format!("{}, or leave --strict away", wider(furthest));
-            return Err(Failure::new(Code::Input, self.outside(plane, clamped))
-                .about(file)
-                .help(help));
-        }
         let id = ImageId::random().map_err(FormatError::from)?;
         let prefix = self.prefix(plane, id);
         let create = |suffix| {
@@ -229,13 +238,13 @@ impl Sharing<'_> {
             OutputFile::create(&path, Access::Secret, overwrite(self.args.common.force))
         };
         let outs = [create("s0")?, create("s1")?];
-        let means = model.patch_means(&encoded, &grid);
+        let means = model.patch_means(encoded, &grid);
         let Plane { format, depth, channel, tile, .. } = *plane;
         let note =
             Note { name: base_name(file), format, depth, channel, tile, headers: Vec::new() };
         let shared = SharedImage {
             id,
-            encoded: &encoded,
+            encoded,
             size,
             sigma: levels.sigma,
             levels: levels.map,
@@ -259,9 +268,9 @@ impl Sharing<'_> {
             height: size.0,
             width: size.1,
             sigma: levels.sigma,
-            pixels_clamped: pixels,
+            pixels_clamped: fit.clamped,
         });
-        Ok(clamped)
+        Ok(())
     }
 
     fn tell(&self, plane: &Plane<'_>, id: ImageId, prefix: &Path, console: &Console) {
@@ -294,31 +303,25 @@ impl Sharing<'_> {
         name.into()
     }
 
-    fn outside(&self, plane: &Plane<'_>, clamped: Clamped) -> String {
-        format!(
-            "{} of {} pixels{} lie outside the model's input interval of +-{}",
-            clamped.pixels,
-            plane.grey.pixels().len(),
-            if plane.tile.is_some() { " of a tile" } else { "" },
-            self.public.model.input.interval
-        )
+    /// Refuses an image, or a channel of one, of which more had to be clamped than was asked for.
+    fn judge(&self, file: &Path, fit: Fit, levels: &Levels) -> Result<(), Failure> {
+        let (clamping, but) = match self.args.strict {
+            true => (Clamping::Never, "leave --strict away"),
+            false => (self.args.clamp.clamping(), "add --clamp to share what is left of them"),
+        };
+        let judged = fit.judge(clamping, &self.public.model, &levels.map);
+        judged.map_err(|e| unfit(file, &e, &remedy(&e), but))
     }
 
-    fn judge_clamped(&self, plane: &Plane<'_>, clamped: Clamped, console: &Console) {
-        if clamped.pixels > 0 {
-            let (text, wider) = (self.outside(plane, clamped), wider(clamped.furthest));
-            console.note(format!("note: {text}; they were clamped, which costs quality: {wider}"));
+    fn tell_clamped(&self, fit: Fit, levels: &Levels, console: &Console) {
+        if fit.clamped > 0 {
+            let e = fit.unfit(&self.public.model, &levels.map);
+            tell_clamped(&e, &remedy(&e), console);
         }
     }
 }
 
-/// How far the pixels of an image reach from 0, in network units.
-pub(super) fn furthest(image: &GreyImage, levels: &LevelMap) -> f64 {
-    let reach = |&grey: &f32| levels.to_units(f64::from(grey)).abs();
-    image.pixels().iter().map(reach).fold(0.0, f64::max)
-}
-
-/// What would hold pixels that reach so far.
-pub(super) fn wider(furthest: f64) -> String {
-    format!("share the model with --interval {}", (2.0 * furthest).ceil() / 2.0)
+/// What would hold all of its pixels.
+fn remedy(e: &Unfit) -> String {
+    format!("share the model with `share-model --sigma-from {}`", e.needed)
 }

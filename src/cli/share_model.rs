@@ -11,8 +11,7 @@ use crate::format::Role;
 use crate::format::keys::KeyFolder;
 use crate::format::output::{Access, OutputFile, ensure_not_input};
 use crate::model::{
-    Cells, EngineKind, FloatModel, Method, Normalisation, QuantiseOptions, QuantisedModel, Ranges,
-    quantise,
+    Cells, EngineKind, FloatModel, Method, QuantiseOptions, QuantisedModel, Ranges, quantise,
 };
 use crate::piecewise::Piecewise;
 use serde::Serialize;
@@ -23,6 +22,9 @@ struct Report {
     ring_bits: u32,
     weights: usize,
     stride: usize,
+    /// The lowest noise level at which grey levels 0 to 255 fit.
+    sigma_from: f64,
+    input_interval: f64,
     layers: Vec<LayerReport>,
 }
 
@@ -69,6 +71,10 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
             layer.input_bits
         ));
     }
+    let Report { sigma_from, input_interval, .. } = report;
+    console.note(format!(
+        "serves noise of {sigma_from:.1} grey levels or more: inputs within {input_interval:.2}"
+    ));
     console.note(format!(
         "model {} shared as {}.pub, .s0, .s1",
         report.model_id,
@@ -80,10 +86,8 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     Ok(())
 }
 
-/// Grey levels 0 to 255 of networks on patches, in network units.
-const PATCH_INTERVAL: f64 = 2.5;
-/// Grey levels -510 to 510 of networks that take 0 to 1: noise that was not clipped.
-const UNIT_INTERVAL: f64 = 2.0;
+/// The lowest noise level to serve, as a part of the model's own: 10 for a model trained on 25.
+const SIGMA_FROM: f64 = 0.4;
 /// Cells of 1/4 for tanh.
 const TANH_CELLS: Cells = Cells::Width(2);
 /// 256 cells for ReLU: only that with the kink is inexact.
@@ -107,14 +111,21 @@ pub(super) fn quantise_options(
         }
         (RangeKind::Calibrated, margin) => Ranges::Calibrated { margin: margin.unwrap_or(MARGIN) },
     };
-    let interval = match model.units == Normalisation::UNIT {
-        true => UNIT_INTERVAL,
-        false => PATCH_INTERVAL,
-    };
+    // Calibrated values outgrow their margin soon below it: 7 to 17 dB are lost at 8 (docs/numerics.md).
+    let lowest = SIGMA_FROM * model.sigma;
+    let from = flags.sigma_from.unwrap_or(lowest);
+    if kind == RangeKind::Calibrated && from < lowest {
+        let text = format!(
+            "calibrated ranges do not serve noise of {from} grey levels: below {lowest} values grow \
+             beyond what calibration saw"
+        );
+        let help = "use a model with guaranteed ranges, or one that was trained on less noise";
+        return Err(Failure::new(Code::Input, text).help(help));
+    }
     Ok(QuantiseOptions {
         ring: flags.ring(),
         method: method(model, flags)?,
-        interval: flags.interval.unwrap_or(interval),
+        interval: flags.interval.unwrap_or_else(|| model.units.reach(model.sigma / from)),
         ranges,
     })
 }
@@ -164,16 +175,20 @@ pub(super) fn goes_with(flag: &str, other: &str) -> Failure {
 fn report(quantised: &QuantisedModel, model_id: String) -> Report {
     let public = &quantised.public;
     let tables = public.network.activations().map(|(_, table, _)| table);
-    let layers = quantised.worst_cases.iter().zip(tables).map(|(&worst_case, table)| LayerReport {
+    let ranges = quantised.worst_cases.iter().zip(&quantised.ranges);
+    let layers = ranges.zip(tables).map(|((&worst_case, &range), table)| LayerReport {
         worst_case,
-        range: f64::from(table.range_bits()).exp2(),
+        range,
         input_bits: table.input_bits(),
     });
+    let input_interval = public.input.interval;
     Report {
         model_id,
         ring_bits: public.ring.bits(),
         weights: public.network.linears().map(|(_, l)| l.weights()).sum(),
         stride: public.network.gather().stride,
+        sigma_from: public.sigma / public.units.ratio_within(input_interval),
+        input_interval,
         layers: layers.collect(),
     }
 }

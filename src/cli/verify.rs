@@ -9,7 +9,7 @@ use crate::artefact::{ImagePair, PublicModelFile, level_map, open_image_pair};
 use crate::format::keys::KeyFolder;
 use crate::format::{FormatError, Role};
 use crate::image::GreyImage;
-use crate::roles::encode;
+use crate::model::encode_image;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -77,7 +77,7 @@ fn judge(pair: &ImagePair, public: &PublicModelFile, image: &GreyImage) -> Resul
     let model = &public.model;
     let map = level_map(&pair.fields.levels, model.units);
     let grid = model.network.grid((image.height(), image.width()))?;
-    let (expected, _) = encode(model, image, &map);
+    let expected = encode_image(model, image, &map).pixels;
     let means = model.patch_means(&expected, &grid);
     let differing = |a: &[i64], b: &[i64]| {
         a.len().abs_diff(b.len()) + a.iter().zip(b).filter(|(x, y)| x != y).count()

@@ -143,13 +143,20 @@ pub enum Cells {
 }
 
 impl Cells {
-    /// hi: a table of range 2^range_bits has 2^hi cells.
-    pub(super) fn hi(self, range_bits: u32) -> u32 {
+    /// hi: a table of range 2^range_bits, whose units are `stretch` network units, has 2^hi cells.
+    pub(super) fn hi(self, range_bits: u32, stretch: f64) -> u32 {
         match self {
-            Cells::Width(bits) => range_bits + 1 + bits,
+            Cells::Width(bits) => range_bits + 1 + bits + stretch_bits(stretch),
             Cells::Count(bits) => bits,
         }
     }
+}
+
+/// How much more cells a stretched range has, as a logarithm: cells are at most sqrt 2 wider than they
+/// were asked for, which the quality hardly shows (docs/numerics.md), and twice as many cost a third
+/// more material.
+fn stretch_bits(stretch: f64) -> u32 {
+    stretch.log2().round() as u32
 }
 
 /// How the model owner wants activations evaluated.
@@ -189,28 +196,51 @@ impl Method {
         }
     }
 
+    /// How many network units a unit of the first layer's products stands for, where inputs are up to
+    /// `reach` times what they are at the model's own noise level.
+    ///
+    /// Inputs that are larger by a factor need a range larger by that factor, and a power of two may
+    /// be twice as much; a table may be of tanh(stretch x) as well as of tanh(x). Follows from the
+    /// public interval alone, so that the range tells no more of the weights than at the own level.
+    pub(super) fn stretch(&self, function: Nonlinearity, reach: f64) -> f64 {
+        match (self, function) {
+            (Method::Lut { .. }, Nonlinearity::Tanh) => reach.max(1.0),
+            _ => 1.0,
+        }
+    }
+
     /// The largest r that the engine offers.
-    pub(super) fn largest_range(&self) -> u32 {
+    pub(super) fn largest_range(&self, stretch: f64) -> u32 {
         match self {
-            Method::Lut { cells: Cells::Width(bits) } => HI_BITS.end() - 1 - bits,
+            Method::Lut { cells: Cells::Width(bits) } => {
+                HI_BITS.end().saturating_sub(1 + bits + stretch_bits(stretch))
+            }
             Method::Lut { cells: Cells::Count(_) } | Method::Gc { .. } => LARGEST_RANGE,
         }
     }
 
-    /// The activation for inputs of range 2^range_bits with results at 2^out_frac.
+    /// The activation for inputs of range 2^range_bits, in units of `stretch` network units, with
+    /// results at 2^out_frac.
     pub(super) fn spec(
         &self,
         ring: RingBits,
         function: Nonlinearity,
-        range_bits: u32,
+        (range_bits, stretch): (u32, f64),
         out_frac: u32,
     ) -> Result<ActivationSpec, PlanError> {
         match self {
             Method::Lut { cells } => {
-                let hi = cells.hi(range_bits);
-                let lo = low_bits(function, out_frac, range_bits, hi);
+                let hi = cells.hi(range_bits, stretch);
+                // Of cells as wide as these are in network units.
+                let plain = cells.hi(range_bits, 1.0);
+                let lo = low_bits(function, out_frac, range_bits, plain);
                 let shape = (range_bits, hi, lo);
-                let table = SlopeTable::fit(function.name(), |x| function.eval(x), shape, out_frac);
+                let name = match stretch == 1.0 {
+                    true => function.name().to_string(),
+                    false => format!("{}({stretch} x)", function.name()),
+                };
+                let f = |x: f64| function.eval(stretch * x);
+                let table = SlopeTable::fit(&name, f, shape, out_frac);
                 Ok(ActivationSpec::Lookup(table))
             }
             Method::Gc { function, refit } => {
@@ -223,9 +253,9 @@ impl Method {
     /// The bits of an input of range 2^r that are compared before its low bits are: all of the
     /// shrunk input without cells. What is seen must stay below the end of the range by about one
     /// unit of the last of them.
-    pub(super) fn leading_bits(&self, ring: RingBits, range_bits: u32) -> u32 {
+    pub(super) fn leading_bits(&self, ring: RingBits, range_bits: u32, stretch: f64) -> u32 {
         match self {
-            Method::Lut { cells } => cells.hi(range_bits),
+            Method::Lut { cells } => cells.hi(range_bits, stretch),
             Method::Gc { function, .. } => {
                 piecewise_scales(ring, function.below, range_bits, 12).input_bits
             }

@@ -4,7 +4,7 @@ use super::Normalisation;
 use crate::image::Poisson;
 
 /// The middle of the grey levels 0 to 255.
-const MID_GREY: f64 = 127.5;
+pub(super) const MID_GREY: f64 = 127.5;
 
 /// The map from grey levels to network units for one image and model; public throughout.
 ///

@@ -3,6 +3,7 @@
 
 mod activation_spec;
 mod description;
+mod fit;
 mod float;
 mod levels;
 mod load;
@@ -23,6 +24,7 @@ pub use activation_spec::{ActivationSpec, Cells, EngineKind, Method};
 #[cfg(feature = "train")]
 pub(crate) use description::formula;
 pub use description::{Description, Layer, PixelOrder};
+pub use fit::{Clamping, Encoded, Fit, Unfit, encode_image};
 pub use float::{FloatLinear, FloatModel};
 pub use levels::LevelMap;
 pub use mat::load_mat;
@@ -52,6 +54,9 @@ pub struct Normalisation {
     pub grey_per_unit: f64,
 }
 
+/// From the middle of the grey levels 0 to 255 to their ends.
+const HALF_SPAN: f64 = 127.5;
+
 impl Normalisation {
     /// That of Burger et al. (CVPR 2012) and of the paper.
     pub const BURGER: Normalisation = Normalisation { mid_grey: 127.5, grey_per_unit: 51.0 };
@@ -63,6 +68,23 @@ impl Normalisation {
     /// model's (sigma_ratio = model sigma / image sigma; scaled about mid-grey).
     pub fn to_units(self, grey: f64, sigma_ratio: f64) -> f64 {
         (grey - self.mid_grey) * sigma_ratio / self.grey_per_unit
+    }
+
+    /// How far from 0 the grey levels 0 to 255 reach in network units, scaled about mid-grey by
+    /// `sigma_ratio`.
+    pub fn reach(self, sigma_ratio: f64) -> f64 {
+        (self.off_centre() + HALF_SPAN * sigma_ratio) / self.grey_per_unit
+    }
+
+    /// The largest ratio at which grey levels 0 to 255 stay within `interval`; the inverse of
+    /// [`Normalisation::reach`]. 0 if there is none.
+    pub fn ratio_within(self, interval: f64) -> f64 {
+        ((interval * self.grey_per_unit - self.off_centre()) / HALF_SPAN).max(0.0)
+    }
+
+    /// How many grey levels the unit 0 is from the level that scaling leaves where it is.
+    fn off_centre(self) -> f64 {
+        (levels::MID_GREY - self.mid_grey).abs()
     }
 
     /// The inverse of [`Normalisation::to_units`].
@@ -158,7 +180,7 @@ impl ModelError {
                 Some("write the JSON description beside the model as NAME.json")
             }
             ModelError::RangeTooLarge { .. } => Some(
-                "use larger cells or a narrower --interval, or train with a bound on row norms",
+                "use larger cells or a higher --sigma-from, or train with a bound on row norms",
             ),
             ModelError::NotCalibrated => {
                 Some("run `ppdenoise calibrate` on sample images first, or use --ranges guaranteed")

@@ -90,6 +90,8 @@ pub struct QuantisedModel {
     /// The largest pre-activation of each hidden layer that its range rests on, in network units: the
     /// largest possible, or the largest seen times the margin. The owner's to know, never published.
     pub worst_cases: Vec<f64>,
+    /// The range of each hidden layer in network units.
+    pub ranges: Vec<f64>,
 }
 
 impl fmt::Debug for QuantisedModel {
@@ -116,7 +118,7 @@ pub fn quantise(
     let equalised = match options.ranges {
         Ranges::Calibrated { margin } => {
             // Range 1, less a cell and a unit, and a little for rounded weights.
-            let leading = options.method.leading_bits(options.ring, 0);
+            let leading = options.method.leading_bits(options.ring, 0, 1.0);
             model.equalised(margin, 1.0 - 2.0 * 2.0 / exp2(leading))
         }
         Ranges::Guaranteed => None,
@@ -129,13 +131,21 @@ pub fn quantise(
         }
         (Ranges::Calibrated { .. }, None) => Err(ModelError::NotCalibrated),
     };
-    let layers: Vec<&FloatLinear> = model.network.linears().map(|(_, l)| l).collect();
+    let reach = options.interval / model.units.reach(1.0);
+    let stretched = options.method.stretch(model.nonlinearity, reach);
+    let mut layers: Vec<FloatLinear> = model.network.linears().map(|(_, l)| l.clone()).collect();
+    if let [first, _, ..] = &mut layers[..] {
+        first.weights.mapv_inplace(|w| (f64::from(w) / stretched) as f32);
+        first.bias.mapv_inplace(|b| (f64::from(b) / stretched) as f32);
+    }
     let mut done = Planned::default();
     let mut before = Before::Input(input);
     for (i, layer) in layers.iter().enumerate() {
         let zero_sum = i == 0 && model.mean_shift;
         let function = model.nonlinearity;
-        let plan = Layer { layer, number: i + 1, zero_sum, function, seen: seen(i)?, options, l };
+        let stretch = if i == 0 && layers.len() > 1 { stretched } else { 1.0 };
+        let (number, seen) = (i + 1, seen(i)?);
+        let plan = Layer { layer, number, zero_sum, function, seen, stretch, options, l };
         let fitted = if i + 1 < layers.len() {
             plan.hidden(&before)?
         } else {
@@ -144,7 +154,7 @@ pub fn quantise(
             let adds = model.network.is_residual() || model.network.adds_mean();
             plan.output(&before, gain, adds.then_some(input))?
         };
-        before = Before::Activation { range_bits: fitted.range_bits };
+        before = Before::Activation { range_bits: fitted.range_bits, stretch };
         done.push(fitted);
     }
     let quantised = done.finish(model, options, input);
@@ -155,7 +165,7 @@ pub fn quantise(
 /// What feeds a layer: the image, or an activation whose output scale this layer still may choose.
 enum Before {
     Input(InputSpec),
-    Activation { range_bits: u32 },
+    Activation { range_bits: u32, stretch: f64 },
 }
 
 impl Before {
@@ -168,8 +178,9 @@ impl Before {
     ) -> Result<(u32, i64, Option<ActivationSpec>), ModelError> {
         match self {
             Before::Input(input) => Ok((input.frac_bits, input.limit(), None)),
-            Before::Activation { range_bits } => {
-                let spec = options.method.spec(options.ring, function, *range_bits, frac)?;
+            Before::Activation { range_bits, stretch } => {
+                let range = (*range_bits, *stretch);
+                let spec = options.method.spec(options.ring, function, range, frac)?;
                 Ok((frac, spec.max_abs(), Some(spec)))
             }
         }
@@ -183,8 +194,10 @@ struct Layer<'a> {
     zero_sum: bool,
     /// What feeds it is this function of the layer before.
     function: Nonlinearity,
-    /// The largest magnitude to expect, if that is not the worst case.
+    /// The largest magnitude to expect in network units, if that is not the worst case.
     seen: Option<f64>,
+    /// Network units that a unit of its products stands for; its weights were divided by it.
+    stretch: f64,
     options: &'a QuantiseOptions,
     l: u32,
 }
@@ -194,43 +207,47 @@ struct Fitted {
     integers: IntLinear,
     before: Option<ActivationSpec>,
     range_bits: u32,
+    /// At the products' scale.
     worst: i128,
+    stretch: f64,
 }
 
 impl Layer<'_> {
     /// The smallest range that holds every pre-activation.
     fn hidden(&self, before: &Before) -> Result<Fitted, ModelError> {
         let method = &self.options.method;
-        let (smallest, largest) = (method.smallest_range(), method.largest_range());
+        let (smallest, largest) = (method.smallest_range(), method.largest_range(self.stretch));
         let mut worst = 0.0;
-        for r in smallest..=largest {
+        for r in smallest..=largest.max(smallest) {
             let (in_frac, amax, spec_before) =
                 before.at(self.activation_frac(r), self.function, self.options)?;
             let Some(weight_frac) = (self.l - 1 - r).checked_sub(in_frac) else { break };
             let Some(integers) = self.integers(in_frac, weight_frac) else { continue };
             let bound = self.bound(&integers, amax, in_frac + weight_frac);
             worst = bound as f64 / exp2(in_frac + weight_frac);
-            if bound <= (1i128 << (self.l - 1)) - self.margin(r) {
+            if r <= largest && bound <= (1i128 << (self.l - 1)) - self.margin(r) {
                 let spec = self.spec(in_frac, weight_frac);
                 let before = spec_before;
-                return Ok(Fitted { spec, integers, before, range_bits: r, worst: bound });
+                let stretch = self.stretch;
+                return Ok(Fitted { spec, integers, before, range_bits: r, worst: bound, stretch });
             }
         }
         self.find_unencodable(exp2(largest))?;
-        Err(ModelError::RangeTooLarge { layer: self.number, worst, limit: exp2(largest) })
+        let [worst, limit] = [worst, exp2(largest)].map(|v| v * self.stretch);
+        Err(ModelError::RangeTooLarge { layer: self.number, worst, limit })
     }
 
     /// The largest pre-activation at scale 2^frac when inputs are at most `amax`.
     fn bound(&self, integers: &IntLinear, amax: i64, frac: u32) -> i128 {
         match self.seen {
-            Some(seen) => (seen * exp2(frac)).ceil() as i128,
+            Some(seen) => (seen / self.stretch * exp2(frac)).ceil() as i128,
             None => worst_case(&integers.weights, &integers.bias, amax),
         }
     }
 
     /// What the worst case must stay below the end of a ring of range 2^r.
     fn margin(&self, r: u32) -> i128 {
-        let unit = 1i128 << (self.l - self.options.method.leading_bits(self.options.ring, r));
+        let unit = 1i128 << (self.l - self.leading_bits(r));
         match self.options.method {
             // One cell (kappa may be the cell above) and one unit (rounding up), which is at most
             // half a cell.
@@ -238,6 +255,10 @@ impl Layer<'_> {
             // One unit: rounding up.
             Method::Gc { .. } => unit,
         }
+    }
+
+    fn leading_bits(&self, r: u32) -> u32 {
+        self.options.method.leading_bits(self.options.ring, r, self.stretch)
     }
 
     /// The finest scale at which the weighted sum of output patches fits the ring.
@@ -261,7 +282,7 @@ impl Layer<'_> {
             if sum < room && weight_frac >= MIN_OUTPUT_WEIGHT_FRAC {
                 let spec = self.spec(in_frac, weight_frac);
                 let before = spec_before;
-                return Ok(Fitted { spec, integers, before, range_bits: 0, worst });
+                return Ok(Fitted { spec, integers, before, range_bits: 0, worst, stretch: 1.0 });
             }
         }
         self.find_unencodable(exp2(self.l - 1 - lowest))?;
@@ -305,8 +326,8 @@ impl Layer<'_> {
         let error = |letter: char, position: Vec<usize>, value: f32| ModelError::Value {
             name: format!("{letter}{}", self.number),
             position,
-            value,
-            reason: format!("beyond the fixed-point range of +-{limit}"),
+            value: (f64::from(value) * self.stretch) as f32,
+            reason: format!("beyond the fixed-point range of +-{}", limit * self.stretch),
         };
         let beyond = |v: f32| f64::from(v.abs()) >= limit;
         for ((row, column), &v) in self.layer.weights.indexed_iter() {
@@ -327,12 +348,15 @@ struct Planned {
     integers: Vec<IntLinear>,
     activations: Vec<ActivationSpec>,
     worst_cases: Vec<f64>,
+    ranges: Vec<f64>,
 }
 
 impl Planned {
     fn push(&mut self, fitted: Fitted) {
         self.activations.extend(fitted.before);
-        self.worst_cases.push(fitted.worst as f64 / exp2(fitted.spec.out_frac()));
+        let worst = fitted.worst as f64 / exp2(fitted.spec.out_frac());
+        self.worst_cases.push(worst * fitted.stretch);
+        self.ranges.push(exp2(fitted.range_bits) * fitted.stretch);
         self.specs.push(fitted.spec);
         self.integers.push(fitted.integers);
     }
@@ -344,6 +368,7 @@ impl Planned {
         input: InputSpec,
     ) -> QuantisedModel {
         self.worst_cases.pop();
+        self.ranges.pop();
         let (mut specs, mut integers) = (self.specs.into_iter(), self.integers.into_iter());
         let mut activations = self.activations.into_iter();
         let shape = "one a layer of the network it was made from";
@@ -364,6 +389,7 @@ impl Planned {
             },
             network: model.network.map(|_, _| integers.next().expect(shape), |_, ()| ()),
             worst_cases: self.worst_cases,
+            ranges: self.ranges,
         }
     }
 }
@@ -372,6 +398,7 @@ impl Planned {
 mod tests {
     use super::super::random_model;
     use super::*;
+    use crate::lookup::SlopeTable;
     use crate::piecewise::{Below, Piecewise};
 
     fn options(ring: RingBits) -> QuantiseOptions {
@@ -388,6 +415,38 @@ mod tests {
                 assert!(worst <= range - 0.25, "worst {worst} in range {range}");
                 assert!(table.range_bits() == 1 || worst > range / 2.0 - 0.5, "{worst} in {range}");
             }
+        }
+    }
+
+    /// Inputs that reach further take more cells of the first layer, not a larger range in the ring,
+    /// which would tell more of the weights; and the rest of the network does not notice.
+    #[test]
+    fn a_wider_interval_stretches_the_first_layer_alone() {
+        let model = random_model(&[8, 8], 4.0, true);
+        let tables = |interval| {
+            let options = QuantiseOptions { interval, ..options(RingBits::L32) };
+            let q = quantise(&model, &options).unwrap();
+            let tables = q.public.network.activations().map(|(_, t, _)| t.clone());
+            (tables.collect::<Vec<_>>(), q.worst_cases, q.ranges)
+        };
+        let (own, _, ranges) = tables(2.5);
+        for (interval, more) in [(3.0, 0), (6.25, 1), (12.5, 2)] {
+            let (wide, worst, wider) = tables(interval);
+            assert_eq!(wide[0].range_bits(), own[0].range_bits());
+            assert_eq!(wide[0].input_bits(), own[0].input_bits() + more);
+            assert_eq!(wider[0], ranges[0] * interval / 2.5);
+            assert!(worst[0] < wider[0]);
+            assert!(wide[1] == own[1] && wider[1] == ranges[1]);
+            let (ActivationSpec::Lookup(own), ActivationSpec::Lookup(wide)) = (&own[0], &wide[0])
+            else {
+                panic!("tables")
+            };
+            let at = |t: &SlopeTable, z: f64| {
+                t.values[(z / (2.0 * exp2(t.range_bits)) * exp2(t.hi)).round() as usize]
+            };
+            let unit = exp2(own.out_frac);
+            let [narrow, wide] = [at(own, 1.0), at(wide, 2.5 / interval)].map(|v| v as f64 / unit);
+            assert!((narrow - wide).abs() < 0.08, "interval {interval}: {narrow} and {wide}");
         }
     }
 

@@ -196,7 +196,14 @@ mod tests {
     /// guaranteed range, and the worst case is no empty promise (some image comes near it).
     #[test]
     fn adversarial_images_stay_inside_the_guaranteed_range() {
-        let q = quantise(&random_model(&[6, 8], 14.0, true), &options(RingBits::L32, 2)).unwrap();
+        for interval in [2.5, 6.25, 12.5] {
+            stays_inside(interval);
+        }
+    }
+
+    fn stays_inside(interval: f64) {
+        let options = QuantiseOptions { interval, ..options(RingBits::L32, 2) };
+        let q = quantise(&random_model(&[6, 8], 14.0, true), &options).unwrap();
         let limit = q.public.input.limit();
         let (h, w) = SIZE;
         let at = |f: &dyn Fn(usize) -> bool| -> Vec<i64> {
@@ -211,8 +218,11 @@ mod tests {
         for image in images {
             let run = run_twin::<u32>(&q, &image, SIZE, &mut NearestRounding, &mut |_| ()).unwrap();
             let scales = q.public.network.linears().map(|(_, l)| l.out_frac());
-            for ((extreme, worst), frac) in run.extremes.iter().zip(&q.worst_cases).zip(scales) {
-                let extreme = *extreme as f64 / f64::from(frac).exp2();
+            let tables = q.public.network.activations().map(|(_, table, _)| table.range_bits());
+            let stretches = q.ranges.iter().zip(tables).map(|(r, bits)| r / f64::from(bits).exp2());
+            let layers = run.extremes.iter().zip(&q.worst_cases).zip(scales).zip(stretches);
+            for (((extreme, worst), frac), stretch) in layers {
+                let extreme = *extreme as f64 / f64::from(frac).exp2() * stretch;
                 assert!(extreme <= *worst, "{extreme} > {worst}");
                 seen = seen.max(extreme / q.worst_cases[0]);
             }

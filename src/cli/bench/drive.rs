@@ -9,7 +9,7 @@ use crate::cli::output::Console;
 use crate::cli::pipeline::{Pipeline, path};
 use crate::format::output::ensure_space;
 use crate::image::GreyImage;
-use crate::model::LevelMap;
+use crate::model::{LevelMap, encode_image};
 use crate::net::Traffic;
 use crate::service::PhaseReport;
 use serde::Serialize;
@@ -301,7 +301,8 @@ impl Drive<'_> {
         let plaintext_seconds = started.elapsed().as_secs_f64();
         let quantised = self.subject.quantised()?;
         let started = Instant::now();
-        let twinned = twin(&quantised, noisy, &levels, &mut |_| ()).0?;
+        let encoded = encode_image(&quantised.public, noisy, &levels);
+        let twinned = twin(&quantised, noisy, &levels, &encoded, &mut |_| ())?;
         Ok(Clear {
             plaintext_seconds,
             plaintext_tanh_seconds: tanh_time.get().as_secs_f64(),

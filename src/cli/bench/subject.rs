@@ -110,6 +110,8 @@ impl<'a> Subject<'a> {
             // With both engines it is meant for the one that has cells.
             cell: args.cell.filter(|_| engine == EngineKind::Lut || only_gc),
             stride: args.stride,
+            // The picture's noise, so that times compare with those of others' models.
+            sigma_from: Some(model.float.sigma),
             ..Quantise::default()
         };
         let sizes = match section {

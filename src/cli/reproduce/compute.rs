@@ -5,16 +5,17 @@ use super::estimate::Estimate;
 use super::plan::{Area, Cell, Plan, Ran, Row};
 use super::results::{Found, Results};
 use crate::activation::Activation;
-use crate::cli::denoise::{plain, twin};
+use crate::cli::denoise::{fitting, plain, twin};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::{pictures, read_image, read_model, write_image};
+use crate::cli::levels::unfit;
 use crate::cli::output::Console;
 use crate::cli::pipeline::{Pipeline, fresh_work, remove_work};
 use crate::cli::quantise_args::Quantise;
 use crate::cli::share_model::quantise_options;
 use crate::image::{GreyImage, Rect, add_gaussian};
 use crate::metrics::quality_8bit;
-use crate::model::{FloatModel, LevelMap, QuantisedModel, quantise};
+use crate::model::{Clamping, FloatModel, LevelMap, QuantisedModel, Unfit, quantise};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -259,9 +260,13 @@ impl<'a> Laboratory<'a> {
                 let quantised = self.quantised.get(&row).ok_or_else(|| {
                     Failure::new(Code::Failed, format!("no integer model for {}", row.name()))
                 })?;
-                let (image, outside) = twin(quantised, noisy, &levels, &mut |_| ());
-                clamped = outside;
-                image?
+                let remedy = |e: &Unfit| format!("use --interval {} or more", e.interval);
+                let but = "leave that noise level away";
+                let file = Path::new(&self.subjects[cell.image].name);
+                let encoded = fitting(quantised, noisy, &levels, Clamping::Few)
+                    .map_err(|e| unfit(file, &e, &remedy(&e), but))?;
+                clamped = encoded.fit.clamped;
+                twin(quantised, noisy, &levels, &encoded, &mut |_| ())?
             }
             (_, Row::Noisy) => noisy.clone(),
             (_, Row::SecureMl) => float(Activation::SecureMl)?,

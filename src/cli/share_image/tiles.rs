@@ -3,10 +3,11 @@
 use super::super::failure::Failure;
 use super::super::files::open_rows;
 use super::super::output::Console;
-use super::{Clamped, Plane, Sharing, wider};
+use super::{Plane, Sharing};
 use crate::artefact::{Channel, Tile};
 use crate::format::half_done::HalfDone;
 use crate::image::{Cut, Cutter, Depth, GreyImage, ImageError, ImageFormat, Raster, RowReader};
+use crate::model::Fit;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -67,7 +68,10 @@ impl Sharing<'_> {
         let (depth, channels) = (rows.depth(), rows.channels());
         let group = self.group(file, channels > 1, true)?;
         let mut cutter = Cutter::new(rows, cut).map_err(about)?;
-        let (tiling, mut outside) = (*cut.tiling(), Outside::default());
+        let tiling = *cut.tiling();
+        // Of all tiles, so that no more tiles are shared than it takes to know that it is too many.
+        let pixels = tiling.count() * cut.tile().0 * cut.tile().1;
+        let mut fits = vec![(Fit::of(pixels), None); channels];
         console.phase("sharing tiles");
         loop {
             let reading = Instant::now();
@@ -77,18 +81,24 @@ impl Sharing<'_> {
             for column in 0..tiling.counts().1 {
                 let place = (row, column);
                 let tile = Some(Tile { group, tiling, place, inset: cut.inset(place) });
-                for index in 0..channels {
+                for (index, (fit, met)) in fits.iter_mut().enumerate() {
                     let grey = &cutter.tile(column, index).map_err(about)?;
                     let channel = (channels > 1).then_some(Channel { group, index: index as u8 });
                     let plane = Plane { number, file, format, depth, grey, channel, tile };
-                    outside.add(self.plane(&plane, console)?);
+                    let ready = self.encode(&plane, console)?;
+                    fit.note(ready.encoded.fit);
+                    self.judge(file, *fit, &ready.levels)?;
+                    self.write(&plane, &ready, console)?;
+                    *met = Some(ready.levels);
                 }
             }
             console.progress((row + 1) as f64 / tiling.counts().0 as f64);
         }
         console.finish();
         self.tell_tiles(scan, &cut, channels, console);
-        self.judge_tiles(outside, console);
+        for (fit, levels) in fits {
+            levels.iter().for_each(|levels| self.tell_clamped(fit, levels, console));
+        }
         Ok(())
     }
 
@@ -102,17 +112,6 @@ impl Sharing<'_> {
             self.args.out.display()
         ));
     }
-
-    fn judge_tiles(&self, outside: Outside, console: &Console) {
-        let Outside { shares, all, furthest } = outside;
-        if shares > 0 {
-            let (interval, wider) = (self.public.model.input.interval, wider(furthest));
-            console.note(format!(
-                "note: pixels of {shares} of {all} tiles lie outside the model's input interval of \
-                 +-{interval}; they were clamped, which costs quality: {wider}"
-            ));
-        }
-    }
 }
 
 /// The image that is cut.
@@ -120,22 +119,6 @@ struct Scan<'a> {
     number: usize,
     file: &'a Path,
     format: ImageFormat,
-}
-
-/// Shares with pixels outside the model's input interval, of how many.
-#[derive(Default)]
-struct Outside {
-    shares: usize,
-    all: usize,
-    furthest: f64,
-}
-
-impl Outside {
-    fn add(&mut self, clamped: Clamped) {
-        self.all += 1;
-        self.shares += usize::from(clamped.pixels > 0);
-        self.furthest = self.furthest.max(clamped.furthest);
-    }
 }
 
 /// An image that is small enough.
