@@ -111,7 +111,7 @@ pub(super) fn quantise_options(
         }
         (RangeKind::Calibrated, margin) => Ranges::Calibrated { margin: margin.unwrap_or(MARGIN) },
     };
-    // Calibrated values outgrow their margin soon below it: 7 to 17 dB are lost at 8 (docs/numerics.md).
+    // Calibrated values outgrow their margin soon below it, at 9 of 25 already (docs/numerics.md).
     let lowest = SIGMA_FROM * model.sigma;
     let from = flags.sigma_from.unwrap_or(lowest);
     if kind == RangeKind::Calibrated && from < lowest {
