@@ -1,4 +1,5 @@
-//! The inner loops: ring matrix products, masked lookup sums and AES, in portable and in SIMD form.
+//! The inner loops: ring matrix products, masked lookup sums, number-theoretic transforms and AES, in
+//! portable and in SIMD form.
 //!
 //! Entries check shapes and pick the [`Backend`] at run time; results are the same bits on every
 //! backend. No kernel branches on, or addresses memory by, a ring element or a one-hot vector; the
@@ -24,6 +25,9 @@ mod limbs;
 // Sums by byte planes serve the vector backends only.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod lookup;
+mod ntt;
+#[cfg(target_arch = "x86_64")]
+mod ntt_avx512;
 mod portable;
 mod threads;
 
@@ -36,6 +40,7 @@ pub use gemm::{PackedWeights, matmul_acc, register_depth, register_kernel, regis
 pub use lookup::{
     LookupTable, TableError, masked_sums, masked_sums_with, one_hot_words, xor_one_hot,
 };
+pub use ntt::{GOLDILOCKS, Ntt};
 pub use threads::matmul_acc_by_rows;
 
 use crate::ring::Ring;
