@@ -78,7 +78,7 @@
 //! 3. [`lookup`], [`metrics`], [`plot`], [`circuit`]
 //! 4. [`kernels`]
 //! 5. [`prg`], [`garble`]
-//! 6. [`share`], [`rescale`], [`model`], [`ot`]
+//! 6. [`share`], [`rescale`], [`model`], [`ot`], [`rlwe`]
 //! 7. [`correlation`], [`piecewise`], `train` (with the feature of that name)
 //! 8. [`mod@format`], [`net`]
 //! 9. [`protocol`]
@@ -118,6 +118,7 @@ pub mod prg;
 pub mod protocol;
 pub mod rescale;
 pub mod ring;
+pub mod rlwe;
 pub mod roles;
 pub mod secret;
 pub mod service;

@@ -52,6 +52,24 @@ pub enum Purpose {
     SquareRoot = 15,
     /// S1's share of a^2.
     Square = 16,
+    /// The high bits of the public ring elements of a model, op and direction.
+    RingHigh = 32,
+    /// Their low bits.
+    RingLow = 33,
+    /// The secrets and errors of a hint, by op.
+    HintSeed = 34,
+    /// A row's ternary secret of a hint.
+    HintSecret = 35,
+    /// A row's error of a hint.
+    HintNoise = 36,
+    /// The secret and the errors of one batch of ciphertexts.
+    BatchSeed = 37,
+    /// Its ternary secret.
+    BatchSecret = 38,
+    /// Its errors.
+    BatchNoise = 39,
+    /// What both servers add to what they round, by op, direction and batch.
+    RoundingMask = 40,
 }
 
 /// The address of a stream under one seed.
