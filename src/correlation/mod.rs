@@ -12,6 +12,7 @@
 mod chunk;
 mod dealer;
 mod layout;
+pub mod pair;
 mod view;
 
 pub use chunk::{Chunk, ChunkPool};

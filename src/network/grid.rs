@@ -1,5 +1,7 @@
 //! Patches of an image: where they lie, which pixels they read, how they are folded back.
 
+mod padded;
+
 use super::{Border, Gather, NetworkError};
 use std::ops::Range;
 
