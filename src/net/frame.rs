@@ -38,13 +38,19 @@ pub enum Tag {
     Ready = 10,
     /// The images of which the sender has shares.
     Images = 11,
+    /// A server's contribution to what both add before they round, and whether it lacks the other's hints.
+    PairSetUp = 12,
+    /// Hints of one op.
+    Hint = 13,
+    /// Ciphertexts of one batch of masks.
+    Masks = 14,
 }
 
 impl Tag {
     fn from_u8(v: u8) -> Option<Tag> {
         use Tag::{
-            Abort, Done, EngineSetup, Hello, Image, Images, Marked, Opening, Ready, SlotOffer,
-            Weights,
+            Abort, Done, EngineSetup, Hello, Hint, Image, Images, Marked, Masks, Opening,
+            PairSetUp, Ready, SlotOffer, Weights,
         };
         let tags = [
             Hello,
@@ -58,6 +64,9 @@ impl Tag {
             EngineSetup,
             Ready,
             Images,
+            PairSetUp,
+            Hint,
+            Masks,
         ];
         tags.into_iter().find(|t| *t as u8 == v)
     }
@@ -153,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_round_trip(tag in 1u8..=10, batch: u32, length in 0..=MAX_PAYLOAD) {
+        fn headers_round_trip(tag in 1u8..=14, batch: u32, length in 0..=MAX_PAYLOAD) {
             let tag = Tag::from_u8(tag).unwrap();
             prop_assert_eq!(parse_header(&header(tag, batch, length)).unwrap(), (tag, batch, length));
         }
@@ -166,7 +175,7 @@ mod tests {
         }
 
         #[test]
-        fn any_stream_is_frames_and_then_an_error(bytes: Vec<u8>, length in 0u32..40, tag in 0u8..12) {
+        fn any_stream_is_frames_and_then_an_error(bytes: Vec<u8>, length in 0u32..40, tag in 0u8..16) {
             // A header that often fits what follows it, then whatever there is.
             let bytes = [&length.to_le_bytes()[..], &[tag], &[0; 4], &bytes].concat();
             let mut stream = &bytes[..];

@@ -12,6 +12,7 @@ mod handshake;
 pub mod literal;
 mod lut;
 mod mask_products;
+mod pair_linear;
 mod server_model;
 mod session;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) use handshake::listed;
 pub use handshake::{Agreement, Identity, SetFacts, greet};
 pub use lut::LutEngine;
 pub use mask_products::MaskProducts;
+pub use pair_linear::{KeepHint, LinearSetUp, LinearShares, LinearWork, PairLinear};
 pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
 pub use session::{Image, Sources, TileSource, denoise};
 

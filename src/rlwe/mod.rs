@@ -59,8 +59,8 @@ mod tests {
         let sigma = (f64::from(NOISE_PAIRS) / 2.0).sqrt();
         assert_eq!((sigma * 100.0).round(), 324.0, "the estimates are for errors of 3.24");
         // What is sent is enough for the mask, and what is not sent is noise as large as the errors.
-        assert_eq!((DELTA_BITS, LOW_BITS), (56, 20));
-        assert!(Q_BITS - MASK_BITS == 4 && HINT_BITS == 56);
+        assert_eq!((DELTA_BITS, LOW_BITS, HINT_BITS), (56, 20, 56));
+        assert_eq!(Q_BITS - MASK_BITS, 4);
     }
 
     /// Every mod-p product must be exact, or wrong with no chance: limbs of 44 bits, unsigned, times

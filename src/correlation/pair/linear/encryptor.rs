@@ -28,6 +28,11 @@ impl PeerHints {
         PeerHints { plan, ops }
     }
 
+    /// What they are for.
+    pub fn plan(&self) -> &LinearPlan {
+        &self.plan
+    }
+
     /// Takes the message `piece`; they come in the order of [`LinearPlan::hint_pieces`].
     ///
     /// Memory: 32 KiB a hint.

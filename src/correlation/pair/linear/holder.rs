@@ -59,6 +59,25 @@ impl HeldOp {
     fn secret(&self, row: usize) -> SmallTransform {
         SmallTransform::new(&self.secrets[row * N..][..N])
     }
+
+    /// g_j before it is rounded, mod Q or above; the sums of row j are column `at` of `columns`.
+    fn exact_hint(
+        &self,
+        (top, rest): &Parts,
+        (at, columns): (usize, usize),
+        row: usize,
+        zero: &PublicTransform,
+    ) -> Zeroizing<Vec<u128>> {
+        let noise = row_seed(&self.seed, row).bulk(Domain::of(Purpose::HintNoise));
+        let noise = rlwe::noise(&noise, 0);
+        let mut values = self.secret(row).times_public(zero);
+        for (c, (value, &noise)) in values.iter_mut().zip(noise.iter()).enumerate() {
+            let at = c * columns + at;
+            let sum = u128::from(top[at]) << PublicRing::LOW_BITS | u128::from(rest[at]);
+            *value = value.wrapping_add(sum).wrapping_add(noise as i64 as u128);
+        }
+        values
+    }
 }
 
 impl Holder {
@@ -116,23 +135,14 @@ impl Holder {
         let x = self.shares.of(&self.plan, piece.index);
         let x = &x[piece.rows.start * plan.inputs..piece.rows.end * plan.inputs];
         let ring = self.name.ring(plan.op, self.party);
-        let (top, rest) = public_products(plan, x, &ring);
+        let sums = public_products(plan, x, &ring);
         let zero = PublicTransform::new(&ring.element(plan.elements()));
-        let count = piece.rows.len();
-        let mut bytes = vec![0; count * HINT_BYTES];
+        let mut bytes = vec![0; piece.rows.len() * HINT_BYTES];
         bytes.par_chunks_exact_mut(HINT_BYTES).enumerate().for_each(|(i, out)| {
-            let row = piece.rows.start + i;
-            let noise = row_seed(&held.seed, row).bulk(Domain::of(Purpose::HintNoise));
-            let noise = rlwe::noise(&noise, 0);
-            let hidden = held.secret(row).times_public(&zero);
-            let coefficient = |c: usize| {
-                let at = c * count + i;
-                let sum = u128::from(top[at]) << PublicRing::LOW_BITS | u128::from(rest[at]);
-                let sum = sum.wrapping_add(hidden[c]).wrapping_add(noise[c] as i64 as u128);
-                round_hint(sum)
-            };
-            let coefficients: Vec<u64> = (0..N).map(coefficient).collect();
-            rlwe::write_hint(&coefficients, out);
+            let column = (i, piece.rows.len());
+            let exact = held.exact_hint(&sums, column, piece.rows.start + i, &zero);
+            let rounded: Vec<u64> = exact.iter().map(|&v| round_hint(v)).collect();
+            rlwe::write_hint(&rounded, out);
         });
         bytes
     }
@@ -324,6 +334,23 @@ impl Holder {
         plan: LinearPlan,
     ) -> Self {
         Self::made(Party::S0, name, Shares::Given(shares), hint, plan)
+    }
+
+    /// What hides a hint beside its secret, before rounding: e'_j, in places of Q.
+    pub(super) fn hint_errors(&self, index: usize, row: usize) -> Vec<i64> {
+        let (plan, held) = (&self.plan.ops()[index], &self.ops[index]);
+        let x = self.shares.of(&self.plan, index);
+        let ring = self.name.ring(plan.op, self.party);
+        let sums = public_products(plan, &x[row * plan.inputs..][..plan.inputs], &ring);
+        let zero = PublicTransform::new(&ring.element(plan.elements()));
+        let exact = held.exact_hint(&sums, (0, 1), row, &zero);
+        let hidden = held.secret(row).times_public(&zero);
+        let error = |c: usize| {
+            let sum = u128::from(sums.0[c]) << PublicRing::LOW_BITS | u128::from(sums.1[c]);
+            let error = exact[c].wrapping_sub(hidden[c]).wrapping_sub(sum) << 40;
+            (error as i128 >> 40) as i64
+        };
+        (0..N).map(error).collect()
     }
 
     /// r_j of an op, N values a row.

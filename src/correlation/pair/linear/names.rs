@@ -42,6 +42,24 @@ impl MaskName {
 /// The seed of the secrets that hide X in its hints. It is consumed by what makes the hints for one set of
 /// ops and one way to pack them; under another X, id or packing the secrets are others, should the seed come
 /// back from a file (R2, R3).
+///
+/// ```
+/// # use ppdenoise::correlation::pair::linear::{HintSeed, Holder, LinearPlan, MaskName};
+/// # use ppdenoise::{party::Party, prg::Seed};
+/// fn once(name: MaskName, x: Seed, seed: HintSeed, plan: LinearPlan) -> Holder {
+///     Holder::new(Party::S0, name, x, seed, plan)
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # use ppdenoise::correlation::pair::linear::{HintSeed, Holder, LinearPlan, MaskName};
+/// # use ppdenoise::{party::Party, prg::Seed};
+/// fn twice(name: MaskName, x: [Seed; 2], seed: HintSeed, plans: [LinearPlan; 2]) {
+///     let ([x, again], [one, other]) = (x, plans);
+///     Holder::new(Party::S0, name.clone(), x, seed, one);
+///     Holder::new(Party::S0, name, again, seed, other);
+/// }
+/// ```
 pub struct HintSeed(Seed);
 
 impl HintSeed {
