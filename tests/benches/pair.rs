@@ -78,7 +78,8 @@ fn two_products(bencher: Bencher, case: &Case) {
 /// The demo model's plan; the op of the batches below has 640 inputs and outputs.
 fn plan() -> LinearPlan {
     let npz = include_bytes!("../../fixtures/models/mlp-29-13-3x640-s25-r32.npz");
-    let model = load_npz(Cursor::new(&npz[..]), None).expect("a model");
+    let json = include_bytes!("../../fixtures/models/mlp-29-13-3x640-s25-r32.json");
+    let model = load_npz(Cursor::new(&npz[..]), Some(json)).expect("a model");
     let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
     LinearPlan::new(&quantise(&model, &options).expect("it fits").public)
         .expect("a ring of 32 bits")
