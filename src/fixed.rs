@@ -23,9 +23,9 @@ pub fn exp2(k: u32) -> f64 {
     f64::from(k).exp2()
 }
 
-/// The low `bits` bits set; `bits` in 1..=64.
+/// The low `bits` bits set; `bits` in 0..=64.
 pub fn low_mask(bits: u32) -> u64 {
-    u64::MAX >> (64 - bits)
+    u64::MAX.checked_shr(64 - bits).unwrap_or(0)
 }
 
 /// The signed value of the low `bits` bits of `v`.

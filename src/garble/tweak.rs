@@ -68,6 +68,25 @@ impl TweakRange {
     pub fn count(&self) -> u64 {
         self.end - self.start
     }
+
+    /// Takes the first `count` tweaks out of the range.
+    ///
+    /// # Errors
+    /// [`GarbleError::TweaksExhausted`] if there are fewer.
+    pub fn split(&mut self, count: u64) -> Result<TweakRange, GarbleError> {
+        if count > self.count() {
+            return Err(GarbleError::TweaksExhausted);
+        }
+        let (domain, start) = (self.domain, self.start);
+        self.start += count;
+        Ok(TweakRange { domain, start, end: self.start })
+    }
+
+    /// The same tweaks for the other of a sender's two pads, which is a hash of the point moved by
+    /// delta.
+    pub(crate) fn for_moved_points(&self) -> TweakRange {
+        TweakRange { domain: self.domain, start: self.start, end: self.end }
+    }
 }
 
 impl IntoIterator for TweakRange {
@@ -139,6 +158,19 @@ mod tests {
         }
         assert_eq!(seen.len(), 3 * 362);
         assert_eq!(session.gates.taken(), 362);
+    }
+
+    #[test]
+    fn a_range_is_handed_out_in_parts() {
+        let mut session = SessionTweaks::new();
+        let whole = session.gates.take(9).unwrap();
+        let numbers: Vec<u128> =
+            SessionTweaks::new().gates.take(9).unwrap().into_iter().map(Tweak::number).collect();
+        let mut rest = whole;
+        let parts = [4, 0, 5].map(|n| rest.split(n).unwrap());
+        let split = parts.into_iter().flatten().map(Tweak::number);
+        assert_eq!(split.collect::<Vec<_>>(), numbers);
+        assert_eq!(rest.split(1).unwrap_err(), GarbleError::TweaksExhausted);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! times a common bit vector. A correction of one bit a transfer and piece makes that vector the
 //! receiver's choices. Per transfer 128/k bits are sent and 2^k 128/k bits generated: k = 1 is the
 //! extension of Ishai, Kilian, Nissim, Petrank (16 bytes), k = 2 sends 8 bytes for the same work,
-//! k = 4 sends 4 bytes for twice the work.
+//! k = 4 sends 4 bytes for twice the work, k = 8 sends 2 bytes for sixteen times the work.
 
 use super::{
     BASE_OTS, OtError, OtMessage, SemiHonestCotReceiver, SemiHonestCotSender, check_length, ggm,
@@ -27,6 +27,8 @@ pub enum FieldBits {
     Two,
     /// 4 bytes a transfer.
     Four,
+    /// 2 bytes a transfer.
+    Eight,
 }
 
 impl FieldBits {
@@ -36,6 +38,7 @@ impl FieldBits {
             FieldBits::One => 1,
             FieldBits::Two => 2,
             FieldBits::Four => 4,
+            FieldBits::Eight => 8,
         }
     }
 
@@ -191,14 +194,16 @@ impl SemiHonestCotReceiver for SmallFieldReceiver {
         let mut rows = vec![Block::ZERO; count.next_multiple_of(128)];
         let mut message = Vec::with_capacity(self.message_bytes(count));
         let mut sums = PieceSums::new(k);
-        let mut columns = Vec::new();
+        let (mut columns, mut correction) = (Vec::new(), Vec::new());
         for (rows, choices) in rows.chunks_mut(CHUNK).zip(choices.chunks(CHUNK / 128)) {
             let blocks = choices.len();
             columns.clear();
             for streams in &mut self.streams {
                 sums.generate(streams, blocks, false);
-                let correction = sums.plain(blocks).iter().zip(choices).map(|(&u, &c)| u ^ c);
-                message.extend(correction.flat_map(|c| c.0.to_le_bytes()));
+                let masked = sums.plain(blocks).iter().zip(choices).map(|(&u, &c)| u ^ c);
+                correction.clear();
+                correction.extend(masked);
+                message.extend_from_slice(&Block::slice_to_bytes(&correction));
                 for bit in 0..k {
                     columns.extend_from_slice(sums.weighted(bit, blocks));
                 }
@@ -310,7 +315,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_transfer_is_correlated() {
-        for field in [FieldBits::One, FieldBits::Two, FieldBits::Four] {
+        for field in [FieldBits::One, FieldBits::Two, FieldBits::Four, FieldBits::Eight] {
             let (mut sender, mut receiver) = pair(field, delta(), 1);
             for n in [1, 127, 128, 129, 1000, CHUNK + 300, 0, 77] {
                 let choices = choices(n);
@@ -324,7 +329,9 @@ pub(crate) mod tests {
 
     #[test]
     fn bytes_a_transfer() {
-        for (field, bytes) in [(FieldBits::One, 16), (FieldBits::Two, 8), (FieldBits::Four, 4)] {
+        for (field, bytes) in
+            [(FieldBits::One, 16), (FieldBits::Two, 8), (FieldBits::Four, 4), (FieldBits::Eight, 2)]
+        {
             assert_eq!(field.message_bytes(1280), 1280 * bytes);
         }
     }

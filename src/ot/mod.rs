@@ -5,6 +5,7 @@
 //!   free-XOR offset the outputs *are* wire labels. Small fields F_{2^k} (Roy, SoftSpokenOT, Crypto
 //!   2022); k = 1 is the extension of Ishai, Kilian, Nissim, Petrank (Crypto 2003).
 //! - [`pads`]: hashed into random OTs, products of a bit and a number, 1-of-2^k selections.
+//! - [`payload`]: several numbers and bit vectors for one transfer.
 //!
 //! Everything is states in, messages out; randomness comes from the caller. Security: semi-honest
 //! parties only; nothing checks that a peer's choices are consistent.
@@ -15,6 +16,7 @@ pub(crate) mod check;
 pub mod extension;
 mod ggm;
 pub mod pads;
+pub mod payload;
 pub mod transpose;
 
 use crate::bitvec::Bits;
@@ -37,6 +39,8 @@ pub enum OtMessage {
     Corrections,
     /// Masked numbers of correlated OTs.
     Products,
+    /// Masked numbers and vectors, several to a transfer.
+    Payloads,
     /// Masked table entries of a selection.
     Selection,
     /// Choice corrections of OTs with random choices.
