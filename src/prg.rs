@@ -42,8 +42,7 @@ pub enum Purpose {
     SlopeMask = 10,
     /// S1's share of the one-hot vector of rho's high part.
     OneHot = 11,
-    /// S1's share of K1 = W.
-    LookupKey1 = 12,
+    // 12 was S1's share of K1 = W, which the one-hot vectors tell.
     /// S1's share of K2 = W rho_lo.
     LookupKey2 = 13,
     /// S1's share of K3 = -W m + W rho_lo m'.

@@ -122,9 +122,10 @@ fn lookup(effort: Effort, hi: u32) -> Rate {
     let slopes: Vec<i64> = (0..1 << hi).map(|i| i % 64).collect();
     let table = LookupTable::new(&values, &slopes).expect("2^hi cells");
     let (one_hot, offsets) = (words::<u64>(5, LOOKUPS * table.words()), words::<u32>(6, LOOKUPS));
-    let (mut p, mut q) = (vec![0u32; LOOKUPS], vec![0u32; LOOKUPS]);
+    let mut sums = [0; 3].map(|_| vec![0u32; LOOKUPS]);
     let time = median(effort.passes, || {
-        masked_sums(&table, black_box(&one_hot), &offsets, black_box(&mut p), black_box(&mut q));
+        let sums = black_box(&mut sums).each_mut().map(|s| &mut s[..]);
+        masked_sums(&table, black_box(&one_hot), &offsets, sums);
     });
     Rate::each(format!("masked sums, hi = {hi}"), LOOKUPS, time)
 }

@@ -153,19 +153,17 @@ fn lookup_chunk<R: Ring>(
     let ours = views[0].lookup_masks(op, at.clone(), shape.0 + shape.1);
     let theirs = views[1].lookup::<R>(op, at, shape, Chunk::default());
     let theirs = theirs.expect("S1's material needs no chunk");
-    let mut bytes = vec![0; count * (8 * words + 3 * R::BYTES)];
+    let mut bytes = vec![0; count * (8 * words + 2 * R::BYTES)];
     let (one_hot, keys) = bytes.split_at_mut(count * words * 8);
-    let (k1, keys) = keys.split_at_mut(count * R::BYTES);
     let (k2, k3) = keys.split_at_mut(count * R::BYTES);
-    let keys = k1.par_chunks_mut(BLOCK * R::BYTES).zip(k2.par_chunks_mut(BLOCK * R::BYTES));
-    let keys = keys.zip(k3.par_chunks_mut(BLOCK * R::BYTES));
+    let keys = k2.par_chunks_mut(BLOCK * R::BYTES).zip(k3.par_chunks_mut(BLOCK * R::BYTES));
     let blocks = one_hot.par_chunks_mut(BLOCK * words * 8).zip(keys).enumerate();
     blocks.for_each_init(
         || LookupBlock::<R>::new(words),
-        |block, (i, (one_hot, ((k1, k2), k3)))| {
-            block.make(&ours, &theirs, i * BLOCK, k1.len() / R::BYTES, shape);
+        |block, (i, (one_hot, (k2, k3)))| {
+            block.make(&ours, &theirs, i * BLOCK, k2.len() / R::BYTES, shape);
             ring::copy_to_le_bytes(one_hot, &block.one_hot);
-            for (out, key) in [k1, k2, k3].into_iter().zip(&block.keys) {
+            for (out, key) in [k2, k3].into_iter().zip(&block.keys) {
                 ring::copy_to_le_bytes(out, key);
             }
         },
@@ -182,7 +180,7 @@ struct LookupBlock<R> {
     scratch: [Vec<R>; 2],
     positions: Vec<u32>,
     one_hot: Vec<u64>,
-    keys: [Vec<R>; 3],
+    keys: [Vec<R>; 2],
 }
 
 impl<R: Ring> LookupBlock<R> {
@@ -196,7 +194,7 @@ impl<R: Ring> LookupBlock<R> {
             scratch: [zeros(), zeros()],
             positions: vec![0; BLOCK],
             one_hot: vec![0; BLOCK * words],
-            keys: [zeros(), zeros(), zeros()],
+            keys: [zeros(), zeros()],
         }
     }
 
@@ -218,9 +216,9 @@ impl<R: Ring> LookupBlock<R> {
         theirs.masks().sum_masks(first, [&mut *scratch, &mut *other]);
         ring::add_assign(&mut self.value_mask, scratch);
         ring::add_assign(&mut self.slope_mask, other);
-        let [k1, k2, k3] = &mut self.keys;
+        let [k2, k3] = &mut self.keys;
         theirs.one_hot(first, &mut self.one_hot);
-        theirs.keys(first, [&mut *k1, &mut *k2, &mut *k3]);
+        theirs.keys(first, [&mut *k2, &mut *k3]);
         for (position, rho) in self.positions.iter_mut().zip(&self.rho) {
             *position = (rho.to_u64() >> lo & low_mask(hi)) as u32;
         }
@@ -232,7 +230,6 @@ impl<R: Ring> LookupBlock<R> {
             let set = R::from_u64(word >> (position % 64) & 1);
             let w = set.add(set).sub(R::ONE);
             let w_rho = w.mul(R::from_u64(self.rho[i].to_u64() & low_mask(lo)));
-            k1[i] = w.sub(k1[i]);
             k2[i] = w_rho.sub(k2[i]);
             k3[i] = w_rho.mul(self.slope_mask[i]).sub(w.mul(self.value_mask[i])).sub(k3[i]);
         }
@@ -240,8 +237,8 @@ impl<R: Ring> LookupBlock<R> {
 
     fn resize(&mut self, n: usize) {
         let [a, b] = &mut self.scratch;
-        let [k1, k2, k3] = &mut self.keys;
-        for v in [&mut self.rho, &mut self.value_mask, &mut self.slope_mask, a, b, k1, k2, k3] {
+        let [k2, k3] = &mut self.keys;
+        for v in [&mut self.rho, &mut self.value_mask, &mut self.slope_mask, a, b, k2, k3] {
             v.resize(n, R::ZERO);
         }
         self.positions.resize(n, 0);

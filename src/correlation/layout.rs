@@ -148,7 +148,7 @@ fn bytes_per_row(public: &PublicModel) -> Vec<(usize, usize)> {
             Some((i, width * ring))
         }
         Op::Activation(ActivationSpec::Lookup(table)) => {
-            Some((i, width * (8 * one_hot_words(table.hi) + 3 * ring)))
+            Some((i, width * (8 * one_hot_words(table.hi) + 2 * ring)))
         }
         Op::Activation(ActivationSpec::Piecewise(_)) => Some((i, width * ring)),
         Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => None,

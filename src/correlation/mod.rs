@@ -3,7 +3,8 @@
 //! For every slot (one image) and op the dealer supplies, by tiles of patches:
 //! - linear op: masks Y of the op's input and Z = X Y for the model's weight mask X;
 //! - lookup: masks rho, m, m', a one-hot vector of rho's high part as XOR shares, and shares of
-//!   K1 = W, K2 = W rho_lo, K3 = -W m + W rho_lo m' (docs/protocols.md, lookup).
+//!   K2 = W rho_lo, K3 = -W m + W rho_lo m' (docs/protocols.md, lookup); K1 = W is the difference of
+//!   the one-hot shares' popcounts.
 //!
 //! Whatever can be random comes from a party's seed, addressed by (slot, op, element); only what
 //! cannot travels to S0 ("explicit"). The input mask of the op behind a gather covers the image, or

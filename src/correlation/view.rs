@@ -90,7 +90,7 @@ impl<'a> SlotView<'a> {
         let words = one_hot_words(hi);
         let source = match self.party {
             Party::S0 => {
-                let length = at.len() * (8 * words + 3 * R::BYTES);
+                let length = at.len() * (8 * words + 2 * R::BYTES);
                 (explicit.len() == length).then_some(Source::Explicit(explicit))?
             }
             Party::S1 => Source::Seed(Box::new(SeedSource {
@@ -112,7 +112,7 @@ impl<'a> SlotView<'a> {
     }
 
     /// The share of a.
-    pub(super) fn square_root<R: Ring>(&self, op: usize, at: Range<usize>) -> Vec<R> {
+    pub(crate) fn square_root<R: Ring>(&self, op: usize, at: Range<usize>) -> Vec<R> {
         self.stream(Purpose::SquareRoot, op).take(at.start as u64, at.len())
     }
 
@@ -141,8 +141,8 @@ impl<'a> SlotView<'a> {
 /// Elements expanded at a time where they are consumed at once: they stay in the nearest cache.
 const SCRATCH: usize = 1024;
 
-/// The purposes of K1, K2, K3, in the order of the explicit chunk.
-const KEYS: [Purpose; 3] = [Purpose::LookupKey1, Purpose::LookupKey2, Purpose::LookupKey3];
+/// The purposes of K2 and K3, in the order of the explicit chunk.
+const KEYS: [Purpose; 2] = [Purpose::LookupKey2, Purpose::LookupKey3];
 
 /// A party's lookup material for a range of activations, expanded piece by piece as it is needed.
 ///
@@ -181,7 +181,7 @@ impl LookupMasks {
 
 /// Where the one-hot vectors and K come from.
 enum Source {
-    /// S0: the one-hot words of all activations, then K1, K2, K3.
+    /// S0: the one-hot words of all activations, then K2, K3.
     Explicit(Chunk),
     /// S1.
     Seed(Box<SeedSource>),
@@ -189,7 +189,7 @@ enum Source {
 
 struct SeedSource {
     one_hot: BulkStream,
-    keys: [BulkStream; 3],
+    keys: [BulkStream; 2],
 }
 
 impl LookupMaterial {
@@ -225,8 +225,9 @@ impl LookupMaterial {
         }
     }
 
-    /// Shares of K1 = W, K2 = W rho_lo and K3 = -W m + W rho_lo m' from `first` on.
-    pub fn keys<R: Ring>(&self, first: usize, out: [&mut [R]; 3]) {
+    /// Shares of K2 = W rho_lo and K3 = -W m + W rho_lo m' from `first` on. A share of K1 = W is the
+    /// popcount of the one-hot share, negated at S1.
+    pub fn keys<R: Ring>(&self, first: usize, out: [&mut [R]; 2]) {
         match &self.source {
             Source::Explicit(chunk) => {
                 let keys = &chunk[self.count() * self.words * 8..];

@@ -102,9 +102,9 @@ pub fn one_hot_words(hi: u32) -> usize {
 }
 
 /// For each vector i: `value_sums[i]` = sum of A\[offsets\[i\] - j mod H\] over its set bits j, mod
-/// 2^l, and `slope_sums[i]` likewise from B.
+/// 2^l, and `slope_sums[i]` likewise from B; `ones[i]` is the number of set bits.
 ///
-/// Shapes: `one_hot` is count x [`LookupTable::words`], the others count. Offsets are taken mod H.
+/// Shapes: `one_hot` is count x [`LookupTable::words`], `offsets` and the sums (values, slopes, ones) count. Offsets are taken mod H.
 /// Security: offsets and table are public; neither branches nor addresses depend on the vectors.
 ///
 /// # Panics
@@ -113,10 +113,9 @@ pub fn masked_sums<R: Ring>(
     table: &LookupTable,
     one_hot: &[u64],
     offsets: &[u32],
-    value_sums: &mut [R],
-    slope_sums: &mut [R],
+    sums: [&mut [R]; 3],
 ) {
-    masked_sums_with(active(), table, one_hot, offsets, value_sums, slope_sums);
+    masked_sums_with(active(), table, one_hot, offsets, sums);
 }
 
 /// [`masked_sums`] on a given backend.
@@ -128,13 +127,12 @@ pub fn masked_sums_with<R: Ring>(
     table: &LookupTable,
     one_hot: &[u64],
     offsets: &[u32],
-    value_sums: &mut [R],
-    slope_sums: &mut [R],
+    sums: [&mut [R]; 3],
 ) {
     let count = offsets.len();
     assert_eq!(one_hot.len(), count * table.words(), "one-hot words for {count} lookups");
-    assert_eq!((value_sums.len(), slope_sums.len()), (count, count), "sums for {count} lookups");
-    with_kernel!(backend, kernel => kernel.masked_sums(table, one_hot, offsets, value_sums, slope_sums));
+    assert_eq!(sums.each_ref().map(|s| s.len()), [count; 3], "sums for {count} lookups");
+    with_kernel!(backend, kernel => kernel.masked_sums(table, one_hot, offsets, sums));
 }
 
 /// Lookups summed between two visits of the shared code.
@@ -202,12 +200,12 @@ impl<K: PlaneKernel> Sums for K {
         table: &LookupTable,
         one_hot: &[u64],
         offsets: &[u32],
-        value_sums: &mut [R],
-        slope_sums: &mut [R],
+        [value_sums, slope_sums, ones]: [&mut [R]; 3],
     ) {
         let mut sums = [PlaneSums::default(); BATCH];
         let vectors = one_hot.chunks(BATCH * table.words());
         let results = value_sums.chunks_mut(BATCH).zip(slope_sums.chunks_mut(BATCH));
+        let results = results.zip(ones.chunks_mut(BATCH));
         for ((one_hot, offsets), results) in vectors.zip(offsets.chunks(BATCH)).zip(results) {
             let mut totals = [(0u64, 0u64); BATCH];
             for (group, planes) in table.planes.chunks(GROUP * plane_len(table.cells())).enumerate()
@@ -218,11 +216,13 @@ impl<K: PlaneKernel> Sums for K {
                     table.add_plane(GROUP * group + plane, plane, &sums, &mut totals);
                 }
             }
-            let results = results.0.iter_mut().zip(results.1);
-            for (((value, slope), total), sums) in results.zip(totals).zip(&sums) {
+            let ((values, slopes), ones) = results;
+            let results = values.iter_mut().zip(slopes).zip(ones);
+            for ((((value, slope), ones), total), sums) in results.zip(totals).zip(&sums) {
                 let at_least = |min: i64| (min as u64).wrapping_mul(sums.ones);
                 *value = R::from_u64(total.0.wrapping_add(at_least(table.value_min)));
                 *slope = R::from_u64(total.1.wrapping_add(at_least(table.slope_min)));
+                *ones = R::from_u64(sums.ones);
             }
         }
     }
@@ -257,6 +257,7 @@ pub fn xor_one_hot(hi: u32, one_hot: &mut [u64], positions: &[u32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixed::low_mask;
     use crate::kernels::test_support::{available, words};
     use proptest::prelude::*;
 
@@ -269,15 +270,24 @@ mod tests {
         LookupTable::new(&column(seed), &column(seed ^ 1)).unwrap()
     }
 
+    fn slices<R>(sums: &mut [Vec<R>; 3]) -> [&mut [R]; 3] {
+        sums.each_mut().map(|s| &mut s[..])
+    }
+
     fn check<R: Ring>(table: &LookupTable, count: usize, seed: u64) {
         let one_hot: Vec<u64> = words(seed, count * table.words() + 1);
         let offsets: Vec<u32> = words(seed ^ 1, count);
         let run = |backend| {
-            let mut sums = (vec![R::ONE; count], vec![R::ONE; count]);
-            masked_sums_with(backend, table, &one_hot[1..], &offsets, &mut sums.0, &mut sums.1);
+            let mut sums = [0; 3].map(|_| vec![R::ONE; count]);
+            masked_sums_with(backend, table, &one_hot[1..], &offsets, slices(&mut sums));
             sums
         };
         let expected = run(Backend::Portable);
+        let mask = low_mask(table.cells().min(64) as u32);
+        for (vector, ones) in one_hot[1..].chunks_exact(table.words()).zip(&expected[2]) {
+            let count = vector.iter().map(|w| u64::from((w & mask).count_ones())).sum();
+            assert_eq!(*ones, R::from_u64(count));
+        }
         for backend in available() {
             assert_eq!(run(backend), expected, "{backend}, {} cells", table.cells());
         }
@@ -293,12 +303,12 @@ mod tests {
             let mut one_hot = vec![0; positions.len() * table.words()];
             xor_one_hot(hi, &mut one_hot, &positions);
             for backend in available() {
-                let mut sums = (vec![0u64; positions.len()], vec![0u64; positions.len()]);
-                masked_sums_with(backend, &table, &one_hot, &offsets, &mut sums.0, &mut sums.1);
+                let mut sums = [0; 3].map(|_| vec![0u64; positions.len()]);
+                masked_sums_with(backend, &table, &one_hot, &offsets, slices(&mut sums));
                 for (i, (&j, &offset)) in positions.iter().zip(&offsets).enumerate() {
                     let cell = ((offset + cells - j) % cells) as usize;
                     let expected = (table.values[cell] as u64, table.slopes[cell] as u64);
-                    assert_eq!((sums.0[i], sums.1[i]), expected, "{backend} hi {hi} i {i}");
+                    assert_eq!((sums[0][i], sums[1][i]), expected, "{backend} hi {hi} i {i}");
                 }
             }
         }
@@ -313,8 +323,8 @@ mod tests {
         let mut share_0 = share_1.clone();
         xor_one_hot(7, &mut share_0, &rho);
         let sums = |share: &[u64]| {
-            let mut sums = ([0u32; 50], [0u32; 50]);
-            masked_sums(&table, share, &offsets, &mut sums.0, &mut sums.1);
+            let mut sums = [0; 3].map(|_| vec![0u32; 50]);
+            masked_sums(&table, share, &offsets, slices(&mut sums));
             sums
         };
         let (s0, s1) = (sums(&share_0), sums(&share_1));
@@ -322,8 +332,10 @@ mod tests {
             let (a, b) = table.entry(offsets[i].wrapping_sub(rho[i]));
             let bit = rho[i] as usize % 128;
             let w = if share_0[2 * i + bit / 64] >> (bit % 64) & 1 == 1 { 1 } else { -1 };
-            assert_eq!(s0.0[i].wrapping_sub(s1.0[i]), (w * a) as u32);
-            assert_eq!(s0.1[i].wrapping_sub(s1.1[i]), (w * b) as u32);
+            assert_eq!(s0[0][i].wrapping_sub(s1[0][i]), (w * a) as u32);
+            assert_eq!(s0[1][i].wrapping_sub(s1[1][i]), (w * b) as u32);
+            // K1: outside rho the bits agree, so the popcounts differ by W.
+            assert_eq!(s0[2][i].wrapping_sub(s1[2][i]), w as u32);
         }
     }
 
@@ -332,11 +344,11 @@ mod tests {
         for hi in [4, 5] {
             let table = table(hi, 12, 9);
             for backend in available() {
-                let mut sums = ([9u32; 2], [9u32; 2]);
+                let mut sums = [0; 3].map(|_| vec![9u32; 2]);
                 let rest = u64::MAX << (1 << hi);
                 let offsets = [0, 3];
-                masked_sums_with(backend, &table, &[rest; 2], &offsets, &mut sums.0, &mut sums.1);
-                assert_eq!(sums, ([0; 2], [0; 2]), "{backend}");
+                masked_sums_with(backend, &table, &[rest; 2], &offsets, slices(&mut sums));
+                assert_eq!(sums, [0; 3].map(|_| vec![0; 2]), "{backend}");
             }
         }
     }
@@ -364,7 +376,7 @@ mod tests {
     #[should_panic(expected = "one-hot words for 2 lookups")]
     fn wrong_shapes_panic() {
         let table = table(6, 8, 0);
-        masked_sums(&table, &[0; 3], &[0; 2], &mut [0u32; 2], &mut [0; 2]);
+        masked_sums(&table, &[0; 3], &[0; 2], [&mut [0u32; 2], &mut [0; 2], &mut [0; 2]]);
     }
 
     proptest! {

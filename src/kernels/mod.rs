@@ -64,8 +64,7 @@ trait Sums: Copy {
         table: &LookupTable,
         one_hot: &[u64],
         offsets: &[u32],
-        value_sums: &mut [R],
-        slope_sums: &mut [R],
+        sums: [&mut [R]; 3],
     );
 }
 
@@ -108,7 +107,7 @@ macro_rules! by_count {
 use by_count;
 
 #[cfg(test)]
-mod test_support {
+pub(crate) mod test_support {
     use super::Backend;
     use crate::prg::{Domain, Purpose, Seed};
     use crate::ring::Ring;
@@ -119,7 +118,7 @@ mod test_support {
     }
 
     /// Deterministic ring elements.
-    pub(super) fn words<R: Ring>(seed: u64, count: usize) -> Vec<R> {
+    pub(crate) fn words<R: Ring>(seed: u64, count: usize) -> Vec<R> {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
         let mut stream = Seed::from_bytes(bytes).stream(Domain::of(Purpose::ImageShare));

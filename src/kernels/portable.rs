@@ -47,22 +47,23 @@ impl Sums for Portable {
         table: &LookupTable,
         one_hot: &[u64],
         offsets: &[u32],
-        value_sums: &mut [R],
-        slope_sums: &mut [R],
+        [value_sums, slope_sums, ones]: [&mut [R]; 3],
     ) {
-        let sums = value_sums.iter_mut().zip(slope_sums);
+        let sums = value_sums.iter_mut().zip(slope_sums).zip(ones);
         let vectors = one_hot.chunks_exact(table.words());
-        for (((value_sum, slope_sum), vector), &offset) in sums.zip(vectors).zip(offsets) {
-            let (mut value, mut slope) = (0i64, 0i64);
+        for ((((value_sum, slope_sum), ones), vector), &offset) in sums.zip(vectors).zip(offsets) {
+            let (mut value, mut slope, mut count) = (0i64, 0i64, 0i64);
             for j in 0..table.cells() {
                 // All ones or zero: no branch on a secret bit.
                 let mask = 0i64.wrapping_sub((vector[j / 64] >> (j % 64) & 1) as i64);
                 let (a, b) = table.entry(offset.wrapping_sub(j as u32));
                 value = value.wrapping_add(a & mask);
                 slope = slope.wrapping_add(b & mask);
+                count -= mask;
             }
             *value_sum = R::from_i64(value);
             *slope_sum = R::from_i64(slope);
+            *ones = R::from_i64(count);
         }
     }
 }

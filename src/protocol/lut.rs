@@ -48,6 +48,8 @@ pub enum LutState<R> {
     Sums {
         /// This server's shares of c, then of e.
         sums: Vec<R>,
+        /// Its shares of K1 = W: the popcounts of its one-hot vectors, negated at S1.
+        signs: Vec<R>,
         /// The material.
         material: LookupMaterial,
     },
@@ -110,24 +112,26 @@ impl PreparedTable {
     }
 
     /// Round 2: this server's shares of c and e. Each server sums the table over its one-hot share
-    /// and adds its mask shares. `None` if the peer's packed `message` is malformed.
+    /// and adds its mask shares; its shares of K1 come with them. `None` if the peer's packed
+    /// `message` is malformed.
     fn sums<R: Ring>(
         &self,
         party: Party,
         masked: &[R],
         message: &[u8],
         material: &LookupMaterial,
-    ) -> Option<Vec<R>> {
+    ) -> Option<(Vec<R>, Vec<R>)> {
         if bits::packed_len(masked.len(), self.bits()) != Some(message.len()) {
             return None;
         }
-        let mut sums = vec![R::ZERO; 2 * masked.len()];
+        let (mut sums, mut signs) = (vec![R::ZERO; 2 * masked.len()], vec![R::ZERO; masked.len()]);
         let (c, e) = sums.split_at_mut(masked.len());
         let inputs = masked.par_chunks(BLOCK).zip(message.par_chunks(self.block_bytes()));
         let results = c.par_chunks_mut(BLOCK).zip(e.par_chunks_mut(BLOCK));
+        let results = results.zip(signs.par_chunks_mut(BLOCK));
         inputs.zip(results).enumerate().try_for_each_init(
             || vec![0u64; BLOCK * material.words()],
-            |one_hot, (i, ((masked, theirs), (c, e)))| {
+            |one_hot, (i, ((masked, theirs), ((c, e), signs)))| {
                 let one_hot = &mut one_hot[..masked.len() * material.words()];
                 material.one_hot(i * BLOCK, one_hot);
                 let mut x = [R::ZERO; BLOCK];
@@ -138,28 +142,30 @@ impl PreparedTable {
                 let [value_mask, slope_mask] = &mut masks;
                 let masks = [&mut value_mask[..x.len()], &mut slope_mask[..x.len()]];
                 material.masks().sum_masks(i * BLOCK, masks);
-                self.block_sums(party, x, one_hot, [value_mask, slope_mask], c, e);
+                self.block_sums(party, x, one_hot, [value_mask, slope_mask], [c, e, signs]);
                 Some(())
             },
         )?;
-        Some(sums)
+        Some((sums, signs))
     }
 
-    /// c and e of at most [`BLOCK`] activations whose opened x + rho is the low bits of `x`.
+    /// c, e and K1 of at most [`BLOCK`] activations whose opened x + rho is the low bits of `x`.
     fn block_sums<R: Ring>(
         &self,
         party: Party,
         x: &[R],
         one_hot: &[u64],
         [value_mask, slope_mask]: [&[R; BLOCK]; 2],
-        c: &mut [R],
-        e: &mut [R],
+        [c, e, signs]: [&mut [R]; 3],
     ) {
         let mut offsets = [0; BLOCK];
         let offsets = &mut offsets[..x.len()];
         // Offsets are taken mod 2^hi: the carry of the opening falls away.
         offsets.iter_mut().zip(x).for_each(|(o, x)| *o = (x.to_u64() >> self.lo) as u32);
-        masked_sums(&self.table, one_hot, offsets, c, e);
+        masked_sums(&self.table, one_hot, offsets, [&mut *c, &mut *e, &mut *signs]);
+        if party == Party::S1 {
+            signs.iter_mut().for_each(|ones| *ones = ones.neg());
+        }
         let lo_mask = R::from_u64(low_mask(self.lo));
         let masks = value_mask.iter().zip(slope_mask);
         for (((c, e), x), (m, m2)) in c.iter_mut().zip(e).zip(x).zip(masks) {
@@ -175,7 +181,7 @@ impl PreparedTable {
     /// message has another length.
     fn outputs<R: Ring>(
         &self,
-        mut sums: Vec<R>,
+        (mut sums, signs): (Vec<R>, &[R]),
         message: &[u8],
         material: &LookupMaterial,
     ) -> Option<Vec<R>> {
@@ -186,13 +192,14 @@ impl PreparedTable {
         let theirs = |bytes| <[u8]>::par_chunks(bytes, BLOCK * R::BYTES);
         let values = c.par_chunks_mut(BLOCK).zip(theirs(their_c));
         let slopes = e.par_chunks_mut(BLOCK).zip(theirs(their_e));
-        values.zip(slopes).enumerate().try_for_each(|(i, ((c, their_c), (e, their_e)))| {
+        let steps = values.zip(slopes).zip(signs.par_chunks(BLOCK));
+        steps.enumerate().try_for_each(|(i, (((c, their_c), (e, their_e)), k1))| {
             ring::add_le_bytes(c, their_c)?;
             ring::add_le_bytes(e, their_e)?;
-            let mut keys = [[R::ZERO; BLOCK]; 3];
-            let [k1, k2, k3] = &mut keys;
+            let mut keys = [[R::ZERO; BLOCK]; 2];
+            let [k2, k3] = &mut keys;
             let n = c.len();
-            material.keys(i * BLOCK, [&mut k1[..n], &mut k2[..n], &mut k3[..n]]);
+            material.keys(i * BLOCK, [&mut k2[..n], &mut k3[..n]]);
             for (i, (c, e)) in c.iter_mut().zip(e).enumerate() {
                 *c = c.mul(k1[i]).sub(e.mul(k2[i])).add(k3[i]);
             }
@@ -229,22 +236,22 @@ impl<R: Ring> Engine<R> for LutEngine {
         let table = self.table(op);
         match state {
             LutState::Input { masked, material } => {
-                let sums =
-                    table.sums(self.party, &masked, message, &material).ok_or_else(|| {
-                        match bits::packed_len(masked.len(), table.bits()) {
-                            Some(expected) if expected != message.len() => {
-                                wrong_length("masked inputs", message.len(), expected)
-                            }
-                            _ => NetError::Protocol("sent masked inputs with padding set".into())
-                                .into(),
+                let (sums, signs) = table
+                    .sums(self.party, &masked, message, &material)
+                    .ok_or_else(|| match bits::packed_len(masked.len(), table.bits()) {
+                        Some(expected) if expected != message.len() => {
+                            wrong_length("masked inputs", message.len(), expected)
+                        }
+                        _ => {
+                            NetError::Protocol("sent masked inputs with padding set".into()).into()
                         }
                     })?;
                 let message = ring::to_le_bytes(&sums);
-                Ok(Step::Exchange(LutState::Sums { sums, material }, message))
+                Ok(Step::Exchange(LutState::Sums { sums, signs, material }, message))
             }
-            LutState::Sums { sums, material } => {
+            LutState::Sums { sums, signs, material } => {
                 let expected = sums.len() * R::BYTES;
-                let outputs = table.outputs(sums, message, &material);
+                let outputs = table.outputs((sums, &signs), message, &material);
                 let error = || wrong_length("masked sums", message.len(), expected);
                 Ok(Step::Done(outputs.ok_or_else(error)?))
             }

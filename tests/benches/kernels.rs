@@ -84,9 +84,10 @@ fn lookup<const HI: u32>(bencher: Bencher, backend: Backend) {
     let slopes: Vec<i64> = (0..1 << HI).map(|i| i % 64).collect();
     let table = LookupTable::new(&values, &slopes).expect("2^HI cells");
     let (one_hot, offsets) = (words::<u64>(COUNT * table.words()), words::<u32>(COUNT));
-    let (mut p, mut q) = (vec![0u32; COUNT], vec![0u32; COUNT]);
+    let mut sums = [0; 3].map(|_| vec![0u32; COUNT]);
     bencher.counter(ItemsCount::new(COUNT)).bench_local(|| {
-        kernels::masked_sums_with(backend, &table, black_box(&one_hot), &offsets, &mut p, &mut q);
+        let sums = sums.each_mut().map(|s| &mut s[..]);
+        kernels::masked_sums_with(backend, &table, black_box(&one_hot), &offsets, sums);
     });
 }
 

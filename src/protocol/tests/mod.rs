@@ -293,17 +293,19 @@ fn exhaustive_lookup<R: Ring>() {
             let w = R::from_i64(if one_hot_0 >> rho_hi & 1 == 1 { 1 } else { -1 });
             let opened = (x + rho) & low_mask(n);
             let sums = [one_hot_0, one_hot_1].map(|share| {
-                let (mut p, mut q) = ([R::ZERO], [R::ZERO]);
+                let (mut p, mut q, mut ones) = ([R::ZERO], [R::ZERO], [R::ZERO]);
                 let offset = [(opened >> table.lo) as u32];
-                masked_sums(&prepared, &[share], &offset, &mut p, &mut q);
-                (p[0].add(q[0].mul(R::from_u64(opened & low_mask(table.lo)))), q[0])
+                masked_sums(&prepared, &[share], &offset, [&mut p, &mut q, &mut ones]);
+                (p[0].add(q[0].mul(R::from_u64(opened & low_mask(table.lo)))), q[0], ones[0])
             });
             let (m, m2) = (random[1], random[2]);
             let c = sums[0].0.sub(sums[1].0).add(m);
             let e = sums[0].1.sub(sums[1].1).add(m2);
             let k2 = w.mul(R::from_u64(rho_lo));
             let k3 = k2.mul(m2).sub(w.mul(m));
-            let y = c.mul(w).sub(e.mul(k2)).add(k3);
+            let k1 = sums[0].2.sub(sums[1].2);
+            assert_eq!(k1, w);
+            let y = c.mul(k1).sub(e.mul(k2)).add(k3);
             assert_eq!(y.to_i64(), table.eval_masked(x, rho_lo), "rho {rho} x {x}");
         }
     }
@@ -316,6 +318,6 @@ fn short_material_is_refused() {
     let view = SlotView::new(Party::S0, &world.seeds[0].slots, 5);
     assert!(view.add_product::<u32>(1, 0..4, &[0; 15], &mut [0; 4]).is_none());
     let lookup = |bytes| view.lookup::<u32>(2, 0..4, (9, 6), vec![0; bytes].into());
-    assert!(lookup(4 * (64 + 12) - 1).is_none());
-    assert!(lookup(4 * (64 + 12)).is_some());
+    assert!(lookup(4 * (64 + 8) - 1).is_none());
+    assert!(lookup(4 * (64 + 8)).is_some());
 }
