@@ -44,13 +44,19 @@ pub enum Tag {
     Hint = 13,
     /// Ciphertexts of one batch of masks.
     Masks = 14,
+    /// Material made by the two servers: corrections of correlated OTs.
+    OtCorrections = 15,
+    /// Material made by the two servers: masked payloads of correlated OTs.
+    OtPayloads = 16,
+    /// Material made by the two servers: a few elements that are opened, checked and thrown away.
+    Sacrifice = 17,
 }
 
 impl Tag {
     fn from_u8(v: u8) -> Option<Tag> {
         use Tag::{
             Abort, Done, EngineSetup, Hello, Hint, Image, Images, Marked, Masks, Opening,
-            PairSetUp, Ready, SlotOffer, Weights,
+            OtCorrections, OtPayloads, PairSetUp, Ready, Sacrifice, SlotOffer, Weights,
         };
         let tags = [
             Hello,
@@ -67,6 +73,9 @@ impl Tag {
             PairSetUp,
             Hint,
             Masks,
+            OtCorrections,
+            OtPayloads,
+            Sacrifice,
         ];
         tags.into_iter().find(|t| *t as u8 == v)
     }
@@ -162,7 +171,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_round_trip(tag in 1u8..=14, batch: u32, length in 0..=MAX_PAYLOAD) {
+        fn headers_round_trip(tag in 1u8..=17, batch: u32, length in 0..=MAX_PAYLOAD) {
             let tag = Tag::from_u8(tag).unwrap();
             prop_assert_eq!(parse_header(&header(tag, batch, length)).unwrap(), (tag, batch, length));
         }
@@ -175,7 +184,7 @@ mod tests {
         }
 
         #[test]
-        fn any_stream_is_frames_and_then_an_error(bytes: Vec<u8>, length in 0u32..40, tag in 0u8..16) {
+        fn any_stream_is_frames_and_then_an_error(bytes: Vec<u8>, length in 0u32..40, tag in 0u8..19) {
             // A header that often fits what follows it, then whatever there is.
             let bytes = [&length.to_le_bytes()[..], &[tag], &[0; 4], &bytes].concat();
             let mut stream = &bytes[..];

@@ -1,23 +1,17 @@
-//! Set-up of the `gc` engine: base OTs and their extension in both directions, the session's hash.
+//! What the `gc` engine keeps for a session: oblivious transfers and its side of the garbling.
 
-use super::ProtocolError;
+use super::{OtSession, ProtocolError};
 use crate::garble::hash::Hasher;
 use crate::garble::{
-    Block, BlockStream, Delta, EvaluateCircuit, Evaluator, GarbleCircuit, Garbler, SessionTweaks,
+    BlockStream, Delta, EvaluateCircuit, Evaluator, GarbleCircuit, Garbler, SessionTweaks,
 };
-use crate::kernels::AesBackend;
-use crate::net::{Channel, NetError, Tag};
-use crate::ot::BASE_OTS;
-use crate::ot::base::{self, BaseSender};
-use crate::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices};
+use crate::net::Channel;
+use crate::ot::SemiHonestCotSender;
+use crate::ot::extension::{SmallFieldReceiver, SmallFieldSender};
 use crate::party::Party;
 use crate::prg::Seed;
 use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng, SeedableRng};
-use zeroize::Zeroizing;
-
-/// Four bits a tree: 4 bytes an OT instead of 16, for half as much computing again.
-const FIELD: FieldBits = FieldBits::Four;
+use rand_core::SeedableRng;
 
 /// What a server keeps for all activations of a session. Every counter in it runs in step with the
 /// other server's.
@@ -43,66 +37,26 @@ pub(super) enum Side {
 impl GcSession {
     /// Sets a session up with the other server; `seed` is this server's fresh secret randomness.
     ///
-    /// Cost: 3 rounds and 8.3 KB each way. Security: semi-honest; base OTs after Chou and Orlandi
-    /// (2015) on ristretto255, extension after Roy (SoftSpokenOT, Crypto 2022).
+    /// Cost and security: [`OtSession::set_up`].
     ///
     /// # Errors
-    /// [`ProtocolError::Net`] from the channel, [`ProtocolError::Ot`] for malformed messages.
+    /// As there.
     pub fn set_up(
         party: Party,
         seed: &Seed,
         channel: &mut dyn Channel,
     ) -> Result<Self, ProtocolError> {
         let mut rng = ChaCha20Rng::from_seed(*seed.expose());
-        let backend = AesBackend::active();
-        // S1's offset is that of its garbling: the OTs in which it sends deliver wire labels.
-        let mut offset = Zeroizing::new([0; 16]);
-        rng.fill_bytes(&mut *offset);
-        let (ours, theirs) = match party {
-            Party::S0 => (&b"S0 sends"[..], &b"S1 sends"[..]),
-            Party::S1 => (&b"S1 sends"[..], &b"S0 sends"[..]),
-        };
-        // The sender of the extension is the receiver of its base OTs.
-        let (base_sender, point) = BaseSender::new(&mut rng, theirs);
-        let mut nonce = [0; 32];
-        rng.fill_bytes(&mut nonce);
-        let hello = round(channel, [&nonce[..], &point].concat())?;
-        let (their_nonce, their_point) = hello.split_at_checked(32).ok_or_else(malformed)?;
-        let choices = base_choices(&Delta::from_uniform(*offset), FIELD);
-        let (keys, points) = base::receive(&mut rng, ours, &choices, their_point)?;
-        let pairs = base_sender.finish(BASE_OTS, &round(channel, points)?)?;
-        let (receiver, trees) = SmallFieldReceiver::new(&mut rng, FIELD, backend, &pairs)?;
-        let trees = round(channel, trees)?;
-        let sender =
-            SmallFieldSender::new(Delta::from_uniform(*offset), FIELD, backend, &keys, &trees)?;
-        let block = |bytes: &[u8], at: usize| {
-            let mut block = [0; 16];
-            block.copy_from_slice(&bytes[at..at + 16]);
-            u128::from_le_bytes(block)
-        };
-        // Both nonces make the salt; the second half of S1's seeds the labels of its own inputs,
-        // which S0 may know: they say nothing without the bits they stand for.
-        let salt = block(&nonce, 0) ^ block(their_nonce, 0);
-        let (hasher, tweaks) = Hasher::session(salt.to_le_bytes(), backend);
+        let session = OtSession::set_up(party, &mut rng, channel)?;
+        let OtSession { party, sender, receiver, hasher, tweaks, common } = session;
         let side = match party {
-            Party::S0 => Side::Evaluator {
-                evaluator: Box::new(Evaluator::new(hasher)),
-                common: BlockStream::new(Block(block(their_nonce, 16)), backend),
-            },
-            Party::S1 => Side::Garbler {
-                garbler: Box::new(Garbler::new(Delta::from_uniform(*offset), hasher)),
-                common: BlockStream::new(Block(block(&nonce, 16)), backend),
-            },
+            Party::S0 => Side::Evaluator { evaluator: Box::new(Evaluator::new(hasher)), common },
+            // S1's offset is that of its garbling: the OTs in which it sends deliver wire labels.
+            Party::S1 => {
+                let offset = Delta::from_uniform(sender.delta().expose().0.to_le_bytes());
+                Side::Garbler { garbler: Box::new(Garbler::new(offset, hasher)), common }
+            }
         };
         Ok(GcSession { party, side, sender, receiver, hasher, tweaks })
     }
-}
-
-fn round(channel: &mut dyn Channel, message: Vec<u8>) -> Result<Vec<u8>, ProtocolError> {
-    channel.send(Tag::EngineSetup, 0, message)?;
-    Ok(channel.expect(Tag::EngineSetup)?.payload)
-}
-
-fn malformed() -> ProtocolError {
-    NetError::Protocol("sent a malformed set-up message".into()).into()
 }

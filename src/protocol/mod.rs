@@ -12,6 +12,8 @@ mod handshake;
 pub mod literal;
 mod lut;
 mod mask_products;
+mod ot_session;
+mod pair;
 mod pair_linear;
 mod server_model;
 mod session;
@@ -26,6 +28,8 @@ pub(crate) use handshake::listed;
 pub use handshake::{Agreement, Identity, SetFacts, greet};
 pub use lut::LutEngine;
 pub use mask_products::MaskProducts;
+pub use ot_session::OtSession;
+pub use pair::PairSession;
 pub use pair_linear::{KeepHint, LinearSetUp, LinearShares, LinearWork, PairLinear};
 pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
 pub use session::{Image, Sources, TileSource, denoise};
@@ -61,6 +65,16 @@ pub enum ProtocolError {
     /// The model adds the mean of each patch and the image comes without them.
     #[error("the image share has no patch means, which this model adds to its output")]
     Means,
+    /// Material that the two servers made does not fit together.
+    #[error(
+        "what the two servers made for op {op} does not fit together ({what} of a checked element)"
+    )]
+    Sacrifice {
+        /// The op.
+        op: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// The two servers do not agree on what to compute.
     #[error("the servers disagree on {what}: here {ours}, there {theirs}")]
     Mismatch {
