@@ -254,14 +254,11 @@ fn correct<M: Material>(
     }
     let side = session.side();
     let blocks: Vec<(M::Block, Vec<Block>)> = group.blocks.into_iter().zip(transfers).collect();
-    let steps: Result<Vec<(M::Block, Vec<u8>)>, OtError> = blocks
-        .into_par_iter()
-        .map(|(mut block, q)| {
-            let message = M::set_sent(&mut block, side, q)?;
-            Ok((block, message))
-        })
-        .collect();
-    let (blocks, messages): (Vec<_>, Vec<_>) = steps?.into_iter().unzip();
+    let send = |(mut block, q): (M::Block, Vec<Block>)| {
+        M::set_sent(&mut block, side, q).map(|message| (block, message))
+    };
+    let steps: Vec<_> = blocks.into_par_iter().map(send).collect::<Result<_, OtError>>()?;
+    let (blocks, messages): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
     let group = Group { blocks, ..next_of(group.number, group.first) };
     Ok(Step::Send(group, messages.concat()))
 }

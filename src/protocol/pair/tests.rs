@@ -187,7 +187,7 @@ fn hostile_frames_are_errors() {
                 return None;
             }
             let made = session.lookups::<u32>(channel, view, (2, 0..50), (4, 2));
-            Some(made.err().expect("the peer broke the protocol").to_string())
+            made.err().map(|e| e.to_string())
         });
         let error = results[0].as_ref().unwrap();
         assert!(error.contains(expected), "{error}");

@@ -137,8 +137,8 @@ fn the_model_is_the_protocol() {
                 let h = [0, 1].map(|i| one_hot(i, &vectors[i], views[i][0]));
                 // Bit 1 is the low bit of the index, bit 2 its high one.
                 let at = (rho >> 1) as usize;
-                for k in 0..4 {
-                    assert_eq!(h[0][k] ^ h[1][k], u64::from(k == at));
+                for (k, (a, b)) in h[0].iter().zip(&h[1]).enumerate() {
+                    assert_eq!(a ^ b, u64::from(k == at));
                 }
                 let w = h[0].iter().sum::<u64>().wrapping_sub(h[1].iter().sum::<u64>());
                 let low = w.wrapping_mul(rho & 1);
