@@ -7,9 +7,10 @@ use counting::peak;
 use ppdenoise::image::{
     Cut, Cutter, Depth, GreyImage, ImageFormat, Joiner, RowReader, StripWriter, Tiling,
 };
-use ppdenoise::model::{LevelMap, Method, PublicModel, QuantiseOptions, load_npz, quantise};
+use ppdenoise::model::{
+    LevelMap, Method, PublicModel, QuantiseOptions, encode_image, load_npz, quantise,
+};
 use ppdenoise::ring::RingBits;
-use ppdenoise::roles::encode;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// Buffers of a fixed size.
@@ -70,7 +71,7 @@ fn cut_and_encode<F: Read + Seek>(
         while cutter.advance().unwrap().is_some() {
             for column in 0..cut.tiling().counts().1 {
                 let tile = cutter.tile(column, 0).unwrap();
-                let (encoded, _) = encode(public, &tile, &levels);
+                let encoded = encode_image(public, &tile, &levels).pixels;
                 assert_eq!(encoded.len(), cut.tile().0 * cut.tile().1);
                 tiles += 1;
             }

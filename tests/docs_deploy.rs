@@ -114,6 +114,12 @@ fn the_container_file_builds_and_starts_what_is_there() {
                 assert!(root.join("Cargo.lock").exists() && words[1] == "build");
                 flags.for_each(|flag| assert!(help.contains(flag), "{flag}"));
             }
+            "RUN" if words[0] == "install" => {
+                let volumes = CONTAINER.lines().find(|line| line.starts_with("VOLUME ")).unwrap();
+                let folders = words.iter().filter(|word| word.starts_with('/'));
+                folders.for_each(|folder| assert!(volumes.contains(folder), "{folder}"));
+                assert!(rest.contains("-o ppdenoise") && rest.contains("-m 700"), "{rest}");
+            }
             "RUN" => assert_eq!(words[0], "useradd", "{rest}"),
             "USER" => assert!(CONTAINER.contains(&format!("--create-home {rest}\n"))),
             "ENTRYPOINT" | "VOLUME" => assert!(serde_json::from_str::<Vec<String>>(rest).is_ok()),

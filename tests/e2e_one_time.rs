@@ -409,7 +409,7 @@ fn erase_refuses_what_would_lose_slots_or_is_not_its_own() {
     assert!(lab.read("trip.s0") == before);
     // A prepared product that came back from a backup goes too.
     let prepared = format!("state0/prepared-{}-0", set_id(&lab));
-    lab.write(&prepared, b"U Y");
+    lab.write_secret(&prepared, b"U Y");
     assert_eq!(erase(&lab, 0, &[]).report()["prepared_removed"], 1);
     assert!(!lab.exists(&prepared));
     let report = erase(&lab, 1, &["--all", "--force"]).report();

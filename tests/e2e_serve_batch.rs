@@ -431,7 +431,7 @@ fn shards_divide_a_batch_and_keep_their_slots_apart() {
         assert_eq!(server.end().report()["slots_left"], 0);
     }
     assert_eq!(results(&lab).len(), 6);
-    let args = ["reconstruct", "out0", "out1", "--keys", KEYS, "--out", "pictures"];
+    let args = ["reconstruct", "out0", "out1", "--keys", KEYS, "--out", "pictures", "--force"];
     lab.run(&args).done();
     let empty = job(0).with(|j| {
         (j.images, j.triples) = (vec!["in0".into()], "none".into());

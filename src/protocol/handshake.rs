@@ -261,7 +261,7 @@ mod tests {
         let mut bytes = encode(&identity(Party::S0)).unwrap();
         bytes[8] = 9;
         let error = decode(&bytes).unwrap_err().to_string();
-        assert!(error.contains("wire version: here 4, there 9"), "{error}");
+        assert!(error.contains("wire version: here 5, there 9"), "{error}");
     }
 
     proptest! {

@@ -233,13 +233,20 @@ fn a_ledger_replaced_in_use_is_refused() {
     assert!(matches!(ledger.next_slot(SET), Err(LedgerError::Replaced { .. })), "removed");
 }
 
+/// A file as servers leave it in a state folder: nobody else may read it.
+fn sign_of_use(dir: &std::path::Path, name: &str) {
+    let mut options = fs::OpenOptions::new();
+    let options = std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create(true).truncate(true).open(dir.join(name)).unwrap();
+}
+
 #[test]
 fn a_used_folder_without_its_ledger_is_refused() {
     for sign in ["server", "opened-00.u", "prepared-00-7"] {
         let dir = tempdir().unwrap();
         let path = dir.path().join(FILE_NAME);
         drop(Ledger::open(dir.path()).unwrap());
-        fs::write(dir.path().join(sign), b"").unwrap();
+        sign_of_use(dir.path(), sign);
         drop(Ledger::open(dir.path()).unwrap());
         fs::remove_file(&path).unwrap();
         let err = Ledger::open(dir.path()).unwrap_err();
@@ -250,7 +257,7 @@ fn a_used_folder_without_its_ledger_is_refused() {
     // What others left there, and what a crash leaves of a first start, is no sign of use.
     let dir = tempdir().unwrap();
     fs::create_dir(dir.path().join("lost+found")).unwrap();
-    fs::write(dir.path().join(".ppdenoise-x.part"), HEADING).unwrap();
+    sign_of_use(dir.path(), ".ppdenoise-x.part");
     Ledger::open(dir.path()).unwrap();
 }
 
@@ -266,7 +273,7 @@ fn a_folder_in_the_making_is_not_taken_for_a_lost_one() {
                 scope.spawn(|| {
                     barrier.wait();
                     Ledger::open(dir.path()).unwrap();
-                    fs::write(dir.path().join("server"), b"").unwrap();
+                    sign_of_use(dir.path(), "server");
                 });
             }
         });
