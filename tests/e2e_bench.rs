@@ -36,7 +36,8 @@ fn keys(value: &Value) -> Vec<&str> {
 #[test]
 fn counts_are_the_protocols_and_the_report_is_complete() {
     let lab = Lab::new();
-    let share = ["share-model", TINY, "--keys", KEYS, "--out", "model", "--json"];
+    let share =
+        ["share-model", TINY, "--keys", KEYS, "--out", "model", "--sigma-from", "25", "--json"];
     let input_bits = lab.run(&share).report()["layers"][0]["input_bits"].as_u64().unwrap();
     let before = lab.names(".");
     let args = ["bench", "--model", TINY, "--only", "patch,image", "--sizes", "24x21,48x45"];

@@ -250,13 +250,23 @@ fn mounted(lab: &Lab, options: &str, args: &[&str]) -> Option<Ended> {
 fn a_full_disk_leaves_nothing() {
     let lab = Lab::ready((40, 40), 1);
     let pub_args = ["--keys", KEYS, "--model", "model.pub"];
-    for (args, name) in [
-        (vec!["share-model", TINY, "--keys", KEYS, "--out", "mnt/x"], "mnt/x.s0"),
-        ([&["share-image", "noisy.png", "--out", "mnt/x"][..], &pub_args].concat(), "mnt/x.s0"),
-        (vec!["denoise", "noisy.png", "--model", TINY, "--out", "mnt/x.npy"], "mnt/x.npy"),
-        (vec!["keygen", "--out", "mnt/keys"], "mnt/keys/"),
+    // The description alone takes more than 4 KB.
+    for (args, name, disk) in [
+        (vec!["share-model", TINY, "--keys", KEYS, "--out", "mnt/x"], "mnt/x.s0", "size=8k"),
+        (
+            [&["share-image", "noisy.png", "--out", "mnt/x"][..], &pub_args].concat(),
+            "mnt/x.s0",
+            "size=4k",
+        ),
+        (
+            vec!["denoise", "noisy.png", "--model", TINY, "--out", "mnt/x.npy"],
+            "mnt/x.npy",
+            "size=4k",
+        ),
+        (vec!["keygen", "--out", "mnt/keys"], "mnt/keys/", "size=4k"),
     ] {
-        let Some(ended) = mounted(&lab, "size=4k,nr_inodes=8", &args) else { return };
+        let disk = format!("{disk},nr_inodes=8");
+        let Some(ended) = mounted(&lab, &disk, &args) else { return };
         let words = ["the disk is full", name, "free some space", "left:"];
         ended.refused_once(FAILED, &words);
         assert!(!ended.stderr.contains(".part"), "{}", ended.stderr);

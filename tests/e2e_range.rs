@@ -98,7 +98,8 @@ fn less_noise_is_refused_and_sigma_from_serves_it() {
 #[test]
 fn the_twin_and_the_demo_decide_as_the_gateway_does() {
     let lab = lab(4.0, &[]);
-    let twin = ["denoise", "noisy.png", "--model", TINY, "--sigma", "4", "--out", "x.png"];
+    let twin =
+        ["denoise", "noisy.png", "--model", TINY, "--sigma", "4", "--out", "x.png", "--force"];
     let twin = |flags: &[&str]| lab.run(&[&twin[..], flags].concat());
     twin(&["--twin"]).refused_once(INPUT, &["pixels lie outside", "--sigma-from 4", "--clamp"]);
     assert!(!lab.exists("x.png"));

@@ -127,7 +127,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     run(&[&tiles[..], &common].concat());
     run(&[&["gen-triplets", "--size", "9x9", "--out", "other"][..], &common].concat());
     run(&["add-noise", "clean.png", "--sigma", "9", "--seed", "1", "--out", "x.png", "--json"]);
-    let denoise = ["denoise", "noisy.png", "--model", TINY, "--out", "d.png", "--json"];
+    let denoise = ["denoise", "noisy.png", "--model", TINY, "--out", "d.png", "--json", "--force"];
     run(&denoise);
     run(&[&denoise[..], &["--twin", "--reference", "clean.png"]].concat());
     run(&["metrics", "clean.png", "clean.png", "--json"]);
