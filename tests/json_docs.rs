@@ -168,7 +168,17 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     run(&[&verify[..], &["--model", "model.pub", "--json"]].concat());
     let erase = ["erase", "--party", "1", "--keys", KEYS, "--triplets", "trip.s1"];
     run(&[&erase[..], &["--state", "state1", "--json"]].concat());
-    let args = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "out.png", "--json"];
+    let args = [
+        "reconstruct",
+        "den.s0",
+        "den.s1",
+        "--keys",
+        KEYS,
+        "--out",
+        "out.png",
+        "--json",
+        "--force",
+    ];
     run(&args);
     run(&[&args[..], &["--reference", "clean.png"]].concat());
     let pipeline =

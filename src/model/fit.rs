@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn levels_for_people() {
-        assert_eq!(for_people(3.14159, f64::floor), 3.1);
+        assert_eq!(for_people(2.345_67, f64::floor), 2.3);
         assert_eq!(for_people(0.0456, f64::ceil), 0.046);
         assert_eq!(for_people(10.0 + 1e-12, f64::ceil), 10.0);
         assert_eq!(for_people(123.4, f64::floor), 123.0);
