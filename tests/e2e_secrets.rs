@@ -4,7 +4,7 @@ mod common;
 
 use common::{Ended, Job, KEYS, Lab, TINY, noisy_crop};
 use ppdenoise::artefact::PublicModelFile;
-use ppdenoise::correlation::{MaterialLayout, SlotView, weight_mask};
+use ppdenoise::correlation::{MaterialLayout, Origin, SlotView, weight_mask};
 use ppdenoise::format::envelope::open_file;
 use ppdenoise::format::keys::no_passphrase;
 use ppdenoise::format::{Body, ChunkKey, Header, KeyFolder, OpenFrom, Role};
@@ -123,7 +123,8 @@ fn chunks(lab: &Lab, stem: &str, party: &str, header: &Header) -> Vec<(ChunkKey,
             let mut chunks = vec![seeds(2)];
             let Body::Triples(fields) = &header.body else { panic!("{header:?}") };
             let public = PublicModelFile::read(&lab.path("model.pub")).unwrap();
-            let layout = MaterialLayout::new(&public.model, SIZE, fields.tile_rows as usize);
+            let layout =
+                MaterialLayout::new(&public.model, SIZE, fields.tile_rows as usize, fields.origin);
             let (layout, slots) = (layout.unwrap(), if party == "0" { SLOTS } else { 0 });
             for slot in 0..slots {
                 for tile in 0..layout.tiles() {
@@ -174,7 +175,7 @@ fn secrets(lab: &Lab) -> Secrets {
             secrets.add("mask X", &ring::to_le_bytes(&mask));
         }
         for slot in 0..SLOTS {
-            let view = SlotView::new(party, &slots, slot);
+            let view = SlotView::new(party, &slots, slot, Origin::Dealt);
             for op in [1, 3] {
                 let mask = view.input_mask::<u32>(op, 0..pixels);
                 secrets.add("mask Y", &ring::to_le_bytes(&mask));

@@ -9,7 +9,8 @@ use super::{
     write_seeds,
 };
 use crate::correlation::{
-    Dealer, MaskOwners, MaterialLayout, PartySeeds, weight_mask_id, weight_mask_seed,
+    Dealer, MaskOwners, MaterialLayout, Origin, PartySeeds, SlotView, weight_mask_id,
+    weight_mask_seed,
 };
 use crate::format::envelope::{ChunkKey, Envelope, EnvelopeWriter, OpenFrom};
 use crate::format::erase::{is_overwritten, take};
@@ -107,7 +108,7 @@ impl<'a> TripleJob<'a> {
         let largest = MaterialLayout::max_tile_rows(model);
         let tile_rows =
             tile_rows.map_or(MaterialLayout::default_tile_rows(model), |rows| rows.min(largest));
-        let layout = MaterialLayout::new(model, size, tile_rows)?;
+        let layout = MaterialLayout::new(model, size, tile_rows, Origin::Dealt)?;
         Ok(TripleJob { commission, size, slots, layout, tile_rows })
     }
 
@@ -183,6 +184,7 @@ impl<'a> TripleJob<'a> {
             width: self.size.1 as u32,
             slots: self.slots,
             tile_rows: self.tile_rows as u32,
+            origin: Origin::Dealt,
         };
         let size = PayloadSize::seeds(2);
         let mut out = start_sealed(s1_out, parties.to(Party::S1), size, body(Party::S1))?;
@@ -364,7 +366,7 @@ impl TripleFile {
     /// Why [`TripleFile::take`] cannot overwrite explicit material, if it cannot.
     pub fn unguarded(&self) -> Option<Unguarded> {
         match &self.regular {
-            _ if self.fields.party == Party::S1 => None,
+            _ if !self.is_explicit() => None,
             None => Some(Unguarded::Pipe),
             Some(regular) => (!regular.writable).then_some(Unguarded::ReadOnly),
         }
@@ -385,12 +387,22 @@ impl TripleFile {
         &self.seeds
     }
 
+    /// This server's view of a slot.
+    pub fn view(&self, slot: u64) -> SlotView<'_> {
+        SlotView::new(self.fields.party, &self.seeds.slots, slot, self.fields.origin)
+    }
+
+    /// Whether the set has explicit material at this server.
+    fn is_explicit(&self) -> bool {
+        self.fields.origin.explicit_at(self.fields.party)
+    }
+
     /// Compares the payload that the header announces with what so many slots need.
     ///
     /// # Errors
     /// [`FormatError::PayloadMismatch`].
     pub fn check_material(&self, layout: &MaterialLayout) -> Result<(), FormatError> {
-        let slots = if self.fields.party == Party::S0 { self.fields.slots } else { 0 };
+        let slots = if self.is_explicit() { self.fields.slots } else { 0 };
         let PayloadSize { bytes, chunks } = material_before(slots, layout);
         let expected = Amount { bytes, chunks };
         match self.announced {
@@ -402,7 +414,7 @@ impl TripleFile {
     /// The explicit material of `slot`, read ahead by a thread of its own. A pipe can only go
     /// forward; what cannot be read is told when its tile is asked for.
     pub fn material(&self, slot: u64, layout: &MaterialLayout) -> impl TileSource + use<> {
-        if self.fields.party == Party::S1 {
+        if !self.is_explicit() {
             return Prefetch::nothing();
         }
         let PayloadSize { bytes, chunks } = material_before(slot, layout);
@@ -432,7 +444,7 @@ mod tests {
         let method = Method::lut(2);
         let options = QuantiseOptions::guaranteed(RingBits::L64, method, 2.5);
         let public = quantise(&random_model(&[64], 1.0, true), &options).unwrap().public;
-        let layout = MaterialLayout::new(&public, (1 << 14, 1 << 14), 1).unwrap();
+        let layout = MaterialLayout::new(&public, (1 << 14, 1 << 14), 1, Origin::Made).unwrap();
         assert!(layout.bytes_per_slot() > 1 << 30);
         let far = material_before(1 << 40, &layout);
         assert_eq!(far.bytes, u64::MAX, "more than any header announces");

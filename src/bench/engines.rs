@@ -3,7 +3,7 @@
 use super::atomic::{Operation, Timed};
 use super::{Effort, words};
 use crate::activation::Nonlinearity;
-use crate::correlation::{Dealer, PartySeeds, SlotView, Tile};
+use crate::correlation::{Dealer, Origin, PartySeeds, SlotView, Tile};
 use crate::model::{
     ActivationSpec, FloatLinear, FloatModel, Method, Normalisation, PublicModel, QuantiseOptions,
     quantise,
@@ -148,7 +148,8 @@ fn engine_row<R: Ring, E: Engine<R>>(
     let dealer = Dealer::<R>::new(model, size, seeds.each_ref()).expect("patches in an image");
     let chunks = dealer.slot(1).tile(Tile { stage: 0, rows: 0..effort.patches });
     let explicit = chunks.into_iter().find(|(op, _)| *op == ACTIVATION).expect("material").1;
-    let views = [Party::S0, Party::S1].map(|p| SlotView::new(p, &seeds[p.index()].slots, 1));
+    let views =
+        [Party::S0, Party::S1].map(|p| SlotView::new(p, &seeds[p.index()].slots, 1, Origin::Dealt));
     let at = 0..effort.patches * HIDDEN;
     let z = [18, 19].map(|seed| words::<R>(seed, at.len()));
     let (_, spec, _) = model.network.activations().next().expect("one activation");

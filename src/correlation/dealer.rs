@@ -1,6 +1,6 @@
 //! The dealer: from public shapes and seeds to S0's explicit material.
 
-use super::{Chunk, LookupMasks, LookupMaterial, SlotView, Tile, weight_mask};
+use super::{Chunk, LookupMasks, LookupMaterial, Origin, SlotView, Tile, weight_mask};
 use crate::fixed::low_mask;
 use crate::kernels::{PackedWeights, matmul_acc_by_rows, one_hot_words, xor_one_hot};
 use crate::lookup::SlopeTable;
@@ -58,8 +58,8 @@ impl<'a, R: Ring> Dealer<'a, R> {
 
     /// Begins a slot.
     pub fn slot(&self, slot: u64) -> DealtSlot<'_, R> {
-        let views =
-            [Party::S0, Party::S1].map(|p| SlotView::new(p, &self.seeds[p.index()].slots, slot));
+        let views = [Party::S0, Party::S1]
+            .map(|p| SlotView::new(p, &self.seeds[p.index()].slots, slot, Origin::Dealt));
         DealtSlot { dealer: self, views }
     }
 }
@@ -153,7 +153,7 @@ fn lookup_chunk<R: Ring>(
     let ours = views[0].lookup_masks(op, at.clone(), shape.0 + shape.1);
     let theirs = views[1].lookup::<R>(op, at, shape, Chunk::default());
     let theirs = theirs.expect("S1's material needs no chunk");
-    let mut bytes = vec![0; count * (8 * words + 2 * R::BYTES)];
+    let mut bytes = vec![0; count * Origin::Dealt.lookup_bytes(table.hi, R::BYTES)];
     let (one_hot, keys) = bytes.split_at_mut(count * words * 8);
     let (k2, k3) = keys.split_at_mut(count * R::BYTES);
     let keys = k2.par_chunks_mut(BLOCK * R::BYTES).zip(k3.par_chunks_mut(BLOCK * R::BYTES));
@@ -209,11 +209,11 @@ impl<R: Ring> LookupBlock<R> {
     ) {
         self.resize(n);
         let [scratch, other] = &mut self.scratch;
-        ours.rho(first, &mut self.rho);
-        theirs.masks().rho(first, scratch);
+        ours.dealt_rho(first, &mut self.rho);
+        theirs.rho(first, scratch);
         ring::add_assign(&mut self.rho, scratch);
         ours.sum_masks(first, [&mut self.value_mask, &mut self.slope_mask]);
-        theirs.masks().sum_masks(first, [&mut *scratch, &mut *other]);
+        theirs.sum_masks(first, [&mut *scratch, &mut *other]);
         ring::add_assign(&mut self.value_mask, scratch);
         ring::add_assign(&mut self.slope_mask, other);
         let [k2, k3] = &mut self.keys;

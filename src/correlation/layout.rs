@@ -1,9 +1,11 @@
-//! Which chunks a slot's explicit material at S0 consists of, in file order.
+//! Which chunks a slot's explicit material consists of, in file order.
 
 use crate::kernels::one_hot_words;
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
 use crate::network::{NetworkError, Op, Stage};
+use crate::party::Party;
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
 /// Patches a tile of a network on patches unless messages would become too large.
@@ -16,6 +18,59 @@ const MAX_OPENING: usize = 8 << 20;
 const MAX_PAYLOAD: usize = 16 << 20;
 /// The most patches a tile may have in any format.
 const MAX_TILE_ROWS: usize = 1 << 16;
+
+/// Who made a set of slots, and with it which server has explicit material.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A dealer: S0 has explicit material, S1 seeds alone.
+    Dealt,
+    /// The two servers between themselves: both have explicit material, of one layout. That of a
+    /// lookup has the shares of rho too, which come out of the making and of no seed.
+    Made,
+}
+
+impl Origin {
+    /// Whether `party` has explicit material.
+    pub fn explicit_at(self, party: Party) -> bool {
+        self == Origin::Made || party == Party::S0
+    }
+
+    /// Its public number in files and greetings.
+    pub fn number(self) -> u32 {
+        match self {
+            Origin::Dealt => 0,
+            Origin::Made => 1,
+        }
+    }
+
+    /// The origin with this number, if there is one.
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Origin::Dealt),
+            1 => Some(Origin::Made),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the explicit material of one lookup whose table has `hi` high bits, with elements of
+    /// `ring` bytes: the one-hot words, K2, K3, and rho where it is made.
+    pub fn lookup_bytes(self, hi: u32, ring: usize) -> usize {
+        let elements = match self {
+            Origin::Dealt => 2,
+            Origin::Made => 3,
+        };
+        8 * one_hot_words(hi) + elements * ring
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Dealt => "dealt",
+            Origin::Made => "made",
+        })
+    }
+}
 
 /// The explicit material of one slot: chunks keyed (op, tile), all ops of a tile together, tile
 /// after tile and stage after stage, so that it can be consumed as a stream.
@@ -37,7 +92,8 @@ pub struct Tile {
 }
 
 impl MaterialLayout {
-    /// The layout for images of `size` in tiles of `tile_rows` patches.
+    /// The layout for images of `size` in tiles of `tile_rows` patches: of S0's file, and of both
+    /// servers' if they made the set themselves.
     ///
     /// # Errors
     /// As [`crate::network::Network::grid`].
@@ -45,10 +101,11 @@ impl MaterialLayout {
         public: &PublicModel,
         size: (usize, usize),
         tile_rows: usize,
+        origin: Origin,
     ) -> Result<Self, NetworkError> {
         let rows = public.network.grid(size)?.rows();
         let stages = public.network.stages();
-        let bytes = bytes_per_row(public);
+        let bytes = bytes_per_row(public, origin);
         let of_stage = |stage: &Stage| {
             bytes.iter().filter(|(op, _)| stage.ops.contains(op)).copied().collect()
         };
@@ -139,7 +196,7 @@ impl MaterialLayout {
     }
 }
 
-fn bytes_per_row(public: &PublicModel) -> Vec<(usize, usize)> {
+fn bytes_per_row(public: &PublicModel, origin: Origin) -> Vec<(usize, usize)> {
     let ring = public.ring.bytes();
     let mut width = 0;
     let bytes = |(i, op): (usize, &Op<LinearSpec, ActivationSpec>)| match op {
@@ -148,7 +205,7 @@ fn bytes_per_row(public: &PublicModel) -> Vec<(usize, usize)> {
             Some((i, width * ring))
         }
         Op::Activation(ActivationSpec::Lookup(table)) => {
-            Some((i, width * (8 * one_hot_words(table.hi) + 2 * ring)))
+            Some((i, width * origin.lookup_bytes(table.hi, ring)))
         }
         Op::Activation(ActivationSpec::Piecewise(_)) => Some((i, width * ring)),
         Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => None,

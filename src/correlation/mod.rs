@@ -18,7 +18,7 @@ mod view;
 
 pub use chunk::{Chunk, ChunkPool};
 pub use dealer::{Dealer, PartySeeds};
-pub use layout::{MaterialLayout, Tile};
+pub use layout::{MaterialLayout, Origin, Tile};
 pub use view::{LookupMasks, LookupMaterial, SlotView};
 
 use crate::prg::{Domain, Purpose, Seed};

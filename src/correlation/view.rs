@@ -1,6 +1,6 @@
 //! One server's view of a slot: its shares of masks and products, wherever they come from.
 
-use super::Chunk;
+use super::{Chunk, Origin};
 use crate::fixed::low_mask;
 use crate::kernels::one_hot_words;
 use crate::party::Party;
@@ -16,17 +16,23 @@ pub struct SlotView<'a> {
     party: Party,
     seed: &'a Seed,
     slot: u64,
+    origin: Origin,
 }
 
 impl<'a> SlotView<'a> {
-    /// The view of `party` on `slot` with its seed of the triple set.
-    pub fn new(party: Party, seed: &'a Seed, slot: u64) -> Self {
-        SlotView { party, seed, slot }
+    /// The view of `party` on `slot` with its seed of the triple set, which `origin` made.
+    pub fn new(party: Party, seed: &'a Seed, slot: u64, origin: Origin) -> Self {
+        SlotView { party, seed, slot, origin }
     }
 
     /// Whose view it is.
     pub fn party(&self) -> Party {
         self.party
+    }
+
+    /// Whether the party has explicit material.
+    fn is_explicit(&self) -> bool {
+        self.origin.explicit_at(self.party)
     }
 
     /// The slot.
@@ -39,8 +45,8 @@ impl<'a> SlotView<'a> {
         self.stream(Purpose::InputMask, op).take(at.start as u64, at.len())
     }
 
-    /// Adds the share of Z = X Y of op `op`, elements `at`, to `acc`; `explicit` is S0's chunk, empty
-    /// for S1.
+    /// Adds the share of Z = X Y of op `op`, elements `at`, to `acc`; `explicit` is the
+    /// chunk, empty for a party with none.
     ///
     /// `None` if the chunk has another length than the range.
     pub fn add_product<R: Ring>(
@@ -50,17 +56,17 @@ impl<'a> SlotView<'a> {
         explicit: &[u8],
         acc: &mut [R],
     ) -> Option<()> {
-        match self.party {
-            Party::S0 => ring::add_le_bytes(acc, explicit),
-            Party::S1 => {
+        match self.is_explicit() {
+            true => ring::add_le_bytes(acc, explicit),
+            false => {
                 self.add_stream(Purpose::Product, op, at.start, acc);
                 Some(())
             }
         }
     }
 
-    /// The shares of a and a^2 of the square pairs of op `op`, elements `at`; `explicit` is S0's
-    /// chunk, empty for S1.
+    /// The shares of a and a^2 of the square pairs of op `op`, elements `at`; `explicit` is the
+    /// chunk, empty for a party with none.
     ///
     /// `None` if the chunk has another length than the range.
     pub fn square_pairs<R: Ring>(
@@ -69,15 +75,15 @@ impl<'a> SlotView<'a> {
         at: Range<usize>,
         explicit: &[u8],
     ) -> Option<(Vec<R>, Vec<R>)> {
-        let squares = match self.party {
-            Party::S0 => ring::from_le_bytes(explicit).filter(|s: &Vec<R>| s.len() == at.len())?,
-            Party::S1 => self.stream(Purpose::Square, op).take(at.start as u64, at.len()),
+        let squares = match self.is_explicit() {
+            true => ring::from_le_bytes(explicit).filter(|s: &Vec<R>| s.len() == at.len())?,
+            false => self.stream(Purpose::Square, op).take(at.start as u64, at.len()),
         };
         Some((self.square_root(op, at), squares))
     }
 
     /// The lookup material of op `op` for activations `at`, a table of `hi` and `lo` bits;
-    /// `explicit` is S0's chunk, empty for S1.
+    /// `explicit` is the chunk, empty for a party with none.
     ///
     /// `None` if the chunk has another length than the range.
     pub fn lookup<R: Ring>(
@@ -88,12 +94,12 @@ impl<'a> SlotView<'a> {
         explicit: Chunk,
     ) -> Option<LookupMaterial> {
         let words = one_hot_words(hi);
-        let source = match self.party {
-            Party::S0 => {
-                let length = at.len() * (8 * words + 2 * R::BYTES);
-                (explicit.len() == length).then_some(Source::Explicit(explicit))?
+        let source = match self.is_explicit() {
+            true => {
+                let length = at.len() * self.origin.lookup_bytes(hi, R::BYTES);
+                (explicit.len() == length).then_some(Source::Explicit(explicit, self.origin))?
             }
-            Party::S1 => Source::Seed(Box::new(SeedSource {
+            false => Source::Seed(Box::new(SeedSource {
                 one_hot: self.stream(Purpose::OneHot, op),
                 keys: KEYS.map(|purpose| self.stream(purpose, op)),
             })),
@@ -101,7 +107,7 @@ impl<'a> SlotView<'a> {
         Some(LookupMaterial { masks: self.lookup_masks(op, at, hi + lo), hi, words, source })
     }
 
-    /// The masks alone of activations `at`; `bits` = hi + lo.
+    /// The masks of activations `at` that the seed implies; `bits` = hi + lo.
     pub(crate) fn lookup_masks(&self, op: usize, at: Range<usize>, bits: u32) -> LookupMasks {
         LookupMasks {
             at,
@@ -144,6 +150,9 @@ const SCRATCH: usize = 1024;
 /// The purposes of K2 and K3, in the order of the explicit chunk.
 const KEYS: [Purpose; 2] = [Purpose::LookupKey2, Purpose::LookupKey3];
 
+/// The number of rho behind K2 and K3 in a made chunk.
+const RHO: usize = KEYS.len();
+
 /// A party's lookup material for a range of activations, expanded piece by piece as it is needed.
 ///
 /// Elements are counted from the start of the range; every method fills whole slices.
@@ -154,7 +163,7 @@ pub struct LookupMaterial {
     source: Source,
 }
 
-/// The masks among a party's lookup material: rho, m and m'.
+/// The masks among a party's lookup material that its seed implies: m, m', and rho if it is dealt.
 pub struct LookupMasks {
     at: Range<usize>,
     bits: u32,
@@ -164,8 +173,8 @@ pub struct LookupMasks {
 }
 
 impl LookupMasks {
-    /// Shares of rho, in Z_2^n (n = hi + lo), of the elements from `first` on.
-    pub fn rho<R: Ring>(&self, first: usize, out: &mut [R]) {
+    /// Shares of a dealt rho, in Z_2^n (n = hi + lo), of the elements from `first` on.
+    pub fn dealt_rho<R: Ring>(&self, first: usize, out: &mut [R]) {
         self.input_mask.fill((self.at.start + first) as u64, out);
         let mask = R::from_u64(low_mask(self.bits));
         out.iter_mut().for_each(|v| *v = v.and(mask));
@@ -181,9 +190,9 @@ impl LookupMasks {
 
 /// Where the one-hot vectors and K come from.
 enum Source {
-    /// S0: the one-hot words of all activations, then K2, K3.
-    Explicit(Chunk),
-    /// S1.
+    /// The one-hot words of all activations, then K2, K3, and rho if it is made.
+    Explicit(Chunk, Origin),
+    /// S1 with dealt material.
     Seed(Box<SeedSource>),
 }
 
@@ -203,16 +212,33 @@ impl LookupMaterial {
         self.words
     }
 
-    /// The masks.
-    pub fn masks(&self) -> &LookupMasks {
-        &self.masks
+    /// Shares of m and m' from `first` on.
+    pub fn sum_masks<R: Ring>(&self, first: usize, out: [&mut [R]; 2]) {
+        self.masks.sum_masks(first, out);
+    }
+
+    /// Shares of rho, in Z_2^n (n = hi + lo), of the elements from `first` on.
+    pub fn rho<R: Ring>(&self, first: usize, out: &mut [R]) {
+        match &self.source {
+            Source::Explicit(chunk, Origin::Made) => self.read(chunk, RHO, first, out),
+            Source::Explicit(_, Origin::Dealt) | Source::Seed(_) => {
+                self.masks.dealt_rho(first, out);
+            }
+        }
+    }
+
+    /// Elements from `first` on of vector `number` behind the one-hot words of an explicit chunk.
+    fn read<R: Ring>(&self, chunk: &Chunk, number: usize, first: usize, out: &mut [R]) {
+        let vectors = &chunk[self.count() * self.words * 8..];
+        let start = (number * self.count() + first) * R::BYTES;
+        read_le(&vectors[start..][..out.len() * R::BYTES], out);
     }
 
     /// XOR shares of the one-hot vectors of rho_hi from `first` on, [`LookupMaterial::words`] each.
     /// Of a vector shorter than a word only the low bits are used.
     pub fn one_hot(&self, first: usize, out: &mut [u64]) {
         match &self.source {
-            Source::Explicit(chunk) => {
+            Source::Explicit(chunk, _) => {
                 let bytes = &chunk[first * self.words * 8..][..out.len() * 8];
                 read_le(bytes, out);
             }
@@ -229,11 +255,9 @@ impl LookupMaterial {
     /// popcount of the one-hot share, negated at S1.
     pub fn keys<R: Ring>(&self, first: usize, out: [&mut [R]; 2]) {
         match &self.source {
-            Source::Explicit(chunk) => {
-                let keys = &chunk[self.count() * self.words * 8..];
-                for (i, out) in out.into_iter().enumerate() {
-                    let start = (i * self.count() + first) * R::BYTES;
-                    read_le(&keys[start..][..out.len() * R::BYTES], out);
+            Source::Explicit(chunk, _) => {
+                for (number, out) in out.into_iter().enumerate() {
+                    self.read(chunk, number, first, out);
                 }
             }
             Source::Seed(seed) => {

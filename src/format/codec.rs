@@ -3,6 +3,7 @@
 //! A structure derives [`Encode`] and [`Decode`]; numbers are variable-length, little-endian. A
 //! decoded structure has the right shape, no more: its owner checks the values.
 
+use crate::correlation::Origin;
 use crate::party::Party;
 use crate::ring::RingBits;
 use bincode::de::Decoder;
@@ -97,6 +98,7 @@ fn explain(err: DecodeError) -> SmallError {
             expected: match type_name {
                 PARTY => "0 or 1",
                 RING => "32 or 64",
+                ORIGIN => "0 (dealt) or 1 (made)",
                 _ => "a number this version knows",
             },
         },
@@ -107,6 +109,7 @@ fn explain(err: DecodeError) -> SmallError {
 
 const PARTY: &str = "party";
 const RING: &str = "ring_bits";
+const ORIGIN: &str = "origin";
 const CIPHER: &str = "Cipher";
 
 /// Types of the mathematics are encoded by their public number, read back through its own check.
@@ -137,3 +140,4 @@ macro_rules! encode_as_number {
 
 encode_as_number!(Party, PARTY, &[0, 1], |p| p.index() as u32, |n| Party::from_index(n as usize));
 encode_as_number!(RingBits, RING, &[32, 64], |r| r.bits(), RingBits::from_bits);
+encode_as_number!(Origin, ORIGIN, &[0, 1], |o| o.number(), Origin::from_number);

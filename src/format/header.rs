@@ -3,6 +3,7 @@
 //! A header holds what both servers may know: sizes, scales, ids. Bulk data never passes here.
 //! Writing and reading check every field with the same validator.
 
+use crate::correlation::Origin;
 use crate::format::codec::{SmallError, decode_small, encode_small};
 use crate::format::envelope::{ENCAPSULATED_LEN, TAG_LEN};
 use crate::format::ids::{
@@ -180,6 +181,8 @@ pub struct Triples {
     pub slots: u64,
     /// Patch rows of a tile.
     pub tile_rows: u32,
+    /// Who made it.
+    pub origin: Origin,
 }
 
 /// Fields of a share of a denoised image.

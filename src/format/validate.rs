@@ -168,6 +168,7 @@ fn ensure(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::correlation::Origin;
     use crate::format::codec::{SmallError, encode_small};
     use crate::format::header::{ImageShare, ModelShare, ResultShare, Triples};
     use crate::format::ids::*;
@@ -222,6 +223,7 @@ mod tests {
             width,
             slots,
             tile_rows,
+            origin: Origin::Made,
         }
     }
 

@@ -102,7 +102,7 @@ impl PreparedTable {
         blocks.enumerate().for_each(|(i, (z, message))| {
             let mut rho = [R::ZERO; BLOCK];
             let rho = &mut rho[..z.len()];
-            material.masks().rho(i * BLOCK, rho);
+            material.rho(i * BLOCK, rho);
             for (z, rho) in z.iter_mut().zip(rho) {
                 *z = shrink(party, *z, k).add(*rho).and(mask);
             }
@@ -141,7 +141,7 @@ impl PreparedTable {
                 let mut masks = [[R::ZERO; BLOCK]; 2];
                 let [value_mask, slope_mask] = &mut masks;
                 let masks = [&mut value_mask[..x.len()], &mut slope_mask[..x.len()]];
-                material.masks().sum_masks(i * BLOCK, masks);
+                material.sum_masks(i * BLOCK, masks);
                 self.block_sums(party, x, one_hot, [value_mask, slope_mask], [c, e, signs]);
                 Some(())
             },

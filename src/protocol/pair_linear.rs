@@ -5,11 +5,11 @@
 //! one message ahead of what they receive, so that one computes while the other's message travels.
 
 use super::{ProtocolError, SourceError};
-use crate::correlation::SlotView;
 use crate::correlation::pair::linear::{
     BatchName, Encryptor, FreshBytes, HintPiece, Holder, LinearError, MaskName, OpPlan, PeerHints,
     RoundingSeed, batch_input,
 };
+use crate::correlation::{Origin, SlotView};
 use crate::model::PublicModel;
 use crate::net::{Channel, NetError, Tag};
 use crate::network::{NetworkError, PatchGrid, Stage};
@@ -117,7 +117,7 @@ impl<'a> PairLinear<'a> {
         assert!(work.slots.start >= self.next, "slots are made once, in order");
         self.next = work.slots.end;
         let party = self.holder.party();
-        let view = |slot| SlotView::new(party, work.seed, slot);
+        let view = |slot| SlotView::new(party, work.seed, slot, Origin::Made);
         let views: Vec<_> = work.slots.clone().map(view).collect();
         let mut ops = Vec::new();
         let mut run = Run { channel, sent: 0, received: 0 };

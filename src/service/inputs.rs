@@ -342,9 +342,11 @@ impl Set {
         let fields = triples.fields();
         let size = (fields.height as usize, fields.width as usize);
         let layout =
-            MaterialLayout::new(&public.model, size, fields.tile_rows as usize).map_err(|e| {
-                InputError::Description { file: triples.path().to_owned(), reason: e.into() }
-            })?;
+            MaterialLayout::new(&public.model, size, fields.tile_rows as usize, fields.origin)
+                .map_err(|e| InputError::Description {
+                    file: triples.path().to_owned(),
+                    reason: e.into(),
+                })?;
         triples.check_material(&layout)?;
         Ok(Set { triples, layout })
     }

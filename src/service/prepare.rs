@@ -5,7 +5,7 @@ use super::report::Watch;
 use super::run::{begin, set_up};
 use super::{Inputs, Job, Observer, Phase, PhaseReport, ServiceError};
 use crate::artefact::PreparedFile;
-use crate::correlation::{SlotView, Tile};
+use crate::correlation::Tile;
 use crate::format::output::ensure_space;
 use crate::net::Channel;
 use crate::protocol::{MaskProducts, ProtocolError};
@@ -145,7 +145,7 @@ fn one_slot<R: Ring>(
     let size = (fields.height as usize, fields.width as usize);
     let stages = public.network.grids(size);
     let stages = stages.map_err(|e| ProtocolError::Source(Box::new(e)))?;
-    let view = SlotView::new(inputs.party, &set.triples.seeds().slots, slot);
+    let view = set.triples.view(slot);
     let mut out = file.create(&job.keys.own)?;
     let tiles = set.layout.tiles();
     for tile in 0..tiles {

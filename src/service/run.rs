@@ -9,7 +9,6 @@ use super::{Inputs, ServerKeys, ServiceError};
 use crate::artefact::{
     ImageParts, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
 };
-use crate::correlation::SlotView;
 use crate::format::header::{ImageShare, ResultShare};
 use crate::format::ledger::{BoundWeights, Ledger};
 use crate::format::{Digest, FormatError, SealTo, SessionId};
@@ -402,7 +401,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             explicit: &mut explicit,
             products: products.as_mut().map(|p| p as &mut dyn TileSource),
         };
-        let view = SlotView::new(self.inputs.party, &set.triples.seeds().slots, slot);
+        let view = set.triples.view(slot);
         let image = Image { share: &share, means: &means, size, slot: view, layout };
         let mut tell = |done| observer.progress(done);
         let sums = denoise(&self.model, &mut self.engine, &image, sources, channel, &mut tell)?;

@@ -2,7 +2,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use ppdenoise::correlation::SlotView;
+use ppdenoise::correlation::{Origin, SlotView};
 use ppdenoise::net::{MemChannel, pair};
 use ppdenoise::party::Party;
 use ppdenoise::prg::Seed;
@@ -49,7 +49,7 @@ fn both(
             let step = &step;
             scope.spawn(move || {
                 let seed = Seed::from_bytes([9; 32]);
-                let view = SlotView::new(*party, &seed, 0);
+                let view = SlotView::new(*party, &seed, 0, Origin::Made);
                 pool.install(|| step(session, channel, &view));
             });
         }

@@ -38,6 +38,7 @@ fn content(sealed: bool, chunk: usize) -> Content {
             width,
             slots,
             tile_rows,
+            origin: Origin::Dealt,
         }
         .into()
     } else {

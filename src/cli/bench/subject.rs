@@ -6,7 +6,7 @@ use crate::cli::failure::{Code, Failure};
 use crate::cli::files::read_model;
 use crate::cli::quantise_args::Quantise;
 use crate::cli::share_model::quantise_options;
-use crate::correlation::MaterialLayout;
+use crate::correlation::{MaterialLayout, Origin};
 use crate::image::{GreyImage, add_gaussian};
 use crate::model::{EngineKind, FloatModel, Packing, QuantisedModel, describe, quantise, save_npz};
 use crate::network::MAX_PIXELS;
@@ -137,7 +137,7 @@ impl<'a> Subject<'a> {
     pub(super) fn material(&self, quantised: &QuantisedModel) -> Result<u64, Failure> {
         let public = &quantised.public;
         let tile_rows = MaterialLayout::default_tile_rows(public);
-        Ok(MaterialLayout::new(public, self.size, tile_rows)?.bytes_per_slot())
+        Ok(MaterialLayout::new(public, self.size, tile_rows, Origin::Dealt)?.bytes_per_slot())
     }
 
     /// The picture: smooth shapes with noise, rounded and clipped; always the same.

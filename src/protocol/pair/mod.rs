@@ -14,9 +14,9 @@ mod sacrifice;
 mod tests;
 
 use super::{OtSession, ProtocolError};
-use crate::correlation::SlotView;
 use crate::correlation::pair::Side;
 use crate::correlation::pair::lookup::{LookupShares, Shape};
+use crate::correlation::{Origin, SlotView};
 use crate::garble::{Block, BlockStream};
 use crate::kernels::{AesBackend, one_hot_words};
 use crate::net::Channel;
@@ -75,7 +75,7 @@ impl PairSession {
     ) -> Result<Zeroizing<Vec<u8>>, ProtocolError> {
         let shape = Shape { hi, lo, ring_bits: R::BITS };
         let masks = slot.lookup_masks(op, at.clone(), shape.bits());
-        let mut chunk = Zeroizing::new(vec![0; at.len() * lookup_bytes::<R>(hi)]);
+        let mut chunk = Zeroizing::new(vec![0; at.len() * Origin::Made.lookup_bytes(hi, R::BYTES)]);
         let source = Lookups::<R> {
             shape,
             masks: &|range: Range<usize>| {
@@ -116,11 +116,6 @@ impl PairSession {
     fn side(&self) -> Side<'_> {
         Side { party: self.ots.party, hasher: &self.ots.hasher, delta: self.ots.sender.delta() }
     }
-}
-
-/// Bytes of one lookup in a chunk that the servers made.
-fn lookup_bytes<R: Ring>(hi: u32) -> usize {
-    8 * one_hot_words(hi) + 3 * R::BYTES
 }
 
 /// Puts the shares of a block into the chunk of all `count` lookups, from `first` on.

@@ -4,7 +4,8 @@
 //! what is opened come from the session's own randomness, never from a slot's seed.
 
 use super::group::{Lookups, Squares, run};
-use super::{PairSession, lookup_bytes, write_chunk};
+use super::{PairSession, write_chunk};
+use crate::correlation::Origin;
 use crate::correlation::pair::lookup::{LookupShares, Shape};
 use crate::correlation::pair::{OpenedLookups, squares_fit};
 use crate::garble::BlockStream;
@@ -45,7 +46,7 @@ impl PairSession {
         run(self, channel, &source, SACRIFICED, |_, shares| made = Some(shares))?;
         let ours = made.ok_or_else(unfinished)?;
         let words = one_hot_words(hi);
-        let mut bytes = vec![0; SACRIFICED * lookup_bytes::<R>(hi)];
+        let mut bytes = vec![0; SACRIFICED * Origin::Made.lookup_bytes(hi, R::BYTES)];
         write_chunk(&mut bytes, (0, SACRIFICED), words, &ours);
         masks.iter().for_each(|m| bytes.extend(ring::to_le_bytes(m)));
         let theirs = channel.exchange(Tag::Sacrifice, &bytes)?;

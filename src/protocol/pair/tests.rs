@@ -35,7 +35,7 @@ fn both_over<T: Send, C: Channel>(
                 let seed = &seeds()[party.index()];
                 let mut session = PairSession::set_up(party, seed, &mut channel).unwrap();
                 let seeds = slot_seeds();
-                let view = SlotView::new(party, &seeds[party.index()], 5);
+                let view = SlotView::new(party, &seeds[party.index()], 5, Origin::Made);
                 work(&mut session, &mut channel, &view)
             })
         });
@@ -60,7 +60,7 @@ fn lookups_of_a_tile<R: Ring>(count: usize, first: usize, (hi, lo): (u32, u32)) 
     let shares = chunks.each_ref().map(|chunk| read_chunk::<R>(chunk, count, hi));
     let seeds = slot_seeds();
     let masks = [Party::S0, Party::S1].map(|party| {
-        let view = SlotView::new(party, &seeds[party.index()], 5);
+        let view = SlotView::new(party, &seeds[party.index()], 5, Origin::Made);
         let mut both = [0; 2].map(|_| vec![R::ZERO; count]);
         let [value, slope] = &mut both;
         view.lookup_masks(2, first..first + count, hi + lo).sum_masks(0, [value, slope]);
@@ -87,7 +87,8 @@ fn squares_of_a_tile() {
     });
     let seeds = slot_seeds();
     let roots = [Party::S0, Party::S1].map(|party| {
-        SlotView::new(party, &seeds[party.index()], 5).square_root::<u32>(2, at.clone())
+        SlotView::new(party, &seeds[party.index()], 5, Origin::Made)
+            .square_root::<u32>(2, at.clone())
     });
     let squares = chunks.each_ref().map(|chunk| ring::from_le_bytes::<u32>(chunk).unwrap());
     assert!(squares_fit([&roots[0], &roots[1]], [&squares[0], &squares[1]]));

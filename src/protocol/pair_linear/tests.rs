@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::correlation::pair::linear::{HintSeed, LinearPlan, MaskNonce};
-use crate::correlation::{MaterialLayout, weight_mask};
+use crate::correlation::{MaterialLayout, Origin, weight_mask};
 use crate::model::{
     Cells, Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model,
 };
@@ -85,7 +85,7 @@ fn both<T: Send>(run: impl Fn(Party, &mut dyn Channel) -> T + Sync) -> [T; 2] {
 /// What the dealer would share: X times Y of every patch, tile by tile in the order of the files.
 fn check(public: &PublicModel, size: (usize, usize), shares: &[LinearShares; 2]) {
     let seeds = PARTIES.map(|party| seed(40 + party.index() as u8));
-    let layout = MaterialLayout::new(public, size, 50).unwrap();
+    let layout = MaterialLayout::new(public, size, 50, Origin::Made).unwrap();
     let stages = public.network.grids(size).unwrap();
     let (mut wrong, mut all) = (0, 0);
     for (slot, tile) in [0, 1].into_iter().flat_map(|s| (0..layout.tiles()).map(move |t| (s, t))) {
@@ -98,7 +98,8 @@ fn check(public: &PublicModel, size: (usize, usize), shares: &[LinearShares; 2])
             };
             let x =
                 total(PARTIES.map(|p| weight_mask(&seed(10 + p.index() as u8), op, l.weights())));
-            let views = PARTIES.map(|p| SlotView::new(p, &seeds[p.index()], 5 + slot as u64));
+            let views =
+                PARTIES.map(|p| SlotView::new(p, &seeds[p.index()], 5 + slot as u64, Origin::Made));
             let y = match op == stage.first_linear() {
                 true => {
                     let map = total(views.map(|view| view.input_mask(op, 0..grid.features())));

@@ -6,7 +6,7 @@ mod recorder;
 mod world;
 
 use super::{Engine, LutEngine};
-use crate::correlation::SlotView;
+use crate::correlation::{Origin, SlotView};
 use crate::fixed::low_mask;
 use crate::model::{
     Cells, Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model, run_twin,
@@ -315,7 +315,7 @@ fn exhaustive_lookup<R: Ring>() {
 #[test]
 fn short_material_is_refused() {
     let world = World::new(RingBits::L32, &[6], 128, 20);
-    let view = SlotView::new(Party::S0, &world.seeds[0].slots, 5);
+    let view = SlotView::new(Party::S0, &world.seeds[0].slots, 5, Origin::Dealt);
     assert!(view.add_product::<u32>(1, 0..4, &[0; 15], &mut [0; 4]).is_none());
     let lookup = |bytes| view.lookup::<u32>(2, 0..4, (9, 6), vec![0; bytes].into());
     assert!(lookup(4 * (64 + 8) - 1).is_none());

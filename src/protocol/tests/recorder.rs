@@ -103,7 +103,7 @@ impl<R: Ring, E> Randomness<R> for Replay<'_, E> {
             let view = self.world.view(p);
             let masks = view.lookup_masks(op, at.clone(), spec.input_bits());
             let mut rho = vec![R::ZERO; at.len()];
-            masks.rho(0, &mut rho);
+            masks.dealt_rho(0, &mut rho);
             rho
         });
         let one = |(i, z): (usize, &R)| {

@@ -1,6 +1,6 @@
 //! A model, an image and material in one process, and both servers' runs on them.
 
-use crate::correlation::{Chunk, Dealer, MaterialLayout, PartySeeds, SlotView, Tile};
+use crate::correlation::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds, SlotView, Tile};
 use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
 use crate::net::{Channel, Traffic, pair};
 use crate::party::Party;
@@ -68,7 +68,7 @@ impl World {
             weight_mask: Seed::from_bytes([10 + p.index() as u8; 32]),
             slots: Seed::from_bytes([material_seed + p.index() as u8; 32]),
         });
-        let layout = MaterialLayout::new(&model.public, SIZE, tile_rows).unwrap();
+        let layout = MaterialLayout::new(&model.public, SIZE, tile_rows, Origin::Dealt).unwrap();
         World {
             model,
             image,
@@ -99,7 +99,7 @@ impl World {
 
     /// A server's view of the slot.
     pub(super) fn view(&self, party: Party) -> SlotView<'_> {
-        SlotView::new(party, &self.seeds[party.index()].slots, self.slot)
+        SlotView::new(party, &self.seeds[party.index()].slots, self.slot, Origin::Dealt)
     }
 
     /// S0's explicit chunks of a tile.

@@ -1,7 +1,7 @@
 //! Messages of the `gc` engine, and material from a file, for both servers and rings.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::correlation::{Chunk, SlotView};
+use ppdenoise::correlation::{Chunk, Origin, SlotView};
 use ppdenoise::net::{MemChannel, pair};
 use ppdenoise::party::Party;
 use ppdenoise::prg::Seed;
@@ -52,7 +52,7 @@ fn step<R: Ring>(
 ) {
     let explicit = if party == Party::S0 { bytes.message(COUNT * R::BYTES) } else { Vec::new() };
     let z = (0..COUNT).map(|_| R::from_u64(bytes.word().into())).collect();
-    let slot = SlotView::new(party, &world.seeds[party.index()].slots, SLOT);
+    let slot = SlotView::new(party, &world.seeds[party.index()].slots, SLOT, Origin::Dealt);
     let (op, _, _) = world.model.public.network.activations().next().expect("a hidden layer");
     let activation = Activation { op, at: 0..COUNT, slot: &slot, explicit: Chunk::from(explicit) };
     let mut next = engine.begin(activation, z);
@@ -77,7 +77,7 @@ fn lengths<R: Ring>(world: &World) -> Vec<Vec<usize>> {
     let mut engines = engines(world);
     let (op, _, _) = world.model.public.network.activations().next().expect("a hidden layer");
     let slots = [Party::S0, Party::S1]
-        .map(|party| SlotView::new(party, &world.seeds[party.index()].slots, SLOT));
+        .map(|party| SlotView::new(party, &world.seeds[party.index()].slots, SLOT, Origin::Dealt));
     let mut steps = [0, 1].map(|i| {
         let explicit = if i == 0 { vec![0; COUNT * R::BYTES] } else { Vec::new() };
         let explicit = Chunk::from(explicit);

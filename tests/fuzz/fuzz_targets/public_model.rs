@@ -1,7 +1,7 @@
 //! The public description of a shared model, and everything that sizes are computed from it.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::correlation::MaterialLayout;
+use ppdenoise::correlation::{MaterialLayout, Origin};
 use ppdenoise::model::PublicModel;
 use ppdenoise_fuzz::{memory::bounded, seeds, world};
 
@@ -16,7 +16,7 @@ fuzz_target!(init: seeds(|| world::public_models().iter().map(PublicModel::to_js
     assert!(MaterialLayout::max_tile_rows(&model) * largest <= 16 << 20);
     for size in [(1, 1), (130, 131), (1 << 14, 1 << 14), (1 << 20, 1 << 8)] {
         let rows = MaterialLayout::default_tile_rows(&model);
-        let Ok(layout) = MaterialLayout::new(&model, size, rows) else { continue };
+        let Ok(layout) = MaterialLayout::new(&model, size, rows, Origin::Made) else { continue };
         let tiles = layout.tiles();
         assert_eq!(layout.tile(tiles - 1).rows.end, layout.rows());
         assert!(layout.bytes_per_slot() > 0 && layout.chunks_per_slot() >= tiles as u64);

@@ -1,7 +1,7 @@
 //! A whole image with the `lut` engine: U, the image, every opening of every batch.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::correlation::SlotView;
+use ppdenoise::correlation::{Origin, SlotView};
 use ppdenoise::party::Party;
 use ppdenoise::protocol::{Image, LutEngine, MaskedWeights, Sources, denoise};
 use ppdenoise_fuzz::peer::Peer;
@@ -23,7 +23,7 @@ fn serve(party: Party, answers: &[u8]) {
     let masked = masked.expect("these weights can be read");
     let Ok((model, _)) = masked.open(&mut channel, None) else { return };
     let share = vec![7u32; SIZE.0 * SIZE.1];
-    let slot = SlotView::new(party, &seeds.slots, SLOT);
+    let slot = SlotView::new(party, &seeds.slots, SLOT, Origin::Dealt);
     let image = Image { share: &share, means: &[], size: SIZE, slot, layout: &world.layout };
     let mut tiles = Tiles { world, party, next: 0 };
     let sources = Sources { explicit: &mut tiles, products: None };

@@ -1,6 +1,6 @@
 //! A small model with its shares and material, from fixed seeds.
 
-use ppdenoise::correlation::{Chunk, Dealer, MaterialLayout, PartySeeds};
+use ppdenoise::correlation::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds};
 use ppdenoise::model::{
     LinearSpec, Method, PublicModel, QuantiseOptions, QuantisedModel, load_npz, quantise,
 };
@@ -56,7 +56,7 @@ impl World {
             weight_mask: Seed::from_bytes([10 + party; 32]),
             slots: Seed::from_bytes([20 + party; 32]),
         });
-        let layout = MaterialLayout::new(&model.public, SIZE, TILE_ROWS).expect("the size fits");
+        let layout = MaterialLayout::new(&model.public, SIZE, TILE_ROWS, Origin::Dealt).expect("the size fits");
         let material = {
             let dealer = Dealer::<R>::new(&model.public, SIZE, [&seeds[0], &seeds[1]])
                 .expect("the size fits");

@@ -1,4 +1,5 @@
 use super::*;
+use crate::correlation::Origin;
 use crate::format::header::{
     Body, Decoding, Header, ImageShare, Kind, Levels, ModelShare, OpenedWeights, PoissonNoise,
     Prepared, PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples,
@@ -76,6 +77,7 @@ fn body_of(kind: Kind) -> Body {
                 width,
                 slots,
                 tile_rows,
+                origin: Origin::Made,
             };
             t.into()
         }

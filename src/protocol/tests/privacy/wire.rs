@@ -88,7 +88,7 @@ impl Mask {
                 first = correlation::weight_mask(seed, op, at.len());
             }
             Mask::Input => first = view.input_mask(op, at),
-            Mask::Lookup => view.lookup_masks(op, at, width).rho(0, &mut first),
+            Mask::Lookup => view.lookup_masks(op, at, width).dealt_rho(0, &mut first),
             Mask::Value | Mask::Slope => {
                 view.lookup_masks(op, at, width).sum_masks(0, [&mut first, &mut second]);
                 if self == Mask::Slope {

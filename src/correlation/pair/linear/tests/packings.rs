@@ -1,7 +1,7 @@
 //! Tiles of convolutions, and parts.
 
 use super::*;
-use crate::correlation::SlotView;
+use crate::correlation::{Origin, SlotView};
 use crate::network::{Border, Gather, PatchGrid, Stage};
 use std::ops::Range;
 
@@ -29,7 +29,9 @@ impl Lab {
         let world = World::new(self.plan.clone(), x.clone());
         let seeds = [seed(21), seed(22)];
         let views = [Party::S0, Party::S1].map(|party| -> Vec<SlotView<'_>> {
-            (0..slots as u64).map(|s| SlotView::new(party, &seeds[party.index()], s)).collect()
+            (0..slots as u64)
+                .map(|s| SlotView::new(party, &seeds[party.index()], s, Origin::Made))
+                .collect()
         });
         let mut shares = [0, 1].map(|_| vec![0; slots * rows * m]);
         for part in &self.plan.parts(&self.grid, slots) {
