@@ -48,6 +48,13 @@ pub fn shrink<R: Ring>(party: Party, share: R, k: u32) -> R {
     }
 }
 
+/// z / 2^k rounded to the nearest integer, for a z that is known: what [`shrink`] does to shares, by a
+/// law of its own, to one of the two neighbours.
+pub fn shrink_nearest<R: Ring>(z: R, k: u32) -> R {
+    let half = if k == 0 { 0 } else { 1i64 << (k - 1) };
+    R::from_i64(z.to_i64().saturating_add(half) >> k)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,6 +90,14 @@
 //! Lines 1 to 7 are pure: no files, sockets, clock or operating-system randomness. Only [`cli`]
 //! prints.
 
+// Unit tests and tests with the real binary split dealt material by one function, which names this
+// crate as the latter do.
+#[cfg(test)]
+extern crate self as ppdenoise;
+#[cfg(test)]
+#[path = "../tests/common/split.rs"]
+mod split;
+
 pub mod activation;
 pub mod artefact;
 pub mod bench;

@@ -258,13 +258,7 @@ impl Server {
         state: &Path,
     ) -> Result<Self, RoleError> {
         let folder = KeyFolder::open(keys)?;
-        let keys = ServerKeys {
-            own: folder.secret(Role::server(party), ask)?,
-            model_owner: folder.public(Role::ModelOwner)?,
-            gateway: folder.public(Role::Gateway)?,
-            dealer: folder.public(Role::Dealer)?,
-            receiver: folder.public(Role::Receiver)?,
-        };
+        let keys = ServerKeys::of(&folder, folder.secret(Role::server(party), ask)?)?;
         let peer = folder.public(Role::server(party.other()))?;
         Ok(Server { party, keys, peer, state: state.into() })
     }
@@ -284,7 +278,7 @@ impl Server {
     ///
     /// Security: the channel must keep others from reading and changing what passes, and each server
     /// must know that the other is at its end; a slot is marked in the ledger before anything is sent
-    /// under it, and S0 overwrites its head in its triples, which it should be able to write: `observer`
+    /// under it, and who has its material overwrites its head in the triples, which it should be able to write: `observer`
     /// is told where it is not. Semi-honest: docs/threat-model.md.
     ///
     /// # Errors

@@ -138,14 +138,8 @@ fn what_is_spent_while_it_is_prepared_is_removed() {
     let lab = Lab::ready(SIZE, 3);
     reports(lab.serve_both());
     let folder = KeyFolder::open(&lab.path(KEYS)).unwrap();
-    let public = |role| folder.public(role).unwrap();
-    let keys = ServerKeys {
-        own: folder.secret(Role::Server0, &no_passphrase).unwrap(),
-        model_owner: public(Role::ModelOwner),
-        gateway: public(Role::Gateway),
-        dealer: public(Role::Dealer),
-        receiver: public(Role::Receiver),
-    };
+    let own = folder.secret(Role::Server0, &no_passphrase).unwrap();
+    let keys = ServerKeys::of(&folder, own).unwrap();
     let paths = InputPaths {
         model: lab.path("model.s0"),
         public: lab.path("model.pub"),

@@ -17,7 +17,7 @@ pub(super) type SharedFile = Arc<Mutex<EnvelopeReader<Stream>>>;
 /// Chunks of one tile, by op.
 type Tile = Vec<(usize, Chunk)>;
 
-/// The tiles of a slot, read ahead; for S1, which has no explicit material, empty ones.
+/// The tiles of a slot, read ahead; empty ones for a server without explicit material.
 pub(super) struct Prefetch {
     tiles: Option<Receiver<Result<Tile, FormatError>>>,
 }

@@ -4,6 +4,7 @@ use super::{
     PayloadSize, PublicModelFile, level_map, read_elements, read_note, start_sealed,
     write_elements, write_note,
 };
+use crate::fixed::shrink;
 use crate::format::envelope::{EnvelopeReader, OpenFrom, SealTo, open_file};
 use crate::format::header::{Decoding, Levels, ResultShare};
 use crate::format::output::OutputFile;
@@ -15,9 +16,14 @@ use crate::protocol::SourceError;
 use crate::ring::{Ring, RingBits};
 use crate::share;
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Writes a server's share of a denoised image and the image's note, sealed to the receiver; the
 /// caller gives it its name.
+///
+/// Security: of `sums` the low bits are dropped that `fields` says, so that no file tells a result to
+/// the last place: where the servers made the material themselves, a product may be off by one, and
+/// whether it is tells of the other server's secrets (docs/protocols.md, aggregation).
 ///
 /// # Errors
 /// [`FormatError`] of the output.
@@ -29,8 +35,11 @@ pub fn write_result<R: Ring>(
     out: OutputFile,
 ) -> Result<OutputFile, FormatError> {
     let size = PayloadSize::elements::<R>(sums.len()).and(PayloadSize::note(note.len()));
+    let (party, dropped) = (fields.party, fields.decode.dropped_bits);
     let mut out = start_sealed(out, keys, size, fields)?;
-    write_elements(&mut out, 0, sums)?;
+    let shrunk = sums.iter().map(|&sum| shrink(party, sum, dropped)).collect();
+    let shrunk: Zeroizing<Vec<R>> = Zeroizing::new(shrunk);
+    write_elements(&mut out, 0, &shrunk)?;
     write_note(&mut out, note)?;
     out.finish()
 }
@@ -40,6 +49,7 @@ pub(crate) fn decoding(public: &PublicModelFile, levels: Levels) -> Decoding {
     let gather = public.model.network.gather();
     Decoding {
         frac_bits: public.model.output_frac(),
+        dropped_bits: public.model.dropped_bits(),
         levels,
         mid_grey: public.model.units.mid_grey,
         grey_per_unit: public.model.units.grey_per_unit,
@@ -212,7 +222,8 @@ fn combine<R: Ring>(
     let sums = share::combine(&first, &second);
     let units = Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit };
     let map = level_map(&decode.levels, units);
-    let decoded = decode_sums(&sums, &grid, &decode.window, decode.frac_bits);
+    let decoded =
+        decode_sums(&sums, &grid, &decode.window, (decode.frac_bits, decode.dropped_bits));
     let grey = decoded.iter().map(|&u| map.to_grey(u)).collect();
     let (image_id, session_id) = (fields.image_id, fields.session_id);
     Ok(Reconstruction { size, grey, image_id, session_id, note })

@@ -1,4 +1,4 @@
-//! Where the explicit material of each slot lies in S0's triples: known from the public header, so
+//! Where the explicit material of each slot lies in triples: known from the public header, so
 //! that material can be erased without being read.
 //!
 //! The head of a slot is overwritten when the slot is used, so that the file itself says which slots

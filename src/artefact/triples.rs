@@ -1,4 +1,5 @@
-//! Triples: `PREFIX.s0`, seeds and S0's explicit material slot by slot; `PREFIX.s1`, seeds.
+//! Triples: seeds, and explicit material slot by slot where a server has it: in `PREFIX.s0`, and in
+//! `PREFIX.s1` too if the two servers made the set themselves.
 //!
 //! A slot serves one image. Material is written and read as a stream, one chunk for each (slot,
 //! tile, op), each with its own tag.
@@ -332,7 +333,8 @@ impl TripleFile {
 
     /// Takes the explicit material of a slot for this process alone: the head of the slot is held in
     /// memory and overwritten in the file, durably, so that no other ledger and no later run finds it
-    /// there. False if it was taken or erased before. Cost: a block written and synced, for S0.
+    /// there. False if it was taken or erased before. Cost: a block written and synced, where
+    /// there is explicit material.
     ///
     /// Where the head cannot be overwritten ([`TripleFile::unguarded`]) only the ledger stands
     /// between the slot and a second use.
@@ -423,7 +425,7 @@ impl TripleFile {
     }
 }
 
-/// The payload of S0's file before the material of `slot`; the largest numbers if it is beyond them,
+/// The payload of a file with explicit material before that of `slot`; the largest numbers if it is beyond them,
 /// which no header announces.
 fn material_before(slot: u64, layout: &MaterialLayout) -> PayloadSize {
     let seeds = PayloadSize::seeds(2);

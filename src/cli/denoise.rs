@@ -11,6 +11,7 @@ use super::levels::{levels, tell_clamped, unfit};
 use super::output::{Console, print_json};
 use super::share_model::{goes_with, quantise_options};
 use crate::activation::{Activation, Nonlinearity};
+use crate::fixed::shrink_nearest;
 use crate::format::output::ensure_not_input;
 use crate::image::{GreyImage, ImageError};
 use crate::model::{
@@ -197,7 +198,10 @@ fn twin_in<R: Ring>(
     let public = &model.public;
     let run = run_twin::<R>(model, encoded, size, &mut NearestRounding, progress)?;
     let window = &public.network.fold().window;
-    let units = decode_sums(&run.sums, &public.network.grid(size)?, window, public.output_frac());
+    let dropped = public.dropped_bits();
+    let sums: Vec<R> = run.sums.iter().map(|&sum| shrink_nearest(sum, dropped)).collect();
+    let scale = (public.output_frac(), dropped);
+    let units = decode_sums(&sums, &public.network.grid(size)?, window, scale);
     let grey = units.iter().map(|&u| levels.to_grey(u) as f32).collect();
     Ok(GreyImage::new(size.0, size.1, grey)?)
 }

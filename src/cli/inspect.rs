@@ -190,6 +190,7 @@ fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
             "width": f.width,
             "slots": f.slots,
             "tile_rows": f.tile_rows,
+            "origin": f.origin.to_string(),
         }),
         Body::Prepared(f) => json!({
             "server": f.party.index(),
@@ -210,6 +211,7 @@ fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
             "height": f.height,
             "width": f.width,
             "noise": noise(&f.decode.levels),
+            "dropped_bits": f.decode.dropped_bits,
             "note_bytes": f.note,
         }),
         Body::OpenedWeights(f) => json!({

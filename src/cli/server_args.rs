@@ -47,7 +47,7 @@ pub(super) struct Serve {
 
 /// Server: overwrite material that must never be used again.
 ///
-/// Overwrites, in S0's triples, what is left of the slots that the ledger says are spent, and gives
+/// Overwrites, in triples with explicit material, what is left of the slots that the ledger says are spent, and gives
 /// its space back to the disk; slots that are left stay usable. Overwrites and removes products
 /// prepared for spent slots. The seeds in a file make every slot of it, and S1's file is nothing
 /// but seeds: so a file is overwritten as a whole and removed once its last slot is spent. Old

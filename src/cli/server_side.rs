@@ -30,13 +30,7 @@ impl Opened {
     /// Opens and checks the inputs.
     pub(super) fn new(args: &ServerSide, images: &[PathBuf]) -> Result<Self, Failure> {
         let folder = KeyFolder::open(&args.keys)?;
-        let keys = ServerKeys {
-            own: args.unlock.secret(&folder, Role::server(args.party))?,
-            model_owner: folder.public(Role::ModelOwner)?,
-            gateway: folder.public(Role::Gateway)?,
-            dealer: folder.public(Role::Dealer)?,
-            receiver: folder.public(Role::Receiver)?,
-        };
+        let keys = ServerKeys::of(&folder, args.unlock.secret(&folder, Role::server(args.party))?)?;
         let security = security(args, &folder, &keys.own)?;
         let paths = InputPaths {
             model: args.model.clone(),

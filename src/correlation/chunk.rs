@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
-/// The bytes of one explicit chunk, or none (S1's). Opaque in `Debug`; a chunk that came from a
+/// The bytes of one explicit chunk, or none. Opaque in `Debug`; a chunk that came from a
 /// [`ChunkPool`] gives its memory back to it when it is dropped.
 #[derive(Default)]
 pub struct Chunk {

@@ -7,7 +7,8 @@
 //!   the one-hot shares' popcounts.
 //!
 //! Whatever can be random comes from a party's seed, addressed by (slot, op, element); only what
-//! cannot travels to S0 ("explicit"). The input mask of the op behind a gather covers the image, or
+//! cannot travels to S0 ("explicit"); of material that the servers made themselves both have explicit
+//! shares of the products, and of rho ([`Origin`]). The input mask of the op behind a gather covers the image, or
 //! the map between two convolutions, not the patches.
 
 mod chunk;

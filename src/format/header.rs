@@ -211,8 +211,10 @@ pub struct ResultShare {
 /// How a reconstructed result becomes grey levels.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub struct Decoding {
-    /// Fraction bits of an element.
+    /// Fraction bits of a weighted sum, before low bits are dropped.
     pub frac_bits: u32,
+    /// How many low bits both servers dropped of their shares: elements are of Z_2^(l - so many).
+    pub dropped_bits: u32,
     /// How the image's grey levels became network units.
     pub levels: Levels,
     /// The grey level of the normalised value 0.

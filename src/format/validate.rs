@@ -94,6 +94,7 @@ fn protection(header: &Header) -> Result<(), Invalid> {
 
 fn decoding(d: &Decoding, ring: RingBits) -> Result<(), Invalid> {
     frac_bits(d.frac_bits, ring)?;
+    range("dropped_bits", d.dropped_bits, 0, d.frac_bits, "at most frac_bits")?;
     levels(&d.levels)?;
     range("mid_grey", d.mid_grey, 0.0, 255.0, "a grey level, 0 to 255")?;
     positive("grey_per_unit", d.grey_per_unit)?;
@@ -232,6 +233,7 @@ mod tests {
         let session_id = SessionId::from_bytes([7; 16]);
         let mut decode = Decoding {
             frac_bits: 20,
+            dropped_bits: 20,
             levels: LEVELS,
             mid_grey: 127.5,
             grey_per_unit: 51.0,
@@ -312,6 +314,7 @@ mod tests {
                 "read_noise",
             );
         }
+        refused(header(result(|d| d.dropped_bits = 21)), "dropped_bits");
         refused(header(Triples { slots: 0, ..triples() }), "slots");
         refused(header(Triples { tile_rows: 0, ..triples() }), "tile_rows");
         refused(header(Triples { tile_rows: 65537, ..triples() }), "tile_rows");

@@ -166,7 +166,7 @@ mod tests {
                 run_twin::<u32>(&q, &encoded, SIZE, &mut NearestRounding, &mut |_| ()).unwrap();
             let grid = q.public.network.grid(SIZE).unwrap();
             let window = &q.public.network.fold().window;
-            let found = decode_sums(&run.sums, &grid, window, q.public.output_frac());
+            let found = decode_sums(&run.sums, &grid, window, (q.public.output_frac(), 0));
             let error = largest_difference(&expected, found.into_iter());
             assert!(error < 0.01, "{error}");
         }

@@ -31,7 +31,7 @@ pub use mat::load_mat;
 pub use npz::{Packing, describe, load_npz, save_npz};
 pub use pth::load_pth;
 pub(crate) use public::MAX_JSON;
-pub use public::{InputSpec, LinearSpec, PublicModel, decode_sums};
+pub use public::{InputSpec, LinearSpec, PublicModel, RESULT_BITS, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, Ranges, quantise};
 pub use range::deepest_window_sum;
 pub use safetensors::load_safetensors;

@@ -6,7 +6,7 @@
 
 use super::activation_spec::{ActivationSpec, EngineKind, Method};
 use super::mean_shift::zero_sum_rows;
-use super::public::{InputSpec, LinearSpec, PublicModel};
+use super::public::{InputSpec, LinearSpec, PublicModel, RESULT_BITS};
 use super::range::{deepest_window_sum, worst_case};
 use super::{FloatLinear, FloatModel, ModelError};
 use crate::activation::Nonlinearity;
@@ -20,6 +20,10 @@ const MIN_OUTPUT_WEIGHT_FRAC: u32 = 9;
 
 /// An encoded grey level is at least so many units of the input: 2^10 of (v/255 - 0.5)/0.2.
 const UNITS_A_GREY_LEVEL: f64 = 20.0;
+
+/// A product of material that the two servers made is off by at most one in each direction, in the
+/// last place: what every range leaves beside its own margins.
+const MADE_ERROR: i128 = 2;
 
 /// What the range of a layer rests on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -251,9 +255,9 @@ impl Layer<'_> {
         match self.options.method {
             // One cell (kappa may be the cell above) and one unit (rounding up), which is at most
             // half a cell.
-            Method::Lut { .. } => unit + unit / 2,
+            Method::Lut { .. } => unit + unit / 2 + MADE_ERROR,
             // One unit: rounding up.
-            Method::Gc { .. } => unit,
+            Method::Gc { .. } => unit + MADE_ERROR,
         }
     }
 
@@ -276,10 +280,12 @@ impl Layer<'_> {
             let Some(weight_frac) = frac.checked_sub(in_frac) else { continue };
             let Some(integers) = self.integers(in_frac, weight_frac) else { continue };
             let pixel = pixel.map_or(0, |i| i128::from(i.limit()) << (frac - i.frac_bits));
-            let worst = self.bound(&integers, amax, frac) + pixel;
+            let worst = self.bound(&integers, amax, frac) + pixel + MADE_ERROR;
             let sum = worst.saturating_mul(i128::from(gain));
             needed = 129 - sum.leading_zeros();
-            if sum < room && weight_frac >= MIN_OUTPUT_WEIGHT_FRAC {
+            // Both servers drop low bits of their shares, which may round up.
+            if sum.saturating_add(1 << RESULT_BITS) <= room && weight_frac >= MIN_OUTPUT_WEIGHT_FRAC
+            {
                 let spec = self.spec(in_frac, weight_frac);
                 let before = spec_before;
                 return Ok(Fitted { spec, integers, before, range_bits: 0, worst, stretch: 1.0 });
@@ -404,6 +410,45 @@ mod tests {
     fn options(ring: RingBits) -> QuantiseOptions {
         let method = Method::lut(2);
         QuantiseOptions::guaranteed(ring, method, 2.5)
+    }
+
+    /// A cell or none, the unit by which truncation may round up, and what a product of material that
+    /// the servers made may be off: every method leaves room for all three.
+    #[test]
+    fn every_range_leaves_room_for_products_that_are_off_by_one_in_each_direction() {
+        let model = random_model(&[4], 1.0, true);
+        let (_, layer) = model.network.linears().next().unwrap();
+        let function = model.nonlinearity;
+        for ring in [RingBits::L32, RingBits::L64] {
+            let luts = [2, 3].map(Method::lut);
+            let gcs = [Piecewise::zheng(), Piecewise::refit()]
+                .map(|function| Method::Gc { function, refit: false });
+            for method in luts.into_iter().chain(gcs) {
+                let options = QuantiseOptions::guaranteed(ring, method, 2.5);
+                let l = ring.bits();
+                let (options, seen, stretch) = (&options, None, 1.0);
+                let plan = Layer {
+                    layer,
+                    number: 1,
+                    zero_sum: false,
+                    function,
+                    seen,
+                    stretch,
+                    options,
+                    l,
+                };
+                for r in 2..5 {
+                    let frac = plan.activation_frac(r);
+                    let spec = options.method.spec(ring, function, (r, 1.0), frac).unwrap();
+                    let cell = match &spec {
+                        ActivationSpec::Lookup(table) => 1i128 << (l - table.hi),
+                        ActivationSpec::Piecewise(_) => 0,
+                    };
+                    let unit = 1i128 << (l - spec.input_bits());
+                    assert!(plan.margin(r) >= cell + unit + 2, "{ring:?} {options:?} {r}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -32,6 +32,23 @@ pub fn deepest_window_sum(gather: &Gather, fold: &Fold) -> u64 {
     covers.iter().map(|rows| deepest(&column_sums(rows))).max().unwrap_or(0)
 }
 
+/// The smallest sum of window weights that a pixel away from the border collects: that of the
+/// regular patches of one residue in each coordinate.
+pub(super) fn least_window_sum(gather: &Gather, fold: &Fold) -> u64 {
+    let (inner, stride) = (fold.patch, gather.stride);
+    let regular = |first: usize| (first..inner).step_by(stride);
+    let sum = |y: usize, x: usize| -> u64 {
+        regular(y)
+            .map(|y| regular(x).map(|x| u64::from(fold.window[y * inner + x])).sum::<u64>())
+            .sum()
+    };
+    (0..stride)
+        .flat_map(|y| (0..stride).map(move |x| (y, x)))
+        .map(|(y, x)| sum(y, x))
+        .min()
+        .unwrap_or(0)
+}
+
 /// Every set of offsets within a patch at which one coordinate can be covered.
 fn coverings(inner: usize, stride: usize) -> Vec<Vec<usize>> {
     let from = |first: usize| (first..inner).step_by(stride);

@@ -180,7 +180,7 @@ mod tests {
             run_twin(&q, &encoded, SIZE, &mut NearestRounding, &mut |_| ()).unwrap();
         let grid = q.public.network.grid(SIZE).unwrap();
         let window = &q.public.network.fold().window;
-        let got = decode_sums(&run.sums, &grid, window, q.public.output_frac());
+        let got = decode_sums(&run.sums, &grid, window, (q.public.output_frac(), 0));
         got.iter().zip(&exact).map(|(g, e)| (g - f64::from(*e)).abs()).fold(0.0, f64::max)
     }
 

@@ -48,7 +48,7 @@ enum Waiting<R, S> {
 /// What was made for a batch before; what is used is removed.
 #[derive(Default)]
 pub(super) struct Material {
-    /// S0's explicit chunks by op.
+    /// The explicit chunks by op.
     pub(super) explicit: HashMap<usize, Chunk>,
     /// U Y_i by op, if it was prepared.
     pub(super) products: Option<HashMap<usize, Chunk>>,

@@ -13,7 +13,7 @@ pub struct Activation<'a> {
     pub at: Range<usize>,
     /// The server's seeds for this slot.
     pub slot: &'a SlotView<'a>,
-    /// S0's explicit material for `at`; empty for S1.
+    /// The explicit material for `at`; empty where a server has none.
     pub explicit: Chunk,
 }
 

@@ -4,6 +4,7 @@
 //! digest over all of them before anything is opened.
 
 use super::ProtocolError;
+use crate::correlation::Origin;
 use crate::format::codec::{Decode, Encode};
 use crate::format::{
     Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small, encode_small,
@@ -51,6 +52,8 @@ pub struct SetFacts {
     pub slots: u64,
     /// Patches a tile.
     pub tile_rows: u32,
+    /// Who made it.
+    pub origin: Origin,
 }
 
 /// What the handshake settles.
@@ -145,6 +148,7 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     let size = |i| sets(i, |set| format!("{}x{}", set.size.0, set.size.1));
     let slots = |i| sets(i, |set| set.slots.to_string());
     let tiles = |i| sets(i, |set| set.tile_rows.to_string());
+    let origins = |i| sets(i, |set| set.origin.to_string());
     let ids = |i| sets(i, |set| set.set_id.short());
     // The peer's text is not trusted: printable characters, and few of them.
     let engine = |i: &Identity| -> String {
@@ -159,6 +163,7 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     differs("the image size", size(ours), size(theirs))?;
     differs("the number of slots", slots(ours), slots(theirs))?;
     differs("the tile size", tiles(ours), tiles(theirs))?;
+    differs("the makers of the triples", origins(ours), origins(theirs))?;
     differs("the job", agreed(ours)?.to_string(), agreed(theirs)?.to_string())
 }
 
@@ -193,6 +198,7 @@ mod tests {
                 size: (64, 48),
                 slots: 2,
                 tile_rows: 128,
+                origin: Origin::Dealt,
             }],
             opened_weights: None,
         }
@@ -225,7 +231,7 @@ mod tests {
     #[test]
     fn every_difference_is_named_at_both_ends() {
         type Edit = fn(&mut Identity);
-        let edits: [(&str, Edit); 10] = [
+        let edits: [(&str, Edit); 11] = [
             ("the engine", |i| i.engine = "gc".into()),
             ("the model", |i| i.model_id = ModelId::from_bytes([9; 16])),
             ("the model's description", |i| i.public_digest = Digest::of(b"other")),
@@ -235,6 +241,7 @@ mod tests {
             ("the image size", |i| i.sets[0].size = (48, 64)),
             ("the number of slots", |i| i.sets[0].slots = 3),
             ("the tile size", |i| i.sets[0].tile_rows = 64),
+            ("the makers of the triples", |i| i.sets[0].origin = Origin::Made),
             ("the triples", |i| i.sets.clear()),
         ];
         for (name, edit) in edits {

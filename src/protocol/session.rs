@@ -27,7 +27,7 @@ pub trait TileSource: Send {
 
 /// What was made for an image's slot.
 pub struct Sources<'a> {
-    /// S0's explicit material.
+    /// The explicit material.
     pub explicit: &'a mut dyn TileSource,
     /// U Y_i, if it was prepared.
     pub products: Option<&'a mut dyn TileSource>,

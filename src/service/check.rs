@@ -1,11 +1,11 @@
 //! What headers of a server's files must say, compared before anything is unsealed.
 
-use super::inputs::{Headed, InputError, ServerKeys, note};
+use super::inputs::{Headed, InputError, ServerKeys, Sharer, note};
 use crate::artefact::PublicFacts;
 use crate::correlation::MaterialLayout;
 use crate::format::envelope::Envelope;
 use crate::format::header::{ImageShare, ModelShare, Triples};
-use crate::format::{Digest, ModelId, Role};
+use crate::format::{Digest, ModelId};
 use crate::model::PublicModel;
 use crate::party::Party;
 use crate::ring::RingBits;
@@ -31,17 +31,29 @@ impl Belongs<'_> {
     }
 
     pub(super) fn model<R: Read>(&mut self, (file, f): &Headed<ModelShare, R>) {
-        self.for_us(file, f.party, Role::ModelOwner);
+        if self.is_ours(file, f.party) {
+            note(self.errors, file.check_keys(self.keys.from(Sharer::ModelOwner)));
+        }
         self.same_model(file, &f.model_id, &f.public_digest);
     }
 
     pub(super) fn triples<R: Read>(&mut self, (file, f): &Headed<Triples, R>) {
-        self.for_us(file, f.party, Role::Dealer);
+        if self.is_ours(file, f.party) {
+            let own = self.keys.own.public();
+            match self.keys.triples((f.party, f.origin), &own) {
+                Some(from) => {
+                    note(self.errors, file.check_keys(from));
+                }
+                None => self.errors.push(InputError::NoDealer { file: file.name().into() }),
+            }
+        }
         self.same_model(file, &f.model_id, &f.public_digest);
     }
 
     pub(super) fn image<R: Read>(&mut self, (file, f): &Headed<ImageShare, R>) {
-        self.for_us(file, f.party, Role::Gateway);
+        if self.is_ours(file, f.party) {
+            note(self.errors, file.check_keys(self.keys.from(Sharer::Gateway)));
+        }
         self.same_model(file, &f.model_id, &f.public_digest);
     }
 
@@ -70,14 +82,15 @@ impl Belongs<'_> {
         differing(self.errors, file.name(), facts);
     }
 
-    fn for_us<R: Read>(&mut self, file: &Envelope<R>, party: Party, maker: Role) {
-        if party != self.party {
+    /// Whether the file is for this server's party; notes it if not.
+    fn is_ours<R: Read>(&mut self, file: &Envelope<R>, party: Party) -> bool {
+        let ours = party == self.party;
+        if !ours {
             let (found, expected) = (party.index(), self.party.index());
             let file = file.name().to_path_buf();
             self.errors.push(InputError::WrongParty { file, found, expected });
-        } else {
-            note(self.errors, file.check_keys(self.keys.from(maker)));
         }
+        ours
     }
 }
 

@@ -51,11 +51,12 @@ pub struct EraseReport {
     pub file_removed: bool,
 }
 
-/// Erases spent material: S0's explicit material of spent slots in place, prepared products, and
+/// Erases spent material: the explicit material of spent slots in place, prepared products, and
 /// the file with its seeds once every slot is spent.
 ///
 /// Security: the seeds of a file make every slot of it, so they stay as long as one slot is left, and
-/// S1's file is nothing but seeds. Only the end of the whole set, at both servers, takes away what
+/// a dealt
+/// file of S1 is nothing but seeds. Only the end of the whole set, at both servers, takes away what
 /// opens recorded messages. See [`crate::format::erase`] for what overwriting cannot reach.
 ///
 /// # Errors

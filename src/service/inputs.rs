@@ -5,11 +5,13 @@ use super::check::{Belongs, Fits};
 use crate::artefact::{
     ImageShareFile, ModelShareFile, PublicModelFile, TripleFile, Unguarded, UnparsedModelFile,
 };
-use crate::correlation::MaterialLayout;
+use crate::correlation::{MaterialLayout, Origin};
 use crate::format::envelope::{Envelope, OpenFrom, open_file, open_stream};
 use crate::format::header::{ImageShare, ModelShare, Part, Triples};
+use crate::format::keys::KeyFolder;
 use crate::format::ledger::{Ledger, LedgerError};
 use crate::format::{FormatError, ImageId, PublicKey, Role, SecretKey};
+use crate::model::RESULT_BITS;
 use crate::party::Party;
 use crate::protocol::SourceError;
 use std::collections::BTreeSet;
@@ -38,20 +40,54 @@ pub struct ServerKeys {
     pub model_owner: PublicKey,
     /// Who makes image shares.
     pub gateway: PublicKey,
-    /// Who makes triples.
-    pub dealer: PublicKey,
+    /// Who deals triples; a server whose triples are all made by the two servers needs none.
+    pub dealer: Option<PublicKey>,
     /// Who gets results.
     pub receiver: PublicKey,
 }
 
+/// Who makes a server's shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharer {
+    ModelOwner,
+    Gateway,
+}
+
 impl ServerKeys {
-    pub(super) fn from(&self, role: Role) -> OpenFrom<'_> {
-        let sender = match role {
-            Role::ModelOwner => &self.model_owner,
-            Role::Gateway => &self.gateway,
-            _ => &self.dealer,
+    /// The keys of a server's folder; `own` is its secret key from there.
+    ///
+    /// # Errors
+    /// [`FormatError::KeyMissing`] for any but the dealer's, and those of any file.
+    pub fn of(folder: &KeyFolder, own: SecretKey) -> Result<Self, FormatError> {
+        Ok(ServerKeys {
+            own,
+            model_owner: folder.public(Role::ModelOwner)?,
+            gateway: folder.public(Role::Gateway)?,
+            dealer: folder.public_if_any(Role::Dealer)?,
+            receiver: folder.public(Role::Receiver)?,
+        })
+    }
+
+    pub(super) fn from(&self, sharer: Sharer) -> OpenFrom<'_> {
+        let (sender, role) = match sharer {
+            Sharer::ModelOwner => (&self.model_owner, Role::ModelOwner),
+            Sharer::Gateway => (&self.gateway, Role::Gateway),
         };
         OpenFrom { recipient: &self.own, sender, role }
+    }
+
+    /// From whom this server takes triples of this origin: a dealt set from the dealer, a made one
+    /// from nobody but itself. `own` is its own public key. Nothing if a key is missing.
+    pub(super) fn triples<'a>(
+        &'a self,
+        (party, origin): (Party, Origin),
+        own: &'a PublicKey,
+    ) -> Option<OpenFrom<'a>> {
+        let (sender, role) = match origin {
+            Origin::Dealt => (self.dealer.as_ref()?, Role::Dealer),
+            Origin::Made => (own, Role::server(party)),
+        };
+        Some(OpenFrom { recipient: &self.own, sender, role })
     }
 }
 
@@ -114,6 +150,25 @@ pub enum InputError {
         /// The other file.
         first: PathBuf,
     },
+    /// Dealt, and there is no key of a dealer.
+    #[error("'{file}' was made by a dealer, and this key folder has no dealer.pub")]
+    NoDealer {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Made by the two servers, for a model whose results are too coarse to hide what is off by one.
+    #[error(
+        "'{file}' was made by the two servers, and results of this model can lose only {dropped} low \
+         bits, expected {expected}"
+    )]
+    TooCoarse {
+        /// The file.
+        file: PathBuf,
+        /// [`crate::model::PublicModel::dropped_bits`].
+        dropped: u32,
+        /// [`crate::model::RESULT_BITS`].
+        expected: u32,
+    },
     /// Made for something else.
     #[error("'{file}' is for {what} {found}, expected {expected}")]
     Mismatch {
@@ -140,6 +195,13 @@ impl InputError {
                 Some(format!("give the file that ends in .s{expected}, or another --party"))
             }
             InputError::Repeated { .. } => Some("give each one once".into()),
+            InputError::NoDealer { .. } => Some(
+                "copy the dealer's .pub to the key folder, or use triples that the two servers made"
+                    .into(),
+            ),
+            InputError::TooCoarse { .. } => {
+                Some("have a dealer make the triples, or share the model with --ring 64".into())
+            }
             InputError::Mismatch { .. } => Some(
                 "share the image and make the triples for this model's .pub and this size".into(),
             ),
@@ -151,8 +213,8 @@ impl Inputs {
     /// Opens and compares all inputs, unseals them and checks every byte of the shares, but of the
     /// material only the seeds; reports what is wrong with each file at once.
     ///
-    /// Security: model shares must be the model owner's, image shares the gateway's, triples the
-    /// dealer's, all made for this server.
+    /// Security: model shares must be the model owner's, image shares the gateway's, dealt triples the
+    /// dealer's, made ones this server's own; all made for this server.
     ///
     /// # Errors
     /// At least one [`InputError`].
@@ -201,17 +263,19 @@ impl Inputs {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let owner = keys.from(Role::ModelOwner);
+        let owner = keys.from(Sharer::ModelOwner);
         let mut model = note(&mut errors, ModelShareFile::unseal(model.0, owner));
         let mut unsealed = Vec::new();
-        for (file, _) in triples {
-            let triples = TripleFile::unseal(file, keys.from(Role::Dealer));
-            unsealed.extend(note(&mut errors, triples));
+        let own = keys.own.public();
+        for (file, fields) in triples {
+            // `Belongs` has found that there is such a key.
+            let Some(from) = keys.triples((party, fields.origin), &own) else { continue };
+            unsealed.extend(note(&mut errors, TripleFile::unseal(file, from)));
         }
         let mut named = Vec::new();
         for (image, _) in images {
             let path = image.name().to_owned();
-            let share = ImageShareFile::unseal(image, keys.from(Role::Gateway));
+            let share = ImageShareFile::unseal(image, keys.from(Sharer::Gateway));
             named.extend(note(&mut errors, share).map(|share| (path, share)));
         }
         if let Some(model) = &mut model {
@@ -253,7 +317,7 @@ impl Inputs {
         if let Some(error) = errors.into_iter().next() {
             return Err(error);
         }
-        let mut share = ImageShareFile::unseal(image.0, keys.from(Role::Gateway))?;
+        let mut share = ImageShareFile::unseal(image.0, keys.from(Sharer::Gateway))?;
         share.authenticate()?;
         Ok(share)
     }
@@ -348,6 +412,11 @@ impl Set {
                     reason: e.into(),
                 })?;
         triples.check_material(&layout)?;
+        let (dropped, expected) = (public.model.dropped_bits(), RESULT_BITS);
+        if fields.origin == Origin::Made && dropped < expected {
+            let file = triples.path().to_owned();
+            return Err(InputError::TooCoarse { file, dropped, expected });
+        }
         Ok(Set { triples, layout })
     }
 }

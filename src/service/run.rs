@@ -99,6 +99,7 @@ fn set_facts(set: &Set) -> SetFacts {
         size: set.size(),
         slots: fields.slots,
         tile_rows: fields.tile_rows,
+        origin: fields.origin,
     }
 }
 

@@ -80,6 +80,17 @@ impl KeyFolder {
         Ok(public)
     }
 
+    /// The public key of `role`, if it is here.
+    ///
+    /// # Errors
+    /// As [`KeyFolder::public`], but for a missing one.
+    pub fn public_if_any(&self, role: Role) -> Result<Option<PublicKey>, FormatError> {
+        match self.public(role) {
+            Err(FormatError::KeyMissing { .. }) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// The role whose public key here has this fingerprint. Files that are no keys are passed over.
     pub fn role_of(&self, key: Fingerprint) -> Option<Role> {
         let has = |role: &Role| self.public(*role).is_ok_and(|found| found.fingerprint() == key);

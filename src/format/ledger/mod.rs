@@ -9,7 +9,7 @@
 //! interrupted last line is cut off at the next append. Any other damage is an error: a doubtful
 //! ledger costs its triples, never a secret. So is a folder that was used and has no ledger: the
 //! ledger is the first file made in it. What no ledger can see is a restored backup of itself; if
-//! only one server restores, the larger `next` of the two still holds, and S0's triples themselves
+//! only one server restores, the larger `next` of the two still holds, and triples with explicit material
 //! say which slots are used ([`crate::artefact::TripleFile::take`]).
 
 mod error;

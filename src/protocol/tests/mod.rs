@@ -52,6 +52,23 @@ fn the_garbled_computation_equals_the_twin_exactly() {
     }
 }
 
+/// The same with material that is explicit at both servers, as they make it themselves: lookups and
+/// garbled circuits, patches and convolutions, both rings.
+#[test]
+fn made_material_equals_the_twin_exactly() {
+    let world = World::new(RingBits::L32, &[12, 7], 11, 20).made();
+    secure_equals_twin::<u32, _>(&world, world.engines());
+    let world = convolutional(RingBits::L64, 64).made();
+    secure_equals_twin::<u64, _>(&world, world.engines());
+    let gc = Method::Gc { function: Piecewise::refit2(), refit: false };
+    let world = World::with(RingBits::L64, gc, &[5], 128, 20).made();
+    secure_equals_twin::<u64, _>(&world, world.gc_engines());
+    let gc = Method::Gc { function: Piecewise::relu(), refit: false };
+    let mut world = convolutional_with(gc, RingBits::L32, 100, 1).made();
+    world.prepared = [true, false];
+    secure_equals_twin::<u32, _>(&world, world.gc_engines());
+}
+
 /// The same for models with mean shift: a residual one needs nothing more, any other gets the
 /// shares of the patch means.
 #[test]
@@ -206,7 +223,7 @@ fn fresh_material_changes_the_result_within_units() {
     let grid = world.model.public.network.grid(SIZE).unwrap();
     let window = &world.model.public.network.fold().window;
     let frac = world.model.public.output_frac();
-    let decode = |sums: &[u32]| crate::model::decode_sums(sums, &grid, window, frac);
+    let decode = |sums: &[u32]| crate::model::decode_sums(sums, &grid, window, (frac, 0));
     for (a, b) in decode(&one).iter().zip(decode(&two)) {
         assert!((a - b).abs() < 0.05, "{a} against {b}");
     }

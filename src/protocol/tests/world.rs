@@ -11,6 +11,7 @@ use crate::protocol::{
 };
 use crate::ring::{Ring, RingBits};
 use crate::share;
+use crate::split::split;
 
 pub(super) const SIZE: (usize, usize) = (19, 16);
 pub(super) const PARTIES: [Party; 2] = [Party::S0, Party::S1];
@@ -34,6 +35,8 @@ pub(super) struct World {
     pub(super) layout: MaterialLayout,
     /// Which server has computed U Y_i ahead of time.
     pub(super) prepared: [bool; 2],
+    /// Who made the material; see [`World::made`].
+    origin: Origin,
 }
 
 impl World {
@@ -79,7 +82,15 @@ impl World {
             tamper: None,
             layout,
             prepared: [false; 2],
+            origin: Origin::Dealt,
         }
+    }
+
+    /// The same world with material that is explicit at both servers.
+    pub(super) fn made(self) -> Self {
+        let (tile_rows, public) = (self.layout.tile_rows(), &self.model.public);
+        let layout = MaterialLayout::new(public, SIZE, tile_rows, Origin::Made).unwrap();
+        World { layout, origin: Origin::Made, ..self }
     }
 
     pub(super) fn share_of<R: Ring>(
@@ -99,7 +110,7 @@ impl World {
 
     /// A server's view of the slot.
     pub(super) fn view(&self, party: Party) -> SlotView<'_> {
-        SlotView::new(party, &self.seeds[party.index()].slots, self.slot, Origin::Dealt)
+        SlotView::new(party, &self.seeds[party.index()].slots, self.slot, self.origin)
     }
 
     /// S0's explicit chunks of a tile.
@@ -201,13 +212,15 @@ impl<R: Ring> WeightSource<R> for Weights<'_> {
 
 struct Tiles<'a, R: Ring> {
     world: &'a World,
+    party: Party,
     dealer: Option<Dealer<'a, R>>,
     next: usize,
 }
 
 impl<'a, R: Ring> Tiles<'a, R> {
     fn new(world: &'a World, party: Party) -> Self {
-        Tiles { world, dealer: (party == Party::S0).then(|| world.dealer()), next: 0 }
+        let dealer = world.origin.explicit_at(party).then(|| world.dealer());
+        Tiles { world, party, dealer, next: 0 }
     }
 }
 
@@ -216,7 +229,16 @@ impl<R: Ring> TileSource for Tiles<'_, R> {
         let Some(dealer) = &mut self.dealer else { return Ok(Vec::new()) };
         let tile = self.next;
         self.next += 1;
-        let made = self.world.chunks(dealer, tile);
+        let mut made = self.world.chunks(dealer, tile);
+        if self.world.origin == Origin::Made {
+            let World { model, seeds, slot, layout, .. } = self.world;
+            let seeds = [&seeds[0].slots, &seeds[1].slots];
+            for (op, bytes) in &mut made {
+                let dealt = (*op, &bytes[..]);
+                let both = split::<R>(&model.public, seeds, *slot, &layout.tile(tile), dealt);
+                *bytes = both[self.party.index()].clone();
+            }
+        }
         let sizes: Vec<_> = made.iter().map(|(op, bytes)| (*op, bytes.len())).collect();
         assert_eq!(
             sizes,

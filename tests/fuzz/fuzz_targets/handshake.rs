@@ -5,6 +5,7 @@ use ppdenoise::format::{
     Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small,
     encode_small,
 };
+use ppdenoise::correlation::Origin;
 use ppdenoise::net::{Channel, Frame, NetError, Tag, Traffic, WIRE_VERSION};
 use ppdenoise::party::Party;
 use ppdenoise::protocol::{Identity, SetFacts, greet};
@@ -73,7 +74,7 @@ fn identity(party: Party) -> Identity {
 
 fn set(id: u8) -> SetFacts {
     let set_id = TripleSetId::from_bytes([id; 16]);
-    SetFacts { set_id, size: (512, 512), slots: 10, tile_rows: 128 }
+    SetFacts { set_id, size: (512, 512), slots: 10, tile_rows: 128, origin: Origin::Dealt }
 }
 
 fn greetings() -> Vec<Vec<u8>> {

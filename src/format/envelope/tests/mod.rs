@@ -125,6 +125,7 @@ fn body_of(kind: Kind) -> Body {
 fn decoding() -> Decoding {
     Decoding {
         frac_bits: 20,
+        dropped_bits: 12,
         levels: Levels { sigma_ratio: 1.25, ..LEVELS },
         mid_grey: 127.5,
         grey_per_unit: 51.0,
