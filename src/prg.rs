@@ -69,6 +69,10 @@ pub enum Purpose {
     BatchNoise = 39,
     /// What both servers add to what they round, by op, direction and batch.
     RoundingMask = 40,
+    /// A server's seed of the slots of a set that two servers make.
+    MadeSlots = 41,
+    /// Its secret randomness in the session in which they make it.
+    MadeSession = 42,
 }
 
 /// The address of a stream under one seed.

@@ -7,6 +7,8 @@
 
 mod image_pair;
 mod image_share;
+mod made;
+mod mask;
 mod model_share;
 mod note;
 mod opened;
@@ -18,6 +20,8 @@ mod triples;
 
 pub use image_pair::{ImagePair, open_image_pair};
 pub use image_share::{ImageParts, ImageShareFile, SharedImage, write_image_shares};
+pub use made::{MadeJob, MadeName, MadeWriter};
+pub use mask::{DrawnMask, HintsWriter, KeptHints, KeptMask, MaskLock, MaskStore};
 pub use model_share::{
     ModelShareFile, PublicFacts, PublicModelFile, UnparsedModelFile, write_model,
 };

@@ -106,9 +106,7 @@ impl<'a> TripleJob<'a> {
         tile_rows: Option<usize>,
     ) -> Result<Self, NetworkError> {
         let model = &commission.public.model;
-        let largest = MaterialLayout::max_tile_rows(model);
-        let tile_rows =
-            tile_rows.map_or(MaterialLayout::default_tile_rows(model), |rows| rows.min(largest));
+        let tile_rows = MaterialLayout::chosen_tile_rows(model, tile_rows);
         let layout = MaterialLayout::new(model, size, tile_rows, Origin::Dealt)?;
         Ok(TripleJob { commission, size, slots, layout, tile_rows })
     }

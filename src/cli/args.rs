@@ -7,10 +7,11 @@ use super::keys::Unlock;
 use super::levels::{Clamp, Met, NoiseKind, SensorNoise};
 use super::quantise_args::Quantise;
 use super::reproduce::Reproduce;
-use super::server_args::{Erase, Prepare, Serve, Threads};
+use super::server_args::{Erase, Link, Prepare, Serve, Threads, parse_party};
 use super::version;
 use crate::activation::Activation;
 use crate::format::Role;
+use crate::party::Party;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -179,20 +180,42 @@ pub(super) struct ShareImage {
     pub(super) common: Writing,
 }
 
-/// Dealer: make correlated randomness for a model and image sizes.
+/// Dealer, or both servers without one: make correlated randomness for a model and image sizes.
 ///
-/// Writes PREFIX.s0 and PREFIX.s1 (each sealed to its server), for several sizes a set each, as
-/// PREFIX-512x512.s0 and so on. Needs public shapes only; each slot serves one image once.
+/// The dealer writes PREFIX.s0 and PREFIX.s1 (each sealed to its server), for several sizes a set
+/// each, as PREFIX-512x512.s0 and so on. Needs public shapes only; each slot serves one image once.
+///
+/// With --party a server makes the material together with the other one, which runs the same command
+/// at the same time, and no dealer is needed. Each writes its own file, sealed to itself: PREFIX.s0
+/// at server 0, PREFIX.s1 at server 1. Both get their names when both are complete.
 #[derive(Debug, Args)]
+#[command(mut_arg("listen", |arg| arg.requires("party")))]
+#[command(mut_arg("connect", |arg| arg.requires("party")))]
+#[command(mut_arg("wait", |arg| arg.requires("party")))]
+#[command(mut_arg("timeout", |arg| arg.requires("party")))]
+#[command(mut_arg("insecure", |arg| arg.requires("party")))]
 pub(super) struct GenTriplets {
-    /// Folder with dealer.key and the servers' .pub.
+    /// Which server this is, 0 or 1, if there is no dealer.
+    #[arg(long, value_name = "0|1", value_parser = parse_party, requires = "link")]
+    pub(super) party: Option<Party>,
+    #[command(flatten)]
+    pub(super) link: Link,
+    /// Folder with dealer.key, the servers' .pub and model-owner.pub; with --party this server's .key
+    /// and the .pub of the other server and of model-owner.
     #[arg(long, value_name = "DIR")]
     pub(super) keys: PathBuf,
     #[command(flatten)]
     pub(super) unlock: Unlock,
-    /// The model's public description.
-    #[arg(long, value_name = "PREFIX.pub")]
+    /// The model's public description; with --party this server's model share.
+    #[arg(long, value_name = "PREFIX.pub|FILE")]
     pub(super) model: PathBuf,
+    /// With --party: the model's public description; PREFIX.pub beside the model share if not given.
+    #[arg(long, value_name = "FILE", requires = "party")]
+    pub(super) public: Option<PathBuf>,
+    /// With --party: this server's state folder, in which the mask of the weights and the other
+    /// server's hints are kept for the next time; the platform's state folder if not given.
+    #[arg(long, value_name = "DIR", requires = "party")]
+    pub(super) state: Option<PathBuf>,
     /// Size of images, rows x columns, and how many of them if not as many as --images; repeat for
     /// several sizes.
     #[arg(long, value_name = "HEIGHTxWIDTH[:N]", value_parser = parse_sizes, num_args = 1.., required_unless_present = "for_shares")]
@@ -210,11 +233,12 @@ pub(super) struct GenTriplets {
     /// model if not given. Memory and message sizes grow with it, results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(super) batch: Option<u32>,
-    /// Prefix of the two files; - writes S0's to standard output, for a pipe, and needs --s1.
+    /// Prefix of the two files, with --party of this server's; the dealer's - writes S0's to standard
+    /// output, for a pipe, and needs --s1.
     #[arg(long, value_name = "PREFIX")]
     pub(super) out: PathBuf,
     /// S1's file, if S0's goes to standard output.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "party")]
     pub(super) s1: Option<PathBuf>,
     #[command(flatten)]
     pub(super) threads: Threads,

@@ -267,6 +267,11 @@ impl From<ProtocolError> for Failure {
                 let help = "give both servers files of the same sharing, triples and images";
                 Failure::of(Code::Peer, &e, Some(help.into()))
             }
+            ProtocolError::Sacrifice { .. } => {
+                let help = "run both again: no file was left; if it comes again, make sure both \
+                            servers run the same version of ppdenoise, and check the machines";
+                Failure::of(Code::Peer, &e, Some(help.into()))
+            }
             ProtocolError::Ot(_) => {
                 let help = "make sure both servers run the same version of ppdenoise";
                 Failure::of(Code::Peer, &e, Some(help.into()))
@@ -282,6 +287,10 @@ impl From<ServiceError> for Failure {
             ServiceError::Protocol(e) => e.into(),
             ServiceError::Format(e) => e.into(),
             ServiceError::Ledger(e) => e.into(),
+            ServiceError::Linear(_) => {
+                let help = "share the model with --ring 32, or let a dealer make the triples";
+                Failure::of(Code::Input, &e, Some(help.into()))
+            }
             ServiceError::TooFewSlots { .. } => {
                 let help = "give fewer images, or make new triples with `ppdenoise gen-triplets`";
                 Failure::of(Code::Input, &e, Some(help.into()))

@@ -1,9 +1,10 @@
-//! `gen-triplets`: the dealer's material.
+//! `gen-triplets`: the dealer's material; what the servers make themselves is in `make_triplets`.
 
 use super::args::GenTriplets;
 use super::batch::image_shares;
 use super::failure::{Code, Failure};
 use super::files::{is_stream, overwrite, read_public, with_suffix};
+use super::make_triplets;
 use super::output::{Console, bytes, print_json};
 use super::server_side::with_threads;
 use crate::artefact::{Customer, PublicModelFile, TripleJob};
@@ -38,26 +39,29 @@ struct SetReport {
     seconds: f64,
 }
 
-type Size = (usize, usize);
+pub(super) type Size = (usize, usize);
 
 pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failure> {
+    match args.party {
+        Some(party) => make_triplets::run(args, party, console),
+        None => deal(args, console),
+    }
+}
+
+fn deal(args: &GenTriplets, console: &mut Console) -> Result<(), Failure> {
     let started = Instant::now();
     let keys = KeyFolder::open(&args.keys)?;
     let parties = args.unlock.parties(&keys, Role::Dealer)?;
     let customer = Customer { parties, model_owner: keys.public(Role::ModelOwner)? };
     let public = read_public(&args.model)?;
     let commission = customer.commission(&public)?;
-    let wanted = wanted(args, &public)?;
-    if wanted.is_empty() {
-        console.note("there are no images in this shard: no triples are made");
-    }
+    let wanted = wanted(args, &public, console)?;
     let batch = args.batch.map(|rows| rows as usize);
     let mut sets = Vec::new();
     for (&size, &slots) in &wanted {
         let job = TripleJob::new(commission, size, slots, batch)?;
         sets.push(Set::open(args, job, wanted.len() > 1)?);
     }
-    let too_large = || Failure::new(Code::Usage, "that is more material than any disk holds");
     let total = sets.iter().try_fold(0, |sum: u64, set| sum.checked_add(set.s0_bytes));
     let total = total.ok_or_else(too_large)?;
     for set in &sets {
@@ -80,7 +84,11 @@ pub(super) fn run(args: &GenTriplets, console: &mut Console) -> Result<(), Failu
 }
 
 /// How many slots for each size.
-fn wanted(args: &GenTriplets, public: &PublicModelFile) -> Result<BTreeMap<Size, u64>, Failure> {
+pub(super) fn wanted(
+    args: &GenTriplets,
+    public: &PublicModelFile,
+    console: &Console,
+) -> Result<BTreeMap<Size, u64>, Failure> {
     let mut wanted: BTreeMap<Size, u64> = BTreeMap::new();
     for (size, images) in &args.size {
         *wanted.entry(*size).or_default() += images.unwrap_or(args.images);
@@ -104,6 +112,9 @@ fn wanted(args: &GenTriplets, public: &PublicModelFile) -> Result<BTreeMap<Size,
         let help = "`ppdenoise share-image` writes them, as files ending in .s0 or .s1";
         return Err(failure.about(&args.for_shares[0]).help(help));
     }
+    if wanted.is_empty() {
+        console.note("there are no images in this shard: no triples are made");
+    }
     Ok(wanted)
 }
 
@@ -119,18 +130,12 @@ struct Set<'a> {
 
 impl<'a> Set<'a> {
     fn open(args: &GenTriplets, job: TripleJob<'a>, several: bool) -> Result<Self, Failure> {
-        let too_large = || Failure::new(Code::Usage, "that is more material than any disk holds");
         let s0_bytes = job.s0_bytes().ok_or_else(too_large)?;
         let create = |path: &Path| -> Result<OutputFile, FormatError> {
             ensure_not_input(path, &[&args.model])?;
             OutputFile::create(path, Access::Secret, overwrite(args.common.force))
         };
-        let mut prefix = args.out.clone();
-        if several {
-            let mut name = prefix.into_os_string();
-            name.push(format!("-{}x{}", job.size.0, job.size.1));
-            prefix = name.into();
-        }
+        let prefix = prefix(&args.out, job.size, several);
         let (s0, s1) = destinations(args, &prefix, several)?;
         let s1 = create(&s1)?;
         let s0 = match s0 {
@@ -168,6 +173,20 @@ impl<'a> Set<'a> {
         let prefix = prefix.display().to_string();
         Ok(SetReport { set_id, prefix, height, width, slots, batch, s0_bytes, seconds })
     }
+}
+
+/// The prefix of a set's files: with the size in it if there are several.
+pub(super) fn prefix(out: &Path, (height, width): Size, several: bool) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    if several {
+        name.push(format!("-{height}x{width}"));
+    }
+    name.into()
+}
+
+/// More than fits 64 bits.
+pub(super) fn too_large() -> Failure {
+    Failure::new(Code::Usage, "that is more material than any disk holds")
 }
 
 /// A failed write to standard output has no path to name.

@@ -220,6 +220,17 @@ fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
             "ring_bits": f.ring_bits.bits(),
             "elements": f.elements,
         }),
+        Body::WeightMask(f) => json!({
+            "server": f.party.index(),
+            "weight_mask_id": f.weight_mask_id.to_string(),
+            "model_id": f.model_id.to_string(),
+            "other_server_key": f.peer.to_string(),
+        }),
+        Body::Hints(f) => json!({
+            "server": f.party.index(),
+            "weight_mask_id": f.weight_mask_id.to_string(),
+            "hints": f.hints,
+        }),
         Body::PublicKey(f) => json!({ "role": f.role.stem() }),
         Body::SecretKey(f) => json!({ "role": f.role.stem() }),
     };

@@ -18,6 +18,7 @@ mod interrupt;
 mod keygen;
 mod keys;
 mod levels;
+mod make_triplets;
 mod manual;
 mod metrics;
 mod output;

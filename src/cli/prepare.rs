@@ -30,7 +30,7 @@ pub(super) fn run(args: &Prepare, console: &mut Console) -> Result<(), Failure> 
         let text = "the masked weights of this model are not opened yet, which takes both servers";
         let help = "give --listen at one server and --connect at the other";
         let missing = Failure::new(Code::Usage, text).help(help);
-        link(server, security.as_ref(), &Console::new(quiet))?.ok_or(missing)
+        link(&server.link, security.as_ref(), &Console::new(quiet))?.ok_or(missing)
     };
     let mut watcher = Watcher::new(console);
     let report = with_threads(server.threads, || {

@@ -75,7 +75,7 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     };
     let missing = || Failure::new(Code::Usage, "neither --listen nor --connect is given");
     let security = opened.security.as_ref();
-    let mut channel = link(&args.server, security, watcher.console)?.ok_or_else(missing)?;
+    let mut channel = link(&args.server.link, security, watcher.console)?.ok_or_else(missing)?;
     if args.watch {
         heed_signals(&stop)?;
     }

@@ -107,7 +107,6 @@ const FLAGS_FROM_ELSEWHERE: &str = "Every flag may also stand in the environment
 
 /// What every command of a server needs.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("link").args(["listen", "connect"])))]
 pub(super) struct ServerSide {
     /// Which server this is: 0 or 1.
     #[arg(long, value_name = "0|1", value_parser = parse_party)]
@@ -118,12 +117,8 @@ pub(super) struct ServerSide {
     pub(super) keys: PathBuf,
     #[command(flatten)]
     pub(super) unlock: Unlock,
-    /// Wait for the other server at this address.
-    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
-    pub(super) listen: Option<String>,
-    /// Connect to the other server at this address.
-    #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
-    pub(super) connect: Option<String>,
+    #[command(flatten)]
+    pub(super) link: Link,
     /// This server's model share.
     #[arg(long, value_name = "FILE")]
     pub(super) model: PathBuf,
@@ -139,6 +134,23 @@ pub(super) struct ServerSide {
     /// or restore it: it is what keeps slots from being used twice.
     #[arg(long, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) threads: Threads,
+    /// TOML file with flags that are not given here, one `flag = value` a line.
+    #[arg(long, value_name = "FILE", env = "PPDENOISE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// The connection to the other server.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("link").args(["listen", "connect"])))]
+pub(super) struct Link {
+    /// Wait for the other server at this address.
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
+    pub(super) listen: Option<String>,
+    /// Connect to the other server at this address.
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
+    pub(super) connect: Option<String>,
     /// Seconds to wait for the other server to appear.
     #[arg(long, default_value = "30", value_name = "SECONDS")]
     pub(super) wait: u64,
@@ -149,11 +161,6 @@ pub(super) struct ServerSide {
     /// and tests on one machine. Both servers must be given it.
     #[arg(long)]
     pub(super) insecure: bool,
-    #[command(flatten)]
-    pub(super) threads: Threads,
-    /// TOML file with flags that are not given here, one `flag = value` a line.
-    #[arg(long, value_name = "FILE", env = "PPDENOISE_CONFIG")]
-    pub(super) config: Option<PathBuf>,
 }
 
 /// Compute threads; the results do not depend on their number.
@@ -172,7 +179,7 @@ impl Threads {
     }
 }
 
-fn parse_party(text: &str) -> Result<Party, String> {
+pub(super) fn parse_party(text: &str) -> Result<Party, String> {
     text.parse().ok().and_then(Party::from_index).ok_or_else(|| "expected 0 or 1".into())
 }
 

@@ -4,12 +4,13 @@
 use super::batch::Failures;
 use super::failure::{Code, Failure};
 use super::output::{Console, bytes, say};
-use super::server_args::{ServerSide, Threads};
+use super::server_args::{Link, ServerSide, Threads};
 use crate::artefact::Unguarded;
 use crate::format::keys::{KeyFolder, SecretKey};
 use crate::format::ledger::{Ledger, state_dir_default};
 use crate::format::{Fingerprint, Role};
 use crate::net::{Limits, Listener, NetError, Security, TcpChannel, TlsKeys, connect};
+use crate::party::Party;
 use crate::service::{
     ImageReport, InputPaths, Inputs, Observer, Phase, ServerKeys, ServiceError, claim_state,
 };
@@ -31,7 +32,7 @@ impl Opened {
     pub(super) fn new(args: &ServerSide, images: &[PathBuf]) -> Result<Self, Failure> {
         let folder = KeyFolder::open(&args.keys)?;
         let keys = ServerKeys::of(&folder, args.unlock.secret(&folder, Role::server(args.party))?)?;
-        let security = security(args, &folder, &keys.own)?;
+        let security = security(&args.link, args.party, &folder, &keys.own)?;
         let paths = InputPaths {
             model: args.model.clone(),
             public: args.public.clone().unwrap_or_else(|| args.model.with_extension("pub")),
@@ -59,18 +60,19 @@ impl Opened {
 
 /// The protection of the link that was asked for, if one was: the other server's public key is
 /// missed before anything else is done.
-fn security(
-    args: &ServerSide,
+pub(super) fn security(
+    link: &Link,
+    party: Party,
     keys: &KeyFolder,
     own: &SecretKey,
 ) -> Result<Option<Security>, Failure> {
-    if args.listen.is_none() && args.connect.is_none() {
+    if link.listen.is_none() && link.connect.is_none() {
         return Ok(None);
     }
-    if args.insecure {
+    if link.insecure {
         return Ok(Some(Security::Insecure));
     }
-    let peer = keys.public(Role::server(args.party.other()))?;
+    let peer = keys.public(Role::server(party.other()))?;
     let keys = TlsKeys::new(own.signing_seed(), &peer.verifying())?;
     Ok(Some(Security::Tls(keys)))
 }
@@ -89,7 +91,7 @@ pub(super) fn own_ledger(state: &Path, key: Fingerprint) -> Result<Ledger, Failu
 
 /// Connects to the other server; nothing if neither way was given.
 pub(super) fn link(
-    args: &ServerSide,
+    args: &Link,
     security: Option<&Security>,
     console: &Console,
 ) -> Result<Option<TcpChannel>, NetError> {
@@ -162,6 +164,9 @@ impl Observer for Watcher<'_> {
             Phase::Online(1, 1) => self.console.phase("denoising"),
             Phase::Online(i, n) => self.console.phase(&format!("denoising image {i} of {n}")),
             Phase::Prepare(i, n) => self.console.phase(&format!("preparing slot {i} of {n}")),
+            Phase::Hints => self.console.phase("hints, once a model"),
+            Phase::Make(1, 1) => self.console.phase("making triples"),
+            Phase::Make(i, n) => self.console.phase(&format!("making triples, set {i} of {n}")),
         }
     }
 

@@ -139,6 +139,12 @@ impl MaterialLayout {
         (MAX_OPENING / Self::largest_message(public)).clamp(1, rows.max(1))
     }
 
+    /// The tile size that was asked for, or else that suits the model; no more than fits a frame.
+    pub fn chosen_tile_rows(public: &PublicModel, asked: Option<usize>) -> usize {
+        let largest = Self::max_tile_rows(public);
+        asked.map_or(Self::default_tile_rows(public), |rows| rows.min(largest))
+    }
+
     /// Bytes of the largest opening of one patch.
     pub fn largest_message(public: &PublicModel) -> usize {
         let ring = public.ring.bytes();

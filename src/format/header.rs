@@ -81,6 +81,10 @@ pub enum Body {
     SecretKey(SecretKeyOf),
     /// Products computed ahead of time for a slot, kept in a state folder.
     Prepared(Prepared),
+    /// A server's share of a mask of weights that no dealer knows, kept in its state folder.
+    WeightMask(WeightMask),
+    /// The other server's hints under such a mask, kept in a state folder.
+    Hints(Hints),
 }
 
 /// Fields of a public model description. The file is in clear and anybody can make one: that it is
@@ -270,6 +274,36 @@ pub struct Prepared {
     pub tile_rows: u32,
 }
 
+/// Fields of a server's share of a mask X that two servers drew without a dealer.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct WeightMask {
+    /// Whose share it is.
+    pub party: Party,
+    /// The mask X.
+    pub weight_mask_id: WeightMaskId,
+    /// The model that it masks.
+    pub model_id: ModelId,
+    /// The digest of that model's public payload.
+    pub public_digest: Digest,
+    /// The key of the other server.
+    pub peer: Fingerprint,
+}
+
+/// Fields of the other server's hints under such a mask.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub struct Hints {
+    /// Who keeps them: the hints are of the other party.
+    pub party: Party,
+    /// The mask X.
+    pub weight_mask_id: WeightMaskId,
+    /// The digest of the model's public payload.
+    pub public_digest: Digest,
+    /// The digest of how the linear ops are packed, and of the parameters.
+    pub packing: Digest,
+    /// How many there are.
+    pub hints: u64,
+}
+
 /// Fields of a public key file.
 #[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
 pub struct PublicKeyOf {
@@ -306,6 +340,10 @@ pub enum Kind {
     SecretKey,
     /// [`Body::Prepared`].
     Prepared,
+    /// [`Body::WeightMask`].
+    WeightMask,
+    /// [`Body::Hints`].
+    Hints,
 }
 
 impl Kind {
@@ -313,7 +351,7 @@ impl Kind {
     pub fn article(self) -> &'static str {
         match self {
             Kind::ImageShare => "an",
-            Kind::Triples | Kind::OpenedWeights | Kind::Prepared => "a set of",
+            Kind::Triples | Kind::OpenedWeights | Kind::Prepared | Kind::Hints => "a set of",
             _ => "a",
         }
     }
@@ -329,6 +367,9 @@ impl Kind {
             Kind::OpenedWeights => "`ppdenoise serve` keeps it in its state folder",
             Kind::PublicKey | Kind::SecretKey => "`ppdenoise keygen` writes it",
             Kind::Prepared => "`ppdenoise prepare` keeps it in a server's state folder",
+            Kind::WeightMask | Kind::Hints => {
+                "`ppdenoise gen-triplets --party` keeps it in a server's state folder"
+            }
         }
     }
 }
@@ -345,6 +386,8 @@ impl fmt::Display for Kind {
             Kind::PublicKey => "public key",
             Kind::SecretKey => "secret key",
             Kind::Prepared => "prepared products",
+            Kind::WeightMask => "weight mask",
+            Kind::Hints => "hints",
         })
     }
 }
@@ -400,6 +443,8 @@ parts! {
     PublicKey => PublicKeyOf,
     SecretKey => SecretKeyOf,
     Prepared => Prepared,
+    WeightMask => WeightMask,
+    Hints => Hints,
 }
 
 impl Header {

@@ -87,8 +87,11 @@ impl OutputFile {
         commit_all([self])
     }
 
-    /// Makes the contents durable.
-    fn settle(&mut self) -> Result<(), FormatError> {
+    /// Makes the contents durable, without a name.
+    ///
+    /// # Errors
+    /// As [`OutputFile::create`].
+    pub fn settle(&mut self) -> Result<(), FormatError> {
         let settled = self.pass_on().and_then(|()| self.out.settle());
         settled.map_err(|err| self.failed(err))
     }

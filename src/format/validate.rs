@@ -41,6 +41,8 @@ pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
         Body::PublicKey(_) | Body::SecretKey(_) => one_chunk(chunks),
         Body::ModelShare(m) => elements(m.elements),
         Body::OpenedWeights(w) => elements(w.elements),
+        Body::WeightMask(_) => one_chunk(chunks),
+        Body::Hints(h) => range("hints", h.hints, 1, MAX_ELEMENTS, "1 to 2^40"),
         Body::ImageShare(i) => {
             size(i.height, i.width)?;
             frac_bits(i.frac_bits, i.ring_bits)?;

@@ -14,7 +14,7 @@ use crate::party::Party;
 use crate::ring::RingBits;
 
 /// Sets of triples named in an error: a peer may name thousands.
-const SHOWN: usize = 16;
+pub(super) const SHOWN: usize = 16;
 
 /// What a server says of itself and of the job; public throughout.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -89,37 +89,93 @@ pub fn greet(ours: &Identity, channel: &mut dyn Channel) -> Result<Agreement, Pr
     Ok(Agreement { session: SessionId::from_bytes(id), weights_known: known, peer: theirs.server })
 }
 
-fn encode(identity: &Identity) -> Result<Vec<u8>, ProtocolError> {
-    let body = encode_small(identity).map_err(|e| ProtocolError::Source(Box::new(e)))?;
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&WIRE_VERSION.to_le_bytes());
-    bytes.extend_from_slice(agreed(identity)?.as_bytes());
-    bytes.extend_from_slice(&body);
-    Ok(bytes)
+/// What a greeting is for. The numbers are part of the wire format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Purpose {
+    /// Images, or products ahead of time.
+    Denoise = 1,
+    /// Material.
+    Make = 2,
 }
 
-fn decode(bytes: &[u8]) -> Result<Identity, ProtocolError> {
-    let protocol = |text: String| ProtocolError::Net(NetError::Protocol(text));
+impl Purpose {
+    fn text(number: u8) -> String {
+        match number {
+            1 => "`serve` or `prepare`".into(),
+            2 => "`gen-triplets`".into(),
+            other => format!("command {other}"),
+        }
+    }
+}
+
+/// A greeting: the magic bytes, the wire's version, what it is for, the digest of what both must agree on, and the
+/// rest.
+pub(super) fn greeting(purpose: Purpose, agreed: Digest, body: &[u8]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&WIRE_VERSION.to_le_bytes());
+    bytes.push(purpose as u8);
+    bytes.extend_from_slice(agreed.as_bytes());
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// The digest and the rest of a greeting of the same version for the same purpose.
+pub(super) fn parse_greeting(
+    purpose: Purpose,
+    bytes: &[u8],
+) -> Result<(Digest, &[u8]), ProtocolError> {
     let Some((magic, rest)) = bytes.split_first_chunk::<8>() else {
-        return Err(protocol("sent no greeting of a ppdenoise server".into()));
+        return Err(broken("sent no greeting of a ppdenoise server".into()));
     };
     let (Some((version, rest)), true) = (rest.split_first_chunk::<2>(), *magic == MAGIC) else {
-        return Err(protocol("sent no greeting of a ppdenoise server".into()));
+        return Err(broken("sent no greeting of a ppdenoise server".into()));
     };
     let version = u16::from_le_bytes(*version);
     if version != WIRE_VERSION {
         let (ours, theirs) = (WIRE_VERSION.to_string(), version.to_string());
         return Err(ProtocolError::Mismatch { what: "wire version", ours, theirs });
     }
-    let Some((digest, body)) = rest.split_first_chunk::<{ Digest::LEN }>() else {
-        return Err(protocol("sent a greeting that is cut off".into()));
-    };
-    let identity: Identity =
-        decode_small(body).map_err(|e| protocol(format!("sent a malformed greeting: {e}")))?;
-    if agreed(&identity)? != Digest::from_bytes(*digest) {
-        return Err(protocol("sent a greeting whose digest does not match it".into()));
+    let cut_off = || broken("sent a greeting that is cut off".into());
+    let (&found, rest) = rest.split_first().ok_or_else(cut_off)?;
+    if found != purpose as u8 {
+        let (ours, theirs) = (Purpose::text(purpose as u8), Purpose::text(found));
+        return Err(ProtocolError::Mismatch { what: "the command", ours, theirs });
+    }
+    let (digest, body) = rest.split_first_chunk::<{ Digest::LEN }>().ok_or_else(cut_off)?;
+    Ok((Digest::from_bytes(*digest), body))
+}
+
+pub(super) fn broken(text: String) -> ProtocolError {
+    ProtocolError::Net(NetError::Protocol(text))
+}
+
+/// What a server sends of itself, as bytes.
+pub(super) fn small<T: Encode>(value: &T) -> Result<Vec<u8>, ProtocolError> {
+    encode_small(value).map_err(|e| ProtocolError::Source(Box::new(e)))
+}
+
+/// What the other server sent of itself, whose digest must be `digest`.
+pub(super) fn parse_body<T: Decode<()>>(
+    body: &[u8],
+    digest: Digest,
+    agreed: impl Fn(&T) -> Result<Digest, ProtocolError>,
+) -> Result<T, ProtocolError> {
+    let identity: T =
+        decode_small(body).map_err(|e| broken(format!("sent a malformed greeting: {e}")))?;
+    if agreed(&identity)? != digest {
+        return Err(broken("sent a greeting whose digest does not match it".into()));
     }
     Ok(identity)
+}
+
+fn encode(identity: &Identity) -> Result<Vec<u8>, ProtocolError> {
+    Ok(greeting(Purpose::Denoise, agreed(identity)?, &small(identity)?))
+}
+
+fn decode(bytes: &[u8]) -> Result<Identity, ProtocolError> {
+    let (digest, body) = parse_greeting(Purpose::Denoise, bytes)?;
+    parse_body(body, digest, agreed)
 }
 
 /// The digest over everything that must be equal at both servers.
@@ -131,17 +187,13 @@ fn agreed(identity: &Identity) -> Result<Digest, ProtocolError> {
         opened_weights: None,
         ..identity.clone()
     };
-    let bytes = encode_small(&neutral).map_err(|e| ProtocolError::Source(Box::new(e)))?;
-    Ok(Digest::of(&bytes))
+    Ok(Digest::of(&small(&neutral)?))
 }
 
 fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     if ours.party == theirs.party {
         return Err(ProtocolError::SameParty(ours.party.index()));
     }
-    let differs = |what, a: String, b: String| {
-        if a == b { Ok(()) } else { Err(ProtocolError::Mismatch { what, ours: a, theirs: b }) }
-    };
     let sets = |i: &Identity, tell: fn(&SetFacts) -> String| {
         listed(i.sets.iter().take(SHOWN).map(tell), i.sets.len())
     };
@@ -150,11 +202,7 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     let tiles = |i| sets(i, |set| set.tile_rows.to_string());
     let origins = |i| sets(i, |set| set.origin.to_string());
     let ids = |i| sets(i, |set| set.set_id.short());
-    // The peer's text is not trusted: printable characters, and few of them.
-    let engine = |i: &Identity| -> String {
-        i.engine.chars().filter(char::is_ascii_alphanumeric).take(16).collect()
-    };
-    differs("the engine", engine(ours), engine(theirs))?;
+    differs("the engine", plain(&ours.engine), plain(&theirs.engine))?;
     differs("the model", ours.model_id.short(), theirs.model_id.short())?;
     differs("the model's description", ours.public_digest.short(), theirs.public_digest.short())?;
     differs("the weight mask", ours.weight_mask_id.short(), theirs.weight_mask_id.short())?;
@@ -165,6 +213,20 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     differs("the tile size", tiles(ours), tiles(theirs))?;
     differs("the makers of the triples", origins(ours), origins(theirs))?;
     differs("the job", agreed(ours)?.to_string(), agreed(theirs)?.to_string())
+}
+
+/// An error that names what differs.
+pub(super) fn differs(
+    what: &'static str,
+    ours: String,
+    theirs: String,
+) -> Result<(), ProtocolError> {
+    if ours == theirs { Ok(()) } else { Err(ProtocolError::Mismatch { what, ours, theirs }) }
+}
+
+/// The peer's text is not trusted: printable characters, and few of them.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).take(16).collect()
 }
 
 /// The first of `total` things, and how many more there are.
@@ -268,7 +330,7 @@ mod tests {
         let mut bytes = encode(&identity(Party::S0)).unwrap();
         bytes[8] = 9;
         let error = decode(&bytes).unwrap_err().to_string();
-        assert!(error.contains("wire version: here 5, there 9"), "{error}");
+        assert!(error.contains(&format!("wire version: here {WIRE_VERSION}, there 9")), "{error}");
     }
 
     proptest! {
@@ -279,7 +341,7 @@ mod tests {
             good[at] ^= 1 + (tail.len() % 255) as u8;
             // Only what both must agree on is digested; a flip elsewhere may parse.
             let parsed = decode(&good);
-            prop_assert!((10..42).contains(&at) <= parsed.is_err());
+            prop_assert!((10..43).contains(&at) <= parsed.is_err());
             good.truncate(cut);
             let _ = decode(&good);
             tail.splice(0..0, MAGIC);

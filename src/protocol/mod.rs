@@ -14,6 +14,7 @@ mod lut;
 mod mask_products;
 mod ot_session;
 mod pair;
+mod pair_greeting;
 mod pair_linear;
 mod server_model;
 mod session;
@@ -30,7 +31,10 @@ pub use lut::LutEngine;
 pub use mask_products::MaskProducts;
 pub use ot_session::OtSession;
 pub use pair::PairSession;
-pub use pair_linear::{KeepHint, LinearSetUp, LinearShares, LinearWork, PairLinear};
+pub use pair_greeting::{
+    Common, HINTS, KnownMask, MakerIdentity, Parameters, WantedSet, confirm, greet_maker,
+};
+pub use pair_linear::{HintMessage, LinearSetUp, LinearShares, LinearWork, PairLinear, WatchHints};
 pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
 pub use session::{Image, Sources, TileSource, denoise};
 

@@ -15,6 +15,7 @@ use crate::net::{Channel, NetError, Tag};
 use crate::network::{NetworkError, PatchGrid, Stage};
 use crate::party::Party;
 use crate::prg::Seed;
+use std::collections::HashMap;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
@@ -23,8 +24,8 @@ pub struct PairLinear<'a> {
     holder: &'a Holder,
     encryptor: Encryptor,
     rounding: RoundingSeed,
-    /// The first slot of those that were not made.
-    next: u64,
+    /// Sets, and of each the first slot of those that were not made.
+    made: HashMap<[u8; 16], u64>,
 }
 
 /// What set-up begins with.
@@ -39,25 +40,32 @@ pub struct LinearSetUp<'a> {
     pub fresh: [u8; 32],
 }
 
-/// Takes a message of hints as it comes, to keep it.
-pub type KeepHint<'k> = &'k mut dyn FnMut(&HintPiece, &[u8]) -> Result<(), SourceError>;
+/// A message of hints.
+pub enum HintMessage<'m> {
+    /// This server's, as it is sent.
+    Sent(&'m [u8]),
+    /// The other server's, as it came.
+    Received(&'m HintPiece, &'m [u8]),
+}
+
+/// Is told of every message of hints, in the order of the plan: to keep what came, and to count.
+pub type WatchHints<'k> = &'k mut dyn FnMut(HintMessage<'_>) -> Result<(), SourceError>;
 
 impl<'a> PairLinear<'a> {
-    /// Sets a session up. Hints go to the server that lacks them; each message of hints that comes is handed to
-    /// `keep`.
+    /// Sets a session up. Hints go to the server that lacks them; `watch` is told of each message of hints.
     ///
     /// Cost: 1 round, and 28,672 bytes for each output of each linear op to a server that lacks the hints.
     /// Security: semi-honest, RLWE; see [`crate::correlation::pair::linear`].
     ///
     /// # Errors
-    /// [`ProtocolError::Net`] from the channel and for malformed messages, [`ProtocolError::Source`] from `keep`.
+    /// [`ProtocolError::Net`] from the channel and for malformed messages, [`ProtocolError::Source`] from `watch`.
     ///
     /// # Panics
     /// If the kept hints are for another plan than the holder's: a bug of the caller.
     pub fn set_up(
         set_up: LinearSetUp<'a>,
         channel: &mut dyn Channel,
-        keep: KeepHint<'_>,
+        watch: WatchHints<'_>,
     ) -> Result<Self, ProtocolError> {
         let LinearSetUp { holder, name, kept, fresh } = set_up;
         let party = holder.party();
@@ -77,18 +85,21 @@ impl<'a> PairLinear<'a> {
         let mut hints = kept.is_none().then(|| PeerHints::new(holder.plan().clone()));
         for (number, piece) in holder.plan().hint_pieces().enumerate() {
             if lacks {
-                channel.send(Tag::Hint, number as u32, holder.hint(&piece))?;
+                let hints = holder.hint(&piece);
+                watch(HintMessage::Sent(&hints)).map_err(ProtocolError::Source)?;
+                channel.send(Tag::Hint, number as u32, hints)?;
             }
             if let Some(hints) = &mut hints {
                 let bytes = receive(channel, Tag::Hint, number as u32)?;
                 hints.add(&piece, &bytes).map_err(sent)?;
-                keep(&piece, &bytes).map_err(ProtocolError::Source)?;
+                let message = HintMessage::Received(&piece, &bytes);
+                watch(message).map_err(ProtocolError::Source)?;
             }
         }
         let hints = kept.or(hints).unwrap_or_else(|| PeerHints::new(holder.plan().clone()));
         let encryptor = Encryptor::new(party, name, hints);
         let encryptor = encryptor.map_err(|e| ProtocolError::Source(Box::new(e)))?;
-        Ok(PairLinear { holder, encryptor, rounding, next: 0 })
+        Ok(PairLinear { holder, encryptor, rounding, made: HashMap::new() })
     }
 
     /// This server's shares of Z = X Y of every linear op, for some slots.
@@ -104,7 +115,7 @@ impl<'a> PairLinear<'a> {
     /// or for an image size that does not suit the model.
     ///
     /// # Panics
-    /// If a slot was made before in this session, or a later one: what both add before they round would be used
+    /// If a slot of the set was made before in this session, or a later one: what both add before they round would be used
     /// twice.
     pub fn make(
         &mut self,
@@ -114,8 +125,8 @@ impl<'a> PairLinear<'a> {
         progress: &mut dyn FnMut(u64),
     ) -> Result<LinearShares, ProtocolError> {
         let stages = stages(work)?;
-        assert!(work.slots.start >= self.next, "slots are made once, in order");
-        self.next = work.slots.end;
+        let next = self.made.insert(work.set_id, work.slots.end).unwrap_or(0);
+        assert!(work.slots.start >= next, "slots are made once, in order");
         let party = self.holder.party();
         let view = |slot| SlotView::new(party, work.seed, slot, Origin::Made);
         let views: Vec<_> = work.slots.clone().map(view).collect();

@@ -6,6 +6,7 @@ mod batch;
 mod check;
 mod erase;
 mod inputs;
+mod make;
 mod prepare;
 mod report;
 mod run;
@@ -17,6 +18,7 @@ pub use agree::ImageList;
 pub use batch::{Batch, BatchPaths, Shard, Until};
 pub use erase::{EraseReport, Extent, Owner, erase};
 pub use inputs::{InputError, InputPaths, Inputs, ServerKeys};
+pub use make::{MadeSet, MakeInputs, MakeJob, MakePaths, MakeReport, WantedFile, make};
 pub use prepare::{PrepareReport, PreparedSlot, prepare};
 pub use report::{ImageReport, Observer, Phase, PhaseReport, Report};
 pub use run::{Job, run};
@@ -24,6 +26,7 @@ pub use run::{Job, run};
 pub use state::claim_state;
 pub use task::{Named, Round, Supply, Task};
 
+use crate::correlation::pair::linear::LinearError;
 use crate::format::FormatError;
 use crate::format::ledger::LedgerError;
 use crate::net::NetError;
@@ -43,6 +46,9 @@ pub enum ServiceError {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Material without a dealer cannot be made for this model.
+    #[error(transparent)]
+    Linear(#[from] LinearError),
     /// All slots are used.
     #[error("no slot is left: all {slots} slots of the triples {set} are used")]
     NoSlotLeft {
@@ -126,6 +132,9 @@ impl ServiceError {
             ServiceError::Protocol(ProtocolError::Net(_) | ProtocolError::Ot(_)) => {
                 Some("it got malformed messages")
             }
+            ServiceError::Protocol(ProtocolError::Sacrifice { .. }) => {
+                Some("what both made does not fit together")
+            }
             ServiceError::Protocol(_) => Some("it cannot read its shares or material"),
             ServiceError::Format(_) => Some("it cannot write its output or read its files"),
             ServiceError::Ledger(_) => Some("its ledger refuses"),
@@ -136,7 +145,9 @@ impl ServiceError {
             ServiceError::SlotGone { .. } => Some("its material of the slot is gone"),
             ServiceError::Declined | ServiceError::NotShared => Some("an image is left out"),
             // None of a session.
-            ServiceError::SlotsLeft { .. } | ServiceError::Input(_) => None,
+            ServiceError::Linear(_) | ServiceError::SlotsLeft { .. } | ServiceError::Input(_) => {
+                None
+            }
             ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),
         }
     }

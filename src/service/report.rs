@@ -31,6 +31,10 @@ pub enum Phase {
     Online(usize, usize),
     /// Products of slot number `.0` of `.1`, ahead of time.
     Prepare(usize, usize),
+    /// Hints of the weights' mask, once a model.
+    Hints,
+    /// Material of set number `.0` of `.1`, made with the other server.
+    Make(usize, usize),
 }
 
 /// Time and traffic of a phase.

@@ -34,7 +34,7 @@ use std::time::Duration;
 /// The file in the state folder.
 const FILE_NAME: &str = "ledger";
 /// How the names begin of what else a server keeps there, all of it later than the ledger.
-const SIGNS: [&str; 3] = ["server", "opened-", "prepared-"];
+const SIGNS: [&str; 6] = ["server", "opened-", "prepared-", "mask-", "hint-", "making"];
 /// How often a busy lock is asked for again, and after how long. An append takes milliseconds.
 const LOCK_TRIES: u32 = 250;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);

@@ -53,8 +53,10 @@ fn serve(
     let (holder, fresh) = (holder(public, party), [30 + party.index() as u8; 32]);
     let mut got = Vec::new();
     let set_up = LinearSetUp { holder: &holder, name: name(), kept, fresh };
-    let mut linear = PairLinear::set_up(set_up, channel, &mut |piece, bytes| {
-        got.push((piece.clone(), bytes.to_vec()));
+    let mut linear = PairLinear::set_up(set_up, channel, &mut |message| {
+        if let HintMessage::Received(piece, bytes) = message {
+            got.push((piece.clone(), bytes.to_vec()));
+        }
         Ok(())
     })?;
     let slots = seed(40 + party.index() as u8);

@@ -21,6 +21,26 @@ pub struct MaskName {
 }
 
 impl MaskName {
+    /// The name that belongs to these owners and nonces. `servers` are the fingerprints of the keys of S0 and
+    /// S1: nothing of what an id stands for can change without another id (R2).
+    pub fn of(
+        model_id: [u8; 16],
+        description: &[u8; 32],
+        servers: [&[u8; 16]; 2],
+        nonces: [MaskNonce; 2],
+    ) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("ppdenoise made weight mask v1");
+        hasher.update(&model_id).update(description);
+        servers.iter().for_each(|server| {
+            hasher.update(*server);
+        });
+        nonces.iter().for_each(|nonce| {
+            hasher.update(&nonce.0);
+        });
+        let hash = hasher.finalize();
+        MaskName { id: std::array::from_fn(|i| hash.as_bytes()[i]), model_id, nonces }
+    }
+
     /// The seed of a_0, a_1, .. of an op in the direction whose holder is `holder`.
     pub(super) fn ring_seed(&self, op: usize, holder: Party) -> Seed {
         let mut hasher =

@@ -4,7 +4,7 @@ use super::{HINTS_PER_PIECE, LinearError, MASKS_PER_PIECE};
 use crate::model::{LinearSpec, PublicModel};
 use crate::network::{LinearShape, PatchGrid};
 use crate::ring::RingBits;
-use crate::rlwe::N;
+use crate::rlwe::{self, N};
 use std::ops::Range;
 
 /// The largest kernel that goes by tiles: half of a tile's side, so that a quarter of it counts.
@@ -202,6 +202,16 @@ impl LinearPlan {
             runs(plan.outputs, HINTS_PER_PIECE).map(move |rows| HintPiece { index, rows })
         };
         self.ops.iter().enumerate().flat_map(of)
+    }
+
+    /// A public digest of the packing and of the parameters of [`crate::rlwe`]: hints fit no other.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("ppdenoise hinted matrix ole v1 packing");
+        let numbers = [rlwe::N as u32, rlwe::Q_BITS, rlwe::MASK_BITS, rlwe::HINT_BITS];
+        numbers.iter().for_each(|number| {
+            hasher.update(&number.to_le_bytes());
+        });
+        *hasher.update(&self.bytes()).finalize().as_bytes()
     }
 
     /// What a hint is for, as bytes: all ops and how they are packed.

@@ -1,8 +1,9 @@
 use super::*;
 use crate::correlation::Origin;
 use crate::format::header::{
-    Body, Decoding, Header, ImageShare, Kind, Levels, ModelShare, OpenedWeights, PoissonNoise,
-    Prepared, PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples,
+    Body, Decoding, Header, Hints, ImageShare, Kind, Levels, ModelShare, OpenedWeights,
+    PoissonNoise, Prepared, PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples,
+    WeightMask,
 };
 use crate::format::ids::*;
 use crate::format::keys::{Passphrase, PublicKey, SecretKey, Stretching};
@@ -117,6 +118,14 @@ fn body_of(kind: Kind) -> Body {
                 OpenedWeights { weight_mask_id, model_id, public_digest, ring_bits, elements: 7 };
             w.into()
         }
+        Kind::WeightMask => {
+            let peer = Fingerprint::from_bytes([0x99; 16]);
+            WeightMask { party, weight_mask_id, model_id, public_digest, peer }.into()
+        }
+        Kind::Hints => {
+            let packing = Digest::from_bytes([0xaa; 32]);
+            Hints { party, weight_mask_id, public_digest, packing, hints: 9 }.into()
+        }
         Kind::PublicKey => PublicKeyOf { role: Role::Gateway }.into(),
         Kind::SecretKey => SecretKeyOf { role: Role::Receiver }.into(),
     }
@@ -136,7 +145,7 @@ fn decoding() -> Decoding {
     }
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 11] = [
     Kind::PublicModel,
     Kind::ModelShare,
     Kind::ImageShare,
@@ -146,6 +155,8 @@ const KINDS: [Kind; 9] = [
     Kind::PublicKey,
     Kind::SecretKey,
     Kind::Prepared,
+    Kind::WeightMask,
+    Kind::Hints,
 ];
 
 /// The pairs of a maker and of a server, and their public halves.

@@ -1,0 +1,127 @@
+//! Triples that a server makes together with the other one: `PREFIX.s0` and `PREFIX.s1`, each sealed from its
+//! server to itself, with seeds and explicit material slot by slot.
+
+use super::{PayloadSize, PublicModelFile, start_sealed, write_seeds};
+use crate::correlation::{MaterialLayout, Origin, PartySeeds};
+use crate::format::envelope::{ChunkKey, EnvelopeWriter, SealTo};
+use crate::format::header::Triples;
+use crate::format::output::OutputFile;
+use crate::format::{FormatError, SecretKey, TripleSetId, WeightMaskId};
+use crate::network::NetworkError;
+use crate::party::Party;
+
+/// Triples to be made for one image size.
+#[derive(Clone, Debug)]
+pub struct MadeJob {
+    /// Rows and columns of the images.
+    pub size: (usize, usize),
+    /// How many images.
+    pub slots: u64,
+    layout: MaterialLayout,
+}
+
+/// What a set is called.
+pub struct MadeName {
+    /// Whose half it is.
+    pub party: Party,
+    /// The set.
+    pub set_id: TripleSetId,
+    /// The mask X.
+    pub weight_mask_id: WeightMaskId,
+}
+
+impl MadeJob {
+    /// Plans the material, in tiles of `tile_rows` patches (of what suits the model if not given; no more than
+    /// fit a frame of the wire).
+    ///
+    /// # Errors
+    /// As [`crate::network::Network::grid`].
+    pub fn new(
+        public: &PublicModelFile,
+        size: (usize, usize),
+        slots: u64,
+        tile_rows: Option<usize>,
+    ) -> Result<Self, NetworkError> {
+        let tile_rows = MaterialLayout::chosen_tile_rows(&public.model, tile_rows);
+        let layout = MaterialLayout::new(&public.model, size, tile_rows, Origin::Made)?;
+        Ok(MadeJob { size, slots, layout })
+    }
+
+    /// The chunks of a slot.
+    pub fn layout(&self) -> &MaterialLayout {
+        &self.layout
+    }
+
+    /// Bytes that the file will have at most, `None` if that is beyond all measure.
+    pub fn bytes(&self) -> Option<u64> {
+        let size = self.payload()?;
+        size.chunks.checked_mul(16)?.checked_add(size.bytes)?.checked_add(1024)
+    }
+
+    fn payload(&self) -> Option<PayloadSize> {
+        let bytes = self.layout.bytes_per_slot().checked_mul(self.slots)?;
+        let chunks = self.layout.chunks_per_slot().checked_mul(self.slots)?;
+        Some(PayloadSize { bytes, chunks }.and(PayloadSize::seeds(2)))
+    }
+
+    /// Begins the file of a set with this server's seeds.
+    ///
+    /// # Errors
+    /// [`FormatError`] of the output.
+    pub fn create(
+        &self,
+        out: OutputFile,
+        owner: &SecretKey,
+        public: &PublicModelFile,
+        name: &MadeName,
+        seeds: &PartySeeds,
+    ) -> Result<MadeWriter, FormatError> {
+        let fields = Triples {
+            party: name.party,
+            set_id: name.set_id,
+            weight_mask_id: name.weight_mask_id,
+            model_id: public.facts.model_id,
+            public_digest: public.facts.digest,
+            ring_bits: public.model.ring,
+            height: self.size.0 as u32,
+            width: self.size.1 as u32,
+            slots: self.slots,
+            tile_rows: self.layout.tile_rows() as u32,
+            origin: Origin::Made,
+        };
+        let keys = SealTo { sender: owner, recipient: &owner.public() };
+        let mut out = start_sealed(out, keys, self.payload().unwrap_or_default(), fields)?;
+        write_seeds(&mut out, [&seeds.weight_mask, &seeds.slots])?;
+        Ok(MadeWriter { out })
+    }
+}
+
+/// A set in the making, chunk by chunk.
+pub struct MadeWriter {
+    out: EnvelopeWriter<OutputFile>,
+}
+
+impl MadeWriter {
+    /// Writes the next chunk in the layout's order. It is sealed in place.
+    ///
+    /// # Errors
+    /// [`FormatError`] of the output.
+    pub fn chunk(
+        &mut self,
+        slot: u64,
+        (op, tile): (usize, usize),
+        bytes: &mut [u8],
+    ) -> Result<(), FormatError> {
+        self.out.chunk(ChunkKey { slot, op: op as u32, tile: tile as u32 }, bytes)
+    }
+
+    /// Completes the file and makes it durable; it has no name yet.
+    ///
+    /// # Errors
+    /// [`FormatError`] of the output; also for other chunks than the layout's.
+    pub fn finish(self) -> Result<OutputFile, FormatError> {
+        let mut out = self.out.finish()?;
+        out.settle()?;
+        Ok(out)
+    }
+}
