@@ -3,6 +3,7 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use ppdenoise::correlation::Origin;
 use ppdenoise::format::header::{Body, OpenedWeights, Triples};
 use ppdenoise::format::{
     ChunkKey, Content, Digest, Envelope, EnvelopeReader, EnvelopeWriter, ModelId, OpenFrom, Role,
