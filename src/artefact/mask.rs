@@ -143,15 +143,16 @@ impl MaskStore<'_> {
     }
 
     /// The latest mask for this model and these servers, if there is one. What is not whole, and what is older,
-    /// is removed with its hints.
+    /// is removed, and hints without a mask.
     ///
     /// # Errors
     /// [`FormatError`] if the folder cannot be read or a file stays.
     pub fn find(&self) -> Result<Option<KeptMask>, FormatError> {
         let mut found: Option<(SystemTime, KeptMask)> = None;
-        for path in self.masks()? {
+        for path in self.called(MASK)? {
             match self.open(&path)? {
                 Found::OfAnother => {}
+                // Its hints go with the others that have no mask.
                 Found::Unusable => remove(&path)?,
                 Found::Mask(time, mask) => {
                     let older = match found.take() {
@@ -166,6 +167,13 @@ impl MaskStore<'_> {
                     };
                     older.map_or(Ok(()), |mask| self.remove(mask.id()))?;
                 }
+            }
+        }
+        for hints in self.called(HINT)? {
+            let name = hints.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let id = name.strip_prefix(HINT).unwrap_or_default();
+            if !self.state.join(format!("{MASK}{id}")).exists() {
+                remove(&hints)?;
             }
         }
         Ok(found.map(|(_, mask)| mask))
@@ -277,13 +285,13 @@ impl MaskStore<'_> {
         self.state.join(format!("{start}{id}"))
     }
 
-    /// The files that are called like masks.
-    fn masks(&self) -> Result<Vec<PathBuf>, FormatError> {
+    /// The files whose names begin so.
+    fn called(&self, start: &str) -> Result<Vec<PathBuf>, FormatError> {
         let failed = |e| FormatError::io(self.state, "read", e);
         let mut found = Vec::new();
         for entry in std::fs::read_dir(self.state).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_name().to_string_lossy().starts_with(MASK) {
+            if entry.file_name().to_string_lossy().starts_with(start) {
                 found.push(entry.path());
             }
         }
