@@ -1,58 +1,20 @@
 //! Convolutional networks: imported, calibrated, shared, and run by both engines on two servers.
 
 mod common;
+#[path = "common/conv.rs"]
+mod conv;
 
 use common::{KEYS, Lab, clean_crop, difference, noisy_crop, reports, traffic};
-use ndarray::{Array1, Array4};
-use ndarray_npy::NpzWriter;
 use ppdenoise::image::GreyImage;
-use std::io::Cursor;
 
 const SIZE: (usize, usize) = (31, 42);
 /// Bytes that each server sends for an activation of the lookup: its packed input, c and e, V.
 const LOOKUP_BYTES: f64 = 13.0 / 8.0 + 12.0;
 
-const DESCRIPTION: &str = r#"{"layers":[{"conv2d":{"outputs":4,"kernel":3}},"relu",
-    {"conv2d":{"outputs":2,"kernel":1}},"relu",{"conv2d":{"outputs":1,"kernel":3}},"residual"],
-    "sigma":25,"normalisation":"v/255"}"#;
-
-/// A denoiser that was written, not trained: the pixel less the mean of its neighbours, in a positive
-/// and a negative part, each kept only below a threshold; what is kept is taken for noise and
-/// smoothed. Names and layout are those of other programs' files.
-fn archive() -> Vec<u8> {
-    let difference = |y: usize, x: usize| if (y, x) == (1, 1) { 1.0 } else { -1.0 / 8.0 };
-    let first = Array4::from_shape_fn((4, 1, 3, 3), |(o, _, y, x)| {
-        let sign = if o % 2 == 0 { 1.0 } else { -1.0 };
-        sign * difference(y, x)
-    });
-    // |d|, and what of it is above 0.3.
-    let first_bias = Array1::from_vec(vec![0.0, 0.0, -0.3, -0.3]);
-    let second = Array4::from_shape_fn((2, 4, 1, 1), |(o, c, _, _)| match (c % 2 == o, c < 2) {
-        (true, true) => 1.0,
-        (true, false) => -2.0,
-        _ => 0.0,
-    });
-    let third = Array4::from_shape_fn((1, 2, 3, 3), |(_, c, y, x)| {
-        let sign = if c == 0 { 1.0 } else { -1.0 };
-        if (y, x) == (1, 1) { 0.8 * sign } else { 0.01 * sign }
-    });
-    let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
-    for (i, (weight, bias)) in
-        [(first, first_bias), (second, Array1::zeros(2)), (third, Array1::zeros(1))]
-            .into_iter()
-            .enumerate()
-    {
-        npz.add_array(format!("conv{i:02}_weight"), &weight.mapv(|v: f64| v as f32)).unwrap();
-        npz.add_array(format!("conv{i:02}_bias"), &bias.mapv(|v: f64| v as f32)).unwrap();
-    }
-    npz.finish().unwrap().into_inner()
-}
-
 /// A lab with the calibrated model `net.npz` and a noisy image.
 fn lab() -> Lab {
     let lab = Lab::new();
-    lab.write("foreign.npz", &archive());
-    lab.write("foreign.json", DESCRIPTION.as_bytes());
+    conv::write(&lab, "foreign");
     std::fs::create_dir(lab.path("samples")).unwrap();
     std::fs::create_dir(lab.path("others")).unwrap();
     lab.picture("samples/a.png", &clean_crop((64, 64)));

@@ -291,6 +291,10 @@ impl From<ServiceError> for Failure {
                 let help = "share the model with --ring 32, or let a dealer make the triples";
                 Failure::of(Code::Input, &e, Some(help.into()))
             }
+            ServiceError::TooCoarse { .. } => {
+                let help = "have a dealer make the triples for this model";
+                Failure::of(Code::Input, &e, Some(help.into()))
+            }
             ServiceError::TooFewSlots { .. } => {
                 let help = "give fewer images, or make new triples with `ppdenoise gen-triplets`";
                 Failure::of(Code::Input, &e, Some(help.into()))

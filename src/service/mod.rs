@@ -49,6 +49,17 @@ pub enum ServiceError {
     /// Material without a dealer cannot be made for this model.
     #[error(transparent)]
     Linear(#[from] LinearError),
+    /// Results of the model are too coarse to hide what such material is off by.
+    #[error(
+        "results of this model can lose only {dropped} low bits, and material without a dealer needs \
+         {expected}"
+    )]
+    TooCoarse {
+        /// [`crate::model::PublicModel::dropped_bits`].
+        dropped: u32,
+        /// [`crate::model::RESULT_BITS`].
+        expected: u32,
+    },
     /// All slots are used.
     #[error("no slot is left: all {slots} slots of the triples {set} are used")]
     NoSlotLeft {
@@ -145,9 +156,10 @@ impl ServiceError {
             ServiceError::SlotGone { .. } => Some("its material of the slot is gone"),
             ServiceError::Declined | ServiceError::NotShared => Some("an image is left out"),
             // None of a session.
-            ServiceError::Linear(_) | ServiceError::SlotsLeft { .. } | ServiceError::Input(_) => {
-                None
-            }
+            ServiceError::Linear(_)
+            | ServiceError::TooCoarse { .. }
+            | ServiceError::SlotsLeft { .. }
+            | ServiceError::Input(_) => None,
             ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),
         }
     }

@@ -6,6 +6,7 @@ use crate::correlation::pair::linear::LinearPlan;
 use crate::format::envelope::{OpenFrom, open_file};
 use crate::format::header::ModelShare;
 use crate::format::{Fingerprint, PublicKey, Role, SecretKey};
+use crate::model::RESULT_BITS;
 use crate::party::Party;
 use crate::service::{InputError, ServiceError};
 use std::path::PathBuf;
@@ -33,7 +34,8 @@ impl MakeInputs {
     /// of the share proves to be the model owner's.
     ///
     /// # Errors
-    /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits.
+    /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits,
+    /// [`ServiceError::TooCoarse`] for one whose results cannot lose enough bits.
     pub fn open(
         party: Party,
         own: &SecretKey,
@@ -42,7 +44,12 @@ impl MakeInputs {
         paths: &MakePaths,
     ) -> Result<Self, ServiceError> {
         let inputs = Self::read(party, own, peer, model_owner, paths)?;
-        LinearPlan::new(&inputs.public.model)?;
+        let model = &inputs.public.model;
+        LinearPlan::new(model)?;
+        let (dropped, expected) = (model.dropped_bits(), RESULT_BITS);
+        if dropped < expected {
+            return Err(ServiceError::TooCoarse { dropped, expected });
+        }
         Ok(inputs)
     }
 
