@@ -21,7 +21,7 @@ pub enum ImageFormat {
     Bmp,
     /// JPEG, read only: writing would add noise of its own.
     Jpeg,
-    /// DICOM, one frame of grayscale with 8 to 16 bits; written only from an original
+    /// DICOM, grey or colour, of one frame or several; written only from an original
     /// ([`dicom::derive`]).
     Dicom,
     /// A NumPy array of height x width grey levels; float32 when written.
@@ -85,13 +85,15 @@ impl ImageFormat {
     /// The format whose files begin like `bytes`.
     pub fn from_signature(bytes: &[u8]) -> Option<ImageFormat> {
         match bytes {
+            // First: its preamble may hold the signature of another format.
+            _ if dicom::has_signature(bytes) => Some(ImageFormat::Dicom),
             [0x89, b'P', b'N', b'G', ..] => Some(ImageFormat::Png),
             [b'P', b'1'..=b'7', b, ..] if b.is_ascii_whitespace() => Some(ImageFormat::Pnm),
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Some(ImageFormat::Tiff),
             [b'B', b'M', ..] => Some(ImageFormat::Bmp),
             [0xff, 0xd8, 0xff, ..] => Some(ImageFormat::Jpeg),
             [0x93, b'N', b'U', b'M', b'P', b'Y', ..] => Some(ImageFormat::Npy),
-            _ if dicom::has_signature(bytes) => Some(ImageFormat::Dicom),
+            _ if dicom::has_elements(bytes) => Some(ImageFormat::Dicom),
             _ => None,
         }
     }

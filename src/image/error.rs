@@ -256,9 +256,17 @@ pub enum ImageError {
         /// Dimensions in the file.
         found: usize,
     },
+    /// Pictures one below the other whose number does not divide the rows.
+    #[error("{height} rows do not make {frames} frames of one size")]
+    Frames {
+        /// Their number.
+        frames: usize,
+        /// Rows of all.
+        height: usize,
+    },
     /// A DICOM image of another kind.
     #[error(
-        "the DICOM image is {found}; expected one frame of grayscale with 8 to 16 bits a sample"
+        "the DICOM image is {found}; expected grayscale or RGB with 1, 8, 16 or 32 bits a sample"
     )]
     Dicom {
         /// What it is, in words.
@@ -306,10 +314,10 @@ impl ImageError {
             ImageError::Kind { .. } => {
                 Some("convert it to 8-bit or 16-bit grayscale or RGB without transparency first")
             }
-            ImageError::Dicom { .. } => Some("choose or convert to a single grayscale image"),
+            ImageError::Dicom { .. } => Some("convert it to grayscale or RGB first"),
             ImageError::DicomSyntax { .. } => Some(
-                "decompress it first, to explicit VR little endian; uncompressed, RLE and lossless or \
-                 baseline JPEG are read",
+                "decompress it first, to explicit VR little endian; JPEG, JPEG-LS, JPEG 2000, RLE and \
+                 deflated are read",
             ),
             ImageError::Window { .. } => {
                 Some("give another with --window CENTER,WIDTH, or none for the whole range")

@@ -1,6 +1,6 @@
 //! An image as a file holds it: one plane or three, and how many bits a sample has.
 
-use super::{GreyImage, ImageError};
+use super::{GreyImage, ImageError, Rect};
 
 /// How finely a file stores its levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,17 +34,19 @@ impl Depth {
 }
 
 /// One plane of grey levels, or one each for red, green and blue, all of one size, on the scale 0 to
-/// 255 whatever the depth.
+/// 255 whatever the depth. Several pictures of one size (the frames of a DICOM file) lie one below the
+/// other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raster {
     planes: Vec<GreyImage>,
     depth: Depth,
+    frames: usize,
 }
 
 impl Raster {
     /// A grey image.
     pub fn grey(image: GreyImage, depth: Depth) -> Raster {
-        Raster { planes: vec![image], depth }
+        Raster { planes: vec![image], depth, frames: 1 }
     }
 
     /// A colour image of its red, green and blue planes.
@@ -56,7 +58,7 @@ impl Raster {
         let expected = size(&planes[0]);
         match planes.iter().map(size).find(|&found| found != expected) {
             Some(found) => Err(ImageError::PlaneSize { expected, found }),
-            None => Ok(Raster { planes: planes.into(), depth }),
+            None => Ok(Raster { planes: planes.into(), depth, frames: 1 }),
         }
     }
 
@@ -87,11 +89,43 @@ impl Raster {
             let levels = (0..height * width).map(|i| sample(i * channels + channel) / steps);
             GreyImage::new(height, width, levels.collect())
         };
-        let mut planes = (0..channels).map(plane).collect::<Result<Vec<_>, _>>()?;
+        Raster::of_equal((0..channels).map(plane).collect::<Result<Vec<_>, _>>()?, depth)
+    }
+
+    /// Of planes that a file holds: equal ones are one.
+    pub(super) fn of_equal(mut planes: Vec<GreyImage>, depth: Depth) -> Result<Raster, ImageError> {
         if planes.iter().all(|p| *p == planes[0]) {
             planes.truncate(1);
         }
         Raster::of_planes(planes, depth)
+    }
+
+    /// The same, as so many pictures one below the other.
+    ///
+    /// # Errors
+    /// [`ImageError::Frames`] if its rows are no multiple of their number.
+    pub fn in_frames(self, frames: usize) -> Result<Raster, ImageError> {
+        let height = self.height();
+        match frames > 0 && height.is_multiple_of(frames) {
+            true => Ok(Raster { frames, ..self }),
+            false => Err(ImageError::Frames { frames, height }),
+        }
+    }
+
+    /// How many pictures of one size lie one below the other.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// The planes of one of them.
+    ///
+    /// # Errors
+    /// [`ImageError::Crop`] for a frame that is none.
+    pub fn frame(&self, number: usize) -> Result<Vec<GreyImage>, ImageError> {
+        let height = self.height() / self.frames;
+        let rect =
+            Rect { top: number.saturating_mul(height), left: 0, height, width: self.width() };
+        self.planes.iter().map(|plane| plane.crop(rect)).collect()
     }
 
     /// Rows.
@@ -140,12 +174,12 @@ impl Raster {
         }
     }
 
-    /// The same depth with other planes.
+    /// The same depth and frames with other planes.
     ///
     /// # Errors
-    /// As [`Raster::of_planes`].
+    /// As [`Raster::of_planes`] and [`Raster::in_frames`].
     pub fn with_planes(&self, planes: Vec<GreyImage>) -> Result<Raster, ImageError> {
-        Raster::of_planes(planes, self.depth)
+        Raster::of_planes(planes, self.depth)?.in_frames(self.frames)
     }
 
     /// The image as a file of its depth holds it.
@@ -154,7 +188,7 @@ impl Raster {
             pixels: p.pixels.iter().map(|&v| self.depth.round(v)).collect(),
             ..*p
         };
-        Raster { planes: self.planes.iter().map(round).collect(), depth: self.depth }
+        Raster { planes: self.planes.iter().map(round).collect(), ..*self }
     }
 
     /// Samples in a file's order, channel by channel of each pixel, of at most `limit`.

@@ -1,19 +1,16 @@
-//! The elements of a DICOM file (PS3.5 section 7, PS3.10 section 7): where each begins and ends.
+//! The elements of a DICOM data set (PS3.5 section 7): where each begins and ends.
 //!
 //! Nothing is copied, and every length is compared with what is there before anything is done with
 //! it. Values stay bytes: few of them are ever looked at.
 
 use super::super::{ImageError, ImageFormat};
 
-/// Bytes before the magic word, and the word.
-const PREAMBLE: usize = 128;
-const MAGIC: &[u8] = b"DICM";
 /// A length that is not known: delimiters end the value.
 const UNDEFINED: u32 = u32::MAX;
 /// Sequences within sequences that are followed.
 const MAX_DEPTH: usize = 16;
 
-const ITEM: Tag = Tag(0xfffe, 0xe000);
+pub(super) const ITEM: Tag = Tag(0xfffe, 0xe000);
 const ITEM_END: Tag = Tag(0xfffe, 0xe00d);
 const SEQUENCE_END: Tag = Tag(0xfffe, 0xe0dd);
 
@@ -21,21 +18,56 @@ const SEQUENCE_END: Tag = Tag(0xfffe, 0xe0dd);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Tag(pub(super) u16, pub(super) u16);
 
-impl Tag {
-    /// Its four bytes in a file.
-    pub(super) fn bytes(self) -> [u8; 4] {
-        let ([a, b], [c, d]) = (self.0.to_le_bytes(), self.1.to_le_bytes());
-        [a, b, c, d]
-    }
-}
-
-/// How the headers of a data set's elements are written; numbers are little-endian.
+/// How the headers of a data set's elements are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
-    /// Tag and length.
+    /// Tag and length, little-endian.
     Implicit,
-    /// Tag, kind of the value, length.
+    /// Tag, kind of the value, length, little-endian.
     Explicit,
+    /// The same, and all values, big-endian.
+    BigEndian,
+}
+
+impl Coding {
+    /// Whether an element says the kind of its value.
+    pub(super) fn has_kinds(self) -> bool {
+        self != Coding::Implicit
+    }
+
+    pub(super) fn short(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Coding::BigEndian => u16::from_be_bytes(bytes),
+            _ => u16::from_le_bytes(bytes),
+        }
+    }
+
+    pub(super) fn word(self, bytes: [u8; 4]) -> u32 {
+        match self {
+            Coding::BigEndian => u32::from_be_bytes(bytes),
+            _ => u32::from_le_bytes(bytes),
+        }
+    }
+
+    pub(super) fn short_bytes(self, value: u16) -> [u8; 2] {
+        match self {
+            Coding::BigEndian => value.to_be_bytes(),
+            _ => value.to_le_bytes(),
+        }
+    }
+
+    pub(super) fn word_bytes(self, value: u32) -> [u8; 4] {
+        match self {
+            Coding::BigEndian => value.to_be_bytes(),
+            _ => value.to_le_bytes(),
+        }
+    }
+
+    /// The four bytes of a tag.
+    pub(super) fn tag_bytes(self, tag: Tag) -> [u8; 4] {
+        let ([a, b], [c, d]) = (self.short_bytes(tag.0), self.short_bytes(tag.1));
+        [a, b, c, d]
+    }
 }
 
 /// Kinds of values with a length of 4 bytes, behind two that are 0 (PS3.5 table 7.1-1).
@@ -51,6 +83,8 @@ pub(super) fn is_long(kind: [u8; 2]) -> bool {
 #[derive(Clone, Copy)]
 pub(super) struct Element<'a> {
     pub(super) tag: Tag,
+    /// The kind of its value, if it says it.
+    pub(super) kind: Option<[u8; 2]>,
     /// All its bytes.
     pub(super) whole: &'a [u8],
     /// Its value, without delimiters.
@@ -59,38 +93,8 @@ pub(super) struct Element<'a> {
     pub(super) items: bool,
 }
 
-/// A file in its parts.
-pub(super) struct Parts<'a> {
-    /// The elements of group 2.
-    pub(super) meta: &'a [u8],
-    /// All others.
-    pub(super) data: &'a [u8],
-}
-
 pub(super) fn damaged(reason: &'static str) -> ImageError {
     ImageError::Header { format: ImageFormat::Dicom, reason }
-}
-
-/// Whether bytes begin like a DICOM file.
-pub(in super::super) fn has_signature(bytes: &[u8]) -> bool {
-    bytes.get(PREAMBLE..PREAMBLE + MAGIC.len()) == Some(MAGIC)
-}
-
-/// The parts of a file.
-pub(super) fn parts(bytes: &[u8]) -> Result<Parts<'_>, ImageError> {
-    if !has_signature(bytes) {
-        return Err(ImageError::Signature { format: ImageFormat::Dicom });
-    }
-    let body = &bytes[PREAMBLE + MAGIC.len()..];
-    let mut rest = body;
-    while rest.starts_with(&[2, 0]) {
-        let element = next(&mut rest, Coding::Explicit, 0)?;
-        if element.items {
-            return Err(damaged("an element of group 2 has no length"));
-        }
-    }
-    let (meta, data) = body.split_at(body.len() - rest.len());
-    Ok(Parts { meta, data })
 }
 
 /// The elements of a data set, one after the other, in the order of their tags.
@@ -133,7 +137,8 @@ pub(super) fn items(value: &[u8]) -> impl Iterator<Item = Result<&[u8], ImageErr
         if rest.is_empty() {
             return None;
         }
-        let item = (|| match header(&mut rest)? {
+        // Only little-endian files hold compressed pictures, whose lists these are.
+        let item = (|| match header(&mut rest, Coding::Explicit)? {
             (ITEM, length) if length != UNDEFINED => take(&mut rest, length),
             _ => Err(damaged("a list holds something else than items of known length")),
         })();
@@ -145,27 +150,32 @@ pub(super) fn items(value: &[u8]) -> impl Iterator<Item = Result<&[u8], ImageErr
 }
 
 /// The next element, `depth` sequences deep.
-fn next<'a>(rest: &mut &'a [u8], coding: Coding, depth: usize) -> Result<Element<'a>, ImageError> {
+pub(super) fn next<'a>(
+    rest: &mut &'a [u8],
+    coding: Coding,
+    depth: usize,
+) -> Result<Element<'a>, ImageError> {
     let start = *rest;
-    let tag = tag(rest)?;
+    let tag = tag(rest, coding)?;
     if tag.0 == ITEM.0 {
         return Err(damaged("a delimiter stands where an element must"));
     }
+    let mut kind = None;
     let (length, within) = match coding {
-        Coding::Implicit => (word(rest)?, Coding::Implicit),
-        Coding::Explicit => {
-            let kind = fixed::<2>(rest)?;
-            if !kind.iter().all(u8::is_ascii_uppercase) {
+        Coding::Implicit => (word(rest, coding)?, Coding::Implicit),
+        Coding::Explicit | Coding::BigEndian => {
+            let letters = *kind.insert(fixed::<2>(rest)?);
+            if !letters.iter().all(u8::is_ascii_uppercase) {
                 return Err(damaged("the kind of a value is not two capital letters"));
             }
             // What was unknown to a writer is in implicit form.
-            let within = if &kind == b"UN" { Coding::Implicit } else { Coding::Explicit };
-            match is_long(kind) {
+            let within = if &letters == b"UN" { Coding::Implicit } else { coding };
+            match is_long(letters) {
                 true => {
                     fixed::<2>(rest)?;
-                    (word(rest)?, within)
+                    (word(rest, coding)?, within)
                 }
-                false => (u32::from(u16::from_le_bytes(fixed(rest)?)), within),
+                false => (u32::from(coding.short(fixed(rest)?)), within),
             }
         }
     };
@@ -174,7 +184,7 @@ fn next<'a>(rest: &mut &'a [u8], coding: Coding, depth: usize) -> Result<Element
         false => take(rest, length)?,
         true => list(rest, within, depth)?,
     };
-    Ok(Element { tag, whole: &start[..start.len() - rest.len()], value, items })
+    Ok(Element { tag, kind, whole: &start[..start.len() - rest.len()], value, items })
 }
 
 /// The items of a list that a delimiter ends.
@@ -185,13 +195,13 @@ fn list<'a>(rest: &mut &'a [u8], coding: Coding, depth: usize) -> Result<&'a [u8
     let start = *rest;
     loop {
         let value = &start[..start.len() - rest.len()];
-        match header(rest)? {
+        match header(rest, coding)? {
             (SEQUENCE_END, 0) => return Ok(value),
             (ITEM, UNDEFINED) => {
-                while !rest.starts_with(&ITEM_END.bytes()) {
+                while !rest.starts_with(&coding.tag_bytes(ITEM_END)) {
                     next(rest, coding, depth + 1)?;
                 }
-                header(rest)?;
+                header(rest, coding)?;
             }
             (ITEM, length) => {
                 take(rest, length)?;
@@ -202,17 +212,17 @@ fn list<'a>(rest: &mut &'a [u8], coding: Coding, depth: usize) -> Result<&'a [u8
 }
 
 /// Tag and length of an item or delimiter.
-fn header(rest: &mut &[u8]) -> Result<(Tag, u32), ImageError> {
-    Ok((tag(rest)?, word(rest)?))
+fn header(rest: &mut &[u8], coding: Coding) -> Result<(Tag, u32), ImageError> {
+    Ok((tag(rest, coding)?, word(rest, coding)?))
 }
 
-fn tag(rest: &mut &[u8]) -> Result<Tag, ImageError> {
-    let group = u16::from_le_bytes(fixed(rest)?);
-    Ok(Tag(group, u16::from_le_bytes(fixed(rest)?)))
+fn tag(rest: &mut &[u8], coding: Coding) -> Result<Tag, ImageError> {
+    let group = coding.short(fixed(rest)?);
+    Ok(Tag(group, coding.short(fixed(rest)?)))
 }
 
-fn word(rest: &mut &[u8]) -> Result<u32, ImageError> {
-    Ok(u32::from_le_bytes(fixed(rest)?))
+fn word(rest: &mut &[u8], coding: Coding) -> Result<u32, ImageError> {
+    Ok(coding.word(fixed(rest)?))
 }
 
 fn fixed<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], ImageError> {
@@ -235,6 +245,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn bytes(tag: Tag) -> [u8; 4] {
+        Coding::Explicit.tag_bytes(tag)
+    }
+
     fn read(data: &[u8], coding: Coding) -> Result<Vec<(Tag, usize)>, ImageError> {
         elements(data, coding).map(|e| e.map(|e| (e.tag, e.value.len()))).collect()
     }
@@ -242,8 +256,8 @@ mod tests {
     /// A sequence of undefined length in a sequence, and so on.
     fn nested(depth: usize) -> Vec<u8> {
         let header = b"\x08\0\x10\x11SQ\0\0\xff\xff\xff\xff";
-        let open = [&header[..], &ITEM.bytes(), &[255; 4]].concat();
-        let close = [&ITEM_END.bytes()[..], &[0; 4], &SEQUENCE_END.bytes(), &[0; 4]].concat();
+        let open = [&header[..], &bytes(ITEM), &[255; 4]].concat();
+        let close = [&bytes(ITEM_END)[..], &[0; 4], &bytes(SEQUENCE_END), &[0; 4]].concat();
         [open.repeat(depth), close.repeat(depth)].concat()
     }
 
@@ -258,8 +272,8 @@ mod tests {
         }
         // What was unknown is written without kinds.
         let unknown = b"\x09\0\x10\0UN\0\0\xff\xff\xff\xff";
-        let inside = [&ITEM.bytes()[..], &[255; 4], b"\x08\0\x05\0\x02\0\0\0AB"].concat();
-        let ends = [&ITEM_END.bytes()[..], &[0; 4], &SEQUENCE_END.bytes(), &[0; 4]].concat();
+        let inside = [&bytes(ITEM)[..], &[255; 4], b"\x08\0\x05\0\x02\0\0\0AB"].concat();
+        let ends = [&bytes(ITEM_END)[..], &[0; 4], &bytes(SEQUENCE_END), &[0; 4]].concat();
         assert!(read(&[&unknown[..], &inside, &ends].concat(), Coding::Explicit).is_ok());
     }
 
@@ -278,7 +292,7 @@ mod tests {
 
     #[test]
     fn items_are_the_fragments() {
-        let data = [&ITEM.bytes()[..], &[0; 4], &ITEM.bytes(), &[2, 0, 0, 0], b"ab"].concat();
+        let data = [&bytes(ITEM)[..], &[0; 4], &bytes(ITEM), &[2, 0, 0, 0], b"ab"].concat();
         let found: Vec<&[u8]> = items(&data).map(Result::unwrap).collect();
         assert_eq!(found, [&b""[..], b"ab"]);
         assert!(items(&data[..17]).any(|item| item.is_err()));
@@ -287,15 +301,11 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(data: Vec<u8>) {
-            for coding in [Coding::Implicit, Coding::Explicit] {
+            for coding in [Coding::Implicit, Coding::Explicit, Coding::BigEndian] {
                 let _ = read(&data, coding);
             }
             for item in items(&data) {
                 let _ = item;
-            }
-            let file = [&[0; 128][..], MAGIC, &data].concat();
-            if let Ok(parts) = parts(&file) {
-                prop_assert_eq!(parts.meta.len() + parts.data.len(), data.len());
             }
         }
     }

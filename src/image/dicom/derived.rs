@@ -2,9 +2,11 @@
 //! stays as it is, byte by byte, but for those that the picture and its origin change.
 
 use super::super::{ImageError, Raster};
-use super::dataset::{Coding, Tag, elements, is_long};
-use super::scale::Window;
-use super::{CENTER, PIXELS, Picture, SYNTAX, WIDTH, find, text};
+use super::dataset::{Coding, ITEM, Tag, elements, is_long};
+use super::file::File;
+use super::pixels::Frames;
+use super::scale::{Scale, Window};
+use super::{CENTER, Colour, PHOTOMETRIC, PIXELS, PLANAR, Picture, SYNTAX, WIDTH, text};
 use std::collections::BTreeMap;
 
 /// Of group 2: its length, the object, the writer.
@@ -61,19 +63,18 @@ impl Changed {
     }
 
     fn write(&self, tag: Tag, coding: Coding, out: &mut Vec<u8>) {
-        out.extend(tag.bytes());
+        out.extend(coding.tag_bytes(tag));
         let length = self.value.len() as u32;
-        match coding {
-            Coding::Implicit => out.extend(length.to_le_bytes()),
-            Coding::Explicit => {
-                out.extend(self.kind);
-                match is_long(self.kind) {
-                    true => {
-                        out.extend([0; 2]);
-                        out.extend(length.to_le_bytes());
-                    }
-                    false => out.extend((length as u16).to_le_bytes()),
+        if coding.has_kinds() {
+            out.extend(self.kind);
+        }
+        match coding.has_kinds() && !is_long(self.kind) {
+            true => out.extend(coding.short_bytes(length as u16)),
+            false => {
+                if coding.has_kinds() {
+                    out.extend([0; 2]);
                 }
+                out.extend(coding.word_bytes(length));
             }
         }
         out.extend(&self.value);
@@ -83,37 +84,37 @@ impl Changed {
 /// The bytes of a DICOM file with `image` in the place of the picture in `original`.
 ///
 /// `window` must be the one that the image was read with. The stored values are those next to the
-/// grey levels, with the original's bits, sign and rescaling, uncompressed. The object is a new one
-/// (`fresh` are 16 random bytes for its UID) of a series of its own, the same for all pictures of
-/// one original series. Patient, study and all else stay: **the file names the patient**.
+/// grey levels, with the original's bits, sign and rescaling, uncompressed; values that stand for no
+/// measurement (pixel padding) stay as they are. Colour is written as red, green and blue. The object
+/// is a new one (`fresh` are 16 random bytes for its UID) of a series of its own, the same for all
+/// pictures of one original series. Patient, study and all else stay: **the file names the patient**.
 ///
 /// # Errors
-/// As [`super::decode`]; [`ImageError::Colour`]; [`ImageError::PlaneSize`] for an image of another
-/// size than the original.
+/// As [`super::decode`]; [`ImageError::Colour`] for colour where the original has none;
+/// [`ImageError::PlaneSize`] for an image of another size than the original.
 pub fn derive(
     original: &[u8],
     window: Option<Window>,
     image: &Raster,
     fresh: [u8; 16],
 ) -> Result<Vec<u8>, ImageError> {
-    let picture = Picture::read(original)?;
-    let scale = picture.scale(window)?;
-    let grey = image.clone().into_grey()?;
-    let expected = (usize::from(picture.rows), usize::from(picture.columns));
-    let found = (grey.height(), grey.width());
+    let file = File::open(original)?;
+    let picture = Picture::read(&file)?;
+    let scale = Scale::new(&picture, window)?;
+    let frames = Frames::of(&picture, original.len())?;
+    if image.is_colour() && picture.colour == Colour::Grey {
+        return Err(ImageError::Colour);
+    }
+    let expected = (picture.shape.rows * picture.frames, picture.shape.columns);
+    let found = (image.height(), image.width());
     if found != expected {
         return Err(ImageError::PlaneSize { expected, found });
     }
-    let coding = picture.syntax.coding();
-    let values = grey.pixels().iter().map(|&level| scale.value(level));
-    let samples: Vec<u8> = match picture.bytes {
-        1 => values.map(|v| v as u8).collect(),
-        // A sign goes into the bits that do not count.
-        _ => values.flat_map(|v| (v as u16).to_le_bytes()).collect(),
-    };
+    let coding = file.coding();
+    let samples = samples(&picture, &frames, &scale, image)?;
     let instance = uid(fresh);
     let of = |tag, most| {
-        let text = find(picture.data, coding, tag)?.and_then(text);
+        let text = file.find(tag)?.and_then(text);
         Ok::<_, ImageError>(text.filter(|text| text.len() <= most))
     };
     let mut changes: Changes = STALE.into_iter().map(|tag| (tag, None)).collect();
@@ -140,14 +141,63 @@ pub fn derive(
     if let (Some(class), Some(instance)) = (of(CLASS, MAX_UID)?, of(INSTANCE, MAX_UID)?) {
         change(SOURCES, b"SQ", source(coding, class, instance));
     }
-    change(PIXELS, if picture.bytes == 1 { b"OB" } else { b"OW" }, samples);
+    if picture.colour != Colour::Grey {
+        change(PHOTOMETRIC, b"CS", b"RGB".into());
+        change(PLANAR, b"US", vec![0; 2]);
+    }
+    change(PIXELS, if picture.shape.allocated <= 8 { b"OB" } else { b"OW" }, samples);
     if scale.window.is_some() {
         changes.extend(WINDOWS.map(|tag| (tag, None)));
     }
     let mut out = vec![0; 128];
     out.extend(b"DICM");
-    out.extend(group_2(&picture, &instance)?);
-    rewrite(picture.data, coding, changes, &mut out)?;
+    out.extend(group_2(&file, &instance)?);
+    rewrite(&file.data, coding, changes, &mut out)?;
+    Ok(out)
+}
+
+/// The stored values of an image, as they lie in a file without compression.
+fn samples(
+    picture: &Picture<'_>,
+    frames: &Frames<'_>,
+    scale: &Scale,
+    image: &Raster,
+) -> Result<Vec<u8>, ImageError> {
+    let (shape, coding) = (picture.shape, picture.syntax.coding());
+    let count = shape.area() * shape.samples;
+    let mut out = Vec::new();
+    // Samples of one bit go on from frame to frame within a byte.
+    let (mut byte, mut bits) = (0, 0);
+    for frame in 0..picture.frames {
+        let before = match picture.padding {
+            Some(_) => frames.samples(frame)?,
+            None => Vec::new(),
+        };
+        for i in 0..count {
+            // A grey image is that of all three colours.
+            let plane = &image.planes()[(i % shape.samples).min(image.planes().len() - 1)];
+            let level = plane.pixels()[frame * shape.area() + i / shape.samples];
+            let kept = before.get(i).map(|&v| picture.number(v)).filter(|&v| picture.is_padding(v));
+            // A sign goes into the bits that do not count.
+            let value = kept.unwrap_or_else(|| scale.value(level)) as u32;
+            match shape.allocated {
+                1 => {
+                    byte |= (value as u8 & 1) << bits;
+                    bits += 1;
+                    if bits == 8 {
+                        out.push(byte);
+                        (byte, bits) = (0, 0);
+                    }
+                }
+                8 => out.push(value as u8),
+                16 => out.extend(coding.short_bytes(value as u16)),
+                _ => out.extend(coding.word_bytes(value)),
+            }
+        }
+    }
+    if bits > 0 {
+        out.push(byte);
+    }
     Ok(out)
 }
 
@@ -159,25 +209,20 @@ fn source(coding: Coding, class: &str, instance: &str) -> Vec<u8> {
             element.write(tag, coding, &mut item);
         }
     }
-    let header = [&Tag(0xfffe, 0xe000).bytes()[..], &(item.len() as u32).to_le_bytes()].concat();
+    let header = [coding.tag_bytes(ITEM), coding.word_bytes(item.len() as u32)].concat();
     [header, item].concat()
 }
 
 /// The elements that say how the file is written.
-fn group_2(picture: &Picture<'_>, instance: &str) -> Result<Vec<u8>, ImageError> {
-    let native = if picture.syntax.is_native() {
-        find(picture.meta, Coding::Explicit, SYNTAX)?.and_then(text)
-    } else {
-        None
-    };
+fn group_2(file: &File<'_>, instance: &str) -> Result<Vec<u8>, ImageError> {
     let mut changes = Changes::from([(META_LENGTH, None)]);
     let mut change = |tag, kind, value: &str| changes.insert(tag, Changed::new(kind, value));
     change(META_INSTANCE, b"UI", instance);
-    change(SYNTAX, b"UI", native.unwrap_or("1.2.840.10008.1.2.1"));
+    change(SYNTAX, b"UI", file.syntax.plain_uid());
     change(META_WRITER, b"UI", WRITER);
     change(META_VERSION, b"SH", VERSION);
     let mut group = Vec::new();
-    rewrite(picture.meta, Coding::Explicit, changes, &mut group)?;
+    rewrite(file.meta, Coding::Explicit, changes, &mut group)?;
     let length = Changed { kind: *b"UL", value: (group.len() as u32).to_le_bytes().into() };
     let mut out = Vec::new();
     length.write(META_LENGTH, Coding::Explicit, &mut out);

@@ -1,17 +1,25 @@
-//! DICOM: one frame of grayscale (CT, MR, X-ray) in, and a derived object out.
+//! DICOM: pictures (CT, MR, X-ray, ultrasound) in, and a derived object out.
 //!
 //! Of a file only its picture is read: the size, the bits, the rescaling to what was measured, the
 //! window. Names of patients and everything else stay where they are, and go nowhere but into
 //! [`derive()`]'s copy.
 //!
-//! The elements are read here rather than by a library, because the file is hostile input: crate
-//! `dicom-object` takes the memory that a length announces and recurses as deep as sequences are
-//! nested, and the decoders of `dicom-pixeldata` index by lengths of the file (both 0.10.1).
+//! The elements are found here rather than by a library: a derived object keeps every other byte of
+//! its original, for which one must know where each element begins and ends; and the file is hostile
+//! input (docs/fuzzing.md says what libraries of DICOM do with it). What is compressed is decoded by
+//! libraries, each behind a look at its headers, where one was found that stands hostile streams.
 
 mod dataset;
+mod dct;
 mod derived;
+mod file;
+mod jpeg;
+mod jpeg2000;
+mod jpeg_ls;
 mod pixels;
+mod run_lengths;
 mod scale;
+mod syntax;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -20,15 +28,18 @@ pub use derived::derive;
 pub use scale::Window;
 
 use super::{Depth, GreyImage, ImageError, Raster};
-use dataset::{Coding, Element, Tag, damaged, elements, parts};
-use pixels::Syntax;
+use dataset::{Coding, Element, Tag, damaged, elements};
+use file::File;
+use pixels::{Frames, Shape};
 use scale::Scale;
+use syntax::Syntax;
 
-pub(super) use dataset::has_signature;
+pub(super) use file::{has_elements, has_signature};
 
 const SYNTAX: Tag = Tag(0x0002, 0x0010);
 const SAMPLES: Tag = Tag(0x0028, 0x0002);
 const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
+const PLANAR: Tag = Tag(0x0028, 0x0006);
 const FRAMES: Tag = Tag(0x0028, 0x0008);
 const ROWS: Tag = Tag(0x0028, 0x0010);
 const COLUMNS: Tag = Tag(0x0028, 0x0011);
@@ -36,6 +47,9 @@ const ALLOCATED: Tag = Tag(0x0028, 0x0100);
 const STORED: Tag = Tag(0x0028, 0x0101);
 const HIGH: Tag = Tag(0x0028, 0x0102);
 const SIGNED: Tag = Tag(0x0028, 0x0103);
+/// The value, and the other end of the range of values, of what no ray met.
+const PADDING: Tag = Tag(0x0028, 0x0120);
+const PADDING_LIMIT: Tag = Tag(0x0028, 0x0121);
 const CENTER: Tag = Tag(0x0028, 0x1050);
 const WIDTH: Tag = Tag(0x0028, 0x1051);
 const INTERCEPT: Tag = Tag(0x0028, 0x1052);
@@ -46,36 +60,57 @@ const PIXELS: Tag = Tag(0x7fe0, 0x0010);
 /// The picture in a file's bytes, on the scale 0 to 255 with 16 bits a sample.
 ///
 /// Without a window, 0 and 255 stand for the least and the greatest value that the file's bits can
-/// hold, so that nothing is lost; with one, for its ends, and what lies outside is clipped
-/// (PS3.3 C.11.2.1.2.1). MONOCHROME1 is turned over: 255 is always white.
+/// hold, so that nothing is lost (beyond 24 bits, no more than a float has); with one, for its ends,
+/// and what lies outside is clipped (PS3.3 C.11.2.1.2.1). MONOCHROME1 is turned over: 255 is always
+/// white. Colour comes as red, green and blue. Several frames lie one below the other
+/// ([`Raster::frames`]).
 ///
-/// Memory: the grey levels, and decoded samples of compressed files, after the size was compared
-/// with the file's length.
+/// Memory: the grey levels, 16 bytes a pixel of one compressed frame and what its decoder takes, and
+/// an inflated data set of at most 1 GiB, after the size was compared with the file's length.
 ///
 /// # Errors
-/// [`ImageError`]: no DICOM file, colour, several frames, another compression than RLE or
-/// single-component JPEG, bits other than 8 to 16, damaged data, a window that is not there.
+/// [`ImageError`]: no DICOM file, a palette, another transfer syntax than those in docs/formats.md,
+/// damaged data, a window that is not there or for colour.
 pub fn decode(bytes: &[u8], window: Option<Window>) -> Result<Raster, ImageError> {
-    let picture = Picture::read(bytes)?;
-    let scale = picture.scale(window)?;
-    let samples = pixels::samples(&picture, bytes.len())?;
-    let levels = samples.into_iter().map(|v| scale.level(v)).collect();
-    let plane = GreyImage::new(picture.rows.into(), picture.columns.into(), levels)?;
-    Ok(Raster::grey(plane, Depth::Sixteen))
+    let file = File::open(bytes)?;
+    let picture = Picture::read(&file)?;
+    let scale = Scale::new(&picture, window)?;
+    let frames = Frames::of(&picture, bytes.len())?;
+    let mut planes = vec![Vec::new(); picture.shape.samples];
+    for frame in 0..picture.frames {
+        let samples = frames.samples(frame)?;
+        for (channel, plane) in planes.iter_mut().enumerate() {
+            let own = samples.iter().skip(channel).step_by(picture.shape.samples);
+            plane.extend(own.map(|&v| scale.level(picture.number(v))));
+        }
+    }
+    let (rows, columns) = (picture.shape.rows * picture.frames, picture.shape.columns);
+    let planes = planes.into_iter().map(|levels| GreyImage::new(rows, columns, levels));
+    Raster::of_equal(planes.collect::<Result<_, _>>()?, Depth::Sixteen)?.in_frames(picture.frames)
+}
+
+/// How the samples of a pixel make its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Colour {
+    Grey,
+    Rgb,
+    /// Luminance and two differences.
+    Ybr,
+    /// The same, the differences of two neighbours once.
+    Ybr422,
 }
 
 /// What a file says of its picture.
 struct Picture<'a> {
     syntax: Syntax,
-    meta: &'a [u8],
-    data: &'a [u8],
-    rows: u16,
-    columns: u16,
-    /// Bytes of a sample in native form: 1 or 2.
-    bytes: usize,
-    /// Bits of a sample that count: 8 to 16.
+    shape: Shape,
+    frames: usize,
+    /// Bits of a sample that count: 1 to 32.
     bits: u16,
     signed: bool,
+    colour: Colour,
+    /// All of a colour before the next, instead of pixel by pixel.
+    planar: bool,
     /// Small values are white.
     inverted: bool,
     slope: f64,
@@ -84,57 +119,76 @@ struct Picture<'a> {
     table: bool,
     /// Center and width, the first if there are several.
     window: Option<(f64, f64)>,
+    /// Values that stand for no measurement.
+    padding: Option<(i64, i64)>,
     pixels: Element<'a>,
 }
 
 impl<'a> Picture<'a> {
-    fn read(bytes: &'a [u8]) -> Result<Picture<'a>, ImageError> {
-        let parts = parts(bytes)?;
-        let mut syntax = None;
-        for element in elements(parts.meta, Coding::Explicit) {
-            syntax = Some(element?).filter(|e| e.tag == SYNTAX).or(syntax);
-        }
-        let syntax = Syntax::from_uid(syntax.and_then(text).unwrap_or(""))?;
-        let mut found = Found::default();
-        for element in elements(parts.data, syntax.coding()) {
+    fn read(file: &'a File<'a>) -> Result<Picture<'a>, ImageError> {
+        let mut found = Found { elements: Vec::new(), coding: file.coding() };
+        for element in elements(&file.data, file.coding()) {
             found.keep(element?);
         }
         let number = |tag, missing| found.short(tag).ok_or(damaged(missing));
+        let pixels = found.get(PIXELS).ok_or(damaged("it holds no pixel data"))?;
         let rows = number(ROWS, "it says no number of rows")?;
         let columns = number(COLUMNS, "it says no number of columns")?;
         let (allocated, bits) = (number(ALLOCATED, BITS)?, number(STORED, BITS)?);
-        let pixels = found.get(PIXELS).ok_or(damaged("it holds no pixel data"))?;
-        found.check_kind(allocated, bits)?;
-        let window = found.decimal(CENTER)?.zip(found.decimal(WIDTH)?);
+        let colour = found.colour(file.syntax)?;
+        found.check_bits(allocated, bits)?;
+        let signed = found.short(SIGNED) == Some(1);
+        let shape = Shape {
+            rows: rows.into(),
+            columns: columns.into(),
+            samples: if colour == Colour::Grey { 1 } else { 3 },
+            allocated: allocated.into(),
+        };
+        if colour != Colour::Grey && (signed || bits > 16) {
+            return Err(ImageError::Dicom {
+                found: format!("in colour with {bits} bits a sample"),
+            });
+        }
+        let padding = found.short(PADDING).map(|value| {
+            let limit = found.short(PADDING_LIMIT).unwrap_or(value);
+            let [a, b] = [value, limit].map(|v| match signed {
+                true => i64::from(v as i16),
+                false => i64::from(v),
+            });
+            (a.min(b), a.max(b))
+        });
         Ok(Picture {
-            syntax,
-            meta: parts.meta,
-            data: parts.data,
-            rows,
-            columns,
-            bytes: usize::from(allocated / 8),
+            syntax: file.syntax,
+            shape,
+            frames: found.frames()?,
             bits,
-            signed: found.short(SIGNED) == Some(1),
+            signed,
+            colour,
+            planar: found.short(PLANAR) == Some(1),
             inverted: found.text(PHOTOMETRIC) == Some("MONOCHROME1"),
             slope: found.decimal(SLOPE)?.unwrap_or(1.0),
             intercept: found.decimal(INTERCEPT)?.unwrap_or(0.0),
             table: found.get(MODALITY_TABLE).is_some(),
-            window,
+            window: found.decimal(CENTER)?.zip(found.decimal(WIDTH)?),
+            padding,
             pixels,
         })
     }
 
-    fn scale(&self, window: Option<Window>) -> Result<Scale, ImageError> {
-        Scale::new(self, window)
+    /// The value of a sample: the bits that count, of which the highest may be a sign.
+    fn number(&self, sample: u32) -> i64 {
+        let unused = 32 - u32::from(self.bits);
+        let high = sample << unused;
+        if self.signed { i64::from(high as i32 >> unused) } else { i64::from(high >> unused) }
+    }
+
+    /// Whether a value stands for no measurement.
+    fn is_padding(&self, value: i64) -> bool {
+        self.padding.is_some_and(|(least, greatest)| (least..=greatest).contains(&value))
     }
 }
 
 const BITS: &str = "it does not say how many bits a sample has";
-
-/// The first element with a tag.
-fn find(data: &[u8], coding: Coding, tag: Tag) -> Result<Option<Element<'_>>, ImageError> {
-    elements(data, coding).find(|e| e.as_ref().map_or(true, |e| e.tag == tag)).transpose()
-}
 
 /// A value that is text, without the padding.
 fn text<'a>(element: Element<'a>) -> Option<&'a str> {
@@ -142,9 +196,10 @@ fn text<'a>(element: Element<'a>) -> Option<&'a str> {
     Some(text.trim_matches([' ', '\0']))
 }
 
-const WANTED: [Tag; 15] = [
+const WANTED: [Tag; 18] = [
     SAMPLES,
     PHOTOMETRIC,
+    PLANAR,
     FRAMES,
     ROWS,
     COLUMNS,
@@ -152,6 +207,8 @@ const WANTED: [Tag; 15] = [
     STORED,
     HIGH,
     SIGNED,
+    PADDING,
+    PADDING_LIMIT,
     CENTER,
     WIDTH,
     INTERCEPT,
@@ -161,24 +218,26 @@ const WANTED: [Tag; 15] = [
 ];
 
 /// The elements that say what the picture is.
-#[derive(Default)]
-struct Found<'a>(Vec<Element<'a>>);
+struct Found<'a> {
+    elements: Vec<Element<'a>>,
+    coding: Coding,
+}
 
 impl<'a> Found<'a> {
     fn keep(&mut self, element: Element<'a>) {
         // Each tag comes once.
         if WANTED.contains(&element.tag) {
-            self.0.push(element);
+            self.elements.push(element);
         }
     }
 
     fn get(&self, tag: Tag) -> Option<Element<'a>> {
-        self.0.iter().find(|element| element.tag == tag).copied()
+        self.elements.iter().find(|element| element.tag == tag).copied()
     }
 
     fn short(&self, tag: Tag) -> Option<u16> {
         let value = self.get(tag)?.value;
-        Some(u16::from_le_bytes([*value.first()?, *value.get(1)?]))
+        Some(self.coding.short([*value.first()?, *value.get(1)?]))
     }
 
     fn text(&self, tag: Tag) -> Option<&'a str> {
@@ -197,35 +256,53 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Refuses what has no place here.
-    fn check_kind(&self, allocated: u16, bits: u16) -> Result<(), ImageError> {
+    /// What the samples of a pixel are; refuses what has no place here.
+    fn colour(&self, syntax: Syntax) -> Result<Colour, ImageError> {
         let refused = |found: String| Err(ImageError::Dicom { found });
-        match self.short(SAMPLES) {
-            None | Some(1) => {}
-            Some(n) => return refused(format!("in colour ({n} samples a pixel)")),
-        }
-        match self.text(PHOTOMETRIC) {
-            Some("MONOCHROME1" | "MONOCHROME2") => {}
+        let samples = self.short(SAMPLES).unwrap_or(1);
+        let name = self.text(PHOTOMETRIC).unwrap_or("");
+        let native = syntax.packing.is_none();
+        match (name, samples) {
+            ("MONOCHROME1" | "MONOCHROME2", 1) => Ok(Colour::Grey),
+            ("PALETTE COLOR", 1) => refused("in colours of a palette (PALETTE COLOR)".into()),
+            // A stream of JPEG 2000 turns its colours itself.
+            ("RGB" | "YBR_RCT" | "YBR_ICT", 3) => Ok(Colour::Rgb),
+            ("YBR_FULL_422", 3) if native => Ok(Colour::Ybr422),
+            ("YBR_FULL" | "YBR_FULL_422", 3) => Ok(Colour::Ybr),
             // Text of the file: only what such a name may hold is shown.
-            Some(name) if !name.is_empty() && name.len() <= 16 && name.is_ascii() => {
+            (name, n) if !name.is_empty() && name.len() <= 16 && name.is_ascii() => {
                 let shown: String = name.chars().filter(|c| !c.is_ascii_control()).collect();
-                return refused(format!("in colours of the kind {shown}"));
+                refused(format!("of the kind {shown} with {n} samples a pixel"))
             }
-            _ => return Err(damaged("it does not say how its samples are to be seen")),
+            _ => Err(damaged("it does not say how its samples are to be seen")),
         }
+    }
+
+    fn frames(&self) -> Result<usize, ImageError> {
         match self.text(FRAMES).unwrap_or("") {
-            "" | "1" => {}
-            _ => return refused("of several frames".into()),
+            "" => Ok(1),
+            text => match text.parse() {
+                Ok(frames @ 1..=MAX_FRAMES) => Ok(frames),
+                _ => Err(damaged("its number of frames is not usable")),
+            },
         }
-        if !(allocated == 8 || allocated == 16) || !(8..=allocated).contains(&bits) {
-            return refused(format!("of {bits} bits stored in {allocated}"));
+    }
+
+    fn check_bits(&self, allocated: u16, bits: u16) -> Result<(), ImageError> {
+        if !matches!(allocated, 1 | 8 | 16 | 32) || !(1..=allocated).contains(&bits) {
+            let found = format!("of {bits} bits stored in {allocated}");
+            return Err(ImageError::Dicom { found });
         }
         if self.short(HIGH) != Some(bits - 1) {
-            return refused("with samples that do not begin at their lowest bit".into());
+            let found = "with samples that do not begin at their lowest bit".into();
+            return Err(ImageError::Dicom { found });
         }
         Ok(())
     }
 }
+
+/// The most frames of a file: the most tiles of an image.
+const MAX_FRAMES: usize = super::MAX_TILES;
 
 #[cfg(test)]
 mod tests;

@@ -1,163 +1,181 @@
-//! The samples of a picture, native or compressed.
+//! The samples of a picture, native or compressed, frame by frame.
 
-use super::super::container::plausible_area;
-use super::super::jpeg::{self, Process};
-use super::super::{ImageError, ImageFormat};
-use super::Picture;
+use super::super::container::plausible_scan;
+use super::super::{ImageError, ImageFormat, checked_area};
 use super::dataset::{Coding, damaged, items};
+use super::syntax::{Packing, Process};
+use super::{Colour, Picture, jpeg, jpeg_ls, jpeg2000, run_lengths};
+use std::borrow::Cow;
 
-/// How a file is written (PS3.5 section 10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Syntax {
-    Implicit,
-    Explicit,
-    Rle,
-    /// With the one process that it announces.
-    Jpeg(Process),
+/// What every frame of a picture is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// Samples a pixel: 1 or 3.
+    pub(super) samples: usize,
+    /// Bits of a sample in native form: 1, 8, 16 or 32.
+    pub(super) allocated: usize,
 }
 
-impl Syntax {
-    /// The syntax with a UID.
-    pub(super) fn from_uid(uid: &str) -> Result<Syntax, ImageError> {
-        match uid {
-            "1.2.840.10008.1.2" => Ok(Syntax::Implicit),
-            "1.2.840.10008.1.2.1" => Ok(Syntax::Explicit),
-            "1.2.840.10008.1.2.5" => Ok(Syntax::Rle),
-            "1.2.840.10008.1.2.4.50" => Ok(Syntax::Jpeg(Process::Baseline)),
-            // With any predictor, and with the first.
-            "1.2.840.10008.1.2.4.57" | "1.2.840.10008.1.2.4.70" => {
-                Ok(Syntax::Jpeg(Process::Lossless))
-            }
-            _ if uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
-                Err(ImageError::DicomSyntax { uid: uid.into() })
-            }
-            _ => Err(damaged("the UID of its transfer syntax is none")),
-        }
+impl Shape {
+    pub(super) fn area(&self) -> usize {
+        self.rows * self.columns
     }
 
-    pub(super) fn coding(self) -> Coding {
-        match self {
-            Syntax::Implicit => Coding::Implicit,
-            Syntax::Explicit | Syntax::Rle | Syntax::Jpeg(_) => Coding::Explicit,
-        }
-    }
-
-    /// Whether the samples lie in the file as they are.
-    pub(super) fn is_native(self) -> bool {
-        matches!(self, Syntax::Implicit | Syntax::Explicit)
+    /// Bits of a frame in native form.
+    fn bits(&self, colour: Colour) -> usize {
+        // Two pixels of half-width colour are four samples.
+        let samples = if colour == Colour::Ybr422 { 2 } else { self.samples };
+        self.area() * samples * self.allocated
     }
 }
 
-/// The stored values, row by row, of a file of `length` bytes.
-pub(super) fn samples(picture: &Picture<'_>, length: usize) -> Result<Vec<i32>, ImageError> {
-    let (rows, columns) = (usize::from(picture.rows), usize::from(picture.columns));
-    let format = ImageFormat::Dicom;
-    let area = super::super::checked_area(rows, columns)?;
-    let truncated = || ImageError::Truncated { format, bytes: length };
-    if picture.syntax.is_native() == picture.pixels.items {
-        return Err(damaged("its pixel data are not as its transfer syntax says"));
-    }
-    if picture.syntax.is_native() {
-        let needed = area * picture.bytes;
-        let data = picture.pixels.value.get(..needed).ok_or_else(truncated)?;
-        // Values have an even length.
-        if picture.pixels.value.len() > needed + needed % 2 {
+/// The frames of a picture, of which no sample is decoded yet.
+pub(super) struct Frames<'p> {
+    picture: &'p Picture<'p>,
+    /// One each if they are compressed.
+    packed: Vec<Cow<'p, [u8]>>,
+}
+
+impl<'p> Frames<'p> {
+    /// Of a file of `length` bytes.
+    pub(super) fn of(picture: &'p Picture<'p>, length: usize) -> Result<Frames<'p>, ImageError> {
+        let Shape { rows, columns, .. } = picture.shape;
+        let height = rows.saturating_mul(picture.frames);
+        checked_area(height, columns)?;
+        plausible_scan(ImageFormat::Dicom, length as u64, height, columns)?;
+        if picture.syntax.packing.is_some() != picture.pixels.items {
+            return Err(damaged("its pixel data are not as its transfer syntax says"));
+        }
+        if picture.syntax.packing.is_some() {
+            let packed = fragments(picture.pixels.value, picture.frames, length)?;
+            return Ok(Frames { picture, packed });
+        }
+        let bits = picture.shape.bits(picture.colour) * picture.frames;
+        let (needed, found) = (bits.div_ceil(8), picture.pixels.value.len());
+        if found < needed {
+            return Err(ImageError::Truncated { format: ImageFormat::Dicom, bytes: length });
+        }
+        // Some writers pad by more than the byte that makes a length even; a frame more is no padding.
+        if found - needed >= (needed / picture.frames).max(2) {
             return Err(damaged("it holds more pixel data than its size needs"));
         }
-        return Ok(match picture.bytes {
-            1 => data.iter().map(|&v| number(picture, v.into())).collect(),
-            _ => data
-                .chunks_exact(2)
-                .map(|v| number(picture, u16::from_le_bytes([v[0], v[1]])))
-                .collect(),
-        });
+        Ok(Frames { picture, packed: Vec::new() })
     }
-    // The first item is a table of offsets.
-    let mut fragments = items(picture.pixels.value).skip(1);
-    let first = fragments.next().unwrap_or_else(|| Err(truncated()))?;
-    plausible_area(format, first, rows, columns)?;
-    if fragments.next().is_some() {
-        return Err(damaged("its compressed picture is in several fragments"));
-    }
-    match picture.syntax {
-        Syntax::Jpeg(process) => jpeg(picture, first, process),
-        _ => run_lengths(picture, first, area),
-    }
-}
 
-/// The value of a sample: the bits that count, of which the highest may be a sign.
-fn number(picture: &Picture<'_>, sample: u16) -> i32 {
-    let unused = 32 - u32::from(picture.bits);
-    let high = u32::from(sample) << unused;
-    if picture.signed { (high as i32) >> unused } else { (high >> unused) as i32 }
-}
-
-/// Bytes of the header of a picture in run lengths: how many segments, where each begins.
-const RUN_HEADER: usize = 64;
-
-/// PS3.5 annex G: a segment for the high bytes and one for the low, each packed by itself.
-fn run_lengths(picture: &Picture<'_>, data: &[u8], area: usize) -> Result<Vec<i32>, ImageError> {
-    let word = |at: usize| -> Option<usize> {
-        let bytes = data.get(..RUN_HEADER)?.get(4 * at..)?.first_chunk::<4>()?;
-        usize::try_from(u32::from_le_bytes(*bytes)).ok()
-    };
-    let cut = || damaged("its run lengths do not make the picture");
-    if word(0) != Some(picture.bytes) {
-        return Err(cut());
-    }
-    let mut samples = vec![0u16; area];
-    for segment in 0..picture.bytes {
-        let start = word(1 + segment).ok_or_else(cut)?;
-        let packed = data.get(start..).filter(|_| start >= RUN_HEADER).ok_or_else(cut)?;
-        let mut left = samples.iter_mut();
-        let mut rest = packed;
-        while left.len() > 0 {
-            let (&head, behind) = rest.split_first().ok_or_else(cut)?;
-            let head = head as i8;
-            let (run, taken): (usize, usize) = match head {
-                0.. => (usize::from(head.unsigned_abs()) + 1, usize::from(head.unsigned_abs()) + 1),
-                -127..0 => (usize::from(head.unsigned_abs()) + 1, 1),
-                // Says nothing.
-                -128 => (0, 0),
-            };
-            let (bytes, behind) = behind.split_at_checked(taken).ok_or_else(cut)?;
-            rest = behind;
-            for (i, sample) in left.by_ref().take(run).enumerate() {
-                let byte = bytes[if taken == 1 { 0 } else { i }];
-                *sample = *sample << 8 | u16::from(byte);
+    /// The samples of a frame, pixel by pixel, red, green and blue of each if it is in colour.
+    pub(super) fn samples(&self, frame: usize) -> Result<Vec<u32>, ImageError> {
+        let Picture { shape, colour, .. } = *self.picture;
+        let samples = match (self.picture.syntax.packing, self.packed.get(frame)) {
+            (Some(Packing::RunLengths), Some(data)) => run_lengths::decode(data, shape)?,
+            (Some(Packing::Jpeg(process)), Some(data)) => {
+                let samples = jpeg::decode(data, process, shape, colour != Colour::Rgb)?;
+                if process != Process::Lossless {
+                    // Its colours are turned already, as the stream itself says.
+                    return Ok(samples);
+                }
+                samples
             }
+            (Some(Packing::JpegLs), Some(data)) => jpeg_ls::decode(data, shape)?,
+            (Some(Packing::Jpeg2000), Some(data)) => {
+                jpeg2000::decode(data, shape, self.picture.bits)?
+            }
+            _ => self.native(frame),
+        };
+        debug_assert_eq!(samples.len(), shape.area() * shape.samples);
+        Ok(match colour {
+            Colour::Ybr | Colour::Ybr422 => to_rgb(samples, self.picture.bits),
+            Colour::Grey | Colour::Rgb => samples,
+        })
+    }
+
+    /// Frames lie one behind the other, those of bits without a gap.
+    fn native(&self, frame: usize) -> Vec<u32> {
+        let Picture { shape, colour, .. } = *self.picture;
+        let (coding, value) = (self.picture.syntax.coding(), self.picture.pixels.value);
+        let bits = shape.bits(colour);
+        let (first, count) = (frame * (bits / shape.allocated), bits / shape.allocated);
+        let words = self.picture.pixels.kind != Some(*b"OB") && coding == Coding::BigEndian;
+        let byte = |i: usize| {
+            // Bytes in big-endian words are in pairs.
+            let swapped = if words { i ^ 1 } else { i };
+            u32::from(value.get(swapped).copied().unwrap_or(0))
+        };
+        let sample = |i: usize| match shape.allocated {
+            1 => byte(i / 8) >> (i % 8) & 1,
+            8 => byte(i),
+            16 => u32::from(coding.short([value[2 * i], value[2 * i + 1]])),
+            _ => {
+                let at = 4 * i;
+                coding.word([value[at], value[at + 1], value[at + 2], value[at + 3]])
+            }
+        };
+        let raw = (first..first + count).map(sample);
+        match colour {
+            Colour::Ybr422 => {
+                let raw: Vec<u32> = raw.collect();
+                raw.chunks_exact(4).flat_map(|v| [v[0], v[2], v[3], v[1], v[2], v[3]]).collect()
+            }
+            _ if shape.samples > 1 && self.picture.planar => {
+                interleaved(&raw.collect::<Vec<_>>(), shape)
+            }
+            _ => raw.collect(),
         }
     }
-    Ok(samples.into_iter().map(|v| number(picture, v)).collect())
 }
 
-/// A JPEG stream of one component and of the process that the transfer syntax announces.
-fn jpeg(picture: &Picture<'_>, data: &[u8], process: Process) -> Result<Vec<i32>, ImageError> {
-    use jpeg_decoder::{Decoder, PixelFormat};
-    let frame = jpeg::frame(ImageFormat::Dicom, data, &[process])?;
-    let size = (picture.rows.into(), picture.columns.into());
-    if (frame.height, frame.width) != size {
-        return Err(damaged("its JPEG stream has another size"));
-    }
-    if frame.components != 1 {
-        return Err(ImageError::Dicom { found: "in colour, in a JPEG stream".into() });
-    }
-    let failed = |_| damaged("its JPEG stream cannot be decoded");
-    let mut decoder = Decoder::new(data);
-    decoder.set_max_decoding_buffer_size(2 * frame.height * frame.width);
-    decoder.read_info().map_err(failed)?;
-    let info = decoder.info().ok_or(damaged("its JPEG stream says no size"))?;
-    let (format, bytes) = (info.pixel_format, decoder.decode().map_err(failed)?);
-    let samples: Vec<i32> = match format {
-        PixelFormat::L8 => bytes.iter().map(|&v| number(picture, v.into())).collect(),
-        PixelFormat::L16 => {
-            let pairs = bytes.chunks_exact(2).map(|v| u16::from_ne_bytes([v[0], v[1]]));
-            pairs.map(|v| number(picture, v)).collect()
+/// Pixel by pixel what was plane by plane.
+pub(super) fn interleaved(planes: &[u32], shape: Shape) -> Vec<u32> {
+    let (area, samples) = (shape.area(), shape.samples);
+    (0..area * samples).map(|i| planes[i % samples * area + i / samples]).collect()
+}
+
+/// PS3.3 C.7.6.3.1.2, with all values from 0 on.
+fn to_rgb(mut samples: Vec<u32>, bits: u16) -> Vec<u32> {
+    let (half, most) = (f64::from(1u32 << (bits - 1)), f64::from((1u32 << bits) - 1));
+    for pixel in samples.chunks_exact_mut(3) {
+        let [y, b, r] = [pixel[0], pixel[1], pixel[2]].map(f64::from);
+        let (b, r) = (b - half, r - half);
+        let rgb = [y + 1.402 * r, y - 0.344_136 * b - 0.714_136 * r, y + 1.772 * b];
+        for (sample, value) in pixel.iter_mut().zip(rgb) {
+            *sample = value.round().clamp(0.0, most) as u32;
         }
-        _ => return Err(ImageError::Dicom { found: "in colour, in a JPEG stream".into() }),
-    };
-    match samples.len() == usize::from(picture.rows) * usize::from(picture.columns) {
-        true => Ok(samples),
-        false => Err(damaged("its JPEG stream does not make the picture")),
+    }
+    samples
+}
+
+/// The bytes of each frame, of one fragment or of several (PS3.5 A.4).
+fn fragments(value: &[u8], frames: usize, length: usize) -> Result<Vec<Cow<'_, [u8]>>, ImageError> {
+    let all = items(value).collect::<Result<Vec<&[u8]>, _>>()?;
+    let truncated = ImageError::Truncated { format: ImageFormat::Dicom, bytes: length };
+    let Some((table, all)) = all.split_first() else { return Err(truncated) };
+    if all.len() < frames {
+        return Err(truncated);
+    }
+    if all.len() == frames {
+        return Ok(all.iter().map(|&fragment| fragment.into()).collect());
+    }
+    if frames == 1 {
+        return Ok(vec![all.concat().into()]);
+    }
+    // The table says where the first fragment of each frame begins.
+    let mut starts = table.chunks_exact(4).map(|v| u32::from_le_bytes([v[0], v[1], v[2], v[3]]));
+    let mut out: Vec<Vec<u8>> = Vec::new();
+    let (mut at, mut next) = (0u64, starts.next());
+    for fragment in all {
+        if next.is_some_and(|start| u64::from(start) == at) {
+            out.push(Vec::new());
+            next = starts.next();
+        }
+        let frame = out.last_mut().ok_or(damaged(FRAMES))?;
+        frame.extend_from_slice(fragment);
+        at += 8 + fragment.len() as u64;
+    }
+    match out.len() == frames && next.is_none() {
+        true => Ok(out.into_iter().map(Cow::Owned).collect()),
+        false => Err(damaged(FRAMES)),
     }
 }
+
+const FRAMES: &str = "it does not say which of its fragments make a frame";

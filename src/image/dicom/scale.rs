@@ -1,7 +1,7 @@
 //! Between the values of a file and grey levels, both ways.
 
 use super::super::ImageError;
-use super::Picture;
+use super::{Colour, Picture};
 use std::str::FromStr;
 
 /// The least width of a window.
@@ -42,8 +42,8 @@ impl FromStr for Window {
 /// The line from stored values to grey levels.
 pub(super) struct Scale {
     /// The values that the file's bits can hold.
-    least: i32,
-    greatest: i32,
+    least: i64,
+    greatest: i64,
     /// What black and white stand for, as stored values: `black < white`, whatever the rescaling.
     black: f64,
     white: f64,
@@ -55,12 +55,12 @@ pub(super) struct Scale {
 
 impl Scale {
     pub(super) fn new(picture: &Picture<'_>, window: Option<Window>) -> Result<Scale, ImageError> {
-        let span = 1i32 << picture.bits;
+        let span = 1i64 << picture.bits;
         let least = if picture.signed { -(span / 2) } else { 0 };
         let greatest = least + span - 1;
         let (center, width) = match (window, picture.window) {
             (None, _) => {
-                let (black, white) = (f64::from(least), f64::from(greatest));
+                let (black, white) = (least as f64, greatest as f64);
                 let inverted = picture.inverted;
                 return Ok(Scale { least, greatest, black, white, inverted, window: None });
             }
@@ -70,6 +70,11 @@ impl Scale {
                 return Err(ImageError::Window { reason: "the DICOM file has no window" });
             }
         };
+        if picture.colour != Colour::Grey {
+            return Err(ImageError::Window {
+                reason: "the DICOM image is in colour, which has no window",
+            });
+        }
         if picture.table {
             let reason =
                 "the DICOM file has a table of measured values, which no window is applied to";
@@ -104,18 +109,18 @@ impl Scale {
     }
 
     /// The grey level of a stored value.
-    pub(super) fn level(&self, value: i32) -> f32 {
-        let part = (f64::from(value) - self.black) / (self.white - self.black);
+    pub(super) fn level(&self, value: i64) -> f32 {
+        let part = (value as f64 - self.black) / (self.white - self.black);
         let part = part.clamp(0.0, 1.0);
         (255.0 * if self.inverted { 1.0 - part } else { part }) as f32
     }
 
     /// The stored value next to a grey level.
-    pub(super) fn value(&self, level: f32) -> i32 {
+    pub(super) fn value(&self, level: f32) -> i64 {
         let part = (f64::from(level) / 255.0).clamp(0.0, 1.0);
         let part = if self.inverted { 1.0 - part } else { part };
         let value = (self.black + part * (self.white - self.black)).round();
         // A float to integer cast saturates.
-        (value as i32).clamp(self.least, self.greatest)
+        (value as i64).clamp(self.least, self.greatest)
     }
 }

@@ -7,18 +7,18 @@ pub(crate) type Entry<'a> = ((u16, u16), &'a [u8; 2], &'a [u8]);
 
 fn put(entry: &Entry<'_>, coding: Coding, out: &mut Vec<u8>) {
     let ((group, number), kind, value) = entry;
-    out.extend(Tag(*group, *number).bytes());
+    out.extend(coding.tag_bytes(Tag(*group, *number)));
     let length = value.len() as u32;
-    if coding == Coding::Explicit {
+    if coding.has_kinds() {
         out.extend(*kind);
         if !is_long(**kind) {
-            out.extend((length as u16).to_le_bytes());
+            out.extend(coding.short_bytes(length as u16));
             out.extend(*value);
             return;
         }
         out.extend([0; 2]);
     }
-    out.extend(length.to_le_bytes());
+    out.extend(coding.word_bytes(length));
     out.extend(*value);
 }
 
