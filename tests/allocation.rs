@@ -405,7 +405,9 @@ fn scans() {
         let at = bytes.windows(element.len()).position(|w| w == element).unwrap() + element.len();
         bytes[at..at + value.len()].copy_from_slice(value);
     };
-    for name in ["ct.dcm", "ct-rle.dcm", "ct-jpeg.dcm"] {
+    for name in
+        ["ct.dcm", "ct-rle.dcm", "ct-jpeg.dcm", "ct-jls.dcm", "ct-j2k.dcm", "ct-extended.dcm"]
+    {
         for (rows, columns) in [(0x3fff, 0x3fff), (0xffff, 0xffff), (0xffff, 1)] {
             let mut bytes = fixture(name);
             set(&mut bytes, b"\x28\0\x10\0US\x02\0", &u16::to_le_bytes(rows));
@@ -416,6 +418,11 @@ fn scans() {
         set(&mut bytes, b"\x29\0\x02\x10OB\0\0", &u32::to_le_bytes(u32::MAX - 1));
         refused(SLACK, || ImageFormat::Dicom.decode(&bytes));
     }
+    // JPEG 2000 that announces a tile for every sample: 40 x 48 of them, each with blocks of its own.
+    let mut bytes = fixture("ct-j2k.dcm");
+    let size = b"\xff\x51\0\x29\0\0\0\0\0\x30\0\0\0\x28\0\0\0\0\0\0\0\0";
+    set(&mut bytes, size, &[0, 0, 0, 1, 0, 0, 0, 1]);
+    refused(SLACK, || ImageFormat::Dicom.decode(&bytes));
 }
 
 #[test]

@@ -266,7 +266,7 @@ pub enum ImageError {
     },
     /// A DICOM image of another kind.
     #[error(
-        "the DICOM image is {found}; expected grayscale or RGB with 1, 8, 16 or 32 bits a sample"
+        "the DICOM image is {found}; expected grayscale of 1 to 32 bits a sample, or RGB of 1 to 16"
     )]
     Dicom {
         /// What it is, in words.

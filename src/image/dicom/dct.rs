@@ -219,8 +219,8 @@ fn block(
             (_, 0) => break,
             (zeros, size) => {
                 k += usize::from(zeros);
-                let value = f64::from(bits.number(size)?);
-                *out.get_mut(usize::from(*ZIGZAG.get(k)?))? = value * quantiser[k];
+                let value = f64::from(bits.number(size)?) * quantiser.get(k)?;
+                out[usize::from(ZIGZAG[k])] = value;
                 k += 1;
             }
         }

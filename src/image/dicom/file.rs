@@ -85,7 +85,14 @@ impl<'a> File<'a> {
             named = Some(element?).filter(|e| e.tag == SYNTAX).or(named);
         }
         let syntax = match named.and_then(text) {
-            Some(uid) => Syntax::from_uid(uid)?,
+            Some(uid) => {
+                let named = Syntax::from_uid(uid)?;
+                // Some writers leave the kinds of values away and say that they are there.
+                match guess(data) {
+                    Some(Coding::Implicit) if !named.is_deflated() => named.without_kinds(),
+                    _ => named,
+                }
+            }
             None => guess(data)
                 .map(Syntax::plain)
                 .ok_or(damaged("it does not say how it is written (transfer syntax)"))?,

@@ -84,7 +84,7 @@ impl Header {
             match (marker, content) {
                 (SOS, _) => scans += 1,
                 (APP14, content) if content.starts_with(b"Adobe") => {
-                    turned = Some(*content.get(11)? == 1);
+                    turned = content.get(11).map(|&turn| turn == 1);
                 }
                 (0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf, content) => {
                     let &[bits, a, b, c, d, components, ..] = content else { return None };

@@ -146,14 +146,12 @@ impl Size {
         }
         let components = usize::from(u16::from_be_bytes([*segment.get(34)?, *segment.get(35)?]));
         let each = segment.get(36..36 + 3 * components)?;
+        let depth = *each.first()?;
         // All of one depth, none at a lower resolution.
-        let plain = each.chunks_exact(3).all(|c| c == [each[0], 1, 1]);
+        let plain = each.chunks_exact(3).all(|c| c == [depth, 1, 1]);
         let tiles = area[4] > 0 && area[5] > 0;
-        (plain && components > 0 && tiles && each[0] & 0x7f < 32).then_some(Size {
-            area,
-            components,
-            signed: each[0] & 0x80 != 0,
-        })
+        let signed = depth & 0x80 != 0;
+        (plain && tiles && depth & 0x7f < 32).then_some(Size { area, components, signed })
     }
 
     /// Refuses more blocks than such a frame has.

@@ -28,7 +28,7 @@ pub(super) fn decode(data: &[u8], shape: Shape) -> Result<Vec<u32>, ImageError> 
 fn stream(data: &[u8], shape: Shape) -> Option<Vec<u32>> {
     let mut rest = data.strip_prefix(&[0xff, SOI])?;
     let (mut bits, mut preset) = (None, [0u16; 5]);
-    let mut samples = vec![0; shape.area() * shape.samples];
+    let mut samples = Vec::new();
     let mut done = 0;
     while done < shape.samples {
         let (kind, content, behind) = marker(rest)?;
@@ -41,6 +41,7 @@ fn stream(data: &[u8], shape: Shape) -> Option<Vec<u32>> {
                     && usize::from(components) == shape.samples
                     && (2..=16).contains(&precision);
                 bits = fits.then_some(Some(precision))?;
+                samples = vec![0; shape.area() * shape.samples];
             }
             LSE => {
                 let (&1, words) = content.split_first()? else { return None };

@@ -6,6 +6,8 @@ use super::pixels::{Shape, interleaved};
 
 /// Bytes of the header of a frame: how many segments, where each begins.
 const HEADER: usize = 64;
+/// The most samples that two bytes stand for.
+const MAX_RUN: usize = 128;
 /// The most segments that a header has room for.
 const MAX_SEGMENTS: usize = 15;
 
@@ -20,6 +22,9 @@ pub(super) fn decode(data: &[u8], shape: Shape) -> Result<Vec<u32>, ImageError> 
     let (area, bytes) = (shape.area(), shape.allocated.div_ceil(8));
     let segments = bytes * shape.samples;
     if shape.allocated == 1 || segments > MAX_SEGMENTS || word(0) != Some(segments) {
+        return Err(cut());
+    }
+    if data.len().saturating_mul(MAX_RUN / 2) < area * segments {
         return Err(cut());
     }
     let mut planes = vec![0u32; area * shape.samples];

@@ -62,6 +62,11 @@ impl Syntax {
         Syntax { coding, deflated: false, packing: None }
     }
 
+    /// The same, of elements that do not say the kinds of their values.
+    pub(super) fn without_kinds(self) -> Syntax {
+        Syntax { coding: Coding::Implicit, ..self }
+    }
+
     pub(super) fn coding(self) -> Coding {
         self.coding
     }

@@ -65,7 +65,9 @@ fn images() -> Vec<Vec<u8>> {
         write(format, &image.clone().into(), &mut bytes).ok().map(|()| bytes)
     };
     let mut made: Vec<Vec<u8>> = ImageFormat::ALL.into_iter().filter_map(written).collect();
-    for name in ["ct", "ct-rle", "ct-jpeg", "mr", "xray"] {
+    for name in [
+        "ct", "ct-rle", "ct-jpeg", "ct-jls", "ct-near", "ct-j2k", "ct-extended", "frames", "mr", "xray",
+    ] {
         made.push(fixture(&format!("dicom/{name}.dcm")));
     }
     for (kind, order, width) in [("<f8", "False", 8), ("|u1", "True", 1), (">f4", "True", 4)] {

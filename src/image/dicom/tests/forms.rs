@@ -51,6 +51,8 @@ fn one_picture_in_every_form() {
     let implicit = picture(IMPLICIT, &SHAPE, &[NAME], &words(&VALUES));
     let bare = |file: &[u8]| File::open(file).unwrap().data.into_owned();
     let big = big_endian(&explicit);
+    let head = 132 + 8 + EXPLICIT.len();
+    let wrong = [&explicit[..head], &bare(&implicit)].concat();
     // TIFF's signature in the preamble, as in many files of scanners.
     let mut dual = explicit.clone();
     dual[..4].copy_from_slice(b"II*\0");
@@ -63,6 +65,7 @@ fn one_picture_in_every_form() {
         ("implicit alone", bare(&implicit)),
         ("big-endian alone", bare(&big)),
         ("big-endian", big),
+        ("said to be explicit", wrong),
     ];
     for (name, bytes) in forms {
         assert_eq!(ImageFormat::from_signature(&bytes), Some(ImageFormat::Dicom), "{name}");
@@ -116,6 +119,25 @@ fn bits_from_1_to_32() {
     let image = decode(&bytes, None).unwrap();
     let again = derive(&bytes, None, &image, [1; 16]).unwrap();
     assert_eq!(decode(&again, None).unwrap(), image);
+}
+
+proptest! {
+    /// Damage in streams of every kind: a run of zeros beyond a block, a word that no code has.
+    #[test]
+    fn damaged_streams_never_panic(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5)) {
+        for name in ["ct-jpeg", "ct-jls", "ct-near", "ct-j2k", "ct-extended", "frames"] {
+            let file = format!("{}/fixtures/dicom/{name}.dcm", env!("CARGO_MANIFEST_DIR"));
+            let mut bytes = std::fs::read(file).unwrap();
+            // The stream, behind the elements.
+            let start = bytes.len() - 1000;
+            for (at, value) in &edits {
+                bytes[start + at.index(1000)] = *value;
+            }
+            if let Ok(image) = decode(&bytes, None) {
+                prop_assert_eq!(image.width(), 48);
+            }
+        }
+    }
 }
 
 #[test]
