@@ -40,6 +40,9 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
         }
         ImageFormat::Tiff => {
             tiff::check(&mut Cursor::new(bytes), bytes.len() as u64)?;
+            if let Some(image) = tiff::floats(bytes)? {
+                return Ok(image);
+            }
             None
         }
         _ => None,
@@ -306,6 +309,28 @@ mod tests {
             assert!(error.to_string().contains(words), "{error}");
             assert!(error.help().is_some());
         }
+    }
+
+    #[test]
+    fn floats_are_levels_as_they_are() {
+        use ::tiff::encoder::colortype::{Gray32Float, RGB64Float};
+        let mut file = Cursor::new(Vec::new());
+        let mut encoder = ::tiff::encoder::TiffEncoder::new(&mut file).unwrap();
+        let levels = [0.5, -3.0, 255.0, 300.25, 1.0, 2.0];
+        encoder.write_image::<Gray32Float>(3, 2, &levels).unwrap();
+        let image = decode(Tiff, file.get_ref()).unwrap();
+        assert_eq!((image.depth(), image.height(), image.width()), (Depth::Float, 2, 3));
+        assert_eq!(image.planes()[0].pixels(), levels);
+        for len in 0..file.get_ref().len() {
+            if let Ok(found) = decode(Tiff, &file.get_ref()[..len]) {
+                assert_eq!(found, image, "{len} bytes");
+            }
+        }
+        let mut file = Cursor::new(Vec::new());
+        let mut encoder = ::tiff::encoder::TiffEncoder::new(&mut file).unwrap();
+        encoder.write_image::<RGB64Float>(1, 2, &[1.0, 2.0, 3.0, 4.0, 5.0, f64::NAN]).unwrap();
+        let error = decode(Tiff, file.get_ref()).unwrap_err();
+        assert!(matches!(error, ImageError::NotFinite { .. }), "{error}");
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! What a TIFF file says of its first directory, before the decoder sees it.
+//! What a TIFF file says of its first directory, before the decoder sees it; and TIFF of floats, which
+//! crate `image` does not read.
 
-use super::container::plausible_scan;
+use super::container::{plausible_area, plausible_scan};
 use super::jpeg::{self, Process};
-use super::{ImageError, ImageFormat};
-use ::tiff::decoder::{ChunkType, Decoder};
+use super::{Depth, ImageError, ImageFormat, Raster};
+use ::tiff::ColorType;
+use ::tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use ::tiff::tags::{CompressionMethod, Tag};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// More entries than this no directory has.
 const MAX_ENTRIES: u64 = 4096;
@@ -34,6 +36,47 @@ pub(super) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), Ima
         true => check_streams(&mut decoder, length),
         false => Ok(()),
     }
+}
+
+/// The levels of a file of floats, as they are: grey levels from 0 to 255 as in an array. Nothing for
+/// any other file.
+pub(super) fn floats(bytes: &[u8]) -> Result<Option<Raster>, ImageError> {
+    let format = ImageFormat::Tiff;
+    let damaged = |_| ImageError::Header { format, reason: "its floats cannot be decoded" };
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    let mut says = |tag, usual: u16| {
+        let found = decoder.find_tag_unsigned_vec::<u16>(tag).map_err(damaged)?;
+        Ok::<_, ImageError>(found.map(|values| values.iter().all(|v| *v == usual)))
+    };
+    if says(Tag::SampleFormat, 3)? != Some(true) {
+        return Ok(None);
+    }
+    let upright = says(Tag::Orientation, 1)?.unwrap_or(true);
+    let together = says(Tag::PlanarConfiguration, 1)?.unwrap_or(true);
+    let (channels, photometric) = match decoder.colortype() {
+        Ok(ColorType::Gray(32 | 64)) => (1, 1),
+        Ok(ColorType::RGB(32 | 64)) => (3, 2),
+        _ => return Ok(None),
+    };
+    let found = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation);
+    if !upright || !together || found.map_err(damaged)? != Some(photometric) {
+        let found = "of floats that are turned, inverted or plane by plane".into();
+        return Err(ImageError::Kind { format, found });
+    }
+    let (width, height) = decoder.dimensions().map_err(damaged)?;
+    let size = (height as usize, width as usize);
+    let samples = channels * plausible_area(format, bytes, size.0, size.1)?;
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = samples.saturating_mul(8);
+    limits.intermediate_buffer_size = samples.saturating_mul(8);
+    let levels = match decoder.with_limits(limits).read_image().map_err(damaged)? {
+        DecodingResult::F32(levels) => levels,
+        DecodingResult::F64(levels) => levels.into_iter().map(|v| v as f32).collect(),
+        _ => return Ok(None),
+    };
+    let levels =
+        levels.get(..samples).ok_or(ImageError::Truncated { format, bytes: bytes.len() })?;
+    Raster::from_samples(size, channels, Depth::Float, |i| levels[i]).map(Some)
 }
 
 /// Looks at the JPEG stream of every strip or tile, one in memory at a time.
