@@ -266,8 +266,9 @@ pub(super) struct Reconstruct {
     /// or a folder.
     #[arg(long, value_name = "IMAGE|DIR")]
     pub(super) out: PathBuf,
-    /// The DICOM file that was shared, to derive --out FILE.dcm from: give the same --window.
-    #[arg(long, value_name = "DICOM")]
+    /// The DICOM file that was shared, to derive --out FILE.dcm from, or the folder of those that were
+    /// shared, by their names, with a folder as --out: give the same --window.
+    #[arg(long, value_name = "DICOM|DIR")]
     pub(super) like: Option<PathBuf>,
     #[command(flatten)]
     pub(super) dicom: Windowed,

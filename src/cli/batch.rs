@@ -2,7 +2,7 @@
 //! failures that do not end the work on the others.
 
 use super::failure::{Code, Failure};
-use super::files::is_stream;
+use super::files::{SIGNATURE_LEN, is_stream};
 use super::output::{Console, say_failure};
 use crate::artefact::Note;
 use crate::format::FormatError;
@@ -14,6 +14,8 @@ use clap::Args;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The names of the channels of a colour image.
@@ -72,7 +74,8 @@ pub(super) fn is_folder(path: &Path) -> bool {
 pub(super) fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let is_image = |path: &Path| {
         let extension = path.extension().and_then(OsStr::to_str).unwrap_or("");
-        ImageFormat::from_extension(extension).is_ok()
+        // Scanners name files as they like.
+        ImageFormat::from_extension(extension).is_ok() || is_scan(path)
     };
     let mut files = Vec::new();
     for path in given {
@@ -83,7 +86,7 @@ pub(super) fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             if found.is_empty() {
                 return Err(Failure::new(Code::Input, "there are no images in this folder")
                     .about(path)
-                    .help("images are told by their extensions: png, pgm, tiff, bmp, jpeg, npy"));
+                    .help("images are told by their extensions (png, pgm, tiff, bmp, jpeg, npy), DICOM by its first bytes"));
             }
             files.extend(found);
         } else {
@@ -94,6 +97,13 @@ pub(super) fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     Ok(files)
+}
+
+/// Whether a file begins like DICOM, whatever it is called.
+fn is_scan(path: &Path) -> bool {
+    let mut begin = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SIGNATURE_LEN).read_to_end(&mut begin));
+    read.is_ok() && ImageFormat::from_signature(&begin) == Some(ImageFormat::Dicom)
 }
 
 /// The regular files of a folder that are wanted and not hidden, in the order of their names.

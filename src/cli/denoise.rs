@@ -28,7 +28,7 @@ struct Report {
     arithmetic: String,
     /// Of the first channel.
     sigma: f64,
-    /// Of each channel: with `--sigma auto` they differ.
+    /// Of each channel of each frame: with `--sigma auto` they differ.
     sigmas: Vec<f64>,
     seconds: f64,
     #[serde(flatten)]
@@ -77,9 +77,12 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         (given, _) => given,
     };
     let started = Instant::now();
-    let mut planes = Vec::new();
+    let mut planes = vec![Vec::new(); image.planes().len()];
     let mut sigmas = Vec::new();
-    for plane in image.planes() {
+    let frames = (0..image.frames()).map(|frame| image.frame(frame));
+    let frames = frames.collect::<Result<Vec<_>, _>>()?;
+    let each = frames.iter().flat_map(|frame| frame.iter().enumerate());
+    for (channel, plane) in each {
         let levels = levels(&args.met, (&args.image, plane), model.sigma, model.units, console)?;
         console.phase("denoising");
         let denoised = match &quantised {
@@ -97,7 +100,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
                     .map_err(|e| e.about(&args.image))?
             }
         };
-        planes.push(denoised);
+        planes[channel].extend(denoised.into_pixels());
         sigmas.push(levels.sigma);
     }
     let arithmetic = match args.twin {
@@ -108,7 +111,9 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         }
     };
     console.finish();
-    let denoised = image.with_planes(planes)?;
+    let size = (image.height(), image.width());
+    let planes = planes.into_iter().map(|pixels| GreyImage::new(size.0, size.1, pixels));
+    let denoised = image.with_planes(planes.collect::<Result<_, _>>()?)?;
     let seconds = started.elapsed().as_secs_f64();
     let quality = reference.map(|r| QualityReport::new(&r, &denoised)).transpose()?;
     target.write(&denoised)?;

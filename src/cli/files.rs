@@ -22,7 +22,7 @@ const MAX_MODEL_BYTES: u64 = 8 * MAX_WEIGHTS as u64 + (1 << 20);
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 
 /// What tells the formats apart: DICOM says its name behind 128 bytes.
-const SIGNATURE_LEN: u64 = 256;
+pub(super) const SIGNATURE_LEN: u64 = 256;
 
 /// Whether a path stands for standard input or output.
 pub(super) fn is_stream(path: &Path) -> bool {

@@ -109,14 +109,18 @@ impl Keys {
 pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failure> {
     let started = Instant::now();
     let folder = is_folder(&args.out);
-    let target = args.target(&args.out);
-    if args.like.is_some() && !target.is_dicom() {
+    let original = args.original();
+    let target = Target { out: &args.out, original, window: args.dicom.window };
+    if original.is_some() && !target.is_dicom() {
         return Err(Failure::new(Code::Usage, "--like goes with a DICOM file")
             .help("name the output with .dcm, or leave --like away"));
     }
+    if args.originals().is_some() && !folder {
+        return Err(Failure::new(Code::Usage, "--like names a folder, and --out does not")
+            .help("give a folder that exists as --out, or one DICOM file as --like"));
+    }
     if !folder {
-        target.check()?;
-        check_outputs(args, [&args.out], std::slice::from_ref(&args.reference))?;
+        check_outputs(args, [target], std::slice::from_ref(&args.reference))?;
     }
     let streams = [args.reference.as_deref(), args.unlock.passphrase_file.as_deref()];
     check_streams(&streams.into_iter().flatten().collect::<Vec<_>>(), &args.out, args.common.json)?;
@@ -126,7 +130,11 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
         // Two files are put together whatever they are, so that it is told why they cannot be.
         [a, b] if !a.is_dir() && !b.is_dir() => {
             let result = keys.reconstruct([a, b])?;
-            let job = Job::single(keys.note(result.image_id, &result.note, console), &result);
+            let note = keys.note(result.image_id, &result.note, console);
+            let mut job = Job::single(note, &result);
+            if let Some(folder) = args.originals() {
+                job.derive_from(folder)?;
+            }
             if let (true, Some(part)) = (folder, job.part_of) {
                 let text = format!("this is one {part}");
                 let help = "give the shares of all of them, or an --out file for this one";
@@ -134,14 +142,18 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
             }
             (vec![job], Some(result))
         }
-        _ => (plan::jobs(&args.share, &keys, &mut failures, console)?, None),
+        _ => {
+            let jobs = plan::jobs(&args.share, args.originals(), &keys, &mut failures, console);
+            (jobs?, None)
+        }
     };
     let total = jobs.len() + failures.list.len();
     let targets = targets(args, &jobs)?;
     let references = quality::references(args.reference.as_deref(), &targets)?;
-    check_outputs(args, &targets, &references)?;
+    let derived = jobs.iter().zip(&targets).map(|(job, target)| args.target(job, target));
+    check_outputs(args, derived, &references)?;
     for ((job, target), reference) in jobs.iter().zip(&targets).zip(&references) {
-        joined::check(job, target, reference.is_some())?;
+        joined::check(job, &args.target(job, target), reference.is_some())?;
     }
     let mut work = Work { args, keys, entries: Vec::new(), write_image_seconds: 0.0 };
     let mut loaded = loaded.map(|result| vec![result]);
@@ -199,27 +211,39 @@ fn targets(args: &Reconstruct, jobs: &[Job]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 impl Reconstruct {
-    /// An output, derived from the original that was named.
-    fn target<'a>(&'a self, out: &'a Path) -> Target<'a> {
-        let (window, force) = (self.dicom.window, self.common.force);
-        Target { out, original: self.like.as_deref(), window, force }
+    /// The one DICOM file that was named to derive from.
+    fn original(&self) -> Option<&Path> {
+        self.like.as_deref().filter(|like| !is_folder(like))
+    }
+
+    /// The folder of DICOM files that was named.
+    fn originals(&self) -> Option<&Path> {
+        self.like.as_deref().filter(|like| is_folder(like))
+    }
+
+    /// An output, derived from the original that was named, or from its own.
+    fn target<'a>(&'a self, job: &'a Job, out: &'a Path) -> Target<'a> {
+        let original = job.original.as_deref().or(self.original());
+        Target { out, original, window: self.dicom.window, force: self.common.force }
     }
 }
 
 /// Proves that outputs can be written and are no inputs.
 fn check_outputs<'a>(
     args: &Reconstruct,
-    targets: impl IntoIterator<Item = &'a PathBuf>,
+    targets: impl IntoIterator<Item = Target<'a>>,
     references: &[Option<PathBuf>],
 ) -> Result<(), Failure> {
-    let inputs = args.share.iter().chain(references.iter().flatten()).chain(&args.like);
-    let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
+    let targets: Vec<Target<'_>> = targets.into_iter().collect();
+    let inputs = args.share.iter().chain(references.iter().flatten()).map(PathBuf::as_path);
+    let originals = targets.iter().filter_map(|target| target.original);
+    let inputs: Vec<&Path> = inputs.chain(originals).collect();
     for target in targets {
-        args.target(target).check()?;
-        if !is_stream(target) {
-            ensure_not_input(target, &inputs)?;
+        target.check()?;
+        if !is_stream(target.out) {
+            ensure_not_input(target.out, &inputs)?;
         }
-        check_writable(target, OutputKind::picture(args.common.force))?;
+        check_writable(target.out, OutputKind::picture(args.common.force))?;
     }
     if let Some(csv) = &args.csv {
         check_writable(csv, OutputKind::picture(args.common.force))?;
@@ -251,7 +275,7 @@ impl Work<'_> {
         let reference = reference.transpose()?;
         let quality = reference.map(|r| QualityReport::new(&r, &image)).transpose()?;
         let writing = Instant::now();
-        self.args.target(target).write(&image)?;
+        self.args.target(job, target).write(&image)?;
         self.write_image_seconds += writing.elapsed().as_secs_f64();
         let (height, width) = (image.height(), image.width());
         let file = target.display().to_string();

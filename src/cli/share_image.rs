@@ -172,6 +172,9 @@ impl Sharing<'_> {
             },
         };
         self.read_image_seconds += reading.elapsed().as_secs_f64();
+        if image.frames() > 1 {
+            return self.frames(&tiles::Scan { number, file, format }, &image, console);
+        }
         let depth = image.depth();
         let group = self.group(file, image.is_colour(), false)?;
         // All channels are judged before the first is written.

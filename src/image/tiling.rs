@@ -66,6 +66,11 @@ impl Tiling {
         (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
     }
 
+    /// The pixels of every cell, row after row.
+    pub fn rects(&self) -> impl Iterator<Item = Rect> + use<'_> {
+        self.places().filter_map(|place| self.rect(place))
+    }
+
     /// The pixels of a cell; nothing for a place that is none.
     pub fn rect(&self, (row, column): (usize, usize)) -> Option<Rect> {
         let (rows, columns) = self.counts();

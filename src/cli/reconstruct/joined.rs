@@ -1,14 +1,15 @@
 //! Images of tiles: which results make one, and how it is joined, one row of tiles in memory.
 
 use super::super::batch::{Failures, restored_name};
+use super::super::dicom::Target;
 use super::super::failure::{Code, Failure};
 use super::super::files::{QualityReport, is_stream, output_format, read_reference};
 use super::super::output::Console;
-use super::plan::{Cell, Job, Parts, Plane, Scan};
+use super::plan::{Cell, Job, Parts, Plane, Scan, scan_name};
 use super::{Entry, Share, Work, grey};
 use crate::artefact::Note;
 use crate::format::{FormatError, ImageId};
-use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, by_rows};
+use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, Rect, by_rows};
 use crate::network::MAX_PIXELS;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,13 +62,13 @@ pub(super) fn of_tiles(
         for (note, _, pair) in planes.into_iter().flatten() {
             cell.inset = note.tile?.inset;
             cell.pairs.push(pair);
-            job.get_or_insert_with(|| (name(&note, group), note.depth));
+            job.get_or_insert_with(|| (name(&note, group), note.depth, scan_name(Some(&note))));
         }
         cells.push(cell);
     }
-    let (name, depth) = job?;
+    let (name, depth, scan) = job?;
     let parts = Parts::Tiles(Scan { tiling, channels, cells });
-    Some(Job { name, depth, parts, part_of: None })
+    Some(Job { name, depth, parts, part_of: None, scan, original: None })
 }
 
 fn is_colour(note: &Note) -> bool {
@@ -84,8 +85,16 @@ fn name(note: &Note, group: ImageId) -> String {
 }
 
 /// Refuses an image of tiles that cannot be written, or compared, before any work is done.
-pub(super) fn check(job: &Job, target: &Path, compared: bool) -> Result<(), Failure> {
+pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<(), Failure> {
     let Parts::Tiles(scan) = &job.parts else { return Ok(()) };
+    if target.is_dicom() {
+        let (height, width) = scan.tiling.size();
+        return match height * width <= MAX_PIXELS {
+            true => Ok(()),
+            false => Err(Failure::from(ImageError::TooLarge { height, width }).about(target.out)),
+        };
+    }
+    let target = target.out;
     if is_stream(target) {
         let text = "an image of tiles is not written to standard output";
         return Err(Failure::new(Code::Usage, text).help("give a file or a folder as --out"));
@@ -121,6 +130,9 @@ impl Work<'_> {
             ImageError::Io(e) => FormatError::from_writer(e).into(),
             e => Failure::from(e).about(target),
         };
+        if self.args.target(job, target).is_dicom() {
+            return self.join_scan(job, scan, target, reference, console);
+        }
         let Scan { tiling, channels, ref cells } = *scan;
         let (height, width) = tiling.size();
         // Compared as a whole, if it is compared.
@@ -164,6 +176,48 @@ impl Work<'_> {
         let started = Instant::now();
         joiner.finish().map_err(failed)?.commit()?;
         self.write_image_seconds += writing + started.elapsed().as_secs_f64();
+        let (file, tiles) = (target.display().to_string(), Some(tiling.count()));
+        self.entries.push(Entry { file, shares, tiles, height, width, quality });
+        Ok(quality)
+    }
+
+    /// Writes a DICOM file of its frames, or tiles, which is in memory as a whole.
+    fn join_scan(
+        &mut self,
+        job: &Job,
+        scan: &Scan,
+        target: &Path,
+        reference: &Option<PathBuf>,
+        console: &mut Console,
+    ) -> Result<Option<QualityReport>, Failure> {
+        let (tiling, (height, width)) = (scan.tiling, scan.tiling.size());
+        let mut planes = vec![vec![0.0; height * width]; scan.channels];
+        let mut shares = Vec::new();
+        console.phase("joining frames");
+        for (done, (cell, rect)) in scan.cells.iter().zip(tiling.rects()).enumerate() {
+            for (plane, [a, b]) in planes.iter_mut().zip(&cell.pairs) {
+                let result = self.keys.reconstruct([a, b])?;
+                shares.push(Share::of(&result));
+                let own = Rect { top: cell.inset.0, left: cell.inset.1, ..rect };
+                let part = grey(result).and_then(|tile| tile.crop(own));
+                let part = part.map_err(|e| Failure::from(e).about(a))?;
+                let lines = part.pixels().chunks_exact(rect.width).zip(rect.top..);
+                for (line, row) in lines {
+                    plane[row * width + rect.left..][..rect.width].copy_from_slice(line);
+                }
+            }
+            console.progress((done + 1) as f64 / scan.cells.len() as f64);
+        }
+        console.finish();
+        let planes = planes.into_iter().map(|plane| GreyImage::new(height, width, plane));
+        let image = Raster::of_planes(planes.collect::<Result<_, _>>()?, job.depth)?;
+        let window = self.args.dicom.window;
+        let reference =
+            reference.as_deref().map(|path| read_reference(path, window)).transpose()?;
+        let quality = reference.map(|r| QualityReport::new(&r, &image)).transpose()?;
+        let writing = Instant::now();
+        self.args.target(job, target).write(&image)?;
+        self.write_image_seconds += writing.elapsed().as_secs_f64();
         let (file, tiles) = (target.display().to_string(), Some(tiling.count()));
         self.entries.push(Entry { file, shares, tiles, height, width, quality });
         Ok(quality)

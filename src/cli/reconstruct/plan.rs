@@ -1,6 +1,8 @@
 //! Which result shares make which images.
 
-use super::super::batch::{CHANNELS, Failures, ensure_distinct, files_in, restored_name};
+use super::super::batch::{
+    CHANNELS, Failures, base_name, ensure_distinct, files_in, restored_name,
+};
 use super::super::failure::{Code, Failure};
 use super::super::output::Console;
 use super::joined::{Tiles, of_tiles};
@@ -9,7 +11,7 @@ use crate::artefact::{Note, Reconstruction, read_result_note};
 use crate::format::envelope::open_file;
 use crate::format::header::{Body, ResultShare};
 use crate::format::{FormatError, ImageId, SessionId};
-use crate::image::{Depth, Tiling};
+use crate::image::{Depth, ImageFormat, Tiling};
 use crate::party::Party;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -23,6 +25,10 @@ pub(super) struct Job {
     pub(super) parts: Parts,
     /// What it is one of, if it is without the others.
     pub(super) part_of: Option<&'static str>,
+    /// The name that its file had, if that was DICOM.
+    pub(super) scan: Option<String>,
+    /// The DICOM file of that name in the folder that was given.
+    pub(super) original: Option<PathBuf>,
 }
 
 /// Both shares of a result.
@@ -70,7 +76,31 @@ impl Job {
             None => format!("{image}.png"),
         };
         let depth = note.map_or(UNKNOWN, |note| note.depth);
-        Job { name, depth, parts: Parts::Planes(pairs), part_of: None }
+        let parts = Parts::Planes(pairs);
+        Job { name, depth, parts, part_of: None, scan: scan_name(note), original: None }
+    }
+
+    /// Derives its file from the one of its name in a folder, if that was DICOM.
+    pub(super) fn derive_from(&mut self, folder: &Path) -> Result<(), Failure> {
+        let Some(name) = &self.scan else { return Ok(()) };
+        let exact = folder.join(name);
+        let found = match exact.is_file() {
+            true => Some(exact),
+            // Notes have no control characters and backslashes.
+            false => files_in(folder, |path| base_name(path) == *name)?.pop(),
+        };
+        let missing = || {
+            let text = format!("there is no '{name}' to derive from");
+            let help = "give the folder of the DICOM files that were shared, by their names";
+            Failure::new(Code::Input, text).about(folder).help(help)
+        };
+        self.original = Some(found.ok_or_else(missing)?);
+        let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or("");
+        self.name = match ImageFormat::from_extension(extension) {
+            Ok(ImageFormat::Dicom) => name.clone(),
+            _ => format!("{name}.dcm"),
+        };
+        Ok(())
     }
 
     /// One of its files.
@@ -83,16 +113,23 @@ impl Job {
     }
 }
 
+/// The name of an image's file, if it was DICOM and had one.
+pub(super) fn scan_name(note: Option<&Note>) -> Option<String> {
+    let note = note.filter(|n| n.format == ImageFormat::Dicom && !n.name.is_empty())?;
+    Some(note.name.clone())
+}
+
 /// One channel of a colour image: its note, id and shares.
 pub(super) type Plane = (Note, ImageId, Pair);
 
 /// All images of the files given, in the order of their names: reads headers and notes. What cannot
-/// be paired is noted as failed.
+/// be paired is noted as failed, and so is a scan whose original is not in the folder `like`.
 ///
 /// # Errors
 /// For a file that was named and is no result share, and for two images of one name.
 pub(super) fn jobs(
     given: &[PathBuf],
+    like: Option<&Path>,
     keys: &Keys,
     failures: &mut Failures,
     console: &mut Console,
@@ -131,6 +168,15 @@ pub(super) fn jobs(
     }
     for (group, tiles) in scans {
         jobs.extend(of_tiles(group, tiles, failures, console));
+    }
+    if let Some(folder) = like {
+        jobs.retain_mut(|job| match job.derive_from(folder) {
+            Ok(()) => true,
+            Err(failure) => {
+                failures.note(job.file(), &failure, console);
+                false
+            }
+        });
     }
     jobs.sort_by(|a, b| a.name.cmp(&b.name));
     ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.file())))?;

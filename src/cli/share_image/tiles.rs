@@ -1,12 +1,14 @@
 //! `share-image --tile`: an image that is read band by band and shared tile by tile.
 
-use super::super::failure::Failure;
+use super::super::failure::{Code, Failure};
 use super::super::files::open_rows;
 use super::super::output::Console;
 use super::{Plane, Sharing};
 use crate::artefact::{Channel, Tile};
 use crate::format::half_done::HalfDone;
-use crate::image::{Cut, Cutter, Depth, GreyImage, ImageError, ImageFormat, Raster, RowReader};
+use crate::image::{
+    Cut, Cutter, Depth, GreyImage, ImageError, ImageFormat, Raster, RowReader, Tiling,
+};
 use crate::model::Fit;
 use serde::Serialize;
 use std::path::Path;
@@ -41,19 +43,86 @@ impl Sharing<'_> {
         let about = |e: ImageError| Failure::from(e).about(file);
         let (rows, format) = open_rows(file, self.args.dicom.window)?;
         let network = &self.public.model.network;
+        if rows.frames() > 1 {
+            let (frames, (height, width)) = (rows.frames(), rows.size());
+            let frame = (height / frames, width);
+            if Cut::new(frame, side, network.reach()).map_err(about)?.is_some() {
+                let text = format!("an image of {frames} frames is not cut into tiles");
+                let help = format!("leave --tile away, or give --tile {}", frame.0.max(frame.1));
+                return Err(Failure::new(Code::Usage, text).about(file).help(help));
+            }
+            let image = all(rows).and_then(|image| image.in_frames(frames)).map_err(about)?;
+            return Ok(Some((image, format)));
+        }
         let Some(cut) = Cut::new(rows.size(), side, network.reach()).map_err(about)? else {
             return Ok(Some((all(rows).map_err(about)?, format)));
         };
         network.grid(cut.tile()).map_err(|e| Failure::from(e).about(file))?;
         let (known, scan) = (self.entries.len(), Scan { number, file, format });
         let shared = self.rows_of_tiles(&scan, rows, cut, console);
+        self.all_or_none(known, shared, console).map(|()| None)
+    }
+
+    /// Shares the frames of an image, each as a tile that answers for itself. A failure leaves none of
+    /// them, and neither does a signal.
+    pub(super) fn frames(
+        &mut self,
+        scan: &Scan<'_>,
+        image: &Raster,
+        console: &mut Console,
+    ) -> Result<(), Failure> {
+        let known = self.entries.len();
+        let shared = self.each_frame(scan, image, console);
+        self.all_or_none(known, shared, console)
+    }
+
+    /// After a failure, forgets the entries behind those that were `known` and removes their files.
+    fn all_or_none(
+        &mut self,
+        known: usize,
+        shared: Result<(), Failure>,
+        console: &mut Console,
+    ) -> Result<(), Failure> {
         console.finish();
         if shared.is_err() {
             self.entries.truncate(known);
             self.half_done.drain(..).for_each(HalfDone::remove);
         }
         while self.half_done.pop().is_some() {}
-        shared.map(|()| None)
+        shared
+    }
+
+    fn each_frame(
+        &mut self,
+        scan: &Scan<'_>,
+        image: &Raster,
+        console: &mut Console,
+    ) -> Result<(), Failure> {
+        let Scan { number, file, format } = *scan;
+        let about = |e: ImageError| Failure::from(e).about(file);
+        let (frames, size) = (image.frames(), (image.height(), image.width()));
+        let tiling = Tiling::new(size, (size.0 / frames, size.1)).map_err(about)?;
+        let group = self.group(file, image.is_colour(), true)?;
+        let (depth, mut outside) = (image.depth(), Outside::default());
+        console.phase("sharing frames");
+        for frame in 0..frames {
+            let tile = Some(Tile { group, tiling, place: (frame, 0), inset: (0, 0) });
+            for (index, grey) in image.frame(frame).map_err(about)?.iter().enumerate() {
+                let channel = image.is_colour().then_some(Channel { group, index: index as u8 });
+                let plane = Plane { number, file, format, depth, grey, channel, tile };
+                outside.add(self.plane(&plane, console)?);
+            }
+            console.progress((frame + 1) as f64 / frames as f64);
+        }
+        console.finish();
+        let (rows, columns) = tiling.cell();
+        console.note(format!(
+            "{}: {frames} frames of {rows}x{columns} shared in {}",
+            file.display(),
+            self.args.out.display()
+        ));
+        self.judge_tiles(outside, console);
+        Ok(())
     }
 
     fn rows_of_tiles(
@@ -115,10 +184,10 @@ impl Sharing<'_> {
 }
 
 /// The image that is cut.
-struct Scan<'a> {
-    number: usize,
-    file: &'a Path,
-    format: ImageFormat,
+pub(super) struct Scan<'a> {
+    pub(super) number: usize,
+    pub(super) file: &'a Path,
+    pub(super) format: ImageFormat,
 }
 
 /// An image that is small enough.

@@ -107,6 +107,14 @@ impl<'r> RowReader<'r> {
         (self.shape.height, self.shape.width)
     }
 
+    /// How many pictures of one size lie one below the other ([`Raster::frames`]).
+    pub fn frames(&self) -> usize {
+        match &self.source {
+            Source::Whole(image) => image.frames(),
+            Source::Lines(_) => 1,
+        }
+    }
+
     /// Planes: 1, or 3 of red, green and blue.
     pub fn channels(&self) -> usize {
         self.shape.channels
