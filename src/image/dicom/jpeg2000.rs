@@ -15,7 +15,7 @@ const BOX: &[u8; 4] = b"jp2c";
 /// The box that a file of boxes begins with.
 const BOXES: &[u8; 8] = b"\0\0\0\x0cjP  ";
 /// The most blocks and precincts of small frames; beyond, one for [`PIXELS_A_BLOCK`].
-const FEW_BLOCKS: usize = 1 << 16;
+const FEW_BLOCKS: usize = 1 << 12;
 const PIXELS_A_BLOCK: usize = 64;
 const MAX_LEVELS: u8 = 32;
 

@@ -24,14 +24,18 @@ pub(super) fn decode(data: &[u8], shape: Shape) -> Result<Vec<u32>, ImageError> 
     if shape.allocated == 1 || segments > MAX_SEGMENTS || word(0) != Some(segments) {
         return Err(cut());
     }
-    if data.len().saturating_mul(MAX_RUN / 2) < area * segments {
-        return Err(cut());
-    }
+    let packed = (1..=segments).map(|number| {
+        let start = word(number).filter(|&start| start >= HEADER)?;
+        let end = if number < segments { word(number + 1)? } else { data.len() };
+        // Before memory is taken: a segment that is long enough for so many samples.
+        data.get(start..end).filter(|packed| packed.len().saturating_mul(MAX_RUN / 2) >= area)
+    });
+    let packed: Vec<&[u8]> = packed.collect::<Option<_>>().ok_or_else(cut)?;
     let mut planes = vec![0u32; area * shape.samples];
-    for (segment, plane) in (0..segments).zip((0..shape.samples).flat_map(|p| vec![p; bytes])) {
-        let start = word(1 + segment).ok_or_else(cut)?;
-        let packed = data.get(start..).filter(|_| start >= HEADER).ok_or_else(cut)?;
-        unpack(packed, &mut planes[plane * area..][..area]).ok_or_else(cut)?;
+    for (segments, plane) in packed.chunks(bytes).zip(planes.chunks_exact_mut(area)) {
+        for segment in segments {
+            unpack(segment, plane).ok_or_else(cut)?;
+        }
     }
     Ok(match shape.samples {
         1 => planes,
