@@ -14,9 +14,9 @@ const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
 const BOX: &[u8; 4] = b"jp2c";
 /// The box that a file of boxes begins with.
 const BOXES: &[u8; 8] = b"\0\0\0\x0cjP  ";
-/// The most blocks and precincts of small frames; beyond, one for [`PIXELS_A_BLOCK`].
-const FEW_BLOCKS: usize = 1 << 12;
-const PIXELS_A_BLOCK: usize = 64;
+/// The most blocks and precincts of small frames; beyond, one for [`SAMPLES_A_BLOCK`].
+const FEW_BLOCKS: usize = 1 << 14;
+const SAMPLES_A_BLOCK: usize = 16;
 const MAX_LEVELS: u8 = 32;
 
 const COD: u8 = 0x52;
@@ -158,7 +158,10 @@ impl Size {
     fn check_blocks(&self, style: &[u8], shape: Shape) -> Result<(), ImageError> {
         match self.blocks(style) {
             None => Err(damaged("the headers of its JPEG 2000 stream are damaged")),
-            Some(blocks) if blocks > FEW_BLOCKS.max(shape.area() / PIXELS_A_BLOCK) as u64 => {
+            Some(blocks)
+                if blocks
+                    > FEW_BLOCKS.max(shape.area() * shape.samples / SAMPLES_A_BLOCK) as u64 =>
+            {
                 Err(damaged("its JPEG 2000 stream announces more blocks than it has"))
             }
             Some(_) => Ok(()),
