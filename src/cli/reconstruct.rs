@@ -110,7 +110,8 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
     let started = Instant::now();
     let folder = is_folder(&args.out);
     let original = args.original();
-    let target = Target { out: &args.out, original, window: args.dicom.window };
+    let (window, force) = (args.dicom.window, args.common.force);
+    let target = Target { out: &args.out, original, window, force };
     if original.is_some() && !target.is_dicom() {
         return Err(Failure::new(Code::Usage, "--like goes with a DICOM file")
             .help("name the output with .dcm, or leave --like away"));

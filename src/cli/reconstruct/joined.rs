@@ -138,7 +138,7 @@ impl Work<'_> {
         // Compared as a whole, if it is compared.
         let mut whole: Option<Vec<Vec<f32>>> =
             reference.as_ref().map(|_| vec![Vec::with_capacity(height * width); channels]);
-        let out = self.args.target(target).kind().create(target)?;
+        let out = self.args.target(job, target).kind().create(target)?;
         let format = output_format(target)?;
         let mut joiner = Joiner::new(format, tiling, channels, job.depth, out).map_err(failed)?;
         let mut shares = Vec::with_capacity(cells.len() * channels);

@@ -103,14 +103,22 @@ impl Sharing<'_> {
         let (frames, size) = (image.frames(), (image.height(), image.width()));
         let tiling = Tiling::new(size, (size.0 / frames, size.1)).map_err(about)?;
         let group = self.group(file, image.is_colour(), true)?;
-        let (depth, mut outside) = (image.depth(), Outside::default());
+        let channels = if image.is_colour() { 3 } else { 1 };
+        let depth = image.depth();
+        // Of all frames, as of all tiles.
+        let mut fits = vec![(Fit::of(size.0 * size.1), None); channels];
         console.phase("sharing frames");
         for frame in 0..frames {
             let tile = Some(Tile { group, tiling, place: (frame, 0), inset: (0, 0) });
-            for (index, grey) in image.frame(frame).map_err(about)?.iter().enumerate() {
+            let planes = image.frame(frame).map_err(about)?;
+            for (index, (grey, (fit, met))) in planes.iter().zip(&mut fits).enumerate() {
                 let channel = image.is_colour().then_some(Channel { group, index: index as u8 });
                 let plane = Plane { number, file, format, depth, grey, channel, tile };
-                outside.add(self.plane(&plane, console)?);
+                let ready = self.encode(&plane, console)?;
+                fit.note(ready.encoded.fit);
+                self.judge(file, *fit, &ready.levels)?;
+                self.write(&plane, &ready, console)?;
+                *met = Some(ready.levels);
             }
             console.progress((frame + 1) as f64 / frames as f64);
         }
@@ -121,7 +129,9 @@ impl Sharing<'_> {
             file.display(),
             self.args.out.display()
         ));
-        self.judge_tiles(outside, console);
+        for (fit, levels) in fits {
+            levels.iter().for_each(|levels| self.tell_clamped(fit, levels, console));
+        }
         Ok(())
     }
 
