@@ -54,10 +54,11 @@ test-train: ## Formatting aside, what `lint` and `test` do for the feature `trai
 	$(CARGO) clippy --all-targets --features train --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features train --locked
 	$(CARGO) test --features train --locked --lib train::
-	$(CARGO) test --features train --locked --test e2e_train --test cli_help
+	$(CARGO) test --features train --locked --test e2e train::
+	$(CARGO) test --features train --locked --test docs help::
 
 soak: ## 100 images through one pair of servers, and 10 restarts of 10: memory, results
-	$(CARGO) test --locked --test slow_soak -- --ignored --nocapture --test-threads 1
+	$(CARGO) test --locked --test slow soak:: -- --ignored --nocapture --test-threads 1
 
 test-slow: ## Tests that take minutes
 	$(CARGO) test --release --locked -- --ignored
@@ -89,7 +90,7 @@ sanitize: ## Address and leak sanitizer over kernels, ciphers, parsers and chann
 	  echo "make sanitize needs a nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/sanitize RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test --locked \
 	  --config 'profile.dev.package.ppdenoise.opt-level=1' --target $(HOST) --lib -- \
-	  kernels:: garble:: ot:: prg:: bits:: format:: net:: image::
+	  kernels:: crypto::garble:: crypto::ot:: crypto::prg:: numbers::packing:: files:: wire:: image::
 
 reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also table2, table3, table4, fig2, fig8, fig12
 	$(BIN) reproduce all --data $(DATA) --out $(OUT) $(REPRODUCE)

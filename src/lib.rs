@@ -8,14 +8,15 @@
 //!
 //! The program `ppdenoise` is a thin layer over this library. A Rust program that takes part itself starts
 //! at [`roles`]: each role is a type, files pass between them, and the two servers talk through any
-//! [`net::Channel`]. Everything else is what those are built from, and changes more often.
+//! [`wire::Channel`]. Everything else is what those are built from, and changes more often.
 //!
 //! ```
-//! use ppdenoise::format::keys::no_passphrase as none;
+//! use ppdenoise::files::container::no_passphrase as none;
 //! use ppdenoise::image::{GreyImage, add_gaussian};
 //! use ppdenoise::model::{Method, QuantiseOptions, load_npz};
 //! use ppdenoise::roles::{Dealer, Gateway, ModelOwner, Receiver, Server, Silent, make_keys, read_public};
-//! use ppdenoise::{net, party::Party, ring::RingBits, service::InputPaths};
+//! use ppdenoise::roles::server::InputPaths;
+//! use ppdenoise::{ids::Party, numbers::ring::RingBits, wire};
 //!
 //! let folder = tempfile::tempdir()?;
 //! let at = |name: &str| folder.path().join(name);
@@ -38,8 +39,8 @@
 //! // The dealer, for one image of this size.
 //! Dealer::open(&keys, &none)?.deal(&public, (24, 32), 1, &at("triples"))?;
 //!
-//! // Both servers, here as threads of one process; `net::connect` and `net::Listener` join processes.
-//! let (one, other) = net::pair();
+//! // Both servers, here as threads of one process; `wire::connect` and `wire::Listener` join processes.
+//! let (one, other) = wire::pair();
 //! let reports: Result<Vec<_>, _> = std::thread::scope(|scope| {
 //!     let servers = [(Party::S0, one), (Party::S1, other)].map(|(party, mut channel)| {
 //!         let (keys, at) = (&keys, &at);
@@ -73,22 +74,22 @@
 //!
 //! Modules are layers; each uses only those on lines above its own:
 //!
-//! 1. [`ring`], [`party`], [`secret`], [`block`], [`bitvec`], [`bounded`], [`activation`], [`network`]
-//! 2. [`fixed`], [`bits`], [`image`]
-//! 3. [`lookup`], [`metrics`], [`plot`], [`circuit`]
-//! 4. [`kernels`]
-//! 5. [`prg`], [`garble`]
-//! 6. [`share`], [`rescale`], [`model`], [`ot`], [`rlwe`]
-//! 7. [`correlation`], [`piecewise`], `train` (with the feature of that name)
-//! 8. [`mod@format`], [`net`]
-//! 9. [`protocol`]
-//! 10. [`artefact`], [`mod@bench`]
-//! 11. [`service`]
-//! 12. [`roles`]
-//! 13. [`cli`]
+//! 1. [`ids`]
+//! 2. [`numbers`], [`network`]
+//! 3. [`kernels`], [`image`]
+//! 4. [`crypto`]
+//! 5. [`model`]
+//! 6. [`material`], `train`
+//! 7. [`files`], [`wire`]
+//! 8. [`protocol`]
+//! 9. [`artefact`]
+//! 10. [`roles`]
+//! 11. [`lab`]
+//! 12. [`cli`]
 //!
-//! Lines 1 to 7 are pure: no files, sockets, clock or operating-system randomness. Only [`cli`]
-//! prints.
+//! Lines 1 to 6 are pure: no files, sockets, clock or operating-system randomness, but for the two places that
+//! `tests/layers` lists with their reasons; it compares this list with the imports. The trainer is there with
+//! the feature of its name. Only [`cli`] prints.
 
 // Unit tests and tests with the real binary split dealt material by one function, which names this
 // crate as the latter do.
@@ -98,38 +99,20 @@ extern crate self as ppdenoise;
 #[path = "../tests/common/split.rs"]
 mod split;
 
-pub mod activation;
 pub mod artefact;
-pub mod bench;
-pub mod bits;
-pub mod bitvec;
-pub mod block;
-pub mod bounded;
-pub mod circuit;
 pub mod cli;
-pub mod correlation;
-pub mod fixed;
-pub mod format;
-pub mod garble;
+pub mod crypto;
+pub mod files;
+pub mod ids;
 pub mod image;
 pub mod kernels;
-pub mod lookup;
-pub mod metrics;
+pub mod lab;
+pub mod material;
 pub mod model;
-pub mod net;
 pub mod network;
-pub mod ot;
-pub mod party;
-pub mod piecewise;
-pub mod plot;
-pub mod prg;
+pub mod numbers;
 pub mod protocol;
-pub mod rescale;
-pub mod ring;
-pub mod rlwe;
 pub mod roles;
-pub mod secret;
-pub mod service;
-pub mod share;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod wire;

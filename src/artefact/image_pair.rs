@@ -1,12 +1,13 @@
 //! Both shares of an image together: what nobody but their maker may see.
 
 use super::{ImageParts, ImageShareFile, PairError};
-use crate::format::envelope::{OpenFrom, open_file};
-use crate::format::header::ImageShare;
-use crate::format::{PublicKey, Role, SecretKey};
+use crate::crypto::share;
+use crate::files::container::envelope::{OpenFrom, open_file};
+use crate::files::container::header::ImageShare;
+use crate::files::keys::{PublicKey, SecretKey};
+use crate::ids::Role;
+use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::SourceError;
-use crate::ring::{Ring, RingBits};
-use crate::share;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -27,7 +28,7 @@ pub struct ImagePair {
 /// does.
 ///
 /// # Errors
-/// [`crate::format::FormatError`] of either file, [`PairError`] if they do not belong together.
+/// [`crate::files::FormatError`] of either file, [`PairError`] if they do not belong together.
 pub fn open_image_pair(
     paths: [&Path; 2],
     servers: &[SecretKey; 2],

@@ -6,15 +6,17 @@ use super::{
     read_elements, read_note, read_seeds, start_sealed, verify_elements, write_elements,
     write_note, write_seeds,
 };
-use crate::format::envelope::{Envelope, EnvelopeReader, OpenFrom, SealTo};
-use crate::format::header::ImageShare;
-use crate::format::output::OutputFile;
-use crate::format::{FormatError, ImageId, PublicKey};
+use crate::crypto::prg::{Domain, Purpose, Seed};
+use crate::crypto::share;
+use crate::files::FormatError;
+use crate::files::container::envelope::{Envelope, EnvelopeReader, OpenFrom, SealTo};
+use crate::files::container::header::ImageShare;
+use crate::files::keys::PublicKey;
+use crate::files::output::OutputFile;
+use crate::ids::ImageId;
+use crate::ids::Party;
 use crate::model::LevelMap;
-use crate::party::Party;
-use crate::prg::{Domain, Purpose, Seed};
-use crate::ring::{Ring, RingBits};
-use crate::share;
+use crate::numbers::ring::{Ring, RingBits};
 use std::fs::File;
 use std::io::BufReader;
 use zeroize::Zeroizing;
@@ -41,7 +43,7 @@ pub struct SharedImage<'a> {
 const MEANS_OP: usize = 1;
 
 /// Writes both shares of an image, complete but for their names, which `commit_all` and `commit_part`
-/// of [`crate::format::output`] give them together.
+/// of [`crate::files::output`] give them together.
 ///
 /// Security: split by a fresh seed; each share is sealed from the gateway to its server. The note is
 /// sealed to the receiver before that, and lies in S0's share only. Size: l / 8 bytes a pixel and

@@ -2,13 +2,15 @@
 //! server to itself, with seeds and explicit material slot by slot.
 
 use super::{PayloadSize, PublicModelFile, start_sealed, write_seeds};
-use crate::correlation::{MaterialLayout, Origin, PartySeeds};
-use crate::format::envelope::{ChunkKey, EnvelopeWriter, SealTo};
-use crate::format::header::Triples;
-use crate::format::output::OutputFile;
-use crate::format::{FormatError, SecretKey, TripleSetId, WeightMaskId};
+use crate::files::FormatError;
+use crate::files::container::envelope::{ChunkKey, EnvelopeWriter, SealTo};
+use crate::files::container::header::Triples;
+use crate::files::keys::SecretKey;
+use crate::files::output::OutputFile;
+use crate::ids::Party;
+use crate::ids::{TripleSetId, WeightMaskId};
+use crate::material::{MaterialLayout, Origin, PartySeeds};
 use crate::network::NetworkError;
-use crate::party::Party;
 
 /// Triples to be made for one image size.
 #[derive(Clone, Debug)]

@@ -4,6 +4,10 @@
 //! Bulk elements are little-endian, in chunks of at most `CHUNK_ELEMENTS`; where S1's half is
 //! random it is a seed of 32 bytes. Shares and material are sealed from their maker to their reader;
 //! the public description and the opened weights are in clear.
+//!
+//! May use: files and everything below them.
+//!
+//! Security: a share or a set of material is for one reader; what is read was authenticated chunk by chunk.
 
 mod image_pair;
 mod image_share;
@@ -33,14 +37,19 @@ pub use result_share::{PairError, Reconstruction, read_result_note, reconstruct,
 pub use slot_regions::SlotRegions;
 pub use triples::{Commission, Customer, TripleFile, TripleJob, Unguarded};
 
-use crate::format::envelope::{ChunkKey, Content, EnvelopeReader, EnvelopeWriter, SealTo};
-use crate::format::header::{Body, Levels, PoissonNoise};
-use crate::format::{Fingerprint, FormatError, PublicKey, SecretKey};
+use crate::crypto::prg::Seed;
+use crate::files::FormatError;
+use crate::files::container::envelope::{
+    ChunkKey, Content, EnvelopeReader, EnvelopeWriter, SealTo,
+};
+use crate::files::container::header::{Body, Levels, PoissonNoise};
+use crate::files::keys::{PublicKey, SecretKey};
+use crate::ids::Fingerprint;
+use crate::ids::Party;
 use crate::image::Poisson;
 use crate::model::{LevelMap, Normalisation};
-use crate::party::Party;
-use crate::prg::Seed;
-use crate::ring::{self, Ring, RingBits};
+use crate::numbers::ring;
+use crate::numbers::ring::{Ring, RingBits};
 use std::io::{Read, Seek, Write};
 use zeroize::Zeroizing;
 
@@ -246,6 +255,6 @@ fn read_note<F: Read>(file: &mut EnvelopeReader<F>, length: u32) -> Result<Vec<u
 /// A fresh seed from the operating system.
 pub(crate) fn random_seed() -> Result<Seed, FormatError> {
     let mut bytes = Zeroizing::new([0; Seed::LEN]);
-    getrandom::fill(bytes.as_mut_slice()).map_err(crate::format::RandomError::from)?;
+    getrandom::fill(bytes.as_mut_slice()).map_err(crate::ids::RandomError::from)?;
     Ok(Seed::from_bytes(*bytes))
 }

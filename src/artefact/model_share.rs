@@ -4,16 +4,21 @@ use super::{
     Parties, PayloadSize, random_seed, read_elements, read_seeds, start_in_clear, start_sealed,
     verify_elements, write_elements, write_seeds,
 };
-use crate::format::envelope::{ChunkKey, Envelope, EnvelopeReader, OpenFrom, SealTo, open_file};
-use crate::format::header::{self, ModelShare};
-use crate::format::output::{OutputFile, commit_all};
-use crate::format::{Digest, Fingerprint, FormatError, ModelId, PublicKey, Role};
+use crate::crypto::prg::{Domain, Purpose, Seed};
+use crate::crypto::share;
+use crate::files::FormatError;
+use crate::files::container::envelope::{
+    ChunkKey, Envelope, EnvelopeReader, OpenFrom, SealTo, open_file,
+};
+use crate::files::container::header;
+use crate::files::container::header::ModelShare;
+use crate::files::keys::PublicKey;
+use crate::files::output::{OutputFile, commit_all};
+use crate::ids::Party;
+use crate::ids::{Digest, Fingerprint, ModelId, Role};
 use crate::model::{LinearSpec, ModelError, PublicModel, QuantisedModel};
-use crate::party::Party;
-use crate::prg::{Domain, Purpose, Seed};
+use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{SourceError, WeightSource};
-use crate::ring::{Ring, RingBits};
-use crate::share;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};

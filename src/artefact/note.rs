@@ -1,9 +1,11 @@
 //! The note that travels with an image, sealed from the gateway to the receiver: what the image's file
 //! was, which nobody between them needs to know.
 
-use crate::format::codec::SMALL_LIMIT;
-use crate::format::envelope::{NOTE_UNIT, OpenFrom, SealTo, open_note, seal_note};
-use crate::format::{FormatError, ImageId, decode_small, encode_small};
+use crate::files::FormatError;
+use crate::files::container::envelope::{NOTE_UNIT, OpenFrom, SealTo, open_note, seal_note};
+use crate::ids::ImageId;
+use crate::ids::codec::SMALL_LIMIT;
+use crate::ids::codec::{decode_small, encode_small};
 use crate::image::{Depth, ImageFormat, Tiling};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};

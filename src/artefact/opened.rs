@@ -5,12 +5,13 @@
 //! The file is in clear like the other secrets of a state folder's owner, with mode 0600.
 
 use super::{PayloadSize, PublicModelFile, read_elements, start_in_clear, write_elements};
-use crate::format::envelope::open_file;
-use crate::format::header::OpenedWeights;
-use crate::format::output::{Access, OutputFile, Overwrite};
-use crate::format::{Digest, Fingerprint, FormatError, WeightMaskId};
+use crate::files::FormatError;
+use crate::files::container::envelope::open_file;
+use crate::files::container::header::OpenedWeights;
+use crate::files::output::{Access, OutputFile, Overwrite};
+use crate::ids::{Digest, Fingerprint, WeightMaskId};
+use crate::numbers::ring::Ring;
 use crate::protocol::weights_digest;
-use crate::ring::Ring;
 use std::path::{Path, PathBuf};
 
 /// Where and for what opened weights are kept.

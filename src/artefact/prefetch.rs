@@ -1,9 +1,9 @@
 //! Reading material ahead: a thread reads and unseals the next tile while the servers compute.
 
-use crate::correlation::{Chunk, ChunkPool, MaterialLayout};
-use crate::format::FormatError;
-use crate::format::envelope::{ChunkKey, EnvelopeReader};
-use crate::format::stream::Stream;
+use crate::files::FormatError;
+use crate::files::container::envelope::{ChunkKey, EnvelopeReader};
+use crate::files::container::stream::Stream;
+use crate::material::{Chunk, ChunkPool, MaterialLayout};
 use crate::protocol::{SourceError, TileSource};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};

@@ -3,11 +3,13 @@
 
 use super::prefetch::{Prefetch, Reading};
 use super::{PayloadSize, PublicModelFile, start_sealed};
-use crate::correlation::MaterialLayout;
-use crate::format::envelope::{ChunkKey, EnvelopeWriter, OpenFrom, SealTo, open_stream};
-use crate::format::header::{Prepared, Triples};
-use crate::format::output::{Access, OutputFile, Overwrite};
-use crate::format::{FormatError, Role, SecretKey, TripleSetId};
+use crate::files::FormatError;
+use crate::files::container::envelope::{ChunkKey, EnvelopeWriter, OpenFrom, SealTo, open_stream};
+use crate::files::container::header::{Prepared, Triples};
+use crate::files::keys::SecretKey;
+use crate::files::output::{Access, OutputFile, Overwrite};
+use crate::ids::{Role, TripleSetId};
+use crate::material::MaterialLayout;
 use crate::protocol::TileSource;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

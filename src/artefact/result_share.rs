@@ -4,17 +4,19 @@ use super::{
     PayloadSize, PublicModelFile, level_map, read_elements, read_note, start_sealed,
     write_elements, write_note,
 };
-use crate::fixed::shrink;
-use crate::format::envelope::{EnvelopeReader, OpenFrom, SealTo, open_file};
-use crate::format::header::{Decoding, Levels, ResultShare};
-use crate::format::output::OutputFile;
-use crate::format::{FormatError, ImageId, PublicKey, Role, SecretKey, SessionId};
+use crate::crypto::share;
+use crate::files::FormatError;
+use crate::files::container::envelope::{EnvelopeReader, OpenFrom, SealTo, open_file};
+use crate::files::container::header::{Decoding, Levels, ResultShare};
+use crate::files::keys::{PublicKey, SecretKey};
+use crate::files::output::OutputFile;
+use crate::ids::Party;
+use crate::ids::{ImageId, Role, SessionId};
 use crate::model::{Normalisation, decode_sums};
 use crate::network::{Border, Gather, PatchGrid};
-use crate::party::Party;
+use crate::numbers::fixed::shrink;
+use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::SourceError;
-use crate::ring::{Ring, RingBits};
-use crate::share;
 use std::path::Path;
 use zeroize::Zeroizing;
 

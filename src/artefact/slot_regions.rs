@@ -5,9 +5,10 @@
 //! are spent, whatever becomes of the ledger; the rest when it is erased.
 
 use super::PayloadSize;
-use crate::format::FormatError;
-use crate::format::envelope::{Envelope, TAG_LEN};
-use crate::format::header::Triples;
+use crate::files::FormatError;
+use crate::files::container::envelope::Envelope;
+use crate::files::container::header::Triples;
+use crate::files::container::sizes::TAG_LEN;
 use std::io::Read;
 use std::ops::Range;
 

@@ -9,22 +9,24 @@ use super::{
     Parties, PayloadSize, PublicModelFile, SlotRegions, random_seed, read_seeds, start_sealed,
     write_seeds,
 };
-use crate::correlation::{
+use crate::files::FormatError;
+use crate::files::container::envelope::{ChunkKey, Envelope, EnvelopeWriter, OpenFrom};
+use crate::files::container::header::Triples;
+use crate::files::container::stream::{Held, Stream, place};
+use crate::files::error::Amount;
+use crate::files::keys::PublicKey;
+use crate::files::output::erase::{is_overwritten, take};
+use crate::files::output::half_done::HalfDone;
+use crate::files::output::{OutputFile, commit_part};
+use crate::ids::Party;
+use crate::ids::{TripleSetId, WeightMaskId};
+use crate::material::{
     Dealer, MaskOwners, MaterialLayout, Origin, PartySeeds, SlotView, weight_mask_id,
     weight_mask_seed,
 };
-use crate::format::envelope::{ChunkKey, Envelope, EnvelopeWriter, OpenFrom};
-use crate::format::erase::{is_overwritten, take};
-use crate::format::error::Amount;
-use crate::format::half_done::HalfDone;
-use crate::format::header::Triples;
-use crate::format::output::{OutputFile, commit_part};
-use crate::format::stream::{Held, Stream, place};
-use crate::format::{FormatError, PublicKey, TripleSetId, WeightMaskId};
 use crate::network::NetworkError;
-use crate::party::Party;
+use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{SourceError, TileSource};
-use crate::ring::{Ring, RingBits};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};

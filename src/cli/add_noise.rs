@@ -7,7 +7,7 @@ use super::files::{
 };
 use super::levels::sensor;
 use super::output::{Console, print_json};
-use crate::format::output::ensure_not_input;
+use crate::files::output::ensure_not_input;
 use crate::image::{NoiseSeed, add_gaussian, add_poisson};
 use serde::Serialize;
 

@@ -4,7 +4,7 @@ use super::args::Calibrate;
 use super::failure::{Code, Failure};
 use super::files::{pictures, read_image, read_model, write_public};
 use super::output::{Console, print_json};
-use crate::format::output::ensure_not_input;
+use crate::files::output::ensure_not_input;
 use crate::image::add_gaussian;
 use crate::model::{FloatModel, LevelMap, Packing, describe, save_npz};
 use crate::network::LinearShape;

@@ -1,6 +1,7 @@
 //! `denoise`: the plaintext reference, in floats or as the integer twin.
 
 use super::args::Denoise;
+use super::args::parse::goes_with;
 use super::dicom::Target;
 use super::failure::{Code, Failure};
 use super::files::{
@@ -9,16 +10,16 @@ use super::files::{
 };
 use super::levels::{levels, tell_clamped, unfit};
 use super::output::{Console, print_json};
-use super::share_model::{goes_with, quantise_options};
-use crate::activation::{Activation, Nonlinearity};
-use crate::fixed::shrink_nearest;
-use crate::format::output::ensure_not_input;
+use super::share_model::quantise_options;
+use crate::files::output::ensure_not_input;
 use crate::image::{GreyImage, ImageError};
 use crate::model::{
     Clamping, Encoded, FloatModel, LevelMap, NearestRounding, QuantisedModel, Unfit, decode_sums,
     encode_image, quantise, run_twin,
 };
-use crate::ring::{Ring, RingBits};
+use crate::numbers::activation::{Activation, Nonlinearity};
+use crate::numbers::fixed::shrink_nearest;
+use crate::numbers::ring::{Ring, RingBits};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;

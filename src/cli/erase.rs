@@ -1,13 +1,14 @@
 //! `erase`: overwrites what was used up.
 
+use super::args::server::Erase;
 use super::failure::{Code, Failure};
 use super::output::{Console, bytes, print_json};
-use super::server_args::Erase;
 use super::server_side::{own_ledger, state_folder};
-use crate::format::keys::KeyFolder;
-use crate::format::ledger::Ledger;
-use crate::format::{FormatError, Role};
-use crate::service::{EraseReport, Extent, Owner, ServiceError, erase};
+use crate::files::FormatError;
+use crate::files::keys::KeyFolder;
+use crate::files::ledger::Ledger;
+use crate::ids::Role;
+use crate::roles::server::{EraseReport, Extent, Owner, ServiceError, erase};
 use std::path::Path;
 
 pub(super) fn run(args: &Erase, console: &mut Console) -> Result<(), Failure> {

@@ -2,17 +2,17 @@
 
 use super::shown::one_line;
 use crate::artefact::PairError;
-use crate::format::FormatError;
-use crate::format::erase::TAKE;
-use crate::format::ledger::LedgerError;
+use crate::files::FormatError;
+use crate::files::ledger::LedgerError;
+use crate::files::output::words::TAKE;
 use crate::image::ImageError;
+use crate::image::metrics::MetricsError;
 use crate::kernels::BackendError;
-use crate::metrics::MetricsError;
 use crate::model::ModelError;
-use crate::net::{NetError, Refusal};
 use crate::network::NetworkError;
 use crate::protocol::{ProtocolError, SourceError};
-use crate::service::{InputError, ServiceError};
+use crate::roles::server::{InputError, ServiceError};
+use crate::wire::{NetError, Refusal};
 use std::error::Error;
 use std::fmt;
 use std::path::Path;

@@ -2,11 +2,11 @@
 
 use super::failure::{Code, Failure};
 use crate::artefact::PublicModelFile;
-use crate::format::FormatError;
-use crate::format::output::{Access, OutputFile, Overwrite};
+use crate::files::FormatError;
+use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::image::dicom::{self, Window};
+use crate::image::metrics::{Quality, quality};
 use crate::image::{self, GreyImage, ImageFormat, Raster, RowReader};
-use crate::metrics::{Quality, quality};
 use crate::model::{FloatModel, load_mat, load_npz, load_pth, load_safetensors};
 use crate::network::MAX_WEIGHTS;
 use serde::Serialize;

@@ -2,7 +2,7 @@
 
 use super::failure::{Code, Failure};
 use super::output::say;
-use crate::format::half_done::abandon_all;
+use crate::files::output::half_done::abandon_all;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, IsTerminal};

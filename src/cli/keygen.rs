@@ -5,8 +5,8 @@ use super::failure::Failure;
 use super::files::overwrite;
 use super::keys::{prompt_new, read_passphrase};
 use super::output::{Console, print_json};
-use crate::format::Role;
-use crate::format::keys::generate;
+use crate::files::keys::generate;
+use crate::ids::Role;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! What the flags say of an image's noise, and how its grey levels become network units.
 
-use super::args::parse_positive;
+use super::args::parse::parse_positive;
 use super::failure::{Code, Failure};
 use super::output::Console;
 use crate::image::{GreyImage, Poisson, estimate_sigma};

@@ -1,4 +1,8 @@
 //! The command line: the only layer that prints.
+//!
+//! May use: every layer.
+//!
+//! Security: what is printed is public; secrets come from files and terminals, never from flags.
 
 mod add_noise;
 mod args;
@@ -18,25 +22,20 @@ mod interrupt;
 mod keygen;
 mod keys;
 mod levels;
-mod make_triplets;
 mod manual;
 mod metrics;
 mod output;
 mod pipeline;
 mod prepare;
-mod quantise_args;
 mod reconstruct;
 mod reproduce;
 mod serve;
-mod server_args;
 mod server_side;
 mod share_image;
 mod share_model;
 mod shown;
 #[cfg(feature = "train")]
 mod train;
-#[cfg(feature = "train")]
-mod train_args;
 mod verify;
 mod version;
 

@@ -1,11 +1,11 @@
 //! `prepare`: a server's work ahead of time.
 
+use super::args::server::Prepare;
 use super::failure::{Code, Failure};
 use super::output::{Console, bytes, peak_memory, print_json};
-use super::server_args::Prepare;
 use super::server_side::{Opened, Watcher, link, with_threads};
 use crate::kernels;
-use crate::service::{Job, PrepareReport, prepare};
+use crate::roles::server::{Job, PrepareReport, prepare};
 use serde::Serialize;
 
 #[derive(Serialize)]

@@ -1,17 +1,17 @@
 //! `serve`: one of the two servers.
 
+use super::args::server::Serve;
 use super::batch::{Failed, image_shares, is_folder};
 use super::erase;
 use super::failure::{Code, Failure};
 use super::files::{OutputKind, check_writable, overwrite};
 use super::output::{Console, peak_memory, print_json};
-use super::server_args::Serve;
 use super::server_side::{Opened, Watcher, link, with_threads};
-use crate::format::FormatError;
-use crate::format::ledger::Ledger;
-use crate::format::output::{Access, OutputFile, ensure_not_input};
+use crate::files::FormatError;
+use crate::files::ledger::Ledger;
+use crate::files::output::{Access, OutputFile, ensure_not_input};
 use crate::kernels;
-use crate::service::{
+use crate::roles::server::{
     Batch, BatchPaths, EraseReport, Job, Named, Owner, Report, Supply, Until, run as run_job,
 };
 use serde::Serialize;

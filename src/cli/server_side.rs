@@ -1,19 +1,19 @@
 //! What the commands of a server share: its inputs, its state folder, its link to the other server
 //! and its compute threads.
 
+use super::args::server::{Link, ServerSide, Threads};
 use super::batch::Failures;
 use super::failure::{Code, Failure};
 use super::output::{Console, bytes, say};
-use super::server_args::{Link, ServerSide, Threads};
 use crate::artefact::Unguarded;
-use crate::format::keys::{KeyFolder, SecretKey};
-use crate::format::ledger::{Ledger, state_dir_default};
-use crate::format::{Fingerprint, Role};
-use crate::net::{Limits, Listener, NetError, Security, TcpChannel, TlsKeys, connect};
-use crate::party::Party;
-use crate::service::{
+use crate::files::keys::{KeyFolder, SecretKey};
+use crate::files::ledger::{Ledger, state_dir_default};
+use crate::ids::Party;
+use crate::ids::{Fingerprint, Role};
+use crate::roles::server::{
     ImageReport, InputPaths, Inputs, Observer, Phase, ServerKeys, ServiceError, claim_state,
 };
+use crate::wire::{Limits, Listener, NetError, Security, TcpChannel, TlsKeys, connect};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,19 +1,20 @@
 //! `share-model`: quantise a model and split it between the servers.
 
 use super::args::ShareModel;
+use super::args::parse::goes_with;
+use super::args::quantise::{Quantise, RangeKind};
 use super::failure::{Code, Failure};
 use super::files::{overwrite, read_model, with_suffix};
 use super::output::{Console, print_json};
-use super::quantise_args::{Quantise, RangeKind};
-use crate::activation::Nonlinearity;
 use crate::artefact::write_model;
-use crate::format::Role;
-use crate::format::keys::KeyFolder;
-use crate::format::output::{Access, OutputFile, ensure_not_input};
+use crate::files::keys::KeyFolder;
+use crate::files::output::{Access, OutputFile, ensure_not_input};
+use crate::ids::Role;
+use crate::model::piecewise::Piecewise;
 use crate::model::{
     Cells, EngineKind, FloatModel, Method, QuantiseOptions, QuantisedModel, Ranges, quantise,
 };
-use crate::piecewise::Piecewise;
+use crate::numbers::activation::Nonlinearity;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -165,11 +166,6 @@ fn method(model: &FloatModel, flags: &Quantise) -> Result<Method, Failure> {
         (EngineKind::Gc, _) => (Piecewise::refit(), true),
     };
     Ok(Method::Gc { function, refit })
-}
-
-pub(super) fn goes_with(flag: &str, other: &str) -> Failure {
-    Failure::new(Code::Usage, format!("{flag} goes with {other}"))
-        .help(format!("add {other}, or leave {flag} away"))
 }
 
 fn report(quantised: &QuantisedModel, model_id: String) -> Report {

@@ -1,14 +1,14 @@
 //! `train`: from a folder of images to a model.
 
+use super::args::train::Train;
 use super::denoise::plain;
 use super::failure::{Code, Failure};
 use super::files::{OutputKind, check_writable, read_bytes, read_image, read_model, write_public};
 use super::output::{Console, print_json};
-use super::train_args::Train;
-use crate::format::FormatError;
-use crate::format::output::ensure_not_input;
+use crate::files::FormatError;
+use crate::files::output::ensure_not_input;
+use crate::image::metrics::{PEAK_8BIT, psnr};
 use crate::image::{GreyImage, add_gaussian};
-use crate::metrics::{PEAK_8BIT, psnr};
 use crate::model::{FloatModel, LevelMap, Normalisation, Packing, save_npz};
 use crate::train::{
     Card, Checkpoint, Corpus, CurvePoint, Recipe, Schedule, State, TrainError, Trainer,

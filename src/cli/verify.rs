@@ -6,8 +6,9 @@ use super::failure::{Code, Failure};
 use super::files::{read_picture, read_public};
 use super::output::{Console, print_json};
 use crate::artefact::{ImagePair, PublicModelFile, level_map, open_image_pair};
-use crate::format::keys::KeyFolder;
-use crate::format::{FormatError, Role};
+use crate::files::FormatError;
+use crate::files::keys::KeyFolder;
+use crate::ids::Role;
 use crate::image::GreyImage;
 use crate::model::encode_image;
 use serde::Serialize;
@@ -82,7 +83,7 @@ fn judge(pair: &ImagePair, public: &PublicModelFile, image: &GreyImage) -> Resul
     let differing = |a: &[i64], b: &[i64]| {
         a.len().abs_diff(b.len()) + a.iter().zip(b).filter(|(x, y)| x != y).count()
     };
-    let grey = |v: i64| map.to_grey(crate::fixed::decode(v, pair.fields.frac_bits));
+    let grey = |v: i64| map.to_grey(crate::numbers::fixed::decode(v, pair.fields.frac_bits));
     let differences = pair.pixels.iter().zip(&expected).map(|(&a, &b)| (grey(a) - grey(b)).abs());
     let (pixels_differing, patch_means_differing) =
         (differing(&pair.pixels, &expected), differing(&pair.means, &means));

@@ -1,8 +1,8 @@
 //! What `--version` tells beside the version: what this program can do on this machine.
 
-use crate::format::envelope::VERSION as FILE_FORMAT;
+use crate::files::container::envelope::VERSION as FILE_FORMAT;
 use crate::kernels::Backend;
-use crate::net::WIRE_VERSION;
+use crate::wire::WIRE_VERSION;
 use std::sync::LazyLock;
 
 /// The version, the backends of this processor, the cargo features, and what other versions can be

@@ -1,32 +1,14 @@
 //! The image formats behind one pair of functions.
 
+use super::format::ImageFormat;
 use super::raster::{Depth, Raster};
-use super::{ImageError, container, dicom, npy};
+use super::read::{container, npy};
+use super::{ImageError, dicom};
 use crate::network::MAX_PIXELS;
 use std::io::{Read, Write};
 
 /// No usable file is longer: the largest image in float64 and 1 MiB of header or metadata.
 const MAX_FILE: u64 = 8 * MAX_PIXELS as u64 + (1 << 20);
-
-/// How an image is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ImageFormat {
-    /// PNG, 8 or 16 bits, grey or colour: levels are rounded and clipped when written.
-    Png,
-    /// PGM and PPM (and PAM when read), 8 or 16 bits.
-    Pnm,
-    /// TIFF of one page, 8 or 16 bits, grey or colour.
-    Tiff,
-    /// BMP, 8 bits, grey or colour.
-    Bmp,
-    /// JPEG, read only: writing would add noise of its own.
-    Jpeg,
-    /// DICOM, grey or colour, of one frame or several; written only from an original
-    /// ([`dicom::derive`]).
-    Dicom,
-    /// A NumPy array of height x width grey levels; float32 when written.
-    Npy,
-}
 
 impl ImageFormat {
     /// Every format.
@@ -127,20 +109,6 @@ impl ImageFormat {
     }
 }
 
-impl std::fmt::Display for ImageFormat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            ImageFormat::Png => "PNG",
-            ImageFormat::Pnm => "PNM",
-            ImageFormat::Tiff => "TIFF",
-            ImageFormat::Bmp => "BMP",
-            ImageFormat::Jpeg => "JPEG",
-            ImageFormat::Dicom => "DICOM",
-            ImageFormat::Npy => ".npy",
-        })
-    }
-}
-
 /// Reads one image up to the end of `reader`.
 ///
 /// # Errors
@@ -190,7 +158,7 @@ pub fn write(
             _ => return Err(ImageError::Colour),
         },
         ImageFormat::Dicom => return Err(ImageError::NoOriginal),
-        _ => container::encode(format, image, &mut writer)?,
+        _ => crate::image::write::whole::encode(format, image, &mut writer)?,
     }
     writer.flush()?;
     Ok(())

@@ -1,41 +1,42 @@
 //! Images as planes of grey levels: reading, writing, noise, and the side-by-side picture.
 //!
 //! Nothing here opens a file: images come from bytes or a reader and go to a writer.
+//!
+//! May use: the limits and the reach of [`crate::network`]. Pure.
+//!
+//! Security: files are hostile, and what they announce is checked before memory is taken for it; pixels are
+//! secret, and stay out of errors and `Debug`.
 
 mod codec;
-mod container;
-mod cutter;
 pub mod dicom;
 mod error;
-mod font;
+mod format;
 mod interest;
-mod joiner;
 mod jpeg;
+mod limits;
+pub mod metrics;
 mod noise;
 mod noise_level;
-pub(crate) mod npy;
-mod panel;
-mod png;
 mod poisson;
 mod raster;
-mod rows;
-mod strips;
-mod tiff;
-mod tiling;
+pub(crate) mod read;
+mod scan;
+pub(crate) mod write;
 
-pub use codec::{ImageFormat, read, write};
-pub use cutter::Cutter;
+pub use codec::{read, write};
 pub use error::ImageError;
+pub use format::ImageFormat;
 pub use interest::pick_crops;
-pub use joiner::Joiner;
+pub use limits::{MAX_SCAN_PIXELS, MAX_TILES};
 pub use noise::{NoiseSeed, add_gaussian, add_poisson};
 pub use noise_level::estimate_sigma;
-pub use panel::{Panel, Picture, crop_side, side_by_side};
 pub use poisson::Poisson;
 pub use raster::{Depth, Raster};
-pub use rows::RowReader;
-pub use strips::{StripWriter, by_rows};
-pub use tiling::{Cut, MAX_SCAN_PIXELS, MAX_TILES, Tiling};
+pub use read::rows::RowReader;
+pub use scan::cutter::Cutter;
+pub use scan::joiner::Joiner;
+pub use scan::tiling::{Cut, Tiling};
+pub use write::strips::{StripWriter, by_rows};
 
 use crate::network::MAX_PIXELS;
 use std::fmt;
@@ -163,7 +164,7 @@ impl std::fmt::Display for Rect {
 }
 
 /// Height times width, if an image may have so many pixels.
-fn checked_area(height: usize, width: usize) -> Result<usize, ImageError> {
+pub(crate) fn checked_area(height: usize, width: usize) -> Result<usize, ImageError> {
     match height.checked_mul(width) {
         Some(0) => Err(ImageError::Empty { height, width }),
         Some(area) if area <= MAX_PIXELS => Ok(area),

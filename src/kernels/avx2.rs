@@ -2,7 +2,7 @@
 //! lookups.
 #![allow(unsafe_code)]
 
-use super::lookup::{PlaneBatch, PlaneKernel, PlaneSums};
+use super::planes::{PlaneBatch, PlaneKernel, PlaneSums};
 use super::{Kernel, by_count};
 use core::arch::x86_64::*;
 

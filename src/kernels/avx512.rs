@@ -1,7 +1,7 @@
 //! AVX-512 (F, BW, DQ, VL): 12 rows x 2 vectors in registers, masked byte loads for the lookups.
 #![allow(unsafe_code)]
 
-use super::lookup::{PlaneBatch, PlaneKernel, PlaneSums};
+use super::planes::{PlaneBatch, PlaneKernel, PlaneSums};
 use super::{Kernel, by_count};
 use core::arch::x86_64::*;
 

@@ -5,29 +5,23 @@
 //! (inputs) one after the other. A call copies a block of activations into strips of a few rows,
 //! interleaved, and runs the register kernel over every (panel, strip).
 
-#[cfg(target_arch = "x86_64")]
 use super::amx::Amx;
 #[cfg(target_arch = "x86_64")]
 use super::limbs;
+#[cfg(target_arch = "x86_64")]
+use super::panels::panel_width;
 use super::portable::Portable;
 use super::{Backend, Kernel, active, with_kernel};
-use crate::ring::Ring;
+use crate::numbers::ring::Ring;
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Bytes of one row of a panel: two 64-byte vectors.
-const PANEL_BYTES: usize = 128;
 /// Bytes of activations in one block, so that it stays in a 1 MiB second-level cache beside the
 /// panel that streams through it.
 const BLOCK_BYTES: usize = 384 << 10;
 /// Inputs in one block: deep enough that writing a tile back costs little beside computing it. Of
 /// 128 to 768, measured on Zen 4, the deepest was the fastest.
 const DEPTH: usize = 768;
-
-/// Outputs in one panel of weights.
-pub(super) const fn panel_width<R: Ring>() -> usize {
-    PANEL_BYTES / R::BYTES
-}
 
 /// A weight matrix (m outputs x n inputs) in the order in which the kernels of a backend read it.
 ///

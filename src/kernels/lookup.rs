@@ -3,9 +3,10 @@
 //! A vector of H = 2^hi bits takes [`one_hot_words`] words; bit j is bit j % 64 of word j / 64. Below
 //! hi = 6 a vector is the low H bits of one word, whose other bits are ignored.
 
+use super::planes::{GROUP, PLANE_SLACK, PlaneBatch, PlaneKernel, PlaneSums, plane_len};
 use super::{Backend, Sums, active, with_kernel};
-use crate::lookup::HI_BITS;
-use crate::ring::Ring;
+use crate::numbers::ring::Ring;
+use crate::numbers::slope_table::HI_BITS;
 
 /// Why a table cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +39,6 @@ pub struct LookupTable {
     value_min: i64,
     slope_min: i64,
 }
-
-/// Bytes that a vector load may read behind the two periods of a plane.
-const PLANE_SLACK: usize = 64;
 
 impl LookupTable {
     /// A table from its columns A and B, indexed by cell.
@@ -137,63 +135,6 @@ pub fn masked_sums_with<R: Ring>(
 
 /// Lookups summed between two visits of the shared code.
 const BATCH: usize = 64;
-/// Planes that a kernel sums at once.
-const GROUP: usize = 4;
-
-/// What a SIMD backend implements of the lookups: sums of bytes.
-pub(super) trait PlaneKernel: Copy {
-    /// For each lookup of the batch, the sum of the selected bytes of each plane and the number of
-    /// bits set. `out` has one entry a lookup; planes beyond the batch's keep what they held.
-    fn plane_sums(self, batch: &PlaneBatch<'_>, out: &mut [PlaneSums]);
-}
-
-/// Up to four planes of a table, one after the other, and some lookups.
-pub(super) struct PlaneBatch<'a> {
-    planes: &'a [u8],
-    cells: usize,
-    one_hot: &'a [u64],
-    offsets: &'a [u32],
-}
-
-/// The sums of one lookup.
-#[derive(Clone, Copy, Default)]
-pub(super) struct PlaneSums {
-    pub(super) planes: [u64; GROUP],
-    pub(super) ones: u64,
-}
-
-impl PlaneBatch<'_> {
-    /// The number of planes, 1 to 4.
-    pub(super) fn planes(&self) -> usize {
-        self.planes.len() / plane_len(self.cells)
-    }
-
-    /// Each lookup's vector and the place of its first cell in a plane.
-    #[inline(always)]
-    pub(super) fn lookups(&self) -> impl Iterator<Item = (&[u64], usize)> {
-        let vectors = self.one_hot.chunks_exact(self.cells.div_ceil(64));
-        let start = |&offset: &u32| self.cells - (offset as usize & (self.cells - 1));
-        vectors.zip(self.offsets.iter().map(start))
-    }
-
-    /// The entries of a plane from `start` on, 64 for each word of a vector.
-    #[inline(always)]
-    pub(super) fn window(&self, plane: usize, start: usize) -> &[u8] {
-        &self.planes[plane * plane_len(self.cells) + start..][..self.cells.max(64)]
-    }
-
-    /// The bits of a word that count.
-    #[inline(always)]
-    pub(super) fn word_mask(&self) -> u64 {
-        u64::MAX >> (64 - self.cells.min(64))
-    }
-}
-
-/// Bytes of one plane: two periods and the slack.
-const fn plane_len(cells: usize) -> usize {
-    2 * cells + PLANE_SLACK
-}
-
 impl<K: PlaneKernel> Sums for K {
     fn masked_sums<R: Ring>(
         self,
@@ -257,8 +198,8 @@ pub fn xor_one_hot(hi: u32, one_hot: &mut [u64], positions: &[u32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixed::low_mask;
     use crate::kernels::test_support::{available, words};
+    use crate::numbers::fixed::low_mask;
     use proptest::prelude::*;
 
     /// Columns whose entries use every bit below `bits`.

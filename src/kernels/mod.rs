@@ -5,15 +5,14 @@
 //! backend. No kernel branches on, or addresses memory by, a ring element or a one-hot vector; the
 //! exception is the dealer's [`xor_one_hot`], which runs where the positions are known.
 //! Unsafe code is confined to the files of the instruction sets.
+//!
+//! May use: [`crate::numbers`]. Pure but for asking the processor what it can do.
+//!
+//! Security: time and addresses do not depend on secrets, as said above.
 
 mod aes;
-mod aes_portable;
-#[cfg(target_arch = "x86_64")]
-mod aes_x86;
 #[cfg(target_arch = "x86_64")]
 mod amx;
-#[cfg(target_arch = "x86_64")]
-mod amx_lines;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -26,8 +25,8 @@ mod limbs;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod lookup;
 mod ntt;
-#[cfg(target_arch = "x86_64")]
-mod ntt_avx512;
+mod panels;
+mod planes;
 mod portable;
 mod threads;
 
@@ -43,7 +42,7 @@ pub use lookup::{
 pub use ntt::{GOLDILOCKS, Ntt};
 pub use threads::matmul_acc_by_rows;
 
-use crate::ring::Ring;
+use crate::numbers::ring::Ring;
 use portable::Portable;
 
 /// What a backend implements; the drivers around it are shared, safe code.
@@ -51,7 +50,7 @@ trait Kernel<R>: Copy {
     /// The most rows of [`Kernel::tile`].
     const MAX_ROWS: usize;
 
-    /// `out = strip^T * panel`: `panel` is depth x [`gemm::panel_width`], `strip` depth x `rows`,
+    /// `out = strip^T * panel`: `panel` is depth x [`panels::panel_width`], `strip` depth x `rows`,
     /// `out` rows x panel width, all row-major; 1 <= `rows` <= `MAX_ROWS`.
     fn tile(self, rows: usize, panel: &[R], strip: &[R], out: &mut [R]);
 }
@@ -109,8 +108,8 @@ use by_count;
 #[cfg(test)]
 pub(crate) mod test_support {
     use super::Backend;
-    use crate::prg::{Domain, Purpose, Seed};
-    use crate::ring::Ring;
+    use crate::crypto::prg::{Domain, Purpose, Seed};
+    use crate::numbers::ring::Ring;
 
     /// The backends that this machine can test.
     pub(super) fn available() -> impl Iterator<Item = Backend> {

@@ -1,9 +1,9 @@
 //! The kernels in plain Rust: the definition that the others must equal.
 
-use super::gemm::panel_width;
 use super::lookup::LookupTable;
+use super::panels::panel_width;
 use super::{Kernel, Sums};
-use crate::ring::Ring;
+use crate::numbers::ring::Ring;
 
 /// Plain loops that the compiler can vectorise for the baseline instruction set.
 #[derive(Clone, Copy)]

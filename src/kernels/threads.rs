@@ -1,7 +1,7 @@
 //! Products shared out among compute threads.
 
 use super::{PackedWeights, matmul_acc};
-use crate::ring::Ring;
+use crate::numbers::ring::Ring;
 use rayon::prelude::*;
 
 /// [`matmul_acc`] with the rows of `a` and `c` shared out among the threads of the current pool;

@@ -1,11 +1,11 @@
 //! What a public model says of an activation: a table for the `lut` engine, or polynomials and
 //! knots for the `gc` engine.
 
-use crate::activation::Nonlinearity;
-use crate::fixed::low_mask;
-use crate::lookup::{HI_BITS, MAX_LO_BITS, SlopeTable, balanced_lo};
-use crate::piecewise::{Below, Piecewise, Plan, PlanError, Scales};
-use crate::ring::RingBits;
+use crate::model::piecewise::{Below, Piecewise, Plan, PlanError, Scales};
+use crate::numbers::activation::Nonlinearity;
+use crate::numbers::fixed::low_mask;
+use crate::numbers::ring::RingBits;
+use crate::numbers::slope_table::{HI_BITS, MAX_LO_BITS, SlopeTable, balanced_lo};
 use serde::{Deserialize, Serialize};
 
 /// The activation engine; follows from what the activations of a model are.

@@ -1,10 +1,10 @@
 //! The JSON description beside a model's arrays: a list of layers, or the flat form of an MLP.
 
 use super::{ModelError, Normalisation};
-use crate::activation::Nonlinearity;
+use crate::model::piecewise::Piecewise;
 use crate::network::{Border, Op};
 use crate::network::{Fold, Gather, MAX_PATCH, MAX_WIDTH, gaussian_window};
-use crate::piecewise::Piecewise;
+use crate::numbers::activation::Nonlinearity;
 use serde::{Deserialize, Serialize};
 
 /// The most layers with weights.

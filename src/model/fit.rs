@@ -154,7 +154,7 @@ pub fn encode_image(public: &PublicModel, image: &GreyImage, levels: &LevelMap) 
 mod tests {
     use super::super::{Method, Normalisation, QuantiseOptions, quantise, random_model};
     use super::*;
-    use crate::ring::RingBits;
+    use crate::numbers::ring::RingBits;
 
     #[test]
     fn levels_reach_as_far_as_the_interval_says() {

@@ -1,5 +1,9 @@
 //! Denoising models: as trained (float), as shared (integers and public description), and the
 //! integer twin of the secure computation.
+//!
+//! May use: images, networks, numbers and circuits. Pure but for checkpoints, which a library reads by path.
+//!
+//! Security: weights are secret, the public description is not; files of models are hostile.
 
 mod activation_spec;
 mod description;
@@ -8,9 +12,8 @@ mod float;
 mod levels;
 mod load;
 mod mat;
-mod mean_shift;
 mod npz;
-mod paper;
+pub mod piecewise;
 mod pth;
 mod public;
 mod quantise;
@@ -166,7 +169,7 @@ pub enum ModelError {
     },
     /// The piecewise function cannot be evaluated in integers.
     #[error(transparent)]
-    Piecewise(#[from] crate::piecewise::PlanError),
+    Piecewise(#[from] crate::model::piecewise::PlanError),
     /// The ops do not form a network.
     #[error(transparent)]
     Network(#[from] NetworkError),

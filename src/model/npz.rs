@@ -5,9 +5,9 @@
 use super::description::{Layer, formula};
 use super::load::{Arrays, Names, assemble, channels_first, from_f16};
 use super::{Description, FloatLinear, FloatModel, ModelError};
-use crate::activation::Nonlinearity;
-use crate::image::npy::Header;
+use crate::image::read::npy::Header;
 use crate::network::{Border, LinearShape, Op};
+use crate::numbers::activation::Nonlinearity;
 use ndarray::{Array1, ArrayD, Axis};
 use ndarray_npy::{ReadNpyExt, WriteNpyError, WriteNpyExt};
 use std::io::{self, Read, Seek, Write};

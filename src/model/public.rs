@@ -4,10 +4,11 @@
 
 use super::range::least_window_sum;
 use super::{ActivationSpec, EngineKind, ModelError, Normalisation};
-use crate::bounded::at_most;
-use crate::fixed::{self, exp2};
+use crate::ids::bounded::at_most;
 use crate::network::{LinearShape, MAX_OPS, Network, Op, PatchGrid};
-use crate::ring::{Ring, RingBits};
+use crate::numbers::fixed;
+use crate::numbers::fixed::exp2;
+use crate::numbers::ring::{Ring, RingBits};
 use serde::{Deserialize, Serialize};
 
 /// The low bits of a result that no server hands out. That a product of made material is off by one
@@ -285,11 +286,11 @@ pub fn decode_sums<R: Ring>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixed::shrink;
+    use crate::ids::Party;
+    use crate::model::piecewise::Piecewise;
     use crate::model::{Cells, Method, QuantiseOptions, Ranges, load_npz, quantise, random_model};
     use crate::network::{Border, Gather};
-    use crate::party::Party;
-    use crate::piecewise::Piecewise;
+    use crate::numbers::fixed::shrink;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

@@ -5,14 +5,14 @@
 //! inside: the integer worst case over every image, or what calibration saw, with a margin.
 
 use super::activation_spec::{ActivationSpec, EngineKind, Method};
-use super::mean_shift::zero_sum_rows;
+use super::float::mean_shift::zero_sum_rows;
 use super::public::{InputSpec, LinearSpec, PublicModel, RESULT_BITS};
 use super::range::{deepest_window_sum, worst_case};
 use super::{FloatLinear, FloatModel, ModelError};
-use crate::activation::Nonlinearity;
-use crate::fixed::{encode, exp2};
 use crate::network::{LinearShape, Network};
-use crate::ring::RingBits;
+use crate::numbers::activation::Nonlinearity;
+use crate::numbers::fixed::{encode, exp2};
+use crate::numbers::ring::RingBits;
 use std::fmt;
 
 /// The fewest fraction bits of output weights that keep the quality (docs/numerics.md).
@@ -404,8 +404,8 @@ impl Planned {
 mod tests {
     use super::super::random_model;
     use super::*;
-    use crate::lookup::SlopeTable;
-    use crate::piecewise::{Below, Piecewise};
+    use crate::model::piecewise::{Below, Piecewise};
+    use crate::numbers::slope_table::SlopeTable;
 
     fn options(ring: RingBits) -> QuantiseOptions {
         let method = Method::lut(2);

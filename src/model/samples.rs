@@ -1,8 +1,8 @@
 //! Small random models for tests.
 
 use super::{FloatLinear, FloatModel, Normalisation};
-use crate::activation::Nonlinearity;
 use crate::network::{Border, Fold, Gather, Network, Op, gaussian_window};
+use crate::numbers::activation::Nonlinearity;
 use ndarray::{Array1, Array2};
 use rand_core::{Rng, SeedableRng};
 

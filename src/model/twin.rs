@@ -8,7 +8,7 @@
 use super::{ActivationSpec, ModelError, QuantisedModel};
 use crate::kernels::{PackedWeights, matmul_acc};
 use crate::network::{Op, PatchGrid, Stage};
-use crate::ring::Ring;
+use crate::numbers::ring::Ring;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -153,7 +153,7 @@ mod tests {
     use super::super::random_model;
     use super::super::{InputSpec, Method, QuantiseOptions, decode_sums, quantise};
     use super::*;
-    use crate::ring::RingBits;
+    use crate::numbers::ring::RingBits;
 
     const SIZE: (usize, usize) = (17, 14);
 

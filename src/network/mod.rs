@@ -3,6 +3,10 @@
 //! The float reference, the integer twin, the dealer and the servers differ in what a linear op
 //! and an activation carry (weights, scales, tables), so [`Op`] is generic over the two; shapes are
 //! checked here and nowhere else.
+//!
+//! May use: nothing of this crate. Pure.
+//!
+//! Security: the list of ops and every size are public.
 
 mod check;
 mod grid;
@@ -11,7 +15,7 @@ mod reach;
 pub use grid::{MAX_PIXELS, PatchGrid, gaussian_window};
 pub use reach::Reach;
 
-use crate::bounded::at_most;
+use crate::ids::bounded::at_most;
 use serde::{Deserialize, Serialize};
 
 /// The most features any layer may have: keeps every product of sizes far from overflow.

@@ -2,9 +2,10 @@
 
 use super::mask_products::gathered_mask;
 use super::{Activation, Engine, ProtocolError, ServerModel, Step, wrong_length};
-use crate::correlation::{Chunk, SlotView};
+use crate::material::{Chunk, SlotView};
 use crate::network::{Op, PatchGrid, Stage};
-use crate::ring::{self, Ring};
+use crate::numbers::ring;
+use crate::numbers::ring::Ring;
 use std::collections::HashMap;
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! The seam between activation engines and the rest.
 
 use super::ProtocolError;
-use crate::correlation::{Chunk, SlotView};
-use crate::ring::Ring;
+use crate::material::{Chunk, SlotView};
+use crate::numbers::ring::Ring;
 use std::ops::Range;
 
 /// One activation op on one batch, as an engine sees it.

@@ -10,7 +10,7 @@
 //! 6. S1: the wrap product.
 //!
 //! The OTs for carries and piece indices are the circuit's output labels: a label and its colour bit
-//! are a correlated OT already. Steps on shares: [`crate::piecewise::steps`].
+//! are a correlated OT already. Steps on shares: [`crate::model::piecewise::steps`].
 //!
 //! Rounds: 3 there and 3 back (4 with the opening of V by the next linear op).
 //! Bytes, both directions together: about 1,016 an activation for `refit` in the 32-bit ring.
@@ -19,19 +19,20 @@
 
 use super::gc_session::{GcSession, Side};
 use super::{Activation, Engine, ProtocolError, Step, wrong_length};
-use crate::bitvec::Bits;
-use crate::garble::{Block, GarblerInputs, Labels, MAX_BATCH, Program};
-use crate::model::{ActivationSpec, PublicModel};
-use crate::ot::pads::{
+use crate::crypto::garble::{Block, GarblerInputs, Labels, MAX_BATCH, Program};
+use crate::crypto::ot::pads::{
     multiply_receive, multiply_send, select_receive, select_send, selection_bytes,
 };
-use crate::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
-use crate::piecewise::Plan;
-use crate::piecewise::steps::{
+use crate::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
+use crate::model::piecewise::Plan;
+use crate::model::piecewise::steps::{
     Rounded, add, candidates, carry_product_bits, circuit_inputs, lift, round, square,
     unwrap_result, wrap_product_bits,
 };
-use crate::ring::{self, Ring};
+use crate::model::{ActivationSpec, PublicModel};
+use crate::numbers::bitvec::Bits;
+use crate::numbers::ring;
+use crate::numbers::ring::Ring;
 use zeroize::Zeroizing;
 
 /// The engine of one session.

@@ -1,33 +1,33 @@
 //! What the `gc` engine keeps for a session: oblivious transfers and its side of the garbling.
 
 use super::{OtSession, ProtocolError};
-use crate::garble::hash::Hasher;
-use crate::garble::{
+use crate::crypto::garble::hash::Hasher;
+use crate::crypto::garble::{
     BlockStream, Delta, EvaluateCircuit, Evaluator, GarbleCircuit, Garbler, SessionTweaks,
 };
-use crate::net::Channel;
-use crate::ot::SemiHonestCotSender;
-use crate::ot::extension::{SmallFieldReceiver, SmallFieldSender};
-use crate::party::Party;
-use crate::prg::Seed;
+use crate::crypto::ot::SemiHonestCotSender;
+use crate::crypto::ot::extension::{SmallFieldReceiver, SmallFieldSender};
+use crate::crypto::prg::Seed;
+use crate::ids::Party;
+use crate::wire::Channel;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 /// What a server keeps for all activations of a session. Every counter in it runs in step with the
 /// other server's.
 pub struct GcSession {
-    pub(super) party: Party,
-    pub(super) side: Side,
+    pub(crate) party: Party,
+    pub(crate) side: Side,
     /// Correlated OTs in which this server is the sender.
-    pub(super) sender: SmallFieldSender,
+    pub(crate) sender: SmallFieldSender,
     /// Correlated OTs in which it is the receiver.
-    pub(super) receiver: SmallFieldReceiver,
-    pub(super) hasher: Hasher,
-    pub(super) tweaks: SessionTweaks,
+    pub(crate) receiver: SmallFieldReceiver,
+    pub(crate) hasher: Hasher,
+    pub(crate) tweaks: SessionTweaks,
 }
 
 /// What the two servers do differently.
-pub(super) enum Side {
+pub(crate) enum Side {
     /// S1; `common` gives the active labels of its own inputs, which S0 derives too.
     Garbler { garbler: Box<dyn GarbleCircuit>, common: BlockStream },
     /// S0.

@@ -4,14 +4,13 @@
 //! digest over all of them before anything is opened.
 
 use super::ProtocolError;
-use crate::correlation::Origin;
-use crate::format::codec::{Decode, Encode};
-use crate::format::{
-    Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small, encode_small,
-};
-use crate::net::{Channel, MAGIC, NetError, Tag, WIRE_VERSION};
-use crate::party::Party;
-use crate::ring::RingBits;
+use crate::ids::Party;
+use crate::ids::codec::{Decode, Encode};
+use crate::ids::codec::{decode_small, encode_small};
+use crate::ids::{Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId};
+use crate::material::Origin;
+use crate::numbers::ring::RingBits;
+use crate::wire::{Channel, MAGIC, NetError, Tag, WIRE_VERSION};
 
 /// Sets of triples named in an error: a peer may name thousands.
 pub(super) const SHOWN: usize = 16;
@@ -242,7 +241,7 @@ pub(crate) fn listed(shown: impl Iterator<Item = String>, total: usize) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::pair;
+    use crate::wire::pair;
     use proptest::prelude::*;
 
     fn identity(party: Party) -> Identity {

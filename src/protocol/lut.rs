@@ -7,15 +7,16 @@
 //! table (Ishai et al., TCC 2013) with the table factored out, in the line of Pika (Wagh, PoPETs 2022).
 
 use super::{Activation, Engine, ProtocolError, Step, wrong_length};
-use crate::bits;
-use crate::correlation::LookupMaterial;
-use crate::fixed::{low_mask, shrink};
+use crate::ids::Party;
 use crate::kernels::{LookupTable, masked_sums};
-use crate::lookup::SlopeTable;
+use crate::material::LookupMaterial;
 use crate::model::{ActivationSpec, PublicModel};
-use crate::net::NetError;
-use crate::party::Party;
-use crate::ring::{self, Ring};
+use crate::numbers::fixed::{low_mask, shrink};
+use crate::numbers::packing;
+use crate::numbers::ring;
+use crate::numbers::ring::Ring;
+use crate::numbers::slope_table::SlopeTable;
+use crate::wire::NetError;
 use rayon::prelude::*;
 
 /// Activations taken through a round together, by one thread: their material and sums stay in the
@@ -96,7 +97,8 @@ impl PreparedTable {
         material: &LookupMaterial,
     ) -> Vec<u8> {
         let (k, mask) = (R::BITS - self.bits(), R::from_u64(low_mask(self.bits())));
-        let len = bits::packed_len(z.len(), self.bits()).expect("packed is smaller than unpacked");
+        let len =
+            packing::packed_len(z.len(), self.bits()).expect("packed is smaller than unpacked");
         let mut message = vec![0; len];
         let blocks = z.par_chunks_mut(BLOCK).zip(message.par_chunks_mut(self.block_bytes()));
         blocks.enumerate().for_each(|(i, (z, message))| {
@@ -106,7 +108,7 @@ impl PreparedTable {
             for (z, rho) in z.iter_mut().zip(rho) {
                 *z = shrink(party, *z, k).add(*rho).and(mask);
             }
-            bits::pack_into(z, self.bits(), message);
+            packing::pack_into(z, self.bits(), message);
         });
         message
     }
@@ -121,7 +123,7 @@ impl PreparedTable {
         message: &[u8],
         material: &LookupMaterial,
     ) -> Option<(Vec<R>, Vec<R>)> {
-        if bits::packed_len(masked.len(), self.bits()) != Some(message.len()) {
+        if packing::packed_len(masked.len(), self.bits()) != Some(message.len()) {
             return None;
         }
         let (mut sums, mut signs) = (vec![R::ZERO; 2 * masked.len()], vec![R::ZERO; masked.len()]);
@@ -136,7 +138,7 @@ impl PreparedTable {
                 material.one_hot(i * BLOCK, one_hot);
                 let mut x = [R::ZERO; BLOCK];
                 let x = &mut x[..masked.len()];
-                bits::unpack_into(theirs, self.bits(), x)?;
+                packing::unpack_into(theirs, self.bits(), x)?;
                 ring::add_assign(x, masked);
                 let mut masks = [[R::ZERO; BLOCK]; 2];
                 let [value_mask, slope_mask] = &mut masks;
@@ -238,7 +240,7 @@ impl<R: Ring> Engine<R> for LutEngine {
             LutState::Input { masked, material } => {
                 let (sums, signs) = table
                     .sums(self.party, &masked, message, &material)
-                    .ok_or_else(|| match bits::packed_len(masked.len(), table.bits()) {
+                    .ok_or_else(|| match packing::packed_len(masked.len(), table.bits()) {
                         Some(expected) if expected != message.len() => {
                             wrong_length("masked inputs", message.len(), expected)
                         }

@@ -1,10 +1,11 @@
 //! U Y_i: the part of a linear layer that depends on no input and can be computed ahead of time.
 
-use crate::correlation::SlotView;
 use crate::kernels::{PackedWeights, matmul_acc_by_rows};
+use crate::material::SlotView;
 use crate::model::PublicModel;
 use crate::network::{Op, PatchGrid, Stage};
-use crate::ring::{self, Ring};
+use crate::numbers::ring;
+use crate::numbers::ring::Ring;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
@@ -32,7 +33,7 @@ impl<R: Ring> MaskProducts<R> {
     }
 
     /// U Y_i of every linear op for patches `rows` of a stage, as little-endian bytes in the order of
-    /// [`crate::correlation::MaterialLayout::products`]. `grid` is the stage's.
+    /// [`crate::material::MaterialLayout::products`]. `grid` is the stage's.
     pub fn tile(
         &self,
         public: &PublicModel,

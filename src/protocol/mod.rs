@@ -3,13 +3,17 @@
 //! A network is evaluated batch by batch (a batch is a tile of patches). Everything between two
 //! messages is a pure step of `batch`'s state machine; `session` owns the channel and keeps
 //! several batches in flight, so that one computes while another's opening travels.
+//!
+//! May use: material, models and a [`crate::wire::Channel`]; no files.
+//!
+//! Security: two semi-honest servers that do not collude. Only masked values travel, each mask once; what a
+//! peer sends is checked for its length and its place.
 
 mod batch;
 mod engine;
 mod gc;
 mod gc_session;
 mod handshake;
-pub mod literal;
 mod lut;
 mod mask_products;
 mod ot_session;
@@ -25,6 +29,7 @@ pub use engine::{Activation, Engine, Step};
 
 pub use gc::GcEngine;
 pub use gc_session::GcSession;
+pub(crate) use gc_session::Side;
 pub(crate) use handshake::listed;
 pub use handshake::{Agreement, Identity, SetFacts, greet};
 pub use lut::LutEngine;
@@ -38,7 +43,7 @@ pub use pair_linear::{HintMessage, LinearSetUp, LinearShares, LinearWork, PairLi
 pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
 pub use session::{Image, Sources, TileSource, denoise};
 
-use crate::net::NetError;
+use crate::wire::NetError;
 
 /// An error of whoever supplies shares or material, passed through.
 pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
@@ -52,7 +57,7 @@ pub enum ProtocolError {
     Net(#[from] NetError),
     /// A message of an oblivious transfer or a garbling is malformed.
     #[error("the other server broke the protocol: {0}")]
-    Ot(#[from] crate::ot::OtError),
+    Ot(#[from] crate::crypto::ot::OtError),
     /// A share or material could not be supplied.
     #[error(transparent)]
     Source(SourceError),
@@ -94,14 +99,14 @@ pub enum ProtocolError {
     SameParty(usize),
 }
 
-impl From<crate::garble::GarbleError> for ProtocolError {
-    fn from(e: crate::garble::GarbleError) -> Self {
+impl From<crate::crypto::garble::GarbleError> for ProtocolError {
+    fn from(e: crate::crypto::garble::GarbleError) -> Self {
         ProtocolError::Ot(e.into())
     }
 }
 
 /// The share of an opening with another length than it must have.
-fn wrong_length(what: &str, found: usize, expected: usize) -> ProtocolError {
+pub(crate) fn wrong_length(what: &str, found: usize, expected: usize) -> ProtocolError {
     let text = format!("sent {found} bytes for {what}, expected {expected}");
     ProtocolError::Net(NetError::Protocol(text))
 }

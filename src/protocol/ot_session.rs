@@ -2,14 +2,15 @@
 //! session's hash.
 
 use super::ProtocolError;
-use crate::garble::hash::Hasher;
-use crate::garble::{Block, BlockStream, Delta, SessionTweaks};
+use crate::crypto::garble::hash::Hasher;
+use crate::crypto::garble::{Block, BlockStream, Delta, SessionTweaks};
+use crate::crypto::ot::BASE_OTS;
+use crate::crypto::ot::base;
+use crate::crypto::ot::base::BaseSender;
+use crate::crypto::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices};
+use crate::ids::Party;
 use crate::kernels::AesBackend;
-use crate::net::{Channel, NetError, Tag};
-use crate::ot::BASE_OTS;
-use crate::ot::base::{self, BaseSender};
-use crate::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices};
-use crate::party::Party;
+use crate::wire::{Channel, NetError, Tag};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 

@@ -8,12 +8,12 @@ use super::ProtocolError;
 use super::handshake::{
     Purpose, SHOWN, broken, differs, greeting, listed, parse_body, parse_greeting, plain, small,
 };
-use crate::format::codec::{Decode, Encode};
-use crate::format::{Digest, Fingerprint, ModelId, WeightMaskId};
-use crate::net::{Channel, Tag};
-use crate::party::Party;
-use crate::ring::RingBits;
-use crate::rlwe;
+use crate::crypto::rlwe;
+use crate::ids::Party;
+use crate::ids::codec::{Decode, Encode};
+use crate::ids::{Digest, Fingerprint, ModelId, WeightMaskId};
+use crate::numbers::ring::RingBits;
+use crate::wire::{Channel, Tag};
 
 /// What a server says of itself and of the material to be made; public throughout.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -42,7 +42,7 @@ pub struct MakerIdentity {
     pub mask: Option<KnownMask>,
 }
 
-/// Those of [`crate::rlwe`]: degree, bits of the modulus, bits sent of a ciphertext and of a hint.
+/// Those of [`crate::crypto::rlwe`]: degree, bits of the modulus, bits sent of a ciphertext and of a hint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Parameters(pub [u32; 4]);
 
@@ -164,8 +164,8 @@ pub const HINTS: [&str; 2] = ["the hints of server 0", "the hints of server 1"];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{MAGIC, WIRE_VERSION, pair};
     use crate::protocol::{Identity, greet};
+    use crate::wire::{MAGIC, WIRE_VERSION, pair};
     use proptest::prelude::*;
 
     fn identity(party: Party) -> MakerIdentity {
@@ -247,7 +247,7 @@ mod tests {
                 let identity = Identity {
                     party,
                     server: Fingerprint::from_bytes([1; 16]),
-                    nonce: crate::format::SessionId::from_bytes([7; 16]),
+                    nonce: crate::ids::SessionId::from_bytes([7; 16]),
                     model_id: ModelId::from_bytes([1; 16]),
                     public_digest: Digest::of(b"public"),
                     weight_mask_id: WeightMaskId::from_bytes([2; 16]),
@@ -292,7 +292,7 @@ mod tests {
             let at = at % body.len();
             body[at] ^= byte;
             body.extend(&tail);
-            if let Ok(theirs) = crate::format::decode_small::<MakerIdentity>(&body)
+            if let Ok(theirs) = crate::ids::codec::decode_small::<MakerIdentity>(&body)
                 && let Err(e) = compare(&identity(Party::S0), &theirs)
             {
                 prop_assert!(e.to_string().len() < 1000);

@@ -6,14 +6,15 @@
 //! layer are matrix products with a constant left side, packed once.
 
 use super::{MaskProducts, ProtocolError, SourceError};
-use crate::correlation::weight_mask;
-use crate::format::Digest;
+use crate::crypto::prg::Seed;
+use crate::ids::Digest;
+use crate::ids::Party;
 use crate::kernels::{PackedWeights, matmul_acc_by_rows};
+use crate::material::weight_mask;
 use crate::model::{LinearSpec, PublicModel};
-use crate::net::{Channel, Tag};
-use crate::party::Party;
-use crate::prg::Seed;
-use crate::ring::{self, Ring};
+use crate::numbers::ring;
+use crate::numbers::ring::Ring;
+use crate::wire::{Channel, Tag};
 use zeroize::Zeroizing;
 
 /// Supplies a server's share of one op's weights (row-major) and biases.

@@ -2,11 +2,12 @@
 
 use super::batch::{Batch, Context, Material, Progress};
 use super::{Engine, ProtocolError, ServerModel, SourceError, wrong_length};
-use crate::correlation::{Chunk, MaterialLayout, SlotView};
+use crate::material::{Chunk, MaterialLayout, SlotView};
 use crate::model::PublicModel;
-use crate::net::{Channel, NetError, Tag};
 use crate::network::{PatchGrid, Stage};
-use crate::ring::{self, Ring};
+use crate::numbers::ring;
+use crate::numbers::ring::Ring;
+use crate::wire::{Channel, NetError, Tag};
 use std::collections::VecDeque;
 use zeroize::Zeroizing;
 

@@ -248,9 +248,9 @@ fn resample_columns(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activation::Nonlinearity;
     use crate::model::FloatLinear;
     use crate::network::{Border, Fold, Gather, Network, Op};
+    use crate::numbers::activation::Nonlinearity;
     use crate::train::tests::{corpus, recipe};
     use ndarray::array;
 

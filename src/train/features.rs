@@ -4,14 +4,13 @@
 //! An MLP's row is a patch, a convolutional network's the window of a pixel.
 
 use super::TrainError;
-use super::product::{Precision, half};
+use super::half::Half;
+use super::half::{Precision, half};
 use ndarray::Array2;
-use numkong::{Global, Tensor, bf16};
+use numkong::bf16;
 
 /// Rows of a block of an MLP.
 pub(super) const BLOCK: usize = 256;
-
-pub(super) type Half = Tensor<bf16, Global, 2>;
 
 /// Consecutive rows; `first` is a multiple of the length of a block.
 #[derive(Clone, Copy, Debug)]

@@ -4,12 +4,17 @@
 //! Pure as the modules it uses: images come in and weights go out; files, time and progress are the
 //! caller's. One [`Trainer::step`] is a function of recipe, state, corpus, learning rate and number
 //! of threads, so a run on one thread with a number of steps is the same every time on a machine.
+//!
+//! May use: models, networks and images.
+//!
+//! Security: none; training sees images and weights in clear, at one party.
 
 mod architecture;
 mod card;
 mod checkpoint;
 mod corpus;
 mod features;
+mod half;
 mod maps;
 mod normal;
 mod optimiser;
@@ -23,8 +28,8 @@ pub use architecture::Architecture;
 pub use card::{Card, CurvePoint, TrainingRecord};
 pub use checkpoint::Checkpoint;
 pub use corpus::Corpus;
+pub use half::Precision;
 pub use optimiser::Schedule;
-pub use product::Precision;
 pub use trainer::{State, StepReport, Trainer};
 
 use crate::model::{Description, FloatModel, Layer, ModelError};

@@ -1,35 +1,16 @@
 //! Matrix products of training, in float32 or with operands rounded to bfloat16.
 
 use super::TrainError;
-use super::features::{Block, Features, Half, Store, round_to, transpose};
+use super::features::{Block, Features, Store, round_to, transpose};
+use super::half::Half;
+use super::half::{Precision, half};
 use crate::model::FloatLinear;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView2, s};
 use numkong::{Global, PackedMatrix, Tensor};
-use serde::{Deserialize, Serialize};
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-
-/// The arithmetic of the matrix products; weights, sums and updates are float32 either way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// float32 throughout.
-    F32,
-    /// Operands rounded to bfloat16, products summed in float32: six times as fast on processors
-    /// with matrix tiles (AMX).
-    Bf16,
-}
-
-impl Precision {
-    /// The name in flags and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-        }
-    }
-}
 
 type Single = Tensor<f32, Global, 2>;
 
@@ -163,11 +144,6 @@ fn dots<'a>(
     };
     a.try_dots_packed_into(packed, out).map_err(memory)?;
     Ok(out.as_slice())
-}
-
-/// A matrix of zeros.
-pub(super) fn half((rows, columns): (usize, usize)) -> Result<Half, TrainError> {
-    Tensor::try_full(&[rows, columns], numkong::bf16(0)).map_err(|_| TrainError::Memory)
 }
 
 #[cfg(test)]

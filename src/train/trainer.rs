@@ -210,10 +210,10 @@ impl Trainer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activation::Nonlinearity;
     use crate::image::GreyImage;
     use crate::model::{Method, Normalisation, QuantiseOptions, quantise};
-    use crate::ring::RingBits;
+    use crate::numbers::activation::Nonlinearity;
+    use crate::numbers::ring::RingBits;
     use crate::train::corpus::Batch;
     use crate::train::tests::{convolutional, recipe};
     use crate::train::{Architecture, Precision};

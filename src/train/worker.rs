@@ -11,9 +11,9 @@ use super::maps::Maps;
 use super::product::Products;
 use super::units::level;
 use super::{Recipe, TrainError};
-use crate::activation::Nonlinearity;
 use crate::model::{FloatLinear, ModelError};
 use crate::network::{Op, PatchGrid};
+use crate::numbers::activation::Nonlinearity;
 use ndarray::{Array1, Array2};
 
 /// Pixels of a convolutional network that are worked on together, unless one patch has more.

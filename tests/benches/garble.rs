@@ -4,17 +4,20 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ppdenoise::bitvec::Bits;
-use ppdenoise::circuit::comparison::Comparison;
-use ppdenoise::garble::hash::Hasher;
-use ppdenoise::garble::{
+use ppdenoise::crypto::circuit::comparison::Comparison;
+use ppdenoise::crypto::garble::hash::Hasher;
+use ppdenoise::crypto::garble::{
     Block, BlockStream, Delta, Evaluator, Garbler, GarblerInputs, Labels, Program, Tweak,
 };
+use ppdenoise::crypto::ot::base;
+use ppdenoise::crypto::ot::base::BaseSender;
+use ppdenoise::crypto::ot::extension::{
+    FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices,
+};
+use ppdenoise::crypto::ot::transpose::columns_to_rows;
+use ppdenoise::crypto::ot::{BASE_OTS, SemiHonestCotReceiver, SemiHonestCotSender};
 use ppdenoise::kernels::AesBackend;
-use ppdenoise::ot::base::{self, BaseSender};
-use ppdenoise::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices};
-use ppdenoise::ot::transpose::columns_to_rows;
-use ppdenoise::ot::{BASE_OTS, SemiHonestCotReceiver, SemiHonestCotSender};
+use ppdenoise::numbers::bitvec::Bits;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 

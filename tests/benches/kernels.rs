@@ -4,10 +4,10 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use ppdenoise::bits;
+use ppdenoise::crypto::prg::{Domain, Purpose, Seed, Stream};
 use ppdenoise::kernels::{self, Backend, LookupTable, PackedWeights};
-use ppdenoise::prg::{Domain, Purpose, Seed, Stream};
-use ppdenoise::ring::Ring;
+use ppdenoise::numbers::packing;
+use ppdenoise::numbers::ring::Ring;
 use std::fmt;
 
 fn main() {
@@ -97,12 +97,12 @@ const PACKED: usize = 1 << 16;
 fn pack(bencher: Bencher, width: u32) {
     let values = words::<u32>(PACKED);
     let counted = bencher.counter(ItemsCount::new(PACKED)).counter(BytesCount::new(4 * PACKED));
-    counted.bench_local(|| bits::pack(black_box(&values), width));
+    counted.bench_local(|| packing::pack(black_box(&values), width));
 }
 
 #[divan::bench(args = [14, 15, 16, 32])]
 fn unpack(bencher: Bencher, width: u32) {
-    let packed = bits::pack(&words::<u32>(PACKED), width);
+    let packed = packing::pack(&words::<u32>(PACKED), width);
     let counted = bencher.counter(ItemsCount::new(PACKED)).counter(BytesCount::new(4 * PACKED));
-    counted.bench_local(|| bits::unpack::<u32>(black_box(&packed), width, PACKED));
+    counted.bench_local(|| packing::unpack::<u32>(black_box(&packed), width, PACKED));
 }

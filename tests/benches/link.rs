@@ -3,7 +3,7 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use ppdenoise::net::{
+use ppdenoise::wire::{
     Channel, Limits, Listener, MAGIC, Security, Tag, TcpChannel, TlsKeys, connect,
 };
 use ring::aead;

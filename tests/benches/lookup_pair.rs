@@ -2,11 +2,11 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use ppdenoise::correlation::{Origin, SlotView};
-use ppdenoise::net::{MemChannel, pair};
-use ppdenoise::party::Party;
-use ppdenoise::prg::Seed;
+use ppdenoise::crypto::prg::Seed;
+use ppdenoise::ids::Party;
+use ppdenoise::material::{Origin, SlotView};
 use ppdenoise::protocol::PairSession;
+use ppdenoise::wire::{MemChannel, pair};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// Elements of a sample: a tile of a convolutional network.

@@ -5,16 +5,16 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ppdenoise::correlation::pair::linear::{
+use ppdenoise::crypto::prg::{Domain, Purpose, Seed};
+use ppdenoise::crypto::rlwe::{HINT_BYTES, N};
+use ppdenoise::ids::Party;
+use ppdenoise::kernels::{self, Backend, Ntt, PackedWeights};
+use ppdenoise::material::pair::linear::{
     BatchName, Encryptor, FreshBytes, HintSeed, Holder, LinearPlan, MaskName, MaskNonce, Masking,
     Part, PeerHints, RoundingSeed,
 };
-use ppdenoise::kernels::{self, Backend, Ntt, PackedWeights};
 use ppdenoise::model::{Method, QuantiseOptions, load_npz, quantise};
-use ppdenoise::party::Party;
-use ppdenoise::prg::{Domain, Purpose, Seed};
-use ppdenoise::ring::{Ring, RingBits};
-use ppdenoise::rlwe::{HINT_BYTES, N};
+use ppdenoise::numbers::ring::{Ring, RingBits};
 use std::fmt;
 use std::io::Cursor;
 

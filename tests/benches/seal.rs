@@ -3,14 +3,15 @@
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use ppdenoise::correlation::Origin;
-use ppdenoise::format::header::{Body, OpenedWeights, Triples};
-use ppdenoise::format::{
-    ChunkKey, Content, Digest, Envelope, EnvelopeReader, EnvelopeWriter, ModelId, OpenFrom, Role,
-    SealTo, SecretKey, TripleSetId, WeightMaskId,
+use ppdenoise::files::container::header::{Body, OpenedWeights, Triples};
+use ppdenoise::files::container::{
+    ChunkKey, Content, Envelope, EnvelopeReader, EnvelopeWriter, OpenFrom, SealTo,
 };
-use ppdenoise::party::Party;
-use ppdenoise::ring::RingBits;
+use ppdenoise::files::keys::SecretKey;
+use ppdenoise::ids::Party;
+use ppdenoise::ids::{Digest, ModelId, Role, TripleSetId, WeightMaskId};
+use ppdenoise::material::Origin;
+use ppdenoise::numbers::ring::RingBits;
 use std::io::{Cursor, Write, sink};
 
 fn main() {

@@ -1,10 +1,13 @@
 //! Files as somebody makes them who has some of the keys, and means no good.
 
 use super::Lab;
-use ppdenoise::format::envelope::{ChunkKey, Content, EnvelopeWriter, open_file};
-use ppdenoise::format::header::{Body, PublicModel};
-use ppdenoise::format::keys::{KeyFolder, no_passphrase};
-use ppdenoise::format::{Fingerprint, OpenFrom, PublicKey, Role, SealTo, SecretKey};
+use ppdenoise::files::container::envelope::{ChunkKey, Content, EnvelopeWriter, open_file};
+use ppdenoise::files::container::header::{Body, PublicModel};
+use ppdenoise::files::container::no_passphrase;
+use ppdenoise::files::container::{OpenFrom, SealTo};
+use ppdenoise::files::keys::KeyFolder;
+use ppdenoise::files::keys::{PublicKey, SecretKey};
+use ppdenoise::ids::{Fingerprint, Role};
 
 /// Keys of a folder.
 pub struct Keys(KeyFolder);

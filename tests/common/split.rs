@@ -6,12 +6,13 @@
 // Two kinds of tests have it as a module of their own.
 #![allow(unreachable_pub)]
 
-use ppdenoise::correlation::{Chunk, Origin, SlotView, Tile};
+use ppdenoise::crypto::prg::Seed;
+use ppdenoise::ids::Party;
+use ppdenoise::material::{Chunk, Origin, SlotView, Tile};
 use ppdenoise::model::{ActivationSpec, PublicModel};
 use ppdenoise::network::Op;
-use ppdenoise::party::Party;
-use ppdenoise::prg::Seed;
-use ppdenoise::ring::{self, Ring};
+use ppdenoise::numbers::ring;
+use ppdenoise::numbers::ring::Ring;
 
 /// The chunks of S0 and S1 for `op` and `tile`; `seeds` are both servers' slot seeds, `dealt` is S0's
 /// chunk.

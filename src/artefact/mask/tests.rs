@@ -1,9 +1,9 @@
 use super::*;
-use crate::correlation::pair::linear::OpPlan;
-use crate::format::ModelId;
-use crate::format::private::check_private_folder;
+use crate::files::private::check_private_folder;
+use crate::ids::ModelId;
+use crate::material::pair::linear::OpPlan;
 use crate::model::{Method, QuantiseOptions, quantise, random_model};
-use crate::ring::RingBits;
+use crate::numbers::ring::RingBits;
 use std::fs;
 
 struct World {

@@ -1,17 +1,17 @@
 //! One image through every role's own process, and beside it the same network in this one.
 
-use super::args::Section;
 use super::subject::Subject;
+use crate::cli::args::bench::Section;
 use crate::cli::denoise::{plain, twin};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::{read_image, write_image};
 use crate::cli::output::Console;
 use crate::cli::pipeline::{Pipeline, path};
-use crate::format::output::ensure_space;
+use crate::files::output::ensure_space;
 use crate::image::GreyImage;
 use crate::model::{LevelMap, encode_image};
-use crate::net::Traffic;
-use crate::service::PhaseReport;
+use crate::roles::server::PhaseReport;
+use crate::wire::Traffic;
 use serde::Serialize;
 use serde_json::Value;
 use std::cell::Cell;

@@ -1,19 +1,18 @@
 //! `bench`: kernels, single operations, and whole runs with two server processes.
 
-mod args;
 mod drive;
-mod relay;
+pub(super) mod relay;
 mod subject;
 mod table;
 
-pub(super) use args::Bench;
+use crate::cli::args::bench::Bench;
 
 use super::failure::{Code, Failure};
 use super::interrupt::tie_folder;
 use super::output::{Console, print_json};
 use super::server_side::with_threads;
-use crate::bench::{Effort, Machine, Operation, Rate, kernel_rates, operations};
-use args::Section;
+use crate::cli::args::bench::Section;
+use crate::lab::bench::{Effort, Machine, Operation, Rate, kernel_rates, operations};
 use drive::Run;
 use serde::Serialize;
 use std::path::Path;
@@ -104,7 +103,7 @@ pub(super) fn run(args: &Bench, console: &mut Console) -> Result<(), Failure> {
 
 /// Runs a measurement on one compute thread.
 fn one_thread<T: Send>(measure: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    with_threads(super::server_args::Threads { threads: Some(1) }, || Ok(measure()))
+    with_threads(super::args::server::Threads { threads: Some(1) }, || Ok(measure()))
 }
 
 /// A fresh folder that is removed at the end.

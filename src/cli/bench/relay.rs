@@ -13,21 +13,21 @@ const IN_FLIGHT: usize = 4096;
 
 /// What the link adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Link {
+pub(in crate::cli) struct Link {
     /// The round trip; each direction takes half of it.
-    pub(super) round_trip: Duration,
+    pub(in crate::cli) round_trip: Duration,
     /// Bits a second in each direction; unlimited if there is none.
-    pub(super) bits_per_second: Option<f64>,
+    pub(in crate::cli) bits_per_second: Option<f64>,
 }
 
 impl Link {
-    pub(super) fn is_plain(&self) -> bool {
+    pub(in crate::cli) fn is_plain(&self) -> bool {
         *self == Link::default()
     }
 
     /// Relays one connection to `target` from a free port of loopback, whose address is returned.
     /// The threads end with the connection.
-    pub(super) fn relay_to(self, target: SocketAddr) -> std::io::Result<SocketAddr> {
+    pub(in crate::cli) fn relay_to(self, target: SocketAddr) -> std::io::Result<SocketAddr> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         std::thread::spawn(move || {

@@ -1,13 +1,13 @@
 //! What is measured: a model, an engine and an image.
 
-use super::args::{Bench, Section};
 use super::relay::Link;
+use crate::cli::args::bench::{Bench, Section};
+use crate::cli::args::quantise::Quantise;
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::read_model;
-use crate::cli::quantise_args::Quantise;
 use crate::cli::share_model::quantise_options;
-use crate::correlation::{MaterialLayout, Origin};
 use crate::image::{GreyImage, add_gaussian};
+use crate::material::{MaterialLayout, Origin};
 use crate::model::{EngineKind, FloatModel, Packing, QuantisedModel, describe, quantise, save_npz};
 use crate::network::MAX_PIXELS;
 use std::fs::File;

@@ -1,9 +1,9 @@
 //! The report for people.
 
 use super::drive::{Parts, Run, both_directions};
-use crate::bench::{Machine, Operation, Rate};
 use crate::cli::failure::Failure;
 use crate::cli::output::{bytes, print_line};
+use crate::lab::bench::{Machine, Operation, Rate};
 
 pub(super) fn machine(machine: &Machine) -> Result<(), Failure> {
     let unknown = || "unknown".to_string();

@@ -1,21 +1,22 @@
 //! Computes what the results lack, an image and noise level at a time.
 
-use super::args::Reproduce;
 use super::estimate::Estimate;
-use super::plan::{Area, Cell, Plan, Ran, Row};
+use super::plan::{Area, Cell, Plan, Ran};
 use super::results::{Found, Results};
-use crate::activation::Activation;
+use super::row::Row;
+use crate::cli::args::quantise::Quantise;
+use crate::cli::args::reproduce::Reproduce;
 use crate::cli::denoise::{fitting, plain, twin};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::{pictures, read_image, read_model, write_image};
 use crate::cli::levels::unfit;
 use crate::cli::output::Console;
 use crate::cli::pipeline::{Pipeline, fresh_work, remove_work};
-use crate::cli::quantise_args::Quantise;
 use crate::cli::share_model::quantise_options;
+use crate::image::metrics::quality_8bit;
 use crate::image::{GreyImage, Rect, add_gaussian};
-use crate::metrics::quality_8bit;
 use crate::model::{Clamping, FloatModel, LevelMap, QuantisedModel, Unfit, quantise};
+use crate::numbers::activation::Activation;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! How long it will take.
 
-use super::plan::{Cell, Ran, Row};
+use super::plan::{Cell, Ran};
+use super::row::Row;
 use crate::model::FloatModel;
 use std::time::Instant;
 

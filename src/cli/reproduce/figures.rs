@@ -3,16 +3,18 @@
 use super::Report;
 use super::compute::Laboratory;
 use super::paper;
-use super::plan::{Cell, FIGURE_SIGMAS, Plan, Row};
+use super::plan::{Cell, FIGURE_SIGMAS, Plan};
+use super::row::Row;
 use super::table::Table;
 use super::tables::letter;
-use crate::activation::Activation;
 use crate::cli::failure::Failure;
 use crate::cli::files::read_image;
-use crate::image::{GreyImage, Panel, Picture, crop_side, pick_crops, side_by_side};
-use crate::lookup::SlopeTable;
+use crate::image::{GreyImage, pick_crops};
+use crate::lab::panel::{Panel, Picture, crop_side, side_by_side};
+use crate::lab::plot::{Axis, Chart, Corner, Line, Mark, Series};
 use crate::model::ActivationSpec;
-use crate::plot::{Axis, Chart, Corner, Line, Mark, Series};
+use crate::numbers::activation::Activation;
+use crate::numbers::slope_table::SlopeTable;
 
 /// tanh and its approximations are drawn and judged on [-SPAN, SPAN].
 const SPAN: f64 = 4.0;

@@ -1,25 +1,26 @@
 //! `reproduce`: the paper's tables and figures from other images.
 
-mod args;
 mod compute;
 mod estimate;
 mod figures;
 mod paper;
 mod plan;
 mod results;
+pub(in crate::cli) mod row;
 mod table;
 mod tables;
 
-pub(super) use args::Reproduce;
+use crate::cli::args::reproduce::Reproduce;
 
 use super::failure::{Code, Failure};
 use super::files::write_public;
 use super::output::{Console, print_json, print_line};
 use super::server_side::with_threads;
-use crate::bench::{Effort, Machine, operations};
-use crate::image::Picture;
-use crate::plot::{self, Chart, PlotError};
-use args::Target;
+use crate::cli::args::reproduce::Target;
+use crate::lab::bench::{Effort, Machine, operations};
+use crate::lab::panel::Picture;
+use crate::lab::plot;
+use crate::lab::plot::{Chart, PlotError};
 use compute::Laboratory;
 use serde::Serialize;
 use std::fs::{File, TryLockError};
@@ -97,7 +98,7 @@ fn report(
         Target::Table4 => {
             console.phase("single operations (about half a minute)");
             let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
-            let one = super::server_args::Threads { threads: Some(1) };
+            let one = super::args::server::Threads { threads: Some(1) };
             let rows = with_threads(one, || Ok(operations(effort)))?;
             console.finish();
             Ok(tables::table4(&rows, &Machine::this(), args.quick))

@@ -1,6 +1,7 @@
 //! The results that are there already: one CSV file, rewritten whole after every new one.
 
-use super::plan::{Ran, Row};
+use super::plan::Ran;
+use super::row::Row;
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::write_public;
 use std::collections::HashMap;

@@ -3,12 +3,13 @@
 use super::Report;
 use super::compute::Laboratory;
 use super::paper;
-use super::plan::{Area, Cell, Ran, Row};
+use super::plan::{Area, Cell, Ran};
 use super::results::Found;
+use super::row::Row;
 use super::table::{Table, both, mean};
-use crate::bench::{Machine, Operation};
 use crate::cli::failure::Failure;
-use crate::plot::{Axis, Chart, Corner, Line, Mark, Series};
+use crate::lab::bench::{Machine, Operation};
+use crate::lab::plot::{Axis, Chart, Corner, Line, Mark, Series};
 
 const PAPER_NOTE: &str = "The paper's figures are of other images and another, larger network; \
     only what security costs compares.";
@@ -312,7 +313,7 @@ fn microseconds(text: &str) -> Option<f64> {
 mod tests {
     use super::super::plan::Plan;
     use super::*;
-    use crate::bench::{Effort, operations};
+    use crate::lab::bench::{Effort, operations};
 
     #[test]
     fn letters_then_numbers() {
@@ -329,7 +330,7 @@ mod tests {
         }
         assert!(report.markdown.contains("--quick"));
         assert_eq!((microseconds("0.164"), microseconds("-")), (Some(0.164), None));
-        crate::plot::draw(&report.charts, report.size).unwrap();
+        crate::lab::plot::draw(&report.charts, report.size).unwrap();
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::super::files::open_rows;
 use super::super::output::Console;
 use super::{Plane, Sharing};
 use crate::artefact::{Channel, Tile};
-use crate::format::half_done::HalfDone;
+use crate::files::output::half_done::HalfDone;
 use crate::image::{
     Cut, Cutter, Depth, GreyImage, ImageError, ImageFormat, Raster, RowReader, Tiling,
 };

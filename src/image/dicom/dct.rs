@@ -3,8 +3,8 @@
 
 use super::super::ImageError;
 use super::dataset::damaged;
-use super::jpeg::{SOI, SOS, marker};
-use super::pixels::Shape;
+use super::marker::{SOI, SOS, marker};
+use super::shape::Shape;
 use std::f64::consts::PI;
 
 const DHT: u8 = 0xc4;

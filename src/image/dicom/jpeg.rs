@@ -7,13 +7,11 @@
 use super::super::ImageError;
 use super::dataset::damaged;
 use super::dct;
-use super::pixels::Shape;
+use super::marker::{EOI, SOI, SOS, marker};
+use super::shape::Shape;
 use super::syntax::Process;
 use jpeg_decoder::{ColorTransform, Decoder, PixelFormat};
 
-pub(super) const SOI: u8 = 0xd8;
-const EOI: u8 = 0xd9;
-pub(super) const SOS: u8 = 0xda;
 const APP14: u8 = 0xee;
 /// Baseline, extended and lossless.
 const SOF0: u8 = 0xc0;
@@ -150,24 +148,4 @@ fn segments(data: &[u8]) -> impl Iterator<Item = Option<(u8, &[u8])>> {
             None => Some(None),
         }
     })
-}
-
-/// The next marker that has a segment, or the end; its content; what follows.
-pub(super) fn marker(data: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let mut rest = data;
-    loop {
-        let at = rest.windows(2).position(|pair| pair[0] == 0xff && pair[1] != 0xff)?;
-        let kind = rest[at + 1];
-        rest = &rest[at + 2..];
-        match kind {
-            // A byte of a scan, a restart.
-            0 | 1 | 0xd0..=0xd8 => {}
-            EOI => return Some((EOI, &[], rest)),
-            _ => {
-                let length = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
-                let content = rest.get(2..length)?;
-                return Some((kind, content, &rest[length..]));
-            }
-        }
-    }
 }

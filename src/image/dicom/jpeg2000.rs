@@ -6,7 +6,7 @@
 
 use super::super::ImageError;
 use super::dataset::damaged;
-use super::pixels::Shape;
+use super::shape::Shape;
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
 const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];

@@ -6,8 +6,8 @@
 
 use super::super::ImageError;
 use super::dataset::damaged;
-use super::jpeg::{SOI, SOS, marker};
-use super::pixels::Shape;
+use super::marker::{SOI, SOS, marker};
+use super::shape::Shape;
 
 const SOF55: u8 = 0xf7;
 const LSE: u8 = 0xf8;

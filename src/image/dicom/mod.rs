@@ -16,9 +16,11 @@ mod file;
 mod jpeg;
 mod jpeg2000;
 mod jpeg_ls;
+mod marker;
 mod pixels;
 mod run_lengths;
 mod scale;
+mod shape;
 mod syntax;
 
 #[cfg(test)]
@@ -30,8 +32,9 @@ pub use scale::Window;
 use super::{Depth, GreyImage, ImageError, Raster};
 use dataset::{Coding, Element, Tag, damaged, elements};
 use file::File;
-use pixels::{Frames, Shape};
+use pixels::Frames;
 use scale::Scale;
+use shape::Shape;
 use syntax::Syntax;
 
 pub(super) use file::{has_elements, has_signature};

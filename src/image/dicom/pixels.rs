@@ -1,35 +1,12 @@
 //! The samples of a picture, native or compressed, frame by frame.
 
-use super::super::container::plausible_scan;
 use super::super::{ImageError, ImageFormat, checked_area};
 use super::dataset::{Coding, damaged, items};
+use super::shape::{Shape, interleaved};
 use super::syntax::{Packing, Process};
 use super::{Colour, Picture, jpeg, jpeg_ls, jpeg2000, run_lengths};
+use crate::image::read::plausible::plausible_scan;
 use std::borrow::Cow;
-
-/// What every frame of a picture is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    /// Samples a pixel: 1 or 3.
-    pub(super) samples: usize,
-    /// Bits of a sample in native form: 1, 8, 16 or 32.
-    pub(super) allocated: usize,
-}
-
-impl Shape {
-    pub(super) fn area(&self) -> usize {
-        self.rows * self.columns
-    }
-
-    /// Bits of a frame in native form.
-    fn bits(&self, colour: Colour) -> usize {
-        // Two pixels of half-width colour are four samples.
-        let samples = if colour == Colour::Ybr422 { 2 } else { self.samples };
-        self.area() * samples * self.allocated
-    }
-}
 
 /// The frames of a picture, of which no sample is decoded yet.
 pub(super) struct Frames<'p> {
@@ -52,7 +29,7 @@ impl<'p> Frames<'p> {
             let packed = fragments(picture.pixels.value, picture.frames, length)?;
             return Ok(Frames { picture, packed });
         }
-        let bits = picture.shape.bits(picture.colour) * picture.frames;
+        let bits = native_bits(picture.shape, picture.colour) * picture.frames;
         let (needed, found) = (bits.div_ceil(8), picture.pixels.value.len());
         if found < needed {
             return Err(ImageError::Truncated { format: ImageFormat::Dicom, bytes: length });
@@ -94,7 +71,7 @@ impl<'p> Frames<'p> {
     fn native(&self, frame: usize) -> Vec<u32> {
         let Picture { shape, colour, .. } = *self.picture;
         let (coding, value) = (self.picture.syntax.coding(), self.picture.pixels.value);
-        let bits = shape.bits(colour);
+        let bits = native_bits(shape, colour);
         let (first, count) = (frame * (bits / shape.allocated), bits / shape.allocated);
         let words = self.picture.pixels.kind != Some(*b"OB") && coding == Coding::BigEndian;
         let byte = |i: usize| {
@@ -125,10 +102,11 @@ impl<'p> Frames<'p> {
     }
 }
 
-/// Pixel by pixel what was plane by plane.
-pub(super) fn interleaved(planes: &[u32], shape: Shape) -> Vec<u32> {
-    let (area, samples) = (shape.area(), shape.samples);
-    (0..area * samples).map(|i| planes[i % samples * area + i / samples]).collect()
+/// Bits of a frame in native form.
+fn native_bits(shape: Shape, colour: Colour) -> usize {
+    // Two pixels of half-width colour are four samples.
+    let samples = if colour == Colour::Ybr422 { 2 } else { shape.samples };
+    shape.area() * samples * shape.allocated
 }
 
 /// PS3.3 C.7.6.3.1.2, with all values from 0 on.

@@ -2,7 +2,7 @@
 
 use super::super::ImageError;
 use super::dataset::damaged;
-use super::pixels::{Shape, interleaved};
+use super::shape::{Shape, interleaved};
 
 /// Bytes of the header of a frame: how many segments, where each begins.
 const HEADER: usize = 64;

@@ -1,16 +1,16 @@
 //! Groups of blocks on their way between the two servers.
 
 use super::PairSession;
-use crate::bitvec::Bits;
-use crate::correlation::pair::lookup::{LookupBlock, LookupShares, LookupStep, Shape};
-use crate::correlation::pair::square::SquareBlock;
-use crate::correlation::pair::{BLOCK, Side};
-use crate::garble::{Block, BlockStream, SessionTweaks};
-use crate::net::{Channel, Tag};
-use crate::ot::{OtError, SemiHonestCotReceiver, SemiHonestCotSender};
-use crate::party::Party;
+use crate::crypto::garble::{Block, BlockStream, SessionTweaks};
+use crate::crypto::ot::{OtError, SemiHonestCotReceiver, SemiHonestCotSender};
+use crate::ids::Party;
+use crate::material::pair::lookup::{LookupBlock, LookupShares, LookupStep, Shape};
+use crate::material::pair::square::SquareBlock;
+use crate::material::pair::{BLOCK, Side};
+use crate::numbers::bitvec::Bits;
+use crate::numbers::ring::Ring;
 use crate::protocol::{ProtocolError, wrong_length};
-use crate::ring::Ring;
+use crate::wire::{Channel, Tag};
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -195,7 +195,7 @@ pub(super) fn run<M: Material>(
         let frame = channel.expect(group.awaits)?;
         if frame.batch != group.number {
             let text = format!("sent group {} where {} was due", frame.batch, group.number);
-            return Err(crate::net::NetError::Protocol(text).into());
+            return Err(crate::wire::NetError::Protocol(text).into());
         }
         let (number, first) = (group.number, group.first);
         let after = match group.awaits {

@@ -5,15 +5,16 @@
 
 use super::group::{Lookups, Squares, run};
 use super::{PairSession, write_chunk};
-use crate::correlation::Origin;
-use crate::correlation::pair::lookup::{LookupShares, Shape};
-use crate::correlation::pair::{OpenedLookups, squares_fit};
-use crate::garble::BlockStream;
+use crate::crypto::garble::BlockStream;
+use crate::ids::Party;
 use crate::kernels::one_hot_words;
-use crate::net::{Channel, NetError, Tag};
-use crate::party::Party;
+use crate::material::Origin;
+use crate::material::pair::lookup::{LookupShares, Shape};
+use crate::material::pair::{OpenedLookups, squares_fit};
+use crate::numbers::ring;
+use crate::numbers::ring::Ring;
 use crate::protocol::ProtocolError;
-use crate::ring::{self, Ring};
+use crate::wire::{Channel, NetError, Tag};
 use std::ops::Range;
 use zeroize::Zeroizing;
 

@@ -2,9 +2,9 @@
 
 use super::sacrifice::SACRIFICED;
 use super::*;
-use crate::correlation::pair::BLOCK;
-use crate::correlation::pair::{OpenedLookups, squares_fit};
-use crate::net::{Frame, NetError, Tag, Traffic};
+use crate::material::pair::BLOCK;
+use crate::material::pair::{OpenedLookups, squares_fit};
+use crate::wire::{Frame, NetError, Tag, Traffic};
 
 /// Two groups and a piece of a third, whose last block is no multiple of 8.
 const COUNT: usize = 2 * 8 * BLOCK + 2 * BLOCK + 77;
@@ -21,7 +21,7 @@ fn slot_seeds() -> [Seed; 2] {
 fn both<T: Send>(
     work: impl Fn(&mut PairSession, &mut dyn Channel, &SlotView<'_>) -> T + Sync,
 ) -> [T; 2] {
-    both_over(crate::net::pair(), work)
+    both_over(crate::wire::pair(), work)
 }
 
 fn both_over<T: Send, C: Channel>(
@@ -121,7 +121,7 @@ fn sacrifices_pass_between_tiles() {
 
 /// A channel that flips a bit of one frame on its way out.
 struct Flipping {
-    inner: crate::net::MemChannel,
+    inner: crate::wire::MemChannel,
     tag: Tag,
     /// Frames of the tag until the one that is changed.
     left: usize,
@@ -154,7 +154,7 @@ fn a_sacrifice_finds_a_wrong_bit_of_any_message() {
     let shape = Shape { hi: 4, lo: 2, ring_bits: 32 };
     let mut found = 0;
     for left in 0..shape.messages() as usize - 1 {
-        let (a, b) = crate::net::pair();
+        let (a, b) = crate::wire::pair();
         let flip = |inner, left| Flipping { inner, tag: Tag::OtPayloads, left };
         let results = both_over((flip(a, usize::MAX), flip(b, left)), |session, channel, _| {
             session.sacrifice_lookups::<u32>(channel, 7, (4, 2))

@@ -1,14 +1,14 @@
 //! Two servers make every linear op of a model; malformed messages are errors.
 
 use super::*;
-use crate::correlation::pair::linear::{HintSeed, LinearPlan, MaskNonce};
-use crate::correlation::{MaterialLayout, Origin, weight_mask};
+use crate::material::pair::linear::{HintSeed, LinearPlan, MaskNonce};
+use crate::material::{MaterialLayout, Origin, weight_mask};
 use crate::model::{
     Cells, Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model,
 };
-use crate::net::{Frame, Traffic, pair};
 use crate::network::Op;
-use crate::ring::RingBits;
+use crate::numbers::ring::RingBits;
+use crate::wire::{Frame, Traffic, pair};
 
 const SET: [u8; 16] = [8; 16];
 const PARTIES: [Party; 2] = [Party::S0, Party::S1];

@@ -1,13 +1,13 @@
 //! A peer that sends anything: an error or a spoilt result, never a panic.
 
 use super::world::{PARTIES, World};
+use crate::crypto::prg::Seed;
+use crate::ids::Party;
 use crate::model::Method;
-use crate::net::{Channel, Frame, MemChannel, NetError, Tag, Traffic, pair};
-use crate::party::Party;
-use crate::piecewise::Piecewise;
-use crate::prg::Seed;
+use crate::model::piecewise::Piecewise;
+use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{Engine, GcEngine, GcSession, LutEngine, ProtocolError};
-use crate::ring::{Ring, RingBits};
+use crate::wire::{Channel, Frame, MemChannel, NetError, Tag, Traffic, pair};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

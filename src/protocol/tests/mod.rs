@@ -6,17 +6,17 @@ mod recorder;
 mod world;
 
 use super::{Engine, LutEngine};
-use crate::correlation::{Origin, SlotView};
-use crate::fixed::low_mask;
+use crate::crypto::prg::{Domain, Purpose, Seed};
+use crate::crypto::share;
+use crate::ids::Party;
+use crate::material::{Origin, SlotView};
+use crate::model::piecewise::Piecewise;
 use crate::model::{
     Cells, Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model, run_twin,
 };
-use crate::net::{Channel, MemChannel, pair};
-use crate::party::Party;
-use crate::piecewise::Piecewise;
-use crate::prg::{Domain, Purpose, Seed};
-use crate::ring::{Ring, RingBits};
-use crate::share;
+use crate::numbers::fixed::low_mask;
+use crate::numbers::ring::{Ring, RingBits};
+use crate::wire::{Channel, MemChannel, pair};
 use recorder::{Recorder, Replay};
 use world::{SIZE, World};
 
@@ -251,7 +251,7 @@ fn online_bytes_are_as_stated() {
 /// A peer that sends an opening of the wrong length or batch is an error, not a panic.
 #[test]
 fn a_peer_that_breaks_the_protocol_is_refused() {
-    let garblings: [fn(&mut crate::net::Frame); 2] =
+    let garblings: [fn(&mut crate::wire::Frame); 2] =
         [|frame| frame.payload.truncate(3), |frame| frame.batch ^= 7];
     for garble in garblings {
         let world = World::new(RingBits::L32, &[6], 128, 20);
@@ -269,8 +269,8 @@ fn a_peer_that_breaks_the_protocol_is_refused() {
 }
 
 /// Passes frames both ways until an opening comes from the far side; garbles that and stops.
-fn relay(near: &mut MemChannel, far: &mut MemChannel, garble: fn(&mut crate::net::Frame)) {
-    use crate::net::Tag;
+fn relay(near: &mut MemChannel, far: &mut MemChannel, garble: fn(&mut crate::wire::Frame)) {
+    use crate::wire::Tag;
     loop {
         let Ok(frame) = near.recv() else { return };
         let _ = far.send(frame.tag, frame.batch, frame.payload);
@@ -296,7 +296,7 @@ fn lookup_is_exact_for_every_mask_and_input() {
 
 fn exhaustive_lookup<R: Ring>() {
     use crate::kernels::{LookupTable, masked_sums};
-    use crate::lookup::SlopeTable;
+    use crate::numbers::slope_table::SlopeTable;
     let table = SlopeTable::fit("tanh", f64::tanh, (2, 5, 2), 9);
     let prepared = LookupTable::new(&table.values, &table.slopes).unwrap();
     let mut stream = Seed::from_bytes([3; 32]).stream(Domain::of(Purpose::OneHot));

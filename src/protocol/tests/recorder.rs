@@ -1,11 +1,11 @@
 //! An engine that notes what goes through it, and a twin run on the noted choices.
 
 use super::world::{PARTIES, World};
-use crate::fixed::{low_mask, shrink, sign_extend};
+use crate::ids::Party;
 use crate::model::{ActivationSpec, Randomness};
-use crate::party::Party;
+use crate::numbers::fixed::{low_mask, shrink, sign_extend};
+use crate::numbers::ring::Ring;
 use crate::protocol::{Activation, Engine, ProtocolError, Step};
-use crate::ring::Ring;
 use std::collections::HashMap;
 use std::ops::Range;
 

@@ -1,17 +1,17 @@
 //! A model, an image and material in one process, and both servers' runs on them.
 
-use crate::correlation::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds, SlotView, Tile};
+use crate::crypto::prg::{Domain, Purpose, Seed};
+use crate::crypto::share;
+use crate::ids::Party;
+use crate::material::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds, SlotView, Tile};
 use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
-use crate::net::{Channel, Traffic, pair};
-use crate::party::Party;
-use crate::prg::{Domain, Purpose, Seed};
+use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{
     Engine, GcEngine, GcSession, Image, LutEngine, MaskProducts, MaskedWeights, ProtocolError,
     SourceError, Sources, TileSource, WeightSource, denoise,
 };
-use crate::ring::{Ring, RingBits};
-use crate::share;
 use crate::split::split;
+use crate::wire::{Channel, Traffic, pair};
 
 pub(super) const SIZE: (usize, usize) = (19, 16);
 pub(super) const PARTIES: [Party; 2] = [Party::S0, Party::S1];

@@ -2,8 +2,8 @@
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use ppdenoise::artefact::{Note, is_base_name};
-use ppdenoise::format::{ImageId, SessionId};
-use ppdenoise::service::ImageList;
+use ppdenoise::ids::{ImageId, SessionId};
+use ppdenoise::roles::server::ImageList;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
 fuzz_target!(init: seeds(inputs), |data: &[u8]| {

@@ -1,12 +1,12 @@
 //! Messages of the `gc` engine, and material from a file, for both servers and rings.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::correlation::{Chunk, Origin, SlotView};
-use ppdenoise::net::{MemChannel, pair};
-use ppdenoise::party::Party;
-use ppdenoise::prg::Seed;
+use ppdenoise::crypto::prg::Seed;
+use ppdenoise::ids::Party;
+use ppdenoise::material::{Chunk, Origin, SlotView};
+use ppdenoise::numbers::ring::Ring;
 use ppdenoise::protocol::{Activation, Engine, GcEngine, GcSession, Step};
-use ppdenoise::ring::Ring;
+use ppdenoise::wire::{MemChannel, pair};
 use ppdenoise_fuzz::peer::Bytes;
 use ppdenoise_fuzz::world::{GC_32, GC_64, SLOT, World};
 use ppdenoise_fuzz::{memory::bounded, seeds};

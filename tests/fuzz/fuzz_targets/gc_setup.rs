@@ -1,10 +1,10 @@
 //! Set-up messages of the `gc` engine: base OTs and their extension.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::net::{Channel, Frame, NetError, Tag, Traffic, pair};
-use ppdenoise::party::Party;
-use ppdenoise::prg::Seed;
+use ppdenoise::crypto::prg::Seed;
+use ppdenoise::ids::Party;
 use ppdenoise::protocol::GcSession;
+use ppdenoise::wire::{Channel, Frame, NetError, Tag, Traffic, pair};
 use ppdenoise_fuzz::peer::Bytes;
 use ppdenoise_fuzz::{memory::bounded, seeds};
 use std::collections::VecDeque;

@@ -1,15 +1,13 @@
 //! The greeting: its fixed part, its body below the digest, the comparison.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::format::{
-    Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId, decode_small,
-    encode_small,
-};
-use ppdenoise::correlation::Origin;
-use ppdenoise::net::{Channel, Frame, NetError, Tag, Traffic, WIRE_VERSION};
-use ppdenoise::party::Party;
+use ppdenoise::ids::Party;
+use ppdenoise::ids::codec::{decode_small, encode_small};
+use ppdenoise::ids::{Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId};
+use ppdenoise::material::Origin;
+use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::protocol::{Identity, SetFacts, greet};
-use ppdenoise::ring::RingBits;
+use ppdenoise::wire::{Channel, Frame, NetError, Tag, Traffic, WIRE_VERSION};
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
 /// Answers the greeting with these bytes.

@@ -1,7 +1,8 @@
 //! Header fields of files, and a server's greeting body: `bincode` and the validator.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::format::{Header, decode_small, encode_small};
+use ppdenoise::files::container::Header;
+use ppdenoise::ids::codec::{decode_small, encode_small};
 use ppdenoise::protocol::Identity;
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds};
 

@@ -66,7 +66,16 @@ fn images() -> Vec<Vec<u8>> {
     };
     let mut made: Vec<Vec<u8>> = ImageFormat::ALL.into_iter().filter_map(written).collect();
     for name in [
-        "ct", "ct-rle", "ct-jpeg", "ct-jls", "ct-near", "ct-j2k", "ct-extended", "frames", "mr", "xray",
+        "ct",
+        "ct-rle",
+        "ct-jpeg",
+        "ct-jls",
+        "ct-near",
+        "ct-j2k",
+        "ct-extended",
+        "frames",
+        "mr",
+        "xray",
     ] {
         made.push(fixture(&format!("dicom/{name}.dcm")));
     }

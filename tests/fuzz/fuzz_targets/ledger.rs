@@ -1,8 +1,9 @@
 //! Ledgers: lines with any checksum, and lines whose checksum is right.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::format::ledger::BoundWeights;
-use ppdenoise::format::{Digest, ImageId, Ledger, ModelId, SessionId, TripleSetId, WeightMaskId};
+use ppdenoise::files::ledger::BoundWeights;
+use ppdenoise::files::ledger::Ledger;
+use ppdenoise::ids::{Digest, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId};
 use ppdenoise_fuzz::{memory::bounded, seeds};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -8,7 +8,7 @@ use ppdenoise::model::{
     Description, FloatModel, ModelError, Packing, QuantiseOptions, describe, load_mat, load_npz,
     load_pth, load_safetensors, quantise, save_npz,
 };
-use ppdenoise::ring::RingBits;
+use ppdenoise::numbers::ring::RingBits;
 use ppdenoise_fuzz::peer::Bytes;
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds, world};
 use std::io::{Cursor, Write};

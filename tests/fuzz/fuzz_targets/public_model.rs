@@ -1,7 +1,7 @@
 //! The public description of a shared model, and everything that sizes are computed from it.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::correlation::{MaterialLayout, Origin};
+use ppdenoise::material::{MaterialLayout, Origin};
 use ppdenoise::model::PublicModel;
 use ppdenoise_fuzz::{memory::bounded, seeds, world};
 

@@ -1,8 +1,8 @@
 //! A whole image with the `lut` engine: U, the image, every opening of every batch.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::correlation::{Origin, SlotView};
-use ppdenoise::party::Party;
+use ppdenoise::ids::Party;
+use ppdenoise::material::{Origin, SlotView};
 use ppdenoise::protocol::{Image, LutEngine, MaskedWeights, Sources, denoise};
 use ppdenoise_fuzz::peer::Peer;
 use ppdenoise_fuzz::world::{LUT_32, SIZE, SLOT, Tiles, Weights};

@@ -1,14 +1,14 @@
 //! A small model with its shares and material, from fixed seeds.
 
-use ppdenoise::correlation::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds};
+use ppdenoise::crypto::prg::Seed;
+use ppdenoise::ids::Party;
+use ppdenoise::material::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds};
+use ppdenoise::model::piecewise::Piecewise;
 use ppdenoise::model::{
     LinearSpec, Method, PublicModel, QuantiseOptions, QuantisedModel, load_npz, quantise,
 };
-use ppdenoise::party::Party;
-use ppdenoise::piecewise::Piecewise;
-use ppdenoise::prg::Seed;
+use ppdenoise::numbers::ring::{Ring, RingBits};
 use ppdenoise::protocol::{SourceError, TileSource, WeightSource};
-use ppdenoise::ring::{Ring, RingBits};
 use std::io::Cursor;
 use std::sync::LazyLock;
 
@@ -56,7 +56,8 @@ impl World {
             weight_mask: Seed::from_bytes([10 + party; 32]),
             slots: Seed::from_bytes([20 + party; 32]),
         });
-        let layout = MaterialLayout::new(&model.public, SIZE, TILE_ROWS, Origin::Dealt).expect("the size fits");
+        let layout = MaterialLayout::new(&model.public, SIZE, TILE_ROWS, Origin::Dealt)
+            .expect("the size fits");
         let material = {
             let dealer = Dealer::<R>::new(&model.public, SIZE, [&seeds[0], &seeds[1]])
                 .expect("the size fits");

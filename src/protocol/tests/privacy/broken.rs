@@ -6,12 +6,12 @@ use super::stats::{Field, Verdicts};
 use super::tap::Instead::{FirstLayer, FirstTile, Zero};
 use super::wire::Mask;
 use super::{gc, judge, lut};
-use crate::bits;
-use crate::garble::hash::Hasher;
-use crate::garble::{Block, BlockStream, Delta, MAX_BATCH, TweakRange};
+use crate::crypto::garble::hash::Hasher;
+use crate::crypto::garble::{Block, BlockStream, Delta, MAX_BATCH, TweakRange};
+use crate::crypto::ot::pads::multiply_send;
 use crate::kernels::AesBackend;
 use crate::model::Method;
-use crate::ot::pads::multiply_send;
+use crate::numbers::packing;
 
 /// The pairs of a broken campaign.
 const PAIRS: usize = 16;
@@ -124,7 +124,7 @@ fn pads_that_are_not_separated_alarm() {
         let numbers = vec![value; q.len()];
         let (_, message) =
             multiply_send(&hasher, tweaks, &delta, (&q, &numbers), 16).expect("lengths fit");
-        bits::unpack::<u64>(&message, 16, q.len()).unwrap()
+        packing::unpack::<u64>(&message, 16, q.len()).unwrap()
     };
     let first = send(3, tweaks.pads_from_s1.take(1).unwrap());
     let others = [

@@ -3,16 +3,16 @@
 use super::fields::Fields;
 use super::tap::{Instead, Record, Tap};
 use super::wire::Mask;
-use crate::correlation::{MaskOwners, PartySeeds, weight_mask_seed};
+use crate::crypto::prg::{Domain, Purpose, Seed};
+use crate::ids::Party;
+use crate::material::{MaskOwners, PartySeeds, weight_mask_seed};
 use crate::model::{
     Method, QuantiseOptions, QuantisedModel, Ranges, quantise, random_convolutional, random_model,
 };
-use crate::net::{Tag, pair};
-use crate::party::Party;
-use crate::prg::{Domain, Purpose, Seed};
+use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::Engine;
 use crate::protocol::tests::world::{PARTIES, SIZE, World};
-use crate::ring::{Ring, RingBits};
+use crate::wire::{Tag, pair};
 
 /// What is wrong with the material, the seeds or a server's masks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,14 +10,15 @@
 use super::campaign::View;
 use super::stats::Field;
 use super::wire::{Mask, Piece, pieces, values};
-use crate::fixed::low_mask;
+use crate::crypto::prg::Purpose;
+use crate::ids::Party;
 use crate::kernels::one_hot_words;
 use crate::model::ActivationSpec;
 use crate::network::LinearShape;
-use crate::party::Party;
-use crate::prg::Purpose;
+use crate::numbers::fixed::low_mask;
+use crate::numbers::ring;
+use crate::numbers::ring::Ring;
 use crate::protocol::tests::world::{PARTIES, SIZE, World};
-use crate::ring::{self, Ring};
 use std::collections::BTreeMap;
 
 /// Fields by name.

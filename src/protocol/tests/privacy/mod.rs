@@ -16,9 +16,9 @@ mod stats;
 mod tap;
 mod wire;
 
+use crate::model::piecewise::Piecewise;
 use crate::model::{Cells, Method};
-use crate::piecewise::Piecewise;
-use crate::ring::RingBits;
+use crate::numbers::ring::RingBits;
 use campaign::{Campaign, Picture, Seen, Weights};
 use stats::{MAX_TESTS, Verdicts};
 

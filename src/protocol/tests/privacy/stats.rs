@@ -237,7 +237,7 @@ fn ln_gamma(a: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prg::{Domain, Purpose, Seed};
+    use crate::crypto::prg::{Domain, Purpose, Seed};
 
     /// Closed forms: 2 degrees, exp(-x / 2); 4 degrees, (1 + x / 2) exp(-x / 2); 1 degree, the normal
     /// distribution's two-sided tail at 1.959964 and at 8 (1.244e-15, tables).

@@ -1,11 +1,11 @@
 //! A channel that notes all that passes, and what a server with broken masks would send.
 
 use super::wire::{Mask, pieces, values};
-use crate::bits;
-use crate::fixed::low_mask;
-use crate::net::{Channel, Frame, MemChannel, NetError, Tag, Traffic};
-use crate::party::Party;
+use crate::ids::Party;
+use crate::numbers::fixed::low_mask;
+use crate::numbers::packing;
 use crate::protocol::tests::world::World;
+use crate::wire::{Channel, Frame, MemChannel, NetError, Tag, Traffic};
 
 /// A frame in the order it came.
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl<'a> Tap<'a> {
                 let change = wrong.wrapping_sub(right).wrapping_mul(mask.sign());
                 v.wrapping_add(change) & low_mask(piece.width)
             });
-            let packed = bits::pack(&moved.collect::<Vec<u64>>(), piece.width);
+            let packed = packing::pack(&moved.collect::<Vec<u64>>(), piece.width);
             record.payload[piece.bytes].copy_from_slice(&packed);
         }
     }

@@ -1,19 +1,20 @@
 //! What each frame of a session consists of: the fields, their widths, and what masks them. All of it
 //! follows from public sizes.
 
-use crate::correlation::{SlotView, Tile};
-use crate::fixed::low_mask;
-use crate::garble::Program;
+use crate::crypto::garble::Program;
+use crate::crypto::ot::pads::selection_bytes;
+use crate::ids::Party;
+use crate::material;
+use crate::material::{SlotView, Tile};
 use crate::model::ActivationSpec;
-use crate::net::Tag;
+use crate::model::piecewise::Plan;
+use crate::model::piecewise::steps::{carry_product_bits, wrap_product_bits};
 use crate::network::Op;
-use crate::ot::pads::selection_bytes;
-use crate::party::Party;
-use crate::piecewise::Plan;
-use crate::piecewise::steps::{carry_product_bits, wrap_product_bits};
+use crate::numbers::fixed::low_mask;
+use crate::numbers::packing;
+use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::tests::world::{SIZE, World};
-use crate::ring::{Ring, RingBits};
-use crate::{bits, correlation};
+use crate::wire::Tag;
 use std::ops::Range;
 
 /// A mask of the dealer's, of which each server has a share.
@@ -85,7 +86,7 @@ impl Mask {
         match self {
             Mask::Weights => {
                 let seed = &world.seeds[party.index()].weight_mask;
-                first = correlation::weight_mask(seed, op, at.len());
+                first = material::weight_mask(seed, op, at.len());
             }
             Mask::Input => first = view.input_mask(op, at),
             Mask::Lookup => view.lookup_masks(op, at, width).dealt_rho(0, &mut first),
@@ -137,7 +138,7 @@ impl Layout {
         (op, at): (usize, Range<usize>),
         (count, width): (usize, u32),
     ) {
-        let len = bits::packed_len(count, width).unwrap();
+        let len = packing::packed_len(count, width).unwrap();
         let bytes = self.end..self.end + len;
         self.end += len;
         self.pieces.push(Piece { name, op, at, bytes, width, count, mask });
@@ -224,7 +225,7 @@ fn garbled(
     // Corrections: 32 columns of whole blocks.
     let corrections = |bits: usize| bits.div_ceil(128) * 32 * 2;
     let selection = n * ((1 << index) - 1);
-    assert_eq!(bits::packed_len(selection, ring).unwrap(), selection_bytes(n, index, ring));
+    assert_eq!(packing::packed_len(selection, ring).unwrap(), selection_bytes(n, index, ring));
     match (round, sender) {
         (0, Party::S0) => {
             let count = corrections(n * plan.scales.input_bits as usize);
@@ -280,6 +281,6 @@ fn set_up(nth: usize, layout: &mut Layout) {
 
 /// The numbers of a piece.
 pub(super) fn values(piece: &Piece, payload: &[u8]) -> Vec<u64> {
-    bits::unpack(&payload[piece.bytes.clone()], piece.width, piece.count)
+    packing::unpack(&payload[piece.bytes.clone()], piece.width, piece.count)
         .expect("numbers are packed without set padding")
 }

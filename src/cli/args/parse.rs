@@ -1,0 +1,57 @@
+//! Values of flags, and what is said of those that do not go together.
+
+use crate::cli::failure::{Code, Failure};
+use crate::ids::Role;
+use crate::numbers::activation::Activation;
+
+pub(in crate::cli) fn parse_role(text: &str) -> Result<Role, String> {
+    let roles = Role::ALL.map(Role::stem).join(", ");
+    Role::from_stem(text).ok_or_else(|| format!("expected one of {roles}"))
+}
+
+pub(in crate::cli) fn parse_positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (0.01..=1000.0).contains(&v) => Ok(v),
+        _ => Err("expected a number from 0.01 to 1000".into()),
+    }
+}
+
+/// A rate or another small positive number.
+#[cfg(feature = "train")]
+pub(in crate::cli) fn parse_stepsize(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (1e-9..=1e6).contains(&v) => Ok(v),
+        _ => Err("expected a number from 1e-9 to 1000000".into()),
+    }
+}
+
+pub(in crate::cli) fn parse_size(text: &str) -> Result<(usize, usize), String> {
+    let parse = || {
+        let (h, w) = text.split_once('x')?;
+        let (h, w) = (h.parse::<usize>().ok()?, w.parse::<usize>().ok()?);
+        (h > 0 && w > 0).then_some((h, w))
+    };
+    parse().ok_or_else(|| "expected HEIGHTxWIDTH, for instance 512x512".into())
+}
+
+/// A size, and a number of images behind a colon.
+pub(in crate::cli) fn parse_sizes(text: &str) -> Result<((usize, usize), Option<u64>), String> {
+    let (size, images) = match text.split_once(':') {
+        Some((size, images)) => (size, Some(images)),
+        None => (text, None),
+    };
+    let images = images.map(|images| match images.parse::<u64>() {
+        Ok(images) if (1..=1_000_000).contains(&images) => Ok(images),
+        _ => Err("expected a number of images from 1 to 1000000 behind the colon".to_string()),
+    });
+    Ok((parse_size(size)?, images.transpose()?))
+}
+
+pub(in crate::cli) fn parse_activation(text: &str) -> Result<Activation, String> {
+    Activation::from_name(text).map_err(|e| e.to_string())
+}
+
+pub(in crate::cli) fn goes_with(flag: &str, other: &str) -> Failure {
+    Failure::new(Code::Usage, format!("{flag} goes with {other}"))
+        .help(format!("add {other}, or leave {flag} away"))
+}

@@ -1,0 +1,147 @@
+//! The flags that say how a model becomes integers.
+
+use super::parse::parse_positive;
+use crate::model::EngineKind;
+use crate::numbers::ring::RingBits;
+use crate::numbers::slope_table::HI_BITS;
+use clap::Args;
+
+/// How a model becomes integers.
+#[derive(Clone, Debug, Default, Args)]
+pub(in crate::cli) struct Quantise {
+    /// Activation engine: lut, masked lookup with dealer material; gc, garbled circuits between
+    /// the servers, as in the paper [default: lut]
+    #[arg(long, value_name = "ENGINE", value_parser = parse_engine)]
+    pub(in crate::cli) engine: Option<EngineKind>,
+    /// Bits of the ring: 32 or 64 [default: 32]
+    #[arg(long, value_name = "BITS", value_parser = parse_ring)]
+    pub(in crate::cli) ring: Option<RingBits>,
+    /// Width of a cell of the lut engine's tables: 1/4, 1/8 (closer, more material) or another
+    /// power of two [default: 1/4]
+    #[arg(long, value_name = "1/N", value_parser = parse_cell, conflicts_with = "cells")]
+    pub(in crate::cli) cell: Option<u32>,
+    /// Cells of each of the lut engine's tables, a power of two from 16 to 4096: the narrower a
+    /// layer's range, the finer they are [default for ReLU: 256]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_cells)]
+    pub(in crate::cli) cells: Option<u32>,
+    /// What the range of a layer rests on: guaranteed, no image can leave it; calibrated, what
+    /// `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
+    #[arg(long, value_name = "KIND")]
+    pub(in crate::cli) ranges: Option<RangeKind>,
+    /// Calibrated ranges: how much larger than the largest value seen, at least 1 [default: 2]
+    #[arg(long, value_name = "FACTOR", value_parser = parse_margin)]
+    pub(in crate::cli) margin: Option<f64>,
+    /// The gc engine's function: zheng (the paper's), refit2, refit, or model, the
+    /// model description's own [default: refit]
+    #[arg(long, value_name = "NAME", value_parser = ["zheng", "refit2", "refit", "model"])]
+    pub(in crate::cli) piecewise: Option<String>,
+    /// The lowest noise level, in 8-bit grey levels, of images that the model must serve: the less
+    /// noise, the further levels 0 to 255 are spread, and the more material the first layer needs
+    /// [default: two fifths of the model's own, 10 of 25]
+    #[arg(long, value_name = "LEVELS", value_parser = parse_positive, conflicts_with = "interval")]
+    pub(in crate::cli) sigma_from: Option<f64>,
+    /// Largest input magnitude in network units, in place of --sigma-from.
+    #[arg(long, value_name = "UNITS", value_parser = parse_positive)]
+    pub(in crate::cli) interval: Option<f64>,
+    /// Pixels between patches; the model's own if not given. Larger is faster and a little worse.
+    #[arg(long, value_name = "PIXELS")]
+    pub(in crate::cli) stride: Option<usize>,
+}
+
+/// What a range rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum RangeKind {
+    Guaranteed,
+    Calibrated,
+}
+
+impl RangeKind {
+    fn name(self) -> &'static str {
+        match self {
+            RangeKind::Guaranteed => "guaranteed",
+            RangeKind::Calibrated => "calibrated",
+        }
+    }
+}
+
+impl Quantise {
+    /// The engine asked for, or the default.
+    pub(in crate::cli) fn engine(&self) -> EngineKind {
+        self.engine.unwrap_or(EngineKind::Lut)
+    }
+
+    /// The ring asked for, or the default.
+    pub(in crate::cli) fn ring(&self) -> RingBits {
+        self.ring.unwrap_or(RingBits::L32)
+    }
+
+    /// The flags that shape integers, as given; `--stride` is not one of them.
+    pub(in crate::cli) fn given(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        let mut give = |flag: &str, value: Option<String>| {
+            flags.extend(value.into_iter().flat_map(|value| [flag.to_string(), value]));
+        };
+        give("--engine", self.engine.map(|e| e.name().into()));
+        give("--ring", self.ring.map(|r| r.bits().to_string()));
+        give("--cell", self.cell.map(|bits| format!("1/{}", 1 << bits)));
+        give("--cells", self.cells.map(|bits| (1u32 << bits).to_string()));
+        give("--ranges", self.ranges.map(|kind| kind.name().into()));
+        give("--margin", self.margin.map(|v| v.to_string()));
+        give("--piecewise", self.piecewise.clone());
+        give("--sigma-from", self.sigma_from.map(|v| v.to_string()));
+        give("--interval", self.interval.map(|v| v.to_string()));
+        flags
+    }
+}
+
+pub(in crate::cli) fn parse_engine(text: &str) -> Result<EngineKind, String> {
+    match text {
+        "lut" => Ok(EngineKind::Lut),
+        "gc" => Ok(EngineKind::Gc),
+        _ => Err("expected lut or gc".into()),
+    }
+}
+
+pub(in crate::cli) fn parse_ring(text: &str) -> Result<RingBits, String> {
+    let bits = text.parse().ok().and_then(RingBits::from_bits);
+    bits.ok_or_else(|| "expected 32 or 64".into())
+}
+
+/// 1/N with N a power of two, as log2 N.
+pub(in crate::cli) fn parse_cell(text: &str) -> Result<u32, String> {
+    let cells = text.strip_prefix("1/").and_then(|n| n.parse::<u32>().ok());
+    match cells {
+        Some(n) if n.is_power_of_two() && (2..=64).contains(&n) => Ok(n.trailing_zeros()),
+        _ => Err("expected 1/2, 1/4, 1/8, ... 1/64".into()),
+    }
+}
+
+/// A power of two as its logarithm.
+fn parse_cells(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(n) if n.is_power_of_two() && HI_BITS.contains(&n.ilog2()) => Ok(n.ilog2()),
+        _ => Err("expected a power of two from 16 to 4096".into()),
+    }
+}
+
+fn parse_margin(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (1.0..=100.0).contains(&v) => Ok(v),
+        _ => Err("expected a number from 1 to 100".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_rings_and_margins_are_checked() {
+        assert_eq!(parse_cell("1/8"), Ok(3));
+        assert!(parse_cell("1/3").is_err() && parse_cell("0.25").is_err());
+        assert_eq!(parse_cells("256"), Ok(8));
+        assert!(["0", "8", "100", "8192", "x"].iter().all(|text| parse_cells(text).is_err()));
+        assert!(parse_ring("16").is_err());
+        assert!(["0.9", "nan", "inf", "101"].iter().all(|text| parse_margin(text).is_err()));
+    }
+}

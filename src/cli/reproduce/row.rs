@@ -1,0 +1,77 @@
+//! The rows of the tables.
+
+/// A row of the tables: a way to denoise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::cli) enum Row {
+    /// Not denoised.
+    Noisy,
+    /// Exact tanh.
+    Plaintext,
+    /// Garbled circuits and the paper's tanh*.
+    GcZheng,
+    /// Garbled circuits and the refitted function.
+    GcRefit,
+    /// Masked lookup.
+    Lut,
+    /// SecureML's activation.
+    SecureMl,
+    /// The convolutional network in float32.
+    Dncnn,
+    /// The convolutional network by masked lookup.
+    DncnnLut,
+}
+
+impl Row {
+    /// Every row.
+    pub(super) const ALL: [Row; 8] = [
+        Row::Noisy,
+        Row::Plaintext,
+        Row::GcZheng,
+        Row::GcRefit,
+        Row::Lut,
+        Row::SecureMl,
+        Row::Dncnn,
+        Row::DncnnLut,
+    ];
+    /// The rows of Tables 2 and 3, with a convolutional network.
+    pub(super) const TABLES: [Row; 6] =
+        [Row::Plaintext, Row::GcZheng, Row::GcRefit, Row::Lut, Row::Dncnn, Row::DncnnLut];
+
+    /// Whether it is of the convolutional network.
+    pub(in crate::cli) fn is_dncnn(self) -> bool {
+        matches!(self, Row::Dncnn | Row::DncnnLut)
+    }
+
+    /// The row in float32 that it is compared with.
+    pub(in crate::cli) fn plaintext(self) -> Row {
+        if self.is_dncnn() { Row::Dncnn } else { Row::Plaintext }
+    }
+
+    /// Its name in tables and files.
+    pub(in crate::cli) fn name(self) -> &'static str {
+        match self {
+            Row::Noisy => "noisy",
+            Row::Plaintext => "plaintext",
+            Row::GcZheng => "gc-zheng",
+            Row::GcRefit => "gc-refit",
+            Row::Lut => "lut",
+            Row::SecureMl => "secureml",
+            Row::Dncnn => "dncnn",
+            Row::DncnnLut => "dncnn-lut",
+        }
+    }
+
+    /// The row of a name.
+    pub(in crate::cli) fn from_name(name: &str) -> Option<Row> {
+        Row::ALL.into_iter().find(|row| row.name() == name)
+    }
+
+    /// The flags of `share-model` that make it.
+    pub(in crate::cli) fn flags(self) -> &'static [&'static str] {
+        match self {
+            Row::GcZheng => &["--engine", "gc", "--piecewise", "zheng"],
+            Row::GcRefit => &["--engine", "gc", "--piecewise", "refit"],
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a file is: the kinds, their names and their makers.
+
+use std::fmt;
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// [`super::Body::PublicModel`].
+    PublicModel,
+    /// [`super::Body::ModelShare`].
+    ModelShare,
+    /// [`super::Body::ImageShare`].
+    ImageShare,
+    /// [`super::Body::Triples`].
+    Triples,
+    /// [`super::Body::ResultShare`].
+    ResultShare,
+    /// [`super::Body::OpenedWeights`].
+    OpenedWeights,
+    /// [`super::Body::PublicKey`].
+    PublicKey,
+    /// [`super::Body::SecretKey`].
+    SecretKey,
+    /// [`super::Body::Prepared`].
+    Prepared,
+    /// [`super::Body::WeightMask`].
+    WeightMask,
+    /// [`super::Body::Hints`].
+    Hints,
+}
+
+impl Kind {
+    /// The word before the name: "a", "an", or "a set of".
+    pub fn article(self) -> &'static str {
+        match self {
+            Kind::ImageShare => "an",
+            Kind::Triples | Kind::OpenedWeights | Kind::Prepared | Kind::Hints => "a set of",
+            _ => "a",
+        }
+    }
+
+    /// Which command makes such a file, as a clause.
+    pub fn maker(self) -> &'static str {
+        match self {
+            Kind::PublicModel => "`ppdenoise share-model` writes it as PREFIX.pub",
+            Kind::ModelShare => "`ppdenoise share-model` writes it as PREFIX.s0 or PREFIX.s1",
+            Kind::ImageShare => "`ppdenoise share-image` writes it as PREFIX.s0 or PREFIX.s1",
+            Kind::Triples => "`ppdenoise gen-triplets` writes it as PREFIX.s0 or PREFIX.s1",
+            Kind::ResultShare => "`ppdenoise serve` writes it",
+            Kind::OpenedWeights => "`ppdenoise serve` keeps it in its state folder",
+            Kind::PublicKey | Kind::SecretKey => "`ppdenoise keygen` writes it",
+            Kind::Prepared => "`ppdenoise prepare` keeps it in a server's state folder",
+            Kind::WeightMask | Kind::Hints => {
+                "`ppdenoise gen-triplets --party` keeps it in a server's state folder"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::PublicModel => "public model description",
+            Kind::ModelShare => "model share",
+            Kind::ImageShare => "image share",
+            Kind::Triples => "triples",
+            Kind::ResultShare => "result share",
+            Kind::OpenedWeights => "opened weights",
+            Kind::PublicKey => "public key",
+            Kind::SecretKey => "secret key",
+            Kind::Prepared => "prepared products",
+            Kind::WeightMask => "weight mask",
+            Kind::Hints => "hints",
+        })
+    }
+}

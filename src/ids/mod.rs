@@ -1,0 +1,19 @@
+//! Who and what: the two servers, the roles, and the ids and digests that name public things.
+//!
+//! May use: nothing of this crate. [`codec`] writes small structures of public things; what is not an id
+//! brings its own encoding.
+//!
+//! Security: everything here is public. An id is drawn at random and says nothing about what it names.
+
+pub mod bounded;
+pub mod codec;
+mod id;
+mod party;
+mod role;
+
+pub use id::{
+    Digest, Fingerprint, ImageId, ModelId, ParseIdError, RandomError, SessionId, TripleSetId,
+    WeightMaskId,
+};
+pub use party::Party;
+pub use role::Role;

@@ -1,0 +1,12 @@
+//! Images in: whole, or row by row.
+//!
+//! May use: the images' formats, errors and limits.
+//!
+//! Security: files are hostile; sizes are checked before memory is taken for them.
+
+pub(super) mod container;
+pub(crate) mod npy;
+pub(super) mod plausible;
+pub(super) mod png;
+pub(super) mod rows;
+pub(super) mod tiff;

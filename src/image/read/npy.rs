@@ -1,0 +1,278 @@
+//! NumPy's `.npy`: one array of height x width grey levels.
+
+use crate::image::{GreyImage, ImageError, ImageFormat, checked_area};
+use ndarray::{Array2, ArrayView2};
+use ndarray_npy::{ReadNpyExt, ReadableElement, WriteNpyExt};
+use std::io::Write;
+
+const FORMAT: ImageFormat = ImageFormat::Npy;
+pub(in crate::image) const SIGNATURE: &[u8] = b"\x93NUMPY";
+
+/// See [`ImageFormat::decode`]. Float32, float64 or uint8, either byte order, C or Fortran order.
+pub(in crate::image) fn decode(bytes: &[u8]) -> Result<GreyImage, ImageError> {
+    let (header, data) = Header::parse(bytes)?;
+    let &[height, width] = &header.shape[..] else {
+        return Err(ImageError::NpyDimensions { found: header.shape.len() });
+    };
+    let area = checked_area(height, width)?;
+    let element = header.element()?;
+    // At most MAX_PIXELS times 8: no overflow.
+    match data.len().cmp(&(area * element)) {
+        std::cmp::Ordering::Less => {
+            Err(ImageError::Truncated { format: FORMAT, bytes: bytes.len() })
+        }
+        std::cmp::Ordering::Greater => {
+            Err(ImageError::Trailing { format: FORMAT, bytes: data.len() - area * element })
+        }
+        std::cmp::Ordering::Equal => match element {
+            4 => elements::<f32>(bytes, height, width),
+            8 => elements::<f64>(bytes, height, width),
+            _ => elements::<u8>(bytes, height, width),
+        },
+    }
+}
+
+/// Writes float32 in C order.
+pub(in crate::image) fn encode(
+    image: &GreyImage,
+    writer: &mut impl Write,
+) -> Result<(), ImageError> {
+    let shape = (image.height(), image.width());
+    // The image guarantees that its sides and its pixels agree.
+    let view = ArrayView2::from_shape(shape, image.pixels()).map_err(|_| {
+        ImageError::PixelCount { height: shape.0, width: shape.1, found: image.pixels().len() }
+    })?;
+    view.write_npy(writer).map_err(ImageError::NpyWrite)
+}
+
+/// The elements as grey levels in row-major order, whatever the order in the file.
+fn elements<T>(bytes: &[u8], height: usize, width: usize) -> Result<GreyImage, ImageError>
+where
+    T: ReadableElement + Copy + Into<f64>,
+{
+    let array = Array2::<T>::read_npy(bytes).map_err(ImageError::NpyRead)?;
+    let mut pixels = Vec::with_capacity(array.len());
+    for ((row, column), &element) in array.indexed_iter() {
+        let value: f64 = element.into();
+        if !(value as f32).is_finite() {
+            return Err(ImageError::NotFinite { row, column, value });
+        }
+        pixels.push(value as f32);
+    }
+    GreyImage::new(height, width, pixels)
+}
+
+/// What the header says, read here first: the array library would allocate whatever it promises,
+/// and parses any nested Python literal recursively.
+pub(crate) struct Header<'a> {
+    /// The element type.
+    pub(crate) descr: &'a str,
+    /// Whether columns follow one another, not rows.
+    pub(crate) by_columns: bool,
+    /// The sides.
+    pub(crate) shape: Vec<usize>,
+}
+
+impl<'a> Header<'a> {
+    /// Bytes of an element of a type that is read here.
+    pub(in crate::image) fn element(&self) -> Result<usize, ImageError> {
+        match self.descr {
+            "<f4" | ">f4" => Ok(4),
+            "<f8" | ">f8" => Ok(8),
+            "|u1" => Ok(1),
+            other => Err(ImageError::NpyType { found: other.into() }),
+        }
+    }
+
+    /// The header and the bytes behind it.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<(Header<'a>, &'a [u8]), ImageError> {
+        let truncated = || ImageError::Truncated { format: FORMAT, bytes: bytes.len() };
+        let rest = bytes.strip_prefix(SIGNATURE).ok_or(ImageError::Signature { format: FORMAT })?;
+        let (length, rest) = match *rest {
+            [1, 0, a, b, ref rest @ ..] => (usize::from(u16::from_le_bytes([a, b])), rest),
+            [2 | 3, 0, a, b, c, d, ref rest @ ..] => {
+                (usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(usize::MAX), rest)
+            }
+            [1..=3, 0, ..] | [] | [_] => return Err(truncated()),
+            _ => return Err(unusable("its version is not 1.0, 2.0 or 3.0")),
+        };
+        let (text, data) = rest.split_at_checked(length).ok_or_else(truncated)?;
+        let text = std::str::from_utf8(text).map_err(|_| unusable("it is not text"))?;
+        Ok((Header::parse_text(text)?, data))
+    }
+
+    /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, the keys in any order.
+    fn parse_text(text: &'a str) -> Result<Header<'a>, ImageError> {
+        let dictionary = || unusable("it is not a dictionary of descr, fortran_order and shape");
+        let (mut descr, mut order, mut shape) = (None, None, None);
+        let mut at = Scanner(text);
+        at.expect("{").ok_or_else(dictionary)?;
+        while at.expect("}").is_none() {
+            let key = at.quoted().ok_or_else(dictionary)?;
+            at.expect(":").ok_or_else(dictionary)?;
+            let repeated = match key {
+                "descr" => {
+                    let found = at.quoted();
+                    let structured = || ImageError::NpyType { found: "a structure".into() };
+                    descr.replace(found.ok_or_else(structured)?).is_some()
+                }
+                "fortran_order" => {
+                    let columns = at.expect("True").map(|()| true);
+                    let found = columns.or_else(|| at.expect("False").map(|()| false));
+                    order.replace(found.ok_or_else(dictionary)?).is_some()
+                }
+                "shape" => shape.replace(at.sides().ok_or_else(dictionary)?).is_some(),
+                _ => true,
+            };
+            if repeated || at.expect(",").is_none() && !at.0.trim_start().starts_with('}') {
+                return Err(dictionary());
+            }
+        }
+        match (descr, order, shape) {
+            (Some(descr), Some(by_columns), Some(shape)) if at.0.trim().is_empty() => {
+                Ok(Header { descr, by_columns, shape })
+            }
+            _ => Err(dictionary()),
+        }
+    }
+}
+
+pub(in crate::image) fn unusable(reason: &'static str) -> ImageError {
+    ImageError::Header { format: FORMAT, reason }
+}
+
+/// The text that is left; every step skips blanks first.
+struct Scanner<'a>(&'a str);
+
+impl<'a> Scanner<'a> {
+    fn expect(&mut self, token: &str) -> Option<()> {
+        self.0 = self.0.trim_start().strip_prefix(token)?;
+        Some(())
+    }
+
+    /// A string without escapes.
+    fn quoted(&mut self) -> Option<&'a str> {
+        let rest = self.0.trim_start();
+        let quote = rest.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+        let (inside, rest) = rest[1..].split_once(quote)?;
+        self.0 = rest;
+        Some(inside)
+    }
+
+    /// A tuple of whole numbers; one too large for the machine becomes the largest.
+    fn sides(&mut self) -> Option<Vec<usize>> {
+        self.expect("(")?;
+        let (inside, rest) = self.0.split_once(')')?;
+        self.0 = rest;
+        let inside = inside.trim();
+        if inside.is_empty() {
+            return Some(Vec::new());
+        }
+        let numbers = inside.strip_suffix(',').unwrap_or(inside).split(',').map(str::trim);
+        let side = |n: &str| {
+            let digits = !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+            digits.then(|| n.parse().unwrap_or(usize::MAX))
+        };
+        numbers.map(side).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array, ShapeBuilder};
+
+    fn saved<A>(array: &A) -> Vec<u8>
+    where
+        A: WriteNpyExt,
+    {
+        let mut bytes = Vec::new();
+        array.write_npy(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// A version 1.0 file as NumPy lays it out.
+    fn file(header: &str, data: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+        [SIGNATURE, &[1, 0], &length, header.as_bytes(), data].concat()
+    }
+
+    fn header(descr: &str, shape: &str) -> String {
+        format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}  \n")
+    }
+
+    #[test]
+    fn types_and_orders_load_alike() {
+        let level = |(r, c): (usize, usize)| (r * 5 + c) as u8;
+        let expected: Vec<f32> = (0..15).map(|i| i as f32).collect();
+        let bytes = Array::from_shape_fn((3, 5), level);
+        let fortran = Array::from_shape_fn((3, 5).f(), level);
+        let big_endian: Vec<u8> = (0..15).flat_map(|i| (i as f32).to_be_bytes()).collect();
+        let files = [
+            saved(&bytes),
+            saved(&fortran),
+            saved(&bytes.mapv(f32::from)),
+            saved(&fortran.mapv(f32::from)),
+            saved(&bytes.mapv(f64::from)),
+            saved(&fortran.mapv(f64::from)),
+            file(&header(">f4", "(3, 5)"), &big_endian),
+        ];
+        for f in files {
+            let image = decode(&f).unwrap();
+            assert_eq!((image.height(), image.width()), (3, 5));
+            assert_eq!(image.pixels(), expected);
+        }
+    }
+
+    #[test]
+    fn the_layout_is_numpys() {
+        let image = GreyImage::new(1, 2, vec![1.5, -2.0]).unwrap();
+        let mut bytes = Vec::new();
+        encode(&image, &mut bytes).unwrap();
+        let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2)";
+        assert!(bytes.starts_with(b"\x93NUMPY\x01\x00"));
+        assert!(bytes[10..].starts_with(text.as_bytes()));
+        assert_eq!(bytes[bytes.len() - 8..], [0, 0, 0xc0, 0x3f, 0, 0, 0, 0xc0]);
+        assert_eq!((bytes.len() - 8) % 64, 0);
+    }
+
+    #[test]
+    fn shapes_are_checked_before_anything_is_allocated() {
+        let shape = |s: &str| decode(&file(&header("<f4", s), &[0; 24])).unwrap_err();
+        for s in ["()", "(6,)", "(1, 2, 3)"] {
+            assert!(matches!(shape(s), ImageError::NpyDimensions { .. }), "{s}");
+        }
+        for s in ["(100000, 100000)", "(4294967296, 4294967296)", "(1, 99999999999999999999999)"] {
+            assert!(matches!(shape(s), ImageError::TooLarge { .. }), "{s}");
+        }
+        assert!(matches!(shape("(0, 3)"), ImageError::Empty { .. }));
+        assert!(matches!(shape("(16384, 16384)"), ImageError::Truncated { .. }));
+        assert!(matches!(shape("(1, 5)"), ImageError::Trailing { bytes: 4, .. }));
+        assert!(matches!(shape("(-1, 5)"), ImageError::Header { .. }));
+    }
+
+    #[test]
+    fn unusable_headers_and_values_are_refused() {
+        for descr in ["<i4", "<f2", "<c8", "|b1"] {
+            let error = decode(&file(&header(descr, "(2, 3)"), &[0; 24])).unwrap_err();
+            assert!(error.to_string().contains(descr), "{error}");
+        }
+        let structure = "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1, 1), }\n";
+        assert!(matches!(decode(&file(structure, &[])), Err(ImageError::NpyType { .. })));
+        let twice = "{'shape': (1, 1), 'shape': (1, 1), }";
+        let deep = "(".repeat(60_000);
+        for text in ["", "{}", "{'descr': '<f4'}", "{'descr' '<f4'}", twice, &deep] {
+            assert!(
+                matches!(decode(&file(text, &[])), Err(ImageError::Header { .. })),
+                "{text:.40}"
+            );
+        }
+        assert!(matches!(decode(b"\x93NUMPY\x09\x00"), Err(ImageError::Header { .. })));
+        for (value, word) in [(f64::NAN, "NaN"), (1e300, "1000"), (f64::NEG_INFINITY, "-inf")] {
+            let mut array = Array2::<f64>::zeros((4, 3));
+            array[[2, 1]] = value;
+            let text = decode(&saved(&array)).unwrap_err().to_string();
+            assert!(text.contains("row 2, column 1 is ") && text.contains(word), "{text}");
+        }
+    }
+}

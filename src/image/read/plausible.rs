@@ -1,0 +1,33 @@
+//! Whether a file is long enough for the size that it announces.
+
+use crate::image::scan::tiling::check_scan;
+use crate::image::{ImageError, ImageFormat, checked_area};
+
+/// A byte of a file stands for at most so many pixels: the most that deflate makes of one.
+pub(in crate::image) const MAX_INFLATION: u64 = 1032;
+
+/// Height times width, if the file is long enough to hold so many pixels.
+pub(in crate::image) fn plausible_area(
+    format: ImageFormat,
+    bytes: &[u8],
+    height: usize,
+    width: usize,
+) -> Result<usize, ImageError> {
+    let area = checked_area(height, width)?;
+    plausible_scan(format, bytes.len() as u64, height, width)?;
+    Ok(area)
+}
+
+/// Refuses a size that a file of `length` bytes cannot have, or that no scan has.
+pub(in crate::image) fn plausible_scan(
+    format: ImageFormat,
+    length: u64,
+    height: usize,
+    width: usize,
+) -> Result<(), ImageError> {
+    check_scan((height, width))?;
+    if length.saturating_mul(MAX_INFLATION) < (height * width) as u64 {
+        return Err(ImageError::Truncated { format, bytes: length as usize });
+    }
+    Ok(())
+}

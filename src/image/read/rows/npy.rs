@@ -1,0 +1,96 @@
+//! `.npy` by rows, if rows follow one another in it.
+
+use super::super::npy::{Header, SIGNATURE, unusable};
+use super::{Lines, Opened, Shape};
+use crate::image::scan::tiling::check_scan;
+use crate::image::{Depth, ImageError, ImageFormat};
+use std::cmp::Ordering;
+use std::io::{BufReader, Read, Seek};
+
+const FORMAT: ImageFormat = ImageFormat::Npy;
+/// The longest header; NumPy's are 118 bytes.
+const MAX_HEADER: u64 = 1 << 20;
+
+struct Npy<F> {
+    file: BufReader<F>,
+    /// An element of the file's bytes.
+    element: fn(&[u8]) -> f64,
+    bytes: usize,
+    row: Vec<u8>,
+    done: usize,
+}
+
+pub(super) fn open<'r, F: Read + Seek + 'r>(
+    file: F,
+    length: u64,
+) -> Result<Opened<'r>, ImageError> {
+    let mut file = BufReader::new(file);
+    let begin = beginning(&mut file)?;
+    let (header, _) = Header::parse(&begin)?;
+    let &[height, width] = &header.shape[..] else {
+        return Err(ImageError::NpyDimensions { found: header.shape.len() });
+    };
+    check_scan((height, width))?;
+    let bytes = header.element()?;
+    if header.by_columns {
+        return Ok(None);
+    }
+    let element: fn(&[u8]) -> f64 = match header.descr {
+        "<f4" => |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into(),
+        ">f4" => |b| f32::from_be_bytes([b[0], b[1], b[2], b[3]]).into(),
+        "<f8" => |b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
+        ">f8" => |b| f64::from_be_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
+        _ => |b| f64::from(b[0]),
+    };
+    let (found, expected) = (length - begin.len() as u64, (height * width * bytes) as u64);
+    match found.cmp(&expected) {
+        Ordering::Less => {
+            return Err(ImageError::Truncated { format: FORMAT, bytes: length as usize });
+        }
+        Ordering::Greater => {
+            let bytes = (found - expected) as usize;
+            return Err(ImageError::Trailing { format: FORMAT, bytes });
+        }
+        Ordering::Equal => {}
+    }
+    let shape = Shape { height, width, channels: 1, depth: Depth::Float };
+    let row = vec![0; width * bytes];
+    Ok(Some((shape, Box::new(Npy { file, element, bytes, row, done: 0 }))))
+}
+
+/// The bytes of the header.
+fn beginning(file: &mut impl Read) -> Result<Vec<u8>, ImageError> {
+    let mut bytes = Vec::new();
+    // The length of the text is behind the two bytes of the version.
+    let fixed = SIGNATURE.len() as u64 + 2 + 2;
+    file.take(fixed).read_to_end(&mut bytes)?;
+    if let [_, _, _, _, _, _, 2 | 3, ..] = bytes[..] {
+        file.take(2).read_to_end(&mut bytes)?;
+    }
+    let text = match bytes[..] {
+        [_, _, _, _, _, _, 1, _, a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [_, _, _, _, _, _, _, _, a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        _ => 0,
+    };
+    if text > MAX_HEADER {
+        return Err(unusable("it is longer than 1 MiB"));
+    }
+    file.take(text).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl<F: Read> Lines for Npy<F> {
+    fn next(&mut self, line: &mut [f32]) -> Result<(), ImageError> {
+        self.file.read_exact(&mut self.row)?;
+        let elements = self.row.chunks_exact(self.bytes);
+        for (column, (level, bytes)) in line.iter_mut().zip(elements).enumerate() {
+            let value = (self.element)(bytes);
+            *level = value as f32;
+            if !level.is_finite() {
+                return Err(ImageError::NotFinite { row: self.done, column, value });
+            }
+        }
+        self.done += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! What a TIFF file says of its first directory, before the decoder sees it; and TIFF of floats, which
+//! crate `image` does not read.
+
+use super::plausible::{plausible_area, plausible_scan};
+use crate::image::jpeg;
+use crate::image::jpeg::Process;
+use crate::image::{Depth, ImageError, ImageFormat, Raster};
+use ::tiff::ColorType;
+use ::tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
+use ::tiff::tags::{CompressionMethod, Tag};
+use std::io::{Cursor, Read, Seek, SeekFrom};
+
+/// More entries than this no directory has.
+const MAX_ENTRIES: u64 = 4096;
+/// More values than this no entry has that says something of the samples of a pixel.
+const MAX_VALUES: u64 = 1 << 16;
+
+/// Refuses several pages, of which a decoder would take the first and drop the rest; values that
+/// are longer than the file of `length` bytes, or more than its strips and samples can have: the
+/// decoder takes 32 bytes for each that is announced, before limits can be set; and JPEG streams that
+/// are none of a TIFF file (TIFF Technical Note 2: baseline, no larger than their strip or tile).
+pub(in crate::image) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), ImageError> {
+    let format = ImageFormat::Tiff;
+    let damaged = || ImageError::Header { format, reason: "its first directory cannot be read" };
+    match values_fit(file, length)? {
+        None => return Err(damaged()),
+        Some(false) => return Err(ImageError::Truncated { format, bytes: length as usize }),
+        Some(true) => {}
+    }
+    file.rewind()?;
+    let mut decoder = Decoder::new(file).map_err(|_| damaged())?;
+    if decoder.more_images() {
+        return Err(ImageError::Pages);
+    }
+    let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).map_err(|_| damaged())?;
+    match compression == Some(CompressionMethod::ModernJPEG.to_u16()) {
+        true => check_streams(&mut decoder, length),
+        false => Ok(()),
+    }
+}
+
+/// The levels of a file of floats, as they are: grey levels from 0 to 255 as in an array. Nothing for
+/// any other file.
+pub(in crate::image) fn floats(bytes: &[u8]) -> Result<Option<Raster>, ImageError> {
+    let format = ImageFormat::Tiff;
+    let damaged = |_| ImageError::Header { format, reason: "its floats cannot be decoded" };
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    let mut says = |tag, usual: u16| {
+        let found = decoder.find_tag_unsigned_vec::<u16>(tag).map_err(damaged)?;
+        Ok::<_, ImageError>(found.map(|values| values.iter().all(|v| *v == usual)))
+    };
+    if says(Tag::SampleFormat, 3)? != Some(true) {
+        return Ok(None);
+    }
+    let upright = says(Tag::Orientation, 1)?.unwrap_or(true);
+    let together = says(Tag::PlanarConfiguration, 1)?.unwrap_or(true);
+    let (channels, photometric) = match decoder.colortype() {
+        Ok(ColorType::Gray(32 | 64)) => (1, 1),
+        Ok(ColorType::RGB(32 | 64)) => (3, 2),
+        _ => return Ok(None),
+    };
+    let found = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation);
+    if !upright || !together || found.map_err(damaged)? != Some(photometric) {
+        let found = "of floats that are turned, inverted or plane by plane".into();
+        return Err(ImageError::Kind { format, found });
+    }
+    let (width, height) = decoder.dimensions().map_err(damaged)?;
+    let size = (height as usize, width as usize);
+    let samples = channels * plausible_area(format, bytes, size.0, size.1)?;
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = samples.saturating_mul(8);
+    limits.intermediate_buffer_size = samples.saturating_mul(8);
+    let levels = match decoder.with_limits(limits).read_image().map_err(damaged)? {
+        DecodingResult::F32(levels) => levels,
+        DecodingResult::F64(levels) => levels.into_iter().map(|v| v as f32).collect(),
+        _ => return Ok(None),
+    };
+    let levels =
+        levels.get(..samples).ok_or(ImageError::Truncated { format, bytes: bytes.len() })?;
+    Raster::from_samples(size, channels, Depth::Float, |i| levels[i]).map(Some)
+}
+
+/// Looks at the JPEG stream of every strip or tile, one in memory at a time.
+fn check_streams<F: Read + Seek>(decoder: &mut Decoder<F>, length: u64) -> Result<(), ImageError> {
+    let format = ImageFormat::Tiff;
+    let header = |reason| ImageError::Header { format, reason };
+    let damaged = |_| header("its JPEG streams cannot be found");
+    let (places, lengths) = match decoder.get_chunk_type() {
+        ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts),
+        ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts),
+    };
+    let places = decoder.get_tag_u64_vec(places).map_err(damaged)?;
+    let lengths = decoder.get_tag_u64_vec(lengths).map_err(damaged)?;
+    // Tables that all have in common stand before what is in each.
+    let tables = decoder.find_tag(Tag::JPEGTables).map_err(damaged)?;
+    let tables = tables.map(|value| value.into_u8_vec()).transpose().map_err(damaged)?;
+    let (columns, rows) = decoder.chunk_dimensions();
+    for (place, bytes) in places.into_iter().zip(lengths) {
+        let truncated = || ImageError::Truncated { format, bytes: length as usize };
+        let bytes = usize::try_from(bytes).ok().filter(|bytes| *bytes as u64 <= length);
+        let stream = bytes_at(decoder.inner(), place, bytes.ok_or_else(truncated)?)?;
+        let mut stream = stream.ok_or_else(truncated)?;
+        if let Some([begin @ .., _, _]) = tables.as_deref() {
+            stream.splice(..stream.len().min(2), begin.iter().copied());
+        }
+        let frame = jpeg::frame(format, &stream, &[Process::Baseline, Process::Extended])?;
+        plausible_scan(format, stream.len() as u64, frame.height, frame.width)?;
+        if frame.width > columns as usize || frame.height > rows as usize {
+            return Err(header("a JPEG stream is larger than its strip or tile"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the values of the first directory can be as long and as many as they are announced in a file
+/// of this length; nothing without a directory.
+fn values_fit<F: Read + Seek>(file: &mut F, length: u64) -> std::io::Result<Option<bool>> {
+    let Some((start, wide, big_endian)) = directory(file)? else { return Ok(None) };
+    let entries = if wide == 8 { 8 } else { 2 };
+    let Some(count) = bytes_at(file, start, entries)?.map(|b| number(&b, big_endian)) else {
+        return Ok(None);
+    };
+    if count > MAX_ENTRIES {
+        return Ok(None);
+    }
+    let entry = 4 + 2 * wide;
+    let place = start.saturating_add(entries as u64);
+    let Some(all) = bytes_at(file, place, count as usize * entry)? else { return Ok(None) };
+    let fits = |entry: &[u8]| {
+        let width = match number(&entry[2..4], big_endian) {
+            3 | 8 => 2,
+            4 | 9 | 11 | 13 => 4,
+            5 | 10 | 12 | 16..=18 => 8,
+            _ => 1,
+        };
+        let count = number(&entry[4..4 + wide], big_endian);
+        let most = match number(&entry[..2], big_endian) {
+            // Of strips and tiles, which have a place, a length and a byte of their own.
+            273 | 279 | 324 | 325 => length / 4,
+            // Of samples, and the tables of JPEG streams.
+            258 | 277 | 338 | 339 | 347 | 530 => MAX_VALUES,
+            _ => length,
+        };
+        count <= most && count.saturating_mul(width) <= length
+    };
+    Ok(Some(all.chunks_exact(entry).all(fits)))
+}
+
+/// Where the first directory is, the bytes of an offset (8 in BigTIFF) and the order of bytes.
+fn directory<F: Read + Seek>(file: &mut F) -> std::io::Result<Option<(u64, usize, bool)>> {
+    let Some(begin) = bytes_at(file, 0, 8)? else { return Ok(None) };
+    let big_endian = begin.starts_with(b"MM");
+    if number(&begin[2..4], big_endian) != 43 {
+        return Ok(Some((number(&begin[4..], big_endian), 4, big_endian)));
+    }
+    let place = bytes_at(file, 8, 8)?;
+    Ok(place.map(|place| (number(&place, big_endian), 8, big_endian)))
+}
+
+/// Bytes of the file; nothing if it ends before.
+fn bytes_at<F: Read + Seek>(
+    file: &mut F,
+    start: u64,
+    count: usize,
+) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    if i64::try_from(start).is_err() {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(start))?;
+    file.take(count as u64).read_to_end(&mut bytes)?;
+    Ok((bytes.len() == count).then_some(bytes))
+}
+
+fn number(bytes: &[u8], big_endian: bool) -> u64 {
+    let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+    match big_endian {
+        true => bytes.iter().fold(0, add),
+        false => bytes.iter().rev().fold(0, add),
+    }
+}

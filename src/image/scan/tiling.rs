@@ -1,0 +1,241 @@
+//! How a scan is cut into tiles that overlap, and which pixels of it each of them answers for.
+
+use crate::image::limits::{MAX_SCAN_PIXELS, MAX_TILES};
+use crate::image::{ImageError, Rect};
+use crate::network::{MAX_PIXELS, Reach};
+
+/// The longest side of a scan: a row is in memory, and may be as long as an image is large.
+const MAX_SIDE: usize = MAX_PIXELS;
+/// The cells that a scan consists of, row after row: all of one size, but for the last of each row
+/// and column, which end with the scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiling {
+    size: (usize, usize),
+    cell: (usize, usize),
+}
+
+impl Tiling {
+    /// Cells of `cell` rows and columns on a scan of `size`.
+    ///
+    /// # Errors
+    /// [`ImageError::Empty`] for a side of 0, [`ImageError::Cells`] for a cell larger than the scan,
+    /// [`ImageError::ScanTooLarge`] beyond [`MAX_SCAN_PIXELS`], [`ImageError::TooManyTiles`] beyond
+    /// [`MAX_TILES`].
+    pub fn new(size: (usize, usize), cell: (usize, usize)) -> Result<Tiling, ImageError> {
+        check_scan(size)?;
+        let fits = |cell: usize, side: usize| (1..=side).contains(&cell);
+        if !fits(cell.0, size.0) || !fits(cell.1, size.1) {
+            return Err(ImageError::Cells { cell, size });
+        }
+        let tiling = Tiling { size, cell };
+        let (rows, columns) = tiling.counts();
+        match rows.checked_mul(columns) {
+            Some(count) if count <= MAX_TILES => Ok(tiling),
+            _ => Err(ImageError::TooManyTiles { rows, columns }),
+        }
+    }
+
+    /// Rows and columns of the scan.
+    pub fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// Rows and columns of a cell that is not the last.
+    pub fn cell(&self) -> (usize, usize) {
+        self.cell
+    }
+
+    /// Rows and columns of cells.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.size.0.div_ceil(self.cell.0), self.size.1.div_ceil(self.cell.1))
+    }
+
+    /// The number of cells.
+    pub fn count(&self) -> usize {
+        let (rows, columns) = self.counts();
+        rows * columns
+    }
+
+    /// Where each cell is, row after row: its row and column among the cells.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (rows, columns) = self.counts();
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
+    }
+
+    /// The pixels of every cell, row after row.
+    pub fn rects(&self) -> impl Iterator<Item = Rect> + use<'_> {
+        self.places().filter_map(|place| self.rect(place))
+    }
+
+    /// The pixels of a cell; nothing for a place that is none.
+    pub fn rect(&self, (row, column): (usize, usize)) -> Option<Rect> {
+        let (rows, columns) = self.counts();
+        if row >= rows || column >= columns {
+            return None;
+        }
+        let (top, left) = (row * self.cell.0, column * self.cell.1);
+        let (height, width) = (self.size.0 - top, self.size.1 - left);
+        Some(Rect { top, left, height: height.min(self.cell.0), width: width.min(self.cell.1) })
+    }
+}
+
+/// Refuses a scan without pixels, or with too many.
+pub(in crate::image) fn check_scan((height, width): (usize, usize)) -> Result<(), ImageError> {
+    match height.checked_mul(width) {
+        Some(0) => Err(ImageError::Empty { height, width }),
+        Some(area) if area <= MAX_SCAN_PIXELS && height.max(width) <= MAX_SIDE => Ok(()),
+        _ => Err(ImageError::ScanTooLarge { height, width }),
+    }
+}
+
+/// A scan cut into tiles: around each cell what a network reads of its neighbours, so that the cells
+/// of the denoised tiles are those of the denoised scan.
+///
+/// All tiles of a scan have one size, so one size of triples serves them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    tiling: Tiling,
+    reach: Reach,
+    tile: (usize, usize),
+}
+
+impl Cut {
+    /// Cells of `side` rows and columns; nothing if one tile would hold the whole scan. An axis on
+    /// which one tile suffices is not cut.
+    ///
+    /// A tile has `side` + 2 margin pixels along an axis, and less than twice the alignment more:
+    /// that many less one pixels so that it can begin at a multiple and end with the scan.
+    ///
+    /// # Errors
+    /// As [`Tiling::new`].
+    pub fn new(size: (usize, usize), side: usize, reach: Reach) -> Result<Option<Cut>, ImageError> {
+        check_scan(size)?;
+        let rows = axis(size.0, side, reach);
+        let columns = axis(size.1, side, reach);
+        let tile = (rows.unwrap_or(size.0), columns.unwrap_or(size.1));
+        let cell = (rows.map_or(size.0, |_| side), columns.map_or(size.1, |_| side));
+        if tile == size {
+            return Ok(None);
+        }
+        Ok(Some(Cut { tiling: Tiling::new(size, cell)?, reach, tile }))
+    }
+
+    /// The cells.
+    pub fn tiling(&self) -> &Tiling {
+        &self.tiling
+    }
+
+    /// Rows and columns of every tile.
+    pub fn tile(&self) -> (usize, usize) {
+        self.tile
+    }
+
+    /// The pixels of the tile around the cell at a place.
+    pub fn window(&self, (row, column): (usize, usize)) -> Rect {
+        let begin = |number: usize, cell: usize, tile: usize, side: usize| {
+            let first = (number * cell).saturating_sub(self.reach.margin);
+            (first - first % self.reach.alignment).min(side - tile)
+        };
+        let ((height, width), cell, size) = (self.tile, self.tiling.cell, self.tiling.size);
+        let top = begin(row, cell.0, height, size.0);
+        let left = begin(column, cell.1, width, size.1);
+        Rect { top, left, height, width }
+    }
+
+    /// Where in the tile at a place its cell begins: rows and columns.
+    pub fn inset(&self, place: (usize, usize)) -> (usize, usize) {
+        let window = self.window(place);
+        let cell = self.tiling.cell;
+        (place.0 * cell.0 - window.top, place.1 * cell.1 - window.left)
+    }
+}
+
+/// The tiles' length along an axis; nothing if it need not be cut. The scan's length less that of a
+/// tile is a multiple of the alignment, so the last tile can begin where a tile may.
+fn axis(length: usize, side: usize, reach: Reach) -> Option<usize> {
+    let Reach { margin, alignment } = reach;
+    let least = side.saturating_add(2 * margin + alignment - 1);
+    let tile = least + length.checked_sub(least)? % alignment;
+    (side > 0 && tile < length).then_some(tile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_scan_in_numbers() {
+        // Output patches of 17, a pad of 11, every 3 pixels.
+        let reach = Reach { margin: 27, alignment: 3 };
+        let cut = Cut::new((16384, 3000), 1024, reach).unwrap().unwrap();
+        assert_eq!(cut.tiling().counts(), (16, 3));
+        assert_eq!(cut.tile(), (1081, 1080));
+        assert_eq!(
+            cut.window((1, 0)),
+            Rect { top: 996, left: 0, height: 1081, width: 1080 },
+            "a multiple of 3 at most 1024 - 27"
+        );
+        assert_eq!(cut.inset((1, 1)), (28, 28));
+        let last = cut.tiling().rect((15, 2)).unwrap();
+        assert_eq!(last, Rect { top: 15360, left: 2048, height: 1024, width: 952 });
+        assert_eq!(cut.tiling().rect((16, 0)), None);
+        // A tile that holds everything is no tile.
+        assert!(Cut::new((1080, 1080), 1024, reach).unwrap().is_none());
+        assert!(Cut::new((1024, 10), 1024, reach).unwrap().is_none());
+        let tall = Cut::new((200_000, 64), 1024, reach).unwrap().unwrap();
+        assert_eq!((tall.tiling().counts(), tall.tile().1), ((196, 1), 64));
+    }
+
+    #[test]
+    fn impossible_cells_are_refused() {
+        let new = Tiling::new;
+        assert!(matches!(new((0, 4), (1, 1)), Err(ImageError::Empty { .. })));
+        for cell in [(0, 1), (1, 0), (5, 1), (1, 5), (usize::MAX, 1)] {
+            assert!(matches!(new((4, 4), cell), Err(ImageError::Cells { .. })), "{cell:?}");
+        }
+        for size in [(1 << 31, 1), (1 << 19, 1 << 18), (usize::MAX, usize::MAX)] {
+            assert!(matches!(new(size, (1, 1)), Err(ImageError::ScanTooLarge { .. })), "{size:?}");
+        }
+        assert!(matches!(new((1 << 11, 1 << 10), (1, 1)), Err(ImageError::TooManyTiles { .. })));
+        assert!(new((1 << 18, 1 << 18), (1 << 8, 1 << 8)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn every_cell_is_far_enough_from_every_cut(
+            height in 1usize..300, width in 1usize..300, side in 1usize..60,
+            margin in 1usize..30, alignment in 1usize..9,
+        ) {
+            let reach = Reach { margin, alignment };
+            let Some(cut) = Cut::new((height, width), side, reach).unwrap() else {
+                let most = side + 2 * (margin + alignment - 1);
+                prop_assert!(height <= most && width <= most);
+                return Ok(());
+            };
+            let mut covered = vec![0u8; height * width];
+            for place in cut.tiling().places() {
+                let cell = cut.tiling().rect(place).unwrap();
+                let tile = cut.window(place);
+                prop_assert_eq!((tile.height, tile.width), cut.tile());
+                prop_assert_eq!(cut.inset(place), (cell.top - tile.top, cell.left - tile.left));
+                for (begin, length, first, count, end) in [
+                    (tile.top, tile.height, cell.top, cell.height, height),
+                    (tile.left, tile.width, cell.left, cell.width, width),
+                ] {
+                    prop_assert_eq!(begin % alignment, 0);
+                    prop_assert!(begin + length <= end);
+                    prop_assert!(begin == 0 || begin + margin <= first);
+                    prop_assert!(begin + length == end || first + count + margin <= begin + length);
+                    prop_assert!(length <= side + 2 * (margin + alignment - 1) || length == end);
+                }
+                for y in cell.top..cell.top + cell.height {
+                    for x in cell.left..cell.left + cell.width {
+                        covered[y * width + x] += 1;
+                    }
+                }
+            }
+            prop_assert!(covered.iter().all(|&n| n == 1), "each pixel once");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Which chunks a slot's explicit material consists of, in file order.
+
+use crate::ids::Party;
+use crate::ids::codec::{ORIGIN, encode_as_number};
+use crate::kernels::one_hot_words;
+use crate::model::{ActivationSpec, LinearSpec, PublicModel};
+use crate::network::{NetworkError, Op, Stage};
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+
+/// Patches a tile of a network on patches unless messages would become too large.
+const TILE_ROWS: usize = 128;
+/// Activations a tile of a convolutional network: its rows are narrow, so it takes more of them.
+const TILE_ACTIVATIONS: usize = 1 << 17;
+/// The largest opening of one batch, in bytes; well under the wire's frame limit.
+const MAX_OPENING: usize = 8 << 20;
+/// The largest opening that a frame of the wire takes (`wire::MAX_PAYLOAD`).
+const MAX_PAYLOAD: usize = 16 << 20;
+/// The most patches a tile may have in any format.
+const MAX_TILE_ROWS: usize = 1 << 16;
+
+/// Who made a set of slots, and with it which server has explicit material.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A dealer: S0 has explicit material, S1 seeds alone.
+    Dealt,
+    /// The two servers between themselves: both have explicit material, of one layout. That of a
+    /// lookup has the shares of rho too, which come out of the making and of no seed.
+    Made,
+}
+
+impl Origin {
+    /// Whether `party` has explicit material.
+    pub fn explicit_at(self, party: Party) -> bool {
+        self == Origin::Made || party == Party::S0
+    }
+
+    /// Its public number in files and greetings.
+    pub fn number(self) -> u32 {
+        match self {
+            Origin::Dealt => 0,
+            Origin::Made => 1,
+        }
+    }
+
+    /// The origin with this number, if there is one.
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Origin::Dealt),
+            1 => Some(Origin::Made),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the explicit material of one lookup whose table has `hi` high bits, with elements of
+    /// `ring` bytes: the one-hot words, K2, K3, and rho where it is made.
+    pub fn lookup_bytes(self, hi: u32, ring: usize) -> usize {
+        let elements = match self {
+            Origin::Dealt => 2,
+            Origin::Made => 3,
+        };
+        8 * one_hot_words(hi) + elements * ring
+    }
+}
+
+encode_as_number!(Origin, ORIGIN, &[0, 1], |o| o.number(), Origin::from_number);
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Dealt => "dealt",
+            Origin::Made => "made",
+        })
+    }
+}
+
+/// The explicit material of one slot: chunks keyed (op, tile), all ops of a tile together, tile
+/// after tile and stage after stage, so that it can be consumed as a stream.
+#[derive(Clone, Debug)]
+pub struct MaterialLayout {
+    rows: usize,
+    tile_rows: usize,
+    /// For each stage, (op, bytes a patch) of every op with material.
+    stages: Vec<Vec<(usize, usize)>>,
+}
+
+/// Some patches on their way through a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Index of the stage.
+    pub stage: usize,
+    /// The patches.
+    pub rows: Range<usize>,
+}
+
+impl MaterialLayout {
+    /// The layout for images of `size` in tiles of `tile_rows` patches: of S0's file, and of both
+    /// servers' if they made the set themselves.
+    ///
+    /// # Errors
+    /// As [`crate::network::Network::grid`].
+    pub fn new(
+        public: &PublicModel,
+        size: (usize, usize),
+        tile_rows: usize,
+        origin: Origin,
+    ) -> Result<Self, NetworkError> {
+        let rows = public.network.grid(size)?.rows();
+        let stages = public.network.stages();
+        let bytes = bytes_per_row(public, origin);
+        let of_stage = |stage: &Stage| {
+            bytes.iter().filter(|(op, _)| stage.ops.contains(op)).copied().collect()
+        };
+        Ok(MaterialLayout { rows, tile_rows, stages: stages.iter().map(of_stage).collect() })
+    }
+
+    /// The layout of the products alone: one ring element for each output of each linear op.
+    pub fn products(mut self, public: &PublicModel) -> Self {
+        let ring = public.ring.bytes();
+        let outputs: HashMap<usize, usize> =
+            public.network.linears().map(|(op, l)| (op, l.outputs * ring)).collect();
+        for stage in &mut self.stages {
+            *stage =
+                stage.iter().filter_map(|(op, _)| outputs.get(op).map(|n| (*op, *n))).collect();
+        }
+        self
+    }
+
+    /// The largest tile for which every opening of a batch fits a frame.
+    pub fn max_tile_rows(public: &PublicModel) -> usize {
+        (MAX_PAYLOAD / Self::largest_message(public)).clamp(1, MAX_TILE_ROWS)
+    }
+
+    /// The tile size that suits a model.
+    pub fn default_tile_rows(public: &PublicModel) -> usize {
+        let widest = public.network.activations().map(|(_, _, width)| width).max();
+        let rows = match public.network.is_convolutional() {
+            true => TILE_ACTIVATIONS / widest.unwrap_or(1),
+            false => TILE_ROWS,
+        };
+        (MAX_OPENING / Self::largest_message(public)).clamp(1, rows.max(1))
+    }
+
+    /// The tile size that was asked for, or else that suits the model; no more than fits a frame.
+    pub fn chosen_tile_rows(public: &PublicModel, asked: Option<usize>) -> usize {
+        let largest = Self::max_tile_rows(public);
+        asked.map_or(Self::default_tile_rows(public), |rows| rows.min(largest))
+    }
+
+    /// Bytes of the largest opening of one patch.
+    pub fn largest_message(public: &PublicModel) -> usize {
+        let ring = public.ring.bytes();
+        let message =
+            |(_, spec, width): (_, &ActivationSpec, usize)| spec.message_bytes(ring) * width;
+        public.network.activations().map(message).max().unwrap_or(1).max(1)
+    }
+
+    /// Number of patches.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Patches of a full tile.
+    pub fn tile_rows(&self) -> usize {
+        self.tile_rows
+    }
+
+    /// Number of tiles, over all stages.
+    pub fn tiles(&self) -> usize {
+        self.stages.len() * self.tiles_per_stage()
+    }
+
+    /// Number of tiles of each stage.
+    pub fn tiles_per_stage(&self) -> usize {
+        self.rows.div_ceil(self.tile_rows)
+    }
+
+    /// A tile by its number.
+    pub fn tile(&self, tile: usize) -> Tile {
+        let first = tile % self.tiles_per_stage() * self.tile_rows;
+        let rows = first..self.rows.min(first + self.tile_rows);
+        Tile { stage: tile / self.tiles_per_stage(), rows }
+    }
+
+    /// (op, bytes) of the chunks of a tile, in file order.
+    pub fn chunks(&self, tile: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let Tile { stage, rows } = self.tile(tile);
+        self.stages[stage].iter().map(move |&(op, bytes)| (op, bytes * rows.len()))
+    }
+
+    /// Chunks of a slot.
+    pub fn chunks_per_slot(&self) -> u64 {
+        (self.tiles_per_stage() * self.ops().count()) as u64
+    }
+
+    /// Payload bytes of a slot.
+    pub fn bytes_per_slot(&self) -> u64 {
+        let per_row: u64 = self.ops().map(|&(_, bytes)| bytes as u64).sum();
+        per_row * self.rows as u64
+    }
+
+    fn ops(&self) -> impl Iterator<Item = &(usize, usize)> {
+        self.stages.iter().flatten()
+    }
+}
+
+fn bytes_per_row(public: &PublicModel, origin: Origin) -> Vec<(usize, usize)> {
+    let ring = public.ring.bytes();
+    let mut width = 0;
+    let bytes = |(i, op): (usize, &Op<LinearSpec, ActivationSpec>)| match op {
+        Op::Linear(l) => {
+            width = l.outputs;
+            Some((i, width * ring))
+        }
+        Op::Activation(ActivationSpec::Lookup(table)) => {
+            Some((i, width * origin.lookup_bytes(table.hi, ring)))
+        }
+        Op::Activation(ActivationSpec::Piecewise(_)) => Some((i, width * ring)),
+        Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => None,
+    };
+    public.network.ops().iter().enumerate().filter_map(bytes).collect()
+}

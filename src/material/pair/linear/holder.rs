@@ -1,0 +1,361 @@
+//! The holder of X_H: its hints, and what it computes from ciphertexts.
+
+use super::sums::{self, Group, Sign, Sums, cut};
+use super::{
+    BatchName, HintPiece, HintSeed, LinearError, LinearPlan, MaskName, OpPlan, Packing, Part,
+    RoundingSeed, check_length,
+};
+use crate::crypto::prg::{Domain, Purpose, Seed};
+use crate::crypto::rlwe;
+use crate::crypto::rlwe::{
+    HINT_BITS, HINT_BYTES, LOW_BITS, MASK_BYTES, N, PublicRing, PublicTransform, SmallTransform,
+    TopTransform,
+};
+use crate::ids::Party;
+use crate::material::weight_mask;
+use rayon::prelude::*;
+use std::ops::Range;
+use zeroize::Zeroizing;
+
+/// Columns of X in a block of the products with ciphertexts: what the kernels take at a time.
+const DEPTH: usize = 768;
+
+/// One server's shares of X with what hides them from the other: everything that it needs as holder.
+pub struct Holder {
+    party: Party,
+    name: MaskName,
+    shares: Shares,
+    plan: LinearPlan,
+    ops: Vec<HeldOp>,
+}
+
+/// Where X_H comes from.
+enum Shares {
+    Seed(Seed),
+    /// By op of the plan.
+    #[cfg(test)]
+    Given(Vec<Vec<u32>>),
+}
+
+impl Shares {
+    /// Of the op number `index` of a plan, row-major.
+    fn of(&self, plan: &LinearPlan, index: usize) -> Zeroizing<Vec<u32>> {
+        let of = &plan.ops()[index];
+        Zeroizing::new(match self {
+            Shares::Seed(seed) => weight_mask(seed, of.op, of.inputs * of.outputs),
+            #[cfg(test)]
+            Shares::Given(shares) => shares[index].clone(),
+        })
+    }
+}
+
+struct HeldOp {
+    groups: Vec<Group>,
+    /// r_j, N values a row.
+    secrets: Zeroizing<Vec<i8>>,
+    seed: Seed,
+}
+
+impl HeldOp {
+    fn secret(&self, row: usize) -> SmallTransform {
+        SmallTransform::new(&self.secrets[row * N..][..N])
+    }
+
+    /// g_j before it is rounded, mod Q or above; the sums of row j are column `at` of `columns`.
+    fn exact_hint(
+        &self,
+        (top, rest): &Parts,
+        (at, columns): (usize, usize),
+        row: usize,
+        zero: &PublicTransform,
+    ) -> Zeroizing<Vec<u128>> {
+        let noise = row_seed(&self.seed, row).bulk(Domain::of(Purpose::HintNoise));
+        let noise = rlwe::noise(&noise, 0);
+        let mut values = self.secret(row).times_public(zero);
+        for (c, (value, &noise)) in values.iter_mut().zip(noise.iter()).enumerate() {
+            let at = c * columns + at;
+            let sum = u128::from(top[at]) << PublicRing::LOW_BITS | u128::from(rest[at]);
+            *value = value.wrapping_add(sum).wrapping_add(noise as i64 as u128);
+        }
+        values
+    }
+}
+
+impl Holder {
+    /// Expands and packs this server's shares of X. `weight_mask` is the seed that its material names, `hint`
+    /// belongs to the same X; neither is ever used under another id.
+    ///
+    /// Cost: 8 bytes a weight and 4 KiB an output of memory.
+    pub fn new(
+        party: Party,
+        name: MaskName,
+        weight_mask: Seed,
+        hint: HintSeed,
+        plan: LinearPlan,
+    ) -> Self {
+        Self::made(party, name, Shares::Seed(weight_mask), hint, plan)
+    }
+
+    fn made(
+        party: Party,
+        name: MaskName,
+        shares: Shares,
+        hint: HintSeed,
+        plan: LinearPlan,
+    ) -> Self {
+        let op = |(index, of): (usize, &OpPlan)| {
+            let x = shares.of(&plan, index);
+            let seed = hint.of_op(&name, &plan, party, of.op, &x);
+            let row =
+                |j: usize| rlwe::ternary(&row_seed(&seed, j).bulk(Domain::of(Purpose::HintSecret)));
+            let rows: Vec<_> = (0..of.outputs).into_par_iter().map(row).collect();
+            let mut secrets = Zeroizing::new(Vec::with_capacity(of.outputs * N));
+            rows.iter().for_each(|row| secrets.extend_from_slice(row));
+            HeldOp { groups: cut(of, &x, DEPTH), secrets, seed }
+        };
+        let ops = plan.ops().iter().enumerate().map(op).collect();
+        Holder { party, name, shares, plan, ops }
+    }
+
+    /// How the ops are packed.
+    pub fn plan(&self) -> &LinearPlan {
+        &self.plan
+    }
+
+    /// The party whose shares these are.
+    pub fn party(&self) -> Party {
+        self.party
+    }
+
+    /// A message of hints, the same bytes whenever it is made: g_j = the top 56 bits of
+    /// sum_k x_jk a_k + r_j a_0 + e'_j, 28,672 bytes each.
+    ///
+    /// Cost: two products of 64 bits for every row, column and coefficient.
+    pub fn hint(&self, piece: &HintPiece) -> Vec<u8> {
+        let (plan, held) = (&self.plan.ops()[piece.index], &self.ops[piece.index]);
+        let x = self.shares.of(&self.plan, piece.index);
+        let x = &x[piece.rows.start * plan.inputs..piece.rows.end * plan.inputs];
+        let ring = self.name.ring(plan.op, self.party);
+        let sums = public_products(plan, x, &ring);
+        let zero = PublicTransform::new(&ring.element(plan.elements()));
+        let mut bytes = vec![0; piece.rows.len() * HINT_BYTES];
+        bytes.par_chunks_exact_mut(HINT_BYTES).enumerate().for_each(|(i, out)| {
+            let column = (i, piece.rows.len());
+            let exact = held.exact_hint(&sums, column, piece.rows.start + i, &zero);
+            let rounded: Vec<u64> = exact.iter().map(|&v| round_hint(v)).collect();
+            rlwe::write_hint(&rounded, out);
+        });
+        bytes
+    }
+
+    /// Begins a batch. `y` is this server's own share of the input, a row a coefficient, a ring element a
+    /// column.
+    ///
+    /// # Panics
+    /// If `y` has another shape than the part: a bug of the caller.
+    pub fn receive<'a>(&'a self, index: usize, part: &Part, y: &'a [u32]) -> Receiving<'a> {
+        let plan = &self.plan.ops()[index];
+        assert_eq!(y.len(), part.coefficients(plan) * plan.elements(), "shape of a batch");
+        let places = part.places(plan);
+        Receiving {
+            party: self.party,
+            plan,
+            held: &self.ops[index],
+            y,
+            sums: Sums::new(places.len(), plan.outputs),
+            places,
+            pieces: plan.pieces().collect::<Vec<_>>().into_iter(),
+            window: Default::default(),
+            received: 0,
+            group: 0,
+            zero: None,
+        }
+    }
+}
+
+fn row_seed(seed: &Seed, row: usize) -> Seed {
+    seed.derive(Domain::of(Purpose::HintSeed), &(row as u64).to_le_bytes())
+}
+
+/// The top 56 bits, rounded, of a number mod Q.
+fn round_hint(v: u128) -> u64 {
+    let dropped = rlwe::Q_BITS - HINT_BITS;
+    (v.wrapping_add(1 << (dropped - 1)) >> dropped) as u64 & ((1 << HINT_BITS) - 1)
+}
+
+type Parts = (Zeroizing<Vec<u64>>, Zeroizing<Vec<u64>>);
+
+/// sum_k x_jk a_k for rows of X: a row a coefficient, an entry a row of X; exact mod Q.
+fn public_products(plan: &OpPlan, x: &[u32], ring: &PublicRing) -> Parts {
+    const LOW: u32 = PublicRing::LOW_BITS;
+    let mut sums = Sums::<LOW>::new(N, x.len() / plan.inputs);
+    for group in cut(plan, x, Sums::<LOW>::DEPTH) {
+        let elements: Vec<_> = group.elements.clone().map(|k| ring.element(k)).collect();
+        for block in &group.blocks {
+            sums.add(&block.weights, |rows, high, low| {
+                for (c, shift) in rows.flat_map(|c| block.shifts.iter().map(move |s| (c, s))) {
+                    // t^-shift moves coefficient c + shift to c; what wraps changes its sign.
+                    let (at, wraps) = ((c + shift) % N, c + shift >= N);
+                    for element in &elements {
+                        let v = u128::from(element.high[at]) << LOW | u128::from(element.low[at]);
+                        let v = if wraps { v.wrapping_neg() } else { v };
+                        high.push((v >> LOW) as u64);
+                        low.push(v as u64 & ((1 << LOW) - 1));
+                    }
+                }
+            });
+        }
+    }
+    sums.finish()
+}
+
+/// A batch on its way in at the holder.
+pub struct Receiving<'a> {
+    party: Party,
+    plan: &'a OpPlan,
+    held: &'a HeldOp,
+    y: &'a [u32],
+    places: Vec<(usize, usize)>,
+    sums: Sums<LOW_BITS>,
+    pieces: std::vec::IntoIter<Range<usize>>,
+    /// The ciphertexts of a group so far, a row a coefficient: high 64 and low 20 bits.
+    window: [Zeroizing<Vec<u64>>; 2],
+    received: usize,
+    group: usize,
+    /// The top of b_0.
+    zero: Option<TopTransform>,
+}
+
+impl Receiving<'_> {
+    /// Takes the next message of ciphertexts.
+    ///
+    /// # Errors
+    /// [`LinearError::Length`] for one of another length than is due.
+    pub fn masks(&mut self, bytes: &[u8]) -> Result<(), LinearError> {
+        let due = self.pieces.next().map_or(0, |run| run.len());
+        check_length("ciphertexts", self.plan.op, bytes, due)?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let Some(group) = self.held.groups.get(self.group) else {
+                self.zero = Some(top_of_zero(rest));
+                break;
+            };
+            let count = (group.elements.end - self.received).min(rest.len() / MASK_BYTES);
+            let (now, later) = rest.split_at(count * MASK_BYTES);
+            let [high, low] = &mut self.window;
+            for window in [&mut *high, &mut *low] {
+                window.resize(N * group.width(), 0);
+            }
+            let first = self.received - group.elements.start;
+            rlwe::read_masks(now, first, group.width(), high, low);
+            self.received += count;
+            rest = later;
+            if self.received == group.elements.end {
+                self.multiply(group);
+                self.group += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds X times a group's ciphertexts, to which this server's own masks are added.
+    fn multiply(&mut self, group: &Group) {
+        let (width, elements) = (group.width(), self.plan.elements());
+        let high = &mut self.window[0];
+        let ours = self.y.chunks_exact(elements).map(|y| &y[group.elements.clone()]);
+        for (high, ours) in high.chunks_exact_mut(width).zip(ours) {
+            high.iter_mut().zip(ours).for_each(|(b, &y)| *b = b.wrapping_add(u64::from(y) << 32));
+        }
+        let (high, low, places) = (&self.window[0], &self.window[1], &self.places);
+        for block in &group.blocks {
+            if self.plan.packing == Packing::Columns {
+                let used = ..places.len() * width;
+                self.sums.add_all(&block.weights, &high[used], &low[used]);
+                continue;
+            }
+            self.sums.add(&block.weights, |rows, out_high, out_low| {
+                for (at, _) in &places[rows] {
+                    for shift in &block.shifts {
+                        let run = (at + shift) * width..(at + shift + 1) * width;
+                        out_high.extend_from_slice(&high[run.clone()]);
+                        out_low.extend_from_slice(&low[run]);
+                    }
+                }
+            });
+        }
+    }
+
+    /// Adds this server's shares of X_H (Y_E + Y_H) to `z`, a row a patch.
+    ///
+    /// # Errors
+    /// [`LinearError::Length`] if messages are missing.
+    pub fn finish(
+        self,
+        name: &BatchName,
+        rounding: &RoundingSeed,
+        z: &mut [u32],
+    ) -> Result<(), LinearError> {
+        let (places, outputs, party) = (self.places.clone(), self.plan.outputs, self.party);
+        let sums = self.sums()?;
+        let u = rounding.stream(name, party);
+        sums::round_into(&sums, outputs, &places, &u, Sign::Plus, z);
+        Ok(())
+    }
+
+    /// The top 64 bits of t_j.
+    pub(super) fn sums(self) -> Result<Zeroizing<Vec<u64>>, LinearError> {
+        let Receiving { plan, held, places, sums, zero, .. } = self;
+        let Some(zero) = zero else {
+            return check_length("ciphertexts", plan.op, &[], 1).map(|()| Default::default());
+        };
+        let (mut sums, _) = sums.finish();
+        sums::add_elements(&mut sums, plan.outputs, &places, |row| {
+            let mut product = Zeroizing::new(vec![0; N]);
+            held.secret(row).times_top(&zero, &mut product);
+            product
+        });
+        Ok(sums)
+    }
+}
+
+fn top_of_zero(bytes: &[u8]) -> TopTransform {
+    let (mut high, mut low) = (vec![0; N], vec![0; N]);
+    rlwe::read_masks(bytes, 0, 1, &mut high, &mut low);
+    let top: Vec<u64> = high.iter().map(|&high| rlwe::top_of_mask(high)).collect();
+    TopTransform::new(&top)
+}
+
+#[cfg(test)]
+impl Holder {
+    /// A holder of given shares.
+    pub(super) fn of(
+        name: MaskName,
+        shares: Vec<Vec<u32>>,
+        hint: HintSeed,
+        plan: LinearPlan,
+    ) -> Self {
+        Self::made(Party::S0, name, Shares::Given(shares), hint, plan)
+    }
+
+    /// What hides a hint beside its secret, before rounding: e'_j, in places of Q.
+    pub(super) fn hint_errors(&self, index: usize, row: usize) -> Vec<i64> {
+        let (plan, held) = (&self.plan.ops()[index], &self.ops[index]);
+        let x = self.shares.of(&self.plan, index);
+        let ring = self.name.ring(plan.op, self.party);
+        let sums = public_products(plan, &x[row * plan.inputs..][..plan.inputs], &ring);
+        let zero = PublicTransform::new(&ring.element(plan.elements()));
+        let exact = held.exact_hint(&sums, (0, 1), row, &zero);
+        let hidden = held.secret(row).times_public(&zero);
+        let error = |c: usize| {
+            let sum = u128::from(sums.0[c]) << PublicRing::LOW_BITS | u128::from(sums.1[c]);
+            let error = exact[c].wrapping_sub(hidden[c]).wrapping_sub(sum) << 40;
+            (error as i128 >> 40) as i64
+        };
+        (0..N).map(error).collect()
+    }
+
+    /// r_j of an op, N values a row.
+    pub(super) fn secrets(&self, index: usize) -> &[i8] {
+        &self.ops[index].secrets
+    }
+}

@@ -1,0 +1,15 @@
+//! Numbers and their forms: rings, fixed point, packed bits, blocks, slope tables, activation functions.
+//!
+//! May use: [`crate::ids`]. Pure: no files, sockets, clock or randomness of the operating system.
+//!
+//! Security: arithmetic on values of any kind, shares and secrets too. Nothing branches on, or addresses
+//! memory by, a ring element; tables and plaintext functions are public.
+
+pub mod activation;
+pub mod bitvec;
+pub mod block;
+pub mod fixed;
+pub mod packing;
+pub mod rescale;
+pub mod ring;
+pub mod slope_table;

@@ -1,0 +1,161 @@
+//! Erasing what a server must never use again.
+
+use super::{InputError, ServiceError};
+use crate::artefact::{PreparedFile, SlotRegions};
+use crate::files::FormatError;
+use crate::files::container::envelope::open_file;
+use crate::files::container::header::Triples;
+use crate::files::ledger::Ledger;
+use crate::files::output::erase::{destroy, give_back, is_overwritten, overwrite};
+use crate::ids::Fingerprint;
+use crate::ids::Party;
+use serde::Serialize;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// What is to be erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What belongs to spent slots alone.
+    Spent,
+    /// The whole set, if all of its slots are spent.
+    All,
+    /// The whole set, slots that are left included.
+    AllEvenIfLeft,
+}
+
+/// Whose triples, and who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner {
+    /// This server's party.
+    pub party: Party,
+    /// Its key.
+    pub key: Fingerprint,
+}
+
+/// What was erased.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct EraseReport {
+    /// Slots of the set.
+    pub slots: u64,
+    /// Slots that are spent or lost, by this server's ledger.
+    pub slots_spent: u64,
+    /// Slots whose material was overwritten now.
+    pub slots_erased: u64,
+    /// Bytes overwritten in the triples.
+    pub bytes_erased: u64,
+    /// Whether the file system took the space back.
+    pub space_returned: bool,
+    /// Prepared products that were overwritten and removed.
+    pub prepared_removed: u64,
+    /// Whether the file, seeds included, was overwritten and removed.
+    pub file_removed: bool,
+}
+
+/// Erases spent material: the explicit material of spent slots in place, prepared products, and
+/// the file with its seeds once every slot is spent.
+///
+/// Security: the seeds of a file make every slot of it, so they stay as long as one slot is left, and
+/// a dealt
+/// file of S1 is nothing but seeds. Only the end of the whole set, at both servers, takes away what
+/// opens recorded messages. See [`crate::files::output::erase`] for what overwriting cannot reach.
+///
+/// # Errors
+/// [`FormatError::InUse`] while a server works with the file, [`ServiceError::SlotsLeft`], and those
+/// of ledger and files. A second run completes what a failure interrupted.
+pub fn erase(
+    path: &Path,
+    owner: Owner,
+    ledger: &mut Ledger,
+    extent: Extent,
+) -> Result<EraseReport, ServiceError> {
+    let envelope = open_file(path)?;
+    let fields = *envelope.expect::<Triples>()?;
+    let regions = SlotRegions::of(&envelope)?;
+    check_owner(path, owner, &fields, envelope.header().recipient)?;
+    drop(envelope);
+    let file = lock(path)?;
+    let spent = ledger.next_slot(fields.set_id)?.min(fields.slots);
+    let left = fields.slots - spent;
+    if extent == Extent::All && left > 0 {
+        return Err(ServiceError::SlotsLeft { left, file: path.into() });
+    }
+    let whole = left == 0 || extent != Extent::Spent;
+    let mut report =
+        EraseReport { slots: fields.slots, slots_spent: spent, ..EraseReport::default() };
+    let gone = if whole { fields.slots } else { spent };
+    for prepared in PreparedFile::below(ledger.dir(), fields.set_id, gone)? {
+        destroy(&prepared)?;
+        report.prepared_removed += 1;
+    }
+    if whole {
+        report.bytes_erased = file.metadata().map_err(|e| FormatError::io(path, "read", e))?.len();
+        destroy(path)?;
+        report.file_removed = true;
+        return Ok(report);
+    }
+    erase_slots(&file, &regions, spent, &mut report)
+        .map_err(|e| FormatError::io(path, "erase", e))?;
+    Ok(report)
+}
+
+/// Overwrites the material of the slots below `spent` that is still there: of a used slot the head is
+/// gone already.
+fn erase_slots(
+    file: &File,
+    regions: &SlotRegions,
+    spent: u64,
+    report: &mut EraseReport,
+) -> std::io::Result<()> {
+    let mut ranges = Vec::new();
+    let mut slots = Vec::new();
+    for slot in 0..spent {
+        let before = ranges.len();
+        for range in [regions.head(slot), regions.rest(slot)] {
+            if !range.is_empty() && !is_overwritten(file, &range)? {
+                ranges.push(range);
+            }
+        }
+        if ranges.len() > before {
+            slots.push(regions.slot(slot));
+        }
+    }
+    overwrite(file, &ranges)?;
+    report.slots_erased = slots.len() as u64;
+    report.bytes_erased = ranges.iter().map(|range| range.end - range.start).sum();
+    // Every one is tried.
+    let returned = slots.iter().filter(|slot| give_back(file, slot)).count();
+    report.space_returned = returned == slots.len() && returned > 0;
+    Ok(())
+}
+
+fn check_owner(
+    path: &Path,
+    owner: Owner,
+    fields: &Triples,
+    recipient: Option<Fingerprint>,
+) -> Result<(), InputError> {
+    let file = PathBuf::from(path);
+    if fields.party != owner.party {
+        let (found, expected) = (fields.party.index(), owner.party.index());
+        return Err(InputError::WrongParty { file, found, expected });
+    }
+    if recipient != Some(owner.key) {
+        let found = recipient.map_or("none".into(), |key| key.short());
+        let expected = owner.key.short();
+        return Err(FormatError::WrongRecipient { file, expected, found }.into());
+    }
+    Ok(())
+}
+
+/// Opens the file for itself alone.
+fn lock(path: &Path) -> Result<File, FormatError> {
+    let mut options = OpenOptions::new();
+    let file =
+        options.read(true).write(true).open(path).map_err(|e| FormatError::io(path, "erase", e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(FormatError::InUse { file: path.into() }),
+        Err(TryLockError::Error(e)) => Err(FormatError::io(path, "lock", e)),
+    }
+}

@@ -1,0 +1,449 @@
+//! A server's input files: opened, and checked against one another before any connection.
+
+mod check;
+
+use super::ServiceError;
+use crate::artefact::{
+    ImageShareFile, ModelShareFile, PublicModelFile, TripleFile, Unguarded, UnparsedModelFile,
+};
+use crate::files::FormatError;
+use crate::files::container::envelope::{Envelope, OpenFrom, open_file, open_stream};
+use crate::files::container::header::{ImageShare, ModelShare, Part, Triples};
+use crate::files::keys::KeyFolder;
+use crate::files::keys::{PublicKey, SecretKey};
+use crate::files::ledger::{Ledger, LedgerError};
+use crate::ids::Party;
+use crate::ids::{ImageId, Role};
+use crate::material::{MaterialLayout, Origin};
+use crate::model::RESULT_BITS;
+use crate::protocol::SourceError;
+use check::{Belongs, Fits};
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Where the inputs are.
+#[derive(Clone, Debug)]
+pub struct InputPaths {
+    /// This server's model share.
+    pub model: PathBuf,
+    /// The model's public description.
+    pub public: PathBuf,
+    /// This server's sets of triples.
+    pub triples: Vec<PathBuf>,
+    /// This server's shares of the images that are named; those of a batch come later.
+    pub images: Vec<PathBuf>,
+}
+
+/// A server's own key and those of the others, whose files it takes or who takes its own.
+#[derive(Debug)]
+pub struct ServerKeys {
+    /// This server's.
+    pub own: SecretKey,
+    /// Who makes model shares.
+    pub model_owner: PublicKey,
+    /// Who makes image shares.
+    pub gateway: PublicKey,
+    /// Who deals triples; a server whose triples are all made by the two servers needs none.
+    pub dealer: Option<PublicKey>,
+    /// Who gets results.
+    pub receiver: PublicKey,
+}
+
+/// Who makes a server's shares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharer {
+    ModelOwner,
+    Gateway,
+}
+
+impl ServerKeys {
+    /// The keys of a server's folder; `own` is its secret key from there.
+    ///
+    /// # Errors
+    /// [`FormatError::KeyMissing`] for any but the dealer's, and those of any file.
+    pub fn of(folder: &KeyFolder, own: SecretKey) -> Result<Self, FormatError> {
+        Ok(ServerKeys {
+            own,
+            model_owner: folder.public(Role::ModelOwner)?,
+            gateway: folder.public(Role::Gateway)?,
+            dealer: folder.public_if_any(Role::Dealer)?,
+            receiver: folder.public(Role::Receiver)?,
+        })
+    }
+
+    pub(super) fn from(&self, sharer: Sharer) -> OpenFrom<'_> {
+        let (sender, role) = match sharer {
+            Sharer::ModelOwner => (&self.model_owner, Role::ModelOwner),
+            Sharer::Gateway => (&self.gateway, Role::Gateway),
+        };
+        OpenFrom { recipient: &self.own, sender, role }
+    }
+
+    /// From whom this server takes triples of this origin: a dealt set from the dealer, a made one
+    /// from nobody but itself. `own` is its own public key. Nothing if a key is missing.
+    pub(super) fn triples<'a>(
+        &'a self,
+        (party, origin): (Party, Origin),
+        own: &'a PublicKey,
+    ) -> Option<OpenFrom<'a>> {
+        let (sender, role) = match origin {
+            Origin::Dealt => (self.dealer.as_ref()?, Role::Dealer),
+            Origin::Made => (own, Role::server(party)),
+        };
+        Some(OpenFrom { recipient: &self.own, sender, role })
+    }
+}
+
+/// Inputs that fit one another.
+pub struct Inputs {
+    pub(super) party: Party,
+    pub(super) public: PublicModelFile,
+    pub(super) model: ModelShareFile,
+    /// At least one, in the order of their ids, all under one weight mask.
+    pub(super) sets: Vec<Set>,
+    /// The images that were named.
+    pub(super) named: Vec<(PathBuf, ImageShareFile)>,
+}
+
+/// A set of triples, for images of one size.
+pub(super) struct Set {
+    pub(super) triples: TripleFile,
+    pub(super) layout: MaterialLayout,
+}
+
+impl Set {
+    pub(super) fn size(&self) -> (u32, u32) {
+        let fields = self.triples.fields();
+        (fields.height, fields.width)
+    }
+}
+
+/// Why an input is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The file itself is no good.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The description is no good.
+    #[error("'{file}': {reason}")]
+    Description {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: SourceError,
+    },
+    /// Made for the other server.
+    #[error("'{file}' is for server {found}, this is server {expected}")]
+    WrongParty {
+        /// The file.
+        file: PathBuf,
+        /// Its party.
+        found: usize,
+        /// This server's.
+        expected: usize,
+    },
+    /// Given twice.
+    #[error("'{file}' is the same {what} as '{first}'")]
+    Repeated {
+        /// The file.
+        file: PathBuf,
+        /// What they are.
+        what: &'static str,
+        /// The other file.
+        first: PathBuf,
+    },
+    /// Dealt, and there is no key of a dealer.
+    #[error("'{file}' was made by a dealer, and this key folder has no dealer.pub")]
+    NoDealer {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Made by the two servers, for a model whose results are too coarse to hide what is off by one.
+    #[error(
+        "'{file}' was made by the two servers, and results of this model can lose only {dropped} low \
+         bits, expected {expected}"
+    )]
+    TooCoarse {
+        /// The file.
+        file: PathBuf,
+        /// [`crate::model::PublicModel::dropped_bits`].
+        dropped: u32,
+        /// [`crate::model::RESULT_BITS`].
+        expected: u32,
+    },
+    /// Made for something else.
+    #[error("'{file}' is for {what} {found}, expected {expected}")]
+    Mismatch {
+        /// The file.
+        file: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// In the file.
+        found: String,
+        /// In the files before it.
+        expected: String,
+    },
+}
+
+impl InputError {
+    /// What to do next.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            InputError::Format(e) => e.help(),
+            InputError::Description { .. } => {
+                Some("copy PREFIX.pub beside the model share, or name it with --public".into())
+            }
+            InputError::WrongParty { expected, .. } => {
+                Some(format!("give the file that ends in .s{expected}, or another --party"))
+            }
+            InputError::Repeated { .. } => Some("give each one once".into()),
+            InputError::NoDealer { .. } => Some(
+                "copy the dealer's .pub to the key folder, or use triples that the two servers made"
+                    .into(),
+            ),
+            InputError::TooCoarse { .. } => {
+                Some("have a dealer make the triples, or share the model with --ring 64".into())
+            }
+            InputError::Mismatch { .. } => Some(
+                "share the image and make the triples for this model's .pub and this size".into(),
+            ),
+        }
+    }
+}
+
+impl Inputs {
+    /// Opens and compares all inputs, unseals them and checks every byte of the shares, but of the
+    /// material only the seeds; reports what is wrong with each file at once.
+    ///
+    /// Security: model shares must be the model owner's, image shares the gateway's, dealt triples the
+    /// dealer's, made ones this server's own; all made for this server.
+    ///
+    /// # Errors
+    /// At least one [`InputError`].
+    pub fn open(
+        party: Party,
+        keys: &ServerKeys,
+        paths: &InputPaths,
+    ) -> Result<Inputs, Vec<InputError>> {
+        let mut errors = Vec::new();
+        let public = note(&mut errors, UnparsedModelFile::read(&paths.public));
+        let model = note(&mut errors, headed::<ModelShare, _>(open_file(&paths.model)));
+        let triples: Vec<_> = paths
+            .triples
+            .iter()
+            .filter_map(|path| note(&mut errors, headed::<Triples, _>(open_stream(path))))
+            .collect();
+        let images: Vec<_> = paths
+            .images
+            .iter()
+            .filter_map(|path| note(&mut errors, headed::<ImageShare, _>(open_file(path))))
+            .collect();
+        let (Some(public), Some(model), true) = (public, model, errors.is_empty()) else {
+            return Err(errors);
+        };
+        // What headers say is compared first: it names the mistake. That they say the truth is seen
+        // when the files are unsealed. The description, which anybody can make, is parsed only if its
+        // digest is the one that the shares name.
+        let mut check = Belongs { party, keys, facts: &public.facts, errors: &mut errors };
+        check.public();
+        check.model(&model);
+        triples.iter().for_each(|set| check.triples(set));
+        images.iter().for_each(|image| check.image(image));
+        check.distinct("set of triples", &triples, |t| *t.set_id.as_bytes());
+        check.distinct("image", &images, |i| *i.image_id.as_bytes());
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let public = public.parse().map_err(|e| {
+            vec![InputError::Description { file: paths.public.clone(), reason: e.into() }]
+        })?;
+        let sizes: Vec<_> = triples.iter().map(|(_, t)| (t.height, t.width)).collect();
+        let mut check = Fits { model: &public.model, errors: &mut errors };
+        check.model(&model);
+        check.triples(&triples);
+        images.iter().for_each(|image| check.image(image, Some(&sizes)));
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let owner = keys.from(Sharer::ModelOwner);
+        let mut model = note(&mut errors, ModelShareFile::unseal(model.0, owner));
+        let mut unsealed = Vec::new();
+        let own = keys.own.public();
+        for (file, fields) in triples {
+            // `Belongs` has found that there is such a key.
+            let Some(from) = keys.triples((party, fields.origin), &own) else { continue };
+            unsealed.extend(note(&mut errors, TripleFile::unseal(file, from)));
+        }
+        let mut named = Vec::new();
+        for (image, _) in images {
+            let path = image.name().to_owned();
+            let share = ImageShareFile::unseal(image, keys.from(Sharer::Gateway));
+            named.extend(note(&mut errors, share).map(|share| (path, share)));
+        }
+        if let Some(model) = &mut model {
+            note(&mut errors, model.verify(&public.model));
+        }
+        named.iter_mut().for_each(|(_, image)| {
+            note(&mut errors, image.verify());
+        });
+        let mut sets = Vec::new();
+        for triples in unsealed {
+            sets.extend(note(&mut errors, Set::new(triples, &public)));
+        }
+        sets.sort_by_key(|set| set.triples.fields().set_id);
+        match (model, errors.is_empty()) {
+            (Some(model), true) => Ok(Inputs { party, public, model, sets, named }),
+            _ => Err(errors),
+        }
+    }
+
+    /// Opens a share of an image, compares what its header says with the other inputs, and has its
+    /// first chunk prove the header: nobody but the gateway made it. `done` tells for which images
+    /// there is a result already: those need no triples of their size.
+    ///
+    /// # Errors
+    /// The first [`InputError`].
+    pub(super) fn image(
+        &self,
+        keys: &ServerKeys,
+        path: &Path,
+        done: impl FnOnce(ImageId) -> bool,
+    ) -> Result<ImageShareFile, InputError> {
+        let image = headed::<ImageShare, _>(open_file(path))?;
+        let sizes: Vec<_> = self.sets.iter().map(Set::size).collect();
+        let sizes = (!done(image.1.image_id)).then_some(&sizes[..]);
+        let mut errors = Vec::new();
+        let (party, PublicModelFile { facts, model }) = (self.party, &self.public);
+        Belongs { party, keys, facts, errors: &mut errors }.image(&image);
+        Fits { model, errors: &mut errors }.image(&image, sizes);
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error);
+        }
+        let mut share = ImageShareFile::unseal(image.0, keys.from(Sharer::Gateway))?;
+        share.authenticate()?;
+        Ok(share)
+    }
+
+    /// Sizes of the images that were named.
+    pub fn named_sizes(&self) -> Vec<(u32, u32)> {
+        let size =
+            |(_, share): &(PathBuf, ImageShareFile)| (share.fields().height, share.fields().width);
+        self.named.iter().map(size).collect()
+    }
+
+    /// Refuses triples of which this server's ledger leaves too few slots for images of these sizes,
+    /// before any connection.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSlotLeft`], [`ServiceError::TooFewSlots`], [`ServiceError::Ledger`].
+    pub fn check_slots(
+        &self,
+        ledger: &mut Ledger,
+        images: &[(u32, u32)],
+    ) -> Result<(), ServiceError> {
+        let sizes: BTreeSet<_> = images.iter().collect();
+        for size in sizes {
+            let wanted = images.iter().filter(|image| *image == size).count() as u64;
+            let of_size = || self.sets.iter().filter(|set| set.size() == *size);
+            let left = of_size().map(|set| slots_left(set, ledger)).sum::<Result<u64, _>>()?;
+            let slots = of_size().map(|set| set.triples.fields().slots).sum();
+            let names: Vec<_> = of_size().map(|set| set.triples.fields().set_id.short()).collect();
+            let set = names.join(", ");
+            if left == 0 {
+                return Err(ServiceError::NoSlotLeft { slots, set });
+            }
+            if wanted > left {
+                return Err(ServiceError::TooFewSlots { left, images: wanted, set });
+            }
+        }
+        Ok(())
+    }
+
+    /// Slots that this server's ledger leaves, over all sets.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn slots_left(&self, ledger: &mut Ledger) -> Result<u64, LedgerError> {
+        self.sets.iter().map(|set| slots_left(set, ledger)).sum()
+    }
+
+    /// Refuses triples without any slot left.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoSlotLeft`], [`ServiceError::Ledger`].
+    pub fn check_any_slot(&self, ledger: &mut Ledger) -> Result<(), ServiceError> {
+        let sizes: BTreeSet<_> = self.sets.iter().map(Set::size).collect();
+        if self.slots_left(ledger)? == 0 {
+            return self.check_slots(ledger, &sizes.into_iter().collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    /// Takes the material of a slot for this process. Refuses a slot whose material was taken or
+    /// erased: it was spent, whatever the ledger says now.
+    pub(super) fn take_material(&self, set: usize, slot: u64) -> Result<(), ServiceError> {
+        let triples = &self.sets[set].triples;
+        if !triples.take(slot)? {
+            let set = triples.fields().set_id.short();
+            return Err(ServiceError::SlotGone { slot, set });
+        }
+        Ok(())
+    }
+
+    /// Files of material in which used slots stay, since they cannot be overwritten.
+    pub(super) fn unguarded(&self) -> impl Iterator<Item = (&Path, Unguarded)> {
+        let sets = self.sets.iter().map(|set| &set.triples);
+        sets.filter_map(|triples| Some((triples.path(), triples.unguarded()?)))
+    }
+
+    /// The public description.
+    pub fn public(&self) -> &PublicModelFile {
+        &self.public
+    }
+}
+
+impl Set {
+    /// Compares what a set announces with what its slots need.
+    fn new(triples: TripleFile, public: &PublicModelFile) -> Result<Set, InputError> {
+        let fields = triples.fields();
+        let size = (fields.height as usize, fields.width as usize);
+        let layout =
+            MaterialLayout::new(&public.model, size, fields.tile_rows as usize, fields.origin)
+                .map_err(|e| InputError::Description {
+                    file: triples.path().to_owned(),
+                    reason: e.into(),
+                })?;
+        triples.check_material(&layout)?;
+        let (dropped, expected) = (public.model.dropped_bits(), RESULT_BITS);
+        if fields.origin == Origin::Made && dropped < expected {
+            let file = triples.path().to_owned();
+            return Err(InputError::TooCoarse { file, dropped, expected });
+        }
+        Ok(Set { triples, layout })
+    }
+}
+
+fn slots_left(set: &Set, ledger: &mut Ledger) -> Result<u64, LedgerError> {
+    let fields = set.triples.fields();
+    Ok(fields.slots.saturating_sub(ledger.next_slot(fields.set_id)?))
+}
+
+pub(super) fn note<T, E: Into<InputError>>(
+    errors: &mut Vec<InputError>,
+    result: Result<T, E>,
+) -> Option<T> {
+    result.map_err(|e| errors.push(e.into())).ok()
+}
+
+/// A file whose header is read, and the fields of its kind.
+pub(super) type Headed<T, R> = (Envelope<R>, T);
+
+fn headed<T: Part + Copy, R: Read>(
+    file: Result<Envelope<R>, FormatError>,
+) -> Result<Headed<T, R>, FormatError> {
+    let file = file?;
+    let fields = *file.expect::<T>()?;
+    Ok((file, fields))
+}

@@ -1,0 +1,103 @@
+//! What a server that makes material is given: its model share and the description, nothing of whose weights it
+//! needs.
+
+use crate::artefact::{ModelShareFile, PublicModelFile, UnparsedModelFile};
+use crate::files::container::envelope::{OpenFrom, open_file};
+use crate::files::container::header::ModelShare;
+use crate::files::keys::{PublicKey, SecretKey};
+use crate::ids::Party;
+use crate::ids::{Fingerprint, Role};
+use crate::material::pair::linear::LinearPlan;
+use crate::model::RESULT_BITS;
+use crate::roles::server::{InputError, ServiceError};
+use std::path::PathBuf;
+
+/// Where the inputs are.
+#[derive(Clone, Debug)]
+pub struct MakePaths {
+    /// This server's model share.
+    pub model: PathBuf,
+    /// The model's public description.
+    pub public: PathBuf,
+}
+
+/// Inputs that fit one another.
+#[derive(Debug)]
+pub struct MakeInputs {
+    pub(super) party: Party,
+    /// The key of the other server.
+    pub(super) peer: Fingerprint,
+    pub(super) public: PublicModelFile,
+}
+
+impl MakeInputs {
+    /// Opens and compares them: the description must be the one that the sealed share names, which every byte
+    /// of the share proves to be the model owner's.
+    ///
+    /// # Errors
+    /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits,
+    /// [`ServiceError::TooCoarse`] for one whose results cannot lose enough bits.
+    pub fn open(
+        party: Party,
+        own: &SecretKey,
+        peer: &PublicKey,
+        model_owner: &PublicKey,
+        paths: &MakePaths,
+    ) -> Result<Self, ServiceError> {
+        let inputs = Self::read(party, own, peer, model_owner, paths)?;
+        let model = &inputs.public.model;
+        LinearPlan::new(model)?;
+        let (dropped, expected) = (model.dropped_bits(), RESULT_BITS);
+        if dropped < expected {
+            return Err(ServiceError::TooCoarse { dropped, expected });
+        }
+        Ok(inputs)
+    }
+
+    fn read(
+        party: Party,
+        own: &SecretKey,
+        peer: &PublicKey,
+        model_owner: &PublicKey,
+        paths: &MakePaths,
+    ) -> Result<Self, InputError> {
+        let public = UnparsedModelFile::read(&paths.public)?;
+        let model = open_file(&paths.model)?;
+        let (file, share) = (paths.model.clone(), *model.expect::<ModelShare>()?);
+        let (found, expected) = (share.party.index(), party.index());
+        if found != expected {
+            return Err(InputError::WrongParty { file, found, expected });
+        }
+        let facts = &public.facts;
+        facts.check_owner(model_owner)?;
+        facts.check_server(party, own.public().fingerprint())?;
+        facts.check_server(party.other(), peer.fingerprint())?;
+        let keys = OpenFrom { recipient: own, sender: model_owner, role: Role::ModelOwner };
+        model.check_keys(keys)?;
+        let both = [
+            ("the model", share.model_id.short(), facts.model_id.short()),
+            ("the model description", share.public_digest.short(), facts.digest.short()),
+        ];
+        for (what, found, expected) in both {
+            if found != expected {
+                return Err(InputError::Mismatch { file, what, found, expected });
+            }
+        }
+        let peer = peer.fingerprint();
+        let reason = |e| InputError::Description { file: paths.public.clone(), reason: e };
+        let public = public.parse().map_err(|e| reason(e.into()))?;
+        let (found, expected) = (share.elements, public.model.elements() as u64);
+        if found != expected {
+            let (found, expected) = (found.to_string(), expected.to_string());
+            let what = "a number of weights of";
+            return Err(InputError::Mismatch { file, what, found, expected });
+        }
+        ModelShareFile::unseal(model, keys)?.verify(&public.model)?;
+        Ok(MakeInputs { party, peer, public })
+    }
+
+    /// The public description.
+    pub fn public(&self) -> &PublicModelFile {
+        &self.public
+    }
+}

@@ -1,0 +1,213 @@
+//! A session in which two servers make sets: linear ops of a group of slots, then, tile by tile in the order of the
+//! file, everything else.
+
+use super::{MakeInputs, SessionName};
+use crate::artefact::{KeptMask, MadeJob, MadeName, MadeWriter, random_seed};
+use crate::crypto::prg::{Domain, Purpose, Seed};
+use crate::crypto::rlwe;
+use crate::files::FormatError;
+use crate::files::keys::SecretKey;
+use crate::files::output::OutputFile;
+use crate::ids::TripleSetId;
+use crate::material::{Origin, PartySeeds, SlotView};
+use crate::model::ActivationSpec;
+use crate::network::Op;
+use crate::numbers::ring;
+use crate::protocol::{LinearShares, LinearWork, PairLinear, PairSession, ProtocolError};
+use crate::roles::server::{Observer, ServiceError};
+use crate::wire::Channel;
+use std::ops::Range;
+use zeroize::Zeroizing;
+
+/// How much longer a message of ciphertexts takes than an activation, for the progress that is told.
+const MESSAGE_WORK: u64 = 40_000;
+
+/// One server's side.
+pub(super) struct Session<'a> {
+    inputs: &'a MakeInputs,
+    own: &'a SecretKey,
+    mask: &'a KeptMask,
+    linear: PairLinear<'a>,
+    pair: PairSession,
+}
+
+impl<'a> Session<'a> {
+    /// Sets the transfers up, and makes, opens and checks a few elements of every op.
+    pub(super) fn begin(
+        inputs: &'a MakeInputs,
+        own: &'a SecretKey,
+        mask: &'a KeptMask,
+        name: &SessionName,
+        linear: PairLinear<'a>,
+        channel: &mut dyn Channel,
+    ) -> Result<Self, ServiceError> {
+        let seed = fresh(Purpose::MadeSession, name.bytes())?;
+        let mut pair = PairSession::set_up(inputs.party, &seed, channel)?;
+        for (op, spec, _) in inputs.public.model.network.activations() {
+            match spec {
+                ActivationSpec::Lookup(table) => {
+                    pair.sacrifice_lookups::<u32>(channel, op, (table.hi, table.lo))?;
+                }
+                ActivationSpec::Piecewise(_) => pair.sacrifice_squares::<u32>(channel, op)?,
+            }
+        }
+        Ok(Session { inputs, own, mask, linear, pair })
+    }
+
+    /// Makes a set and writes its file, which is durable afterwards and has no name.
+    pub(super) fn set(
+        &mut self,
+        job: &MadeJob,
+        set_id: TripleSetId,
+        out: OutputFile,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<OutputFile, ServiceError> {
+        let public = &self.inputs.public;
+        // Of the operating system and of the set, to which the other server contributes: never the slots of
+        // another set again.
+        let slots = fresh(Purpose::MadeSlots, set_id.as_bytes())?;
+        let seeds = PartySeeds { weight_mask: self.mask.weight_mask(), slots };
+        let (party, weight_mask_id) = (self.inputs.party, self.mask.id());
+        let name = MadeName { party, set_id, weight_mask_id };
+        let mut file = job.create(out, self.own, public, &name, &seeds)?;
+        let mut progress = Progress::new(job, self.inputs, observer);
+        let group = (rlwe::N / job.layout().rows().max(1)).max(1) as u64;
+        let mut first = 0;
+        while first < job.slots {
+            let end = job.slots.min(first + group);
+            let work = LinearWork {
+                public: &public.model,
+                size: job.size,
+                slots: first..end,
+                set_id: *set_id.as_bytes(),
+                seed: &seeds.slots,
+            };
+            progress.messages = self.linear.messages(&work)?;
+            let shares =
+                self.linear.make(&work, channel, &mut || Ok(random_seed()?), &mut |sent| {
+                    progress.linear(first, sent)
+                })?;
+            for slot in first..end {
+                let view = SlotView::new(party, &seeds.slots, slot, Origin::Made);
+                let made = MadeSlot { job, view, shares: &shares, index: (slot - first) as usize };
+                self.slot(&made, &mut file, channel, &mut |tile| progress.tile(slot, tile))?;
+            }
+            first = end;
+        }
+        Ok(file.finish()?)
+    }
+
+    fn slot(
+        &mut self,
+        made: &MadeSlot<'_>,
+        file: &mut MadeWriter,
+        channel: &mut dyn Channel,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<(), ServiceError> {
+        let network = &self.inputs.public.model.network;
+        let layout = made.job.layout();
+        for tile in 0..layout.tiles() {
+            let rows = layout.tile(tile).rows;
+            for (op, _) in layout.chunks(tile) {
+                let mut chunk = match &network.ops()[op] {
+                    Op::Activation(spec) => self.activation(made, op, spec, &rows, channel)?,
+                    _ => {
+                        let z = made.shares.chunk(made.index, op, rows.clone());
+                        Zeroizing::new(ring::to_le_bytes(z))
+                    }
+                };
+                file.chunk(made.view.slot(), (op, tile), &mut chunk)?;
+            }
+            progress(tile + 1);
+        }
+        Ok(())
+    }
+
+    fn activation(
+        &mut self,
+        made: &MadeSlot<'_>,
+        op: usize,
+        spec: &ActivationSpec,
+        rows: &Range<usize>,
+        channel: &mut dyn Channel,
+    ) -> Result<Zeroizing<Vec<u8>>, ProtocolError> {
+        let mut widths = self.inputs.public.model.network.activations();
+        let width = widths.find(|(at, ..)| *at == op).map_or(0, |(_, _, width)| width);
+        let at = rows.start * width..rows.end * width;
+        match spec {
+            ActivationSpec::Lookup(table) => {
+                let shape = (table.hi, table.lo);
+                self.pair.lookups::<u32>(channel, &made.view, (op, at), shape)
+            }
+            ActivationSpec::Piecewise(_) => self.pair.squares::<u32>(channel, &made.view, (op, at)),
+        }
+    }
+}
+
+/// A slot of a group whose linear ops are made.
+struct MadeSlot<'a> {
+    job: &'a MadeJob,
+    view: SlotView<'a>,
+    shares: &'a LinearShares,
+    /// Its number in the group.
+    index: usize,
+}
+
+/// The share of a set that is done.
+struct Progress<'a> {
+    observer: &'a mut dyn Observer,
+    slots: u64,
+    tiles: u64,
+    /// Activations of a slot.
+    activations: u64,
+    /// Messages of the group in work, about as many for every slot.
+    messages: u64,
+    group: u64,
+}
+
+impl<'a> Progress<'a> {
+    fn new(job: &MadeJob, inputs: &MakeInputs, observer: &'a mut dyn Observer) -> Self {
+        let (rows, network) = (job.layout().rows(), &inputs.public.model.network);
+        Progress {
+            observer,
+            slots: job.slots,
+            tiles: job.layout().tiles() as u64,
+            activations: (rows * network.activations_per_row()) as u64,
+            messages: 0,
+            group: (rlwe::N / rows.max(1)).max(1) as u64,
+        }
+    }
+
+    /// What a slot takes, in activations: its linear ops and the rest.
+    fn work(&self) -> (f64, f64) {
+        let linear = self.messages * MESSAGE_WORK / self.group.min(self.slots);
+        (linear as f64, self.activations.max(1) as f64)
+    }
+
+    /// `sent` messages of the group that begins with slot `first`.
+    fn linear(&mut self, first: u64, sent: u64) {
+        let (linear, rest) = self.work();
+        let group = self.group.min(self.slots) as f64;
+        let now = linear * group * sent as f64 / self.messages.max(1) as f64;
+        self.tell(first as f64 * (linear + rest) + now);
+    }
+
+    /// So many tiles of a slot, all linear ops of whose group are made.
+    fn tile(&mut self, slot: u64, tiles: usize) {
+        let (linear, rest) = self.work();
+        let groups = (slot / self.group + 1) * self.group;
+        let done = groups.min(self.slots) as f64 * linear;
+        self.tell(done + rest * (slot as f64 + tiles as f64 / self.tiles.max(1) as f64));
+    }
+
+    fn tell(&mut self, done: f64) {
+        let (linear, rest) = self.work();
+        self.observer.progress((done / (self.slots as f64 * (linear + rest))).min(1.0));
+    }
+}
+
+/// A seed of the operating system's bytes and of what it is for.
+fn fresh(purpose: Purpose, context: &[u8]) -> Result<Seed, FormatError> {
+    Ok(random_seed()?.derive(Domain::of(purpose), context))
+}

@@ -1,0 +1,158 @@
+//! What can be computed before an image is there: U Y_i of the next slots.
+
+use super::inputs::Set;
+use super::report::Watch;
+use super::run::{begin, set_up};
+use super::{Inputs, Job, Observer, Phase, PhaseReport, ServiceError};
+use crate::artefact::PreparedFile;
+use crate::files::output::ensure_space;
+use crate::material::Tile;
+use crate::numbers::ring::{Ring, RingBits};
+use crate::protocol::{MaskProducts, ProtocolError};
+use crate::wire::Channel;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// What was prepared.
+#[derive(Clone, Debug, Serialize)]
+pub struct PrepareReport {
+    /// Handshake and opening of U; nothing if U was in the state folder.
+    pub setup: Option<PhaseReport>,
+    /// One a slot.
+    pub slots: Vec<PreparedSlot>,
+}
+
+/// One prepared slot.
+#[derive(Clone, Debug, Serialize)]
+pub struct PreparedSlot {
+    /// Its set of triples.
+    pub set: String,
+    /// The slot.
+    pub slot: u64,
+    /// Its file, in the state folder.
+    pub file: PathBuf,
+    /// The file's payload and tags in bytes.
+    pub bytes: u64,
+    /// Seconds it took; 0 for one that was prepared before.
+    pub seconds: f64,
+}
+
+/// Prepares the next `count` slots of each set, or as many as are left.
+///
+/// Marks no slot. `link` is asked for a connection only if U is not in the state folder yet; U needs
+/// both servers, the rest does not. What was prepared for slots that are spent is removed, also for
+/// those that a job spends meanwhile.
+///
+/// # Errors
+/// [`ServiceError`]; a slot in the making leaves no file.
+pub fn prepare<C: Channel, E: From<ServiceError>>(
+    mut inputs: Inputs,
+    mut job: Job<'_>,
+    count: u64,
+    link: impl FnOnce() -> Result<C, E>,
+    observer: &mut dyn Observer,
+) -> Result<PrepareReport, E> {
+    match inputs.public.model.ring {
+        RingBits::L32 => prepare_in::<u32, C, E>(&mut inputs, &mut job, count, link, observer),
+        RingBits::L64 => prepare_in::<u64, C, E>(&mut inputs, &mut job, count, link, observer),
+    }
+}
+
+fn prepare_in<R: Ring, C: Channel, E: From<ServiceError>>(
+    inputs: &mut Inputs,
+    job: &mut Job<'_>,
+    count: u64,
+    link: impl FnOnce() -> Result<C, E>,
+    observer: &mut dyn Observer,
+) -> Result<PrepareReport, E> {
+    observer.phase(Phase::Setup);
+    let mut begun = begin::<R>(inputs, job)?;
+    let (opened, setup) = match begun.kept.take() {
+        Some((opened, _)) => (opened, None),
+        None => {
+            let mut channel = link()?;
+            let watch = Watch::start(&channel);
+            let opened = set_up(begun, inputs, job, &mut channel)?.opened;
+            (opened, Some(watch.stop(&channel)))
+        }
+    };
+    let masks = MaskProducts::new(&inputs.public.model, &opened);
+    drop(opened);
+    let slots = all_slots(inputs, job, count, &masks, observer)?;
+    Ok(PrepareReport { setup, slots })
+}
+
+/// The next `count` slots of each set.
+fn all_slots<R: Ring>(
+    inputs: &Inputs,
+    job: &mut Job<'_>,
+    count: u64,
+    masks: &MaskProducts<R>,
+    observer: &mut dyn Observer,
+) -> Result<Vec<PreparedSlot>, ServiceError> {
+    let mut slots = Vec::new();
+    for set in &inputs.sets {
+        let triples = set.triples.fields();
+        let next = job.ledger.next_slot(triples.set_id)?;
+        PreparedFile::remove_below(job.state, triples.set_id, next)?;
+        let until = triples.slots.min(next.saturating_add(count));
+        slots.extend((next..until).map(|slot| (set, slot)));
+    }
+    let total = slots.len();
+    let mut prepared = Vec::new();
+    for (i, (set, slot)) in slots.into_iter().enumerate() {
+        if is_spent(job, set, slot)? {
+            continue;
+        }
+        observer.phase(Phase::Prepare(i + 1, total));
+        let layout = set.layout.clone().products(&inputs.public.model);
+        let triples = set.triples.fields();
+        let file = PreparedFile::new(job.state, triples, slot, &inputs.public, layout);
+        let started = Instant::now();
+        let known = file.open(&job.keys.own).is_some();
+        if !known {
+            ensure_space(file.path(), file.bytes())?;
+            one_slot(inputs, job, (set, slot), masks, &file, observer)?;
+        }
+        // Looked at when the file has its name: a job that marks the slot later sees and removes it.
+        if is_spent(job, set, slot)? {
+            PreparedFile::remove_below(job.state, triples.set_id, slot + 1)?;
+            continue;
+        }
+        let seconds = if known { 0.0 } else { started.elapsed().as_secs_f64() };
+        let bytes = file.bytes();
+        let set = triples.set_id.to_string();
+        prepared.push(PreparedSlot { set, slot, file: file.path().into(), bytes, seconds });
+    }
+    Ok(prepared)
+}
+
+/// Whether a job has marked or passed over the slot.
+fn is_spent(job: &mut Job<'_>, set: &Set, slot: u64) -> Result<bool, ServiceError> {
+    Ok(slot < job.ledger.next_slot(set.triples.fields().set_id)?)
+}
+
+fn one_slot<R: Ring>(
+    inputs: &Inputs,
+    job: &Job<'_>,
+    (set, slot): (&Set, u64),
+    masks: &MaskProducts<R>,
+    file: &PreparedFile,
+    observer: &mut dyn Observer,
+) -> Result<(), ServiceError> {
+    let (public, fields) = (&inputs.public.model, set.triples.fields());
+    let size = (fields.height as usize, fields.width as usize);
+    let stages = public.network.grids(size);
+    let stages = stages.map_err(|e| ProtocolError::Source(Box::new(e)))?;
+    let view = set.triples.view(slot);
+    let mut out = file.create(&job.keys.own)?;
+    let tiles = set.layout.tiles();
+    for tile in 0..tiles {
+        let Tile { stage, rows } = set.layout.tile(tile);
+        let (stage, grid) = &stages[stage];
+        out.tile(tile, &mut masks.tile(public, (stage, grid), &view, rows))?;
+        observer.progress((tile + 1) as f64 / tiles as f64);
+    }
+    Ok(out.commit()?)
+}

@@ -1,0 +1,450 @@
+//! One job over one channel.
+
+use super::agree::{Agreed, ImageList, agree};
+use super::inputs::Set;
+use super::report::{ImageReport, Observer, Phase, Report, Watch};
+use super::slot::{Claim, Claimed, claim, decline, stop};
+use super::task::{Ready, Round, Supply, Task};
+use super::{Inputs, ServerKeys, ServiceError};
+use crate::artefact::{
+    ImageParts, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
+};
+use crate::files::FormatError;
+use crate::files::container::SealTo;
+use crate::files::container::header::{ImageShare, ResultShare};
+use crate::files::ledger::{BoundWeights, Ledger};
+use crate::ids::{Digest, SessionId};
+use crate::model::EngineKind;
+use crate::numbers::ring::{Ring, RingBits};
+use crate::protocol::{
+    Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, MaskedWeights,
+    ProtocolError, ServerModel, SetFacts, Sources, TileSource, denoise, greet, weights_digest,
+};
+use crate::wire::{Channel, Tag};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// What a server needs beside its inputs.
+pub struct Job<'a> {
+    /// Its own key, and that of the receiver, to whom results are sealed.
+    pub keys: &'a ServerKeys,
+    /// Its ledger.
+    pub ledger: &'a mut Ledger,
+    /// Its state folder, where opened weights are kept.
+    pub state: &'a Path,
+}
+
+/// Runs a job: round after round the images that both servers have, in the order of their ids. On
+/// failure the other server is told a reason without content, and no output file is left behind for
+/// the image that failed.
+///
+/// # Errors
+/// [`ServiceError`]; a slot that was marked is spent.
+pub fn run(
+    inputs: Inputs,
+    mut job: Job<'_>,
+    supply: &mut dyn Supply,
+    channel: &mut dyn Channel,
+    observer: &mut dyn Observer,
+) -> Result<Report, ServiceError> {
+    let result = match inputs.public.model.ring {
+        RingBits::L32 => run_in::<u32>(inputs, &mut job, supply, channel, observer),
+        RingBits::L64 => run_in::<u64>(inputs, &mut job, supply, channel, observer),
+    };
+    if let Some(reason) = result.as_ref().err().and_then(ServiceError::reason) {
+        // The peer may be gone already; the first error is the one to report.
+        let _ = channel.send(Tag::Abort, 0, reason.into());
+    }
+    result
+}
+
+fn run_in<R: Ring>(
+    mut inputs: Inputs,
+    job: &mut Job<'_>,
+    supply: &mut dyn Supply,
+    channel: &mut dyn Channel,
+    observer: &mut dyn Observer,
+) -> Result<Report, ServiceError> {
+    inputs.unguarded().for_each(|(file, why)| observer.unguarded(file, why));
+    observer.phase(Phase::Setup);
+    let watch = Watch::start(channel);
+    let begun = begin::<R>(&mut inputs, job)?;
+    let SetUp { model, agreement, .. } = set_up(begun, &inputs, job, channel)?;
+    match inputs.public.model.engine {
+        EngineKind::Lut => {
+            let engine = LutEngine::new(inputs.party, &inputs.public.model);
+            let server = Server { inputs, job, model, engine, agreement };
+            server.rounds(watch, supply, channel, observer)
+        }
+        EngineKind::Gc => {
+            let session = GcSession::set_up(inputs.party, &random_seed()?, channel)?;
+            let engine = GcEngine::new(session, &inputs.public.model);
+            let server = Server { inputs, job, model, engine, agreement };
+            server.rounds(watch, supply, channel, observer)
+        }
+    }
+}
+
+/// What the two servers have before the first image.
+pub(super) struct SetUp<R: Ring> {
+    pub(super) model: ServerModel<R>,
+    /// U, one vector a linear op.
+    pub(super) opened: Vec<Vec<R>>,
+    agreement: Agreement,
+}
+
+fn set_facts(set: &Set) -> SetFacts {
+    let fields = set.triples.fields();
+    SetFacts {
+        set_id: fields.set_id,
+        size: set.size(),
+        slots: fields.slots,
+        tile_rows: fields.tile_rows,
+        origin: fields.origin,
+    }
+}
+
+/// This server's weights, found to be those that X is bound to.
+pub(super) struct Begun<R: Ring> {
+    masked: MaskedWeights<R>,
+    /// U and its digest, if it was opened before and the state folder still has it.
+    pub(super) kept: Option<(Vec<Vec<R>>, Digest)>,
+    /// The digest of the U that both servers once found to be the same.
+    confirmed: Option<Digest>,
+}
+
+/// Reads this server's share of the weights and binds it to X, before anything leaves that depends on
+/// it: a second model, description or share under one X is refused here.
+pub(super) fn begin<R: Ring>(
+    inputs: &mut Inputs,
+    job: &mut Job<'_>,
+) -> Result<Begun<R>, ServiceError> {
+    let triples = &inputs.sets[0].triples;
+    let (mask, public) = (triples.fields().weight_mask_id, &inputs.public);
+    let seed = &triples.seeds().weight_mask;
+    let masked = MaskedWeights::new(inputs.party, public.model.clone(), &mut inputs.model, seed)?;
+    let (model, description) = (public.facts.model_id, public.facts.digest);
+    let weights = BoundWeights { model, description, half: masked.digest() };
+    let confirmed = job.ledger.bind_weights(mask, weights)?;
+    // What the ledger contradicts is passed over: U can be opened again.
+    let kept = OpenedWeightsFile::new(job.state, public, mask).load();
+    let kept = kept.filter(|(_, digest)| confirmed.is_none_or(|confirmed| confirmed == *digest));
+    Ok(Begun { masked, kept, confirmed })
+}
+
+/// Handshake and opening of U.
+pub(super) fn set_up<R: Ring>(
+    Begun { masked, kept: cached, confirmed }: Begun<R>,
+    inputs: &Inputs,
+    job: &mut Job<'_>,
+    channel: &mut dyn Channel,
+) -> Result<SetUp<R>, ServiceError> {
+    let fields = *inputs.sets[0].triples.fields();
+    let public = &inputs.public;
+    let ours = Identity {
+        party: inputs.party,
+        server: job.keys.own.public().fingerprint(),
+        nonce: SessionId::random().map_err(FormatError::from)?,
+        model_id: public.facts.model_id,
+        public_digest: public.facts.digest,
+        weight_mask_id: fields.weight_mask_id,
+        ring: fields.ring_bits,
+        engine: public.model.engine.name().into(),
+        sets: inputs.sets.iter().map(set_facts).collect(),
+        opened_weights: cached.as_ref().map(|(_, digest)| *digest),
+    };
+    let agreement = greet(&ours, channel)?;
+    let (ours, theirs) = (public.facts.servers[inputs.party.other().index()], agreement.peer);
+    if ours != theirs {
+        let (what, ours, theirs) = ("the key of the other server", ours.short(), theirs.short());
+        return Err(ProtocolError::Mismatch { what, ours, theirs }.into());
+    }
+    let cached = cached.filter(|_| agreement.weights_known).map(|(opened, _)| opened);
+    let (model, opened) = masked.open(channel, cached)?;
+    // Another U than before is refused before anything is sent that was computed with it. A first one
+    // counts once both servers named its digest: what an unprotected link changed is opened again.
+    if agreement.weights_known || confirmed.is_some() {
+        job.ledger.bind_opened(fields.weight_mask_id, weights_digest(&opened))?;
+    }
+    if !agreement.weights_known {
+        let kept = OpenedWeightsFile::new(job.state, public, fields.weight_mask_id);
+        kept.store(&opened, job.keys.own.public().fingerprint())?;
+    }
+    Ok(SetUp { model, opened, agreement })
+}
+
+struct Server<'j, 'l, R: Ring, E> {
+    inputs: Inputs,
+    job: &'j mut Job<'l>,
+    model: ServerModel<R>,
+    engine: E,
+    agreement: Agreement,
+}
+
+/// What came of an image.
+enum Outcome {
+    Done(ImageReport),
+    /// At this server, with the file that it is about.
+    Failed(PathBuf, ServiceError),
+    /// At the other one.
+    Declined,
+    Stopped,
+}
+
+/// What rounds add up to.
+#[derive(Default)]
+struct Tally {
+    images: Vec<ImageReport>,
+    done_before: usize,
+    not_begun: usize,
+}
+
+impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
+    /// `setup` runs until both have told which images they have.
+    fn rounds(
+        mut self,
+        setup: Watch,
+        supply: &mut dyn Supply,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<Report, ServiceError> {
+        let mut tally = Tally::default();
+        let (mut round, mut agreed) = self.agree(supply, channel, observer)?;
+        let setup = setup.stop(channel);
+        loop {
+            let stopped = self.round(round, &agreed, &mut tally, supply, channel, observer)?;
+            if agreed.last || stopped {
+                break;
+            }
+            (round, agreed) = self.agree(supply, channel, observer)?;
+        }
+        Ok(Report {
+            session_id: self.agreement.session.to_string(),
+            weights_known: self.agreement.weights_known,
+            engine: self.inputs.public.model.engine.name(),
+            setup,
+            images: tally.images,
+            done_before: tally.done_before,
+            not_begun: tally.not_begun,
+            slots_left: self.inputs.slots_left(self.job.ledger)?,
+        })
+    }
+
+    /// Which images are there, and which of them both servers have.
+    fn agree(
+        &self,
+        supply: &mut dyn Supply,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<(Round, Agreed), ServiceError> {
+        let round = supply.next(&self.inputs, self.job.keys, observer)?;
+        let images = round.tasks.iter().map(|task| (task.fields.image_id, task.done)).collect();
+        let offer = ImageList { images, last: round.last, exact: round.exact };
+        let agreed = agree(&offer, channel)?;
+        Ok((round, agreed))
+    }
+
+    /// The images of a round; whether the session was stopped.
+    fn round(
+        &mut self,
+        round: Round,
+        agreed: &Agreed,
+        tally: &mut Tally,
+        supply: &mut dyn Supply,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, ServiceError> {
+        let id = |task: Task| (task.fields.image_id, task);
+        let mut tasks: BTreeMap<_, _> = round.tasks.into_iter().map(id).collect();
+        for id in &agreed.done {
+            tasks.remove(id);
+            supply.finished(*id);
+            tally.done_before += 1;
+        }
+        let total = agreed.images.len();
+        for (i, id) in agreed.images.iter().enumerate() {
+            let Some(task) = tasks.remove(id) else { continue };
+            let files = task.files();
+            observer.phase(Phase::Online(i + 1, total));
+            match self.image(task, (round.exact, supply.stopped()), channel, observer)? {
+                Outcome::Done(image) => {
+                    supply.finished(*id);
+                    observer.done(&image);
+                    tally.images.push(image);
+                }
+                Outcome::Failed(file, error) => {
+                    supply.failed(*id);
+                    observer.failed(&file, error);
+                }
+                // It stays: the other server may get a better share of it.
+                Outcome::Declined => tell(&files, ServiceError::Declined, observer),
+                Outcome::Stopped => {
+                    tally.not_begun += total - i;
+                    return Ok(true);
+                }
+            }
+        }
+        if agreed.last {
+            let lonely = tasks.into_values();
+            lonely.for_each(|task| tell(&task.files(), ServiceError::NotShared, observer));
+        }
+        Ok(false)
+    }
+
+    /// Takes an image's share, agrees on a slot and denoises. Who can do the former only tells the
+    /// other server, and both go on with the next image; later the session fails.
+    fn image(
+        &mut self,
+        task: Task,
+        (exact, stopped): (bool, bool),
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, ServiceError> {
+        let watch = Watch::start(channel);
+        if stopped {
+            stop(channel)?;
+            return Ok(Outcome::Stopped);
+        }
+        // Every byte of the share is checked before a slot is spent on it.
+        let ready = match task.ready::<R>(&self.inputs, self.job.keys, observer) {
+            Ok(ready) => ready,
+            Err((_, error)) if exact => return Err(error),
+            Err((file, error)) => {
+                return Ok(match decline(channel)? {
+                    Claimed::Stopped => Outcome::Stopped,
+                    _ => Outcome::Failed(file, error),
+                });
+            }
+        };
+        match self.claim(&ready.fields, channel) {
+            Ok(Claimed::Slot(set, slot)) => {
+                self.denoise(ready, watch, (set, slot), channel, observer).map(Outcome::Done)
+            }
+            Ok(Claimed::Stopped) => Ok(Outcome::Stopped),
+            Ok(Claimed::Declined) if exact => Err(ServiceError::Declined),
+            Ok(Claimed::Declined) => Ok(Outcome::Declined),
+            // Both servers come to this.
+            Err(error @ ServiceError::NoSlotLeft { .. }) if !exact => {
+                Ok(Outcome::Failed(ready.file, error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A slot of a set for the image's size; the number is that of the set among all.
+    fn claim(
+        &mut self,
+        fields: &ImageShare,
+        channel: &mut dyn Channel,
+    ) -> Result<Claimed, ServiceError> {
+        let inputs = &self.inputs;
+        let size = (fields.height, fields.width);
+        let suitable: Vec<usize> =
+            (0..inputs.sets.len()).filter(|&i| inputs.sets[i].size() == size).collect();
+        let facts = |&i: &usize| {
+            let fields = inputs.sets[i].triples.fields();
+            (fields.set_id, fields.slots)
+        };
+        let wanted = Claim {
+            sets: suitable.iter().map(facts).collect(),
+            image: fields.image_id,
+            session: self.agreement.session,
+        };
+        let mut gone = None;
+        let usable = |number: usize, slot| {
+            let taken = inputs.take_material(suitable[number], slot);
+            gone = taken.is_err().then_some((suitable[number], slot));
+            taken
+        };
+        let claimed = claim(self.job.ledger, &wanted, channel, usable);
+        if let (Err(ServiceError::SlotGone { .. }), Some(gone)) = (&claimed, gone) {
+            // The refusal is the error to tell; what is not passed over now is refused next time.
+            let _ = self.pass_over(gone, &wanted);
+        }
+        Ok(match claimed? {
+            Claimed::Slot(number, slot) => Claimed::Slot(suitable[number], slot),
+            other => other,
+        })
+    }
+
+    /// Marks the slots behind one whose material is gone as far as theirs is gone too: a ledger that
+    /// was lost is told of them once.
+    fn pass_over(&mut self, (set, slot): (usize, u64), claim: &Claim) -> Result<(), ServiceError> {
+        let triples = &self.inputs.sets[set].triples;
+        let last = triples.next_whole(slot)?.saturating_sub(1);
+        if last > slot {
+            let set = triples.fields().set_id;
+            // Taken or marked, nobody gets it any more.
+            let _ = self.job.ledger.mark(set, last, claim.image, claim.session)?;
+        }
+        Ok(())
+    }
+
+    fn denoise(
+        &mut self,
+        Ready { file, fields, parts, output }: Ready<R>,
+        watch: Watch,
+        (set, slot): (usize, u64),
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<ImageReport, ServiceError> {
+        let ImageParts { pixels: share, means, note } = parts;
+        let size = (fields.height as usize, fields.width as usize);
+        let set = &self.inputs.sets[set];
+        let triples = *set.triples.fields();
+        let (public, layout) = (&self.inputs.public, &set.layout);
+        let products = layout.clone().products(&public.model);
+        let prepared = PreparedFile::new(self.job.state, &triples, slot, public, products);
+        let mut products = prepared.open(&self.job.keys.own);
+        // Once opened it can be read without its name; nobody shall find it again.
+        PreparedFile::remove_below(self.job.state, triples.set_id, slot + 1)?;
+        let mut explicit = set.triples.material(slot, layout);
+        let sources = Sources {
+            explicit: &mut explicit,
+            products: products.as_mut().map(|p| p as &mut dyn TileSource),
+        };
+        let view = set.triples.view(slot);
+        let image = Image { share: &share, means: &means, size, slot: view, layout };
+        let mut tell = |done| observer.progress(done);
+        let sums = denoise(&self.model, &mut self.engine, &image, sources, channel, &mut tell)?;
+        let sums = Zeroizing::new(sums);
+        let prepared = products.is_some();
+        let result = ResultShare {
+            party: self.inputs.party,
+            image_id: fields.image_id,
+            model_id: fields.model_id,
+            session_id: self.agreement.session,
+            ring_bits: R::RING,
+            height: fields.height,
+            width: fields.width,
+            decode: decoding(&self.inputs.public, fields.levels),
+            note: note.len() as u32,
+        };
+        let ServerKeys { own, receiver, .. } = self.job.keys;
+        let to_receiver = SealTo { sender: own, recipient: receiver };
+        let output = write_result(&sums, &note, result, to_receiver, output)?;
+        // The file gets its name only when the other server has its half as well.
+        channel.send(Tag::Done, 0, Vec::new())?;
+        channel.expect(Tag::Done)?;
+        output.commit()?;
+        let network = &self.model.public.network;
+        let patches = layout.rows();
+        Ok(ImageReport {
+            image_id: fields.image_id.to_string(),
+            file,
+            slot,
+            prepared,
+            patches,
+            activations: patches * network.activations_per_row(),
+            online: watch.stop(channel),
+        })
+    }
+}
+
+/// Tells that an image failed, about the first of its files.
+fn tell(files: &[PathBuf], error: ServiceError, observer: &mut dyn Observer) {
+    if let Some(file) = files.first() {
+        observer.failed(file, error);
+    }
+}

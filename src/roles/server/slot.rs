@@ -1,0 +1,109 @@
+//! How two servers agree on a slot that neither has ever used.
+//!
+//! Both offer the next free slot of their ledgers and take the larger; each marks it durably and
+//! tells the other; only when both have marked it may anything depend on it. A slot that one side
+//! marked and the other did not is lost, never reused. No lock is held while waiting for the peer.
+//!
+//! Instead of a slot a server may offer to leave the image out, or to end the session before it.
+
+use super::ServiceError;
+use crate::files::ledger::{Ledger, Mark};
+use crate::ids::{ImageId, SessionId, TripleSetId};
+use crate::wire::{Channel, NetError, Tag};
+
+/// Attempts before other sessions of the same set are held responsible.
+const ATTEMPTS: u32 = 32;
+/// The offer of a server that cannot take part in the image; no set has so many slots.
+const DECLINE: u64 = u64::MAX;
+/// The offer of a server that ends the session.
+const STOP: u64 = u64::MAX - 1;
+
+pub(super) struct Claim {
+    /// The sets that suit the image, with their slots, in an order that is the same at both servers.
+    pub(super) sets: Vec<(TripleSetId, u64)>,
+    pub(super) image: ImageId,
+    pub(super) session: SessionId,
+}
+
+/// What came of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claimed {
+    /// A slot of set number `.0`, which both have marked.
+    Slot(usize, u64),
+    /// The image is left out.
+    Declined,
+    /// The session ends.
+    Stopped,
+}
+
+/// Agrees on and marks a slot of the first set that has one. Cost: 2 rounds unless other sessions
+/// interfere, and 1 for each set that is used up.
+///
+/// `usable` judges a slot, and takes its material, after it is marked and before the other server is
+/// told: if it refuses, neither server sends anything under the slot.
+///
+/// # Errors
+/// [`ServiceError::NoSlotLeft`], at both servers; [`ServiceError::SlotsContended`], that of `usable`,
+/// and those of ledger and channel.
+pub(super) fn claim(
+    ledger: &mut Ledger,
+    claim: &Claim,
+    channel: &mut dyn Channel,
+    mut usable: impl FnMut(usize, u64) -> Result<(), ServiceError>,
+) -> Result<Claimed, ServiceError> {
+    for (number, &(set, slots)) in claim.sets.iter().enumerate() {
+        let mut attempts = 0..ATTEMPTS;
+        loop {
+            if attempts.next().is_none() {
+                return Err(ServiceError::SlotsContended(ATTEMPTS));
+            }
+            let ours = ledger.next_slot(set)?;
+            let slot = match offer(ours, channel)? {
+                DECLINE => return Ok(Claimed::Declined),
+                STOP => return Ok(Claimed::Stopped),
+                theirs => ours.max(theirs),
+            };
+            if slot >= slots {
+                break;
+            }
+            let mark = ledger.mark(set, slot, claim.image, claim.session)?;
+            let marked = matches!(mark, Mark::Marked);
+            if marked {
+                usable(number, slot)?;
+            }
+            channel.send(Tag::Marked, 0, vec![u8::from(marked)])?;
+            match channel.expect(Tag::Marked)?.payload[..] {
+                [1] if marked => return Ok(Claimed::Slot(number, slot)),
+                [0 | 1] => {}
+                _ => return Err(NetError::Protocol("sent a malformed mark".into()).into()),
+            }
+        }
+    }
+    let slots = claim.sets.iter().map(|(_, slots)| slots).sum();
+    let names: Vec<String> = claim.sets.iter().map(|(set, _)| set.short()).collect();
+    Err(ServiceError::NoSlotLeft { slots, set: names.join(", ") })
+}
+
+/// Leaves an image out, in place of a claim.
+///
+/// # Errors
+/// Those of the channel.
+pub(super) fn decline(channel: &mut dyn Channel) -> Result<Claimed, ServiceError> {
+    Ok(if offer(DECLINE, channel)? == STOP { Claimed::Stopped } else { Claimed::Declined })
+}
+
+/// Ends the session, in place of a claim.
+///
+/// # Errors
+/// Those of the channel.
+pub(super) fn stop(channel: &mut dyn Channel) -> Result<(), ServiceError> {
+    offer(STOP, channel).map(|_| ())
+}
+
+fn offer(ours: u64, channel: &mut dyn Channel) -> Result<u64, ServiceError> {
+    channel.send(Tag::SlotOffer, 0, ours.to_le_bytes().to_vec())?;
+    let theirs = channel.expect(Tag::SlotOffer)?.payload;
+    let theirs = <[u8; 8]>::try_from(theirs.as_slice())
+        .map_err(|_| NetError::Protocol("sent a malformed slot offer".into()))?;
+    Ok(u64::from_le_bytes(theirs))
+}

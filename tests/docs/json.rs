@@ -1,0 +1,242 @@
+//! docs/json.md says which fields each report has, no more and no fewer.
+
+use crate::common::{CAMERA, Job, KEYS, Lab, TINY, clean_crop};
+use ppdenoise::ids::Role;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+const PAGE: &str = include_str!("../../docs/json.md");
+
+/// Fields of a schema, and whether each is there always.
+type Fields = BTreeMap<String, bool>;
+
+/// The page: schemas and their fields.
+fn documented() -> BTreeMap<String, Fields> {
+    let mut schemas: BTreeMap<String, Fields> = BTreeMap::new();
+    for section in PAGE.split("\n## ").skip(1) {
+        let command = section.lines().next().unwrap();
+        let start = format!("`ppdenoise.{command}.v");
+        let (_, rest) =
+            section.split_once(&start).unwrap_or_else(|| panic!("{command}: no schema"));
+        let version = rest.split('`').next().unwrap();
+        let schema = format!("ppdenoise.{command}.v{version}");
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+        let fields: Vec<(String, bool)> = rows
+            .map(|row| {
+                let (path, rest) = row.split_once('`').unwrap();
+                (path.to_string(), !rest.starts_with(" †"))
+            })
+            .collect();
+        let unique: Fields = fields.iter().cloned().collect();
+        assert_eq!(unique.len(), fields.len(), "{command} has a field twice");
+        schemas.insert(schema, unique);
+    }
+    schemas
+}
+
+/// The paths of a document. A list of objects has those of its elements.
+fn paths(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let is_role = |role: &&Role| match name.strip_prefix(role.stem()) {
+                    Some("") => path == "fingerprints",
+                    rest => rest == Some(".key") || rest == Some(".pub"),
+                };
+                let role = Role::ALL.iter().find(is_role);
+                let name = role.map_or(name.clone(), |role| name.replace(role.stem(), "ROLE"));
+                let dot = if path.is_empty() { "" } else { "." };
+                paths(value, &format!("{path}{dot}{name}"), found);
+            }
+        }
+        Value::Array(values) if values.iter().any(Value::is_object) => {
+            values.iter().for_each(|value| paths(value, &format!("{path}[]"), found));
+        }
+        // Of an empty list of objects nothing is told.
+        Value::Array(values) if values.is_empty() => {}
+        _ => {
+            found.insert(path.to_string());
+        }
+    }
+}
+
+/// What was seen in reports, against the page.
+struct Seen {
+    page: BTreeMap<String, Fields>,
+    seen: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Seen {
+    fn new() -> Seen {
+        Seen { page: documented(), seen: BTreeMap::new() }
+    }
+
+    /// Checks one report: every field is on the page, and none is missing that is always there.
+    fn check(&mut self, report: &Value) {
+        let schema = report["schema"].as_str().expect("a schema").to_string();
+        let fields =
+            self.page.get(&schema).unwrap_or_else(|| panic!("{schema} is not on the page"));
+        let mut found = BTreeSet::new();
+        paths(report, "", &mut found);
+        assert!(found.remove("schema"));
+        if schema.starts_with("ppdenoise.inspect-files.") {
+            // Its files have the fields of `inspect`, its sizes name themselves.
+            let outer = |path: &String| path.split(['[', '.']).next().unwrap().to_string();
+            found = found.iter().map(outer).collect();
+        }
+        for path in &found {
+            assert!(fields.contains_key(path), "{schema}: `{path}` is not on the page");
+        }
+        for (path, _) in fields.iter().filter(|(_, always)| **always) {
+            assert!(found.contains(path), "{schema}: no `{path}` in {report}");
+        }
+        self.seen.entry(schema).or_default().extend(found);
+    }
+
+    /// Every field on the page, but those that start so, was seen.
+    fn end(self, schemas: &[&str], but: &[&str]) {
+        for command in schemas {
+            let start = format!("ppdenoise.{command}.v");
+            let schema = self.page.keys().find(|schema| schema.starts_with(&start)).unwrap();
+            let none = BTreeSet::new();
+            let seen = self.seen.get(schema).unwrap_or(&none);
+            let rest = self.page[schema].keys().filter(|path| !seen.contains(*path));
+            let rest: Vec<&String> =
+                rest.filter(|path| !but.iter().any(|start| path.starts_with(start))).collect();
+            assert!(rest.is_empty(), "{schema} never has {rest:?}");
+        }
+    }
+}
+
+#[test]
+fn the_pipelines_reports_have_the_fields_of_the_page() {
+    let (lab, mut seen) = (Lab::ready((12, 13), 3), Seen::new());
+    lab.picture("clean.png", &clean_crop((12, 13)));
+    lab.picture("tall.png", &clean_crop((40, 13)));
+    let common = ["--keys", KEYS, "--model", "model.pub", "--json", "--force"];
+    let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
+    run(&["keygen", "--out", "more", "--json"]);
+    run(&["share-model", TINY, "--keys", KEYS, "--out", "other", "--json"]);
+    let calibrate = ["calibrate", TINY, "--images", ".", "--out", "calibrated.npz", "--json"];
+    run(&calibrate);
+    run(&[&calibrate[..], &["--held-out", "."]].concat());
+    run(&[&["share-image", "noisy.png", "--out", "other"][..], &common].concat());
+    let tiles = ["share-image", "tall.png", "--tile", "16", "--out", "tall"];
+    run(&[&tiles[..], &common].concat());
+    run(&[&["gen-triplets", "--size", "9x9", "--out", "other"][..], &common].concat());
+    run(&["add-noise", "clean.png", "--sigma", "9", "--seed", "1", "--out", "x.png", "--json"]);
+    let denoise = ["denoise", "noisy.png", "--model", TINY, "--out", "d.png", "--json", "--force"];
+    run(&denoise);
+    run(&[&denoise[..], &["--twin", "--reference", "clean.png"]].concat());
+    run(&["metrics", "clean.png", "clean.png", "--json"]);
+
+    let prepare = |party: usize, link: [&str; 2]| {
+        let args = Job::new(party).args(&link);
+        let mut args: Vec<String> = args.into_iter().collect();
+        args[0] = "prepare".into();
+        for flag in ["--image", "--out"] {
+            let at = args.iter().position(|arg| arg == flag).unwrap();
+            args.drain(at..at + 2);
+        }
+        crate::common::Running::start(
+            lab.command(&[&args[..], &["--images".into(), "1".into()]].concat()),
+        )
+    };
+    let mut first = prepare(0, ["--listen", "127.0.0.1:0"]);
+    let second = prepare(1, ["--connect", &first.address()]);
+    seen.check(&second.end().report());
+    seen.check(&first.end().report());
+    let prepared = lab.names("state0").into_iter().find(|name| name.starts_with("prepared-"));
+    let prepared = format!("state0/{}", prepared.expect("a prepared slot"));
+    let opened = lab.names("state0").into_iter().find(|name| name.ends_with(".u"));
+    let opened = format!("state0/{}", opened.expect("opened weights"));
+    let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
+    run(&["inspect", &prepared, "--json"]);
+    run(&["inspect", &opened, "--json"]);
+
+    let erasing = Job::new(0).flags(&["--erase-spent"]);
+    for ended in lab.serve(&erasing, &Job::new(1)) {
+        seen.check(&ended.report());
+    }
+    let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
+    for file in ["model.pub", "model.s0", "img.s0", "den.s1", "keys", "keys/dealer.key", TINY] {
+        run(&["inspect", file, "--json"]);
+    }
+    run(&["inspect", "trip.s0", "--state", "state0", "--keys", KEYS, "--json"]);
+    run(&["inspect", "trip.s0", "trip.s1", "--state", "state0", "--json"]);
+    let verify = ["verify", "img.s0", "img.s1", "--original", "noisy.png", "--keys", KEYS];
+    run(&[&verify[..], &["--model", "model.pub", "--json"]].concat());
+    let erase = ["erase", "--party", "1", "--keys", KEYS, "--triplets", "trip.s1"];
+    run(&[&erase[..], &["--state", "state1", "--json"]].concat());
+    let args = [
+        "reconstruct",
+        "den.s0",
+        "den.s1",
+        "--keys",
+        KEYS,
+        "--out",
+        "out.png",
+        "--json",
+        "--force",
+    ];
+    run(&args);
+    run(&[&args[..], &["--reference", "clean.png"]].concat());
+    let pipeline =
+        ["keygen", "calibrate", "share-model", "share-image", "gen-triplets", "prepare", "serve"];
+    let rest = ["erase", "reconstruct", "denoise", "add-noise", "metrics", "inspect"];
+    let more = ["inspect-files", "verify"];
+    // Null only if the weights were opened before; and what only colour images, failures, tiles and
+    // several files at once have.
+    let but = ["setup", "images[].channel", "images[].tiles", "failed[]", "mean"];
+    seen.end(&[&pipeline[..], &rest[..], &more[..]].concat(), &but);
+}
+
+#[test]
+fn the_reports_of_whole_runs_have_the_fields_of_the_page() {
+    let (lab, mut seen) = (Lab::new(), Seen::new());
+    let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
+    let demo = ["demo", "--image", CAMERA, "--model", TINY, "--crop", "32", "--out", "d", "--json"];
+    run(&demo);
+    run(&["bench", "--model", TINY, "--only", "patch", "--work", ".", "--json"]);
+    lab.picture("clean.png", &clean_crop((32, 32)));
+    run(&["reproduce", "fig2", "--data", ".", "--model", TINY, "--out", "r", "--json"]);
+    // What takes half a minute to measure.
+    seen.end(&["demo", "bench", "reproduce"], &["kernels[]", "atomic[]"]);
+}
+
+#[test]
+#[ignore = "slow: measures kernels and single operations"]
+fn the_report_of_bench_has_the_fields_of_the_page() {
+    let (lab, mut seen) = (Lab::new(), Seen::new());
+    for only in ["kernels,atomic", "patch"] {
+        let args = ["bench", "--model", TINY, "--only", only, "--work", ".", "--json"];
+        seen.check(&lab.run(&args).report());
+    }
+    seen.end(&["bench"], &[]);
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn the_report_of_train_has_the_fields_of_the_page() {
+    let (lab, mut seen) = (Lab::new(), Seen::new());
+    std::fs::create_dir(lab.path("images")).unwrap();
+    lab.picture("images/a.png", &clean_crop((48, 48)));
+    let args = ["train", "images", "--out", "m.npz", "--input-patch", "9", "--output-patch", "5"];
+    let more = ["--hidden", "8", "--stride", "3", "--steps", "4", "--every", "2", "--json"];
+    seen.check(&lab.run(&[&args[..], &more].concat()).report());
+    seen.end(&["train"], &[]);
+}
+
+/// What can report, reports as JSON; the page has a section for each.
+#[test]
+fn every_command_that_reports_is_on_the_page() {
+    let lab = Lab::new();
+    let page = documented();
+    for name in
+        lab.commands().iter().filter(|name| !["completions", "man"].contains(&name.as_str()))
+    {
+        let start = format!("ppdenoise.{name}.v");
+        assert!(page.keys().any(|schema| schema.starts_with(&start)), "{name}");
+        assert!(lab.run(&[name, "--help"]).stdout.contains("--json"), "{name}");
+    }
+}

@@ -1,0 +1,8 @@
+//! What the gateway shares: images of every kind, with the notes that travel with them.
+
+mod batch;
+mod dicom;
+mod inputs;
+mod noise;
+mod range;
+mod tiles;

@@ -1,0 +1,5 @@
+//! What is sealed, to whom, and what asks for a passphrase.
+
+mod sealed;
+mod secrets;
+mod terminal;

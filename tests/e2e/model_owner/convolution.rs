@@ -1,0 +1,113 @@
+//! Convolutional networks: imported, calibrated, shared, and run by both engines on two servers.
+
+#[path = "../../common/conv.rs"]
+mod conv;
+
+use crate::common::{KEYS, Lab, clean_crop, difference, noisy_crop, reports, traffic};
+use ppdenoise::image::GreyImage;
+
+const SIZE: (usize, usize) = (31, 42);
+/// Bytes that each server sends for an activation of the lookup: its packed input, c and e, V.
+const LOOKUP_BYTES: f64 = 13.0 / 8.0 + 12.0;
+
+/// A lab with the calibrated model `net.npz` and a noisy image.
+fn lab() -> Lab {
+    let lab = Lab::new();
+    conv::write(&lab, "foreign");
+    std::fs::create_dir(lab.path("samples")).unwrap();
+    std::fs::create_dir(lab.path("others")).unwrap();
+    lab.picture("samples/a.png", &clean_crop((64, 64)));
+    lab.picture("others/b.png", &clean_crop((48, 80)));
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    let calibrate = ["calibrate", "foreign.npz", "--images", "samples", "--held-out", "others"];
+    let report = lab.run(&[&calibrate[..], &["--out", "net.npz", "--json"]].concat()).report();
+    let layers = report["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 3);
+    assert!(layers[0]["largest"].as_f64().unwrap() > 0.2, "{report}");
+    assert!(report["needed_margin"].as_f64().unwrap() < 2.0, "{report}");
+    lab
+}
+
+/// Denoises on two servers; the image and the bytes that S0 sent while online.
+fn secure(lab: &Lab, flags: &[&str]) -> (GreyImage, u64) {
+    let share = ["share-model", "net.npz", "--keys", KEYS, "--out", "model"];
+    lab.run(&[&share[..], flags].concat()).done();
+    lab.share_image("noisy.png", "img", &[]);
+    lab.triples("trip", SIZE, 1);
+    let [first, second] = reports(lab.serve_both());
+    let online = traffic(&first["images"][0]["online"]);
+    let other = traffic(&second["images"][0]["online"]);
+    assert_eq!((online.1, online.0), other);
+    assert_eq!(first["images"][0]["activations"], 6 * SIZE.0 * SIZE.1);
+    lab.reconstruct("secure.npy").report();
+    (lab.image("secure.npy"), online.0)
+}
+
+fn plain(lab: &Lab, model: &str, flags: &[&str]) -> GreyImage {
+    let args = ["denoise", "noisy.png", "--model", model, "--out", "plain.npy", "--force"];
+    lab.run(&[&args[..], flags].concat()).done();
+    lab.image("plain.npy")
+}
+
+/// The imported file and the calibrated one are the same network, and both engines compute it.
+#[test]
+fn both_engines_run_a_convolutional_network() {
+    let lab = lab();
+    let float = plain(&lab, "net.npz", &[]);
+    assert_eq!(difference(&float, &plain(&lab, "foreign.npz", &[])), (0.0, 0.0));
+    let (changed, _) = difference(&float, &lab.image("noisy.png"));
+    assert!(changed > 5.0, "the network does something: {changed}");
+
+    let (found, sent) = secure(&lab, &["--cells", "512"]);
+    let (mean, max) = difference(&found, &float);
+    assert!(mean < 0.15 && max < 2.0, "lut: mean {mean}, max {max}");
+    let pixels = (SIZE.0 * SIZE.1) as f64;
+    let stated = pixels * (6.0 * LOOKUP_BYTES + 4.0);
+    assert!((sent as f64 - stated).abs() < 0.02 * stated, "{sent} bytes, {stated} stated");
+
+    for file in ["model.pub", "model.s0", "model.s1", "img.s0", "img.s1", "trip.s0", "trip.s1"] {
+        std::fs::remove_file(lab.path(file)).unwrap();
+    }
+    for file in ["den.s0", "den.s1"] {
+        std::fs::remove_file(lab.path(file)).unwrap();
+    }
+    let (found, _) = secure(&lab, &["--engine", "gc"]);
+    let (mean, max) = difference(&found, &float);
+    assert!(mean < 0.05 && max < 0.5, "gc: mean {mean}, max {max}");
+}
+
+/// Finer tables are nearer to the float network, and the twin says so beforehand.
+#[test]
+fn the_twin_tells_what_cells_and_margins_cost() {
+    let lab = lab();
+    let float = plain(&lab, "net.npz", &[]);
+    let error = |flags: &[&str]| {
+        difference(&float, &plain(&lab, "net.npz", &[&["--twin"], flags].concat())).0
+    };
+    let coarse = error(&["--cells", "16"]);
+    let fine = error(&["--cells", "1024"]);
+    assert!(coarse > 4.0 * fine, "{coarse} against {fine}");
+    assert!(error(&["--margin", "8"]) > 1.5 * error(&["--margin", "1"]));
+}
+
+#[test]
+fn what_does_not_fit_a_relu_is_refused() {
+    let lab = lab();
+    let share = |model: &str, flags: &[&str]| {
+        let args = ["share-model", model, "--keys", KEYS, "--out", "model"];
+        lab.run(&[&args[..], flags].concat())
+    };
+    share("foreign.npz", &[]).refused_once(3, &["foreign.npz", "was not calibrated", "calibrate"]);
+    share("net.npz", &["--engine", "gc", "--piecewise", "zheng"]).refused_once(2, &["relu"]);
+    share("net.npz", &["--engine", "gc", "--cells", "64"]).refused_once(2, &["--engine lut"]);
+    share("net.npz", &["--ranges", "guaranteed", "--margin", "2"]).refused_once(2, &["--margin"]);
+    share("net.npz", &["--cells", "100"]).refused_usage(&["power of two"]);
+    share("net.npz", &["--stride", "2"]).refused_once(2, &["--stride", "convolutions"]);
+    let denoise = ["denoise", "noisy.png", "--model", "net.npz", "--out", "x.png"];
+    lab.run(&[&denoise[..], &["--activation", "zheng"]].concat()).refused_once(2, &["relu"]);
+    let calibrate = ["calibrate", "foreign.npz", "--images", "none", "--out", "x.npz"];
+    lab.run(&calibrate).refused_once(3, &["none", "cannot be read"]);
+    let calibrate = ["calibrate", "foreign.npz", "--images", "samples", "--out", "x.safetensors"];
+    lab.run(&calibrate).refused_once(2, &[".npz"]);
+    lab.no_leftovers();
+}

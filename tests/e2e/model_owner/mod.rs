@@ -1,0 +1,5 @@
+//! Which models are taken, and what becomes of them.
+
+mod convolution;
+mod customers;
+mod models;

@@ -1,0 +1,3 @@
+//! What comes out.
+
+mod outputs;

@@ -1,0 +1,14 @@
+//! The two servers: sessions, slots, peers, failures.
+
+mod config;
+mod failures;
+mod gc;
+mod kill;
+mod made;
+mod no_dealer;
+mod one_time;
+mod peers;
+mod prepare;
+mod serve_batch;
+mod signals;
+mod wire;

@@ -1,0 +1,77 @@
+//! Which file uses which, and where that goes in a circle.
+
+use super::source::{Crate, Module};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Imports between files, each named by the module that it holds.
+pub(super) struct Graph {
+    edges: BTreeMap<Module, BTreeSet<Module>>,
+    paths: BTreeMap<Module, String>,
+}
+
+impl Graph {
+    pub(super) fn of(source: &Crate) -> Graph {
+        let mut edges: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
+        for file in source.files().filter(|file| !file.for_tests) {
+            let targets = source.imports(file);
+            edges.entry(file.module.clone()).or_default().extend(targets);
+        }
+        let paths = source.files().map(|file| (file.module.clone(), file.path.clone())).collect();
+        Graph { edges, paths }
+    }
+
+    pub(super) fn edges(&self) -> impl Iterator<Item = (&Module, &Module)> {
+        self.edges.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to)))
+    }
+
+    /// The path of a module's file, from `src`.
+    pub(super) fn file(&self, module: &[String]) -> String {
+        self.paths[module].clone()
+    }
+}
+
+/// The circles that are left without the imports given and those of parts from the entry of their folder;
+/// of each the imports within it.
+pub(super) fn circles(graph: &Graph, without: &[(String, String)]) -> Vec<Vec<String>> {
+    let counts = |from: &Module, to: &Module| {
+        let of_its_entry = from.len() > to.len() && from.starts_with(to);
+        let listed = without
+            .iter()
+            .any(|(a, b)| (graph.file(from), graph.file(to)) == (a.clone(), b.clone()));
+        !of_its_entry && !listed
+    };
+    let next = |from: &Module| -> Vec<&Module> {
+        let all = graph.edges.get(from).into_iter().flatten();
+        all.filter(|to| counts(from, to)).collect()
+    };
+    // What each file reaches; a circle is files that reach each other.
+    let reached: BTreeMap<&Module, BTreeSet<&Module>> = graph
+        .edges
+        .keys()
+        .map(|start| {
+            let (mut seen, mut todo) = (BTreeSet::new(), next(start));
+            while let Some(module) = todo.pop() {
+                if seen.insert(module) {
+                    todo.extend(next(module));
+                }
+            }
+            (start, seen)
+        })
+        .collect();
+    let mut found: Vec<Vec<String>> = Vec::new();
+    let mut done = BTreeSet::new();
+    for (&start, seen) in &reached {
+        if !seen.contains(start) || !done.insert(start) {
+            continue;
+        }
+        let back = |m: &&&Module| reached.get(**m).is_some_and(|seen| seen.contains(start));
+        let circle: BTreeSet<&Module> = seen.iter().filter(back).copied().collect();
+        let within = circle.iter().flat_map(|from| {
+            let to = next(from).into_iter().filter(|to| circle.contains(to));
+            to.map(|to| format!("{} -> {}", graph.file(from), graph.file(to)))
+        });
+        found.push(within.collect());
+        done.extend(circle);
+    }
+    found
+}

@@ -1,0 +1,100 @@
+//! Types that hold secrets print none of their content, and wipe what they hold.
+
+use ppdenoise::artefact::Note;
+use ppdenoise::crypto::garble::hash::Hasher;
+use ppdenoise::crypto::garble::{BlockStream, Colours, Delta, Garbler, Labels};
+use ppdenoise::crypto::ot::pads::Shares;
+use ppdenoise::crypto::prg::Seed;
+use ppdenoise::crypto::secret::Secret;
+use ppdenoise::files::keys::SecretKey;
+use ppdenoise::image::{Depth, GreyImage, ImageFormat};
+use ppdenoise::kernels::{AesBackend, PackedWeights};
+use ppdenoise::material::{Chunk, PartySeeds};
+use ppdenoise::model::{FloatLinear, IntLinear};
+use ppdenoise::numbers::bitvec::Bits;
+use ppdenoise::numbers::block::Block;
+use ppdenoise::wire::{Frame, Tag};
+use std::fmt::Debug;
+use zeroize::ZeroizeOnDrop;
+
+/// The content of every type below, as numbers of some width.
+const MARK: u8 = 0xab;
+
+/// How a number made of marks prints, in decimal and hexadecimal, signed and unsigned, as a float.
+fn prints() -> Vec<String> {
+    let wide = u64::from_le_bytes([MARK; 8]);
+    let (half, long) = (wide as u32, u128::from_le_bytes([MARK; 16]));
+    let mut prints = vec![MARK.to_string(), half.to_string(), wide.to_string(), long.to_string()];
+    prints.extend([(half as i32).to_string(), (wide as i64).to_string(), "abab".into()]);
+    prints.push(MARKED_FLOAT.to_string());
+    prints
+}
+
+const MARKED_FLOAT: f32 = 0.8125;
+
+fn hides(value: &impl Debug) {
+    for text in [format!("{value:?}"), format!("{value:#?}")] {
+        for print in prints() {
+            assert!(!text.to_lowercase().contains(&print), "{print} in {text}");
+        }
+    }
+}
+
+fn note() -> Note {
+    let (name, format, depth) = (MARK.to_string(), ImageFormat::Png, Depth::Eight);
+    Note { name, format, depth, channel: None, tile: None, headers: vec![MARK; 9] }
+}
+
+/// The control: what has no opaque `Debug` is caught.
+#[test]
+fn marks_are_found_in_plain_types() {
+    for plain in [
+        format!("{:?}", [MARK; 4]),
+        format!("{:?}", [u64::from_le_bytes([MARK; 8])]),
+        format!("{:?}", [MARKED_FLOAT]),
+        format!("{:02x?}", [MARK; 2]).replace(", ", ""),
+    ] {
+        assert!(prints().iter().any(|print| plain.contains(print)), "{plain}");
+    }
+}
+
+#[test]
+fn debug_prints_no_content() {
+    let block = Block(u128::from_le_bytes([MARK; 16]));
+    let seed = || Seed::from_bytes([MARK; 32]);
+    let labels = || Labels::new(2, vec![block; 4]).unwrap();
+    hides(&Secret::new([MARK; 32]));
+    hides(&seed());
+    hides(&PartySeeds { weight_mask: seed(), slots: seed() });
+    hides(&Chunk::from(vec![MARK; 100]));
+    hides(&block);
+    hides(&labels());
+    hides(&Colours::of(&labels()));
+    hides(&Delta::from_uniform([MARK; 16]));
+    hides(&BlockStream::new(block, AesBackend::Portable));
+    let hasher = Hasher::detached([1; 16], AesBackend::Portable);
+    hides(&Garbler::new(Delta::from_uniform([MARK; 16]), hasher));
+    hides(&Bits::from_words(vec![u64::from_le_bytes([MARK; 8]); 2], 128));
+    hides(&Shares(vec![u64::from_le_bytes([MARK; 8]); 3].into()));
+    hides(&PackedWeights::<u32>::pack(2, 3, &[u32::from_le_bytes([MARK; 4]); 6]));
+    hides(&IntLinear { inputs: 2, weights: vec![MARK.into(); 4], bias: vec![MARK.into(); 2] });
+    let weights = ndarray::Array2::from_elem((2, 3), MARKED_FLOAT);
+    hides(&FloatLinear { weights, bias: ndarray::Array1::from_elem(2, MARKED_FLOAT) });
+    hides(&GreyImage::new(2, 3, vec![f32::from(MARK); 6]).unwrap());
+    hides(&Frame { tag: Tag::Opening, batch: 1, payload: vec![MARK; 9] });
+    hides(&note());
+    assert_eq!(format!("{:?}", SecretKey::random().unwrap()), "SecretKey(..)");
+}
+
+/// Checked by the compiler: these types promise to be wiped when they are dropped.
+#[test]
+fn secret_types_are_wiped_on_drop() {
+    fn wiped<T: ZeroizeOnDrop>() {}
+    wiped::<Secret<[u8; 32]>>();
+    wiped::<Labels>();
+    wiped::<Bits>();
+    wiped::<Shares>();
+    wiped::<PackedWeights<u32>>();
+    wiped::<Note>();
+    wiped::<zeroize::Zeroizing<Vec<u8>>>();
+}

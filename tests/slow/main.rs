@@ -1,0 +1,7 @@
+//! Tests that take minutes; `make test-slow` and `make soak` run them.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod fidelity;
+mod soak;
