@@ -18,8 +18,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "gen-triplets",
-        "--keys --passphrase-file --model --size --for --shard --images --batch --out --s1 --threads --force \
-         --json",
+        "--party --listen --connect --wait --timeout --insecure --keys --passphrase-file --model --public --state --size --for --shard \
+         --images --batch --out --s1 --threads --force --json",
     ),
     (
         "prepare",

@@ -150,7 +150,24 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     let prepared = format!("state0/{}", prepared.expect("a prepared slot"));
     let opened = lab.names("state0").into_iter().find(|name| name.ends_with(".u"));
     let opened = format!("state0/{}", opened.expect("opened weights"));
+    let make = |party: usize, link: [&str; 2]| {
+        let [party, model, state] = ["", "model.s", "state"].map(|name| format!("{name}{party}"));
+        let args = ["gen-triplets", "--party", &party, "--keys", KEYS, "--model", &model];
+        let more = ["--state", &state, "--size", "9x9", "--out", "made", "--json"];
+        common::Running::start(lab.command(&[&args[..], &more, &link].concat()))
+    };
+    let mut first = make(0, ["--listen", "127.0.0.1:0"]);
+    let second = make(1, ["--connect", &first.address()]);
+    seen.check(&second.end().report());
+    seen.check(&first.end().report());
+    let kept = |start: &str| {
+        let name = lab.names("state0").into_iter().find(|name| name.starts_with(start));
+        format!("state0/{}", name.expect("a file in the state folder"))
+    };
+    let (mask, hints) = (kept("mask-"), kept("hint-"));
     let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
+    run(&["inspect", &mask, "--json"]);
+    run(&["inspect", &hints, "--json"]);
     run(&["inspect", &prepared, "--json"]);
     run(&["inspect", &opened, "--json"]);
 
@@ -184,7 +201,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     let pipeline =
         ["keygen", "calibrate", "share-model", "share-image", "gen-triplets", "prepare", "serve"];
     let rest = ["erase", "reconstruct", "denoise", "add-noise", "metrics", "inspect"];
-    let more = ["inspect-files", "verify"];
+    let more = ["inspect-files", "verify", "gen-triplets-party"];
     // Null only if the weights were opened before; and what only colour images, failures, tiles and
     // several files at once have.
     let but = ["setup", "images[].channel", "images[].tiles", "failed[]", "mean"];
