@@ -1,6 +1,6 @@
 //! `demo`: the whole pipeline on one image, every step a process of its own.
 
-use super::args::{Demo, Family};
+use super::args::{Demo, Family, Material};
 use super::failure::Failure;
 use super::files::{OutputKind, QualityReport, read_image, write_output};
 use super::output::{Console, bytes, print_json, print_line};
@@ -23,6 +23,8 @@ struct Report {
     psnr_lost_db: f64,
     phases: Vec<PhaseRow>,
     server_bytes_both_directions: u64,
+    /// Who made the material: made, by the servers; dealt, by a dealer.
+    material: &'static str,
     material_bytes: u64,
     activations: u64,
     online_bytes_per_activation_both_directions: f64,
@@ -108,7 +110,14 @@ impl Demonstration {
         let at = |name: &str| steps.at(name);
         let (keys, shared_model, shared) = (at("keys"), at("model"), at("img"));
         console.phase("sharing the model");
-        steps.step(&["keygen", "--out", &keys])?;
+        // Without a dealer nobody holds a dealer's key.
+        let roles = ["model-owner", "gateway", "server0", "server1", "receiver"];
+        let roles = roles.iter().flat_map(|role| ["--role", role]);
+        let roles: Vec<&str> = match args.material() {
+            Material::Made => roles.collect(),
+            Material::Dealt => Vec::new(),
+        };
+        steps.step(&[&["keygen", "--out", &keys][..], &roles].concat())?;
         let share = ["share-model", model, "--keys", &keys, "--out", &shared_model];
         let seconds = steps.timed(&[&share[..], &flags].concat())?.0;
         phases.push(row(
@@ -143,36 +152,11 @@ impl Demonstration {
         ));
         console.phase("making triples");
         let size = format!("{}x{}", clean.height(), clean.width());
-        let triples = at("trip");
-        let seconds = steps
-            .timed(&[
-                "gen-triplets",
-                "--keys",
-                &keys,
-                "--model",
-                &public,
-                "--size",
-                &size,
-                "--out",
-                &triples,
-            ])?
-            .0;
-        phases.push(row(
-            "gen-triplets",
-            "dealer",
-            seconds,
-            steps.size("trip.s0"),
-            "material to S0",
-        ));
+        phases.push(self.material(args.material(), (&keys, &public), &size)?);
         console.phase("denoising on shares");
         let reports = steps.servers("serve", &shared_machine(), Ok)?;
         let (setup, online) = (&reports[0]["setup"], &reports[0]["images"][0]["online"]);
         let seconds = |phase: &Value| phase["seconds"].as_f64().unwrap_or(0.0);
-        // The servers' traffic need not be symmetric: with gc S1 sends the tables.
-        let exchanged = |phase: &Value| {
-            let count = |key: &str| phase[key].as_u64().unwrap_or(0);
-            count("bytes_sent") + count("bytes_received")
-        };
         phases.push(row(
             "serve, setup",
             "both servers",
@@ -227,6 +211,7 @@ impl Demonstration {
             secure: quality(3)?,
             psnr_lost_db: quality(2)?.psnr_db() - quality(3)?.psnr_db(),
             server_bytes_both_directions: exchanged(online),
+            material: args.material().name(),
             material_bytes: steps.size("trip.s0"),
             activations,
             online_bytes_per_activation_both_directions: both as f64 / activations.max(1) as f64,
@@ -236,6 +221,33 @@ impl Demonstration {
         draw(&args.out.join("comparison.png"), &images, &report)?;
         Ok(report)
     }
+
+    /// Has the material made, by whom was asked for.
+    fn material(
+        &self,
+        material: Material,
+        (keys, public): (&str, &str),
+        size: &str,
+    ) -> Result<PhaseRow, Failure> {
+        let (steps, triples) = (&self.pipeline, self.pipeline.at("trip"));
+        if material == Material::Dealt {
+            let args = ["gen-triplets", "--keys", keys, "--model", public, "--size", size];
+            let seconds = steps.timed(&[&args[..], &["--out", &triples]].concat())?.0;
+            let bytes = steps.size("trip.s0");
+            return Ok(row("gen-triplets", "dealer", seconds, bytes, "material to S0"));
+        }
+        let flags = [shared_machine(), vec!["--size".into(), size.into()]].concat();
+        let [report, _] = steps.servers("gen-triplets", &flags, Ok)?;
+        let seconds = report["seconds"].as_f64().unwrap_or(0.0);
+        let bytes = exchanged(&report["setup"]) + exchanged(&report["sets"][0]);
+        Ok(row("gen-triplets", "both servers", seconds, bytes, "both directions, nobody else"))
+    }
+}
+
+/// Bytes in both directions; a server's traffic need not be symmetric: with gc S1 sends the tables.
+fn exchanged(phase: &Value) -> u64 {
+    let count = |key: &str| phase[key].as_u64().unwrap_or(0);
+    count("bytes_sent") + count("bytes_received")
 }
 
 fn row(
@@ -322,5 +334,8 @@ fn print_table(args: &Demo, report: &Report) -> Result<(), Failure> {
     let memory: Vec<String> =
         report.peak_memory_bytes.iter().map(|m| m.map_or("?".into(), bytes)).collect();
     print_line(&format!("peak memory {} (S0), {} (S1)", memory[0], memory[1]))?;
+    if args.material() == Material::Made {
+        print_line("two servers, nobody else: they made their material themselves")?;
+    }
     print_line(&format!("pictures in {}: comparison.png shows all", args.out.display()))
 }

@@ -55,7 +55,7 @@ impl Pipeline {
         Ok((started.elapsed().as_secs_f64(), stdout))
     }
 
-    /// Both servers as processes, to their ends: `serve` or `prepare`; S0 takes a free port and tells
+    /// Both servers as processes, to their ends: `gen-triplets`, `serve` or `prepare`; S0 takes a free port and tells
     /// it. Their reports. `route` is given S0's address and returns the one that S1 connects to.
     pub(super) fn servers(
         &self,
@@ -65,7 +65,11 @@ impl Pipeline {
     ) -> Result<[Value; 2], Failure> {
         let files =
             [("--model", "model"), ("--triplets", "trip"), ("--image", "img"), ("--out", "den")];
-        let files = &files[..if step == "serve" { 4 } else { 2 }];
+        let files = match step {
+            "serve" => &files[..],
+            "gen-triplets" => &files[..1],
+            _ => &files[..2],
+        };
         let spawn = |party: usize, link: [&str; 2]| {
             let mut command = self.command();
             command.args([step, "--json", "--party", &party.to_string()]).args(flags);
@@ -74,6 +78,9 @@ impl Pipeline {
                 command.arg(flag).arg(self.at(&format!("{stem}.s{party}")));
             }
             command.args(["--state", &self.at(&format!("state{party}"))]);
+            if step == "gen-triplets" {
+                command.args(["--out", &self.at("trip")]);
+            }
             Step::start(&mut command)
         };
         let failed =

@@ -47,7 +47,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("verify", "<SHARE> <OTHER_SHARE> --original --keys --passphrase-file --model --json"),
     (
         "demo",
-        "--image --family --model --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
+        "--image --family --model --material --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
          --seed --out --keep --json",
     ),
     (

@@ -1,6 +1,6 @@
 //! docs/json.md says which fields each report has, no more and no fewer.
 
-use crate::common::{CAMERA, Job, KEYS, Lab, TINY, clean_crop};
+use crate::common::{CAMERA, Job, KEYS, Lab, Running, TINY, clean_crop};
 use ppdenoise::ids::Role;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,9 +138,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
             let at = args.iter().position(|arg| arg == flag).unwrap();
             args.drain(at..at + 2);
         }
-        crate::common::Running::start(
-            lab.command(&[&args[..], &["--images".into(), "1".into()]].concat()),
-        )
+        Running::start(lab.command(&[&args[..], &["--images".into(), "1".into()]].concat()))
     };
     let mut first = prepare(0, ["--listen", "127.0.0.1:0"]);
     let second = prepare(1, ["--connect", &first.address()]);
@@ -154,7 +152,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
         let [party, model, state] = ["", "model.s", "state"].map(|name| format!("{name}{party}"));
         let args = ["gen-triplets", "--party", &party, "--keys", KEYS, "--model", &model];
         let more = ["--state", &state, "--size", "9x9", "--out", "made", "--json"];
-        common::Running::start(lab.command(&[&args[..], &more, &link].concat()))
+        Running::start(lab.command(&[&args[..], &more, &link].concat()))
     };
     let mut first = make(0, ["--listen", "127.0.0.1:0"]);
     let second = make(1, ["--connect", &first.address()]);

@@ -407,6 +407,23 @@ fn the_demo_works_and_cleans_up() {
     assert_eq!(lab.read("mine/work/kept"), b"x");
 }
 
+/// Without a dealer: the servers' own material, no dealer's key, the same picture as by the twin.
+#[test]
+fn the_demo_without_a_dealer() {
+    let lab = Lab::new();
+    lab.picture("clean.png", &clean_crop((64, 48)));
+    let args = ["demo", "--image", "clean.png", "--model", TINY, "--material", "made", "--keep"];
+    let report = lab.run(&[&args[..], &["--out", "pictures", "--json"]].concat()).report();
+    assert_eq!(report["material"], "made");
+    assert!(report["psnr_lost_db"].as_f64().unwrap().abs() < 0.05);
+    let made =
+        report["phases"].as_array().unwrap().iter().find(|row| row["phase"] == "gen-triplets");
+    assert_eq!(made.unwrap()["who"], "both servers");
+    assert!(!lab.exists("pictures/work/keys/dealer.key"), "nobody has a dealer's key");
+    let told = lab.run(&[&args[..], &["--out", "again"]].concat()).done().stdout.clone();
+    assert!(told.contains("two servers, nobody else"), "{told}");
+}
+
 /// Images go through pipes: `-` is standard input and output.
 #[test]
 fn images_stream() {

@@ -15,7 +15,9 @@ use super::levels::{Clamp, Met, NoiseKind, SensorNoise};
 use super::version;
 use crate::ids::Party;
 use crate::ids::Role;
+use crate::model::EngineKind;
 use crate::numbers::activation::Activation;
+use crate::numbers::ring::RingBits;
 use bench::Bench;
 use clap::{Args, Parser, Subcommand};
 use parse::{parse_activation, parse_positive, parse_role, parse_sizes};
@@ -432,6 +434,10 @@ pub(super) struct Demo {
     /// Another model.
     #[arg(long, value_name = "MODEL")]
     pub(super) model: Option<PathBuf>,
+    /// Who makes the material: made, the two servers themselves; dealt, a dealer [default: made; with
+    /// another family, model, engine or ring: dealt]
+    #[arg(long, value_name = "WAY")]
+    pub(super) material: Option<Material>,
     #[command(flatten)]
     pub(super) quantise: Quantise,
     /// Use the middle N x N pixels of the image only; 0 is all [default: 0; with gc 256, with dncnn
@@ -465,7 +471,34 @@ pub(super) enum Family {
     Dncnn,
 }
 
+/// Who makes the material of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Material {
+    Made,
+    Dealt,
+}
+
+impl Material {
+    /// As the flag says it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Material::Made => "made",
+            Material::Dealt => "dealt",
+        }
+    }
+}
+
 impl Demo {
+    /// Who makes the material: the servers, where that takes seconds.
+    pub(super) fn material(&self) -> Material {
+        let (engine, ring) = (self.quantise.engine(), self.quantise.ring());
+        let usual = self.model.is_none() && self.family == Family::Mlp;
+        self.material.unwrap_or(match (usual, engine, ring) {
+            (true, EngineKind::Lut, RingBits::L32) => Material::Made,
+            _ => Material::Dealt,
+        })
+    }
+
     /// The model's file.
     pub(super) fn model(&self) -> PathBuf {
         let family = match self.family {
