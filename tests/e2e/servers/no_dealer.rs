@@ -121,7 +121,7 @@ fn a_second_run_sends_no_hints() {
     }
     // A state folder that is gone: new masks at both, and the made triples of before still have theirs.
     fs::remove_dir_all(lab.path("state1")).unwrap();
-    let [new, _] = made(&lab, &["--size", "24x21"]);
+    let [new, _] = made(&lab, &["--size", "24x21", "--force"]);
     assert_eq!(new["mask_known"], false);
     assert_ne!(new["weight_mask_id"], first["weight_mask_id"]);
     assert_eq!(names("state0"), names("state1"));

@@ -190,7 +190,7 @@ fn content(kind: Kind, payload_len: u64, chunks: u64) -> Content {
 
 fn is_sealed(kind: Kind) -> bool {
     use Kind::*;
-    matches!(kind, ModelShare | ImageShare | Triples | ResultShare | Prepared)
+    matches!(kind, ModelShare | ImageShare | Triples | ResultShare | Prepared | WeightMask | Hints)
 }
 
 /// A writer as the kind needs it.
