@@ -52,7 +52,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "bench",
-        "--model --engine --only --size --patches --ring --cell --stride --threads --no-prepare \
+        "--model --engine --only --size --patches --ring --cell --stride --material --threads --no-prepare \
          --rtt --mbit --work --json",
     ),
     (

@@ -212,7 +212,9 @@ fn the_reports_of_whole_runs_have_the_fields_of_the_page() {
     let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
     let demo = ["demo", "--image", CAMERA, "--model", TINY, "--crop", "32", "--out", "d", "--json"];
     run(&demo);
-    run(&["bench", "--model", TINY, "--only", "patch", "--work", ".", "--json"]);
+    let bench = ["bench", "--model", TINY, "--only", "patch", "--work", ".", "--json"];
+    run(&bench);
+    run(&[&bench[..], &["--material", "made"]].concat());
     lab.picture("clean.png", &clean_crop((32, 32)));
     run(&["reproduce", "fig2", "--data", ".", "--model", TINY, "--out", "r", "--json"]);
     // What takes half a minute to measure.

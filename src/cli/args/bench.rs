@@ -1,5 +1,6 @@
 //! The command line of `bench`.
 
+use crate::cli::args::Material;
 use crate::cli::args::parse::{parse_positive, parse_size};
 use crate::cli::args::quantise::{parse_cell, parse_engine, parse_ring};
 use crate::cli::bench::relay::Link;
@@ -49,6 +50,9 @@ pub(in crate::cli) struct Bench {
     /// Pixels between patches; each model's own if not given.
     #[arg(long, value_name = "PIXELS")]
     pub(in crate::cli) stride: Option<usize>,
+    /// Who makes the material: dealt, a dealer; made, the two servers themselves.
+    #[arg(long, default_value = "dealt", value_name = "WAY")]
+    pub(in crate::cli) material: Material,
     /// Compute threads of each server and of the dealer.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(in crate::cli) threads: u16,

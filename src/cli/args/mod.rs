@@ -473,14 +473,14 @@ pub(super) enum Family {
 
 /// Who makes the material of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Material {
+pub(in crate::cli) enum Material {
     Made,
     Dealt,
 }
 
 impl Material {
     /// As the flag says it.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::cli) fn name(self) -> &'static str {
         match self {
             Material::Made => "made",
             Material::Dealt => "dealt",

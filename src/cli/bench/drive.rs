@@ -1,6 +1,7 @@
 //! One image through every role's own process, and beside it the same network in this one.
 
 use super::subject::Subject;
+use crate::cli::args::Material;
 use crate::cli::args::bench::Section;
 use crate::cli::denoise::{plain, twin};
 use crate::cli::failure::{Code, Failure};
@@ -47,6 +48,9 @@ pub(super) struct Run {
     /// S0 and S1.
     pub(super) servers: [ServerRun; 2],
     pub(super) material_bytes: u64,
+    /// What making it took, if the servers made it themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) made: Option<Made>,
     pub(super) online_seconds: f64,
     pub(super) online_seconds_per_patch: f64,
     pub(super) online_bytes_both_directions: u64,
@@ -63,6 +67,18 @@ pub(super) struct Run {
     pub(super) difference_from_plaintext: Difference,
     /// Of the secure result and the integer twin's.
     pub(super) difference_from_twin: Difference,
+}
+
+/// Material that the two servers made themselves.
+#[derive(Debug, Serialize)]
+pub(super) struct Made {
+    /// Of the slower server, hints included.
+    pub(super) seconds: f64,
+    /// Hints included.
+    pub(super) bytes_both_directions: u64,
+    /// Once a model.
+    pub(super) hint_bytes_both_directions: u64,
+    pub(super) peak_memory_bytes: [Option<u64>; 2],
 }
 
 /// A subcommand.
@@ -149,7 +165,7 @@ impl Drive<'_> {
         self.share_model(&mut steps)?;
         let gateway = self.share_image(&mut steps)?;
         console.phase(&format!("{what}: offline"));
-        self.gen_triplets(&mut steps)?;
+        let made = self.gen_triplets(&mut steps)?;
         if subject.prepare {
             self.prepare(&mut steps)?;
         }
@@ -190,6 +206,7 @@ impl Drive<'_> {
             gateway,
             receiver,
             material_bytes: self.pipeline.size("trip.s0"),
+            made,
             online_seconds,
             online_seconds_per_patch: online_seconds / patches.max(1) as f64,
             online_bytes_both_directions: traffic,
@@ -236,15 +253,23 @@ impl Drive<'_> {
         Ok(parts)
     }
 
-    fn gen_triplets(&self, steps: &mut Vec<Step>) -> Result<(), Failure> {
-        let [keys, model, out] = ["keys", "model.pub", "trip"].map(|n| self.at(n));
+    fn gen_triplets(&self, steps: &mut Vec<Step>) -> Result<Option<Made>, Failure> {
         let size = format!("{}x{}", self.subject.size.0, self.subject.size.1);
         let threads = self.subject.threads.to_string();
-        let args = ["gen-triplets", "--keys", &keys, "--model", &model, "--threads", &threads];
-        let more = ["--size", &size, "--out", &out];
-        let seconds = self.pipeline.timed(&[&args[..], &more].concat())?.0;
+        let flags = ["--threads", &threads, "--size", &size];
+        if self.subject.material == Material::Made {
+            let flags = flags.map(String::from);
+            let reports = self.pipeline.servers("gen-triplets", &flags, |s0| self.route(s0))?;
+            let made = made(&reports)?;
+            let sizes = self.sizes("trip");
+            steps.push(step("offline", "gen-triplets", "both servers", made.seconds, sizes));
+            return Ok(Some(made));
+        }
+        let [keys, model, out] = ["keys", "model.pub", "trip"].map(|n| self.at(n));
+        let args = ["gen-triplets", "--keys", &keys, "--model", &model, "--out", &out];
+        let seconds = self.pipeline.timed(&[&args[..], &flags].concat())?.0;
         steps.push(step("offline", "gen-triplets", "dealer", seconds, self.sizes("trip")));
-        Ok(())
+        Ok(None)
     }
 
     /// Both servers' work ahead of time, each on its own.
@@ -325,7 +350,7 @@ impl Drive<'_> {
 /// Refuses runs whose material does not fit the disk, before anything is measured.
 pub(super) fn check_space(subjects: &[Subject<'_>], work: &Path) -> Result<(), Failure> {
     for subject in subjects {
-        let needed = subject.material(&subject.quantised()?)?;
+        let needed = subject.material_bytes(&subject.quantised()?)?;
         ensure_space(&work.join("trip.s0"), needed).map_err(|e| {
             let (height, width) = subject.size;
             Failure::from(e).help(format!(
@@ -368,6 +393,21 @@ fn server(report: &Value) -> Result<ServerRun, Failure> {
         setup: phase(report, "/setup")?,
         online: phase(report, "/images/0/online")?,
         peak_memory_bytes: report["peak_memory_bytes"].as_u64(),
+    })
+}
+
+/// Of both servers' reports of `gen-triplets`.
+fn made([s0, s1]: &[Value; 2]) -> Result<Made, Failure> {
+    let seconds = |report: &Value| report["seconds"].as_f64();
+    let slower = seconds(s0).zip(seconds(s1)).map(|(a, b)| a.max(b));
+    let both = |at: &str| -> Result<u64, Failure> {
+        Ok(number(s0, &format!("{at}_sent"))? + number(s0, &format!("{at}_received"))?)
+    };
+    Ok(Made {
+        seconds: slower.ok_or_else(|| unreadable("gen-triplets"))?,
+        bytes_both_directions: both("/setup/bytes")? + both("/sets/0/bytes")?,
+        hint_bytes_both_directions: both("/hint_bytes")?,
+        peak_memory_bytes: [s0, s1].map(|report| report["peak_memory_bytes"].as_u64()),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is measured: a model, an engine and an image.
 
 use super::relay::Link;
+use crate::cli::args::Material;
 use crate::cli::args::bench::{Bench, Section};
 use crate::cli::args::quantise::Quantise;
 use crate::cli::failure::{Code, Failure};
@@ -89,6 +90,8 @@ pub(super) struct Subject<'a> {
     pub(super) flags: Quantise,
     /// Compute threads of each server and of the dealer.
     pub(super) threads: u16,
+    /// Who makes the material.
+    pub(super) material: Material,
     /// Whether the servers compute what they can ahead of time.
     pub(super) prepare: bool,
     /// The link between the servers while they denoise.
@@ -121,8 +124,8 @@ impl<'a> Subject<'a> {
         let subject = |size| {
             model.float.network.grid(size)?;
             let (flags, threads, prepare) = (flags.clone(), args.threads, !args.no_prepare);
-            let link = args.link();
-            Ok(Subject { section, model, size, flags, threads, prepare, link })
+            let (link, material) = (args.link(), args.material);
+            Ok(Subject { section, model, size, flags, threads, material, prepare, link })
         };
         sizes.into_iter().map(subject).collect()
     }
@@ -133,11 +136,16 @@ impl<'a> Subject<'a> {
         quantise(&self.model.float, &options).map_err(|e| Failure::from(e).about(&self.model.file))
     }
 
-    /// The bytes of S0's material for one image.
-    pub(super) fn material(&self, quantised: &QuantisedModel) -> Result<u64, Failure> {
+    /// The bytes of the material for one image on this disk: S0's, or both servers' own.
+    pub(super) fn material_bytes(&self, quantised: &QuantisedModel) -> Result<u64, Failure> {
         let public = &quantised.public;
         let tile_rows = MaterialLayout::default_tile_rows(public);
-        Ok(MaterialLayout::new(public, self.size, tile_rows, Origin::Dealt)?.bytes_per_slot())
+        let (origin, files) = match self.material {
+            Material::Dealt => (Origin::Dealt, 1),
+            Material::Made => (Origin::Made, 2),
+        };
+        let layout = MaterialLayout::new(public, self.size, tile_rows, origin)?;
+        Ok(files * layout.bytes_per_slot())
     }
 
     /// The picture: smooth shapes with noise, rounded and clipped; always the same.

@@ -97,6 +97,14 @@ pub(super) fn run(run: &Run) -> Result<(), Failure> {
         run.online_over_plaintext
     ))?;
     let memory = |peak: Option<u64>| peak.map_or("unknown".into(), bytes);
+    if let Some(made) = &run.made {
+        let [a, b] = made.peak_memory_bytes.map(memory);
+        print_line(&format!(
+            "  material made by the servers: {} both directions, {} of it hints, once a model; peak memory {a} (S0), {b} (S1)",
+            bytes(made.bytes_both_directions),
+            bytes(made.hint_bytes_both_directions)
+        ))?;
+    }
     print_line(&format!(
         "  peak memory {} (S0), {} (S1); result off plaintext by {:.3} grey levels on average, {:.2} at most",
         memory(s0.peak_memory_bytes),
