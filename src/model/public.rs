@@ -243,7 +243,7 @@ impl PublicModel {
     }
 
     /// Low bits that both servers drop of their shares of a result: [`RESULT_BITS`], or fewer where
-    /// that would leave a pixel coarser than [`FINEST_GREY`].
+    /// that would leave a pixel coarser than `FINEST_GREY`.
     ///
     /// A unit of the sum that a pixel collects is a grey level over 2^f and the sum of its window
     /// weights; the pixel is the least covered one of the inner ones, since the few at the border add

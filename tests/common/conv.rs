@@ -1,6 +1,6 @@
 //! A small convolutional network as other programs write it.
 
-use crate::common::Lab;
+use super::Lab;
 use ndarray::{Array1, Array4};
 use ndarray_npy::NpzWriter;
 use std::io::Cursor;

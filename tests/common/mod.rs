@@ -4,6 +4,7 @@
 // Every test program uses a part of it, and none sees it from outside.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod conv;
 pub mod forge;
 pub mod hostile;
 pub mod kill;

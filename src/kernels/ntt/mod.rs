@@ -187,7 +187,7 @@ impl Ntt {
     }
 
     /// `out` = the transform of `coefficients`, any representatives mod p. Its order is the business
-    /// of [`Ntt::inverse`]; point-by-point products do not mind.
+    /// of `inverse`; point-by-point products do not mind.
     ///
     /// # Panics
     /// If a length is not n: a bug of the caller.

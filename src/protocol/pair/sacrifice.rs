@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 pub(super) const SACRIFICED: usize = 64;
 
 impl PairSession {
-    /// Makes [`SACRIFICED`] lookups of a table of `hi` and `lo` bits, opens and checks them.
+    /// Makes `SACRIFICED` lookups of a table of `hi` and `lo` bits, opens and checks them.
     ///
     /// Cost: as many lookups, and their shares sent each way.
     ///
@@ -75,7 +75,7 @@ impl PairSession {
         opened.fault(shape).map_or(Ok(()), |what| Err(ProtocolError::Sacrifice { op, what }))
     }
 
-    /// Makes [`SACRIFICED`] square pairs, opens and checks them.
+    /// Makes `SACRIFICED` square pairs, opens and checks them.
     ///
     /// # Errors
     /// As [`Self::sacrifice_lookups`].

@@ -101,7 +101,7 @@ fn a_folder_of_scans_comes_back_as_one() {
     assert_eq!(lab.names("out"), ["IM000001.dcm", "frames.dcm"]);
     for (out, original) in [("frames.dcm", "frames.dcm"), ("IM000001.dcm", "IM000001")] {
         let (secure, scan) = (lab.read(&format!("out/{out}")), format!("scans/{original}"));
-        let plain = ["denoise", &scan, "--model", TINY, "--twin", "--out", "twin.dcm"];
+        let plain = ["denoise", &scan, "--model", TINY, "--twin", "--out", "twin.dcm", "--force"];
         lab.run(&plain).done();
         let [secure, plain] =
             [secure, lab.read("twin.dcm")].map(|file| decode(&file, None).unwrap());
@@ -182,7 +182,7 @@ fn a_scan_goes_through_two_servers() {
     let out =
         ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--like", "ct.dcm", "--out", "x.dcm"];
     lab.run(&[&out[..], &window].concat()).done();
-    let twin = ["denoise", "ct.dcm", "--model", TINY, "--twin", "--out", "twin.dcm"];
+    let twin = ["denoise", "ct.dcm", "--model", TINY, "--twin", "--out", "twin.dcm", "--force"];
     lab.run(&[&twin[..], &window].concat()).done();
     let [secure, plain, noisy] =
         ["x.dcm", "twin.dcm", "ct.dcm"].map(|name| read(&lab.read(name), Some(Window::OfFile)));
@@ -268,7 +268,7 @@ fn a_process_that_was_not_announced_is_refused() {
     lab.write("many.jpg", &progressive_jpeg(size, 20_000));
     for name in ["many.dcm", "one.dcm", "lossless.dcm", "many.jpg"] {
         let add = ["add-noise", name, "--sigma", "5", "--seed", "1", "--out", "x.png"];
-        let words = if name == "many.jpg" { "more scans" } else { "another process" };
+        let words = if name == "many.jpg" { "more scans" } else { "not of the process" };
         lab.run(&add).refused(INPUT, &[name, words]);
         assert!(!lab.exists("x.png"));
     }

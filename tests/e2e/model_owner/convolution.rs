@@ -1,9 +1,6 @@
 //! Convolutional networks: imported, calibrated, shared, and run by both engines on two servers.
 
-#[path = "../../common/conv.rs"]
-mod conv;
-
-use crate::common::{KEYS, Lab, clean_crop, difference, noisy_crop, reports, traffic};
+use crate::common::{KEYS, Lab, clean_crop, conv, difference, noisy_crop, reports, traffic};
 use ppdenoise::image::GreyImage;
 
 const SIZE: (usize, usize) = (31, 42);

@@ -1,11 +1,8 @@
 //! Two servers, and nobody else: they make their material themselves, and a key folder has no dealer.
 
-#[path = "../../common/conv.rs"]
-mod conv;
-
 use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{INPUT, PEER, USAGE};
-use crate::common::{Ended, KEYS, Lab, Running, clean_crop, difference, noisy_crop, reports};
+use crate::common::{Ended, KEYS, Lab, Running, clean_crop, conv, difference, noisy_crop, reports};
 use serde_json::Value;
 use std::fs;
 

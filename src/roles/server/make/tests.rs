@@ -231,7 +231,8 @@ fn check(lab: &Lab, public: &PublicModel, stem: &str) {
             }
         }
     }
-    assert!(all > 0 && off * 4096 <= all, "{off} of {all} off");
+    // Fewer than one in 2^17 is off by one; the randomness is fresh, so one or two may be.
+    assert!(all > 0 && off <= 3, "{off} of {all} off");
 }
 
 fn lookups_fit(
