@@ -47,7 +47,7 @@ fn right_result(lab: &Lab) {
     lab.run(&["denoise", "noisy.png", "--model", TINY, "--twin", "--out", "plain.npy", "--force"])
         .done();
     let (mean, max) = difference(&lab.image("secure.npy"), &lab.image("plain.npy"));
-    assert!(mean <= 0.4 && max <= 2.0, "mean {mean:.4}, max {max:.4}");
+    assert!(mean <= 0.6 && max <= 3.0, "mean {mean:.4}, max {max:.4}");
 }
 
 #[test]
