@@ -384,8 +384,9 @@ fn what_does_not_fit_together_is_found() {
     for method in [Method::lut(2), Method::Gc { function: Piecewise::refit(), refit: false }] {
         let lab = Lab::new(&patches(method));
         let results = lab.both(("t", (17, 18), 1), |frame| {
+            // Every payload of the batch: one alone would be met only if it is the one chosen.
             if frame.tag == Tag::OtPayloads {
-                frame.payload[0] ^= 1;
+                frame.payload.iter_mut().for_each(|byte| *byte ^= 1);
             }
         });
         let found = |result: &Result<MakeReport, ServiceError>| {
