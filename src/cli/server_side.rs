@@ -11,8 +11,9 @@ use crate::files::ledger::{Ledger, state_dir_default};
 use crate::ids::Party;
 use crate::ids::{Fingerprint, Role};
 use crate::roles::server::{
-    ImageReport, InputPaths, Inputs, Observer, Phase, ServerKeys, ServiceError, claim_state,
+    ImageReport, InputPaths, Inputs, ServerKeys, ServiceError, claim_state,
 };
+use crate::roles::{Event, Observer, Phase, RoleError};
 use crate::wire::{Limits, Listener, NetError, Security, TcpChannel, TlsKeys, connect};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -146,6 +147,34 @@ impl<'a> Watcher<'a> {
 }
 
 impl Observer for Watcher<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Phase(phase) => self.console.phase(&name(phase)),
+            Event::Unguarded { file, why } => self.unguarded(file, why),
+            Event::Denoised(image) => self.denoised(image),
+            Event::Failed { file, error } => self.failed(file, error),
+        }
+    }
+
+    fn progress(&mut self, done: f64) {
+        self.console.progress(done);
+    }
+}
+
+/// What a phase is called.
+fn name(phase: Phase) -> String {
+    match phase {
+        Phase::Setup => "setup".into(),
+        Phase::Online(1, 1) => "denoising".into(),
+        Phase::Online(i, n) => format!("denoising image {i} of {n}"),
+        Phase::Prepare(i, n) => format!("preparing slot {i} of {n}"),
+        Phase::Hints => "hints, once a model".into(),
+        Phase::Make(1, 1) => "making triples".into(),
+        Phase::Make(i, n) => format!("making triples, set {i} of {n}"),
+    }
+}
+
+impl Watcher<'_> {
     fn unguarded(&mut self, file: &Path, why: Unguarded) {
         let why = match why {
             Unguarded::Pipe => "is a pipe",
@@ -158,23 +187,7 @@ impl Observer for Watcher<'_> {
         ));
     }
 
-    fn phase(&mut self, phase: Phase) {
-        match phase {
-            Phase::Setup => self.console.phase("setup"),
-            Phase::Online(1, 1) => self.console.phase("denoising"),
-            Phase::Online(i, n) => self.console.phase(&format!("denoising image {i} of {n}")),
-            Phase::Prepare(i, n) => self.console.phase(&format!("preparing slot {i} of {n}")),
-            Phase::Hints => self.console.phase("hints, once a model"),
-            Phase::Make(1, 1) => self.console.phase("making triples"),
-            Phase::Make(i, n) => self.console.phase(&format!("making triples, set {i} of {n}")),
-        }
-    }
-
-    fn progress(&mut self, done: f64) {
-        self.console.progress(done);
-    }
-
-    fn done(&mut self, image: &ImageReport) {
+    fn denoised(&mut self, image: &ImageReport) {
         self.failures.mended(&image.file);
         self.console.finish();
         let online = &image.online;
@@ -190,12 +203,13 @@ impl Observer for Watcher<'_> {
         ));
     }
 
-    fn failed(&mut self, file: &Path, error: ServiceError) {
-        if matches!(error, ServiceError::NotShared) && self.patient {
+    fn failed(&mut self, file: &Path, error: RoleError) {
+        if matches!(error, RoleError::Service(ServiceError::NotShared)) && self.patient {
             self.console.note(format!("'{}' is left: {error}", file.display()));
             return;
         }
-        let named = matches!(error, ServiceError::Input(_) | ServiceError::Format(_));
+        let named =
+            matches!(error, RoleError::Service(ServiceError::Input(_) | ServiceError::Format(_)));
         let failure = Failure::from(error);
         let failure = if named { failure } else { failure.about(file) };
         self.failures.note(file, &failure, self.console);

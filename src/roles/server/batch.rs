@@ -1,15 +1,17 @@
 //! Images from folders: those that are there, or those that come while the server runs.
 
+use super::ServiceError;
 use super::agree::MAX_IMAGES;
-use super::inputs::{InputError, Inputs, ServerKeys};
+use super::error::InputError;
+use super::inputs::{Inputs, ServerKeys};
 use super::task::{Output, Round, ShareFile, Source, Supply, Task};
-use super::{Observer, ServiceError};
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::{Body, ResultShare};
 use crate::files::output::Overwrite;
 use crate::ids::Party;
 use crate::ids::{ImageId, SessionId};
+use crate::roles::observer::{Event, Observer};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -179,7 +181,9 @@ impl Batch {
             Err(InputError::Format(FormatError::WrongKind { .. })) if of_folder => {}
             // It is still being copied, perhaps.
             Err(InputError::Format(FormatError::Truncated { .. })) if self.waits() => return,
-            Err(e) => observer.failed(&file, e.into()),
+            Err(e) => {
+                observer.event(Event::Failed { file: &file, error: ServiceError::from(e).into() })
+            }
         }
         self.known.insert(file, stamp);
     }

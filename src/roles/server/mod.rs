@@ -9,8 +9,10 @@
 mod agree;
 mod batch;
 mod erase;
+mod error;
 mod inputs;
 mod make;
+mod party;
 mod prepare;
 mod report;
 mod run;
@@ -21,150 +23,12 @@ mod task;
 pub use agree::ImageList;
 pub use batch::{Batch, BatchPaths, Shard, Until};
 pub use erase::{EraseReport, Extent, Owner, erase};
-pub use inputs::{InputError, InputPaths, Inputs, ServerKeys};
+pub use error::{InputError, ServiceError};
+pub use inputs::{InputPaths, Inputs, ServerKeys};
 pub use make::{MadeSet, MakeInputs, MakeJob, MakePaths, MakeReport, WantedFile, make};
+pub use party::Server;
 pub use prepare::{PrepareReport, PreparedSlot, prepare};
-pub use report::{ImageReport, Observer, Phase, PhaseReport, Report};
+pub use report::{ImageReport, PhaseReport, Report};
 pub use run::{Job, run};
-
 pub use state::claim_state;
 pub use task::{Named, Round, Supply, Task};
-
-use crate::files::FormatError;
-use crate::files::ledger::LedgerError;
-use crate::material::pair::linear::LinearError;
-use crate::protocol::ProtocolError;
-use crate::wire::NetError;
-use std::path::PathBuf;
-
-/// Why a job failed after its inputs were accepted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServiceError {
-    /// The joint computation failed.
-    #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    /// A file failed.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// The ledger failed.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// Material without a dealer cannot be made for this model.
-    #[error(transparent)]
-    Linear(#[from] LinearError),
-    /// Results of the model are too coarse to hide what such material is off by.
-    #[error(
-        "results of this model can lose only {dropped} low bits, and material without a dealer needs \
-         {expected}"
-    )]
-    TooCoarse {
-        /// [`crate::model::PublicModel::dropped_bits`].
-        dropped: u32,
-        /// [`crate::model::RESULT_BITS`].
-        expected: u32,
-    },
-    /// All slots are used.
-    #[error("no slot is left: all {slots} slots of the triples {set} are used")]
-    NoSlotLeft {
-        /// Slots of the set.
-        slots: u64,
-        /// The set's short id.
-        set: String,
-    },
-    /// Fewer slots are left than there are images.
-    #[error("{left} slot(s) of the triples {set} are left, too few for {images} images")]
-    TooFewSlots {
-        /// Slots left.
-        left: u64,
-        /// Images of the job.
-        images: u64,
-        /// The set's short id.
-        set: String,
-    },
-    /// The state folder belongs to another server.
-    #[error(
-        "the state folder '{folder}' belongs to the server key {found}, this server's key is {expected}"
-    )]
-    StateOfAnother {
-        /// The folder.
-        folder: PathBuf,
-        /// Whose it is.
-        found: String,
-        /// This server's key.
-        expected: String,
-    },
-    /// The material says that the slot was spent, the ledgers do not.
-    #[error(
-        "slot {slot} of the triples {set} was used or erased before, yet the ledger says that it is \
-         free"
-    )]
-    SlotGone {
-        /// The slot.
-        slot: u64,
-        /// The set's short id.
-        set: String,
-    },
-    /// A whole set is to be erased that can still serve.
-    #[error("{left} slot(s) of '{file}' are left")]
-    SlotsLeft {
-        /// Slots left.
-        left: u64,
-        /// The triples.
-        file: PathBuf,
-    },
-    /// A file of the command line is refused.
-    #[error(transparent)]
-    Input(#[from] InputError),
-    /// The other server cannot take part in an image.
-    #[error("the other server leaves this image out; its own message says why")]
-    Declined,
-    /// The other server has no share of an image.
-    #[error("the other server has no share of this image, or none that it can use")]
-    NotShared,
-    /// The servers' ledgers race with other sessions.
-    #[error("no slot could be agreed on in {0} attempts: other sessions take them")]
-    SlotsContended(u32),
-}
-
-impl From<NetError> for ServiceError {
-    fn from(e: NetError) -> Self {
-        ServiceError::Protocol(e.into())
-    }
-}
-
-impl ServiceError {
-    /// What the other server may be told: no path, no content.
-    fn reason(&self) -> Option<&'static str> {
-        match self {
-            // It knows, or is gone.
-            ServiceError::Protocol(ProtocolError::Net(
-                NetError::Closed(_) | NetError::Refused { .. },
-            )) => None,
-            ServiceError::Protocol(
-                ProtocolError::Mismatch { .. } | ProtocolError::SameParty(_),
-            ) => None,
-            ServiceError::Protocol(ProtocolError::Net(_) | ProtocolError::Ot(_)) => {
-                Some("it got malformed messages")
-            }
-            ServiceError::Protocol(ProtocolError::Sacrifice { .. }) => {
-                Some("what both made does not fit together")
-            }
-            ServiceError::Protocol(_) => Some("it cannot read its shares or material"),
-            ServiceError::Format(_) => Some("it cannot write its output or read its files"),
-            ServiceError::Ledger(_) => Some("its ledger refuses"),
-            ServiceError::NoSlotLeft { .. } | ServiceError::TooFewSlots { .. } => {
-                Some("no slot is left")
-            }
-            ServiceError::StateOfAnother { .. } => Some("its state folder is not its own"),
-            ServiceError::SlotGone { .. } => Some("its material of the slot is gone"),
-            ServiceError::Declined | ServiceError::NotShared => Some("an image is left out"),
-            // None of a session.
-            ServiceError::Linear(_)
-            | ServiceError::TooCoarse { .. }
-            | ServiceError::SlotsLeft { .. }
-            | ServiceError::Input(_) => None,
-            ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),
-        }
-    }
-}

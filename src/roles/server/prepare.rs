@@ -3,12 +3,13 @@
 use super::inputs::Set;
 use super::report::Watch;
 use super::run::{begin, set_up};
-use super::{Inputs, Job, Observer, Phase, PhaseReport, ServiceError};
+use super::{Inputs, Job, PhaseReport, ServiceError};
 use crate::artefact::PreparedFile;
 use crate::files::output::ensure_space;
 use crate::material::Tile;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{MaskProducts, ProtocolError};
+use crate::roles::observer::{Event, Observer, Phase};
 use crate::wire::Channel;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ fn prepare_in<R: Ring, C: Channel, E: From<ServiceError>>(
     link: impl FnOnce() -> Result<C, E>,
     observer: &mut dyn Observer,
 ) -> Result<PrepareReport, E> {
-    observer.phase(Phase::Setup);
+    observer.event(Event::Phase(Phase::Setup));
     let mut begun = begin::<R>(inputs, job)?;
     let (opened, setup) = match begun.kept.take() {
         Some((opened, _)) => (opened, None),
@@ -105,7 +106,7 @@ fn all_slots<R: Ring>(
         if is_spent(job, set, slot)? {
             continue;
         }
-        observer.phase(Phase::Prepare(i + 1, total));
+        observer.event(Event::Phase(Phase::Prepare(i + 1, total)));
         let layout = set.layout.clone().products(&inputs.public.model);
         let triples = set.triples.fields();
         let file = PreparedFile::new(job.state, triples, slot, &inputs.public, layout);

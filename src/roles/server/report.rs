@@ -1,41 +1,9 @@
 //! What a job tells while it runs and when it ends.
 
-use super::ServiceError;
-use crate::artefact::Unguarded;
 use crate::wire::{Channel, Traffic};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
-
-/// Told how the job goes.
-pub trait Observer: Send {
-    /// Used slots stay in this file of material: only the ledger keeps them from serving twice. Told
-    /// once a job.
-    fn unguarded(&mut self, file: &Path, why: Unguarded);
-    /// A phase begins.
-    fn phase(&mut self, phase: Phase);
-    /// The share of the current phase that is done.
-    fn progress(&mut self, done: f64);
-    /// An image is done.
-    fn done(&mut self, image: &ImageReport);
-    /// An image failed, and the others go on.
-    fn failed(&mut self, file: &Path, error: ServiceError);
-}
-
-/// The phases of a job, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Handshake, opening of U, packing.
-    Setup,
-    /// Image number `.0` of `.1`.
-    Online(usize, usize),
-    /// Products of slot number `.0` of `.1`, ahead of time.
-    Prepare(usize, usize),
-    /// Hints of the weights' mask, once a model.
-    Hints,
-    /// Material of set number `.0` of `.1`, made with the other server.
-    Make(usize, usize),
-}
 
 /// Time and traffic of a phase.
 #[derive(Clone, Copy, Debug, Serialize)]

@@ -2,7 +2,7 @@
 
 use super::agree::{Agreed, ImageList, agree};
 use super::inputs::Set;
-use super::report::{ImageReport, Observer, Phase, Report, Watch};
+use super::report::{ImageReport, Report, Watch};
 use super::slot::{Claim, Claimed, claim, decline, stop};
 use super::task::{Ready, Round, Supply, Task};
 use super::{Inputs, ServerKeys, ServiceError};
@@ -20,6 +20,7 @@ use crate::protocol::{
     Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, MaskedWeights,
     ProtocolError, ServerModel, SetFacts, Sources, TileSource, denoise, greet, weights_digest,
 };
+use crate::roles::observer::{Event, Observer, Phase};
 use crate::wire::{Channel, Tag};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,8 +67,8 @@ fn run_in<R: Ring>(
     channel: &mut dyn Channel,
     observer: &mut dyn Observer,
 ) -> Result<Report, ServiceError> {
-    inputs.unguarded().for_each(|(file, why)| observer.unguarded(file, why));
-    observer.phase(Phase::Setup);
+    inputs.unguarded().for_each(|(file, why)| observer.event(Event::Unguarded { file, why }));
+    observer.event(Event::Phase(Phase::Setup));
     let watch = Watch::start(channel);
     let begun = begin::<R>(&mut inputs, job)?;
     let SetUp { model, agreement, .. } = set_up(begun, &inputs, job, channel)?;
@@ -266,16 +267,16 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         for (i, id) in agreed.images.iter().enumerate() {
             let Some(task) = tasks.remove(id) else { continue };
             let files = task.files();
-            observer.phase(Phase::Online(i + 1, total));
+            observer.event(Event::Phase(Phase::Online(i + 1, total)));
             match self.image(task, (round.exact, supply.stopped()), channel, observer)? {
                 Outcome::Done(image) => {
                     supply.finished(*id);
-                    observer.done(&image);
+                    observer.event(Event::Denoised(&image));
                     tally.images.push(image);
                 }
                 Outcome::Failed(file, error) => {
                     supply.failed(*id);
-                    observer.failed(&file, error);
+                    observer.event(Event::Failed { file: &file, error: error.into() });
                 }
                 // It stays: the other server may get a better share of it.
                 Outcome::Declined => tell(&files, ServiceError::Declined, observer),
@@ -445,6 +446,6 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
 /// Tells that an image failed, about the first of its files.
 fn tell(files: &[PathBuf], error: ServiceError, observer: &mut dyn Observer) {
     if let Some(file) = files.first() {
-        observer.failed(file, error);
+        observer.event(Event::Failed { file, error: error.into() });
     }
 }

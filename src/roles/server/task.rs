@@ -1,12 +1,14 @@
 //! The images of a job: what a server is given of each, and who supplies them.
 
-use super::inputs::{InputError, Inputs, ServerKeys};
-use super::{Observer, ServiceError};
+use super::ServiceError;
+use super::error::InputError;
+use super::inputs::{Inputs, ServerKeys};
 use crate::artefact::{ImageParts, ImageShareFile};
 use crate::files::container::header::ImageShare;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::ids::{ImageId, SessionId};
 use crate::numbers::ring::Ring;
+use crate::roles::observer::{Event, Observer};
 use std::path::{Path, PathBuf};
 
 /// One image to be denoised.
@@ -171,7 +173,7 @@ fn first_readable<R: Ring>(
         match read(&file, &fields, inputs, keys) {
             Ok(parts) => return Ok((file, fields, parts)),
             Err(error) if files.peek().is_none() => return Err((file, error)),
-            Err(error) => observer.failed(&file, error),
+            Err(error) => observer.event(Event::Failed { file: &file, error: error.into() }),
         }
     }
     Err((PathBuf::new(), ServiceError::NotShared))

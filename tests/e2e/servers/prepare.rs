@@ -2,19 +2,17 @@
 
 use crate::common::refusal::{INPUT, SIZE, USAGE};
 use crate::common::{Ended, Job, KEYS, Lab, TINY, difference, noisy_crop, reports};
-use ppdenoise::artefact::{PreparedFile, Unguarded};
+use ppdenoise::artefact::PreparedFile;
 use ppdenoise::files::container::no_passphrase;
 use ppdenoise::files::keys::KeyFolder;
 use ppdenoise::files::ledger::{Ledger, Mark};
 use ppdenoise::ids::Party;
 use ppdenoise::ids::{ImageId, Role, SessionId, TripleSetId};
 use ppdenoise::roles::server;
-use ppdenoise::roles::server::{
-    ImageReport, InputPaths, Inputs, Observer, Phase, ServerKeys, ServiceError,
-};
+use ppdenoise::roles::server::{InputPaths, Inputs, ServerKeys, ServiceError};
+use ppdenoise::roles::{Event, Observer};
 use ppdenoise::wire::MemChannel;
 use std::fs::OpenOptions;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// `prepare` with the standard inputs of a party.
@@ -117,8 +115,7 @@ struct Spends {
 }
 
 impl Observer for Spends {
-    fn unguarded(&mut self, _: &Path, _: Unguarded) {}
-    fn phase(&mut self, _: Phase) {}
+    fn event(&mut self, _: Event<'_>) {}
     fn progress(&mut self, done: f64) {
         if done >= 1.0 {
             let slot = self.ledger.next_slot(self.set).unwrap();
@@ -129,8 +126,6 @@ impl Observer for Spends {
             PreparedFile::remove_below(self.ledger.dir(), self.set, slot + 1).unwrap();
         }
     }
-    fn done(&mut self, _: &ImageReport) {}
-    fn failed(&mut self, _: &Path, _: ServiceError) {}
 }
 
 /// A job that marks a slot while it is prepared: nothing of it stays.

@@ -2,7 +2,7 @@
 
 mod check;
 
-use super::ServiceError;
+use super::error::{InputError, ServiceError};
 use crate::artefact::{
     ImageShareFile, ModelShareFile, PublicModelFile, TripleFile, Unguarded, UnparsedModelFile,
 };
@@ -16,7 +16,6 @@ use crate::ids::Party;
 use crate::ids::{ImageId, Role};
 use crate::material::{MaterialLayout, Origin};
 use crate::model::RESULT_BITS;
-use crate::protocol::SourceError;
 use check::{Belongs, Fits};
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -116,100 +115,6 @@ impl Set {
     pub(super) fn size(&self) -> (u32, u32) {
         let fields = self.triples.fields();
         (fields.height, fields.width)
-    }
-}
-
-/// Why an input is refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum InputError {
-    /// The file itself is no good.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// The description is no good.
-    #[error("'{file}': {reason}")]
-    Description {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        reason: SourceError,
-    },
-    /// Made for the other server.
-    #[error("'{file}' is for server {found}, this is server {expected}")]
-    WrongParty {
-        /// The file.
-        file: PathBuf,
-        /// Its party.
-        found: usize,
-        /// This server's.
-        expected: usize,
-    },
-    /// Given twice.
-    #[error("'{file}' is the same {what} as '{first}'")]
-    Repeated {
-        /// The file.
-        file: PathBuf,
-        /// What they are.
-        what: &'static str,
-        /// The other file.
-        first: PathBuf,
-    },
-    /// Dealt, and there is no key of a dealer.
-    #[error("'{file}' was made by a dealer, and this key folder has no dealer.pub")]
-    NoDealer {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Made by the two servers, for a model whose results are too coarse to hide what is off by one.
-    #[error(
-        "'{file}' was made by the two servers, and results of this model can lose only {dropped} low \
-         bits, expected {expected}"
-    )]
-    TooCoarse {
-        /// The file.
-        file: PathBuf,
-        /// [`crate::model::PublicModel::dropped_bits`].
-        dropped: u32,
-        /// [`crate::model::RESULT_BITS`].
-        expected: u32,
-    },
-    /// Made for something else.
-    #[error("'{file}' is for {what} {found}, expected {expected}")]
-    Mismatch {
-        /// The file.
-        file: PathBuf,
-        /// What differs.
-        what: &'static str,
-        /// In the file.
-        found: String,
-        /// In the files before it.
-        expected: String,
-    },
-}
-
-impl InputError {
-    /// What to do next.
-    pub fn help(&self) -> Option<String> {
-        match self {
-            InputError::Format(e) => e.help(),
-            InputError::Description { .. } => {
-                Some("copy PREFIX.pub beside the model share, or name it with --public".into())
-            }
-            InputError::WrongParty { expected, .. } => {
-                Some(format!("give the file that ends in .s{expected}, or another --party"))
-            }
-            InputError::Repeated { .. } => Some("give each one once".into()),
-            InputError::NoDealer { .. } => Some(
-                "copy the dealer's .pub to the key folder, or use triples that the two servers made"
-                    .into(),
-            ),
-            InputError::TooCoarse { .. } => {
-                Some("have a dealer make the triples, or share the model with --ring 64".into())
-            }
-            InputError::Mismatch { .. } => Some(
-                "share the image and make the triples for this model's .pub and this size".into(),
-            ),
-        }
     }
 }
 

@@ -9,7 +9,8 @@ use crate::material::pair::linear::{Holder, LinearPlan, MaskNonce};
 use crate::protocol::{
     Common, HINTS, HintMessage, KnownMask, LinearSetUp, PairLinear, ProtocolError, confirm,
 };
-use crate::roles::server::{Observer, Phase, ServiceError};
+use crate::roles::observer::{Event, Observer, Phase};
+use crate::roles::server::ServiceError;
 use crate::wire::{Channel, NetError, Tag};
 
 /// What the state folder has.
@@ -106,7 +107,7 @@ pub(super) fn set_up<'a>(
         None => Some(store.keep_hints(mask.id(), plan)?),
     };
     if file.is_some() {
-        observer.phase(Phase::Hints);
+        observer.event(Event::Phase(Phase::Hints));
     }
     let total = plan.hint_pieces().count() as f64;
     let (mut ours, mut theirs, mut pieces) = (HintDigest::default(), HintDigest::default(), 0.0);

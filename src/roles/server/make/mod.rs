@@ -10,7 +10,7 @@ mod tests;
 pub use inputs::{MakeInputs, MakePaths};
 
 use super::report::Watch;
-use super::{Observer, Phase, PhaseReport, ServiceError};
+use super::{PhaseReport, ServiceError};
 use crate::artefact::{MadeJob, MaskStore, random_seed};
 use crate::files::FormatError;
 use crate::files::keys::SecretKey;
@@ -19,6 +19,7 @@ use crate::ids::Party;
 use crate::ids::{Digest, TripleSetId};
 use crate::material::pair::linear::LinearPlan;
 use crate::protocol::{MakerIdentity, Parameters, WantedSet, greet_maker};
+use crate::roles::observer::{Event, Observer, Phase};
 use crate::wire::{Channel, Tag};
 use serde::Serialize;
 use session::Session;
@@ -112,7 +113,7 @@ fn make_all(
     channel: &mut dyn Channel,
     observer: &mut dyn Observer,
 ) -> Result<MakeReport, ServiceError> {
-    observer.phase(Phase::Setup);
+    observer.event(Event::Phase(Phase::Setup));
     let watch = Watch::start(channel);
     let public = &inputs.public;
     let plan = LinearPlan::new(&public.model)?;
@@ -142,7 +143,7 @@ fn make_all(
     let count = wanted.len();
     let (mut sets, mut outs) = (Vec::new(), Vec::new());
     for (i, WantedFile { job, out }) in wanted.into_iter().enumerate() {
-        observer.phase(Phase::Make(i + 1, count));
+        observer.event(Event::Phase(Phase::Make(i + 1, count)));
         let watch = Watch::start(channel);
         let (file, file_bytes) = (out.target().to_owned(), job.bytes().unwrap_or(u64::MAX));
         let set_id = name.set_id(i);

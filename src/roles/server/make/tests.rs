@@ -2,7 +2,7 @@
 //! replaced.
 
 use super::*;
-use crate::artefact::{Parties, TripleFile, Unguarded, write_model};
+use crate::artefact::{Parties, TripleFile, write_model};
 use crate::files::container::envelope::{OpenFrom, open_stream};
 use crate::files::keys::PublicKey;
 use crate::files::output::{Access, Overwrite};
@@ -20,7 +20,7 @@ use crate::network::Op;
 use crate::numbers::ring;
 use crate::numbers::ring::RingBits;
 use crate::protocol::{ProtocolError, TileSource};
-use crate::roles::server::ImageReport;
+use crate::roles::observer::{Event, Observer};
 use crate::wire::{Frame, MemChannel, NetError, Traffic, pair};
 use tempfile::TempDir;
 
@@ -30,16 +30,15 @@ type Size = (usize, usize);
 struct Quiet(f64);
 
 impl Observer for Quiet {
-    fn unguarded(&mut self, _: &Path, _: Unguarded) {}
-    fn phase(&mut self, _: Phase) {
-        self.0 = 0.0;
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Phase(_) = event {
+            self.0 = 0.0;
+        }
     }
     fn progress(&mut self, done: f64) {
         assert!((self.0..=1.0).contains(&done), "{done} after {}", self.0);
         self.0 = done;
     }
-    fn done(&mut self, _: &ImageReport) {}
-    fn failed(&mut self, _: &Path, _: ServiceError) {}
 }
 
 struct Lab {

@@ -1,7 +1,7 @@
 //! From typed errors to one sentence, a hint and an exit code.
 
-use super::shown::one_line;
 use crate::artefact::PairError;
+use crate::cli::shown::one_line;
 use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
 use crate::files::output::words::TAKE;
@@ -11,6 +11,7 @@ use crate::kernels::BackendError;
 use crate::model::ModelError;
 use crate::network::NetworkError;
 use crate::protocol::{ProtocolError, SourceError};
+use crate::roles::RoleError;
 use crate::roles::server::{InputError, ServiceError};
 use crate::wire::{NetError, Refusal};
 use std::error::Error;
@@ -329,6 +330,27 @@ impl From<ServiceError> for Failure {
                 Failure::of(Code::Input, &e, Some(help.into()))
             }
             _ => Failure::of(Code::Failed, &e, None),
+        }
+    }
+}
+
+impl From<RoleError> for Failure {
+    fn from(e: RoleError) -> Self {
+        match e {
+            RoleError::Format(e) => e.into(),
+            RoleError::Model(e) => e.into(),
+            RoleError::Network(e) => e.into(),
+            RoleError::Image(e) => e.into(),
+            RoleError::Inputs(e) => e.into(),
+            RoleError::Ledger(e) => e.into(),
+            RoleError::Service(e) => e.into(),
+            RoleError::Net(e) => e.into(),
+            RoleError::Pair(e) => e.into(),
+            RoleError::Source(e) => e.into(),
+            e @ RoleError::Outputs { .. } => Failure::of(Code::Usage, &e, None),
+            e @ (RoleError::Unfit(_) | RoleError::TooMuchMaterial) => {
+                Failure::of(Code::Input, &e, None)
+            }
         }
     }
 }

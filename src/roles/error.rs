@@ -1,0 +1,74 @@
+//! Why a role could not do its part.
+
+use super::server::{InputError, ServiceError};
+use crate::artefact::PairError;
+use crate::files::FormatError;
+use crate::files::ledger::LedgerError;
+use crate::image::ImageError;
+use crate::model::{ModelError, Unfit};
+use crate::network::NetworkError;
+use crate::protocol::SourceError;
+use crate::wire::NetError;
+
+/// Why a role could not do its part.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoleError {
+    /// A file or key.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model and the image's size do not go together.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A server's inputs, every one that is no good.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Inputs(Vec<InputError>),
+    /// The ledger of used slots.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The joint computation.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The keys of the link.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// Two result shares that do not belong together.
+    #[error(transparent)]
+    Pair(#[from] PairError),
+    /// An image with levels that the model was not shared for.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// Material or a description.
+    #[error(transparent)]
+    Source(SourceError),
+    /// Not one output for each image.
+    #[error("{images} images but {outs} outputs")]
+    Outputs {
+        /// Images.
+        images: usize,
+        /// Outputs.
+        outs: usize,
+    },
+    /// More material than any disk holds.
+    #[error("that is more material than any disk holds")]
+    TooMuchMaterial,
+}
+
+impl From<SourceError> for RoleError {
+    fn from(e: SourceError) -> Self {
+        let e = match e.downcast::<FormatError>() {
+            Ok(e) => return RoleError::Format(*e),
+            Err(e) => e,
+        };
+        match e.downcast::<PairError>() {
+            Ok(e) => RoleError::Pair(*e),
+            Err(e) => RoleError::Source(e),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Why a server's job failed.
+
+use crate::files::FormatError;
+use crate::files::ledger::LedgerError;
+use crate::material::pair::linear::LinearError;
+use crate::protocol::ProtocolError;
+use crate::protocol::SourceError;
+use crate::wire::NetError;
+use std::path::PathBuf;
+
+/// Why a job failed after its inputs were accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The joint computation failed.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// A file failed.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Material without a dealer cannot be made for this model.
+    #[error(transparent)]
+    Linear(#[from] LinearError),
+    /// Results of the model are too coarse to hide what such material is off by.
+    #[error(
+        "results of this model can lose only {dropped} low bits, and material without a dealer needs \
+         {expected}"
+    )]
+    TooCoarse {
+        /// [`crate::model::PublicModel::dropped_bits`].
+        dropped: u32,
+        /// [`crate::model::RESULT_BITS`].
+        expected: u32,
+    },
+    /// All slots are used.
+    #[error("no slot is left: all {slots} slots of the triples {set} are used")]
+    NoSlotLeft {
+        /// Slots of the set.
+        slots: u64,
+        /// The set's short id.
+        set: String,
+    },
+    /// Fewer slots are left than there are images.
+    #[error("{left} slot(s) of the triples {set} are left, too few for {images} images")]
+    TooFewSlots {
+        /// Slots left.
+        left: u64,
+        /// Images of the job.
+        images: u64,
+        /// The set's short id.
+        set: String,
+    },
+    /// The state folder belongs to another server.
+    #[error(
+        "the state folder '{folder}' belongs to the server key {found}, this server's key is {expected}"
+    )]
+    StateOfAnother {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// This server's key.
+        expected: String,
+    },
+    /// The material says that the slot was spent, the ledgers do not.
+    #[error(
+        "slot {slot} of the triples {set} was used or erased before, yet the ledger says that it is \
+         free"
+    )]
+    SlotGone {
+        /// The slot.
+        slot: u64,
+        /// The set's short id.
+        set: String,
+    },
+    /// A whole set is to be erased that can still serve.
+    #[error("{left} slot(s) of '{file}' are left")]
+    SlotsLeft {
+        /// Slots left.
+        left: u64,
+        /// The triples.
+        file: PathBuf,
+    },
+    /// A file of the command line is refused.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The other server cannot take part in an image.
+    #[error("the other server leaves this image out; its own message says why")]
+    Declined,
+    /// The other server has no share of an image.
+    #[error("the other server has no share of this image, or none that it can use")]
+    NotShared,
+    /// The servers' ledgers race with other sessions.
+    #[error("no slot could be agreed on in {0} attempts: other sessions take them")]
+    SlotsContended(u32),
+}
+
+impl From<NetError> for ServiceError {
+    fn from(e: NetError) -> Self {
+        ServiceError::Protocol(e.into())
+    }
+}
+
+impl ServiceError {
+    /// What the other server may be told: no path, no content.
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        match self {
+            // It knows, or is gone.
+            ServiceError::Protocol(ProtocolError::Net(
+                NetError::Closed(_) | NetError::Refused { .. },
+            )) => None,
+            ServiceError::Protocol(
+                ProtocolError::Mismatch { .. } | ProtocolError::SameParty(_),
+            ) => None,
+            ServiceError::Protocol(ProtocolError::Net(_) | ProtocolError::Ot(_)) => {
+                Some("it got malformed messages")
+            }
+            ServiceError::Protocol(ProtocolError::Sacrifice { .. }) => {
+                Some("what both made does not fit together")
+            }
+            ServiceError::Protocol(_) => Some("it cannot read its shares or material"),
+            ServiceError::Format(_) => Some("it cannot write its output or read its files"),
+            ServiceError::Ledger(_) => Some("its ledger refuses"),
+            ServiceError::NoSlotLeft { .. } | ServiceError::TooFewSlots { .. } => {
+                Some("no slot is left")
+            }
+            ServiceError::StateOfAnother { .. } => Some("its state folder is not its own"),
+            ServiceError::SlotGone { .. } => Some("its material of the slot is gone"),
+            ServiceError::Declined | ServiceError::NotShared => Some("an image is left out"),
+            // None of a session.
+            ServiceError::Linear(_)
+            | ServiceError::TooCoarse { .. }
+            | ServiceError::SlotsLeft { .. }
+            | ServiceError::Input(_) => None,
+            ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),
+        }
+    }
+}
+
+/// Why an input is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The file itself is no good.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The description is no good.
+    #[error("'{file}': {reason}")]
+    Description {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: SourceError,
+    },
+    /// Made for the other server.
+    #[error("'{file}' is for server {found}, this is server {expected}")]
+    WrongParty {
+        /// The file.
+        file: PathBuf,
+        /// Its party.
+        found: usize,
+        /// This server's.
+        expected: usize,
+    },
+    /// Given twice.
+    #[error("'{file}' is the same {what} as '{first}'")]
+    Repeated {
+        /// The file.
+        file: PathBuf,
+        /// What they are.
+        what: &'static str,
+        /// The other file.
+        first: PathBuf,
+    },
+    /// Dealt, and there is no key of a dealer.
+    #[error("'{file}' was made by a dealer, and this key folder has no dealer.pub")]
+    NoDealer {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Made by the two servers, for a model whose results are too coarse to hide what is off by one.
+    #[error(
+        "'{file}' was made by the two servers, and results of this model can lose only {dropped} low \
+         bits, expected {expected}"
+    )]
+    TooCoarse {
+        /// The file.
+        file: PathBuf,
+        /// [`crate::model::PublicModel::dropped_bits`].
+        dropped: u32,
+        /// [`crate::model::RESULT_BITS`].
+        expected: u32,
+    },
+    /// Made for something else.
+    #[error("'{file}' is for {what} {found}, expected {expected}")]
+    Mismatch {
+        /// The file.
+        file: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// In the file.
+        found: String,
+        /// In the files before it.
+        expected: String,
+    },
+}
+
+impl InputError {
+    /// What to do next.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            InputError::Format(e) => e.help(),
+            InputError::Description { .. } => {
+                Some("copy PREFIX.pub beside the model share, or name it with --public".into())
+            }
+            InputError::WrongParty { expected, .. } => {
+                Some(format!("give the file that ends in .s{expected}, or another --party"))
+            }
+            InputError::Repeated { .. } => Some("give each one once".into()),
+            InputError::NoDealer { .. } => Some(
+                "copy the dealer's .pub to the key folder, or use triples that the two servers made"
+                    .into(),
+            ),
+            InputError::TooCoarse { .. } => {
+                Some("have a dealer make the triples, or share the model with --ring 64".into())
+            }
+            InputError::Mismatch { .. } => Some(
+                "share the image and make the triples for this model's .pub and this size".into(),
+            ),
+        }
+    }
+}
