@@ -1,5 +1,6 @@
 //! Both shares of an image together: what nobody but their maker may see.
 
+use super::error::ArtefactError;
 use super::{ImageParts, ImageShareFile, PairError};
 use crate::crypto::share;
 use crate::files::container::envelope::{OpenFrom, open_file};
@@ -7,7 +8,6 @@ use crate::files::container::header::ImageShare;
 use crate::files::keys::{PublicKey, SecretKey};
 use crate::ids::Role;
 use crate::numbers::ring::{Ring, RingBits};
-use crate::protocol::SourceError;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -33,7 +33,7 @@ pub fn open_image_pair(
     paths: [&Path; 2],
     servers: &[SecretKey; 2],
     gateway: &PublicKey,
-) -> Result<ImagePair, SourceError> {
+) -> Result<ImagePair, ArtefactError> {
     let files = [open_file(paths[0])?, open_file(paths[1])?];
     let fields = [*files[0].expect::<ImageShare>()?, *files[1].expect::<ImageShare>()?];
     check_pair(paths, &fields)?;
@@ -54,7 +54,7 @@ pub fn open_image_pair(
 
 type Values = Zeroizing<Vec<i64>>;
 
-fn combine<R: Ring>([a, b]: [ImageShareFile; 2]) -> Result<(Values, Values), SourceError> {
+fn combine<R: Ring>([a, b]: [ImageShareFile; 2]) -> Result<(Values, Values), ArtefactError> {
     let (a, b): (ImageParts<R>, ImageParts<R>) = (a.into_parts()?, b.into_parts()?);
     let add = |x: &[R], y: &[R]| {
         let sum = Zeroizing::new(share::combine(x, y));

@@ -9,6 +9,7 @@
 //!
 //! Security: a share or a set of material is for one reader; what is read was authenticated chunk by chunk.
 
+mod error;
 mod image_pair;
 mod image_share;
 mod made;
@@ -22,6 +23,7 @@ mod result_share;
 mod slot_regions;
 mod triples;
 
+pub use error::{ArtefactError, PairError};
 pub use image_pair::{ImagePair, open_image_pair};
 pub use image_share::{ImageParts, ImageShareFile, SharedImage, write_image_shares};
 pub use made::{MadeJob, MadeName, MadeWriter};
@@ -33,7 +35,7 @@ pub use note::{Channel, Note, NoteError, Tile, is_base_name};
 pub use opened::OpenedWeightsFile;
 pub use prepared::PreparedFile;
 pub(crate) use result_share::decoding;
-pub use result_share::{PairError, Reconstruction, read_result_note, reconstruct, write_result};
+pub use result_share::{Reconstruction, read_result_note, reconstruct, write_result};
 pub use slot_regions::SlotRegions;
 pub use triples::{Commission, Customer, TripleFile, TripleJob, Unguarded};
 

@@ -1,5 +1,6 @@
 //! A shared model: `PREFIX.pub`, the public description; `PREFIX.s0`, S0's share; `PREFIX.s1`, a seed.
 
+use super::error::ArtefactError;
 use super::{
     Parties, PayloadSize, random_seed, read_elements, read_seeds, start_in_clear, start_sealed,
     verify_elements, write_elements, write_seeds,
@@ -180,8 +181,8 @@ impl PublicModelFile {
     ///
     /// # Errors
     /// [`FormatError`], and [`ModelError`] for a description that is not acceptable.
-    pub fn read(path: &Path) -> Result<Self, SourceError> {
-        Ok(UnparsedModelFile::read(path)?.parse().map_err(Box::new)?)
+    pub fn read(path: &Path) -> Result<Self, ArtefactError> {
+        Ok(UnparsedModelFile::read(path)?.parse()?)
     }
 }
 

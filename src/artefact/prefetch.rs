@@ -76,7 +76,7 @@ impl TileSource for Prefetch {
         let Some(tiles) = &self.tiles else { return Ok(Tile::new()) };
         match tiles.recv() {
             Ok(tile) => Ok(tile?),
-            Err(_) => Err("the material ended before its last tile".into()),
+            Err(_) => Err(SourceError::Ended),
         }
     }
 }

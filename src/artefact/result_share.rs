@@ -1,5 +1,6 @@
 //! A denoised image in shares: each server's weighted sums, and how the receiver reads them.
 
+use super::error::{ArtefactError, PairError};
 use super::{
     PayloadSize, PublicModelFile, level_map, read_elements, read_note, start_sealed,
     write_elements, write_note,
@@ -10,13 +11,11 @@ use crate::files::container::envelope::{EnvelopeReader, OpenFrom, SealTo, open_f
 use crate::files::container::header::{Decoding, Levels, ResultShare};
 use crate::files::keys::{PublicKey, SecretKey};
 use crate::files::output::OutputFile;
-use crate::ids::Party;
 use crate::ids::{ImageId, Role, SessionId};
 use crate::model::{Normalisation, decode_sums};
 use crate::network::{Border, Gather, PatchGrid};
 use crate::numbers::fixed::shrink;
 use crate::numbers::ring::{Ring, RingBits};
-use crate::protocol::SourceError;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -76,42 +75,6 @@ pub struct Reconstruction {
     pub note: Vec<u8>,
 }
 
-/// Why two result files do not make an image.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PairError {
-    /// Both are of one party.
-    #[error("'{first}' and '{second}' are both shares of server {party}")]
-    SameParty {
-        /// One file.
-        first: String,
-        /// The other.
-        second: String,
-        /// The party.
-        party: Party,
-    },
-    /// They are of different images or runs.
-    #[error("'{first}' and '{second}' do not belong together: {what} {ours} and {theirs}")]
-    Different {
-        /// One file.
-        first: String,
-        /// The other.
-        second: String,
-        /// What differs.
-        what: &'static str,
-        /// In the first.
-        ours: String,
-        /// In the second.
-        theirs: String,
-    },
-    /// A window with a zero weight would leave pixels undefined.
-    #[error("'{file}' says a window weight of 0, expected at least 1")]
-    Window {
-        /// The file.
-        file: String,
-    },
-}
-
 /// A result share's fields and its note, still sealed, without its elements; `servers` as for
 /// [`reconstruct`].
 ///
@@ -158,7 +121,7 @@ pub fn reconstruct(
     paths: [&Path; 2],
     receiver: &SecretKey,
     servers: &[PublicKey; 2],
-) -> Result<Reconstruction, SourceError> {
+) -> Result<Reconstruction, ArtefactError> {
     let files = [open_file(paths[0])?, open_file(paths[1])?];
     let fields =
         [files[0].expect::<ResultShare>()?.clone(), files[1].expect::<ResultShare>()?.clone()];
@@ -202,7 +165,7 @@ fn check_pair(paths: [&Path; 2], [a, b]: &[ResultShare; 2]) -> Result<(), PairEr
 fn combine<R: Ring>(
     [mut a, mut b]: [EnvelopeReader<std::io::BufReader<std::fs::File>>; 2],
     of: &[ResultShare; 2],
-) -> Result<Reconstruction, SourceError> {
+) -> Result<Reconstruction, ArtefactError> {
     let fields = &of[0];
     let size = (fields.height as usize, fields.width as usize);
     let decode = &fields.decode;

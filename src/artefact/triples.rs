@@ -4,6 +4,7 @@
 //! A slot serves one image. Material is written and read as a stream, one chunk for each (slot,
 //! tile, op), each with its own tag.
 
+use super::error::ArtefactError;
 use super::prefetch::{Prefetch, Reading, SharedFile};
 use super::{
     Parties, PayloadSize, PublicModelFile, SlotRegions, random_seed, read_seeds, start_sealed,
@@ -26,7 +27,7 @@ use crate::material::{
 };
 use crate::network::NetworkError;
 use crate::numbers::ring::{Ring, RingBits};
-use crate::protocol::{SourceError, TileSource};
+use crate::protocol::TileSource;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -150,7 +151,7 @@ impl<'a> TripleJob<'a> {
         s1: OutputFile,
         s1_first: bool,
         progress: &mut (dyn FnMut(u64) + Send),
-    ) -> Result<(TripleSetId, W), SourceError> {
+    ) -> Result<(TripleSetId, W), ArtefactError> {
         match self.commission.public.model.ring {
             RingBits::L32 => self.write_in::<u32, W>(s0, s1, s1_first, progress),
             RingBits::L64 => self.write_in::<u64, W>(s0, s1, s1_first, progress),
@@ -163,7 +164,7 @@ impl<'a> TripleJob<'a> {
         s1_out: OutputFile,
         s1_first: bool,
         progress: &mut (dyn FnMut(u64) + Send),
-    ) -> Result<(TripleSetId, W), SourceError> {
+    ) -> Result<(TripleSetId, W), ArtefactError> {
         let set_id = TripleSetId::random().map_err(FormatError::from)?;
         let Commission { customer, public } = self.commission;
         let Customer { parties, .. } = customer;

@@ -1,7 +1,7 @@
 //! Files and folders that several commands touch.
 
-use super::failure::{Code, Failure};
-use crate::artefact::PublicModelFile;
+use super::failure::{Code, Failure, image_hint};
+use crate::artefact::{ArtefactError, PublicModelFile};
 use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::image::dicom::{self, Window};
@@ -207,7 +207,7 @@ pub(super) fn output_format(path: &Path) -> Result<ImageFormat, Failure> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     ImageFormat::for_output(extension).map_err(|e| {
         let failure = Failure::new(Code::Usage, e.to_string()).about(path);
-        match e.help() {
+        match image_hint(&e) {
             Some(help) => failure.help(help),
             None => failure,
         }
@@ -249,9 +249,9 @@ pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
 
 /// A model's public description.
 pub(super) fn read_public(path: &Path) -> Result<PublicModelFile, Failure> {
-    PublicModelFile::read(path).map_err(|e| match e.downcast::<FormatError>() {
-        Ok(e) => (*e).into(),
-        Err(e) => Failure::from(e).about(path),
+    PublicModelFile::read(path).map_err(|e| match e {
+        ArtefactError::Format(e) => e.into(),
+        e => Failure::from(e).about(path),
     })
 }
 

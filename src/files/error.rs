@@ -1,7 +1,6 @@
 //! What can be wrong with a file, and what to do about it.
 
 use crate::files::container::Kind;
-use crate::files::output::words::TAKE;
 use crate::ids::RandomError;
 use crate::ids::Role;
 use std::io;
@@ -301,95 +300,6 @@ impl std::fmt::Display for Amount {
 }
 
 impl FormatError {
-    /// What to do next, if there is something.
-    pub fn help(&self) -> Option<String> {
-        use FormatError::*;
-        Some(match self {
-            NotOurs { .. } => {
-                "check the path; `ppdenoise inspect FILE` tells what a file is".into()
-            }
-            Version { expected, found, .. } if found > expected => {
-                "use the newer ppdenoise that wrote this file".into()
-            }
-            Version { .. } => "make the file again with this version of ppdenoise".into(),
-            HeaderDamaged { .. }
-            | ChunkDamaged { .. }
-            | Truncated { .. }
-            | TrailingBytes { .. } => {
-                "copy the file again from where it was made, or make it again".into()
-            }
-            NotAuthentic { .. } => {
-                "copy the file again from where it was made; if it is refused again, it was not \
-                 made with the key it names"
-                    .into()
-            }
-            WrongRecipient { .. } => {
-                "use the key folder of who it is for, or have it made again with this public key"
-                    .into()
-            }
-            WrongSender { role, .. } => format!(
-                "get {role}.pub from its owner, compare fingerprints, and have files of an older \
-                 key made again"
-            ),
-            SharedForOthers { role, .. } => format!(
-                "use the key folder that the model was shared with, or get {role}.pub from its owner, \
-                 compare fingerprints, and have the model shared again"
-            ),
-            NoteTooLong { .. } => "give the image a shorter name".into(),
-            UnusableKey { .. } => "get the public key from its owner again".into(),
-            PassphraseNeeded { .. } => {
-                "give --passphrase-file FILE, set PPDENOISE_PASSPHRASE_FILE, or run it at a \
-                 terminal"
-                    .into()
-            }
-            WrongPassphrase { .. } => "give the passphrase this key was made with".into(),
-            PassphraseUnusable { limit, .. } => {
-                format!("give a file with a passphrase of 1 to {limit} bytes in its first line")
-            }
-            Exposed { file, folder, .. } => {
-                format!("chmod {} '{}'", if *folder { 700 } else { 600 }, file.display())
-            }
-            WrongKind { expected, .. } => {
-                format!("give {} {expected}; {}", expected.article(), expected.maker())
-            }
-            InvalidField { .. } | PayloadMismatch { .. } => {
-                "make the file again; its writer and this program do not agree".into()
-            }
-            UnknownCipher { .. } => "use the ppdenoise version that sealed this file".into(),
-            Exists { .. } => "give another output path, or replace the file with --force".into(),
-            SameFile { .. } => "give another output path".into(),
-            DiskFull { .. } => "free some space or write to another disk; nothing was left".into(),
-            NoSpace { .. } => "free some space or write to another disk".into(),
-            Missing { .. } => "check the path".into(),
-            FolderMissing { folder, .. } => {
-                format!("create it first: mkdir -p '{}'", folder.display())
-            }
-            KeyFolderMissing { folder } => {
-                format!("make one with `ppdenoise keygen --out '{}'`", folder.display())
-            }
-            KeyMissing { folder, .. } => format!(
-                "copy the key into this folder, or make a set with `ppdenoise keygen --out '{}'`",
-                folder.display()
-            ),
-            KeyMismatch { .. } => {
-                "copy both halves of the pair again, or make new keys with `ppdenoise keygen`"
-                    .into()
-            }
-            InUse { .. } => "wait until the other ppdenoise has ended".into(),
-            Random(_) => return None,
-            Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "check who owns the path and its permissions".into()
-            }
-            Io { action: TAKE, .. } => "the slot is lost, and nothing was sent under it: mend the \
-                disk, or copy the file to another and run both servers again"
-                .into(),
-            Io { action: "write" | "create", .. } => {
-                "write to another place; nothing was left".into()
-            }
-            Io { .. } => return None,
-        })
-    }
-
     /// An error of the operating system on `file`, with the kinds that have their own variant.
     pub fn io(file: &Path, action: &'static str, source: io::Error) -> Self {
         let file = file.to_owned();

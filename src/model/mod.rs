@@ -175,23 +175,4 @@ pub enum ModelError {
     Network(#[from] NetworkError),
 }
 
-impl ModelError {
-    /// What to do next, where there is something.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
-            ModelError::NoDescription => {
-                Some("write the JSON description beside the model as NAME.json")
-            }
-            ModelError::RangeTooLarge { .. } => Some(
-                "use larger cells or a higher --sigma-from, or train with a bound on row norms",
-            ),
-            ModelError::NotCalibrated => {
-                Some("run `ppdenoise calibrate` on sample images first, or use --ranges guaranteed")
-            }
-            ModelError::OutputTooLarge { .. } => {
-                Some("use --ring 64, a larger stride, or train with a bound on row norms")
-            }
-            _ => None,
-        }
-    }
-}
+impl ModelError {}

@@ -151,7 +151,7 @@ pub(super) fn broken(text: String) -> ProtocolError {
 
 /// What a server sends of itself, as bytes.
 pub(super) fn small<T: Encode>(value: &T) -> Result<Vec<u8>, ProtocolError> {
-    encode_small(value).map_err(|e| ProtocolError::Source(Box::new(e)))
+    encode_small(value).map_err(ProtocolError::from)
 }
 
 /// What the other server sent of itself, whose digest must be `digest`.

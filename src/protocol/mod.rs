@@ -43,10 +43,23 @@ pub use pair_linear::{HintMessage, LinearSetUp, LinearShares, LinearWork, PairLi
 pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
 pub use session::{Image, Sources, TileSource, denoise};
 
+use crate::files::FormatError;
+use crate::ids::codec::SmallError;
+use crate::material::pair::linear::LinearError;
+use crate::network::NetworkError;
 use crate::wire::NetError;
 
-/// An error of whoever supplies shares or material, passed through.
-pub type SourceError = Box<dyn std::error::Error + Send + Sync>;
+/// Why whoever supplies shares or material could not.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// The file that they are read from, or written to.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Less material than the layout says.
+    #[error("the material ended before its last tile")]
+    Ended,
+}
 
 /// Why a joint computation failed.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +73,16 @@ pub enum ProtocolError {
     Ot(#[from] crate::crypto::ot::OtError),
     /// A share or material could not be supplied.
     #[error(transparent)]
-    Source(SourceError),
+    Source(#[from] SourceError),
+    /// The model and the size of the image do not go together.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// Material without a dealer cannot be made for this model.
+    #[error(transparent)]
+    Linear(#[from] LinearError),
+    /// A message that cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] SmallError),
     /// Material of another length than the layout says.
     #[error("the material of op {op}, patches {first} to {last}, has the wrong length")]
     Material {

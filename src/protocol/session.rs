@@ -80,7 +80,7 @@ pub fn denoise<R: Ring, E: Engine<R>>(
     progress: &mut (dyn FnMut(f64) + Send),
 ) -> Result<Vec<R>, ProtocolError> {
     let stages = model.public.network.grids(image.size);
-    let stages = stages.map_err(|e| ProtocolError::Source(Box::new(e)))?;
+    let stages = stages.map_err(ProtocolError::from)?;
     let mut driver = Driver {
         model,
         engine,

@@ -1,13 +1,12 @@
 //! Why a role could not do its part.
 
 use super::server::{InputError, ServiceError};
-use crate::artefact::PairError;
+use crate::artefact::{ArtefactError, PairError};
 use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
 use crate::image::ImageError;
 use crate::model::{ModelError, Unfit};
 use crate::network::NetworkError;
-use crate::protocol::SourceError;
 use crate::wire::NetError;
 
 /// Why a role could not do its part.
@@ -44,9 +43,6 @@ pub enum RoleError {
     /// An image with levels that the model was not shared for.
     #[error(transparent)]
     Unfit(#[from] Unfit),
-    /// Material or a description.
-    #[error(transparent)]
-    Source(SourceError),
     /// Not one output for each image.
     #[error("{images} images but {outs} outputs")]
     Outputs {
@@ -60,15 +56,13 @@ pub enum RoleError {
     TooMuchMaterial,
 }
 
-impl From<SourceError> for RoleError {
-    fn from(e: SourceError) -> Self {
-        let e = match e.downcast::<FormatError>() {
-            Ok(e) => return RoleError::Format(*e),
-            Err(e) => e,
-        };
-        match e.downcast::<PairError>() {
-            Ok(e) => RoleError::Pair(*e),
-            Err(e) => RoleError::Source(e),
+impl From<ArtefactError> for RoleError {
+    fn from(e: ArtefactError) -> Self {
+        match e {
+            ArtefactError::Format(e) => e.into(),
+            ArtefactError::Model(e) => e.into(),
+            ArtefactError::Network(e) => e.into(),
+            ArtefactError::Pair(e) => e.into(),
         }
     }
 }

@@ -131,29 +131,7 @@ pub enum TrainError {
     Write(String),
 }
 
-impl TrainError {
-    /// What to do next, where there is something.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
-            TrainError::NoImage { .. } => {
-                Some("give larger images, or smaller patches with --input-patch or --patch")
-            }
-            TrainError::OtherShapes { .. } => Some(
-                "give --family and the sizes as that model is: --input-patch, --output-patch and \
-                 --hidden, or --depth, --channels and --stride; and --no-residual",
-            ),
-            TrainError::Diverged { .. } => {
-                Some("use a smaller --rate; the last checkpoint is from before")
-            }
-            TrainError::Checkpoint(_) => Some("start without --resume, or with --init MODEL.npz"),
-            TrainError::OtherRecipe { .. } => {
-                Some("give the same options, or start from the weights with --init MODEL.npz")
-            }
-            TrainError::Memory => Some("use a smaller --batch"),
-            _ => None,
-        }
-    }
-}
+impl TrainError {}
 
 impl Recipe {
     /// Pixels on each side of the predicted patch.

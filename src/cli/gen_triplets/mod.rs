@@ -8,12 +8,12 @@ use super::failure::{Code, Failure};
 use super::files::{is_stream, overwrite, read_public, with_suffix};
 use super::output::{Console, bytes, print_json};
 use super::server_side::with_threads;
+use crate::artefact::ArtefactError;
 use crate::artefact::{Customer, PublicModelFile, TripleJob};
 use crate::files::FormatError;
 use crate::files::keys::KeyFolder;
 use crate::files::output::{Access, OutputFile, ensure_not_input, ensure_space};
 use crate::ids::{ImageId, Role};
-use crate::protocol::SourceError;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::io::BufWriter;
@@ -192,14 +192,14 @@ pub(super) fn too_large() -> Failure {
 }
 
 /// A failed write to standard output has no path to name.
-fn of_stream(error: SourceError) -> Failure {
-    match error.downcast_ref() {
-        Some(FormatError::Io { file, source, .. }) if is_stream(file) => {
+fn of_stream(error: ArtefactError) -> Failure {
+    match error {
+        ArtefactError::Format(FormatError::Io { file, source, .. }) if is_stream(&file) => {
             let text = format!("cannot write the triples to standard output: {source}");
             let help = "whoever reads them ended first: see its message; no file was left";
             Failure::new(Code::Failed, text).help(help)
         }
-        _ => error.into(),
+        error => error.into(),
     }
 }
 

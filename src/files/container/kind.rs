@@ -39,23 +39,6 @@ impl Kind {
             _ => "a",
         }
     }
-
-    /// Which command makes such a file, as a clause.
-    pub fn maker(self) -> &'static str {
-        match self {
-            Kind::PublicModel => "`ppdenoise share-model` writes it as PREFIX.pub",
-            Kind::ModelShare => "`ppdenoise share-model` writes it as PREFIX.s0 or PREFIX.s1",
-            Kind::ImageShare => "`ppdenoise share-image` writes it as PREFIX.s0 or PREFIX.s1",
-            Kind::Triples => "`ppdenoise gen-triplets` writes it as PREFIX.s0 or PREFIX.s1",
-            Kind::ResultShare => "`ppdenoise serve` writes it",
-            Kind::OpenedWeights => "`ppdenoise serve` keeps it in its state folder",
-            Kind::PublicKey | Kind::SecretKey => "`ppdenoise keygen` writes it",
-            Kind::Prepared => "`ppdenoise prepare` keeps it in a server's state folder",
-            Kind::WeightMask | Kind::Hints => {
-                "`ppdenoise gen-triplets --party` keeps it in a server's state folder"
-            }
-        }
-    }
 }
 
 impl fmt::Display for Kind {

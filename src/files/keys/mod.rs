@@ -283,9 +283,8 @@ mod tests {
         let err = keys.secret(Role::Dealer, &no_passphrase).unwrap_err();
         assert!(err.to_string().contains("dealer.key"));
         assert!(err.to_string().contains(dir.path().to_str().unwrap()));
-        assert!(err.help().unwrap().contains("ppdenoise keygen"));
-        let err = KeyFolder::open(&dir.path().join("no")).unwrap_err();
-        assert!(err.help().unwrap().contains("ppdenoise keygen"));
+        let missing = KeyFolder::open(&dir.path().join("no"));
+        assert!(matches!(missing, Err(FormatError::KeyFolderMissing { .. })));
     }
 
     #[test]
@@ -349,7 +348,6 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let err = keys.secret(Role::Gateway, &no_passphrase).unwrap_err();
             assert!(matches!(err, FormatError::Exposed { mode: m, .. } if m == mode), "{err}");
-            assert!(err.help().unwrap().starts_with("chmod 600 "), "{err}");
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
         keys.secret(Role::Gateway, &no_passphrase).unwrap();

@@ -96,32 +96,6 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// What to do next, if there is something.
-    pub fn help(&self) -> Option<String> {
-        use LedgerError::*;
-        Some(match self {
-            Busy { .. } => "wait for the other server, or give each its own --state folder".into(),
-            Lost { .. } => "which slots are used is no longer known: use another --state folder \
-                together with new triples from `ppdenoise gen-triplets`, never again the triples \
-                used with this one, and no old copy of the ledger"
-                .into(),
-            Damaged { .. } | Replaced { .. } => "which slots are used is no longer certain: \
-                use another --state folder together with new triples from \
-                `ppdenoise gen-triplets`, and never again the triples used with this one"
-                .into(),
-            WeightsBound { what: "model", .. } => {
-                "make triples for this model with `ppdenoise gen-triplets`".into()
-            }
-            WeightsBound { .. } | OpenedBound { .. } => "give both servers the files of one \
-                `ppdenoise share-model`, or share the model again and make triples for it"
-                .into(),
-            NoHome => "say where to keep it with --state DIR".into(),
-            Io { .. } => "check the folder given with --state and its permissions".into(),
-            Exposed(e) => return e.help(),
-            NoSuchSlot { .. } => return None,
-        })
-    }
-
     /// What differs first.
     pub(super) fn bound(mask: WeightMaskId, bound: &BoundWeights, found: &BoundWeights) -> Self {
         let facts = [

@@ -13,7 +13,7 @@ use crate::material::pair::linear::{
 };
 use crate::material::{Origin, SlotView};
 use crate::model::PublicModel;
-use crate::network::{NetworkError, PatchGrid, Stage};
+use crate::network::{PatchGrid, Stage};
 use crate::wire::{Channel, NetError, Tag};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -98,7 +98,7 @@ impl<'a> PairLinear<'a> {
         }
         let hints = kept.or(hints).unwrap_or_else(|| PeerHints::new(holder.plan().clone()));
         let encryptor = Encryptor::new(party, name, hints);
-        let encryptor = encryptor.map_err(|e| ProtocolError::Source(Box::new(e)))?;
+        let encryptor = encryptor.map_err(ProtocolError::from)?;
         Ok(PairLinear { holder, encryptor, rounding, made: HashMap::new() })
     }
 
@@ -255,7 +255,7 @@ type Stages = Vec<(Stage, PatchGrid)>;
 
 fn stages(work: &LinearWork<'_>) -> Result<Stages, ProtocolError> {
     let grids = work.public.network.grids(work.size);
-    grids.map_err(|e: NetworkError| ProtocolError::Source(Box::new(e)))
+    grids.map_err(ProtocolError::from)
 }
 
 fn stage_of<'s>(stages: &'s Stages, plan: &OpPlan) -> (&'s Stage, &'s PatchGrid) {

@@ -3,8 +3,8 @@
 use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
 use crate::material::pair::linear::LinearError;
+use crate::model::ModelError;
 use crate::protocol::ProtocolError;
-use crate::protocol::SourceError;
 use crate::wire::NetError;
 use std::path::PathBuf;
 
@@ -153,7 +153,7 @@ pub enum InputError {
         /// The file.
         file: PathBuf,
         /// What is wrong.
-        reason: SourceError,
+        reason: Box<ModelError>,
     },
     /// Made for the other server.
     #[error("'{file}' is for server {found}, this is server {expected}")]
@@ -206,30 +206,4 @@ pub enum InputError {
         /// In the files before it.
         expected: String,
     },
-}
-
-impl InputError {
-    /// What to do next.
-    pub fn help(&self) -> Option<String> {
-        match self {
-            InputError::Format(e) => e.help(),
-            InputError::Description { .. } => {
-                Some("copy PREFIX.pub beside the model share, or name it with --public".into())
-            }
-            InputError::WrongParty { expected, .. } => {
-                Some(format!("give the file that ends in .s{expected}, or another --party"))
-            }
-            InputError::Repeated { .. } => Some("give each one once".into()),
-            InputError::NoDealer { .. } => Some(
-                "copy the dealer's .pub to the key folder, or use triples that the two servers made"
-                    .into(),
-            ),
-            InputError::TooCoarse { .. } => {
-                Some("have a dealer make the triples, or share the model with --ring 64".into())
-            }
-            InputError::Mismatch { .. } => Some(
-                "share the image and make the triples for this model's .pub and this size".into(),
-            ),
-        }
-    }
 }

@@ -145,7 +145,7 @@ fn one_slot<R: Ring>(
     let (public, fields) = (&inputs.public.model, set.triples.fields());
     let size = (fields.height as usize, fields.width as usize);
     let stages = public.network.grids(size);
-    let stages = stages.map_err(|e| ProtocolError::Source(Box::new(e)))?;
+    let stages = stages.map_err(ProtocolError::from)?;
     let view = set.triples.view(slot);
     let mut out = file.create(&job.keys.own)?;
     let tiles = set.layout.tiles();

@@ -162,7 +162,7 @@ impl Inputs {
             return Err(errors);
         }
         let public = public.parse().map_err(|e| {
-            vec![InputError::Description { file: paths.public.clone(), reason: e.into() }]
+            vec![InputError::Description { file: paths.public.clone(), reason: Box::new(e) }]
         })?;
         let sizes: Vec<_> = triples.iter().map(|(_, t)| (t.height, t.width)).collect();
         let mut check = Fits { model: &public.model, errors: &mut errors };
@@ -318,7 +318,7 @@ impl Set {
             MaterialLayout::new(&public.model, size, fields.tile_rows as usize, fields.origin)
                 .map_err(|e| InputError::Description {
                     file: triples.path().to_owned(),
-                    reason: e.into(),
+                    reason: Box::new(e.into()),
                 })?;
         triples.check_material(&layout)?;
         let (dropped, expected) = (public.model.dropped_bits(), RESULT_BITS);

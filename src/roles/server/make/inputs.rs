@@ -85,7 +85,7 @@ impl MakeInputs {
         }
         let peer = peer.fingerprint();
         let reason = |e| InputError::Description { file: paths.public.clone(), reason: e };
-        let public = public.parse().map_err(|e| reason(e.into()))?;
+        let public = public.parse().map_err(|e| reason(Box::new(e)))?;
         let (found, expected) = (share.elements, public.model.elements() as u64);
         if found != expected {
             let (found, expected) = (found.to_string(), expected.to_string());

@@ -1,0 +1,88 @@
+//! Models, networks and their training: what to do about them.
+
+use super::{Code, Failure};
+use crate::model::ModelError;
+use crate::network::NetworkError;
+#[cfg(feature = "train")]
+use crate::train::TrainError;
+
+impl From<ModelError> for Failure {
+    fn from(e: ModelError) -> Self {
+        match e {
+            ModelError::Network(e) => e.into(),
+            e => {
+                let help = of_model(&e);
+                Failure::of(Code::Input, &e, help.map(Into::into))
+            }
+        }
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(e: NetworkError) -> Self {
+        let help = match e {
+            NetworkError::ImageTooSmall { .. } => Some("use a larger image or a smaller model"),
+            NetworkError::ImageTooLarge { .. } | NetworkError::MapTooLarge { .. } => {
+                Some("cut it into smaller ones, as `share-image --tile` does")
+            }
+            _ => None,
+        };
+        Failure::of(Code::Input, &e, help.map(Into::into))
+    }
+}
+
+#[cfg(feature = "train")]
+impl From<TrainError> for Failure {
+    fn from(e: TrainError) -> Self {
+        use TrainError::{Diverged, Memory, Model, OtherRecipe, Recipe, Write};
+        let code = match &e {
+            Recipe { .. } | Model(_) | OtherRecipe { .. } => Code::Usage,
+            Diverged { .. } | Memory | Write(_) => Code::Failed,
+            _ => Code::Input,
+        };
+        let help = of_training(&e).map(Into::into);
+        Failure::of(code, &e, help)
+    }
+}
+
+/// What to do about a model.
+fn of_model(e: &ModelError) -> Option<&'static str> {
+    match e {
+        ModelError::NoDescription => {
+            Some("write the JSON description beside the model as NAME.json")
+        }
+        ModelError::RangeTooLarge { .. } => {
+            Some("use larger cells or a higher --sigma-from, or train with a bound on row norms")
+        }
+        ModelError::NotCalibrated => {
+            Some("run `ppdenoise calibrate` on sample images first, or use --ranges guaranteed")
+        }
+        ModelError::OutputTooLarge { .. } => {
+            Some("use --ring 64, a larger stride, or train with a bound on row norms")
+        }
+        _ => None,
+    }
+}
+
+/// What to do about a training.
+#[cfg(feature = "train")]
+fn of_training(e: &TrainError) -> Option<&'static str> {
+    match e {
+        TrainError::NoImage { .. } => {
+            Some("give larger images, or smaller patches with --input-patch or --patch")
+        }
+        TrainError::OtherShapes { .. } => Some(
+            "give --family and the sizes as that model is: --input-patch, --output-patch and \
+             --hidden, or --depth, --channels and --stride; and --no-residual",
+        ),
+        TrainError::Diverged { .. } => {
+            Some("use a smaller --rate; the last checkpoint is from before")
+        }
+        TrainError::Checkpoint(_) => Some("start without --resume, or with --init MODEL.npz"),
+        TrainError::OtherRecipe { .. } => {
+            Some("give the same options, or start from the weights with --init MODEL.npz")
+        }
+        TrainError::Memory => Some("use a smaller --batch"),
+        _ => None,
+    }
+}

@@ -1,0 +1,24 @@
+//! The roles: each error as that of its subject.
+
+use super::{Code, Failure};
+use crate::roles::RoleError;
+
+impl From<RoleError> for Failure {
+    fn from(e: RoleError) -> Self {
+        match e {
+            RoleError::Format(e) => e.into(),
+            RoleError::Model(e) => e.into(),
+            RoleError::Network(e) => e.into(),
+            RoleError::Image(e) => e.into(),
+            RoleError::Inputs(e) => e.into(),
+            RoleError::Ledger(e) => e.into(),
+            RoleError::Service(e) => e.into(),
+            RoleError::Net(e) => e.into(),
+            RoleError::Pair(e) => e.into(),
+            e @ RoleError::Outputs { .. } => Failure::of(Code::Usage, &e, None),
+            e @ (RoleError::Unfit(_) | RoleError::TooMuchMaterial) => {
+                Failure::of(Code::Input, &e, None)
+            }
+        }
+    }
+}
