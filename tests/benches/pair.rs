@@ -144,8 +144,9 @@ fn receive(bencher: Bencher) {
     let (_, pieces) = servers.encrypt();
     let (mut z, part) = (vec![0; N * op.outputs], Part::Columns(0..N));
     let name = BatchName { set_id: [7; 16], slot: 0, op: 3, number: 0 };
+    let packed = servers.holder.packed(INDEX);
     bencher.counter(ItemsCount::new(op.inputs * op.outputs * N)).bench_local(|| {
-        let mut receiving = servers.holder.receive(INDEX, &part, &servers.y);
+        let mut receiving = packed.receive(&part, &servers.y);
         pieces.iter().for_each(|piece| receiving.masks(piece).expect("its length is right"));
         receiving.finish(&name, &rounding, &mut z).expect("all came");
     });

@@ -134,6 +134,7 @@ impl<'a> PairLinear<'a> {
         let mut run = Run { channel, sent: 0, received: 0 };
         for (index, plan) in self.holder.plan().ops().iter().enumerate() {
             let (stage, grid) = stage_of(&stages, plan);
+            let packed = self.holder.packed(index);
             let mut z = Zeroizing::new(vec![0; grid.rows() * views.len() * plan.outputs]);
             for (number, part) in plan.parts(grid, views.len()).iter().enumerate() {
                 let y = batch_input(plan, part, (stage, grid), &views);
@@ -141,7 +142,7 @@ impl<'a> PairLinear<'a> {
                 let name = BatchName { set_id, slot, op: plan.op, number: number as u32 };
                 let fresh = FreshBytes::new(fresh().map_err(ProtocolError::Source)?);
                 let mut masking = self.encryptor.encrypt(index, part, name, fresh, &y);
-                let mut receiving = self.holder.receive(index, part, &y);
+                let mut receiving = packed.receive(part, &y);
                 if let Some(first) = masking.next_piece() {
                     run.send(first)?;
                 }

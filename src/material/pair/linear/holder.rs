@@ -50,7 +50,6 @@ impl Shares {
 }
 
 struct HeldOp {
-    groups: Vec<Group>,
     /// r_j, N values a row.
     secrets: Zeroizing<Vec<i8>>,
     seed: Seed,
@@ -82,10 +81,10 @@ impl HeldOp {
 }
 
 impl Holder {
-    /// Expands and packs this server's shares of X. `weight_mask` is the seed that its material names, `hint`
+    /// Expands this server's shares of X for the secrets of its hints. `weight_mask` is the seed that its material names, `hint`
     /// belongs to the same X; neither is ever used under another id.
     ///
-    /// Cost: 8 bytes a weight and 4 KiB an output of memory.
+    /// Cost: 4 KiB an output of memory.
     pub fn new(
         party: Party,
         name: MaskName,
@@ -111,7 +110,7 @@ impl Holder {
             let rows: Vec<_> = (0..of.outputs).into_par_iter().map(row).collect();
             let mut secrets = Zeroizing::new(Vec::with_capacity(of.outputs * N));
             rows.iter().for_each(|row| secrets.extend_from_slice(row));
-            HeldOp { groups: cut(of, &x, DEPTH), secrets, seed }
+            HeldOp { secrets, seed }
         };
         let ops = plan.ops().iter().enumerate().map(op).collect();
         Holder { party, name, shares, plan, ops }
@@ -148,19 +147,40 @@ impl Holder {
         bytes
     }
 
+    /// Packs X_H of an op, for its batches.
+    ///
+    /// Cost: 8 bytes a weight of memory, as long as it is held; expanding and packing take about a
+    /// thousandth of the products of one batch.
+    pub fn packed(&self, index: usize) -> PackedOp<'_> {
+        let plan = &self.plan.ops()[index];
+        let groups = cut(plan, &self.shares.of(&self.plan, index), DEPTH);
+        PackedOp { party: self.party, plan, held: &self.ops[index], groups }
+    }
+}
+
+/// X_H of one op as the products with ciphertexts take it.
+pub struct PackedOp<'a> {
+    party: Party,
+    plan: &'a OpPlan,
+    held: &'a HeldOp,
+    groups: Vec<Group>,
+}
+
+impl PackedOp<'_> {
     /// Begins a batch. `y` is this server's own share of the input, a row a coefficient, a ring element a
     /// column.
     ///
     /// # Panics
     /// If `y` has another shape than the part: a bug of the caller.
-    pub fn receive<'a>(&'a self, index: usize, part: &Part, y: &'a [u32]) -> Receiving<'a> {
-        let plan = &self.plan.ops()[index];
+    pub fn receive<'a>(&'a self, part: &Part, y: &'a [u32]) -> Receiving<'a> {
+        let PackedOp { party, plan, held, groups } = self;
         assert_eq!(y.len(), part.coefficients(plan) * plan.elements(), "shape of a batch");
         let places = part.places(plan);
         Receiving {
-            party: self.party,
+            party: *party,
             plan,
-            held: &self.ops[index],
+            held,
+            groups,
             y,
             sums: Sums::new(places.len(), plan.outputs),
             places,
@@ -214,6 +234,7 @@ pub struct Receiving<'a> {
     party: Party,
     plan: &'a OpPlan,
     held: &'a HeldOp,
+    groups: &'a [Group],
     y: &'a [u32],
     places: Vec<(usize, usize)>,
     sums: Sums<LOW_BITS>,
@@ -236,7 +257,7 @@ impl Receiving<'_> {
         check_length("ciphertexts", self.plan.op, bytes, due)?;
         let mut rest = bytes;
         while !rest.is_empty() {
-            let Some(group) = self.held.groups.get(self.group) else {
+            let Some(group) = self.groups.get(self.group) else {
                 self.zero = Some(top_of_zero(rest));
                 break;
             };

@@ -24,7 +24,7 @@ mod sums;
 mod tests;
 
 pub use encryptor::{Encryptor, Masking, PeerHints};
-pub use holder::{Holder, Receiving};
+pub use holder::{Holder, PackedOp, Receiving};
 pub use input::batch_input;
 pub use names::{BatchName, FreshBytes, HintSeed, MaskName, MaskNonce, RoundingSeed};
 pub use plan::{HintPiece, LinearPlan, OpPlan, Packing, Part, TileShape};

@@ -73,7 +73,8 @@ impl World {
         way: impl Fn(&mut Vec<u8>),
     ) -> [Vec<u32>; 2] {
         let mut masking = self.masking(part, 0, y_e);
-        let mut receiving = self.holder.receive(0, part, y_h);
+        let packed = self.holder.packed(0);
+        let mut receiving = packed.receive(part, y_h);
         while let Some(mut piece) = masking.next_piece() {
             way(&mut piece);
             receiving.masks(&piece).unwrap();
@@ -88,7 +89,8 @@ impl World {
     /// T = t - v - 2^56 x (y + y') in places of 2^24, all rows of all columns.
     fn errors(&self, x: &[u32], part: &Part, [y_h, y_e]: [&[u32]; 2]) -> Vec<i64> {
         let mut masking = self.masking(part, 0, y_e);
-        let mut receiving = self.holder.receive(0, part, y_h);
+        let packed = self.holder.packed(0);
+        let mut receiving = packed.receive(part, y_h);
         while let Some(piece) = masking.next_piece() {
             receiving.masks(&piece).unwrap();
         }
@@ -215,10 +217,11 @@ fn shares_of_nothing_are_uniform() {
 fn messages_of_another_length_are_refused() {
     let world = World::new(columns(1, 2, 2), words(1, 4));
     let (y, part) = (words(2, 2 * N), Part::Columns(0..N));
-    let mut receiving = world.holder.receive(0, &part, &y);
+    let packed = world.holder.packed(0);
+    let mut receiving = packed.receive(&part, &y);
     let error = receiving.masks(&[0; 7]).unwrap_err();
     assert_eq!(error.to_string(), "7 bytes of ciphertexts of op 1, expected 129024");
-    let unfinished = world.holder.receive(0, &part, &y);
+    let unfinished = packed.receive(&part, &y);
     assert!(unfinished.finish(&batch(0), &world.rounding, &mut vec![0; 2 * N]).is_err());
     let mut hints = PeerHints::new(world.holder.plan().clone());
     let piece = HintPiece { index: 0, rows: 0..2 };
