@@ -1,0 +1,158 @@
+//! Ranges, scales and what cannot be quantised.
+
+use super::super::random_model;
+use super::*;
+use crate::model::piecewise::{Below, Piecewise};
+use crate::numbers::slope_table::SlopeTable;
+
+fn options(ring: RingBits) -> QuantiseOptions {
+    let method = Method::lut(2);
+    QuantiseOptions::guaranteed(ring, method, 2.5)
+}
+
+/// A cell or none, the unit by which truncation may round up, and what a product of material that
+/// the servers made may be off: every method leaves room for all three.
+#[test]
+fn every_range_leaves_room_for_products_that_are_off_by_one_in_each_direction() {
+    let model = random_model(&[4], 1.0, true);
+    let (_, layer) = model.network.linears().next().unwrap();
+    let function = model.nonlinearity;
+    for ring in [RingBits::L32, RingBits::L64] {
+        let luts = [2, 3].map(Method::lut);
+        let gcs = [Piecewise::zheng(), Piecewise::refit()]
+            .map(|function| Method::Gc { function, refit: false });
+        for method in luts.into_iter().chain(gcs) {
+            let options = QuantiseOptions::guaranteed(ring, method, 2.5);
+            let l = ring.bits();
+            let (options, seen, stretch) = (&options, None, 1.0);
+            let plan =
+                Layer { layer, number: 1, zero_sum: false, function, seen, stretch, options, l };
+            for r in 2..5 {
+                let frac = plan.activation_frac(r);
+                let spec = options.method.spec(ring, function, (r, 1.0), frac).unwrap();
+                let cell = match &spec {
+                    ActivationSpec::Lookup(table) => 1i128 << (l - table.hi),
+                    ActivationSpec::Piecewise(_) => 0,
+                };
+                let unit = 1i128 << (l - spec.input_bits());
+                assert!(plan.margin(r) >= cell + unit + 2, "{ring:?} {options:?} {r}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_range_is_the_smallest_that_holds_the_worst_case() {
+    for gain in [0.5, 2.0, 8.0, 20.0] {
+        let q = quantise(&random_model(&[8, 8], gain, true), &options(RingBits::L32)).unwrap();
+        for ((_, table, _), &worst) in q.public.network.activations().zip(&q.worst_cases) {
+            let range = exp2(table.range_bits());
+            assert!(worst <= range - 0.25, "worst {worst} in range {range}");
+            assert!(table.range_bits() == 1 || worst > range / 2.0 - 0.5, "{worst} in {range}");
+        }
+    }
+}
+
+/// Inputs that reach further take more cells of the first layer, not a larger range in the ring,
+/// which would tell more of the weights; and the rest of the network does not notice.
+#[test]
+fn a_wider_interval_stretches_the_first_layer_alone() {
+    let model = random_model(&[8, 8], 4.0, true);
+    let tables = |interval| {
+        let options = QuantiseOptions { interval, ..options(RingBits::L32) };
+        let q = quantise(&model, &options).unwrap();
+        let tables = q.public.network.activations().map(|(_, t, _)| t.clone());
+        (tables.collect::<Vec<_>>(), q.worst_cases, q.ranges)
+    };
+    let (own, _, ranges) = tables(2.5);
+    for (interval, more) in [(3.0, 0), (6.25, 1), (12.5, 2)] {
+        let (wide, worst, wider) = tables(interval);
+        assert_eq!(wide[0].range_bits(), own[0].range_bits());
+        assert_eq!(wide[0].input_bits(), own[0].input_bits() + more);
+        assert_eq!(wider[0], ranges[0] * interval / 2.5);
+        assert!(worst[0] < wider[0]);
+        assert!(wide[1] == own[1] && wider[1] == ranges[1]);
+        let (ActivationSpec::Lookup(own), ActivationSpec::Lookup(wide)) = (&own[0], &wide[0])
+        else {
+            panic!("tables")
+        };
+        let at = |t: &SlopeTable, z: f64| {
+            t.values[(z / (2.0 * exp2(t.range_bits)) * exp2(t.hi)).round() as usize]
+        };
+        let unit = exp2(own.out_frac);
+        let [narrow, wide] = [at(own, 1.0), at(wide, 2.5 / interval)].map(|v| v as f64 / unit);
+        assert!((narrow - wide).abs() < 0.08, "interval {interval}: {narrow} and {wide}");
+    }
+}
+
+#[test]
+fn scales_fill_the_ring() {
+    for ring in [RingBits::L32, RingBits::L64] {
+        let q = quantise(&random_model(&[8, 8], 2.0, true), &options(ring)).unwrap();
+        let specs: Vec<_> = q.public.network.linears().map(|(_, l)| *l).collect();
+        for (spec, (_, table, _)) in specs.iter().zip(q.public.network.activations()) {
+            assert_eq!(spec.out_frac() + table.range_bits() + 1, ring.bits());
+        }
+        assert!(specs.last().unwrap().weight_frac >= MIN_OUTPUT_WEIGHT_FRAC);
+        let json = q.public.to_json();
+        assert_eq!(PublicModel::from_json(&json).unwrap(), q.public);
+    }
+}
+
+/// The owner's own function arrives as it was given, whatever its name; a knot beyond the
+/// weights' range widens the range instead of being refused.
+#[test]
+fn an_own_function_is_kept() {
+    let function = Piecewise {
+        name: "hard tanh".into(),
+        knots: vec![1.0, 9.0],
+        pieces: vec![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]],
+        below: Below::Mirrored,
+    };
+    let method = Method::Gc { function, refit: false };
+    let options = QuantiseOptions { method, ..options(RingBits::L32) };
+    let q = quantise(&random_model(&[8, 8], 0.5, true), &options).unwrap();
+    for (_, spec, _) in q.public.network.activations() {
+        assert_eq!(spec.range_bits(), 4);
+        let one = 1i64 << spec.out_frac();
+        for (x, y) in [(0.5, one / 2), (-0.5, -one / 2), (3.0, one), (12.0, one)] {
+            let z = encode(x, 31 - spec.range_bits(), 32).unwrap();
+            assert!((spec.nearest(z, 32) - y).abs() <= one / 256, "{x}");
+        }
+    }
+}
+
+/// A model whose output needs a coarser scale than the input's is refused, not shared unusable.
+#[test]
+fn outputs_coarser_than_the_input_are_refused() {
+    let mut model = random_model(&[8], 1.0, true);
+    model.network = model.network.map(
+        |op, l| match op {
+            3 => FloatLinear { weights: l.weights.mapv(|v| v * 2f32.powi(44)), ..l.clone() },
+            _ => l.clone(),
+        },
+        |_, ()| (),
+    );
+    let error = quantise(&model, &options(RingBits::L64)).unwrap_err();
+    assert!(matches!(error, ModelError::OutputTooLarge { .. } | ModelError::Value { .. }));
+}
+
+#[test]
+fn weights_beyond_every_range_are_named() {
+    let mut model = random_model(&[8, 8], 1.0, true);
+    model.network = model.network.map(
+        |op, l| {
+            let mut l = l.clone();
+            if op == 3 {
+                l.weights[[2, 5]] = 1e9;
+            }
+            l
+        },
+        |_, ()| (),
+    );
+    let text = quantise(&model, &options(RingBits::L32)).unwrap_err().to_string();
+    assert!(text.contains("`w2` at [2, 5]: 1000000000 is beyond"), "{text}");
+    let wide = random_model(&[8, 8], 4000.0, true);
+    let error = quantise(&wide, &options(RingBits::L32)).unwrap_err();
+    assert!(matches!(error, ModelError::RangeTooLarge { layer: 1, .. } | ModelError::Value { .. }));
+}
