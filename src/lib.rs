@@ -1,8 +1,9 @@
 //! Private image denoising between two servers.
 //!
 //! Images and the neural network that denoises them are additively secret-shared between two
-//! non-colluding, semi-honest servers; nothing but shapes is learnt. The design follows "Denoising
-//! in the Dark" (Zheng, Duan, Tang, Wang, Zhou; IEEE TDSC 18(3), 2021).
+//! non-colluding, semi-honest servers. What they learn is public by design: sizes of images, the shape,
+//! scales and ranges of the network, and the noise level; docs/threat-model.md lists it. The design follows
+//! "Denoising in the Dark" (Zheng, Duan, Tang, Wang, Zhou; IEEE TDSC 18(3), 2021).
 //!
 //! # Using the crate
 //!
