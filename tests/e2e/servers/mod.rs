@@ -5,6 +5,7 @@ mod failures;
 mod gc;
 mod kill;
 mod made;
+mod made_batches;
 mod no_dealer;
 mod one_time;
 mod peers;
