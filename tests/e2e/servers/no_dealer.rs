@@ -5,6 +5,7 @@ use crate::common::refusal::{INPUT, PEER, USAGE};
 use crate::common::{Ended, KEYS, Lab, Running, clean_crop, conv, difference, noisy_crop, reports};
 use serde_json::Value;
 use std::fs;
+use std::process::{Command, Stdio};
 
 /// A lab without a dealer's keys, with the model `model.*` shared.
 fn lab(flags: &[&str]) -> Lab {
@@ -243,4 +244,42 @@ fn more_than_the_disk_holds_is_refused_first() {
     ended.refused_once(crate::common::refusal::FAILED, &["free"]);
     assert!(!ended.stderr.contains("listening"), "{}", ended.stderr);
     nothing_is_there(&lab);
+}
+
+/// A server whose files may have `bytes` each: no user can fill a real disk, and the error is the same in kind.
+fn limited(lab: &Lab, party: usize, bytes: u64, flags: &[&str]) -> [Ended; 2] {
+    let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_ppdenoise")]);
+    command.args(maker(party, flags)).args(["--listen", "127.0.0.1:0"]);
+    command.current_dir(lab.path(".")).stdin(Stdio::null());
+    let mut first = Running::start(command);
+    let address = first.address();
+    let second = start(lab, 1 - party, flags, ["--connect", &address]).end();
+    [first.end(), second]
+}
+
+/// While the hints and the triples are written: no half file stays, at either server, and with room
+/// the same commands end well.
+#[test]
+fn a_disk_that_fills_up_leaves_no_file() {
+    let lab = lab(&[]);
+    let flags = ["--size", "40x40:12"];
+    made(&lab, &flags);
+    let hints = lab.names("state0").into_iter().find(|name| name.starts_with("hint-")).unwrap();
+    let sizes = [lab.len(&format!("state0/{hints}")), lab.len("trip.s0")];
+    assert!(sizes[0] < sizes[1], "{sizes:?}");
+    for (party, bytes) in [(1, sizes[0] / 2), (0, (sizes[0] + sizes[1]) / 2)] {
+        for name in ["trip.s0", "trip.s1"] {
+            fs::remove_file(lab.path(name)).unwrap();
+        }
+        for state in ["state0", "state1"] {
+            fs::remove_dir_all(lab.path(state)).unwrap();
+        }
+        let [full, other] = limited(&lab, party, bytes, &flags);
+        full.refused_once(crate::common::refusal::FAILED, &["write"]);
+        other.refused(PEER, &[]);
+        nothing_is_there(&lab);
+        made(&lab, &flags);
+    }
 }
