@@ -1,16 +1,16 @@
 //! `calibrate`: the largest values that a model's layers reach on sample images.
 
 use super::args::Calibrate;
-use super::failure::{Code, Failure};
-use super::files::{pictures, read_image, read_model, write_public};
+use super::failure::Failure;
+use super::files::{OutputKind, pictures, read_image};
+use super::models::{check_npz, read_model, write_model};
 use super::output::{Console, print_json};
 use crate::files::output::ensure_not_input;
 use crate::image::add_gaussian;
-use crate::model::{FloatModel, LevelMap, Packing, describe, save_npz};
+use crate::model::{FloatModel, LevelMap};
 use crate::network::LinearShape;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 #[derive(Serialize)]
@@ -34,11 +34,7 @@ struct LayerReport {
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.model])?;
-    if args.out.extension().is_none_or(|e| e != "npz") {
-        return Err(Failure::new(Code::Usage, "the calibrated model is written as .npz")
-            .about(&args.out)
-            .help("give --out a name that ends in .npz"));
-    }
+    check_npz(&args.out, "calibrated")?;
     let mut model = read_model(&args.model, None)?;
     let sigmas = match args.sigma.is_empty() {
         true => vec![model.sigma],
@@ -78,7 +74,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         console.note(format!("held-out images would have needed a margin of {needed:.2}"));
     }
     model.extremes = Some(seen);
-    write(&model, &args.out)?;
+    write_model(&model, &args.out, OutputKind::REPORT)?;
     if args.json {
         let (images, held_out_images) = (images.len(), held.len());
         let report = Report { images, held_out_images, sigmas, layers, needed_margin };
@@ -134,13 +130,4 @@ impl Survey<'_> {
         };
         self.sigmas.iter().zip(0..).map(at_level).collect()
     }
-}
-
-/// Writes the model with its description inside.
-fn write(model: &FloatModel, out: &Path) -> Result<(), Failure> {
-    let mut archive = Cursor::new(Vec::new());
-    save_npz(model, Some(&describe(model)), Packing::Deflated, &mut archive).map_err(|e| {
-        Failure::new(Code::Failed, format!("the model cannot be packed: {e}")).about(out)
-    })?;
-    write_public(out, archive.get_ref())
 }

@@ -5,10 +5,10 @@ use super::args::parse::goes_with;
 use super::dicom::Target;
 use super::failure::{Code, Failure};
 use super::files::{
-    QualityReport, check_streams, check_writable, is_stream, read_model, read_raster,
-    read_reference,
+    QualityReport, check_streams, check_writable, is_stream, read_raster, read_reference,
 };
 use super::levels::{levels, tell_clamped, unfit};
+use super::models::{read_model, tell_doubt};
 use super::output::{Console, print_json};
 use super::share_model::quantise_options;
 use crate::files::output::ensure_not_input;
@@ -56,6 +56,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     }
     check_writable(&args.out, target.kind())?;
     let model = read_model(&args.model, args.quantise.stride)?;
+    tell_doubt(&model, &args.model, console)?;
     let image = read_raster(&args.image, window)?;
     if image.is_colour() && !args.color {
         let failure = Failure::from(ImageError::Colour).about(&args.image);

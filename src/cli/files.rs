@@ -7,19 +7,13 @@ use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::image::dicom::{self, Window};
 use crate::image::metrics::{Quality, quality};
 use crate::image::{self, GreyImage, ImageFormat, Raster, RowReader};
-use crate::model::{FloatModel, load_mat, load_npz, load_pth, load_safetensors};
-use crate::network::MAX_WEIGHTS;
 use serde::Serialize;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, Write};
+use std::io::{Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 /// The most bytes an image file may have.
 const MAX_IMAGE_BYTES: u64 = 4 << 30;
-/// The most bytes a model file may have: the most weights, in double precision, and a header.
-const MAX_MODEL_BYTES: u64 = 8 * MAX_WEIGHTS as u64 + (1 << 20);
-/// The most bytes a model's description may have.
-const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
 
 /// What tells the formats apart: DICOM says its name behind 128 bytes.
 pub(super) const SIGNATURE_LEN: u64 = 256;
@@ -168,6 +162,11 @@ impl OutputKind {
     pub(super) const REPORT: OutputKind =
         OutputKind { access: Access::Public, overwrite: Overwrite::Allow };
 
+    /// A model that is not replaced unasked.
+    pub(super) fn model(force: bool) -> OutputKind {
+        OutputKind { access: Access::Public, overwrite: overwrite(force) }
+    }
+
     /// A picture, which may be a patient's.
     pub(super) fn picture(force: bool) -> OutputKind {
         OutputKind { access: Access::Picture, overwrite: overwrite(force) }
@@ -272,43 +271,9 @@ pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(read_limited(open(path)?, path, MAX_IMAGE_BYTES)?)
 }
 
-/// A model with its description, on the stride the user wants.
-pub(super) fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatModel, Failure> {
-    let file = open(path)?;
-    let beside = path.with_extension("json");
-    let description = match beside.exists() {
-        true => Some(read_limited(open(&beside)?, &beside, MAX_DESCRIPTION_BYTES)?),
-        false => None,
-    };
-    let description = description.as_deref();
-    let model = match path.extension().and_then(|e| e.to_str()) {
-        Some("safetensors") => load_safetensors(&read_model_bytes(file, path)?, description),
-        Some("pth" | "pt") => load_pth(path, description),
-        Some("mat") => load_mat(&read_model_bytes(file, path)?, description),
-        _ => load_npz(BufReader::new(file), description),
-    };
-    let model = model.map_err(|e| Failure::from(e).about(path))?;
-    let Some(stride) = stride else { return Ok(model) };
-    if model.network.is_convolutional() {
-        let text = "--stride is of networks on patches, and this model is made of convolutions";
-        return Err(Failure::new(Code::Usage, text).about(path).help("leave --stride away"));
-    }
-    model.with_stride(stride).map_err(|e| Failure::from(e).about(path))
-}
-
-/// Whether a file is a model by its extension.
-pub(super) fn is_model(path: &Path) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str());
-    matches!(extension, Some("npz" | "safetensors" | "pth" | "pt" | "mat"))
-}
-
-fn read_model_bytes(file: File, path: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = read_limited(file, path, MAX_MODEL_BYTES + 1)?;
-    if bytes.len() as u64 > MAX_MODEL_BYTES {
-        let text = format!("the file is longer than the {MAX_MODEL_BYTES} bytes a model may have");
-        return Err(Failure::new(Code::Input, text).about(path));
-    }
-    Ok(bytes)
+/// Where the description beside a model lies.
+pub(super) fn with_beside(model: &Path) -> PathBuf {
+    model.with_extension("json")
 }
 
 /// PSNR and SSIM for reports; `psnr_db` is null for identical images.
@@ -344,11 +309,17 @@ impl std::fmt::Display for QualityReport {
     }
 }
 
-fn open(path: &Path) -> Result<File, FormatError> {
+/// Opens a file.
+pub(super) fn open(path: &Path) -> Result<File, FormatError> {
     File::open(path).map_err(|e| FormatError::io(path, "open", e))
 }
 
-fn read_limited(source: impl Read, name: &Path, limit: u64) -> Result<Vec<u8>, FormatError> {
+/// At most `limit` bytes of a source.
+pub(super) fn read_limited(
+    source: impl Read,
+    name: &Path,
+    limit: u64,
+) -> Result<Vec<u8>, FormatError> {
     let mut bytes = Vec::new();
     let read = source.take(limit).read_to_end(&mut bytes);
     read.map_err(|e| FormatError::io(name, "read", e))?;

@@ -17,6 +17,7 @@ mod erase;
 mod failure;
 mod files;
 mod gen_triplets;
+mod import;
 mod inspect;
 mod interrupt;
 mod keygen;
@@ -24,6 +25,7 @@ mod keys;
 mod levels;
 mod manual;
 mod metrics;
+mod models;
 mod output;
 mod pipeline;
 mod prepare;
@@ -116,6 +118,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
     }
     match cli.command {
         Command::Keygen(args) => keygen::run(&args, console),
+        Command::Import(args) => import::run(&args, console),
         Command::Calibrate(args) => calibrate::run(&args, console),
         Command::ShareModel(args) => share_model::run(&args, console),
         Command::ShareImage(args) => share_image::run(&args, console),

@@ -4,7 +4,8 @@ use super::args::ShareModel;
 use super::args::parse::goes_with;
 use super::args::quantise::{Quantise, RangeKind};
 use super::failure::{Code, Failure};
-use super::files::{overwrite, read_model, with_suffix};
+use super::files::{overwrite, with_suffix};
+use super::models::{check_description, read_model};
 use super::output::{Console, print_json};
 use crate::artefact::write_model;
 use crate::files::keys::KeyFolder;
@@ -51,6 +52,9 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
         create("s1", Access::Secret)?,
     ];
     let model = read_model(&args.model, args.quantise.stride)?;
+    if !args.unchecked {
+        check_description(&model, &args.model)?;
+    }
     let options = quantise_options(&model, &args.quantise)?;
     console.phase("quantising and sharing");
     let quantised = quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?;

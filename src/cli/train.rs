@@ -3,7 +3,8 @@
 use super::args::train::Train;
 use super::denoise::plain;
 use super::failure::{Code, Failure};
-use super::files::{OutputKind, check_writable, read_bytes, read_image, read_model, write_public};
+use super::files::{OutputKind, check_writable, read_bytes, read_image, write_public};
+use super::models::read_model;
 use super::output::{Console, print_json};
 use crate::files::FormatError;
 use crate::files::output::ensure_not_input;

@@ -5,8 +5,25 @@ use super::{Description, FloatLinear, FloatModel, ModelError};
 use crate::network::{MAX_WEIGHTS, Network, Op};
 use ndarray::{Array1, Array2, Axis};
 
+/// What a file says of one of its arrays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// Its name.
+    pub name: String,
+    /// The type of its numbers, in the words of its format.
+    pub dtype: String,
+    /// Its sides, outermost first.
+    pub shape: Vec<usize>,
+}
+
 /// The arrays of a model.
 pub(super) trait Arrays {
+    /// The names of all arrays.
+    fn names(&self) -> Vec<String>;
+
+    /// What the file says of the array `name`.
+    fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError>;
+
     /// The array `name` in row-major order, of exactly this shape. Need not check that values are
     /// finite.
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError>;
@@ -14,27 +31,27 @@ pub(super) trait Arrays {
 
 /// The names in a file of `w1`, `b1`, `w2`, ...: those, or, if there is no `w1`, the names that end in
 /// `weight` and `bias` in the order of the numbers in them.
-pub(super) struct Names {
+struct Names {
     weights: Vec<String>,
     biases: Vec<String>,
 }
 
 impl Names {
-    pub(super) fn of(names: Vec<&str>) -> Names {
+    fn of(names: &[String]) -> Names {
         let ending = |ending: &str| {
             let names = names.iter().filter(|name| name.ends_with(ending));
-            let mut names: Vec<String> = names.map(|name| name.to_string()).collect();
+            let mut names: Vec<String> = names.cloned().collect();
             names.sort_by_cached_key(|name| (numbers(name), name.clone()));
             names
         };
-        let plain = names.contains(&"w1");
+        let plain = names.iter().any(|name| name == "w1");
         let [weights, biases] =
             ["weight", "bias"].map(|end| if plain { vec![] } else { ending(end) });
         Names { weights, biases }
     }
 
     /// The name in the file.
-    pub(super) fn find(&self, name: &str) -> String {
+    fn find(&self, name: &str) -> String {
         let (letter, number) = name.split_at(1);
         let list = if letter == "w" { &self.weights } else { &self.biases };
         let index = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
@@ -43,7 +60,7 @@ impl Names {
 }
 
 /// The numbers in a name; one too large for 64 bits comes last.
-fn numbers(name: &str) -> Vec<u64> {
+pub(super) fn numbers(name: &str) -> Vec<u64> {
     let parts = name.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
     parts.map(|part| part.parse().unwrap_or(u64::MAX)).collect()
 }
@@ -60,8 +77,9 @@ pub(super) fn assemble(
         let text = format!("{weights} weights, at most {MAX_WEIGHTS} are supported");
         return Err(ModelError::Description(text));
     }
+    let names = Names::of(&arrays.names());
     let layers = shapes.iter().zip(1..);
-    let layers = layers.map(|(shape, number)| layer(description, arrays, number, shape));
+    let layers = layers.map(|(shape, number)| layer(description, arrays, &names, number, shape));
     description.model(layers.collect::<Result<_, _>>()?)
 }
 
@@ -101,12 +119,13 @@ impl Description {
 fn layer(
     description: &Description,
     arrays: &mut dyn Arrays,
+    names: &Names,
     number: usize,
     shape: &[usize],
 ) -> Result<FloatLinear, ModelError> {
     let (outputs, inputs) = (shape[0], shape[1..].iter().product());
-    let weights = finite(arrays, &format!("w{number}"), shape)?;
-    let bias = finite(arrays, &format!("b{number}"), &shape[..1])?;
+    let weights = finite(arrays, &names.find(&format!("w{number}")), shape)?;
+    let bias = finite(arrays, &names.find(&format!("b{number}")), &shape[..1])?;
     let error = |e: ndarray::ShapeError| ModelError::Description(e.to_string());
     let mut layer = FloatLinear {
         weights: Array2::from_shape_vec((outputs, inputs), weights).map_err(error)?,
@@ -163,7 +182,12 @@ pub(super) fn from_f16(bits: u16) -> f32 {
     }
 }
 
-fn finite(arrays: &mut dyn Arrays, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+/// The array `name`, refused if a value is not finite.
+pub(super) fn finite(
+    arrays: &mut dyn Arrays,
+    name: &str,
+    shape: &[usize],
+) -> Result<Vec<f32>, ModelError> {
     let values = arrays.array(name, shape)?;
     let Some(at) = values.iter().position(|v| !v.is_finite()) else { return Ok(values) };
     let (mut rest, mut position) = (at, Vec::new());
@@ -201,6 +225,12 @@ mod tests {
     fn column_major_patches_are_turned() {
         struct Numbered;
         impl Arrays for Numbered {
+            fn names(&self) -> Vec<String> {
+                ["w1", "b1", "w2", "b2"].map(String::from).to_vec()
+            }
+            fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
+                Err(ModelError::Array { name: name.into(), reason: "is not asked for".into() })
+            }
             fn array(&mut self, _: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
                 Ok((0..shape.iter().product::<usize>()).map(|v| v as f32).collect())
             }

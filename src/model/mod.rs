@@ -7,8 +7,10 @@
 
 mod activation_spec;
 mod description;
+mod file;
 mod fit;
 mod float;
+mod import;
 mod levels;
 mod load;
 mod mat;
@@ -21,15 +23,18 @@ mod range;
 mod safetensors;
 #[cfg(test)]
 mod samples;
+mod trial;
 mod twin;
 
 pub use activation_spec::{ActivationSpec, Cells, EngineKind, Method};
-#[cfg(feature = "train")]
 pub(crate) use description::formula;
 pub use description::{Description, Layer, PixelOrder};
+pub use file::{ModelFile, ModelFormat};
 pub use fit::{Clamping, Encoded, Fit, Unfit, encode_image};
 pub use float::{FloatLinear, FloatModel};
+pub use import::{Family, ImportError, Imported};
 pub use levels::LevelMap;
+pub use load::Tensor;
 pub use mat::load_mat;
 pub use npz::{Packing, describe, load_npz, save_npz};
 pub use pth::load_pth;
@@ -40,6 +45,7 @@ pub use range::deepest_window_sum;
 pub use safetensors::load_safetensors;
 #[cfg(test)]
 pub(crate) use samples::{random_convolutional, random_model};
+pub use trial::{Doubt, Trial, Try};
 pub use twin::{NearestRounding, Randomness, TwinRun, run_twin};
 
 use crate::network::NetworkError;
@@ -100,6 +106,20 @@ impl Normalisation {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// The file begins like no format of models.
+    #[error(
+        "this is no model: it begins like none of .npz, safetensors, PyTorch (.pth), MATLAB (.mat)"
+    )]
+    NoModel,
+    /// The file cannot be read.
+    #[error("the file cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// The file is longer than any model.
+    #[error("the file is longer than the {limit} bytes a model may have")]
+    TooLong {
+        /// The most bytes that are read.
+        limit: u64,
+    },
     /// The archive cannot be read.
     #[error("not a readable .npz archive: {0}")]
     Npz(String),

@@ -3,7 +3,7 @@
 //! `conv00_bias`.
 
 use super::description::{Layer, formula};
-use super::load::{Arrays, Names, assemble, channels_first, from_f16};
+use super::load::{Arrays, Tensor, assemble, channels_first, from_f16};
 use super::{Description, FloatLinear, FloatModel, ModelError};
 use crate::image::read::npy::Header;
 use crate::network::{Border, LinearShape, Op};
@@ -28,23 +28,50 @@ const MAX_DESCRIPTION: u64 = 1 << 20;
 /// # Errors
 /// [`ModelError`]: a missing array, another shape than described, NaN or infinity by position.
 pub fn load_npz(reader: impl Read + Seek, beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
-    let mut npz = ZipArchive::new(reader).map_err(|e| ModelError::Npz(e.to_string()))?;
-    let description = match beside {
-        Some(json) => Description::parse(json)?,
-        None => Description::parse(&embedded(&mut npz)?)?,
-    };
-    let names = Names::of(npz.file_names().filter_map(|name| name.strip_suffix(".npy")).collect());
-    assemble(&description, &mut Archive { npz, names })
+    Archive::open(reader)?.model(beside)
 }
 
-struct Archive<T> {
+/// An archive of arrays.
+pub(super) struct Archive<T> {
     npz: ZipArchive<T>,
-    names: Names,
+}
+
+/// The array that holds the description.
+const DESCRIPTION: &str = "description";
+
+impl<T: Read + Seek> Archive<T> {
+    pub(super) fn open(reader: T) -> Result<Self, ModelError> {
+        let npz = ZipArchive::new(reader).map_err(|e| ModelError::Npz(e.to_string()))?;
+        Ok(Archive { npz })
+    }
+
+    /// See [`load_npz`].
+    pub(super) fn model(&mut self, beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
+        let description = match beside {
+            Some(json) => Description::parse(json)?,
+            None => Description::parse(&embedded(&mut self.npz)?)?,
+        };
+        assemble(&description, self)
+    }
 }
 
 impl<T: Read + Seek> Arrays for Archive<T> {
+    fn names(&self) -> Vec<String> {
+        let names = self.npz.file_names().filter_map(|name| name.strip_suffix(".npy"));
+        names.filter(|name| *name != DESCRIPTION).map(String::from).collect()
+    }
+
+    fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
+        let error = |reason: String| ModelError::Array { name: name.into(), reason };
+        let file = self.npz.by_name(&format!("{name}.npy")).map_err(|e| error(e.to_string()))?;
+        let mut begin = Vec::new();
+        file.take(HEADER_ROOM).read_to_end(&mut begin).map_err(|e| error(e.to_string()))?;
+        let (header, _) = Header::parse(&begin).map_err(|e| error(e.to_string()))?;
+        Ok(Tensor { name: name.into(), dtype: header.descr.into(), shape: header.shape })
+    }
+
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        array(&mut self.npz, &self.names.find(name), shape)
+        array(&mut self.npz, name, shape)
     }
 }
 
@@ -89,7 +116,7 @@ pub fn save_npz(
     }
     if let Some(json) = description {
         let json = Array1::from_vec(json.as_bytes().to_vec());
-        entry("description".into(), &|out| json.write_npy(out))?;
+        entry(DESCRIPTION.into(), &|out| json.write_npy(out))?;
     }
     npz.finish().map_err(io::Error::other)?;
     Ok(())
@@ -168,10 +195,10 @@ fn entry<T: Read + Seek>(
 
 /// The description inside the archive.
 fn embedded<T: Read + Seek>(npz: &mut ZipArchive<T>) -> Result<Vec<u8>, ModelError> {
-    if npz.index_for_name("description.npy").is_none() {
+    if npz.index_for_name(&format!("{DESCRIPTION}.npy")).is_none() {
         return Err(ModelError::NoDescription);
     }
-    let bytes = entry(npz, "description", MAX_DESCRIPTION)?;
+    let bytes = entry(npz, DESCRIPTION, MAX_DESCRIPTION)?;
     match Header::parse(&bytes) {
         Ok((header, json)) if header.descr == "|u1" => Ok(json.to_vec()),
         _ => Err(ModelError::Description("`description` is no array of unsigned bytes".into())),

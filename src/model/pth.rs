@@ -4,7 +4,7 @@
 //! Nothing in the file is run: crate `pytorch-reader` walks through the pickle, knows the few
 //! names that tensors need, and compares every length with the file.
 
-use super::load::{Arrays, Names, assemble, from_f16, words};
+use super::load::{Arrays, Tensor, assemble, from_f16, words};
 use super::{Description, FloatModel, ModelError};
 use pytorch_reader::{DType, PytorchReader};
 use std::fs::File;
@@ -29,11 +29,7 @@ const MAX_STREAM: u64 = 4 << 20;
 /// [`ModelError`]: no such file, no description, a missing tensor, another shape than described, NaN or
 /// infinity by position, a pickle too long.
 pub fn load_pth(path: &Path, beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
-    let description = Description::parse(beside.ok_or(ModelError::NoDescription)?)?;
-    check_pickle(path).map_err(ModelError::Pth)?;
-    let reader = PytorchReader::new(path).map_err(|e| ModelError::Pth(e.to_string()))?;
-    let names = Names::of(reader.tensors().keys().map(String::as_str).collect());
-    assemble(&description, &mut Tensors { reader, names })
+    Tensors::open(path)?.model(beside)
 }
 
 /// Refuses a pickle that would take much memory once it is parsed.
@@ -68,16 +64,40 @@ fn check_pickle(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-struct Tensors {
+/// The tensors of a file, wherever in its dictionaries they are.
+pub(super) struct Tensors {
     reader: PytorchReader,
-    names: Names,
+}
+
+impl Tensors {
+    pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
+        check_pickle(path).map_err(ModelError::Pth)?;
+        let reader = PytorchReader::new(path).map_err(|e| ModelError::Pth(e.to_string()))?;
+        Ok(Tensors { reader })
+    }
+
+    /// See [`load_pth`].
+    pub(super) fn model(&mut self, beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
+        let description = Description::parse(beside.ok_or(ModelError::NoDescription)?)?;
+        assemble(&description, self)
+    }
 }
 
 impl Arrays for Tensors {
+    fn names(&self) -> Vec<String> {
+        self.reader.keys()
+    }
+
+    fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
+        let missing = || ModelError::Array { name: name.into(), reason: "is missing".into() };
+        let tensor = self.reader.get(name).ok_or_else(missing)?;
+        let (dtype, shape) = (format!("{:?}", tensor.dtype()), tensor.shape().to_vec());
+        Ok(Tensor { name: name.into(), dtype, shape })
+    }
+
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let name = self.names.find(name);
-        let error = |reason: String| ModelError::Array { name: name.clone(), reason };
-        let tensor = self.reader.get(&name).ok_or_else(|| error("is missing".into()))?;
+        let error = |reason: String| ModelError::Array { name: name.into(), reason };
+        let tensor = self.reader.get(name).ok_or_else(|| error("is missing".into()))?;
         if tensor.shape() != shape {
             return Err(error(format!("has shape {:?}, expected {shape:?}", tensor.shape())));
         }
@@ -135,12 +155,12 @@ mod tests {
     fn bad_files_are_refused() {
         let none = load_pth(Path::new("no such file"), Some(JSON.as_bytes())).unwrap_err();
         assert!(matches!(none, ModelError::Pth(_)));
-        assert!(matches!(load_pth(Path::new("x"), None), Err(ModelError::NoDescription)));
         let text = refused(&[LEGACY, &vec![0; 4 << 20]].concat());
         assert!(text.contains("4205260 bytes, expected at most 4194304; save it anew"), "{text}");
         let other = JSON.replace("[24]", "[23]");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), ZIP).unwrap();
+        assert!(matches!(load_pth(file.path(), None), Err(ModelError::NoDescription)));
         let text = load_pth(file.path(), Some(other.as_bytes())).unwrap_err().to_string();
         assert!(text.contains("`0.weight`: has shape [24, 81], expected [23, 81]"), "{text}");
     }

@@ -2,8 +2,9 @@
 //! `NUMBER.weight` and `NUMBER.bias`; `w` as (outputs, inputs), of a convolution as (outputs,
 //! channels, kernel, kernel).
 
-use super::load::{Arrays, Names, assemble, from_f16, words};
+use super::load::{Arrays, Tensor, assemble, from_f16, words};
 use super::{Description, FloatModel, ModelError};
+use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 
 /// Loads a model from the bytes of a safetensors file.
@@ -17,35 +18,58 @@ use safetensors::{Dtype, SafeTensors};
 /// [`ModelError`]: no such file, a missing tensor, another shape than described, NaN or infinity
 /// by position.
 pub fn load_safetensors(bytes: &[u8], beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
-    let bad = |e: safetensors::SafeTensorError| ModelError::Safetensors(e.to_string());
-    let tensors = SafeTensors::deserialize(bytes).map_err(bad)?;
-    let description = match beside {
-        Some(json) => Description::parse(json)?,
-        None => {
-            let (_, header) = SafeTensors::read_metadata(bytes).map_err(bad)?;
-            let json = header.metadata().as_ref().and_then(|m| m.get("description"));
-            Description::parse(json.ok_or(ModelError::NoDescription)?.as_bytes())?
-        }
-    };
-    let names = Names::of(tensors.names());
-    assemble(&description, &mut Tensors { tensors, names })
+    Tensors::open(bytes)?.model(beside)
 }
 
-struct Tensors<'a> {
-    tensors: SafeTensors<'a>,
-    names: Names,
+/// A file whose header was compared with its length.
+pub(super) struct Tensors<B> {
+    bytes: B,
+    header: Metadata,
+    /// Where the numbers begin.
+    start: usize,
 }
 
-impl Arrays for Tensors<'_> {
+/// Bytes of the header's length, before the header.
+const LENGTH: usize = 8;
+
+impl<B: AsRef<[u8]>> Tensors<B> {
+    pub(super) fn open(bytes: B) -> Result<Self, ModelError> {
+        let bad = |e: safetensors::SafeTensorError| ModelError::Safetensors(e.to_string());
+        let (length, header) = SafeTensors::read_metadata(bytes.as_ref()).map_err(bad)?;
+        Ok(Tensors { bytes, header, start: LENGTH + length })
+    }
+
+    /// See [`load_safetensors`].
+    pub(super) fn model(&mut self, beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
+        let inside = self.header.metadata().as_ref().and_then(|m| m.get("description"));
+        let json = beside.or(inside.map(String::as_bytes)).ok_or(ModelError::NoDescription)?;
+        let description = Description::parse(json)?;
+        assemble(&description, self)
+    }
+}
+
+impl<B: AsRef<[u8]>> Arrays for Tensors<B> {
+    fn names(&self) -> Vec<String> {
+        self.header.offset_keys()
+    }
+
+    fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
+        let missing = || ModelError::Array { name: name.into(), reason: "is missing".into() };
+        let info = self.header.info(name).ok_or_else(missing)?;
+        let (dtype, shape) = (format!("{:?}", info.dtype), info.shape.clone());
+        Ok(Tensor { name: name.into(), dtype, shape })
+    }
+
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let name = self.names.find(name);
-        let error = |reason: String| ModelError::Array { name: name.clone(), reason };
-        let tensor = self.tensors.tensor(&name).map_err(|_| error("is missing".into()))?;
-        if tensor.shape() != shape {
-            return Err(error(format!("has shape {:?}, expected {shape:?}", tensor.shape())));
+        let error = |reason: String| ModelError::Array { name: name.into(), reason };
+        let tensor = self.header.info(name).ok_or_else(|| error("is missing".into()))?;
+        if tensor.shape != shape {
+            return Err(error(format!("has shape {:?}, expected {shape:?}", tensor.shape)));
         }
-        let data = tensor.data();
-        Ok(match tensor.dtype() {
+        let (from, to) = tensor.data_offsets;
+        let data = self.bytes.as_ref().get(self.start + from..self.start + to);
+        let data = data.ok_or_else(|| error("is cut off".into()))?;
+        Ok(match tensor.dtype {
             Dtype::F64 => words(data).map(|b| f64::from_le_bytes(b) as f32).collect(),
             Dtype::F32 => words(data).map(f32::from_le_bytes).collect(),
             Dtype::F16 => words(data).map(|b| from_f16(u16::from_le_bytes(b))).collect(),

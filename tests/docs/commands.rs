@@ -244,6 +244,9 @@ fn small_checkout(lab: &Lab) -> PathBuf {
         if path.extension().is_some_and(|e| e == "npz") {
             let name = path.file_name().unwrap();
             fs::copy(TINY, folder.join("fixtures/models").join(name)).unwrap();
+        } else if path.extension().is_some_and(|e| e == "pth") {
+            fs::copy(&path, folder.join("fixtures/models").join(path.file_name().unwrap()))
+                .unwrap();
         }
     }
     folder

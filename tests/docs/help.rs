@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 /// Every command with every flag of its own. A flag that comes or goes is changed here too.
 const COMMANDS: &[(&str, &str)] = &[
     ("keygen", "--out --role --passphrase --passphrase-file --force --json"),
+    ("import", "<FILE> --out --family --sigma --force --json"),
     ("calibrate", "<MODEL> --images --held-out --sigma --seed --out --json"),
     (
         "share-model",
-        "<MODEL> --keys --passphrase-file --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --out --force \
+        "<MODEL> --keys --passphrase-file --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --unchecked --out --force \
          --json",
     ),
     (

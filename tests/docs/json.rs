@@ -117,6 +117,10 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
     run(&["keygen", "--out", "more", "--json"]);
     run(&["share-model", TINY, "--keys", KEYS, "--out", "other", "--json"]);
+    let torch = TINY.replace(".npz", ".pth");
+    run(&["import", &torch, "--out", "imported.npz", "--json"]);
+    run(&["inspect", &torch, "--json"]);
+    run(&["inspect", CAMERA, "--json"]);
     let calibrate = ["calibrate", TINY, "--images", ".", "--out", "calibrated.npz", "--json"];
     run(&calibrate);
     run(&[&calibrate[..], &["--held-out", "."]].concat());
@@ -196,8 +200,16 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     ];
     run(&args);
     run(&[&args[..], &["--reference", "clean.png"]].concat());
-    let pipeline =
-        ["keygen", "calibrate", "share-model", "share-image", "gen-triplets", "prepare", "serve"];
+    let pipeline = [
+        "keygen",
+        "import",
+        "calibrate",
+        "share-model",
+        "share-image",
+        "gen-triplets",
+        "prepare",
+        "serve",
+    ];
     let rest = ["erase", "reconstruct", "denoise", "add-noise", "metrics", "inspect"];
     let more = ["inspect-files", "verify", "gen-triplets-party"];
     // Null only if the weights were opened before; and what only colour images, failures, tiles and

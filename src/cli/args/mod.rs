@@ -47,6 +47,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Keygen(Keygen),
+    Import(Import),
     Calibrate(Calibrate),
     ShareModel(ShareModel),
     ShareImage(ShareImage),
@@ -88,6 +89,30 @@ pub(super) struct Keygen {
     /// Lock the secret keys with the first line of this file; - for standard input.
     #[arg(long, value_name = "FILE", env = "PPDENOISE_PASSPHRASE_FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) common: Writing,
+}
+
+/// Model owner: bring a model that others trained, its layers and their use found out.
+///
+/// Layers follow from the names and shapes in the file; batch normalisation is merged, missing biases are
+/// zeros. How levels are normalised and whether the output is subtracted no file says: all ways are tried on
+/// a small noisy picture, and what denoises best is taken. Writes the model with its description inside.
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The model: PyTorch (.pth), safetensors, .npz or MATLAB, whatever its name.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// The model for `calibrate` and `share-model`, an .npz file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// The kind of network: mlp, dense layers on patches; dncnn, a chain of convolutions, whatever the
+    /// names in the file speak of; what the shapes say if not given.
+    #[arg(long, value_name = "KIND")]
+    pub(super) family: Option<Family>,
+    /// The noise it was trained for, in 8-bit grey levels.
+    #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
+    pub(super) sigma: f64,
     #[command(flatten)]
     pub(super) common: Writing,
 }
@@ -139,6 +164,9 @@ pub(super) struct ShareModel {
     pub(super) unlock: Unlock,
     #[command(flatten)]
     pub(super) quantise: Quantise,
+    /// Share a model that was not seen to denoise: without trying it on a small noisy picture first.
+    #[arg(long)]
+    pub(super) unchecked: bool,
     /// Prefix of the three files.
     #[arg(long, value_name = "PREFIX")]
     pub(super) out: PathBuf,
@@ -378,7 +406,7 @@ pub(super) struct Metrics {
 /// Tell what a file is, whose, and what is left of it; never a secret.
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// The files, - for standard input; models and key folders too.
+    /// The files, - for standard input; models, images and key folders too.
     #[arg(value_name = "FILE", required = true)]
     pub(super) file: Vec<PathBuf>,
     /// Folder with public keys: names the roles whose keys the file names.

@@ -5,7 +5,7 @@ use crate::cli::args::Material;
 use crate::cli::args::bench::{Bench, Section};
 use crate::cli::args::quantise::Quantise;
 use crate::cli::failure::{Code, Failure};
-use crate::cli::files::read_model;
+use crate::cli::models::read_model;
 use crate::cli::share_model::quantise_options;
 use crate::image::{GreyImage, add_gaussian};
 use crate::material::{MaterialLayout, Origin};

@@ -1,7 +1,7 @@
 //! Models, networks and their training: what to do about them.
 
 use super::{Code, Failure};
-use crate::model::ModelError;
+use crate::model::{ImportError, ModelError};
 use crate::network::NetworkError;
 #[cfg(feature = "train")]
 use crate::train::TrainError;
@@ -15,6 +15,22 @@ impl From<ModelError> for Failure {
                 Failure::of(Code::Input, &e, help.map(Into::into))
             }
         }
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(e: ImportError) -> Self {
+        let help = match e {
+            ImportError::Model(e) => return e.into(),
+            ImportError::Foreign(_) => {
+                "`ppdenoise inspect` lists its arrays; docs/models.md tells what can be brought"
+            }
+            ImportError::Useless { .. } => {
+                "give the noise it was trained for with --sigma; dilated or other activations are not \
+                 told by a file, see docs/models.md"
+            }
+        };
+        Failure::of(Code::Input, &e, Some(help.into()))
     }
 }
 

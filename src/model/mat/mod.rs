@@ -9,7 +9,7 @@
 
 mod reader;
 
-use super::load::{Arrays, assemble};
+use super::load::{Arrays, Tensor, assemble};
 use super::{Description, FloatModel, ModelError};
 use reader::{Contents, Matrix, Variable};
 use serde_json::{Map, Value, json};
@@ -29,9 +29,28 @@ const CELL_SIGMA: f64 = 25.0;
 /// [`ModelError::Mat`] for another kind of file, or matrices that are no layers; as `load_npz` for
 /// the rest.
 pub fn load_mat(bytes: &[u8], beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
-    let (layers, from_cell) = layers(reader::read(bytes).map_err(ModelError::Mat)?)?;
-    let description = describe(&layers, from_cell, beside)?;
-    assemble(&description, &mut Layers(layers))
+    Layers::open(bytes)?.model(beside)
+}
+
+/// What the variables of a file are, a cell array's matrices each by itself.
+pub(super) fn variables(bytes: &[u8]) -> Result<Vec<Tensor>, ModelError> {
+    let matrix = |name: String, m: &Matrix| Tensor {
+        name,
+        dtype: "matrix".into(),
+        shape: vec![m.rows, m.columns],
+    };
+    let tensors = |Variable { name, contents }| match contents {
+        Contents::Matrix(m) => vec![matrix(name, &m)],
+        Contents::Cell(all) => {
+            let cell = |(m, i): (&Matrix, usize)| matrix(format!("{name}{{{i}}}"), m);
+            all.iter().zip(1..).map(cell).collect()
+        }
+        Contents::Other(class, sides) => {
+            let shape = sides.iter().map(|side| usize::try_from(*side).unwrap_or(0)).collect();
+            vec![Tensor { name, dtype: reader::class_name(class).into(), shape }]
+        }
+    };
+    Ok(reader::read(bytes).map_err(ModelError::Mat)?.into_iter().flat_map(tensors).collect())
 }
 
 /// The matrices in order, and whether they came as a cell array.
@@ -44,7 +63,7 @@ fn layers(variables: Vec<Variable>) -> Result<(Vec<Matrix>, bool), ModelError> {
                 let number = name.strip_prefix("w_").and_then(|n| n.parse::<usize>().ok());
                 numbered.extend(number.map(|n| (n, matrix)));
             }
-            Contents::Cell(_) => {}
+            Contents::Cell(_) | Contents::Other(..) => {}
         }
     }
     numbered.sort_by_key(|(number, _)| *number);
@@ -103,15 +122,52 @@ fn describe(
     Ok(description)
 }
 
-struct Layers(Vec<Matrix>);
+/// The matrices of a file, a layer each.
+pub(super) struct Layers {
+    matrices: Vec<Matrix>,
+    from_cell: bool,
+}
+
+impl Layers {
+    pub(super) fn open(bytes: &[u8]) -> Result<Self, ModelError> {
+        let (matrices, from_cell) = layers(reader::read(bytes).map_err(ModelError::Mat)?)?;
+        Ok(Layers { matrices, from_cell })
+    }
+
+    /// See [`load_mat`].
+    pub(super) fn model(&mut self, beside: Option<&[u8]>) -> Result<FloatModel, ModelError> {
+        let description = describe(&self.matrices, self.from_cell, beside)?;
+        assemble(&description, self)
+    }
+
+    /// The matrix that `wN` and `bN` are of.
+    fn matrix(&self, name: &str) -> Option<&Matrix> {
+        let number = name.strip_prefix(['w', 'b'])?.parse::<usize>().ok()?;
+        self.matrices.get(number.checked_sub(1)?)
+    }
+}
 
 impl Arrays for Layers {
+    fn names(&self) -> Vec<String> {
+        let both = |number: usize| [format!("w{number}"), format!("b{number}")];
+        (1..=self.matrices.len()).flat_map(both).collect()
+    }
+
+    fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
+        let missing = || ModelError::Array { name: name.into(), reason: "is missing".into() };
+        let matrix = self.matrix(name).ok_or_else(missing)?;
+        let shape = match name.starts_with('w') {
+            true => vec![matrix.rows, matrix.columns.saturating_sub(1)],
+            false => vec![matrix.rows],
+        };
+        Ok(Tensor { name: name.into(), dtype: "matrix".into(), shape })
+    }
+
     /// `wN` is all but the last column of matrix N, `bN` the last.
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
         let error = |reason: String| ModelError::Array { name: name.into(), reason };
-        let (letter, number) = name.split_at(1);
-        let index = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-        let matrix = index.and_then(|i| self.0.get(i)).ok_or_else(|| error("is missing".into()))?;
+        let letter = &name[..1];
+        let matrix = self.matrix(name).ok_or_else(|| error("is missing".into()))?;
         let (rows, columns) = (matrix.rows, matrix.columns);
         let inputs = if letter == "w" { shape[1] } else { columns.saturating_sub(1) };
         if columns != inputs + 1 || rows != shape[0] {

@@ -63,8 +63,8 @@ fn files_of_another_kind_are_named() {
         .refused(INPUT, &["'noisy.png'"]);
     let args = ["share-image", "noisy.png", "--keys", KEYS, "--model", "model.s0", "--out", "x"];
     lab.run(&args).refused_once(INPUT, &["'model.s0' is a model share"]);
-    lab.run(&["inspect", crate::common::CAMERA])
-        .refused_once(INPUT, &["nat_camera.png", "no ppdenoise file"]);
+    lab.write("notes", b"nothing of ours");
+    lab.run(&["inspect", "notes"]).refused_once(INPUT, &["'notes' is no ppdenoise file"]);
 }
 
 #[test]

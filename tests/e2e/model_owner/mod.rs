@@ -2,4 +2,5 @@
 
 mod convolution;
 mod customers;
+mod import;
 mod models;

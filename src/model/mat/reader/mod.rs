@@ -19,6 +19,8 @@ pub(super) struct Variable {
 pub(super) enum Contents {
     Matrix(Matrix),
     Cell(Vec<Matrix>),
+    /// What was passed over: its class and its sides.
+    Other(u8, Vec<i32>),
 }
 
 /// A real matrix. Opaque in `Debug`.
@@ -62,8 +64,23 @@ const SINGLE_CLASS: u8 = 7;
 /// The flag of complex numbers.
 const COMPLEX: u32 = 0x0800;
 
-/// The variables of a file whose names begin with w and that are matrices or cell arrays of
-/// matrices; others are passed over.
+/// What MATLAB calls a class of arrays.
+pub(super) fn class_name(class: u8) -> &'static str {
+    match class {
+        CELL_CLASS => "cell",
+        2 => "struct",
+        3 => "object",
+        4 => "char",
+        5 => "sparse",
+        DOUBLE_CLASS => "double",
+        SINGLE_CLASS => "single",
+        8..=15 => "integer",
+        _ => "unknown",
+    }
+}
+
+/// The variables of a file. Only those whose names begin with w and that are matrices or cell arrays of
+/// matrices are read, others are passed over.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<Variable>, String> {
     if bytes.starts_with(b"\x89HDF") || bytes.starts_with(b"MATLAB 7.3") {
         return Err("it is of version 7.3; save it again in MATLAB with save(..., '-v7')".into());
@@ -92,9 +109,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<Variable>, String> {
                 Source { bytes: &mut inflated, left: length.into(), room: &mut room }
                     .array(Depth::Top)?
             }
-            _ => None,
+            _ => continue,
         };
-        variables.extend(variable);
+        variables.push(variable);
     }
     if !rest.is_empty() {
         return Err("it is cut off, or has too many variables".into());
@@ -126,31 +143,28 @@ struct Tag {
 }
 
 impl Source<'_> {
-    /// An array; none if it is neither a real matrix nor, at the top, a cell array of those, or by
-    /// its name no part of a model.
-    fn array(mut self, depth: Depth) -> Result<Option<Variable>, String> {
+    /// An array, read if it is a real matrix or, at the top, a cell array of those, and by its name may
+    /// be part of a model.
+    fn array(mut self, depth: Depth) -> Result<Variable, String> {
         let flags = self.small_element(UINT32, "array flags", 8)?;
         let flags = u32::from_le_bytes(*flags.first_chunk().ok_or("array flags are too short")?);
         let dimensions = self.small_element(INT32, "dimensions", 128)?;
         let name = self.small_element(INT8, "a name", MAX_NAME)?;
         let name = String::from_utf8_lossy(&name).into_owned();
-        if depth == Depth::Top && !name.starts_with('w') {
-            return Ok(None);
-        }
         let sides: Vec<i32> =
             dimensions.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect();
-        let contents = match (flags as u8, depth) {
-            (DOUBLE_CLASS | SINGLE_CLASS, _) if flags & COMPLEX == 0 => {
-                let Some((rows, columns)) = two(&sides) else { return Ok(None) };
-                Contents::Matrix(self.matrix(rows, columns)?)
-            }
-            (CELL_CLASS, Depth::Top) => match self.cells(&sides)? {
-                Some(matrices) => Contents::Cell(matrices),
-                None => return Ok(None),
+        let wanted = depth == Depth::Cell || name.starts_with('w');
+        let read = match (flags as u8, depth) {
+            (DOUBLE_CLASS | SINGLE_CLASS, _) if wanted && flags & COMPLEX == 0 => match two(&sides)
+            {
+                Some((rows, columns)) => Some(Contents::Matrix(self.matrix(rows, columns)?)),
+                None => None,
             },
-            _ => return Ok(None),
+            (CELL_CLASS, Depth::Top) if wanted => self.cells(&sides)?.map(Contents::Cell),
+            _ => None,
         };
-        Ok(Some(Variable { name, contents }))
+        let contents = read.unwrap_or(Contents::Other(flags as u8, sides));
+        Ok(Variable { name, contents })
     }
 
     /// The matrices of a cell array; none if one of them is something else.
@@ -166,8 +180,8 @@ impl Source<'_> {
             self.spend(tag.length)?;
             let left = tag.length as u64;
             let inner = Source { bytes: &mut *self.bytes, left, room: &mut *self.room };
-            match inner.array(Depth::Cell)?.map(|v| v.contents) {
-                Some(Contents::Matrix(matrix)) => matrices.push(matrix),
+            match inner.array(Depth::Cell)?.contents {
+                Contents::Matrix(matrix) => matrices.push(matrix),
                 _ => return Ok(None),
             }
         }

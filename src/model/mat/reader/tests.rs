@@ -60,7 +60,7 @@ pub(in super::super) fn file(variables: &[Vec<u8>]) -> Vec<u8> {
 fn only(bytes: &[u8]) -> Matrix {
     match read(bytes).unwrap().pop().unwrap().contents {
         Contents::Matrix(matrix) => matrix,
-        Contents::Cell(_) => panic!("a cell array"),
+        Contents::Cell(_) | Contents::Other(..) => panic!("no matrix"),
     }
 }
 
@@ -85,7 +85,8 @@ fn other_arrays_are_passed_over() {
     assert_eq!(only(&bytes).at(0, 0), 5.0);
     // A cell array inside a cell array is none of matrices.
     let nested = cell("w", &[cell("", &[matrix("", 1, 1, &[1.0])])]);
-    assert!(read(&file(&[nested])).unwrap().is_empty());
+    let found = read(&file(&[nested])).unwrap().pop().unwrap();
+    assert!(matches!(found.contents, Contents::Other(CELL_CLASS, _)) && found.name == "w");
 }
 
 #[test]

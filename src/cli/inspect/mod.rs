@@ -1,8 +1,11 @@
-//! `inspect`: what a file is, from its public header.
+//! `inspect`: what a file is, from its public header; of a model its arrays' names and shapes.
+
+mod inputs;
 
 use super::args::Inspect;
 use super::failure::{Code, Failure};
-use super::files::{is_model, is_stream, read_model, read_public};
+use super::files::{is_stream, read_public};
+use super::models::{Recognised, recognise};
 use super::output::{print_json, print_line};
 use crate::files::container::envelope::{VERSION, open_file, open_stream};
 use crate::files::container::header::{Body, Cipher, Header, Levels, PoissonNoise};
@@ -10,7 +13,7 @@ use crate::files::keys::{KeyEntry, KeyFolder};
 use crate::files::ledger::Ledger;
 use crate::ids::Fingerprint;
 use crate::model::{ActivationSpec, LinearSpec};
-use crate::network::{LinearShape, Op};
+use crate::network::Op;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,8 +70,11 @@ fn facts(
         let text = "--state tells the slots of triples only";
         Err(Failure::new(Code::Usage, text).about(path))
     };
-    if is_model(path) {
-        return if state.is_some() { not_triples() } else { model(path) };
+    match recognise(path)? {
+        Recognised::Model | Recognised::Image(_) if state.is_some() => return not_triples(),
+        Recognised::Model => return inputs::model(path),
+        Recognised::Image(format) => return inputs::image(path, format),
+        Recognised::Other => {}
     }
     if path.is_dir() {
         return if state.is_some() { not_triples() } else { folder(path) };
@@ -96,6 +102,13 @@ fn facts(
 
 fn show(facts: &Map<String, Value>) -> Result<(), Failure> {
     for (name, value) in facts {
+        if let (Value::Array(tensors), "tensors") = (value, name.as_str()) {
+            print_line("tensors")?;
+            for tensor in tensors {
+                print_line(&format!("  {}", inputs::tensor_line(tensor)))?;
+            }
+            continue;
+        }
         let text = match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
@@ -103,32 +116,6 @@ fn show(facts: &Map<String, Value>) -> Result<(), Failure> {
         print_line(&format!("{:18} {text}", name.replace('_', " ")))?;
     }
     Ok(())
-}
-
-/// The shapes of an unshared model; of its weights only how many there are.
-fn model(path: &Path) -> Result<Map<String, Value>, Failure> {
-    let model = read_model(path, None)?;
-    let (gather, fold) = (model.network.gather(), model.network.fold());
-    let layers = model.network.linears().map(|(_, l)| format!("{} to {}", l.inputs(), l.outputs()));
-    let facts = json!({
-        "kind": "model",
-        "family": if model.network.is_convolutional() { "convolutional" } else { "patches" },
-        "activation": model.nonlinearity.name(),
-        "calibrated": model.extremes.is_some(),
-        "layers": layers.collect::<Vec<_>>(),
-        "weights": model.network.linears().map(|(_, l)| l.inputs() * l.outputs()).sum::<usize>(),
-        "sigma": model.sigma,
-        "input_patch": gather.patch,
-        "output_patch": fold.patch,
-        "stride": gather.stride,
-        "residual": model.network.is_residual(),
-        "mean_shift": model.mean_shift,
-        "own_piecewise": model.piecewise.map(|p| p.name),
-    });
-    match facts {
-        Value::Object(facts) => Ok(facts),
-        _ => Ok(Map::new()),
-    }
 }
 
 /// The keys of a folder: whose they are, and whether secret ones are locked; never a secret.

@@ -1,0 +1,97 @@
+//! `import`: a model that others trained, its layers and their use found out.
+
+use super::args::{Family, Import};
+use super::failure::{Code, Failure};
+use super::files::{OutputKind, check_writable, with_beside};
+use super::models::{check_npz, open_model, write_model};
+use super::output::{Console, finite, print_json};
+use crate::files::output::ensure_not_input;
+use crate::model;
+use crate::network::LinearShape;
+use crate::numbers::activation::Nonlinearity;
+use serde::Serialize;
+use std::path::Path;
+
+#[derive(Serialize)]
+struct Report {
+    format: String,
+    family: String,
+    /// What was made of the arrays.
+    notes: Vec<String>,
+    weights: usize,
+    sigma: f64,
+    noisy_psnr_db: Option<f64>,
+    chosen: String,
+    tries: Vec<TryReport>,
+}
+
+#[derive(Serialize)]
+struct TryReport {
+    what: String,
+    psnr_db: Option<f64>,
+}
+
+pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
+    ensure_not_input(&args.out, &[&args.file])?;
+    check_npz(&args.out, "imported")?;
+    check_beside(&args.out)?;
+    let kind = OutputKind::model(args.common.force);
+    check_writable(&args.out, kind)?;
+    let mut file = open_model(&args.file)?;
+    console.phase("trying how the layers are meant");
+    let family = args.family.map(|family| match family {
+        Family::Mlp => model::Family::Mlp,
+        Family::Dncnn => model::Family::Dncnn,
+    });
+    let imported = file.import(family, args.sigma);
+    let imported = imported.map_err(|e| Failure::from(e).about(&args.file))?;
+    console.finish();
+    for note in &imported.notes {
+        console.note(note);
+    }
+    console.note(format!(
+        "a picture with noise of {} grey levels has {:.2} dB; tried were",
+        args.sigma, imported.noisy_db
+    ));
+    for (i, tried) in imported.tries.iter().enumerate() {
+        let mark = if i == imported.chosen { "  <- taken" } else { "" };
+        console.note(format!("  {tried}{mark}"));
+    }
+    write_model(&imported.model, &args.out, kind)?;
+    let next = match imported.model.nonlinearity {
+        Nonlinearity::Relu => "`ppdenoise calibrate` it before it is shared",
+        Nonlinearity::Tanh => "`ppdenoise share-model` shares it",
+    };
+    console.note(format!("written as {}; {next}", args.out.display()));
+    if !args.common.json {
+        return Ok(());
+    }
+    let tries = imported.tries.iter();
+    let report = Report {
+        format: file.format().to_string(),
+        family: imported.family.to_string(),
+        weights: imported.model.network.linears().map(|(_, l)| l.inputs() * l.outputs()).sum(),
+        sigma: args.sigma,
+        noisy_psnr_db: finite(imported.noisy_db),
+        chosen: imported.tries[imported.chosen].what.clone(),
+        tries: tries
+            .map(|t| TryReport { what: t.what.clone(), psnr_db: finite(t.psnr_db) })
+            .collect(),
+        notes: imported.notes,
+    };
+    print_json("ppdenoise.import.v1", &report)
+}
+
+/// A description that lies beside the output already would be read in place of the one inside.
+fn check_beside(out: &Path) -> Result<(), Failure> {
+    let beside = with_beside(out);
+    if !beside.exists() {
+        return Ok(());
+    }
+    let text = format!(
+        "'{}' lies beside it, and would be read in place of the description inside",
+        beside.display()
+    );
+    let help = "move it away, or give --out another name";
+    Err(Failure::new(Code::Usage, text).about(out).help(help))
+}

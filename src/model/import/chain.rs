@@ -1,0 +1,278 @@
+//! From a list of arrays to a chain of layers, with the weights that they make.
+
+use super::foreign;
+use super::names::{self, Name, Role};
+use super::{Family, ImportError};
+use crate::model::ModelError;
+use crate::model::load::{Arrays, Tensor, finite};
+use crate::network::MAX_WEIGHTS;
+use std::collections::BTreeMap;
+
+/// What batch normalisation adds to a variance, if nobody says otherwise; no file does.
+const EPSILON: f64 = 1e-5;
+
+/// The arrays of one layer, or of the normalisation behind it, by what they are.
+type Parts = BTreeMap<Role, Tensor>;
+
+/// A layer with weights: (outputs, inputs) or (outputs, channels, kernel, kernel), and which
+/// normalisations come right behind it.
+#[derive(Debug)]
+struct Planned {
+    module: String,
+    parts: Parts,
+    norms: Vec<Parts>,
+}
+
+impl Planned {
+    fn weight(&self) -> &Tensor {
+        &self.parts[&Role::Weight]
+    }
+}
+
+/// A chain as the names and shapes say it is; no weight was read.
+#[derive(Debug)]
+pub(super) struct Plan {
+    layers: Vec<Planned>,
+    pub(super) family: Family,
+}
+
+/// A layer with its weights, normalisation merged.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Layer {
+    /// (outputs, inputs) or (outputs, channels, kernel, kernel).
+    pub(super) shape: Vec<usize>,
+    pub(super) weights: Vec<f32>,
+    pub(super) bias: Vec<f32>,
+}
+
+impl Plan {
+    /// Finds the chain; with a `family` it is taken for one whatever names say of blocks.
+    pub(super) fn of(tensors: &[Tensor], family: Option<Family>) -> Result<Plan, ImportError> {
+        let all: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        let names = names::inner(&all);
+        foreign::several(&names)?;
+        if family.is_none() {
+            foreign::blocks(&names)?;
+        }
+        let layers = in_order(modules(&names, tensors)?)?;
+        let dimensions: Vec<usize> = layers.iter().map(|l| l.weight().shape.len()).collect();
+        let found = match dimensions.as_slice() {
+            all if all.iter().all(|d| *d == 2) => Family::Mlp,
+            all if all.iter().all(|d| *d == 4) => Family::Dncnn,
+            _ => return Err(foreign::mixed(layers.iter().map(Planned::weight))),
+        };
+        if let Some(family) = family.filter(|family| *family != found) {
+            let text = format!("its weights are those of the family {found}, not of {family}");
+            return Err(ImportError::Foreign(text));
+        }
+        let plan = Plan { layers, family: found };
+        plan.check_shapes()?;
+        Ok(plan)
+    }
+
+    fn check_shapes(&self) -> Result<(), ImportError> {
+        let ends =
+            (&self.layers[0].weight().shape, &self.layers[self.layers.len() - 1].weight().shape);
+        if self.layers.len() < 2 {
+            let text = "it has one layer with weights, and at least 2 are needed";
+            return Err(ImportError::Foreign(text.into()));
+        }
+        if self.family == Family::Dncnn {
+            foreign::channels(self.layers[0].weight(), ends.1[0])?;
+        }
+        for layer in &self.layers {
+            if let [_, _, rows, columns] = layer.weight().shape[..] {
+                foreign::kernel(layer.weight(), rows, columns)?;
+            }
+        }
+        for pair in self.layers.windows(2) {
+            let (before, after) = (pair[0].weight(), pair[1].weight());
+            if before.shape[0] != after.shape[1] {
+                return Err(foreign::broken(before, after));
+            }
+        }
+        let count =
+            |l: &Planned| l.weight().shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
+        let sum = self.layers.iter().try_fold(0usize, |sum, l| sum.checked_add(count(l)?));
+        match sum {
+            Some(sum) if sum <= MAX_WEIGHTS => Ok(()),
+            _ => {
+                let text = format!("it has more than the {MAX_WEIGHTS} weights that are supported");
+                Err(ImportError::Foreign(text))
+            }
+        }
+    }
+
+    /// What was made of the file, a sentence each.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = vec![format!("{}: {}", self.family.says(), self.widths())];
+        let norms: usize = self.layers.iter().map(|layer| layer.norms.len()).sum();
+        if norms > 0 {
+            notes.push(format!("{norms} batch normalisations merged into the layers before them"));
+        }
+        let bare = self.layers.iter().filter(|layer| !layer.parts.contains_key(&Role::Bias));
+        let bare = bare.count();
+        if bare > 0 {
+            notes.push(format!("{bare} layers without a bias: zeros"));
+        }
+        notes
+    }
+
+    /// The layers as shapes, equal ones counted.
+    fn widths(&self) -> String {
+        let mut runs: Vec<(String, usize)> = Vec::new();
+        for layer in &self.layers {
+            let shape = shown(&layer.weight().shape);
+            match runs.last_mut() {
+                Some((last, n)) if *last == shape => *n += 1,
+                _ => runs.push((shape, 1)),
+            }
+        }
+        let run = |(shape, n): &(String, usize)| match n {
+            1 => shape.clone(),
+            n => format!("{n} of {shape}"),
+        };
+        runs.iter().map(run).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Reads the weights and merges what normalises them.
+    pub(super) fn read(&self, arrays: &mut dyn Arrays) -> Result<Vec<Layer>, ModelError> {
+        self.layers.iter().map(|planned| planned.read(arrays)).collect()
+    }
+}
+
+/// A shape as people write it.
+pub(super) fn shown(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
+/// The parts of each layer, by its name.
+fn modules(names: &[Name], tensors: &[Tensor]) -> Result<BTreeMap<String, Parts>, ImportError> {
+    let mut modules: BTreeMap<String, Parts> = BTreeMap::new();
+    for name in names {
+        let Some(tensor) = tensors.iter().find(|tensor| tensor.name == name.whole) else {
+            continue;
+        };
+        let (module, role) = names::part(&name.inner).ok_or_else(|| foreign::unknown(tensor))?;
+        let twice = modules.entry(module).or_default().insert(role, tensor.clone());
+        if let Some(other) = twice {
+            let text =
+                format!("`{}` and `{}` are the same part of a layer", other.name, tensor.name);
+            return Err(ImportError::Foreign(text));
+        }
+    }
+    Ok(modules)
+}
+
+/// The layers with weights in order, each with the normalisations right behind it.
+fn in_order(modules: BTreeMap<String, Parts>) -> Result<Vec<Planned>, ImportError> {
+    let normalises = |parts: &Parts| parts.contains_key(&Role::Mean);
+    let mut modules: Vec<(String, Parts)> = modules.into_iter().collect();
+    modules.sort_by_cached_key(|(module, parts)| names::order(module, normalises(parts)));
+    let mut layers: Vec<Planned> = Vec::new();
+    for (module, parts) in modules {
+        if normalises(&parts) {
+            let Some(before) = layers.last_mut() else { return Err(foreign::norm_first(&parts)) };
+            check_norm(&parts, before.weight())?;
+            before.norms.push(parts);
+            continue;
+        }
+        let dimensions = parts.get(&Role::Weight).map(|weight| weight.shape.len());
+        if !matches!(dimensions, Some(2 | 4)) {
+            return Err(foreign::no_layer(&parts));
+        }
+        let layer = Planned { module, parts, norms: Vec::new() };
+        let outputs = &layer.weight().shape[..1];
+        match layer.parts.get(&Role::Bias) {
+            Some(bias) if bias.shape != outputs => {
+                return Err(foreign::odd_shape(bias, outputs, &layer.module));
+            }
+            _ => layers.push(layer),
+        }
+    }
+    if layers.is_empty() {
+        return Err(ImportError::Foreign("there is no array with weights in it".into()));
+    }
+    Ok(layers)
+}
+
+/// A normalisation has numbers for each output of the layer before it.
+fn check_norm(parts: &Parts, weight: &Tensor) -> Result<(), ImportError> {
+    if !parts.contains_key(&Role::Variance) {
+        return Err(foreign::no_layer(parts));
+    }
+    let sides = parts.iter().filter(|(role, _)| **role != Role::Count);
+    for (_, tensor) in sides {
+        if tensor.shape != weight.shape[..1] {
+            return Err(foreign::odd_shape(tensor, &weight.shape[..1], &weight.name));
+        }
+    }
+    Ok(())
+}
+
+impl Planned {
+    fn read(&self, arrays: &mut dyn Arrays) -> Result<Layer, ModelError> {
+        let shape = self.weight().shape.clone();
+        let weights = finite(arrays, &self.weight().name, &shape)?;
+        let bias = values(arrays, &self.parts, Role::Bias, shape[0], 0.0)?;
+        let mut layer = Layer { shape, weights, bias };
+        for norm in &self.norms {
+            layer.merge(arrays, norm)?;
+        }
+        Ok(layer)
+    }
+}
+
+/// A part's values, or `otherwise` for each output.
+fn values(
+    arrays: &mut dyn Arrays,
+    parts: &Parts,
+    role: Role,
+    outputs: usize,
+    otherwise: f32,
+) -> Result<Vec<f32>, ModelError> {
+    match parts.get(&role) {
+        Some(tensor) => finite(arrays, &tensor.name, &[outputs]),
+        None => Ok(vec![otherwise; outputs]),
+    }
+}
+
+impl Layer {
+    /// Normalisation behind the layer: each output times g / sqrt(variance + epsilon), and moved.
+    fn merge(&mut self, arrays: &mut dyn Arrays, norm: &Parts) -> Result<(), ModelError> {
+        let outputs = self.shape[0];
+        let mut part = |role, otherwise| values(arrays, norm, role, outputs, otherwise);
+        let (gain, shift) = (part(Role::Weight, 1.0)?, part(Role::Bias, 0.0)?);
+        let (mean, variance) = (part(Role::Mean, 0.0)?, part(Role::Variance, 1.0)?);
+        let per_output = self.weights.len() / outputs.max(1);
+        for (o, row) in self.weights.chunks_exact_mut(per_output.max(1)).enumerate() {
+            if variance[o] < 0.0 {
+                let name = norm[&Role::Variance].name.clone();
+                let reason = "a variance below 0".into();
+                return Err(ModelError::Value {
+                    name,
+                    position: vec![o],
+                    value: variance[o],
+                    reason,
+                });
+            }
+            let factor = f64::from(gain[o]) / (f64::from(variance[o]) + EPSILON).sqrt();
+            row.iter_mut().for_each(|w| *w = (f64::from(*w) * factor) as f32);
+            let moved = (f64::from(self.bias[o]) - f64::from(mean[o])) * factor;
+            self.bias[o] = (moved + f64::from(shift[o])) as f32;
+        }
+        Ok(())
+    }
+
+    /// The same convolution with its taps `step` pixels apart, as a kernel with zeros between them.
+    pub(super) fn spread(&self, step: usize) -> Layer {
+        let &[outputs, channels, side, _] = &self.shape[..] else { return self.clone() };
+        let wide = step * (side - 1) + 1;
+        let mut weights = vec![0.0; outputs * channels * wide * wide];
+        for (i, w) in self.weights.iter().enumerate() {
+            let (map, y, x) = (i / (side * side), i / side % side, i % side);
+            weights[(map * wide + y * step) * wide + x * step] = *w;
+        }
+        Layer { shape: vec![outputs, channels, wide, wide], weights, bias: self.bias.clone() }
+    }
+}

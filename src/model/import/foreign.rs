@@ -1,0 +1,167 @@
+//! What a file holds that is no chain, in a sentence each.
+
+use super::ImportError;
+use super::chain::shown;
+use super::names::{Name, Role, part, words};
+use crate::model::load::Tensor;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Words in the names of layers, and what networks have such layers.
+const BLOCKS: [(&[&str], &str); 4] = [
+    (
+        &["m_down1", "m_up1", "downs", "ups", "encoder", "decoder", "unet", "down1", "up1"],
+        "a U-Net, such as DRUNet",
+    ),
+    (&["attn", "qkv", "attention"], "a transformer, such as SwinIR or Restormer"),
+    (
+        &["res", "resblock", "resblocks", "shortcut", "downsample", "skip"],
+        "a network of residual blocks",
+    ),
+    (&["upsample", "upconv", "deconv"], "a network that makes its maps larger"),
+];
+
+fn foreign(text: String) -> ImportError {
+    ImportError::Foreign(text)
+}
+
+/// An array as a message names it.
+fn named(tensor: &Tensor) -> String {
+    format!("`{}` [{}]", tensor.name, shown(&tensor.shape))
+}
+
+/// Refuses a file of several networks, as IRCNN's, one for each noise level.
+pub(super) fn several(names: &[Name]) -> Result<(), ImportError> {
+    let mut groups: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
+    for name in names {
+        let Some((first, rest)) = name.inner.split_once('.') else { return Ok(()) };
+        let Ok(number) = first.parse() else { return Ok(()) };
+        groups.entry(number).or_default().insert(rest);
+    }
+    let same = groups.values().collect::<BTreeSet<_>>();
+    let Some(each) = same.first().filter(|_| same.len() == 1 && groups.len() > 1) else {
+        return Ok(());
+    };
+    let weights: BTreeSet<_> = each
+        .iter()
+        .filter_map(|rest| {
+            part(rest)
+                .filter(|(module, role)| *role == Role::Weight && module.contains(char::is_numeric))
+        })
+        .collect();
+    if weights.len() < 2 {
+        return Ok(());
+    }
+    let keys: Vec<String> = groups.keys().map(u64::to_string).collect();
+    Err(foreign(format!(
+        "it holds {} networks of the same layers, under the keys {} to {}: save one of them by itself",
+        groups.len(),
+        keys[0],
+        keys[keys.len() - 1]
+    )))
+}
+
+/// Refuses names of blocks in which maps come together again.
+pub(super) fn blocks(names: &[Name]) -> Result<(), ImportError> {
+    for (known, what) in BLOCKS {
+        let is_block = |name: &&Name| {
+            let parts = name.inner.split('.');
+            parts.chain(words(&name.inner)).any(|word| known.contains(&word))
+        };
+        if let Some(name) = names.iter().find(is_block) {
+            return Err(foreign(format!(
+                "`{}` is of {what}, in which maps come together again; if it is a chain all the same, say \
+                 so with --family",
+                name.whole
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// An array whose name says nothing.
+pub(super) fn unknown(tensor: &Tensor) -> ImportError {
+    foreign(format!(
+        "{} is none of weight, bias, running_mean and running_var of a layer",
+        named(tensor)
+    ))
+}
+
+/// A layer whose arrays are not those of a convolution, a matrix or a batch normalisation.
+pub(super) fn no_layer(parts: &BTreeMap<Role, Tensor>) -> ImportError {
+    let Some(tensor) = parts.values().next() else { return foreign("a layer is empty".into()) };
+    let what = match (parts.get(&Role::Weight).map(|w| w.shape.len()), parts.len()) {
+        (Some(1), 1) => "a PReLU or a scale, and activations are tanh or ReLU here",
+        (Some(1), _) => {
+            "a normalisation without running_mean and running_var, which depends on the image"
+        }
+        (Some(3), _) => "a convolution in one dimension",
+        (Some(5), _) => "a convolution in three dimensions",
+        (None, _) => "without a weight",
+        _ => "no matrix and no convolution",
+    };
+    foreign(format!("{} is {what}", named(tensor)))
+}
+
+/// A normalisation with nothing before it.
+pub(super) fn norm_first(parts: &BTreeMap<Role, Tensor>) -> ImportError {
+    let name = parts.values().next().map(named).unwrap_or_default();
+    foreign(format!("the batch normalisation {name} comes before every layer with weights"))
+}
+
+/// A part of a layer with another number of values than the layer has outputs.
+pub(super) fn odd_shape(tensor: &Tensor, expected: &[usize], layer: &str) -> ImportError {
+    foreign(format!(
+        "{} does not go with `{layer}`, which has {} outputs",
+        named(tensor),
+        expected[0]
+    ))
+}
+
+/// Matrices among convolutions.
+pub(super) fn mixed<'a>(weights: impl Iterator<Item = &'a Tensor>) -> ImportError {
+    let all: Vec<&Tensor> = weights.collect();
+    let other = all.iter().find(|w| w.shape.len() != all[0].shape.len());
+    let other = other.map(|w| named(w)).unwrap_or_default();
+    foreign(format!("it mixes convolutions and matrices: {}, but {other}", named(all[0])))
+}
+
+/// Refuses a first and a last convolution that are not of one grey channel.
+pub(super) fn channels(first: &Tensor, outputs: usize) -> Result<(), ImportError> {
+    let inputs = first.shape[1];
+    let what = match (inputs, outputs) {
+        (1, 1) => return Ok(()),
+        (5, 4) => "FFDNet: four pixels of the image and a noise map",
+        (15, 12) => "FFDNet for colour: twelve samples of the image and a noise map",
+        (2, 1) => "a network with a noise map beside the image, such as FDnCNN or DRUNet",
+        (4, 3) => "a network with a noise map beside a colour image",
+        (3, 3) => "a network for colour, of three channels at once",
+        (n, m) if n == m && n.isqrt().pow(2) == n => "a network on blocks of pixels",
+        _ => "another kind of network",
+    };
+    Err(foreign(format!(
+        "its first convolution {} takes {inputs} channels and its last gives {outputs}: {what}",
+        named(first)
+    )))
+}
+
+/// Refuses a kernel that convolutions here do not have.
+pub(super) fn kernel(weight: &Tensor, rows: usize, columns: usize) -> Result<(), ImportError> {
+    match rows == columns && rows % 2 == 1 {
+        true => Ok(()),
+        false => Err(foreign(format!(
+            "{} has a kernel of {rows}x{columns}, as convolutions have that make maps smaller or larger",
+            named(weight)
+        ))),
+    }
+}
+
+/// Two layers of which the second does not take what the first gives.
+pub(super) fn broken(before: &Tensor, after: &Tensor) -> ImportError {
+    foreign(format!(
+        "{} takes {} channels, but {} before it gives {}: grouped convolutions, or maps that come together",
+        named(after),
+        after.shape[1],
+        named(before),
+        before.shape[0]
+    ))
+}
