@@ -15,7 +15,8 @@
 //! use ppdenoise::files::container::no_passphrase as none;
 //! use ppdenoise::image::{GreyImage, add_gaussian};
 //! use ppdenoise::model::{Method, QuantiseOptions, load_npz};
-//! use ppdenoise::roles::{Dealer, Gateway, ModelOwner, Receiver, Server, Silent, make_keys, read_public};
+//! use ppdenoise::roles::{Dealer, Gateway, ModelOwner, Receiver, Server, ShareImages, Silent};
+//! use ppdenoise::roles::{images::Noise, make_keys, read_public};
 //! use ppdenoise::roles::server::InputPaths;
 //! use ppdenoise::{ids::Party, numbers::ring::RingBits, wire};
 //!
@@ -35,7 +36,10 @@
 //! let wedge = (0..24 * 32).map(|i| 40.0 + 5.0 * (i % 32) as f32).collect();
 //! let clean = GreyImage::new(24, 32, wedge)?;
 //! let noisy = add_gaussian(&clean, 25.0, 1)?.rounded();
-//! Gateway::open(&keys, &none)?.share(&noisy, 25.0, &public, &at("image"))?;
+//! let mut request = ShareImages::new(&public, &at("image"));
+//! request.images.push(noisy.clone().into());
+//! request.levels = Noise::Sigma(25.0).into();
+//! Gateway::open(&keys, &none)?.share(&request, &mut Silent)?;
 //!
 //! // The dealer, for one image of this size.
 //! Dealer::open(&keys, &none)?.deal(&public, (24, 32), 1, &at("triples"))?;

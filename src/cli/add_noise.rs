@@ -2,13 +2,12 @@
 
 use super::args::AddNoise;
 use super::failure::{Code, Failure};
-use super::files::{
-    OutputKind, check_streams, is_stream, output_format, read_raster, write_raster,
-};
+use super::files::{check_streams, is_stream, read_raster};
 use super::levels::sensor;
 use super::output::{Console, print_json};
-use crate::files::output::ensure_not_input;
+use crate::files::output::{Overwrite, ensure_not_input};
 use crate::image::{NoiseSeed, add_gaussian, add_poisson};
+use crate::roles::images::{output_format, write_raster};
 use serde::Serialize;
 
 /// Levels in 8-bit grey levels; what the other kind of noise has is null.
@@ -56,7 +55,7 @@ pub(super) fn run(args: &AddNoise, console: &Console) -> Result<(), Failure> {
     });
     let noisy = noisy.collect::<Result<_, _>>().and_then(|planes| clean.with_planes(planes));
     let noisy = noisy.map_err(|e| Failure::from(e).about(&args.image))?;
-    write_raster(&args.out, &noisy, OutputKind::picture(true))?;
+    write_raster(&args.out, &noisy, Overwrite::Allow)?;
     console.note(format!("{text}, seed {}", args.seed));
     if args.json {
         let report = Report {

@@ -2,10 +2,9 @@
 
 use super::args::Denoise;
 use super::args::parse::goes_with;
-use super::dicom::Target;
 use super::failure::{Code, Failure};
 use super::files::{
-    QualityReport, check_streams, check_writable, is_stream, read_raster, read_reference,
+    QualityReport, check_streams, is_stream, overwrite, read_raster, read_reference,
 };
 use super::levels::{levels, tell_clamped, unfit};
 use super::models::{read_model, tell_doubt};
@@ -20,6 +19,7 @@ use crate::model::{
 use crate::numbers::activation::{Activation, Nonlinearity};
 use crate::numbers::fixed::shrink_nearest;
 use crate::numbers::ring::{Ring, RingBits};
+use crate::roles::images::Target;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -45,8 +45,8 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         return Err(goes_with("--clamp", "--twin"));
     }
     let window = args.dicom.window;
-    let force = args.common.force;
-    let target = Target { out: &args.out, original: Some(&args.image), window, force };
+    let overwrite = overwrite(args.common.force);
+    let target = Target { out: &args.out, original: Some(&args.image), window, overwrite };
     target.check()?;
     let mut inputs: Vec<&Path> = vec![&args.image, &args.model];
     inputs.extend(args.reference.as_deref());
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     if !is_stream(&args.out) {
         ensure_not_input(&args.out, &inputs)?;
     }
-    check_writable(&args.out, target.kind())?;
+    target.prove()?;
     let model = read_model(&args.model, args.quantise.stride)?;
     tell_doubt(&model, &args.model, console)?;
     let image = read_raster(&args.image, window)?;

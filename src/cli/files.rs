@@ -1,35 +1,22 @@
 //! Files and folders that several commands touch.
 
-use super::failure::{Code, Failure, image_hint};
+use super::failure::{Code, Failure};
 use crate::artefact::{ArtefactError, PublicModelFile};
 use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite};
-use crate::image::dicom::{self, Window};
+use crate::image::dicom::Window;
 use crate::image::metrics::{Quality, quality};
-use crate::image::{self, GreyImage, ImageFormat, Raster, RowReader};
+use crate::image::{GreyImage, ImageFormat, Raster};
+pub(super) use crate::roles::images::is_stream;
+use crate::roles::images::{self, write_raster};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{Cursor, Read, Seek, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The most bytes an image file may have.
+/// The most bytes of a file that is read whole.
+#[cfg(feature = "train")]
 const MAX_IMAGE_BYTES: u64 = 4 << 30;
-
-/// What tells the formats apart: DICOM says its name behind 128 bytes.
-pub(super) const SIGNATURE_LEN: u64 = 256;
-
-/// Whether a path stands for standard input or output.
-pub(super) fn is_stream(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-/// The bytes of an image's file, or of standard input.
-pub(super) fn read_image_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    Ok(match is_stream(path) {
-        true => read_limited(std::io::stdin().lock(), path, MAX_IMAGE_BYTES)?,
-        false => read_limited(open(path)?, path, MAX_IMAGE_BYTES)?,
-    })
-}
 
 /// Reads an image, formats told apart by their first bytes, DICOM through the window if there is
 /// one. Another format has no window, and is refused with one.
@@ -42,71 +29,12 @@ pub(super) fn read_picture(
     path: &Path,
     window: Option<Window>,
 ) -> Result<(Raster, ImageFormat), Failure> {
-    read_any(path, window, false)
+    Ok(images::read_picture(path, window)?)
 }
 
 /// Reads an image to compare with: the window is for DICOM, other formats are as they are.
 pub(super) fn read_reference(path: &Path, window: Option<Window>) -> Result<Raster, Failure> {
-    read_any(path, window, true).map(|(image, _)| image)
-}
-
-fn read_any(
-    path: &Path,
-    window: Option<Window>,
-    lenient: bool,
-) -> Result<(Raster, ImageFormat), Failure> {
-    let bytes = read_image_bytes(path)?;
-    let format = format_of(&bytes, path)?;
-    if !lenient {
-        check_window(format, window, path)?;
-    }
-    let image = match format {
-        ImageFormat::Dicom => dicom::decode(&bytes, window),
-        _ => format.decode(&bytes),
-    };
-    Ok((image.map_err(|e| Failure::from(e).about(path))?, format))
-}
-
-/// The format of a file that begins like this.
-fn format_of(begin: &[u8], path: &Path) -> Result<ImageFormat, Failure> {
-    let text =
-        "this is no image: it begins like none of PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM, .npy";
-    let no_image = || Failure::new(Code::Input, text).about(path);
-    ImageFormat::from_signature(begin).ok_or_else(no_image)
-}
-
-/// Refuses a window for what is no DICOM image.
-fn check_window(format: ImageFormat, window: Option<Window>, path: &Path) -> Result<(), Failure> {
-    if window.is_none() || format == ImageFormat::Dicom {
-        return Ok(());
-    }
-    let text = format!("--window is for DICOM images, and this is {format}");
-    Err(Failure::new(Code::Usage, text).about(path).help("leave --window away"))
-}
-
-/// What files and bytes in memory have in common.
-trait Seekable: Read + Seek {}
-impl<T: Read + Seek> Seekable for T {}
-
-/// As [`read_picture`], row by row where the format allows it. What is no regular file is read into
-/// memory, as it is.
-pub(super) fn open_rows(
-    path: &Path,
-    window: Option<Window>,
-) -> Result<(RowReader<'static>, ImageFormat), Failure> {
-    let regular = !is_stream(path) && std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
-    let mut file: Box<dyn Seekable> = match regular {
-        true => Box::new(open(path)?),
-        false => Box::new(Cursor::new(read_image_bytes(path)?)),
-    };
-    let unreadable = |e| FormatError::io(path, "read", e);
-    let mut begin = Vec::new();
-    (&mut file).take(SIGNATURE_LEN).read_to_end(&mut begin).map_err(unreadable)?;
-    file.rewind().map_err(unreadable)?;
-    let format = format_of(&begin, path)?;
-    check_window(format, window, path)?;
-    let rows = RowReader::open(format, file, window).map_err(|e| Failure::from(e).about(path))?;
-    Ok((rows, format))
+    Ok(images::read_reference(path, window)?)
 }
 
 /// The PNGs of a folder, by name.
@@ -116,15 +44,11 @@ pub(super) fn pictures(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         let text = format!("the folder of images cannot be read: {e}");
         Failure::new(Code::Input, text).about(folder).help(help)
     };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path();
-        let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("");
-        if extension.eq_ignore_ascii_case("png") {
-            files.push(file);
-        }
-    }
-    files.sort();
+    let is_png = |path: &Path| {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+    };
+    std::fs::read_dir(folder).map_err(unreadable)?;
+    let files = images::files_in(folder, is_png)?;
     if files.is_empty() {
         let text = "there is no PNG in this folder";
         return Err(Failure::new(Code::Input, text).about(folder).help(help));
@@ -178,39 +102,9 @@ impl OutputKind {
     }
 }
 
-/// Writes an image in the format of the extension, PNG on standard output, with its own depth.
-pub(super) fn write_raster(path: &Path, image: &Raster, kind: OutputKind) -> Result<(), Failure> {
-    let format = output_format(path)?;
-    // In memory first: an encoder hides which file a failing disk was about.
-    let mut bytes = Vec::new();
-    image::write(format, image, &mut bytes).map_err(|e| Failure::from(e).about(path))?;
-    if is_stream(path) {
-        let written = std::io::stdout().lock().write_all(&bytes);
-        return written.map_err(|e| {
-            Failure::new(Code::Failed, format!("cannot write to standard output: {e}"))
-        });
-    }
-    write_output(path, &bytes, kind)
-}
-
 /// Writes a grey image, with 8 bits where the format is not .npy, in place of an older one.
 pub(super) fn write_image(path: &Path, image: &GreyImage) -> Result<(), Failure> {
-    write_raster(path, &image.clone().into(), OutputKind::picture(true))
-}
-
-/// Refuses an image name whose extension says no format to write, before any work is done.
-pub(super) fn output_format(path: &Path) -> Result<ImageFormat, Failure> {
-    if is_stream(path) {
-        return Ok(ImageFormat::Png);
-    }
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
-    ImageFormat::for_output(extension).map_err(|e| {
-        let failure = Failure::new(Code::Usage, e.to_string()).about(path);
-        match image_hint(&e) {
-            Some(help) => failure.help(help),
-            None => failure,
-        }
-    })
+    Ok(write_raster(path, &image.clone().into(), Overwrite::Allow)?)
 }
 
 /// Writes a report.

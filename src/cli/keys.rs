@@ -38,7 +38,8 @@ impl Unlock {
         Ok(Parties { sender, servers })
     }
 
-    fn passphrase(&self, file: &Path) -> Result<Passphrase, FormatError> {
+    /// The passphrase of a locked key.
+    pub(super) fn passphrase(&self, file: &Path) -> Result<Passphrase, FormatError> {
         match &self.passphrase_file {
             Some(path) => read_passphrase(path),
             None if std::io::stdin().is_terminal() => {

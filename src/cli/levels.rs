@@ -3,8 +3,9 @@
 use super::args::parse::parse_positive;
 use super::failure::{Code, Failure};
 use super::output::Console;
-use crate::image::{GreyImage, Poisson, estimate_sigma};
-use crate::model::{Clamping, LevelMap, Normalisation, Unfit};
+use crate::image::{GreyImage, Poisson};
+use crate::model::{Clamping, Normalisation, Unfit};
+use crate::roles::images::{ImageLevels, Levels, Noise};
 use clap::Args;
 use std::path::Path;
 
@@ -47,6 +48,11 @@ pub(super) fn unfit(file: &Path, e: &Unfit, remedy: &str, but: &str) -> Failure 
     Failure::new(Code::Input, e.to_string()).about(file).help(format!("{remedy}, or {but}"))
 }
 
+/// How a model is shared that holds all pixels.
+pub(super) fn remedy(e: &Unfit) -> String {
+    format!("share the model with `share-model --sigma-from {}`", e.needed)
+}
+
 /// Tells of clamped pixels that were accepted.
 pub(super) fn tell_clamped(e: &Unfit, remedy: &str, console: &Console) {
     console.note(format!("note: {e}; they were clamped, which costs quality: {remedy}"));
@@ -77,12 +83,22 @@ pub(super) enum Sigma {
     Auto,
 }
 
-/// An image's noise level and the map that follows from it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Levels {
-    /// The noise level in grey levels; of stabilised levels for Poisson noise.
-    pub(super) sigma: f64,
-    pub(super) map: LevelMap,
+impl Met {
+    /// The levels that the flags describe.
+    pub(super) fn levels(&self) -> Result<Levels, Failure> {
+        let noise = match (sensor(self.noise, &self.sensor)?, self.sigma) {
+            (Some(noise), None) => Noise::Poisson(noise),
+            (Some(_), Some(_)) => {
+                let text =
+                    "--sigma does not go with --noise poisson: the gain says how strong it is";
+                return Err(Failure::new(Code::Usage, text).help("leave --sigma away"));
+            }
+            (None, None) => Noise::OfModel,
+            (None, Some(Sigma::Known(sigma))) => Noise::Sigma(sigma),
+            (None, Some(Sigma::Auto)) => Noise::Estimated,
+        };
+        Ok(Levels { noise, scale_about: self.scale_about })
+    }
 }
 
 /// The levels of `image`, which `file` holds, for a model trained on noise of `model_sigma`.
@@ -92,27 +108,14 @@ pub(super) fn levels(
     model_sigma: f64,
     units: Normalisation,
     console: &Console,
-) -> Result<Levels, Failure> {
-    let poisson = sensor(met.noise, &met.sensor)?;
-    let sigma = match (poisson, met.sigma) {
-        (Some(noise), None) => noise.sigma(),
-        (Some(_), Some(_)) => {
-            let text = "--sigma does not go with --noise poisson: the gain says how strong it is";
-            return Err(Failure::new(Code::Usage, text).help("leave --sigma away"));
-        }
-        (None, None) => model_sigma,
-        (None, Some(Sigma::Known(sigma))) => sigma,
-        (None, Some(Sigma::Auto)) => {
-            let sigma = estimate_sigma(image).map_err(|e| Failure::from(e).about(file))?;
-            console.note(format!("estimated noise: {sigma:.2} grey levels"));
-            sigma
-        }
-    };
-    let mut map = LevelMap { poisson, ..LevelMap::new(units, model_sigma / sigma) };
-    if let Some(about) = met.scale_about {
-        map.scale_about = about;
+) -> Result<ImageLevels, Failure> {
+    let wanted = met.levels()?;
+    let found = wanted.of(image, model_sigma, units);
+    let found = found.map_err(|e| Failure::from(e).about(file))?;
+    if wanted.noise == Noise::Estimated {
+        console.note(format!("estimated noise: {:.2} grey levels", found.sigma));
     }
-    Ok(Levels { sigma, map })
+    Ok(found)
 }
 
 /// The Poisson noise that the flags describe, if they do.

@@ -1,9 +1,7 @@
 //! Model files: told by their first bytes, read, tried and written.
 
 use super::failure::{Code, Failure};
-use super::files::{
-    OutputKind, SIGNATURE_LEN, is_stream, open, read_limited, with_beside, write_output,
-};
+use super::files::{OutputKind, is_stream, open, read_limited, with_beside, write_output};
 use super::output::Console;
 use crate::files::FormatError;
 use crate::files::container::envelope::{MAGIC, open_file};
@@ -38,7 +36,7 @@ pub(super) fn recognise(path: &Path) -> Result<Recognised, Failure> {
         return Ok(Recognised::Model);
     }
     let mut begin = Vec::new();
-    file.take(SIGNATURE_LEN).read_to_end(&mut begin).map_err(unreadable)?;
+    file.take(ImageFormat::SIGNATURE_LEN).read_to_end(&mut begin).map_err(unreadable)?;
     Ok(match ImageFormat::from_signature(&begin) {
         Some(format) if !begin.starts_with(&MAGIC) => Recognised::Image(format),
         _ => Recognised::Other,
@@ -70,7 +68,7 @@ fn what_else(path: &Path) -> Result<Failure, Failure> {
     let mut file = open(path)?;
     let mut begin = Vec::new();
     let unreadable = |e| FormatError::io(path, "read", e);
-    file.by_ref().take(SIGNATURE_LEN).read_to_end(&mut begin).map_err(unreadable)?;
+    file.by_ref().take(ImageFormat::SIGNATURE_LEN).read_to_end(&mut begin).map_err(unreadable)?;
     if begin.starts_with(&MAGIC) {
         let kind = open_file(path)?.header().body.kind();
         let help = "give the file that the model owner gave to `share-model`";

@@ -149,10 +149,12 @@ impl<'a> Watcher<'a> {
 impl Observer for Watcher<'_> {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Phase(phase) => self.console.phase(&name(phase)),
+            Event::Phase(phase) => self.console.phase(&phase_name(phase)),
             Event::Unguarded { file, why } => self.unguarded(file, why),
             Event::Denoised(image) => self.denoised(image),
             Event::Failed { file, error } => self.failed(file, error),
+            // Of the other roles.
+            _ => {}
         }
     }
 
@@ -162,13 +164,15 @@ impl Observer for Watcher<'_> {
 }
 
 /// What a phase is called.
-fn name(phase: Phase) -> String {
+pub(super) fn phase_name(phase: Phase) -> String {
     match phase {
         Phase::Setup => "setup".into(),
         Phase::Online(1, 1) => "denoising".into(),
         Phase::Online(i, n) => format!("denoising image {i} of {n}"),
         Phase::Prepare(i, n) => format!("preparing slot {i} of {n}"),
         Phase::Hints => "hints, once a model".into(),
+        Phase::ShareTiles => "sharing tiles".into(),
+        Phase::ShareFrames => "sharing frames".into(),
         Phase::Make(1, 1) => "making triples".into(),
         Phase::Make(i, n) => format!("making triples, set {i} of {n}"),
     }

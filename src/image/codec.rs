@@ -11,6 +11,9 @@ use std::io::{Read, Write};
 const MAX_FILE: u64 = 8 * MAX_PIXELS as u64 + (1 << 20);
 
 impl ImageFormat {
+    /// The bytes that tell the formats apart: DICOM says its name behind 128.
+    pub const SIGNATURE_LEN: u64 = 256;
+
     /// Every format.
     pub const ALL: [ImageFormat; 7] = [
         ImageFormat::Png,

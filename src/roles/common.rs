@@ -7,7 +7,7 @@ use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, generate};
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::ids::Role;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Makes a pair of keys, not locked, for every role in one folder. For tests: in production each
 /// party makes its own pair and gets the public keys of the others (docs/keys.md).
@@ -37,13 +37,18 @@ pub(super) fn parties(
     Ok(Parties { sender: folder.secret(maker, ask)?, servers })
 }
 
+/// PREFIX with `.suffix` appended (never replacing a part of the name).
+pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
+    let mut name = prefix.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 pub(super) fn create(
     prefix: &Path,
     suffix: &str,
     access: Access,
 ) -> Result<OutputFile, FormatError> {
-    let mut name = prefix.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    OutputFile::create(Path::new(&name), access, Overwrite::Never)
+    OutputFile::create(&with_suffix(prefix, suffix), access, Overwrite::Never)
 }

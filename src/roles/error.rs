@@ -1,18 +1,29 @@
 //! Why a role could not do its part.
 
+use super::gateway::GatewayError;
+use super::images::PictureError;
 use super::server::{InputError, ServiceError};
 use crate::artefact::{ArtefactError, PairError};
 use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
 use crate::image::ImageError;
-use crate::model::{ModelError, Unfit};
+use crate::model::ModelError;
 use crate::network::NetworkError;
 use crate::wire::NetError;
+use std::path::{Path, PathBuf};
 
 /// Why a role could not do its part.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoleError {
+    /// What went wrong with one file of several.
+    #[error("'{}': {error}", file.display())]
+    About {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: Box<RoleError>,
+    },
     /// A file or key.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -40,9 +51,12 @@ pub enum RoleError {
     /// Two result shares that do not belong together.
     #[error(transparent)]
     Pair(#[from] PairError),
-    /// An image with levels that the model was not shared for.
+    /// Pictures that cannot be found, told apart or read.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Picture(#[from] PictureError),
+    /// What the gateway does not share.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// Not one output for each image.
     #[error("{images} images but {outs} outputs")]
     Outputs {
@@ -54,6 +68,14 @@ pub enum RoleError {
     /// More material than any disk holds.
     #[error("that is more material than any disk holds")]
     TooMuchMaterial,
+}
+
+impl RoleError {
+    /// The same error, told about `file`.
+    #[must_use]
+    pub fn about(self, file: &Path) -> Self {
+        RoleError::About { file: file.to_owned(), error: Box::new(self) }
+    }
 }
 
 impl From<ArtefactError> for RoleError {

@@ -1,8 +1,11 @@
 //! What a role tells while it works.
 
 use super::error::RoleError;
+use super::gateway::SharedPlane;
 use super::server::ImageReport;
 use crate::artefact::Unguarded;
+use crate::image::Cut;
+use crate::model::Unfit;
 use std::path::Path;
 
 /// Told how a role's work goes: facts, from which whoever shows them makes sentences.
@@ -27,6 +30,50 @@ pub enum Event<'a> {
         /// Why it cannot be written.
         why: Unguarded,
     },
+    /// Gateway: without the receiver's key there are no notes.
+    NoReceiver {
+        /// The file that is missed.
+        file: &'a Path,
+    },
+    /// Gateway: the noise of a plane was estimated.
+    Estimated {
+        /// The image's file.
+        file: &'a Path,
+        /// In grey levels.
+        sigma: f64,
+    },
+    /// Gateway: an image, or a channel of one, is shared.
+    Shared {
+        /// What was shared.
+        image: &'a SharedPlane,
+        /// Whether it is one image of several.
+        of_several: bool,
+    },
+    /// Gateway: an image is shared in tiles.
+    SharedTiles {
+        /// The image's file.
+        file: &'a Path,
+        /// How it was cut.
+        cut: &'a Cut,
+        /// Shares of each tile: 1 or 3.
+        channels: usize,
+    },
+    /// Gateway: an image is shared frame by frame.
+    SharedFrames {
+        /// The image's file.
+        file: &'a Path,
+        /// How many.
+        frames: usize,
+        /// Rows and columns of each.
+        size: (usize, usize),
+    },
+    /// Gateway: pixels beyond the levels that the model was shared for were clamped, and accepted.
+    Clamped {
+        /// The image's file.
+        file: &'a Path,
+        /// How many, and what would hold them all.
+        unfit: Unfit,
+    },
     /// A server has done an image.
     Denoised(&'a ImageReport),
     /// A file failed, and the others go on.
@@ -50,6 +97,10 @@ pub enum Phase {
     Prepare(usize, usize),
     /// Servers: hints of the weights' mask, once a model.
     Hints,
+    /// Gateway: the tiles of an image.
+    ShareTiles,
+    /// Gateway: the frames of an image.
+    ShareFrames,
     /// Servers: material of set number `.0` of `.1`, made with the other server.
     Make(usize, usize),
 }

@@ -17,7 +17,7 @@ impl From<MetricsError> for Failure {
 }
 
 /// What to do about an image.
-pub(in crate::cli) fn hint(e: &ImageError) -> Option<&'static str> {
+pub(super) fn hint(e: &ImageError) -> Option<&'static str> {
     match e {
         ImageError::Kind { .. } => {
             Some("convert it to 8-bit or 16-bit grayscale or RGB without transparency first")

@@ -2,15 +2,16 @@
 //! stands here, by subject.
 
 mod files;
+mod gateway;
 mod image;
+mod keys;
 mod link;
 mod model;
+mod pictures;
 mod roles;
 mod server;
 #[cfg(test)]
 mod tests;
-
-pub(super) use image::hint as image_hint;
 
 use crate::cli::shown::one_line;
 use crate::kernels::BackendError;

@@ -16,9 +16,10 @@ impl From<RoleError> for Failure {
             RoleError::Net(e) => e.into(),
             RoleError::Pair(e) => e.into(),
             e @ RoleError::Outputs { .. } => Failure::of(Code::Usage, &e, None),
-            e @ (RoleError::Unfit(_) | RoleError::TooMuchMaterial) => {
-                Failure::of(Code::Input, &e, None)
-            }
+            RoleError::About { file, error } => Failure::from(*error).about(&file),
+            RoleError::Picture(e) => e.into(),
+            RoleError::Gateway(e) => e.into(),
+            e @ RoleError::TooMuchMaterial => Failure::of(Code::Input, &e, None),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What users bring: models and images.
 
 use crate::cli::failure::Failure;
-use crate::cli::files::open_rows;
 use crate::cli::models::{described, open_model};
 use crate::image::{Depth, ImageFormat};
 use crate::model::FloatModel;
 use crate::network::LinearShape;
+use crate::roles::images::open_rows;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 

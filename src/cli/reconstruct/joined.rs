@@ -1,8 +1,7 @@
 //! Images of tiles: which results make one, and how it is joined, one row of tiles in memory.
 
-use super::super::dicom::Target;
 use super::super::failure::{Code, Failure};
-use super::super::files::{QualityReport, is_stream, output_format, read_reference};
+use super::super::files::{QualityReport, is_stream, read_reference};
 use super::super::output::Console;
 use super::plan::{Job, Parts, Scan};
 use super::{Entry, Share, Work, grey};
@@ -11,6 +10,7 @@ use crate::files::FormatError;
 
 use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, Rect, by_rows};
 use crate::network::MAX_PIXELS;
+use crate::roles::images::{Target, output_format};
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -69,7 +69,7 @@ impl Work<'_> {
         // Compared as a whole, if it is compared.
         let mut whole: Option<Vec<Vec<f32>>> =
             reference.as_ref().map(|_| vec![Vec::with_capacity(height * width); channels]);
-        let out = self.args.target(job, target).kind().create(target)?;
+        let out = self.args.target(job, target).create()?;
         let format = output_format(target)?;
         let mut joiner = Joiner::new(format, tiling, channels, job.depth, out).map_err(failed)?;
         let mut shares = Vec::with_capacity(cells.len() * channels);

@@ -6,10 +6,9 @@ mod quality;
 
 use super::args::Reconstruct;
 use super::batch::{Failed, Failures, is_folder};
-use super::dicom::Target;
 use super::failure::{Code, Failure};
 use super::files::{
-    OutputKind, QualityReport, check_streams, check_writable, is_stream, read_reference,
+    OutputKind, QualityReport, check_streams, check_writable, is_stream, overwrite, read_reference,
 };
 use super::output::{Console, print_json};
 use crate::artefact::{Note, Reconstruction, reconstruct};
@@ -20,6 +19,7 @@ use crate::files::keys::{PublicKey, SecretKey};
 use crate::files::output::ensure_not_input;
 use crate::ids::{ImageId, Role};
 use crate::image::{Depth, GreyImage, ImageError, Raster};
+use crate::roles::images::Target;
 use plan::{Job, Parts};
 use quality::Summary;
 use serde::Serialize;
@@ -113,8 +113,8 @@ pub(super) fn run(args: &Reconstruct, console: &mut Console) -> Result<(), Failu
     let started = Instant::now();
     let folder = is_folder(&args.out);
     let original = args.original();
-    let (window, force) = (args.dicom.window, args.common.force);
-    let target = Target { out: &args.out, original, window, force };
+    let (window, overwrite) = (args.dicom.window, overwrite(args.common.force));
+    let target = Target { out: &args.out, original, window, overwrite };
     if original.is_some() && !target.is_dicom() {
         return Err(Failure::new(Code::Usage, "--like goes with a DICOM file")
             .help("name the output with .dcm, or leave --like away"));
@@ -228,7 +228,8 @@ impl Reconstruct {
     /// An output, derived from the original that was named, or from its own.
     fn target<'a>(&'a self, job: &'a Job, out: &'a Path) -> Target<'a> {
         let original = job.original.as_deref().or(self.original());
-        Target { out, original, window: self.dicom.window, force: self.common.force }
+        let overwrite = overwrite(self.common.force);
+        Target { out, original, window: self.dicom.window, overwrite }
     }
 }
 

@@ -1,57 +1,130 @@
 //! The gateway, who has the images: encodes them for a model and splits them between the servers.
 
-use super::common::{create, parties};
+mod error;
+mod plane;
+mod request;
+mod sharing;
+mod tiles;
+
+pub use error::GatewayError;
+pub use request::{Picture, ShareImages, ShareReport, SharedPlane};
+
+use super::common::parties;
 use super::error::RoleError;
-use crate::artefact::{Parties, PublicModelFile, SharedImage, write_image_shares};
+use super::images::{Noise, base_name, ensure_distinct, images, restored_name};
+use super::observer::{Event, Observer};
+use crate::artefact::Parties;
 use crate::files::FormatError;
 use crate::files::container::AskPassphrase;
-use crate::files::output::{Access, commit_all};
-use crate::ids::{ImageId, Role};
-use crate::image::GreyImage;
-use crate::model::{Clamping, Encoded, LevelMap, encode_image};
-use std::path::Path;
+use crate::files::keys::{KeyFolder, PublicKey};
+use crate::ids::Role;
+use crate::image::{ImageFormat, Raster};
+use sharing::Sharing;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Splits images between the servers.
 #[derive(Debug)]
-pub struct Gateway(Parties);
+pub struct Gateway {
+    parties: Parties,
+    /// To whom notes are sealed, or where the key is missed.
+    receiver: Result<PublicKey, PathBuf>,
+}
+
+/// One image of a request.
+struct Item<'a> {
+    path: PathBuf,
+    /// The image, if it is in memory.
+    image: Option<(&'a Raster, ImageFormat)>,
+}
 
 impl Gateway {
-    /// As [`ModelOwner::open`].
+    /// Opens a folder with `gateway.key`, the servers' `.pub`, and `receiver.pub`: without the latter there
+    /// are no notes, and the receiver gets neither names nor depths. `ask` is for the passphrase of a key
+    /// that is locked.
     ///
     /// # Errors
-    /// [`RoleError::Format`].
+    /// [`GatewayError::Keys`].
     pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
-        Ok(Gateway(parties(keys, Role::Gateway, ask)?))
+        let open = || {
+            let parties = parties(keys, Role::Gateway, ask)?;
+            let receiver = match KeyFolder::open(keys)?.public(Role::Receiver) {
+                Err(FormatError::KeyMissing { file, .. }) => Err(file),
+                other => Ok(other?),
+            };
+            Ok(Gateway { parties, receiver })
+        };
+        open().map_err(|e| GatewayError::Keys(e).into())
     }
 
-    /// Encodes an image with Gaussian noise of `sigma` 8-bit grey levels for a model and writes
-    /// `PREFIX.s0` and `PREFIX.s1`. Returns its id and how many pixels lay outside the model's input
-    /// interval and were clamped: at most 1 %.
+    /// Encodes images for a model and writes two shares of each plane, one a server. The failure of one
+    /// of several images is told, and the others go on.
     ///
-    /// Security: size and sigma are public.
+    /// An image that is cut into tiles is read row by row where its format allows that: memory is that of
+    /// a row of tiles.
+    ///
+    /// Security: split by a fresh seed each; every share is sealed to its server, and the note with name,
+    /// format and depth to the receiver. Sizes and noise levels are public. A failure, and an end by a
+    /// signal, leaves no part of an image.
     ///
     /// # Errors
-    /// [`RoleError::Network`] for an image smaller than a patch, [`RoleError::Unfit`] for one that the
-    /// model was not shared for, [`RoleError::Format`].
+    /// [`RoleError::Gateway`], [`RoleError::Picture`], [`RoleError::Image`], [`RoleError::Network`] for an
+    /// image smaller than a patch, [`RoleError::Format`]; named by their file as [`RoleError::About`].
     pub fn share(
         &self,
-        image: &GreyImage,
-        sigma: f64,
-        public: &PublicModelFile,
-        prefix: &Path,
-    ) -> Result<(ImageId, usize), RoleError> {
-        let model = &public.model;
-        let size = (image.height(), image.width());
-        let grid = model.network.grid(size)?;
-        let levels = LevelMap::new(model.units, model.sigma / sigma);
-        let Encoded { pixels: encoded, fit } = encode_image(model, image, &levels);
-        fit.judge(Clamping::Few, model, &levels)?;
-        let means = model.patch_means(&encoded, &grid);
-        let outs = [create(prefix, "s0", Access::Secret)?, create(prefix, "s1", Access::Secret)?];
-        let (id, note) = (ImageId::random().map_err(FormatError::from)?, None);
-        let means = &means[..];
-        let shared = SharedImage { id, encoded: &encoded, size, sigma, levels, means, note };
-        commit_all(write_image_shares(&shared, public, &self.0, outs)?)?;
-        Ok((id, fit.clamped))
+        request: &ShareImages<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<ShareReport, RoleError> {
+        let started = Instant::now();
+        if request.tile.is_some() && request.levels.noise == Noise::Estimated {
+            return Err(GatewayError::EstimateInTiles.into());
+        }
+        if let Err(file) = &self.receiver {
+            observer.event(Event::NoReceiver { file });
+        }
+        let all = items(request)?;
+        let several = all.len() > 1;
+        let mine = all.iter().enumerate().filter(|(i, _)| request.shard.takes(*i as u64));
+        let mine: Vec<_> = mine.collect();
+        let mut sharing = Sharing::new(self, request, several);
+        sharing.report.total = mine.len();
+        for (number, item) in mine {
+            match sharing.share(number, item, observer) {
+                Err(error) if several => {
+                    observer.event(Event::Failed { file: &item.path, error });
+                    sharing.report.failed.push(item.path.clone());
+                }
+                other => other?,
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(ShareReport { seconds, notes: self.receiver.is_ok(), ..sharing.report })
     }
+}
+
+/// The images that are meant. Those whose results would have one name are refused: all but images in
+/// memory without a name, which are called by their ids.
+fn items<'a>(request: &'a ShareImages<'_>) -> Result<Vec<Item<'a>>, RoleError> {
+    let mut all = Vec::new();
+    for picture in &request.images {
+        match picture {
+            Picture::File(path) => {
+                let found = images(std::slice::from_ref(path))?;
+                all.extend(found.into_iter().map(|path| Item { path, image: None }));
+            }
+            Picture::Memory { name, format, image } => {
+                all.push(Item { path: name.into(), image: Some((image, *format)) });
+            }
+        }
+    }
+    let expected = |item: &Item<'_>| {
+        let extension = item.path.extension().and_then(OsStr::to_str).unwrap_or("");
+        let known = ImageFormat::from_extension(extension).unwrap_or(ImageFormat::Png);
+        let format = item.image.map_or(known, |(_, format)| format);
+        restored_name(&base_name(&item.path), format)
+    };
+    let named = all.iter().filter(|item| !item.path.as_os_str().is_empty());
+    ensure_distinct(named.map(|item| (expected(item), item.path.as_path())))?;
+    Ok(all)
 }

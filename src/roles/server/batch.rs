@@ -11,7 +11,9 @@ use crate::files::container::header::{Body, ResultShare};
 use crate::files::output::Overwrite;
 use crate::ids::Party;
 use crate::ids::{ImageId, SessionId};
+use crate::roles::images::files_in;
 use crate::roles::observer::{Event, Observer};
+use crate::roles::shard::Shard;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -23,32 +25,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How often folders are looked at.
 const POLL: Duration = Duration::from_millis(200);
-
-/// One part of work that several processes or machines do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard {
-    /// Which, from 0.
-    pub index: u64,
-    /// Of how many; at least 1.
-    pub count: u64,
-}
-
-impl Shard {
-    /// All of the work.
-    pub const WHOLE: Shard = Shard { index: 0, count: 1 };
-
-    /// Whether number `i` of a list is of this part.
-    pub fn takes(self, i: u64) -> bool {
-        i % self.count == self.index
-    }
-
-    /// Whether an image is of this part: by its id, which is random, so that both servers and the
-    /// dealer come to the same without a word.
-    pub fn takes_image(self, image: ImageId) -> bool {
-        let first = image.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        self.takes(first)
-    }
-}
 
 /// What a batch is made of.
 #[derive(Clone, Debug)]
@@ -123,21 +99,13 @@ impl Batch {
         keys: &ServerKeys,
         observer: &mut dyn Observer,
     ) -> Result<(), ServiceError> {
-        let failed = |path: &Path, e| FormatError::io(path, "read", e);
         for source in self.paths.images.clone() {
             if !source.is_dir() {
                 self.look(source, false, inputs, keys, observer);
                 continue;
             }
             let suffix = format!("s{}", self.party.index());
-            let mut files = Vec::new();
-            for entry in std::fs::read_dir(&source).map_err(|e| failed(&source, e))? {
-                let path = entry.map_err(|e| failed(&source, e))?.path();
-                if path.extension() == Some(OsStr::new(&suffix)) && path.is_file() {
-                    files.push(path);
-                }
-            }
-            files.sort();
+            let files = files_in(&source, |path| path.extension() == Some(OsStr::new(&suffix)))?;
             files.into_iter().for_each(|file| self.look(file, true, inputs, keys, observer));
         }
         Ok(())
@@ -276,24 +244,5 @@ impl Supply for Batch {
 
     fn stopped(&self) -> bool {
         matches!(&self.until, Until::Stopped(flag, _) if flag.load(Ordering::Relaxed))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_image_is_of_one_shard() {
-        let ids = (0..200u8).map(|i| ImageId::from_bytes([i.wrapping_mul(77); 16]));
-        let mut found = [0; 3];
-        for id in ids {
-            assert!(Shard::WHOLE.takes_image(id));
-            let of = |index: &u64| Shard { index: *index, count: 3 }.takes_image(id);
-            let taken: Vec<u64> = (0..3).filter(of).collect();
-            assert_eq!(taken.len(), 1);
-            found[taken[0] as usize] += 1;
-        }
-        assert!(found.iter().all(|&n| n > 40), "{found:?}");
     }
 }

@@ -21,7 +21,7 @@ mod state;
 mod task;
 
 pub use agree::ImageList;
-pub use batch::{Batch, BatchPaths, Shard, Until};
+pub use batch::{Batch, BatchPaths, Until};
 pub use erase::{EraseReport, Extent, Owner, erase};
 pub use error::{InputError, ServiceError};
 pub use inputs::{InputPaths, Inputs, ServerKeys};

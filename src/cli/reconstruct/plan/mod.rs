@@ -2,19 +2,16 @@
 
 mod tiles;
 
-use super::super::batch::{
-    CHANNELS, Failures, base_name, ensure_distinct, files_in, restored_name,
-};
+use super::super::batch::Failures;
 use super::super::failure::{Code, Failure};
 use super::super::output::Console;
 use super::{Keys, UNKNOWN};
 use crate::artefact::{Note, Reconstruction, read_result_note};
-use crate::files::FormatError;
-use crate::files::container::envelope::open_file;
-use crate::files::container::header::{Body, ResultShare};
+use crate::files::container::header::ResultShare;
 use crate::ids::Party;
 use crate::ids::{ImageId, SessionId};
 use crate::image::{Depth, ImageFormat, Tiling};
+use crate::roles::images::{CHANNELS, base_name, ensure_distinct, files_in, restored_name, shares};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -198,7 +195,7 @@ fn pairs(
     console: &mut Console,
 ) -> Result<Vec<(ImageId, Pair)>, Failure> {
     let mut halves: BTreeMap<(ImageId, SessionId), [Option<PathBuf>; 2]> = BTreeMap::new();
-    for (path, fields) in results(given)? {
+    for (path, fields) in shares::<ResultShare>(given)? {
         let both = halves.entry((fields.image_id, fields.session_id)).or_default();
         let half = &mut both[fields.party.index()];
         match half {
@@ -248,30 +245,4 @@ fn half_missing(path: &Path, party: Party, failures: &mut Failures, console: &mu
     let failure = Failure::new(Code::Input, text).about(path);
     let help = "get it from that server, or denoise the image again";
     failures.note(path, &failure.help(help), console);
-}
-
-/// The result shares among the files given, each once; in folders other files are passed over.
-fn results(given: &[PathBuf]) -> Result<Vec<(PathBuf, ResultShare)>, FormatError> {
-    let mut found: Vec<(PathBuf, ResultShare)> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    let mut take = |path: PathBuf, fields: ResultShare| {
-        if seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
-            found.push((path, fields));
-        }
-    };
-    for path in given {
-        if !path.is_dir() {
-            let fields = open_file(path)?.expect::<ResultShare>()?.clone();
-            take(path.clone(), fields);
-            continue;
-        }
-        let is_share =
-            |path: &Path| matches!(path.extension().and_then(OsStr::to_str), Some("s0" | "s1"));
-        for file in files_in(path, is_share)? {
-            if let Body::ResultShare(fields) = &open_file(&file)?.header().body {
-                take(file, fields.clone());
-            }
-        }
-    }
-    Ok(found)
 }

@@ -2,11 +2,12 @@
 
 use super::{Cell, Job, Parts, Plane, Scan, scan_name};
 use crate::artefact::Note;
-use crate::cli::batch::{Failures, restored_name};
+use crate::cli::batch::Failures;
 use crate::cli::failure::{Code, Failure};
 use crate::cli::output::Console;
 use crate::ids::ImageId;
 use crate::image::{ImageFormat, by_rows};
+use crate::roles::images::restored_name;
 use std::collections::BTreeMap;
 
 /// The results of a group of tiles, by the place of their cells; a grey one is the first of three.

@@ -13,7 +13,7 @@ mod tiff;
 use crate::image::codec::{decode_all, read_all};
 use crate::image::dicom::Window;
 use crate::image::scan::tiling::check_scan;
-use crate::image::{Depth, ImageError, ImageFormat, Raster};
+use crate::image::{Depth, GreyImage, ImageError, ImageFormat, Raster, checked_area};
 use std::io::{Read, Seek, SeekFrom};
 
 /// One image, from its first row to its last.
@@ -128,6 +128,22 @@ impl<'r> RowReader<'r> {
     /// Whether the whole image is in memory.
     pub fn is_whole(&self) -> bool {
         matches!(self.source, Source::Whole(_))
+    }
+
+    /// The whole image; of which nothing was read yet.
+    ///
+    /// # Errors
+    /// As [`RowReader::read`]; [`ImageError::TooLarge`] for more pixels than an image may have.
+    pub fn all(mut self) -> Result<Raster, ImageError> {
+        let Shape { height, width, channels, depth } = self.shape;
+        if let Source::Whole(image) = self.source {
+            return Ok(image);
+        }
+        let pixels = checked_area(height, width)?;
+        let mut planes: Vec<Vec<f32>> = (0..channels).map(|_| Vec::with_capacity(pixels)).collect();
+        self.read(height, &mut planes)?;
+        let planes = planes.into_iter().map(|plane| GreyImage::new(height, width, plane));
+        Raster::of_planes(planes.collect::<Result<_, _>>()?, depth)
     }
 
     /// Appends the next `rows` rows, fewer at the end, to the planes, of which there are

@@ -1,0 +1,35 @@
+//! What to do about pictures that cannot be found, told apart or read.
+
+use super::image::hint;
+use super::{Code, Failure};
+use crate::roles::images::PictureError;
+
+impl From<PictureError> for Failure {
+    fn from(e: PictureError) -> Self {
+        use PictureError::{
+            NoImages, NoMatch, NoWindow, OneName, Output, Pattern, StandardOutput, Unknown,
+        };
+        let (code, help) = match &e {
+            NoImages { .. } => (
+                Code::Input,
+                "images are told by their extensions (png, pgm, tiff, bmp, jpeg, npy), DICOM by its first bytes",
+            ),
+            NoMatch { .. } => (Code::Input, "check the pattern and the folder it is relative to"),
+            Pattern { .. } => (Code::Usage, "patterns are made of *, ? and [...]"),
+            OneName { .. } => (
+                Code::Usage,
+                "rename one of them, or take them in turns, each into a folder of its own",
+            ),
+            Unknown => return Failure::of(Code::Input, &e, None),
+            NoWindow { format } => {
+                let text = format!("--window is for DICOM images, and this is {format}");
+                return Failure::new(Code::Usage, text).help("leave --window away");
+            }
+            Output(image) => {
+                return Failure::of(Code::Usage, image, hint(image).map(Into::into));
+            }
+            StandardOutput(_) => return Failure::of(Code::Failed, &e, None),
+        };
+        Failure::of(code, &e, Some(help.into()))
+    }
+}

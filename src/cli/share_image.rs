@@ -1,0 +1,179 @@
+//! `share-image`: the gateway's part.
+
+use super::args::ShareImage;
+use super::batch::{CHANNELS, Failed, Failures};
+use super::failure::Failure;
+use super::files::{check_streams, overwrite, read_public};
+use super::levels::{remedy, tell_clamped};
+use super::output::{Console, print_json};
+use super::server_side::phase_name;
+use crate::image::Cut;
+use crate::model::Clamping;
+use crate::roles::{Event, Gateway, GatewayError, Observer, Picture, ShareImages, SharedPlane};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+#[derive(Serialize)]
+struct Report {
+    /// One a share of an image or channel.
+    images: Vec<Entry>,
+    failed: Vec<Failed>,
+    /// Whether notes to the receiver go with them.
+    notes: bool,
+    /// The whole command less the start of the process.
+    seconds: f64,
+    /// Of these, reading and decoding the images' files.
+    read_image_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    file: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'static str>,
+    /// The part of the image that a tile answers for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tile: Option<Part>,
+    image_id: String,
+    /// Of the two files, which end in .s0 and .s1.
+    prefix: String,
+    height: usize,
+    width: usize,
+    sigma: f64,
+    pixels_clamped: usize,
+}
+
+#[derive(Serialize)]
+struct Part {
+    top: usize,
+    left: usize,
+    height: usize,
+    width: usize,
+}
+
+impl From<&SharedPlane> for Entry {
+    fn from(plane: &SharedPlane) -> Self {
+        let part = |r: crate::image::Rect| Part {
+            top: r.top,
+            left: r.left,
+            height: r.height,
+            width: r.width,
+        };
+        Entry {
+            file: plane.file.display().to_string(),
+            channel: plane.channel.map(|index| CHANNELS[usize::from(index)]),
+            tile: plane.tile.map(part),
+            image_id: plane.id.to_string(),
+            prefix: plane.prefix.display().to_string(),
+            height: plane.size.0,
+            width: plane.size.1,
+            sigma: plane.sigma,
+            pixels_clamped: plane.clamped,
+        }
+    }
+}
+
+pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failure> {
+    let started = Instant::now();
+    let streams =
+        args.image.iter().map(PathBuf::as_path).chain(args.unlock.passphrase_file.as_deref());
+    check_streams(&streams.collect::<Vec<_>>(), &args.out, false)?;
+    let levels = args.met.levels()?;
+    if args.tile.is_some() && levels.noise == crate::roles::images::Noise::Estimated {
+        return Err(GatewayError::EstimateInTiles.into());
+    }
+    let gateway = Gateway::open(&args.keys, &|file| args.unlock.passphrase(file))?;
+    let public = read_public(&args.model)?;
+    let mut request = ShareImages::new(&public, &args.out);
+    request.images = args.image.iter().map(|path| Picture::File(path.clone())).collect();
+    request.window = args.dicom.window;
+    request.levels = levels;
+    request.colour = args.color;
+    request.tile = args.tile.map(|side| side as usize);
+    request.shard = args.part.shard();
+    request.clamping = if args.strict { Clamping::Never } else { args.clamp.clamping() };
+    request.overwrite = overwrite(args.common.force);
+    request.inputs = vec![args.model.clone()];
+    let mut teller = Teller { out: &args.out, failures: Failures::default(), console };
+    let shared = gateway.share(&request, &mut teller);
+    let failures = teller.failures;
+    console.finish();
+    let shared = shared?;
+    if args.common.json {
+        let report = Report {
+            images: shared.images.iter().map(Entry::from).collect(),
+            failed: failures.list.clone(),
+            notes: shared.notes,
+            seconds: started.elapsed().as_secs_f64(),
+            read_image_seconds: shared.read_seconds,
+        };
+        print_json("ppdenoise.share-image.v2", &report)?;
+    }
+    failures.end(shared.total)
+}
+
+/// Tells how the sharing goes.
+struct Teller<'a> {
+    out: &'a Path,
+    failures: Failures,
+    console: &'a mut Console,
+}
+
+impl Observer for Teller<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        let console = &mut *self.console;
+        match event {
+            Event::Phase(phase) => console.phase(&phase_name(phase)),
+            Event::NoReceiver { file } => console.note(format!(
+                "note: there is no '{}': names, formats and depths do not travel to the receiver",
+                file.display()
+            )),
+            Event::Estimated { sigma, .. } => {
+                console.note(format!("estimated noise: {sigma:.2} grey levels"));
+            }
+            Event::Shared { image, of_several } => self.shared(image, of_several),
+            Event::SharedTiles { file, cut, channels } => self.tiles(file, cut, channels),
+            Event::SharedFrames { file, frames, size: (rows, columns) } => {
+                console.finish();
+                let (file, out) = (file.display(), self.out.display());
+                console
+                    .note(format!("{file}: {frames} frames of {rows}x{columns} shared in {out}"));
+            }
+            Event::Clamped { unfit, .. } => tell_clamped(&unfit, &remedy(&unfit), console),
+            Event::Failed { file, error } => self.failures.note(file, &error.into(), console),
+            _ => {}
+        }
+    }
+
+    fn progress(&mut self, done: f64) {
+        self.console.progress(done);
+    }
+}
+
+impl Teller<'_> {
+    fn shared(&self, image: &SharedPlane, of_several: bool) {
+        let which = match (of_several, image.channel) {
+            (false, None) => String::new(),
+            (_, channel) => {
+                let colour = |index: u8| format!(", {}", CHANNELS[usize::from(index)]);
+                let colour = channel.map_or(String::new(), colour);
+                format!("{}{colour}: ", image.file.display())
+            }
+        };
+        let (id, prefix) = (image.id, image.prefix.display());
+        self.console.note(format!("{which}image {id} shared as {prefix}.s0, .s1"));
+    }
+
+    fn tiles(&mut self, file: &Path, cut: &Cut, channels: usize) {
+        self.console.finish();
+        let ((height, width), (rows, columns)) = (cut.tiling().size(), cut.tile());
+        let each = if channels > 1 { ", three shares each," } else { "" };
+        self.console.note(format!(
+            "{}: {height}x{width} shared as {} tiles of {rows}x{columns}{each} in {}",
+            file.display(),
+            cut.tiling().count(),
+            self.out.display()
+        ));
+    }
+}

@@ -1,0 +1,44 @@
+//! Why images cannot be shared.
+
+use crate::files::FormatError;
+use crate::model::{Clamping, Unfit};
+
+/// Why images cannot be shared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// A key that is not there, or no good.
+    #[error(transparent)]
+    Keys(FormatError),
+    /// An image, or a channel of one, of which more had to be clamped than is accepted.
+    #[error("{unfit}")]
+    Unfit {
+        /// What does not fit.
+        unfit: Unfit,
+        /// What is accepted.
+        clamping: Clamping,
+    },
+    /// A colour image that was not asked for.
+    #[error("the image is in colour; expected grayscale")]
+    Colour,
+    /// Without the receiver's key there are no notes, by which channels are joined again.
+    #[error("a colour image needs a note, by which its channels are joined again")]
+    ColourWithoutNote,
+    /// Without the receiver's key there are no notes, by which tiles are joined again.
+    #[error("an image of tiles needs a note, by which its tiles are joined again")]
+    TilesWithoutNote,
+    /// Frames that are larger than a tile.
+    #[error("an image of {frames} frames is not cut into tiles")]
+    FramesInTiles {
+        /// How many.
+        frames: usize,
+        /// The longer side of a frame.
+        side: usize,
+    },
+    /// An estimate of noise is of a whole image, which is never there at once in tiles.
+    #[error(
+        "noise is not estimated in tiles: a noise level is told of the whole image, which is never \
+         there at once"
+    )]
+    EstimateInTiles,
+}

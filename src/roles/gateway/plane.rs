@@ -1,0 +1,39 @@
+//! One grey plane on its way to its shares.
+
+use crate::artefact::{Channel, Tile};
+use crate::image::{Depth, GreyImage, ImageFormat};
+use crate::model::Encoded;
+use crate::roles::images::{CHANNELS, ImageLevels};
+use std::path::Path;
+
+/// An image that is shared.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    /// Its number among the images of the request.
+    pub(super) number: usize,
+    pub(super) file: &'a Path,
+    /// Whether it is a file, which no share may replace.
+    pub(super) on_disk: bool,
+    pub(super) format: ImageFormat,
+}
+
+/// One grey image on its way to its shares: an image, a channel, a tile, or a channel of a tile.
+pub(super) struct Plane<'a> {
+    pub(super) of: Source<'a>,
+    pub(super) depth: Depth,
+    pub(super) grey: &'a GreyImage,
+    pub(super) channel: Option<Channel>,
+    pub(super) tile: Option<Tile>,
+}
+
+impl Plane<'_> {
+    pub(super) fn colour(&self) -> Option<&'static str> {
+        self.channel.map(|channel| CHANNELS[usize::from(channel.index)])
+    }
+}
+
+/// A plane in fixed point.
+pub(super) struct Ready {
+    pub(super) levels: ImageLevels,
+    pub(super) encoded: Encoded,
+}

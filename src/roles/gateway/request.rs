@@ -1,0 +1,131 @@
+//! What the gateway is asked to share, and what it reports.
+
+use crate::artefact::PublicModelFile;
+use crate::files::output::Overwrite;
+use crate::ids::ImageId;
+use crate::image::dicom::Window;
+use crate::image::{GreyImage, ImageFormat, Raster, Rect};
+use crate::model::Clamping;
+use crate::roles::images::Levels;
+use crate::roles::shard::Shard;
+use std::path::{Path, PathBuf};
+
+/// A noisy image, or several.
+#[derive(Clone, Debug)]
+pub enum Picture {
+    /// A file; a folder, for every image in it; a pattern such as `scans/*.png`; `-` for standard input.
+    File(PathBuf),
+    /// An image in memory. Name, format and the image's depth travel to the receiver; the name, which may
+    /// be empty, also names it in reports.
+    Memory {
+        /// What its file would be called.
+        name: String,
+        /// The format that its file would have.
+        format: ImageFormat,
+        /// The image.
+        image: Raster,
+    },
+}
+
+impl From<&Path> for Picture {
+    fn from(path: &Path) -> Self {
+        Picture::File(path.to_owned())
+    }
+}
+
+impl From<GreyImage> for Picture {
+    /// An image without a name, whose result is a PNG of 8 bits.
+    fn from(image: GreyImage) -> Self {
+        Picture::Memory { name: String::new(), format: ImageFormat::Png, image: image.into() }
+    }
+}
+
+/// What shall be shared, for which model and how. [`ShareImages::new`] has the defaults of the command
+/// line; every field may be set after it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ShareImages<'a> {
+    /// The noisy images.
+    pub images: Vec<Picture>,
+    /// The model's public description.
+    pub public: &'a PublicModelFile,
+    /// Prefix of the two shares, `PREFIX.s0` and `PREFIX.s1`; of several images `PREFIX-1` and so on, of
+    /// channels `PREFIX-red` and so on, of tiles `PREFIX-t1` and so on. Or a folder, in which shares are
+    /// called by their images' ids, so that names tell nothing.
+    pub out: PathBuf,
+    /// How values of DICOM images become grey levels; all that its bits can hold if none.
+    pub window: Option<Window>,
+    /// The images' noise.
+    pub levels: Levels,
+    /// Whether colour images are shared, channel by channel; they are refused otherwise.
+    pub colour: bool,
+    /// Cuts an image with a longer side into tiles that answer for so many rows and columns each.
+    pub tile: Option<usize>,
+    /// The part of the images to share, by their places in the list.
+    pub shard: Shard,
+    /// How many pixels beyond the model's input interval are accepted, and clamped.
+    pub clamping: Clamping,
+    /// Whether shares that are there are replaced.
+    pub overwrite: Overwrite,
+    /// Files besides the images that no share may replace.
+    pub inputs: Vec<PathBuf>,
+}
+
+impl<'a> ShareImages<'a> {
+    /// No images yet, for this model, with the model's own noise.
+    pub fn new(public: &'a PublicModelFile, out: &Path) -> Self {
+        ShareImages {
+            images: Vec::new(),
+            public,
+            out: out.to_owned(),
+            window: None,
+            levels: Levels::default(),
+            colour: false,
+            tile: None,
+            shard: Shard::WHOLE,
+            clamping: Clamping::Few,
+            overwrite: Overwrite::Never,
+            inputs: Vec::new(),
+        }
+    }
+}
+
+/// What was shared.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct ShareReport {
+    /// One entry for each pair of shares.
+    pub images: Vec<SharedPlane>,
+    /// How many images were to be shared.
+    pub total: usize,
+    /// Those that failed while others did not; why was told as [`crate::roles::Event::Failed`].
+    pub failed: Vec<PathBuf>,
+    /// Whether notes to the receiver go with them.
+    pub notes: bool,
+    /// All of the work.
+    pub seconds: f64,
+    /// Of these, reading and decoding the images' files.
+    pub read_seconds: f64,
+}
+
+/// A pair of shares: of an image, of a channel, of a tile, or of a channel of a tile.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SharedPlane {
+    /// The image's file, or its name.
+    pub file: PathBuf,
+    /// 0, 1 or 2 for red, green or blue, if it is a channel.
+    pub channel: Option<u8>,
+    /// The part of the image that it answers for, if it is a tile.
+    pub tile: Option<Rect>,
+    /// Its random id.
+    pub id: ImageId,
+    /// Of the two files, which end in `.s0` and `.s1`.
+    pub prefix: PathBuf,
+    /// Rows and columns; public.
+    pub size: (usize, usize),
+    /// The noise level in grey levels, of stabilised levels for Poisson noise; public.
+    pub sigma: f64,
+    /// Pixels that were clamped.
+    pub clamped: usize,
+}

@@ -1,0 +1,225 @@
+//! From an image to the shares of its planes.
+
+use super::plane::{Plane, Ready, Source};
+use super::request::{ShareImages, ShareReport, SharedPlane};
+use super::{Gateway, GatewayError, Item};
+use crate::artefact::{Channel, Note, SharedImage, Tile, write_image_shares};
+use crate::files::FormatError;
+use crate::files::output::half_done::HalfDone;
+use crate::files::output::{Access, OutputFile, commit_all, commit_part, ensure_not_input};
+use crate::ids::ImageId;
+use crate::image::{ImageFormat, Raster};
+use crate::model::{Encoded, Fit, encode_image};
+use crate::roles::common::with_suffix;
+use crate::roles::error::RoleError;
+use crate::roles::images::{ImageLevels, Noise, base_name, is_folder, read_picture};
+use crate::roles::observer::{Event, Observer};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// A request at work.
+pub(super) struct Sharing<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) request: &'a ShareImages<'a>,
+    pub(super) several: bool,
+    pub(super) report: ShareReport,
+    /// The files of the tiles so far.
+    pub(super) half_done: Vec<HalfDone>,
+}
+
+impl<'a> Sharing<'a> {
+    pub(super) fn new(gateway: &'a Gateway, request: &'a ShareImages<'_>, several: bool) -> Self {
+        let (report, half_done) = (ShareReport::default(), Vec::new());
+        Sharing { gateway, request, several, report, half_done }
+    }
+
+    /// Shares image number `number`.
+    pub(super) fn share(
+        &mut self,
+        number: usize,
+        item: &Item<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        let reading = Instant::now();
+        let (image, format) = match self.request.tile {
+            None => self.read(item)?,
+            Some(side) => match self.tiles(number, item, side, observer)? {
+                None => return Ok(()),
+                Some(fits_one) => fits_one,
+            },
+        };
+        self.report.read_seconds += reading.elapsed().as_secs_f64();
+        let of = Source { number, file: &item.path, on_disk: item.image.is_none(), format };
+        if image.frames() > 1 {
+            return self.frames(of, &image, observer);
+        }
+        let depth = image.depth();
+        let group = self.group(of.file, image.is_colour(), false)?;
+        // All channels are judged before the first is written.
+        let mut planes = Vec::new();
+        for (index, grey) in image.planes().iter().enumerate() {
+            let index = index as u8;
+            let channel = image.is_colour().then_some(Channel { group, index });
+            let plane = Plane { of, depth, grey, channel, tile: None };
+            let ready = self.encode(&plane, observer)?;
+            self.judge(of.file, ready.encoded.fit, &ready.levels)?;
+            planes.push((plane, ready));
+        }
+        for (plane, ready) in &planes {
+            self.write(plane, ready, observer)?;
+            self.tell_clamped(of.file, ready.encoded.fit, &ready.levels, observer);
+        }
+        Ok(())
+    }
+
+    fn read<'i>(&self, item: &Item<'i>) -> Result<(Cow<'i, Raster>, ImageFormat), RoleError> {
+        match item.image {
+            Some((image, format)) => Ok((Cow::Borrowed(image), format)),
+            None => {
+                let (image, format) = read_picture(&item.path, self.request.window)?;
+                Ok((Cow::Owned(image), format))
+            }
+        }
+    }
+
+    /// A fresh id for what belongs together. Refuses colour unless it was asked for, and what could
+    /// not be joined again.
+    pub(super) fn group(
+        &self,
+        file: &Path,
+        colour: bool,
+        tiles: bool,
+    ) -> Result<ImageId, RoleError> {
+        let refuse = |e: GatewayError| Err(RoleError::from(e).about(file));
+        if colour && !self.request.colour {
+            return refuse(GatewayError::Colour);
+        }
+        match self.gateway.receiver {
+            Err(_) if tiles => refuse(GatewayError::TilesWithoutNote),
+            Err(_) if colour => refuse(GatewayError::ColourWithoutNote),
+            _ => Ok(ImageId::random().map_err(FormatError::from)?),
+        }
+    }
+
+    /// One grey image in fixed point.
+    pub(super) fn encode(
+        &self,
+        plane: &Plane<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Ready, RoleError> {
+        let (model, file) = (&self.request.public.model, plane.of.file);
+        let levels = self.request.levels.of(plane.grey, model.sigma, model.units);
+        let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
+        if self.request.levels.noise == Noise::Estimated {
+            observer.event(Event::Estimated { file, sigma: levels.sigma });
+        }
+        Ok(Ready { encoded: encode_image(model, plane.grey, &levels.map), levels })
+    }
+
+    /// Writes the shares of one grey image.
+    pub(super) fn write(
+        &mut self,
+        plane: &Plane<'_>,
+        ready: &Ready,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        let Plane { of, depth, grey, channel, tile } = *plane;
+        let Ready { levels, encoded: Encoded { pixels: encoded, fit } } = ready;
+        let size = (grey.height(), grey.width());
+        let public = self.request.public;
+        let model = &public.model;
+        let grid = model.network.grid(size).map_err(|e| RoleError::from(e).about(of.file))?;
+        let id = ImageId::random().map_err(FormatError::from)?;
+        let prefix = self.prefix(plane, id);
+        let outs = self.outputs(of, &prefix)?;
+        let means = model.patch_means(encoded, &grid);
+        let (name, headers) = (base_name(of.file), Vec::new());
+        let note = Note { name, format: of.format, depth, channel, tile, headers };
+        let shared = SharedImage {
+            id,
+            encoded,
+            size,
+            sigma: levels.sigma,
+            levels: levels.map,
+            means: &means,
+            note: self.gateway.receiver.as_ref().ok().map(|receiver| (&note, receiver)),
+        };
+        let outs = write_image_shares(&shared, public, &self.gateway.parties, outs)?;
+        match tile {
+            Some(_) => commit_part(outs, &mut self.half_done)?,
+            None => commit_all(outs)?,
+        }
+        let entry = SharedPlane {
+            file: of.file.to_owned(),
+            channel: channel.map(|channel| channel.index),
+            tile: tile.and_then(|tile: Tile| tile.tiling.rect(tile.place)),
+            id,
+            prefix,
+            size,
+            sigma: levels.sigma,
+            clamped: fit.clamped,
+        };
+        if tile.is_none() {
+            observer.event(Event::Shared { image: &entry, of_several: self.several });
+        }
+        self.report.images.push(entry);
+        Ok(())
+    }
+
+    /// Both files, which replace no input.
+    fn outputs(&self, of: Source<'_>, prefix: &Path) -> Result<[OutputFile; 2], RoleError> {
+        let mut inputs: Vec<&Path> = self.request.inputs.iter().map(PathBuf::as_path).collect();
+        inputs.extend(of.on_disk.then_some(of.file));
+        let create = |suffix| {
+            let path = with_suffix(prefix, suffix);
+            ensure_not_input(&path, &inputs)?;
+            OutputFile::create(&path, Access::Secret, self.request.overwrite)
+        };
+        Ok([create("s0")?, create("s1")?])
+    }
+
+    /// Where the shares go.
+    fn prefix(&self, plane: &Plane<'_>, id: ImageId) -> PathBuf {
+        let out = &self.request.out;
+        if is_folder(out) {
+            return out.join(id.to_string());
+        }
+        let mut name = out.as_os_str().to_owned();
+        if self.several {
+            name.push(format!("-{}", plane.of.number + 1));
+        }
+        if let Some(Tile { tiling, place: (row, column), .. }) = plane.tile {
+            name.push(format!("-t{}", row * tiling.counts().1 + column + 1));
+        }
+        if let Some(colour) = plane.colour() {
+            name.push(format!("-{colour}"));
+        }
+        name.into()
+    }
+
+    /// Refuses an image, or a channel of one, of which more had to be clamped than is accepted.
+    pub(super) fn judge(
+        &self,
+        file: &Path,
+        fit: Fit,
+        levels: &ImageLevels,
+    ) -> Result<(), RoleError> {
+        let clamping = self.request.clamping;
+        let judged = fit.judge(clamping, &self.request.public.model, &levels.map);
+        judged.map_err(|unfit| RoleError::from(GatewayError::Unfit { unfit, clamping }).about(file))
+    }
+
+    pub(super) fn tell_clamped(
+        &self,
+        file: &Path,
+        fit: Fit,
+        levels: &ImageLevels,
+        observer: &mut dyn Observer,
+    ) {
+        if fit.clamped > 0 {
+            let unfit = fit.unfit(&self.request.public.model, &levels.map);
+            observer.event(Event::Clamped { file, unfit });
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Images that are shared in parts: scans that are read band by band and shared tile by tile, and frames.
+
+use super::plane::{Plane, Source};
+use super::sharing::Sharing;
+use super::{GatewayError, Item};
+use crate::artefact::{Channel, Tile};
+use crate::files::output::half_done::HalfDone;
+use crate::image::{Cut, Cutter, GreyImage, ImageError, ImageFormat, Raster, RowReader, Tiling};
+use crate::model::Fit;
+use crate::roles::error::RoleError;
+use crate::roles::images::{ImageLevels, open_rows};
+use crate::roles::observer::{Event, Observer, Phase};
+use std::borrow::Cow;
+use std::time::Instant;
+
+/// How the parts of one channel fit together, and the levels of the last.
+type Fitted = (Fit, Option<ImageLevels>);
+
+impl Sharing<'_> {
+    /// Shares image number `number` in tiles; hands it out if one tile would hold it all. A failure
+    /// leaves none of the image's tiles, and neither does a signal.
+    pub(super) fn tiles<'i>(
+        &mut self,
+        number: usize,
+        item: &'i Item<'_>,
+        side: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<(Cow<'i, Raster>, ImageFormat)>, RoleError> {
+        let about = |e: ImageError| RoleError::from(e).about(&item.path);
+        let (rows, format) = match item.image {
+            Some((image, format)) => (RowReader::whole(image.clone()), format),
+            None => open_rows(&item.path, self.request.window)?,
+        };
+        let network = &self.request.public.model.network;
+        let (frames, (height, width)) = (rows.frames(), rows.size());
+        let cut = Cut::new((height / frames, width), side, network.reach()).map_err(about)?;
+        match cut {
+            None => Ok(Some((Cow::Owned(rows.all().map_err(about)?), format))),
+            Some(_) if frames > 1 => {
+                let side = (height / frames).max(width);
+                Err(RoleError::from(GatewayError::FramesInTiles { frames, side }).about(&item.path))
+            }
+            Some(cut) => {
+                network.grid(cut.tile()).map_err(|e| RoleError::from(e).about(&item.path))?;
+                let on_disk = item.image.is_none();
+                let of = Source { number, file: &item.path, on_disk, format };
+                let known = self.report.images.len();
+                let shared = self.rows_of_tiles(of, rows, cut, observer);
+                self.all_or_none(known, shared).map(|()| None)
+            }
+        }
+    }
+
+    /// Shares the frames of an image, each as a tile that answers for itself. A failure leaves none of
+    /// them, and neither does a signal.
+    pub(super) fn frames(
+        &mut self,
+        of: Source<'_>,
+        image: &Raster,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        let known = self.report.images.len();
+        let shared = self.each_frame(of, image, observer);
+        self.all_or_none(known, shared)
+    }
+
+    /// After a failure, forgets the entries behind those that were `known` and removes their files.
+    fn all_or_none(
+        &mut self,
+        known: usize,
+        shared: Result<(), RoleError>,
+    ) -> Result<(), RoleError> {
+        if shared.is_err() {
+            self.report.images.truncate(known);
+            self.half_done.drain(..).for_each(HalfDone::remove);
+        }
+        while self.half_done.pop().is_some() {}
+        shared
+    }
+
+    fn each_frame(
+        &mut self,
+        of: Source<'_>,
+        image: &Raster,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        let about = |e: ImageError| RoleError::from(e).about(of.file);
+        let (frames, size) = (image.frames(), (image.height(), image.width()));
+        let tiling = Tiling::new(size, (size.0 / frames, size.1)).map_err(about)?;
+        let group = self.group(of.file, image.is_colour(), true)?;
+        let colour = image.is_colour().then_some(group);
+        let depth = image.depth();
+        // Of all frames, as of all tiles.
+        let mut fits = vec![(Fit::of(size.0 * size.1), None); image.planes().len()];
+        observer.event(Event::Phase(Phase::ShareFrames));
+        for frame in 0..frames {
+            let tile = Some(Tile { group, tiling, place: (frame, 0), inset: (0, 0) });
+            let planes = image.frame(frame).map_err(about)?;
+            for (index, (grey, fitted)) in planes.iter().zip(&mut fits).enumerate() {
+                let channel = colour.map(|group| Channel { group, index: index as u8 });
+                self.part(&Plane { of, depth, grey, channel, tile }, fitted, observer)?;
+            }
+            observer.progress((frame + 1) as f64 / frames as f64);
+        }
+        observer.event(Event::SharedFrames { file: of.file, frames, size: tiling.cell() });
+        self.tell_all_clamped(of, &fits, observer);
+        Ok(())
+    }
+
+    fn rows_of_tiles(
+        &mut self,
+        of: Source<'_>,
+        rows: RowReader<'static>,
+        cut: Cut,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        let about = |e: ImageError| RoleError::from(e).about(of.file);
+        let (depth, channels) = (rows.depth(), rows.channels());
+        let group = self.group(of.file, channels > 1, true)?;
+        let colour = (channels > 1).then_some(group);
+        let mut cutter = Cutter::new(rows, cut).map_err(about)?;
+        let tiling = *cut.tiling();
+        // Of all tiles, so that no more tiles are shared than it takes to know that it is too many.
+        let pixels = tiling.count() * cut.tile().0 * cut.tile().1;
+        let mut fits = vec![(Fit::of(pixels), None); channels];
+        observer.event(Event::Phase(Phase::ShareTiles));
+        loop {
+            let reading = Instant::now();
+            let row = cutter.advance().map_err(about)?;
+            self.report.read_seconds += reading.elapsed().as_secs_f64();
+            let Some(row) = row else { break };
+            for column in 0..tiling.counts().1 {
+                let place = (row, column);
+                let tile = Some(Tile { group, tiling, place, inset: cut.inset(place) });
+                for (index, fitted) in fits.iter_mut().enumerate() {
+                    let grey: &GreyImage = &cutter.tile(column, index).map_err(about)?;
+                    let channel = colour.map(|group| Channel { group, index: index as u8 });
+                    self.part(&Plane { of, depth, grey, channel, tile }, fitted, observer)?;
+                }
+            }
+            observer.progress((row + 1) as f64 / tiling.counts().0 as f64);
+        }
+        observer.event(Event::SharedTiles { file: of.file, cut: &cut, channels });
+        self.tell_all_clamped(of, &fits, observer);
+        Ok(())
+    }
+
+    /// Shares one part of a channel, unless those so far do not fit together.
+    fn part(
+        &mut self,
+        plane: &Plane<'_>,
+        (fit, met): &mut Fitted,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        let ready = self.encode(plane, observer)?;
+        fit.note(ready.encoded.fit);
+        self.judge(plane.of.file, *fit, &ready.levels)?;
+        self.write(plane, &ready, observer)?;
+        *met = Some(ready.levels);
+        Ok(())
+    }
+
+    fn tell_all_clamped(&self, of: Source<'_>, fits: &[Fitted], observer: &mut dyn Observer) {
+        for (fit, levels) in fits {
+            levels.iter().for_each(|levels| self.tell_clamped(of.file, *fit, levels, observer));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What is known of an image's noise, and how its grey levels become network units.
+
+use crate::image::{GreyImage, ImageError, Poisson, estimate_sigma};
+use crate::model::{LevelMap, Normalisation};
+
+/// What is known of an image's noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Noise {
+    /// It is the noise that the model was trained on.
+    #[default]
+    OfModel,
+    /// Gaussian noise of this standard deviation in 8-bit grey levels.
+    Sigma(f64),
+    /// Gaussian noise, estimated on each plane of each image.
+    Estimated,
+    /// Noise that grows with the light, made even before denoising and undone after it (Anscombe).
+    Poisson(Poisson),
+}
+
+/// The noise of an image as it was met, and how its levels are scaled to the model's noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Levels {
+    /// The noise.
+    pub noise: Noise,
+    /// The grey level that scaling leaves where it is, from 0 to 255; mid-grey if none.
+    pub scale_about: Option<f64>,
+}
+
+impl From<Noise> for Levels {
+    fn from(noise: Noise) -> Self {
+        Levels { noise, scale_about: None }
+    }
+}
+
+/// An image's noise level and the map that follows from it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ImageLevels {
+    /// The noise level in grey levels; of stabilised levels for Poisson noise.
+    pub sigma: f64,
+    /// From grey levels to network units and back.
+    pub map: LevelMap,
+}
+
+impl Levels {
+    /// The levels of one plane for a model of these units, trained on noise of `model_sigma`.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the noise is to be estimated and cannot be.
+    pub fn of(
+        &self,
+        image: &GreyImage,
+        model_sigma: f64,
+        units: Normalisation,
+    ) -> Result<ImageLevels, ImageError> {
+        let (sigma, poisson) = match self.noise {
+            Noise::OfModel => (model_sigma, None),
+            Noise::Sigma(sigma) => (sigma, None),
+            Noise::Estimated => (estimate_sigma(image)?, None),
+            Noise::Poisson(noise) => (noise.sigma(), Some(noise)),
+        };
+        let mut map = LevelMap { poisson, ..LevelMap::new(units, model_sigma / sigma) };
+        if let Some(about) = self.scale_about {
+            map.scale_about = about;
+        }
+        Ok(ImageLevels { sigma, map })
+    }
+}

@@ -1,0 +1,23 @@
+//! Pictures and the files they lie in, as every role that has some meets them: which files are meant, how
+//! they are read and written, what a denoised one is called, and what is known of its noise.
+//!
+//! In every path `-` alone stands for standard input or standard output.
+//!
+//! May use: images, files and what is told to an observer.
+//!
+//! Security: files are hostile; what is written is its owner's alone, unless it replaces a file that others
+//! may read.
+
+mod error;
+mod levels;
+mod listing;
+mod names;
+mod read;
+mod target;
+
+pub use error::PictureError;
+pub use levels::{ImageLevels, Levels, Noise};
+pub use listing::{files_in, images, is_folder, is_stream, shares};
+pub use names::{CHANNELS, base_name, ensure_distinct, restored_name};
+pub use read::{open_rows, read_image_bytes, read_picture, read_reference};
+pub use target::{Target, output_format, write_raster};

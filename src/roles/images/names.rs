@@ -1,0 +1,86 @@
+//! What an image's file is called in its note, and what its result is called.
+
+use super::error::PictureError;
+use super::listing::{extension, is_stream};
+use crate::artefact::Note;
+use crate::image::ImageFormat;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The names of the channels of a colour image.
+pub const CHANNELS: [&str; 3] = ["red", "green", "blue"];
+
+/// The name of an image's file for its note: none for standard input.
+pub fn base_name(path: &Path) -> String {
+    if is_stream(path) {
+        return String::new();
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| if c == '\\' || c.is_control() { '_' } else { c };
+    let mut name: String = name.chars().map(plain).collect();
+    while name.len() > Note::MAX_NAME {
+        name.remove(0);
+    }
+    name
+}
+
+/// What the denoised image of a file of this name and format is called: the same, but for a format
+/// that is not written and an extension that is another format's.
+pub fn restored_name(name: &str, format: ImageFormat) -> String {
+    let written = match ImageFormat::for_output(format.extension()) {
+        Ok(format) => format,
+        Err(_) => ImageFormat::Png,
+    };
+    let extension = extension(Path::new(name));
+    match ImageFormat::from_extension(extension) {
+        Ok(found) if found == written => name.to_string(),
+        Ok(_) => {
+            let stem = &name[..name.len() - extension.len()];
+            format!("{stem}{}", written.extension())
+        }
+        Err(_) => format!("{name}.{}", written.extension()),
+    }
+}
+
+/// Refuses two files that would restore to one name.
+///
+/// # Errors
+/// [`PictureError::OneName`].
+pub fn ensure_distinct<'a>(
+    names: impl IntoIterator<Item = (String, &'a Path)>,
+) -> Result<(), PictureError> {
+    let mut seen: HashMap<String, &Path> = HashMap::new();
+    for (name, path) in names {
+        if let Some(other) = seen.insert(name.clone(), path) {
+            return Err(PictureError::OneName { first: other.into(), second: path.into(), name });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_restored() {
+        for (name, format, expected) in [
+            ("a.png", ImageFormat::Png, "a.png"),
+            ("a.TIF", ImageFormat::Tiff, "a.TIF"),
+            ("a.jpg", ImageFormat::Jpeg, "a.png"),
+            ("a.b.jpeg", ImageFormat::Jpeg, "a.b.png"),
+            ("a.png", ImageFormat::Bmp, "a.bmp"),
+            ("a", ImageFormat::Npy, "a.npy"),
+            ("scan.001", ImageFormat::Png, "scan.001.png"),
+        ] {
+            assert_eq!(restored_name(name, format), expected);
+        }
+        assert_eq!(base_name(Path::new("/x/Jürgen\n1.png")), "Jürgen_1.png");
+        assert_eq!(base_name(Path::new("-")), "");
+        let long = format!("{}é.png", "x".repeat(300));
+        assert!(base_name(Path::new(&long)).len() <= Note::MAX_NAME);
+        let two = [("a".to_string(), Path::new("x/a")), ("a".to_string(), Path::new("y/a"))];
+        let text = ensure_distinct(two).unwrap_err().to_string();
+        assert_eq!(text, "'x/a' and 'y/a' would both become 'a'");
+    }
+}
