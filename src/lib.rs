@@ -15,9 +15,11 @@
 //! use ppdenoise::files::container::no_passphrase as none;
 //! use ppdenoise::image::{GreyImage, add_gaussian};
 //! use ppdenoise::model::{Method, QuantiseOptions, load_npz};
-//! use ppdenoise::roles::{Dealer, Gateway, ModelOwner, Receiver, Server, ShareImages, Silent};
+//! use ppdenoise::roles::{
+//!     Deal, Dealer, Gateway, ModelOwner, Receiver, Server, ShareImages, Silent, Wanted,
+//! };
 //! use ppdenoise::roles::{images::Noise, make_keys, read_public};
-//! use ppdenoise::roles::server::InputPaths;
+//! use ppdenoise::roles::server::{Serve, ServerFiles};
 //! use ppdenoise::{ids::Party, numbers::ring::RingBits, wire};
 //!
 //! let folder = tempfile::tempdir()?;
@@ -42,7 +44,8 @@
 //! Gateway::open(&keys, &none)?.share(&request, &mut Silent)?;
 //!
 //! // The dealer, for one image of this size.
-//! Dealer::open(&keys, &none)?.deal(&public, (24, 32), 1, &at("triples"))?;
+//! let deal = Deal::new(at("model.pub"), Wanted::slots((24, 32), 1));
+//! Dealer::open(&keys, &none)?.deal(&deal, &at("triples"), &mut Silent)?;
 //!
 //! // Both servers, here as threads of one process; `wire::connect` and `wire::Listener` join processes.
 //! let (one, other) = wire::pair();
@@ -51,14 +54,10 @@
 //!         let (keys, at) = (&keys, &at);
 //!         scope.spawn(move || {
 //!             let half = |stem: &str| at(&format!("{stem}.s{}", party.index()));
-//!             let server = Server::open(party, keys, &none, &half("state"))?;
-//!             let files = InputPaths {
-//!                 model: half("model"),
-//!                 public: at("model.pub"),
-//!                 triples: vec![half("triples")],
-//!                 images: vec![half("image")],
-//!             };
-//!             server.denoise(&files, &[half("result")], &mut channel, &mut Silent)
+//!             let server = Server::open(party, keys, &none, Some(&half("state")))?;
+//!             let files = ServerFiles::new(half("model"), vec![half("triples")]);
+//!             let serve = Serve::named(files, [(half("image"), half("result"))]);
+//!             server.serve(&serve, &mut channel, &mut Silent)
 //!         })
 //!     });
 //!     servers.map(|server| server.join().expect("a server does not panic")).into_iter().collect()

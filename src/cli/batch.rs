@@ -3,14 +3,11 @@
 
 use super::failure::{Code, Failure};
 use super::output::{Console, say_failure};
-use crate::files::FormatError;
-use crate::files::container::header::ImageShare;
 use crate::roles::Shard;
-use crate::roles::images::shares;
 pub(super) use crate::roles::images::{CHANNELS, is_folder};
 use clap::Args;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A part of the work on many images.
 #[derive(Clone, Copy, Debug, Args)]
@@ -35,11 +32,6 @@ fn parse_shard(text: &str) -> Result<Shard, String> {
         (1..=count).contains(&k).then(|| Shard { index: k - 1, count })
     };
     parse().ok_or_else(|| "expected K/N with K from 1 to N, for instance 2/8".into())
-}
-
-/// The image shares among the files given, with their headers; in folders other files are passed over.
-pub(super) fn image_shares(given: &[PathBuf]) -> Result<Vec<(PathBuf, ImageShare)>, FormatError> {
-    shares(given)
 }
 
 /// A file that failed while others did not.

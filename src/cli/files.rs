@@ -3,6 +3,7 @@
 use super::failure::{Code, Failure};
 use crate::artefact::{ArtefactError, PublicModelFile};
 use crate::files::FormatError;
+use crate::files::folder::files_in;
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::image::dicom::Window;
 use crate::image::metrics::{Quality, quality};
@@ -48,7 +49,7 @@ pub(super) fn pictures(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
     };
     std::fs::read_dir(folder).map_err(unreadable)?;
-    let files = images::files_in(folder, is_png)?;
+    let files = files_in(folder, is_png)?;
     if files.is_empty() {
         let text = "there is no PNG in this folder";
         return Err(Failure::new(Code::Input, text).about(folder).help(help));

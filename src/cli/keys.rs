@@ -38,7 +38,7 @@ impl Unlock {
         Ok(Parties { sender, servers })
     }
 
-    /// The passphrase of a locked key.
+    /// The passphrase of a locked key: of the file that the flag names, or asked for at a terminal.
     pub(super) fn passphrase(&self, file: &Path) -> Result<Passphrase, FormatError> {
         match &self.passphrase_file {
             Some(path) => read_passphrase(path),

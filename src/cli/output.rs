@@ -20,10 +20,6 @@ impl Console {
         Console { quiet, bar: None }
     }
 
-    pub(super) fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// One line on standard error, unless quiet.
     pub(super) fn note(&self, text: impl AsRef<str>) {
         if self.quiet {

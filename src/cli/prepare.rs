@@ -1,11 +1,12 @@
 //! `prepare`: a server's work ahead of time.
 
 use super::args::server::Prepare;
-use super::failure::{Code, Failure};
+use super::failure::Failure;
 use super::output::{Console, bytes, peak_memory, print_json};
-use super::server_side::{Opened, Watcher, link, with_threads};
+use super::server_side::Watcher;
 use crate::kernels;
-use crate::roles::server::{Job, PrepareReport, prepare};
+use crate::roles::Threads;
+use crate::roles::server::{self, PrepareReport};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -20,24 +21,12 @@ struct Document<'a> {
 
 pub(super) fn run(args: &Prepare, console: &mut Console) -> Result<(), Failure> {
     let server = &args.server;
-    let opened = Opened::new(server, &[])?;
-    let (mut ledger, state) = opened.ledger(server)?;
-    opened.inputs.check_any_slot(&mut ledger)?;
-    let Opened { keys, inputs, security, .. } = opened;
-    let job = Job { keys: &keys, ledger: &mut ledger, state: &state };
-    let quiet = console.is_quiet();
-    let connected = || {
-        let text = "the masked weights of this model are not opened yet, which takes both servers";
-        let help = "give --listen at one server and --connect at the other";
-        let missing = Failure::new(Code::Usage, text).help(help);
-        link(&server.link, security.as_ref(), &Console::new(quiet))?.ok_or(missing)
-    };
+    let threads = Threads::Own(server.threads.number());
+    let request = server::Prepare { files: server.files(), images: args.images, threads };
+    let link = server.link.wanted();
     let mut watcher = Watcher::new(console);
-    let report = with_threads(server.threads, || {
-        let count = args.images.unwrap_or(u64::MAX);
-        prepare(inputs, job, count, connected, &mut watcher)
-    })?;
-    console.finish();
+    let result = server.open()?.prepare(&request, link.as_ref(), &mut watcher);
+    let report = watcher.end(result)?;
     for slot in &report.slots {
         let (file, size) = (slot.file.display(), bytes(slot.bytes));
         console.note(format!("slot {} prepared: {file}, {size}, {:.2} s", slot.slot, slot.seconds));
@@ -45,7 +34,7 @@ pub(super) fn run(args: &Prepare, console: &mut Console) -> Result<(), Failure> 
     if args.json {
         let report = Document {
             party: server.party.index(),
-            threads: server.threads.count(),
+            threads: threads.count(),
             backend: kernels::active().name(),
             report: &report,
             peak_memory_bytes: peak_memory(),

@@ -1,124 +1,48 @@
-//! What the commands of a server share: its inputs, its state folder, its link to the other server
-//! and its compute threads.
+//! What the commands of a server share: what their flags ask for, and what is shown of their jobs.
 
 use super::args::server::{Link, ServerSide, Threads};
 use super::batch::Failures;
-use super::failure::{Code, Failure};
+use super::failure::Failure;
 use super::output::{Console, bytes, say};
 use crate::artefact::Unguarded;
-use crate::files::keys::{KeyFolder, SecretKey};
-use crate::files::ledger::{Ledger, state_dir_default};
-use crate::ids::Party;
-use crate::ids::{Fingerprint, Role};
+use crate::material::Origin;
 use crate::roles::server::{
-    ImageReport, InputPaths, Inputs, ServerKeys, ServiceError, claim_state,
+    EraseReport, ImageReport, Meet, Report, ServerFiles, ServiceError, description_beside,
 };
-use crate::roles::{Event, Observer, Phase, RoleError};
-use crate::wire::{Limits, Listener, NetError, Security, TcpChannel, TlsKeys, connect};
-use std::path::{Path, PathBuf};
+use crate::roles::{self, Event, Observer, Phase, RoleError, Server, server};
+use crate::wire::Limits;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A server that has opened everything but its connection.
-pub(super) struct Opened {
-    pub(super) keys: ServerKeys,
-    pub(super) paths: InputPaths,
-    pub(super) inputs: Inputs,
-    config: Option<PathBuf>,
-    /// How the link will be protected; nothing if none was asked for.
-    pub(super) security: Option<Security>,
+impl ServerSide {
+    /// The server.
+    pub(super) fn open(&self) -> Result<Server, RoleError> {
+        let ask = |file: &Path| self.unlock.passphrase(file);
+        Server::open(self.party, &self.keys, &ask, self.state.as_deref())
+    }
+
+    /// Its model and material.
+    pub(super) fn files(&self) -> ServerFiles {
+        let public = self.public.clone().unwrap_or_else(|| description_beside(&self.model));
+        ServerFiles { model: self.model.clone(), public, triples: self.triplets.clone() }
+    }
 }
 
-impl Opened {
-    /// Opens and checks the inputs.
-    pub(super) fn new(args: &ServerSide, images: &[PathBuf]) -> Result<Self, Failure> {
-        let folder = KeyFolder::open(&args.keys)?;
-        let keys = ServerKeys::of(&folder, args.unlock.secret(&folder, Role::server(args.party))?)?;
-        let security = security(&args.link, args.party, &folder, &keys.own)?;
-        let paths = InputPaths {
-            model: args.model.clone(),
-            public: args.public.clone().unwrap_or_else(|| args.model.with_extension("pub")),
-            triples: args.triplets.clone(),
-            images: images.to_vec(),
+impl Link {
+    /// The link that is asked for, if one is.
+    pub(super) fn wanted(&self) -> Option<server::Link> {
+        let meet = match (&self.listen, &self.connect) {
+            (Some(address), _) => Meet::Listen(address.clone()),
+            (None, Some(address)) => Meet::Connect(address.clone()),
+            (None, None) => return None,
         };
-        let inputs = Inputs::open(args.party, &keys, &paths)?;
-        Ok(Opened { keys, paths, inputs, config: args.config.clone(), security })
-    }
-
-    /// Opens the state folder's ledger, once the folder is found to be this server's.
-    pub(super) fn ledger(&self, args: &ServerSide) -> Result<(Ledger, PathBuf), Failure> {
-        let key = self.keys.own.public().fingerprint();
-        let state = state_folder(args.state.as_deref(), key)?;
-        Ok((own_ledger(&state, key)?, state))
-    }
-
-    /// Every input, which no output may be.
-    pub(super) fn input_paths(&self) -> Vec<&Path> {
-        let InputPaths { model, public, triples, images } = &self.paths;
-        let files = [model, public].into_iter().chain(triples).chain(images).chain(&self.config);
-        files.map(PathBuf::as_path).collect()
-    }
-}
-
-/// The protection of the link that was asked for, if one was: the other server's public key is
-/// missed before anything else is done.
-pub(super) fn security(
-    link: &Link,
-    party: Party,
-    keys: &KeyFolder,
-    own: &SecretKey,
-) -> Result<Option<Security>, Failure> {
-    if link.listen.is_none() && link.connect.is_none() {
-        return Ok(None);
-    }
-    if link.insecure {
-        return Ok(Some(Security::Insecure));
-    }
-    let peer = keys.public(Role::server(party.other()))?;
-    let keys = TlsKeys::new(own.signing_seed(), &peer.verifying())?;
-    Ok(Some(Security::Tls(keys)))
-}
-
-/// The state folder of the server with this key, unless the user names another.
-pub(super) fn state_folder(named: Option<&Path>, key: Fingerprint) -> Result<PathBuf, Failure> {
-    named.map_or_else(|| Ok(state_dir_default(key)?), |dir| Ok(dir.to_owned()))
-}
-
-/// Opens the ledger in a state folder, once the folder is found to be this server's.
-pub(super) fn own_ledger(state: &Path, key: Fingerprint) -> Result<Ledger, Failure> {
-    let ledger = Ledger::open(state)?;
-    claim_state(state, key)?;
-    Ok(ledger)
-}
-
-/// Connects to the other server; nothing if neither way was given.
-pub(super) fn link(
-    args: &Link,
-    security: Option<&Security>,
-    console: &Console,
-) -> Result<Option<TcpChannel>, NetError> {
-    let Some(security) = security else { return Ok(None) };
-    let warn = || {
-        if args.insecure {
-            say("warning: --insecure: the link to the other server is neither encrypted nor \
-                 authenticated");
-        }
-    };
-    let seconds = Duration::from_secs;
-    let limits = Limits::new(seconds(args.wait), seconds(args.timeout));
-    match (&args.listen, &args.connect) {
-        (Some(address), _) => {
-            let listener = Listener::bind(address)?;
-            // Scripts that listen at port 0 read this line, so it is printed even when quiet.
-            say(&format!("listening at {}", listener.address()));
-            warn();
-            listener.accept(security, limits, &mut |text| console.note(text)).map(Some)
-        }
-        (None, Some(address)) => {
-            console.note(format!("connecting to {address}"));
-            warn();
-            connect(address, security, limits).map(Some)
-        }
-        (None, None) => Ok(None),
+        let seconds = Duration::from_secs;
+        let limits = Limits::new(seconds(self.wait), seconds(self.timeout));
+        Some(server::Link { meet, limits, insecure: self.insecure })
     }
 }
 
@@ -127,22 +51,32 @@ pub(super) fn with_threads<T: Send>(
     threads: Threads,
     work: impl FnOnce() -> Result<T, Failure> + Send,
 ) -> Result<T, Failure> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.count()).build();
-    let failed = |e| Failure::new(Code::Failed, format!("cannot start the compute threads: {e}"));
-    pool.map_err(failed)?.install(work)
+    roles::Threads::Own(threads.number()).run(work)?
 }
 
 /// Shows a job's phases and images on the console, and keeps what failed.
 pub(super) struct Watcher<'a> {
     pub(super) console: &'a mut Console,
     pub(super) failures: Failures,
-    /// An image that the other server has no share of is no failure: it may come another day.
-    pub(super) patient: bool,
+    /// Set by the first signal, of a job that takes images as they come.
+    pub(super) stop: Option<Arc<AtomicBool>>,
+    /// Why signals are not heeded.
+    unheeded: Option<Failure>,
 }
 
 impl<'a> Watcher<'a> {
     pub(super) fn new(console: &'a mut Console) -> Self {
-        Watcher { console, failures: Failures::default(), patient: false }
+        Watcher { console, failures: Failures::default(), stop: None, unheeded: None }
+    }
+
+    /// What came of a job, once it is over.
+    pub(super) fn end<T>(&mut self, result: Result<T, RoleError>) -> Result<T, Failure> {
+        let done = result?;
+        self.console.finish();
+        match self.unheeded.take() {
+            Some(failure) => Err(failure),
+            None => Ok(done),
+        }
     }
 }
 
@@ -151,7 +85,31 @@ impl Observer for Watcher<'_> {
         match event {
             Event::Phase(phase) => self.console.phase(&phase_name(phase)),
             Event::Unguarded { file, why } => self.unguarded(file, why),
+            Event::EmptyShard => {
+                self.console.note("there are no images in this shard: no triples are made");
+            }
+            Event::Planned { origin, size, slots, bytes } => {
+                self.planned(origin, size, slots, bytes);
+            }
+            Event::Dealt(set) => {
+                self.console.finish();
+                self.console.note(format!("triples {} made in {:.1} s", set.set_id, set.seconds));
+            }
+            // Scripts that listen at port 0 read this line, so it is printed even when quiet.
+            Event::Listening(address) => say(&format!("listening at {address}")),
+            Event::Connecting(address) => self.console.note(format!("connecting to {address}")),
+            Event::Insecure => {
+                say("warning: --insecure: the link to the other server is neither encrypted nor \
+                 authenticated")
+            }
+            Event::Stranger(refused) => self.console.note(refused),
+            Event::Linked => self.linked(),
             Event::Denoised(image) => self.denoised(image),
+            Event::Served(report) => self.served(report),
+            Event::Erased { file, report } => erased(file, report, self.console),
+            Event::NotErased(_) => {
+                self.console.note("nothing erased: another process works with the triples");
+            }
             Event::Failed { file, error } => self.failed(file, error),
             // Of the other roles.
             _ => {}
@@ -166,6 +124,7 @@ impl Observer for Watcher<'_> {
 /// What a phase is called.
 pub(super) fn phase_name(phase: Phase) -> String {
     match phase {
+        Phase::Deal => "making triples".into(),
         Phase::Setup => "setup".into(),
         Phase::Online(1, 1) => "denoising".into(),
         Phase::Online(i, n) => format!("denoising image {i} of {n}"),
@@ -175,6 +134,24 @@ pub(super) fn phase_name(phase: Phase) -> String {
         Phase::ShareFrames => "sharing frames".into(),
         Phase::Make(1, 1) => "making triples".into(),
         Phase::Make(i, n) => format!("making triples, set {i} of {n}"),
+    }
+}
+
+/// What was erased of a file of triples.
+pub(super) fn erased(file: &Path, report: &EraseReport, console: &Console) {
+    let file = file.display();
+    let EraseReport { slots, slots_spent, .. } = report;
+    if report.file_removed {
+        console.note(format!("'{file}' overwritten and removed, seeds included"));
+    } else {
+        console.note(format!(
+            "{slots_spent} of {slots} slot(s) spent: {} overwritten in '{file}'; its seeds stay \
+             while slots are left",
+            bytes(report.bytes_erased),
+        ));
+    }
+    if report.prepared_removed > 0 {
+        console.note(format!("{} prepared file(s) overwritten", report.prepared_removed));
     }
 }
 
@@ -189,6 +166,28 @@ impl Watcher<'_> {
              from serving twice",
             file.display()
         ));
+    }
+
+    fn planned(&mut self, origin: Origin, (height, width): (usize, usize), slots: u64, size: u64) {
+        let size = bytes(size);
+        let files = match origin {
+            Origin::Dealt => format!("{size} for S0, under 1 KB for S1"),
+            Origin::Made => format!("{size} at each server"),
+        };
+        self.console.note(format!("{slots} slot(s) for {height}x{width} images: {files}"));
+    }
+
+    /// From now on the first signal asks for an end between two images, the second ends the process.
+    fn linked(&mut self) {
+        let Some(stop) = &self.stop else { return };
+        for signal in [SIGINT, SIGTERM] {
+            let heeded = flag::register_conditional_default(signal, stop.clone())
+                .and_then(|_| flag::register(signal, stop.clone()));
+            if let Err(e) = heeded {
+                self.unheeded = Some(Failure::failed(format!("cannot catch signals: {e}")));
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
     }
 
     fn denoised(&mut self, image: &ImageReport) {
@@ -207,8 +206,21 @@ impl Watcher<'_> {
         ));
     }
 
+    fn served(&mut self, report: &Report) {
+        self.console.finish();
+        if report.done_before > 0 {
+            self.console.note(format!("{} image(s) were done before", report.done_before));
+        }
+        if report.not_begun > 0 {
+            self.console.note(format!("stopped: {} image(s) are left", report.not_begun));
+        }
+        self.console.note(format!("{} slot(s) left", report.slots_left));
+    }
+
     fn failed(&mut self, file: &Path, error: RoleError) {
-        if matches!(error, RoleError::Service(ServiceError::NotShared)) && self.patient {
+        // It may come another day.
+        let waits = self.stop.is_some();
+        if matches!(error, RoleError::Service(ServiceError::NotShared)) && waits {
             self.console.note(format!("'{}' is left: {error}", file.display()));
             return;
         }

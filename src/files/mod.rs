@@ -9,6 +9,7 @@
 
 pub mod container;
 pub mod error;
+pub mod folder;
 pub mod keys;
 pub mod ledger;
 pub mod output;

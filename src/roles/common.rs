@@ -1,7 +1,7 @@
 //! What several roles need: their keys and their outputs.
 
 use super::error::RoleError;
-use crate::artefact::{Parties, PublicModelFile};
+use crate::artefact::{ArtefactError, Parties, PublicModelFile};
 use crate::files::FormatError;
 use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, generate};
@@ -22,9 +22,12 @@ pub fn make_keys(folder: &Path) -> Result<(), RoleError> {
 /// A model's public description, `PREFIX.pub`.
 ///
 /// # Errors
-/// [`RoleError::Format`], [`RoleError::Source`].
+/// [`RoleError::Format`], or what is wrong with the description, about its file.
 pub fn read_public(path: &Path) -> Result<PublicModelFile, RoleError> {
-    Ok(PublicModelFile::read(path)?)
+    PublicModelFile::read(path).map_err(|e| match e {
+        ArtefactError::Format(e) => e.into(),
+        e => RoleError::from(e).about(path),
+    })
 }
 
 pub(super) fn parties(

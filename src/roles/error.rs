@@ -57,17 +57,12 @@ pub enum RoleError {
     /// What the gateway does not share.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    /// Not one output for each image.
-    #[error("{images} images but {outs} outputs")]
-    Outputs {
-        /// Images.
-        images: usize,
-        /// Outputs.
-        outs: usize,
-    },
-    /// More material than any disk holds.
-    #[error("that is more material than any disk holds")]
-    TooMuchMaterial,
+    /// No material of what is asked for.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// The system gives no compute threads.
+    #[error("cannot start the compute threads: {0}")]
+    Threads(String),
 }
 
 impl RoleError {
@@ -87,4 +82,38 @@ impl From<ArtefactError> for RoleError {
             ArtefactError::Pair(e) => e.into(),
         }
     }
+}
+
+/// Why no material can be made of what is asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaterialError {
+    /// More than any disk holds.
+    #[error("that is more material than any disk holds")]
+    TooMuch,
+    /// An image that was shared for another model.
+    #[error("'{file}': is for the model {found}, expected {expected}", file = .file.display())]
+    OtherModel {
+        /// The share.
+        file: PathBuf,
+        /// The short id of its model.
+        found: String,
+        /// That of the model here.
+        expected: String,
+    },
+    /// No image share where material for images is wanted.
+    #[error("'{place}': there are no image shares here", place = .place.display())]
+    NoShares {
+        /// The first of the places.
+        place: PathBuf,
+    },
+    /// A pipe carries one set of triples.
+    #[error("a pipe carries one set of triples, and {sets} sizes are wanted")]
+    OneSet {
+        /// Sizes.
+        sets: usize,
+    },
+    /// The pipe that S0's half goes to broke.
+    #[error("cannot write S0's half of the triples: {0}")]
+    Pipe(std::io::Error),
 }

@@ -6,8 +6,8 @@
 //! ([`crate::wire::connect`], [`crate::wire::Listener`], with [`Server::security`]), a pair within one
 //! process ([`crate::wire::pair`]), or one of your own. The example is at the [root](crate) of the crate.
 //!
-//! Outputs are never replaced, and no partial output is left. Every call waits for its end on this
-//! thread; compute threads are those of the current `rayon` pool.
+//! Outputs are replaced only where a request says so, and no partial output is left. Every call waits for
+//! its end on this thread; compute threads are those of the current `rayon` pool, or the request's own.
 //!
 //! May use: every layer below.
 //!
@@ -24,13 +24,17 @@ mod observer;
 mod receiver;
 pub mod server;
 mod shard;
+mod threads;
+mod wanted;
 
 pub use common::{make_keys, read_public};
-pub use dealer::Dealer;
-pub use error::RoleError;
+pub use dealer::{Deal, Dealer, DealtSet};
+pub use error::{MaterialError, RoleError};
 pub use gateway::{Gateway, GatewayError, Picture, ShareImages, ShareReport, SharedPlane};
 pub use model_owner::ModelOwner;
 pub use observer::{Event, Observer, Phase, Silent};
 pub use receiver::Receiver;
 pub use server::Server;
 pub use shard::Shard;
+pub use threads::Threads;
+pub use wanted::{Size, Wanted};

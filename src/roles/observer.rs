@@ -1,11 +1,14 @@
 //! What a role tells while it works.
 
+use super::dealer::DealtSet;
 use super::error::RoleError;
 use super::gateway::SharedPlane;
-use super::server::ImageReport;
+use super::server::{EraseReport, ImageReport, Report};
 use crate::artefact::Unguarded;
 use crate::image::Cut;
+use crate::material::Origin;
 use crate::model::Unfit;
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// Told how a role's work goes: facts, from which whoever shows them makes sentences.
@@ -74,8 +77,44 @@ pub enum Event<'a> {
         /// How many, and what would hold them all.
         unfit: Unfit,
     },
+    /// No image is of the shard: no material is made.
+    EmptyShard,
+    /// A set of material that will be made.
+    Planned {
+        /// Who makes it.
+        origin: Origin,
+        /// Rows and columns of the images.
+        size: (usize, usize),
+        /// How many images.
+        slots: u64,
+        /// Size of a file with explicit material.
+        bytes: u64,
+    },
+    /// A set of material is dealt.
+    Dealt(&'a DealtSet),
+    /// A server listens here for the other one.
+    Listening(SocketAddr),
+    /// A server asks for the other one at this address.
+    Connecting(&'a str),
+    /// The link to the other server is neither encrypted nor authenticated.
+    Insecure,
+    /// Somebody else than the other server connected and was refused: from where, and why.
+    Stranger(&'a str),
+    /// The other server is there.
+    Linked,
     /// A server has done an image.
     Denoised(&'a ImageReport),
+    /// A server's session with the other one is over.
+    Served(&'a Report),
+    /// Spent material of this file was overwritten.
+    Erased {
+        /// The triples.
+        file: &'a Path,
+        /// What of them.
+        report: &'a EraseReport,
+    },
+    /// Spent material stays for the next time: another process works with this file.
+    NotErased(&'a Path),
     /// A file failed, and the others go on.
     Failed {
         /// The file.
@@ -89,6 +128,8 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Dealer: a set of material.
+    Deal,
     /// Servers: handshake, opening of U, packing.
     Setup,
     /// Servers: image number `.0` of `.1`.

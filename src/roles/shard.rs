@@ -21,6 +21,11 @@ impl Shard {
     /// All of the work.
     pub const WHOLE: Shard = Shard { index: 0, count: 1 };
 
+    /// Whether it is all of the work.
+    pub fn is_whole(self) -> bool {
+        self.count == 1
+    }
+
     /// Whether number `i` of a list is of this part.
     pub fn takes(self, i: u64) -> bool {
         i % self.count == self.index

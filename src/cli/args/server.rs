@@ -5,6 +5,7 @@ use crate::cli::batch::Part;
 use crate::cli::keys::Unlock;
 use crate::ids::Party;
 use clap::{ArgGroup, Args};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Server: denoise shared images together with the other server.
@@ -173,9 +174,10 @@ pub(in crate::cli) struct Threads {
 
 impl Threads {
     /// The number asked for, or that of the cores.
-    pub(in crate::cli) fn count(self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.threads.map_or_else(cores, usize::from)
+    pub(in crate::cli) fn number(self) -> NonZeroUsize {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let asked = self.threads.and_then(|threads| NonZeroUsize::new(threads.into()));
+        asked.unwrap_or_else(cores)
     }
 }
 

@@ -1,6 +1,7 @@
 //! From typed errors to one sentence, a hint and an exit code: errors carry facts, what to do about them
 //! stands here, by subject.
 
+mod dealer;
 mod files;
 mod gateway;
 mod image;
@@ -12,6 +13,8 @@ mod roles;
 mod server;
 #[cfg(test)]
 mod tests;
+
+pub(super) use server::making;
 
 use crate::cli::shown::one_line;
 use crate::kernels::BackendError;
@@ -45,6 +48,11 @@ impl Failure {
     /// A failure in one sentence, whatever names it holds.
     pub(super) fn new(code: Code, message: impl AsRef<str>) -> Self {
         Failure { code, message: one_line(message.as_ref()).into_owned(), help: None }
+    }
+
+    /// An operation that failed, of which there is no more to say.
+    pub(super) fn failed(message: impl AsRef<str>) -> Self {
+        Failure::new(Code::Failed, message)
     }
 
     pub(super) fn help(mut self, help: impl AsRef<str>) -> Self {

@@ -15,11 +15,11 @@ impl From<RoleError> for Failure {
             RoleError::Service(e) => e.into(),
             RoleError::Net(e) => e.into(),
             RoleError::Pair(e) => e.into(),
-            e @ RoleError::Outputs { .. } => Failure::of(Code::Usage, &e, None),
             RoleError::About { file, error } => Failure::from(*error).about(&file),
             RoleError::Picture(e) => e.into(),
             RoleError::Gateway(e) => e.into(),
-            e @ RoleError::TooMuchMaterial => Failure::of(Code::Input, &e, None),
+            RoleError::Material(e) => e.into(),
+            e @ RoleError::Threads(_) => Failure::of(Code::Failed, &e, None),
         }
     }
 }

@@ -1,63 +1,123 @@
-//! The two servers: what to do about their inputs and jobs.
+//! What to do about failures of servers.
 
 use super::{Code, Failure};
+use crate::protocol::{HINTS, ProtocolError};
+use crate::roles::RoleError;
 use crate::roles::server::{InputError, ServiceError};
+use crate::wire::NetError;
 
 impl From<ServiceError> for Failure {
     fn from(e: ServiceError) -> Self {
-        match e {
-            ServiceError::Protocol(e) => e.into(),
-            ServiceError::Format(e) => e.into(),
-            ServiceError::Ledger(e) => e.into(),
-            ServiceError::Linear(_) => {
-                let help = "share the model with --ring 32, or let a dealer make the triples";
-                Failure::of(Code::Input, &e, Some(help.into()))
+        let e = match e {
+            ServiceError::Protocol(e) => return e.into(),
+            ServiceError::Format(e) => return e.into(),
+            ServiceError::Ledger(e) => return e.into(),
+            ServiceError::Input(e) => return vec![e].into(),
+            ServiceError::OneOutput { file } => {
+                return Failure::new(Code::Usage, "given twice as --out")
+                    .about(&file)
+                    .help("give every image an output of its own");
             }
-            ServiceError::TooCoarse { .. } => {
-                let help = "have a dealer make the triples for this model";
-                Failure::of(Code::Input, &e, Some(help.into()))
+            ServiceError::NoPeer => {
+                return Failure::new(Code::Usage, "neither --listen nor --connect is given");
             }
-            ServiceError::TooFewSlots { .. } => {
-                let help = "give fewer images, or make new triples with `ppdenoise gen-triplets`";
-                Failure::of(Code::Input, &e, Some(help.into()))
-            }
-            ServiceError::Input(e) => vec![e].into(),
-            ServiceError::SlotGone { .. } => {
-                let help = "the state folder was lost, replaced or restored from a backup: give \
-                            --state one folder that lasts (in a container, a volume) and new \
-                            triples from `ppdenoise gen-triplets`, never these again";
-                Failure::of(Code::Failed, &e, Some(help.into()))
-            }
-            ServiceError::SlotsLeft { .. } => {
-                let help = "leave --all away to keep them, or add --force to destroy them too";
-                Failure::of(Code::Usage, &e, Some(help.into()))
-            }
-            ServiceError::StateOfAnother { .. } => {
-                let help = "give each server its own --state folder";
-                Failure::of(Code::Usage, &e, Some(help.into()))
-            }
-            ServiceError::Declined => {
-                let help = "see the other server's message";
-                Failure::of(Code::Peer, &e, Some(help.into()))
-            }
-            ServiceError::NotShared => {
-                let help = "give both servers their shares of it, of the same run of `ppdenoise \
-                            share-image`, and see the other server's message";
-                Failure::of(Code::Peer, &e, Some(help.into()))
-            }
-            ServiceError::NoSlotLeft { .. } => {
-                let help = "make new triples with `ppdenoise gen-triplets` and give each server \
-                            its half";
-                Failure::of(Code::Input, &e, Some(help.into()))
-            }
-            _ => Failure::of(Code::Failed, &e, None),
-        }
+            e => e,
+        };
+        Failure::of(code(&e), &e, help(&e).map(Into::into))
     }
+}
+
+fn code(e: &ServiceError) -> Code {
+    match e {
+        ServiceError::Linear(_)
+        | ServiceError::TooCoarse { .. }
+        | ServiceError::TooFewSlots { .. }
+        | ServiceError::NoState { .. }
+        | ServiceError::NoImages { .. }
+        | ServiceError::EmptyShard
+        | ServiceError::NoSlotLeft { .. } => Code::Input,
+        ServiceError::SlotsLeft { .. }
+        | ServiceError::NothingKept { .. }
+        | ServiceError::WeightsClosed
+        | ServiceError::StateOfAnother { .. } => Code::Usage,
+        ServiceError::Declined | ServiceError::NotShared => Code::Peer,
+        _ => Code::Failed,
+    }
+}
+
+fn help(e: &ServiceError) -> Option<&'static str> {
+    Some(match e {
+        ServiceError::Linear(_) => {
+            "share the model with --ring 32, or let a dealer make the triples"
+        }
+        ServiceError::TooCoarse { .. } => "have a dealer make the triples for this model",
+        ServiceError::TooFewSlots { .. } => {
+            "give fewer images, or make new triples with `ppdenoise gen-triplets`"
+        }
+        ServiceError::SlotGone { .. } => {
+            "the state folder was lost, replaced or restored from a backup: give --state one folder \
+             that lasts (in a container, a volume) and new triples from `ppdenoise gen-triplets`, \
+             never these again"
+        }
+        ServiceError::SlotsLeft { .. } => {
+            "leave --all away to keep them, or add --force to destroy them too"
+        }
+        ServiceError::NothingKept { .. } => {
+            "name the file of triples; what came through a pipe is not kept"
+        }
+        ServiceError::NoImages { .. } => {
+            "`ppdenoise share-image` writes them, as files ending in .s0 or .s1"
+        }
+        ServiceError::WeightsClosed => "give --listen at one server and --connect at the other",
+        ServiceError::StateOfAnother { .. } => "give each server its own --state folder",
+        ServiceError::Declined => "see the other server's message",
+        ServiceError::NotShared => {
+            "give both servers their shares of it, of the same run of `ppdenoise share-image`, and \
+             see the other server's message"
+        }
+        ServiceError::NoSlotLeft { .. } => {
+            "make new triples with `ppdenoise gen-triplets` and give each server its half"
+        }
+        _ => return None,
+    })
+}
+
+/// What a failure means while material is made: no slot is used, and nothing is kept.
+pub(in crate::cli) fn making(error: RoleError) -> Failure {
+    let help = match &error {
+        RoleError::Service(ServiceError::Protocol(e)) => making_help(e),
+        _ => None,
+    };
+    let failure = Failure::from(error);
+    match help {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}
+
+fn making_help(e: &ProtocolError) -> Option<&'static str> {
+    Some(match e {
+        ProtocolError::Mismatch { what, .. } if HINTS.contains(what) => {
+            "remove the files hint-* from the state folders of both servers, then run both again: \
+             hints are sent anew, the same bytes"
+        }
+        ProtocolError::Mismatch { what: "the command", .. } => {
+            "start the same command at both servers"
+        }
+        ProtocolError::Mismatch { .. } => {
+            "give both servers their shares of one model, and the same --size and --images, or --for, \
+             and --batch"
+        }
+        ProtocolError::Net(
+            NetError::Closed(_) | NetError::Refused { .. } | NetError::Changed(_),
+        ) => "see the other server's message, then run both again: nothing was kept",
+        _ => return None,
+    })
 }
 
 impl From<Vec<InputError>> for Failure {
     fn from(errors: Vec<InputError>) -> Self {
-        let help = errors.first().and_then(of_input);
+        let help = errors.first().and_then(input_help);
         let mut failures = errors.iter().map(|e| Failure::of(Code::Input, e, help.clone()));
         let first = failures.next().unwrap_or_else(|| Failure::new(Code::Input, "no input"));
         failures.fold(first, |mut all, failure| {
@@ -67,26 +127,25 @@ impl From<Vec<InputError>> for Failure {
     }
 }
 
-/// What to do about an input of a server.
-fn of_input(e: &InputError) -> Option<String> {
-    match e {
-        InputError::Format(e) => super::files::of_file(e),
+fn input_help(e: &InputError) -> Option<String> {
+    Some(match e {
+        InputError::Format(e) => return super::files::of_file(e),
         InputError::Description { .. } => {
-            Some("copy PREFIX.pub beside the model share, or name it with --public".into())
+            "copy PREFIX.pub beside the model share, or name it with --public".into()
         }
         InputError::WrongParty { expected, .. } => {
-            Some(format!("give the file that ends in .s{expected}, or another --party"))
+            format!("give the file that ends in .s{expected}, or another --party")
         }
-        InputError::Repeated { .. } => Some("give each one once".into()),
-        InputError::NoDealer { .. } => Some(
+        InputError::Repeated { .. } => "give each one once".into(),
+        InputError::NoDealer { .. } => {
             "copy the dealer's .pub to the key folder, or use triples that the two servers made"
-                .into(),
-        ),
+                .into()
+        }
         InputError::TooCoarse { .. } => {
-            Some("have a dealer make the triples, or share the model with --ring 64".into())
+            "have a dealer make the triples, or share the model with --ring 64".into()
         }
         InputError::Mismatch { .. } => {
-            Some("share the image and make the triples for this model's .pub and this size".into())
+            "share the image and make the triples for this model's .pub and this size".into()
         }
-    }
+    })
 }

@@ -29,7 +29,7 @@ fn in_folder(folder: &Path, target: &Path) -> Result<PathBuf, Failure> {
         return Ok(exact);
     }
     let same_stem = |path: &Path| path.file_stem() == target.file_stem();
-    match crate::roles::images::files_in(folder, same_stem)?.pop() {
+    match crate::files::folder::files_in(folder, same_stem)?.pop() {
         Some(path) => Ok(path),
         None => {
             let text = format!("there is no '{}' to compare with", name.display());

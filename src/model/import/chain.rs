@@ -122,7 +122,7 @@ impl Plan {
     fn widths(&self) -> String {
         let mut runs: Vec<(String, usize)> = Vec::new();
         for layer in &self.layers {
-            let shape = shown(&layer.weight().shape);
+            let shape = names::shown(&layer.weight().shape);
             match runs.last_mut() {
                 Some((last, n)) if *last == shape => *n += 1,
                 _ => runs.push((shape, 1)),
@@ -139,11 +139,6 @@ impl Plan {
     pub(super) fn read(&self, arrays: &mut dyn Arrays) -> Result<Vec<Layer>, ModelError> {
         self.layers.iter().map(|planned| planned.read(arrays)).collect()
     }
-}
-
-/// A shape as people write it.
-pub(super) fn shown(shape: &[usize]) -> String {
-    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// The parts of each layer, by its name.

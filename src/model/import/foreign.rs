@@ -1,7 +1,7 @@
 //! What a file holds that is no chain, in a sentence each.
 
 use super::ImportError;
-use super::chain::shown;
+use super::names::shown;
 use super::names::{Name, Role, part, words};
 use crate::model::load::Tensor;
 use std::collections::{BTreeMap, BTreeSet};

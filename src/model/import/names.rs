@@ -108,6 +108,11 @@ pub(super) fn order(module: &str, normalises: bool) -> impl Ord + use<> {
     ((last, Reverse(first)), numbers(module), normalises, natural(module))
 }
 
+/// A shape as people write it.
+pub(super) fn shown(shape: &[usize]) -> String {
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +153,7 @@ mod tests {
     fn layers_come_in_the_order_of_their_numbers() {
         let mut modules =
             [("tail", false), ("10", false), ("2", true), ("2", false), ("head", false)];
-        modules.sort_by(|a, b| order(a.0, a.1).cmp(&order(b.0, b.1)));
+        modules.sort_by_key(|a| order(a.0, a.1));
         let expected = [("head", false), ("2", false), ("2", true), ("10", false), ("tail", false)];
         assert_eq!(modules, expected);
     }

@@ -4,6 +4,7 @@ use super::error::PictureError;
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Part;
+use crate::files::folder::files_in;
 use crate::image::ImageFormat;
 use crate::roles::error::RoleError;
 use std::collections::HashSet;
@@ -20,27 +21,6 @@ pub fn is_stream(path: &Path) -> bool {
 /// Whether an output is meant as a folder: it is one, or ends in a slash.
 pub fn is_folder(path: &Path) -> bool {
     path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
-}
-
-/// The regular files of a folder that are wanted and not hidden, in the order of their names.
-///
-/// # Errors
-/// [`FormatError`] for a folder that cannot be read.
-pub fn files_in(
-    folder: &Path,
-    wanted: impl Fn(&Path) -> bool,
-) -> Result<Vec<PathBuf>, FormatError> {
-    let failed = |e| FormatError::io(folder, "read", e);
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let hidden = path.file_name().is_none_or(|n| n.as_encoded_bytes().starts_with(b"."));
-        if !hidden && wanted(&path) && path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// The images that are meant by files, folders and patterns, those of each in the order of names. In a

@@ -17,7 +17,7 @@ mod target;
 
 pub use error::PictureError;
 pub use levels::{ImageLevels, Levels, Noise};
-pub use listing::{files_in, images, is_folder, is_stream, shares};
+pub use listing::{images, is_folder, is_stream, shares};
 pub use names::{CHANNELS, base_name, ensure_distinct, restored_name};
 pub use read::{open_rows, read_image_bytes, read_picture, read_reference};
 pub use target::{Target, output_format, write_raster};

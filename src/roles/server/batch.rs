@@ -8,10 +8,10 @@ use super::task::{Output, Round, ShareFile, Source, Supply, Task};
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::{Body, ResultShare};
+use crate::files::folder::files_in;
 use crate::files::output::Overwrite;
 use crate::ids::Party;
 use crate::ids::{ImageId, SessionId};
-use crate::roles::images::files_in;
 use crate::roles::observer::{Event, Observer};
 use crate::roles::shard::Shard;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// What a batch is made of.
 #[derive(Clone, Debug)]
-pub struct BatchPaths {
+pub struct Folders {
     /// Shares, and folders of shares.
     pub images: Vec<PathBuf>,
     /// The folder of the results, which are called by the images' ids.
@@ -37,6 +37,8 @@ pub struct BatchPaths {
     pub force: bool,
     /// Other parts' images are passed over.
     pub shard: Shard,
+    /// When there are enough.
+    pub until: Until,
 }
 
 /// How long to go on after the images that are there.
@@ -44,8 +46,13 @@ pub struct BatchPaths {
 pub enum Until {
     /// Not at all.
     Done,
-    /// Until the flag is set, or until no image has come for so long.
-    Stopped(Arc<AtomicBool>, Option<Duration>),
+    /// Until it is stopped: images are taken as they come.
+    Stopped {
+        /// Ends both servers' sessions between two images once it is set.
+        stop: Arc<AtomicBool>,
+        /// Ends it when no image has come for so long.
+        idle: Option<Duration>,
+    },
 }
 
 /// A file's length, time and inode: a changed one is looked at again.
@@ -60,10 +67,9 @@ fn stamp(meta: &Metadata) -> Stamp {
 /// Security: a file counts as a share of the image that its header names only when its first chunk
 /// has proven the header, so nobody but the gateway can put a file in the place of an image. Further
 /// good files of an image wait in case that the first cannot be read to its end.
-pub struct Batch {
+pub(super) struct Batch {
     party: Party,
-    paths: BatchPaths,
-    until: Until,
+    folders: Folders,
     /// Files that were looked at.
     known: HashMap<PathBuf, Stamp>,
     /// At least one share for each image.
@@ -76,11 +82,10 @@ pub struct Batch {
 
 impl Batch {
     /// A batch of a server; nothing is looked at yet.
-    pub fn new(party: Party, paths: BatchPaths, until: Until) -> Self {
+    pub(super) fn new(party: Party, folders: Folders) -> Self {
         Batch {
             party,
-            paths,
-            until,
+            folders,
             known: HashMap::new(),
             pending: BTreeMap::new(),
             finished: HashSet::new(),
@@ -93,13 +98,13 @@ impl Batch {
     ///
     /// # Errors
     /// [`ServiceError::Format`] for a folder that cannot be read.
-    pub fn scan(
+    pub(super) fn scan(
         &mut self,
         inputs: &Inputs,
-        keys: &ServerKeys,
+        keys: &ServerKeys<'_>,
         observer: &mut dyn Observer,
     ) -> Result<(), ServiceError> {
-        for source in self.paths.images.clone() {
+        for source in self.folders.images.clone() {
             if !source.is_dir() {
                 self.look(source, false, inputs, keys, observer);
                 continue;
@@ -112,14 +117,14 @@ impl Batch {
     }
 
     /// Sizes of the images that are there and have no result here.
-    pub fn sizes(&self, keys: &ServerKeys) -> Vec<(u32, u32)> {
+    pub(super) fn sizes(&self, keys: &ServerKeys<'_>) -> Vec<(u32, u32)> {
         let open = |(id, _): &(&ImageId, &Vec<ShareFile>)| self.done(**id, keys).is_none();
         let shares = self.pending.iter().filter(open).filter_map(|(_, files)| files.first());
         shares.map(|(_, fields)| (fields.height, fields.width)).collect()
     }
 
     /// How many images are there and not finished.
-    pub fn pending(&self) -> usize {
+    pub(super) fn pending(&self) -> usize {
         self.pending.len()
     }
 
@@ -128,7 +133,7 @@ impl Batch {
         file: PathBuf,
         of_folder: bool,
         inputs: &Inputs,
-        keys: &ServerKeys,
+        keys: &ServerKeys<'_>,
         observer: &mut dyn Observer,
     ) {
         let stamp = std::fs::metadata(&file).map_or((0, None, 0), |meta| stamp(&meta));
@@ -140,7 +145,7 @@ impl Batch {
         match share.map(|share| *share.fields()) {
             Ok(fields) => {
                 let id = fields.image_id;
-                if self.paths.shard.takes_image(id) && !self.finished.contains(&id) {
+                if self.folders.shard.takes_image(id) && !self.finished.contains(&id) {
                     self.pending.entry(id).or_default().push((file.clone(), fields));
                     self.last_new = Instant::now();
                 }
@@ -168,15 +173,15 @@ impl Batch {
 
     /// Whether more images may come.
     fn waits(&self) -> bool {
-        matches!(self.until, Until::Stopped(..))
+        matches!(self.folders.until, Until::Stopped { .. })
     }
 
     fn target(&self, image: ImageId) -> PathBuf {
-        self.paths.out.join(format!("{image}.s{}", self.party.index()))
+        self.folders.out.join(format!("{image}.s{}", self.party.index()))
     }
 
     /// The session of the result that this server made for the receiver before.
-    fn result(&self, image: ImageId, keys: &ServerKeys) -> Option<SessionId> {
+    fn result(&self, image: ImageId, keys: &ServerKeys<'_>) -> Option<SessionId> {
         let file = open_file(&self.target(image)).ok()?;
         let header = file.header();
         let Body::ResultShare(ResultShare { image_id, session_id, .. }) = &header.body else {
@@ -188,15 +193,15 @@ impl Batch {
     }
 
     /// As [`Batch::result`], where results that are there count.
-    fn done(&self, image: ImageId, keys: &ServerKeys) -> Option<SessionId> {
-        self.result(image, keys).filter(|_| !self.paths.force)
+    fn done(&self, image: ImageId, keys: &ServerKeys<'_>) -> Option<SessionId> {
+        self.result(image, keys).filter(|_| !self.folders.force)
     }
 
-    fn task(&self, image: ImageId, files: &[ShareFile], keys: &ServerKeys) -> Option<Task> {
+    fn task(&self, image: ImageId, files: &[ShareFile], keys: &ServerKeys<'_>) -> Option<Task> {
         let (_, fields) = files.first()?;
         let done = self.done(image, keys);
         // A result of this server's own that lacks its other half is made again.
-        let replace = done.is_some() || self.paths.force;
+        let replace = done.is_some() || self.folders.force;
         let overwrite = if replace { Overwrite::Allow } else { Overwrite::Never };
         Some(Task {
             fields: *fields,
@@ -211,7 +216,7 @@ impl Supply for Batch {
     fn next(
         &mut self,
         inputs: &Inputs,
-        keys: &ServerKeys,
+        keys: &ServerKeys<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Round, ServiceError> {
         if std::mem::replace(&mut self.begun, true) && !self.stopped() {
@@ -219,10 +224,10 @@ impl Supply for Batch {
         }
         self.scan(inputs, keys, observer)?;
         let idle = |limit: &Duration| self.last_new.elapsed() >= *limit;
-        let last = match &self.until {
+        let last = match &self.folders.until {
             Until::Done => true,
-            Until::Stopped(flag, limit) => {
-                flag.load(Ordering::Relaxed) || limit.as_ref().is_some_and(idle)
+            Until::Stopped { stop, idle: limit } => {
+                stop.load(Ordering::Relaxed) || limit.as_ref().is_some_and(idle)
             }
         };
         let pending = self.pending.iter().take(MAX_IMAGES);
@@ -243,6 +248,6 @@ impl Supply for Batch {
     }
 
     fn stopped(&self) -> bool {
-        matches!(&self.until, Until::Stopped(flag, _) if flag.load(Ordering::Relaxed))
+        matches!(&self.folders.until, Until::Stopped { stop, .. } if stop.load(Ordering::Relaxed))
     }
 }

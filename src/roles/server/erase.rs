@@ -1,6 +1,8 @@
 //! Erasing what a server must never use again.
 
-use super::{InputError, ServiceError};
+use super::party::Owner;
+use super::report::EraseReport;
+use super::{InputError, Server, ServiceError};
 use crate::artefact::{PreparedFile, SlotRegions};
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
@@ -8,8 +10,8 @@ use crate::files::container::header::Triples;
 use crate::files::ledger::Ledger;
 use crate::files::output::erase::{destroy, give_back, is_overwritten, overwrite};
 use crate::ids::Fingerprint;
-use crate::ids::Party;
-use serde::Serialize;
+
+use crate::roles::error::RoleError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -24,32 +26,33 @@ pub enum Extent {
     AllEvenIfLeft,
 }
 
-/// Whose triples, and who asks.
-#[derive(Clone, Copy, Debug)]
-pub struct Owner {
-    /// This server's party.
-    pub party: Party,
-    /// Its key.
-    pub key: Fingerprint,
+/// What a server is to erase.
+#[derive(Clone, Debug)]
+pub struct Erase {
+    /// Its triples.
+    pub triples: PathBuf,
+    /// How much of them.
+    pub extent: Extent,
 }
 
-/// What was erased.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct EraseReport {
-    /// Slots of the set.
-    pub slots: u64,
-    /// Slots that are spent or lost, by this server's ledger.
-    pub slots_spent: u64,
-    /// Slots whose material was overwritten now.
-    pub slots_erased: u64,
-    /// Bytes overwritten in the triples.
-    pub bytes_erased: u64,
-    /// Whether the file system took the space back.
-    pub space_returned: bool,
-    /// Prepared products that were overwritten and removed.
-    pub prepared_removed: u64,
-    /// Whether the file, seeds included, was overwritten and removed.
-    pub file_removed: bool,
+/// As [`Server::erase`].
+pub(super) fn run(server: &Server, request: &Erase) -> Result<EraseReport, RoleError> {
+    ensure_file(&request.triples)?;
+    let state = server.state()?;
+    if !state.is_dir() {
+        return Err(ServiceError::NoState { folder: state }.into());
+    }
+    let mut ledger = server.ledger(&state)?;
+    Ok(erase(&request.triples, server.owner(), &mut ledger, request.extent)?)
+}
+
+/// Refuses a pipe, which keeps nothing that could be erased.
+pub(super) fn ensure_file(path: &Path) -> Result<(), ServiceError> {
+    let meta = std::fs::metadata(path).map_err(|e| FormatError::io(path, "open", e))?;
+    match meta.is_file() {
+        true => Ok(()),
+        false => Err(ServiceError::NothingKept { file: path.into() }),
+    }
 }
 
 /// Erases spent material: the explicit material of spent slots in place, prepared products, and
@@ -63,7 +66,7 @@ pub struct EraseReport {
 /// # Errors
 /// [`FormatError::InUse`] while a server works with the file, [`ServiceError::SlotsLeft`], and those
 /// of ledger and files. A second run completes what a failure interrupted.
-pub fn erase(
+pub(super) fn erase(
     path: &Path,
     owner: Owner,
     ledger: &mut Ledger,

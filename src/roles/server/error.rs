@@ -84,7 +84,40 @@ pub enum ServiceError {
         /// The triples.
         file: PathBuf,
     },
-    /// A file of the command line is refused.
+    /// A folder of state that is not there has nothing spent in it.
+    #[error("'{folder}': the state folder does not exist", folder = .folder.display())]
+    NoState {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// What is no file keeps nothing.
+    #[error("'{file}': nothing can be erased there", file = .file.display())]
+    NothingKept {
+        /// The pipe, or whatever it is.
+        file: PathBuf,
+    },
+    /// Two images have one output.
+    #[error("'{file}': the output of two images", file = .file.display())]
+    OneOutput {
+        /// The output.
+        file: PathBuf,
+    },
+    /// No image share of this server is there.
+    #[error("'{place}': there are no image shares of this server here", place = .place.display())]
+    NoImages {
+        /// The first of the places.
+        place: PathBuf,
+    },
+    /// The images that are there are all of other shards.
+    #[error("there are no images in this shard")]
+    EmptyShard,
+    /// There is no way to the other server.
+    #[error("this takes both servers, and there is no way to the other one")]
+    NoPeer,
+    /// The masked weights were not opened yet, and there is no way to the other server.
+    #[error("the masked weights of this model are not opened yet, which takes both servers")]
+    WeightsClosed,
+    /// An input file is refused.
     #[error(transparent)]
     Input(#[from] InputError),
     /// The other server cannot take part in an image.
@@ -134,6 +167,13 @@ impl ServiceError {
             ServiceError::Linear(_)
             | ServiceError::TooCoarse { .. }
             | ServiceError::SlotsLeft { .. }
+            | ServiceError::NoState { .. }
+            | ServiceError::NothingKept { .. }
+            | ServiceError::OneOutput { .. }
+            | ServiceError::NoImages { .. }
+            | ServiceError::EmptyShard
+            | ServiceError::NoPeer
+            | ServiceError::WeightsClosed
             | ServiceError::Input(_) => None,
             ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),
         }

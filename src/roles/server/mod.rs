@@ -1,5 +1,6 @@
-//! A server's job from files to files: check the inputs, meet the other server, agree on a slot,
-//! denoise, write the result share.
+//! A server's jobs from files to files. [`Server::serve`]: check the inputs, meet the other server, agree on a
+//! slot, denoise, write the result share. [`Server::prepare`], [`Server::make`] and [`Server::erase`] are for
+//! the material that it uses up.
 //!
 //! May use: every layer below roles.
 //!
@@ -11,24 +12,26 @@ mod batch;
 mod erase;
 mod error;
 mod inputs;
+mod jobs;
+mod link;
 mod make;
 mod party;
 mod prepare;
 mod report;
 mod run;
+mod serve;
 mod slot;
 mod state;
 mod task;
 
 pub use agree::ImageList;
-pub use batch::{Batch, BatchPaths, Until};
-pub use erase::{EraseReport, Extent, Owner, erase};
+pub use batch::{Folders, Until};
+pub use erase::{Erase, Extent};
 pub use error::{InputError, ServiceError};
-pub use inputs::{InputPaths, Inputs, ServerKeys};
-pub use make::{MadeSet, MakeInputs, MakeJob, MakePaths, MakeReport, WantedFile, make};
+pub use inputs::{ServerFiles, description_beside};
+pub use link::{Link, Meet, Peer};
+pub use make::{MadeSet, Make, MakeReport};
 pub use party::Server;
-pub use prepare::{PrepareReport, PreparedSlot, prepare};
-pub use report::{ImageReport, PhaseReport, Report};
-pub use run::{Job, run};
-pub use state::claim_state;
-pub use task::{Named, Round, Supply, Task};
+pub use prepare::{Prepare, PrepareReport, PreparedSlot};
+pub use report::{EraseReport, ImageReport, PhaseReport, Report};
+pub use serve::{Images, Serve};

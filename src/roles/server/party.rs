@@ -1,29 +1,31 @@
-//! One of the two servers, as a Rust program plays it.
+//! One of the two servers.
 
-use super::report::Report;
-use super::{InputPaths, Inputs, Job, Named, ServerKeys, claim_state, run};
+use super::inputs::ServerKeys;
+use super::link::{Peer, Way};
+use super::state::claim_state;
 use crate::files::container::AskPassphrase;
-use crate::files::keys::{KeyFolder, PublicKey};
-use crate::files::ledger::Ledger;
-use crate::files::output::{Access, OutputFile, Overwrite};
-use crate::ids::{Party, Role};
+use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
+use crate::files::ledger::{Ledger, state_dir_default};
+use crate::ids::{Fingerprint, Party, Role};
 use crate::roles::error::RoleError;
-use crate::roles::observer::Observer;
-use crate::wire::{Channel, Security, TlsKeys};
+use crate::wire::{Security, TlsKeys};
 use std::path::{Path, PathBuf};
 
-/// One of the two servers.
+/// One of the two servers: whose it is and where it keeps what it must remember.
 #[derive(Debug)]
 pub struct Server {
-    party: Party,
-    keys: ServerKeys,
-    peer: PublicKey,
-    state: PathBuf,
+    pub(super) party: Party,
+    pub(super) own: SecretKey,
+    keys: KeyFolder,
+    state: Option<PathBuf>,
 }
 
 impl Server {
-    /// A server with its key folder and its state folder, which is made if missing and must never be
-    /// copied, restored or shared: it keeps slots from being used twice.
+    /// A server with its key folder and its state folder, that of the platform for this key if none is
+    /// named. The state folder is made when it is needed, and must never be copied, restored or shared:
+    /// it keeps slots from being used twice. `ask` is for the passphrase of a locked key, see
+    /// [`crate::files::container::no_passphrase`]. The others' public keys are asked for by the jobs
+    /// that need them.
     ///
     /// # Errors
     /// [`RoleError::Format`].
@@ -31,53 +33,74 @@ impl Server {
         party: Party,
         keys: &Path,
         ask: &AskPassphrase<'_>,
-        state: &Path,
+        state: Option<&Path>,
     ) -> Result<Self, RoleError> {
-        let folder = KeyFolder::open(keys)?;
-        let keys = ServerKeys::of(&folder, folder.secret(Role::server(party), ask)?)?;
-        let peer = folder.public(Role::server(party.other()))?;
-        Ok(Server { party, keys, peer, state: state.into() })
+        let keys = KeyFolder::open(keys)?;
+        let own = keys.secret(Role::server(party), ask)?;
+        Ok(Server { party, own, keys, state: state.map(Path::to_owned) })
     }
 
     /// What protects a TCP link to the other server: TLS 1.3 with both servers' keys.
     ///
     /// # Errors
-    /// [`RoleError::Net`] if both servers have one key.
+    /// [`RoleError::Net`] if both servers have one key, [`RoleError::Format`].
     pub fn security(&self) -> Result<Security, RoleError> {
-        let keys = TlsKeys::new(self.keys.own.signing_seed(), &self.peer.verifying())?;
+        let keys = TlsKeys::new(self.own.signing_seed(), &self.peer()?.verifying())?;
         Ok(Security::Tls(keys))
     }
 
-    /// Denoises the shared images of `files` together with the other server, which does the same at
-    /// the other end of `channel`, with its files of the same images in the same order. `outs` are the
-    /// result shares, one an image.
-    ///
-    /// Security: the channel must keep others from reading and changing what passes, and each server
-    /// must know that the other is at its end; a slot is marked in the ledger before anything is sent
-    /// under it, and who has its material overwrites its head in the triples, which it should be able to write: `observer`
-    /// is told where it is not. Semi-honest: docs/threat-model.md.
-    ///
-    /// # Errors
-    /// [`RoleError::Outputs`]; [`RoleError::Inputs`] before anything is sent; [`RoleError::Format`] for an output that
-    /// exists; [`RoleError::Ledger`]; [`RoleError::Service`], after which marked slots are spent.
-    pub fn denoise(
-        &self,
-        files: &InputPaths,
-        outs: &[PathBuf],
-        channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
-    ) -> Result<Report, RoleError> {
-        if files.images.len() != outs.len() {
-            return Err(RoleError::Outputs { images: files.images.len(), outs: outs.len() });
-        }
-        let mut inputs = Inputs::open(self.party, &self.keys, files).map_err(RoleError::Inputs)?;
-        let out = |path: &PathBuf| OutputFile::create(path, Access::Secret, Overwrite::Never);
-        let outputs = outs.iter().map(out).collect::<Result<_, _>>()?;
-        let mut ledger = Ledger::open(&self.state)?;
-        claim_state(&self.state, self.keys.own.public().fingerprint())?;
-        inputs.check_slots(&mut ledger, &inputs.named_sizes())?;
-        let mut images = Named::new(&mut inputs, outputs);
-        let job = Job { keys: &self.keys, ledger: &mut ledger, state: &self.state };
-        Ok(run(inputs, job, &mut images, channel, observer)?)
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.own.public().fingerprint()
     }
+
+    pub(super) fn owner(&self) -> Owner {
+        Owner { party: self.party, key: self.fingerprint() }
+    }
+
+    /// The other server's key.
+    pub(super) fn peer(&self) -> Result<PublicKey, RoleError> {
+        Ok(self.keys.public(Role::server(self.party.other()))?)
+    }
+
+    pub(super) fn model_owner(&self) -> Result<PublicKey, RoleError> {
+        Ok(self.keys.public(Role::ModelOwner)?)
+    }
+
+    /// The keys of everybody whose files a job takes, or who takes its own.
+    pub(super) fn keys(&self) -> Result<ServerKeys<'_>, RoleError> {
+        Ok(ServerKeys::of(&self.keys, &self.own)?)
+    }
+
+    /// The same way with the other server's key, which is missed before anything else is done.
+    pub(super) fn way<'a>(&self, peer: Peer<'a>) -> Result<Way<'a>, RoleError> {
+        Ok(match peer {
+            Peer::Channel(channel) => Way::Channel(channel),
+            Peer::Link(link) if link.insecure => Way::Link(link, Security::Insecure),
+            Peer::Link(link) => Way::Link(link, self.security()?),
+            Peer::Nobody => Way::Nobody,
+        })
+    }
+
+    /// The state folder, whether it is there or not.
+    pub(super) fn state(&self) -> Result<PathBuf, RoleError> {
+        match &self.state {
+            Some(folder) => Ok(folder.clone()),
+            None => Ok(state_dir_default(self.fingerprint())?),
+        }
+    }
+
+    /// The ledger of a state folder, once the folder is found to be this server's. It is the first
+    /// thing in a new one.
+    pub(super) fn ledger(&self, state: &Path) -> Result<Ledger, RoleError> {
+        let ledger = Ledger::open(state)?;
+        claim_state(state, self.fingerprint())?;
+        Ok(ledger)
+    }
+}
+
+/// Whose triples, and who asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    pub(super) party: Party,
+    pub(super) key: Fingerprint,
 }

@@ -1,19 +1,39 @@
 //! What can be computed before an image is there: U Y_i of the next slots.
 
-use super::inputs::Set;
+use super::inputs::{Inputs, ServerFiles, Set};
+use super::link::{Peer, Way};
 use super::report::Watch;
-use super::run::{begin, set_up};
-use super::{Inputs, Job, PhaseReport, ServiceError};
+use super::run::{Job, begin, set_up};
+use super::{PhaseReport, Server, ServiceError};
 use crate::artefact::PreparedFile;
 use crate::files::output::ensure_space;
 use crate::material::Tile;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{MaskProducts, ProtocolError};
+use crate::roles::error::RoleError;
 use crate::roles::observer::{Event, Observer, Phase};
-use crate::wire::Channel;
+use crate::roles::threads::Threads;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
+
+/// What a server is to compute ahead of time.
+#[derive(Clone, Debug)]
+pub struct Prepare {
+    /// Its model and material.
+    pub files: ServerFiles,
+    /// How many slots of each set, from the next free one on; all that are left if not given.
+    pub images: Option<u64>,
+    /// With how many threads.
+    pub threads: Threads,
+}
+
+impl Prepare {
+    /// Of all slots that are left, with the current threads.
+    pub fn new(files: ServerFiles) -> Self {
+        Prepare { files, images: None, threads: Threads::Current }
+    }
+}
 
 /// What was prepared.
 #[derive(Clone, Debug, Serialize)]
@@ -39,43 +59,52 @@ pub struct PreparedSlot {
     pub seconds: f64,
 }
 
-/// Prepares the next `count` slots of each set, or as many as are left.
+/// As [`Server::prepare`]: prepares the next slots of each set, or as many as are left.
 ///
-/// Marks no slot. `link` is asked for a connection only if U is not in the state folder yet; U needs
-/// both servers, the rest does not. What was prepared for slots that are spent is removed, also for
-/// those that a job spends meanwhile.
-///
-/// # Errors
-/// [`ServiceError`]; a slot in the making leaves no file.
-pub fn prepare<C: Channel, E: From<ServiceError>>(
-    mut inputs: Inputs,
-    mut job: Job<'_>,
-    count: u64,
-    link: impl FnOnce() -> Result<C, E>,
+/// Marks no slot. The other server is asked for only if U is not in the state folder yet; U needs
+/// both, the rest does not. What was prepared for slots that are spent is removed, also for those that a
+/// job spends meanwhile. A slot in the making leaves no file.
+pub(super) fn prepare(
+    server: &Server,
+    request: &Prepare,
+    peer: Peer<'_>,
     observer: &mut dyn Observer,
-) -> Result<PrepareReport, E> {
-    match inputs.public.model.ring {
-        RingBits::L32 => prepare_in::<u32, C, E>(&mut inputs, &mut job, count, link, observer),
-        RingBits::L64 => prepare_in::<u64, C, E>(&mut inputs, &mut job, count, link, observer),
-    }
+) -> Result<PrepareReport, RoleError> {
+    let keys = server.keys()?;
+    let way = server.way(peer)?;
+    let inputs = Inputs::open(server.party, &keys, &request.files, &[]);
+    let mut inputs = inputs.map_err(RoleError::Inputs)?;
+    let state = server.state()?;
+    let mut ledger = server.ledger(&state)?;
+    inputs.check_any_slot(&mut ledger).map_err(RoleError::from)?;
+    let mut job = Job { keys: &keys, ledger: &mut ledger, state: &state };
+    let count = request.images.unwrap_or(u64::MAX);
+    request.threads.run(|| match inputs.public.model.ring {
+        RingBits::L32 => prepare_in::<u32>(&mut inputs, &mut job, count, way, observer),
+        RingBits::L64 => prepare_in::<u64>(&mut inputs, &mut job, count, way, observer),
+    })?
 }
 
-fn prepare_in<R: Ring, C: Channel, E: From<ServiceError>>(
+fn prepare_in<R: Ring>(
     inputs: &mut Inputs,
     job: &mut Job<'_>,
     count: u64,
-    link: impl FnOnce() -> Result<C, E>,
+    way: Way<'_>,
     observer: &mut dyn Observer,
-) -> Result<PrepareReport, E> {
+) -> Result<PrepareReport, RoleError> {
     observer.event(Event::Phase(Phase::Setup));
     let mut begun = begin::<R>(inputs, job)?;
     let (opened, setup) = match begun.kept.take() {
         Some((opened, _)) => (opened, None),
         None => {
-            let mut channel = link()?;
-            let watch = Watch::start(&channel);
-            let opened = set_up(begun, inputs, job, &mut channel)?.opened;
-            (opened, Some(watch.stop(&channel)))
+            if matches!(way, Way::Nobody) {
+                return Err(ServiceError::WeightsClosed.into());
+            }
+            let mut linked = way.open(observer)?;
+            let channel = linked.channel();
+            let watch = Watch::start(channel);
+            let opened = set_up(begun, inputs, job, channel)?.opened;
+            (opened, Some(watch.stop(channel)))
         }
     };
     let masks = MaskProducts::new(&inputs.public.model, &opened);
@@ -111,7 +140,7 @@ fn all_slots<R: Ring>(
         let triples = set.triples.fields();
         let file = PreparedFile::new(job.state, triples, slot, &inputs.public, layout);
         let started = Instant::now();
-        let known = file.open(&job.keys.own).is_some();
+        let known = file.open(job.keys.own).is_some();
         if !known {
             ensure_space(file.path(), file.bytes())?;
             one_slot(inputs, job, (set, slot), masks, &file, observer)?;
@@ -147,7 +176,7 @@ fn one_slot<R: Ring>(
     let stages = public.network.grids(size);
     let stages = stages.map_err(ProtocolError::from)?;
     let view = set.triples.view(slot);
-    let mut out = file.create(&job.keys.own)?;
+    let mut out = file.create(job.keys.own)?;
     let tiles = set.layout.tiles();
     for tile in 0..tiles {
         let Tile { stage, rows } = set.layout.tile(tile);

@@ -53,6 +53,28 @@ pub struct Report {
     pub not_begun: usize,
     /// Slots that no image has used yet.
     pub slots_left: u64,
+    /// One a set whose spent material was overwritten.
+    #[serde(skip)]
+    pub erased: Vec<EraseReport>,
+}
+
+/// What was erased.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct EraseReport {
+    /// Slots of the set.
+    pub slots: u64,
+    /// Slots that are spent or lost, by this server's ledger.
+    pub slots_spent: u64,
+    /// Slots whose material was overwritten now.
+    pub slots_erased: u64,
+    /// Bytes overwritten in the triples.
+    pub bytes_erased: u64,
+    /// Whether the file system took the space back.
+    pub space_returned: bool,
+    /// Prepared products that were overwritten and removed.
+    pub prepared_removed: u64,
+    /// Whether the file, seeds included, was overwritten and removed.
+    pub file_removed: bool,
 }
 
 /// Measures a phase.

@@ -1,11 +1,11 @@
 //! One job over one channel.
 
+use super::ServiceError;
 use super::agree::{Agreed, ImageList, agree};
-use super::inputs::Set;
+use super::inputs::{Inputs, ServerKeys, Set};
 use super::report::{ImageReport, Report, Watch};
 use super::slot::{Claim, Claimed, claim, decline, stop};
 use super::task::{Ready, Round, Supply, Task};
-use super::{Inputs, ServerKeys, ServiceError};
 use crate::artefact::{
     ImageParts, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
 };
@@ -27,13 +27,13 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// What a server needs beside its inputs.
-pub struct Job<'a> {
+pub(super) struct Job<'a> {
     /// Its own key, and that of the receiver, to whom results are sealed.
-    pub keys: &'a ServerKeys,
+    pub(super) keys: &'a ServerKeys<'a>,
     /// Its ledger.
-    pub ledger: &'a mut Ledger,
+    pub(super) ledger: &'a mut Ledger,
     /// Its state folder, where opened weights are kept.
-    pub state: &'a Path,
+    pub(super) state: &'a Path,
 }
 
 /// Runs a job: round after round the images that both servers have, in the order of their ids. On
@@ -42,7 +42,7 @@ pub struct Job<'a> {
 ///
 /// # Errors
 /// [`ServiceError`]; a slot that was marked is spent.
-pub fn run(
+pub(super) fn run(
     inputs: Inputs,
     mut job: Job<'_>,
     supply: &mut dyn Supply,
@@ -229,6 +229,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             done_before: tally.done_before,
             not_begun: tally.not_begun,
             slots_left: self.inputs.slots_left(self.job.ledger)?,
+            erased: Vec::new(),
         })
     }
 
@@ -397,7 +398,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let (public, layout) = (&self.inputs.public, &set.layout);
         let products = layout.clone().products(&public.model);
         let prepared = PreparedFile::new(self.job.state, &triples, slot, public, products);
-        let mut products = prepared.open(&self.job.keys.own);
+        let mut products = prepared.open(self.job.keys.own);
         // Once opened it can be read without its name; nobody shall find it again.
         PreparedFile::remove_below(self.job.state, triples.set_id, slot + 1)?;
         let mut explicit = set.triples.material(slot, layout);

@@ -12,7 +12,7 @@ use crate::roles::observer::{Event, Observer};
 use std::path::{Path, PathBuf};
 
 /// One image to be denoised.
-pub struct Task {
+pub(super) struct Task {
     pub(super) source: Source,
     /// What the share's header says; of several the first one's.
     pub(super) fields: ImageShare,
@@ -50,7 +50,7 @@ pub(super) enum Output {
 }
 
 /// The images of a round.
-pub struct Round {
+pub(super) struct Round {
     pub(super) tasks: Vec<Task>,
     /// No round follows.
     pub(super) last: bool,
@@ -59,7 +59,7 @@ pub struct Round {
 }
 
 /// Who supplies images.
-pub trait Supply: Send {
+pub(super) trait Supply: Send {
     /// The images that are there and not finished; may wait a moment for more.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ pub trait Supply: Send {
     fn next(
         &mut self,
         inputs: &Inputs,
-        keys: &ServerKeys,
+        keys: &ServerKeys<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Round, ServiceError>;
 
@@ -82,11 +82,11 @@ pub trait Supply: Send {
 }
 
 /// Images that were named one by one, each with its output.
-pub struct Named(Vec<Task>);
+pub(super) struct Named(Vec<Task>);
 
 impl Named {
     /// The images that `inputs` were opened with, and an output for each.
-    pub fn new(inputs: &mut Inputs, outputs: Vec<OutputFile>) -> Self {
+    pub(super) fn new(inputs: &mut Inputs, outputs: Vec<OutputFile>) -> Self {
         let shares = std::mem::take(&mut inputs.named);
         let task = |((file, share), output): ((PathBuf, ImageShareFile), OutputFile)| Task {
             fields: *share.fields(),
@@ -102,7 +102,7 @@ impl Supply for Named {
     fn next(
         &mut self,
         _: &Inputs,
-        _: &ServerKeys,
+        _: &ServerKeys<'_>,
         _: &mut dyn Observer,
     ) -> Result<Round, ServiceError> {
         Ok(Round { tasks: std::mem::take(&mut self.0), last: true, exact: true })
@@ -135,7 +135,7 @@ impl Task {
     pub(super) fn ready<R: Ring>(
         self,
         inputs: &Inputs,
-        keys: &ServerKeys,
+        keys: &ServerKeys<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Ready<R>, (PathBuf, ServiceError)> {
         let files = self.files();
@@ -165,7 +165,7 @@ impl Task {
 fn first_readable<R: Ring>(
     files: Vec<ShareFile>,
     inputs: &Inputs,
-    keys: &ServerKeys,
+    keys: &ServerKeys<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(PathBuf, ImageShare, ImageParts<R>), (PathBuf, ServiceError)> {
     let mut files = files.into_iter().peekable();
@@ -183,7 +183,7 @@ fn read<R: Ring>(
     file: &Path,
     expected: &ImageShare,
     inputs: &Inputs,
-    keys: &ServerKeys,
+    keys: &ServerKeys<'_>,
 ) -> Result<ImageParts<R>, ServiceError> {
     let share = inputs.image(keys, file, |_| false)?;
     if share.fields() != expected {

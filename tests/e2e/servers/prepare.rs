@@ -4,14 +4,11 @@ use crate::common::refusal::{INPUT, SIZE, USAGE};
 use crate::common::{Ended, Job, KEYS, Lab, TINY, difference, noisy_crop, reports};
 use ppdenoise::artefact::PreparedFile;
 use ppdenoise::files::container::no_passphrase;
-use ppdenoise::files::keys::KeyFolder;
 use ppdenoise::files::ledger::{Ledger, Mark};
 use ppdenoise::ids::Party;
-use ppdenoise::ids::{ImageId, Role, SessionId, TripleSetId};
-use ppdenoise::roles::server;
-use ppdenoise::roles::server::{InputPaths, Inputs, ServerKeys, ServiceError};
-use ppdenoise::roles::{Event, Observer};
-use ppdenoise::wire::MemChannel;
+use ppdenoise::ids::{ImageId, SessionId, TripleSetId};
+use ppdenoise::roles::server::{Peer, Prepare, ServerFiles};
+use ppdenoise::roles::{Event, Observer, Server};
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
@@ -133,24 +130,14 @@ impl Observer for Spends {
 fn what_is_spent_while_it_is_prepared_is_removed() {
     let lab = Lab::ready(SIZE, 3);
     reports(lab.serve_both());
-    let folder = KeyFolder::open(&lab.path(KEYS)).unwrap();
-    let own = folder.secret(Role::Server0, &no_passphrase).unwrap();
-    let keys = ServerKeys::of(&folder, own).unwrap();
-    let paths = InputPaths {
-        model: lab.path("model.s0"),
-        public: lab.path("model.pub"),
-        triples: vec![lab.path("trip.s0")],
-        images: vec![],
-    };
-    let inputs = Inputs::open(Party::S0, &keys, &paths).unwrap();
+    let files = ServerFiles::new(lab.path("model.s0"), vec![lab.path("trip.s0")]);
     let report = lab.run(&["inspect", "trip.s0", "--json"]).report();
     let set = report["set_id"].as_str().unwrap().parse().unwrap();
     let state = lab.path("state0");
-    let ledger = || Ledger::open(&state).unwrap();
-    let mut spends = Spends { ledger: ledger(), set, slots: Vec::new() };
-    let job = server::Job { keys: &keys, ledger: &mut ledger(), state: &state };
-    let nobody = || -> Result<MemChannel, ServiceError> { panic!("the weights are known") };
-    let made = server::prepare(inputs, job, u64::MAX, nobody, &mut spends).unwrap();
+    let mut spends = Spends { ledger: Ledger::open(&state).unwrap(), set, slots: Vec::new() };
+    let server = Server::open(Party::S0, &lab.path(KEYS), &no_passphrase, Some(&state)).unwrap();
+    // The weights are known: the other server is not needed.
+    let made = server.prepare(&Prepare::new(files), Peer::Nobody, &mut spends).unwrap();
     assert_eq!(spends.slots, [1, 2]);
     assert!(made.slots.is_empty(), "what was spent meanwhile is not prepared");
     assert_eq!(prepared(&lab, 0), Vec::<String>::new());

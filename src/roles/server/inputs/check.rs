@@ -17,7 +17,7 @@ use std::path::Path;
 /// description, and notes what differs.
 pub(in crate::roles::server) struct Belongs<'a> {
     pub(in crate::roles::server) party: Party,
-    pub(in crate::roles::server) keys: &'a ServerKeys,
+    pub(in crate::roles::server) keys: &'a ServerKeys<'a>,
     pub(in crate::roles::server) facts: &'a PublicFacts,
     pub(in crate::roles::server) errors: &'a mut Vec<InputError>,
 }

@@ -21,32 +21,42 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Where the inputs are.
+/// The files that a server computes with, whatever the image.
 #[derive(Clone, Debug)]
-pub struct InputPaths {
+pub struct ServerFiles {
     /// This server's model share.
     pub model: PathBuf,
     /// The model's public description.
     pub public: PathBuf,
-    /// This server's sets of triples.
+    /// This server's sets of triples: files or pipes.
     pub triples: Vec<PathBuf>,
-    /// This server's shares of the images that are named; those of a batch come later.
-    pub images: Vec<PathBuf>,
+}
+
+impl ServerFiles {
+    /// With the description that is called as the model share is, `PREFIX.pub`.
+    pub fn new(model: PathBuf, triples: Vec<PathBuf>) -> Self {
+        ServerFiles { public: description_beside(&model), model, triples }
+    }
+}
+
+/// `PREFIX.pub`, beside a model share.
+pub fn description_beside(model: &Path) -> PathBuf {
+    model.with_extension("pub")
 }
 
 /// A server's own key and those of the others, whose files it takes or who takes its own.
 #[derive(Debug)]
-pub struct ServerKeys {
+pub(super) struct ServerKeys<'a> {
     /// This server's.
-    pub own: SecretKey,
+    pub(super) own: &'a SecretKey,
     /// Who makes model shares.
-    pub model_owner: PublicKey,
+    model_owner: PublicKey,
     /// Who makes image shares.
-    pub gateway: PublicKey,
+    gateway: PublicKey,
     /// Who deals triples; a server whose triples are all made by the two servers needs none.
-    pub dealer: Option<PublicKey>,
+    dealer: Option<PublicKey>,
     /// Who gets results.
-    pub receiver: PublicKey,
+    pub(super) receiver: PublicKey,
 }
 
 /// Who makes a server's shares.
@@ -56,12 +66,12 @@ pub(super) enum Sharer {
     Gateway,
 }
 
-impl ServerKeys {
+impl<'k> ServerKeys<'k> {
     /// The keys of a server's folder; `own` is its secret key from there.
     ///
     /// # Errors
     /// [`FormatError::KeyMissing`] for any but the dealer's, and those of any file.
-    pub fn of(folder: &KeyFolder, own: SecretKey) -> Result<Self, FormatError> {
+    pub(super) fn of(folder: &KeyFolder, own: &'k SecretKey) -> Result<Self, FormatError> {
         Ok(ServerKeys {
             own,
             model_owner: folder.public(Role::ModelOwner)?,
@@ -76,7 +86,7 @@ impl ServerKeys {
             Sharer::ModelOwner => (&self.model_owner, Role::ModelOwner),
             Sharer::Gateway => (&self.gateway, Role::Gateway),
         };
-        OpenFrom { recipient: &self.own, sender, role }
+        OpenFrom { recipient: self.own, sender, role }
     }
 
     /// From whom this server takes triples of this origin: a dealt set from the dealer, a made one
@@ -90,12 +100,12 @@ impl ServerKeys {
             Origin::Dealt => (self.dealer.as_ref()?, Role::Dealer),
             Origin::Made => (own, Role::server(party)),
         };
-        Some(OpenFrom { recipient: &self.own, sender, role })
+        Some(OpenFrom { recipient: self.own, sender, role })
     }
 }
 
 /// Inputs that fit one another.
-pub struct Inputs {
+pub(super) struct Inputs {
     pub(super) party: Party,
     pub(super) public: PublicModelFile,
     pub(super) model: ModelShareFile,
@@ -127,10 +137,11 @@ impl Inputs {
     ///
     /// # Errors
     /// At least one [`InputError`].
-    pub fn open(
+    pub(super) fn open(
         party: Party,
-        keys: &ServerKeys,
-        paths: &InputPaths,
+        keys: &ServerKeys<'_>,
+        paths: &ServerFiles,
+        named: &[PathBuf],
     ) -> Result<Inputs, Vec<InputError>> {
         let mut errors = Vec::new();
         let public = note(&mut errors, UnparsedModelFile::read(&paths.public));
@@ -140,8 +151,7 @@ impl Inputs {
             .iter()
             .filter_map(|path| note(&mut errors, headed::<Triples, _>(open_stream(path))))
             .collect();
-        let images: Vec<_> = paths
-            .images
+        let images: Vec<_> = named
             .iter()
             .filter_map(|path| note(&mut errors, headed::<ImageShare, _>(open_file(path))))
             .collect();
@@ -212,7 +222,7 @@ impl Inputs {
     /// The first [`InputError`].
     pub(super) fn image(
         &self,
-        keys: &ServerKeys,
+        keys: &ServerKeys<'_>,
         path: &Path,
         done: impl FnOnce(ImageId) -> bool,
     ) -> Result<ImageShareFile, InputError> {
@@ -232,7 +242,7 @@ impl Inputs {
     }
 
     /// Sizes of the images that were named.
-    pub fn named_sizes(&self) -> Vec<(u32, u32)> {
+    pub(super) fn named_sizes(&self) -> Vec<(u32, u32)> {
         let size =
             |(_, share): &(PathBuf, ImageShareFile)| (share.fields().height, share.fields().width);
         self.named.iter().map(size).collect()
@@ -243,7 +253,7 @@ impl Inputs {
     ///
     /// # Errors
     /// [`ServiceError::NoSlotLeft`], [`ServiceError::TooFewSlots`], [`ServiceError::Ledger`].
-    pub fn check_slots(
+    pub(super) fn check_slots(
         &self,
         ledger: &mut Ledger,
         images: &[(u32, u32)],
@@ -270,7 +280,7 @@ impl Inputs {
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub fn slots_left(&self, ledger: &mut Ledger) -> Result<u64, LedgerError> {
+    pub(super) fn slots_left(&self, ledger: &mut Ledger) -> Result<u64, LedgerError> {
         self.sets.iter().map(|set| slots_left(set, ledger)).sum()
     }
 
@@ -278,7 +288,7 @@ impl Inputs {
     ///
     /// # Errors
     /// [`ServiceError::NoSlotLeft`], [`ServiceError::Ledger`].
-    pub fn check_any_slot(&self, ledger: &mut Ledger) -> Result<(), ServiceError> {
+    pub(super) fn check_any_slot(&self, ledger: &mut Ledger) -> Result<(), ServiceError> {
         let sizes: BTreeSet<_> = self.sets.iter().map(Set::size).collect();
         if self.slots_left(ledger)? == 0 {
             return self.check_slots(ledger, &sizes.into_iter().collect::<Vec<_>>());
@@ -301,11 +311,6 @@ impl Inputs {
     pub(super) fn unguarded(&self) -> impl Iterator<Item = (&Path, Unguarded)> {
         let sets = self.sets.iter().map(|set| &set.triples);
         sets.filter_map(|triples| Some((triples.path(), triples.unguarded()?)))
-    }
-
-    /// The public description.
-    pub fn public(&self) -> &PublicModelFile {
-        &self.public
     }
 }
 

@@ -14,16 +14,16 @@ use std::path::PathBuf;
 
 /// Where the inputs are.
 #[derive(Clone, Debug)]
-pub struct MakePaths {
+pub(super) struct MakePaths {
     /// This server's model share.
-    pub model: PathBuf,
+    pub(super) model: PathBuf,
     /// The model's public description.
-    pub public: PathBuf,
+    pub(super) public: PathBuf,
 }
 
 /// Inputs that fit one another.
 #[derive(Debug)]
-pub struct MakeInputs {
+pub(super) struct MakeInputs {
     pub(super) party: Party,
     /// The key of the other server.
     pub(super) peer: Fingerprint,
@@ -31,20 +31,19 @@ pub struct MakeInputs {
 }
 
 impl MakeInputs {
-    /// Opens and compares them: the description must be the one that the sealed share names, which every byte
+    /// Opens and compares them, with the keys of the other server and of the model owner: the description must be the one that the sealed share names, which every byte
     /// of the share proves to be the model owner's.
     ///
     /// # Errors
     /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits,
     /// [`ServiceError::TooCoarse`] for one whose results cannot lose enough bits.
-    pub fn open(
+    pub(super) fn open(
         party: Party,
         own: &SecretKey,
-        peer: &PublicKey,
-        model_owner: &PublicKey,
+        [peer, model_owner]: [&PublicKey; 2],
         paths: &MakePaths,
     ) -> Result<Self, ServiceError> {
-        let inputs = Self::read(party, own, peer, model_owner, paths)?;
+        let inputs = Self::read(party, own, [peer, model_owner], paths)?;
         let model = &inputs.public.model;
         LinearPlan::new(model)?;
         let (dropped, expected) = (model.dropped_bits(), RESULT_BITS);
@@ -57,8 +56,7 @@ impl MakeInputs {
     fn read(
         party: Party,
         own: &SecretKey,
-        peer: &PublicKey,
-        model_owner: &PublicKey,
+        [peer, model_owner]: [&PublicKey; 2],
         paths: &MakePaths,
     ) -> Result<Self, InputError> {
         let public = UnparsedModelFile::read(&paths.public)?;
@@ -97,7 +95,7 @@ impl MakeInputs {
     }
 
     /// The public description.
-    pub fn public(&self) -> &PublicModelFile {
+    pub(super) fn public(&self) -> &PublicModelFile {
         &self.public
     }
 }

@@ -3,11 +3,14 @@
 
 mod inputs;
 mod masks;
+mod request;
 mod session;
 #[cfg(test)]
 mod tests;
 
-pub use inputs::{MakeInputs, MakePaths};
+use inputs::{MakeInputs, MakePaths};
+pub use request::Make;
+pub(super) use request::run;
 
 use super::report::Watch;
 use super::{PhaseReport, ServiceError};
@@ -27,19 +30,18 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// A set to be made, and where it goes.
-pub struct WantedFile {
-    /// The material.
-    pub job: MadeJob,
+struct WantedFile {
+    job: MadeJob,
     /// Its file.
-    pub out: OutputFile,
+    out: OutputFile,
 }
 
 /// What a server needs beside its inputs.
-pub struct MakeJob<'a> {
+struct MakeJob<'a> {
     /// Its own key.
-    pub own: &'a SecretKey,
+    own: &'a SecretKey,
     /// Its state folder, in which masks and hints are kept. It must be this server's own.
-    pub state: &'a Path,
+    state: &'a Path,
 }
 
 /// What was made.
@@ -91,7 +93,7 @@ pub struct MadeSet {
 ///
 /// # Errors
 /// [`ServiceError`].
-pub fn make(
+fn make(
     inputs: &MakeInputs,
     job: &MakeJob<'_>,
     wanted: Vec<WantedFile>,

@@ -87,7 +87,7 @@ impl Lab {
             MakePaths { model: self.file(party, "m"), public: self.dir.path().join("m.pub") };
         let own = &self.servers[party.index()];
         let peer = self.servers[party.other().index()].public();
-        MakeInputs::open(party, own, &peer, &self.owner, &paths).unwrap()
+        MakeInputs::open(party, own, [&peer, &self.owner], &paths).unwrap()
     }
 
     fn make(

@@ -1,0 +1,25 @@
+//! Files of a folder.
+
+use super::FormatError;
+use std::path::{Path, PathBuf};
+
+/// The regular files of a folder that are wanted and not hidden, in the order of their names.
+///
+/// # Errors
+/// [`FormatError`] if the folder cannot be read.
+pub fn files_in(
+    folder: &Path,
+    wanted: impl Fn(&Path) -> bool,
+) -> Result<Vec<PathBuf>, FormatError> {
+    let failed = |e| FormatError::io(folder, "read", e);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let hidden = path.file_name().is_none_or(|n| n.as_encoded_bytes().starts_with(b"."));
+        if !hidden && wanted(&path) && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

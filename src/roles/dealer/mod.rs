@@ -1,0 +1,180 @@
+//! The dealer: makes correlated randomness for both servers, and could read all that is shared.
+
+mod report;
+
+pub use report::DealtSet;
+
+use super::common::{parties, read_public, with_suffix};
+use super::error::{MaterialError, RoleError};
+use super::observer::{Event, Observer, Phase};
+use super::threads::Threads;
+use super::wanted::{Size, Wanted, prefix};
+use crate::artefact::{Commission, Customer, TripleJob};
+use crate::files::FormatError;
+use crate::files::container::AskPassphrase;
+use crate::files::keys::KeyFolder;
+use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input, ensure_space};
+use crate::ids::Role;
+use crate::material::Origin;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Makes correlated randomness, from public shapes only.
+#[derive(Debug)]
+pub struct Dealer(Customer);
+
+/// What a dealer is to make.
+#[derive(Clone, Debug)]
+pub struct Deal {
+    /// The model's public description. The model must have been shared by this customer's model owner
+    /// for its servers.
+    pub model: PathBuf,
+    /// How much. Each slot serves one image once.
+    pub wanted: Wanted,
+    /// Patches a batch; what suits the model if not given.
+    pub batch: Option<usize>,
+    /// Whether files that are there are replaced.
+    pub overwrite: Overwrite,
+    /// With how many threads.
+    pub threads: Threads,
+}
+
+impl Deal {
+    /// A job with everything else as it is usual.
+    pub fn new(model: PathBuf, wanted: Wanted) -> Self {
+        let (overwrite, threads) = (Overwrite::Never, Threads::Current);
+        Deal { model, wanted, batch: None, overwrite, threads }
+    }
+
+    fn create(&self, path: &Path) -> Result<OutputFile, FormatError> {
+        ensure_not_input(path, &[&self.model])?;
+        OutputFile::create(path, Access::Secret, self.overwrite)
+    }
+}
+
+impl Dealer {
+    /// As [`super::ModelOwner::open`]; the folder is that of one customer: a model owner and two servers.
+    ///
+    /// # Errors
+    /// [`RoleError::Format`].
+    pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
+        let parties = parties(keys, Role::Dealer, ask)?;
+        let model_owner = KeyFolder::open(keys)?.public(Role::ModelOwner)?;
+        Ok(Dealer(Customer { parties, model_owner }))
+    }
+
+    /// Makes triples and writes `PREFIX.s0` and `PREFIX.s1`, of several sizes a set each, as
+    /// `PREFIX-512x512.s0` and so on. No set where no image wants any.
+    ///
+    /// Cost: S0's file is large (docs/benchmarks.md); the sizes are compared with the free disk first.
+    ///
+    /// # Errors
+    /// [`RoleError::Network`], [`RoleError::Material`], [`RoleError::Format`].
+    pub fn deal(
+        &self,
+        request: &Deal,
+        out: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<DealtSet>, RoleError> {
+        let public = read_public(&request.model)?;
+        let commission = self.0.commission(&public)?;
+        let wanted = request.wanted.by_size(&public, observer)?;
+        let mut sets = Vec::new();
+        for (&size, &slots) in &wanted {
+            let set = Set::plan(commission, request, (size, slots))?;
+            let prefix = prefix(out, size, wanted.len() > 1);
+            let s1 = request.create(&with_suffix(&prefix, "s1"))?;
+            let s0 = request.create(&with_suffix(&prefix, "s0"))?;
+            sets.push((set, prefix, [s0, s1]));
+        }
+        let sizes = sets.iter().map(|(set, ..)| set.s0_bytes);
+        let total = sizes.into_iter().try_fold(0, |sum: u64, bytes| sum.checked_add(bytes));
+        let total = total.ok_or(MaterialError::TooMuch)?;
+        sets.iter().for_each(|(set, ..)| set.tell(observer));
+        if let Some((.., [s0, _])) = sets.first() {
+            ensure_space(s0.target(), total)?;
+        }
+        let mut dealt = Vec::new();
+        for (set, prefix, [s0, s1]) in sets {
+            let started = Instant::now();
+            observer.event(Event::Phase(Phase::Deal));
+            let total = set.job.tiles() as f64;
+            let mut progress = |done: u64| observer.progress(done as f64 / total);
+            let made = request.threads.run(|| set.job.write(s0, s1, false, &mut progress))?;
+            let (set_id, s0) = made?;
+            s0.commit()?;
+            let set = set.done(set_id.to_string(), prefix, started);
+            observer.event(Event::Dealt(&set));
+            dealt.push(set);
+        }
+        Ok(dealt)
+    }
+
+    /// As [`Dealer::deal`] of one size, S0's half to a writer: a pipe that server 0 reads. S1's file is
+    /// there before the first of S0's material, and goes if that cannot be written.
+    ///
+    /// # Errors
+    /// As [`Dealer::deal`]; [`MaterialError::OneSet`], [`MaterialError::Pipe`].
+    pub fn deal_into(
+        &self,
+        request: &Deal,
+        s0: impl Write + Send,
+        s1: &Path,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<DealtSet>, RoleError> {
+        let public = read_public(&request.model)?;
+        let commission = self.0.commission(&public)?;
+        let wanted: BTreeMap<Size, u64> = request.wanted.by_size(&public, observer)?;
+        let sets = wanted.len();
+        if sets > 1 {
+            return Err(MaterialError::OneSet { sets }.into());
+        }
+        let Some(wanted) = wanted.into_iter().next() else { return Ok(Vec::new()) };
+        let set = Set::plan(commission, request, wanted)?;
+        let s1 = request.create(s1)?;
+        set.tell(observer);
+        let started = Instant::now();
+        let made = request.threads.run(|| set.job.write(s0, s1, true, &mut |_| ()))?;
+        let (set_id, _) = made.map_err(|e| match RoleError::from(e) {
+            // What has no path to name.
+            RoleError::Format(FormatError::Io { file, source, .. }) if file == Path::new("-") => {
+                MaterialError::Pipe(source).into()
+            }
+            e => e,
+        })?;
+        let set = set.done(set_id.to_string(), "-".into(), started);
+        observer.event(Event::Dealt(&set));
+        Ok(vec![set])
+    }
+}
+
+/// A set to be made.
+struct Set<'a> {
+    job: TripleJob<'a>,
+    s0_bytes: u64,
+}
+
+impl<'a> Set<'a> {
+    fn plan(
+        commission: Commission<'a>,
+        request: &Deal,
+        (size, slots): (Size, u64),
+    ) -> Result<Self, RoleError> {
+        let job = TripleJob::new(commission, size, slots, request.batch)?;
+        let s0_bytes = job.s0_bytes().ok_or(MaterialError::TooMuch)?;
+        Ok(Set { job, s0_bytes })
+    }
+
+    fn tell(&self, observer: &mut dyn Observer) {
+        let (size, slots, bytes) = (self.job.size, self.job.slots, self.s0_bytes);
+        observer.event(Event::Planned { origin: Origin::Dealt, size, slots, bytes });
+    }
+
+    fn done(&self, set_id: String, prefix: PathBuf, started: Instant) -> DealtSet {
+        let ((height, width), slots, batch) = (self.job.size, self.job.slots, self.job.tile_rows());
+        let (s0_bytes, seconds) = (self.s0_bytes, started.elapsed().as_secs_f64());
+        DealtSet { set_id, prefix, height, width, slots, batch, s0_bytes, seconds }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a server can be asked to do.
+
+use super::party::Server;
+use super::{
+    Erase, EraseReport, Make, MakeReport, Peer, Prepare, PrepareReport, Report, Serve, erase, make,
+    prepare, serve,
+};
+use crate::roles::error::RoleError;
+use crate::roles::observer::Observer;
+
+impl Server {
+    /// Denoises shared images together with the other server, which does the same at the other end.
+    ///
+    /// Security: a slot is marked in the ledger before anything is sent under it, and who has its
+    /// material overwrites its head in the triples, which it should be able to write: `observer` is told
+    /// where it is not. Semi-honest: docs/threat-model.md.
+    ///
+    /// # Errors
+    /// [`RoleError::Inputs`] before anything is sent, of all files that are no good; [`RoleError::Format`]
+    /// for an output that exists; [`RoleError::Ledger`]; [`RoleError::Service`], after which marked slots
+    /// are spent. Of an image of a folder that fails `observer` is told, and the others go on.
+    pub fn serve<'a>(
+        &self,
+        request: &Serve,
+        peer: impl Into<Peer<'a>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Report, RoleError> {
+        serve::serve(self, request, peer.into(), observer)
+    }
+
+    /// Computes ahead of time what depends on no image. The other server is needed once a model, to open
+    /// the masked weights; it prepares at the same time.
+    ///
+    /// # Errors
+    /// As [`Server::serve`]; [`super::ServiceError::WeightsClosed`] if the other server is needed and `peer` is
+    /// [`Peer::Nobody`].
+    pub fn prepare<'a>(
+        &self,
+        request: &Prepare,
+        peer: impl Into<Peer<'a>>,
+        observer: &mut dyn Observer,
+    ) -> Result<PrepareReport, RoleError> {
+        prepare::prepare(self, request, peer.into(), observer)
+    }
+
+    /// Makes material together with the other server, which asks for the same, without a dealer. Nothing
+    /// is made, and the other server not asked for, where no image wants any.
+    ///
+    /// # Errors
+    /// [`RoleError::Material`], [`RoleError::Network`], [`RoleError::Format`], [`RoleError::Service`].
+    pub fn make<'a>(
+        &self,
+        request: &Make,
+        peer: impl Into<Peer<'a>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<MakeReport>, RoleError> {
+        make::run(self, request, peer.into(), observer)
+    }
+
+    /// Erases what must never be used again.
+    ///
+    /// # Errors
+    /// [`super::ServiceError::NoState`] if there is no state folder: a new ledger would say that nothing
+    /// is spent; [`super::ServiceError::NothingKept`], [`super::ServiceError::SlotsLeft`],
+    /// [`RoleError::Format`].
+    pub fn erase(&self, request: &Erase) -> Result<EraseReport, RoleError> {
+        erase::run(self, request)
+    }
+}

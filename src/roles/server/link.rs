@@ -1,0 +1,128 @@
+//! How a server reaches the other one.
+
+use super::ServiceError;
+use crate::roles::error::RoleError;
+use crate::roles::observer::{Event, Observer};
+use crate::wire::{Channel, Limits, Listener, Security, TcpChannel, connect};
+
+/// The end of a TCP link that a server has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meet {
+    /// It listens at this address, `HOST:PORT`; port 0 takes a free one.
+    Listen(String),
+    /// It connects to this address.
+    Connect(String),
+}
+
+/// A TCP link to the other server, made when a job needs it.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Which end.
+    pub meet: Meet,
+    /// How long to wait.
+    pub limits: Limits,
+    /// Plain TCP in place of TLS 1.3 with both servers' keys. For measurements and tests: whoever is on
+    /// the way reads and changes what passes. Both servers must want it.
+    pub insecure: bool,
+}
+
+/// How a job reaches the other server.
+///
+/// Security: a channel that is given must keep others from reading and changing what passes, and each
+/// server must know that the other is at its end. A [`Link`] sees to both, unless it is insecure.
+pub enum Peer<'a> {
+    /// Over a channel that is there.
+    Channel(&'a mut dyn Channel),
+    /// Over a link that is made once this server's own inputs are found good.
+    Link(&'a Link),
+    /// Not at all: enough for what one server does alone.
+    Nobody,
+}
+
+impl<'a, C: Channel> From<&'a mut C> for Peer<'a> {
+    fn from(channel: &'a mut C) -> Self {
+        Peer::Channel(channel)
+    }
+}
+
+impl<'a> From<&'a Link> for Peer<'a> {
+    fn from(link: &'a Link) -> Self {
+        Peer::Link(link)
+    }
+}
+
+impl<'a> From<Option<&'a Link>> for Peer<'a> {
+    fn from(link: Option<&'a Link>) -> Self {
+        link.map_or(Peer::Nobody, Peer::Link)
+    }
+}
+
+/// A way to the other server whose keys are there.
+pub(super) enum Way<'a> {
+    Channel(&'a mut dyn Channel),
+    Link(&'a Link, Security),
+    Nobody,
+}
+
+/// The channel of a job.
+pub(super) enum Linked<'a> {
+    Given(&'a mut dyn Channel),
+    Made(TcpChannel),
+}
+
+impl<'a> Way<'a> {
+    /// Waits for the other server.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoPeer`], [`RoleError::Net`].
+    pub(super) fn open(self, observer: &mut dyn Observer) -> Result<Linked<'a>, RoleError> {
+        let linked = match self {
+            Way::Channel(channel) => Linked::Given(channel),
+            Way::Link(link, security) => Linked::Made(link.open(&security, observer)?),
+            Way::Nobody => return Err(ServiceError::NoPeer.into()),
+        };
+        observer.event(Event::Linked);
+        Ok(linked)
+    }
+}
+
+impl Linked<'_> {
+    pub(super) fn channel(&mut self) -> &mut dyn Channel {
+        match self {
+            Linked::Given(channel) => *channel,
+            Linked::Made(channel) => channel,
+        }
+    }
+}
+
+impl Link {
+    fn open(
+        &self,
+        security: &Security,
+        observer: &mut dyn Observer,
+    ) -> Result<TcpChannel, RoleError> {
+        let listener = match &self.meet {
+            Meet::Listen(address) => {
+                let listener = Listener::bind(address)?;
+                observer.event(Event::Listening(listener.address()));
+                Some(listener)
+            }
+            Meet::Connect(address) => {
+                observer.event(Event::Connecting(address));
+                None
+            }
+        };
+        if self.insecure {
+            observer.event(Event::Insecure);
+        }
+        Ok(match (listener, &self.meet) {
+            (Some(listener), _) => {
+                let mut refused = |text: String| observer.event(Event::Stranger(&text));
+                listener.accept(security, self.limits, &mut refused)?
+            }
+            (None, Meet::Listen(address) | Meet::Connect(address)) => {
+                connect(address, security, self.limits)?
+            }
+        })
+    }
+}

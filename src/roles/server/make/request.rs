@@ -1,0 +1,94 @@
+//! Making material, from a request to a report.
+
+use super::{MakeInputs, MakeJob, MakePaths, MakeReport, WantedFile, make};
+use crate::artefact::MadeJob;
+use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input, ensure_space};
+use crate::material::Origin;
+use crate::roles::common::with_suffix;
+use crate::roles::error::MaterialError;
+use crate::roles::error::RoleError;
+use crate::roles::observer::{Event, Observer};
+use crate::roles::server::{Peer, Server, description_beside};
+use crate::roles::threads::Threads;
+use crate::roles::wanted::{Wanted, prefix};
+use std::path::{Path, PathBuf};
+
+/// What two servers are to make; both must ask for the same.
+#[derive(Clone, Debug)]
+pub struct Make {
+    /// This server's model share.
+    pub model: PathBuf,
+    /// The model's public description.
+    pub public: PathBuf,
+    /// How much.
+    pub wanted: Wanted,
+    /// Patches a batch; what suits the model if not given.
+    pub batch: Option<usize>,
+    /// Prefix of this server's files, `PREFIX.s0` or `PREFIX.s1`; of several sizes `PREFIX-512x512.s0`
+    /// and so on.
+    pub out: PathBuf,
+    /// Whether files that are there are replaced.
+    pub overwrite: Overwrite,
+    /// With how many threads.
+    pub threads: Threads,
+}
+
+impl Make {
+    /// A job with everything else as it is usual: the description beside the share.
+    pub fn new(model: PathBuf, wanted: Wanted, out: PathBuf) -> Self {
+        let (public, overwrite) = (description_beside(&model), Overwrite::Never);
+        Make { model, public, wanted, batch: None, out, overwrite, threads: Threads::Current }
+    }
+
+    /// The sets that are wanted, with their outputs; whether the disk can take them is seen first.
+    fn files(
+        &self,
+        server: &Server,
+        inputs: &MakeInputs,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<WantedFile>, RoleError> {
+        let wanted = self.wanted.by_size(inputs.public(), observer)?;
+        let (several, mut total) = (wanted.len() > 1, 0u64);
+        let mut files = Vec::new();
+        for (&size, &slots) in &wanted {
+            let job = MadeJob::new(inputs.public(), size, slots, self.batch)?;
+            let bytes = job.bytes().ok_or(MaterialError::TooMuch)?;
+            total = total.checked_add(bytes).ok_or(MaterialError::TooMuch)?;
+            let suffix = format!("s{}", server.party.index());
+            let path = with_suffix(&prefix(&self.out, size, several), &suffix);
+            let inputs: [&Path; 2] = [&self.model, &self.public];
+            ensure_not_input(&path, &inputs)?;
+            let out = OutputFile::create(&path, Access::Secret, self.overwrite)?;
+            observer.event(Event::Planned { origin: Origin::Made, size, slots, bytes });
+            files.push(WantedFile { job, out });
+        }
+        if let Some(first) = files.first() {
+            ensure_space(first.out.target(), total)?;
+        }
+        Ok(files)
+    }
+}
+
+/// As [`Server::make`].
+pub(in crate::roles::server) fn run(
+    server: &Server,
+    request: &Make,
+    peer: Peer<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Option<MakeReport>, RoleError> {
+    let (own, keys) = (&server.own, [server.peer()?, server.model_owner()?]);
+    let way = server.way(peer)?;
+    let paths = MakePaths { model: request.model.clone(), public: request.public.clone() };
+    let inputs = MakeInputs::open(server.party, own, [&keys[0], &keys[1]], &paths)?;
+    let files = request.files(server, &inputs, observer)?;
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let state = server.state()?;
+    // The ledger is the first thing in a state folder.
+    server.ledger(&state)?;
+    let mut linked = way.open(observer)?;
+    let job = MakeJob { own, state: &state };
+    let work = || make(&inputs, &job, files, linked.channel(), observer);
+    Ok(Some(request.threads.run(work)??))
+}

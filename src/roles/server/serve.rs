@@ -1,0 +1,195 @@
+//! Denoising, from a request to a report.
+
+use super::batch::{Batch, Folders, Until};
+use super::erase::{ensure_file, erase};
+use super::inputs::{Inputs, ServerFiles, ServerKeys};
+use super::link::Peer;
+use super::report::Report;
+use super::run::{Job, run};
+use super::task::{Named, Supply};
+use super::{Extent, Server, ServiceError};
+use crate::files::FormatError;
+use crate::files::container::header::ImageShare;
+use crate::files::ledger::Ledger;
+use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
+use crate::roles::error::RoleError;
+use crate::roles::images;
+use crate::roles::observer::{Event, Observer};
+use crate::roles::threads::Threads;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// What a server is to denoise.
+#[derive(Clone, Debug)]
+pub struct Serve {
+    /// Its model and material.
+    pub files: ServerFiles,
+    /// The images, and where the results go.
+    pub images: Images,
+    /// Files beside the inputs that no result may replace.
+    pub keep: Vec<PathBuf>,
+    /// Whether the material of spent slots is overwritten afterwards.
+    pub erase_spent: bool,
+    /// With how many threads.
+    pub threads: Threads,
+}
+
+/// Images of a job.
+#[derive(Clone, Debug)]
+pub enum Images {
+    /// These, all or none: the other server must have the same. None may fail.
+    Named {
+        /// This server's shares, each with its result's file.
+        files: Vec<(PathBuf, PathBuf)>,
+        /// Whether results that are there are replaced.
+        overwrite: Overwrite,
+    },
+    /// Those of folders of which both servers have a share. One that fails is left out.
+    Folders(Folders),
+}
+
+impl Serve {
+    /// A job with everything else as it is usual.
+    pub fn new(files: ServerFiles, images: Images) -> Self {
+        let (keep, erase_spent, threads) = (Vec::new(), false, Threads::Current);
+        Serve { files, images, keep, erase_spent, threads }
+    }
+
+    /// A job of these images, each with its result's file.
+    pub fn named(files: ServerFiles, images: impl IntoIterator<Item = (PathBuf, PathBuf)>) -> Self {
+        let (files_of, overwrite) = (images.into_iter().collect(), Overwrite::Never);
+        Serve::new(files, Images::Named { files: files_of, overwrite })
+    }
+
+    /// What can be wrong with the request itself.
+    fn check(&self) -> Result<(), RoleError> {
+        match &self.images {
+            Images::Named { files, .. } => {
+                let mut seen = HashSet::new();
+                match files.iter().find(|(_, out)| !seen.insert(place(out))) {
+                    Some((_, file)) => Err(ServiceError::OneOutput { file: file.clone() }.into()),
+                    None => Ok(()),
+                }
+            }
+            Images::Folders(Folders { images, shard, until: Until::Done, .. })
+                if !shard.is_whole() =>
+            {
+                // Parts are drawn by ids, so one of many can be empty. Files that are no good are told
+                // later.
+                let shares = images::shares::<ImageShare>(images).unwrap_or_default();
+                let ours = shares.iter().any(|(_, s)| shard.takes_image(s.image_id));
+                match shares.is_empty() || ours {
+                    true => Ok(()),
+                    false => Err(ServiceError::EmptyShard.into()),
+                }
+            }
+            Images::Folders(_) => Ok(()),
+        }
+    }
+
+    /// Opens the results of images that are named. A folder that takes no file is told now as well.
+    fn outputs(&self) -> Result<Vec<OutputFile>, FormatError> {
+        let ServerFiles { model, public, triples } = &self.files;
+        match &self.images {
+            Images::Named { files, overwrite } => {
+                let inputs = [model, public].into_iter().chain(triples);
+                let inputs = inputs.chain(files.iter().map(|(image, _)| image)).chain(&self.keep);
+                let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
+                let create = |(_, out): &(PathBuf, PathBuf)| {
+                    ensure_not_input(out, &inputs)?;
+                    OutputFile::create(out, Access::Secret, *overwrite)
+                };
+                files.iter().map(create).collect()
+            }
+            Images::Folders(folders) => {
+                let result = folders.out.join("a result");
+                OutputFile::create(&result, Access::Secret, Overwrite::Allow).map(|_| Vec::new())
+            }
+        }
+    }
+
+    fn supply(
+        &self,
+        inputs: &mut Inputs,
+        outputs: Vec<OutputFile>,
+        keys: &ServerKeys<'_>,
+        ledger: &mut Ledger,
+        observer: &mut dyn Observer,
+    ) -> Result<Box<dyn Supply>, ServiceError> {
+        let Images::Folders(folders) = &self.images else {
+            inputs.check_slots(ledger, &inputs.named_sizes())?;
+            return Ok(Box::new(Named::new(inputs, outputs)));
+        };
+        let mut batch = Batch::new(inputs.party, folders.clone());
+        batch.scan(inputs, keys, observer)?;
+        match folders.until {
+            Until::Stopped { .. } => inputs.check_any_slot(ledger)?,
+            Until::Done if batch.pending() == 0 => {
+                let place = folders.images.first().cloned().unwrap_or_default();
+                return Err(ServiceError::NoImages { place });
+            }
+            Until::Done => inputs.check_slots(ledger, &batch.sizes(keys))?,
+        }
+        Ok(Box::new(batch))
+    }
+}
+
+/// As [`Server::serve`].
+pub(super) fn serve(
+    server: &Server,
+    request: &Serve,
+    peer: Peer<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Report, RoleError> {
+    request.check()?;
+    if request.erase_spent {
+        request.files.triples.iter().try_for_each(|path| ensure_file(path))?;
+    }
+    let keys = server.keys()?;
+    let way = server.way(peer)?;
+    let named: Vec<PathBuf> = match &request.images {
+        Images::Named { files, .. } => files.iter().map(|(image, _)| image.clone()).collect(),
+        Images::Folders(_) => Vec::new(),
+    };
+    let inputs = Inputs::open(server.party, &keys, &request.files, &named);
+    let mut inputs = inputs.map_err(RoleError::Inputs)?;
+    let outputs = request.outputs()?;
+    let state = server.state()?;
+    let mut ledger = server.ledger(&state)?;
+    let mut supply = request.supply(&mut inputs, outputs, &keys, &mut ledger, observer)?;
+    let mut linked = way.open(observer)?;
+    let job = Job { keys: &keys, ledger: &mut ledger, state: &state };
+    let work = || run(inputs, job, &mut *supply, linked.channel(), observer);
+    let mut report = request.threads.run(work)??;
+    // Closing waits for the other server's end; this one's report need not.
+    drop(linked);
+    observer.event(Event::Served(&report));
+    if request.erase_spent {
+        for triples in &request.files.triples {
+            // Another job that still uses the file leaves it for the next time.
+            match erase(triples, server.owner(), &mut ledger, Extent::Spent) {
+                Ok(erased) => {
+                    observer.event(Event::Erased { file: triples, report: &erased });
+                    report.erased.push(erased);
+                }
+                Err(ServiceError::Format(FormatError::InUse { .. })) => {
+                    observer.event(Event::NotErased(triples));
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// One spelling of an output: its folder made canonical, where it exists.
+fn place(path: &Path) -> PathBuf {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_path_buf(),
+    }
+}

@@ -1,0 +1,34 @@
+//! The threads that compute.
+
+use super::error::RoleError;
+use std::num::NonZeroUsize;
+
+/// With how many threads a job computes; what it computes does not depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// Those of the `rayon` pool that the caller is in.
+    #[default]
+    Current,
+    /// So many of the job's own.
+    Own(NonZeroUsize),
+}
+
+impl Threads {
+    /// How many.
+    pub fn count(self) -> usize {
+        match self {
+            Threads::Current => rayon::current_num_threads(),
+            Threads::Own(count) => count.get(),
+        }
+    }
+
+    /// Runs `work` with these threads.
+    ///
+    /// # Errors
+    /// [`RoleError::Threads`] if the system gives none.
+    pub fn run<T: Send>(self, work: impl FnOnce() -> T + Send) -> Result<T, RoleError> {
+        let Threads::Own(count) = self else { return Ok(work()) };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count.get()).build();
+        Ok(pool.map_err(|e| RoleError::Threads(e.to_string()))?.install(work))
+    }
+}

@@ -1,0 +1,86 @@
+//! Which material is wanted: how many slots for which sizes.
+
+use super::error::{MaterialError, RoleError};
+use super::images;
+use super::observer::{Event, Observer};
+use super::shard::Shard;
+use crate::artefact::PublicModelFile;
+use crate::files::container::header::ImageShare;
+use crate::ids::ImageId;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// Rows and columns of images.
+pub type Size = (usize, usize);
+
+/// How much material is wanted.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// So many slots for images of a size; those of a size that is named twice are added.
+    Sizes(Vec<(Size, u64)>),
+    /// A slot for each shared image of these shares, of either server, and folders of them.
+    For {
+        /// Files and folders.
+        shares: Vec<PathBuf>,
+        /// The part of the images that counts.
+        shard: Shard,
+    },
+}
+
+impl Wanted {
+    /// So many slots for images of one size.
+    pub fn slots(size: Size, slots: u64) -> Self {
+        Wanted::Sizes(vec![(size, slots)])
+    }
+
+    /// How many slots for each size. Nothing where no image is of the shard, of which `observer` is told.
+    ///
+    /// # Errors
+    /// [`MaterialError::OtherModel`], [`MaterialError::NoShares`], [`RoleError::Format`].
+    pub(super) fn by_size(
+        &self,
+        public: &PublicModelFile,
+        observer: &mut dyn Observer,
+    ) -> Result<BTreeMap<Size, u64>, RoleError> {
+        let mut wanted: BTreeMap<Size, u64> = BTreeMap::new();
+        let (shares, shard) = match self {
+            Wanted::Sizes(sizes) => {
+                for (size, slots) in sizes {
+                    let sum = wanted.entry(*size).or_default();
+                    *sum = sum.checked_add(*slots).ok_or(MaterialError::TooMuch)?;
+                }
+                return Ok(wanted);
+            }
+            Wanted::For { shares, shard } => (shares, shard),
+        };
+        let mut seen: HashSet<ImageId> = HashSet::new();
+        let facts = &public.facts;
+        for (file, share) in images::shares::<ImageShare>(shares)? {
+            if (share.model_id, share.public_digest) != (facts.model_id, facts.digest) {
+                let (found, expected) = (share.model_id.short(), facts.model_id.short());
+                return Err(MaterialError::OtherModel { file, found, expected }.into());
+            }
+            if seen.insert(share.image_id) && shard.takes_image(share.image_id) {
+                let size = (share.height as usize, share.width as usize);
+                *wanted.entry(size).or_default() += 1;
+            }
+        }
+        if seen.is_empty() {
+            let place = shares.first().cloned().unwrap_or_default();
+            return Err(MaterialError::NoShares { place }.into());
+        }
+        if wanted.is_empty() {
+            observer.event(Event::EmptyShard);
+        }
+        Ok(wanted)
+    }
+}
+
+/// The prefix of a set's files: with the size in it if there are several.
+pub(super) fn prefix(out: &Path, (height, width): Size, several: bool) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    if several {
+        name.push(format!("-{height}x{width}"));
+    }
+    name.into()
+}
