@@ -16,7 +16,8 @@
 //! use ppdenoise::image::{GreyImage, add_gaussian};
 //! use ppdenoise::model::{Method, QuantiseOptions, load_npz};
 //! use ppdenoise::roles::{
-//!     Deal, Dealer, Gateway, ModelOwner, Receiver, Server, ShareImages, Silent, Wanted,
+//!     Deal, Dealer, Gateway, ModelOwner, NewKeys, Receiver, Server, ShareImages, ShareModel, Silent,
+//!     Wanted,
 //! };
 //! use ppdenoise::roles::{images::Noise, make_keys, read_public};
 //! use ppdenoise::roles::server::{Serve, ServerFiles};
@@ -25,13 +26,14 @@
 //! let folder = tempfile::tempdir()?;
 //! let at = |name: &str| folder.path().join(name);
 //! let keys = at("keys");
-//! make_keys(&keys)?; // All roles in one folder: for tests.
+//! make_keys(&keys, &NewKeys::default())?; // All roles in one folder: for tests.
 //!
 //! // The model owner.
 //! let npz = std::fs::File::open("fixtures/models/tiny-9-5-24.npz")?;
 //! let model = load_npz(std::io::BufReader::new(npz), None)?;
 //! let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
-//! ModelOwner::open(&keys, &none)?.share(&model, &options, &at("model"))?;
+//! let share = ShareModel::new(&model, &options, at("model"));
+//! ModelOwner::open(&keys, &none)?.share(&share, &mut Silent)?;
 //! let public = read_public(&at("model.pub"))?;
 //!
 //! // The gateway, with a grey wedge of 24 by 32 pixels and noise of 25 grey levels.

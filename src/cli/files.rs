@@ -133,14 +133,6 @@ pub(super) fn overwrite(force: bool) -> Overwrite {
     if force { Overwrite::Allow } else { Overwrite::Never }
 }
 
-/// PREFIX with `.suffix` appended (never replacing a part of the name).
-pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
-    let mut name = prefix.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 /// A model's public description.
 pub(super) fn read_public(path: &Path) -> Result<PublicModelFile, Failure> {
     PublicModelFile::read(path).map_err(|e| match e {

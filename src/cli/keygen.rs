@@ -5,8 +5,8 @@ use super::failure::Failure;
 use super::files::overwrite;
 use super::keys::{prompt_new, read_passphrase};
 use super::output::{Console, print_json};
-use crate::files::keys::generate;
 use crate::ids::Role;
+use crate::roles::{NewKeys, make_keys};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ struct Report {
 }
 
 pub(super) fn run(args: &Keygen, console: &Console) -> Result<(), Failure> {
-    let roles: Vec<Role> = match args.role.as_slice() {
+    let roles = match args.role.as_slice() {
         [] => Role::ALL.into(),
         asked => Role::ALL.into_iter().filter(|role| asked.contains(role)).collect(),
     };
@@ -27,13 +27,14 @@ pub(super) fn run(args: &Keygen, console: &Console) -> Result<(), Failure> {
         None if args.passphrase => Some(prompt_new()?),
         None => None,
     };
-    let made = generate(&args.out, &roles, passphrase.as_ref(), overwrite(args.common.force))?;
+    let wanted = NewKeys { roles, passphrase, overwrite: overwrite(args.common.force) };
+    let made = make_keys(&args.out, &wanted)?;
     for (role, fingerprint) in &made {
         console.note(format!("{:12} {fingerprint}", role.stem()));
     }
     if args.common.json {
         let fingerprints = made.iter().map(|(role, f)| (role.stem(), f.to_string())).collect();
-        let (folder, locked) = (args.out.display().to_string(), passphrase.is_some());
+        let (folder, locked) = (args.out.display().to_string(), wanted.passphrase.is_some());
         print_json("ppdenoise.keygen.v1", &Report { folder, locked, fingerprints })?;
     }
     Ok(())

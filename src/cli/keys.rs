@@ -3,7 +3,6 @@
 use super::failure::{Code, Failure};
 use super::files::is_stream;
 use super::shown::one_line;
-use crate::artefact::Parties;
 use crate::files::FormatError;
 use crate::files::container::{Passphrase, no_passphrase};
 use crate::files::keys::KeyFolder;
@@ -29,13 +28,6 @@ impl Unlock {
     /// The secret key of a role.
     pub(super) fn secret(&self, keys: &KeyFolder, role: Role) -> Result<SecretKey, FormatError> {
         keys.secret(role, &|file| self.passphrase(file))
-    }
-
-    /// A maker's key and those of the servers that its files are for.
-    pub(super) fn parties(&self, keys: &KeyFolder, maker: Role) -> Result<Parties, FormatError> {
-        let sender = self.secret(keys, maker)?;
-        let servers = [keys.public(Role::Server0)?, keys.public(Role::Server1)?];
-        Ok(Parties { sender, servers })
     }
 
     /// The passphrase of a locked key: of the file that the flag names, or asked for at a terminal.

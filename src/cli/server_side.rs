@@ -124,6 +124,8 @@ impl Observer for Watcher<'_> {
 /// What a phase is called.
 pub(super) fn phase_name(phase: Phase) -> String {
     match phase {
+        Phase::ShareModel => "quantising and sharing".into(),
+        Phase::Calibrate => "calibrating".into(),
         Phase::Deal => "making triples".into(),
         Phase::Setup => "setup".into(),
         Phase::Online(1, 1) => "denoising".into(),

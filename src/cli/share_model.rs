@@ -4,63 +4,43 @@ use super::args::ShareModel;
 use super::args::parse::goes_with;
 use super::args::quantise::{Quantise, RangeKind};
 use super::failure::{Code, Failure};
-use super::files::{overwrite, with_suffix};
+use super::files::overwrite;
 use super::models::{check_description, read_model};
 use super::output::{Console, print_json};
-use crate::artefact::write_model;
-use crate::files::keys::KeyFolder;
-use crate::files::output::{Access, OutputFile, ensure_not_input};
-use crate::ids::Role;
+use super::server_side::Watcher;
 use crate::model::piecewise::Piecewise;
-use crate::model::{
-    Cells, EngineKind, FloatModel, Method, QuantiseOptions, QuantisedModel, Ranges, quantise,
-};
+use crate::model::{Cells, EngineKind, FloatModel, Method, QuantiseOptions, Ranges};
 use crate::numbers::activation::Nonlinearity;
-use serde::Serialize;
-
-#[derive(Serialize)]
-struct Report {
-    model_id: String,
-    ring_bits: u32,
-    weights: usize,
-    stride: usize,
-    /// The lowest noise level at which grey levels 0 to 255 fit.
-    sigma_from: f64,
-    input_interval: f64,
-    layers: Vec<LayerReport>,
-}
-
-/// What the owner may want to know of a layer; only `range` and `input_bits` are public.
-#[derive(Serialize)]
-struct LayerReport {
-    worst_case: f64,
-    range: f64,
-    input_bits: u32,
-}
+use crate::roles::{self, ModelOwner, RoleError, SharedModel};
+use std::path::Path;
 
 pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failure> {
-    let keys = KeyFolder::open(&args.keys)?;
-    let parties = args.unlock.parties(&keys, Role::ModelOwner)?;
-    let create = |suffix, access| {
-        let path = with_suffix(&args.out, suffix);
-        ensure_not_input(&path, &[&args.model])?;
-        OutputFile::create(&path, access, overwrite(args.common.force))
-    };
-    let outs = [
-        create("pub", Access::Public)?,
-        create("s0", Access::Secret)?,
-        create("s1", Access::Secret)?,
-    ];
+    let owner = ModelOwner::open(&args.keys, &|file: &Path| args.unlock.passphrase(file))?;
     let model = read_model(&args.model, args.quantise.stride)?;
     if !args.unchecked {
         check_description(&model, &args.model)?;
     }
     let options = quantise_options(&model, &args.quantise)?;
-    console.phase("quantising and sharing");
-    let quantised = quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?;
-    let model_id = write_model(&quantised, &parties, outs)?;
+    let request = roles::ShareModel {
+        model: &model,
+        options: &options,
+        out: args.out.clone(),
+        overwrite: overwrite(args.common.force),
+        keep: vec![args.model.clone()],
+    };
+    let report = owner.share(&request, &mut Watcher::new(console)).map_err(|e| match e {
+        e @ (RoleError::Model(_) | RoleError::Network(_)) => Failure::from(e).about(&args.model),
+        e => e.into(),
+    })?;
     console.finish();
-    let report = report(&quantised, model_id.to_string());
+    tell(&report, &options, args, console);
+    if args.common.json {
+        print_json("ppdenoise.share-model.v1", &report)?;
+    }
+    Ok(())
+}
+
+fn tell(report: &SharedModel, options: &QuantiseOptions, args: &ShareModel, console: &Console) {
     let (largest, kind) = match options.ranges {
         Ranges::Guaranteed => ("largest possible pre-activation".into(), "guaranteed"),
         Ranges::Calibrated { margin } => {
@@ -76,19 +56,11 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
             layer.input_bits
         ));
     }
-    let Report { sigma_from, input_interval, .. } = report;
+    let SharedModel { sigma_from, input_interval, model_id, .. } = report;
     console.note(format!(
         "serves noise of {sigma_from:.1} grey levels or more: inputs within {input_interval:.2}"
     ));
-    console.note(format!(
-        "model {} shared as {}.pub, .s0, .s1",
-        report.model_id,
-        args.out.display()
-    ));
-    if args.common.json {
-        print_json("ppdenoise.share-model.v1", &report)?;
-    }
-    Ok(())
+    console.note(format!("model {model_id} shared as {}.pub, .s0, .s1", args.out.display()));
 }
 
 /// The lowest noise level to serve, as a part of the model's own: 10 for a model trained on 25.
@@ -170,25 +142,4 @@ fn method(model: &FloatModel, flags: &Quantise) -> Result<Method, Failure> {
         (EngineKind::Gc, _) => (Piecewise::refit(), true),
     };
     Ok(Method::Gc { function, refit })
-}
-
-fn report(quantised: &QuantisedModel, model_id: String) -> Report {
-    let public = &quantised.public;
-    let tables = public.network.activations().map(|(_, table, _)| table);
-    let ranges = quantised.worst_cases.iter().zip(&quantised.ranges);
-    let layers = ranges.zip(tables).map(|((&worst_case, &range), table)| LayerReport {
-        worst_case,
-        range,
-        input_bits: table.input_bits(),
-    });
-    let input_interval = public.input.interval;
-    Report {
-        model_id,
-        ring_bits: public.ring.bits(),
-        weights: public.network.linears().map(|(_, l)| l.weights()).sum(),
-        stride: public.network.gather().stride,
-        sigma_from: public.sigma / public.units.ratio_within(input_interval),
-        input_interval,
-        layers: layers.collect(),
-    }
 }

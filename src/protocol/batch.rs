@@ -212,7 +212,14 @@ fn run<R: Ring, E: Engine<R>>(
                 Flow::Shares(net)
             }
             (Op::Fold(_), Flow::Shares(patches)) => return Ok(Progress::Done(rows, patches)),
-            _ => unreachable!("Network::new checked the order of the ops"),
+            // Named one by one, so that the compiler finds an op that is forgotten here.
+            (
+                Op::Linear(_) | Op::Activation(_) | Op::Residual | Op::Mean | Op::Fold(_),
+                Flow::Start,
+            )
+            | (Op::Activation(_) | Op::Residual | Op::Mean | Op::Fold(_), Flow::Opened { .. }) => {
+                unreachable!("Network::new checked the order of the ops")
+            }
         };
         op += 1;
     }

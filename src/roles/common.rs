@@ -3,20 +3,37 @@
 use super::error::RoleError;
 use crate::artefact::{ArtefactError, Parties, PublicModelFile};
 use crate::files::FormatError;
-use crate::files::container::AskPassphrase;
+use crate::files::container::{AskPassphrase, Passphrase};
 use crate::files::keys::{KeyFolder, generate};
-use crate::files::output::{Access, OutputFile, Overwrite};
-use crate::ids::Role;
+use crate::files::output::Overwrite;
+use crate::ids::{Fingerprint, Role};
 use std::path::{Path, PathBuf};
 
-/// Makes a pair of keys, not locked, for every role in one folder. For tests: in production each
-/// party makes its own pair and gets the public keys of the others (docs/keys.md).
+/// Which keys are to be made. All roles' in one folder are for tests, and what is made by default: in
+/// production each party makes its own pair and gets the public keys of the others (docs/keys.md).
+#[derive(Debug)]
+pub struct NewKeys {
+    /// Whose.
+    pub roles: Vec<Role>,
+    /// What the secret ones are locked with, if they are.
+    pub passphrase: Option<Passphrase>,
+    /// Whether keys that are there are replaced.
+    pub overwrite: Overwrite,
+}
+
+impl Default for NewKeys {
+    fn default() -> Self {
+        NewKeys { roles: Role::ALL.into(), passphrase: None, overwrite: Overwrite::Never }
+    }
+}
+
+/// Makes a pair of keys for each role, in a folder that is made if it is missing. Returns the names of
+/// the keys, which their owners compare with those that others got.
 ///
 /// # Errors
-/// [`RoleError::Format`], also if there are keys already.
-pub fn make_keys(folder: &Path) -> Result<(), RoleError> {
-    generate(folder, &Role::ALL, None, Overwrite::Never)?;
-    Ok(())
+/// [`RoleError::Format`], also if there are keys already; nothing is written then.
+pub fn make_keys(folder: &Path, keys: &NewKeys) -> Result<Vec<(Role, Fingerprint)>, RoleError> {
+    Ok(generate(folder, &keys.roles, keys.passphrase.as_ref(), keys.overwrite)?)
 }
 
 /// A model's public description, `PREFIX.pub`.
@@ -46,12 +63,4 @@ pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     PathBuf::from(name)
-}
-
-pub(super) fn create(
-    prefix: &Path,
-    suffix: &str,
-    access: Access,
-) -> Result<OutputFile, FormatError> {
-    OutputFile::create(&with_suffix(prefix, suffix), access, Overwrite::Never)
 }

@@ -60,6 +60,9 @@ pub enum RoleError {
     /// No material of what is asked for.
     #[error(transparent)]
     Material(#[from] MaterialError),
+    /// Shares and an image that cannot be compared.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     /// The system gives no compute threads.
     #[error("cannot start the compute threads: {0}")]
     Threads(String),
@@ -116,4 +119,28 @@ pub enum MaterialError {
     /// The pipe that S0's half goes to broke.
     #[error("cannot write S0's half of the triples: {0}")]
     Pipe(std::io::Error),
+}
+
+/// Why shares and an image cannot be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The image was shared for another model.
+    #[error("'{file}': is for the model {found}, expected {expected}", file = .file.display())]
+    OtherModel {
+        /// The first share.
+        file: PathBuf,
+        /// The short id of its model.
+        found: String,
+        /// That of the model here.
+        expected: String,
+    },
+    /// The image has another size.
+    #[error("the shared image is {height}x{width}, this one another")]
+    OtherSize {
+        /// Rows of the shared image.
+        height: usize,
+        /// Its columns.
+        width: usize,
+    },
 }

@@ -14,6 +14,7 @@
 //! Security: each role needs its own secret key and the others' public ones; nobody but the two servers is
 //! assumed not to collude.
 
+mod calibrate;
 mod common;
 mod dealer;
 mod error;
@@ -25,16 +26,19 @@ mod receiver;
 pub mod server;
 mod shard;
 mod threads;
+mod verify;
 mod wanted;
 
-pub use common::{make_keys, read_public};
+pub use calibrate::{Calibrate, CalibratedLayer, Calibration, calibrate};
+pub use common::{NewKeys, make_keys, read_public};
 pub use dealer::{Deal, Dealer, DealtSet};
-pub use error::{MaterialError, RoleError};
+pub use error::{MaterialError, RoleError, VerifyError};
 pub use gateway::{Gateway, GatewayError, Picture, ShareImages, ShareReport, SharedPlane};
-pub use model_owner::ModelOwner;
+pub use model_owner::{ModelOwner, ShareModel, SharedLayer, SharedModel};
 pub use observer::{Event, Observer, Phase, Silent};
 pub use receiver::Receiver;
 pub use server::Server;
 pub use shard::Shard;
 pub use threads::Threads;
+pub use verify::{Verification, Verify, verify};
 pub use wanted::{Size, Wanted};

@@ -1,17 +1,80 @@
 //! The model owner: quantises a network and splits it between the servers.
 
-use super::common::{create, parties};
+use super::common::{parties, with_suffix};
 use super::error::RoleError;
+use super::observer::{Event, Observer, Phase};
 use crate::artefact::{Parties, write_model};
+use crate::files::FormatError;
 use crate::files::container::AskPassphrase;
-use crate::files::output::Access;
+use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input, ensure_space};
 use crate::ids::{ModelId, Role};
-use crate::model::{FloatModel, QuantiseOptions, quantise};
-use std::path::Path;
+use crate::model::{FloatModel, QuantiseOptions, QuantisedModel, quantise};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 /// Splits models between the servers.
 #[derive(Debug)]
 pub struct ModelOwner(Parties);
+
+/// A model that is to be split.
+#[derive(Clone, Debug)]
+pub struct ShareModel<'a> {
+    /// The model.
+    pub model: &'a FloatModel,
+    /// How it becomes integers.
+    pub options: &'a QuantiseOptions,
+    /// Prefix of the three files.
+    pub out: PathBuf,
+    /// Whether files that are there are replaced.
+    pub overwrite: Overwrite,
+    /// Files that none of the three may replace: those that the model came from.
+    pub keep: Vec<PathBuf>,
+}
+
+/// A model that was split. Only its id, the ring, the stride, the interval and of each layer the range and
+/// the bits are public.
+#[derive(Clone, Debug, Serialize)]
+pub struct SharedModel {
+    /// Its id.
+    pub model_id: String,
+    /// Bits of the ring.
+    pub ring_bits: u32,
+    /// Weights.
+    pub weights: usize,
+    /// Pixels from patch to patch.
+    pub stride: usize,
+    /// The lowest noise level, in grey levels, at which grey levels 0 to 255 fit.
+    pub sigma_from: f64,
+    /// Inputs are served within plus and minus this, in network units.
+    pub input_interval: f64,
+    /// Layers with an activation.
+    pub layers: Vec<SharedLayer>,
+}
+
+/// What the owner may want to know of a layer.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct SharedLayer {
+    /// The largest pre-activation that is possible, or that calibration allows.
+    pub worst_case: f64,
+    /// The range that was made for it.
+    pub range: f64,
+    /// Bits of the activation's input.
+    pub input_bits: u32,
+}
+
+impl<'a> ShareModel<'a> {
+    /// A model whose files replace none.
+    pub fn new(model: &'a FloatModel, options: &'a QuantiseOptions, out: PathBuf) -> Self {
+        ShareModel { model, options, out, overwrite: Overwrite::Never, keep: Vec::new() }
+    }
+
+    fn create(&self, suffix: &str, access: Access) -> Result<OutputFile, FormatError> {
+        let path = with_suffix(&self.out, suffix);
+        let keep: Vec<&Path> = self.keep.iter().map(PathBuf::as_path).collect();
+        ensure_not_input(&path, &keep)?;
+        OutputFile::create(&path, access, self.overwrite)
+    }
+}
 
 impl ModelOwner {
     /// The model owner whose key folder this is; `ask` is for the passphrase of a locked key, see
@@ -29,19 +92,48 @@ impl ModelOwner {
     /// docs/threat-model.md lists.
     ///
     /// # Errors
-    /// [`RoleError::Model`] if no range can be guaranteed, [`RoleError::Format`].
+    /// [`RoleError::Model`] if no range can be guaranteed, [`RoleError::Format`], also if the shares do
+    /// not fit the disk.
     pub fn share(
         &self,
-        model: &FloatModel,
-        options: &QuantiseOptions,
-        prefix: &Path,
-    ) -> Result<ModelId, RoleError> {
-        let quantised = quantise(model, options)?;
+        request: &ShareModel<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<SharedModel, RoleError> {
         let outs = [
-            create(prefix, "pub", Access::Public)?,
-            create(prefix, "s0", Access::Secret)?,
-            create(prefix, "s1", Access::Secret)?,
+            request.create("pub", Access::Public)?,
+            request.create("s0", Access::Secret)?,
+            request.create("s1", Access::Secret)?,
         ];
-        Ok(write_model(&quantised, &self.0, outs)?)
+        observer.event(Event::Phase(Phase::ShareModel));
+        let quantised = quantise(request.model, request.options)?;
+        let public = &quantised.public;
+        // S1's half is a seed, and descriptions are small beside S0's.
+        let bytes = public.elements() as u64 * u64::from(public.ring.bits() / 8);
+        ensure_space(outs[1].target(), bytes)?;
+        let id = write_model(&quantised, &self.0, outs)?;
+        Ok(SharedModel::of(&quantised, id))
+    }
+}
+
+impl SharedModel {
+    fn of(quantised: &QuantisedModel, id: ModelId) -> Self {
+        let public = &quantised.public;
+        let tables = public.network.activations().map(|(_, table, _)| table);
+        let ranges = quantised.worst_cases.iter().zip(&quantised.ranges);
+        let layers = ranges.zip(tables).map(|((&worst_case, &range), table)| SharedLayer {
+            worst_case,
+            range,
+            input_bits: table.input_bits(),
+        });
+        let input_interval = public.input.interval;
+        SharedModel {
+            model_id: id.to_string(),
+            ring_bits: public.ring.bits(),
+            weights: public.network.linears().map(|(_, l)| l.weights()).sum(),
+            stride: public.network.gather().stride,
+            sigma_from: public.sigma / public.units.ratio_within(input_interval),
+            input_interval,
+            layers: layers.collect(),
+        }
     }
 }

@@ -128,6 +128,10 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Model owner: quantising and sharing a model.
+    ShareModel,
+    /// Model owner: images that a model is calibrated on.
+    Calibrate,
     /// Dealer: a set of material.
     Deal,
     /// Servers: handshake, opening of U, packing.

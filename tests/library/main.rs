@@ -1,4 +1,5 @@
 //! Properties of the library that need several of its modules.
 
+mod roles;
 mod secret_types;
 mod tiles;

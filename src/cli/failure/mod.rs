@@ -8,6 +8,7 @@ mod image;
 mod keys;
 mod link;
 mod model;
+mod owner;
 mod pictures;
 mod roles;
 mod server;

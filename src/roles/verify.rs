@@ -1,0 +1,109 @@
+//! Whether two shares are those of an image.
+
+use super::common::read_public;
+use super::error::{RoleError, VerifyError};
+use crate::artefact::{ImagePair, PublicModelFile, level_map, open_image_pair};
+use crate::files::container::AskPassphrase;
+use crate::files::keys::KeyFolder;
+use crate::ids::Role;
+use crate::image::{GreyImage, ImageError, Raster};
+use crate::model::encode_image;
+use crate::numbers::fixed::decode;
+use serde::Serialize;
+use std::path::Path;
+
+/// Two shares, and the image that they may be of.
+#[derive(Clone, Copy, Debug)]
+pub struct Verify<'a> {
+    /// The shares of both servers, in any order.
+    pub shares: [&'a Path; 2],
+    /// The model's public description.
+    pub model: &'a Path,
+    /// The image; of a colour image the channel that fits best is taken.
+    pub original: &'a Raster,
+}
+
+/// What two shares add up to, beside what the gateway makes of the image.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verification {
+    /// The id of the shared image.
+    pub image_id: String,
+    /// Whether they are the same.
+    pub equal: bool,
+    /// Of a colour image, the channel that was compared: its number, from red.
+    #[serde(skip)]
+    pub channel: Option<usize>,
+    /// Pixels of the shared image.
+    #[serde(skip)]
+    pub pixels: usize,
+    /// Pixels that differ.
+    pub pixels_differing: usize,
+    /// Means of patches that differ, where the model adds them.
+    pub patch_means_differing: usize,
+    /// In grey levels.
+    pub largest_difference: f64,
+}
+
+/// Compares two shares with an image. It undoes the sharing, so it needs the secret keys of both servers.
+///
+/// Security: for tests, and where all keys lie in one folder. Whoever holds both keys can see every image;
+/// in production nobody does.
+///
+/// # Errors
+/// [`RoleError::Verify`], [`RoleError::Pair`] for shares that do not belong together, [`RoleError::Format`].
+pub fn verify(
+    keys: &Path,
+    ask: &AskPassphrase<'_>,
+    request: &Verify<'_>,
+) -> Result<Verification, RoleError> {
+    let keys = KeyFolder::open(keys)?;
+    let servers = [keys.secret(Role::Server0, ask)?, keys.secret(Role::Server1, ask)?];
+    let public = read_public(request.model)?;
+    let pair = open_image_pair(request.shares, &servers, &keys.public(Role::Gateway)?)?;
+    let fields = &pair.fields;
+    if fields.public_digest != public.facts.digest {
+        let (found, expected) = (fields.model_id.short(), public.facts.model_id.short());
+        let file = request.shares[0].to_owned();
+        return Err(VerifyError::OtherModel { file, found, expected }.into());
+    }
+    let (height, width) = (fields.height as usize, fields.width as usize);
+    let original = request.original;
+    if (original.height(), original.width()) != (height, width) {
+        return Err(VerifyError::OtherSize { height, width }.into());
+    }
+    // A share does not say which channel it is; the note does, to the receiver.
+    let judged = original.planes().iter().map(|plane| judge(&pair, &public, plane));
+    let judged = judged.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate();
+    let best = judged.min_by_key(|(_, found)| found.pixels_differing);
+    let (channel, found) = best.ok_or(ImageError::Empty { height, width })?;
+    Ok(Verification { channel: original.is_colour().then_some(channel), ..found })
+}
+
+/// The shared values beside those that the gateway makes of the image.
+fn judge(
+    pair: &ImagePair,
+    public: &PublicModelFile,
+    image: &GreyImage,
+) -> Result<Verification, RoleError> {
+    let model = &public.model;
+    let map = level_map(&pair.fields.levels, model.units);
+    let grid = model.network.grid((image.height(), image.width()))?;
+    let expected = encode_image(model, image, &map).pixels;
+    let means = model.patch_means(&expected, &grid);
+    let differing = |a: &[i64], b: &[i64]| {
+        a.len().abs_diff(b.len()) + a.iter().zip(b).filter(|(x, y)| x != y).count()
+    };
+    let grey = |v: i64| map.to_grey(decode(v, pair.fields.frac_bits));
+    let differences = pair.pixels.iter().zip(&expected).map(|(&a, &b)| (grey(a) - grey(b)).abs());
+    let (pixels_differing, patch_means_differing) =
+        (differing(&pair.pixels, &expected), differing(&pair.means, &means));
+    Ok(Verification {
+        image_id: pair.fields.image_id.to_string(),
+        equal: pixels_differing + patch_means_differing == 0,
+        channel: None,
+        pixels: pair.pixels.len(),
+        pixels_differing,
+        patch_means_differing,
+        largest_difference: differences.fold(0.0, f64::max),
+    })
+}
