@@ -15,7 +15,9 @@ use ppdenoise::files::ledger::Ledger;
 use ppdenoise::ids::codec::decode_small;
 use ppdenoise::ids::{Fingerprint, ModelId, Role};
 use ppdenoise::image::{ImageFormat, RowReader};
-use ppdenoise::model::{Description, PublicModel, load_mat, load_npz, load_pth, load_safetensors};
+use ppdenoise::model::{
+    Description, ModelFile, PublicModel, load_mat, load_npz, load_pth, load_safetensors,
+};
 use ppdenoise::network::{Gather, PatchGrid};
 use ppdenoise::numbers::packing;
 use ppdenoise::protocol::Identity;
@@ -246,6 +248,31 @@ fn numpy_archives() {
         let _ = peak(|| load_npz(Cursor::new(&lying), Some(SMALL.as_bytes())));
         refused(2 * SLACK, || load_npz(Cursor::new(&lying), Some(SMALL.as_bytes())));
     }
+}
+
+/// What an import is told of arrays, and what the file brings.
+#[test]
+fn imports_of_models() {
+    let import = |bytes: &[u8]| {
+        let file = ModelFile::open(Cursor::new(bytes.to_vec()), Path::new("none"));
+        file.map_err(|e| e.to_string())?.import(None, 25.0).map_err(|e| e.to_string())
+    };
+    let pairs = [
+        ("(8000, 16129)", "(16129, 8000)"),
+        ("(1099511627776, 0)", "(1, 1099511627776)"),
+        ("(4294967296, 1, 3, 3)", "(1, 4294967296, 3, 3)"),
+        ("(18446744073709551615, 1, 15, 15)", "(1, 18446744073709551615, 1, 1)"),
+    ];
+    for (first, second) in pairs {
+        let lying = archive(&[("w1.npy", &npy(first, &[0; 4])), ("w2.npy", &npy(second, &[0; 4]))]);
+        refused(2 * SLACK, || import(&lying));
+    }
+    let long = "x".repeat(60_000);
+    let lying = archive(&[(&format!("{long}.npy"), &npy("(2, 9)", &[0; 72]))]);
+    refused(4 * SLACK, || import(&lying));
+    let header = r#"{"w1":{"dtype":"F32","shape":[8000,16129],"data_offsets":[0,516128000]}}"#;
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 64]].concat();
+    refused(SLACK, || import(&bytes));
 }
 
 #[test]

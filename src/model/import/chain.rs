@@ -6,7 +6,7 @@ use super::{Family, ImportError};
 use crate::model::ModelError;
 use crate::model::load::{Arrays, Tensor, finite};
 use crate::network::MAX_WEIGHTS;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What batch normalisation adds to a variance, if nobody says otherwise; no file does.
 const EPSILON: f64 = 1e-5;
@@ -143,17 +143,14 @@ impl Plan {
 
 /// The parts of each layer, by its name.
 fn modules(names: &[Name], tensors: &[Tensor]) -> Result<BTreeMap<String, Parts>, ImportError> {
+    let by_name: HashMap<&str, &Tensor> = tensors.iter().map(|t| (t.name.as_str(), t)).collect();
     let mut modules: BTreeMap<String, Parts> = BTreeMap::new();
     for name in names {
-        let Some(tensor) = tensors.iter().find(|tensor| tensor.name == name.whole) else {
-            continue;
-        };
+        let Some(tensor) = by_name.get(name.whole.as_str()) else { continue };
         let (module, role) = names::part(&name.inner).ok_or_else(|| foreign::unknown(tensor))?;
-        let twice = modules.entry(module).or_default().insert(role, tensor.clone());
+        let twice = modules.entry(module).or_default().insert(role, (*tensor).clone());
         if let Some(other) = twice {
-            let text =
-                format!("`{}` and `{}` are the same part of a layer", other.name, tensor.name);
-            return Err(ImportError::Foreign(text));
+            return Err(foreign::twice(&other, tensor));
         }
     }
     Ok(modules)
@@ -172,8 +169,8 @@ fn in_order(modules: BTreeMap<String, Parts>) -> Result<Vec<Planned>, ImportErro
             before.norms.push(parts);
             continue;
         }
-        let dimensions = parts.get(&Role::Weight).map(|weight| weight.shape.len());
-        if !matches!(dimensions, Some(2 | 4)) {
+        let is_layer = |w: &Tensor| matches!(w.shape.len(), 2 | 4) && !w.shape.contains(&0);
+        if !parts.get(&Role::Weight).is_some_and(is_layer) {
             return Err(foreign::no_layer(&parts));
         }
         let layer = Planned { module, parts, norms: Vec::new() };

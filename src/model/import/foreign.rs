@@ -26,7 +26,21 @@ fn foreign(text: String) -> ImportError {
 
 /// An array as a message names it.
 fn named(tensor: &Tensor) -> String {
-    format!("`{}` [{}]", tensor.name, shown(&tensor.shape))
+    format!("`{}` [{}]", short(&tensor.name), shown(&tensor.shape))
+}
+
+/// A name as far as a message needs it; a file's may be of any length.
+fn short(name: &str) -> String {
+    const MOST: usize = 80;
+    match name.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &name[..end]),
+        None => name.into(),
+    }
+}
+
+/// Two arrays for one part of a layer.
+pub(super) fn twice(first: &Tensor, second: &Tensor) -> ImportError {
+    foreign(format!("{} and {} are the same part of a layer", named(first), named(second)))
 }
 
 /// Refuses a file of several networks, as IRCNN's, one for each noise level.
@@ -71,7 +85,7 @@ pub(super) fn blocks(names: &[Name]) -> Result<(), ImportError> {
             return Err(foreign(format!(
                 "`{}` is of {what}, in which maps come together again; if it is a chain all the same, say \
                  so with --family",
-                name.whole
+                short(&name.whole)
             )));
         }
     }
@@ -111,8 +125,9 @@ pub(super) fn norm_first(parts: &BTreeMap<Role, Tensor>) -> ImportError {
 /// A part of a layer with another number of values than the layer has outputs.
 pub(super) fn odd_shape(tensor: &Tensor, expected: &[usize], layer: &str) -> ImportError {
     foreign(format!(
-        "{} does not go with `{layer}`, which has {} outputs",
+        "{} does not go with `{}`, which has {} outputs",
         named(tensor),
+        short(layer),
         expected[0]
     ))
 }

@@ -261,6 +261,7 @@ fn what_is_no_chain_is_refused_in_words() {
         (vec![("0.weight", vec![8, 1, 3, 3, 3])], "three dimensions"),
         (vec![conv("0.kernel", 8, 1)], "`0.kernel` [8x1x3x3] is none of weight"),
         (vec![("0.bias", vec![8])], "without a weight"),
+        (vec![("0.weight", vec![1 << 40, 0])], "no matrix and no convolution"),
         (
             vec![conv("0.weight", 8, 1), ("0.bias", vec![7])],
             "does not go with `0`, which has 8 outputs",

@@ -5,13 +5,14 @@
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use ppdenoise::model::{
-    Description, FloatModel, ModelError, Packing, QuantiseOptions, describe, load_mat, load_npz,
-    load_pth, load_safetensors, quantise, save_npz,
+    Description, FloatModel, ModelError, ModelFile, Packing, QuantiseOptions, describe, load_mat,
+    load_npz, load_pth, load_safetensors, quantise, save_npz,
 };
 use ppdenoise::numbers::ring::RingBits;
 use ppdenoise_fuzz::peer::Bytes;
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds, world};
 use std::io::{Cursor, Write};
+use std::path::Path;
 use zip::write::SimpleFileOptions;
 
 /// Weights that a model may have cost this at most, whatever the file's size: what deflate makes of
@@ -51,6 +52,11 @@ fuzz_target!(init: seeds(models), |data: &[u8]| {
     if let Ok(model) = model {
         use_it(&model);
     }
+    // As it comes, told by its first bytes; PyTorch's are read from a path.
+    let _ = bounded(bound, || {
+        let opened = ModelFile::open(Cursor::new(file.to_vec()), Path::new("none"));
+        opened.and_then(|mut file| file.tensors()).map(|_| ())
+    });
 });
 
 /// What `share-model` does next.
