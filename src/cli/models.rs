@@ -89,7 +89,7 @@ fn what_else(path: &Path) -> Result<Failure, Failure> {
         _ => {
             let text =
                 "this is no model: it begins like none of .npz, safetensors, PyTorch, MATLAB";
-            Failure::new(Code::Input, text).about(path)
+            Failure::new(Code::Input, text).about(path).help("save it in one of these formats")
         }
     })
 }

@@ -1,6 +1,6 @@
 //! From a list of arrays to a chain of layers, with the weights that they make.
 
-use super::foreign;
+use super::foreign::{self, shown};
 use super::names::{self, Name, Role};
 use super::{Family, ImportError};
 use crate::model::ModelError;
@@ -122,7 +122,7 @@ impl Plan {
     fn widths(&self) -> String {
         let mut runs: Vec<(String, usize)> = Vec::new();
         for layer in &self.layers {
-            let shape = names::shown(&layer.weight().shape);
+            let shape = shown(&layer.weight().shape);
             match runs.last_mut() {
                 Some((last, n)) if *last == shape => *n += 1,
                 _ => runs.push((shape, 1)),

@@ -1,7 +1,6 @@
 //! What a file holds that is no chain, in a sentence each.
 
 use super::ImportError;
-use super::names::shown;
 use super::names::{Name, Role, part, words};
 use crate::model::load::Tensor;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +26,14 @@ fn foreign(text: String) -> ImportError {
 /// An array as a message names it.
 fn named(tensor: &Tensor) -> String {
     format!("`{}` [{}]", short(&tensor.name), shown(&tensor.shape))
+}
+
+/// A shape as people write it, as far as a message needs it.
+pub(super) fn shown(shape: &[usize]) -> String {
+    const MOST: usize = 8;
+    let mut sides: Vec<String> = shape.iter().take(MOST).map(usize::to_string).collect();
+    sides.extend((shape.len() > MOST).then(|| "...".to_string()));
+    sides.join("x")
 }
 
 /// A name as far as a message needs it; a file's may be of any length.

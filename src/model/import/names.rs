@@ -108,14 +108,6 @@ pub(super) fn order(module: &str, normalises: bool) -> impl Ord + use<> {
     ((last, Reverse(first)), numbers(module), normalises, natural(module))
 }
 
-/// A shape as people write it, as far as a message needs it.
-pub(super) fn shown(shape: &[usize]) -> String {
-    const MOST: usize = 8;
-    let mut sides: Vec<String> = shape.iter().take(MOST).map(usize::to_string).collect();
-    sides.extend((shape.len() > MOST).then(|| "...".to_string()));
-    sides.join("x")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -131,7 +131,7 @@ fn what_cannot_be_imported_leaves_nothing() {
     let lab = Lab::new();
     let refused = |name: &str, words: &[&str]| {
         let ended = lab.run(&["import", name, "--out", "out.npz"]);
-        ended.refused_once(INPUT, words);
+        ended.refused(INPUT, words);
         assert!(!lab.exists("out.npz"));
     };
     let conv = |name: &str, outputs: usize, inputs: usize| {
@@ -197,7 +197,7 @@ fn inspect_answers_for_images_and_models() {
     assert_eq!(tiny["tensors"][0]["name"], "b1");
     assert_eq!(tiny["tensors"][2]["shape"], serde_json::json!([24, 81]));
     assert_eq!((&tiny["sigma"], &tiny["format"]), (&25.0.into(), &".npz".into()));
-    lab.run(&["inspect", CAMERA, "--state", "s"]).refused_once(USAGE, &["triples only"]);
+    lab.run(&["inspect", CAMERA, "--state", "s"]).refused(USAGE, &["triples only"]);
 }
 
 /// A description under which the weights do not denoise is not shared, and `denoise` says so.
