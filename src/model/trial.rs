@@ -9,8 +9,7 @@ use crate::image::{GreyImage, ImageFormat, Rect, add_gaussian};
 use crate::network::{LinearShape, Network, NetworkError, Op};
 use std::fmt;
 
-/// 128x128 pixels of a photograph ([`fixtures/trial`](https://docs.rs/crate/ppdenoise)), dedicated to the
-/// public.
+/// 128x128 pixels of a photograph that is dedicated to the public (`fixtures/README.md`).
 const PICTURE: &[u8] = include_bytes!("../../fixtures/trial/camera.png");
 /// The seed of the noise.
 const SEED: u64 = 1;
