@@ -68,7 +68,7 @@ fn facts(
 ) -> Result<Map<String, Value>, Failure> {
     let not_triples = || {
         let text = "--state tells the slots of triples only";
-        Err(Failure::new(Code::Usage, text).about(path))
+        Err(Failure::new(Code::Usage, text).about(path).help("leave --state away"))
     };
     match recognise(path)? {
         Recognised::Model | Recognised::Image(_) if state.is_some() => return not_triples(),

@@ -62,14 +62,15 @@ pub(super) fn several(names: &[Name]) -> Result<(), ImportError> {
     let Some(each) = same.first().filter(|_| same.len() == 1 && groups.len() > 1) else {
         return Ok(());
     };
-    let weights: BTreeSet<_> = each
-        .iter()
-        .filter_map(|rest| {
-            part(rest)
-                .filter(|(module, role)| *role == Role::Weight && module.contains(char::is_numeric))
-        })
-        .collect();
-    if weights.len() < 2 {
+    let parts: Vec<_> = each.iter().filter_map(|rest| part(rest)).collect();
+    let modules = |wanted: Role| -> BTreeSet<&str> {
+        let of_role = parts.iter().filter(|(_, role)| *role == wanted);
+        of_role.map(|(module, _)| &module[..]).collect()
+    };
+    // A layer and its normalisation have a weight each: keys of those are the layers of one network.
+    let numbered = |module: &&&str| module.contains(char::is_numeric);
+    let (weights, normalised) = (modules(Role::Weight), modules(Role::Mean));
+    if weights.difference(&normalised).filter(numbered).count() < 2 {
         return Ok(());
     }
     let keys: Vec<String> = groups.keys().map(u64::to_string).collect();

@@ -268,7 +268,8 @@ fn material_for_shared_images() {
     let one = format!("shares/{}", files.iter().find(|n| !n.starts_with("old")).unwrap());
     triples(&["--for", &one, "--out", "one"]).report();
     assert!(lab.exists("one.s0") && lab.exists("one.s1"));
-    triples(&["--size", "9x9", "10x10", "--out", "-", "--s1", "x"]).refused(USAGE, &["one set"]);
+    let piped = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--size", "9x9", "10x10"];
+    lab.run(&[&piped[..], &["--out", "-", "--s1", "x"]].concat()).refused(USAGE, &["one set"]);
     triples(&["--for", "out", "--size", "9x9", "--out", "x"]).refused_usage(&["--size"]);
     triples(&["--for", KEYS, "--out", "x"]).refused_once(INPUT, &["no image shares here"]);
     triples(&["--for", "model.s0", "--out", "x"])

@@ -248,9 +248,7 @@ fn mounted(lab: &Lab, options: &str, args: &[&str]) -> Option<Ended> {
 fn a_full_disk_leaves_nothing() {
     let lab = Lab::ready((40, 40), 1);
     let pub_args = ["--keys", KEYS, "--model", "model.pub"];
-    // The description alone takes more than 4 KB.
     for (args, name, disk) in [
-        (vec!["share-model", TINY, "--keys", KEYS, "--out", "mnt/x"], "mnt/x.s0", "size=8k"),
         (
             [&["share-image", "noisy.png", "--out", "mnt/x"][..], &pub_args].concat(),
             "mnt/x.s0",
@@ -269,11 +267,14 @@ fn a_full_disk_leaves_nothing() {
         ended.refused_once(FAILED, &words);
         assert!(!ended.stderr.contains(".part"), "{}", ended.stderr);
     }
-    // The material is refused before any of it is made.
-    let args = ["gen-triplets", "--size", "40x40", "--out", "mnt/x"];
-    let ended = mounted(&lab, "size=64k", &[&args[..], &pub_args].concat()).unwrap();
-    ended.refused_once(FAILED, &["'mnt/x.s0' needs", "its disk has", "free some space"]);
-    assert!(ended.stderr.ends_with("left: \n"), "{}", ended.stderr);
+    // Shares of a model and material are refused before any of it is made.
+    let model = vec!["share-model", TINY, "--keys", KEYS, "--out", "mnt/x"];
+    let material = ["gen-triplets", "--size", "40x40", "--out", "mnt/x"];
+    for (args, disk) in [(model, "size=8k"), ([&material[..], &pub_args].concat(), "size=64k")] {
+        let ended = mounted(&lab, disk, &args).unwrap();
+        ended.refused_once(FAILED, &["'mnt/x.s0' needs", "its disk has", "free some space"]);
+        assert!(ended.stderr.ends_with("left: \n"), "{}", ended.stderr);
+    }
 }
 
 #[test]

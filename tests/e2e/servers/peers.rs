@@ -51,7 +51,8 @@ fn a_wrong_key_of_the_peer_is_refused() {
     listening.refused_once(PEER, &["did not connect", "proved another key"]);
 
     fs::remove_file(lab.path("wrong0/server0.pub")).unwrap();
-    alone(&lab, connects("wrong0")).refused_once(INPUT, &["wrong0", "server0.pub", "keygen"]);
+    alone(&lab, connects("wrong0"))
+        .refused_once(INPUT, &["wrong0", "get server0.pub from its owner"]);
     for party in 0..2 {
         let left = lab.slots(&format!("trip.s{party}"), &format!("state{party}"));
         assert_eq!(left, (0, 1), "slots of server {party}");
