@@ -5,9 +5,12 @@ use super::shown;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 /// Steps of a bar: fine enough to move smoothly.
 const STEPS: u64 = 1000;
+/// How often a phase shows that it goes on.
+const TICK: Duration = Duration::from_millis(200);
 
 /// Notes and progress on standard error.
 pub(super) struct Console {
@@ -31,7 +34,7 @@ impl Console {
         }
     }
 
-    /// Begins a phase: a bar on a terminal, one line elsewhere.
+    /// Begins a phase: one line; on a terminal a bar, or what stands for one until progress is told.
     pub(super) fn phase(&mut self, name: &str) {
         self.finish();
         if self.quiet {
@@ -41,22 +44,22 @@ impl Console {
             say(name);
             return;
         }
-        let name = shown::one_line(name);
-        let style = ProgressStyle::with_template(
-            "{msg:28} {bar:32} {percent:>3} %  {elapsed} ({eta} left)",
-        );
-        let bar = ProgressBar::new(STEPS).with_message(name.to_string());
-        self.bar = Some(match style {
-            Ok(style) => bar.with_style(style),
-            Err(_) => bar,
-        });
+        let bar = ProgressBar::new_spinner().with_message(shown::one_line(name).to_string());
+        let bar = bar.with_style(style("{spinner} {msg:28} {elapsed}"));
+        // Drawn at once, and kept alive: a phase that waits for a process has no progress to tell.
+        bar.tick();
+        bar.enable_steady_tick(TICK);
+        self.bar = Some(bar);
     }
 
     /// The share of the phase that is done.
     pub(super) fn progress(&self, done: f64) {
-        if let Some(bar) = &self.bar {
-            bar.set_position((done * STEPS as f64) as u64);
+        let Some(bar) = &self.bar else { return };
+        if bar.length().is_none() {
+            bar.set_length(STEPS);
+            bar.set_style(style("{msg:28} {bar:32} {percent:>3} %  {elapsed} ({eta} left)"));
         }
+        bar.set_position((done * STEPS as f64) as u64);
     }
 
     pub(super) fn finish(&mut self) {
@@ -64,6 +67,10 @@ impl Console {
             bar.finish_and_clear();
         }
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// Prints one JSON document on standard output: `schema` first, then the report's fields.

@@ -1,7 +1,8 @@
-//! Passphrases asked for at a terminal. A pseudo-terminal stands for it, and the test types.
+//! Passphrases asked for at a terminal, and work that shows there. A pseudo-terminal stands for it, and
+//! the test types.
 
 use crate::common::refusal::{INPUT, SIZE, USAGE};
-use crate::common::{KEYS, Lab};
+use crate::common::{KEYS, Lab, TINY, clean_crop};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
@@ -54,6 +55,16 @@ fn a_passphrase_is_asked_for_and_not_shown() {
     // A file is asked before the terminal is.
     lab.write_secret("right", RIGHT.as_bytes());
     talk(&lab, &[&share[..], &["--passphrase-file", "right"]].concat(), &[]).ended(0, &[]);
+}
+
+/// A step that is a process of its own tells no progress: its phase shows all the same.
+#[test]
+fn every_phase_shows_at_once() {
+    let lab = Lab::new();
+    lab.picture("clean.png", &clean_crop((24, 24)));
+    let demo = ["demo", "--image", "clean.png", "--model", TINY, "--material", "dealt"];
+    let phases = ["adding noise", "denoising in plaintext", "sharing the model", "making triples"];
+    talk(&lab, &demo, &[]).ended(0, &phases);
 }
 
 /// What the program wrote to its terminal, and its exit code.
@@ -141,6 +152,8 @@ fn become_the_program(terminal: OsString) -> ! {
     let args = std::env::var(ARGUMENTS).unwrap();
     let end = || Stdio::from(terminal.try_clone().unwrap());
     let mut program = Command::new(env!("CARGO_BIN_EXE_ppdenoise"));
+    // Not for the program, which refuses what it does not know, nor for those that it starts.
+    program.env_remove(TERMINAL).env_remove(ARGUMENTS);
     program.args(args.split(SEPARATOR)).stdin(end()).stdout(end()).stderr(end());
     panic!("{}", program.exec());
 }
