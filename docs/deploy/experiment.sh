@@ -11,6 +11,7 @@
 #   SIGMAS   noise levels; every image is taken at each      [25 35]
 #   COUNT    the most images that are taken                  [20]
 #   SEED     of the noise                                    [1]
+#   MATERIAL made, by the two servers themselves, or dealt   [made]
 #   KEEP     1 keeps keys, shares, material and ledgers      []
 set -eu
 
@@ -55,26 +56,50 @@ for folder in "$out"/noisy/*/; do
         --model "$work/model.pub" --out "$work/shares"
 done
 
-"$ppdenoise" gen-triplets --for "$work/shares" --keys "$work/keys" --model "$work/model.pub" \
-    --out "$work/triples"
-
-serve() {
-    "$ppdenoise" serve --party "$1" --keys "$work/keys" --model "$work/model.s$1" \
-        --triplets "$work"/triples*.s"$1" --image "$work/shares" --out "$work/results" \
-        --state "$work/state$1" --threads "$2" "$3" "$4"
-}
 cores=$(nproc)
 threads=$(((cores + 1) / 2))
-serve 0 "$threads" --listen 127.0.0.1:0 2>"$work/server0.log" &
-server=$!
-# Server 0 says where it listens once its inputs are checked.
-until address=$(sed -n 's/^listening at //p' "$work/server0.log") && [ -n "$address" ]; do
-    kill -0 "$server" 2>/dev/null || { cat "$work/server0.log" >&2; exit 1; }
-    sleep 0.1
-done
-serve 1 "$threads" --connect "$address"
-wait "$server" || { cat "$work/server0.log" >&2; exit 1; }
-server=
+# A server's step, in place of the shell that runs it.
+run() {
+    party=$1 step=$2
+    shift 2
+    exec "$ppdenoise" "$step" --party "$party" --keys "$work/keys" --model "$work/model.s$party" \
+        --state "$work/state$party" --threads "$threads" "$@"
+}
+# A step of both servers, to their ends.
+both() {
+    : >"$work/server0.log"
+    "$1" 0 --listen 127.0.0.1:0 2>"$work/server0.log" &
+    server=$!
+    # Server 0 says where it listens once its inputs are checked.
+    until address=$(sed -n 's/^listening at //p' "$work/server0.log") && [ -n "$address" ]; do
+        kill -0 "$server" 2>/dev/null || { cat "$work/server0.log" >&2; exit 1; }
+        sleep 0.1
+    done
+    ("$1" 1 --connect "$address")
+    wait "$server" || { cat "$work/server0.log" >&2; exit 1; }
+    server=
+}
+material() {
+    party=$1
+    shift
+    run "$party" gen-triplets --for "$work/shares" --out "$work/triples" "$@"
+}
+serve() {
+    party=$1
+    shift
+    run "$party" serve --triplets "$work"/triples*.s"$party" --image "$work/shares" \
+        --out "$work/results" "$@"
+}
+
+case ${MATERIAL:-made} in
+made) both material ;;
+dealt)
+    "$ppdenoise" gen-triplets --for "$work/shares" --keys "$work/keys" \
+        --model "$work/model.pub" --out "$work/triples"
+    ;;
+*) echo "MATERIAL is made or dealt" >&2; exit 2 ;;
+esac
+both serve
 
 "$ppdenoise" reconstruct "$work/results" --keys "$work/keys" --out "$out/denoised" \
     --reference "$out/clean" --csv "$out/quality.csv" --force

@@ -447,16 +447,19 @@ fn an_experiment_goes_from_a_folder_to_a_table() {
         lab.picture(&format!("pictures/{name}"), &crate::common::clean_crop(size));
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deploy/experiment.sh");
-    let mut command = Command::new("sh");
-    command.args([script, env!("CARGO_BIN_EXE_ppdenoise"), "pictures", "made"]);
-    command.envs([("MODEL", crate::common::TINY), ("SIGMAS", "25 40"), ("COUNT", "3")]);
-    let output = command.current_dir(lab.path(".")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let table = String::from_utf8(lab.read("made/quality.csv")).unwrap();
-    let names: Vec<&str> = table.lines().map(|line| line.split(',').next().unwrap()).collect();
-    assert_eq!(names, ["image", "a-s25.png", "a-s40.png", "b-s25.png", "mean"], "{table}");
-    assert_eq!(lab.names("made"), ["clean", "denoised", "noisy", "quality.csv"], "work is removed");
-    assert_eq!(lab.names("made/denoised").len(), 3);
+    for material in ["made", "dealt"] {
+        let mut command = Command::new("sh");
+        command.args([script, env!("CARGO_BIN_EXE_ppdenoise"), "pictures", material]);
+        command.envs([("MODEL", crate::common::TINY), ("SIGMAS", "25 40"), ("COUNT", "3")]);
+        let output = command.env("MATERIAL", material).current_dir(lab.path(".")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let table = String::from_utf8(lab.read(&format!("{material}/quality.csv"))).unwrap();
+        let names: Vec<&str> = table.lines().map(|line| line.split(',').next().unwrap()).collect();
+        assert_eq!(names, ["image", "a-s25.png", "a-s40.png", "b-s25.png", "mean"], "{table}");
+        let left = lab.names(material);
+        assert_eq!(left, ["clean", "denoised", "noisy", "quality.csv"], "work is removed");
+        assert_eq!(lab.names(&format!("{material}/denoised")).len(), 3);
+    }
 }
 
 /// Shares and results are called by the same ids; in one folder a result would replace its share.
