@@ -12,13 +12,8 @@ use super::output::{Console, print_json};
 use super::share_model::quantise_options;
 use crate::files::output::ensure_not_input;
 use crate::image::{GreyImage, ImageError};
-use crate::model::{
-    Clamping, Encoded, FloatModel, LevelMap, NearestRounding, QuantisedModel, Unfit, decode_sums,
-    encode_image, quantise, run_twin,
-};
+use crate::model::{Clamping, LevelMap, QuantisedModel, Unfit, quantise};
 use crate::numbers::activation::{Activation, Nonlinearity};
-use crate::numbers::fixed::shrink_nearest;
-use crate::numbers::ring::{Ring, RingBits};
 use crate::roles::images::Target;
 use serde::Serialize;
 use std::path::Path;
@@ -98,8 +93,8 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
                     None => model.nonlinearity.apply(v),
                 };
                 let progress = &mut |done| console.progress(done);
-                plain(&model, plane, &levels.map, &activation, progress)
-                    .map_err(|e| e.about(&args.image))?
+                let denoised = model.denoise_grey(plane, &levels.map, &activation, progress);
+                denoised.map_err(|e| Failure::from(e).about(&args.image))?
             }
         };
         planes[channel].extend(denoised.into_pixels());
@@ -131,7 +126,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Denoises as [`twin`] does, and tells of pixels that were clamped.
+/// Denoises with the integers of the secure pipeline, and tells of pixels that were clamped.
 fn rounded(
     model: &QuantisedModel,
     (file, image): (&Path, &GreyImage),
@@ -142,73 +137,13 @@ fn rounded(
     let remedy = |e: &Unfit| format!("use --sigma-from {}", e.needed);
     let refused =
         |e: Unfit| unfit(file, &e, &remedy(&e), "add --clamp to denoise what is left of them");
-    let encoded = fitting(model, image, levels, clamping).map_err(refused)?;
-    let fit = encoded.fit;
-    let denoised = twin(model, image, levels, &encoded, &mut |done| console.progress(done));
+    let encoded = model.encode_fitting(image, levels, clamping).map_err(refused)?;
+    let (fit, size) = (encoded.fit, (image.height(), image.width()));
+    let denoised =
+        model.denoise_encoded(&encoded, size, levels, &mut |done| console.progress(done));
     if fit.clamped > 0 {
         let e = fit.unfit(&model.public, levels);
         tell_clamped(&e, &remedy(&e), console);
     }
-    denoised.map_err(|e| e.about(file))
-}
-
-/// The image in fixed point, unless more of it had to be clamped than is accepted.
-pub(super) fn fitting(
-    model: &QuantisedModel,
-    image: &GreyImage,
-    levels: &LevelMap,
-    clamping: Clamping,
-) -> Result<Encoded, Unfit> {
-    let encoded = encode_image(&model.public, image, levels);
-    encoded.fit.judge(clamping, &model.public, levels)?;
-    Ok(encoded)
-}
-
-/// Denoises in float32; `activation` is applied to a tile of pre-activations in place.
-pub(super) fn plain(
-    model: &FloatModel,
-    image: &GreyImage,
-    levels: &LevelMap,
-    activation: &dyn Fn(&mut [f32]),
-    progress: &mut dyn FnMut(f64),
-) -> Result<GreyImage, Failure> {
-    let units = image.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
-    let units: Vec<f32> = units.collect();
-    let size = (image.height(), image.width());
-    let out = model.denoise(&units, size, activation, progress)?;
-    let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
-    Ok(GreyImage::new(size.0, size.1, grey)?)
-}
-
-/// Denoises what [`fitting`] gives of an image with the integers of the secure pipeline.
-pub(super) fn twin(
-    model: &QuantisedModel,
-    image: &GreyImage,
-    levels: &LevelMap,
-    encoded: &Encoded,
-    progress: &mut dyn FnMut(f64),
-) -> Result<GreyImage, Failure> {
-    let size = (image.height(), image.width());
-    match model.public.ring {
-        RingBits::L32 => twin_in::<u32>(model, &encoded.pixels, size, levels, progress),
-        RingBits::L64 => twin_in::<u64>(model, &encoded.pixels, size, levels, progress),
-    }
-}
-
-fn twin_in<R: Ring>(
-    model: &QuantisedModel,
-    encoded: &[i64],
-    size: (usize, usize),
-    levels: &LevelMap,
-    progress: &mut dyn FnMut(f64),
-) -> Result<GreyImage, Failure> {
-    let public = &model.public;
-    let run = run_twin::<R>(model, encoded, size, &mut NearestRounding, progress)?;
-    let window = &public.network.fold().window;
-    let dropped = public.dropped_bits();
-    let sums: Vec<R> = run.sums.iter().map(|&sum| shrink_nearest(sum, dropped)).collect();
-    let scale = (public.output_frac(), dropped);
-    let units = decode_sums(&sums, &public.network.grid(size)?, window, scale);
-    let grey = units.iter().map(|&u| levels.to_grey(u) as f32).collect();
-    Ok(GreyImage::new(size.0, size.1, grey)?)
+    denoised.map_err(|e| Failure::from(e).about(file))
 }

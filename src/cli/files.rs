@@ -8,8 +8,8 @@ use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::image::dicom::Window;
 use crate::image::metrics::{Quality, quality};
 use crate::image::{GreyImage, ImageFormat, Raster};
+use crate::roles::images;
 pub(super) use crate::roles::images::is_stream;
-use crate::roles::images::{self, write_raster};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -101,11 +101,6 @@ impl OutputKind {
     pub(super) fn create(self, path: &Path) -> Result<OutputFile, FormatError> {
         OutputFile::create(path, self.access, self.overwrite)
     }
-}
-
-/// Writes a grey image, with 8 bits where the format is not .npy, in place of an older one.
-pub(super) fn write_image(path: &Path, image: &GreyImage) -> Result<(), Failure> {
-    Ok(write_raster(path, &image.clone().into(), Overwrite::Allow)?)
 }
 
 /// Writes a report.

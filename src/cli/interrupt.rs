@@ -3,24 +3,14 @@
 use super::failure::{Code, Failure};
 use super::output::say;
 use crate::files::output::half_done::abandon_all;
+use crate::lab::pipeline::tied::seize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::{self, IsTerminal};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Whether a signal ends this process.
 static ENDING: AtomicBool = AtomicBool::new(false);
-/// What goes with this process.
-static TIED: Mutex<Tied> = Mutex::new(Tied { children: Vec::new(), folders: Vec::new() });
-
-struct Tied {
-    children: Vec<Arc<Mutex<Child>>>,
-    folders: Vec<std::path::PathBuf>,
-}
-
 /// From now on an interrupt (Ctrl-C) and a request to terminate clean up before they end the
 /// process. One that the process was started to ignore, as `nohup` and `&` in scripts do, stays
 /// ignored.
@@ -47,18 +37,11 @@ fn ignored() -> u64 {
 
 fn end(signal: i32) {
     ENDING.store(true, Ordering::SeqCst);
-    let tied = lock(&TIED);
-    for child in &tied.children {
-        // One that has ended already stays as it is.
-        let _ = lock(child).kill();
-    }
+    let tied = seize();
+    tied.kill();
     abandon_all();
-    for folder in &tied.folders {
-        // A thread may have written to it between two looks.
-        let gone = (0..3).any(|_| std::fs::remove_dir_all(folder).is_ok() || !folder.exists());
-        if !gone {
-            say(&format!("'{}' could not be removed", folder.display()));
-        }
+    for folder in tied.remove_folders() {
+        say(&format!("'{}' could not be removed", folder.display()));
     }
     if io::stderr().is_terminal() {
         say("");
@@ -75,48 +58,4 @@ pub(super) fn stand_back() {
     while ENDING.load(Ordering::SeqCst) {
         std::thread::park();
     }
-}
-
-/// Ties a folder to this process: an end by a signal removes it with all that is in it.
-pub(super) fn tie_folder(folder: &Path) {
-    let mut tied = lock(&TIED);
-    if !tied.folders.iter().any(|known| known == folder) {
-        tied.folders.push(folder.to_path_buf());
-    }
-}
-
-/// A child process that does not outlive this one, nor this value.
-pub(super) struct TiedChild(Arc<Mutex<Child>>);
-
-impl TiedChild {
-    pub(super) fn spawn(command: &mut Command) -> io::Result<TiedChild> {
-        // Held over the start, so that no child is missed.
-        let mut tied = lock(&TIED);
-        let child = Arc::new(Mutex::new(command.spawn()?));
-        tied.children.push(Arc::clone(&child));
-        Ok(TiedChild(child))
-    }
-
-    /// The process, to take its pipes; nothing that waits may be done with it.
-    pub(super) fn process(&self) -> MutexGuard<'_, Child> {
-        lock(&self.0)
-    }
-
-    /// Its exit status, once its pipes were read to their ends.
-    pub(super) fn wait(self) -> io::Result<ExitStatus> {
-        self.process().wait()
-    }
-}
-
-impl Drop for TiedChild {
-    fn drop(&mut self) {
-        let _ = self.process().kill();
-        let _ = self.process().wait();
-        lock(&TIED).children.retain(|child| !Arc::ptr_eq(child, &self.0));
-    }
-}
-
-/// Nothing that is kept here can be left half changed by a panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,6 @@
 //! What the commands of a server share: what their flags ask for, and what is shown of their jobs.
 
-use super::args::server::{Link, ServerSide, Threads};
+use super::args::server::{Link, ServerSide};
 use super::batch::Failures;
 use super::failure::Failure;
 use super::output::{Console, bytes, say};
@@ -9,7 +9,7 @@ use crate::material::Origin;
 use crate::roles::server::{
     EraseReport, ImageReport, Meet, Report, ServerFiles, ServiceError, description_beside,
 };
-use crate::roles::{self, Event, Observer, Phase, RoleError, Server, server};
+use crate::roles::{Event, Observer, Phase, RoleError, Server, server};
 use crate::wire::Limits;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -44,14 +44,6 @@ impl Link {
         let limits = Limits::new(seconds(self.wait), seconds(self.timeout));
         Some(server::Link { meet, limits, insecure: self.insecure })
     }
-}
-
-/// Runs `work` with as many compute threads as were asked for.
-pub(super) fn with_threads<T: Send>(
-    threads: Threads,
-    work: impl FnOnce() -> Result<T, Failure> + Send,
-) -> Result<T, Failure> {
-    roles::Threads::Own(threads.number()).run(work)?
 }
 
 /// Shows a job's phases and images on the console, and keeps what failed.

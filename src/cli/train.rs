@@ -1,7 +1,6 @@
 //! `train`: from a folder of images to a model.
 
 use super::args::train::Train;
-use super::denoise::plain;
 use super::failure::{Code, Failure};
 use super::files::{OutputKind, check_writable, read_bytes, read_image, write_public};
 use super::models::read_model;
@@ -245,7 +244,7 @@ impl Run<'_> {
         let activation = |values: &mut [f32]| model.nonlinearity.apply(values);
         let mut sum = 0.0;
         for held in &self.held {
-            let out = plain(model, &held.noisy, &levels, &activation, &mut |_| ())?;
+            let out = model.denoise_grey(&held.noisy, &levels, &activation, &mut |_| ())?;
             sum += psnr(&held.clean, &out.rounded(), PEAK_8BIT)?;
         }
         Ok((!self.held.is_empty()).then(|| sum / self.held.len() as f64))

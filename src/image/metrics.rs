@@ -5,6 +5,7 @@
 //! it.
 
 use crate::image::{Depth, GreyImage, Raster};
+use serde::Serialize;
 
 /// The peak of 8-bit images.
 pub const PEAK_8BIT: f64 = 255.0;
@@ -52,7 +53,7 @@ pub enum MetricsError {
 }
 
 /// PSNR and SSIM of an image.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Quality {
     /// Peak signal to noise ratio in decibels; infinite for identical images. JSON has no infinity:
     /// whoever prints it there must choose a stand-in (`serde_json` writes `null`).

@@ -1,13 +1,31 @@
-//! The laboratory: measurements of kernels and single operations, charts and pictures, the paper's network
-//! and circuit. Nothing that a role needs.
+//! The laboratory: measurements of kernels, single operations and whole runs, the paper's tables and figures
+//! from other images, a demonstration, charts and pictures, the paper's network and circuit. Nothing that a
+//! role needs.
+//!
+//! Each of [`bench`], [`reproduce`] and [`demo`] takes a request, tells an [`Observer`] how it goes, writes its
+//! files, and returns a report. Where parties are measured they are processes of this program, started by
+//! [`pipeline`] alone.
 //!
 //! May use: every layer but [`crate::cli`].
 //!
-//! Security: both parties are in one process here, so nothing is hidden from anyone.
+//! Security: both parties are on one machine here, and keys of all roles in one folder, so nothing is hidden
+//! from anyone.
 
 pub mod bench;
-mod font;
+pub mod demo;
+mod error;
+mod lettering;
+mod observer;
 pub mod panel;
 pub mod paper_circuit;
 mod paper_model;
+mod picture;
+mod pictures;
+pub mod pipeline;
 pub mod plot;
+pub mod reproduce;
+
+pub use error::{LabError, NoSpace};
+pub use lettering::LetteringError;
+pub use observer::{Observer, Unseen};
+pub use picture::Picture;

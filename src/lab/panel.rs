@@ -1,37 +1,25 @@
 //! The side-by-side picture: panels in a row, each above its two enlarged crops.
 
-use super::font;
-use crate::image::{GreyImage, ImageError, Rect, checked_area};
-
-use crate::image::write::whole::encode_rgb;
-use std::io::Write;
+use super::error::LabError;
+use super::lettering::{LetteringError, line_height, width_of};
+use super::picture::Picture;
+use crate::image::{GreyImage, ImageError, Rect, pick_crops};
 
 /// One image of the picture and the words above it.
 #[derive(Clone, Copy, Debug)]
 pub struct Panel<'a> {
-    /// For example `noisy 20.18 dB / 0.392`: ASCII letters, digits, space and `.:/-+()=,_*%`;
-    /// anything else is drawn as a box.
+    /// For example `noisy 20.18 dB / 0.392`: printable ASCII; anything else is drawn as a box.
     pub caption: &'a str,
     /// The image.
     pub image: &'a GreyImage,
-}
-
-/// A finished picture: 8-bit red, green and blue, row-major.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    height: usize,
-    width: usize,
-    rgb: Vec<u8>,
 }
 
 /// Pixels between panels, and around the picture.
 const MARGIN: usize = 12;
 /// Pixels between a panel and its crops, and between the crops.
 const GAP: usize = 8;
-/// Thickness of the outlines, which lie around the pixels they name.
-const OUTLINE: usize = 2;
-const WHITE: [u8; 3] = [255; 3];
-const BLACK: [u8; 3] = [0; 3];
+/// Letters are so many pixels high at least.
+const SMALLEST_TEXT: usize = 10;
 /// Orange and blue, told apart by every kind of eye and on any grey.
 const COLOURS: [[u8; 3]; 2] = [[240, 140, 0], [30, 150, 240]];
 
@@ -39,20 +27,21 @@ const COLOURS: [[u8; 3]; 2] = [[240, 140, 0], [30, 150, 240]];
 /// it by the largest whole factor that lets the two stand side by side (at least 1).
 ///
 /// # Errors
-/// No panels, images of different sizes, a crop outside them, or a picture with too many pixels.
-pub fn side_by_side(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Picture, ImageError> {
+/// [`LabError::Image`]: no panels, images of different sizes, a crop outside them, or a picture with too many
+/// pixels.
+pub fn side_by_side(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Picture, LabError> {
     let first = panels.first().ok_or(ImageError::NoPanels)?.image;
     let size = |image: &GreyImage| (image.height(), image.width());
     for (i, p) in panels.iter().enumerate() {
         if size(p.image) != size(first) {
             let (found, expected) = (size(p.image), size(first));
-            return Err(ImageError::PanelSize { panel: i + 1, found, expected });
+            return Err(ImageError::PanelSize { panel: i + 1, found, expected }.into());
         }
     }
     for crop in crops {
         first.crop(*crop)?;
     }
-    let layout = Layout::new(panels, crops);
+    let layout = Layout::new(panels, crops)?;
     let mut picture = Picture::blank(layout.height, layout.width)?;
     for (i, panel) in panels.iter().enumerate() {
         layout.draw(&mut picture, MARGIN + i * (layout.column + MARGIN), panel, crops)?;
@@ -60,14 +49,23 @@ pub fn side_by_side(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Picture, 
     Ok(picture)
 }
 
+/// Draws panels as [`side_by_side`] does, with the two crops in which the clean image shows most.
+///
+/// # Errors
+/// As [`side_by_side`]; [`ImageError::NoRoom`] for an image too small for two crops.
+pub fn with_crops(clean: &GreyImage, panels: &[Panel<'_>]) -> Result<Picture, LabError> {
+    let side = crop_side(clean.width()).min(clean.height() / 2).max(1);
+    side_by_side(panels, &pick_crops(clean, side, side)?)
+}
+
 /// The side of a square crop that fills half a panel's width when enlarged four times.
-pub fn crop_side(panel_width: usize) -> usize {
+fn crop_side(panel_width: usize) -> usize {
     (panel_width.saturating_sub(GAP) / 2 / 4).max(1)
 }
 
 /// Where things are, in pixels.
 struct Layout {
-    /// Pixels a font pixel.
+    /// Of the letters.
     text: usize,
     zooms: [usize; 2],
     /// Width of a panel with what belongs to it.
@@ -79,19 +77,17 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Layout {
+    fn new(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Layout, LetteringError> {
         let (image_height, image_width) = (panels[0].image.height(), panels[0].image.width());
-        let longest = panels.iter().map(|p| p.caption.chars().count()).max().unwrap_or(0);
-        let line = (longest * (font::WIDTH + 1)).max(1);
-        let text = (image_width / line).clamp(1, 1 + image_width / 256);
+        let (text, caption) = lettering(panels, image_width)?;
         let zooms = crops.map(|c| (image_width.saturating_sub(GAP) / 2 / c.width).max(1));
         let enlarged = |side: fn(&Rect) -> usize| [0, 1].map(|k| side(&crops[k]) * zooms[k]);
         let [left, right] = enlarged(|c| c.width);
-        let column = image_width.max(left + GAP + right).max(line * text);
-        let image_top = MARGIN + font::HEIGHT * text + GAP;
+        let column = image_width.max(left + GAP + right).max(caption);
+        let image_top = MARGIN + line_height(text) + GAP;
         let crops_top = image_top + image_height + GAP;
         let [a, b] = enlarged(|c| c.height);
-        Layout {
+        Ok(Layout {
             text,
             zooms,
             column,
@@ -99,7 +95,7 @@ impl Layout {
             crops_top,
             height: crops_top + a.max(b) + MARGIN,
             width: MARGIN + panels.len() * (column + MARGIN),
-        }
+        })
     }
 
     fn draw(
@@ -108,8 +104,8 @@ impl Layout {
         left: usize,
         panel: &Panel<'_>,
         crops: &[Rect; 2],
-    ) -> Result<(), ImageError> {
-        picture.write_text(MARGIN, left, self.text, panel.caption);
+    ) -> Result<(), LabError> {
+        picture.write_line((MARGIN, left), self.text, panel.caption)?;
         picture.paste(self.image_top, left, 1, panel.image);
         for (k, crop) in crops.iter().enumerate() {
             let top_left = (self.image_top + crop.top, left + crop.left);
@@ -125,101 +121,17 @@ impl Layout {
     }
 }
 
-impl Picture {
-    /// A picture from its pixels: red, green, blue of each, row by row.
-    ///
-    /// # Errors
-    /// [`ImageError::PixelCount`] unless there are 3 x `height` x `width` bytes; a side of 0 or too
-    /// many pixels.
-    pub fn from_rgb(height: usize, width: usize, rgb: Vec<u8>) -> Result<Picture, ImageError> {
-        let pixels = checked_area(height, width)?;
-        if rgb.len() != 3 * pixels {
-            return Err(ImageError::PixelCount { height, width, found: rgb.len() / 3 });
+/// The size of the letters, the larger the wider the images, and the width of the longest caption: not wider
+/// than an image if there are letters small enough.
+fn lettering(panels: &[Panel<'_>], width: usize) -> Result<(usize, usize), LetteringError> {
+    let mut pixels = SMALLEST_TEXT + width / 32;
+    loop {
+        let widths = panels.iter().map(|panel| width_of(panel.caption, pixels));
+        let longest = widths.collect::<Result<Vec<_>, _>>()?.into_iter().max().unwrap_or(0);
+        if longest <= width || pixels == SMALLEST_TEXT {
+            return Ok((pixels, longest));
         }
-        Ok(Picture { height, width, rgb })
-    }
-
-    /// Rows.
-    pub fn height(&self) -> usize {
-        self.height
-    }
-
-    /// Columns.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Red, green, blue of each pixel, row by row.
-    pub fn rgb(&self) -> &[u8] {
-        &self.rgb
-    }
-
-    /// Writes the picture as PNG, and flushes.
-    ///
-    /// # Errors
-    /// What the writer reports.
-    pub fn write_png(&self, mut writer: impl Write) -> Result<(), ImageError> {
-        encode_rgb(&self.rgb, self.height, self.width, &mut writer)?;
-        writer.flush()?;
-        Ok(())
-    }
-
-    fn blank(height: usize, width: usize) -> Result<Picture, ImageError> {
-        Ok(Picture { height, width, rgb: WHITE.repeat(checked_area(height, width)?) })
-    }
-
-    /// Colours a pixel, if it is inside.
-    fn set(&mut self, row: usize, column: usize, colour: [u8; 3]) {
-        if row < self.height && column < self.width {
-            let at = 3 * (row * self.width + column);
-            self.rgb[at..at + 3].copy_from_slice(&colour);
-        }
-    }
-
-    fn fill(&mut self, (top, left): (usize, usize), (height, width): (usize, usize), ink: [u8; 3]) {
-        for row in top..top + height {
-            for column in left..left + width {
-                self.set(row, column, ink);
-            }
-        }
-    }
-
-    fn write_text(&mut self, top: usize, left: usize, scale: usize, text: &str) {
-        for (i, c) in text.chars().enumerate() {
-            let left = left + i * (font::WIDTH + 1) * scale;
-            for row in 0..font::HEIGHT {
-                for column in 0..font::WIDTH {
-                    if font::is_ink(c, row, column) {
-                        let at = (top + row * scale, left + column * scale);
-                        self.fill(at, (scale, scale), BLACK);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Draws the image with every pixel a `zoom` x `zoom` square.
-    fn paste(&mut self, top: usize, left: usize, zoom: usize, image: &GreyImage) {
-        for (i, level) in image.to_u8().into_iter().enumerate() {
-            let (row, column) = (i / image.width(), i % image.width());
-            self.fill((top + row * zoom, left + column * zoom), (zoom, zoom), [level; 3]);
-        }
-    }
-
-    /// Draws a frame just outside a rectangle. Everything drawn lies [`MARGIN`] inside the picture.
-    fn outline(
-        &mut self,
-        (top, left): (usize, usize),
-        (height, width): (usize, usize),
-        ink: [u8; 3],
-    ) {
-        let (t, l) = (top - OUTLINE, left - OUTLINE);
-        let across = (OUTLINE, width + 2 * OUTLINE);
-        let down = (height + 2 * OUTLINE, OUTLINE);
-        self.fill((t, l), across, ink);
-        self.fill((top + height, l), across, ink);
-        self.fill((t, l), down, ink);
-        self.fill((t, left + width), down, ink);
+        pixels -= 1;
     }
 }
 
@@ -246,12 +158,15 @@ mod tests {
         let image = ramp(40, 60);
         let panel = Panel { caption: "E", image: &image };
         let p = side_by_side(&[panel, panel], &[rect(4, 6, 10), rect(20, 40, 13)]).unwrap();
-        // Captions of 9 rows, two panels of 60 columns, crops of 2 x 10 and 2 x 13.
-        assert_eq!((p.height(), p.width()), (12 + 9 + 8 + 40 + 8 + 26 + 12, 12 + 2 * (60 + 12)));
-        let (image_top, crops_top) = (29, 77);
+        // Letters of 11 pixels on lines of 14, two panels of 60 columns, crops of 2 x 10 and 2 x 13.
+        let line = 14;
+        let expected = (12 + line + 8 + 40 + 8 + 26 + 12, 12 + 2 * (60 + 12));
+        assert_eq!((p.height(), p.width()), expected);
+        let (image_top, crops_top) = (12 + line + 8, 12 + line + 8 + 40 + 8);
         for left in [12, 84] {
-            assert_eq!(at(&p, 12, left), BLACK);
-            assert_eq!(at(&p, 13, left + 1), WHITE);
+            let caption = (12..12 + line).flat_map(|row| (0..60).map(move |column| (row, column)));
+            let dark = caption.filter(|(row, column)| at(&p, *row, left + column)[0] < 128).count();
+            assert!((15..60).contains(&dark), "{dark} dark pixels in an E");
             assert_eq!(at(&p, image_top, left), [0; 3]);
             assert_eq!(at(&p, image_top + 39, left + 59), [98; 3]);
             assert_eq!(at(&p, image_top + 4, left + 6), [10; 3]);
@@ -268,15 +183,27 @@ mod tests {
     }
 
     #[test]
+    fn captions_shrink_to_their_image_and_no_further_than_can_be_read() {
+        let (wide, narrow) = (ramp(20, 512), ramp(20, 30));
+        let of = |caption, image: &GreyImage| lettering(&[Panel { caption, image }], image.width());
+        assert_eq!(of("E", &wide).unwrap().0, 26);
+        let (pixels, width) = of("plaintext 29.43 dB / 0.866, and more than that", &wide).unwrap();
+        assert!(width <= 512 && (11..26).contains(&pixels), "{width} in letters of {pixels}");
+        let (pixels, width) = of("plaintext", &narrow).unwrap();
+        assert!(width > 30 && pixels == SMALLEST_TEXT, "{width} in letters of {pixels}");
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused_and_small_images_are_drawn() {
         let (a, b) = (ramp(20, 30), ramp(20, 31));
         let crops = [rect(0, 0, 5), rect(10, 10, 5)];
         let panels = [Panel { caption: "a", image: &a }, Panel { caption: "b", image: &b }];
-        assert!(matches!(side_by_side(&[], &crops), Err(ImageError::NoPanels)));
+        let none = side_by_side(&[], &crops);
+        assert!(matches!(none, Err(LabError::Image(ImageError::NoPanels))));
         let text = side_by_side(&panels, &crops).unwrap_err().to_string();
         assert_eq!(text, "panel 2 is (20, 31), the first is (20, 30) (height, width)");
-        let outside = [crops[0], rect(16, 0, 5)];
-        assert!(matches!(side_by_side(&panels[..1], &outside), Err(ImageError::Crop { .. })));
+        let outside = side_by_side(&panels[..1], &[crops[0], rect(16, 0, 5)]);
+        assert!(matches!(outside, Err(LabError::Image(ImageError::Crop { .. }))));
         let tiny = ramp(1, 1);
         let panel = Panel { caption: "wide caption", image: &tiny };
         assert!(side_by_side(&[panel], &[rect(0, 0, 1); 2]).is_ok());

@@ -1,8 +1,7 @@
 //! A model of the paper's sizes with random weights, to measure time and traffic with.
 
-use crate::model::{FloatLinear, FloatModel, Normalisation};
-use crate::network::{Border, Fold, Gather, Network, Op, gaussian_window};
-use crate::numbers::activation::Nonlinearity;
+use crate::model::{FloatLinear, FloatModel};
+use crate::network::{Border, Gather};
 use ndarray::{Array1, Array2};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -24,35 +23,16 @@ impl FloatModel {
     /// always the same, rows scaled so that the guaranteed range of each hidden layer is 64. It
     /// denoises nothing.
     pub fn paper_size() -> FloatModel {
-        let mut sizes = vec![PATCHES.0 * PATCHES.0];
-        sizes.extend(HIDDEN);
-        sizes.push(PATCHES.1 * PATCHES.1);
-        let pad = (PATCHES.0 - PATCHES.1) / 2;
-        let mut ops = vec![Op::Gather(Gather {
-            patch: PATCHES.0,
-            stride: STRIDE,
-            pad,
-            border: Border::Reflect,
-        })];
+        let (patch, inner) = PATCHES;
+        let pad = (patch - inner) / 2;
+        let gather = Gather { patch, stride: STRIDE, pad, border: Border::Reflect };
         let mut rng = ChaCha20Rng::seed_from_u64(39);
-        for (i, pair) in sizes.windows(2).enumerate() {
-            if i > 0 {
-                ops.push(Op::Activation(()));
-            }
-            let reach = if i == HIDDEN.len() { OUTPUT_REACH } else { HIDDEN_REACH };
-            let largest = if i == 0 { INTERVAL } else { 1.0 };
-            ops.push(Op::Linear(layer(&mut rng, (pair[1], pair[0]), reach / largest)));
-        }
-        ops.push(Op::Fold(Fold { patch: PATCHES.1, window: gaussian_window(PATCHES.1) }));
-        FloatModel {
-            network: Network::new(ops).expect("constants that chain"),
-            sigma: 25.0,
-            units: Normalisation::BURGER,
-            nonlinearity: Nonlinearity::Tanh,
-            extremes: None,
-            piecewise: None,
-            mean_shift: false,
-        }
+        let layer = |inputs, outputs| {
+            let reach = if outputs == inner * inner { OUTPUT_REACH } else { HIDDEN_REACH };
+            let largest = if inputs == patch * patch { INTERVAL } else { 1.0 };
+            layer(&mut rng, (outputs, inputs), reach / largest)
+        };
+        FloatModel::on_patches(gather, &HIDDEN, false, layer).expect("constants that chain")
     }
 }
 

@@ -6,10 +6,12 @@
 //! Security: weights are secret, the public description is not; files of models are hostile.
 
 mod activation_spec;
+mod choices;
 mod description;
 mod file;
 mod fit;
 mod float;
+mod grey;
 mod import;
 mod levels;
 mod load;
@@ -27,6 +29,7 @@ mod trial;
 mod twin;
 
 pub use activation_spec::{ActivationSpec, Cells, EngineKind, Method};
+pub use choices::{ChoiceError, Choices, PiecewiseChoice, RangeKind};
 pub(crate) use description::formula;
 pub use description::{Description, Layer, PixelOrder};
 pub use file::{ModelFile, ModelFormat};
@@ -48,6 +51,7 @@ pub(crate) use samples::{random_convolutional, random_model};
 pub use trial::{Doubt, Trial, Try};
 pub use twin::{NearestRounding, Randomness, TwinRun, run_twin};
 
+use crate::image::ImageError;
 use crate::network::NetworkError;
 use serde::{Deserialize, Serialize};
 
@@ -193,6 +197,9 @@ pub enum ModelError {
     /// The ops do not form a network.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The image that came out of the network is none.
+    #[error(transparent)]
+    Image(#[from] ImageError),
 }
 
 impl ModelError {}

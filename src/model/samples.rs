@@ -10,33 +10,15 @@ use rand_core::{Rng, SeedableRng};
 pub(crate) fn random_model(hidden: &[usize], gain: f32, residual: bool) -> FloatModel {
     let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(5);
     let mut uniform = move || (rng.next_u32() as f32 / u32::MAX as f32) * 2.0 - 1.0;
-    let mut sizes = vec![25];
-    sizes.extend(hidden);
-    sizes.push(9);
-    let mut ops = vec![Op::Gather(Gather { patch: 5, stride: 2, pad: 1, border: Border::Reflect })];
-    for (i, pair) in sizes.windows(2).enumerate() {
-        if i > 0 {
-            ops.push(Op::Activation(()));
+    let gather = Gather { patch: 5, stride: 2, pad: 1, border: Border::Reflect };
+    let layer = |inputs: usize, outputs| {
+        let scale = gain / (inputs as f32).sqrt();
+        FloatLinear {
+            weights: Array2::from_shape_simple_fn((outputs, inputs), || scale * uniform()),
+            bias: Array1::from_shape_simple_fn(outputs, || 0.2 * uniform()),
         }
-        let scale = gain / (pair[0] as f32).sqrt();
-        ops.push(Op::Linear(FloatLinear {
-            weights: Array2::from_shape_simple_fn((pair[1], pair[0]), || scale * uniform()),
-            bias: Array1::from_shape_simple_fn(pair[1], || 0.2 * uniform()),
-        }));
-    }
-    if residual {
-        ops.push(Op::Residual);
-    }
-    ops.push(Op::Fold(Fold { patch: 3, window: gaussian_window(3) }));
-    FloatModel {
-        network: Network::new(ops).unwrap(),
-        sigma: 25.0,
-        units: Normalisation::BURGER,
-        nonlinearity: Nonlinearity::Tanh,
-        extremes: None,
-        piecewise: None,
-        mean_shift: false,
-    }
+    };
+    FloatModel::on_patches(gather, hidden, residual, layer).unwrap()
 }
 
 /// A small random convolutional network: 3x3, hidden channels, ReLU, residual, the first convolution

@@ -58,7 +58,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "reproduce",
-        "<TARGET> --data --model --dncnn --out --sigma --seed --interval --cell --stride --quick --json",
+        "<TARGET> --data --model --dncnn --out --sigma --seed --interval --cell --stride --material --quick --json",
     ),
     #[cfg(feature = "train")]
     (

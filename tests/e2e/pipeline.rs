@@ -427,6 +427,27 @@ fn the_demo_without_a_dealer() {
     assert!(told.contains("two servers, nobody else"), "{told}");
 }
 
+/// An installed program shows itself where the files of the sources are not.
+#[test]
+fn the_demo_brings_its_own_picture_and_model() {
+    let lab = Lab::new();
+    let ended = lab.run(&["demo", "--out", "pictures", "--crop", "96", "--json"]);
+    let report = ended.report();
+    assert_eq!(report["image"], "camera-128.png (embedded)");
+    assert_eq!(report["model"], "tiny-9-5-24.npz (embedded)");
+    assert_eq!(report["material"], "made");
+    let number = |pointer: &str| report.pointer(pointer).unwrap().as_f64().unwrap();
+    assert!(number("/secure/psnr_db") > number("/noisy/psnr_db") + 3.0);
+    let told = &ended.stderr;
+    assert!(told.contains("the program brings a small picture") && told.contains("--model MODEL"));
+    assert!(told.contains("the middle 96x96 of camera-128.png (embedded); --crop 0"), "{told}");
+    assert_eq!(lab.image("pictures/original.png").height(), 96);
+    // A file that is named must be there.
+    let given = ["demo", "--image", "fixtures/images/nat_camera.png", "--out", "given"];
+    lab.run(&given).refused(3, &["nat_camera.png"]);
+    assert!(!lab.exists("given"));
+}
+
 /// Images go through pipes: `-` is standard input and output.
 #[test]
 fn images_stream() {

@@ -19,10 +19,10 @@ impl Numbers {
     }
 }
 
-fn linear(inputs: usize, outputs: usize, numbers: &mut Numbers) -> Op<FloatLinear, ()> {
+fn linear(inputs: usize, outputs: usize, numbers: &mut Numbers) -> FloatLinear {
     let weights = Array2::from_shape_fn((outputs, inputs), |_| numbers.next() / inputs as f32);
     let bias = Array1::from_shape_fn(outputs, |_| numbers.next());
-    Op::Linear(FloatLinear { weights, bias })
+    FloatLinear { weights, bias }
 }
 
 fn model(ops: Vec<Op<FloatLinear, ()>>) -> FloatModel {
@@ -46,17 +46,8 @@ fn patches(pad: usize, inner: usize, stride: usize, residual: bool, mean: bool) 
     let numbers = &mut Numbers(1);
     let patch = inner + 2 * pad;
     let gather = Gather { patch, stride, pad, border: Border::Reflect };
-    let mut ops = vec![
-        Op::Gather(gather),
-        linear(patch * patch, 6, numbers),
-        Op::Activation(()),
-        linear(6, inner * inner, numbers),
-    ];
-    if residual {
-        ops.push(Op::Residual);
-    }
-    ops.push(fold(inner));
-    let model = model(ops);
+    let layer = |inputs, outputs| linear(inputs, outputs, numbers);
+    let model = FloatModel::on_patches(gather, &[6], residual, layer).unwrap();
     if mean { model.with_mean_shift().unwrap() } else { model }
 }
 
@@ -74,7 +65,8 @@ fn convolutions_behind(first: Gather, kernels: &[usize], residual: bool) -> Floa
         let last = layer == kernels.len();
         let outputs = if last { first.inner().pow(2) } else { 3 };
         ops.push(Op::Gather(gather));
-        ops.push(linear(gather.patch * gather.patch * channels, outputs, numbers));
+        let inputs = gather.patch * gather.patch * channels;
+        ops.push(Op::Linear(linear(inputs, outputs, numbers)));
         if !last {
             ops.push(Op::Activation(()));
         }

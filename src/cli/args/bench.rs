@@ -1,11 +1,13 @@
 //! The command line of `bench`.
 
-use crate::cli::args::Material;
 use crate::cli::args::parse::{parse_positive, parse_size};
 use crate::cli::args::quantise::{parse_cell, parse_engine, parse_ring};
-use crate::cli::bench::relay::Link;
+use crate::lab::bench::Section;
+use crate::lab::pipeline::Link;
+use crate::material::Origin;
 use crate::model::EngineKind;
 use crate::numbers::ring::RingBits;
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,7 +54,7 @@ pub(in crate::cli) struct Bench {
     pub(in crate::cli) stride: Option<usize>,
     /// Who makes the material: dealt, a dealer; made, the two servers themselves.
     #[arg(long, default_value = "dealt", value_name = "WAY")]
-    pub(in crate::cli) material: Material,
+    pub(in crate::cli) material: Origin,
     /// Compute threads of each server and of the dealer.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(in crate::cli) threads: u16,
@@ -74,17 +76,19 @@ pub(in crate::cli) struct Bench {
     pub(in crate::cli) json: bool,
 }
 
-/// A part of `bench`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Section {
-    /// Inner loops.
-    Kernels,
-    /// The operations of the paper's Table 4.
-    Atomic,
-    /// The smallest image of the model.
-    Patch,
-    /// A whole image.
-    Image,
+impl ValueEnum for Section {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Section::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Section::Kernels => "kernels",
+            Section::Atomic => "atomic",
+            Section::Patch => "patch",
+            Section::Image => "image",
+        }))
+    }
 }
 
 impl Bench {

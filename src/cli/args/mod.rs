@@ -15,10 +15,12 @@ use super::levels::{Clamp, Met, NoiseKind, SensorNoise};
 use super::version;
 use crate::ids::Party;
 use crate::ids::Role;
+use crate::material::Origin;
 use crate::model::EngineKind;
 use crate::numbers::activation::Activation;
 use crate::numbers::ring::RingBits;
 use bench::Bench;
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand};
 use parse::{parse_activation, parse_positive, parse_role, parse_sizes};
 use quantise::Quantise;
@@ -453,9 +455,9 @@ pub(super) struct Verify {
 /// Run the whole pipeline on one image, both servers as processes of this machine.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// The clean image.
-    #[arg(long, default_value = "fixtures/images/nat_camera.png", value_name = "IMAGE")]
-    pub(super) image: PathBuf,
+    /// The clean image [default: fixtures/images/nat_camera.png]
+    #[arg(long, value_name = "IMAGE")]
+    pub(super) image: Option<PathBuf>,
     /// The kind of network: mlp, on overlapping patches; dncnn, convolutional, better and dearer.
     #[arg(long, default_value = "mlp", value_name = "KIND", conflicts_with = "model")]
     pub(super) family: Family,
@@ -465,7 +467,7 @@ pub(super) struct Demo {
     /// Who makes the material: made, the two servers themselves; dealt, a dealer [default: made; with
     /// another family, model, engine or ring: dealt]
     #[arg(long, value_name = "WAY")]
-    pub(super) material: Option<Material>,
+    pub(super) material: Option<Origin>,
     #[command(flatten)]
     pub(super) quantise: Quantise,
     /// Use the middle N x N pixels of the image only; 0 is all [default: 0; with gc 256, with dncnn
@@ -499,41 +501,28 @@ pub(super) enum Family {
     Dncnn,
 }
 
-/// Who makes the material of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(in crate::cli) enum Material {
-    Made,
-    Dealt,
-}
+impl clap::ValueEnum for Origin {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Origin::Made, Origin::Dealt]
+    }
 
-impl Material {
-    /// As the flag says it.
-    pub(in crate::cli) fn name(self) -> &'static str {
-        match self {
-            Material::Made => "made",
-            Material::Dealt => "dealt",
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Origin::Made => "made",
+            Origin::Dealt => "dealt",
+        }))
     }
 }
 
 impl Demo {
     /// Who makes the material: the servers, where that takes seconds.
-    pub(super) fn material(&self) -> Material {
+    pub(super) fn material(&self) -> Origin {
         let (engine, ring) = (self.quantise.engine(), self.quantise.ring());
         let usual = self.model.is_none() && self.family == Family::Mlp;
         self.material.unwrap_or(match (usual, engine, ring) {
-            (true, EngineKind::Lut, RingBits::L32) => Material::Made,
-            _ => Material::Dealt,
+            (true, EngineKind::Lut, RingBits::L32) => Origin::Made,
+            _ => Origin::Dealt,
         })
-    }
-
-    /// The model's file.
-    pub(super) fn model(&self) -> PathBuf {
-        let family = match self.family {
-            Family::Mlp => "fixtures/models/mlp-29-13-3x640-s25-r32.npz",
-            Family::Dncnn => "fixtures/models/dncnn-s25.npz",
-        };
-        self.model.clone().unwrap_or_else(|| family.into())
     }
 }
 

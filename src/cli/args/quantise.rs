@@ -1,10 +1,12 @@
 //! The flags that say how a model becomes integers.
 
 use super::parse::parse_positive;
-use crate::model::EngineKind;
+use crate::lab::pipeline::quantise_flags;
+use crate::model::{Cells, Choices, EngineKind, PiecewiseChoice, RangeKind};
 use crate::numbers::ring::RingBits;
 use crate::numbers::slope_table::HI_BITS;
-use clap::Args;
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
 
 /// How a model becomes integers.
 #[derive(Clone, Debug, Default, Args)]
@@ -33,8 +35,8 @@ pub(in crate::cli) struct Quantise {
     pub(in crate::cli) margin: Option<f64>,
     /// The gc engine's function: zheng (the paper's), refit2, refit, or model, the
     /// model description's own [default: refit]
-    #[arg(long, value_name = "NAME", value_parser = ["zheng", "refit2", "refit", "model"])]
-    pub(in crate::cli) piecewise: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) piecewise: Option<PiecewiseChoice>,
     /// The lowest noise level, in 8-bit grey levels, of images that the model must serve: the less
     /// noise, the further levels 0 to 255 are spread, and the more material the first layer needs
     /// [default: two fifths of the model's own, 10 of 25]
@@ -48,19 +50,23 @@ pub(in crate::cli) struct Quantise {
     pub(in crate::cli) stride: Option<usize>,
 }
 
-/// What a range rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(in crate::cli) enum RangeKind {
-    Guaranteed,
-    Calibrated,
+impl ValueEnum for RangeKind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[RangeKind::Guaranteed, RangeKind::Calibrated]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
+    }
 }
 
-impl RangeKind {
-    fn name(self) -> &'static str {
-        match self {
-            RangeKind::Guaranteed => "guaranteed",
-            RangeKind::Calibrated => "calibrated",
-        }
+impl ValueEnum for PiecewiseChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &PiecewiseChoice::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
     }
 }
 
@@ -75,22 +81,23 @@ impl Quantise {
         self.ring.unwrap_or(RingBits::L32)
     }
 
-    /// The flags that shape integers, as given; `--stride` is not one of them.
+    /// What is asked of quantisation; `--stride` is no part of it.
+    pub(in crate::cli) fn choices(&self) -> Choices {
+        Choices {
+            engine: self.engine,
+            ring: self.ring,
+            cells: self.cell.map(Cells::Width).or(self.cells.map(Cells::Count)),
+            ranges: self.ranges,
+            margin: self.margin,
+            piecewise: self.piecewise,
+            sigma_from: self.sigma_from,
+            interval: self.interval,
+        }
+    }
+
+    /// The flags that shape integers, as given.
     pub(in crate::cli) fn given(&self) -> Vec<String> {
-        let mut flags = Vec::new();
-        let mut give = |flag: &str, value: Option<String>| {
-            flags.extend(value.into_iter().flat_map(|value| [flag.to_string(), value]));
-        };
-        give("--engine", self.engine.map(|e| e.name().into()));
-        give("--ring", self.ring.map(|r| r.bits().to_string()));
-        give("--cell", self.cell.map(|bits| format!("1/{}", 1 << bits)));
-        give("--cells", self.cells.map(|bits| (1u32 << bits).to_string()));
-        give("--ranges", self.ranges.map(|kind| kind.name().into()));
-        give("--margin", self.margin.map(|v| v.to_string()));
-        give("--piecewise", self.piecewise.clone());
-        give("--sigma-from", self.sigma_from.map(|v| v.to_string()));
-        give("--interval", self.interval.map(|v| v.to_string()));
-        flags
+        quantise_flags(&self.choices())
     }
 }
 

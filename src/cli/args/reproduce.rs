@@ -2,7 +2,9 @@
 
 use crate::cli::args::parse::parse_positive;
 use crate::cli::args::quantise::parse_cell;
-use crate::cli::reproduce::row::Row;
+use crate::lab::reproduce::Target;
+use crate::material::Origin;
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -23,7 +25,7 @@ pub(in crate::cli) struct Reproduce {
         value_enum,
         hide_possible_values = true
     )]
-    pub(in crate::cli) targets: Vec<Target>,
+    pub(in crate::cli) targets: Vec<Wanted>,
     /// Folder of clean 8-bit grey PNGs.
     #[arg(long, default_value = "fixtures/images", value_name = "DIR")]
     pub(in crate::cli) data: PathBuf,
@@ -59,6 +61,10 @@ pub(in crate::cli) struct Reproduce {
     /// Pixels between patches; the model's own if not given.
     #[arg(long, value_name = "PIXELS")]
     pub(in crate::cli) stride: Option<usize>,
+    /// Who makes the material of what two servers compute: made, the two servers themselves; dealt, a
+    /// dealer, in less time.
+    #[arg(long, default_value = "dealt", value_name = "WAY")]
+    pub(in crate::cli) material: Origin,
     /// Try everything in little time: the middle 128x128 pixels of three images, a rough Table 4.
     #[arg(long)]
     pub(in crate::cli) quick: bool,
@@ -67,61 +73,42 @@ pub(in crate::cli) struct Reproduce {
     pub(in crate::cli) json: bool,
 }
 
-/// A table or figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(in crate::cli) enum Target {
-    /// All of them.
+/// A table or figure, or all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Wanted {
     All,
-    /// PSNR and SSIM of each image.
-    Table2,
-    /// Their averages.
-    Table3,
-    /// Single operations.
-    Table4,
-    /// tanh and its approximations.
-    Fig2,
-    /// Pictures with enlarged parts, 8 to 11 in the paper.
-    Fig8,
-    /// SecureML's activation.
-    Fig12,
+    One(Target),
 }
 
-impl Target {
-    /// Its name on the command line and of its files.
-    pub(in crate::cli) fn name(self) -> &'static str {
-        match self {
-            Target::All => "all",
-            Target::Table2 => "table2",
-            Target::Table3 => "table3",
-            Target::Table4 => "table4",
-            Target::Fig2 => "fig2",
-            Target::Fig8 => "fig8",
-            Target::Fig12 => "fig12",
-        }
+impl ValueEnum for Wanted {
+    fn value_variants<'a>() -> &'a [Self] {
+        const { &all() }
     }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Wanted::All => "all",
+            Wanted::One(target) => target.name(),
+        }))
+    }
+}
+
+const fn all() -> [Wanted; 1 + Target::ALL.len()] {
+    let mut values = [Wanted::All; 1 + Target::ALL.len()];
+    let mut i = 0;
+    while i < Target::ALL.len() {
+        values[1 + i] = Wanted::One(Target::ALL[i]);
+        i += 1;
+    }
+    values
 }
 
 impl Reproduce {
     /// The targets, each once, in order.
     pub(in crate::cli) fn wanted(&self) -> Vec<Target> {
-        let each = Target::value_variants().iter().copied().filter(|t| *t != Target::All);
-        let all = self.targets.contains(&Target::All);
-        each.filter(|t| all || self.targets.contains(t)).collect()
-    }
-
-    /// The flags that turn the model into integers, for the commands of the pipeline.
-    pub(in crate::cli) fn quantise_flags(&self, row: Row) -> Vec<String> {
-        if row.is_dncnn() {
-            return Vec::new();
-        }
-        let mut flags = vec!["--interval".into(), self.interval.to_string()];
-        flags.extend(row.flags().iter().map(|f| f.to_string()));
-        if row == Row::Lut {
-            flags.extend(["--cell".into(), format!("1/{}", 1 << self.cell)]);
-        }
-        if let Some(stride) = self.stride {
-            flags.extend(["--stride".into(), stride.to_string()]);
-        }
-        flags
+        let is_wanted = |target: &Target| {
+            [Wanted::All, Wanted::One(*target)].iter().any(|wanted| self.targets.contains(wanted))
+        };
+        Target::ALL.into_iter().filter(is_wanted).collect()
     }
 }

@@ -1,120 +1,91 @@
 //! `bench`: kernels, single operations, and whole runs with two server processes.
 
-mod drive;
-pub(super) mod relay;
-mod subject;
 mod table;
 
-use crate::cli::args::bench::Bench;
-
+use super::args::bench::Bench;
 use super::failure::{Code, Failure};
-use super::interrupt::tie_folder;
+use super::models::read_model;
 use super::output::{Console, print_json};
-use super::server_side::with_threads;
-use crate::cli::args::bench::Section;
-use crate::lab::bench::{Effort, Machine, Operation, Rate, kernel_rates, operations};
-use drive::Run;
-use serde::Serialize;
-use std::path::Path;
-use subject::{Model, Subject};
+use crate::lab::bench::{Found, Model, ModelOrigin, Request, Section, run as measure};
+use std::path::{Path, PathBuf};
 
-/// All that was measured; a section that was not asked for is null.
-#[derive(Serialize)]
-struct Report {
-    version: &'static str,
-    machine: Machine,
-    threads: Threads,
-    kernels: Option<Vec<Rate>>,
-    atomic: Option<Vec<Operation>>,
-    runs: Vec<Run>,
-}
-
-/// Compute threads.
-#[derive(Serialize)]
-struct Threads {
-    /// Of each server.
-    server: usize,
-    /// Of the plaintext network, the integer twin, kernels and single operations.
-    plaintext: usize,
-}
+/// Models by name, in the source tree.
+const NAMED: [(&str, &str); 6] = [
+    ("tiny", "fixtures/models/tiny-9-5-24.npz"),
+    ("bootstrap", "fixtures/models/mlp-21-9-3x512-s25.npz"),
+    ("demo", "fixtures/models/mlp-29-13-3x640-s25-r32.npz"),
+    ("mlp", "fixtures/models/mlp-s25.npz"),
+    ("default", "fixtures/models/default.npz"),
+    ("dncnn", "fixtures/models/dncnn-s25.npz"),
+];
+/// The model that is made in memory.
+const PAPER: &str = "paper";
 
 pub(super) fn run(args: &Bench, console: &mut Console) -> Result<(), Failure> {
-    let wanted = |section| args.only.is_empty() || args.only.contains(&section);
-    let work = work_folder(args.work.as_deref())?;
-    // Everything that can be refused is refused before anything is measured.
-    let models: Vec<Model> = if wanted(Section::Patch) || wanted(Section::Image) {
-        let find = |name: &String| Model::find(name, args.stride, work.path());
-        args.model.iter().map(find).collect::<Result<_, _>>()?
-    } else {
-        Vec::new()
-    };
-    let mut subjects = Vec::new();
-    for model in &models {
-        for &engine in &args.engine {
-            for section in [Section::Patch, Section::Image].into_iter().filter(|s| wanted(*s)) {
-                subjects.extend(Subject::of(args, section, model, engine)?);
-            }
-        }
-    }
-    drive::check_space(&subjects, work.path())?;
-
-    let mut report = Report {
-        version: env!("CARGO_PKG_VERSION"),
-        machine: Machine::this(),
-        threads: Threads { server: args.threads.into(), plaintext: 1 },
-        kernels: None,
-        atomic: None,
-        runs: Vec::new(),
-    };
-    let table = !args.json;
-    if table {
-        table::machine(&report.machine)?;
-    }
-    if wanted(Section::Kernels) {
-        console.phase("kernels");
-        let rates = one_thread(|| kernel_rates(Effort::FULL))?;
-        console.finish();
-        if table {
-            table::rates(&rates)?;
-        }
-        report.kernels = Some(rates);
-    }
-    if wanted(Section::Atomic) {
-        console.phase("single operations");
-        let rows = one_thread(|| operations(Effort::FULL))?;
-        console.finish();
-        if table {
-            table::operations(&rows)?;
-        }
-        report.atomic = Some(rows);
-    }
-    for subject in &subjects {
-        let run = drive::run(subject, work.path(), console)?;
-        if table {
-            table::run(&run)?;
-        }
-        report.runs.push(run);
-    }
-    if args.json {
-        return print_json("ppdenoise.bench.v1", &report);
-    }
-    table::summary(&report.runs)
-}
-
-/// Runs a measurement on one compute thread.
-fn one_thread<T: Send>(measure: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    with_threads(super::args::server::Threads { threads: Some(1) }, || Ok(measure()))
-}
-
-/// A fresh folder that is removed at the end.
-fn work_folder(parent: Option<&Path>) -> Result<tempfile::TempDir, Failure> {
-    let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
-    let folder = tempfile::Builder::new().prefix("ppdenoise-bench-").tempdir_in(&parent);
-    let folder = folder.map_err(|e| {
-        Failure::new(Code::Usage, format!("no folder can be made in it: {e}"))
-            .about(&parent)
-            .help("give --work a folder that exists and can be written")
+    let request = request(args)?;
+    let report = measure(&request, console, |found| match (args.json, found) {
+        (true, _) => Ok(()),
+        (false, Found::Machine(machine)) => table::machine(machine),
+        (false, Found::Kernels(rates)) => table::rates(rates),
+        (false, Found::Operations(rows)) => table::operations(rows),
+        (false, Found::Run(run)) => table::run(run),
     })?;
-    tie_folder(folder.path());
-    Ok(folder)
+    match args.json {
+        true => print_json("ppdenoise.bench.v1", &report),
+        false => table::summary(&report.runs),
+    }
+}
+
+fn request(args: &Bench) -> Result<Request, Failure> {
+    let sections = if args.only.is_empty() { Section::ALL.to_vec() } else { args.only.clone() };
+    let runs = sections.iter().any(|s| matches!(s, Section::Patch | Section::Image));
+    let models = args.model.iter().filter(|_| runs).map(|name| find(name, args.stride));
+    Ok(Request {
+        models: models.collect::<Result<_, _>>()?,
+        sections,
+        engines: args.engine.clone(),
+        sizes: args.size.clone(),
+        patches: args.patches.map(|n| n as usize),
+        ring: args.ring,
+        cell: args.cell,
+        stride: args.stride,
+        material: args.material,
+        threads: args.threads.into(),
+        prepare: !args.no_prepare,
+        link: args.link(),
+        work: args.work.clone(),
+    })
+}
+
+/// Finds a named model or reads a file.
+fn find(name: &str, stride: Option<usize>) -> Result<Model, Failure> {
+    if name == PAPER {
+        return Ok(Model::paper(name, stride)?);
+    }
+    let file = match NAMED.iter().find(|(known, _)| *known == name) {
+        Some((_, fixture)) if !Path::new(fixture).exists() => {
+            let text = format!("the model {name} is not here: it is {fixture} of the sources");
+            let help = "run this in the source tree, or give --model a path";
+            return Err(Failure::new(Code::Usage, text).help(help));
+        }
+        Some((_, fixture)) => PathBuf::from(fixture),
+        None if !Path::new(name).exists() => {
+            let text = format!("there is no model '{name}'");
+            let help = "give tiny, bootstrap, demo, mlp, default, dncnn, paper or the path of an .npz file";
+            return Err(Failure::new(Code::Usage, text).help(help));
+        }
+        None => PathBuf::from(name),
+    };
+    let float = read_model(&file, stride)?;
+    Ok(Model { name: name.into(), origin: ModelOrigin::File(file), float })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_is_not_there_is_refused_with_a_way_out() {
+        assert!(find("none.npz", None).unwrap_err().to_string().contains("bootstrap"));
+    }
 }

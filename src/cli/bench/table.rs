@@ -1,9 +1,8 @@
 //! The report for people.
 
-use super::drive::{Parts, Run, both_directions};
 use crate::cli::failure::Failure;
 use crate::cli::output::{bytes, print_line};
-use crate::lab::bench::{Machine, Operation, Rate};
+use crate::lab::bench::{Machine, Operation, Parts, Rate, Run};
 
 pub(super) fn machine(machine: &Machine) -> Result<(), Failure> {
     let unknown = || "unknown".to_string();
@@ -74,9 +73,9 @@ pub(super) fn run(run: &Run) -> Result<(), Failure> {
     {
         let rest = format!(
             "{} S0 to S1, {} back, {} rounds",
-            bytes(a.traffic.bytes_sent),
-            bytes(a.traffic.bytes_received),
-            a.traffic.rounds
+            bytes(a.bytes_sent),
+            bytes(a.bytes_received),
+            a.rounds
         );
         line(phase, "serve", a.seconds.max(b.seconds), rest)?;
     }
@@ -159,7 +158,7 @@ pub(super) fn summary(runs: &[Run]) -> Result<(), Failure> {
             run.plaintext_seconds,
             run.twin_seconds,
             1e3 * run.online_seconds_per_patch,
-            mb(both_directions(&run.servers[0].online.traffic) as f64 / run.patches.max(1) as f64)
+            mb(run.servers[0].online.both_directions() as f64 / run.patches.max(1) as f64)
         ))?;
     }
     Ok(())

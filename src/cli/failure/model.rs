@@ -10,6 +10,7 @@ impl From<ModelError> for Failure {
     fn from(e: ModelError) -> Self {
         match e {
             ModelError::Network(e) => e.into(),
+            ModelError::Image(e) => e.into(),
             e => {
                 let help = of_model(&e);
                 Failure::of(Code::Input, &e, help.map(Into::into))

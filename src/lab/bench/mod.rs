@@ -1,21 +1,187 @@
-//! Benchmarks that need nothing but this process: the kernels, and the operations of the paper's
-//! Table 4, on one thread.
+//! Benchmarks: the kernels and the operations of the paper's Table 4, which need nothing but this process
+//! and one thread; and whole images through every role's own process.
 //!
 //! Operands are made outside the timed part and results pass through `black_box`; a time is the
-//! median of several passes over a batch (for matrix products, the fastest). `ppdenoise bench` prints what is found here, beside the
-//! runs of whole images with real server processes.
+//! median of several passes over a batch (for matrix products, the fastest).
 
 mod atomic;
+mod drive;
 mod kernels;
+mod machine;
+mod run;
+mod subject;
 
 pub use atomic::{Operation, operations};
 pub use kernels::{Rate, kernel_rates};
+pub use machine::Machine;
+pub use run::{Difference, MadeRun, Parts, Run, ServerRun, Step};
+pub use subject::{Model, ModelOrigin};
 
+use super::error::LabError;
+use super::observer::Observer;
+use super::pipeline::{Link, temporary_work};
 use crate::crypto::prg::{Domain, Purpose, Seed};
-use crate::numbers::ring;
-use crate::numbers::ring::Ring;
+use crate::material::Origin;
+use crate::model::EngineKind;
+use crate::numbers::ring::{self, Ring, RingBits};
 use serde::Serialize;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use subject::Subject;
+
+/// What is to be measured.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The parts.
+    pub sections: Vec<Section>,
+    /// Of the runs.
+    pub models: Vec<Model>,
+    /// Each model with each of these.
+    pub engines: Vec<EngineKind>,
+    /// Rows and columns of the whole images; a size that suits model and engine if there are none.
+    pub sizes: Vec<(usize, usize)>,
+    /// In their place: the smallest square image of so many patches.
+    pub patches: Option<usize>,
+    /// Of shares and material.
+    pub ring: RingBits,
+    /// Cells of the lookup's tables have a width of 2^-this; one that suits the model if not given.
+    pub cell: Option<u32>,
+    /// Pixels between patches; each model's own if not given.
+    pub stride: Option<usize>,
+    /// Who makes the material.
+    pub material: Origin,
+    /// Compute threads of each server and of the dealer.
+    pub threads: usize,
+    /// Whether the servers compute what they can ahead of time.
+    pub prepare: bool,
+    /// Between the servers while they denoise.
+    pub link: Link,
+    /// Where the folder for keys, shares and material is made; among the system's temporary files if not
+    /// given.
+    pub work: Option<PathBuf>,
+}
+
+/// A part of what can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Inner loops.
+    Kernels,
+    /// The operations of the paper's Table 4.
+    Atomic,
+    /// The smallest image of the model.
+    Patch,
+    /// A whole image.
+    Image,
+}
+
+impl Section {
+    /// Every part.
+    pub const ALL: [Section; 4] =
+        [Section::Kernels, Section::Atomic, Section::Patch, Section::Image];
+}
+
+/// All that was measured; a section that was not asked for is null.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Of this program.
+    pub version: &'static str,
+    /// This machine.
+    pub machine: Machine,
+    /// Compute threads.
+    pub threads: Threads,
+    /// Inner loops.
+    pub kernels: Option<Vec<Rate>>,
+    /// Single operations.
+    pub atomic: Option<Vec<Operation>>,
+    /// Whole images.
+    pub runs: Vec<Run>,
+}
+
+/// Compute threads.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Threads {
+    /// Of each server.
+    pub server: usize,
+    /// Of the plaintext network, the integer twin, kernels and single operations.
+    pub plaintext: usize,
+}
+
+/// A part of the report that is done.
+#[derive(Clone, Copy, Debug)]
+pub enum Found<'a> {
+    /// This machine, before anything is measured.
+    Machine(&'a Machine),
+    /// Inner loops.
+    Kernels(&'a [Rate]),
+    /// Single operations.
+    Operations(&'a [Operation]),
+    /// A run.
+    Run(&'a Run),
+}
+
+/// Measures what was asked for. `found` is told each part when it is done, and ends the work by an error.
+/// Everything that can be refused is refused before anything is measured.
+///
+/// Cost: minutes for [`Effort::FULL`], which the kernels and operations are measured with; the disk holds
+/// the material of one run at a time.
+///
+/// # Errors
+/// [`LabError::NoWork`], [`LabError::NoSpace`], [`LabError::TooManyPatches`], what is wrong with a model or
+/// size; [`LabError::Step`] for a process that fails; what `found` returns.
+pub fn run<E: From<LabError>>(
+    request: &Request,
+    observer: &mut dyn Observer,
+    mut found: impl FnMut(Found<'_>) -> Result<(), E>,
+) -> Result<Report, E> {
+    let wanted = |section: &Section| request.sections.contains(section);
+    let work = temporary_work(request.work.as_deref())?;
+    let mut subjects = Vec::new();
+    for model in &request.models {
+        let file = model.file(work.path())?;
+        for &engine in &request.engines {
+            for section in [Section::Patch, Section::Image].into_iter().filter(wanted) {
+                subjects.extend(Subject::of(request, section, (model, &file), engine)?);
+            }
+        }
+    }
+    drive::check_space(&subjects, work.path())?;
+
+    let mut report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        machine: Machine::this(),
+        threads: Threads { server: request.threads, plaintext: 1 },
+        kernels: None,
+        atomic: None,
+        runs: Vec::new(),
+    };
+    found(Found::Machine(&report.machine))?;
+    if wanted(&Section::Kernels) {
+        observer.phase("kernels");
+        let rates = one_thread(|| kernel_rates(Effort::FULL))?;
+        observer.pause();
+        found(Found::Kernels(&rates))?;
+        report.kernels = Some(rates);
+    }
+    if wanted(&Section::Atomic) {
+        observer.phase("single operations");
+        let rows = one_thread(|| operations(Effort::FULL))?;
+        observer.pause();
+        found(Found::Operations(&rows))?;
+        report.atomic = Some(rows);
+    }
+    for subject in &subjects {
+        let run = drive::run(subject, work.path(), observer)?;
+        found(Found::Run(&run))?;
+        report.runs.push(run);
+    }
+    Ok(report)
+}
+
+/// Runs a measurement on one compute thread.
+pub(super) fn one_thread<T: Send>(measure: impl FnOnce() -> T + Send) -> Result<T, LabError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    Ok(pool.map_err(|e| LabError::Threads(e.to_string()))?.install(measure))
+}
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -45,40 +211,6 @@ impl Effort {
     /// Runs everything once, for tests.
     pub const QUICK: Effort =
         Effort { passes: 1, elements: 1 << 10, patches: 1, literal: 32, product: [64, 48, 16] };
-}
-
-/// What figures depend on.
-#[derive(Clone, Debug, Serialize)]
-pub struct Machine {
-    /// The processor's name, where the platform tells.
-    pub cpu: Option<String>,
-    /// Processors that this process may use.
-    pub logical_cores: usize,
-    /// Of the last 1, 5 and 15 minutes: other work makes every figure worse.
-    pub load_average: Option<String>,
-    /// The kernels' instruction set.
-    pub backend: &'static str,
-    /// That of AES.
-    pub aes_backend: String,
-}
-
-impl Machine {
-    /// This machine, now.
-    pub fn this() -> Self {
-        let read = |path| std::fs::read_to_string(path).ok();
-        let cpu = read("/proc/cpuinfo").and_then(|text| {
-            let line = text.lines().find_map(|l| l.strip_prefix("model name"))?;
-            Some(line.split_once(": ")?.1.to_string())
-        });
-        let load = read("/proc/loadavg");
-        Machine {
-            cpu,
-            logical_cores: std::thread::available_parallelism().map_or(1, usize::from),
-            load_average: load.map(|l| l.split(' ').take(3).collect::<Vec<_>>().join(" ")),
-            backend: crate::kernels::active().name(),
-            aes_backend: format!("{:?}", crate::kernels::AesBackend::active()).to_lowercase(),
-        }
-    }
 }
 
 /// The median time of several passes.

@@ -1,7 +1,8 @@
 //! From charts to pixels.
 
 use super::{Axis, COLOURS, Chart, Corner, Line, Mark, PlotError, Series, Ticks};
-use crate::lab::panel::Picture;
+use crate::lab::lettering::{FONT, font};
+use crate::lab::picture::Picture;
 use plotters::chart::{ChartBuilder, ChartContext, SeriesLabelPosition};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
@@ -11,13 +12,9 @@ use plotters::prelude::{
     BitMapBackend, Cartesian2d, DashedLineSeries, DrawingArea, DrawingBackend, IntoDrawingArea,
     PathElement, RGBColor, Ranged, ShapeStyle, WHITE,
 };
-use plotters::style::{FontStyle, register_font};
 use plotters_backend::{BackendCoord, DrawingErrorKind};
 use std::ops::Range;
-use std::sync::OnceLock;
 
-const FONT: &str = "sans";
-const FONT_FILE: &[u8] = include_bytes!("../../../fixtures/fonts/DejaVuSans-ascii.ttf");
 const TITLE_PIXELS: u32 = 22;
 const TEXT_PIXELS: u32 = 17;
 const MARK_PIXELS: i32 = 6;
@@ -244,13 +241,6 @@ impl ValueFormatter<f64> for Scale {
     fn format_ext(&self, value: &f64) -> String {
         self.0.tick(*value)
     }
-}
-
-/// Makes the embedded font known, once.
-fn font() -> Result<(), PlotError> {
-    static READY: OnceLock<bool> = OnceLock::new();
-    let register = || register_font(FONT, FontStyle::Normal, FONT_FILE).is_ok();
-    if *READY.get_or_init(register) { Ok(()) } else { Err(PlotError::Font) }
 }
 
 fn refused(e: impl std::fmt::Display) -> PlotError {

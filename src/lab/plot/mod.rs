@@ -7,6 +7,8 @@ mod draw;
 
 pub use draw::draw;
 
+use super::lettering::LetteringError;
+
 /// One chart.
 #[derive(Clone, Debug)]
 pub struct Chart {
@@ -162,9 +164,9 @@ pub enum PlotError {
         /// Its label.
         label: String,
     },
-    /// The embedded font cannot be read.
-    #[error("the embedded font is unreadable")]
-    Font,
+    /// The embedded font.
+    #[error(transparent)]
+    Lettering(#[from] LetteringError),
     /// A picture too small for what it must hold, or another refusal of the plotting library.
     #[error("the chart cannot be drawn: {0}")]
     Draw(String),

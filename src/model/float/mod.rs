@@ -1,6 +1,7 @@
 //! The plaintext reference: float32, any activation.
 
 pub(super) mod mean_shift;
+mod patches;
 
 use super::{ModelError, Normalisation};
 use crate::model::piecewise::Piecewise;

@@ -8,11 +8,9 @@ use crate::lab::bench::{Effort, words};
 use crate::material::{Dealer, Origin, PartySeeds, SlotView, Tile};
 use crate::model::piecewise::Piecewise;
 use crate::model::{
-    ActivationSpec, FloatLinear, FloatModel, Method, Normalisation, PublicModel, QuantiseOptions,
-    quantise,
+    ActivationSpec, FloatLinear, FloatModel, Method, PublicModel, QuantiseOptions, quantise,
 };
-use crate::network::{Border, Fold, Gather, Network, Op};
-use crate::numbers::activation::Nonlinearity;
+use crate::network::{Border, Gather};
 use crate::numbers::ring::Ring;
 use crate::protocol::{Activation, Engine, GcEngine, GcSession, LutEngine, Step};
 use crate::wire::{MemChannel, pair};
@@ -58,29 +56,18 @@ fn and_gates(model: &PublicModel) -> usize {
 
 /// A small network whose pre-activations span [-64, 64), with [`HIDDEN`] activations a patch.
 fn public_model<R: Ring>(method: Method) -> PublicModel {
-    let linear = |inputs: usize, outputs: usize| {
-        let weights = (0..inputs * outputs).map(|i| ((i * 37 % 19) as f32 - 9.0) / 6.0).collect();
-        Op::Linear(FloatLinear {
+    let layer = |inputs: usize, outputs: usize| {
+        // The last layer, which is not measured, leaves room for the sums over patches.
+        let scale = if inputs == HIDDEN { 1.0 / 64.0 } else { 1.0 / 6.0 };
+        let weights = (0..inputs * outputs).map(|i| ((i * 37 % 19) as f32 - 9.0) * scale).collect();
+        FloatLinear {
             weights: ndarray::Array2::from_shape_vec((outputs, inputs), weights).expect("a matrix"),
             bias: ndarray::Array1::zeros(outputs),
-        })
+        }
     };
-    let ops = vec![
-        Op::Gather(Gather { patch: 5, stride: 2, pad: 1, border: Border::Reflect }),
-        linear(25, HIDDEN),
-        Op::Activation(()),
-        linear(HIDDEN, 9),
-        Op::Fold(Fold { patch: 3, window: vec![1; 9] }),
-    ];
-    let model = FloatModel {
-        network: Network::new(ops).expect("ops that follow one another"),
-        sigma: 25.0,
-        units: Normalisation::BURGER,
-        nonlinearity: Nonlinearity::Tanh,
-        extremes: None,
-        piecewise: None,
-        mean_shift: false,
-    };
+    let gather = Gather { patch: 5, stride: 2, pad: 1, border: Border::Reflect };
+    let model = FloatModel::on_patches(gather, &[HIDDEN], false, layer);
+    let model = model.expect("layers that follow one another");
     let options = QuantiseOptions::guaranteed(R::RING, method, 2.5);
     quantise(&model, &options).expect("a small model").public
 }

@@ -1,7 +1,5 @@
 //! A table as Markdown and CSV.
 
-use super::results::field;
-
 /// Columns with their names, and rows.
 pub(super) struct Table {
     head: Vec<String>,
@@ -47,12 +45,20 @@ impl Table {
 
     /// For programs.
     pub(super) fn csv(&self) -> String {
-        let line = |cells: &Vec<String>| {
-            let cells: Vec<String> = cells.iter().map(|c| field(c)).collect();
-            format!("{}\n", cells.join(","))
-        };
-        std::iter::once(&self.head).chain(&self.rows).map(line).collect()
+        csv_lines(std::iter::once(&self.head).chain(&self.rows))
     }
+}
+
+/// Lines of comma-separated fields, quoted where they must be (RFC 4180).
+pub(super) fn csv_lines<F: AsRef<[u8]>>(
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = F>>,
+) -> String {
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).expect("memory takes every record");
+    }
+    let bytes = writer.into_inner().expect("memory needs no flushing");
+    String::from_utf8(bytes).expect("fields are text, or digits and names")
 }
 
 /// The mean; NaN for none.

@@ -2,17 +2,18 @@
 
 use super::plan::Ran;
 use super::row::Row;
-use crate::cli::failure::{Code, Failure};
-use crate::cli::files::write_public;
+use super::table::csv_lines;
+use crate::lab::error::LabError;
+use crate::lab::pictures::write_report;
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-const HEADER: &str = "key,sigma,area,row,ran,psnr_db,ssim,clamped_pixels,seconds,image";
+const HEADER: [&str; 10] =
+    ["key", "sigma", "area", "row", "ran", "psnr_db", "ssim", "clamped_pixels", "seconds", "image"];
 
 /// What was found for one image, noise and row.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::cli) struct Found {
+pub(super) struct Found {
     /// Of everything the figures depend on: a result under another key is of another question.
     pub(super) key: String,
     pub(super) image: String,
@@ -30,7 +31,7 @@ pub(in crate::cli) struct Found {
 }
 
 /// The file and what is in it.
-pub(in crate::cli) struct Results {
+pub(super) struct Results {
     file: PathBuf,
     found: Vec<Found>,
     by_key: HashMap<String, usize>,
@@ -39,16 +40,11 @@ pub(in crate::cli) struct Results {
 impl Results {
     /// What an earlier run left, or nothing. Lines that are no results are not read, so that an
     /// edited file costs time at worst.
-    pub(super) fn open(file: &Path) -> Result<Results, Failure> {
+    pub(super) fn open(file: &Path) -> Result<Results, LabError> {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => {
-                let text = format!("earlier results cannot be read: {e}");
-                return Err(Failure::new(Code::Input, text)
-                    .about(file)
-                    .help("move the file away, or give another --out"));
-            }
+            Err(source) => return Err(LabError::Results { file: file.into(), source }),
         };
         let mut results =
             Results { file: file.to_path_buf(), found: Vec::new(), by_key: HashMap::new() };
@@ -62,13 +58,11 @@ impl Results {
     }
 
     /// Adds a result and saves all.
-    pub(super) fn add(&mut self, found: Found) -> Result<(), Failure> {
+    pub(super) fn add(&mut self, found: Found) -> Result<(), LabError> {
         self.insert(found);
-        let mut text = format!("{HEADER}\n");
-        for found in &self.found {
-            text.push_str(&line(found));
-        }
-        write_public(&self.file, text.as_bytes())
+        let mut text = csv_lines([HEADER]);
+        text.push_str(&csv_lines(self.found.iter().map(fields)));
+        write_report(&self.file, text.as_bytes())
     }
 
     fn insert(&mut self, found: Found) {
@@ -82,28 +76,30 @@ impl Results {
     }
 }
 
-fn line(f: &Found) -> String {
-    let mut line = String::new();
-    // Writing to a string does not fail.
-    let _ = writeln!(
-        line,
-        "{},{},{},{},{},{:.6},{:.6},{},{:.3},{}",
-        f.key,
-        f.sigma,
-        f.area,
-        f.row.name(),
-        f.ran.name(),
-        f.psnr_db,
-        f.ssim,
-        f.clamped,
-        f.seconds,
-        field(&f.image)
-    );
-    line
+fn fields(f: &Found) -> [String; 10] {
+    [
+        f.key.clone(),
+        f.sigma.to_string(),
+        f.area.clone(),
+        f.row.name().into(),
+        f.ran.name().into(),
+        format!("{:.6}", f.psnr_db),
+        format!("{:.6}", f.ssim),
+        f.clamped.to_string(),
+        format!("{:.3}", f.seconds),
+        f.image.clone(),
+    ]
 }
 
+/// A line by itself, so that a torn one costs no other: names have no line breaks.
 fn parse(line: &str) -> Option<Found> {
-    let mut fields = line.splitn(10, ',');
+    // The reader takes an open quote for closed at the end.
+    if line.matches('"').count() % 2 == 1 {
+        return None;
+    }
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
+    let record = reader.records().next()?.ok().filter(|record| record.len() == HEADER.len())?;
+    let mut fields = record.iter();
     let mut next = || fields.next();
     let found = Found {
         key: next()?.to_string(),
@@ -115,29 +111,19 @@ fn parse(line: &str) -> Option<Found> {
         ssim: next()?.parse().ok()?,
         clamped: next()?.parse().ok()?,
         seconds: next()?.parse().ok()?,
-        image: unquoted(next()?)?,
+        image: next()?.to_string(),
     };
     let numbers = [found.sigma, found.ssim, found.seconds];
     (!found.psnr_db.is_nan() && numbers.iter().all(|v| v.is_finite())).then_some(found)
 }
 
-/// Text as a CSV field.
-pub(super) fn field(text: &str) -> String {
-    let text = text.replace(['\n', '\r'], " ");
-    if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-/// The text of a CSV field that ends its line; nothing if the quotes do not match.
-fn unquoted(field: &str) -> Option<String> {
-    match field.strip_prefix('"') {
-        None => Some(field.to_string()),
-        Some(rest) => Some(rest.strip_suffix('"')?.replace("\"\"", "\"")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn line(found: &Found) -> String {
+        csv_lines([fields(found)])
+    }
 
     fn found(key: &str, image: &str, psnr_db: f64) -> Found {
         Found {
@@ -175,11 +161,10 @@ mod tests {
         assert_eq!(again.get("k3"), Some(&all[2]));
         assert_eq!(again.found.len(), 3);
         let lines = std::fs::read_to_string(&file).unwrap();
-        assert!(
-            lines.starts_with(&format!(
-                "{HEADER}\nk1,15.5,512x512,gc-refit,integer twin,31.000000,"
-            ))
-        );
+        assert!(lines.starts_with(&format!(
+            "{}\nk1,15.5,512x512,gc-refit,integer twin,31.000000,",
+            HEADER.join(",")
+        )));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The rows of the tables.
 
+use crate::model::PiecewiseChoice;
+
 /// A row of the tables: a way to denoise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::cli) enum Row {
+pub(super) enum Row {
     /// Not denoised.
     Noisy,
     /// Exact tanh.
@@ -38,17 +40,17 @@ impl Row {
         [Row::Plaintext, Row::GcZheng, Row::GcRefit, Row::Lut, Row::Dncnn, Row::DncnnLut];
 
     /// Whether it is of the convolutional network.
-    pub(in crate::cli) fn is_dncnn(self) -> bool {
+    pub(super) fn is_dncnn(self) -> bool {
         matches!(self, Row::Dncnn | Row::DncnnLut)
     }
 
     /// The row in float32 that it is compared with.
-    pub(in crate::cli) fn plaintext(self) -> Row {
+    pub(super) fn plaintext(self) -> Row {
         if self.is_dncnn() { Row::Dncnn } else { Row::Plaintext }
     }
 
     /// Its name in tables and files.
-    pub(in crate::cli) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Row::Noisy => "noisy",
             Row::Plaintext => "plaintext",
@@ -62,16 +64,16 @@ impl Row {
     }
 
     /// The row of a name.
-    pub(in crate::cli) fn from_name(name: &str) -> Option<Row> {
+    pub(super) fn from_name(name: &str) -> Option<Row> {
         Row::ALL.into_iter().find(|row| row.name() == name)
     }
 
-    /// The flags of `share-model` that make it.
-    pub(in crate::cli) fn flags(self) -> &'static [&'static str] {
+    /// The function of its garbled circuits, if it has any.
+    pub(super) fn piecewise(self) -> Option<PiecewiseChoice> {
         match self {
-            Row::GcZheng => &["--engine", "gc", "--piecewise", "zheng"],
-            Row::GcRefit => &["--engine", "gc", "--piecewise", "refit"],
-            _ => &[],
+            Row::GcZheng => Some(PiecewiseChoice::Zheng),
+            Row::GcRefit => Some(PiecewiseChoice::Refit),
+            _ => None,
         }
     }
 }

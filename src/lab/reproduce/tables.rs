@@ -1,14 +1,14 @@
 //! Tables 2, 3 and 4.
 
-use super::Report;
-use super::compute::Laboratory;
+use super::Page;
+use super::laboratory::Laboratory;
 use super::paper;
 use super::plan::{Area, Cell, Ran};
 use super::results::Found;
 use super::row::Row;
 use super::table::{Table, both, mean};
-use crate::cli::failure::Failure;
 use crate::lab::bench::{Machine, Operation};
+use crate::lab::error::LabError;
 use crate::lab::plot::{Axis, Chart, Corner, Line, Mark, Series};
 
 const PAPER_NOTE: &str = "The paper's figures are of other images and another, larger network; \
@@ -23,7 +23,7 @@ pub(super) fn letter(image: usize) -> String {
 }
 
 /// A row's results over the noise levels.
-fn line<'a>(lab: &'a Laboratory<'_>, cells: &[Cell]) -> Result<Vec<&'a Found>, Failure> {
+fn line<'a>(lab: &'a Laboratory<'_>, cells: &[Cell]) -> Result<Vec<&'a Found>, LabError> {
     cells.iter().map(|c| lab.found(c)).collect()
 }
 
@@ -34,7 +34,7 @@ fn of(cells: &[Cell], image: usize, row: Row, ran: Option<Ran>) -> Vec<Cell> {
 }
 
 /// PSNR and SSIM of each image.
-pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Report, Failure> {
+pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Page, LabError> {
     let (plan, sigmas) = (&lab.plan, &lab.plan.sigmas);
     let (cells, real) = (plan.table(), plan.for_real());
     let mut whole = Table::by_sigma(&["image", "row", "ran"], sigmas);
@@ -92,11 +92,11 @@ pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Report, Failure> {
         theirs.markdown()
     );
     let charts = vec![loss_chart(lab, &cells)?];
-    Ok(Report { markdown, csv: csv.csv(), charts, size: (1000, 560), pictures: vec![] })
+    Ok(Page { markdown, csv: csv.csv(), charts, size: (1000, 560), pictures: vec![] })
 }
 
 /// What each image loses against exact tanh, on average over the noise levels.
-fn loss_chart(lab: &Laboratory<'_>, cells: &[Cell]) -> Result<Chart, Failure> {
+fn loss_chart(lab: &Laboratory<'_>, cells: &[Cell]) -> Result<Chart, LabError> {
     let looks = [
         (Row::GcZheng, Mark::Triangle, 2),
         (Row::GcRefit, Mark::Circle, 1),
@@ -138,7 +138,7 @@ fn loss_chart(lab: &Laboratory<'_>, cells: &[Cell]) -> Result<Chart, Failure> {
 }
 
 /// Averages over the images: PSNR and SSIM at each noise level.
-fn averages(lab: &Laboratory<'_>, row: Row) -> Result<Vec<(f64, f64)>, Failure> {
+fn averages(lab: &Laboratory<'_>, row: Row) -> Result<Vec<(f64, f64)>, LabError> {
     let cells = lab.plan.table();
     let average = |&sigma: &f64| {
         let fits = |c: &&Cell| c.row == row && c.sigma() == sigma && c.area == Area::Whole;
@@ -151,7 +151,7 @@ fn averages(lab: &Laboratory<'_>, row: Row) -> Result<Vec<(f64, f64)>, Failure> 
 }
 
 /// The averages.
-pub(super) fn table3(lab: &Laboratory<'_>) -> Result<Report, Failure> {
+pub(super) fn table3(lab: &Laboratory<'_>) -> Result<Page, LabError> {
     let sigmas = &lab.plan.sigmas;
     let ours = format!("ours, {} images", lab.plan.images);
     let mut table = Table::by_sigma(&["of", "row", "ran"], sigmas);
@@ -229,11 +229,11 @@ pub(super) fn table3(lab: &Laboratory<'_>) -> Result<Report, Failure> {
         series,
     };
     let charts = vec![chart];
-    Ok(Report { markdown, csv: csv.csv(), charts, size: (1000, 640), pictures: vec![] })
+    Ok(Page { markdown, csv: csv.csv(), charts, size: (1000, 640), pictures: vec![] })
 }
 
 /// Single operations.
-pub(super) fn table4(rows: &[Operation], machine: &Machine, quick: bool) -> Report {
+pub(super) fn table4(rows: &[Operation], machine: &Machine, quick: bool) -> Page {
     let head = [
         "operation",
         "paper, us",
@@ -301,7 +301,7 @@ pub(super) fn table4(rows: &[Operation], machine: &Machine, quick: bool) -> Repo
         legend: Corner::BottomRight,
     };
     let size = (1300, 140 + 30 * rows.len() as u32);
-    Report { markdown, csv: table.csv(), charts: vec![chart], size, pictures: vec![] }
+    Page { markdown, csv: table.csv(), charts: vec![chart], size, pictures: vec![] }
 }
 
 /// The paper's time, where it is a number.

@@ -1,16 +1,17 @@
 //! Figures 2, 8 to 11, and 12.
 
-use super::Report;
-use super::compute::Laboratory;
+use super::Page;
+use super::laboratory::Laboratory;
 use super::paper;
 use super::plan::{Cell, FIGURE_SIGMAS, Plan};
 use super::row::Row;
 use super::table::Table;
 use super::tables::letter;
-use crate::cli::failure::Failure;
-use crate::cli::files::read_image;
-use crate::image::{GreyImage, pick_crops};
-use crate::lab::panel::{Panel, Picture, crop_side, side_by_side};
+use crate::image::GreyImage;
+use crate::lab::error::LabError;
+use crate::lab::panel::{Panel, with_crops};
+use crate::lab::picture::Picture;
+use crate::lab::pictures::read_grey;
 use crate::lab::plot::{Axis, Chart, Corner, Line, Mark, Series};
 use crate::model::ActivationSpec;
 use crate::numbers::activation::Activation;
@@ -38,8 +39,8 @@ impl Curve<'_> {
 }
 
 /// tanh and its approximations, and their errors.
-pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Report, Failure> {
-    let intro = format!("Model `{}`.\n", lab.args.model.display());
+pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Page, LabError> {
+    let intro = format!("Model `{}`.\n", lab.request.model.file.display());
     let quantised = lab.quantise(Row::Lut)?;
     // A layer in the middle: the first one's range and the last one's scale are their own.
     let specs: Vec<&ActivationSpec> =
@@ -118,7 +119,7 @@ pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Report, Failure> {
         chart("tanh and its approximations", y, above, Corner::BottomRight),
         chart("Errors", error, below, Corner::BottomRight),
     ];
-    Ok(Report { markdown, csv: csv.csv(), charts, size: (1000, 520), pictures: vec![] })
+    Ok(Page { markdown, csv: csv.csv(), charts, size: (1000, 520), pictures: vec![] })
 }
 
 fn at(i: usize, points: usize) -> f64 {
@@ -170,7 +171,7 @@ fn judge(draws: &dyn Fn(f64) -> Vec<(f64, f64)>) -> [f64; 3] {
 }
 
 /// Original, noisy, plaintext and secure pictures with enlarged parts.
-pub(super) fn fig8(lab: &Laboratory<'_>) -> Result<Report, Failure> {
+pub(super) fn fig8(lab: &Laboratory<'_>) -> Result<Page, LabError> {
     let mut table = Table::new(&["picture", "image", "sigma", "row", "ran", "psnr_db", "ssim"], 2);
     let (mut pictures, mut links) = (Vec::new(), String::new());
     for image in lab.plan.figure_images() {
@@ -195,11 +196,11 @@ pub(super) fn fig8(lab: &Laboratory<'_>) -> Result<Report, Failure> {
         super::setting(lab),
         table.markdown()
     );
-    Ok(Report { markdown, csv: table.csv(), charts: vec![], size: (0, 0), pictures })
+    Ok(Page { markdown, csv: table.csv(), charts: vec![], size: (0, 0), pictures })
 }
 
 /// SecureML's activation in the same network, beside the others.
-pub(super) fn fig12(lab: &Laboratory<'_>) -> Result<Report, Failure> {
+pub(super) fn fig12(lab: &Laboratory<'_>) -> Result<Page, LabError> {
     let mut table = Table::new(&["picture", "image", "sigma", "row", "ran", "psnr_db", "ssim"], 2);
     let mut theirs =
         Table::new(&["sigma", "paper: SecureML's activation, dB", "paper: its own, dB"], 0);
@@ -225,7 +226,7 @@ pub(super) fn fig12(lab: &Laboratory<'_>) -> Result<Report, Failure> {
         table.markdown(),
         theirs.markdown()
     );
-    Ok(Report { markdown, csv: table.csv(), charts: vec![], size: (0, 0), pictures })
+    Ok(Page { markdown, csv: table.csv(), charts: vec![], size: (0, 0), pictures })
 }
 
 /// Adds the results behind a picture.
@@ -234,7 +235,7 @@ fn list(
     table: &mut Table,
     picture: &str,
     cells: &[Cell],
-) -> Result<(), Failure> {
+) -> Result<(), LabError> {
     for cell in cells {
         let f = lab.found(cell)?;
         let words = [picture.to_string(), f.image.clone(), f.sigma.to_string()];
@@ -249,11 +250,11 @@ fn panels(
     lab: &Laboratory<'_>,
     cells: &[Cell],
     names: &[&str],
-) -> Result<Vec<(String, GreyImage)>, Failure> {
+) -> Result<Vec<(String, GreyImage)>, LabError> {
     let panel = |(cell, name): (&Cell, &&str)| {
         let image = match cell.row {
             Row::Noisy => lab.pixels(cell)?.0,
-            _ => read_image(&lab.picture(cell))?,
+            _ => read_grey(&lab.picture(cell))?,
         };
         let found = lab.found(cell)?;
         Ok((format!("{name} {:.2} dB / {:.3}", found.psnr_db, found.ssim), image))
@@ -262,12 +263,10 @@ fn panels(
 }
 
 /// Panels side by side, with the two crops in which the clean image shows most.
-fn compose(clean: &GreyImage, panels: &[(String, GreyImage)]) -> Result<Picture, Failure> {
-    let side = crop_side(clean.width()).min(clean.height() / 2).max(1);
-    let crops = pick_crops(clean, side, side)?;
+fn compose(clean: &GreyImage, panels: &[(String, GreyImage)]) -> Result<Picture, LabError> {
     let panels: Vec<Panel<'_>> =
         panels.iter().map(|(caption, image)| Panel { caption, image }).collect();
-    Ok(side_by_side(&panels, &crops)?)
+    Ok(with_crops(clean, &panels)?)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! What must be known for a target: which image, noise, network and machinery.
 
+use super::Target;
 use super::row::Row;
-use crate::cli::args::reproduce::Target;
 
 /// What computed a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::cli) enum Ran {
+pub(super) enum Ran {
     /// No network at all.
     Nothing,
     /// One process, float32.
@@ -38,7 +38,7 @@ impl Ran {
 
 /// Which part of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::cli) enum Area {
+pub(super) enum Area {
     /// All of it.
     Whole,
     /// A square in the middle with sides of so many pixels, where circuits and convolutions run for
@@ -48,7 +48,7 @@ pub(in crate::cli) enum Area {
 
 /// One result to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cli) struct Cell {
+pub(super) struct Cell {
     /// Index into the images.
     pub(super) image: usize,
     /// Noise in thousandths of a grey level, so that it can be compared.
@@ -81,7 +81,7 @@ pub(super) const FIGURE_SIGMAS: [f64; 2] = [15.0, 20.0];
 
 /// What a run is about.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Plan {
+pub(super) struct Plan {
     /// How many images there are.
     pub(super) images: usize,
     /// The noise levels of the tables.

@@ -1,8 +1,9 @@
 //! A link that is slower than loopback: a relay between the two servers that delays every byte and
 //! limits their rate, as a round trip and a line between two sites would.
 
+use crate::lab::error::LabError;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{AddrParseError, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -13,21 +14,27 @@ const IN_FLIGHT: usize = 4096;
 
 /// What the link adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::cli) struct Link {
+pub struct Link {
     /// The round trip; each direction takes half of it.
-    pub(in crate::cli) round_trip: Duration,
+    pub round_trip: Duration,
     /// Bits a second in each direction; unlimited if there is none.
-    pub(in crate::cli) bits_per_second: Option<f64>,
+    pub bits_per_second: Option<f64>,
 }
 
 impl Link {
-    pub(in crate::cli) fn is_plain(&self) -> bool {
-        *self == Link::default()
+    /// Where the second server finds the first, which listens at `address`: there, or behind a relay.
+    pub(super) fn route(self, address: String) -> Result<String, LabError> {
+        if self == Link::default() {
+            return Ok(address);
+        }
+        let failed = |reason: String| LabError::Relay { address: address.clone(), reason };
+        let target = address.parse().map_err(|e: AddrParseError| failed(e.to_string()))?;
+        Ok(self.relay_to(target).map_err(|e| failed(e.to_string()))?.to_string())
     }
 
     /// Relays one connection to `target` from a free port of loopback, whose address is returned.
     /// The threads end with the connection.
-    pub(in crate::cli) fn relay_to(self, target: SocketAddr) -> std::io::Result<SocketAddr> {
+    fn relay_to(self, target: SocketAddr) -> std::io::Result<SocketAddr> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         std::thread::spawn(move || {

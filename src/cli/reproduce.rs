@@ -1,0 +1,53 @@
+//! `reproduce`: the paper's tables and figures from other images.
+
+use super::args::reproduce::Reproduce;
+use super::failure::Failure;
+use super::files::{pictures, read_image};
+use super::models::read_model;
+use super::output::{Console, print_json, print_line};
+use crate::lab::reproduce::{CleanImage, Request, Trained, run as reproduce};
+use std::path::Path;
+
+/// The convolutional model, if no other is named.
+const DNCNN: &str = "fixtures/models/dncnn-s25.npz";
+
+pub(super) fn run(args: &Reproduce, console: &mut Console) -> Result<(), Failure> {
+    let request = request(args)?;
+    let report = reproduce(&request, console, |written| match args.json {
+        true => Ok(()),
+        false => print_line(&format!("{}: {}", written.target, written.files.join(", "))),
+    })?;
+    match args.json {
+        true => print_json("ppdenoise.reproduce.v1", &report),
+        false => Ok(()),
+    }
+}
+
+fn request(args: &Reproduce) -> Result<Request, Failure> {
+    let trained = |file: &Path, stride| -> Result<Trained, Failure> {
+        Ok(Trained { file: file.into(), model: read_model(file, stride)? })
+    };
+    let model = trained(&args.model, args.stride)?;
+    let fixture = Path::new(DNCNN);
+    let dncnn = args.dncnn.as_deref().or(fixture.exists().then_some(fixture));
+    let dncnn = dncnn.map(|file| trained(file, None)).transpose()?;
+    let clean = |file: &std::path::PathBuf| -> Result<CleanImage, Failure> {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(CleanImage { name, image: read_image(file)? })
+    };
+    Ok(Request {
+        targets: args.wanted(),
+        images: pictures(&args.data)?.iter().map(clean).collect::<Result<_, _>>()?,
+        data: args.data.clone(),
+        model,
+        dncnn,
+        out: args.out.clone(),
+        sigmas: args.sigma.clone(),
+        seed: args.seed,
+        interval: args.interval,
+        cell: args.cell,
+        stride: args.stride,
+        material: args.material,
+        quick: args.quick,
+    })
+}

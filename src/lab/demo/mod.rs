@@ -1,0 +1,321 @@
+//! The whole pipeline on one image, every step a process of its own.
+
+mod embedded;
+mod pictured;
+
+pub use embedded::{IMAGE_NAME as EMBEDDED_IMAGE_NAME, image as embedded_image};
+
+use super::error::{LabError, io_error};
+use super::observer::Observer;
+use super::pictures::{middle, read_grey, write_grey};
+use super::pipeline::{
+    Command, Denoiser, Joint, Link, Made, Phase, Pipeline, Served, fresh_work,
+    half_of_this_machine, remove_work,
+};
+use crate::ids::Role;
+use crate::image::GreyImage;
+use crate::image::metrics::Quality;
+use crate::material::Origin;
+use crate::model::{Choices, Clamping};
+use pictured::{Pictures, compare};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Without a dealer nobody holds a dealer's key.
+const WITHOUT_DEALER: [Role; 5] =
+    [Role::ModelOwner, Role::Gateway, Role::Server0, Role::Server1, Role::Receiver];
+
+/// What is to be shown.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The clean image's name, for readers.
+    pub name: String,
+    /// The clean image.
+    pub image: GreyImage,
+    /// The model.
+    pub model: DemoModel,
+    /// Pixels between patches; the model's own if not given.
+    pub stride: Option<usize>,
+    /// What is asked of quantisation.
+    pub choices: Choices,
+    /// Who makes the material.
+    pub material: Origin,
+    /// The middle of the image, at most so many pixels each way; all of it if not given.
+    pub crop: Option<usize>,
+    /// Noise in 8-bit grey levels.
+    pub sigma: f64,
+    /// Of the noise.
+    pub seed: u64,
+    /// What becomes of levels that the model was not shared for.
+    pub clamping: Clamping,
+    /// Folder for the pictures; created if missing.
+    pub out: PathBuf,
+    /// Whether keys, shares and material stay, in `out`/work.
+    pub keep: bool,
+}
+
+/// A model of the demonstration.
+#[derive(Clone, Debug)]
+pub enum DemoModel {
+    /// In a file.
+    File(PathBuf),
+    /// The tiny one within this program.
+    Embedded,
+}
+
+/// What was shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The clean image.
+    pub image: String,
+    /// The model.
+    pub model: String,
+    /// Noise in grey levels.
+    pub sigma: f64,
+    /// Of the noisy image.
+    pub noisy: Quality,
+    /// Of what the plaintext network makes of it.
+    pub plaintext: Quality,
+    /// Of what the two servers make of it.
+    pub secure: Quality,
+    /// By the servers, against the plaintext.
+    pub psnr_lost_db: f64,
+    /// What each role took.
+    pub phases: Vec<PhaseRow>,
+    /// While they denoise.
+    pub server_bytes_both_directions: u64,
+    /// Who made the material: made, by the servers; dealt, by a dealer.
+    pub material: &'static str,
+    /// S0's file.
+    pub material_bytes: u64,
+    /// Of the image.
+    pub activations: u64,
+    /// Between the servers, an activation.
+    pub online_bytes_per_activation_both_directions: f64,
+    /// Of each server, where the platform tells.
+    pub peak_memory_bytes: [Option<u64>; 2],
+}
+
+/// What a role took for a phase.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PhaseRow {
+    /// The phase.
+    pub phase: &'static str,
+    /// The role.
+    pub who: &'static str,
+    /// Of the process, or of the server's own report.
+    pub seconds: f64,
+    /// Of what it makes.
+    pub bytes: u64,
+    /// What that is.
+    pub what: &'static str,
+}
+
+/// Runs the demonstration: pictures in `out`, and what each role took.
+///
+/// Cost: the disk holds the material of one image while it runs; the time is that of the servers.
+///
+/// # Errors
+/// [`LabError::Foreign`] if the place of its folder is taken, [`LabError::Step`] for a role that fails, pictures
+/// that cannot be written.
+pub fn run(request: &Request, observer: &mut dyn Observer) -> Result<Report, LabError> {
+    let work = request.out.join("work");
+    fresh_work(&work)?;
+    let shown = Demonstration::new(request, &work).and_then(|demo| demo.run(observer));
+    if !request.keep {
+        remove_work(&work)?;
+    }
+    observer.pause();
+    shown
+}
+
+struct Demonstration<'a> {
+    request: &'a Request,
+    denoiser: Denoiser,
+    pipeline: Pipeline,
+    phases: Vec<PhaseRow>,
+}
+
+impl<'a> Demonstration<'a> {
+    fn new(request: &'a Request, work: &Path) -> Result<Self, LabError> {
+        let file = match &request.model {
+            DemoModel::File(file) => file.clone(),
+            DemoModel::Embedded => {
+                let file = work.join("tiny-9-5-24.npz");
+                let written = std::fs::write(&file, embedded::MODEL);
+                written.map_err(io_error(&file, "the model cannot be written"))?;
+                file
+            }
+        };
+        let denoiser = Denoiser { file, stride: request.stride, choices: request.choices.clone() };
+        let pipeline = Pipeline::new(work)?;
+        Ok(Demonstration { request, denoiser, pipeline, phases: Vec::new() })
+    }
+
+    fn run(mut self, observer: &mut dyn Observer) -> Result<Report, LabError> {
+        let files = Pictures::of(&self.request.out);
+        let clean = self.clean(observer)?;
+        write_grey(&files.original, &clean)?;
+        observer.phase("adding noise");
+        self.add_noise(&files)?;
+        observer.phase("denoising in plaintext");
+        self.in_plaintext(&files)?;
+        observer.phase("sharing the model");
+        self.share_model()?;
+        observer.phase("sharing the image");
+        self.share_image(&files)?;
+        observer.phase("making triples");
+        self.material((clean.height(), clean.width()))?;
+        observer.phase("denoising on shares");
+        let served = self.serve()?;
+        observer.phase("reconstructing");
+        self.reconstruct(&files)?;
+        self.report(&files, clean, &served)
+    }
+
+    /// The image, or the part of it that is used.
+    fn clean(&self, observer: &mut dyn Observer) -> Result<GreyImage, LabError> {
+        let (image, name) = (&self.request.image, &self.request.name);
+        match self.request.crop {
+            Some(side) if side < image.height() || side < image.width() => {
+                let part = middle(image, side)?;
+                let (height, width) = (part.height(), part.width());
+                let text = format!("the middle {height}x{width} of {name}; --crop 0 for all");
+                observer.note(&text);
+                Ok(part)
+            }
+            _ => Ok(image.clone()),
+        }
+    }
+
+    fn took(
+        &mut self,
+        phase: &'static str,
+        who: &'static str,
+        seconds: f64,
+        (bytes, what): (u64, &'static str),
+    ) {
+        self.phases.push(PhaseRow { phase, who, seconds, bytes, what });
+    }
+
+    fn add_noise(&self, files: &Pictures) -> Result<(), LabError> {
+        let (sigma, seed) = (self.request.sigma, self.request.seed);
+        let (clean, out) = (&files.original, &files.noisy);
+        self.pipeline.run(&Command::AddNoise { clean, sigma, seed, out })?;
+        Ok(())
+    }
+
+    fn in_plaintext(&mut self, files: &Pictures) -> Result<(), LabError> {
+        let (noisy, out) = (&files.noisy, &files.plaintext);
+        let (denoiser, sigma) = (&self.denoiser, self.request.sigma);
+        let denoise = Command::Denoise { noisy, denoiser, sigma, out };
+        let seconds = self.pipeline.run(&denoise)?.seconds;
+        self.took("plaintext", "one process", seconds, (0, "the same network in float32"));
+        Ok(())
+    }
+
+    fn share_model(&mut self) -> Result<(), LabError> {
+        let roles = match self.request.material {
+            Origin::Made => &WITHOUT_DEALER[..],
+            Origin::Dealt => &[],
+        };
+        self.pipeline.run(&Command::Keygen { roles })?;
+        let share = Command::ShareModel { denoiser: &self.denoiser };
+        let seconds = self.pipeline.run(&share)?.seconds;
+        let bytes = self.pipeline.size("model.s0");
+        let what = "model share to S0, once";
+        self.took("share-model", "model owner", seconds, (bytes, what));
+        Ok(())
+    }
+
+    fn share_image(&mut self, files: &Pictures) -> Result<(), LabError> {
+        let (noisy, sigma) = (&files.noisy, Some(self.request.sigma));
+        let share = Command::ShareImage { noisy, sigma, clamping: self.request.clamping };
+        let seconds = self.pipeline.run(&share)?.seconds;
+        let bytes = self.pipeline.size("img.s0");
+        self.took("share-image", "gateway", seconds, (bytes, "image share to S0"));
+        Ok(())
+    }
+
+    /// Has the material made, by whom was asked for.
+    fn material(&mut self, size: (usize, usize)) -> Result<(), LabError> {
+        let (who, seconds, amount) = match self.request.material {
+            Origin::Dealt => {
+                let deal = Command::Deal { size, threads: None };
+                let seconds = self.pipeline.run(&deal)?.seconds;
+                ("dealer", seconds, (self.pipeline.size("trip.s0"), "material to S0"))
+            }
+            Origin::Made => {
+                let [told, _] = self.servers::<Made>(Joint::Make(size))?;
+                let amount = (told.both_directions(), "both directions, nobody else");
+                ("both servers", told.seconds, amount)
+            }
+        };
+        self.took("gen-triplets", who, seconds, amount);
+        Ok(())
+    }
+
+    fn serve(&mut self) -> Result<[Served; 2], LabError> {
+        let served = self.servers::<Served>(Joint::Serve)?;
+        let amount = |phase: Phase, what| (phase.both_directions(), what);
+        let (setup, online) = (served[0].setup, online(&served[0])?);
+        let once = amount(setup, "both directions, once a model");
+        self.took("serve, setup", "both servers", setup.seconds, once);
+        let each = amount(online, "both directions");
+        self.took("serve, online", "both servers", online.seconds, each);
+        Ok(served)
+    }
+
+    fn servers<R: serde::de::DeserializeOwned>(&self, task: Joint) -> Result<[R; 2], LabError> {
+        self.pipeline.servers(task, half_of_this_machine(), Link::default())
+    }
+
+    fn reconstruct(&mut self, files: &Pictures) -> Result<(), LabError> {
+        let seconds = self.pipeline.run(&Command::Reconstruct { out: &files.secure })?.seconds;
+        let bytes = self.pipeline.sizes("den").iter().sum();
+        self.took("reconstruct", "receiver", seconds, (bytes, "result shares"));
+        Ok(())
+    }
+
+    fn report(
+        self,
+        files: &Pictures,
+        clean: GreyImage,
+        served: &[Served; 2],
+    ) -> Result<Report, LabError> {
+        let [noisy, plaintext, secure] =
+            [&files.noisy, &files.plaintext, &files.secure].map(|file| read_grey(file));
+        let images = [clean, noisy?, plaintext?, secure?];
+        let [noisy, plaintext, secure] = compare(&files.comparison, &images)?;
+        let (request, online) = (self.request, online(&served[0])?.both_directions());
+        let activations = served[0].images[0].activations;
+        Ok(Report {
+            image: request.name.clone(),
+            model: match &request.model {
+                DemoModel::File(file) => file.display().to_string(),
+                DemoModel::Embedded => embedded::MODEL_NAME.into(),
+            },
+            sigma: request.sigma,
+            noisy,
+            plaintext,
+            secure,
+            psnr_lost_db: plaintext.psnr_db - secure.psnr_db,
+            phases: self.phases,
+            server_bytes_both_directions: online,
+            material: match request.material {
+                Origin::Made => "made",
+                Origin::Dealt => "dealt",
+            },
+            material_bytes: self.pipeline.size("trip.s0"),
+            activations,
+            online_bytes_per_activation_both_directions: online as f64 / activations.max(1) as f64,
+            peak_memory_bytes: served.each_ref().map(|server| server.peak_memory_bytes),
+        })
+    }
+}
+
+/// What a server took for the image.
+fn online(served: &Served) -> Result<Phase, LabError> {
+    let none = || LabError::Report { step: "serve", reason: "there is no image in it".to_string() };
+    Ok(served.images.first().ok_or_else(none)?.online)
+}

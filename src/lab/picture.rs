@@ -1,0 +1,105 @@
+//! Finished pictures and what is drawn on them pixel by pixel.
+
+use crate::image::write::whole::encode_rgb;
+use crate::image::{GreyImage, ImageError, checked_area};
+use std::io::Write;
+
+const WHITE: [u8; 3] = [255; 3];
+/// Thickness of the outlines, which lie around the pixels they name.
+const OUTLINE: usize = 2;
+
+/// A finished picture: 8-bit red, green and blue, row-major.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    height: usize,
+    width: usize,
+    rgb: Vec<u8>,
+}
+
+impl Picture {
+    /// A picture from its pixels: red, green, blue of each, row by row.
+    ///
+    /// # Errors
+    /// [`ImageError::PixelCount`] unless there are 3 x `height` x `width` bytes; a side of 0 or too
+    /// many pixels.
+    pub fn from_rgb(height: usize, width: usize, rgb: Vec<u8>) -> Result<Picture, ImageError> {
+        let pixels = checked_area(height, width)?;
+        if rgb.len() != 3 * pixels {
+            return Err(ImageError::PixelCount { height, width, found: rgb.len() / 3 });
+        }
+        Ok(Picture { height, width, rgb })
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Red, green, blue of each pixel, row by row.
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    pub(super) fn rgb_mut(&mut self) -> &mut [u8] {
+        &mut self.rgb
+    }
+
+    /// Writes the picture as PNG, and flushes.
+    ///
+    /// # Errors
+    /// What the writer reports.
+    pub fn write_png(&self, mut writer: impl Write) -> Result<(), ImageError> {
+        encode_rgb(&self.rgb, self.height, self.width, &mut writer)?;
+        writer.flush()?;
+        Ok(())
+    }
+
+    pub(super) fn blank(height: usize, width: usize) -> Result<Picture, ImageError> {
+        Ok(Picture { height, width, rgb: WHITE.repeat(checked_area(height, width)?) })
+    }
+
+    /// Colours a pixel, if it is inside.
+    fn set(&mut self, row: usize, column: usize, colour: [u8; 3]) {
+        if row < self.height && column < self.width {
+            let at = 3 * (row * self.width + column);
+            self.rgb[at..at + 3].copy_from_slice(&colour);
+        }
+    }
+
+    fn fill(&mut self, (top, left): (usize, usize), (height, width): (usize, usize), ink: [u8; 3]) {
+        for row in top..top + height {
+            for column in left..left + width {
+                self.set(row, column, ink);
+            }
+        }
+    }
+
+    /// Draws the image with every pixel a `zoom` x `zoom` square.
+    pub(super) fn paste(&mut self, top: usize, left: usize, zoom: usize, image: &GreyImage) {
+        for (i, level) in image.to_u8().into_iter().enumerate() {
+            let (row, column) = (i / image.width(), i % image.width());
+            self.fill((top + row * zoom, left + column * zoom), (zoom, zoom), [level; 3]);
+        }
+    }
+
+    /// Draws a frame just outside a rectangle, which lies [`OUTLINE`] inside the picture at least.
+    pub(super) fn outline(
+        &mut self,
+        (top, left): (usize, usize),
+        (height, width): (usize, usize),
+        ink: [u8; 3],
+    ) {
+        let (t, l) = (top - OUTLINE, left - OUTLINE);
+        let across = (OUTLINE, width + 2 * OUTLINE);
+        let down = (height + 2 * OUTLINE, OUTLINE);
+        self.fill((t, l), across, ink);
+        self.fill((top + height, l), across, ink);
+        self.fill((t, l), down, ink);
+        self.fill((t, left + width), down, ink);
+    }
+}

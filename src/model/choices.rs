@@ -1,0 +1,185 @@
+//! What a model owner asks for when a model becomes integers, and what follows from it for a model.
+
+use super::piecewise::Piecewise;
+use super::{Cells, EngineKind, FloatModel, Method, QuantiseOptions, Ranges};
+use crate::numbers::activation::Nonlinearity;
+use crate::numbers::ring::RingBits;
+
+/// The lowest noise level to serve, as a part of the model's own: 10 for a model trained on 25.
+const SIGMA_FROM: f64 = 0.4;
+/// Cells of 1/4 for tanh.
+const TANH_CELLS: Cells = Cells::Width(2);
+/// 256 cells for ReLU: only that with the kink is inexact.
+const RELU_CELLS: Cells = Cells::Count(8);
+/// How much larger calibrated ranges are than what was seen.
+const MARGIN: f64 = 2.0;
+
+/// What is asked for; what is not has a default that suits the model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choices {
+    /// The activation engine; lookups if not chosen.
+    pub engine: Option<EngineKind>,
+    /// The ring; that of 32 bits if not chosen.
+    pub ring: Option<RingBits>,
+    /// Cells of the lookup's tables; of 1/4 for tanh and 256 for ReLU if not chosen.
+    pub cells: Option<Cells>,
+    /// What ranges rest on; for tanh a guarantee, for ReLU calibration if not chosen.
+    pub ranges: Option<RangeKind>,
+    /// Calibrated ranges: how much larger than the largest value seen; 2 if not chosen.
+    pub margin: Option<f64>,
+    /// The function of garbled circuits; refitted pieces if not chosen.
+    pub piecewise: Option<PiecewiseChoice>,
+    /// The lowest noise level to serve, in grey levels; two fifths of the model's own if not chosen.
+    pub sigma_from: Option<f64>,
+    /// The largest input magnitude in network units, in place of `sigma_from`.
+    pub interval: Option<f64>,
+}
+
+/// What a range rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeKind {
+    /// A bound that no image can leave.
+    Guaranteed,
+    /// What was seen on sample images.
+    Calibrated,
+}
+
+impl RangeKind {
+    /// Its name in flags and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            RangeKind::Guaranteed => "guaranteed",
+            RangeKind::Calibrated => "calibrated",
+        }
+    }
+}
+
+/// A piecewise function for tanh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PiecewiseChoice {
+    /// The paper's.
+    Zheng,
+    /// Two pieces, refitted.
+    Refit2,
+    /// More pieces, refitted.
+    Refit,
+    /// That of the model's description.
+    Model,
+}
+
+impl PiecewiseChoice {
+    /// Every choice.
+    pub const ALL: [PiecewiseChoice; 4] = [
+        PiecewiseChoice::Zheng,
+        PiecewiseChoice::Refit2,
+        PiecewiseChoice::Refit,
+        PiecewiseChoice::Model,
+    ];
+
+    /// Its name in flags and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            PiecewiseChoice::Zheng => "zheng",
+            PiecewiseChoice::Refit2 => "refit2",
+            PiecewiseChoice::Refit => "refit",
+            PiecewiseChoice::Model => "model",
+        }
+    }
+}
+
+/// Choices that do not go together, or not with the model.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChoiceError {
+    /// A margin without calibrated ranges.
+    #[error("a margin goes with calibrated ranges")]
+    MarginOfGuaranteed,
+    /// Garbled circuits have no tables.
+    #[error("cells go with the lut engine")]
+    CellsOfCircuits(Cells),
+    /// Lookups take any function.
+    #[error("a piecewise function goes with the gc engine")]
+    PiecewiseOfLookups,
+    /// ReLU is piecewise by itself.
+    #[error("a piecewise function stands in for tanh, and this model's activation is relu")]
+    PiecewiseOfRelu,
+    /// The model brings none.
+    #[error("the model's description has no `piecewise` function")]
+    NoPiecewise,
+    /// Calibrated values outgrow their margin there.
+    #[error(
+        "calibrated ranges do not serve noise of {from} grey levels: below {lowest} values grow beyond \
+         what calibration saw"
+    )]
+    TooLittleNoise {
+        /// The noise level asked for.
+        from: f64,
+        /// The lowest that is served.
+        lowest: f64,
+    },
+}
+
+impl Choices {
+    /// The engine chosen, or the default.
+    pub fn engine(&self) -> EngineKind {
+        self.engine.unwrap_or(EngineKind::Lut)
+    }
+
+    /// The ring chosen, or the default.
+    pub fn ring(&self) -> RingBits {
+        self.ring.unwrap_or(RingBits::L32)
+    }
+
+    /// How a model becomes integers with these choices.
+    ///
+    /// # Errors
+    /// [`ChoiceError`].
+    pub fn options(&self, model: &FloatModel) -> Result<QuantiseOptions, ChoiceError> {
+        let kind = self.ranges.unwrap_or(match model.nonlinearity {
+            Nonlinearity::Tanh => RangeKind::Guaranteed,
+            Nonlinearity::Relu => RangeKind::Calibrated,
+        });
+        let ranges = match (kind, self.margin) {
+            (RangeKind::Guaranteed, None) => Ranges::Guaranteed,
+            (RangeKind::Guaranteed, Some(_)) => return Err(ChoiceError::MarginOfGuaranteed),
+            (RangeKind::Calibrated, margin) => {
+                Ranges::Calibrated { margin: margin.unwrap_or(MARGIN) }
+            }
+        };
+        // Calibrated values outgrow their margin soon below it, at 9 of 25 already (docs/numerics.md).
+        let lowest = SIGMA_FROM * model.sigma;
+        let from = self.sigma_from.unwrap_or(lowest);
+        if kind == RangeKind::Calibrated && from < lowest {
+            return Err(ChoiceError::TooLittleNoise { from, lowest });
+        }
+        Ok(QuantiseOptions {
+            ring: self.ring(),
+            method: self.method(model)?,
+            interval: self.interval.unwrap_or_else(|| model.units.reach(model.sigma / from)),
+            ranges,
+        })
+    }
+
+    fn method(&self, model: &FloatModel) -> Result<Method, ChoiceError> {
+        let relu = model.nonlinearity == Nonlinearity::Relu;
+        let (function, refit) = match (self.engine(), self.piecewise) {
+            (EngineKind::Lut, None) => {
+                let default = if relu { RELU_CELLS } else { TANH_CELLS };
+                return Ok(Method::Lut { cells: self.cells.unwrap_or(default) });
+            }
+            (EngineKind::Lut, Some(_)) => return Err(ChoiceError::PiecewiseOfLookups),
+            (EngineKind::Gc, piecewise) => match (self.cells, piecewise) {
+                (Some(cells), _) => return Err(ChoiceError::CellsOfCircuits(cells)),
+                (None, None) if relu => (Piecewise::relu(), false),
+                (None, Some(_)) if relu => return Err(ChoiceError::PiecewiseOfRelu),
+                (None, Some(PiecewiseChoice::Zheng)) => (Piecewise::zheng(), false),
+                (None, Some(PiecewiseChoice::Refit2)) => (Piecewise::refit2(), true),
+                (None, Some(PiecewiseChoice::Model)) => {
+                    (model.piecewise.clone().ok_or(ChoiceError::NoPiecewise)?, false)
+                }
+                (None, None | Some(PiecewiseChoice::Refit)) => (Piecewise::refit(), true),
+            },
+        };
+        Ok(Method::Gc { function, refit })
+    }
+}

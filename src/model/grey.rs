@@ -1,0 +1,86 @@
+//! From the grey levels of a noisy image to those of a denoised one, in one process: in float32, and with
+//! the integers of the secure computation.
+
+use super::{
+    Clamping, Encoded, FloatModel, LevelMap, ModelError, NearestRounding, QuantisedModel, Unfit,
+    decode_sums, encode_image, run_twin,
+};
+use crate::image::GreyImage;
+use crate::numbers::fixed::shrink_nearest;
+use crate::numbers::ring::{Ring, RingBits};
+
+impl FloatModel {
+    /// Denoises grey levels in float32; `activation` is applied to a tile of pre-activations in place,
+    /// `progress` is told the share of patches done.
+    ///
+    /// # Errors
+    /// [`ModelError::Network`] if the image does not suit the model, [`ModelError::Image`] if a result is
+    /// not finite.
+    pub fn denoise_grey(
+        &self,
+        image: &GreyImage,
+        levels: &LevelMap,
+        activation: &dyn Fn(&mut [f32]),
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<GreyImage, ModelError> {
+        let units = image.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
+        let units: Vec<f32> = units.collect();
+        let size = (image.height(), image.width());
+        let out = self.denoise(&units, size, activation, progress)?;
+        let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
+        Ok(GreyImage::new(size.0, size.1, grey)?)
+    }
+}
+
+impl QuantisedModel {
+    /// The image in fixed point.
+    ///
+    /// # Errors
+    /// [`Unfit`] if more of it had to be clamped than is accepted.
+    pub fn encode_fitting(
+        &self,
+        image: &GreyImage,
+        levels: &LevelMap,
+        clamping: Clamping,
+    ) -> Result<Encoded, Unfit> {
+        let encoded = encode_image(&self.public, image, levels);
+        encoded.fit.judge(clamping, &self.public, levels)?;
+        Ok(encoded)
+    }
+
+    /// Denoises the pixels that [`encode_image`] gives of an image of `size` = (rows, columns) as the two
+    /// servers would, but for their random roundings, which are to nearest here.
+    ///
+    /// # Errors
+    /// As [`FloatModel::denoise_grey`].
+    pub fn denoise_encoded(
+        &self,
+        encoded: &Encoded,
+        size: (usize, usize),
+        levels: &LevelMap,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<GreyImage, ModelError> {
+        match self.public.ring {
+            RingBits::L32 => self.denoise_in::<u32>(encoded, size, levels, progress),
+            RingBits::L64 => self.denoise_in::<u64>(encoded, size, levels, progress),
+        }
+    }
+
+    fn denoise_in<R: Ring>(
+        &self,
+        encoded: &Encoded,
+        size: (usize, usize),
+        levels: &LevelMap,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<GreyImage, ModelError> {
+        let public = &self.public;
+        let run = run_twin::<R>(self, &encoded.pixels, size, &mut NearestRounding, progress)?;
+        let window = &public.network.fold().window;
+        let dropped = public.dropped_bits();
+        let sums: Vec<R> = run.sums.iter().map(|&sum| shrink_nearest(sum, dropped)).collect();
+        let scale = (public.output_frac(), dropped);
+        let units = decode_sums(&sums, &public.network.grid(size)?, window, scale);
+        let grey = units.iter().map(|&u| levels.to_grey(u) as f32).collect();
+        Ok(GreyImage::new(size.0, size.1, grey)?)
+    }
+}
