@@ -266,7 +266,7 @@ fn panels(
 fn compose(clean: &GreyImage, panels: &[(String, GreyImage)]) -> Result<Picture, LabError> {
     let panels: Vec<Panel<'_>> =
         panels.iter().map(|(caption, image)| Panel { caption, image }).collect();
-    Ok(with_crops(clean, &panels)?)
+    with_crops(clean, &panels)
 }
 
 #[cfg(test)]
