@@ -68,7 +68,7 @@
 //!
 //! // The receiver.
 //! let receiver = Receiver::open(&keys, &none)?;
-//! let denoised = receiver.reconstruct([&at("result.s0"), &at("result.s1")])?;
+//! let denoised = receiver.image([&at("result.s0"), &at("result.s1")])?;
 //! let error = |image: &GreyImage| -> f32 {
 //!     image.pixels().iter().zip(clean.pixels()).map(|(a, b)| (a - b).powi(2)).sum()
 //! };

@@ -173,10 +173,6 @@ impl QualityReport {
     pub(super) fn psnr_db(&self) -> f64 {
         self.psnr_db.unwrap_or(f64::INFINITY)
     }
-
-    pub(super) fn ssim(&self) -> f64 {
-        self.ssim
-    }
 }
 
 impl From<Quality> for QualityReport {

@@ -5,10 +5,7 @@ use super::files::is_stream;
 use super::shown::one_line;
 use crate::files::FormatError;
 use crate::files::container::{Passphrase, no_passphrase};
-use crate::files::keys::KeyFolder;
-use crate::files::keys::SecretKey;
 use crate::files::private::check_private;
-use crate::ids::Role;
 use clap::Args;
 use std::fs::File;
 use std::io::{IsTerminal, Read};
@@ -25,11 +22,6 @@ pub(super) struct Unlock {
 }
 
 impl Unlock {
-    /// The secret key of a role.
-    pub(super) fn secret(&self, keys: &KeyFolder, role: Role) -> Result<SecretKey, FormatError> {
-        keys.secret(role, &|file| self.passphrase(file))
-    }
-
     /// The passphrase of a locked key: of the file that the flag names, or asked for at a terminal.
     pub(super) fn passphrase(&self, file: &Path) -> Result<Passphrase, FormatError> {
         match &self.passphrase_file {

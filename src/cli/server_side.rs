@@ -126,6 +126,8 @@ pub(super) fn phase_name(phase: Phase) -> String {
         Phase::Hints => "hints, once a model".into(),
         Phase::ShareTiles => "sharing tiles".into(),
         Phase::ShareFrames => "sharing frames".into(),
+        Phase::JoinTiles => "joining tiles".into(),
+        Phase::JoinFrames => "joining frames".into(),
         Phase::Make(1, 1) => "making triples".into(),
         Phase::Make(i, n) => format!("making triples, set {i} of {n}"),
     }

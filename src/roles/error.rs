@@ -2,11 +2,13 @@
 
 use super::gateway::GatewayError;
 use super::images::PictureError;
+use super::receiver::ReceiverError;
 use super::server::{InputError, ServiceError};
 use crate::artefact::{ArtefactError, PairError};
 use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
 use crate::image::ImageError;
+use crate::image::metrics::MetricsError;
 use crate::model::ModelError;
 use crate::network::NetworkError;
 use crate::wire::NetError;
@@ -57,6 +59,12 @@ pub enum RoleError {
     /// What the gateway does not share.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// What the receiver does not put together.
+    #[error(transparent)]
+    Receiver(#[from] ReceiverError),
+    /// Images that cannot be compared.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// No material of what is asked for.
     #[error(transparent)]
     Material(#[from] MaterialError),

@@ -36,7 +36,9 @@ pub use error::{MaterialError, RoleError, VerifyError};
 pub use gateway::{Gateway, GatewayError, Picture, ShareImages, ShareReport, SharedPlane};
 pub use model_owner::{ModelOwner, ShareModel, SharedLayer, SharedModel};
 pub use observer::{Event, Observer, Phase, Silent};
-pub use receiver::Receiver;
+pub use receiver::{
+    Receiver, ReceiverError, Reconstruct, ReconstructReport, Reconstructed, ResultOf,
+};
 pub use server::Server;
 pub use shard::Shard;
 pub use threads::Threads;

@@ -3,8 +3,10 @@
 use super::dealer::DealtSet;
 use super::error::RoleError;
 use super::gateway::SharedPlane;
+use super::receiver::Reconstructed;
 use super::server::{EraseReport, ImageReport, Report};
-use crate::artefact::Unguarded;
+use crate::artefact::{NoteError, Unguarded};
+use crate::ids::ImageId;
 use crate::image::Cut;
 use crate::material::Origin;
 use crate::model::Unfit;
@@ -102,6 +104,20 @@ pub enum Event<'a> {
     Stranger(&'a str),
     /// The other server is there.
     Linked,
+    /// Receiver: without the gateway's key notes are not read.
+    NoGateway {
+        /// The file that is missed.
+        file: &'a Path,
+    },
+    /// Receiver: an image keeps its id as name.
+    NoteUnread {
+        /// The image.
+        image: ImageId,
+        /// Why its note cannot be read.
+        error: NoteError,
+    },
+    /// Receiver: an image is written.
+    Reconstructed(&'a Reconstructed),
     /// A server has done an image.
     Denoised(&'a ImageReport),
     /// A server's session with the other one is over.
@@ -146,6 +162,10 @@ pub enum Phase {
     ShareTiles,
     /// Gateway: the frames of an image.
     ShareFrames,
+    /// Receiver: the tiles of an image.
+    JoinTiles,
+    /// Receiver: the frames of an image.
+    JoinFrames,
     /// Servers: material of set number `.0` of `.1`, made with the other server.
     Make(usize, usize),
 }

@@ -1,5 +1,6 @@
 //! Properties of the library that need several of its modules.
 
+mod images;
 mod roles;
 mod secret_types;
 mod tiles;

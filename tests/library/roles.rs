@@ -90,7 +90,7 @@ impl House {
     /// How far the two results' image is from the first noisy one's wedge, against the noise.
     fn gain(&self, results: [&Path; 2], noisy: &GreyImage) -> f32 {
         let receiver = Receiver::open(&self.at("keys"), &no_passphrase).unwrap();
-        let denoised = receiver.reconstruct(results).unwrap();
+        let denoised = receiver.image(results).unwrap();
         let error = |image: &GreyImage| -> f32 {
             let wedge = (0..image.pixels().len()).map(|i| 40.0 + 6.0 * (i % SIZE.1) as f32);
             image.pixels().iter().zip(wedge).map(|(a, b)| (a - b).powi(2)).sum()

@@ -10,6 +10,7 @@ mod link;
 mod model;
 mod owner;
 mod pictures;
+mod receiver;
 mod roles;
 mod server;
 #[cfg(test)]

@@ -18,6 +18,8 @@ impl From<RoleError> for Failure {
             RoleError::About { file, error } => Failure::from(*error).about(&file),
             RoleError::Picture(e) => e.into(),
             RoleError::Gateway(e) => e.into(),
+            RoleError::Receiver(e) => e.into(),
+            RoleError::Metrics(e) => e.into(),
             RoleError::Verify(e) => e.into(),
             RoleError::Material(e) => e.into(),
             e @ RoleError::Threads(_) => Failure::of(Code::Failed, &e, None),

@@ -1,43 +1,14 @@
-//! Results beside clean images: PSNR and SSIM of each, and their means.
+//! Results beside clean images as they are shown: PSNR and SSIM of each, and their means.
 
-use super::super::failure::{Code, Failure};
-use super::super::files::{OutputKind, is_stream, write_output};
-use super::super::output::{finite, print_bytes};
-use super::super::shown::one_line;
-use super::Entry;
+use crate::cli::failure::{Code, Failure};
+use crate::cli::files::{OutputKind, is_stream, write_output};
+use crate::cli::output::{finite, print_bytes};
+use crate::cli::shown::one_line;
+use crate::image::metrics::Quality;
+use crate::roles::Reconstructed;
 use serde::Serialize;
 use std::fmt;
-use std::path::{Path, PathBuf};
-
-/// The file of each target's clean image, nothing where none was asked for: that of a folder has the
-/// target's name, or its name but for the extension.
-pub(super) fn references(
-    given: Option<&Path>,
-    targets: &[PathBuf],
-) -> Result<Vec<Option<PathBuf>>, Failure> {
-    let path = |target: &PathBuf| match given {
-        Some(given) if given.is_dir() => in_folder(given, target).map(Some),
-        given => Ok(given.map(Path::to_owned)),
-    };
-    targets.iter().map(path).collect()
-}
-
-fn in_folder(folder: &Path, target: &Path) -> Result<PathBuf, Failure> {
-    let name = target.file_name().unwrap_or_default();
-    let exact = folder.join(name);
-    if exact.is_file() {
-        return Ok(exact);
-    }
-    let same_stem = |path: &Path| path.file_stem() == target.file_stem();
-    match crate::files::folder::files_in(folder, same_stem)?.pop() {
-        Some(path) => Ok(path),
-        None => {
-            let text = format!("there is no '{}' to compare with", name.display());
-            let help = "give a folder with a clean image for every result, of the same name";
-            Err(Failure::new(Code::Input, text).about(folder).help(help))
-        }
-    }
-}
+use std::path::Path;
 
 /// Means over the images.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -48,55 +19,53 @@ pub(super) struct Summary {
     ssim: f64,
 }
 
+impl From<(usize, Quality)> for Summary {
+    fn from((images, mean): (usize, Quality)) -> Self {
+        Summary { images, psnr_db: finite(mean.psnr_db), ssim: mean.ssim }
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PSNR {:.3} dB, SSIM {:.4}", self.psnr_db.unwrap_or(f64::INFINITY), self.ssim)
     }
 }
 
-/// The means over the images that were judged.
-pub(super) fn mean(entries: &[Entry]) -> Option<Summary> {
-    let judged: Vec<_> = entries.iter().filter_map(|entry| entry.quality).collect();
-    if judged.is_empty() {
-        return None;
-    }
-    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / judged.len() as f64;
-    let psnr = mean(judged.iter().map(|q| q.psnr_db()).collect());
-    let ssim = mean(judged.iter().map(|q| q.ssim()).collect());
-    Some(Summary { images: judged.len(), psnr_db: finite(psnr), ssim })
-}
-
 /// A line an image, and the mean.
 pub(super) fn write_csv(
     path: &Path,
     kind: OutputKind,
-    entries: &[Entry],
+    images: &[Reconstructed],
     mean: Option<&Summary>,
 ) -> Result<(), Failure> {
-    let mut text = String::from("image,height,width,psnr_db,ssim\n");
-    for entry in entries {
-        let Some(quality) = entry.quality else { continue };
-        let name = Path::new(&entry.file).file_name().unwrap_or_default().to_string_lossy();
-        let (psnr, ssim) = (quality.psnr_db(), quality.ssim());
-        let (height, width) = (entry.height, entry.width);
-        text += &format!("{},{height},{width},{psnr:.4},{ssim:.5}\n", field(&one_line(&name)));
-    }
-    if let Some(mean) = mean {
-        let psnr = mean.psnr_db.unwrap_or(f64::INFINITY);
-        text += &format!("mean,,,{psnr:.4},{:.5}\n", mean.ssim);
-    }
+    let failed = |e: &dyn fmt::Display| {
+        Failure::new(Code::Failed, format!("the table cannot be written: {e}"))
+    };
+    let text = table(images, mean).map_err(|e| failed(&e))?;
+    let text = text.into_inner().map_err(|e| failed(&e.error()))?;
     match is_stream(path) {
-        true => print_bytes(text.as_bytes()),
-        false => write_output(path, text.as_bytes(), kind),
+        true => print_bytes(&text),
+        false => write_output(path, &text, kind),
     }
 }
 
-/// A field of a CSV line, quoted where it must be (RFC 4180).
-fn field(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_string(),
+fn table(images: &[Reconstructed], mean: Option<&Summary>) -> csv::Result<csv::Writer<Vec<u8>>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["image", "height", "width", "psnr_db", "ssim"])?;
+    for image in images {
+        let Some(Quality { psnr_db, ssim }) = image.quality else { continue };
+        // Names cannot act on a terminal.
+        let name = image.file.file_name().unwrap_or_default().to_string_lossy();
+        let (height, width) = (image.size.0.to_string(), image.size.1.to_string());
+        let (psnr, ssim) = (format!("{psnr_db:.4}"), format!("{ssim:.5}"));
+        table.write_record([&*one_line(&name), &height, &width, &psnr, &ssim])?;
     }
+    if let Some(mean) = mean {
+        let psnr = mean.psnr_db.unwrap_or(f64::INFINITY);
+        let (psnr, ssim) = (format!("{psnr:.4}"), format!("{:.5}", mean.ssim));
+        table.write_record(["mean", "", "", &psnr, &ssim])?;
+    }
+    Ok(table)
 }
 
 #[cfg(test)]
@@ -105,7 +74,21 @@ mod tests {
 
     #[test]
     fn names_cannot_break_a_line() {
-        assert_eq!(field("a b.png"), "a b.png");
-        assert_eq!(field("a,\"b\".png"), "\"a,\"\"b\"\".png\"");
+        let image = |name: &str| Reconstructed {
+            file: Path::new("out").join(name),
+            shares: Vec::new(),
+            tiles: None,
+            size: (2, 3),
+            quality: Some(Quality { psnr_db: 30.0, ssim: 0.9 }),
+        };
+        let images = ["a b.png", "a,\"b\".png", "a\nb.png"].map(image);
+        let mean = Summary { images: 3, psnr_db: None, ssim: 0.9 };
+        let table = table(&images, Some(&mean)).unwrap().into_inner().unwrap();
+        let text = String::from_utf8(table).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "image,height,width,psnr_db,ssim");
+        assert_eq!(lines[1], "a b.png,2,3,30.0000,0.90000");
+        assert_eq!(lines[2], "\"a,\"\"b\"\".png\",2,3,30.0000,0.90000");
+        assert_eq!((lines.len(), lines[4]), (5, "mean,,,inf,0.90000"));
     }
 }

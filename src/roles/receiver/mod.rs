@@ -1,40 +1,128 @@
 //! The receiver: puts result shares together.
 
+mod error;
+mod joined;
+mod plan;
+mod references;
+mod request;
+mod work;
+
+pub use error::ReceiverError;
+pub use request::{Reconstruct, ReconstructReport, Reconstructed, ResultOf};
+
 use super::error::RoleError;
-use crate::artefact::reconstruct;
-use crate::files::container::AskPassphrase;
+use super::observer::{Event, Observer};
+use crate::artefact::{Note, Reconstruction, read_result_note, reconstruct};
+use crate::files::FormatError;
+use crate::files::container::{AskPassphrase, OpenFrom};
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
-use crate::ids::Role;
-use crate::image::GreyImage;
-use std::path::Path;
+use crate::ids::{ImageId, Role};
+use crate::image::{GreyImage, ImageError};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Puts result shares together.
 #[derive(Debug)]
 pub struct Receiver {
     key: SecretKey,
     servers: [PublicKey; 2],
+    /// Whose notes are read, or where the key is missed.
+    gateway: Result<PublicKey, PathBuf>,
 }
 
 impl Receiver {
-    /// As [`ModelOwner::open`].
+    /// Opens a folder with `receiver.key`, the servers' `.pub`, and `gateway.pub`, without which notes are
+    /// not read. `ask` is for the passphrase of a key that is locked.
     ///
     /// # Errors
-    /// [`RoleError::Format`].
+    /// [`ReceiverError::Keys`].
     pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
-        let folder = KeyFolder::open(keys)?;
-        let key = folder.secret(Role::Receiver, ask)?;
-        let servers = [folder.public(Role::Server0)?, folder.public(Role::Server1)?];
-        Ok(Receiver { key, servers })
+        let open = || {
+            let folder = KeyFolder::open(keys)?;
+            let key = folder.secret(Role::Receiver, ask)?;
+            let servers = [folder.public(Role::Server0)?, folder.public(Role::Server1)?];
+            let gateway = match folder.public(Role::Gateway) {
+                Err(FormatError::KeyMissing { file, .. }) => Err(file),
+                other => Ok(other?),
+            };
+            Ok(Receiver { key, servers, gateway })
+        };
+        open().map_err(|e| ReceiverError::Keys(e).into())
     }
 
     /// The denoised image of two result shares, in any order; grey levels are neither rounded nor
-    /// clipped.
+    /// clipped, and no note is read.
     ///
     /// # Errors
     /// [`RoleError::Pair`] if they do not belong together, [`RoleError::Format`].
-    pub fn reconstruct(&self, shares: [&Path; 2]) -> Result<GreyImage, RoleError> {
-        let result = reconstruct(shares, &self.key, &self.servers)?;
-        let pixels = result.grey.iter().map(|&grey| grey as f32).collect();
-        Ok(GreyImage::new(result.size.0, result.size.1, pixels)?)
+    pub fn image(&self, shares: [&Path; 2]) -> Result<GreyImage, RoleError> {
+        Ok(grey(self.open_pair(shares)?)?)
     }
+
+    /// Puts results together and writes their images, with the names, formats and depths that their notes
+    /// tell: channels become one colour image, tiles and frames are joined. What cannot be put together
+    /// is told, and the others go on.
+    ///
+    /// An image of tiles is written row by row: memory is that of a row of tiles, and of the whole image if
+    /// it is compared.
+    ///
+    /// Security: each share was sealed by its server to this receiver, each note by the gateway, or it is
+    /// refused. What is written is its owner's alone unless it replaces a file that others may read.
+    ///
+    /// # Errors
+    /// [`RoleError::Receiver`], [`RoleError::Picture`], [`RoleError::Image`], [`RoleError::Pair`],
+    /// [`RoleError::Metrics`], [`RoleError::Format`]; that of an image only if there is no other.
+    pub fn reconstruct(
+        &self,
+        request: &Reconstruct,
+        observer: &mut dyn Observer,
+    ) -> Result<ReconstructReport, RoleError> {
+        let started = Instant::now();
+        request.check()?;
+        if let Err(file) = &self.gateway {
+            observer.event(Event::NoGateway { file });
+        }
+        let mut work = Work { receiver: self, request, report: ReconstructReport::default() };
+        work.all(observer)?;
+        let (mean, seconds) = (work.report.average(), started.elapsed().as_secs_f64());
+        Ok(ReconstructReport { mean, seconds, ..work.report })
+    }
+
+    fn open_pair(&self, shares: [&Path; 2]) -> Result<Reconstruction, RoleError> {
+        Ok(reconstruct(shares, &self.key, &self.servers)?)
+    }
+
+    /// The sealed note of a result; empty if there is none.
+    fn sealed_note(&self, share: &Path) -> Result<Vec<u8>, FormatError> {
+        read_result_note(share, &self.key, &self.servers).map(|(_, sealed)| sealed)
+    }
+
+    /// What a note says; nothing if there is none, or none that can be read.
+    fn note(&self, image: ImageId, sealed: &[u8], observer: &mut dyn Observer) -> Option<Note> {
+        let sender = self.gateway.as_ref().ok().filter(|_| !sealed.is_empty())?;
+        let keys = OpenFrom { recipient: &self.key, sender, role: Role::Gateway };
+        let note = Note::open(keys, image, sealed);
+        note.map_err(|error| observer.event(Event::NoteUnread { image, error })).ok()
+    }
+}
+
+/// A request at work.
+struct Work<'a> {
+    receiver: &'a Receiver,
+    request: &'a Reconstruct,
+    report: ReconstructReport,
+}
+
+impl Work<'_> {
+    /// Tells of what failed while others go on.
+    fn failed(&mut self, file: &Path, error: RoleError, observer: &mut dyn Observer) {
+        observer.event(Event::Failed { file, error });
+        self.report.failed.push(file.to_owned());
+    }
+}
+
+/// The grey levels as an image.
+fn grey(result: Reconstruction) -> Result<GreyImage, ImageError> {
+    let pixels = result.grey.iter().map(|&v| v as f32).collect();
+    GreyImage::new(result.size.0, result.size.1, pixels)
 }

@@ -38,6 +38,29 @@ fn missing_files_are_named() {
     lab.no_leftovers();
 }
 
+/// Who misses keys makes a pair of its own and gets those of others, and no more.
+#[test]
+fn missing_keys_are_those_of_the_role() {
+    let lab = Lab::new();
+    lab.share_model(&[]);
+    lab.picture("noisy.png", &noisy_crop((40, 40)));
+    let share = |keys: &str| {
+        let args = ["share-image", "noisy.png", "--model", "model.pub", "--out", "x"];
+        lab.run(&[&args[..], &["--keys", keys]].concat())
+    };
+    let own = "make the gateway's pair with `ppdenoise keygen --role gateway --out 'own'`, and get \
+               server0.pub and server1.pub from their owners";
+    share("own").refused_once(INPUT, &["there is no key folder 'own'", own]);
+    fs::create_dir(lab.path("own")).unwrap();
+    share("own").refused_once(INPUT, &["has no 'own/gateway.key'", own]);
+    lab.run(&["keygen", "--role", "gateway", "--out", "own"]).done();
+    share("own")
+        .refused_once(INPUT, &["has no 'own/server0.pub'", "get server0.pub from its owner"]);
+    let results = ["reconstruct", "a.s0", "a.s1", "--keys", "none", "--out", "x.png"];
+    let own = "make the receiver's pair with `ppdenoise keygen --role receiver --out 'none'`";
+    lab.run(&results).refused_once(INPUT, &["there is no key folder 'none'", own]);
+}
+
 #[test]
 fn files_of_another_kind_are_named() {
     let lab = Lab::ready(SIZE, 1);

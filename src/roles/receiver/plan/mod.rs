@@ -2,17 +2,17 @@
 
 mod tiles;
 
-use super::super::batch::Failures;
-use super::super::failure::{Code, Failure};
-use super::super::output::Console;
-use super::{Keys, UNKNOWN};
-use crate::artefact::{Note, Reconstruction, read_result_note};
+use super::Work;
+use super::error::ReceiverError;
+use super::request::Reconstruct;
+use crate::artefact::{Note, Reconstruction};
 use crate::files::container::header::ResultShare;
 use crate::files::folder::files_in;
-use crate::ids::Party;
-use crate::ids::{ImageId, SessionId};
+use crate::ids::{ImageId, Party, SessionId};
 use crate::image::{Depth, ImageFormat, Tiling};
-use crate::roles::images::{CHANNELS, base_name, ensure_distinct, restored_name, shares};
+use crate::roles::error::RoleError;
+use crate::roles::images::{CHANNELS, Target, base_name, ensure_distinct, restored_name, shares};
+use crate::roles::observer::Observer;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -27,9 +27,9 @@ pub(super) struct Job {
     /// What it is one of, if it is without the others.
     pub(super) part_of: Option<&'static str>,
     /// The name that its file had, if that was DICOM.
-    pub(super) scan: Option<String>,
+    scan: Option<String>,
     /// The DICOM file of that name in the folder that was given.
-    pub(super) original: Option<PathBuf>,
+    original: Option<PathBuf>,
 }
 
 /// Both shares of a result.
@@ -60,29 +60,29 @@ pub(super) struct Cell {
 }
 
 impl Job {
-    /// One plane, which is reconstructed already.
-    pub(super) fn single(note: Option<Note>, result: &Reconstruction) -> Job {
+    /// One plane, which is reconstructed already; `depth` is that of an image without a note.
+    pub(super) fn single(note: Option<Note>, result: &Reconstruction, depth: Depth) -> Job {
         let part_of = note.as_ref().and_then(|note| match (note.tile, note.channel) {
             (Some(_), _) => Some("tile of a larger image"),
             (None, Some(_)) => Some("channel of a colour image"),
             (None, None) => None,
         });
-        Job { part_of, ..Job::of(note.as_ref(), result.image_id, Vec::new()) }
+        Job { part_of, ..Job::of(note.as_ref(), result.image_id, Vec::new(), depth) }
     }
 
-    fn of(note: Option<&Note>, image: ImageId, pairs: Vec<Pair>) -> Job {
+    fn of(note: Option<&Note>, image: ImageId, pairs: Vec<Pair>, depth: Depth) -> Job {
         let name = match note {
             Some(note) if !note.name.is_empty() => restored_name(&note.name, note.format),
             Some(note) => restored_name(&image.to_string(), note.format),
             None => format!("{image}.png"),
         };
-        let depth = note.map_or(UNKNOWN, |note| note.depth);
+        let depth = note.map_or(depth, |note| note.depth);
         let parts = Parts::Planes(pairs);
         Job { name, depth, parts, part_of: None, scan: scan_name(note), original: None }
     }
 
     /// Derives its file from the one of its name in a folder, if that was DICOM.
-    pub(super) fn derive_from(&mut self, folder: &Path) -> Result<(), Failure> {
+    pub(super) fn derive_from(&mut self, folder: &Path) -> Result<(), RoleError> {
         let Some(name) = &self.scan else { return Ok(()) };
         let exact = folder.join(name);
         let found = match exact.is_file() {
@@ -90,11 +90,8 @@ impl Job {
             // Notes have no control characters and backslashes.
             false => files_in(folder, |path| base_name(path) == *name)?.pop(),
         };
-        let missing = || {
-            let text = format!("there is no '{name}' to derive from");
-            let help = "give the folder of the DICOM files that were shared, by their names";
-            Failure::new(Code::Input, text).about(folder).help(help)
-        };
+        let missing =
+            || RoleError::from(ReceiverError::NoOriginal { name: name.clone() }).about(folder);
         self.original = Some(found.ok_or_else(missing)?);
         let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or("");
         self.name = match ImageFormat::from_extension(extension) {
@@ -102,6 +99,11 @@ impl Job {
             _ => format!("{name}.dcm"),
         };
         Ok(())
+    }
+
+    /// Where its image goes.
+    pub(super) fn target<'a>(&'a self, request: &'a Reconstruct, out: &'a Path) -> Target<'a> {
+        request.target(self.original.as_deref(), out)
     }
 
     /// One of its files.
@@ -115,40 +117,37 @@ impl Job {
 }
 
 /// The name of an image's file, if it was DICOM and had one.
-pub(super) fn scan_name(note: Option<&Note>) -> Option<String> {
+fn scan_name(note: Option<&Note>) -> Option<String> {
     let note = note.filter(|n| n.format == ImageFormat::Dicom && !n.name.is_empty())?;
     Some(note.name.clone())
 }
 
 /// One channel of a colour image: its note, id and shares.
-pub(super) type Plane = (Note, ImageId, Pair);
+type Plane = (Note, ImageId, Pair);
+
+/// An image that cannot be made of what is here, and one of its files.
+type Refused = (PathBuf, ReceiverError);
 
 /// All images of the files given, in the order of their names: reads headers and notes. What cannot
-/// be paired is noted as failed, and so is a scan whose original is not in the folder `like`.
-///
-/// # Errors
-/// For a file that was named and is no result share, and for two images of one name.
-pub(super) fn jobs(
-    given: &[PathBuf],
-    like: Option<&Path>,
-    keys: &Keys,
-    failures: &mut Failures,
-    console: &mut Console,
-) -> Result<Vec<Job>, Failure> {
+/// be paired is told as failed, and so is a scan whose original is not in the folder of originals.
+pub(super) fn plan(
+    work: &mut Work<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Job>, RoleError> {
+    let (request, receiver) = (work.request, work.receiver);
     let mut jobs = Vec::new();
     let mut colours: BTreeMap<ImageId, [Option<Plane>; 3]> = BTreeMap::new();
     let mut scans: BTreeMap<ImageId, Tiles> = BTreeMap::new();
-    for (image, pair) in pairs(given, failures, console)? {
-        let sealed = match read_result_note(&pair[0], &keys.receiver, &keys.servers) {
-            Ok((_, sealed)) => sealed,
+    for (image, pair) in pairs(work, observer)? {
+        let sealed = match receiver.sealed_note(&pair[0]) {
+            Ok(sealed) => sealed,
             Err(e) => {
-                failures.note(&pair[0], &e.into(), console);
+                work.failed(&pair[0], e.into(), observer);
                 continue;
             }
         };
-        let note = keys.note(image, &sealed, console);
-        let Some(note) = note else {
-            jobs.push(Job::of(None, image, vec![pair]));
+        let Some(note) = receiver.note(image, &sealed, observer) else {
+            jobs.push(Job::of(None, image, vec![pair], request.depth));
             continue;
         };
         // A note says 0, 1 or 2.
@@ -161,89 +160,82 @@ pub(super) fn jobs(
             (None, Some(channel)) => {
                 colours.entry(channel.group).or_default()[index] = Some((note, image, pair));
             }
-            (None, None) => jobs.push(Job::of(Some(&note), image, vec![pair])),
+            (None, None) => jobs.push(Job::of(Some(&note), image, vec![pair], request.depth)),
         }
     }
-    for planes in colours.into_values() {
-        jobs.extend(joined(planes, failures, console));
+    let colours = colours.into_values().map(|planes| joined(planes, request.depth));
+    let scans = scans.into_iter().map(|(group, tiles)| of_tiles(group, tiles));
+    for joined in colours.chain(scans) {
+        match joined {
+            Ok(job) => jobs.extend(job),
+            Err((file, e)) => refuse(work, &file, e, observer),
+        }
     }
-    for (group, tiles) in scans {
-        jobs.extend(of_tiles(group, tiles, failures, console));
-    }
-    if let Some(folder) = like {
+    if let Some(folder) = request.originals() {
         jobs.retain_mut(|job| match job.derive_from(folder) {
             Ok(()) => true,
-            Err(failure) => {
-                failures.note(job.file(), &failure, console);
+            Err(e) => {
+                work.failed(job.file(), e, observer);
                 false
             }
         });
     }
     jobs.sort_by(|a, b| a.name.cmp(&b.name));
     ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.file())))?;
-    if jobs.is_empty() && failures.list.is_empty() {
-        let failure = Failure::new(Code::Input, "there are no result shares here");
-        let help = "`ppdenoise serve` writes them, as files ending in .s0 or .s1";
-        return Err(failure.about(&given[0]).help(help));
+    match request.shares.first() {
+        Some(first) if jobs.is_empty() && work.report.failed.is_empty() => {
+            Err(RoleError::from(ReceiverError::NoResults).about(first))
+        }
+        _ => Ok(jobs),
     }
-    Ok(jobs)
 }
 
 /// The shares of server 0 and server 1 that belong together, by image and session.
 fn pairs(
-    given: &[PathBuf],
-    failures: &mut Failures,
-    console: &mut Console,
-) -> Result<Vec<(ImageId, Pair)>, Failure> {
+    work: &mut Work<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Vec<(ImageId, Pair)>, RoleError> {
     let mut halves: BTreeMap<(ImageId, SessionId), [Option<PathBuf>; 2]> = BTreeMap::new();
-    for (path, fields) in shares::<ResultShare>(given)? {
+    for (path, fields) in shares::<ResultShare>(&work.request.shares)? {
         let both = halves.entry((fields.image_id, fields.session_id)).or_default();
         let half = &mut both[fields.party.index()];
-        match half {
-            Some(other) => {
-                let text = format!("a copy of '{}'", other.display());
-                let failure = Failure::new(Code::Input, text).about(&path);
-                failures.note(&path, &failure.help("give each share once"), console);
-            }
+        match half.clone() {
+            Some(other) => refuse(work, &path, ReceiverError::Copy { other }, observer),
             None => *half = Some(path),
         }
     }
     let mut pairs = Vec::new();
     for ((image, _), both) in halves {
-        match both {
-            [Some(s0), Some(s1)] => pairs.push((image, [s0, s1])),
-            [Some(path), None] => half_missing(&path, Party::S1, failures, console),
-            [None, Some(path)] => half_missing(&path, Party::S0, failures, console),
-            [None, None] => {}
-        }
+        let (path, party) = match both {
+            [Some(s0), Some(s1)] => {
+                pairs.push((image, [s0, s1]));
+                continue;
+            }
+            [Some(path), None] => (path, Party::S1),
+            [None, Some(path)] => (path, Party::S0),
+            [None, None] => continue,
+        };
+        refuse(work, &path, ReceiverError::HalfMissing { party }, observer);
     }
     Ok(pairs)
 }
 
+/// Tells of a file that makes no image.
+fn refuse(work: &mut Work<'_>, file: &Path, e: ReceiverError, observer: &mut dyn Observer) {
+    work.failed(file, RoleError::from(e).about(file), observer);
+}
+
 /// The colour image of its channels, if all are here.
-fn joined(
-    planes: [Option<Plane>; 3],
-    failures: &mut Failures,
-    console: &mut Console,
-) -> Option<Job> {
+fn joined(planes: [Option<Plane>; 3], depth: Depth) -> Result<Option<Job>, Refused> {
     let missing: Vec<&str> =
         planes.iter().zip(CHANNELS).filter(|(plane, _)| plane.is_none()).map(|(_, c)| c).collect();
     let mut planes = planes.into_iter().flatten();
-    let (note, image, first) = planes.next()?;
+    let Some((note, image, first)) = planes.next() else { return Ok(None) };
     if !missing.is_empty() {
-        let text = format!("results of {} of this colour image are missing", missing.join(", "));
-        let failure = Failure::new(Code::Input, text).about(&first[0]);
-        failures.note(&first[0], &failure.help("give the shares of all three channels"), console);
-        return None;
+        let [file, _] = first;
+        return Err((file, ReceiverError::ChannelsMissing { missing }));
     }
     let mut pairs = vec![first];
     pairs.extend(planes.map(|(_, _, pair)| pair));
-    Some(Job::of(Some(&note), image, pairs))
-}
-
-fn half_missing(path: &Path, party: Party, failures: &mut Failures, console: &mut Console) {
-    let text = format!("the result of server {} that belongs to it is not here", party.index());
-    let failure = Failure::new(Code::Input, text).about(path);
-    let help = "get it from that server, or denoise the image again";
-    failures.note(path, &failure.help(help), console);
+    Ok(Some(Job::of(Some(&note), image, pairs, depth)))
 }

@@ -1,0 +1,60 @@
+//! What to do when results cannot be put together.
+
+use super::keys::of_role;
+use super::{Code, Failure};
+use crate::ids::Role;
+use crate::roles::ReceiverError;
+
+/// Whose public keys the receiver needs.
+const SERVERS: [Role; 2] = [Role::Server0, Role::Server1];
+
+impl From<ReceiverError> for Failure {
+    fn from(e: ReceiverError) -> Self {
+        use ReceiverError as E;
+        let (code, help) = match &e {
+            E::NoResults => {
+                (Code::Input, "`ppdenoise serve` writes them, as files ending in .s0 or .s1")
+            }
+            E::Copy { .. } => (Code::Input, "give each share once"),
+            E::HalfMissing { .. } => {
+                (Code::Input, "get it from that server, or denoise the image again")
+            }
+            E::ChannelsMissing { .. } => (Code::Input, "give the shares of all three channels"),
+            E::TilesDiffer => (Code::Input, "share the image again, and denoise those shares"),
+            E::TilesMissing { .. } => {
+                (Code::Input, "give the results of all tiles; denoise those that are missing")
+            }
+            E::Part { .. } => {
+                (Code::Usage, "give the shares of all of them, or an --out file for this one")
+            }
+            E::OneFile { .. } => (Code::Usage, "give a folder that exists as --out"),
+            E::NoOriginal { .. } => {
+                (Code::Input, "give the folder of the DICOM files that were shared, by their names")
+            }
+            E::NoReference { .. } => {
+                (Code::Input, "give a folder with a clean image for every result, of the same name")
+            }
+            E::NotCompared { .. } => {
+                (Code::Usage, "leave --reference away, and compare parts of it with `metrics`")
+            }
+            E::TilesToStream => (Code::Usage, "give a file or a folder as --out"),
+            E::OriginalUnused => {
+                return Failure::new(Code::Usage, "--like goes with a DICOM file")
+                    .help("name the output with .dcm, or leave --like away");
+            }
+            E::OriginalsForOneFile => {
+                return Failure::new(Code::Usage, "--like names a folder, and --out does not")
+                    .help("give a folder that exists as --out, or one DICOM file as --like");
+            }
+            E::Keys(_) => return keys(e),
+        };
+        Failure::of(code, &e, Some(help.into()))
+    }
+}
+
+fn keys(e: ReceiverError) -> Failure {
+    match e {
+        ReceiverError::Keys(e) => of_role(e, Role::Receiver, &SERVERS),
+        e => Failure::of(Code::Input, &e, None),
+    }
+}

@@ -1,0 +1,93 @@
+//! Why results cannot be put together.
+
+use crate::files::FormatError;
+use crate::ids::Party;
+use crate::image::Rect;
+use crate::network::MAX_PIXELS;
+use std::path::PathBuf;
+
+/// Why results cannot be put together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiverError {
+    /// A key that is not there, or no good.
+    #[error(transparent)]
+    Keys(FormatError),
+    /// Paths without a result share.
+    #[error("there are no result shares here")]
+    NoResults,
+    /// A share that was given twice.
+    #[error("a copy of '{}'", other.display())]
+    Copy {
+        /// The file that came first.
+        other: PathBuf,
+    },
+    /// A share without its other half.
+    #[error("the result of server {} that belongs to it is not here", party.index())]
+    HalfMissing {
+        /// Whose half is missing.
+        party: Party,
+    },
+    /// A colour image without all of its channels.
+    #[error("results of {} of this colour image are missing", missing.join(", "))]
+    ChannelsMissing {
+        /// The names of the channels.
+        missing: Vec<&'static str>,
+    },
+    /// Tiles whose notes contradict each other.
+    #[error("the tiles of this image do not say the same of it")]
+    TilesDiffer,
+    /// An image without all of its tiles.
+    #[error(
+        "the results of {missing} of the {all} tiles of this image are missing, the first that of {first}"
+    )]
+    TilesMissing {
+        /// How many.
+        missing: usize,
+        /// Of how many.
+        all: usize,
+        /// The pixels of the first.
+        first: Rect,
+    },
+    /// One part of an image where images are wanted.
+    #[error("this is one {part}")]
+    Part {
+        /// What it is.
+        part: &'static str,
+    },
+    /// Several images for one file.
+    #[error("{images} images do not go into one file")]
+    OneFile {
+        /// How many.
+        images: usize,
+    },
+    /// A folder of originals, and results that are not called by their names.
+    #[error("originals in a folder go with results in a folder")]
+    OriginalsForOneFile,
+    /// An original, and a result that is no DICOM file.
+    #[error("an original goes with a DICOM file")]
+    OriginalUnused,
+    /// A folder of originals without one of them.
+    #[error("there is no '{name}' to derive from")]
+    NoOriginal {
+        /// The name that the image's file had.
+        name: String,
+    },
+    /// A folder of clean images without one of them.
+    #[error("there is no '{name}' to compare with")]
+    NoReference {
+        /// The result's name.
+        name: String,
+    },
+    /// An image that is too large to be compared.
+    #[error("the image is {height}x{width}; one of more than {MAX_PIXELS} pixels is not compared")]
+    NotCompared {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+    /// An image of tiles is a file.
+    #[error("an image of tiles is not written to standard output")]
+    TilesToStream,
+}

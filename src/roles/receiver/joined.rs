@@ -1,0 +1,149 @@
+//! Images of tiles and frames: how they are joined, one row of tiles in memory.
+
+use super::error::ReceiverError;
+use super::plan::{Job, Parts, Scan};
+use super::request::{Reconstructed, ResultOf};
+use super::{Work, grey};
+use crate::files::FormatError;
+use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, Rect, by_rows};
+use crate::network::MAX_PIXELS;
+use crate::roles::error::RoleError;
+use crate::roles::images::{Target, is_stream, output_format};
+use crate::roles::observer::{Event, Observer, Phase};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Refuses an image of tiles that cannot be written, or compared, before any work is done.
+pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<(), RoleError> {
+    let Parts::Tiles(scan) = &job.parts else { return Ok(()) };
+    let (height, width) = scan.tiling.size();
+    let too_large = height * width > MAX_PIXELS;
+    let about = |e: ImageError| RoleError::from(e).about(target.out);
+    if target.is_dicom() {
+        return match too_large {
+            true => Err(about(ImageError::TooLarge { height, width })),
+            false => Ok(()),
+        };
+    }
+    if is_stream(target.out) {
+        return Err(ReceiverError::TilesToStream.into());
+    }
+    let format = output_format(target.out)?;
+    by_rows(format).map_err(about)?;
+    if scan.channels > 1 && format == ImageFormat::Npy {
+        return Err(about(ImageError::Colour));
+    }
+    if compared && too_large {
+        let error = ReceiverError::NotCompared { height, width };
+        return Err(RoleError::from(error).about(target.out));
+    }
+    Ok(())
+}
+
+impl Work<'_> {
+    /// Writes an image of tiles, and judges it.
+    pub(super) fn join(
+        &mut self,
+        job: &Job,
+        scan: &Scan,
+        out: &Path,
+        reference: &Option<PathBuf>,
+        observer: &mut dyn Observer,
+    ) -> Result<Reconstructed, RoleError> {
+        let target = job.target(self.request, out);
+        if target.is_dicom() {
+            let (image, shares) = self.join_whole(job, scan, observer)?;
+            return self.finish(job, &image, out, reference, (shares, Some(scan.cells.len())));
+        }
+        let failed = |e: ImageError| match e {
+            ImageError::Io(e) => RoleError::from(FormatError::from_writer(e)),
+            e => RoleError::from(e).about(out),
+        };
+        let Scan { tiling, channels, ref cells } = *scan;
+        let (height, width) = tiling.size();
+        let reference = self.request.reference(reference);
+        // Compared as a whole, if it is compared.
+        let mut whole: Option<Vec<Vec<f32>>> =
+            reference.map(|_| vec![Vec::with_capacity(height * width); channels]);
+        let (format, file) = (output_format(out)?, target.create()?);
+        let mut joiner = Joiner::new(format, tiling, channels, job.depth, file).map_err(failed)?;
+        let mut shares = Vec::with_capacity(cells.len() * channels);
+        let mut writing = 0.0;
+        observer.event(Event::Phase(Phase::JoinTiles));
+        let (rows, columns) = tiling.counts();
+        for (row, cells) in cells.chunks(columns).enumerate() {
+            for (column, cell) in cells.iter().enumerate() {
+                for (channel, pair) in cell.pairs.iter().enumerate() {
+                    let tile = self.tile(pair, &mut shares)?;
+                    let put = joiner.put(column, channel, &tile, cell.inset);
+                    put.map_err(|e| RoleError::from(e).about(&pair[0]))?;
+                }
+            }
+            let started = Instant::now();
+            let planes = joiner.end_row().map_err(failed)?;
+            writing += started.elapsed().as_secs_f64();
+            for (whole, rows) in whole.iter_mut().flatten().zip(planes) {
+                whole.extend_from_slice(rows);
+            }
+            observer.progress((row + 1) as f64 / rows as f64);
+        }
+        let quality = match (whole, reference) {
+            (Some(planes), Some(reference)) => {
+                Some(reference.judge(&raster(planes, (height, width), job)?)?)
+            }
+            _ => None,
+        };
+        let started = Instant::now();
+        joiner.finish().map_err(failed)?.commit()?;
+        self.report.write_seconds += writing + started.elapsed().as_secs_f64();
+        let (file, tiles) = (out.to_owned(), Some(tiling.count()));
+        Ok(Reconstructed { file, shares, tiles, size: (height, width), quality })
+    }
+
+    /// The frames, or tiles, of an image whose format is written as a whole.
+    fn join_whole(
+        &self,
+        job: &Job,
+        scan: &Scan,
+        observer: &mut dyn Observer,
+    ) -> Result<(Raster, Vec<ResultOf>), RoleError> {
+        let (tiling, (height, width)) = (scan.tiling, scan.tiling.size());
+        let mut planes = vec![vec![0.0; height * width]; scan.channels];
+        let mut shares = Vec::new();
+        observer.event(Event::Phase(Phase::JoinFrames));
+        for (done, (cell, rect)) in scan.cells.iter().zip(tiling.rects()).enumerate() {
+            for (plane, pair) in planes.iter_mut().zip(&cell.pairs) {
+                let own = Rect { top: cell.inset.0, left: cell.inset.1, ..rect };
+                let part = self.tile(pair, &mut shares)?.crop(own);
+                let part = part.map_err(|e| RoleError::from(e).about(&pair[0]))?;
+                let lines = part.pixels().chunks_exact(rect.width).zip(rect.top..);
+                for (line, row) in lines {
+                    plane[row * width + rect.left..][..rect.width].copy_from_slice(line);
+                }
+            }
+            observer.progress((done + 1) as f64 / scan.cells.len() as f64);
+        }
+        Ok((raster(planes, (height, width), job)?, shares))
+    }
+
+    /// A tile, whose shares are noted.
+    fn tile(
+        &self,
+        [a, b]: &super::plan::Pair,
+        shares: &mut Vec<ResultOf>,
+    ) -> Result<GreyImage, RoleError> {
+        let result = self.receiver.open_pair([a, b])?;
+        shares.push(ResultOf::from(&result));
+        grey(result).map_err(|e| RoleError::from(e).about(a))
+    }
+}
+
+/// The image of its planes.
+fn raster(
+    planes: Vec<Vec<f32>>,
+    (height, width): (usize, usize),
+    job: &Job,
+) -> Result<Raster, ImageError> {
+    let planes = planes.into_iter().map(|plane| GreyImage::new(height, width, plane));
+    Raster::of_planes(planes.collect::<Result<_, _>>()?, job.depth)
+}

@@ -1,0 +1,69 @@
+//! The image that results of tiles make together.
+
+use super::{Cell, Job, Parts, Plane, Refused, Scan, scan_name};
+use crate::artefact::Note;
+use crate::ids::ImageId;
+use crate::image::{ImageFormat, by_rows};
+use crate::roles::images::restored_name;
+use crate::roles::receiver::error::ReceiverError;
+use std::collections::BTreeMap;
+
+/// The results of a group of tiles, by the place of their cells; a grey one is the first of three.
+pub(super) type Tiles = BTreeMap<(usize, usize), [Option<Plane>; 3]>;
+
+/// The image of its tiles, if all are here.
+pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refused> {
+    let first = tiles.values().flatten().flatten().next();
+    let of = |(note, _, pair): &Plane| Some((note.tile?.tiling, is_colour(note), pair[0].clone()));
+    let Some((tiling, colour, file)) = first.and_then(of) else { return Ok(None) };
+    let like = |(note, ..): &Plane| {
+        is_colour(note) == colour && note.tile.is_some_and(|tile| tile.tiling == tiling)
+    };
+    if !tiles.values().flatten().flatten().all(like) {
+        return Err((file, ReceiverError::TilesDiffer));
+    }
+    let channels = if colour { 3 } else { 1 };
+    let is_here = |place: &(usize, usize)| {
+        tiles.get(place).is_some_and(|planes| planes.iter().flatten().count() == channels)
+    };
+    let missing: Vec<_> = tiling.places().filter(|place| !is_here(place)).collect();
+    if let Some(first) = missing.first().and_then(|&place| tiling.rect(place)) {
+        let (missing, all) = (missing.len(), tiling.count());
+        return Err((file, ReceiverError::TilesMissing { missing, all, first }));
+    }
+    Ok(job(group, tiles, channels))
+}
+
+/// The image of tiles that are all here.
+fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
+    let (mut tiling, mut said) = (None, None);
+    let mut cells = Vec::with_capacity(tiles.len());
+    // By rows, and within a row by columns.
+    for planes in tiles.into_values() {
+        let mut cell = Cell { inset: (0, 0), pairs: Vec::with_capacity(channels) };
+        for (note, _, pair) in planes.into_iter().flatten() {
+            let tile = note.tile?;
+            cell.inset = tile.inset;
+            cell.pairs.push(pair);
+            tiling.get_or_insert(tile.tiling);
+            said.get_or_insert_with(|| (name(&note, group), note.depth, scan_name(Some(&note))));
+        }
+        cells.push(cell);
+    }
+    let (name, depth, scan) = said?;
+    let parts = Parts::Tiles(Scan { tiling: tiling?, channels, cells });
+    Some(Job { name, depth, parts, part_of: None, scan, original: None })
+}
+
+fn is_colour(note: &Note) -> bool {
+    note.channel.is_some()
+}
+
+/// The name of the file, PNG where the format is not written by rows.
+fn name(note: &Note, group: ImageId) -> String {
+    let format = by_rows(note.format).map_or(ImageFormat::Png, |()| note.format);
+    match note.name.is_empty() {
+        true => restored_name(&group.to_string(), format),
+        false => restored_name(&note.name, format),
+    }
+}

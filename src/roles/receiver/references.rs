@@ -1,0 +1,72 @@
+//! Clean images beside results, and outputs that are proved before the work.
+
+use super::error::ReceiverError;
+use crate::files::folder::files_in;
+use crate::files::output::ensure_not_input;
+use crate::image::Raster;
+use crate::image::dicom::Window;
+use crate::image::metrics::{Quality, quality};
+use crate::roles::error::RoleError;
+use crate::roles::images::{Target, is_stream, read_reference};
+use std::path::{Path, PathBuf};
+
+/// A clean image.
+#[derive(Clone, Copy)]
+pub(super) struct Reference<'a> {
+    pub(super) path: &'a Path,
+    pub(super) window: Option<Window>,
+}
+
+impl Reference<'_> {
+    /// How good an image is beside it.
+    pub(super) fn judge(self, image: &Raster) -> Result<Quality, RoleError> {
+        Ok(quality(&read_reference(self.path, self.window)?, image)?)
+    }
+}
+
+/// The file of each target's clean image, nothing where none was asked for: that of a folder has the
+/// target's name, or its name but for the extension.
+pub(super) fn references(
+    given: Option<&Path>,
+    targets: &[PathBuf],
+) -> Result<Vec<Option<PathBuf>>, RoleError> {
+    let path = |target: &PathBuf| match given {
+        Some(given) if given.is_dir() => in_folder(given, target).map(Some),
+        given => Ok(given.map(Path::to_owned)),
+    };
+    targets.iter().map(path).collect()
+}
+
+fn in_folder(folder: &Path, target: &Path) -> Result<PathBuf, RoleError> {
+    let name = target.file_name().unwrap_or_default();
+    let exact = folder.join(name);
+    if exact.is_file() {
+        return Ok(exact);
+    }
+    let same_stem = |path: &Path| path.file_stem() == target.file_stem();
+    let missing = || {
+        let name = Path::new(name).display().to_string();
+        RoleError::from(ReceiverError::NoReference { name }).about(folder)
+    };
+    files_in(folder, same_stem)?.pop().ok_or_else(missing)
+}
+
+/// Proves that outputs can be written and are no inputs.
+pub(super) fn check_outputs<'a>(
+    shares: &[PathBuf],
+    targets: impl IntoIterator<Item = Target<'a>>,
+    references: &[Option<PathBuf>],
+) -> Result<(), RoleError> {
+    let targets: Vec<Target<'_>> = targets.into_iter().collect();
+    let inputs = shares.iter().chain(references.iter().flatten()).map(PathBuf::as_path);
+    let originals = targets.iter().filter_map(|target| target.original);
+    let inputs: Vec<&Path> = inputs.chain(originals).collect();
+    for target in targets {
+        target.check()?;
+        if !is_stream(target.out) {
+            ensure_not_input(target.out, &inputs)?;
+        }
+        target.prove()?;
+    }
+    Ok(())
+}

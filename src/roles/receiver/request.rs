@@ -1,0 +1,156 @@
+//! What the receiver is asked to put together, and what it reports.
+
+use super::error::ReceiverError;
+use super::references::{Reference, check_outputs};
+use crate::files::output::Overwrite;
+use crate::ids::{ImageId, SessionId};
+use crate::image::Depth;
+use crate::image::dicom::Window;
+use crate::image::metrics::Quality;
+use crate::roles::error::RoleError;
+use crate::roles::images::{Target, is_folder};
+use std::path::{Path, PathBuf};
+
+/// What shall be put together, and where it goes. [`Reconstruct::new`] has the defaults of the command
+/// line; every field may be set after it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reconstruct {
+    /// Result shares of both servers, and folders of them; which two belong together is seen from their
+    /// headers. Two files are put together whatever they are, so that it is told why they cannot be.
+    pub shares: Vec<PathBuf>,
+    /// The denoised image, `-` for PNG on standard output; or a folder, in which images get the names that
+    /// their notes tell.
+    pub out: PathBuf,
+    /// The DICOM file that was shared, to derive a DICOM file from; or the folder of those that were
+    /// shared, by their names.
+    pub like: Option<PathBuf>,
+    /// How values of DICOM images become grey levels: as when they were shared.
+    pub window: Option<Window>,
+    /// How finely a file stores the levels of an image without a note; floats become 8 bits where a format
+    /// has none.
+    pub depth: Depth,
+    /// A clean image to compare with, or a folder of them with the results' names.
+    pub reference: Option<PathBuf>,
+    /// Whether files that are there are replaced.
+    pub overwrite: Overwrite,
+}
+
+impl Reconstruct {
+    /// These shares, to this image or folder.
+    pub fn new(shares: Vec<PathBuf>, out: &Path) -> Self {
+        Reconstruct {
+            shares,
+            out: out.to_owned(),
+            like: None,
+            window: None,
+            depth: Depth::Float,
+            reference: None,
+            overwrite: Overwrite::Never,
+        }
+    }
+
+    /// Refuses what cannot be written, before keys are opened and any work is done. What is only known
+    /// when shares were read is checked by [`super::Receiver::reconstruct`].
+    ///
+    /// # Errors
+    /// As that.
+    pub fn check(&self) -> Result<(), RoleError> {
+        let target = self.target(None, &self.out);
+        if self.original().is_some() && !target.is_dicom() {
+            return Err(ReceiverError::OriginalUnused.into());
+        }
+        if is_folder(&self.out) {
+            return Ok(());
+        }
+        if self.originals().is_some() {
+            return Err(ReceiverError::OriginalsForOneFile.into());
+        }
+        check_outputs(&self.shares, [target], std::slice::from_ref(&self.reference))
+    }
+
+    /// The one DICOM file that was named to derive from.
+    pub(super) fn original(&self) -> Option<&Path> {
+        self.like.as_deref().filter(|like| !is_folder(like))
+    }
+
+    /// The folder of DICOM files that was named.
+    pub(super) fn originals(&self) -> Option<&Path> {
+        self.like.as_deref().filter(|like| is_folder(like))
+    }
+
+    /// An output, derived from its own original, or from the one that was named.
+    pub(super) fn target<'a>(&'a self, own: Option<&'a Path>, out: &'a Path) -> Target<'a> {
+        let original = own.or(self.original());
+        Target { out, original, window: self.window, overwrite: self.overwrite }
+    }
+
+    /// The clean image of a result.
+    pub(super) fn reference<'a>(&self, path: &'a Option<PathBuf>) -> Option<Reference<'a>> {
+        path.as_deref().map(|path| Reference { path, window: self.window })
+    }
+}
+
+/// What was put together.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct ReconstructReport {
+    /// One entry an image.
+    pub images: Vec<Reconstructed>,
+    /// How many images there were, those included that failed.
+    pub total: usize,
+    /// Those that failed while others did not: results, or shares without the rest of their image. Why was
+    /// told as [`crate::roles::Event::Failed`].
+    pub failed: Vec<PathBuf>,
+    /// The means over the images that were compared, and their number; infinite PSNR if one is identical
+    /// with its reference.
+    pub mean: Option<(usize, Quality)>,
+    /// All of the work.
+    pub seconds: f64,
+    /// Of these, coding and writing the images' files.
+    pub write_seconds: f64,
+}
+
+impl ReconstructReport {
+    /// The means over the images that were compared.
+    pub(super) fn average(&self) -> Option<(usize, Quality)> {
+        let judged: Vec<Quality> = self.images.iter().filter_map(|image| image.quality).collect();
+        let mean = |value: fn(&Quality) -> f64| {
+            judged.iter().map(value).sum::<f64>() / judged.len() as f64
+        };
+        let quality = || Quality { psnr_db: mean(|q| q.psnr_db), ssim: mean(|q| q.ssim) };
+        (!judged.is_empty()).then(|| (judged.len(), quality()))
+    }
+}
+
+/// An image that was put together.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reconstructed {
+    /// Its file.
+    pub file: PathBuf,
+    /// One pair of shares, or those of red, green and blue; of an image of tiles those of each tile.
+    pub shares: Vec<ResultOf>,
+    /// Of how many tiles or frames it was joined, if it was.
+    pub tiles: Option<usize>,
+    /// Rows and columns.
+    pub size: (usize, usize),
+    /// Beside the clean image, if there was one.
+    pub quality: Option<Quality>,
+}
+
+/// What a pair of result shares is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResultOf {
+    /// The image's id.
+    pub image: ImageId,
+    /// The session that computed it.
+    pub session: SessionId,
+}
+
+impl From<&crate::artefact::Reconstruction> for ResultOf {
+    fn from(result: &crate::artefact::Reconstruction) -> Self {
+        ResultOf { image: result.image_id, session: result.session_id }
+    }
+}

@@ -1,0 +1,119 @@
+//! From result shares to images: one job after the other.
+
+use super::error::ReceiverError;
+use super::plan::{Job, Pair, Parts, plan};
+use super::references::{check_outputs, references};
+use super::request::{Reconstructed, ResultOf};
+use super::{Work, grey, joined};
+use crate::artefact::Reconstruction;
+use crate::image::Raster;
+use crate::roles::error::RoleError;
+use crate::roles::images::is_folder;
+use crate::roles::observer::{Event, Observer};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+impl Work<'_> {
+    /// Makes every image.
+    pub(super) fn all(&mut self, observer: &mut dyn Observer) -> Result<(), RoleError> {
+        let (jobs, mut opened) = match &self.request.shares[..] {
+            [a, b] if !a.is_dir() && !b.is_dir() => {
+                let (job, result) = self.pair([a, b], observer)?;
+                (vec![job], Some(vec![result]))
+            }
+            _ => (plan(self, observer)?, None),
+        };
+        self.report.total = jobs.len() + self.report.failed.len();
+        let targets = self.targets(&jobs)?;
+        let references = references(self.request.reference.as_deref(), &targets)?;
+        let request = self.request;
+        let derived = jobs.iter().zip(&targets).map(|(job, out)| job.target(request, out));
+        check_outputs(&request.shares, derived, &references)?;
+        for ((job, out), reference) in jobs.iter().zip(&targets).zip(&references) {
+            joined::check(job, &job.target(request, out), reference.is_some())?;
+        }
+        for ((job, out), reference) in jobs.iter().zip(&targets).zip(&references) {
+            let made = match (opened.take(), &job.parts) {
+                (Some(results), _) => self.write(job, results, out, reference),
+                (None, Parts::Tiles(scan)) => self.join(job, scan, out, reference, observer),
+                (None, Parts::Planes(pairs)) => {
+                    self.open(pairs).and_then(|results| self.write(job, results, out, reference))
+                }
+            };
+            match made {
+                Ok(image) => {
+                    observer.event(Event::Reconstructed(&image));
+                    self.report.images.push(image);
+                }
+                Err(error) if self.report.total == 1 => return Err(error),
+                Err(error) => self.failed(out, error, observer),
+            }
+        }
+        Ok(())
+    }
+
+    /// The only image, of two files.
+    fn pair(
+        &self,
+        [a, b]: [&Path; 2],
+        observer: &mut dyn Observer,
+    ) -> Result<(Job, Reconstruction), RoleError> {
+        let result = self.receiver.open_pair([a, b])?;
+        let note = self.receiver.note(result.image_id, &result.note, observer);
+        let mut job = Job::single(note, &result, self.request.depth);
+        if let Some(folder) = self.request.originals() {
+            job.derive_from(folder)?;
+        }
+        match job.part_of {
+            Some(part) if is_folder(&self.request.out) => {
+                Err(RoleError::from(ReceiverError::Part { part }).about(a))
+            }
+            _ => Ok((job, result)),
+        }
+    }
+
+    fn open(&self, pairs: &[Pair]) -> Result<Vec<Reconstruction>, RoleError> {
+        pairs.iter().map(|[a, b]| self.receiver.open_pair([a, b])).collect()
+    }
+
+    /// One output a job.
+    fn targets(&self, jobs: &[Job]) -> Result<Vec<PathBuf>, RoleError> {
+        let out = &self.request.out;
+        match jobs.len() {
+            _ if is_folder(out) => Ok(jobs.iter().map(|job| out.join(&job.name)).collect()),
+            0 | 1 => Ok(vec![out.clone(); jobs.len()]),
+            images => Err(RoleError::from(ReceiverError::OneFile { images }).about(out)),
+        }
+    }
+
+    /// Writes an image of one plane or three, and judges it.
+    fn write(
+        &mut self,
+        job: &Job,
+        results: Vec<Reconstruction>,
+        out: &Path,
+        reference: &Option<PathBuf>,
+    ) -> Result<Reconstructed, RoleError> {
+        let shares = results.iter().map(ResultOf::from).collect();
+        let planes = results.into_iter().map(grey).collect::<Result<Vec<_>, _>>()?;
+        let image = Raster::of_planes(planes, job.depth)?;
+        self.finish(job, &image, out, reference, (shares, None))
+    }
+
+    /// Judges and writes an image that is in memory.
+    pub(super) fn finish(
+        &mut self,
+        job: &Job,
+        image: &Raster,
+        out: &Path,
+        reference: &Option<PathBuf>,
+        (shares, tiles): (Vec<ResultOf>, Option<usize>),
+    ) -> Result<Reconstructed, RoleError> {
+        let quality = self.request.reference(reference).map(|r| r.judge(image)).transpose()?;
+        let writing = Instant::now();
+        job.target(self.request, out).write(image)?;
+        self.report.write_seconds += writing.elapsed().as_secs_f64();
+        let size = (image.height(), image.width());
+        Ok(Reconstructed { file: out.to_owned(), shares, tiles, size, quality })
+    }
+}
