@@ -53,8 +53,9 @@ pub(super) fn parties(
     ask: &AskPassphrase<'_>,
 ) -> Result<Parties, FormatError> {
     let folder = KeyFolder::open(keys)?;
-    let servers = [folder.public(Role::Server0)?, folder.public(Role::Server1)?];
-    Ok(Parties { sender: folder.secret(maker, ask)?, servers })
+    // What its owner makes is missed before what others give.
+    let sender = folder.secret(maker, ask)?;
+    Ok(Parties { sender, servers: [folder.public(Role::Server0)?, folder.public(Role::Server1)?] })
 }
 
 /// PREFIX with `.suffix` appended (never replacing a part of the name).
