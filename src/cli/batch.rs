@@ -13,7 +13,7 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Part {
     /// Take one of N parts of the images only, for work that is spread over processes or machines.
-    #[arg(long, value_name = "K/N", value_parser = parse_shard)]
+    #[arg(help_heading = "Many images", long, value_name = "K/N", value_parser = parse_shard)]
     pub(super) shard: Option<Shard>,
 }
 

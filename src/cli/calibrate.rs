@@ -13,7 +13,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
     ensure_not_input(&args.out, &[&args.model])?;
     check_npz(&args.out, "calibrated")?;
     let mut model = read_model(&args.model, None)?;
-    let images = pictures(&args.images)?;
+    let images = pictures(&args.data)?;
     let held_out = args.held_out.as_deref().map(pictures).transpose()?.unwrap_or_default();
     let request = roles::Calibrate {
         images: &images,

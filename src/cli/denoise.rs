@@ -6,15 +6,17 @@ use super::failure::{Code, Failure};
 use super::files::{
     QualityReport, check_streams, is_stream, overwrite, read_raster, read_reference,
 };
-use super::levels::{levels, tell_clamped, unfit};
+use super::levels::{tell_clamped, unfit};
 use super::models::{read_model, tell_doubt};
 use super::output::{Console, print_json};
+use super::server_side::phase_name;
 use super::share_model::quantise_options;
 use crate::files::output::ensure_not_input;
-use crate::image::{GreyImage, ImageError};
-use crate::model::{Clamping, LevelMap, QuantisedModel, Unfit, quantise};
-use crate::numbers::activation::{Activation, Nonlinearity};
+use crate::image::ImageError;
+use crate::model::{Unfit, quantise};
+use crate::numbers::activation::Activation;
 use crate::roles::images::Target;
+use crate::roles::{self, Arithmetic, Denoised, Event, Observer, PlainError, RoleError};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -66,51 +68,27 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         }
         false => None,
     };
-    let stand_in = match (args.activation, model.nonlinearity) {
-        (Some(_), Nonlinearity::Relu) => {
-            let text = "--activation stands in for tanh, and this model's activation is relu";
-            return Err(Failure::new(Code::Usage, text).help("leave --activation away"));
-        }
-        (given, _) => given,
+    let clamping = args.clamp.clamping();
+    let request = roles::Denoise {
+        name: &args.image,
+        image: &image,
+        arithmetic: match &quantised {
+            Some(model) => Arithmetic::Integer { model, clamping },
+            None => Arithmetic::Float { model: &model, stand_in: args.activation },
+        },
+        levels: args.met.levels()?,
     };
     let started = Instant::now();
-    let mut planes = vec![Vec::new(); image.planes().len()];
-    let mut sigmas = Vec::new();
-    let frames = (0..image.frames()).map(|frame| image.frame(frame));
-    let frames = frames.collect::<Result<Vec<_>, _>>()?;
-    let each = frames.iter().flat_map(|frame| frame.iter().enumerate());
-    for (channel, plane) in each {
-        let levels = levels(&args.met, (&args.image, plane), model.sigma, model.units, console)?;
-        console.phase("denoising");
-        let denoised = match &quantised {
-            Some(quantised) => {
-                let clamping = args.clamp.clamping();
-                rounded(quantised, (&args.image, plane), &levels.map, clamping, console)?
-            }
-            None => {
-                let activation = |v: &mut [f32]| match stand_in {
-                    Some(function) => function.apply(v),
-                    None => model.nonlinearity.apply(v),
-                };
-                let progress = &mut |done| console.progress(done);
-                let denoised = model.denoise_grey(plane, &levels.map, &activation, progress);
-                denoised.map_err(|e| Failure::from(e).about(&args.image))?
-            }
-        };
-        planes[channel].extend(denoised.into_pixels());
-        sigmas.push(levels.sigma);
-    }
+    let done = roles::denoise(&request, &mut Shown(console)).map_err(|e| failed(e, &args.image));
+    let Denoised { image: denoised, sigmas } = done?;
     let arithmetic = match args.twin {
         true => format!("integer twin, ring {}", args.quantise.ring().bits()),
         false => {
-            let name = stand_in.map_or(model.nonlinearity.name(), Activation::name);
+            let name = args.activation.map_or(model.nonlinearity.name(), Activation::name);
             format!("float32, {name}")
         }
     };
     console.finish();
-    let size = (image.height(), image.width());
-    let planes = planes.into_iter().map(|pixels| GreyImage::new(size.0, size.1, pixels));
-    let denoised = image.with_planes(planes.collect::<Result<_, _>>()?)?;
     let seconds = started.elapsed().as_secs_f64();
     let quality = reference.map(|r| QualityReport::new(&r, &denoised)).transpose()?;
     target.write(&denoised)?;
@@ -126,24 +104,42 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Denoises with the integers of the secure pipeline, and tells of pixels that were clamped.
-fn rounded(
-    model: &QuantisedModel,
-    (file, image): (&Path, &GreyImage),
-    levels: &LevelMap,
-    clamping: Clamping,
-    console: &mut Console,
-) -> Result<GreyImage, Failure> {
-    let remedy = |e: &Unfit| format!("use --sigma-from {}", e.needed);
-    let refused =
-        |e: Unfit| unfit(file, &e, &remedy(&e), "add --clamp to denoise what is left of them");
-    let encoded = model.encode_fitting(image, levels, clamping).map_err(refused)?;
-    let (fit, size) = (encoded.fit, (image.height(), image.width()));
-    let denoised =
-        model.denoise_encoded(&encoded, size, levels, &mut |done| console.progress(done));
-    if fit.clamped > 0 {
-        let e = fit.unfit(&model.public, levels);
-        tell_clamped(&e, &remedy(&e), console);
+/// Shows how it goes.
+struct Shown<'a>(&'a mut Console);
+
+impl Observer for Shown<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Phase(phase) => self.0.phase(&phase_name(phase)),
+            Event::Estimated { sigma, .. } => {
+                self.0.note(format!("estimated noise: {sigma:.2} grey levels"));
+            }
+            Event::Clamped { unfit, .. } => tell_clamped(&unfit, &remedy(&unfit), self.0),
+            // Of the other roles.
+            _ => {}
+        }
     }
-    denoised.map_err(|e| Failure::from(e).about(file))
+
+    fn progress(&mut self, done: f64) {
+        self.0.progress(done);
+    }
+}
+
+/// How the model is quantised to hold all pixels.
+fn remedy(e: &Unfit) -> String {
+    format!("use --sigma-from {}", e.needed)
+}
+
+fn failed(e: RoleError, file: &Path) -> Failure {
+    match e {
+        RoleError::Plain(PlainError::Unfit(e)) => {
+            unfit(file, &e, &remedy(&e), "add --clamp to denoise what is left of them")
+        }
+        RoleError::Plain(PlainError::NoTanh { own, .. }) => {
+            let text =
+                format!("--activation stands in for tanh, and this model's activation is {own}");
+            Failure::new(Code::Usage, text).help("leave --activation away")
+        }
+        e => e.into(),
+    }
 }

@@ -8,6 +8,6 @@ use clap::Args;
 pub(super) struct Windowed {
     /// DICOM: black to white stand for the values around CENTER, or for the file's own window
     /// (`file`); without it for all values that its bits can hold.
-    #[arg(long, value_name = "CENTER,WIDTH", allow_hyphen_values = true)]
+    #[arg(help_heading = "DICOM", long, value_name = "CENTER,WIDTH", allow_hyphen_values = true)]
     pub(super) window: Option<Window>,
 }

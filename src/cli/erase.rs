@@ -9,7 +9,7 @@ use crate::roles::server::{self, Extent};
 use std::path::Path;
 
 pub(super) fn run(args: &Erase, console: &mut Console) -> Result<(), Failure> {
-    let extent = match (args.all, args.force) {
+    let extent = match (args.all, args.unused_too) {
         (false, _) => Extent::Spent,
         (true, false) => Extent::All,
         (true, true) => Extent::AllEvenIfLeft,

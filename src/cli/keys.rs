@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub(super) struct Unlock {
     /// The passphrase of the secret key, if it has one, is the first line of this file; asked for at
     /// a terminal if not given.
-    #[arg(long, value_name = "FILE", env = "PPDENOISE_PASSPHRASE_FILE")]
+    #[arg(help_heading = "Keys", long, value_name = "FILE", env = "PPDENOISE_PASSPHRASE_FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
 }
 

@@ -3,9 +3,9 @@
 use super::args::parse::parse_positive;
 use super::failure::{Code, Failure};
 use super::output::Console;
-use crate::image::{GreyImage, Poisson};
-use crate::model::{Clamping, Normalisation, Unfit};
-use crate::roles::images::{ImageLevels, Levels, Noise};
+use crate::image::Poisson;
+use crate::model::{Clamping, Unfit};
+use crate::roles::images::{Levels, Noise};
 use clap::Args;
 use std::path::Path;
 
@@ -14,17 +14,17 @@ use std::path::Path;
 pub(super) struct Met {
     /// The image's noise level in 8-bit grey levels, or auto to estimate it; the model's own if not
     /// given. In shares it is public.
-    #[arg(long, value_name = "LEVELS|auto", value_parser = parse_sigma)]
+    #[arg(help_heading = "Noise", long, value_name = "LEVELS|auto", value_parser = parse_sigma)]
     pub(super) sigma: Option<Sigma>,
     /// The kind of noise: gaussian, of one sigma everywhere; poisson, which grows with the light and
     /// is made even before denoising and undone after it.
-    #[arg(long, default_value = "gaussian", value_name = "KIND")]
+    #[arg(help_heading = "Noise", long, default_value = "gaussian", value_name = "KIND")]
     pub(super) noise: NoiseKind,
     #[command(flatten)]
     pub(super) sensor: SensorNoise,
     /// The grey level that scaling to the model's noise leaves where it is; mid-grey if not given, 0
     /// as the paper does it.
-    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    #[arg(help_heading = "Noise", long, value_name = "LEVEL", value_parser = parse_level)]
     pub(super) scale_about: Option<f64>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Met {
 pub(super) struct Clamp {
     /// Clamp any number of pixels to what the model was shared for, and go on; more than 1 % of an
     /// image's are an error otherwise.
-    #[arg(long)]
+    #[arg(help_heading = "Noise", long)]
     pub(super) clamp: bool,
 }
 
@@ -62,10 +62,10 @@ pub(super) fn tell_clamped(e: &Unfit, remedy: &str, console: &Console) {
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct SensorNoise {
     /// Poisson noise: grey levels that one photo-electron makes.
-    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
+    #[arg(help_heading = "Noise", long, value_name = "LEVELS", value_parser = parse_positive)]
     pub(super) gain: Option<f64>,
     /// Poisson noise: standard deviation of the read noise in grey levels [default: 0]
-    #[arg(long, value_name = "LEVELS", value_parser = parse_level)]
+    #[arg(help_heading = "Noise", long, value_name = "LEVELS", value_parser = parse_level)]
     pub(super) read_noise: Option<f64>,
 }
 
@@ -99,23 +99,6 @@ impl Met {
         };
         Ok(Levels { noise, scale_about: self.scale_about })
     }
-}
-
-/// The levels of `image`, which `file` holds, for a model trained on noise of `model_sigma`.
-pub(super) fn levels(
-    met: &Met,
-    (file, image): (&Path, &GreyImage),
-    model_sigma: f64,
-    units: Normalisation,
-    console: &Console,
-) -> Result<ImageLevels, Failure> {
-    let wanted = met.levels()?;
-    let found = wanted.of(image, model_sigma, units);
-    let found = found.map_err(|e| Failure::from(e).about(file))?;
-    if wanted.noise == Noise::Estimated {
-        console.note(format!("estimated noise: {:.2} grey levels", found.sigma));
-    }
-    Ok(found)
 }
 
 /// The Poisson noise that the flags describe, if they do.

@@ -41,7 +41,7 @@ mod train;
 mod verify;
 mod version;
 
-use crate::kernels::{self, Backend};
+use crate::kernels;
 use args::{Cli, Command};
 use clap::Parser;
 use failure::Failure;
@@ -113,8 +113,8 @@ fn watch(command: &Command) -> Result<(), Failure> {
 }
 
 fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
-    if let Some(name) = &cli.backend {
-        kernels::select(Backend::from_name(name)?)?;
+    if let Some(backend) = cli.backend {
+        kernels::select(backend)?;
     }
     match cli.command {
         Command::Keygen(args) => keygen::run(&args, console),

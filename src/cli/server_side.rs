@@ -119,6 +119,7 @@ pub(super) fn phase_name(phase: Phase) -> String {
         Phase::ShareModel => "quantising and sharing".into(),
         Phase::Calibrate => "calibrating".into(),
         Phase::Deal => "making triples".into(),
+        Phase::Plain => "denoising".into(),
         Phase::Setup => "setup".into(),
         Phase::Online(1, 1) => "denoising".into(),
         Phase::Online(i, n) => format!("denoising image {i} of {n}"),

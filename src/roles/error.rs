@@ -9,7 +9,7 @@ use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
 use crate::image::ImageError;
 use crate::image::metrics::MetricsError;
-use crate::model::ModelError;
+use crate::model::{ModelError, Unfit};
 use crate::network::NetworkError;
 use crate::wire::NetError;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,9 @@ pub enum RoleError {
     /// No material of what is asked for.
     #[error(transparent)]
     Material(#[from] MaterialError),
+    /// An image that is not denoised in the clear.
+    #[error(transparent)]
+    Plain(#[from] PlainError),
     /// Shares and an image that cannot be compared.
     #[error(transparent)]
     Verify(#[from] VerifyError),
@@ -151,4 +154,21 @@ pub enum VerifyError {
         /// Its columns.
         width: usize,
     },
+}
+
+/// Why an image is not denoised in the clear.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlainError {
+    /// There is no tanh that another function could stand in for.
+    #[error("{function} stands in for tanh, and this model's activation is {own}")]
+    NoTanh {
+        /// The function.
+        function: &'static str,
+        /// The model's own.
+        own: &'static str,
+    },
+    /// More of the image has to be clamped than is accepted.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
 }

@@ -22,6 +22,7 @@ mod gateway;
 pub mod images;
 mod model_owner;
 mod observer;
+mod plain;
 mod receiver;
 pub mod server;
 mod shard;
@@ -32,10 +33,11 @@ mod wanted;
 pub use calibrate::{Calibrate, CalibratedLayer, Calibration, calibrate};
 pub use common::{NewKeys, make_keys, read_public};
 pub use dealer::{Deal, Dealer, DealtSet};
-pub use error::{MaterialError, RoleError, VerifyError};
+pub use error::{MaterialError, PlainError, RoleError, VerifyError};
 pub use gateway::{Gateway, GatewayError, Picture, ShareImages, ShareReport, SharedPlane};
 pub use model_owner::{ModelOwner, ShareModel, SharedLayer, SharedModel};
 pub use observer::{Event, Observer, Phase, Silent};
+pub use plain::{Arithmetic, Denoise, Denoised, denoise};
 pub use receiver::{
     Receiver, ReceiverError, Reconstruct, ReconstructReport, Reconstructed, ResultOf,
 };

@@ -144,6 +144,8 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
+    /// A plane of an image, in the clear.
+    Plain,
     /// Model owner: quantising and sharing a model.
     ShareModel,
     /// Model owner: images that a model is calibrated on.

@@ -121,7 +121,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     run(&["import", &torch, "--out", "imported.npz", "--json"]);
     run(&["inspect", &torch, "--json"]);
     run(&["inspect", CAMERA, "--json"]);
-    let calibrate = ["calibrate", TINY, "--images", ".", "--out", "calibrated.npz", "--json"];
+    let calibrate = ["calibrate", TINY, "--data", ".", "--out", "calibrated.npz", "--json"];
     run(&calibrate);
     run(&[&calibrate[..], &["--held-out", "."]].concat());
     run(&[&["share-image", "noisy.png", "--out", "other"][..], &common].concat());

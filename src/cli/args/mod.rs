@@ -15,6 +15,7 @@ use super::levels::{Clamp, Met, NoiseKind, SensorNoise};
 use super::version;
 use crate::ids::Party;
 use crate::ids::Role;
+use crate::kernels::Backend;
 use crate::material::Origin;
 use crate::model::EngineKind;
 use crate::numbers::activation::Activation;
@@ -28,6 +29,9 @@ use reproduce::Reproduce;
 use server::{Erase, Link, Prepare, Serve, Threads, parse_party};
 use std::path::PathBuf;
 
+/// The heading of flags that every command has.
+const EVERYWHERE: &str = "Everywhere";
+
 /// Denoise images that two servers cannot see, with a neural network they cannot see.
 #[derive(Debug, Parser)]
 #[command(name = "ppdenoise", version, long_version = version::long())]
@@ -37,11 +41,11 @@ use std::path::PathBuf;
     terminate ends a command by that signal, with nothing half written.")]
 pub(super) struct Cli {
     /// Print data, reports and errors only, and the address that a server listens at.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = EVERYWHERE)]
     pub(super) quiet: bool,
     /// Instruction set of the kernels; the best one the CPU has if not given.
-    #[arg(long, global = true, value_name = "portable|avx2|avx512|amx", env = "PPDENOISE_BACKEND")]
-    pub(super) backend: Option<String>,
+    #[arg(long, global = true, value_name = "NAME", env = "PPDENOISE_BACKEND", help_heading = EVERYWHERE)]
+    pub(super) backend: Option<Backend>,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -131,7 +135,7 @@ pub(super) struct Calibrate {
     pub(super) model: PathBuf,
     /// Folder of clean grey PNGs.
     #[arg(long, value_name = "DIR")]
-    pub(super) images: PathBuf,
+    pub(super) data: PathBuf,
     /// Folder of other clean grey PNGs, to see how far beyond the former they go.
     #[arg(long, value_name = "DIR")]
     pub(super) held_out: Option<PathBuf>,
@@ -212,7 +216,7 @@ pub(super) struct ShareImage {
     #[command(flatten)]
     pub(super) clamp: Clamp,
     /// Refuse an image with a single pixel that would have to be clamped.
-    #[arg(long, conflicts_with = "clamp")]
+    #[arg(long, conflicts_with = "clamp", help_heading = "Noise")]
     pub(super) strict: bool,
     /// Prefix of the shares, or a folder that exists.
     #[arg(long, value_name = "PREFIX|DIR")]
@@ -248,7 +252,7 @@ pub(super) struct GenTriplets {
     #[command(flatten)]
     pub(super) unlock: Unlock,
     /// The model's public description; with --party this server's model share.
-    #[arg(long, value_name = "PREFIX.pub|FILE")]
+    #[arg(long, value_name = "PREFIX.pub|PREFIX.s0|PREFIX.s1")]
     pub(super) model: PathBuf,
     /// With --party: the model's public description; PREFIX.pub beside the model share if not given.
     #[arg(long, value_name = "FILE", requires = "party")]
@@ -550,10 +554,10 @@ pub(super) struct Man {
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Writing {
     /// Replace output files that exist.
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub(super) force: bool,
     /// Print a JSON report on standard output.
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub(super) json: bool,
 }
 

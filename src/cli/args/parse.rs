@@ -2,6 +2,7 @@
 
 use crate::cli::failure::{Code, Failure};
 use crate::ids::Role;
+use crate::kernels::Backend;
 use crate::numbers::activation::Activation;
 
 pub(in crate::cli) fn parse_role(text: &str) -> Result<Role, String> {
@@ -54,4 +55,14 @@ pub(in crate::cli) fn parse_activation(text: &str) -> Result<Activation, String>
 pub(in crate::cli) fn goes_with(flag: &str, other: &str) -> Failure {
     Failure::new(Code::Usage, format!("{flag} goes with {other}"))
         .help(format!("add {other}, or leave {flag} away"))
+}
+
+impl clap::ValueEnum for Backend {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Backend::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.name()))
+    }
 }

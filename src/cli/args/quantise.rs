@@ -13,40 +13,40 @@ use clap::{Args, ValueEnum};
 pub(in crate::cli) struct Quantise {
     /// Activation engine: lut, masked lookup with dealer material; gc, garbled circuits between
     /// the servers, as in the paper [default: lut]
-    #[arg(long, value_name = "ENGINE", value_parser = parse_engine)]
+    #[arg(help_heading = "Quantisation", long, value_name = "ENGINE", value_parser = parse_engine)]
     pub(in crate::cli) engine: Option<EngineKind>,
     /// Bits of the ring: 32 or 64 [default: 32]
-    #[arg(long, value_name = "BITS", value_parser = parse_ring)]
+    #[arg(help_heading = "Quantisation", long, value_name = "BITS", value_parser = parse_ring)]
     pub(in crate::cli) ring: Option<RingBits>,
     /// Width of a cell of the lut engine's tables: 1/4, 1/8 (closer, more material) or another
     /// power of two [default: 1/4]
-    #[arg(long, value_name = "1/N", value_parser = parse_cell, conflicts_with = "cells")]
+    #[arg(help_heading = "Quantisation", long, value_name = "1/N", value_parser = parse_cell, conflicts_with = "cells")]
     pub(in crate::cli) cell: Option<u32>,
     /// Cells of each of the lut engine's tables, a power of two from 16 to 4096: the narrower a
     /// layer's range, the finer they are [default for ReLU: 256]
-    #[arg(long, value_name = "NUMBER", value_parser = parse_cells)]
+    #[arg(help_heading = "Quantisation", long, value_name = "NUMBER", value_parser = parse_cells)]
     pub(in crate::cli) cells: Option<u32>,
     /// What the range of a layer rests on: guaranteed, no image can leave it; calibrated, what
     /// `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
-    #[arg(long, value_name = "KIND")]
+    #[arg(help_heading = "Quantisation", long, value_name = "KIND")]
     pub(in crate::cli) ranges: Option<RangeKind>,
     /// Calibrated ranges: how much larger than the largest value seen, at least 1 [default: 2]
-    #[arg(long, value_name = "FACTOR", value_parser = parse_margin)]
+    #[arg(help_heading = "Quantisation", long, value_name = "FACTOR", value_parser = parse_margin)]
     pub(in crate::cli) margin: Option<f64>,
     /// The gc engine's function: zheng (the paper's), refit2, refit, or model, the
     /// model description's own [default: refit]
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = "Quantisation", long, value_name = "NAME")]
     pub(in crate::cli) piecewise: Option<PiecewiseChoice>,
     /// The lowest noise level, in 8-bit grey levels, of images that the model must serve: the less
     /// noise, the further levels 0 to 255 are spread, and the more material the first layer needs
     /// [default: two fifths of the model's own, 10 of 25]
-    #[arg(long, value_name = "LEVELS", value_parser = parse_positive, conflicts_with = "interval")]
+    #[arg(help_heading = "Quantisation", long, value_name = "LEVELS", value_parser = parse_positive, conflicts_with = "interval")]
     pub(in crate::cli) sigma_from: Option<f64>,
     /// Largest input magnitude in network units, in place of --sigma-from.
-    #[arg(long, value_name = "UNITS", value_parser = parse_positive)]
+    #[arg(help_heading = "Quantisation", long, value_name = "UNITS", value_parser = parse_positive)]
     pub(in crate::cli) interval: Option<f64>,
     /// Pixels between patches; the model's own if not given. Larger is faster and a little worse.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(help_heading = "Quantisation", long, value_name = "PIXELS")]
     pub(in crate::cli) stride: Option<usize>,
 }
 

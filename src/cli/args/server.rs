@@ -73,9 +73,9 @@ pub(in crate::cli) struct Erase {
     /// Destroy the whole file, seeds included; refused if slots are left.
     #[arg(long)]
     pub(in crate::cli) all: bool,
-    /// With --all: even if slots are left.
+    /// With --all: destroy slots that are left too; nothing brings them back.
     #[arg(long, requires = "all")]
-    pub(in crate::cli) force: bool,
+    pub(in crate::cli) unused_too: bool,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(in crate::cli) json: bool,
@@ -121,10 +121,10 @@ pub(in crate::cli) struct ServerSide {
     #[command(flatten)]
     pub(in crate::cli) link: Link,
     /// This server's model share.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "PREFIX.s0|PREFIX.s1")]
     pub(in crate::cli) model: PathBuf,
     /// The model's public description; PREFIX.pub beside the model share if not given.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "PREFIX.pub")]
     pub(in crate::cli) public: Option<PathBuf>,
     /// This server's triples: a file, a named pipe, or - for standard input; several sets for images
     /// of several sizes, or for one size after the other is used up. Server 0 overwrites the start
@@ -147,20 +147,25 @@ pub(in crate::cli) struct ServerSide {
 #[command(group(ArgGroup::new("link").args(["listen", "connect"])))]
 pub(in crate::cli) struct Link {
     /// Wait for the other server at this address.
-    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
+    #[arg(help_heading = "Link to the other server", long, value_name = "HOST:PORT", value_parser = parse_address)]
     pub(in crate::cli) listen: Option<String>,
     /// Connect to the other server at this address.
-    #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
+    #[arg(help_heading = "Link to the other server", long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(in crate::cli) connect: Option<String>,
     /// Seconds to wait for the other server to appear.
-    #[arg(long, default_value = "30", value_name = "SECONDS")]
+    #[arg(
+        help_heading = "Link to the other server",
+        long,
+        default_value = "30",
+        value_name = "SECONDS"
+    )]
     pub(in crate::cli) wait: u64,
     /// Seconds the other server may stay silent.
-    #[arg(long, default_value = "300", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(help_heading = "Link to the other server", long, default_value = "300", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) timeout: u64,
     /// Neither encrypt nor authenticate the link to the other server: plain TCP, for measurements
     /// and tests on one machine. Both servers must be given it.
-    #[arg(long)]
+    #[arg(help_heading = "Link to the other server", long)]
     pub(in crate::cli) insecure: bool,
 }
 

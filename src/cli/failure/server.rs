@@ -60,7 +60,7 @@ fn help(e: &ServiceError) -> Option<&'static str> {
              never these again"
         }
         ServiceError::SlotsLeft { .. } => {
-            "leave --all away to keep them, or add --force to destroy them too"
+            "leave --all away to keep them, or add --unused-too to destroy them"
         }
         ServiceError::NothingKept { .. } => {
             "name the file of triples; what came through a pipe is not kept"

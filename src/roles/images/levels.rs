@@ -42,6 +42,11 @@ pub struct ImageLevels {
 }
 
 impl Levels {
+    /// Whether the noise level of each plane is its own.
+    pub fn is_estimated(&self) -> bool {
+        self.noise == Noise::Estimated
+    }
+
     /// The levels of one plane for a model of these units, trained on noise of `model_sigma`.
     ///
     /// # Errors

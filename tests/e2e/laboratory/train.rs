@@ -121,7 +121,7 @@ fn dncnn_from_images_to_servers(channels: &str, more: &[&str]) -> serde_json::Va
         lab.run(&["share-model", model, "--keys", KEYS, "--out", "model", "--cells", "512"])
     };
     share("model.npz").refused_once(INPUT, &["model.npz", "was not calibrated"]);
-    lab.run(&["calibrate", "model.npz", "--images", "images", "--out", "net.npz"]).done();
+    lab.run(&["calibrate", "model.npz", "--data", "images", "--out", "net.npz"]).done();
     let size = (31, 42);
     lab.picture("noisy.png", &noisy_crop(size));
     lab.run(&["denoise", "noisy.png", "--model", "net.npz", "--out", "plain.npy"]).done();

@@ -16,7 +16,7 @@ fn lab() -> Lab {
     lab.picture("samples/a.png", &clean_crop((64, 64)));
     lab.picture("others/b.png", &clean_crop((48, 80)));
     lab.picture("noisy.png", &noisy_crop(SIZE));
-    let calibrate = ["calibrate", "foreign.npz", "--images", "samples", "--held-out", "others"];
+    let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--held-out", "others"];
     let report = lab.run(&[&calibrate[..], &["--out", "net.npz", "--json"]].concat()).report();
     let layers = report["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 3);
@@ -102,9 +102,9 @@ fn what_does_not_fit_a_relu_is_refused() {
     share("net.npz", &["--stride", "2"]).refused_once(2, &["--stride", "convolutions"]);
     let denoise = ["denoise", "noisy.png", "--model", "net.npz", "--out", "x.png"];
     lab.run(&[&denoise[..], &["--activation", "zheng"]].concat()).refused_once(2, &["relu"]);
-    let calibrate = ["calibrate", "foreign.npz", "--images", "none", "--out", "x.npz"];
+    let calibrate = ["calibrate", "foreign.npz", "--data", "none", "--out", "x.npz"];
     lab.run(&calibrate).refused_once(3, &["none", "cannot be read"]);
-    let calibrate = ["calibrate", "foreign.npz", "--images", "samples", "--out", "x.safetensors"];
+    let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--out", "x.safetensors"];
     lab.run(&calibrate).refused_once(2, &[".npz"]);
     lab.no_leftovers();
 }

@@ -90,7 +90,7 @@ fn convolutions_are_denoised_without_a_dealer_by_both_engines() {
         conv::write(&lab, "foreign");
         fs::create_dir(lab.path("samples")).unwrap();
         lab.picture("samples/a.png", &clean_crop((64, 64)));
-        lab.run(&["calibrate", "foreign.npz", "--images", "samples", "--out", "net.npz"]).done();
+        lab.run(&["calibrate", "foreign.npz", "--data", "samples", "--out", "net.npz"]).done();
         let share = ["share-model", "net.npz", "--keys", KEYS, "--out", "model"];
         lab.run(&[&share[..], flags].concat()).done();
         whole(&lab, "net.npz", flags, (0.15, 2.0));

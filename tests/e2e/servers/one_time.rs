@@ -400,8 +400,9 @@ fn erase_refuses_what_would_lose_slots_or_is_not_its_own() {
     erase(&lab, 0, &[]).refused(INPUT, &["'state0'", "the state folder does not exist"]);
     serve(&lab, &[]);
     let before = lab.read("trip.s0");
-    erase(&lab, 0, &["--all"]).refused_once(USAGE, &["1 slot(s) of 'trip.s0' are left", "--force"]);
-    erase(&lab, 0, &["--force"]).refused(USAGE, &["--all"]);
+    erase(&lab, 0, &["--all"])
+        .refused_once(USAGE, &["1 slot(s) of 'trip.s0' are left", "--unused-too"]);
+    erase(&lab, 0, &["--unused-too"]).refused(USAGE, &["--all"]);
     erase(&lab, 0, &["--triplets", "nothing"]).refused(USAGE, &[]);
     let with = |triples: &str, keys: &str| {
         let args = ["erase", "--party", "0", "--keys", keys, "--triplets", triples];
@@ -419,7 +420,7 @@ fn erase_refuses_what_would_lose_slots_or_is_not_its_own() {
     lab.write_secret(&prepared, b"U Y");
     assert_eq!(erase(&lab, 0, &[]).report()["prepared_removed"], 1);
     assert!(!lab.exists(&prepared));
-    let report = erase(&lab, 1, &["--all", "--force"]).report();
+    let report = erase(&lab, 1, &["--all", "--unused-too"]).report();
     assert_eq!(report["file_removed"], true);
     assert!(!lab.exists("trip.s1") && lab.exists("trip.s0"));
 }

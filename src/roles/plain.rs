@@ -1,0 +1,133 @@
+//! Denoising in one process and in the clear: what the servers' results are compared with.
+
+use super::error::{PlainError, RoleError};
+use super::images::Levels;
+use super::observer::{Event, Observer, Phase};
+use crate::image::{GreyImage, Raster};
+use crate::model::{Clamping, FloatModel, LevelMap, QuantisedModel};
+use crate::numbers::activation::{Activation, Nonlinearity};
+use std::path::Path;
+
+/// How a network is computed.
+#[derive(Clone, Copy, Debug)]
+pub enum Arithmetic<'a> {
+    /// In float32.
+    Float {
+        /// The network.
+        model: &'a FloatModel,
+        /// A function in place of its tanh.
+        stand_in: Option<Activation>,
+    },
+    /// With the integers of the secure computation, rounded to nearest.
+    Integer {
+        /// The network.
+        model: &'a QuantisedModel,
+        /// How many pixels may have to be clamped to what it serves.
+        clamping: Clamping,
+    },
+}
+
+/// An image that is to be denoised.
+#[derive(Clone, Copy, Debug)]
+pub struct Denoise<'a> {
+    /// What the image is called in what is told of it.
+    pub name: &'a Path,
+    /// The image; each channel of each frame is denoised by itself.
+    pub image: &'a Raster,
+    /// How.
+    pub arithmetic: Arithmetic<'a>,
+    /// Its noise.
+    pub levels: Levels,
+}
+
+/// A denoised image.
+#[derive(Clone, Debug)]
+pub struct Denoised {
+    /// The image, of the noisy one's depth; grey levels are neither rounded nor clipped.
+    pub image: Raster,
+    /// The noise level of each channel of each frame: they differ where they were estimated.
+    pub sigmas: Vec<f64>,
+}
+
+impl Arithmetic<'_> {
+    /// The noise level that the network was trained on, and what its inputs are.
+    fn levels(&self, levels: &Levels, image: &GreyImage) -> Result<(f64, LevelMap), RoleError> {
+        let (sigma, units) = match self {
+            Arithmetic::Float { model, .. } => (model.sigma, model.units),
+            Arithmetic::Integer { model, .. } => (model.public.sigma, model.public.units),
+        };
+        let levels = levels.of(image, sigma, units)?;
+        Ok((levels.sigma, levels.map))
+    }
+
+    fn check(&self) -> Result<(), PlainError> {
+        match *self {
+            Arithmetic::Float { model, stand_in: Some(function) }
+                if model.nonlinearity != Nonlinearity::Tanh =>
+            {
+                let (function, own) = (function.name(), model.nonlinearity.name());
+                Err(PlainError::NoTanh { function, own })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Denoises an image.
+///
+/// # Errors
+/// [`RoleError::Plain`]; [`RoleError::Model`] for an image that the model cannot take and
+/// [`RoleError::Image`] for one whose noise cannot be estimated, both about [`Denoise::name`].
+pub fn denoise(request: &Denoise<'_>, observer: &mut dyn Observer) -> Result<Denoised, RoleError> {
+    let Denoise { name: file, image, arithmetic, levels } = request;
+    arithmetic.check()?;
+    let mut planes = vec![Vec::new(); image.planes().len()];
+    let mut sigmas = Vec::new();
+    let frames = (0..image.frames()).map(|frame| image.frame(frame));
+    let frames = frames.collect::<Result<Vec<_>, _>>()?;
+    let each = frames.iter().flat_map(|frame| frame.iter().enumerate());
+    for (channel, plane) in each {
+        let found = arithmetic.levels(levels, plane).map_err(|e| e.about(file))?;
+        let (sigma, map) = found;
+        if levels.is_estimated() {
+            observer.event(Event::Estimated { file, sigma });
+        }
+        observer.event(Event::Phase(Phase::Plain));
+        planes[channel].extend(one(request, plane, &map, observer)?.into_pixels());
+        sigmas.push(sigma);
+    }
+    let size = (image.height(), image.width());
+    let planes = planes.into_iter().map(|pixels| GreyImage::new(size.0, size.1, pixels));
+    Ok(Denoised { image: image.with_planes(planes.collect::<Result<_, _>>()?)?, sigmas })
+}
+
+/// Denoises one plane.
+fn one(
+    request: &Denoise<'_>,
+    plane: &GreyImage,
+    levels: &LevelMap,
+    observer: &mut dyn Observer,
+) -> Result<GreyImage, RoleError> {
+    let (denoised, clamped) = match request.arithmetic {
+        Arithmetic::Float { model, stand_in } => {
+            let activation = |v: &mut [f32]| match stand_in {
+                Some(function) => function.apply(v),
+                None => model.nonlinearity.apply(v),
+            };
+            let progress = &mut |done| observer.progress(done);
+            (model.denoise_grey(plane, levels, &activation, progress), None)
+        }
+        Arithmetic::Integer { model, clamping } => {
+            let fitting = model.encode_fitting(plane, levels, clamping);
+            let encoded = fitting.map_err(PlainError::from)?;
+            let (fit, size) = (encoded.fit, (plane.height(), plane.width()));
+            let progress = &mut |done| observer.progress(done);
+            let denoised = model.denoise_encoded(&encoded, size, levels, progress);
+            (denoised, (fit.clamped > 0).then(|| fit.unfit(&model.public, levels)))
+        }
+    };
+    if let Some(unfit) = clamped {
+        observer.event(Event::Clamped { file: request.name, unfit });
+    }
+    denoised.map_err(|e| RoleError::from(e).about(request.name))
+}
