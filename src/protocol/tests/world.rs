@@ -12,12 +12,16 @@ use crate::protocol::{
 };
 use crate::split::split;
 use crate::wire::{Channel, Traffic, pair};
+use std::ops::Range;
 
 pub(super) const SIZE: (usize, usize) = (19, 16);
 pub(super) const PARTIES: [Party; 2] = [Party::S0, Party::S1];
 
 /// Changes what the dealer made for a tile: (world, tile, chunks by op).
 pub(super) type Tamper = fn(&World, usize, &mut [(usize, Vec<u8>)]);
+
+/// A server's chunks of a slot, by tile, each with its op.
+pub(super) type MadeTiles = Vec<Vec<(usize, Vec<u8>)>>;
 
 /// A model, an image and material for one slot, all from small numbers as seeds.
 pub(super) struct World {
@@ -37,6 +41,8 @@ pub(super) struct World {
     pub(super) prepared: [bool; 2],
     /// Who made the material; see [`World::made`].
     origin: Origin,
+    /// What the two servers made in a session of theirs; without it, made material is the dealer's, split.
+    pub(super) chunks_made: Option<[MadeTiles; 2]>,
 }
 
 impl World {
@@ -83,6 +89,7 @@ impl World {
             layout,
             prepared: [false; 2],
             origin: Origin::Dealt,
+            chunks_made: None,
         }
     }
 
@@ -91,6 +98,17 @@ impl World {
         let (tile_rows, public) = (self.layout.tile_rows(), &self.model.public);
         let layout = MaterialLayout::new(public, SIZE, tile_rows, Origin::Made).unwrap();
         World { layout, origin: Origin::Made, ..self }
+    }
+
+    /// A server's chunk of op `op` for activations `at`, those of a tile, if the servers made it.
+    pub(super) fn made_chunk(&self, party: Party, op: usize, at: &Range<usize>) -> Option<&[u8]> {
+        let (_, _, width) = self.model.public.network.activations().find(|(o, ..)| *o == op)?;
+        let mut tiles = self.chunks_made.as_ref()?[party.index()].iter().enumerate();
+        tiles.find_map(|(tile, chunks)| {
+            let rows = self.layout.tile(tile).rows;
+            let (_, bytes) = chunks.iter().find(|(o, _)| *o == op)?;
+            ((rows.start * width..rows.end * width) == *at).then_some(&bytes[..])
+        })
     }
 
     pub(super) fn share_of<R: Ring>(
@@ -219,13 +237,19 @@ struct Tiles<'a, R: Ring> {
 
 impl<'a, R: Ring> Tiles<'a, R> {
     fn new(world: &'a World, party: Party) -> Self {
-        let dealer = world.origin.explicit_at(party).then(|| world.dealer());
+        let dealt = world.chunks_made.is_none() && world.origin.explicit_at(party);
+        let dealer = dealt.then(|| world.dealer());
         Tiles { world, party, dealer, next: 0 }
     }
 }
 
 impl<R: Ring> TileSource for Tiles<'_, R> {
     fn next_tile(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
+        if let Some(made) = &self.world.chunks_made {
+            let chunks = made[self.party.index()][self.next].iter();
+            self.next += 1;
+            return Ok(chunks.map(|(op, bytes)| (*op, bytes.clone().into())).collect());
+        }
         let Some(dealer) = &mut self.dealer else { return Ok(Vec::new()) };
         let tile = self.next;
         self.next += 1;

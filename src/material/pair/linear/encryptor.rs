@@ -174,7 +174,7 @@ impl Masking<'_> {
 #[cfg(test)]
 impl Masking<'_> {
     /// Breaks R1: the secret and the errors of another batch.
-    pub(super) fn with_secret_of(mut self, seed: &crate::crypto::prg::Seed) -> Self {
+    pub(crate) fn with_secret_of(mut self, seed: &crate::crypto::prg::Seed) -> Self {
         self.secret =
             SmallTransform::new(&rlwe::ternary(&seed.bulk(Domain::of(Purpose::BatchSecret))));
         self.noise = seed.bulk(Domain::of(Purpose::BatchNoise));

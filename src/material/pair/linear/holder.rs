@@ -348,8 +348,8 @@ fn top_of_zero(bytes: &[u8]) -> TopTransform {
 
 #[cfg(test)]
 impl Holder {
-    /// A holder of given shares.
-    pub(super) fn of(
+    /// A holder of given shares, S0.
+    pub(crate) fn of(
         name: MaskName,
         shares: Vec<Vec<u32>>,
         hint: HintSeed,
@@ -358,8 +358,25 @@ impl Holder {
         Self::made(Party::S0, name, Shares::Given(shares), hint, plan)
     }
 
+    /// Breaks R2: the ternary secrets of another's hints, under errors of its own.
+    pub(crate) fn with_secrets_of(mut self, other: &Holder) -> Self {
+        for (op, other) in self.ops.iter_mut().zip(&other.ops) {
+            op.secrets = other.secrets.clone();
+        }
+        self
+    }
+
+    /// Breaks R3: fresh errors for hints that were sent before.
+    pub(crate) fn with_errors_of(mut self, seed: &Seed) -> Self {
+        let op = |(index, op): (usize, &mut HeldOp)| {
+            op.seed = seed.derive(Domain::op(Purpose::HintSeed, index), &[]);
+        };
+        self.ops.iter_mut().enumerate().for_each(op);
+        self
+    }
+
     /// What hides a hint beside its secret, before rounding: e'_j, in places of Q.
-    pub(super) fn hint_errors(&self, index: usize, row: usize) -> Vec<i64> {
+    pub(crate) fn hint_errors(&self, index: usize, row: usize) -> Vec<i64> {
         let (plan, held) = (&self.plan.ops()[index], &self.ops[index]);
         let x = self.shares.of(&self.plan, index);
         let ring = self.name.ring(plan.op, self.party);

@@ -55,7 +55,8 @@ impl MaskName {
         Seed::from_bytes(*hasher.finalize().as_bytes())
     }
 
-    pub(super) fn ring(&self, op: usize, holder: Party) -> PublicRing {
+    /// The public elements of an op and direction.
+    pub(crate) fn ring(&self, op: usize, holder: Party) -> PublicRing {
         PublicRing::new(&self.ring_seed(op, holder))
     }
 }

@@ -228,7 +228,7 @@ impl LinearPlan {
     }
 
     #[cfg(test)]
-    pub(super) fn of(ops: Vec<OpPlan>) -> Self {
+    pub(crate) fn of(ops: Vec<OpPlan>) -> Self {
         LinearPlan { ops }
     }
 }
@@ -245,12 +245,12 @@ fn runs(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> + use<>
 #[cfg(test)]
 impl TileShape {
     /// A tile of another shape.
-    pub(super) fn shaped(kernel: usize, channels: usize, lines: usize, columns: usize) -> Self {
+    pub(crate) fn shaped(kernel: usize, channels: usize, lines: usize, columns: usize) -> Self {
         TileShape { kernel, channels, lines, columns }
     }
 
     /// That of a kernel.
-    pub(super) fn of_kernel(kernel: usize, channels: usize) -> Self {
+    pub(crate) fn of_kernel(kernel: usize, channels: usize) -> Self {
         TileShape::new(kernel, channels)
     }
 }

@@ -83,7 +83,7 @@ pub(super) struct View {
 }
 
 /// What a server sent and what it received.
-type Frames = (Vec<Record>, Vec<Record>);
+pub(super) type Frames = (Vec<Record>, Vec<Record>);
 
 /// A frame as an observer of the link sees it: sender, tag, batch, payload bytes.
 pub(super) type Shape = Vec<(usize, u8, u32, usize)>;
@@ -125,7 +125,8 @@ impl Campaign {
         }
     }
 
-    fn run_in<R: Ring>(&self) -> Seen {
+    /// The network that is denoised with, before its weights are changed.
+    pub(super) fn model(&self) -> QuantisedModel {
         let mut options = QuantiseOptions::guaranteed(self.ring, self.method.clone(), 2.5);
         let float = match self.convolutional {
             true => {
@@ -136,7 +137,11 @@ impl Campaign {
             }
             false => random_model(HIDDEN, 3.0, true),
         };
-        let model = quantise(&float, &options).unwrap();
+        quantise(&float, &options).unwrap()
+    }
+
+    fn run_in<R: Ring>(&self) -> Seen {
+        let model = self.model();
         let mut seen = Seen { fields: Default::default(), shapes: Vec::new() };
         for pair in 0..self.pairs {
             let worlds = [0, 1].map(|which| self.world(&model, pair, which));
@@ -151,7 +156,8 @@ impl Campaign {
         seen
     }
 
-    fn pair<R: Ring>(&self, worlds: &[World; 2]) -> ([[View; 2]; 2], [View; 2]) {
+    /// Both sessions of a pair, and the set-up of both servers' engines.
+    pub(super) fn pair<R: Ring>(&self, worlds: &[World; 2]) -> ([[View; 2]; 2], [View; 2]) {
         if let Method::Lut { .. } = self.method {
             let nothing = || View { sent: Vec::new(), received: Vec::new(), result: Vec::new() };
             let views = [0, 1].map(|i| self.session::<R, _>(&worlds[i], &mut worlds[i].engines()));
@@ -187,7 +193,7 @@ impl Campaign {
     }
 
     /// Runs both servers, each with its part, and gives what they returned, sent and received.
-    fn both<P: Send, T: Send>(
+    pub(super) fn both<P: Send, T: Send>(
         &self,
         world: &World,
         [p0, p1]: [P; 2],
@@ -213,7 +219,7 @@ impl Campaign {
 
     /// Session `which` of a pair: its secrets, and randomness that no other session has but for what
     /// the flaw says.
-    fn world(&self, model: &QuantisedModel, pair: usize, which: usize) -> World {
+    pub(super) fn world(&self, model: &QuantisedModel, pair: usize, which: usize) -> World {
         let session = 2 * pair + which;
         let again = |flaw| if self.flaw == flaw { 2 * pair } else { session };
         let model = QuantisedModel {
@@ -262,7 +268,7 @@ impl Campaign {
         world
     }
 
-    fn seed(&self, what: &str, number: usize, party: Party) -> Seed {
+    pub(super) fn seed(&self, what: &str, number: usize, party: Party) -> Seed {
         let context = format!("{} {what} {number} {}", self.label, party.index());
         Seed::from_bytes([1; 32]).derive(Domain::of(Purpose::InputMask), context.as_bytes())
     }
@@ -305,7 +311,8 @@ fn one_hot_of_the_first_tile(world: &World, tile: usize, chunks: &mut [(usize, V
     }
 }
 
-fn shape(set_up: &[View; 2], views: &[[View; 2]; 2]) -> Shape {
+/// What an observer of the link sees of a pair.
+pub(super) fn shape(set_up: &[View; 2], views: &[[View; 2]; 2]) -> Shape {
     let mut shape = Vec::new();
     for views in [set_up, &views[0], &views[1]] {
         for (party, view) in views.iter().enumerate() {

@@ -31,12 +31,12 @@ pub(super) struct Fields {
 }
 
 /// An opening from the view of one server, or a run of other numbers (`sent` and `secret` are empty).
-struct Opening {
-    piece: Piece,
+pub(super) struct Opening {
+    pub(super) piece: Piece,
     batch: u32,
     received: Vec<u64>,
     sent: Vec<u64>,
-    opened: Vec<u64>,
+    pub(super) opened: Vec<u64>,
     own_mask: Vec<u64>,
     secret: Vec<u64>,
 }
@@ -60,7 +60,7 @@ impl Opening {
 }
 
 impl Fields {
-    fn add(&mut self, name: String, width: u32, values: &[u64]) {
+    pub(super) fn add(&mut self, name: String, width: u32, values: &[u64]) {
         self.uniform.entry(name).or_insert_with(|| Field::new(width)).push(values);
     }
 
@@ -97,7 +97,8 @@ impl Fields {
         let shares = [0, 1].map(|i| image_share::<R>(&worlds[i], party));
         let differences = minus(&shares[1], &shares[0], R::BITS);
         self.add("image share, difference of two sessions".into(), R::BITS, &differences);
-        if party == Party::S0 {
+        // Made material is at both, and looked at with the session in which it was made.
+        if party == Party::S0 && worlds[0].chunks_made.is_none() {
             self.material::<R>(&worlds[0]);
         }
     }
@@ -150,20 +151,26 @@ impl Fields {
         }
     }
 
+    /// Numbers where a bit of a secret is 0 and 1: the two classes must look alike.
+    pub(super) fn by_class(&mut self, name: String, width: u32, seen: &[u64], classes: &[u64]) {
+        assert_eq!(seen.len(), classes.len(), "{name}");
+        let fields = self.by_secret.entry(name);
+        let fields = fields.or_insert_with(|| [Field::new(width), Field::new(width)]);
+        for class in [0, 1] {
+            let of_class = seen.iter().zip(classes).filter(|(_, c)| **c == class);
+            let of_class: Vec<u64> = of_class.map(|(v, _)| *v).collect();
+            fields[class as usize].push(&of_class);
+        }
+    }
+
     /// The opened values where the secret's sign, and its lowest bit, are 0 and 1.
     fn by_secret(&mut self, opening: &Opening) {
         let width = opening.piece.width;
         for (what, bit) in [("sign", width - 1), ("lowest bit", 0)] {
             for (kind, seen) in [("opened", &opening.opened), ("received", &opening.received)] {
                 let name = format!("{}, {kind} by the secret's {what}", opening.name());
-                let fields = self.by_secret.entry(name);
-                let fields = fields.or_insert_with(|| [Field::new(width), Field::new(width)]);
-                for class in [0, 1] {
-                    let of_class = seen.iter().zip(&opening.secret);
-                    let of_class = of_class.filter(|(_, s)| *s >> bit & 1 == class);
-                    let of_class: Vec<u64> = of_class.map(|(v, _)| *v).collect();
-                    fields[class as usize].push(&of_class);
-                }
+                let classes: Vec<u64> = opening.secret.iter().map(|s| s >> bit & 1).collect();
+                self.by_class(name, width, seen, &classes);
             }
         }
     }
@@ -235,7 +242,7 @@ impl Fields {
 }
 
 /// All pieces that a server received, with what it knows of them.
-fn openings(world: &World, party: Party, view: &View) -> Vec<Opening> {
+pub(super) fn openings(world: &World, party: Party, view: &View) -> Vec<Opening> {
     let mut ours: BTreeMap<(&str, usize, usize), Vec<u64>> = BTreeMap::new();
     for record in &view.sent {
         let place = (record.tag, record.batch, record.nth);
@@ -286,14 +293,14 @@ fn read<R: Ring>(bytes: &[u8]) -> Vec<u64> {
     ring::from_le_bytes::<R>(bytes).unwrap().into_iter().map(Ring::to_u64).collect()
 }
 
-fn xor(a: &[u64], b: &[u64]) -> Vec<u64> {
+pub(super) fn xor(a: &[u64], b: &[u64]) -> Vec<u64> {
     a.iter().zip(b).map(|(a, b)| a ^ b).collect()
 }
 
-fn plus(a: &[u64], b: &[u64], width: u32) -> Vec<u64> {
+pub(super) fn plus(a: &[u64], b: &[u64], width: u32) -> Vec<u64> {
     a.iter().zip(b).map(|(a, b)| a.wrapping_add(*b) & low_mask(width)).collect()
 }
 
-fn minus(a: &[u64], b: &[u64], width: u32) -> Vec<u64> {
+pub(super) fn minus(a: &[u64], b: &[u64], width: u32) -> Vec<u64> {
     a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b) & low_mask(width)).collect()
 }

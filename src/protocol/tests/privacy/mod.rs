@@ -3,7 +3,8 @@
 //! [`campaign`] runs both servers on chosen secrets with fresh seeds, [`tap`] notes every frame,
 //! [`wire`] cuts frames into fields, [`fields`] joins them with what the server knows itself, and
 //! [`stats`] tests: each field uniform, alike for all secrets, and independent of the secret behind
-//! it. Broken material, seeds and masks must alarm at the same threshold.
+//! it. Broken material, seeds and masks must alarm at the same threshold. [`making`] does the same where the
+//! servers make the material first.
 //!
 //! Statistics cannot see what a computation could: that AES, ChaCha20, BLAKE3 and ristretto are what
 //! they are believed to be is assumed.
@@ -11,6 +12,7 @@
 mod broken;
 mod campaign;
 mod fields;
+mod making;
 mod small;
 mod stats;
 mod tap;
@@ -23,7 +25,7 @@ use campaign::{Campaign, Picture, Seen, Weights};
 use stats::{MAX_TESTS, Verdicts};
 
 /// Campaigns on honest servers in this suite, the slow ones included.
-const HONEST: usize = 9;
+const HONEST: usize = 15;
 /// Pairs of sessions of a convolutional network, for enough values of its few weights.
 const CONVOLUTIONAL_PAIRS: usize = 40;
 /// Values of each of two classes that are compared, at least.

@@ -12,6 +12,7 @@ use crate::model::piecewise::steps::{carry_product_bits, wrap_product_bits};
 use crate::network::Op;
 use crate::numbers::fixed::low_mask;
 use crate::numbers::packing;
+use crate::numbers::ring;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::tests::world::{SIZE, World};
 use crate::wire::Tag;
@@ -89,20 +90,27 @@ impl Mask {
                 first = material::weight_mask(seed, op, at.len());
             }
             Mask::Input => first = view.input_mask(op, at),
-            Mask::Lookup => view.lookup_masks(op, at, width).dealt_rho(0, &mut first),
+            Mask::Lookup => match world.made_chunk(party, op, &at) {
+                Some(chunk) => made_rho(world, op, chunk, &mut first),
+                None => view.lookup_masks(op, at, width).dealt_rho(0, &mut first),
+            },
             Mask::Value | Mask::Slope => {
                 view.lookup_masks(op, at, width).sum_masks(0, [&mut first, &mut second]);
                 if self == Mask::Slope {
                     first = second;
                 }
             }
-            Mask::Root => {
-                let none = vec![0; if party == Party::S0 { at.len() * R::BYTES } else { 0 }];
-                first = view.square_pairs::<R>(op, at, &none).unwrap().0;
-            }
+            Mask::Root => first = view.square_root(op, at),
         }
         first.into_iter().map(Ring::to_u64).collect()
     }
+}
+
+/// rho of a chunk that the servers made: the last of its numbers.
+fn made_rho<R: Ring>(world: &World, op: usize, chunk: &[u8], rho: &mut [R]) {
+    assert!(matches!(world.model.public.network.ops()[op], Op::Activation(_)));
+    let bytes = &chunk[chunk.len() - rho.len() * R::BYTES..];
+    ring::copy_from_le_bytes(rho, bytes).expect("a chunk ends with rho");
 }
 
 /// Lays pieces one after the other.
