@@ -5,6 +5,7 @@
 //! `crate`, `super`, `self` or a module of the file. A name that an entry re-exports counts for the file
 //! that defines it. Code for tests (`#[cfg(test)]`) may look anywhere and is left out.
 
+mod branches;
 mod graph;
 mod source;
 
