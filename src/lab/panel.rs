@@ -158,8 +158,8 @@ mod tests {
         let image = ramp(40, 60);
         let panel = Panel { caption: "E", image: &image };
         let p = side_by_side(&[panel, panel], &[rect(4, 6, 10), rect(20, 40, 13)]).unwrap();
-        // Letters of 11 pixels on lines of 14, two panels of 60 columns, crops of 2 x 10 and 2 x 13.
-        let line = 14;
+        // Letters of 11 pixels on lines of 13, two panels of 60 columns, crops of 2 x 10 and 2 x 13.
+        let line = 13;
         let expected = (12 + line + 8 + 40 + 8 + 26 + 12, 12 + 2 * (60 + 12));
         assert_eq!((p.height(), p.width()), expected);
         let (image_top, crops_top) = (12 + line + 8, 12 + line + 8 + 40 + 8);

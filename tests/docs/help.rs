@@ -32,7 +32,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --shard --watch --idle --state \
          --wait --timeout --insecure --threads --config --erase-spent --force --json",
     ),
-    ("erase", "--party --keys --passphrase-file --triplets --state --all --force --json"),
+    ("erase", "--party --keys --passphrase-file --triplets --state --all --unused-too --json"),
     (
         "reconstruct",
         "<SHARE> --keys --passphrase-file --out --like --window --reference --csv --force --json",
@@ -140,7 +140,11 @@ fn the_overview_lists_commands_and_exit_codes() {
 #[test]
 fn defaults_are_stated() {
     let lab = Lab::new();
-    let help = |command: &str| lab.run(&[command, "--help"]).done().stdout.clone();
+    let help = |command: &str| {
+        let text = lab.run(&[command, "--help"]).done().stdout.clone();
+        // Wherever lines break.
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
     for (command, defaults) in [
         (
             "share-model",
@@ -158,8 +162,8 @@ fn defaults_are_stated() {
         }
     }
     // What the demo takes if nothing is said is in the repository.
-    for line in help("demo").lines().filter(|line| line.contains("[default: fixtures/")) {
-        let path = line.split("[default: ").nth(1).unwrap().trim_end_matches(']');
+    for part in help("demo").split("[default: ").filter(|part| part.starts_with("fixtures/")) {
+        let path = part.split(']').next().unwrap();
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         assert!(path.exists(), "{}", path.display());
     }

@@ -441,7 +441,8 @@ fn careless_values_are_refused() {
     let second = lab.connect(&other, &listening.address());
     second.end().report();
     listening.end().report();
-    lab.run(&["inspect", "trip.s0", "--backend", "quantum"]).refused_once(USAGE, &["quantum"]);
+    lab.run(&["inspect", "trip.s0", "--backend", "quantum"])
+        .refused_usage(&["quantum", "possible values: portable"]);
     assert!(!lab.names(".").iter().any(|n| n.starts_with('x')));
     lab.no_leftovers();
 }

@@ -191,7 +191,8 @@ impl Chosen {
                 if self.slip == Slip::SecretTwice {
                     masking = masking.with_secret_of(&secrets);
                 }
-                let mut receiving = holder.receive(0, &part, &own);
+                let packed = holder.packed(0);
+                let mut receiving = packed.receive(&part, &own);
                 let mut sent = Vec::new();
                 while let Some(piece) = masking.next_piece() {
                     receiving.masks(&piece).unwrap();
