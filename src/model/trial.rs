@@ -10,7 +10,7 @@ use crate::network::{LinearShape, Network, NetworkError, Op};
 use std::fmt;
 
 /// 128x128 pixels of a photograph that is dedicated to the public (`fixtures/README.md`).
-const PICTURE: &[u8] = include_bytes!("../../fixtures/trial/camera.png");
+const PICTURE: &[u8] = include_bytes!("../../fixtures/demo/camera-128.png");
 /// The seed of the noise.
 const SEED: u64 = 1;
 /// Multiply-adds that one try should take; a fraction of a second on one core.
