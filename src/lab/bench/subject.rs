@@ -98,7 +98,8 @@ impl<'a> Subject<'a> {
             sigma_from: Some(model.float.sigma),
             ..Choices::default()
         };
-        let denoiser = Denoiser { file: file.into(), stride: request.stride, choices };
+        let denoiser =
+            Denoiser { file: file.into(), stride: request.stride, choices, unchecked: true };
         let sizes = match section {
             Section::Patch => vec![smallest(&model.float)],
             _ => image_sizes(request, model, engine)?,

@@ -147,7 +147,12 @@ impl<'a> Demonstration<'a> {
                 file
             }
         };
-        let denoiser = Denoiser { file, stride: request.stride, choices: request.choices.clone() };
+        let denoiser = Denoiser {
+            file,
+            stride: request.stride,
+            choices: request.choices.clone(),
+            unchecked: false,
+        };
         let pipeline = Pipeline::new(work)?;
         Ok(Demonstration { request, denoiser, pipeline, phases: Vec::new() })
     }

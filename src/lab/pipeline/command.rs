@@ -14,6 +14,8 @@ pub struct Denoiser {
     pub stride: Option<usize>,
     /// What is asked of quantisation.
     pub choices: Choices,
+    /// Shared even if it makes no picture better: where pictures are judged afterwards, or only time counts.
+    pub unchecked: bool,
 }
 
 /// A step of one role.
@@ -122,6 +124,7 @@ impl Command<'_> {
                 .path("--keys", keys)
                 .words(quantise_flags(&denoiser.choices))
                 .given("--stride", denoiser.stride)
+                .words(denoiser.unchecked.then_some("--unchecked"))
                 .path("--out", work.join("model")),
             Command::ShareImage { noisy, sigma, clamping } => line
                 .word(noisy)
@@ -273,13 +276,14 @@ mod tests {
             sigma_from: Some(12.5),
             ..Choices::default()
         };
-        let denoiser = Denoiser { file: "a model.npz".into(), stride: Some(4), choices };
+        let denoiser =
+            Denoiser { file: "a model.npz".into(), stride: Some(4), choices, unchecked: true };
         let share = Command::ShareModel { denoiser: &denoiser }.args(Path::new("w"));
         assert_eq!(share[1], "a model.npz");
         assert_eq!(
             text(&share),
             "share-model a model.npz --keys w/keys --engine lut --ring 64 --cell 1/8 --sigma-from 12.5 \
-             --stride 4 --out w/model"
+             --stride 4 --unchecked --out w/model"
         );
         let gc = Choices {
             engine: Some(EngineKind::Gc),

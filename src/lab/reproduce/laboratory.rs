@@ -333,7 +333,7 @@ impl<'a> Laboratory<'a> {
             let pipeline = Pipeline::new(&folder)?;
             let stride = self.request.stride.filter(|_| !row.is_dncnn());
             let (file, choices) = (self.trained(row).file.clone(), self.choices(row));
-            pipeline.share_model(&Denoiser { file, stride, choices })?;
+            pipeline.share_model(&Denoiser { file, stride, choices, unchecked: true })?;
             self.pipelines.insert(row, pipeline);
         }
         Ok(&self.pipelines[&row])
