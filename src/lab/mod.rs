@@ -2,7 +2,7 @@
 //! from other images, a demonstration, charts and pictures, the paper's network and circuit. Nothing that a
 //! role needs.
 //!
-//! Each of [`bench`], [`reproduce`] and [`demo`] takes a request, tells an [`Observer`] how it goes, writes its
+//! Each of [`mod@bench`], [`reproduce`] and [`demo`] takes a request, tells an [`Observer`] how it goes, writes its
 //! files, and returns a report. Where parties are measured they are processes of this program, started by
 //! [`pipeline`] alone.
 //!

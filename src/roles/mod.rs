@@ -2,7 +2,7 @@
 //! [`Receiver`].
 //!
 //! What passes from role to role are files, sealed from their maker to their reader, the same that the
-//! commands write. What passes between the two servers goes through any [`Channel`]: TCP under TLS
+//! commands write. What passes between the two servers goes through any [`Channel`](crate::wire::Channel): TCP under TLS
 //! ([`crate::wire::connect`], [`crate::wire::Listener`], with [`Server::security`]), a pair within one
 //! process ([`crate::wire::pair`]), or one of your own. The example is at the [root](crate) of the crate.
 //!
