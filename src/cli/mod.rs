@@ -9,6 +9,8 @@ mod args;
 mod batch;
 mod bench;
 mod calibrate;
+mod client;
+mod cloud;
 mod config;
 mod demo;
 mod denoise;
@@ -101,11 +103,12 @@ fn say_usage(error: clap::Error, args: &[OsString]) {
     }
 }
 
-/// `train` has an end of its own for signals, with the model so far, and so has `serve --watch`,
-/// between two images.
+/// `train` has an end of its own for signals, with the model so far, and so have `serve --watch` and
+/// `cloud`, between two images.
 fn watch(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Serve(args) if args.watch => Ok(()),
+        Command::Cloud(_) => Ok(()),
         #[cfg(feature = "train")]
         Command::Train(_) => Ok(()),
         _ => interrupt::watch(),
@@ -127,6 +130,9 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&args, console),
         Command::Erase(args) => erase::run(&args, console),
         Command::Reconstruct(args) => reconstruct::run(&args, console),
+        Command::Cloud(args) => cloud::run(&args, console),
+        Command::AddClient(args) => cloud::add(&args, console),
+        Command::Client(args) => client::run(&args, console),
         Command::Denoise(args) => denoise::run(&args, console),
         Command::AddNoise(args) => add_noise::run(&args, console),
         Command::Metrics(args) => metrics::run(&args),

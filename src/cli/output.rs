@@ -23,6 +23,10 @@ impl Console {
         Console { quiet, bar: None }
     }
 
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// One line on standard error, unless quiet.
     pub(super) fn note(&self, text: impl AsRef<str>) {
         if self.quiet {
@@ -82,6 +86,22 @@ pub(super) fn print_json(schema: &'static str, report: &impl Serialize) -> Resul
         report: &'a T,
     }
     let text = serde_json::to_string_pretty(&Document { schema, report })
+        .map_err(|e| Failure::new(Code::Failed, format!("the report cannot be written: {e}")))?;
+    print_bytes(format!("{}\n", shown::json(&text)).as_bytes())
+}
+
+/// As [`print_json`], in one line.
+pub(super) fn print_json_line(
+    schema: &'static str,
+    report: &impl Serialize,
+) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Line<'a, T> {
+        schema: &'static str,
+        #[serde(flatten)]
+        report: &'a T,
+    }
+    let text = serde_json::to_string(&Line { schema, report })
         .map_err(|e| Failure::new(Code::Failed, format!("the report cannot be written: {e}")))?;
     print_bytes(format!("{}\n", shown::json(&text)).as_bytes())
 }

@@ -113,6 +113,16 @@ impl Observer for Watcher<'_> {
     }
 }
 
+/// The first signal asks for an end between two images, the second ends the process.
+pub(super) fn heed_signals(stop: &Arc<AtomicBool>) -> Result<(), Failure> {
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_default(signal, stop.clone())
+            .and_then(|_| flag::register(signal, stop.clone()))
+            .map_err(|e| Failure::failed(format!("cannot catch signals: {e}")))?;
+    }
+    Ok(())
+}
+
 /// What a phase is called.
 pub(super) fn phase_name(phase: Phase) -> String {
     match phase {
@@ -177,13 +187,9 @@ impl Watcher<'_> {
     /// From now on the first signal asks for an end between two images, the second ends the process.
     fn linked(&mut self) {
         let Some(stop) = &self.stop else { return };
-        for signal in [SIGINT, SIGTERM] {
-            let heeded = flag::register_conditional_default(signal, stop.clone())
-                .and_then(|_| flag::register(signal, stop.clone()));
-            if let Err(e) = heeded {
-                self.unheeded = Some(Failure::failed(format!("cannot catch signals: {e}")));
-                stop.store(true, Ordering::Relaxed);
-            }
+        if let Err(failure) = heed_signals(stop) {
+            self.unheeded = Some(failure);
+            stop.store(true, Ordering::Relaxed);
         }
     }
 

@@ -13,7 +13,11 @@ use crate::roles::{self, ModelOwner, RoleError, SharedModel};
 use std::path::Path;
 
 pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failure> {
-    let owner = ModelOwner::open(&args.keys, &|file: &Path| args.unlock.passphrase(file))?;
+    let ask = |file: &Path| args.unlock.passphrase(file);
+    let owner = match &args.user {
+        None => ModelOwner::open(&args.keys, &ask)?,
+        Some(user) => ModelOwner::open_for(user, &args.keys, &ask)?,
+    };
     let model = read_model(&args.model, args.quantise.stride)?;
     if !args.unchecked {
         check_description(&model, &args.model)?;

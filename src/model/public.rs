@@ -242,17 +242,22 @@ impl PublicModel {
         self.network.linears().last().map_or(0, |(_, l)| l.out_frac())
     }
 
-    /// Low bits that both servers drop of their shares of a result: [`RESULT_BITS`], or fewer where
-    /// that would leave a pixel coarser than `FINEST_GREY`.
+    /// Low bits that both servers drop of their shares of a result in a file: [`RESULT_BITS`], or fewer
+    /// where that would leave a pixel coarser than `FINEST_GREY`.
+    pub fn dropped_bits(&self) -> u32 {
+        self.droppable_bits().min(RESULT_BITS)
+    }
+
+    /// Low bits that shares of a result can lose before a pixel is coarser than `FINEST_GREY`.
     ///
     /// A unit of the sum that a pixel collects is a grey level over 2^f and the sum of its window
     /// weights; the pixel is the least covered one of the inner ones, since the few at the border add
     /// nothing to an image's error that counts (docs/numerics.md, the last sum).
-    pub fn dropped_bits(&self) -> u32 {
+    pub fn droppable_bits(&self) -> u32 {
         let weights = least_window_sum(self.network.gather(), self.network.fold());
         let unit = self.units.grey_per_unit / (exp2(self.output_frac()) * weights.max(1) as f64);
         let fine = |k: &u32| unit * exp2(*k) <= FINEST_GREY;
-        (0..=RESULT_BITS.min(self.output_frac())).rev().find(fine).unwrap_or(0)
+        (0..=self.output_frac()).rev().find(fine).unwrap_or(0)
     }
 
     /// Ring elements of a share of all weights and biases.
@@ -327,9 +332,12 @@ mod tests {
         for (public, i) in quantised.iter_mut().zip(0..) {
             let frac = public.output_frac();
             assert_eq!(public.dropped_bits(), RESULT_BITS, "model {i}, {frac} fraction bits");
+            let all = public.droppable_bits();
+            assert!((RESULT_BITS..frac).contains(&all), "model {i}: {all} of {frac}");
             public.units.grey_per_unit *= 4096.0;
             let dropped = public.dropped_bits();
             assert!(dropped < RESULT_BITS, "model {i}, {frac} fraction bits");
+            assert_eq!(public.droppable_bits(), dropped);
             public.units.grey_per_unit *= 2.0;
             assert!(public.dropped_bits() == dropped.saturating_sub(1));
         }

@@ -2,6 +2,7 @@
 
 use super::gateway::GatewayError;
 use super::images::PictureError;
+use super::one_cloud::Denied;
 use super::receiver::ReceiverError;
 use super::server::{InputError, ServiceError};
 use crate::artefact::{ArtefactError, PairError};
@@ -74,6 +75,9 @@ pub enum RoleError {
     /// Shares and an image that cannot be compared.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// The cloud does not do what a user asks.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The system gives no compute threads.
     #[error("cannot start the compute threads: {0}")]
     Threads(String),

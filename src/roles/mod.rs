@@ -1,5 +1,5 @@
 //! The roles as a Rust program plays them: [`ModelOwner`], [`Gateway`], [`Dealer`], two [`Server`]s and a
-//! [`Receiver`].
+//! [`Receiver`]; or, where one cloud serves users who take part, those of [`one_cloud`].
 //!
 //! What passes from role to role are files, sealed from their maker to their reader, the same that the
 //! commands write. What passes between the two servers goes through any [`Channel`](crate::wire::Channel): TCP under TLS
@@ -22,6 +22,7 @@ mod gateway;
 pub mod images;
 mod model_owner;
 mod observer;
+pub mod one_cloud;
 mod plain;
 mod receiver;
 pub mod server;

@@ -6,6 +6,7 @@ use super::observer::{Event, Observer, Phase};
 use crate::artefact::{Parties, write_model};
 use crate::files::FormatError;
 use crate::files::container::AskPassphrase;
+use crate::files::keys::{KeyFolder, read_public_key};
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input, ensure_space};
 use crate::ids::{ModelId, Role};
 use crate::model::{FloatModel, QuantiseOptions, QuantisedModel, quantise};
@@ -84,6 +85,17 @@ impl ModelOwner {
     /// [`RoleError::Format`].
     pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
         Ok(ModelOwner(parties(keys, Role::ModelOwner, ask)?))
+    }
+
+    /// The model owner of a cloud, whose user takes part as server 1 with the public key in the file `user`.
+    ///
+    /// # Errors
+    /// [`RoleError::Format`].
+    pub fn open_for(user: &Path, keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
+        let folder = KeyFolder::open(keys)?;
+        let sender = folder.secret(Role::ModelOwner, ask)?;
+        let servers = [folder.public(Role::Server0)?, read_public_key(user, Role::Server1)?];
+        Ok(ModelOwner(Parties { sender, servers }))
     }
 
     /// Quantises a model and writes `PREFIX.pub`, `PREFIX.s0` and `PREFIX.s1`.

@@ -50,13 +50,20 @@ pub enum Tag {
     OtPayloads = 16,
     /// Material made by the two servers: a few elements that are opened, checked and thrown away.
     Sacrifice = 17,
+    /// What a user asks of the one cloud.
+    Request = 18,
+    /// The cloud does it.
+    Granted = 19,
+    /// The cloud's share of a result.
+    Result = 20,
 }
 
 impl Tag {
     fn from_u8(v: u8) -> Option<Tag> {
         use Tag::{
-            Abort, Done, EngineSetup, Hello, Hint, Image, Images, Marked, Masks, Opening,
-            OtCorrections, OtPayloads, PairSetUp, Ready, Sacrifice, SlotOffer, Weights,
+            Abort, Done, EngineSetup, Granted, Hello, Hint, Image, Images, Marked, Masks, Opening,
+            OtCorrections, OtPayloads, PairSetUp, Ready, Request, Result, Sacrifice, SlotOffer,
+            Weights,
         };
         let tags = [
             Hello,
@@ -76,6 +83,9 @@ impl Tag {
             OtCorrections,
             OtPayloads,
             Sacrifice,
+            Request,
+            Granted,
+            Result,
         ];
         tags.into_iter().find(|t| *t as u8 == v)
     }
@@ -171,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn headers_round_trip(tag in 1u8..=17, batch: u32, length in 0..=MAX_PAYLOAD) {
+        fn headers_round_trip(tag in 1u8..=20, batch: u32, length in 0..=MAX_PAYLOAD) {
             let tag = Tag::from_u8(tag).unwrap();
             prop_assert_eq!(parse_header(&header(tag, batch, length)).unwrap(), (tag, batch, length));
         }
@@ -184,7 +194,7 @@ mod tests {
         }
 
         #[test]
-        fn any_stream_is_frames_and_then_an_error(bytes: Vec<u8>, length in 0u32..40, tag in 0u8..19) {
+        fn any_stream_is_frames_and_then_an_error(bytes: Vec<u8>, length in 0u32..40, tag in 0u8..22) {
             // A header that often fits what follows it, then whatever there is.
             let bytes = [&length.to_le_bytes()[..], &[tag], &[0; 4], &bytes].concat();
             let mut stream = &bytes[..];

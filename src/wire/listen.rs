@@ -53,39 +53,31 @@ impl Listener {
         limits: Limits,
         note: &mut dyn FnMut(String),
     ) -> Result<TcpChannel, NetError> {
-        let end = Instant::now() + limits.wait;
-        let mut hall = Hall { half_open: VecDeque::new(), strangers: Strangers::new(note) };
-        loop {
-            let rejected = self.let_in(&mut hall, security, limits);
-            if let Some(met) = hall.advance(limits) {
-                return TcpChannel::new(met, limits.silence);
-            }
-            let now = Instant::now();
-            if now >= end {
-                return Err(NetError::NobodyCame {
-                    address: self.address.to_string(),
-                    seconds: limits.wait.as_secs(),
-                    strangers: hall.strangers.summary(),
-                });
-            }
-            let next = hall.half_open.iter().map(|(half, _)| half.until()).min();
-            let rest = next.map_or(end, |next| next.min(end)).saturating_duration_since(now);
-            if rejected {
-                // The operating system has no room for connections: what is ready stays so.
-                std::thread::sleep(RETRY.min(rest));
-                continue;
-            }
-            let mut ready = vec![PollFd::new(&self.listener, PollFlags::IN)];
-            ready.extend(hall.half_open.iter().map(|(half, _)| half.poll_fd()));
-            wait_for(&mut ready, rest);
-        }
+        let mut door = self.door();
+        let met = door.next(security, limits, Instant::now() + limits.wait, note)?;
+        met.ok_or_else(|| NetError::NobodyCame {
+            address: self.address.to_string(),
+            seconds: limits.wait.as_secs(),
+            strangers: door.hall.strangers.summary(),
+        })
+    }
+
+    /// A door through which one after the other may come: whoever is in the handshake when another
+    /// one is let in stays there.
+    pub fn door(&self) -> Door<'_> {
+        Door { listener: self, hall: Hall::default() }
     }
 
     /// Takes the connections that are there; whether the operating system refused to hand one out.
-    fn let_in(&self, hall: &mut Hall<'_>, security: &Security, limits: Limits) -> bool {
+    fn let_in(
+        &self,
+        hall: &mut Hall,
+        (security, limits): (&Security, Limits),
+        note: &mut dyn FnMut(String),
+    ) -> bool {
         for _ in 0..HALF_OPEN {
             match self.listener.accept() {
-                Ok((stream, from)) => hall.enter(stream, from, security, limits),
+                Ok((stream, from)) => hall.enter(stream, from, (security, limits), note),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
                 // The peer was gone before it was accepted.
                 Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
@@ -97,38 +89,93 @@ impl Listener {
     }
 }
 
-/// Where connections wait until it is known whose they are, oldest first.
-struct Hall<'a> {
-    half_open: VecDeque<(HalfOpen, SocketAddr)>,
-    strangers: Strangers<'a>,
+/// A listener that lets in one after the other ([`Listener::door`]).
+pub struct Door<'l> {
+    listener: &'l Listener,
+    hall: Hall,
 }
 
-impl Hall<'_> {
-    fn enter(&mut self, stream: TcpStream, from: SocketAddr, security: &Security, limits: Limits) {
+impl Door<'_> {
+    /// The next connection whose peer is accepted; none if it is not there at `end`. As
+    /// [`Listener::accept`] otherwise; `note` is told a reason once in the life of the door.
+    ///
+    /// # Errors
+    /// [`NetError::Closed`] for a connection that was gone as soon as it was accepted.
+    pub fn next(
+        &mut self,
+        security: &Security,
+        limits: Limits,
+        end: Instant,
+        note: &mut dyn FnMut(String),
+    ) -> Result<Option<TcpChannel>, NetError> {
+        loop {
+            let rejected = self.listener.let_in(&mut self.hall, (security, limits), note);
+            if let Some(met) = self.hall.advance(limits, note) {
+                return TcpChannel::new(met, limits.silence).map(Some);
+            }
+            let now = Instant::now();
+            if now >= end {
+                return Ok(None);
+            }
+            let half_open = &self.hall.half_open;
+            let next = half_open.iter().map(|(half, _)| half.until()).min();
+            let rest = next.map_or(end, |next| next.min(end)).saturating_duration_since(now);
+            if rejected {
+                // The operating system has no room for connections: what is ready stays so.
+                std::thread::sleep(RETRY.min(rest));
+                continue;
+            }
+            let mut ready = vec![PollFd::new(&self.listener.listener, PollFlags::IN)];
+            ready.extend(half_open.iter().map(|(half, _)| half.poll_fd()));
+            wait_for(&mut ready, rest);
+        }
+    }
+}
+
+/// Where connections wait until it is known whose they are, oldest first.
+#[derive(Default)]
+struct Hall {
+    half_open: VecDeque<(HalfOpen, SocketAddr)>,
+    strangers: Strangers,
+}
+
+impl Hall {
+    fn enter(
+        &mut self,
+        stream: TcpStream,
+        from: SocketAddr,
+        (security, limits): (&Security, Limits),
+        note: &mut dyn FnMut(String),
+    ) {
         if self.half_open.len() == HALF_OPEN
             && let Some((_, oldest)) = self.half_open.pop_front()
         {
-            self.strangers.refused(oldest, Refusal::Crowded);
+            self.strangers.refused(oldest, Refusal::Crowded, note);
         }
         match HalfOpen::accepted(stream, security, Instant::now() + limits.handshake) {
             Ok(half) => self.half_open.push_back((half, from)),
-            Err(refusal) => self.strangers.refused(from, refusal),
+            Err(refusal) => self.strangers.refused(from, refusal, note),
         }
     }
 
     /// Advances all; the first whose peer is the other server.
-    fn advance(&mut self, limits: Limits) -> Option<Met> {
+    fn advance(&mut self, limits: Limits, note: &mut dyn FnMut(String)) -> Option<Met> {
         let now = Instant::now();
         let mut waiting = VecDeque::with_capacity(self.half_open.len());
         while let Some((mut half, from)) = self.half_open.pop_front() {
             match half.advance() {
-                Ok(true) => return Some(half.met()),
+                Ok(true) => {
+                    // Those behind it keep their place.
+                    waiting.append(&mut self.half_open);
+                    self.half_open = waiting;
+                    return Some(half.met());
+                }
                 Ok(false) if half.until() <= now => {
                     let seconds = limits.handshake.as_secs();
-                    self.strangers.refused(from, Refusal::Stalled { seconds });
+                    self.strangers.refused(from, Refusal::Stalled { seconds }, note);
                 }
                 Ok(false) => waiting.push_back((half, from)),
-                Err(refusal) => self.strangers.refused(from, refusal),
+                Err(refusal) => self.strangers.refused(from, refusal, note),
             }
         }
         self.half_open = waiting;
@@ -137,24 +184,20 @@ impl Hall<'_> {
 }
 
 /// Those who were not the other server.
-struct Strangers<'a> {
+#[derive(Default)]
+struct Strangers {
     count: u64,
     last: Option<Refusal>,
     noted: Vec<Discriminant<Refusal>>,
-    note: &'a mut dyn FnMut(String),
 }
 
-impl<'a> Strangers<'a> {
-    fn new(note: &'a mut dyn FnMut(String)) -> Self {
-        Strangers { count: 0, last: None, noted: Vec::new(), note }
-    }
-
-    fn refused(&mut self, from: SocketAddr, refusal: Refusal) {
+impl Strangers {
+    fn refused(&mut self, from: SocketAddr, refusal: Refusal, note: &mut dyn FnMut(String)) {
         self.count += 1;
         // Anybody can connect often: each reason is told once.
         if !self.noted.contains(&discriminant(&refusal)) {
             self.noted.push(discriminant(&refusal));
-            (self.note)(format!("refused a connection from {from}: {refusal}"));
+            note(format!("refused a connection from {from}: {refusal}"));
         }
         self.last = Some(refusal);
     }

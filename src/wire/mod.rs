@@ -20,15 +20,15 @@ mod tls_stream;
 
 pub use error::{NetError, Refusal};
 pub use frame::{Frame, MAX_PAYLOAD, Tag};
-pub use listen::{HALF_OPEN, Listener};
+pub use listen::{Door, HALF_OPEN, Listener};
 pub use mem::{MemChannel, pair};
-pub use tcp::{TcpChannel, connect};
+pub use tcp::{Cutter, TcpChannel, connect};
 pub use tls::TlsKeys;
 
 use std::time::Duration;
 
 /// The version of the wire: handshake, frames, tags, openings. Another one is refused.
-pub const WIRE_VERSION: u16 = 6;
+pub const WIRE_VERSION: u16 = 7;
 /// The first bytes of a greeting.
 pub const MAGIC: [u8; 8] = *b"PPDWIRE\0";
 

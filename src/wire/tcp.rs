@@ -3,6 +3,7 @@
 use super::frame::{self, HEADER_LEN, MAX_PAYLOAD};
 use super::half_open::{HalfOpen, Met};
 use super::pipe::Pipe;
+use super::tls::proved;
 use super::tls_stream::{TlsWriter, split};
 use super::{Channel, Counters, Frame, Limits, NetError, Refusal, Security, Tag, Traffic};
 use std::io::{BufReader, Cursor, ErrorKind, Read};
@@ -22,6 +23,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// A channel over one TCP connection, plain or under TLS.
 pub struct TcpChannel {
     stream: TcpStream,
+    /// What the peer proved.
+    peer: Option<[u8; 32]>,
     outgoing: Option<Sender<Vec<u8>>>,
     incoming: Receiver<Result<Frame, NetError>>,
     /// Hangs up when the writer has written everything.
@@ -80,6 +83,10 @@ impl TcpChannel {
                 stream.try_clone().map_err(closed)?
             }
         };
+        let peer = match &met {
+            Met::Plain { .. } => None,
+            Met::Tls { connection, .. } => proved(connection),
+        };
         stream.set_nonblocking(false).map_err(closed)?;
         stream.set_nodelay(true).map_err(closed)?;
         // A peer that stops reading cannot hold the writer, and with it the drop, for ever.
@@ -100,12 +107,39 @@ impl TcpChannel {
         std::thread::spawn(move || read_frames(reader, &to_owner));
         Ok(TcpChannel {
             stream,
+            peer,
             outgoing: Some(to_writer),
             incoming: from_reader,
             written,
             silence,
             counters: Counters::default(),
         })
+    }
+
+    /// The Ed25519 key that the other end proved; nothing without TLS.
+    pub fn peer_key(&self) -> Option<[u8; 32]> {
+        self.peer
+    }
+
+    /// What ends this connection from another thread.
+    ///
+    /// # Errors
+    /// [`NetError::Closed`] if the operating system has no room for it.
+    pub fn cutter(&self) -> Result<Cutter, NetError> {
+        let stream = self.stream.try_clone();
+        stream.map(Cutter).map_err(|e| NetError::Closed(format!(": {e}")))
+    }
+}
+
+/// Ends a connection whose owner waits for its peer ([`TcpChannel::cutter`]).
+#[derive(Debug)]
+pub struct Cutter(TcpStream);
+
+impl Cutter {
+    /// Cuts the connection: both ends see it closed.
+    pub fn cut(&self) {
+        // One that is gone is cut already.
+        let _ = self.0.shutdown(Shutdown::Both);
     }
 }
 

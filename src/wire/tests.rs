@@ -261,7 +261,7 @@ fn other_versions_and_protocols_are_refused() {
     other.alpn_protocols = vec![b"ppdenoise/2".to_vec()];
     let keys = TlsKeys { server, client: other.into() };
     let [listener, other] = meet(&tls(0, 1), &Security::Tls(keys));
-    let expected = "another version of the protocol; this one is ppdenoise/6";
+    let expected = "another version of the protocol; this one is ppdenoise/7";
     assert!(refusal(other).to_string().contains(expected));
     let text = waited(listener);
     assert!(text.contains(expected), "{text}");
@@ -411,4 +411,62 @@ fn a_peer_that_does_not_read_holds_nobody() {
         assert!(matches!(channel.recv(), Err(NetError::Silent { .. } | NetError::Closed(_))));
         drop(channel);
     });
+}
+
+/// A listener for several keys tells which one came, refuses others, and goes on with those who are still in
+/// their handshake.
+#[test]
+fn one_of_several_keys_comes_through_the_door() {
+    let (listener, address) = bind();
+    let keys = [public(&SEEDS[1]), public(&SEEDS[2])];
+    let several = |keys: &[[u8; 32]]| Security::Tls(TlsKeys::any_of(&SEEDS[0], keys).unwrap());
+    let both = several(&keys);
+    let mut door = listener.door();
+    let soon = || Instant::now() + Duration::from_secs(20);
+    // Whoever stays in the handshake is in nobody's way, and keeps its place.
+    let mut idle = TcpStream::connect(&address).unwrap();
+    for number in [2, 1] {
+        let (accepted, connected) = std::thread::scope(|scope| {
+            let address = &address;
+            let user = scope.spawn(move || connect(address, &tls(number, 0), LIMITS).unwrap());
+            let accepted = door.next(&both, LIMITS, soon(), &mut |_| ()).unwrap().unwrap();
+            (accepted, user.join().unwrap())
+        });
+        assert_eq!(accepted.peer_key(), Some(keys[number - 1]));
+        assert_eq!(connected.peer_key(), Some(public(&SEEDS[0])));
+    }
+    idle.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    assert_eq!(idle.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    // Without its key, and without any.
+    for known in [&keys[..1], &[]] {
+        let security = several(known);
+        let end = Instant::now() + Duration::from_millis(600);
+        let limits = Limits { wait: Duration::from_millis(300), ..LIMITS };
+        let mut notes = Vec::new();
+        std::thread::scope(|scope| {
+            let address = &address;
+            let stranger = scope.spawn(move || connect(address, &tls(2, 0), limits));
+            let mut note = |text: String| notes.push(text);
+            let mut door = listener.door();
+            assert!(door.next(&security, limits, end, &mut note).unwrap().is_none());
+            let found = refusal(stranger.join().unwrap());
+            assert_eq!(found, Refusal::KeyNotAccepted);
+        });
+        assert!(notes.iter().any(|text| text.contains("another key")), "{notes:?}");
+    }
+    assert!(matches!(TlsKeys::any_of(&SEEDS[1], &keys), Err(NetError::Keys(_))));
+}
+
+/// A connection is cut while its owner waits for the peer.
+#[test]
+fn a_connection_is_cut_from_another_thread() {
+    let (mut a, mut b) = pair(&both_modes()[0]);
+    let cutter = a.cutter().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(move || a.recv().map(|frame| frame.tag));
+        std::thread::sleep(Duration::from_millis(50));
+        cutter.cut();
+        assert!(matches!(waiting.join().unwrap(), Err(NetError::Closed(_))));
+    });
+    assert!(matches!(b.recv(), Err(NetError::Closed(_))));
 }

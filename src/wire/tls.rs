@@ -1,5 +1,5 @@
-//! TLS 1.3 with pinned raw public keys (RFC 7250): each server proves its Ed25519 key, and accepts
-//! one key only. There are no certificates, names, tickets or early data.
+//! TLS 1.3 with pinned raw public keys (RFC 7250): each end proves its Ed25519 key, and accepts
+//! one key only, a listener for many one of theirs. There are no certificates, names, tickets or early data.
 
 use super::{NetError, WIRE_VERSION};
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -20,6 +20,7 @@ use rustls::{
     DistinguishedName, Error, OtherError, ServerConfig, ServerConnection, SignatureScheme,
     SupportedCipherSuite,
 };
+use std::collections::HashSet;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -38,7 +39,7 @@ pub(super) fn protocol() -> String {
     format!("ppdenoise/{WIRE_VERSION}")
 }
 
-/// This server's key and the one that the other server must prove.
+/// This server's key and those of which the other end must prove one.
 #[derive(Clone, Debug)]
 pub struct TlsKeys {
     pub(super) server: Arc<ServerConfig>,
@@ -51,11 +52,21 @@ impl TlsKeys {
     /// # Errors
     /// [`NetError::Keys`] if the two are one pair.
     pub fn new(seed: &[u8; KEY_LEN], peer: &[u8; KEY_LEN]) -> Result<Self, NetError> {
+        Self::any_of(seed, &[*peer])
+    }
+
+    /// As [`TlsKeys::new`], for a listener that many may connect to, each with a key of its own; which
+    /// one was proved is told by [`super::TcpChannel::peer_key`]. Without any key nobody is let in.
+    ///
+    /// # Errors
+    /// As [`TlsKeys::new`].
+    pub fn any_of(seed: &[u8; KEY_LEN], peers: &[[u8; KEY_LEN]]) -> Result<Self, NetError> {
         let failed = |e: Error| NetError::Keys(e.to_string());
         let pair = Ed25519KeyPair::from_seed_unchecked(seed)
             .map_err(|_| NetError::Keys("the seed is no Ed25519 key".into()))?;
-        let (own, pinned) = (spki(pair.public_key().as_ref()), spki(peer));
-        if own == pinned {
+        let own = spki(pair.public_key().as_ref());
+        let pinned: HashSet<Spki> = peers.iter().map(|peer| spki(peer)).collect();
+        if pinned.contains(&own) {
             return Err(NetError::Keys("the other server's key is this server's own".into()));
         }
         let mut pkcs8 = Zeroizing::new([0; PKCS8_PREFIX.len() + KEY_LEN]);
@@ -153,10 +164,16 @@ fn spki(key: &[u8]) -> Spki {
     spki
 }
 
-/// Accepts one raw public key and nothing else.
+/// The key that the other end proved in a handshake that is complete.
+pub(super) fn proved(connection: &Connection) -> Option<[u8; KEY_LEN]> {
+    let [key] = connection.peer_certificates()? else { return None };
+    key.strip_prefix(&SPKI_PREFIX)?.try_into().ok()
+}
+
+/// Accepts these raw public keys and nothing else.
 #[derive(Debug)]
 struct PinnedKey {
-    pinned: Spki,
+    pinned: HashSet<Spki>,
     own: Spki,
     algorithms: WebPkiSupportedAlgorithms,
 }
@@ -170,7 +187,7 @@ impl PinnedKey {
     fn check(&self, key: &[u8], more: &[CertificateDer<'_>]) -> Result<(), Error> {
         let error = match key {
             _ if !more.is_empty() => CertificateError::BadEncoding,
-            key if key == self.pinned => return Ok(()),
+            key if self.pinned.contains(key) => return Ok(()),
             key if key == self.own => CertificateError::Other(OtherError(Arc::new(OwnKey))),
             _ => CertificateError::ApplicationVerificationFailure,
         };

@@ -10,7 +10,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("calibrate", "<MODEL> --data --held-out --sigma --seed --out --json"),
     (
         "share-model",
-        "<MODEL> --keys --passphrase-file --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --unchecked --out --force \
+        "<MODEL> --keys --passphrase-file --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --unchecked --for --out --force \
          --json",
     ),
     (
@@ -36,6 +36,21 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "reconstruct",
         "<SHARE> --keys --passphrase-file --out --like --window --reference --csv --force --json",
+    ),
+    (
+        "cloud",
+        "--clients --keys --passphrase-file --listen --sessions --at-work --timeout --threads --json",
+    ),
+    (
+        "add-client",
+        "<NAME> --clients --keys --passphrase-file --key --model --public --images-a-day --images-in-all \
+         --material --json",
+    ),
+    (
+        "client",
+        "--window --color --cloud --keys --passphrase-file --model --public --state --sigma --noise \
+         --gain --read-noise --scale-about --clamp --prepare --size --out --wait --timeout --threads --force \
+         --json",
     ),
     (
         "denoise",

@@ -1,9 +1,11 @@
 //! docs/json.md says which fields each report has, no more and no fewer.
 
-use crate::common::{CAMERA, Job, KEYS, Lab, Running, TINY, clean_crop};
+use crate::common::one_cloud::OneCloud;
+use crate::common::{CAMERA, Job, KEYS, Lab, Running, TINY, clean_crop, signal};
 use ppdenoise::ids::Role;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 const PAGE: &str = include_str!("../../docs/json.md");
 
@@ -268,4 +270,27 @@ fn every_command_that_reports_is_on_the_page() {
         assert!(page.keys().any(|schema| schema.starts_with(&start)), "{name}");
         assert!(lab.run(&[name, "--help"]).stdout.contains("--json"), "{name}");
     }
+}
+
+#[test]
+fn the_one_clouds_reports_have_the_fields_of_the_page() {
+    let one = OneCloud::new(&[]);
+    let mut seen = Seen::new();
+    one.user("anna");
+    seen.check(&one.add("anna", &["--images-a-day", "2"]).report());
+    one.lab.picture("noisy.png", &clean_crop((12, 13)));
+    one.lab.write("bad.png", b"no image");
+    let (cloud, address) = one.start();
+    seen.check(&one.client("anna", &address, &["noisy.png", "--out", "out.png"]).report());
+    fs::create_dir(one.lab.path("out")).unwrap();
+    let files = ["noisy.png", "bad.png", "--out", "out/"];
+    let ended = one.client("anna", &address, &files);
+    seen.check(&serde_json::from_str(&ended.stdout).unwrap());
+    let third = one.client("anna", &address, &["noisy.png", "--out", "third.png"]);
+    third.refused(4, &["the cloud refused"]);
+    signal(cloud.id(), "TERM");
+    for line in cloud.end().stdout.lines() {
+        seen.check(&serde_json::from_str(line).unwrap());
+    }
+    seen.end(&["cloud", "add-client", "client"], &[]);
 }

@@ -8,6 +8,7 @@ mod gateway;
 mod keys;
 mod laboratory;
 mod model_owner;
+mod one_cloud;
 mod pipeline;
 mod receiver;
 mod servers;

@@ -1,6 +1,7 @@
 //! The command line as `clap` reads it.
 
 pub(in crate::cli) mod bench;
+pub(in crate::cli) mod cloud;
 pub(in crate::cli) mod parse;
 pub(in crate::cli) mod quantise;
 pub(in crate::cli) mod reproduce;
@@ -62,6 +63,9 @@ pub(super) enum Command {
     Serve(Serve),
     Erase(Erase),
     Reconstruct(Reconstruct),
+    Cloud(cloud::Cloud),
+    AddClient(cloud::AddClient),
+    Client(Box<cloud::Visit>),
     Denoise(Denoise),
     AddNoise(AddNoise),
     Metrics(Metrics),
@@ -173,6 +177,9 @@ pub(super) struct ShareModel {
     /// Share a model that was not seen to denoise: without trying it on a small noisy picture first.
     #[arg(long)]
     pub(super) unchecked: bool,
+    /// Public key of the user who takes part as server 1, in place of server1.pub in --keys.
+    #[arg(long = "for", value_name = "USER.pub")]
+    pub(super) user: Option<PathBuf>,
     /// Prefix of the three files.
     #[arg(long, value_name = "PREFIX")]
     pub(super) out: PathBuf,

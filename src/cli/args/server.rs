@@ -191,7 +191,7 @@ pub(in crate::cli) fn parse_party(text: &str) -> Result<Party, String> {
 }
 
 /// HOST:PORT; whether there is such a host is seen when it is needed.
-fn parse_address(text: &str) -> Result<String, String> {
+pub(in crate::cli) fn parse_address(text: &str) -> Result<String, String> {
     let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     match parts.map(|(_, port)| port.parse::<u16>()) {
         Some(Ok(_)) => Ok(text.into()),
@@ -200,7 +200,7 @@ fn parse_address(text: &str) -> Result<String, String> {
 }
 
 /// As [`parse_address`], and nobody listens at port 0.
-fn parse_peer(text: &str) -> Result<String, String> {
+pub(in crate::cli) fn parse_peer(text: &str) -> Result<String, String> {
     match parse_address(text)? {
         address if address.ends_with(":0") => {
             Err("give the port that the other server listens at".into())

@@ -1,6 +1,7 @@
 //! From typed errors to one sentence, a hint and an exit code: errors carry facts, what to do about them
 //! stands here, by subject.
 
+mod cloud;
 mod dealer;
 mod files;
 mod gateway;
@@ -16,6 +17,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+pub(super) use cloud::refused;
 pub(super) use server::making;
 
 use crate::cli::shown::one_line;

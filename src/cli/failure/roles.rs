@@ -24,6 +24,7 @@ impl From<RoleError> for Failure {
             e @ RoleError::Plain(_) => Failure::of(Code::Input, &e, None),
             RoleError::Material(e) => e.into(),
             e @ RoleError::Threads(_) => Failure::of(Code::Failed, &e, None),
+            RoleError::Denied(e) => e.into(),
         }
     }
 }

@@ -70,12 +70,7 @@ impl KeyFolder {
     /// # Errors
     /// [`FormatError::KeyMissing`], [`FormatError::KeyMismatch`], and those of any file.
     pub fn public(&self, role: Role) -> Result<PublicKey, FormatError> {
-        let path = public_path(&self.dir, role);
-        let (file, sender) = self.open_key::<PublicKeyOf>(&path, role, |body| body.role)?;
-        let bytes = key_bytes(file.in_clear()?)?;
-        let public = PublicKey(*bytes);
-        check_fingerprint(&path, sender, public.fingerprint())?;
-        Ok(public)
+        read_public_key(&public_path(&self.dir, role), role).map_err(|err| self.missing(err))
     }
 
     /// The public key of `role`, if it is here.
@@ -123,14 +118,7 @@ impl KeyFolder {
         role: Role,
         role_of: fn(&T) -> Role,
     ) -> Result<(Envelope<BufReader<File>>, Fingerprint), FormatError> {
-        let file = open_file(path).map_err(|err| self.missing(err))?;
-        let found = role_of(file.expect::<T>()?);
-        if found != role {
-            let (expected, found) = (format!("the key of {role}"), format!("that of {found}"));
-            return Err(FormatError::KeyMismatch { file: path.to_owned(), expected, found });
-        }
-        let sender = file.header().sender;
-        Ok((file, sender))
+        open_key(path, role, role_of).map_err(|err| self.missing(err))
     }
 
     fn missing(&self, err: FormatError) -> FormatError {
@@ -141,6 +129,32 @@ impl KeyFolder {
             other => other,
         }
     }
+}
+
+/// The public key of `role` in a file that may lie anywhere.
+///
+/// # Errors
+/// [`FormatError::KeyMismatch`], and those of any file.
+pub fn read_public_key(path: &Path, role: Role) -> Result<PublicKey, FormatError> {
+    let (file, sender) = open_key::<PublicKeyOf>(path, role, |body| body.role)?;
+    let public = PublicKey(*key_bytes(file.in_clear()?)?);
+    check_fingerprint(path, sender, public.fingerprint())?;
+    Ok(public)
+}
+
+fn open_key<T: Part>(
+    path: &Path,
+    role: Role,
+    role_of: fn(&T) -> Role,
+) -> Result<(Envelope<BufReader<File>>, Fingerprint), FormatError> {
+    let file = open_file(path)?;
+    let found = role_of(file.expect::<T>()?);
+    if found != role {
+        let (expected, found) = (format!("the key of {role}"), format!("that of {found}"));
+        return Err(FormatError::KeyMismatch { file: path.to_owned(), expected, found });
+    }
+    let sender = file.header().sender;
+    Ok((file, sender))
 }
 
 /// A key file of a folder.

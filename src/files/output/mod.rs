@@ -227,7 +227,7 @@ pub fn ensure_space(path: &Path, needed: u64) -> Result<(), FormatError> {
 }
 
 /// Makes the names in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

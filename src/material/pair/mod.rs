@@ -10,11 +10,13 @@
 //! (docs/protocols.md, material without a dealer).
 
 mod check;
+mod last_place;
 pub mod linear;
 pub mod lookup;
 pub mod square;
 
 pub use check::{OpenedLookups, squares_fit};
+pub use last_place::{ADVANTAGE, Exposure};
 
 use crate::crypto::garble::hash::Hasher;
 use crate::crypto::garble::{Delta, MAX_BATCH};

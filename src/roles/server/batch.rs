@@ -4,7 +4,7 @@ use super::ServiceError;
 use super::agree::MAX_IMAGES;
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
-use super::task::{Output, Round, ShareFile, Source, Supply, Task};
+use super::task::{Output, Round, ShareFile, Source, Subject, Supply, Task};
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::{Body, ResultShare};
@@ -204,7 +204,7 @@ impl Batch {
         let replace = done.is_some() || self.folders.force;
         let overwrite = if replace { Overwrite::Allow } else { Overwrite::Never };
         Some(Task {
-            fields: *fields,
+            image: Subject::of(fields),
             source: Source::Files(files.to_vec()),
             output: Output::At(self.target(image), overwrite),
             done,

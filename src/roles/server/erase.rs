@@ -66,7 +66,7 @@ pub(super) fn ensure_file(path: &Path) -> Result<(), ServiceError> {
 /// # Errors
 /// [`FormatError::InUse`] while a server works with the file, [`ServiceError::SlotsLeft`], and those
 /// of ledger and files. A second run completes what a failure interrupted.
-pub(super) fn erase(
+pub(in crate::roles) fn erase(
     path: &Path,
     owner: Owner,
     ledger: &mut Ledger,

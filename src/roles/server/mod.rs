@@ -9,6 +9,7 @@
 
 mod agree;
 mod batch;
+mod deliver;
 mod erase;
 mod error;
 mod inputs;
@@ -30,8 +31,17 @@ pub use erase::{Erase, Extent};
 pub use error::{InputError, ServiceError};
 pub use inputs::{ServerFiles, description_beside};
 pub use link::{Link, Meet, Peer};
-pub use make::{MadeSet, Make, MakeReport};
+pub use make::{MadeSet, Make, MakePaths, MakeReport};
 pub use party::Server;
 pub use prepare::{Prepare, PrepareReport, PreparedSlot};
 pub use report::{EraseReport, ImageReport, PhaseReport, Report};
 pub use serve::{Images, Serve};
+
+// What a cloud and its users do as servers.
+pub(in crate::roles) use erase::erase;
+pub(in crate::roles) use inputs::{Inputs, ServerKeys};
+pub(in crate::roles) use make::{MakeInputs, MakeJob, WantedFile, make};
+pub(in crate::roles) use party::Owner;
+pub(in crate::roles) use run::{Job, run};
+pub(in crate::roles) use state::claim_state;
+pub(in crate::roles) use task::{Held, Round, Subject, Supply, Task};

@@ -100,7 +100,7 @@ impl Server {
 
 /// Whose triples, and who asks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owner {
-    pub(super) party: Party,
-    pub(super) key: Fingerprint,
+pub(in crate::roles) struct Owner {
+    pub(in crate::roles) party: Party,
+    pub(in crate::roles) key: Fingerprint,
 }

@@ -2,16 +2,13 @@
 
 use super::ServiceError;
 use super::agree::{Agreed, ImageList, agree};
+use super::deliver::Delivery;
 use super::inputs::{Inputs, ServerKeys, Set};
 use super::report::{ImageReport, Report, Watch};
 use super::slot::{Claim, Claimed, claim, decline, stop};
-use super::task::{Ready, Round, Supply, Task};
-use crate::artefact::{
-    ImageParts, OpenedWeightsFile, PreparedFile, decoding, random_seed, write_result,
-};
+use super::task::{Ready, Round, Subject, Supply, Task};
+use crate::artefact::{OpenedWeightsFile, PreparedFile, random_seed};
 use crate::files::FormatError;
-use crate::files::container::SealTo;
-use crate::files::container::header::{ImageShare, ResultShare};
 use crate::files::ledger::{BoundWeights, Ledger};
 use crate::ids::{Digest, SessionId};
 use crate::model::EngineKind;
@@ -27,13 +24,13 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// What a server needs beside its inputs.
-pub(super) struct Job<'a> {
+pub(in crate::roles) struct Job<'a> {
     /// Its own key, and that of the receiver, to whom results are sealed.
-    pub(super) keys: &'a ServerKeys<'a>,
+    pub(in crate::roles) keys: &'a ServerKeys<'a>,
     /// Its ledger.
-    pub(super) ledger: &'a mut Ledger,
+    pub(in crate::roles) ledger: &'a mut Ledger,
     /// Its state folder, where opened weights are kept.
-    pub(super) state: &'a Path,
+    pub(in crate::roles) state: &'a Path,
 }
 
 /// Runs a job: round after round the images that both servers have, in the order of their ids. On
@@ -42,7 +39,7 @@ pub(super) struct Job<'a> {
 ///
 /// # Errors
 /// [`ServiceError`]; a slot that was marked is spent.
-pub(super) fn run(
+pub(in crate::roles) fn run(
     inputs: Inputs,
     mut job: Job<'_>,
     supply: &mut dyn Supply,
@@ -185,12 +182,19 @@ struct Server<'j, 'l, R: Ring, E> {
 
 /// What came of an image.
 enum Outcome {
-    Done(ImageReport),
+    Done(Box<Done>),
     /// At this server, with the file that it is about.
     Failed(PathBuf, ServiceError),
     /// At the other one.
     Declined,
     Stopped,
+}
+
+/// An image that is done.
+struct Done {
+    report: ImageReport,
+    /// Its result, if that stays here.
+    units: Option<Vec<f64>>,
 }
 
 /// What rounds add up to.
@@ -241,7 +245,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         observer: &mut dyn Observer,
     ) -> Result<(Round, Agreed), ServiceError> {
         let round = supply.next(&self.inputs, self.job.keys, observer)?;
-        let images = round.tasks.iter().map(|task| (task.fields.image_id, task.done)).collect();
+        let images = round.tasks.iter().map(|task| (task.image.id, task.done)).collect();
         let offer = ImageList { images, last: round.last, exact: round.exact };
         let agreed = agree(&offer, channel)?;
         Ok((round, agreed))
@@ -257,7 +261,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         channel: &mut dyn Channel,
         observer: &mut dyn Observer,
     ) -> Result<bool, ServiceError> {
-        let id = |task: Task| (task.fields.image_id, task);
+        let id = |task: Task| (task.image.id, task);
         let mut tasks: BTreeMap<_, _> = round.tasks.into_iter().map(id).collect();
         for id in &agreed.done {
             tasks.remove(id);
@@ -270,10 +274,12 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             let files = task.files();
             observer.event(Event::Phase(Phase::Online(i + 1, total)));
             match self.image(task, (round.exact, supply.stopped()), channel, observer)? {
-                Outcome::Done(image) => {
+                Outcome::Done(done) => {
+                    let Done { report, units } = *done;
+                    units.into_iter().for_each(|units| supply.result(*id, units));
                     supply.finished(*id);
-                    observer.event(Event::Denoised(&image));
-                    tally.images.push(image);
+                    observer.event(Event::Denoised(&report));
+                    tally.images.push(report);
                 }
                 Outcome::Failed(file, error) => {
                     supply.failed(*id);
@@ -319,9 +325,10 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
                 });
             }
         };
-        match self.claim(&ready.fields, channel) {
+        match self.claim(&ready.image, channel) {
             Ok(Claimed::Slot(set, slot)) => {
-                self.denoise(ready, watch, (set, slot), channel, observer).map(Outcome::Done)
+                let done = self.denoise(ready, watch, (set, slot), channel, observer)?;
+                Ok(Outcome::Done(Box::new(done)))
             }
             Ok(Claimed::Stopped) => Ok(Outcome::Stopped),
             Ok(Claimed::Declined) if exact => Err(ServiceError::Declined),
@@ -337,11 +344,11 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
     /// A slot of a set for the image's size; the number is that of the set among all.
     fn claim(
         &mut self,
-        fields: &ImageShare,
+        image: &Subject,
         channel: &mut dyn Channel,
     ) -> Result<Claimed, ServiceError> {
         let inputs = &self.inputs;
-        let size = (fields.height, fields.width);
+        let size = (image.height, image.width);
         let suitable: Vec<usize> =
             (0..inputs.sets.len()).filter(|&i| inputs.sets[i].size() == size).collect();
         let facts = |&i: &usize| {
@@ -350,7 +357,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         };
         let wanted = Claim {
             sets: suitable.iter().map(facts).collect(),
-            image: fields.image_id,
+            image: image.id,
             session: self.agreement.session,
         };
         let mut gone = None;
@@ -385,14 +392,13 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
 
     fn denoise(
         &mut self,
-        Ready { file, fields, parts, output }: Ready<R>,
+        Ready { file, image: subject, pixels, means, sink }: Ready<R>,
         watch: Watch,
         (set, slot): (usize, u64),
         channel: &mut dyn Channel,
         observer: &mut dyn Observer,
-    ) -> Result<ImageReport, ServiceError> {
-        let ImageParts { pixels: share, means, note } = parts;
-        let size = (fields.height as usize, fields.width as usize);
+    ) -> Result<Done, ServiceError> {
+        let size = subject.size();
         let set = &self.inputs.sets[set];
         let triples = *set.triples.fields();
         let (public, layout) = (&self.inputs.public, &set.layout);
@@ -407,40 +413,32 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             products: products.as_mut().map(|p| p as &mut dyn TileSource),
         };
         let view = set.triples.view(slot);
-        let image = Image { share: &share, means: &means, size, slot: view, layout };
+        let image = Image { share: &pixels, means: &means, size, slot: view, layout };
         let mut tell = |done| observer.progress(done);
         let sums = denoise(&self.model, &mut self.engine, &image, sources, channel, &mut tell)?;
         let sums = Zeroizing::new(sums);
         let prepared = products.is_some();
-        let result = ResultShare {
+        let delivery = Delivery {
             party: self.inputs.party,
-            image_id: fields.image_id,
-            model_id: fields.model_id,
-            session_id: self.agreement.session,
-            ring_bits: R::RING,
-            height: fields.height,
-            width: fields.width,
-            decode: decoding(&self.inputs.public, fields.levels),
-            note: note.len() as u32,
+            keys: self.job.keys,
+            public,
+            size,
+            session: self.agreement.session,
+            sums: &sums,
         };
-        let ServerKeys { own, receiver, .. } = self.job.keys;
-        let to_receiver = SealTo { sender: own, recipient: receiver };
-        let output = write_result(&sums, &note, result, to_receiver, output)?;
-        // The file gets its name only when the other server has its half as well.
-        channel.send(Tag::Done, 0, Vec::new())?;
-        channel.expect(Tag::Done)?;
-        output.commit()?;
+        let units = sink.deliver(&delivery, channel)?;
         let network = &self.model.public.network;
         let patches = layout.rows();
-        Ok(ImageReport {
-            image_id: fields.image_id.to_string(),
+        let report = ImageReport {
+            image_id: subject.id.to_string(),
             file,
             slot,
             prepared,
             patches,
             activations: patches * network.activations_per_row(),
             online: watch.stop(channel),
-        })
+        };
+        Ok(Done { report, units })
     }
 }
 

@@ -17,7 +17,10 @@ const MAX_LEN: u64 = 256;
 ///
 /// # Errors
 /// [`ServiceError::StateOfAnother`]; [`ServiceError::Format`] if the folder cannot be used.
-pub(super) fn claim_state(folder: &Path, server: Fingerprint) -> Result<(), ServiceError> {
+pub(in crate::roles) fn claim_state(
+    folder: &Path,
+    server: Fingerprint,
+) -> Result<(), ServiceError> {
     let path = folder.join(FILE_NAME);
     let expected = server.to_string();
     match OutputFile::create(&path, Access::Secret, Overwrite::Never) {

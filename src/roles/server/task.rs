@@ -1,21 +1,49 @@
 //! The images of a job: what a server is given of each, and who supplies them.
 
 use super::ServiceError;
+use super::deliver::Sink;
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
 use crate::artefact::{ImageParts, ImageShareFile};
 use crate::files::container::header::ImageShare;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
+use crate::ids::codec::{Decode, Encode};
 use crate::ids::{ImageId, SessionId};
+use crate::network::NetworkError;
 use crate::numbers::ring::Ring;
+use crate::protocol::ProtocolError;
 use crate::roles::observer::{Event, Observer};
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// What both servers know of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(in crate::roles) struct Subject {
+    /// Its id.
+    pub(in crate::roles) id: ImageId,
+    /// Its rows.
+    pub(in crate::roles) height: u32,
+    /// Its columns.
+    pub(in crate::roles) width: u32,
+}
+
+impl Subject {
+    /// Of an image in shares what their headers say.
+    pub(super) fn of(fields: &ImageShare) -> Self {
+        Subject { id: fields.image_id, height: fields.height, width: fields.width }
+    }
+
+    /// Rows and columns.
+    pub(in crate::roles) fn size(&self) -> (usize, usize) {
+        (self.height as usize, self.width as usize)
+    }
+}
 
 /// One image to be denoised.
-pub(super) struct Task {
+pub(in crate::roles) struct Task {
     pub(super) source: Source,
-    /// What the share's header says; of several the first one's.
-    pub(super) fields: ImageShare,
+    /// Of several files what the first one's header says.
+    pub(super) image: Subject,
     pub(super) output: Output,
     /// The session of a result that is there already.
     pub(super) done: Option<SessionId>,
@@ -31,14 +59,28 @@ pub(super) enum Source {
     /// Opened when it is the image's turn. The first of these that can be read serves; there is at
     /// least one.
     Files(Vec<ShareFile>),
+    /// In memory, with its name in reports.
+    Held(PathBuf, Held),
+}
+
+/// A share that never was a file, of an image whose owner is one of the two servers: that one's share is
+/// the whole image, and the other's is zero.
+pub(in crate::roles) enum Held {
+    /// Encoded pixels, row-major.
+    Whole(Zeroizing<Vec<i64>>),
+    /// Zeros.
+    Nothing,
 }
 
 /// An image whose share was read and whose output is open.
 pub(super) struct Ready<R: Ring> {
     pub(super) file: PathBuf,
-    pub(super) fields: ImageShare,
-    pub(super) parts: ImageParts<R>,
-    pub(super) output: OutputFile,
+    pub(super) image: Subject,
+    /// Shares of the pixels, row-major.
+    pub(super) pixels: Zeroizing<Vec<R>>,
+    /// Shares of the patch means, if the model adds them.
+    pub(super) means: Zeroizing<Vec<R>>,
+    pub(super) sink: Sink,
 }
 
 /// Where a result goes.
@@ -47,10 +89,14 @@ pub(super) enum Output {
     Opened(OutputFile),
     /// Opened when it is the image's turn.
     At(PathBuf, Overwrite),
+    /// None: the result is the other server's, and goes to it over the link.
+    Peer,
+    /// None: the result is this server's, and is given to who supplies the images.
+    Here,
 }
 
 /// The images of a round.
-pub(super) struct Round {
+pub(in crate::roles) struct Round {
     pub(super) tasks: Vec<Task>,
     /// No round follows.
     pub(super) last: bool,
@@ -58,8 +104,15 @@ pub(super) struct Round {
     pub(super) exact: bool,
 }
 
+impl Round {
+    /// The only round, of just these images.
+    pub(in crate::roles) fn named(tasks: Vec<Task>) -> Round {
+        Round { tasks, last: true, exact: true }
+    }
+}
+
 /// Who supplies images.
-pub(super) trait Supply: Send {
+pub(in crate::roles) trait Supply: Send {
     /// The images that are there and not finished; may wait a moment for more.
     ///
     /// # Errors
@@ -73,6 +126,9 @@ pub(super) trait Supply: Send {
 
     /// The image is done.
     fn finished(&mut self, image: ImageId);
+
+    /// A result that stays at this server, in network units, row-major; the image is finished after it.
+    fn result(&mut self, _image: ImageId, _units: Vec<f64>) {}
 
     /// The image failed at this server: its shares are not to be tried again as they are.
     fn failed(&mut self, image: ImageId);
@@ -89,7 +145,7 @@ impl Named {
     pub(super) fn new(inputs: &mut Inputs, outputs: Vec<OutputFile>) -> Self {
         let shares = std::mem::take(&mut inputs.named);
         let task = |((file, share), output): ((PathBuf, ImageShareFile), OutputFile)| Task {
-            fields: *share.fields(),
+            image: Subject::of(share.fields()),
             source: Source::Opened(file, Box::new(share)),
             output: Output::Opened(output),
             done: None,
@@ -105,7 +161,7 @@ impl Supply for Named {
         _: &ServerKeys<'_>,
         _: &mut dyn Observer,
     ) -> Result<Round, ServiceError> {
-        Ok(Round { tasks: std::mem::take(&mut self.0), last: true, exact: true })
+        Ok(Round::named(std::mem::take(&mut self.0)))
     }
 
     fn finished(&mut self, _: ImageId) {}
@@ -118,10 +174,19 @@ impl Supply for Named {
 }
 
 impl Task {
+    /// An image that is in memory at the one of the two servers who also gets the result.
+    pub(in crate::roles) fn held(name: PathBuf, image: Subject, held: Held) -> Task {
+        let output = match held {
+            Held::Whole(_) => Output::Here,
+            Held::Nothing => Output::Peer,
+        };
+        Task { source: Source::Held(name, held), image, output, done: None }
+    }
+
     /// The share's files; of several the first is tried first.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         match &self.source {
-            Source::Opened(file, _) => vec![file.clone()],
+            Source::Opened(file, _) | Source::Held(file, _) => vec![file.clone()],
             Source::Files(files) => files.iter().map(|(file, _)| file.clone()).collect(),
         }
     }
@@ -138,26 +203,64 @@ impl Task {
         keys: &ServerKeys<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Ready<R>, (PathBuf, ServiceError)> {
-        let files = self.files();
+        let (files, image) = (self.files(), self.image);
         let (file, fields, parts) = match self.source {
+            Source::Held(file, held) => {
+                let (pixels, means) = match held.shares(inputs, image) {
+                    Ok(shares) => shares,
+                    Err(e) => return Err((file, ProtocolError::from(e).into())),
+                };
+                let sink = match self.output {
+                    Output::Peer => Sink::Peer,
+                    _ => Sink::Here,
+                };
+                return Ok(Ready { file, image, pixels, means, sink });
+            }
             Source::Opened(file, share) => match (*share.fields(), share.into_parts::<R>()) {
                 (fields, Ok(parts)) => (file, fields, parts),
                 (_, Err(e)) => return Err((file, e.into())),
             },
             Source::Files(files) => first_readable(files, inputs, keys, observer)?,
         };
+        let ImageParts { pixels, means, note } = parts;
         let output = match self.output {
-            Output::Opened(output) => Ok(output),
+            Output::Opened(out) => Ok(Sink::File { out: Box::new(out), fields, note }),
             Output::At(path, overwrite) => {
                 let inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
                 ensure_not_input(&path, &inputs)
                     .and_then(|()| OutputFile::create(&path, Access::Secret, overwrite))
+                    .map(|out| Sink::File { out: Box::new(out), fields, note })
             }
+            Output::Peer => Ok(Sink::Peer),
+            Output::Here => Ok(Sink::Here),
         };
         match output {
-            Ok(output) => Ok(Ready { file, fields, parts, output }),
+            Ok(sink) => Ok(Ready { file, image: Subject::of(&fields), pixels, means, sink }),
             Err(e) => Err((file, e.into())),
         }
+    }
+}
+
+/// Shares of pixels and of patch means.
+type Shares<R> = (Zeroizing<Vec<R>>, Zeroizing<Vec<R>>);
+
+impl Held {
+    fn shares<R: Ring>(self, inputs: &Inputs, image: Subject) -> Result<Shares<R>, NetworkError> {
+        let model = &inputs.public.model;
+        let grid = model.network.grid(image.size())?;
+        let pixels = match self {
+            Held::Whole(pixels) => pixels,
+            Held::Nothing => {
+                let means = if model.network.adds_mean() { grid.rows() } else { 0 };
+                let zeros = |count| Zeroizing::new(vec![R::ZERO; count]);
+                return Ok((zeros(grid.pixels()), zeros(means)));
+            }
+        };
+        let means = Zeroizing::new(model.patch_means(&pixels, &grid));
+        let whole = |values: &[i64]| -> Zeroizing<Vec<R>> {
+            Zeroizing::new(values.iter().map(|&v| R::from_i64(v)).collect())
+        };
+        Ok((whole(&pixels), whole(&means)))
     }
 }
 

@@ -46,7 +46,7 @@ pub fn description_beside(model: &Path) -> PathBuf {
 
 /// A server's own key and those of the others, whose files it takes or who takes its own.
 #[derive(Debug)]
-pub(super) struct ServerKeys<'a> {
+pub(in crate::roles) struct ServerKeys<'a> {
     /// This server's.
     pub(super) own: &'a SecretKey,
     /// Who makes model shares.
@@ -81,6 +81,15 @@ impl<'k> ServerKeys<'k> {
         })
     }
 
+    /// The keys of a server whose gateway and receiver is one user.
+    pub(in crate::roles) fn with_user(
+        own: &'k SecretKey,
+        model_owner: PublicKey,
+        user: PublicKey,
+    ) -> Self {
+        ServerKeys { own, model_owner, gateway: user, dealer: None, receiver: user }
+    }
+
     pub(super) fn from(&self, sharer: Sharer) -> OpenFrom<'_> {
         let (sender, role) = match sharer {
             Sharer::ModelOwner => (&self.model_owner, Role::ModelOwner),
@@ -105,7 +114,7 @@ impl<'k> ServerKeys<'k> {
 }
 
 /// Inputs that fit one another.
-pub(super) struct Inputs {
+pub(in crate::roles) struct Inputs {
     pub(super) party: Party,
     pub(super) public: PublicModelFile,
     pub(super) model: ModelShareFile,
@@ -137,7 +146,7 @@ impl Inputs {
     ///
     /// # Errors
     /// At least one [`InputError`].
-    pub(super) fn open(
+    pub(in crate::roles) fn open(
         party: Party,
         keys: &ServerKeys<'_>,
         paths: &ServerFiles,

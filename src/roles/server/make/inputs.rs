@@ -14,16 +14,16 @@ use std::path::PathBuf;
 
 /// Where the inputs are.
 #[derive(Clone, Debug)]
-pub(super) struct MakePaths {
+pub struct MakePaths {
     /// This server's model share.
-    pub(super) model: PathBuf,
+    pub model: PathBuf,
     /// The model's public description.
-    pub(super) public: PathBuf,
+    pub public: PathBuf,
 }
 
 /// Inputs that fit one another.
 #[derive(Debug)]
-pub(super) struct MakeInputs {
+pub(in crate::roles) struct MakeInputs {
     pub(super) party: Party,
     /// The key of the other server.
     pub(super) peer: Fingerprint,
@@ -37,7 +37,7 @@ impl MakeInputs {
     /// # Errors
     /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits,
     /// [`ServiceError::TooCoarse`] for one whose results cannot lose enough bits.
-    pub(super) fn open(
+    pub(in crate::roles) fn open(
         party: Party,
         own: &SecretKey,
         [peer, model_owner]: [&PublicKey; 2],
@@ -95,7 +95,7 @@ impl MakeInputs {
     }
 
     /// The public description.
-    pub(super) fn public(&self) -> &PublicModelFile {
+    pub(in crate::roles) fn public(&self) -> &PublicModelFile {
         &self.public
     }
 }

@@ -8,7 +8,8 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use inputs::{MakeInputs, MakePaths};
+pub(in crate::roles) use inputs::MakeInputs;
+pub use inputs::MakePaths;
 pub use request::Make;
 pub(super) use request::run;
 
@@ -30,18 +31,18 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// A set to be made, and where it goes.
-struct WantedFile {
-    job: MadeJob,
+pub(in crate::roles) struct WantedFile {
+    pub(in crate::roles) job: MadeJob,
     /// Its file.
-    out: OutputFile,
+    pub(in crate::roles) out: OutputFile,
 }
 
 /// What a server needs beside its inputs.
-struct MakeJob<'a> {
+pub(in crate::roles) struct MakeJob<'a> {
     /// Its own key.
-    own: &'a SecretKey,
+    pub(in crate::roles) own: &'a SecretKey,
     /// Its state folder, in which masks and hints are kept. It must be this server's own.
-    state: &'a Path,
+    pub(in crate::roles) state: &'a Path,
 }
 
 /// What was made.
@@ -93,7 +94,7 @@ pub struct MadeSet {
 ///
 /// # Errors
 /// [`ServiceError`].
-fn make(
+pub(in crate::roles) fn make(
     inputs: &MakeInputs,
     job: &MakeJob<'_>,
     wanted: Vec<WantedFile>,

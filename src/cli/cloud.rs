@@ -1,0 +1,140 @@
+//! `cloud` and `add-client`: one cloud for many users.
+
+use super::args::cloud::{AddClient, Cloud};
+use super::failure::Failure;
+use super::output::{Console, bytes, print_json, print_json_line, say, say_failure};
+use super::server_side::heed_signals;
+use crate::files::keys::KeyFolder;
+use crate::ids::Role;
+use crate::material::pair::Exposure;
+use crate::model::PublicModel;
+use crate::roles::one_cloud::{
+    Clients, Cloud as Daemon, CloudEvent, Crowd, SessionReport, Settings,
+};
+use crate::roles::read_public;
+use crate::roles::server::{MakePaths, description_beside};
+use crate::wire::{Limits, Listener};
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+#[derive(Serialize)]
+struct Added<'a> {
+    client: &'a str,
+    key: String,
+    model_id: String,
+    images_a_day: u64,
+    images_in_all: Option<u64>,
+    material_bytes: u64,
+    /// What a 512x512 image adds at most to the advantage of a user who is after the cloud's secrets.
+    advantage_an_image: Option<f64>,
+}
+
+pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
+    let keys = KeyFolder::open(&args.keys)?;
+    let own = keys.secret(Role::Server0, &|file: &Path| args.unlock.passphrase(file))?;
+    let model_owner = keys.public(Role::ModelOwner)?;
+    let public = args.public.clone().unwrap_or_else(|| description_beside(&args.model));
+    let paths = MakePaths { model: args.model.clone(), public };
+    let settings = Settings {
+        images_a_day: args.images_a_day,
+        images_in_all: args.images_in_all,
+        material_bytes: args.material * 1_000_000_000,
+    };
+    let clients = Clients::open(&args.clients)?;
+    let client = clients.add(&args.name, (&args.key, &paths), (&own, &model_owner), settings)?;
+    let public = read_public(&paths.public)?;
+    let key = client.key.fingerprint();
+    console.note(format!(
+        "user {}, key {key}, with model {}: {} image(s) a day, {} of material",
+        client.name,
+        public.facts.model_id,
+        settings.images_a_day,
+        bytes(settings.material_bytes)
+    ));
+    let advantage_an_image = exposure(&public.model, settings.images_a_day, console);
+    if args.json {
+        let report = Added {
+            client: &client.name,
+            key: key.to_string(),
+            model_id: public.facts.model_id.to_string(),
+            images_a_day: settings.images_a_day,
+            images_in_all: settings.images_in_all,
+            material_bytes: settings.material_bytes,
+            advantage_an_image,
+        };
+        print_json("ppdenoise.add-client.v1", &report)?;
+    }
+    Ok(())
+}
+
+/// Tells how much results may tell, for images of 512x512.
+fn exposure(public: &PublicModel, a_day: u64, console: &Console) -> Option<f64> {
+    let exposure = Exposure::of(public, (512, 512)).ok()?;
+    let (each, images) = (exposure.total(), exposure.images());
+    if images < a_day as f64 {
+        console.note(format!(
+            "note: by rounding a 512x512 result may tell of the cloud's share with an advantage of at \
+             most 2^{:.1}; 2^-20 is reached by {images:.4} images, fewer than a day's (docs/one-cloud.md)",
+            each.log2()
+        ));
+    }
+    Some(each)
+}
+
+pub(super) fn run(args: &Cloud, console: &mut Console) -> Result<(), Failure> {
+    let failed = |e| Failure::failed(format!("cannot start the compute threads: {e}"));
+    // Sessions are threads of their own; what they compute, they compute together.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads.number().get());
+    pool.build_global().map_err(failed)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let crowd = Crowd { sessions: usize::from(args.sessions), at_work: usize::from(args.at_work) };
+    let clients = Clients::open(&args.clients)?;
+    let ask = |file: &Path| args.unlock.passphrase(file);
+    let cloud = Daemon::open(&args.keys, &ask, clients, crowd, Arc::clone(&stop))?;
+    let listener = Listener::bind(&args.listen)?;
+    heed_signals(&stop)?;
+    // Scripts that listen at port 0 read this line, so it is printed even when quiet.
+    say(&format!("listening at {}", listener.address()));
+    let limits = Limits::new(Duration::ZERO, Duration::from_secs(args.timeout));
+    let (json, quiet) = (args.json, console.is_quiet());
+    cloud.run(&listener, limits, &|event| tell(event, json, quiet))?;
+    console.note("ended");
+    Ok(())
+}
+
+/// One line, whatever happens.
+fn tell(event: CloudEvent<'_>, json: bool, quiet: bool) {
+    let note = |text: String| {
+        if !quiet {
+            say(&text);
+        }
+    };
+    match event {
+        CloudEvent::Session(report) => {
+            note(session(report));
+            if json {
+                // A log that nobody reads any more ends no session.
+                let _ = print_json_line("ppdenoise.cloud.v1", report);
+            }
+        }
+        CloudEvent::Stranger(text) => note(text),
+        CloudEvent::BadClient(folder, error) => {
+            say_failure(&Failure::from(error).about(&folder));
+        }
+        CloudEvent::Clients(count) => note(format!("{count} user(s) known")),
+    }
+}
+
+fn session(report: &SessionReport) -> String {
+    let SessionReport { client, seconds, slots_made, images, traffic, error } = report;
+    let why = error.as_ref().map_or(String::new(), |e| format!("; ended early: {e}"));
+    format!(
+        "{client}: {images} image(s) denoised, {slots_made} slot(s) made, {seconds:.2} s, {} sent, {} \
+         received{why}",
+        bytes(traffic.bytes_sent),
+        bytes(traffic.bytes_received)
+    )
+}

@@ -1,0 +1,98 @@
+//! Why the cloud does not do what is asked of it.
+
+/// Why the cloud does not do what a user asks, who is told this sentence; or why somebody is no user of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// More images than the quota leaves.
+    #[error("{asked} image(s) asked for, and {left} of {limit} {period} are left")]
+    Quota {
+        /// Images asked for.
+        asked: u64,
+        /// Images left.
+        left: u64,
+        /// Images of the quota.
+        limit: u64,
+        /// What the quota is for: a day, or all of the user's time.
+        period: &'static str,
+    },
+    /// The model does not take such images.
+    #[error("the model takes no images of {height}x{width}")]
+    Size {
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+    },
+    /// More material than the user may have.
+    #[error("{slots} slot(s) for {height}x{width} images take {needed} bytes, and {left} are left")]
+    Material {
+        /// Slots asked for.
+        slots: u32,
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+        /// Bytes they take.
+        needed: u64,
+        /// Bytes that are left.
+        left: u64,
+    },
+    /// Too much at a time.
+    #[error("{found} {what} at a time, expected 1 to {most}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        found: usize,
+        /// At most.
+        most: usize,
+    },
+    /// Images of several sizes in one request.
+    #[error("images of several sizes in one request")]
+    Sizes,
+    /// One image twice.
+    #[error("an image is named twice")]
+    Repeated,
+    /// A set that the cloud has not.
+    #[error("there is no set of triples {set}")]
+    NoSet {
+        /// Its short id.
+        set: String,
+    },
+    /// No more sets are kept.
+    #[error("{found} sets of triples are there already")]
+    TooManySets {
+        /// So many.
+        found: usize,
+    },
+    /// The user is there already.
+    #[error("another session of this user is going on")]
+    Busy,
+    /// No more users at a time.
+    #[error("as many users as it serves at once are there; try again later")]
+    Full,
+    /// The cloud ends.
+    #[error("it is ending")]
+    Ending,
+    /// Two users with one key.
+    #[error("this is the key of the user {name} too")]
+    KeyTaken {
+        /// The other one.
+        name: String,
+    },
+    /// No name of a user.
+    #[error(
+        "a user's name is 1 to {most} letters, digits, '-', '_' and '.', and begins with no dot"
+    )]
+    Name {
+        /// Bytes at most.
+        most: usize,
+    },
+    /// The request cannot be read.
+    #[error("the request is malformed: {why}")]
+    Malformed {
+        /// What is wrong.
+        why: String,
+    },
+}

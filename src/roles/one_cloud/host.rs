@@ -1,0 +1,25 @@
+//! What all sessions of a cloud share.
+
+use super::gate::Gate;
+use crate::files::keys::{PublicKey, SecretKey};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What all sessions of a cloud share.
+pub(super) struct Host {
+    /// The cloud's key, as server 0.
+    pub(super) own: SecretKey,
+    /// Who shares models.
+    pub(super) model_owner: PublicKey,
+    /// How many work at a time.
+    pub(super) gate: Gate,
+    /// Set when the cloud is to end.
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+impl Host {
+    /// Whether the cloud is ending.
+    pub(super) fn stops(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,32 @@
+//! One cloud and its users: the cloud is server 0, and each user is server 1, gateway and receiver at once.
+//!
+//! The user's share of an image is the whole image and the cloud's is zero, so of the image only V = A - Y
+//! leaves; the result's other half comes back over the link. Material is made by the two, without a dealer.
+//! A [`User`] visits, a [`Cloud`] has many: each [`Client`] has a pinned key, a model shared for the two alone,
+//! material, a ledger and a quota.
+//!
+//! What a user asks for in a session: which of its sets of material the cloud still has, then material, or
+//! images, in any order ([`Visit`]); everything in these requests is public.
+//!
+//! Security: semi-honest, docs/one-cloud.md. Results reach a party that holds half of the secrets: their low
+//! bits are dropped before they leave the cloud.
+
+mod clients;
+mod daemon;
+mod error;
+mod gate;
+mod host;
+mod quota;
+mod request;
+mod session;
+mod store;
+#[cfg(test)]
+mod tests;
+mod user;
+
+pub use clients::{Client, Clients, Settings};
+pub use daemon::{Cloud, CloudEvent, Crowd};
+pub use error::Denied;
+pub use request::{MAX_IMAGES, MAX_SETS};
+pub use session::SessionReport;
+pub use user::{Own, User, Visit};

@@ -1,0 +1,145 @@
+//! How many images a user may have denoised a day, and in all.
+//!
+//! The count is written and synced before the first slot of a request is taken, and nothing is given back: a
+//! session that is cut counts. Days are those of the clock in UTC, and never go back.
+
+use super::Denied;
+use crate::files::FormatError;
+use crate::files::output::{Access, OutputFile, Overwrite};
+use crate::roles::error::RoleError;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What is read of the file: three numbers are shorter.
+const MAX_LEN: u64 = 256;
+const DAY: u64 = 24 * 3600;
+
+/// A user's quota and the file of its count.
+pub(super) struct Quota {
+    pub(super) file: PathBuf,
+    pub(super) a_day: u64,
+    pub(super) in_all: Option<u64>,
+}
+
+/// Images that were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    /// Days since 1970.
+    day: u64,
+    today: u64,
+    in_all: u64,
+}
+
+/// The day of the clock.
+pub(super) fn today() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / DAY)
+}
+
+impl Quota {
+    /// Images left on this day.
+    ///
+    /// # Errors
+    /// [`RoleError::Format`] if the count cannot be read.
+    pub(super) fn left(&self, day: u64) -> Result<u64, RoleError> {
+        let count = self.count(day)?;
+        let in_all = self.in_all.map_or(u64::MAX, |most| most.saturating_sub(count.in_all));
+        Ok(self.a_day.saturating_sub(count.today).min(in_all))
+    }
+
+    /// Counts images, durably, or refuses all of them.
+    ///
+    /// # Errors
+    /// [`RoleError::Denied`] if fewer are left; [`RoleError::Format`].
+    pub(super) fn take(&self, images: u64, day: u64) -> Result<(), RoleError> {
+        let count = self.count(day)?;
+        let refuse = |limit: u64, used: u64, period| {
+            let left = limit.saturating_sub(used);
+            match images > left {
+                true => Err(Denied::Quota { asked: images, left, limit, period }),
+                false => Ok(()),
+            }
+        };
+        refuse(self.a_day, count.today, "a day")?;
+        self.in_all.map_or(Ok(()), |limit| refuse(limit, count.in_all, "in all"))?;
+        let (today, in_all) = (count.today + images, count.in_all + images);
+        let mut out = OutputFile::create(&self.file, Access::Secret, Overwrite::Allow)?;
+        let line = format!("{} {today} {in_all}\n", count.day);
+        out.write_all(line.as_bytes()).map_err(FormatError::from_writer)?;
+        Ok(out.commit()?)
+    }
+
+    /// The count as of a day. A clock that was put back stays on the day of the count.
+    fn count(&self, day: u64) -> Result<Count, FormatError> {
+        let failed = |e| FormatError::io(&self.file, "read", e);
+        let mut text = String::new();
+        match File::open(&self.file) {
+            Ok(file) => file.take(MAX_LEN).read_to_string(&mut text).map_err(failed)?,
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                return Ok(Count { day, ..Count::default() });
+            }
+            Err(e) => return Err(failed(e)),
+        };
+        let numbers: Option<Vec<u64>> = text.split_whitespace().map(|n| n.parse().ok()).collect();
+        let Some(&[counted, today, in_all]) = numbers.as_deref() else {
+            return Err(failed(io::Error::new(ErrorKind::InvalidData, "it is no count of images")));
+        };
+        let today = if counted >= day { today } else { 0 };
+        Ok(Count { day: counted.max(day), today, in_all })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quota(dir: &tempfile::TempDir, in_all: Option<u64>) -> Quota {
+        Quota { file: dir.path().join("used"), a_day: 5, in_all }
+    }
+
+    #[test]
+    fn a_day_has_its_images_and_no_clock_gives_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let quota = quota(&dir, None);
+        assert_eq!(quota.left(100).unwrap(), 5);
+        quota.take(3, 100).unwrap();
+        let error = quota.take(3, 100).unwrap_err().to_string();
+        assert_eq!(error, "3 image(s) asked for, and 2 of 5 a day are left");
+        quota.take(2, 100).unwrap();
+        assert_eq!(quota.left(100).unwrap(), 0);
+        // The clock is put back: still the same day.
+        assert!(quota.take(1, 99).is_err());
+        assert_eq!(quota.left(3).unwrap(), 0);
+        quota.take(5, 101).unwrap();
+        // And on, and back again.
+        assert!(quota.take(1, 100).is_err() && quota.take(1, 101).is_err());
+    }
+
+    #[test]
+    fn there_may_be_an_end_to_all_days() {
+        let dir = tempfile::tempdir().unwrap();
+        let quota = quota(&dir, Some(7));
+        quota.take(5, 1).unwrap();
+        assert_eq!(quota.left(2).unwrap(), 2);
+        let error = quota.take(3, 2).unwrap_err().to_string();
+        assert_eq!(error, "3 image(s) asked for, and 2 of 7 in all are left");
+        quota.take(2, 2).unwrap();
+        assert!(quota.take(1, 3).is_err());
+    }
+
+    #[test]
+    fn a_damaged_count_gives_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let quota = quota(&dir, None);
+        for text in ["", "1 2", "1 2 x", "1 2 3 4", "-1 2 3"] {
+            std::fs::write(&quota.file, text).unwrap();
+            let error = quota.take(1, 9).unwrap_err();
+            assert!(
+                matches!(error, RoleError::Format(FormatError::Io { .. })),
+                "{text:?}: {error}"
+            );
+            assert!(quota.left(9).is_err());
+        }
+    }
+}

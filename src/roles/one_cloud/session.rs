@@ -1,0 +1,278 @@
+//! One user's session at the cloud: request after request, until the user goes.
+
+use super::clients::Client;
+use super::error::Denied;
+use super::gate::Place;
+use super::host::Host;
+use super::quota::today;
+use super::request::{Answer, MAX_SETS, Request, Status};
+use super::store::{KeptSet, Store};
+use crate::artefact::MadeJob;
+use crate::files::output::ensure_space;
+use crate::ids::{ImageId, Party, TripleSetId};
+use crate::roles::error::RoleError;
+use crate::roles::observer::{Event, Observer};
+use crate::roles::server::{
+    Held, Inputs, Job, MakeInputs, MakeJob, Round, ServerFiles, ServerKeys, ServiceError, Subject,
+    Supply, Task, WantedFile, make, run,
+};
+use crate::wire::{Channel, NetError, Tag, Traffic};
+use serde::Serialize;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// What came of a session; nothing in it is secret.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct SessionReport {
+    /// The user's name.
+    pub client: String,
+    /// From the user's coming to its going.
+    pub seconds: f64,
+    /// Slots made.
+    pub slots_made: u64,
+    /// Images denoised.
+    pub images: u64,
+    /// Bytes and rounds.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    /// Why it ended before the user was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A session in work.
+pub(super) struct Session<'a> {
+    pub(super) host: &'a Host,
+    pub(super) client: &'a Client,
+    /// Set while images are denoised: who ends the cloud waits for the image in work.
+    pub(super) online: &'a AtomicBool,
+    pub(super) report: SessionReport,
+}
+
+/// What a session's jobs tell: the report says it all.
+struct Tally<'r>(&'r mut SessionReport);
+
+impl Observer for Tally<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        if let Event::Denoised(_) = event {
+            self.0.images += 1;
+        }
+    }
+    fn progress(&mut self, _: f64) {}
+}
+
+impl<'a> Session<'a> {
+    /// Serves the user until it goes; of what fails it is told a reason without content.
+    pub(super) fn serve(mut self, channel: &mut dyn Channel) -> SessionReport {
+        let started = Instant::now();
+        let result = self.requests(channel);
+        if let Err(RoleError::Denied(denied)) = &result {
+            let _ = channel.send(Tag::Abort, 0, denied.to_string().into());
+        }
+        self.report.client.clone_from(&self.client.name);
+        self.report.seconds = started.elapsed().as_secs_f64();
+        self.report.traffic = channel.traffic();
+        self.report.error = result.err().map(|e| told(&e));
+        self.report
+    }
+
+    fn requests(&mut self, channel: &mut dyn Channel) -> Result<(), RoleError> {
+        let mut store = match self.client.store(&self.host.own) {
+            Ok(store) => store,
+            Err(e) => return Err(self.apologise(e, channel)),
+        };
+        loop {
+            let payload = match channel.expect(Tag::Request) {
+                Ok(frame) => frame.payload,
+                // The user closed the connection between two requests.
+                Err(NetError::Closed(how)) if how.is_empty() => return Ok(()),
+                Err(e) => return Err(e.into()),
+            };
+            let request = Request::receive(&payload)?;
+            match request {
+                Request::Status { sets } => self.status(&sets, &mut store, channel)?,
+                Request::Make { height, width, slots } => {
+                    let _place = self.place()?;
+                    self.make((height, width, slots), &mut store, channel)?;
+                }
+                Request::Denoise { images, sets } => {
+                    self.online.store(true, Ordering::SeqCst);
+                    let _place = self.place()?;
+                    let done = self.denoise(images, &sets, &mut store, channel);
+                    self.online.store(false, Ordering::SeqCst);
+                    done?;
+                }
+            }
+        }
+    }
+
+    /// Waits in line. Who ends the cloud cuts whoever is not online, so that is set before this looks for the
+    /// end.
+    fn place(&self) -> Result<Place<'a>, Denied> {
+        let host = self.host;
+        let place = host.gate.enter();
+        if host.stops() { Err(Denied::Ending) } else { Ok(place) }
+    }
+
+    /// Tells the user that the fault is the cloud's.
+    fn apologise(&self, error: RoleError, channel: &mut dyn Channel) -> RoleError {
+        if !matches!(error, RoleError::Denied(_)) {
+            // The user may be gone already.
+            let _ = channel.send(Tag::Abort, 0, b"it cannot use its own files".to_vec());
+        }
+        error
+    }
+
+    fn status(
+        &mut self,
+        named: &[TripleSetId],
+        store: &mut Store,
+        channel: &mut dyn Channel,
+    ) -> Result<(), RoleError> {
+        let found = (|| {
+            // What the user has not can never serve again.
+            store.sweep(|set| named.contains(&set.id()))?;
+            let sets = store.sets()?;
+            let next = |id: &TripleSetId| sets.iter().find(|s| s.id() == *id).map(|set| set.next);
+            let images_left = self.client.quota().left(today())?;
+            Ok(Status { next: named.iter().map(next).collect(), images_left })
+        })();
+        let status = found.map_err(|e| self.apologise(e, channel))?;
+        Ok(Answer::Status(status).send(channel)?)
+    }
+
+    fn make(
+        &mut self,
+        (height, width, slots): (u32, u32, u32),
+        store: &mut Store,
+        channel: &mut dyn Channel,
+    ) -> Result<(), RoleError> {
+        let own = &self.host.own;
+        let prepared = (|| {
+            let (key, paths) = (&self.client.key, self.client.paths());
+            let inputs = MakeInputs::open(Party::S0, own, [key, &self.host.model_owner], &paths)?;
+            let size = (height as usize, width as usize);
+            let unsuited = |_| Denied::Size { height, width };
+            let job = MadeJob::new(inputs.public(), size, slots.into(), None).map_err(unsuited)?;
+            let sets = store.sets()?;
+            if sets.len() >= MAX_SETS {
+                return Err(Denied::TooManySets { found: sets.len() }.into());
+            }
+            let kept: u64 = sets.iter().map(|set| set.bytes).sum();
+            let left = self.client.settings.material_bytes.saturating_sub(kept);
+            let needed = job.bytes().unwrap_or(u64::MAX);
+            if needed > left {
+                return Err(Denied::Material { slots, height, width, needed, left }.into());
+            }
+            let out = store.create(&job)?;
+            ensure_space(out.target(), needed)?;
+            Ok((inputs, WantedFile { job, out }))
+        })();
+        let (inputs, wanted) = prepared.map_err(|e: RoleError| self.apologise(e, channel))?;
+        Answer::Make.send(channel)?;
+        let job = MakeJob { own, state: store.state() };
+        make(&inputs, &job, vec![wanted], channel, &mut Tally(&mut self.report))?;
+        self.report.slots_made += u64::from(slots);
+        Ok(())
+    }
+
+    fn denoise(
+        &mut self,
+        images: Vec<Subject>,
+        named: &[TripleSetId],
+        store: &mut Store,
+        channel: &mut dyn Channel,
+    ) -> Result<(), RoleError> {
+        let (host, user) = (self.host, self.client.key);
+        let keys = ServerKeys::with_user(&host.own, host.model_owner, user);
+        let prepared = (|| {
+            let sets = chosen(named, store)?;
+            let subject = images[0];
+            let left = sets.iter().map(|set| set.left(0)).sum::<u64>();
+            if (images.len() as u64) > left {
+                let (slots, set) = (left, sets[0].id().short());
+                return Err(ServiceError::TooFewSlots {
+                    left: slots,
+                    images: images.len() as u64,
+                    set,
+                }
+                .into());
+            }
+            let of_size = |set: &KeptSet| {
+                (set.fields.height, set.fields.width) == (subject.height, subject.width)
+            };
+            if !sets.iter().all(of_size) {
+                return Err(Denied::Sizes.into());
+            }
+            let model = self.client.paths();
+            let files = ServerFiles {
+                model: model.model,
+                public: model.public,
+                triples: sets.into_iter().map(|set| set.path).collect(),
+            };
+            let inputs = Inputs::open(Party::S0, &keys, &files, &[]).map_err(RoleError::Inputs)?;
+            // Counted before the first slot is taken.
+            self.client.quota().take(images.len() as u64, today())?;
+            Ok(inputs)
+        })();
+        let inputs = prepared.map_err(|e: RoleError| self.apologise(e, channel))?;
+        Answer::Denoise.send(channel)?;
+        let state = store.state().to_owned();
+        let job = Job { keys: &keys, ledger: &mut store.ledger, state: &state };
+        let mut supply = Zeros { images, host: self.host };
+        run(inputs, job, &mut supply, channel, &mut Tally(&mut self.report))?;
+        store.sweep(|_| true)
+    }
+}
+
+/// An error and its causes in one line.
+fn told(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(e) = cause {
+        let more = e.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = e.source();
+    }
+    text
+}
+
+/// The sets of these names, all of which must be there.
+fn chosen(named: &[TripleSetId], store: &mut Store) -> Result<Vec<KeptSet>, RoleError> {
+    let mut sets = store.sets()?;
+    let take = |id: &TripleSetId| match sets.iter().position(|set| set.id() == *id) {
+        Some(at) => Ok(sets.swap_remove(at)),
+        None => Err(Denied::NoSet { set: id.short() }.into()),
+    };
+    named.iter().map(take).collect()
+}
+
+/// The cloud's shares of a user's images: zeros.
+struct Zeros<'a> {
+    images: Vec<Subject>,
+    host: &'a Host,
+}
+
+impl Supply for Zeros<'_> {
+    fn next(
+        &mut self,
+        _: &Inputs,
+        _: &ServerKeys<'_>,
+        _: &mut dyn Observer,
+    ) -> Result<Round, ServiceError> {
+        let name = |id: ImageId| PathBuf::from(id.to_string());
+        let task = |image: Subject| Task::held(name(image.id), image, Held::Nothing);
+        Ok(Round::named(std::mem::take(&mut self.images).into_iter().map(task).collect()))
+    }
+
+    fn finished(&mut self, _: ImageId) {}
+
+    fn failed(&mut self, _: ImageId) {}
+
+    fn stopped(&self) -> bool {
+        self.host.stops()
+    }
+}

@@ -1,0 +1,403 @@
+//! A cloud and users in one process, over channels that live and over channels that die.
+
+use super::*;
+use crate::artefact::{Parties, write_model};
+use crate::files::container::no_passphrase;
+use crate::files::keys::{KeyFolder, generate, read_public_key};
+use crate::files::output::{Access, OutputFile, Overwrite};
+use crate::ids::{ImageId, Role, TripleSetId};
+use crate::image::{GreyImage, add_gaussian};
+use crate::model::{
+    LevelMap, Method, NearestRounding, QuantiseOptions, QuantisedModel, decode_sums, encode_image,
+    quantise, random_model, run_twin,
+};
+use crate::numbers::fixed::shrink_nearest;
+use crate::numbers::ring::RingBits;
+use crate::roles::server::{MakePaths, Subject};
+use crate::roles::{RoleError, Silent};
+use crate::wire::{Channel, Frame, MemChannel, NetError, Tag, Traffic, pair};
+use request::Request;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+const SIGMA: f64 = 25.0;
+
+/// A model owner's keys, a cloud's, and those of users, each with a model of its own sharing.
+struct World {
+    dir: TempDir,
+    model: QuantisedModel,
+}
+
+impl World {
+    fn new(users: &[&str]) -> World {
+        let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
+        let model = quantise(&random_model(&[6], 1.0, true), &options).unwrap();
+        let world = World { dir: tempfile::tempdir().unwrap(), model };
+        world.keys("cloud", &[Role::Server0, Role::ModelOwner]);
+        for user in users {
+            world.add(user, Settings::default());
+        }
+        world
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn keys(&self, folder: &str, roles: &[Role]) {
+        generate(&self.at(folder), roles, None, Overwrite::Never).unwrap();
+    }
+
+    fn clients(&self) -> Clients {
+        Clients::open(&self.at("clients")).unwrap()
+    }
+
+    /// A user with keys, a shared model and a folder at the cloud.
+    fn add(&self, user: &str, settings: Settings) {
+        self.keys(user, &[Role::Server1]);
+        for name in ["server0.pub", "model-owner.pub"] {
+            std::fs::copy(self.at("cloud").join(name), self.at(user).join(name)).unwrap();
+        }
+        let keys = KeyFolder::open(&self.at("cloud")).unwrap();
+        let key = self.at(user).join("server1.pub");
+        let parties = Parties {
+            sender: keys.secret(Role::ModelOwner, &no_passphrase).unwrap(),
+            servers: [
+                keys.public(Role::Server0).unwrap(),
+                read_public_key(&key, Role::Server1).unwrap(),
+            ],
+        };
+        let out = |name: &str, access| {
+            let path = self.at(user).join(name);
+            OutputFile::create(&path, access, Overwrite::Never).unwrap()
+        };
+        let outs = [
+            out("model.pub", Access::Public),
+            out("model.s0", Access::Secret),
+            out("model.s1", Access::Secret),
+        ];
+        write_model(&self.model, &parties, outs).unwrap();
+        let own = keys.secret(Role::Server0, &no_passphrase).unwrap();
+        let owner = keys.public(Role::ModelOwner).unwrap();
+        let paths = self.share(user, 0);
+        self.clients().add(user, (&key, &paths), (&own, &owner), settings).unwrap();
+    }
+
+    fn share(&self, user: &str, party: usize) -> MakePaths {
+        let at = |name: &str| self.at(user).join(name);
+        MakePaths { model: at(&format!("model.s{party}")), public: at("model.pub") }
+    }
+
+    fn cloud(&self) -> Cloud {
+        let keys = self.at("cloud");
+        let crowd = Crowd { sessions: 8, at_work: 2 };
+        let stop = Arc::new(AtomicBool::new(false));
+        Cloud::open(&keys, &no_passphrase, self.clients(), crowd, stop).unwrap()
+    }
+
+    fn client(&self, user: &str) -> Client {
+        let (clients, bad) = self.clients().list().unwrap();
+        assert!(bad.is_empty(), "{bad:?}");
+        clients.into_iter().find(|client| client.name == user).unwrap()
+    }
+
+    fn user(&self, user: &str) -> User {
+        let state = self.at(user).join("state");
+        User::open(&self.at(user), &no_passphrase, self.share(user, 1), Some(&state)).unwrap()
+    }
+
+    /// A user's session with a channel that may be cut; what came of it at both ends.
+    fn session<T: Send>(
+        &self,
+        (user, cut): (&str, [usize; 2]),
+        work: impl FnOnce(&User, &mut dyn Channel) -> T + Send,
+    ) -> (T, SessionReport) {
+        let (cloud, client) = (self.cloud(), self.client(user));
+        let (ours, theirs) = pair();
+        std::thread::scope(|scope| {
+            let here = scope.spawn(move || {
+                work(&self.user(user), &mut Mortal { channel: Some(ours), left: cut[1] })
+            });
+            let mut channel = Mortal { channel: Some(theirs), left: cut[0] };
+            let report = cloud.serve(&client, &mut channel);
+            drop(channel);
+            (here.join().unwrap(), report)
+        })
+    }
+
+    /// Denoises at a user; the cloud's session must end well.
+    fn denoise(&self, user: &str, image: &GreyImage) -> GreyImage {
+        let (result, report) = self.session((user, [usize::MAX; 2]), |user, channel| {
+            user.denoise(image, SIGMA, channel, &mut Silent)
+        });
+        assert_eq!(report.error, None);
+        result.unwrap()
+    }
+
+    /// What the twin makes of it.
+    fn twin(&self, image: &GreyImage) -> Vec<f64> {
+        let (public, size) = (&self.model.public, (image.height(), image.width()));
+        let levels = LevelMap::new(public.units, public.sigma / SIGMA);
+        let encoded = encode_image(public, image, &levels).pixels;
+        let run = run_twin::<u32>(&self.model, &encoded, size, &mut NearestRounding, &mut |_| ());
+        let dropped = public.droppable_bits();
+        let sums: Vec<u32> =
+            run.unwrap().sums.iter().map(|&sum| shrink_nearest(sum, dropped)).collect();
+        let (grid, window) = (public.network.grid(size).unwrap(), &public.network.fold().window);
+        let units = decode_sums(&sums, &grid, window, (public.output_frac(), dropped));
+        units.into_iter().map(|units| levels.to_grey(units)).collect()
+    }
+
+    /// Every file below a folder.
+    fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.at(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        files
+    }
+
+    /// The (set, slot) marks of a ledger, which must all differ.
+    fn marks(&self, state: &str) -> HashSet<(String, String)> {
+        let text = std::fs::read_to_string(self.at(state).join("ledger")).unwrap_or_default();
+        let slots = text.lines().filter_map(|line| line.strip_prefix("slot "));
+        let marks: Vec<_> = slots
+            .map(|line| {
+                let mut words = line.split_whitespace();
+                (words.next().unwrap().to_string(), words.next().unwrap().to_string())
+            })
+            .collect();
+        let distinct: HashSet<_> = marks.iter().cloned().collect();
+        assert_eq!(distinct.len(), marks.len(), "a slot was marked twice: {text}");
+        distinct
+    }
+}
+
+/// A channel that dies after so many frames.
+struct Mortal {
+    channel: Option<MemChannel>,
+    left: usize,
+}
+
+impl Mortal {
+    fn live(&mut self) -> Result<&mut MemChannel, NetError> {
+        if self.left == 0 {
+            self.channel = None;
+        }
+        self.left = self.left.saturating_sub(1);
+        self.channel.as_mut().ok_or_else(|| NetError::Closed(": cut".into()))
+    }
+}
+
+impl Channel for Mortal {
+    fn send(&mut self, tag: Tag, batch: u32, payload: Vec<u8>) -> Result<(), NetError> {
+        self.live()?.send(tag, batch, payload)
+    }
+    fn recv(&mut self) -> Result<Frame, NetError> {
+        self.live()?.recv()
+    }
+    fn traffic(&self) -> Traffic {
+        self.channel.as_ref().map_or(Traffic::default(), Channel::traffic)
+    }
+}
+
+fn noisy(size: (usize, usize), seed: u64) -> GreyImage {
+    let pixels = (0..size.0 * size.1).map(|i| 60.0 + 4.0 * (i % size.1) as f32).collect();
+    let clean = GreyImage::new(size.0, size.1, pixels).unwrap();
+    add_gaussian(&clean, SIGMA, seed).unwrap().rounded()
+}
+
+fn near(found: &GreyImage, expected: &[f64]) {
+    let mean = found.pixels().iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).abs());
+    let mean = mean.sum::<f64>() / expected.len() as f64;
+    assert!(mean < 0.5, "{mean} grey levels from the twin");
+}
+
+#[test]
+fn two_users_at_once_get_the_twins_results_and_the_cloud_keeps_nothing() {
+    let world = World::new(&["anna", "ben"]);
+    let image = noisy((14, 15), 1);
+    let results: Vec<GreyImage> = std::thread::scope(|scope| {
+        let users = ["anna", "ben"].map(|user| scope.spawn(|| world.denoise(user, &image)));
+        users.into_iter().map(|user| user.join().unwrap()).collect()
+    });
+    let expected = world.twin(&image);
+    results.iter().for_each(|result| near(result, &expected));
+    // One slot each, of a set of each user's own, and spent sets are gone.
+    let marks = ["clients/anna/state", "clients/ben/state"].map(|state| world.marks(state));
+    assert_eq!(marks.each_ref().map(HashSet::len), [1, 1]);
+    assert!(marks[0].is_disjoint(&marks[1]));
+    for user in ["anna", "ben"] {
+        let state = format!("{user}/state");
+        assert_eq!(world.marks(&state), world.marks(&format!("clients/{state}")));
+    }
+    // Nothing of the image: neither its pixels as they are, nor as they were encoded.
+    let public = &world.model.public;
+    let levels = LevelMap::new(public.units, public.sigma / SIGMA);
+    let encoded = encode_image(public, &image, &levels).pixels;
+    let grey: Vec<u8> = image.pixels().iter().map(|&v| v as u8).collect();
+    let bytes: Vec<u8> = encoded.iter().flat_map(|&v| (v as u32).to_le_bytes()).collect();
+    for file in world.files("clients") {
+        let content = std::fs::read(&file).unwrap();
+        let has = |wanted: &[u8]| content.windows(wanted.len()).any(|part| part == wanted);
+        assert!(!has(&grey[..8]) && !has(&bytes[..8]), "{}", file.display());
+        assert!(!file.to_string_lossy().contains("/material/"), "{}", file.display());
+    }
+}
+
+#[test]
+fn slots_made_ahead_serve_one_image_each() {
+    let world = World::new(&["anna"]);
+    let size = (14, 15);
+    let images = [noisy(size, 1), noisy(size, 2), noisy(size, 3)];
+    let ((before, after, first), report) =
+        world.session(("anna", [usize::MAX; 2]), |user, channel| {
+            let mut visit = user.visit(channel).unwrap();
+            assert_eq!((visit.slots(size), visit.images_left()), (0, 100));
+            visit.prepare(size, 3, &mut Silent).unwrap();
+            let before = visit.slots(size);
+            let model = &user.public().model;
+            let levels = LevelMap::new(model.units, model.sigma / SIGMA);
+            let own = |image: &GreyImage| Own {
+                name: "a".into(),
+                size,
+                pixels: Zeroizing::new(encode_image(model, image, &levels).pixels),
+            };
+            let two = images[..2].iter().map(own).collect();
+            let (results, reports) = visit.denoise(two, &mut Silent).unwrap();
+            assert_eq!((results.len(), reports[0].images.len()), (2, 2));
+            let more = visit.denoise(images[1..].iter().map(own).collect(), &mut Silent);
+            assert!(more.err().unwrap().to_string().contains("1 slot(s)"));
+            let grey = results[0].iter().map(|&units| levels.to_grey(units) as f32).collect();
+            (before, visit.slots(size), GreyImage::new(size.0, size.1, grey).unwrap())
+        });
+    assert_eq!((before, after, report.slots_made, report.images), (3, 1, 3, 2));
+    assert_eq!(report.error, None);
+    near(&first, &world.twin(&images[0]));
+    near(&world.denoise("anna", &images[2]), &world.twin(&images[2]));
+    assert_eq!(world.marks("anna/state").len(), 3);
+}
+
+#[test]
+fn a_quota_ends_and_material_has_a_limit() {
+    let world = World::new(&[]);
+    world.add("anna", Settings { images_a_day: 1, ..Settings::default() });
+    let image = noisy((14, 15), 1);
+    world.denoise("anna", &image);
+    let (result, report) = world.session(("anna", [usize::MAX; 2]), |user, channel| {
+        user.denoise(&image, SIGMA, channel, &mut Silent)
+    });
+    let text = "1 image(s) asked for, and 0 of 1 a day are left";
+    assert_eq!(report.error.unwrap(), text);
+    assert!(result.unwrap_err().to_string().contains(text));
+    assert_eq!(world.marks("clients/anna/state").len(), 1, "no slot was taken");
+    world.add("ben", Settings { material_bytes: 100_000, ..Settings::default() });
+    let (result, report) = world.session(("ben", [usize::MAX; 2]), |user, channel| {
+        user.visit(channel)?.prepare((14, 15), 1000, &mut Silent)
+    });
+    assert!(result.is_err() && report.error.unwrap().contains("and 100000 are left"));
+}
+
+/// Whatever a user sends in place of a request ends its session with a sentence, and the next one is served.
+#[test]
+fn a_user_who_lies_ends_its_own_session() {
+    let world = World::new(&["anna"]);
+    let image = |height, width| Subject { id: ImageId::from_bytes([9; 16]), height, width };
+    let set = TripleSetId::from_bytes([7; 16]);
+    let encoded = |request: &Request| crate::ids::codec::encode_small(request).unwrap();
+    let denoise = |height, width| {
+        encoded(&Request::Denoise { images: vec![image(height, width)], sets: vec![set] })
+    };
+    let make = |height, width, slots| encoded(&Request::Make { height, width, slots });
+    for (tag, payload, text) in [
+        (Tag::Request, vec![], "malformed"),
+        (Tag::Request, vec![0xff; 1 << 20], "malformed"),
+        // A list of 2^60 sets.
+        (Tag::Request, [&[0, 253][..], &(1u64 << 60).to_le_bytes()].concat(), "malformed"),
+        (Tag::Request, make(u32::MAX, u32::MAX, 1), "takes no images of 4294967295x4294967295"),
+        (Tag::Request, make(1, 1, 1), "takes no images of 1x1"),
+        (Tag::Request, make(2000, 2000, 1024), "bytes, and"),
+        (Tag::Request, denoise(14, 15), "no set of triples 07070707"),
+        (Tag::Hello, vec![1], "Hello where Request was due"),
+    ] {
+        let ((), report) = world.session(("anna", [usize::MAX; 2]), |_, channel| {
+            channel.send(tag, 0, payload.clone()).unwrap();
+            let _ = channel.recv();
+        });
+        let found = report.error.unwrap();
+        assert!(found.contains(text), "{found}");
+    }
+    let picture = noisy((14, 15), 1);
+    near(&world.denoise("anna", &picture), &world.twin(&picture));
+}
+
+/// Another user's folder, and a folder with a key that another one has.
+#[test]
+fn a_folder_of_users_is_told_what_is_wrong_with_it() {
+    let world = World::new(&["anna", "ben"]);
+    let keys = KeyFolder::open(&world.at("cloud")).unwrap();
+    let own = keys.secret(Role::Server0, &no_passphrase).unwrap();
+    let owner = keys.public(Role::ModelOwner).unwrap();
+    let key = world.at("anna").join("server1.pub");
+    let add = |name: &str, key: &Path, user: &str| {
+        let paths = world.share(user, 0);
+        world.clients().add(name, (key, &paths), (&own, &owner), Settings::default())
+    };
+    for (name, user) in [("carl", "ben"), ("anna", "anna"), ("../carl", "anna")] {
+        assert!(add(name, &key, user).is_err(), "{name}");
+    }
+    assert!(add("carl", &world.at("cloud").join("server0.pub"), "anna").is_err());
+    assert_eq!(world.clients().folders().unwrap().len(), 2, "nothing was left");
+    add("carl", &key, "anna").unwrap();
+    let (clients, bad) = world.clients().list().unwrap();
+    assert_eq!((clients.len(), bad.len()), (2, 1));
+    assert!(bad[0].1.to_string().contains("the key of the user anna too"), "{}", bad[0].1);
+    assert!(matches!(bad[0].1, RoleError::Denied(Denied::KeyTaken { .. })));
+}
+
+/// Cut after every frame at either end: a slot is never used twice, nothing half made is left, and the next
+/// session succeeds.
+#[test]
+fn a_session_that_is_cut_anywhere_leaves_nothing_behind() {
+    let world = World::new(&["anna"]);
+    let image = noisy((14, 15), 1);
+    let expected = world.twin(&image);
+    // Hints are there and U is opened: what a usual session consists of.
+    world.denoise("anna", &image);
+    let ends = |cut: [usize; 2]| {
+        let (result, report) = world.session(("anna", cut), |user, channel| {
+            user.denoise(&image, SIGMA, channel, &mut Silent)
+        });
+        world.marks("anna/state");
+        world.marks("clients/anna/state");
+        let parts = [world.files("clients"), world.files("anna")].concat();
+        assert!(!parts.iter().any(|file| file.to_string_lossy().contains("part")), "{parts:?}");
+        let alive = result.is_ok();
+        result.into_iter().for_each(|result| near(&result, &expected));
+        assert!(alive || report.error.is_some() || cut[0] == usize::MAX);
+        alive
+    };
+    let mut cuts = 0;
+    for end in 0..2 {
+        let mut frames = 0;
+        loop {
+            let cut = std::array::from_fn(|i| if i == end { frames } else { usize::MAX });
+            if ends(cut) {
+                break;
+            }
+            cuts += 1;
+            // The frames of a set in the making are many and alike.
+            frames += if frames < 12 { 1 } else { 7 };
+        }
+    }
+    assert!(cuts > 30, "{cuts} cuts");
+    near(&world.denoise("anna", &image), &expected);
+}

@@ -1,0 +1,366 @@
+//! The user: server 1, gateway and receiver at once.
+
+use super::request::{Answer, MAX_IMAGES, MAX_SETS, Request};
+use super::store::{KeptSet, Store};
+use crate::artefact::{MadeJob, PublicModelFile};
+use crate::files::FormatError;
+use crate::files::container::AskPassphrase;
+use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
+use crate::files::ledger::state_dir_default;
+use crate::files::output::ensure_space;
+use crate::ids::{ImageId, Party, Role};
+use crate::image::GreyImage;
+use crate::model::{Clamping, Encoded, LevelMap, encode_image};
+use crate::roles::error::{MaterialError, PlainError, RoleError};
+use crate::roles::observer::Observer;
+use crate::roles::server::{
+    Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, Report, Round, ServerFiles,
+    ServerKeys, ServiceError, Subject, Supply, Task, WantedFile, make, run,
+};
+use crate::wire::{Channel, NetError, Security, TlsKeys};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Rows and columns.
+type Size = (usize, usize);
+
+/// A user of a cloud.
+#[derive(Debug)]
+pub struct User {
+    own: SecretKey,
+    cloud: PublicKey,
+    model_owner: PublicKey,
+    paths: MakePaths,
+    inputs: MakeInputs,
+    state: PathBuf,
+}
+
+/// An image of a user, on its way.
+pub struct Own {
+    /// What it is called in reports.
+    pub name: PathBuf,
+    /// Rows and columns.
+    pub size: Size,
+    /// Encoded pixels, row-major ([`encode_image`]). They do not leave.
+    pub pixels: Zeroizing<Vec<i64>>,
+}
+
+impl User {
+    /// A user with its key folder (`server1.key`, `server0.pub` of the cloud, `model-owner.pub`), its share of
+    /// the model with the description, and its state folder, that of the platform if none is named, which is
+    /// made if missing and must never be copied, restored or shared: it keeps slots from being used twice.
+    ///
+    /// # Errors
+    /// [`RoleError::Format`]; [`RoleError::Service`] if the model was not shared for the two, or cannot be
+    /// used without a dealer.
+    pub fn open(
+        keys: &Path,
+        ask: &AskPassphrase<'_>,
+        paths: MakePaths,
+        state: Option<&Path>,
+    ) -> Result<Self, RoleError> {
+        let keys = KeyFolder::open(keys)?;
+        let own = keys.secret(Role::Server1, ask)?;
+        let (cloud, model_owner) = (keys.public(Role::Server0)?, keys.public(Role::ModelOwner)?);
+        let inputs = MakeInputs::open(Party::S1, &own, [&cloud, &model_owner], &paths)?;
+        let state = match state {
+            Some(folder) => folder.to_owned(),
+            None => state_dir_default(own.public().fingerprint())?,
+        };
+        Ok(User { own, cloud, model_owner, paths, inputs, state })
+    }
+
+    fn keys(&self) -> ServerKeys<'_> {
+        ServerKeys::with_user(&self.own, self.model_owner, self.own.public())
+    }
+
+    /// What protects a TCP link to the cloud: TLS 1.3 with both keys.
+    ///
+    /// # Errors
+    /// [`RoleError::Net`] if both have one key.
+    pub fn security(&self) -> Result<Security, RoleError> {
+        let keys = TlsKeys::new(self.own.signing_seed(), &self.cloud.verifying())?;
+        Ok(Security::Tls(keys))
+    }
+
+    /// The model's public description.
+    pub fn public(&self) -> &PublicModelFile {
+        self.inputs.public()
+    }
+
+    /// Begins a session with the cloud at the other end of `channel`.
+    ///
+    /// Security: the channel must keep others from reading and changing what passes, and the cloud must
+    /// have proved its key.
+    ///
+    /// # Errors
+    /// [`RoleError::Ledger`], [`RoleError::Service`] of the state folder; [`RoleError::Net`].
+    pub fn visit<'v>(&'v self, channel: &'v mut dyn Channel) -> Result<Visit<'v>, RoleError> {
+        let key = self.own.public().fingerprint();
+        let store = Store::open(&self.state, Party::S1, key)?;
+        let mut visit = Visit { user: self, channel, store, usable: Vec::new(), images_left: 0 };
+        visit.ask_status()?;
+        Ok(visit)
+    }
+
+    /// Denoises one image with Gaussian noise of `sigma` 8-bit grey levels; material is made if none is left.
+    /// Grey levels are neither rounded nor clipped.
+    ///
+    /// # Errors
+    /// [`RoleError::Plain`] for one that the model was not shared for; as [`Visit::denoise`].
+    pub fn denoise(
+        &self,
+        image: &GreyImage,
+        sigma: f64,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<GreyImage, RoleError> {
+        let model = &self.public().model;
+        let levels = LevelMap::new(model.units, model.sigma / sigma);
+        let Encoded { pixels, fit } = encode_image(model, image, &levels);
+        fit.judge(Clamping::Few, model, &levels).map_err(PlainError::from)?;
+        let size = (image.height(), image.width());
+        let mut visit = self.visit(channel)?;
+        visit.supply(size, 1, observer)?;
+        let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels) };
+        let (results, _) = visit.denoise(vec![own], observer)?;
+        let units = results.into_iter().flatten();
+        let grey = units.map(|units| levels.to_grey(units) as f32).collect();
+        Ok(GreyImage::new(size.0, size.1, grey)?)
+    }
+}
+
+/// A session of a user.
+pub struct Visit<'v> {
+    user: &'v User,
+    channel: &'v mut dyn Channel,
+    store: Store,
+    /// Sets that both have, the newest last, and how many slots of each.
+    usable: Vec<(KeptSet, u64)>,
+    images_left: u64,
+}
+
+impl Visit<'_> {
+    /// Images that the quota leaves today, as the cloud told it last.
+    pub fn images_left(&self) -> u64 {
+        self.images_left
+    }
+
+    /// Slots for images of a size that are left at both ends: those under the mask of the newest set.
+    pub fn slots(&self, size: Size) -> u64 {
+        self.sets(size).map(|(_, left)| left).sum()
+    }
+
+    fn sets(&self, (height, width): Size) -> impl Iterator<Item = &(KeptSet, u64)> {
+        let of_size = move |(set, _): &&(KeptSet, u64)| {
+            (set.fields.height as usize, set.fields.width as usize) == (height, width)
+        };
+        let newest = self.usable.iter().rfind(of_size).map(|(set, _)| set.fields.weight_mask_id);
+        let usable = self.usable.iter().filter(of_size);
+        usable.filter(move |(set, left)| *left > 0 && Some(set.fields.weight_mask_id) == newest)
+    }
+
+    /// Bytes that so many slots take at each end; nothing if that is beyond all measure.
+    ///
+    /// # Errors
+    /// [`RoleError::Network`] for a size that the model does not take.
+    pub fn bytes(&self, size: Size, slots: u64) -> Result<Option<u64>, RoleError> {
+        Ok(MadeJob::new(self.user.public(), size, slots, None)?.bytes())
+    }
+
+    /// Sees to it that there are `slots` slots of a size; what was made, if any had to be.
+    ///
+    /// # Errors
+    /// As [`Visit::prepare`].
+    pub fn supply(
+        &mut self,
+        size: Size,
+        slots: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<MakeReport>, RoleError> {
+        let mut made = Vec::new();
+        // A second time where the cloud has lost its mask, and older sets with it.
+        for _ in 0..2 {
+            match slots.saturating_sub(self.slots(size)) {
+                0 => break,
+                missing => made.push(self.prepare(size, missing, observer)?),
+            }
+        }
+        Ok(made)
+    }
+
+    /// Makes `slots` slots for images of a size together with the cloud.
+    ///
+    /// Security: as [`crate::roles::server::make`].
+    ///
+    /// # Errors
+    /// [`RoleError::Network`], [`RoleError::Material`], [`RoleError::Format`] before anything is asked;
+    /// [`RoleError::Net`] if the cloud refuses; [`RoleError::Service`], after which nothing is kept.
+    pub fn prepare(
+        &mut self,
+        size: Size,
+        slots: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<MakeReport, RoleError> {
+        let job = MadeJob::new(self.user.public(), size, slots, None)?;
+        let count = u32::try_from(slots).map_err(|_| MaterialError::TooMuch)?;
+        let needed = job.bytes().ok_or(MaterialError::TooMuch)?;
+        let out = self.store.create(&job)?;
+        ensure_space(out.target(), needed)?;
+        let (height, width) = (size.0 as u32, size.1 as u32);
+        match (Request::Make { height, width, slots: count }).ask(self.channel)? {
+            Answer::Make => {}
+            other => return Err(unexpected(&other).into()),
+        }
+        let state = self.store.state();
+        let making = MakeJob { own: &self.user.own, state };
+        let wanted = vec![WantedFile { job, out }];
+        let report = make(&self.user.inputs, &making, wanted, self.channel, observer)?;
+        self.ask_status()?;
+        Ok(report)
+    }
+
+    /// Denoises images of one size, for which there must be slots; their results in network units, in the order
+    /// of `images`, and what the jobs did. Where the cloud ends meanwhile there are fewer results.
+    ///
+    /// Security: of an image only V leaves, which its slot's masks cover; a slot is marked here and
+    /// there before. Of each result the cloud has dropped the low bits (docs/one-cloud.md).
+    ///
+    /// # Errors
+    /// [`RoleError::Inputs`], [`RoleError::Service`] before anything is asked; [`RoleError::Net`] if the cloud
+    /// refuses; [`RoleError::Service`], after which marked slots are spent.
+    pub fn denoise(
+        &mut self,
+        images: Vec<Own>,
+        observer: &mut dyn Observer,
+    ) -> Result<(Vec<Vec<f64>>, Vec<Report>), RoleError> {
+        let (mut results, mut reports) = (Vec::new(), Vec::new());
+        let mut images = images.into_iter().peekable();
+        while images.peek().is_some() {
+            let some: Vec<Own> = images.by_ref().take(MAX_IMAGES).collect();
+            let count = some.len();
+            let (units, report) = self.some(some, observer)?;
+            let complete = units.len() == count;
+            results.extend(units);
+            reports.push(report);
+            if !complete {
+                break;
+            }
+        }
+        Ok((results, reports))
+    }
+
+    fn some(
+        &mut self,
+        images: Vec<Own>,
+        observer: &mut dyn Observer,
+    ) -> Result<(Vec<Vec<f64>>, Report), RoleError> {
+        let size = images[0].size;
+        let sets: Vec<KeptSet> = self.sets(size).map(|(set, _)| set.clone()).collect();
+        if self.slots(size) < images.len() as u64 {
+            let set = sets.last().map_or(String::new(), |set| set.id().short());
+            let (left, images) = (self.slots(size), images.len() as u64);
+            return Err(ServiceError::TooFewSlots { left, images, set }.into());
+        }
+        let mut order = Vec::new();
+        let mut tasks = Vec::new();
+        for Own { name, size, pixels } in images {
+            let id = ImageId::random().map_err(FormatError::from)?;
+            let image = Subject { id, height: size.0 as u32, width: size.1 as u32 };
+            order.push(image);
+            tasks.push(Task::held(name, image, Held::Whole(pixels)));
+        }
+        let paths = &self.user.paths;
+        let keys = self.user.keys();
+        let inputs = ServerFiles {
+            model: paths.model.clone(),
+            public: paths.public.clone(),
+            triples: sets.iter().map(|set| set.path.clone()).collect(),
+        };
+        let inputs = Inputs::open(Party::S1, &keys, &inputs, &[]).map_err(RoleError::Inputs)?;
+        let sets = sets.iter().map(KeptSet::id).collect();
+        match (Request::Denoise { images: order.clone(), sets }).ask(self.channel)? {
+            Answer::Denoise => {}
+            other => return Err(unexpected(&other).into()),
+        }
+        let state = self.store.state().to_owned();
+        let job = Job { keys: &keys, ledger: &mut self.store.ledger, state: &state };
+        let mut results = Results { tasks, units: HashMap::new() };
+        let report = run(inputs, job, &mut results, self.channel, observer)?;
+        self.store.sweep(|_| true)?;
+        self.refresh()?;
+        let mut units = results.units;
+        let done = order.iter().map_while(|image| units.remove(&image.id)).collect();
+        Ok((done, report))
+    }
+
+    /// Asks which sets the cloud still has; others are of no more use.
+    fn ask_status(&mut self) -> Result<(), RoleError> {
+        self.store.sweep(|_| true)?;
+        let mut sets = self.store.sets()?;
+        // The newest ones, if there are more than anybody can name.
+        sets.drain(..sets.len().saturating_sub(MAX_SETS));
+        let named = sets.iter().map(KeptSet::id).collect();
+        let status = match (Request::Status { sets: named }).ask(self.channel)? {
+            Answer::Status(status) if status.next.len() == sets.len() => status,
+            other => return Err(unexpected(&other).into()),
+        };
+        self.images_left = status.images_left;
+        let both = sets.into_iter().zip(status.next);
+        self.usable = both
+            .filter_map(|(set, next)| {
+                let left = set.left(next?);
+                Some((set, left))
+            })
+            .collect();
+        let known: Vec<_> = self.usable.iter().map(|(set, _)| set.id()).collect();
+        self.store.sweep(|set| known.contains(&set.id()))
+    }
+
+    /// What is left after a job, by this server's ledger: both have marked the same.
+    fn refresh(&mut self) -> Result<(), RoleError> {
+        let sets = self.store.sets()?;
+        let known: Vec<_> = self.usable.iter().map(|(set, _)| set.id()).collect();
+        let known = sets.into_iter().filter(|set| known.contains(&set.id()));
+        self.usable = known.map(|set| (set.clone(), set.left(0))).collect();
+        Ok(())
+    }
+}
+
+fn unexpected(answer: &Answer) -> NetError {
+    let what = match answer {
+        Answer::Status(_) => "a status that was not asked for",
+        Answer::Make | Answer::Denoise => "the answer to another request",
+    };
+    NetError::Protocol(format!("sent {what}"))
+}
+
+/// A user's images, and where their results are kept.
+struct Results {
+    tasks: Vec<Task>,
+    units: HashMap<ImageId, Vec<f64>>,
+}
+
+impl Supply for Results {
+    fn next(
+        &mut self,
+        _: &Inputs,
+        _: &ServerKeys,
+        _: &mut dyn Observer,
+    ) -> Result<Round, ServiceError> {
+        Ok(Round::named(std::mem::take(&mut self.tasks)))
+    }
+
+    fn finished(&mut self, _: ImageId) {}
+
+    fn result(&mut self, image: ImageId, units: Vec<f64>) {
+        self.units.insert(image, units);
+    }
+
+    fn failed(&mut self, _: ImageId) {}
+
+    fn stopped(&self) -> bool {
+        false
+    }
+}

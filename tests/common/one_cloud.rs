@@ -1,0 +1,104 @@
+//! One cloud with users, each in folders of a lab of its own.
+
+use super::{Ended, Lab, Running, TINY};
+use std::fs;
+
+/// A cloud in the folders `cloud` and `clients`, users in folders of their names.
+pub struct OneCloud {
+    pub lab: Lab,
+}
+
+impl OneCloud {
+    /// The model owner, the cloud, and users with these flags of `add-client`.
+    pub fn new(users: &[(&str, &[&str])]) -> OneCloud {
+        let one = OneCloud { lab: Lab::new() };
+        for (folder, role) in [("cloud", "server0"), ("owner", "model-owner")] {
+            one.lab.run(&["keygen", "--out", folder, "--role", role]).done();
+        }
+        one.copy("cloud/server0.pub", "owner/server0.pub");
+        one.copy("owner/model-owner.pub", "cloud/model-owner.pub");
+        for (user, flags) in users {
+            one.user(user);
+            one.add(user, flags).done();
+        }
+        one
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        fs::copy(self.lab.path(from), self.lab.path(to)).unwrap();
+    }
+
+    /// A user with keys and a model, whom the cloud does not know.
+    pub fn user(&self, user: &str) {
+        self.lab.run(&["keygen", "--out", user, "--role", "server1"]).done();
+        self.copy("cloud/server0.pub", &format!("{user}/server0.pub"));
+        self.copy("owner/model-owner.pub", &format!("{user}/model-owner.pub"));
+        let key = format!("{user}/server1.pub");
+        let share = ["share-model", TINY, "--keys", "owner", "--for", &key, "--out", user];
+        self.lab.run(&share).done();
+    }
+
+    /// Adds a user at the cloud.
+    pub fn add(&self, user: &str, flags: &[&str]) -> Ended {
+        let (key, model) = (format!("{user}/server1.pub"), format!("{user}.s0"));
+        let args = ["add-client", user, "--clients", "clients", "--keys", "cloud"];
+        let more = ["--key", &key, "--model", &model, "--json"];
+        self.lab.run(&[&args[..], &more, flags].concat())
+    }
+
+    /// Starts the cloud; its address.
+    pub fn start(&self) -> (Running, String) {
+        let args = ["cloud", "--clients", "clients", "--keys", "cloud", "--listen", "127.0.0.1:0"];
+        let more = ["--json", "--timeout", "20", "--threads", "1"];
+        let mut cloud = Running::start(self.lab.command(&[&args[..], &more].concat()));
+        let address = cloud.address();
+        (cloud, address)
+    }
+
+    /// The command line of a user.
+    pub fn args(&self, user: &str, address: &str, more: &[&str]) -> Vec<String> {
+        let (model, state) = (format!("{user}.s1"), format!("{user}-state"));
+        let args = ["client", "--cloud", address, "--keys", user, "--model", &model];
+        let common = ["--state", &state, "--json", "--wait", "5", "--threads", "1"];
+        let all = [&args[..], &common, more].concat();
+        all.into_iter().map(String::from).collect()
+    }
+
+    /// Runs a user to its end.
+    pub fn client(&self, user: &str, address: &str, more: &[&str]) -> Ended {
+        self.lab.run(&self.args(user, address, more))
+    }
+
+    /// Starts a user.
+    pub fn begin(&self, user: &str, address: &str, more: &[&str]) -> Running {
+        Running::start(self.lab.command(&self.args(user, address, more)))
+    }
+
+    /// The slots that a ledger marks, in order; none twice.
+    pub fn marks(&self, ledger: &str) -> Vec<String> {
+        let text = String::from_utf8(self.lab.read(ledger)).unwrap();
+        let slots = text.lines().filter_map(|line| line.strip_prefix("slot "));
+        let slot = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        let marks: Vec<String> = slots.map(slot).collect();
+        let mut sorted = marks.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(sorted.len(), marks.len(), "a slot was marked twice: {text}");
+        marks
+    }
+
+    /// Every file below a folder with its content.
+    pub fn files(&self, folder: &str) -> Vec<(String, Vec<u8>)> {
+        let (mut files, mut folders) = (Vec::new(), vec![self.lab.path(folder)]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => files.push((path.display().to_string(), fs::read(&path).unwrap())),
+                }
+            }
+        }
+        files
+    }
+}
