@@ -192,7 +192,7 @@ impl Visit<'_> {
 
     /// Makes `slots` slots for images of a size together with the cloud.
     ///
-    /// Security: as [`crate::roles::server::make`].
+    /// Security: as [`crate::roles::Server::make`].
     ///
     /// # Errors
     /// [`RoleError::Network`], [`RoleError::Material`], [`RoleError::Format`] before anything is asked;
