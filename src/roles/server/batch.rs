@@ -7,7 +7,7 @@ use super::inputs::{Inputs, ServerKeys};
 use super::task::{Output, Round, ShareFile, Source, Subject, Supply, Task};
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
-use crate::files::container::header::{Body, ResultShare};
+use crate::files::container::header::{Body, ImageShare, ResultShare};
 use crate::files::folder::files_in;
 use crate::files::output::Overwrite;
 use crate::ids::Party;
@@ -60,6 +60,11 @@ type Stamp = (u64, Option<SystemTime>, u64);
 
 fn stamp(meta: &Metadata) -> Stamp {
     (meta.len(), meta.modified().ok(), meta.ino())
+}
+
+/// The image that a share's header names, which nothing has proven yet.
+fn image_of(file: &Path) -> Option<ImageId> {
+    Some(open_file(file).ok()?.expect::<ImageShare>().ok()?.image_id)
 }
 
 /// Shares of images that are files in folders. A bad one is told and passed over.
@@ -141,11 +146,17 @@ impl Batch {
             return;
         }
         self.forget(&file);
+        // Another part's image may be of a size that this part has no material for.
+        let shard = self.folders.shard;
+        if !shard.is_whole() && image_of(&file).is_some_and(|id| !shard.takes_image(id)) {
+            self.known.insert(file, stamp);
+            return;
+        }
         let share = inputs.image(keys, &file, |id| self.done(id, keys).is_some());
         match share.map(|share| *share.fields()) {
             Ok(fields) => {
                 let id = fields.image_id;
-                if self.folders.shard.takes_image(id) && !self.finished.contains(&id) {
+                if !self.finished.contains(&id) {
                     self.pending.entry(id).or_default().push((file.clone(), fields));
                     self.last_new = Instant::now();
                 }
