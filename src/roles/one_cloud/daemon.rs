@@ -142,9 +142,13 @@ impl Cloud {
         std::thread::scope(|scope| {
             let mut door = listener.door();
             let note = &mut |text| tell(CloudEvent::Stranger(text));
+            let mut ended = Ok(());
             while !self.host.stops() {
-                if self.clients.folders()? != known.folders {
-                    known = self.known(tell)?;
+                // A folder that cannot be read ends the cloud as a signal does: its users are not left hanging.
+                if let Err(error) = self.look_again(&mut known, tell) {
+                    self.host.stop.store(true, Ordering::SeqCst);
+                    ended = Err(error);
+                    break;
                 }
                 let came = door.next(&known.security, limits, Instant::now() + TICK, note);
                 // A connection that was gone as soon as it came is nobody's.
@@ -157,8 +161,16 @@ impl Cloud {
             let sessions = lock(&sessions);
             let idle = sessions.values().filter(idle).filter_map(|r| r.cutter.as_ref());
             idle.for_each(Cutter::cut);
-            Ok(())
+            ended
         })
+    }
+
+    /// Takes in the users that were added or removed since.
+    fn look_again(&self, known: &mut Known, tell: Tell<'_>) -> Result<(), RoleError> {
+        if self.clients.folders()? != known.folders {
+            *known = self.known(tell)?;
+        }
+        Ok(())
     }
 
     /// The users as they are now.

@@ -63,7 +63,8 @@ impl Quota {
         };
         refuse(self.a_day, count.today, "a day")?;
         self.in_all.map_or(Ok(()), |limit| refuse(limit, count.in_all, "in all"))?;
-        let (today, in_all) = (count.today + images, count.in_all + images);
+        let sum = |used: u64| used.saturating_add(images);
+        let (today, in_all) = (sum(count.today), sum(count.in_all));
         let mut out = OutputFile::create(&self.file, Access::Secret, Overwrite::Allow)?;
         let line = format!("{} {today} {in_all}\n", count.day);
         out.write_all(line.as_bytes()).map_err(FormatError::from_writer)?;
