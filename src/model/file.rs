@@ -61,7 +61,7 @@ impl ModelFormat {
     /// PyTorch's archives hold a pickle; a damaged one is for the reader of NumPy's to complain about.
     fn of_archive(file: &mut (impl Read + Seek)) -> ModelFormat {
         let Ok(archive) = ZipArchive::new(file) else { return ModelFormat::Npz };
-        match archive.file_names().any(|name| name.ends_with(".pkl")) {
+        match archive.file_names().flatten().any(|name| name.ends_with(".pkl")) {
             true => ModelFormat::Pth,
             false => ModelFormat::Npz,
         }

@@ -10,7 +10,7 @@ use pytorch_reader::{DType, PytorchReader};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use zip_of_pth::{CompressionMethod, ZipArchive};
+use zip::{CompressionMethod, ZipArchive};
 
 /// Longest pickle in an archive: its objects take some 300 times its bytes of memory.
 const MAX_PICKLE: u64 = 256 << 10;

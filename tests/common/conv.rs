@@ -1,9 +1,8 @@
 //! A small convolutional network as other programs write it.
 
 use super::Lab;
+use super::npz::Npz;
 use ndarray::{Array1, Array4};
-use ndarray_npy::NpzWriter;
-use std::io::Cursor;
 
 /// Writes STEM.npz and STEM.json.
 pub(crate) fn write(lab: &Lab, stem: &str) {
@@ -35,14 +34,14 @@ fn archive() -> Vec<u8> {
         let sign = if c == 0 { 1.0 } else { -1.0 };
         if (y, x) == (1, 1) { 0.8 * sign } else { 0.01 * sign }
     });
-    let mut npz = NpzWriter::new(Cursor::new(Vec::new()));
+    let mut npz = Npz::new();
     for (i, (weight, bias)) in
         [(first, first_bias), (second, Array1::zeros(2)), (third, Array1::zeros(1))]
             .into_iter()
             .enumerate()
     {
-        npz.add_array(format!("conv{i:02}_weight"), &weight.mapv(|v: f64| v as f32)).unwrap();
-        npz.add_array(format!("conv{i:02}_bias"), &bias.mapv(|v: f64| v as f32)).unwrap();
+        npz.add(&format!("conv{i:02}_weight"), &weight.mapv(|v: f64| v as f32));
+        npz.add(&format!("conv{i:02}_bias"), &bias.mapv(|v: f64| v as f32));
     }
-    npz.finish().unwrap().into_inner()
+    npz.finish()
 }

@@ -1,8 +1,8 @@
 //! Models of every kind that can be shared: with mean shift, and from other programs' files.
 
+use crate::common::npz::Npz;
 use crate::common::{KEYS, Lab, TINY, clean_crop, difference, noisy_crop, reports};
 use ndarray::{Array1, Array2};
-use ndarray_npy::NpzWriter;
 use ppdenoise::image::GreyImage;
 use std::path::Path;
 
@@ -38,12 +38,12 @@ fn description(residual: bool, mean_shift: bool) -> String {
 
 /// The archive of a model.
 fn npz(layers: &[(Array2<f32>, Array1<f32>)]) -> Vec<u8> {
-    let mut npz = NpzWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut npz = Npz::new();
     for (i, (weights, bias)) in layers.iter().enumerate() {
-        npz.add_array(format!("w{}", i + 1), weights).unwrap();
-        npz.add_array(format!("b{}", i + 1), bias).unwrap();
+        npz.add(&format!("w{}", i + 1), weights);
+        npz.add(&format!("b{}", i + 1), bias);
     }
-    npz.finish().unwrap().into_inner()
+    npz.finish()
 }
 
 /// Denoises `noisy.png` with `model` on two servers; the secure image.
