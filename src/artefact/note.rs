@@ -41,19 +41,19 @@ pub struct Channel {
 pub struct Tile {
     /// Random, the same for all tiles of the image and their channels.
     pub group: ImageId,
-    /// The larger image and the cells that it consists of.
+    /// The larger image and the cores that it consists of.
     pub tiling: Tiling,
-    /// The cell that this tile answers for: its row and column among the cells.
+    /// The core that this tile answers for: its row and column among the cores.
     pub place: (usize, usize),
-    /// Where in the tile that cell begins: row and column. What lies around it is its neighbours'.
+    /// Where in the tile that core begins: row and column. What lies around it is its neighbours'.
     pub inset: (usize, usize),
 }
 
 impl Tile {
-    /// Size of the image, size of a cell, place, inset.
+    /// Size of the image, size of a core, place, inset.
     fn numbers(&self) -> Option<[u32; 8]> {
-        let (size, cell) = (self.tiling.size(), self.tiling.cell());
-        let pairs = [size, cell, self.place, self.inset];
+        let (size, core) = (self.tiling.size(), self.tiling.core());
+        let pairs = [size, core, self.place, self.inset];
         let mut numbers = [0; 8];
         for (to, from) in numbers.iter_mut().zip(pairs.iter().flat_map(|p| [p.0, p.1])) {
             *to = u32::try_from(from).ok()?;
@@ -61,7 +61,7 @@ impl Tile {
         Some(numbers)
     }
 
-    /// Nothing for cells that no image has, or none of them.
+    /// Nothing for cores that no image has, or none of them.
     fn of(group: ImageId, numbers: [u32; 8]) -> Option<Tile> {
         let [height, width, rows, columns, row, column, top, left] = numbers.map(|n| n as usize);
         let tiling = Tiling::new((height, width), (rows, columns)).ok()?;
@@ -276,9 +276,9 @@ mod tests {
         ) {
             if let Some(tile) = Tile::of(ImageId::from_bytes([1; 16]), numbers) {
                 prop_assert_eq!(tile.numbers(), Some(numbers));
-                let cell = tile.tiling.rect(tile.place).unwrap();
+                let core = tile.tiling.rect(tile.place).unwrap();
                 let (height, width) = tile.tiling.size();
-                prop_assert!(cell.is_inside(height, width));
+                prop_assert!(core.is_inside(height, width));
             }
         }
 

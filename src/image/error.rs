@@ -62,11 +62,11 @@ pub enum ImageError {
         /// Columns of tiles.
         columns: usize,
     },
-    /// Cells that an image cannot consist of.
-    #[error("an image of {size:?} cannot consist of cells of {cell:?} (height, width)")]
-    Cells {
-        /// Rows and columns of a cell.
-        cell: (usize, usize),
+    /// Cores that an image cannot consist of.
+    #[error("an image of {size:?} cannot consist of cores of {core:?} (height, width)")]
+    Cores {
+        /// Rows and columns of a core.
+        core: (usize, usize),
         /// Rows and columns of the image.
         size: (usize, usize),
     },

@@ -112,12 +112,12 @@ fn scans_are_cut_within_the_memory_of_a_row_of_tiles() {
     }
 }
 
-/// The rows of a row of cells, 4 bytes a pixel, beside the tile that is given.
+/// The rows of a row of cores, 4 bytes a pixel, beside the tile that is given.
 #[test]
 fn tiles_are_joined_within_the_memory_of_a_row_of_cells() {
     let joined = |format, size: (usize, usize), side: usize, tile: &GreyImage| {
-        let cell = (side.min(size.0), side.min(size.1));
-        let tiling = Tiling::new(size, cell).unwrap();
+        let core = (side.min(size.0), side.min(size.1));
+        let tiling = Tiling::new(size, core).unwrap();
         let (used, ()) = peak(|| {
             let sink = std::io::sink();
             let mut joiner = Joiner::new(format, tiling, 1, Depth::Sixteen, sink).unwrap();
@@ -129,7 +129,7 @@ fn tiles_are_joined_within_the_memory_of_a_row_of_cells() {
             joiner.finish().unwrap();
         });
         let deflate = if format == ImageFormat::Png { DEFLATE } else { 0 };
-        (used, 4 * cell.0 * size.1 + SLACK + deflate)
+        (used, 4 * core.0 * size.1 + SLACK + deflate)
     };
     let pixels = |count: usize| (0..count).map(|i| (i * 7 % 251) as f32).collect();
     let narrow = GreyImage::new(1030, 64, pixels(1030 * 64)).unwrap();
@@ -138,7 +138,7 @@ fn tiles_are_joined_within_the_memory_of_a_row_of_cells() {
         for (size, side, tile) in [((20_000, 64), 1024, &narrow), ((512, 4096), 128, &square)] {
             let (used, bound) = joined(format, size, side, tile);
             assert!(used <= bound, "{format}, {size:?}: {used} bytes in use, at most {bound}");
-            assert!(used >= 4 * side * size.1, "the row of cells is counted");
+            assert!(used >= 4 * side * size.1, "the row of cores is counted");
         }
     }
 }

@@ -4,9 +4,9 @@ use crate::image::{Depth, GreyImage, ImageError, ImageFormat, StripWriter, Tilin
 use crate::network::MAX_PIXELS;
 use std::io::Write;
 
-/// An image that is written from its cells, row of cells after row of cells.
+/// An image that is written from its cores, row of cores after row of cores.
 ///
-/// Memory: the rows of one row of cells, cell height x image width x 4 bytes a channel.
+/// Memory: the rows of one row of cores, core height x image width x 4 bytes a channel.
 pub struct Joiner<W: Write + 'static> {
     tiling: Tiling,
     out: StripWriter<W>,
@@ -18,7 +18,7 @@ impl<W: Write + 'static> Joiner<W> {
     /// Begins the file, of 1 or 3 channels.
     ///
     /// # Errors
-    /// As [`StripWriter::new`]; [`ImageError::BandTooLarge`] if one row of cells is more than an image
+    /// As [`StripWriter::new`]; [`ImageError::BandTooLarge`] if one row of cores is more than an image
     /// may have pixels.
     pub fn new(
         format: ImageFormat,
@@ -27,18 +27,18 @@ impl<W: Write + 'static> Joiner<W> {
         depth: Depth,
         out: W,
     ) -> Result<Self, ImageError> {
-        let (rows, width) = (tiling.cell().0, tiling.size().1);
+        let (rows, width) = (tiling.core().0, tiling.size().1);
         let pixels = rows.checked_mul(width).filter(|pixels| *pixels <= MAX_PIXELS);
         let pixels = pixels.ok_or(ImageError::BandTooLarge { rows, width })?;
         let out = StripWriter::new(format, tiling.size(), channels, depth, out)?;
         Ok(Joiner { tiling, out, band: vec![vec![0.0; pixels]; channels], row: 0 })
     }
 
-    /// Puts a channel of the cell in `column` of the present row of cells, which lies in `tile` from
+    /// Puts a channel of the core in `column` of the present row of cores, which lies in `tile` from
     /// `inset` (row, column) on.
     ///
     /// # Errors
-    /// [`ImageError::Crop`] if it does not lie there, or there is no such cell or channel.
+    /// [`ImageError::Crop`] if it does not lie there, or there is no such core or channel.
     pub fn put(
         &mut self,
         column: usize,
@@ -47,36 +47,36 @@ impl<W: Write + 'static> Joiner<W> {
         inset: (usize, usize),
     ) -> Result<(), ImageError> {
         let (height, width) = (tile.height(), tile.width());
-        let cell = self.tiling.rect((self.row, column));
+        let core = self.tiling.rect((self.row, column));
         let plane = self.band.get_mut(channel);
-        let (Some(cell), Some(plane)) = (cell, plane) else {
+        let (Some(core), Some(plane)) = (core, plane) else {
             return Err(ImageError::Planes { found: channel + 1 });
         };
-        let rect = crate::image::Rect { top: inset.0, left: inset.1, ..cell };
+        let rect = crate::image::Rect { top: inset.0, left: inset.1, ..core };
         if !rect.is_inside(height, width) {
             return Err(ImageError::Crop { rect, height, width });
         }
         let lines = tile.pixels().chunks_exact(width).skip(rect.top).take(rect.height);
         for (line, to) in lines.zip(plane.chunks_exact_mut(self.tiling.size().1)) {
-            to[cell.left..][..cell.width].copy_from_slice(&line[rect.left..][..rect.width]);
+            to[core.left..][..core.width].copy_from_slice(&line[rect.left..][..rect.width]);
         }
         Ok(())
     }
 
-    /// Writes the present row of cells, of which all were put, and returns its rows, plane by plane.
+    /// Writes the present row of cores, of which all were put, and returns its rows, plane by plane.
     ///
     /// # Errors
     /// As [`StripWriter::write`].
     pub fn end_row(&mut self) -> Result<Vec<&[f32]>, ImageError> {
         let (height, width) = self.tiling.size();
-        let rows = self.tiling.cell().0.min(height.saturating_sub(self.row * self.tiling.cell().0));
+        let rows = self.tiling.core().0.min(height.saturating_sub(self.row * self.tiling.core().0));
         let planes: Vec<&[f32]> = self.band.iter().map(|plane| &plane[..rows * width]).collect();
         self.out.write(&planes)?;
         self.row += 1;
         Ok(planes)
     }
 
-    /// Ends the file behind the last row of cells and gives its writer back.
+    /// Ends the file behind the last row of cores and gives its writer back.
     ///
     /// # Errors
     /// As [`StripWriter::finish`].

@@ -6,28 +6,28 @@ use crate::network::{MAX_PIXELS, Reach};
 
 /// The longest side of a scan: a row is in memory, and may be as long as an image is large.
 const MAX_SIDE: usize = MAX_PIXELS;
-/// The cells that a scan consists of, row after row: all of one size, but for the last of each row
+/// The cores that a scan consists of, row after row: all of one size, but for the last of each row
 /// and column, which end with the scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiling {
     size: (usize, usize),
-    cell: (usize, usize),
+    core: (usize, usize),
 }
 
 impl Tiling {
-    /// Cells of `cell` rows and columns on a scan of `size`.
+    /// Cores of `core` rows and columns on a scan of `size`.
     ///
     /// # Errors
-    /// [`ImageError::Empty`] for a side of 0, [`ImageError::Cells`] for a cell larger than the scan,
+    /// [`ImageError::Empty`] for a side of 0, [`ImageError::Cores`] for a core larger than the scan,
     /// [`ImageError::ScanTooLarge`] beyond [`MAX_SCAN_PIXELS`], [`ImageError::TooManyTiles`] beyond
     /// [`MAX_TILES`].
-    pub fn new(size: (usize, usize), cell: (usize, usize)) -> Result<Tiling, ImageError> {
+    pub fn new(size: (usize, usize), core: (usize, usize)) -> Result<Tiling, ImageError> {
         check_scan(size)?;
-        let fits = |cell: usize, side: usize| (1..=side).contains(&cell);
-        if !fits(cell.0, size.0) || !fits(cell.1, size.1) {
-            return Err(ImageError::Cells { cell, size });
+        let fits = |core: usize, side: usize| (1..=side).contains(&core);
+        if !fits(core.0, size.0) || !fits(core.1, size.1) {
+            return Err(ImageError::Cores { core, size });
         }
-        let tiling = Tiling { size, cell };
+        let tiling = Tiling { size, core };
         let (rows, columns) = tiling.counts();
         match rows.checked_mul(columns) {
             Some(count) if count <= MAX_TILES => Ok(tiling),
@@ -40,42 +40,42 @@ impl Tiling {
         self.size
     }
 
-    /// Rows and columns of a cell that is not the last.
-    pub fn cell(&self) -> (usize, usize) {
-        self.cell
+    /// Rows and columns of a core that is not the last.
+    pub fn core(&self) -> (usize, usize) {
+        self.core
     }
 
-    /// Rows and columns of cells.
+    /// Rows and columns of cores.
     pub fn counts(&self) -> (usize, usize) {
-        (self.size.0.div_ceil(self.cell.0), self.size.1.div_ceil(self.cell.1))
+        (self.size.0.div_ceil(self.core.0), self.size.1.div_ceil(self.core.1))
     }
 
-    /// The number of cells.
+    /// The number of cores.
     pub fn count(&self) -> usize {
         let (rows, columns) = self.counts();
         rows * columns
     }
 
-    /// Where each cell is, row after row: its row and column among the cells.
+    /// Where each core is, row after row: its row and column among the cores.
     pub fn places(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
         let (rows, columns) = self.counts();
         (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
     }
 
-    /// The pixels of every cell, row after row.
+    /// The pixels of every core, row after row.
     pub fn rects(&self) -> impl Iterator<Item = Rect> + use<'_> {
         self.places().filter_map(|place| self.rect(place))
     }
 
-    /// The pixels of a cell; nothing for a place that is none.
+    /// The pixels of a core; nothing for a place that is none.
     pub fn rect(&self, (row, column): (usize, usize)) -> Option<Rect> {
         let (rows, columns) = self.counts();
         if row >= rows || column >= columns {
             return None;
         }
-        let (top, left) = (row * self.cell.0, column * self.cell.1);
+        let (top, left) = (row * self.core.0, column * self.core.1);
         let (height, width) = (self.size.0 - top, self.size.1 - left);
-        Some(Rect { top, left, height: height.min(self.cell.0), width: width.min(self.cell.1) })
+        Some(Rect { top, left, height: height.min(self.core.0), width: width.min(self.core.1) })
     }
 }
 
@@ -88,7 +88,7 @@ pub(in crate::image) fn check_scan((height, width): (usize, usize)) -> Result<()
     }
 }
 
-/// A scan cut into tiles: around each cell what a network reads of its neighbours, so that the cells
+/// A scan cut into tiles: around each core what a network reads of its neighbours, so that the cores
 /// of the denoised tiles are those of the denoised scan.
 ///
 /// All tiles of a scan have one size, so one size of triples serves them all.
@@ -100,7 +100,7 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// Cells of `side` rows and columns; nothing if one tile would hold the whole scan. An axis on
+    /// Cores of `side` rows and columns; nothing if one tile would hold the whole scan. An axis on
     /// which one tile suffices is not cut.
     ///
     /// A tile has `side` + 2 margin pixels along an axis, and less than twice the alignment more:
@@ -113,14 +113,14 @@ impl Cut {
         let rows = axis(size.0, side, reach);
         let columns = axis(size.1, side, reach);
         let tile = (rows.unwrap_or(size.0), columns.unwrap_or(size.1));
-        let cell = (rows.map_or(size.0, |_| side), columns.map_or(size.1, |_| side));
+        let core = (rows.map_or(size.0, |_| side), columns.map_or(size.1, |_| side));
         if tile == size {
             return Ok(None);
         }
-        Ok(Some(Cut { tiling: Tiling::new(size, cell)?, reach, tile }))
+        Ok(Some(Cut { tiling: Tiling::new(size, core)?, reach, tile }))
     }
 
-    /// The cells.
+    /// The cores.
     pub fn tiling(&self) -> &Tiling {
         &self.tiling
     }
@@ -130,23 +130,23 @@ impl Cut {
         self.tile
     }
 
-    /// The pixels of the tile around the cell at a place.
+    /// The pixels of the tile around the core at a place.
     pub fn window(&self, (row, column): (usize, usize)) -> Rect {
-        let begin = |number: usize, cell: usize, tile: usize, side: usize| {
-            let first = (number * cell).saturating_sub(self.reach.margin);
+        let begin = |number: usize, core: usize, tile: usize, side: usize| {
+            let first = (number * core).saturating_sub(self.reach.margin);
             (first - first % self.reach.alignment).min(side - tile)
         };
-        let ((height, width), cell, size) = (self.tile, self.tiling.cell, self.tiling.size);
-        let top = begin(row, cell.0, height, size.0);
-        let left = begin(column, cell.1, width, size.1);
+        let ((height, width), core, size) = (self.tile, self.tiling.core, self.tiling.size);
+        let top = begin(row, core.0, height, size.0);
+        let left = begin(column, core.1, width, size.1);
         Rect { top, left, height, width }
     }
 
-    /// Where in the tile at a place its cell begins: rows and columns.
+    /// Where in the tile at a place its core begins: rows and columns.
     pub fn inset(&self, place: (usize, usize)) -> (usize, usize) {
         let window = self.window(place);
-        let cell = self.tiling.cell;
-        (place.0 * cell.0 - window.top, place.1 * cell.1 - window.left)
+        let core = self.tiling.core;
+        (place.0 * core.0 - window.top, place.1 * core.1 - window.left)
     }
 }
 
@@ -191,8 +191,8 @@ mod tests {
     fn impossible_cells_are_refused() {
         let new = Tiling::new;
         assert!(matches!(new((0, 4), (1, 1)), Err(ImageError::Empty { .. })));
-        for cell in [(0, 1), (1, 0), (5, 1), (1, 5), (usize::MAX, 1)] {
-            assert!(matches!(new((4, 4), cell), Err(ImageError::Cells { .. })), "{cell:?}");
+        for core in [(0, 1), (1, 0), (5, 1), (1, 5), (usize::MAX, 1)] {
+            assert!(matches!(new((4, 4), core), Err(ImageError::Cores { .. })), "{core:?}");
         }
         for size in [(1 << 31, 1), (1 << 19, 1 << 18), (usize::MAX, usize::MAX)] {
             assert!(matches!(new(size, (1, 1)), Err(ImageError::ScanTooLarge { .. })), "{size:?}");
@@ -215,13 +215,13 @@ mod tests {
             };
             let mut covered = vec![0u8; height * width];
             for place in cut.tiling().places() {
-                let cell = cut.tiling().rect(place).unwrap();
+                let core = cut.tiling().rect(place).unwrap();
                 let tile = cut.window(place);
                 prop_assert_eq!((tile.height, tile.width), cut.tile());
-                prop_assert_eq!(cut.inset(place), (cell.top - tile.top, cell.left - tile.left));
+                prop_assert_eq!(cut.inset(place), (core.top - tile.top, core.left - tile.left));
                 for (begin, length, first, count, end) in [
-                    (tile.top, tile.height, cell.top, cell.height, height),
-                    (tile.left, tile.width, cell.left, cell.width, width),
+                    (tile.top, tile.height, core.top, core.height, height),
+                    (tile.left, tile.width, core.left, core.width, width),
                 ] {
                     prop_assert_eq!(begin % alignment, 0);
                     prop_assert!(begin + length <= end);
@@ -229,8 +229,8 @@ mod tests {
                     prop_assert!(begin + length == end || first + count + margin <= begin + length);
                     prop_assert!(length <= side + 2 * (margin + alignment - 1) || length == end);
                 }
-                for y in cell.top..cell.top + cell.height {
-                    for x in cell.left..cell.left + cell.width {
+                for y in core.top..core.top + core.height {
+                    for x in core.left..core.left + core.width {
                         covered[y * width + x] += 1;
                     }
                 }

@@ -1,14 +1,14 @@
 //! How long it will take.
 
-use super::plan::{Cell, Ran};
+use super::plan::{Entry, Ran};
 use super::row::Row;
 use crate::model::FloatModel;
 use std::time::Instant;
 
 /// Seconds for a multiply-add and for an activation, with processes and dealer, as two cores of an
 /// EPYC took them: the first guess, which the time taken corrects.
-fn rates(cell: &Cell) -> (f64, f64) {
-    match (cell.ran, cell.row) {
+fn rates(entry: &Entry) -> (f64, f64) {
+    match (entry.ran, entry.row) {
         (Ran::Nothing, _) => (0.0, 0.0),
         (Ran::Float, _) => (5e-11, 5e-9),
         (Ran::Twin, _) => (5e-11, 2e-8),
@@ -17,12 +17,12 @@ fn rates(cell: &Cell) -> (f64, f64) {
     }
 }
 
-/// Seconds that a cell may take.
-pub(super) fn guess(cell: &Cell, model: &FloatModel, patches: usize) -> f64 {
+/// Seconds that a entry may take.
+pub(super) fn guess(entry: &Entry, model: &FloatModel, patches: usize) -> f64 {
     let products: usize = model.network.linears().map(|(_, l)| l.weights.len()).sum();
     let outputs: Vec<usize> = model.network.linears().map(|(_, l)| l.bias.len()).collect();
     let activations: usize = outputs.iter().rev().skip(1).sum();
-    let (product, activation) = rates(cell);
+    let (product, activation) = rates(entry);
     patches as f64 * (products as f64 * product + activations as f64 * activation)
 }
 

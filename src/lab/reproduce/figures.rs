@@ -3,7 +3,7 @@
 use super::Page;
 use super::laboratory::Laboratory;
 use super::paper;
-use super::plan::{Cell, FIGURE_SIGMAS, Plan};
+use super::plan::{Entry, FIGURE_SIGMAS, Plan};
 use super::row::Row;
 use super::table::Table;
 use super::tables::letter;
@@ -90,7 +90,7 @@ pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Page, LabError> {
         "# Figure 2: tanh and its approximations\n\n{intro}\n{}\n![tanh and its approximations \
          above, their errors below](fig2.png)\n\nThe lookup is the public table of a hidden layer in the \
          middle, in its integers; the curve is the mean over its random choices (rounding of the input, \
-         cell), the figures in the table count each choice with its probability. SecureML's error reaches 0.76 and \
+         entry), the figures in the table count each choice with its probability. SecureML's error reaches 0.76 and \
          leaves the picture. A mean error depends on the interval: on +-6.5 that of tanh* is what the \
          paper states.\n",
         errors.markdown()
@@ -176,11 +176,11 @@ pub(super) fn fig8(lab: &Laboratory<'_>) -> Result<Page, LabError> {
     let (mut pictures, mut links) = (Vec::new(), String::new());
     for image in lab.plan.figure_images() {
         for sigma in FIGURE_SIGMAS {
-            let cells = Plan::fig8(image, sigma);
+            let entries = Plan::fig8(image, sigma);
             let name = format!("fig8-{}-s{sigma}.png", letter(image));
-            list(lab, &mut table, &name, &cells)?;
+            list(lab, &mut table, &name, &entries)?;
             let clean = &lab.subjects[image].clean;
-            let panels = panels(lab, &cells, &["noisy", "plaintext", "secure"])?;
+            let panels = panels(lab, &entries, &["noisy", "plaintext", "secure"])?;
             let original = ("original".to_string(), clean.clone());
             pictures.push((name.clone(), compose(clean, &[&[original], &panels[..]].concat())?));
             links.push_str(&format!(
@@ -207,10 +207,10 @@ pub(super) fn fig12(lab: &Laboratory<'_>) -> Result<Page, LabError> {
     let (mut pictures, mut links) = (Vec::new(), String::new());
     let clean = &lab.subjects[0].clean;
     for (sigma, secureml, own) in paper::FIG12 {
-        let cells = Plan::fig12(sigma);
+        let entries = Plan::fig12(sigma);
         let name = format!("fig12-s{sigma}.png");
-        list(lab, &mut table, &name, &cells)?;
-        let shown: Vec<Cell> = cells.into_iter().filter(|c| c.row != Row::Plaintext).collect();
+        list(lab, &mut table, &name, &entries)?;
+        let shown: Vec<Entry> = entries.into_iter().filter(|c| c.row != Row::Plaintext).collect();
         let names = ["noisy", "SecureML", "tanh*", "lut"];
         pictures.push((name.clone(), compose(clean, &panels(lab, &shown, &names)?)?));
         links.push_str(&format!("![sigma {sigma}: noisy and three activations]({name})\n\n"));
@@ -234,10 +234,10 @@ fn list(
     lab: &Laboratory<'_>,
     table: &mut Table,
     picture: &str,
-    cells: &[Cell],
+    entries: &[Entry],
 ) -> Result<(), LabError> {
-    for cell in cells {
-        let f = lab.found(cell)?;
+    for entry in entries {
+        let f = lab.found(entry)?;
         let words = [picture.to_string(), f.image.clone(), f.sigma.to_string()];
         let words = words.into_iter().chain([f.row.name().into(), f.ran.name().into()]);
         table.row(words.chain([format!("{:.3}", f.psnr_db), format!("{:.4}", f.ssim)]));
@@ -245,21 +245,21 @@ fn list(
     Ok(())
 }
 
-/// The picture of each cell with its caption.
+/// The picture of each entry with its caption.
 fn panels(
     lab: &Laboratory<'_>,
-    cells: &[Cell],
+    entries: &[Entry],
     names: &[&str],
 ) -> Result<Vec<(String, GreyImage)>, LabError> {
-    let panel = |(cell, name): (&Cell, &&str)| {
-        let image = match cell.row {
-            Row::Noisy => lab.pixels(cell)?.0,
-            _ => read_grey(&lab.picture(cell))?,
+    let panel = |(entry, name): (&Entry, &&str)| {
+        let image = match entry.row {
+            Row::Noisy => lab.pixels(entry)?.0,
+            _ => read_grey(&lab.picture(entry))?,
         };
-        let found = lab.found(cell)?;
+        let found = lab.found(entry)?;
         Ok((format!("{name} {:.2} dB / {:.3}", found.psnr_db, found.ssim), image))
     };
-    cells.iter().zip(names).map(panel).collect()
+    entries.iter().zip(names).map(panel).collect()
 }
 
 /// Panels side by side, with the two crops in which the clean image shows most.

@@ -3,7 +3,7 @@
 use super::Request;
 use super::estimate::{self, Estimate};
 use super::input::{Subject, Trained, digest};
-use super::plan::{Area, Cell, Plan, Ran};
+use super::plan::{Area, Entry, Plan, Ran};
 use super::results::{Found, Results};
 use super::row::Row;
 use crate::image::metrics::quality_8bit;
@@ -71,18 +71,18 @@ impl<'a> Laboratory<'a> {
         })
     }
 
-    /// Computes the cells that are not there yet.
+    /// Computes the entries that are not there yet.
     pub(super) fn fill(
         &mut self,
-        cells: &[Cell],
+        entries: &[Entry],
         observer: &mut dyn Observer,
     ) -> Result<(), LabError> {
-        let missing: Vec<Cell> = cells.iter().filter(|c| !self.is_there(c)).copied().collect();
-        let groups: Vec<&[Cell]> = missing.chunk_by(Cell::same_input).collect();
+        let missing: Vec<Entry> = entries.iter().filter(|c| !self.is_there(c)).copied().collect();
+        let groups: Vec<&[Entry]> = missing.chunk_by(Entry::same_input).collect();
         let mut estimate = Estimate::new(groups.iter().map(|g| self.guess(g)).sum());
-        if cells.len() > missing.len() {
-            let there = cells.len() - missing.len();
-            observer.note(&format!("{there} of {} results are there already", cells.len()));
+        if entries.len() > missing.len() {
+            let there = entries.len() - missing.len();
+            observer.note(&format!("{there} of {} results are there already", entries.len()));
         }
         if missing.is_empty() {
             return Ok(());
@@ -112,34 +112,34 @@ impl<'a> Laboratory<'a> {
     }
 
     /// A result that [`Laboratory::fill`] made sure of.
-    pub(super) fn found(&self, cell: &Cell) -> Result<&Found, LabError> {
-        self.results.get(&self.key(cell)).ok_or_else(|| {
-            let image = self.subjects[cell.image].name.clone();
-            LabError::NoResult { row: cell.row.name(), image }
+    pub(super) fn found(&self, entry: &Entry) -> Result<&Found, LabError> {
+        self.results.get(&self.key(entry)).ok_or_else(|| {
+            let image = self.subjects[entry.image].name.clone();
+            LabError::NoResult { row: entry.row.name(), image }
         })
     }
 
-    /// The noisy pixels of a cell, and the clean ones.
-    pub(super) fn pixels(&self, cell: &Cell) -> Result<(GreyImage, GreyImage), LabError> {
-        let clean = &self.subjects[cell.image].clean;
-        let noisy = add_gaussian(clean, cell.sigma(), self.request.seed)?;
-        match cell.area {
+    /// The noisy pixels of a entry, and the clean ones.
+    pub(super) fn pixels(&self, entry: &Entry) -> Result<(GreyImage, GreyImage), LabError> {
+        let clean = &self.subjects[entry.image].clean;
+        let noisy = add_gaussian(clean, entry.sigma(), self.request.seed)?;
+        match entry.area {
             Area::Whole => Ok((noisy, clean.clone())),
             Area::Middle(side) => Ok((middle(&noisy, side)?, middle(clean, side)?)),
         }
     }
 
-    /// Where the picture of a cell is.
-    pub(super) fn picture(&self, cell: &Cell) -> PathBuf {
-        let (name, row) = (&self.subjects[cell.image].name, cell.row.name());
-        let file = format!("{name}-s{}-{row}-{}.png", cell.sigma(), self.key(cell));
+    /// Where the picture of a entry is.
+    pub(super) fn picture(&self, entry: &Entry) -> PathBuf {
+        let (name, row) = (&self.subjects[entry.image].name, entry.row.name());
+        let file = format!("{name}-s{}-{row}-{}.png", entry.sigma(), self.key(entry));
         self.request.out.join("images").join(file)
     }
 
-    /// The rectangle of a cell in words.
-    fn area(&self, cell: &Cell) -> String {
-        let clean = &self.subjects[cell.image].clean;
-        match cell.area {
+    /// The rectangle of a entry in words.
+    fn area(&self, entry: &Entry) -> String {
+        let clean = &self.subjects[entry.image].clean;
+        match entry.area {
             Area::Whole => format!("{}x{}", clean.height(), clean.width()),
             Area::Middle(side) => {
                 format!("{}x{}", side.min(clean.height()), side.min(clean.width()))
@@ -147,31 +147,31 @@ impl<'a> Laboratory<'a> {
         }
     }
 
-    fn is_there(&self, cell: &Cell) -> bool {
-        let pictured = self.plan.is_pictured(cell);
-        self.results.get(&self.key(cell)).is_some() && (!pictured || self.picture(cell).exists())
+    fn is_there(&self, entry: &Entry) -> bool {
+        let pictured = self.plan.is_pictured(entry);
+        self.results.get(&self.key(entry)).is_some() && (!pictured || self.picture(entry).exists())
     }
 
     /// Names everything that a result depends on.
-    fn key(&self, cell: &Cell) -> String {
-        let subject = &self.subjects[cell.image];
+    fn key(&self, entry: &Entry) -> String {
+        let subject = &self.subjects[entry.image];
         let mut parts = vec![
             env!("CARGO_PKG_VERSION").to_string(),
             subject.digest.clone(),
-            self.area(cell),
-            cell.sigma().to_string(),
+            self.area(entry),
+            entry.sigma().to_string(),
             self.request.seed.to_string(),
-            cell.row.name().into(),
-            cell.ran.name().into(),
+            entry.row.name().into(),
+            entry.ran.name().into(),
         ];
-        if cell.ran != Ran::Nothing {
-            parts.push(self.digest(cell.row).to_string());
+        if entry.ran != Ran::Nothing {
+            parts.push(self.digest(entry.row).to_string());
             parts.push(format!("stride {:?}", self.request.stride));
         }
-        if matches!(cell.ran, Ran::Twin | Ran::Servers) {
-            parts.extend(self.words(cell.row));
+        if matches!(entry.ran, Ran::Twin | Ran::Servers) {
+            parts.extend(self.words(entry.row));
         }
-        if cell.ran == Ran::Servers && self.request.material == Origin::Made {
+        if entry.ran == Ran::Servers && self.request.material == Origin::Made {
             parts.push("made".into());
         }
         digest(&[parts.join("\n").as_bytes()])
@@ -192,58 +192,59 @@ impl<'a> Laboratory<'a> {
         self.request.out.join("work")
     }
 
-    /// The seconds that cells of one input may take.
-    fn guess(&self, group: &[Cell]) -> f64 {
+    /// The seconds that entries of one input may take.
+    fn guess(&self, group: &[Entry]) -> f64 {
         let clean = &self.subjects[group[0].image].clean;
         let size = match group[0].area {
             Area::Whole => (clean.height(), clean.width()),
             Area::Middle(side) => (side.min(clean.height()), side.min(clean.width())),
         };
-        let guess = |cell: &Cell| {
-            let model = &self.trained(cell.row).model;
+        let guess = |entry: &Entry| {
+            let model = &self.trained(entry.row).model;
             let patches = model.network.grid(size).map_or(0, |grid| grid.rows());
-            estimate::guess(cell, model, patches)
+            estimate::guess(entry, model, patches)
         };
         group.iter().map(guess).sum()
     }
 
-    /// Computes cells of one input: what needs no servers at the same time, then the servers.
-    fn compute(&mut self, group: &[Cell], observer: &mut dyn Observer) -> Result<(), LabError> {
+    /// Computes entries of one input: what needs no servers at the same time, then the servers.
+    fn compute(&mut self, group: &[Entry], observer: &mut dyn Observer) -> Result<(), LabError> {
         let (noisy, clean) = self.pixels(&group[0])?;
-        let (served, clear): (Vec<Cell>, Vec<Cell>) =
+        let (served, clear): (Vec<Entry>, Vec<Entry>) =
             group.iter().partition(|c| c.ran == Ran::Servers);
-        for cell in clear.iter().filter(|c| c.ran == Ran::Twin) {
-            self.quantise(cell.row)?;
+        for entry in clear.iter().filter(|c| c.ran == Ran::Twin) {
+            self.quantise(entry.row)?;
         }
         let outcomes: Vec<_> =
-            clear.par_iter().map(|cell| self.in_the_clear(cell, &noisy)).collect();
+            clear.par_iter().map(|entry| self.in_the_clear(entry, &noisy)).collect();
         let mut done = 0;
-        for (cell, outcome) in clear.iter().zip(outcomes) {
-            self.keep(cell, outcome?, &clean)?;
+        for (entry, outcome) in clear.iter().zip(outcomes) {
+            self.keep(entry, outcome?, &clean)?;
             done += 1;
         }
-        for cell in &served {
+        for entry in &served {
             observer.progress(f64::from(done) / group.len() as f64);
             let started = Instant::now();
             let material = self.request.material;
-            let pipeline = self.pipeline(cell.row)?;
-            let (image, clamped) = pipeline.denoise(&noisy, cell.sigma(), material)?;
+            let pipeline = self.pipeline(entry.row)?;
+            let (image, clamped) = pipeline.denoise(&noisy, entry.sigma(), material)?;
             let seconds = started.elapsed().as_secs_f64();
-            self.keep(cell, Outcome { image, clamped, seconds }, &clean)?;
+            self.keep(entry, Outcome { image, clamped, seconds }, &clean)?;
             done += 1;
         }
         Ok(())
     }
 
-    fn in_the_clear(&self, cell: &Cell, noisy: &GreyImage) -> Result<Outcome, LabError> {
+    fn in_the_clear(&self, entry: &Entry, noisy: &GreyImage) -> Result<Outcome, LabError> {
         let started = Instant::now();
-        let model = &self.trained(cell.row).model;
-        let levels = LevelMap::new(model.units, model.sigma / cell.sigma());
+        let model = &self.trained(entry.row).model;
+        let levels = LevelMap::new(model.units, model.sigma / entry.sigma());
         let own = model.nonlinearity;
         let (mut clamped, silent) = (0, &mut |_| ());
-        let image = match (cell.ran, cell.row) {
+        let image = match (entry.ran, entry.row) {
             (Ran::Twin, row) => {
-                let (subject, size) = (&self.subjects[cell.image], (noisy.height(), noisy.width()));
+                let (subject, size) =
+                    (&self.subjects[entry.image], (noisy.height(), noisy.width()));
                 let quantised = &self.quantised[&row];
                 let encoded = quantised
                     .encode_fitting(noisy, &levels, Clamping::Few)
@@ -261,18 +262,18 @@ impl<'a> Laboratory<'a> {
         Ok(Outcome { image, clamped, seconds: started.elapsed().as_secs_f64() })
     }
 
-    fn keep(&mut self, cell: &Cell, outcome: Outcome, clean: &GreyImage) -> Result<(), LabError> {
+    fn keep(&mut self, entry: &Entry, outcome: Outcome, clean: &GreyImage) -> Result<(), LabError> {
         let quality = quality_8bit(clean, &outcome.image)?;
-        if self.plan.is_pictured(cell) {
-            write_grey(&self.picture(cell), &outcome.image)?;
+        if self.plan.is_pictured(entry) {
+            write_grey(&self.picture(entry), &outcome.image)?;
         }
         self.results.add(Found {
-            key: self.key(cell),
-            image: self.subjects[cell.image].name.clone(),
-            sigma: cell.sigma(),
-            area: self.area(cell),
-            row: cell.row,
-            ran: cell.ran,
+            key: self.key(entry),
+            image: self.subjects[entry.image].name.clone(),
+            sigma: entry.sigma(),
+            area: self.area(entry),
+            row: entry.row,
+            ran: entry.ran,
             psnr_db: quality.psnr_db,
             ssim: quality.ssim,
             clamped: outcome.clamped,

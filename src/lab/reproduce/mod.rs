@@ -145,8 +145,8 @@ pub fn run<E: From<LabError>>(
     let _lock = lock(&request.out)?;
     let mut targets = Vec::new();
     for &target in &request.targets {
-        let cells = lab.plan.cells(&[target]);
-        lab.fill(&cells, observer)?;
+        let entries = lab.plan.entries(&[target]);
+        lab.fill(&entries, observer)?;
         let page = page(target, &mut lab, observer)?;
         let files = write(target, &page, &request.out)?;
         let files = Written { target: target.name(), files };

@@ -48,7 +48,7 @@ pub(super) enum Area {
 
 /// One result to be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Cell {
+pub(super) struct Entry {
     /// Index into the images.
     pub(super) image: usize,
     /// Noise in thousandths of a grey level, so that it can be compared.
@@ -58,10 +58,10 @@ pub(super) struct Cell {
     pub(super) ran: Ran,
 }
 
-impl Cell {
-    /// A cell; `sigma` is from 0.01 to 1000.
-    pub(super) fn new(image: usize, sigma: f64, area: Area, row: Row, ran: Ran) -> Cell {
-        Cell { image, sigma_milli: (sigma * 1000.0).round() as u64, area, row, ran }
+impl Entry {
+    /// A entry; `sigma` is from 0.01 to 1000.
+    pub(super) fn new(image: usize, sigma: f64, area: Area, row: Row, ran: Ran) -> Entry {
+        Entry { image, sigma_milli: (sigma * 1000.0).round() as u64, area, row, ran }
     }
 
     /// Noise in grey levels.
@@ -70,8 +70,8 @@ impl Cell {
     }
 
     /// Whether the other result is of the same pixels and noise.
-    pub(super) fn same_input(&self, other: &Cell) -> bool {
-        let input = |c: &Cell| (c.image, c.sigma_milli, c.area);
+    pub(super) fn same_input(&self, other: &Entry) -> bool {
+        let input = |c: &Entry| (c.image, c.sigma_milli, c.area);
         input(self) == input(other)
     }
 }
@@ -116,80 +116,80 @@ impl Plan {
         self.sigmas.get(self.sigmas.len() / 2).copied().unwrap_or_default()
     }
 
-    /// Whether the pictures of this cell are kept for the figures.
-    pub(super) fn is_pictured(&self, cell: &Cell) -> bool {
-        cell.area == Area::Whole
-            && cell.row != Row::Noisy
-            && self.figure_images().contains(&cell.image)
-            && FIGURE_SIGMAS.contains(&cell.sigma())
+    /// Whether the pictures of this entry are kept for the figures.
+    pub(super) fn is_pictured(&self, entry: &Entry) -> bool {
+        entry.area == Area::Whole
+            && entry.row != Row::Noisy
+            && self.figure_images().contains(&entry.image)
+            && FIGURE_SIGMAS.contains(&entry.sigma())
     }
 
     /// What a table shows of whole images.
-    pub(super) fn table(&self) -> Vec<Cell> {
-        let mut cells = Vec::new();
+    pub(super) fn table(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
         for image in 0..self.images {
             for &sigma in &self.sigmas {
-                let cell = |row, ran| Cell::new(image, sigma, Area::Whole, row, ran);
-                cells.push(cell(Row::Noisy, Ran::Nothing));
-                cells.extend(self.rows().into_iter().map(|row| cell(row, usual(row))));
+                let entry = |row, ran| Entry::new(image, sigma, Area::Whole, row, ran);
+                entries.push(entry(Row::Noisy, Ran::Nothing));
+                entries.extend(self.rows().into_iter().map(|row| entry(row, usual(row))));
             }
         }
-        cells
+        entries
     }
 
     /// Where real servers run garbled circuits and convolutions, and the twin beside them;
     /// convolutions at one noise level.
-    pub(super) fn for_real(&self) -> Vec<Cell> {
-        let mut cells = Vec::new();
+    pub(super) fn for_real(&self) -> Vec<Entry> {
+        let mut entries = Vec::new();
         for image in self.gc_images() {
             for &sigma in &self.sigmas {
                 let area = Area::Middle(self.gc_side);
-                let cell = |row, ran| Cell::new(image, sigma, area, row, ran);
-                cells.push(cell(Row::Plaintext, Ran::Float));
+                let entry = |row, ran| Entry::new(image, sigma, area, row, ran);
+                entries.push(entry(Row::Plaintext, Ran::Float));
                 let mut rows = vec![Row::GcZheng, Row::GcRefit];
                 if self.dncnn && sigma == self.middle_sigma() {
-                    cells.push(cell(Row::Dncnn, Ran::Float));
+                    entries.push(entry(Row::Dncnn, Ran::Float));
                     rows.push(Row::DncnnLut);
                 }
                 for row in rows {
-                    cells.extend([Ran::Twin, Ran::Servers].map(|ran| cell(row, ran)));
+                    entries.extend([Ran::Twin, Ran::Servers].map(|ran| entry(row, ran)));
                 }
             }
         }
-        cells
+        entries
     }
 
     /// What figures 8 to 11 show, for one image and noise.
-    pub(super) fn fig8(image: usize, sigma: f64) -> [Cell; 3] {
+    pub(super) fn fig8(image: usize, sigma: f64) -> [Entry; 3] {
         [Row::Noisy, Row::Plaintext, Row::Lut]
-            .map(|row| Cell::new(image, sigma, Area::Whole, row, usual(row)))
+            .map(|row| Entry::new(image, sigma, Area::Whole, row, usual(row)))
     }
 
     /// What figure 12 shows for one noise.
-    pub(super) fn fig12(sigma: f64) -> [Cell; 5] {
+    pub(super) fn fig12(sigma: f64) -> [Entry; 5] {
         [Row::Noisy, Row::Plaintext, Row::SecureMl, Row::GcZheng, Row::Lut]
-            .map(|row| Cell::new(0, sigma, Area::Whole, row, usual(row)))
+            .map(|row| Entry::new(0, sigma, Area::Whole, row, usual(row)))
     }
 
     /// Everything that a target needs, in the order in which it is best computed: an image at a
     /// time, what takes longest last.
-    pub(super) fn cells(&self, targets: &[Target]) -> Vec<Cell> {
-        let mut cells = Vec::new();
+    pub(super) fn entries(&self, targets: &[Target]) -> Vec<Entry> {
+        let mut entries = Vec::new();
         if targets.iter().any(|t| matches!(t, Target::Table2 | Target::Table3)) {
-            cells.extend(self.table());
-            cells.extend(self.for_real());
+            entries.extend(self.table());
+            entries.extend(self.for_real());
         }
         if targets.contains(&Target::Fig8) {
             let images = self.figure_images();
             let all = images.flat_map(|i| FIGURE_SIGMAS.map(|sigma| Plan::fig8(i, sigma)));
-            cells.extend(all.flatten());
+            entries.extend(all.flatten());
         }
         if targets.contains(&Target::Fig12) {
-            cells.extend(FIGURE_SIGMAS.into_iter().flat_map(Plan::fig12));
+            entries.extend(FIGURE_SIGMAS.into_iter().flat_map(Plan::fig12));
         }
-        cells.sort();
-        cells.dedup();
-        cells
+        entries.sort();
+        entries.dedup();
+        entries
     }
 }
 
@@ -212,17 +212,17 @@ mod tests {
     }
 
     #[test]
-    fn every_cell_is_asked_for_once_and_an_image_stays_together() {
+    fn every_entry_is_asked_for_once_and_an_image_stays_together() {
         let every = [Target::Table2, Target::Table3, Target::Fig8, Target::Fig12];
-        let cells = plan(12).cells(&every);
-        let mut sorted = cells.clone();
+        let entries = plan(12).entries(&every);
+        let mut sorted = entries.clone();
         sorted.sort();
         sorted.dedup();
-        assert_eq!(cells, sorted);
+        assert_eq!(entries, sorted);
         // Seven rows on 12 images; gc for real on two, and convolutions at one sigma; sigma 20 of the
         // figures: three rows of two images and two more of the first, and SecureML at 15.
-        assert_eq!(cells.len(), 12 * 2 * 7 + 2 * (2 * 5 + 3) + (3 * 2 + 2) + 1);
-        let images: Vec<usize> = cells.iter().map(|c| c.image).collect();
+        assert_eq!(entries.len(), 12 * 2 * 7 + 2 * (2 * 5 + 3) + (3 * 2 + 2) + 1);
+        let images: Vec<usize> = entries.iter().map(|c| c.image).collect();
         assert!(images.is_sorted());
         assert_eq!(plan(12).gc_images(), [0, 9]);
     }
@@ -230,8 +230,8 @@ mod tests {
     #[test]
     fn few_images_are_enough() {
         assert_eq!((plan(1).gc_images(), plan(1).figure_images()), (vec![0], 0..1));
-        assert_eq!(plan(1).cells(&[Target::Fig8]).len(), 2 * 3);
-        assert!(plan(3).cells(&[Target::Table4, Target::Fig2]).is_empty());
+        assert_eq!(plan(1).entries(&[Target::Fig8]).len(), 2 * 3);
+        assert!(plan(3).entries(&[Target::Table4, Target::Fig2]).is_empty());
     }
 
     #[test]
@@ -247,10 +247,13 @@ mod tests {
 
     #[test]
     fn servers_run_every_lut_row_and_the_twin_never_poses_as_them() {
-        for cell in plan(4).cells(&[Target::Table2, Target::Fig8, Target::Fig12]) {
-            assert_eq!(cell.row == Row::Lut, cell.ran == Ran::Servers && cell.area == Area::Whole);
-            if cell.ran == Ran::Servers && cell.row != Row::Lut {
-                assert_eq!(cell.area, Area::Middle(64));
+        for entry in plan(4).entries(&[Target::Table2, Target::Fig8, Target::Fig12]) {
+            assert_eq!(
+                entry.row == Row::Lut,
+                entry.ran == Ran::Servers && entry.area == Area::Whole
+            );
+            if entry.ran == Ran::Servers && entry.row != Row::Lut {
+                assert_eq!(entry.area, Area::Middle(64));
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::Page;
 use super::laboratory::Laboratory;
 use super::paper;
-use super::plan::{Area, Cell, Ran};
+use super::plan::{Area, Entry, Ran};
 use super::results::Found;
 use super::row::Row;
 use super::table::{Table, both, mean};
@@ -23,20 +23,20 @@ pub(super) fn letter(image: usize) -> String {
 }
 
 /// A row's results over the noise levels.
-fn line<'a>(lab: &'a Laboratory<'_>, cells: &[Cell]) -> Result<Vec<&'a Found>, LabError> {
-    cells.iter().map(|c| lab.found(c)).collect()
+fn line<'a>(lab: &'a Laboratory<'_>, entries: &[Entry]) -> Result<Vec<&'a Found>, LabError> {
+    entries.iter().map(|c| lab.found(c)).collect()
 }
 
-/// The cells of one row of a table.
-fn of(cells: &[Cell], image: usize, row: Row, ran: Option<Ran>) -> Vec<Cell> {
-    let fits = |c: &&Cell| c.image == image && c.row == row && ran.is_none_or(|r| c.ran == r);
-    cells.iter().filter(fits).copied().collect()
+/// The entries of one row of a table.
+fn of(entries: &[Entry], image: usize, row: Row, ran: Option<Ran>) -> Vec<Entry> {
+    let fits = |c: &&Entry| c.image == image && c.row == row && ran.is_none_or(|r| c.ran == r);
+    entries.iter().filter(fits).copied().collect()
 }
 
 /// PSNR and SSIM of each image.
 pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Page, LabError> {
     let (plan, sigmas) = (&lab.plan, &lab.plan.sigmas);
-    let (cells, real) = (plan.table(), plan.for_real());
+    let (entries, real) = (plan.table(), plan.for_real());
     let mut whole = Table::by_sigma(&["image", "row", "ran"], sigmas);
     let mut csv = Table::new(
         &["letter", "image", "area", "row", "ran", "sigma", "psnr_db", "ssim", "clamped_pixels"],
@@ -55,7 +55,7 @@ pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Page, LabError> {
     };
     for image in 0..plan.images {
         for row in [Row::Noisy].into_iter().chain(plan.rows()) {
-            let found = line(lab, &of(&cells, image, row, None))?;
+            let found = line(lab, &of(&entries, image, row, None))?;
             found.iter().for_each(|f| record(image, f));
             whole.row(shown(&found, format!("{}: {}", letter(image), lab.subjects[image].name)));
         }
@@ -91,12 +91,12 @@ pub(super) fn table2(lab: &Laboratory<'_>) -> Result<Page, LabError> {
         parts.markdown(),
         theirs.markdown()
     );
-    let charts = vec![loss_chart(lab, &cells)?];
+    let charts = vec![loss_chart(lab, &entries)?];
     Ok(Page { markdown, csv: csv.csv(), charts, size: (1000, 560), pictures: vec![] })
 }
 
 /// What each image loses against exact tanh, on average over the noise levels.
-fn loss_chart(lab: &Laboratory<'_>, cells: &[Cell]) -> Result<Chart, LabError> {
+fn loss_chart(lab: &Laboratory<'_>, entries: &[Entry]) -> Result<Chart, LabError> {
     let looks = [
         (Row::GcZheng, Mark::Triangle, 2),
         (Row::GcRefit, Mark::Circle, 1),
@@ -110,13 +110,13 @@ fn loss_chart(lab: &Laboratory<'_>, cells: &[Cell]) -> Result<Chart, LabError> {
         }
         let mut points = Vec::new();
         for image in 0..lab.plan.images {
-            let plain = line(lab, &of(cells, image, row.plaintext(), None))?;
-            let other = line(lab, &of(cells, image, row, None))?;
+            let plain = line(lab, &of(entries, image, row.plaintext(), None))?;
+            let other = line(lab, &of(entries, image, row, None))?;
             let lost: Vec<f64> =
                 plain.iter().zip(&other).map(|(p, o)| p.psnr_db - o.psnr_db).collect();
             points.push((image as f64, mean(&lost)));
         }
-        let ran = cells.iter().find(|c| c.row == row).map_or("", |c| c.ran.name());
+        let ran = entries.iter().find(|c| c.row == row).map_or("", |c| c.ran.name());
         let name = format!("{}, {ran}", row.name());
         series.push(Series { name, points, line: Line::None, mark, colour });
     }
@@ -139,11 +139,11 @@ fn loss_chart(lab: &Laboratory<'_>, cells: &[Cell]) -> Result<Chart, LabError> {
 
 /// Averages over the images: PSNR and SSIM at each noise level.
 fn averages(lab: &Laboratory<'_>, row: Row) -> Result<Vec<(f64, f64)>, LabError> {
-    let cells = lab.plan.table();
+    let entries = lab.plan.table();
     let average = |&sigma: &f64| {
-        let fits = |c: &&Cell| c.row == row && c.sigma() == sigma && c.area == Area::Whole;
-        let cells: Vec<Cell> = cells.iter().filter(fits).copied().collect();
-        let found = line(lab, &cells)?;
+        let fits = |c: &&Entry| c.row == row && c.sigma() == sigma && c.area == Area::Whole;
+        let entries: Vec<Entry> = entries.iter().filter(fits).copied().collect();
+        let found = line(lab, &entries)?;
         let all = |value: fn(&Found) -> f64| found.iter().map(|f| value(f)).collect::<Vec<f64>>();
         Ok((mean(&all(|f| f.psnr_db)), mean(&all(|f| f.ssim))))
     };
@@ -157,8 +157,8 @@ pub(super) fn table3(lab: &Laboratory<'_>) -> Result<Page, LabError> {
     let mut table = Table::by_sigma(&["of", "row", "ran"], sigmas);
     let mut lost = Table::by_sigma(&["of", "row", "ran"], sigmas);
     let mut csv = Table::new(&["of", "row", "ran", "sigma", "psnr_db", "ssim"], 3);
-    let cells = lab.plan.table();
-    let ran = |row: Row| cells.iter().find(|c| c.row == row).map_or("", |c| c.ran.name());
+    let entries = lab.plan.table();
+    let ran = |row: Row| entries.iter().find(|c| c.row == row).map_or("", |c| c.ran.name());
     let mut series = Vec::new();
     for row in [Row::Noisy].into_iter().chain(lab.plan.rows()) {
         let values = averages(lab, row)?;
@@ -334,12 +334,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_found_among_the_cells() {
+    fn a_row_is_found_among_the_entries() {
         let plan = Plan { images: 3, sigmas: vec![15.0, 20.0], gc_side: 64, dncnn: false };
-        let cells = plan.table();
-        let found = of(&cells, 2, Row::Lut, None);
-        assert_eq!(found.iter().map(Cell::sigma).collect::<Vec<_>>(), [15.0, 20.0]);
+        let entries = plan.table();
+        let found = of(&entries, 2, Row::Lut, None);
+        assert_eq!(found.iter().map(Entry::sigma).collect::<Vec<_>>(), [15.0, 20.0]);
         assert!(found.iter().all(|c| c.ran == Ran::Servers && c.image == 2));
-        assert!(of(&cells, 2, Row::Lut, Some(Ran::Twin)).is_empty());
+        assert!(of(&entries, 2, Row::Lut, Some(Ran::Twin)).is_empty());
     }
 }

@@ -102,7 +102,7 @@ impl Sharing<'_> {
             }
             observer.progress((frame + 1) as f64 / frames as f64);
         }
-        observer.event(Event::SharedFrames { file: of.file, frames, size: tiling.cell() });
+        observer.event(Event::SharedFrames { file: of.file, frames, size: tiling.core() });
         self.tell_all_clamped(of, &fits, observer);
         Ok(())
     }

@@ -53,13 +53,13 @@ impl Work<'_> {
         let target = job.target(self.request, out);
         if target.is_dicom() {
             let (image, shares) = self.join_whole(job, scan, observer)?;
-            return self.finish(job, &image, out, reference, (shares, Some(scan.cells.len())));
+            return self.finish(job, &image, out, reference, (shares, Some(scan.cores.len())));
         }
         let failed = |e: ImageError| match e {
             ImageError::Io(e) => RoleError::from(FormatError::from_writer(e)),
             e => RoleError::from(e).about(out),
         };
-        let Scan { tiling, channels, ref cells } = *scan;
+        let Scan { tiling, channels, ref cores } = *scan;
         let (height, width) = tiling.size();
         let reference = self.request.reference(reference);
         // Compared as a whole, if it is compared.
@@ -67,15 +67,15 @@ impl Work<'_> {
             reference.map(|_| vec![Vec::with_capacity(height * width); channels]);
         let (format, file) = (output_format(out)?, target.create()?);
         let mut joiner = Joiner::new(format, tiling, channels, job.depth, file).map_err(failed)?;
-        let mut shares = Vec::with_capacity(cells.len() * channels);
+        let mut shares = Vec::with_capacity(cores.len() * channels);
         let mut writing = 0.0;
         observer.event(Event::Phase(Phase::JoinTiles));
         let (rows, columns) = tiling.counts();
-        for (row, cells) in cells.chunks(columns).enumerate() {
-            for (column, cell) in cells.iter().enumerate() {
-                for (channel, pair) in cell.pairs.iter().enumerate() {
+        for (row, cores) in cores.chunks(columns).enumerate() {
+            for (column, core) in cores.iter().enumerate() {
+                for (channel, pair) in core.pairs.iter().enumerate() {
                     let tile = self.tile(pair, &mut shares)?;
-                    let put = joiner.put(column, channel, &tile, cell.inset);
+                    let put = joiner.put(column, channel, &tile, core.inset);
                     put.map_err(|e| RoleError::from(e).about(&pair[0]))?;
                 }
             }
@@ -111,9 +111,9 @@ impl Work<'_> {
         let mut planes = vec![vec![0.0; height * width]; scan.channels];
         let mut shares = Vec::new();
         observer.event(Event::Phase(Phase::JoinFrames));
-        for (done, (cell, rect)) in scan.cells.iter().zip(tiling.rects()).enumerate() {
-            for (plane, pair) in planes.iter_mut().zip(&cell.pairs) {
-                let own = Rect { top: cell.inset.0, left: cell.inset.1, ..rect };
+        for (done, (core, rect)) in scan.cores.iter().zip(tiling.rects()).enumerate() {
+            for (plane, pair) in planes.iter_mut().zip(&core.pairs) {
+                let own = Rect { top: core.inset.0, left: core.inset.1, ..rect };
                 let part = self.tile(pair, &mut shares)?.crop(own);
                 let part = part.map_err(|e| RoleError::from(e).about(&pair[0]))?;
                 let lines = part.pixels().chunks_exact(rect.width).zip(rect.top..);
@@ -121,7 +121,7 @@ impl Work<'_> {
                     plane[row * width + rect.left..][..rect.width].copy_from_slice(line);
                 }
             }
-            observer.progress((done + 1) as f64 / scan.cells.len() as f64);
+            observer.progress((done + 1) as f64 / scan.cores.len() as f64);
         }
         Ok((raster(planes, (height, width), job)?, shares))
     }

@@ -230,7 +230,7 @@ fn what_cannot_be_cut_leaves_no_tiles() {
         .refused_once(INPUT, &["1 of 9216 pixels lie outside", "--strict"]);
     assert!(lab.names("shares").is_empty(), "the other tiles went too");
     let ended = cut("bright.npy", &["--out", "bright"]);
-    // It is in the neighbourhood of a second cell, and two in so many are no error.
+    // It is in the neighbourhood of a second core, and two in so many are no error.
     assert!(ended.done().stderr.contains("note: 2 of 9216 pixels lie outside"), "{}", ended.stderr);
     // Damage in the middle.
     let whole = lab.read("noisy.png");

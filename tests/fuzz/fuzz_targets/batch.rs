@@ -29,7 +29,7 @@ fn inputs() -> Vec<Vec<u8>> {
     // A name, the format's extension, bits, a channel, no tile, no headers.
     let begin = [&[0, 5][..], b"a.png", &[3], b"png", &[16]].concat();
     let note = [&begin[..], &[1], &[7; 16], &[2, 0, 0]].concat();
-    // A tile: sides of the image and of a cell, place, inset.
+    // A tile: sides of the image and of a core, place, inset.
     let tile = [&begin[..], &[0, 1], &[7; 16], &[90, 80, 20, 20, 4, 3, 9, 8], &[0]].concat();
     let session = Some(SessionId::from_bytes([9; 16]));
     let images = [1, 2].map(|id| (ImageId::from_bytes([id; 16]), session));

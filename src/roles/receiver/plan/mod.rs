@@ -47,12 +47,12 @@ pub(super) struct Scan {
     pub(super) tiling: Tiling,
     /// 1 or 3.
     pub(super) channels: usize,
-    /// One a cell, row after row.
-    pub(super) cells: Vec<Cell>,
+    /// One a core, row after row.
+    pub(super) cores: Vec<Core>,
 }
 
-/// The tile that answers for a cell.
-pub(super) struct Cell {
+/// The tile that answers for a core.
+pub(super) struct Core {
     /// Where in the tile it is.
     pub(super) inset: (usize, usize),
     /// One a channel.
@@ -110,7 +110,7 @@ impl Job {
     fn file(&self) -> &Path {
         let pairs = match &self.parts {
             Parts::Planes(pairs) => pairs,
-            Parts::Tiles(scan) => &scan.cells[0].pairs,
+            Parts::Tiles(scan) => &scan.cores[0].pairs,
         };
         &pairs[0][0]
     }

@@ -1,6 +1,6 @@
 //! The image that results of tiles make together.
 
-use super::{Cell, Job, Parts, Plane, Refused, Scan, scan_name};
+use super::{Core, Job, Parts, Plane, Refused, Scan, scan_name};
 use crate::artefact::Note;
 use crate::ids::ImageId;
 use crate::image::{ImageFormat, by_rows};
@@ -8,7 +8,7 @@ use crate::roles::images::restored_name;
 use crate::roles::receiver::error::ReceiverError;
 use std::collections::BTreeMap;
 
-/// The results of a group of tiles, by the place of their cells; a grey one is the first of three.
+/// The results of a group of tiles, by the place of their cores; a grey one is the first of three.
 pub(super) type Tiles = BTreeMap<(usize, usize), [Option<Plane>; 3]>;
 
 /// The image of its tiles, if all are here.
@@ -37,21 +37,21 @@ pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refu
 /// The image of tiles that are all here.
 fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
     let (mut tiling, mut said) = (None, None);
-    let mut cells = Vec::with_capacity(tiles.len());
+    let mut cores = Vec::with_capacity(tiles.len());
     // By rows, and within a row by columns.
     for planes in tiles.into_values() {
-        let mut cell = Cell { inset: (0, 0), pairs: Vec::with_capacity(channels) };
+        let mut core = Core { inset: (0, 0), pairs: Vec::with_capacity(channels) };
         for (note, _, pair) in planes.into_iter().flatten() {
             let tile = note.tile?;
-            cell.inset = tile.inset;
-            cell.pairs.push(pair);
+            core.inset = tile.inset;
+            core.pairs.push(pair);
             tiling.get_or_insert(tile.tiling);
             said.get_or_insert_with(|| (name(&note, group), note.depth, scan_name(Some(&note))));
         }
-        cells.push(cell);
+        cores.push(core);
     }
     let (name, depth, scan) = said?;
-    let parts = Parts::Tiles(Scan { tiling: tiling?, channels, cells });
+    let parts = Parts::Tiles(Scan { tiling: tiling?, channels, cores });
     Some(Job { name, depth, parts, part_of: None, scan, original: None })
 }
 
