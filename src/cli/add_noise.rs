@@ -1,6 +1,6 @@
 //! `add-noise`: reproducible Gaussian or Poisson noise.
 
-use super::args::AddNoise;
+use super::args::plain::AddNoise;
 use super::failure::{Code, Failure};
 use super::files::{check_streams, is_stream, read_raster};
 use super::levels::sensor;

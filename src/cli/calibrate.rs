@@ -1,6 +1,6 @@
 //! `calibrate`: the largest values that a model's layers reach on sample images.
 
-use super::args::Calibrate;
+use super::args::model_owner::Calibrate;
 use super::failure::Failure;
 use super::files::{OutputKind, pictures, read_image};
 use super::models::{check_npz, read_model, write_model};

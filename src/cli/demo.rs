@@ -1,6 +1,7 @@
 //! `demo`: the whole pipeline on one image, every step a process of its own.
 
-use super::args::{Demo, Family};
+use super::args::demo::Demo;
+use super::args::model_owner::Family;
 use super::failure::Failure;
 use super::files::{QualityReport, read_image};
 use super::output::{Console, bytes, print_json, print_line};

@@ -1,22 +1,22 @@
 //! `denoise`: the plaintext reference, in floats or as the integer twin.
 
-use super::args::Denoise;
 use super::args::parse::goes_with;
-use super::failure::{Code, Failure};
+use super::args::plain::Denoise;
+use super::failure::{Code, Failure, unfit};
 use super::files::{
     QualityReport, check_streams, is_stream, overwrite, read_raster, read_reference,
 };
-use super::levels::{tell_clamped, unfit};
+use super::levels::tell_clamped;
 use super::models::{read_model, tell_doubt};
 use super::output::{Console, print_json};
 use super::server_side::phase_name;
 use super::share_model::quantise_options;
 use crate::files::output::ensure_not_input;
 use crate::image::ImageError;
-use crate::model::{Unfit, quantise};
+use crate::model::quantise;
 use crate::numbers::activation::Activation;
 use crate::roles::images::Target;
-use crate::roles::{self, Arithmetic, Denoised, Event, Observer, PlainError, RoleError};
+use crate::roles::{self, Arithmetic, Denoised, Event, Observer};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -79,8 +79,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         levels: args.met.levels()?,
     };
     let started = Instant::now();
-    let done = roles::denoise(&request, &mut Shown(console)).map_err(|e| failed(e, &args.image));
-    let Denoised { image: denoised, sigmas } = done?;
+    let Denoised { image: denoised, sigmas } = roles::denoise(&request, &mut Shown(console))?;
     let arithmetic = match args.twin {
         true => format!("integer twin, ring {}", args.quantise.ring().bits()),
         false => {
@@ -114,7 +113,7 @@ impl Observer for Shown<'_> {
             Event::Estimated { sigma, .. } => {
                 self.0.note(format!("estimated noise: {sigma:.2} grey levels"));
             }
-            Event::Clamped { unfit, .. } => tell_clamped(&unfit, &remedy(&unfit), self.0),
+            Event::Clamped { unfit: e, .. } => tell_clamped(&e, &unfit::of_plain(&e), self.0),
             // Of the other roles.
             _ => {}
         }
@@ -122,24 +121,5 @@ impl Observer for Shown<'_> {
 
     fn progress(&mut self, done: f64) {
         self.0.progress(done);
-    }
-}
-
-/// How the model is quantised to hold all pixels.
-fn remedy(e: &Unfit) -> String {
-    format!("use --sigma-from {}", e.needed)
-}
-
-fn failed(e: RoleError, file: &Path) -> Failure {
-    match e {
-        RoleError::Plain(PlainError::Unfit(e)) => {
-            unfit(file, &e, &remedy(&e), "add --clamp to denoise what is left of them")
-        }
-        RoleError::Plain(PlainError::NoTanh { own, .. }) => {
-            let text =
-                format!("--activation stands in for tanh, and this model's activation is {own}");
-            Failure::new(Code::Usage, text).help("leave --activation away")
-        }
-        e => e.into(),
     }
 }

@@ -1,6 +1,6 @@
 //! `import`: a model that others trained, its layers and their use found out.
 
-use super::args::{Family, Import};
+use super::args::model_owner::{Family, Import};
 use super::failure::{Code, Failure};
 use super::files::{OutputKind, check_writable, with_beside};
 use super::models::{check_npz, open_model, write_model};

@@ -1,6 +1,6 @@
 //! `keygen`: a key pair for each role.
 
-use super::args::Keygen;
+use super::args::files::Keygen;
 use super::failure::Failure;
 use super::files::overwrite;
 use super::keys::{prompt_new, read_passphrase};

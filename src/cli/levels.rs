@@ -7,7 +7,6 @@ use crate::image::Poisson;
 use crate::model::{Clamping, Unfit};
 use crate::roles::images::{Levels, Noise};
 use clap::Args;
-use std::path::Path;
 
 /// The noise of an image as it was met, and how levels are scaled to the model's noise.
 #[derive(Clone, Copy, Debug, Args)]
@@ -41,16 +40,6 @@ impl Clamp {
     pub(super) fn clamping(self) -> Clamping {
         if self.clamp { Clamping::Any } else { Clamping::Few }
     }
-}
-
-/// An image that does not fit; `remedy` is what makes it fit, `but` what to do without it.
-pub(super) fn unfit(file: &Path, e: &Unfit, remedy: &str, but: &str) -> Failure {
-    Failure::new(Code::Input, e.to_string()).about(file).help(format!("{remedy}, or {but}"))
-}
-
-/// How a model is shared that holds all pixels.
-pub(super) fn remedy(e: &Unfit) -> String {
-    format!("share the model with `share-model --sigma-from {}`", e.needed)
 }
 
 /// Tells of clamped pixels that were accepted.

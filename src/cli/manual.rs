@@ -1,6 +1,7 @@
 //! `completions` and `man`: what other programs take from the definition of the command line.
 
-use super::args::{Cli, Completions, Man};
+use super::args::Cli;
+use super::args::manual::{Completions, Man};
 use super::failure::{Code, Failure};
 use super::files::write_public;
 use super::output::{Console, print_bytes};

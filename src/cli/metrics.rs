@@ -1,6 +1,6 @@
 //! `metrics`: PSNR and SSIM.
 
-use super::args::Metrics;
+use super::args::plain::Metrics;
 use super::failure::Failure;
 use super::files::{QualityReport, check_streams, read_raster, read_reference};
 use super::output::{print_json, print_line};

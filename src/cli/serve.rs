@@ -7,7 +7,7 @@ use super::files::overwrite;
 use super::output::{Console, peak_memory, print_json};
 use super::server_side::Watcher;
 use crate::kernels;
-use crate::roles::server::{self, EraseReport, Folders, Images, Report, ServiceError, Until};
+use crate::roles::server::{self, EraseReport, Folders, Images, ServeReport, ServiceError, Until};
 use crate::roles::{RoleError, Threads};
 use serde::Serialize;
 use std::path::Path;
@@ -16,12 +16,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 #[derive(Serialize)]
-struct ServeReport<'a> {
+struct Report<'a> {
     party: usize,
     threads: usize,
     backend: &'static str,
     #[serde(flatten)]
-    job: &'a Report,
+    job: &'a ServeReport,
     /// Images that were left out, and why.
     failed: &'a [Failed],
     #[serde(skip_serializing_if = "<[EraseReport]>::is_empty")]
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     };
     let failures = watcher.failures;
     if args.common.json {
-        let report = ServeReport {
+        let report = Report {
             party: args.server.party.index(),
             threads: request.threads.count(),
             backend: kernels::active().name(),

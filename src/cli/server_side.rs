@@ -7,7 +7,7 @@ use super::output::{Console, bytes, say};
 use crate::artefact::Unguarded;
 use crate::material::Origin;
 use crate::roles::server::{
-    EraseReport, ImageReport, Meet, Report, ServerFiles, ServiceError, description_beside,
+    EraseReport, ImageReport, Meet, ServeReport, ServerFiles, ServiceError, description_beside,
 };
 use crate::roles::{Event, Observer, Phase, RoleError, Server, server};
 use crate::wire::Limits;
@@ -209,7 +209,7 @@ impl Watcher<'_> {
         ));
     }
 
-    fn served(&mut self, report: &Report) {
+    fn served(&mut self, report: &ServeReport) {
         self.console.finish();
         if report.done_before > 0 {
             self.console.note(format!("{} image(s) were done before", report.done_before));

@@ -1,10 +1,10 @@
 //! `share-image`: the gateway's part.
 
-use super::args::ShareImage;
+use super::args::gateway::ShareImage;
 use super::batch::{CHANNELS, Failed, Failures};
-use super::failure::Failure;
+use super::failure::{Failure, unfit};
 use super::files::{check_streams, overwrite, read_public};
-use super::levels::{remedy, tell_clamped};
+use super::levels::tell_clamped;
 use super::output::{Console, print_json};
 use super::server_side::phase_name;
 use crate::image::Cut;
@@ -140,7 +140,7 @@ impl Observer for Teller<'_> {
                 console
                     .note(format!("{file}: {frames} frames of {rows}x{columns} shared in {out}"));
             }
-            Event::Clamped { unfit, .. } => tell_clamped(&unfit, &remedy(&unfit), console),
+            Event::Clamped { unfit: e, .. } => tell_clamped(&e, &unfit::of_gateway(&e), console),
             Event::Failed { file, error } => self.failures.note(file, &error.into(), console),
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! `share-model`: quantise a model and split it between the servers.
 
-use super::args::ShareModel;
+use super::args::model_owner::ShareModel;
 use super::args::parse::goes_with;
 use super::args::quantise::Quantise;
 use super::failure::{Code, Failure};

@@ -1,6 +1,6 @@
 //! `verify`: whether two shares are those of an image.
 
-use super::args::Verify;
+use super::args::files::Verify;
 use super::batch::CHANNELS;
 use super::failure::{Code, Failure};
 use super::files::read_picture;

@@ -2,7 +2,7 @@
 
 use super::gateway::GatewayError;
 use super::images::PictureError;
-use super::one_cloud::Denied;
+use super::one_cloud::{Denied, UserError};
 use super::receiver::ReceiverError;
 use super::server::{InputError, ServiceError};
 use crate::artefact::{ArtefactError, PairError};
@@ -78,6 +78,9 @@ pub enum RoleError {
     /// The cloud does not do what a user asks.
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// A user's images do not go to the cloud, or do not come back.
+    #[error(transparent)]
+    User(#[from] UserError),
     /// The system gives no compute threads.
     #[error("cannot start the compute threads: {0}")]
     Threads(String),

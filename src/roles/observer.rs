@@ -4,7 +4,7 @@ use super::dealer::DealtSet;
 use super::error::RoleError;
 use super::gateway::SharedPlane;
 use super::receiver::Reconstructed;
-use super::server::{EraseReport, ImageReport, Report};
+use super::server::{EraseReport, ImageReport, MakeReport, ServeReport};
 use crate::artefact::{NoteError, Unguarded};
 use crate::ids::ImageId;
 use crate::image::Cut;
@@ -40,7 +40,7 @@ pub enum Event<'a> {
         /// The file that is missed.
         file: &'a Path,
     },
-    /// Gateway: the noise of a plane was estimated.
+    /// Gateway or user: the noise of a plane was estimated.
     Estimated {
         /// The image's file.
         file: &'a Path,
@@ -72,7 +72,7 @@ pub enum Event<'a> {
         /// Rows and columns of each.
         size: (usize, usize),
     },
-    /// Gateway: pixels beyond the levels that the model was shared for were clamped, and accepted.
+    /// Gateway or user: pixels beyond the levels that the model was shared for were clamped, and accepted.
     Clamped {
         /// The image's file.
         file: &'a Path,
@@ -92,6 +92,17 @@ pub enum Event<'a> {
         /// Size of a file with explicit material.
         bytes: u64,
     },
+    /// A user has too few slots left, or wants more: they are made now, together with the cloud.
+    Making {
+        /// Rows and columns of the images.
+        size: (usize, usize),
+        /// How many images.
+        slots: u64,
+        /// Size of each end's file.
+        bytes: u64,
+    },
+    /// A user's slots are made.
+    Made(&'a MakeReport),
     /// A set of material is dealt.
     Dealt(&'a DealtSet),
     /// A server listens here for the other one.
@@ -121,7 +132,7 @@ pub enum Event<'a> {
     /// A server has done an image.
     Denoised(&'a ImageReport),
     /// A server's session with the other one is over.
-    Served(&'a Report),
+    Served(&'a ServeReport),
     /// Spent material of this file was overwritten.
     Erased {
         /// The triples.

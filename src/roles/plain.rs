@@ -119,7 +119,8 @@ fn one(
         }
         Arithmetic::Integer { model, clamping } => {
             let fitting = model.encode_fitting(plane, levels, clamping);
-            let encoded = fitting.map_err(PlainError::from)?;
+            let unfit = |e| RoleError::from(PlainError::from(e)).about(request.name);
+            let encoded = fitting.map_err(unfit)?;
             let (fit, size) = (encoded.fit, (plane.height(), plane.width()));
             let progress = &mut |done| observer.progress(done);
             let denoised = model.denoise_encoded(&encoded, size, levels, progress);

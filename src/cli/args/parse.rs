@@ -66,3 +66,18 @@ impl clap::ValueEnum for Backend {
         Some(clap::builder::PossibleValue::new(self.name()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_parsed_or_refused() {
+        assert_eq!(parse_size("480x640"), Ok((480, 640)));
+        assert_eq!(parse_sizes("9x8:3"), Ok(((9, 8), Some(3))));
+        assert_eq!(parse_sizes("9x8"), Ok(((9, 8), None)));
+        assert!(["9x8:", "9x8:0", "9x8:1000001", "9:8x3"].iter().all(|t| parse_sizes(t).is_err()));
+        assert!(parse_size("480").is_err() && parse_size("0x4").is_err());
+        assert!(parse_positive("nan").is_err() && parse_positive("-1").is_err());
+    }
+}

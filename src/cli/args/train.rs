@@ -1,6 +1,6 @@
 //! The flags of `train`.
 
-use super::Family;
+use super::model_owner::Family;
 use super::parse::goes_with;
 use super::parse::{parse_positive, parse_stepsize};
 use crate::cli::failure::{Code, Failure};

@@ -1,9 +1,9 @@
 //! What to do when a cloud does not do what is asked of it.
 
-use super::{Code, Failure};
+use super::{Code, Failure, unfit};
 use crate::protocol::ProtocolError;
 use crate::roles::RoleError;
-use crate::roles::one_cloud::Denied;
+use crate::roles::one_cloud::{Denied, UserError};
 use crate::roles::server::ServiceError;
 use crate::wire::NetError;
 
@@ -17,6 +17,25 @@ impl From<Denied> for Failure {
             // Told to the user, who is elsewhere.
             _ => Failure::of(Code::Peer, &e, None),
         }
+    }
+}
+
+impl From<UserError> for Failure {
+    fn from(e: UserError) -> Self {
+        let (code, help) = match &e {
+            UserError::OneFile { .. } => {
+                (Code::Usage, "give a folder that exists as --out".to_string())
+            }
+            UserError::Colour => {
+                (Code::Input, "add --color to denoise each channel by itself".into())
+            }
+            UserError::Unfit(e) => {
+                let remedy = unfit::of_user(e);
+                (Code::Input, format!("{remedy}, or add --clamp to denoise what is left of them"))
+            }
+            UserError::CloudEnds => (Code::Peer, "run it again later".into()),
+        };
+        Failure::of(code, &e, Some(help))
     }
 }
 

@@ -1,8 +1,8 @@
 //! What to do when images cannot be shared.
 
 use super::keys::of_role;
+use super::unfit;
 use super::{Code, Failure};
-use crate::cli::levels::remedy;
 use crate::ids::Role;
 use crate::model::Clamping;
 use crate::roles::GatewayError;
@@ -19,7 +19,11 @@ impl From<GatewayError> for Failure {
                     Clamping::Never => "leave --strict away",
                     _ => "add --clamp to share what is left of them",
                 };
-                return Failure::of(Code::Input, &e, Some(format!("{}, or {but}", remedy(&e))));
+                return Failure::of(
+                    Code::Input,
+                    &e,
+                    Some(format!("{}, or {but}", unfit::of_gateway(&e))),
+                );
             }
             GatewayError::Colour => {
                 let help =

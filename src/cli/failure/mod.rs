@@ -16,6 +16,7 @@ mod roles;
 mod server;
 #[cfg(test)]
 mod tests;
+pub(super) mod unfit;
 
 pub(super) use cloud::refused;
 pub(super) use server::making;

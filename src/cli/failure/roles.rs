@@ -21,10 +21,11 @@ impl From<RoleError> for Failure {
             RoleError::Receiver(e) => e.into(),
             RoleError::Metrics(e) => e.into(),
             RoleError::Verify(e) => e.into(),
-            e @ RoleError::Plain(_) => Failure::of(Code::Input, &e, None),
+            RoleError::Plain(e) => e.into(),
             RoleError::Material(e) => e.into(),
             e @ RoleError::Threads(_) => Failure::of(Code::Failed, &e, None),
             RoleError::Denied(e) => e.into(),
+            RoleError::User(e) => e.into(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `gen-triplets --party`: two servers make their material themselves.
 
 use super::wanted;
-use crate::cli::args::GenTriplets;
+use crate::cli::args::material::GenTriplets;
 use crate::cli::failure::{Code, Failure, making};
 use crate::cli::files::{is_stream, overwrite};
 use crate::cli::output::{Console, bytes, peak_memory, print_json};

@@ -2,7 +2,7 @@
 
 mod make;
 
-use super::args::GenTriplets;
+use super::args::material::GenTriplets;
 use super::failure::{Code, Failure};
 use super::files::{is_stream, overwrite};
 use super::output::{Console, print_json};

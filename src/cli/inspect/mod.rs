@@ -2,7 +2,7 @@
 
 mod inputs;
 
-use super::args::Inspect;
+use super::args::files::Inspect;
 use super::failure::{Code, Failure};
 use super::files::{is_stream, read_public};
 use super::models::{Recognised, recognise};

@@ -65,7 +65,10 @@ impl From<&Reconstructed> for Entry {
     }
 }
 
-pub(super) fn run(args: &args::Reconstruct, console: &mut Console) -> Result<(), Failure> {
+pub(super) fn run(
+    args: &args::receiver::Reconstruct,
+    console: &mut Console,
+) -> Result<(), Failure> {
     let started = Instant::now();
     let mut request = Reconstruct::new(args.share.clone(), &args.out);
     request.like = args.like.clone();

@@ -1,4 +1,6 @@
-//! Why the cloud does not do what is asked of it.
+//! Why the cloud does not do what is asked of it, and a user does not ask.
+
+use crate::model::Unfit;
 
 /// Why the cloud does not do what a user asks, who is told this sentence; or why somebody is no user of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,4 +97,25 @@ pub enum Denied {
         /// What is wrong.
         why: String,
     },
+}
+
+/// Why a user's images do not go to the cloud, or do not come back.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UserError {
+    /// Several images for one file.
+    #[error("{images} images do not go into one file")]
+    OneFile {
+        /// How many.
+        images: usize,
+    },
+    /// A colour image that was not asked for.
+    #[error("the image is in colour; expected grayscale")]
+    Colour,
+    /// An image, or a channel of one, that the model was not shared for.
+    #[error("{0}")]
+    Unfit(Unfit),
+    /// The cloud ends before an image is done.
+    #[error("the cloud is ending, and this image is not done")]
+    CloudEnds,
 }

@@ -2,7 +2,7 @@
 //!
 //! The user's share of an image is the whole image and the cloud's is zero, so of the image only V = A - Y
 //! leaves; the result's other half comes back over the link. Material is made by the two, without a dealer.
-//! A [`User`] visits, a [`Cloud`] has many: each [`Client`] has a pinned key, a model shared for the two alone,
+//! A [`User`] visits, with an [`Errand`] if its images are files; a [`Cloud`] has many: each [`Client`] has a pinned key, a model shared for the two alone,
 //! material, a ledger and a quota.
 //!
 //! What a user asks for in a session: which of its sets of material the cloud still has, then material, or
@@ -13,6 +13,7 @@
 
 mod clients;
 mod daemon;
+mod errand;
 mod error;
 mod gate;
 mod host;
@@ -26,7 +27,8 @@ mod user;
 
 pub use clients::{Client, Clients, Settings};
 pub use daemon::{Cloud, CloudEvent, Crowd};
-pub use error::Denied;
+pub use errand::{Brought, Errand, Errands, Goal, Ready};
+pub use error::{Denied, UserError};
 pub use request::{MAX_IMAGES, MAX_SETS};
 pub use session::SessionReport;
 pub use user::{Own, User, Visit};

@@ -1,5 +1,6 @@
 //! The user: server 1, gateway and receiver at once.
 
+use super::error::UserError;
 use super::request::{Answer, MAX_IMAGES, MAX_SETS, Request};
 use super::store::{KeptSet, Store};
 use crate::artefact::{MadeJob, PublicModelFile};
@@ -11,10 +12,10 @@ use crate::files::output::ensure_space;
 use crate::ids::{ImageId, Party, Role};
 use crate::image::GreyImage;
 use crate::model::{Clamping, Encoded, LevelMap, encode_image};
-use crate::roles::error::{MaterialError, PlainError, RoleError};
-use crate::roles::observer::Observer;
+use crate::roles::error::{MaterialError, RoleError};
+use crate::roles::observer::{Event, Observer};
 use crate::roles::server::{
-    Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, Report, Round, ServerFiles,
+    Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, Round, ServeReport, ServerFiles,
     ServerKeys, ServiceError, Subject, Supply, Task, WantedFile, make, run,
 };
 use crate::wire::{Channel, NetError, Security, TlsKeys};
@@ -108,7 +109,7 @@ impl User {
     /// Grey levels are neither rounded nor clipped.
     ///
     /// # Errors
-    /// [`RoleError::Plain`] for one that the model was not shared for; as [`Visit::denoise`].
+    /// [`UserError::Unfit`] for one that the model was not shared for; as [`Visit::denoise`].
     pub fn denoise(
         &self,
         image: &GreyImage,
@@ -119,7 +120,7 @@ impl User {
         let model = &self.public().model;
         let levels = LevelMap::new(model.units, model.sigma / sigma);
         let Encoded { pixels, fit } = encode_image(model, image, &levels);
-        fit.judge(Clamping::Few, model, &levels).map_err(PlainError::from)?;
+        fit.judge(Clamping::Few, model, &levels).map_err(UserError::Unfit)?;
         let size = (image.height(), image.width());
         let mut visit = self.visit(channel)?;
         visit.supply(size, 1, observer)?;
@@ -133,7 +134,7 @@ impl User {
 
 /// A session of a user.
 pub struct Visit<'v> {
-    user: &'v User,
+    pub(super) user: &'v User,
     channel: &'v mut dyn Channel,
     store: Store,
     /// Sets that both have, the newest last, and how many slots of each.
@@ -169,7 +170,7 @@ impl Visit<'_> {
         Ok(MadeJob::new(self.user.public(), size, slots, None)?.bytes())
     }
 
-    /// Sees to it that there are `slots` slots of a size; what was made, if any had to be.
+    /// Sees to it that there are `slots` slots of a size; how many had to be made.
     ///
     /// # Errors
     /// As [`Visit::prepare`].
@@ -178,16 +179,30 @@ impl Visit<'_> {
         size: Size,
         slots: u64,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<MakeReport>, RoleError> {
-        let mut made = Vec::new();
+    ) -> Result<u64, RoleError> {
+        let mut made = 0;
         // A second time where the cloud has lost its mask, and older sets with it.
         for _ in 0..2 {
             match slots.saturating_sub(self.slots(size)) {
                 0 => break,
-                missing => made.push(self.prepare(size, missing, observer)?),
+                missing => made += self.make(size, missing, observer)?,
             }
         }
         Ok(made)
+    }
+
+    /// As [`Visit::prepare`], with a word about it.
+    pub(super) fn make(
+        &mut self,
+        size: Size,
+        slots: u64,
+        observer: &mut dyn Observer,
+    ) -> Result<u64, RoleError> {
+        let bytes = self.bytes(size, slots)?.ok_or(MaterialError::TooMuch)?;
+        observer.event(Event::Making { size, slots, bytes });
+        let made = self.prepare(size, slots, observer)?;
+        observer.event(Event::Made(&made));
+        Ok(slots)
     }
 
     /// Makes `slots` slots for images of a size together with the cloud.
@@ -234,7 +249,7 @@ impl Visit<'_> {
         &mut self,
         images: Vec<Own>,
         observer: &mut dyn Observer,
-    ) -> Result<(Vec<Vec<f64>>, Vec<Report>), RoleError> {
+    ) -> Result<(Vec<Vec<f64>>, Vec<ServeReport>), RoleError> {
         let (mut results, mut reports) = (Vec::new(), Vec::new());
         let mut images = images.into_iter().peekable();
         while images.peek().is_some() {
@@ -255,7 +270,7 @@ impl Visit<'_> {
         &mut self,
         images: Vec<Own>,
         observer: &mut dyn Observer,
-    ) -> Result<(Vec<Vec<f64>>, Report), RoleError> {
+    ) -> Result<(Vec<Vec<f64>>, ServeReport), RoleError> {
         let size = images[0].size;
         let sets: Vec<KeptSet> = self.sets(size).map(|(set, _)| set.clone()).collect();
         if self.slots(size) < images.len() as u64 {

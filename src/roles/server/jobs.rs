@@ -2,8 +2,8 @@
 
 use super::party::Server;
 use super::{
-    Erase, EraseReport, Make, MakeReport, Peer, Prepare, PrepareReport, Report, Serve, erase, make,
-    prepare, serve,
+    Erase, EraseReport, Make, MakeReport, Peer, Prepare, PrepareReport, Serve, ServeReport, erase,
+    make, prepare, serve,
 };
 use crate::roles::error::RoleError;
 use crate::roles::observer::Observer;
@@ -24,7 +24,7 @@ impl Server {
         request: &Serve,
         peer: impl Into<Peer<'a>>,
         observer: &mut dyn Observer,
-    ) -> Result<Report, RoleError> {
+    ) -> Result<ServeReport, RoleError> {
         serve::serve(self, request, peer.into(), observer)
     }
 

@@ -31,10 +31,10 @@ pub use erase::{Erase, Extent};
 pub use error::{InputError, ServiceError};
 pub use inputs::{ServerFiles, description_beside};
 pub use link::{Link, Meet, Peer};
-pub use make::{MadeSet, Make, MakePaths, MakeReport};
+pub use make::{Make, MakePaths};
 pub use party::Server;
 pub use prepare::{Prepare, PrepareReport, PreparedSlot};
-pub use report::{EraseReport, ImageReport, PhaseReport, Report};
+pub use report::{EraseReport, ImageReport, MadeSet, MakeReport, PhaseReport, ServeReport};
 pub use serve::{Images, Serve};
 
 // What a cloud and its users do as servers.

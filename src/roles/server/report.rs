@@ -34,9 +34,9 @@ pub struct ImageReport {
     pub online: PhaseReport,
 }
 
-/// What a job did.
+/// What a job of denoising did.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct ServeReport {
     /// The session's id.
     pub session_id: String,
     /// Whether U was taken from the state folder.
@@ -75,6 +75,45 @@ pub struct EraseReport {
     pub prepared_removed: u64,
     /// Whether the file, seeds included, was overwritten and removed.
     pub file_removed: bool,
+}
+
+/// What was made.
+#[derive(Clone, Debug, Serialize)]
+pub struct MakeReport {
+    /// The id of the weights' mask X.
+    pub weight_mask_id: String,
+    /// Whether it was in both state folders.
+    pub mask_known: bool,
+    /// Greeting, mask, hints, base transfers, checked elements.
+    pub setup: PhaseReport,
+    /// Bytes of hints sent, frames not counted.
+    pub hint_bytes_sent: u64,
+    /// Bytes of hints received.
+    pub hint_bytes_received: u64,
+    /// One a size.
+    pub sets: Vec<MadeSet>,
+}
+
+/// One set.
+#[derive(Clone, Debug, Serialize)]
+pub struct MadeSet {
+    /// Its id.
+    pub set_id: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// Rows of the images.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Images it serves.
+    pub slots: u64,
+    /// Patches a batch.
+    pub batch: usize,
+    /// Size of the file, at most.
+    pub file_bytes: u64,
+    /// Making and writing.
+    #[serde(flatten)]
+    pub made: PhaseReport,
 }
 
 /// Measures a phase.

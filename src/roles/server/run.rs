@@ -4,7 +4,7 @@ use super::ServiceError;
 use super::agree::{Agreed, ImageList, agree};
 use super::deliver::Delivery;
 use super::inputs::{Inputs, ServerKeys, Set};
-use super::report::{ImageReport, Report, Watch};
+use super::report::{ImageReport, ServeReport, Watch};
 use super::slot::{Claim, Claimed, claim, decline, stop};
 use super::task::{Ready, Round, Subject, Supply, Task};
 use crate::artefact::{OpenedWeightsFile, PreparedFile, random_seed};
@@ -45,7 +45,7 @@ pub(in crate::roles) fn run(
     supply: &mut dyn Supply,
     channel: &mut dyn Channel,
     observer: &mut dyn Observer,
-) -> Result<Report, ServiceError> {
+) -> Result<ServeReport, ServiceError> {
     let result = match inputs.public.model.ring {
         RingBits::L32 => run_in::<u32>(inputs, &mut job, supply, channel, observer),
         RingBits::L64 => run_in::<u64>(inputs, &mut job, supply, channel, observer),
@@ -63,7 +63,7 @@ fn run_in<R: Ring>(
     supply: &mut dyn Supply,
     channel: &mut dyn Channel,
     observer: &mut dyn Observer,
-) -> Result<Report, ServiceError> {
+) -> Result<ServeReport, ServiceError> {
     inputs.unguarded().for_each(|(file, why)| observer.event(Event::Unguarded { file, why }));
     observer.event(Event::Phase(Phase::Setup));
     let watch = Watch::start(channel);
@@ -213,7 +213,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         supply: &mut dyn Supply,
         channel: &mut dyn Channel,
         observer: &mut dyn Observer,
-    ) -> Result<Report, ServiceError> {
+    ) -> Result<ServeReport, ServiceError> {
         let mut tally = Tally::default();
         let (mut round, mut agreed) = self.agree(supply, channel, observer)?;
         let setup = setup.stop(channel);
@@ -224,7 +224,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             }
             (round, agreed) = self.agree(supply, channel, observer)?;
         }
-        Ok(Report {
+        Ok(ServeReport {
             session_id: self.agreement.session.to_string(),
             weights_known: self.agreement.weights_known,
             engine: self.inputs.public.model.engine.name(),

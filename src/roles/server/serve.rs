@@ -4,7 +4,7 @@ use super::batch::{Batch, Folders, Until};
 use super::erase::{ensure_file, erase};
 use super::inputs::{Inputs, ServerFiles, ServerKeys};
 use super::link::Peer;
-use super::report::Report;
+use super::report::ServeReport;
 use super::run::{Job, run};
 use super::task::{Named, Supply};
 use super::{Extent, Server, ServiceError};
@@ -140,7 +140,7 @@ pub(super) fn serve(
     request: &Serve,
     peer: Peer<'_>,
     observer: &mut dyn Observer,
-) -> Result<Report, RoleError> {
+) -> Result<ServeReport, RoleError> {
     request.check()?;
     if request.erase_spent {
         request.files.triples.iter().try_for_each(|path| ensure_file(path))?;

@@ -13,8 +13,8 @@ pub use inputs::MakePaths;
 pub use request::Make;
 pub(super) use request::run;
 
-use super::report::Watch;
-use super::{PhaseReport, ServiceError};
+use super::ServiceError;
+use super::report::{MadeSet, MakeReport, Watch};
 use crate::artefact::{MadeJob, MaskStore, random_seed};
 use crate::files::FormatError;
 use crate::files::keys::SecretKey;
@@ -25,9 +25,8 @@ use crate::material::pair::linear::LinearPlan;
 use crate::protocol::{MakerIdentity, Parameters, WantedSet, greet_maker};
 use crate::roles::observer::{Event, Observer, Phase};
 use crate::wire::{Channel, Tag};
-use serde::Serialize;
 use session::Session;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// A set to be made, and where it goes.
@@ -43,45 +42,6 @@ pub(in crate::roles) struct MakeJob<'a> {
     pub(in crate::roles) own: &'a SecretKey,
     /// Its state folder, in which masks and hints are kept. It must be this server's own.
     pub(in crate::roles) state: &'a Path,
-}
-
-/// What was made.
-#[derive(Clone, Debug, Serialize)]
-pub struct MakeReport {
-    /// The id of the weights' mask X.
-    pub weight_mask_id: String,
-    /// Whether it was in both state folders.
-    pub mask_known: bool,
-    /// Greeting, mask, hints, base transfers, checked elements.
-    pub setup: PhaseReport,
-    /// Bytes of hints sent, frames not counted.
-    pub hint_bytes_sent: u64,
-    /// Bytes of hints received.
-    pub hint_bytes_received: u64,
-    /// One a size.
-    pub sets: Vec<MadeSet>,
-}
-
-/// One set.
-#[derive(Clone, Debug, Serialize)]
-pub struct MadeSet {
-    /// Its id.
-    pub set_id: String,
-    /// Its file.
-    pub file: PathBuf,
-    /// Rows of the images.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// Images it serves.
-    pub slots: u64,
-    /// Patches a batch.
-    pub batch: usize,
-    /// Size of the file, at most.
-    pub file_bytes: u64,
-    /// Making and writing.
-    #[serde(flatten)]
-    pub made: PhaseReport,
 }
 
 /// Makes the sets together with the other server, which does the same at the other end of the channel. Files

@@ -22,6 +22,7 @@ use crate::numbers::ring::RingBits;
 use crate::protocol::{ProtocolError, TileSource};
 use crate::roles::observer::{Event, Observer};
 use crate::wire::{Frame, MemChannel, NetError, Traffic, pair};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 const PARTIES: [Party; 2] = [Party::S0, Party::S1];

@@ -1,0 +1,65 @@
+//! The command line of `demo`.
+
+use super::model_owner::Family;
+use super::parse::parse_positive;
+use super::quantise::Quantise;
+use crate::cli::levels::Clamp;
+use crate::material::Origin;
+use crate::model::EngineKind;
+use crate::numbers::ring::RingBits;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Run the whole pipeline on one image, both servers as processes of this machine.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Demo {
+    /// The clean image [default: fixtures/images/nat_camera.png]
+    #[arg(long, value_name = "IMAGE")]
+    pub(in crate::cli) image: Option<PathBuf>,
+    /// The kind of network: mlp, on overlapping patches; dncnn, convolutional, better and dearer.
+    #[arg(long, default_value = "mlp", value_name = "KIND", conflicts_with = "model")]
+    pub(in crate::cli) family: Family,
+    /// Another model.
+    #[arg(long, value_name = "MODEL")]
+    pub(in crate::cli) model: Option<PathBuf>,
+    /// Who makes the material: made, the two servers themselves; dealt, a dealer [default: made; with
+    /// another family, model, engine or ring: dealt]
+    #[arg(long, value_name = "WAY")]
+    pub(in crate::cli) material: Option<Origin>,
+    #[command(flatten)]
+    pub(in crate::cli) quantise: Quantise,
+    /// Use the middle N x N pixels of the image only; 0 is all [default: 0; with gc 256, with dncnn
+    /// 256, with both 64]
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) crop: Option<usize>,
+    /// Noise level in 8-bit grey levels. The model is shared for it, unless --sigma-from or --interval
+    /// says for what.
+    #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
+    pub(in crate::cli) sigma: f64,
+    #[command(flatten)]
+    pub(in crate::cli) clamp: Clamp,
+    /// Seed of the noise.
+    #[arg(long, default_value = "1", value_name = "N")]
+    pub(in crate::cli) seed: u64,
+    /// Folder for the pictures; created if missing.
+    #[arg(long, default_value = "demo-out", value_name = "DIR")]
+    pub(in crate::cli) out: PathBuf,
+    /// Keep keys, shares and material in OUT/work instead of removing them.
+    #[arg(long)]
+    pub(in crate::cli) keep: bool,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+impl Demo {
+    /// Who makes the material: the servers, where that takes seconds.
+    pub(in crate::cli) fn material(&self) -> Origin {
+        let (engine, ring) = (self.quantise.engine(), self.quantise.ring());
+        let usual = self.model.is_none() && self.family == Family::Mlp;
+        self.material.unwrap_or(match (usual, engine, ring) {
+            (true, EngineKind::Lut, RingBits::L32) => Origin::Made,
+            _ => Origin::Dealt,
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Command lines of what goes on in the clear: `denoise`, `add-noise` and `metrics`.
+
+use super::Writing;
+use super::parse::{parse_activation, parse_positive};
+use super::quantise::Quantise;
+use crate::cli::dicom::Windowed;
+use crate::cli::levels::{Clamp, Met, NoiseKind, SensorNoise};
+use crate::numbers::activation::Activation;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Denoise in plaintext: the reference that the secure pipeline is compared with.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Denoise {
+    /// The noisy image: PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM or float .npy; - for standard input.
+    #[arg(value_name = "IMAGE")]
+    pub(in crate::cli) image: PathBuf,
+    #[command(flatten)]
+    pub(in crate::cli) dicom: Windowed,
+    /// Denoise red, green and blue of a colour image, each by itself.
+    #[arg(long)]
+    pub(in crate::cli) color: bool,
+    /// The model, as for `share-model`.
+    #[arg(long, value_name = "MODEL")]
+    pub(in crate::cli) model: PathBuf,
+    #[command(flatten)]
+    pub(in crate::cli) met: Met,
+    /// In place of the model's tanh: exact tanh or an approximation [default: its own]
+    #[arg(long, value_name = "NAME", value_parser = parse_activation)]
+    pub(in crate::cli) activation: Option<Activation>,
+    /// Compute with the integers of the secure pipeline (tables, scales, ranges) instead of floats.
+    #[arg(long, conflicts_with = "activation")]
+    pub(in crate::cli) twin: bool,
+    #[command(flatten)]
+    pub(in crate::cli) clamp: Clamp,
+    #[command(flatten)]
+    pub(in crate::cli) quantise: Quantise,
+    /// The denoised image: .png, .pgm, .tiff, .bmp, with the noisy image's depth, .npy (float), or
+    /// .dcm derived from a noisy .dcm; - for PNG on standard output.
+    #[arg(long, value_name = "IMAGE")]
+    pub(in crate::cli) out: PathBuf,
+    /// A clean image to compare with; - for standard input.
+    #[arg(long, value_name = "IMAGE")]
+    pub(in crate::cli) reference: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) common: Writing,
+}
+
+/// Add Gaussian or Poisson noise to an image, the same for the same seed everywhere.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct AddNoise {
+    /// The clean image; - for standard input.
+    #[arg(value_name = "IMAGE")]
+    pub(in crate::cli) image: PathBuf,
+    #[command(flatten)]
+    pub(in crate::cli) dicom: Windowed,
+    /// Noise level: standard deviation of Gaussian noise in 8-bit grey levels.
+    #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
+    pub(in crate::cli) sigma: Option<f64>,
+    /// The kind of noise: gaussian, or poisson with --gain.
+    #[arg(long, default_value = "gaussian", value_name = "KIND")]
+    pub(in crate::cli) noise: NoiseKind,
+    #[command(flatten)]
+    pub(in crate::cli) sensor: SensorNoise,
+    /// Seed of the noise.
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) seed: u64,
+    /// The noisy image: .png, .pgm, .tiff, .bmp (rounded and clipped to the clean image's depth) or
+    /// .npy (float, unclipped); - for PNG on standard output.
+    #[arg(long, value_name = "IMAGE")]
+    pub(in crate::cli) out: PathBuf,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+/// Compare an image with a reference: PSNR and SSIM.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Metrics {
+    /// The clean image; - for standard input.
+    #[arg(value_name = "REFERENCE")]
+    pub(in crate::cli) reference: PathBuf,
+    /// The image to judge; rounded and clipped to 8 bits first. - for standard input.
+    #[arg(value_name = "IMAGE")]
+    pub(in crate::cli) image: PathBuf,
+    #[command(flatten)]
+    pub(in crate::cli) dicom: Windowed,
+    /// Print a JSON report on standard output.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}

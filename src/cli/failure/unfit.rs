@@ -1,0 +1,38 @@
+//! What to do with images that the model was not shared for, and in the clear with what does not go.
+
+use super::{Code, Failure};
+use crate::model::Unfit;
+use crate::roles::PlainError;
+
+impl From<PlainError> for Failure {
+    fn from(e: PlainError) -> Self {
+        match e {
+            PlainError::Unfit(e) => {
+                let help =
+                    format!("{}, or add --clamp to denoise what is left of them", of_plain(&e));
+                Failure::of(Code::Input, &e, Some(help))
+            }
+            PlainError::NoTanh { own, .. } => {
+                let text = format!(
+                    "--activation stands in for tanh, and this model's activation is {own}"
+                );
+                Failure::new(Code::Usage, text).help("leave --activation away")
+            }
+        }
+    }
+}
+
+/// How a model is shared that holds all pixels.
+pub(in crate::cli) fn of_gateway(e: &Unfit) -> String {
+    format!("share the model with `share-model --sigma-from {}`", e.needed)
+}
+
+/// The same for a user, whose model others share.
+pub(in crate::cli) fn of_user(e: &Unfit) -> String {
+    format!("have the model shared with `share-model --sigma-from {}`", e.needed)
+}
+
+/// The same in the clear, where nothing is shared.
+pub(in crate::cli) fn of_plain(e: &Unfit) -> String {
+    format!("use --sigma-from {}", e.needed)
+}

@@ -1,0 +1,319 @@
+//! What a user wants of a cloud in one session: image files denoised, or material made ahead.
+
+use super::error::UserError;
+use super::user::{Own, Visit};
+use crate::files::output::{Overwrite, ensure_not_input};
+use crate::image::dicom::Window;
+use crate::image::{GreyImage, ImageFormat, Raster};
+use crate::model::{Clamping, Encoded, PublicModel, encode_image};
+use crate::roles::error::RoleError;
+use crate::roles::images::{
+    ImageLevels, Levels, Target, base_name, ensure_distinct, is_folder, is_stream, read_picture,
+    restored_name,
+};
+use crate::roles::observer::{Event, Observer};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Rows and columns.
+type Size = (usize, usize);
+
+/// What a user wants of a cloud in one session.
+#[derive(Clone, Debug)]
+pub struct Errand<'a> {
+    /// The images' files, as [`crate::roles::images::images`] lists them; `-` is standard input.
+    pub files: Vec<PathBuf>,
+    /// The window through which DICOM is read; other formats have none.
+    pub window: Option<Window>,
+    /// Whether images in colour are taken too, channel by channel.
+    pub colour: bool,
+    /// Their noise.
+    pub levels: Levels,
+    /// How many pixels may have to be clamped to what the model was shared for.
+    pub clamping: Clamping,
+    /// What is to be done.
+    pub goal: Goal<'a>,
+}
+
+/// What is to be done for some images.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal<'a> {
+    /// Denoise them.
+    Denoise {
+        /// A file for one image, or a folder that exists, or `-`.
+        out: &'a Path,
+        /// Whether files may be replaced.
+        overwrite: Overwrite,
+    },
+    /// Make slots ahead, of each size among them.
+    Prepare {
+        /// Slots of each size.
+        slots: u64,
+        /// One more size.
+        size: Option<Size>,
+    },
+}
+
+/// What came of an [`Errand`].
+#[derive(Clone, Debug, Default)]
+pub struct Errands {
+    /// The images that are denoised and written, in order.
+    pub images: Vec<Brought>,
+    /// Slots that were made.
+    pub slots_made: u64,
+}
+
+/// An image that is denoised and written.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// The noisy image.
+    pub file: PathBuf,
+    /// The denoised one.
+    pub out: PathBuf,
+    /// Rows and columns, of all frames.
+    pub size: Size,
+    /// The noise level of the first channel in grey levels.
+    pub sigma: f64,
+    /// Slots used: one for each channel of each frame.
+    pub slots: usize,
+    /// Seconds from the agreement on the first slot to the last result.
+    pub online_seconds: f64,
+}
+
+/// An image that is read and in fixed point.
+struct Plain {
+    image: Raster,
+    /// One a channel of each frame, frame after frame.
+    planes: Vec<(ImageLevels, Vec<i64>)>,
+    /// Of a frame.
+    size: Size,
+}
+
+/// An errand whose outputs can be written.
+pub struct Ready<'a> {
+    errand: Errand<'a>,
+    /// The only image, which is read before anybody is asked.
+    first: Option<Plain>,
+}
+
+impl<'a> Errand<'a> {
+    /// Refuses outputs that cannot be written or would replace an input, before any work is done.
+    ///
+    /// # Errors
+    /// [`UserError::OneFile`], [`RoleError::Picture`], [`RoleError::Format`].
+    pub fn ready(self) -> Result<Ready<'a>, RoleError> {
+        if let Goal::Denoise { out, .. } = self.goal {
+            self.check(out)?;
+        }
+        Ok(Ready { errand: self, first: None })
+    }
+
+    fn check(&self, out: &Path) -> Result<(), RoleError> {
+        let inputs: Vec<&Path> = self.files.iter().map(PathBuf::as_path).collect();
+        if !is_folder(out) && inputs.len() > 1 {
+            return Err(RoleError::from(UserError::OneFile { images: inputs.len() }).about(out));
+        }
+        let outputs: Vec<PathBuf> = inputs.iter().map(|file| output(out, file)).collect();
+        let names = outputs.iter().map(|output| output.display().to_string());
+        ensure_distinct(names.zip(inputs.iter().copied()))?;
+        for (file, output) in inputs.iter().zip(&outputs) {
+            let target = self.target(file, output);
+            target.check()?;
+            if !is_stream(output) {
+                ensure_not_input(output, &inputs)?;
+            }
+            target.prove()?;
+        }
+        Ok(())
+    }
+
+    fn target<'f>(&self, file: &'f Path, out: &'f Path) -> Target<'f> {
+        let overwrite = match self.goal {
+            Goal::Denoise { overwrite, .. } => overwrite,
+            Goal::Prepare { .. } => Overwrite::Never,
+        };
+        Target { out, original: Some(file), window: self.window, overwrite }
+    }
+
+    /// Reads an image and encodes its channels; refuses what the model was not shared for.
+    fn read(
+        &self,
+        file: &Path,
+        model: &PublicModel,
+        observer: &mut dyn Observer,
+    ) -> Result<Plain, RoleError> {
+        let (image, _) = read_picture(file, self.window)?;
+        if image.is_colour() && !self.colour {
+            return Err(RoleError::from(UserError::Colour).about(file));
+        }
+        let mut planes = Vec::new();
+        let mut size = (image.height(), image.width());
+        for frame in 0..image.frames() {
+            for grey in image.frame(frame)? {
+                size = (grey.height(), grey.width());
+                model.network.grid(size).map_err(|e| RoleError::from(e).about(file))?;
+                planes.push(self.encode((file, &grey), model, observer)?);
+            }
+        }
+        Ok(Plain { image, planes, size })
+    }
+
+    fn encode(
+        &self,
+        (file, grey): (&Path, &GreyImage),
+        model: &PublicModel,
+        observer: &mut dyn Observer,
+    ) -> Result<(ImageLevels, Vec<i64>), RoleError> {
+        let levels = self.levels.of(grey, model.sigma, model.units);
+        let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
+        if self.levels.is_estimated() {
+            observer.event(Event::Estimated { file, sigma: levels.sigma });
+        }
+        let Encoded { pixels, fit } = encode_image(model, grey, &levels.map);
+        let judged = fit.judge(self.clamping, model, &levels.map);
+        judged.map_err(|unfit| RoleError::from(UserError::Unfit(unfit)).about(file))?;
+        if fit.clamped > 0 {
+            observer.event(Event::Clamped { file, unfit: fit.unfit(model, &levels.map) });
+        }
+        Ok((levels, pixels))
+    }
+
+    /// The sizes to make slots for.
+    fn sizes(&self, more: Option<Size>) -> Result<BTreeSet<Size>, RoleError> {
+        let of_file = |file: &PathBuf| {
+            let (image, _) = read_picture(file, self.window)?;
+            let first = image.frame(0)?.first().map(|grey| (grey.height(), grey.width()));
+            Ok(first.unwrap_or((image.height(), image.width())))
+        };
+        let sizes: Result<BTreeSet<_>, RoleError> = self.files.iter().map(of_file).collect();
+        Ok(sizes?.into_iter().chain(more).collect())
+    }
+}
+
+impl Ready<'_> {
+    /// Reads an image that is the only one, so that one which is no good is told before anybody is asked.
+    ///
+    /// # Errors
+    /// [`RoleError::Picture`], [`RoleError::Image`], [`RoleError::Network`], [`UserError`].
+    pub fn read_ahead(
+        &mut self,
+        model: &PublicModel,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        if let ([file], Goal::Denoise { .. }) = (&self.errand.files[..], self.errand.goal) {
+            self.first = Some(self.errand.read(file, model, observer)?);
+        }
+        Ok(())
+    }
+}
+
+impl Visit<'_> {
+    /// Runs an errand. An image of several that cannot be read or written is told to `observer`, and the
+    /// others go on; slots are made where too few are left.
+    ///
+    /// # Errors
+    /// As [`Visit::prepare`] and [`Visit::denoise`]; [`UserError::CloudEnds`].
+    pub fn run(
+        &mut self,
+        errand: Ready<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Errands, RoleError> {
+        let Ready { errand, mut first } = errand;
+        let mut done = Errands::default();
+        let out = match errand.goal {
+            Goal::Prepare { slots, size } => {
+                for size in errand.sizes(size)? {
+                    done.slots_made += self.make(size, slots, observer)?;
+                }
+                return Ok(done);
+            }
+            Goal::Denoise { out, .. } => out,
+        };
+        for file in &errand.files {
+            let plain = match first.take() {
+                Some(plain) => Ok(plain),
+                None => errand.read(file, &self.user.public().model, observer),
+            };
+            let written = match plain {
+                Ok(plain) => {
+                    self.bring(&errand, (file, &output(out, file)), plain, (&mut done, observer))?
+                }
+                Err(error) => Err(error),
+            };
+            match written {
+                Err(error) if errand.files.len() > 1 => {
+                    observer.event(Event::Failed { file, error });
+                }
+                other => other?,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Denoises an image and writes it. The outer error is of the session, the inner one of this image alone.
+    fn bring(
+        &mut self,
+        errand: &Errand<'_>,
+        (file, out): (&Path, &Path),
+        plain: Plain,
+        (done, observer): (&mut Errands, &mut dyn Observer),
+    ) -> Result<Result<(), RoleError>, RoleError> {
+        let Plain { image, planes, size } = plain;
+        let count = planes.len() as u64;
+        done.slots_made += self.supply(size, count, observer)?;
+        let own = |pixels| Own { name: file.into(), size, pixels: Zeroizing::new(pixels) };
+        let (levels, owns): (Vec<ImageLevels>, Vec<Own>) =
+            planes.into_iter().map(|(levels, pixels)| (levels, own(pixels))).unzip();
+        let (results, reports) = self.denoise(owns, observer)?;
+        if results.len() < levels.len() {
+            return Err(RoleError::from(UserError::CloudEnds).about(file));
+        }
+        let slots = results.len();
+        let written =
+            assemble(&image, &levels, results).and_then(|it| errand.target(file, out).write(&it));
+        if written.is_ok() {
+            let online = reports.iter().flat_map(|report| &report.images);
+            done.images.push(Brought {
+                file: file.into(),
+                out: out.into(),
+                size: (image.height(), image.width()),
+                sigma: levels[0].sigma,
+                slots,
+                online_seconds: online.map(|image| image.online.seconds).sum(),
+            });
+        }
+        Ok(written)
+    }
+}
+
+/// Where an image goes: within a folder under its own name, in a format that is written.
+fn output(out: &Path, file: &Path) -> PathBuf {
+    if !is_folder(out) {
+        return out.into();
+    }
+    let name = base_name(file);
+    let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("");
+    match ImageFormat::from_extension(extension) {
+        Ok(ImageFormat::Dicom) => out.join(name),
+        Ok(format) => out.join(restored_name(&name, format)),
+        // Scanners name files as they like.
+        Err(_) => out.join(format!("{name}.dcm")),
+    }
+}
+
+/// The image of its denoised planes, which are frame after frame.
+fn assemble(
+    image: &Raster,
+    levels: &[ImageLevels],
+    results: Vec<Vec<f64>>,
+) -> Result<Raster, RoleError> {
+    let channels = image.planes().len();
+    let mut planes = vec![Vec::new(); channels];
+    for (i, (levels, units)) in levels.iter().zip(results).enumerate() {
+        planes[i % channels].extend(units.iter().map(|&u| levels.map.to_grey(u) as f32));
+    }
+    let (height, width) = (image.height(), image.width());
+    let planes = planes.into_iter().map(|pixels| GreyImage::new(height, width, pixels));
+    Ok(image.with_planes(planes.collect::<Result<_, _>>()?)?)
+}
