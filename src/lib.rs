@@ -106,12 +106,14 @@ extern crate self as ppdenoise;
 mod split;
 
 pub mod artefact;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod crypto;
 pub mod files;
 pub mod ids;
 pub mod image;
 pub mod kernels;
+#[cfg(feature = "cli")]
 pub mod lab;
 pub mod material;
 pub mod model;

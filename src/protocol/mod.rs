@@ -29,6 +29,7 @@ pub use engine::{Activation, Engine, Step};
 
 pub use gc::GcEngine;
 pub use gc_session::GcSession;
+#[cfg(feature = "cli")]
 pub(crate) use gc_session::Side;
 pub(crate) use handshake::listed;
 pub use handshake::{Agreement, Identity, SetFacts, greet};

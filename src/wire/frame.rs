@@ -1,7 +1,7 @@
 //! Frames: length u32, tag u8, batch u32 (little-endian), payload.
 
 use super::NetError;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 
 /// Bytes of a frame's header.
 pub(super) const HEADER_LEN: usize = 9;
@@ -119,6 +119,29 @@ impl Frame {
             return Err(NetError::Closed(String::new()));
         }
         Ok(Frame { tag, batch, payload })
+    }
+
+    /// Writes the frame as [`Frame::read`] reads it.
+    ///
+    /// # Errors
+    /// [`NetError::Protocol`] for a payload beyond [`MAX_PAYLOAD`], of which nothing is written;
+    /// [`NetError::Closed`] where writing fails.
+    pub fn write(&self, stream: &mut impl Write) -> Result<(), NetError> {
+        let length = self.payload.len();
+        if length > MAX_PAYLOAD {
+            let text = format!("a frame of {length} bytes, at most {MAX_PAYLOAD} are allowed");
+            return Err(NetError::Protocol(text));
+        }
+        let written = stream.write_all(&self.to_bytes());
+        written.map_err(|e| NetError::Closed(format!(": {e}")))
+    }
+
+    /// Header and payload.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_LEN + self.payload.len());
+        bytes.extend_from_slice(&header(self.tag, self.batch, self.payload.len()));
+        bytes.extend_from_slice(&self.payload);
+        bytes
     }
 }
 

@@ -1,5 +1,5 @@
 //! The channel between the two servers: tagged, length-limited frames, full duplex, counted; over TCP
-//! under TLS 1.3 with pinned keys, or plain.
+//! under TLS 1.3 with pinned keys, or plain; or over any stream that a program brings.
 //!
 //! May use: [`crate::kernels`], for the cipher that this processor is fast at.
 //!
@@ -12,6 +12,7 @@ mod half_open;
 mod listen;
 mod mem;
 mod pipe;
+mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use error::{NetError, Refusal};
 pub use frame::{Frame, MAX_PAYLOAD, Tag};
 pub use listen::{Door, HALF_OPEN, Listener};
 pub use mem::{MemChannel, pair};
+pub use stream::StreamChannel;
 pub use tcp::{Cutter, TcpChannel, connect};
 pub use tls::TlsKeys;
 

@@ -1,36 +1,26 @@
-//! The channel over TCP: one thread writes, one reads, the owner does neither.
+//! The channel over TCP, plain or under TLS.
 
-use super::frame::{self, HEADER_LEN, MAX_PAYLOAD};
 use super::half_open::{HalfOpen, Met};
 use super::pipe::Pipe;
+use super::stream::{Outgoing, StreamChannel};
 use super::tls::proved;
 use super::tls_stream::{TlsWriter, split};
-use super::{Channel, Counters, Frame, Limits, NetError, Refusal, Security, Tag, Traffic};
-use std::io::{BufReader, Cursor, ErrorKind, Read};
+use super::{Channel, Frame, Limits, NetError, Refusal, Security, Tag, Traffic};
+use std::io::{Cursor, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-/// Frames the reader may hold before the peer feels back pressure.
-const READ_AHEAD: usize = 8;
-/// Bytes of a plain stream written, and of any stream read, at a time.
+/// Bytes of a plain stream written at a time.
 const PIECE: usize = 64 << 10;
 /// Pause between attempts to connect.
 pub(super) const RETRY: Duration = Duration::from_millis(50);
-/// How long a closing channel waits for the peer to close as well.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// A channel over one TCP connection, plain or under TLS.
 pub struct TcpChannel {
     stream: TcpStream,
     /// What the peer proved.
     peer: Option<[u8; 32]>,
-    outgoing: Option<Sender<Vec<u8>>>,
-    incoming: Receiver<Result<Frame, NetError>>,
-    /// Hangs up when the writer has written everything.
-    written: Receiver<()>,
-    silence: Duration,
-    counters: Counters,
+    frames: StreamChannel,
 }
 
 /// Connects to `address`, trying again until `limits.wait` is over.
@@ -100,20 +90,8 @@ impl TcpChannel {
                 (Box::new(reader), Writer::Tls(writer))
             }
         };
-        let (to_writer, from_owner) = channel();
-        let (to_owner, from_reader) = sync_channel(READ_AHEAD);
-        let (writing, written) = channel();
-        std::thread::spawn(move || write_frames(writer, &from_owner, &writing));
-        std::thread::spawn(move || read_frames(reader, &to_owner));
-        Ok(TcpChannel {
-            stream,
-            peer,
-            outgoing: Some(to_writer),
-            incoming: from_reader,
-            written,
-            silence,
-            counters: Counters::default(),
-        })
+        let frames = StreamChannel::over(reader, writer, silence);
+        Ok(TcpChannel { stream, peer, frames })
     }
 
     /// The Ed25519 key that the other end proved; nothing without TLS.
@@ -149,7 +127,7 @@ enum Writer {
     Tls(TlsWriter),
 }
 
-impl Writer {
+impl Outgoing for Writer {
     fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         match self {
             Writer::Plain(pipe) => bytes.chunks(PIECE).try_for_each(|p| pipe.write_all(p)),
@@ -157,7 +135,7 @@ impl Writer {
         }
     }
 
-    fn close(&mut self) {
+    fn end(&mut self) {
         match self {
             Writer::Plain(pipe) => pipe.end(),
             Writer::Tls(writer) => writer.close(),
@@ -165,74 +143,23 @@ impl Writer {
     }
 }
 
-fn write_frames(mut writer: Writer, frames: &Receiver<Vec<u8>>, _writing: &Sender<()>) {
-    while let Ok(bytes) = frames.recv() {
-        // On failure the receiving end goes away and the owner's next send reports it.
-        if writer.write_all(&bytes).is_err() {
-            return;
-        }
-    }
-    writer.close();
-}
-
-fn read_frames(stream: Box<dyn Read + Send>, frames: &SyncSender<Result<Frame, NetError>>) {
-    let mut stream = BufReader::with_capacity(PIECE, stream);
-    loop {
-        let frame = Frame::read(&mut stream);
-        let ended = frame.is_err();
-        if frames.send(frame).is_err() || ended {
-            return;
-        }
-    }
-}
-
 impl Channel for TcpChannel {
     fn send(&mut self, tag: Tag, batch: u32, payload: Vec<u8>) -> Result<(), NetError> {
-        debug_assert!(payload.len() <= MAX_PAYLOAD);
-        self.counters.sent(payload.len());
-        let mut bytes = Vec::with_capacity(HEADER_LEN + payload.len());
-        bytes.extend_from_slice(&frame::header(tag, batch, payload.len()));
-        bytes.extend_from_slice(&payload);
-        let queued = self.outgoing.as_ref().is_some_and(|queue| queue.send(bytes).is_ok());
-        if queued {
-            return Ok(());
-        }
-        // The peer may have said why before it closed.
-        while let Ok(Ok(frame)) = self.incoming.try_recv() {
-            self.counters.received(frame)?;
-        }
-        Err(NetError::Closed(String::new()))
+        self.frames.send(tag, batch, payload)
     }
 
     fn recv(&mut self) -> Result<Frame, NetError> {
-        match self.incoming.recv_timeout(self.silence) {
-            Ok(frame) => self.counters.received(frame?),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(NetError::Silent { seconds: self.silence.as_secs() })
-            }
-            Err(RecvTimeoutError::Disconnected) => Err(NetError::Closed(String::new())),
-        }
+        self.frames.recv()
     }
 
     fn traffic(&self) -> Traffic {
-        self.counters.traffic
+        self.frames.traffic()
     }
 }
 
 impl Drop for TcpChannel {
-    /// Writes what is queued (an abort's reason, for instance), ends this direction, and reads
-    /// until the peer ends its own: closing with unread bytes would reset the connection and could
-    /// destroy the last frames on their way. The peer has the time it may be silent to take what
-    /// is queued, then `LINGER`.
     fn drop(&mut self) {
-        self.outgoing = None;
-        let _ = self.written.recv_timeout(self.silence);
-        let started = Instant::now();
-        while let Some(rest) = LINGER.checked_sub(started.elapsed()) {
-            if !matches!(self.incoming.recv_timeout(rest), Ok(Ok(_))) {
-                break;
-            }
-        }
+        self.frames.end();
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }

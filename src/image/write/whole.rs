@@ -89,7 +89,8 @@ pub(in crate::image) fn write_pnm(
     writer.write_all(&swapped.collect::<Vec<u8>>())
 }
 
-/// Writes 8-bit red, green and blue.
+/// Writes 8-bit red, green and blue, of charts.
+#[cfg(feature = "cli")]
 pub(crate) fn encode_rgb(
     rgb: &[u8],
     height: usize,
