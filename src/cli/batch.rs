@@ -2,7 +2,7 @@
 //! others.
 
 use super::failure::{Code, Failure};
-use super::output::{Console, say_failure};
+use super::output::{Console, say, say_failure};
 use crate::roles::Shard;
 pub(super) use crate::roles::images::{CHANNELS, is_folder};
 use clap::Args;
@@ -43,19 +43,39 @@ pub(super) struct Failed {
     code: Code,
 }
 
-/// The failures of a batch, each told when it happens.
+/// The failures of a batch. The first of a kind is told when it happens, others like it in one line at the end;
+/// where the end may be months away, each at once.
 #[derive(Default)]
 pub(super) struct Failures {
     pub(super) list: Vec<Failed>,
+    /// What was told, and the files that failed like it.
+    told: Vec<(String, Vec<String>)>,
+    at_once: bool,
 }
 
+/// Files that are named at the end of those that failed in one way.
+const NAMED: usize = 4;
+
 impl Failures {
-    /// Tells a failure, which names its file, and goes on.
+    /// Each failure is told when it happens.
+    pub(super) fn tell_each(&mut self) {
+        self.at_once = true;
+    }
+
+    /// Takes a failure, which names its file, and goes on.
     pub(super) fn note(&mut self, file: &Path, failure: &Failure, console: &mut Console) {
         console.finish();
-        say_failure(failure);
-        let (file, error) = (file.display().to_string(), failure.message().to_string());
-        self.list.push(Failed { file, error, code: failure.code() });
+        let name = file.display().to_string();
+        let why = failure.without(file);
+        match self.told.iter_mut().find(|(told, _)| *told == why) {
+            Some((_, more)) if !self.at_once => more.push(name.clone()),
+            _ => {
+                say_failure(failure);
+                self.told.push((why, Vec::new()));
+            }
+        }
+        let error = failure.message().to_string();
+        self.list.push(Failed { file: name, error, code: failure.code() });
     }
 
     /// What failed before is done now.
@@ -67,6 +87,13 @@ impl Failures {
     /// The end of a batch of `total`, after its report.
     pub(super) fn end(self, total: usize) -> Result<(), Failure> {
         let Some(code) = self.list.first().map(|failed| failed.code) else { return Ok(()) };
+        for (why, more) in self.told.iter().filter(|(_, more)| !more.is_empty()) {
+            let named: Vec<String> =
+                more.iter().take(NAMED).map(|name| format!("'{name}'")).collect();
+            let rest = more.len().saturating_sub(NAMED);
+            let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+            say(&format!("error: the same of {}{rest}: {why}", named.join(", ")));
+        }
         let failed = self.list.len();
         let others = if failed < total { "; the others are done" } else { "" };
         Err(Failure::new(code, format!("{failed} of {total} failed{others}"))

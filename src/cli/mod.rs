@@ -62,6 +62,7 @@ pub fn main() -> ExitCode {
     };
     let cli = match Cli::try_parse_from(&completed.args) {
         Ok(cli) => cli,
+        Err(_) if asks_for_trainer(&completed.args) => return failed(&no_trainer()),
         Err(error) => {
             let (code, origin) = (error.exit_code(), config::origin(&error, &completed.origins));
             say_usage(error, &completed.args);
@@ -79,6 +80,17 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failed(&failure),
     }
+}
+
+/// Whether the command is one that this program was built without.
+fn asks_for_trainer(args: &[OsString]) -> bool {
+    cfg!(not(feature = "train")) && args.get(1).is_some_and(|command| command == "train")
+}
+
+fn no_trainer() -> Failure {
+    let text = "this program was built without the trainer";
+    Failure::new(failure::Code::Usage, text)
+        .help("build it with `cargo build --release --features train`, which needs a C compiler")
 }
 
 fn failed(failure: &Failure) -> ExitCode {

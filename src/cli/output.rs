@@ -2,6 +2,7 @@
 
 use super::failure::{Code, Failure};
 use super::shown;
+use crate::ids::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -153,24 +154,12 @@ pub(super) fn peak_memory() -> Option<u64> {
 
 /// Bytes in decimal units.
 pub(super) fn bytes(count: u64) -> String {
-    let units = [("GB", 1e9), ("MB", 1e6), ("KB", 1e3)];
-    match units.iter().find(|(_, size)| count as f64 >= *size) {
-        Some((unit, size)) => format!("{:.2} {unit}", count as f64 / size),
-        None => format!("{count} bytes"),
-    }
+    Bytes(count).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn decimal_units() {
-        assert_eq!(bytes(999), "999 bytes");
-        assert_eq!(bytes(1_000), "1.00 KB");
-        assert_eq!(bytes(655_360_000), "655.36 MB");
-        assert_eq!(bytes(3_500_000_000), "3.50 GB");
-    }
 
     #[test]
     fn identical_images_have_no_finite_psnr() {

@@ -223,6 +223,9 @@ impl Watcher<'_> {
     fn failed(&mut self, file: &Path, error: RoleError) {
         // It may come another day.
         let waits = self.stop.is_some();
+        if waits {
+            self.failures.tell_each();
+        }
         if matches!(error, RoleError::Service(ServiceError::NotShared)) && waits {
             self.console.note(format!("'{}' is left: {error}", file.display()));
             return;

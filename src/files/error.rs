@@ -1,8 +1,8 @@
 //! What can be wrong with a file, and what to do about it.
 
 use crate::files::container::Kind;
-use crate::ids::RandomError;
 use crate::ids::Role;
+use crate::ids::{Bytes, RandomError};
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -216,7 +216,7 @@ pub enum FormatError {
         file: PathBuf,
     },
     /// The output would not fit the disk.
-    #[error("'{file}' needs {needed} bytes, its disk has {free} left")]
+    #[error("'{file}' needs {}, its disk has {} left", Bytes(*.needed), Bytes(*.free))]
     NoSpace {
         /// The file.
         file: PathBuf,

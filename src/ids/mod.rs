@@ -5,12 +5,14 @@
 //!
 //! Security: everything here is public. An id is drawn at random and says nothing about what it names.
 
+mod amount;
 pub mod bounded;
 pub mod codec;
 mod id;
 mod party;
 mod role;
 
+pub use amount::Bytes;
 pub use id::{
     Digest, Fingerprint, ImageId, ModelId, ParseIdError, RandomError, SessionId, TripleSetId,
     WeightMaskId,

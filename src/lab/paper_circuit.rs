@@ -16,7 +16,7 @@ use crate::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
 use crate::ids::Party;
 use crate::model::piecewise::steps::square;
 use crate::numbers::activation::PiecewisePoly;
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use crate::numbers::fixed::{encode, exp2};
 use crate::numbers::ring;
 use crate::protocol::{GcSession, Side};

@@ -6,7 +6,7 @@
 //! memory by, a ring element; tables and plaintext functions are public.
 
 pub mod activation;
-pub mod bitvec;
+pub mod bits;
 pub mod block;
 pub mod fixed;
 pub mod packing;

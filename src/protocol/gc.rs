@@ -30,7 +30,7 @@ use crate::model::piecewise::steps::{
     unwrap_result, wrap_product_bits,
 };
 use crate::model::{ActivationSpec, PublicModel};
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
 use zeroize::Zeroizing;

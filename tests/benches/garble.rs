@@ -17,7 +17,7 @@ use ppdenoise::crypto::ot::extension::{
 use ppdenoise::crypto::ot::transpose::columns_to_rows;
 use ppdenoise::crypto::ot::{BASE_OTS, SemiHonestCotReceiver, SemiHonestCotSender};
 use ppdenoise::kernels::AesBackend;
-use ppdenoise::numbers::bitvec::Bits;
+use ppdenoise::numbers::bits::Bits;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 

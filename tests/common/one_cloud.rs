@@ -48,9 +48,14 @@ impl OneCloud {
 
     /// Starts the cloud; its address.
     pub fn start(&self) -> (Running, String) {
+        self.start_with(&["--timeout", "20"])
+    }
+
+    /// Starts the cloud with these flags.
+    pub fn start_with(&self, flags: &[&str]) -> (Running, String) {
         let args = ["cloud", "--clients", "clients", "--keys", "cloud", "--listen", "127.0.0.1:0"];
-        let more = ["--json", "--timeout", "20", "--threads", "1"];
-        let mut cloud = Running::start(self.lab.command(&[&args[..], &more].concat()));
+        let more = ["--json", "--threads", "1"];
+        let mut cloud = Running::start(self.lab.command(&[&args[..], &more, flags].concat()));
         let address = cloud.address();
         (cloud, address)
     }

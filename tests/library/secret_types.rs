@@ -11,7 +11,7 @@ use ppdenoise::image::{Depth, GreyImage, ImageFormat};
 use ppdenoise::kernels::{AesBackend, PackedWeights};
 use ppdenoise::material::{Chunk, PartySeeds};
 use ppdenoise::model::{FloatLinear, IntLinear};
-use ppdenoise::numbers::bitvec::Bits;
+use ppdenoise::numbers::bits::Bits;
 use ppdenoise::numbers::block::Block;
 use ppdenoise::wire::{Frame, Tag};
 use std::fmt::Debug;

@@ -79,6 +79,12 @@ impl Failure {
         self
     }
 
+    /// The sentence without the name of `file` before it, by which failures of many files are compared.
+    pub(super) fn without(&self, file: &Path) -> String {
+        let name = format!("'{}': ", one_line(&file.to_string_lossy()));
+        self.message.strip_prefix(&name).unwrap_or(&self.message).to_owned()
+    }
+
     /// What the exit code will say.
     pub(super) fn code(&self) -> Code {
         self.code

@@ -1,6 +1,7 @@
 //! `inspect`: what a file is, from its public header; of a model its arrays' names and shapes.
 
 mod inputs;
+mod table;
 
 use super::args::files::Inspect;
 use super::failure::{Code, Failure};
@@ -41,9 +42,14 @@ pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
             &json!({ "files": all, "slots_left": left }),
         );
     }
-    for facts in &all {
-        show(facts)?;
-        print_line("")?;
+    match table::of_triples(&all) {
+        Some(lines) => lines.iter().try_for_each(|line| print_line(line))?,
+        None => {
+            for facts in &all {
+                show(facts)?;
+                print_line("")?;
+            }
+        }
     }
     for (size, slots) in left.unwrap_or_default() {
         print_line(&format!("{:18} {slots}", format!("slots left {size}")))?;

@@ -3,7 +3,7 @@
 mod quality;
 
 use super::args;
-use super::batch::{Failed, Failures};
+use super::batch::{Failed, Failures, is_folder};
 use super::failure::Failure;
 use super::files::{OutputKind, QualityReport, check_streams, check_writable, overwrite};
 use super::output::{Console, print_json};
@@ -83,7 +83,8 @@ pub(super) fn run(
     let streams = [args.reference.as_deref(), args.unlock.passphrase_file.as_deref()];
     check_streams(&streams.into_iter().flatten().collect::<Vec<_>>(), &args.out, args.common.json)?;
     let receiver = Receiver::open(&args.keys, &|file| args.unlock.passphrase(file))?;
-    let mut teller = Teller { failures: Failures::default(), console };
+    let folder = is_folder(&args.out);
+    let mut teller = Teller { folder, failures: Failures::default(), console };
     let made = receiver.reconstruct(&request, &mut teller);
     let failures = teller.failures;
     console.finish();
@@ -110,6 +111,8 @@ pub(super) fn run(
 
 /// Tells how the work goes.
 struct Teller<'a> {
+    /// Whether images get their names from their notes.
+    folder: bool,
     failures: Failures,
     console: &'a mut Console,
 }
@@ -128,8 +131,11 @@ impl Observer for Teller<'_> {
             }
             Event::Reconstructed(image) => {
                 console.finish();
-                if let Some(quality) = image.quality.map(QualityReport::from) {
-                    console.note(format!("{}: {quality}", image.file.display()));
+                let file = image.file.display();
+                match image.quality.map(QualityReport::from) {
+                    Some(quality) => console.note(format!("{file}: {quality}")),
+                    None if self.folder => console.note(format!("{file} written")),
+                    None => {}
                 }
             }
             Event::Failed { file, error } => self.failures.note(file, &error.into(), console),

@@ -4,7 +4,7 @@ use super::hash::Hasher;
 use super::program::{Op, Program};
 use super::{Block, Delta, GarbleError, Labels, TweakRange};
 use crate::kernels::{AesKey, GarbleAnd, garble_and, xor_blocks};
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 
 /// Instances worked off together: one wire of a tile is 4 KB, so a circuit's live wires stay in the
 /// second cache, and the round keys are spread over the vectors once for many gates. Part of the

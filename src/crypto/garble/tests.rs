@@ -6,7 +6,7 @@ use crate::crypto::circuit::comparison::Comparison;
 use crate::crypto::circuit::literal::{Literal, LiteralShares};
 use crate::crypto::circuit::{Bit, Builder, Circuit, from_bits, to_bits};
 use crate::kernels::{AesBackend, sigma};
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use std::collections::HashSet;
 
 fn stream(seed: u128) -> BlockStream {

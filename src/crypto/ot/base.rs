@@ -9,7 +9,7 @@
 
 use super::{OtError, OtMessage, check_length};
 use crate::crypto::garble::Block;
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;

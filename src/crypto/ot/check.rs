@@ -1,7 +1,7 @@
 //! Checkers of OT correlations; every test of an OT ends in one of them.
 
 use crate::crypto::garble::{Block, Delta};
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 
 /// The receiver has the chosen of the sender's two blocks, which differ.
 pub(crate) fn ot(sender: &[[Block; 2]], choices: &Bits, received: &[Block]) {

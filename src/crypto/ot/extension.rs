@@ -14,7 +14,7 @@ use super::{
 };
 use crate::crypto::garble::{Block, BlockStream, Delta};
 use crate::kernels::AesBackend;
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 

@@ -20,7 +20,7 @@ pub mod payload;
 pub mod transpose;
 
 use crate::crypto::garble::{Block, Delta, GarbleError};
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 
 /// How many base OTs an extension takes: the bits of delta.
 pub const BASE_OTS: usize = 128;

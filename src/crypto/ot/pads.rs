@@ -8,7 +8,7 @@
 use super::{OtError, OtMessage, check_length};
 use crate::crypto::garble::hash::Hasher;
 use crate::crypto::garble::{Block, Delta, MAX_BATCH, Tweak, TweakRange};
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use crate::numbers::packing::{pack, packed_len, unpack};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 

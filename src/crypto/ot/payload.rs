@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use crate::crypto::garble::{BlockStream, SessionTweaks};
     use crate::kernels::AesBackend;
-    use crate::numbers::bitvec::Bits;
+    use crate::numbers::bits::Bits;
 
     const COUNT: usize = 300;
 

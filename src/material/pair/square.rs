@@ -12,7 +12,7 @@ use crate::crypto::garble::{Block, SessionTweaks, TweakRange};
 use crate::crypto::ot::payload::{PayloadReceiver, PayloadSender, payload_bytes};
 use crate::crypto::ot::{OtError, OtMessage};
 use crate::ids::Party;
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use crate::numbers::ring::Ring;
 use zeroize::Zeroizing;
 

@@ -13,7 +13,7 @@
 
 use super::{Below, Plan};
 use crate::ids::Party;
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use crate::numbers::fixed::{low_mask, shrink};
 use crate::numbers::ring::Ring;
 use zeroize::Zeroizing;

@@ -11,7 +11,7 @@ use crate::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender, pads};
 use crate::crypto::share;
 use crate::ids::Party::{S0, S1};
 use crate::kernels::AesBackend;
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use crate::numbers::fixed::encode;
 use crate::numbers::ring::Ring;
 

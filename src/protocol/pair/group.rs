@@ -7,7 +7,7 @@ use crate::ids::Party;
 use crate::material::pair::lookup::{LookupBlock, LookupShares, LookupStep, Shape};
 use crate::material::pair::square::SquareBlock;
 use crate::material::pair::{BLOCK, Side};
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use crate::numbers::ring::Ring;
 use crate::protocol::{ProtocolError, wrong_length};
 use crate::wire::{Channel, Tag};

@@ -1,5 +1,6 @@
 //! Why the cloud does not do what is asked of it, and a user does not ask.
 
+use crate::ids::Bytes;
 use crate::model::Unfit;
 
 /// Why the cloud does not do what a user asks, who is told this sentence; or why somebody is no user of it.
@@ -27,7 +28,10 @@ pub enum Denied {
         width: u32,
     },
     /// More material than the user may have.
-    #[error("{slots} slot(s) for {height}x{width} images take {needed} bytes, and {left} are left")]
+    #[error(
+        "{slots} slot(s) for {height}x{width} images take {}, and {} are left",
+        Bytes(*.needed), Bytes(*.left)
+    )]
     Material {
         /// Slots asked for.
         slots: u32,

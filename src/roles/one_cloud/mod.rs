@@ -29,6 +29,6 @@ pub use clients::{Client, Clients, Settings};
 pub use daemon::{Cloud, CloudEvent, Crowd};
 pub use errand::{Brought, Errand, Errands, Goal, Ready};
 pub use error::{Denied, UserError};
-pub use request::{MAX_IMAGES, MAX_SETS};
+pub use request::{MAX_IMAGES, MAX_SETS, check_request};
 pub use session::SessionReport;
 pub use user::{Own, User, Visit};

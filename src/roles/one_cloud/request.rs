@@ -25,6 +25,15 @@ pub(super) enum Request {
     Denoise { images: Vec<Subject>, sets: Vec<TripleSetId> },
 }
 
+/// Refuses a request that the cloud would not take from anybody, whatever it has of the user: the first thing it
+/// does with bytes from a user.
+///
+/// # Errors
+/// [`Denied::Malformed`], [`Denied::TooMany`], [`Denied::Sizes`], [`Denied::Repeated`].
+pub fn check_request(payload: &[u8]) -> Result<(), Denied> {
+    Request::receive(payload).map(drop)
+}
+
 /// What the cloud says before it does it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) enum Answer {

@@ -121,6 +121,20 @@ fn folders_patterns_and_files_are_shared_one_by_one() {
     assert_eq!(report["images"].as_array().unwrap().len(), 2);
     assert_eq!(report["failed"][0]["file"], "in/aa.png");
 
+    // Others that fail like it are told in one line.
+    for name in ["in/ab.png", "in/ac.png", "in/ad.png"] {
+        lab.write(name, b"no image either");
+    }
+    let ended = share(&lab, &["in"], "few", &[]);
+    assert_eq!(ended.stderr.matches("error: 'in/aa.png'").count(), 1, "{}", ended.stderr);
+    let more = "error: the same of 'in/ab.png', 'in/ac.png', 'in/ad.png': ";
+    assert_eq!(ended.stderr.matches("help: ").count(), 1, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(more) && ended.stderr.contains("4 of 6 failed"),
+        "{}",
+        ended.stderr
+    );
+
     // Names that the receiver could not tell apart are refused before anything is written.
     lab.picture("a.png", &noisy_crop(SIZE));
     share(&lab, &["in", "a.png"], "twice", &[])

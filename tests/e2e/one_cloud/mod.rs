@@ -1,5 +1,8 @@
 //! One cloud and users who take part, as processes.
 
+mod crowd;
+mod streams;
+
 use crate::common::one_cloud::OneCloud;
 use crate::common::{TINY, difference, noisy_crop, signal};
 use ppdenoise::image::{GreyImage, ImageFormat, Raster, write};

@@ -185,7 +185,7 @@ fn a_disk_that_cannot_hold_the_material_is_refused() {
     let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--size", "4000x4000"];
     let more = ["--images", "1000000", "--out", "huge"];
     lab.run(&[&args[..], &more].concat())
-        .refused_once(FAILED, &["'huge.s0' needs", "bytes, its disk has", "free some space"]);
+        .refused_once(FAILED, &["'huge.s0' needs", "B, its disk has", "free some space"]);
     assert!(!lab.exists("huge.s0") && !lab.exists("huge.s1"));
     lab.no_leftovers();
 }

@@ -21,7 +21,7 @@ use crate::crypto::ot::payload::{
 use crate::crypto::ot::{OtError, OtMessage, choose_later};
 use crate::ids::Party;
 use crate::kernels::one_hot_words;
-use crate::numbers::bitvec::Bits;
+use crate::numbers::bits::Bits;
 use crate::numbers::fixed::low_mask;
 use crate::numbers::ring::Ring;
 use zeroize::Zeroizing;
