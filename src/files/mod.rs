@@ -7,6 +7,7 @@
 //! Security: files come from anyone and are checked before memory is taken for them; contents are sealed
 //! from their maker to their reader; secret files are readable by their owner alone.
 
+mod busy;
 pub mod container;
 pub mod error;
 pub mod folder;

@@ -55,6 +55,10 @@ use crate::image::ImageError;
 use crate::network::NetworkError;
 use serde::{Deserialize, Serialize};
 
+/// Pixels between the patches of a network on them where nobody says how many, as in the published code; less for
+/// smaller ones.
+const PATCH_STRIDE: usize = 3;
+
 /// Grey levels to network units and back: (v - mid_grey) / grey_per_unit.
 ///
 /// The paper's (v/255 - 0.5) / 0.2 (section 4.5, step 2) is mid_grey 127.5, grey_per_unit 51.

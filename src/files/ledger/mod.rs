@@ -18,6 +18,7 @@ mod record;
 pub use error::LedgerError;
 pub use record::BoundWeights;
 
+use crate::files::busy::{LOCK_PAUSE, LOCK_TRIES};
 use crate::files::error::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite, sync_folder};
 use crate::files::private::check_private_folder;
@@ -29,15 +30,11 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
 
 /// The file in the state folder.
 const FILE_NAME: &str = "ledger";
 /// How the names begin of what else a server keeps there, all of it later than the ledger.
 const SIGNS: [&str; 6] = ["server", "opened-", "prepared-", "mask-", "hint-", "making"];
-/// How often a busy lock is asked for again, and after how long. An append takes milliseconds.
-const LOCK_TRIES: u32 = 250;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// An open ledger. Several handles, also of several processes, may be open on one file; each
 /// operation takes the lock, reads what the others appended, and releases it.

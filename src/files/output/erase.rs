@@ -5,6 +5,7 @@
 //! of that is reached from here.
 
 use crate::files::FormatError;
+use crate::files::busy::{LOCK_PAUSE, LOCK_TRIES};
 use crate::files::output::words::TAKE;
 use crate::files::output::{folder_of, sync_folder};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -13,16 +14,12 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 /// Zeros written at a time.
 const PIECE: usize = 1 << 20;
 /// What is looked at to tell whether a range was overwritten: random bytes are never all zero, and
 /// [`overwrite`] leaves this part to the end.
 const PROBE: u64 = 4096;
-/// How often a busy folder is asked for again, and after how long. A [`take`] takes milliseconds.
-const LOCK_TRIES: u32 = 250;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Writes zeros over ranges of an open file, durably. The first bytes of every range come last, so
 /// that [`is_overwritten`] never takes a half for a whole, whenever the machine stops.

@@ -3,13 +3,12 @@
 
 use super::super::ImageError;
 use super::dataset::damaged;
-use super::marker::{SOI, SOS, marker};
+use super::marker::{DRI, SOI, SOS, marker};
 use super::shape::Shape;
 use std::f64::consts::PI;
 
 const DHT: u8 = 0xc4;
 const DQT: u8 = 0xdb;
-const DRI: u8 = 0xdd;
 /// Samples along a side of a block, and in it.
 const SIDE: usize = 8;
 const BLOCK: usize = 64;

@@ -5,6 +5,7 @@ use super::super::{ImageError, ImageFormat};
 use super::dataset::{Coding, Element, Tag, damaged, elements, is_long, next};
 use super::syntax::Syntax;
 use super::{SYNTAX, text};
+use crate::image::read::plausible::MAX_INFLATION;
 use std::borrow::Cow;
 use std::io::Read;
 
@@ -13,8 +14,6 @@ const PREAMBLE: usize = 128;
 const MAGIC: &[u8] = b"DICM";
 /// The most that a deflated data set may be: the largest image with 32 bits a sample.
 const MAX_INFLATED: u64 = 1 << 30;
-/// What deflate makes of a byte at most.
-const MAX_INFLATION: u64 = 1032;
 
 /// A file in its parts.
 pub(super) struct File<'a> {

@@ -6,12 +6,11 @@
 
 use super::super::ImageError;
 use super::dataset::damaged;
-use super::marker::{SOI, SOS, marker};
+use super::marker::{DRI, SOI, SOS, marker};
 use super::shape::Shape;
 
 const SOF55: u8 = 0xf7;
 const LSE: u8 = 0xf8;
-const DRI: u8 = 0xdd;
 /// Contexts of samples; the two of what ends a run follow.
 const CONTEXTS: usize = 365;
 /// Bits of run lengths, by how well runs went so far (table in A.2.1).

@@ -3,6 +3,8 @@
 pub(super) const SOI: u8 = 0xd8;
 pub(super) const EOI: u8 = 0xd9;
 pub(super) const SOS: u8 = 0xda;
+/// The restart interval.
+pub(super) const DRI: u8 = 0xdd;
 
 /// The next marker that has a segment, or the end; its content; what follows.
 pub(super) fn marker(data: &[u8]) -> Option<(u8, &[u8], &[u8])> {

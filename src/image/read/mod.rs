@@ -1,4 +1,4 @@
-//! Images in: whole, or row by row.
+//! Images in: row by row, a whole image as all its rows; and whole what cannot be read by rows.
 //!
 //! May use: the images' formats, errors and limits.
 //!

@@ -11,13 +11,13 @@ mod names;
 use super::description::Layer as Described;
 use super::load::{Arrays, Tensor, assemble};
 use super::trial::{Picture, Try, margin, said};
-use super::{Description, FloatModel, ModelError, ModelFile, Normalisation, PixelOrder};
+use super::{
+    Description, FloatModel, ModelError, ModelFile, Normalisation, PATCH_STRIDE, PixelOrder,
+};
 use crate::numbers::activation::Nonlinearity;
 use chain::{Layer, Plan};
 use std::fmt;
 
-/// Pixels between the patches of a network on them, as in the published code; less for smaller ones.
-const STRIDE: usize = 3;
 /// What two PSNRs may differ by, in dB, for the simpler description to be taken.
 const EVEN_DB: f64 = 0.1;
 /// How many pixels apart the taps of the layers of IRCNN are, which no array of its file says.
@@ -237,7 +237,7 @@ impl Way {
         if let ([first, .., last], true) = (layers, layers[0].shape.len() == 2) {
             let size = side(first.shape[1], "its first layer takes")?;
             let output = side(last.shape[0], "its last layer gives")?;
-            list.push(Described::Patches { size, output, stride: STRIDE.min(output) });
+            list.push(Described::Patches { size, output, stride: PATCH_STRIDE.min(output) });
         }
         for (layer, number) in layers.iter().zip(1..) {
             let outputs = layer.shape[0];

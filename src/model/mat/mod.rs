@@ -10,12 +10,10 @@
 mod reader;
 
 use super::load::{Arrays, Tensor, assemble};
-use super::{Description, FloatModel, ModelError};
+use super::{Description, FloatModel, ModelError, PATCH_STRIDE};
 use reader::{Contents, Matrix, Variable};
 use serde_json::{Map, Value, json};
 
-/// The pixels between patches of the published code.
-const STRIDE: usize = 3;
 /// The noise level of the model published as a cell array.
 const CELL_SIGMA: f64 = 25.0;
 
@@ -104,7 +102,7 @@ fn describe(
     or("input_patch", json!(side("the input", first.columns.saturating_sub(1))?));
     or("output_patch", json!(side("the output", last.rows)?));
     or("hidden", json!(hidden));
-    or("stride", json!(STRIDE));
+    or("stride", json!(PATCH_STRIDE));
     if from_cell {
         or("pixel_order", json!("column-major"));
         or("sigma", json!(CELL_SIGMA));

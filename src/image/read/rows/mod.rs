@@ -14,7 +14,7 @@ use crate::image::codec::{decode_all, read_all};
 use crate::image::dicom::Window;
 use crate::image::scan::tiling::check_scan;
 use crate::image::{Depth, GreyImage, ImageError, ImageFormat, Raster, checked_area};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// One image, from its first row to its last.
 pub struct RowReader<'r> {
@@ -143,7 +143,7 @@ impl<'r> RowReader<'r> {
         let mut planes: Vec<Vec<f32>> = (0..channels).map(|_| Vec::with_capacity(pixels)).collect();
         self.read(height, &mut planes)?;
         let planes = planes.into_iter().map(|plane| GreyImage::new(height, width, plane));
-        Raster::of_planes(planes.collect::<Result<_, _>>()?, depth)
+        Raster::of_equal(planes.collect::<Result<_, _>>()?, depth)
     }
 
     /// Appends the next `rows` rows, fewer at the end, to the planes, of which there are
@@ -174,6 +174,19 @@ impl<'r> RowReader<'r> {
         self.done += rows;
         Ok(())
     }
+}
+
+/// An image in memory as all its rows; nothing if it is not read by rows.
+pub(in crate::image) fn whole(
+    format: ImageFormat,
+    bytes: &[u8],
+) -> Result<Option<Raster>, ImageError> {
+    if ImageFormat::from_signature(bytes) != Some(format) {
+        return Ok(None);
+    }
+    let Some((shape, lines)) = lines(format, Cursor::new(bytes))? else { return Ok(None) };
+    let line = vec![0.0; shape.width * shape.channels];
+    RowReader { shape, source: Source::Lines(lines), done: 0, line }.all().map(Some)
 }
 
 /// Opens a file by rows, if that is possible.
