@@ -9,7 +9,17 @@
 //!
 //! The program `ppdenoise` is a thin layer over this library. A Rust program that takes part itself starts
 //! at [`roles`]: each role is a type, files pass between them, and the two servers talk through any
-//! [`wire::Channel`]. Everything else is what those are built from, and changes more often.
+//! [`wire::Channel`], over [`wire::StreamChannel`] through any stream that it brings. These two modules, and the
+//! types that their functions take and give, are the surface: a change of theirs is named in the changelog.
+//! Everything else is public so that it can be read, tested and measured, and changes without a word.
+//!
+//! ```toml
+//! [dependencies]
+//! ppdenoise = { git = "...", default-features = false }  # without the program and its laboratory
+//!
+//! [profile.dev.package."*"]
+//! opt-level = 3  # the arithmetic of a debug build is many times slower
+//! ```
 //!
 //! ```
 //! use ppdenoise::files::container::no_passphrase as none;
