@@ -303,7 +303,7 @@ fn a_quota_ends_and_material_has_a_limit() {
     let (result, report) = world.session(("ben", [usize::MAX; 2]), |user, channel| {
         user.visit(channel)?.prepare((14, 15), 1000, &mut Silent)
     });
-    assert!(result.is_err() && report.error.unwrap().contains("and 100000 are left"));
+    assert!(result.is_err() && report.error.unwrap().contains("and 100.00 KB are left"));
 }
 
 /// Whatever a user sends in place of a request ends its session with a sentence, and the next one is served.
@@ -324,7 +324,7 @@ fn a_user_who_lies_ends_its_own_session() {
         (Tag::Request, [&[0, 253][..], &(1u64 << 60).to_le_bytes()].concat(), "malformed"),
         (Tag::Request, make(u32::MAX, u32::MAX, 1), "takes no images of 4294967295x4294967295"),
         (Tag::Request, make(1, 1, 1), "takes no images of 1x1"),
-        (Tag::Request, make(2000, 2000, 1024), "bytes, and"),
+        (Tag::Request, make(2000, 2000, 1024), "GB, and"),
         (Tag::Request, denoise(14, 15), "no set of triples 07070707"),
         (Tag::Hello, vec![1], "Hello where Request was due"),
     ] {
