@@ -36,7 +36,7 @@ export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test test-train test-slow soak lint check bench bench-kernels fuzz sanitize advisories deny have-cargo-deny licences fixtures train clean \
-        experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12
+        experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12 icassp
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,10 +92,10 @@ sanitize: ## Address and leak sanitizer over kernels, ciphers, parsers and chann
 	  --config 'profile.dev.package.ppdenoise.opt-level=1' --target $(HOST) --lib -- \
 	  kernels:: crypto::garble:: crypto::ot:: crypto::prg:: numbers::packing:: files:: wire:: image::
 
-reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also table2, table3, table4, fig2, fig8, fig12
+reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also table2, table3, table4, fig2, fig8, fig12; icassp
 	$(BIN) reproduce all --data $(DATA) --out $(OUT) $(REPRODUCE)
 
-table2 table3 table4 fig2 fig8 fig12: build
+table2 table3 table4 fig2 fig8 fig12 icassp: build
 	$(BIN) reproduce $@ --data $(DATA) --out $(OUT) $(REPRODUCE)
 
 experiment: build ## 20 images of DATA with noise through both servers to OUT/quality.csv: make experiment DATA=folder OUT=folder

@@ -32,6 +32,7 @@ impl From<LabError> for Failure {
             LabError::Network(e) => e.into(),
             LabError::Metrics(e) => e.into(),
             LabError::Choice(e) => e.into(),
+            LabError::Role(e) => e.into(),
             LabError::About { file, source } => Failure::from(*source).about(&file),
             LabError::Unfit { image, unfit } => {
                 let help = format!(
@@ -90,6 +91,8 @@ impl From<LabError> for Failure {
             | LabError::Start { .. }
             | LabError::Report { .. }
             | LabError::Relay { .. }
+            | LabError::Protocol(_)
+            | LabError::Randomness(_)
             | LabError::Threads(_) => Failure::new(Code::Failed, text),
         }
     }

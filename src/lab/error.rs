@@ -7,6 +7,8 @@ use crate::image::ImageError;
 use crate::image::metrics::MetricsError;
 use crate::model::{ChoiceError, ModelError, Unfit};
 use crate::network::NetworkError;
+use crate::protocol::ProtocolError;
+use crate::roles::RoleError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +40,15 @@ pub enum LabError {
     /// A chart.
     #[error(transparent)]
     Plot(#[from] PlotError),
+    /// A role of this process.
+    #[error(transparent)]
+    Role(#[from] RoleError),
+    /// Two parties of this process.
+    #[error("a protocol between two parties of this process failed: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// The system gave no randomness.
+    #[error("the operating system gave no randomness: {0}")]
+    Randomness(String),
     /// What is wrong with this file, or with the image of this name.
     #[error("'{}': {source}", .file.display())]
     About {

@@ -2,6 +2,8 @@
 //! itself.
 
 use crate::image::{GreyImage, ImageError, ImageFormat};
+use crate::model::{FloatModel, ModelError, load_npz};
+use std::io::Cursor;
 
 /// Of fixtures/demo.
 const IMAGE: &[u8] = include_bytes!("../../../fixtures/demo/camera-128.png");
@@ -20,17 +22,23 @@ pub fn image() -> Result<GreyImage, ImageError> {
     ImageFormat::Png.decode(IMAGE)?.into_grey()
 }
 
+/// A small model, `tiny-9-5-24`.
+///
+/// # Errors
+/// None but a bug's.
+pub fn model() -> Result<FloatModel, ModelError> {
+    load_npz(Cursor::new(MODEL), None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::load_npz;
-    use std::io::Cursor;
 
     #[test]
     fn what_is_embedded_can_be_used() {
         let image = image().unwrap();
         assert_eq!((image.height(), image.width()), (128, 128));
-        let model = load_npz(Cursor::new(MODEL), None).unwrap();
+        let model = model().unwrap();
         assert!(model.network.grid((128, 128)).is_ok());
     }
 }

@@ -3,7 +3,9 @@
 mod embedded;
 mod pictured;
 
-pub use embedded::{IMAGE_NAME as EMBEDDED_IMAGE_NAME, image as embedded_image};
+pub use embedded::{
+    IMAGE_NAME as EMBEDDED_IMAGE_NAME, image as embedded_image, model as embedded_model,
+};
 
 use super::error::{LabError, io_error};
 use super::observer::Observer;

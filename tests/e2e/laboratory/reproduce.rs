@@ -117,6 +117,36 @@ fn what_cannot_be_reproduced_is_refused_before_any_work() {
     refused("data").refused_once(USAGE, &["another run", "out"]);
 }
 
+/// The conference version with a key of its real length.
+#[test]
+#[ignore = "slow: a minute of Paillier with 2,048 bits"]
+fn the_conference_version_is_measured() {
+    let lab = lab();
+    let ended = lab.run(&args(&["icassp"], &["--quick", "--json"]));
+    let report = ended.report();
+    assert_eq!(report["targets"][0]["target"], "icassp");
+    let files = report["targets"][0]["files"].as_array().unwrap();
+    assert_eq!(files, &["out/icassp.md", "out/icassp.csv"]);
+    let page = String::from_utf8(lab.read("out/icassp.md")).unwrap();
+    for text in [
+        "| packed | yes, every value | 210 |",
+        "| the paper | Lena | 32.25 |",
+        "| 56.85 | 68.80 | 1536 |",
+    ] {
+        assert!(page.contains(text), "no {text} in {page}");
+    }
+    let value = |figure: &str| -> f64 {
+        let all = lines(&lab, "out/icassp.csv");
+        let line = all.iter().find(|line| line.starts_with(figure)).unwrap();
+        line.rsplit(',').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(value("patch,packed,equals_twin"), 1.0);
+    assert!(value("operations,packed,gain_cloud") > 2.0);
+    assert!(value("computed,\"ours, literal\",user_hours") > 10.0);
+    let lost = value("quality,b,baseline_psnr_db") - value("quality,b,secure_psnr_db");
+    assert!((-0.1..2.0).contains(&lost), "{lost} dB");
+}
+
 /// Everything from crops of three fixture images, as `make reproduce-quick` does.
 #[test]
 #[ignore = "slow: a minute of two servers"]
