@@ -138,6 +138,7 @@ fn product(
     });
     let answer = clocks.user(|| multiply(rng, key, blinded.each_ref()));
     let product = clocks.cloud(|| factors.unblind(public, masks.each_ref(), &answer));
+    let product = product.expect("an honest user");
     let expected: Vec<i128> = weights.iter().map(|w| a * w).collect();
     let found = slots.unpack(public, &key.decrypt(&product), slots.count);
     assert_eq!(found, expected, "a wrong product");

@@ -65,18 +65,18 @@ impl Factors<'_> {
             .map(|(factor, mask)| key.add(factor, &key.encrypt(rng, &mask.value)))
     }
 
-    /// Step 3, at the cloud: the product.
+    /// Step 3, at the cloud: the product; none of factors that are no ciphertexts, see [`PublicKey::negate`].
     pub(super) fn unblind(
         &self,
         key: &PublicKey,
         [r, s]: [&Mask; 2],
         blinded: &Ciphertext,
-    ) -> Ciphertext {
+    ) -> Option<Ciphertext> {
         let cross = [(self.a, s), (self.b, r)]
             .map(|(factor, mask)| key.times(factor, &mask.value, mask.bits));
-        let cross = key.negate(&key.add(&cross[0], &cross[1]));
+        let cross = key.negate(&key.add(&cross[0], &cross[1]))?;
         let masks = key.constant(&key.minus(&key.product(&r.value, &s.value)));
-        key.add(&key.add(blinded, &cross), &masks)
+        Some(key.add(&key.add(blinded, &cross), &masks))
     }
 }
 
@@ -110,7 +110,7 @@ mod tests {
         let s = if full { Mask::full(rng, public) } else { Mask::short(rng, public, WIDTH) };
         let [va, vb] = factors.blind(rng, public, [&r, &s]);
         let answer = multiply(rng, key, [&va, &vb]);
-        let product = factors.unblind(public, [&r, &s], &answer);
+        let product = factors.unblind(public, [&r, &s], &answer).unwrap();
         (key.decrypt(&product), [key.decrypt(&va), key.decrypt(&vb)])
     }
 

@@ -168,12 +168,10 @@ impl PublicKey {
         Ciphertext(a.0.mul(&b.0))
     }
 
-    /// Of the negative. Cost: an inverse mod N^2.
-    ///
-    /// # Panics
-    /// If the ciphertext shares a factor with N: whoever made it knows the secret key, and breaks off.
-    pub(super) fn negate(&self, a: &Ciphertext) -> Ciphertext {
-        Ciphertext(a.0.invert().into_option().expect("a unit mod N^2"))
+    /// Of the negative; none of a number that shares a factor with N, which only the owner of the key can make.
+    /// Cost: an inverse mod N^2.
+    pub(super) fn negate(&self, a: &Ciphertext) -> Option<Ciphertext> {
+        a.0.invert().into_option().map(Ciphertext)
     }
 
     /// Of the product with `factor`, which has `bits` bits. Cost: an exponent of so many bits mod N^2.
@@ -357,7 +355,11 @@ pub(super) mod tests {
         assert!(public.read(&message).unwrap() == sent);
         assert!(public.read(&message[1..]).is_none());
         assert!(public.read(&vec![0xff; public.ciphertext_bytes()]).is_none(), "beyond N^2");
-        assert!(public.read(&vec![0; public.ciphertext_bytes()]).is_none(), "no unit");
+        assert!(public.read(&vec![0; public.ciphertext_bytes()]).is_none(), "zero");
+        // A multiple of N is no ciphertext either, which shows when it is inverted.
+        let mut multiple = key.public().n.as_ref().to_le_bytes().to_vec();
+        multiple.resize(public.ciphertext_bytes(), 0);
+        assert!(public.negate(&public.read(&multiple).unwrap()[0]).is_none());
     }
 
     proptest! {
@@ -371,7 +373,7 @@ pub(super) mod tests {
             let [ca, cb] = [a, b].map(|v| public.encrypt(rng, &public.plain(v)));
             let open = |c: &Ciphertext| public.signed(&key.decrypt(c));
             prop_assert_eq!(open(&public.add(&ca, &cb)), Some(a + b));
-            prop_assert_eq!(open(&public.negate(&ca)), Some(-a));
+            prop_assert_eq!(open(&public.negate(&ca).unwrap()), Some(-a));
             let times = public.times(&ca, &public.plain(f.into()), 30);
             prop_assert_eq!(open(&times), Some(a * i128::from(f)));
         }

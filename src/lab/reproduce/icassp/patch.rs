@@ -100,12 +100,16 @@ impl<'a> Side<'a> {
             return Err(wrong_length("ciphertexts", message.len(), expected));
         }
         let read = self.work(|_| key.read(&message));
-        read.ok_or_else(|| NetError::Protocol("sent a number that is no ciphertext".into()).into())
+        read.ok_or_else(no_ciphertext)
     }
 
     fn done(self) -> Work {
         Work { busy: self.busy, bytes_sent: self.channel.traffic().bytes_sent }
     }
+}
+
+fn no_ciphertext() -> ProtocolError {
+    NetError::Protocol("sent a number that is no ciphertext".into()).into()
 }
 
 /// The user: its inputs, and at the end the outputs of the last op.
@@ -222,10 +226,11 @@ fn linear(
         let answers = side.receive(key, Tag::Opening, batch.len())?;
         side.work(|_| {
             for (((group, factors), [r, s]), answer) in batch.iter().zip(&masks).zip(&answers) {
-                let product = factors.unblind(key, [r, s], answer);
+                let product = factors.unblind(key, [r, s], answer).ok_or_else(no_ciphertext)?;
                 sums[*group] = key.add(&sums[*group], &product);
             }
-        });
+            Ok::<(), ProtocolError>(())
+        })?;
         progress(batch.len() as u64);
     }
 }
