@@ -98,20 +98,18 @@ fn visit(
     let patches = public.network.grid(size).map_or(0, |grid| grid.rows());
     let mut visit = user.visit(channel)?;
     let both = |traffic: crate::wire::Traffic| traffic.bytes_sent + traffic.bytes_received;
-    let made = visit.supply(size, 1, &mut Silent)?;
+    let report = visit.prepare(size, 1, &mut Silent)?;
     let mut run = OneCloudRun {
         patches,
         once: Phase::default(),
         material: Phase::default(),
         online: Phase::default(),
     };
-    for report in &made {
-        run.once.seconds += report.setup.seconds;
-        run.once.bytes += both(report.setup.traffic);
-        for set in &report.sets {
-            run.material.seconds += set.made.seconds;
-            run.material.bytes += both(set.made.traffic);
-        }
+    run.once.seconds += report.setup.seconds;
+    run.once.bytes += both(report.setup.traffic);
+    for set in &report.sets {
+        run.material.seconds += set.made.seconds;
+        run.material.bytes += both(set.made.traffic);
     }
     let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels) };
     let started = Instant::now();
