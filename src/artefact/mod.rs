@@ -78,7 +78,7 @@ impl Parties {
     }
 
     /// The names of the servers' keys.
-    fn fingerprints(&self) -> [Fingerprint; 2] {
+    pub(crate) fn fingerprints(&self) -> [Fingerprint; 2] {
         self.servers.each_ref().map(PublicKey::fingerprint)
     }
 }

@@ -4,10 +4,13 @@ use super::args::server::Serve;
 use super::batch::{Failed, is_folder};
 use super::failure::{Code, Failure};
 use super::files::overwrite;
-use super::output::{Console, peak_memory, print_json};
-use super::server_side::Watcher;
+use super::output::{Console, peak_memory, print_json, print_json_line};
+use super::serve_events::Log;
+use super::server_side::{Watcher, heed_signals};
 use crate::kernels;
-use crate::roles::server::{self, EraseReport, Folders, Images, ServeReport, ServiceError, Until};
+use crate::roles::server::{
+    self, EraseReport, Folders, Images, ServeReport, ServiceError, Until, Watching,
+};
 use crate::roles::{RoleError, Threads};
 use serde::Serialize;
 use std::path::Path;
@@ -33,9 +36,15 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let request = request(args, &stop)?;
     let mut watcher = Watcher::new(console);
-    watcher.stop = args.watch.then_some(stop);
+    watcher.warn_below = args.warn_below;
+    watcher.log = (args.watch && args.common.json).then(|| Log::new(args.server.party));
     let link = args.server.link.wanted();
-    let report = match args.server.open()?.serve(&request, link.as_ref(), &mut watcher) {
+    let server = args.server.open()?;
+    if args.watch {
+        heed_signals(&stop)?;
+        watcher.failures.tell_each();
+    }
+    let report = match server.serve(&request, link.as_ref(), &mut watcher) {
         Err(RoleError::Service(e @ ServiceError::EmptyShard)) => {
             console.note(format!("{e}: nothing to do"));
             return Ok(());
@@ -60,7 +69,8 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
             erased: &report.erased,
             peak_memory_bytes: peak_memory(),
         };
-        print_json("ppdenoise.serve.v2", &report)?;
+        let print = if args.watch { print_json_line } else { print_json };
+        print("ppdenoise.serve.v2", &report)?;
     }
     let total = report.images.len() + report.done_before + failures.list.len();
     failures.end(total)
@@ -72,9 +82,7 @@ fn request(args: &Serve, stop: &Arc<AtomicBool>) -> Result<server::Serve, Failur
     let images = match one_folder(args) {
         Some(out) => {
             let until = match args.watch {
-                true => {
-                    Until::Stopped { stop: stop.clone(), idle: args.idle.map(Duration::from_secs) }
-                }
+                true => Until::Stopped(watching(args, stop)),
                 false => Until::Done,
             };
             let (images, out, shard) = (args.image.clone(), out.to_owned(), args.part.shard());
@@ -93,6 +101,13 @@ fn request(args: &Serve, stop: &Arc<AtomicBool>) -> Result<server::Serve, Failur
         erase_spent: args.erase_spent,
         threads: Threads::Own(args.server.threads.number()),
     })
+}
+
+/// How the flags say that folders are watched.
+fn watching(args: &Serve, stop: &Arc<AtomicBool>) -> Watching {
+    let usual = Watching::new(stop.clone());
+    let missing_after = args.missing_after.map_or(usual.missing_after, Duration::from_secs);
+    Watching { idle: args.idle.map(Duration::from_secs), missing_after, ..usual }
 }
 
 /// The folder of the results, if they go into one.

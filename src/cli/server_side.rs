@@ -3,19 +3,22 @@
 use super::args::server::{Link, ServerSide};
 use super::batch::Failures;
 use super::failure::Failure;
+use super::failure::refill;
 use super::output::{Console, bytes, say};
+use super::serve_events::Log;
 use crate::artefact::Unguarded;
 use crate::material::Origin;
 use crate::roles::server::{
     EraseReport, ImageReport, Meet, ServeReport, ServerFiles, ServiceError, description_beside,
 };
-use crate::roles::{Event, Observer, Phase, RoleError, Server, server};
+use crate::roles::{Event, Observer, Phase, RoleError, Server, SetFound, server};
 use crate::wire::Limits;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 impl ServerSide {
@@ -50,30 +53,44 @@ impl Link {
 pub(super) struct Watcher<'a> {
     pub(super) console: &'a mut Console,
     pub(super) failures: Failures,
-    /// Set by the first signal, of a job that takes images as they come.
-    pub(super) stop: Option<Arc<AtomicBool>>,
-    /// Why signals are not heeded.
-    unheeded: Option<Failure>,
+    /// Where each event becomes a line of JSON.
+    pub(super) log: Option<Log>,
+    /// How many slots for images of a size are few.
+    pub(super) warn_below: Option<u64>,
+    /// Sizes of which it was told that few slots are left.
+    low: HashSet<(u32, u32)>,
+    /// Files of which it was told that used slots stay in them.
+    unguarded: HashSet<PathBuf>,
+    /// Whether it was told that the other server is away.
+    away: bool,
 }
 
 impl<'a> Watcher<'a> {
     pub(super) fn new(console: &'a mut Console) -> Self {
-        Watcher { console, failures: Failures::default(), stop: None, unheeded: None }
+        Watcher {
+            console,
+            failures: Failures::default(),
+            log: None,
+            warn_below: None,
+            low: HashSet::new(),
+            unguarded: HashSet::new(),
+            away: false,
+        }
     }
 
     /// What came of a job, once it is over.
     pub(super) fn end<T>(&mut self, result: Result<T, RoleError>) -> Result<T, Failure> {
         let done = result?;
         self.console.finish();
-        match self.unheeded.take() {
-            Some(failure) => Err(failure),
-            None => Ok(done),
-        }
+        Ok(done)
     }
 }
 
 impl Observer for Watcher<'_> {
     fn event(&mut self, event: Event<'_>) {
+        if let Some(log) = &mut self.log {
+            log.event(&event);
+        }
         match event {
             Event::Phase(phase) => self.console.phase(&phase_name(phase)),
             Event::Unguarded { file, why } => self.unguarded(file, why),
@@ -95,7 +112,33 @@ impl Observer for Watcher<'_> {
                  authenticated")
             }
             Event::Stranger(refused) => self.console.note(refused),
-            Event::Linked => self.linked(),
+            Event::Linked(_) => self.linked(),
+            Event::PeerLost { error } => {
+                self.away = true;
+                self.tell(format!("the other server is away and is waited for: {error}"));
+            }
+            Event::SetFound(set) => self.set(&set, "found"),
+            Event::SetSpent(set) => self.set(&set, "used up; `ppdenoise erase` overwrites it"),
+            Event::SetRefused { file, error } => {
+                self.tell(format!("'{}' is passed over: {error}", file.display()));
+            }
+            Event::SetUnmatched { file, set } => self.tell(format!(
+                "'{}': the other server has no half of the triples {}",
+                file.display(),
+                set.short()
+            )),
+            Event::NoMaterial { size, images } => self.tell(format!(
+                "{images} image(s) of {}x{} wait for triples: {}",
+                size.0,
+                size.1,
+                refill(size, images)
+            )),
+            Event::Unmatched { file, seconds, .. } => self.tell(format!(
+                "'{}' is left for {seconds:.0} s: the other server has no share of this image, or none \
+                 that it can use",
+                file.display()
+            )),
+            Event::KeysChanged => self.tell("public keys have changed: files are looked at again".into()),
             Event::Denoised(image) => self.denoised(image),
             Event::Served(report) => self.served(report),
             Event::Erased { file, report } => erased(file, report, self.console),
@@ -163,7 +206,42 @@ pub(super) fn erased(file: &Path, report: &EraseReport, console: &Console) {
 }
 
 impl Watcher<'_> {
+    fn tell(&mut self, text: String) {
+        self.console.finish();
+        self.console.note(text);
+    }
+
+    fn set(&mut self, set: &SetFound<'_>, what: &str) {
+        let SetFound { file, size, slots, left, .. } = set;
+        self.tell(format!(
+            "'{}' for {}x{} images, {left} of {slots} slot(s) left: {what}",
+            file.display(),
+            size.0,
+            size.1
+        ));
+    }
+
+    /// Warns once when slots become few, until there are enough again.
+    fn slots(&mut self, image: &ImageReport) {
+        let (size, left) = ((image.height, image.width), image.slots_left);
+        let Some(below) = self.warn_below else { return };
+        if left >= below {
+            self.low.remove(&size);
+        } else if self.low.insert(size) {
+            if let Some(log) = &mut self.log {
+                log.low(size, left, below);
+            }
+            let (height, width) = size;
+            let text = format!("warning: {left} slot(s) are left for {height}x{width} images");
+            self.console.finish();
+            say(&format!("{text}: {}", refill(size, below)));
+        }
+    }
+
     fn unguarded(&mut self, file: &Path, why: Unguarded) {
+        if !self.unguarded.insert(file.to_owned()) {
+            return;
+        }
         let why = match why {
             Unguarded::Pipe => "is a pipe",
             Unguarded::ReadOnly => "can only be read",
@@ -184,12 +262,9 @@ impl Watcher<'_> {
         self.console.note(format!("{slots} slot(s) for {height}x{width} images: {files}"));
     }
 
-    /// From now on the first signal asks for an end between two images, the second ends the process.
     fn linked(&mut self) {
-        let Some(stop) = &self.stop else { return };
-        if let Err(failure) = heed_signals(stop) {
-            self.unheeded = Some(failure);
-            stop.store(true, Ordering::Relaxed);
+        if std::mem::take(&mut self.away) {
+            self.tell("the other server is there again".into());
         }
     }
 
@@ -198,15 +273,17 @@ impl Watcher<'_> {
         self.console.finish();
         let online = &image.online;
         self.console.note(format!(
-            "image {} in slot {}: {} patches, {} activations, {:.2} s, {} sent, {} received",
+            "image {} in slot {}: {} patches, {} activations, {:.2} s, {} sent, {} received, {} slot(s) left",
             image.image_id,
             image.slot,
             image.patches,
             image.activations,
             online.seconds,
             bytes(online.traffic.bytes_sent),
-            bytes(online.traffic.bytes_received)
+            bytes(online.traffic.bytes_received),
+            image.slots_left
         ));
+        self.slots(image);
     }
 
     fn served(&mut self, report: &ServeReport) {
@@ -221,15 +298,6 @@ impl Watcher<'_> {
     }
 
     fn failed(&mut self, file: &Path, error: RoleError) {
-        // It may come another day.
-        let waits = self.stop.is_some();
-        if waits {
-            self.failures.tell_each();
-        }
-        if matches!(error, RoleError::Service(ServiceError::NotShared)) && waits {
-            self.console.note(format!("'{}' is left: {error}", file.display()));
-            return;
-        }
         let named =
             matches!(error, RoleError::Service(ServiceError::Input(_) | ServiceError::Format(_)));
         let failure = Failure::from(error);

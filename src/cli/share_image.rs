@@ -18,6 +18,8 @@ use std::time::Instant;
 struct Report {
     /// One a share of an image or channel.
     images: Vec<Entry>,
+    /// Images that were shared into the folder before, and passed over.
+    skipped: usize,
     failed: Vec<Failed>,
     /// Whether notes to the receiver go with them.
     notes: bool,
@@ -93,6 +95,7 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
     request.tile = args.tile.map(|side| side as usize);
     request.shard = args.part.shard();
     request.clamping = if args.strict { Clamping::Never } else { args.clamp.clamping() };
+    request.again = args.again;
     request.overwrite = overwrite(args.common.force);
     request.inputs = vec![args.model.clone()];
     let mut teller = Teller { out: &args.out, failures: Failures::default(), console };
@@ -103,6 +106,7 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
     if args.common.json {
         let report = Report {
             images: shared.images.iter().map(Entry::from).collect(),
+            skipped: shared.skipped,
             failed: failures.list.clone(),
             notes: shared.notes,
             seconds: started.elapsed().as_secs_f64(),
@@ -132,6 +136,10 @@ impl Observer for Teller<'_> {
             Event::Estimated { sigma, .. } => {
                 console.note(format!("estimated noise: {sigma:.2} grey levels"));
             }
+            Event::SharedBefore { images } => console.note(format!(
+                "{images} image(s) were shared into this folder before and are passed over; --again \
+                 shares them once more"
+            )),
             Event::Shared { image, of_several } => self.shared(image, of_several),
             Event::SharedTiles { file, cut, channels } => self.tiles(file, cut, channels),
             Event::SharedFrames { file, frames, size: (rows, columns) } => {

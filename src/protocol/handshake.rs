@@ -96,6 +96,8 @@ pub(super) enum Purpose {
     Denoise = 1,
     /// Material.
     Make = 2,
+    /// Which material both have.
+    Stock = 3,
 }
 
 impl Purpose {
@@ -103,6 +105,7 @@ impl Purpose {
         match number {
             1 => "`serve` or `prepare`".into(),
             2 => "`gen-triplets`".into(),
+            3 => "`serve` with a folder of triples".into(),
             other => format!("command {other}"),
         }
     }

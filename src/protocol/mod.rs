@@ -22,6 +22,7 @@ mod pair_greeting;
 mod pair_linear;
 mod server_model;
 mod session;
+mod stock_greeting;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,7 @@ pub use pair_greeting::{
 pub use pair_linear::{HintMessage, LinearSetUp, LinearShares, LinearWork, PairLinear, WatchHints};
 pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
 pub use session::{Image, Sources, TileSource, denoise};
+pub use stock_greeting::{InCommon, MAX_STOCK, Stock, StockedSet, compare_stock};
 
 use crate::files::FormatError;
 use crate::ids::codec::SmallError;

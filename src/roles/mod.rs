@@ -37,7 +37,7 @@ pub use dealer::{Deal, Dealer, DealtSet};
 pub use error::{MaterialError, PlainError, RoleError, VerifyError};
 pub use gateway::{Gateway, GatewayError, Picture, ShareImages, ShareReport, SharedPlane};
 pub use model_owner::{ModelOwner, ShareModel, SharedLayer, SharedModel};
-pub use observer::{Event, Observer, Phase, Silent};
+pub use observer::{Event, Observer, PeerFacts, Phase, SetFound, Silent};
 pub use plain::{Arithmetic, Denoise, Denoised, denoise};
 pub use receiver::{
     Receiver, ReceiverError, Reconstruct, ReconstructReport, Reconstructed, ResultOf,

@@ -4,9 +4,9 @@ use super::dealer::DealtSet;
 use super::error::RoleError;
 use super::gateway::SharedPlane;
 use super::receiver::Reconstructed;
-use super::server::{EraseReport, ImageReport, MakeReport, ServeReport};
+use super::server::{EraseReport, ImageReport, InputError, MakeReport, ServeReport};
 use crate::artefact::{NoteError, Unguarded};
-use crate::ids::ImageId;
+use crate::ids::{Fingerprint, ImageId, TripleSetId};
 use crate::image::Cut;
 use crate::material::Origin;
 use crate::model::Unfit;
@@ -72,6 +72,11 @@ pub enum Event<'a> {
         /// Rows and columns of each.
         size: (usize, usize),
     },
+    /// Gateway: so many images were shared into the folder before, and are passed over.
+    SharedBefore {
+        /// How many.
+        images: usize,
+    },
     /// Gateway or user: pixels beyond the levels that the model was shared for were clamped, and accepted.
     Clamped {
         /// The image's file.
@@ -113,8 +118,49 @@ pub enum Event<'a> {
     Insecure,
     /// Somebody else than the other server connected and was refused: from where, and why.
     Stranger(&'a str),
-    /// The other server is there.
-    Linked,
+    /// The other server is there, or there again after it was told that it is not.
+    Linked(PeerFacts),
+    /// The other server has gone or does not come, and is waited for. Told once until it is there again.
+    PeerLost {
+        /// How that shows.
+        error: &'a RoleError,
+    },
+    /// A set of triples was found in a folder, and will serve once the other server has its half.
+    SetFound(SetFound<'a>),
+    /// All slots of a set in a folder are spent: its file can be erased.
+    SetSpent(SetFound<'a>),
+    /// A file in a folder of triples is no good, and is passed over until it changes.
+    SetRefused {
+        /// The file.
+        file: &'a Path,
+        /// Why.
+        error: InputError,
+    },
+    /// The other server has had no half of this set for long.
+    SetUnmatched {
+        /// This server's file.
+        file: &'a Path,
+        /// The set.
+        set: TripleSetId,
+    },
+    /// Images wait for material of their size. Told once until there is some.
+    NoMaterial {
+        /// Their rows and columns.
+        size: (u32, u32),
+        /// How many wait now.
+        images: u64,
+    },
+    /// The other server has had no share of this image for long, or lacks it when this one ends.
+    Unmatched {
+        /// This server's share.
+        file: &'a Path,
+        /// The image.
+        image: ImageId,
+        /// How long.
+        seconds: f64,
+    },
+    /// Public keys in the server's folder have changed: from now on they decide.
+    KeysChanged,
     /// Receiver: without the gateway's key notes are not read.
     NoGateway {
         /// The file that is missed.
@@ -149,6 +195,30 @@ pub enum Event<'a> {
         /// Why.
         error: RoleError,
     },
+}
+
+/// Who is at the other end of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerFacts {
+    /// Its address, where the link is one of TCP.
+    pub address: Option<SocketAddr>,
+    /// The key that it proved; none without TLS.
+    pub key: Option<Fingerprint>,
+}
+
+/// A set of triples in a folder.
+#[derive(Clone, Copy, Debug)]
+pub struct SetFound<'a> {
+    /// Its file.
+    pub file: &'a Path,
+    /// Its id.
+    pub set: TripleSetId,
+    /// Rows and columns of the images that it serves.
+    pub size: (u32, u32),
+    /// All of its slots.
+    pub slots: u64,
+    /// Those that this server's ledger leaves.
+    pub left: u64,
 }
 
 /// The phases of a role's work, in order.

@@ -24,7 +24,7 @@ pub use frame::{Frame, MAX_PAYLOAD, Tag};
 pub use listen::{Door, HALF_OPEN, Listener};
 pub use mem::{MemChannel, pair};
 pub use stream::StreamChannel;
-pub use tcp::{Cutter, TcpChannel, connect};
+pub use tcp::{Cutter, TcpChannel, connect, connect_once};
 pub use tls::TlsKeys;
 
 use std::time::Duration;

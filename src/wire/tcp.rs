@@ -7,7 +7,7 @@ use super::tls::proved;
 use super::tls_stream::{TlsWriter, split};
 use super::{Channel, Frame, Limits, NetError, Refusal, Security, Tag, Traffic};
 use std::io::{Cursor, ErrorKind, Read};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 /// Bytes of a plain stream written at a time.
@@ -33,16 +33,9 @@ pub struct TcpChannel {
 pub fn connect(address: &str, security: &Security, limits: Limits) -> Result<TcpChannel, NetError> {
     let started = Instant::now();
     loop {
-        let reason = match try_connect(address, limits.wait) {
-            Ok(stream) => match HalfOpen::connected(stream, security, limits.handshake) {
-                Ok(met) => return TcpChannel::new(met, limits.silence),
-                // A listener that many have connected to closes the oldest connections.
-                Err(Refusal::Closed) => Refusal::Closed.to_string(),
-                Err(refusal) => {
-                    return Err(NetError::Handshake { address: address.into(), refusal });
-                }
-            },
-            Err(e) => e.to_string(),
+        let reason = match connect_once(address, security, limits) {
+            Err(NetError::NotThere { reason, .. }) => reason,
+            other => return other,
         };
         if started.elapsed() + RETRY > limits.wait {
             let (address, seconds) =
@@ -50,6 +43,26 @@ pub fn connect(address: &str, security: &Security, limits: Limits) -> Result<Tcp
             return Err(NetError::NotThere { address, seconds, reason });
         }
         std::thread::sleep(RETRY);
+    }
+}
+
+/// As [`connect`], with one attempt for each address of the name; each has `limits.wait`.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_once(
+    address: &str,
+    security: &Security,
+    limits: Limits,
+) -> Result<TcpChannel, NetError> {
+    let not_there =
+        |reason: String| NetError::NotThere { address: address.into(), seconds: 0, reason };
+    let stream = try_connect(address, limits.wait).map_err(|e| not_there(e.to_string()))?;
+    match HalfOpen::connected(stream, security, limits.handshake) {
+        Ok(met) => TcpChannel::new(met, limits.silence),
+        // A listener that many have connected to closes the oldest connections.
+        Err(Refusal::Closed) => Err(not_there(Refusal::Closed.to_string())),
+        Err(refusal) => Err(NetError::Handshake { address: address.into(), refusal }),
     }
 }
 
@@ -97,6 +110,11 @@ impl TcpChannel {
     /// The Ed25519 key that the other end proved; nothing without TLS.
     pub fn peer_key(&self) -> Option<[u8; 32]> {
         self.peer
+    }
+
+    /// The address of the other end, if the connection still has one.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
     }
 
     /// What ends this connection from another thread.

@@ -13,6 +13,7 @@ pub mod npz;
 pub mod one_cloud;
 pub mod proxy;
 pub mod refusal;
+pub mod service;
 
 use ppdenoise::image::{GreyImage, ImageFormat, write};
 use rustix::process::{Pid, Signal, kill_process};
@@ -59,10 +60,12 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Asserts success and returns the JSON report.
+    /// Asserts success and returns the JSON report; of a server that watches it is the last line.
     pub fn report(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
-        serde_json::from_str(&self.stdout).expect("a JSON report on standard output")
+        let last = self.stdout.lines().last().filter(|line| line.starts_with("{\"schema\""));
+        let report = serde_json::from_str(last.unwrap_or(&self.stdout));
+        report.expect("a JSON report on standard output")
     }
 
     /// Asserts success.
@@ -172,6 +175,11 @@ impl Lab {
             entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
+    }
+
+    /// The names in a folder that are not hidden, in order: shares without the list of what was shared.
+    pub fn shown(&self, folder: &str) -> Vec<String> {
+        self.names(folder).into_iter().filter(|name| !name.starts_with('.')).collect()
     }
 
     /// Asserts that no unfinished output is left, here or in the state folders.

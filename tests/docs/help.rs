@@ -15,7 +15,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "share-image",
-        "<IMAGE> --window --color --tile --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --clamp --strict --out --force --json",
+        "<IMAGE> --window --color --tile --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --clamp --strict --out --again --force --json",
     ),
     (
         "gen-triplets",
@@ -29,8 +29,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "serve",
-        "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --shard --watch --idle --state \
-         --wait --timeout --insecure --threads --config --erase-spent --force --json",
+        "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --shard --watch --idle \
+         --missing-after --warn-below --state --wait --timeout --insecure --threads --config --erase-spent --force --json",
     ),
     ("erase", "--party --keys --passphrase-file --triplets --state --all --unused-too --json"),
     (

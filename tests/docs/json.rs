@@ -1,7 +1,8 @@
 //! docs/json.md says which fields each report has, no more and no fewer.
 
 use crate::common::one_cloud::OneCloud;
-use crate::common::{CAMERA, Job, KEYS, Lab, Running, TINY, clean_crop, signal};
+use crate::common::service::{Service, free_port};
+use crate::common::{CAMERA, Job, KEYS, Lab, Running, TINY, clean_crop, noisy_crop, signal};
 use ppdenoise::ids::Role;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -293,4 +294,45 @@ fn the_one_clouds_reports_have_the_fields_of_the_page() {
         seen.check(&serde_json::from_str(line).unwrap());
     }
     seen.end(&["cloud", "add-client", "client"], &[]);
+}
+
+/// Every line of a server that watches is on the page, and every field of the page in some line.
+#[test]
+fn the_events_of_a_server_have_the_fields_of_the_page() {
+    let (lab, port, mut seen) = (Lab::new(), free_port(), Seen::new());
+    lab.share_model(&[]);
+    let flags = ["--warn-below", "5", "--erase-spent", "--missing-after", "1"];
+    let [mut first, mut second] =
+        [0, 1].map(|party| Service::start(&lab, party, &port, "a", &flags));
+    let hand_over = |name: &str, folder: &str| {
+        for party in [0, 1] {
+            let to = format!("{folder}{party}/{name}.s{party}");
+            fs::rename(lab.path(&format!("{name}.s{party}")), lab.path(&to)).unwrap();
+        }
+    };
+    lab.picture("noisy.png", &noisy_crop((12, 13)));
+    lab.share_image("noisy.png", "img", &[]);
+    hand_over("img", "in");
+    first.wait_for("triples-missing", 1);
+    lab.triples("trip", (12, 13), 1);
+    hand_over("trip", "sets");
+    lab.share_image("noisy.png", "half", &[]);
+    fs::rename(lab.path("half.s0"), lab.path("in0/half.s0")).unwrap();
+    first.wait_for("erased", 1);
+    first.wait_for("image-unmatched", 1);
+    second.wait_for("image-done", 1);
+    lab.write("sets0/bad.s0", b"no triples");
+    first.wait_for("triples-refused", 1);
+    second.kill();
+    first.wait_for("peer-away", 1);
+    let ended = first.stop();
+    let section = PAGE.split("## serve-event").nth(1).unwrap().split("\n## ").next().unwrap();
+    for line in ended.stdout.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        if let Some(event) = line["event"].as_str() {
+            assert!(section.contains(&format!("\n| {event} |")), "{event} is not on the page");
+        }
+        seen.check(&line);
+    }
+    seen.end(&["serve-event"], &[]);
 }

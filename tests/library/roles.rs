@@ -10,6 +10,7 @@ use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::Noise;
 use ppdenoise::roles::server::{
     Erase, Extent, Folders, Images, Make, Peer, Prepare, Serve, ServerFiles, ServiceError, Until,
+    Watching,
 };
 use ppdenoise::roles::{
     Calibrate, Deal, Dealer, Event, Gateway, ModelOwner, NewKeys, Observer, Receiver, RoleError,
@@ -144,7 +145,7 @@ fn a_folder_is_watched_until_a_flag_is_set() {
             out: house.at("out"),
             force: false,
             shard: Shard::WHOLE,
-            until: Until::Stopped { stop: stop.clone(), idle: None },
+            until: Until::Stopped(Watching::new(stop.clone())),
         };
         let serve = Serve {
             erase_spent: true,

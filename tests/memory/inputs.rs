@@ -20,7 +20,7 @@ use ppdenoise::model::{
 };
 use ppdenoise::network::{Gather, PatchGrid};
 use ppdenoise::numbers::packing;
-use ppdenoise::protocol::Identity;
+use ppdenoise::protocol::{Identity, Stock};
 use ppdenoise::roles::server::ImageList;
 use ppdenoise::wire::{Frame, MAX_PAYLOAD};
 use std::io::{Cursor, Write};
@@ -68,6 +68,7 @@ fn headers_of_files() {
             let bytes = [&vec![0; at][..], &length, &[255; 4]].concat();
             refused(SLACK, || Header::from_bytes(&bytes));
             refused(SLACK, || decode_small::<Identity>(&bytes));
+            refused(SLACK, || decode_small::<Stock>(&bytes));
         }
     }
 }

@@ -46,9 +46,13 @@ pub(in crate::cli) struct ShareImage {
     /// Refuse an image with a single pixel that would have to be clamped.
     #[arg(long, conflicts_with = "clamp", help_heading = "Noise")]
     pub(in crate::cli) strict: bool,
-    /// Prefix of the shares, or a folder that exists.
+    /// Prefix of the shares, or a folder that exists. A folder remembers what was shared into it: images that
+    /// are still the same, for the same keys, model and levels, are passed over.
     #[arg(long, value_name = "PREFIX|DIR")]
     pub(in crate::cli) out: PathBuf,
+    /// With a folder as --out: share images once more that were shared into it before.
+    #[arg(long, help_heading = "Many images")]
+    pub(in crate::cli) again: bool,
     #[command(flatten)]
     pub(in crate::cli) common: Writing,
 }

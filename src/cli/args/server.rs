@@ -18,6 +18,9 @@ use std::path::PathBuf;
 /// the order of their ids. Results are called by the images' ids. An image that fails is told and
 /// left out. Images whose results both servers have are passed over, so a run that was cut short is
 /// simply started again.
+///
+/// With --watch and --json each line of standard output is one JSON document: what happens, when it
+/// happens, and at the end the report.
 #[derive(Debug, Args)]
 #[command(mut_group("link", |group| group.required(true)))]
 #[command(after_long_help = FLAGS_FROM_ELSEWHERE)]
@@ -32,14 +35,22 @@ pub(in crate::cli) struct Serve {
     pub(in crate::cli) out: Vec<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) part: Part,
-    /// Go on and take shares as they come into the folders. An interrupt or SIGTERM ends both
-    /// servers after the image in work; a second one at once.
+    /// Go on and take shares as they come into the folders; wait for the other server when it goes
+    /// away. An interrupt or SIGTERM ends this server after the image in work; a second one at once.
     #[arg(long)]
     pub(in crate::cli) watch: bool,
     /// With --watch: end when no image has come for so long.
     #[arg(long, value_name = "SECONDS", requires = "watch")]
     pub(in crate::cli) idle: Option<u64>,
-    /// Afterwards do what `erase` does: overwrite the material of spent slots.
+    /// With --watch: tell after so long that the other server lacks its half of an image or of
+    /// triples; 600 if not given.
+    #[arg(long, value_name = "SECONDS", requires = "watch")]
+    pub(in crate::cli) missing_after: Option<u64>,
+    /// Warn when fewer slots are left for images of the size that was just denoised.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(in crate::cli) warn_below: Option<u64>,
+    /// Afterwards do what `erase` does: overwrite the material of spent slots. With --watch and a
+    /// folder of triples also when a set is used up.
     #[arg(long)]
     pub(in crate::cli) erase_spent: bool,
     #[command(flatten)]
@@ -128,8 +139,9 @@ pub(in crate::cli) struct ServerSide {
     pub(in crate::cli) public: Option<PathBuf>,
     /// This server's triples: a file, a named pipe, or - for standard input; several sets for images
     /// of several sizes, or for one size after the other is used up. Server 0 overwrites the start
-    /// of each slot that it uses in its file.
-    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    /// of each slot that it uses in its file. With `serve --watch` at both servers a folder, into which
+    /// new triples may come at any time.
+    #[arg(long, value_name = "FILE|DIR", required = true, num_args = 1..)]
     pub(in crate::cli) triplets: Vec<PathBuf>,
     /// Folder of the ledger of used slots; the platform's state folder if not given. Never delete
     /// or restore it: it is what keeps slots from being used twice.
@@ -152,7 +164,8 @@ pub(in crate::cli) struct Link {
     /// Connect to the other server at this address.
     #[arg(help_heading = "Link to the other server", long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(in crate::cli) connect: Option<String>,
-    /// Seconds to wait for the other server to appear.
+    /// Seconds to wait for the other server to appear; `serve --watch` tells after them that it is not
+    /// there, and waits on.
     #[arg(
         help_heading = "Link to the other server",
         long,

@@ -19,7 +19,7 @@ mod tests;
 pub(super) mod unfit;
 
 pub(super) use cloud::refused;
-pub(super) use server::making;
+pub(super) use server::{making, refill, refill_command};
 
 use crate::cli::shown::one_line;
 use crate::kernels::BackendError;

@@ -23,7 +23,13 @@ impl From<ServiceError> for Failure {
             }
             e => e,
         };
-        Failure::of(code(&e), &e, help(&e).map(Into::into))
+        let wanted = match &e {
+            ServiceError::NoSlotLeft { size, .. } => Some((*size, 1)),
+            ServiceError::TooFewSlots { size, left, images, .. } => Some((*size, images - left)),
+            _ => None,
+        };
+        let refill = wanted.map(|(size, images)| refill(size, images));
+        Failure::of(code(&e), &e, refill.or_else(|| help(&e).map(Into::into)))
     }
 }
 
@@ -37,6 +43,7 @@ fn code(e: &ServiceError) -> Code {
         | ServiceError::EmptyShard
         | ServiceError::NoSlotLeft { .. } => Code::Input,
         ServiceError::SlotsLeft { .. }
+        | ServiceError::FolderOfTriples { .. }
         | ServiceError::NothingKept { .. }
         | ServiceError::WeightsClosed
         | ServiceError::StateOfAnother { .. } => Code::Usage,
@@ -45,15 +52,29 @@ fn code(e: &ServiceError) -> Code {
     }
 }
 
+/// What to type for triples for more images of a size.
+pub(in crate::cli) fn refill_command((height, width): (u32, u32), images: u64) -> String {
+    format!(
+        "ppdenoise gen-triplets --size {height}x{width} --images {images} --keys KEYS --model MODEL.pub \
+         --out PREFIX"
+    )
+}
+
+/// How to get triples for more images of a size.
+pub(in crate::cli) fn refill(size: (u32, u32), images: u64) -> String {
+    let command = refill_command(size, images);
+    format!(
+        "make more with `{command}` at the dealer, or with --party at both servers, and give each server \
+         its half"
+    )
+}
+
 fn help(e: &ServiceError) -> Option<&'static str> {
     Some(match e {
         ServiceError::Linear(_) => {
             "share the model with --ring 32, or let a dealer make the triples"
         }
         ServiceError::TooCoarse { .. } => "have a dealer make the triples for this model",
-        ServiceError::TooFewSlots { .. } => {
-            "give fewer images, or make new triples with `ppdenoise gen-triplets`"
-        }
         ServiceError::SlotGone { .. } => {
             "the state folder was lost, replaced or restored from a backup: give --state one folder \
              that lasts (in a container, a volume) and new triples from `ppdenoise gen-triplets`, \
@@ -75,9 +96,7 @@ fn help(e: &ServiceError) -> Option<&'static str> {
             "give both servers their shares of it, of the same run of `ppdenoise share-image`, and \
              see the other server's message"
         }
-        ServiceError::NoSlotLeft { .. } => {
-            "make new triples with `ppdenoise gen-triplets` and give each server its half"
-        }
+        ServiceError::FolderOfTriples { .. } => "add --watch, or name the files in it",
         _ => return None,
     })
 }
@@ -144,6 +163,7 @@ fn input_help(e: &InputError) -> Option<String> {
         InputError::TooCoarse { .. } => {
             "have a dealer make the triples, or share the model with --ring 64".into()
         }
+        InputError::NoMaterial { size, .. } => refill(*size, 1),
         InputError::Mismatch { .. } => {
             "share the image and make the triples for this model's .pub and this size".into()
         }

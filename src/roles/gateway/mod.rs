@@ -1,6 +1,7 @@
 //! The gateway, who has the images: encodes them for a model and splits them between the servers.
 
 mod error;
+mod manifest;
 mod plane;
 mod request;
 mod sharing;
@@ -11,7 +12,9 @@ pub use request::{Picture, ShareImages, ShareReport, SharedPlane};
 
 use super::common::parties;
 use super::error::RoleError;
-use super::images::{Noise, base_name, ensure_distinct, images, restored_name};
+use super::images::{
+    Noise, base_name, ensure_distinct, images, is_folder, is_stream, restored_name,
+};
 use super::observer::{Event, Observer};
 use crate::artefact::Parties;
 use crate::files::FormatError;
@@ -19,6 +22,7 @@ use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, PublicKey};
 use crate::ids::Role;
 use crate::image::{ImageFormat, Raster};
+use manifest::Manifest;
 use sharing::Sharing;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -37,6 +41,13 @@ struct Item<'a> {
     path: PathBuf,
     /// The image, if it is in memory.
     image: Option<(&'a Raster, ImageFormat)>,
+}
+
+impl Item<'_> {
+    /// Whether it can be read a second time.
+    fn is_file(&self) -> bool {
+        self.image.is_none() && !is_stream(&self.path) && self.path.is_file()
+    }
 }
 
 impl Gateway {
@@ -68,6 +79,9 @@ impl Gateway {
     /// format and depth to the receiver. Sizes and noise levels are public. A failure, and an end by a
     /// signal, leaves no part of an image.
     ///
+    /// A folder of shares remembers what was shared into it, under a key that stays here: files that are
+    /// still the same are passed over, unless [`ShareImages::again`] is set.
+    ///
     /// # Errors
     /// [`RoleError::Gateway`], [`RoleError::Picture`], [`RoleError::Image`], [`RoleError::Network`] for an
     /// image smaller than a patch, [`RoleError::Format`]; named by their file as [`RoleError::About`].
@@ -89,14 +103,34 @@ impl Gateway {
         let mine: Vec<_> = mine.collect();
         let mut sharing = Sharing::new(self, request, several);
         sharing.report.total = mine.len();
+        let mut manifest = match is_folder(&request.out) {
+            true => Some(Manifest::open(&request.out, self, request)?),
+            false => None,
+        };
         for (number, item) in mine {
+            // What cannot be read is told when it is shared.
+            let entry = manifest.as_ref().filter(|_| item.is_file());
+            let entry = entry.and_then(|manifest| manifest.entry(&item.path).ok());
+            let known = manifest.as_ref().zip(entry.as_ref());
+            if !request.again && known.is_some_and(|(manifest, entry)| manifest.has(entry)) {
+                sharing.report.skipped += 1;
+                continue;
+            }
             match sharing.share(number, item, observer) {
                 Err(error) if several => {
                     observer.event(Event::Failed { file: &item.path, error });
                     sharing.report.failed.push(item.path.clone());
                 }
-                other => other?,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    if let (Some(manifest), Some(entry)) = (&mut manifest, entry) {
+                        manifest.add(entry)?;
+                    }
+                }
             }
+        }
+        if sharing.report.skipped > 0 {
+            observer.event(Event::SharedBefore { images: sharing.report.skipped });
         }
         let seconds = started.elapsed().as_secs_f64();
         Ok(ShareReport { seconds, notes: self.receiver.is_ok(), ..sharing.report })

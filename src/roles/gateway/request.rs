@@ -65,6 +65,9 @@ pub struct ShareImages<'a> {
     pub shard: Shard,
     /// How many pixels beyond the model's input interval are accepted, and clamped.
     pub clamping: Clamping,
+    /// Whether images that were shared into the folder before, as they are now, are shared once more; they are
+    /// passed over otherwise.
+    pub again: bool,
     /// Whether shares that are there are replaced.
     pub overwrite: Overwrite,
     /// Files besides the images that no share may replace.
@@ -84,6 +87,7 @@ impl<'a> ShareImages<'a> {
             tile: None,
             shard: Shard::WHOLE,
             clamping: Clamping::Few,
+            again: false,
             overwrite: Overwrite::Never,
             inputs: Vec::new(),
         }
@@ -98,6 +102,8 @@ pub struct ShareReport {
     pub images: Vec<SharedPlane>,
     /// How many images were to be shared.
     pub total: usize,
+    /// Of these, those that were passed over, since they were shared into the folder before.
+    pub skipped: usize,
     /// Those that failed while others did not; why was told as [`crate::roles::Event::Failed`].
     pub failed: Vec<PathBuf>,
     /// Whether notes to the receiver go with them.

@@ -197,6 +197,7 @@ impl<'a> Session<'a> {
                     left: slots,
                     images: images.len() as u64,
                     set,
+                    size: (subject.height, subject.width),
                 }
                 .into());
             }

@@ -276,7 +276,13 @@ impl Visit<'_> {
         if self.slots(size) < images.len() as u64 {
             let set = sets.last().map_or(String::new(), |set| set.id().short());
             let (left, images) = (self.slots(size), images.len() as u64);
-            return Err(ServiceError::TooFewSlots { left, images, set }.into());
+            return Err(ServiceError::TooFewSlots {
+                left,
+                images,
+                set,
+                size: (size.0 as u32, size.1 as u32),
+            }
+            .into());
         }
         let mut order = Vec::new();
         let mut tasks = Vec::new();

@@ -4,7 +4,7 @@ use super::ServiceError;
 use super::agree::MAX_IMAGES;
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
-use super::task::{Output, Round, ShareFile, Source, Subject, Supply, Task};
+use super::task::{Output, Round, ShareFile, Source, Subject, Supply, Task, tell};
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::{Body, ImageShare, ResultShare};
@@ -25,6 +25,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How often folders are looked at.
 const POLL: Duration = Duration::from_millis(200);
+/// How long an image rests that was in work when the link was lost a third time, and at most: each attempt can
+/// cost a slot.
+const REST: Duration = Duration::from_secs(60);
+const MAX_REST: Duration = Duration::from_secs(3600);
 
 /// What a batch is made of.
 #[derive(Clone, Debug)]
@@ -46,13 +50,26 @@ pub struct Folders {
 pub enum Until {
     /// Not at all.
     Done,
-    /// Until it is stopped: images are taken as they come.
-    Stopped {
-        /// Ends both servers' sessions between two images once it is set.
-        stop: Arc<AtomicBool>,
-        /// Ends it when no image has come for so long.
-        idle: Option<Duration>,
-    },
+    /// Until it is stopped: images are taken as they come, and the other server is waited for when it has gone.
+    Stopped(Watching),
+}
+
+/// How a server watches its folders.
+#[derive(Clone, Debug)]
+pub struct Watching {
+    /// Ends the job between two images once it is set.
+    pub stop: Arc<AtomicBool>,
+    /// Ends it when no image has come for so long.
+    pub idle: Option<Duration>,
+    /// After how long it is told that the other server lacks its half of an image or of triples.
+    pub missing_after: Duration,
+}
+
+impl Watching {
+    /// A job that is not stopped yet, with the patience of the command line.
+    pub fn new(stop: Arc<AtomicBool>) -> Self {
+        Watching { stop, idle: None, missing_after: Duration::from_secs(600) }
+    }
 }
 
 /// A file's length, time and inode: a changed one is looked at again.
@@ -83,6 +100,12 @@ pub(super) struct Batch {
     /// When the last image came or was finished.
     last_new: Instant,
     begun: bool,
+    /// Images of which the other server has no share: since when in this session.
+    lonely: HashMap<ImageId, Instant>,
+    told_lonely: HashSet<ImageId>,
+    in_work: Option<ImageId>,
+    /// Images that were in work when the link was lost: how often, and until when they rest.
+    lost: HashMap<ImageId, (u32, Instant)>,
 }
 
 impl Batch {
@@ -96,6 +119,60 @@ impl Batch {
             finished: HashSet::new(),
             last_new: Instant::now(),
             begun: false,
+            lonely: HashMap::new(),
+            told_lonely: HashSet::new(),
+            in_work: None,
+            lost: HashMap::new(),
+        }
+    }
+
+    /// Begins a session after another one.
+    pub(super) fn resume(&mut self) {
+        self.begun = false;
+        // What the other server lacked may have come while nobody asked.
+        self.lonely.values_mut().for_each(|since| *since = Instant::now());
+        let Some(id) = self.in_work.take() else { return };
+        let (times, until) = self.lost.entry(id).or_insert((0, Instant::now()));
+        *times += 1;
+        if let Some(more) = times.checked_sub(3) {
+            *until = Instant::now() + (REST * 2u32.saturating_pow(more.min(16))).min(MAX_REST);
+        }
+    }
+
+    /// Looks at every file anew: other keys decide now which are good.
+    pub(super) fn forget_files(&mut self) {
+        self.known.clear();
+        self.pending.clear();
+    }
+
+    /// Tells of images of which the other server has had no share for so long, once each.
+    pub(super) fn tell_lonely(&mut self, after: Duration, observer: &mut dyn Observer) {
+        let late = self.lonely.iter().map(|(id, since)| (*id, since.elapsed()));
+        let late: BTreeMap<_, _> = late.filter(|(_, waited)| *waited >= after).collect();
+        for (image, waited) in late {
+            let files = self.pending.get(&image);
+            let Some((file, _)) = files.and_then(|files| files.first()) else { continue };
+            if self.told_lonely.insert(image) {
+                observer.event(Event::Unmatched { file, image, seconds: waited.as_secs_f64() });
+            }
+        }
+    }
+
+    /// Sizes of the images that are there and not finished, and how many of each.
+    pub(super) fn waiting(&self, keys: &ServerKeys<'_>) -> BTreeMap<(u32, u32), u64> {
+        let mut waiting = BTreeMap::new();
+        self.sizes(keys).into_iter().for_each(|size| *waiting.entry(size).or_default() += 1);
+        waiting
+    }
+
+    /// Whether it is time to end.
+    pub(super) fn is_over(&self) -> bool {
+        match &self.folders.until {
+            Until::Done => false,
+            Until::Stopped(Watching { stop, idle, .. }) => {
+                let idle = idle.is_some_and(|limit| self.last_new.elapsed() >= limit);
+                stop.load(Ordering::Relaxed) || idle
+            }
         }
     }
 
@@ -165,6 +242,8 @@ impl Batch {
             Err(InputError::Format(FormatError::WrongKind { .. })) if of_folder => {}
             // It is still being copied, perhaps.
             Err(InputError::Format(FormatError::Truncated { .. })) if self.waits() => return,
+            // What another key of the gateway's shared, and was done then, is no failure.
+            Err(_) if image_of(&file).is_some_and(|id| self.was_done(id, keys)) => {}
             Err(e) => {
                 observer.event(Event::Failed { file: &file, error: ServiceError::from(e).into() })
             }
@@ -184,7 +263,7 @@ impl Batch {
 
     /// Whether more images may come.
     fn waits(&self) -> bool {
-        matches!(self.folders.until, Until::Stopped { .. })
+        matches!(self.folders.until, Until::Stopped(_))
     }
 
     fn target(&self, image: ImageId) -> PathBuf {
@@ -206,6 +285,10 @@ impl Batch {
     /// As [`Batch::result`], where results that are there count.
     fn done(&self, image: ImageId, keys: &ServerKeys<'_>) -> Option<SessionId> {
         self.result(image, keys).filter(|_| !self.folders.force)
+    }
+
+    fn was_done(&self, image: ImageId, keys: &ServerKeys<'_>) -> bool {
+        self.finished.contains(&image) || self.done(image, keys).is_some()
     }
 
     fn task(&self, image: ImageId, files: &[ShareFile], keys: &ServerKeys<'_>) -> Option<Task> {
@@ -234,20 +317,18 @@ impl Supply for Batch {
             std::thread::sleep(POLL);
         }
         self.scan(inputs, keys, observer)?;
-        let idle = |limit: &Duration| self.last_new.elapsed() >= *limit;
-        let last = match &self.folders.until {
-            Until::Done => true,
-            Until::Stopped { stop, idle: limit } => {
-                stop.load(Ordering::Relaxed) || limit.as_ref().is_some_and(idle)
-            }
-        };
-        let pending = self.pending.iter().take(MAX_IMAGES);
+        let last = !self.waits() || self.is_over();
+        let now = Instant::now();
+        let rests = |id: &ImageId| self.lost.get(id).is_some_and(|(_, until)| *until > now);
+        let pending = self.pending.iter().filter(|(id, _)| !rests(id)).take(MAX_IMAGES);
         let tasks = pending.filter_map(|(id, files)| self.task(*id, files, keys));
         Ok(Round { tasks: tasks.collect(), last, exact: false })
     }
 
     fn finished(&mut self, image: ImageId) {
         self.pending.remove(&image);
+        self.lost.remove(&image);
+        self.in_work = None;
         self.finished.insert(image);
         self.last_new = Instant::now();
     }
@@ -255,10 +336,33 @@ impl Supply for Batch {
     /// Its files are looked at again when they change.
     fn failed(&mut self, image: ImageId) {
         self.pending.remove(&image);
+        self.in_work = None;
         self.last_new = Instant::now();
     }
 
     fn stopped(&self) -> bool {
-        matches!(&self.folders.until, Until::Stopped { stop, .. } if stop.load(Ordering::Relaxed))
+        let Until::Stopped(Watching { stop, .. }) = &self.folders.until else { return false };
+        stop.load(Ordering::Relaxed)
+    }
+
+    fn begun(&mut self, image: ImageId) {
+        self.in_work = Some(image);
+    }
+
+    /// Of a server that waits it is told once, when the other one has lacked its half for long.
+    fn unmatched(&mut self, tasks: Vec<Task>, last: bool, observer: &mut dyn Observer) {
+        self.in_work = None;
+        let Until::Stopped(Watching { missing_after, .. }) = &self.folders.until else {
+            let tasks = tasks.iter().filter(|_| last);
+            return tasks.for_each(|t| tell(&t.files(), ServiceError::NotShared, observer));
+        };
+        let after = *missing_after;
+        let ids: HashSet<ImageId> = tasks.iter().map(|task| task.image.id).collect();
+        self.lonely.retain(|id, _| ids.contains(id));
+        self.told_lonely.retain(|id| ids.contains(id));
+        for id in ids {
+            self.lonely.entry(id).or_insert_with(Instant::now);
+        }
+        self.tell_lonely(after, observer);
     }
 }

@@ -36,15 +36,23 @@ pub enum ServiceError {
         expected: u32,
     },
     /// All slots are used.
-    #[error("no slot is left: all {slots} slots of the triples {set} are used")]
+    #[error(
+        "no slot is left: all {slots} slots of the triples {set} for images of {height}x{width} are used",
+        height = .size.0, width = .size.1
+    )]
     NoSlotLeft {
         /// Slots of the set.
         slots: u64,
         /// The set's short id.
         set: String,
+        /// Rows and columns of the images.
+        size: (u32, u32),
     },
     /// Fewer slots are left than there are images.
-    #[error("{left} slot(s) of the triples {set} are left, too few for {images} images")]
+    #[error(
+        "{left} slot(s) of the triples {set} are left, too few for {images} images of {height}x{width}",
+        height = .size.0, width = .size.1
+    )]
     TooFewSlots {
         /// Slots left.
         left: u64,
@@ -52,6 +60,8 @@ pub enum ServiceError {
         images: u64,
         /// The set's short id.
         set: String,
+        /// Rows and columns of the images.
+        size: (u32, u32),
     },
     /// The state folder belongs to another server.
     #[error(
@@ -101,6 +111,15 @@ pub enum ServiceError {
     OneOutput {
         /// The output.
         file: PathBuf,
+    },
+    /// What comes into a folder is for a job that goes on.
+    #[error(
+        "'{folder}' is a folder of triples, which only a server that watches looks into",
+        folder = .folder.display()
+    )]
+    FolderOfTriples {
+        /// The folder.
+        folder: PathBuf,
     },
     /// No image share of this server is there.
     #[error("'{place}': there are no image shares of this server here", place = .place.display())]
@@ -170,6 +189,7 @@ impl ServiceError {
             | ServiceError::NoState { .. }
             | ServiceError::NothingKept { .. }
             | ServiceError::OneOutput { .. }
+            | ServiceError::FolderOfTriples { .. }
             | ServiceError::NoImages { .. }
             | ServiceError::EmptyShard
             | ServiceError::NoPeer
@@ -233,6 +253,19 @@ pub enum InputError {
         dropped: u32,
         /// [`crate::model::RESULT_BITS`].
         expected: u32,
+    },
+    /// An image of a size that there are no triples for.
+    #[error(
+        "'{file}' is for images of the size {height}x{width}, expected {expected}, that of the triples",
+        height = .size.0, width = .size.1
+    )]
+    NoMaterial {
+        /// The file.
+        file: PathBuf,
+        /// Its rows and columns.
+        size: (u32, u32),
+        /// Those that there are triples for.
+        expected: String,
     },
     /// Made for something else.
     #[error("'{file}' is for {what} {found}, expected {expected}")]

@@ -2,14 +2,16 @@
 
 use super::party::Server;
 use super::{
-    Erase, EraseReport, Make, MakeReport, Peer, Prepare, PrepareReport, Serve, ServeReport, erase,
-    make, prepare, serve,
+    Erase, EraseReport, Folders, Images, Make, MakeReport, Peer, Prepare, PrepareReport, Serve,
+    ServeReport, Until, erase, make, prepare, serve, watch,
 };
 use crate::roles::error::RoleError;
 use crate::roles::observer::Observer;
 
 impl Server {
-    /// Denoises shared images together with the other server, which does the same at the other end.
+    /// Denoises shared images together with the other server, which does the same at the other end. Folders
+    /// that are watched ([`Until::Stopped`]) are served session after session: over a [`super::Link`] the other
+    /// server is waited for whenever it goes; a channel that is given serves one session.
     ///
     /// Security: a slot is marked in the ledger before anything is sent under it, and who has its
     /// material overwrites its head in the triples, which it should be able to write: `observer` is told
@@ -25,7 +27,13 @@ impl Server {
         peer: impl Into<Peer<'a>>,
         observer: &mut dyn Observer,
     ) -> Result<ServeReport, RoleError> {
-        serve::serve(self, request, peer.into(), observer)
+        match &request.images {
+            Images::Folders(folders @ Folders { until: Until::Stopped(watching), .. }) => {
+                let asked = (request, folders, watching);
+                watch::serve(self, asked, peer.into(), observer)
+            }
+            _ => serve::serve(self, request, peer.into(), observer),
+        }
     }
 
     /// Computes ahead of time what depends on no image. The other server is needed once a model, to open

@@ -1,8 +1,9 @@
 //! How a server reaches the other one.
 
 use super::ServiceError;
+use crate::ids::Fingerprint;
 use crate::roles::error::RoleError;
-use crate::roles::observer::{Event, Observer};
+use crate::roles::observer::{Event, Observer, PeerFacts};
 use crate::wire::{Channel, Limits, Listener, Security, TcpChannel, connect};
 
 /// The end of a TCP link that a server has.
@@ -60,8 +61,16 @@ impl<'a> From<Option<&'a Link>> for Peer<'a> {
 /// A way to the other server whose keys are there.
 pub(super) enum Way<'a> {
     Channel(&'a mut dyn Channel),
-    Link(&'a Link, Security),
+    Link(Joint<'a>),
     Nobody,
+}
+
+/// A link with what protects it.
+pub(super) struct Joint<'a> {
+    pub(super) link: &'a Link,
+    pub(super) security: Security,
+    /// The other server's key, which TLS proves.
+    pub(super) key: Option<Fingerprint>,
 }
 
 /// The channel of a job.
@@ -76,13 +85,18 @@ impl<'a> Way<'a> {
     /// # Errors
     /// [`ServiceError::NoPeer`], [`RoleError::Net`].
     pub(super) fn open(self, observer: &mut dyn Observer) -> Result<Linked<'a>, RoleError> {
-        let linked = match self {
-            Way::Channel(channel) => Linked::Given(channel),
-            Way::Link(link, security) => Linked::Made(link.open(&security, observer)?),
-            Way::Nobody => return Err(ServiceError::NoPeer.into()),
-        };
-        observer.event(Event::Linked);
-        Ok(linked)
+        match self {
+            Way::Channel(channel) => {
+                observer.event(Event::Linked(PeerFacts::default()));
+                Ok(Linked::Given(channel))
+            }
+            Way::Link(joint) => {
+                let channel = joint.open(observer)?;
+                observer.event(Event::Linked(joint.facts(&channel)));
+                Ok(Linked::Made(channel))
+            }
+            Way::Nobody => Err(ServiceError::NoPeer.into()),
+        }
     }
 }
 
@@ -95,13 +109,13 @@ impl Linked<'_> {
     }
 }
 
-impl Link {
-    fn open(
-        &self,
-        security: &Security,
-        observer: &mut dyn Observer,
-    ) -> Result<TcpChannel, RoleError> {
-        let listener = match &self.meet {
+impl Joint<'_> {
+    /// The listener, if it is this server that listens.
+    ///
+    /// # Errors
+    /// [`RoleError::Net`].
+    pub(super) fn begin(&self, observer: &mut dyn Observer) -> Result<Option<Listener>, RoleError> {
+        let listener = match &self.link.meet {
             Meet::Listen(address) => {
                 let listener = Listener::bind(address)?;
                 observer.event(Event::Listening(listener.address()));
@@ -112,16 +126,26 @@ impl Link {
                 None
             }
         };
-        if self.insecure {
+        if self.link.insecure {
             observer.event(Event::Insecure);
         }
-        Ok(match (listener, &self.meet) {
+        Ok(listener)
+    }
+
+    /// Who is at the end of a channel of this link.
+    pub(super) fn facts(&self, channel: &TcpChannel) -> PeerFacts {
+        PeerFacts { address: channel.peer_address(), key: self.key }
+    }
+
+    fn open(&self, observer: &mut dyn Observer) -> Result<TcpChannel, RoleError> {
+        let (listener, limits) = (self.begin(observer)?, self.link.limits);
+        Ok(match (listener, &self.link.meet) {
             (Some(listener), _) => {
                 let mut refused = |text: String| observer.event(Event::Stranger(&text));
-                listener.accept(security, self.limits, &mut refused)?
+                listener.accept(&self.security, limits, &mut refused)?
             }
             (None, Meet::Listen(address) | Meet::Connect(address)) => {
-                connect(address, security, self.limits)?
+                connect(address, &self.security, limits)?
             }
         })
     }

@@ -1,7 +1,7 @@
 //! One of the two servers.
 
 use super::inputs::ServerKeys;
-use super::link::{Peer, Way};
+use super::link::{Joint, Peer, Way};
 use super::state::claim_state;
 use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
@@ -75,8 +75,13 @@ impl Server {
     pub(super) fn way<'a>(&self, peer: Peer<'a>) -> Result<Way<'a>, RoleError> {
         Ok(match peer {
             Peer::Channel(channel) => Way::Channel(channel),
-            Peer::Link(link) if link.insecure => Way::Link(link, Security::Insecure),
-            Peer::Link(link) => Way::Link(link, self.security()?),
+            Peer::Link(link) if link.insecure => {
+                Way::Link(Joint { link, security: Security::Insecure, key: None })
+            }
+            Peer::Link(link) => {
+                let key = Some(self.peer()?.fingerprint());
+                Way::Link(Joint { link, security: self.security()?, key })
+            }
             Peer::Nobody => Way::Nobody,
         })
     }

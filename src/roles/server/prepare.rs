@@ -70,6 +70,7 @@ pub(super) fn prepare(
     peer: Peer<'_>,
     observer: &mut dyn Observer,
 ) -> Result<PrepareReport, RoleError> {
+    request.files.refuse_folders()?;
     let keys = server.keys()?;
     let way = server.way(peer)?;
     let inputs = Inputs::open(server.party, &keys, &request.files, &[]);

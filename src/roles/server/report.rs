@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 /// Time and traffic of a phase.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct PhaseReport {
     /// Wall-clock seconds.
     pub seconds: f64,
@@ -22,8 +22,16 @@ pub struct ImageReport {
     pub image_id: String,
     /// This server's share.
     pub file: PathBuf,
+    /// Its rows.
+    pub height: u32,
+    /// Its columns.
+    pub width: u32,
+    /// The set of triples that served it.
+    pub set: String,
     /// The slot used.
     pub slot: u64,
+    /// Slots that are left for images of this size.
+    pub slots_left: u64,
     /// Patches.
     pub patches: usize,
     /// Activations.
@@ -34,11 +42,14 @@ pub struct ImageReport {
     pub online: PhaseReport,
 }
 
-/// What a job of denoising did.
-#[derive(Clone, Debug, Serialize)]
+/// What a job of denoising did. Of one that goes on after its session ended, session, weights and setup are those of
+/// the last.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct ServeReport {
     /// The session's id.
     pub session_id: String,
+    /// How many sessions there were: one, unless the job goes on after the end of one.
+    pub sessions: u64,
     /// Whether U was taken from the state folder.
     pub weights_known: bool,
     /// The activation engine.

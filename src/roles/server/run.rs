@@ -6,7 +6,7 @@ use super::deliver::Delivery;
 use super::inputs::{Inputs, ServerKeys, Set};
 use super::report::{ImageReport, ServeReport, Watch};
 use super::slot::{Claim, Claimed, claim, decline, stop};
-use super::task::{Ready, Round, Subject, Supply, Task};
+use super::task::{Ready, Round, Subject, Supply, Task, tell};
 use crate::artefact::{OpenedWeightsFile, PreparedFile, random_seed};
 use crate::files::FormatError;
 use crate::files::ledger::{BoundWeights, Ledger};
@@ -15,7 +15,7 @@ use crate::model::EngineKind;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{
     Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, MaskedWeights,
-    ProtocolError, ServerModel, SetFacts, Sources, TileSource, denoise, greet, weights_digest,
+    ProtocolError, ServerModel, Sources, TileSource, denoise, greet, weights_digest,
 };
 use crate::roles::observer::{Event, Observer, Phase};
 use crate::wire::{Channel, Tag};
@@ -41,14 +41,29 @@ pub(in crate::roles) struct Job<'a> {
 /// [`ServiceError`]; a slot that was marked is spent.
 pub(in crate::roles) fn run(
     inputs: Inputs,
-    mut job: Job<'_>,
+    job: Job<'_>,
     supply: &mut dyn Supply,
     channel: &mut dyn Channel,
     observer: &mut dyn Observer,
 ) -> Result<ServeReport, ServiceError> {
+    let mut report = ServeReport::default();
+    run_on(inputs, job, supply, channel, (&mut report, observer)).map(|()| report)
+}
+
+/// As [`run`], of one session of several: the report goes on, and has what was done when this one fails.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_on(
+    inputs: Inputs,
+    mut job: Job<'_>,
+    supply: &mut dyn Supply,
+    channel: &mut dyn Channel,
+    told: Told<'_>,
+) -> Result<(), ServiceError> {
     let result = match inputs.public.model.ring {
-        RingBits::L32 => run_in::<u32>(inputs, &mut job, supply, channel, observer),
-        RingBits::L64 => run_in::<u64>(inputs, &mut job, supply, channel, observer),
+        RingBits::L32 => run_in::<u32>(inputs, &mut job, supply, channel, told),
+        RingBits::L64 => run_in::<u64>(inputs, &mut job, supply, channel, told),
     };
     if let Some(reason) = result.as_ref().err().and_then(ServiceError::reason) {
         // The peer may be gone already; the first error is the one to report.
@@ -57,29 +72,37 @@ pub(in crate::roles) fn run(
     result
 }
 
+/// What is written down of a job, and who is told.
+pub(super) type Told<'a> = (&'a mut ServeReport, &'a mut dyn Observer);
+
 fn run_in<R: Ring>(
     mut inputs: Inputs,
     job: &mut Job<'_>,
     supply: &mut dyn Supply,
     channel: &mut dyn Channel,
-    observer: &mut dyn Observer,
-) -> Result<ServeReport, ServiceError> {
+    (report, observer): Told<'_>,
+) -> Result<(), ServiceError> {
     inputs.unguarded().for_each(|(file, why)| observer.event(Event::Unguarded { file, why }));
     observer.event(Event::Phase(Phase::Setup));
     let watch = Watch::start(channel);
     let begun = begin::<R>(&mut inputs, job)?;
     let SetUp { model, agreement, .. } = set_up(begun, &inputs, job, channel)?;
+    report.sessions += 1;
+    report.session_id = agreement.session.to_string();
+    report.weights_known = agreement.weights_known;
+    report.engine = inputs.public.model.engine.name();
+    let used_up = vec![false; inputs.sets.len()];
     match inputs.public.model.engine {
         EngineKind::Lut => {
             let engine = LutEngine::new(inputs.party, &inputs.public.model);
-            let server = Server { inputs, job, model, engine, agreement };
-            server.rounds(watch, supply, channel, observer)
+            let server = Server { inputs, job, model, engine, agreement, used_up };
+            server.rounds(watch, supply, channel, (report, observer))
         }
         EngineKind::Gc => {
             let session = GcSession::set_up(inputs.party, &random_seed()?, channel)?;
             let engine = GcEngine::new(session, &inputs.public.model);
-            let server = Server { inputs, job, model, engine, agreement };
-            server.rounds(watch, supply, channel, observer)
+            let server = Server { inputs, job, model, engine, agreement, used_up };
+            server.rounds(watch, supply, channel, (report, observer))
         }
     }
 }
@@ -90,17 +113,6 @@ pub(super) struct SetUp<R: Ring> {
     /// U, one vector a linear op.
     pub(super) opened: Vec<Vec<R>>,
     agreement: Agreement,
-}
-
-fn set_facts(set: &Set) -> SetFacts {
-    let fields = set.triples.fields();
-    SetFacts {
-        set_id: fields.set_id,
-        size: set.size(),
-        slots: fields.slots,
-        tile_rows: fields.tile_rows,
-        origin: fields.origin,
-    }
 }
 
 /// This server's weights, found to be those that X is bound to.
@@ -149,7 +161,7 @@ pub(super) fn set_up<R: Ring>(
         weight_mask_id: fields.weight_mask_id,
         ring: fields.ring_bits,
         engine: public.model.engine.name().into(),
-        sets: inputs.sets.iter().map(set_facts).collect(),
+        sets: inputs.sets.iter().map(Set::facts).collect(),
         opened_weights: cached.as_ref().map(|(_, digest)| *digest),
     };
     let agreement = greet(&ours, channel)?;
@@ -178,6 +190,8 @@ struct Server<'j, 'l, R: Ring, E> {
     model: ServerModel<R>,
     engine: E,
     agreement: Agreement,
+    /// Which sets have no slot left, as both servers have seen it.
+    used_up: Vec<bool>,
 }
 
 /// What came of an image.
@@ -187,6 +201,8 @@ enum Outcome {
     Failed(PathBuf, ServiceError),
     /// At the other one.
     Declined,
+    /// No slot is left for it, and there may be one later.
+    Starved,
     Stopped,
 }
 
@@ -197,14 +213,6 @@ struct Done {
     units: Option<Vec<f64>>,
 }
 
-/// What rounds add up to.
-#[derive(Default)]
-struct Tally {
-    images: Vec<ImageReport>,
-    done_before: usize,
-    not_begun: usize,
-}
-
 impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
     /// `setup` runs until both have told which images they have.
     fn rounds(
@@ -212,29 +220,19 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         setup: Watch,
         supply: &mut dyn Supply,
         channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
-    ) -> Result<ServeReport, ServiceError> {
-        let mut tally = Tally::default();
+        (report, observer): Told<'_>,
+    ) -> Result<(), ServiceError> {
         let (mut round, mut agreed) = self.agree(supply, channel, observer)?;
-        let setup = setup.stop(channel);
+        report.setup = setup.stop(channel);
+        report.not_begun = 0;
         loop {
-            let stopped = self.round(round, &agreed, &mut tally, supply, channel, observer)?;
+            let stopped = self.round(round, &agreed, report, supply, channel, observer)?;
+            report.slots_left = self.inputs.slots_left(self.job.ledger)?;
             if agreed.last || stopped {
-                break;
+                return Ok(());
             }
             (round, agreed) = self.agree(supply, channel, observer)?;
         }
-        Ok(ServeReport {
-            session_id: self.agreement.session.to_string(),
-            weights_known: self.agreement.weights_known,
-            engine: self.inputs.public.model.engine.name(),
-            setup,
-            images: tally.images,
-            done_before: tally.done_before,
-            not_begun: tally.not_begun,
-            slots_left: self.inputs.slots_left(self.job.ledger)?,
-            erased: Vec::new(),
-        })
     }
 
     /// Which images are there, and which of them both servers have.
@@ -256,7 +254,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         &mut self,
         round: Round,
         agreed: &Agreed,
-        tally: &mut Tally,
+        report: &mut ServeReport,
         supply: &mut dyn Supply,
         channel: &mut dyn Channel,
         observer: &mut dyn Observer,
@@ -266,20 +264,28 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         for id in &agreed.done {
             tasks.remove(id);
             supply.finished(*id);
-            tally.done_before += 1;
+            report.done_before += 1;
         }
+        let (mut starved, mut served) = (Vec::new(), false);
         let total = agreed.images.len();
         for (i, id) in agreed.images.iter().enumerate() {
             let Some(task) = tasks.remove(id) else { continue };
-            let files = task.files();
+            let (files, image) = (task.files(), task.image);
+            // Both servers see the same: neither begins.
+            if self.inputs.refilled && !self.has_slot((image.height, image.width)) {
+                starved.push(image);
+                continue;
+            }
             observer.event(Event::Phase(Phase::Online(i + 1, total)));
+            supply.begun(*id);
             match self.image(task, (round.exact, supply.stopped()), channel, observer)? {
                 Outcome::Done(done) => {
-                    let Done { report, units } = *done;
+                    let Done { report: done, units } = *done;
                     units.into_iter().for_each(|units| supply.result(*id, units));
                     supply.finished(*id);
-                    observer.event(Event::Denoised(&report));
-                    tally.images.push(report);
+                    observer.event(Event::Denoised(&done));
+                    report.images.push(done);
+                    served = true;
                 }
                 Outcome::Failed(file, error) => {
                     supply.failed(*id);
@@ -287,17 +293,24 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
                 }
                 // It stays: the other server may get a better share of it.
                 Outcome::Declined => tell(&files, ServiceError::Declined, observer),
+                Outcome::Starved => starved.push(image),
                 Outcome::Stopped => {
-                    tally.not_begun += total - i;
+                    report.not_begun += total - i;
                     return Ok(true);
                 }
             }
         }
-        if agreed.last {
-            let lonely = tasks.into_values();
-            lonely.for_each(|task| tell(&task.files(), ServiceError::NotShared, observer));
+        supply.unmatched(tasks.into_values().collect(), agreed.last, observer);
+        if !starved.is_empty() {
+            supply.starved(&starved, served, observer);
         }
         Ok(false)
+    }
+
+    /// Whether a set for images of this size has a slot left, as far as both servers have seen.
+    fn has_slot(&self, size: (u32, u32)) -> bool {
+        let mut sets = self.inputs.sets.iter().zip(&self.used_up);
+        sets.any(|(set, used_up)| set.size() == size && !used_up)
     }
 
     /// Takes an image's share, agrees on a slot and denoises. Who can do the former only tells the
@@ -334,6 +347,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             Ok(Claimed::Declined) if exact => Err(ServiceError::Declined),
             Ok(Claimed::Declined) => Ok(Outcome::Declined),
             // Both servers come to this.
+            Err(ServiceError::NoSlotLeft { .. }) if self.inputs.refilled => Ok(Outcome::Starved),
             Err(error @ ServiceError::NoSlotLeft { .. }) if !exact => {
                 Ok(Outcome::Failed(ready.file, error))
             }
@@ -357,6 +371,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         };
         let wanted = Claim {
             sets: suitable.iter().map(facts).collect(),
+            size,
             image: image.id,
             session: self.agreement.session,
         };
@@ -371,9 +386,18 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             // The refusal is the error to tell; what is not passed over now is refused next time.
             let _ = self.pass_over(gone, &wanted);
         }
-        Ok(match claimed? {
-            Claimed::Slot(number, slot) => Claimed::Slot(suitable[number], slot),
-            other => other,
+        Ok(match claimed {
+            Ok(Claimed::Slot(number, slot)) => {
+                let last = slot + 1 == wanted.sets[number].1;
+                let gone = number + usize::from(last);
+                suitable[..gone].iter().for_each(|&set| self.used_up[set] = true);
+                Claimed::Slot(suitable[number], slot)
+            }
+            Err(error @ ServiceError::NoSlotLeft { .. }) => {
+                suitable.iter().for_each(|&set| self.used_up[set] = true);
+                return Err(error);
+            }
+            other => other?,
         })
     }
 
@@ -429,22 +453,21 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let units = sink.deliver(&delivery, channel)?;
         let network = &self.model.public.network;
         let patches = layout.rows();
+        let left = (subject.height, subject.width);
+        let slots_left = self.inputs.slots_left_for(left, self.job.ledger)?;
         let report = ImageReport {
             image_id: subject.id.to_string(),
             file,
+            height: subject.height,
+            width: subject.width,
+            set: triples.set_id.to_string(),
             slot,
+            slots_left,
             prepared,
             patches,
             activations: patches * network.activations_per_row(),
             online: watch.stop(channel),
         };
         Ok(Done { report, units })
-    }
-}
-
-/// Tells that an image failed, about the first of its files.
-fn tell(files: &[PathBuf], error: ServiceError, observer: &mut dyn Observer) {
-    if let Some(file) = files.first() {
-        observer.event(Event::Failed { file, error: error.into() });
     }
 }

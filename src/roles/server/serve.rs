@@ -62,7 +62,11 @@ impl Serve {
     }
 
     /// What can be wrong with the request itself.
-    fn check(&self) -> Result<(), RoleError> {
+    pub(super) fn check(&self) -> Result<(), RoleError> {
+        if self.erase_spent {
+            let mut triples = self.files.triples.iter().filter(|path| !path.is_dir());
+            triples.try_for_each(|path| ensure_file(path))?;
+        }
         match &self.images {
             Images::Named { files, .. } => {
                 let mut seen = HashSet::new();
@@ -88,7 +92,7 @@ impl Serve {
     }
 
     /// Opens the results of images that are named. A folder that takes no file is told now as well.
-    fn outputs(&self) -> Result<Vec<OutputFile>, FormatError> {
+    pub(super) fn outputs(&self) -> Result<Vec<OutputFile>, FormatError> {
         let ServerFiles { model, public, triples } = &self.files;
         match &self.images {
             Images::Named { files, overwrite } => {
@@ -122,14 +126,11 @@ impl Serve {
         };
         let mut batch = Batch::new(inputs.party, folders.clone());
         batch.scan(inputs, keys, observer)?;
-        match folders.until {
-            Until::Stopped { .. } => inputs.check_any_slot(ledger)?,
-            Until::Done if batch.pending() == 0 => {
-                let place = folders.images.first().cloned().unwrap_or_default();
-                return Err(ServiceError::NoImages { place });
-            }
-            Until::Done => inputs.check_slots(ledger, &batch.sizes(keys))?,
+        if batch.pending() == 0 {
+            let place = folders.images.first().cloned().unwrap_or_default();
+            return Err(ServiceError::NoImages { place });
         }
+        inputs.check_slots(ledger, &batch.sizes(keys))?;
         Ok(Box::new(batch))
     }
 }
@@ -142,11 +143,9 @@ pub(super) fn serve(
     observer: &mut dyn Observer,
 ) -> Result<ServeReport, RoleError> {
     request.check()?;
-    if request.erase_spent {
-        request.files.triples.iter().try_for_each(|path| ensure_file(path))?;
-    }
     let keys = server.keys()?;
     let way = server.way(peer)?;
+    request.files.refuse_folders()?;
     let named: Vec<PathBuf> = match &request.images {
         Images::Named { files, .. } => files.iter().map(|(image, _)| image.clone()).collect(),
         Images::Folders(_) => Vec::new(),

@@ -21,6 +21,8 @@ const STOP: u64 = u64::MAX - 1;
 pub(super) struct Claim {
     /// The sets that suit the image, with their slots, in an order that is the same at both servers.
     pub(super) sets: Vec<(TripleSetId, u64)>,
+    /// Its rows and columns.
+    pub(super) size: (u32, u32),
     pub(super) image: ImageId,
     pub(super) session: SessionId,
 }
@@ -81,7 +83,7 @@ pub(super) fn claim(
     }
     let slots = claim.sets.iter().map(|(_, slots)| slots).sum();
     let names: Vec<String> = claim.sets.iter().map(|(set, _)| set.short()).collect();
-    Err(ServiceError::NoSlotLeft { slots, set: names.join(", ") })
+    Err(ServiceError::NoSlotLeft { slots, set: names.join(", "), size: claim.size })
 }
 
 /// Leaves an image out, in place of a claim.

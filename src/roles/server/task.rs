@@ -135,6 +135,28 @@ pub(in crate::roles) trait Supply: Send {
 
     /// Whether the session shall end before the next image.
     fn stopped(&self) -> bool;
+
+    /// It is the image's turn.
+    fn begun(&mut self, _image: ImageId) {}
+
+    /// Images of a round of which the other server has no share, or none that it can use; none follows if it is
+    /// the last.
+    fn unmatched(&mut self, tasks: Vec<Task>, last: bool, observer: &mut dyn Observer) {
+        for task in tasks.into_iter().filter(|_| last) {
+            tell(&task.files(), ServiceError::NotShared, observer);
+        }
+    }
+
+    /// Images of a round that both servers have and that no set of this session has a slot for; `served` says
+    /// whether others of the round were denoised. Only asked where more material may come ([`Inputs`]).
+    fn starved(&mut self, _images: &[Subject], _served: bool, _observer: &mut dyn Observer) {}
+}
+
+/// Tells that an image failed, about the first of its files.
+pub(super) fn tell(files: &[PathBuf], error: ServiceError, observer: &mut dyn Observer) {
+    if let Some(file) = files.first() {
+        observer.event(Event::Failed { file, error: error.into() });
+    }
 }
 
 /// Images that were named one by one, each with its output.

@@ -107,7 +107,7 @@ fn folders_patterns_and_files_are_shared_one_by_one() {
         .flat_map(|e| [0, 1].map(|p| format!("{}.s{p}", e["image_id"].as_str().unwrap())))
         .collect();
     expected.sort();
-    assert_eq!(lab.names("shares"), expected, "called by their ids, which say nothing");
+    assert_eq!(lab.shown("shares"), expected, "called by their ids, which say nothing");
     let report = share(&lab, &["in/a.png", "c.bmp"], "img", &[]).report();
     assert_eq!(report["images"][1]["prefix"], "img-2");
     assert!(lab.exists("img-1.s0") && lab.exists("img-2.s1"));

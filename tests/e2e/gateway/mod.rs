@@ -1,5 +1,6 @@
 //! What the gateway shares: images of every kind, with the notes that travel with them.
 
+mod again;
 mod batch;
 mod dicom;
 mod inputs;

@@ -134,7 +134,7 @@ fn batches_colours_and_tiles_are_judged_as_one_image_is() {
     assert!(failed.iter().any(|f| f["file"] == "scans/c.png"), "{report}");
     let shared = report["images"].as_array().unwrap();
     assert!(shared.iter().any(|i| i["file"] == "scans/d.png"), "those after it go on: {report}");
-    assert_eq!(lab.names("shares").len(), 2 * shared.len());
+    assert_eq!(lab.shown("shares").len(), 2 * shared.len());
 
     let mut bytes = Vec::new();
     let planes = vec![flat.clone(), flat.clone(), scan()];

@@ -90,7 +90,7 @@ fn colour_tiles_and_shards_need_no_dealer() {
         let (part, shard) = (Shard { index, count: 2 }, format!("{}/2", index + 1));
         // Ids are random: once in a while all six are of one part.
         let of_part = |name: &String| part.takes_image(name[..32].parse().unwrap());
-        if !lab.names("shares").iter().any(of_part) {
+        if !lab.shown("shares").iter().any(of_part) {
             continue;
         }
         let name = format!("trip{}", index + 1);
@@ -139,10 +139,10 @@ fn watched_folders_need_no_dealer() {
     let mut first = lab.listen(&job(&lab, 0, "trip", &["--watch"]));
     let second = lab.connect(&job(&lab, 1, "trip", &["--watch"]), &first.address());
     for done in [1, 2] {
-        share(&lab, "noisy.png", &[]);
+        share(&lab, "noisy.png", &["--again"]);
         until("an image", || [0, 1].iter().all(|p| lab.names(&format!("out{p}")).len() == done));
     }
-    signal(first.id(), "TERM");
+    [first.id(), second.id()].into_iter().for_each(|id| signal(id, "TERM"));
     let ended: [Ended; 2] = [first.end(), second.end()];
     for report in reports(ended) {
         let images = report["images"].as_array().unwrap();

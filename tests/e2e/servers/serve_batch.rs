@@ -295,7 +295,7 @@ fn a_share_that_is_mended_is_tried_again() {
     }
     until("all three", || [0, 1].iter().all(|p| lab.names(&format!("out{p}")).len() == 3));
     assert_eq!(results(&lab), expected);
-    signal(first.id(), "TERM");
+    [first.id(), second.id()].into_iter().for_each(|id| signal(id, "TERM"));
     for ended in [first.end(), second.end()] {
         let report = ended.report();
         assert_eq!(report["failed"], Value::Array(vec![]), "mended in the end");
@@ -364,7 +364,7 @@ fn servers_that_watch_take_images_as_they_come_and_stop_when_asked() {
     assert!(!lab.exists(&format!("out1/{id}.s1")));
     lab.write("in0/slow.s0", &whole);
     until("the image that came in pieces", || lab.exists(&format!("out1/{id}.s1")));
-    signal(first.id(), "TERM");
+    [first.id(), second.id()].into_iter().for_each(|id| signal(id, "TERM"));
     for (ended, party) in [(first.end(), 0), (second.end(), 1)] {
         let report = ended.report();
         assert_eq!(report["images"].as_array().unwrap().len(), 4, "server {party}");
@@ -399,7 +399,7 @@ fn shards_divide_a_batch_and_keep_their_slots_apart() {
         let args = ["share-image", "pictures", "--keys", KEYS, "--model", "model.pub"];
         lab.run(&[&args[..], &["--out", "in0", "--shard", shard]].concat()).done();
     }
-    assert_eq!(lab.names("in0").len(), 12);
+    assert_eq!(lab.shown("in0").len(), 12);
     let mut slots = 0;
     let mut jobs = Vec::new();
     for k in ["1", "2"] {

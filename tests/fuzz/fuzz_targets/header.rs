@@ -1,9 +1,9 @@
-//! Header fields of files, and a server's greeting body: `bincode` and the validator.
+//! Header fields of files, and a server's greeting bodies: `bincode` and the validator.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use ppdenoise::files::container::Header;
 use ppdenoise::ids::codec::{decode_small, encode_small};
-use ppdenoise::protocol::Identity;
+use ppdenoise::protocol::{Identity, Stock};
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds};
 
 /// The structures hold no more than the limit of the encoding, some of it twice.
@@ -18,6 +18,10 @@ fuzz_target!(init: seeds(golden_headers), |data: &[u8]| {
         if let Ok(identity) = decode_small::<Identity>(data) {
             let bytes = encode_small(&identity).expect("what was read can be written");
             assert!(decode_small::<Identity>(&bytes).as_ref() == Ok(&identity));
+        }
+        if let Ok(stock) = decode_small::<Stock>(data) {
+            let bytes = encode_small(&stock).expect("what was read can be written");
+            assert!(decode_small::<Stock>(&bytes).as_ref() == Ok(&stock));
         }
     });
 });

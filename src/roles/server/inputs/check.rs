@@ -140,12 +140,16 @@ impl Fits<'_> {
         let rows = network.grid((f.height as usize, f.width as usize)).map_or(0, |g| g.rows());
         let means = if network.adds_mean() { rows as u64 } else { 0 };
         facts.push(fact("a number of patch means of", f.means, means));
-        if let Some(sizes) = sizes.filter(|sizes| !sizes.contains(&(f.height, f.width))) {
-            let names: Vec<String> = sizes.iter().map(|(h, w)| format!("{h}x{w}")).collect();
-            let expected = format!("{}, that of the triples", names.join(" or "));
-            facts.push(("images of the size", format!("{}x{}", f.height, f.width), expected));
-        }
+        let known = self.errors.len();
         differing(self.errors, file.name(), facts);
+        let size = (f.height, f.width);
+        if let Some(sizes) =
+            sizes.filter(|sizes| !sizes.contains(&size) && self.errors.len() == known)
+        {
+            let names: Vec<String> = sizes.iter().map(|(h, w)| format!("{h}x{w}")).collect();
+            let (file, expected) = (file.name().to_path_buf(), names.join(" or "));
+            self.errors.push(InputError::NoMaterial { file, size, expected });
+        }
     }
 
     fn ring(&self, found: RingBits) -> Fact {

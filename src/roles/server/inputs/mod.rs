@@ -13,9 +13,10 @@ use crate::files::keys::KeyFolder;
 use crate::files::keys::{PublicKey, SecretKey};
 use crate::files::ledger::{Ledger, LedgerError};
 use crate::ids::Party;
-use crate::ids::{ImageId, Role};
+use crate::ids::{Fingerprint, ImageId, Role};
 use crate::material::{MaterialLayout, Origin};
 use crate::model::RESULT_BITS;
+use crate::protocol::{SetFacts, StockedSet};
 use check::{Belongs, Fits};
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -36,6 +37,17 @@ impl ServerFiles {
     /// With the description that is called as the model share is, `PREFIX.pub`.
     pub fn new(model: PathBuf, triples: Vec<PathBuf>) -> Self {
         ServerFiles { public: description_beside(&model), model, triples }
+    }
+
+    /// Refuses folders of triples, which only a server that watches looks into.
+    ///
+    /// # Errors
+    /// [`ServiceError::FolderOfTriples`].
+    pub(super) fn refuse_folders(&self) -> Result<(), ServiceError> {
+        match self.triples.iter().find(|path| path.is_dir()) {
+            Some(folder) => Err(ServiceError::FolderOfTriples { folder: folder.clone() }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -67,6 +79,13 @@ pub(super) enum Sharer {
 }
 
 impl<'k> ServerKeys<'k> {
+    /// Whose keys these are: which change when one is rotated.
+    pub(super) fn names(&self) -> [Option<Fingerprint>; 4] {
+        let name = |key: &PublicKey| Some(key.fingerprint());
+        let dealer = self.dealer.as_ref().and_then(name);
+        [name(&self.model_owner), name(&self.gateway), dealer, name(&self.receiver)]
+    }
+
     /// The keys of a server's folder; `own` is its secret key from there.
     ///
     /// # Errors
@@ -118,8 +137,10 @@ pub(in crate::roles) struct Inputs {
     pub(super) party: Party,
     pub(super) public: PublicModelFile,
     pub(super) model: ModelShareFile,
-    /// At least one, in the order of their ids, all under one weight mask.
+    /// In the order in which they are used, all under one weight mask. At least one, once a session begins.
     pub(super) sets: Vec<Set>,
+    /// More sets may come while the server runs: images of sizes without any wait for theirs.
+    pub(super) refilled: bool,
     /// The images that were named.
     pub(super) named: Vec<(PathBuf, ImageShareFile)>,
 }
@@ -218,7 +239,9 @@ impl Inputs {
         }
         sets.sort_by_key(|set| set.triples.fields().set_id);
         match (model, errors.is_empty()) {
-            (Some(model), true) => Ok(Inputs { party, public, model, sets, named }),
+            (Some(model), true) => {
+                Ok(Inputs { party, public, model, sets, refilled: false, named })
+            }
             _ => Err(errors),
         }
     }
@@ -237,7 +260,7 @@ impl Inputs {
     ) -> Result<ImageShareFile, InputError> {
         let image = headed::<ImageShare, _>(open_file(path))?;
         let sizes: Vec<_> = self.sets.iter().map(Set::size).collect();
-        let sizes = (!done(image.1.image_id)).then_some(&sizes[..]);
+        let sizes = (!self.refilled && !done(image.1.image_id)).then_some(&sizes[..]);
         let mut errors = Vec::new();
         let (party, PublicModelFile { facts, model }) = (self.party, &self.public);
         Belongs { party, keys, facts, errors: &mut errors }.image(&image);
@@ -248,6 +271,25 @@ impl Inputs {
         let mut share = ImageShareFile::unseal(image.0, keys.from(Sharer::Gateway))?;
         share.authenticate()?;
         Ok(share)
+    }
+
+    /// Opens a set of triples, compares it with the other inputs and unseals its seeds, as [`Inputs::open`] does.
+    ///
+    /// # Errors
+    /// The first [`InputError`].
+    pub(super) fn set(&self, keys: &ServerKeys<'_>, path: &Path) -> Result<Set, InputError> {
+        let set = headed::<Triples, _>(open_stream(path))?;
+        let mut errors = Vec::new();
+        let (party, PublicModelFile { facts, model }) = (self.party, &self.public);
+        Belongs { party, keys, facts, errors: &mut errors }.triples(&set);
+        Fits { model, errors: &mut errors }.triples(std::slice::from_ref(&set));
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error);
+        }
+        let (own, (file, fields)) = (keys.own.public(), set);
+        let from = keys.triples((party, fields.origin), &own);
+        let from = from.ok_or_else(|| InputError::NoDealer { file: path.to_owned() })?;
+        Set::new(TripleFile::unseal(file, from)?, &self.public)
     }
 
     /// Sizes of the images that were named.
@@ -268,18 +310,18 @@ impl Inputs {
         images: &[(u32, u32)],
     ) -> Result<(), ServiceError> {
         let sizes: BTreeSet<_> = images.iter().collect();
-        for size in sizes {
-            let wanted = images.iter().filter(|image| *image == size).count() as u64;
-            let of_size = || self.sets.iter().filter(|set| set.size() == *size);
-            let left = of_size().map(|set| slots_left(set, ledger)).sum::<Result<u64, _>>()?;
+        for &size in sizes {
+            let wanted = images.iter().filter(|image| **image == size).count() as u64;
+            let of_size = || self.sets.iter().filter(|set| set.size() == size);
+            let left = self.slots_left_for(size, ledger)?;
             let slots = of_size().map(|set| set.triples.fields().slots).sum();
             let names: Vec<_> = of_size().map(|set| set.triples.fields().set_id.short()).collect();
             let set = names.join(", ");
             if left == 0 {
-                return Err(ServiceError::NoSlotLeft { slots, set });
+                return Err(ServiceError::NoSlotLeft { slots, set, size });
             }
             if wanted > left {
-                return Err(ServiceError::TooFewSlots { left, images: wanted, set });
+                return Err(ServiceError::TooFewSlots { left, images: wanted, set, size });
             }
         }
         Ok(())
@@ -291,6 +333,19 @@ impl Inputs {
     /// [`LedgerError`].
     pub(super) fn slots_left(&self, ledger: &mut Ledger) -> Result<u64, LedgerError> {
         self.sets.iter().map(|set| slots_left(set, ledger)).sum()
+    }
+
+    /// As [`Inputs::slots_left`], for images of one size.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub(super) fn slots_left_for(
+        &self,
+        size: (u32, u32),
+        ledger: &mut Ledger,
+    ) -> Result<u64, LedgerError> {
+        let of_size = self.sets.iter().filter(|set| set.size() == size);
+        of_size.map(|set| slots_left(set, ledger)).sum()
     }
 
     /// Refuses triples without any slot left.
@@ -324,6 +379,24 @@ impl Inputs {
 }
 
 impl Set {
+    /// What the handshake tells of it.
+    pub(super) fn facts(&self) -> SetFacts {
+        let fields = self.triples.fields();
+        SetFacts {
+            set_id: fields.set_id,
+            size: self.size(),
+            slots: fields.slots,
+            tile_rows: fields.tile_rows,
+            origin: fields.origin,
+        }
+    }
+
+    /// What the other server is told of it, whichever slots are left.
+    pub(super) fn stocked(&self) -> StockedSet {
+        let mask = self.triples.fields().weight_mask_id;
+        StockedSet { facts: self.facts(), mask, next: 0 }
+    }
+
     /// Compares what a set announces with what its slots need.
     fn new(triples: TripleFile, public: &PublicModelFile) -> Result<Set, InputError> {
         let fields = triples.fields();

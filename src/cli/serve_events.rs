@@ -1,0 +1,178 @@
+//! What happens to a server that watches, as lines of JSON on standard output. Everything in them is public:
+//! names of files, ids, sizes, counts, and the fingerprint of the other server's public key.
+
+use super::clock;
+use super::failure::refill_command;
+use super::output::print_json_line;
+use crate::ids::Party;
+use crate::roles::{Event, PeerFacts, SetFound};
+use serde::Serialize;
+use std::path::Path;
+
+/// A line.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// RFC 3339, UTC.
+    time: String,
+    party: usize,
+    /// The other server's address, as long as it is there.
+    peer: Option<&'a str>,
+    /// The fingerprint of the key that it proved, as long as it is there.
+    peer_key: Option<&'a str>,
+    #[serde(flatten)]
+    happened: Happened<'a>,
+}
+
+/// What happened.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Happened<'a> {
+    Listening { address: String },
+    Connecting { address: &'a str },
+    Refused { reason: &'a str },
+    PeerThere,
+    PeerAway { reason: String },
+    KeysChanged,
+    TriplesFound(Set),
+    TriplesUsedUp(Set),
+    TriplesRefused { file: String, reason: String },
+    TriplesUnmatched { file: String, set: String },
+    TriplesFew { height: u32, width: u32, slots_left: u64, warn_below: u64, command: String },
+    TriplesMissing { height: u32, width: u32, images: u64, command: String },
+    Erased { file: String, slots_erased: u64, bytes_erased: u64, file_removed: bool },
+    ImageDone(Image),
+    ImageFailed { file: String, reason: String },
+    ImageUnmatched { file: String, image_id: String, seconds: f64 },
+}
+
+#[derive(Serialize)]
+struct Set {
+    file: String,
+    set: String,
+    height: u32,
+    width: u32,
+    slots: u64,
+    slots_left: u64,
+}
+
+#[derive(Serialize)]
+struct Image {
+    image_id: String,
+    file: String,
+    height: u32,
+    width: u32,
+    set: String,
+    slot: u64,
+    slots_left: u64,
+    seconds: f64,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+/// Who is told of events as lines.
+pub(super) struct Log {
+    party: usize,
+    peer: Option<String>,
+    peer_key: Option<String>,
+}
+
+impl Log {
+    pub(super) fn new(party: Party) -> Self {
+        Log { party: party.index(), peer: None, peer_key: None }
+    }
+
+    /// An event becomes a line, if it is one of those that have one.
+    pub(super) fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Linked(PeerFacts { address, key }) => {
+                self.peer = address.map(|address| address.to_string());
+                self.peer_key = key.map(|key| key.to_string());
+            }
+            Event::PeerLost { .. } => (self.peer, self.peer_key) = (None, None),
+            _ => {}
+        }
+        if let Some(happened) = happened(event) {
+            self.line(happened);
+        }
+    }
+
+    /// Few slots are left for a size.
+    pub(super) fn low(&mut self, (height, width): (u32, u32), slots_left: u64, warn_below: u64) {
+        let command = refill_command((height, width), warn_below);
+        self.line(Happened::TriplesFew { height, width, slots_left, warn_below, command });
+    }
+
+    fn line(&self, happened: Happened<'_>) {
+        let (peer, peer_key) = (self.peer.as_deref(), self.peer_key.as_deref());
+        let line = Line { time: clock::now(), party: self.party, peer, peer_key, happened };
+        // A log that cannot be written ends no session.
+        let _ = print_json_line("ppdenoise.serve-event.v1", &line);
+    }
+}
+
+fn name(file: &Path) -> String {
+    file.display().to_string()
+}
+
+fn set(found: &SetFound<'_>) -> Set {
+    Set {
+        file: name(found.file),
+        set: found.set.to_string(),
+        height: found.size.0,
+        width: found.size.1,
+        slots: found.slots,
+        slots_left: found.left,
+    }
+}
+
+fn happened<'a>(event: &'a Event<'a>) -> Option<Happened<'a>> {
+    Some(match event {
+        Event::Listening(address) => Happened::Listening { address: address.to_string() },
+        Event::Connecting(address) => Happened::Connecting { address },
+        Event::Stranger(reason) => Happened::Refused { reason },
+        Event::Linked(_) => Happened::PeerThere,
+        Event::PeerLost { error } => Happened::PeerAway { reason: error.to_string() },
+        Event::KeysChanged => Happened::KeysChanged,
+        Event::SetFound(found) => Happened::TriplesFound(set(found)),
+        Event::SetSpent(found) => Happened::TriplesUsedUp(set(found)),
+        Event::SetRefused { file, error } => {
+            Happened::TriplesRefused { file: name(file), reason: error.to_string() }
+        }
+        Event::SetUnmatched { file, set } => {
+            Happened::TriplesUnmatched { file: name(file), set: set.to_string() }
+        }
+        Event::NoMaterial { size, images } => Happened::TriplesMissing {
+            height: size.0,
+            width: size.1,
+            images: *images,
+            command: refill_command(*size, *images),
+        },
+        Event::Erased { file, report } => Happened::Erased {
+            file: name(file),
+            slots_erased: report.slots_erased,
+            bytes_erased: report.bytes_erased,
+            file_removed: report.file_removed,
+        },
+        Event::Denoised(image) => Happened::ImageDone(Image {
+            image_id: image.image_id.clone(),
+            file: name(&image.file),
+            height: image.height,
+            width: image.width,
+            set: image.set.clone(),
+            slot: image.slot,
+            slots_left: image.slots_left,
+            seconds: image.online.seconds,
+            bytes_sent: image.online.traffic.bytes_sent,
+            bytes_received: image.online.traffic.bytes_received,
+        }),
+        Event::Failed { file, error } => {
+            Happened::ImageFailed { file: name(file), reason: error.to_string() }
+        }
+        Event::Unmatched { file, image, seconds } => Happened::ImageUnmatched {
+            file: name(file),
+            image_id: image.to_string(),
+            seconds: *seconds,
+        },
+        _ => return None,
+    })
+}

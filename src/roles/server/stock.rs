@@ -1,0 +1,263 @@
+//! Material from folders: what comes while a server runs is taken up, and what is used up is told.
+//!
+//! A file counts once it is as long as its header says, its seeds could be unsealed and it fits the model: our own
+//! tools give it its name only then. Which sets serve is agreed on with the other server
+//! ([`crate::protocol::compare_stock`]); which slot of them, image by image and with the ledger, as ever.
+
+use super::ServiceError;
+use super::error::InputError;
+use super::inputs::{Inputs, ServerKeys};
+use crate::files::FormatError;
+use crate::files::folder::files_in;
+use crate::files::ledger::Ledger;
+use crate::ids::{Party, TripleSetId, WeightMaskId};
+use crate::protocol::{InCommon, MAX_STOCK, Stock, StockedSet};
+use crate::roles::observer::{Event, Observer, SetFound};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often folders are looked at while images are denoised.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Length and inode: what does not change when a used slot is overwritten in the file.
+type Stamp = (u64, u64);
+
+fn stamp(meta: &Metadata) -> Stamp {
+    (meta.len(), meta.ino())
+}
+
+/// What a file was found to be.
+enum Found {
+    Set(StockedSet),
+    /// All of its slots are spent.
+    Spent(TripleSetId),
+    Refused,
+}
+
+/// A file that was looked at.
+struct Known {
+    stamp: Stamp,
+    modified: Option<SystemTime>,
+    found: Found,
+}
+
+/// The sets in a server's folders.
+pub(super) struct Shelf {
+    party: Party,
+    sources: Vec<PathBuf>,
+    known: HashMap<PathBuf, Known>,
+    /// Sets that it was told of.
+    told: HashSet<TripleSetId>,
+    /// Sets of which the other server has no half: since when, and whether it was told.
+    lonely: HashMap<TripleSetId, (Instant, bool)>,
+    /// What the other server was told of.
+    offered: BTreeSet<TripleSetId>,
+    looked: Instant,
+    /// What to ask for in the next session ([`Stock::wanted`]).
+    pub(super) wanted: Option<WeightMaskId>,
+}
+
+impl Shelf {
+    /// Folders, and files beside them; nothing is looked at yet.
+    pub(super) fn new(party: Party, sources: Vec<PathBuf>) -> Self {
+        Shelf {
+            party,
+            sources,
+            known: HashMap::new(),
+            told: HashSet::new(),
+            lonely: HashMap::new(),
+            offered: BTreeSet::new(),
+            looked: Instant::now(),
+            wanted: None,
+        }
+    }
+
+    /// Looks at files that are new or changed, and which are used up. `observer` is told of both, and of those
+    /// that are no good.
+    ///
+    /// # Errors
+    /// [`ServiceError::Format`] for a folder that cannot be read, [`ServiceError::Ledger`].
+    pub(super) fn scan(
+        &mut self,
+        inputs: &Inputs,
+        keys: &ServerKeys<'_>,
+        ledger: &mut Ledger,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ServiceError> {
+        self.looked = Instant::now();
+        let suffix = format!("s{}", self.party.index());
+        let mut files = Vec::new();
+        for source in &self.sources {
+            match source.is_dir() {
+                true => {
+                    let of_ours = |path: &Path| path.extension() == Some(OsStr::new(&suffix));
+                    files.extend(files_in(source, of_ours)?);
+                }
+                false => files.push(source.clone()),
+            }
+        }
+        self.known.retain(|path, _| files.contains(path));
+        for file in files {
+            self.look(file, inputs, keys, observer);
+        }
+        for (file, known) in &mut self.known {
+            let Found::Set(set) = known.found else { continue };
+            let next = ledger.next_slot(set.facts.set_id)?;
+            let (id, slots) = (set.facts.set_id, set.facts.slots);
+            known.found = match next < slots {
+                true => Found::Set(StockedSet { next, ..set }),
+                false => Found::Spent(id),
+            };
+            let found = SetFound {
+                file,
+                set: id,
+                size: set.facts.size,
+                slots,
+                left: slots.saturating_sub(next),
+            };
+            if next >= slots {
+                observer.event(Event::SetSpent(found));
+            } else if self.told.insert(id) {
+                observer.event(Event::SetFound(found));
+            }
+        }
+        Ok(())
+    }
+
+    fn look(
+        &mut self,
+        file: PathBuf,
+        inputs: &Inputs,
+        keys: &ServerKeys<'_>,
+        observer: &mut dyn Observer,
+    ) {
+        // One that has gone meanwhile is looked at no more.
+        let Ok(meta) = std::fs::metadata(&file) else { return };
+        let (stamp, modified) = (stamp(&meta), meta.modified().ok());
+        if let Some(known) = self.known.get(&file) {
+            let refused = matches!(known.found, Found::Refused);
+            if known.stamp == stamp && (!refused || known.modified == modified) {
+                return;
+            }
+        }
+        let found = match inputs.set(keys, &file).map(|set| set.stocked()) {
+            Ok(set) => match self.file_of(set.facts.set_id) {
+                Some(first) if first != file => {
+                    let error =
+                        InputError::Repeated { file: file.clone(), what: "set of triples", first };
+                    observer.event(Event::SetRefused { file: &file, error });
+                    Found::Refused
+                }
+                _ => Found::Set(set),
+            },
+            // It is still being copied, perhaps, or just being erased.
+            Err(InputError::Format(FormatError::Truncated { .. } | FormatError::InUse { .. })) => {
+                self.known.remove(&file);
+                return;
+            }
+            // Other files may lie in the folder too.
+            Err(InputError::Format(FormatError::WrongKind { .. })) => Found::Refused,
+            Err(error) => {
+                observer.event(Event::SetRefused { file: &file, error });
+                Found::Refused
+            }
+        };
+        self.known.insert(file, Known { stamp, modified, found });
+    }
+
+    /// The file of a set.
+    pub(super) fn file_of(&self, set: TripleSetId) -> Option<PathBuf> {
+        let is_of = |known: &Known| match &known.found {
+            Found::Set(found) => found.facts.set_id == set,
+            Found::Spent(id) => *id == set,
+            Found::Refused => false,
+        };
+        self.known.iter().find(|(_, known)| is_of(known)).map(|(file, _)| file.clone())
+    }
+
+    /// What to tell the other server: sets that were begun first, then the oldest.
+    pub(super) fn offer(&mut self, inputs: &Inputs) -> Stock {
+        let of = |(file, known): (&PathBuf, &Known)| match known.found {
+            Found::Set(set) => Some(((set.next == 0, known.modified, file.clone()), set)),
+            _ => None,
+        };
+        let mut sets: Vec<_> = self.known.iter().filter_map(of).collect();
+        sets.sort_by(|(a, _), (b, _)| a.cmp(b));
+        sets.truncate(MAX_STOCK);
+        let sets: Vec<StockedSet> = sets.into_iter().map(|(_, set)| set).collect();
+        self.offered = self.usable();
+        let facts = &inputs.public.facts;
+        Stock {
+            party: self.party,
+            model_id: facts.model_id,
+            public_digest: facts.digest,
+            sets,
+            wanted: self.wanted,
+        }
+    }
+
+    fn usable(&self) -> BTreeSet<TripleSetId> {
+        let id = |known: &Known| match &known.found {
+            Found::Set(set) => Some(set.facts.set_id),
+            _ => None,
+        };
+        self.known.values().filter_map(id).collect()
+    }
+
+    /// Remembers of which sets the other server has no half.
+    pub(super) fn agreed(&mut self, common: &InCommon) {
+        self.lonely.retain(|set, _| common.lonely.contains(set));
+        for &set in &common.lonely {
+            self.lonely.entry(set).or_insert((Instant::now(), false));
+        }
+    }
+
+    /// Looks at the folders once a second; whether there is other material than the other server was told of.
+    /// `observer` is told of sets whose other half is missed for longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Shelf::scan`].
+    pub(super) fn changed(
+        &mut self,
+        inputs: &Inputs,
+        keys: &ServerKeys<'_>,
+        ledger: &mut Ledger,
+        patience: Duration,
+        observer: &mut dyn Observer,
+    ) -> Result<bool, ServiceError> {
+        if self.looked.elapsed() < LOOK {
+            return Ok(false);
+        }
+        self.scan(inputs, keys, ledger, observer)?;
+        let mut late = Vec::new();
+        for (set, (since, told)) in &mut self.lonely {
+            if since.elapsed() >= patience && !std::mem::replace(told, true) {
+                late.push(*set);
+            }
+        }
+        for set in late {
+            if let Some(file) = self.file_of(set) {
+                observer.event(Event::SetUnmatched { file: &file, set });
+            }
+        }
+        Ok(self.usable() != self.offered)
+    }
+
+    /// All files of sets, used up or not.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let is_set = |known: &Known| !matches!(known.found, Found::Refused);
+        let mut files: Vec<PathBuf> =
+            self.known.iter().filter(|(_, k)| is_set(k)).map(|(file, _)| file.clone()).collect();
+        files.sort();
+        files
+    }
+
+    /// Looks at every file anew: other keys decide now which are good.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+}

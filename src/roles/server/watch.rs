@@ -1,0 +1,410 @@
+//! Denoising images as they come, session after session: the other server may go and come back, material and public
+//! keys may change. What a session computes with is settled at its start; when it changes, the session ends between
+//! two images and another one begins.
+
+use super::batch::{Batch, Folders, Watching};
+use super::erase::erase;
+use super::inputs::{Inputs, ServerFiles, ServerKeys};
+use super::link::Peer;
+use super::meeting::{Meeting, may_return};
+use super::report::ServeReport;
+use super::run::{Job, Told, run_on};
+use super::serve::Serve;
+use super::stock::Shelf;
+use super::task::{Round, Subject, Supply};
+use super::{Extent, Server, ServiceError};
+use crate::files::FormatError;
+use crate::files::ledger::Ledger;
+use crate::ids::{Fingerprint, ImageId, WeightMaskId};
+use crate::protocol::{InCommon, ProtocolError, compare_stock};
+use crate::roles::error::RoleError;
+use crate::roles::observer::{Event, Observer};
+use crate::wire::Channel;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether the job is over while nothing can be done.
+const TICK: Duration = Duration::from_millis(100);
+/// How often both servers tell what they have while they have no material in common.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// As [`Server::serve`], of folders that are watched.
+pub(super) fn serve(
+    server: &Server,
+    (request, folders, watching): (&Serve, &Folders, &Watching),
+    peer: Peer<'_>,
+    observer: &mut dyn Observer,
+) -> Result<ServeReport, RoleError> {
+    request.check()?;
+    let keys = server.keys()?;
+    let way = server.way(peer)?;
+    let mut shift = Shift::begin(server, request, (folders, watching), &keys, observer)?;
+    let mut meeting = Meeting::begin(way, observer)?;
+    while let Some(mut linked) = meeting.wait(&mut || shift.batch.is_over(), observer)? {
+        let done = shift.report.images.len();
+        match shift.session(linked.channel(), observer) {
+            Ok(()) if shift.batch.is_over() || !meeting.can_come_again() => break,
+            Ok(()) => meeting.ended(),
+            // What came through a pipe has been read.
+            Err(e) if is_lost(&e) && meeting.can_come_again() && !shift.has_pipes() => {
+                meeting.lost(e, shift.report.images.len() > done, observer);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    // Who is asked to end while it waits has not failed.
+    if shift.report.sessions == 0
+        && !shift.batch.stopped()
+        && let Some(error) = meeting.missed()
+    {
+        return Err(error);
+    }
+    shift.batch.tell_lonely(Duration::ZERO, observer);
+    observer.event(Event::Served(&shift.report));
+    if request.erase_spent {
+        for triples in shift.triples() {
+            shift.erase(&triples, true, observer)?;
+        }
+    }
+    Ok(shift.report)
+}
+
+/// Whether the other server is gone, and may come back.
+fn is_lost(error: &RoleError) -> bool {
+    match error {
+        RoleError::Net(e) => may_return(e),
+        RoleError::Service(ServiceError::Protocol(ProtocolError::Net(e))) => may_return(e),
+        _ => false,
+    }
+}
+
+/// A job over its sessions.
+struct Shift<'a> {
+    server: &'a Server,
+    request: &'a Serve,
+    watching: &'a Watching,
+    state: PathBuf,
+    ledger: Ledger,
+    batch: Batch,
+    /// Where triples are folders.
+    shelf: Option<Shelf>,
+    /// The keys that were in the folder at the last session.
+    keys: [Option<Fingerprint>; 4],
+    /// Sizes of images of which it was told that they wait for material.
+    starving: HashSet<(u32, u32)>,
+    report: ServeReport,
+}
+
+impl<'a> Shift<'a> {
+    /// Checks everything that can be checked without the other server.
+    fn begin(
+        server: &'a Server,
+        request: &'a Serve,
+        (folders, watching): (&Folders, &'a Watching),
+        keys: &ServerKeys<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Self, RoleError> {
+        let triples = &request.files.triples;
+        let shelf = triples.iter().any(|path| path.is_dir());
+        let shelf = shelf.then(|| Shelf::new(server.party, triples.clone()));
+        let refilled = shelf.is_some();
+        let inputs = open(server, request, keys, refilled)?;
+        request.outputs()?;
+        let state = server.state()?;
+        let ledger = server.ledger(&state)?;
+        let mut shift = Shift {
+            server,
+            request,
+            watching,
+            state,
+            ledger,
+            batch: Batch::new(server.party, folders.clone()),
+            shelf,
+            keys: keys.names(),
+            starving: HashSet::new(),
+            report: ServeReport {
+                engine: inputs.public.model.engine.name(),
+                ..ServeReport::default()
+            },
+        };
+        shift.batch.scan(&inputs, keys, observer)?;
+        match &mut shift.shelf {
+            Some(shelf) => shelf.scan(&inputs, keys, &mut shift.ledger, observer)?,
+            None => inputs.check_any_slot(&mut shift.ledger)?,
+        }
+        Ok(shift)
+    }
+
+    /// Whether material comes through a pipe, which serves one session only.
+    fn has_pipes(&self) -> bool {
+        let triples = &self.request.files.triples;
+        triples.iter().any(|path| !path.is_file() && !path.is_dir())
+    }
+
+    /// All files of triples.
+    fn triples(&self) -> Vec<PathBuf> {
+        match &self.shelf {
+            Some(shelf) => shelf.files(),
+            None => self.request.files.triples.clone(),
+        }
+    }
+
+    /// One session, to its end.
+    fn session(
+        &mut self,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        let (server, request) = (self.server, self.request);
+        let keys = server.keys()?;
+        self.take_keys(&keys, observer);
+        self.batch.resume();
+        let mut inputs = open(server, request, &keys, self.shelf.is_some())?;
+        if self.shelf.is_some() {
+            self.erase_used_up(&inputs, &keys, observer)?;
+        }
+        let common = match self.shelf.is_some() {
+            true => match self.stock(&mut inputs, &keys, channel, observer)? {
+                Some(common) => common,
+                None => return Ok(()),
+            },
+            false => InCommon::default(),
+        };
+        let fed: HashSet<_> = inputs.sets.iter().map(super::inputs::Set::size).collect();
+        self.starving.retain(|size| !fed.contains(size));
+        let mut ledger = server.ledger(&self.state)?;
+        let mut supply = Watched {
+            server,
+            patience: self.watching.missing_after,
+            batch: &mut self.batch,
+            shelf: self.shelf.as_mut(),
+            ledger: &mut ledger,
+            keys: self.keys,
+            elsewhere: common.elsewhere,
+            starving: &mut self.starving,
+            renews: false,
+            looked: Instant::now(),
+        };
+        let job = Job { keys: &keys, ledger: &mut self.ledger, state: &self.state };
+        let told: Told<'_> = (&mut self.report, observer);
+        let work = || run_on(inputs, job, &mut supply, channel, told);
+        Ok(request.threads.run(work)??)
+    }
+
+    /// What other keys make of files that are known is found out anew.
+    fn take_keys(&mut self, keys: &ServerKeys<'_>, observer: &mut dyn Observer) {
+        if self.keys == keys.names() {
+            return;
+        }
+        self.keys = keys.names();
+        self.batch.forget_files();
+        if let Some(shelf) = &mut self.shelf {
+            shelf.forget();
+        }
+        observer.event(Event::KeysChanged);
+    }
+
+    /// Exchanges with the other server what both have until they have something in common, and opens that; nothing
+    /// if the job is over, or keys have changed.
+    fn stock(
+        &mut self,
+        inputs: &mut Inputs,
+        keys: &ServerKeys<'_>,
+        channel: &mut dyn Channel,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<InCommon>, RoleError> {
+        let Some(shelf) = &mut self.shelf else { return Ok(None) };
+        loop {
+            shelf.scan(inputs, keys, &mut self.ledger, observer)?;
+            let common =
+                compare_stock(&shelf.offer(inputs), channel).map_err(ServiceError::from)?;
+            shelf.agreed(&common);
+            if !common.sets.is_empty() {
+                for set in &common.sets {
+                    let file = shelf.file_of(*set).unwrap_or_default();
+                    match inputs.set(keys, &file) {
+                        Ok(opened) => inputs.sets.push(opened),
+                        // It is being erased, or was taken away this moment: the next session does without it.
+                        Err(error) => {
+                            shelf.forget();
+                            observer.event(Event::SetRefused { file: &file, error });
+                            return Ok(None);
+                        }
+                    }
+                }
+                return Ok(Some(common));
+            }
+            self.batch.scan(inputs, keys, observer)?;
+            tell_starving(&self.batch.waiting(keys), &mut self.starving, observer);
+            let until = Instant::now() + AGAIN;
+            while Instant::now() < until {
+                if self.batch.is_over() {
+                    return Ok(None);
+                }
+                std::thread::sleep(TICK);
+            }
+            shelf.changed(inputs, keys, &mut self.ledger, self.watching.missing_after, observer)?;
+            if self.server.keys().is_ok_and(|now| now.names() != self.keys) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Overwrites and removes sets that are used up, if that is asked for.
+    fn erase_used_up(
+        &mut self,
+        inputs: &Inputs,
+        keys: &ServerKeys<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        if let Some(shelf) = &mut self.shelf {
+            shelf.scan(inputs, keys, &mut self.ledger, observer)?;
+        }
+        if self.request.erase_spent {
+            for file in self.triples() {
+                self.erase(&file, false, observer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Overwrites what is spent of a file of triples; the report has it if this is the end of the job.
+    fn erase(
+        &mut self,
+        file: &Path,
+        last: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<(), RoleError> {
+        match erase(file, self.server.owner(), &mut self.ledger, Extent::Spent) {
+            Ok(erased) => {
+                if last || erased.slots_erased > 0 || erased.file_removed {
+                    observer.event(Event::Erased { file, report: &erased });
+                }
+                if last || erased.file_removed {
+                    self.report.erased.push(erased);
+                }
+            }
+            // Another job that still uses the file leaves it for the next time.
+            Err(ServiceError::Format(FormatError::InUse { .. })) => {
+                observer.event(Event::NotErased(file));
+            }
+            Err(e) => return Err(e.into()),
+        }
+        Ok(())
+    }
+}
+
+/// The inputs of a session, without material if that comes from folders.
+fn open(
+    server: &Server,
+    request: &Serve,
+    keys: &ServerKeys<'_>,
+    refilled: bool,
+) -> Result<Inputs, RoleError> {
+    let ServerFiles { model, public, triples } = request.files.clone();
+    let triples = if refilled { Vec::new() } else { triples };
+    let files = ServerFiles { model, public, triples };
+    let inputs = Inputs::open(server.party, keys, &files, &[]).map_err(RoleError::Inputs)?;
+    Ok(Inputs { refilled, ..inputs })
+}
+
+/// Tells of sizes of which images wait, once each.
+fn tell_starving(
+    waiting: &BTreeMap<(u32, u32), u64>,
+    told: &mut HashSet<(u32, u32)>,
+    observer: &mut dyn Observer,
+) {
+    for (&size, &images) in waiting {
+        if told.insert(size) {
+            observer.event(Event::NoMaterial { size, images });
+        }
+    }
+}
+
+/// The images of a session that ends when material or keys change.
+struct Watched<'a> {
+    server: &'a Server,
+    patience: Duration,
+    batch: &'a mut Batch,
+    shelf: Option<&'a mut Shelf>,
+    /// A handle of its own: the session has the other.
+    ledger: &'a mut Ledger,
+    keys: [Option<Fingerprint>; 4],
+    elsewhere: Vec<((u32, u32), WeightMaskId)>,
+    starving: &'a mut HashSet<(u32, u32)>,
+    renews: bool,
+    looked: Instant,
+}
+
+impl Watched<'_> {
+    /// Once a second.
+    fn keys_changed(&mut self) -> bool {
+        if self.looked.elapsed() < AGAIN {
+            return false;
+        }
+        self.looked = Instant::now();
+        // A key that is just being copied is no key yet.
+        self.server.keys().is_ok_and(|now| now.names() != self.keys)
+    }
+}
+
+impl Supply for Watched<'_> {
+    fn next(
+        &mut self,
+        inputs: &Inputs,
+        keys: &ServerKeys<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Round, ServiceError> {
+        let mut round = self.batch.next(inputs, keys, observer)?;
+        if let Some(shelf) = &mut self.shelf {
+            let patience = self.patience;
+            self.renews |= shelf.changed(inputs, keys, self.ledger, patience, observer)?;
+        }
+        self.renews |= self.keys_changed();
+        round.last |= self.renews;
+        Ok(round)
+    }
+
+    fn finished(&mut self, image: ImageId) {
+        self.batch.finished(image);
+    }
+
+    fn failed(&mut self, image: ImageId) {
+        self.batch.failed(image);
+    }
+
+    fn stopped(&self) -> bool {
+        self.batch.stopped()
+    }
+
+    fn begun(&mut self, image: ImageId) {
+        self.batch.begun(image);
+    }
+
+    fn unmatched(
+        &mut self,
+        tasks: Vec<super::task::Task>,
+        last: bool,
+        observer: &mut dyn Observer,
+    ) {
+        self.batch.unmatched(tasks, last, observer);
+    }
+
+    fn starved(&mut self, images: &[Subject], served: bool, observer: &mut dyn Observer) {
+        let size = |image: &Subject| (image.height, image.width);
+        let mask_for =
+            |size| self.elsewhere.iter().find(|(of, _)| *of == size).map(|(_, mask)| *mask);
+        if let Some(mask) = images.iter().find_map(|image| mask_for(size(image))) {
+            // Both servers see the same images and sets, and ask for the same. First those that this session can do.
+            if !served && let Some(shelf) = &mut self.shelf {
+                shelf.wanted = Some(mask);
+                self.renews = true;
+            }
+            return;
+        }
+        let mut waiting = BTreeMap::new();
+        images.iter().for_each(|image| *waiting.entry(size(image)).or_default() += 1);
+        tell_starving(&waiting, self.starving, observer);
+    }
+}
