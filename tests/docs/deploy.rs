@@ -1,8 +1,8 @@
 //! The examples of docs/deploy do what docs/deployment.md says: both hosts run a job with the unit, the
 //! two settings files, and nothing else but other folders; the container file builds what is there.
 
+use crate::common::service::{free_port, until};
 use crate::common::{Lab, Running};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,12 +11,20 @@ const SETTINGS: [&str; 2] = [
     include_str!("../../docs/deploy/server0.toml"),
     include_str!("../../docs/deploy/server1.toml"),
 ];
+const WATCH_UNIT: &str = include_str!("../../docs/deploy/ppdenoise-watch.service");
+const WATCH_SETTINGS: [&str; 2] =
+    [include_str!("../../docs/deploy/watch0.toml"), include_str!("../../docs/deploy/watch1.toml")];
 const CONTAINER: &str = include_str!("../../docs/deploy/Containerfile");
 const CARGO: &str = include_str!("../../Cargo.toml");
 
-/// The value of a key of the unit, which has it once.
+/// The value of a key of the unit of a job.
 fn value(key: &str) -> &'static str {
-    let mut values = UNIT.lines().filter_map(|line| line.strip_prefix(&format!("{key}=")));
+    value_of(UNIT, key)
+}
+
+/// The value of a key of a unit, which has it once.
+fn value_of(unit: &'static str, key: &str) -> &'static str {
+    let mut values = unit.lines().filter_map(|line| line.strip_prefix(&format!("{key}=")));
     let value = values.next().unwrap_or_else(|| panic!("the unit has no {key}"));
     assert_eq!(values.next(), None, "{key} twice");
     value
@@ -34,9 +42,7 @@ fn on_host(text: &str, host: &Path, port: &str) -> String {
 #[test]
 fn both_hosts_run_a_job_with_the_examples() {
     let lab = Lab::ready((12, 13), 1);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    drop(listener);
+    let port = free_port();
     let state = format!("/var/lib/{}", value("StateDirectory"));
     let servers = [0, 1].map(|party| {
         let host = lab.path(&format!("host{party}"));
@@ -123,6 +129,7 @@ fn the_container_file_builds_and_starts_what_is_there() {
             "RUN" => assert_eq!(words[0], "useradd", "{rest}"),
             "USER" => assert!(CONTAINER.contains(&format!("--create-home {rest}\n"))),
             "ENTRYPOINT" | "VOLUME" => assert!(serde_json::from_str::<Vec<String>>(rest).is_ok()),
+            "STOPSIGNAL" => assert_eq!(rest, value_of(WATCH_UNIT, "KillSignal")),
             "CMD" => {
                 let args: Vec<String> = serde_json::from_str(rest).unwrap();
                 Lab::new().run(&args).done();
@@ -135,4 +142,115 @@ fn the_container_file_builds_and_starts_what_is_there() {
         assert!(seen.contains(&needed), "{needed}");
     }
     assert!(CONTAINER.contains("ENTRYPOINT [\"ppdenoise\"]"));
+}
+
+/// The unit of a server that goes on: both hosts denoise what comes, and end when systemd asks them to.
+#[test]
+fn both_hosts_go_on_with_the_unit_that_watches() {
+    let lab = Lab::ready((12, 13), 1);
+    let port = free_port();
+    let servers = [0, 1].map(|party| {
+        let host = lab.path(&format!("host{party}"));
+        let folders = ["etc/ppdenoise/keys", "var/lib/ppdenoise", "var/spool/ppdenoise/in"];
+        let more = ["var/spool/ppdenoise/out", "var/spool/ppdenoise/triples"];
+        for folder in folders.iter().chain(&more) {
+            std::fs::create_dir_all(host.join(folder)).unwrap();
+        }
+        crate::common::set_mode(&host.join("var/lib/ppdenoise"), 0o700);
+        let settings = on_host(WATCH_SETTINGS[party], &host, &port);
+        std::fs::write(host.join("etc/ppdenoise/watch.toml"), settings).unwrap();
+        let roles = ["model-owner", "gateway", "dealer", "receiver", "server0", "server1"];
+        let public = roles.iter().map(|role| format!("{role}.pub"));
+        for key in public.chain([format!("server{party}.key")]) {
+            let to = host.join("etc/ppdenoise/keys").join(&key);
+            std::fs::copy(lab.path(&format!("keys/{key}")), to).unwrap();
+        }
+        let s = format!("s{party}");
+        for (from, to) in [
+            ("model.pub".to_string(), "model.pub".to_string()),
+            (format!("model.{s}"), format!("model.{s}")),
+            (format!("trip.{s}"), format!("triples/trip.{s}")),
+            (format!("img.{s}"), format!("in/img.{s}")),
+        ] {
+            std::fs::copy(lab.path(&from), host.join("var/spool/ppdenoise").join(to)).unwrap();
+        }
+        let line = on_host(value_of(WATCH_UNIT, "ExecStart"), &host, &port);
+        let mut words = line.split(' ');
+        assert_eq!(words.next(), Some("/usr/local/bin/ppdenoise"));
+        Running::start(lab.command(&words.collect::<Vec<_>>()))
+    });
+    let results = |party: usize| lab.names(&format!("host{party}/var/spool/ppdenoise/out"));
+    until("the results", || [0, 1].iter().all(|&party| results(party).len() == 1));
+    assert_eq!(value_of(WATCH_UNIT, "KillSignal"), "SIGTERM");
+    servers.iter().for_each(|server| crate::common::signal(server.id(), "TERM"));
+    for ended in servers.map(Running::end) {
+        let report = ended.report();
+        assert_eq!(report["images"].as_array().unwrap().len(), 1, "{report}");
+        assert!(ended.stdout.lines().any(|line| line.contains("\"image-done\"")));
+    }
+    // What is used up is gone from the folders.
+    for party in [0, 1] {
+        assert!(lab.names(&format!("host{party}/var/spool/ppdenoise/triples")).is_empty());
+    }
+}
+
+/// Both units keep secrets and ledger alike.
+#[test]
+fn the_units_protect_the_same() {
+    for key in [
+        "User",
+        "StateDirectory",
+        "StateDirectoryMode",
+        "UMask",
+        "LimitCORE",
+        "NoNewPrivileges",
+        "PrivateDevices",
+        "PrivateTmp",
+        "ProtectHome",
+        "ProtectSystem",
+        "ReadWritePaths",
+        "RestrictAddressFamilies",
+    ] {
+        assert_eq!(value_of(WATCH_UNIT, key), value(key), "{key}");
+    }
+    for settings in WATCH_SETTINGS {
+        let state = format!("state = \"/var/lib/{}\"", value("StateDirectory"));
+        assert!(settings.contains(&state) && settings.contains("watch = true"));
+        for path in ["triplets", "image", "out"] {
+            assert!(
+                settings.contains(&format!("{path} = \"{}/", value("ReadWritePaths"))),
+                "{path}"
+            );
+        }
+    }
+}
+
+/// What the build of the container sees is enough for the sources, and no more than they need.
+#[test]
+fn the_build_of_the_container_sees_the_sources_alone() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ignored = std::fs::read_to_string(root.join(".dockerignore")).unwrap();
+    let lines: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(lines[0], "*", "nothing, but what is named after it");
+    let seen: Vec<&str> = lines[1..].iter().map(|line| line.strip_prefix('!').unwrap()).collect();
+    assert!(seen.iter().all(|path| root.join(path).exists()), "{seen:?}");
+    let is_seen = |path: &Path| seen.iter().any(|seen| path.starts_with(seen));
+    for line in CARGO.lines().filter_map(|line| line.strip_prefix("path = \"")) {
+        assert!(is_seen(Path::new(line.trim_end_matches('"'))), "{line}");
+    }
+    let mut folders = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for included in text.split("include_bytes!(\"").skip(1) {
+                let name = included.split('"').next().unwrap();
+                let file = path.parent().unwrap().join(name).canonicalize().unwrap();
+                assert!(is_seen(file.strip_prefix(root).unwrap()), "{}: {name}", path.display());
+            }
+        }
+    }
 }

@@ -12,4 +12,6 @@ mod peers;
 mod prepare;
 mod serve_batch;
 mod signals;
+mod watch;
+mod week;
 mod wire;
