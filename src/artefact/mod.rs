@@ -122,11 +122,12 @@ fn levels_of(map: &LevelMap) -> Levels {
     Levels { sigma_ratio: map.sigma_ratio, scale_about: map.scale_about, poisson }
 }
 
-/// The map of grey levels that a header tells, for a model of these units.
+/// The map of grey levels that a header tells, for a model of these units; for results, which no noise level
+/// is told of.
 pub fn level_map(levels: &Levels, units: Normalisation) -> LevelMap {
     let Levels { sigma_ratio, scale_about, poisson } = *levels;
     let poisson = poisson.and_then(|p| Poisson::new(p.gain, p.read_noise));
-    LevelMap { units, sigma_ratio, scale_about, poisson }
+    LevelMap { units, sigma_ratio, scale_about, poisson, noise: 0.0 }
 }
 
 fn start_sealed<W: Write>(

@@ -15,6 +15,14 @@ pub enum ImageError {
         /// Columns.
         width: usize,
     },
+    /// There is more noise than a model takes that is told of it.
+    #[error("noise of {sigma} grey levels, and the model was trained for at most {most}")]
+    TooNoisy {
+        /// Of the image.
+        sigma: f64,
+        /// Of the model.
+        most: f64,
+    },
     /// There are too many pixels.
     #[error("the image is {height}x{width}, more than {MAX_PIXELS} pixels")]
     TooLarge {

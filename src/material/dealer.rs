@@ -1,11 +1,13 @@
 //! The dealer: from public shapes and seeds to S0's explicit material.
 
-use super::{Chunk, LookupMasks, LookupMaterial, Origin, SlotView, Tile, weight_mask};
+use super::{
+    Chunk, LookupMasks, LookupMaterial, Origin, SlotView, Tile, first_columns, weight_mask,
+};
 use crate::crypto::prg::{Purpose, Seed};
 use crate::ids::Party;
 use crate::kernels::{PackedWeights, matmul_acc_by_rows, one_hot_words, xor_one_hot};
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
-use crate::network::{NetworkError, Op, PatchGrid, Stage};
+use crate::network::{NetworkError, Op, StageGrid};
 use crate::numbers::fixed::low_mask;
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
@@ -25,9 +27,9 @@ pub struct PartySeeds {
 /// Makes the explicit material of S0, tile by tile.
 pub struct Dealer<'a, R: Ring> {
     public: &'a PublicModel,
-    stages: Vec<(Stage, PatchGrid)>,
+    grids: Vec<StageGrid>,
     seeds: [&'a PartySeeds; 2],
-    /// X by op; nothing where the op is not linear.
+    /// X by op, of its columns that meet masked inputs; nothing where the op is not linear.
     weight_masks: Vec<Option<PackedWeights<R>>>,
 }
 
@@ -50,11 +52,12 @@ impl<'a, R: Ring> Dealer<'a, R> {
         let pack = |op: usize, l: &LinearSpec| {
             let mut x = weight_mask::<R>(&seeds[0].weight_mask, op, l.weights());
             ring::add_assign(&mut x, &weight_mask(&seeds[1].weight_mask, op, l.weights()));
-            PackedWeights::pack(l.outputs, l.inputs, &x)
+            let masked = public.network.masked_inputs(op);
+            PackedWeights::pack(l.outputs, masked, &first_columns(&x, l.inputs, masked))
         };
         let mut weight_masks: Vec<_> = public.network.ops().iter().map(|_| None).collect();
         public.network.linears().for_each(|(op, l)| weight_masks[op] = Some(pack(op, l)));
-        Ok(Dealer { public, stages: public.network.grids(size)?, seeds, weight_masks })
+        Ok(Dealer { public, grids: public.network.grids(size)?, seeds, weight_masks })
     }
 
     /// Begins a slot.
@@ -70,18 +73,17 @@ impl<R: Ring> DealtSlot<'_, R> {
     /// [`super::MaterialLayout::chunks`]. Tiles may be made in any order, and at the same time.
     pub fn tile(&self, Tile { stage, rows }: Tile) -> Vec<(usize, Vec<u8>)> {
         let (dealer, views) = (self.dealer, &self.views);
-        let (stage, grid) = &dealer.stages[stage];
+        let (grid, network) = (&dealer.grids[stage], &dealer.public.network);
         let mut chunks = Vec::new();
         let mut width = 0;
-        for op in stage.ops.clone() {
-            match &dealer.public.network.ops()[op] {
+        for op in grid.stage.ops.clone() {
+            match &network.ops()[op] {
                 Op::Linear(l) => {
-                    let y = if op == stage.first_linear() {
-                        let lines = grid.sources(rows.clone());
-                        let mask = input_mask(views, op, lines.clone());
-                        grid.gather(rows.clone(), &mask, lines.start)
-                    } else {
-                        input_mask(views, op, scaled(&rows, l.inputs))
+                    let y = match network.inner_mask(op) {
+                        None => grid.gather_masked(rows.clone(), |map, run| {
+                            input_mask::<R>(views, network.maps()[map].op, run)
+                        }),
+                        Some(op) => input_mask(views, op, scaled(&rows, l.inputs)),
                     };
                     let weights = dealer.weight_masks[op].as_ref();
                     let weights = weights.expect("packed for every linear op");
@@ -97,7 +99,12 @@ impl<R: Ring> DealtSlot<'_, R> {
                     };
                     chunks.push((op, chunk));
                 }
-                Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => {}
+                Op::Gather(_)
+                | Op::Add(_)
+                | Op::Shuffle(_)
+                | Op::Residual
+                | Op::Mean
+                | Op::Fold(_) => {}
             }
         }
         chunks
@@ -109,7 +116,7 @@ fn scaled(rows: &Range<usize>, features: usize) -> Range<usize> {
     rows.start * features..rows.end * features
 }
 
-/// Y of op `op`: the sum of both parties' shares.
+/// The mask that belongs to op `op`: the sum of both parties' shares.
 fn input_mask<R: Ring>(views: &[SlotView; 2], op: usize, at: Range<usize>) -> Vec<R> {
     let mut y = views[0].input_mask(op, at.clone());
     views[1].add_stream(Purpose::InputMask, op, at.start, &mut y);

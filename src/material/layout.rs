@@ -4,7 +4,7 @@ use crate::ids::Party;
 use crate::ids::codec::{ORIGIN, encode_as_number};
 use crate::kernels::one_hot_words;
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
-use crate::network::{NetworkError, Op, Stage};
+use crate::network::{NetworkError, Op};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -79,10 +79,18 @@ impl fmt::Display for Origin {
 /// after tile and stage after stage, so that it can be consumed as a stream.
 #[derive(Clone, Debug)]
 pub struct MaterialLayout {
-    rows: usize,
     tile_rows: usize,
-    /// For each stage, (op, bytes a patch) of every op with material.
-    stages: Vec<Vec<(usize, usize)>>,
+    stages: Vec<StageLayout>,
+}
+
+#[derive(Clone, Debug)]
+struct StageLayout {
+    /// Its patches: stages have as many as their maps have pixels.
+    rows: usize,
+    /// The number of its first tile.
+    first: usize,
+    /// (op, bytes a patch) of every op with material.
+    ops: Vec<(usize, usize)>,
 }
 
 /// Some patches on their way through a stage.
@@ -106,13 +114,16 @@ impl MaterialLayout {
         tile_rows: usize,
         origin: Origin,
     ) -> Result<Self, NetworkError> {
-        let rows = public.network.grid(size)?.rows();
-        let stages = public.network.stages();
         let bytes = bytes_per_row(public, origin);
-        let of_stage = |stage: &Stage| {
-            bytes.iter().filter(|(op, _)| stage.ops.contains(op)).copied().collect()
-        };
-        Ok(MaterialLayout { rows, tile_rows, stages: stages.iter().map(of_stage).collect() })
+        let mut first = 0;
+        let mut stages = Vec::new();
+        for grid in public.network.grids(size)? {
+            let ops = &grid.stage.ops;
+            let ops = bytes.iter().filter(|(op, _)| ops.contains(op)).copied().collect();
+            stages.push(StageLayout { rows: grid.rows(), first, ops });
+            first += grid.rows().div_ceil(tile_rows);
+        }
+        Ok(MaterialLayout { tile_rows, stages })
     }
 
     /// The layout of the products alone: one ring element for each output of each linear op.
@@ -121,8 +132,8 @@ impl MaterialLayout {
         let outputs: HashMap<usize, usize> =
             public.network.linears().map(|(op, l)| (op, l.outputs * ring)).collect();
         for stage in &mut self.stages {
-            *stage =
-                stage.iter().filter_map(|(op, _)| outputs.get(op).map(|n| (*op, *n))).collect();
+            stage.ops =
+                stage.ops.iter().filter_map(|(op, _)| outputs.get(op).map(|n| (*op, *n))).collect();
         }
         self
     }
@@ -148,17 +159,28 @@ impl MaterialLayout {
         asked.map_or(Self::default_tile_rows(public), |rows| rows.min(largest))
     }
 
-    /// Bytes of the largest opening of one patch.
+    /// Bytes of the largest opening of one patch: of an activation, or of a map or an activation's result that is
+    /// read.
     pub fn largest_message(public: &PublicModel) -> usize {
         let ring = public.ring.bytes();
         let message =
             |(_, spec, width): (_, &ActivationSpec, usize)| spec.message_bytes(ring) * width;
-        public.network.activations().map(message).max().unwrap_or(1).max(1)
+        let network = &public.network;
+        // What has no activation is opened at its width.
+        let bare = |(op, l): (usize, &LinearSpec)| {
+            let next = &network.ops()[op + 1..];
+            let last = next.iter().all(|op| !matches!(op, Op::Gather(_)));
+            let activated = next.iter().find(|op| !matches!(op, Op::Add(_)));
+            let opened = !last && !activated.is_some_and(Op::is_activation);
+            if opened { ring * l.outputs } else { 0 }
+        };
+        let activations = network.activations().map(message);
+        activations.chain(network.linears().map(bare)).max().unwrap_or(1).max(1)
     }
 
-    /// Number of patches.
+    /// Number of patches of the first stage, which are those of the image.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.stages.first().map_or(0, |stage| stage.rows)
     }
 
     /// Patches of a full tile.
@@ -168,40 +190,46 @@ impl MaterialLayout {
 
     /// Number of tiles, over all stages.
     pub fn tiles(&self) -> usize {
-        self.stages.len() * self.tiles_per_stage()
+        self.stages.last().map_or(0, |stage| stage.first + stage.tiles(self.tile_rows))
     }
 
-    /// Number of tiles of each stage.
-    pub fn tiles_per_stage(&self) -> usize {
-        self.rows.div_ceil(self.tile_rows)
+    /// The numbers of the tiles of a stage.
+    pub fn stage_tiles(&self, stage: usize) -> Range<usize> {
+        let stage = &self.stages[stage];
+        stage.first..stage.first + stage.tiles(self.tile_rows)
     }
 
     /// A tile by its number.
     pub fn tile(&self, tile: usize) -> Tile {
-        let first = tile % self.tiles_per_stage() * self.tile_rows;
-        let rows = first..self.rows.min(first + self.tile_rows);
-        Tile { stage: tile / self.tiles_per_stage(), rows }
+        let stage = self.stages.partition_point(|stage| stage.first <= tile) - 1;
+        let of = &self.stages[stage];
+        let first = (tile - of.first) * self.tile_rows;
+        Tile { stage, rows: first..of.rows.min(first + self.tile_rows) }
     }
 
     /// (op, bytes) of the chunks of a tile, in file order.
     pub fn chunks(&self, tile: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
         let Tile { stage, rows } = self.tile(tile);
-        self.stages[stage].iter().map(move |&(op, bytes)| (op, bytes * rows.len()))
+        self.stages[stage].ops.iter().map(move |&(op, bytes)| (op, bytes * rows.len()))
     }
 
     /// Chunks of a slot.
     pub fn chunks_per_slot(&self) -> u64 {
-        (self.tiles_per_stage() * self.ops().count()) as u64
+        let of = |stage: &StageLayout| (stage.tiles(self.tile_rows) * stage.ops.len()) as u64;
+        self.stages.iter().map(of).sum()
     }
 
     /// Payload bytes of a slot.
     pub fn bytes_per_slot(&self) -> u64 {
-        let per_row: u64 = self.ops().map(|&(_, bytes)| bytes as u64).sum();
-        per_row * self.rows as u64
+        let per_row =
+            |stage: &StageLayout| stage.ops.iter().map(|(_, bytes)| *bytes as u64).sum::<u64>();
+        self.stages.iter().map(|stage| per_row(stage) * stage.rows as u64).sum()
     }
+}
 
-    fn ops(&self) -> impl Iterator<Item = &(usize, usize)> {
-        self.stages.iter().flatten()
+impl StageLayout {
+    fn tiles(&self, tile_rows: usize) -> usize {
+        self.rows.div_ceil(tile_rows)
     }
 }
 
@@ -217,7 +245,7 @@ fn bytes_per_row(public: &PublicModel, origin: Origin) -> Vec<(usize, usize)> {
             Some((i, width * origin.lookup_bytes(table.hi, ring)))
         }
         Op::Activation(ActivationSpec::Piecewise(_)) => Some((i, width * ring)),
-        Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => None,
+        Op::Gather(_) | Op::Add(_) | Op::Shuffle(_) | Op::Residual | Op::Mean | Op::Fold(_) => None,
     };
     public.network.ops().iter().enumerate().filter_map(bytes).collect()
 }

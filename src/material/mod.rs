@@ -1,15 +1,16 @@
 //! Correlated randomness: what the dealer makes and each server consumes.
 //!
 //! For every slot (one image) and op the dealer supplies, by tiles of patches:
-//! - linear op: masks Y of the op's input and Z = X Y for the model's weight mask X;
+//! - map: its mask Y, one whoever reads it; within a stage also of what a linear op gets from an activation;
+//! - linear op: Z = X Y for the model's weight mask X, Y being cut as the op reads its maps;
 //! - lookup: masks rho, m, m', a one-hot vector of rho's high part as XOR shares, and shares of
 //!   K2 = W rho_lo, K3 = -W m + W rho_lo m' (docs/protocols.md, lookup); K1 = W is the difference of
 //!   the one-hot shares' popcounts.
 //!
 //! Whatever can be random comes from a party's seed, addressed by (slot, op, element); only what
 //! cannot travels to S0 ("explicit"); of material that the servers made themselves both have explicit
-//! shares of the products, and of rho ([`Origin`]). The input mask of the op behind a gather covers the image, or
-//! the map between two convolutions, not the patches.
+//! shares of the products, and of rho ([`Origin`]). A mask covers the image or a map, not the patches that are cut
+//! out of it. The plane of a noise level is public: it has no mask, and its columns of X meet none.
 //!
 //! May use: [`crate::model`] and everything below it. Pure: seeds are handed in.
 //!
@@ -70,6 +71,11 @@ pub fn weight_mask_id(dealer: &Seed, owners: &MaskOwners) -> [u8; 16] {
 /// A party's share of the weight mask X of op `op`, row-major, from its weight mask seed.
 pub fn weight_mask<R: Ring>(seed: &Seed, op: usize, weights: usize) -> Vec<R> {
     seed.stream(Domain::op(Purpose::WeightMask, op)).take(0, weights)
+}
+
+/// The first `count` of every `columns` elements: the columns of a row-major matrix that meet masked inputs.
+pub fn first_columns<R: Copy>(matrix: &[R], columns: usize, count: usize) -> Vec<R> {
+    matrix.chunks_exact(columns).flat_map(|row| &row[..count]).copied().collect()
 }
 
 #[cfg(test)]

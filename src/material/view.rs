@@ -41,7 +41,13 @@ impl<'a> SlotView<'a> {
         self.slot
     }
 
-    /// The share of the input mask Y of op `op`, elements `at` (row-major; pixels behind a gather).
+    /// The share of the mask Y that belongs to op `op`, elements `at`: of the map that the stage makes whose last
+    /// op it is, of the image for op 0 ([`crate::network::Map::op`]), or, within a stage, of what an activation
+    /// gave a linear op, row-major.
+    ///
+    /// Security: a mask is that of the values, not of an op that reads them. V = A - Y is opened once, whoever reads
+    /// it; each reader has an X of its own, so U = G - X and the shares of Z = X Y tell as little as if all
+    /// readers were one op with their rows below one another.
     pub fn input_mask<R: Ring>(&self, op: usize, at: Range<usize>) -> Vec<R> {
         self.stream(Purpose::InputMask, op).take(at.start as u64, at.len())
     }

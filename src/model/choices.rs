@@ -155,7 +155,11 @@ impl Choices {
         Ok(QuantiseOptions {
             ring: self.ring(),
             method: self.method(model)?,
-            interval: self.interval.unwrap_or_else(|| model.units.reach(model.sigma / from)),
+            interval: self.interval.unwrap_or_else(|| match model.network.reads_plane() {
+                // Levels are not scaled; noise reaches beyond black and white.
+                true => model.units.reach(1.0 + 2.0 * model.sigma / 127.5),
+                false => model.units.reach(model.sigma / from),
+            }),
             ranges,
         })
     }

@@ -25,6 +25,8 @@ pub enum Clamping {
 pub struct Encoded {
     /// Within the model's input interval.
     pub pixels: Vec<i64>,
+    /// The noise level for a network that reads the plane, of [`PublicModel::plane`].
+    pub plane: i64,
     /// How many had to be clamped to it.
     pub fit: Fit,
 }
@@ -107,11 +109,12 @@ impl Fit {
     pub fn unfit(self, public: &PublicModel, levels: &LevelMap) -> Unfit {
         let own = public.sigma;
         let lowest = |interval| own / public.units.ratio_within(interval);
+        let image = if levels.noise > 0.0 { levels.noise } else { own / levels.sigma_ratio };
         Unfit {
             clamped: self.clamped,
             pixels: self.pixels,
             serves: for_people(lowest(public.input.interval), f64::ceil),
-            sigma: for_people(own / levels.sigma_ratio, f64::round),
+            sigma: for_people(image, f64::round),
             needed: for_people(lowest(self.furthest), f64::floor),
             interval: (2.0 * self.furthest).ceil() / 2.0,
         }
@@ -147,7 +150,7 @@ pub fn encode_image(public: &PublicModel, image: &GreyImage, levels: &LevelMap) 
         value
     };
     let pixels = image.pixels().iter().map(pixel).collect();
-    Encoded { pixels, fit }
+    Encoded { pixels, plane: public.plane(levels.noise), fit }
 }
 
 #[cfg(test)]

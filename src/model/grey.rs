@@ -2,8 +2,8 @@
 //! the integers of the secure computation.
 
 use super::{
-    Clamping, Encoded, FloatModel, LevelMap, ModelError, NearestRounding, QuantisedModel, Unfit,
-    decode_sums, encode_image, run_twin,
+    Clamping, Encoded, FloatModel, LevelMap, ModelError, NearestRounding, QuantisedModel,
+    TwinInput, Unfit, decode_sums, encode_image, run_twin,
 };
 use crate::image::GreyImage;
 use crate::numbers::fixed::shrink_nearest;
@@ -26,7 +26,8 @@ impl FloatModel {
         let units = image.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
         let size = (image.height(), image.width());
-        let out = self.denoise(&units, size, activation, progress)?;
+        let plane = self.plane(levels.noise);
+        let out = self.denoise_at(&units, size, plane, activation, progress)?;
         let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
         Ok(GreyImage::new(size.0, size.1, grey)?)
     }
@@ -74,7 +75,8 @@ impl QuantisedModel {
         progress: &mut dyn FnMut(f64),
     ) -> Result<GreyImage, ModelError> {
         let public = &self.public;
-        let run = run_twin::<R>(self, &encoded.pixels, size, &mut NearestRounding, progress)?;
+        let input = TwinInput { image: &encoded.pixels, size, plane: encoded.plane };
+        let run = run_twin::<R>(self, &input, &mut NearestRounding, progress)?;
         let window = &public.network.fold().window;
         let dropped = public.dropped_bits();
         let sums: Vec<R> = run.sums.iter().map(|&sum| shrink_nearest(sum, dropped)).collect();

@@ -1,10 +1,21 @@
 //! How the grey levels of an image become network units, and come back.
 
-use super::Normalisation;
+use super::{FloatModel, Normalisation, PublicModel};
 use crate::image::Poisson;
 
 /// The middle of the grey levels 0 to 255.
 pub(super) const MID_GREY: f64 = 127.5;
+
+/// What a model was trained on, as far as the levels of images for it depend on that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trained {
+    /// Grey levels to network units.
+    pub units: Normalisation,
+    /// Noise in grey levels; the most that a model which reads the plane was trained on.
+    pub sigma: f64,
+    /// Whether it is told the noise of each image.
+    pub reads_plane: bool,
+}
 
 /// The map from grey levels to network units for one image and model; public throughout.
 ///
@@ -22,12 +33,23 @@ pub struct LevelMap {
     pub scale_about: f64,
     /// Poisson noise, if the image has it.
     pub poisson: Option<Poisson>,
+    /// The image's noise level in grey levels, which a network that reads the plane is given; 0 for others.
+    pub noise: f64,
 }
 
 impl LevelMap {
-    /// Gaussian noise, scaled about mid-grey.
+    /// Gaussian noise, scaled about mid-grey, for a model that does not read the plane.
     pub fn new(units: Normalisation, sigma_ratio: f64) -> Self {
-        LevelMap { units, sigma_ratio, scale_about: MID_GREY, poisson: None }
+        LevelMap { units, sigma_ratio, scale_about: MID_GREY, poisson: None, noise: 0.0 }
+    }
+
+    /// Gaussian noise of `sigma` grey levels. Levels are scaled so that their noise is the model's; a model that
+    /// reads the plane takes them as they are, and is told their noise.
+    pub fn for_noise(trained: Trained, sigma: f64) -> Self {
+        match trained.reads_plane {
+            true => LevelMap { noise: sigma, ..LevelMap::new(trained.units, 1.0) },
+            false => LevelMap::new(trained.units, trained.sigma / sigma),
+        }
     }
 
     /// Network units of a noisy grey level.
@@ -47,6 +69,32 @@ impl LevelMap {
     fn shift(&self) -> f64 {
         (self.scale_about - self.units.mid_grey) * (1.0 - self.sigma_ratio)
             / self.units.grey_per_unit
+    }
+}
+
+impl FloatModel {
+    /// How grey levels with noise of `sigma` become the model's units.
+    pub fn levels(&self, sigma: f64) -> LevelMap {
+        LevelMap::for_noise(self.trained(), sigma)
+    }
+
+    /// What it was trained on.
+    pub fn trained(&self) -> Trained {
+        let FloatModel { units, sigma, .. } = *self;
+        Trained { units, sigma, reads_plane: self.network.reads_plane() }
+    }
+}
+
+impl PublicModel {
+    /// As [`FloatModel::levels`].
+    pub fn levels(&self, sigma: f64) -> LevelMap {
+        LevelMap::for_noise(self.trained(), sigma)
+    }
+
+    /// As [`FloatModel::trained`].
+    pub fn trained(&self) -> Trained {
+        let PublicModel { units, sigma, .. } = *self;
+        Trained { units, sigma, reads_plane: self.network.reads_plane() }
     }
 }
 

@@ -1,9 +1,9 @@
 //! From arrays by name, wherever they come from, to a model.
 
-use super::description::PixelOrder;
+use super::description::{PixelOrder, Weights};
 use super::{Description, FloatLinear, FloatModel, ModelError};
-use crate::network::{MAX_WEIGHTS, Network, Op};
-use ndarray::{Array1, Array2, Axis};
+use crate::network::{LinearShape, MAX_WEIGHTS};
+use ndarray::{Array1, Axis};
 
 /// What a file says of one of its arrays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,39 +71,41 @@ pub(super) fn assemble(
     description: &Description,
     arrays: &mut dyn Arrays,
 ) -> Result<FloatModel, ModelError> {
-    let shapes = description.shapes();
-    let weights: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
+    let network = description.network()?;
+    let arrays_of: Vec<&Weights> = network.linears().map(|(_, weights)| weights).collect();
+    let count = |weights: &&Weights| weights.shape().iter().product::<usize>();
+    let weights: usize = arrays_of.iter().map(count).sum();
     if weights > MAX_WEIGHTS {
         let text = format!("{weights} weights, at most {MAX_WEIGHTS} are supported");
         return Err(ModelError::Description(text));
     }
     let names = Names::of(&arrays.names());
-    let layers = shapes.iter().zip(1..);
-    let layers = layers.map(|(shape, number)| layer(description, arrays, &names, number, shape));
+    let layers = arrays_of.iter().zip(1..);
+    let layers = layers.map(|(of, number)| layer(description, arrays, &names, number, of));
     description.model(layers.collect::<Result<_, _>>()?)
 }
 
 impl Description {
-    /// The model with these weights, a layer for each of [`Description::shapes`]; kernels row-major
+    /// The model with these weights, a layer for each linear op of [`Description::network`]; kernels row-major
     /// with a pixel's channels together.
     ///
     /// # Errors
-    /// [`ModelError::Network`] if shapes do not chain or there are too few layers.
+    /// [`ModelError::Description`] if there are other layers.
     pub fn model(&self, layers: Vec<FloatLinear>) -> Result<FloatModel, ModelError> {
+        let network = self.network()?;
+        let shape = |l: &dyn LinearShape| (l.inputs(), l.outputs());
+        let given: Vec<_> = layers.iter().map(|l| shape(l)).collect();
+        let wanted: Vec<_> = network.linears().map(|(_, l)| shape(l)).collect();
+        if given != wanted {
+            let text = format!("weights of {given:?} inputs and outputs, expected {wanted:?}");
+            return Err(ModelError::Description(text));
+        }
         let mut layers = layers.into_iter();
-        let with_weights = |op| {
-            Some(match op {
-                Op::Linear(_) => Op::Linear(layers.next()?),
-                Op::Gather(gather) => Op::Gather(gather),
-                Op::Activation(()) => Op::Activation(()),
-                Op::Residual => Op::Residual,
-                Op::Mean => Op::Mean,
-                Op::Fold(fold) => Op::Fold(fold),
-            })
-        };
-        let ops: Vec<_> = self.ops().into_iter().map_while(with_weights).collect();
         let model = FloatModel {
-            network: Network::new(ops)?,
+            network: network.map(
+                |_, _| layers.next().expect("one for each linear op was just counted"),
+                |_, ()| (),
+            ),
             sigma: self.sigma,
             units: self.units,
             nonlinearity: self.nonlinearity(),
@@ -121,19 +123,16 @@ fn layer(
     arrays: &mut dyn Arrays,
     names: &Names,
     number: usize,
-    shape: &[usize],
+    of: &Weights,
 ) -> Result<FloatLinear, ModelError> {
-    let (outputs, inputs) = (shape[0], shape[1..].iter().product());
-    let weights = finite(arrays, &names.find(&format!("w{number}")), shape)?;
-    let bias = finite(arrays, &names.find(&format!("b{number}")), &shape[..1])?;
-    let error = |e: ndarray::ShapeError| ModelError::Description(e.to_string());
+    let weights = finite(arrays, &names.find(&format!("w{number}")), &of.shape())?;
+    let bias = finite(arrays, &names.find(&format!("b{number}")), &[of.biases()])?;
+    let bias = bias.into_iter().flat_map(|b| std::iter::repeat_n(b, of.repeated()));
+    let other = || ModelError::Description(format!("layer {number} has another number of weights"));
     let mut layer = FloatLinear {
-        weights: Array2::from_shape_vec((outputs, inputs), weights).map_err(error)?,
-        bias: Array1::from_vec(bias),
+        weights: of.arranged(weights).ok_or_else(other)?,
+        bias: Array1::from_iter(bias),
     };
-    if let [_, channels, kernel, _] = *shape {
-        layer.weights = layer.weights.select(Axis(1), &channels_last(channels, kernel));
-    }
     let columns = description.pixel_order == Some(PixelOrder::ColumnMajor);
     if let (true, Some((input, output))) = (columns, description.patch_sides()) {
         if number == 1 {
@@ -145,19 +144,6 @@ fn layer(
         }
     }
     Ok(layer)
-}
-
-/// Where each weight of a kernel, row-major with a pixel's channels together as
-/// [`crate::network::PatchGrid::gather`] has them, lies in an array (channels, kernel, kernel).
-fn channels_last(channels: usize, kernel: usize) -> Vec<usize> {
-    let taps = kernel * kernel;
-    (0..taps * channels).map(|i| i % channels * taps + i / channels).collect()
-}
-
-/// The inverse of [`channels_last`].
-pub(super) fn channels_first(channels: usize, kernel: usize) -> Vec<usize> {
-    let taps = kernel * kernel;
-    (0..taps * channels).map(|i| i % taps * channels + i / taps).collect()
 }
 
 /// Where each pixel of a row-major patch lies in a column-major one.

@@ -13,6 +13,7 @@ mod fit;
 mod float;
 mod grey;
 mod import;
+mod layers;
 mod levels;
 mod load;
 mod mat;
@@ -25,18 +26,19 @@ mod range;
 mod safetensors;
 #[cfg(test)]
 mod samples;
+mod scales;
 mod trial;
 mod twin;
 
 pub use activation_spec::{ActivationSpec, Cells, EngineKind, Method};
 pub use choices::{ChoiceError, Choices, PiecewiseChoice, RangeKind};
 pub(crate) use description::formula;
-pub use description::{Description, Layer, PixelOrder};
+pub use description::{Conv, Cut, Description, From as LayerFrom, Layer, PixelOrder, Weights};
 pub use file::{ModelFile, ModelFormat};
 pub use fit::{Clamping, Encoded, Fit, Unfit, encode_image};
 pub use float::{FloatLinear, FloatModel};
 pub use import::{Family, ImportError, Imported};
-pub use levels::LevelMap;
+pub use levels::{LevelMap, Trained};
 pub use load::Tensor;
 pub use mat::load_mat;
 pub use npz::{Packing, describe, load_npz, save_npz};
@@ -49,7 +51,7 @@ pub use safetensors::load_safetensors;
 #[cfg(test)]
 pub(crate) use samples::{random_convolutional, random_model};
 pub use trial::{Doubt, Trial, Try};
-pub use twin::{NearestRounding, Randomness, TwinRun, run_twin};
+pub use twin::{NearestRounding, Randomness, TwinInput, TwinRun, run_twin};
 
 use crate::image::ImageError;
 use crate::network::NetworkError;
@@ -182,6 +184,22 @@ pub enum ModelError {
     /// Ranges are to rest on calibration and there is none.
     #[error("the model was not calibrated: its description has no `extremes`")]
     NotCalibrated,
+    /// The weights of a layer have too few bits left.
+    #[error(
+        "layer {layer} reads or adds maps of {in_frac} fraction bits, so that its weights would have less than \
+         {least} in a ring of {ring_bits} bits: share the model for the ring of 64 bits, or put an activation \
+         between layers that have none"
+    )]
+    NoBitsLeft {
+        /// Number of the layer, from 1.
+        layer: usize,
+        /// The most fraction bits of what it reads.
+        in_frac: u32,
+        /// The fewest fraction bits of weights that keep the quality.
+        least: u32,
+        /// Bits of the ring.
+        ring_bits: u32,
+    },
     /// The output layer does not fit.
     #[error(
         "the output layer needs {needed} bits to aggregate patches at {frac_bits} fraction bits; the \

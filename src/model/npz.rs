@@ -2,13 +2,11 @@
 //! as (outputs, channels, kernel, kernel); or the same under names like `conv00_weight`,
 //! `conv00_bias`.
 
-use super::description::{Layer, formula};
-use super::load::{Arrays, Tensor, assemble, channels_first, from_f16};
+use super::description::{Weights, formula};
+use super::load::{Arrays, Tensor, assemble, from_f16};
 use super::{Description, FloatLinear, FloatModel, ModelError};
 use crate::image::read::npy::Header;
-use crate::network::{Border, LinearShape, Op};
-use crate::numbers::activation::Nonlinearity;
-use ndarray::{Array1, ArrayD, Axis};
+use ndarray::{Array1, ArrayD};
 use ndarray_npy::{ReadNpyExt, WriteNpyError, WriteNpyExt};
 use std::io::{self, Read, Seek, Write};
 use zip::write::SimpleFileOptions;
@@ -111,8 +109,10 @@ pub fn save_npz(
         npz.start_file(format!("{name}.npy"), options).map_err(io::Error::other)?;
         npz.write_all(&bytes)
     };
-    for (i, (op, l)) in model.network.linears().enumerate() {
-        let weights = stored_weights(model, op, l);
+    let described = super::layers::described(model).map_err(io::Error::other)?;
+    let arrays = described.linears().zip(model.network.linears());
+    for (i, ((_, weights), (_, l))) in arrays.enumerate() {
+        let weights = stored_weights(weights, l)?;
         entry(format!("w{}", i + 1), &|out| weights.write_npy(out))?;
         entry(format!("b{}", i + 1), &|out| l.bias.write_npy(out))?;
     }
@@ -124,46 +124,11 @@ pub fn save_npz(
     Ok(())
 }
 
-/// The weights as (outputs, inputs), of a convolution as (outputs, channels, kernel, kernel).
-fn stored_weights(model: &FloatModel, op: usize, layer: &FloatLinear) -> ArrayD<f32> {
-    match model.network.ops().get(op.wrapping_sub(1)) {
-        Some(Op::Gather(gather)) if gather.border == Border::Zero => {
-            let (kernel, outputs) = (gather.patch, layer.outputs());
-            let channels = layer.inputs() / (kernel * kernel);
-            let order = channels_first(channels, kernel);
-            let weights = layer.weights.select(Axis(1), &order).as_standard_layout().into_owned();
-            let shape = (outputs, channels, kernel, kernel);
-            weights.into_shape_with_order(shape).expect("as many, row after row").into_dyn()
-        }
-        _ => layer.weights.clone().into_dyn(),
-    }
-}
-
-impl FloatModel {
-    /// The layers that a description lists.
-    pub fn layers(&self) -> Vec<Layer> {
-        let mut kernel = None;
-        let layer = |op: &Op<FloatLinear, ()>| match op {
-            Op::Gather(g) if g.border == Border::Zero => {
-                kernel = Some(g.patch);
-                None
-            }
-            Op::Gather(g) => {
-                Some(Layer::Patches { size: g.patch, output: g.inner(), stride: g.stride })
-            }
-            Op::Linear(l) => Some(match kernel {
-                Some(kernel) => Layer::Conv2d { outputs: l.outputs(), kernel },
-                None => Layer::Dense { outputs: l.outputs() },
-            }),
-            Op::Activation(()) => Some(match self.nonlinearity {
-                Nonlinearity::Tanh => Layer::Tanh,
-                Nonlinearity::Relu => Layer::Relu,
-            }),
-            Op::Residual => Some(Layer::Residual),
-            Op::Mean | Op::Fold(_) => None,
-        };
-        self.network.ops().iter().filter_map(layer).collect()
-    }
+/// The weights as the array that [`FloatModel::layers`] says.
+fn stored_weights(weights: &Weights, layer: &FloatLinear) -> io::Result<ArrayD<f32>> {
+    let stored = weights.stored(&layer.weights);
+    let array = stored.and_then(|v| ArrayD::from_shape_vec(weights.shape(), v).ok());
+    array.ok_or_else(|| io::Error::other("a layer that no description lists"))
 }
 
 /// The description of a model as JSON, as [`Description`] reads it.

@@ -3,7 +3,7 @@
 //! It holds nothing that depends on the weights but the range r of each layer, a coarse norm.
 
 use super::range::least_window_sum;
-use super::{ActivationSpec, EngineKind, ModelError, Normalisation};
+use super::{ActivationSpec, EngineKind, ModelError, Normalisation, scales};
 use crate::ids::bounded::at_most;
 use crate::network::{LinearShape, MAX_OPS, Network, Op, PatchGrid};
 use crate::numbers::fixed;
@@ -19,7 +19,8 @@ pub const RESULT_BITS: u32 = 12;
 /// takes 0.0007 dB off a PSNR of 42 dB and less off any lower one.
 const FINEST_GREY: f64 = 1.0 / 16.0;
 
-/// Public shape and scales of a linear op: products have in_frac + weight_frac fraction bits.
+/// Public shape and scale of a linear op. Weights have what the products have more than their input
+/// ([`PublicModel::input_fracs`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinearSpec {
@@ -27,18 +28,11 @@ pub struct LinearSpec {
     pub inputs: usize,
     /// Features out.
     pub outputs: usize,
-    /// Fraction bits of the input.
-    pub in_frac: u32,
-    /// Fraction bits of the weights.
-    pub weight_frac: u32,
+    /// Fraction bits of the products and of the bias.
+    pub out_frac: u32,
 }
 
 impl LinearSpec {
-    /// Fraction bits of the products and of the bias.
-    pub fn out_frac(&self) -> u32 {
-        self.in_frac + self.weight_frac
-    }
-
     /// Number of weights.
     pub fn weights(&self) -> usize {
         self.inputs * self.outputs
@@ -109,15 +103,11 @@ struct Document {
     ops: Vec<Op<LinearSpec, ActivationSpec>>,
 }
 
-const SCHEMA: u32 = 3;
+const SCHEMA: u32 = 4;
 /// The longest description: 64 layers with the largest tables take half of it.
 pub(crate) const MAX_JSON: usize = 16 << 20;
 /// Characters of a parser's error that are shown.
 const MAX_ERROR: usize = 200;
-/// Bytes of an activation's name, which is for people.
-const MAX_NAME: usize = 64;
-/// The largest message that a single patch may need in an activation; a frame holds it.
-const MAX_ROW_BYTES: usize = 12 << 20;
 
 impl PublicModel {
     /// The description as JSON, the payload of `PREFIX.pub`.
@@ -184,62 +174,25 @@ impl PublicModel {
                 self.ring.bits()
             ));
         }
-        let mut frac = self.input.frac_bits;
-        let (mut product_frac, mut width) = (0, 0);
-        for (i, op) in self.network.ops().iter().enumerate() {
-            match op {
-                Op::Linear(l) => {
-                    if l.in_frac != frac || l.weight_frac > 62 || l.out_frac() >= self.ring.bits() {
-                        return Err(format!(
-                            "op {i}: scales 2^{} and 2^{} do not follow 2^{frac} in a {}-bit ring",
-                            l.in_frac,
-                            l.weight_frac,
-                            self.ring.bits()
-                        ));
-                    }
-                    (product_frac, width) = (l.out_frac(), l.outputs);
-                }
-                Op::Activation(spec) => {
-                    spec.check(self.ring.bits()).map_err(|e| format!("op {i}: {e}"))?;
-                    if spec.engine() != self.engine {
-                        return Err(format!("op {i}: not for the {} engine", self.engine.name()));
-                    }
-                    let name = spec.name();
-                    if name.len() > MAX_NAME || name.chars().any(char::is_control) {
-                        return Err(format!(
-                            "op {i}: the activation's name is longer than {MAX_NAME} bytes or has \
-                             control characters"
-                        ));
-                    }
-                    let row = spec.message_bytes(self.ring.bytes()) * width;
-                    if row > MAX_ROW_BYTES {
-                        return Err(format!(
-                            "op {i}: {width} activations a patch need messages of {row} bytes, at \
-                             most {MAX_ROW_BYTES} are possible"
-                        ));
-                    }
-                    if product_frac + spec.range_bits() + 1 != self.ring.bits() {
-                        return Err(format!(
-                            "op {i}: range 2^{} does not span the ring at scale 2^{product_frac}",
-                            spec.range_bits()
-                        ));
-                    }
-                    frac = spec.out_frac();
-                }
-                Op::Residual | Op::Mean if product_frac < self.input.frac_bits => {
-                    return Err(format!(
-                        "op {i}: output scale 2^{product_frac} is below the input's"
-                    ));
-                }
-                Op::Gather(_) | Op::Residual | Op::Mean | Op::Fold(_) => {}
-            }
+        if self.network.reads_plane() && self.plane(self.sigma) >= 1i64 << (self.ring.bits() - 2) {
+            return Err(format!(
+                "`sigma` {} does not fit a {}-bit ring",
+                self.sigma,
+                self.ring.bits()
+            ));
         }
-        Ok(())
+        scales::check(self)
     }
 
     /// Fraction bits of the aggregated output.
     pub fn output_frac(&self) -> u32 {
-        self.network.linears().last().map_or(0, |(_, l)| l.out_frac())
+        self.network.linears().last().map_or(0, |(_, l)| l.out_frac)
+    }
+
+    /// What a network that reads the plane is given of noise of `sigma` grey levels: the noise level in network
+    /// units, in fixed point at the scale of the image.
+    pub fn plane(&self, sigma: f64) -> i64 {
+        (sigma / self.units.grey_per_unit * exp2(self.input.frac_bits)).round() as i64
     }
 
     /// Low bits that both servers drop of their shares of a result in a file: [`RESULT_BITS`], or fewer
@@ -417,14 +370,20 @@ mod tests {
     fn absurd_numbers_are_refused_by_name() {
         type Edit = fn(&mut Value);
         let edits: [(Edit, &str); 12] = [
-            (|d| d["schema"] = json!(4), "`schema` is 4"),
+            (|d| d["schema"] = json!(3), "`schema` is 3"),
             (|d| d["ring_bits"] = json!(33), "`ring_bits` is 33"),
             (|d| d["units"]["mid_grey"] = json!(-1.0), "`mid_grey` is -1"),
             (|d| d["units"]["grey_per_unit"] = json!(0.0), "`grey_per_unit` is 0"),
             (|d| d["input"]["frac_bits"] = json!(4_000_000_000u32), "does not fit a 32-bit ring"),
-            (|d| d["ops"][0]["gather"]["patch"] = json!(1u64 << 40), "patch 1099511627776"),
+            (
+                |d| d["ops"][0]["gather"][0]["gather"]["patch"] = json!(1u64 << 40),
+                "patch 1099511627776",
+            ),
             (|d| d["ops"][1]["linear"]["outputs"] = json!(u64::MAX), "outputs, must be 1 to 65536"),
-            (|d| d["ops"][1]["linear"]["weight_frac"] = json!(u32::MAX), "op 1: scales"),
+            (
+                |d| d["ops"][1]["linear"]["out_frac"] = json!(u32::MAX),
+                "op 1: products of 2^4294967295",
+            ),
             (|d| lookup(d)["hi"] = json!(u32::MAX), "op 2: table of 2^4294967295"),
             (|d| lookup(d)["function"] = json!("x".repeat(65)), "op 2: the activation's name"),
             (|d| lookup(d)["function"] = json!("x\u{1b}[2J"), "op 2: the activation's name"),
@@ -439,7 +398,7 @@ mod tests {
             let middle = ops[1..3].iter().cycle().take(2 * 1000).cloned();
             d["ops"] = [vec![ops[0].clone()], middle.collect(), ops[3..].to_vec()].concat().into();
         });
-        assert!(text.contains("at most 256 elements"), "{text}");
+        assert!(text.contains("at most 1024 elements"), "{text}");
         let long = vec![b' '; MAX_JSON + 1];
         assert!(
             PublicModel::from_json(&long).unwrap_err().to_string().contains("at most 16777216")

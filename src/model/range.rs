@@ -2,15 +2,16 @@
 
 use crate::network::{Fold, Gather};
 
-/// max over rows of |b| + sum |g| amax: the largest |pre-activation| of an integer layer whose
-/// inputs are at most `amax` in magnitude (row-major weights, one bias a row).
-pub(super) fn worst_case(weights: &[i64], bias: &[i64], amax: i64) -> i128 {
-    let inputs = weights.len() / bias.len().max(1);
+/// max over rows of |b| + sum |g| limit: the largest |pre-activation| of an integer layer whose inputs are at most
+/// `limits` in magnitude (row-major weights, one bias a row).
+pub(super) fn worst_case(weights: &[i64], bias: &[i64], limits: &[i128]) -> i128 {
     let row = |(row, b): (&[i64], &i64)| {
-        let sum: i128 = row.iter().map(|g| i128::from(g.unsigned_abs())).sum();
-        sum * i128::from(amax) + i128::from(b.unsigned_abs())
+        let sum = row.iter().zip(limits).fold(0i128, |sum, (g, limit)| {
+            sum.saturating_add(i128::from(g.unsigned_abs()).saturating_mul(*limit))
+        });
+        sum.saturating_add(i128::from(b.unsigned_abs()))
     };
-    weights.chunks_exact(inputs.max(1)).zip(bias).map(row).max().unwrap_or(0)
+    weights.chunks_exact(limits.len().max(1)).zip(bias).map(row).max().unwrap_or(0)
 }
 
 /// The largest sum of window weights that any pixel of any image can collect.
@@ -91,8 +92,10 @@ mod tests {
 
     #[test]
     fn worst_case_is_attained_at_the_signs_of_a_row() {
-        assert_eq!(worst_case(&[1, -2, 3, 0, 5, -6], &[-10, 4], 100), 1104);
-        assert_eq!(worst_case(&[], &[], 100), 0);
-        assert_eq!(worst_case(&[i64::MIN], &[0], i64::MAX), (1i128 << 63) * i128::from(i64::MAX));
+        assert_eq!(worst_case(&[1, -2, 3, 0, 5, -6], &[-10, 4], &[100; 3]), 1104);
+        assert_eq!(worst_case(&[1, -2, 3, 0, 5, -6], &[-10, 4], &[1, 10, 100]), 654);
+        assert_eq!(worst_case(&[], &[], &[]), 0);
+        let most = i128::from(i64::MAX);
+        assert_eq!(worst_case(&[i64::MIN], &[0], &[most]), (1i128 << 63) * most);
     }
 }

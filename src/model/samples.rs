@@ -36,10 +36,13 @@ pub(crate) fn random_convolutional(hidden: &[usize], gain: f32, stride: usize) -
         }
         let inputs = 9 * pair[0];
         let scale = gain / (inputs as f32).sqrt();
-        ops.push(Op::Gather(match (i, stride) {
-            (1.., _) | (0, 1) => Gather::convolution(3),
-            _ => Gather { patch: 3 * stride, stride, pad: stride, border: Border::Reflect },
-        }));
+        ops.push(Op::read(
+            i,
+            match (i, stride) {
+                (1.., _) | (0, 1) => Gather::convolution(3),
+                _ => Gather { patch: 3 * stride, stride, pad: stride, border: Border::Reflect },
+            },
+        ));
         ops.push(Op::Linear(FloatLinear {
             weights: Array2::from_shape_simple_fn((pair[1], inputs), || scale * uniform()),
             bias: Array1::from_shape_simple_fn(pair[1], || 0.1 * uniform()),
@@ -58,6 +61,6 @@ pub(crate) fn random_convolutional(hidden: &[usize], gain: f32, stride: usize) -
     };
     let image: Vec<f32> =
         (0..23 * 17).map(|_| (uniform() > 0.0) as u8 as f32 * 2.0 - 1.0).collect();
-    model.extremes = Some(model.extremes_of(&image, (23, 17), &mut |_| ()).unwrap());
+    model.extremes = Some(model.extremes_of(&image, (23, 17), 0.0, &mut |_| ()).unwrap());
     model
 }

@@ -47,8 +47,11 @@ impl Picture {
         sigma: f64,
     ) -> Result<Picture, ModelError> {
         let gather = network.gather();
-        let weights: usize = network.linears().map(|(_, l)| l.inputs() * l.outputs()).sum();
-        let per_pixel = weights as f64 / (gather.stride * gather.stride) as f64;
+        let products = |(op, l): (usize, &_)| {
+            let pixels = network.stage_of(op).scale * gather.stride;
+            (LinearShape::inputs(l) * LinearShape::outputs(l)) as f64 / (pixels * pixels) as f64
+        };
+        let per_pixel: f64 = network.linears().map(products).sum();
         let unusable = |e: String| ModelError::Description(e);
         let whole = ImageFormat::Png.decode(PICTURE).and_then(|image| image.into_grey());
         let whole = whole.map_err(|e| unusable(e.to_string()))?;

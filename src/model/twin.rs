@@ -7,8 +7,9 @@
 
 use super::{ActivationSpec, ModelError, QuantisedModel};
 use crate::kernels::{PackedWeights, matmul_acc};
-use crate::network::{Op, PatchGrid, Stage};
+use crate::network::{Op, PatchGrid, Source, StageGrid};
 use crate::numbers::ring::Ring;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -43,42 +44,64 @@ pub struct TwinRun<R> {
     pub extremes: Vec<i64>,
 }
 
-/// Runs the twin on an encoded image of `size.0` x `size.1` pixels.
+/// An image as the twin takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct TwinInput<'a> {
+    /// Encoded pixels, row-major.
+    pub image: &'a [i64],
+    /// Rows and columns.
+    pub size: (usize, usize),
+    /// The noise level for a network that reads the plane, of [`super::PublicModel::plane`].
+    pub plane: i64,
+}
+
+/// Runs the twin on an encoded image.
 ///
 /// # Errors
 /// [`ModelError::Network`] if the image does not suit the patch grid.
 pub fn run_twin<R: Ring>(
     model: &QuantisedModel,
-    image: &[i64],
-    size: (usize, usize),
+    input: &TwinInput<'_>,
     randomness: &mut dyn Randomness<R>,
     progress: &mut dyn FnMut(f64),
 ) -> Result<TwinRun<R>, ModelError> {
-    let stages = model.public.network.grids(size)?;
-    let whole = &stages[0].1;
-    let means = model.public.patch_means(image, whole);
-    let image: Vec<R> = image.iter().map(|&v| R::from_i64(v)).collect();
-    let packed = model.network.linears().map(|(op, l)| (op, pack::<R>(l))).collect();
-    let extremes = vec![0; model.public.network.activations().count()];
-    let mut twin = Twin { model, whole, image: &image, means, packed, randomness, extremes };
-    let window = &model.public.network.fold().window;
-    let (mut map, mut sums) = (image.clone(), vec![R::ZERO; whole.pixels()]);
-    for (number, (stage, grid)) in stages.iter().enumerate() {
+    let network = &model.public.network;
+    let (grids, whole) = (network.grids(input.size)?, network.grid(input.size)?);
+    let means = model.public.patch_means(input.image, &whole);
+    let image = input.image.iter().map(|&v| R::from_i64(v)).collect();
+    let mut twin = Twin {
+        model,
+        whole: &whole,
+        maps: vec![image],
+        fracs: model.public.map_fracs(),
+        plane: R::from_i64(input.plane),
+        means,
+        packed: model.network.linears().map(|(op, l)| (op, pack::<R>(l))).collect(),
+        randomness,
+        extremes: vec![0; network.activations().count()],
+    };
+    let (window, mut sums) = (&network.fold().window, vec![R::ZERO; whole.pixels()]);
+    for (number, grid) in grids.iter().enumerate() {
         let mut next = Vec::new();
         for first in (0..grid.rows()).step_by(TILE_ROWS) {
             let rows = first..grid.rows().min(first + TILE_ROWS);
             let done = number as f64 + first as f64 / grid.rows() as f64;
-            progress(done / stages.len() as f64);
-            let features = twin.tile(stage, grid, &map, rows.clone());
-            if number + 1 < stages.len() {
-                next.extend(features);
+            progress(done / grids.len() as f64);
+            let features = twin.tile(grid, rows.clone());
+            if number + 1 < grids.len() {
+                let width = features.len() / rows.len();
+                next.resize(grid.map_values(width), R::ZERO);
+                let placement = grid.placement(rows, width);
+                placement.put(&placement.select(features), &mut next);
             } else {
                 whole.fold(rows, &features, window, &mut sums, |sum, w, v| {
                     *sum = sum.add(v.mul(R::from_u64(w.into())));
                 });
             }
         }
-        map = next;
+        twin.maps.push(next);
+        let done = network.maps().iter().zip(&mut twin.maps).skip(1);
+        done.filter(|(map, _)| map.last <= number).for_each(|(_, values)| *values = Vec::new());
     }
     progress(1.0);
     Ok(TwinRun { sums, extremes: twin.extremes })
@@ -91,9 +114,13 @@ fn pack<R: Ring>(l: &super::IntLinear) -> (PackedWeights<R>, Vec<R>) {
 
 struct Twin<'a, R: Ring> {
     model: &'a QuantisedModel,
-    /// The grid of the first stage, which reads the image.
+    /// The grid of the predicted patches.
     whole: &'a PatchGrid,
-    image: &'a [R],
+    /// The image, and what was made so far; empty where nobody needs it any more.
+    maps: Vec<Vec<R>>,
+    /// Fraction bits of each map.
+    fracs: Vec<u32>,
+    plane: R,
     /// Of each patch, if the model adds it.
     means: Vec<i64>,
     /// Weights and biases by op.
@@ -103,19 +130,35 @@ struct Twin<'a, R: Ring> {
 }
 
 impl<R: Ring> Twin<'_, R> {
-    fn tile(&mut self, stage: &Stage, grid: &PatchGrid, map: &[R], rows: Range<usize>) -> Vec<R> {
+    fn tile(&mut self, grid: &StageGrid, rows: Range<usize>) -> Vec<R> {
         let mut features = Vec::new();
-        let ops = self.model.public.network.ops();
-        let mut activation = ops[..stage.ops.start].iter().filter(|op| op.is_activation()).count();
-        for i in stage.ops.clone() {
+        let public = &self.model.public;
+        let (ops, range) = (public.network.ops(), &grid.stage.ops);
+        let mut activation = ops[..range.start].iter().filter(|op| op.is_activation()).count();
+        let mut frac = 0;
+        for i in range.clone() {
             match &ops[i] {
-                Op::Gather(_) => features = grid.gather(rows.clone(), map, 0),
-                Op::Linear(_) => {
+                Op::Gather(_) => {
+                    features = grid.gather(rows.clone(), |source, run| match source {
+                        Source::Map(number) => Cow::Borrowed(&self.maps[number][run]),
+                        Source::Plane => Cow::Owned(vec![self.plane; run.len()]),
+                    });
+                }
+                Op::Linear(l) => {
                     let (weights, bias) = &self.packed[&i];
                     let mut z: Vec<R> = Vec::with_capacity(rows.len() * bias.len());
                     rows.clone().for_each(|_| z.extend_from_slice(bias));
                     matmul_acc(weights, &features, &mut z);
-                    features = z;
+                    (features, frac) = (z, l.out_frac);
+                }
+                Op::Add(maps) => {
+                    let width = features.len() / rows.len();
+                    let run = rows.start * width..rows.end * width;
+                    for &number in maps {
+                        let up = frac - self.fracs[number];
+                        let map = &self.maps[number][run.clone()];
+                        features.iter_mut().zip(map).for_each(|(v, a)| *v = v.add(a.shl(up)));
+                    }
                 }
                 Op::Activation(spec) => {
                     let magnitude = |v: &R| v.to_i64().saturating_abs();
@@ -126,9 +169,8 @@ impl<R: Ring> Twin<'_, R> {
                     activation += 1;
                 }
                 Op::Residual => {
-                    let public = &self.model.public;
                     let up = public.output_frac() - public.input.frac_bits;
-                    let centres = self.whole.centres(rows.clone(), self.image);
+                    let centres = self.whole.centres(rows.clone(), &self.maps[0]);
                     for (v, centre) in features.iter_mut().zip(centres) {
                         *v = centre.shl(up).sub(*v);
                     }
@@ -141,7 +183,7 @@ impl<R: Ring> Twin<'_, R> {
                         row.iter_mut().for_each(|v| *v = v.add(R::from_i64(mean)));
                     }
                 }
-                Op::Fold(_) => {}
+                Op::Shuffle(_) | Op::Fold(_) => {}
             }
         }
         features
@@ -156,6 +198,10 @@ mod tests {
     use crate::numbers::ring::RingBits;
 
     const SIZE: (usize, usize) = (17, 14);
+
+    fn input(image: &[i64]) -> TwinInput<'_> {
+        TwinInput { image, size: SIZE, plane: 0 }
+    }
 
     fn options(ring: RingBits, cell_bits: u32) -> QuantiseOptions {
         QuantiseOptions::guaranteed(ring, Method::lut(cell_bits), 2.5)
@@ -177,7 +223,7 @@ mod tests {
         let exact = model.denoise(&units, SIZE, &tanh, &mut |_| ()).unwrap();
         let encoded = encode(&q.public.input, &units);
         let run: TwinRun<R> =
-            run_twin(&q, &encoded, SIZE, &mut NearestRounding, &mut |_| ()).unwrap();
+            run_twin(&q, &input(&encoded), &mut NearestRounding, &mut |_| ()).unwrap();
         let grid = q.public.network.grid(SIZE).unwrap();
         let window = &q.public.network.fold().window;
         let got = decode_sums(&run.sums, &grid, window, (q.public.output_frac(), 0));
@@ -216,7 +262,8 @@ mod tests {
         }
         let mut seen = 0.0f64;
         for image in images {
-            let run = run_twin::<u32>(&q, &image, SIZE, &mut NearestRounding, &mut |_| ()).unwrap();
+            let run =
+                run_twin::<u32>(&q, &input(&image), &mut NearestRounding, &mut |_| ()).unwrap();
             let scales = q.public.network.linears().map(|(_, l)| l.out_frac());
             let tables = q.public.network.activations().map(|(_, table, _)| table.range_bits());
             let stretches = q.ranges.iter().zip(tables).map(|(r, bits)| r / f64::from(bits).exp2());

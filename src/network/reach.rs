@@ -1,6 +1,6 @@
 //! How far apart two pixels of an image can be and still matter to one another.
 
-use super::{LinearShape, Network};
+use super::{LinearShape, Network, Op};
 
 /// What cutting an image into tiles has to keep to, so that a pixel of a tile becomes what it is in
 /// the whole image.
@@ -16,23 +16,73 @@ pub struct Reach {
     pub alignment: usize,
 }
 
+/// Pixels of the image that the first pixel of a map, and each further one that many pixels on, depends on:
+/// so many before its own place, and after it.
+#[derive(Clone, Copy, Default)]
+struct Field {
+    before: usize,
+    after: usize,
+    pitch: usize,
+}
+
+impl Field {
+    /// What depends on either.
+    fn and(self, other: Field) -> Field {
+        let (before, after) = (self.before.max(other.before), self.after.max(other.after));
+        Field { before, after, ..self }
+    }
+}
+
 impl<L: LinearShape, A> Network<L, A> {
     /// How a cut through the image is felt.
     ///
-    /// A pixel y is the mean of the output patches that cover it. They begin at y - (inner - 1) to y,
-    /// and what they read of the image begins and ends `pad` pixels further out. Later stages read
-    /// patches beside them too: as many on either side as their pads add up to, a stride apart. So the
-    /// pixel depends on inner - 1 + pads pixels on either side and on no others: were they all in the
-    /// tile, nothing is mirrored or taken for zero that the whole image has.
+    /// A pixel of a map with pitch p, in pixels of the image, depends on an interval around its place i p. A
+    /// gather widens it by its patch, times the pitch of what it reads; what several maps say, also of one
+    /// that is added, is taken together; a shuffle by r splits a pixel into r, the last of which lies
+    /// (r - 1) pitches behind it. An output patch at y predicts y to y + inner - 1. So a pixel of the result depends on
+    /// `before` + inner - 1 pixels before it and `after` behind it, and on no others: were they all in the
+    /// tile, nothing is mirrored or taken for zero that the whole image has, since what lies at a place
+    /// depends on the image there.
     ///
-    /// The patches must also be the same. They begin every stride pixels from the first, so a tile
-    /// begins at a multiple of the stride. The last lies flush with the tile's end and may fit no
-    /// stride: it covers the last `inner` pixels and follows patches that end before them, which are
+    /// The maps must also have the same pixels: a tile begins at a multiple of every pitch, and maps are as
+    /// large as what begins in it. Where patches overlap the last lies flush with the tile's end and may fit
+    /// no stride: it covers the last `inner` pixels and follows patches that end before them, which are
     /// out of reach already, but for pads of 0, which take one pixel more.
     pub fn reach(&self) -> Reach {
-        let gather = self.gather();
-        let later: usize = self.stages()[1..].iter().map(|stage| stage.gather.pad).sum();
-        let pads = gather.pad + later * gather.stride;
-        Reach { margin: gather.inner() - 1 + pads.max(1), alignment: gather.stride }
+        let (gather, mut fields) = (self.gather(), vec![Field { pitch: 1, ..Field::default() }]);
+        let mut alignment = gather.stride;
+        for stage in self.stages() {
+            let pitch = stage.scale * gather.stride;
+            alignment = lcm(alignment, pitch);
+            let mut field = Field { pitch, ..Field::default() };
+            for read in &stage.reads {
+                let Some(number) = read.number() else { continue };
+                let (from, cut) = (fields[number], &read.gather);
+                let before = from.before + cut.pad * from.pitch;
+                let after = from.after + (cut.patch - 1).saturating_sub(cut.pad) * from.pitch;
+                field = field.and(Field { before, after, pitch });
+            }
+            for op in stage.ops.clone() {
+                if let Op::Add(maps) = &self.ops()[op] {
+                    field = maps.iter().fold(field, |field, map| field.and(fields[*map]));
+                }
+            }
+            let finer = pitch / stage.shuffle;
+            field.before += (stage.shuffle - 1) * finer;
+            fields.push(Field { pitch: finer, ..field });
+        }
+        let (last, inner) = (fields[fields.len() - 1], gather.inner());
+        let margin = (last.before + inner - 1).max(last.after).max(inner);
+        Reach { margin, alignment }
     }
+}
+
+fn lcm(a: usize, b: usize) -> usize {
+    let gcd = |mut a: usize, mut b: usize| {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    a / gcd(a, b) * b
 }

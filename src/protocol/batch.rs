@@ -2,27 +2,34 @@
 
 use super::mask_products::gathered_mask;
 use super::{Activation, Engine, ProtocolError, ServerModel, Step, wrong_length};
+use crate::ids::Party;
 use crate::material::{Chunk, SlotView};
-use crate::network::{Op, PatchGrid, Stage};
+use crate::network::{Map, Op, PatchGrid, Placement, Source, StageGrid};
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
+use zeroize::Zeroizing;
 
 /// What every batch of an image shares in a stage.
 pub(super) struct Context<'a, R: Ring> {
     pub(super) model: &'a ServerModel<R>,
-    pub(super) stage: &'a Stage,
-    pub(super) grid: &'a PatchGrid,
+    pub(super) grid: &'a StageGrid,
+    /// The map that the stage makes; none in the last.
+    pub(super) made: Option<&'a Map>,
     pub(super) slot: &'a SlotView<'a>,
-    /// The opened image, or map between two convolutions, V = A - Y.
-    pub(super) opened: &'a [R],
-    /// The grid of the first stage, which reads the image.
+    /// The opened image and maps so far, V = A - Y; of a map that is only added this server's share of A; nothing
+    /// of what is not needed any more.
+    pub(super) maps: &'a [Vec<R>],
+    /// The grid of the predicted patches.
     pub(super) whole: &'a PatchGrid,
     /// This server's share of the image.
     pub(super) share: &'a [R],
     /// This server's shares of the patch means, if the model adds them.
     pub(super) means: &'a [R],
+    /// The public noise level, if the model reads the plane.
+    pub(super) plane: R,
 }
 
 /// A batch between two messages.
@@ -40,9 +47,10 @@ enum Waiting<R, S> {
         ours: Vec<R>,
         mask: Option<Vec<R>>,
     },
-    /// For the peer's share of V of the map that the gather `op` reads, given ours.
+    /// For the peer's share of V of the batch's part of the map that the stage makes, given ours.
     Map {
         ours: Vec<R>,
+        placement: Placement,
     },
 }
 
@@ -59,8 +67,8 @@ pub(super) struct Material {
 pub(super) enum Progress<R, S> {
     /// Send this; the batch goes on with the peer's answer.
     Send(Batch<R, S>, Vec<u8>),
-    /// The batch is through the stage: its part of the opened map that the next stage reads.
-    Opened(Range<usize>, Vec<R>),
+    /// The batch is through the stage: its part of the map, and where that lies.
+    Made(Placement, Vec<R>),
     /// The batch is through: this server's shares of the output patches.
     Done(Range<usize>, Vec<R>),
 }
@@ -83,7 +91,7 @@ impl<R: Ring, S> Batch<R, S> {
         rows: Range<usize>,
         material: Material,
     ) -> Result<Progress<R, S>, ProtocolError> {
-        run(context, engine, rows, material, context.stage.ops.start, Flow::Start)
+        run(context, engine, rows, material, context.grid.stage.ops.start, Flow::Start)
     }
 
     /// The op this batch waits at.
@@ -113,7 +121,9 @@ impl<R: Ring, S> Batch<R, S> {
                 let opened = open(ours, message, op)?;
                 run(context, engine, rows, material, op, Flow::Opened { opened, mask })
             }
-            Waiting::Map { ours } => Ok(Progress::Opened(rows, open(ours, message, op)?)),
+            Waiting::Map { ours, placement } => {
+                Ok(Progress::Made(placement, open(ours, message, op)?))
+            }
         }
     }
 }
@@ -144,19 +154,27 @@ fn run<R: Ring, E: Engine<R>>(
         Ok(Progress::Send(Batch { rows: rows.clone(), op, material, waiting }, message))
     };
     loop {
-        flow = match (&public.network.ops()[op], flow) {
-            (Op::Gather(_), Flow::Shares(mut shares)) => {
-                // The next stage's map, whose mask belongs to the linear op behind the gather.
-                let features = shares.len() / rows.len();
-                let at = rows.start * features..rows.end * features;
-                ring::sub_assign(&mut shares, &context.slot.input_mask(op + 1, at));
-                let message = ring::to_le_bytes(&shares);
-                return send(op, material, Waiting::Map { ours: shares }, message);
+        if let (true, Flow::Shares(shares)) = (op == context.grid.stage.ops.end, &mut flow) {
+            let shares = std::mem::take(shares);
+            let Some(map) = context.made else { return Ok(Progress::Done(rows, shares)) };
+            let placement = context.grid.placement(rows.clone(), shares.len() / rows.len());
+            let mut ours = placement.select(shares);
+            if !map.opened {
+                return Ok(Progress::Made(placement, ours));
             }
+            let mask = context.slot.input_mask(map.op, placement.run.clone());
+            ring::sub_assign(&mut ours, &placement.pick(mask));
+            let message = ring::to_le_bytes(&ours);
+            return send(op, material, Waiting::Map { ours, placement }, message);
+        }
+        flow = match (&public.network.ops()[op], flow) {
             (Op::Gather(_), _) => Flow::Opened {
-                opened: context.grid.gather(rows.clone(), context.opened, 0),
+                opened: context.grid.gather(rows.clone(), |source, run| match source {
+                    Source::Map(number) => Cow::Borrowed(&context.maps[number][run]),
+                    Source::Plane => Cow::Owned(vec![context.plane; run.len()]),
+                }),
                 mask: (!prepared)
-                    .then(|| gathered_mask(context.slot, op + 1, context.grid, rows.clone())),
+                    .then(|| gathered_mask(context.slot, public, context.grid, rows.clone())),
             },
             (Op::Linear(spec), Flow::Opened { opened, mask }) => {
                 let at = rows.start * spec.outputs..rows.end * spec.outputs;
@@ -175,7 +193,8 @@ fn run<R: Ring, E: Engine<R>>(
             }
             (Op::Linear(spec), Flow::Shares(mut shares)) => {
                 let at = rows.start * spec.inputs..rows.end * spec.inputs;
-                let mask = context.slot.input_mask(op, at);
+                // What the activation before gave.
+                let mask = context.slot.input_mask(op - 1, at);
                 ring::sub_assign(&mut shares, &mask);
                 let message = ring::to_le_bytes(&shares);
                 let mask = (!prepared).then_some(mask);
@@ -197,6 +216,15 @@ fn run<R: Ring, E: Engine<R>>(
                     Step::Done(shares) => Flow::Shares(shares),
                 }
             }
+            (Op::Add(maps), Flow::Shares(mut net)) => {
+                for &number in maps {
+                    let up = public.shift(&context.grid.stage, op, number);
+                    let added = added(context, number, rows.clone(), net.len() / rows.len());
+                    net.iter_mut().zip(added.iter()).for_each(|(v, a)| *v = v.add(a.shl(up)));
+                }
+                Flow::Shares(net)
+            }
+            (Op::Shuffle(_), Flow::Shares(shares)) => Flow::Shares(shares),
             (Op::Residual, Flow::Shares(mut net)) => {
                 let up = public.output_frac() - public.input.frac_bits;
                 let centres = context.whole.centres(rows.clone(), context.share);
@@ -211,16 +239,51 @@ fn run<R: Ring, E: Engine<R>>(
                 }
                 Flow::Shares(net)
             }
-            (Op::Fold(_), Flow::Shares(patches)) => return Ok(Progress::Done(rows, patches)),
+            (Op::Fold(_), Flow::Shares(patches)) => Flow::Shares(patches),
             // Named one by one, so that the compiler finds an op that is forgotten here.
             (
-                Op::Linear(_) | Op::Activation(_) | Op::Residual | Op::Mean | Op::Fold(_),
+                Op::Linear(_)
+                | Op::Add(_)
+                | Op::Activation(_)
+                | Op::Shuffle(_)
+                | Op::Residual
+                | Op::Mean
+                | Op::Fold(_),
                 Flow::Start,
             )
-            | (Op::Activation(_) | Op::Residual | Op::Mean | Op::Fold(_), Flow::Opened { .. }) => {
+            | (
+                Op::Add(_)
+                | Op::Activation(_)
+                | Op::Shuffle(_)
+                | Op::Residual
+                | Op::Mean
+                | Op::Fold(_),
+                Flow::Opened { .. },
+            ) => {
                 unreachable!("Network::new checked the order of the ops")
             }
         };
         op += 1;
     }
+}
+
+/// This server's shares of the part of a map that is added to `rows`. Of an opened map S0 has V + Y_0 and S1
+/// has Y_1, which are fresh shares of A; so only V need be kept.
+fn added<R: Ring>(
+    context: &Context<'_, R>,
+    number: usize,
+    rows: Range<usize>,
+    width: usize,
+) -> Zeroizing<Vec<R>> {
+    let (map, run) =
+        (&context.model.public.network.maps()[number], rows.start * width..rows.end * width);
+    let kept = &context.maps[number][run.clone()];
+    if !map.opened {
+        return Zeroizing::new(kept.to_vec());
+    }
+    let mut shares = Zeroizing::new(context.slot.input_mask(map.op, run));
+    if context.model.party == Party::S0 {
+        ring::add_assign(&mut shares, kept);
+    }
+    shares
 }

@@ -3,7 +3,8 @@
 //! Linear layers are matrix Beaver triples with X reused for the model: U = G - X is opened once a
 //! model, and for each batch V = A - Y, Z = X Y from the dealer:
 //! `[GA]_i = (X_i + i U) V + (U Y_i + Z_i)` (the paper's Fig. 3; Beaver 1991). Both products of a
-//! layer are matrix products with a constant left side, packed once.
+//! layer are matrix products with a constant left side, packed once. A layer that reads several maps has their V
+//! below one another. Of a public input V is the value itself and Y is 0: its columns are in the first product only.
 
 use super::{MaskProducts, ProtocolError, SourceError};
 use crate::crypto::prg::Seed;

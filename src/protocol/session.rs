@@ -4,7 +4,7 @@ use super::batch::{Batch, Context, Material, Progress};
 use super::{Engine, ProtocolError, ServerModel, SourceError, wrong_length};
 use crate::material::{Chunk, MaterialLayout, SlotView};
 use crate::model::PublicModel;
-use crate::network::{PatchGrid, Stage};
+use crate::network::{PatchGrid, StageGrid};
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
 use crate::wire::{Channel, NetError, Tag};
@@ -53,6 +53,8 @@ pub struct Image<'a, R> {
     /// This server's shares of the mean of each patch at the output scale; empty unless the model
     /// adds them.
     pub means: &'a [R],
+    /// The noise level for a model that reads the plane, of [`PublicModel::plane`]: public.
+    pub plane: R,
     /// Rows and columns.
     pub size: (usize, usize),
     /// This server's view of the slot; marked as used before [`denoise`] is called.
@@ -66,7 +68,8 @@ pub struct Image<'a, R> {
 ///
 /// Scale: the model's output scale. Cost: one opening of the image, then for each activation the
 /// engine's openings and one of V; several batches overlap. A convolutional network goes layer by
-/// layer over the whole image: peak memory two maps of its widest layer, and the batches.
+/// layer over the whole image: peak memory the maps that are read or added later, a value each (of a chain two
+/// of its widest layer), and the batches.
 /// Security: semi-honest; the slot must not have been used for another image, ever.
 ///
 /// # Errors
@@ -79,8 +82,8 @@ pub fn denoise<R: Ring, E: Engine<R>>(
     channel: &mut dyn Channel,
     progress: &mut (dyn FnMut(f64) + Send),
 ) -> Result<Vec<R>, ProtocolError> {
-    let stages = model.public.network.grids(image.size);
-    let stages = stages.map_err(ProtocolError::from)?;
+    let grids = model.public.network.grids(image.size).map_err(ProtocolError::from)?;
+    let whole = model.public.network.grid(image.size).map_err(ProtocolError::from)?;
     let mut driver = Driver {
         model,
         engine,
@@ -90,11 +93,15 @@ pub fn denoise<R: Ring, E: Engine<R>>(
         channel,
         progress,
     };
-    let mut map = driver.open_image(&stages[0])?;
-    for number in 0..stages.len() {
-        map = driver.stage(number, &stages, &map)?;
+    let mut maps = vec![driver.open_image()?];
+    for (number, grid) in grids.iter().enumerate() {
+        let made = driver.stage(number, grid, &maps, &whole)?;
+        maps.push(made);
+        // The image is kept: a residual is taken from it.
+        let done = model.public.network.maps().iter().zip(&mut maps).skip(1);
+        done.filter(|(map, _)| map.last <= number).for_each(|(_, values)| *values = Vec::new());
     }
-    Ok(map)
+    Ok(maps.pop().unwrap_or_default())
 }
 
 /// What serves all stages of an image.
@@ -110,8 +117,9 @@ struct Driver<'a, 's, R: Ring, E: Engine<R>> {
 
 impl<R: Ring, E: Engine<R>> Driver<'_, '_, R, E> {
     /// V = A - Y of the whole image; patches are cut out of it later.
-    fn open_image(&mut self, (stage, grid): &(Stage, PatchGrid)) -> Result<Vec<R>, ProtocolError> {
-        let mask = self.image.slot.input_mask::<R>(stage.first_linear(), 0..grid.features());
+    fn open_image(&mut self) -> Result<Vec<R>, ProtocolError> {
+        let op = self.model.public.network.maps()[0].op;
+        let mask = self.image.slot.input_mask::<R>(op, 0..self.image.share.len());
         let mut opened = self.image.share.to_vec();
         ring::sub_assign(&mut opened, &Zeroizing::new(mask));
         let theirs = self.channel.exchange(Tag::Image, &ring::to_le_bytes(&opened))?;
@@ -122,26 +130,32 @@ impl<R: Ring, E: Engine<R>> Driver<'_, '_, R, E> {
         Ok(opened)
     }
 
-    /// Takes all tiles through stage `number`, whose opened map is `opened`. Returns the opened map
-    /// of the next stage, or of the last stage this server's share of the weighted sums.
+    /// Takes all tiles through stage `number`, given the maps so far. Returns the map that it makes, opened or,
+    /// where nobody reads it, this server's share; of the last stage this server's share of the weighted sums.
     fn stage(
         &mut self,
         number: usize,
-        stages: &[(Stage, PatchGrid)],
-        opened: &[R],
+        grid: &StageGrid,
+        maps: &[Vec<R>],
+        whole: &PatchGrid,
     ) -> Result<Vec<R>, ProtocolError> {
-        let ((stage, grid), whole) = (&stages[number], &stages[0].1);
+        let network = &self.model.public.network;
+        let made = network.maps().get(number + 1);
+        let outputs = match made {
+            Some(map) => grid.out.0 * grid.out.1 * map.channels,
+            None => whole.pixels(),
+        };
         let context = Context {
             model: self.model,
-            stage,
             grid,
+            made,
             slot: &self.image.slot,
-            opened,
+            maps,
             whole,
             share: self.image.share,
             means: self.image.means,
+            plane: self.image.plane,
         };
-        let outputs = stages.get(number + 1).map_or(whole.pixels(), |(_, next)| next.features());
         let waiting = VecDeque::new();
         let result = vec![R::ZERO; outputs];
         let mut run = StageRun { driver: self, context, waiting, finished: 0, result };
@@ -164,8 +178,8 @@ struct StageRun<'r, 'a, 's, R: Ring, E: Engine<R>> {
 impl<R: Ring, E: Engine<R>> StageRun<'_, '_, '_, R, E> {
     fn tiles(&mut self, stage: usize) -> Result<(), ProtocolError> {
         let layout = self.driver.image.layout;
-        let (count, total) = (layout.tiles_per_stage(), layout.tiles());
-        let first = stage * count;
+        let (tiles, total) = (layout.stage_tiles(stage), layout.tiles());
+        let (first, count) = (tiles.start, tiles.len());
         let mut started = 0;
         while self.finished < count {
             while started < count && self.has_room() {
@@ -186,7 +200,7 @@ impl<R: Ring, E: Engine<R>> StageRun<'_, '_, '_, R, E> {
     /// Whether another batch may start: batches follow one another at a distance, so that they do
     /// not all need memory, or all finish, at the same time. Both servers see the same.
     fn has_room(&self) -> bool {
-        let (ops, in_flight) = (&self.context.stage.ops, self.driver.in_flight);
+        let (ops, in_flight) = (&self.context.grid.stage.ops, self.driver.in_flight);
         let far = ops.start + ops.len() / in_flight;
         self.waiting.len() < in_flight && self.waiting.iter().all(|(_, batch)| batch.op() > far)
     }
@@ -208,10 +222,7 @@ impl<R: Ring, E: Engine<R>> StageRun<'_, '_, '_, R, E> {
                 self.driver.channel.send(Tag::Opening, number, message)?;
                 return Ok(());
             }
-            Progress::Opened(rows, features) => {
-                let channels = features.len() / rows.len();
-                self.result[rows.start * channels..][..features.len()].copy_from_slice(&features);
-            }
+            Progress::Made(placement, values) => placement.put(&values, &mut self.result),
             Progress::Done(rows, patches) => {
                 let window = &self.context.model.public.network.fold().window;
                 self.context.whole.fold(rows, &patches, window, &mut self.result, |sum, w, v| {
@@ -226,7 +237,10 @@ impl<R: Ring, E: Engine<R>> StageRun<'_, '_, '_, R, E> {
 
 /// Batches in flight, the same at both servers, from public sizes alone.
 fn in_flight(public: &PublicModel, layout: &MaterialLayout) -> usize {
-    let material: usize = layout.chunks(0).map(|(_, bytes)| bytes).sum();
+    let first = |stage: usize| layout.stage_tiles(stage).start;
+    let material = |tile: usize| layout.chunks(tile).map(|(_, bytes)| bytes).sum();
+    let stages = 0..public.network.stages().len();
+    let material: usize = stages.map(|stage| material(first(stage))).max().unwrap_or(0);
     let openings = MaterialLayout::largest_message(public) * layout.tile(0).rows.len();
     let bytes = material.max(16 * openings).max(1);
     (FLIGHT_BYTES / bytes).clamp(*IN_FLIGHT.start(), *IN_FLIGHT.end())

@@ -3,7 +3,7 @@
 use super::error::RoleError;
 use super::observer::{Event, Observer, Phase};
 use crate::image::{GreyImage, add_gaussian};
-use crate::model::{FloatModel, LevelMap};
+use crate::model::FloatModel;
 use crate::network::LinearShape;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -150,10 +150,10 @@ fn of_image(
     let size = (clean.height(), clean.width());
     let at_level = |(sigma, i): (&f64, u64)| {
         let noisy = add_gaussian(clean, *sigma, seed.wrapping_add(i))?;
-        let levels = LevelMap::new(model.units, model.sigma / sigma);
+        let levels = model.levels(*sigma);
         let units = noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
-        Ok(model.extremes_of(&units, size, &mut |_| ())?)
+        Ok(model.extremes_of(&units, size, model.plane(levels.noise), &mut |_| ())?)
     };
     sigmas.iter().zip(0..).map(at_level).collect()
 }

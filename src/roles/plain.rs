@@ -52,11 +52,11 @@ pub struct Denoised {
 impl Arithmetic<'_> {
     /// The noise level that the network was trained on, and what its inputs are.
     fn levels(&self, levels: &Levels, image: &GreyImage) -> Result<(f64, LevelMap), RoleError> {
-        let (sigma, units) = match self {
-            Arithmetic::Float { model, .. } => (model.sigma, model.units),
-            Arithmetic::Integer { model, .. } => (model.public.sigma, model.public.units),
+        let trained = match self {
+            Arithmetic::Float { model, .. } => model.trained(),
+            Arithmetic::Integer { model, .. } => model.public.trained(),
         };
-        let levels = levels.of(image, sigma, units)?;
+        let levels = levels.of(image, trained)?;
         Ok((levels.sigma, levels.map))
     }
 

@@ -1,7 +1,7 @@
 //! The kinds of networks that are trained, and their layers.
 
 use super::TrainError;
-use crate::model::{Layer, Normalisation, formula};
+use crate::model::{Conv, Layer, Normalisation, formula};
 use crate::network::{MAX_PATCH, MAX_WIDTH};
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ impl Architecture {
                 layers
             }
             Architecture::Dncnn { depth, channels, stride } => {
-                let convolution = |outputs| Layer::Conv2d { outputs, kernel: KERNEL };
+                let convolution = |outputs| Layer::conv2d(outputs, KERNEL);
                 let mut layers = match stride {
                     1 => vec![convolution(channels)],
                     _ => {
@@ -155,16 +155,24 @@ impl Architecture {
 pub(super) fn outline(layers: &[Layer], units: Normalisation, mean_shift: bool) -> String {
     let mut parts = Vec::new();
     for layer in layers {
-        parts.extend(match *layer {
+        let convolution = |conv: &Conv| {
+            let (kernel, outputs) = (conv.kernel, conv.outputs);
+            format!("{kernel}x{kernel} to {outputs}")
+        };
+        parts.extend(match layer {
             Layer::Patches { size, .. } => Some((size * size).to_string()),
+            Layer::Blocks { size } => Some(format!("blocks of {size}x{size}")),
             Layer::Dense { outputs } => Some(outputs.to_string()),
-            Layer::Conv2d { outputs, kernel } => Some(format!("{kernel}x{kernel} to {outputs}")),
+            Layer::Conv2d(conv) => Some(convolution(conv)),
+            Layer::ConvTranspose2d(conv) => Some(format!("transposed {}", convolution(conv))),
+            Layer::Shuffle { factor } => Some(format!("shuffle {factor}")),
+            Layer::Add { from } => Some(format!("plus {}", from.join(" plus "))),
             Layer::Tanh | Layer::Relu | Layer::Residual => None,
         });
     }
     let mut note = |is_so: bool, text: &str| parts.extend(is_so.then(|| text.to_string()));
     // Levels of patches can be had in any units; zeros around a map are a grey level.
-    let is_convolution = |layer: &Layer| matches!(layer, Layer::Conv2d { .. });
+    let is_convolution = |layer: &Layer| matches!(layer, Layer::Conv2d(_));
     note(layers.iter().any(is_convolution), formula(units));
     note(layers.contains(&Layer::Relu), "relu");
     note(mean_shift, "mean shift");

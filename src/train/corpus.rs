@@ -297,7 +297,7 @@ mod tests {
         let linear = FloatLinear { weights: array![[0.95]], bias: array![0.0] };
         let hidden = FloatLinear { weights: array![[1.0]], bias: array![0.0] };
         let ops = vec![
-            Op::Gather(gather),
+            Op::read(0, gather),
             Op::Linear(hidden),
             Op::Activation(()),
             Op::Linear(linear),

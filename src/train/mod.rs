@@ -33,7 +33,7 @@ pub use optimiser::Schedule;
 pub use trainer::{State, StepReport, Trainer};
 
 use crate::model::{Description, FloatModel, Layer, ModelError};
-use crate::network::MAX_WEIGHTS;
+use crate::network::{LinearShape, MAX_WEIGHTS};
 use architecture::outline;
 use serde::{Deserialize, Serialize};
 
@@ -154,10 +154,10 @@ impl Recipe {
         }
     }
 
-    /// (outputs, inputs) of each layer.
+    /// (outputs, inputs) of each layer; none of a recipe that describes no network.
     pub fn shapes(&self) -> Vec<(usize, usize)> {
-        let shapes = self.description().shapes();
-        shapes.iter().map(|shape| (shape[0], shape[1..].iter().product())).collect()
+        let Ok(network) = self.description().network() else { return Vec::new() };
+        network.linears().map(|(_, l)| (l.outputs(), l.inputs())).collect()
     }
 
     /// What no hidden pre-activation may exceed: room is left below the range for a cell of the

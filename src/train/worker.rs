@@ -12,7 +12,7 @@ use super::product::Products;
 use super::units::level;
 use super::{Recipe, TrainError};
 use crate::model::{FloatLinear, ModelError};
-use crate::network::{Op, PatchGrid};
+use crate::network::PatchGrid;
 use crate::numbers::activation::Nonlinearity;
 use ndarray::{Array1, Array2};
 
@@ -245,12 +245,9 @@ struct Windows {
 impl Windows {
     fn new(recipe: &Recipe) -> Result<Self, TrainError> {
         let description = recipe.description();
-        let ops = description.ops();
-        let Some(Op::Gather(gather)) = ops.first() else {
-            unreachable!("every description begins with a gather")
-        };
+        let network = description.network()?;
         let size = (recipe.input_patch, recipe.input_patch);
-        let grid = PatchGrid::new(size, 1, gather).map_err(ModelError::from)?;
+        let grid = PatchGrid::new(size, 1, network.gather()).map_err(ModelError::from)?;
         Ok(Windows { grid, outside: level(BATCH_UNITS, description.units) })
     }
 

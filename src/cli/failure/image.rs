@@ -47,6 +47,7 @@ pub(super) fn hint(e: &ImageError) -> Option<&'static str> {
         ImageError::TooSmallToEstimate { .. } | ImageError::NoNoise => {
             Some("give the noise level with --sigma LEVELS")
         }
+        ImageError::TooNoisy { .. } => Some("use a model that was trained for more noise"),
         ImageError::NegativeLevel { .. } => Some("raise its levels to 0 first"),
         ImageError::TooLarge { .. } => Some(
             "cut it into smaller ones, as `share-image --tile` does with PNG that is not \

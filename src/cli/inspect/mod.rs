@@ -13,8 +13,8 @@ use crate::files::container::header::{Body, Cipher, Header, Levels, PoissonNoise
 use crate::files::keys::{KeyEntry, KeyFolder};
 use crate::files::ledger::Ledger;
 use crate::ids::Fingerprint;
-use crate::model::{ActivationSpec, LinearSpec};
-use crate::network::Op;
+use crate::model::{ActivationSpec, LinearSpec, PublicModel};
+use crate::network::{Gather, Op, Read, Source};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -276,12 +276,25 @@ fn describe_model(path: &Path, facts: &mut Map<String, Value>) -> Result<(), Fai
     facts.insert("engine".into(), json!(public.engine));
     facts.insert("sigma".into(), json!(public.sigma));
     facts.insert("input_interval".into(), json!(public.input.interval));
-    let op = |op: &Op<LinearSpec, ActivationSpec>| match op {
-        Op::Gather(g) => format!("patches {0}x{0}, every {1} pixels", g.patch, g.stride),
-        Op::Linear(l) => format!(
-            "linear {} to {}, {} + {} fraction bits",
-            l.inputs, l.outputs, l.in_frac, l.weight_frac
-        ),
+    let op = |(number, op): (usize, &Op<LinearSpec, ActivationSpec>)| match op {
+        Op::Gather(reads) => {
+            reads.iter().map(|r| read(r, &public)).collect::<Vec<_>>().join(" and ")
+        }
+        Op::Linear(l) => {
+            let inputs = public
+                .input_fracs(number)
+                .into_iter()
+                .map(|frac| format!("{frac} + {}", l.out_frac - frac));
+            let mut inputs: Vec<String> = inputs.collect();
+            inputs.dedup();
+            let bits = inputs.join(" and ");
+            format!("linear {} to {}, {bits} fraction bits", l.inputs, l.outputs)
+        }
+        Op::Add(maps) => {
+            let maps: Vec<String> = maps.iter().map(|map| map_name(*map)).collect();
+            format!("plus {}", maps.join(" and "))
+        }
+        Op::Shuffle(factor) => format!("{factor}x{factor} pixels of each"),
         Op::Activation(ActivationSpec::Piecewise(p)) => format!(
             "{}, range {}, {} pieces, {} bits of input, {} fraction bits",
             p.name,
@@ -302,7 +315,22 @@ fn describe_model(path: &Path, facts: &mut Map<String, Value>) -> Result<(), Fai
         Op::Mean => "mean of the patch plus the output".into(),
         Op::Fold(f) => format!("weighted average of {0}x{0} patches", f.patch),
     };
-    let ops: Vec<String> = public.network.ops().iter().map(op).collect();
+    let ops: Vec<String> = public.network.ops().iter().enumerate().map(op).collect();
     facts.insert("ops".into(), json!(ops));
     Ok(())
+}
+
+/// What an op reads: in a chain the patches alone, otherwise of which map.
+fn read(read: &Read, public: &PublicModel) -> String {
+    let Gather { patch, stride, .. } = read.gather;
+    let patches = format!("patches {patch}x{patch}, every {stride} pixels");
+    match read.from {
+        _ if public.network.is_chain() => patches,
+        Source::Map(number) => format!("{patches} of {}", map_name(number)),
+        Source::Plane => format!("{patches} of the noise level"),
+    }
+}
+
+fn map_name(number: usize) -> String {
+    if number == 0 { "the image".into() } else { format!("map {number}") }
 }

@@ -10,7 +10,7 @@ use crate::lab::observer::Observer;
 use crate::lab::pictures::{read_grey, write_grey};
 use crate::lab::pipeline::{Command, Joint, Link, Made, Pipeline, Prepared, Served};
 use crate::material::Origin;
-use crate::model::{Clamping, LevelMap, encode_image};
+use crate::model::{Clamping, encode_image};
 use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -214,7 +214,7 @@ impl Drive<'_> {
     /// The float32 network and the integer twin, one after the other.
     fn in_the_clear(&self, noisy: &GreyImage) -> Result<Clear, LabError> {
         let model = &self.subject.model.float;
-        let levels = LevelMap::new(model.units, 1.0);
+        let levels = model.levels(model.sigma);
         let tanh_time = Cell::new(Duration::ZERO);
         let activation = |values: &mut [f32]| {
             let started = Instant::now();

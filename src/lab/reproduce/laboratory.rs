@@ -13,7 +13,7 @@ use crate::lab::observer::Observer;
 use crate::lab::pictures::{middle, write_grey};
 use crate::lab::pipeline::{Denoiser, Pipeline, fresh_work, remove_work};
 use crate::material::Origin;
-use crate::model::{Cells, Choices, Clamping, EngineKind, LevelMap, QuantisedModel, quantise};
+use crate::model::{Cells, Choices, Clamping, EngineKind, QuantisedModel, quantise};
 use crate::numbers::activation::Activation;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -238,7 +238,7 @@ impl<'a> Laboratory<'a> {
     fn in_the_clear(&self, entry: &Entry, noisy: &GreyImage) -> Result<Outcome, LabError> {
         let started = Instant::now();
         let model = &self.trained(entry.row).model;
-        let levels = LevelMap::new(model.units, model.sigma / entry.sigma());
+        let levels = model.levels(entry.sigma());
         let own = model.nonlinearity;
         let (mut clamped, silent) = (0, &mut |_| ());
         let image = match (entry.ran, entry.row) {

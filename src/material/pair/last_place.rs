@@ -7,9 +7,8 @@
 //! value. The bound says nothing of how hard the inequalities are to use; docs/one-cloud.md does.
 
 use crate::crypto::rlwe::{DELTA_BITS, N, NOISE_PAIRS};
-use crate::model::LinearSpec;
-use crate::model::{ActivationSpec, PublicModel};
-use crate::network::{Network, NetworkError, Op};
+use crate::model::PublicModel;
+use crate::network::{NetworkError, Op};
 
 /// What may be learnt in all: 2^-20.
 pub const ADVANTAGE: f64 = 1.0 / (1 << 20) as f64;
@@ -37,18 +36,15 @@ impl Exposure {
         let window: f64 =
             whole.weight_sums(&network.fold().window).iter().map(|&w| f64::from(w)).sum();
         let mut exposure = Exposure { last_place: 0.0, rounding: 0.0 };
-        for (stage, grid) in &grids {
-            for op in stage.ops.clone() {
+        let outputs = network.linears().last().map_or(1, |(_, l)| l.outputs);
+        let products = (whole.rows() * outputs).max(1) as f64;
+        let noticed = noticed(public, window / products * exp2_neg(public.droppable_bits()));
+        for grid in &grids {
+            for op in grid.stage.ops.clone() {
                 let Op::Linear(linear) = &network.ops()[op] else { continue };
-                let rate = error_rate(linear.inputs);
-                if op == last {
-                    let kept = exp2_neg(public.droppable_bits());
-                    exposure.last_place += rate * window * kept;
-                } else {
-                    let products = (grid.rows() * linear.outputs) as f64;
-                    exposure.rounding +=
-                        rate * products * exp2_neg(dropped_after(network, op, public));
-                }
+                let products = (grid.rows() * linear.outputs) as f64;
+                let seen = error_rate(network.masked_inputs(op)) * products * noticed[op];
+                if op == last { exposure.last_place += seen } else { exposure.rounding += seen }
             }
         }
         Ok(Exposure {
@@ -72,17 +68,45 @@ fn exp2_neg(bits: u32) -> f64 {
     (-f64::from(bits)).exp2()
 }
 
-/// Bits that are dropped of a pre-activation of op `op`.
-fn dropped_after(
-    network: &Network<LinearSpec, ActivationSpec>,
-    op: usize,
-    public: &PublicModel,
-) -> u32 {
-    let spec = network.ops()[op + 1..].iter().find_map(|op| match op {
-        Op::Activation(spec) => Some(spec),
-        _ => None,
-    });
-    spec.map_or(0, |spec| public.ring.bits().saturating_sub(spec.input_bits()))
+/// How likely one unit more in a product of each linear op is noticed, by op: what an activation drops hides it;
+/// what has none goes on to all that read or add it, times weights that are taken for 1 at most. `output` is
+/// that of the last.
+fn noticed(public: &PublicModel, output: f64) -> Vec<f64> {
+    let network = &public.network;
+    let (ops, maps, fracs) = (network.ops(), network.maps(), public.map_fracs());
+    let mut noticed = vec![0.0; ops.len()];
+    // What a unit of each map comes to, gathered from the stages behind it.
+    let mut of_map = vec![0.0; maps.len()];
+    for (number, stage) in network.stages().iter().enumerate().rev() {
+        let mut behind = of_map.get(number + 1).copied().unwrap_or(output);
+        for op in stage.ops.clone().rev() {
+            match &ops[op] {
+                Op::Activation(spec) => {
+                    let bits = public.ring.bits().saturating_sub(spec.input_bits());
+                    behind = exp2_neg(bits);
+                }
+                Op::Add(added) => {
+                    for &map in added {
+                        let up = public.shift(stage, op, map);
+                        of_map[map] += behind * f64::from(up).exp2();
+                    }
+                }
+                Op::Linear(l) => {
+                    noticed[op] = behind;
+                    if op == stage.first_linear() {
+                        for read in &stage.reads {
+                            let Some(map) = read.number() else { continue };
+                            let weights = f64::from(l.out_frac - fracs[map]).exp2();
+                            let touched = (read.gather.patch.pow(2) * l.outputs) as f64;
+                            of_map[map] += behind * weights * touched;
+                        }
+                    }
+                }
+                Op::Gather(_) | Op::Shuffle(_) | Op::Residual | Op::Mean | Op::Fold(_) => {}
+            }
+        }
+    }
+    noticed
 }
 
 /// How often a product of n inputs is off by one, in either direction of the two: 2 E|T| / Delta with T as in

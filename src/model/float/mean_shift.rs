@@ -86,7 +86,9 @@ mod tests {
     use super::*;
     use crate::model::FloatModel;
     use crate::model::random_model;
-    use crate::model::{Method, NearestRounding, QuantiseOptions, decode_sums, quantise, run_twin};
+    use crate::model::{
+        Method, NearestRounding, QuantiseOptions, TwinInput, decode_sums, quantise, run_twin,
+    };
     use crate::network::Op;
     use crate::numbers::ring::RingBits;
     use ndarray::{Array1, Array2};
@@ -155,6 +157,10 @@ mod tests {
         }
     }
 
+    fn twin_input(image: &[i64]) -> TwinInput<'_> {
+        TwinInput { image, size: SIZE, plane: 0 }
+    }
+
     fn options(ring: RingBits) -> QuantiseOptions {
         QuantiseOptions::guaranteed(ring, Method::lut(4), 2.5)
     }
@@ -167,8 +173,8 @@ mod tests {
             let q = quantise(&model.with_mean_shift().unwrap(), &options(RingBits::L32)).unwrap();
             let encoded: Vec<i64> =
                 image().iter().map(|&u| q.public.input.encode(u.into()).0).collect();
-            let run =
-                run_twin::<u32>(&q, &encoded, SIZE, &mut NearestRounding, &mut |_| ()).unwrap();
+            let run = run_twin::<u32>(&q, &twin_input(&encoded), &mut NearestRounding, &mut |_| ())
+                .unwrap();
             let grid = q.public.network.grid(SIZE).unwrap();
             let window = &q.public.network.fold().window;
             let found = decode_sums(&run.sums, &grid, window, (q.public.output_frac(), 0));
@@ -196,7 +202,7 @@ mod tests {
                 (0..(SIZE.0 * SIZE.1) as i64).map(|i| (i * 37) % 1024 - 512).collect();
             let light: Vec<i64> = dark.iter().map(|v| v + 1000).collect();
             let run = |image: &[i64]| {
-                run_twin::<u32>(&q, image, SIZE, &mut NearestRounding, &mut |_| ()).unwrap()
+                run_twin::<u32>(&q, &twin_input(image), &mut NearestRounding, &mut |_| ()).unwrap()
             };
             let (dark, light) = (run(&dark), run(&light));
             assert_eq!(dark.extremes, light.extremes);

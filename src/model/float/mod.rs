@@ -1,20 +1,19 @@
 //! The plaintext reference: float32, any activation.
 
+mod equalised;
 pub(super) mod mean_shift;
 mod patches;
 
 use super::{ModelError, Normalisation};
 use crate::model::piecewise::Piecewise;
-use crate::network::{LinearShape, Network, Op, PatchGrid, Stage};
+use crate::network::{LinearShape, Network, Op, PatchGrid, Source, StageGrid};
 use crate::numbers::activation::Nonlinearity;
 use ndarray::{Array1, Array2, ArrayView2};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Patches evaluated at once: large enough for the matrix product, small enough for the cache.
 const TILE_ROWS: usize = 256;
-
-/// The smallest extreme of an output that is believed, against the largest of its layer.
-const LEAST_EXTREME: f64 = 1.0 / 64.0;
 
 /// Weights as (outputs, inputs) and a bias an output.
 #[derive(Clone, PartialEq)]
@@ -92,13 +91,19 @@ impl FloatModel {
     /// [`ModelError::Network`] if the stride is zero or leaves gaps.
     pub fn with_stride(self, stride: usize) -> Result<Self, ModelError> {
         let mut ops = self.network.ops().to_vec();
-        if let Some(Op::Gather(gather)) = ops.first_mut() {
-            gather.stride = stride;
+        if let Some(Op::Gather(reads)) = ops.first_mut() {
+            reads[0].gather.stride = stride;
         }
         Ok(FloatModel { network: Network::new(ops)?, ..self })
     }
 
-    /// Denoises an image given in network units, row-major `size.0` x `size.1`.
+    /// What a network that reads the plane is given of noise of `sigma` grey levels, in network units.
+    pub fn plane(&self, sigma: f64) -> f64 {
+        sigma / self.units.grey_per_unit
+    }
+
+    /// Denoises an image given in network units, row-major `size.0` x `size.1`, with noise of the model's
+    /// level.
     ///
     /// `activation` is applied to a whole tile of pre-activations in place; `progress` is told the
     /// share of patches done.
@@ -112,11 +117,29 @@ impl FloatModel {
         activation: &dyn Fn(&mut [f32]),
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<f32>, ModelError> {
-        self.evaluate(image, size, activation, &mut |_, _| (), progress)
+        self.denoise_at(image, size, self.plane(self.sigma), activation, progress)
     }
 
-    /// The largest magnitude behind each linear op, before its activation, by output, for an image in
-    /// network units: what ranges of a calibrated model rest on.
+    /// The same of an image with noise of any level: `plane` is what a network that reads the plane is given,
+    /// of [`FloatModel::plane`].
+    ///
+    /// # Errors
+    /// As [`FloatModel::denoise`].
+    pub fn denoise_at(
+        &self,
+        image: &[f32],
+        size: (usize, usize),
+        plane: f64,
+        activation: &dyn Fn(&mut [f32]),
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<Vec<f32>, ModelError> {
+        let input = Input { image, size, plane: plane as f32 };
+        self.evaluate(&input, activation, &mut |_, _| (), progress)
+    }
+
+    /// The largest magnitude behind each linear op and what is added to it, before its activation, by output,
+    /// for an image in network units: what ranges of a calibrated model rest on. `plane` as for
+    /// [`FloatModel::denoise_at`].
     ///
     /// # Errors
     /// As [`FloatModel::denoise`].
@@ -124,6 +147,7 @@ impl FloatModel {
         &self,
         image: &[f32],
         size: (usize, usize),
+        plane: f64,
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<Vec<f64>>, ModelError> {
         let ops: Vec<usize> = self.network.linears().map(|(op, _)| op).collect();
@@ -136,80 +160,47 @@ impl FloatModel {
             }
         };
         let activation = |values: &mut [f32]| self.nonlinearity.apply(values);
-        self.evaluate(image, size, &activation, &mut observe, progress)?;
+        let input = Input { image, size, plane: plane as f32 };
+        self.evaluate(&input, &activation, &mut observe, progress)?;
         let wide = |layer: Vec<f32>| layer.into_iter().map(f64::from).collect();
         Ok(extremes.into_iter().map(wide).collect())
     }
 
-    /// The same model with every output behind a hidden linear op scaled so that `margin` times its
-    /// extreme is `limit`, and the next op scaled back: a ReLU commutes with positive factors, so the
-    /// function is the same, and every channel uses its whole range.
-    ///
-    /// `None` unless the model is calibrated and its activation is ReLU.
-    pub(super) fn equalised(&self, margin: f64, limit: f64) -> Option<FloatModel> {
-        let extremes = self.extremes.as_ref()?;
-        if self.nonlinearity != Nonlinearity::Relu {
-            return None;
-        }
-        let mut model = self.clone();
-        let last = extremes.len() - 1;
-        let mut before: Vec<f64> = vec![1.0];
-        let mut factors = extremes.iter().enumerate().map(|(i, layer)| {
-            // An output that is hardly ever anything is not blown up to a full range.
-            let least = LEAST_EXTREME * layer.iter().copied().fold(0.0, f64::max);
-            let factor = |e: &f64| limit / (margin * e.max(least));
-            if i == last { vec![1.0; layer.len()] } else { layer.iter().map(factor).collect() }
-        });
-        model.network = self.network.map(
-            |_, l| {
-                let scale: Vec<f64> = factors.next().unwrap_or_default();
-                let mut l = l.clone();
-                for ((output, input), w) in l.weights.indexed_iter_mut() {
-                    // Channels are the fastest index of a patch.
-                    *w = (f64::from(*w) * scale[output] / before[input % before.len()]) as f32;
-                }
-                l.bias.iter_mut().zip(&scale).for_each(|(b, s)| *b = (f64::from(*b) * s) as f32);
-                before = scale;
-                l
-            },
-            |_, ()| (),
-        );
-        let scaled = extremes[..last].iter().map(|layer| vec![limit / margin; layer.len()]);
-        model.extremes = Some(scaled.chain([extremes[last].clone()]).collect());
-        Some(model)
-    }
-
-    /// Denoises; `observe` sees what each linear op gives, tile by tile.
+    /// Denoises; `observe` sees what each linear op gives with what is added, tile by tile.
     fn evaluate(
         &self,
-        image: &[f32],
-        size: (usize, usize),
+        input: &Input<'_>,
         activation: &dyn Fn(&mut [f32]),
         observe: &mut dyn FnMut(usize, &[f32]),
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<f32>, ModelError> {
-        let stages = self.network.grids(size)?;
-        let whole = &stages[0].1;
+        let grids = self.network.grids(input.size)?;
+        let whole = self.network.grid(input.size)?;
         let window = &self.network.fold().window;
         let mut sums = vec![0f64; whole.pixels()];
-        let mut map = image.to_vec();
-        for (number, (stage, grid)) in stages.iter().enumerate() {
+        let mut maps: Vec<Vec<f32>> = vec![input.image.to_vec()];
+        for (number, grid) in grids.iter().enumerate() {
             let mut next = Vec::new();
             for first in (0..grid.rows()).step_by(TILE_ROWS) {
                 let rows = first..grid.rows().min(first + TILE_ROWS);
                 let done = number as f64 + first as f64 / grid.rows() as f64;
-                progress(done / stages.len() as f64);
-                let tile = Tile { stage, grid, map: &map, whole, image, rows: rows.clone() };
+                progress(done / grids.len() as f64);
+                let tile = Tile { grid, maps: &maps, whole: &whole, input, rows: rows.clone() };
                 let out = self.tile(&tile, activation, observe);
-                if number + 1 < stages.len() {
-                    next.extend(out);
+                if number + 1 < grids.len() {
+                    let width = out.len() / rows.len();
+                    next.resize(grid.map_values(width), 0.0);
+                    let placement = grid.placement(rows, width);
+                    placement.put(&placement.select(out), &mut next);
                 } else {
                     whole.fold(rows, &out, window, &mut sums, |sum, w, v| {
                         *sum += f64::from(w) * f64::from(v);
                     });
                 }
             }
-            map = next;
+            maps.push(next);
+            let done = self.network.maps().iter().zip(&mut maps).skip(1);
+            done.filter(|(map, _)| map.last <= number).for_each(|(_, values)| *values = Vec::new());
         }
         progress(1.0);
         let weights = whole.weight_sums(window);
@@ -222,11 +213,19 @@ impl FloatModel {
         activation: &dyn Fn(&mut [f32]),
         observe: &mut dyn FnMut(usize, &[f32]),
     ) -> Vec<f32> {
-        let Tile { stage, grid, map, whole, image, ref rows } = *tile;
+        let Tile { grid, maps, whole, input, ref rows } = *tile;
+        let (ops, image) = (self.network.ops(), input.image);
         let mut features = Vec::new();
-        for op in stage.ops.clone() {
-            match &self.network.ops()[op] {
-                Op::Gather(_) => features = grid.gather(rows.clone(), map, 0),
+        // What is observed belongs to the linear op, and is complete with what is added.
+        let mut linear = 0;
+        for op in grid.stage.ops.clone() {
+            match &ops[op] {
+                Op::Gather(_) => {
+                    features = grid.gather(rows.clone(), |source, run| match source {
+                        Source::Map(number) => Cow::Borrowed(&maps[number][run]),
+                        Source::Plane => Cow::Owned(vec![input.plane; run.len()]),
+                    });
+                }
                 Op::Linear(l) => {
                     let shape = (rows.len(), l.inputs());
                     let a =
@@ -237,7 +236,19 @@ impl FloatModel {
                         true => product.into_raw_vec_and_offset().0,
                         false => product.iter().copied().collect(),
                     };
-                    observe(op, &features);
+                    linear = op;
+                    if !matches!(ops.get(op + 1), Some(Op::Add(_))) {
+                        observe(linear, &features);
+                    }
+                }
+                Op::Add(added) => {
+                    let width = features.len() / rows.len();
+                    let run = rows.start * width..rows.end * width;
+                    for &number in added {
+                        let map = &maps[number][run.clone()];
+                        features.iter_mut().zip(map).for_each(|(v, added)| *v += added);
+                    }
+                    observe(linear, &features);
                 }
                 Op::Activation(()) => activation(&mut features),
                 Op::Residual => {
@@ -255,22 +266,29 @@ impl FloatModel {
                         row.iter_mut().for_each(|v| *v += (sum / pixels as f64) as f32);
                     }
                 }
-                Op::Fold(_) => {}
+                Op::Shuffle(_) | Op::Fold(_) => {}
             }
         }
         features
     }
 }
 
+/// An image in network units.
+struct Input<'a> {
+    image: &'a [f32],
+    size: (usize, usize),
+    /// Its noise level.
+    plane: f32,
+}
+
 /// Some patches on their way through a stage.
 struct Tile<'a> {
-    stage: &'a Stage,
-    grid: &'a PatchGrid,
-    /// What the stage reads.
-    map: &'a [f32],
-    /// The grid of the first stage, which reads the image.
+    grid: &'a StageGrid,
+    /// What was made so far; empty where nobody needs it any more.
+    maps: &'a [Vec<f32>],
+    /// The grid of the predicted patches.
     whole: &'a PatchGrid,
-    image: &'a [f32],
+    input: &'a Input<'a>,
     rows: std::ops::Range<usize>,
 }
 
@@ -292,7 +310,7 @@ mod tests {
         for (a, b) in run(&model).iter().zip(run(&scaled)) {
             assert!((a - b).abs() < 1e-5, "{a} {b}");
         }
-        let factor = |m: &FloatModel| m.extremes_of(&image, (9, 8), &mut |_| ()).unwrap();
+        let factor = |m: &FloatModel| m.extremes_of(&image, (9, 8), 0.0, &mut |_| ()).unwrap();
         let (before, after) = (factor(&model), factor(&scaled));
         let seen = model.extremes.as_ref().unwrap();
         for k in 0..3 {

@@ -22,7 +22,7 @@ impl FloatModel {
         let mut sizes = vec![gather.patch * gather.patch];
         sizes.extend(hidden);
         sizes.push(inner * inner);
-        let mut ops = vec![Op::Gather(gather)];
+        let mut ops = vec![Op::read(0, gather)];
         for (i, pair) in sizes.windows(2).enumerate() {
             if i > 0 {
                 ops.push(Op::Activation(()));

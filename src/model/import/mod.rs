@@ -242,7 +242,7 @@ impl Way {
         for (layer, number) in layers.iter().zip(1..) {
             let outputs = layer.shape[0];
             list.push(match layer.shape.get(2) {
-                Some(&kernel) => Described::Conv2d { outputs, kernel },
+                Some(&kernel) => Described::conv2d(outputs, kernel),
                 None => Described::Dense { outputs },
             });
             if number < layers.len() {

@@ -1,7 +1,9 @@
 //! Ranges, scales and what cannot be quantised.
 
 use super::super::random_model;
+use super::fitted::MIN_WEIGHT_FRAC;
 use super::*;
+use crate::model::ActivationSpec;
 use crate::model::piecewise::{Below, Piecewise};
 use crate::numbers::slope_table::SlopeTable;
 
@@ -25,8 +27,7 @@ fn every_range_leaves_room_for_products_that_are_off_by_one_in_each_direction() 
             let options = QuantiseOptions::guaranteed(ring, method, 2.5);
             let l = ring.bits();
             let (options, seen, stretch) = (&options, None, 1.0);
-            let plan =
-                Layer { layer, number: 1, zero_sum: false, function, seen, stretch, options, l };
+            let plan = Layer { layer, number: 1, zero_sum: false, seen, stretch, options, l };
             for r in 2..5 {
                 let frac = plan.activation_frac(r);
                 let spec = options.method.spec(ring, function, (r, 1.0), frac).unwrap();

@@ -86,6 +86,31 @@ impl PatchGrid {
         })
     }
 
+    /// The grid of a map between two stages: a patch at every `stride` pixels of it, whatever is then beyond
+    /// its end; nothing is predicted.
+    ///
+    /// # Errors
+    /// As [`PatchGrid::new`].
+    pub(super) fn over(
+        size: (usize, usize),
+        channels: usize,
+        gather: &Gather,
+    ) -> Result<Self, NetworkError> {
+        let single = Gather { patch: 1, pad: 0, ..*gather };
+        let least = if gather.border == Border::Reflect { gather.patch } else { 1 };
+        let (height, width) = size;
+        if height < least || width < least {
+            return Err(NetworkError::ImageTooSmall { height, width, patch: least });
+        }
+        let starts = |length: usize| {
+            let last = (length - 1) / gather.stride * gather.stride;
+            Starts { stride: gather.stride, last }
+        };
+        let (tops, lefts) = (starts(height), starts(width));
+        let Gather { patch, pad, .. } = *gather;
+        Ok(PatchGrid { patch, pad, tops, lefts, ..PatchGrid::new(size, channels, &single)? })
+    }
+
     /// The number of patches.
     pub fn rows(&self) -> usize {
         self.tops.count() * self.lefts.count()
@@ -115,7 +140,7 @@ impl PatchGrid {
         let lines = tops.into_iter().flat_map(|top| self.axis(top, self.height)).flatten();
         let (first, last) = lines.fold((usize::MAX, 0), |(a, b), y| (a.min(y), b.max(y)));
         let line = self.width * self.channels;
-        first * line..(last + 1) * line
+        if first > last { 0..0 } else { first * line..(last + 1) * line }
     }
 
     /// The features that patches `rows` read: patch^2 x channels each, row-major, a pixel's channels

@@ -13,7 +13,7 @@ use crate::material::pair::linear::{
 };
 use crate::material::{Origin, SlotView};
 use crate::model::PublicModel;
-use crate::network::{PatchGrid, Stage};
+use crate::network::StageGrid;
 use crate::wire::{Channel, NetError, Tag};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -124,7 +124,8 @@ impl<'a> PairLinear<'a> {
         fresh: &mut dyn FnMut() -> Result<Seed, SourceError>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<LinearShares, ProtocolError> {
-        let stages = stages(work)?;
+        let network = &work.public.network;
+        let grids = network.grids(work.size).map_err(ProtocolError::from)?;
         let next = self.made.insert(work.set_id, work.slots.end).unwrap_or(0);
         assert!(work.slots.start >= next, "slots are made once, in order");
         let party = self.holder.party();
@@ -133,11 +134,11 @@ impl<'a> PairLinear<'a> {
         let mut ops = Vec::new();
         let mut run = Run { channel, sent: 0, received: 0 };
         for (index, plan) in self.holder.plan().ops().iter().enumerate() {
-            let (stage, grid) = stage_of(&stages, plan);
+            let grid = grid_of(&grids, plan);
             let packed = self.holder.packed(index);
             let mut z = Zeroizing::new(vec![0; grid.rows() * views.len() * plan.outputs]);
             for (number, part) in plan.parts(grid, views.len()).iter().enumerate() {
-                let y = batch_input(plan, part, (stage, grid), &views);
+                let y = batch_input(plan, part, (network, grid), &views);
                 let (set_id, slot) = (work.set_id, work.slots.start);
                 let name = BatchName { set_id, slot, op: plan.op, number: number as u32 };
                 let fresh = FreshBytes::new(fresh().map_err(ProtocolError::Source)?);
@@ -156,9 +157,9 @@ impl<'a> PairLinear<'a> {
                 masking.finish(&self.rounding, &mut z);
                 progress(u64::from(run.sent));
             }
-            ops.push((plan.op, plan.outputs, z));
+            ops.push(OpShares { op: plan.op, outputs: plan.outputs, rows: grid.rows(), z });
         }
-        Ok(LinearShares { rows: stages.first().map_or(0, |(_, grid)| grid.rows()), ops })
+        Ok(LinearShares { ops })
     }
 
     /// The messages of ciphertexts that this server sends for some slots.
@@ -166,11 +167,10 @@ impl<'a> PairLinear<'a> {
     /// # Errors
     /// [`ProtocolError::Source`] for an image size that does not suit the model.
     pub fn messages(&self, work: &LinearWork<'_>) -> Result<u64, ProtocolError> {
-        let stages = stages(work)?;
+        let grids = work.public.network.grids(work.size).map_err(ProtocolError::from)?;
         let slots = (work.slots.end - work.slots.start) as usize;
-        let of = |plan: &OpPlan| {
-            plan.parts(stage_of(&stages, plan).1, slots).len() * plan.pieces().count()
-        };
+        let of =
+            |plan: &OpPlan| plan.parts(grid_of(&grids, plan), slots).len() * plan.pieces().count();
         Ok(self.holder.plan().ops().iter().map(of).sum::<usize>() as u64)
     }
 }
@@ -192,9 +192,16 @@ pub struct LinearWork<'a> {
 
 /// One server's shares of Z of some slots, in memory; wiped on drop.
 pub struct LinearShares {
+    ops: Vec<OpShares>,
+}
+
+struct OpShares {
+    op: usize,
+    outputs: usize,
+    /// Patches of a slot.
     rows: usize,
-    /// Op, outputs, and a row a patch, slot after slot.
-    ops: Vec<(usize, usize, Zeroizing<Vec<u32>>)>,
+    /// A row a patch, slot after slot.
+    z: Zeroizing<Vec<u32>>,
 }
 
 impl LinearShares {
@@ -204,9 +211,9 @@ impl LinearShares {
     /// # Panics
     /// If there is no such op, slot or patch: a bug of the caller.
     pub fn chunk(&self, slot: usize, op: usize, rows: Range<usize>) -> &[u32] {
-        let found = self.ops.iter().find(|(at, ..)| *at == op);
-        let (_, outputs, z) = found.expect("an op of the model is linear");
-        let first = slot * self.rows;
+        let found = self.ops.iter().find(|shares| shares.op == op);
+        let OpShares { outputs, rows: all, z, .. } = found.expect("an op of the model is linear");
+        let first = slot * all;
         &z[(first + rows.start) * outputs..(first + rows.end) * outputs]
     }
 }
@@ -252,17 +259,9 @@ fn sent(e: LinearError) -> ProtocolError {
     broken(&format!("sent {e}"))
 }
 
-type Stages = Vec<(Stage, PatchGrid)>;
-
-fn stages(work: &LinearWork<'_>) -> Result<Stages, ProtocolError> {
-    let grids = work.public.network.grids(work.size);
-    grids.map_err(ProtocolError::from)
-}
-
-fn stage_of<'s>(stages: &'s Stages, plan: &OpPlan) -> (&'s Stage, &'s PatchGrid) {
-    let found = stages.iter().find(|(stage, _)| stage.ops.contains(&plan.op));
-    let (stage, grid) = found.expect("every op belongs to a stage");
-    (stage, grid)
+fn grid_of<'g>(grids: &'g [StageGrid], plan: &OpPlan) -> &'g StageGrid {
+    let found = grids.iter().find(|grid| grid.stage.ops.contains(&plan.op));
+    found.expect("every op belongs to a stage")
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ impl<'a> Sharing<'a> {
         observer: &mut dyn Observer,
     ) -> Result<Ready, RoleError> {
         let (model, file) = (&self.request.public.model, plane.of.file);
-        let levels = self.request.levels.of(plane.grey, model.sigma, model.units);
+        let levels = self.request.levels.of(plane.grey, model.trained());
         let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
         if self.request.levels.noise == Noise::Estimated {
             observer.event(Event::Estimated { file, sigma: levels.sigma });
@@ -125,7 +125,7 @@ impl<'a> Sharing<'a> {
         observer: &mut dyn Observer,
     ) -> Result<(), RoleError> {
         let Plane { of, depth, grey, channel, tile } = *plane;
-        let Ready { levels, encoded: Encoded { pixels: encoded, fit } } = ready;
+        let Ready { levels, encoded: Encoded { pixels: encoded, fit, .. } } = ready;
         let size = (grey.height(), grey.width());
         let public = self.request.public;
         let model = &public.model;

@@ -1,7 +1,7 @@
 //! What is known of an image's noise, and how its grey levels become network units.
 
 use crate::image::{GreyImage, ImageError, Poisson, estimate_sigma};
-use crate::model::{LevelMap, Normalisation};
+use crate::model::{LevelMap, Trained};
 
 /// What is known of an image's noise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -47,23 +47,22 @@ impl Levels {
         self.noise == Noise::Estimated
     }
 
-    /// The levels of one plane for a model of these units, trained on noise of `model_sigma`.
+    /// The levels of one plane for a model.
     ///
     /// # Errors
-    /// [`ImageError`] if the noise is to be estimated and cannot be.
-    pub fn of(
-        &self,
-        image: &GreyImage,
-        model_sigma: f64,
-        units: Normalisation,
-    ) -> Result<ImageLevels, ImageError> {
+    /// [`ImageError`] if the noise is to be estimated and cannot be, and for more noise than a model takes that is
+    /// told of it.
+    pub fn of(&self, image: &GreyImage, model: Trained) -> Result<ImageLevels, ImageError> {
         let (sigma, poisson) = match self.noise {
-            Noise::OfModel => (model_sigma, None),
+            Noise::OfModel => (model.sigma, None),
             Noise::Sigma(sigma) => (sigma, None),
             Noise::Estimated => (estimate_sigma(image)?, None),
             Noise::Poisson(noise) => (noise.sigma(), Some(noise)),
         };
-        let mut map = LevelMap { poisson, ..LevelMap::new(units, model_sigma / sigma) };
+        if model.reads_plane && sigma > model.sigma {
+            return Err(ImageError::TooNoisy { sigma, most: model.sigma });
+        }
+        let mut map = LevelMap { poisson, ..LevelMap::for_noise(model, sigma) };
         if let Some(about) = self.scale_about {
             map.scale_about = about;
         }

@@ -81,11 +81,14 @@ pub struct Brought {
     pub online_seconds: f64,
 }
 
+/// The levels of a grey image, its pixels in fixed point, and its noise level for a model that is told of it.
+type EncodedPlane = (ImageLevels, Vec<i64>, i64);
+
 /// An image that is read and in fixed point.
 struct Plain {
     image: Raster,
     /// One a channel of each frame, frame after frame.
-    planes: Vec<(ImageLevels, Vec<i64>)>,
+    planes: Vec<EncodedPlane>,
     /// Of a frame.
     size: Size,
 }
@@ -164,19 +167,19 @@ impl<'a> Errand<'a> {
         (file, grey): (&Path, &GreyImage),
         model: &PublicModel,
         observer: &mut dyn Observer,
-    ) -> Result<(ImageLevels, Vec<i64>), RoleError> {
-        let levels = self.levels.of(grey, model.sigma, model.units);
+    ) -> Result<EncodedPlane, RoleError> {
+        let levels = self.levels.of(grey, model.trained());
         let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
         if self.levels.is_estimated() {
             observer.event(Event::Estimated { file, sigma: levels.sigma });
         }
-        let Encoded { pixels, fit } = encode_image(model, grey, &levels.map);
+        let Encoded { pixels, plane, fit } = encode_image(model, grey, &levels.map);
         let judged = fit.judge(self.clamping, model, &levels.map);
         judged.map_err(|unfit| RoleError::from(UserError::Unfit(unfit)).about(file))?;
         if fit.clamped > 0 {
             observer.event(Event::Clamped { file, unfit: fit.unfit(model, &levels.map) });
         }
-        Ok((levels, pixels))
+        Ok((levels, pixels, plane))
     }
 
     /// The sizes to make slots for.
@@ -262,9 +265,10 @@ impl Visit<'_> {
         let Plain { image, planes, size } = plain;
         let count = planes.len() as u64;
         done.slots_made += self.supply(size, count, observer)?;
-        let own = |pixels| Own { name: file.into(), size, pixels: Zeroizing::new(pixels) };
+        let own =
+            |pixels, plane| Own { name: file.into(), size, pixels: Zeroizing::new(pixels), plane };
         let (levels, owns): (Vec<ImageLevels>, Vec<Own>) =
-            planes.into_iter().map(|(levels, pixels)| (levels, own(pixels))).unzip();
+            planes.into_iter().map(|(levels, pixels, plane)| (levels, own(pixels, plane))).unzip();
         let (results, reports) = self.denoise(owns, observer)?;
         if results.len() < levels.len() {
             return Err(RoleError::from(UserError::CloudEnds).about(file));

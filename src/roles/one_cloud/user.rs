@@ -11,8 +11,9 @@ use crate::files::ledger::state_dir_default;
 use crate::files::output::ensure_space;
 use crate::ids::{ImageId, Party, Role};
 use crate::image::GreyImage;
-use crate::model::{Clamping, Encoded, LevelMap, encode_image};
+use crate::model::{Clamping, Encoded, encode_image};
 use crate::roles::error::{MaterialError, RoleError};
+use crate::roles::images::{Levels, Noise};
 use crate::roles::observer::{Event, Observer};
 use crate::roles::server::{
     Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, Round, ServeReport, ServerFiles,
@@ -45,6 +46,8 @@ pub struct Own {
     pub size: Size,
     /// Encoded pixels, row-major ([`encode_image`]). They do not leave.
     pub pixels: Zeroizing<Vec<i64>>,
+    /// The noise level for a model that reads the plane ([`Encoded::plane`]). It is told to the cloud.
+    pub plane: i64,
 }
 
 impl User {
@@ -118,13 +121,13 @@ impl User {
         observer: &mut dyn Observer,
     ) -> Result<GreyImage, RoleError> {
         let model = &self.public().model;
-        let levels = LevelMap::new(model.units, model.sigma / sigma);
-        let Encoded { pixels, fit } = encode_image(model, image, &levels);
+        let levels = Levels::from(Noise::Sigma(sigma)).of(image, model.trained())?.map;
+        let Encoded { pixels, plane, fit } = encode_image(model, image, &levels);
         fit.judge(Clamping::Few, model, &levels).map_err(UserError::Unfit)?;
         let size = (image.height(), image.width());
         let mut visit = self.visit(channel)?;
         visit.supply(size, 1, observer)?;
-        let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels) };
+        let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels), plane };
         let (results, _) = visit.denoise(vec![own], observer)?;
         let units = results.into_iter().flatten();
         let grey = units.map(|units| levels.to_grey(units) as f32).collect();
@@ -286,9 +289,9 @@ impl Visit<'_> {
         }
         let mut order = Vec::new();
         let mut tasks = Vec::new();
-        for Own { name, size, pixels } in images {
+        for Own { name, size, pixels, plane } in images {
             let id = ImageId::random().map_err(FormatError::from)?;
-            let image = Subject { id, height: size.0 as u32, width: size.1 as u32 };
+            let image = Subject { id, height: size.0 as u32, width: size.1 as u32, plane };
             order.push(image);
             tasks.push(Task::held(name, image, Held::Whole(pixels)));
         }

@@ -12,6 +12,7 @@ use crate::files::folder::files_in;
 use crate::files::output::Overwrite;
 use crate::ids::Party;
 use crate::ids::{ImageId, SessionId};
+use crate::model::PublicModel;
 use crate::roles::observer::{Event, Observer};
 use crate::roles::shard::Shard;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -291,14 +292,19 @@ impl Batch {
         self.finished.contains(&image) || self.done(image, keys).is_some()
     }
 
-    fn task(&self, image: ImageId, files: &[ShareFile], keys: &ServerKeys<'_>) -> Option<Task> {
+    fn task(
+        &self,
+        (image, model): (ImageId, &PublicModel),
+        files: &[ShareFile],
+        keys: &ServerKeys<'_>,
+    ) -> Option<Task> {
         let (_, fields) = files.first()?;
         let done = self.done(image, keys);
         // A result of this server's own that lacks its other half is made again.
         let replace = done.is_some() || self.folders.force;
         let overwrite = if replace { Overwrite::Allow } else { Overwrite::Never };
         Some(Task {
-            image: Subject::of(fields),
+            image: Subject::of(fields, model),
             source: Source::Files(files.to_vec()),
             output: Output::At(self.target(image), overwrite),
             done,
@@ -321,7 +327,8 @@ impl Supply for Batch {
         let now = Instant::now();
         let rests = |id: &ImageId| self.lost.get(id).is_some_and(|(_, until)| *until > now);
         let pending = self.pending.iter().filter(|(id, _)| !rests(id)).take(MAX_IMAGES);
-        let tasks = pending.filter_map(|(id, files)| self.task(*id, files, keys));
+        let model = &inputs.public.model;
+        let tasks = pending.filter_map(|(id, files)| self.task((*id, model), files, keys));
         Ok(Round { tasks: tasks.collect(), last, exact: false })
     }
 

@@ -174,15 +174,13 @@ fn one_slot<R: Ring>(
 ) -> Result<(), ServiceError> {
     let (public, fields) = (&inputs.public.model, set.triples.fields());
     let size = (fields.height as usize, fields.width as usize);
-    let stages = public.network.grids(size);
-    let stages = stages.map_err(ProtocolError::from)?;
+    let grids = public.network.grids(size).map_err(ProtocolError::from)?;
     let view = set.triples.view(slot);
     let mut out = file.create(job.keys.own)?;
     let tiles = set.layout.tiles();
     for tile in 0..tiles {
         let Tile { stage, rows } = set.layout.tile(tile);
-        let (stage, grid) = &stages[stage];
-        out.tile(tile, &mut masks.tile(public, (stage, grid), &view, rows))?;
+        out.tile(tile, &mut masks.tile(public, &grids[stage], &view, rows))?;
         observer.progress((tile + 1) as f64 / tiles as f64);
     }
     Ok(out.commit()?)

@@ -437,7 +437,8 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             products: products.as_mut().map(|p| p as &mut dyn TileSource),
         };
         let view = set.triples.view(slot);
-        let image = Image { share: &pixels, means: &means, size, slot: view, layout };
+        let plane = R::from_i64(subject.plane);
+        let image = Image { share: &pixels, means: &means, plane, size, slot: view, layout };
         let mut tell = |done| observer.progress(done);
         let sums = denoise(&self.model, &mut self.engine, &image, sources, channel, &mut tell)?;
         let sums = Zeroizing::new(sums);
@@ -465,7 +466,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             slots_left,
             prepared,
             patches,
-            activations: patches * network.activations_per_row(),
+            activations: network.activation_count(size).map_err(ProtocolError::from)?,
             online: watch.stop(channel),
         };
         Ok(Done { report, units })

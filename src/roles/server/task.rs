@@ -9,6 +9,7 @@ use crate::files::container::header::ImageShare;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::ids::codec::{Decode, Encode};
 use crate::ids::{ImageId, SessionId};
+use crate::model::PublicModel;
 use crate::network::NetworkError;
 use crate::numbers::ring::Ring;
 use crate::protocol::ProtocolError;
@@ -25,12 +26,15 @@ pub(in crate::roles) struct Subject {
     pub(in crate::roles) height: u32,
     /// Its columns.
     pub(in crate::roles) width: u32,
+    /// Its noise level for a model that reads the plane, of [`PublicModel::plane`].
+    pub(in crate::roles) plane: i64,
 }
 
 impl Subject {
     /// Of an image in shares what their headers say.
-    pub(super) fn of(fields: &ImageShare) -> Self {
-        Subject { id: fields.image_id, height: fields.height, width: fields.width }
+    pub(super) fn of(fields: &ImageShare, model: &PublicModel) -> Self {
+        let ImageShare { image_id: id, height, width, sigma, .. } = *fields;
+        Subject { id, height, width, plane: model.plane(sigma) }
     }
 
     /// Rows and columns.
@@ -166,8 +170,9 @@ impl Named {
     /// The images that `inputs` were opened with, and an output for each.
     pub(super) fn new(inputs: &mut Inputs, outputs: Vec<OutputFile>) -> Self {
         let shares = std::mem::take(&mut inputs.named);
+        let model = &inputs.public.model;
         let task = |((file, share), output): ((PathBuf, ImageShareFile), OutputFile)| Task {
-            image: Subject::of(share.fields()),
+            image: Subject::of(share.fields(), model),
             source: Source::Opened(file, Box::new(share)),
             output: Output::Opened(output),
             done: None,
@@ -257,7 +262,13 @@ impl Task {
             Output::Here => Ok(Sink::Here),
         };
         match output {
-            Ok(sink) => Ok(Ready { file, image: Subject::of(&fields), pixels, means, sink }),
+            Ok(sink) => Ok(Ready {
+                file,
+                image: Subject::of(&fields, &inputs.public.model),
+                pixels,
+                means,
+                sink,
+            }),
             Err(e) => Err((file, e.into())),
         }
     }

@@ -10,7 +10,7 @@ use crate::ids::Role;
 use crate::image::GreyImage;
 use crate::lab::error::{LabError, io_error};
 use crate::lab::pipeline::temporary_work;
-use crate::model::{Choices, FloatModel, LevelMap, encode_image};
+use crate::model::{Choices, Encoded, FloatModel, LevelMap, encode_image};
 use crate::roles::one_cloud::{Clients, Cloud, Crowd, Own, Settings, User};
 use crate::roles::server::MakePaths;
 use crate::roles::{ModelOwner, RoleError, ShareModel, Silent};
@@ -94,7 +94,8 @@ fn visit(
 ) -> Result<OneCloudRun, RoleError> {
     let size = (image.height(), image.width());
     let public = &user.public().model;
-    let pixels = encode_image(public, image, &LevelMap::new(model.units, 1.0)).pixels;
+    let Encoded { pixels, plane, .. } =
+        encode_image(public, image, &LevelMap::new(model.units, 1.0));
     let patches = public.network.grid(size).map_or(0, |grid| grid.rows());
     let mut visit = user.visit(channel)?;
     let both = |traffic: crate::wire::Traffic| traffic.bytes_sent + traffic.bytes_received;
@@ -111,7 +112,7 @@ fn visit(
         run.material.seconds += set.made.seconds;
         run.material.bytes += both(set.made.traffic);
     }
-    let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels) };
+    let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels), plane };
     let started = Instant::now();
     let (_, reports) = visit.denoise(vec![own], &mut Silent)?;
     run.online.seconds = started.elapsed().as_secs_f64();

@@ -11,7 +11,8 @@ use crate::lab::bench::Machine;
 use crate::lab::error::LabError;
 use crate::lab::reproduce::table::{Table, mean};
 use crate::lab::reproduce::{Page, Request, paper};
-use crate::model::FloatModel;
+use crate::model::{FloatLinear, FloatModel};
+use crate::network::Network;
 
 /// Bytes of a ciphertext.
 const CIPHERTEXT: f64 = KEY_BITS as f64 / 4.0;
@@ -251,9 +252,14 @@ struct Total {
     gigabytes: f64,
 }
 
+/// Activations a patch.
+fn tanhs(network: &Network<FloatLinear, ()>) -> usize {
+    network.activations().map(|(_, _, width)| width).sum()
+}
+
 fn totals(measured: &Measured) -> Vec<Total> {
     let network = &measured.paper.network;
-    let tanhs = network.activations_per_row() as f64;
+    let tanhs = tanhs(network) as f64;
     let products = |slots: usize| -> f64 {
         let each = |inputs: usize, outputs: usize| (inputs * outputs.div_ceil(slots)) as f64;
         network.linears().map(|(_, l)| each(l.weights.ncols(), l.bias.len())).sum()
@@ -316,7 +322,7 @@ fn computed(measured: &Measured, figures: &mut Figures) -> Section {
         "Computed, not run: the operations above times their number, on one thread a party. The network is the paper's \
          (39x39 -> 3072, 3072, 2559, 2047 -> 17x17, {} tanh*); an image of 512x512 has {patches} patches. The paper \
          states tens of hours a patch.",
-        measured.paper.network.activations_per_row()
+        tanhs(&measured.paper.network)
     );
     Section { title: "The paper's network, computed".into(), text, table }
 }

@@ -273,7 +273,7 @@ mod tests {
     use super::super::paillier::tests::SHORT;
     use super::super::subject::{Subject, encoded, tiny};
     use super::*;
-    use crate::model::{NearestRounding, run_twin};
+    use crate::model::{NearestRounding, TwinInput, run_twin};
     use crate::network::Op;
 
     /// Every patch of a small image by [`twin`], put together, is what the program's integer twin makes of the image.
@@ -300,8 +300,8 @@ mod tests {
                 },
             );
         }
-        let run =
-            run_twin::<u32>(&model, &pixels, size, &mut NearestRounding, &mut |_| ()).unwrap();
+        let input = TwinInput { image: &pixels, size, plane: 0 };
+        let run = run_twin::<u32>(&model, &input, &mut NearestRounding, &mut |_| ()).unwrap();
         assert_eq!(run.sums, sums);
     }
 

@@ -12,7 +12,7 @@ use crate::crypto::rlwe::{
     TopTransform,
 };
 use crate::ids::Party;
-use crate::material::weight_mask;
+use crate::material::{first_columns, weight_mask};
 use rayon::prelude::*;
 use std::ops::Range;
 use zeroize::Zeroizing;
@@ -38,11 +38,14 @@ enum Shares {
 }
 
 impl Shares {
-    /// Of the op number `index` of a plan, row-major.
+    /// Of the op number `index` of a plan, row-major: the columns that meet masked inputs.
     fn of(&self, plan: &LinearPlan, index: usize) -> Zeroizing<Vec<u32>> {
         let of = &plan.ops()[index];
         Zeroizing::new(match self {
-            Shares::Seed(seed) => weight_mask(seed, of.op, of.inputs * of.outputs),
+            Shares::Seed(seed) => {
+                let x = Zeroizing::new(weight_mask::<u32>(seed, of.op, of.columns * of.outputs));
+                first_columns(&x, of.columns, of.inputs)
+            }
             #[cfg(test)]
             Shares::Given(shares) => shares[index].clone(),
         })

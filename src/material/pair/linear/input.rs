@@ -2,30 +2,51 @@
 
 use super::{OpPlan, Packing, Part};
 use crate::material::SlotView;
-use crate::network::{PatchGrid, Stage};
+use crate::model::{ActivationSpec, LinearSpec};
+use crate::network::{Network, StageGrid};
 use std::ops::Range;
 use zeroize::Zeroizing;
 
 /// This server's share Y_i of the input of a batch: a row a coefficient, a ring element a column. `slots` are
-/// the views of the slots that parts count from 0, `stage` and `grid` those of the op.
+/// the views of the slots that parts count from 0, `grid` that of the op's stage.
 pub fn batch_input(
     plan: &OpPlan,
     part: &Part,
-    (stage, grid): (&Stage, &PatchGrid),
+    (network, grid): (&Network<LinearSpec, ActivationSpec>, &StageGrid),
     slots: &[SlotView<'_>],
 ) -> Zeroizing<Vec<u32>> {
     match (part, &plan.packing) {
         (Part::Tile { slot, lines, columns, .. }, Packing::Tiles(tile)) => {
-            let lines = lines.start..lines.start + tile.lines;
-            let columns = columns.start..columns.start + tile.columns;
-            let source = grid.padded_sources(lines.clone());
-            let map = Zeroizing::new(slots[*slot].input_mask::<u32>(plan.op, source.clone()));
-            Zeroizing::new(grid.padded(lines, columns, &map, source.start))
+            let mask =
+                |map: usize, run| slots[*slot].input_mask::<u32>(network.maps()[map].op, run);
+            let mut maps = Vec::new();
+            let reads = grid.stage.maps().zip(&grid.reads);
+            for ((map, cut), shape) in reads.zip(&tile.maps) {
+                // The kernel begins so far inside the window that the map's own border does.
+                let at = |first: usize, count: usize| (first, count, shape.inset);
+                let (lines, columns) =
+                    (at(lines.start, tile.lines), at(columns.start, tile.columns));
+                let source = cut.padded_sources(lines);
+                let mask = Zeroizing::new(mask(map, source.clone()));
+                let part = Zeroizing::new(cut.padded(lines, columns, &mask, source.start));
+                maps.push((part, shape.channels));
+            }
+            if maps.len() == 1 {
+                return maps.swap_remove(0).0;
+            }
+            let pixels = tile.lines * tile.columns;
+            let mut y = Zeroizing::new(Vec::with_capacity(pixels * plan.elements()));
+            for pixel in 0..pixels {
+                for (part, channels) in &maps {
+                    y.extend_from_slice(&part[pixel * channels..][..*channels]);
+                }
+            }
+            y
         }
         (Part::Columns(columns), _) => {
             let mut y = Zeroizing::new(Vec::with_capacity(columns.len() * plan.inputs));
             for (slot, rows) in slot_rows(columns, grid.rows()) {
-                y.extend(rows_of(plan, rows, (stage, grid), &slots[slot]).iter());
+                y.extend(rows_of(plan, rows, (network, grid), &slots[slot]).iter());
             }
             y
         }
@@ -45,14 +66,13 @@ fn slot_rows(columns: &Range<usize>, rows: usize) -> impl Iterator<Item = (usize
 fn rows_of(
     plan: &OpPlan,
     rows: Range<usize>,
-    (stage, grid): (&Stage, &PatchGrid),
+    (network, grid): (&Network<LinearSpec, ActivationSpec>, &StageGrid),
     view: &SlotView<'_>,
 ) -> Zeroizing<Vec<u32>> {
-    if plan.op != stage.first_linear() {
-        let at = rows.start * plan.inputs..rows.end * plan.inputs;
-        return Zeroizing::new(view.input_mask(plan.op, at));
-    }
-    let lines = grid.sources(rows.clone());
-    let map = Zeroizing::new(view.input_mask::<u32>(plan.op, lines.clone()));
-    Zeroizing::new(grid.gather(rows, &map, lines.start))
+    Zeroizing::new(match network.inner_mask(plan.op) {
+        Some(op) => view.input_mask(op, rows.start * plan.inputs..rows.end * plan.inputs),
+        None => grid.gather_masked(rows, |map, run| {
+            Zeroizing::new(view.input_mask::<u32>(network.maps()[map].op, run))
+        }),
+    })
 }

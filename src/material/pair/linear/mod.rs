@@ -8,7 +8,9 @@
 //! Nothing is sent back.
 //!
 //! A batch is columns (patches, one a coefficient) or, for convolutions of stride 1, a tile of the
-//! padded map, in which a neighbour is a shift of the index ([`Packing`]).
+//! padded maps, in which a neighbour is a shift of the index ([`Packing`]). Several maps that one op reads lie in
+//! one batch side by side. The mask of a map that several ops read is encrypted for each of them anew: a batch
+//! has its own secret, and an op its own X and hints.
 //!
 //! Security: semi-honest; RLWE with the parameters of [`crate::crypto::rlwe`]. What the rules R1 to R8 ask for is
 //! built into the types where types can: a [`HintSeed`] and the [`FreshBytes`] of a batch are consumed,
@@ -27,7 +29,7 @@ pub use encryptor::{Encryptor, Masking, PeerHints};
 pub use holder::{Holder, PackedOp, Receiving};
 pub use input::batch_input;
 pub use names::{BatchName, FreshBytes, HintSeed, MaskName, MaskNonce, RoundingSeed};
-pub use plan::{HintPiece, LinearPlan, OpPlan, Packing, Part, TileShape};
+pub use plan::{ElementRun, HintPiece, LinearPlan, OpPlan, Packing, Part, TileMap, TileShape};
 
 use crate::crypto::rlwe::{HINT_BYTES, MASK_BYTES};
 

@@ -4,7 +4,7 @@ use super::{HINTS_PER_PIECE, LinearError, MASKS_PER_PIECE};
 use crate::crypto::rlwe;
 use crate::crypto::rlwe::N;
 use crate::model::{LinearSpec, PublicModel};
-use crate::network::{LinearShape, PatchGrid};
+use crate::network::{Gather, LinearShape, Stage, StageGrid};
 use crate::numbers::ring::RingBits;
 use std::ops::Range;
 
@@ -12,34 +12,67 @@ use std::ops::Range;
 const MAX_TILE_KERNEL: usize = 32;
 
 /// Where the columns of an op's products lie in ring elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packing {
     /// A column a coefficient, a feature a ciphertext: n + 1 ciphertexts for 4,096 columns.
     Columns,
-    /// A tile of the padded map, line after line, a channel a ciphertext: c + 1 ciphertexts a tile.
+    /// A tile of the padded maps, line after line, a channel a ciphertext: c + 1 ciphertexts a tile.
     Tiles(TileShape),
 }
 
-/// A tile of a convolution of stride 1. It depends on the kernel alone, so that one hint serves images
-/// of every size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A tile of a convolution of stride 1 over one or several maps. It depends on the kernels alone, so that one
+/// hint serves images of every size.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TileShape {
-    /// k.
+    /// k: side of the smallest window that holds every kernel around one pixel.
     pub kernel: usize,
-    /// Features a pixel of the map.
-    pub channels: usize,
-    /// Lines of the padded map in a tile.
+    /// The maps that it reads, a channel of each a ciphertext, one map's behind the other's.
+    pub maps: Vec<TileMap>,
+    /// Lines of the padded maps in a tile.
     pub lines: usize,
-    /// Columns of the padded map in a tile.
+    /// Columns of the padded maps in a tile.
     pub columns: usize,
 }
 
+/// A map of a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TileMap {
+    /// Features a pixel.
+    pub channels: usize,
+    /// Side of its kernel.
+    pub kernel: usize,
+    /// Lines, and columns, of a window before its kernel begins.
+    pub inset: usize,
+}
+
 impl TileShape {
-    fn new(kernel: usize, channels: usize) -> Self {
+    fn new(kernel: usize, maps: Vec<TileMap>) -> Self {
         // Of the shapes with at most 4,096 coefficients: 1.13 coefficients a pixel of 256x256 and of 512x512
         // for k = 3, 1.25 and 1.19 for k = 5.
         let (lines, columns) = if kernel <= 5 { (132, 31) } else { (64, 64) };
-        TileShape { kernel, channels, lines, columns }
+        TileShape { kernel, maps, lines, columns }
+    }
+
+    /// The tile of a stage, if it reads its maps with a stride of 1 and kernels for which it is worth it.
+    fn of_stage(stage: &Stage) -> Option<Self> {
+        let reads = || {
+            let maps = stage.reads.iter().zip(&stage.channels);
+            maps.filter(|(read, _)| read.number().is_some()).map(|(read, c)| (read.gather, *c))
+        };
+        let before = reads().map(|(gather, _)| gather.pad).max()?;
+        let kernel = reads().map(|(gather, _)| before - gather.pad + gather.patch).max()?;
+        let whole = reads().all(|(gather, _)| gather.stride == 1);
+        let map = |(gather, channels): (Gather, usize)| TileMap {
+            channels,
+            kernel: gather.patch,
+            inset: before - gather.pad,
+        };
+        (whole && tiled(kernel)).then(|| TileShape::new(kernel, reads().map(map).collect()))
+    }
+
+    /// Ciphertexts that hold its maps.
+    fn channels(&self) -> usize {
+        self.maps.iter().map(|map| map.channels).sum()
     }
 
     /// Lines and columns of windows that lie inside a tile.
@@ -48,13 +81,27 @@ impl TileShape {
     }
 }
 
+/// Ring elements that are read at the same neighbours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElementRun {
+    /// Which.
+    pub elements: Range<usize>,
+    /// The feature that the first of them is at the first neighbour. Features are neighbour after neighbour,
+    /// an element's each.
+    pub first_column: usize,
+    /// By how many coefficients each neighbour lies behind the first pixel of a window.
+    pub shifts: Vec<usize>,
+}
+
 /// A linear op, as both servers pack it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpPlan {
     /// Its index in the network.
     pub op: usize,
-    /// n.
+    /// n: inputs that have a mask.
     pub inputs: usize,
+    /// Columns of X, the first n of which meet them.
+    pub columns: usize,
     /// m.
     pub outputs: usize,
     /// Where its columns lie.
@@ -66,20 +113,27 @@ impl OpPlan {
     pub fn elements(&self) -> usize {
         match &self.packing {
             Packing::Columns => self.inputs,
-            Packing::Tiles(tile) => tile.channels,
+            Packing::Tiles(tile) => tile.channels(),
         }
     }
 
-    /// By how many coefficients each neighbour of a window lies behind its first; features are neighbour
-    /// after neighbour, an element's each.
-    pub fn shifts(&self) -> Vec<usize> {
-        match &self.packing {
-            Packing::Columns => vec![0],
-            Packing::Tiles(tile) => {
-                let of = |i: usize| i / tile.kernel * tile.columns + i % tile.kernel;
-                (0..tile.kernel * tile.kernel).map(of).collect()
-            }
+    /// The runs of ring elements that are read at the same neighbours.
+    pub fn runs(&self) -> Vec<ElementRun> {
+        let Packing::Tiles(tile) = &self.packing else {
+            let elements = 0..self.inputs;
+            return vec![ElementRun { elements, first_column: 0, shifts: vec![0] }];
+        };
+        let (mut runs, mut element, mut first_column) = (Vec::new(), 0, 0);
+        for map in &tile.maps {
+            let of =
+                |i: usize| (map.inset + i / map.kernel) * tile.columns + map.inset + i % map.kernel;
+            let shifts: Vec<usize> = (0..map.kernel * map.kernel).map(of).collect();
+            let elements = element..element + map.channels;
+            let columns = shifts.len() * map.channels;
+            runs.push(ElementRun { elements, first_column, shifts });
+            (element, first_column) = (element + map.channels, first_column + columns);
         }
+        runs
     }
 
     /// The messages of a batch: runs of ciphertexts, the last of which is that of 0.
@@ -88,12 +142,12 @@ impl OpPlan {
     }
 
     /// The batches of `slots` images whose stage has this grid, in order.
-    pub fn parts(&self, grid: &PatchGrid, slots: usize) -> Vec<Part> {
+    pub fn parts(&self, grid: &StageGrid, slots: usize) -> Vec<Part> {
         let rows = grid.rows();
         let Packing::Tiles(tile) = &self.packing else {
             return runs(rows * slots, N).map(Part::Columns).collect();
         };
-        let ((height, width), (lines, columns)) = (grid.map_size(), tile.windows());
+        let ((height, width), (lines, columns)) = (grid.size, tile.windows());
         let mut parts = Vec::new();
         for slot in 0..slots {
             for top in (0..height).step_by(lines) {
@@ -170,7 +224,8 @@ pub struct LinearPlan {
 }
 
 impl LinearPlan {
-    /// The plan of a model: convolutions of stride 1 by tiles, all else by columns.
+    /// The plan of a model: convolutions of stride 1 by tiles, all else by columns. An op that reads several
+    /// maps is one product, whatever kernels it reads them with.
     ///
     /// # Errors
     /// [`LinearError::Ring`] for a model in another ring than Z_2^32.
@@ -178,18 +233,19 @@ impl LinearPlan {
         if public.ring != RingBits::L32 {
             return Err(LinearError::Ring { bits: public.ring.bits() });
         }
-        let stages = public.network.stages();
+        let network = &public.network;
         let plan = |(op, spec): (usize, &LinearSpec)| {
-            let stage = stages.iter().find(|stage| stage.first_linear() == op);
-            let packing = match stage {
-                Some(stage) if stage.gather.stride == 1 && tiled(stage.gather.patch) => {
-                    Packing::Tiles(TileShape::new(stage.gather.patch, stage.channels))
-                }
-                _ => Packing::Columns,
-            };
-            OpPlan { op, inputs: spec.inputs(), outputs: spec.outputs(), packing }
+            let stage = network.stage_of(op);
+            let tile = (stage.first_linear() == op).then(|| TileShape::of_stage(stage)).flatten();
+            OpPlan {
+                op,
+                inputs: network.masked_inputs(op),
+                columns: spec.inputs(),
+                outputs: spec.outputs(),
+                packing: tile.map_or(Packing::Columns, Packing::Tiles),
+            }
         };
-        Ok(LinearPlan { ops: public.network.linears().map(plan).collect() })
+        Ok(LinearPlan { ops: network.linears().map(plan).collect() })
     }
 
     /// The ops in order.
@@ -207,7 +263,7 @@ impl LinearPlan {
 
     /// A public digest of the packing and of the parameters of [`crate::crypto::rlwe`]: hints fit no other.
     pub fn digest(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("ppdenoise hinted matrix ole v1 packing");
+        let mut hasher = blake3::Hasher::new_derive_key("ppdenoise hinted matrix ole v2 packing");
         let numbers = [rlwe::N as u32, rlwe::Q_BITS, rlwe::MASK_BITS, rlwe::HINT_BITS];
         numbers.iter().for_each(|number| {
             hasher.update(&number.to_le_bytes());
@@ -218,11 +274,13 @@ impl LinearPlan {
     /// What a hint is for, as bytes: all ops and how they are packed.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let numbers = self.ops.iter().flat_map(|plan| {
-            let tile = match &plan.packing {
-                Packing::Columns => [0; 4],
-                Packing::Tiles(t) => [t.kernel, t.channels, t.lines, t.columns],
-            };
-            [plan.op, plan.inputs, plan.outputs].into_iter().chain(tile)
+            let mut numbers = vec![plan.op, plan.inputs, plan.columns, plan.outputs];
+            if let Packing::Tiles(t) = &plan.packing {
+                numbers.extend([t.kernel, t.lines, t.columns]);
+                numbers.extend(t.maps.iter().flat_map(|m| [m.channels, m.kernel, m.inset]));
+            }
+            // Their count comes first, so that no two plans have the same bytes.
+            std::iter::once(numbers.len()).chain(numbers)
         });
         numbers.flat_map(|v| (v as u64).to_le_bytes()).collect()
     }
@@ -244,13 +302,13 @@ fn runs(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> + use<>
 
 #[cfg(test)]
 impl TileShape {
-    /// A tile of another shape.
+    /// A tile of another shape, of one map.
     pub(crate) fn shaped(kernel: usize, channels: usize, lines: usize, columns: usize) -> Self {
-        TileShape { kernel, channels, lines, columns }
+        TileShape { kernel, maps: vec![TileMap { channels, kernel, inset: 0 }], lines, columns }
     }
 
-    /// That of a kernel.
+    /// That of a kernel, of one map.
     pub(crate) fn of_kernel(kernel: usize, channels: usize) -> Self {
-        TileShape::new(kernel, channels)
+        TileShape::new(kernel, vec![TileMap { channels, kernel, inset: 0 }])
     }
 }

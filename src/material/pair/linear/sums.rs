@@ -1,6 +1,6 @@
 //! Matrix products whose right side has more bits than the kernels: the high 64 and a few low ones.
 
-use super::OpPlan;
+use super::{ElementRun, OpPlan};
 use crate::crypto::prg::BulkStream;
 use crate::kernels::{PackedWeights, matmul_acc_by_rows};
 use rayon::prelude::*;
@@ -28,27 +28,32 @@ impl Group {
 
 /// Rows of X, row-major, cut into blocks of at most `depth` columns.
 pub(super) fn cut(plan: &OpPlan, x: &[u32], depth: usize) -> Vec<Group> {
-    let (n, elements, shifts) = (plan.inputs, plan.elements(), plan.shifts());
-    let rows = x.len() / n;
-    let width = (depth / shifts.len()).clamp(1, elements.max(1));
-    let group = |first: usize| {
-        let run = first..elements.min(first + width);
-        let block = |(i, part): (usize, &[usize])| {
-            let columns = (i * depth..).take(part.len());
-            let columns: Vec<usize> =
-                columns.flat_map(|shift| run.clone().map(move |e| shift * elements + e)).collect();
-            let row = |x: &[u32]| -> Vec<u64> {
-                columns.iter().map(|&k| i64::from(x[k] as i32) as u64).collect()
+    let rows = x.len() / plan.inputs;
+    let of_run = |run: ElementRun| {
+        let (first, all) = (run.elements.start, run.elements.len());
+        let width = (depth / run.shifts.len()).clamp(1, all.max(1));
+        let group = move |at: usize| {
+            let elements = at..run.elements.end.min(at + width);
+            let block = |(i, part): (usize, &[usize])| {
+                let shifts = (i * depth..).take(part.len());
+                let column = |shift: usize, e: usize| run.first_column + shift * all + e - first;
+                let columns: Vec<usize> = shifts
+                    .flat_map(|shift| elements.clone().map(move |e| column(shift, e)))
+                    .collect();
+                let row = |x: &[u32]| -> Vec<u64> {
+                    columns.iter().map(|&k| i64::from(x[k] as i32) as u64).collect()
+                };
+                let signed: Zeroizing<Vec<u64>> =
+                    Zeroizing::new(x.chunks_exact(plan.inputs).flat_map(row).collect());
+                let weights = PackedWeights::pack(rows, columns.len(), &signed);
+                Block { shifts: part.to_vec(), weights }
             };
-            let signed: Zeroizing<Vec<u64>> =
-                Zeroizing::new(x.chunks_exact(n).flat_map(row).collect());
-            let weights = PackedWeights::pack(rows, columns.len(), &signed);
-            Block { shifts: part.to_vec(), weights }
+            let blocks = run.shifts.chunks(depth).enumerate().map(block).collect();
+            Group { elements, blocks }
         };
-        let blocks = shifts.chunks(depth).enumerate().map(block).collect();
-        Group { elements: run, blocks }
+        (first..first + all).step_by(width).map(group).collect::<Vec<_>>()
     };
-    (0..elements).step_by(width).map(group).collect()
+    plan.runs().into_iter().flat_map(of_run).collect()
 }
 
 /// Sums of products of signed 32-bit numbers with numbers of 64 + `LOW` bits, mod 2^(64 + LOW), exact: a
@@ -205,7 +210,8 @@ mod tests {
     fn low_sums_hold_at_their_bound_and_longer_rows_are_cut() {
         for n in [4095, 4096, 4097, 9000] {
             for (x, low) in [(i32::MIN, 0xf_ffff), (i32::MAX, 0xf_ffff), (-1, 1)] {
-                let plan = OpPlan { op: 0, inputs: n, outputs: 1, packing: Packing::Columns };
+                let plan =
+                    OpPlan { op: 0, inputs: n, columns: n, outputs: 1, packing: Packing::Columns };
                 let mut sums = Sums::<20>::new(2, 1);
                 for group in cut(&plan, &vec![x as u32; n], 768) {
                     let lows = vec![low; 2 * group.width()];
@@ -229,7 +235,7 @@ mod tests {
         let x: Vec<u32> = stream.take(0, m * n);
         let high: Vec<u64> = stream.take(10_000, rows * n);
         let low: Vec<u64> = stream.take::<u64>(20_000, rows * n).iter().map(|v| v >> 40).collect();
-        let plan = OpPlan { op: 0, inputs: n, outputs: m, packing: Packing::Columns };
+        let plan = OpPlan { op: 0, inputs: n, columns: n, outputs: m, packing: Packing::Columns };
         let mut sums = Sums::<24>::new(rows, m);
         for group in cut(&plan, &x, Sums::<24>::DEPTH) {
             sums.add(&group.blocks[0].weights, |run, out_high, out_low| {

@@ -72,7 +72,7 @@ impl<'a> Session<'a> {
         let (party, weight_mask_id) = (self.inputs.party, self.mask.id());
         let name = MadeName { party, set_id, weight_mask_id };
         let mut file = job.create(out, self.own, public, &name, &seeds)?;
-        let mut progress = Progress::new(job, self.inputs, observer);
+        let mut progress = Progress::new(job, self.inputs, observer)?;
         let group = (rlwe::N / job.layout().rows().max(1)).max(1) as u64;
         let mut first = 0;
         while first < job.slots {
@@ -168,16 +168,21 @@ struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(job: &MadeJob, inputs: &MakeInputs, observer: &'a mut dyn Observer) -> Self {
+    fn new(
+        job: &MadeJob,
+        inputs: &MakeInputs,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, ProtocolError> {
         let (rows, network) = (job.layout().rows(), &inputs.public.model.network);
-        Progress {
+        let activations = network.activation_count(job.size).map_err(ProtocolError::from)?;
+        Ok(Progress {
             observer,
             slots: job.slots,
             tiles: job.layout().tiles() as u64,
-            activations: (rows * network.activations_per_row()) as u64,
+            activations: activations as u64,
             messages: 0,
             group: (rlwe::N / rows.max(1)).max(1) as u64,
-        }
+        })
     }
 
     /// What a slot takes, in activations: its linear ops and the rest.

@@ -1,0 +1,280 @@
+//! One layer: the smallest range and the scales with which it fits the ring.
+
+use super::maps::{Feeds, Scaled, Value};
+use super::{IntLinear, QuantiseOptions};
+use crate::model::activation_spec::Method;
+use crate::model::float::mean_shift::zero_sum_rows;
+use crate::model::public::{InputSpec, LinearSpec, RESULT_BITS};
+use crate::model::range::worst_case;
+use crate::model::{FloatLinear, ModelError};
+use crate::network::LinearShape;
+use crate::numbers::fixed::{encode, exp2};
+use crate::numbers::ring::RingBits;
+
+/// The fewest fraction bits of weights that keep the quality, where they are not what is left of a range
+/// (docs/numerics.md).
+pub(super) const MIN_WEIGHT_FRAC: u32 = 9;
+
+/// A product of material that the two servers made is off by at most one in each direction, in the
+/// last place: what every range leaves beside its own margins.
+pub(super) const MADE_ERROR: i128 = 2;
+
+pub(super) struct Layer<'a> {
+    pub(super) layer: &'a FloatLinear,
+    pub(super) number: usize,
+    /// Whether the integers of each row must sum to 0.
+    pub(super) zero_sum: bool,
+    /// The largest magnitude to expect in network units, if that is not the worst case.
+    pub(super) seen: Option<f64>,
+    /// Network units that a unit of its products stands for; its weights were divided by it.
+    pub(super) stretch: f64,
+    pub(super) options: &'a QuantiseOptions,
+    pub(super) l: u32,
+}
+
+pub(super) struct Fitted {
+    pub(super) spec: LinearSpec,
+    pub(super) integers: IntLinear,
+    /// What it reads and adds, at the scales that it chose.
+    pub(super) feeds: Vec<Scaled>,
+    pub(super) range_bits: u32,
+    /// At the products' scale.
+    worst: i128,
+    pub(super) stretch: f64,
+}
+
+impl Fitted {
+    /// The largest magnitude in network units.
+    pub(super) fn worst_units(&self) -> f64 {
+        self.worst as f64 / exp2(self.spec.out_frac) * self.stretch
+    }
+
+    /// What it gives where no activation follows.
+    pub(super) fn linear_map(&self) -> Value {
+        let (frac, largest) = (self.spec.out_frac, self.worst + MADE_ERROR);
+        Value::Scaled { frac, largest, moved: self.moved() + MADE_ERROR, linear: true }
+    }
+
+    /// What errors of made material in the maps come to in its products.
+    fn moved(&self) -> i128 {
+        let biases = vec![0; self.integers.outputs()];
+        largest(&self.integers, &biases, &self.feeds, self.spec.out_frac, |feed| feed.moved)
+    }
+}
+
+impl Layer<'_> {
+    /// The smallest range that holds every pre-activation.
+    pub(super) fn hidden(&self, feeds: &Feeds<'_>) -> Result<Fitted, ModelError> {
+        let method = &self.options.method;
+        let (smallest, largest) = (method.smallest_range(), method.largest_range(self.stretch));
+        let mut worst = 0.0;
+        for r in smallest..=largest.max(smallest) {
+            let frac = self.l - 1 - r;
+            let scaled = feeds.at(self.activation_frac(r))?;
+            if !self.leaves_weights(feeds, &scaled, frac) {
+                if feeds.linear() {
+                    return Err(self.no_bits_left(feeds));
+                }
+                break;
+            }
+            let Some(integers) = self.integers(&scaled, frac) else { continue };
+            let bound = self.bound(&integers, &scaled, frac);
+            worst = bound as f64 / exp2(frac);
+            if r <= largest && bound <= (1i128 << (self.l - 1)) - self.margin(r) {
+                return Ok(self.fitted(integers, scaled, (frac, r), bound));
+            }
+        }
+        self.find_unencodable(exp2(largest))?;
+        let [worst, limit] = [worst, exp2(largest)].map(|v| v * self.stretch);
+        Err(ModelError::RangeTooLarge { layer: self.number, worst, limit })
+    }
+
+    /// A layer without activation, whose products are a map: at the coarsest scale that keeps the quality, so that
+    /// most is left to what reads it.
+    pub(super) fn linear(&self, feeds: &Feeds<'_>) -> Result<Fitted, ModelError> {
+        let (weights, free) = match self.options.ring {
+            RingBits::L32 => (MIN_WEIGHT_FRAC, MIN_WEIGHT_FRAC),
+            RingBits::L64 => (12, 20),
+        };
+        let scaled = feeds.at(free)?;
+        let read = scaled.iter().filter(|feed| feed.columns.is_some()).map(|feed| feed.frac);
+        // What is added may have more bits than the products would.
+        let frac = (read.max().unwrap_or(free) + weights).max(feeds.finest());
+        if frac + 2 > self.l {
+            return Err(self.no_bits_left(feeds));
+        }
+        let range_bits = self.l - 1 - frac;
+        let Some(integers) = self.integers(&scaled, frac) else {
+            self.find_unencodable(exp2(range_bits))?;
+            return Err(self.no_bits_left(feeds));
+        };
+        let bound = self.bound(&integers, &scaled, frac);
+        if bound + MADE_ERROR >= 1i128 << (self.l - 1) {
+            let worst = bound as f64 / exp2(frac);
+            let (layer, limit) = (self.number, exp2(range_bits));
+            return Err(ModelError::RangeTooLarge { layer, worst, limit });
+        }
+        Ok(self.fitted(integers, scaled, (frac, range_bits), bound))
+    }
+
+    /// The finest scale at which the weighted sum of output patches fits the ring.
+    pub(super) fn output(
+        &self,
+        feeds: &Feeds<'_>,
+        gain: u64,
+        pixel: Option<InputSpec>,
+    ) -> Result<Fitted, ModelError> {
+        let room = 1i128 << (self.l - 1);
+        let mut needed = 0;
+        let lowest = pixel.map_or(0, |i| i.frac_bits).max(2 * MIN_WEIGHT_FRAC);
+        for frac in (lowest..=(self.l - 4).min(40).max(self.finest_output(feeds))).rev() {
+            let scaled = feeds.at(frac / 2)?;
+            if scaled.iter().any(|feed| feed.frac > frac) {
+                continue;
+            }
+            let read = scaled.iter().filter(|feed| feed.columns.is_some());
+            let weights = frac - read.map(|feed| feed.frac).max().unwrap_or(0);
+            let Some(integers) = self.integers(&scaled, frac) else { continue };
+            let pixel = pixel.map_or(0, |i| i128::from(i.limit()) << (frac - i.frac_bits));
+            let worst = self.bound(&integers, &scaled, frac) + pixel + MADE_ERROR;
+            let sum = worst.saturating_mul(i128::from(gain));
+            needed = 129 - sum.leading_zeros();
+            // Both servers drop low bits of their shares, which may round up.
+            if sum.saturating_add(1 << RESULT_BITS) <= room && weights >= MIN_WEIGHT_FRAC {
+                return Ok(Fitted {
+                    stretch: 1.0,
+                    ..self.fitted(integers, scaled, (frac, 0), worst)
+                });
+            }
+        }
+        if feeds.linear() {
+            return Err(self.no_bits_left(feeds));
+        }
+        self.find_unencodable(exp2(self.l - 1 - lowest))?;
+        Err(ModelError::OutputTooLarge { needed, frac_bits: lowest, ring_bits: self.l })
+    }
+
+    /// The finest scale to try for the output: maps without activation may need more than the usual one.
+    fn finest_output(&self, feeds: &Feeds<'_>) -> u32 {
+        (feeds.finest() + MIN_WEIGHT_FRAC).min(self.l - 4)
+    }
+
+    fn fitted(
+        &self,
+        integers: IntLinear,
+        feeds: Vec<Scaled>,
+        (out_frac, range_bits): (u32, u32),
+        worst: i128,
+    ) -> Fitted {
+        let (inputs, outputs) = (self.layer.inputs(), self.layer.outputs());
+        let spec = LinearSpec { inputs, outputs, out_frac };
+        Fitted { spec, integers, feeds, range_bits, worst, stretch: self.stretch }
+    }
+
+    /// Whether weights have bits at this scale of the products, as many as keep the quality where a map without
+    /// activation takes some of them.
+    fn leaves_weights(&self, feeds: &Feeds<'_>, scaled: &[Scaled], frac: u32) -> bool {
+        let least = |value: &Value| match value {
+            Value::Scaled { linear: true, .. } => MIN_WEIGHT_FRAC,
+            _ => 0,
+        };
+        scaled.iter().zip(&feeds.values).all(|(feed, (value, columns))| {
+            feed.frac + if columns.is_some() { least(value) } else { 0 } <= frac
+        })
+    }
+
+    fn no_bits_left(&self, feeds: &Feeds<'_>) -> ModelError {
+        let (layer, in_frac, ring_bits) = (self.number, feeds.finest(), self.l);
+        ModelError::NoBitsLeft { layer, in_frac, least: MIN_WEIGHT_FRAC, ring_bits }
+    }
+
+    /// The largest pre-activation at scale 2^frac.
+    fn bound(&self, integers: &IntLinear, scaled: &[Scaled], frac: u32) -> i128 {
+        match self.seen {
+            Some(seen) => {
+                let biases = vec![0; integers.outputs()];
+                let moved = largest(integers, &biases, scaled, frac, |feed| feed.moved);
+                (seen / self.stretch * exp2(frac)).ceil() as i128 + moved
+            }
+            None => largest(integers, &integers.bias, scaled, frac, |feed| feed.largest),
+        }
+    }
+
+    /// What the worst case must stay below the end of a ring of range 2^r.
+    pub(super) fn margin(&self, r: u32) -> i128 {
+        let unit = 1i128 << (self.l - self.leading_bits(r));
+        match self.options.method {
+            // One cell (kappa may be the cell above) and one unit (rounding up), which is at most
+            // half a cell.
+            Method::Lut { .. } => unit + unit / 2 + MADE_ERROR,
+            // One unit: rounding up.
+            Method::Gc { .. } => unit + MADE_ERROR,
+        }
+    }
+
+    fn leading_bits(&self, r: u32) -> u32 {
+        self.options.method.leading_bits(self.options.ring, r, self.stretch)
+    }
+
+    /// Fraction bits of an activation that feeds a layer of range 2^r: half of what the products
+    /// may have, at most 13 (or 20), since weight rounding costs more than activation rounding.
+    pub(super) fn activation_frac(&self, r: u32) -> u32 {
+        let most = if self.options.ring == RingBits::L32 { 13 } else { 20 };
+        (self.l - r).div_euclid(2).min(most)
+    }
+
+    /// The layer in integers; `None` if a value does not fit the ring at this scale.
+    fn integers(&self, scaled: &[Scaled], frac: u32) -> Option<IntLinear> {
+        let mut fracs = Vec::with_capacity(self.layer.inputs());
+        for (feed, columns) in scaled.iter().filter_map(|feed| Some((feed, feed.columns?))) {
+            fracs.extend(std::iter::repeat_n(frac.checked_sub(feed.frac)?, columns));
+        }
+        let weight =
+            |((_, column), v): ((usize, usize), &f32)| encode(f64::from(*v), fracs[column], self.l);
+        let weights = match self.zero_sum {
+            true => zero_sum_rows(self.layer, fracs[0], self.l)?,
+            false => self.layer.weights.indexed_iter().map(weight).collect::<Option<_>>()?,
+        };
+        let bias = self.layer.bias.iter().map(|v| encode(f64::from(*v), frac, self.l));
+        let bias = bias.collect::<Option<_>>()?;
+        Some(IntLinear { inputs: self.layer.inputs(), weights, bias })
+    }
+
+    /// An error for the first weight or bias that alone is beyond `limit`.
+    fn find_unencodable(&self, limit: f64) -> Result<(), ModelError> {
+        let error = |letter: char, position: Vec<usize>, value: f32| ModelError::Value {
+            name: format!("{letter}{}", self.number),
+            position,
+            value: (f64::from(value) * self.stretch) as f32,
+            reason: format!("beyond the fixed-point range of +-{}", limit * self.stretch),
+        };
+        let beyond = |v: f32| f64::from(v.abs()) >= limit;
+        for ((row, column), &v) in self.layer.weights.indexed_iter() {
+            if beyond(v) {
+                return Err(error('w', vec![row, column], v));
+            }
+        }
+        match self.layer.bias.indexed_iter().find(|(_, v)| beyond(**v)) {
+            Some((row, &v)) => Err(error('b', vec![row], v)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The largest magnitude of a layer with these biases whose inputs, and what is added, are at most `of` each.
+fn largest(
+    integers: &IntLinear,
+    biases: &[i64],
+    feeds: &[Scaled],
+    frac: u32,
+    of: impl Fn(&Scaled) -> i128,
+) -> i128 {
+    let (mut limits, mut added) = (Vec::with_capacity(integers.inputs), 0i128);
+    for feed in feeds {
+        match feed.columns {
+            Some(columns) => limits.extend(std::iter::repeat_n(of(feed), columns)),
+            None => added += of(feed) << (frac - feed.frac),
+        }
+    }
+    worst_case(&integers.weights, biases, &limits) + added
+}
