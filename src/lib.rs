@@ -107,10 +107,13 @@
 //! `tests/layers` lists with their reasons; it compares this list with the imports. The trainer is there with
 //! the feature of its name. Only [`cli`] prints.
 
-// Unit tests and tests with the real binary split dealt material by one function, which names this
-// crate as the latter do.
+// Unit tests and tests with the real binary split dealt material by one function, and make random networks by
+// one, which name this crate as the latter do.
 #[cfg(test)]
 extern crate self as ppdenoise;
+#[cfg(test)]
+#[path = "../tests/common/graphs.rs"]
+mod graphs;
 #[cfg(test)]
 #[path = "../tests/common/split.rs"]
 mod split;

@@ -58,10 +58,12 @@ fn tell(report: &SharedModel, options: &QuantiseOptions, args: &ShareModel, cons
             layer.input_bits
         ));
     }
-    let SharedModel { sigma_from, input_interval, model_id, .. } = report;
-    console.note(format!(
-        "serves noise of {sigma_from:.1} grey levels or more: inputs within {input_interval:.2}"
-    ));
+    let SharedModel { sigma_from, sigma_to, input_interval, model_id, .. } = report;
+    let served = match sigma_to {
+        Some(most) => format!("up to {most:.1} grey levels"),
+        None => format!("{sigma_from:.1} grey levels or more"),
+    };
+    console.note(format!("serves noise of {served}: inputs within {input_interval:.2}"));
     console.note(format!("model {model_id} shared as {}.pub, .s0, .s1", args.out.display()));
 }
 
@@ -87,6 +89,9 @@ impl From<ChoiceError> for Failure {
             }
             ChoiceError::NoPiecewise => Failure::new(Code::Input, text)
                 .help("add it to the description, or choose zheng, refit2 or refit"),
+            ChoiceError::ServesLess { .. } => {
+                Failure::new(Code::Usage, text).help("leave --sigma-from away")
+            }
             ChoiceError::TooLittleNoise { .. } => Failure::new(Code::Input, text)
                 .help("use a model with guaranteed ranges, or one that was trained on less noise"),
         }

@@ -58,7 +58,7 @@ mod tests {
         let model = FloatModel::paper_size();
         let weights: usize = model.network.linears().map(|(_, l)| l.weights.len()).sum();
         assert_eq!(weights, 27_800_800);
-        assert_eq!(model.network.activations_per_row(), 10_750);
+        assert_eq!(model.network.activation_count((512, 512)), Ok(27_556 * 10_750));
         assert_eq!(model.network.grid((512, 512)).unwrap().rows(), 27_556);
         let method = Method::lut(2);
         let options = QuantiseOptions::guaranteed(RingBits::L32, method, INTERVAL);

@@ -178,9 +178,9 @@ impl MaterialLayout {
         activations.chain(network.linears().map(bare)).max().unwrap_or(1).max(1)
     }
 
-    /// Number of patches of the first stage, which are those of the image.
+    /// Number of patches of the last stage, which are those that are predicted of the image.
     pub fn rows(&self) -> usize {
-        self.stages.first().map_or(0, |stage| stage.rows)
+        self.stages.last().map_or(0, |stage| stage.rows)
     }
 
     /// Patches of a full tile.

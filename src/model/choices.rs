@@ -106,6 +106,14 @@ pub enum ChoiceError {
     /// The model brings none.
     #[error("the model's description has no `piecewise` function")]
     NoPiecewise,
+    /// Nothing is scaled by its noise.
+    #[error(
+        "the model is told the noise level of each image, and serves all up to {most} grey levels"
+    )]
+    ServesLess {
+        /// The highest noise level that it was trained for.
+        most: f64,
+    },
     /// Calibrated values outgrow their margin there.
     #[error(
         "calibrated ranges do not serve noise of {from} grey levels: below {lowest} values grow beyond \
@@ -146,16 +154,20 @@ impl Choices {
                 Ranges::Calibrated { margin: margin.unwrap_or(MARGIN) }
             }
         };
+        let told = model.network.reads_plane();
+        if told && self.sigma_from.is_some_and(|from| from > model.sigma) {
+            return Err(ChoiceError::ServesLess { most: model.sigma });
+        }
         // Calibrated values outgrow their margin soon below it, at 9 of 25 already (docs/numerics.md).
         let lowest = SIGMA_FROM * model.sigma;
         let from = self.sigma_from.unwrap_or(lowest);
-        if kind == RangeKind::Calibrated && from < lowest {
+        if kind == RangeKind::Calibrated && from < lowest && !told {
             return Err(ChoiceError::TooLittleNoise { from, lowest });
         }
         Ok(QuantiseOptions {
             ring: self.ring(),
             method: self.method(model)?,
-            interval: self.interval.unwrap_or_else(|| match model.network.reads_plane() {
+            interval: self.interval.unwrap_or_else(|| match told {
                 // Levels are not scaled; noise reaches beyond black and white.
                 true => model.units.reach(1.0 + 2.0 * model.sigma / 127.5),
                 false => model.units.reach(model.sigma / from),

@@ -11,8 +11,12 @@ mod description;
 mod file;
 mod fit;
 mod float;
+#[cfg(test)]
+mod graph_tests;
 mod grey;
 mod import;
+#[cfg(test)]
+mod layer_tests;
 mod layers;
 mod levels;
 mod load;
@@ -187,8 +191,7 @@ pub enum ModelError {
     /// The weights of a layer have too few bits left.
     #[error(
         "layer {layer} reads or adds maps of {in_frac} fraction bits, so that its weights would have less than \
-         {least} in a ring of {ring_bits} bits: share the model for the ring of 64 bits, or put an activation \
-         between layers that have none"
+         {least} in a ring of {ring_bits} bits"
     )]
     NoBitsLeft {
         /// Number of the layer, from 1.

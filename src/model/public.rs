@@ -3,7 +3,7 @@
 //! It holds nothing that depends on the weights but the range r of each layer, a coarse norm.
 
 use super::range::least_window_sum;
-use super::{ActivationSpec, EngineKind, ModelError, Normalisation, scales};
+use super::{ActivationSpec, EngineKind, ModelError, Normalisation};
 use crate::ids::bounded::at_most;
 use crate::network::{LinearShape, MAX_OPS, Network, Op, PatchGrid};
 use crate::numbers::fixed;
@@ -181,7 +181,7 @@ impl PublicModel {
                 self.ring.bits()
             ));
         }
-        scales::check(self)
+        self.check_scales()
     }
 
     /// Fraction bits of the aggregated output.

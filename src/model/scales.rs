@@ -51,66 +51,66 @@ impl PublicModel {
             before.filter_map(|op| if let Op::Linear(l) = op { Some(l.out_frac) } else { None });
         products.take(1).next().unwrap_or(0).saturating_sub(self.map_fracs()[map])
     }
-}
 
-/// That scales follow one another, that tables span the ring, and that nothing is larger than a message.
-pub(super) fn check(model: &PublicModel) -> Result<(), String> {
-    let bits = model.ring.bits();
-    let maps = model.map_fracs();
-    let (mut products, mut width) = (0, 0);
-    for (i, op) in model.network.ops().iter().enumerate() {
-        match op {
-            Op::Linear(l) => {
-                let of_weights = |frac: &u32| l.out_frac.checked_sub(*frac);
-                let fits = |frac: u32| of_weights(&frac).is_some_and(|w| w <= MAX_WEIGHT_FRAC);
-                let inputs = model.input_fracs(i);
-                if l.out_frac >= bits || !inputs.iter().copied().all(fits) {
-                    return Err(format!(
-                        "op {i}: products of 2^{} do not follow inputs of 2^{inputs:?} in a {bits}-bit ring",
-                        l.out_frac
-                    ));
+    /// That scales follow one another, that tables span the ring, and that nothing is larger than a message.
+    pub(super) fn check_scales(&self) -> Result<(), String> {
+        let bits = self.ring.bits();
+        let maps = self.map_fracs();
+        let (mut products, mut width) = (0, 0);
+        for (i, op) in self.network.ops().iter().enumerate() {
+            match op {
+                Op::Linear(l) => {
+                    let of_weights = |frac: &u32| l.out_frac.checked_sub(*frac);
+                    let fits = |frac: u32| of_weights(&frac).is_some_and(|w| w <= MAX_WEIGHT_FRAC);
+                    let inputs = self.input_fracs(i);
+                    if l.out_frac >= bits || !inputs.iter().copied().all(fits) {
+                        return Err(format!(
+                            "op {i}: products of 2^{} do not follow inputs of 2^{inputs:?} in a {bits}-bit ring",
+                            l.out_frac
+                        ));
+                    }
+                    (products, width) = (l.out_frac, l.outputs);
                 }
-                (products, width) = (l.out_frac, l.outputs);
+                Op::Add(added) => {
+                    if let Some(map) = added.iter().find(|map| maps[**map] > products) {
+                        return Err(format!(
+                            "op {i}: map {map} of scale 2^{} is added to products of 2^{products}",
+                            maps[*map]
+                        ));
+                    }
+                }
+                Op::Activation(spec) => {
+                    spec.check(bits).map_err(|e| format!("op {i}: {e}"))?;
+                    if spec.engine() != self.engine {
+                        return Err(format!("op {i}: not for the {} engine", self.engine.name()));
+                    }
+                    let name = spec.name();
+                    if name.len() > MAX_NAME || name.chars().any(char::is_control) {
+                        return Err(format!(
+                            "op {i}: the activation's name is longer than {MAX_NAME} bytes or has control \
+                             characters"
+                        ));
+                    }
+                    let row = spec.message_bytes(self.ring.bytes()) * width;
+                    if row > MAX_ROW_BYTES {
+                        return Err(format!(
+                            "op {i}: {width} activations a patch need messages of {row} bytes, at most \
+                             {MAX_ROW_BYTES} are possible"
+                        ));
+                    }
+                    if products + spec.range_bits() + 1 != bits {
+                        return Err(format!(
+                            "op {i}: range 2^{} does not span the ring at scale 2^{products}",
+                            spec.range_bits()
+                        ));
+                    }
+                }
+                Op::Residual | Op::Mean if products < self.input.frac_bits => {
+                    return Err(format!("op {i}: output scale 2^{products} is below the input's"));
+                }
+                Op::Gather(_) | Op::Shuffle(_) | Op::Residual | Op::Mean | Op::Fold(_) => {}
             }
-            Op::Add(added) => {
-                if let Some(map) = added.iter().find(|map| maps[**map] > products) {
-                    return Err(format!(
-                        "op {i}: map {map} of scale 2^{} is added to products of 2^{products}",
-                        maps[*map]
-                    ));
-                }
-            }
-            Op::Activation(spec) => {
-                spec.check(bits).map_err(|e| format!("op {i}: {e}"))?;
-                if spec.engine() != model.engine {
-                    return Err(format!("op {i}: not for the {} engine", model.engine.name()));
-                }
-                let name = spec.name();
-                if name.len() > MAX_NAME || name.chars().any(char::is_control) {
-                    return Err(format!(
-                        "op {i}: the activation's name is longer than {MAX_NAME} bytes or has control \
-                         characters"
-                    ));
-                }
-                let row = spec.message_bytes(model.ring.bytes()) * width;
-                if row > MAX_ROW_BYTES {
-                    return Err(format!(
-                        "op {i}: {width} activations a patch need messages of {row} bytes, at most \
-                         {MAX_ROW_BYTES} are possible"
-                    ));
-                }
-                if products + spec.range_bits() + 1 != bits {
-                    return Err(format!(
-                        "op {i}: range 2^{} does not span the ring at scale 2^{products}",
-                        spec.range_bits()
-                    ));
-                }
-            }
-            Op::Residual | Op::Mean if products < model.input.frac_bits => {
-                return Err(format!("op {i}: output scale 2^{products} is below the input's"));
-            }
-            Op::Gather(_) | Op::Shuffle(_) | Op::Residual | Op::Mean | Op::Fold(_) => {}
         }
+        Ok(())
     }
-    Ok(())
 }

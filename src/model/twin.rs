@@ -264,7 +264,7 @@ mod tests {
         for image in images {
             let run =
                 run_twin::<u32>(&q, &input(&image), &mut NearestRounding, &mut |_| ()).unwrap();
-            let scales = q.public.network.linears().map(|(_, l)| l.out_frac());
+            let scales = q.public.network.linears().map(|(_, l)| l.out_frac);
             let tables = q.public.network.activations().map(|(_, table, _)| table.range_bits());
             let stretches = q.ranges.iter().zip(tables).map(|(r, bits)| r / f64::from(bits).exp2());
             let layers = run.extremes.iter().zip(&q.worst_cases).zip(scales).zip(stretches);

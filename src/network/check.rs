@@ -275,7 +275,7 @@ impl Checker {
     fn shuffle(&mut self, factor: usize) -> Result<(), String> {
         let stage = self.stages.len() - 1;
         let scale = self.stages[stage].scale;
-        let fits = factor >= 2 && factor <= MAX_SCALE && scale.is_multiple_of(factor);
+        let fits = (2..=MAX_SCALE).contains(&factor) && scale.is_multiple_of(factor);
         if !fits || !self.features.is_multiple_of(factor * factor) {
             return Err(format!(
                 "{} features at 1:{scale} cannot be shuffled to {factor} times the height and width",

@@ -56,8 +56,12 @@ impl<L: LinearShape, A> Network<L, A> {
             alignment = lcm(alignment, pitch);
             let mut field = Field { pitch, ..Field::default() };
             for read in &stage.reads {
-                let Some(number) = read.number() else { continue };
-                let (from, cut) = (fields[number], &read.gather);
+                let cut = &read.gather;
+                // The plane depends on nothing but where the image ends.
+                let from = match read.number() {
+                    Some(number) => fields[number],
+                    None => Field { pitch: pitch / cut.stride, ..Field::default() },
+                };
                 let before = from.before + cut.pad * from.pitch;
                 let after = from.after + (cut.patch - 1).saturating_sub(cut.pad) * from.pitch;
                 field = field.and(Field { before, after, pitch });

@@ -266,7 +266,7 @@ proptest! {
         height in 1usize..9, width in 1usize..9, factor in 2usize..4, channels in 1usize..3, tile in 1usize..9,
     ) {
         let features = channels * factor * factor;
-        let network = Network::new(vec![
+        let network = Network::<Shape, ()>::new(vec![
             Op::read(0, Gather::strided(factor, factor)),
             Op::Linear(Shape(factor * factor, features)),
             Op::Shuffle(factor),

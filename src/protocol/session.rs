@@ -97,8 +97,7 @@ pub fn denoise<R: Ring, E: Engine<R>>(
     for (number, grid) in grids.iter().enumerate() {
         let made = driver.stage(number, grid, &maps, &whole)?;
         maps.push(made);
-        // The image is kept: a residual is taken from it.
-        let done = model.public.network.maps().iter().zip(&mut maps).skip(1);
+        let done = model.public.network.maps().iter().zip(&mut maps);
         done.filter(|(map, _)| map.last <= number).for_each(|(_, values)| *values = Vec::new());
     }
     Ok(maps.pop().unwrap_or_default())

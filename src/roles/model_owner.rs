@@ -46,6 +46,8 @@ pub struct SharedModel {
     pub stride: usize,
     /// The lowest noise level, in grey levels, at which grey levels 0 to 255 fit.
     pub sigma_from: f64,
+    /// The highest, for a model that is told the noise level of each image; others scale it.
+    pub sigma_to: Option<f64>,
     /// Inputs are served within plus and minus this, in network units.
     pub input_interval: f64,
     /// Layers with an activation.
@@ -137,13 +139,17 @@ impl SharedModel {
             range,
             input_bits: table.input_bits(),
         });
-        let input_interval = public.input.interval;
+        let (input_interval, reads_plane) = (public.input.interval, public.network.reads_plane());
         SharedModel {
             model_id: id.to_string(),
             ring_bits: public.ring.bits(),
             weights: public.network.linears().map(|(_, l)| l.weights()).sum(),
             stride: public.network.gather().stride,
-            sigma_from: public.sigma / public.units.ratio_within(input_interval),
+            sigma_from: match reads_plane {
+                true => 0.0,
+                false => public.sigma / public.units.ratio_within(input_interval),
+            },
+            sigma_to: reads_plane.then_some(public.sigma),
             input_interval,
             layers: layers.collect(),
         }

@@ -1,6 +1,7 @@
 //! Images through the roles as a Rust program plays them: colour with notes, tiles, shards, Poisson noise,
 //! DICOM. Each test is an example.
 
+use crate::graphs::{May, random_graph};
 use ppdenoise::artefact::PublicModelFile;
 use ppdenoise::files::container::no_passphrase as none;
 use ppdenoise::ids::Party;
@@ -9,7 +10,7 @@ use ppdenoise::image::{
     Depth, GreyImage, ImageFormat, NoiseSeed, Poisson, Raster, Rect, add_gaussian, add_poisson,
     write,
 };
-use ppdenoise::model::{Clamping, Method, QuantiseOptions, load_npz};
+use ppdenoise::model::{Cells, Clamping, FloatModel, Method, QuantiseOptions, Ranges, load_npz};
 use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::{Noise, read_picture};
 use ppdenoise::roles::server::{Serve, ServerFiles};
@@ -33,15 +34,18 @@ struct Lab {
 
 impl Lab {
     fn new(interval: f64) -> Lab {
+        let npz = include_bytes!("../../fixtures/models/tiny-9-5-24.npz");
+        let model = load_npz(std::io::Cursor::new(&npz[..]), None).unwrap();
+        Lab::of(&model, &QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), interval))
+    }
+
+    fn of(model: &FloatModel, options: &QuantiseOptions) -> Lab {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         ["shares", "results", "out"].iter().for_each(|name| fs::create_dir(at(name)).unwrap());
         make_keys(&at("keys"), &NewKeys::default()).unwrap();
-        let npz = include_bytes!("../../fixtures/models/tiny-9-5-24.npz");
-        let model = load_npz(std::io::Cursor::new(&npz[..]), None).unwrap();
-        let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), interval);
         let owner = ModelOwner::open(&at("keys"), &none).unwrap();
-        let share = ShareModel::new(&model, &options, at("model"));
+        let share = ShareModel::new(model, options, at("model"));
         owner.share(&share, &mut Silent).unwrap();
         let public = read_public(&at("model.pub")).unwrap();
         Lab { folder, public }
@@ -217,6 +221,49 @@ fn tiles_are_joined_to_the_whole() {
     let whole = GreyImage::new(SIZE.0, SIZE.1, whole).unwrap();
     let (joined, _) = read_picture(&lab.at("joined.npy"), None).unwrap();
     assert!(error(&joined.into_grey().unwrap(), &whole) < 1.0);
+}
+
+/// A network that is told the noise level: one shared model serves images with noise of any.
+#[test]
+fn a_graph_is_told_the_noise_of_each_image() {
+    let image = noisy(0, 0).rounded();
+    let plain = |model: &FloatModel, sigma: f64| {
+        let relu = |values: &mut [f32]| model.nonlinearity.apply(values);
+        model.denoise_grey(&image, &model.levels(sigma), &relu, &mut |_| ()).unwrap()
+    };
+    // One to which the level matters.
+    let models = (0..).map(|seed| random_graph(seed, May { linear: false, plane: true }));
+    let told =
+        |m: &FloatModel| m.network.reads_plane() && error(&plain(m, 5.0), &plain(m, 50.0)) > 200.0;
+    let model = models.into_iter().find(told).unwrap();
+    let options = QuantiseOptions {
+        ring: RingBits::L64,
+        method: Method::Lut { cells: Cells::Count(9) },
+        interval: 1.5,
+        ranges: Ranges::Calibrated { margin: 2.0 },
+    };
+    for sigma in [5.0, 50.0] {
+        let lab = Lab::of(&model, &options);
+        let mut request = lab.request(vec![memory("a.npy", image.clone().into())]);
+        request.levels = Noise::Sigma(sigma).into();
+        lab.denoise(&request);
+        let mut request = lab.results();
+        request.out = lab.at("a.npy");
+        lab.reconstruct(&request);
+        let (found, _) = read_picture(&lab.at("a.npy"), None).unwrap();
+        let found = found.into_grey().unwrap();
+        let [right, wrong] =
+            [sigma, 55.0 - sigma].map(|sigma| error(&found, &plain(&model, sigma)));
+        assert!(
+            right < wrong / 16.0,
+            "noise of {sigma}: {right} from its own, {wrong} from another's"
+        );
+    }
+    let lab = Lab::of(&model, &options);
+    let mut request = lab.request(vec![memory("a.png", image.clone().into())]);
+    request.levels = Noise::Sigma(51.0).into();
+    let refused = lab.gateway().share(&request, &mut Silent).unwrap_err().to_string();
+    assert!(refused.contains("trained for at most 50"), "{refused}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Properties of the library that need several of its modules.
 
+#[path = "../common/graphs.rs"]
+mod graphs;
 mod images;
 mod roles;
 mod secret_types;

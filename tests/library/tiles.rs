@@ -1,5 +1,6 @@
 //! An image that is cut into tiles, denoised tile by tile and joined is the denoised whole.
 
+use crate::graphs::{May, random_graph};
 use ndarray::{Array1, Array2};
 use ppdenoise::image::{
     Cut, Cutter, Depth, GreyImage, ImageFormat, Joiner, Raster, Rect, RowReader,
@@ -64,7 +65,7 @@ fn convolutions_behind(first: Gather, kernels: &[usize], residual: bool) -> Floa
     for (layer, gather) in std::iter::once(first).chain(later).enumerate() {
         let last = layer == kernels.len();
         let outputs = if last { first.inner().pow(2) } else { 3 };
-        ops.push(Op::Gather(gather));
+        ops.push(Op::read(layer, gather));
         let inputs = gather.patch * gather.patch * channels;
         ops.push(Op::Linear(linear(inputs, outputs, numbers)));
         if !last {
@@ -81,8 +82,8 @@ fn convolutions_behind(first: Gather, kernels: &[usize], residual: bool) -> Floa
 
 fn denoise(model: &FloatModel, image: &GreyImage) -> GreyImage {
     let size = (image.height(), image.width());
-    let tanh = |values: &mut [f32]| values.iter_mut().for_each(|v| *v = v.tanh());
-    let out = model.denoise(image.pixels(), size, &tanh, &mut |_| ()).unwrap();
+    let activation = |values: &mut [f32]| model.nonlinearity.apply(values);
+    let out = model.denoise(image.pixels(), size, &activation, &mut |_| ()).unwrap();
     GreyImage::new(size.0, size.1, out).unwrap()
 }
 
@@ -166,6 +167,26 @@ proptest! {
         if let Some(joined) = in_tiles(&model, &image, side, model.network.reach()) {
             let off = furthest(&joined, &denoise(&model, &image));
             prop_assert!(off <= ROUNDING, "{off}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(192) })]
+
+    /// U-shapes, skips and shuffles, on images of any size.
+    #[test]
+    fn tiles_of_graphs_join_to_the_whole(
+        seed: u64, height in 2usize..70, width in 2usize..70, side in 1usize..30,
+    ) {
+        let model = random_graph(seed, May { linear: true, plane: true });
+        let image = image((height, width), seed);
+        let reach = model.network.reach();
+        if let Some(joined) = in_tiles(&model, &image, side, reach) {
+            let whole = denoise(&model, &image);
+            let most = whole.pixels().iter().fold(1f32, |most, v| most.max(v.abs()));
+            let off = furthest(&joined, &whole);
+            prop_assert!(off <= ROUNDING * most, "{off} of {most}, {reach:?}");
         }
     }
 }

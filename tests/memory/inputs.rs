@@ -134,7 +134,7 @@ fn packed_numbers() {
 
 #[test]
 fn public_descriptions() {
-    let fields = r#""schema":3,"ring_bits":32,"engine":"lut","sigma":25,"units":{"mid_grey":1,"grey_per_unit":1},
+    let fields = r#""schema":4,"ring_bits":32,"engine":"lut","sigma":25,"units":{"mid_grey":1,"grey_per_unit":1},
         "input":{"interval":1,"frac_bits":1}"#;
     // Millions of the shortest elements, wherever there is a list or could be one.
     for element in ["0", "{}", "[]", "\"residual\"", r#"{"fold":{"patch":1,"window":[]}}"#] {
@@ -150,6 +150,8 @@ fn public_descriptions() {
             format!(r#""ops":[{{"activation":{{"piecewise":{{"pieces":{list}}}}}}}]"#),
             format!(r#""ops":[{{"linear":{{"extra":{list}}}}}]"#),
             format!(r#""ops":[{{"residual":{list}}}]"#),
+            format!(r#""ops":[{{"gather":{list}}}]"#),
+            format!(r#""ops":[{{"add":{list}}}]"#),
             format!(r#""extra":{list}"#),
         ] {
             for json in [format!("{{{fields},{place}}}"), format!("{{{place},{fields}}}")] {

@@ -39,7 +39,9 @@ impl From<NetworkError> for Failure {
     fn from(e: NetworkError) -> Self {
         let help = match e {
             NetworkError::ImageTooSmall { .. } => Some("use a larger image or a smaller model"),
-            NetworkError::ImageTooLarge { .. } | NetworkError::MapTooLarge { .. } => {
+            NetworkError::ImageTooLarge { .. }
+            | NetworkError::MapTooLarge { .. }
+            | NetworkError::MapsTooLarge { .. } => {
                 Some("cut it into smaller ones, as `share-image --tile` does")
             }
             _ => None,
@@ -73,6 +75,9 @@ fn of_model(e: &ModelError) -> Option<&'static str> {
         }
         ModelError::NotCalibrated => {
             Some("run `ppdenoise calibrate` on sample images first, or use --ranges guaranteed")
+        }
+        ModelError::NoBitsLeft { .. } => {
+            Some("use --ring 64, or put an activation between layers that have none")
         }
         ModelError::OutputTooLarge { .. } => {
             Some("use --ring 64, a larger stride, or train with a bound on row norms")

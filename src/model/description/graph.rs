@@ -155,13 +155,8 @@ impl Graph {
                 return Err(format!("two layers are named `{name}`"));
             }
         }
-        let before = match self.maps.len() {
-            0 => IMAGE.to_string(),
-            _ => String::new(),
-        };
         if conv.from.is_empty() {
-            let number = self.maps.len();
-            return Ok(vec![self.read(number, conv, None, &before)?]);
+            return Ok(vec![self.read(self.maps.len(), conv, None)?]);
         }
         let mut reads = Vec::new();
         for from in &conv.from {
@@ -175,7 +170,7 @@ impl Graph {
                 return Err(format!("`{NOISE}` must be the last in `from`"));
             }
             let number = self.map_named(name)?;
-            reads.push(self.read(number, conv, Some(from), name)?);
+            reads.push(self.read(number, conv, Some(from))?);
         }
         Ok(reads)
     }
@@ -185,7 +180,6 @@ impl Graph {
         number: usize,
         conv: &Conv,
         from: Option<&From>,
-        name: &str,
     ) -> Result<(Read, usize), String> {
         let gather = conv.gather(from);
         if number > 0 {
@@ -200,7 +194,7 @@ impl Graph {
             }
             Frame::Blocks(_) => Err("blocks of the image are read with a stride of 1".into()),
             Frame::Patches(_) => {
-                Err(format!("`{name}` is read as patches, by the dense layer behind them"))
+                Err(format!("`{IMAGE}` is read as patches, by the dense layer behind them"))
             }
         }
     }

@@ -176,6 +176,9 @@ impl Layer {
                 let most = MAX_PATCH / MAX_KERNEL;
                 return Err(format!("blocks of {size} pixels, must be of 2 to {most}"));
             }
+            Layer::Shuffle { factor } if !(2..=MAX_SCALE).contains(factor) => {
+                return Err(format!("a `factor` of {factor}, must be 2 to {MAX_SCALE}"));
+            }
             Layer::Conv2d(conv) | Layer::ConvTranspose2d(conv) => conv.problem(self)?,
             Layer::Add { from } => from.iter().try_for_each(|name| named(name))?,
             _ => {}

@@ -52,7 +52,7 @@ fn convolutions_with_a_stride() {
         (
             "{\"dense\":{\"outputs\":5}}",
             "{\"conv2d\":{\"outputs\":5,\"kernel\":3}}",
-            "entry 1: a linear op must follow a gather",
+            "entry 2: a linear op must follow a gather",
         ),
         ("\"sigma\":25", "\"sigma\":25,\"mean_shift\":true", "mean_shift"),
     ] {
@@ -156,7 +156,7 @@ fn graphs_are_described() {
 fn graphs_that_do_not_fit_name_the_entry() {
     for (graph, from, to, text) in [
         (0, "[\"image\",\"noise\"]", "[\"noise\",\"image\"]", "entry 2: `noise` must be the last"),
-        (0, "\"size\":2", "\"size\":9", "blocks of 9 pixels"),
+        (0, "\"size\":2", "\"size\":9", "must have 81 outputs"),
         (
             1,
             "[\"up\",\"fine\"]",

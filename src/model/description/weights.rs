@@ -53,8 +53,7 @@ impl Arrangement {
         let Arrangement::Transposed { kernel, stride, .. } = *self else { return 1 };
         let cut = Self::cut(kernel, stride);
         // Pixel r q + y of the result takes tap k from pixel q + (y + cut - k) / r.
-        let (after, before) =
-            ((stride - 1 + cut) / stride, (kernel - 1 - cut.min(kernel - 1)) / stride);
+        let (after, before) = (cut.div_ceil(stride), (kernel - 1 - cut.min(kernel - 1)) / stride);
         2 * after.max(before) + 1
     }
 }

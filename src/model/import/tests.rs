@@ -226,7 +226,8 @@ fn seven_layers_may_be_dilated() {
     assert_eq!(ways.len(), 8);
     assert!(ways[4].to_string().ends_with("dilated as IRCNN"));
     let model = ways[4].model(&layers, 25.0).unwrap();
-    let kernels: Vec<usize> = model.network.stages().iter().map(|s| s.gather.patch).collect();
+    let kernels: Vec<usize> =
+        model.network.stages().iter().map(|s| s.reads[0].gather.patch).collect();
     assert_eq!(kernels, [3, 5, 7, 9, 7, 5, 3]);
     let wide = layers[1].spread(2);
     assert_eq!(wide.shape, [2, 2, 5, 5]);

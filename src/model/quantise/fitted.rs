@@ -41,6 +41,8 @@ pub(super) struct Fitted {
     /// At the products' scale.
     worst: i128,
     pub(super) stretch: f64,
+    /// Whether an activation follows.
+    pub(super) activated: bool,
 }
 
 impl Fitted {
@@ -81,7 +83,8 @@ impl Layer<'_> {
             let bound = self.bound(&integers, &scaled, frac);
             worst = bound as f64 / exp2(frac);
             if r <= largest && bound <= (1i128 << (self.l - 1)) - self.margin(r) {
-                return Ok(self.fitted(integers, scaled, (frac, r), bound));
+                let fitted = self.fitted(integers, scaled, (frac, r), bound);
+                return Ok(Fitted { activated: true, ..fitted });
             }
         }
         self.find_unencodable(exp2(largest))?;
@@ -168,7 +171,8 @@ impl Layer<'_> {
     ) -> Fitted {
         let (inputs, outputs) = (self.layer.inputs(), self.layer.outputs());
         let spec = LinearSpec { inputs, outputs, out_frac };
-        Fitted { spec, integers, feeds, range_bits, worst, stretch: self.stretch }
+        let stretch = self.stretch;
+        Fitted { spec, integers, feeds, range_bits, worst, stretch, activated: false }
     }
 
     /// Whether weights have bits at this scale of the products, as many as keep the quality where a map without

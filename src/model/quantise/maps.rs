@@ -1,6 +1,5 @@
 //! The scales of maps while a model is quantised.
 
-use super::fitted::Fitted;
 use super::{InputSpec, QuantiseOptions};
 use crate::model::FloatModel;
 use crate::model::activation_spec::ActivationSpec;
@@ -157,8 +156,8 @@ impl<'a> Maps<'a> {
     }
 
     /// Keeps the scales that a layer chose for what it reads and adds.
-    pub(super) fn settle(&mut self, feeds: &Feeds<'_>, fitted: &Fitted) {
-        for (place, scaled) in feeds.places.iter().zip(&fitted.feeds) {
+    pub(super) fn settle(&mut self, feeds: &Feeds<'_>, chosen: &[Scaled]) {
+        for (place, scaled) in feeds.places.iter().zip(chosen) {
             let Some((op, spec)) = &scaled.activation else { continue };
             self.tables.insert(*op, spec.clone());
             let Scaled { frac, largest, moved, .. } = *scaled;

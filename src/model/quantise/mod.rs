@@ -91,10 +91,10 @@ pub struct QuantisedModel {
     pub public: PublicModel,
     /// The integer weights; an activation is a table of `public`.
     pub network: Network<IntLinear, ()>,
-    /// The largest pre-activation of each hidden layer that its range rests on, in network units: the
+    /// The largest pre-activation of each activation that its range rests on, in network units: the
     /// largest possible, or the largest seen times the margin. The owner's to know, never published.
     pub worst_cases: Vec<f64>,
-    /// The range of each hidden layer in network units.
+    /// The range of each activation in network units.
     pub ranges: Vec<f64>,
 }
 
@@ -167,7 +167,7 @@ pub fn quantise(
         } else {
             layer.linear(&feeds)?
         };
-        maps.settle(&feeds, &fitted);
+        maps.settle(&feeds, &fitted.feeds);
         maps.made(
             op,
             match maps.activation(op) {
@@ -191,9 +191,9 @@ fn finish(
     done: Vec<Fitted>,
     maps: Maps<'_>,
 ) -> QuantisedModel {
-    let hidden = &done[..done.len() - 1];
-    let worst_cases = hidden.iter().map(|f| f.worst_units()).collect();
-    let ranges = hidden.iter().map(|f| exp2(f.range_bits) * f.stretch).collect();
+    let hidden = || done.iter().filter(|fitted| fitted.activated);
+    let worst_cases = hidden().map(|f| f.worst_units()).collect();
+    let ranges = hidden().map(|f| exp2(f.range_bits) * f.stretch).collect();
     let (mut specs, mut integers) = (Vec::new(), Vec::new());
     for fitted in done {
         specs.push(fitted.spec);

@@ -5,6 +5,7 @@ use super::fitted::MIN_WEIGHT_FRAC;
 use super::*;
 use crate::model::ActivationSpec;
 use crate::model::piecewise::{Below, Piecewise};
+use crate::numbers::fixed::encode;
 use crate::numbers::slope_table::SlopeTable;
 
 fn options(ring: RingBits) -> QuantiseOptions {
@@ -92,9 +93,11 @@ fn scales_fill_the_ring() {
         let q = quantise(&random_model(&[8, 8], 2.0, true), &options(ring)).unwrap();
         let specs: Vec<_> = q.public.network.linears().map(|(_, l)| *l).collect();
         for (spec, (_, table, _)) in specs.iter().zip(q.public.network.activations()) {
-            assert_eq!(spec.out_frac() + table.range_bits() + 1, ring.bits());
+            assert_eq!(spec.out_frac + table.range_bits() + 1, ring.bits());
         }
-        assert!(specs.last().unwrap().weight_frac >= MIN_OUTPUT_WEIGHT_FRAC);
+        let (last, spec) = q.public.network.linears().last().unwrap();
+        let inputs = q.public.input_fracs(last);
+        assert!(spec.out_frac - inputs[0] >= MIN_WEIGHT_FRAC);
         let json = q.public.to_json();
         assert_eq!(PublicModel::from_json(&json).unwrap(), q.public);
     }

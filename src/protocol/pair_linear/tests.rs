@@ -1,6 +1,7 @@
 //! Two servers make every linear op of a model; malformed messages are errors.
 
 use super::*;
+use crate::graphs::{May, random_graph};
 use crate::material::pair::linear::{HintSeed, LinearPlan, MaskNonce};
 use crate::material::{MaterialLayout, Origin, weight_mask};
 use crate::model::{
@@ -37,7 +38,23 @@ fn models() -> Vec<PublicModel> {
         let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
         quantise(&random_convolutional(&[4, 3], 1.5, stride), &options).unwrap().public
     };
-    vec![patches.public, convolutional(1), convolutional(2)]
+    vec![patches.public, convolutional(1), convolutional(2), graph()]
+}
+
+/// A network that reads several maps and the plane, on two scales.
+fn graph() -> PublicModel {
+    let method = Method::Lut { cells: Cells::Count(6) };
+    let ranges = Ranges::Calibrated { margin: 1.5 };
+    let options = QuantiseOptions { ring: RingBits::L32, method, interval: 1.0, ranges };
+    let models = (0..).map(|seed| random_graph(seed, May { linear: true, plane: true }));
+    let publics = models.filter_map(|model| Some(quantise(&model, &options).ok()?.public));
+    let has_all = |public: &PublicModel| {
+        let (maps, stages) = (public.network.maps(), public.network.stages());
+        public.network.reads_plane()
+            && maps.iter().any(|map| map.scale > 1)
+            && stages.iter().any(|stage| stage.maps().count() > 1)
+    };
+    publics.into_iter().find(has_all).expect("there are many")
 }
 
 type Kept = Vec<(HintPiece, Vec<u8>)>;
@@ -88,12 +105,12 @@ fn both<T: Send>(run: impl Fn(Party, &mut dyn Channel) -> T + Sync) -> [T; 2] {
 fn check(public: &PublicModel, size: (usize, usize), shares: &[LinearShares; 2]) {
     let seeds = PARTIES.map(|party| seed(40 + party.index() as u8));
     let layout = MaterialLayout::new(public, size, 50, Origin::Made).unwrap();
-    let stages = public.network.grids(size).unwrap();
+    let grids = public.network.grids(size).unwrap();
     let (mut wrong, mut all) = (0, 0);
     for (slot, tile) in [0, 1].into_iter().flat_map(|s| (0..layout.tiles()).map(move |t| (s, t))) {
         let tile = layout.tile(tile);
-        let (stage, grid) = &stages[tile.stage];
-        for op in stage.ops.clone() {
+        let grid = &grids[tile.stage];
+        for op in grid.stage.ops.clone() {
             let Op::Linear(l) = &public.network.ops()[op] else { continue };
             let total = |parts: [Vec<u32>; 2]| -> Vec<u32> {
                 parts[0].iter().zip(&parts[1]).map(|(a, b)| a.wrapping_add(*b)).collect()
@@ -102,18 +119,18 @@ fn check(public: &PublicModel, size: (usize, usize), shares: &[LinearShares; 2])
                 total(PARTIES.map(|p| weight_mask(&seed(10 + p.index() as u8), op, l.weights())));
             let views =
                 PARTIES.map(|p| SlotView::new(p, &seeds[p.index()], 5 + slot as u64, Origin::Made));
-            let y = match op == stage.first_linear() {
-                true => {
-                    let map = total(views.map(|view| view.input_mask(op, 0..grid.features())));
-                    grid.gather(tile.rows.clone(), &map, 0)
-                }
-                false => {
-                    let at = tile.rows.start * l.inputs..tile.rows.end * l.inputs;
-                    total(views.map(|view| view.input_mask(op, at.clone())))
-                }
+            let mask = |op: usize, run: std::ops::Range<usize>| {
+                total(views.each_ref().map(|view| view.input_mask(op, run.clone())))
             };
+            let y = match public.network.inner_mask(op) {
+                None => grid.gather_masked(tile.rows.clone(), |map, run| {
+                    mask(public.network.maps()[map].op, run)
+                }),
+                Some(op) => mask(op, tile.rows.start * l.inputs..tile.rows.end * l.inputs),
+            };
+            let n = public.network.masked_inputs(op);
             let z = [0, 1].map(|i| shares[i].chunk(slot, op, tile.rows.clone()).to_vec());
-            let expected = y.chunks_exact(l.inputs).flat_map(|y| {
+            let expected = y.chunks_exact(n).flat_map(|y| {
                 x.chunks_exact(l.inputs).map(move |x| {
                     x.iter().zip(y).fold(0u32, |s, (x, y)| s.wrapping_add(x.wrapping_mul(*y)))
                 })

@@ -1,5 +1,6 @@
 //! Both servers in one process, on seeded shares and material.
 
+mod graphs;
 mod hostile;
 mod privacy;
 mod recorder;
@@ -12,7 +13,8 @@ use crate::ids::Party;
 use crate::material::{Origin, SlotView};
 use crate::model::piecewise::Piecewise;
 use crate::model::{
-    Cells, Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model, run_twin,
+    Cells, Method, QuantiseOptions, Ranges, TwinInput, quantise, random_convolutional,
+    random_model, run_twin,
 };
 use crate::numbers::fixed::low_mask;
 use crate::numbers::ring::{Ring, RingBits};
@@ -24,7 +26,8 @@ fn secure_equals_twin<R: Ring, E: Engine<R> + Send>(world: &World, engines: [E; 
     let [mut first, mut second] = engines.map(Recorder::new);
     let ([s0, s1], _) = world.run::<R, _>([&mut first, &mut second]);
     let mut replay = Replay { world, recorders: [&first, &second] };
-    let twin = run_twin::<R>(&world.model, &world.image, SIZE, &mut replay, &mut |_| ()).unwrap();
+    let input = TwinInput { image: &world.image, size: world.size, plane: world.plane };
+    let twin = run_twin::<R>(&world.model, &input, &mut replay, &mut |_| ()).unwrap();
     assert!(share::combine(&s0, &s1) == twin.sums);
 }
 
@@ -164,7 +167,7 @@ fn bytes_of_a_convolutional_network_are_as_stated() {
     let mut expected = 4 * pixels + 9;
     expected += network.linears().map(|(_, l)| 4 * l.weights() + 9).sum::<usize>();
     for (_, spec, features) in network.activations() {
-        for tile in 0..world.layout.tiles_per_stage() {
+        for tile in world.layout.stage_tiles(0) {
             let count = world.layout.tile(tile).rows.len() * features;
             let packed = (count * spec.input_bits() as usize).div_ceil(8);
             expected += packed + 12 * count + 3 * 9;

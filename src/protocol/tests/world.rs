@@ -27,6 +27,10 @@ pub(super) type MadeTiles = Vec<Vec<(usize, Vec<u8>)>>;
 pub(super) struct World {
     pub(super) model: QuantisedModel,
     pub(super) image: Vec<i64>,
+    /// Rows and columns.
+    pub(super) size: (usize, usize),
+    /// The noise level for a model that reads the plane.
+    pub(super) plane: i64,
     pub(super) seeds: [PartySeeds; 2],
     /// From which S1's shares of model and image are expanded.
     pub(super) share_seed: Seed,
@@ -70,17 +74,30 @@ impl World {
 
     /// A world for a model.
     pub(super) fn of(model: QuantisedModel, tile_rows: usize, material_seed: u8) -> Self {
+        World::sized(model, SIZE, tile_rows, material_seed)
+    }
+
+    /// A world for a model and an image of a size.
+    pub(super) fn sized(
+        model: QuantisedModel,
+        size: (usize, usize),
+        tile_rows: usize,
+        material_seed: u8,
+    ) -> Self {
         let limit = model.public.input.limit();
         let image =
-            (0..(SIZE.0 * SIZE.1) as i64).map(|i| (i * 977) % (2 * limit) - limit).collect();
+            (0..(size.0 * size.1) as i64).map(|i| (i * 977) % (2 * limit) - limit).collect();
+        let plane = model.public.plane(model.public.sigma / 2.0);
         let seeds = PARTIES.map(|p| PartySeeds {
             weight_mask: Seed::from_bytes([10 + p.index() as u8; 32]),
             slots: Seed::from_bytes([material_seed + p.index() as u8; 32]),
         });
-        let layout = MaterialLayout::new(&model.public, SIZE, tile_rows, Origin::Dealt).unwrap();
+        let layout = MaterialLayout::new(&model.public, size, tile_rows, Origin::Dealt).unwrap();
         World {
             model,
             image,
+            size,
+            plane,
             seeds,
             share_seed: Seed::from_bytes([99; 32]),
             slot: 5,
@@ -96,7 +113,7 @@ impl World {
     /// The same world with material that is explicit at both servers.
     pub(super) fn made(self) -> Self {
         let (tile_rows, public) = (self.layout.tile_rows(), &self.model.public);
-        let layout = MaterialLayout::new(public, SIZE, tile_rows, Origin::Made).unwrap();
+        let layout = MaterialLayout::new(public, self.size, tile_rows, Origin::Made).unwrap();
         World { layout, origin: Origin::Made, ..self }
     }
 
@@ -146,7 +163,7 @@ impl World {
 
     /// The dealer of this world.
     pub(super) fn dealer<R: Ring>(&self) -> Dealer<'_, R> {
-        Dealer::new(&self.model.public, SIZE, [&self.seeds[0], &self.seeds[1]]).unwrap()
+        Dealer::new(&self.model.public, self.size, [&self.seeds[0], &self.seeds[1]]).unwrap()
     }
 
     /// One server's whole run; `engine` wraps the lookup engine.
@@ -162,11 +179,12 @@ impl World {
         let masked = MaskedWeights::<R>::new(party, public, &mut weights, &seeds.weight_mask)?;
         let (model, opened) = masked.open(channel, None)?;
         let public = &self.model.public;
-        let means = public.patch_means(&self.image, &public.network.grid(SIZE).unwrap());
+        let means = public.patch_means(&self.image, &public.network.grid(self.size).unwrap());
         let image = Image {
+            plane: R::from_i64(self.plane),
             share: &self.share_of::<R>(party, 0, &self.image, Purpose::ImageShare),
             means: &self.share_of::<R>(party, 1, &means, Purpose::ImageShare),
-            size: SIZE,
+            size: self.size,
             slot: self.view(party),
             layout: &self.layout,
         };
@@ -288,8 +306,8 @@ impl<R: Ring> TileSource for Products<'_, R> {
         let tile = self.next;
         self.next += 1;
         let Tile { stage, rows } = layout.tile(tile);
-        let (stage, grid) = &public.network.grids(SIZE).unwrap()[stage];
-        let made = self.masks.tile(public, (stage, grid), self.slot, rows);
+        let grid = &public.network.grids(self.world.size).unwrap()[stage];
+        let made = self.masks.tile(public, grid, self.slot, rows);
         let chunks: Vec<_> = layout.chunks(tile).collect();
         assert_eq!(
             made.iter().map(Vec::len).collect::<Vec<_>>(),

@@ -117,7 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn image(id: u8, height: u32) -> Subject {
-        Subject { id: ImageId::from_bytes([id; 16]), height, width: 40 }
+        Subject { id: ImageId::from_bytes([id; 16]), height, width: 40, plane: 0 }
     }
 
     fn sets(count: usize) -> Vec<TripleSetId> {

@@ -8,8 +8,8 @@ use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::ids::{ImageId, Role, TripleSetId};
 use crate::image::{GreyImage, add_gaussian};
 use crate::model::{
-    LevelMap, Method, NearestRounding, QuantiseOptions, QuantisedModel, decode_sums, encode_image,
-    quantise, random_model, run_twin,
+    LevelMap, Method, NearestRounding, QuantiseOptions, QuantisedModel, TwinInput, decode_sums,
+    encode_image, quantise, random_model, run_twin,
 };
 use crate::numbers::fixed::shrink_nearest;
 use crate::numbers::ring::RingBits;
@@ -143,7 +143,8 @@ impl World {
         let (public, size) = (&self.model.public, (image.height(), image.width()));
         let levels = LevelMap::new(public.units, public.sigma / SIGMA);
         let encoded = encode_image(public, image, &levels).pixels;
-        let run = run_twin::<u32>(&self.model, &encoded, size, &mut NearestRounding, &mut |_| ());
+        let input = TwinInput { image: &encoded, size, plane: 0 };
+        let run = run_twin::<u32>(&self.model, &input, &mut NearestRounding, &mut |_| ());
         let dropped = public.droppable_bits();
         let sums: Vec<u32> =
             run.unwrap().sums.iter().map(|&sum| shrink_nearest(sum, dropped)).collect();
@@ -270,6 +271,7 @@ fn slots_made_ahead_serve_one_image_each() {
                 name: "a".into(),
                 size,
                 pixels: Zeroizing::new(encode_image(model, image, &levels).pixels),
+                plane: 0,
             };
             let two = images[..2].iter().map(own).collect();
             let (results, reports) = visit.denoise(two, &mut Silent).unwrap();
@@ -310,7 +312,8 @@ fn a_quota_ends_and_material_has_a_limit() {
 #[test]
 fn a_user_who_lies_ends_its_own_session() {
     let world = World::new(&["anna"]);
-    let image = |height, width| Subject { id: ImageId::from_bytes([9; 16]), height, width };
+    let image =
+        |height, width| Subject { id: ImageId::from_bytes([9; 16]), height, width, plane: 0 };
     let set = TripleSetId::from_bytes([7; 16]);
     let encoded = |request: &Request| crate::ids::codec::encode_small(request).unwrap();
     let denoise = |height, width| {

@@ -30,7 +30,7 @@ fuzz_target!(init: seeds(models), |data: &[u8]| {
     let (json, file) = bytes.0.split_at(length.min(bytes.0.len()));
     let beside = (!json.is_empty()).then_some(json);
     if let Ok(description) = Description::parse(json) {
-        description.ops();
+        description.network().expect("a description that was checked");
     }
     let bound = SLACK + COPIES * INFLATION * data.len();
     let model = match kind % 6 {

@@ -24,7 +24,8 @@ fn serve(party: Party, answers: &[u8]) {
     let Ok((model, _)) = masked.open(&mut channel, None) else { return };
     let share = vec![7u32; SIZE.0 * SIZE.1];
     let slot = SlotView::new(party, &seeds.slots, SLOT, Origin::Dealt);
-    let image = Image { share: &share, means: &[], size: SIZE, slot, layout: &world.layout };
+    let image =
+        Image { share: &share, means: &[], plane: 0, size: SIZE, slot, layout: &world.layout };
     let mut tiles = Tiles { world, party, next: 0 };
     let sources = Sources { explicit: &mut tiles, products: None };
     let mut engine = LutEngine::new(party, &world.model.public);

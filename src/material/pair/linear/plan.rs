@@ -3,8 +3,8 @@
 use super::{HINTS_PER_PIECE, LinearError, MASKS_PER_PIECE};
 use crate::crypto::rlwe;
 use crate::crypto::rlwe::N;
-use crate::model::{LinearSpec, PublicModel};
-use crate::network::{Gather, LinearShape, Stage, StageGrid};
+use crate::model::{ActivationSpec, LinearSpec, PublicModel};
+use crate::network::{Gather, LinearShape, Network, Stage, StageGrid};
 use crate::numbers::ring::RingBits;
 use std::ops::Range;
 
@@ -109,6 +109,23 @@ pub struct OpPlan {
 }
 
 impl OpPlan {
+    /// That of a linear op of a network.
+    pub(super) fn of(
+        network: &Network<LinearSpec, ActivationSpec>,
+        op: usize,
+        spec: &LinearSpec,
+    ) -> Self {
+        let stage = network.stage_of(op);
+        let tile = (stage.first_linear() == op).then(|| TileShape::of_stage(stage)).flatten();
+        OpPlan {
+            op,
+            inputs: network.masked_inputs(op),
+            columns: spec.inputs(),
+            outputs: spec.outputs(),
+            packing: tile.map_or(Packing::Columns, Packing::Tiles),
+        }
+    }
+
     /// Ring elements that hold a batch of the input.
     pub fn elements(&self) -> usize {
         match &self.packing {
@@ -234,17 +251,7 @@ impl LinearPlan {
             return Err(LinearError::Ring { bits: public.ring.bits() });
         }
         let network = &public.network;
-        let plan = |(op, spec): (usize, &LinearSpec)| {
-            let stage = network.stage_of(op);
-            let tile = (stage.first_linear() == op).then(|| TileShape::of_stage(stage)).flatten();
-            OpPlan {
-                op,
-                inputs: network.masked_inputs(op),
-                columns: spec.inputs(),
-                outputs: spec.outputs(),
-                packing: tile.map_or(Packing::Columns, Packing::Tiles),
-            }
-        };
+        let plan = |(op, spec): (usize, &LinearSpec)| OpPlan::of(network, op, spec);
         Ok(LinearPlan { ops: network.linears().map(plan).collect() })
     }
 
@@ -298,6 +305,20 @@ fn tiled(kernel: usize) -> bool {
 /// 0 to `count` in runs of `most`.
 fn runs(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> + use<> {
     (0..count).step_by(most).map(move |first| first..count.min(first + most))
+}
+
+#[cfg(test)]
+impl OpPlan {
+    /// For each column of X that meets a masked input the ring element and the coefficients that it lies behind
+    /// the first pixel of a window.
+    pub(crate) fn places(&self) -> Vec<(usize, usize)> {
+        let of_run = |run: ElementRun| {
+            let shifts = run.shifts.clone();
+            let of = move |shift: usize| run.elements.clone().map(move |element| (element, shift));
+            shifts.into_iter().flat_map(of).collect::<Vec<_>>()
+        };
+        self.runs().into_iter().flat_map(of_run).collect()
+    }
 }
 
 #[cfg(test)]

@@ -44,8 +44,8 @@ fn alarms(method: Method, flaw: Flaw, servers: &[usize], field: &str) {
 fn masks_of_zero_alarm() {
     for (mask, field) in [
         (Mask::Weights, "U of op 1, opened"),
-        (Mask::Input, "V of the image of op 1, opened"),
-        (Mask::Input, "V of op 3, opened"),
+        (Mask::Input, "V of the image, opened"),
+        (Mask::Input, "V of op 2, opened"),
         (Mask::Lookup, "x + rho of op 2, opened"),
         (Mask::Value, "c of op 2, opened"),
         (Mask::Slope, "e of op 2, opened"),
@@ -58,7 +58,7 @@ fn masks_of_zero_alarm() {
 #[test]
 fn masks_that_serve_two_tiles_alarm() {
     for (mask, field) in [
-        (Mask::Input, "V of op 3, difference of tiles"),
+        (Mask::Input, "V of op 2, difference of tiles"),
         (Mask::Lookup, "x + rho of op 2, difference of tiles"),
         (Mask::Value, "c of op 2, difference of tiles"),
         (Mask::Slope, "e of op 2, difference of tiles"),
@@ -72,7 +72,7 @@ fn masks_that_serve_two_tiles_alarm() {
 #[test]
 fn masks_that_serve_two_layers_alarm() {
     for (mask, field) in [
-        (Mask::Input, "V of op 3, difference of layers"),
+        (Mask::Input, "V of op 2, difference of layers"),
         (Mask::Lookup, "x + rho of op 2, difference of layers"),
         (Mask::Value, "c of op 2, difference of layers"),
         (Mask::Slope, "e of op 2, difference of layers"),
@@ -85,7 +85,7 @@ fn masks_that_serve_two_layers_alarm() {
 
 #[test]
 fn material_and_seeds_that_serve_twice_alarm() {
-    let image = "V of the image of op 1, difference of two sessions";
+    let image = "V of the image, difference of two sessions";
     for method in [lut(), gc()] {
         alarms(method, Flaw::SlotReused, &[0, 1], image);
     }
@@ -98,7 +98,7 @@ fn material_and_seeds_that_serve_twice_alarm() {
 
 #[test]
 fn servers_with_equal_seeds_alarm() {
-    for opening in ["V of op 3", "V of the image of op 1", "x + rho of op 2", "c of op 2"] {
+    for opening in ["V of op 2", "V of the image", "x + rho of op 2", "c of op 2"] {
         let field = format!("{opening}, under equal masks");
         alarms(lut(), Flaw::EqualSlotSeeds, &[0, 1], &field);
     }

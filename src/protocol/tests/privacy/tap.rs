@@ -79,7 +79,6 @@ impl<'a> Tap<'a> {
         let network = &self.world.model.public.network;
         match mask {
             Mask::Weights => network.linears().next().unwrap().0,
-            Mask::Input => network.linears().nth(1).unwrap().0,
             _ => network.activations().next().unwrap().0,
         }
     }

@@ -172,7 +172,7 @@ pub(super) fn pieces(
             layout.masked("U", Mask::Weights, op, 0..linear.weights(), ring);
         }
         Tag::Image => {
-            let (op, _) = network.linears().next().unwrap();
+            let op = network.maps()[0].op;
             layout.masked("V of the image", Mask::Input, op, 0..SIZE.0 * SIZE.1, ring);
         }
         Tag::Opening => opening(world, sender, batch, nth, &mut layout),
@@ -196,8 +196,7 @@ fn opening(world: &World, sender: Party, batch: u32, nth: usize, layout: &mut La
             ActivationSpec::Piecewise(_) => 6,
         };
         if nth == before + own {
-            let next = (op + 1..).find(|&op| matches!(network.ops()[op], Op::Linear(_)));
-            layout.masked("V", Mask::Input, next.unwrap(), at, ring);
+            layout.masked("V", Mask::Input, op, at, ring);
             return;
         } else if nth < before + own {
             match spec {

@@ -169,7 +169,8 @@ fn check(lab: &Lab, public: &PublicModel, stem: &str) {
     let size = (fields.height as usize, fields.width as usize);
     let layout =
         MaterialLayout::new(public, size, fields.tile_rows as usize, Origin::Made).unwrap();
-    let stages = public.network.grids(size).unwrap();
+    let network = &public.network;
+    let grids = network.grids(size).unwrap();
     let widths: Vec<_> = public.network.activations().map(|(op, _, width)| (op, width)).collect();
     let (mut off, mut all) = (0, 0);
     for slot in 0..fields.slots {
@@ -180,7 +181,7 @@ fn check(lab: &Lab, public: &PublicModel, stem: &str) {
         let views = files.each_ref().map(|file| file.view(slot));
         for number in 0..layout.tiles() {
             let tile = layout.tile(number);
-            let (stage, grid) = &stages[tile.stage];
+            let grid = &grids[tile.stage];
             let chunks = sources.each_mut().map(|source| source.next_tile().unwrap());
             for ((op, first), (_, second)) in chunks[0].iter().zip(&chunks[1]) {
                 let width = widths.iter().find(|(at, _)| at == op).map_or(0, |(_, width)| *width);
@@ -201,20 +202,18 @@ fn check(lab: &Lab, public: &PublicModel, stem: &str) {
                             total(files.each_ref().map(|file| {
                                 weight_mask(&file.seeds().weight_mask, *op, l.weights())
                             }));
-                        let y = match *op == stage.first_linear() {
-                            true => {
-                                let all = 0..grid.features();
-                                let map =
-                                    total(views.each_ref().map(|v| v.input_mask(*op, all.clone())));
-                                grid.gather(tile.rows.clone(), &map, 0)
-                            }
-                            false => {
-                                let at = tile.rows.start * l.inputs..tile.rows.end * l.inputs;
-                                total(views.each_ref().map(|v| v.input_mask(*op, at.clone())))
-                            }
+                        let mask = |op: usize, run: std::ops::Range<usize>| {
+                            total(views.each_ref().map(|v| v.input_mask(op, run.clone())))
+                        };
+                        let rows = tile.rows.clone();
+                        let y = match network.inner_mask(*op) {
+                            None => grid
+                                .gather_masked(rows, |map, run| mask(network.maps()[map].op, run)),
+                            Some(op) => mask(op, rows.start * l.inputs..rows.end * l.inputs),
                         };
                         let z = total([numbers(first), numbers(second)]);
-                        let expected = y.chunks_exact(l.inputs).flat_map(|y| {
+                        let n = network.masked_inputs(*op);
+                        let expected = y.chunks_exact(n).flat_map(|y| {
                             x.chunks_exact(l.inputs).map(move |x| {
                                 let products = x.iter().zip(y).map(|(x, y)| x.wrapping_mul(*y));
                                 products.fold(0u32, u32::wrapping_add)

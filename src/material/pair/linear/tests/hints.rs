@@ -5,10 +5,9 @@ use crate::crypto::rlwe::{HINT_BITS, PublicRing};
 
 /// sum_k x_jk a_k at one coefficient, by definition.
 fn public_product(plan: &OpPlan, x: &[u32], a: &[rlwe::Public], c: usize) -> u128 {
-    let (shifts, elements) = (plan.shifts(), plan.elements());
     let mut sum = 0u128;
-    for (i, &x) in x.iter().enumerate() {
-        let (a, at) = (&a[i % elements], c + shifts[i / elements]);
+    for ((element, shift), &x) in plan.places().into_iter().zip(x) {
+        let (a, at) = (&a[element], c + shift);
         let v = u128::from(a.high[at % N]) << 24 | u128::from(a.low[at % N]);
         let v = if at >= N { v.wrapping_neg() } else { v };
         sum = sum.wrapping_add((i128::from(x as i32) as u128).wrapping_mul(v));

@@ -28,12 +28,12 @@ fn batch(number: u32) -> BatchName {
 }
 
 fn columns(op: usize, inputs: usize, outputs: usize) -> OpPlan {
-    OpPlan { op, inputs, outputs, packing: Packing::Columns }
+    OpPlan { op, inputs, columns: inputs, outputs, packing: Packing::Columns }
 }
 
 fn tiles(tile: TileShape, outputs: usize) -> OpPlan {
-    let inputs = tile.kernel * tile.kernel * tile.channels;
-    OpPlan { op: 1, inputs, outputs, packing: Packing::Tiles(tile) }
+    let inputs = tile.maps.iter().map(|map| map.kernel * map.kernel * map.channels).sum();
+    OpPlan { op: 1, inputs, columns: inputs, outputs, packing: Packing::Tiles(tile) }
 }
 
 /// S0 holds, S1 encrypts.

@@ -2,25 +2,55 @@
 
 use super::*;
 use crate::material::{Origin, SlotView};
-use crate::network::{Border, Gather, PatchGrid, Stage};
+use crate::model::{ActivationSpec, LinearSpec};
+use crate::network::{Border, Fold, Gather, Network, Op, Read, StageGrid, gaussian_window};
 use std::ops::Range;
 
+type PublicNetwork = Network<LinearSpec, ActivationSpec>;
+
+/// A linear op that reads the image, or maps made of it, on a size.
 struct Lab {
-    stage: Stage,
-    grid: PatchGrid,
+    network: PublicNetwork,
+    grid: StageGrid,
     plan: OpPlan,
 }
 
 impl Lab {
+    /// One map of `channels`, the image where it is 1.
     fn new(gather: Gather, size: (usize, usize), channels: usize, outputs: usize) -> Self {
-        let stage = Stage { ops: 0..2, channels, gather };
-        let grid = PatchGrid::new(size, channels, &gather).unwrap();
-        let inputs = gather.patch * gather.patch * channels;
-        let plan = match gather.patch {
-            1 => columns(1, inputs, outputs),
-            kernel => tiles(TileShape::of_kernel(kernel, channels), outputs),
+        match channels {
+            1 => Lab::of(&[Read::map(0, gather)], &[], size, outputs),
+            _ => Lab::of(&[Read::map(1, gather)], &[channels], size, outputs),
+        }
+    }
+
+    /// An op behind stages that make maps of these channels.
+    fn of(reads: &[Read], channels: &[usize], size: (usize, usize), outputs: usize) -> Self {
+        let linear =
+            |inputs: usize, outputs| Op::Linear(LinearSpec { inputs, outputs, out_frac: 0 });
+        let single = Gather::convolution(1);
+        let mut ops = Vec::new();
+        for channels in channels {
+            ops.extend([Op::read(0, single), linear(1, *channels)]);
+        }
+        let read = |read: &Read| {
+            let channels = read.number().filter(|map| *map > 0).map_or(1, |map| channels[map - 1]);
+            read.gather.patch.pow(2) * channels
         };
-        Lab { stage, grid, plan }
+        let inner = reads[0].gather.inner();
+        let predicts = if channels.is_empty() { inner } else { 1 };
+        ops.extend([Op::Gather(reads.to_vec()), linear(reads.iter().map(read).sum(), outputs)]);
+        if predicts == 1 {
+            // Makes an image of it, whatever it is.
+            ops.extend([Op::read(channels.len() + 1, single), linear(outputs, 1)]);
+        }
+        ops.push(Op::Fold(Fold { patch: predicts, window: gaussian_window(predicts) }));
+        let network = Network::new(ops).unwrap();
+        let grid = network.grids(size).unwrap().swap_remove(channels.len());
+        let op = grid.stage.first_linear();
+        let (_, spec) = network.linears().find(|(at, _)| *at == op).unwrap();
+        let plan = OpPlan::of(&network, op, spec);
+        Lab { network, grid, plan }
     }
 
     fn check(&self, slots: usize) {
@@ -35,8 +65,8 @@ impl Lab {
         });
         let mut shares = [0, 1].map(|_| vec![0; slots * rows * m]);
         for part in &self.plan.parts(&self.grid, slots) {
-            let y =
-                [0, 1].map(|i| batch_input(&self.plan, part, (&self.stage, &self.grid), &views[i]));
+            let y = [0, 1]
+                .map(|i| batch_input(&self.plan, part, (&self.network, &self.grid), &views[i]));
             let [h, e] = world.shares(part, [&y[0], &y[1]], slots * rows, |_| ());
             shares[0] = sum(&shares[0], &h);
             shares[1] = sum(&shares[1], &e);
@@ -44,9 +74,12 @@ impl Lab {
         // By definition: patches of the sum of both masks.
         let mut expected = Vec::new();
         for (first, second) in views[0].iter().zip(&views[1]) {
-            let masks = |view: &SlotView<'_>| view.input_mask::<u32>(1, 0..self.grid.features());
-            let (a, b) = (masks(first), masks(second));
-            let y = self.grid.gather(0..rows, &sum(&a, &b), 0);
+            let y = self.grid.gather_masked(0..rows, |map, run| {
+                let mask = |view: &SlotView<'_>| {
+                    view.input_mask::<u32>(self.network.maps()[map].op, run.clone())
+                };
+                sum(&mask(first), &mask(second))
+            });
             expected.extend(product(&x, self.plan.inputs, &y));
         }
         let wrong = off(&shares, &expected);
@@ -67,9 +100,27 @@ fn convolutions_by_tiles_are_patches_times_weights() {
     let mirrored = Gather { border: Border::Reflect, ..zeros(3) };
     Lab::new(mirrored, (20, 33), 1, 2).check(1);
     // More than one pixel is predicted; a map of one pixel; a large kernel.
-    Lab::new(Gather { patch: 9, stride: 1, pad: 3, border: Border::Reflect }, (70, 12), 1, 2)
+    Lab::new(Gather { patch: 9, stride: 1, pad: 3, border: Border::Reflect }, (70, 12), 1, 9)
         .check(1);
     Lab::new(zeros(3), (1, 1), 2, 2).check(2);
+}
+
+/// Several maps lie in one tile, whatever kernels they are read with; with a stride they go by columns.
+#[test]
+fn maps_side_by_side_are_patches_times_weights() {
+    let mirrored = Gather { border: Border::Reflect, ..zeros(5) };
+    let early = Gather { pad: 0, ..zeros(2) };
+    for (reads, tiled) in [
+        (vec![Read::map(1, zeros(3)), Read::map(2, zeros(3))], true),
+        (vec![Read::map(1, zeros(1)), Read::map(0, mirrored), Read::map(2, zeros(3))], true),
+        (vec![Read::map(2, early), Read::map(1, zeros(1)), Read::map(2, zeros(5))], true),
+        (vec![Read::map(1, zeros(1)), Read::map(2, zeros(1))], false),
+    ] {
+        // The image is read in any case, and every map by somebody.
+        let lab = Lab::of(&reads, &[2, 3], (35, 33), 2);
+        assert_eq!(matches!(lab.plan.packing, Packing::Tiles(_)), tiled);
+        lab.check(2);
+    }
 }
 
 /// The last window of a tile must not reach into what wraps around: one column more is wrong.
@@ -79,9 +130,9 @@ fn windows_stay_inside_a_tile() {
     let (lines, columns) = tile.windows();
     assert_eq!((lines, columns), (130, 29));
     assert!(tile.lines * tile.columns <= N);
-    let plan = tiles(tile, 1);
+    let plan = tiles(tile.clone(), 1);
     let last = (lines - 1) * tile.columns + columns - 1;
-    let furthest = plan.shifts().into_iter().max().unwrap();
+    let furthest = plan.places().into_iter().map(|(_, shift)| shift).max().unwrap();
     assert_eq!(last + furthest, tile.lines * tile.columns - 1);
     for kernel in 2..=32 {
         let tile = TileShape::of_kernel(kernel, 1);
@@ -91,7 +142,7 @@ fn windows_stay_inside_a_tile() {
 
 #[test]
 fn parts_cover_every_patch_once() {
-    let cover = |plan: &OpPlan, grid: &PatchGrid, slots: usize| {
+    let cover = |plan: &OpPlan, grid: &StageGrid, slots: usize| {
         let mut seen = vec![0; grid.rows() * slots];
         for part in plan.parts(grid, slots) {
             let places = part.places(plan);

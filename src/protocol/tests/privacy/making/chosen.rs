@@ -76,7 +76,7 @@ impl Chosen {
             true => (9 * CHANNELS, Packing::Tiles(tile)),
             false => (CHANNELS, Packing::Columns),
         };
-        OpPlan { op: 1, inputs, outputs: OUTPUTS, packing }
+        OpPlan { op: 1, inputs, columns: inputs, outputs: OUTPUTS, packing }
     }
 
     fn part(&self, tile: TileShape) -> (Part, usize) {

@@ -4,7 +4,7 @@ use crate::crypto::rlwe;
 use crate::crypto::rlwe::{LOW_BITS, N, PublicRing};
 use crate::ids::Party;
 use crate::material::pair::linear::{MaskName, OpPlan, Packing, Part};
-use crate::network::{PatchGrid, Stage};
+use crate::network::StageGrid;
 
 /// Coefficients that are counted of an element of the ring: all are alike.
 pub(super) const COUNTED: usize = 512;
@@ -60,11 +60,11 @@ impl Publics {
 
     /// The top 56 bits of sum_k x_k a_k for a row of X: what r a_0 + e' hides in its hint.
     pub(super) fn sum(&self, plan: &OpPlan, x: &[u32]) -> Vec<u64> {
-        let (shifts, elements) = (plan.shifts(), plan.elements());
+        let places = plan.places();
         let at = |c: usize| {
             let mut sum = 0u128;
-            for (i, &x) in x.iter().enumerate() {
-                let (a, at) = (&self.0[i % elements], c + shifts[i / elements]);
+            for ((element, shift), &x) in places.iter().zip(x) {
+                let (a, at) = (&self.0[*element], c + shift);
                 let low = u128::from(a.low[at % N]);
                 let v = u128::from(a.high[at % N]) << PublicRing::LOW_BITS | low;
                 let v = if at >= N { v.wrapping_neg() } else { v };
@@ -78,21 +78,15 @@ impl Publics {
 
 /// Numbers of the input maps of some slots, whole, put where a batch has its columns: a row a coefficient,
 /// an element of the ring a column.
-pub(super) fn spread(
-    plan: &OpPlan,
-    part: &Part,
-    (stage, grid): (&Stage, &PatchGrid),
-    maps: &[Vec<u32>],
-) -> Vec<u32> {
+pub(super) fn spread(plan: &OpPlan, part: &Part, grid: &StageGrid, maps: &[Vec<u32>]) -> Vec<u32> {
     match (part, &plan.packing) {
         (Part::Tile { slot, lines, columns, .. }, Packing::Tiles(tile)) => {
-            let lines = lines.start..lines.start + tile.lines;
-            let columns = columns.start..columns.start + tile.columns;
-            grid.padded(lines, columns, &maps[*slot], 0)
+            let (lines, columns) = ((lines.start, tile.lines, 0), (columns.start, tile.columns, 0));
+            grid.reads[0].padded(lines, columns, &maps[*slot], 0)
         }
         (Part::Columns(columns), _) => {
-            let of_slot = |map: &Vec<u32>| match plan.op == stage.first_linear() {
-                true => grid.gather(0..grid.rows(), map, 0),
+            let of_slot = |map: &Vec<u32>| match plan.op == grid.stage.first_linear() {
+                true => grid.reads[0].gather(0..grid.rows(), map, 0),
                 false => map.clone(),
             };
             let all: Vec<u32> = maps.iter().flat_map(of_slot).collect();

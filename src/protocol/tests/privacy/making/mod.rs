@@ -99,7 +99,7 @@ fn making_on_the_same_randomness_twice_alarms() {
         "ciphertexts, high, xor of two sessions",
         "corrections, xor of two sessions",
         "payload of K3, xor of two sessions",
-        "V of the image of op 1, difference of two sessions",
+        "V of the image, difference of two sessions",
     ];
     alarms(Slip::SessionReused, &fields);
 }

@@ -56,25 +56,27 @@ impl Eyes<'_, '_> {
         let (seat, plan) = (self.seat, self.plan());
         let party = seat.party;
         let network = &seat.worlds[0].model.public.network;
-        let stages = network.grids(SIZE).unwrap();
+        let grids = network.grids(SIZE).unwrap();
         for op in plan.ops() {
-            let (stage, grid) = stages.iter().find(|(s, _)| s.ops.contains(&op.op)).unwrap();
-            let inputs = match op.op == stage.first_linear() {
-                true => grid.features(),
-                false => grid.rows() * op.inputs,
+            let grid = grids.iter().find(|grid| grid.stage.ops.contains(&op.op)).unwrap();
+            let (mask, inputs) = match network.inner_mask(op.op) {
+                None => {
+                    let map = grid.stage.maps().next().unwrap();
+                    (network.maps()[map].op, grid.reads[0].features())
+                }
+                Some(mask) => (mask, grid.rows() * op.inputs),
             };
             let views = |p| seat.worlds.iter().map(|w| w.view(p)).collect::<Vec<_>>();
             let maps = |p: Party| -> Vec<Vec<u32>> {
-                views(p).iter().map(|v| v.input_mask(op.op, 0..inputs)).collect()
+                views(p).iter().map(|v| v.input_mask(mask, 0..inputs)).collect()
             };
-            let opened: Vec<Vec<u32>> = self.opened.iter().map(|o| input(o, op.op)).collect();
+            let opened: Vec<Vec<u32>> = self.opened.iter().map(|o| input(o, mask)).collect();
             for part in op.parts(grid, seat.worlds.len()) {
-                let place = (stage, grid);
                 let [own, secret] =
-                    [party, party.other()].map(|p| spread(op, &part, place, &maps(p)));
-                let right = batch_input(op, &part, place, &views(party));
+                    [party, party.other()].map(|p| spread(op, &part, grid, &maps(p)));
+                let right = batch_input(op, &part, (network, grid), &views(party));
                 assert!(own == *right, "what is hidden is put where the batch has it");
-                let opened = spread(op, &part, place, &opened);
+                let opened = spread(op, &part, grid, &opened);
                 self.batch(op.pieces().count(), op.elements(), [&own, &secret, &opened]);
             }
         }
@@ -129,15 +131,15 @@ impl Eyes<'_, '_> {
         let inputs = linear.weights() / linear.outputs;
         let first = (0..z.len()).map(|i| u64::from(x[i % linear.outputs * inputs]));
         self.classes("share of Z by an entry of X", 32, &z, (32, &first.collect::<Vec<u64>>()));
-        let next = network.linears().map(|(at, _)| at).find(|at| *at > op);
-        if let Some(v) = next.and_then(|next| self.opened[slot].get(&("V", next)).cloned()) {
+        // What the activation behind it gives is opened under its op.
+        if let Some(v) = self.opened[slot].get(&("V", op + 1)).cloned() {
             let first = world.layout.tile(tile).rows.start * linear.outputs;
             self.joint("share of Z, less V", 32, &minus(&z, &v[first..][..z.len()], 32));
         }
     }
 }
 
-/// The opened V of the input of a linear op.
+/// The opened V whose mask belongs to an op.
 fn input(opened: &BTreeMap<(&'static str, usize), Vec<u64>>, op: usize) -> Vec<u32> {
     let found = opened.get(&("V of the image", op)).or_else(|| opened.get(&("V", op)));
     found.expect("every input is opened").iter().map(|v| *v as u32).collect()

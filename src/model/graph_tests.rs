@@ -1,0 +1,93 @@
+//! Random graphs: the twin follows the float model, equalised models are the same functions, and files of
+//! models and public descriptions say all of them.
+
+use super::{
+    Cells, Method, ModelError, NearestRounding, PublicModel, QuantiseOptions, Ranges, TwinInput,
+    decode_sums, describe, load_npz, quantise, run_twin, save_npz,
+};
+use crate::graphs::{May, Numbers, random_graph};
+use crate::model::{FloatModel, Packing};
+use crate::numbers::activation::Nonlinearity;
+use crate::numbers::ring::RingBits;
+use proptest::prelude::*;
+use std::io::Cursor;
+
+fn relu(values: &mut [f32]) {
+    Nonlinearity::Relu.apply(values);
+}
+
+fn image((height, width): (usize, usize), seed: u64) -> Vec<f32> {
+    let mut numbers = Numbers(seed);
+    (0..height * width).map(|_| numbers.real()).collect()
+}
+
+fn float(model: &FloatModel, image: &[f32], size: (usize, usize)) -> Vec<f32> {
+    let plane = model.plane(model.sigma / 2.0);
+    model.denoise_at(image, size, plane, &relu, &mut |_| ()).unwrap()
+}
+
+fn furthest(a: impl Iterator<Item = f64>, b: &[f32]) -> f64 {
+    a.zip(b).map(|(a, b)| (a - f64::from(*b)).abs()).fold(0.0, f64::max)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn the_twin_follows_the_float_model(
+        seed: u64, linear: bool, height in 2usize..16, width in 2usize..16,
+    ) {
+        let mut model = random_graph(seed, May { linear, plane: true });
+        let (size, units) = ((height, width), image((height, width), seed));
+        // Calibrated on what it is tried on.
+        let extremes = |plane| model.extremes_of(&units, size, plane, &mut |_| ()).unwrap();
+        let found = extremes(model.plane(model.sigma / 2.0));
+        prop_assume!(found.iter().all(|layer| layer.iter().any(|v| *v > 1e-3)));
+        model.extremes = Some(found);
+        let options = QuantiseOptions {
+            ring: RingBits::L64,
+            method: Method::Lut { cells: Cells::Count(9) },
+            interval: 1.0,
+            ranges: Ranges::Calibrated { margin: 1.5 },
+        };
+        let quantised = match quantise(&model, &options) {
+            Err(ModelError::NoBitsLeft { .. }) => return Ok(()),
+            other => other.unwrap(),
+        };
+        let public = &quantised.public;
+        let again = PublicModel::from_json(&public.to_json()).unwrap();
+        prop_assert_eq!(&again, public);
+        let encoded: Vec<i64> = units.iter().map(|&v| public.input.encode(v.into()).0).collect();
+        let input = TwinInput { image: &encoded, size, plane: public.plane(model.sigma / 2.0) };
+        let run = run_twin::<u64>(&quantised, &input, &mut NearestRounding, &mut |_| ()).unwrap();
+        let (grid, window) = (public.network.grid(size).unwrap(), &public.network.fold().window);
+        let found = decode_sums(&run.sums, &grid, window, (public.output_frac(), 0));
+        let expected = float(&model, &units, size);
+        let most = expected.iter().fold(1f32, |most, v| most.max(v.abs()));
+        let error = furthest(found.into_iter(), &expected);
+        prop_assert!(error < 0.03 * f64::from(most), "off by {error} of {most}");
+    }
+
+    #[test]
+    fn equalised_graphs_are_the_same_functions(seed: u64) {
+        let model = random_graph(seed, May { linear: true, plane: true });
+        let scaled = model.equalised(1.25, 0.9).unwrap();
+        let units = image((9, 8), seed);
+        let (a, b) = (float(&model, &units, (9, 8)), float(&scaled, &units, (9, 8)));
+        let most = a.iter().fold(1f32, |most, v| most.max(v.abs()));
+        prop_assert!(furthest(b.iter().map(|v| f64::from(*v)), &a) < 1e-3 * f64::from(most));
+    }
+
+    /// What is written of a model is the model, weight for weight.
+    #[test]
+    fn graphs_are_written_and_read(seed: u64) {
+        let model = random_graph(seed, May { linear: true, plane: true });
+        let (mut npz, description) = (Cursor::new(Vec::new()), describe(&model));
+        save_npz(&model, Some(&description), Packing::Stored, &mut npz).unwrap();
+        let again = load_npz(Cursor::new(npz.into_inner()), None).unwrap();
+        prop_assert_eq!(again.network, model.network);
+        let pairs = again.extremes.iter().flatten().flatten().zip(model.extremes.iter().flatten().flatten());
+        // Reading decimals may be off in the last place.
+        pairs.for_each(|(a, b)| assert!((a - b).abs() <= 1e-12 * b.abs(), "{a} {b}"));
+    }
+}

@@ -1,0 +1,99 @@
+//! Random graphs: what the servers compute is what the twin computes, however they come by their material.
+
+use super::world::World;
+use super::{lookups, secure_equals_twin};
+use crate::graphs::{May, random_graph};
+use crate::model::piecewise::Piecewise;
+use crate::model::{Method, ModelError, QuantiseOptions, QuantisedModel, Ranges, quantise};
+use crate::numbers::ring::RingBits;
+use proptest::prelude::*;
+
+/// The network number `seed`, unless it leaves the ring no bits.
+fn quantised(seed: u64, ring: RingBits, method: Method) -> Option<QuantisedModel> {
+    let model = random_graph(seed, May { linear: true, plane: true });
+    let ranges = Ranges::Calibrated { margin: 1.5 };
+    match quantise(&model, &QuantiseOptions { ring, method, interval: 1.0, ranges }) {
+        Ok(model) => Some(model),
+        Err(ModelError::NoBitsLeft { .. } | ModelError::OutputTooLarge { .. }) => None,
+        Err(other) => panic!("seed {seed}: {other}"),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    seed: u64,
+    size: (usize, usize),
+    tile_rows: usize,
+    made: bool,
+    prepared: [bool; 2],
+}
+
+fn runs() -> impl Strategy<Value = Run> {
+    let sizes = (2usize..14, 2usize..14);
+    let run =
+        |(seed, size, tile_rows, made, prepared)| Run { seed, size, tile_rows, made, prepared };
+    (any::<u64>(), sizes, 1usize..60, any::<bool>(), any::<[bool; 2]>()).prop_map(run)
+}
+
+impl Run {
+    fn world(&self, model: QuantisedModel) -> World {
+        let mut world = World::sized(model, self.size, self.tile_rows, 20);
+        world.prepared = self.prepared;
+        if self.made { world.made() } else { world }
+    }
+
+    fn lookups(&self, ring: RingBits) -> Option<()> {
+        let world = self.world(quantised(self.seed, ring, lookups())?);
+        match ring {
+            RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.engines()),
+            RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.engines()),
+        }
+        Some(())
+    }
+
+    fn garbled(&self, ring: RingBits) -> Option<()> {
+        let method = Method::Gc { function: Piecewise::relu(), refit: false };
+        let world = self.world(quantised(self.seed, ring, method)?);
+        match ring {
+            RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.gc_engines()),
+            RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.gc_engines()),
+        }
+        Some(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+
+    #[test]
+    fn graphs_equal_the_twin_exactly(run in runs(), wide: bool) {
+        run.lookups(if wide { RingBits::L64 } else { RingBits::L32 });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
+
+    #[test]
+    fn garbled_graphs_equal_the_twin_exactly(run in runs(), wide: bool) {
+        run.garbled(if wide { RingBits::L64 } else { RingBits::L32 });
+    }
+}
+
+/// The tests above are of something: most networks fit either ring, and they have what graphs have.
+#[test]
+fn most_random_graphs_fit_and_have_everything() {
+    let models = |ring| (0..100).filter_map(move |seed| quantised(seed, ring, lookups()));
+    assert!(models(RingBits::L32).count() > 50 && models(RingBits::L64).count() > 80);
+    let has = |what: fn(&QuantisedModel) -> bool| models(RingBits::L32).filter(what).count();
+    assert!(has(|m| !m.public.network.is_chain()) > 40);
+    assert!(has(|m| m.public.network.reads_plane()) > 10);
+    assert!(has(|m| m.public.network.maps().iter().any(|map| map.scale > 1)) > 10);
+    assert!(has(|m| m.public.network.maps().iter().any(|map| !map.opened)) > 0);
+    assert!(has(|m| m.public.network.stages().iter().any(|stage| stage.shuffle > 1)) > 5);
+    assert!(has(|m| m.public.network.gather().stride == 2) > 5);
+    let bare = |m: &QuantisedModel| {
+        m.public.network.maps().len() > 1 + m.public.network.activations().count()
+    };
+    assert!(models(RingBits::L64).filter(bare).count() > 0);
+}
