@@ -6,10 +6,9 @@ use super::output::{Console, bytes, print_json, print_json_line, say, say_failur
 use super::server_side::heed_signals;
 use crate::files::keys::KeyFolder;
 use crate::ids::Role;
-use crate::material::pair::Exposure;
 use crate::model::PublicModel;
 use crate::roles::one_cloud::{
-    Clients, Cloud as Daemon, CloudEvent, Crowd, SessionReport, Settings,
+    Clients, Cloud as Daemon, CloudEvent, Crowd, SessionReport, Settings, exposure,
 };
 use crate::roles::read_public;
 use crate::roles::server::{MakePaths, description_beside};
@@ -27,6 +26,7 @@ struct Added<'a> {
     model_id: String,
     images_a_day: u64,
     images_in_all: Option<u64>,
+    advantage_bits: u32,
     material_bytes: u64,
     /// What a 512x512 image adds at most to the advantage of a user who is after the cloud's secrets.
     advantage_an_image: Option<f64>,
@@ -41,6 +41,7 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
     let settings = Settings {
         images_a_day: args.images_a_day,
         images_in_all: args.images_in_all,
+        advantage_bits: args.advantage_bits,
         material_bytes: args.material * 1_000_000_000,
     };
     let clients = Clients::open(&args.clients)?;
@@ -54,7 +55,7 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
         settings.images_a_day,
         bytes(settings.material_bytes)
     ));
-    let advantage_an_image = exposure(&public.model, settings.images_a_day, console);
+    let advantage_an_image = told(&public.model, settings.advantage_bits, console);
     if args.json {
         let report = Added {
             client: &client.name,
@@ -62,6 +63,7 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
             model_id: public.facts.model_id.to_string(),
             images_a_day: settings.images_a_day,
             images_in_all: settings.images_in_all,
+            advantage_bits: settings.advantage_bits,
             material_bytes: settings.material_bytes,
             advantage_an_image,
         };
@@ -71,14 +73,14 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
 }
 
 /// Tells how much results may tell, for images of 512x512.
-fn exposure(public: &PublicModel, a_day: u64, console: &Console) -> Option<f64> {
-    let exposure = Exposure::of(public, (512, 512)).ok()?;
-    let (each, images) = (exposure.total(), exposure.images());
-    if images < a_day as f64 {
+fn told(public: &PublicModel, bits: u32, console: &Console) -> Option<f64> {
+    let each = exposure(public, (512, 512)).ok()?;
+    let images = (-f64::from(bits)).exp2() / each;
+    if bits > 0 {
         console.note(format!(
-            "note: by rounding a 512x512 result may tell of the cloud's share with an advantage of at \
-             most 2^{:.1}; 2^-20 is reached by {images:.4} images, fewer than a day's (docs/one-cloud.md)",
-            each.log2()
+            "after {images:.0} image(s) of 512x512, or as many of other sizes as tell as much, their results \
+             may tell of the cloud's secrets with an advantage of 2^-{bits}: no more are denoised then, until \
+             the model is shared anew"
         ));
     }
     Some(each)

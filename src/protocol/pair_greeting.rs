@@ -8,7 +8,7 @@ use super::ProtocolError;
 use super::handshake::{
     Purpose, SHOWN, broken, differs, greeting, listed, parse_body, parse_greeting, plain, small,
 };
-use crate::crypto::rlwe;
+use crate::crypto::rlwe::Profile;
 use crate::ids::Party;
 use crate::ids::codec::{Decode, Encode};
 use crate::ids::{Digest, Fingerprint, ModelId, WeightMaskId};
@@ -47,9 +47,10 @@ pub struct MakerIdentity {
 pub struct Parameters(pub [u32; 4]);
 
 impl Parameters {
-    /// The only ones that this program has.
-    pub const OURS: Parameters =
-        Parameters([rlwe::N as u32, rlwe::Q_BITS, rlwe::MASK_BITS, rlwe::HINT_BITS]);
+    /// Those of a profile.
+    pub fn of(profile: Profile) -> Self {
+        Parameters(profile.numbers())
+    }
 }
 
 /// A set of material that is wanted.
@@ -177,7 +178,7 @@ mod tests {
             public_digest: Digest::of(b"public"),
             ring: RingBits::L32,
             engine: "lut".into(),
-            parameters: Parameters::OURS,
+            parameters: Parameters::of(Profile::Q88),
             packing: Digest::of(b"packing"),
             sets: vec![WantedSet { size: (64, 48), slots: 2, tile_rows: 128 }],
             mask: None,

@@ -6,7 +6,7 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use ppdenoise::crypto::prg::{Domain, Purpose, Seed};
-use ppdenoise::crypto::rlwe::{HINT_BYTES, N};
+use ppdenoise::crypto::rlwe::{N, Profile};
 use ppdenoise::ids::Party;
 use ppdenoise::kernels::{self, Backend, Ntt, PackedWeights};
 use ppdenoise::material::pair::linear::{
@@ -81,7 +81,7 @@ fn plan() -> LinearPlan {
     let json = include_bytes!("../../fixtures/models/mlp-29-13-3x640-s25-r32.json");
     let model = load_npz(Cursor::new(&npz[..]), Some(json)).expect("a model");
     let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
-    LinearPlan::new(&quantise(&model, &options).expect("it fits").public)
+    LinearPlan::new(&quantise(&model, &options).expect("it fits").public, Profile::Q88)
         .expect("a ring of 32 bits")
 }
 
@@ -101,7 +101,7 @@ impl Servers {
         let name = MaskName { id: [3; 16], model_id: [4; 16], nonces };
         let mut hints = PeerHints::new(plan.clone());
         for piece in plan.hint_pieces() {
-            let bytes = vec![0x5a; piece.rows.len() * HINT_BYTES];
+            let bytes = vec![0x5a; piece.rows.len() * Profile::Q88.hint_bytes()];
             hints.add(&piece, &bytes).expect("their length is right");
         }
         let y = words(N * plan.ops()[INDEX].inputs);

@@ -44,7 +44,7 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "add-client",
         "<NAME> --clients --keys --passphrase-file --key --model --public --images-a-day --images-in-all \
-         --material --json",
+         --advantage-bits --material --json",
     ),
     (
         "client",

@@ -7,7 +7,6 @@
 
 use super::{PayloadSize, PublicFacts, SEED_OP, random_seed, start_sealed};
 use crate::crypto::prg::Seed;
-use crate::crypto::rlwe::HINT_BYTES;
 use crate::files::FormatError;
 use crate::files::container::envelope::{ChunkKey, EnvelopeWriter, OpenFrom, SealTo, open_file};
 use crate::files::container::header::{Hints, WeightMask};
@@ -225,7 +224,8 @@ impl MaskStore<'_> {
         let mut file = file.unseal(self.keys(&self.owner.public())).ok()?;
         let mut peer = PeerHints::new(plan.clone());
         for (number, piece) in plan.hint_pieces().enumerate() {
-            let bytes = file.chunk(hint_key(number, &piece), piece.rows.len() * HINT_BYTES).ok()?;
+            let length = piece.rows.len() * plan.profile().hint_bytes();
+            let bytes = file.chunk(hint_key(number, &piece), length).ok()?;
             peer.add(&piece, &bytes).ok()?;
         }
         let bytes = file.chunk(ChunkKey::op(SEED_OP), 2 * Digest::LEN).ok()?;
@@ -248,7 +248,7 @@ impl MaskStore<'_> {
         let out = OutputFile::create(&path, Access::Secret, Overwrite::Allow)?;
         let fields = self.hint_fields(id, plan);
         let size = PayloadSize {
-            bytes: fields.hints * HINT_BYTES as u64 + 2 * Digest::LEN as u64,
+            bytes: fields.hints * plan.profile().hint_bytes() as u64 + 2 * Digest::LEN as u64,
             chunks: plan.hint_pieces().count() as u64 + 1,
         };
         let keys = SealTo { sender: self.owner, recipient: &self.owner.public() };

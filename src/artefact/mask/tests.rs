@@ -1,4 +1,5 @@
 use super::*;
+use crate::crypto::rlwe::Profile;
 use crate::files::private::check_private_folder;
 use crate::ids::ModelId;
 use crate::material::pair::linear::OpPlan;
@@ -48,7 +49,7 @@ fn nonces(byte: u8) -> [MaskNonce; 2] {
 fn plan() -> LinearPlan {
     let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
     let model = quantise(&random_model(&[6], 1.0, true), &options).unwrap();
-    LinearPlan::new(&model.public).unwrap()
+    LinearPlan::new(&model.public, Profile::Q88).unwrap()
 }
 
 /// The mask, with hints that are some bytes.
@@ -58,7 +59,7 @@ fn kept(store: &MaskStore<'_>, byte: u8) -> KeptMask {
     let plan = plan();
     let mut hints = store.keep_hints(mask.id(), &plan).unwrap();
     for piece in plan.hint_pieces() {
-        hints.add(&piece, &vec![byte; piece.rows.len() * HINT_BYTES]).unwrap();
+        hints.add(&piece, &vec![byte; piece.rows.len() * Profile::Q88.hint_bytes()]).unwrap();
     }
     hints.commit(&[b"a", b"b"].map(|text| Digest::of(text))).unwrap();
     mask
@@ -177,7 +178,7 @@ fn hints_of_another_packing_or_cut_off_are_none() {
     let mask = kept(&store, 1);
     let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
     let model = quantise(&random_model(&[7], 1.0, true), &options).unwrap();
-    let other = LinearPlan::new(&model.public).unwrap();
+    let other = LinearPlan::new(&model.public, Profile::Q88).unwrap();
     let outputs =
         |plan: &LinearPlan| plan.ops().iter().map(|op: &OpPlan| op.outputs).sum::<usize>();
     assert_ne!(outputs(&other), outputs(&plan()));

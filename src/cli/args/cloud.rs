@@ -76,6 +76,9 @@ pub(in crate::cli) struct AddClient {
     /// Images that the user may have denoised in all; no end if not given.
     #[arg(long, value_name = "N")]
     pub(in crate::cli) images_in_all: Option<u64>,
+    /// End where the user's results may tell of the cloud's secrets with an advantage of 2^-N; 0 is no end.
+    #[arg(long, default_value = "20", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=40))]
+    pub(in crate::cli) advantage_bits: u32,
     /// Gigabytes of material that the cloud keeps for the user.
     #[arg(long, default_value = "8", value_name = "GB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(in crate::cli) material: u64,

@@ -1,13 +1,12 @@
 //! Products of large elements with small ones, by transforms modulo one prime.
 
-use super::{HINT_BITS, LOW_BITS, MASK_BITS, N, Public, PublicRing, Q_BITS};
+use super::{N, Profile, Public};
 use crate::kernels::{GOLDILOCKS, Ntt};
 use std::sync::OnceLock;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Bits of half an element mod Q.
-const LIMB_BITS: u32 = Q_BITS / 2;
-const LIMB: u64 = (1 << LIMB_BITS) - 1;
+/// Bits of a limb of a hint that has two.
+const HALF_HINT_BITS: u32 = Profile::Q104.hint_bits() / 2;
 
 fn ntt() -> &'static Ntt {
     static TRANSFORM: OnceLock<Ntt> = OnceLock::new();
@@ -45,94 +44,122 @@ impl SmallTransform {
         SmallTransform(transformed(&residues))
     }
 
-    /// a s mod Q for a public a, exact: two limbs of 44 bits, each product below 2^56.
+    /// a s mod Q for a public a, exact: limbs of 44 or 35 bits, each product below 2^56.
     pub fn times_public(&self, a: &PublicTransform) -> Zeroizing<Vec<u128>> {
-        let mut product = Zeroizing::new([vec![0; N], vec![0; N]]);
-        for (product, limb) in product.iter_mut().zip(&a.0) {
-            ntt().product(limb, &self.0, product);
+        let PublicTransform { profile, limbs } = a;
+        let mut sums = Zeroizing::new(vec![0u128; N]);
+        let mut product = Zeroizing::new(vec![0; N]);
+        for limb in limbs.iter().rev() {
+            ntt().product(limb, &self.0, &mut product);
+            for (sum, &v) in sums.iter_mut().zip(product.iter()) {
+                *sum = (*sum << profile.limb_bits()).wrapping_add(centred(v) as i64 as u128);
+            }
         }
-        let [low, high] = &*product;
-        let join = |(&low, &high): (&u64, &u64)| {
-            let [low, high] = [low, high].map(|v| centred(v) as i64 as u128);
-            low.wrapping_add(high << LIMB_BITS) & ((1 << Q_BITS) - 1)
-        };
-        Zeroizing::new(low.iter().zip(high).map(join).collect())
+        let modulus = (1 << profile.q_bits()) - 1;
+        sums.iter_mut().for_each(|sum| *sum &= modulus);
+        sums
     }
 
-    /// The top 64 bits of g s 2^32 mod Q, for g of 56 bits: the product mod 2^56, shifted up by 8.
+    /// g s for the top of a hint or of b_0, where Delta is 2^64: of the product mod Q the top 96 bits.
     ///
-    /// Exact but with a chance of 2^-55 a coefficient, in which it is wrong by about 2^8 of the 2^32 values
-    /// that are shared: the sums have a standard deviation of 2^59.9 and are unique below 2^63.
-    pub fn times_top(&self, g: &TopTransform, out: &mut [u64]) {
-        ntt().product(&g.0, &self.0, out);
-        out.iter_mut().for_each(|v| *v = centred(*v) << (64 - HINT_BITS));
+    /// Exact with hints of 96 bits, which are two limbs of 48. Of 56 bits they are one, and exact but with
+    /// a chance of 2^-55 a coefficient, in which it is wrong by about 2^8 of the 2^32 values that are shared: the
+    /// sums have a standard deviation of 2^59.9 and are unique below 2^63; their low 40 bits are 0.
+    pub fn times_top(&self, g: &TopTransform) -> Product {
+        let mut product = Zeroizing::new(vec![0; N]);
+        ntt().product(&g.limbs[0], &self.0, &mut product);
+        match &g.limbs[..] {
+            [_] => {
+                let up = 64 - Profile::Q88.hint_bits();
+                product.iter_mut().for_each(|v| *v = centred(*v) << up);
+                Product { top: product, fine: Zeroizing::new(Vec::new()) }
+            }
+            [_, low, ..] => {
+                let mut fine = Zeroizing::new(vec![0; N]);
+                ntt().product(low, &self.0, &mut fine);
+                let mut below = Zeroizing::new(vec![0u32; N]);
+                for ((high, low), below) in product.iter_mut().zip(fine.iter()).zip(&mut *below) {
+                    let [whole, part] = [*high, *low].map(|v| centred(v) as i64 as u128);
+                    let sum = (whole << HALF_HINT_BITS).wrapping_add(part);
+                    (*high, *below) = ((sum >> 32) as u64, sum as u32);
+                }
+                Product { top: product, fine: below }
+            }
+            [] => unreachable!("a hint has limbs"),
+        }
     }
 }
 
-/// A public element, transformed: the low and the high 44 bits of its coefficients.
-pub struct PublicTransform([Vec<u64>; 2]);
+/// Products where Delta is 2^64, mod 2^96. Wiped on drop.
+pub struct Product {
+    /// Their high 64 bits.
+    pub top: Zeroizing<Vec<u64>>,
+    /// The other 32; nothing where all are 0.
+    pub fine: Zeroizing<Vec<u32>>,
+}
+
+/// A public element, transformed limb by limb, the lowest first.
+pub struct PublicTransform {
+    profile: Profile,
+    limbs: Vec<Vec<u64>>,
+}
 
 impl PublicTransform {
     /// Of an element.
     pub fn new(a: &Public) -> Self {
-        let low_bits = PublicRing::LOW_BITS;
-        let transform = |limb: Vec<u64>| {
+        let profile = a.profile;
+        let bits = profile.limb_bits();
+        let limb = |k: usize| {
+            let cut = |c: usize| (a.at(c) >> (bits * k as u32)) as u64 & ((1 << bits) - 1);
             let mut out = vec![0; N];
-            ntt().forward(&limb, &mut out);
+            ntt().forward(&(0..N).map(cut).collect::<Vec<_>>(), &mut out);
             out
         };
-        let low = |(&high, &low): (&u64, &u32)| (high << low_bits | u64::from(low)) & LIMB;
-        let low = a.high.iter().zip(&a.low).map(low).collect();
-        let high = a.high.iter().map(|high| high >> (LIMB_BITS - low_bits)).collect();
-        PublicTransform([low, high].map(transform))
+        PublicTransform { profile, limbs: (0..profile.limbs()).map(limb).collect() }
     }
 }
 
-/// An element of 56 bits, transformed: a hint, or the top of b_0.
-pub struct TopTransform(Vec<u64>);
+/// The top of an element, transformed: a hint, or of b_0. Of 56 bits it is one limb, of 96 two, the higher first.
+pub struct TopTransform {
+    limbs: Vec<Vec<u64>>,
+}
 
 impl TopTransform {
-    /// Of N coefficients in Z_2^56.
+    /// Of N coefficients of so many bits.
     ///
     /// # Panics
     /// If there are not N: a bug of the caller.
-    pub fn new(coefficients: &[u64]) -> Self {
-        let shift = 64 - HINT_BITS;
-        let signed: Vec<u64> =
-            coefficients.iter().map(|&v| residue(((v << shift) as i64) >> shift)).collect();
-        let mut out = vec![0; N];
-        ntt().forward(&signed, &mut out);
-        TopTransform(out)
+    pub fn new(profile: Profile, coefficients: &[u128]) -> Self {
+        let transform = |limb: &dyn Fn(u128) -> u64| {
+            let residues: Vec<u64> = coefficients.iter().map(|&v| limb(v)).collect();
+            let mut out = vec![0; N];
+            ntt().forward(&residues, &mut out);
+            out
+        };
+        let signed =
+            |v: u128, bits: u32| residue(((v as u64) << (64 - bits)) as i64 >> (64 - bits));
+        let limbs = match profile {
+            Profile::Q88 => vec![transform(&|v| signed(v, profile.hint_bits()))],
+            Profile::Q104 => vec![
+                transform(&|v| signed(v >> HALF_HINT_BITS, HALF_HINT_BITS)),
+                transform(&|v| v as u64 & ((1 << HALF_HINT_BITS) - 1)),
+            ],
+        };
+        TopTransform { limbs }
     }
 }
 
 impl Drop for TopTransform {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.limbs.zeroize();
     }
-}
-
-/// The top 84 bits, rounded, of an element mod Q: the high 64 and the low 20.
-#[inline(always)]
-pub fn round_mask(v: u128) -> (u64, u32) {
-    let dropped = Q_BITS - MASK_BITS;
-    let v = v.wrapping_add(1 << (dropped - 1)) >> dropped;
-    ((v >> LOW_BITS) as u64, v as u32 & ((1 << LOW_BITS) - 1))
-}
-
-/// The top 56 bits, rounded, of what [`round_mask`] left.
-#[inline(always)]
-pub fn top_of_mask(high: u64) -> u64 {
-    // What decides the rounding is the highest bit that is dropped.
-    let dropped = 64 - HINT_BITS;
-    (high.wrapping_add(1 << (dropped - 1)) >> dropped) & ((1 << HINT_BITS) - 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::crypto::prg::{Domain, Purpose, Seed};
-    use crate::crypto::rlwe::ternary;
+    use crate::crypto::rlwe::{PublicRing, ternary};
 
     /// The definition: t^N = -1.
     fn schoolbook(a: &[u128], s: &[i8], bits: u32) -> Vec<u128> {
@@ -148,40 +175,54 @@ mod tests {
     }
 
     fn whole(a: &Public) -> Vec<u128> {
-        a.high.iter().zip(&a.low).map(|(&h, &l)| u128::from(h) << 24 | u128::from(l)).collect()
+        (0..N).map(|c| a.at(c)).collect()
     }
 
     #[test]
     fn public_products_are_exact_also_at_the_extremes() {
-        let seed = Seed::from_bytes([5; 32]);
-        let random = ternary(&seed.bulk(Domain::of(Purpose::BatchSecret)));
-        let uniform = PublicRing::new(&seed).element(3);
-        let full = Public { high: vec![u64::MAX; N], low: vec![0xff_ffff; N] };
-        let ones = vec![1i8; N];
-        let minus = vec![-1i8; N];
-        for (a, s) in [
-            (&uniform, &random[..]),
-            (&uniform, &ones),
-            (&full, &ones),
-            (&full, &minus),
-            (&full, &random),
-        ] {
-            let got = SmallTransform::new(s).times_public(&PublicTransform::new(a));
-            assert!(*got == schoolbook(&whole(a), s, Q_BITS));
+        for profile in [Profile::Q88, Profile::Q104] {
+            let seed = Seed::from_bytes([5; 32]);
+            let random = ternary(&seed.bulk(Domain::of(Purpose::BatchSecret)));
+            let uniform = PublicRing::new(&seed, profile).element(3);
+            let low = (1 << (profile.q_bits() - 64)) - 1;
+            let full = Public { profile, high: vec![u64::MAX; N], low: vec![low; N] };
+            let ones = vec![1i8; N];
+            let minus = vec![-1i8; N];
+            for (a, s) in [
+                (&uniform, &random[..]),
+                (&uniform, &ones),
+                (&full, &ones),
+                (&full, &minus),
+                (&full, &random),
+            ] {
+                let got = SmallTransform::new(s).times_public(&PublicTransform::new(a));
+                assert!(*got == schoolbook(&whole(a), s, profile.q_bits()));
+            }
         }
     }
 
     #[test]
     fn top_products_are_exact_mod_their_bits() {
-        let seed = Seed::from_bytes([6; 32]);
-        let s = ternary(&seed.bulk(Domain::of(Purpose::BatchSecret)));
-        let g: Vec<u64> = seed.bulk(Domain::of(Purpose::RingHigh)).take(0, N);
-        let g: Vec<u64> = g.iter().map(|v| v >> (64 - HINT_BITS)).collect();
-        let mut got = vec![0; N];
-        SmallTransform::new(&s).times_top(&TopTransform::new(&g), &mut got);
-        let wide: Vec<u128> = g.iter().map(|&v| v.into()).collect();
-        let expected = schoolbook(&wide, &s, HINT_BITS);
-        assert!(got.iter().zip(&expected).all(|(got, e)| *got == (*e as u64) << 8));
+        for profile in [Profile::Q88, Profile::Q104] {
+            let seed = Seed::from_bytes([6; 32]);
+            let s = ternary(&seed.bulk(Domain::of(Purpose::BatchSecret)));
+            let words: Vec<u64> = seed.bulk(Domain::of(Purpose::RingHigh)).take(0, 2 * N);
+            let bits = profile.hint_bits();
+            let whole = |w: &[u64]| u128::from(w[0]) << 64 | u128::from(w[1]);
+            let g: Vec<u128> =
+                words.chunks_exact(2).map(|w| whole(w) & ((1 << bits) - 1)).collect();
+            let full = vec![(1 << bits) - 1; N];
+            for g in [&g, &full] {
+                let got = SmallTransform::new(&s).times_top(&TopTransform::new(profile, g));
+                let expected = schoolbook(g, &s, bits);
+                assert_eq!(got.fine.is_empty(), profile == Profile::Q88);
+                for (c, e) in expected.iter().enumerate() {
+                    let fine = got.fine.get(c).copied().unwrap_or_default();
+                    let got = u128::from(got.top[c]) << 32 | u128::from(fine);
+                    assert_eq!(got, e << (96 - bits));
+                }
+            }
+        }
     }
 
     #[test]
@@ -192,16 +233,5 @@ mod tests {
             assert!(residue(v) < GOLDILOCKS);
             assert_eq!(centred(residue(v)) as i64, v);
         }
-    }
-
-    #[test]
-    fn rounding_is_to_the_nearest_and_wraps() {
-        for (v, expected) in
-            [(7u128, (0, 0)), (8, (0, 1)), (0xff_fff7, (0, 0xf_ffff)), (0xff_fff8, (1, 0))]
-        {
-            assert_eq!(round_mask(v), expected, "{v:#x}");
-        }
-        assert_eq!(round_mask((1 << Q_BITS) - 8), (0, 0));
-        assert_eq!([top_of_mask(127), top_of_mask(128), top_of_mask(u64::MAX)], [0, 1, 0]);
     }
 }

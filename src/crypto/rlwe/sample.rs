@@ -1,39 +1,45 @@
 //! Uniform ring elements, ternary secrets, binomial errors.
 
-use super::{N, NOISE_PAIRS};
+use super::{N, NOISE_PAIRS, Profile};
 use crate::crypto::prg::{BulkStream, Domain, Purpose, Seed};
 use zeroize::Zeroizing;
 
 /// The uniform elements a_0, a_1, .. of a public seed.
 pub struct PublicRing {
+    profile: Profile,
     high: BulkStream,
     low: BulkStream,
 }
 
-/// Coefficients of a public element: the high 64 bits, and the low 24.
+/// Coefficients of a public element: the high 64 bits, and the rest.
 pub struct Public {
-    /// Bits 24 to 87.
+    pub(super) profile: Profile,
+    /// The high 64 bits.
     pub high: Vec<u64>,
-    /// Bits 0 to 23.
-    pub low: Vec<u32>,
+    /// What is below, 24 or 40 bits.
+    pub low: Vec<u64>,
+}
+
+impl Public {
+    /// A coefficient.
+    pub fn at(&self, c: usize) -> u128 {
+        u128::from(self.high[c]) << (self.profile.q_bits() - 64) | u128::from(self.low[c])
+    }
 }
 
 impl PublicRing {
-    /// Bits of [`Public::low`].
-    pub const LOW_BITS: u32 = 24;
-
     /// The elements of a seed that may be known to everybody.
-    pub fn new(seed: &Seed) -> Self {
+    pub fn new(seed: &Seed, profile: Profile) -> Self {
         let stream = |purpose| seed.bulk(Domain::of(purpose));
-        PublicRing { high: stream(Purpose::RingHigh), low: stream(Purpose::RingLow) }
+        PublicRing { profile, high: stream(Purpose::RingHigh), low: stream(Purpose::RingLow) }
     }
 
     /// a_k.
     pub fn element(&self, k: usize) -> Public {
         let first = (k * N) as u64;
-        let mut low: Vec<u32> = self.low.take(first, N);
-        low.iter_mut().for_each(|v| *v &= (1 << Self::LOW_BITS) - 1);
-        Public { high: self.high.take(first, N), low }
+        let mut low: Vec<u64> = self.low.take(first, N);
+        low.iter_mut().for_each(|v| *v &= (1 << (self.profile.q_bits() - 64)) - 1);
+        Public { profile: self.profile, high: self.high.take(first, N), low }
     }
 }
 
@@ -112,9 +118,18 @@ mod tests {
 
     #[test]
     fn public_elements_are_uniform_and_differ() {
-        let ring = PublicRing::new(&Seed::from_bytes([3; 32]));
+        [Profile::Q88, Profile::Q104].into_iter().for_each(uniform);
+    }
+
+    fn uniform(profile: Profile) {
+        let ring = PublicRing::new(&Seed::from_bytes([3; 32]), profile);
         let (a, b) = (ring.element(0), ring.element(1));
-        assert!(a.low.iter().all(|v| v >> PublicRing::LOW_BITS == 0));
+        let low_bits = profile.q_bits() - 64;
+        assert!(a.low.iter().all(|v| v >> low_bits == 0));
+        for bit in 0..low_bits {
+            let ones = a.low.iter().filter(|v| **v >> bit & 1 == 1).count();
+            assert!(ones.abs_diff(N / 2) < 6 * 32, "low bit {bit}: {ones}");
+        }
         for bit in 0..64 {
             let ones = a.high.iter().filter(|v| **v >> bit & 1 == 1).count();
             assert!(ones.abs_diff(N / 2) < 6 * 32, "bit {bit}: {ones}");

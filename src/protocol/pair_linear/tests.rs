@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::graphs::{May, random_graph};
+use crate::crypto::rlwe::Profile;
 use crate::material::pair::linear::{HintSeed, LinearPlan, MaskNonce};
 use crate::material::{MaterialLayout, Origin, weight_mask};
 use crate::model::{
@@ -25,7 +26,7 @@ fn name() -> MaskName {
 
 fn holder(public: &PublicModel, party: Party) -> Holder {
     let of = |byte: u8| seed(byte + party.index() as u8);
-    let plan = LinearPlan::new(public).unwrap();
+    let plan = LinearPlan::new(public, Profile::Q88).unwrap();
     Holder::new(party, name(), of(10), HintSeed::new(of(20)), plan)
 }
 
@@ -161,7 +162,7 @@ fn two_servers_make_every_linear_op() {
         assert!(first.1.iter().zip(&second.1).all(|(a, b)| a.1 != b.1));
         check(public, size, &[first.0, second.0]);
         // Kept hints are not sent again, and serve images of another size.
-        let plan = LinearPlan::new(public).unwrap();
+        let plan = LinearPlan::new(public, Profile::Q88).unwrap();
         let read = |kept: &Kept| {
             let mut hints = PeerHints::new(plan.clone());
             kept.iter().for_each(|(piece, bytes)| hints.add(piece, bytes).unwrap());

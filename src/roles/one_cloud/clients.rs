@@ -12,12 +12,12 @@ use crate::roles::error::RoleError;
 use crate::roles::server::{MakeInputs, MakePaths};
 use serde::Deserialize;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The most bytes of a file of settings.
-const MAX_SETTINGS: usize = 1 << 16;
+const MAX_SETTINGS: u64 = 1 << 16;
 /// The most bytes of a user's name.
 const MAX_NAME: usize = 64;
 
@@ -29,21 +29,32 @@ pub struct Settings {
     pub images_a_day: u64,
     /// Images in all; no end if not given.
     pub images_in_all: Option<u64>,
+    /// Bits of the advantage that a user's results in all stay below, for one who is after the cloud's secrets
+    /// (docs/one-cloud.md); 0 is no end.
+    pub advantage_bits: u32,
     /// Bytes of material at the cloud.
     pub material_bytes: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { images_a_day: 100, images_in_all: None, material_bytes: 8 << 30 }
+        Settings {
+            images_a_day: 100,
+            images_in_all: None,
+            advantage_bits: 20,
+            material_bytes: 8 << 30,
+        }
     }
 }
 
 impl Settings {
     fn to_toml(self) -> String {
-        let Settings { images_a_day, images_in_all, material_bytes } = self;
+        let Settings { images_a_day, images_in_all, advantage_bits, material_bytes } = self;
         let in_all = images_in_all.map_or(String::new(), |n| format!("images-in-all = {n}\n"));
-        format!("images-a-day = {images_a_day}\n{in_all}material-bytes = {material_bytes}\n")
+        format!(
+            "images-a-day = {images_a_day}\n{in_all}advantage-bits = {advantage_bits}\nmaterial-bytes = \
+             {material_bytes}\n"
+        )
     }
 }
 
@@ -66,13 +77,12 @@ impl Client {
         let path = folder.join("settings.toml");
         let failed = |e| FormatError::io(&path, "read", e);
         let bad = |text: String| failed(io::Error::new(ErrorKind::InvalidData, text));
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) if text.len() > MAX_SETTINGS => {
-                return Err(bad(format!("longer than {MAX_SETTINGS} bytes")).into());
-            }
-            Ok(text) => text,
-            Err(e) => return Err(failed(e).into()),
-        };
+        let file = File::open(&path).map_err(failed)?;
+        let mut text = String::new();
+        file.take(MAX_SETTINGS + 1).read_to_string(&mut text).map_err(failed)?;
+        if text.len() as u64 > MAX_SETTINGS {
+            return Err(bad(format!("longer than {MAX_SETTINGS} bytes")).into());
+        }
         let settings = toml::from_str(&text).map_err(|e| bad(e.message().into()))?;
         Ok(Client { name, key, settings, folder: folder.into() })
     }
@@ -83,8 +93,10 @@ impl Client {
     }
 
     pub(super) fn quota(&self) -> Quota {
-        let Settings { images_a_day: a_day, images_in_all: in_all, .. } = self.settings;
-        Quota { file: self.folder.join("used"), a_day, in_all }
+        let Settings { images_a_day: a_day, images_in_all: in_all, advantage_bits, .. } =
+            self.settings;
+        let advantage_bits = Some(advantage_bits).filter(|bits| *bits > 0);
+        Quota { file: self.folder.join("used"), a_day, in_all, advantage_bits }
     }
 
     pub(super) fn store(&self, cloud: &SecretKey) -> Result<Store, RoleError> {
@@ -243,7 +255,12 @@ mod tests {
     fn settings_are_read_as_they_are_written() {
         for settings in [
             Settings::default(),
-            Settings { images_a_day: 0, images_in_all: Some(9), material_bytes: 1 },
+            Settings {
+                images_a_day: 0,
+                images_in_all: Some(9),
+                advantage_bits: 0,
+                material_bytes: 1,
+            },
         ] {
             assert_eq!(toml::from_str::<Settings>(&settings.to_toml()).unwrap(), settings);
         }

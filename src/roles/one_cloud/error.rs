@@ -19,6 +19,19 @@ pub enum Denied {
         /// What the quota is for: a day, or all of the user's time.
         period: &'static str,
     },
+    /// More images than what results may tell leaves.
+    #[error(
+        "{asked} image(s) of this size asked for, and {left} are left until results may tell of the cloud's \
+         secrets with an advantage of 2^-{bits}"
+    )]
+    Told {
+        /// Images asked for.
+        asked: u64,
+        /// Images left.
+        left: u64,
+        /// Bits of the advantage.
+        bits: u32,
+    },
     /// The model does not take such images.
     #[error("the model takes no images of {height}x{width}")]
     Size {

@@ -32,3 +32,19 @@ pub use error::{Denied, UserError};
 pub use request::{MAX_IMAGES, MAX_SETS, check_request};
 pub use session::SessionReport;
 pub use user::{Own, User, Visit};
+
+use crate::crypto::rlwe::Profile;
+use crate::material::pair::Exposure;
+use crate::model::PublicModel;
+use crate::network::NetworkError;
+
+/// Results reach a party that holds half of the secrets, so products must be off by one as good as never (R8).
+const PROFILE: Profile = Profile::Q104;
+
+/// What the result of an image of a size adds at most to the advantage of a user who is after the cloud's secrets.
+///
+/// # Errors
+/// [`NetworkError`] for a size that the model does not take.
+pub fn exposure(public: &PublicModel, size: (usize, usize)) -> Result<f64, NetworkError> {
+    Ok(Exposure::of(public, size, PROFILE)?.total())
+}

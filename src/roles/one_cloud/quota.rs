@@ -1,4 +1,4 @@
-//! How many images a user may have denoised a day, and in all.
+//! How many images a user may have denoised a day, and in all, and what their results may tell.
 //!
 //! The count is written and synced before the first slot of a request is taken, and nothing is given back: a
 //! session that is cut counts. Days are those of the clock in UTC, and never go back.
@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What is read of the file: three numbers are shorter.
+/// What is read of the file: four numbers are shorter.
 const MAX_LEN: u64 = 256;
 const DAY: u64 = 24 * 3600;
 
@@ -21,6 +21,8 @@ pub(super) struct Quota {
     pub(super) file: PathBuf,
     pub(super) a_day: u64,
     pub(super) in_all: Option<u64>,
+    /// Bits of the advantage that all results together stay below; no end if none.
+    pub(super) advantage_bits: Option<u32>,
 }
 
 /// Images that were asked for.
@@ -30,7 +32,12 @@ struct Count {
     day: u64,
     today: u64,
     in_all: u64,
+    /// Bounds of the advantage of all of them, in [`UNIT_BITS`].
+    told: u64,
 }
+
+/// Advantages are counted in units of 2^-60, rounded up.
+const UNIT_BITS: u32 = 60;
 
 /// The day of the clock.
 pub(super) fn today() -> u64 {
@@ -48,11 +55,11 @@ impl Quota {
         Ok(self.a_day.saturating_sub(count.today).min(in_all))
     }
 
-    /// Counts images, durably, or refuses all of them.
+    /// Counts images, each of which adds `advantage` at most to that of the user, durably, or refuses all of them.
     ///
     /// # Errors
     /// [`RoleError::Denied`] if fewer are left; [`RoleError::Format`].
-    pub(super) fn take(&self, images: u64, day: u64) -> Result<(), RoleError> {
+    pub(super) fn take(&self, images: u64, advantage: f64, day: u64) -> Result<(), RoleError> {
         let count = self.count(day)?;
         let refuse = |limit: u64, used: u64, period| {
             let left = limit.saturating_sub(used);
@@ -63,10 +70,19 @@ impl Quota {
         };
         refuse(self.a_day, count.today, "a day")?;
         self.in_all.map_or(Ok(()), |limit| refuse(limit, count.in_all, "in all"))?;
+        let each = ((advantage * f64::from(UNIT_BITS).exp2()).ceil() as u64).max(1);
+        if let Some(bits) = self.advantage_bits {
+            let most = 1u64 << UNIT_BITS.saturating_sub(bits);
+            let left = most.saturating_sub(count.told) / each;
+            if images > left {
+                return Err(Denied::Told { asked: images, left, bits }.into());
+            }
+        }
         let sum = |used: u64| used.saturating_add(images);
         let (today, in_all) = (sum(count.today), sum(count.in_all));
+        let told = count.told.saturating_add(each.saturating_mul(images));
         let mut out = OutputFile::create(&self.file, Access::Secret, Overwrite::Allow)?;
-        let line = format!("{} {today} {in_all}\n", count.day);
+        let line = format!("{} {today} {in_all} {told}\n", count.day);
         out.write_all(line.as_bytes()).map_err(FormatError::from_writer)?;
         Ok(out.commit()?)
     }
@@ -83,11 +99,11 @@ impl Quota {
             Err(e) => return Err(failed(e)),
         };
         let numbers: Option<Vec<u64>> = text.split_whitespace().map(|n| n.parse().ok()).collect();
-        let Some(&[counted, today, in_all]) = numbers.as_deref() else {
+        let Some(&[counted, today, in_all, told]) = numbers.as_deref() else {
             return Err(failed(io::Error::new(ErrorKind::InvalidData, "it is no count of images")));
         };
         let today = if counted >= day { today } else { 0 };
-        Ok(Count { day: counted.max(day), today, in_all })
+        Ok(Count { day: counted.max(day), today, in_all, told })
     }
 }
 
@@ -96,7 +112,7 @@ mod tests {
     use super::*;
 
     fn quota(dir: &tempfile::TempDir, in_all: Option<u64>) -> Quota {
-        Quota { file: dir.path().join("used"), a_day: 5, in_all }
+        Quota { file: dir.path().join("used"), a_day: 5, in_all, advantage_bits: None }
     }
 
     #[test]
@@ -104,43 +120,62 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let quota = quota(&dir, None);
         assert_eq!(quota.left(100).unwrap(), 5);
-        quota.take(3, 100).unwrap();
-        let error = quota.take(3, 100).unwrap_err().to_string();
+        quota.take(3, 0.0, 100).unwrap();
+        let error = quota.take(3, 0.0, 100).unwrap_err().to_string();
         assert_eq!(error, "3 image(s) asked for, and 2 of 5 a day are left");
-        quota.take(2, 100).unwrap();
+        quota.take(2, 0.0, 100).unwrap();
         assert_eq!(quota.left(100).unwrap(), 0);
         // The clock is put back: still the same day.
-        assert!(quota.take(1, 99).is_err());
+        assert!(quota.take(1, 0.0, 99).is_err());
         assert_eq!(quota.left(3).unwrap(), 0);
-        quota.take(5, 101).unwrap();
+        quota.take(5, 0.0, 101).unwrap();
         // And on, and back again.
-        assert!(quota.take(1, 100).is_err() && quota.take(1, 101).is_err());
+        assert!(quota.take(1, 0.0, 100).is_err() && quota.take(1, 0.0, 101).is_err());
     }
 
     #[test]
     fn there_may_be_an_end_to_all_days() {
         let dir = tempfile::tempdir().unwrap();
         let quota = quota(&dir, Some(7));
-        quota.take(5, 1).unwrap();
+        quota.take(5, 0.0, 1).unwrap();
         assert_eq!(quota.left(2).unwrap(), 2);
-        let error = quota.take(3, 2).unwrap_err().to_string();
+        let error = quota.take(3, 0.0, 2).unwrap_err().to_string();
         assert_eq!(error, "3 image(s) asked for, and 2 of 7 in all are left");
-        quota.take(2, 2).unwrap();
-        assert!(quota.take(1, 3).is_err());
+        quota.take(2, 0.0, 2).unwrap();
+        assert!(quota.take(1, 0.0, 3).is_err());
     }
 
     #[test]
     fn a_damaged_count_gives_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let quota = quota(&dir, None);
-        for text in ["", "1 2", "1 2 x", "1 2 3 4", "-1 2 3"] {
+        for text in ["", "1 2 3", "1 2 3 x", "1 2 3 4 5", "-1 2 3 4"] {
             std::fs::write(&quota.file, text).unwrap();
-            let error = quota.take(1, 9).unwrap_err();
+            let error = quota.take(1, 0.0, 9).unwrap_err();
             assert!(
                 matches!(error, RoleError::Format(FormatError::Io { .. })),
                 "{text:?}: {error}"
             );
             assert!(quota.left(9).is_err());
         }
+    }
+
+    /// Two images of 2^-22 and one of 2^-21 come to 2^-20; no day brings anything back.
+    #[test]
+    fn what_results_tell_has_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let quota = Quota { advantage_bits: Some(20), ..quota(&dir, None) };
+        let bits = |n: i32| 2f64.powi(-n);
+        quota.take(2, bits(22), 1).unwrap();
+        let error = quota.take(3, bits(22), 2).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "3 image(s) of this size asked for, and 2 are left until results may tell of the cloud's \
+             secrets with an advantage of 2^-20"
+        );
+        quota.take(1, bits(21), 3).unwrap();
+        assert!(quota.take(1, bits(59), 4).is_err() && quota.take(1, 0.0, 4).is_err());
+        let free = Quota { advantage_bits: None, ..quota };
+        free.take(1, 0.9, 5).unwrap();
     }
 }

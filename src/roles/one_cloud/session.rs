@@ -7,6 +7,7 @@ use super::host::Host;
 use super::quota::today;
 use super::request::{Answer, MAX_SETS, Request, Status};
 use super::store::{KeptSet, Store};
+use super::{PROFILE, exposure};
 use crate::artefact::MadeJob;
 use crate::files::output::ensure_space;
 use crate::ids::{ImageId, Party, TripleSetId};
@@ -172,7 +173,7 @@ impl<'a> Session<'a> {
         })();
         let (inputs, wanted) = prepared.map_err(|e: RoleError| self.apologise(e, channel))?;
         Answer::Make.send(channel)?;
-        let job = MakeJob { own, state: store.state() };
+        let job = MakeJob { own, state: store.state(), profile: PROFILE };
         make(&inputs, &job, vec![wanted], channel, &mut Tally(&mut self.report))?;
         self.report.slots_made += u64::from(slots);
         Ok(())
@@ -215,7 +216,9 @@ impl<'a> Session<'a> {
             };
             let inputs = Inputs::open(Party::S0, &keys, &files, &[]).map_err(RoleError::Inputs)?;
             // Counted before the first slot is taken.
-            self.client.quota().take(images.len() as u64, today())?;
+            let size = (subject.height as usize, subject.width as usize);
+            let each = exposure(&inputs.public.model, size)?;
+            self.client.quota().take(images.len() as u64, each, today())?;
             Ok(inputs)
         })();
         let inputs = prepared.map_err(|e: RoleError| self.apologise(e, channel))?;

@@ -1,5 +1,6 @@
 //! The user: server 1, gateway and receiver at once.
 
+use super::PROFILE;
 use super::error::UserError;
 use super::request::{Answer, MAX_IMAGES, MAX_SETS, Request};
 use super::store::{KeptSet, Store};
@@ -232,7 +233,7 @@ impl Visit<'_> {
             other => return Err(unexpected(&other).into()),
         }
         let state = self.store.state();
-        let making = MakeJob { own: &self.user.own, state };
+        let making = MakeJob { own: &self.user.own, state, profile: PROFILE };
         let wanted = vec![WantedFile { job, out }];
         let report = make(&self.user.inputs, &making, wanted, self.channel, observer)?;
         self.ask_status()?;

@@ -1,16 +1,13 @@
 //! The encryptor of Y_E: ciphertexts of batches, and what it computes from the other's hints.
 
-use super::sums::{self, Sign};
+use super::sums::{self, Sign, Unrounded};
 use super::{
-    BatchName, FreshBytes, HintPiece, LinearError, LinearPlan, MaskName, OpPlan, Part,
+    BatchName, FreshBytes, HINTS, HintPiece, LinearError, LinearPlan, MaskName, OpPlan, Part,
     RoundingSeed, check_length,
 };
 use crate::crypto::prg::{BulkStream, Domain, Purpose};
 use crate::crypto::rlwe;
-use crate::crypto::rlwe::{
-    DELTA_BITS, HINT_BYTES, MASK_BYTES, N, PublicRing, PublicTransform, SmallTransform,
-    TopTransform,
-};
+use crate::crypto::rlwe::{N, Profile, PublicRing, PublicTransform, SmallTransform, TopTransform};
 use crate::ids::Party;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -36,18 +33,19 @@ impl PeerHints {
 
     /// Takes the message `piece`; they come in the order of [`LinearPlan::hint_pieces`].
     ///
-    /// Memory: 32 KiB a hint.
+    /// Memory: 32 KiB a hint, 64 with Q = 2^104.
     ///
     /// # Errors
     /// [`LinearError::Length`] for another length, [`LinearError::Hints`] for another order.
     pub fn add(&mut self, piece: &HintPiece, bytes: &[u8]) -> Result<(), LinearError> {
         let (op, hints) = (self.plan.ops()[piece.index].op, &mut self.ops[piece.index]);
-        check_length("hints", op, bytes, piece.rows.len())?;
+        let profile = self.plan.profile();
+        check_length(profile, HINTS, op, (bytes, piece.rows.len()))?;
         if hints.len() != piece.rows.start {
             return Err(LinearError::Hints { op, expected: piece.rows.start, found: hints.len() });
         }
-        let hint = |bytes: &[u8]| TopTransform::new(&rlwe::read_hint(bytes));
-        let read: Vec<_> = bytes.par_chunks_exact(HINT_BYTES).map(hint).collect();
+        let hint = |bytes: &[u8]| TopTransform::new(profile, &rlwe::read_hint(profile, bytes));
+        let read: Vec<_> = bytes.par_chunks_exact(profile.hint_bytes()).map(hint).collect();
         hints.extend(read);
         Ok(())
     }
@@ -92,11 +90,13 @@ impl Encryptor {
         assert_eq!(y.len(), part.coefficients(plan) * plan.elements(), "shape of a batch");
         let seed = name.secrets(fresh, self.holder, y);
         let secret = rlwe::ternary(&seed.bulk(Domain::of(Purpose::BatchSecret)));
+        let profile = self.hints.plan.profile();
         Masking {
+            profile,
             holder: self.holder,
             plan,
             hints: &self.hints.ops[index],
-            ring: self.name.ring(plan.op, self.holder),
+            ring: self.name.ring(profile, plan.op, self.holder),
             name,
             y,
             places: part.places(plan),
@@ -109,6 +109,7 @@ impl Encryptor {
 
 /// A batch on its way out at the encryptor; its secret is used for nothing else.
 pub struct Masking<'a> {
+    profile: Profile,
     holder: Party,
     plan: &'a OpPlan,
     hints: &'a [TopTransform],
@@ -123,9 +124,10 @@ pub struct Masking<'a> {
 
 impl Masking<'_> {
     /// The next message of ciphertexts, none after the last: b_k = the top 84 bits of
-    /// a_k s + e_k + 2^56 y_k, 43,008 bytes each; that of 0 comes last.
+    /// a_k s + e_k + 2^56 y_k, 43,008 bytes each, or all 104 of a_k s + e_k + 2^72 y_k, 53,248 bytes; that of 0
+    /// comes last.
     ///
-    /// Cost: four transforms a ciphertext.
+    /// Cost: four transforms a ciphertext, or six.
     pub fn next_piece(&mut self) -> Option<Vec<u8>> {
         let run = self.pieces.next()?;
         let mut columns = vec![Zeroizing::new(vec![0u32; N]); run.len()];
@@ -134,8 +136,9 @@ impl Masking<'_> {
             let row = &row[run.start..run.end.min(elements)];
             columns.iter_mut().zip(row).for_each(|(column, &y)| column[c] = y);
         }
-        let mut bytes = vec![0; run.len() * MASK_BYTES];
-        let masks = bytes.par_chunks_exact_mut(MASK_BYTES).zip(&columns).zip(run);
+        let size = self.profile.mask_bytes();
+        let mut bytes = vec![0; run.len() * size];
+        let masks = bytes.par_chunks_exact_mut(size).zip(&columns).zip(run);
         masks.for_each(|((out, column), k)| self.mask(k, column, out));
         Some(bytes)
     }
@@ -148,25 +151,23 @@ impl Masking<'_> {
         let values = hidden.iter().zip(noise.iter()).zip(column);
         for (((&hidden, &noise), &y), (high, low)) in values.zip(high.iter_mut().zip(&mut low)) {
             let noisy = hidden.wrapping_add(noise as i64 as u128);
-            (*high, *low) = rlwe::round_mask(noisy.wrapping_add(u128::from(y) << DELTA_BITS));
+            let masked = noisy.wrapping_add(u128::from(y) << self.profile.delta_bits());
+            (*high, *low) = self.profile.round_mask(masked);
         }
-        rlwe::write_mask(&high, &low, out);
+        rlwe::write_mask(self.profile, &high, &low, out);
     }
 
     /// Adds this server's shares of X_H (Y_E + Y_H) to `z`, a row a patch. The secret goes.
     pub fn finish(self, rounding: &RoundingSeed, z: &mut [u32]) {
         let u = rounding.stream(&self.name, self.holder);
-        sums::round_into(&self.sums(), self.plan.outputs, &self.places, &u, Sign::Minus, z);
+        sums::round_into(&self.sums(), &self.places, &u, Sign::Minus, z);
     }
 
-    /// The top 64 bits of v_j.
-    pub(super) fn sums(&self) -> Zeroizing<Vec<u64>> {
-        let mut sums = Zeroizing::new(vec![0; self.places.len() * self.plan.outputs]);
-        sums::add_elements(&mut sums, self.plan.outputs, &self.places, |row| {
-            let mut product = Zeroizing::new(vec![0; N]);
-            self.secret.times_top(&self.hints[row], &mut product);
-            product
-        });
+    /// v_j, where Delta is 2^64.
+    pub(super) fn sums(&self) -> Unrounded {
+        let mut sums = Unrounded::zeros(self.profile, self.places.len(), self.plan.outputs);
+        let element = |row: usize| self.secret.times_top(&self.hints[row]);
+        sums::add_elements(&mut sums, &self.places, element);
         sums
     }
 }
@@ -181,14 +182,16 @@ impl Masking<'_> {
         self
     }
 
-    /// What b_k is off from a_k s + 2^56 y_k, in places of Q: the encryptor knows it.
+    /// What b_k is off from a_k s + Delta y_k, in places of Q: the encryptor knows it.
     pub(super) fn errors(&self, k: usize) -> Vec<i64> {
         let hidden = self.secret.times_public(&PublicTransform::new(&self.ring.element(k)));
         let noise = rlwe::noise(&self.noise, (k * N) as u64);
         let error = |(hidden, noise): (&u128, &u64)| {
-            let (high, low) = rlwe::round_mask(hidden.wrapping_add(*noise as i64 as u128));
-            let sent = (u128::from(high) << rlwe::LOW_BITS | u128::from(low)) << 4;
-            ((sent.wrapping_sub(*hidden) << 40) as i128 >> 40) as i64
+            let (high, low) = self.profile.round_mask(hidden.wrapping_add(*noise as i64 as u128));
+            let sent = u128::from(high) << self.profile.low_bits() | u128::from(low);
+            let sent = sent << (self.profile.q_bits() - self.profile.mask_bits());
+            let above = 128 - self.profile.q_bits();
+            ((sent.wrapping_sub(*hidden) << above) as i128 >> above) as i64
         };
         hidden.iter().zip(noise.iter()).map(error).collect()
     }

@@ -1,16 +1,13 @@
 //! The holder of X_H: its hints, and what it computes from ciphertexts.
 
-use super::sums::{self, Group, Sign, Sums, cut};
+use super::sums::{self, Group, Parts, Sign, Sums, Unrounded, cut};
 use super::{
-    BatchName, HintPiece, HintSeed, LinearError, LinearPlan, MaskName, OpPlan, Packing, Part,
-    RoundingSeed, check_length,
+    BatchName, CIPHERTEXTS, HintPiece, HintSeed, LinearError, LinearPlan, MaskName, OpPlan,
+    Packing, Part, RoundingSeed, check_length,
 };
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::crypto::rlwe;
-use crate::crypto::rlwe::{
-    HINT_BITS, HINT_BYTES, LOW_BITS, MASK_BYTES, N, PublicRing, PublicTransform, SmallTransform,
-    TopTransform,
-};
+use crate::crypto::rlwe::{N, Profile, PublicRing, PublicTransform, SmallTransform, TopTransform};
 use crate::ids::Party;
 use crate::material::{first_columns, weight_mask};
 use rayon::prelude::*;
@@ -66,7 +63,7 @@ impl HeldOp {
     /// g_j before it is rounded, mod Q or above; the sums of row j are column `at` of `columns`.
     fn exact_hint(
         &self,
-        (top, rest): &Parts,
+        (profile, (top, rest)): (Profile, &Parts),
         (at, columns): (usize, usize),
         row: usize,
         zero: &PublicTransform,
@@ -76,7 +73,7 @@ impl HeldOp {
         let mut values = self.secret(row).times_public(zero);
         for (c, (value, &noise)) in values.iter_mut().zip(noise.iter()).enumerate() {
             let at = c * columns + at;
-            let sum = u128::from(top[at]) << PublicRing::LOW_BITS | u128::from(rest[at]);
+            let sum = u128::from(top[at]) << (profile.q_bits() - 64) | u128::from(rest[at]);
             *value = value.wrapping_add(sum).wrapping_add(noise as i64 as u128);
         }
         values
@@ -130,22 +127,25 @@ impl Holder {
     }
 
     /// A message of hints, the same bytes whenever it is made: g_j = the top 56 bits of
-    /// sum_k x_jk a_k + r_j a_0 + e'_j, 28,672 bytes each.
+    /// sum_k x_jk a_k + r_j a_0 + e'_j, 28,672 bytes each, or the top 96, 49,152 bytes.
     ///
-    /// Cost: two products of 64 bits for every row, column and coefficient.
+    /// Cost: two products of 64 bits for every row, column and coefficient, or three.
     pub fn hint(&self, piece: &HintPiece) -> Vec<u8> {
+        let profile = self.plan.profile();
         let (plan, held) = (&self.plan.ops()[piece.index], &self.ops[piece.index]);
         let x = self.shares.of(&self.plan, piece.index);
         let x = &x[piece.rows.start * plan.inputs..piece.rows.end * plan.inputs];
-        let ring = self.name.ring(plan.op, self.party);
-        let sums = public_products(plan, x, &ring);
+        let ring = self.name.ring(profile, plan.op, self.party);
+        let sums = public_products(profile, plan, x, &ring);
         let zero = PublicTransform::new(&ring.element(plan.elements()));
-        let mut bytes = vec![0; piece.rows.len() * HINT_BYTES];
-        bytes.par_chunks_exact_mut(HINT_BYTES).enumerate().for_each(|(i, out)| {
+        let size = profile.hint_bytes();
+        let mut bytes = vec![0; piece.rows.len() * size];
+        bytes.par_chunks_exact_mut(size).enumerate().for_each(|(i, out)| {
             let column = (i, piece.rows.len());
-            let exact = held.exact_hint(&sums, column, piece.rows.start + i, &zero);
-            let rounded: Vec<u64> = exact.iter().map(|&v| round_hint(v)).collect();
-            rlwe::write_hint(&rounded, out);
+            let row = piece.rows.start + i;
+            let mut exact = held.exact_hint((profile, &sums), column, row, &zero);
+            exact.iter_mut().for_each(|v| *v = profile.round_hint(*v));
+            rlwe::write_hint(profile, &exact, out);
         });
         bytes
     }
@@ -157,12 +157,14 @@ impl Holder {
     pub fn packed(&self, index: usize) -> PackedOp<'_> {
         let plan = &self.plan.ops()[index];
         let groups = cut(plan, &self.shares.of(&self.plan, index), DEPTH);
-        PackedOp { party: self.party, plan, held: &self.ops[index], groups }
+        let (profile, party) = (self.plan.profile(), self.party);
+        PackedOp { profile, party, plan, held: &self.ops[index], groups }
     }
 }
 
 /// X_H of one op as the products with ciphertexts take it.
 pub struct PackedOp<'a> {
+    profile: Profile,
     party: Party,
     plan: &'a OpPlan,
     held: &'a HeldOp,
@@ -176,19 +178,20 @@ impl PackedOp<'_> {
     /// # Panics
     /// If `y` has another shape than the part: a bug of the caller.
     pub fn receive<'a>(&'a self, part: &Part, y: &'a [u32]) -> Receiving<'a> {
-        let PackedOp { party, plan, held, groups } = self;
+        let PackedOp { profile, party, plan, held, groups } = self;
         assert_eq!(y.len(), part.coefficients(plan) * plan.elements(), "shape of a batch");
         let places = part.places(plan);
         Receiving {
+            profile: *profile,
             party: *party,
             plan,
             held,
             groups,
             y,
-            sums: Sums::new(places.len(), plan.outputs),
+            sums: Sums::new(places.len(), plan.outputs, profile.mask_limbs()),
             places,
             pieces: plan.pieces().collect::<Vec<_>>().into_iter(),
-            window: Default::default(),
+            window: vec![Zeroizing::default(); 1 + profile.mask_limbs().0],
             received: 0,
             group: 0,
             zero: None,
@@ -200,30 +203,25 @@ fn row_seed(seed: &Seed, row: usize) -> Seed {
     seed.derive(Domain::of(Purpose::HintSeed), &(row as u64).to_le_bytes())
 }
 
-/// The top 56 bits, rounded, of a number mod Q.
-fn round_hint(v: u128) -> u64 {
-    let dropped = rlwe::Q_BITS - HINT_BITS;
-    (v.wrapping_add(1 << (dropped - 1)) >> dropped) as u64 & ((1 << HINT_BITS) - 1)
-}
-
-type Parts = (Zeroizing<Vec<u64>>, Zeroizing<Vec<u64>>);
-
 /// sum_k x_jk a_k for rows of X: a row a coefficient, an entry a row of X; exact mod Q.
-fn public_products(plan: &OpPlan, x: &[u32], ring: &PublicRing) -> Parts {
-    const LOW: u32 = PublicRing::LOW_BITS;
-    let mut sums = Sums::<LOW>::new(N, x.len() / plan.inputs);
-    for group in cut(plan, x, Sums::<LOW>::DEPTH) {
+fn public_products(profile: Profile, plan: &OpPlan, x: &[u32], ring: &PublicRing) -> Parts {
+    let (limbs, low) = profile.public_limbs();
+    let mut sums = Sums::new(N, x.len() / plan.inputs, (limbs, low));
+    for group in cut(plan, x, Sums::depth(low)) {
         let elements: Vec<_> = group.elements.clone().map(|k| ring.element(k)).collect();
         for block in &group.blocks {
-            sums.add(&block.weights, |rows, high, low| {
+            sums.add(&block.weights, |rows, parts| {
                 for (c, shift) in rows.flat_map(|c| block.shifts.iter().map(move |s| (c, s))) {
                     // t^-shift moves coefficient c + shift to c; what wraps changes its sign.
                     let (at, wraps) = ((c + shift) % N, c + shift >= N);
                     for element in &elements {
-                        let v = u128::from(element.high[at]) << LOW | u128::from(element.low[at]);
+                        let v = element.at(at);
                         let v = if wraps { v.wrapping_neg() } else { v };
-                        high.push((v >> LOW) as u64);
-                        low.push(v as u64 & ((1 << LOW) - 1));
+                        parts[0].push((v >> (limbs as u32 * low)) as u64);
+                        for (k, part) in parts[1..].iter_mut().enumerate() {
+                            let down = low * (limbs - 1 - k) as u32;
+                            part.push((v >> down) as u64 & ((1 << low) - 1));
+                        }
                     }
                 }
             });
@@ -234,16 +232,17 @@ fn public_products(plan: &OpPlan, x: &[u32], ring: &PublicRing) -> Parts {
 
 /// A batch on its way in at the holder.
 pub struct Receiving<'a> {
+    profile: Profile,
     party: Party,
     plan: &'a OpPlan,
     held: &'a HeldOp,
     groups: &'a [Group],
     y: &'a [u32],
     places: Vec<(usize, usize)>,
-    sums: Sums<LOW_BITS>,
+    sums: Sums,
     pieces: std::vec::IntoIter<Range<usize>>,
-    /// The ciphertexts of a group so far, a row a coefficient: high 64 and low 20 bits.
-    window: [Zeroizing<Vec<u64>>; 2],
+    /// The ciphertexts of a group so far, a row a coefficient: high 64 bits, and limbs of what is below.
+    window: Vec<Zeroizing<Vec<u64>>>,
     received: usize,
     group: usize,
     /// The top of b_0.
@@ -257,21 +256,19 @@ impl Receiving<'_> {
     /// [`LinearError::Length`] for one of another length than is due.
     pub fn masks(&mut self, bytes: &[u8]) -> Result<(), LinearError> {
         let due = self.pieces.next().map_or(0, |run| run.len());
-        check_length("ciphertexts", self.plan.op, bytes, due)?;
+        let profile = self.profile;
+        check_length(profile, CIPHERTEXTS, self.plan.op, (bytes, due))?;
         let mut rest = bytes;
         while !rest.is_empty() {
             let Some(group) = self.groups.get(self.group) else {
-                self.zero = Some(top_of_zero(rest));
+                self.zero = Some(top_of_zero(profile, rest));
                 break;
             };
-            let count = (group.elements.end - self.received).min(rest.len() / MASK_BYTES);
-            let (now, later) = rest.split_at(count * MASK_BYTES);
-            let [high, low] = &mut self.window;
-            for window in [&mut *high, &mut *low] {
-                window.resize(N * group.width(), 0);
-            }
+            let count = (group.elements.end - self.received).min(rest.len() / profile.mask_bytes());
+            let (now, later) = rest.split_at(count * profile.mask_bytes());
+            self.window.iter_mut().for_each(|part| part.resize(N * group.width(), 0));
             let first = self.received - group.elements.start;
-            rlwe::read_masks(now, first, group.width(), high, low);
+            rlwe::read_masks(profile, now, first, group.width(), &mut self.window);
             self.received += count;
             rest = later;
             if self.received == group.elements.end {
@@ -290,19 +287,23 @@ impl Receiving<'_> {
         for (high, ours) in high.chunks_exact_mut(width).zip(ours) {
             high.iter_mut().zip(ours).for_each(|(b, &y)| *b = b.wrapping_add(u64::from(y) << 32));
         }
-        let (high, low, places) = (&self.window[0], &self.window[1], &self.places);
+        let (window, places) = (&self.window, &self.places);
         for block in &group.blocks {
             if self.plan.packing == Packing::Columns {
                 let used = ..places.len() * width;
-                self.sums.add_all(&block.weights, &high[used], &low[used]);
+                let right: Vec<&[u64]> = window.iter().map(|part| &part[used]).collect();
+                self.sums.add_all(&block.weights, &right);
                 continue;
             }
-            self.sums.add(&block.weights, |rows, out_high, out_low| {
-                for (at, _) in &places[rows] {
-                    for shift in &block.shifts {
-                        let run = (at + shift) * width..(at + shift + 1) * width;
-                        out_high.extend_from_slice(&high[run.clone()]);
-                        out_low.extend_from_slice(&low[run]);
+            self.sums.add(&block.weights, |rows, parts| {
+                for (out, part) in parts.iter_mut().zip(window) {
+                    for (at, shift) in places[rows.clone()]
+                        .iter()
+                        .flat_map(|(at, _)| block.shifts.iter().map(move |s| (at, s)))
+                    {
+                        out.extend_from_slice(
+                            &part[(at + shift) * width..(at + shift + 1) * width],
+                        );
                     }
                 }
             });
@@ -319,34 +320,30 @@ impl Receiving<'_> {
         rounding: &RoundingSeed,
         z: &mut [u32],
     ) -> Result<(), LinearError> {
-        let (places, outputs, party) = (self.places.clone(), self.plan.outputs, self.party);
+        let (places, party) = (self.places.clone(), self.party);
         let sums = self.sums()?;
         let u = rounding.stream(name, party);
-        sums::round_into(&sums, outputs, &places, &u, Sign::Plus, z);
+        sums::round_into(&sums, &places, &u, Sign::Plus, z);
         Ok(())
     }
 
-    /// The top 64 bits of t_j.
-    pub(super) fn sums(self) -> Result<Zeroizing<Vec<u64>>, LinearError> {
-        let Receiving { plan, held, places, sums, zero, .. } = self;
+    /// t_j, where Delta is 2^64.
+    pub(super) fn sums(self) -> Result<Unrounded, LinearError> {
+        let Receiving { profile, plan, held, places, sums, zero, .. } = self;
         let Some(zero) = zero else {
-            return check_length("ciphertexts", plan.op, &[], 1).map(|()| Default::default());
+            check_length(profile, CIPHERTEXTS, plan.op, (&[], 1))?;
+            return Ok(Unrounded::zeros(profile, 0, plan.outputs));
         };
-        let (mut sums, _) = sums.finish();
-        sums::add_elements(&mut sums, plan.outputs, &places, |row| {
-            let mut product = Zeroizing::new(vec![0; N]);
-            held.secret(row).times_top(&zero, &mut product);
-            product
-        });
+        let mut sums = Unrounded::of_products(profile, plan.outputs, sums.finish());
+        sums::add_elements(&mut sums, &places, |row| held.secret(row).times_top(&zero));
         Ok(sums)
     }
 }
 
-fn top_of_zero(bytes: &[u8]) -> TopTransform {
-    let (mut high, mut low) = (vec![0; N], vec![0; N]);
-    rlwe::read_masks(bytes, 0, 1, &mut high, &mut low);
-    let top: Vec<u64> = high.iter().map(|&high| rlwe::top_of_mask(high)).collect();
-    TopTransform::new(&top)
+fn top_of_zero(profile: Profile, bytes: &[u8]) -> TopTransform {
+    let (high, low) = rlwe::read_mask(profile, bytes);
+    let top = high.iter().zip(&low).map(|(&high, &low)| profile.top_of_mask(high, low));
+    TopTransform::new(profile, &top.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -382,15 +379,17 @@ impl Holder {
     pub(crate) fn hint_errors(&self, index: usize, row: usize) -> Vec<i64> {
         let (plan, held) = (&self.plan.ops()[index], &self.ops[index]);
         let x = self.shares.of(&self.plan, index);
-        let ring = self.name.ring(plan.op, self.party);
-        let sums = public_products(plan, &x[row * plan.inputs..][..plan.inputs], &ring);
+        let profile = self.plan.profile();
+        let ring = self.name.ring(profile, plan.op, self.party);
+        let sums = public_products(profile, plan, &x[row * plan.inputs..][..plan.inputs], &ring);
         let zero = PublicTransform::new(&ring.element(plan.elements()));
-        let exact = held.exact_hint(&sums, (0, 1), row, &zero);
+        let exact = held.exact_hint((profile, &sums), (0, 1), row, &zero);
         let hidden = held.secret(row).times_public(&zero);
         let error = |c: usize| {
-            let sum = u128::from(sums.0[c]) << PublicRing::LOW_BITS | u128::from(sums.1[c]);
-            let error = exact[c].wrapping_sub(hidden[c]).wrapping_sub(sum) << 40;
-            (error as i128 >> 40) as i64
+            let sum = u128::from(sums.0[c]) << (profile.q_bits() - 64) | u128::from(sums.1[c]);
+            let above = 128 - profile.q_bits();
+            let error = exact[c].wrapping_sub(hidden[c]).wrapping_sub(sum) << above;
+            (error as i128 >> above) as i64
         };
         (0..N).map(error).collect()
     }

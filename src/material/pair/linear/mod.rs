@@ -31,11 +31,11 @@ pub use input::batch_input;
 pub use names::{BatchName, FreshBytes, HintSeed, MaskName, MaskNonce, RoundingSeed};
 pub use plan::{ElementRun, HintPiece, LinearPlan, OpPlan, Packing, Part, TileMap, TileShape};
 
-use crate::crypto::rlwe::{HINT_BYTES, MASK_BYTES};
+use crate::crypto::rlwe::Profile;
 
-/// Ciphertexts in a message, 4.1 MB.
+/// Ciphertexts in a message, 4.1 or 5.1 MB.
 pub const MASKS_PER_PIECE: usize = 96;
-/// Hints in a message, 7.3 MB.
+/// Hints in a message, 7.3 or 12.6 MB.
 pub const HINTS_PER_PIECE: usize = 256;
 
 /// Why linear ops cannot be made.
@@ -72,13 +72,17 @@ pub enum LinearError {
     },
 }
 
+/// Refuses a message that does not hold `count` of what it must.
 fn check_length(
+    profile: Profile,
     what: &'static str,
     op: usize,
-    bytes: &[u8],
-    count: usize,
+    (bytes, count): (&[u8], usize),
 ) -> Result<(), LinearError> {
-    let each = if what == "hints" { HINT_BYTES } else { MASK_BYTES };
+    let each = if what == HINTS { profile.hint_bytes() } else { profile.mask_bytes() };
     let (found, expected) = (bytes.len(), count * each);
     if found == expected { Ok(()) } else { Err(LinearError::Length { what, op, expected, found }) }
 }
+
+const HINTS: &str = "hints";
+const CIPHERTEXTS: &str = "ciphertexts";

@@ -2,8 +2,7 @@
 
 use super::LinearPlan;
 use crate::crypto::prg::{BulkStream, Domain, Purpose, Seed};
-use crate::crypto::rlwe;
-use crate::crypto::rlwe::PublicRing;
+use crate::crypto::rlwe::{Profile, PublicRing};
 use crate::ids::Party;
 
 /// A server's random contribution to the public ring elements; not told before its share of X is drawn (R6).
@@ -56,8 +55,8 @@ impl MaskName {
     }
 
     /// The public elements of an op and direction.
-    pub(crate) fn ring(&self, op: usize, holder: Party) -> PublicRing {
-        PublicRing::new(&self.ring_seed(op, holder))
+    pub(crate) fn ring(&self, profile: Profile, op: usize, holder: Party) -> PublicRing {
+        PublicRing::new(&self.ring_seed(op, holder), profile)
     }
 }
 
@@ -103,8 +102,7 @@ impl HintSeed {
     ) -> Seed {
         let mut context = name.id.to_vec();
         context.extend(name.ring_seed(op, holder).expose());
-        let numbers = [rlwe::N as u32, rlwe::Q_BITS, rlwe::MASK_BITS, rlwe::HINT_BITS];
-        context.extend(numbers.iter().flat_map(|v| v.to_le_bytes()));
+        context.extend(plan.profile().numbers().iter().flat_map(|v| v.to_le_bytes()));
         context.extend(digest(x));
         context.extend(plan.bytes());
         self.0.derive(Domain::op(Purpose::HintSeed, op), &context)
@@ -164,7 +162,7 @@ impl RoundingSeed {
         RoundingSeed(Seed::from_bytes(*hasher.finalize().as_bytes()))
     }
 
-    /// The u of a batch, 64 bits for every column and output.
+    /// The u of a batch, 64 bits for every column and output; twice as many where sums have more bits.
     pub(super) fn stream(&self, name: &BatchName, holder: Party) -> BulkStream {
         let mut context = name.set_id.to_vec();
         context.extend(name.number.to_le_bytes());

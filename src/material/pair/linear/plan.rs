@@ -1,8 +1,7 @@
 //! How linear ops are packed into ring elements, and a slot's work into batches.
 
 use super::{HINTS_PER_PIECE, LinearError, MASKS_PER_PIECE};
-use crate::crypto::rlwe;
-use crate::crypto::rlwe::N;
+use crate::crypto::rlwe::{N, Profile};
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
 use crate::network::{Gather, LinearShape, Network, Stage, StageGrid};
 use crate::numbers::ring::RingBits;
@@ -237,6 +236,7 @@ pub struct HintPiece {
 /// The linear ops of a model, as both servers pack them; the same for images of every size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinearPlan {
+    profile: Profile,
     ops: Vec<OpPlan>,
 }
 
@@ -246,13 +246,18 @@ impl LinearPlan {
     ///
     /// # Errors
     /// [`LinearError::Ring`] for a model in another ring than Z_2^32.
-    pub fn new(public: &PublicModel) -> Result<Self, LinearError> {
+    pub fn new(public: &PublicModel, profile: Profile) -> Result<Self, LinearError> {
         if public.ring != RingBits::L32 {
             return Err(LinearError::Ring { bits: public.ring.bits() });
         }
         let network = &public.network;
         let plan = |(op, spec): (usize, &LinearSpec)| OpPlan::of(network, op, spec);
-        Ok(LinearPlan { ops: network.linears().map(plan).collect() })
+        Ok(LinearPlan { profile, ops: network.linears().map(plan).collect() })
+    }
+
+    /// The parameters of its ciphertexts and hints.
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// The ops in order.
@@ -271,8 +276,7 @@ impl LinearPlan {
     /// A public digest of the packing and of the parameters of [`crate::crypto::rlwe`]: hints fit no other.
     pub fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new_derive_key("ppdenoise hinted matrix ole v2 packing");
-        let numbers = [rlwe::N as u32, rlwe::Q_BITS, rlwe::MASK_BITS, rlwe::HINT_BITS];
-        numbers.iter().for_each(|number| {
+        self.profile.numbers().iter().for_each(|number| {
             hasher.update(&number.to_le_bytes());
         });
         *hasher.update(&self.bytes()).finalize().as_bytes()
@@ -294,7 +298,12 @@ impl LinearPlan {
 
     #[cfg(test)]
     pub(crate) fn of(ops: Vec<OpPlan>) -> Self {
-        LinearPlan { ops }
+        LinearPlan { profile: Profile::Q88, ops }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with(self, profile: Profile) -> Self {
+        LinearPlan { profile, ..self }
     }
 }
 

@@ -135,7 +135,7 @@ impl<'k> ServerKeys<'k> {
 /// Inputs that fit one another.
 pub(in crate::roles) struct Inputs {
     pub(super) party: Party,
-    pub(super) public: PublicModelFile,
+    pub(in crate::roles) public: PublicModelFile,
     pub(super) model: ModelShareFile,
     /// In the order in which they are used, all under one weight mask. At least one, once a session begins.
     pub(super) sets: Vec<Set>,

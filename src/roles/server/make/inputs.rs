@@ -2,6 +2,7 @@
 //! needs.
 
 use crate::artefact::{ModelShareFile, PublicModelFile, UnparsedModelFile};
+use crate::crypto::rlwe::Profile;
 use crate::files::container::envelope::{OpenFrom, open_file};
 use crate::files::container::header::ModelShare;
 use crate::files::keys::{PublicKey, SecretKey};
@@ -45,7 +46,7 @@ impl MakeInputs {
     ) -> Result<Self, ServiceError> {
         let inputs = Self::read(party, own, [peer, model_owner], paths)?;
         let model = &inputs.public.model;
-        LinearPlan::new(model)?;
+        LinearPlan::new(model, Profile::Q88)?;
         let (dropped, expected) = (model.dropped_bits(), RESULT_BITS);
         if dropped < expected {
             return Err(ServiceError::TooCoarse { dropped, expected });

@@ -16,6 +16,7 @@ pub(super) use request::run;
 use super::ServiceError;
 use super::report::{MadeSet, MakeReport, Watch};
 use crate::artefact::{MadeJob, MaskStore, random_seed};
+use crate::crypto::rlwe::Profile;
 use crate::files::FormatError;
 use crate::files::keys::SecretKey;
 use crate::files::output::{OutputFile, commit_all};
@@ -42,6 +43,8 @@ pub(in crate::roles) struct MakeJob<'a> {
     pub(in crate::roles) own: &'a SecretKey,
     /// Its state folder, in which masks and hints are kept. It must be this server's own.
     pub(in crate::roles) state: &'a Path,
+    /// The parameters of the linear ops; the other server must have the same.
+    pub(in crate::roles) profile: Profile,
 }
 
 /// Makes the sets together with the other server, which does the same at the other end of the channel. Files
@@ -79,7 +82,7 @@ fn make_all(
     observer.event(Event::Phase(Phase::Setup));
     let watch = Watch::start(channel);
     let public = &inputs.public;
-    let plan = LinearPlan::new(&public.model)?;
+    let plan = LinearPlan::new(&public.model, job.profile)?;
     let store = MaskStore {
         state: job.state,
         owner: job.own,
@@ -149,7 +152,7 @@ fn identity(
         public_digest: facts.digest,
         ring: model.ring,
         engine: model.engine.name().into(),
-        parameters: Parameters::OURS,
+        parameters: Parameters::of(plan.profile()),
         packing: Digest::from_bytes(plan.digest()),
         sets: wanted.iter().map(set).collect(),
         mask: kept.known(),

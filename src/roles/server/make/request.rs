@@ -2,6 +2,7 @@
 
 use super::{MakeInputs, MakeJob, MakePaths, MakeReport, WantedFile, make};
 use crate::artefact::MadeJob;
+use crate::crypto::rlwe::Profile;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input, ensure_space};
 use crate::material::Origin;
 use crate::roles::common::with_suffix;
@@ -88,7 +89,7 @@ pub(in crate::roles::server) fn run(
     // The ledger is the first thing in a state folder.
     server.ledger(&state)?;
     let mut linked = way.open(observer)?;
-    let job = MakeJob { own, state: &state };
+    let job = MakeJob { own, state: &state, profile: Profile::Q88 };
     let work = || make(&inputs, &job, files, linked.channel(), observer);
     Ok(Some(request.threads.run(work)??))
 }

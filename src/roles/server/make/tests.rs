@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::artefact::{Parties, TripleFile, write_model};
+use crate::crypto::rlwe::Profile;
 use crate::files::container::envelope::{OpenFrom, open_stream};
 use crate::files::keys::PublicKey;
 use crate::files::output::{Access, Overwrite};
@@ -98,7 +99,11 @@ impl Lab {
         channel: &mut dyn Channel,
     ) -> Result<MakeReport, ServiceError> {
         let inputs = self.inputs(party);
-        let job = MakeJob { own: &self.servers[party.index()], state: &self.state(party) };
+        let job = MakeJob {
+            own: &self.servers[party.index()],
+            state: &self.state(party),
+            profile: Profile::Q88,
+        };
         let out = |stem: &str| {
             OutputFile::create(&self.file(party, stem), Access::Secret, Overwrite::Never).unwrap()
         };

@@ -1,14 +1,13 @@
 //! Hints are what they must be, and what happens if their secrets are used twice.
 
 use super::*;
-use crate::crypto::rlwe::{HINT_BITS, PublicRing};
 
 /// sum_k x_jk a_k at one coefficient, by definition.
 fn public_product(plan: &OpPlan, x: &[u32], a: &[rlwe::Public], c: usize) -> u128 {
     let mut sum = 0u128;
     for ((element, shift), &x) in plan.places().into_iter().zip(x) {
         let (a, at) = (&a[element], c + shift);
-        let v = u128::from(a.high[at % N]) << 24 | u128::from(a.low[at % N]);
+        let v = a.at(at % N);
         let v = if at >= N { v.wrapping_neg() } else { v };
         sum = sum.wrapping_add((i128::from(x as i32) as u128).wrapping_mul(v));
     }
@@ -19,37 +18,43 @@ fn public_product(plan: &OpPlan, x: &[u32], a: &[rlwe::Public], c: usize) -> u12
 fn at_coefficient(s: &[i8], a: &rlwe::Public, c: usize) -> u128 {
     s.iter().enumerate().fold(0u128, |sum, (i, &s)| {
         let at = (c + N - i) % N;
-        let v = u128::from(a.high[at]) << 24 | u128::from(a.low[at]);
+        let v = a.at(at);
         let s = if c < i { -i128::from(s) } else { i128::from(s) };
         sum.wrapping_add((s as u128).wrapping_mul(v))
     })
 }
 
-/// What is off a hint, in places of 2^32.
+/// What is off a hint, in places of what is sent.
 fn hint_error(world: &World, x: &[u32], row: usize, c: usize) -> f64 {
     let plan = world.plan();
-    let ring: PublicRing = name().ring(plan.op, Party::S0);
+    let profile = world.profile();
+    let ring = name().ring(profile, plan.op, Party::S0);
     let a: Vec<_> = (0..=plan.elements()).map(|k| ring.element(k)).collect();
     let piece = HintPiece { index: 0, rows: 0..plan.outputs.min(HINTS_PER_PIECE) };
     let bytes = world.holder.hint(&piece);
-    let hint = rlwe::read_hint(&bytes[row * rlwe::HINT_BYTES..][..rlwe::HINT_BYTES])[c];
+    let size = profile.hint_bytes();
+    let hint = rlwe::read_hint(profile, &bytes[row * size..][..size])[c];
     let secret = &world.holder.secrets(0)[row * N..][..N];
     let exact = public_product(plan, &x[row * plan.inputs..][..plan.inputs], &a, c)
         .wrapping_add(at_coefficient(secret, &a[plan.elements()], c));
-    let error = (u128::from(hint) << (88 - HINT_BITS)).wrapping_sub(exact) << 40;
-    (error as i128 >> 40) as f64 / 2f64.powi(32)
+    let dropped = profile.q_bits() - profile.hint_bits();
+    let above = 128 - profile.q_bits();
+    let error = (hint << dropped).wrapping_sub(exact) << above;
+    (error as i128 >> above) as f64 / f64::from(dropped).exp2()
 }
 
 #[test]
 fn hints_are_public_sums_hidden_by_ternary_secrets() {
     let tile = TileShape::of_kernel(3, 2);
-    for plan in [columns(1, 300, 3), tiles(tile, 3)] {
+    let plans = [columns(1, 300, 3), tiles(tile, 3)];
+    let both = [(Profile::Q88, 1e-6), (Profile::Q104, 21.0 / 256.0)];
+    for (plan, (profile, own)) in plans.iter().flat_map(|plan| both.map(|both| (plan, both))) {
         let x = words(1, plan.inputs * plan.outputs);
-        let world = World::new(plan.clone(), x.clone());
+        let world = World::with(profile, plan.clone(), x.clone());
         for (row, c) in [(0, 0), (1, 17), (2, N - 1), (2, N - 40)] {
             // Rounding and an error of at most 21.
             let error = hint_error(&world, &x, row, c);
-            assert!(error.abs() <= 0.5 + 1e-6, "row {row}, coefficient {c}: {error}");
+            assert!(error.abs() <= 0.5 + own, "row {row}, coefficient {c}: {error}");
         }
         let errors: Vec<i64> = (0..3).flat_map(|row| world.holder.hint_errors(0, row)).collect();
         let variance = errors.iter().map(|e| e * e).sum::<i64>() as f64 / errors.len() as f64;
@@ -93,7 +98,7 @@ fn secrets_of_hints_depend_on_all_that_they_are_for() {
 /// A broken holder: one r_j under two layouts, and their difference hides X by nothing but errors.
 #[test]
 fn one_secret_in_two_hints_leaves_the_weights_bare() {
-    let ring = name().ring(1, Party::S0);
+    let ring = name().ring(Profile::Q88, 1, Party::S0);
     let a: Vec<_> = (0..=2).map(|k| ring.element(k)).collect();
     let x = words(1, 18);
     let layouts = [TileShape::of_kernel(3, 2), TileShape::shaped(3, 2, 64, 64)];

@@ -7,7 +7,7 @@ mod secrets;
 use super::*;
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::crypto::rlwe;
-use crate::crypto::rlwe::{LOW_BITS, N};
+use crate::crypto::rlwe::{N, Profile};
 use crate::ids::Party;
 
 fn seed(byte: u8) -> Seed {
@@ -45,7 +45,11 @@ struct World {
 
 impl World {
     fn new(plan: OpPlan, x: Vec<u32>) -> Self {
-        let plan = LinearPlan::of(vec![plan]);
+        Self::with(Profile::Q88, plan, x)
+    }
+
+    fn with(profile: Profile, plan: OpPlan, x: Vec<u32>) -> Self {
+        let plan = LinearPlan::of(vec![plan]).with(profile);
         let holder = Holder::of(name(), vec![x], HintSeed::new(seed(9)), plan.clone());
         let mut hints = PeerHints::new(plan.clone());
         for piece in plan.hint_pieces() {
@@ -53,6 +57,10 @@ impl World {
         }
         let encryptor = Encryptor::new(Party::S1, name(), hints).unwrap();
         World { holder, encryptor, rounding: RoundingSeed::new([&[6; 32], &[7; 32]]) }
+    }
+
+    fn profile(&self) -> Profile {
+        self.holder.plan().profile()
     }
 
     fn plan(&self) -> &OpPlan {
@@ -86,8 +94,8 @@ impl World {
         [z_h, z_e]
     }
 
-    /// T = t - v - 2^56 x (y + y') in places of 2^24, all rows of all columns.
-    fn errors(&self, x: &[u32], part: &Part, [y_h, y_e]: [&[u32]; 2]) -> Vec<i64> {
+    /// T = t - v - Delta x (y + y') in places of Q, all rows of all columns.
+    fn errors(&self, x: &[u32], part: &Part, [y_h, y_e]: [&[u32]; 2]) -> Vec<f64> {
         let mut masking = self.masking(part, 0, y_e);
         let packed = self.holder.packed(0);
         let mut receiving = packed.receive(part, y_h);
@@ -96,10 +104,12 @@ impl World {
         }
         let (v, t) = (masking.sums(), receiving.sums().unwrap());
         let z = product(x, self.plan().inputs, &sum(y_h, y_e));
-        let error = |((t, v), z): ((&u64, &u64), &u32)| {
-            t.wrapping_sub(*v).wrapping_sub(u64::from(*z) << 32) as i64
+        let place = 2f64.powi(self.profile().q_bits() as i32 - 96);
+        let error = |(i, z): (usize, &u32)| {
+            let error = t.at(i).wrapping_sub(v.at(i)).wrapping_sub(u128::from(*z) << 64);
+            ((error << 32) as i128 >> 32) as f64 * place
         };
-        t.iter().zip(v.iter()).zip(&z).map(error).collect()
+        z.iter().enumerate().map(error).collect()
     }
 }
 
@@ -129,19 +139,23 @@ fn products_of_full_size_are_right() {
     // 4,100 inputs are cut; 300 outputs take two messages of hints; 100 patches leave coefficients empty.
     for (n, m, count) in [(1, 3, N), (640, 4, N), (4100, 2, N), (5, 300, 100)] {
         let (x, y_h, y_e) = (words(1, m * n), words(2, count * n), words(3, count * n));
-        let world = World::new(columns(1, n, m), x.clone());
-        let part = Part::Columns(0..count);
-        let shares = world.shares(&part, [&y_h, &y_e], count, |_| ());
-        let wrong = off(&shares, &product(&x, n, &sum(&y_h, &y_e)));
-        assert!(wrong * 4096 <= count * m, "n {n}: {wrong} of {} off", count * m);
+        for profile in [Profile::Q88, Profile::Q104] {
+            let world = World::with(profile, columns(1, n, m), x.clone());
+            let part = Part::Columns(0..count);
+            let shares = world.shares(&part, [&y_h, &y_e], count, |_| ());
+            let wrong = off(&shares, &product(&x, n, &sum(&y_h, &y_e)));
+            let most = if profile == Profile::Q88 { count * m / 4096 } else { 0 };
+            assert!(wrong <= most, "n {n}, {profile:?}: {wrong} of {} off", count * m);
+        }
     }
 }
 
-/// Standard deviation of T: errors and rounding of n ciphertexts, and of the two elements of 56 bits.
-fn predicted(x: &[u32], n: usize, error_variance: f64) -> f64 {
+/// Standard deviation of T: errors and rounding of n ciphertexts, and of the two elements of which the top is used.
+fn predicted(profile: Profile, x: &[u32], n: usize, error_variance: f64) -> f64 {
     let square = |v: &u32| f64::from(*v as i32).powi(2);
     let mean = x.iter().map(square).sum::<f64>() / (x.len() / n) as f64;
-    let top = N as f64 * 2.0 / 3.0 * 2f64.powi(64) / 12.0;
+    let dropped = 2f64.powi((profile.q_bits() - profile.hint_bits()) as i32);
+    let top = N as f64 * 2.0 / 3.0 * dropped.powi(2) / 12.0;
     (mean * error_variance + 2.0 * top).sqrt()
 }
 
@@ -149,14 +163,17 @@ fn predicted(x: &[u32], n: usize, error_variance: f64) -> f64 {
 #[test]
 fn noise_is_there() {
     let rounded = 10.5 + (16f64.powi(2) - 1.0) / 12.0;
-    for n in [1, 16, 640, 3072] {
-        let m = 4;
-        let (x, y_h, y_e) = (words(4, m * n), words(5, N * n), words(6, N * n));
-        let world = World::new(columns(1, n, m), x.clone());
-        let errors = world.errors(&x, &Part::Columns(0..N), [&y_h, &y_e]);
-        let square = errors.iter().map(|e| (*e as f64).powi(2)).sum::<f64>() / errors.len() as f64;
-        let (found, expected) = (square.sqrt() * 2f64.powi(24), predicted(&x, n, rounded));
-        assert!((found / expected - 1.0).abs() < 0.05, "n {n}: {found:e}, expected {expected:e}");
+    for (profile, variance) in [(Profile::Q88, rounded), (Profile::Q104, 10.5)] {
+        for n in [1, 16, 640, 3072] {
+            let m = 4;
+            let (x, y_h, y_e) = (words(4, m * n), words(5, N * n), words(6, N * n));
+            let world = World::with(profile, columns(1, n, m), x.clone());
+            let errors = world.errors(&x, &Part::Columns(0..N), [&y_h, &y_e]);
+            let square = errors.iter().map(|e| e.powi(2)).sum::<f64>() / errors.len() as f64;
+            let (found, expected) = (square.sqrt(), predicted(profile, &x, n, variance));
+            let ratio = found / expected;
+            assert!((ratio - 1.0).abs() < 0.05, "{profile:?}, n {n}: {found:e}, not {expected:e}");
+        }
     }
 }
 
@@ -167,21 +184,20 @@ fn fewer_bits_err_as_predicted() {
     let (x, y_h, y_e) = (words(7, m * n), words(8, N * n), words(9, N * n));
     let world = World::new(columns(1, n, m), x.clone());
     let shorten = |piece: &mut Vec<u8>| {
-        for mask in piece.chunks_exact_mut(rlwe::MASK_BYTES) {
-            let (mut high, mut low) = (vec![0; N], vec![0; N]);
-            rlwe::read_masks(mask, 0, 1, &mut high, &mut low);
+        let profile = Profile::Q88;
+        for mask in piece.chunks_exact_mut(profile.mask_bytes()) {
+            let (mut high, mut low) = rlwe::read_mask(profile, mask);
             for (high, low) in high.iter_mut().zip(&mut low) {
-                let v = u128::from(*high) << LOW_BITS | u128::from(*low);
+                let v = u128::from(*high) << profile.low_bits() | u128::from(*low);
                 let v = (v + (1 << 11)) >> 12 << 12;
-                (*high, *low) = ((v >> LOW_BITS) as u64, v as u64 & 0xf_ffff);
+                (*high, *low) = ((v >> profile.low_bits()) as u64, v as u64 & 0xf_ffff);
             }
-            let low: Vec<u32> = low.iter().map(|v| *v as u32).collect();
-            rlwe::write_mask(&high, &low, mask);
+            rlwe::write_mask(profile, &high, &low, mask);
         }
     };
     let shares = world.shares(&Part::Columns(0..N), [&y_h, &y_e], N, shorten);
     let wrong = off(&shares, &product(&x, n, &sum(&y_h, &y_e))) as f64;
-    let sigma = predicted(&x, n, 10.5 + 2f64.powi(32) / 12.0);
+    let sigma = predicted(Profile::Q88, &x, n, 10.5 + 2f64.powi(32) / 12.0);
     let expected = (m * N) as f64 * (2.0 / std::f64::consts::PI).sqrt() * sigma / 2f64.powi(56);
     assert!((wrong - expected).abs() < 4.0 * expected.sqrt(), "{wrong} off, expected {expected}");
 }
@@ -199,8 +215,12 @@ fn assert_uniform(what: &str, values: &[u32]) {
 
 #[test]
 fn shares_of_nothing_are_uniform() {
+    [Profile::Q88, Profile::Q104].into_iter().for_each(uniform_shares);
+}
+
+fn uniform_shares(profile: Profile) {
     let (n, m) = (3, 4);
-    let world = World::new(columns(1, n, m), vec![0; m * n]);
+    let world = World::with(profile, columns(1, n, m), vec![0; m * n]);
     let (y_h, y_e) = (words(1, N * n), vec![0; N * n]);
     let shares = world.shares(&Part::Columns(0..N), [&y_h, &y_e], N, |_| ());
     shares.iter().for_each(|share| assert_uniform("share", share));
@@ -221,6 +241,10 @@ fn messages_of_another_length_are_refused() {
     let mut receiving = packed.receive(&part, &y);
     let error = receiving.masks(&[0; 7]).unwrap_err();
     assert_eq!(error.to_string(), "7 bytes of ciphertexts of op 1, expected 129024");
+    let fine = World::with(Profile::Q104, columns(1, 2, 2), words(1, 4));
+    let packed_fine = fine.holder.packed(0);
+    let error = packed_fine.receive(&part, &y).masks(&[0; 129_024]).unwrap_err();
+    assert_eq!(error.to_string(), "129024 bytes of ciphertexts of op 1, expected 159744");
     let unfinished = packed.receive(&part, &y);
     assert!(unfinished.finish(&batch(0), &world.rounding, &mut vec![0; 2 * N]).is_err());
     let mut hints = PeerHints::new(world.holder.plan().clone());

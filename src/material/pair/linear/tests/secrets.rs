@@ -2,25 +2,25 @@
 
 use super::*;
 
-fn masks(mut masking: Masking<'_>) -> Vec<(u64, u32)> {
+fn masks(mut masking: Masking<'_>) -> Vec<(u64, u64)> {
     let mut found = Vec::new();
     while let Some(piece) = masking.next_piece() {
-        for mask in piece.chunks_exact(rlwe::MASK_BYTES) {
-            let (mut high, mut low) = (vec![0; N], vec![0; N]);
-            rlwe::read_masks(mask, 0, 1, &mut high, &mut low);
-            found.extend(high.into_iter().zip(low.into_iter().map(|v| v as u32)));
+        for mask in piece.chunks_exact(Profile::Q88.mask_bytes()) {
+            let (high, low) = rlwe::read_mask(Profile::Q88, mask);
+            found.extend(high.into_iter().zip(low));
         }
     }
     found
 }
 
 /// Whether every bit of the differences of two batches is as often set as not.
-fn bits_are_uniform(a: &[(u64, u32)], b: &[(u64, u32)]) -> bool {
-    let whole = |(high, low): (u64, u32)| u128::from(high) << LOW_BITS | u128::from(low);
+fn bits_are_uniform(a: &[(u64, u64)], b: &[(u64, u64)]) -> bool {
+    let whole =
+        |(high, low): (u64, u64)| u128::from(high) << Profile::Q88.low_bits() | u128::from(low);
     let differences: Vec<u128> =
         a.iter().zip(b).map(|(&a, &b)| whole(a).wrapping_sub(whole(b))).collect();
     let half = differences.len() as f64 / 2.0;
-    (0..rlwe::MASK_BITS).all(|bit| {
+    (0..Profile::Q88.mask_bits()).all(|bit| {
         let ones = differences.iter().filter(|d| *d >> bit & 1 == 1).count() as f64;
         (ones - half).abs() < 6.0 * (half / 2.0).sqrt()
     })
@@ -93,11 +93,12 @@ fn telling_errors_gives_the_weights_away() {
     // Normal equations, solved by elimination.
     let mut system: Vec<Vec<f64>> = (0..n)
         .map(|i| {
-            let dot = |b: &[i64], scale: f64| {
-                known[i].iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>() * scale
+            let dot = |b: &mut dyn Iterator<Item = f64>| {
+                known[i].iter().zip(b).map(|(a, b)| *a as f64 * b).sum::<f64>()
             };
-            let mut row: Vec<f64> = known.iter().map(|column| dot(column, 1.0)).collect();
-            row.push(dot(&told, 2f64.powi(24)));
+            let columns = known.iter().map(|column| dot(&mut column.iter().map(|e| *e as f64)));
+            let mut row: Vec<f64> = columns.collect();
+            row.push(dot(&mut told.iter().copied()));
             row
         })
         .collect();

@@ -1,10 +1,13 @@
 //! Hints and ciphertexts as numbers, and what they hide.
 
 use crate::crypto::rlwe;
-use crate::crypto::rlwe::{LOW_BITS, N, PublicRing};
+use crate::crypto::rlwe::{N, Profile};
 use crate::ids::Party;
 use crate::material::pair::linear::{MaskName, OpPlan, Packing, Part};
 use crate::network::StageGrid;
+
+/// What two servers use.
+const PROFILE: Profile = Profile::Q88;
 
 /// Coefficients that are counted of an element of the ring: all are alike.
 pub(super) const COUNTED: usize = 512;
@@ -18,22 +21,24 @@ pub(super) struct Ciphertext {
 /// The ciphertexts of a message.
 pub(super) fn ciphertexts(bytes: &[u8]) -> Vec<Ciphertext> {
     let read = |bytes: &[u8]| {
-        let (mut high, mut low) = (vec![0; N], vec![0; N]);
-        rlwe::read_masks(bytes, 0, 1, &mut high, &mut low);
+        let (mut high, mut low) = rlwe::read_mask(PROFILE, bytes);
         high.truncate(COUNTED);
         low.truncate(COUNTED);
         Ciphertext { high, low }
     };
-    bytes.chunks_exact(rlwe::MASK_BYTES).map(read).collect()
+    bytes.chunks_exact(PROFILE.mask_bytes()).map(read).collect()
 }
 
 impl Ciphertext {
     /// This less another, mod 2^84.
     pub(super) fn less(&self, other: &Ciphertext) -> Ciphertext {
-        let whole =
-            |c: &Ciphertext, i: usize| u128::from(c.high[i]) << LOW_BITS | u128::from(c.low[i]);
+        let whole = |c: &Ciphertext, i: usize| {
+            u128::from(c.high[i]) << PROFILE.low_bits() | u128::from(c.low[i])
+        };
         let both = (0..self.high.len()).map(|i| whole(self, i).wrapping_sub(whole(other, i)));
-        let split = both.map(|v| ((v >> LOW_BITS) as u64, v as u64 & ((1 << LOW_BITS) - 1)));
+        let split = both.map(|v| {
+            ((v >> PROFILE.low_bits()) as u64, v as u64 & ((1 << PROFILE.low_bits()) - 1))
+        });
         let (high, low) = split.unzip();
         Ciphertext { high, low }
     }
@@ -42,11 +47,11 @@ impl Ciphertext {
 /// The hints of a message.
 pub(super) fn hints(bytes: &[u8]) -> Vec<Vec<u64>> {
     let read = |bytes| {
-        let mut hint = rlwe::read_hint(bytes);
+        let mut hint = rlwe::read_hint(PROFILE, bytes);
         hint.truncate(COUNTED);
-        hint
+        hint.into_iter().map(|v| v as u64).collect()
     };
-    bytes.chunks_exact(rlwe::HINT_BYTES).map(read).collect()
+    bytes.chunks_exact(PROFILE.hint_bytes()).map(read).collect()
 }
 
 /// The public elements of an op, all that hide X in its hints.
@@ -54,7 +59,7 @@ pub(super) struct Publics(Vec<rlwe::Public>);
 
 impl Publics {
     pub(super) fn new(name: &MaskName, plan: &OpPlan, holder: Party) -> Self {
-        let ring = name.ring(plan.op, holder);
+        let ring = name.ring(PROFILE, plan.op, holder);
         Publics((0..plan.elements()).map(|k| ring.element(k)).collect())
     }
 
@@ -65,12 +70,12 @@ impl Publics {
             let mut sum = 0u128;
             for ((element, shift), &x) in places.iter().zip(x) {
                 let (a, at) = (&self.0[*element], c + shift);
-                let low = u128::from(a.low[at % N]);
-                let v = u128::from(a.high[at % N]) << PublicRing::LOW_BITS | low;
+                let v = a.at(at % N);
                 let v = if at >= N { v.wrapping_neg() } else { v };
                 sum = sum.wrapping_add((i128::from(x as i32) as u128).wrapping_mul(v));
             }
-            (sum >> (rlwe::Q_BITS - rlwe::HINT_BITS)) as u64 & ((1 << rlwe::HINT_BITS) - 1)
+            (sum >> (PROFILE.q_bits() - PROFILE.hint_bits())) as u64
+                & ((1 << PROFILE.hint_bits()) - 1)
         };
         (0..COUNTED).map(at).collect()
     }

@@ -1,6 +1,7 @@
 //! Both commands one after the other: two servers make material for a few slots, then denoise with it.
 
 use crate::crypto::prg::Seed;
+use crate::crypto::rlwe::Profile;
 use crate::ids::{Digest, Fingerprint, ModelId, Party};
 use crate::material::Origin;
 use crate::material::SlotView;
@@ -158,7 +159,7 @@ impl Making {
         let seed = |what: &str| self.campaign.seed(what, number, party);
         let world = &worlds[0][which];
         let public = &world.model.public;
-        let plan = LinearPlan::new(public).unwrap();
+        let plan = LinearPlan::new(public, Profile::Q88).unwrap();
         let nonce = *seed("greeting").expose();
         let wanted = WantedSet {
             size: (SIZE.0 as u32, SIZE.1 as u32),
@@ -173,7 +174,7 @@ impl Making {
             public_digest: Digest::of(b"public"),
             ring: public.ring,
             engine: public.engine.name().into(),
-            parameters: Parameters::OURS,
+            parameters: Parameters::of(Profile::Q88),
             packing: Digest::from_bytes(plan.digest()),
             sets: vec![wanted],
             mask: None,

@@ -1,6 +1,7 @@
 //! Linear ops: hints, ciphertexts and shares of Z, next to U and V, which are opened later.
 
 use super::{Eyes, words};
+use crate::crypto::rlwe::Profile;
 use crate::ids::Party;
 use crate::material::pair::linear::{LinearPlan, batch_input};
 use crate::material::weight_mask;
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 
 impl Eyes<'_, '_> {
     fn plan(&self) -> LinearPlan {
-        LinearPlan::new(&self.seat.worlds[0].model.public).unwrap()
+        LinearPlan::new(&self.seat.worlds[0].model.public, Profile::Q88).unwrap()
     }
 
     /// Who knows the model knows X of the other server once U is open: what is left hides nothing.
