@@ -32,7 +32,7 @@ pub use noise::{NoiseSeed, add_gaussian, add_poisson};
 pub use noise_level::estimate_sigma;
 pub use poisson::Poisson;
 pub use raster::{Depth, Raster};
-pub use read::rows::RowReader;
+pub use read::reader::RowReader;
 pub use scan::cutter::Cutter;
 pub use scan::joiner::Joiner;
 pub use scan::tiling::{Cut, Tiling};

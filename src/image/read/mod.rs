@@ -8,5 +8,6 @@ pub(super) mod container;
 pub(crate) mod npy;
 pub(super) mod plausible;
 pub(super) mod png;
+pub(super) mod reader;
 pub(super) mod rows;
 pub(super) mod tiff;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::image::{GreyImage, write};
+use crate::image::{GreyImage, RowReader, write};
 use ::tiff::encoder::{Compression, TiffEncoder, colortype};
 use ImageFormat::{Bmp, Dicom, Jpeg, Npy, Png, Pnm, Tiff};
 use proptest::prelude::*;
