@@ -293,8 +293,8 @@ fn a_batch_is_shared_in_parts() {
     let (names, report, told) = share(&request);
     assert_eq!((names, report.total), (["b.png", "d.png"].map(String::from).to_vec(), 2));
     assert!(report.failed.is_empty() && told.len() == 2, "{told:?}");
-    // Two files a share, called by ids.
-    assert_eq!(fs::read_dir(lab.at("shares")).unwrap().count(), 8);
+    // Two files a share, called by ids, and what the folder remembers.
+    assert_eq!(fs::read_dir(lab.at("shares")).unwrap().count(), 9);
 
     let twice =
         lab.request(vec![memory("a.png", noisy(0, 0).into()), memory("a.png", noisy(0, 0).into())]);

@@ -1,8 +1,8 @@
 //! Two servers make every linear op of a model; malformed messages are errors.
 
 use super::*;
-use crate::graphs::{May, random_graph};
 use crate::crypto::rlwe::Profile;
+use crate::graphs::{May, random_graph};
 use crate::material::pair::linear::{HintSeed, LinearPlan, MaskNonce};
 use crate::material::{MaterialLayout, Origin, weight_mask};
 use crate::model::{

@@ -243,6 +243,8 @@ impl Batch {
             Err(InputError::Format(FormatError::WrongKind { .. })) if of_folder => {}
             // It is still being copied, perhaps.
             Err(InputError::Format(FormatError::Truncated { .. })) if self.waits() => return,
+            // Whoever takes finished images away was quicker.
+            Err(_) if of_folder && !file.exists() => return,
             // What another key of the gateway's shared, and was done then, is no failure.
             Err(_) if image_of(&file).is_some_and(|id| self.was_done(id, keys)) => {}
             Err(e) => {

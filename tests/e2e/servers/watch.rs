@@ -107,7 +107,7 @@ fn a_folder_of_triples_is_refilled_while_servers_run() {
         assert_eq!(field(&images, "slots_left"), [2, 1, 1, 0, 0]);
         let peers = field(&images, "peer_key");
         let key = lab.run(&["inspect", &format!("{KEYS}/server{}.pub", 1 - party), "--json"]);
-        let key = key.report()["key"].clone();
+        let key = key.report()["made_by_key"].clone();
         assert!(peers.iter().all(|peer| **peer == key), "{peers:?}, expected {key}");
         let report = server.stop().report();
         assert_eq!(report["schema"], "ppdenoise.serve.v2");
