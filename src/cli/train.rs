@@ -9,10 +9,10 @@ use crate::files::FormatError;
 use crate::files::output::ensure_not_input;
 use crate::image::metrics::{PEAK_8BIT, psnr};
 use crate::image::{GreyImage, add_gaussian};
-use crate::model::{FloatModel, LevelMap, Normalisation, Packing, save_npz};
+use crate::model::{Description, FloatModel, Normalisation, Packing, save_npz};
 use crate::train::{
-    Card, Checkpoint, Corpus, CurvePoint, Recipe, Schedule, State, TrainError, Trainer,
-    TrainingRecord,
+    Card, Checkpoint, Corpus, CurvePoint, LevelPoint, Noise, Recipe, Schedule, State, Taught,
+    TrainError, Trainer, TrainingRecord,
 };
 use serde::Serialize;
 use std::io::Cursor;
@@ -34,12 +34,16 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
-    let mut recipe = args.recipe.recipe()?;
+    let described = args.recipe.layers.as_deref().map(description).transpose()?;
+    let mut recipe = args.recipe.recipe(described)?;
     recipe.check()?;
     check_outputs(args)?;
     let teacher = args.teacher.as_deref().map(|path| read_model(path, None)).transpose()?;
-    if let Some(path) = &args.teacher {
-        recipe.teacher = Some(blake3::hash(&read_bytes(path)?).to_hex().to_string());
+    if let (Some(path), Some(teacher)) = (&args.teacher, &teacher) {
+        let own = if recipe.noise.is_one() { Noise::of(teacher.sigma) } else { recipe.noise };
+        let noise = args.teacher_sigma.unwrap_or(own);
+        let model = blake3::hash(&read_bytes(path)?).to_hex().to_string();
+        recipe.teacher = Some(Taught { model, noise });
     }
     let (state, seconds, curve) = start(args, &recipe)?;
     let (mut corpus, held) = images(args, &recipe)?;
@@ -64,6 +68,11 @@ pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a file says of layers.
+fn description(path: &Path) -> Result<Description, Failure> {
+    Description::parse(&read_bytes(path)?).map_err(|e| Failure::from(e).about(path))
+}
+
 /// Refuses, before any work, names that cannot be written or must not be.
 fn check_outputs(args: &Train) -> Result<(), Failure> {
     if args.out.extension().is_none_or(|e| e != "npz") {
@@ -72,6 +81,7 @@ fn check_outputs(args: &Train) -> Result<(), Failure> {
     let mut inputs: Vec<&Path> = Vec::new();
     inputs.extend(args.init.as_deref());
     inputs.extend(args.teacher.as_deref());
+    inputs.extend(args.recipe.layers.as_deref());
     let card = args.out.with_extension("json");
     let mut outputs: Vec<&Path> = vec![&args.out, &card];
     if let Some(checkpoint) = &args.checkpoint {
@@ -108,7 +118,7 @@ fn start(args: &Train, recipe: &Recipe) -> Result<(State, f64, Vec<CurvePoint>),
             let state = State::from_model(recipe, &model);
             Ok((state.map_err(|e| Failure::from(e).about(path))?, 0.0, Vec::new()))
         }
-        _ => Ok((State::new(recipe), 0.0, Vec::new())),
+        _ => Ok((State::new(recipe)?, 0.0, Vec::new())),
     }
 }
 
@@ -126,7 +136,7 @@ fn images(args: &Train, recipe: &Recipe) -> Result<(Corpus, Vec<Held>), Failure>
         held = image_names(folder)?;
     }
     let held = held.iter().zip(VALIDATION_SEED..);
-    let held = held.map(|(name, seed)| Held::read(name, recipe.sigma, seed));
+    let held = held.map(|(name, seed)| Held::read(name, recipe.noise, seed));
     let held = held.collect::<Result<_, _>>()?;
     let mut corpus = Corpus::new();
     for (_, name) in names.iter().enumerate().filter(|(i, _)| !places.contains(i)) {
@@ -153,17 +163,17 @@ fn image_names(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(names)
 }
 
-/// A validation image, clean and noisy.
+/// A validation image, clean and with each level of noise.
 struct Held {
     clean: GreyImage,
-    noisy: GreyImage,
+    noisy: Vec<GreyImage>,
 }
 
 impl Held {
-    fn read(name: &Path, sigma: f64, seed: u64) -> Result<Held, Failure> {
+    fn read(name: &Path, noise: Noise, seed: u64) -> Result<Held, Failure> {
         let clean = read_image(name)?;
-        let noisy = add_gaussian(&clean, sigma, seed)?;
-        Ok(Held { clean, noisy })
+        let noisy = noise.validated().into_iter().map(|sigma| add_gaussian(&clean, sigma, seed));
+        Ok(Held { noisy: noisy.collect::<Result<_, _>>()?, clean })
     }
 }
 
@@ -190,7 +200,7 @@ impl Run<'_> {
             let stopped = stop.load(Ordering::Relaxed);
             if done >= 1.0 || stopped {
                 match recent.steps {
-                    0 => self.write(&self.trainer.model()?)?,
+                    0 => self.write()?,
                     _ => self.report(console, schedule.rate(step, done), &recent)?,
                 }
                 return Ok(stopped && done < 1.0);
@@ -218,15 +228,23 @@ impl Run<'_> {
     /// Validates, writes checkpoint and model, says how it stands.
     fn report(&mut self, console: &Console, rate: f64, recent: &Recent) -> Result<(), Failure> {
         let model = self.trainer.model()?;
-        let validation_db = self.validate(&model)?;
+        let levels = self.validate(&model)?;
+        let sum: f64 = levels.iter().map(|point| point.validation_db).sum();
+        let validation_db = (!levels.is_empty()).then(|| sum / levels.len() as f64);
         let point = CurvePoint {
             step: self.trainer.state().step,
             minutes: self.seconds / 60.0,
             rate,
             training_db: recent.psnr(),
             validation_db,
+            levels: if levels.len() > 1 { levels } else { Vec::new() },
         };
-        let validation = validation_db.map_or(String::new(), |v| format!(", validation {v:.3} dB"));
+        let mut validation =
+            validation_db.map_or(String::new(), |v| format!(", validation {v:.3} dB"));
+        let level = |l: &LevelPoint| format!("{}: {:.3}", l.sigma, l.validation_db);
+        if let Some(text) = point.levels.iter().map(level).reduce(|a, b| format!("{a}, {b}")) {
+            validation += &format!(" ({text})");
+        }
         console.note(format!(
             "step {}, {:.1} min, rate {rate:.2e}, gradient {:.3}, training {:.3} dB{validation}",
             point.step,
@@ -235,22 +253,29 @@ impl Run<'_> {
             point.training_db
         ));
         self.curve.push(point);
-        self.write(&model)
+        self.write()
     }
 
-    /// Mean PSNR of the averaged weights over the validation images; `None` without any.
-    fn validate(&self, model: &FloatModel) -> Result<Option<f64>, Failure> {
-        let levels = LevelMap::new(model.units, 1.0);
+    /// Mean PSNR of the averaged weights over the validation images, for each level of noise; nothing
+    /// without images.
+    fn validate(&self, model: &FloatModel) -> Result<Vec<LevelPoint>, Failure> {
         let activation = |values: &mut [f32]| model.nonlinearity.apply(values);
-        let mut sum = 0.0;
-        for held in &self.held {
-            let out = model.denoise_grey(&held.noisy, &levels, &activation, &mut |_| ())?;
-            sum += psnr(&held.clean, &out.rounded(), PEAK_8BIT)?;
+        let mut points = Vec::new();
+        let levels = self.trainer.recipe().noise.validated();
+        for (i, sigma) in levels.into_iter().enumerate().filter(|_| !self.held.is_empty()) {
+            let mut sum = 0.0;
+            for held in &self.held {
+                let map = model.levels(sigma);
+                let out = model.denoise_grey(&held.noisy[i], &map, &activation, &mut |_| ())?;
+                sum += psnr(&held.clean, &out.rounded(), PEAK_8BIT)?;
+            }
+            points.push(LevelPoint { sigma, validation_db: sum / self.held.len() as f64 });
         }
-        Ok((!self.held.is_empty()).then(|| sum / self.held.len() as f64))
+        Ok(points)
     }
 
-    fn write(&self, model: &FloatModel) -> Result<(), Failure> {
+    fn write(&self) -> Result<(), Failure> {
+        let model = self.trainer.described_model()?;
         let (recipe, state) = (self.trainer.recipe(), self.trainer.state());
         if let Some(path) = &self.args.checkpoint {
             write_public(path, &Checkpoint::encode(recipe, state, self.seconds, &self.curve)?)?;
@@ -264,9 +289,9 @@ impl Run<'_> {
             curve: self.curve.clone(),
         };
         let mut archive = Cursor::new(Vec::new());
-        save_npz(model, None, Packing::Deflated, &mut archive)
+        save_npz(&model, None, Packing::Deflated, &mut archive)
             .map_err(|e| TrainError::Write(e.to_string()))?;
-        let json = Card::new(recipe).with_training(training).to_json()?;
+        let json = Card::new(recipe, &model).with_training(training).to_json()?;
         write_public(&self.args.out.with_extension("json"), json.as_bytes())?;
         write_public(&self.args.out, archive.get_ref())
     }

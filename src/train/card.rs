@@ -1,7 +1,7 @@
 //! The description that is written beside a trained model.
 
 use super::{Recipe, TrainError};
-use crate::model::{Layer, formula};
+use crate::model::{FloatModel, Layer, formula};
 use serde::{Deserialize, Serialize};
 
 /// The description of a trained model; [`crate::model::Description`] reads it.
@@ -34,7 +34,7 @@ pub struct TrainingRecord {
 }
 
 /// What the averaged weights reached on the validation images.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Steps done.
     pub step: u64,
@@ -44,19 +44,32 @@ pub struct CurvePoint {
     pub rate: f64,
     /// Mean squared error on noisy training patches since the last point, as PSNR.
     pub training_db: f64,
-    /// Mean PSNR over the validation images; `None` without any.
+    /// Mean PSNR over the validation images, and over the levels of noise; `None` without any.
     pub validation_db: Option<f64>,
+    /// The same for each level of noise, if there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<LevelPoint>,
+}
+
+/// What one level of noise has of a [`CurvePoint`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelPoint {
+    /// Noise level in 8-bit grey levels.
+    pub sigma: f64,
+    /// Mean PSNR over the validation images.
+    pub validation_db: f64,
 }
 
 impl Card {
-    /// The description of a model of this recipe.
-    pub fn new(recipe: &Recipe) -> Self {
-        let description = recipe.description();
+    /// The description of a model of this recipe, which [`Trainer::described_model`] gives.
+    ///
+    /// [`Trainer::described_model`]: super::Trainer::described_model
+    pub fn new(recipe: &Recipe, model: &FloatModel) -> Self {
         Card {
-            layers: description.layers,
-            sigma: description.sigma,
-            mean_shift: description.mean_shift,
-            normalisation: formula(description.units),
+            layers: model.layers(),
+            sigma: model.sigma,
+            mean_shift: recipe.mean_shift,
+            normalisation: formula(model.units),
             weights: "w[i] is (outputs, inputs), patches row-major, or (outputs, channels, kernel, \
                       kernel); b[i] is (outputs,)",
             training: None,
@@ -83,19 +96,23 @@ mod tests {
     use super::*;
     use crate::image::GreyImage;
     use crate::model::{Packing, load_npz, save_npz};
-    use crate::train::tests::{convolutional, corpus, recipe};
+    use crate::train::tests::{convolutional, corpus, mlp, recipe, told};
     use crate::train::{State, Trainer};
     use std::io::Cursor;
 
     #[test]
     fn what_is_written_is_what_is_loaded() {
-        for recipe in [recipe(), convolutional(1), convolutional(3)] {
-            let image = GreyImage::new(9, 9, vec![5.0; 81]).unwrap();
+        let shifted =
+            |residual| Recipe { layers: mlp(&[6], 2, residual), mean_shift: true, ..recipe() };
+        let some = [recipe(), convolutional(1), convolutional(3), shifted(true), shifted(false)];
+        for recipe in some.into_iter().chain(told()) {
+            let image = GreyImage::new(12, 12, vec![5.0; 144]).unwrap();
             let corpus = corpus(&[image], &[1.0]);
-            let trainer = Trainer::new(recipe.clone(), corpus, State::new(&recipe), 1).unwrap();
-            let model = trainer.model().unwrap();
+            let state = State::new(&recipe).unwrap();
+            let trainer = Trainer::new(recipe.clone(), corpus, state, 1).unwrap();
+            let (model, described) = (trainer.model().unwrap(), trainer.described_model().unwrap());
             let mut bytes = Cursor::new(Vec::new());
-            save_npz(&model, None, Packing::Deflated, &mut bytes).unwrap();
+            save_npz(&described, None, Packing::Deflated, &mut bytes).unwrap();
             let record = TrainingRecord {
                 recipe: recipe.clone(),
                 images: 1,
@@ -104,12 +121,15 @@ mod tests {
                 threads: 1,
                 curve: Vec::new(),
             };
-            let json = Card::new(&recipe).with_training(record).to_json().unwrap();
+            let json = Card::new(&recipe, &described).with_training(record).to_json().unwrap();
             bytes.set_position(0);
             let read = load_npz(bytes, Some(json.as_bytes())).unwrap();
             assert_eq!(read.network, model.network);
-            assert_eq!((read.sigma, read.units), (25.0, model.units));
-            assert_eq!(read.nonlinearity, model.nonlinearity);
+            assert_eq!((read.sigma, read.units), (recipe.noise.highest, model.units));
+            assert_eq!(
+                (read.nonlinearity, read.mean_shift),
+                (model.nonlinearity, recipe.mean_shift)
+            );
             // The card says the recipe, and nothing but it.
             let card: serde_json::Value = serde_json::from_str(&json).unwrap();
             let said: Recipe = serde_json::from_value(card["training"]["recipe"].clone()).unwrap();

@@ -6,7 +6,7 @@ use super::{Recipe, State, TrainError};
 use crate::model::FloatLinear;
 use serde::{Deserialize, Serialize};
 
-const MAGIC: &[u8; 16] = b"ppdenoise train3";
+const MAGIC: &[u8; 16] = b"ppdenoise train4";
 const CHECKSUM: usize = 32;
 const MAX_HEADER: usize = 1 << 20;
 
@@ -97,20 +97,19 @@ impl Checkpoint {
         }
         let fields = |r: &Recipe| serde_json::to_value(r).unwrap_or_default();
         let (found, expected) = (fields(&self.recipe), fields(recipe));
-        // Another family has other fields.
-        let names = found.as_object().into_iter().flat_map(|o| o.keys().map(String::as_str));
-        let mut names = ["family"].into_iter().chain(names);
+        let mut names = found.as_object().into_iter().flat_map(|o| o.keys().map(String::as_str));
         let field = names.find(|name| found[*name] != expected[*name]).unwrap_or_default();
-        Err(TrainError::OtherRecipe {
-            found: found[field].to_string(),
-            expected: expected[field].to_string(),
-            field: field.to_string(),
-        })
+        let [found, expected] = match field {
+            // In JSON they are long.
+            "layers" => [self.recipe.outline()?, recipe.outline()?],
+            _ => [&found, &expected].map(|fields| fields[field].to_string()),
+        };
+        Err(TrainError::OtherRecipe { field: field.to_string(), found, expected })
     }
 }
 
 fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
-    let shapes = header.recipe.shapes();
+    let shapes = header.recipe.shapes()?;
     let weights: usize = shapes.iter().map(|(m, n)| m * n).sum();
     let biases: usize = shapes.iter().map(|s| s.0).sum();
     let (expected, found) = (16 * (weights + biases), arrays.len());
@@ -140,8 +139,8 @@ fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
 mod tests {
     use super::*;
     use crate::image::GreyImage;
-    use crate::train::Trainer;
-    use crate::train::tests::{convolutional, corpus, mlp, recipe};
+    use crate::train::tests::{convolutional, corpus, recipe, told};
+    use crate::train::{Noise, Trainer};
     use proptest::prelude::*;
 
     fn trainer(recipe: &Recipe, state: State) -> Trainer {
@@ -163,16 +162,18 @@ mod tests {
 
     /// That of a run that has not begun.
     fn fresh(recipe: &Recipe) -> Vec<u8> {
-        encoded(&trainer(recipe, State::new(recipe)))
+        encoded(&trainer(recipe, State::new(recipe).unwrap()))
     }
 
     /// Stopped and resumed is the same as never stopped.
     #[test]
     fn a_resumed_run_ends_where_an_unbroken_one_does() {
-        for recipe in [recipe(), convolutional(1), convolutional(3)] {
-            let mut whole = trainer(&recipe, State::new(&recipe));
+        let [_, _, unet] = told();
+        for recipe in [recipe(), convolutional(1), convolutional(3), unet] {
+            let start = || State::new(&recipe).unwrap();
+            let mut whole = trainer(&recipe, start());
             run(&mut whole, 20);
-            let mut first = trainer(&recipe, State::new(&recipe));
+            let mut first = trainer(&recipe, start());
             run(&mut first, 8);
             let read = Checkpoint::decode(&encoded(&first)).unwrap();
             assert_eq!((&read.recipe, read.seconds, read.state.step), (&recipe, 1.5, 8));
@@ -186,10 +187,15 @@ mod tests {
     fn other_recipes_are_named() {
         let checkpoint = Checkpoint::decode(&fresh(&recipe())).unwrap();
         checkpoint.check_recipe(&recipe()).unwrap();
+        let convolutional = Recipe { bound: recipe().bound, ..convolutional(1) };
         for (other, said) in [
             (Recipe { batch: 128, ..recipe() }, "batch 64, this run says 128"),
-            (Recipe { network: mlp(None), ..recipe() }, "range 8, this run says null"),
-            (convolutional(1), "family \"mlp\", this run says \"dncnn\""),
+            (Recipe { bound: None, ..recipe() }, "\"range\":8}, this run says null"),
+            (Recipe { noise: Noise::of(15.0), ..recipe() }, "\"lowest\":25.0}, this run says"),
+            (
+                Recipe { patch: 7, units: recipe().units, batch: 64, ..convolutional },
+                "layers 49, 12, 8, 9, residual, this run says 3x3 to 4",
+            ),
         ] {
             let text = checkpoint.check_recipe(&other).unwrap_err().to_string();
             assert!(text.contains(said), "{text}");
@@ -220,8 +226,8 @@ mod tests {
         fn any_bytes_are_parsed_or_refused(bytes: Vec<u8>, at: usize, byte: u8, number: u64) {
             let _ = Checkpoint::decode(&bytes);
             for (recipe, fields) in [
-                (recipe(), &["input_patch", "output_patch", "batch", "step", "stride"][..]),
-                (convolutional(1), &["input_patch", "depth", "channels", "stride"]),
+                (recipe(), &["patch", "size", "output", "outputs", "batch", "step", "stride"][..]),
+                (convolutional(1), &["patch", "kernel", "outputs"]),
             ] {
                 let good = fresh(&recipe);
                 let body = &good[..good.len() - CHECKSUM];

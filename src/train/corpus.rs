@@ -2,9 +2,10 @@
 
 use super::normal::{Normals, SplitMix};
 use super::teacher::Teacher;
-use super::{Recipe, TrainError};
+use super::units::of_noise;
+use super::{BATCH_UNITS, MEAN_OFFSET, Recipe, TrainError};
 use crate::image::GreyImage;
-use crate::model::{FloatModel, Normalisation};
+use crate::model::FloatModel;
 use ndarray::{Array2, ArrayViewMut2, Axis};
 
 /// A training image at 8 bits.
@@ -26,19 +27,21 @@ pub struct Corpus {
     teacher: Option<Teacher>,
 }
 
-/// Rows of a batch: noisy patches, and what the network should say of each.
+/// Patches of a batch in network units, one after another.
 pub(super) struct Batch {
-    /// (rows, input patch^2).
-    pub(super) inputs: Array2<f32>,
-    /// (rows, output patch^2).
-    pub(super) targets: Array2<f32>,
+    pub(super) noisy: Vec<f32>,
+    /// The same without noise, or a teacher's answer.
+    pub(super) clean: Vec<f32>,
+    /// The noise of each.
+    pub(super) levels: Vec<f32>,
+    /// What its squared errors count.
+    pub(super) weights: Vec<f32>,
 }
 
 impl Corpus {
     /// A corpus without images.
     pub fn new() -> Self {
-        let units = Normalisation::BURGER;
-        let units = std::array::from_fn(|level| units.to_units(level as f64, 1.0) as f32);
+        let units = std::array::from_fn(|level| BATCH_UNITS.to_units(level as f64, 1.0) as f32);
         Corpus { planes: Vec::new(), normals: Normals::new(), units, teacher: None }
     }
 
@@ -103,8 +106,8 @@ impl Corpus {
         })
     }
 
-    /// `count` rows from `first` on of the batch of `step`: each a random image, place, flip and
-    /// rotation, with fresh noise; or, with a teacher, of its scenes.
+    /// `count` patches from `first` on of the batch of `step`: each a random image, place, flip and
+    /// rotation, with fresh noise; or, where a teacher is asked, of its scenes.
     pub(super) fn fill(
         &self,
         recipe: &Recipe,
@@ -112,41 +115,50 @@ impl Corpus {
         (first, count): (usize, usize),
         batch: &mut Batch,
     ) {
-        let sigma = (recipe.sigma / Normalisation::BURGER.grey_per_unit) as f32;
-        let side = recipe.input_patch;
-        let mut clean = vec![0f32; side * side];
-        let rows = batch.inputs.axis_iter_mut(Axis(0)).zip(batch.targets.axis_iter_mut(Axis(0)));
-        for (i, (mut input, mut target)) in rows.enumerate().take(count) {
+        let pixels = recipe.patch * recipe.patch;
+        let patches =
+            batch.noisy.chunks_exact_mut(pixels).zip(batch.clean.chunks_exact_mut(pixels));
+        for (i, (noisy, clean)) in patches.enumerate().take(count) {
             let mut rng = SplitMix::at(recipe.seed, step, (first + i) as u64);
-            let noisy = input.as_slice_mut().expect("rows are contiguous");
-            match &self.teacher {
-                None => {
-                    let plane = &self.planes[rng.below(self.planes.len())];
-                    let cut = Cut::random(&mut rng, (plane.height, plane.width), side);
-                    cut.copy(&mut clean, |at| self.units[usize::from(plane.levels[at])]);
-                    self.normals.fill(&mut rng, sigma, noisy);
-                    noisy.iter_mut().zip(&clean).for_each(|(n, c)| *n += c);
-                }
-                Some(teacher) => {
-                    let scenes = teacher.scenes();
-                    let scene = &scenes[rng.below(scenes.len())];
-                    let cut = Cut::random(&mut rng, (scene.height, scene.width), side);
-                    cut.copy(noisy, |at| scene.noisy[at]);
-                    cut.copy(&mut clean, |at| scene.answer[at]);
-                }
-            }
-            let centre = |i: usize| {
-                (i / recipe.output_patch + recipe.pad()) * side
-                    + i % recipe.output_patch
-                    + recipe.pad()
-            };
-            for (i, to) in target.iter_mut().enumerate() {
-                let at = centre(i);
-                // Residual: the noise is what the output is subtracted for.
-                *to = if recipe.residual { noisy[at] - clean[at] } else { clean[at] };
+            let sigma = self.patch(recipe, &mut rng, noisy, clean);
+            batch.levels[i] = of_noise(sigma) as f32;
+            batch.weights[i] = recipe.noise.weight(sigma) as f32;
+            if recipe.mean_shift {
+                shift(noisy, clean);
             }
         }
     }
+
+    /// One noisy patch with its target; returns the level of the noise.
+    fn patch(
+        &self,
+        recipe: &Recipe,
+        rng: &mut SplitMix,
+        noisy: &mut [f32],
+        clean: &mut [f32],
+    ) -> f64 {
+        let sigma = recipe.noise.level(rng);
+        let scenes = self.teacher.as_ref().filter(|teacher| teacher.knows(sigma));
+        let Some(scenes) = scenes.map(Teacher::scenes) else {
+            let plane = &self.planes[rng.below(self.planes.len())];
+            let cut = Cut::random(rng, (plane.height, plane.width), recipe.patch);
+            cut.copy(clean, |at| self.units[usize::from(plane.levels[at])]);
+            self.normals.fill(rng, of_noise(sigma) as f32, noisy);
+            noisy.iter_mut().zip(clean).for_each(|(n, c)| *n += *c);
+            return sigma;
+        };
+        let scene = &scenes[rng.below(scenes.len())];
+        let cut = Cut::random(rng, (scene.height, scene.width), recipe.patch);
+        cut.copy(noisy, |at| scene.noisy[at]);
+        cut.copy(clean, |at| scene.answer[at]);
+        scene.sigma
+    }
+}
+
+/// Takes the mean of the noisy patch and 1/2 off both, as models with a mean shift do.
+fn shift(noisy: &mut [f32], clean: &mut [f32]) {
+    let mean = noisy.iter().sum::<f32>() / noisy.len() as f32 + MEAN_OFFSET;
+    noisy.iter_mut().chain(clean).for_each(|v| *v -= mean);
 }
 
 /// A square part of an image in one of eight orientations.
@@ -189,11 +201,11 @@ impl Default for Corpus {
 }
 
 impl Batch {
-    pub(super) fn new(recipe: &Recipe, rows: usize) -> Self {
-        Batch {
-            inputs: Array2::zeros((rows, recipe.input_patch.pow(2))),
-            targets: Array2::zeros((rows, recipe.output_patch.pow(2))),
-        }
+    /// Room for so many patches.
+    pub(super) fn new(recipe: &Recipe, patches: usize) -> Self {
+        let [noisy, clean] = [(); 2].map(|()| vec![0.0; patches * recipe.patch * recipe.patch]);
+        let [levels, weights] = [(); 2].map(|()| vec![0.0; patches]);
+        Batch { noisy, clean, levels, weights }
     }
 }
 
@@ -248,10 +260,11 @@ fn resample_columns(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::FloatLinear;
+    use crate::model::{FloatLinear, Normalisation};
     use crate::network::{Border, Fold, Gather, Network, Op};
     use crate::numbers::activation::Nonlinearity;
     use crate::train::tests::{corpus, recipe};
+    use crate::train::{Noise, Taught};
     use ndarray::array;
 
     fn ramp(height: usize, width: usize) -> GreyImage {
@@ -259,40 +272,58 @@ mod tests {
         GreyImage::new(height, width, pixels.collect()).unwrap()
     }
 
-    fn batch(recipe: &Recipe, corpus: &Corpus, step: u64, first: usize, rows: usize) -> Batch {
-        let mut batch = Batch::new(recipe, rows);
-        corpus.fill(recipe, step, (first, rows), &mut batch);
+    fn batch(recipe: &Recipe, corpus: &Corpus, step: u64, first: usize, patches: usize) -> Batch {
+        let mut batch = Batch::new(recipe, patches);
+        corpus.fill(recipe, step, (first, patches), &mut batch);
         batch
     }
 
-    /// A residual target is what must be taken off the input's centre; the rest is the clean patch.
+    /// Standard deviation of the noise of each patch, in grey levels.
+    fn levels(recipe: &Recipe, batch: &Batch) -> Vec<f32> {
+        let pixels = recipe.patch.pow(2);
+        let noise: Vec<f32> = batch.noisy.iter().zip(&batch.clean).map(|(n, c)| n - c).collect();
+        let level = |noise: &[f32]| {
+            51.0 * (noise.iter().map(|v| v * v).sum::<f32>() / noise.len() as f32).sqrt()
+        };
+        noise.chunks(pixels).map(level).collect()
+    }
+
     #[test]
-    fn targets_belong_to_the_centre_of_the_input() {
-        let residual = recipe();
-        let direct = Recipe { residual: false, ..recipe() };
-        let image = ramp(20, 30);
-        let corpus = corpus(&[image], &[1.0]);
-        let (a, b) = (batch(&residual, &corpus, 3, 0, 50), batch(&direct, &corpus, 3, 0, 50));
-        assert_eq!(a.inputs, b.inputs);
-        let (side, inner, pad) = (residual.input_patch, residual.output_patch, residual.pad());
-        for row in 0..50 {
-            for i in 0..inner * inner {
-                let centre = (i / inner + pad) * side + i % inner + pad;
-                let sum = a.targets[[row, i]] + b.targets[[row, i]];
-                assert!((a.inputs[[row, centre]] - sum).abs() < 1e-6);
-            }
+    fn patches_are_parts_of_images_with_noise() {
+        let recipe = Recipe { patch: 15, ..recipe() };
+        let batch = batch(&recipe, &corpus(&[ramp(20, 30)], &[1.0]), 3, 0, 50);
+        assert!(levels(&recipe, &batch).iter().all(|level| (18.0..32.0).contains(level)));
+        for clean in batch.clean.chunks(15 * 15) {
             // A ramp stays one in any orientation: steps of 1 and 3 levels.
-            let step = |from: usize, to: usize| {
-                let levels = 51.0 * (b.targets[[row, to]] - b.targets[[row, from]]);
-                levels.abs().round() as i32
-            };
-            let steps = (step(0, 1), step(0, inner));
+            let step =
+                |from: usize, to: usize| (51.0 * (clean[to] - clean[from])).abs().round() as i32;
+            let steps = (step(0, 1), step(0, 15));
             assert!(steps == (1, 3) || steps == (3, 1), "{steps:?}");
         }
     }
 
+    /// Each patch has a level of its own, and says it.
+    #[test]
+    fn levels_of_a_range_are_said() {
+        let noise = Noise { lowest: 5.0, highest: 75.0 };
+        let recipe = Recipe { patch: 18, noise, ..recipe() };
+        let batch = batch(&recipe, &corpus(&[ramp(20, 30)], &[1.0]), 3, 0, 60);
+        for ((found, said), weight) in
+            levels(&recipe, &batch).iter().zip(&batch.levels).zip(&batch.weights)
+        {
+            let said = 51.0 * said;
+            assert!(
+                (5.0..=75.0).contains(&said) && (found / said - 1.0).abs() < 0.2,
+                "{found} {said}"
+            );
+            assert!((f64::from(said * weight) / noise.middle() - 1.0).abs() < 1e-3);
+        }
+        let spread = batch.levels.iter().fold((9f32, 0f32), |(a, b), v| (a.min(*v), b.max(*v)));
+        assert!(spread.1 > 5.0 * spread.0, "{spread:?}");
+    }
+
     /// A teacher that takes a twentieth of the level off: its answers are known.
-    fn twentieth(recipe: &Recipe) -> FloatModel {
+    fn twentieth() -> FloatModel {
         let gather = Gather { patch: 1, stride: 1, pad: 0, border: Border::Reflect };
         let linear = FloatLinear { weights: array![[0.95]], bias: array![0.0] };
         let hidden = FloatLinear { weights: array![[1.0]], bias: array![0.0] };
@@ -305,7 +336,7 @@ mod tests {
         ];
         FloatModel {
             network: Network::new(ops).unwrap(),
-            sigma: recipe.sigma,
+            sigma: 25.0,
             units: Normalisation::UNIT,
             nonlinearity: Nonlinearity::Relu,
             extremes: None,
@@ -314,43 +345,87 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_teacher_answers_for_the_targets() {
-        let direct = Recipe { residual: false, teacher: Some("x".into()), ..recipe() };
-        let image = GreyImage::new(30, 40, vec![200.0; 1200]).unwrap();
-        let mut corpus =
-            corpus(&[image], &[1.0]).with_teacher(twentieth(&direct), &direct).unwrap();
-        corpus.prepare(&direct, 5).unwrap();
-        let a = batch(&direct, &corpus, 5, 0, 40);
-        let (side, inner, pad) = (direct.input_patch, direct.output_patch, direct.pad());
-        let grey = |v: f32| 51.0 * v + 127.5;
-        for row in 0..40 {
-            for i in 0..inner * inner {
-                let centre = (i / inner + pad) * side + i % inner + pad;
-                let (noisy, told) = (grey(a.inputs[[row, centre]]), grey(a.targets[[row, i]]));
-                assert!((told - 0.95 * noisy).abs() < 1e-2, "{told} of {noisy}");
-            }
-        }
-        // The same scenes until the next epoch, then others; and the same again.
-        corpus.prepare(&direct, 6).unwrap();
-        assert_eq!(batch(&direct, &corpus, 5, 0, 40).inputs, a.inputs);
-        corpus.prepare(&direct, super::super::teacher::STEPS).unwrap();
-        assert_ne!(batch(&direct, &corpus, 5, 0, 40).inputs, a.inputs);
-        corpus.prepare(&direct, 5).unwrap();
-        assert_eq!(batch(&direct, &corpus, 5, 0, 40).inputs, a.inputs);
-        let other = Recipe { sigma: 15.0, ..direct.clone() };
-        let error = Corpus::new().with_teacher(twentieth(&direct), &other).unwrap_err().to_string();
-        assert!(error.contains("the teacher's sigma is 25"), "{error}");
+    fn taught(noise: Noise) -> Option<Taught> {
+        Some(Taught { model: "x".into(), noise })
     }
 
     #[test]
-    fn rows_do_not_depend_on_how_a_batch_is_split() {
+    fn a_teacher_answers_for_the_targets() {
+        let recipe = Recipe { teacher: taught(Noise::of(25.0)), ..recipe() };
+        let image = GreyImage::new(30, 40, vec![200.0; 1200]).unwrap();
+        let mut corpus = corpus(&[image], &[1.0]).with_teacher(twentieth(), &recipe).unwrap();
+        corpus.prepare(&recipe, 5).unwrap();
+        let a = batch(&recipe, &corpus, 5, 0, 40);
+        let grey = |v: f32| 51.0 * v + 127.5;
+        for (noisy, told) in a.noisy.iter().zip(&a.clean) {
+            assert!((grey(*told) - 0.95 * grey(*noisy)).abs() < 1e-2, "{told} of {noisy}");
+        }
+        // The same scenes until the next epoch, then others; and the same again.
+        corpus.prepare(&recipe, 6).unwrap();
+        assert_eq!(batch(&recipe, &corpus, 5, 0, 40).noisy, a.noisy);
+        corpus.prepare(&recipe, super::super::teacher::STEPS).unwrap();
+        assert_ne!(batch(&recipe, &corpus, 5, 0, 40).noisy, a.noisy);
+        corpus.prepare(&recipe, 5).unwrap();
+        assert_eq!(batch(&recipe, &corpus, 5, 0, 40).noisy, a.noisy);
+        let other = Recipe { noise: Noise::of(15.0), ..recipe };
+        let error = Corpus::new().with_teacher(twentieth(), &other).unwrap_err().to_string();
+        assert!(error.contains("the teacher's noise is 25; expected levels"), "{error}");
+    }
+
+    /// Asked at other levels it sees the image scaled to its own; beyond its levels the clean image is
+    /// the target.
+    #[test]
+    fn a_teacher_answers_at_its_levels() {
+        let noise = Noise { lowest: 5.0, highest: 80.0 };
+        let teacher = taught(Noise { lowest: 10.0, highest: 20.0 });
+        let recipe = Recipe { noise, teacher, ..recipe() };
+        let image = GreyImage::new(30, 40, vec![200.0; 1200]).unwrap();
+        let mut corpus = corpus(&[image], &[1.0]).with_teacher(twentieth(), &recipe).unwrap();
+        corpus.prepare(&recipe, 0).unwrap();
+        let batch = batch(&recipe, &corpus, 0, 0, 200);
+        let pixels = recipe.patch.pow(2);
+        let mut answered = 0;
+        for (i, level) in batch.levels.iter().enumerate() {
+            let sigma = 51.0 * f64::from(*level);
+            let at = |v: &[f32]| f64::from(51.0 * v[i * pixels] + 127.5);
+            let (noisy, target) = (at(&batch.noisy), at(&batch.clean));
+            if (10.0..=20.0).contains(&sigma) {
+                answered += 1;
+                // A twentieth of the scaled level.
+                let scaled = (noisy - 127.5) * 25.0 / sigma + 127.5;
+                let expected = (0.95 * scaled - 127.5) * sigma / 25.0 + 127.5;
+                assert!((target - expected).abs() < 0.05, "{target} {expected}");
+            } else {
+                assert!((target - 200.0).abs() < 1e-3, "{target}");
+            }
+        }
+        // A quarter of the octaves.
+        assert!((25..80).contains(&answered), "{answered}");
+    }
+
+    #[test]
+    fn patches_do_not_depend_on_how_a_batch_is_split() {
         let recipe = recipe();
         let corpus = corpus(&[ramp(20, 30)], &[1.0]);
         let whole = batch(&recipe, &corpus, 7, 0, 8);
         let part = batch(&recipe, &corpus, 7, 5, 3);
-        assert_eq!(whole.inputs.slice(ndarray::s![5.., ..]), part.inputs);
-        assert_ne!(batch(&recipe, &corpus, 8, 0, 8).inputs, whole.inputs);
+        assert_eq!(whole.noisy[5 * 49..], part.noisy);
+        assert_ne!(batch(&recipe, &corpus, 8, 0, 8).noisy, whole.noisy);
+    }
+
+    /// The mean of the noisy patch and a half, off both.
+    #[test]
+    fn a_mean_shift_takes_the_mean_off() {
+        let corpus = corpus(&[ramp(20, 30)], &[1.0]);
+        let plain = batch(&recipe(), &corpus, 7, 0, 3);
+        let shifted = batch(&Recipe { mean_shift: true, ..recipe() }, &corpus, 7, 0, 3);
+        for (i, noisy) in plain.noisy.chunks(49).enumerate() {
+            let mean = noisy.iter().sum::<f32>() / 49.0 + 0.5;
+            for at in 49 * i..49 * (i + 1) {
+                assert!((plain.noisy[at] - mean - shifted.noisy[at]).abs() < 1e-5);
+                assert!((plain.clean[at] - mean - shifted.clean[at]).abs() < 1e-5);
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Training of denoisers, tanh MLPs and small convolutional networks: noisy patches made on the fly,
-//! Adam, a bound on the row norms of an MLP.
+//! Training of denoisers: any network that a description can say, on noisy patches made on the fly,
+//! with Adam and, for tanh on patches, a bound on the norms of rows.
 //!
 //! Pure as the modules it uses: images come in and weights go out; files, time and progress are the
 //! caller's. One [`Trainer::step`] is a function of recipe, state, corpus, learning rate and number
@@ -13,44 +13,61 @@ mod architecture;
 mod card;
 mod checkpoint;
 mod corpus;
-mod features;
-mod half;
-mod maps;
+#[cfg(test)]
+mod graphs;
+mod noise;
 mod normal;
 mod optimiser;
+mod plan;
 mod product;
+mod rounding;
 mod teacher;
+mod tied;
 mod trainer;
 mod units;
+mod windows;
 mod worker;
 
 pub use architecture::Architecture;
-pub use card::{Card, CurvePoint, TrainingRecord};
+pub use card::{Card, CurvePoint, LevelPoint, TrainingRecord};
 pub use checkpoint::Checkpoint;
 pub use corpus::Corpus;
-pub use half::Precision;
+pub use noise::Noise;
 pub use optimiser::Schedule;
+pub use rounding::Precision;
 pub use trainer::{State, StepReport, Trainer};
 
-use crate::model::{Description, FloatModel, Layer, ModelError};
-use crate::network::{LinearShape, MAX_WEIGHTS};
+use crate::model::{Description, FloatModel, Layer, ModelError, Normalisation, Weights};
+use crate::network::{LinearShape, Network, NetworkError};
 use architecture::outline;
+use plan::Plan;
 use serde::{Deserialize, Serialize};
+
+/// The units of losses and rates, so that those of all networks compare: grey levels are of mean 0 and
+/// variance 1 or so.
+const BATCH_UNITS: Normalisation = Normalisation::BURGER;
+
+/// What the mean shift takes off a patch beside its mean (the paper's section 4.5, step 3).
+const MEAN_OFFSET: f32 = 0.5;
+
+/// The largest side of a patch that is trained on.
+const MAX_SIDE: usize = 512;
 
 /// What the trained weights follow from, beside images and the number of steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
+    /// The layers, as a description says them.
+    pub layers: Vec<Layer>,
+    /// Grey levels to the units of the model.
+    pub units: Normalisation,
+    /// Whether a patch loses its mean before the network and gets it back.
+    pub mean_shift: bool,
+    /// The range that hidden layers are kept in.
+    pub bound: Option<Bound>,
     /// Side of the noisy patch.
-    pub input_patch: usize,
-    /// Side of the predicted patch; convolutions predict all of the noisy one.
-    pub output_patch: usize,
-    /// What is trained.
-    #[serde(flatten)]
-    pub network: Architecture,
-    /// Noise level in 8-bit grey levels.
-    pub sigma: f64,
-    /// Whether the network says the noise instead of the clean patch.
-    pub residual: bool,
+    pub patch: usize,
+    /// Noise levels of the patches.
+    pub noise: Noise,
     /// Patches a step.
     pub batch: usize,
     /// Largest learning rate.
@@ -67,8 +84,26 @@ pub struct Recipe {
     pub precision: Precision,
     /// Sizes at which each image is used; 1 is its own.
     pub scales: Vec<f64>,
-    /// Fingerprint of the model whose answers are the targets, if they are not the clean images.
-    pub teacher: Option<String>,
+    /// Whose answers are the targets, if they are not the clean images.
+    pub teacher: Option<Taught>,
+}
+
+/// Rows of hidden layers are scaled so that no pre-activation can exceed 61/64 of the range.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    /// R of the design's guaranteed range.
+    pub range: u32,
+    /// Largest input magnitude in network units that the bound is for.
+    pub interval: f64,
+}
+
+/// A model whose answers are targets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Taught {
+    /// Its fingerprint.
+    pub model: String,
+    /// The noise at which it is asked; at other levels the clean image is the target.
+    pub noise: Noise,
 }
 
 /// Why training cannot start or go on.
@@ -89,7 +124,7 @@ pub enum TrainError {
         /// Its value.
         found: String,
         /// What it may be.
-        expected: &'static str,
+        expected: String,
     },
     /// The network of the recipe cannot be evaluated by this program.
     #[error(transparent)]
@@ -131,42 +166,65 @@ pub enum TrainError {
     Write(String),
 }
 
-impl TrainError {}
+impl From<NetworkError> for TrainError {
+    fn from(error: NetworkError) -> Self {
+        ModelError::from(error).into()
+    }
+}
+
+impl Bound {
+    /// What no hidden pre-activation may exceed: room is left below the range for a cell of the
+    /// lookup and for rounding.
+    pub fn limit(self) -> f64 {
+        f64::from(self.range) * 61.0 / 64.0
+    }
+}
 
 impl Recipe {
-    /// Pixels on each side of the predicted patch.
-    pub fn pad(&self) -> usize {
-        (self.input_patch - self.output_patch) / 2
-    }
-
     /// What the model's description says.
     pub(crate) fn description(&self) -> Description {
-        let mut layers = self.network.layers((self.input_patch, self.output_patch));
-        layers.extend(self.residual.then_some(Layer::Residual));
         Description {
-            layers,
-            sigma: self.sigma,
-            units: self.network.units(),
-            mean_shift: false,
+            layers: self.layers.clone(),
+            // A model that is told the noise says the most that it was trained for.
+            sigma: self.noise.highest,
+            units: self.units,
+            mean_shift: self.mean_shift,
             pixel_order: None,
             piecewise: None,
             extremes: None,
         }
     }
 
-    /// (outputs, inputs) of each layer; none of a recipe that describes no network.
-    pub fn shapes(&self) -> Vec<(usize, usize)> {
-        let Ok(network) = self.description().network() else { return Vec::new() };
-        network.linears().map(|(_, l)| (l.outputs(), l.inputs())).collect()
+    /// (outputs, inputs) of each layer.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] if the layers form no network.
+    pub fn shapes(&self) -> Result<Vec<(usize, usize)>, TrainError> {
+        let network = self.network()?;
+        Ok(network.linears().map(|(_, l)| (l.outputs(), l.inputs())).collect())
     }
 
-    /// What no hidden pre-activation may exceed: room is left below the range for a cell of the
-    /// lookup and for rounding.
-    pub fn pre_activation_bound(&self) -> Option<f64> {
-        match self.network {
-            Architecture::Mlp { range, .. } => range.map(|range| f64::from(range) * 61.0 / 64.0),
-            Architecture::Dncnn { .. } => None,
-        }
+    /// The network, with the arrays of its weights.
+    fn network(&self) -> Result<Network<Weights, ()>, ModelError> {
+        self.description().network()
+    }
+
+    /// What is computed of the patches.
+    fn plan(&self) -> Result<Plan, TrainError> {
+        let description = self.description();
+        let outside = units::level(self.batch_units()?, self.units);
+        Ok(Plan::new(&self.network()?, description.nonlinearity(), self.patch, outside)?)
+    }
+
+    /// The units that the network is trained in: those of losses, if its weights can be converted.
+    fn batch_units(&self) -> Result<Normalisation, TrainError> {
+        let converts = units::converts(&self.network()?);
+        Ok(if converts { BATCH_UNITS } else { self.units })
+    }
+
+    /// Whether the network says what is to be taken off the noisy patch.
+    pub fn is_residual(&self) -> bool {
+        self.layers.contains(&Layer::Residual)
     }
 
     /// Checks that a model of this recipe can be loaded and shared, and that numbers make sense.
@@ -174,13 +232,16 @@ impl Recipe {
     /// # Errors
     /// [`TrainError::Recipe`] or [`TrainError::Model`] naming the field.
     pub fn check(&self) -> Result<(), TrainError> {
-        self.network.check((self.input_patch, self.output_patch))?;
+        self.noise.check()?;
         self.description().check()?;
-        let fail =
-            |name, found: String, expected| Err(TrainError::Recipe { name, found, expected });
-        let weights: usize = self.shapes().iter().map(|(outputs, inputs)| outputs * inputs).sum();
-        if weights > MAX_WEIGHTS {
-            return fail("the number of weights", weights.to_string(), "at most 268435456");
+        let fail = |name, found: String, expected: &str| {
+            Err(TrainError::Recipe { name, found, expected: expected.into() })
+        };
+        self.check_patch()?;
+        self.check_bound()?;
+        if !(self.noise.is_one() || self.network()?.reads_plane()) {
+            let expected = "one level, or layers of which one reads `noise`";
+            return fail("the noise", self.noise.to_string(), expected);
         }
         if !(1..=1 << 20).contains(&self.batch) {
             return fail("the batch", self.batch.to_string(), "1 to 1048576 patches");
@@ -201,10 +262,61 @@ impl Recipe {
         Ok(())
     }
 
+    /// That the patch suits the network.
+    fn check_patch(&self) -> Result<(), TrainError> {
+        let (name, found) = ("the patch", self.patch.to_string());
+        let fail = |expected: String| Err(TrainError::Recipe { name, found, expected });
+        let network = self.network()?;
+        if plan::on_patches(&network) {
+            let side = network.gather().patch;
+            return if self.patch == side {
+                Ok(())
+            } else {
+                fail(format!("{side}, that of `patches`"))
+            };
+        }
+        let alignment = network.reach().alignment;
+        if !(1..=MAX_SIDE).contains(&self.patch) || !self.patch.is_multiple_of(alignment) {
+            return fail(format!(
+                "a multiple of {alignment} from {alignment} to {MAX_SIDE} pixels"
+            ));
+        }
+        match network.grids((self.patch, self.patch)) {
+            Ok(_) => Ok(()),
+            Err(NetworkError::ImageTooSmall { patch, .. }) => {
+                fail(format!("{patch} pixels or more"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn check_bound(&self) -> Result<(), TrainError> {
+        let fail = |name, found: String, expected: &str| {
+            Err(TrainError::Recipe { name, found, expected: expected.into() })
+        };
+        let Some(Bound { range, interval }) = self.bound else { return Ok(()) };
+        if self.layers.contains(&Layer::Relu) || !plan::on_patches(&self.network()?) {
+            return fail("the range", range.to_string(), "none: only tanh on patches is bounded");
+        }
+        if !(range.is_power_of_two() && (4..=128).contains(&range)) {
+            return fail("the range", range.to_string(), "4, 8, 16, 32, 64 or 128");
+        }
+        if !(interval > 0.0 && interval.is_finite()) {
+            return fail("the input interval", interval.to_string(), "above 0");
+        }
+        Ok(())
+    }
+
+    /// The layers in words, with the names that every model gives them.
+    fn outline(&self) -> Result<String, TrainError> {
+        let layers = self.shapes()?.into_iter().map(worker::zeros).collect();
+        let description = Description { mean_shift: false, ..self.description() };
+        Ok(outline(&description.model(layers)?.layers(), self.units, self.mean_shift))
+    }
+
     /// That `model` has this recipe's layers.
     fn check_layers(&self, model: &FloatModel) -> Result<(), TrainError> {
-        let expected = self.description();
-        let expected = outline(&expected.layers, expected.units, expected.mean_shift);
+        let expected = self.outline()?;
         let found = outline(&model.layers(), model.units, model.mean_shift);
         if found == expected { Ok(()) } else { Err(TrainError::OtherShapes { found, expected }) }
     }
@@ -224,19 +336,22 @@ mod tests {
 
     pub(super) const INTERVAL: f64 = 2.5;
 
-    /// 12 and 8 hidden units in a range.
-    pub(super) fn mlp(range: Option<u32>) -> Architecture {
-        Architecture::Mlp { hidden: vec![12, 8], stride: 2, range, interval: INTERVAL }
+    /// The layers of an MLP with 12 and 8 hidden units on patches of 7x7 to 3x3.
+    pub(super) fn mlp(hidden: &[usize], stride: usize, residual: bool) -> Vec<Layer> {
+        let architecture =
+            Architecture::Mlp { input: 7, output: 3, hidden: hidden.to_vec(), stride };
+        architecture.layers(false, residual)
     }
 
     /// A small recipe: 7x7 -> 12 -> 8 -> 3x3.
     pub(super) fn recipe() -> Recipe {
         Recipe {
-            input_patch: 7,
-            output_patch: 3,
-            network: mlp(Some(8)),
-            sigma: 25.0,
-            residual: true,
+            layers: mlp(&[12, 8], 2, true),
+            units: Normalisation::BURGER,
+            mean_shift: false,
+            bound: Some(Bound { range: 8, interval: INTERVAL }),
+            patch: 7,
+            noise: Noise::of(25.0),
             batch: 64,
             rate: 3e-3,
             warm_up: 10,
@@ -249,17 +364,34 @@ mod tests {
         }
     }
 
-    /// A small convolutional recipe: three layers; batches fill a block and a part
-    /// of the next.
+    /// A small network of convolutions on patches of side `patch`.
+    pub(super) fn of(architecture: &Architecture, plane: bool, patch: usize) -> Recipe {
+        architecture.check().unwrap();
+        let noise = if plane { Noise { lowest: 10.0, highest: 40.0 } } else { Noise::of(25.0) };
+        let (layers, units) = (architecture.layers(plane, true), architecture.units());
+        Recipe { layers, units, bound: None, patch, noise, batch: 16, rate: 1e-2, ..recipe() }
+    }
+
+    /// A chain of three convolutions; batches fill a block and a part of the next.
     pub(super) fn convolutional(stride: usize) -> Recipe {
-        let network = Architecture::Dncnn { depth: 3, channels: 4 * stride, stride };
-        Recipe { input_patch: 9, output_patch: 9, network, batch: 16, rate: 1e-2, ..recipe() }
+        of(&Architecture::Dncnn { depth: 3, channels: 4 * stride, stride }, false, 9)
+    }
+
+    /// A chain, a dense chain and a U-shape that are told the level of the noise.
+    pub(super) fn told() -> [Recipe; 3] {
+        let (channels, convolutions) = (vec![6, 8], vec![1, 2]);
+        [
+            of(&Architecture::Dncnn { depth: 3, channels: 4, stride: 1 }, true, 9),
+            of(&Architecture::Dense { depth: 4, channels: 4, stride: 2 }, true, 10),
+            of(&Architecture::Unet { channels, convolutions }, true, 12),
+        ]
     }
 
     #[test]
     fn recipes_that_cannot_work_are_refused_by_name() {
         recipe().check().unwrap();
         [1, 3].into_iter().for_each(|stride| convolutional(stride).check().unwrap());
+        told().iter().for_each(|recipe| recipe.check().unwrap());
         type Edit = fn(&mut Recipe);
         let refused = |good: Recipe, edit: Edit, word: &str| {
             let mut broken = good;
@@ -267,39 +399,58 @@ mod tests {
             let text = broken.check().unwrap_err().to_string();
             assert!(text.contains(word), "{word}: {text}");
         };
-        fn sizes(recipe: &mut Recipe, sizes: &[usize], steps: usize) {
-            let Architecture::Mlp { hidden, stride, .. } = &mut recipe.network else { panic!() };
-            (*hidden, *stride) = (sizes.to_vec(), steps);
-        }
-        let edits: [(Edit, &str); 10] = [
-            (|r| r.output_patch = 4, "patches 7 -> 4"),
-            (|r| sizes(r, &[], 2), "hidden layers is 0;"),
-            (|r| sizes(r, &[65536, 65536], 2), "number of weights is 42"),
-            (|r| sizes(r, &[12, 8], 4), "stride"),
-            (|r| r.sigma = -1.0, "sigma"),
+        let edits: [(Edit, &str); 13] = [
+            (
+                |r| r.layers[0] = Layer::Patches { size: 7, output: 4, stride: 2 },
+                "must have 16 outputs",
+            ),
+            (|r| r.layers.truncate(1), "layers with weights"),
+            (|r| r.layers = mlp(&[65536, 65536], 2, true), "more than 268435456 weights"),
+            (|r| r.layers = mlp(&[12, 8], 4, true), "stride"),
+            (|r| r.patch = 9, "patch is 9; expected 7"),
+            (|r| r.noise = Noise::of(-1.0), "noise is -1"),
+            (|r| r.noise = Noise { lowest: 9.0, highest: 5.0 }, "noise is 9 to 5"),
+            (|r| r.noise = Noise { lowest: 5.0, highest: 9.0 }, "reads `noise`"),
             (|r| r.batch = 0, "batch"),
             (|r| r.rate = 0.0, "learning rate"),
             (|r| r.average = 1.0, "averaging"),
-            (|r| r.network = mlp(Some(24)), "range is 24"),
+            (|r| r.bound = Some(Bound { range: 24, interval: 2.5 }), "range is 24"),
             (|r| r.scales = vec![2.0], "scale"),
         ];
         edits.into_iter().for_each(|(edit, word)| refused(recipe(), edit, word));
-        fn dncnn(recipe: &mut Recipe, depth: usize, channels: usize, stride: usize) {
-            recipe.network = Architecture::Dncnn { depth, channels, stride };
-        }
-        let edits: [(Edit, &str); 11] = [
-            (|r| dncnn(r, 1, 4, 1), "depth is 1;"),
-            (|r| dncnn(r, usize::MAX, 4, 1), "depth is 18"),
-            (|r| dncnn(r, 3, 0, 1), "channels is 0"),
-            (|r| dncnn(r, 65, 900, 1), "weights is 4"),
-            (|r| dncnn(r, 3, 4, 0), "stride is 0;"),
-            (|r| dncnn(r, 3, 4, usize::MAX), "stride is 18"),
-            (|r| dncnn(r, 3, 4, 2), "patch is 9; expected a multiple"),
-            (|r| r.input_patch = 2, "patch is 2;"),
-            (|r| r.input_patch = 128, "patch is 128;"),
-            (|r| r.output_patch = 7, "predicted patch is 7;"),
-            (|r| r.batch = 0, "batch"),
+        let edits: [(Edit, &str); 4] = [
+            (|r| r.patch = 10, "patch is 10; expected a multiple of 3"),
+            (|r| r.patch = 6, "patch is 6; expected 9 pixels or more"),
+            (|r| r.patch = 2 * MAX_SIDE + 2, "patch is 1026;"),
+            (|r| r.bound = recipe().bound, "range is 8; expected none"),
         ];
-        edits.into_iter().for_each(|(edit, word)| refused(convolutional(1), edit, word));
+        edits.into_iter().for_each(|(edit, word)| refused(convolutional(3), edit, word));
+    }
+
+    #[test]
+    fn architectures_that_are_none_are_refused_by_name() {
+        let dncnn = |depth, channels, stride| Architecture::Dncnn { depth, channels, stride };
+        let unet = |channels: &[usize], convolutions: &[usize]| Architecture::Unet {
+            channels: channels.to_vec(),
+            convolutions: convolutions.to_vec(),
+        };
+        for (architecture, said) in [
+            (dncnn(1, 4, 1), "depth is 1;"),
+            (dncnn(usize::MAX, 4, 1), "depth is 18"),
+            (dncnn(3, 0, 1), "channels is 0"),
+            (dncnn(3, 4, 0), "stride is 0;"),
+            (Architecture::Dense { depth: 3, channels: 4, stride: 9 }, "stride is 9;"),
+            (
+                Architecture::Mlp { input: 7, output: 3, hidden: vec![], stride: 1 },
+                "hidden layers is 0;",
+            ),
+            (unet(&[4], &[1]), "grids is 1;"),
+            (unet(&[4, 8], &[1]), "numbers of convolutions is 1; expected as many"),
+            (unet(&[4, 0], &[1, 1]), "channels is 0;"),
+            (unet(&[4, 8], &[1, 65]), "convolutions is 65;"),
+        ] {
+            let text = architecture.check().unwrap_err().to_string();
+            assert!(text.contains(said), "{said}: {text}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! How weights follow gradients: Adam, its rate over time, the bound on rows, averaging.
 
-use super::{Architecture, Recipe};
+use super::{Bound, Recipe};
 use crate::model::FloatLinear;
 use ndarray::Array2;
 
@@ -29,6 +29,8 @@ impl Schedule {
 /// One update.
 pub(super) struct Update<'a> {
     pub(super) recipe: &'a Recipe,
+    /// Layers in all.
+    pub(super) layers: usize,
     /// Updates before this one.
     pub(super) step: u64,
     pub(super) rate: f64,
@@ -61,7 +63,7 @@ impl Update<'_> {
             first.bias.as_slice_mut().expect(contiguous),
             second.bias.as_slice_mut().expect(contiguous),
         );
-        bound_rows(self.recipe, index, weights);
+        bound_rows(self.recipe.bound, (index, self.layers), weights);
         // The average follows quickly at first, when there is little to average.
         let young = (1.0 + self.step as f64) / (10.0 + self.step as f64);
         let part = 1.0 - self.recipe.average.min(young) as f32;
@@ -86,13 +88,15 @@ impl Update<'_> {
 }
 
 /// Scales each row of a hidden layer whose largest possible pre-activation, |b| + sum |w| times the
-/// largest input, exceeds the recipe's bound, so that it meets it.
-pub(super) fn bound_rows(recipe: &Recipe, index: usize, layer: &mut FloatLinear) {
-    let Architecture::Mlp { ref hidden, interval, .. } = recipe.network else { return };
-    let Some(bound) = recipe.pre_activation_bound().filter(|_| index < hidden.len()) else {
-        return;
-    };
-    let largest = if index == 0 { interval } else { 1.0 };
+/// largest input, exceeds the recipe's bound, so that it meets it. `layers` is their number.
+pub(super) fn bound_rows(
+    bound: Option<Bound>,
+    (index, layers): (usize, usize),
+    layer: &mut FloatLinear,
+) {
+    let Some(bound) = bound.filter(|_| index + 1 < layers) else { return };
+    let largest = if index == 0 { bound.interval } else { 1.0 };
+    let bound = bound.limit();
     for (mut row, b) in layer.weights.rows_mut().into_iter().zip(&mut layer.bias) {
         let sum: f32 = row.as_slice().map_or(0.0, |r| summed(r, f32::abs));
         let worst = f64::from(sum) * largest + f64::from(b.abs());
@@ -137,7 +141,7 @@ pub(super) fn slice_mut(array: &mut Array2<f32>) -> &mut [f32] {
 mod tests {
     use super::*;
     use crate::train::State;
-    use crate::train::tests::{INTERVAL, mlp, recipe};
+    use crate::train::tests::{INTERVAL, recipe};
 
     #[test]
     fn the_rate_rises_and_falls() {
@@ -151,13 +155,13 @@ mod tests {
     /// The first update of Adam moves every parameter by the rate, against its gradient.
     #[test]
     fn adam_starts_with_the_rate() {
-        let recipe = Recipe { network: mlp(None), ..recipe() };
-        let mut s = State::new(&recipe);
+        let recipe = Recipe { bound: None, ..recipe() };
+        let mut s = State::new(&recipe).unwrap();
         let before = s.weights.clone();
         let mut gradient = before[0].clone();
         gradient.weights.mapv_inplace(|w| if w > 0.0 { 0.3 } else { -0.01 });
         gradient.bias.fill(2.0);
-        let update = Update { recipe: &recipe, step: 0, rate: 1e-2, shorten: 0.5 };
+        let update = Update { recipe: &recipe, layers: 3, step: 0, rate: 1e-2, shorten: 0.5 };
         let state = LayerState {
             weights: &mut s.weights[0],
             average: &mut s.average[0],
@@ -177,14 +181,14 @@ mod tests {
     #[test]
     fn rows_beyond_the_bound_meet_it_and_others_stay() {
         let recipe = recipe();
-        let bound = recipe.pre_activation_bound().unwrap();
+        let bound = recipe.bound.unwrap().limit();
         for index in 0..3 {
-            let mut layer = State::new(&recipe).weights[index].clone();
+            let mut layer = State::new(&recipe).unwrap().weights[index].clone();
             layer.weights.row_mut(0).fill(3.0);
             layer.bias[0] = -1.0;
             layer.weights.row_mut(1).fill(0.01);
             let before = layer.clone();
-            bound_rows(&recipe, index, &mut layer);
+            bound_rows(recipe.bound, (index, 3), &mut layer);
             assert_eq!(layer.weights.row(1), before.weights.row(1));
             let largest = if index == 0 { INTERVAL } else { 1.0 };
             let worst = |l: &FloatLinear| {

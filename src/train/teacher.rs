@@ -6,8 +6,9 @@
 //! gradient carries less noise.
 
 use super::normal::{Normals, SplitMix};
-use super::{Recipe, TrainError};
-use crate::model::{FloatModel, LevelMap, Normalisation};
+use super::units::of_noise;
+use super::{BATCH_UNITS, Noise, Recipe, TrainError};
+use crate::model::{FloatModel, LevelMap};
 use std::fmt;
 
 /// Scenes that patches are cut from at a time.
@@ -25,6 +26,8 @@ const STREAM: u64 = 0x7363_656e_6573;
 /// A denoiser, and the noisy images that it was asked about last.
 pub(super) struct Teacher {
     model: FloatModel,
+    /// The noise at which it is asked.
+    noise: Noise,
     scenes: Vec<Scene>,
     /// Which scenes these are: the step divided by [`STEPS`].
     epoch: Option<u64>,
@@ -34,6 +37,8 @@ pub(super) struct Teacher {
 pub(super) struct Scene {
     pub(super) height: usize,
     pub(super) width: usize,
+    /// The level of its noise.
+    pub(super) sigma: f64,
     pub(super) noisy: Vec<f32>,
     pub(super) answer: Vec<f32>,
 }
@@ -46,13 +51,24 @@ impl fmt::Debug for Teacher {
 
 impl Teacher {
     /// # Errors
-    /// [`TrainError::Recipe`] if the teacher was made for other noise.
+    /// [`TrainError::Recipe`] if the recipe has no teacher, or none of the noise that it is asked at.
     pub(super) fn new(model: FloatModel, recipe: &Recipe) -> Result<Self, TrainError> {
-        if model.sigma != recipe.sigma {
-            let (name, found) = ("the teacher's sigma", model.sigma.to_string());
-            return Err(TrainError::Recipe { name, found, expected: "that of --sigma" });
+        let fail = |found: String, expected: String| {
+            Err(TrainError::Recipe { name: "the teacher's noise", found, expected })
+        };
+        let Some(noise) = recipe.teacher.as_ref().map(|taught| taught.noise) else {
+            return fail("not said".into(), "levels of the recipe".into());
+        };
+        noise.check()?;
+        if !(recipe.noise.has(noise.lowest) && recipe.noise.has(noise.highest)) {
+            return fail(noise.to_string(), format!("levels of --sigma, {}", recipe.noise));
         }
-        Ok(Teacher { model, scenes: Vec::new(), epoch: None })
+        Ok(Teacher { model, noise, scenes: Vec::new(), epoch: None })
+    }
+
+    /// Whether it is asked at a level of noise.
+    pub(super) fn knows(&self, sigma: f64) -> bool {
+        self.noise.has(sigma)
     }
 
     /// The scenes that were made last.
@@ -76,31 +92,38 @@ impl Teacher {
         if self.epoch == Some(epoch) {
             return Ok(());
         }
-        let sigma = (recipe.sigma / Normalisation::BURGER.grey_per_unit) as f32;
         self.scenes.clear();
         for i in 0..SCENES {
             let mut rng = SplitMix::at(recipe.seed ^ STREAM, epoch, i as u64);
-            let (height, width, clean) = clean(&mut rng, SIDE.max(4 * recipe.input_patch));
+            let sigma = self.noise.level(&mut rng);
+            let (height, width, clean) = clean(&mut rng, SIDE.max(4 * recipe.patch));
             let mut noisy = vec![0f32; clean.len()];
-            normals.fill(&mut rng, sigma, &mut noisy);
+            normals.fill(&mut rng, of_noise(sigma) as f32, &mut noisy);
             noisy.iter_mut().zip(&clean).for_each(|(n, c)| *n += c);
-            let answer = self.answer(&noisy, (height, width))?;
-            self.scenes.push(Scene { height, width, noisy, answer });
+            let answer = self.answer(&noisy, (height, width), sigma)?;
+            self.scenes.push(Scene { height, width, sigma, noisy, answer });
         }
         self.epoch = Some(epoch);
         Ok(())
     }
 
-    /// What the teacher makes of a noisy image; its own units may be others.
-    fn answer(&self, noisy: &[f32], size: (usize, usize)) -> Result<Vec<f32>, TrainError> {
-        let [student, teacher] =
-            [Normalisation::BURGER, self.model.units].map(|units| LevelMap::new(units, 1.0));
+    /// What the teacher makes of a noisy image; its own units may be others, and its own noise, unless it
+    /// is told the noise.
+    fn answer(
+        &self,
+        noisy: &[f32],
+        size: (usize, usize),
+        sigma: f64,
+    ) -> Result<Vec<f32>, TrainError> {
+        let student = LevelMap::new(BATCH_UNITS, 1.0);
+        let teacher = self.model.levels(sigma);
         let convert = |from: &LevelMap, to: &LevelMap, values: &[f32]| -> Vec<f32> {
             values.iter().map(|&v| to.to_units(from.to_grey(v.into())) as f32).collect()
         };
         let activation = |values: &mut [f32]| self.model.nonlinearity.apply(values);
         let asked = convert(&student, &teacher, noisy);
-        let answer = self.model.denoise(&asked, size, &activation, &mut |_| ())?;
+        let plane = self.model.plane(teacher.noise);
+        let answer = self.model.denoise_at(&asked, size, plane, &activation, &mut |_| ())?;
         Ok(convert(&teacher, &student, &answer))
     }
 }

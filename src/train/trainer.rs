@@ -1,13 +1,14 @@
 //! Steps of training.
 
-use super::architecture::BATCH_UNITS;
 use super::normal::{Normals, SplitMix};
-use super::optimiser::{LayerState, Update, bound_rows, length};
+use super::optimiser::{LayerState, Update, bound_rows, length, slice_mut};
+use super::tied::Ties;
 use super::units::in_units;
 use super::worker::{Worker, zeros};
-use super::{Corpus, Recipe, TrainError};
-use crate::model::{FloatLinear, FloatModel};
-use ndarray::{Array1, Array2};
+use super::{Corpus, MEAN_OFFSET, Recipe, TrainError};
+use crate::model::{Description, FloatLinear, FloatModel};
+use crate::network::{LinearShape, Op};
+use crate::numbers::activation::Nonlinearity;
 use std::thread;
 
 /// All that changes in training: enough to go on from.
@@ -26,19 +27,27 @@ pub struct State {
 }
 
 impl State {
-    /// Random first weights: normal, of variance 1 / inputs, 2 / inputs before a ReLU; biases are 0.
-    pub fn new(recipe: &Recipe) -> Self {
+    /// Random first weights: normal, of variance 1 / inputs, 2 / inputs before a ReLU, which halves what
+    /// goes through it (He et al., 2015); biases are 0.
+    ///
+    /// # Errors
+    /// As [`Recipe::check`].
+    pub fn new(recipe: &Recipe) -> Result<Self, TrainError> {
+        recipe.check()?;
         let normals = Normals::new();
-        let shapes = recipe.shapes();
-        let last = shapes.len() - 1;
-        let layers = shapes.into_iter().enumerate().map(|(i, (outputs, inputs))| {
-            let gain = recipe.network.gain(i < last);
+        let network = recipe.network()?;
+        let ties = Ties::new(&network);
+        let is_relu = recipe.description().nonlinearity() == Nonlinearity::Relu;
+        let layers = network.linears().enumerate().map(|(i, (op, shape))| {
+            let activated = network.ops()[op + 1..].iter().find(|op| !matches!(op, Op::Add(_)));
+            let is_hidden = activated.is_some_and(Op::is_activation);
+            let gain = if is_hidden && is_relu { 2.0 } else { 1.0 };
+            let mut layer = zeros((shape.outputs(), shape.inputs()));
+            let inputs = ties.inputs(i, &layer);
             let mut rng = SplitMix::at(recipe.seed, u64::MAX, i as u64);
-            let mut values = vec![0f32; outputs * inputs];
-            normals.fill(&mut rng, (gain / inputs as f32).sqrt(), &mut values);
-            let weights = Array2::from_shape_vec((outputs, inputs), values);
-            let weights = weights.expect("outputs times inputs values");
-            FloatLinear { weights, bias: Array1::zeros(outputs) }
+            normals.fill(&mut rng, (gain / inputs as f32).sqrt(), slice_mut(&mut layer.weights));
+            ties.mask(i, &mut layer);
+            layer
         });
         Self::of(recipe, layers.collect())
     }
@@ -54,22 +63,29 @@ impl State {
             bias: l.bias.clone(),
         };
         let mut layers: Vec<_> = model.network.linears().map(layer).collect();
-        in_units(&mut layers, recipe.residual, model.units, BATCH_UNITS);
-        Ok(Self::of(recipe, layers))
+        in_units(&model.network, &mut layers, (model.units, recipe.batch_units()?));
+        if let (true, false, Some(last)) =
+            (recipe.mean_shift, recipe.is_residual(), layers.last_mut())
+        {
+            // A model has it in its bias, of which training knows nothing.
+            last.bias -= MEAN_OFFSET;
+        }
+        Self::of(recipe, layers)
     }
 
-    fn of(recipe: &Recipe, mut weights: Vec<FloatLinear>) -> Self {
+    fn of(recipe: &Recipe, mut weights: Vec<FloatLinear>) -> Result<Self, TrainError> {
+        let count = weights.len();
         for (i, layer) in weights.iter_mut().enumerate() {
-            bound_rows(recipe, i, layer);
+            bound_rows(recipe.bound, (i, count), layer);
         }
-        let moments: Vec<FloatLinear> = recipe.shapes().into_iter().map(zeros).collect();
-        State {
+        let moments: Vec<FloatLinear> = recipe.shapes()?.into_iter().map(zeros).collect();
+        Ok(State {
             step: 0,
             average: weights.clone(),
             weights,
             first: moments.clone(),
             second: moments,
-        }
+        })
     }
 }
 
@@ -88,6 +104,7 @@ pub struct Trainer {
     corpus: Corpus,
     state: State,
     workers: Vec<Worker>,
+    ties: Ties,
 }
 
 impl Trainer {
@@ -103,16 +120,17 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         recipe.check()?;
         if corpus.has_teacher() != recipe.teacher.is_some() {
-            let found = format!("{:?}", recipe.teacher);
-            let expected = "the fingerprint of the corpus's teacher";
-            return Err(TrainError::Recipe { name: "the teacher", found, expected });
+            let (name, found) = ("the teacher", format!("{:?}", recipe.teacher));
+            let expected = "that of the corpus".into();
+            return Err(TrainError::Recipe { name, found, expected });
         }
-        corpus.keep(recipe.input_patch)?;
+        corpus.keep(recipe.patch)?;
         let threads = threads.clamp(1, recipe.batch);
         let share = |i: usize| (i + 1) * recipe.batch / threads - i * recipe.batch / threads;
         let workers = (0..threads).map(|i| Worker::new(&recipe, share(i)));
         let workers = workers.collect::<Result<_, _>>()?;
-        Ok(Trainer { recipe, corpus, state, workers })
+        let ties = Ties::new(&recipe.network()?);
+        Ok(Trainer { recipe, corpus, state, workers, ties })
     }
 
     /// What is trained.
@@ -137,8 +155,7 @@ impl Trainer {
     pub fn step(&mut self, rate: f64) -> Result<StepReport, TrainError> {
         self.corpus.prepare(&self.recipe, self.state.step)?;
         let squared = self.gradients()?;
-        let outputs = self.recipe.batch * self.recipe.output_patch.pow(2);
-        let loss = squared / outputs as f64;
+        let loss = squared / self.outputs() as f64;
         let (sum, others) = self.workers.split_at_mut(1);
         let sum = &mut sum[0].gradient;
         for other in others.iter() {
@@ -147,12 +164,14 @@ impl Trainer {
                 total.bias += &part.bias;
             }
         }
+        self.ties.gradient(sum);
         let gradient = length(sum);
         if !(loss.is_finite() && gradient.is_finite()) {
             return Err(TrainError::Diverged { step: self.state.step, loss });
         }
         let shorten = (self.recipe.clip / gradient.max(f64::MIN_POSITIVE)).min(1.0) as f32;
-        let update = Update { recipe: &self.recipe, step: self.state.step, rate, shorten };
+        let (recipe, step, layers) = (&self.recipe, self.state.step, sum.len());
+        let update = Update { recipe, layers, step, rate, shorten };
         for (i, gradient) in sum.iter().enumerate() {
             let layer = LayerState {
                 weights: &mut self.state.weights[i],
@@ -166,9 +185,14 @@ impl Trainer {
         Ok(StepReport { loss, gradient })
     }
 
+    /// Values that the network says of a batch.
+    fn outputs(&self) -> usize {
+        self.workers.iter().map(Worker::outputs).sum()
+    }
+
     /// Gradients of all shares; the sum of squared errors.
     fn gradients(&mut self) -> Result<f64, TrainError> {
-        let Trainer { recipe, corpus, state, workers } = self;
+        let Trainer { recipe, corpus, state, workers, .. } = self;
         let (recipe, corpus, state) = (&*recipe, &*corpus, &*state);
         let work = |worker: &mut Worker, first: usize| {
             worker.run((recipe, corpus), &state.weights, state.step, first)
@@ -200,9 +224,21 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Model`] if the ops do not form a network.
     pub fn model(&self) -> Result<FloatModel, TrainError> {
-        let description = self.recipe.description();
+        self.model_of(self.recipe.description())
+    }
+
+    /// The same without the mean shift folded in, as [`Card`](super::Card) describes it.
+    ///
+    /// # Errors
+    /// As [`Trainer::model`].
+    pub fn described_model(&self) -> Result<FloatModel, TrainError> {
+        self.model_of(Description { mean_shift: false, ..self.recipe.description() })
+    }
+
+    fn model_of(&self, description: Description) -> Result<FloatModel, TrainError> {
         let mut layers = self.state.average.clone();
-        in_units(&mut layers, self.recipe.residual, BATCH_UNITS, description.units);
+        let units = (self.recipe.batch_units()?, description.units);
+        in_units(&self.recipe.network()?, &mut layers, units);
         Ok(description.model(layers)?)
     }
 }
@@ -211,12 +247,13 @@ impl Trainer {
 mod tests {
     use super::*;
     use crate::image::GreyImage;
-    use crate::model::{Method, Normalisation, QuantiseOptions, quantise};
+    use crate::model::{Layer, Method, Normalisation, QuantiseOptions, quantise};
     use crate::numbers::activation::Nonlinearity;
     use crate::numbers::ring::RingBits;
     use crate::train::corpus::Batch;
-    use crate::train::tests::{convolutional, recipe};
-    use crate::train::{Architecture, Precision};
+    use crate::train::graphs::random;
+    use crate::train::tests::{convolutional, mlp, recipe, told};
+    use crate::train::{BATCH_UNITS, Precision};
 
     /// Smooth waves: easy to tell from noise.
     fn corpus(recipe: &Recipe) -> Corpus {
@@ -229,7 +266,7 @@ mod tests {
     }
 
     fn trained(recipe: &Recipe, threads: usize, steps: u64) -> (Trainer, Vec<f64>) {
-        let state = State::new(recipe);
+        let state = State::new(recipe).unwrap();
         let mut trainer = Trainer::new(recipe.clone(), corpus(recipe), state, threads).unwrap();
         let losses = (0..steps).map(|_| trainer.step(recipe.rate).unwrap().loss).collect();
         (trainer, losses)
@@ -254,9 +291,21 @@ mod tests {
         }
     }
 
+    /// Networks that are told the level of the noise, and that read several maps.
+    #[test]
+    fn graphs_learn() {
+        for recipe in told() {
+            let (_, losses) = trained(&recipe, 1, 300);
+            let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+            let (first, last) = (mean(&losses[..5]), mean(&losses[280..]));
+            assert!(last < 0.5 * first, "{last} after {first}");
+        }
+    }
+
     #[test]
     fn threads_change_rounding_only() {
-        for recipe in [recipe(), convolutional(1), convolutional(3)] {
+        let [_, _, unet] = told();
+        for recipe in [recipe(), convolutional(1), convolutional(3), unet] {
             let (one, _) = trained(&recipe, 1, 5);
             let (three, _) = trained(&recipe, 3, 5);
             assert_ne!(one.state, three.state);
@@ -267,35 +316,98 @@ mod tests {
         }
     }
 
-    /// What training says of patches is what the model does: the loss of a step, from the model's
-    /// outputs for whole noisy patches, their borders included.
+    /// The loss of a step, from the model's outputs for whole noisy patches, their borders included.
+    fn loss_of_the_model(recipe: &Recipe, model: &FloatModel, step: u64) -> f64 {
+        let mut batch = Batch::new(recipe, recipe.batch);
+        corpus(recipe).fill(recipe, step, (0, recipe.batch), &mut batch);
+        let (mut sum, side) = (0.0, recipe.patch);
+        let apply = |v: &mut [f32]| model.nonlinearity.apply(v);
+        let patches = batch.noisy.chunks(side * side).zip(batch.clean.chunks(side * side));
+        for ((noisy, clean), (level, weight)) in
+            patches.zip(batch.levels.iter().zip(&batch.weights))
+        {
+            let grey = noisy.iter().map(|&v| BATCH_UNITS.to_grey(v.into(), 1.0));
+            let units: Vec<f32> = grey.map(|g| model.units.to_units(g, 1.0) as f32).collect();
+            let plane = model.plane(f64::from(*level) * BATCH_UNITS.grey_per_unit);
+            let out = model.denoise_at(&units, (side, side), plane, &apply, &mut |_| ()).unwrap();
+            for (&out, &clean) in out.iter().zip(clean) {
+                let out = BATCH_UNITS.to_units(model.units.to_grey(out.into(), 1.0), 1.0);
+                sum += f64::from(*weight) * (out - f64::from(clean)).powi(2);
+            }
+        }
+        sum / (recipe.batch * side * side) as f64
+    }
+
+    /// What training says of patches is what the model does.
     #[test]
     fn the_convolutional_model_is_what_was_trained() {
-        for residual in [true, false] {
-            for stride in [1, 3] {
-                let recipe = Recipe { residual, average: 0.0, ..convolutional(stride) };
+        let [chain, dense, unet] = told();
+        for recipe in [convolutional(1), convolutional(3), chain, dense, unet] {
+            for residual in [true, false] {
+                let mut recipe = Recipe { average: 0.0, ..recipe.clone() };
+                recipe.layers.retain(|layer| residual || *layer != Layer::Residual);
                 let (mut trainer, _) = trained(&recipe, 1, 20);
-                let model = trainer.model().unwrap();
-                let mut batch = Batch::new(&recipe, recipe.batch);
-                corpus(&recipe).fill(&recipe, 20, (0, recipe.batch), &mut batch);
-                let (mut sum, side) = (0.0, recipe.input_patch);
-                let relu = |v: &mut [f32]| model.nonlinearity.apply(v);
-                for (noisy, target) in batch.inputs.rows().into_iter().zip(batch.targets.rows()) {
-                    let grey = noisy.iter().map(|&v| BATCH_UNITS.to_grey(v.into(), 1.0));
-                    let units: Vec<f32> =
-                        grey.map(|g| model.units.to_units(g, 1.0) as f32).collect();
-                    let out = model.denoise(&units, (side, side), &relu, &mut |_| ()).unwrap();
-                    for ((&out, &noisy), &target) in out.iter().zip(noisy).zip(target) {
-                        let out = BATCH_UNITS.to_units(model.units.to_grey(out.into(), 1.0), 1.0);
-                        let clean = if residual { noisy - target } else { target };
-                        sum += (out - f64::from(clean)).powi(2);
-                    }
-                }
-                let mean = sum / (recipe.batch * side * side) as f64;
+                let mean = loss_of_the_model(&recipe, &trainer.model().unwrap(), 20);
                 let loss = trainer.step(1e-9).unwrap().loss;
                 assert!((loss / mean - 1.0).abs() < 1e-3, "{loss} {mean}");
             }
         }
+    }
+
+    /// The same for any network.
+    #[test]
+    fn any_model_is_what_was_trained() {
+        for seed in 0..24 {
+            let recipe = random(seed);
+            let (mut trainer, _) = trained(&recipe, 1, 3);
+            let mean = loss_of_the_model(&recipe, &trainer.model().unwrap(), 3);
+            let loss = trainer.step(1e-9).unwrap().loss;
+            assert!((loss / mean - 1.0).abs() < 1e-3, "{seed}: {loss} {mean}");
+        }
+    }
+
+    /// A mean shift is part of the model, and comes back out of it.
+    #[test]
+    fn a_mean_shift_is_trained() {
+        for residual in [true, false] {
+            let (layers, bound) = (mlp(&[12], 3, residual), None);
+            let recipe = Recipe { layers, bound, mean_shift: true, average: 0.0, ..recipe() };
+            let (mut trainer, _) = trained(&recipe, 1, 30);
+            let model = trainer.model().unwrap();
+            assert!(model.mean_shift);
+            let state = State::from_model(&recipe, &model).unwrap();
+            let mut again = Trainer::new(recipe.clone(), corpus(&recipe), state, 1).unwrap();
+            again.state.step = 30;
+            let loss = trainer.step(1e-9).unwrap().loss;
+            let found = again.step(1e-9).unwrap().loss;
+            assert!((loss / found - 1.0).abs() < 1e-4, "{loss} {found}");
+        }
+    }
+
+    /// A transposed convolution stays one: what is written is what was trained.
+    #[test]
+    fn a_transposed_convolution_is_trained() {
+        let json = br#"{"layers":[{"blocks":{"size":2}},
+            {"conv2d":{"outputs":4,"kernel":3,"from":["image","noise"],"name":"a"}},"relu",
+            {"conv2d":{"outputs":5,"kernel":2,"stride":2}},"relu",
+            {"conv_transpose2d":{"outputs":4,"kernel":3,"stride":2,"name":"b"}},"relu",
+            {"conv2d":{"outputs":4,"kernel":1}},{"add":{"from":["a"]}},"residual"],
+            "sigma":40,"normalisation":"v/255"}"#;
+        let Description { layers, units, .. } = Description::parse(json).unwrap();
+        let [told, ..] = told();
+        let recipe = Recipe { layers, units, patch: 12, average: 0.0, ..told };
+        let (mut trainer, losses) = trained(&recipe, 1, 60);
+        assert!(losses[50..].iter().sum::<f64>() < losses[..10].iter().sum());
+        let ties = Ties::new(&recipe.network().unwrap());
+        let tied = &trainer.state.weights[2];
+        let mut masked = tied.clone();
+        ties.mask(2, &mut masked);
+        assert_eq!(*tied, masked);
+        assert!(tied.weights.iter().any(|w| *w == 0.0));
+        assert!(tied.bias.as_slice().unwrap().chunks(4).all(|b| b.iter().all(|v| *v == b[0])));
+        let mean = loss_of_the_model(&recipe, &trainer.model().unwrap(), 60);
+        let loss = trainer.step(1e-9).unwrap().loss;
+        assert!((loss / mean - 1.0).abs() < 1e-3, "{loss} {mean}");
     }
 
     /// The promise of the bound: the quantised model has the range that the recipe asks for.
@@ -320,11 +432,9 @@ mod tests {
         let (trainer, _) = trained(&recipe, 1, 50);
         let state = State::from_model(&recipe, &trainer.model().unwrap()).unwrap();
         assert_eq!(state.weights, trainer.state.average);
-        let direct = Recipe { residual: false, ..recipe.clone() };
+        let direct = Recipe { layers: mlp(&[12, 8], 2, false), ..recipe.clone() };
         assert!(State::from_model(&direct, &trainer.model().unwrap()).is_err());
-        let network =
-            Architecture::Mlp { hidden: vec![12, 9], stride: 2, range: None, interval: 2.5 };
-        let other = Recipe { network, ..recipe };
+        let other = Recipe { layers: mlp(&[12, 9], 2, true), ..recipe };
         let error = State::from_model(&other, &trainer.model().unwrap()).unwrap_err().to_string();
         assert!(
             error.contains("49, 12, 8, 9, residual; the recipe says 49, 12, 9, 9, residual"),
@@ -348,12 +458,8 @@ mod tests {
             let error = State::from_model(recipe, model).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         };
-        let deeper = Recipe {
-            network: Architecture::Dncnn { depth: 4, channels: 4, stride: 1 },
-            ..recipe.clone()
-        };
-        let said =
-            "layers 3x3 to 4, 3x3 to 4, 3x3 to 1, v/255, relu, residual; the recipe says 3x3";
+        let [deeper, ..] = told();
+        let said = "layers 3x3 to 4, 3x3 to 4, 3x3 to 1, v/255, relu, residual; the recipe says 3x3 of image and noise";
         refused(&deeper, &model, said);
         refused(&crate::train::tests::recipe(), &model, "the recipe says 49, 12");
         // Zeros around the map are another grey level then.

@@ -1,14 +1,52 @@
 //! The same network for grey levels in other units.
 
+use super::BATCH_UNITS;
 use crate::model::{FloatLinear, Normalisation};
+use crate::network::{LinearShape, Network, Op, Source};
+use ndarray::s;
+use std::ops::Range;
 
-/// Changes first and last layer so that a network for levels in units `from` takes and gives them in
-/// units `to`; what lies beyond the border of the image is the same grey level before and after.
-pub(super) fn in_units(
+/// Columns of a layer's weights that meet grey levels, or noise levels.
+struct Reading {
+    layer: usize,
+    columns: Range<usize>,
+    is_plane: bool,
+}
+
+/// Where a network reads the image and the plane of noise levels.
+fn readings<L: LinearShape, A>(network: &Network<L, A>) -> Vec<Reading> {
+    let ops: Vec<usize> = network.linears().map(|(op, _)| op).collect();
+    let mut readings = Vec::new();
+    for stage in network.stages() {
+        let layer = ops.partition_point(|op| *op < stage.first_linear());
+        let mut first = 0;
+        for (read, channels) in stage.reads.iter().zip(&stage.channels) {
+            let columns = first..first + read.gather.patch.pow(2) * channels;
+            first = columns.end;
+            let is_plane = read.from == Source::Plane;
+            if is_plane || read.from == Source::Map(0) {
+                readings.push(Reading { layer, columns, is_plane });
+            }
+        }
+    }
+    readings
+}
+
+/// Whether weights alone can take a network to other units: not if the image is added to what layers
+/// say, or what they say to the output.
+pub(super) fn converts<L: LinearShape, A>(network: &Network<L, A>) -> bool {
+    let last = network.stages().last().map_or(0, |stage| stage.ops.start);
+    let mut ops = network.ops().iter().enumerate();
+    !ops.any(|(i, op)| matches!(op, Op::Add(maps) if i > last || maps.contains(&0)))
+}
+
+/// Changes the layers that read grey levels, and the last, so that a network for levels in units `from`
+/// takes and gives them in units `to`; what lies beyond the border of the image is the same grey level
+/// before and after.
+pub(super) fn in_units<L: LinearShape, A>(
+    network: &Network<L, A>,
     layers: &mut [FloatLinear],
-    residual: bool,
-    from: Normalisation,
-    to: Normalisation,
+    (from, to): (Normalisation, Normalisation),
 ) {
     if from == to {
         return;
@@ -16,17 +54,25 @@ pub(super) fn in_units(
     // Units `from` are scale x units `to` + shift.
     let scale = (to.grey_per_unit / from.grey_per_unit) as f32;
     let shift = level(from, to);
-    if let Some(first) = layers.first_mut() {
-        for (row, bias) in first.weights.rows().into_iter().zip(&mut first.bias) {
-            *bias += shift * row.sum();
+    for Reading { layer, columns, is_plane } in readings(network) {
+        let FloatLinear { weights, bias } = &mut layers[layer];
+        let mut weights = weights.slice_mut(s![.., columns]);
+        if !is_plane {
+            bias.iter_mut().zip(weights.rows()).for_each(|(b, row)| *b += shift * row.sum());
         }
-        first.weights *= scale;
+        weights *= scale;
     }
     if let Some(last) = layers.last_mut() {
         last.weights /= scale;
         // A residual output is a difference of levels.
-        last.bias.iter_mut().for_each(|b| *b = (*b - if residual { 0.0 } else { shift }) / scale);
+        let shift = if network.is_residual() { 0.0 } else { shift };
+        last.bias.iter_mut().for_each(|b| *b = (*b - shift) / scale);
     }
+}
+
+/// A noise level in the units of batches.
+pub(super) fn of_noise(sigma: f64) -> f64 {
+    sigma / BATCH_UNITS.grey_per_unit
 }
 
 /// The value in units `from` of what is 0 in units `to`.
@@ -47,7 +93,7 @@ mod tests {
         for residual in [false, true] {
             let model = random_model(&[4], 1.0, residual);
             let mut layers: Vec<_> = model.network.linears().map(|(_, l)| l.clone()).collect();
-            in_units(&mut layers, residual, model.units, Normalisation::UNIT);
+            in_units(&model.network, &mut layers, (model.units, Normalisation::UNIT));
             let mut changed = layers.clone().into_iter();
             let mut other = model.clone();
             other.units = Normalisation::UNIT;
@@ -60,7 +106,7 @@ mod tests {
             });
             assert_ne!(model.network, other.network);
             a.zip(b).for_each(|(a, b)| assert!((a - b).abs() < 1e-3, "{a} {b}"));
-            in_units(&mut layers, residual, Normalisation::UNIT, model.units);
+            in_units(&model.network, &mut layers, (Normalisation::UNIT, model.units));
             for (found, (_, before)) in layers.iter().zip(model.network.linears()) {
                 let far = |a: &f32, b: &f32| (a - b).abs() > 1e-5;
                 assert!(!found.weights.iter().zip(&before.weights).any(|(a, b)| far(a, b)));

@@ -1,78 +1,88 @@
 //! Loss and gradient of a network on one thread's share of a batch.
 //!
-//! A layer is a matrix product of rows: patches in an MLP, which go from layer to layer as they are,
-//! or the windows of pixels in a convolutional network, gathered from the patch, and from the map
-//! before each other layer.
+//! Forward, every step of the plan makes a map; backward, in the opposite order, loss by a map
+//! becomes loss by the maps that it was made of, and by weights.
 
-use super::architecture::{BATCH_UNITS, KERNEL};
 use super::corpus::{Batch, Corpus};
-use super::features::{BLOCK, Block, Features};
-use super::maps::Maps;
+use super::plan::{Extent, IMAGE, Plan, Product, Read, Work};
 use super::product::Products;
 use super::units::level;
-use super::{Recipe, TrainError};
-use crate::model::{FloatLinear, ModelError};
-use crate::network::PatchGrid;
+use super::{BATCH_UNITS, Recipe, TrainError};
+use crate::model::FloatLinear;
 use crate::numbers::activation::Nonlinearity;
 use ndarray::{Array1, Array2};
 
-/// Pixels of a convolutional network that are worked on together, unless one patch has more.
-const PIXELS: usize = 1024;
+/// Rows of the smallest map of a block, if those of the largest are not too many: products with
+/// fewer rows are slow.
+const FEWEST_ROWS: usize = 256;
+
+/// Rows of the largest map of a block, unless one patch has more.
+const MOST_ROWS: usize = 4096;
 
 /// What one thread needs for a step; kept between steps.
 ///
-/// Memory: an MLP keeps the activations of its whole share, a convolutional network the gathered
-/// rows of all layers for one patch, or for [`PIXELS`] if that is more.
+/// Memory: all maps and the loss by them for one patch, or for as many as have [`MOST_ROWS`] pixels,
+/// and the windows of one layer.
 pub(super) struct Worker {
     patches: usize,
     /// Patches of a block.
     at_once: usize,
+    plan: Plan,
     /// Of the whole batch's mean loss, this share's part: one a layer.
     pub(super) gradient: Vec<FloatLinear>,
     /// The patches of a block.
     batch: Batch,
-    /// What each layer is given: rows of the patches, then of activations.
-    inputs: Vec<Features>,
-    /// Loss by pre-activation of each layer.
-    deltas: Vec<Features>,
+    /// Units of batches are scale x the network's + shift.
+    units: (f32, f32),
+    /// The maps of a block.
+    values: Vec<Vec<f32>>,
+    /// Loss by their values; nothing for what is given.
+    slopes: Vec<Vec<f32>>,
+    scratch: Scratch,
     products: Products,
-    nonlinearity: Nonlinearity,
-    /// How a convolutional network reads a patch, and the maps between its layers.
-    maps: Option<(Windows, Maps)>,
-    /// Two rows at hand.
-    lines: [Vec<f32>; 2],
+}
+
+/// Memory for what is at hand.
+#[derive(Default)]
+struct Scratch {
+    /// Windows.
+    rows: Vec<f32>,
+    /// Loss by windows.
+    back: Vec<f32>,
 }
 
 impl Worker {
     /// # Errors
-    /// [`TrainError::Memory`].
+    /// [`TrainError::Memory`], [`TrainError::Model`].
     pub(super) fn new(recipe: &Recipe, patches: usize) -> Result<Self, TrainError> {
-        let shapes = recipe.shapes();
-        let description = recipe.description();
-        let (at_once, rows, block, maps) = match recipe.network.is_convolutional() {
-            false => (BLOCK.min(patches), patches, BLOCK, None),
-            true => {
-                let windows = Windows::new(recipe)?;
-                let pixels = windows.grid.rows();
-                let at_once = (PIXELS / pixels).clamp(1, patches);
-                let channels: Vec<_> = shapes[1..].iter().map(|s| s.1 / KERNEL.pow(2)).collect();
-                let maps = Maps::new(at_once, windows.grid.map_size().0, &channels);
-                (at_once, at_once * pixels, at_once * pixels, Some((windows, maps)))
-            }
+        let plan = recipe.plan()?;
+        let (most, least) = plan.rows();
+        let wanted = FEWEST_ROWS.div_ceil(least).max(FEWEST_ROWS.div_ceil(most));
+        let at_once = wanted.min(MOST_ROWS / most).clamp(1, patches);
+        let maps = |from: usize| {
+            let size =
+                move |(i, e): (usize, &Extent)| if i < from { 0 } else { at_once * e.values() };
+            plan.extents.iter().enumerate().map(size).map(|n| vec![0.0; n]).collect()
         };
-        let features = |columns| Features::new(recipe.precision, rows, block, columns);
+        let units = recipe.batch_units()?;
+        let scale = (units.grey_per_unit / BATCH_UNITS.grey_per_unit) as f32;
         Ok(Worker {
+            units: (scale, level(BATCH_UNITS, units)),
             patches,
             at_once,
-            gradient: shapes.iter().map(|&shape| zeros(shape)).collect(),
+            gradient: recipe.shapes()?.into_iter().map(zeros).collect(),
             batch: Batch::new(recipe, at_once),
-            inputs: shapes.iter().map(|s| features(s.1)).collect::<Result<_, _>>()?,
-            deltas: shapes.iter().map(|s| features(s.0)).collect::<Result<_, _>>()?,
+            values: maps(0),
+            slopes: maps(plan.given),
+            scratch: Scratch::default(),
             products: Products::new(recipe.precision),
-            nonlinearity: description.nonlinearity(),
-            maps,
-            lines: Default::default(),
+            plan,
         })
+    }
+
+    /// Values that the network says of this share.
+    pub(super) fn outputs(&self) -> usize {
+        self.patches * self.plan.predicted.len()
     }
 
     /// Patches of this share.
@@ -83,7 +93,8 @@ impl Worker {
     /// Forward and backward on patches `first ..` of the batch of `step`: fills the gradient, returns
     /// the sum of squared errors.
     ///
-    /// The loss is the mean of squared errors over the outputs of all patches of the step.
+    /// The loss is the mean of squared errors over the outputs of all patches of the step, those of a
+    /// patch by its weight.
     pub(super) fn run(
         &mut self,
         (recipe, corpus): (&Recipe, &Corpus),
@@ -92,186 +103,177 @@ impl Worker {
         first: usize,
     ) -> Result<f64, TrainError> {
         self.products.prepare(layers)?;
-        self.gradient.iter_mut().for_each(|g| g.bias.fill(0.0));
-        let outputs = recipe.batch * recipe.output_patch.pow(2);
+        for layer in &mut self.gradient {
+            layer.weights.fill(0.0);
+            layer.bias.fill(0.0);
+        }
+        let outputs = recipe.batch * self.plan.predicted.len();
         let mut squared = 0.0;
         for done in (0..self.patches).step_by(self.at_once) {
             let patches = self.at_once.min(self.patches - done);
             corpus.fill(recipe, step, (first + done, patches), &mut self.batch);
-            let block = self.enter(done, patches);
-            self.forward(layers, block)?;
-            squared += self.errors(layers, block, outputs)?;
-            self.backward(layers, block)?;
-            if self.maps.is_some() {
-                self.slopes(done > 0)?;
-            }
-        }
-        if self.maps.is_none() {
-            self.slopes(false)?;
+            self.enter(patches);
+            self.forward(layers, patches)?;
+            squared += self.errors(recipe.is_residual(), patches, outputs);
+            self.backward(layers, patches)?;
         }
         Ok(squared)
     }
 
-    /// Takes the patches of the batch as what the first layer is given, after `done` others.
-    fn enter(&mut self, done: usize, patches: usize) -> Block {
-        let Batch { inputs, targets } = &mut self.batch;
-        let patch = super::optimiser::slice(inputs).chunks_exact(inputs.ncols()).take(patches);
-        let block = match &self.maps {
-            None => {
-                let block = Block { first: done, rows: patches };
-                patch.enumerate().for_each(|(i, patch)| self.inputs[0].put(block, i, patch));
-                block
-            }
-            Some((windows, _)) => {
-                let rows = windows.grid.rows();
-                let block = Block { first: 0, rows: patches * rows };
-                let target = targets.rows_mut().into_iter();
-                for (i, (patch, target)) in patch.zip(target).enumerate() {
-                    let all = windows.of(patch);
-                    for (row, window) in all.chunks_exact(all.len() / rows).enumerate() {
-                        self.inputs[0].put(block, i * rows + row, window);
+    /// Takes patches and noise levels of the batch as the maps that are given.
+    fn enter(&mut self, patches: usize) {
+        let Batch { noisy, levels, .. } = &self.batch;
+        let pixels = self.plan.extents[IMAGE].values();
+        let (scale, shift) = self.units;
+        let image = self.values[IMAGE][..patches * pixels].iter_mut();
+        image.zip(noisy).for_each(|(v, noisy)| *v = (noisy - shift) / scale);
+        for plane in IMAGE + 1..self.plan.given {
+            let maps = self.values[plane].chunks_exact_mut(self.plan.extents[plane].values());
+            maps.zip(&levels[..patches]).for_each(|(map, level)| map.fill(level / scale));
+        }
+    }
+
+    /// The maps of every step.
+    fn forward(&mut self, layers: &[FloatLinear], patches: usize) -> Result<(), TrainError> {
+        let Worker { plan, values, scratch, products, .. } = self;
+        let extents = &plan.extents;
+        for (step, map) in plan.steps.iter().zip(plan.given..) {
+            let (before, rest) = values.split_at_mut(map);
+            let out = &mut rest[0][..patches * extents[map].values()];
+            match &step.work {
+                Work::Product(product) => {
+                    let layer = &layers[product.layer];
+                    let rows = product.rows(before, (extents, patches), &mut scratch.rows);
+                    products.forward(product.layer, layer, rows, out)?;
+                    let bias = row(&layer.bias);
+                    for values in out.chunks_exact_mut(bias.len()) {
+                        values.iter_mut().zip(bias).for_each(|(v, b)| *v += b);
                     }
-                    windows.arrange(target.into_slice().expect("rows are contiguous"));
+                    for add in &product.adds {
+                        out.iter_mut().zip(&before[*add]).for_each(|(o, v)| *o += v);
+                    }
                 }
-                block
-            }
-        };
-        self.inputs[0].finish(block);
-        block
-    }
-
-    /// The activations of every hidden layer.
-    fn forward(&mut self, layers: &[FloatLinear], block: Block) -> Result<(), TrainError> {
-        for (i, layer) in layers.iter().enumerate().take(layers.len() - 1) {
-            let (before, from) = self.inputs.split_at_mut(i + 1);
-            let sums = self.products.forward(i, layer, &before[i], block)?;
-            let bias = row(&layer.bias);
-            let line = &mut self.lines[0];
-            line.resize(bias.len(), 0.0);
-            for (r, sums) in sums.chunks_exact(bias.len()).enumerate().take(block.rows) {
-                line.iter_mut().zip(sums).zip(bias).for_each(|((o, s), b)| *o = s + b);
-                activate(self.nonlinearity, line);
-                match &mut self.maps {
-                    None => from[0].put(block, r, line),
-                    Some((_, maps)) => maps.set(i + 1, r, line),
+                Work::Shuffle { of, places } => {
+                    let from = before[*of].chunks_exact(extents[*of].values());
+                    for (out, from) in out.chunks_exact_mut(places.len()).zip(from) {
+                        out.iter_mut().zip(places).for_each(|(o, at)| *o = from[*at as usize]);
+                    }
                 }
             }
-            if let Some((_, maps)) = &self.maps {
-                gather(maps, i + 1, &mut from[0], block, line);
+            if let Some(function) = step.activation {
+                activate(function, out);
             }
-            from[0].finish(block);
         }
         Ok(())
     }
 
-    /// The last layer's deltas; the sum of squared errors. A step has `outputs` in all.
-    fn errors(
-        &mut self,
-        layers: &[FloatLinear],
-        block: Block,
-        outputs: usize,
-    ) -> Result<f64, TrainError> {
-        let last = layers.len() - 1;
-        let sums = self.products.forward(last, &layers[last], &self.inputs[last], block)?;
-        let bias = row(&layers[last].bias);
-        let scale = 2.0 / outputs as f32;
-        let targets = super::optimiser::slice(&self.batch.targets).chunks_exact(bias.len());
-        let line = &mut self.lines[0];
-        line.resize(bias.len(), 0.0);
+    /// Loss by the last map; the sum of squared errors. A step has `outputs` in all.
+    fn errors(&mut self, residual: bool, patches: usize, outputs: usize) -> f64 {
+        let Batch { noisy, clean, weights, .. } = &self.batch;
+        let (scale, shift) = self.units;
+        let last = self.values.len() - 1;
+        let (said, slopes) = (&self.values[last], &mut self.slopes[last]);
+        let (size, pixels) = (self.plan.predicted.len(), self.plan.extents[IMAGE].values());
         let mut squared = 0.0;
-        let rows = sums.chunks_exact(bias.len()).zip(targets);
-        for (r, (sums, target)) in rows.enumerate().take(block.rows) {
-            let values = line.iter_mut().zip(sums).zip(bias).zip(target);
-            values.for_each(|(((o, s), b), t)| *o = s + b - t);
-            squared += f64::from(line.iter().map(|v| v * v).sum::<f32>());
-            line.iter_mut().for_each(|v| *v *= scale);
-            self.gradient[last].bias.iter_mut().zip(&*line).for_each(|(g, v)| *g += v);
-            self.deltas[last].put(block, r, line);
+        for patch in 0..patches {
+            let [noisy, clean] = [noisy, clean].map(|v| &v[patch * pixels..][..pixels]);
+            let said = &said[patch * size..][..size];
+            let slopes = &mut slopes[patch * size..][..size];
+            for ((slope, said), at) in slopes.iter_mut().zip(said).zip(&self.plan.predicted) {
+                let at = *at as usize;
+                // Residual: the noise is what the output is subtracted for.
+                let wanted = if residual { noisy[at] - clean[at] } else { clean[at] - shift };
+                *slope = scale * said - wanted;
+            }
+            let weight = weights[patch];
+            let square = |errors: &[f32]| f64::from(errors.iter().map(|e| e * e).sum::<f32>());
+            squared += f64::from(weight) * slopes.chunks(64).map(square).sum::<f64>();
+            let scale = 2.0 * weight * scale / outputs as f32;
+            slopes.iter_mut().for_each(|v| *v *= scale);
         }
-        self.deltas[last].finish(block);
-        Ok(squared)
+        squared
     }
 
-    /// The deltas of every hidden layer, from those of the last.
-    fn backward(&mut self, layers: &[FloatLinear], block: Block) -> Result<(), TrainError> {
-        for (i, layer) in layers.iter().enumerate().skip(1).rev() {
-            let (before, from) = self.deltas.split_at_mut(i);
-            let back = self.products.backward(i, layer, &from[0], block)?;
-            if let Some((_, maps)) = &mut self.maps {
-                maps.scatter(i, back);
+    /// Adds what the block gives to the gradient, from loss by the last map.
+    fn backward(&mut self, layers: &[FloatLinear], patches: usize) -> Result<(), TrainError> {
+        let Worker { plan, values, slopes, scratch, products, gradient, .. } = self;
+        let (given, extents) = (plan.given, &plan.extents);
+        let last = values.len() - 1;
+        for (map, extent) in extents.iter().enumerate().take(last).skip(given) {
+            slopes[map][..patches * extent.values()].fill(0.0);
+        }
+        for (step, map) in plan.steps.iter().zip(given..values.len()).rev() {
+            let (before, rest) = slopes.split_at_mut(map);
+            let back = &mut rest[0][..patches * extents[map].values()];
+            if let Some(function) = step.activation {
+                differentiate(function, &values[map], back);
             }
-            let own = self.maps.as_ref().map_or(0, |(_, maps)| maps.own(i));
-            let n = layers[i - 1].bias.len();
-            let [line, activations] = &mut self.lines;
-            line.resize(n, 0.0);
-            activations.resize(n, 0.0);
-            let bias = self.gradient[i - 1].bias.as_slice_mut().expect("contiguous");
-            for r in 0..block.rows {
-                self.inputs[i].get(block, r, own, activations);
-                let back = match &self.maps {
-                    None => &back[r * n..][..n],
-                    Some((_, maps)) => maps.slope(r),
-                };
-                differentiate(self.nonlinearity, activations, back, line);
-                bias.iter_mut().zip(&*line).for_each(|(g, v)| *g += v);
-                before[i - 1].put(block, r, line);
+            match &step.work {
+                Work::Product(product) => {
+                    let gradient = &mut gradient[product.layer];
+                    let bias = gradient.bias.as_slice_mut().expect("a bias is contiguous");
+                    for back in back.chunks_exact(bias.len()) {
+                        bias.iter_mut().zip(back).for_each(|(g, v)| *g += v);
+                    }
+                    for add in product.adds.iter().filter(|add| **add >= given) {
+                        before[*add].iter_mut().zip(&*back).for_each(|(b, v)| *b += v);
+                    }
+                    let count = back.len() / bias.len();
+                    let rows = product.rows(values, (extents, patches), &mut scratch.rows);
+                    products.slopes(back, rows, gradient.weights.view_mut())?;
+                    if product.reads.iter().all(|read| read.map < given) {
+                        continue;
+                    }
+                    let loss = room(&mut scratch.back, count * product.width);
+                    products.backward(product.layer, &layers[product.layer], back, loss)?;
+                    for read in product.reads.iter().filter(|read| read.map >= given) {
+                        let extent = extents[read.map];
+                        let maps = &mut before[read.map][..patches * extent.values()];
+                        let place = (read.column, product.width);
+                        read.windows.scatter(loss, place, (maps, extent.channels));
+                    }
+                }
+                Work::Shuffle { of, places } => {
+                    let to = before[*of].chunks_exact_mut(extents[*of].values());
+                    for (to, back) in to.zip(back.chunks_exact(places.len())) {
+                        places.iter().zip(back).for_each(|(at, v)| to[*at as usize] += v);
+                    }
+                }
             }
-            before[i - 1].finish(block);
         }
         Ok(())
     }
+}
 
-    /// The gradient of the weights over all rows that are kept; added to what there is or not.
-    fn slopes(&mut self, add: bool) -> Result<(), TrainError> {
-        for (i, gradient) in self.gradient.iter_mut().enumerate() {
-            let slopes = self.products.slopes(&self.deltas[i], &self.inputs[i])?;
-            let weights = super::optimiser::slice_mut(&mut gradient.weights);
-            match add {
-                true => weights.iter_mut().zip(slopes).for_each(|(w, s)| *w += s),
-                false => weights.copy_from_slice(slopes),
-            }
+impl Product {
+    /// The windows of the maps that it reads, side by side; `rows` is memory for them.
+    fn rows<'a>(
+        &self,
+        maps: &'a [Vec<f32>],
+        (extents, patches): (&[Extent], usize),
+        rows: &'a mut Vec<f32>,
+    ) -> &'a [f32] {
+        let map = |read: &Read| &maps[read.map][..patches * extents[read.map].values()];
+        if let [read] = &self.reads[..]
+            && read.windows.are_the_map()
+        {
+            return map(read);
         }
-        Ok(())
+        let rows = room(rows, patches * self.reads[0].windows.rows() * self.width);
+        for read in &self.reads {
+            let map = (map(read), extents[read.map].channels);
+            read.windows.gather(map, read.beyond, (read.column, self.width), rows);
+        }
+        rows
     }
 }
 
-/// How the first convolution reads the patches of a batch.
-struct Windows {
-    grid: PatchGrid,
-    /// The level beyond a border of zeros, which are zeros of the model's units.
-    outside: f32,
-}
-
-impl Windows {
-    fn new(recipe: &Recipe) -> Result<Self, TrainError> {
-        let description = recipe.description();
-        let network = description.network()?;
-        let size = (recipe.input_patch, recipe.input_patch);
-        let grid = PatchGrid::new(size, 1, network.gather()).map_err(ModelError::from)?;
-        Ok(Windows { grid, outside: level(BATCH_UNITS, description.units) })
+/// So many values of a memory, with whatever they are.
+fn room(memory: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if memory.len() < length {
+        memory.resize(length, 0.0);
     }
-
-    /// The windows of a patch.
-    fn of(&self, patch: &[f32]) -> Vec<f32> {
-        let above: Vec<f32> = patch.iter().map(|v| v - self.outside).collect();
-        let mut windows = self.grid.gather(0..self.grid.rows(), &above, 0);
-        windows.iter_mut().for_each(|v| *v += self.outside);
-        windows
-    }
-
-    /// Puts the pixels that are predicted from each window together.
-    fn arrange(&self, target: &mut [f32]) {
-        target.copy_from_slice(&self.grid.centres(0..self.grid.rows(), target));
-    }
-}
-
-/// The windows of a map become what layer `layer` is given.
-fn gather(maps: &Maps, layer: usize, to: &mut Features, block: Block, line: &mut Vec<f32>) {
-    line.resize(to.columns(), 0.0);
-    for r in 0..block.rows {
-        maps.gather(layer, r, line);
-        to.put(block, r, line);
-    }
+    &mut memory[..length]
 }
 
 /// A layer of zeros.
@@ -290,12 +292,12 @@ fn activate(nonlinearity: Nonlinearity, values: &mut [f32]) {
     }
 }
 
-/// Loss by pre-activations `out`, from loss by activations `back`.
-fn differentiate(nonlinearity: Nonlinearity, activations: &[f32], back: &[f32], out: &mut [f32]) {
-    let values = out.iter_mut().zip(back).zip(activations);
+/// Loss by pre-activations, from loss by activations.
+fn differentiate(nonlinearity: Nonlinearity, activations: &[f32], slopes: &mut [f32]) {
+    let values = slopes.iter_mut().zip(activations);
     match nonlinearity {
-        Nonlinearity::Tanh => values.for_each(|((o, b), h)| *o = b * (1.0 - h * h)),
-        Nonlinearity::Relu => values.for_each(|((o, b), h)| *o = if *h > 0.0 { *b } else { 0.0 }),
+        Nonlinearity::Tanh => values.for_each(|(s, h)| *s *= 1.0 - h * h),
+        Nonlinearity::Relu => values.for_each(|(s, h)| *s = if *h > 0.0 { *s } else { 0.0 }),
     }
 }
 
@@ -323,7 +325,10 @@ fn tanh(x: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::image::GreyImage;
-    use crate::train::tests::{convolutional, corpus, recipe};
+    use crate::model::Layer;
+    use crate::train::graphs::random;
+    use crate::train::normal::SplitMix;
+    use crate::train::tests::{convolutional, corpus, recipe, told};
     use crate::train::{Precision, State};
 
     #[test]
@@ -341,7 +346,7 @@ mod tests {
         let image = GreyImage::new(30, 30, pixels).unwrap();
         let corpus = corpus(&[image], &[1.0]);
         let mut worker = Worker::new(recipe, recipe.batch).unwrap();
-        let outputs = (recipe.batch * recipe.output_patch.pow(2)) as f64;
+        let outputs = worker.outputs() as f64;
         move |layers| {
             let squared = worker.run((recipe, &corpus), layers, 0, 0).unwrap();
             (squared / outputs, worker.gradient.clone())
@@ -350,24 +355,11 @@ mod tests {
 
     /// Weights as at the start, with biases that are not zero.
     fn weights(recipe: &Recipe) -> Vec<FloatLinear> {
-        let mut layers = State::new(recipe).weights;
+        let mut layers = State::new(recipe).unwrap().weights;
         for layer in &mut layers {
             layer.bias.iter_mut().zip(1..).for_each(|(b, i)| *b = 0.05 * (i as f32).sin());
         }
         layers
-    }
-
-    /// Zeros of the model's units are -2.5 in those of batches; with a stride nothing is beyond.
-    #[test]
-    fn a_patch_goes_on_in_black_or_mirrored() {
-        let sized = |side: usize, stride: usize| {
-            let recipe = Recipe { input_patch: side, output_patch: side, ..convolutional(stride) };
-            Windows::new(&recipe).unwrap().of(&vec![1.0; side * side])
-        };
-        let black = sized(4, 1);
-        assert_eq!(black.len(), 16 * 9);
-        assert_eq!(black[..9], [-2.5, -2.5, -2.5, -2.5, 1.0, 1.0, -2.5, 1.0, 1.0]);
-        assert_eq!(sized(9, 3), vec![1.0; 9 * 81]);
     }
 
     /// Every kind of parameter, in every layer, against a difference quotient of the loss. Both
@@ -375,7 +367,7 @@ mod tests {
     #[test]
     fn the_gradient_is_that_of_the_loss() {
         for recipe in [
-            Recipe { batch: BLOCK + 60, ..recipe() },
+            Recipe { batch: FEWEST_ROWS + 60, ..recipe() },
             Recipe { batch: 70, ..convolutional(1) },
             Recipe { batch: 70, ..convolutional(3) },
         ] {
@@ -385,7 +377,7 @@ mod tests {
             for (layer, found) in gradient.iter().enumerate() {
                 let (outputs, inputs) = found.weights.dim();
                 // A ReLU has a kink somewhere, so steps are small.
-                let h = if recipe.network.is_convolutional() { 3e-4f32 } else { 5e-3 };
+                let h = if recipe.bound.is_none() { 3e-4f32 } else { 5e-3 };
                 // Corner, centre and end of the first output's weights, a middle one; a bias.
                 for at in [0, inputs / 2, inputs - 1, outputs * inputs / 2 + 1, usize::MAX] {
                     let (row, column) = (at / inputs % outputs, at % inputs);
@@ -405,8 +397,42 @@ mod tests {
                     };
                     let far = (slope - f64::from(expected)).abs();
                     let text = format!("layer {layer}, {at}: {slope} against {expected}");
-                    assert!(far < 2e-3 * slope.abs().max(1e-2), "{text}");
+                    assert!(far < 5e-3 * slope.abs().max(2e-2), "{text}");
                 }
+            }
+        }
+    }
+
+    /// Random networks: the slope of the loss along a random direction of each layer. With tanh, since
+    /// a ReLU has kinks everywhere; those of ReLU are tested above.
+    #[test]
+    fn the_gradient_of_any_network_is_that_of_the_loss() {
+        for seed in 0..40 {
+            let mut recipe = random(seed);
+            let kinked = recipe.layers.iter_mut().filter(|layer| **layer == Layer::Relu);
+            kinked.for_each(|layer| *layer = Layer::Tanh);
+            recipe.check().unwrap_or_else(|e| panic!("{seed}: {e}: {:?}", recipe.layers));
+            let layers = weights(&recipe);
+            let mut loss = evaluated(&recipe);
+            let (at, gradient) = loss(&layers);
+            for (layer, found) in gradient.iter().enumerate() {
+                let mut rng = SplitMix::at(seed, 7, layer as u64);
+                let mut direction = found.clone();
+                let values = direction.weights.iter_mut().chain(&mut direction.bias);
+                values.for_each(|v| *v = (rng.next() >> 40) as f32 / 2f32.powi(23) - 1.0);
+                let h = 4e-3f32;
+                let sides = [h, -h].map(|h| {
+                    let mut moved = layers.clone();
+                    moved[layer].weights.scaled_add(h, &direction.weights);
+                    moved[layer].bias.scaled_add(h, &direction.bias);
+                    loss(&moved).0
+                });
+                let slope = (sides[0] - sides[1]) / (2.0 * f64::from(h));
+                let sum = (&found.weights * &direction.weights).sum()
+                    + (&found.bias * &direction.bias).sum();
+                let far = (slope - f64::from(sum)).abs();
+                let text = format!("seed {seed}, layer {layer}: {slope} against {sum}, loss {at}");
+                assert!(far < 0.02 * slope.abs().max(0.05 * at), "{text}");
             }
         }
     }
@@ -414,10 +440,12 @@ mod tests {
     /// Rounded operands, the same gradient.
     #[test]
     fn both_precisions_agree() {
+        let [_, _, unet] = told();
         for recipe in [
             recipe(),
             Recipe { batch: 70, ..convolutional(1) },
             Recipe { batch: 70, ..convolutional(3) },
+            unet,
         ] {
             let layers = weights(&recipe);
             let (loss, exact) = evaluated(&recipe)(&layers);
@@ -427,7 +455,7 @@ mod tests {
             for (a, b) in exact.iter().zip(&gradient) {
                 let length = |values: &Array2<f32>| values.mapv(|v| v * v).sum().sqrt();
                 let far = length(&(&a.weights - &b.weights)) / length(&a.weights);
-                assert!(far < 0.02, "{far}");
+                assert!(far < 0.04, "{far}");
             }
         }
     }

@@ -256,6 +256,11 @@ fn the_report_of_train_has_the_fields_of_the_page() {
     let args = ["train", "images", "--out", "m.npz", "--input-patch", "9", "--output-patch", "5"];
     let more = ["--hidden", "8", "--stride", "3", "--steps", "4", "--every", "2", "--json"];
     seen.check(&lab.run(&[&args[..], &more].concat()).report());
+    lab.picture("images/b.png", &clean_crop((48, 48)));
+    let args = ["train", "images", "--out", "n.npz", "--family", "dncnn", "--sigma", "10..20"];
+    let more = ["--depth", "2", "--channels", "2", "--patch", "9", "--hold-out", "1"];
+    let once = ["--steps", "1", "--json"];
+    seen.check(&lab.run(&[&args[..], &more, &once].concat()).report());
     seen.end(&["train"], &[]);
 }
 

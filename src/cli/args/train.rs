@@ -1,19 +1,19 @@
 //! The flags of `train`.
 
-use super::model_owner::Family;
 use super::parse::goes_with;
 use super::parse::{parse_positive, parse_stepsize};
 use crate::cli::failure::{Code, Failure};
-use crate::train::{Architecture, Precision, Recipe};
+use crate::model::{Description, Layer, Normalisation};
+use crate::train::{Architecture, Bound, Noise, Precision, Recipe};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 
 /// Train a denoiser from a folder of images.
 ///
 /// Cuts random patches, flips and rotates them, adds fresh Gaussian noise (not clipped) and trains
-/// a tanh MLP, or a small DnCNN, with Adam; the rate rises linearly and then falls along half a
-/// cosine. Writes MODEL.npz and its description, MODEL.json. An interrupt ends training after the
-/// current step, with the checkpoint and the model written.
+/// a network, of a usual kind (--family) or any that share-model accepts (--layers), with Adam; the rate
+/// rises linearly and then falls along half a cosine. Writes MODEL.npz and its description, MODEL.json.
+/// An interrupt ends training after the current step, with the checkpoint and the model written.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("length").required(true).args(["steps", "minutes"])))]
 #[command(group(ArgGroup::new("held").args(["validation", "hold_out"])))]
@@ -54,10 +54,13 @@ pub(in crate::cli) struct Train {
     /// Start from this model's weights instead of random ones.
     #[arg(long, value_name = "MODEL.npz")]
     pub(in crate::cli) init: Option<PathBuf>,
-    /// Train towards what this model makes of each noisy image instead of the clean image; it must
-    /// be for the same noise.
+    /// Train towards what this model makes of each noisy image instead of the clean image.
     #[arg(long, value_name = "MODEL.npz")]
     pub(in crate::cli) teacher: Option<PathBuf>,
+    /// Noise at which the teacher is asked; elsewhere the clean image is the target [default: its own
+    /// level, of a range in --sigma all]
+    #[arg(long, value_name = "LEVELS", value_parser = parse_noise, requires = "teacher")]
+    pub(in crate::cli) teacher_sigma: Option<Noise>,
     /// Replace the model and a checkpoint that exist.
     #[arg(long)]
     pub(in crate::cli) force: bool,
@@ -70,28 +73,27 @@ pub(in crate::cli) struct Train {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RecipeFlags {
     /// The kind of network: mlp, dense layers with tanh on overlapping patches; dncnn, convolutions of
-    /// 3x3 with ReLU, to be calibrated before it is shared.
+    /// 3x3 with ReLU; dense, the same in which each reads all before it; unet, on grids of half the
+    /// sides, a quarter and so on, and back. All but mlp are calibrated before they are shared.
     #[arg(long, default_value = "mlp", value_name = "KIND")]
-    family: Family,
-    /// Noise level in 8-bit grey levels.
-    #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
-    sigma: f64,
+    family: Kind,
+    /// A description whose layers are trained, as share-model accepts it beside a model; its `sigma` is
+    /// not used.
+    #[arg(long, value_name = "FILE.json", conflicts_with = "family")]
+    pub(in crate::cli) layers: Option<PathBuf>,
+    /// Noise level in 8-bit grey levels; LOWEST..HIGHEST for a network that is told the level of each
+    /// image, as --layers may say and dncnn, dense and unet then do.
+    #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_noise)]
+    sigma: Noise,
     #[command(flatten)]
-    mlp: MlpFlags,
-    #[command(flatten)]
-    dncnn: DncnnFlags,
-    /// Pixels between the patches of an mlp when images are denoised, in validation and by default
-    /// afterwards; of a dncnn, pixels of the image for each of a map: its first convolution takes
-    /// steps of so many, the last says as many squared at once [default: 6, of a dncnn 1]
-    #[arg(long, value_name = "PIXELS")]
-    stride: Option<usize>,
+    sizes: SizeFlags,
     /// Predict the clean patch instead of the noise.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "layers")]
     no_residual: bool,
-    /// Patches a step [default: 1024, of a dncnn 32]
+    /// Patches a step [default: 1024, of convolutions 32]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Largest learning rate [default: 6e-4, of a dncnn 2e-3]
+    /// Largest learning rate [default: 6e-4, of convolutions 2e-3]
     #[arg(long, value_name = "RATE", value_parser = parse_stepsize)]
     rate: Option<f64>,
     /// Steps until the rate is largest.
@@ -116,9 +118,18 @@ pub(in crate::cli) struct RecipeFlags {
     scales: Vec<f64>,
 }
 
-/// The sizes of an MLP. Options, so that one that does not belong to the family is noticed.
+/// A kind of network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    Mlp,
+    Dncnn,
+    Dense,
+    Unet,
+}
+
+/// The sizes of a network. Options, so that one that does not belong to the family is noticed.
 #[derive(Debug, Args)]
-struct MlpFlags {
+struct SizeFlags {
     /// Side of the noisy patch of an mlp [default: 29]
     #[arg(long, value_name = "PIXELS")]
     input_patch: Option<usize>,
@@ -137,92 +148,111 @@ struct MlpFlags {
     /// [default: 2.5]
     #[arg(long, value_name = "UNITS", value_parser = parse_positive)]
     interval: Option<f64>,
-}
-
-/// The sizes of a DnCNN.
-#[derive(Debug, Args)]
-struct DncnnFlags {
-    /// Convolutions of a dncnn [default: 5]
+    /// Pixels between the patches of an mlp when images are denoised, in validation and by default
+    /// afterwards; of a dncnn or dense, pixels of the image for each of a map: its first convolution
+    /// takes steps of so many, the last says as many squared at once [default: 6, of a dncnn or dense 1]
+    #[arg(long, value_name = "PIXELS")]
+    stride: Option<usize>,
+    /// Convolutions of a dncnn or dense [default: 5]
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
-    /// Channels between the convolutions of a dncnn [default: 16]
-    #[arg(long, value_name = "N")]
-    channels: Option<usize>,
-    /// Side of the patches that a dncnn is trained on [default: 40]
+    /// Channels between the convolutions of a dncnn, or that each of a dense adds; of a unet on each
+    /// grid, the finest first [default: 16, of a unet 32,64,96]
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    channels: Option<Vec<usize>>,
+    /// Convolutions of a unet on each grid, on the way down and again back [default: 2,2,3]
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    convolutions: Option<Vec<usize>>,
+    /// Side of the patches that convolutions are trained on [default: 40, of a unet 64]
     #[arg(long, value_name = "PIXELS")]
     patch: Option<usize>,
 }
 
-impl MlpFlags {
-    /// The first flag that was given.
-    fn given(&self) -> Option<&'static str> {
-        let flags = [
-            ("--input-patch", self.input_patch.is_some()),
-            ("--output-patch", self.output_patch.is_some()),
-            ("--hidden", self.hidden.is_some()),
-            ("--range", self.range.is_some()),
-            ("--interval", self.interval.is_some()),
-        ];
-        flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
-    }
-
-    fn architecture(&self, stride: Option<usize>) -> Architecture {
-        let range = self.range.unwrap_or(32);
-        Architecture::Mlp {
-            hidden: self.hidden.clone().unwrap_or_else(|| vec![640; 3]),
-            stride: stride.unwrap_or(6),
-            range: (range > 0).then_some(range),
-            interval: self.interval.unwrap_or(2.5),
-        }
-    }
+/// A network, and what it is trained with if flags do not say.
+struct Wanted {
+    layers: Vec<Layer>,
+    units: Normalisation,
+    mean_shift: bool,
+    patch: usize,
 }
 
-impl DncnnFlags {
-    /// The first flag that was given.
-    fn given(&self) -> Option<&'static str> {
-        let flags = [
-            ("--depth", self.depth.is_some()),
-            ("--channels", self.channels.is_some()),
-            ("--patch", self.patch.is_some()),
+impl SizeFlags {
+    /// The first flag that was given and is not one of the kind's; `None` is a network from a file.
+    fn stranger(&self, kind: Option<Kind>) -> Option<(&'static str, &'static str)> {
+        use Kind::{Dense, Dncnn, Mlp, Unet};
+        let flags: [(&str, bool, &[Kind], &str); 10] = [
+            ("--input-patch", self.input_patch.is_some(), &[Mlp], "mlp"),
+            ("--output-patch", self.output_patch.is_some(), &[Mlp], "mlp"),
+            ("--hidden", self.hidden.is_some(), &[Mlp], "mlp"),
+            ("--range", self.range.is_some(), &[Mlp], "mlp"),
+            ("--interval", self.interval.is_some(), &[Mlp], "mlp"),
+            ("--stride", self.stride.is_some(), &[Mlp, Dncnn, Dense], "mlp, dncnn or dense"),
+            ("--depth", self.depth.is_some(), &[Dncnn, Dense], "dncnn or dense"),
+            ("--channels", self.channels.is_some(), &[Dncnn, Dense, Unet], "dncnn, dense or unet"),
+            ("--convolutions", self.convolutions.is_some(), &[Unet], "unet"),
+            ("--patch", self.patch.is_some(), &[Dncnn, Dense, Unet], "dncnn, dense or unet"),
         ];
-        flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+        let own = |flag: &str, kinds: &[Kind]| match kind {
+            Some(kind) => kinds.contains(&kind),
+            None => ["--range", "--interval", "--patch"].contains(&flag),
+        };
+        let strange = flags.into_iter().find(|(flag, given, kinds, _)| *given && !own(flag, kinds));
+        strange.map(|(flag, _, _, families)| (flag, families))
     }
 
-    fn architecture(&self, stride: Option<usize>) -> Architecture {
-        let (depth, channels) = (self.depth.unwrap_or(5), self.channels.unwrap_or(16));
-        Architecture::Dncnn { depth, channels, stride: stride.unwrap_or(1) }
+    /// The network of a kind.
+    fn architecture(&self, kind: Kind) -> Result<Architecture, Failure> {
+        let (depth, stride) = (self.depth.unwrap_or(5), self.stride.unwrap_or(1));
+        let channels = || match self.channels.as_deref() {
+            None => Ok(16),
+            Some([channels]) => Ok(*channels),
+            Some(_) => Err(goes_with("--channels with several numbers", "--family unet")),
+        };
+        Ok(match kind {
+            Kind::Mlp => Architecture::Mlp {
+                input: self.input_patch.unwrap_or(29),
+                output: self.output_patch.unwrap_or(13),
+                hidden: self.hidden.clone().unwrap_or_else(|| vec![640; 3]),
+                stride: self.stride.unwrap_or(6),
+            },
+            Kind::Dncnn => Architecture::Dncnn { depth, channels: channels()?, stride },
+            Kind::Dense => Architecture::Dense { depth, channels: channels()?, stride },
+            Kind::Unet => Architecture::Unet {
+                channels: self.channels.clone().unwrap_or_else(|| vec![32, 64, 96]),
+                convolutions: self.convolutions.clone().unwrap_or_else(|| vec![2, 2, 3]),
+            },
+        })
     }
 }
 
 impl RecipeFlags {
-    /// The recipe; a flag of the other family is refused.
-    pub(in crate::cli) fn recipe(&self) -> Result<Recipe, Failure> {
-        let (network, input_patch, output_patch, batch, rate) = match self.family {
-            Family::Mlp => {
-                if let Some(flag) = self.dncnn.given() {
-                    return Err(goes_with(flag, "--family dncnn"));
-                }
-                let mlp = &self.mlp;
-                let (input, output) =
-                    (mlp.input_patch.unwrap_or(29), mlp.output_patch.unwrap_or(13));
-                (mlp.architecture(self.stride), input, output, 1024, 6e-4)
+    /// The recipe, `described` by the file of `--layers` if there is one; a flag of another family is
+    /// refused.
+    pub(in crate::cli) fn recipe(&self, described: Option<Description>) -> Result<Recipe, Failure> {
+        let kind = described.is_none().then_some(self.family);
+        match self.sizes.stranger(kind) {
+            None => {}
+            Some((flag @ ("--range" | "--interval"), _)) => return Err(bounds_tanh(flag)),
+            Some((flag, families)) => {
+                return Err(goes_with(flag, &format!("--family {families}")));
             }
-            Family::Dncnn => {
-                match self.mlp.given() {
-                    Some(flag @ ("--range" | "--interval")) => return Err(bounds_tanh(flag)),
-                    Some(flag) => return Err(goes_with(flag, "--family mlp")),
-                    None => {}
-                }
-                let side = self.dncnn.patch.unwrap_or(40);
-                (self.dncnn.architecture(self.stride), side, side, 32, 2e-3)
-            }
+        }
+        let wanted = match described {
+            Some(description) => self.described(description),
+            None => self.of_family()?,
         };
+        let is_dense = is_dense(&wanted.layers);
+        let (batch, rate) = if is_dense { (1024, 6e-4) } else { (32, 2e-3) };
+        let bounded = is_dense && !wanted.layers.contains(&Layer::Relu);
+        let range = self.sizes.range.unwrap_or(if bounded { 32 } else { 0 });
+        let interval = self.sizes.interval.unwrap_or(2.5);
         Ok(Recipe {
-            input_patch,
-            output_patch,
-            network,
-            sigma: self.sigma,
-            residual: !self.no_residual,
+            layers: wanted.layers,
+            units: wanted.units,
+            mean_shift: wanted.mean_shift,
+            bound: (range > 0).then_some(Bound { range, interval }),
+            patch: wanted.patch,
+            noise: self.sigma,
             batch: self.batch.unwrap_or(batch),
             rate: self.rate.unwrap_or(rate),
             warm_up: self.warm_up,
@@ -234,6 +264,42 @@ impl RecipeFlags {
             teacher: None,
         })
     }
+
+    fn of_family(&self) -> Result<Wanted, Failure> {
+        let architecture = self.sizes.architecture(self.family)?;
+        architecture.check()?;
+        let plane = !self.sigma.is_one();
+        if let (true, Kind::Mlp) = (plane, self.family) {
+            return Err(goes_with("--sigma with a range", "--family dncnn, dense or unet"));
+        }
+        let patch = match architecture {
+            Architecture::Mlp { input, .. } => input,
+            Architecture::Unet { .. } => self.sizes.patch.unwrap_or(64),
+            _ => self.sizes.patch.unwrap_or(40),
+        };
+        Ok(Wanted {
+            layers: architecture.layers(plane, !self.no_residual),
+            units: architecture.units(),
+            mean_shift: false,
+            patch,
+        })
+    }
+
+    fn described(&self, description: Description) -> Wanted {
+        let Description { layers, units, mean_shift, .. } = description;
+        let usual = match layers.first() {
+            Some(Layer::Patches { size, .. }) if is_dense(&layers) => *size,
+            _ => 64,
+        };
+        let patch = self.sizes.patch.unwrap_or(usual);
+        Wanted { layers, units, mean_shift, patch }
+    }
+}
+
+/// Whether they are dense layers on patches.
+fn is_dense(layers: &[Layer]) -> bool {
+    use Layer::{Dense, Patches, Relu, Residual, Tanh};
+    layers.iter().all(|l| matches!(l, Patches { .. } | Dense { .. } | Tanh | Relu | Residual))
 }
 
 fn bounds_tanh(flag: &str) -> Failure {
@@ -244,4 +310,14 @@ fn bounds_tanh(flag: &str) -> Failure {
 fn parse_precision(text: &str) -> Result<Precision, String> {
     let all = [Precision::F32, Precision::Bf16];
     all.into_iter().find(|p| p.name() == text).ok_or_else(|| "expected f32 or bf16".into())
+}
+
+/// A level, or the lowest and the highest with two dots between.
+fn parse_noise(text: &str) -> Result<Noise, String> {
+    let (lowest, highest) = text.split_once("..").unwrap_or((text, text));
+    let (lowest, highest) = (parse_positive(lowest)?, parse_positive(highest)?);
+    match lowest <= highest {
+        true => Ok(Noise { lowest, highest }),
+        false => Err("expected the lower level before the higher".into()),
+    }
 }

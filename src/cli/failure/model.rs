@@ -95,7 +95,8 @@ fn of_training(e: &TrainError) -> Option<&'static str> {
         }
         TrainError::OtherShapes { .. } => Some(
             "give --family and the sizes as that model is: --input-patch, --output-patch and \
-             --hidden, or --depth, --channels and --stride; and --no-residual",
+             --hidden, or --depth, --channels, --convolutions and --stride; and --no-residual; or its \
+             description with --layers",
         ),
         TrainError::Diverged { .. } => {
             Some("use a smaller --rate; the last checkpoint is from before")

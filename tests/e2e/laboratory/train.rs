@@ -92,8 +92,7 @@ fn a_trained_model_denoises_and_can_be_shared() {
 fn a_small_dncnn_learns_and_runs_on_two_servers() {
     let card = dncnn_from_images_to_servers("4", &["--steps", "400", "--every", "200"]);
     assert_eq!(card["layers"][2]["conv2d"]["outputs"], 4);
-    assert_eq!(card["training"]["recipe"]["family"], "dncnn");
-    assert_eq!(card["training"]["recipe"]["depth"], 3);
+    assert_eq!(card["training"]["recipe"]["patch"], 12);
 }
 
 /// The same with maps of half the sides; the image has an odd number of rows.
@@ -103,7 +102,47 @@ fn a_dncnn_with_a_stride_learns_and_runs_on_two_servers() {
         dncnn_from_images_to_servers("12", &["--steps", "1600", "--every", "800", "--stride", "2"]);
     assert_eq!(card["layers"][0]["patches"]["stride"], 2);
     assert_eq!(card["layers"][3]["conv2d"]["outputs"], 12);
-    assert_eq!(card["training"]["recipe"]["stride"], 2);
+}
+
+/// A U-shape that is told the noise serves several levels, and says how well; what `--layers` says is the
+/// same network.
+#[test]
+fn a_unet_for_a_range_of_noise_learns() {
+    let lab = lab();
+    let sizes = ["--channels", "8,12", "--convolutions", "1,2", "--patch", "24", "--batch", "8"];
+    let shared = ["--sigma", "10..50", "--rate", "1e-2", "--warm-up", "20", "--hold-out", "2"];
+    let flags = [&["--family", "unet"][..], &sizes, &shared].concat();
+    let long = ["--steps", "700", "--every", "350", "--json"];
+    let args = ["train", "images", "--out", "model.npz"];
+    let report = lab.run(&[&args[..], &flags, &long].concat()).report();
+    let psnr = |at: usize, level: usize| {
+        report["curve"][at]["levels"][level]["validation_db"].as_f64().unwrap()
+    };
+    // 10, 15, 25 and 50, which are 28.1, 24.6, 20.2 and 14.1 dB of noise.
+    assert!(psnr(1, 0) > 28.5 && psnr(1, 2) > 22.5 && psnr(1, 3) > 18.5, "{report}");
+    let card: serde_json::Value = serde_json::from_slice(&lab.read("model.json")).unwrap();
+    assert_eq!(card["sigma"], 50.0);
+    lab.picture("noisy.png", &noisy_crop((40, 44)));
+    for sigma in ["15", "50"] {
+        let (out, flags) = (format!("{sigma}.png"), ["--model", "model.npz", "--sigma", sigma]);
+        lab.run(&[&["denoise", "noisy.png", "--out", &out][..], &flags].concat()).done();
+    }
+    assert!(difference(&lab.image("15.png"), &lab.image("50.png")).0 > 1.0);
+
+    let once = ["--steps", "1", "--rate", "1e-9", "--init", "model.npz", "--json"];
+    let file = ["--layers", "model.json", "--patch", "24", "--batch", "8"];
+    let args = ["train", "images", "--out", "again.npz"];
+    let rest = [&file[..], &["--sigma", "10..50", "--hold-out", "2"], &once].concat();
+    let again = lab.run(&[&args[..], &rest].concat()).report();
+    let first = again["curve"][0]["levels"][2]["validation_db"].as_f64().unwrap();
+    assert!((first - psnr(1, 2)).abs() < 0.01, "{first}");
+    let other = ["--layers", "model.json", "--family", "unet", "--steps", "1"];
+    lab.run(&[&["train", "images", "--out", "n.npz"][..], &other].concat())
+        .refused_usage(&["--layers", "--family"]);
+    let deep = ["--layers", "model.json", "--depth", "3", "--steps", "1"];
+    lab.run(&[&["train", "images", "--out", "n.npz"][..], &deep].concat())
+        .refused_once(USAGE, &["--depth goes with --family dncnn or dense"]);
+    lab.no_leftovers();
 }
 
 /// Returns the trained model's card.
@@ -220,10 +259,8 @@ fn training_goes_on_from_a_model() {
 fn flags_of_another_family_are_refused() {
     let lab = lab();
     let once = ["--steps", "2"];
-    train(&lab, "n.npz", &[&once[..], &["--depth", "3"]].concat()).refused_once(
-        USAGE,
-        &["--depth goes with --family dncnn", "add --family dncnn, or leave --depth away"],
-    );
+    train(&lab, "n.npz", &[&once[..], &["--depth", "3"]].concat())
+        .refused_once(USAGE, &["--depth goes with --family dncnn or dense", "leave --depth away"]);
     train_dncnn(&lab, "n.npz", &[&once[..], &["--hidden", "8"]].concat())
         .refused_once(USAGE, &["--hidden goes with --family mlp"]);
     train_dncnn(&lab, "n.npz", &[&once[..], &["--range", "8"]].concat())
@@ -233,12 +270,16 @@ fn flags_of_another_family_are_refused() {
         .refused(USAGE, &["the depth is 1; expected 2 to 65 convolutions"]);
     lab.run(&[&args[..], &["dncnn", "--patch", "101"]].concat())
         .refused_once(INPUT, &["'images'", "101x101", "--patch"]);
-    lab.run(&[&args[..], &["cnn"]].concat()).refused_usage(&["mlp", "dncnn"]);
+    lab.run(&[&args[..], &["dncnn", "--channels", "4,8"]].concat())
+        .refused_once(USAGE, &["--channels with several numbers goes with --family unet"]);
+    lab.run(&[&args[..], &["mlp", "--sigma", "5..75"]].concat())
+        .refused_once(USAGE, &["--sigma with a range goes with --family dncnn, dense or unet"]);
+    lab.run(&[&args[..], &["cnn"]].concat()).refused_usage(&["mlp", "dncnn", "dense", "unet"]);
     assert!(!lab.exists("n.npz"));
     train(&lab, "m.npz", &[&once[..], &["--checkpoint", "c"]].concat()).done();
     let resume = ["--resume", "--checkpoint", "c"];
     train_dncnn(&lab, "m.npz", &[&once[..], &resume].concat())
-        .refused_once(USAGE, &["'c'", "family \"mlp\", this run says \"dncnn\""]);
+        .refused_once(USAGE, &["'c'", "made with bound", "this run says null"]);
 }
 
 /// Answers of a denoiser are nearer to what a network can say than clean images are.
@@ -266,7 +307,7 @@ fn a_teacher_takes_the_place_of_the_clean_images() {
         .refused_once(USAGE, &["'c': the checkpoint was made with teacher"]);
     train(&lab, "a.npz", &[&other[..], &["--teacher", TINY]].concat()).done();
     train(&lab, "n.npz", &["--teacher", TINY, "--sigma", "15", "--steps", "2"])
-        .refused(USAGE, &["the teacher's sigma is 25; expected that of --sigma"]);
+        .refused(USAGE, &["the teacher's noise is 25; expected levels of --sigma, 15"]);
     lab.no_leftovers();
 }
 

@@ -23,7 +23,7 @@ pub extern "C" fn main(mut argc: c_int, mut argv: *mut *mut c_char) -> c_int {
     unsafe { LLVMFuzzerRunDriver(&mut argc, &mut argv, LLVMFuzzerTestOneInput) }
 }
 
-const MAGIC: &[u8] = b"ppdenoise train3";
+const MAGIC: &[u8] = b"ppdenoise train4";
 
 // Input: two bytes for the length of the JSON header, the header, the arrays; or, after a zero, a file.
 fuzz_target!(init: seeds(checkpoints), |data: &[u8]| {
@@ -38,8 +38,8 @@ fuzz_target!(init: seeds(checkpoints), |data: &[u8]| {
         }
         _ => return,
     };
-    // JSON of two characters a number, of which the parser keeps 32 bytes until the family is known, in
-    // a growing list; and the arrays once more.
+    // JSON of a few characters a layer, in a growing list, and the network that they are; and the arrays
+    // once more.
     let checkpoint = bounded((1 << 20) + 64 * file.len(), || Checkpoint::decode(&file));
     if let Ok(c) = checkpoint {
         let again = Checkpoint::encode(&c.recipe, &c.state, c.seconds, &c.curve);
@@ -56,8 +56,7 @@ fn checkpoints() -> Vec<Vec<u8>> {
     vec![checkpoint(MLP, 9 * 2 + 2 + 2 + 1), checkpoint(DNCNN, 9 * 2 + 2 + 18 + 1), vec![0; 60]]
 }
 
-const MLP: &str =
-    r#""output_patch":1,"family":"mlp","hidden":[2],"stride":1,"range":null,"interval":2.5"#;
-const DNCNN: &str = r#""output_patch":3,"family":"dncnn","depth":2,"channels":2,"stride":1"#;
+const MLP: &str = r#""layers":[{"patches":{"size":3,"output":1,"stride":1}},{"dense":{"outputs":2}},"tanh",{"dense":{"outputs":1}},"residual"],"units":{"mid_grey":127.5,"grey_per_unit":51},"bound":{"range":8,"interval":2.5}"#;
+const DNCNN: &str = r#""layers":[{"conv2d":{"outputs":2,"kernel":3}},"relu",{"conv2d":{"outputs":1,"kernel":3}},"residual"],"units":{"mid_grey":0,"grey_per_unit":255},"bound":null"#;
 
-const HEADER: &str = r#"{"recipe":{"input_patch":3,NETWORK,"sigma":25,"residual":true,"batch":4,"rate":0.001,"warm_up":1,"clip":1,"average":0.5,"seed":1,"precision":"f32","scales":[1]},"step":3,"seconds":1.5,"curve":[{"step":1,"minutes":1,"rate":0.1,"training_db":20,"validation_db":null}]}"#;
+const HEADER: &str = r#"{"recipe":{NETWORK,"mean_shift":false,"patch":3,"noise":{"lowest":25,"highest":25},"batch":4,"rate":0.001,"warm_up":1,"clip":1,"average":0.5,"seed":1,"precision":"f32","scales":[1],"teacher":null},"step":3,"seconds":1.5,"curve":[{"step":1,"minutes":1,"rate":0.1,"training_db":20,"validation_db":null}]}"#;
