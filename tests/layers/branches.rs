@@ -8,7 +8,8 @@ use super::source::Crate;
 
 /// The files, and the conditions that stand in them: sizes, rounds, parties, public elements.
 const PUBLIC: [(&str, &[&str]); 11] = [
-    ("crypto/rlwe/product.rs", &[]),
+    // How many limbs there are.
+    ("crypto/rlwe/product.rs", &["match &g.limbs[..]", "match profile"]),
     // How many bits were rejected; it says nothing of those that were kept.
     ("crypto/rlwe/sample.rs", &["while len < N"]),
     ("crypto/rlwe/packing.rs", &[]),
@@ -27,7 +28,13 @@ const PUBLIC: [(&str, &[&str]); 11] = [
     ("kernels/ntt/avx512.rs", &["if j % 2 == 0"]),
     (
         "material/pair/linear/sums.rs",
-        &["if self.depth + weights.inputs() > Self::DEPTH", "match sign"],
+        &[
+            "if self.depth + weights.inputs() > most",
+            "match profile",
+            "if sums.fine.is_empty()",
+            "if self.fine.is_empty()",
+            "match sign",
+        ],
     ),
     (
         "material/pair/linear/holder.rs",
