@@ -96,7 +96,7 @@ impl ImageFormat {
             ImageFormat::Npy => Ok(Raster::grey(npy::decode(bytes)?, Depth::Float)),
             ImageFormat::Dicom => dicom::decode(bytes, None),
             // All its rows, where it is read by rows: half to two thirds of the time of the decoders of whole
-            // images (`cargo bench --bench images`), which have what cannot be. An array takes longer so.
+            // images (docs/benchmarks.md), which have what cannot be. An array takes longer so.
             _ => match rows::whole(self, bytes)? {
                 Some(image) => Ok(image),
                 None => container::decode(self, bytes),

@@ -1,4 +1,4 @@
-//! Images decoded whole, and as all their rows: what one way in for both would cost the gateway.
+//! Images in memory, and as all rows of a reader: what the gateway takes for an image, and for one in tiles.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
@@ -32,14 +32,14 @@ fn pixels(side: usize) -> ItemsCount {
 }
 
 #[divan::bench(args = FORMATS, consts = SIDES)]
-fn whole<const SIDE: usize>(bencher: Bencher<'_, '_>, format: ImageFormat) {
+fn decode<const SIDE: usize>(bencher: Bencher<'_, '_>, format: ImageFormat) {
     let bytes = file(format, SIDE);
     let decode = || format.decode(black_box(&bytes)).expect("an image");
     bencher.counter(pixels(SIDE)).bench_local(decode);
 }
 
 #[divan::bench(args = FORMATS, consts = SIDES)]
-fn rows<const SIDE: usize>(bencher: Bencher<'_, '_>, format: ImageFormat) {
+fn reader<const SIDE: usize>(bencher: Bencher<'_, '_>, format: ImageFormat) {
     let bytes = file(format, SIDE);
     let decode = || {
         let rows = RowReader::open(format, Cursor::new(black_box(&bytes[..])), None);

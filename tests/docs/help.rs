@@ -78,10 +78,10 @@ const COMMANDS: &[(&str, &str)] = &[
     #[cfg(feature = "train")]
     (
         "train",
-        "<DIR> --out --family --sigma --input-patch --output-patch --hidden --stride --depth --channels --patch \
-         --no-residual --range --interval --batch --rate --warm-up --clip --average --seed --precision --scales \
+        "<DIR> --out --family --layers --sigma --input-patch --output-patch --hidden --stride --depth --channels \
+         --convolutions --patch --no-residual --range --interval --batch --rate --warm-up --clip --average --seed --precision --scales \
          --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
-         --teacher --force --json",
+         --teacher --teacher-sigma --force --json",
     ),
     ("completions", "<SHELL>"),
     ("man", "--out"),
