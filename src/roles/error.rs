@@ -13,6 +13,7 @@ use crate::image::metrics::MetricsError;
 use crate::model::{ModelError, Unfit};
 use crate::network::NetworkError;
 use crate::wire::NetError;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 /// Why a role could not do its part.
@@ -103,6 +104,19 @@ impl From<ArtefactError> for RoleError {
             ArtefactError::Pair(e) => e.into(),
         }
     }
+}
+
+/// An error and its causes in one line, without saying anything twice.
+pub fn in_one_line(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(e) = cause {
+        let more = e.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = e.source();
+    }
+    text
 }
 
 /// Why no material can be made of what is asked for.

@@ -34,7 +34,7 @@ mod wanted;
 pub use calibrate::{Calibrate, CalibratedLayer, Calibration, calibrate};
 pub use common::{NewKeys, make_keys, read_public};
 pub use dealer::{Deal, Dealer, DealtSet};
-pub use error::{MaterialError, PlainError, RoleError, VerifyError};
+pub use error::{MaterialError, PlainError, RoleError, VerifyError, in_one_line};
 pub use gateway::{Gateway, GatewayError, Picture, ShareImages, ShareReport, SharedPlane};
 pub use model_owner::{ModelOwner, ShareModel, SharedLayer, SharedModel};
 pub use observer::{Event, Observer, PeerFacts, Phase, SetFound, Silent};

@@ -23,6 +23,7 @@ pub(super) use server::{making, refill, refill_command};
 
 use crate::cli::shown::one_line;
 use crate::kernels::BackendError;
+use crate::roles::in_one_line;
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
@@ -100,7 +101,7 @@ impl Failure {
     }
 
     fn of(code: Code, error: &dyn Error, help: Option<String>) -> Self {
-        let failure = Failure::new(code, chain(error));
+        let failure = Failure::new(code, in_one_line(error));
         match help {
             Some(help) => failure.help(help),
             None => failure,
@@ -116,20 +117,6 @@ impl fmt::Display for Failure {
             None => Ok(()),
         }
     }
-}
-
-/// An error and its causes in one line, without saying anything twice.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(e) = cause {
-        let more = e.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = e.source();
-    }
-    text
 }
 
 impl From<BackendError> for Failure {

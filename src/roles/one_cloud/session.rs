@@ -11,7 +11,7 @@ use super::{PROFILE, exposure};
 use crate::artefact::MadeJob;
 use crate::files::output::ensure_space;
 use crate::ids::{ImageId, Party, TripleSetId};
-use crate::roles::error::RoleError;
+use crate::roles::error::{RoleError, in_one_line};
 use crate::roles::observer::{Event, Observer};
 use crate::roles::server::{
     Held, Inputs, Job, MakeInputs, MakeJob, Round, ServerFiles, ServerKeys, ServiceError, Subject,
@@ -19,7 +19,6 @@ use crate::roles::server::{
 };
 use crate::wire::{Channel, NetError, Tag, Traffic};
 use serde::Serialize;
-use std::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -75,7 +74,7 @@ impl<'a> Session<'a> {
         self.report.client.clone_from(&self.client.name);
         self.report.seconds = started.elapsed().as_secs_f64();
         self.report.traffic = channel.traffic();
-        self.report.error = result.err().map(|e| told(&e));
+        self.report.error = result.err().map(|e| in_one_line(&e));
         self.report
     }
 
@@ -229,19 +228,6 @@ impl<'a> Session<'a> {
         run(inputs, job, &mut supply, channel, &mut Tally(&mut self.report))?;
         store.sweep(|_| true)
     }
-}
-
-/// An error and its causes in one line.
-fn told(error: &dyn Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(e) = cause {
-        let more = e.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = e.source();
-    }
-    text
 }
 
 /// The sets of these names, all of which must be there.
