@@ -9,7 +9,7 @@ use crate::files::container::envelope::open_file;
 use crate::files::container::header::Triples;
 use crate::files::ledger::Ledger;
 use crate::files::output::erase::{destroy, give_back, is_overwritten, overwrite};
-use crate::ids::Fingerprint;
+use crate::ids::{Fingerprint, TripleSetId};
 
 use crate::roles::error::RoleError;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -149,6 +149,16 @@ fn check_owner(
         return Err(FormatError::WrongRecipient { file, expected, found }.into());
     }
     Ok(())
+}
+
+/// The set of a file of this server's all of whose slots are spent, whoever dealt it: what is used up is told and
+/// erased also when its dealer's key is no longer the one in the folder.
+pub(super) fn used_up(path: &Path, owner: Owner, ledger: &mut Ledger) -> Option<TripleSetId> {
+    let envelope = open_file(path).ok()?;
+    let fields = *envelope.expect::<Triples>().ok()?;
+    check_owner(path, owner, &fields, envelope.header().recipient).ok()?;
+    let next = ledger.next_slot(fields.set_id).ok()?;
+    (next >= fields.slots).then_some(fields.set_id)
 }
 
 /// Opens the file for itself alone.

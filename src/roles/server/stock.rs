@@ -5,12 +5,14 @@
 //! ([`crate::protocol::compare_stock`]); which slot of them, image by image and with the ledger, as ever.
 
 use super::ServiceError;
+use super::erase::used_up;
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
+use super::party::Owner;
 use crate::files::FormatError;
 use crate::files::folder::files_in;
 use crate::files::ledger::Ledger;
-use crate::ids::{Party, TripleSetId, WeightMaskId};
+use crate::ids::{TripleSetId, WeightMaskId};
 use crate::protocol::{InCommon, MAX_STOCK, Stock, StockedSet};
 use crate::roles::observer::{Event, Observer, SetFound};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -47,7 +49,7 @@ struct Known {
 
 /// The sets in a server's folders.
 pub(super) struct Shelf {
-    party: Party,
+    owner: Owner,
     sources: Vec<PathBuf>,
     known: HashMap<PathBuf, Known>,
     /// Sets that it was told of.
@@ -63,9 +65,9 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// Folders, and files beside them; nothing is looked at yet.
-    pub(super) fn new(party: Party, sources: Vec<PathBuf>) -> Self {
+    pub(super) fn new(owner: Owner, sources: Vec<PathBuf>) -> Self {
         Shelf {
-            party,
+            owner,
             sources,
             known: HashMap::new(),
             told: HashSet::new(),
@@ -89,7 +91,7 @@ impl Shelf {
         observer: &mut dyn Observer,
     ) -> Result<(), ServiceError> {
         self.looked = Instant::now();
-        let suffix = format!("s{}", self.party.index());
+        let suffix = format!("s{}", self.owner.party.index());
         let mut files = Vec::new();
         for source in &self.sources {
             match source.is_dir() {
@@ -102,7 +104,7 @@ impl Shelf {
         }
         self.known.retain(|path, _| files.contains(path));
         for file in files {
-            self.look(file, inputs, keys, observer);
+            self.look(file, inputs, keys, ledger, observer);
         }
         for (file, known) in &mut self.known {
             let Found::Set(set) = known.found else { continue };
@@ -133,6 +135,7 @@ impl Shelf {
         file: PathBuf,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
+        ledger: &mut Ledger,
         observer: &mut dyn Observer,
     ) {
         // One that has gone meanwhile is looked at no more.
@@ -161,10 +164,13 @@ impl Shelf {
             }
             // Other files may lie in the folder too.
             Err(InputError::Format(FormatError::WrongKind { .. })) => Found::Refused,
-            Err(error) => {
-                observer.event(Event::SetRefused { file: &file, error });
-                Found::Refused
-            }
+            Err(error) => match used_up(&file, self.owner, ledger) {
+                Some(set) => Found::Spent(set),
+                None => {
+                    observer.event(Event::SetRefused { file: &file, error });
+                    Found::Refused
+                }
+            },
         };
         self.known.insert(file, Known { stamp, modified, found });
     }
@@ -192,7 +198,7 @@ impl Shelf {
         self.offered = self.usable();
         let facts = &inputs.public.facts;
         Stock {
-            party: self.party,
+            party: self.owner.party,
             model_id: facts.model_id,
             public_digest: facts.digest,
             sets,

@@ -107,7 +107,7 @@ impl<'a> Shift<'a> {
     ) -> Result<Self, RoleError> {
         let triples = &request.files.triples;
         let shelf = triples.iter().any(|path| path.is_dir());
-        let shelf = shelf.then(|| Shelf::new(server.party, triples.clone()));
+        let shelf = shelf.then(|| Shelf::new(server.owner(), triples.clone()));
         let refilled = shelf.is_some();
         let inputs = open(server, request, keys, refilled)?;
         request.outputs()?;

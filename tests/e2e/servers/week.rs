@@ -231,7 +231,11 @@ fn a_week_needs_no_hand() {
         let asked = server.told("triples-few").len() + server.told("triples-missing").len();
         assert!(asked > 0 && refills > 0);
     }
-    // Used-up material is gone: what is left is the last of each size and mask, and what the old dealer's key made.
-    assert!(lab.names("sets0").len() <= 9, "{:?}", lab.names("sets0"));
+    // Used-up material is gone, whoever was first: a server that asks twice gets more than it uses.
+    for name in lab.names("sets0") {
+        let set = format!("sets0/{name}");
+        let report = lab.run(&["inspect", &set, "--state", "state0", "--json"]).report();
+        assert!(report["slots_left"].as_u64().unwrap() > 0, "{set}: {report}");
+    }
     lab.no_leftovers();
 }
