@@ -33,7 +33,7 @@ pub struct MadeName {
 }
 
 impl MadeJob {
-    /// Plans the material, in tiles of `tile_rows` patches (of what suits the model if not given; no more than
+    /// Plans the material, in batches of `batch_rows` patches (of what suits the model if not given; no more than
     /// fit a frame of the wire).
     ///
     /// # Errors
@@ -42,10 +42,10 @@ impl MadeJob {
         public: &PublicModelFile,
         size: (usize, usize),
         slots: u64,
-        tile_rows: Option<usize>,
+        batch_rows: Option<usize>,
     ) -> Result<Self, NetworkError> {
-        let tile_rows = MaterialLayout::chosen_tile_rows(&public.model, tile_rows);
-        let layout = MaterialLayout::new(&public.model, size, tile_rows, Origin::Made)?;
+        let batch_rows = MaterialLayout::chosen_batch_rows(&public.model, batch_rows);
+        let layout = MaterialLayout::new(&public.model, size, batch_rows, Origin::Made)?;
         Ok(MadeJob { size, slots, layout })
     }
 
@@ -88,7 +88,7 @@ impl MadeJob {
             height: self.size.0 as u32,
             width: self.size.1 as u32,
             slots: self.slots,
-            tile_rows: self.layout.tile_rows() as u32,
+            batch_rows: self.layout.batch_rows() as u32,
             origin: Origin::Made,
         };
         let keys = SealTo { sender: owner, recipient: &owner.public() };
@@ -111,10 +111,10 @@ impl MadeWriter {
     pub fn chunk(
         &mut self,
         slot: u64,
-        (op, tile): (usize, usize),
+        (op, batch): (usize, usize),
         bytes: &mut [u8],
     ) -> Result<(), FormatError> {
-        self.out.chunk(ChunkKey { slot, op: op as u32, tile: tile as u32 }, bytes)
+        self.out.chunk(ChunkKey { slot, op: op as u32, piece: batch as u32 }, bytes)
     }
 
     /// Completes the file and makes it durable; it has no name yet.

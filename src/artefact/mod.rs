@@ -153,8 +153,8 @@ fn write_elements<R: Ring, W: Write>(
     op: usize,
     elements: &[R],
 ) -> Result<(), FormatError> {
-    for (tile, piece) in elements.chunks(CHUNK_ELEMENTS).enumerate() {
-        let key = ChunkKey { slot: 0, op: op as u32, tile: tile as u32 };
+    for (number, piece) in elements.chunks(CHUNK_ELEMENTS).enumerate() {
+        let key = ChunkKey { slot: 0, op: op as u32, piece: number as u32 };
         out.chunk(key, &mut Zeroizing::new(ring::to_le_bytes(piece)))?;
     }
     Ok(())
@@ -198,8 +198,8 @@ fn authenticate_elements<F: Read + Seek>(
 
 /// Keys and bytes of the chunks that hold the elements of an op.
 fn chunks_of(op: usize, count: usize, ring: RingBits) -> impl Iterator<Item = (ChunkKey, usize)> {
-    (0..count).step_by(CHUNK_ELEMENTS).enumerate().map(move |(tile, first)| {
-        let key = ChunkKey { slot: 0, op: op as u32, tile: tile as u32 };
+    (0..count).step_by(CHUNK_ELEMENTS).enumerate().map(move |(number, first)| {
+        let key = ChunkKey { slot: 0, op: op as u32, piece: number as u32 };
         (key, CHUNK_ELEMENTS.min(count - first) * (ring.bits() / 8) as usize)
     })
 }

@@ -1,25 +1,25 @@
-//! Reading material ahead: a thread reads and unseals the next tile while the servers compute.
+//! Reading material ahead: a thread reads and unseals the next batch while the servers compute.
 
 use crate::files::FormatError;
 use crate::files::container::envelope::{ChunkKey, EnvelopeReader};
 use crate::files::container::stream::Stream;
 use crate::material::{Chunk, ChunkPool, MaterialLayout};
-use crate::protocol::{SourceError, TileSource};
+use crate::protocol::{MaterialSource, SourceError};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-/// Tiles that wait beside the one that the reading thread holds: that one is ahead enough.
+/// Batches that wait beside the one that the reading thread holds: that one is ahead enough.
 const READY: usize = 0;
 
-/// A file whose tiles a thread can read.
+/// A file whose batches a thread can read.
 pub(super) type SharedFile = Arc<Mutex<EnvelopeReader<Stream>>>;
 
-/// Chunks of one tile, by op.
-type Tile = Vec<(usize, Chunk)>;
+/// Chunks of one batch, by op.
+type BatchSpan = Vec<(usize, Chunk)>;
 
-/// The tiles of a slot, read ahead; empty ones for a server without explicit material.
+/// The batches of a slot, read ahead; empty ones for a server without explicit material.
 pub(super) struct Prefetch {
-    tiles: Option<Receiver<Result<Tile, FormatError>>>,
+    batches: Option<Receiver<Result<BatchSpan, FormatError>>>,
 }
 
 /// What a reading thread is to read.
@@ -32,50 +32,50 @@ pub(super) struct Reading {
 }
 
 impl Prefetch {
-    /// Tiles without chunks.
+    /// Batches without chunks.
     pub(super) fn nothing() -> Self {
-        Prefetch { tiles: None }
+        Prefetch { batches: None }
     }
 
-    /// Starts reading. The thread ends after the last tile, at the first error, or when nobody
-    /// takes its tiles any more.
+    /// Starts reading. The thread ends after the last batch, at the first error, or when nobody
+    /// takes its batches any more.
     pub(super) fn start(reading: Reading) -> Self {
-        let (to_owner, tiles) = sync_channel(READY);
+        let (to_owner, batches) = sync_channel(READY);
         std::thread::spawn(move || reading.run(&to_owner));
-        Prefetch { tiles: Some(tiles) }
+        Prefetch { batches: Some(batches) }
     }
 }
 
 impl Reading {
-    fn run(&self, tiles: &SyncSender<Result<Tile, FormatError>>) {
+    fn run(&self, batches: &SyncSender<Result<BatchSpan, FormatError>>) {
         // Held to the end: the next slot of the same file waits until this one is read.
         let Ok(mut file) = self.file.lock() else { return };
         if let Err(e) = file.seek(self.before.0, self.before.1) {
-            let _ = tiles.send(Err(e));
+            let _ = batches.send(Err(e));
             return;
         }
         let pool = ChunkPool::default();
-        for tile in 0..self.layout.tiles() {
-            let chunks = self.layout.chunks(tile).map(|(op, len)| {
+        for batch in 0..self.layout.batches() {
+            let chunks = self.layout.chunks(batch).map(|(op, len)| {
                 let mut chunk = pool.chunk(len);
-                let key = ChunkKey { slot: self.slot, op: op as u32, tile: tile as u32 };
+                let key = ChunkKey { slot: self.slot, op: op as u32, piece: batch as u32 };
                 file.chunk_into(key, chunk.bytes_mut())?;
                 Ok((op, chunk))
             });
-            let read = chunks.collect::<Result<Tile, FormatError>>();
+            let read = chunks.collect::<Result<BatchSpan, FormatError>>();
             let failed = read.is_err();
-            if tiles.send(read).is_err() || failed {
+            if batches.send(read).is_err() || failed {
                 return;
             }
         }
     }
 }
 
-impl TileSource for Prefetch {
-    fn next_tile(&mut self) -> Result<Tile, SourceError> {
-        let Some(tiles) = &self.tiles else { return Ok(Tile::new()) };
-        match tiles.recv() {
-            Ok(tile) => Ok(tile?),
+impl MaterialSource for Prefetch {
+    fn next_batch(&mut self) -> Result<BatchSpan, SourceError> {
+        let Some(batches) = &self.batches else { return Ok(BatchSpan::new()) };
+        match batches.recv() {
+            Ok(batch) => Ok(batch?),
             Err(_) => Err(SourceError::Ended),
         }
     }

@@ -10,7 +10,7 @@ use crate::files::keys::SecretKey;
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::ids::{Role, TripleSetId};
 use crate::material::MaterialLayout;
-use crate::protocol::TileSource;
+use crate::protocol::MaterialSource;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -44,7 +44,7 @@ impl PreparedFile {
             ring_bits: triples.ring_bits,
             height: triples.height,
             width: triples.width,
-            tile_rows: triples.tile_rows,
+            batch_rows: triples.batch_rows,
         };
         PreparedFile { path: path(state, triples.set_id, slot), fields, layout }
     }
@@ -81,7 +81,7 @@ impl PreparedFile {
 
     /// The products, read ahead; nothing if there is no such file or it is of something else or of
     /// another key, since they can be computed again.
-    pub fn open(&self, owner: &SecretKey) -> Option<impl TileSource + use<>> {
+    pub fn open(&self, owner: &SecretKey) -> Option<impl MaterialSource + use<>> {
         let file = open_stream(&self.path).ok()?;
         if *file.expect::<Prepared>().ok()? != self.fields {
             return None;
@@ -133,7 +133,7 @@ fn path(state: &Path, set: TripleSetId, slot: u64) -> PathBuf {
     state.join(format!("prepared-{set}-{slot}"))
 }
 
-/// A prepared file in the making, tile by tile.
+/// A prepared file in the making, batch by batch.
 pub struct PreparedWriter<'a> {
     out: EnvelopeWriter<OutputFile>,
     slot: u64,
@@ -141,14 +141,14 @@ pub struct PreparedWriter<'a> {
 }
 
 impl PreparedWriter<'_> {
-    /// Writes the products of one tile, one vector of bytes an op, in the layout's order. They are
+    /// Writes the products of one batch, one vector of bytes an op, in the layout's order. They are
     /// sealed in place.
     ///
     /// # Errors
     /// [`FormatError`] of the output; also for bytes of another length than the layout's.
-    pub fn tile(&mut self, tile: usize, products: &mut [Vec<u8>]) -> Result<(), FormatError> {
-        for ((op, _), bytes) in self.layout.chunks(tile).zip(products) {
-            let key = ChunkKey { slot: self.slot, op: op as u32, tile: tile as u32 };
+    pub fn batch(&mut self, batch: usize, products: &mut [Vec<u8>]) -> Result<(), FormatError> {
+        for ((op, _), bytes) in self.layout.chunks(batch).zip(products) {
+            let key = ChunkKey { slot: self.slot, op: op as u32, piece: batch as u32 };
             self.out.chunk(key, bytes)?;
         }
         Ok(())

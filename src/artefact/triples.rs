@@ -2,7 +2,7 @@
 //! `PREFIX.s1` too if the two servers made the set themselves.
 //!
 //! A slot serves one image. Material is written and read as a stream, one chunk for each (slot,
-//! tile, op), each with its own tag.
+//! batch, op), each with its own tag.
 
 use super::error::ArtefactError;
 use super::prefetch::{Prefetch, Reading, SharedFile};
@@ -27,7 +27,7 @@ use crate::material::{
 };
 use crate::network::NetworkError;
 use crate::numbers::ring::{Ring, RingBits};
-use crate::protocol::TileSource;
+use crate::protocol::MaterialSource;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -93,11 +93,11 @@ pub struct TripleJob<'a> {
     /// How many images.
     pub slots: u64,
     layout: MaterialLayout,
-    tile_rows: usize,
+    batch_rows: usize,
 }
 
 impl<'a> TripleJob<'a> {
-    /// Plans the material, in tiles of `tile_rows` patches (of what suits the model if not given; no
+    /// Plans the material, in batches of `batch_rows` patches (of what suits the model if not given; no
     /// more than fit a frame of the wire).
     ///
     /// # Errors
@@ -106,12 +106,12 @@ impl<'a> TripleJob<'a> {
         commission: Commission<'a>,
         size: (usize, usize),
         slots: u64,
-        tile_rows: Option<usize>,
+        batch_rows: Option<usize>,
     ) -> Result<Self, NetworkError> {
         let model = &commission.public.model;
-        let tile_rows = MaterialLayout::chosen_tile_rows(model, tile_rows);
-        let layout = MaterialLayout::new(model, size, tile_rows, Origin::Dealt)?;
-        Ok(TripleJob { commission, size, slots, layout, tile_rows })
+        let batch_rows = MaterialLayout::chosen_batch_rows(model, batch_rows);
+        let layout = MaterialLayout::new(model, size, batch_rows, Origin::Dealt)?;
+        Ok(TripleJob { commission, size, slots, layout, batch_rows })
     }
 
     /// Bytes that S0's file will have, `None` if that is beyond all measure.
@@ -120,14 +120,14 @@ impl<'a> TripleJob<'a> {
         size.chunks.checked_mul(16)?.checked_add(size.bytes)?.checked_add(1024)
     }
 
-    /// Patches a tile.
-    pub fn tile_rows(&self) -> usize {
-        self.tile_rows
+    /// Patches a batch.
+    pub fn batch_rows(&self) -> usize {
+        self.batch_rows
     }
 
-    /// Tiles over all slots.
-    pub fn tiles(&self) -> u64 {
-        self.slots * self.layout.tiles() as u64
+    /// Batches over all slots.
+    pub fn batches(&self) -> u64 {
+        self.slots * self.layout.batches() as u64
     }
 
     fn payload(&self) -> Option<PayloadSize> {
@@ -138,7 +138,7 @@ impl<'a> TripleJob<'a> {
 
     /// Makes the triples and writes them, S0's to any writer, which is returned for the caller to
     /// commit, with the set's fresh id. S1's file is committed when S0's is complete, or before its
-    /// material is made if `s1_first`. `progress` is told the tiles done.
+    /// material is made if `s1_first`. `progress` is told the batches done.
     ///
     /// Security: both files are sealed from the dealer; slot seeds are fresh from the operating system; X is a PRF of the dealer's key and
     /// the sharing, so no two sharings and no two customers have one in common.
@@ -185,7 +185,7 @@ impl<'a> TripleJob<'a> {
             height: self.size.0 as u32,
             width: self.size.1 as u32,
             slots: self.slots,
-            tile_rows: self.tile_rows as u32,
+            batch_rows: self.batch_rows as u32,
             origin: Origin::Dealt,
         };
         let size = PayloadSize::seeds(2);
@@ -213,14 +213,14 @@ impl<'a> TripleJob<'a> {
         Ok((set_id, dealt?))
     }
 
-    /// Makes all tiles while a thread writes those that are made.
+    /// Makes all batches while a thread writes those that are made.
     fn deal<R: Ring, W: Write + Send>(
         &self,
         dealer: &Dealer<'_, R>,
         mut out: EnvelopeWriter<W>,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<EnvelopeWriter<W>, FormatError> {
-        let tiles = self.layout.tiles();
+        let batches = self.layout.batches();
         let (to_writer, made) = sync_channel::<(ChunkKey, Vec<u8>)>(MADE_AHEAD);
         std::thread::scope(|scope| {
             let writer = scope.spawn(move || {
@@ -231,15 +231,15 @@ impl<'a> TripleJob<'a> {
             });
             'all: for slot in 0..self.slots {
                 let maker = dealer.slot(slot);
-                for tile in 0..tiles {
-                    for (op, bytes) in maker.tile(self.layout.tile(tile)) {
-                        let key = ChunkKey { slot, op: op as u32, tile: tile as u32 };
+                for batch in 0..batches {
+                    for (op, bytes) in maker.batch(self.layout.batch(batch)) {
+                        let key = ChunkKey { slot, op: op as u32, piece: batch as u32 };
                         // A writer that failed takes no more; why is what it returns.
                         if to_writer.send((key, bytes)).is_err() {
                             break 'all;
                         }
                     }
-                    progress(slot * tiles as u64 + tile as u64 + 1);
+                    progress(slot * batches as u64 + batch as u64 + 1);
                 }
             }
             drop(to_writer);
@@ -415,8 +415,8 @@ impl TripleFile {
     }
 
     /// The explicit material of `slot`, read ahead by a thread of its own. A pipe can only go
-    /// forward; what cannot be read is told when its tile is asked for.
-    pub fn material(&self, slot: u64, layout: &MaterialLayout) -> impl TileSource + use<> {
+    /// forward; what cannot be read is told when its batch is asked for.
+    pub fn material(&self, slot: u64, layout: &MaterialLayout) -> impl MaterialSource + use<> {
         if !self.is_explicit() {
             return Prefetch::nothing();
         }

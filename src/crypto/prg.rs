@@ -1,7 +1,7 @@
 //! Seeds and the addressed pseudo-random generator.
 //!
 //! A stream is named by a [`Seed`] and a [`Domain`] (what it is for, slot, op); within it every
-//! element has a fixed position. Batch size, tile order and thread count therefore never change
+//! element has a fixed position. Batch size, batch order and thread count therefore never change
 //! what a party derives (docs/protocols.md, correlated randomness).
 //!
 //! Subkeys come from BLAKE3 in keyed mode. Shares of models and images and the weight masks come from

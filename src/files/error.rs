@@ -34,7 +34,7 @@ pub enum FormatError {
         file: PathBuf,
     },
     /// A chunk does not match its tag.
-    #[error("'{file}' is damaged at slot {slot}, op {op}, tile {tile}")]
+    #[error("'{file}' is damaged at slot {slot}, op {op}, piece {piece}")]
     ChunkDamaged {
         /// The file.
         file: PathBuf,
@@ -42,11 +42,11 @@ pub enum FormatError {
         slot: u64,
         /// The op of the chunk.
         op: u32,
-        /// The tile of the chunk.
-        tile: u32,
+        /// The piece of the chunk.
+        piece: u32,
     },
     /// A chunk of a sealed file was not sealed, as it is, by one of the two keys of its header.
-    #[error("'{file}' is damaged or forged at slot {slot}, op {op}, tile {tile}")]
+    #[error("'{file}' is damaged or forged at slot {slot}, op {op}, piece {piece}")]
     NotAuthentic {
         /// The file.
         file: PathBuf,
@@ -54,8 +54,8 @@ pub enum FormatError {
         slot: u64,
         /// The op of the chunk.
         op: u32,
-        /// The tile of the chunk.
-        tile: u32,
+        /// The piece of the chunk.
+        piece: u32,
     },
     /// The file is sealed to somebody else.
     #[error("'{file}' is sealed to the key {found}, the key here is {expected}")]

@@ -15,8 +15,8 @@ pub struct Chunk {
     home: Option<ChunkPool>,
 }
 
-/// Memory for chunks, used again and again: tens of megabytes a tile would otherwise be asked from
-/// the operating system, zeroed and given back for every tile.
+/// Memory for chunks, used again and again: tens of megabytes a batch would otherwise be asked from
+/// the operating system, zeroed and given back for every batch.
 ///
 /// Material is secret: what the pool still holds is wiped when its last user goes.
 #[derive(Clone, Default)]

@@ -1,7 +1,7 @@
 //! The dealer: from public shapes and seeds to S0's explicit material.
 
 use super::{
-    Chunk, LookupMasks, LookupMaterial, Origin, SlotView, Tile, first_columns, weight_mask,
+    BatchSpan, Chunk, LookupMasks, LookupMaterial, Origin, SlotView, first_columns, weight_mask,
 };
 use crate::crypto::prg::{Purpose, Seed};
 use crate::ids::Party;
@@ -24,7 +24,7 @@ pub struct PartySeeds {
     pub slots: Seed,
 }
 
-/// Makes the explicit material of S0, tile by tile.
+/// Makes the explicit material of S0, batch by batch.
 pub struct Dealer<'a, R: Ring> {
     public: &'a PublicModel,
     grids: Vec<StageGrid>,
@@ -33,7 +33,7 @@ pub struct Dealer<'a, R: Ring> {
     weight_masks: Vec<Option<PackedWeights<R>>>,
 }
 
-/// A slot in the making: what all its tiles need.
+/// A slot in the making: what all its batches need.
 pub struct DealtSlot<'d, R: Ring> {
     dealer: &'d Dealer<'d, R>,
     views: [SlotView<'d>; 2],
@@ -69,9 +69,9 @@ impl<'a, R: Ring> Dealer<'a, R> {
 }
 
 impl<R: Ring> DealtSlot<'_, R> {
-    /// (op, bytes) of S0's chunks for a tile, in the order of
-    /// [`super::MaterialLayout::chunks`]. Tiles may be made in any order, and at the same time.
-    pub fn tile(&self, Tile { stage, rows }: Tile) -> Vec<(usize, Vec<u8>)> {
+    /// (op, bytes) of S0's chunks for a batch, in the order of
+    /// [`super::MaterialLayout::chunks`]. Batches may be made in any order, and at the same time.
+    pub fn batch(&self, BatchSpan { stage, rows }: BatchSpan) -> Vec<(usize, Vec<u8>)> {
         let (dealer, views) = (self.dealer, &self.views);
         let (grid, network) = (&dealer.grids[stage], &dealer.public.network);
         let mut chunks = Vec::new();

@@ -9,16 +9,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-/// Patches a tile of a network on patches unless messages would become too large.
-const TILE_ROWS: usize = 128;
-/// Activations a tile of a convolutional network: its rows are narrow, so it takes more of them.
-const TILE_ACTIVATIONS: usize = 1 << 17;
+/// Patches a batch of a network on patches unless messages would become too large.
+const BATCH_ROWS: usize = 128;
+/// Activations a batch of a convolutional network: its rows are narrow, so it takes more of them.
+const BATCH_ACTIVATIONS: usize = 1 << 17;
 /// The largest opening of one batch, in bytes; well under the wire's frame limit.
 const MAX_OPENING: usize = 8 << 20;
 /// The largest opening that a frame of the wire takes (`wire::MAX_PAYLOAD`).
 const MAX_PAYLOAD: usize = 16 << 20;
-/// The most patches a tile may have in any format.
-const MAX_TILE_ROWS: usize = 1 << 16;
+/// The most patches a batch may have in any format.
+const MAX_BATCH_ROWS: usize = 1 << 16;
 
 /// Who made a set of slots, and with it which server has explicit material.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,11 +75,11 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The explicit material of one slot: chunks keyed (op, tile), all ops of a tile together, tile
-/// after tile and stage after stage, so that it can be consumed as a stream.
+/// The explicit material of one slot: chunks keyed (op, batch), all ops of a batch together, batch
+/// after batch and stage after stage, so that it can be consumed as a stream.
 #[derive(Clone, Debug)]
 pub struct MaterialLayout {
-    tile_rows: usize,
+    batch_rows: usize,
     stages: Vec<StageLayout>,
 }
 
@@ -87,7 +87,7 @@ pub struct MaterialLayout {
 struct StageLayout {
     /// Its patches: stages have as many as their maps have pixels.
     rows: usize,
-    /// The number of its first tile.
+    /// The number of its first batch.
     first: usize,
     /// (op, bytes a patch) of every op with material.
     ops: Vec<(usize, usize)>,
@@ -95,7 +95,7 @@ struct StageLayout {
 
 /// Some patches on their way through a stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tile {
+pub struct BatchSpan {
     /// Index of the stage.
     pub stage: usize,
     /// The patches.
@@ -103,7 +103,7 @@ pub struct Tile {
 }
 
 impl MaterialLayout {
-    /// The layout for images of `size` in tiles of `tile_rows` patches: of S0's file, and of both
+    /// The layout for images of `size` in batches of `batch_rows` patches: of S0's file, and of both
     /// servers' if they made the set themselves.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl MaterialLayout {
     pub fn new(
         public: &PublicModel,
         size: (usize, usize),
-        tile_rows: usize,
+        batch_rows: usize,
         origin: Origin,
     ) -> Result<Self, NetworkError> {
         let bytes = bytes_per_row(public, origin);
@@ -121,9 +121,9 @@ impl MaterialLayout {
             let ops = &grid.stage.ops;
             let ops = bytes.iter().filter(|(op, _)| ops.contains(op)).copied().collect();
             stages.push(StageLayout { rows: grid.rows(), first, ops });
-            first += grid.rows().div_ceil(tile_rows);
+            first += grid.rows().div_ceil(batch_rows);
         }
-        Ok(MaterialLayout { tile_rows, stages })
+        Ok(MaterialLayout { batch_rows, stages })
     }
 
     /// The layout of the products alone: one ring element for each output of each linear op.
@@ -138,25 +138,25 @@ impl MaterialLayout {
         self
     }
 
-    /// The largest tile for which every opening of a batch fits a frame.
-    pub fn max_tile_rows(public: &PublicModel) -> usize {
-        (MAX_PAYLOAD / Self::largest_message(public)).clamp(1, MAX_TILE_ROWS)
+    /// The largest batch for which every opening of a batch fits a frame.
+    pub fn max_batch_rows(public: &PublicModel) -> usize {
+        (MAX_PAYLOAD / Self::largest_message(public)).clamp(1, MAX_BATCH_ROWS)
     }
 
-    /// The tile size that suits a model.
-    pub fn default_tile_rows(public: &PublicModel) -> usize {
+    /// The batch size that suits a model.
+    pub fn default_batch_rows(public: &PublicModel) -> usize {
         let widest = public.network.activations().map(|(_, _, width)| width).max();
         let rows = match public.network.is_convolutional() {
-            true => TILE_ACTIVATIONS / widest.unwrap_or(1),
-            false => TILE_ROWS,
+            true => BATCH_ACTIVATIONS / widest.unwrap_or(1),
+            false => BATCH_ROWS,
         };
         (MAX_OPENING / Self::largest_message(public)).clamp(1, rows.max(1))
     }
 
-    /// The tile size that was asked for, or else that suits the model; no more than fits a frame.
-    pub fn chosen_tile_rows(public: &PublicModel, asked: Option<usize>) -> usize {
-        let largest = Self::max_tile_rows(public);
-        asked.map_or(Self::default_tile_rows(public), |rows| rows.min(largest))
+    /// The batch size that was asked for, or else that suits the model; no more than fits a frame.
+    pub fn chosen_batch_rows(public: &PublicModel, asked: Option<usize>) -> usize {
+        let largest = Self::max_batch_rows(public);
+        asked.map_or(Self::default_batch_rows(public), |rows| rows.min(largest))
     }
 
     /// Bytes of the largest opening of one patch: of an activation, or of a map or an activation's result that is
@@ -183,39 +183,39 @@ impl MaterialLayout {
         self.stages.last().map_or(0, |stage| stage.rows)
     }
 
-    /// Patches of a full tile.
-    pub fn tile_rows(&self) -> usize {
-        self.tile_rows
+    /// Patches of a full batch.
+    pub fn batch_rows(&self) -> usize {
+        self.batch_rows
     }
 
-    /// Number of tiles, over all stages.
-    pub fn tiles(&self) -> usize {
-        self.stages.last().map_or(0, |stage| stage.first + stage.tiles(self.tile_rows))
+    /// Number of batches, over all stages.
+    pub fn batches(&self) -> usize {
+        self.stages.last().map_or(0, |stage| stage.first + stage.batches(self.batch_rows))
     }
 
-    /// The numbers of the tiles of a stage.
-    pub fn stage_tiles(&self, stage: usize) -> Range<usize> {
+    /// The numbers of the batches of a stage.
+    pub fn stage_batches(&self, stage: usize) -> Range<usize> {
         let stage = &self.stages[stage];
-        stage.first..stage.first + stage.tiles(self.tile_rows)
+        stage.first..stage.first + stage.batches(self.batch_rows)
     }
 
-    /// A tile by its number.
-    pub fn tile(&self, tile: usize) -> Tile {
-        let stage = self.stages.partition_point(|stage| stage.first <= tile) - 1;
+    /// A batch by its number.
+    pub fn batch(&self, batch: usize) -> BatchSpan {
+        let stage = self.stages.partition_point(|stage| stage.first <= batch) - 1;
         let of = &self.stages[stage];
-        let first = (tile - of.first) * self.tile_rows;
-        Tile { stage, rows: first..of.rows.min(first + self.tile_rows) }
+        let first = (batch - of.first) * self.batch_rows;
+        BatchSpan { stage, rows: first..of.rows.min(first + self.batch_rows) }
     }
 
-    /// (op, bytes) of the chunks of a tile, in file order.
-    pub fn chunks(&self, tile: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let Tile { stage, rows } = self.tile(tile);
+    /// (op, bytes) of the chunks of a batch, in file order.
+    pub fn chunks(&self, batch: usize) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let BatchSpan { stage, rows } = self.batch(batch);
         self.stages[stage].ops.iter().map(move |&(op, bytes)| (op, bytes * rows.len()))
     }
 
     /// Chunks of a slot.
     pub fn chunks_per_slot(&self) -> u64 {
-        let of = |stage: &StageLayout| (stage.tiles(self.tile_rows) * stage.ops.len()) as u64;
+        let of = |stage: &StageLayout| (stage.batches(self.batch_rows) * stage.ops.len()) as u64;
         self.stages.iter().map(of).sum()
     }
 
@@ -228,8 +228,8 @@ impl MaterialLayout {
 }
 
 impl StageLayout {
-    fn tiles(&self, tile_rows: usize) -> usize {
-        self.rows.div_ceil(tile_rows)
+    fn batches(&self, batch_rows: usize) -> usize {
+        self.rows.div_ceil(batch_rows)
     }
 }
 

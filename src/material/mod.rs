@@ -1,6 +1,6 @@
 //! Correlated randomness: what the dealer makes and each server consumes.
 //!
-//! For every slot (one image) and op the dealer supplies, by tiles of patches:
+//! For every slot (one image) and op the dealer supplies, by batches of patches:
 //! - map: its mask Y, one whoever reads it; within a stage also of what a linear op gets from an activation;
 //! - linear op: Z = X Y for the model's weight mask X, Y being cut as the op reads its maps;
 //! - lookup: masks rho, m, m', a one-hot vector of rho's high part as XOR shares, and shares of
@@ -24,7 +24,7 @@ mod view;
 
 pub use chunk::{Chunk, ChunkPool};
 pub use dealer::{Dealer, PartySeeds};
-pub use layout::{MaterialLayout, Origin, Tile};
+pub use layout::{BatchSpan, MaterialLayout, Origin};
 pub use view::{LookupMasks, LookupMaterial, SlotView};
 
 use crate::crypto::prg::{Domain, Purpose, Seed};

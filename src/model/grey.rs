@@ -10,7 +10,7 @@ use crate::numbers::fixed::shrink_nearest;
 use crate::numbers::ring::{Ring, RingBits};
 
 impl FloatModel {
-    /// Denoises grey levels in float32; `activation` is applied to a tile of pre-activations in place,
+    /// Denoises grey levels in float32; `activation` is applied to a batch of pre-activations in place,
     /// `progress` is told the share of patches done.
     ///
     /// # Errors

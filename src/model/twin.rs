@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-const TILE_ROWS: usize = 128;
+const BATCH_ROWS: usize = 128;
 
 /// The random choices of a run, made where they matter: in the activations.
 pub trait Randomness<R: Ring> {
@@ -83,11 +83,11 @@ pub fn run_twin<R: Ring>(
     let (window, mut sums) = (&network.fold().window, vec![R::ZERO; whole.pixels()]);
     for (number, grid) in grids.iter().enumerate() {
         let mut next = Vec::new();
-        for first in (0..grid.rows()).step_by(TILE_ROWS) {
-            let rows = first..grid.rows().min(first + TILE_ROWS);
+        for first in (0..grid.rows()).step_by(BATCH_ROWS) {
+            let rows = first..grid.rows().min(first + BATCH_ROWS);
             let done = number as f64 + first as f64 / grid.rows() as f64;
             progress(done / grids.len() as f64);
-            let features = twin.tile(grid, rows.clone());
+            let features = twin.batch(grid, rows.clone());
             if number + 1 < grids.len() {
                 let width = features.len() / rows.len();
                 next.resize(grid.map_values(width), R::ZERO);
@@ -130,7 +130,7 @@ struct Twin<'a, R: Ring> {
 }
 
 impl<R: Ring> Twin<'_, R> {
-    fn tile(&mut self, grid: &StageGrid, rows: Range<usize>) -> Vec<R> {
+    fn batch(&mut self, grid: &StageGrid, rows: Range<usize>) -> Vec<R> {
         let mut features = Vec::new();
         let public = &self.model.public;
         let (ops, range) = (public.network.ops(), &grid.stage.ops);

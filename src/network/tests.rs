@@ -259,11 +259,11 @@ fn broken_graphs_are_refused_at_their_op() {
 }
 
 proptest! {
-    /// What a shuffle puts in a map is there by definition, tile by tile, and masks are picked from the same
+    /// What a shuffle puts in a map is there by definition, batch by batch, and masks are picked from the same
     /// places.
     #[test]
     fn shuffles_place_features_by_definition(
-        height in 1usize..9, width in 1usize..9, factor in 2usize..4, channels in 1usize..3, tile in 1usize..9,
+        height in 1usize..9, width in 1usize..9, factor in 2usize..4, channels in 1usize..3, batch in 1usize..9,
     ) {
         let features = channels * factor * factor;
         let network = Network::<Shape, ()>::new(vec![
@@ -280,8 +280,8 @@ proptest! {
         prop_assert_eq!(map.len(), height * width * channels);
         let mask: Vec<usize> = (0..map.len()).collect();
         let mut places = vec![usize::MAX; map.len()];
-        for first in (0..coarse.rows()).step_by(tile) {
-            let rows = first..coarse.rows().min(first + tile);
+        for first in (0..coarse.rows()).step_by(batch) {
+            let rows = first..coarse.rows().min(first + batch);
             let placement = coarse.placement(rows.clone(), features);
             let values = rows.flat_map(|row| (0..features).map(move |f| row * features + f)).collect();
             let values = placement.select(values);

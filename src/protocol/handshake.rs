@@ -49,8 +49,8 @@ pub struct SetFacts {
     pub size: (u32, u32),
     /// Its slots.
     pub slots: u64,
-    /// Patches a tile.
-    pub tile_rows: u32,
+    /// Patches a batch.
+    pub batch_rows: u32,
     /// Who made it.
     pub origin: Origin,
 }
@@ -201,7 +201,7 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     };
     let size = |i| sets(i, |set| format!("{}x{}", set.size.0, set.size.1));
     let slots = |i| sets(i, |set| set.slots.to_string());
-    let tiles = |i| sets(i, |set| set.tile_rows.to_string());
+    let batches = |i| sets(i, |set| set.batch_rows.to_string());
     let origins = |i| sets(i, |set| set.origin.to_string());
     let ids = |i| sets(i, |set| set.set_id.short());
     differs("the engine", plain(&ours.engine), plain(&theirs.engine))?;
@@ -212,7 +212,7 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     differs("the ring", ours.ring.bits().to_string(), theirs.ring.bits().to_string())?;
     differs("the image size", size(ours), size(theirs))?;
     differs("the number of slots", slots(ours), slots(theirs))?;
-    differs("the tile size", tiles(ours), tiles(theirs))?;
+    differs("the batch size", batches(ours), batches(theirs))?;
     differs("the makers of the triples", origins(ours), origins(theirs))?;
     differs("the job", agreed(ours)?.to_string(), agreed(theirs)?.to_string())
 }
@@ -261,7 +261,7 @@ mod tests {
                 set_id: TripleSetId::from_bytes([3; 16]),
                 size: (64, 48),
                 slots: 2,
-                tile_rows: 128,
+                batch_rows: 128,
                 origin: Origin::Dealt,
             }],
             opened_weights: None,
@@ -304,7 +304,7 @@ mod tests {
             ("the ring", |i| i.ring = RingBits::L64),
             ("the image size", |i| i.sets[0].size = (48, 64)),
             ("the number of slots", |i| i.sets[0].slots = 3),
-            ("the tile size", |i| i.sets[0].tile_rows = 64),
+            ("the batch size", |i| i.sets[0].batch_rows = 64),
             ("the makers of the triples", |i| i.sets[0].origin = Origin::Made),
             ("the triples", |i| i.sets.clear()),
         ];

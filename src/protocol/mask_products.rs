@@ -35,7 +35,7 @@ impl<R: Ring> MaskProducts<R> {
 
     /// U Y_i of every linear op for patches `rows` of a stage, as little-endian bytes in the order of
     /// [`crate::material::MaterialLayout::products`].
-    pub fn tile(
+    pub fn batch(
         &self,
         public: &PublicModel,
         grid: &StageGrid,

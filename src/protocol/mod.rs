@@ -1,6 +1,6 @@
 //! The two servers' computation: mathematics joined to a channel.
 //!
-//! A network is evaluated batch by batch (a batch is a tile of patches). Everything between two
+//! A network is evaluated batch by batch (a batch is a batch of patches). Everything between two
 //! messages is a pure step of `batch`'s state machine; `session` owns the channel and keeps
 //! several batches in flight, so that one computes while another's opening travels.
 //!
@@ -43,7 +43,7 @@ pub use pair_greeting::{
 };
 pub use pair_linear::{HintMessage, LinearSetUp, LinearShares, LinearWork, PairLinear, WatchHints};
 pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
-pub use session::{Image, Sources, TileSource, denoise};
+pub use session::{Image, MaterialSource, Sources, denoise};
 pub use stock_greeting::{InCommon, MAX_STOCK, Stock, StockedSet, compare_stock};
 
 use crate::files::FormatError;
@@ -60,7 +60,7 @@ pub enum SourceError {
     #[error(transparent)]
     Format(#[from] FormatError),
     /// Less material than the layout says.
-    #[error("the material ended before its last tile")]
+    #[error("the material ended before its last batch")]
     Ended,
 }
 

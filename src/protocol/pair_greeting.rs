@@ -60,8 +60,8 @@ pub struct WantedSet {
     pub size: (u32, u32),
     /// Its slots.
     pub slots: u64,
-    /// Patches a tile.
-    pub tile_rows: u32,
+    /// Patches a batch.
+    pub batch_rows: u32,
 }
 
 /// A mask of the weights that a server has kept.
@@ -126,7 +126,7 @@ fn compare(ours: &MakerIdentity, theirs: &MakerIdentity) -> Result<(), ProtocolE
     field("the packing of linear ops", &|i| i.packing.short())?;
     field("the image size", &|i| sets(i, |set| format!("{}x{}", set.size.0, set.size.1)))?;
     field("the number of slots", &|i| sets(i, |set| set.slots.to_string()))?;
-    field("the tile size", &|i| sets(i, |set| set.tile_rows.to_string()))?;
+    field("the batch size", &|i| sets(i, |set| set.batch_rows.to_string()))?;
     let [a, b] = [agreed(ours)?, agreed(theirs)?].map(|digest| digest.to_string());
     differs("the job", a, b)
 }
@@ -180,7 +180,7 @@ mod tests {
             engine: "lut".into(),
             parameters: Parameters::of(Profile::Q88),
             packing: Digest::of(b"packing"),
-            sets: vec![WantedSet { size: (64, 48), slots: 2, tile_rows: 128 }],
+            sets: vec![WantedSet { size: (64, 48), slots: 2, batch_rows: 128 }],
             mask: None,
         }
     }
@@ -217,7 +217,7 @@ mod tests {
             ("the image size", |i| i.sets[0].size = (48, 64)),
             ("the image size", |i| i.sets.clear()),
             ("the number of slots", |i| i.sets[0].slots = 3),
-            ("the tile size", |i| i.sets[0].tile_rows = 64),
+            ("the batch size", |i| i.sets[0].batch_rows = 64),
         ];
         for (what, edit) in edits {
             let results = both(|party, channel| {

@@ -17,31 +17,31 @@ const IN_FLIGHT: std::ops::RangeInclusive<usize> = 3..=16;
 /// Bytes that the openings and the material of the batches in flight may take, roughly.
 const FLIGHT_BYTES: usize = 256 << 20;
 
-/// Supplies what was made for the tiles of a slot, tile after tile.
-pub trait TileSource: Send {
-    /// (op, bytes) of the next tile; nothing where a party has no explicit material.
+/// Supplies what was made for the batches of a slot, batch after batch.
+pub trait MaterialSource: Send {
+    /// (op, bytes) of the next batch; nothing where a party has no explicit material.
     ///
     /// # Errors
     /// Whatever reading it gives.
-    fn next_tile(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError>;
+    fn next_batch(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError>;
 }
 
 /// What was made for an image's slot.
 pub struct Sources<'a> {
     /// The explicit material.
-    pub explicit: &'a mut dyn TileSource,
+    pub explicit: &'a mut dyn MaterialSource,
     /// U Y_i, if it was prepared.
-    pub products: Option<&'a mut dyn TileSource>,
+    pub products: Option<&'a mut dyn MaterialSource>,
 }
 
 impl Sources<'_> {
     fn next(&mut self) -> Result<Material, ProtocolError> {
-        let explicit = self.explicit.next_tile().map_err(ProtocolError::Source)?;
-        let products = self.products.as_mut().map(|source| source.next_tile());
+        let explicit = self.explicit.next_batch().map_err(ProtocolError::Source)?;
+        let products = self.products.as_mut().map(|source| source.next_batch());
         let products = products.transpose().map_err(ProtocolError::Source)?;
         Ok(Material {
             explicit: explicit.into_iter().collect(),
-            products: products.map(|tile| tile.into_iter().collect()),
+            products: products.map(|batch| batch.into_iter().collect()),
         })
     }
 }
@@ -59,7 +59,7 @@ pub struct Image<'a, R> {
     pub size: (usize, usize),
     /// This server's view of the slot; marked as used before [`denoise`] is called.
     pub slot: SlotView<'a>,
-    /// Tiles of the slot's material.
+    /// Batches of the slot's material.
     pub layout: &'a MaterialLayout,
 }
 
@@ -129,7 +129,7 @@ impl<R: Ring, E: Engine<R>> Driver<'_, '_, R, E> {
         Ok(opened)
     }
 
-    /// Takes all tiles through stage `number`, given the maps so far. Returns the map that it makes, opened or,
+    /// Takes all batches through stage `number`, given the maps so far. Returns the map that it makes, opened or,
     /// where nobody reads it, this server's share; of the last stage this server's share of the weighted sums.
     fn stage(
         &mut self,
@@ -158,7 +158,7 @@ impl<R: Ring, E: Engine<R>> Driver<'_, '_, R, E> {
         let waiting = VecDeque::new();
         let result = vec![R::ZERO; outputs];
         let mut run = StageRun { driver: self, context, waiting, finished: 0, result };
-        run.tiles(number)?;
+        run.batches(number)?;
         Ok(run.result)
     }
 }
@@ -175,15 +175,15 @@ struct StageRun<'r, 'a, 's, R: Ring, E: Engine<R>> {
 }
 
 impl<R: Ring, E: Engine<R>> StageRun<'_, '_, '_, R, E> {
-    fn tiles(&mut self, stage: usize) -> Result<(), ProtocolError> {
+    fn batches(&mut self, stage: usize) -> Result<(), ProtocolError> {
         let layout = self.driver.image.layout;
-        let (tiles, total) = (layout.stage_tiles(stage), layout.tiles());
-        let (first, count) = (tiles.start, tiles.len());
+        let (batches, total) = (layout.stage_batches(stage), layout.batches());
+        let (first, count) = (batches.start, batches.len());
         let mut started = 0;
         while self.finished < count {
             while started < count && self.has_room() {
                 let number = first + started;
-                let (rows, material) = (layout.tile(number).rows, self.driver.sources.next()?);
+                let (rows, material) = (layout.batch(number).rows, self.driver.sources.next()?);
                 let next = Batch::start(&self.context, self.driver.engine, rows, material)?;
                 self.take(number as u32, next)?;
                 started += 1;
@@ -236,11 +236,11 @@ impl<R: Ring, E: Engine<R>> StageRun<'_, '_, '_, R, E> {
 
 /// Batches in flight, the same at both servers, from public sizes alone.
 fn in_flight(public: &PublicModel, layout: &MaterialLayout) -> usize {
-    let first = |stage: usize| layout.stage_tiles(stage).start;
-    let material = |tile: usize| layout.chunks(tile).map(|(_, bytes)| bytes).sum();
+    let first = |stage: usize| layout.stage_batches(stage).start;
+    let material = |batch: usize| layout.chunks(batch).map(|(_, bytes)| bytes).sum();
     let stages = 0..public.network.stages().len();
     let material: usize = stages.map(|stage| material(first(stage))).max().unwrap_or(0);
-    let openings = MaterialLayout::largest_message(public) * layout.tile(0).rows.len();
+    let openings = MaterialLayout::largest_message(public) * layout.batch(0).rows.len();
     let bytes = material.max(16 * openings).max(1);
     (FLIGHT_BYTES / bytes).clamp(*IN_FLIGHT.start(), *IN_FLIGHT.end())
 }

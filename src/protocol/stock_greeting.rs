@@ -127,7 +127,7 @@ mod tests {
             set_id: TripleSetId::from_bytes([id; 16]),
             size: (u32::from(id), 9),
             slots: SLOTS,
-            tile_rows: 128,
+            batch_rows: 128,
             origin: Origin::Dealt,
         };
         StockedSet { facts, mask: WeightMaskId::from_bytes([mask; 16]), next }

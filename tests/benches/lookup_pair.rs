@@ -9,8 +9,8 @@ use ppdenoise::protocol::PairSession;
 use ppdenoise::wire::{MemChannel, pair};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Elements of a sample: a tile of a convolutional network.
-const TILE: usize = 1 << 17;
+/// Elements of a sample: a batch of a convolutional network.
+const BATCH: usize = 1 << 17;
 
 fn main() {
     divan::main();
@@ -60,9 +60,9 @@ fn both(
 #[divan::bench(args = [(8, 5), (8, 6), (9, 6)], sample_count = 5, sample_size = 1)]
 fn lookups(bencher: Bencher<'_, '_>, shape: (u32, u32)) {
     let mut servers = servers();
-    bencher.counter(ItemsCount::new(TILE)).bench_local(|| {
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         both(&mut servers, |session, channel, view| {
-            session.lookups::<u32>(channel, view, (1, 0..TILE), shape).expect("lookups");
+            session.lookups::<u32>(channel, view, (1, 0..BATCH), shape).expect("lookups");
         });
     });
 }
@@ -71,9 +71,9 @@ fn lookups(bencher: Bencher<'_, '_>, shape: (u32, u32)) {
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn squares(bencher: Bencher<'_, '_>) {
     let mut servers = servers();
-    bencher.counter(ItemsCount::new(TILE)).bench_local(|| {
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         both(&mut servers, |session, channel, view| {
-            session.squares::<u32>(channel, view, (1, 0..TILE)).expect("squares");
+            session.squares::<u32>(channel, view, (1, 0..BATCH)).expect("squares");
         });
     });
 }

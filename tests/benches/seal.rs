@@ -28,7 +28,7 @@ fn content(sealed: bool, chunk: usize) -> Content {
     let ring_bits = RingBits::L32;
     let body: Body = if sealed {
         let (party, set_id) = (Party::S0, TripleSetId::from_bytes([4; 16]));
-        let (height, width, slots, tile_rows) = (512, 512, 1, 64);
+        let (height, width, slots, batch_rows) = (512, 512, 1, 64);
         Triples {
             party,
             set_id,
@@ -39,7 +39,7 @@ fn content(sealed: bool, chunk: usize) -> Content {
             height,
             width,
             slots,
-            tile_rows,
+            batch_rows,
             origin: Origin::Dealt,
         }
         .into()

@@ -1,4 +1,4 @@
-//! A dealt tile as the two servers would have made it: explicit at both.
+//! A dealt batch as the two servers would have made it: explicit at both.
 //!
 //! What S1 derives from its seed becomes its chunk, and every vector is shared anew, so that a reader
 //! that takes a share from the seed instead of the chunk gets a wrong result.
@@ -8,25 +8,25 @@
 
 use ppdenoise::crypto::prg::Seed;
 use ppdenoise::ids::Party;
-use ppdenoise::material::{Chunk, Origin, SlotView, Tile};
+use ppdenoise::material::{BatchSpan, Chunk, Origin, SlotView};
 use ppdenoise::model::{ActivationSpec, PublicModel};
 use ppdenoise::network::Op;
 use ppdenoise::numbers::ring;
 use ppdenoise::numbers::ring::Ring;
 
-/// The chunks of S0 and S1 for `op` and `tile`; `seeds` are both servers' slot seeds, `dealt` is S0's
+/// The chunks of S0 and S1 for `op` and `batch`; `seeds` are both servers' slot seeds, `dealt` is S0's
 /// chunk.
 pub fn split<R: Ring>(
     public: &PublicModel,
     seeds: [&Seed; 2],
     slot: u64,
-    tile: &Tile,
+    batch: &BatchSpan,
     (op, dealt): (usize, &[u8]),
 ) -> [Vec<u8>; 2] {
     let view = |party: Party| SlotView::new(party, seeds[party.index()], slot, Origin::Dealt);
     let at = |count: usize| {
-        let width = count / tile.rows.len();
-        tile.rows.start * width..tile.rows.end * width
+        let width = count / batch.rows.len();
+        batch.rows.start * width..batch.rows.end * width
     };
     match &public.network.ops()[op] {
         Op::Linear(_) => {

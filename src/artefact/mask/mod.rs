@@ -359,7 +359,7 @@ fn remove(path: &Path) -> Result<(), FormatError> {
 }
 
 fn hint_key(number: usize, piece: &HintPiece) -> ChunkKey {
-    ChunkKey { slot: 0, op: piece.index as u32, tile: number as u32 }
+    ChunkKey { slot: 0, op: piece.index as u32, piece: number as u32 }
 }
 
 /// The other server's hints on their way into their file.

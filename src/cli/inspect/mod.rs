@@ -182,7 +182,7 @@ fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
             "height": f.height,
             "width": f.width,
             "slots": f.slots,
-            "tile_rows": f.tile_rows,
+            "batch_rows": f.batch_rows,
             "origin": f.origin.to_string(),
         }),
         Body::Prepared(f) => json!({
@@ -193,7 +193,7 @@ fn describe(header: &Header, names: Option<&KeyFolder>) -> Map<String, Value> {
             "ring_bits": f.ring_bits.bits(),
             "height": f.height,
             "width": f.width,
-            "tile_rows": f.tile_rows,
+            "batch_rows": f.batch_rows,
         }),
         Body::ResultShare(f) => json!({
             "server": f.party.index(),

@@ -1,6 +1,6 @@
 //! The evaluator's side.
 
-use super::garbler::{TILE, Tile, check_inputs, pair, tweak_keys, xor};
+use super::garbler::{GROUP, GroupWire, check_inputs, pair, tweak_keys, xor};
 use super::hash::Hasher;
 use super::program::{Op, Program};
 use super::{Block, GarbleError, Labels, TweakRange};
@@ -46,14 +46,14 @@ impl Evaluator {
         let mut run = EvaluatorRun {
             hasher: &self.hasher,
             keys: &keys,
-            slots: Tile::slots(program.slots),
-            scratch: Tile::slots(3),
+            slots: GroupWire::slots(program.slots),
+            scratch: GroupWire::slots(3),
         };
-        let tile_bytes = program.table_bytes(TILE).max(1);
+        let group_bytes = program.table_bytes(GROUP).max(1);
         for (first, tables) in
-            (0..n).step_by(TILE).zip(tables.chunks(tile_bytes).chain(std::iter::repeat(&[][..])))
+            (0..n).step_by(GROUP).zip(tables.chunks(group_bytes).chain(std::iter::repeat(&[][..])))
         {
-            run.tile(program, inputs, first, tables, &mut outputs);
+            run.group(program, inputs, first, tables, &mut outputs);
         }
         Labels::new(n, outputs)
     }
@@ -62,12 +62,12 @@ impl Evaluator {
 struct EvaluatorRun<'a> {
     hasher: &'a Hasher,
     keys: &'a [[AesKey; 2]],
-    slots: Vec<Tile>,
-    scratch: Vec<Tile>,
+    slots: Vec<GroupWire>,
+    scratch: Vec<GroupWire>,
 }
 
 impl EvaluatorRun<'_> {
-    fn tile(
+    fn group(
         &mut self,
         program: &Program,
         inputs: &Labels,
@@ -76,7 +76,7 @@ impl EvaluatorRun<'_> {
         outputs: &mut [Block],
     ) {
         let n = inputs.instances();
-        let m = TILE.min(n - first);
+        let m = GROUP.min(n - first);
         for (wire, &slot) in program.inputs.iter().enumerate() {
             self.slots[slot as usize].0[..m].copy_from_slice(&inputs.wire(wire)[first..][..m]);
         }

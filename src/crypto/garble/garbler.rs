@@ -6,19 +6,19 @@ use super::{Block, Delta, GarbleError, Labels, TweakRange};
 use crate::kernels::{AesKey, GarbleAnd, garble_and, xor_blocks};
 use crate::numbers::bits::Bits;
 
-/// Instances worked off together: one wire of a tile is 4 KB, so a circuit's live wires stay in the
+/// Instances worked off together: one wire of a group is 4 KB, so a circuit's live wires stay in the
 /// second cache, and the round keys are spread over the vectors once for many gates. Part of the
 /// format of the tables.
-pub(super) const TILE: usize = 256;
+pub(super) const GROUP: usize = 256;
 
-/// One wire for the instances of a tile, on cache line boundaries.
+/// One wire for the instances of a group, on cache line boundaries.
 #[derive(Clone)]
 #[repr(C, align(64))]
-pub(super) struct Tile(pub(super) [Block; TILE]);
+pub(super) struct GroupWire(pub(super) [Block; GROUP]);
 
-impl Tile {
-    pub(super) fn slots(count: usize) -> Vec<Tile> {
-        vec![Tile([Block::ZERO; TILE]); count]
+impl GroupWire {
+    pub(super) fn slots(count: usize) -> Vec<GroupWire> {
+        vec![GroupWire([Block::ZERO; GROUP]); count]
     }
 }
 
@@ -103,7 +103,7 @@ impl Garbler {
     /// Garbles a batch: appends the tables (the message to the evaluator) to `tables`.
     ///
     /// Inputs: zero labels of the garbler's and then of the evaluator's input wires.   Message:
-    /// [`Program::table_bytes`], tile by tile (256 instances), in a tile gate by gate.   Security:
+    /// [`Program::table_bytes`], group by group (256 instances), in a group gate by gate.   Security:
     /// semi-honest; input labels fresh, tweaks from this session's gate counter.   Source: Zahur, Rosulek, Evans 2015, figure 2.
     ///
     /// # Errors
@@ -123,11 +123,11 @@ impl Garbler {
         let mut run = GarblerRun {
             garbler: self,
             keys: &keys,
-            slots: Tile::slots(program.slots),
-            scratch: Tile::slots(3),
+            slots: GroupWire::slots(program.slots),
+            scratch: GroupWire::slots(3),
         };
-        for first in (0..n).step_by(TILE) {
-            run.tile(program, inputs, first, tables, &mut outputs);
+        for first in (0..n).step_by(GROUP) {
+            run.group(program, inputs, first, tables, &mut outputs);
         }
         Ok(Garbled { outputs: Labels::new(n, outputs)? })
     }
@@ -161,12 +161,12 @@ pub(super) fn check_inputs(program: &Program, inputs: &Labels) -> Result<(), Gar
 struct GarblerRun<'a> {
     garbler: &'a Garbler,
     keys: &'a [[AesKey; 2]],
-    slots: Vec<Tile>,
-    scratch: Vec<Tile>,
+    slots: Vec<GroupWire>,
+    scratch: Vec<GroupWire>,
 }
 
 impl GarblerRun<'_> {
-    fn tile(
+    fn group(
         &mut self,
         program: &Program,
         inputs: &Labels,
@@ -175,7 +175,7 @@ impl GarblerRun<'_> {
         outputs: &mut [Block],
     ) {
         let n = inputs.instances();
-        let m = TILE.min(n - first);
+        let m = GROUP.min(n - first);
         for (wire, &slot) in program.inputs.iter().enumerate() {
             self.slots[slot as usize].0[..m].copy_from_slice(&inputs.wire(wire)[first..][..m]);
         }
@@ -213,7 +213,7 @@ impl GarblerRun<'_> {
 }
 
 /// `slots[out] = slots[a] ^ slots[b]`; `out` is neither of them.
-pub(super) fn xor(hasher: &Hasher, slots: &mut [Tile], (out, a, b): (u32, u32, u32)) {
+pub(super) fn xor(hasher: &Hasher, slots: &mut [GroupWire], (out, a, b): (u32, u32, u32)) {
     if a == b {
         slots[out as usize].0.fill(Block::ZERO);
     } else if let Ok([out, a, b]) = slots.get_disjoint_mut([out as usize, a as usize, b as usize]) {
@@ -222,7 +222,7 @@ pub(super) fn xor(hasher: &Hasher, slots: &mut [Tile], (out, a, b): (u32, u32, u
 }
 
 /// Two different slots.
-pub(super) fn pair(slots: &mut [Tile], out: u32, a: u32) -> [&mut Tile; 2] {
+pub(super) fn pair(slots: &mut [GroupWire], out: u32, a: u32) -> [&mut GroupWire; 2] {
     slots.get_disjoint_mut([out as usize, a as usize]).expect("a gate never writes its operand")
 }
 

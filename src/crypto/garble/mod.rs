@@ -2,7 +2,7 @@
 //!
 //! Scheme: Zahur, Rosulek, Evans, "Two halves make a whole" (Eurocrypt 2015): two blocks an AND
 //! gate, XOR and INV free. Hash: [`hash`]. Layout: structure of arrays, wire-major, so the inner
-//! loops run over instances and the AES pipelines stay full; a batch is worked off in tiles small
+//! loops run over instances and the AES pipelines stay full; a batch is worked off in groups small
 //! enough for the first caches. Nothing here does IO: states in, messages out.
 //!
 //! Output labels are not decoded by a table: the colour bits (lowest bits) of the garbler's zero

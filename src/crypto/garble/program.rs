@@ -1,4 +1,4 @@
-//! A circuit prepared for batches: wires get reusable slots, so that a tile stays in the caches.
+//! A circuit prepared for batches: wires get reusable slots, so that a group stays in the caches.
 
 use crate::crypto::circuit::{Circuit, Gate, Wire};
 

@@ -13,27 +13,27 @@ pub fn columns_to_rows(columns: &[Block], rows: &mut [Block]) {
     assert!(rows.len().is_multiple_of(128) && columns.len() == rows.len());
     let blocks = rows.len() / 128;
     for (at, out) in rows.chunks_exact_mut(128).enumerate() {
-        let mut tile = Tile { low: [0; 128], high: [0; 128] };
+        let mut square = Square { low: [0; 128], high: [0; 128] };
         for j in 0..128 {
             let v = columns[j * blocks + at].0;
-            tile.low[j] = v as u64;
-            tile.high[j] = (v >> 64) as u64;
+            square.low[j] = v as u64;
+            square.high[j] = (v >> 64) as u64;
         }
-        tile.transpose();
+        square.transpose();
         for (i, out) in out.iter_mut().enumerate() {
-            *out = Block(u128::from(tile.high[i]) << 64 | u128::from(tile.low[i]));
+            *out = Block(u128::from(square.high[i]) << 64 | u128::from(square.low[i]));
         }
     }
 }
 
 /// 128 x 128 bits; the halves of each row are kept apart so that every step is on 64-bit words,
 /// which vectorise.
-struct Tile {
+struct Square {
     low: [u64; 128],
     high: [u64; 128],
 }
 
-impl Tile {
+impl Square {
     /// Swaps ever smaller off-diagonal squares: (0, 1) against (1, 0) of each 2 x 2 arrangement.
     fn transpose(&mut self) {
         for i in 0..64 {

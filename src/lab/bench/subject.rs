@@ -125,12 +125,12 @@ impl<'a> Subject<'a> {
     /// The bytes of the material for one image on this disk: S0's, or both servers' own.
     pub(super) fn material_bytes(&self, quantised: &QuantisedModel) -> Result<u64, LabError> {
         let public = &quantised.public;
-        let tile_rows = MaterialLayout::default_tile_rows(public);
+        let batch_rows = MaterialLayout::default_batch_rows(public);
         let files = match self.request.material {
             Origin::Dealt => 1,
             Origin::Made => 2,
         };
-        let layout = MaterialLayout::new(public, self.size, tile_rows, self.request.material)?;
+        let layout = MaterialLayout::new(public, self.size, batch_rows, self.request.material)?;
         Ok(files * layout.bytes_per_slot())
     }
 

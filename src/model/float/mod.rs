@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// Patches evaluated at once: large enough for the matrix product, small enough for the cache.
-const TILE_ROWS: usize = 256;
+const BATCH_ROWS: usize = 256;
 
 /// Weights as (outputs, inputs) and a bias an output.
 #[derive(Clone, PartialEq)]
@@ -105,7 +105,7 @@ impl FloatModel {
     /// Denoises an image given in network units, row-major `size.0` x `size.1`, with noise of the model's
     /// level.
     ///
-    /// `activation` is applied to a whole tile of pre-activations in place; `progress` is told the
+    /// `activation` is applied to a whole batch of pre-activations in place; `progress` is told the
     /// share of patches done.
     ///
     /// # Errors
@@ -166,7 +166,7 @@ impl FloatModel {
         Ok(extremes.into_iter().map(wide).collect())
     }
 
-    /// Denoises; `observe` sees what each linear op gives with what is added, tile by tile.
+    /// Denoises; `observe` sees what each linear op gives with what is added, batch by batch.
     fn evaluate(
         &self,
         input: &Input<'_>,
@@ -181,12 +181,12 @@ impl FloatModel {
         let mut maps: Vec<Vec<f32>> = vec![input.image.to_vec()];
         for (number, grid) in grids.iter().enumerate() {
             let mut next = Vec::new();
-            for first in (0..grid.rows()).step_by(TILE_ROWS) {
-                let rows = first..grid.rows().min(first + TILE_ROWS);
+            for first in (0..grid.rows()).step_by(BATCH_ROWS) {
+                let rows = first..grid.rows().min(first + BATCH_ROWS);
                 let done = number as f64 + first as f64 / grid.rows() as f64;
                 progress(done / grids.len() as f64);
-                let tile = Tile { grid, maps: &maps, whole: &whole, input, rows: rows.clone() };
-                let out = self.tile(&tile, activation, observe);
+                let batch = Batch { grid, maps: &maps, whole: &whole, input, rows: rows.clone() };
+                let out = self.batch(&batch, activation, observe);
                 if number + 1 < grids.len() {
                     let width = out.len() / rows.len();
                     next.resize(grid.map_values(width), 0.0);
@@ -207,13 +207,13 @@ impl FloatModel {
         Ok(sums.iter().zip(&weights).map(|(s, &w)| (s / f64::from(w)) as f32).collect())
     }
 
-    fn tile(
+    fn batch(
         &self,
-        tile: &Tile<'_>,
+        batch: &Batch<'_>,
         activation: &dyn Fn(&mut [f32]),
         observe: &mut dyn FnMut(usize, &[f32]),
     ) -> Vec<f32> {
-        let Tile { grid, maps, whole, input, ref rows } = *tile;
+        let Batch { grid, maps, whole, input, ref rows } = *batch;
         let (ops, image) = (self.network.ops(), input.image);
         let mut features = Vec::new();
         // What is observed belongs to the linear op, and is complete with what is added.
@@ -282,7 +282,7 @@ struct Input<'a> {
 }
 
 /// Some patches on their way through a stage.
-struct Tile<'a> {
+struct Batch<'a> {
     grid: &'a StageGrid,
     /// What was made so far; empty where nobody needs it any more.
     maps: &'a [Vec<f32>],

@@ -1,11 +1,11 @@
 //! The two servers make material between themselves: lookups and square pairs, over a channel.
 //!
-//! A tile's elements are cut into groups of blocks; the messages of one step of a group travel in one
+//! A batch's elements are cut into groups of blocks; the messages of one step of a group travel in one
 //! frame, and several groups are on their way at a time, so that one computes while another's frame
 //! travels. Both servers take the steps of all groups in the same order, which keeps the counters of the
 //! extension and of the tweaks in step.
 //!
-//! Rounds: hi + 2 for the lookups of a tile of one group, 2 for its square pairs.
+//! Rounds: hi + 2 for the lookups of a batch of one group, 2 for its square pairs.
 //! Security: semi-honest. Source: docs/protocols.md, material without a dealer.
 
 mod group;

@@ -53,7 +53,7 @@ fn read_chunk<R: Ring>(chunk: &[u8], count: usize, hi: u32) -> LookupShares<R> {
     LookupShares { one_hot, k2: next(), k3: next(), rho: next() }
 }
 
-fn lookups_of_a_tile<R: Ring>(count: usize, first: usize, (hi, lo): (u32, u32)) {
+fn lookups_of_a_batch<R: Ring>(count: usize, first: usize, (hi, lo): (u32, u32)) {
     let chunks = both(|session, channel, view| {
         session.lookups::<R>(channel, view, (2, first..first + count), (hi, lo)).unwrap()
     });
@@ -73,14 +73,14 @@ fn lookups_of_a_tile<R: Ring>(count: usize, first: usize, (hi, lo): (u32, u32)) 
 
 /// m and m' are those of the slot, op and place.
 #[test]
-fn a_tile_of_several_groups_has_the_dealers_relations() {
-    lookups_of_a_tile::<u32>(COUNT, 1000, (8, 6));
-    lookups_of_a_tile::<u64>(BLOCK + 9, 0, (5, 3));
-    lookups_of_a_tile::<u32>(1, 0, (1, 0));
+fn a_batch_of_several_groups_has_the_dealers_relations() {
+    lookups_of_a_batch::<u32>(COUNT, 1000, (8, 6));
+    lookups_of_a_batch::<u64>(BLOCK + 9, 0, (5, 3));
+    lookups_of_a_batch::<u32>(1, 0, (1, 0));
 }
 
 #[test]
-fn squares_of_a_tile() {
+fn squares_of_a_batch() {
     let at = 300..300 + COUNT;
     let chunks = both(|session, channel, view| {
         session.squares::<u32>(channel, view, (2, at.clone())).unwrap()
@@ -109,7 +109,7 @@ fn bytes_a_lookup() {
 }
 
 #[test]
-fn sacrifices_pass_between_tiles() {
+fn sacrifices_pass_between_batches() {
     let done = both(|session, channel, view| {
         session.sacrifice_lookups::<u32>(channel, 2, (8, 6))?;
         session.lookups::<u32>(channel, view, (2, 0..100), (8, 6))?;

@@ -205,7 +205,7 @@ struct OpShares {
 }
 
 impl LinearShares {
-    /// Those of a tile of patches, a row a patch: what a file of material has of op `op`. `slot` is counted
+    /// Those of a batch of patches, a row a patch: what a file of material has of op `op`. `slot` is counted
     /// from the first of [`LinearWork::slots`].
     ///
     /// # Panics

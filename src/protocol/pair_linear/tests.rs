@@ -102,15 +102,16 @@ fn both<T: Send>(run: impl Fn(Party, &mut dyn Channel) -> T + Sync) -> [T; 2] {
     })
 }
 
-/// What the dealer would share: X times Y of every patch, tile by tile in the order of the files.
+/// What the dealer would share: X times Y of every patch, batch by batch in the order of the files.
 fn check(public: &PublicModel, size: (usize, usize), shares: &[LinearShares; 2]) {
     let seeds = PARTIES.map(|party| seed(40 + party.index() as u8));
     let layout = MaterialLayout::new(public, size, 50, Origin::Made).unwrap();
     let grids = public.network.grids(size).unwrap();
     let (mut wrong, mut all) = (0, 0);
-    for (slot, tile) in [0, 1].into_iter().flat_map(|s| (0..layout.tiles()).map(move |t| (s, t))) {
-        let tile = layout.tile(tile);
-        let grid = &grids[tile.stage];
+    for (slot, batch) in [0, 1].into_iter().flat_map(|s| (0..layout.batches()).map(move |t| (s, t)))
+    {
+        let batch = layout.batch(batch);
+        let grid = &grids[batch.stage];
         for op in grid.stage.ops.clone() {
             let Op::Linear(l) = &public.network.ops()[op] else { continue };
             let total = |parts: [Vec<u32>; 2]| -> Vec<u32> {
@@ -124,13 +125,13 @@ fn check(public: &PublicModel, size: (usize, usize), shares: &[LinearShares; 2])
                 total(views.each_ref().map(|view| view.input_mask(op, run.clone())))
             };
             let y = match public.network.inner_mask(op) {
-                None => grid.gather_masked(tile.rows.clone(), |map, run| {
+                None => grid.gather_masked(batch.rows.clone(), |map, run| {
                     mask(public.network.maps()[map].op, run)
                 }),
-                Some(op) => mask(op, tile.rows.start * l.inputs..tile.rows.end * l.inputs),
+                Some(op) => mask(op, batch.rows.start * l.inputs..batch.rows.end * l.inputs),
             };
             let n = public.network.masked_inputs(op);
-            let z = [0, 1].map(|i| shares[i].chunk(slot, op, tile.rows.clone()).to_vec());
+            let z = [0, 1].map(|i| shares[i].chunk(slot, op, batch.rows.clone()).to_vec());
             let expected = y.chunks_exact(n).flat_map(|y| {
                 x.chunks_exact(l.inputs).map(move |x| {
                     x.iter().zip(y).fold(0u32, |s, (x, y)| s.wrapping_add(x.wrapping_mul(*y)))

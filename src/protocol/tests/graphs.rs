@@ -23,7 +23,7 @@ fn quantised(seed: u64, ring: RingBits, method: Method) -> Option<QuantisedModel
 struct Run {
     seed: u64,
     size: (usize, usize),
-    tile_rows: usize,
+    batch_rows: usize,
     made: bool,
     prepared: [bool; 2],
 }
@@ -31,13 +31,13 @@ struct Run {
 fn runs() -> impl Strategy<Value = Run> {
     let sizes = (2usize..14, 2usize..14);
     let run =
-        |(seed, size, tile_rows, made, prepared)| Run { seed, size, tile_rows, made, prepared };
+        |(seed, size, batch_rows, made, prepared)| Run { seed, size, batch_rows, made, prepared };
     (any::<u64>(), sizes, 1usize..60, any::<bool>(), any::<[bool; 2]>()).prop_map(run)
 }
 
 impl Run {
     fn world(&self, model: QuantisedModel) -> World {
-        let mut world = World::sized(model, self.size, self.tile_rows, 20);
+        let mut world = World::sized(model, self.size, self.batch_rows, 20);
         world.prepared = self.prepared;
         if self.made { world.made() } else { world }
     }

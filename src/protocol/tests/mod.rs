@@ -87,27 +87,27 @@ fn the_mean_shift_equals_the_twin_exactly() {
 }
 
 /// A convolutional network with ReLU and calibrated ranges.
-fn convolutional(ring: RingBits, tile_rows: usize) -> World {
-    convolutional_with(lookups(), ring, tile_rows, 1)
+fn convolutional(ring: RingBits, batch_rows: usize) -> World {
+    convolutional_with(lookups(), ring, batch_rows, 1)
 }
 
 fn lookups() -> Method {
     Method::Lut { cells: Cells::Count(6) }
 }
 
-fn convolutional_with(method: Method, ring: RingBits, tile_rows: usize, stride: usize) -> World {
+fn convolutional_with(method: Method, ring: RingBits, batch_rows: usize, stride: usize) -> World {
     let ranges = Ranges::Calibrated { margin: 1.25 };
     let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
     let model = random_convolutional(&[5, 4], 1.5, stride);
-    World::of(quantise(&model, &options).unwrap(), tile_rows, 20)
+    World::of(quantise(&model, &options).unwrap(), batch_rows, 20)
 }
 
 /// The same layer by layer over the whole image: an image is masked once, and so is every map
-/// between two convolutions, whatever the tiles.
+/// between two convolutions, whatever the batches.
 #[test]
 fn convolutions_equal_the_twin_exactly() {
-    for tile_rows in [7, 40, 1000] {
-        let world = convolutional(RingBits::L32, tile_rows);
+    for batch_rows in [7, 40, 1000] {
+        let world = convolutional(RingBits::L32, batch_rows);
         secure_equals_twin::<u32, _>(&world, world.engines());
     }
     let world = convolutional(RingBits::L64, 64);
@@ -118,8 +118,8 @@ fn convolutions_equal_the_twin_exactly() {
 /// the stride does not fit the image.
 #[test]
 fn convolutions_with_a_stride_equal_the_twin_exactly() {
-    for (ring, tile_rows, stride) in [(RingBits::L32, 7, 2), (RingBits::L64, 100, 3)] {
-        let world = convolutional_with(lookups(), ring, tile_rows, stride);
+    for (ring, batch_rows, stride) in [(RingBits::L32, 7, 2), (RingBits::L64, 100, 3)] {
+        let world = convolutional_with(lookups(), ring, batch_rows, stride);
         match ring {
             RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.engines()),
             RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.engines()),
@@ -133,9 +133,9 @@ fn convolutions_with_a_stride_equal_the_twin_exactly() {
 /// And with garbled signs.
 #[test]
 fn garbled_convolutions_equal_the_twin_exactly() {
-    for (ring, tile_rows) in [(RingBits::L32, 100), (RingBits::L64, 1000)] {
+    for (ring, batch_rows) in [(RingBits::L32, 100), (RingBits::L64, 1000)] {
         let method = Method::Gc { function: Piecewise::relu(), refit: false };
-        let world = convolutional_with(method, ring, tile_rows, 1);
+        let world = convolutional_with(method, ring, batch_rows, 1);
         match ring {
             RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.gc_engines()),
             RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.gc_engines()),
@@ -144,16 +144,16 @@ fn garbled_convolutions_equal_the_twin_exactly() {
 }
 
 #[test]
-fn convolutions_do_not_depend_on_tiles_or_preparation() {
-    let run = |tile_rows, prepared| {
-        let mut world = convolutional(RingBits::L32, tile_rows);
+fn convolutions_do_not_depend_on_batches_or_preparation() {
+    let run = |batch_rows, prepared| {
+        let mut world = convolutional(RingBits::L32, batch_rows);
         world.prepared = prepared;
         let [mut a, mut b] = world.engines();
         world.run::<u32, LutEngine>([&mut a, &mut b]).0
     };
     let whole = run(1000, [false; 2]);
-    for (tile_rows, prepared) in [(1, [false; 2]), (33, [true, false]), (50, [true; 2])] {
-        assert_eq!(run(tile_rows, prepared), whole);
+    for (batch_rows, prepared) in [(1, [false; 2]), (33, [true, false]), (50, [true; 2])] {
+        assert_eq!(run(batch_rows, prepared), whole);
     }
 }
 
@@ -167,8 +167,8 @@ fn bytes_of_a_convolutional_network_are_as_stated() {
     let mut expected = 4 * pixels + 9;
     expected += network.linears().map(|(_, l)| 4 * l.weights() + 9).sum::<usize>();
     for (_, spec, features) in network.activations() {
-        for tile in world.layout.stage_tiles(0) {
-            let count = world.layout.tile(tile).rows.len() * features;
+        for batch in world.layout.stage_batches(0) {
+            let count = world.layout.batch(batch).rows.len() * features;
             let packed = (count * spec.input_bits() as usize).div_ceil(8);
             expected += packed + 12 * count + 3 * 9;
         }
@@ -176,11 +176,11 @@ fn bytes_of_a_convolutional_network_are_as_stated() {
     assert_eq!(traffic.bytes_sent, expected as u64);
 }
 
-/// The tile size is no part of what is computed.
+/// The batch size is no part of what is computed.
 #[test]
-fn results_do_not_depend_on_tiles() {
-    let run = |tile_rows| {
-        let world = World::new(RingBits::L32, &[12, 7], tile_rows, 20);
+fn results_do_not_depend_on_batches() {
+    let run = |batch_rows| {
+        let world = World::new(RingBits::L32, &[12, 7], batch_rows, 20);
         let [mut a, mut b] = world.engines();
         world.run::<u32, LutEngine>([&mut a, &mut b]).0
     };

@@ -25,7 +25,7 @@ impl<E> Recorder<E> {
     }
 }
 
-/// The recorded values of elements `at`, whatever tiles they came in.
+/// The recorded values of elements `at`, whatever batches they came in.
 fn find(seen: &HashMap<usize, Vec<Seen>>, op: usize, at: &Range<usize>) -> Vec<u64> {
     let mut found = vec![None; at.len()];
     for (range, values) in &seen[&op] {

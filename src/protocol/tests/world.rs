@@ -3,12 +3,12 @@
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::crypto::share;
 use crate::ids::Party;
-use crate::material::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds, SlotView, Tile};
+use crate::material::{BatchSpan, Chunk, Dealer, MaterialLayout, Origin, PartySeeds, SlotView};
 use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{
-    Engine, GcEngine, GcSession, Image, LutEngine, MaskProducts, MaskedWeights, ProtocolError,
-    SourceError, Sources, TileSource, WeightSource, denoise,
+    Engine, GcEngine, GcSession, Image, LutEngine, MaskProducts, MaskedWeights, MaterialSource,
+    ProtocolError, SourceError, Sources, WeightSource, denoise,
 };
 use crate::split::split;
 use crate::wire::{Channel, Traffic, pair};
@@ -17,11 +17,11 @@ use std::ops::Range;
 pub(super) const SIZE: (usize, usize) = (19, 16);
 pub(super) const PARTIES: [Party; 2] = [Party::S0, Party::S1];
 
-/// Changes what the dealer made for a tile: (world, tile, chunks by op).
+/// Changes what the dealer made for a batch: (world, batch, chunks by op).
 pub(super) type Tamper = fn(&World, usize, &mut [(usize, Vec<u8>)]);
 
-/// A server's chunks of a slot, by tile, each with its op.
-pub(super) type MadeTiles = Vec<Vec<(usize, Vec<u8>)>>;
+/// A server's chunks of a slot, by batch, each with its op.
+pub(super) type MadeBatches = Vec<Vec<(usize, Vec<u8>)>>;
 
 /// A model, an image and material for one slot, all from small numbers as seeds.
 pub(super) struct World {
@@ -38,7 +38,7 @@ pub(super) struct World {
     pub(super) slot: u64,
     /// From which each server draws in a session of garbled circuits.
     pub(super) session_seeds: [Seed; 2],
-    /// Changes S0's explicit chunks of a tile, for tests of broken material.
+    /// Changes S0's explicit chunks of a batch, for tests of broken material.
     pub(super) tamper: Option<Tamper>,
     pub(super) layout: MaterialLayout,
     /// Which server has computed U Y_i ahead of time.
@@ -46,42 +46,42 @@ pub(super) struct World {
     /// Who made the material; see [`World::made`].
     origin: Origin,
     /// What the two servers made in a session of theirs; without it, made material is the dealer's, split.
-    pub(super) chunks_made: Option<[MadeTiles; 2]>,
+    pub(super) chunks_made: Option<[MadeBatches; 2]>,
 }
 
 impl World {
     pub(super) fn new(
         ring: RingBits,
         hidden: &[usize],
-        tile_rows: usize,
+        batch_rows: usize,
         material_seed: u8,
     ) -> Self {
         let lut = Method::lut(2);
-        World::with(ring, lut, hidden, tile_rows, material_seed)
+        World::with(ring, lut, hidden, batch_rows, material_seed)
     }
 
     pub(super) fn with(
         ring: RingBits,
         method: Method,
         hidden: &[usize],
-        tile_rows: usize,
+        batch_rows: usize,
         material_seed: u8,
     ) -> Self {
         let options = QuantiseOptions::guaranteed(ring, method, 2.5);
         let model = quantise(&random_model(hidden, 3.0, true), &options).unwrap();
-        World::of(model, tile_rows, material_seed)
+        World::of(model, batch_rows, material_seed)
     }
 
     /// A world for a model.
-    pub(super) fn of(model: QuantisedModel, tile_rows: usize, material_seed: u8) -> Self {
-        World::sized(model, SIZE, tile_rows, material_seed)
+    pub(super) fn of(model: QuantisedModel, batch_rows: usize, material_seed: u8) -> Self {
+        World::sized(model, SIZE, batch_rows, material_seed)
     }
 
     /// A world for a model and an image of a size.
     pub(super) fn sized(
         model: QuantisedModel,
         size: (usize, usize),
-        tile_rows: usize,
+        batch_rows: usize,
         material_seed: u8,
     ) -> Self {
         let limit = model.public.input.limit();
@@ -92,7 +92,7 @@ impl World {
             weight_mask: Seed::from_bytes([10 + p.index() as u8; 32]),
             slots: Seed::from_bytes([material_seed + p.index() as u8; 32]),
         });
-        let layout = MaterialLayout::new(&model.public, size, tile_rows, Origin::Dealt).unwrap();
+        let layout = MaterialLayout::new(&model.public, size, batch_rows, Origin::Dealt).unwrap();
         World {
             model,
             image,
@@ -112,17 +112,17 @@ impl World {
 
     /// The same world with material that is explicit at both servers.
     pub(super) fn made(self) -> Self {
-        let (tile_rows, public) = (self.layout.tile_rows(), &self.model.public);
-        let layout = MaterialLayout::new(public, self.size, tile_rows, Origin::Made).unwrap();
+        let (batch_rows, public) = (self.layout.batch_rows(), &self.model.public);
+        let layout = MaterialLayout::new(public, self.size, batch_rows, Origin::Made).unwrap();
         World { layout, origin: Origin::Made, ..self }
     }
 
-    /// A server's chunk of op `op` for activations `at`, those of a tile, if the servers made it.
+    /// A server's chunk of op `op` for activations `at`, those of a batch, if the servers made it.
     pub(super) fn made_chunk(&self, party: Party, op: usize, at: &Range<usize>) -> Option<&[u8]> {
         let (_, _, width) = self.model.public.network.activations().find(|(o, ..)| *o == op)?;
-        let mut tiles = self.chunks_made.as_ref()?[party.index()].iter().enumerate();
-        tiles.find_map(|(tile, chunks)| {
-            let rows = self.layout.tile(tile).rows;
+        let mut batches = self.chunks_made.as_ref()?[party.index()].iter().enumerate();
+        batches.find_map(|(batch, chunks)| {
+            let rows = self.layout.batch(batch).rows;
             let (_, bytes) = chunks.iter().find(|(o, _)| *o == op)?;
             ((rows.start * width..rows.end * width) == *at).then_some(&bytes[..])
         })
@@ -148,15 +148,15 @@ impl World {
         SlotView::new(party, &self.seeds[party.index()].slots, self.slot, self.origin)
     }
 
-    /// S0's explicit chunks of a tile.
+    /// S0's explicit chunks of a batch.
     pub(super) fn chunks<R: Ring>(
         &self,
         dealer: &Dealer<'_, R>,
-        tile: usize,
+        batch: usize,
     ) -> Vec<(usize, Vec<u8>)> {
-        let mut chunks = dealer.slot(self.slot).tile(self.layout.tile(tile));
+        let mut chunks = dealer.slot(self.slot).batch(self.layout.batch(batch));
         if let Some(tamper) = self.tamper {
-            tamper(self, tile, &mut chunks);
+            tamper(self, batch, &mut chunks);
         }
         chunks
     }
@@ -188,15 +188,16 @@ impl World {
             slot: self.view(party),
             layout: &self.layout,
         };
-        let mut tiles = Tiles::<R>::new(self, party);
+        let mut batches = Batches::<R>::new(self, party);
         let mut products = Products {
             world: self,
             masks: MaskProducts::new(&model.public, &opened),
             slot: &image.slot,
             next: 0,
         };
-        let products = self.prepared[party.index()].then_some(&mut products as &mut dyn TileSource);
-        let sources = Sources { explicit: &mut tiles, products };
+        let products =
+            self.prepared[party.index()].then_some(&mut products as &mut dyn MaterialSource);
+        let sources = Sources { explicit: &mut batches, products };
         denoise(&model, engine, &image, sources, channel, &mut |_| ())
     }
 
@@ -246,45 +247,45 @@ impl<R: Ring> WeightSource<R> for Weights<'_> {
     }
 }
 
-struct Tiles<'a, R: Ring> {
+struct Batches<'a, R: Ring> {
     world: &'a World,
     party: Party,
     dealer: Option<Dealer<'a, R>>,
     next: usize,
 }
 
-impl<'a, R: Ring> Tiles<'a, R> {
+impl<'a, R: Ring> Batches<'a, R> {
     fn new(world: &'a World, party: Party) -> Self {
         let dealt = world.chunks_made.is_none() && world.origin.explicit_at(party);
         let dealer = dealt.then(|| world.dealer());
-        Tiles { world, party, dealer, next: 0 }
+        Batches { world, party, dealer, next: 0 }
     }
 }
 
-impl<R: Ring> TileSource for Tiles<'_, R> {
-    fn next_tile(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
+impl<R: Ring> MaterialSource for Batches<'_, R> {
+    fn next_batch(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
         if let Some(made) = &self.world.chunks_made {
             let chunks = made[self.party.index()][self.next].iter();
             self.next += 1;
             return Ok(chunks.map(|(op, bytes)| (*op, bytes.clone().into())).collect());
         }
         let Some(dealer) = &mut self.dealer else { return Ok(Vec::new()) };
-        let tile = self.next;
+        let batch = self.next;
         self.next += 1;
-        let mut made = self.world.chunks(dealer, tile);
+        let mut made = self.world.chunks(dealer, batch);
         if self.world.origin == Origin::Made {
             let World { model, seeds, slot, layout, .. } = self.world;
             let seeds = [&seeds[0].slots, &seeds[1].slots];
             for (op, bytes) in &mut made {
                 let dealt = (*op, &bytes[..]);
-                let both = split::<R>(&model.public, seeds, *slot, &layout.tile(tile), dealt);
+                let both = split::<R>(&model.public, seeds, *slot, &layout.batch(batch), dealt);
                 *bytes = both[self.party.index()].clone();
             }
         }
         let sizes: Vec<_> = made.iter().map(|(op, bytes)| (*op, bytes.len())).collect();
         assert_eq!(
             sizes,
-            self.world.layout.chunks(tile).collect::<Vec<_>>(),
+            self.world.layout.chunks(batch).collect::<Vec<_>>(),
             "the dealer keeps to the layout"
         );
         Ok(made.into_iter().map(|(op, bytes)| (op, bytes.into())).collect())
@@ -299,16 +300,16 @@ struct Products<'a, R: Ring> {
     next: usize,
 }
 
-impl<R: Ring> TileSource for Products<'_, R> {
-    fn next_tile(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
+impl<R: Ring> MaterialSource for Products<'_, R> {
+    fn next_batch(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
         let public = &self.world.model.public;
         let layout = self.world.layout.clone().products(public);
-        let tile = self.next;
+        let batch = self.next;
         self.next += 1;
-        let Tile { stage, rows } = layout.tile(tile);
+        let BatchSpan { stage, rows } = layout.batch(batch);
         let grid = &public.network.grids(self.world.size).unwrap()[stage];
-        let made = self.masks.tile(public, grid, self.slot, rows);
-        let chunks: Vec<_> = layout.chunks(tile).collect();
+        let made = self.masks.batch(public, grid, self.slot, rows);
+        let chunks: Vec<_> = layout.chunks(batch).collect();
         assert_eq!(
             made.iter().map(Vec::len).collect::<Vec<_>>(),
             chunks.iter().map(|c| c.1).collect::<Vec<_>>()

@@ -100,7 +100,7 @@ impl Dealer {
         for (set, prefix, [s0, s1]) in sets {
             let started = Instant::now();
             observer.event(Event::Phase(Phase::Deal));
-            let total = set.job.tiles() as f64;
+            let total = set.job.batches() as f64;
             let mut progress = |done: u64| observer.progress(done as f64 / total);
             let made = request.threads.run(|| set.job.write(s0, s1, false, &mut progress))?;
             let (set_id, s0) = made?;
@@ -173,7 +173,8 @@ impl<'a> Set<'a> {
     }
 
     fn done(&self, set_id: String, prefix: PathBuf, started: Instant) -> DealtSet {
-        let ((height, width), slots, batch) = (self.job.size, self.job.slots, self.job.tile_rows());
+        let ((height, width), slots, batch) =
+            (self.job.size, self.job.slots, self.job.batch_rows());
         let (s0_bytes, seconds) = (self.s0_bytes, started.elapsed().as_secs_f64());
         DealtSet { set_id, prefix, height, width, slots, batch, s0_bytes, seconds }
     }

@@ -7,7 +7,7 @@ use super::run::{Job, begin, set_up};
 use super::{PhaseReport, Server, ServiceError};
 use crate::artefact::PreparedFile;
 use crate::files::output::ensure_space;
-use crate::material::Tile;
+use crate::material::BatchSpan;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{MaskProducts, ProtocolError};
 use crate::roles::error::RoleError;
@@ -177,11 +177,11 @@ fn one_slot<R: Ring>(
     let grids = public.network.grids(size).map_err(ProtocolError::from)?;
     let view = set.triples.view(slot);
     let mut out = file.create(job.keys.own)?;
-    let tiles = set.layout.tiles();
-    for tile in 0..tiles {
-        let Tile { stage, rows } = set.layout.tile(tile);
-        out.tile(tile, &mut masks.tile(public, &grids[stage], &view, rows))?;
-        observer.progress((tile + 1) as f64 / tiles as f64);
+    let batches = set.layout.batches();
+    for batch in 0..batches {
+        let BatchSpan { stage, rows } = set.layout.batch(batch);
+        out.batch(batch, &mut masks.batch(public, &grids[stage], &view, rows))?;
+        observer.progress((batch + 1) as f64 / batches as f64);
     }
     Ok(out.commit()?)
 }

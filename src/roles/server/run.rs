@@ -15,7 +15,7 @@ use crate::model::EngineKind;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{
     Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, MaskedWeights,
-    ProtocolError, ServerModel, Sources, TileSource, denoise, greet, weights_digest,
+    MaterialSource, ProtocolError, ServerModel, Sources, denoise, greet, weights_digest,
 };
 use crate::roles::observer::{Event, Observer, Phase};
 use crate::wire::{Channel, Tag};
@@ -434,7 +434,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         let mut explicit = set.triples.material(slot, layout);
         let sources = Sources {
             explicit: &mut explicit,
-            products: products.as_mut().map(|p| p as &mut dyn TileSource),
+            products: products.as_mut().map(|p| p as &mut dyn MaterialSource),
         };
         let view = set.triples.view(slot);
         let plane = R::from_i64(subject.plane);

@@ -124,12 +124,12 @@ fn chunks(lab: &Lab, stem: &str, party: &str, header: &Header) -> Vec<(ChunkKey,
             let Body::Triples(fields) = &header.body else { panic!("{header:?}") };
             let public = PublicModelFile::read(&lab.path("model.pub")).unwrap();
             let layout =
-                MaterialLayout::new(&public.model, SIZE, fields.tile_rows as usize, fields.origin);
+                MaterialLayout::new(&public.model, SIZE, fields.batch_rows as usize, fields.origin);
             let (layout, slots) = (layout.unwrap(), if party == "0" { SLOTS } else { 0 });
             for slot in 0..slots {
-                for tile in 0..layout.tiles() {
-                    chunks.extend(layout.chunks(tile).map(|(op, len)| {
-                        (ChunkKey { slot, op: op as u32, tile: tile as u32 }, len)
+                for batch in 0..layout.batches() {
+                    chunks.extend(layout.chunks(batch).map(|(op, len)| {
+                        (ChunkKey { slot, op: op as u32, piece: batch as u32 }, len)
                     }));
                 }
             }

@@ -7,19 +7,19 @@ use serde_json::Value;
 const HIDDEN: u64 = 24;
 /// Bytes of a frame beside its payload.
 const FRAME: u64 = 9;
-/// Patches a tile.
-const TILE: u64 = 128;
+/// Patches a batch.
+const BATCH: u64 = 128;
 
 /// Patches along a side: output patches of 5 every 3 pixels, the last one aligned to the border.
 fn along(side: u64) -> u64 {
     (side - 5).div_ceil(3) + 1
 }
 
-/// What a server sends online: slot, mark, image, three openings a tile, done.
+/// What a server sends online: slot, mark, image, three openings a batch, done.
 fn sent((height, width): (u64, u64), input_bits: u64) -> u64 {
     let patches = along(height) * along(width);
-    let tiles = (0..patches).step_by(TILE as usize).map(|first| (patches - first).min(TILE));
-    let openings = tiles.map(|rows| {
+    let batches = (0..patches).step_by(BATCH as usize).map(|first| (patches - first).min(BATCH));
+    let openings = batches.map(|rows| {
         let values = rows * HIDDEN;
         3 * FRAME + (values * input_bits).div_ceil(8) + 2 * 4 * values + 4 * values
     });
@@ -73,7 +73,7 @@ fn check(run: &Value, section: &str, size: (u64, u64), input_bits: u64) {
         assert_eq!(count(&format!("/servers/{server}/online/bytes_{way}")), each_way);
     }
     assert_eq!(count("/online_bytes_both_directions"), 2 * each_way);
-    if patches <= TILE {
+    if patches <= BATCH {
         // Slot, mark, image, three openings, done.
         assert_eq!(count("/servers/0/online/rounds"), 7);
     }

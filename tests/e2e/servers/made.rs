@@ -27,13 +27,13 @@ fn make(lab: &Lab, size: (usize, usize)) {
     let Body::Triples(fields) = open_file(&lab.path("trip.s0")).unwrap().header().body else {
         panic!("triples")
     };
-    let rows = fields.tile_rows as usize;
+    let rows = fields.batch_rows as usize;
     let layout = MaterialLayout::new(&public, size, rows, Origin::Dealt).unwrap();
     let material = (0..fields.slots).flat_map(|slot| {
         let layout = &layout;
-        (0..layout.tiles()).flat_map(move |tile| {
-            let key = move |op: usize| ChunkKey { slot, op: op as u32, tile: tile as u32 };
-            layout.chunks(tile).map(move |(op, len)| (key(op), len))
+        (0..layout.batches()).flat_map(move |batch| {
+            let key = move |op: usize| ChunkKey { slot, op: op as u32, piece: batch as u32 };
+            layout.chunks(batch).map(move |(op, len)| (key(op), len))
         })
     });
     let all: Vec<_> = seeds(2).into_iter().chain(material).collect();
@@ -43,11 +43,11 @@ fn make(lab: &Lab, size: (usize, usize)) {
         [&dealt, &other].map(|file| Seed::from_bytes(file.chunks[0].1[32..].try_into().unwrap()));
     let mut made = [dealt.chunks[..1].to_vec(), other.chunks.clone()];
     for (key, bytes) in &dealt.chunks[1..] {
-        let (tile, op) = (layout.tile(key.tile as usize), (key.op as usize, &bytes[..]));
+        let (batch, op) = (layout.batch(key.piece as usize), (key.op as usize, &bytes[..]));
         let seeds = [&slots[0], &slots[1]];
         let both = match public.ring {
-            RingBits::L32 => split::<u32>(&public, seeds, key.slot, &tile, op),
-            RingBits::L64 => split::<u64>(&public, seeds, key.slot, &tile, op),
+            RingBits::L32 => split::<u32>(&public, seeds, key.slot, &batch, op),
+            RingBits::L64 => split::<u64>(&public, seeds, key.slot, &batch, op),
         };
         for (chunks, bytes) in made.iter_mut().zip(both) {
             chunks.push((*key, bytes));

@@ -131,7 +131,7 @@ fn what_differs_is_named_at_both_servers() {
     let differs: [(&[&str], &[&str], &str); 4] = [
         (&["--size", "24x21"], &["--size", "24x22"], "the image size: here"),
         (&["--size", "24x21"], &["--size", "24x21:2"], "the number of slots"),
-        (&["--size", "24x21"], &["--size", "24x21", "--batch", "5"], "the tile size"),
+        (&["--size", "24x21"], &["--size", "24x21", "--batch", "5"], "the batch size"),
         (&["--size", "24x21", "25x25"], &["--size", "24x21"], "the image size"),
     ];
     for (one, other, text) in differs {

@@ -104,7 +104,7 @@ fn once_the_weights_are_opened_a_server_prepares_alone() {
     assert_eq!(prepared(&lab, 0), [name]);
 }
 
-/// Spends the slot that is being prepared when its last tile is made, as a job beside it does.
+/// Spends the slot that is being prepared when its last batch is made, as a job beside it does.
 struct Spends {
     ledger: Ledger,
     set: TripleSetId,

@@ -21,12 +21,12 @@ fuzz_target!(init: seeds(files), |data: &[u8]| {
         // What is sealed ends here: its chunks open with its keys only.
         let Ok(mut reader) = envelope.in_clear() else { return };
         let mut lengths = Bytes(data);
-        for tile in 0..8 {
+        for piece in 0..8 {
             let length = match lengths.byte() {
                 255 => reader.header().payload_len as usize,
                 length => usize::from(length),
             };
-            let key = ChunkKey { slot: 0, op: 0, tile };
+            let key = ChunkKey { slot: 0, op: 0, piece };
             match reader.chunk(key, length) {
                 Ok(chunk) => assert_eq!(chunk.len(), length),
                 Err(_) => return,
@@ -55,8 +55,8 @@ fn written(how: u8, mut bytes: Bytes<'_>) -> Vec<u8> {
     let Header { sender, payload_len, chunks: count, body, .. } = header;
     let content = Content { payload_len, chunks: count, body };
     if let Ok(mut writer) = EnvelopeWriter::in_clear(&mut file, sender, content) {
-        for (tile, chunk) in (0..).zip(&mut chunks) {
-            if writer.chunk(ChunkKey { slot: 0, op: 0, tile }, chunk).is_err() {
+        for (piece, chunk) in (0..).zip(&mut chunks) {
+            if writer.chunk(ChunkKey { slot: 0, op: 0, piece }, chunk).is_err() {
                 break;
             }
         }

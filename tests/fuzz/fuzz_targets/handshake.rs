@@ -72,7 +72,7 @@ fn identity(party: Party) -> Identity {
 
 fn set(id: u8) -> SetFacts {
     let set_id = TripleSetId::from_bytes([id; 16]);
-    SetFacts { set_id, size: (512, 512), slots: 10, tile_rows: 128, origin: Origin::Dealt }
+    SetFacts { set_id, size: (512, 512), slots: 10, batch_rows: 128, origin: Origin::Dealt }
 }
 
 fn greetings() -> Vec<Vec<u8>> {

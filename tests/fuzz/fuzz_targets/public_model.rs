@@ -13,13 +13,13 @@ fuzz_target!(init: seeds(|| world::public_models().iter().map(PublicModel::to_js
     assert!(PublicModel::from_json(&model.to_json()).is_ok_and(|again| again.network == model.network));
     let (elements, largest) = (model.elements(), MaterialLayout::largest_message(&model));
     assert!(elements > 0 && largest > 0);
-    assert!(MaterialLayout::max_tile_rows(&model) * largest <= 16 << 20);
+    assert!(MaterialLayout::max_batch_rows(&model) * largest <= 16 << 20);
     for size in [(1, 1), (130, 131), (1 << 14, 1 << 14), (1 << 20, 1 << 8)] {
-        let rows = MaterialLayout::default_tile_rows(&model);
+        let rows = MaterialLayout::default_batch_rows(&model);
         let Ok(layout) = MaterialLayout::new(&model, size, rows, Origin::Made) else { continue };
-        let tiles = layout.tiles();
-        assert_eq!(layout.tile(tiles - 1).rows.end, layout.rows());
-        assert!(layout.bytes_per_slot() > 0 && layout.chunks_per_slot() >= tiles as u64);
+        let batches = layout.batches();
+        assert_eq!(layout.batch(batches - 1).rows.end, layout.rows());
+        assert!(layout.bytes_per_slot() > 0 && layout.chunks_per_slot() >= batches as u64);
     }
     model.input.encode(1e9);
     for (_, spec, _) in model.network.activations() {

@@ -5,7 +5,7 @@ use ppdenoise::ids::Party;
 use ppdenoise::material::{Origin, SlotView};
 use ppdenoise::protocol::{Image, LutEngine, MaskedWeights, Sources, denoise};
 use ppdenoise_fuzz::peer::Peer;
-use ppdenoise_fuzz::world::{LUT_32, SIZE, SLOT, Tiles, Weights};
+use ppdenoise_fuzz::world::{LUT_32, SIZE, SLOT, Batches, Weights};
 use ppdenoise_fuzz::{memory::bounded, seeds};
 
 fuzz_target!(init: seeds(answers), |data: &[u8]| {
@@ -26,8 +26,8 @@ fn serve(party: Party, answers: &[u8]) {
     let slot = SlotView::new(party, &seeds.slots, SLOT, Origin::Dealt);
     let image =
         Image { share: &share, means: &[], plane: 0, size: SIZE, slot, layout: &world.layout };
-    let mut tiles = Tiles { world, party, next: 0 };
-    let sources = Sources { explicit: &mut tiles, products: None };
+    let mut batches = Batches { world, party, next: 0 };
+    let sources = Sources { explicit: &mut batches, products: None };
     let mut engine = LutEngine::new(party, &world.model.public);
     let result = denoise(&model, &mut engine, &image, sources, &mut channel, &mut |_| ());
     if let Ok(sums) = result {

@@ -8,14 +8,14 @@ use ppdenoise::model::{
     LinearSpec, Method, PublicModel, QuantiseOptions, QuantisedModel, load_npz, quantise,
 };
 use ppdenoise::numbers::ring::{Ring, RingBits};
-use ppdenoise::protocol::{SourceError, TileSource, WeightSource};
+use ppdenoise::protocol::{SourceError, MaterialSource, WeightSource};
 use std::io::Cursor;
 use std::sync::LazyLock;
 
 /// Rows and columns of the image.
 pub const SIZE: (usize, usize) = (10, 9);
-/// Patches a tile.
-pub const TILE_ROWS: usize = 2;
+/// Patches a batch.
+pub const BATCH_ROWS: usize = 2;
 /// The slot whose material is used.
 pub const SLOT: u64 = 0;
 
@@ -24,7 +24,7 @@ pub struct World {
     pub model: QuantisedModel,
     pub seeds: [PartySeeds; 2],
     pub layout: MaterialLayout,
-    /// S0's explicit material by tile.
+    /// S0's explicit material by batch.
     pub material: Vec<Vec<(usize, Vec<u8>)>>,
 }
 
@@ -56,13 +56,13 @@ impl World {
             weight_mask: Seed::from_bytes([10 + party; 32]),
             slots: Seed::from_bytes([20 + party; 32]),
         });
-        let layout = MaterialLayout::new(&model.public, SIZE, TILE_ROWS, Origin::Dealt)
+        let layout = MaterialLayout::new(&model.public, SIZE, BATCH_ROWS, Origin::Dealt)
             .expect("the size fits");
         let material = {
             let dealer = Dealer::<R>::new(&model.public, SIZE, [&seeds[0], &seeds[1]])
                 .expect("the size fits");
             let slot = dealer.slot(SLOT);
-            (0..layout.tiles()).map(|tile| slot.tile(layout.tile(tile))).collect()
+            (0..layout.batches()).map(|batch| slot.batch(layout.batch(batch))).collect()
         };
         World { model, seeds, layout, material }
     }
@@ -83,19 +83,19 @@ impl<R: Ring> WeightSource<R> for Weights {
 }
 
 /// The material of a party.
-pub struct Tiles<'a> {
+pub struct Batches<'a> {
     pub world: &'a World,
     pub party: Party,
     pub next: usize,
 }
 
-impl TileSource for Tiles<'_> {
-    fn next_tile(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
+impl MaterialSource for Batches<'_> {
+    fn next_batch(&mut self) -> Result<Vec<(usize, Chunk)>, SourceError> {
         if self.party == Party::S1 {
             return Ok(Vec::new());
         }
-        let tile = &self.world.material[self.next];
+        let batch = &self.world.material[self.next];
         self.next += 1;
-        Ok(tile.iter().map(|(op, bytes)| (*op, Chunk::from(bytes.clone()))).collect())
+        Ok(batch.iter().map(|(op, bytes)| (*op, Chunk::from(bytes.clone()))).collect())
     }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 /// A chunk that was not sealed as it should have been.
 pub(super) fn not_authentic(file: &Path, key: ChunkKey) -> FormatError {
-    let ChunkKey { slot, op, tile } = key;
-    FormatError::NotAuthentic { file: file.to_owned(), slot, op, tile }
+    let ChunkKey { slot, op, piece } = key;
+    FormatError::NotAuthentic { file: file.to_owned(), slot, op, piece }
 }
 
 /// Reads until `out` is full or the source ends; returns how much was read.

@@ -9,7 +9,7 @@
 //! chunk, tag            as many as the header says: bytes, then 16 bytes of tag
 //! ```
 //!
-//! Integers are little-endian. A chunk's tag covers the header, its key (slot, op, tile), its length
+//! Integers are little-endian. A chunk's tag covers the header, its key (slot, op, piece), its length
 //! and its bytes, so that a chunk cannot be moved, swapped or taken from another file. A key and a
 //! length are not stored: reader and writer both know them from the header and the model.
 //!
@@ -50,22 +50,22 @@ type Tag = [u8; TAG_LEN];
 /// Over everything before the header's tag; that tag is its first half.
 type HeaderHash = [u8; 32];
 
-/// Which piece of a payload a chunk is; 0 where a kind has no slots, ops or tiles.
+/// Which piece of a payload a chunk is; 0 where a kind has no slots, ops or pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ChunkKey {
     /// The slot of a triple set.
     pub slot: u64,
     /// The index of the op in the network.
     pub op: u32,
-    /// The tile within the op.
-    pub tile: u32,
+    /// The piece within the op.
+    pub piece: u32,
 }
 
 impl ChunkKey {
     /// The only chunk of a file.
-    pub const ONLY: ChunkKey = ChunkKey { slot: 0, op: 0, tile: 0 };
+    pub const ONLY: ChunkKey = ChunkKey { slot: 0, op: 0, piece: 0 };
 
-    /// A chunk of one op, outside slots and tiles.
+    /// A chunk of one op, outside slots and pieces.
     pub fn op(op: u32) -> Self {
         ChunkKey { op, ..Self::ONLY }
     }
@@ -97,7 +97,7 @@ fn chunk_tag(header_tag: &Tag, key: ChunkKey, bytes: &[u8]) -> Tag {
     hasher.update(header_tag);
     hasher.update(&key.slot.to_le_bytes());
     hasher.update(&key.op.to_le_bytes());
-    hasher.update(&key.tile.to_le_bytes());
+    hasher.update(&key.piece.to_le_bytes());
     hasher.update(&(bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);
     let hash = hasher.finalize();

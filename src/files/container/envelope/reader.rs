@@ -174,9 +174,9 @@ impl<R: Read> EnvelopeReader<R> {
             self.done = after;
             return Ok(());
         }
-        let (file, ChunkKey { slot, op, tile }) = (self.file.clone(), key);
+        let (file, ChunkKey { slot, op, piece }) = (self.file.clone(), key);
         Err(match self.header.cipher {
-            Cipher::None => FormatError::ChunkDamaged { file, slot, op, tile },
+            Cipher::None => FormatError::ChunkDamaged { file, slot, op, piece },
             Cipher::Sealed { .. } => not_authentic(&file, key),
             Cipher::Locked(_) => FormatError::WrongPassphrase { file },
         })

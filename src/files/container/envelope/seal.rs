@@ -204,7 +204,7 @@ struct Cipher {
     chunks: u64,
 }
 
-/// Header hash, slot, op, tile, length.
+/// Header hash, slot, op, piece, length.
 type AssociatedData = [u8; 32 + 8 + 4 + 4 + 8];
 
 impl Cipher {
@@ -221,7 +221,7 @@ impl Cipher {
         data[..32].copy_from_slice(&self.header);
         data[32..40].copy_from_slice(&key.slot.to_le_bytes());
         data[40..44].copy_from_slice(&key.op.to_le_bytes());
-        data[44..48].copy_from_slice(&key.tile.to_le_bytes());
+        data[44..48].copy_from_slice(&key.piece.to_le_bytes());
         data[48..].copy_from_slice(&(len as u64).to_le_bytes());
         Aad::from(data)
     }

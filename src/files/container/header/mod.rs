@@ -185,8 +185,8 @@ pub struct Triples {
     pub width: u32,
     /// How many images the set serves.
     pub slots: u64,
-    /// Patch rows of a tile.
-    pub tile_rows: u32,
+    /// Patch rows of a batch.
+    pub batch_rows: u32,
     /// Who made it.
     pub origin: Origin,
 }
@@ -272,8 +272,8 @@ pub struct Prepared {
     pub height: u32,
     /// The width of an image in pixels.
     pub width: u32,
-    /// Patch rows of a tile.
-    pub tile_rows: u32,
+    /// Patch rows of a batch.
+    pub batch_rows: u32,
 }
 
 /// Fields of a server's share of a mask X that two servers drew without a dealer.

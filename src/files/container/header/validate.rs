@@ -17,7 +17,7 @@ const MAX_PAYLOAD: u64 = 1 << 50;
 /// The most bytes of a public model description.
 const MAX_DESCRIPTION: u64 = MAX_JSON as u64;
 const MAX_SLOTS: u64 = 1 << 40;
-const MAX_TILE_ROWS: u32 = 1 << 16;
+const MAX_BATCH_ROWS: u32 = 1 << 16;
 const MAX_PATCH: u32 = 127;
 
 /// A field with a value that cannot be.
@@ -54,12 +54,12 @@ pub(in crate::files) fn validate(header: &Header) -> Result<(), Invalid> {
         Body::Prepared(p) => {
             size(p.height, p.width)?;
             range("slot", p.slot, 0, MAX_SLOTS - 1, "below 2^40")?;
-            range("tile_rows", p.tile_rows, 1, MAX_TILE_ROWS, "1 to 65536")
+            range("batch_rows", p.batch_rows, 1, MAX_BATCH_ROWS, "1 to 65536")
         }
         Body::Triples(t) => {
             size(t.height, t.width)?;
             range("slots", t.slots, 1, MAX_SLOTS, "1 to 2^40")?;
-            range("tile_rows", t.tile_rows, 1, MAX_TILE_ROWS, "1 to 65536")
+            range("batch_rows", t.batch_rows, 1, MAX_BATCH_ROWS, "1 to 65536")
         }
         Body::ResultShare(r) => {
             size(r.height, r.width)?;
@@ -214,7 +214,7 @@ mod tests {
         let ImageShare { party, model_id, public_digest, ring_bits, height, width, .. } = image();
         let set_id = TripleSetId::from_bytes([5; 16]);
         let weight_mask_id = WeightMaskId::from_bytes([6; 16]);
-        let (slots, tile_rows) = (1, 65536);
+        let (slots, batch_rows) = (1, 65536);
         Triples {
             party,
             set_id,
@@ -225,7 +225,7 @@ mod tests {
             height,
             width,
             slots,
-            tile_rows,
+            batch_rows,
             origin: Origin::Made,
         }
     }
@@ -318,8 +318,8 @@ mod tests {
         }
         refused(header(result(|d| d.dropped_bits = 21)), "dropped_bits");
         refused(header(Triples { slots: 0, ..triples() }), "slots");
-        refused(header(Triples { tile_rows: 0, ..triples() }), "tile_rows");
-        refused(header(Triples { tile_rows: 65537, ..triples() }), "tile_rows");
+        refused(header(Triples { batch_rows: 0, ..triples() }), "batch_rows");
+        refused(header(Triples { batch_rows: 65537, ..triples() }), "batch_rows");
         refused(header(result(|d| d.mid_grey = f64::NAN)), "mid_grey");
         refused(header(result(|d| d.grey_per_unit = 0.0)), "grey_per_unit");
         refused(header(result(|d| d.patch = 0)), "patch");

@@ -5,7 +5,7 @@ use crate::crypto::prg::Seed;
 use crate::crypto::share;
 use crate::ids::Party;
 use crate::lab::bench::{Effort, words};
-use crate::material::{Dealer, Origin, PartySeeds, SlotView, Tile};
+use crate::material::{BatchSpan, Dealer, Origin, PartySeeds, SlotView};
 use crate::model::piecewise::Piecewise;
 use crate::model::{
     ActivationSpec, FloatLinear, FloatModel, Method, PublicModel, QuantiseOptions, quantise,
@@ -133,7 +133,7 @@ fn engine_row<R: Ring, E: Engine<R>>(
     });
     let size = (2 * effort.patches + 3, 5);
     let dealer = Dealer::<R>::new(model, size, seeds.each_ref()).expect("patches in an image");
-    let chunks = dealer.slot(1).tile(Tile { stage: 0, rows: 0..effort.patches });
+    let chunks = dealer.slot(1).batch(BatchSpan { stage: 0, rows: 0..effort.patches });
     let explicit = chunks.into_iter().find(|(op, _)| *op == ACTIVATION).expect("material").1;
     let views =
         [Party::S0, Party::S1].map(|p| SlotView::new(p, &seeds[p.index()].slots, 1, Origin::Dealt));

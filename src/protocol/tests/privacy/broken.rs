@@ -3,7 +3,7 @@
 
 use super::campaign::{Campaign, Flaw, Picture, Weights};
 use super::stats::{Field, Verdicts};
-use super::tap::Instead::{FirstLayer, FirstTile, Zero};
+use super::tap::Instead::{FirstBatch, FirstLayer, Zero};
 use super::wire::Mask;
 use super::{gc, judge, lut};
 use crate::crypto::garble::hash::Hasher;
@@ -56,17 +56,17 @@ fn masks_of_zero_alarm() {
 }
 
 #[test]
-fn masks_that_serve_two_tiles_alarm() {
+fn masks_that_serve_two_batches_alarm() {
     for (mask, field) in [
-        (Mask::Input, "V of op 2, difference of tiles"),
-        (Mask::Lookup, "x + rho of op 2, difference of tiles"),
-        (Mask::Value, "c of op 2, difference of tiles"),
-        (Mask::Slope, "e of op 2, difference of tiles"),
+        (Mask::Input, "V of op 2, difference of batches"),
+        (Mask::Lookup, "x + rho of op 2, difference of batches"),
+        (Mask::Value, "c of op 2, difference of batches"),
+        (Mask::Slope, "e of op 2, difference of batches"),
     ] {
-        alarms(lut(), Flaw::Masked(mask, FirstTile), &[0, 1], field);
+        alarms(lut(), Flaw::Masked(mask, FirstBatch), &[0, 1], field);
     }
-    let flaw = Flaw::Masked(Mask::Root, FirstTile);
-    alarms(gc(), flaw, &[0, 1], "x - a of op 2, difference of tiles");
+    let flaw = Flaw::Masked(Mask::Root, FirstBatch);
+    alarms(gc(), flaw, &[0, 1], "x - a of op 2, difference of batches");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn material_and_seeds_that_serve_twice_alarm() {
     alarms(lut(), Flaw::WeightMaskReused, &[0, 1], weights);
     // S1's share is the same seed's output twice; S0's shows the difference of the images.
     alarms(lut(), Flaw::ShareSeedReused, &[0, 1], "image share, difference of two sessions");
-    alarms(lut(), Flaw::OneHotReused, &[0], "one-hot vectors of op 2, xor of tiles");
+    alarms(lut(), Flaw::OneHotReused, &[0], "one-hot vectors of op 2, xor of batches");
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(super) enum Flaw {
     EqualSlotSeeds,
     /// Both servers have the same seed of X.
     EqualWeightSeeds,
-    /// S1's share of the one-hot vectors of every tile is that of the first.
+    /// S1's share of the one-hot vectors of every batch is that of the first.
     OneHotReused,
     /// Two sessions of garbled circuits with the same randomness: labels, tweaks, pads.
     SessionReused,
@@ -100,8 +100,8 @@ pub(super) struct Seen {
 const HIDDEN: &[usize] = &[16, 16];
 /// Channels of the convolutional network.
 const CHANNELS: &[usize] = &[6, 6];
-/// Patches a tile; an image has three and a half.
-const TILE_ROWS: usize = 20;
+/// Patches a batch; an image has three and a half.
+const BATCH_ROWS: usize = 20;
 
 impl Campaign {
     pub(super) fn new(method: Method, pairs: usize, label: &'static str) -> Self {
@@ -238,7 +238,7 @@ impl Campaign {
             ),
             ..model.clone()
         };
-        let mut world = World::of(model, TILE_ROWS, 20);
+        let mut world = World::of(model, BATCH_ROWS, 20);
         world.image = image(self.pictures[which], world.model.public.input.limit());
         let dealer = self.seed("dealer", pair, Party::S0);
         let owners = MaskOwners {
@@ -263,7 +263,7 @@ impl Campaign {
             self.seed("session", again(Flaw::SessionReused), party)
         });
         if self.flaw == Flaw::OneHotReused {
-            world.tamper = Some(one_hot_of_the_first_tile);
+            world.tamper = Some(one_hot_of_the_first_batch);
         }
         world
     }
@@ -287,12 +287,12 @@ fn image(picture: Picture, limit: i64) -> Vec<i64> {
     (0..SIZE.0 * SIZE.1).map(pixel).collect()
 }
 
-/// Turns S0's one-hot shares into those that belong to S1's of the first tile.
-fn one_hot_of_the_first_tile(world: &World, tile: usize, chunks: &mut [(usize, Vec<u8>)]) {
+/// Turns S0's one-hot shares into those that belong to S1's of the first batch.
+fn one_hot_of_the_first_batch(world: &World, batch: usize, chunks: &mut [(usize, Vec<u8>)]) {
     let network = &world.model.public.network;
     for (op, spec, width) in network.activations() {
         let crate::model::ActivationSpec::Lookup(table) = spec else { continue };
-        let rows = world.layout.tile(tile).rows;
+        let rows = world.layout.batch(batch).rows;
         let theirs = |at: std::ops::Range<usize>| {
             let count = at.len();
             let view = world.view(Party::S1);

@@ -4,7 +4,7 @@
 //! (or s_0 - k_0), the other's, and k_0. Everything linear that it can make of them is a shift by
 //! what it knows of one of four: the received share, the opened value, the opened value without its
 //! own mask (s + k_1), and without twice its own mask, which is the secret if both servers have the
-//! same seed. Differences between tiles, layers and the two sessions of a pair are uniform as long as
+//! same seed. Differences between batches, layers and the two sessions of a pair are uniform as long as
 //! no mask serves twice.
 
 use super::campaign::View;
@@ -130,14 +130,14 @@ impl Fields {
         }
     }
 
-    /// Against the next tile and the next layer.
+    /// Against the next batch and the next layer.
     fn neighbours(&mut self, a: &Opening, openings: &[Opening]) {
         let next_layer = |b: &&Opening| b.piece.op > a.piece.op && b.batch == a.batch;
-        let next_tile = |b: &&Opening| b.piece.op == a.piece.op && b.batch == a.batch + 1;
+        let next_batch = |b: &&Opening| b.piece.op == a.piece.op && b.batch == a.batch + 1;
         let alike = || openings.iter().filter(|b| b.piece.name == a.piece.name);
-        // Weights come in one frame an op: no tiles, and layers of other shapes.
+        // Weights come in one frame an op: no batches, and layers of other shapes.
         let weights = a.piece.mask == Some(Mask::Weights);
-        let found = [("tiles", alike().find(next_tile)), ("layers", alike().find(next_layer))];
+        let found = [("batches", alike().find(next_batch)), ("layers", alike().find(next_layer))];
         for (what, b) in found.into_iter().filter(|_| !weights) {
             let Some(b) = b else { continue };
             let width = a.piece.width.min(b.piece.width);
@@ -205,14 +205,14 @@ impl Fields {
         let dealer = world.dealer::<R>();
         let network = &world.model.public.network;
         let mut before: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
-        for tile in 0..world.layout.tiles() {
-            for (op, bytes) in world.chunks(&dealer, tile) {
+        for batch in 0..world.layout.batches() {
+            for (op, bytes) in world.chunks(&dealer, batch) {
                 let spec = network.activations().find(|(at, ..)| *at == op);
                 let Some((_, ActivationSpec::Lookup(table), width)) = spec else {
                     self.add(format!("product or square of op {op}"), R::BITS, &read::<R>(&bytes));
                     continue;
                 };
-                let at = world.layout.tile(tile).rows;
+                let at = world.layout.batch(batch).rows;
                 let at = at.start * width..at.end * width;
                 let words = one_hot_words(table.hi);
                 let (one_hot, keys) = bytes.split_at(8 * words * at.len());
@@ -231,7 +231,7 @@ impl Fields {
                 let signs: Vec<u64> = rho.iter().enumerate().map(sign).collect();
                 self.add(format!("one-hot bit at rho of op {op}"), 1, &signs);
                 if let Some(before) = before.get(&op) {
-                    let name = format!("one-hot vectors of op {op}, xor of tiles");
+                    let name = format!("one-hot vectors of op {op}, xor of batches");
                     self.add(name, 64, &xor(before, &one_hot));
                 }
                 self.add(format!("one-hot vectors of op {op}"), 64, &one_hot);

@@ -22,8 +22,8 @@ pub(super) struct Record {
 pub(super) enum Instead {
     /// No mask.
     Zero,
-    /// The mask of the first tile, for every tile.
-    FirstTile,
+    /// The mask of the first batch, for every batch.
+    FirstBatch,
     /// The mask of the first op of the kind, for every op.
     FirstLayer,
 }
@@ -61,7 +61,7 @@ impl<'a> Tap<'a> {
             let right = share(piece.op, piece.at.clone());
             let wrong = match instead {
                 Instead::Zero => vec![0; piece.count],
-                Instead::FirstTile => share(piece.op, 0..piece.count),
+                Instead::FirstBatch => share(piece.op, 0..piece.count),
                 Instead::FirstLayer => share(self.first_op(mask), piece.at.clone()),
             };
             let moved = values(&piece, &record.payload).into_iter().zip(right).zip(wrong);

@@ -5,7 +5,7 @@ use crate::crypto::garble::Program;
 use crate::crypto::ot::pads::selection_bytes;
 use crate::ids::Party;
 use crate::material;
-use crate::material::{SlotView, Tile};
+use crate::material::{BatchSpan, SlotView};
 use crate::model::ActivationSpec;
 use crate::model::piecewise::Plan;
 use crate::model::piecewise::steps::{carry_product_bits, wrap_product_bits};
@@ -186,7 +186,7 @@ pub(super) fn pieces(
 fn opening(world: &World, sender: Party, batch: u32, nth: usize, layout: &mut Layout) {
     let network = &world.model.public.network;
     let ring = world.model.public.ring.bits();
-    let Tile { stage, rows } = world.layout.tile(batch as usize);
+    let BatchSpan { stage, rows } = world.layout.batch(batch as usize);
     let ops = &network.stages()[stage].ops;
     let mut before = 0;
     for (op, spec, width) in network.activations().filter(|(op, ..)| ops.contains(op)) {

@@ -117,7 +117,7 @@ impl Fits<'_> {
         let masks = (f.weight_mask_id.short(), first.weight_mask_id.short());
         let mut facts = vec![self.ring(f.ring_bits), fact("the weight mask", masks.0, masks.1)];
         // A pipe's header could ask for any amount of memory otherwise.
-        let (rows, most) = (f.tile_rows as usize, MaterialLayout::max_tile_rows(self.model));
+        let (rows, most) = (f.batch_rows as usize, MaterialLayout::max_batch_rows(self.model));
         if rows > most {
             facts.push(("batches in patches of", rows.to_string(), format!("at most {most}")));
         }

@@ -386,7 +386,7 @@ impl Set {
             set_id: fields.set_id,
             size: self.size(),
             slots: fields.slots,
-            tile_rows: fields.tile_rows,
+            batch_rows: fields.batch_rows,
             origin: fields.origin,
         }
     }
@@ -402,7 +402,7 @@ impl Set {
         let fields = triples.fields();
         let size = (fields.height as usize, fields.width as usize);
         let layout =
-            MaterialLayout::new(&public.model, size, fields.tile_rows as usize, fields.origin)
+            MaterialLayout::new(&public.model, size, fields.batch_rows as usize, fields.origin)
                 .map_err(|e| InputError::Description {
                     file: triples.path().to_owned(),
                     reason: Box::new(e.into()),

@@ -114,7 +114,7 @@ fn make_all(
         let (file, file_bytes) = (out.target().to_owned(), job.bytes().unwrap_or(u64::MAX));
         let set_id = name.set_id(i);
         outs.push(session.set(&job, set_id, out, channel, observer)?);
-        let ((height, width), slots, batch) = (job.size, job.slots, job.layout().tile_rows());
+        let ((height, width), slots, batch) = (job.size, job.slots, job.layout().batch_rows());
         let (set_id, made) = (set_id.to_string(), watch.stop(channel));
         sets.push(MadeSet { set_id, file, height, width, slots, batch, file_bytes, made });
     }
@@ -142,7 +142,7 @@ fn identity(
     let set = |WantedFile { job, .. }: &WantedFile| WantedSet {
         size: (job.size.0 as u32, job.size.1 as u32),
         slots: job.slots,
-        tile_rows: job.layout().tile_rows() as u32,
+        batch_rows: job.layout().batch_rows() as u32,
     };
     Ok(MakerIdentity {
         party: inputs.party,

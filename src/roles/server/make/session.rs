@@ -1,4 +1,4 @@
-//! A session in which two servers make sets: linear ops of a group of slots, then, tile by tile in the order of the
+//! A session in which two servers make sets: linear ops of a group of slots, then, batch by batch in the order of the
 //! file, everything else.
 
 use super::{MakeInputs, SessionName};
@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
             for slot in first..end {
                 let view = SlotView::new(party, &seeds.slots, slot, Origin::Made);
                 let made = MadeSlot { job, view, shares: &shares, index: (slot - first) as usize };
-                self.slot(&made, &mut file, channel, &mut |tile| progress.tile(slot, tile))?;
+                self.slot(&made, &mut file, channel, &mut |batch| progress.batch(slot, batch))?;
             }
             first = end;
         }
@@ -108,9 +108,9 @@ impl<'a> Session<'a> {
     ) -> Result<(), ServiceError> {
         let network = &self.inputs.public.model.network;
         let layout = made.job.layout();
-        for tile in 0..layout.tiles() {
-            let rows = layout.tile(tile).rows;
-            for (op, _) in layout.chunks(tile) {
+        for batch in 0..layout.batches() {
+            let rows = layout.batch(batch).rows;
+            for (op, _) in layout.chunks(batch) {
                 let mut chunk = match &network.ops()[op] {
                     Op::Activation(spec) => self.activation(made, op, spec, &rows, channel)?,
                     _ => {
@@ -118,9 +118,9 @@ impl<'a> Session<'a> {
                         Zeroizing::new(ring::to_le_bytes(z))
                     }
                 };
-                file.chunk(made.view.slot(), (op, tile), &mut chunk)?;
+                file.chunk(made.view.slot(), (op, batch), &mut chunk)?;
             }
-            progress(tile + 1);
+            progress(batch + 1);
         }
         Ok(())
     }
@@ -159,7 +159,7 @@ struct MadeSlot<'a> {
 struct Progress<'a> {
     observer: &'a mut dyn Observer,
     slots: u64,
-    tiles: u64,
+    batches: u64,
     /// Activations of a slot.
     activations: u64,
     /// Messages of the group in work, about as many for every slot.
@@ -178,7 +178,7 @@ impl<'a> Progress<'a> {
         Ok(Progress {
             observer,
             slots: job.slots,
-            tiles: job.layout().tiles() as u64,
+            batches: job.layout().batches() as u64,
             activations: activations as u64,
             messages: 0,
             group: (rlwe::N / rows.max(1)).max(1) as u64,
@@ -199,12 +199,12 @@ impl<'a> Progress<'a> {
         self.tell(first as f64 * (linear + rest) + now);
     }
 
-    /// So many tiles of a slot, all linear ops of whose group are made.
-    fn tile(&mut self, slot: u64, tiles: usize) {
+    /// So many batches of a slot, all linear ops of whose group are made.
+    fn batch(&mut self, slot: u64, batches: usize) {
         let (linear, rest) = self.work();
         let groups = (slot / self.group + 1) * self.group;
         let done = groups.min(self.slots) as f64 * linear;
-        self.tell(done + rest * (slot as f64 + tiles as f64 / self.tiles.max(1) as f64));
+        self.tell(done + rest * (slot as f64 + batches as f64 / self.batches.max(1) as f64));
     }
 
     fn tell(&mut self, done: f64) {

@@ -20,7 +20,7 @@ use crate::model::{
 use crate::network::Op;
 use crate::numbers::ring;
 use crate::numbers::ring::RingBits;
-use crate::protocol::{ProtocolError, TileSource};
+use crate::protocol::{MaterialSource, ProtocolError};
 use crate::roles::observer::{Event, Observer};
 use crate::wire::{Frame, MemChannel, NetError, Traffic, pair};
 use std::path::PathBuf;
@@ -165,7 +165,7 @@ fn numbers(bytes: &[u8]) -> Vec<u32> {
     ring::from_le_bytes(bytes).unwrap()
 }
 
-/// Every relation that a dealer's material has, over all tiles of all slots of both files.
+/// Every relation that a dealer's material has, over all batches of all slots of both files.
 fn check(lab: &Lab, public: &PublicModel, stem: &str) {
     let files = PARTIES.map(|party| lab.open(party, stem));
     let fields = *files[0].fields();
@@ -173,7 +173,7 @@ fn check(lab: &Lab, public: &PublicModel, stem: &str) {
     assert_eq!(fields.origin, Origin::Made);
     let size = (fields.height as usize, fields.width as usize);
     let layout =
-        MaterialLayout::new(public, size, fields.tile_rows as usize, Origin::Made).unwrap();
+        MaterialLayout::new(public, size, fields.batch_rows as usize, Origin::Made).unwrap();
     let network = &public.network;
     let grids = network.grids(size).unwrap();
     let widths: Vec<_> = public.network.activations().map(|(op, _, width)| (op, width)).collect();
@@ -184,13 +184,13 @@ fn check(lab: &Lab, public: &PublicModel, stem: &str) {
             file.material(slot, &layout)
         });
         let views = files.each_ref().map(|file| file.view(slot));
-        for number in 0..layout.tiles() {
-            let tile = layout.tile(number);
-            let grid = &grids[tile.stage];
-            let chunks = sources.each_mut().map(|source| source.next_tile().unwrap());
+        for number in 0..layout.batches() {
+            let batch = layout.batch(number);
+            let grid = &grids[batch.stage];
+            let chunks = sources.each_mut().map(|source| source.next_batch().unwrap());
             for ((op, first), (_, second)) in chunks[0].iter().zip(&chunks[1]) {
                 let width = widths.iter().find(|(at, _)| at == op).map_or(0, |(_, width)| *width);
-                let at = tile.rows.start * width..tile.rows.end * width;
+                let at = batch.rows.start * width..batch.rows.end * width;
                 match &public.network.ops()[*op] {
                     Op::Activation(ActivationSpec::Lookup(table)) => {
                         let shape = Shape { hi: table.hi, lo: table.lo, ring_bits: 32 };
@@ -210,7 +210,7 @@ fn check(lab: &Lab, public: &PublicModel, stem: &str) {
                         let mask = |op: usize, run: std::ops::Range<usize>| {
                             total(views.each_ref().map(|v| v.input_mask(op, run.clone())))
                         };
-                        let rows = tile.rows.clone();
+                        let rows = batch.rows.clone();
                         let y = match network.inner_mask(*op) {
                             None => grid
                                 .gather_masked(rows, |map, run| mask(network.maps()[map].op, run)),

@@ -23,9 +23,9 @@ const MODEL_ID: ModelId = ModelId::from_bytes([0x11; 16]);
 const DIGEST: Digest = Digest::from_bytes([0x22; 32]);
 const PAYLOAD: [&[u8]; 3] = [b"first chunk", b"", b"the third"];
 const KEYS: [ChunkKey; 3] = [
-    ChunkKey { slot: 0, op: 1, tile: 0 },
-    ChunkKey { slot: 0, op: 1, tile: 1 },
-    ChunkKey { slot: 1, op: 0, tile: 0 },
+    ChunkKey { slot: 0, op: 1, piece: 0 },
+    ChunkKey { slot: 0, op: 1, piece: 1 },
+    ChunkKey { slot: 1, op: 0, piece: 0 },
 ];
 
 const LEVELS: Levels = Levels {
@@ -67,7 +67,7 @@ fn body_of(kind: Kind) -> Body {
             i.into()
         }
         Kind::Triples => {
-            let (set_id, slots, tile_rows) = (TripleSetId::from_bytes([0x55; 16]), 4, 64);
+            let (set_id, slots, batch_rows) = (TripleSetId::from_bytes([0x55; 16]), 4, 64);
             let t = Triples {
                 party,
                 set_id,
@@ -78,13 +78,13 @@ fn body_of(kind: Kind) -> Body {
                 height,
                 width,
                 slots,
-                tile_rows,
+                batch_rows,
                 origin: Origin::Made,
             };
             t.into()
         }
         Kind::Prepared => {
-            let (set_id, slot, tile_rows) = (TripleSetId::from_bytes([0x55; 16]), 3, 64);
+            let (set_id, slot, batch_rows) = (TripleSetId::from_bytes([0x55; 16]), 3, 64);
             let p = Prepared {
                 party,
                 set_id,
@@ -94,7 +94,7 @@ fn body_of(kind: Kind) -> Body {
                 ring_bits,
                 height,
                 width,
-                tile_rows,
+                batch_rows,
             };
             p.into()
         }
@@ -245,9 +245,9 @@ fn read_all(source: impl Read) -> Result<Vec<Vec<u8>>, FormatError> {
 }
 
 fn refuses_chunk(err: &FormatError, at: ChunkKey) -> bool {
-    let ChunkKey { slot: s, op: o, tile: t } = at;
-    matches!(err, FormatError::ChunkDamaged { slot, op, tile, .. }
-        | FormatError::NotAuthentic { slot, op, tile, .. } if (*slot, *op, *tile) == (s, o, t))
+    let ChunkKey { slot: s, op: o, piece: t } = at;
+    matches!(err, FormatError::ChunkDamaged { slot, op, piece, .. }
+        | FormatError::NotAuthentic { slot, op, piece, .. } if (*slot, *op, *piece) == (s, o, t))
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn chunks_cannot_be_moved_or_borrowed() {
     for kind in SAMPLES {
         let mine = sample(kind);
         for other in
-            [ChunkKey { slot: 1, ..key }, ChunkKey { op: 2, ..key }, ChunkKey { tile: 1, ..key }]
+            [ChunkKey { slot: 1, ..key }, ChunkKey { op: 2, ..key }, ChunkKey { piece: 1, ..key }]
         {
             let err = cursor(&mine).chunk(other, len).unwrap_err();
             assert!(refuses_chunk(&err, other), "{err:?}");

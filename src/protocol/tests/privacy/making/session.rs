@@ -11,7 +11,7 @@ use crate::network::Op;
 use crate::numbers::ring;
 use crate::protocol::tests::privacy::campaign::{Campaign, Seen, View, shape};
 use crate::protocol::tests::privacy::tap::Record;
-use crate::protocol::tests::world::{MadeTiles, PARTIES, SIZE, World};
+use crate::protocol::tests::world::{MadeBatches, PARTIES, SIZE, World};
 use crate::protocol::{
     LinearSetUp, LinearWork, MakerIdentity, PairLinear, PairSession, Parameters, WantedSet,
     greet_maker,
@@ -46,7 +46,7 @@ pub(super) struct Own {
     /// Its nonce in the greeting.
     pub(super) nonce: [u8; 32],
     /// By slot.
-    chunks: Vec<MadeTiles>,
+    chunks: Vec<MadeBatches>,
 }
 
 impl Making {
@@ -164,7 +164,7 @@ impl Making {
         let wanted = WantedSet {
             size: (SIZE.0 as u32, SIZE.1 as u32),
             slots: worlds.len() as u64,
-            tile_rows: world.layout.tile_rows() as u32,
+            batch_rows: world.layout.batch_rows() as u32,
         };
         let identity = MakerIdentity {
             party,
@@ -216,8 +216,8 @@ impl Making {
             let world = &worlds[which];
             let seeds = &world.seeds[party.index()].slots;
             let view = SlotView::new(party, seeds, slot as u64, Origin::Made);
-            let tile = |tile: usize| {
-                let rows = world.layout.tile(tile).rows;
+            let batch = |batch: usize| {
+                let rows = world.layout.batch(batch).rows;
                 let chunk = |(op, _): (usize, usize)| {
                     let Op::Activation(spec) = &public.network.ops()[op] else {
                         let z = shares.chunk(slot, op, rows.clone());
@@ -235,9 +235,9 @@ impl Making {
                     };
                     (op, made.unwrap().to_vec())
                 };
-                world.layout.chunks(tile).map(chunk).collect()
+                world.layout.chunks(batch).map(chunk).collect()
             };
-            chunks.push((0..world.layout.tiles()).map(tile).collect());
+            chunks.push((0..world.layout.batches()).map(batch).collect());
         }
         Own { nonce, chunks }
     }

@@ -171,7 +171,7 @@ impl Eyes<'_, '_> {
     }
 }
 
-/// A server's made chunk of a tile.
+/// A server's made chunk of a batch.
 struct File {
     one_hot: Vec<u64>,
     words: usize,

@@ -113,7 +113,7 @@ struct Eyes<'a, 'f> {
     opened: Vec<BTreeMap<(&'static str, usize), Vec<u64>>>,
 }
 
-/// A tile's activations.
+/// A batch's activations.
 struct Place {
     slot: usize,
     op: usize,
@@ -155,9 +155,9 @@ impl<'a, 'f> Eyes<'a, 'f> {
         self.ciphertexts();
         for slot in 0..self.seat.worlds.len() {
             let world = self.seat.worlds[slot];
-            for tile in 0..world.layout.tiles() {
-                let rows = world.layout.tile(tile).rows;
-                for (op, _) in world.layout.chunks(tile) {
+            for batch in 0..world.layout.batches() {
+                let rows = world.layout.batch(batch).rows;
+                for (op, _) in world.layout.chunks(batch) {
                     let width = network.activations().find(|(at, ..)| *at == op).map(|a| a.2);
                     let at = rows.start * width.unwrap_or(0)..rows.end * width.unwrap_or(0);
                     let place = Place { slot, op, at };
@@ -166,7 +166,7 @@ impl<'a, 'f> Eyes<'a, 'f> {
                             self.lookups(&place, table)
                         }
                         Op::Activation(ActivationSpec::Piecewise(_)) => self.squares(&place),
-                        _ => self.products(slot, tile, op),
+                        _ => self.products(slot, batch, op),
                     }
                 }
             }

@@ -121,11 +121,11 @@ impl Eyes<'_, '_> {
     }
 
     /// Own shares of Z.
-    pub(super) fn products(&mut self, slot: usize, tile: usize, op: usize) {
+    pub(super) fn products(&mut self, slot: usize, batch: usize, op: usize) {
         let (party, world) = (self.seat.party, self.seat.worlds[slot]);
         let network = &world.model.public.network;
         let (_, linear) = network.linears().find(|(at, _)| *at == op).unwrap();
-        let chunks = &world.chunks_made.as_ref().unwrap()[party.index()][tile];
+        let chunks = &world.chunks_made.as_ref().unwrap()[party.index()][batch];
         let z = words(&chunks.iter().find(|(at, _)| *at == op).unwrap().1);
         self.joint("share of Z", 32, &z);
         let x = self.mask(party.other(), op, linear.weights());
@@ -134,7 +134,7 @@ impl Eyes<'_, '_> {
         self.classes("share of Z by an entry of X", 32, &z, (32, &first.collect::<Vec<u64>>()));
         // What the activation behind it gives is opened under its op.
         if let Some(v) = self.opened[slot].get(&("V", op + 1)).cloned() {
-            let first = world.layout.tile(tile).rows.start * linear.outputs;
+            let first = world.layout.batch(batch).rows.start * linear.outputs;
             self.joint("share of Z, less V", 32, &minus(&z, &v[first..][..z.len()], 32));
         }
     }
