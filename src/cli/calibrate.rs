@@ -2,16 +2,17 @@
 
 use super::args::model_owner::Calibrate;
 use super::failure::Failure;
-use super::files::{OutputKind, pictures, read_image};
-use super::models::{check_npz, read_model, write_model};
+use super::files::{pictures, read_image};
 use super::output::{Console, print_json};
 use super::server_side::Watcher;
+use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
+use crate::roles::models::{prove_output, read_model, write_model};
 use crate::roles::{self, Calibration, calibrate};
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.model])?;
-    check_npz(&args.out, "calibrated")?;
+    prove_output(&args.out, Overwrite::Allow)?;
     let mut model = read_model(&args.model, None)?;
     let images = pictures(&args.data)?;
     let held_out = args.held_out.as_deref().map(pictures).transpose()?.unwrap_or_default();
@@ -24,7 +25,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
     let report = calibrate(&mut model, &request, read_image, &mut Watcher::new(console))?;
     console.finish();
     tell(&report, console);
-    write_model(&model, &args.out, OutputKind::REPORT)?;
+    write_model(&model, &args.out, Overwrite::Allow)?;
     if args.json {
         print_json("ppdenoise.calibrate.v1", &report)?;
     }

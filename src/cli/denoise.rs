@@ -7,15 +7,15 @@ use super::files::{
     QualityReport, check_streams, is_stream, overwrite, read_raster, read_reference,
 };
 use super::levels::tell_clamped;
-use super::models::{read_model, tell_doubt};
 use super::output::{Console, print_json};
 use super::server_side::phase_name;
 use super::share_model::quantise_options;
 use crate::files::output::ensure_not_input;
 use crate::image::ImageError;
-use crate::model::quantise;
+use crate::model::{FloatModel, quantise};
 use crate::numbers::activation::Activation;
 use crate::roles::images::Target;
+use crate::roles::models::{beside, doubt, read_model};
 use crate::roles::{self, Arithmetic, Denoised, Event, Observer};
 use serde::Serialize;
 use std::path::Path;
@@ -99,6 +99,16 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
             "ppdenoise.denoise.v1",
             &Report { arithmetic, sigma: sigmas[0], sigmas, seconds, quality },
         )?;
+    }
+    Ok(())
+}
+
+/// Says on standard error if the description that somebody wrote beside a model is in doubt.
+fn tell_doubt(model: &FloatModel, path: &Path, console: &Console) -> Result<(), Failure> {
+    if beside(path).exists()
+        && let Some(doubt) = doubt(model, path)?
+    {
+        console.note(format!("'{}': its description is in doubt: {doubt}", path.display()));
     }
     Ok(())
 }

@@ -15,10 +15,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The most bytes of a file that is read whole.
-#[cfg(feature = "train")]
-const MAX_IMAGE_BYTES: u64 = 4 << 30;
-
 /// Reads an image, formats told apart by their first bytes, DICOM through the window if there is
 /// one. Another format has no window, and is refused with one.
 pub(super) fn read_raster(path: &Path, window: Option<Window>) -> Result<Raster, Failure> {
@@ -87,11 +83,6 @@ impl OutputKind {
     pub(super) const REPORT: OutputKind =
         OutputKind { access: Access::Public, overwrite: Overwrite::Allow };
 
-    /// A model that is not replaced unasked.
-    pub(super) fn model(force: bool) -> OutputKind {
-        OutputKind { access: Access::Public, overwrite: overwrite(force) }
-    }
-
     /// A picture, which may be a patient's.
     pub(super) fn picture(force: bool) -> OutputKind {
         OutputKind { access: Access::Picture, overwrite: overwrite(force) }
@@ -145,17 +136,6 @@ pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
     }
     String::from_utf8(bytes)
         .map_err(|_| Failure::new(Code::Input, "the file is no UTF-8 text").about(path))
-}
-
-/// A file's bytes.
-#[cfg(feature = "train")]
-pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
-    Ok(read_limited(open(path)?, path, MAX_IMAGE_BYTES)?)
-}
-
-/// Where the description beside a model lies.
-pub(super) fn with_beside(model: &Path) -> PathBuf {
-    model.with_extension("json")
 }
 
 /// PSNR and SSIM for reports; `psnr_db` is null for identical images.

@@ -1,16 +1,15 @@
 //! `import`: a model that others trained, its layers and their use found out.
 
 use super::args::model_owner::{Family, Import};
-use super::failure::{Code, Failure};
-use super::files::{OutputKind, check_writable, with_beside};
-use super::models::{check_npz, open_model, write_model};
+use super::failure::Failure;
+use super::files::overwrite;
 use super::output::{Console, finite, print_json};
 use crate::files::output::ensure_not_input;
 use crate::model;
 use crate::network::LinearShape;
 use crate::numbers::activation::Nonlinearity;
+use crate::roles::models::{open_model, prove_output, write_model};
 use serde::Serialize;
-use std::path::Path;
 
 #[derive(Serialize)]
 struct Report {
@@ -33,10 +32,8 @@ struct TryReport {
 
 pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.file])?;
-    check_npz(&args.out, "imported")?;
-    check_beside(&args.out)?;
-    let kind = OutputKind::model(args.common.force);
-    check_writable(&args.out, kind)?;
+    let overwrite = overwrite(args.common.force);
+    prove_output(&args.out, overwrite)?;
     let mut file = open_model(&args.file)?;
     console.phase("trying how the layers are meant");
     let family = args.family.map(|family| match family {
@@ -57,7 +54,7 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
         let mark = if i == imported.chosen { "  <- taken" } else { "" };
         console.note(format!("  {tried}{mark}"));
     }
-    write_model(&imported.model, &args.out, kind)?;
+    write_model(&imported.model, &args.out, overwrite)?;
     let next = match imported.model.nonlinearity {
         Nonlinearity::Relu => "`ppdenoise calibrate` it before it is shared",
         Nonlinearity::Tanh => "`ppdenoise share-model` shares it",
@@ -80,18 +77,4 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
         notes: imported.notes,
     };
     print_json("ppdenoise.import.v1", &report)
-}
-
-/// A description that lies beside the output already would be read in place of the one inside.
-fn check_beside(out: &Path) -> Result<(), Failure> {
-    let beside = with_beside(out);
-    if !beside.exists() {
-        return Ok(());
-    }
-    let text = format!(
-        "'{}' lies beside it, and would be read in place of the description inside",
-        beside.display()
-    );
-    let help = "move it away, or give --out another name";
-    Err(Failure::new(Code::Usage, text).about(out).help(help))
 }

@@ -29,7 +29,6 @@ mod laboratory;
 mod levels;
 mod manual;
 mod metrics;
-mod models;
 mod output;
 mod prepare;
 mod reconstruct;

@@ -3,9 +3,9 @@
 use super::args::reproduce::Reproduce;
 use super::failure::Failure;
 use super::files::{pictures, read_image};
-use super::models::read_model;
 use super::output::{Console, print_json, print_line};
 use crate::lab::reproduce::{CleanImage, Request, Trained, run as reproduce};
+use crate::roles::models::read_model;
 use std::path::Path;
 
 /// The convolutional model, if no other is named.

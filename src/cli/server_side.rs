@@ -178,6 +178,8 @@ pub(super) fn phase_name(phase: Phase) -> String {
         Phase::Online(i, n) => format!("denoising image {i} of {n}"),
         Phase::Prepare(i, n) => format!("preparing slot {i} of {n}"),
         Phase::Hints => "hints, once a model".into(),
+        #[cfg(feature = "train")]
+        Phase::Train => "training".into(),
         Phase::ShareTiles => "sharing tiles".into(),
         Phase::ShareFrames => "sharing frames".into(),
         Phase::JoinTiles => "joining tiles".into(),

@@ -5,10 +5,10 @@ use super::args::parse::goes_with;
 use super::args::quantise::Quantise;
 use super::failure::{Code, Failure};
 use super::files::overwrite;
-use super::models::{check_description, read_model};
 use super::output::{Console, print_json};
 use super::server_side::Watcher;
 use crate::model::{Cells, ChoiceError, FloatModel, QuantiseOptions, Ranges};
+use crate::roles::models::{ModelFileError, doubt, read_model};
 use crate::roles::{self, ModelOwner, RoleError, SharedModel};
 use std::path::Path;
 
@@ -20,7 +20,10 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     };
     let model = read_model(&args.model, args.quantise.stride)?;
     if !args.unchecked {
-        check_description(&model, &args.model)?;
+        let doubt = doubt(&model, &args.model)?;
+        doubt.map_or(Ok(()), |doubt| {
+            Err(RoleError::from(ModelFileError::Doubtful(doubt)).about(&args.model))
+        })?;
     }
     let options = quantise_options(&model, &args.quantise)?;
     let request = roles::ShareModel {

@@ -2,9 +2,13 @@
 
 use super::gateway::GatewayError;
 use super::images::PictureError;
+use super::inspect::InspectError;
+use super::models::ModelFileError;
 use super::one_cloud::{Denied, UserError};
 use super::receiver::ReceiverError;
 use super::server::{InputError, ServiceError};
+#[cfg(feature = "train")]
+use super::training::TrainingError;
 use crate::artefact::{ArtefactError, PairError};
 use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
@@ -34,12 +38,18 @@ pub enum RoleError {
     /// The model.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// A file that is not the model that is wanted, or cannot become one.
+    #[error(transparent)]
+    ModelFile(#[from] ModelFileError),
     /// The model and the image's size do not go together.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// The image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A file of which nothing is told.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
     /// A server's inputs, every one that is no good.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Inputs(Vec<InputError>),
@@ -82,6 +92,10 @@ pub enum RoleError {
     /// A user's images do not go to the cloud, or do not come back.
     #[error(transparent)]
     User(#[from] UserError),
+    /// Nothing is trained.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Training(#[from] TrainingError),
     /// The system gives no compute threads.
     #[error("cannot start the compute threads: {0}")]
     Threads(String),

@@ -20,7 +20,9 @@ mod dealer;
 mod error;
 mod gateway;
 pub mod images;
+pub mod inspect;
 mod model_owner;
+pub mod models;
 mod observer;
 pub mod one_cloud;
 mod plain;
@@ -28,6 +30,8 @@ mod receiver;
 pub mod server;
 mod shard;
 mod threads;
+#[cfg(feature = "train")]
+pub mod training;
 mod verify;
 mod wanted;
 

@@ -10,6 +10,8 @@ use crate::ids::{Fingerprint, ImageId, TripleSetId};
 use crate::image::Cut;
 use crate::material::Origin;
 use crate::model::Unfit;
+#[cfg(feature = "train")]
+use crate::train::CurvePoint;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -34,6 +36,22 @@ pub enum Event<'a> {
         file: &'a Path,
         /// Why it cannot be written.
         why: Unguarded,
+    },
+    /// Training: so many images, beside those that are held for validation.
+    #[cfg(feature = "train")]
+    TrainingImages {
+        /// Images to train on.
+        images: usize,
+        /// Images to validate on.
+        held: usize,
+    },
+    /// Training: how it stands.
+    #[cfg(feature = "train")]
+    TrainingPoint {
+        /// Step, rate and PSNR.
+        point: &'a CurvePoint,
+        /// Mean length of the gradients since the last one.
+        gradient: f64,
     },
     /// Gateway: without the receiver's key there are no notes.
     NoReceiver {
@@ -229,6 +247,9 @@ pub enum Phase {
     Plain,
     /// Model owner: quantising and sharing a model.
     ShareModel,
+    /// Training.
+    #[cfg(feature = "train")]
+    Train,
     /// Model owner: images that a model is calibrated on.
     Calibrate,
     /// Dealer: a set of material.

@@ -4,9 +4,9 @@ mod table;
 
 use super::args::bench::Bench;
 use super::failure::{Code, Failure};
-use super::models::read_model;
 use super::output::{Console, print_json};
 use crate::lab::bench::{Found, Model, ModelOrigin, Request, Section, run as measure};
+use crate::roles::models::read_model;
 use std::path::{Path, PathBuf};
 
 /// Models by name, in the source tree.

@@ -6,6 +6,7 @@ use crate::files::FormatError;
 use crate::files::container::Kind;
 use crate::files::ledger::LedgerError;
 use crate::files::output::words::TAKE;
+use crate::roles::inspect::InspectError;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
@@ -40,6 +41,17 @@ impl From<LedgerError> for Failure {
                 Failure::of(Code::Failed, &e, help.map(Into::into))
             }
         }
+    }
+}
+
+impl From<InspectError> for Failure {
+    fn from(e: InspectError) -> Self {
+        let (code, help) = match e {
+            InspectError::NotTriples => (Code::Usage, Some("leave --state away")),
+            InspectError::NoState => (Code::Input, None),
+            InspectError::NoKeys => (Code::Input, Some("make keys with `ppdenoise keygen`")),
+        };
+        Failure::of(code, &e, help.map(Into::into))
     }
 }
 

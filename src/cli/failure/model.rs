@@ -3,6 +3,9 @@
 use super::{Code, Failure};
 use crate::model::{ImportError, ModelError};
 use crate::network::NetworkError;
+use crate::roles::models::{ModelFileError, NoModel};
+#[cfg(feature = "train")]
+use crate::roles::training::TrainingError;
 #[cfg(feature = "train")]
 use crate::train::TrainError;
 
@@ -17,6 +20,45 @@ impl From<ModelError> for Failure {
             }
         }
     }
+}
+
+impl From<ModelFileError> for Failure {
+    fn from(e: ModelFileError) -> Self {
+        let code = match e {
+            ModelFileError::StrideOfConvolutions
+            | ModelFileError::NotNpz
+            | ModelFileError::DescriptionBeside(_) => Code::Usage,
+            ModelFileError::Packing(_) => Code::Failed,
+            _ => Code::Input,
+        };
+        let help = of_file(&e);
+        Failure::of(code, &e, help)
+    }
+}
+
+/// What to do about a file that is not the model that is wanted.
+fn of_file(e: &ModelFileError) -> Option<String> {
+    Some(match e {
+        ModelFileError::NoModel(NoModel::Artefact(_)) => {
+            "give the file that the model owner gave to `share-model`".into()
+        }
+        ModelFileError::NoModel(NoModel::Json) => {
+            "give the file with the weights; its description NAME.json is found beside it".into()
+        }
+        ModelFileError::NoModel(_) => "a model is a .npz, safetensors, PyTorch (.pth) or MATLAB (.mat) \
+                                       file with its weights"
+            .into(),
+        ModelFileError::Unknown => "save it in one of these formats".into(),
+        ModelFileError::StrideOfConvolutions => "leave --stride away".into(),
+        ModelFileError::Doubtful(doubt) => match &doubt.better {
+            Some(way) => format!("describe it so: {way}; or add --unchecked to share it as it is"),
+            None => "let `ppdenoise import` find how it is meant, or add --unchecked to share it as it is"
+                .into(),
+        },
+        ModelFileError::NotNpz => "give --out a name that ends in .npz".into(),
+        ModelFileError::DescriptionBeside(_) => "move it away, or give --out another name".into(),
+        ModelFileError::Packing(_) => return None,
+    })
 }
 
 impl From<ImportError> for Failure {
@@ -61,6 +103,19 @@ impl From<TrainError> for Failure {
         };
         let help = of_training(&e).map(Into::into);
         Failure::of(code, &e, help)
+    }
+}
+
+#[cfg(feature = "train")]
+impl From<TrainingError> for Failure {
+    fn from(e: TrainingError) -> Self {
+        let (code, help) = match e {
+            TrainingError::Train(e) => return e.into(),
+            TrainingError::OneName => (Code::Usage, Some("give the checkpoint a name of its own")),
+            TrainingError::NotNpz | TrainingError::TooManyHeld { .. } => (Code::Usage, None),
+            TrainingError::NoImages => (Code::Input, None),
+        };
+        Failure::of(code, &e, help.map(Into::into))
     }
 }
 

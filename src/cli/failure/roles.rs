@@ -8,8 +8,10 @@ impl From<RoleError> for Failure {
         match e {
             RoleError::Format(e) => e.into(),
             RoleError::Model(e) => e.into(),
+            RoleError::ModelFile(e) => e.into(),
             RoleError::Network(e) => e.into(),
             RoleError::Image(e) => e.into(),
+            RoleError::Inspect(e) => e.into(),
             RoleError::Inputs(e) => e.into(),
             RoleError::Ledger(e) => e.into(),
             RoleError::Service(e) => e.into(),
@@ -23,6 +25,8 @@ impl From<RoleError> for Failure {
             RoleError::Verify(e) => e.into(),
             RoleError::Plain(e) => e.into(),
             RoleError::Material(e) => e.into(),
+            #[cfg(feature = "train")]
+            RoleError::Training(e) => e.into(),
             e @ RoleError::Threads(_) => Failure::of(Code::Failed, &e, None),
             RoleError::Denied(e) => e.into(),
             RoleError::User(e) => e.into(),

@@ -294,7 +294,7 @@ fn damaged_material_is_found_at_its_chunk() {
     let [first, second] = neither(&lab, Job::new(0), Job::new(1));
     first.refused_once(
         INPUT,
-        &["'trip.s0' is damaged or forged at slot 0", "tile 0", "copy the file again"],
+        &["'trip.s0' is damaged or forged at slot 0", "piece 0", "copy the file again"],
     );
     second.refused_once(PEER, &["the other server refused", "material"]);
     for party in [0, 1] {

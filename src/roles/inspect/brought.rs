@@ -1,33 +1,34 @@
 //! What users bring: models and images.
 
-use crate::cli::failure::Failure;
-use crate::cli::models::{described, open_model};
+use super::Facts;
 use crate::image::{Depth, ImageFormat};
 use crate::model::FloatModel;
 use crate::network::LinearShape;
 use crate::roles::images::open_rows;
-use serde_json::{Map, Value, json};
+use crate::roles::models::{described, open_model};
+use crate::roles::{RoleError, in_one_line};
+use serde_json::{Value, json};
 use std::path::Path;
 
-fn map(facts: Value) -> Map<String, Value> {
+fn map(facts: Value) -> Facts {
     match facts {
         Value::Object(facts) => facts,
-        _ => Map::new(),
+        _ => Facts::new(),
     }
 }
 
 /// The arrays of an unshared model by name, type and shape, and the network that its description makes of
 /// them, or why it makes none; of its weights only how many there are.
-pub(super) fn model(path: &Path) -> Result<Map<String, Value>, Failure> {
+pub(super) fn model(path: &Path) -> Result<Facts, RoleError> {
     let mut file = open_model(path)?;
-    let tensors = file.tensors().map_err(|e| Failure::from(e).about(path))?;
-    let mut facts = Map::new();
+    let tensors = file.tensors().map_err(|e| RoleError::from(e).about(path))?;
+    let mut facts = Facts::new();
     facts.insert("kind".into(), json!("model"));
     facts.insert("format".into(), json!(file.format().to_string()));
     match described(&mut file, path) {
         Ok(model) => facts.extend(network(&model)),
-        Err(failure) => {
-            facts.insert("problem".into(), json!(failure.message()));
+        Err(error) => {
+            facts.insert("problem".into(), json!(in_one_line(&error)));
             facts.insert(
                 "next".into(),
                 json!("`ppdenoise import` finds out how its arrays are meant"),
@@ -41,7 +42,7 @@ pub(super) fn model(path: &Path) -> Result<Map<String, Value>, Failure> {
     Ok(facts)
 }
 
-fn network(model: &FloatModel) -> Map<String, Value> {
+fn network(model: &FloatModel) -> Facts {
     let (gather, fold) = (model.network.gather(), model.network.fold());
     let layers = model.network.linears().map(|(_, l)| format!("{} to {}", l.inputs(), l.outputs()));
     map(json!({
@@ -61,7 +62,7 @@ fn network(model: &FloatModel) -> Map<String, Value> {
 }
 
 /// What an image's header says.
-pub(super) fn image(path: &Path, format: ImageFormat) -> Result<Map<String, Value>, Failure> {
+pub(super) fn image(path: &Path, format: ImageFormat) -> Result<Facts, RoleError> {
     let (rows, _) = open_rows(path, None)?;
     let (height, width) = rows.size();
     let depth = match rows.depth() {
@@ -78,12 +79,4 @@ pub(super) fn image(path: &Path, format: ImageFormat) -> Result<Map<String, Valu
         "depth": depth,
         "frames": rows.frames(),
     })))
-}
-
-/// One line for an array: name, type, shape.
-pub(super) fn tensor_line(tensor: &Value) -> String {
-    let text = |field: &str| tensor[field].as_str().unwrap_or_default().to_string();
-    let sides = tensor["shape"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let sides: Vec<String> = sides.iter().map(Value::to_string).collect();
-    format!("{:32} {:6} {}", text("name"), text("dtype"), sides.join("x"))
 }

@@ -1,0 +1,225 @@
+//! Model files as their owner has them: told by their first bytes, read with the description beside them,
+//! tried, written.
+
+use super::RoleError;
+use super::images::is_stream;
+use crate::files::FormatError;
+use crate::files::container::Kind;
+use crate::files::container::envelope::{MAGIC, open_file};
+use crate::files::output::{Access, OutputFile, Overwrite};
+use crate::image::ImageFormat;
+use crate::model::{
+    Doubt, FloatModel, ModelError, ModelFile, ModelFormat, Packing, describe, save_npz,
+};
+use std::fmt;
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The most bytes a model's description may have.
+const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
+
+/// Why a file is not the model that is wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelFileError {
+    /// It is something else.
+    #[error("this is {0}, no model")]
+    NoModel(NoModel),
+    /// It begins like none of the formats.
+    #[error("this is no model: it begins like none of .npz, safetensors, PyTorch, MATLAB")]
+    Unknown,
+    /// A stride between patches, of a network that has none.
+    #[error("--stride is of networks on patches, and this model is made of convolutions")]
+    StrideOfConvolutions,
+    /// Its description makes a noisy picture no better.
+    #[error("{0}")]
+    Doubtful(Doubt),
+    /// A model is written in one format.
+    #[error("a model is written as .npz")]
+    NotNpz,
+    /// A description that would be read in place of the one inside.
+    #[error("'{}' lies beside it, and would be read in place of the description inside", .0.display())]
+    DescriptionBeside(PathBuf),
+    /// It cannot be packed.
+    #[error("the model cannot be packed: {0}")]
+    Packing(String),
+}
+
+/// What a file is that is no model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoModel {
+    /// A folder.
+    Folder,
+    /// A file of this program.
+    Artefact(Kind),
+    /// An image.
+    Image(ImageFormat),
+    /// Nothing.
+    Empty,
+    /// JSON, as descriptions are.
+    Json,
+    /// Some text.
+    Text,
+}
+
+impl fmt::Display for NoModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoModel::Folder => f.write_str("a folder"),
+            NoModel::Artefact(kind) => write!(f, "{} {kind}", kind.article()),
+            NoModel::Image(format) => write!(f, "a {format} image"),
+            NoModel::Empty => f.write_str("an empty file"),
+            NoModel::Json => f.write_str("JSON"),
+            NoModel::Text => f.write_str("text"),
+        }
+    }
+}
+
+/// What a file is, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recognised {
+    /// A model of any format.
+    Model,
+    /// An image.
+    Image(ImageFormat),
+    /// A file of this program, or one that begins like none.
+    Other,
+}
+
+/// Tells what a file is. A pipe can be read only once, so it is taken for a file of this program.
+///
+/// # Errors
+/// [`RoleError::Format`] for a file that cannot be read.
+pub fn recognise(path: &Path) -> Result<Recognised, RoleError> {
+    let regular = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
+    if is_stream(path) || !regular {
+        return Ok(Recognised::Other);
+    }
+    let mut file = open(path)?;
+    let format = ModelFormat::detect(&mut file).map_err(|e| FormatError::io(path, "read", e))?;
+    if format.is_some() {
+        return Ok(Recognised::Model);
+    }
+    let begin = read(file, path, ImageFormat::SIGNATURE_LEN)?;
+    Ok(match ImageFormat::from_signature(&begin) {
+        Some(format) if !begin.starts_with(&MAGIC) => Recognised::Image(format),
+        _ => Recognised::Other,
+    })
+}
+
+/// Opens a model file of any format; what is none is told by what it is.
+///
+/// # Errors
+/// About the file: [`ModelFileError`], [`RoleError::Model`]; [`RoleError::Format`].
+pub fn open_model(path: &Path) -> Result<ModelFile, RoleError> {
+    let file = open(path)?;
+    let error = match path.is_dir() {
+        true => ModelFileError::NoModel(NoModel::Folder).into(),
+        false => match ModelFile::open(BufReader::new(file), path) {
+            Ok(file) => return Ok(file),
+            Err(ModelError::NoModel) => what_else(path)?.into(),
+            Err(e) => RoleError::from(e),
+        },
+    };
+    Err(error.about(path))
+}
+
+/// What a file is that begins like no model.
+fn what_else(path: &Path) -> Result<ModelFileError, RoleError> {
+    let begin = read(open(path)?, path, ImageFormat::SIGNATURE_LEN)?;
+    if begin.starts_with(&MAGIC) {
+        let kind = open_file(path)?.header().body.kind();
+        return Ok(ModelFileError::NoModel(NoModel::Artefact(kind)));
+    }
+    if let Some(format) = ImageFormat::from_signature(&begin) {
+        return Ok(ModelFileError::NoModel(NoModel::Image(format)));
+    }
+    let text = std::str::from_utf8(&begin).is_ok() && !begin.contains(&0);
+    Ok(ModelFileError::NoModel(match begin.trim_ascii_start() {
+        [] => NoModel::Empty,
+        [b'{' | b'[', ..] if text => NoModel::Json,
+        _ if text => NoModel::Text,
+        _ => return Ok(ModelFileError::Unknown),
+    }))
+}
+
+/// Where the description beside a model lies.
+pub fn beside(model: &Path) -> PathBuf {
+    model.with_extension("json")
+}
+
+/// The model that a file and the description beside it, or inside, make.
+///
+/// # Errors
+/// [`RoleError::Model`] about the file; [`RoleError::Format`].
+pub fn described(file: &mut ModelFile, path: &Path) -> Result<FloatModel, RoleError> {
+    let beside = beside(path);
+    let description = match beside.exists() {
+        true => Some(read(open(&beside)?, &beside, MAX_DESCRIPTION_BYTES)?),
+        false => None,
+    };
+    file.model(description.as_deref()).map_err(|e| RoleError::from(e).about(path))
+}
+
+/// A model with its description; one of patches on another stride, if that is asked for.
+///
+/// # Errors
+/// As [`open_model`] and [`described`]; [`ModelFileError::StrideOfConvolutions`].
+pub fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatModel, RoleError> {
+    let model = described(&mut open_model(path)?, path)?;
+    let Some(stride) = stride else { return Ok(model) };
+    if model.network.is_convolutional() {
+        return Err(RoleError::from(ModelFileError::StrideOfConvolutions).about(path));
+    }
+    model.with_stride(stride).map_err(|e| RoleError::from(e).about(path))
+}
+
+/// What makes a model's description doubtful: it makes a noisy picture no better.
+///
+/// # Errors
+/// [`RoleError::Model`] about the file.
+pub fn doubt(model: &FloatModel, path: &Path) -> Result<Option<Doubt>, RoleError> {
+    let trial = model.try_out().map_err(|e| RoleError::from(e).about(path))?;
+    Ok(trial.doubt())
+}
+
+/// Refuses a name that a model cannot have, and one beside which a description lies that would be read in
+/// place of the one inside; proves that the file can be written.
+///
+/// # Errors
+/// About the file: [`ModelFileError::NotNpz`], [`ModelFileError::DescriptionBeside`]; [`RoleError::Format`].
+pub fn prove_output(out: &Path, overwrite: Overwrite) -> Result<(), RoleError> {
+    let beside = beside(out);
+    let error = match out.extension() {
+        Some(e) if e == "npz" && !beside.exists() => {
+            OutputFile::create(out, Access::Public, overwrite)?;
+            return Ok(());
+        }
+        Some(e) if e == "npz" => ModelFileError::DescriptionBeside(beside),
+        _ => ModelFileError::NotNpz,
+    };
+    Err(RoleError::from(error).about(out))
+}
+
+/// Writes a model with its description inside.
+///
+/// # Errors
+/// [`ModelFileError::Packing`] about the file; [`RoleError::Format`].
+pub fn write_model(model: &FloatModel, out: &Path, overwrite: Overwrite) -> Result<(), RoleError> {
+    let mut archive = Cursor::new(Vec::new());
+    save_npz(model, Some(&describe(model)), Packing::Deflated, &mut archive)
+        .map_err(|e| RoleError::from(ModelFileError::Packing(e.to_string())).about(out))?;
+    let mut file = OutputFile::create(out, Access::Public, overwrite)?;
+    file.write_all(archive.get_ref()).map_err(FormatError::from_writer)?;
+    Ok(file.commit()?)
+}
+
+fn open(path: &Path) -> Result<File, FormatError> {
+    File::open(path).map_err(|e| FormatError::io(path, "open", e))
+}
+
+fn read(file: File, path: &Path, limit: u64) -> Result<Vec<u8>, FormatError> {
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(|e| FormatError::io(path, "read", e))?;
+    Ok(bytes)
+}

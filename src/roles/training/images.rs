@@ -1,0 +1,79 @@
+//! Images to train and to validate on.
+
+use super::{TrainingError, Validation};
+use crate::files::FormatError;
+use crate::image::{GreyImage, add_gaussian};
+use crate::roles::RoleError;
+use crate::roles::images::read_picture;
+use crate::train::{Corpus, Noise, Recipe};
+use std::path::{Path, PathBuf};
+
+/// Seed of the noise on the first validation image.
+const SEED: u64 = 100;
+
+/// A validation image, clean and with each level of noise.
+pub(super) struct Held {
+    pub(super) clean: GreyImage,
+    pub(super) noisy: Vec<GreyImage>,
+}
+
+impl Held {
+    fn read(name: &Path, noise: Noise, seed: u64) -> Result<Held, RoleError> {
+        let clean = grey(name)?;
+        let noisy = noise.validated().into_iter().map(|sigma| add_gaussian(&clean, sigma, seed));
+        Ok(Held { noisy: noisy.collect::<Result<_, _>>()?, clean })
+    }
+}
+
+/// Training images, and those held for validation.
+pub(super) fn read(
+    folder: &Path,
+    validation: &Validation,
+    recipe: &Recipe,
+) -> Result<(Corpus, Vec<Held>), RoleError> {
+    let names = names(folder)?;
+    let (held, trained): (Vec<PathBuf>, Vec<PathBuf>) = match validation {
+        &Validation::HoldOut(held) if held >= names.len() => {
+            let error = TrainingError::TooManyHeld { images: names.len(), held };
+            return Err(RoleError::from(error).about(folder));
+        }
+        &Validation::HoldOut(count) => {
+            let places: Vec<usize> =
+                (0..count).map(|i| (2 * i + 1) * names.len() / (2 * count)).collect();
+            let trained = names.iter().enumerate().filter(|(i, _)| !places.contains(i));
+            let trained = trained.map(|(_, name)| name.clone()).collect();
+            (places.iter().map(|&i| names[i].clone()).collect(), trained)
+        }
+        Validation::Folder(other) => (self::names(other)?, names),
+    };
+    let held = held.iter().zip(SEED..).map(|(name, seed)| Held::read(name, recipe.noise, seed));
+    let held = held.collect::<Result<_, _>>()?;
+    let mut corpus = Corpus::new();
+    for name in &trained {
+        corpus.add(&grey(name)?, &recipe.scales);
+    }
+    Ok((corpus, held))
+}
+
+/// The PNG and .npy files of a folder by name.
+fn names(folder: &Path) -> Result<Vec<PathBuf>, RoleError> {
+    let failed = |e| RoleError::from(FormatError::io(folder, "read", e));
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+        if ["png", "npy"].iter().any(|e| extension.eq_ignore_ascii_case(e)) {
+            names.push(path);
+        }
+    }
+    if names.is_empty() {
+        return Err(RoleError::from(TrainingError::NoImages).about(folder));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn grey(path: &Path) -> Result<GreyImage, RoleError> {
+    let (image, _) = read_picture(path, None)?;
+    image.into_grey().map_err(|e| RoleError::from(e).about(path))
+}

@@ -1,0 +1,209 @@
+//! Training: from a folder of images to a model with its description and, so that it can go on, a checkpoint.
+
+mod images;
+mod run;
+
+use super::error::RoleError;
+use super::models::read_model;
+use super::observer::Observer;
+use crate::files::FormatError;
+use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
+use crate::train::{Checkpoint, CurvePoint, Noise, Recipe, State, Taught, TrainError, Trainer};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// What is to be trained, and on what.
+#[derive(Clone, Debug)]
+pub struct Train {
+    /// Folder of grey PNG or .npy images.
+    pub images: PathBuf,
+    /// The network and how it is trained; its teacher is that of [`Train::teacher`].
+    pub recipe: Recipe,
+    /// `NAME.npz`; the description becomes `NAME.json` beside it.
+    pub out: PathBuf,
+    /// For how long.
+    pub length: Length,
+    /// Compute threads, which share each batch.
+    pub threads: usize,
+    /// What is validated on.
+    pub validation: Validation,
+    /// Steps between reports; each validates and writes checkpoint and model.
+    pub every: u64,
+    /// Where the state of training is kept.
+    pub checkpoint: Option<PathBuf>,
+    /// Where training starts.
+    pub start: Start,
+    /// A model whose answers are the targets, and the noise at which it is asked if that is not its own (of a
+    /// range of noise all).
+    pub teacher: Option<(PathBuf, Option<Noise>)>,
+    /// Files that must stay as they are, beside those named above.
+    pub keep: Vec<PathBuf>,
+    /// Whether a model and a checkpoint that are there are replaced; those of a run that goes on are.
+    pub overwrite: Overwrite,
+}
+
+/// For how long is trained, earlier runs of the checkpoint included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Length {
+    /// Steps.
+    Steps(u64),
+    /// Minutes of training, validation not counted.
+    Minutes(f64),
+}
+
+/// Images that are not trained on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validation {
+    /// So many of the folder, spread evenly over the sorted names.
+    HoldOut(usize),
+    /// Those of another folder.
+    Folder(PathBuf),
+}
+
+/// Where training starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// From random weights.
+    Random,
+    /// From a model's.
+    Model(PathBuf),
+    /// From the checkpoint.
+    Checkpoint,
+}
+
+/// How training ended.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Steps in all.
+    pub steps: u64,
+    /// Minutes of training in all.
+    pub minutes: f64,
+    /// Whether it was asked to stop before its time.
+    pub interrupted: bool,
+    /// What was reported.
+    pub curve: Vec<CurvePoint>,
+}
+
+/// Why nothing is trained.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainingError {
+    /// A model is written as .npz.
+    #[error("the model's name must end in .npz")]
+    NotNpz,
+    /// One name for two files.
+    #[error("is the model and the checkpoint")]
+    OneName,
+    /// Nothing to train on.
+    #[error("there is no .png or .npy image here")]
+    NoImages,
+    /// Nothing would be left to train on.
+    #[error("{images} images; cannot hold {held} of them")]
+    TooManyHeld {
+        /// Images of the folder.
+        images: usize,
+        /// Those to be held out.
+        held: usize,
+    },
+    /// A recipe, a checkpoint, or training itself.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+}
+
+impl From<TrainError> for RoleError {
+    fn from(e: TrainError) -> Self {
+        TrainingError::from(e).into()
+    }
+}
+
+/// Trains until the length is reached or `stop` says so, then after the current step. `observer` is told of the
+/// images, and of every point of the curve.
+///
+/// # Errors
+/// [`RoleError::Training`], mostly about a file; [`RoleError::Format`], [`RoleError::Image`], [`RoleError::Model`].
+pub fn train(
+    request: &Train,
+    stop: &AtomicBool,
+    observer: &mut dyn Observer,
+) -> Result<Trained, RoleError> {
+    let mut recipe = request.recipe.clone();
+    recipe.check()?;
+    request.check_outputs()?;
+    let teacher = match &request.teacher {
+        None => None,
+        Some((path, noise)) => {
+            let teacher = read_model(path, None)?;
+            let own = if recipe.noise.is_one() { Noise::of(teacher.sigma) } else { recipe.noise };
+            let model = blake3::hash(&read_bytes(path)?).to_hex().to_string();
+            recipe.teacher = Some(Taught { model, noise: noise.unwrap_or(own) });
+            Some(teacher)
+        }
+    };
+    let (state, seconds, curve) = request.begin(&recipe)?;
+    let (mut corpus, held) = images::read(&request.images, &request.validation, &recipe)?;
+    if let Some(teacher) = teacher {
+        corpus = corpus.with_teacher(teacher, &recipe)?;
+    }
+    let trainer = Trainer::new(recipe, corpus, state, request.threads)
+        .map_err(|e| RoleError::from(e).about(&request.images))?;
+    run::Run { request, trainer, held, seconds, curve }.train(stop, observer)
+}
+
+impl Train {
+    /// Refuses, before any work, names that cannot be written or must not be.
+    fn check_outputs(&self) -> Result<(), RoleError> {
+        if self.out.extension().is_none_or(|e| e != "npz") {
+            return Err(RoleError::from(TrainingError::NotNpz).about(&self.out));
+        }
+        let mut inputs: Vec<&Path> = self.keep.iter().map(AsRef::as_ref).collect();
+        inputs.extend(self.teacher.as_ref().map(|(path, _)| path.as_path()));
+        if let Start::Model(path) = &self.start {
+            inputs.push(path);
+        }
+        let card = self.out.with_extension("json");
+        let mut outputs: Vec<&Path> = vec![&self.out, &card];
+        if let Some(checkpoint) = &self.checkpoint {
+            if outputs.contains(&checkpoint.as_path()) {
+                return Err(RoleError::from(TrainingError::OneName).about(checkpoint));
+            }
+            outputs.push(checkpoint);
+        }
+        let overwrite = match self.start {
+            Start::Checkpoint => Overwrite::Allow,
+            _ => self.overwrite,
+        };
+        for path in outputs {
+            ensure_not_input(path, &inputs)?;
+            OutputFile::create(path, Access::Public, overwrite)?;
+        }
+        Ok(())
+    }
+
+    /// Where training starts: state, seconds and curve so far.
+    fn begin(&self, recipe: &Recipe) -> Result<(State, f64, Vec<CurvePoint>), RoleError> {
+        match (&self.start, &self.checkpoint) {
+            (Start::Checkpoint, Some(path)) => {
+                let about = |e: TrainError| RoleError::from(e).about(path);
+                let checkpoint = Checkpoint::decode(&read_bytes(path)?).map_err(about)?;
+                checkpoint.check_recipe(recipe).map_err(about)?;
+                Ok((checkpoint.state, checkpoint.seconds, checkpoint.curve))
+            }
+            (Start::Model(path), _) => {
+                let state = State::from_model(recipe, &read_model(path, None)?);
+                Ok((state.map_err(|e| RoleError::from(e).about(path))?, 0.0, Vec::new()))
+            }
+            _ => Ok((State::new(recipe)?, 0.0, Vec::new())),
+        }
+    }
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, FormatError> {
+    std::fs::read(path).map_err(|e| FormatError::io(path, "read", e))
+}
+
+/// Writes what may be made again, in place of what is there.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), RoleError> {
+    let mut file = OutputFile::create(path, Access::Public, Overwrite::Allow)?;
+    file.write_all(bytes).map_err(FormatError::from_writer)?;
+    Ok(file.commit()?)
+}
