@@ -1,46 +1,75 @@
-//! A small convolutional network as other programs write it.
+//! Small convolutional networks as other programs write them.
 
 use super::Lab;
 use super::npz::Npz;
 use ndarray::{Array1, Array4};
 
-/// Writes STEM.npz and STEM.json.
+/// Writes STEM.npz and STEM.json of a chain.
 pub(crate) fn write(lab: &Lab, stem: &str) {
-    lab.write(&format!("{stem}.npz"), &archive());
-    lab.write(&format!("{stem}.json"), DESCRIPTION.as_bytes());
+    let [first, second] = kept();
+    let third = Array4::from_shape_fn((1, 2, 3, 3), |(_, c, y, x)| {
+        if (y, x) == (1, 1) { 0.8 * sign(c) } else { 0.01 * sign(c) }
+    });
+    lab.write(&format!("{stem}.npz"), &archive(&[first, second, third]));
+    lab.write(&format!("{stem}.json"), CHAIN.as_bytes());
 }
 
-const DESCRIPTION: &str = r#"{"layers":[{"conv2d":{"outputs":4,"kernel":3}},"relu",
+/// As [`write`], of a U-shape: what is kept is averaged on a grid of half the sides, too, and both are read side by
+/// side.
+pub(crate) fn write_u_shape(lab: &Lab, stem: &str) {
+    let [first, second] = kept();
+    let diagonal = |value: f64| {
+        Array4::from_shape_fn((2, 2, 2, 2), move |(o, c, ..)| if o == c { value } else { 0.0 })
+    };
+    let last = Array4::from_shape_fn((1, 4, 3, 3), |(_, c, y, x)| match (c, (y, x)) {
+        (0 | 1, (1, 1)) => 0.7 * sign(c),
+        (_, (1, 1)) => 0.2 * sign(c),
+        _ => 0.0,
+    });
+    let layers = [first, second, diagonal(0.25), diagonal(1.0), last];
+    lab.write(&format!("{stem}.npz"), &archive(&layers));
+    lab.write(&format!("{stem}.json"), U_SHAPE.as_bytes());
+}
+
+const CHAIN: &str = r#"{"layers":[{"conv2d":{"outputs":4,"kernel":3}},"relu",
     {"conv2d":{"outputs":2,"kernel":1}},"relu",{"conv2d":{"outputs":1,"kernel":3}},"residual"],
     "sigma":25,"normalisation":"v/255"}"#;
 
+const U_SHAPE: &str = r#"{"layers":[{"conv2d":{"outputs":4,"kernel":3}},"relu",
+    {"conv2d":{"outputs":2,"kernel":1,"name":"kept"}},"relu",
+    {"conv2d":{"outputs":2,"kernel":2,"stride":2}},"relu",
+    {"conv_transpose2d":{"outputs":2,"kernel":2,"stride":2,"name":"up"}},"relu",
+    {"conv2d":{"outputs":1,"kernel":3,"from":["kept","up"]}},"residual"],
+    "sigma":25,"normalisation":"v/255"}"#;
+
+fn sign(channel: usize) -> f64 {
+    if channel.is_multiple_of(2) { 1.0 } else { -1.0 }
+}
+
 /// A denoiser that was written, not trained: the pixel less the mean of its neighbours, in a positive
 /// and a negative part, each kept only below a threshold; what is kept is taken for noise and
-/// smoothed. Names and layout are those of other programs' files.
-fn archive() -> Vec<u8> {
+/// smoothed.
+fn kept() -> [Array4<f64>; 2] {
     let difference = |y: usize, x: usize| if (y, x) == (1, 1) { 1.0 } else { -1.0 / 8.0 };
-    let first = Array4::from_shape_fn((4, 1, 3, 3), |(o, _, y, x)| {
-        let sign = if o % 2 == 0 { 1.0 } else { -1.0 };
-        sign * difference(y, x)
-    });
-    // |d|, and what of it is above 0.3.
-    let first_bias = Array1::from_vec(vec![0.0, 0.0, -0.3, -0.3]);
+    let first = Array4::from_shape_fn((4, 1, 3, 3), |(o, _, y, x)| sign(o) * difference(y, x));
     let second = Array4::from_shape_fn((2, 4, 1, 1), |(o, c, _, _)| match (c % 2 == o, c < 2) {
         (true, true) => 1.0,
         (true, false) => -2.0,
         _ => 0.0,
     });
-    let third = Array4::from_shape_fn((1, 2, 3, 3), |(_, c, y, x)| {
-        let sign = if c == 0 { 1.0 } else { -1.0 };
-        if (y, x) == (1, 1) { 0.8 * sign } else { 0.01 * sign }
-    });
+    [first, second]
+}
+
+/// Weights by layers, and biases: of the first layer |d|, and what of it is above 0.3, of the others none. Names and
+/// layout are those of other programs' files.
+fn archive(layers: &[Array4<f64>]) -> Vec<u8> {
     let mut npz = Npz::new();
-    for (i, (weight, bias)) in
-        [(first, first_bias), (second, Array1::zeros(2)), (third, Array1::zeros(1))]
-            .into_iter()
-            .enumerate()
-    {
-        npz.add(&format!("conv{i:02}_weight"), &weight.mapv(|v: f64| v as f32));
+    for (i, weight) in layers.iter().enumerate() {
+        let bias = match i {
+            0 => Array1::from_vec(vec![0.0, 0.0, -0.3, -0.3]),
+            _ => Array1::zeros(if weight.dim().0 == 1 { 1 } else { 2 }),
+        };
+        npz.add(&format!("conv{i:02}_weight"), &weight.mapv(|v| v as f32));
         npz.add(&format!("conv{i:02}_bias"), &bias.mapv(|v: f64| v as f32));
     }
     npz.finish()

@@ -85,9 +85,16 @@ fn patches_are_denoised_without_a_dealer_by_both_engines() {
 
 #[test]
 fn convolutions_are_denoised_without_a_dealer_by_both_engines() {
-    for flags in [&["--cells", "512"][..], &["--engine", "gc"]] {
+    let chain: fn(&Lab, &str) = conv::write;
+    let cases: [(_, &[&str]); 4] = [
+        (chain, &["--cells", "512"]),
+        (chain, &["--engine", "gc"]),
+        (conv::write_u_shape, &["--cells", "512"]),
+        (conv::write_u_shape, &["--engine", "gc", "--ring", "64"]),
+    ];
+    for (write, flags) in cases {
         let lab = bare();
-        conv::write(&lab, "foreign");
+        write(&lab, "foreign");
         fs::create_dir(lab.path("samples")).unwrap();
         lab.picture("samples/a.png", &clean_crop((64, 64)));
         lab.run(&["calibrate", "foreign.npz", "--data", "samples", "--out", "net.npz"]).done();
