@@ -3,12 +3,12 @@
 use super::error::ArtefactError;
 use super::{ImageParts, ImageShareFile, PairError};
 use crate::crypto::share;
+use crate::files::Place;
 use crate::files::container::envelope::{OpenFrom, open_file};
 use crate::files::container::header::ImageShare;
 use crate::files::keys::{PublicKey, SecretKey};
 use crate::ids::Role;
 use crate::numbers::ring::{Ring, RingBits};
-use std::path::Path;
 use zeroize::Zeroizing;
 
 /// A shared image put together again.
@@ -30,13 +30,13 @@ pub struct ImagePair {
 /// # Errors
 /// [`crate::files::FormatError`] of either file, [`PairError`] if they do not belong together.
 pub fn open_image_pair(
-    paths: [&Path; 2],
+    places: [&Place; 2],
     servers: &[SecretKey; 2],
     gateway: &PublicKey,
 ) -> Result<ImagePair, ArtefactError> {
-    let files = [open_file(paths[0])?, open_file(paths[1])?];
+    let files = [open_file(places[0])?, open_file(places[1])?];
     let fields = [*files[0].expect::<ImageShare>()?, *files[1].expect::<ImageShare>()?];
-    check_pair(paths, &fields)?;
+    check_pair(places, &fields)?;
     let keys = |file: usize| OpenFrom {
         recipient: &servers[fields[file].party.index()],
         sender: gateway,
@@ -63,8 +63,8 @@ fn combine<R: Ring>([a, b]: [ImageShareFile; 2]) -> Result<(Values, Values), Art
     Ok((add(&a.pixels, &b.pixels), add(&a.means, &b.means)))
 }
 
-fn check_pair(paths: [&Path; 2], [a, b]: &[ImageShare; 2]) -> Result<(), PairError> {
-    let [first, second] = paths.map(|p| p.display().to_string());
+fn check_pair(places: [&Place; 2], [a, b]: &[ImageShare; 2]) -> Result<(), PairError> {
+    let [first, second] = places.map(|place| place.name().display().to_string());
     if a.party == b.party {
         return Err(PairError::SameParty { first, second, party: a.party });
     }

@@ -11,14 +11,13 @@ use crate::crypto::share;
 use crate::files::FormatError;
 use crate::files::container::envelope::{Envelope, EnvelopeReader, OpenFrom, SealTo};
 use crate::files::container::header::ImageShare;
+use crate::files::container::stream::Stream;
 use crate::files::keys::PublicKey;
 use crate::files::output::OutputFile;
 use crate::ids::ImageId;
 use crate::ids::Party;
 use crate::model::LevelMap;
 use crate::numbers::ring::{Ring, RingBits};
-use std::fs::File;
-use std::io::BufReader;
 use zeroize::Zeroizing;
 
 /// An image encoded for a model, about to be shared.
@@ -129,7 +128,7 @@ pub struct ImageShareFile {
 
 enum Payload {
     Seed(Seed),
-    Elements(Box<EnvelopeReader<BufReader<File>>>),
+    Elements(Box<EnvelopeReader<Stream>>),
 }
 
 impl ImageShareFile {
@@ -137,10 +136,7 @@ impl ImageShareFile {
     ///
     /// # Errors
     /// [`FormatError`].
-    pub fn unseal(
-        file: Envelope<BufReader<File>>,
-        keys: OpenFrom<'_>,
-    ) -> Result<Self, FormatError> {
+    pub fn unseal(file: Envelope<Stream>, keys: OpenFrom<'_>) -> Result<Self, FormatError> {
         let fields = *file.expect::<ImageShare>()?;
         let mut file = file.unseal(keys)?;
         let payload = match fields.party {

@@ -7,22 +7,21 @@ use super::{
 };
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::crypto::share;
-use crate::files::FormatError;
 use crate::files::container::envelope::{
     ChunkKey, Envelope, EnvelopeReader, OpenFrom, SealTo, open_file,
 };
 use crate::files::container::header;
 use crate::files::container::header::ModelShare;
+use crate::files::container::stream::Stream;
 use crate::files::keys::PublicKey;
 use crate::files::output::{OutputFile, commit_all};
+use crate::files::{FormatError, Place};
 use crate::ids::Party;
 use crate::ids::{Digest, Fingerprint, ModelId, Role};
 use crate::model::{LinearSpec, ModelError, PublicModel, QuantisedModel};
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{SourceError, WeightSource};
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Writes a model's public description and both shares; returns the model's fresh id.
@@ -146,14 +145,15 @@ impl UnparsedModelFile {
     ///
     /// # Errors
     /// [`FormatError`].
-    pub fn read(path: &Path) -> Result<Self, FormatError> {
-        let file = open_file(path)?;
+    pub fn read(place: impl Into<Place>) -> Result<Self, FormatError> {
+        let file = open_file(place)?;
         let header::PublicModel { model_id, servers } = *file.expect::<header::PublicModel>()?;
+        let name = file.name().to_owned();
         let (model_owner, length) = (file.header().sender, file.header().payload_len as usize);
         let mut file = file.in_clear()?;
         let json = file.chunk(ChunkKey::ONLY, length)?;
         file.finish()?;
-        let (file, digest) = (path.to_owned(), Digest::of(&json));
+        let (file, digest) = (name, Digest::of(&json));
         Ok(Self { facts: PublicFacts { file, model_id, digest, model_owner, servers }, json })
     }
 
@@ -181,14 +181,14 @@ impl PublicModelFile {
     ///
     /// # Errors
     /// [`FormatError`], and [`ModelError`] for a description that is not acceptable.
-    pub fn read(path: &Path) -> Result<Self, ArtefactError> {
-        Ok(UnparsedModelFile::read(path)?.parse()?)
+    pub fn read(place: impl Into<Place>) -> Result<Self, ArtefactError> {
+        Ok(UnparsedModelFile::read(place)?.parse()?)
     }
 }
 
 /// One server's share of a model, unsealed.
 pub struct ModelShareFile {
-    file: EnvelopeReader<BufReader<File>>,
+    file: EnvelopeReader<Stream>,
     seed: Option<Seed>,
 }
 
@@ -197,10 +197,7 @@ impl ModelShareFile {
     ///
     /// # Errors
     /// [`FormatError`].
-    pub fn unseal(
-        file: Envelope<BufReader<File>>,
-        keys: OpenFrom<'_>,
-    ) -> Result<Self, FormatError> {
+    pub fn unseal(file: Envelope<Stream>, keys: OpenFrom<'_>) -> Result<Self, FormatError> {
         let party = file.expect::<ModelShare>()?.party;
         let mut file = file.unseal(keys)?;
         let seed = match party {

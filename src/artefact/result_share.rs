@@ -6,17 +6,17 @@ use super::{
     write_elements, write_note,
 };
 use crate::crypto::share;
-use crate::files::FormatError;
 use crate::files::container::envelope::{EnvelopeReader, OpenFrom, SealTo, open_file};
 use crate::files::container::header::{Decoding, Levels, ResultShare};
+use crate::files::container::stream::Stream;
 use crate::files::keys::{PublicKey, SecretKey};
 use crate::files::output::OutputFile;
+use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, Role, SessionId};
 use crate::model::{Normalisation, decode_sums};
 use crate::network::{Border, Gather, PatchGrid};
 use crate::numbers::fixed::shrink;
 use crate::numbers::ring::{Ring, RingBits};
-use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Writes a server's share of a denoised image and the image's note, sealed to the receiver; the
@@ -81,11 +81,11 @@ pub struct Reconstruction {
 /// # Errors
 /// [`FormatError`]; the elements are not checked.
 pub fn read_result_note(
-    path: &Path,
+    place: &Place,
     receiver: &SecretKey,
     servers: &[PublicKey; 2],
 ) -> Result<(ResultShare, Vec<u8>), FormatError> {
-    let file = open_file(path)?;
+    let file = open_file(place)?;
     let fields = file.expect::<ResultShare>()?.clone();
     let mut file = file.unseal(from_server(&fields, receiver, servers))?;
     let pixels = fields.height as usize * fields.width as usize;
@@ -118,18 +118,18 @@ fn from_server<'a>(
 /// # Errors
 /// [`FormatError`] of either file, [`PairError`] if they do not belong together.
 pub fn reconstruct(
-    paths: [&Path; 2],
+    places: [&Place; 2],
     receiver: &SecretKey,
     servers: &[PublicKey; 2],
 ) -> Result<Reconstruction, ArtefactError> {
-    let files = [open_file(paths[0])?, open_file(paths[1])?];
+    let files = [open_file(places[0])?, open_file(places[1])?];
     let fields =
         [files[0].expect::<ResultShare>()?.clone(), files[1].expect::<ResultShare>()?.clone()];
     let keys = |file: usize| from_server(&fields[file], receiver, servers);
     for (i, file) in files.iter().enumerate() {
         file.check_keys(keys(i))?;
     }
-    check_pair(paths, &fields)?;
+    check_pair(places, &fields)?;
     let [first, second] = files;
     let files = [first.unseal(keys(0))?, second.unseal(keys(1))?];
     match fields[0].ring_bits {
@@ -138,10 +138,12 @@ pub fn reconstruct(
     }
 }
 
-fn check_pair(paths: [&Path; 2], [a, b]: &[ResultShare; 2]) -> Result<(), PairError> {
-    let [first, second] = paths.map(|p| p.display().to_string());
-    if let Some(path) = paths.iter().zip([a, b]).find(|(_, f)| f.decode.window.contains(&0)) {
-        return Err(PairError::Window { file: path.0.display().to_string() });
+fn check_pair(places: [&Place; 2], [a, b]: &[ResultShare; 2]) -> Result<(), PairError> {
+    let [first, second] = places.map(|place| place.name().display().to_string());
+    if let Some((file, _)) =
+        [&first, &second].into_iter().zip([a, b]).find(|(_, f)| f.decode.window.contains(&0))
+    {
+        return Err(PairError::Window { file: file.clone() });
     }
     if a.party == b.party {
         return Err(PairError::SameParty { first, second, party: a.party });
@@ -163,7 +165,7 @@ fn check_pair(paths: [&Path; 2], [a, b]: &[ResultShare; 2]) -> Result<(), PairEr
 }
 
 fn combine<R: Ring>(
-    [mut a, mut b]: [EnvelopeReader<std::io::BufReader<std::fs::File>>; 2],
+    [mut a, mut b]: [EnvelopeReader<Stream>; 2],
     of: &[ResultShare; 2],
 ) -> Result<Reconstruction, ArtefactError> {
     let fields = &of[0];

@@ -258,9 +258,10 @@ pub struct TripleFile {
     fields: Triples,
     seeds: PartySeeds,
     regular: Option<Regular>,
+    in_memory: bool,
 }
 
-/// What only a regular file has. Its lock, shared, keeps an `erase` away.
+/// What only a regular file on the disk has. Its lock, shared, keeps an `erase` away.
 struct Regular {
     path: PathBuf,
     file: File,
@@ -274,6 +275,8 @@ struct Regular {
 pub enum Unguarded {
     /// The material comes through a pipe.
     Pipe,
+    /// It is in memory, of which others may have copies.
+    Memory,
     /// The file may only be read.
     ReadOnly,
 }
@@ -315,21 +318,22 @@ impl Regular {
 }
 
 impl TripleFile {
-    /// Unseals a set, a file or a pipe, and reads its seeds.
+    /// Unseals a set, a file, on the disk or in memory, or a pipe, and reads its seeds.
     ///
     /// # Errors
     /// [`FormatError`]; [`FormatError::InUse`] while the file is being erased.
     pub fn unseal(file: Envelope<Stream>, keys: OpenFrom<'_>) -> Result<Self, FormatError> {
         let regions = SlotRegions::of(&file)?;
         let path = file.name().to_owned();
-        let regular = file.is_regular_file().then(|| Regular::open(&path, regions)).transpose()?;
+        let in_memory = file.is_regular_file() && !file.is_on_disk();
+        let regular = file.is_on_disk().then(|| Regular::open(&path, regions)).transpose()?;
         let fields = *file.expect::<Triples>()?;
         let announced = Amount { bytes: file.header().payload_len, chunks: file.header().chunks };
         let mut file = file.unseal(keys)?;
         let [weight_mask, slots] = read_seeds(&mut file)?;
         let seeds = PartySeeds { weight_mask, slots };
         let file = Arc::new(Mutex::new(file));
-        Ok(TripleFile { path, file, announced, fields, seeds, regular })
+        Ok(TripleFile { path, file, announced, fields, seeds, regular, in_memory })
     }
 
     /// Takes the explicit material of a slot for this process alone: the head of the slot is held in
@@ -370,6 +374,7 @@ impl TripleFile {
     pub fn unguarded(&self) -> Option<Unguarded> {
         match &self.regular {
             _ if !self.is_explicit() => None,
+            None if self.in_memory => Some(Unguarded::Memory),
             None => Some(Unguarded::Pipe),
             Some(regular) => (!regular.writable).then_some(Unguarded::ReadOnly),
         }

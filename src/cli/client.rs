@@ -7,6 +7,7 @@ use super::files::{check_streams, overwrite};
 use super::levels::tell_clamped;
 use super::output::{Console, bytes, peak_memory, print_json};
 use super::server_side::Watcher;
+use crate::files::Place;
 use crate::kernels;
 use crate::roles::images::images;
 use crate::roles::one_cloud::{Brought, Errand, Errands, Goal, Ready, User};
@@ -71,8 +72,8 @@ fn work(args: &Args, console: &mut Console) -> Result<(), Failure> {
         check_streams(&inputs, out, args.common.json)?;
     }
     let ready = errand.ready()?;
-    let public = args.public.clone().unwrap_or_else(|| description_beside(&args.model));
-    let paths = MakePaths { model: args.model.clone(), public };
+    let public = args.public.as_ref().map_or_else(|| description_beside(&args.model), Place::from);
+    let paths = MakePaths::new(&args.model, public);
     let ask = |file: &Path| args.unlock.passphrase(file);
     let user = User::open(&args.keys, &ask, paths, args.state.as_deref())?;
     let mut shown = Shown(Watcher::new(console));

@@ -4,6 +4,7 @@ use super::args::cloud::{AddClient, Cloud};
 use super::failure::Failure;
 use super::output::{Console, bytes, print_json, print_json_line, say, say_failure};
 use super::server_side::heed_signals;
+use crate::files::Place;
 use crate::files::keys::KeyFolder;
 use crate::ids::Role;
 use crate::model::PublicModel;
@@ -36,8 +37,8 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
     let keys = KeyFolder::open(&args.keys)?;
     let own = keys.secret(Role::Server0, &|file: &Path| args.unlock.passphrase(file))?;
     let model_owner = keys.public(Role::ModelOwner)?;
-    let public = args.public.clone().unwrap_or_else(|| description_beside(&args.model));
-    let paths = MakePaths { model: args.model.clone(), public };
+    let public = args.public.as_ref().map_or_else(|| description_beside(&args.model), Place::from);
+    let paths = MakePaths::new(&args.model, public);
     let settings = Settings {
         images_a_day: args.images_a_day,
         images_in_all: args.images_in_all,

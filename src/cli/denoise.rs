@@ -10,6 +10,7 @@ use super::levels::tell_clamped;
 use super::output::{Console, print_json};
 use super::server_side::phase_name;
 use super::share_model::quantise_options;
+use crate::files::Place;
 use crate::files::output::ensure_not_input;
 use crate::image::ImageError;
 use crate::model::{FloatModel, quantise};
@@ -43,7 +44,8 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     }
     let window = args.dicom.window;
     let overwrite = overwrite(args.common.force);
-    let target = Target { out: &args.out, original: Some(&args.image), window, overwrite };
+    let out = Place::from(&args.out);
+    let target = Target { out: &out, original: Some(&args.image), window, overwrite };
     target.check()?;
     let mut inputs: Vec<&Path> = vec![&args.image, &args.model];
     inputs.extend(args.reference.as_deref());

@@ -7,13 +7,14 @@ use super::files::overwrite;
 use super::output::{Console, peak_memory, print_json, print_json_line};
 use super::serve_events::Log;
 use super::server_side::{Watcher, heed_signals};
+use crate::files::Place;
 use crate::kernels;
 use crate::roles::server::{
     self, EraseReport, Folders, Images, ServeReport, ServiceError, Until, Watching,
 };
 use crate::roles::{RoleError, Threads};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -90,7 +91,8 @@ fn request(args: &Serve, stop: &Arc<AtomicBool>) -> Result<server::Serve, Failur
         }
         None => {
             check_named(args)?;
-            let files = args.image.iter().cloned().zip(args.out.iter().cloned()).collect();
+            let places = |paths: &[PathBuf]| paths.iter().map(Place::from).collect::<Vec<_>>();
+            let files = places(&args.image).into_iter().zip(places(&args.out)).collect();
             Images::Named { files, overwrite: overwrite(force) }
         }
     };

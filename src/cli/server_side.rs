@@ -7,6 +7,7 @@ use super::failure::refill;
 use super::output::{Console, bytes, say};
 use super::serve_events::Log;
 use crate::artefact::Unguarded;
+use crate::files::Place;
 use crate::material::Origin;
 use crate::roles::server::{
     EraseReport, ImageReport, Meet, ServeReport, ServerFiles, ServiceError, description_beside,
@@ -30,8 +31,10 @@ impl ServerSide {
 
     /// Its model and material.
     pub(super) fn files(&self) -> ServerFiles {
-        let public = self.public.clone().unwrap_or_else(|| description_beside(&self.model));
-        ServerFiles { model: self.model.clone(), public, triples: self.triplets.clone() }
+        let public =
+            self.public.as_ref().map_or_else(|| description_beside(&self.model), Place::from);
+        let triples = self.triplets.iter().map(Place::from).collect();
+        ServerFiles { model: (&self.model).into(), public, triples }
     }
 }
 
@@ -246,6 +249,7 @@ impl Watcher<'_> {
         }
         let why = match why {
             Unguarded::Pipe => "is a pipe",
+            Unguarded::Memory => "is in memory",
             Unguarded::ReadOnly => "can only be read",
         };
         self.console.note(format!(

@@ -29,7 +29,7 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     let request = roles::ShareModel {
         model: &model,
         options: &options,
-        out: args.out.clone(),
+        out: (&args.out).into(),
         overwrite: overwrite(args.common.force),
         keep: vec![args.model.clone()],
     };

@@ -5,6 +5,7 @@ use super::batch::CHANNELS;
 use super::failure::{Code, Failure};
 use super::files::read_picture;
 use super::output::{Console, print_json};
+use crate::files::Place;
 use crate::roles::{self, RoleError, Verification, VerifyError, verify};
 use serde::Serialize;
 use std::path::Path;
@@ -23,8 +24,9 @@ struct Report<'a> {
 
 pub(super) fn run(args: &Verify, console: &Console) -> Result<(), Failure> {
     let (original, _) = read_picture(&args.original, None)?;
-    let shares = [args.first.as_path(), args.second.as_path()];
-    let request = roles::Verify { shares, model: &args.model, original: &original };
+    let [first, second, model] = [&args.first, &args.second, &args.model].map(Place::from);
+    let shares = [&first, &second];
+    let request = roles::Verify { shares, model: &model, original: &original };
     let ask = |file: &Path| args.unlock.passphrase(file);
     let found = verify(&args.keys, &ask, &request).map_err(|e| match e {
         RoleError::Verify(e @ VerifyError::OtherSize { .. }) => {

@@ -1,4 +1,4 @@
-//! Files of a folder.
+//! Files of a folder, and the folder of a file.
 
 use super::FormatError;
 use std::path::{Path, PathBuf};
@@ -22,4 +22,12 @@ pub fn files_in(
     }
     files.sort();
     Ok(files)
+}
+
+/// The folder of a file that is there or is to be.
+pub(super) fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }

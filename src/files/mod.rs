@@ -14,6 +14,8 @@ pub mod folder;
 pub mod keys;
 pub mod ledger;
 pub mod output;
+pub mod place;
 pub mod private;
 
 pub use error::FormatError;
+pub use place::{Memory, Place};

@@ -2,12 +2,12 @@
 
 use super::error::RoleError;
 use crate::artefact::{ArtefactError, Parties, PublicModelFile};
-use crate::files::FormatError;
 use crate::files::container::{AskPassphrase, Passphrase};
 use crate::files::keys::{KeyFolder, generate};
 use crate::files::output::Overwrite;
+use crate::files::{FormatError, Place};
 use crate::ids::{Fingerprint, Role};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Which keys are to be made. All roles' in one folder are for tests, and what is made by default: in
 /// production each party makes its own pair and gets the public keys of the others (docs/keys.md).
@@ -40,10 +40,11 @@ pub fn make_keys(folder: &Path, keys: &NewKeys) -> Result<Vec<(Role, Fingerprint
 ///
 /// # Errors
 /// [`RoleError::Format`], or what is wrong with the description, about its file.
-pub fn read_public(path: &Path) -> Result<PublicModelFile, RoleError> {
-    PublicModelFile::read(path).map_err(|e| match e {
+pub fn read_public(file: impl Into<Place>) -> Result<PublicModelFile, RoleError> {
+    let file = file.into();
+    PublicModelFile::read(&file).map_err(|e| match e {
         ArtefactError::Format(e) => e.into(),
-        e => RoleError::from(e).about(path),
+        e => RoleError::from(e).about(file.name()),
     })
 }
 
@@ -56,12 +57,4 @@ pub(super) fn parties(
     // What its owner makes is missed before what others give.
     let sender = folder.secret(maker, ask)?;
     Ok(Parties { sender, servers: [folder.public(Role::Server0)?, folder.public(Role::Server1)?] })
-}
-
-/// PREFIX with `.suffix` appended (never replacing a part of the name).
-pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
-    let mut name = prefix.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    PathBuf::from(name)
 }

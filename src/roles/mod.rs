@@ -2,7 +2,8 @@
 //! [`Receiver`]; or, where one cloud serves users who take part, those of [`one_cloud`].
 //!
 //! What passes from role to role are files, sealed from their maker to their reader, the same that the
-//! commands write. What passes between the two servers goes through any [`Channel`](crate::wire::Channel): TCP under TLS
+//! commands write, on the disk or in memory: wherever a request takes a [`Place`](crate::files::Place) a path will do.
+//! On the disk are the keys, what a server must not forget (its state folder), and folders that are watched. What passes between the two servers goes through any [`Channel`](crate::wire::Channel): TCP under TLS
 //! ([`crate::wire::connect`], [`crate::wire::Listener`], with [`Server::security`]), a pair within one
 //! process ([`crate::wire::pair`]), or one of your own. The example is at the [root](crate) of the crate.
 //!

@@ -1,13 +1,13 @@
 //! The model owner: quantises a network and splits it between the servers.
 
-use super::common::{parties, with_suffix};
+use super::common::parties;
 use super::error::RoleError;
 use super::observer::{Event, Observer, Phase};
 use crate::artefact::{Parties, write_model};
-use crate::files::FormatError;
 use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, read_public_key};
-use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input, ensure_space};
+use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
+use crate::files::{FormatError, Place};
 use crate::ids::{ModelId, Role};
 use crate::model::{FloatModel, QuantiseOptions, QuantisedModel, quantise};
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub struct ShareModel<'a> {
     /// How it becomes integers.
     pub options: &'a QuantiseOptions,
     /// Prefix of the three files.
-    pub out: PathBuf,
+    pub out: Place,
     /// Whether files that are there are replaced.
     pub overwrite: Overwrite,
     /// Files that none of the three may replace: those that the model came from.
@@ -67,15 +67,15 @@ pub struct SharedLayer {
 
 impl<'a> ShareModel<'a> {
     /// A model whose files replace none.
-    pub fn new(model: &'a FloatModel, options: &'a QuantiseOptions, out: PathBuf) -> Self {
+    pub fn new(model: &'a FloatModel, options: &'a QuantiseOptions, out: impl Into<Place>) -> Self {
+        let out = out.into();
         ShareModel { model, options, out, overwrite: Overwrite::Never, keep: Vec::new() }
     }
 
     fn create(&self, suffix: &str, access: Access) -> Result<OutputFile, FormatError> {
-        let path = with_suffix(&self.out, suffix);
-        let keep: Vec<&Path> = self.keep.iter().map(PathBuf::as_path).collect();
-        ensure_not_input(&path, &keep)?;
-        OutputFile::create(&path, access, self.overwrite)
+        let place = self.out.with_suffix(suffix);
+        ensure_not_input(&place, &self.keep.iter().collect::<Vec<_>>())?;
+        OutputFile::create(place, access, self.overwrite)
     }
 }
 
@@ -123,7 +123,7 @@ impl ModelOwner {
         let public = &quantised.public;
         // S1's half is a seed, and descriptions are small beside S0's.
         let bytes = public.elements() as u64 * u64::from(public.ring.bits() / 8);
-        ensure_space(outs[1].target(), bytes)?;
+        outs[1].ensure_space(bytes)?;
         let id = write_model(&quantised, &self.0, outs)?;
         Ok(SharedModel::of(&quantised, id))
     }

@@ -3,6 +3,7 @@
 use super::common::read_public;
 use super::error::{RoleError, VerifyError};
 use crate::artefact::{ImagePair, PublicModelFile, level_map, open_image_pair};
+use crate::files::Place;
 use crate::files::container::AskPassphrase;
 use crate::files::keys::KeyFolder;
 use crate::ids::Role;
@@ -16,9 +17,9 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug)]
 pub struct Verify<'a> {
     /// The shares of both servers, in any order.
-    pub shares: [&'a Path; 2],
+    pub shares: [&'a Place; 2],
     /// The model's public description.
-    pub model: &'a Path,
+    pub model: &'a Place,
     /// The image; of a colour image the channel that fits best is taken.
     pub original: &'a Raster,
 }
@@ -63,7 +64,7 @@ pub fn verify(
     let fields = &pair.fields;
     if fields.public_digest != public.facts.digest {
         let (found, expected) = (fields.model_id.short(), public.facts.model_id.short());
-        let file = request.shares[0].to_owned();
+        let file = request.shares[0].name().to_owned();
         return Err(VerifyError::OtherModel { file, found, expected }.into());
     }
     let (height, width) = (fields.height as usize, fields.width as usize);

@@ -5,10 +5,11 @@ use super::images;
 use super::observer::{Event, Observer};
 use super::shard::Shard;
 use crate::artefact::PublicModelFile;
+use crate::files::Place;
 use crate::files::container::header::ImageShare;
 use crate::ids::ImageId;
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Rows and columns of images.
 pub type Size = (usize, usize);
@@ -21,13 +22,19 @@ pub enum Wanted {
     /// A slot for each shared image of these shares, of either server, and folders of them.
     For {
         /// Files and folders.
-        shares: Vec<PathBuf>,
+        shares: Vec<Place>,
         /// The part of the images that counts.
         shard: Shard,
     },
 }
 
 impl Wanted {
+    /// A slot for each shared image of these shares.
+    pub fn for_shares(shares: impl IntoIterator<Item = impl Into<Place>>) -> Self {
+        let shares = shares.into_iter().map(Into::into).collect();
+        Wanted::For { shares, shard: Shard::WHOLE }
+    }
+
     /// So many slots for images of one size.
     pub fn slots(size: Size, slots: u64) -> Self {
         Wanted::Sizes(vec![(size, slots)])
@@ -58,6 +65,7 @@ impl Wanted {
         for (file, share) in images::shares::<ImageShare>(shares)? {
             if (share.model_id, share.public_digest) != (facts.model_id, facts.digest) {
                 let (found, expected) = (share.model_id.short(), facts.model_id.short());
+                let file = file.name().to_owned();
                 return Err(MaterialError::OtherModel { file, found, expected }.into());
             }
             if seen.insert(share.image_id) && shard.takes_image(share.image_id) {
@@ -66,7 +74,7 @@ impl Wanted {
             }
         }
         if seen.is_empty() {
-            let place = shares.first().cloned().unwrap_or_default();
+            let place = shares.first().map_or(PathBuf::new(), |place| place.name().to_owned());
             return Err(MaterialError::NoShares { place }.into());
         }
         if wanted.is_empty() {
@@ -77,10 +85,10 @@ impl Wanted {
 }
 
 /// The prefix of a set's files: with the size in it if there are several.
-pub(super) fn prefix(out: &Path, (height, width): Size, several: bool) -> PathBuf {
-    let mut name = out.as_os_str().to_owned();
+pub(super) fn prefix(out: &Place, (height, width): Size, several: bool) -> Place {
+    let mut name = out.name().as_os_str().to_owned();
     if several {
         name.push(format!("-{height}x{width}"));
     }
-    name.into()
+    out.called(name.into())
 }

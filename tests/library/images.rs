@@ -182,7 +182,7 @@ fn colour_travels_in_three_shares_and_a_note() {
     let halves = [0, 1].map(|party| lab.at(&format!("results/{one}.s{party}")));
     let grey = lab.receiver().image([&halves[0], &halves[1]]).unwrap();
     assert!(error(&grey, &rose.planes()[1]) < 0.1);
-    let alone = Reconstruct::new(halves.into(), &lab.at("out"));
+    let alone = Reconstruct::new(halves, lab.at("out"));
     let refused = lab.receiver().reconstruct(&alone, &mut Silent).unwrap_err();
     let RoleError::About { error: refused, .. } = refused else { panic!("{refused}") };
     assert!(matches!(*refused, RoleError::Receiver(ReceiverError::Part { .. })));
@@ -201,7 +201,7 @@ fn tiles_are_joined_to_the_whole() {
         shared.images.iter().filter_map(|i| i.tile).map(|t| t.height * t.width).sum();
     assert_eq!(parts, SIZE.0 * SIZE.1);
     let mut request = lab.results();
-    request.out = lab.at("joined.npy");
+    request.out = lab.at("joined.npy").into();
     request.reference = Some(lab.picture("clean.png", &clean(0).into()));
     let made = lab.reconstruct(&request);
     assert_eq!((made.images[0].tiles, made.images[0].size), (Some(9), SIZE));
@@ -248,7 +248,7 @@ fn a_graph_is_told_the_noise_of_each_image() {
         request.levels = Noise::Sigma(sigma).into();
         lab.denoise(&request);
         let mut request = lab.results();
-        request.out = lab.at("a.npy");
+        request.out = lab.at("a.npy").into();
         lab.reconstruct(&request);
         let (found, _) = read_picture(&lab.at("a.npy"), None).unwrap();
         let found = found.into_grey().unwrap();

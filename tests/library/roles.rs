@@ -1,6 +1,7 @@
 //! What a Rust program can do that takes part: watch a folder, make material without a dealer, prepare,
 //! erase, verify, calibrate. The example of `lib.rs` has the rest.
 
+use ppdenoise::files::Place;
 use ppdenoise::files::container::no_passphrase;
 use ppdenoise::files::output::Overwrite;
 use ppdenoise::ids::Party;
@@ -179,8 +180,7 @@ fn servers_make_prepare_serve_and_erase_without_a_dealer() {
     let house = House::new();
     house.share(&noisy(1), "image");
     let made = both(|party, channel| {
-        let shares = vec![house.half("image", party)];
-        let wanted = Wanted::For { shares, shard: Shard::WHOLE };
+        let wanted = Wanted::for_shares([house.half("image", party)]);
         let make = Make::new(house.half("model", party), wanted, house.at("triples"));
         house.server(party).make(&make, channel, &mut Silent).unwrap().unwrap()
     });
@@ -232,8 +232,8 @@ fn requests_are_refused_with_facts() {
 fn shares_are_those_of_their_image_and_of_no_other() {
     let house = House::new();
     house.share(&noisy(1), "image");
-    let shares = [house.half("image", Party::S1), house.half("image", Party::S0)];
-    let (keys, model) = (house.at("keys"), house.at("model.pub"));
+    let shares = [Party::S1, Party::S0].map(|party| Place::from(house.half("image", party)));
+    let (keys, model) = (house.at("keys"), house.at("model.pub").into());
     let judge = |image: GreyImage| {
         let original = &Raster::grey(image, Depth::Eight);
         let request = Verify { shares: [&shares[0], &shares[1]], model: &model, original };

@@ -44,6 +44,7 @@ fn code(e: &ServiceError) -> Code {
         | ServiceError::NoSlotLeft { .. } => Code::Input,
         ServiceError::SlotsLeft { .. }
         | ServiceError::FolderOfTriples { .. }
+        | ServiceError::TriplesInMemory { .. }
         | ServiceError::NothingKept { .. }
         | ServiceError::WeightsClosed
         | ServiceError::StateOfAnother { .. } => Code::Usage,
@@ -97,6 +98,7 @@ fn help(e: &ServiceError) -> Option<&'static str> {
              see the other server's message"
         }
         ServiceError::FolderOfTriples { .. } => "add --watch, or name the files in it",
+        ServiceError::TriplesInMemory { .. } => "write the triples to a folder",
         _ => return None,
     })
 }

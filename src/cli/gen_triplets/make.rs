@@ -6,6 +6,7 @@ use crate::cli::failure::{Code, Failure, making};
 use crate::cli::files::{is_stream, overwrite};
 use crate::cli::output::{Console, bytes, peak_memory, print_json};
 use crate::cli::server_side::Watcher;
+use crate::files::Place;
 use crate::ids::Party;
 use crate::kernels;
 use crate::roles::server::{Make, MakeReport, description_beside};
@@ -39,11 +40,11 @@ pub(in crate::cli) fn run(
     let ask = |file: &Path| args.unlock.passphrase(file);
     let server = Server::open(party, &args.keys, &ask, args.state.as_deref())?;
     let request = Make {
-        model: args.model.clone(),
-        public: args.public.clone().unwrap_or_else(|| description_beside(&args.model)),
+        model: (&args.model).into(),
+        public: args.public.as_ref().map_or_else(|| description_beside(&args.model), Place::from),
         wanted: wanted(args),
         batch: args.batch.map(|rows| rows as usize),
-        out: args.out.clone(),
+        out: (&args.out).into(),
         overwrite: overwrite(args.common.force),
         threads: Threads::Own(args.threads.number()),
     };

@@ -7,6 +7,7 @@ use super::failure::{Code, Failure};
 use super::files::{is_stream, overwrite};
 use super::output::{Console, print_json};
 use super::server_side::Watcher;
+use crate::files::Place;
 use crate::roles::{Deal, Dealer, DealtSet, Threads, Wanted};
 use serde::Serialize;
 use std::io::BufWriter;
@@ -33,7 +34,7 @@ fn deal(args: &GenTriplets, console: &mut Console) -> Result<(), Failure> {
     let pipe = pipe(args)?;
     let dealer = Dealer::open(&args.keys, &|file: &Path| args.unlock.passphrase(file))?;
     let request = Deal {
-        model: args.model.clone(),
+        model: (&args.model).into(),
         wanted: wanted(args),
         batch: args.batch.map(|rows| rows as usize),
         overwrite: overwrite(args.common.force),
@@ -57,7 +58,8 @@ fn deal(args: &GenTriplets, console: &mut Console) -> Result<(), Failure> {
 /// How many slots for which sizes.
 fn wanted(args: &GenTriplets) -> Wanted {
     if args.size.is_empty() {
-        let (shares, shard) = (args.for_shares.clone(), args.part.shard());
+        let shares = args.for_shares.iter().map(Place::from).collect();
+        let shard = args.part.shard();
         return Wanted::For { shares, shard };
     }
     let sizes = args.size.iter().map(|(size, images)| (*size, images.unwrap_or(args.images)));

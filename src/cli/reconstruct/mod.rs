@@ -70,7 +70,7 @@ pub(super) fn run(
     console: &mut Console,
 ) -> Result<(), Failure> {
     let started = Instant::now();
-    let mut request = Reconstruct::new(args.share.clone(), &args.out);
+    let mut request = Reconstruct::new(&args.share, &args.out);
     request.like = args.like.clone();
     request.window = args.dicom.window;
     request.reference = args.reference.clone();

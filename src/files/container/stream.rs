@@ -1,15 +1,17 @@
-//! Large inputs that are read once, from front to back.
+//! What envelopes are read from: files, pipes, and bytes in memory.
 
+use crate::files::place::Place;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes asked from the operating system at a time.
 const BUFFER: usize = 1 << 20;
 
-/// A large regular file or a pipe.
+/// A regular file, a pipe, or a file in memory.
 ///
-/// A file that would fill more than half of the machine's memory is read past the page cache
+/// A large file that is read once, and would fill more than half of the machine's memory, is read past the page cache
 /// (`O_DIRECT`) where the system allows it: it would not be found there a second time, and copying
 /// it through the cache costs a core several seconds for 10 GB. Whatever is smaller was perhaps
 /// written a moment ago and is read from the cache.
@@ -50,6 +52,16 @@ enum Source {
     File(BufReader<File>),
     Direct(Direct),
     Pipe(BufReader<File>),
+    Memory(Cursor<Shared>),
+}
+
+/// A file in memory.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Source {
@@ -58,16 +70,33 @@ impl Source {
             Source::File(file) => file.read(out),
             Source::Direct(file) => file.read(out),
             Source::Pipe(pipe) => pipe.read(out),
+            Source::Memory(bytes) => bytes.read(out),
         }
     }
 }
 
 impl Stream {
-    /// Opens a file or a pipe; `-` is standard input.
+    /// Opens a file of any size that fits the page cache, or a pipe that is read from its start on.
     ///
     /// # Errors
-    /// What the operating system says.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    /// What the operating system says; a file in memory may be missing too.
+    pub fn open(place: &Place) -> io::Result<Self> {
+        let source = match place {
+            Place::Disk(path) => Source::File(BufReader::with_capacity(1 << 16, File::open(path)?)),
+            Place::Memory(folder, name) => {
+                let bytes = folder.get(name).ok_or(io::ErrorKind::NotFound)?;
+                Source::Memory(Cursor::new(Shared(bytes)))
+            }
+        };
+        Ok(Stream::over(source))
+    }
+
+    /// Opens what is large and read once, or a pipe; `-` is standard input.
+    ///
+    /// # Errors
+    /// As [`Stream::open`].
+    pub fn open_large(from: &Place) -> io::Result<Self> {
+        let Place::Disk(path) = from else { return Stream::open(from) };
         let path = place(path);
         let file = File::open(path)?;
         let meta = file.metadata()?;
@@ -91,16 +120,25 @@ impl Stream {
         self.held = held;
     }
 
-    /// The length of a regular file, nothing for a pipe.
+    /// The length of a file, nothing for a pipe.
     ///
     /// # Errors
     /// What the operating system says.
     pub fn len(&self) -> io::Result<Option<u64>> {
         match &self.source {
-            Source::File(file) => Ok(Some(file.get_ref().metadata()?.len())),
+            Source::File(file) => {
+                let meta = file.get_ref().metadata()?;
+                Ok(meta.is_file().then_some(meta.len()))
+            }
             Source::Direct(file) => Ok(Some(file.file.metadata()?.len())),
             Source::Pipe(..) => Ok(None),
+            Source::Memory(bytes) => Ok(Some(bytes.get_ref().0.len() as u64)),
         }
+    }
+
+    /// Whether it is a file in memory.
+    pub(crate) fn is_memory(&self) -> bool {
+        matches!(self.source, Source::Memory(_))
     }
 }
 
@@ -120,6 +158,7 @@ impl Seek for Stream {
         let SeekFrom::Start(to) = to else { return refused("only offsets from the start") };
         match &mut self.source {
             Source::File(file) => drop(file.seek(SeekFrom::Start(to))?),
+            Source::Memory(bytes) => bytes.set_position(to),
             Source::Direct(file) => (file.at, file.filled) = (to, 0..0),
             Source::Pipe(pipe) if to >= self.at => {
                 let skipped = io::copy(&mut pipe.take(to - self.at), &mut io::sink())?;
@@ -206,6 +245,7 @@ fn memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::place::Memory;
     use std::io::Write;
 
     fn bytes() -> Vec<u8> {
@@ -233,9 +273,16 @@ mod tests {
         let bytes = bytes();
         std::fs::write(&path, &bytes).unwrap();
         let jumps = [0, 4096, 4097, 9, Direct::BUFFER - 1, 17];
-        let buffered = Stream::open(&path).unwrap();
-        assert_eq!(buffered.len().unwrap(), Some(bytes.len() as u64));
-        check(buffered, &bytes, &jumps);
+        let places = [Place::from(&path), Memory::new().put("a", bytes.clone())];
+        for open in [Stream::open, Stream::open_large] {
+            for place in &places {
+                let stream = open(place).unwrap();
+                assert_eq!(stream.len().unwrap(), Some(bytes.len() as u64));
+                check(stream, &bytes, &jumps);
+            }
+        }
+        let missing = Stream::open(&Memory::new().at("a")).err().unwrap();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
         // Without the flag the same arithmetic must hold, so every file system can test it.
         let direct = Direct::over(File::open(&path).unwrap()).unwrap();
         check(Stream::over(Source::Direct(direct)), &bytes, &jumps);
@@ -255,12 +302,13 @@ mod tests {
         bad[held.clone()].fill(0);
         std::fs::write(&path, &bad).unwrap();
         let direct = Direct::over(File::open(&path).unwrap()).unwrap();
-        for mut stream in [Stream::open(&path).unwrap(), Stream::over(Source::Direct(direct))] {
+        let file = Place::from(&path);
+        for mut stream in [Stream::open(&file).unwrap(), Stream::over(Source::Direct(direct))] {
             let bytes = good[held.clone()].to_vec();
             stream.hold(Held { start: held.start as u64, bytes });
             check(stream, &good, &[4_000, 5_000, 7_000, 9_095, 9_096, 0]);
         }
-        let mut stream = Stream::open(&path).unwrap();
+        let mut stream = Stream::open(&file).unwrap();
         stream.hold(Held { start: 0, bytes: vec![1; 10] });
         let mut out = vec![0; 20];
         stream.read_exact(&mut out).unwrap();

@@ -15,14 +15,14 @@ use crate::files::container::envelope::{
     ChunkKey, Content, Envelope, EnvelopeReader, EnvelopeWriter, open_file,
 };
 use crate::files::container::header::{Cipher, Part, PublicKeyOf, SecretKeyOf};
+use crate::files::container::stream::Stream;
 use crate::files::error::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite, commit_all};
 use crate::files::private::check_private;
 use crate::ids::Fingerprint;
 use crate::ids::Role;
 use pair::KEY_LEN;
-use std::fs::{DirBuilder, File};
-use std::io::BufReader;
+use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -117,7 +117,7 @@ impl KeyFolder {
         path: &Path,
         role: Role,
         role_of: fn(&T) -> Role,
-    ) -> Result<(Envelope<BufReader<File>>, Fingerprint), FormatError> {
+    ) -> Result<(Envelope<Stream>, Fingerprint), FormatError> {
         open_key(path, role, role_of).map_err(|err| self.missing(err))
     }
 
@@ -146,7 +146,7 @@ fn open_key<T: Part>(
     path: &Path,
     role: Role,
     role_of: fn(&T) -> Role,
-) -> Result<(Envelope<BufReader<File>>, Fingerprint), FormatError> {
+) -> Result<(Envelope<Stream>, Fingerprint), FormatError> {
     let file = open_file(path)?;
     let found = role_of(file.expect::<T>()?);
     if found != role {
@@ -218,9 +218,7 @@ fn write_key(
     writer.finish()
 }
 
-fn key_bytes(
-    mut reader: EnvelopeReader<BufReader<File>>,
-) -> Result<Zeroizing<[u8; KEY_LEN]>, FormatError> {
+fn key_bytes(mut reader: EnvelopeReader<Stream>) -> Result<Zeroizing<[u8; KEY_LEN]>, FormatError> {
     let mut bytes = Zeroizing::new([0; KEY_LEN]);
     reader.chunk_into(ChunkKey::ONLY, bytes.as_mut_slice())?;
     reader.finish()?;

@@ -6,8 +6,9 @@
 
 use crate::files::FormatError;
 use crate::files::busy::{LOCK_PAUSE, LOCK_TRIES};
+use crate::files::folder::folder_of;
+use crate::files::output::sync_folder;
 use crate::files::output::words::TAKE;
-use crate::files::output::{folder_of, sync_folder};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::Range;

@@ -6,12 +6,14 @@ mod unfinished;
 pub(crate) mod words;
 
 use crate::files::error::FormatError;
+use crate::files::folder::folder_of;
 use crate::files::output::half_done::{HalfDone, naming};
 use crate::files::output::unfinished::Unfinished;
+use crate::files::place::Place;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The most bytes that wait to be written together.
 const BUFFER: usize = 1 << 16;
@@ -37,7 +39,7 @@ pub enum Overwrite {
     Allow,
 }
 
-/// An output without a name in its target's folder. [`OutputFile::commit`] gives it its name;
+/// An output without a name in its target's folder, or in memory. [`OutputFile::commit`] gives it its name;
 /// dropped before that, it leaves nothing, and neither does a process that is killed. Where the
 /// file system knows only files with names it has a temporary one, which a kill leaves.
 #[derive(Debug)]
@@ -45,8 +47,7 @@ pub struct OutputFile {
     out: Unfinished,
     /// Small writes that wait. It grows when it is used: a job opens all its outputs at once.
     waiting: Vec<u8>,
-    target: PathBuf,
-    folder: PathBuf,
+    target: Place,
     overwrite: Overwrite,
     /// The temporary name, if it has one.
     temporary: Option<HalfDone>,
@@ -58,7 +59,30 @@ impl OutputFile {
     /// # Errors
     /// [`FormatError::Exists`], [`FormatError::FolderMissing`], [`FormatError::DiskFull`], or what
     /// the operating system says; also for a target that is no regular file.
-    pub fn create(path: &Path, access: Access, overwrite: Overwrite) -> Result<Self, FormatError> {
+    pub fn create(
+        place: impl Into<Place>,
+        access: Access,
+        overwrite: Overwrite,
+    ) -> Result<Self, FormatError> {
+        let target = place.into();
+        let out = match &target {
+            Place::Disk(path) => Self::on_disk(path, access, overwrite)?,
+            Place::Memory(folder, name) => {
+                if overwrite == Overwrite::Never && folder.get(name).is_some() {
+                    return Err(FormatError::Exists { file: name.clone() });
+                }
+                Unfinished::Memory(folder.clone(), Vec::new())
+            }
+        };
+        let temporary = out.path().map(|path| HalfDone::new(&path.into()));
+        Ok(OutputFile { out, waiting: Vec::new(), target, overwrite, temporary })
+    }
+
+    fn on_disk(
+        path: &Path,
+        access: Access,
+        overwrite: Overwrite,
+    ) -> Result<Unfinished, FormatError> {
         check_target(path, overwrite)?;
         let folder = folder_of(path);
         if !folder.is_dir() {
@@ -73,14 +97,20 @@ impl OutputFile {
         if let (Access::Picture, Some(mode)) = (access, mode_of_file(path)) {
             out.set_mode(mode).map_err(unwritable)?;
         }
-        let temporary = out.path().map(HalfDone::new);
-        let waiting = Vec::new();
-        Ok(OutputFile { out, waiting, target: path.to_owned(), folder, overwrite, temporary })
+        Ok(out)
     }
 
     /// The name the file will have.
     pub fn target(&self) -> &Path {
-        &self.target
+        self.target.name()
+    }
+
+    /// Refuses to begin an output of `needed` bytes that would not fit the disk; memory is not measured.
+    ///
+    /// # Errors
+    /// As [`ensure_space`].
+    pub fn ensure_space(&self, needed: u64) -> Result<(), FormatError> {
+        self.target.path().map_or(Ok(()), |path| ensure_space(path, needed))
     }
 
     /// Makes the contents durable and gives the file its name.
@@ -103,14 +133,14 @@ impl OutputFile {
 
     /// Gives the file its name.
     fn name(self) -> Result<(), FormatError> {
-        let OutputFile { out, target, folder, overwrite, temporary, .. } = self;
-        let named = out.name(&target, &folder, overwrite).and_then(|()| sync_folder(&folder));
+        let OutputFile { out, target, overwrite, temporary, .. } = self;
+        let named = out.name(target.name(), overwrite);
         drop(temporary);
-        named.map_err(|err| commit_failed(&target, &folder, err))
+        named.map_err(|err| commit_failed(target.name(), err))
     }
 
     fn failed(&self, err: io::Error) -> FormatError {
-        commit_failed(&self.target, &self.folder, err)
+        commit_failed(self.target(), err)
     }
 
     /// Writes what waits.
@@ -122,7 +152,7 @@ impl OutputFile {
 
     /// An error that names the target even after it passed through a writer's `io::Error`.
     fn named(&self, err: io::Error) -> io::Error {
-        io::Error::new(err.kind(), FormatError::io(&self.target, "write", err))
+        io::Error::new(err.kind(), FormatError::io(self.target(), "write", err))
     }
 }
 
@@ -149,7 +179,7 @@ pub fn commit_part(
 
 fn commit(
     outs: impl IntoIterator<Item = OutputFile>,
-    mut named: impl FnMut(&Path),
+    mut named: impl FnMut(&Place),
 ) -> Result<(), FormatError> {
     let mut outs: Vec<OutputFile> = outs.into_iter().collect();
     outs.iter_mut().try_for_each(OutputFile::settle)?;
@@ -161,10 +191,10 @@ fn commit(
     })
 }
 
-fn commit_failed(target: &Path, folder: &Path, err: io::Error) -> FormatError {
+fn commit_failed(target: &Path, err: io::Error) -> FormatError {
     match err.kind() {
         io::ErrorKind::NotFound => {
-            FormatError::FolderMissing { file: target.to_owned(), folder: folder.to_owned() }
+            FormatError::FolderMissing { file: target.to_owned(), folder: folder_of(target) }
         }
         _ => FormatError::io(target, "write", err),
     }
@@ -191,13 +221,23 @@ impl Write for OutputFile {
 ///
 /// # Errors
 /// [`FormatError::SameFile`].
-pub fn ensure_not_input(output: &Path, inputs: &[&Path]) -> Result<(), FormatError> {
-    let identity = |meta: Metadata| (meta.dev(), meta.ino());
+pub fn ensure_not_input<I: Clone + Into<Place>>(
+    output: impl Into<Place>,
+    inputs: &[I],
+) -> Result<(), FormatError> {
+    let output = output.into();
+    let identity = |place: &Place| {
+        let meta = fs::metadata(place.path()?).ok()?;
+        Some((meta.dev(), meta.ino()))
+    };
     // An output that is not there yet cannot be an input.
-    let Ok(out) = fs::metadata(output).map(identity) else { return Ok(()) };
-    let same = |input: &&Path| fs::metadata(input).map(identity).is_ok_and(|id| id == out);
-    if inputs.iter().any(same) {
-        return Err(FormatError::SameFile { file: output.to_owned() });
+    let out = identity(&output);
+    let same = |input: Place| match output {
+        Place::Disk(_) => out.is_some() && identity(&input) == out,
+        Place::Memory(..) => input == output,
+    };
+    if inputs.iter().cloned().map(Into::into).any(same) {
+        return Err(FormatError::SameFile { file: output.name().to_owned() });
     }
     Ok(())
 }
@@ -252,13 +292,6 @@ fn check_target(path: &Path, overwrite: Overwrite) -> Result<(), FormatError> {
             Err(FormatError::Io { file: path.to_owned(), action: "replace", source })
         }
         _ => Ok(()),
-    }
-}
-
-pub(super) fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
     }
 }
 

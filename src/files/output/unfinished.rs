@@ -1,6 +1,8 @@
-//! Files without a name, or with a temporary one where the system knows no others.
+//! Files without a name, or with a temporary one where the system knows no others, or in memory.
 
-use crate::files::output::Overwrite;
+use crate::files::folder::folder_of;
+use crate::files::output::{Overwrite, sync_folder};
+use crate::files::place::Memory;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +14,8 @@ use tempfile::NamedTempFile;
 pub(in crate::files) enum Unfinished {
     Unnamed(File),
     Named(NamedTempFile),
+    /// For a folder in memory.
+    Memory(Memory, Vec<u8>),
 }
 
 impl Unfinished {
@@ -30,6 +34,7 @@ impl Unfinished {
         match self {
             Unfinished::Unnamed(file) => file.set_permissions(permissions),
             Unfinished::Named(file) => file.as_file().set_permissions(permissions),
+            Unfinished::Memory(..) => Ok(()),
         }
     }
 
@@ -37,7 +42,7 @@ impl Unfinished {
     pub(in crate::files) fn path(&self) -> Option<&Path> {
         match self {
             Unfinished::Named(file) => Some(file.path()),
-            Unfinished::Unnamed(_) => None,
+            Unfinished::Unnamed(_) | Unfinished::Memory(..) => None,
         }
     }
 
@@ -46,34 +51,34 @@ impl Unfinished {
         match self {
             Unfinished::Unnamed(file) => file.sync_all(),
             Unfinished::Named(file) => file.as_file().sync_all(),
+            Unfinished::Memory(..) => Ok(()),
         }
     }
 
-    /// Gives it its name.
-    pub(in crate::files) fn name(
-        self,
-        target: &Path,
-        folder: &Path,
-        overwrite: Overwrite,
-    ) -> io::Result<()> {
+    /// Gives it its name, durably.
+    pub(in crate::files) fn name(self, target: &Path, overwrite: Overwrite) -> io::Result<()> {
+        let folder = folder_of(target);
         match (self, overwrite) {
-            (Unfinished::Unnamed(file), Overwrite::Never) => name(&file, target),
-            (Unfinished::Unnamed(file), Overwrite::Allow) => {
-                match name(&file, target) {
-                    Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
-                    other => return other,
-                }
-                // Only a rename replaces in one step, so it gets a temporary name for a moment.
-                let named = temporary_names().make_in(folder, |path| name(&file, path))?;
-                named.persist(target).map(|_| ()).map_err(|err| err.error)
+            (Unfinished::Memory(files, bytes), _) => {
+                return files.name(target, bytes, overwrite == Overwrite::Allow);
             }
+            (Unfinished::Unnamed(file), Overwrite::Never) => name(&file, target),
+            (Unfinished::Unnamed(file), Overwrite::Allow) => match name(&file, target) {
+                // Only a rename replaces in one step, so it gets a temporary name for a moment.
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                    let named = temporary_names().make_in(&folder, |path| name(&file, path))?;
+                    named.persist(target).map(|_| ()).map_err(|err| err.error)
+                }
+                other => other,
+            },
             (Unfinished::Named(file), Overwrite::Never) => {
                 file.persist_noclobber(target).map(|_| ()).map_err(|err| err.error)
             }
             (Unfinished::Named(file), Overwrite::Allow) => {
                 file.persist(target).map(|_| ()).map_err(|err| err.error)
             }
-        }
+        }?;
+        sync_folder(&folder)
     }
 }
 
@@ -82,6 +87,7 @@ impl Write for Unfinished {
         match self {
             Unfinished::Unnamed(file) => file.write(bytes),
             Unfinished::Named(file) => file.write(bytes),
+            Unfinished::Memory(_, all) => all.write(bytes),
         }
     }
 
@@ -89,6 +95,7 @@ impl Write for Unfinished {
         match self {
             Unfinished::Unnamed(file) => file.flush(),
             Unfinished::Named(file) => file.flush(),
+            Unfinished::Memory(..) => Ok(()),
         }
     }
 }

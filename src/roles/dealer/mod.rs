@@ -4,16 +4,16 @@ mod report;
 
 pub use report::DealtSet;
 
-use super::common::{parties, read_public, with_suffix};
+use super::common::{parties, read_public};
 use super::error::{MaterialError, RoleError};
 use super::observer::{Event, Observer, Phase};
 use super::threads::Threads;
 use super::wanted::{Size, Wanted, prefix};
 use crate::artefact::{Commission, Customer, TripleJob};
-use crate::files::FormatError;
 use crate::files::container::AskPassphrase;
 use crate::files::keys::KeyFolder;
-use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input, ensure_space};
+use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
+use crate::files::{FormatError, Place};
 use crate::ids::Role;
 use crate::material::Origin;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct Dealer(Customer);
 pub struct Deal {
     /// The model's public description. The model must have been shared by this customer's model owner
     /// for its servers.
-    pub model: PathBuf,
+    pub model: Place,
     /// How much. Each slot serves one image once.
     pub wanted: Wanted,
     /// Patches a batch; what suits the model if not given.
@@ -43,14 +43,15 @@ pub struct Deal {
 
 impl Deal {
     /// A job with everything else as it is usual.
-    pub fn new(model: PathBuf, wanted: Wanted) -> Self {
+    pub fn new(model: impl Into<Place>, wanted: Wanted) -> Self {
+        let model = model.into();
         let (overwrite, threads) = (Overwrite::Never, Threads::Current);
         Deal { model, wanted, batch: None, overwrite, threads }
     }
 
-    fn create(&self, path: &Path) -> Result<OutputFile, FormatError> {
-        ensure_not_input(path, &[&self.model])?;
-        OutputFile::create(path, Access::Secret, self.overwrite)
+    fn create(&self, place: Place) -> Result<OutputFile, FormatError> {
+        ensure_not_input(&place, &[&self.model])?;
+        OutputFile::create(place, Access::Secret, self.overwrite)
     }
 }
 
@@ -75,18 +76,19 @@ impl Dealer {
     pub fn deal(
         &self,
         request: &Deal,
-        out: &Path,
+        out: impl Into<Place>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<DealtSet>, RoleError> {
+        let out = out.into();
         let public = read_public(&request.model)?;
         let commission = self.0.commission(&public)?;
         let wanted = request.wanted.by_size(&public, observer)?;
         let mut sets = Vec::new();
         for (&size, &slots) in &wanted {
             let set = Set::plan(commission, request, (size, slots))?;
-            let prefix = prefix(out, size, wanted.len() > 1);
-            let s1 = request.create(&with_suffix(&prefix, "s1"))?;
-            let s0 = request.create(&with_suffix(&prefix, "s0"))?;
+            let prefix = prefix(&out, size, wanted.len() > 1);
+            let s1 = request.create(prefix.with_suffix("s1"))?;
+            let s0 = request.create(prefix.with_suffix("s0"))?;
             sets.push((set, prefix, [s0, s1]));
         }
         let sizes = sets.iter().map(|(set, ..)| set.s0_bytes);
@@ -94,7 +96,7 @@ impl Dealer {
         let total = total.ok_or(MaterialError::TooMuch)?;
         sets.iter().for_each(|(set, ..)| set.tell(observer));
         if let Some((.., [s0, _])) = sets.first() {
-            ensure_space(s0.target(), total)?;
+            s0.ensure_space(total)?;
         }
         let mut dealt = Vec::new();
         for (set, prefix, [s0, s1]) in sets {
@@ -105,7 +107,7 @@ impl Dealer {
             let made = request.threads.run(|| set.job.write(s0, s1, false, &mut progress))?;
             let (set_id, s0) = made?;
             s0.commit()?;
-            let set = set.done(set_id.to_string(), prefix, started);
+            let set = set.done(set_id.to_string(), prefix.name().to_owned(), started);
             observer.event(Event::Dealt(&set));
             dealt.push(set);
         }
@@ -121,7 +123,7 @@ impl Dealer {
         &self,
         request: &Deal,
         s0: impl Write + Send,
-        s1: &Path,
+        s1: impl Into<Place>,
         observer: &mut dyn Observer,
     ) -> Result<Vec<DealtSet>, RoleError> {
         let public = read_public(&request.model)?;
@@ -133,7 +135,7 @@ impl Dealer {
         }
         let Some(wanted) = wanted.into_iter().next() else { return Ok(Vec::new()) };
         let set = Set::plan(commission, request, wanted)?;
-        let s1 = request.create(s1)?;
+        let s1 = request.create(s1.into())?;
         set.tell(observer);
         let started = Instant::now();
         let made = request.threads.run(|| set.job.write(s0, s1, true, &mut |_| ()))?;

@@ -12,9 +12,7 @@ pub use request::{Picture, ShareImages, ShareReport, SharedPlane};
 
 use super::common::parties;
 use super::error::RoleError;
-use super::images::{
-    Noise, base_name, ensure_distinct, images, is_folder, is_stream, restored_name,
-};
+use super::images::{Noise, base_name, ensure_distinct, images, is_stream, restored_name};
 use super::observer::{Event, Observer};
 use crate::artefact::Parties;
 use crate::files::FormatError;
@@ -103,10 +101,9 @@ impl Gateway {
         let mine: Vec<_> = mine.collect();
         let mut sharing = Sharing::new(self, request, several);
         sharing.report.total = mine.len();
-        let mut manifest = match is_folder(&request.out) {
-            true => Some(Manifest::open(&request.out, self, request)?),
-            false => None,
-        };
+        // What is in memory is not there the next time.
+        let folder = request.out.path().filter(|_| request.out.is_folder());
+        let mut manifest = folder.map(|at| Manifest::open(at, self, request)).transpose()?;
         for (number, item) in mine {
             // What cannot be read is told when it is shared.
             let entry = manifest.as_ref().filter(|_| item.is_file());

@@ -1,6 +1,7 @@
 //! What the gateway is asked to share, and what it reports.
 
 use crate::artefact::PublicModelFile;
+use crate::files::Place;
 use crate::files::output::Overwrite;
 use crate::ids::ImageId;
 use crate::image::dicom::Window;
@@ -52,7 +53,7 @@ pub struct ShareImages<'a> {
     /// Prefix of the two shares, `PREFIX.s0` and `PREFIX.s1`; of several images `PREFIX-1` and so on, of
     /// channels `PREFIX-red` and so on, of tiles `PREFIX-t1` and so on. Or a folder, in which shares are
     /// called by their images' ids, so that names tell nothing.
-    pub out: PathBuf,
+    pub out: Place,
     /// How values of DICOM images become grey levels; all that its bits can hold if none.
     pub window: Option<Window>,
     /// The images' noise.
@@ -76,11 +77,11 @@ pub struct ShareImages<'a> {
 
 impl<'a> ShareImages<'a> {
     /// No images yet, for this model, with the model's own noise.
-    pub fn new(public: &'a PublicModelFile, out: &Path) -> Self {
+    pub fn new(public: &'a PublicModelFile, out: impl Into<Place>) -> Self {
         ShareImages {
             images: Vec::new(),
             public,
-            out: out.to_owned(),
+            out: out.into(),
             window: None,
             levels: Levels::default(),
             colour: false,

@@ -4,15 +4,14 @@ use super::plane::{Plane, Ready, Source};
 use super::request::{ShareImages, ShareReport, SharedPlane};
 use super::{Gateway, GatewayError, Item};
 use crate::artefact::{Channel, Note, SharedImage, Tile, write_image_shares};
-use crate::files::FormatError;
 use crate::files::output::half_done::HalfDone;
 use crate::files::output::{Access, OutputFile, commit_all, commit_part, ensure_not_input};
+use crate::files::{FormatError, Place};
 use crate::ids::ImageId;
 use crate::image::{ImageFormat, Raster};
 use crate::model::{Encoded, Fit, encode_image};
-use crate::roles::common::with_suffix;
 use crate::roles::error::RoleError;
-use crate::roles::images::{ImageLevels, Noise, base_name, is_folder, read_picture};
+use crate::roles::images::{ImageLevels, Noise, base_name, read_picture};
 use crate::roles::observer::{Event, Observer};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -155,7 +154,7 @@ impl<'a> Sharing<'a> {
             channel: channel.map(|channel| channel.index),
             tile: tile.and_then(|tile: Tile| tile.tiling.rect(tile.place)),
             id,
-            prefix,
+            prefix: prefix.name().to_owned(),
             size,
             sigma: levels.sigma,
             clamped: fit.clamped,
@@ -168,24 +167,24 @@ impl<'a> Sharing<'a> {
     }
 
     /// Both files, which replace no input.
-    fn outputs(&self, of: Source<'_>, prefix: &Path) -> Result<[OutputFile; 2], RoleError> {
+    fn outputs(&self, of: Source<'_>, prefix: &Place) -> Result<[OutputFile; 2], RoleError> {
         let mut inputs: Vec<&Path> = self.request.inputs.iter().map(PathBuf::as_path).collect();
         inputs.extend(of.on_disk.then_some(of.file));
         let create = |suffix| {
-            let path = with_suffix(prefix, suffix);
-            ensure_not_input(&path, &inputs)?;
-            OutputFile::create(&path, Access::Secret, self.request.overwrite)
+            let place = prefix.with_suffix(suffix);
+            ensure_not_input(&place, &inputs)?;
+            OutputFile::create(place, Access::Secret, self.request.overwrite)
         };
         Ok([create("s0")?, create("s1")?])
     }
 
     /// Where the shares go.
-    fn prefix(&self, plane: &Plane<'_>, id: ImageId) -> PathBuf {
+    fn prefix(&self, plane: &Plane<'_>, id: ImageId) -> Place {
         let out = &self.request.out;
-        if is_folder(out) {
+        if out.is_folder() {
             return out.join(id.to_string());
         }
-        let mut name = out.as_os_str().to_owned();
+        let mut name = out.name().as_os_str().to_owned();
         if self.several {
             name.push(format!("-{}", plane.of.number + 1));
         }
@@ -195,7 +194,7 @@ impl<'a> Sharing<'a> {
         if let Some(colour) = plane.colour() {
             name.push(format!("-{colour}"));
         }
-        name.into()
+        out.called(name.into())
     }
 
     /// Refuses an image, or a channel of one, of which more had to be clamped than is accepted.

@@ -1,10 +1,10 @@
 //! Which files are meant by paths, folders and patterns: one answer for every role.
 
 use super::error::PictureError;
-use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Part;
 use crate::files::folder::files_in;
+use crate::files::{FormatError, Place};
 use crate::image::ImageFormat;
 use crate::roles::error::RoleError;
 use std::collections::HashSet;
@@ -20,7 +20,7 @@ pub fn is_stream(path: &Path) -> bool {
 
 /// Whether an output is meant as a folder: it is one, or ends in a slash.
 pub fn is_folder(path: &Path) -> bool {
-    path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")
+    Place::from(path).is_folder()
 }
 
 /// The images that are meant by files, folders and patterns, those of each in the order of names. In a
@@ -59,21 +59,22 @@ pub fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, RoleError> {
 ///
 /// # Errors
 /// [`FormatError`] of a file or folder.
-pub fn shares<T: Part + Clone>(given: &[PathBuf]) -> Result<Vec<(PathBuf, T)>, FormatError> {
+pub fn shares<T: Part + Clone>(given: &[Place]) -> Result<Vec<(Place, T)>, FormatError> {
     let is_share = |path: &Path| matches!(extension(path), "s0" | "s1");
     let (mut found, mut seen) = (Vec::new(), HashSet::new());
-    let mut take = |path: PathBuf, fields: T| {
-        if seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
-            found.push((path, fields));
+    let mut take = |file: Place, fields: T| {
+        let canonical = file.path().and_then(|path| path.canonicalize().ok());
+        if seen.insert(canonical.map_or(file.clone(), Place::from)) {
+            found.push((file, fields));
         }
     };
-    for path in given {
-        if !path.is_dir() {
-            let fields = open_file(path)?.expect::<T>()?.clone();
-            take(path.clone(), fields);
+    for place in given {
+        if !place.is_dir() {
+            let fields = open_file(place)?.expect::<T>()?.clone();
+            take(place.clone(), fields);
             continue;
         }
-        for file in files_in(path, is_share)? {
+        for file in place.files(is_share)? {
             if let Some(fields) = T::of(&open_file(&file)?.header().body) {
                 take(file, fields.clone());
             }

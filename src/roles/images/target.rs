@@ -3,8 +3,8 @@
 use super::error::PictureError;
 use super::listing::{extension, is_stream};
 use super::read::read_image_bytes;
-use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite};
+use crate::files::{FormatError, Place};
 use crate::ids::RandomError;
 use crate::image::dicom::{Window, decode, derive};
 use crate::image::{self, ImageFormat, Raster};
@@ -28,20 +28,26 @@ pub fn output_format(path: &Path) -> Result<ImageFormat, RoleError> {
 ///
 /// # Errors
 /// As [`output_format`]; [`FormatError`], and nothing is left.
-pub fn write_raster(path: &Path, image: &Raster, overwrite: Overwrite) -> Result<(), RoleError> {
+pub fn write_raster(
+    out: impl Into<Place>,
+    image: &Raster,
+    overwrite: Overwrite,
+) -> Result<(), RoleError> {
+    let out = out.into();
+    let path = out.name();
     let format = output_format(path)?;
     // In memory first: an encoder hides which file a failing disk was about.
     let mut bytes = Vec::new();
     image::write(format, image, &mut bytes).map_err(|e| RoleError::from(e).about(path))?;
-    if is_stream(path) {
+    if out.is_stream() {
         let written = std::io::stdout().lock().write_all(&bytes);
         return written.map_err(|e| PictureError::StandardOutput(e).into());
     }
-    write(path, &bytes, overwrite)
+    write(&out, &bytes, overwrite)
 }
 
-fn write(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<(), RoleError> {
-    let mut out = OutputFile::create(path, Access::Picture, overwrite)?;
+fn write(out: &Place, bytes: &[u8], overwrite: Overwrite) -> Result<(), RoleError> {
+    let mut out = OutputFile::create(out, Access::Picture, overwrite)?;
     out.write_all(bytes).map_err(FormatError::from_writer)?;
     Ok(out.commit()?)
 }
@@ -50,7 +56,7 @@ fn write(path: &Path, bytes: &[u8], overwrite: Overwrite) -> Result<(), RoleErro
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     /// The file, or `-`.
-    pub out: &'a Path,
+    pub out: &'a Place,
     /// What a DICOM file is derived from.
     pub original: Option<&'a Path>,
     /// With what the original was read.
@@ -62,8 +68,8 @@ pub struct Target<'a> {
 impl Target<'_> {
     /// Whether it is a DICOM file.
     pub fn is_dicom(&self) -> bool {
-        let format = ImageFormat::from_extension(extension(self.out));
-        !is_stream(self.out) && format.is_ok_and(|f| f == ImageFormat::Dicom)
+        let format = ImageFormat::from_extension(extension(self.out.name()));
+        !self.out.is_stream() && format.is_ok_and(|f| f == ImageFormat::Dicom)
     }
 
     /// Opens the unfinished file.
@@ -79,7 +85,7 @@ impl Target<'_> {
     /// # Errors
     /// As [`Target::create`].
     pub fn prove(&self) -> Result<(), FormatError> {
-        match is_stream(self.out) {
+        match self.out.is_stream() {
             true => Ok(()),
             false => self.create().map(drop),
         }
@@ -96,7 +102,7 @@ impl Target<'_> {
                 let read = decode(&read_image_bytes(original)?, self.window);
                 read.map(drop).map_err(|e| RoleError::from(e).about(original))
             }
-            None => output_format(self.out).map(drop),
+            None => output_format(self.out.name()).map(drop),
         }
     }
 

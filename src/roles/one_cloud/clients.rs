@@ -4,9 +4,10 @@
 use super::error::Denied;
 use super::quota::Quota;
 use super::store::Store;
-use crate::files::FormatError;
+use crate::files::container::stream::Stream;
 use crate::files::keys::{PublicKey, SecretKey, read_public_key};
 use crate::files::output::{Access, OutputFile, Overwrite, commit_all, sync_folder};
+use crate::files::{FormatError, Place};
 use crate::ids::{Party, Role};
 use crate::roles::error::RoleError;
 use crate::roles::server::{MakeInputs, MakePaths};
@@ -89,7 +90,7 @@ impl Client {
 
     /// The cloud's share of this user's model, and its description.
     pub(super) fn paths(&self) -> MakePaths {
-        MakePaths { model: self.folder.join("model.s0"), public: self.folder.join("model.pub") }
+        MakePaths::new(self.folder.join("model.s0"), self.folder.join("model.pub"))
     }
 
     pub(super) fn quota(&self) -> Quota {
@@ -224,9 +225,10 @@ fn fill(
     }
     let made = DirBuilder::new().mode(0o700).create(folder);
     made.map_err(|e| FormatError::io(folder, "create", e))?;
-    let copy = |from: &Path, name: &str, access| {
+    let copy = |from: Place, name: &str, access| {
         let mut out = OutputFile::create(&folder.join(name), access, Overwrite::Never)?;
-        let mut file = File::open(from).map_err(|e| FormatError::io(from, "open", e))?;
+        let file = Stream::open(&from).map_err(|e| FormatError::io(from.name(), "open", e));
+        let mut file = file?;
         io::copy(&mut file, &mut out).map_err(FormatError::from_writer)?;
         Ok::<_, FormatError>(out)
     };
@@ -234,9 +236,9 @@ fn fill(
         OutputFile::create(&folder.join("settings.toml"), Access::Public, Overwrite::Never)?;
     file.write_all(settings.to_toml().as_bytes()).map_err(FormatError::from_writer)?;
     commit_all([
-        copy(key, "user.pub", Access::Public)?,
-        copy(&model.public, "model.pub", Access::Public)?,
-        copy(&model.model, "model.s0", Access::Secret)?,
+        copy(key.into(), "user.pub", Access::Public)?,
+        copy(Place::from(&model.public), "model.pub", Access::Public)?,
+        copy(Place::from(&model.model), "model.s0", Access::Secret)?,
         file,
     ])
 }

@@ -2,14 +2,14 @@
 
 use super::error::UserError;
 use super::user::{Own, Visit};
+use crate::files::Place;
 use crate::files::output::{Overwrite, ensure_not_input};
 use crate::image::dicom::Window;
 use crate::image::{GreyImage, ImageFormat, Raster};
 use crate::model::{Clamping, Encoded, PublicModel, encode_image};
 use crate::roles::error::RoleError;
 use crate::roles::images::{
-    ImageLevels, Levels, Target, base_name, ensure_distinct, is_folder, is_stream, read_picture,
-    restored_name,
+    ImageLevels, Levels, Target, base_name, ensure_distinct, is_folder, read_picture, restored_name,
 };
 use crate::roles::observer::{Event, Observer};
 use std::collections::BTreeSet;
@@ -117,13 +117,13 @@ impl<'a> Errand<'a> {
         if !is_folder(out) && inputs.len() > 1 {
             return Err(RoleError::from(UserError::OneFile { images: inputs.len() }).about(out));
         }
-        let outputs: Vec<PathBuf> = inputs.iter().map(|file| output(out, file)).collect();
-        let names = outputs.iter().map(|output| output.display().to_string());
+        let outputs: Vec<Place> = inputs.iter().map(|file| output(out, file)).collect();
+        let names = outputs.iter().map(|output| output.name().display().to_string());
         ensure_distinct(names.zip(inputs.iter().copied()))?;
         for (file, output) in inputs.iter().zip(&outputs) {
             let target = self.target(file, output);
             target.check()?;
-            if !is_stream(output) {
+            if !output.is_stream() {
                 ensure_not_input(output, &inputs)?;
             }
             target.prove()?;
@@ -131,7 +131,7 @@ impl<'a> Errand<'a> {
         Ok(())
     }
 
-    fn target<'f>(&self, file: &'f Path, out: &'f Path) -> Target<'f> {
+    fn target<'f>(&self, file: &'f Path, out: &'f Place) -> Target<'f> {
         let overwrite = match self.goal {
             Goal::Denoise { overwrite, .. } => overwrite,
             Goal::Prepare { .. } => Overwrite::Never,
@@ -258,7 +258,7 @@ impl Visit<'_> {
     fn bring(
         &mut self,
         errand: &Errand<'_>,
-        (file, out): (&Path, &Path),
+        (file, out): (&Path, &Place),
         plain: Plain,
         (done, observer): (&mut Errands, &mut dyn Observer),
     ) -> Result<Result<(), RoleError>, RoleError> {
@@ -280,7 +280,7 @@ impl Visit<'_> {
             let online = reports.iter().flat_map(|report| &report.images);
             done.images.push(Brought {
                 file: file.into(),
-                out: out.into(),
+                out: out.name().into(),
                 size: (image.height(), image.width()),
                 sigma: levels[0].sigma,
                 slots,
@@ -292,9 +292,10 @@ impl Visit<'_> {
 }
 
 /// Where an image goes: within a folder under its own name, in a format that is written.
-fn output(out: &Path, file: &Path) -> PathBuf {
-    if !is_folder(out) {
-        return out.into();
+fn output(out: &Path, file: &Path) -> Place {
+    let out = Place::from(out);
+    if !out.is_folder() {
+        return out;
     }
     let name = base_name(file);
     let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("");

@@ -9,7 +9,6 @@ use super::request::{Answer, MAX_SETS, Request, Status};
 use super::store::{KeptSet, Store};
 use super::{PROFILE, exposure};
 use crate::artefact::MadeJob;
-use crate::files::output::ensure_space;
 use crate::ids::{ImageId, Party, TripleSetId};
 use crate::roles::error::{RoleError, in_one_line};
 use crate::roles::observer::{Event, Observer};
@@ -167,7 +166,7 @@ impl<'a> Session<'a> {
                 return Err(Denied::Material { slots, height, width, needed, left }.into());
             }
             let out = store.create(&job)?;
-            ensure_space(out.target(), needed)?;
+            out.ensure_space(needed)?;
             Ok((inputs, WantedFile { job, out }))
         })();
         let (inputs, wanted) = prepared.map_err(|e: RoleError| self.apologise(e, channel))?;
@@ -211,7 +210,7 @@ impl<'a> Session<'a> {
             let files = ServerFiles {
                 model: model.model,
                 public: model.public,
-                triples: sets.into_iter().map(|set| set.path).collect(),
+                triples: sets.into_iter().map(|set| set.path.into()).collect(),
             };
             let inputs = Inputs::open(Party::S0, &keys, &files, &[]).map_err(RoleError::Inputs)?;
             // Counted before the first slot is taken.

@@ -89,7 +89,7 @@ impl World {
 
     fn share(&self, user: &str, party: usize) -> MakePaths {
         let at = |name: &str| self.at(user).join(name);
-        MakePaths { model: at(&format!("model.s{party}")), public: at("model.pub") }
+        MakePaths::new(at(&format!("model.s{party}")), at("model.pub"))
     }
 
     fn cloud(&self) -> Cloud {

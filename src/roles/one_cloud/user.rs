@@ -9,7 +9,6 @@ use crate::files::FormatError;
 use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
 use crate::files::ledger::state_dir_default;
-use crate::files::output::ensure_space;
 use crate::ids::{ImageId, Party, Role};
 use crate::image::GreyImage;
 use crate::model::{Clamping, Encoded, encode_image};
@@ -226,7 +225,7 @@ impl Visit<'_> {
         let count = u32::try_from(slots).map_err(|_| MaterialError::TooMuch)?;
         let needed = job.bytes().ok_or(MaterialError::TooMuch)?;
         let out = self.store.create(&job)?;
-        ensure_space(out.target(), needed)?;
+        out.ensure_space(needed)?;
         let (height, width) = (size.0 as u32, size.1 as u32);
         match (Request::Make { height, width, slots: count }).ask(self.channel)? {
             Answer::Make => {}
@@ -301,7 +300,7 @@ impl Visit<'_> {
         let inputs = ServerFiles {
             model: paths.model.clone(),
             public: paths.public.clone(),
-            triples: sets.iter().map(|set| set.path.clone()).collect(),
+            triples: sets.iter().map(|set| (&set.path).into()).collect(),
         };
         let inputs = Inputs::open(Party::S1, &keys, &inputs, &[]).map_err(RoleError::Inputs)?;
         let sets = sets.iter().map(KeptSet::id).collect();

@@ -4,13 +4,13 @@ use super::error::ReceiverError;
 use super::plan::{Job, Parts, Scan};
 use super::request::{Reconstructed, ResultOf};
 use super::{Work, grey};
-use crate::files::FormatError;
+use crate::files::{FormatError, Place};
 use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, Rect, by_rows};
 use crate::network::MAX_PIXELS;
 use crate::roles::error::RoleError;
-use crate::roles::images::{Target, is_stream, output_format};
+use crate::roles::images::{Target, output_format};
 use crate::roles::observer::{Event, Observer, Phase};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Refuses an image of tiles that cannot be written, or compared, before any work is done.
@@ -18,24 +18,24 @@ pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<()
     let Parts::Tiles(scan) = &job.parts else { return Ok(()) };
     let (height, width) = scan.tiling.size();
     let too_large = height * width > MAX_PIXELS;
-    let about = |e: ImageError| RoleError::from(e).about(target.out);
+    let about = |e: ImageError| RoleError::from(e).about(target.out.name());
     if target.is_dicom() {
         return match too_large {
             true => Err(about(ImageError::TooLarge { height, width })),
             false => Ok(()),
         };
     }
-    if is_stream(target.out) {
+    if target.out.is_stream() {
         return Err(ReceiverError::TilesToStream.into());
     }
-    let format = output_format(target.out)?;
+    let format = output_format(target.out.name())?;
     by_rows(format).map_err(about)?;
     if scan.channels > 1 && format == ImageFormat::Npy {
         return Err(about(ImageError::Colour));
     }
     if compared && too_large {
         let error = ReceiverError::NotCompared { height, width };
-        return Err(RoleError::from(error).about(target.out));
+        return Err(RoleError::from(error).about(target.out.name()));
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ impl Work<'_> {
         &mut self,
         job: &Job,
         scan: &Scan,
-        out: &Path,
+        out: &Place,
         reference: &Option<PathBuf>,
         observer: &mut dyn Observer,
     ) -> Result<Reconstructed, RoleError> {
@@ -57,7 +57,7 @@ impl Work<'_> {
         }
         let failed = |e: ImageError| match e {
             ImageError::Io(e) => RoleError::from(FormatError::from_writer(e)),
-            e => RoleError::from(e).about(out),
+            e => RoleError::from(e).about(out.name()),
         };
         let Scan { tiling, channels, ref cores } = *scan;
         let (height, width) = tiling.size();
@@ -65,7 +65,7 @@ impl Work<'_> {
         // Compared as a whole, if it is compared.
         let mut whole: Option<Vec<Vec<f32>>> =
             reference.map(|_| vec![Vec::with_capacity(height * width); channels]);
-        let (format, file) = (output_format(out)?, target.create()?);
+        let (format, file) = (output_format(out.name())?, target.create()?);
         let mut joiner = Joiner::new(format, tiling, channels, job.depth, file).map_err(failed)?;
         let mut shares = Vec::with_capacity(cores.len() * channels);
         let mut writing = 0.0;
@@ -76,7 +76,7 @@ impl Work<'_> {
                 for (channel, pair) in core.pairs.iter().enumerate() {
                     let tile = self.tile(pair, &mut shares)?;
                     let put = joiner.put(column, channel, &tile, core.inset);
-                    put.map_err(|e| RoleError::from(e).about(&pair[0]))?;
+                    put.map_err(|e| RoleError::from(e).about(pair[0].name()))?;
                 }
             }
             let started = Instant::now();
@@ -96,7 +96,7 @@ impl Work<'_> {
         let started = Instant::now();
         joiner.finish().map_err(failed)?.commit()?;
         self.report.write_seconds += writing + started.elapsed().as_secs_f64();
-        let (file, tiles) = (out.to_owned(), Some(tiling.count()));
+        let (file, tiles) = (out.name().to_owned(), Some(tiling.count()));
         Ok(Reconstructed { file, shares, tiles, size: (height, width), quality })
     }
 
@@ -115,7 +115,7 @@ impl Work<'_> {
             for (plane, pair) in planes.iter_mut().zip(&core.pairs) {
                 let own = Rect { top: core.inset.0, left: core.inset.1, ..rect };
                 let part = self.tile(pair, &mut shares)?.crop(own);
-                let part = part.map_err(|e| RoleError::from(e).about(&pair[0]))?;
+                let part = part.map_err(|e| RoleError::from(e).about(pair[0].name()))?;
                 let lines = part.pixels().chunks_exact(rect.width).zip(rect.top..);
                 for (line, row) in lines {
                     plane[row * width + rect.left..][..rect.width].copy_from_slice(line);
@@ -134,7 +134,7 @@ impl Work<'_> {
     ) -> Result<GreyImage, RoleError> {
         let result = self.receiver.open_pair([a, b])?;
         shares.push(ResultOf::from(&result));
-        grey(result).map_err(|e| RoleError::from(e).about(a))
+        grey(result).map_err(|e| RoleError::from(e).about(a.name()))
     }
 }
 

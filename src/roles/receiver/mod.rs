@@ -13,9 +13,9 @@ pub use request::{Reconstruct, ReconstructReport, Reconstructed, ResultOf};
 use super::error::RoleError;
 use super::observer::{Event, Observer};
 use crate::artefact::{Note, Reconstruction, read_result_note, reconstruct};
-use crate::files::FormatError;
 use crate::files::container::{AskPassphrase, OpenFrom};
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
+use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, Role};
 use crate::image::{GreyImage, ImageError};
 use std::path::{Path, PathBuf};
@@ -55,8 +55,9 @@ impl Receiver {
     ///
     /// # Errors
     /// [`RoleError::Pair`] if they do not belong together, [`RoleError::Format`].
-    pub fn image(&self, shares: [&Path; 2]) -> Result<GreyImage, RoleError> {
-        Ok(grey(self.open_pair(shares)?)?)
+    pub fn image(&self, shares: [impl Into<Place>; 2]) -> Result<GreyImage, RoleError> {
+        let [a, b] = shares.map(Into::into);
+        Ok(grey(self.open_pair([&a, &b])?)?)
     }
 
     /// Puts results together and writes their images, with the names, formats and depths that their notes
@@ -88,12 +89,12 @@ impl Receiver {
         Ok(ReconstructReport { mean, seconds, ..work.report })
     }
 
-    fn open_pair(&self, shares: [&Path; 2]) -> Result<Reconstruction, RoleError> {
+    fn open_pair(&self, shares: [&Place; 2]) -> Result<Reconstruction, RoleError> {
         Ok(reconstruct(shares, &self.key, &self.servers)?)
     }
 
     /// The sealed note of a result; empty if there is none.
-    fn sealed_note(&self, share: &Path) -> Result<Vec<u8>, FormatError> {
+    fn sealed_note(&self, share: &Place) -> Result<Vec<u8>, FormatError> {
         read_result_note(share, &self.key, &self.servers).map(|(_, sealed)| sealed)
     }
 

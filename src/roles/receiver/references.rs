@@ -1,13 +1,14 @@
 //! Clean images beside results, and outputs that are proved before the work.
 
 use super::error::ReceiverError;
+use crate::files::Place;
 use crate::files::folder::files_in;
 use crate::files::output::ensure_not_input;
 use crate::image::Raster;
 use crate::image::dicom::Window;
 use crate::image::metrics::{Quality, quality};
 use crate::roles::error::RoleError;
-use crate::roles::images::{Target, is_stream, read_reference};
+use crate::roles::images::{Target, read_reference};
 use std::path::{Path, PathBuf};
 
 /// A clean image.
@@ -28,10 +29,10 @@ impl Reference<'_> {
 /// target's name, or its name but for the extension.
 pub(super) fn references(
     given: Option<&Path>,
-    targets: &[PathBuf],
+    targets: &[Place],
 ) -> Result<Vec<Option<PathBuf>>, RoleError> {
-    let path = |target: &PathBuf| match given {
-        Some(given) if given.is_dir() => in_folder(given, target).map(Some),
+    let path = |target: &Place| match given {
+        Some(given) if given.is_dir() => in_folder(given, target.name()).map(Some),
         given => Ok(given.map(Path::to_owned)),
     };
     targets.iter().map(path).collect()
@@ -53,17 +54,17 @@ fn in_folder(folder: &Path, target: &Path) -> Result<PathBuf, RoleError> {
 
 /// Proves that outputs can be written and are no inputs.
 pub(super) fn check_outputs<'a>(
-    shares: &[PathBuf],
+    shares: &[Place],
     targets: impl IntoIterator<Item = Target<'a>>,
     references: &[Option<PathBuf>],
 ) -> Result<(), RoleError> {
     let targets: Vec<Target<'_>> = targets.into_iter().collect();
-    let inputs = shares.iter().chain(references.iter().flatten()).map(PathBuf::as_path);
-    let originals = targets.iter().filter_map(|target| target.original);
-    let inputs: Vec<&Path> = inputs.chain(originals).collect();
+    let references = references.iter().flatten().map(Place::from);
+    let originals = targets.iter().filter_map(|target| target.original).map(Place::from);
+    let inputs: Vec<Place> = shares.iter().cloned().chain(references).chain(originals).collect();
     for target in targets {
         target.check()?;
-        if !is_stream(target.out) {
+        if !target.out.is_stream() {
             ensure_not_input(target.out, &inputs)?;
         }
         target.prove()?;

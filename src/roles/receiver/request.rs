@@ -2,6 +2,7 @@
 
 use super::error::ReceiverError;
 use super::references::{Reference, check_outputs};
+use crate::files::Place;
 use crate::files::output::Overwrite;
 use crate::ids::{ImageId, SessionId};
 use crate::image::Depth;
@@ -18,10 +19,10 @@ use std::path::{Path, PathBuf};
 pub struct Reconstruct {
     /// Result shares of both servers, and folders of them; which two belong together is seen from their
     /// headers. Two files are put together whatever they are, so that it is told why they cannot be.
-    pub shares: Vec<PathBuf>,
+    pub shares: Vec<Place>,
     /// The denoised image, `-` for PNG on standard output; or a folder, in which images get the names that
     /// their notes tell.
-    pub out: PathBuf,
+    pub out: Place,
     /// The DICOM file that was shared, to derive a DICOM file from; or the folder of those that were
     /// shared, by their names.
     pub like: Option<PathBuf>,
@@ -38,10 +39,10 @@ pub struct Reconstruct {
 
 impl Reconstruct {
     /// These shares, to this image or folder.
-    pub fn new(shares: Vec<PathBuf>, out: &Path) -> Self {
+    pub fn new(shares: impl IntoIterator<Item = impl Into<Place>>, out: impl Into<Place>) -> Self {
         Reconstruct {
-            shares,
-            out: out.to_owned(),
+            shares: shares.into_iter().map(Into::into).collect(),
+            out: out.into(),
             like: None,
             window: None,
             depth: Depth::Float,
@@ -60,7 +61,7 @@ impl Reconstruct {
         if self.original().is_some() && !target.is_dicom() {
             return Err(ReceiverError::OriginalUnused.into());
         }
-        if is_folder(&self.out) {
+        if self.out.is_folder() {
             return Ok(());
         }
         if self.originals().is_some() {
@@ -80,7 +81,7 @@ impl Reconstruct {
     }
 
     /// An output, derived from its own original, or from the one that was named.
-    pub(super) fn target<'a>(&'a self, own: Option<&'a Path>, out: &'a Path) -> Target<'a> {
+    pub(super) fn target<'a>(&'a self, own: Option<&'a Path>, out: &'a Place) -> Target<'a> {
         let original = own.or(self.original());
         Target { out, original, window: self.window, overwrite: self.overwrite }
     }

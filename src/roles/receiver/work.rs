@@ -6,11 +6,11 @@ use super::references::{check_outputs, references};
 use super::request::{Reconstructed, ResultOf};
 use super::{Work, grey, joined};
 use crate::artefact::Reconstruction;
+use crate::files::Place;
 use crate::image::Raster;
 use crate::roles::error::RoleError;
-use crate::roles::images::is_folder;
 use crate::roles::observer::{Event, Observer};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 impl Work<'_> {
@@ -46,7 +46,7 @@ impl Work<'_> {
                     self.report.images.push(image);
                 }
                 Err(error) if self.report.total == 1 => return Err(error),
-                Err(error) => self.failed(out, error, observer),
+                Err(error) => self.failed(out.name(), error, observer),
             }
         }
         Ok(())
@@ -55,7 +55,7 @@ impl Work<'_> {
     /// The only image, of two files.
     fn pair(
         &self,
-        [a, b]: [&Path; 2],
+        [a, b]: [&Place; 2],
         observer: &mut dyn Observer,
     ) -> Result<(Job, Reconstruction), RoleError> {
         let result = self.receiver.open_pair([a, b])?;
@@ -65,8 +65,8 @@ impl Work<'_> {
             job.derive_from(folder)?;
         }
         match job.part_of {
-            Some(part) if is_folder(&self.request.out) => {
-                Err(RoleError::from(ReceiverError::Part { part }).about(a))
+            Some(part) if self.request.out.is_folder() => {
+                Err(RoleError::from(ReceiverError::Part { part }).about(a.name()))
             }
             _ => Ok((job, result)),
         }
@@ -77,12 +77,12 @@ impl Work<'_> {
     }
 
     /// One output a job.
-    fn targets(&self, jobs: &[Job]) -> Result<Vec<PathBuf>, RoleError> {
+    fn targets(&self, jobs: &[Job]) -> Result<Vec<Place>, RoleError> {
         let out = &self.request.out;
         match jobs.len() {
-            _ if is_folder(out) => Ok(jobs.iter().map(|job| out.join(&job.name)).collect()),
+            _ if out.is_folder() => Ok(jobs.iter().map(|job| out.join(&job.name)).collect()),
             0 | 1 => Ok(vec![out.clone(); jobs.len()]),
-            images => Err(RoleError::from(ReceiverError::OneFile { images }).about(out)),
+            images => Err(RoleError::from(ReceiverError::OneFile { images }).about(out.name())),
         }
     }
 
@@ -91,7 +91,7 @@ impl Work<'_> {
         &mut self,
         job: &Job,
         results: Vec<Reconstruction>,
-        out: &Path,
+        out: &Place,
         reference: &Option<PathBuf>,
     ) -> Result<Reconstructed, RoleError> {
         let shares = results.iter().map(ResultOf::from).collect();
@@ -105,7 +105,7 @@ impl Work<'_> {
         &mut self,
         job: &Job,
         image: &Raster,
-        out: &Path,
+        out: &Place,
         reference: &Option<PathBuf>,
         (shares, tiles): (Vec<ResultOf>, Option<usize>),
     ) -> Result<Reconstructed, RoleError> {
@@ -114,6 +114,6 @@ impl Work<'_> {
         job.target(self.request, out).write(image)?;
         self.report.write_seconds += writing.elapsed().as_secs_f64();
         let size = (image.height(), image.width());
-        Ok(Reconstructed { file: out.to_owned(), shares, tiles, size, quality })
+        Ok(Reconstructed { file: out.name().to_owned(), shares, tiles, size, quality })
     }
 }

@@ -4,11 +4,11 @@ use super::party::Owner;
 use super::report::EraseReport;
 use super::{InputError, Server, ServiceError};
 use crate::artefact::{PreparedFile, SlotRegions};
-use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Triples;
 use crate::files::ledger::Ledger;
 use crate::files::output::erase::{destroy, give_back, is_overwritten, overwrite};
+use crate::files::{FormatError, Place};
 use crate::ids::{Fingerprint, TripleSetId};
 
 use crate::roles::error::RoleError;
@@ -37,7 +37,7 @@ pub struct Erase {
 
 /// As [`Server::erase`].
 pub(super) fn run(server: &Server, request: &Erase) -> Result<EraseReport, RoleError> {
-    ensure_file(&request.triples)?;
+    ensure_file(&Place::from(&request.triples))?;
     let state = server.state()?;
     if !state.is_dir() {
         return Err(ServiceError::NoState { folder: state }.into());
@@ -46,12 +46,13 @@ pub(super) fn run(server: &Server, request: &Erase) -> Result<EraseReport, RoleE
     Ok(erase(&request.triples, server.owner(), &mut ledger, request.extent)?)
 }
 
-/// Refuses a pipe, which keeps nothing that could be erased.
-pub(super) fn ensure_file(path: &Path) -> Result<(), ServiceError> {
-    let meta = std::fs::metadata(path).map_err(|e| FormatError::io(path, "open", e))?;
-    match meta.is_file() {
-        true => Ok(()),
-        false => Err(ServiceError::NothingKept { file: path.into() }),
+/// Refuses a pipe, and what is in memory, of which others may have copies: they keep nothing that could be erased.
+pub(super) fn ensure_file(place: &Place) -> Result<(), ServiceError> {
+    let file = place.name();
+    let meta = |path: &Path| std::fs::metadata(path).map_err(|e| FormatError::io(path, "open", e));
+    match place.path().map(meta).transpose()? {
+        Some(meta) if meta.is_file() => Ok(()),
+        _ => Err(ServiceError::NothingKept { file: file.into() }),
     }
 }
 

@@ -121,6 +121,14 @@ pub enum ServiceError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Triples in memory beside folders of them.
+    #[error(
+        "'{}' is in memory: beside folders of triples a server takes files", file.display()
+    )]
+    TriplesInMemory {
+        /// Its name.
+        file: PathBuf,
+    },
     /// No image share of this server is there.
     #[error("'{place}': there are no image shares of this server here", place = .place.display())]
     NoImages {
@@ -190,6 +198,7 @@ impl ServiceError {
             | ServiceError::NothingKept { .. }
             | ServiceError::OneOutput { .. }
             | ServiceError::FolderOfTriples { .. }
+            | ServiceError::TriplesInMemory { .. }
             | ServiceError::NoImages { .. }
             | ServiceError::EmptyShard
             | ServiceError::NoPeer

@@ -8,16 +8,16 @@ use super::report::ServeReport;
 use super::run::{Job, run};
 use super::task::{Named, Supply};
 use super::{Extent, Server, ServiceError};
-use crate::files::FormatError;
 use crate::files::container::header::ImageShare;
 use crate::files::ledger::Ledger;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
+use crate::files::{FormatError, Place};
 use crate::roles::error::RoleError;
 use crate::roles::images;
 use crate::roles::observer::{Event, Observer};
 use crate::roles::threads::Threads;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What a server is to denoise.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub enum Images {
     /// These, all or none: the other server must have the same. None may fail.
     Named {
         /// This server's shares, each with its result's file.
-        files: Vec<(PathBuf, PathBuf)>,
+        files: Vec<(Place, Place)>,
         /// Whether results that are there are replaced.
         overwrite: Overwrite,
     },
@@ -56,22 +56,28 @@ impl Serve {
     }
 
     /// A job of these images, each with its result's file.
-    pub fn named(files: ServerFiles, images: impl IntoIterator<Item = (PathBuf, PathBuf)>) -> Self {
-        let (files_of, overwrite) = (images.into_iter().collect(), Overwrite::Never);
+    pub fn named<P: Into<Place>>(
+        files: ServerFiles,
+        images: impl IntoIterator<Item = (P, P)>,
+    ) -> Self {
+        let places = images.into_iter().map(|(image, out)| (image.into(), out.into()));
+        let (files_of, overwrite) = (places.collect(), Overwrite::Never);
         Serve::new(files, Images::Named { files: files_of, overwrite })
     }
 
     /// What can be wrong with the request itself.
     pub(super) fn check(&self) -> Result<(), RoleError> {
         if self.erase_spent {
-            let mut triples = self.files.triples.iter().filter(|path| !path.is_dir());
-            triples.try_for_each(|path| ensure_file(path))?;
+            let mut triples = self.files.triples.iter().filter(|place| !place.is_dir());
+            triples.try_for_each(|place| ensure_file(place))?;
         }
         match &self.images {
             Images::Named { files, .. } => {
                 let mut seen = HashSet::new();
-                match files.iter().find(|(_, out)| !seen.insert(place(out))) {
-                    Some((_, file)) => Err(ServiceError::OneOutput { file: file.clone() }.into()),
+                match files.iter().find(|(_, out)| !seen.insert(out.spelled())) {
+                    Some((_, out)) => {
+                        Err(ServiceError::OneOutput { file: out.name().to_owned() }.into())
+                    }
                     None => Ok(()),
                 }
             }
@@ -80,7 +86,8 @@ impl Serve {
             {
                 // Parts are drawn by ids, so one of many can be empty. Files that are no good are told
                 // later.
-                let shares = images::shares::<ImageShare>(images).unwrap_or_default();
+                let places: Vec<Place> = images.iter().map(Place::from).collect();
+                let shares = images::shares::<ImageShare>(&places).unwrap_or_default();
                 let ours = shares.iter().any(|(_, s)| shard.takes_image(s.image_id));
                 match shares.is_empty() || ours {
                     true => Ok(()),
@@ -97,9 +104,9 @@ impl Serve {
         match &self.images {
             Images::Named { files, overwrite } => {
                 let inputs = [model, public].into_iter().chain(triples);
-                let inputs = inputs.chain(files.iter().map(|(image, _)| image)).chain(&self.keep);
-                let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
-                let create = |(_, out): &(PathBuf, PathBuf)| {
+                let inputs = inputs.chain(files.iter().map(|(image, _)| image)).cloned();
+                let inputs: Vec<Place> = inputs.chain(self.keep.iter().map(Place::from)).collect();
+                let create = |(_, out): &(Place, Place)| {
                     ensure_not_input(out, &inputs)?;
                     OutputFile::create(out, Access::Secret, *overwrite)
                 };
@@ -146,7 +153,7 @@ pub(super) fn serve(
     let keys = server.keys()?;
     let way = server.way(peer)?;
     request.files.refuse_folders()?;
-    let named: Vec<PathBuf> = match &request.images {
+    let named: Vec<Place> = match &request.images {
         Images::Named { files, .. } => files.iter().map(|(image, _)| image.clone()).collect(),
         Images::Folders(_) => Vec::new(),
     };
@@ -164,7 +171,8 @@ pub(super) fn serve(
     drop(linked);
     observer.event(Event::Served(&report));
     if request.erase_spent {
-        for triples in &request.files.triples {
+        // `check` has found that all are files on the disk.
+        for triples in request.files.triples.iter().filter_map(Place::path) {
             // Another job that still uses the file leaves it for the next time.
             match erase(triples, server.owner(), &mut ledger, Extent::Spent) {
                 Ok(erased) => {
@@ -179,16 +187,4 @@ pub(super) fn serve(
         }
     }
     Ok(report)
-}
-
-/// One spelling of an output: its folder made canonical, where it exists.
-fn place(path: &Path) -> PathBuf {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    match (folder.canonicalize(), path.file_name()) {
-        (Ok(folder), Some(name)) => folder.join(name),
-        _ => path.to_path_buf(),
-    }
 }

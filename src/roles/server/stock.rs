@@ -9,9 +9,9 @@ use super::erase::used_up;
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
 use super::party::Owner;
-use crate::files::FormatError;
 use crate::files::folder::files_in;
 use crate::files::ledger::Ledger;
+use crate::files::{FormatError, Place};
 use crate::ids::{TripleSetId, WeightMaskId};
 use crate::protocol::{InCommon, MAX_STOCK, Stock, StockedSet};
 use crate::roles::observer::{Event, Observer, SetFound};
@@ -65,8 +65,16 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// Folders, and files beside them; nothing is looked at yet.
-    pub(super) fn new(owner: Owner, sources: Vec<PathBuf>) -> Self {
-        Shelf {
+    ///
+    /// # Errors
+    /// [`ServiceError::TriplesInMemory`]: what is there does not come and go.
+    pub(super) fn new(owner: Owner, sources: &[Place]) -> Result<Self, ServiceError> {
+        let path = |place: &Place| match place {
+            Place::Disk(path) => Ok(path.clone()),
+            Place::Memory(_, name) => Err(ServiceError::TriplesInMemory { file: name.clone() }),
+        };
+        let sources = sources.iter().map(path).collect::<Result<_, _>>()?;
+        Ok(Shelf {
             owner,
             sources,
             known: HashMap::new(),
@@ -75,7 +83,7 @@ impl Shelf {
             offered: BTreeSet::new(),
             looked: Instant::now(),
             wanted: None,
-        }
+        })
     }
 
     /// Looks at files that are new or changed, and which are used up. `observer` is told of both, and of those

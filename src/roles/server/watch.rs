@@ -13,8 +13,8 @@ use super::serve::Serve;
 use super::stock::Shelf;
 use super::task::{Round, Subject, Supply};
 use super::{Extent, Server, ServiceError};
-use crate::files::FormatError;
 use crate::files::ledger::Ledger;
+use crate::files::{FormatError, Place};
 use crate::ids::{Fingerprint, ImageId, WeightMaskId};
 use crate::protocol::{InCommon, ProtocolError, compare_stock};
 use crate::roles::error::RoleError;
@@ -106,8 +106,8 @@ impl<'a> Shift<'a> {
         observer: &mut dyn Observer,
     ) -> Result<Self, RoleError> {
         let triples = &request.files.triples;
-        let shelf = triples.iter().any(|path| path.is_dir());
-        let shelf = shelf.then(|| Shelf::new(server.owner(), triples.clone()));
+        let shelf = triples.iter().any(Place::is_dir);
+        let shelf = shelf.then(|| Shelf::new(server.owner(), triples)).transpose()?;
         let refilled = shelf.is_some();
         let inputs = open(server, request, keys, refilled)?;
         request.outputs()?;
@@ -139,14 +139,17 @@ impl<'a> Shift<'a> {
     /// Whether material comes through a pipe, which serves one session only.
     fn has_pipes(&self) -> bool {
         let triples = &self.request.files.triples;
-        triples.iter().any(|path| !path.is_file() && !path.is_dir())
+        triples.iter().filter_map(Place::path).any(|path| !path.is_file() && !path.is_dir())
     }
 
-    /// All files of triples.
+    /// All files of triples on the disk.
     fn triples(&self) -> Vec<PathBuf> {
         match &self.shelf {
             Some(shelf) => shelf.files(),
-            None => self.request.files.triples.clone(),
+            None => {
+                let files = self.request.files.triples.iter().filter_map(Place::path);
+                files.map(Path::to_owned).collect()
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 fn user(one: &OneCloud, name: &str) -> User {
     let at = |file: String| one.lab.path(&file);
-    let paths = MakePaths { model: at(format!("{name}.s1")), public: at(format!("{name}.pub")) };
+    let paths = MakePaths::new(at(format!("{name}.s1")), at(format!("{name}.pub")));
     let state = at(format!("{name}-silent"));
     User::open(&one.lab.path(name), &no_passphrase, paths, Some(&state)).unwrap()
 }

@@ -12,10 +12,10 @@ use crate::files::container::header::{Cipher, Header, Part};
 use crate::files::container::sizes::TAG_LEN;
 use crate::files::container::stream::Stream;
 use crate::files::error::FormatError;
+use crate::files::place::Place;
 use crate::ids::codec::SMALL_LIMIT;
 use std::cmp::Ordering;
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A file of which the header is read, and no more. Nothing is proven yet: who has no key can make
@@ -31,25 +31,38 @@ pub struct Envelope<R: Read> {
     length_proven: bool,
 }
 
-/// Opens a file and, if it is a regular one, compares its length with what its header implies.
+/// Opens a file, on the disk or in memory, and compares its length with what its header implies, but
+/// for a pipe.
 ///
 /// # Errors
 /// [`FormatError`] for a file that is missing, not ours, damaged, too short or too long.
-pub fn open_file(path: &Path) -> Result<Envelope<BufReader<File>>, FormatError> {
-    let file = File::open(path).map_err(|err| FormatError::io(path, "open", err))?;
-    let meta = file.metadata().map_err(|err| FormatError::io(path, "read", err))?;
-    let len = meta.is_file().then_some(meta.len());
-    Envelope::read(BufReader::with_capacity(1 << 16, file), path)?.of_length(len)
+pub fn open_file(place: impl Into<Place>) -> Result<Envelope<Stream>, FormatError> {
+    open(&place.into(), Stream::open)
 }
 
 /// Opens a large file or a pipe (`-` for standard input) that will be read from front to back.
 ///
 /// # Errors
 /// As [`open_file`].
-pub fn open_stream(path: &Path) -> Result<Envelope<Stream>, FormatError> {
-    let stream = Stream::open(path).map_err(|err| FormatError::io(path, "open", err))?;
-    let len = stream.len().map_err(|err| FormatError::io(path, "read", err))?;
-    Envelope::read(stream, path)?.of_length(len)
+pub fn open_stream(place: impl Into<Place>) -> Result<Envelope<Stream>, FormatError> {
+    open(&place.into(), Stream::open_large)
+}
+
+fn open(
+    place: &Place,
+    how: fn(&Place) -> io::Result<Stream>,
+) -> Result<Envelope<Stream>, FormatError> {
+    let name = place.name();
+    let stream = how(place).map_err(|err| FormatError::io(name, "open", err))?;
+    let len = stream.len().map_err(|err| FormatError::io(name, "read", err))?;
+    Envelope::read(stream, name)?.of_length(len)
+}
+
+impl Envelope<Stream> {
+    /// Whether it is a regular file on the disk, whose bytes can be overwritten where they are.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.length_proven && !self.source.is_memory()
+    }
 }
 
 impl<R: Read> Envelope<R> {
@@ -119,7 +132,7 @@ impl<R: Read> Envelope<R> {
         if self.header.body.kind() == kind { Ok(()) } else { Err(self.wrong_kind(kind)) }
     }
 
-    /// Whether the source is a file that can be read again from its start.
+    /// Whether the source is a file, on the disk or in memory, that can be read again from its start.
     pub fn is_regular_file(&self) -> bool {
         self.length_proven
     }

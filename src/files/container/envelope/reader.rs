@@ -59,7 +59,7 @@ impl<R: Read> EnvelopeReader<R> {
         &self.file
     }
 
-    /// Whether the source is a file that can be read again from its start.
+    /// Whether the source is a file, on the disk or in memory, that can be read again from its start.
     pub fn is_regular_file(&self) -> bool {
         self.length_proven
     }

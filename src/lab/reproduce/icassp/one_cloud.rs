@@ -58,7 +58,7 @@ pub(super) fn run(model: &FloatModel, image: &GreyImage) -> Result<OneCloudRun, 
     let user_key = at("user").join("server1.pub");
     let owner = ModelOwner::open_for(&user_key, &at("cloud"), &no_passphrase)?;
     owner.share(&ShareModel::new(model, &options, at("model")), &mut Silent)?;
-    let share = |suffix: &str| MakePaths { model: at(suffix), public: at("model.pub") };
+    let share = |suffix: &str| MakePaths::new(at(suffix), at("model.pub"));
     let (cloud, clients) = cloud(&at("cloud"), &at("clients"))?;
     let folder = KeyFolder::open(&at("cloud"))?;
     let own = folder.secret(Role::Server0, &no_passphrase)?;

@@ -6,6 +6,7 @@ use super::Work;
 use super::error::ReceiverError;
 use super::request::Reconstruct;
 use crate::artefact::{Note, Reconstruction};
+use crate::files::Place;
 use crate::files::container::header::ResultShare;
 use crate::files::folder::files_in;
 use crate::ids::{ImageId, Party, SessionId};
@@ -33,7 +34,7 @@ pub(super) struct Job {
 }
 
 /// Both shares of a result.
-pub(super) type Pair = [PathBuf; 2];
+pub(super) type Pair = [Place; 2];
 
 /// What an image is made of.
 pub(super) enum Parts {
@@ -102,12 +103,12 @@ impl Job {
     }
 
     /// Where its image goes.
-    pub(super) fn target<'a>(&'a self, request: &'a Reconstruct, out: &'a Path) -> Target<'a> {
+    pub(super) fn target<'a>(&'a self, request: &'a Reconstruct, out: &'a Place) -> Target<'a> {
         request.target(self.original.as_deref(), out)
     }
 
     /// One of its files.
-    fn file(&self) -> &Path {
+    fn file(&self) -> &Place {
         let pairs = match &self.parts {
             Parts::Planes(pairs) => pairs,
             Parts::Tiles(scan) => &scan.cores[0].pairs,
@@ -126,7 +127,7 @@ fn scan_name(note: Option<&Note>) -> Option<String> {
 type Plane = (Note, ImageId, Pair);
 
 /// An image that cannot be made of what is here, and one of its files.
-type Refused = (PathBuf, ReceiverError);
+type Refused = (Place, ReceiverError);
 
 /// All images of the files given, in the order of their names: reads headers and notes. What cannot
 /// be paired is told as failed, and so is a scan whose original is not in the folder of originals.
@@ -142,7 +143,7 @@ pub(super) fn plan(
         let sealed = match receiver.sealed_note(&pair[0]) {
             Ok(sealed) => sealed,
             Err(e) => {
-                work.failed(&pair[0], e.into(), observer);
+                work.failed(pair[0].name(), e.into(), observer);
                 continue;
             }
         };
@@ -175,16 +176,16 @@ pub(super) fn plan(
         jobs.retain_mut(|job| match job.derive_from(folder) {
             Ok(()) => true,
             Err(e) => {
-                work.failed(job.file(), e, observer);
+                work.failed(job.file().name(), e, observer);
                 false
             }
         });
     }
     jobs.sort_by(|a, b| a.name.cmp(&b.name));
-    ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.file())))?;
+    ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.file().name())))?;
     match request.shares.first() {
         Some(first) if jobs.is_empty() && work.report.failed.is_empty() => {
-            Err(RoleError::from(ReceiverError::NoResults).about(first))
+            Err(RoleError::from(ReceiverError::NoResults).about(first.name()))
         }
         _ => Ok(jobs),
     }
@@ -195,34 +196,37 @@ fn pairs(
     work: &mut Work<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Vec<(ImageId, Pair)>, RoleError> {
-    let mut halves: BTreeMap<(ImageId, SessionId), [Option<PathBuf>; 2]> = BTreeMap::new();
-    for (path, fields) in shares::<ResultShare>(&work.request.shares)? {
+    let mut halves: BTreeMap<(ImageId, SessionId), [Option<Place>; 2]> = BTreeMap::new();
+    for (file, fields) in shares::<ResultShare>(&work.request.shares)? {
         let both = halves.entry((fields.image_id, fields.session_id)).or_default();
         let half = &mut both[fields.party.index()];
         match half.clone() {
-            Some(other) => refuse(work, &path, ReceiverError::Copy { other }, observer),
-            None => *half = Some(path),
+            Some(other) => {
+                let other = other.name().to_owned();
+                refuse(work, &file, ReceiverError::Copy { other }, observer);
+            }
+            None => *half = Some(file),
         }
     }
     let mut pairs = Vec::new();
     for ((image, _), both) in halves {
-        let (path, party) = match both {
+        let (file, party) = match both {
             [Some(s0), Some(s1)] => {
                 pairs.push((image, [s0, s1]));
                 continue;
             }
-            [Some(path), None] => (path, Party::S1),
-            [None, Some(path)] => (path, Party::S0),
+            [Some(file), None] => (file, Party::S1),
+            [None, Some(file)] => (file, Party::S0),
             [None, None] => continue,
         };
-        refuse(work, &path, ReceiverError::HalfMissing { party }, observer);
+        refuse(work, &file, ReceiverError::HalfMissing { party }, observer);
     }
     Ok(pairs)
 }
 
 /// Tells of a file that makes no image.
-fn refuse(work: &mut Work<'_>, file: &Path, e: ReceiverError, observer: &mut dyn Observer) {
-    work.failed(file, RoleError::from(e).about(file), observer);
+fn refuse(work: &mut Work<'_>, file: &Place, e: ReceiverError, observer: &mut dyn Observer) {
+    work.failed(file.name(), RoleError::from(e).about(file.name()), observer);
 }
 
 /// The colour image of its channels, if all are here.

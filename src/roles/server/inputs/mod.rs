@@ -6,12 +6,12 @@ use super::error::{InputError, ServiceError};
 use crate::artefact::{
     ImageShareFile, ModelShareFile, PublicModelFile, TripleFile, Unguarded, UnparsedModelFile,
 };
-use crate::files::FormatError;
 use crate::files::container::envelope::{Envelope, OpenFrom, open_file, open_stream};
 use crate::files::container::header::{ImageShare, ModelShare, Part, Triples};
 use crate::files::keys::KeyFolder;
 use crate::files::keys::{PublicKey, SecretKey};
 use crate::files::ledger::{Ledger, LedgerError};
+use crate::files::{FormatError, Place};
 use crate::ids::Party;
 use crate::ids::{Fingerprint, ImageId, Role};
 use crate::material::{MaterialLayout, Origin};
@@ -26,16 +26,21 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct ServerFiles {
     /// This server's model share.
-    pub model: PathBuf,
+    pub model: Place,
     /// The model's public description.
-    pub public: PathBuf,
-    /// This server's sets of triples: files or pipes.
-    pub triples: Vec<PathBuf>,
+    pub public: Place,
+    /// This server's sets of triples: files or pipes. Of what is in memory used slots are not overwritten:
+    /// others may have copies of it.
+    pub triples: Vec<Place>,
 }
 
 impl ServerFiles {
     /// With the description that is called as the model share is, `PREFIX.pub`.
-    pub fn new(model: PathBuf, triples: Vec<PathBuf>) -> Self {
+    pub fn new(
+        model: impl Into<Place>,
+        triples: impl IntoIterator<Item = impl Into<Place>>,
+    ) -> Self {
+        let (model, triples) = (model.into(), triples.into_iter().map(Into::into).collect());
         ServerFiles { public: description_beside(&model), model, triples }
     }
 
@@ -44,16 +49,17 @@ impl ServerFiles {
     /// # Errors
     /// [`ServiceError::FolderOfTriples`].
     pub(super) fn refuse_folders(&self) -> Result<(), ServiceError> {
-        match self.triples.iter().find(|path| path.is_dir()) {
-            Some(folder) => Err(ServiceError::FolderOfTriples { folder: folder.clone() }),
+        match self.triples.iter().find(|place| place.is_dir()) {
+            Some(folder) => Err(ServiceError::FolderOfTriples { folder: folder.name().to_owned() }),
             None => Ok(()),
         }
     }
 }
 
 /// `PREFIX.pub`, beside a model share.
-pub fn description_beside(model: &Path) -> PathBuf {
-    model.with_extension("pub")
+pub fn description_beside(model: impl Into<Place>) -> Place {
+    let model = model.into();
+    model.called(model.name().with_extension("pub"))
 }
 
 /// A server's own key and those of the others, whose files it takes or who takes its own.
@@ -171,7 +177,7 @@ impl Inputs {
         party: Party,
         keys: &ServerKeys<'_>,
         paths: &ServerFiles,
-        named: &[PathBuf],
+        named: &[Place],
     ) -> Result<Inputs, Vec<InputError>> {
         let mut errors = Vec::new();
         let public = note(&mut errors, UnparsedModelFile::read(&paths.public));
@@ -202,7 +208,10 @@ impl Inputs {
             return Err(errors);
         }
         let public = public.parse().map_err(|e| {
-            vec![InputError::Description { file: paths.public.clone(), reason: Box::new(e) }]
+            vec![InputError::Description {
+                file: paths.public.name().to_owned(),
+                reason: Box::new(e),
+            }]
         })?;
         let sizes: Vec<_> = triples.iter().map(|(_, t)| (t.height, t.width)).collect();
         let mut check = Fits { model: &public.model, errors: &mut errors };

@@ -3,6 +3,7 @@
 
 use crate::artefact::{ModelShareFile, PublicModelFile, UnparsedModelFile};
 use crate::crypto::rlwe::Profile;
+use crate::files::Place;
 use crate::files::container::envelope::{OpenFrom, open_file};
 use crate::files::container::header::ModelShare;
 use crate::files::keys::{PublicKey, SecretKey};
@@ -11,15 +12,21 @@ use crate::ids::{Fingerprint, Role};
 use crate::material::pair::linear::LinearPlan;
 use crate::model::RESULT_BITS;
 use crate::roles::server::{InputError, ServiceError};
-use std::path::PathBuf;
 
 /// Where the inputs are.
 #[derive(Clone, Debug)]
 pub struct MakePaths {
     /// This server's model share.
-    pub model: PathBuf,
+    pub model: Place,
     /// The model's public description.
-    pub public: PathBuf,
+    pub public: Place,
+}
+
+impl MakePaths {
+    /// A server's share, and the description.
+    pub fn new(model: impl Into<Place>, public: impl Into<Place>) -> Self {
+        MakePaths { model: model.into(), public: public.into() }
+    }
 }
 
 /// Inputs that fit one another.
@@ -62,7 +69,7 @@ impl MakeInputs {
     ) -> Result<Self, InputError> {
         let public = UnparsedModelFile::read(&paths.public)?;
         let model = open_file(&paths.model)?;
-        let (file, share) = (paths.model.clone(), *model.expect::<ModelShare>()?);
+        let (file, share) = (paths.model.name().to_owned(), *model.expect::<ModelShare>()?);
         let (found, expected) = (share.party.index(), party.index());
         if found != expected {
             return Err(InputError::WrongParty { file, found, expected });
@@ -83,7 +90,8 @@ impl MakeInputs {
             }
         }
         let peer = peer.fingerprint();
-        let reason = |e| InputError::Description { file: paths.public.clone(), reason: e };
+        let reason =
+            |e| InputError::Description { file: paths.public.name().to_owned(), reason: e };
         let public = public.parse().map_err(|e| reason(Box::new(e)))?;
         let (found, expected) = (share.elements, public.model.elements() as u64);
         if found != expected {

@@ -3,31 +3,30 @@
 use super::{MakeInputs, MakeJob, MakePaths, MakeReport, WantedFile, make};
 use crate::artefact::MadeJob;
 use crate::crypto::rlwe::Profile;
-use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input, ensure_space};
+use crate::files::Place;
+use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::material::Origin;
-use crate::roles::common::with_suffix;
 use crate::roles::error::MaterialError;
 use crate::roles::error::RoleError;
 use crate::roles::observer::{Event, Observer};
 use crate::roles::server::{Peer, Server, description_beside};
 use crate::roles::threads::Threads;
 use crate::roles::wanted::{Wanted, prefix};
-use std::path::{Path, PathBuf};
 
 /// What two servers are to make; both must ask for the same.
 #[derive(Clone, Debug)]
 pub struct Make {
     /// This server's model share.
-    pub model: PathBuf,
+    pub model: Place,
     /// The model's public description.
-    pub public: PathBuf,
+    pub public: Place,
     /// How much.
     pub wanted: Wanted,
     /// Patches a batch; what suits the model if not given.
     pub batch: Option<usize>,
     /// Prefix of this server's files, `PREFIX.s0` or `PREFIX.s1`; of several sizes `PREFIX-512x512.s0`
     /// and so on.
-    pub out: PathBuf,
+    pub out: Place,
     /// Whether files that are there are replaced.
     pub overwrite: Overwrite,
     /// With how many threads.
@@ -36,7 +35,8 @@ pub struct Make {
 
 impl Make {
     /// A job with everything else as it is usual: the description beside the share.
-    pub fn new(model: PathBuf, wanted: Wanted, out: PathBuf) -> Self {
+    pub fn new(model: impl Into<Place>, wanted: Wanted, out: impl Into<Place>) -> Self {
+        let (model, out) = (model.into(), out.into());
         let (public, overwrite) = (description_beside(&model), Overwrite::Never);
         Make { model, public, wanted, batch: None, out, overwrite, threads: Threads::Current }
     }
@@ -56,15 +56,14 @@ impl Make {
             let bytes = job.bytes().ok_or(MaterialError::TooMuch)?;
             total = total.checked_add(bytes).ok_or(MaterialError::TooMuch)?;
             let suffix = format!("s{}", server.party.index());
-            let path = with_suffix(&prefix(&self.out, size, several), &suffix);
-            let inputs: [&Path; 2] = [&self.model, &self.public];
-            ensure_not_input(&path, &inputs)?;
-            let out = OutputFile::create(&path, Access::Secret, self.overwrite)?;
+            let place = prefix(&self.out, size, several).with_suffix(&suffix);
+            ensure_not_input(&place, &[&self.model, &self.public])?;
+            let out = OutputFile::create(place, Access::Secret, self.overwrite)?;
             observer.event(Event::Planned { origin: Origin::Made, size, slots, bytes });
             files.push(WantedFile { job, out });
         }
         if let Some(first) = files.first() {
-            ensure_space(first.out.target(), total)?;
+            first.out.ensure_space(total)?;
         }
         Ok(files)
     }
@@ -79,7 +78,7 @@ pub(in crate::roles::server) fn run(
 ) -> Result<Option<MakeReport>, RoleError> {
     let (own, keys) = (&server.own, [server.peer()?, server.model_owner()?]);
     let way = server.way(peer)?;
-    let paths = MakePaths { model: request.model.clone(), public: request.public.clone() };
+    let paths = MakePaths::new(&request.model, &request.public);
     let inputs = MakeInputs::open(server.party, own, [&keys[0], &keys[1]], &paths)?;
     let files = request.files(server, &inputs, observer)?;
     if files.is_empty() {

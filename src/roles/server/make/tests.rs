@@ -85,8 +85,7 @@ impl Lab {
     }
 
     fn inputs(&self, party: Party) -> MakeInputs {
-        let paths =
-            MakePaths { model: self.file(party, "m"), public: self.dir.path().join("m.pub") };
+        let paths = MakePaths::new(self.file(party, "m"), self.dir.path().join("m.pub"));
         let own = &self.servers[party.index()];
         let peer = self.servers[party.other().index()].public();
         MakeInputs::open(party, own, [&peer, &self.owner], &paths).unwrap()

@@ -4,6 +4,7 @@ use crate::files::container::header::{
     Body, Decoding, Header, Hints, ImageShare, Levels, ModelShare, OpenedWeights, PoissonNoise,
     Prepared, PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples, WeightMask,
 };
+use crate::files::container::stream::Stream;
 use crate::files::container::{Passphrase, Stretching};
 use crate::files::keys::{PublicKey, SecretKey};
 use crate::ids::Party;
@@ -471,8 +472,8 @@ fn golden_files_are_written_and_read_as_ever() {
     golden("secret-key-locked", locked, |file| file.unlock(&|_| Ok(passphrase())));
 }
 
-type FileEnvelope = Envelope<std::io::BufReader<fs::File>>;
-type FileReader = EnvelopeReader<std::io::BufReader<fs::File>>;
+type FileEnvelope = Envelope<Stream>;
+type FileReader = EnvelopeReader<Stream>;
 
 fn golden(
     name: &str,
