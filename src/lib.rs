@@ -7,68 +7,62 @@
 //!
 //! # Using the crate
 //!
-//! The program `ppdenoise` is a thin layer over this library. A Rust program that takes part itself starts
-//! at [`roles`]: each role is a type, files pass between them, and the two servers talk through any
-//! [`wire::Channel`], over [`wire::StreamChannel`] through any stream that it brings. These two modules, and the
-//! types that their functions take and give, are the surface: a change of theirs is named in the changelog.
-//! Everything else is public so that it can be read, tested and measured, and changes without a word.
+//! The program `ppdenoise` is a thin layer over this library. A Rust program that takes part itself uses
+//! [`api`] and nothing else: each role is a type, files pass between the roles, on the disk or in
+//! [memory](api::Memory), and the two servers talk through any [`api::wire::Channel`], over
+//! [`api::wire::StreamChannel`] through any stream that it brings. A change of what is in that module is named in the
+//! changelog. Every other path is public so that it can be read, tested and measured, and changes without a word.
 //!
 //! ```toml
 //! [dependencies]
 //! ppdenoise = { git = "...", default-features = false }  # without the program and its laboratory
 //!
 //! [profile.dev.package."*"]
-//! opt-level = 3  # the arithmetic of a debug build is many times slower
+//! opt-level = 3  # without it the arithmetic of a debug build is 33 times slower
 //! ```
 //!
 //! ```
-//! use ppdenoise::files::container::no_passphrase as none;
-//! use ppdenoise::image::{GreyImage, add_gaussian};
-//! use ppdenoise::model::{Method, QuantiseOptions, load_npz};
-//! use ppdenoise::roles::{
-//!     Deal, Dealer, Gateway, ModelOwner, NewKeys, Receiver, Server, ShareImages, ShareModel, Silent,
-//!     Wanted,
-//! };
-//! use ppdenoise::roles::{images::Noise, make_keys, read_public};
-//! use ppdenoise::roles::server::{Serve, ServerFiles};
-//! use ppdenoise::{ids::Party, numbers::ring::RingBits, wire};
+//! use ppdenoise::api::*;
 //!
+//! // On the disk are the keys, and what a server must not forget; everything else is in memory here.
 //! let folder = tempfile::tempdir()?;
-//! let at = |name: &str| folder.path().join(name);
-//! let keys = at("keys");
+//! let keys = folder.path().join("keys");
 //! make_keys(&keys, &NewKeys::default())?; // All roles in one folder: for tests.
+//! let files = Memory::new();
+//! let none = &no_passphrase;
 //!
 //! // The model owner.
-//! let npz = std::fs::File::open("fixtures/models/tiny-9-5-24.npz")?;
-//! let model = load_npz(std::io::BufReader::new(npz), None)?;
+//! let npz = std::fs::read("fixtures/models/tiny-9-5-24.npz")?;
+//! let model = load_npz(std::io::Cursor::new(npz), None)?;
 //! let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
-//! let share = ShareModel::new(&model, &options, at("model"));
-//! ModelOwner::open(&keys, &none)?.share(&share, &mut Silent)?;
-//! let public = read_public(&at("model.pub"))?;
+//! let share = ShareModel::new(&model, &options, files.at("model"));
+//! ModelOwner::open(&keys, none)?.share(&share, &mut Silent)?;
+//! let public = read_public(files.at("model.pub"))?;
 //!
 //! // The gateway, with a grey wedge of 24 by 32 pixels and noise of 25 grey levels.
 //! let wedge = (0..24 * 32).map(|i| 40.0 + 5.0 * (i % 32) as f32).collect();
 //! let clean = GreyImage::new(24, 32, wedge)?;
 //! let noisy = add_gaussian(&clean, 25.0, 1)?.rounded();
-//! let mut request = ShareImages::new(&public, &at("image"));
+//! let mut request = ShareImages::new(&public, files.at("image"));
 //! request.images.push(noisy.clone().into());
-//! request.levels = Noise::Sigma(25.0).into();
-//! Gateway::open(&keys, &none)?.share(&request, &mut Silent)?;
+//! request.levels = images::Noise::Sigma(25.0).into();
+//! Gateway::open(&keys, none)?.share(&request, &mut Silent)?;
 //!
 //! // The dealer, for one image of this size.
-//! let deal = Deal::new(at("model.pub"), Wanted::slots((24, 32), 1));
-//! Dealer::open(&keys, &none)?.deal(&deal, &at("triples"), &mut Silent)?;
+//! let deal = Deal::new(files.at("model.pub"), Wanted::slots((24, 32), 1));
+//! Dealer::open(&keys, none)?.deal(&deal, files.at("triples"), &mut Silent)?;
 //!
 //! // Both servers, here as threads of one process; `wire::connect` and `wire::Listener` join processes.
 //! let (one, other) = wire::pair();
 //! let reports: Result<Vec<_>, _> = std::thread::scope(|scope| {
 //!     let servers = [(Party::S0, one), (Party::S1, other)].map(|(party, mut channel)| {
-//!         let (keys, at) = (&keys, &at);
+//!         let (keys, folder, files) = (&keys, &folder, &files);
 //!         scope.spawn(move || {
-//!             let half = |stem: &str| at(&format!("{stem}.s{}", party.index()));
-//!             let server = Server::open(party, keys, &none, Some(&half("state")))?;
-//!             let files = ServerFiles::new(half("model"), vec![half("triples")]);
-//!             let serve = Serve::named(files, [(half("image"), half("result"))]);
+//!             let half = |stem: &str| files.at(format!("{stem}.s{}", party.index()));
+//!             let state = folder.path().join(format!("state{}", party.index()));
+//!             let server = Server::open(party, keys, none, Some(&state))?;
+//!             let inputs = server::ServerFiles::new(half("model"), [half("triples")]);
+//!             let serve = server::Serve::named(inputs, [(half("image"), half("result"))]);
 //!             server.serve(&serve, &mut channel, &mut Silent)
 //!         })
 //!     });
@@ -76,9 +70,9 @@
 //! });
 //! assert_eq!(reports?[0].images[0].slot, 0);
 //!
-//! // The receiver.
-//! let receiver = Receiver::open(&keys, &none)?;
-//! let denoised = receiver.image([&at("result.s0"), &at("result.s1")])?;
+//! // The receiver. `files.take("result.s0")` are bytes for whoever brings them elsewhere.
+//! let receiver = Receiver::open(&keys, none)?;
+//! let denoised = receiver.image([files.at("result.s0"), files.at("result.s1")])?;
 //! let error = |image: &GreyImage| -> f32 {
 //!     image.pixels().iter().zip(clean.pixels()).map(|(a, b)| (a - b).powi(2)).sum()
 //! };
@@ -117,6 +111,38 @@ mod graphs;
 #[cfg(test)]
 #[path = "../tests/common/split.rs"]
 mod split;
+
+/// What programs may rely on: the roles, the channel between the servers, and the types of other modules that
+/// their functions take and give. Of other modules these names alone are meant, under this path.
+///
+/// A change of what is here is named in the changelog. The enums and reports that are marked `non_exhaustive` grow.
+pub mod api {
+    pub use crate::artefact::{NoteError, PairError, PublicFacts, PublicModelFile, Unguarded};
+    pub use crate::files::container::{AskPassphrase, Passphrase, no_passphrase};
+    pub use crate::files::ledger::LedgerError;
+    pub use crate::files::output::Overwrite;
+    pub use crate::files::{FormatError, Memory, Place};
+    pub use crate::ids::{
+        Digest, Fingerprint, ImageId, ModelId, Party, Role, SessionId, TripleSetId,
+    };
+    pub use crate::image::dicom::Window;
+    pub use crate::image::metrics::{MetricsError, Quality, psnr, quality, ssim};
+    pub use crate::image::{
+        Depth, GreyImage, ImageError, ImageFormat, NoiseSeed, Poisson, Raster, Rect, add_gaussian,
+        add_poisson, estimate_sigma,
+    };
+    pub use crate::material::Origin;
+    pub use crate::model::{
+        Cells, ChoiceError, Choices, Clamping, FloatModel, Method, ModelError, ModelFile,
+        ModelFormat, QuantiseOptions, QuantisedModel, Ranges, Unfit, load_npz, load_safetensors,
+        quantise, save_npz,
+    };
+    pub use crate::network::NetworkError;
+    pub use crate::numbers::activation::Activation;
+    pub use crate::numbers::ring::RingBits;
+    pub use crate::roles::*;
+    pub use crate::wire;
+}
 
 pub mod artefact;
 #[cfg(feature = "cli")]

@@ -8,6 +8,8 @@
 //! May use: files and everything below them.
 //!
 //! Security: a share or a set of material is for one reader; what is read was authenticated chunk by chunk.
+//!
+//! Stability: none but of the names that [`crate::api`] has.
 
 mod error;
 mod image_pair;

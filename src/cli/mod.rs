@@ -3,6 +3,8 @@
 //! May use: every layer.
 //!
 //! Security: what is printed is public; secrets come from files and terminals, never from flags.
+//!
+//! Stability: none; nothing of it is in [`crate::api`].
 
 mod add_noise;
 mod args;

@@ -6,6 +6,8 @@
 //!
 //! Security: semi-honest parties who do not collude. A seed, a mask and a tweak serve once; what each part
 //! assumes beyond that stands at its head.
+//!
+//! Stability: none; nothing of it is in [`crate::api`].
 
 pub mod circuit;
 pub mod garble;

@@ -6,6 +6,8 @@
 //!
 //! Security: files come from anyone and are checked before memory is taken for them; contents are sealed
 //! from their maker to their reader; secret files are readable by their owner alone.
+//!
+//! Stability: none but of the names that [`crate::api`] has.
 
 mod busy;
 pub mod container;

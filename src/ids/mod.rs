@@ -4,6 +4,8 @@
 //! brings its own encoding.
 //!
 //! Security: everything here is public. An id is drawn at random and says nothing about what it names.
+//!
+//! Stability: none but of the names that [`crate::api`] has.
 
 mod amount;
 pub mod bounded;

@@ -6,6 +6,8 @@
 //!
 //! Security: files are hostile, and what they announce is checked before memory is taken for it; pixels are
 //! secret, and stay out of errors and `Debug`.
+//!
+//! Stability: none but of the names that [`crate::api`] has.
 
 mod codec;
 pub mod dicom;

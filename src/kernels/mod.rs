@@ -9,6 +9,8 @@
 //! May use: [`crate::numbers`]. Pure but for asking the processor what it can do.
 //!
 //! Security: time and addresses do not depend on secrets, as said above.
+//!
+//! Stability: none; nothing of it is in [`crate::api`].
 
 mod aes;
 #[cfg(target_arch = "x86_64")]

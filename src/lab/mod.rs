@@ -10,6 +10,8 @@
 //!
 //! Security: both parties are on one machine here, and keys of all roles in one folder, so nothing is hidden
 //! from anyone.
+//!
+//! Stability: none; nothing of it is in [`crate::api`].
 
 pub mod bench;
 pub mod demo;

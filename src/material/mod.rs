@@ -15,6 +15,8 @@
 //! May use: [`crate::model`] and everything below it. Pure: seeds are handed in.
 //!
 //! Security: the dealer colludes with no server; a slot serves one image, once.
+//!
+//! Stability: none but of the names that [`crate::api`] has.
 
 mod chunk;
 mod dealer;

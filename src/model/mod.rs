@@ -4,6 +4,8 @@
 //! May use: images, networks, numbers and circuits. Pure but for checkpoints, which a library reads by path.
 //!
 //! Security: weights are secret, the public description is not; files of models are hostile.
+//!
+//! Stability: none but of the names that [`crate::api`] has.
 
 mod activation_spec;
 mod choices;

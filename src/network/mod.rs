@@ -16,6 +16,8 @@
 //! May use: nothing of this crate. Pure.
 //!
 //! Security: the list of ops and every size are public.
+//!
+//! Stability: none but of the names that [`crate::api`] has.
 
 mod check;
 mod grid;

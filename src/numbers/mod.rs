@@ -4,6 +4,8 @@
 //!
 //! Security: arithmetic on values of any kind, shares and secrets too. Nothing branches on, or addresses
 //! memory by, a ring element; tables and plaintext functions are public.
+//!
+//! Stability: none but of the names that [`crate::api`] has.
 
 pub mod activation;
 pub mod bits;

@@ -8,6 +8,8 @@
 //!
 //! Security: two semi-honest servers that do not collude. Only masked values travel, each mask once; what a
 //! peer sends is checked for its length and its place.
+//!
+//! Stability: none; nothing of it is in [`crate::api`].
 
 mod batch;
 mod engine;

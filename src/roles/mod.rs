@@ -14,6 +14,8 @@
 //!
 //! Security: each role needs its own secret key and the others' public ones; nobody but the two servers is
 //! assumed not to collude.
+//!
+//! Stability: all of it is in [`crate::api`].
 
 mod calibrate;
 mod common;

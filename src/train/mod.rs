@@ -8,6 +8,8 @@
 //! May use: models, networks and images.
 //!
 //! Security: none; training sees images and weights in clear, at one party.
+//!
+//! Stability: none; nothing of it is in [`crate::api`].
 
 mod architecture;
 mod card;

@@ -5,6 +5,8 @@
 //!
 //! Security: the peer is told by its pinned key and may send anything: lengths are limited before memory is
 //! taken.
+//!
+//! Stability: all of it is in [`crate::api`].
 
 mod error;
 mod frame;

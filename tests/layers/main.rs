@@ -171,12 +171,12 @@ fn readers_are_told_the_same_table() {
 }
 
 #[test]
-fn every_room_says_what_it_may_use_and_assumes() {
+fn every_room_says_what_it_may_use_assumes_and_promises() {
     for name in LAYERS.iter().flat_map(|line| line.iter()) {
         let path = Path::new("src").join(name).join("mod.rs");
         let text = fs::read_to_string(root().join(&path)).unwrap();
         let head: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
-        for word in ["May use: ", "Security: "] {
+        for word in ["May use: ", "Security: ", "Stability: "] {
             assert!(head.contains(word), "{}: its head has no '{word}'", path.display());
         }
     }

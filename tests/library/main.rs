@@ -3,6 +3,7 @@
 #[path = "../common/graphs.rs"]
 mod graphs;
 mod images;
+mod memory;
 mod roles;
 mod secret_types;
 mod tiles;
