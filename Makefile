@@ -32,11 +32,15 @@ FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-covera
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
   -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=4
 
+# For `make python`: which Python, and where its environment, the wheel and what was compiled for it go.
+PYTHON ?= python3
+PYTHON_OUT = $(CARGO_TARGET_DIR)/python
+
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test test-train test-slow soak lint check bench bench-kernels fuzz sanitize advisories deny have-cargo-deny licences fixtures train clean \
-        experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12 icassp
+        python experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12 icassp
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +95,17 @@ sanitize: ## Address and leak sanitizer over kernels, ciphers, parsers and chann
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/sanitize RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test --locked \
 	  --config 'profile.dev.package.ppdenoise.opt-level=1' --target $(HOST) --lib -- \
 	  kernels:: crypto::garble:: crypto::ot:: crypto::prg:: numbers::packing:: files:: wire:: image::
+
+python: build ## The Python package, and its tests against the program; needs pip and a registry (docs/python)
+	$(PYTHON) -m venv $(PYTHON_OUT)/venv
+	$(PYTHON_OUT)/venv/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' numpy pytest
+	rm -rf $(PYTHON_OUT)/wheels
+	CARGO_TARGET_DIR=$(PYTHON_OUT)/build $(PYTHON_OUT)/venv/bin/maturin build --release --locked \
+	  --manifest-path docs/python/Cargo.toml --out $(PYTHON_OUT)/wheels
+	$(PYTHON_OUT)/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
+	  $(PYTHON_OUT)/wheels/*.whl
+	PYTHONDONTWRITEBYTECODE=1 $(PYTHON_OUT)/venv/bin/python -m pytest -q -p no:cacheprovider docs/python/tests \
+	  --program $(BIN)
 
 reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also table2, table3, table4, fig2, fig8, fig12; icassp
 	$(BIN) reproduce all --data $(DATA) --out $(OUT) $(REPRODUCE)

@@ -1,0 +1,34 @@
+"""The program that the package is compared with, and the pictures and models of the project."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--program", required=True, help="the program ppdenoise, built from the same tree")
+
+
+@pytest.fixture(scope="session")
+def program(request):
+    """Runs a command of the program in a folder."""
+    binary = Path(request.config.getoption("--program")).resolve()
+
+    def run(folder, *args):
+        line = [str(binary), *map(str, args)]
+        ended = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+        assert ended.returncode == 0, f"{args}: {ended.stderr}"
+        return ended.stdout
+
+    run.start = lambda folder, *args: subprocess.Popen(
+        [str(binary), *map(str, args)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return ROOT / "fixtures/models/tiny-9-5-24.npz"
