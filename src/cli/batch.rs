@@ -12,7 +12,7 @@ use std::path::Path;
 /// A part of the work on many images.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Part {
-    /// Take one of N parts of the images only, for work that is spread over processes or machines.
+    /// Take only part K of N of the images, to spread the work over processes or machines.
     #[arg(help_heading = "Many images", long, value_name = "K/N", value_parser = parse_shard)]
     pub(super) shard: Option<Shard>,
 }

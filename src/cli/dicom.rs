@@ -6,8 +6,9 @@ use clap::Args;
 /// How values of DICOM images become grey levels.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Windowed {
-    /// DICOM: black to white stand for the values around CENTER, or for the file's own window
-    /// (`file`); without it for all values that its bits can hold.
+    /// For DICOM images: the window of values that becomes black to white, by its center and width, or
+    /// `file` for the window in the file. Without this flag, all values that the bits of the file can
+    /// hold become black to white.
     #[arg(help_heading = "DICOM", long, value_name = "CENTER,WIDTH", allow_hyphen_values = true)]
     pub(super) window: Option<Window>,
 }

@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 /// How a secret key that is protected is opened.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Unlock {
-    /// The passphrase of the secret key, if it has one, is the first line of this file; asked for at
-    /// a terminal if not given.
+    /// File whose first line is the passphrase of the secret key, if the key has one; without this flag
+    /// the passphrase is asked for at the terminal.
     #[arg(help_heading = "Keys", long, value_name = "FILE", env = "PPDENOISE_PASSPHRASE_FILE")]
     pub(super) passphrase_file: Option<PathBuf>,
 }

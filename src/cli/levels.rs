@@ -11,18 +11,18 @@ use clap::Args;
 /// The noise of an image as it was met, and how levels are scaled to the model's noise.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Met {
-    /// The image's noise level in 8-bit grey levels, or auto to estimate it; the model's own if not
-    /// given. In shares it is public.
+    /// The noise level of the image in 8-bit grey levels, or auto to estimate it; if not given, the level
+    /// that the model was trained for. In shares it is public.
     #[arg(help_heading = "Noise", long, value_name = "LEVELS|auto", value_parser = parse_sigma)]
     pub(super) sigma: Option<Sigma>,
-    /// The kind of noise: gaussian, of one sigma everywhere; poisson, which grows with the light and
-    /// is made even before denoising and undone after it.
+    /// The kind of noise: gaussian, with the same sigma everywhere, or poisson, which grows with the
+    /// brightness. Poisson noise is evened out before denoising, and that step is undone afterwards.
     #[arg(help_heading = "Noise", long, default_value = "gaussian", value_name = "KIND")]
     pub(super) noise: NoiseKind,
     #[command(flatten)]
     pub(super) sensor: SensorNoise,
-    /// The grey level that scaling to the model's noise leaves where it is; mid-grey if not given, 0
-    /// as the paper does it.
+    /// The grey level that stays the same when levels are scaled to the model's noise; mid-grey if not
+    /// given, while the paper uses 0.
     #[arg(help_heading = "Noise", long, value_name = "LEVEL", value_parser = parse_level)]
     pub(super) scale_about: Option<f64>,
 }
@@ -30,8 +30,8 @@ pub(super) struct Met {
 /// What becomes of levels that the model was not shared for.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(super) struct Clamp {
-    /// Clamp any number of pixels to what the model was shared for, and go on; more than 1 % of an
-    /// image's are an error otherwise.
+    /// Clamp any number of pixels to the levels that the model was shared for. Without this flag it is an
+    /// error if more than 1 % of the pixels of an image have to be clamped.
     #[arg(help_heading = "Noise", long)]
     pub(super) clamp: bool,
 }
@@ -50,10 +50,10 @@ pub(super) fn tell_clamped(e: &Unfit, remedy: &str, console: &Console) {
 /// The flags of Poisson noise.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct SensorNoise {
-    /// Poisson noise: grey levels that one photo-electron makes.
+    /// Poisson noise: grey levels per photo-electron.
     #[arg(help_heading = "Noise", long, value_name = "LEVELS", value_parser = parse_positive)]
     pub(super) gain: Option<f64>,
-    /// Poisson noise: standard deviation of the read noise in grey levels [default: 0]
+    /// Poisson noise: standard deviation of the read noise, in grey levels [default: 0]
     #[arg(help_heading = "Noise", long, value_name = "LEVELS", value_parser = parse_level)]
     pub(super) read_noise: Option<f64>,
 }

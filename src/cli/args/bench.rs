@@ -12,19 +12,19 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Measure: kernels, single operations, and whole images with two server processes on loopback.
+/// Measure kernels, single operations, and whole images with two server processes on loopback.
 ///
-/// Prints a table, or one JSON report with --json, with the phases apart: setup, offline (the
-/// dealer), online (the servers) and receiver; and beside them, measured in the same run, the
-/// plaintext float32 forward on one thread and the integer twin. The picture is synthetic, so that
-/// any size can be asked for.
+/// Prints a table, or one JSON report with --json, that lists the phases separately: setup, offline (the
+/// dealer), online (the servers) and receiver. For comparison it also measures, in the same run, the
+/// plaintext network in float32 on one thread and the integer twin. The picture is synthetic, so that
+/// any size can be measured.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Bench {
-    /// Models: tiny, bootstrap, demo, mlp, default and dncnn (in fixtures/models), paper (the sizes of the paper, random
-    /// weights), or files.
+    /// Models to measure: tiny, bootstrap, demo, mlp, default and dncnn (all in fixtures/models), paper
+    /// (the layer sizes of the paper with random weights), or files.
     #[arg(long, num_args = 1.., default_value = "bootstrap", value_name = "NAME|MODEL")]
     pub(in crate::cli) model: Vec<String>,
-    /// Engines: lut, gc, or both.
+    /// Engines to measure: lut, gc, or both.
     #[arg(long, value_delimiter = ',', default_value = "lut", value_name = "ENGINE,..", value_parser = parse_engine)]
     pub(in crate::cli) engine: Vec<EngineKind>,
     /// What to measure [default: all four]
@@ -36,11 +36,12 @@ pub(in crate::cli) struct Bench {
         hide_possible_values = true
     )]
     pub(in crate::cli) only: Vec<Section>,
-    /// Sizes of the whole image; several print a table with a row a size [default: 512x512; 256x256 with gc;
-    /// with paper a smaller image, see --patches]
+    /// Sizes of the whole image; several sizes give a table with one row for each [default: 512x512;
+    /// 256x256 with gc; with paper a smaller image, see --patches]
     #[arg(long, visible_alias = "sizes", value_delimiter = ',', value_name = "HEIGHTxWIDTH,..", value_parser = parse_size)]
     pub(in crate::cli) size: Vec<(usize, usize)>,
-    /// Instead of a size: the smallest square image of at least N patches [default with paper: 512]
+    /// Instead of a size: use the smallest square image that has at least N patches [default with paper:
+    /// 512]
     #[arg(long, value_name = "N", conflicts_with = "size", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub(in crate::cli) patches: Option<u32>,
     /// Bits of the ring: 32 or 64.
@@ -49,26 +50,26 @@ pub(in crate::cli) struct Bench {
     /// Width of a cell of the lut engine's tables [default: 1/4]
     #[arg(long, value_name = "1/N", value_parser = parse_cell)]
     pub(in crate::cli) cell: Option<u32>,
-    /// Pixels between patches; each model's own if not given.
+    /// Pixels between patches [default: each model's own]
     #[arg(long, value_name = "PIXELS")]
     pub(in crate::cli) stride: Option<usize>,
-    /// Who makes the material: dealt, a dealer; made, the two servers themselves.
+    /// Who makes the material: `dealt` by a dealer, or `made` by the two servers themselves.
     #[arg(long, default_value = "dealt", value_name = "WAY")]
     pub(in crate::cli) material: Origin,
-    /// Compute threads of each server and of the dealer.
+    /// Compute threads of each server, and of the dealer.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(in crate::cli) threads: u16,
-    /// Let the servers compute everything online, nothing ahead of time.
+    /// Compute everything online, and nothing ahead of time with `prepare`.
     #[arg(long)]
     pub(in crate::cli) no_prepare: bool,
-    /// Round trip between the servers in milliseconds, added by a relay on this machine.
+    /// Round-trip time between the servers in milliseconds, simulated by a relay on this machine.
     #[arg(long, value_name = "MS", value_parser = parse_positive)]
     pub(in crate::cli) rtt: Option<f64>,
-    /// Rate of the line between the servers in Mbit/s each way, limited by a relay on this machine.
+    /// Bandwidth between the servers in Mbit/s in each direction, limited by a relay on this machine.
     #[arg(long, value_name = "MBIT/S", value_parser = clap::value_parser!(u32).range(1..))]
     pub(in crate::cli) mbit: Option<u32>,
-    /// Folder for keys, shares and material, removed afterwards; the system's temporary folder if
-    /// not given.
+    /// Folder for keys, shares and material, which are removed afterwards [default: the system's
+    /// temporary folder]
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) work: Option<PathBuf>,
     /// Print a JSON report on standard output.

@@ -11,52 +11,53 @@ use std::path::PathBuf;
 
 /// Cloud: denoise for many users, each of whom takes part as server 1.
 ///
-/// Users are folders in --clients, which `add-client` makes; one that is added is known at once. Of
-/// each session a line is printed when it ends. An interrupt or SIGTERM ends the cloud after the images
-/// in work; a second one at once.
+/// Each user is a folder in --clients that `add-client` makes; a new user is known at once. When a
+/// session ends, a line about it is printed. An interrupt or SIGTERM ends the cloud once the images in
+/// work are finished; a second one ends it at once.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Cloud {
-    /// Folder of the users' folders.
+    /// Folder with a folder for each user.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) clients: PathBuf,
-    /// Folder with server0.key, the cloud's, and model-owner.pub.
+    /// Folder with server0.key (the cloud's) and model-owner.pub.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) keys: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) unlock: Unlock,
-    /// The address to listen at; port 0 takes a free one. It is printed on standard error.
+    /// The address to listen on; port 0 picks a free port. It is printed on standard error.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     pub(in crate::cli) listen: String,
-    /// Users who may be connected at a time.
+    /// Number of users who may be connected at the same time.
     #[arg(long, default_value = "64", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(in crate::cli) sessions: u16,
-    /// Users whose images or material are in work at a time; others wait in line. Memory grows with it.
+    /// Number of users whose images or material are in work at the same time; others wait in line. Memory
+    /// grows with it.
     #[arg(long, default_value = "4", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(in crate::cli) at_work: u16,
-    /// Seconds a user may stay silent.
+    /// Seconds for which a user may stay silent.
     #[arg(long, default_value = "120", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) timeout: u64,
     #[command(flatten)]
     pub(in crate::cli) threads: Threads,
-    /// Print a line of JSON on standard output when a session ends.
+    /// Print a line of JSON on standard output for each session that ends.
     #[arg(long)]
     pub(in crate::cli) json: bool,
 }
 
 /// Cloud: add a user.
 ///
-/// Makes the folder NAME in --clients, with copies of the user's public key, of the cloud's share of the
-/// model that was shared for the two, and of its description, and with settings.toml, in which the
-/// limits can be changed later (the cloud reads it when it starts).
+/// Makes the folder NAME in --clients with copies of the user's public key, of the cloud's share of the
+/// model that was shared for this user, and of the model's description. It also holds settings.toml, in
+/// which the limits can be changed later; the cloud reads it when it starts.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AddClient {
-    /// The user's name: letters, digits, -, _ and dots.
+    /// The user's name, made of letters, digits, -, _ and dots.
     #[arg(value_name = "NAME")]
     pub(in crate::cli) name: String,
-    /// Folder of the users' folders; created if missing.
+    /// Folder with a folder for each user; created if it does not exist.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) clients: PathBuf,
-    /// Folder with server0.key, the cloud's, and model-owner.pub.
+    /// Folder with server0.key (the cloud's) and model-owner.pub.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) keys: PathBuf,
     #[command(flatten)]
@@ -64,22 +65,23 @@ pub(in crate::cli) struct AddClient {
     /// The user's public key, its server1.pub.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) key: PathBuf,
-    /// The cloud's share of the model, of `share-model --for` this user.
+    /// The cloud's share of the model, as `share-model --for` made it for this user.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) model: PathBuf,
-    /// The model's public description; PREFIX.pub beside the share if not given.
+    /// The model's public description [default: PREFIX.pub beside the share]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) public: Option<PathBuf>,
-    /// Images that the user may have denoised a day.
+    /// Number of images that the user may have denoised per day.
     #[arg(long, default_value = "100", value_name = "N")]
     pub(in crate::cli) images_a_day: u64,
-    /// Images that the user may have denoised in all; no end if not given.
+    /// Number of images that the user may have denoised in total [default: no limit]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) images_in_all: Option<u64>,
-    /// End where the user's results may tell of the cloud's secrets with an advantage of 2^-N; 0 is no end.
+    /// Stop serving the user when the results may reveal something about the cloud's secrets with an
+    /// advantage of 2^-N; 0 for no limit.
     #[arg(long, default_value = "20", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=40))]
     pub(in crate::cli) advantage_bits: u32,
-    /// Gigabytes of material that the cloud keeps for the user.
+    /// Gigabytes of material that the cloud may keep for the user.
     #[arg(long, default_value = "8", value_name = "GB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(in crate::cli) material: u64,
     /// Print a JSON report on standard output.
@@ -89,24 +91,24 @@ pub(in crate::cli) struct AddClient {
 
 /// User: have images denoised by a cloud that sees neither them nor the model.
 ///
-/// The user takes part as server 1: its share of an image is the whole image, and does not leave.
-/// Correlated randomness for an image is made together with the cloud when none is left, or ahead of
-/// need (--prepare), and kept in the state folder.
+/// The user takes part as server 1: its share of an image is the whole image, and it never leaves the
+/// user. The material for an image is made together with the cloud when none is left, or ahead of time
+/// with --prepare, and is kept in the state folder.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Visit {
-    /// The noisy images: PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM or float .npy; files, folders and
+    /// The noisy images (PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM or float .npy): files, folders and
     /// patterns; - for standard input.
     #[arg(value_name = "IMAGE", required_unless_present = "size")]
     pub(in crate::cli) image: Vec<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) dicom: Windowed,
-    /// Take colour images too: red, green and blue each use a slot of their own.
+    /// Accept colour images: their red, green and blue channels use a slot each.
     #[arg(long)]
     pub(in crate::cli) color: bool,
     /// The cloud's address.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(in crate::cli) cloud: String,
-    /// Folder with server1.key, the user's, and the .pub of server0, the cloud, and of model-owner.
+    /// Folder with server1.key (the user's), server0.pub (the cloud's) and model-owner.pub.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) keys: PathBuf,
     #[command(flatten)]
@@ -114,31 +116,31 @@ pub(in crate::cli) struct Visit {
     /// The user's share of the model.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) model: PathBuf,
-    /// The model's public description; PREFIX.pub beside the share if not given.
+    /// The model's public description [default: PREFIX.pub beside the share]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) public: Option<PathBuf>,
-    /// Folder of the ledger of used slots and of the slots; the platform's state folder if not given.
-    /// Never delete or restore it: it is what keeps slots from being used twice.
+    /// State folder, with the ledger of used slots and the slots themselves [default: the platform's
+    /// state folder]. Never delete or restore it: it keeps slots from being used twice.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) state: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) met: Met,
     #[command(flatten)]
     pub(in crate::cli) clamp: Clamp,
-    /// Make N slots ahead, of --size or for each size among the images, and denoise nothing.
+    /// Make N slots ahead of time, for --size or for each size among the images, and denoise nothing.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), conflicts_with = "out")]
     pub(in crate::cli) prepare: Option<u64>,
-    /// With --prepare: rows and columns of images to come.
+    /// With --prepare: rows and columns of the images to be denoised later.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size, requires = "prepare", conflicts_with = "image")]
     pub(in crate::cli) size: Option<(usize, usize)>,
-    /// The denoised image: .png, .pgm, .tiff, .bmp, with the noisy image's depth, .npy (float), or
-    /// .dcm derived from a noisy .dcm; - for PNG on standard output; or a folder.
+    /// The denoised image: .png, .pgm, .tiff or .bmp with the bit depth of the noisy image, .npy
+    /// (float), or .dcm derived from a noisy .dcm; - for PNG on standard output; or a folder.
     #[arg(long, value_name = "IMAGE|DIR", required_unless_present = "prepare")]
     pub(in crate::cli) out: Option<PathBuf>,
     /// Seconds to wait for the cloud to appear.
     #[arg(long, default_value = "30", value_name = "SECONDS")]
     pub(in crate::cli) wait: u64,
-    /// Seconds the cloud may stay silent, waiting in line included.
+    /// Seconds for which the cloud may stay silent, including the time spent waiting in line.
     #[arg(long, default_value = "600", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) timeout: u64,
     #[command(flatten)]

@@ -10,30 +10,31 @@ use crate::numbers::ring::RingBits;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Run the whole pipeline on one image, both servers as processes of this machine.
+/// Run the whole pipeline on one image, with both servers as processes on this machine.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Demo {
     /// The clean image [default: fixtures/images/nat_camera.png]
     #[arg(long, value_name = "IMAGE")]
     pub(in crate::cli) image: Option<PathBuf>,
-    /// The kind of network: mlp, on overlapping patches; dncnn, convolutional, better and dearer.
+    /// The kind of network: mlp works on overlapping patches; dncnn is convolutional, and gives better
+    /// pictures at a higher cost.
     #[arg(long, default_value = "mlp", value_name = "KIND", conflicts_with = "model")]
     pub(in crate::cli) family: Family,
-    /// Another model.
+    /// Use this model instead of the demo's.
     #[arg(long, value_name = "MODEL")]
     pub(in crate::cli) model: Option<PathBuf>,
-    /// Who makes the material: made, the two servers themselves; dealt, a dealer [default: made; with
-    /// another family, model, engine or ring: dealt]
+    /// Who makes the material: `made` by the two servers themselves, or `dealt` by a dealer [default:
+    /// made; with another family, model, engine or ring: dealt]
     #[arg(long, value_name = "WAY")]
     pub(in crate::cli) material: Option<Origin>,
     #[command(flatten)]
     pub(in crate::cli) quantise: Quantise,
-    /// Use the middle N x N pixels of the image only; 0 is all [default: 0; with gc 256, with dncnn
+    /// Use only the middle N x N pixels of the image; 0 uses all [default: 0; with gc 256, with dncnn
     /// 256, with both 64]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) crop: Option<usize>,
-    /// Noise level in 8-bit grey levels. The model is shared for it, unless --sigma-from or --interval
-    /// says for what.
+    /// Noise level in 8-bit grey levels. The model is shared for this level unless --sigma-from or
+    /// --interval is given.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
     pub(in crate::cli) sigma: f64,
     #[command(flatten)]
@@ -41,7 +42,7 @@ pub(in crate::cli) struct Demo {
     /// Seed of the noise.
     #[arg(long, default_value = "1", value_name = "N")]
     pub(in crate::cli) seed: u64,
-    /// Folder for the pictures; created if missing.
+    /// Folder for the pictures; created if it does not exist.
     #[arg(long, default_value = "demo-out", value_name = "DIR")]
     pub(in crate::cli) out: PathBuf,
     /// Keep keys, shares and material in OUT/work instead of removing them.

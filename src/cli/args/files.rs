@@ -7,40 +7,40 @@ use crate::ids::Role;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Make a key pair for each role, or for some.
+/// Make a key pair for every role, or for the roles given.
 ///
 /// Writes ROLE.key (secret, mode 0600) and ROLE.pub for model-owner, gateway, dealer, server0,
-/// server1 and receiver. In production each party makes its own pair with --role, hands out its .pub
-/// and gets the others', comparing fingerprints.
+/// server1 and receiver. In production each party makes its own pair with --role, gives its .pub to
+/// the other parties, gets their .pub files and compares fingerprints with their owners.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Keygen {
-    /// Folder for the keys; created if missing.
+    /// Folder for the keys; created if it does not exist.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: PathBuf,
-    /// Make this role's pair only; repeat for several.
+    /// Make only this role's pair; repeat the flag for several roles.
     #[arg(long, value_name = "ROLE", value_parser = parse_role)]
     pub(in crate::cli) role: Vec<Role>,
-    /// Lock the secret keys with a passphrase, asked for at the terminal.
+    /// Lock the secret keys with a passphrase that is asked for at the terminal.
     #[arg(long, conflicts_with = "passphrase_file")]
     pub(in crate::cli) passphrase: bool,
-    /// Lock the secret keys with the first line of this file; - for standard input.
+    /// Lock the secret keys with the first line of this file as passphrase; - for standard input.
     #[arg(long, value_name = "FILE", env = "PPDENOISE_PASSPHRASE_FILE")]
     pub(in crate::cli) passphrase_file: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) common: Writing,
 }
 
-/// Tell what a file is, whose, and what is left of it; never a secret.
+/// Show what a file is, who made it for whom, and how many slots are left; never a secret.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Inspect {
-    /// The files, - for standard input; models, images and key folders too.
+    /// Files of any kind, models, images or key folders; - for standard input.
     #[arg(value_name = "FILE", required = true)]
     pub(in crate::cli) file: Vec<PathBuf>,
-    /// Folder with public keys: names the roles whose keys the file names.
+    /// Folder with public keys, to show to which roles the keys named in a file belong.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) keys: Option<PathBuf>,
-    /// A server's state folder: tells how many slots of the triples it has used, for several files
-    /// also what is left for each size.
+    /// A server's state folder, to show how many slots of the triples are used; with several files
+    /// also how many are left for each image size.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) state: Option<PathBuf>,
     /// Print a JSON report on standard output.
@@ -48,20 +48,20 @@ pub(in crate::cli) struct Inspect {
     pub(in crate::cli) json: bool,
 }
 
-/// Test whether two image shares are those of an image.
+/// Check that two image shares belong to an image.
 ///
-/// It undoes the sharing, so it needs the secret keys of both servers, to whom the shares are sealed:
-/// for tests, and where all keys lie in one folder. Whoever holds both keys can see every image; in
-/// production nobody does, the gateway included.
+/// This undoes the sharing, so it needs the secret keys of both servers, to which the shares are
+/// sealed. Use it in tests, where all keys are in one folder. Whoever holds both keys can see every
+/// image; in production nobody holds both, not even the gateway.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Verify {
     /// One server's share.
     #[arg(value_name = "SHARE")]
     pub(in crate::cli) first: PathBuf,
-    /// The other's.
+    /// The other server's share.
     #[arg(value_name = "OTHER_SHARE")]
     pub(in crate::cli) second: PathBuf,
-    /// The image that was shared; of a colour image the channel that fits best is taken.
+    /// The image that was shared; for a colour image the channel that fits best is compared.
     #[arg(long, value_name = "IMAGE")]
     pub(in crate::cli) original: PathBuf,
     /// Folder with server0.key, server1.key and gateway.pub.

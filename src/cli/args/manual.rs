@@ -3,9 +3,9 @@
 use clap::Args;
 use std::path::PathBuf;
 
-/// Print what a shell needs to complete the command line.
+/// Print a completion script for a shell.
 ///
-/// For bash, put the output into a file that your profile reads, or into
+/// For bash, save the output in a file that your profile reads, or as
 /// ~/.local/share/bash-completion/completions/ppdenoise.
 #[derive(Clone, Copy, Debug, Args)]
 pub(in crate::cli) struct Completions {
@@ -14,11 +14,11 @@ pub(in crate::cli) struct Completions {
     pub(in crate::cli) shell: clap_complete::Shell,
 }
 
-/// Print the manual page of ppdenoise, or write the pages of all commands.
+/// Print the manual page of ppdenoise, or write the manual pages of all commands.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Man {
-    /// Folder for a page of each command, such as man1 below a folder of MANPATH; created if
-    /// missing.
+    /// Folder for the pages of all commands, such as man1 in a folder of MANPATH; created if it does
+    /// not exist.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,
 }

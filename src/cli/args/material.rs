@@ -11,14 +11,16 @@ use clap::Args;
 use clap::builder::PossibleValue;
 use std::path::PathBuf;
 
-/// Dealer, or both servers without one: make correlated randomness for a model and image sizes.
+/// Dealer, or both servers: make the material (triples) for a model and for image sizes.
 ///
-/// The dealer writes PREFIX.s0 and PREFIX.s1 (each sealed to its server), for several sizes a set
-/// each, as PREFIX-512x512.s0 and so on. Needs public shapes only; each slot serves one image once.
+/// The dealer writes PREFIX.s0 and PREFIX.s1, each sealed to its server; for several sizes it writes a
+/// set for each, such as PREFIX-512x512.s0. It needs public shapes only. Each slot serves one image,
+/// once.
 ///
-/// With --party a server makes the material together with the other one, which runs the same command
-/// at the same time, and no dealer is needed. Each writes its own file, sealed to itself: PREFIX.s0
-/// at server 0, PREFIX.s1 at server 1. Both get their names when both are complete.
+/// With --party, a server makes the material together with the other server, which runs the same
+/// command at the same time; no dealer is needed. Each server writes its own file, sealed to itself:
+/// server 0 writes PREFIX.s0 and server 1 writes PREFIX.s1. Both files get their names when both are
+/// complete.
 #[derive(Debug, Args)]
 #[command(mut_arg("listen", |arg| arg.requires("party")))]
 #[command(mut_arg("connect", |arg| arg.requires("party")))]
@@ -26,49 +28,49 @@ use std::path::PathBuf;
 #[command(mut_arg("timeout", |arg| arg.requires("party")))]
 #[command(mut_arg("insecure", |arg| arg.requires("party")))]
 pub(in crate::cli) struct GenTriplets {
-    /// Which server this is, 0 or 1, if there is no dealer.
+    /// Make the material without a dealer; says which server this is: 0 or 1.
     #[arg(long, value_name = "0|1", value_parser = parse_party, requires = "link")]
     pub(in crate::cli) party: Option<Party>,
     #[command(flatten)]
     pub(in crate::cli) link: Link,
-    /// Folder with dealer.key, the servers' .pub and model-owner.pub; with --party this server's .key
-    /// and the .pub of the other server and of model-owner.
+    /// Folder with dealer.key, the servers' .pub files and model-owner.pub; with --party, with this
+    /// server's .key, the other server's .pub and model-owner.pub.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) keys: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) unlock: Unlock,
-    /// The model's public description; with --party this server's model share.
+    /// The model's public description; with --party, this server's share of the model.
     #[arg(long, value_name = "PREFIX.pub|PREFIX.s0|PREFIX.s1")]
     pub(in crate::cli) model: PathBuf,
-    /// With --party: the model's public description; PREFIX.pub beside the model share if not given.
+    /// With --party: the model's public description [default: PREFIX.pub beside the model share]
     #[arg(long, value_name = "FILE", requires = "party")]
     pub(in crate::cli) public: Option<PathBuf>,
-    /// With --party: this server's state folder, in which the mask of the weights and the other
-    /// server's hints are kept for the next time; the platform's state folder if not given.
+    /// With --party: this server's state folder, which keeps the mask of the weights and the other
+    /// server's hints for the next run [default: the platform's state folder]
     #[arg(long, value_name = "DIR", requires = "party")]
     pub(in crate::cli) state: Option<PathBuf>,
-    /// Size of images, rows x columns, and how many of them if not as many as --images; repeat for
-    /// several sizes.
+    /// Size of the images in rows x columns, with the number of images of this size if it differs from
+    /// --images; repeat for several sizes.
     #[arg(long, value_name = "HEIGHTxWIDTH[:N]", value_parser = parse_sizes, num_args = 1.., required_unless_present = "for_shares")]
     pub(in crate::cli) size: Vec<((usize, usize), Option<u64>)>,
-    /// Just what these shared images need, by their public headers: image shares of either server, or
-    /// folders of them.
+    /// Make exactly what these shared images need, which their public headers say: image shares of either
+    /// server, or folders of them.
     #[arg(long = "for", value_name = "SHARE|DIR", num_args = 1.., conflicts_with_all = ["size", "images"])]
     pub(in crate::cli) for_shares: Vec<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) part: Part,
-    /// How many images of each size the triples serve.
+    /// Number of images of each size to make material for.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(in crate::cli) images: u64,
-    /// Patches a batch, which is what the servers take through the network at a time; what suits the
-    /// model if not given. Memory and message sizes grow with it, results do not depend on it.
+    /// Patches in a batch, which the servers take through the network together; if not given, a number
+    /// that suits the model. Memory and message sizes grow with it; results do not depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub(in crate::cli) batch: Option<u32>,
-    /// Prefix of the two files, with --party of this server's; the dealer's - writes S0's to standard
-    /// output, for a pipe, and needs --s1.
+    /// Prefix of the two files, or with --party of this server's file. For the dealer, - writes the file
+    /// of server 0 to standard output, for a pipe, and needs --s1.
     #[arg(long, value_name = "PREFIX")]
     pub(in crate::cli) out: PathBuf,
-    /// S1's file, if S0's goes to standard output.
+    /// File for server 1's triples, when server 0's go to standard output.
     #[arg(long, value_name = "FILE", conflicts_with = "party")]
     pub(in crate::cli) s1: Option<PathBuf>,
     #[command(flatten)]

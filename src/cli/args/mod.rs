@@ -24,18 +24,18 @@ use clap::{Args, Parser, Subcommand};
 /// The heading of flags that every command has.
 const EVERYWHERE: &str = "Everywhere";
 
-/// Denoise images that two servers cannot see, with a neural network they cannot see.
+/// Denoise images on two servers that see neither the images nor the neural network.
 #[derive(Debug, Parser)]
 #[command(name = "ppdenoise", version, long_version = version::long())]
 #[command(propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done; 1 the operation failed; 2 wrong usage; 3 an input \
     file was refused; 4 the other server or the network failed. An interrupt or a request to \
-    terminate ends a command by that signal, with nothing half written.")]
+    terminate ends a command by that signal and leaves no half-written files.")]
 pub(super) struct Cli {
-    /// Print data, reports and errors only, and the address that a server listens at.
+    /// Print only data, reports and errors, and the address that a server listens on.
     #[arg(long, short, global = true, help_heading = EVERYWHERE)]
     pub(super) quiet: bool,
-    /// Instruction set of the kernels; the best one the CPU has if not given.
+    /// Instruction set of the kernels [default: the best one that the processor has]
     #[arg(long, global = true, value_name = "NAME", env = "PPDENOISE_BACKEND", help_heading = EVERYWHERE)]
     pub(super) backend: Option<Backend>,
     #[command(subcommand)]
@@ -74,7 +74,7 @@ pub(super) enum Command {
 /// Flags of every command that writes secret files.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Writing {
-    /// Replace output files that exist.
+    /// Replace output files that already exist.
     #[arg(help_heading = "Output", long)]
     pub(super) force: bool,
     /// Print a JSON report on standard output.

@@ -9,7 +9,7 @@ use crate::numbers::activation::Activation;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Denoise in plaintext: the reference that the secure pipeline is compared with.
+/// Denoise an image in plaintext, as the reference for the secure pipeline.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Denoise {
     /// The noisy image: PNG, PGM, PPM, TIFF, BMP, JPEG, DICOM or float .npy; - for standard input.
@@ -17,26 +17,26 @@ pub(in crate::cli) struct Denoise {
     pub(in crate::cli) image: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) dicom: Windowed,
-    /// Denoise red, green and blue of a colour image, each by itself.
+    /// Denoise a colour image, with its red, green and blue channels one by one.
     #[arg(long)]
     pub(in crate::cli) color: bool,
-    /// The model, as for `share-model`.
+    /// The model, in any format that `share-model` accepts.
     #[arg(long, value_name = "MODEL")]
     pub(in crate::cli) model: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) met: Met,
-    /// In place of the model's tanh: exact tanh or an approximation [default: its own]
+    /// Use exact tanh, or an approximation of it, instead of the model's tanh [default: its own]
     #[arg(long, value_name = "NAME", value_parser = parse_activation)]
     pub(in crate::cli) activation: Option<Activation>,
-    /// Compute with the integers of the secure pipeline (tables, scales, ranges) instead of floats.
+    /// Compute with the same integers as the secure pipeline (tables, scales, ranges), not with floats.
     #[arg(long, conflicts_with = "activation")]
     pub(in crate::cli) twin: bool,
     #[command(flatten)]
     pub(in crate::cli) clamp: Clamp,
     #[command(flatten)]
     pub(in crate::cli) quantise: Quantise,
-    /// The denoised image: .png, .pgm, .tiff, .bmp, with the noisy image's depth, .npy (float), or
-    /// .dcm derived from a noisy .dcm; - for PNG on standard output.
+    /// The denoised image: .png, .pgm, .tiff or .bmp with the bit depth of the noisy image, .npy
+    /// (float), or .dcm derived from a noisy .dcm; - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(in crate::cli) out: PathBuf,
     /// A clean image to compare with; - for standard input.
@@ -46,7 +46,7 @@ pub(in crate::cli) struct Denoise {
     pub(in crate::cli) common: Writing,
 }
 
-/// Add Gaussian or Poisson noise to an image, the same for the same seed everywhere.
+/// Add Gaussian or Poisson noise to an image; the same seed gives the same noise everywhere.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AddNoise {
     /// The clean image; - for standard input.
@@ -54,10 +54,10 @@ pub(in crate::cli) struct AddNoise {
     pub(in crate::cli) image: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) dicom: Windowed,
-    /// Noise level: standard deviation of Gaussian noise in 8-bit grey levels.
+    /// Standard deviation of the Gaussian noise, in 8-bit grey levels.
     #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
     pub(in crate::cli) sigma: Option<f64>,
-    /// The kind of noise: gaussian, or poisson with --gain.
+    /// The kind of noise: gaussian (with --sigma) or poisson (with --gain).
     #[arg(long, default_value = "gaussian", value_name = "KIND")]
     pub(in crate::cli) noise: NoiseKind,
     #[command(flatten)]
@@ -65,8 +65,8 @@ pub(in crate::cli) struct AddNoise {
     /// Seed of the noise.
     #[arg(long, value_name = "N")]
     pub(in crate::cli) seed: u64,
-    /// The noisy image: .png, .pgm, .tiff, .bmp (rounded and clipped to the clean image's depth) or
-    /// .npy (float, unclipped); - for PNG on standard output.
+    /// The noisy image: .png, .pgm, .tiff or .bmp (rounded and clipped to the bit depth of the clean
+    /// image), or .npy (float, not clipped); - for PNG on standard output.
     #[arg(long, value_name = "IMAGE")]
     pub(in crate::cli) out: PathBuf,
     /// Print a JSON report on standard output.
@@ -74,13 +74,13 @@ pub(in crate::cli) struct AddNoise {
     pub(in crate::cli) json: bool,
 }
 
-/// Compare an image with a reference: PSNR and SSIM.
+/// Compare an image with a reference image by PSNR and SSIM.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Metrics {
     /// The clean image; - for standard input.
     #[arg(value_name = "REFERENCE")]
     pub(in crate::cli) reference: PathBuf,
-    /// The image to judge; rounded and clipped to 8 bits first. - for standard input.
+    /// The image to judge, which is rounded and clipped to 8 bits first; - for standard input.
     #[arg(value_name = "IMAGE")]
     pub(in crate::cli) image: PathBuf,
     #[command(flatten)]

@@ -11,41 +11,41 @@ use clap::{Args, ValueEnum};
 /// How a model becomes integers.
 #[derive(Clone, Debug, Default, Args)]
 pub(in crate::cli) struct Quantise {
-    /// Activation engine: lut, masked lookup with dealer material; gc, garbled circuits between
-    /// the servers, as in the paper [default: lut]
+    /// How activations are computed: lut, by masked lookups in tables, or gc, by garbled circuits
+    /// between the servers as in the paper [default: lut]
     #[arg(help_heading = "Quantisation", long, value_name = "ENGINE", value_parser = parse_engine)]
     pub(in crate::cli) engine: Option<EngineKind>,
     /// Bits of the ring: 32 or 64 [default: 32]
     #[arg(help_heading = "Quantisation", long, value_name = "BITS", value_parser = parse_ring)]
     pub(in crate::cli) ring: Option<RingBits>,
-    /// Width of a cell of the lut engine's tables: 1/4, 1/8 (closer, more material) or another
-    /// power of two [default: 1/4]
+    /// Width of a cell of the lut engine's tables: 1/4, 1/8 (more accurate, but more material) or
+    /// another power of two [default: 1/4]
     #[arg(help_heading = "Quantisation", long, value_name = "1/N", value_parser = parse_cell, conflicts_with = "cells")]
     pub(in crate::cli) cell: Option<u32>,
-    /// Cells of each of the lut engine's tables, a power of two from 16 to 4096: the narrower a
-    /// layer's range, the finer they are [default for ReLU: 256]
+    /// Number of cells in each of the lut engine's tables, a power of two from 16 to 4096; the narrower
+    /// the range of a layer, the finer its cells [default for ReLU: 256]
     #[arg(help_heading = "Quantisation", long, value_name = "NUMBER", value_parser = parse_cells)]
     pub(in crate::cli) cells: Option<u32>,
-    /// What the range of a layer rests on: guaranteed, no image can leave it; calibrated, what
-    /// `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
+    /// How the range of each layer is found: guaranteed, so that no image can leave it, or calibrated, as
+    /// what `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
     #[arg(help_heading = "Quantisation", long, value_name = "KIND")]
     pub(in crate::cli) ranges: Option<RangeKind>,
-    /// Calibrated ranges: how much larger than the largest value seen, at least 1 [default: 2]
+    /// Factor from the largest value that `calibrate` saw to the calibrated range, at least 1 [default: 2]
     #[arg(help_heading = "Quantisation", long, value_name = "FACTOR", value_parser = parse_margin)]
     pub(in crate::cli) margin: Option<f64>,
-    /// The gc engine's function: zheng (the paper's), refit2, refit, or model, the
-    /// model description's own [default: refit]
+    /// The gc engine's function: zheng (the paper's), refit2, refit, or model for the one in the model's
+    /// description [default: refit]
     #[arg(help_heading = "Quantisation", long, value_name = "NAME")]
     pub(in crate::cli) piecewise: Option<PiecewiseChoice>,
-    /// The lowest noise level, in 8-bit grey levels, of images that the model must serve: the less
-    /// noise, the further levels 0 to 255 are spread, and the more material the first layer needs
-    /// [default: two fifths of the model's own, 10 of 25]
+    /// The lowest noise level, in 8-bit grey levels, of the images to be denoised. The lower it is, the
+    /// further the levels 0 to 255 are spread and the more material the first layer needs [default: two
+    /// fifths of the model's own level, so 10 for 25]
     #[arg(help_heading = "Quantisation", long, value_name = "LEVELS", value_parser = parse_positive, conflicts_with = "interval")]
     pub(in crate::cli) sigma_from: Option<f64>,
-    /// Largest input magnitude in network units, in place of --sigma-from.
+    /// Largest input magnitude in network units, instead of --sigma-from.
     #[arg(help_heading = "Quantisation", long, value_name = "UNITS", value_parser = parse_positive)]
     pub(in crate::cli) interval: Option<f64>,
-    /// Pixels between patches; the model's own if not given. Larger is faster and a little worse.
+    /// Pixels between patches; more is faster and gives slightly worse pictures [default: the model's own]
     #[arg(help_heading = "Quantisation", long, value_name = "PIXELS")]
     pub(in crate::cli) stride: Option<usize>,
 }

@@ -6,37 +6,39 @@ use crate::cli::keys::Unlock;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Receiver: put result shares together, two an image.
+/// Receiver: combine the two result shares of each image into the denoised image.
 ///
-/// In a folder images get the names, formats and depths that their notes tell (an image without a
-/// note its id's name, as PNG), and the three channels of a colour image become one file.
+/// With a folder as --out, each image gets the name, format and bit depth that its note says; an image
+/// without a note becomes a PNG named by its id. The three channels of a colour image become one file,
+/// and so do the tiles of a large image.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Reconstruct {
-    /// The result shares of both servers, or folders of them; which two belong together is seen from
-    /// their headers.
+    /// The result shares of both servers, or folders of them; their headers say which two belong
+    /// together.
     #[arg(value_name = "SHARE", required = true)]
     pub(in crate::cli) share: Vec<PathBuf>,
-    /// Folder with receiver.key, the servers' .pub, and gateway.pub, to read the notes.
+    /// Folder with receiver.key, the servers' .pub files, and gateway.pub for reading the notes.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) keys: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) unlock: Unlock,
-    /// The denoised image: .png, .pgm, .tiff, .bmp (rounded and clipped to the noisy image's depth,
-    /// 8 bits if there is no note), .npy (float) or, with --like, .dcm; - for PNG on standard output;
-    /// or a folder.
+    /// The denoised image: .png, .pgm, .tiff or .bmp (rounded and clipped to the bit depth of the
+    /// noisy image, or to 8 bits if there is no note), .npy (float) or, with --like, .dcm; - for PNG on
+    /// standard output; or a folder.
     #[arg(long, value_name = "IMAGE|DIR")]
     pub(in crate::cli) out: PathBuf,
-    /// The DICOM file that was shared, to derive --out FILE.dcm from, or the folder of those that were
-    /// shared, by their names, with a folder as --out: give the same --window.
+    /// The DICOM file that was shared, from which --out FILE.dcm is derived; or, with a folder as
+    /// --out, the folder of the DICOM files that were shared, under the same names. Give the same
+    /// --window as when they were shared.
     #[arg(long, value_name = "DICOM|DIR")]
     pub(in crate::cli) like: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) dicom: Windowed,
-    /// A clean image to compare with, - for standard input, or a folder of them with the
-    /// images' names.
+    /// A clean image to compare with, - for standard input, or a folder of clean images with the same
+    /// names as the results.
     #[arg(long, value_name = "IMAGE|DIR")]
     pub(in crate::cli) reference: Option<PathBuf>,
-    /// Write a line an image with PSNR and SSIM, and the mean; - for standard output.
+    /// Write a CSV table with the PSNR and SSIM of each image and their means; - for standard output.
     #[arg(long, value_name = "FILE", requires = "reference")]
     pub(in crate::cli) csv: Option<PathBuf>,
     #[command(flatten)]

@@ -8,17 +8,17 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Make the tables and figures of the paper from other images and another model.
+/// Make the tables and figures of the paper with other images and another model.
 ///
-/// Writes Markdown, CSV and PNG for each target. Rows of `lut` are denoised by two real servers,
-/// one image after the other; rows of `gc` by the integer twin, which computes the same integers in
-/// one process, and on part of two images by real servers too. What ran is said beside every figure.
-/// Finished results are kept in results.csv of the output folder and not computed again; to stop,
-/// press Ctrl-C: at most the running image is lost.
+/// Writes Markdown, CSV and PNG files for each target. For the `lut` rows, two real servers denoise one
+/// image after the other. For the `gc` rows, the integer twin computes the same integers in one process;
+/// parts of two images are also denoised by real servers. Every figure says what was run for it.
+/// Finished results are kept in results.csv in the output folder and are not computed again. You can
+/// stop with Ctrl-C at any time: at most the image in work is lost.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Reproduce {
-    /// What to make: all of table2, table3, table4, fig2, fig8 (the paper's 8 to 11), fig12; or icassp, the
-    /// conference version with one cloud, Paillier and garbled circuits.
+    /// What to make: table2, table3, table4, fig2, fig8 (the paper's figures 8 to 11), fig12, or `all` of
+    /// these; or icassp, the conference version with one cloud, Paillier and garbled circuits.
     #[arg(
         required = true,
         num_args = 1..,
@@ -27,20 +27,20 @@ pub(in crate::cli) struct Reproduce {
         hide_possible_values = true
     )]
     pub(in crate::cli) targets: Vec<Wanted>,
-    /// Folder of clean 8-bit grey PNGs.
+    /// Folder of clean 8-bit grey PNG images.
     #[arg(long, default_value = "fixtures/images", value_name = "DIR")]
     pub(in crate::cli) data: PathBuf,
     /// The model.
     #[arg(long, default_value = "fixtures/models/mlp-s25.npz", value_name = "MODEL")]
     pub(in crate::cli) model: PathBuf,
-    /// The convolutional model of the rows dncnn and dncnn-lut; fixtures/models/dncnn-s25.npz if it is
-    /// there, else there are no such rows.
+    /// The convolutional model for the rows dncnn and dncnn-lut [default: fixtures/models/dncnn-s25.npz if
+    /// that exists, otherwise these rows are left out]
     #[arg(long, value_name = "MODEL")]
     pub(in crate::cli) dncnn: Option<PathBuf>,
-    /// Folder for tables, figures and results.csv; created if missing.
+    /// Folder for tables, figures and results.csv; created if it does not exist.
     #[arg(long, default_value = "reproduce-out", value_name = "DIR")]
     pub(in crate::cli) out: PathBuf,
-    /// Noise levels of the tables in 8-bit grey levels.
+    /// Noise levels of the tables, in 8-bit grey levels.
     #[arg(
         long,
         value_delimiter = ',',
@@ -49,24 +49,24 @@ pub(in crate::cli) struct Reproduce {
         value_parser = parse_positive
     )]
     pub(in crate::cli) sigma: Vec<f64>,
-    /// Seed of the noise, the same for every image, as in `add-noise`.
+    /// Seed of the noise, as in `add-noise`; the same for every image.
     #[arg(long, default_value = "1", value_name = "N")]
     pub(in crate::cli) seed: u64,
-    /// Largest input magnitude in network units; 7 holds grey levels of 0 to 255 with unclipped
-    /// noise at a sigma of 15, for a model trained on 25.
+    /// Largest input magnitude in network units; 7 is enough for grey levels from 0 to 255 with unclipped
+    /// noise of sigma 15, with a model trained for sigma 25.
     #[arg(long, default_value = "7", value_name = "UNITS", value_parser = parse_positive)]
     pub(in crate::cli) interval: f64,
     /// Width of a cell of the lut engine's tables.
     #[arg(long, default_value = "1/8", value_name = "1/N", value_parser = parse_cell)]
     pub(in crate::cli) cell: u32,
-    /// Pixels between patches; the model's own if not given.
+    /// Pixels between patches [default: the model's own]
     #[arg(long, value_name = "PIXELS")]
     pub(in crate::cli) stride: Option<usize>,
-    /// Who makes the material of what two servers compute: made, the two servers themselves; dealt, a
-    /// dealer, in less time.
+    /// Who makes the material for the two servers: `made` by the servers themselves, or `dealt` by a
+    /// dealer, which takes less time.
     #[arg(long, default_value = "dealt", value_name = "WAY")]
     pub(in crate::cli) material: Origin,
-    /// Try everything in little time: the middle 128x128 pixels of three images, a rough Table 4.
+    /// Try everything quickly: the middle 128x128 pixels of three images, and a rough Table 4.
     #[arg(long)]
     pub(in crate::cli) quick: bool,
     /// Print a JSON report on standard output.

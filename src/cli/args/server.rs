@@ -10,47 +10,48 @@ use std::path::PathBuf;
 
 /// Server: denoise shared images together with the other server.
 ///
-/// One of the two listens, the other connects. The link is encrypted (TLS 1.3), and each server
-/// proves its key to the other; others who connect are refused and cost no slot. The address
-/// listened at is printed on standard error, so that port 0 takes a free one.
+/// One of the two servers listens, the other connects. The link is encrypted (TLS 1.3), and each server
+/// proves its key to the other; anybody else who connects is refused and costs no slot. The address of
+/// the listening server is printed on standard error, so that port 0 can be used to pick a free one.
 ///
-/// With a folder as --out it takes any number of images: those of which both servers have a share, in
-/// the order of their ids. Results are called by the images' ids. An image that fails is told and
-/// left out. Images whose results both servers have are passed over, so a run that was cut short is
-/// simply started again.
+/// With a folder as --out, any number of images is denoised: those of which both servers have a share,
+/// in the order of their ids. Results are named by the ids of the images. An image that fails is
+/// reported and skipped. Images whose results both servers already have are skipped too, so a run that
+/// was cut short can simply be started again.
 ///
-/// With --watch and --json each line of standard output is one JSON document: what happens, when it
-/// happens, and at the end the report.
+/// With --watch and --json, each line of standard output is one JSON document: one for each event, when
+/// it happens, and the report at the end.
 #[derive(Debug, Args)]
 #[command(mut_group("link", |group| group.required(true)))]
 #[command(after_long_help = FLAGS_FROM_ELSEWHERE)]
 pub(in crate::cli) struct Serve {
     #[command(flatten)]
     pub(in crate::cli) server: ServerSide,
-    /// This server's shares of images; with a folder as --out also folders of them.
+    /// This server's shares of the images; with a folder as --out, also folders of shares.
     #[arg(long, value_name = "FILE|DIR", required = true, num_args = 1..)]
     pub(in crate::cli) image: Vec<PathBuf>,
-    /// This server's share of the denoised image, one for each --image; or a folder that exists.
+    /// This server's share of the denoised image, one for each --image; or an existing folder.
     #[arg(long, value_name = "FILE|DIR", required = true)]
     pub(in crate::cli) out: Vec<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) part: Part,
-    /// Go on and take shares as they come into the folders; wait for the other server when it goes
-    /// away. An interrupt or SIGTERM ends this server after the image in work; a second one at once.
+    /// Keep running: denoise shares as they arrive in the folders, and wait for the other server when it
+    /// goes away. An interrupt or SIGTERM ends this server once the image in work is finished; a second
+    /// one ends it at once.
     #[arg(long)]
     pub(in crate::cli) watch: bool,
-    /// With --watch: end when no image has come for so long.
+    /// With --watch: end when no image has arrived for this long.
     #[arg(long, value_name = "SECONDS", requires = "watch")]
     pub(in crate::cli) idle: Option<u64>,
-    /// With --watch: tell after so long that the other server lacks its half of an image or of
-    /// triples; 600 if not given.
+    /// With --watch: report when the other server has lacked its half of an image or of triples for this
+    /// long [default: 600]
     #[arg(long, value_name = "SECONDS", requires = "watch")]
     pub(in crate::cli) missing_after: Option<u64>,
-    /// Warn when fewer slots are left for images of the size that was just denoised.
+    /// Warn when fewer than N slots are left for images of the size that was just denoised.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) warn_below: Option<u64>,
-    /// Afterwards do what `erase` does: overwrite the material of spent slots. With --watch and a
-    /// folder of triples also when a set is used up.
+    /// At the end, overwrite the material of spent slots as `erase` does; with --watch and a folder of
+    /// triples, also whenever a set is used up.
     #[arg(long)]
     pub(in crate::cli) erase_spent: bool,
     #[command(flatten)]
@@ -59,12 +60,12 @@ pub(in crate::cli) struct Serve {
 
 /// Server: overwrite material that must never be used again.
 ///
-/// Overwrites, in triples with explicit material, what is left of the slots that the ledger says are spent, and gives
-/// its space back to the disk; slots that are left stay usable. Overwrites and removes products
-/// prepared for spent slots. The seeds in a file make every slot of it, and S1's file is nothing
-/// but seeds: so a file is overwritten as a whole and removed once its last slot is spent. Old
-/// copies that an SSD, a snapshot or a backup keeps are not reached: keep state and triples on
-/// encrypted disks.
+/// In triples with explicit material, the material of the slots that are spent according to the ledger
+/// is overwritten and its space is given back to the disk; unused slots stay usable. Products that were
+/// prepared for spent slots are overwritten and removed. The seeds in a file generate all of its slots,
+/// and the file of server 1 consists of seeds only, so a file is overwritten as a whole and removed when
+/// its last slot is spent. Old copies on an SSD, in a snapshot or in a backup are not reached: keep the
+/// state folder and the triples on encrypted disks.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Erase {
     /// Which server this is: 0 or 1.
@@ -78,13 +79,13 @@ pub(in crate::cli) struct Erase {
     /// This server's triples.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) triplets: PathBuf,
-    /// Folder of the ledger of used slots; the platform's state folder if not given.
+    /// State folder with the ledger of used slots [default: the platform's state folder]
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) state: Option<PathBuf>,
-    /// Destroy the whole file, seeds included; refused if slots are left.
+    /// Destroy the whole file with its seeds; refused if it has unused slots.
     #[arg(long)]
     pub(in crate::cli) all: bool,
-    /// With --all: destroy slots that are left too; nothing brings them back.
+    /// With --all: destroy the file even if it has unused slots; they cannot be recovered.
     #[arg(long, requires = "all")]
     pub(in crate::cli) unused_too: bool,
     /// Print a JSON report on standard output.
@@ -92,19 +93,18 @@ pub(in crate::cli) struct Erase {
     pub(in crate::cli) json: bool,
 }
 
-/// Server: compute ahead of time what depends on no image.
+/// Server: compute ahead of time whatever does not depend on an image.
 ///
-/// Half of the multiplications of a slot need its material and the opened weights only. Their
-/// results are kept in the state folder, one file a slot (4 bytes a neuron and patch in the 32-bit
-/// ring), until `serve` uses the slot; `serve` works with or without them. The first time the two
-/// servers must be connected, to open the masked weights; later neither --listen nor --connect is
-/// needed.
+/// Half of the multiplications for a slot need only its material and the opened weights. Their results
+/// are kept in the state folder, in one file per slot (4 bytes per neuron and patch in the 32-bit ring),
+/// until `serve` uses the slot; `serve` works with or without them. The first time, the two servers must
+/// be connected in order to open the masked weights; later, neither --listen nor --connect is needed.
 #[derive(Debug, Args)]
 #[command(after_long_help = FLAGS_FROM_ELSEWHERE)]
 pub(in crate::cli) struct Prepare {
     #[command(flatten)]
     pub(in crate::cli) server: ServerSide,
-    /// How many slots of each set, from the next free one on; all that are left if not given.
+    /// Number of slots of each set to prepare, from the next free one on [default: all that are left]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) images: Option<u64>,
     /// Print a JSON report on standard output.
@@ -113,9 +113,9 @@ pub(in crate::cli) struct Prepare {
 }
 
 /// What the help of both servers' commands ends with.
-const FLAGS_FROM_ELSEWHERE: &str = "Every flag may also stand in the environment, --erase-spent as \
-    PPDENOISE_ERASE_SPENT=true, or in the file of --config, as erase-spent = true. The command line \
-    comes first, then the environment, then the file.";
+const FLAGS_FROM_ELSEWHERE: &str = "Every flag can also be set in the environment (for --erase-spent, \
+    PPDENOISE_ERASE_SPENT=true) or in the file of --config (erase-spent = true). The command line takes \
+    precedence over the environment, and the environment over the file.";
 
 /// What every command of a server needs.
 #[derive(Debug, Args)]
@@ -123,33 +123,33 @@ pub(in crate::cli) struct ServerSide {
     /// Which server this is: 0 or 1.
     #[arg(long, value_name = "0|1", value_parser = parse_party)]
     pub(in crate::cli) party: Party,
-    /// Folder with this server's .key and the .pub of the other server, model-owner, gateway, dealer
-    /// and receiver.
+    /// Folder with this server's .key and the .pub files of the other server, model-owner, gateway,
+    /// dealer and receiver.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) keys: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) unlock: Unlock,
     #[command(flatten)]
     pub(in crate::cli) link: Link,
-    /// This server's model share.
+    /// This server's share of the model.
     #[arg(long, value_name = "PREFIX.s0|PREFIX.s1")]
     pub(in crate::cli) model: PathBuf,
-    /// The model's public description; PREFIX.pub beside the model share if not given.
+    /// The model's public description [default: PREFIX.pub beside the model share]
     #[arg(long, value_name = "PREFIX.pub")]
     pub(in crate::cli) public: Option<PathBuf>,
-    /// This server's triples: a file, a named pipe, or - for standard input; several sets for images
-    /// of several sizes, or for one size after the other is used up. Server 0 overwrites the start
-    /// of each slot that it uses in its file. With `serve --watch` at both servers a folder, into which
-    /// new triples may come at any time.
+    /// This server's triples: a file, a named pipe, or - for standard input. Give several sets for images
+    /// of several sizes, or to continue with the next set when one is used up. Server 0 overwrites the
+    /// start of each slot in its file when it uses the slot. With `serve --watch` at both servers, a
+    /// folder into which new triples may be put at any time.
     #[arg(long, value_name = "FILE|DIR", required = true, num_args = 1..)]
     pub(in crate::cli) triplets: Vec<PathBuf>,
-    /// Folder of the ledger of used slots; the platform's state folder if not given. Never delete
-    /// or restore it: it is what keeps slots from being used twice.
+    /// State folder with the ledger of used slots [default: the platform's state folder]. Never delete or
+    /// restore it: it keeps slots from being used twice.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) state: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) threads: Threads,
-    /// TOML file with flags that are not given here, one `flag = value` a line.
+    /// TOML file with further flags, one `flag = value` per line.
     #[arg(long, value_name = "FILE", env = "PPDENOISE_CONFIG")]
     pub(in crate::cli) config: Option<PathBuf>,
 }
@@ -164,8 +164,8 @@ pub(in crate::cli) struct Link {
     /// Connect to the other server at this address.
     #[arg(help_heading = "Link to the other server", long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(in crate::cli) connect: Option<String>,
-    /// Seconds to wait for the other server to appear; `serve --watch` tells after them that it is not
-    /// there, and waits on.
+    /// Seconds to wait for the other server to appear. `serve --watch` then reports that it is not there
+    /// and keeps waiting.
     #[arg(
         help_heading = "Link to the other server",
         long,
@@ -173,11 +173,11 @@ pub(in crate::cli) struct Link {
         value_name = "SECONDS"
     )]
     pub(in crate::cli) wait: u64,
-    /// Seconds the other server may stay silent.
+    /// Seconds for which the other server may stay silent.
     #[arg(help_heading = "Link to the other server", long, default_value = "300", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) timeout: u64,
-    /// Neither encrypt nor authenticate the link to the other server: plain TCP, for measurements
-    /// and tests on one machine. Both servers must be given it.
+    /// Use plain TCP between the servers, without encryption or authentication, for measurements and
+    /// tests on one machine. Both servers must be given this flag.
     #[arg(help_heading = "Link to the other server", long)]
     pub(in crate::cli) insecure: bool,
 }
@@ -185,7 +185,7 @@ pub(in crate::cli) struct Link {
 /// Compute threads; the results do not depend on their number.
 #[derive(Clone, Copy, Debug, Args)]
 pub(in crate::cli) struct Threads {
-    /// Compute threads; one for each core if not given. Results do not depend on it.
+    /// Compute threads [default: one per core]. Results do not depend on their number.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(in crate::cli) threads: Option<u16>,
 }

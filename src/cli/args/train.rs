@@ -10,58 +10,59 @@ use std::path::PathBuf;
 
 /// Train a denoiser from a folder of images.
 ///
-/// Cuts random patches, flips and rotates them, adds fresh Gaussian noise (not clipped) and trains
-/// a network, of a usual kind (--family) or any that share-model accepts (--layers), with Adam; the rate
-/// rises linearly and then falls along half a cosine. Writes MODEL.npz and its description, MODEL.json.
-/// An interrupt ends training after the current step, with the checkpoint and the model written.
+/// Cuts random patches from the images, flips and rotates them, and adds fresh Gaussian noise that is not
+/// clipped. Trains a network of a common kind (--family), or any network that share-model accepts
+/// (--layers), with Adam; the learning rate rises linearly and then falls along half a cosine. Writes
+/// MODEL.npz and its description MODEL.json. An interrupt ends training after the current step and
+/// writes the checkpoint and the model.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("length").required(true).args(["steps", "minutes"])))]
 #[command(group(ArgGroup::new("held").args(["validation", "hold_out"])))]
 #[command(group(ArgGroup::new("start").args(["init", "resume"])))]
 pub(in crate::cli) struct Train {
-    /// Folder of grey PNG (or .npy) images.
+    /// Folder of grey PNG or .npy images.
     #[arg(value_name = "DIR")]
     pub(in crate::cli) images: PathBuf,
-    /// The model; its description becomes NAME.json beside it.
+    /// The model to write; its description is written beside it as NAME.json.
     #[arg(long, value_name = "NAME.npz")]
     pub(in crate::cli) out: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) recipe: RecipeFlags,
-    /// Number of steps in all; the same command gives the same weights on one thread.
+    /// Total number of steps; on one thread, the same command gives the same weights.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) steps: Option<u64>,
-    /// Minutes of training in all, earlier runs of the checkpoint included.
+    /// Total minutes of training, including earlier runs of the checkpoint.
     #[arg(long, value_name = "MINUTES", value_parser = parse_positive)]
     pub(in crate::cli) minutes: Option<f64>,
-    /// Compute threads, which share each batch.
+    /// Compute threads, among which each batch is divided.
     #[arg(long, default_value = "1", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(in crate::cli) threads: u16,
-    /// Folder of images to validate on; none of them is trained on unless the first has it too.
+    /// Folder of images to validate on; training uses one of them only if it is in DIR too.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) validation: Option<PathBuf>,
-    /// Keep N of the images, spread evenly over the sorted names, for validation.
+    /// Keep N of the images for validation, spread evenly over the sorted names.
     #[arg(long, value_name = "N")]
     pub(in crate::cli) hold_out: Option<usize>,
-    /// Steps between reports; each validates and writes checkpoint and model.
+    /// Steps between reports; each report validates the model and writes the checkpoint and the model.
     #[arg(long, default_value = "5000", value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) every: u64,
-    /// File to keep the state of training in, for --resume.
+    /// File that keeps the state of training, for --resume.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) checkpoint: Option<PathBuf>,
-    /// Go on from the checkpoint; it must have been made with the same recipe.
+    /// Continue from the checkpoint, which must have been made with the same recipe.
     #[arg(long, requires = "checkpoint")]
     pub(in crate::cli) resume: bool,
-    /// Start from this model's weights instead of random ones.
+    /// Start from the weights of this model instead of random weights.
     #[arg(long, value_name = "MODEL.npz")]
     pub(in crate::cli) init: Option<PathBuf>,
-    /// Train towards what this model makes of each noisy image instead of the clean image.
+    /// Use the output of this model for each noisy image as the target, instead of the clean image.
     #[arg(long, value_name = "MODEL.npz")]
     pub(in crate::cli) teacher: Option<PathBuf>,
-    /// Noise at which the teacher is asked; elsewhere the clean image is the target [default: its own
-    /// level, of a range in --sigma all]
+    /// Noise levels at which the teacher is used; at other levels the clean image is the target [default:
+    /// the teacher's own level; with a range in --sigma, all of it]
     #[arg(long, value_name = "LEVELS", value_parser = parse_noise, requires = "teacher")]
     pub(in crate::cli) teacher_sigma: Option<Noise>,
-    /// Replace the model and a checkpoint that exist.
+    /// Replace an existing model and checkpoint.
     #[arg(long)]
     pub(in crate::cli) force: bool,
     /// Print a JSON report on standard output.
@@ -72,17 +73,18 @@ pub(in crate::cli) struct Train {
 /// What makes the recipe.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RecipeFlags {
-    /// The kind of network: mlp, dense layers with tanh on overlapping patches; dncnn, convolutions of
-    /// 3x3 with ReLU; dense, the same in which each reads all before it; unet, on grids of half the
-    /// sides, a quarter and so on, and back. All but mlp are calibrated before they are shared.
+    /// The kind of network: mlp has dense layers with tanh on overlapping patches; dncnn has 3x3
+    /// convolutions with ReLU; dense is a dncnn in which each convolution reads the output of all earlier
+    /// ones; unet works on grids of a half, a quarter and so on of the image's sides, and back. All but
+    /// mlp must be calibrated before they are shared.
     #[arg(long, default_value = "mlp", value_name = "KIND")]
     family: Kind,
-    /// A description whose layers are trained, as share-model accepts it beside a model; its `sigma` is
-    /// not used.
+    /// A description of the layers to train, in the form that share-model accepts beside a model; its
+    /// `sigma` is not used.
     #[arg(long, value_name = "FILE.json", conflicts_with = "family")]
     pub(in crate::cli) layers: Option<PathBuf>,
-    /// Noise level in 8-bit grey levels; LOWEST..HIGHEST for a network that is told the level of each
-    /// image, as --layers may say and dncnn, dense and unet then do.
+    /// Noise level in 8-bit grey levels, or LOWEST..HIGHEST for a network that gets the level of each
+    /// image as an input; dncnn, dense and unet can do that, and so can --layers.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_noise)]
     sigma: Noise,
     #[command(flatten)]
@@ -90,30 +92,30 @@ pub(in crate::cli) struct RecipeFlags {
     /// Predict the clean patch instead of the noise.
     #[arg(long, conflicts_with = "layers")]
     no_residual: bool,
-    /// Patches a step [default: 1024, of convolutions 32]
+    /// Patches per step [default: 1024; 32 for convolutions]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
-    /// Largest learning rate [default: 6e-4, of convolutions 2e-3]
+    /// Largest learning rate [default: 6e-4; 2e-3 for convolutions]
     #[arg(long, value_name = "RATE", value_parser = parse_stepsize)]
     rate: Option<f64>,
-    /// Steps until the rate is largest.
+    /// Steps until the learning rate reaches its largest value.
     #[arg(long, default_value = "1000", value_name = "STEPS")]
     warm_up: u64,
-    /// Shorten gradients of the mean squared error that are longer than this.
+    /// Clip gradients of the mean squared error to this length.
     #[arg(long, default_value = "1", value_name = "LENGTH", value_parser = parse_stepsize)]
     clip: f64,
-    /// Part of the averaged weights, which become the model, that stays at each step; 0 averages
-    /// nothing.
+    /// Share of the averaged weights that is kept at each step; the averaged weights become the model. 0
+    /// turns averaging off.
     #[arg(long, default_value = "0.999", value_name = "PART")]
     average: f64,
-    /// Seed of weights, patches and noise.
+    /// Seed for weights, patches and noise.
     #[arg(long, default_value = "1", value_name = "N")]
     seed: u64,
-    /// Arithmetic of matrix products: f32, or bf16 (operands rounded; much faster on processors
-    /// with AMX).
+    /// Arithmetic of matrix products: f32, or bf16, which rounds the operands and is much faster on
+    /// processors with AMX.
     #[arg(long, default_value = "f32", value_name = "f32|bf16", value_parser = parse_precision)]
     precision: Precision,
-    /// Sizes at which each image is used.
+    /// Scales at which each image is used.
     #[arg(long, default_value = "1", value_name = "SCALE,...", value_delimiter = ',')]
     scales: Vec<f64>,
 }
@@ -139,31 +141,32 @@ struct SizeFlags {
     /// Hidden layer sizes of an mlp [default: 640,640,640]
     #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
     hidden: Option<Vec<usize>>,
-    /// Keep hidden pre-activations of an mlp in this range for every input, by scaling rows: 4, 8,
-    /// ... 128, or 0 for no bound. It is the guaranteed range of share-model: half of it halves the
-    /// lut engine's cells [default: 32]
+    /// Keep the hidden pre-activations of an mlp within this range for every input, by scaling rows: 4,
+    /// 8, ... 128, or 0 for no bound. It becomes the guaranteed range of share-model: half the range needs
+    /// half the cells of the lut engine [default: 32]
     #[arg(long, value_name = "RANGE")]
     range: Option<u32>,
-    /// Largest input magnitude in network units that the range is for; 2.5 is grey level 0 to 255
-    /// [default: 2.5]
+    /// Largest input magnitude, in network units, for which the range holds; 2.5 stands for the grey
+    /// levels 0 to 255 [default: 2.5]
     #[arg(long, value_name = "UNITS", value_parser = parse_positive)]
     interval: Option<f64>,
-    /// Pixels between the patches of an mlp when images are denoised, in validation and by default
-    /// afterwards; of a dncnn or dense, pixels of the image for each of a map: its first convolution
-    /// takes steps of so many, the last says as many squared at once [default: 6, of a dncnn or dense 1]
+    /// For an mlp, pixels between patches when images are denoised, in validation and by default
+    /// afterwards. For a dncnn or dense, pixels of the image per pixel of a map: the first convolution
+    /// has this stride N, and the last one predicts N squared pixels at once [default: 6; 1 for a dncnn or
+    /// dense]
     #[arg(long, value_name = "PIXELS")]
     stride: Option<usize>,
-    /// Convolutions of a dncnn or dense [default: 5]
+    /// Number of convolutions of a dncnn or dense [default: 5]
     #[arg(long, value_name = "N")]
     depth: Option<usize>,
-    /// Channels between the convolutions of a dncnn, or that each of a dense adds; of a unet on each
-    /// grid, the finest first [default: 16, of a unet 32,64,96]
+    /// Channels between the convolutions of a dncnn, channels that each convolution of a dense adds, or
+    /// channels of a unet on each grid, finest first [default: 16; 32,64,96 for a unet]
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     channels: Option<Vec<usize>>,
-    /// Convolutions of a unet on each grid, on the way down and again back [default: 2,2,3]
+    /// Convolutions of a unet on each grid, on the way down and again on the way back [default: 2,2,3]
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     convolutions: Option<Vec<usize>>,
-    /// Side of the patches that convolutions are trained on [default: 40, of a unet 64]
+    /// Side of the patches on which convolutions are trained [default: 40; 64 for a unet]
     #[arg(long, value_name = "PIXELS")]
     patch: Option<usize>,
 }
