@@ -1,4 +1,4 @@
-//! Links between the pages lead somewhere, and the index has every page.
+//! Links between the pages lead somewhere, paths that they name are there, and the index has every page.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -58,6 +58,31 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(checked > 80, "{checked} links");
+}
+
+/// Files and folders of the repository that a page names in its text.
+fn paths(text: &str) -> BTreeSet<&str> {
+    let prose = text.split("```").step_by(2);
+    let spans = prose.flat_map(|part| part.split('`').skip(1).step_by(2));
+    let ours = |span: &&str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        let folders = ["src/", "tests/", "fixtures/", "docs/"];
+        span.chars().all(plain) && folders.iter().any(|folder| span.starts_with(folder))
+    };
+    spans.filter(ours).collect()
+}
+
+#[test]
+fn every_path_that_a_page_names_is_there() {
+    let mut checked = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for path in paths(&text) {
+            assert!(root().join(path).exists(), "{}: {path}", page.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 80, "{checked} paths");
 }
 
 #[test]
