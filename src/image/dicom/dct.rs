@@ -2,8 +2,8 @@
 //! extended): crate `jpeg-decoder` has 8 bits only.
 
 use super::super::ImageError;
+use super::super::jpeg::markers::{DRI, Markers, SOS};
 use super::dataset::damaged;
-use super::marker::{DRI, SOI, SOS, marker};
 use super::shape::Shape;
 use std::f64::consts::PI;
 
@@ -28,12 +28,11 @@ pub(super) fn decode(data: &[u8], shape: Shape) -> Result<Vec<u32>, ImageError> 
 }
 
 fn stream(data: &[u8], shape: Shape) -> Option<Vec<u32>> {
-    let mut rest = data.strip_prefix(&[0xff, SOI])?;
+    let mut markers = Markers::of(data).ok()?;
     let mut tables = Tables::default();
     loop {
-        let (kind, content, behind) = marker(rest)?;
-        rest = behind;
-        match kind {
+        let (marker, content) = markers.step().ok()??;
+        match marker {
             DQT => tables.quantisers(content)?,
             DHT => tables.codes(content)?,
             DRI => tables.restart = u16::from_be_bytes(*content.first_chunk()?).into(),
@@ -41,7 +40,7 @@ fn stream(data: &[u8], shape: Shape) -> Option<Vec<u32>> {
                 // One component: its number, its two tables; all coefficients at full precision.
                 let &[1, _, both, 0, 63, 0] = content else { return None };
                 let scan = Scan { tables: &tables, dc: both >> 4, ac: both & 15 };
-                return scan.samples(rest, shape);
+                return scan.samples(markers.rest(), shape);
             }
             0xc0..=0xcf => tables.quantiser = (*content.get(8)?).into(),
             _ => {}

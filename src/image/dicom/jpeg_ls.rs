@@ -5,8 +5,8 @@
 //! This one takes the memory of the frame that the file describes and works once a sample.
 
 use super::super::ImageError;
+use super::super::jpeg::markers::{DRI, Markers, SOS};
 use super::dataset::damaged;
-use super::marker::{DRI, SOI, SOS, marker};
 use super::shape::Shape;
 
 const SOF55: u8 = 0xf7;
@@ -25,14 +25,13 @@ pub(super) fn decode(data: &[u8], shape: Shape) -> Result<Vec<u32>, ImageError> 
 }
 
 fn stream(data: &[u8], shape: Shape) -> Option<Vec<u32>> {
-    let mut rest = data.strip_prefix(&[0xff, SOI])?;
+    let mut markers = Markers::of(data).ok()?;
     let (mut bits, mut preset) = (None, [0u16; 5]);
     let mut samples = Vec::new();
     let mut done = 0;
     while done < shape.samples {
-        let (kind, content, behind) = marker(rest)?;
-        rest = behind;
-        match kind {
+        let (marker, content) = markers.step().ok()??;
+        match marker {
             SOF55 if bits.is_none() => {
                 let &[precision, a, b, c, d, components, ..] = content else { return None };
                 let sides = [[a, b], [c, d]].map(|v| usize::from(u16::from_be_bytes(v)));
@@ -61,9 +60,9 @@ fn stream(data: &[u8], shape: Shape) -> Option<Vec<u32>> {
                     return None;
                 }
                 let coding = Coding::new(bits?, near, preset)?;
-                let mut scan = Scan::new(coding, rest, shape.columns, components);
+                let mut scan = Scan::new(coding, markers.rest(), shape.columns, components);
                 scan.decode(&mut samples, done, shape, interleave == 2)?;
-                rest = scan.bits.rest;
+                markers.skip_to_end_of(scan.bits.rest);
                 done += components;
             }
             _ => {}

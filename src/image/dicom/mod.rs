@@ -16,7 +16,6 @@ mod file;
 mod jpeg;
 mod jpeg2000;
 mod jpeg_ls;
-mod marker;
 mod pixels;
 mod run_lengths;
 mod scale;

@@ -1,9 +1,10 @@
 //! The samples of a picture, native or compressed, frame by frame.
 
+use super::super::jpeg::Process;
 use super::super::{ImageError, ImageFormat, checked_area};
 use super::dataset::{Coding, damaged, items};
 use super::shape::{Shape, interleaved};
-use super::syntax::{Packing, Process};
+use super::syntax::Packing;
 use super::{Colour, Picture, jpeg, jpeg_ls, jpeg2000, run_lengths};
 use crate::image::read::plausible::plausible_scan;
 use std::borrow::Cow;

@@ -1,6 +1,7 @@
 //! How a file and its pixel data are written (PS3.5 section 10).
 
 use super::super::ImageError;
+use super::super::jpeg::Process;
 use super::dataset::{Coding, damaged};
 
 /// A transfer syntax that is read.
@@ -16,21 +17,11 @@ pub(super) struct Syntax {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     RunLengths,
-    /// JPEG of one process, and no other.
+    /// JPEG of one of the processes that DICOM still names: baseline (process 1, 8 bits), extended (2 and 4, 8 or
+    /// 12 bits) or lossless (14, 2 to 16 bits).
     Jpeg(Process),
     JpegLs,
     Jpeg2000,
-}
-
-/// The processes of JPEG that DICOM still names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Process {
-    /// Process 1: 8 bits.
-    Baseline,
-    /// Processes 2 and 4: 8 or 12 bits.
-    Extended,
-    /// Process 14: 2 to 16 bits.
-    Lossless,
 }
 
 impl Syntax {

@@ -5,13 +5,10 @@
 
 use super::plausible::plausible_area;
 use super::png;
-use crate::image::jpeg;
-use crate::image::jpeg::Process;
-use crate::image::raster::{Depth, Raster};
-
 use super::tiff;
+use crate::image::jpeg::{self, Process};
+use crate::image::raster::{Depth, Raster};
 use crate::image::{ImageError, ImageFormat};
-
 use ::image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageReader, Limits};
 use std::io::Cursor;
 

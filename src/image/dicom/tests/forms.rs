@@ -244,7 +244,7 @@ fn streams_are_what_they_are_said_to_be() {
     let with =
         |syntax: &str, stream: &[u8]| refusal(&encapsulated(syntax, &shape, b"1 ", &[&[], stream]));
     for syntax in ["1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"] {
-        assert!(with(syntax, stream).contains("not of the process"));
+        assert!(with(syntax, stream).contains("another process"));
     }
     let change = |from: &[u8], to: &[u8]| {
         let mut bytes = stream.to_vec();

@@ -144,6 +144,7 @@ fn windows_that_cannot_be_are_refused() {
 #[test]
 fn what_has_no_place_is_refused() {
     let pixels = words(&VALUES);
+    let deep_rgb = Shape { bits: [32, 32], photometric: b"RGB ", ..SHAPE };
     let with = |more: &[testing::Entry<'_>]| refusal(&picture(EXPLICIT, &SHAPE, more, &pixels));
     for (text, words) in [
         (with(&[((0x28, 2), b"US", &[3, 0])]), "MONOCHROME2 with 3 samples"),
@@ -163,6 +164,10 @@ fn what_has_no_place_is_refused() {
         (
             refusal(&picture("1.2.840.10008.1.2.4.100 ", &SHAPE, &[], &pixels)),
             "4.100, which is not read",
+        ),
+        (
+            refusal(&picture(EXPLICIT, &deep_rgb, &[((0x28, 2), b"US", &[3, 0])], &[0; 72])),
+            "in colour with 32 bits a sample; expected grayscale of 1 to 32 bits a sample, or RGB of 1 to 16",
         ),
         (refusal(&picture("1.2.3/../ ", &SHAPE, &[], &pixels)), "is none"),
         (refusal(&file(EXPLICIT, &[])), "no pixel data"),

@@ -5,8 +5,11 @@
 //! frame, and that by a process that nobody asked for if there is another than was announced. So the
 //! frame and the number of scans are known first.
 
+pub(super) mod markers;
+
 use super::{ImageError, ImageFormat};
 use crate::network::MAX_PIXELS;
+use markers::{APP14, Markers, SOS};
 
 /// How samples are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +59,14 @@ const MAX_VISITS: usize = 16 * MAX_PIXELS;
 /// The frame of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
+    pub(super) process: Process,
+    /// Bits of a sample.
+    pub(super) bits: u8,
     pub(super) height: usize,
     pub(super) width: usize,
     pub(super) components: usize,
+    /// Whether three components are luminance and two differences, if the stream says so in Adobe's way.
+    pub(super) turned: Option<bool>,
 }
 
 /// The one frame of a stream, of a process that is `allowed` and with no more scans than it has use
@@ -75,20 +83,10 @@ pub(super) fn frame(
 }
 
 fn walk(stream: &[u8], allowed: &[Process]) -> Result<Frame, &'static str> {
-    let mut rest = stream.strip_prefix(&[0xff, 0xd8]).ok_or("its JPEG stream has no beginning")?;
-    let mut frame: Option<(Frame, Process)> = None;
+    let mut markers = Markers::of(stream)?;
+    let (mut frame, mut turned): (Option<Frame>, _) = (None, None);
     let mut scans = 0;
-    loop {
-        let marker = marker(&mut rest)?;
-        match marker {
-            // The end.
-            0xd9 => break,
-            // No length follows: of a restart outside a scan, and what stands for itself.
-            0x01 | 0xd0..=0xd7 => continue,
-            0xd8 => return Err("its JPEG stream begins twice"),
-            _ => {}
-        }
-        let segment = segment(&mut rest)?;
+    while let Some((marker, segment)) = markers.step()? {
         match marker {
             // Tables of codes and of arithmetic coding, and an extension's reserved marker.
             0xc4 | 0xc8 | 0xcc => {}
@@ -96,79 +94,43 @@ fn walk(stream: &[u8], allowed: &[Process]) -> Result<Frame, &'static str> {
                 let process = Process::of(marker).filter(|process| allowed.contains(process));
                 let process = process
                     .ok_or("its JPEG stream is of another process than can be expected here")?;
-                if frame.replace((read_frame(segment)?, process)).is_some() {
+                if frame.replace(read_frame(process, segment)?).is_some() {
                     return Err("its JPEG stream has several frames");
                 }
             }
-            // A scan, and the codes behind it.
-            0xda => {
-                let (frame, process) =
-                    frame.ok_or("its JPEG stream has a scan before its frame")?;
+            SOS => {
+                let frame = frame.ok_or("its JPEG stream has a scan before its frame")?;
                 scans += 1;
-                if scans > process.most_scans(frame) {
+                if scans > frame.process.most_scans(frame) {
                     return Err("its JPEG stream has more scans than any picture needs");
                 }
-                skip_codes(&mut rest);
+                markers.skip_codes();
+            }
+            APP14 if segment.starts_with(b"Adobe") => {
+                turned = segment.get(11).map(|&turn| turn == 1);
             }
             _ => {}
         }
     }
     match (frame, scans) {
-        (Some((frame, _)), 1..) => Ok(frame),
+        (Some(frame), 1..) => Ok(Frame { turned, ..frame }),
         _ => Err("its JPEG stream has no picture"),
     }
 }
 
-const CUT: &str = "its JPEG stream is cut off";
-
-/// The next marker, behind any number of bytes that fill up.
-fn marker(rest: &mut &[u8]) -> Result<u8, &'static str> {
-    loop {
-        match **rest {
-            [0xff, 0xff, ..] => *rest = &rest[1..],
-            [0xff, 0x00, ..] => return Err("its JPEG stream has codes outside a scan"),
-            [0xff, marker, ref behind @ ..] => {
-                *rest = behind;
-                return Ok(marker);
-            }
-            [] | [0xff] => return Err(CUT),
-            _ => return Err("its JPEG stream has something else than a marker"),
-        }
-    }
-}
-
-/// What belongs to a marker; its length counts itself.
-fn segment<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], &'static str> {
-    let (&length, behind) = rest.split_first_chunk::<2>().ok_or(CUT)?;
-    let length = usize::from(u16::from_be_bytes(length)).checked_sub(2).ok_or(CUT)?;
-    let (segment, behind) = behind.split_at_checked(length).ok_or(CUT)?;
-    *rest = behind;
-    Ok(segment)
-}
-
-fn read_frame(segment: &[u8]) -> Result<Frame, &'static str> {
-    let &[_, h0, h1, w0, w1, components, ref list @ ..] = segment else { return Err(CUT) };
+fn read_frame(process: Process, segment: &[u8]) -> Result<Frame, &'static str> {
+    const OTHER: &str = "its JPEG stream has a frame of another length than it says";
+    let &[bits, h0, h1, w0, w1, components, ref list @ ..] = segment else { return Err(OTHER) };
     let side = |bytes| usize::from(u16::from_be_bytes(bytes));
-    let frame = Frame {
-        height: side([h0, h1]),
-        width: side([w0, w1]),
-        components: usize::from(components),
-    };
-    if list.len() != 3 * frame.components {
-        return Err("its JPEG stream has a frame of another length than it says");
+    let (height, width) = (side([h0, h1]), side([w0, w1]));
+    let components = usize::from(components);
+    if list.len() != 3 * components {
+        return Err(OTHER);
     }
-    if frame.height == 0 || frame.width == 0 || frame.components == 0 {
+    if height == 0 || width == 0 || components == 0 {
         return Err("its JPEG stream says no size");
     }
-    Ok(frame)
-}
-
-/// Passes over the codes of a scan: up to a marker that is no restart.
-fn skip_codes(rest: &mut &[u8]) {
-    let is_end = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xd0..=0xd7 | 0xff);
-    // Without an end the next step finds that there is none.
-    let end = rest.windows(2).position(is_end).unwrap_or(rest.len());
-    *rest = &rest[end..];
+    Ok(Frame { process, bits, height, width, components, turned: None })
 }
 
 #[cfg(test)]
@@ -201,7 +163,14 @@ mod tests {
             &stream(&[(0xe1, noise), (0xfe, noise), (0xc0, GREY), (0xda, SCAN)]),
             &[Process::Baseline],
         );
-        assert_eq!(found, Ok(Frame { height: 5, width: 256, components: 1 }));
+        let process = Process::Baseline;
+        let (bits, height, width, components, turned) = (8, 5, 256, 1, None);
+        assert_eq!(found, Ok(Frame { process, bits, height, width, components, turned }));
+        let adobe = |turn: u8| [&b"Adobe\0d\0\0\0\0"[..], &[turn]].concat();
+        for (turn, expected) in [(0, Some(false)), (1, Some(true))] {
+            let bytes = stream(&[(0xc0, GREY), (0xee, &adobe(turn)), (0xda, SCAN)]);
+            assert_eq!(walk(&bytes, &[Process::Baseline]).unwrap().turned, expected);
+        }
     }
 
     #[test]
