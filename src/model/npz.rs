@@ -3,11 +3,13 @@
 //! `conv00_bias`.
 
 use super::description::{Weights, formula};
+use super::float::mean_shift::unfolded_bias;
 use super::load::{Arrays, Tensor, assemble, from_f16};
 use super::{Description, FloatLinear, FloatModel, ModelError};
 use crate::image::read::npy::Header;
 use ndarray::{Array1, ArrayD};
 use ndarray_npy::{ReadNpyExt, WriteNpyError, WriteNpyExt};
+use std::borrow::Cow;
 use std::io::{self, Read, Seek, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -111,10 +113,16 @@ pub fn save_npz(
     };
     let described = super::layers::described(model).map_err(io::Error::other)?;
     let arrays = described.linears().zip(model.network.linears());
-    for (i, ((_, weights), (_, l))) in arrays.enumerate() {
+    let count = model.network.linears().count();
+    for (((_, weights), (_, l)), number) in arrays.zip(1..) {
         let weights = stored_weights(weights, l)?;
-        entry(format!("w{}", i + 1), &|out| weights.write_npy(out))?;
-        entry(format!("b{}", i + 1), &|out| l.bias.write_npy(out))?;
+        // A reader folds the mean shift in, which changes nothing of a first layer that has it.
+        let bias = match model.network.adds_mean() && number == count {
+            true => Cow::Owned(unfolded_bias(l)),
+            false => Cow::Borrowed(&l.bias),
+        };
+        entry(format!("w{number}"), &|out| weights.write_npy(out))?;
+        entry(format!("b{number}"), &|out| bias.write_npy(out))?;
     }
     if let Some(json) = description {
         let json = Array1::from_vec(json.as_bytes().to_vec());
@@ -229,6 +237,26 @@ mod tests {
             let loaded = load_npz(bytes, None).unwrap();
             assert_eq!(loaded.network, model.network);
             assert_eq!((loaded.sigma, loaded.piecewise), (model.sigma, None));
+        }
+    }
+
+    /// A mean shift is folded in once, by whoever reads the file.
+    #[test]
+    fn a_mean_shift_is_saved_as_it_is_described() {
+        for residual in [true, false] {
+            let model =
+                crate::model::random_model(&[4, 3], 1.0, residual).with_mean_shift().unwrap();
+            let mut bytes = Cursor::new(Vec::new());
+            save_npz(&model, Some(&describe(&model)), Packing::Stored, &mut bytes).unwrap();
+            let loaded = load_npz(bytes, None).unwrap();
+            assert!(loaded.mean_shift);
+            for ((_, read), (_, saved)) in loaded.network.linears().zip(model.network.linears()) {
+                for (a, b) in
+                    read.weights.iter().zip(&saved.weights).chain(read.bias.iter().zip(&saved.bias))
+                {
+                    assert!((a - b).abs() < 1e-5, "residual {residual}: {a}, {b}");
+                }
+            }
         }
     }
 

@@ -14,6 +14,7 @@
 use crate::model::{FloatLinear, PublicModel};
 use crate::network::{LinearShape, PatchGrid};
 use crate::numbers::fixed::encode;
+use ndarray::Array1;
 
 /// What the paper adds to the mean of a patch.
 const OFFSET: f64 = 0.5;
@@ -31,6 +32,11 @@ pub(in crate::model) fn fold_into_first(layer: &mut FloatLinear) {
 /// Folds the constant part of m into the last layer of a model that adds the patch mean.
 pub(in crate::model) fn fold_into_last(layer: &mut FloatLinear) {
     layer.bias.mapv_inplace(|b| (f64::from(b) + OFFSET) as f32);
+}
+
+/// The last layer's bias as it was before [`fold_into_last`].
+pub(in crate::model) fn unfolded_bias(layer: &FloatLinear) -> Array1<f32> {
+    layer.bias.mapv(|b| (f64::from(b) - OFFSET) as f32)
 }
 
 /// The weights at scale 2^frac, row-major, with rows that sum to 0 exactly: each row less its mean is
@@ -91,7 +97,7 @@ mod tests {
     };
     use crate::network::Op;
     use crate::numbers::ring::RingBits;
-    use ndarray::{Array1, Array2};
+    use ndarray::Array2;
     use proptest::prelude::*;
 
     const SIZE: (usize, usize) = (17, 14);
