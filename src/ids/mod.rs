@@ -21,3 +21,7 @@ pub use id::{
 };
 pub use party::Party;
 pub use role::Role;
+
+/// The most bytes of one message between the two servers: the payload of a frame, and so the largest opening of a
+/// batch.
+pub const MAX_PAYLOAD: usize = 16 << 20;

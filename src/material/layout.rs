@@ -1,7 +1,7 @@
 //! Which chunks a slot's explicit material consists of, in file order.
 
-use crate::ids::Party;
 use crate::ids::codec::{ORIGIN, encode_as_number};
+use crate::ids::{MAX_PAYLOAD, Party};
 use crate::kernels::one_hot_words;
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
 use crate::network::{NetworkError, Op};
@@ -15,8 +15,6 @@ const BATCH_ROWS: usize = 128;
 const BATCH_ACTIVATIONS: usize = 1 << 17;
 /// The largest opening of one batch, in bytes; well under the wire's frame limit.
 const MAX_OPENING: usize = 8 << 20;
-/// The largest opening that a frame of the wire takes (`wire::MAX_PAYLOAD`).
-const MAX_PAYLOAD: usize = 16 << 20;
 /// The most patches a batch may have in any format.
 const MAX_BATCH_ROWS: usize = 1 << 16;
 

@@ -1,12 +1,11 @@
 //! Frames: length u32, tag u8, batch u32 (little-endian), payload.
 
 use super::NetError;
+use crate::ids::MAX_PAYLOAD;
 use std::io::{ErrorKind, Read, Write};
 
 /// Bytes of a frame's header.
 pub(super) const HEADER_LEN: usize = 9;
-/// The longest payload a frame may carry; a larger announced length is refused before allocation.
-pub const MAX_PAYLOAD: usize = 16 << 20;
 /// What is allocated for a payload before its bytes come.
 const AT_ONCE: usize = 1 << 20;
 /// The longest reason of an abort that is shown.

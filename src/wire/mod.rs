@@ -21,8 +21,9 @@ mod tests;
 mod tls;
 mod tls_stream;
 
+pub use crate::ids::MAX_PAYLOAD;
 pub use error::{NetError, Refusal};
-pub use frame::{Frame, MAX_PAYLOAD, Tag};
+pub use frame::{Frame, Tag};
 pub use listen::{Door, HALF_OPEN, Listener};
 pub use mem::{MemChannel, pair};
 pub use stream::StreamChannel;

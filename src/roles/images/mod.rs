@@ -19,5 +19,5 @@ pub use error::PictureError;
 pub use levels::{ImageLevels, Levels, Noise};
 pub use listing::{images, is_folder, is_stream, shares};
 pub use names::{CHANNELS, base_name, ensure_distinct, restored_name};
-pub use read::{open_rows, read_image_bytes, read_picture, read_reference};
+pub use read::{MAX_WHOLE_BYTES, open_rows, read_image_bytes, read_picture, read_reference};
 pub use target::{Target, output_format, write_raster};

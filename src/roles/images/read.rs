@@ -10,8 +10,8 @@ use std::fs::File;
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
-/// The most bytes an image file may have.
-const MAX_IMAGE_BYTES: u64 = 4 << 30;
+/// The most bytes of a file that is read as a whole.
+pub const MAX_WHOLE_BYTES: u64 = 4 << 30;
 
 /// The bytes of an image's file, or of standard input.
 ///
@@ -23,7 +23,7 @@ pub fn read_image_bytes(path: &Path) -> Result<Vec<u8>, FormatError> {
         false => Box::new(open(path)?),
     };
     let mut bytes = Vec::new();
-    let read = source.take(MAX_IMAGE_BYTES).read_to_end(&mut bytes);
+    let read = source.take(MAX_WHOLE_BYTES).read_to_end(&mut bytes);
     read.map_err(|e| FormatError::io(path, "read", e))?;
     Ok(bytes)
 }

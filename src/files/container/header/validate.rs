@@ -13,7 +13,7 @@ pub(in crate::files) const MAX_PIXELS: u64 = 1 << 28;
 /// The most ring elements of a model; more would not fit a machine.
 const MAX_ELEMENTS: u64 = 1 << 40;
 /// The most bytes and chunks of a payload: small enough that file lengths never overflow.
-const MAX_PAYLOAD: u64 = 1 << 50;
+const MAX_FILE_PAYLOAD: u64 = 1 << 50;
 /// The most bytes of a public model description.
 const MAX_DESCRIPTION: u64 = MAX_JSON as u64;
 const MAX_SLOTS: u64 = 1 << 40;
@@ -30,8 +30,8 @@ pub(in crate::files) struct Invalid {
 
 pub(in crate::files) fn validate(header: &Header) -> Result<(), Invalid> {
     let Header { payload_len, chunks, .. } = *header;
-    range("payload_len", payload_len, 1, MAX_PAYLOAD, "1 to 2^50 bytes")?;
-    range("chunks", chunks, 1, MAX_PAYLOAD, "1 to 2^50")?;
+    range("payload_len", payload_len, 1, MAX_FILE_PAYLOAD, "1 to 2^50 bytes")?;
+    range("chunks", chunks, 1, MAX_FILE_PAYLOAD, "1 to 2^50")?;
     protection(header)?;
     match &header.body {
         Body::PublicModel(_) => {
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn every_rule_refuses() {
         refused(Header { payload_len: 0, ..header(image()) }, "payload_len");
-        refused(Header { payload_len: MAX_PAYLOAD + 1, ..header(image()) }, "payload_len");
+        refused(Header { payload_len: MAX_FILE_PAYLOAD + 1, ..header(image()) }, "payload_len");
         refused(Header { chunks: 0, ..header(image()) }, "chunks");
         refused(header(ImageShare { height: 0, ..image() }), "height");
         refused(header(ImageShare { width: 0, ..image() }), "width");
