@@ -36,6 +36,11 @@ impl From<GatewayError> for Failure {
             GatewayError::FramesInTiles { side, .. } => {
                 (Code::Usage, format!("leave --tile away, or give --tile {side}"))
             }
+            GatewayError::ListTooLong { .. } => (
+                Code::Input,
+                "share into another folder, or remove the list: then every image is shared again"
+                    .into(),
+            ),
             GatewayError::EstimateInTiles => {
                 let text = "--sigma auto does not go with --tile: a noise level is told of the whole \
                             image, which is never there at once";

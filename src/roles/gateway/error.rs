@@ -1,6 +1,7 @@
 //! Why images cannot be shared.
 
 use crate::files::FormatError;
+use crate::ids::Bytes;
 use crate::model::{Clamping, Unfit};
 
 /// Why images cannot be shared.
@@ -41,4 +42,10 @@ pub enum GatewayError {
          there at once"
     )]
     EstimateInTiles,
+    /// A folder's list of what was shared into it is longer than any that was written for it.
+    #[error("the list of shared images is longer than {}, the most that is read", Bytes(*.limit))]
+    ListTooLong {
+        /// Bytes.
+        limit: u64,
+    },
 }

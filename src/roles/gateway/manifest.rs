@@ -5,10 +5,11 @@
 //! can try out whether a picture is on the list. How many entries there are, and in which order they came, is all that
 //! it tells.
 
-use super::Gateway;
 use super::request::ShareImages;
+use super::{Gateway, GatewayError};
 use crate::files::FormatError;
 use crate::image::dicom::Window;
+use crate::roles::error::RoleError;
 use crate::roles::images::{Noise, base_name};
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -25,6 +26,8 @@ const CONTEXT: &str = "ppdenoise list of shared images v1";
 const PIECE: usize = 1 << 16;
 /// Hexadecimal digits of an entry.
 const ENTRY_LEN: usize = 32;
+/// The longest list that is read: about two million images.
+const MAX_LIST: u64 = 64 << 20;
 
 /// The images that were shared into a folder.
 pub(super) struct Manifest {
@@ -42,19 +45,23 @@ impl Manifest {
     /// The list of a folder; empty if there is none yet.
     ///
     /// # Errors
-    /// [`FormatError`] if it cannot be read.
+    /// [`FormatError`] if it cannot be read; [`GatewayError::ListTooLong`].
     pub(super) fn open(
         folder: &Path,
         gateway: &Gateway,
         request: &ShareImages<'_>,
-    ) -> Result<Self, FormatError> {
+    ) -> Result<Self, RoleError> {
         let path = folder.join(FILE_NAME);
         let entries = match File::open(&path) {
             Err(e) if e.kind() == ErrorKind::NotFound => HashSet::new(),
-            Err(e) => return Err(FormatError::io(&path, "open", e)),
-            Ok(mut file) => {
+            Err(e) => return Err(FormatError::io(&path, "open", e).into()),
+            Ok(file) => {
                 let mut text = String::new();
-                file.read_to_string(&mut text).map_err(|e| FormatError::io(&path, "read", e))?;
+                let read = file.take(MAX_LIST + 1).read_to_string(&mut text);
+                if read.map_err(|e| FormatError::io(&path, "read", e))? as u64 > MAX_LIST {
+                    let error = GatewayError::ListTooLong { limit: MAX_LIST };
+                    return Err(RoleError::from(error).about(&path));
+                }
                 entries(&text)
             }
         };

@@ -1,5 +1,6 @@
 //! Sharing a folder again: what was shared is passed over, what changed is not.
 
+use crate::common::refusal::INPUT;
 use crate::common::{Ended, KEYS, Lab, noisy_crop};
 use ppdenoise::image::add_gaussian;
 use std::fs;
@@ -86,6 +87,21 @@ fn the_list_tells_nothing_and_a_damaged_one_loses_nothing() {
     lab.write("shares/.shared", &list.as_bytes()[..end]);
     assert_eq!(shared(&share(&lab, &[])), (vec!["c.png".into()], 2));
     assert_eq!(shared(&share(&lab, &[])), (vec![], 3));
+}
+
+/// A list comes with its folder, from anybody: it is not read into memory whatever its length.
+#[test]
+fn a_list_that_is_too_long_is_refused() {
+    let lab = lab();
+    share(&lab, &[]).done();
+    let list = fs::OpenOptions::new().write(true).open(lab.path("shares/.shared")).unwrap();
+    list.set_len((64 << 20) + 1).unwrap();
+    let before = lab.names("shares");
+    share(&lab, &[])
+        .refused_once(INPUT, &["shares/.shared", "longer than 67.11 MB", "another folder"]);
+    assert_eq!(lab.names("shares"), before);
+    list.set_len(64 << 20).unwrap();
+    assert_eq!(shared(&share(&lab, &[])).1, 3, "what is not too long is read");
 }
 
 /// With a prefix nothing is remembered: its files are there or not.
