@@ -28,6 +28,11 @@ impl From<ReceiverError> for Failure {
                 (Code::Usage, "give the shares of all of them, or an --out file for this one")
             }
             E::OneFile { .. } => (Code::Usage, "give a folder that exists as --out"),
+            E::FramesForOneFile { .. } => (
+                Code::Usage,
+                "give a folder that exists as --out, for a picture of each frame; or the DICOM file that was \
+                 shared as --like, and an --out that ends in .dcm",
+            ),
             E::NoOriginal { .. } => {
                 (Code::Input, "give the folder of the DICOM files that were shared, by their names")
             }

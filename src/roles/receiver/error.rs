@@ -61,6 +61,12 @@ pub enum ReceiverError {
         /// How many.
         images: usize,
     },
+    /// Frames of one file for one file that is no DICOM file.
+    #[error("{frames} frames do not go into one picture")]
+    FramesForOneFile {
+        /// How many.
+        frames: usize,
+    },
     /// A folder of originals, and results that are not called by their names.
     #[error("originals in a folder go with results in a folder")]
     OriginalsForOneFile,

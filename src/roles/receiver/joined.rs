@@ -59,7 +59,7 @@ impl Work<'_> {
             ImageError::Io(e) => RoleError::from(FormatError::from_writer(e)),
             e => RoleError::from(e).about(out.name()),
         };
-        let Scan { tiling, channels, ref cores } = *scan;
+        let Scan { tiling, channels, ref cores, .. } = *scan;
         let (height, width) = tiling.size();
         let reference = self.request.reference(reference);
         // Compared as a whole, if it is compared.

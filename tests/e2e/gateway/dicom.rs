@@ -121,6 +121,29 @@ fn a_folder_of_scans_comes_back_as_one() {
     let rows: Vec<&[f32]> = first.pixels().chunks(48).rev().collect();
     let turned = GreyImage::new(40, 48, rows.concat()).unwrap();
     assert!(difference(&turned, &second).0 < 3.0);
+    // Without their originals frames are pictures, one file each.
+    let plain = ["reconstruct", "results", "--keys", KEYS, "--out"];
+    fs::create_dir(lab.path("plain")).unwrap();
+    lab.run(&[&plain[..], &["plain"]].concat()).done();
+    assert_eq!(
+        lab.names("plain"),
+        ["IM000001.png", "frames-1.png", "frames-2.png", "frames-3.png"]
+    );
+    for frame in 0..3 {
+        let png = lab.image(&format!("plain/frames-{}.png", frame + 1));
+        assert_eq!((png.height(), png.width()), SIZE);
+        let (_, max) = difference(&png, &frames.frame(frame).unwrap()[0]);
+        assert!(max < 0.1, "frame {frame}: {max}");
+    }
+    let frames_alone: Vec<String> =
+        lab.names("results").into_iter().filter(|name| !name.contains("IM000001")).collect();
+    let frames_alone: Vec<String> =
+        frames_alone.iter().map(|name| format!("results/{name}")).collect();
+    let shares: Vec<&str> = frames_alone.iter().map(String::as_str).collect();
+    let one_file = ["--keys", KEYS, "--out", "one.png"];
+    lab.run(&[&["reconstruct"][..], &shares, &one_file].concat())
+        .refused_once(USAGE, &["one.png", "3 frames do not go into one picture", "--like"]);
+    assert!(!lab.exists("one.png"));
     for name in lab.names("shares").iter().chain(&lab.names("results")) {
         let folder = if lab.exists(&format!("shares/{name}")) { "shares" } else { "results" };
         for secret in SECRETS {
@@ -140,6 +163,49 @@ fn a_folder_of_scans_comes_back_as_one() {
     let tiled = ["share-image", "scans/frames.dcm", "--keys", KEYS, "--model", "model.pub"];
     lab.run(&[&tiled[..], &["--out", "tiled", "--tile", "16"]].concat())
         .refused_once(USAGE, &["3 frames is not cut into tiles", "--tile 48"]);
+}
+
+/// A picture in colour comes back as the file that it came from, of channels that were denoised one by one.
+#[test]
+fn a_scan_in_colour_goes_through_two_servers() {
+    let lab = Lab::new();
+    lab.write("rgb.dcm", &fixture("rgb.dcm"));
+    lab.share_model(&[]);
+    lab.run(&["share-image", "rgb.dcm", "--keys", KEYS, "--model", "model.pub", "--out", "img"])
+        .refused_once(INPUT, &["in colour", "--color"]);
+    lab.share_image("rgb.dcm", "img", &["--color"]);
+    lab.triples("trip", SIZE, 3);
+    let channels = ["red", "green", "blue"];
+    let jobs = [0, 1].map(|party| {
+        Job::new(party).with(|job| {
+            job.images = channels.map(|c| format!("img-{c}.s{party}")).into();
+            job.outs = channels.map(|c| format!("den-{c}.s{party}")).into();
+        })
+    });
+    reports(lab.serve(&jobs[0], &jobs[1]));
+    let results: Vec<String> =
+        channels.iter().flat_map(|c| [0, 1].map(|p| format!("den-{c}.s{p}"))).collect();
+    let shares: Vec<&str> = results.iter().map(String::as_str).collect();
+    let like = ["--keys", KEYS, "--like", "rgb.dcm", "--out", "x.dcm"];
+    lab.run(&[&["reconstruct"][..], &shares, &like].concat()).done();
+    let twin = ["denoise", "rgb.dcm", "--color", "--model", TINY, "--twin", "--out", "twin.dcm"];
+    lab.run(&twin).done();
+    let [secure, plain, noisy] =
+        ["x.dcm", "twin.dcm", "rgb.dcm"].map(|name| decode(&lab.read(name), None).unwrap());
+    assert!(secure.is_colour());
+    let planes = secure.planes().iter().zip(plain.planes()).zip(noisy.planes());
+    for ((secure, plain), noisy) in planes {
+        let (mean, max) = difference(secure, plain);
+        assert!(mean <= 0.6 && max <= 3.0, "mean {mean:.4}, max {max:.4}");
+        assert!(difference(secure, noisy).0 > 0.5, "something was denoised");
+    }
+    let derived = lab.read("x.dcm");
+    for secret in SECRETS {
+        assert!(holds(&derived, secret), "{secret} belongs into the derived file");
+        for name in &results {
+            assert!(!holds(&lab.read(name), secret), "{secret} in {name}");
+        }
+    }
 }
 
 /// Derived objects are read as what they should be, and hold what the original held.
@@ -268,7 +334,7 @@ fn a_process_that_was_not_announced_is_refused() {
     lab.write("many.jpg", &progressive_jpeg(size, 20_000));
     for name in ["many.dcm", "one.dcm", "lossless.dcm", "many.jpg"] {
         let add = ["add-noise", name, "--sigma", "5", "--seed", "1", "--out", "x.png"];
-        let words = if name == "many.jpg" { "more scans" } else { "not of the process" };
+        let words = if name == "many.jpg" { "more scans" } else { "another process" };
         lab.run(&add).refused(INPUT, &[name, words]);
         assert!(!lab.exists("x.png"));
     }

@@ -12,7 +12,9 @@ use crate::files::folder::files_in;
 use crate::ids::{ImageId, Party, SessionId};
 use crate::image::{Depth, ImageFormat, Tiling};
 use crate::roles::error::RoleError;
-use crate::roles::images::{CHANNELS, Target, base_name, ensure_distinct, restored_name, shares};
+use crate::roles::images::{
+    CHANNELS, Target, base_name, ensure_distinct, is_folder, restored_name, shares,
+};
 use crate::roles::observer::Observer;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -50,6 +52,8 @@ pub(super) struct Scan {
     pub(super) channels: usize,
     /// One a core, row after row.
     pub(super) cores: Vec<Core>,
+    /// Whether they are the frames of one file, each an image of its own.
+    frames: bool,
 }
 
 /// The tile that answers for a core.
@@ -100,6 +104,36 @@ impl Job {
             _ => format!("{name}.dcm"),
         };
         Ok(())
+    }
+
+    /// Itself, or its frames one by one where no file takes them together.
+    ///
+    /// # Errors
+    /// [`ReceiverError::FramesForOneFile`].
+    fn by_frames(self, request: &Reconstruct) -> Result<Vec<Job>, RoleError> {
+        let folder = is_folder(&request.out);
+        let out = if folder { request.out.join(&self.name) } else { request.out.clone() };
+        let is_dicom = self.target(request, &out).is_dicom();
+        match self.parts {
+            Parts::Tiles(Scan { frames: true, cores, .. }) if !is_dicom => {
+                if !folder {
+                    let error = ReceiverError::FramesForOneFile { frames: cores.len() };
+                    return Err(RoleError::from(error).about(&out));
+                }
+                let digits = cores.len().to_string().len();
+                let (stem, extension) = self.name.rsplit_once('.').unwrap_or((&self.name, "png"));
+                let frame = |(core, number): (Core, usize)| Job {
+                    name: format!("{stem}-{number:0digits$}.{extension}"),
+                    depth: self.depth,
+                    parts: Parts::Planes(core.pairs),
+                    part_of: None,
+                    scan: None,
+                    original: None,
+                };
+                Ok(cores.into_iter().zip(1..).map(frame).collect())
+            }
+            parts => Ok(vec![Job { parts, ..self }]),
+        }
     }
 
     /// Where its image goes.
@@ -181,6 +215,7 @@ pub(super) fn plan(
             }
         });
     }
+    let mut jobs = by_frames(jobs, request)?;
     jobs.sort_by(|a, b| a.name.cmp(&b.name));
     ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.file().name())))?;
     match request.shares.first() {
@@ -222,6 +257,15 @@ fn pairs(
         refuse(work, &file, ReceiverError::HalfMissing { party }, observer);
     }
     Ok(pairs)
+}
+
+/// The jobs, those of frames that no file takes together one by one.
+fn by_frames(jobs: Vec<Job>, request: &Reconstruct) -> Result<Vec<Job>, RoleError> {
+    let mut all = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        all.extend(job.by_frames(request)?);
+    }
+    Ok(all)
 }
 
 /// Tells of a file that makes no image.

@@ -37,7 +37,7 @@ pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refu
 /// The image of tiles that are all here.
 fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
     let (mut tiling, mut said) = (None, None);
-    let mut cores = Vec::with_capacity(tiles.len());
+    let mut cores: Vec<Core> = Vec::with_capacity(tiles.len());
     // By rows, and within a row by columns.
     for planes in tiles.into_values() {
         let mut core = Core { inset: (0, 0), pairs: Vec::with_capacity(channels) };
@@ -51,7 +51,13 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
         cores.push(core);
     }
     let (name, depth, scan) = said?;
-    let parts = Parts::Tiles(Scan { tiling: tiling?, channels, cores });
+    let tiling = tiling?;
+    // Frames have no neighbours, and tiles have some on every side but the image's.
+    let frames = scan.is_some()
+        && tiling.counts().1 == 1
+        && cores.len() > 1
+        && cores.iter().all(|core| core.inset == (0, 0));
+    let parts = Parts::Tiles(Scan { tiling, channels, cores, frames });
     Some(Job { name, depth, parts, part_of: None, scan, original: None })
 }
 
