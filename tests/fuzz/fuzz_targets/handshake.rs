@@ -7,8 +7,11 @@ use ppdenoise::ids::{Digest, Fingerprint, ModelId, SessionId, TripleSetId, Weigh
 use ppdenoise::material::Origin;
 use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::protocol::{Identity, SetFacts, greet};
-use ppdenoise::wire::{Channel, Frame, NetError, Tag, Traffic, WIRE_VERSION};
+use ppdenoise::wire::{Channel, Frame, MAGIC, NetError, Tag, Traffic, WIRE_VERSION};
 use ppdenoise_fuzz::{memory::bounded, seeds};
+
+/// What a greeting of `serve` is for (docs/wire.md).
+const DENOISE: u8 = 1;
 
 /// Answers the greeting with these bytes.
 struct Greeter(Vec<u8>);
@@ -52,7 +55,7 @@ fn greeting(body: &[u8]) -> Vec<u8> {
         Some(Digest::of(&encode_small(&neutral).ok()?))
     });
     let digest = digest.unwrap_or(Digest::from_bytes([0; Digest::LEN]));
-    [&b"PPDWIRE\0"[..], &WIRE_VERSION.to_le_bytes(), digest.as_bytes(), body].concat()
+    [&MAGIC[..], &WIRE_VERSION.to_le_bytes(), &[DENOISE], digest.as_bytes(), body].concat()
 }
 
 fn identity(party: Party) -> Identity {
@@ -80,6 +83,10 @@ fn greetings() -> Vec<Vec<u8>> {
         .into_iter()
         .flat_map(|party| {
             let body = encode_small(&identity(party)).expect("a small identity");
+            if party == Party::S1 {
+                let met = greet(&identity(Party::S0), &mut Greeter(greeting(&body)));
+                met.expect("a seed that the servers agree on");
+            }
             [[&[1], &body[..]].concat(), [&[0], &greeting(&body)[..]].concat()]
         })
         .collect()
