@@ -10,7 +10,8 @@ use std::path::PathBuf;
 ///
 /// With a folder as --out, each image gets the name, format and bit depth that its note says; an image
 /// without a note becomes a PNG named by its id. The three channels of a colour image become one file,
-/// and so do the tiles of a large image.
+/// and so do the tiles of a large image. Without --like, each frame of a DICOM file becomes a PNG of its
+/// own.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Reconstruct {
     /// The result shares of both servers, or folders of them; their headers say which two belong

@@ -61,8 +61,9 @@ impl Receiver {
     }
 
     /// Puts results together and writes their images, with the names, formats and depths that their notes
-    /// tell: channels become one colour image, tiles and frames are joined. What cannot be put together
-    /// is told, and the others go on.
+    /// tell: channels become one colour image, tiles are joined, and so are frames where a DICOM file is
+    /// derived; without an original each frame is an image of its own, in a folder. What cannot be put
+    /// together is told, and the others go on.
     ///
     /// An image of tiles is written row by row: memory is that of a row of tiles, and of the whole image if
     /// it is compared.
