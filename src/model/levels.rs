@@ -17,6 +17,21 @@ pub struct Trained {
     pub reads_plane: bool,
 }
 
+/// Parts of the most noise that a model was trained for: next to none, little, half of it, all.
+const SAMPLED: [f64; 4] = [1.0 / 16.0, 0.25, 0.5, 1.0];
+
+impl Trained {
+    /// Noise levels, in grey levels, that stand for all that the model is to see where nobody names any: its own,
+    /// which images of other noise are scaled to, or several from hardly any to the most it was trained on, if it
+    /// is told the noise of each image.
+    pub fn sampled(&self) -> Vec<f64> {
+        match self.reads_plane {
+            true => SAMPLED.map(|part| part * self.sigma).to_vec(),
+            false => vec![self.sigma],
+        }
+    }
+}
+
 /// The map from grey levels to network units for one image and model; public throughout.
 ///
 /// Poisson noise is stabilised first, so that it is Gaussian of one sigma; then levels are scaled by

@@ -2,8 +2,8 @@
 
 use super::error::RoleError;
 use super::observer::{Event, Observer, Phase};
-use crate::image::{GreyImage, add_gaussian};
-use crate::model::FloatModel;
+use crate::image::{GreyImage, ImageError, add_gaussian};
+use crate::model::{FloatModel, Trained};
 use crate::network::LinearShape;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -16,8 +16,8 @@ pub struct Calibrate<'a> {
     pub images: &'a [PathBuf],
     /// Files of other ones, to see how far beyond the former they go.
     pub held_out: &'a [PathBuf],
-    /// Noise that is added, in 8-bit grey levels: each image is looked at with each. The model's own if
-    /// empty.
+    /// Noise that is added, in 8-bit grey levels: each image is looked at with each. If empty, the model's
+    /// own, or of a model that is told the noise several levels up to that ([`Trained::sampled`]).
     pub sigmas: &'a [f64],
     /// Seed of the noise.
     pub seed: u64,
@@ -56,17 +56,14 @@ pub struct CalibratedLayer {
 ///
 /// # Errors
 /// Those of `read`; [`RoleError::Network`] and [`RoleError::Image`] about an image that the model cannot
-/// take.
+/// take; [`RoleError::Image`] for more noise than a model takes that is told of it.
 pub fn calibrate<E: From<RoleError> + Send>(
     model: &mut FloatModel,
     request: &Calibrate<'_>,
     read: impl Fn(&Path) -> Result<GreyImage, E> + Sync,
     observer: &mut dyn Observer,
 ) -> Result<Calibration, E> {
-    let sigmas = match request.sigmas {
-        [] => vec![model.sigma],
-        sigmas => sigmas.to_vec(),
-    };
+    let sigmas = levels(model.trained(), request.sigmas)?;
     let of = request.images.len() + request.held_out.len();
     let mut survey =
         Survey { model, sigmas: &sigmas, seed: request.seed, read: &read, observer, done: 0, of };
@@ -85,6 +82,16 @@ pub fn calibrate<E: From<RoleError> + Send>(
     model.extremes = Some(seen);
     let (images, held_out_images) = (request.images.len(), request.held_out.len());
     Ok(Calibration { images, held_out_images, sigmas, layers, needed_margin })
+}
+
+/// The noise levels asked for, or those that stand for all.
+fn levels(trained: Trained, asked: &[f64]) -> Result<Vec<f64>, RoleError> {
+    let most = trained.sigma;
+    match asked.iter().find(|sigma| trained.reads_plane && **sigma > most) {
+        Some(&sigma) => Err(ImageError::TooNoisy { sigma, most }.into()),
+        None if asked.is_empty() => Ok(trained.sampled()),
+        None => Ok(asked.to_vec()),
+    }
 }
 
 impl CalibratedLayer {
@@ -156,4 +163,49 @@ fn of_image(
         Ok(model.extremes_of(&units, size, model.plane(levels.noise), &mut |_| ())?)
     };
     sigmas.iter().zip(0..).map(at_level).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observer::Silent;
+    use super::*;
+    use crate::graphs::{May, random_graph};
+
+    /// A small random network that is told the noise.
+    fn told() -> FloatModel {
+        let graphs = (0..).map(|seed| random_graph(seed, May { linear: false, plane: true }));
+        let mut told = graphs.filter(|model| model.network.reads_plane());
+        told.next().expect("there are as many as there are seeds")
+    }
+
+    fn read(_: &Path) -> Result<GreyImage, RoleError> {
+        let pixels = (0..20 * 24).map(|i| (i * 37 % 256) as f32).collect();
+        Ok(GreyImage::new(20, 24, pixels)?)
+    }
+
+    /// A model that is told the noise is looked at with little and with all of it, without being asked to.
+    #[test]
+    fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
+        let files = [PathBuf::from("image")];
+        let run = |sigmas: &[f64]| {
+            let mut model = told();
+            let request = Calibrate { images: &files, held_out: &[], sigmas, seed: 3 };
+            let found = calibrate(&mut model, &request, read, &mut Silent)?;
+            Ok::<_, RoleError>((found.sigmas, model.extremes.expect("it was calibrated")))
+        };
+        let (sigmas, all) = run(&[]).unwrap();
+        let most = told().sigma;
+        assert_eq!(sigmas, [most / 16.0, most / 4.0, most / 2.0, most]);
+        assert_eq!((sigmas.clone(), all.clone()), run(&sigmas).unwrap());
+        // Each level alone sees less, and one alone does not see it all.
+        let alone = [most / 16.0, most].map(|sigma| run(&[sigma]).unwrap().1);
+        let below = |one: &Extremes| {
+            let pairs = one.iter().flatten().zip(all.iter().flatten());
+            pairs.map(|(one, all)| (one <= &(all + 1e-9), one < all)).collect::<Vec<_>>()
+        };
+        assert!(below(&alone[0]).iter().all(|(at_most, _)| *at_most));
+        assert!(alone.iter().all(|one| below(one).iter().any(|(_, less)| *less)));
+        let error = run(&[10.0, 2.0 * most]).unwrap_err().to_string();
+        assert!(error.contains(&most.to_string()), "{error}");
+    }
 }

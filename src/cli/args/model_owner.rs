@@ -48,7 +48,8 @@ pub(in crate::cli) struct Calibrate {
     /// Folder of other clean grey PNG images, to see how far their values exceed those of --data.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) held_out: Option<PathBuf>,
-    /// Noise levels in 8-bit grey levels, separated by commas [default: the model's own]
+    /// Noise levels in 8-bit grey levels, separated by commas; the model's own if not given, or several
+    /// up to it for a model that is told the noise level.
     #[arg(long, value_name = "LEVELS", value_delimiter = ',', value_parser = parse_positive)]
     pub(in crate::cli) sigma: Vec<f64>,
     /// Seed of the noise.
