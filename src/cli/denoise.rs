@@ -13,7 +13,7 @@ use super::share_model::quantise_options;
 use crate::files::Place;
 use crate::files::output::ensure_not_input;
 use crate::image::ImageError;
-use crate::model::{FloatModel, quantise};
+use crate::model::{FloatModel, Rounding, quantise};
 use crate::numbers::activation::Activation;
 use crate::roles::images::Target;
 use crate::roles::models::{beside, doubt, read_model};
@@ -41,6 +41,9 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     }
     if args.clamp.clamp && !args.twin {
         return Err(goes_with("--clamp", "--twin"));
+    }
+    if args.twin_seed.is_some() && !args.twin {
+        return Err(goes_with("--twin-seed", "--twin"));
     }
     let window = args.dicom.window;
     let overwrite = overwrite(args.common.force);
@@ -71,11 +74,12 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         false => None,
     };
     let clamping = args.clamp.clamping();
+    let rounding = args.twin_seed.map_or(Rounding::Nearest, Rounding::Random);
     let request = roles::Denoise {
         name: &args.image,
         image: &image,
         arithmetic: match &quantised {
-            Some(model) => Arithmetic::Integer { model, clamping },
+            Some(model) => Arithmetic::Integer { model, clamping, rounding },
             None => Arithmetic::Float { model: &model, stand_in: args.activation },
         },
         levels: args.met.levels()?,
@@ -83,7 +87,10 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     let started = Instant::now();
     let Denoised { image: denoised, sigmas } = roles::denoise(&request, &mut Shown(console))?;
     let arithmetic = match args.twin {
-        true => format!("integer twin, ring {}", args.quantise.ring().bits()),
+        true => {
+            let rounding = if args.twin_seed.is_some() { ", random choices" } else { "" };
+            format!("integer twin, ring {}{rounding}", args.quantise.ring().bits())
+        }
         false => {
             let name = args.activation.map_or(model.nonlinearity.name(), Activation::name);
             format!("float32, {name}")

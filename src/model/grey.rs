@@ -2,11 +2,10 @@
 //! the integers of the secure computation.
 
 use super::{
-    Clamping, Encoded, FloatModel, LevelMap, ModelError, NearestRounding, QuantisedModel,
-    TwinInput, Unfit, decode_sums, encode_image, run_twin,
+    Clamping, Encoded, FloatModel, LevelMap, ModelError, QuantisedModel, Rounding, TwinInput,
+    Unfit, decode_sums, encode_image, run_twin,
 };
 use crate::image::GreyImage;
-use crate::numbers::fixed::shrink_nearest;
 use crate::numbers::ring::{Ring, RingBits};
 
 impl FloatModel {
@@ -50,7 +49,7 @@ impl QuantisedModel {
     }
 
     /// Denoises the pixels that [`encode_image`] gives of an image of `size` = (rows, columns) as the two
-    /// servers would, but for their random roundings, which are to nearest here.
+    /// servers would, but that their random choices are those of `rounding`.
     ///
     /// # Errors
     /// As [`FloatModel::denoise_grey`].
@@ -59,11 +58,12 @@ impl QuantisedModel {
         encoded: &Encoded,
         size: (usize, usize),
         levels: &LevelMap,
+        rounding: Rounding,
         progress: &mut dyn FnMut(f64),
     ) -> Result<GreyImage, ModelError> {
         match self.public.ring {
-            RingBits::L32 => self.denoise_in::<u32>(encoded, size, levels, progress),
-            RingBits::L64 => self.denoise_in::<u64>(encoded, size, levels, progress),
+            RingBits::L32 => self.denoise_in::<u32>(encoded, size, levels, rounding, progress),
+            RingBits::L64 => self.denoise_in::<u64>(encoded, size, levels, rounding, progress),
         }
     }
 
@@ -72,14 +72,16 @@ impl QuantisedModel {
         encoded: &Encoded,
         size: (usize, usize),
         levels: &LevelMap,
+        rounding: Rounding,
         progress: &mut dyn FnMut(f64),
     ) -> Result<GreyImage, ModelError> {
         let public = &self.public;
         let input = TwinInput { image: &encoded.pixels, size, plane: encoded.plane };
-        let run = run_twin::<R>(self, &input, &mut NearestRounding, progress)?;
+        let mut choices = rounding.choices::<R>();
+        let run = run_twin::<R>(self, &input, &mut *choices, progress)?;
         let window = &public.network.fold().window;
         let dropped = public.dropped_bits();
-        let sums: Vec<R> = run.sums.iter().map(|&sum| shrink_nearest(sum, dropped)).collect();
+        let sums: Vec<R> = run.sums.iter().map(|&sum| choices.drop_bits(sum, dropped)).collect();
         let scale = (public.output_frac(), dropped);
         let units = decode_sums(&sums, &public.network.grid(size)?, window, scale);
         let grey = units.iter().map(|&u| levels.to_grey(u) as f32).collect();

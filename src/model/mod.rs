@@ -29,6 +29,7 @@ mod pth;
 mod public;
 mod quantise;
 mod range;
+mod rounding;
 mod safetensors;
 #[cfg(test)]
 mod samples;
@@ -53,11 +54,12 @@ pub(crate) use public::MAX_JSON;
 pub use public::{InputSpec, LinearSpec, PublicModel, RESULT_BITS, decode_sums};
 pub use quantise::{IntLinear, QuantiseOptions, QuantisedModel, Ranges, quantise};
 pub use range::deepest_window_sum;
+pub use rounding::{NearestRounding, RandomRounding, Randomness, Rounding};
 pub use safetensors::load_safetensors;
 #[cfg(test)]
 pub(crate) use samples::{random_convolutional, random_model};
 pub use trial::{Doubt, Trial, Try};
-pub use twin::{NearestRounding, Randomness, TwinInput, TwinRun, run_twin};
+pub use twin::{TwinInput, TwinRun, run_twin};
 
 use crate::image::ImageError;
 use crate::network::NetworkError;

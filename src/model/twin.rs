@@ -2,10 +2,10 @@
 //!
 //! It walks the public network on the owner's integers. The secure computation rounds at random
 //! and picks one of two table cells at random; the twin takes both choices from a [`Randomness`],
-//! so that it equals a real run exactly when given that run's choices, and stays within the stated
-//! units of any run with [`NearestRounding`].
+//! so that it equals a real run exactly when given that run's choices, is distributed as one with
+//! [`super::RandomRounding`], and stays within the stated units of any run with [`super::NearestRounding`].
 
-use super::{ActivationSpec, ModelError, QuantisedModel};
+use super::{ModelError, QuantisedModel, Randomness};
 use crate::kernels::{PackedWeights, matmul_acc};
 use crate::network::{Op, PatchGrid, Source, StageGrid};
 use crate::numbers::ring::Ring;
@@ -14,27 +14,6 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 const BATCH_ROWS: usize = 128;
-
-/// The random choices of a run, made where they matter: in the activations.
-pub trait Randomness<R: Ring> {
-    /// The results of the activation `spec`, op `op`, for pre-activations `z` of patches `rows`.
-    fn activate(
-        &mut self,
-        op: usize,
-        rows: Range<usize>,
-        z: &[R],
-        spec: &ActivationSpec,
-    ) -> Vec<i64>;
-}
-
-/// Rounds to nearest and uses the nearest cell: no randomness at all.
-pub struct NearestRounding;
-
-impl<R: Ring> Randomness<R> for NearestRounding {
-    fn activate(&mut self, _: usize, _: Range<usize>, z: &[R], spec: &ActivationSpec) -> Vec<i64> {
-        z.iter().map(|v| spec.nearest(v.to_i64(), R::BITS)).collect()
-    }
-}
 
 /// What a twin run gives.
 pub struct TwinRun<R> {
@@ -193,7 +172,9 @@ impl<R: Ring> Twin<'_, R> {
 #[cfg(test)]
 mod tests {
     use super::super::random_model;
-    use super::super::{InputSpec, Method, QuantiseOptions, decode_sums, quantise};
+    use super::super::{
+        InputSpec, Method, NearestRounding, QuantiseOptions, decode_sums, quantise,
+    };
     use super::*;
     use crate::numbers::ring::RingBits;
 

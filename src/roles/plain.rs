@@ -4,7 +4,7 @@ use super::error::{PlainError, RoleError};
 use super::images::Levels;
 use super::observer::{Event, Observer, Phase};
 use crate::image::{GreyImage, Raster};
-use crate::model::{Clamping, FloatModel, LevelMap, QuantisedModel};
+use crate::model::{Clamping, FloatModel, LevelMap, QuantisedModel, Rounding};
 use crate::numbers::activation::{Activation, Nonlinearity};
 use std::path::Path;
 
@@ -18,12 +18,14 @@ pub enum Arithmetic<'a> {
         /// A function in place of its tanh.
         stand_in: Option<Activation>,
     },
-    /// With the integers of the secure computation, rounded to nearest.
+    /// With the integers of the secure computation.
     Integer {
         /// The network.
         model: &'a QuantisedModel,
         /// How many pixels may have to be clamped to what it serves.
         clamping: Clamping,
+        /// What becomes of its random choices; those of each plane are the same.
+        rounding: Rounding,
     },
 }
 
@@ -117,13 +119,13 @@ fn one(
             let progress = &mut |done| observer.progress(done);
             (model.denoise_grey(plane, levels, &activation, progress), None)
         }
-        Arithmetic::Integer { model, clamping } => {
+        Arithmetic::Integer { model, clamping, rounding } => {
             let fitting = model.encode_fitting(plane, levels, clamping);
             let unfit = |e| RoleError::from(PlainError::from(e)).about(request.name);
             let encoded = fitting.map_err(unfit)?;
             let (fit, size) = (encoded.fit, (plane.height(), plane.width()));
             let progress = &mut |done| observer.progress(done);
-            let denoised = model.denoise_encoded(&encoded, size, levels, progress);
+            let denoised = model.denoise_encoded(&encoded, size, levels, rounding, progress);
             (denoised, (fit.clamped > 0).then(|| fit.unfit(&model.public, levels)))
         }
     };

@@ -54,7 +54,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "denoise",
-        "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --clamp --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride \
+        "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --twin-seed --clamp --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride \
          --out --reference --force --json",
     ),
     ("add-noise", "<IMAGE> --window --sigma --noise --gain --read-noise --seed --out --json"),

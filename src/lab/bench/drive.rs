@@ -10,7 +10,7 @@ use crate::lab::observer::Observer;
 use crate::lab::pictures::{read_grey, write_grey};
 use crate::lab::pipeline::{Command, Joint, Link, Made, Pipeline, Prepared, Served};
 use crate::material::Origin;
-use crate::model::{Clamping, encode_image};
+use crate::model::{Clamping, Rounding, encode_image};
 use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -228,7 +228,8 @@ impl Drive<'_> {
         let started = Instant::now();
         let encoded = encode_image(&quantised.public, noisy, &levels);
         let size = self.subject.size;
-        let twinned = quantised.denoise_encoded(&encoded, size, &levels, &mut |_| ())?;
+        let nearest = Rounding::Nearest;
+        let twinned = quantised.denoise_encoded(&encoded, size, &levels, nearest, &mut |_| ())?;
         Ok(Clear {
             plaintext_seconds,
             plaintext_tanh_seconds: tanh_time.get().as_secs_f64(),

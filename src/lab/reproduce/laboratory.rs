@@ -13,7 +13,7 @@ use crate::lab::observer::Observer;
 use crate::lab::pictures::{middle, write_grey};
 use crate::lab::pipeline::{Denoiser, Pipeline, fresh_work, remove_work};
 use crate::material::Origin;
-use crate::model::{Cells, Choices, Clamping, EngineKind, QuantisedModel, quantise};
+use crate::model::{Cells, Choices, Clamping, EngineKind, QuantisedModel, Rounding, quantise};
 use crate::numbers::activation::Activation;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -250,7 +250,7 @@ impl<'a> Laboratory<'a> {
                     .encode_fitting(noisy, &levels, Clamping::Few)
                     .map_err(|unfit| LabError::Unfit { image: subject.name.clone(), unfit })?;
                 clamped = encoded.fit.clamped;
-                quantised.denoise_encoded(&encoded, size, &levels, silent)?
+                quantised.denoise_encoded(&encoded, size, &levels, Rounding::Nearest, silent)?
             }
             (_, Row::Noisy) => noisy.clone(),
             (_, Row::SecureMl) => {

@@ -2,6 +2,7 @@
 
 mod graphs;
 mod hostile;
+mod law;
 mod privacy;
 mod recorder;
 mod world;

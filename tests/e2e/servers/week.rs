@@ -4,7 +4,9 @@
 use crate::common::service::{Service, check_slots, free_port};
 use crate::common::{Lab, TINY, clean_crop, difference, set_mode};
 use ppdenoise::image::{GreyImage, add_gaussian};
-use ppdenoise::model::{Clamping, Method, QuantiseOptions, QuantisedModel, load_npz, quantise};
+use ppdenoise::model::{
+    Clamping, Method, QuantiseOptions, QuantisedModel, Rounding, load_npz, quantise,
+};
 use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::Levels;
 use ppdenoise::roles::{Arithmetic, Denoise, Silent, denoise};
@@ -168,7 +170,11 @@ impl Week {
             let request = Denoise {
                 name: &PathBuf::from(&name),
                 image: &noisy.into(),
-                arithmetic: Arithmetic::Integer { model: twin, clamping: Clamping::Few },
+                arithmetic: Arithmetic::Integer {
+                    model: twin,
+                    clamping: Clamping::Few,
+                    rounding: Rounding::Nearest,
+                },
                 levels: Levels::default(),
             };
             let expected = denoise(&request, &mut Silent).unwrap().image.into_grey().unwrap();

@@ -6,7 +6,7 @@ use crate::image::{GreyImage, add_gaussian};
 use crate::lab::error::LabError;
 use crate::lab::observer::Observer;
 use crate::lab::reproduce::laboratory::Laboratory;
-use crate::model::{Clamping, LevelMap, ModelError, QuantisedModel, quantise};
+use crate::model::{Clamping, LevelMap, ModelError, QuantisedModel, Rounding, quantise};
 
 /// The paper's noise level and stride.
 pub(super) const SIGMA: f64 = 25.0;
@@ -46,7 +46,8 @@ pub(super) fn rows(
         let encoded = quantised
             .encode_fitting(&noisy, &levels, Clamping::Few)
             .map_err(|unfit| LabError::Unfit { image: subject.name.clone(), unfit })?;
-        let ours = quantised.denoise_encoded(&encoded, size, &levels, &mut |_| ());
+        let ours =
+            quantised.denoise_encoded(&encoded, size, &levels, Rounding::Nearest, &mut |_| ());
         let judge = |image: Result<GreyImage, ModelError>| -> Result<Quality, LabError> {
             Ok(quality_8bit(&subject.clean, &image.map_err(|e| subject.blame(e))?)?)
         };
