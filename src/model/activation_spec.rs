@@ -3,7 +3,7 @@
 
 use crate::model::piecewise::{Below, Piecewise, Plan, PlanError, Scales};
 use crate::numbers::activation::Nonlinearity;
-use crate::numbers::fixed::low_mask;
+use crate::numbers::fixed::{exp2, low_mask};
 use crate::numbers::ring::RingBits;
 use crate::numbers::slope_table::{HI_BITS, MAX_LO_BITS, SlopeTable, balanced_lo};
 use serde::{Deserialize, Serialize};
@@ -235,11 +235,13 @@ impl Method {
                 let plain = cells.hi(range_bits, 1.0);
                 let lo = low_bits(function, out_frac, range_bits, plain);
                 let shape = (range_bits, hi, lo);
-                let name = match stretch == 1.0 {
-                    true => function.name().to_string(),
-                    false => format!("{}({stretch} x)", function.name()),
+                let moved = self.moved_cells(function) * exp2(range_bits + 1) / exp2(hi);
+                let name = match (stretch == 1.0, moved == 0.0) {
+                    (true, true) => function.name().to_string(),
+                    (true, false) => format!("{}(x - {moved})", function.name()),
+                    (false, _) => format!("{}({stretch} x)", function.name()),
                 };
-                let f = |x: f64| function.eval(stretch * x);
+                let f = |x: f64| function.eval(stretch * (x - moved));
                 let table = SlopeTable::fit(&name, f, shape, out_frac);
                 Ok(ActivationSpec::Lookup(table))
             }
@@ -265,19 +267,47 @@ impl Method {
 
 /// The largest r where it is no question of cells.
 const LARGEST_RANGE: u32 = 10;
+    /// How many cells pre-activations are moved up, and the function with them, so that what its kink costs is
+    /// least. Half a cell for ReLU: the two lines on either side of the kink then share the error that the one line
+    /// across it would have, and leave half of it (docs/numerics.md).
+    pub(super) fn moved_cells(&self, function: Nonlinearity) -> f64 {
+        match (self, function) {
+            (Method::Lut { .. }, Nonlinearity::Relu) => KINK,
+            _ => 0.0,
+        }
+    }
 
-/// Low bits of a table. Where the slope varies they balance two rounding errors; the slopes of a
-/// ReLU are 0 and 1, and 1/2 in the one cell with the kink, which is a whole number if the input has
-/// one fraction bit fewer than the result.
+
+/// How far from the centre of a cell the kink of a ReLU is, in cells.
+const KINK: f64 = 0.5;
+/// Slopes of a ReLU are multiples of 2^-3: those of the two cells at the kink are 1/8 and 7/8, of all others 0 and 1.
+const SLOPE_BITS: u32 = 3;
+
+/// Low bits of a table. Where the slope varies they balance two rounding errors; a ReLU's input has [`SLOPE_BITS`]
+/// fraction bits fewer than the result.
 fn low_bits(function: Nonlinearity, out_frac: u32, range_bits: u32, hi: u32) -> u32 {
     match function {
         Nonlinearity::Tanh => balanced_lo(out_frac, hi.saturating_sub(range_bits + 1)),
-        Nonlinearity::Relu => (out_frac + range_bits).saturating_sub(hi).clamp(2, MAX_LO_BITS),
+        Nonlinearity::Relu => {
+            (out_frac + range_bits + 1).saturating_sub(hi + SLOPE_BITS).clamp(2, MAX_LO_BITS)
+        }
     }
 }
 
 /// Fraction bits of the input of a function without squares: they need no room for x^2.
 const LINEAR_INPUT_FRAC: u32 = 13;
+    /// Fraction bits of an activation that feeds a layer of range 2^r: half of what the products may have. For tanh
+    /// at most 13, since weight rounding costs more than activation rounding; a ReLU's slopes need all 16, which are
+    /// two bytes of a table still.
+    pub(super) fn activation_frac(&self, ring: RingBits, function: Nonlinearity, r: u32) -> u32 {
+        let most = match (self, function, ring) {
+            (_, _, RingBits::L64) => 20,
+            (Method::Lut { .. }, Nonlinearity::Relu, RingBits::L32) => 16,
+            (_, _, RingBits::L32) => 13,
+        };
+        (ring.bits() - r).div_euclid(2).min(most)
+    }
+
 
 /// 9 fraction bits of the input in the 32-bit ring, up to 13 in the 64-bit ring or for a function
 /// without squares; coefficients as fine as the values' room allows.

@@ -9,7 +9,7 @@ use crate::numbers::ring::RingBits;
 const SIGMA_FROM: f64 = 0.4;
 /// Cells of 1/4 for tanh.
 const TANH_CELLS: Cells = Cells::Width(2);
-/// 256 cells for ReLU: only that with the kink is inexact.
+/// 256 cells for ReLU: only those at the kink are inexact.
 const RELU_CELLS: Cells = Cells::Count(8);
 /// How much larger calibrated ranges are than what was seen.
 const MARGIN: f64 = 2.0;

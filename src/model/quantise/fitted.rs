@@ -8,6 +8,7 @@ use crate::model::public::{InputSpec, LinearSpec, RESULT_BITS};
 use crate::model::range::worst_case;
 use crate::model::{FloatLinear, ModelError};
 use crate::network::LinearShape;
+use crate::numbers::activation::Nonlinearity;
 use crate::numbers::fixed::{encode, exp2};
 use crate::numbers::ring::RingBits;
 
@@ -29,6 +30,8 @@ pub(super) struct Layer<'a> {
     /// Network units that a unit of its products stands for; its weights were divided by it.
     pub(super) stretch: f64,
     pub(super) options: &'a QuantiseOptions,
+    /// The activation.
+    pub(super) function: Nonlinearity,
     pub(super) l: u32,
 }
 
@@ -79,10 +82,12 @@ impl Layer<'_> {
                 }
                 break;
             }
-            let Some(integers) = self.integers(&scaled, frac) else { continue };
+            let Some(mut integers) = self.integers(&scaled, frac) else { continue };
             let bound = self.bound(&integers, &scaled, frac);
             worst = bound as f64 / exp2(frac);
-            if r <= largest && bound <= (1i128 << (self.l - 1)) - self.margin(r) {
+            let moved = self.moved(r);
+            if r <= largest && bound <= (1i128 << (self.l - 1)) - self.margin(r) - moved {
+                integers.bias.iter_mut().for_each(|b| *b += moved as i64);
                 let fitted = self.fitted(integers, scaled, (frac, r), bound);
                 return Ok(Fitted { activated: true, ..fitted });
             }
@@ -216,15 +221,19 @@ impl Layer<'_> {
         }
     }
 
+    /// How far pre-activations are moved for the table of range 2^r, in units of the products.
+    fn moved(&self, r: u32) -> i128 {
+        let cell = exp2(self.l - self.leading_bits(r));
+        (self.options.method.moved_cells(self.function) * cell) as i128
+    }
+
     fn leading_bits(&self, r: u32) -> u32 {
         self.options.method.leading_bits(self.options.ring, r, self.stretch)
     }
 
-    /// Fraction bits of an activation that feeds a layer of range 2^r: half of what the products
-    /// may have, at most 13 (or 20), since weight rounding costs more than activation rounding.
+    /// Fraction bits of an activation that feeds a layer of range 2^r.
     pub(super) fn activation_frac(&self, r: u32) -> u32 {
-        let most = if self.options.ring == RingBits::L32 { 13 } else { 20 };
-        (self.l - r).div_euclid(2).min(most)
+        self.options.method.activation_frac(self.options.ring, self.function, r)
     }
 
     /// The layer in integers; `None` if a value does not fit the ring at this scale.

@@ -121,9 +121,10 @@ pub fn quantise(
     };
     let equalised = match options.ranges {
         Ranges::Calibrated { margin } => {
-            // Range 1, less a cell and a unit, and a little for rounded weights.
+            // Range 1, less a cell and a unit, how far pre-activations are moved, and a little for rounded weights.
             let leading = options.method.leading_bits(options.ring, 0, 1.0);
-            model.equalised(margin, 1.0 - 2.0 * 2.0 / exp2(leading))
+            let cells = 2.0 + options.method.moved_cells(model.nonlinearity);
+            model.equalised(margin, 1.0 - cells * 2.0 / exp2(leading))
         }
         Ranges::Guaranteed => None,
     };
@@ -154,6 +155,7 @@ pub fn quantise(
             seen: seen(i)?,
             stretch: if i == 0 && layers.len() > 1 { stretched } else { 1.0 },
             options,
+            function: model.nonlinearity,
             l,
         };
         let feeds = maps.feeds(op);

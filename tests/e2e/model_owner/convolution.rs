@@ -5,7 +5,7 @@ use ppdenoise::image::GreyImage;
 
 const SIZE: (usize, usize) = (31, 42);
 /// Bytes that each server sends for an activation of the lookup: its packed input, c and e, V.
-const LOOKUP_BYTES: f64 = 13.0 / 8.0 + 12.0;
+const LOOKUP_BYTES: f64 = 14.0 / 8.0 + 12.0;
 
 /// A lab with the calibrated model `net.npz` and a noisy image.
 fn lab() -> Lab {
