@@ -1,4 +1,4 @@
-//! `calibrate`: the largest values that a model's layers reach on sample images.
+//! `calibrate`: the largest values that a model's layers reach on sample images, and the cells it needs.
 
 use super::args::model_owner::Calibrate;
 use super::failure::Failure;
@@ -7,8 +7,9 @@ use super::output::{Console, print_json};
 use super::server_side::Watcher;
 use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
+use crate::model::Cells;
 use crate::roles::models::{prove_output, read_model, write_model};
-use crate::roles::{self, Calibration, calibrate};
+use crate::roles::{self, Calibration, ChosenCells, TriedCells, calibrate};
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.model])?;
@@ -21,6 +22,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         held_out: &held_out,
         sigmas: &args.sigma,
         seed: args.seed,
+        loss_budget: Some(args.loss_budget),
     };
     let report = calibrate(&mut model, &request, read_image, &mut Watcher::new(console))?;
     console.finish();
@@ -42,5 +44,39 @@ fn tell(report: &Calibration, console: &Console) {
     }
     if let Some(needed) = report.needed_margin {
         console.note(format!("held-out images would have needed a margin of {needed:.2}"));
+    }
+    if let Some(cells) = &report.cells {
+        tell_cells(cells, console);
+    }
+}
+
+fn tell_cells(found: &ChosenCells, console: &Console) {
+    for TriedCells { cells, loss_db, largest_loss_db, .. } in &found.tried {
+        let cells = in_words(*cells);
+        console.note(format!(
+            "{cells}: {loss_db:.4} dB lost in the mean, at most {largest_loss_db:.4}"
+        ));
+    }
+    let budget = found.budget_db;
+    console.note(match (found.chosen, found.finest(), &found.problem) {
+        (Some(cells), ..) => {
+            format!("chosen: {}, the fewest that lose at most {budget} dB in the mean", in_words(cells))
+        }
+        (None, Some(finest), _) => format!(
+            "nothing chosen: {} lose {:.4} dB in the mean, more than {budget}; `share-model` takes its default",
+            in_words(finest.cells),
+            finest.loss_db
+        ),
+        (None, None, problem) => {
+            let why = problem.as_deref().unwrap_or("no number of cells is possible");
+            format!("no cells were tried: {why}")
+        }
+    });
+}
+
+fn in_words(cells: Cells) -> String {
+    match cells {
+        Cells::Count(_) => format!("{cells} cells"),
+        Cells::Width(_) => format!("cells of {cells}"),
     }
 }

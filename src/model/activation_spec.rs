@@ -7,6 +7,8 @@ use crate::numbers::fixed::{exp2, low_mask};
 use crate::numbers::ring::RingBits;
 use crate::numbers::slope_table::{HI_BITS, MAX_LO_BITS, SlopeTable, balanced_lo};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::RangeInclusive;
 
 /// The activation engine; follows from what the activations of a model are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,8 +135,9 @@ impl ActivationSpec {
     }
 }
 
-/// How fine a table is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How fine a table is: `128` cells or cells of `1/8`, a number or a text in JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Written", try_from = "Written")]
 pub enum Cells {
     /// Cells of width 2^-bits, as many as the range needs.
     Width(u32),
@@ -142,7 +145,73 @@ pub enum Cells {
     Count(u32),
 }
 
+/// How cells are written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "`cells`: expected a number of cells or a width like \"1/8\"")]
+enum Written {
+    Count(u32),
+    Width(String),
+}
+
+impl From<Cells> for Written {
+    fn from(cells: Cells) -> Written {
+        match cells {
+            Cells::Count(bits) => Written::Count(1 << bits),
+            Cells::Width(_) => Written::Width(cells.to_string()),
+        }
+    }
+}
+
+impl TryFrom<Written> for Cells {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Cells, String> {
+        match written {
+            Written::Count(count) => Cells::of_count(count),
+            Written::Width(text) => Cells::of_width(&text),
+        }
+        .map_err(|expected| format!("`cells`: expected {expected}"))
+    }
+}
+
+impl fmt::Display for Cells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cells::Count(bits) => write!(f, "{}", 1u64 << bits),
+            Cells::Width(bits) => write!(f, "1/{}", 1u64 << bits),
+        }
+    }
+}
+
 impl Cells {
+    /// Widths of cells as logarithms of what divides 1.
+    pub const WIDTHS: RangeInclusive<u32> = 1..=6;
+
+    /// So many cells.
+    ///
+    /// # Errors
+    /// What is expected, if it is not `count`.
+    pub fn of_count(count: u32) -> Result<Cells, &'static str> {
+        match count.is_power_of_two() && HI_BITS.contains(&count.ilog2()) {
+            true => Ok(Cells::Count(count.ilog2())),
+            false => Err("a power of two from 16 to 4096"),
+        }
+    }
+
+    /// Cells of a width written as `1/8`.
+    ///
+    /// # Errors
+    /// What is expected, if it is not `text`.
+    pub fn of_width(text: &str) -> Result<Cells, &'static str> {
+        let cells = text.strip_prefix("1/").and_then(|n| n.parse::<u32>().ok());
+        match cells {
+            Some(n) if n.is_power_of_two() && Cells::WIDTHS.contains(&n.ilog2()) => {
+                Ok(Cells::Width(n.ilog2()))
+            }
+            _ => Err("1/2, 1/4, 1/8, ... 1/64"),
+        }
+    }
+
     /// hi: a table of range 2^range_bits, whose units are `stretch` network units, has 2^hi cells.
     pub(super) fn hi(self, range_bits: u32, stretch: f64) -> u32 {
         match self {
@@ -196,6 +265,16 @@ impl Method {
         }
     }
 
+    /// How many cells pre-activations are moved up, and the function with them, so that what its kink costs is
+    /// least. Half a cell for ReLU: the two lines on either side of the kink then share the error that the one line
+    /// across it would have, and leave half of it (docs/numerics.md).
+    pub(super) fn moved_cells(&self, function: Nonlinearity) -> f64 {
+        match (self, function) {
+            (Method::Lut { .. }, Nonlinearity::Relu) => KINK,
+            _ => 0.0,
+        }
+    }
+
     /// How many network units a unit of the first layer's products stands for, where inputs are up to
     /// `reach` times what they are at the model's own noise level.
     ///
@@ -207,6 +286,18 @@ impl Method {
             (Method::Lut { .. }, Nonlinearity::Tanh) => reach.max(1.0),
             _ => 1.0,
         }
+    }
+
+    /// Fraction bits of an activation that feeds a layer of range 2^r: half of what the products may have. For tanh
+    /// at most 13, since weight rounding costs more than activation rounding; a ReLU's slopes need all 16, which are
+    /// two bytes of a table still.
+    pub(super) fn activation_frac(&self, ring: RingBits, function: Nonlinearity, r: u32) -> u32 {
+        let most = match (self, function, ring) {
+            (_, _, RingBits::L64) => 20,
+            (Method::Lut { .. }, Nonlinearity::Relu, RingBits::L32) => 16,
+            (_, _, RingBits::L32) => 13,
+        };
+        (ring.bits() - r).div_euclid(2).min(most)
     }
 
     /// The largest r that the engine offers.
@@ -267,16 +358,6 @@ impl Method {
 
 /// The largest r where it is no question of cells.
 const LARGEST_RANGE: u32 = 10;
-    /// How many cells pre-activations are moved up, and the function with them, so that what its kink costs is
-    /// least. Half a cell for ReLU: the two lines on either side of the kink then share the error that the one line
-    /// across it would have, and leave half of it (docs/numerics.md).
-    pub(super) fn moved_cells(&self, function: Nonlinearity) -> f64 {
-        match (self, function) {
-            (Method::Lut { .. }, Nonlinearity::Relu) => KINK,
-            _ => 0.0,
-        }
-    }
-
 
 /// How far from the centre of a cell the kink of a ReLU is, in cells.
 const KINK: f64 = 0.5;
@@ -296,18 +377,6 @@ fn low_bits(function: Nonlinearity, out_frac: u32, range_bits: u32, hi: u32) -> 
 
 /// Fraction bits of the input of a function without squares: they need no room for x^2.
 const LINEAR_INPUT_FRAC: u32 = 13;
-    /// Fraction bits of an activation that feeds a layer of range 2^r: half of what the products may have. For tanh
-    /// at most 13, since weight rounding costs more than activation rounding; a ReLU's slopes need all 16, which are
-    /// two bytes of a table still.
-    pub(super) fn activation_frac(&self, ring: RingBits, function: Nonlinearity, r: u32) -> u32 {
-        let most = match (self, function, ring) {
-            (_, _, RingBits::L64) => 20,
-            (Method::Lut { .. }, Nonlinearity::Relu, RingBits::L32) => 16,
-            (_, _, RingBits::L32) => 13,
-        };
-        (ring.bits() - r).div_euclid(2).min(most)
-    }
-
 
 /// 9 fraction bits of the input in the 32-bit ring, up to 13 in the 64-bit ring or for a function
 /// without squares; coefficients as fine as the values' room allows.

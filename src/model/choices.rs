@@ -21,7 +21,8 @@ pub struct Choices {
     pub engine: Option<EngineKind>,
     /// The ring; that of 32 bits if not chosen.
     pub ring: Option<RingBits>,
-    /// Cells of the lookup's tables; of 1/4 for tanh and 256 for ReLU if not chosen.
+    /// Cells of the lookup's tables; those of the model's description if not chosen, or else of 1/4 for tanh
+    /// and 256 for ReLU.
     pub cells: Option<Cells>,
     /// What ranges rest on; for tanh a guarantee, for ReLU calibration if not chosen.
     pub ranges: Option<RangeKind>,
@@ -181,7 +182,8 @@ impl Choices {
         let (function, refit) = match (self.engine(), self.piecewise) {
             (EngineKind::Lut, None) => {
                 let default = if relu { RELU_CELLS } else { TANH_CELLS };
-                return Ok(Method::Lut { cells: self.cells.unwrap_or(default) });
+                let cells = self.cells.or(model.cells).unwrap_or(default);
+                return Ok(Method::Lut { cells });
             }
             (EngineKind::Lut, Some(_)) => return Err(ChoiceError::PiecewiseOfLookups),
             (EngineKind::Gc, piecewise) => match (self.cells, piecewise) {

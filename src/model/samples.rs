@@ -56,6 +56,7 @@ pub(crate) fn random_convolutional(hidden: &[usize], gain: f32, stride: usize) -
         units: Normalisation::UNIT,
         nonlinearity: Nonlinearity::Relu,
         extremes: None,
+        cells: None,
         piecewise: None,
         mean_shift: false,
     };

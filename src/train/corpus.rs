@@ -340,6 +340,7 @@ mod tests {
             units: Normalisation::UNIT,
             nonlinearity: Nonlinearity::Relu,
             extremes: None,
+            cells: None,
             piecewise: None,
             mean_shift: false,
         }

@@ -194,6 +194,7 @@ impl Recipe {
             pixel_order: None,
             piecewise: None,
             extremes: None,
+            cells: None,
         }
     }
 

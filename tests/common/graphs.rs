@@ -200,6 +200,7 @@ impl Graph {
             units: Normalisation::UNIT,
             nonlinearity: Nonlinearity::Relu,
             extremes: None,
+            cells: None,
             piecewise: None,
             mean_shift: false,
         };

@@ -265,8 +265,13 @@ fn calibration_sees_what_a_layer_reaches() {
     };
     let mut model = model();
     assert!(model.extremes.is_none());
-    let request =
-        Calibrate { images: &files[..1], held_out: &files[1..2], sigmas: &[10.0, 25.0], seed: 7 };
+    let request = Calibrate {
+        images: &files[..1],
+        held_out: &files[1..2],
+        sigmas: &[10.0, 25.0],
+        seed: 7,
+        loss_budget: None,
+    };
     let found = calibrate(&mut model, &request, read, &mut Silent).unwrap();
     assert_eq!((found.images, found.held_out_images, &found.sigmas[..]), (1, 1, &[10.0, 25.0][..]));
     let extremes = model.extremes.clone().unwrap();

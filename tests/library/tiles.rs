@@ -33,6 +33,7 @@ fn model(ops: Vec<Op<FloatLinear, ()>>) -> FloatModel {
         units: Normalisation::BURGER,
         nonlinearity: Nonlinearity::Tanh,
         extremes: None,
+        cells: None,
         piecewise: None,
         mean_shift: false,
     }

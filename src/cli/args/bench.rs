@@ -5,7 +5,7 @@ use crate::cli::args::quantise::{parse_cell, parse_engine, parse_ring};
 use crate::lab::bench::Section;
 use crate::lab::pipeline::Link;
 use crate::material::Origin;
-use crate::model::EngineKind;
+use crate::model::{Cells, EngineKind};
 use crate::numbers::ring::RingBits;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
@@ -49,7 +49,7 @@ pub(in crate::cli) struct Bench {
     pub(in crate::cli) ring: RingBits,
     /// Width of a cell of the lut engine's tables [default: 1/4]
     #[arg(long, value_name = "1/N", value_parser = parse_cell)]
-    pub(in crate::cli) cell: Option<u32>,
+    pub(in crate::cli) cell: Option<Cells>,
     /// Pixels between patches [default: each model's own]
     #[arg(long, value_name = "PIXELS")]
     pub(in crate::cli) stride: Option<usize>,

@@ -32,11 +32,13 @@ pub(in crate::cli) struct Import {
     pub(in crate::cli) common: Writing,
 }
 
-/// Model owner: measure how large the values of each layer become on sample images.
+/// Model owner: measure how large the values of each layer become on sample images, and how many cells
+/// the tables need.
 ///
 /// The ranges of a model with ReLU depend on this: `share-model` multiplies the values found here by its
-/// --margin. Give clean images that are like the ones to be denoised later; noise is added to them.
-/// Writes the model again, with the values in its description.
+/// --margin. Give clean images that are like the ones to be denoised later; noise is added to them. Then
+/// the smallest number of cells is found with which the secure computation loses at most --loss-budget;
+/// it decides about bytes and time. Writes the model again, with the results in its description.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Calibrate {
     /// The model, in any format that `share-model` accepts.
@@ -52,6 +54,10 @@ pub(in crate::cli) struct Calibrate {
     /// up to it for a model that is told the noise level.
     #[arg(long, value_name = "LEVELS", value_delimiter = ',', value_parser = parse_positive)]
     pub(in crate::cli) sigma: Vec<f64>,
+    /// The PSNR in dB that the secure computation may lose against floats, in the mean of the images:
+    /// the fewest cells that keep to it are chosen for `share-model`.
+    #[arg(long, default_value = "0.005", value_name = "DB", value_parser = parse_budget)]
+    pub(in crate::cli) loss_budget: f64,
     /// Seed of the noise.
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub(in crate::cli) seed: u64,
@@ -92,6 +98,13 @@ pub(in crate::cli) struct ShareModel {
     pub(in crate::cli) out: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) common: Writing,
+}
+
+fn parse_budget(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if (0.0001..=10.0).contains(&v) => Ok(v),
+        _ => Err("expected a number of dB from 0.0001 to 10".into()),
+    }
 }
 
 /// A kind of network.

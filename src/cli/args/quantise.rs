@@ -4,7 +4,6 @@ use super::parse::parse_positive;
 use crate::lab::pipeline::quantise_flags;
 use crate::model::{Cells, Choices, EngineKind, PiecewiseChoice, RangeKind};
 use crate::numbers::ring::RingBits;
-use crate::numbers::slope_table::HI_BITS;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
@@ -21,11 +20,11 @@ pub(in crate::cli) struct Quantise {
     /// Width of a cell of the lut engine's tables: 1/4, 1/8 (more accurate, but more material) or
     /// another power of two [default: 1/4]
     #[arg(help_heading = "Quantisation", long, value_name = "1/N", value_parser = parse_cell, conflicts_with = "cells")]
-    pub(in crate::cli) cell: Option<u32>,
+    pub(in crate::cli) cell: Option<Cells>,
     /// Number of cells in each of the lut engine's tables, a power of two from 16 to 4096; the narrower
-    /// the range of a layer, the finer its cells [default for ReLU: 256]
+    /// the range of a layer, the finer its cells [default for ReLU: what `calibrate` chose, or 256]
     #[arg(help_heading = "Quantisation", long, value_name = "NUMBER", value_parser = parse_cells)]
-    pub(in crate::cli) cells: Option<u32>,
+    pub(in crate::cli) cells: Option<Cells>,
     /// How the range of each layer is found: guaranteed, so that no image can leave it, or calibrated, as
     /// what `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
     #[arg(help_heading = "Quantisation", long, value_name = "KIND")]
@@ -86,7 +85,7 @@ impl Quantise {
         Choices {
             engine: self.engine,
             ring: self.ring,
-            cells: self.cell.map(Cells::Width).or(self.cells.map(Cells::Count)),
+            cells: self.cell.or(self.cells),
             ranges: self.ranges,
             margin: self.margin,
             piecewise: self.piecewise,
@@ -114,21 +113,16 @@ pub(in crate::cli) fn parse_ring(text: &str) -> Result<RingBits, String> {
     bits.ok_or_else(|| "expected 32 or 64".into())
 }
 
-/// 1/N with N a power of two, as log2 N.
-pub(in crate::cli) fn parse_cell(text: &str) -> Result<u32, String> {
-    let cells = text.strip_prefix("1/").and_then(|n| n.parse::<u32>().ok());
-    match cells {
-        Some(n) if n.is_power_of_two() && (2..=64).contains(&n) => Ok(n.trailing_zeros()),
-        _ => Err("expected 1/2, 1/4, 1/8, ... 1/64".into()),
-    }
+/// Cells of a width.
+pub(in crate::cli) fn parse_cell(text: &str) -> Result<Cells, String> {
+    Cells::of_width(text).map_err(|expected| format!("expected {expected}"))
 }
 
-/// A power of two as its logarithm.
-fn parse_cells(text: &str) -> Result<u32, String> {
-    match text.parse::<u32>() {
-        Ok(n) if n.is_power_of_two() && HI_BITS.contains(&n.ilog2()) => Ok(n.ilog2()),
-        _ => Err("expected a power of two from 16 to 4096".into()),
-    }
+/// A number of cells.
+fn parse_cells(text: &str) -> Result<Cells, String> {
+    // What is no number is no number of cells.
+    let count = text.parse().unwrap_or(0);
+    Cells::of_count(count).map_err(|expected| format!("expected {expected}"))
 }
 
 fn parse_margin(text: &str) -> Result<f64, String> {
@@ -144,9 +138,9 @@ mod tests {
 
     #[test]
     fn cells_rings_and_margins_are_checked() {
-        assert_eq!(parse_cell("1/8"), Ok(3));
+        assert_eq!(parse_cell("1/8"), Ok(Cells::Width(3)));
         assert!(parse_cell("1/3").is_err() && parse_cell("0.25").is_err());
-        assert_eq!(parse_cells("256"), Ok(8));
+        assert_eq!(parse_cells("256"), Ok(Cells::Count(8)));
         assert!(["0", "8", "100", "8192", "x"].iter().all(|text| parse_cells(text).is_err()));
         assert!(parse_ring("16").is_err());
         assert!(["0.9", "nan", "inf", "101"].iter().all(|text| parse_margin(text).is_err()));

@@ -4,6 +4,7 @@ use crate::cli::args::parse::parse_positive;
 use crate::cli::args::quantise::parse_cell;
 use crate::lab::reproduce::Target;
 use crate::material::Origin;
+use crate::model::Cells;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -58,7 +59,7 @@ pub(in crate::cli) struct Reproduce {
     pub(in crate::cli) interval: f64,
     /// Width of a cell of the lut engine's tables.
     #[arg(long, default_value = "1/8", value_name = "1/N", value_parser = parse_cell)]
-    pub(in crate::cli) cell: u32,
+    pub(in crate::cli) cell: Cells,
     /// Pixels between patches [default: the model's own]
     #[arg(long, value_name = "PIXELS")]
     pub(in crate::cli) stride: Option<usize>,

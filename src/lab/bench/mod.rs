@@ -22,7 +22,7 @@ use super::observer::Observer;
 use super::pipeline::{Link, temporary_work};
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::material::Origin;
-use crate::model::EngineKind;
+use crate::model::{Cells, EngineKind};
 use crate::numbers::ring::{self, Ring, RingBits};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -44,8 +44,8 @@ pub struct Request {
     pub patches: Option<usize>,
     /// Of shares and material.
     pub ring: RingBits,
-    /// Cells of the lookup's tables have a width of 2^-this; one that suits the model if not given.
-    pub cell: Option<u32>,
+    /// Cells of the lookup's tables; such as suit the model if not given.
+    pub cell: Option<Cells>,
     /// Pixels between patches; each model's own if not given.
     pub stride: Option<usize>,
     /// Who makes the material.

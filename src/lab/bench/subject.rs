@@ -6,7 +6,7 @@ use crate::lab::error::LabError;
 use crate::lab::pipeline::Denoiser;
 use crate::material::{MaterialLayout, Origin};
 use crate::model::{
-    Cells, Choices, EngineKind, FloatModel, Packing, QuantisedModel, describe, quantise, save_npz,
+    Choices, EngineKind, FloatModel, Packing, QuantisedModel, describe, quantise, save_npz,
 };
 use crate::network::MAX_PIXELS;
 use std::fs::File;
@@ -89,11 +89,11 @@ impl<'a> Subject<'a> {
     ) -> Result<Vec<Self>, LabError> {
         let only_gc = !request.engines.contains(&EngineKind::Lut);
         // With both engines it is meant for the one that has cells.
-        let cell = request.cell.filter(|_| engine == EngineKind::Lut || only_gc);
+        let cells = request.cell.filter(|_| engine == EngineKind::Lut || only_gc);
         let choices = Choices {
             engine: Some(engine),
             ring: Some(request.ring),
-            cells: cell.map(Cells::Width),
+            cells,
             // The picture's noise, so that times compare with those of others' models.
             sigma_from: Some(model.float.sigma),
             ..Choices::default()

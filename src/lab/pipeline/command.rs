@@ -201,15 +201,15 @@ impl Joint {
 /// The flags of `share-model` and `denoise --twin` that say the same.
 pub(crate) fn quantise_flags(choices: &Choices) -> Vec<String> {
     let (width, count) = match choices.cells {
-        Some(Cells::Width(bits)) => (Some(format!("1/{}", 1u64 << bits)), None),
-        Some(Cells::Count(bits)) => (None, Some(1u64 << bits)),
+        Some(cells @ Cells::Width(_)) => (Some(cells), None),
+        Some(cells @ Cells::Count(_)) => (None, Some(cells)),
         None => (None, None),
     };
     let given = [
         ("--engine", choices.engine.map(|engine| engine.name().to_string())),
         ("--ring", choices.ring.map(|ring| ring.bits().to_string())),
-        ("--cell", width),
-        ("--cells", count.map(|count| count.to_string())),
+        ("--cell", width.map(|cells| cells.to_string())),
+        ("--cells", count.map(|cells| cells.to_string())),
         ("--ranges", choices.ranges.map(|kind| kind.name().to_string())),
         ("--margin", choices.margin.map(|margin| margin.to_string())),
         ("--piecewise", choices.piecewise.map(|function| function.name().to_string())),

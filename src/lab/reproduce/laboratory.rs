@@ -13,7 +13,7 @@ use crate::lab::observer::Observer;
 use crate::lab::pictures::{middle, write_grey};
 use crate::lab::pipeline::{Denoiser, Pipeline, fresh_work, remove_work};
 use crate::material::Origin;
-use crate::model::{Cells, Choices, Clamping, EngineKind, QuantisedModel, Rounding, quantise};
+use crate::model::{Choices, Clamping, EngineKind, QuantisedModel, Rounding, quantise};
 use crate::numbers::activation::Activation;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -300,7 +300,7 @@ impl<'a> Laboratory<'a> {
         let piecewise = row.piecewise();
         Choices {
             engine: Some(if piecewise.is_some() { EngineKind::Gc } else { EngineKind::Lut }),
-            cells: (row == Row::Lut).then_some(Cells::Width(self.request.cell)),
+            cells: (row == Row::Lut).then_some(self.request.cell),
             piecewise,
             interval: Some(self.request.interval),
             ..Choices::default()
@@ -318,7 +318,7 @@ impl<'a> Laboratory<'a> {
             words.extend(["--engine", "gc", "--piecewise", function.name()].map(String::from));
         }
         if row == Row::Lut {
-            words.extend(["--cell".into(), format!("1/{}", 1 << self.request.cell)]);
+            words.extend(["--cell".into(), self.request.cell.to_string()]);
         }
         if let Some(stride) = self.request.stride {
             words.extend(["--stride".into(), stride.to_string()]);

@@ -22,6 +22,7 @@ use super::pictures::{write_picture, write_report};
 use super::plot::{self, Chart};
 use crate::files::output::Access;
 use crate::material::Origin;
+use crate::model::Cells;
 use laboratory::Laboratory;
 use serde::Serialize;
 use std::fs::{File, TryLockError};
@@ -52,8 +53,8 @@ pub struct Request {
     pub seed: u64,
     /// Largest input magnitude in network units.
     pub interval: f64,
-    /// Cells of the lookup's tables have a width of 2^-this.
-    pub cell: u32,
+    /// Cells of the lookup's tables.
+    pub cell: Cells,
     /// Pixels between patches; the model's own if not given. The model here has it already.
     pub stride: Option<usize>,
     /// Who makes the material of the rows that two servers compute.
@@ -219,8 +220,8 @@ fn write(target: Target, page: &Page, out: &Path) -> Result<Vec<String>, LabErro
 /// The lines that every page with results begins with.
 fn setting(lab: &Laboratory<'_>) -> String {
     let request = lab.request;
-    let (interval, cells) = (request.interval, 1 << request.cell);
-    let mut flags = format!("inputs up to {interval} network units, lut cells of 1/{cells}");
+    let (interval, cells) = (request.interval, request.cell);
+    let mut flags = format!("inputs up to {interval} network units, lut cells of {cells}");
     if let Some(stride) = request.stride {
         flags.push_str(&format!(", stride {stride}"));
     }

@@ -8,7 +8,7 @@ mod weights;
 pub use layer::{Conv, Cut, From, Layer};
 pub use weights::Weights;
 
-use super::{ModelError, Normalisation};
+use super::{Cells, ModelError, Normalisation};
 use crate::model::piecewise::Piecewise;
 use crate::network::Network;
 use crate::numbers::activation::Nonlinearity;
@@ -36,6 +36,8 @@ pub struct Description {
     /// The largest magnitude that calibration saw behind each layer with weights, before its
     /// activation, by output, in network units.
     pub extremes: Option<Vec<Vec<f64>>>,
+    /// Cells of the lookup's tables that calibration chose for a bound on what is lost.
+    pub cells: Option<Cells>,
 }
 
 /// The order in which a patch becomes a vector.
@@ -63,6 +65,8 @@ struct Document {
     piecewise: Option<Piecewise>,
     #[serde(default)]
     extremes: Option<Vec<Vec<f64>>>,
+    #[serde(default)]
+    cells: Option<Cells>,
 }
 
 /// An MLP without a list of layers.
@@ -143,6 +147,7 @@ impl Description {
             pixel_order: document.pixel_order,
             piecewise: document.piecewise,
             extremes: document.extremes,
+            cells: document.cells,
         };
         description.check()?;
         Ok(description)

@@ -28,6 +28,21 @@ fn a_description_gives_shapes() {
     assert_eq!((d.nonlinearity(), d.units), (Nonlinearity::Relu, Normalisation::UNIT));
 }
 
+/// A number of cells or their width; what is written is what was read.
+#[test]
+fn cells_are_a_number_or_a_width() {
+    for (written, cells) in [
+        ("null", None),
+        ("128", Some(Cells::Count(7))),
+        ("\"1/8\"", Some(Cells::Width(3))),
+        ("4096", Some(Cells::Count(12))),
+    ] {
+        let json = LIST.replace("\"sigma\"", &format!("\"cells\":{written},\"sigma\""));
+        assert_eq!(Description::parse(json.as_bytes()).unwrap().cells, cells);
+        assert_eq!(serde_json::to_string(&cells).unwrap(), written);
+    }
+}
+
 /// The list of layers says the same as the flat form.
 #[test]
 fn an_mlp_as_a_list() {
@@ -89,6 +104,8 @@ fn unusable_descriptions_name_the_field() {
             "{\"dense\":{\"outputs\":4}}",
             "entry 1: a dense layer must follow",
         ),
+        ("\"sigma\":25", "\"sigma\":25,\"cells\":100", "`cells`: expected a power of two"),
+        ("\"sigma\":25", "\"sigma\":25,\"cells\":\"1/3\"", "`cells`: expected 1/2, 1/4"),
         ("[2]", "[]", "extremes"),
         ("[2]", "[-2]", "extremes"),
         ("\"sigma\":25", "\"sigma\":25,\"mean_shift\":true", "mean_shift"),

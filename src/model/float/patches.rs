@@ -39,6 +39,7 @@ impl FloatModel {
             units: Normalisation::BURGER,
             nonlinearity: Nonlinearity::Tanh,
             extremes: None,
+            cells: None,
             piecewise: None,
             mean_shift: false,
         })

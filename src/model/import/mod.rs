@@ -226,6 +226,7 @@ impl Way {
             pixel_order: self.order,
             piecewise: None,
             extremes: None,
+            cells: None,
         };
         description.check()?;
         Ok(assemble(&description, &mut Read(layers))?)

@@ -22,6 +22,12 @@ fn lab() -> Lab {
     assert_eq!(layers.len(), 3);
     assert!(layers[0]["largest"].as_f64().unwrap() > 0.2, "{report}");
     assert!(report["needed_margin"].as_f64().unwrap() < 2.0, "{report}");
+    let cells = &report["cells"];
+    assert_eq!((&cells["budget_db"], &cells["images"]), (&0.005.into(), &1.into()), "{report}");
+    let chosen = &cells["chosen"];
+    let tried = cells["tried"].as_array().unwrap().iter().find(|tried| tried["cells"] == *chosen);
+    assert!(tried.unwrap()["loss_db"].as_f64().unwrap() <= 0.005, "{report}");
+    assert_eq!(&lab.run(&["inspect", "net.npz", "--json"]).report()["cells"], chosen);
     lab
 }
 
@@ -87,6 +93,23 @@ fn the_twin_tells_what_cells_and_margins_cost() {
     assert!(error(&["--margin", "8"]) > 1.5 * error(&["--margin", "1"]));
 }
 
+/// The twin takes the cells that were chosen, and with a seed the random choices of two servers: the same for the
+/// same seed.
+#[test]
+fn the_twin_takes_the_chosen_cells_and_makes_random_choices() {
+    let lab = lab();
+    let twin = |flags: &[&str]| plain(&lab, "net.npz", &[&["--twin"], flags].concat());
+    let report = lab.run(&["inspect", "net.npz", "--json"]).report();
+    let chosen = report["cells"].to_string();
+    let nearest = twin(&[]);
+    assert_eq!(difference(&nearest, &twin(&["--cells", &chosen])), (0.0, 0.0));
+    let [one, again, other] = ["1", "1", "2"].map(|seed| twin(&["--twin-seed", seed]));
+    assert_eq!(difference(&one, &again), (0.0, 0.0));
+    assert!(difference(&one, &nearest).0 > 0.0 && difference(&one, &other).0 > 0.0);
+    let denoise = ["denoise", "noisy.png", "--model", "net.npz", "--out", "x.png"];
+    lab.run(&[&denoise[..], &["--twin-seed", "1"]].concat()).refused_once(2, &["--twin"]);
+}
+
 #[test]
 fn what_does_not_fit_a_relu_is_refused() {
     let lab = lab();
@@ -106,5 +129,10 @@ fn what_does_not_fit_a_relu_is_refused() {
     lab.run(&calibrate).refused_once(3, &["none", "cannot be read"]);
     let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--out", "x.safetensors"];
     lab.run(&calibrate).refused_once(2, &[".npz"]);
+    for budget in ["0", "11", "nan", "none"] {
+        let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--out", "x.npz"];
+        let budget = ["--loss-budget", budget];
+        lab.run(&[&calibrate[..], &budget].concat()).refused_usage(&["dB from 0.0001 to 10"]);
+    }
     lab.no_leftovers();
 }

@@ -383,6 +383,7 @@ mod tests {
     use crate::image::metrics::Quality;
     use crate::lab::reproduce::{Target, Trained};
     use crate::material::Origin;
+    use crate::model::Cells;
 
     fn request(subject: &Subject) -> Request {
         Request {
@@ -395,7 +396,7 @@ mod tests {
             sigmas: vec![SIGMA],
             seed: 1,
             interval: 7.0,
-            cell: 3,
+            cell: Cells::Width(3),
             stride: None,
             material: Origin::Dealt,
             quick: true,

@@ -1,0 +1,128 @@
+//! What sample images tell of a model: how large the values of its layers become, on which calibrated ranges
+//! rest, and how many cells the lookup's tables need.
+
+mod cells;
+mod ranges;
+
+pub use cells::{ChosenCells, TriedCells};
+
+use super::error::RoleError;
+use super::observer::Observer;
+use crate::image::{GreyImage, ImageError};
+use crate::model::{FloatModel, Trained};
+use ranges::Survey;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The images that a model is calibrated on, clean and like those to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Calibrate<'a> {
+    /// Files of grey images.
+    pub images: &'a [PathBuf],
+    /// Files of other ones, to see how far beyond the former they go.
+    pub held_out: &'a [PathBuf],
+    /// Noise that is added, in 8-bit grey levels: each image is looked at with each. If empty, the model's
+    /// own, or of a model that is told the noise several levels up to that ([`Trained::sampled`]).
+    pub sigmas: &'a [f64],
+    /// Seed of the noise.
+    pub seed: u64,
+    /// The PSNR in dB that the secure computation may lose in the mean of the images: the fewest cells of
+    /// tables are chosen with which it does not lose more. Not chosen if none.
+    pub loss_budget: Option<f64>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Calibration {
+    /// Images looked at.
+    pub images: usize,
+    /// Held-out ones.
+    pub held_out_images: usize,
+    /// Noise levels.
+    pub sigmas: Vec<f64>,
+    /// One a layer with weights.
+    pub layers: Vec<CalibratedLayer>,
+    /// The largest of the layers' ratios: a margin below it would have wrapped on a held-out image.
+    pub needed_margin: Option<f64>,
+    /// The choice of cells, if there was a budget.
+    pub cells: Option<ChosenCells>,
+}
+
+/// What a layer with weights gave, before its activation, in network units.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct CalibratedLayer {
+    /// The largest magnitude.
+    pub largest: f64,
+    /// That on held-out images.
+    pub held_out: Option<f64>,
+    /// The ratio of the two, of the output where it is largest.
+    pub held_out_over_seen: Option<f64>,
+}
+
+/// Calibrates a model: what was found goes into its description. `read` reads one image, from several
+/// threads at once; they are those of the current `rayon` pool.
+///
+/// Cost: the model in floats on every image and noise level; one image a thread in memory. For the cells the middle
+/// of at most 32 images, 128 pixels a side, once in floats and two to three times in integers.
+///
+/// # Errors
+/// Those of `read`; [`RoleError::Network`] and [`RoleError::Image`] about an image that the model cannot
+/// take; [`RoleError::Image`] for more noise than a model takes that is told of it.
+pub fn calibrate<E: From<RoleError> + Send>(
+    model: &mut FloatModel,
+    request: &Calibrate<'_>,
+    read: impl Fn(&Path) -> Result<GreyImage, E> + Sync,
+    observer: &mut dyn Observer,
+) -> Result<Calibration, E> {
+    let sigmas = levels(model.trained(), request.sigmas)?;
+    let of = request.images.len() + request.held_out.len();
+    let mut survey =
+        Survey { model, sigmas: &sigmas, seed: request.seed, read: &read, observer, done: 0, of };
+    let seen = survey.extremes(request.images)?;
+    let held_out = match request.held_out {
+        [] => None,
+        images => Some(survey.extremes(images)?),
+    };
+    let layers: Vec<CalibratedLayer> = seen
+        .iter()
+        .enumerate()
+        .map(|(i, seen)| CalibratedLayer::of(seen, held_out.as_ref().map(|held| &held[i][..])))
+        .collect();
+    let ratios = layers.iter().filter_map(|layer| layer.held_out_over_seen);
+    let needed_margin = ratios.reduce(f64::max);
+    let mut calibrated = FloatModel { extremes: Some(seen), cells: None, ..model.clone() };
+    let cells = match request.loss_budget {
+        Some(budget) => Some(cells::choose(&calibrated, request, budget, &read, observer)?),
+        None => None,
+    };
+    calibrated.cells = cells.as_ref().and_then(|cells| cells.chosen);
+    *model = calibrated;
+    let (images, held_out_images) = (request.images.len(), request.held_out.len());
+    Ok(Calibration { images, held_out_images, sigmas, layers, needed_margin, cells })
+}
+
+/// The noise levels asked for, or those that stand for all.
+fn levels(trained: Trained, asked: &[f64]) -> Result<Vec<f64>, RoleError> {
+    let most = trained.sigma;
+    match asked.iter().find(|sigma| trained.reads_plane && **sigma > most) {
+        Some(&sigma) => Err(ImageError::TooNoisy { sigma, most }.into()),
+        None if asked.is_empty() => Ok(trained.sampled()),
+        None => Ok(asked.to_vec()),
+    }
+}
+
+impl CalibratedLayer {
+    fn of(seen: &[f64], held_out: Option<&[f64]>) -> Self {
+        let largest = |layer: &[f64]| layer.iter().copied().fold(0.0, f64::max);
+        let ratio = |(held, seen): (&f64, &f64)| held / seen.max(f64::MIN_POSITIVE);
+        CalibratedLayer {
+            largest: largest(seen),
+            held_out: held_out.map(largest),
+            held_out_over_seen: held_out
+                .map(|held| held.iter().zip(seen).map(ratio).fold(0.0, f64::max)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
