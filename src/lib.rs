@@ -134,8 +134,8 @@ pub mod api {
     pub use crate::material::Origin;
     pub use crate::model::{
         Cells, ChoiceError, Choices, Clamping, FloatModel, Method, ModelError, ModelFile,
-        ModelFormat, QuantiseOptions, QuantisedModel, Ranges, Unfit, load_npz, load_safetensors,
-        quantise, save_npz,
+        ModelFormat, QuantiseOptions, QuantisedModel, Ranges, Rounding, Unfit, load_npz,
+        load_safetensors, quantise, save_npz,
     };
     pub use crate::network::NetworkError;
     pub use crate::numbers::activation::Activation;

@@ -118,7 +118,11 @@ impl World {
 
     /// How the integer twin denoises a plane.
     fn twin(&self, image: &GreyImage) -> GreyImage {
-        let arithmetic = Arithmetic::Integer { model: &self.twin, clamping: Clamping::Few };
+        let arithmetic = Arithmetic::Integer {
+            model: &self.twin,
+            clamping: Clamping::Few,
+            rounding: Rounding::Nearest,
+        };
         let levels = Noise::Sigma(25.0).into();
         let (name, image) = (Path::new("a"), &Raster::from(image.clone()));
         let denoised = denoise(&Denoise { name, image, arithmetic, levels }, &mut Silent).unwrap();

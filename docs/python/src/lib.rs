@@ -10,7 +10,7 @@ mod parties;
 use image::Shape;
 use ppdenoise::api::images::{Levels, Noise};
 use ppdenoise::api::{
-    Arithmetic, Choices, Clamping, Denoise, FormatError, Memory, Origin, Passphrase, Place, Silent,
+    Arithmetic, Choices, Clamping, Denoise, FormatError, Memory, Origin, Passphrase, Place, Rounding, Silent,
     in_one_line, no_passphrase, quantise,
 };
 use pyo3::exceptions::PyException;
@@ -131,7 +131,7 @@ fn denoise<'py>(
             false => None,
         };
         let arithmetic = match &quantised {
-            Some(model) => Arithmetic::Integer { model, clamping: Clamping::Few },
+            Some(model) => Arithmetic::Integer { model, clamping: Clamping::Few, rounding: Rounding::Nearest },
             None => Arithmetic::Float { model: &model, stand_in: None },
         };
         let request = Denoise { name: Path::new("image"), image, arithmetic, levels };

@@ -12,9 +12,7 @@ use crate::files::folder::files_in;
 use crate::ids::{ImageId, Party, SessionId};
 use crate::image::{Depth, ImageFormat, Tiling};
 use crate::roles::error::RoleError;
-use crate::roles::images::{
-    CHANNELS, Target, base_name, ensure_distinct, is_folder, restored_name, shares,
-};
+use crate::roles::images::{CHANNELS, Target, base_name, ensure_distinct, restored_name, shares};
 use crate::roles::observer::Observer;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -111,14 +109,14 @@ impl Job {
     /// # Errors
     /// [`ReceiverError::FramesForOneFile`].
     fn by_frames(self, request: &Reconstruct) -> Result<Vec<Job>, RoleError> {
-        let folder = is_folder(&request.out);
+        let folder = request.out.is_folder();
         let out = if folder { request.out.join(&self.name) } else { request.out.clone() };
         let is_dicom = self.target(request, &out).is_dicom();
         match self.parts {
             Parts::Tiles(Scan { frames: true, cores, .. }) if !is_dicom => {
                 if !folder {
                     let error = ReceiverError::FramesForOneFile { frames: cores.len() };
-                    return Err(RoleError::from(error).about(&out));
+                    return Err(RoleError::from(error).about(out.name()));
                 }
                 let digits = cores.len().to_string().len();
                 let (stem, extension) = self.name.rsplit_once('.').unwrap_or((&self.name, "png"));
