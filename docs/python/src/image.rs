@@ -10,7 +10,11 @@ pub(crate) type Shape = (usize, usize, usize);
 const STEPS: f32 = 257.0;
 
 /// The image of samples in little-endian order, pixel after pixel.
-pub(crate) fn read(samples: &[u8], (height, width, channels): Shape, dtype: &str) -> Result<Raster, Failure> {
+pub(crate) fn read(
+    samples: &[u8],
+    (height, width, channels): Shape,
+    dtype: &str,
+) -> Result<Raster, Failure> {
     let (levels, depth): (Vec<f32>, Depth) = match dtype {
         "uint8" => (samples.iter().map(|&v| v.into()).collect(), Depth::Eight),
         "uint16" => {
@@ -22,7 +26,9 @@ pub(crate) fn read(samples: &[u8], (height, width, channels): Shape, dtype: &str
             let (words, _) = samples.as_chunks();
             (words.iter().map(|&word| f32::from_le_bytes(word)).collect(), Depth::Float)
         }
-        found => return Err(format!("samples of type {found}; expected uint8, uint16 or float32").into()),
+        found => {
+            return Err(format!("samples of type {found}; expected uint8, uint16 or float32").into());
+        }
     };
     let plane = |channel: usize| {
         let levels = levels.iter().skip(channel).step_by(channels.max(1)).copied();

@@ -4,11 +4,12 @@
 //! is released while anything is computed or read.
 
 mod image;
-mod model;
 mod parties;
 
 use image::Shape;
 use ppdenoise::api::images::{Levels, Noise};
+use ppdenoise::api::inspect::{Inspect, inspect as facts};
+use ppdenoise::api::models::read_model;
 use ppdenoise::api::{
     Arithmetic, Choices, Clamping, Denoise, FormatError, Memory, Origin, Passphrase, Place, Rounding, Silent,
     in_one_line, no_passphrase, quantise,
@@ -20,7 +21,12 @@ use pyo3::types::PyBytes;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pyo3::create_exception!(ppdenoise, Error, PyException, "Why something cannot be done, in one sentence.");
+pyo3::create_exception!(
+    ppdenoise,
+    Error,
+    PyException,
+    "Why something cannot be done, in one sentence."
+);
 
 /// What fails before it is an exception.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -94,7 +100,7 @@ struct Model(Arc<ppdenoise::api::FloatModel>);
 impl Model {
     #[new]
     fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        work(py, || Ok(Model(Arc::new(model::read(&path)?))))
+        work(py, || Ok(Model(Arc::new(read_model(&path, None)?))))
     }
 
     #[getter]
@@ -180,9 +186,8 @@ fn share<'py>(
 ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
     let (image, levels) = (image::read(samples, shape, dtype), levels(sigma)?);
     let public = public.place("model.pub");
-    let shares: Vec<Shares> = work(py, move || {
-        Ok(parties::share(image?, levels, public, &keys, &ask(passphrase))?)
-    })?;
+    let shares: Vec<Shares> =
+        work(py, move || Ok(parties::share(image?, levels, public, &keys, &ask(passphrase))?))?;
     let bytes = |half: &Vec<u8>| PyBytes::new(py, half);
     Ok(shares.iter().map(|(s0, s1)| (bytes(s0), bytes(s1))).collect())
 }
@@ -203,10 +208,19 @@ fn reconstruct<'py>(
     Ok((PyBytes::new(py, &image::write(&image)), shape))
 }
 
+/// The facts of one file, as JSON.
+#[pyfunction]
+fn inspect(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    work(py, || {
+        let facts = facts(&[&path], &Inspect::default())?;
+        Ok(serde_json::to_string(&facts.first())?)
+    })
+}
+
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::{Error, Model, denoise, reconstruct, secure_denoise, share};
+    use super::{Error, Model, denoise, inspect, reconstruct, secure_denoise, share};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python's name for it")]

@@ -21,9 +21,7 @@ pub(crate) fn share(
 ) -> Result<Vec<Shares>, RoleError> {
     let files = Memory::new();
     let names = share_into(&files, image, levels, public, (keys, ask))?;
-    let half = |name: &Path, party: Party| {
-        files.take(half(name, party)).unwrap_or_default()
-    };
+    let half = |name: &Path, party: Party| files.take(half(name, party)).unwrap_or_default();
     let pairs = names.iter().map(|name| (half(name, Party::S0), half(name, Party::S1)));
     Ok(pairs.collect())
 }
@@ -103,7 +101,8 @@ impl Parties {
         let public = self.files.at("model.pub");
         let gateway = (keys.as_path(), &no_passphrase as &AskPassphrase<'_>);
         let names = share_into(&self.files, image, levels, public.clone(), gateway)?;
-        let wanted = |party| Wanted::for_shares(names.iter().map(|n| self.files.at(half(n, party))));
+        let wanted =
+            |party| Wanted::for_shares(names.iter().map(|n| self.files.at(half(n, party))));
         match origin {
             Origin::Dealt => {
                 let dealer = Dealer::open(&keys, &no_passphrase)?;
@@ -119,7 +118,8 @@ impl Parties {
         self.both(|server, party, channel| {
             let model = self.files.at(half("model", party));
             let inputs = ServerFiles::new(model, [self.at(half("triples", party))]);
-            let result = |name: &PathBuf| self.files.at(half(format!("{}-result", name.display()), party));
+            let result =
+                |name: &PathBuf| self.files.at(half(format!("{}-result", name.display()), party));
             let images = names.iter().map(|name| (self.files.at(half(name, party)), result(name)));
             server.serve(&Serve::named(inputs, images), channel, &mut Silent).map(drop)
         })?;
