@@ -133,14 +133,24 @@ pub mod api {
     };
     pub use crate::material::Origin;
     pub use crate::model::{
-        Cells, ChoiceError, Choices, Clamping, FloatModel, Method, ModelError, ModelFile,
-        ModelFormat, QuantiseOptions, QuantisedModel, Ranges, Rounding, Unfit, load_npz,
+        Cells, ChoiceError, Choices, Clamping, Doubt, Encoded, EngineKind, FloatModel, LevelMap,
+        Method, ModelError, ModelFile, ModelFormat, PiecewiseChoice, PublicModel, QuantiseOptions,
+        QuantisedModel, RangeKind, Ranges, Rounding, Trained, Unfit, encode_image, load_npz,
         load_safetensors, quantise, save_npz,
     };
     pub use crate::network::NetworkError;
     pub use crate::numbers::activation::Activation;
     pub use crate::numbers::ring::RingBits;
-    pub use crate::roles::*;
+    pub use crate::roles::{
+        Arithmetic, Calibrate, CalibratedLayer, Calibration, ChosenCells, Deal, Dealer, DealtSet,
+        Denoise, Denoised, Event, Gateway, GatewayError, MaterialError, ModelOwner, NewKeys,
+        Observer, PeerFacts, Phase, Picture, PlainError, Receiver, ReceiverError, Reconstruct,
+        ReconstructReport, Reconstructed, ResultOf, RoleError, Server, SetFound, Shard,
+        ShareImages, ShareModel, ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Size,
+        Threads, TriedCells, Verification, Verify, VerifyError, Wanted, calibrate, denoise,
+        in_one_line, make_keys, read_public, verify,
+    };
+    pub use crate::roles::{images, inspect, models, one_cloud, server};
     pub use crate::wire;
 }
 

@@ -15,7 +15,7 @@
 //! Security: each role needs its own secret key and the others' public ones; nobody but the two servers is
 //! assumed not to collude.
 //!
-//! Stability: all of it is in [`crate::api`].
+//! Stability: all of it but training is in [`crate::api`].
 
 mod calibrate;
 mod common;
