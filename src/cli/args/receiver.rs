@@ -28,9 +28,9 @@ pub(in crate::cli) struct Reconstruct {
     /// standard output; or a folder.
     #[arg(long, value_name = "IMAGE|DIR")]
     pub(in crate::cli) out: PathBuf,
-    /// The DICOM file that was shared, from which --out FILE.dcm is derived; or, with a folder as
-    /// --out, the folder of the DICOM files that were shared, under the same names. Give the same
-    /// --window as when they were shared.
+    /// The DICOM file that was shared, to derive --out FILE.dcm from it; or, if --out is a folder, the
+    /// folder of the DICOM files that were shared, under the same names. Use it with the same --window
+    /// as for sharing.
     #[arg(long, value_name = "DICOM|DIR")]
     pub(in crate::cli) like: Option<PathBuf>,
     #[command(flatten)]

@@ -139,8 +139,8 @@ pub(in crate::cli) struct ServerSide {
     pub(in crate::cli) public: Option<PathBuf>,
     /// This server's triples: a file, a named pipe, or - for standard input. Give several sets for images
     /// of several sizes, or to continue with the next set when one is used up. Server 0 overwrites the
-    /// start of each slot in its file when it uses the slot. With `serve --watch` at both servers, a
-    /// folder into which new triples may be put at any time.
+    /// start of each slot in its file when it uses the slot. If both servers run `serve --watch`, this may
+    /// be a folder, into which new triples can be put at any time.
     #[arg(long, value_name = "FILE|DIR", required = true, num_args = 1..)]
     pub(in crate::cli) triplets: Vec<PathBuf>,
     /// State folder with the ledger of used slots [default: the platform's state folder]. Never delete or

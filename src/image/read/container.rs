@@ -9,6 +9,7 @@ use super::tiff;
 use crate::image::jpeg::{self, Process};
 use crate::image::raster::{Depth, Raster};
 use crate::image::{ImageError, ImageFormat};
+use ::image::error::UnsupportedErrorKind;
 use ::image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageReader, Limits};
 use std::io::Cursor;
 
@@ -49,7 +50,10 @@ pub(in crate::image) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Rast
         Some((height, width)) => limits(plausible_area(format, bytes, height, width)?),
         None => Limits::no_limits(),
     });
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let mut decoder = reader.into_decoder().map_err(|source| match unsupported(&source) {
+        Some(colour) => ImageError::Kind { format, found: kind_name(colour) },
+        None => damaged(source),
+    })?;
     let (width, height) = decoder.dimensions();
     let area = plausible_area(format, bytes, side(height), side(width))?;
     check_kind(format, decoder.original_color_type())?;
@@ -84,6 +88,15 @@ fn from_samples<T: Copy + Into<f32>>(
     Raster::from_samples(size, channels, depth, |i| samples[i].into())
 }
 
+/// The kind of samples that a decoder does not have.
+fn unsupported(e: &::image::ImageError) -> Option<ExtendedColorType> {
+    let ::image::ImageError::Unsupported(e) = e else { return None };
+    match e.kind() {
+        UnsupportedErrorKind::Color(colour) => Some(colour),
+        _ => None,
+    }
+}
+
 fn side(n: u32) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
@@ -105,7 +118,9 @@ fn kind_name(colour: ExtendedColorType) -> String {
         C::Rgba1 | C::Rgba2 | C::Rgba4 | C::Rgba8 | C::Rgba16 | C::Rgba32F => {
             "colour with transparency"
         }
-        C::Rgb32F => "float colour",
+        // Floats were read before.
+        C::Rgb32F => "colour of 32 bits a sample",
+        C::Unknown(bits) => return format!("of {bits} bits a sample"),
         C::Cmyk8 | C::Cmyk16 => "CMYK",
         other => return format!("{other:?}"),
     };
@@ -196,6 +211,25 @@ mod tests {
             let samples = vec![9; 24 * samples];
             encode_samples(format, &samples, (6, 4), colour, &mut bytes).unwrap();
             let error = decode(format, &bytes).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    /// Nothing is widened or narrowed silently.
+    #[test]
+    fn integers_of_32_bits_are_refused_by_name() {
+        use ::tiff::encoder::colortype::{Gray32, RGB32};
+        let mut grey = Cursor::new(Vec::new());
+        let mut encoder = ::tiff::encoder::TiffEncoder::new(&mut grey).unwrap();
+        encoder.write_image::<Gray32>(3, 2, &[1 << 20; 6]).unwrap();
+        let mut colour = Cursor::new(Vec::new());
+        let mut encoder = ::tiff::encoder::TiffEncoder::new(&mut colour).unwrap();
+        encoder.write_image::<RGB32>(3, 2, &[1 << 20; 18]).unwrap();
+        for (file, words) in
+            [(grey, "is of 32 bits a sample"), (colour, "is colour of 32 bits a sample")]
+        {
+            let error = decode(Tiff, file.get_ref()).unwrap_err();
+            assert!(matches!(error, ImageError::Kind { .. }), "{error}");
             assert!(error.to_string().contains(words), "{error}");
         }
     }
