@@ -16,6 +16,8 @@ use crate::image::ImageError;
 use crate::image::metrics::MetricsError;
 use crate::model::{ModelError, Unfit};
 use crate::network::NetworkError;
+#[cfg(feature = "train")]
+use crate::train::TrainError;
 use crate::wire::NetError;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -106,6 +108,13 @@ impl RoleError {
     #[must_use]
     pub fn about(self, file: &Path) -> Self {
         RoleError::About { file: file.to_owned(), error: Box::new(self) }
+    }
+}
+
+#[cfg(feature = "train")]
+impl From<TrainError> for RoleError {
+    fn from(e: TrainError) -> Self {
+        TrainingError::from(e).into()
     }
 }
 

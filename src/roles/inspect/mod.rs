@@ -2,6 +2,7 @@
 //! names and shapes, of a key folder whose keys. Never a secret.
 
 mod brought;
+mod error;
 mod header;
 mod network;
 
@@ -18,6 +19,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use error::InspectError;
+
 /// Facts by name, in reading order: docs/json.md lists them.
 pub type Facts = Map<String, Value>;
 
@@ -28,20 +31,6 @@ pub struct Inspect<'a> {
     pub keys: Option<&'a Path>,
     /// A server's state folder: of triples it is told how many slots are left by its ledger.
     pub state: Option<&'a Path>,
-}
-
-/// Why nothing is told of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InspectError {
-    /// A ledger knows the slots of triples alone.
-    #[error("--state tells the slots of triples only")]
-    NotTriples,
-    /// The state folder is not there.
-    #[error("the state folder does not exist")]
-    NoState,
-    /// The folder is no key folder.
-    #[error("there are no keys in this folder")]
-    NoKeys,
 }
 
 /// Tells what files are, in their order.

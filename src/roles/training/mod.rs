@@ -1,5 +1,6 @@
 //! Training: from a folder of images to a model with its description and, so that it can go on, a checkpoint.
 
+mod error;
 mod images;
 mod run;
 
@@ -12,6 +13,8 @@ use crate::train::{Checkpoint, CurvePoint, Noise, Recipe, State, Taught, TrainEr
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+
+pub use error::TrainingError;
 
 /// What is to be trained, and on what.
 #[derive(Clone, Debug)]
@@ -83,37 +86,6 @@ pub struct Trained {
     pub interrupted: bool,
     /// What was reported.
     pub curve: Vec<CurvePoint>,
-}
-
-/// Why nothing is trained.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainingError {
-    /// A model is written as .npz.
-    #[error("the model's name must end in .npz")]
-    NotNpz,
-    /// One name for two files.
-    #[error("is the model and the checkpoint")]
-    OneName,
-    /// Nothing to train on.
-    #[error("there is no .png or .npy image here")]
-    NoImages,
-    /// Nothing would be left to train on.
-    #[error("{images} images; cannot hold {held} of them")]
-    TooManyHeld {
-        /// Images of the folder.
-        images: usize,
-        /// Those to be held out.
-        held: usize,
-    },
-    /// A recipe, a checkpoint, or training itself.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-}
-
-impl From<TrainError> for RoleError {
-    fn from(e: TrainError) -> Self {
-        TrainingError::from(e).into()
-    }
 }
 
 /// Trains until the length is reached or `stop` says so, then after the current step. `observer` is told of the

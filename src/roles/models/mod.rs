@@ -1,79 +1,25 @@
 //! Model files as their owner has them: told by their first bytes, read with the description beside them,
 //! tried, written.
 
+mod error;
+
 use super::RoleError;
 use super::images::is_stream;
 use crate::files::FormatError;
-use crate::files::container::Kind;
 use crate::files::container::envelope::{MAGIC, open_file};
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::image::ImageFormat;
 use crate::model::{
     Doubt, FloatModel, ModelError, ModelFile, ModelFormat, Packing, describe, save_npz,
 };
-use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
+pub use error::{ModelFileError, NoModel};
+
 /// The most bytes a model's description may have.
 const MAX_DESCRIPTION_BYTES: u64 = 1 << 20;
-
-/// Why a file is not the model that is wanted.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelFileError {
-    /// It is something else.
-    #[error("this is {0}, no model")]
-    NoModel(NoModel),
-    /// It begins like none of the formats.
-    #[error("this is no model: it begins like none of .npz, safetensors, PyTorch, MATLAB")]
-    Unknown,
-    /// A stride between patches, of a network that has none.
-    #[error("--stride is of networks on patches, and this model is made of convolutions")]
-    StrideOfConvolutions,
-    /// Its description makes a noisy picture no better.
-    #[error("{0}")]
-    Doubtful(Doubt),
-    /// A model is written in one format.
-    #[error("a model is written as .npz")]
-    NotNpz,
-    /// A description that would be read in place of the one inside.
-    #[error("'{}' lies beside it, and would be read in place of the description inside", .0.display())]
-    DescriptionBeside(PathBuf),
-    /// It cannot be packed.
-    #[error("the model cannot be packed: {0}")]
-    Packing(String),
-}
-
-/// What a file is that is no model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoModel {
-    /// A folder.
-    Folder,
-    /// A file of this program.
-    Artefact(Kind),
-    /// An image.
-    Image(ImageFormat),
-    /// Nothing.
-    Empty,
-    /// JSON, as descriptions are.
-    Json,
-    /// Some text.
-    Text,
-}
-
-impl fmt::Display for NoModel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NoModel::Folder => f.write_str("a folder"),
-            NoModel::Artefact(kind) => write!(f, "{} {kind}", kind.article()),
-            NoModel::Image(format) => write!(f, "a {format} image"),
-            NoModel::Empty => f.write_str("an empty file"),
-            NoModel::Json => f.write_str("JSON"),
-            NoModel::Text => f.write_str("text"),
-        }
-    }
-}
 
 /// What a file is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
