@@ -90,7 +90,7 @@ fn convolutions_are_denoised_without_a_dealer_by_both_engines() {
         (chain, &["--cells", "512"]),
         (chain, &["--engine", "gc"]),
         (conv::write_u_shape, &["--cells", "512"]),
-        (conv::write_u_shape, &["--engine", "gc", "--ring", "64"]),
+        (conv::write_u_shape, &["--engine", "gc"]),
     ];
     for (write, flags) in cases {
         let lab = bare();
