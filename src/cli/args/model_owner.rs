@@ -36,9 +36,10 @@ pub(in crate::cli) struct Import {
 /// the tables need.
 ///
 /// The ranges of a model with ReLU depend on this: `share-model` multiplies the values found here by its
-/// --margin. Give clean images that are like the ones to be denoised later; noise is added to them. Then
-/// the smallest number of cells is found with which the secure computation loses at most --loss-budget;
-/// it decides about bytes and time. Writes the model again, with the results in its description.
+/// --margin. Give clean images that are like the ones to be denoised later; noise is added to them. The
+/// command then finds the smallest number of cells with which the secure computation loses at most the
+/// loss budget; fewer cells need fewer bytes and less time. Writes the model again, with the results in
+/// its description.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Calibrate {
     /// The model, in any format that `share-model` accepts.
@@ -50,12 +51,12 @@ pub(in crate::cli) struct Calibrate {
     /// Folder of other clean grey PNG images, to see how far their values exceed those of --data.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) held_out: Option<PathBuf>,
-    /// Noise levels in 8-bit grey levels, separated by commas; the model's own if not given, or several
-    /// up to it for a model that is told the noise level.
+    /// Noise levels in 8-bit grey levels, separated by commas [default: the model's own; several levels
+    /// up to it for a model that gets the noise level as an input]
     #[arg(long, value_name = "LEVELS", value_delimiter = ',', value_parser = parse_positive)]
     pub(in crate::cli) sigma: Vec<f64>,
-    /// The PSNR in dB that the secure computation may lose against floats, in the mean of the images:
-    /// the fewest cells that keep to it are chosen for `share-model`.
+    /// The mean PSNR in dB that the secure computation may lose, compared with floats. The fewest cells
+    /// that keep within it are chosen for `share-model`.
     #[arg(long, default_value = "0.005", value_name = "DB", value_parser = parse_budget)]
     pub(in crate::cli) loss_budget: f64,
     /// Seed of the noise.

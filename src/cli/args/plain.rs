@@ -31,8 +31,8 @@ pub(in crate::cli) struct Denoise {
     /// Compute with the same integers as the secure pipeline (tables, scales, ranges), not with floats.
     #[arg(long, conflicts_with = "activation")]
     pub(in crate::cli) twin: bool,
-    /// Make the random choices of a secure run, from this seed, where --twin rounds to the nearest:
-    /// a picture as good as that of two servers.
+    /// With --twin: make random choices from this seed, as a secure run does, instead of rounding to
+    /// nearest; the picture is then as good as that of two servers.
     #[arg(long, value_name = "NUMBER")]
     pub(in crate::cli) twin_seed: Option<u64>,
     #[command(flatten)]
