@@ -154,7 +154,7 @@ mod tests {
         for z in zs {
             let law = law(z, spec, R::BITS);
             let mut found: BTreeMap<i64, usize> = BTreeMap::new();
-            for y in choices.activate(0, 0..1, &vec![R::from_i64(z); DRAWS], spec) {
+            for y in choices.activate(0, 0..1, &[R::from_i64(z); DRAWS], spec) {
                 *found.entry(y).or_default() += 1;
             }
             for (y, count) in &found {

@@ -45,7 +45,7 @@ pub struct Described {
 
 impl Described {
     pub fn read(lab: &Lab, name: &str) -> Described {
-        let file = open_file(&lab.path(name)).unwrap();
+        let file = open_file(lab.path(name)).unwrap();
         let (owner, length) = (file.header().sender, file.header().payload_len as usize);
         let header = *file.expect::<PublicModel>().unwrap();
         let json = file.in_clear().unwrap().chunk(ChunkKey::ONLY, length).unwrap();
@@ -81,7 +81,7 @@ impl Sealed {
         (maker, party): (Role, usize),
         chunks: &[(ChunkKey, usize)],
     ) -> Sealed {
-        let file = open_file(&lab.path(name)).unwrap();
+        let file = open_file(lab.path(name)).unwrap();
         let body = file.header().body.clone();
         let (recipient, sender) = (keys.secret(server(party)), keys.public(maker));
         let from = OpenFrom { recipient: &recipient, sender: &sender, role: maker };

@@ -47,7 +47,7 @@ impl Lab {
         let owner = ModelOwner::open(&at("keys"), &none).unwrap();
         let share = ShareModel::new(model, options, at("model"));
         owner.share(&share, &mut Silent).unwrap();
-        let public = read_public(&at("model.pub")).unwrap();
+        let public = read_public(at("model.pub")).unwrap();
         Lab { folder, public }
     }
 
@@ -65,7 +65,7 @@ impl Lab {
 
     /// A request to share into the folder of shares, where nothing names an image.
     fn request(&self, images: Vec<Picture>) -> ShareImages<'_> {
-        let mut request = ShareImages::new(&self.public, &self.at("shares"));
+        let mut request = ShareImages::new(&self.public, self.at("shares"));
         request.images = images;
         request
     }
@@ -76,7 +76,7 @@ impl Lab {
         let dealer = Dealer::open(&self.at("keys"), &none).unwrap();
         let (size, slots) = (shared.images[0].size, shared.images.len() as u64);
         let deal = Deal::new(self.at("model.pub"), Wanted::slots(size, slots));
-        dealer.deal(&deal, &self.at("triples"), &mut Silent).unwrap();
+        dealer.deal(&deal, self.at("triples"), &mut Silent).unwrap();
         let (one, other) = wire::pair();
         std::thread::scope(|scope| {
             for (party, mut channel) in [(Party::S0, one), (Party::S1, other)] {
@@ -101,7 +101,7 @@ impl Lab {
 
     /// A request to put all results together.
     fn results(&self) -> Reconstruct {
-        Reconstruct::new(vec![self.at("results")], &self.at("out"))
+        Reconstruct::new(vec![self.at("results")], self.at("out"))
     }
 
     fn reconstruct(&self, request: &Reconstruct) -> ReconstructReport {

@@ -65,7 +65,7 @@ impl House {
     /// Shares an image as PREFIX.s0 and PREFIX.s1.
     fn share(&self, image: &GreyImage, prefix: &str) {
         let gateway = Gateway::open(&self.at("keys"), &no_passphrase).unwrap();
-        let public = read_public(&self.at("model.pub")).unwrap();
+        let public = read_public(self.at("model.pub")).unwrap();
         let out = self.at(prefix);
         let mut request = ShareImages::new(&public, &out);
         request.images.push(image.clone().into());
@@ -76,7 +76,7 @@ impl House {
     fn deal(&self, slots: u64) {
         let deal = Deal::new(self.at("model.pub"), Wanted::slots(SIZE, slots));
         let dealer = Dealer::open(&self.at("keys"), &no_passphrase).unwrap();
-        let sets = dealer.deal(&deal, &self.at("triples"), &mut Silent).unwrap();
+        let sets = dealer.deal(&deal, self.at("triples"), &mut Silent).unwrap();
         assert_eq!((sets.len(), sets[0].slots), (1, slots));
     }
 

@@ -217,7 +217,7 @@ impl MaskStore<'_> {
     /// The other server's hints under a mask; nothing if they are not there or not usable, since they can be
     /// sent again.
     pub fn hints(&self, id: WeightMaskId, plan: &LinearPlan) -> Option<KeptHints> {
-        let file = open_file(&self.path(HINT, id)).ok()?;
+        let file = open_file(self.path(HINT, id)).ok()?;
         if *file.expect::<Hints>().ok()? != self.hint_fields(id, plan) {
             return None;
         }

@@ -190,7 +190,7 @@ pub fn generate(
         let secret = SecretKey::random()?;
         let public = secret.public();
         let name = public.fingerprint();
-        let out = OutputFile::create(&secret_path(dir, role), Access::Secret, overwrite)?;
+        let out = OutputFile::create(secret_path(dir, role), Access::Secret, overwrite)?;
         let content =
             Content { payload_len: KEY_LEN as u64, chunks: 1, body: SecretKeyOf { role }.into() };
         let writer = match passphrase {
@@ -198,7 +198,7 @@ pub fn generate(
             None => EnvelopeWriter::in_clear(out, name, content),
         };
         files.push(write_key(writer?, &mut secret.to_bytes())?);
-        let out = OutputFile::create(&public_path(dir, role), Access::Public, overwrite)?;
+        let out = OutputFile::create(public_path(dir, role), Access::Public, overwrite)?;
         let content =
             Content { payload_len: KEY_LEN as u64, chunks: 1, body: PublicKeyOf { role }.into() };
         files

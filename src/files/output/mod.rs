@@ -426,7 +426,7 @@ mod tests {
     fn folders_are_neither_made_nor_replaced() {
         let dir = tempdir().unwrap();
         let missing = dir.path().join("no");
-        let err = OutputFile::create(&missing.join("a"), Access::Public, Overwrite::Never);
+        let err = OutputFile::create(missing.join("a"), Access::Public, Overwrite::Never);
         assert!(matches!(err, Err(FormatError::FolderMissing { folder, .. }) if folder == missing));
         let err = OutputFile::create(dir.path(), Access::Public, Overwrite::Allow);
         assert!(matches!(err, Err(FormatError::Io { action: "replace", .. })));
@@ -451,7 +451,7 @@ mod tests {
         fs::write(&b, b"").unwrap();
         std::os::unix::fs::symlink(&a, &link).unwrap();
         assert!(ensure_not_input(&a, &[&b]).is_ok());
-        assert!(ensure_not_input(&dir.path().join("new"), &[&a, &b]).is_ok());
+        assert!(ensure_not_input(dir.path().join("new"), &[&a, &b]).is_ok());
         assert!(matches!(ensure_not_input(&a, &[&b, &a]), Err(FormatError::SameFile { .. })));
         assert!(matches!(ensure_not_input(&link, &[&a]), Err(FormatError::SameFile { .. })));
     }

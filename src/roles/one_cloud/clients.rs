@@ -226,14 +226,14 @@ fn fill(
     let made = DirBuilder::new().mode(0o700).create(folder);
     made.map_err(|e| FormatError::io(folder, "create", e))?;
     let copy = |from: Place, name: &str, access| {
-        let mut out = OutputFile::create(&folder.join(name), access, Overwrite::Never)?;
+        let mut out = OutputFile::create(folder.join(name), access, Overwrite::Never)?;
         let file = Stream::open(&from).map_err(|e| FormatError::io(from.name(), "open", e));
         let mut file = file?;
         io::copy(&mut file, &mut out).map_err(FormatError::from_writer)?;
         Ok::<_, FormatError>(out)
     };
     let mut file =
-        OutputFile::create(&folder.join("settings.toml"), Access::Public, Overwrite::Never)?;
+        OutputFile::create(folder.join("settings.toml"), Access::Public, Overwrite::Never)?;
     file.write_all(settings.to_toml().as_bytes()).map_err(FormatError::from_writer)?;
     commit_all([
         copy(key.into(), "user.pub", Access::Public)?,

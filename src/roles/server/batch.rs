@@ -275,7 +275,7 @@ impl Batch {
 
     /// The session of the result that this server made for the receiver before.
     fn result(&self, image: ImageId, keys: &ServerKeys<'_>) -> Option<SessionId> {
-        let file = open_file(&self.target(image)).ok()?;
+        let file = open_file(self.target(image)).ok()?;
         let header = file.header();
         let Body::ResultShare(ResultShare { image_id, session_id, .. }) = &header.body else {
             return None;

@@ -66,10 +66,14 @@ impl Serve {
     }
 
     /// What can be wrong with the request itself.
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "a folder in memory is told by which it is, not by its files"
+    )]
     pub(super) fn check(&self) -> Result<(), RoleError> {
         if self.erase_spent {
             let mut triples = self.files.triples.iter().filter(|place| !place.is_dir());
-            triples.try_for_each(|place| ensure_file(place))?;
+            triples.try_for_each(ensure_file)?;
         }
         match &self.images {
             Images::Named { files, .. } => {

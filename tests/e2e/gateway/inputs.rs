@@ -178,7 +178,7 @@ fn any_flipped_byte_of_a_small_file_is_found() {
     use ppdenoise::ids::Role;
     use std::path::Path;
     let lab = Lab::ready((9, 9), 1);
-    let public = PublicModelFile::read(&lab.path("model.pub")).unwrap().model;
+    let public = PublicModelFile::read(lab.path("model.pub")).unwrap().model;
     type Check<'a> = Box<dyn Fn(&Path) -> bool + 'a>;
     let keys = KeyFolder::open(&lab.path(KEYS)).unwrap();
     let servers = [Role::Server0, Role::Server1].map(|r| keys.secret(r, &no_passphrase).unwrap());

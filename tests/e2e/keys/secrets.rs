@@ -90,7 +90,7 @@ fn lists(text: &[u8]) -> Vec<Vec<u8>> {
 
 /// The payload of a file, unsealed by whom it is for.
 fn payload(lab: &Lab, name: &str) -> Vec<u8> {
-    let file = open_file(&lab.path(name)).unwrap();
+    let file = open_file(lab.path(name)).unwrap();
     let (stem, party) = name.rsplit_once(".s").unwrap_or((name, ""));
     let keys = KeyFolder::open(&lab.path(KEYS)).unwrap();
     let server = if party == "0" { Role::Server0 } else { Role::Server1 };
@@ -122,7 +122,7 @@ fn chunks(lab: &Lab, stem: &str, party: &str, header: &Header) -> Vec<(ChunkKey,
         ("trip", _) => {
             let mut chunks = vec![seeds(2)];
             let Body::Triples(fields) = &header.body else { panic!("{header:?}") };
-            let public = PublicModelFile::read(&lab.path("model.pub")).unwrap();
+            let public = PublicModelFile::read(lab.path("model.pub")).unwrap();
             let layout =
                 MaterialLayout::new(&public.model, SIZE, fields.batch_rows as usize, fields.origin);
             let (layout, slots) = (layout.unwrap(), if party == "0" { SLOTS } else { 0 });

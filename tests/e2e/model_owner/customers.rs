@@ -43,7 +43,7 @@ fn attacked(lab: &Lab, keys: &Keys, triples: &str, opened: &str) -> Vec<u32> {
     let halves = [0, 1].map(|party| {
         let chunk = (ChunkKey::op(u32::MAX), 64);
         let name = format!("{triples}.s{party}");
-        let file = open_file(&lab.path(&name)).unwrap();
+        let file = open_file(lab.path(&name)).unwrap();
         let (recipient, sender) =
             (keys.secret([Role::Server0, Role::Server1][party]), keys.public(Role::Dealer));
         let from = ppdenoise::files::container::OpenFrom {
@@ -53,7 +53,7 @@ fn attacked(lab: &Lab, keys: &Keys, triples: &str, opened: &str) -> Vec<u32> {
         };
         seed(&file.unseal(from).unwrap().chunk(chunk.0, chunk.1).unwrap())
     });
-    let mut opened = open_file(&lab.path(opened)).unwrap().in_clear().unwrap();
+    let mut opened = open_file(lab.path(opened)).unwrap().in_clear().unwrap();
     let of = |(op, weights, _): (u32, usize, usize)| {
         let mut sum = elements(&opened.chunk(ChunkKey::op(op), 4 * weights).unwrap());
         for half in &halves {

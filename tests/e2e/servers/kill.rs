@@ -388,7 +388,7 @@ fn swap([a, b]: [Ended; 2]) -> [Ended; 2] {
 }
 
 fn regions(lab: &Lab) -> SlotRegions {
-    SlotRegions::of(&open_file(&lab.path("trip.s0")).unwrap()).unwrap()
+    SlotRegions::of(&open_file(lab.path("trip.s0")).unwrap()).unwrap()
 }
 
 /// What is overwritten when a slot is used.

@@ -23,8 +23,8 @@ const SERVERS: [Role; 2] = [Role::Server0, Role::Server1];
 /// Replaces `trip.*` by made triples: the same slots, another set.
 fn make(lab: &Lab, size: (usize, usize)) {
     let keys = Keys::of(lab, KEYS);
-    let public = PublicModelFile::read(&lab.path("model.pub")).unwrap().model;
-    let Body::Triples(fields) = open_file(&lab.path("trip.s0")).unwrap().header().body else {
+    let public = PublicModelFile::read(lab.path("model.pub")).unwrap().model;
+    let Body::Triples(fields) = open_file(lab.path("trip.s0")).unwrap().header().body else {
         panic!("triples")
     };
     let rows = fields.batch_rows as usize;
@@ -113,7 +113,7 @@ fn a_made_slot_is_gone_at_both_servers() {
     reports(lab.serve_both());
     for party in [0, 1] {
         let name = format!("trip.s{party}");
-        let head = SlotRegions::of(&open_file(&lab.path(&name)).unwrap()).unwrap().head(0);
+        let head = SlotRegions::of(&open_file(lab.path(&name)).unwrap()).unwrap().head(0);
         let head = &lab.read(&name)[head.start as usize..head.end as usize];
         assert!(!head.is_empty() && head.iter().all(|&byte| byte == 0), "{name}");
     }
@@ -136,7 +136,7 @@ fn made_triples_are_taken_from_the_server_itself_alone() {
     let keys = Keys::of(&lab, KEYS);
     let own = lab.read("trip.s1");
     let mut forged = Sealed {
-        body: open_file(&lab.path("trip.s1")).unwrap().header().body.clone(),
+        body: open_file(lab.path("trip.s1")).unwrap().header().body.clone(),
         chunks: Vec::new(),
     };
     forged.chunks.push((ChunkKey::op(u32::MAX), vec![7; 64]));
@@ -184,7 +184,7 @@ fn no_result_tells_its_last_twelve_bits() {
     let keys = Keys::of(&lab, KEYS);
     let recipient = keys.secret(Role::Receiver);
     for (party, role) in SERVERS.into_iter().enumerate() {
-        let file = open_file(&lab.path(&format!("den.s{party}"))).unwrap();
+        let file = open_file(lab.path(&format!("den.s{party}"))).unwrap();
         assert_eq!(file.expect::<ResultShare>().unwrap().decode.dropped_bits, 12);
         let sender = keys.public(role);
         let mut file =

@@ -50,7 +50,7 @@ fn erase(lab: &Lab, party: usize, flags: &[&str]) -> Ended {
 
 /// The bytes of a slot in a file of triples.
 fn region(lab: &Lab, name: &str, slot: u64) -> Range<usize> {
-    let range = SlotRegions::of(&open_file(&lab.path(name)).unwrap()).unwrap().slot(slot);
+    let range = SlotRegions::of(&open_file(lab.path(name)).unwrap()).unwrap().slot(slot);
     range.start as usize..range.end as usize
 }
 

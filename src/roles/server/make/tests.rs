@@ -57,7 +57,7 @@ impl Lab {
         let owner = sender.public();
         let parties = Parties { sender, servers: servers.each_ref().map(SecretKey::public) };
         let out = |name: &str, access| {
-            OutputFile::create(&dir.path().join(name), access, Overwrite::Never).unwrap()
+            OutputFile::create(dir.path().join(name), access, Overwrite::Never).unwrap()
         };
         let outs = [
             out("m.pub", Access::Public),
@@ -104,7 +104,7 @@ impl Lab {
             profile: Profile::Q88,
         };
         let out = |stem: &str| {
-            OutputFile::create(&self.file(party, stem), Access::Secret, Overwrite::Never).unwrap()
+            OutputFile::create(self.file(party, stem), Access::Secret, Overwrite::Never).unwrap()
         };
         let wanted = |stem: &str, size, slots| WantedFile {
             job: MadeJob::new(inputs.public(), size, slots, Some(50)).unwrap(),
@@ -133,7 +133,7 @@ impl Lab {
     fn open(&self, party: Party, stem: &str) -> TripleFile {
         let own = &self.servers[party.index()];
         let keys = OpenFrom { recipient: own, sender: &own.public(), role: Role::server(party) };
-        TripleFile::unseal(open_stream(&self.file(party, stem)).unwrap(), keys).unwrap()
+        TripleFile::unseal(open_stream(self.file(party, stem)).unwrap(), keys).unwrap()
     }
 }
 
