@@ -177,13 +177,13 @@ mod tests {
         fn of<R: Ring>() {
             let cells = Cells::Count(5);
             let specs = [
-                (Method::Lut { cells }, Nonlinearity::Relu),
-                (Method::Lut { cells }, Nonlinearity::Tanh),
-                (Method::Gc { function: Piecewise::relu(), refit: false }, Nonlinearity::Relu),
-                (Method::Gc { function: Piecewise::refit2(), refit: false }, Nonlinearity::Tanh),
+                (Method::Lut { cells }, Nonlinearity::Relu, 2),
+                (Method::Lut { cells }, Nonlinearity::Tanh, 2),
+                (Method::Gc { function: Piecewise::relu(), refit: false }, Nonlinearity::Relu, 0),
+                (Method::Gc { function: Piecewise::refit2(), refit: false }, Nonlinearity::Tanh, 2),
             ];
-            for (method, function) in specs {
-                let spec = method.spec(R::RING, function, (2, 1.0), 10).unwrap();
+            for (method, function, range) in specs {
+                let spec = method.spec(R::RING, function, (range, 1.0), 10).unwrap();
                 let step = (1i64 << (R::BITS - 1)) / 9;
                 // Far from 0 on both sides, and in the cells around it.
                 let zs =
