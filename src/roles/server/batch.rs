@@ -98,6 +98,9 @@ pub(super) struct Batch {
     /// At least one share for each image.
     pending: BTreeMap<ImageId, Vec<ShareFile>>,
     finished: HashSet<ImageId>,
+    /// Images whose results this job made, and in which session. They are told to the other server until it has its
+    /// own result too: it may have ended after this server had all that it needed.
+    made: HashMap<ImageId, SessionId>,
     /// When the last image came or was finished.
     last_new: Instant,
     begun: bool,
@@ -118,6 +121,7 @@ impl Batch {
             known: HashMap::new(),
             pending: BTreeMap::new(),
             finished: HashSet::new(),
+            made: HashMap::new(),
             last_new: Instant::now(),
             begun: false,
             lonely: HashMap::new(),
@@ -285,13 +289,23 @@ impl Batch {
         (ours && *image_id == image).then_some(*session_id)
     }
 
-    /// As [`Batch::result`], where results that are there count.
+    /// As [`Batch::result`], where results that are there count; of a result of this job also if it was fetched and
+    /// taken away since.
     fn done(&self, image: ImageId, keys: &ServerKeys<'_>) -> Option<SessionId> {
-        self.result(image, keys).filter(|_| !self.folders.force)
+        let made = self.made.get(&image).copied();
+        made.or_else(|| self.result(image, keys).filter(|_| !self.folders.force))
     }
 
     fn was_done(&self, image: ImageId, keys: &ServerKeys<'_>) -> bool {
         self.finished.contains(&image) || self.done(image, keys).is_some()
+    }
+
+    /// Of an image that was made and whose shares were taken away since there is no more to be done.
+    fn let_go(&mut self) {
+        let is_there = |(file, _): &ShareFile| file.exists();
+        let there = |id| self.pending.get(id).is_some_and(|files| files.iter().any(is_there));
+        let gone: Vec<ImageId> = self.made.keys().filter(|id| !there(id)).copied().collect();
+        gone.into_iter().for_each(|id| self.finished(id));
     }
 
     fn task(
@@ -325,6 +339,7 @@ impl Supply for Batch {
             std::thread::sleep(POLL);
         }
         self.scan(inputs, keys, observer)?;
+        self.let_go();
         let last = !self.waits() || self.is_over();
         let now = Instant::now();
         let rests = |id: &ImageId| self.lost.get(id).is_some_and(|(_, until)| *until > now);
@@ -336,9 +351,20 @@ impl Supply for Batch {
 
     fn finished(&mut self, image: ImageId) {
         self.pending.remove(&image);
+        self.made.remove(&image);
         self.lost.remove(&image);
         self.in_work = None;
         self.finished.insert(image);
+        self.last_new = Instant::now();
+    }
+
+    fn made(&mut self, image: ImageId, session: SessionId) {
+        if !self.waits() {
+            return self.finished(image);
+        }
+        self.made.insert(image, session);
+        self.lost.remove(&image);
+        self.in_work = None;
         self.last_new = Instant::now();
     }
 
@@ -359,8 +385,10 @@ impl Supply for Batch {
     }
 
     /// Of a server that waits it is told once, when the other one has lacked its half for long.
-    fn unmatched(&mut self, tasks: Vec<Task>, last: bool, observer: &mut dyn Observer) {
+    fn unmatched(&mut self, mut tasks: Vec<Task>, last: bool, observer: &mut dyn Observer) {
         self.in_work = None;
+        // Nothing is missed of what was made.
+        tasks.retain(|task| !self.made.contains_key(&task.image.id));
         let Until::Stopped(Watching { missing_after, .. }) = &self.folders.until else {
             let tasks = tasks.iter().filter(|_| last);
             return tasks.for_each(|t| tell(&t.files(), ServiceError::NotShared, observer));

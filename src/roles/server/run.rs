@@ -264,7 +264,9 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         for id in &agreed.done {
             tasks.remove(id);
             supply.finished(*id);
-            report.done_before += 1;
+            // What this job made and the other server now has as well is no news.
+            let ours = report.images.iter().any(|image| image.image_id == id.to_string());
+            report.done_before += usize::from(!ours);
         }
         let (mut starved, mut served) = (Vec::new(), false);
         let total = agreed.images.len();
@@ -282,7 +284,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
                 Outcome::Done(done) => {
                     let Done { report: done, units } = *done;
                     units.into_iter().for_each(|units| supply.result(*id, units));
-                    supply.finished(*id);
+                    supply.made(*id, self.agreement.session);
                     observer.event(Event::Denoised(&done));
                     report.images.push(done);
                     served = true;

@@ -128,8 +128,13 @@ pub(in crate::roles) trait Supply: Send {
         observer: &mut dyn Observer,
     ) -> Result<Round, ServiceError>;
 
-    /// The image is done.
+    /// The image is done, at both servers.
     fn finished(&mut self, image: ImageId);
+
+    /// This server has its result, of this session; that the other one has its own is not known yet.
+    fn made(&mut self, image: ImageId, _session: SessionId) {
+        self.finished(image);
+    }
 
     /// A result that stays at this server, in network units, row-major; the image is finished after it.
     fn result(&mut self, _image: ImageId, _units: Vec<f64>) {}

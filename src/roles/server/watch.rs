@@ -15,7 +15,7 @@ use super::task::{Round, Subject, Supply};
 use super::{Extent, Server, ServiceError};
 use crate::files::ledger::Ledger;
 use crate::files::{FormatError, Place};
-use crate::ids::{Fingerprint, ImageId, WeightMaskId};
+use crate::ids::{Fingerprint, ImageId, SessionId, WeightMaskId};
 use crate::protocol::{InCommon, ProtocolError, compare_stock};
 use crate::roles::error::RoleError;
 use crate::roles::observer::{Event, Observer};
@@ -371,6 +371,10 @@ impl Supply for Watched<'_> {
 
     fn finished(&mut self, image: ImageId) {
         self.batch.finished(image);
+    }
+
+    fn made(&mut self, image: ImageId, session: SessionId) {
+        self.batch.made(image, session);
     }
 
     fn failed(&mut self, image: ImageId) {

@@ -1,6 +1,7 @@
 //! Servers that run for long: the other one goes and comes back, material comes into a folder and is used up, halves
 //! are missing, keys change.
 
+use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{PEER, SIZE, USAGE};
 use crate::common::service::{Service, check_slots, free_port, until};
 use crate::common::{KEYS, Lab, noisy_crop, signal};
@@ -200,6 +201,52 @@ fn kills_amid_a_stream_of_images_reuse_no_slot() {
         let (mean, max) = crate::common::difference(&image, &lab.image("twin.png"));
         assert!(mean <= 0.6 && max <= 3.0, "image {i}: mean {mean}, max {max}");
     }
+}
+
+/// A link that ends when one server has all that it needs and the other not yet: the image is done again, by both.
+#[test]
+fn a_result_that_only_one_server_has_is_made_again() {
+    let (lab, port) = (lab(), free_port());
+    let folders = ["sets0", "sets1", "in1"];
+    folders.iter().for_each(|folder| fs::create_dir(lab.path(folder)).unwrap());
+    for i in 0..4 {
+        refill(&lab, &format!("t{i}"), SIZE, 20);
+    }
+    // Server 0 stays; server 1 gets so many bytes of it.
+    let first = Service::start(&lab, 0, &port, "a", &[]);
+    let through = |wire: Wire, run: &str| {
+        let proxy = Proxy::start(&format!("127.0.0.1:{port}"), [Wire::Whole, wire]);
+        let own = proxy.address.rsplit(':').next().unwrap().to_string();
+        (Service::start(&lab, 1, &own, run, &[]), proxy)
+    };
+    let mut bytes = 0;
+    for i in 0..2 {
+        // The weights are opened in the first session only.
+        let id = share(&lab, &format!("whole{i}"), SIZE);
+        let (mut second, proxy) = through(Wire::Whole, &format!("w{i}"));
+        done(&lab, &id);
+        second.kill();
+        bytes = proxy.counts()[1];
+    }
+    let mut halves = 0;
+    for i in 0..20 {
+        let id = share(&lab, &format!("cut{i}"), SIZE);
+        let away = first.told("peer-away").len();
+        let (mut second, _proxy) = through(Wire::CutAfter(bytes - 40 * i), &format!("c{i}"));
+        until("a cut", || first.told("peer-away").len() > away);
+        second.kill();
+        let has = |party: usize| lab.exists(&format!("out{party}/{id}.s{party}"));
+        halves += usize::from(has(0) && !has(1));
+        let mut again = Service::start(&lab, 1, &port, &format!("d{i}"), &[]);
+        done(&lab, &id);
+        again.kill();
+    }
+    assert!(halves > 0, "none of the cuts came between the two");
+    first.stop().done();
+    assert!(check_slots(&lab) >= 22 + halves);
+    fs::create_dir(lab.path("out")).unwrap();
+    lab.run(&["reconstruct", "out0", "out1", "--keys", KEYS, "--out", "out"]).done();
+    assert_eq!(lab.names("out").len(), 22);
 }
 
 /// Whoever is there with another key is not waited for.
