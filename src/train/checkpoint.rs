@@ -1,7 +1,7 @@
 //! A training run on disk: magic, length of the header, JSON header, float32 arrays, checksum.
 
 use super::card::CurvePoint;
-use super::worker::zeros;
+use super::pass::zeros;
 use super::{Recipe, State, TrainError};
 use crate::model::FloatLinear;
 use serde::{Deserialize, Serialize};

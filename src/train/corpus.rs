@@ -7,6 +7,14 @@ use super::{BATCH_UNITS, MEAN_OFFSET, Recipe, TrainError};
 use crate::image::GreyImage;
 use crate::model::FloatModel;
 use ndarray::{Array2, ArrayViewMut2, Axis};
+use std::fmt;
+
+/// What becomes of patches before a network sees them, for one that is to work on something else than images.
+pub trait Alter: fmt::Debug + Send + Sync {
+    /// Changes a noisy patch and its target in place: grey levels in units in which mid grey is 0 and 51 levels are 1.
+    /// `address` is the step and the number of the patch in it, by which alone a patch's randomness may be chosen.
+    fn alter(&self, address: (u64, u64), noisy: &mut [f32], target: &mut [f32]);
+}
 
 /// A training image at 8 bits.
 #[derive(Debug)]
@@ -25,6 +33,7 @@ pub struct Corpus {
     units: [f32; 256],
     /// Whose answers are the targets; without one, the clean images are.
     teacher: Option<Teacher>,
+    alter: Option<Box<dyn Alter>>,
 }
 
 /// Patches of a batch in network units, one after another.
@@ -42,7 +51,8 @@ impl Corpus {
     /// A corpus without images.
     pub fn new() -> Self {
         let units = std::array::from_fn(|level| BATCH_UNITS.to_units(level as f64, 1.0) as f32);
-        Corpus { planes: Vec::new(), normals: Normals::new(), units, teacher: None }
+        let (planes, normals) = (Vec::new(), Normals::new());
+        Corpus { planes, normals, units, teacher: None, alter: None }
     }
 
     /// The same images with the answers of `teacher` as targets.
@@ -51,6 +61,27 @@ impl Corpus {
     /// [`TrainError::Recipe`] if it was made for other noise than the recipe's.
     pub fn with_teacher(self, teacher: FloatModel, recipe: &Recipe) -> Result<Self, TrainError> {
         Ok(Corpus { teacher: Some(Teacher::new(teacher, recipe)?), ..self })
+    }
+
+    /// The same images, patches of which are altered.
+    pub fn altered(self, alter: Box<dyn Alter>) -> Self {
+        Corpus { alter: Some(alter), ..self }
+    }
+
+    /// The patches of a step of a recipe: those with noise, and their targets.
+    ///
+    /// # Errors
+    /// [`TrainError::NoImage`]; [`TrainError::Model`] if the teacher cannot denoise an image.
+    pub fn patches(
+        &mut self,
+        recipe: &Recipe,
+        step: u64,
+    ) -> Result<(Vec<f32>, Vec<f32>), TrainError> {
+        self.keep(recipe.patch)?;
+        self.prepare(recipe, step)?;
+        let mut batch = Batch::new(recipe, recipe.batch);
+        self.fill(recipe, step, (0, recipe.batch), &mut batch);
+        Ok((batch.noisy, batch.clean))
     }
 
     /// Adds an image at every one of `scales`; 1 is the image itself. Levels are rounded to 8 bits.
@@ -119,8 +150,12 @@ impl Corpus {
         let patches =
             batch.noisy.chunks_exact_mut(pixels).zip(batch.clean.chunks_exact_mut(pixels));
         for (i, (noisy, clean)) in patches.enumerate().take(count) {
-            let mut rng = SplitMix::at(recipe.seed, step, (first + i) as u64);
+            let number = (first + i) as u64;
+            let mut rng = SplitMix::at(recipe.seed, step, number);
             let sigma = self.patch(recipe, &mut rng, noisy, clean);
+            if let Some(alter) = &self.alter {
+                alter.alter((step, number), noisy, clean);
+            }
             batch.levels[i] = of_noise(sigma) as f32;
             batch.weights[i] = recipe.noise.weight(sigma) as f32;
             if recipe.mean_shift {
@@ -412,6 +447,34 @@ mod tests {
         let part = batch(&recipe, &corpus, 7, 5, 3);
         assert_eq!(whole.noisy[5 * 49..], part.noisy);
         assert_ne!(batch(&recipe, &corpus, 8, 0, 8).noisy, whole.noisy);
+    }
+
+    /// Writes the address into the first pixels.
+    #[derive(Debug)]
+    struct Addressed;
+
+    impl Alter for Addressed {
+        fn alter(&self, (step, number): (u64, u64), noisy: &mut [f32], target: &mut [f32]) {
+            (noisy[0], target[0]) = (step as f32, number as f32);
+        }
+    }
+
+    /// However a batch is split, a patch is altered by its step and number, and nothing else of it changes.
+    #[test]
+    fn patches_are_altered_by_their_address() {
+        let recipe = Recipe { batch: 8, ..recipe() };
+        let plain = batch(&recipe, &corpus(&[ramp(20, 30)], &[1.0]), 7, 0, 8);
+        let mut altered = corpus(&[ramp(20, 30)], &[1.0]).altered(Box::new(Addressed));
+        let part = batch(&recipe, &altered, 7, 5, 3);
+        let (noisy, targets) = altered.patches(&recipe, 7).unwrap();
+        assert_eq!((&noisy[5 * 49..], &targets[5 * 49..]), (&part.noisy[..], &part.clean[..]));
+        for (i, (noisy, target)) in noisy.chunks(49).zip(targets.chunks(49)).enumerate() {
+            assert_eq!((noisy[0], target[0]), (7.0, i as f32));
+            assert_eq!(noisy[1..], plain.noisy[49 * i + 1..][..48]);
+            assert_eq!(target[1..], plain.clean[49 * i + 1..][..48]);
+        }
+        let large = Recipe { patch: 21, ..recipe };
+        assert!(matches!(altered.patches(&large, 0), Err(TrainError::NoImage { patch: 21 })));
     }
 
     /// The mean of the noisy patch and a half, off both.

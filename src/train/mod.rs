@@ -17,9 +17,11 @@ mod checkpoint;
 mod corpus;
 #[cfg(test)]
 mod graphs;
+mod learner;
 mod noise;
 mod normal;
 mod optimiser;
+mod pass;
 mod plan;
 mod product;
 mod rounding;
@@ -33,7 +35,8 @@ mod worker;
 pub use architecture::Architecture;
 pub use card::{Card, CurvePoint, LevelPoint, TrainingRecord};
 pub use checkpoint::Checkpoint;
-pub use corpus::Corpus;
+pub use corpus::{Alter, Corpus};
+pub use learner::Learner;
 pub use noise::Noise;
 pub use optimiser::Schedule;
 pub use rounding::Precision;
@@ -312,7 +315,7 @@ impl Recipe {
 
     /// The layers in words, with the names that every model gives them.
     fn outline(&self) -> Result<String, TrainError> {
-        let layers = self.shapes()?.into_iter().map(worker::zeros).collect();
+        let layers = self.shapes()?.into_iter().map(pass::zeros).collect();
         let description = Description { mean_shift: false, ..self.description() };
         Ok(outline(&description.model(layers)?.layers(), self.units, self.mean_shift))
     }

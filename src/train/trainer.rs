@@ -2,9 +2,10 @@
 
 use super::normal::{Normals, SplitMix};
 use super::optimiser::{LayerState, Update, bound_rows, length, slice_mut};
+use super::pass::zeros;
 use super::tied::Ties;
 use super::units::in_units;
-use super::worker::{Worker, zeros};
+use super::worker::Worker;
 use super::{Corpus, MEAN_OFFSET, Recipe, TrainError};
 use crate::model::{Description, FloatLinear, FloatModel};
 use crate::network::{LinearShape, Op};
@@ -87,6 +88,28 @@ impl State {
             second: moments,
         })
     }
+
+    /// One update by a gradient of this length, at learning rate `rate`.
+    pub(super) fn follow(
+        &mut self,
+        recipe: &Recipe,
+        gradient: &[FloatLinear],
+        (length, rate): (f64, f64),
+    ) {
+        let shorten = (recipe.clip / length.max(f64::MIN_POSITIVE)).min(1.0) as f32;
+        let (step, layers) = (self.step, gradient.len());
+        let update = Update { recipe, layers, step, rate, shorten };
+        for (i, gradient) in gradient.iter().enumerate() {
+            let layer = LayerState {
+                weights: &mut self.weights[i],
+                average: &mut self.average[i],
+                first: &mut self.first[i],
+                second: &mut self.second[i],
+            };
+            update.layer(i, gradient, layer);
+        }
+        self.step += 1;
+    }
 }
 
 /// What a step found.
@@ -157,9 +180,9 @@ impl Trainer {
         let squared = self.gradients()?;
         let loss = squared / self.outputs() as f64;
         let (sum, others) = self.workers.split_at_mut(1);
-        let sum = &mut sum[0].gradient;
-        for other in others.iter() {
-            for (total, part) in sum.iter_mut().zip(&other.gradient) {
+        let sum = sum[0].gradient();
+        for other in others {
+            for (total, part) in sum.iter_mut().zip(other.gradient()) {
                 total.weights += &part.weights;
                 total.bias += &part.bias;
             }
@@ -169,19 +192,7 @@ impl Trainer {
         if !(loss.is_finite() && gradient.is_finite()) {
             return Err(TrainError::Diverged { step: self.state.step, loss });
         }
-        let shorten = (self.recipe.clip / gradient.max(f64::MIN_POSITIVE)).min(1.0) as f32;
-        let (recipe, step, layers) = (&self.recipe, self.state.step, sum.len());
-        let update = Update { recipe, layers, step, rate, shorten };
-        for (i, gradient) in sum.iter().enumerate() {
-            let layer = LayerState {
-                weights: &mut self.state.weights[i],
-                average: &mut self.state.average[i],
-                first: &mut self.state.first[i],
-                second: &mut self.state.second[i],
-            };
-            update.layer(i, gradient, layer);
-        }
-        self.state.step += 1;
+        self.state.follow(&self.recipe, sum, (gradient, rate));
         Ok(StepReport { loss, gradient })
     }
 

@@ -1,16 +1,11 @@
-//! Loss and gradient of a network on one thread's share of a batch.
-//!
-//! Forward, every step of the plan makes a map; backward, in the opposite order, loss by a map
-//! becomes loss by the maps that it was made of, and by weights.
+//! Loss and gradient of a network on one thread's share of a batch, a block of patches at a time.
 
 use super::corpus::{Batch, Corpus};
-use super::plan::{Extent, IMAGE, Plan, Product, Read, Work};
-use super::product::Products;
+use super::pass::Pass;
+use super::plan::IMAGE;
 use super::units::level;
 use super::{BATCH_UNITS, Recipe, TrainError};
 use crate::model::FloatLinear;
-use crate::numbers::activation::Nonlinearity;
-use ndarray::{Array1, Array2};
 
 /// Rows of the smallest map of a block, if those of the largest are not too many: products with
 /// fewer rows are slow.
@@ -21,34 +16,17 @@ const MOST_ROWS: usize = 4096;
 
 /// What one thread needs for a step; kept between steps.
 ///
-/// Memory: all maps and the loss by them for one patch, or for as many as have [`MOST_ROWS`] pixels,
-/// and the windows of one layer.
+/// Memory: that of the pass for one patch, or for as many as have [`MOST_ROWS`] pixels.
 pub(super) struct Worker {
     patches: usize,
     /// Patches of a block.
     at_once: usize,
-    plan: Plan,
-    /// Of the whole batch's mean loss, this share's part: one a layer.
-    pub(super) gradient: Vec<FloatLinear>,
+    /// Its gradient is, of the whole batch's mean loss, this share's part.
+    pass: Pass,
     /// The patches of a block.
     batch: Batch,
     /// Units of batches are scale x the network's + shift.
     units: (f32, f32),
-    /// The maps of a block.
-    values: Vec<Vec<f32>>,
-    /// Loss by their values; nothing for what is given.
-    slopes: Vec<Vec<f32>>,
-    scratch: Scratch,
-    products: Products,
-}
-
-/// Memory for what is at hand.
-#[derive(Default)]
-struct Scratch {
-    /// Windows.
-    rows: Vec<f32>,
-    /// Loss by windows.
-    back: Vec<f32>,
 }
 
 impl Worker {
@@ -59,30 +37,25 @@ impl Worker {
         let (most, least) = plan.rows();
         let wanted = FEWEST_ROWS.div_ceil(least).max(FEWEST_ROWS.div_ceil(most));
         let at_once = wanted.min(MOST_ROWS / most).clamp(1, patches);
-        let maps = |from: usize| {
-            let size =
-                move |(i, e): (usize, &Extent)| if i < from { 0 } else { at_once * e.values() };
-            plan.extents.iter().enumerate().map(size).map(|n| vec![0.0; n]).collect()
-        };
         let units = recipe.batch_units()?;
         let scale = (units.grey_per_unit / BATCH_UNITS.grey_per_unit) as f32;
         Ok(Worker {
             units: (scale, level(BATCH_UNITS, units)),
             patches,
             at_once,
-            gradient: recipe.shapes()?.into_iter().map(zeros).collect(),
+            pass: Pass::new(plan, recipe.shapes()?, recipe.precision, (at_once, false)),
             batch: Batch::new(recipe, at_once),
-            values: maps(0),
-            slopes: maps(plan.given),
-            scratch: Scratch::default(),
-            products: Products::new(recipe.precision),
-            plan,
         })
+    }
+
+    /// One a layer, of the last run.
+    pub(super) fn gradient(&mut self) -> &mut [FloatLinear] {
+        &mut self.pass.gradient
     }
 
     /// Values that the network says of this share.
     pub(super) fn outputs(&self) -> usize {
-        self.patches * self.plan.predicted.len()
+        self.patches * self.pass.plan.predicted.len()
     }
 
     /// Patches of this share.
@@ -102,20 +75,16 @@ impl Worker {
         step: u64,
         first: usize,
     ) -> Result<f64, TrainError> {
-        self.products.prepare(layers)?;
-        for layer in &mut self.gradient {
-            layer.weights.fill(0.0);
-            layer.bias.fill(0.0);
-        }
-        let outputs = recipe.batch * self.plan.predicted.len();
+        self.pass.prepare(layers)?;
+        let outputs = recipe.batch * self.pass.plan.predicted.len();
         let mut squared = 0.0;
         for done in (0..self.patches).step_by(self.at_once) {
             let patches = self.at_once.min(self.patches - done);
             corpus.fill(recipe, step, (first + done, patches), &mut self.batch);
             self.enter(patches);
-            self.forward(layers, patches)?;
+            self.pass.forward(layers, patches)?;
             squared += self.errors(recipe.is_residual(), patches, outputs);
-            self.backward(layers, patches)?;
+            self.pass.backward(layers, patches)?;
         }
         Ok(squared)
     }
@@ -123,63 +92,32 @@ impl Worker {
     /// Takes patches and noise levels of the batch as the maps that are given.
     fn enter(&mut self, patches: usize) {
         let Batch { noisy, levels, .. } = &self.batch;
-        let pixels = self.plan.extents[IMAGE].values();
+        let Pass { plan, values, .. } = &mut self.pass;
+        let pixels = plan.extents[IMAGE].values();
         let (scale, shift) = self.units;
-        let image = self.values[IMAGE][..patches * pixels].iter_mut();
+        let image = values[IMAGE][..patches * pixels].iter_mut();
         image.zip(noisy).for_each(|(v, noisy)| *v = (noisy - shift) / scale);
-        for plane in IMAGE + 1..self.plan.given {
-            let maps = self.values[plane].chunks_exact_mut(self.plan.extents[plane].values());
+        let planes = values.iter_mut().zip(&plan.extents).take(plan.given).skip(IMAGE + 1);
+        for (values, extent) in planes {
+            let maps = values.chunks_exact_mut(extent.values());
             maps.zip(&levels[..patches]).for_each(|(map, level)| map.fill(level / scale));
         }
-    }
-
-    /// The maps of every step.
-    fn forward(&mut self, layers: &[FloatLinear], patches: usize) -> Result<(), TrainError> {
-        let Worker { plan, values, scratch, products, .. } = self;
-        let extents = &plan.extents;
-        for (step, map) in plan.steps.iter().zip(plan.given..) {
-            let (before, rest) = values.split_at_mut(map);
-            let out = &mut rest[0][..patches * extents[map].values()];
-            match &step.work {
-                Work::Product(product) => {
-                    let layer = &layers[product.layer];
-                    let rows = product.rows(before, (extents, patches), &mut scratch.rows);
-                    products.forward(product.layer, layer, rows, out)?;
-                    let bias = row(&layer.bias);
-                    for values in out.chunks_exact_mut(bias.len()) {
-                        values.iter_mut().zip(bias).for_each(|(v, b)| *v += b);
-                    }
-                    for add in &product.adds {
-                        out.iter_mut().zip(&before[*add]).for_each(|(o, v)| *o += v);
-                    }
-                }
-                Work::Shuffle { of, places } => {
-                    let from = before[*of].chunks_exact(extents[*of].values());
-                    for (out, from) in out.chunks_exact_mut(places.len()).zip(from) {
-                        out.iter_mut().zip(places).for_each(|(o, at)| *o = from[*at as usize]);
-                    }
-                }
-            }
-            if let Some(function) = step.activation {
-                activate(function, out);
-            }
-        }
-        Ok(())
     }
 
     /// Loss by the last map; the sum of squared errors. A step has `outputs` in all.
     fn errors(&mut self, residual: bool, patches: usize, outputs: usize) -> f64 {
         let Batch { noisy, clean, weights, .. } = &self.batch;
         let (scale, shift) = self.units;
-        let last = self.values.len() - 1;
-        let (said, slopes) = (&self.values[last], &mut self.slopes[last]);
-        let (size, pixels) = (self.plan.predicted.len(), self.plan.extents[IMAGE].values());
+        let Pass { plan, values, slopes, .. } = &mut self.pass;
+        let last = values.len() - 1;
+        let (said, slopes) = (&values[last], &mut slopes[last]);
+        let (size, pixels) = (plan.predicted.len(), plan.extents[IMAGE].values());
         let mut squared = 0.0;
         for patch in 0..patches {
             let [noisy, clean] = [noisy, clean].map(|v| &v[patch * pixels..][..pixels]);
             let said = &said[patch * size..][..size];
             let slopes = &mut slopes[patch * size..][..size];
-            for ((slope, said), at) in slopes.iter_mut().zip(said).zip(&self.plan.predicted) {
+            for ((slope, said), at) in slopes.iter_mut().zip(said).zip(&plan.predicted) {
                 let at = *at as usize;
                 // Residual: the noise is what the output is subtracted for.
                 let wanted = if residual { noisy[at] - clean[at] } else { clean[at] - shift };
@@ -193,132 +131,6 @@ impl Worker {
         }
         squared
     }
-
-    /// Adds what the block gives to the gradient, from loss by the last map.
-    fn backward(&mut self, layers: &[FloatLinear], patches: usize) -> Result<(), TrainError> {
-        let Worker { plan, values, slopes, scratch, products, gradient, .. } = self;
-        let (given, extents) = (plan.given, &plan.extents);
-        let last = values.len() - 1;
-        for (map, extent) in extents.iter().enumerate().take(last).skip(given) {
-            slopes[map][..patches * extent.values()].fill(0.0);
-        }
-        for (step, map) in plan.steps.iter().zip(given..values.len()).rev() {
-            let (before, rest) = slopes.split_at_mut(map);
-            let back = &mut rest[0][..patches * extents[map].values()];
-            if let Some(function) = step.activation {
-                differentiate(function, &values[map], back);
-            }
-            match &step.work {
-                Work::Product(product) => {
-                    let gradient = &mut gradient[product.layer];
-                    let bias = gradient.bias.as_slice_mut().expect("a bias is contiguous");
-                    for back in back.chunks_exact(bias.len()) {
-                        bias.iter_mut().zip(back).for_each(|(g, v)| *g += v);
-                    }
-                    for add in product.adds.iter().filter(|add| **add >= given) {
-                        before[*add].iter_mut().zip(&*back).for_each(|(b, v)| *b += v);
-                    }
-                    let count = back.len() / bias.len();
-                    let rows = product.rows(values, (extents, patches), &mut scratch.rows);
-                    products.slopes(back, rows, gradient.weights.view_mut())?;
-                    if product.reads.iter().all(|read| read.map < given) {
-                        continue;
-                    }
-                    let loss = room(&mut scratch.back, count * product.width);
-                    products.backward(product.layer, &layers[product.layer], back, loss)?;
-                    for read in product.reads.iter().filter(|read| read.map >= given) {
-                        let extent = extents[read.map];
-                        let maps = &mut before[read.map][..patches * extent.values()];
-                        let place = (read.column, product.width);
-                        read.windows.scatter(loss, place, (maps, extent.channels));
-                    }
-                }
-                Work::Shuffle { of, places } => {
-                    let to = before[*of].chunks_exact_mut(extents[*of].values());
-                    for (to, back) in to.zip(back.chunks_exact(places.len())) {
-                        places.iter().zip(back).for_each(|(at, v)| to[*at as usize] += v);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Product {
-    /// The windows of the maps that it reads, side by side; `rows` is memory for them.
-    fn rows<'a>(
-        &self,
-        maps: &'a [Vec<f32>],
-        (extents, patches): (&[Extent], usize),
-        rows: &'a mut Vec<f32>,
-    ) -> &'a [f32] {
-        let map = |read: &Read| &maps[read.map][..patches * extents[read.map].values()];
-        if let [read] = &self.reads[..]
-            && read.windows.are_the_map()
-        {
-            return map(read);
-        }
-        let rows = room(rows, patches * self.reads[0].windows.rows() * self.width);
-        for read in &self.reads {
-            let map = (map(read), extents[read.map].channels);
-            read.windows.gather(map, read.beyond, (read.column, self.width), rows);
-        }
-        rows
-    }
-}
-
-/// So many values of a memory, with whatever they are.
-fn room(memory: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    if memory.len() < length {
-        memory.resize(length, 0.0);
-    }
-    &mut memory[..length]
-}
-
-/// A layer of zeros.
-pub(super) fn zeros((outputs, inputs): (usize, usize)) -> FloatLinear {
-    FloatLinear { weights: Array2::zeros((outputs, inputs)), bias: Array1::zeros(outputs) }
-}
-
-fn row(bias: &Array1<f32>) -> &[f32] {
-    bias.as_slice().expect("a bias is contiguous")
-}
-
-fn activate(nonlinearity: Nonlinearity, values: &mut [f32]) {
-    match nonlinearity {
-        Nonlinearity::Tanh => values.iter_mut().for_each(|v| *v = tanh(*v)),
-        Nonlinearity::Relu => values.iter_mut().for_each(|v| *v = v.max(0.0)),
-    }
-}
-
-/// Loss by pre-activations, from loss by activations.
-fn differentiate(nonlinearity: Nonlinearity, activations: &[f32], slopes: &mut [f32]) {
-    let values = slopes.iter_mut().zip(activations);
-    match nonlinearity {
-        Nonlinearity::Tanh => values.for_each(|(s, h)| *s *= 1.0 - h * h),
-        Nonlinearity::Relu => values.for_each(|(s, h)| *s = if *h > 0.0 { *s } else { 0.0 }),
-    }
-}
-
-/// tanh to 2e-7, without branches so that the compiler makes vectors of it:
-/// (e - 1) / (e + 1) with e = exp(2x) = 2^n 2^f, n whole and |f| <= 1/2.
-fn tanh(x: f32) -> f32 {
-    /// Adding and taking it off rounds to a whole number, which stays in the low bits.
-    const WHOLE: f32 = 12_582_912.0;
-    let t = x.clamp(-9.0, 9.0) * (2.0 * std::f32::consts::LOG2_E);
-    let shifted = t + WHOLE;
-    let y = (t - (shifted - WHOLE)) * std::f32::consts::LN_2;
-    // exp(y) for |y| <= 0.347.
-    let p = 1.0 / 720.0;
-    let p = p * y + 1.0 / 120.0;
-    let p = p * y + 1.0 / 24.0;
-    let p = p * y + 1.0 / 6.0;
-    let p = p * y + 0.5;
-    let p = (p * y + 1.0) * y + 1.0;
-    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    let e = p * power;
-    (e - 1.0) / (e + 1.0)
 }
 
 #[cfg(test)]
@@ -330,15 +142,7 @@ mod tests {
     use crate::train::normal::SplitMix;
     use crate::train::tests::{convolutional, corpus, recipe, told};
     use crate::train::{Precision, State};
-
-    #[test]
-    fn tanh_is_close_everywhere() {
-        for i in -120_000..=120_000 {
-            let x = i as f32 * 1e-4;
-            assert!((f64::from(tanh(x)) - f64::from(x).tanh()).abs() < 3e-7, "{x}");
-        }
-        assert!((tanh(1e30) - 1.0).abs() < 1e-6 && (tanh(-1e30) + 1.0).abs() < 1e-6);
-    }
+    use ndarray::Array2;
 
     /// Loss and gradient at `layers` for the first batch of a recipe.
     fn evaluated(recipe: &Recipe) -> impl FnMut(&[FloatLinear]) -> (f64, Vec<FloatLinear>) + '_ {
@@ -349,7 +153,7 @@ mod tests {
         let outputs = worker.outputs() as f64;
         move |layers| {
             let squared = worker.run((recipe, &corpus), layers, 0, 0).unwrap();
-            (squared / outputs, worker.gradient.clone())
+            (squared / outputs, worker.gradient().to_vec())
         }
     }
 
