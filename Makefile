@@ -13,6 +13,8 @@ BENCH  ?=
 DATA   ?= fixtures/images
 OUT    ?= reproduce-out
 REPRODUCE ?=
+# Grey PNGs to train on for `make alternatives`, other images than those of DATA.
+TRAIN  ?=
 # Grey PNGs to train the tiny model from (`make fixtures IMAGES=FOLDER`).
 IMAGES ?=
 
@@ -40,7 +42,7 @@ export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test test-train test-slow soak lint check bench bench-kernels fuzz sanitize advisories deny have-cargo-deny licences fixtures train clean \
-        python experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12 icassp
+        python experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12 icassp alternatives
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,8 +59,8 @@ test: ## All fast tests
 test-train: ## Formatting aside, what `lint` and `test` do for the feature `train`
 	$(CARGO) clippy --all-targets --features train --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features train --locked
-	$(CARGO) test --features train --locked --lib train::
-	$(CARGO) test --features train --locked --test e2e train::
+	$(CARGO) test --features train --locked --lib train:: alternatives::
+	$(CARGO) test --features train --locked --test e2e train:: alternatives::
 	$(CARGO) test --features train --locked --test docs help::
 
 soak: ## 100 images through one pair of servers, and 10 restarts of 10: memory, results
@@ -112,6 +114,11 @@ reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also
 
 table2 table3 table4 fig2 fig8 fig12 icassp: build
 	$(BIN) reproduce $@ --data $(DATA) --out $(OUT) $(REPRODUCE)
+
+alternatives: ## Pixel encryption and learned perturbation, trained and attacked: make alternatives TRAIN=folder OUT=folder
+	@test -n "$(TRAIN)" || { echo "say where grey PNGs to train on are: make alternatives TRAIN=FOLDER" >&2; exit 2; }
+	$(CARGO) build --release --locked --features train
+	$(BIN) reproduce $@ --train $(TRAIN) --data $(DATA) --out $(OUT) $(REPRODUCE)
 
 experiment: build ## 20 images of DATA with noise through both servers to OUT/quality.csv: make experiment DATA=folder OUT=folder
 	docs/deploy/experiment.sh $(BIN) $(DATA) $(if $(filter file,$(origin OUT)),experiment-out,$(OUT))

@@ -33,6 +33,13 @@ impl From<LabError> for Failure {
             LabError::Metrics(e) => e.into(),
             LabError::Choice(e) => e.into(),
             LabError::Role(e) => e.into(),
+            #[cfg(feature = "train")]
+            LabError::Train(crate::train::TrainError::NoImage { .. }) => {
+                Failure::new(Code::Input, text).help("give larger images to --train")
+            }
+            #[cfg(feature = "train")]
+            LabError::Train(e) => e.into(),
+            LabError::NoTrainer => super::no_trainer(),
             LabError::About { file, source } => Failure::from(*source).about(&file),
             LabError::Unfit { image, unfit } => {
                 let help = format!(

@@ -1,10 +1,14 @@
 //! `reproduce`: the paper's tables and figures from other images.
 
 use super::args::reproduce::Reproduce;
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::files::{pictures, read_image};
 use super::output::{Console, print_json, print_line};
-use crate::lab::reproduce::{CleanImage, Request, Trained, run as reproduce};
+use crate::image::GreyImage;
+use crate::lab::LabError;
+use crate::lab::reproduce::{
+    CleanImage, Request, TRAINING_IMAGES, Target, Trained, run as reproduce,
+};
 use crate::roles::models::read_model;
 use std::path::Path;
 
@@ -24,6 +28,7 @@ pub(super) fn run(args: &Reproduce, console: &mut Console) -> Result<(), Failure
 }
 
 fn request(args: &Reproduce) -> Result<Request, Failure> {
+    let training = training(args)?;
     let trained = |file: &Path, stride| -> Result<Trained, Failure> {
         Ok(Trained { file: file.into(), model: read_model(file, stride)? })
     };
@@ -48,6 +53,25 @@ fn request(args: &Reproduce) -> Result<Request, Failure> {
         cell: args.cell,
         stride: args.stride,
         material: args.material,
+        training,
         quick: args.quick,
     })
+}
+
+/// The images to train on, evenly chosen of those in the folder.
+fn training(args: &Reproduce) -> Result<Vec<GreyImage>, Failure> {
+    if !args.wanted().contains(&Target::Alternatives) {
+        return Ok(Vec::new());
+    }
+    if cfg!(not(feature = "train")) {
+        return Err(LabError::NoTrainer.into());
+    }
+    let Some(folder) = &args.train else {
+        let text = "`alternatives` trains networks, and no folder of images to train on is given";
+        let help = "name one with other grey PNGs than those of --data: --train DIR";
+        return Err(Failure::new(Code::Usage, text).help(help));
+    };
+    let files = pictures(folder)?;
+    let every = files.len().div_ceil(TRAINING_IMAGES);
+    files.iter().step_by(every).map(|file| read_image(file)).collect()
 }

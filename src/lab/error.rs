@@ -43,6 +43,13 @@ pub enum LabError {
     /// A role of this process.
     #[error(transparent)]
     Role(#[from] RoleError),
+    /// Training.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Train(#[from] crate::train::TrainError),
+    /// Networks cannot be trained by this program.
+    #[error("this program was built without the trainer")]
+    NoTrainer,
     /// Two parties of this process.
     #[error("a protocol between two parties of this process failed: {0}")]
     Protocol(#[from] ProtocolError),

@@ -73,7 +73,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "reproduce",
-        "<TARGET> --data --model --dncnn --out --sigma --seed --interval --cell --stride --material --quick --json",
+        "<TARGET> --data --model --dncnn --out --sigma --seed --interval --cell --stride --material --train --quick --json",
     ),
     #[cfg(feature = "train")]
     (

@@ -19,7 +19,9 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Reproduce {
     /// What to make: table2, table3, table4, fig2, fig8 (the paper's figures 8 to 11), fig12, or `all` of
-    /// these; or icassp, the conference version with one cloud, Paillier and garbled circuits.
+    /// these; or icassp, the conference version with one cloud, Paillier and garbled circuits; or
+    /// alternatives, pixel encryption and learned perturbation beside them, which needs --train and a
+    /// program built with the feature `train`.
     #[arg(
         required = true,
         num_args = 1..,
@@ -67,6 +69,10 @@ pub(in crate::cli) struct Reproduce {
     /// dealer, which takes less time.
     #[arg(long, default_value = "dealt", value_name = "WAY")]
     pub(in crate::cli) material: Origin,
+    /// Folder of grey PNG images that the networks of `alternatives` are trained on; not those of --data.
+    /// At most 240 of them are used, evenly chosen.
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) train: Option<PathBuf>,
     /// Try everything quickly: the middle 128x128 pixels of three images, and a rough Table 4.
     #[arg(long)]
     pub(in crate::cli) quick: bool,
@@ -109,7 +115,8 @@ impl Reproduce {
     /// The targets, each once, in order. `all` are those of the journal version.
     pub(in crate::cli) fn wanted(&self) -> Vec<Target> {
         let is_wanted = |target: &Target| {
-            let by_all = *target != Target::Icassp && self.targets.contains(&Wanted::All);
+            let by_itself = matches!(target, Target::Icassp | Target::Alternatives);
+            let by_all = !by_itself && self.targets.contains(&Wanted::All);
             by_all || self.targets.contains(&Wanted::One(*target))
         };
         Target::ALL.into_iter().filter(is_wanted).collect()

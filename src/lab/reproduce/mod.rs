@@ -1,5 +1,7 @@
 //! The paper's tables and figures from other images.
 
+#[cfg(feature = "train")]
+mod alternatives;
 mod estimate;
 mod figures;
 mod icassp;
@@ -21,6 +23,7 @@ use super::picture::Picture;
 use super::pictures::{write_picture, write_report};
 use super::plot::{self, Chart};
 use crate::files::output::Access;
+use crate::image::GreyImage;
 use crate::material::Origin;
 use crate::model::Cells;
 use laboratory::Laboratory;
@@ -28,6 +31,9 @@ use serde::Serialize;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// Images that the networks of [`Target::Alternatives`] are trained on, at most.
+pub const TRAINING_IMAGES: usize = 240;
 
 /// Sides of the images of a quick run.
 const QUICK_SIDE: usize = 128;
@@ -59,6 +65,8 @@ pub struct Request {
     pub stride: Option<usize>,
     /// Who makes the material of the rows that two servers compute.
     pub material: Origin,
+    /// What the networks of [`Target::Alternatives`] are trained on; nothing else needs any.
+    pub training: Vec<GreyImage>,
     /// In little time: the middle of every fourth image, a rough Table 4.
     pub quick: bool,
 }
@@ -80,11 +88,13 @@ pub enum Target {
     Fig12,
     /// The conference version: one cloud, Paillier and garbled circuits.
     Icassp,
+    /// Pixel encryption and learned perturbation beside all of it; needs the feature `train`.
+    Alternatives,
 }
 
 impl Target {
     /// Every target.
-    pub const ALL: [Target; 7] = [
+    pub const ALL: [Target; 8] = [
         Target::Table2,
         Target::Table3,
         Target::Table4,
@@ -92,6 +102,7 @@ impl Target {
         Target::Fig8,
         Target::Fig12,
         Target::Icassp,
+        Target::Alternatives,
     ];
 
     /// Its name on the command line and of its files.
@@ -104,6 +115,7 @@ impl Target {
             Target::Fig8 => "fig8",
             Target::Fig12 => "fig12",
             Target::Icassp => "icassp",
+            Target::Alternatives => "alternatives",
         }
     }
 }
@@ -142,15 +154,16 @@ struct Page {
 /// error.
 ///
 /// # Errors
-/// Before any work: images that do not suit a model, [`LabError::Results`], [`LabError::Busy`],
-/// [`LabError::Foreign`]. Later: [`LabError::Unfit`], [`LabError::Step`] for a process that fails, what
-/// `written` returns.
+/// Before any work: images that do not suit a model, [`LabError::NoTrainer`], training images that
+/// are too small, [`LabError::Results`], [`LabError::Busy`], [`LabError::Foreign`]. Later: [`LabError::Unfit`],
+/// [`LabError::Step`] for a process that fails, what `written` returns.
 pub fn run<E: From<LabError>>(
     request: &Request,
     observer: &mut dyn Observer,
     mut written: impl FnMut(&Written) -> Result<(), E>,
 ) -> Result<Report, E> {
     let started = Instant::now();
+    check(request)?;
     let mut lab = Laboratory::new(request, request.quick.then_some(QUICK_SIDE))?;
     let images = request.out.join("images");
     std::fs::create_dir_all(&images).map_err(io_error(&images, "the folder cannot be made"))?;
@@ -190,7 +203,22 @@ fn page(
         Target::Fig8 => figures::fig8(lab),
         Target::Fig12 => figures::fig12(lab),
         Target::Icassp => icassp::page(lab, observer),
+        #[cfg(feature = "train")]
+        Target::Alternatives => alternatives::page(lab, observer),
+        #[cfg(not(feature = "train"))]
+        Target::Alternatives => Err(LabError::NoTrainer),
     }
+}
+
+/// Refuses what cannot be made, before any work.
+fn check(request: &Request) -> Result<(), LabError> {
+    if !request.targets.contains(&Target::Alternatives) {
+        return Ok(());
+    }
+    #[cfg(feature = "train")]
+    return alternatives::check(request);
+    #[cfg(not(feature = "train"))]
+    Err(LabError::NoTrainer)
 }
 
 /// Writes TARGET.md, TARGET.csv and the pictures; their names.

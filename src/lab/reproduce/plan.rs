@@ -79,6 +79,11 @@ impl Entry {
 /// The noise levels of the paper's figures 8 to 12.
 pub(super) const FIGURE_SIGMAS: [f64; 2] = [15.0, 20.0];
 
+/// The noise of the alternatives.
+pub(super) const ALTERNATIVES_SIGMA: f64 = 25.0;
+/// The rows that the alternatives stand beside.
+pub(super) const ALTERNATIVES_ROWS: [Row; 4] = [Row::Noisy, Row::Plaintext, Row::GcZheng, Row::Lut];
+
 /// What a run is about.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -159,6 +164,12 @@ impl Plan {
         entries
     }
 
+    /// A row on every whole image at one noise level.
+    pub(super) fn whole(&self, row: Row, sigma: f64) -> Vec<Entry> {
+        let entry = |image| Entry::new(image, sigma, Area::Whole, row, usual(row));
+        (0..self.images).map(entry).collect()
+    }
+
     /// What figures 8 to 11 show, for one image and noise.
     pub(super) fn fig8(image: usize, sigma: f64) -> [Entry; 3] {
         [Row::Noisy, Row::Plaintext, Row::Lut]
@@ -186,6 +197,10 @@ impl Plan {
         }
         if targets.contains(&Target::Fig12) {
             entries.extend(FIGURE_SIGMAS.into_iter().flat_map(Plan::fig12));
+        }
+        if targets.contains(&Target::Alternatives) {
+            let rows = ALTERNATIVES_ROWS.into_iter();
+            entries.extend(rows.flat_map(|row| self.whole(row, ALTERNATIVES_SIGMA)));
         }
         entries.sort();
         entries.dedup();
@@ -225,6 +240,10 @@ mod tests {
         let images: Vec<usize> = entries.iter().map(|c| c.image).collect();
         assert!(images.is_sorted());
         assert_eq!(plan(12).gc_images(), [0, 9]);
+        // Four rows at one noise level, which the tables have too.
+        assert_eq!(plan(12).entries(&[Target::Alternatives]).len(), 12 * 4);
+        let both = plan(12).entries(&[Target::Table2, Target::Alternatives]);
+        assert_eq!(both, plan(12).entries(&[Target::Table2]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Benchmarks, the paper's tables, training.
 
+mod alternatives;
 mod bench;
 mod reproduce;
 #[cfg(feature = "train")]

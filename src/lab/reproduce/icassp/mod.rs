@@ -40,7 +40,7 @@ mod circuit;
 mod measure;
 mod model;
 mod multiply;
-mod one_cloud;
+pub(super) mod one_cloud;
 mod page;
 mod paillier;
 mod patch;

@@ -23,27 +23,30 @@ use zeroize::Zeroizing;
 
 /// What an image took.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct OneCloudRun {
-    pub(super) patches: usize,
+pub(in crate::lab::reproduce) struct OneCloudRun {
+    pub(in crate::lab::reproduce) patches: usize,
     /// Once a model: greeting, masks, hints, base transfers.
-    pub(super) once: Phase,
+    pub(in crate::lab::reproduce) once: Phase,
     /// Material of this image.
-    pub(super) material: Phase,
+    pub(in crate::lab::reproduce) material: Phase,
     /// The image itself.
-    pub(super) online: Phase,
+    pub(in crate::lab::reproduce) online: Phase,
 }
 
 /// Time and traffic.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Phase {
-    pub(super) seconds: f64,
+pub(in crate::lab::reproduce) struct Phase {
+    pub(in crate::lab::reproduce) seconds: f64,
     /// Both directions together.
-    pub(super) bytes: u64,
+    pub(in crate::lab::reproduce) bytes: u64,
 }
 
 /// Denoises an image of the model's own noise level, with material that is made before; files go into a folder among
 /// the system's temporary ones, which is removed.
-pub(super) fn run(model: &FloatModel, image: &GreyImage) -> Result<OneCloudRun, LabError> {
+pub(in crate::lab::reproduce) fn run(
+    model: &FloatModel,
+    image: &GreyImage,
+) -> Result<OneCloudRun, LabError> {
     let work = temporary_work(None)?;
     let at = |name: &str| work.path().join(name);
     let keys = |folder: &str, roles: &[Role]| generate(&at(folder), roles, None, Overwrite::Never);

@@ -399,6 +399,7 @@ mod tests {
             cell: Cells::Width(3),
             stride: None,
             material: Origin::Dealt,
+            training: vec![],
             quick: true,
         }
     }
