@@ -84,7 +84,14 @@ impl Architecture {
                 layers
             }
             Architecture::Dense { depth, channels, stride } => {
-                let mut layers = first(channels, stride, plane);
+                // Named, so a convolution even where the first one of a chain is written as patches.
+                let mut layers = match (stride, plane) {
+                    (2.., false) => {
+                        let conv = Layer::Conv2d(Conv::new(channels, KERNEL));
+                        vec![Layer::Blocks { size: stride }, conv]
+                    }
+                    _ => first(channels, stride, plane),
+                };
                 let mut names = vec![name(1)];
                 if let Some(Layer::Conv2d(conv)) = layers.last_mut() {
                     conv.name = Some(name(1));

@@ -398,6 +398,8 @@ mod tests {
         recipe().check().unwrap();
         [1, 3].into_iter().for_each(|stride| convolutional(stride).check().unwrap());
         told().iter().for_each(|recipe| recipe.check().unwrap());
+        let dense = |stride| Architecture::Dense { depth: 3, channels: 4, stride };
+        [1, 2].into_iter().for_each(|stride| of(&dense(stride), false, 10).check().unwrap());
         type Edit = fn(&mut Recipe);
         let refused = |good: Recipe, edit: Edit, word: &str| {
             let mut broken = good;

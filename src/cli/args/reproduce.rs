@@ -69,8 +69,8 @@ pub(in crate::cli) struct Reproduce {
     /// dealer, which takes less time.
     #[arg(long, default_value = "dealt", value_name = "WAY")]
     pub(in crate::cli) material: Origin,
-    /// Folder of grey PNG images that the networks of `alternatives` are trained on; not those of --data.
-    /// At most 240 of them are used, evenly chosen.
+    /// Folder of grey PNG images that the networks of `alternatives` are trained on, other images than in
+    /// --data. At most 240 of them are used, evenly chosen.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) train: Option<PathBuf>,
     /// Try everything quickly: the middle 128x128 pixels of three images, and a rough Table 4.

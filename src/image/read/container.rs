@@ -118,8 +118,6 @@ fn kind_name(colour: ExtendedColorType) -> String {
         C::Rgba1 | C::Rgba2 | C::Rgba4 | C::Rgba8 | C::Rgba16 | C::Rgba32F => {
             "colour with transparency"
         }
-        // Floats were read before.
-        C::Rgb32F => "colour of 32 bits a sample",
         C::Unknown(bits) => return format!("of {bits} bits a sample"),
         C::Cmyk8 | C::Cmyk16 => "CMYK",
         other => return format!("{other:?}"),

@@ -50,7 +50,12 @@ pub(in crate::image) fn floats(bytes: &[u8]) -> Result<Option<Raster>, ImageErro
         Ok::<_, ImageError>(found.map(|values| values.iter().all(|v| *v == usual)))
     };
     if says(Tag::SampleFormat, 3)? != Some(true) {
-        return Ok(None);
+        let found = match decoder.colortype() {
+            Ok(ColorType::Gray(bits @ (32 | 64))) => format!("of {bits} bits a sample"),
+            Ok(ColorType::RGB(bits @ (32 | 64))) => format!("colour of {bits} bits a sample"),
+            _ => return Ok(None),
+        };
+        return Err(ImageError::Kind { format, found });
     }
     let upright = says(Tag::Orientation, 1)?.unwrap_or(true);
     let together = says(Tag::PlanarConfiguration, 1)?.unwrap_or(true);
