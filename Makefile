@@ -59,8 +59,8 @@ test: ## All fast tests
 test-train: ## Formatting aside, what `lint` and `test` do for the feature `train`
 	$(CARGO) clippy --all-targets --features train --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features train --locked
-	$(CARGO) test --features train --locked --lib train:: alternatives::
-	$(CARGO) test --features train --locked --test e2e train:: alternatives::
+	$(CARGO) test --features train --locked --lib -- train:: alternatives::
+	$(CARGO) test --features train --locked --test e2e -- train:: alternatives::
 	$(CARGO) test --features train --locked --test docs help::
 
 soak: ## 100 images through one pair of servers, and 10 restarts of 10: memory, results
