@@ -15,11 +15,11 @@ const READY: usize = 0;
 pub(super) type SharedFile = Arc<Mutex<EnvelopeReader<Stream>>>;
 
 /// Chunks of one batch, by op.
-type BatchSpan = Vec<(usize, Chunk)>;
+type Chunks = Vec<(usize, Chunk)>;
 
 /// The batches of a slot, read ahead; empty ones for a server without explicit material.
 pub(super) struct Prefetch {
-    batches: Option<Receiver<Result<BatchSpan, FormatError>>>,
+    batches: Option<Receiver<Result<Chunks, FormatError>>>,
 }
 
 /// What a reading thread is to read.
@@ -47,7 +47,7 @@ impl Prefetch {
 }
 
 impl Reading {
-    fn run(&self, batches: &SyncSender<Result<BatchSpan, FormatError>>) {
+    fn run(&self, batches: &SyncSender<Result<Chunks, FormatError>>) {
         // Held to the end: the next slot of the same file waits until this one is read.
         let Ok(mut file) = self.file.lock() else { return };
         if let Err(e) = file.seek(self.before.0, self.before.1) {
@@ -62,7 +62,7 @@ impl Reading {
                 file.chunk_into(key, chunk.bytes_mut())?;
                 Ok((op, chunk))
             });
-            let read = chunks.collect::<Result<BatchSpan, FormatError>>();
+            let read = chunks.collect::<Result<Chunks, FormatError>>();
             let failed = read.is_err();
             if batches.send(read).is_err() || failed {
                 return;
@@ -72,8 +72,8 @@ impl Reading {
 }
 
 impl MaterialSource for Prefetch {
-    fn next_batch(&mut self) -> Result<BatchSpan, SourceError> {
-        let Some(batches) = &self.batches else { return Ok(BatchSpan::new()) };
+    fn next_batch(&mut self) -> Result<Chunks, SourceError> {
+        let Some(batches) = &self.batches else { return Ok(Chunks::new()) };
         match batches.recv() {
             Ok(batch) => Ok(batch?),
             Err(_) => Err(SourceError::Ended),

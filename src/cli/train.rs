@@ -5,13 +5,11 @@ use super::failure::{Code, Failure};
 use super::files::overwrite;
 use super::output::{Console, print_json};
 use super::server_side::phase_name;
-use crate::files::FormatError;
-use crate::model::Description;
+use crate::roles::models::read_description;
 use crate::roles::training::{self, Length, Start, Validation, train};
 use crate::roles::{Event, Observer};
 use crate::train::{CurvePoint, LevelPoint};
 use serde::Serialize;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -25,7 +23,7 @@ struct Report<'a> {
 }
 
 pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
-    let described = args.recipe.layers.as_deref().map(description).transpose()?;
+    let described = args.recipe.layers.as_deref().map(read_description).transpose()?;
     let request = training::Train {
         images: args.images.clone(),
         recipe: args.recipe.recipe(described)?,
@@ -62,12 +60,6 @@ pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
         print_json("ppdenoise.train.v1", &report)?;
     }
     Ok(())
-}
-
-/// What a file says of layers.
-fn description(path: &Path) -> Result<Description, Failure> {
-    let bytes = std::fs::read(path).map_err(|e| FormatError::io(path, "open", e))?;
-    Description::parse(&bytes).map_err(|e| Failure::from(e).about(path))
 }
 
 /// A flag that an interrupt or a request to terminate sets.

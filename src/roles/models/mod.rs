@@ -10,7 +10,7 @@ use crate::files::container::envelope::{MAGIC, open_file};
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::image::ImageFormat;
 use crate::model::{
-    Doubt, FloatModel, ModelError, ModelFile, ModelFormat, Packing, describe, save_npz,
+    Description, Doubt, FloatModel, ModelError, ModelFile, ModelFormat, Packing, describe, save_npz,
 };
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Write};
@@ -158,6 +158,15 @@ pub fn write_model(model: &FloatModel, out: &Path, overwrite: Overwrite) -> Resu
     let mut file = OutputFile::create(out, Access::Public, overwrite)?;
     file.write_all(archive.get_ref()).map_err(FormatError::from_writer)?;
     Ok(file.commit()?)
+}
+
+/// The layers and the rest that a description in a file of its own says.
+///
+/// # Errors
+/// [`RoleError::Model`] about the file; [`RoleError::Format`].
+pub fn read_description(path: &Path) -> Result<Description, RoleError> {
+    let bytes = read(open(path)?, path, MAX_DESCRIPTION_BYTES)?;
+    Description::parse(&bytes).map_err(|e| RoleError::from(e).about(path))
 }
 
 fn open(path: &Path) -> Result<File, FormatError> {

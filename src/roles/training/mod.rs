@@ -5,12 +5,14 @@ mod images;
 mod run;
 
 use super::error::RoleError;
+use super::images::MAX_WHOLE_BYTES;
 use super::models::read_model;
 use super::observer::Observer;
 use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::train::{Checkpoint, CurvePoint, Noise, Recipe, State, Taught, TrainError, Trainer};
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -170,7 +172,11 @@ impl Train {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, FormatError> {
-    std::fs::read(path).map_err(|e| FormatError::io(path, "read", e))
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| FormatError::io(path, "open", e))?;
+    let read = file.take(MAX_WHOLE_BYTES).read_to_end(&mut bytes);
+    read.map_err(|e| FormatError::io(path, "read", e))?;
+    Ok(bytes)
 }
 
 /// Writes what may be made again, in place of what is there.
