@@ -7,7 +7,7 @@ use super::output::{Console, print_json};
 use super::server_side::Watcher;
 use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
-use crate::model::Cells;
+use crate::model::{Cells, TableCells};
 use crate::roles::models::{prove_output, read_model, write_model};
 use crate::roles::{self, Calibration, ChosenCells, TriedCells, calibrate};
 
@@ -52,19 +52,19 @@ fn tell(report: &Calibration, console: &Console) {
 
 fn tell_cells(found: &ChosenCells, console: &Console) {
     for TriedCells { cells, loss_db, largest_loss_db, .. } in &found.tried {
-        let cells = in_words(*cells);
+        let cells = in_words(cells);
         console.note(format!(
             "{cells}: {loss_db:.4} dB lost in the mean, at most {largest_loss_db:.4}"
         ));
     }
     let budget = found.budget_db;
-    console.note(match (found.chosen, found.finest(), &found.problem) {
+    console.note(match (&found.chosen, found.finest(), &found.problem) {
         (Some(cells), ..) => {
             format!("chosen: {}, the fewest that lose at most {budget} dB in the mean", in_words(cells))
         }
         (None, Some(finest), _) => format!(
             "nothing chosen: {} lose {:.4} dB in the mean, more than {budget}; `share-model` takes its default",
-            in_words(finest.cells),
+            in_words(&finest.cells),
             finest.loss_db
         ),
         (None, None, problem) => {
@@ -74,8 +74,9 @@ fn tell_cells(found: &ChosenCells, console: &Console) {
     });
 }
 
-fn in_words(cells: Cells) -> String {
-    match cells {
+/// `256 cells`, `cells of 1/4`, or for each activation `128, 256, 128 cells`.
+fn in_words(cells: &TableCells) -> String {
+    match cells.of(0) {
         Cells::Count(_) => format!("{cells} cells"),
         Cells::Width(_) => format!("cells of {cells}"),
     }

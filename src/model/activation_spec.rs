@@ -1,14 +1,13 @@
 //! What a public model says of an activation: a table for the `lut` engine, or polynomials and
 //! knots for the `gc` engine.
 
+use crate::model::cells::{Cells, TableCells, stretch_bits};
 use crate::model::piecewise::{Below, Piecewise, Plan, PlanError, Scales};
 use crate::numbers::activation::Nonlinearity;
 use crate::numbers::fixed::{exp2, low_mask};
 use crate::numbers::ring::RingBits;
 use crate::numbers::slope_table::{HI_BITS, MAX_LO_BITS, SlopeTable, balanced_lo};
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::ops::RangeInclusive;
 
 /// The activation engine; follows from what the activations of a model are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,106 +134,13 @@ impl ActivationSpec {
     }
 }
 
-/// How fine a table is: `128` cells or cells of `1/8`, a number or a text in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "Written", try_from = "Written")]
-pub enum Cells {
-    /// Cells of width 2^-bits, as many as the range needs.
-    Width(u32),
-    /// 2^bits cells, as narrow as the range allows.
-    Count(u32),
-}
-
-/// How cells are written.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged, expecting = "`cells`: expected a number of cells or a width like \"1/8\"")]
-enum Written {
-    Count(u32),
-    Width(String),
-}
-
-impl From<Cells> for Written {
-    fn from(cells: Cells) -> Written {
-        match cells {
-            Cells::Count(bits) => Written::Count(1 << bits),
-            Cells::Width(_) => Written::Width(cells.to_string()),
-        }
-    }
-}
-
-impl TryFrom<Written> for Cells {
-    type Error = String;
-
-    fn try_from(written: Written) -> Result<Cells, String> {
-        match written {
-            Written::Count(count) => Cells::of_count(count),
-            Written::Width(text) => Cells::of_width(&text),
-        }
-        .map_err(|expected| format!("`cells`: expected {expected}"))
-    }
-}
-
-impl fmt::Display for Cells {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cells::Count(bits) => write!(f, "{}", 1u64 << bits),
-            Cells::Width(bits) => write!(f, "1/{}", 1u64 << bits),
-        }
-    }
-}
-
-impl Cells {
-    /// Widths of cells as logarithms of what divides 1.
-    pub const WIDTHS: RangeInclusive<u32> = 1..=6;
-
-    /// So many cells.
-    ///
-    /// # Errors
-    /// What is expected, if it is not `count`.
-    pub fn of_count(count: u32) -> Result<Cells, &'static str> {
-        match count.is_power_of_two() && HI_BITS.contains(&count.ilog2()) {
-            true => Ok(Cells::Count(count.ilog2())),
-            false => Err("a power of two from 16 to 4096"),
-        }
-    }
-
-    /// Cells of a width written as `1/8`.
-    ///
-    /// # Errors
-    /// What is expected, if it is not `text`.
-    pub fn of_width(text: &str) -> Result<Cells, &'static str> {
-        let cells = text.strip_prefix("1/").and_then(|n| n.parse::<u32>().ok());
-        match cells {
-            Some(n) if n.is_power_of_two() && Cells::WIDTHS.contains(&n.ilog2()) => {
-                Ok(Cells::Width(n.ilog2()))
-            }
-            _ => Err("1/2, 1/4, 1/8, ... 1/64"),
-        }
-    }
-
-    /// hi: a table of range 2^range_bits, whose units are `stretch` network units, has 2^hi cells.
-    pub(super) fn hi(self, range_bits: u32, stretch: f64) -> u32 {
-        match self {
-            Cells::Width(bits) => range_bits + 1 + bits + stretch_bits(stretch),
-            Cells::Count(bits) => bits,
-        }
-    }
-}
-
-/// How much more cells a stretched range has, as a logarithm: cells are at most sqrt 2 wider than they
-/// were asked for, which the quality hardly shows (docs/numerics.md), and twice as many cost a third
-/// more material.
-fn stretch_bits(stretch: f64) -> u32 {
-    stretch.log2().round() as u32
-}
-
 /// How the model owner wants activations evaluated.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
     /// Tables.
     Lut {
         /// Their cells.
-        cells: Cells,
+        cells: TableCells,
     },
     /// Quadratic pieces.
     Gc {
@@ -249,14 +155,21 @@ pub enum Method {
 impl Method {
     /// Tables with cells of width 2^-bits.
     pub fn lut(bits: u32) -> Self {
-        Method::Lut { cells: Cells::Width(bits) }
+        Method::tables(Cells::Width(bits))
     }
 
-    /// The smallest r whose range holds every knot.
-    pub(super) fn smallest_range(&self) -> u32 {
+    /// Tables with these cells each.
+    pub fn tables(cells: Cells) -> Self {
+        Method::Lut { cells: cells.into() }
+    }
+
+    /// The smallest r whose range holds every knot of activation `number`.
+    pub(super) fn smallest_range(&self, number: usize) -> u32 {
         match self {
-            Method::Lut { cells: Cells::Width(bits) } => HI_BITS.start().saturating_sub(1 + bits),
-            Method::Lut { cells: Cells::Count(_) } => 0,
+            Method::Lut { cells } => match cells.of(number) {
+                Cells::Width(bits) => HI_BITS.start().saturating_sub(1 + bits),
+                Cells::Count(_) => 0,
+            },
             Method::Gc { function, .. } if function.below == Below::Zero => 0,
             Method::Gc { function, .. } => {
                 let last = function.knots.iter().copied().fold(1.0, f64::max);
@@ -300,20 +213,24 @@ impl Method {
         (ring.bits() - r).div_euclid(2).min(most)
     }
 
-    /// The largest r that the engine offers.
-    pub(super) fn largest_range(&self, stretch: f64) -> u32 {
+    /// The largest r that the engine offers activation `number`.
+    pub(super) fn largest_range(&self, number: usize, stretch: f64) -> u32 {
         match self {
-            Method::Lut { cells: Cells::Width(bits) } => {
-                HI_BITS.end().saturating_sub(1 + bits + stretch_bits(stretch))
-            }
-            Method::Lut { cells: Cells::Count(_) } | Method::Gc { .. } => LARGEST_RANGE,
+            Method::Lut { cells } => match cells.of(number) {
+                Cells::Width(bits) => {
+                    HI_BITS.end().saturating_sub(1 + bits + stretch_bits(stretch))
+                }
+                Cells::Count(_) => LARGEST_RANGE,
+            },
+            Method::Gc { .. } => LARGEST_RANGE,
         }
     }
 
-    /// The activation for inputs of range 2^range_bits, in units of `stretch` network units, with
+    /// Activation `number` for inputs of range 2^range_bits, in units of `stretch` network units, with
     /// results at 2^out_frac.
     pub(super) fn spec(
         &self,
+        number: usize,
         ring: RingBits,
         function: Nonlinearity,
         (range_bits, stretch): (u32, f64),
@@ -321,6 +238,7 @@ impl Method {
     ) -> Result<ActivationSpec, PlanError> {
         match self {
             Method::Lut { cells } => {
+                let cells = cells.of(number);
                 let hi = cells.hi(range_bits, stretch);
                 // Of cells as wide as these are in network units.
                 let plain = cells.hi(range_bits, 1.0);
@@ -343,12 +261,17 @@ impl Method {
         }
     }
 
-    /// The bits of an input of range 2^r that are compared before its low bits are: all of the
-    /// shrunk input without cells. What is seen must stay below the end of the range by about one
+    /// The bits of an input of range 2^r of activation `number` that are compared before its low bits are: all
+    /// of the shrunk input without cells. What is seen must stay below the end of the range by about one
     /// unit of the last of them.
-    pub(super) fn leading_bits(&self, ring: RingBits, range_bits: u32, stretch: f64) -> u32 {
+    pub(super) fn leading_bits(
+        &self,
+        number: usize,
+        ring: RingBits,
+        (range_bits, stretch): (u32, f64),
+    ) -> u32 {
         match self {
-            Method::Lut { cells } => cells.hi(range_bits, stretch),
+            Method::Lut { cells } => cells.of(number).hi(range_bits, stretch),
             Method::Gc { function, .. } => {
                 piecewise_scales(ring, function.below, range_bits, 12).input_bits
             }

@@ -1,7 +1,7 @@
 //! What a model owner asks for when a model becomes integers, and what follows from it for a model.
 
 use super::piecewise::Piecewise;
-use super::{Cells, EngineKind, FloatModel, Method, QuantiseOptions, Ranges};
+use super::{Cells, EngineKind, FloatModel, Method, QuantiseOptions, Ranges, TableCells};
 use crate::numbers::activation::Nonlinearity;
 use crate::numbers::ring::RingBits;
 
@@ -182,8 +182,8 @@ impl Choices {
         let (function, refit) = match (self.engine(), self.piecewise) {
             (EngineKind::Lut, None) => {
                 let default = if relu { RELU_CELLS } else { TANH_CELLS };
-                let cells = self.cells.or(model.cells).unwrap_or(default);
-                return Ok(Method::Lut { cells });
+                let own = || model.cells.clone().unwrap_or(default.into());
+                return Ok(Method::Lut { cells: self.cells.map_or_else(own, TableCells::from) });
             }
             (EngineKind::Lut, Some(_)) => return Err(ChoiceError::PiecewiseOfLookups),
             (EngineKind::Gc, piecewise) => match (self.cells, piecewise) {

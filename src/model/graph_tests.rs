@@ -46,7 +46,7 @@ proptest! {
         model.extremes = Some(found);
         let options = QuantiseOptions {
             ring: RingBits::L64,
-            method: Method::Lut { cells: Cells::Count(9) },
+            method: Method::tables(Cells::Count(9)),
             interval: 1.0,
             ranges: Ranges::Calibrated { margin: 1.5 },
         };

@@ -110,7 +110,7 @@ impl Description {
             units: self.units,
             nonlinearity: self.nonlinearity(),
             extremes: self.extremes.clone(),
-            cells: self.cells,
+            cells: self.cells.clone(),
             piecewise: self.piecewise.clone(),
             mean_shift: false,
         };

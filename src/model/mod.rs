@@ -8,6 +8,7 @@
 //! Stability: none but of the names that [`crate::api`] has.
 
 mod activation_spec;
+mod cells;
 mod choices;
 mod description;
 mod file;
@@ -37,7 +38,8 @@ mod scales;
 mod trial;
 mod twin;
 
-pub use activation_spec::{ActivationSpec, Cells, EngineKind, Method};
+pub use activation_spec::{ActivationSpec, EngineKind, Method};
+pub use cells::{Cells, TableCells};
 pub use choices::{ChoiceError, Choices, PiecewiseChoice, RangeKind};
 pub(crate) use description::formula;
 pub use description::{Conv, Cut, Description, From as LayerFrom, Layer, PixelOrder, Weights};

@@ -276,7 +276,7 @@ mod tests {
         let calibrated = QuantiseOptions {
             ranges: Ranges::Calibrated { margin: 2.0 },
             interval: 1.75,
-            method: Method::Lut { cells: Cells::Count(8) },
+            method: Method::tables(Cells::Count(8)),
             ring: RingBits::L32,
         };
         for name in ["default", "dncnn-s25"] {

@@ -178,13 +178,13 @@ mod tests {
         fn of<R: Ring>() {
             let cells = Cells::Count(5);
             let specs = [
-                (Method::Lut { cells }, Nonlinearity::Relu, 2),
-                (Method::Lut { cells }, Nonlinearity::Tanh, 2),
+                (Method::tables(cells), Nonlinearity::Relu, 2),
+                (Method::tables(cells), Nonlinearity::Tanh, 2),
                 (Method::Gc { function: Piecewise::relu(), refit: false }, Nonlinearity::Relu, 0),
                 (Method::Gc { function: Piecewise::refit2(), refit: false }, Nonlinearity::Tanh, 2),
             ];
             for (method, function, range) in specs {
-                let spec = method.spec(R::RING, function, (range, 1.0), 10).unwrap();
+                let spec = method.spec(0, R::RING, function, (range, 1.0), 10).unwrap();
                 let step = (1i64 << (R::BITS - 1)) / 9;
                 // Far from 0 on both sides, and in the cells around it.
                 let zs =
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_seed_says_all_choices() {
-        let spec = Method::lut(2).spec(RingBits::L32, Nonlinearity::Relu, (2, 1.0), 10).unwrap();
+        let spec = Method::lut(2).spec(0, RingBits::L32, Nonlinearity::Relu, (2, 1.0), 10).unwrap();
         let zs: Vec<u32> = (0..200).map(|i| i * 1_234_567).collect();
         let run = |seed| RandomRounding::new(seed).activate(0, 0..200, &zs, &spec);
         assert_eq!(run(5), run(5));

@@ -238,7 +238,7 @@ fn a_graph_is_told_the_noise_of_each_image() {
     let model = models.into_iter().find(told).unwrap();
     let options = QuantiseOptions {
         ring: RingBits::L64,
-        method: Method::Lut { cells: Cells::Count(9) },
+        method: Method::tables(Cells::Count(9)),
         interval: 1.5,
         ranges: Ranges::Calibrated { margin: 2.0 },
     };

@@ -165,7 +165,7 @@ mod tests {
                 Nonlinearity::Relu => QuantiseOptions {
                     ranges: Ranges::Calibrated { margin: 2.0 },
                     interval: model.units.reach(2.5),
-                    method: Method::Lut { cells: Cells::Count(8) },
+                    method: Method::tables(Cells::Count(8)),
                     ring: RingBits::L32,
                 },
             };

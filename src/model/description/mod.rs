@@ -8,7 +8,7 @@ mod weights;
 pub use layer::{Conv, Cut, From, Layer};
 pub use weights::Weights;
 
-use super::{Cells, ModelError, Normalisation};
+use super::{ModelError, Normalisation, TableCells};
 use crate::model::piecewise::Piecewise;
 use crate::network::Network;
 use crate::numbers::activation::Nonlinearity;
@@ -37,7 +37,7 @@ pub struct Description {
     /// activation, by output, in network units.
     pub extremes: Option<Vec<Vec<f64>>>,
     /// Cells of the lookup's tables that calibration chose for a bound on what is lost.
-    pub cells: Option<Cells>,
+    pub cells: Option<TableCells>,
 }
 
 /// The order in which a patch becomes a vector.
@@ -66,7 +66,7 @@ struct Document {
     #[serde(default)]
     extremes: Option<Vec<Vec<f64>>>,
     #[serde(default)]
-    cells: Option<Cells>,
+    cells: Option<TableCells>,
 }
 
 /// An MLP without a list of layers.
@@ -194,6 +194,9 @@ impl Description {
         }
         if !(self.sigma.is_finite() && self.sigma > 0.0) {
             return Err(format!("`sigma` is {}, must be positive", self.sigma));
+        }
+        if let Some(cells) = &self.cells {
+            cells.fits(activations().count())?;
         }
         let Some(extremes) = &self.extremes else { return Ok(()) };
         let found: Vec<usize> = extremes.iter().map(Vec::len).collect();

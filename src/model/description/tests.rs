@@ -1,6 +1,7 @@
 //! What can be said, and what is refused.
 
 use super::*;
+use crate::model::Cells;
 use crate::network::{LinearShape, MAX_WIDTH};
 use proptest::prelude::*;
 
@@ -33,9 +34,10 @@ fn a_description_gives_shapes() {
 fn cells_are_a_number_or_a_width() {
     for (written, cells) in [
         ("null", None),
-        ("128", Some(Cells::Count(7))),
-        ("\"1/8\"", Some(Cells::Width(3))),
-        ("4096", Some(Cells::Count(12))),
+        ("128", Some(Cells::Count(7).into())),
+        ("\"1/8\"", Some(Cells::Width(3).into())),
+        ("4096", Some(Cells::Count(12).into())),
+        ("[64]", Some(TableCells::Each(vec![Cells::Count(6)]))),
     ] {
         let json = LIST.replace("\"sigma\"", &format!("\"cells\":{written},\"sigma\""));
         assert_eq!(Description::parse(json.as_bytes()).unwrap().cells, cells);
@@ -106,6 +108,17 @@ fn unusable_descriptions_name_the_field() {
         ),
         ("\"sigma\":25", "\"sigma\":25,\"cells\":100", "`cells`: expected a power of two"),
         ("\"sigma\":25", "\"sigma\":25,\"cells\":\"1/3\"", "`cells`: expected 1/2, 1/4"),
+        ("\"sigma\":25", "\"sigma\":25,\"cells\":[64,100]", "`cells`: expected a power of two"),
+        (
+            "\"sigma\":25",
+            "\"sigma\":25,\"cells\":[64,64]",
+            "`cells`: 2 entries, expected one for each of 1",
+        ),
+        (
+            "\"sigma\":25",
+            "\"sigma\":25,\"cells\":{}",
+            "`cells`: expected a number of cells or a width",
+        ),
         ("[2]", "[]", "extremes"),
         ("[2]", "[-2]", "extremes"),
         ("\"sigma\":25", "\"sigma\":25,\"mean_shift\":true", "mean_shift"),

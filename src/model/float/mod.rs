@@ -4,7 +4,7 @@ mod equalised;
 pub(super) mod mean_shift;
 mod patches;
 
-use super::{Cells, ModelError, Normalisation};
+use super::{ModelError, Normalisation, TableCells};
 use crate::model::piecewise::Piecewise;
 use crate::network::{LinearShape, Network, Op, PatchGrid, Source, StageGrid};
 use crate::numbers::activation::Nonlinearity;
@@ -54,7 +54,7 @@ pub struct FloatModel {
     /// output, in network units.
     pub extremes: Option<Vec<Vec<f64>>>,
     /// Cells of the lookup's tables that calibration chose for a bound on what is lost.
-    pub cells: Option<Cells>,
+    pub cells: Option<TableCells>,
     /// A piecewise activation of the owner's for the gc engine.
     pub piecewise: Option<Piecewise>,
     /// Whether the mean shift is folded into the weights; then the rows of the first layer sum to

@@ -23,6 +23,8 @@ pub(super) const MADE_ERROR: i128 = 2;
 pub(super) struct Layer<'a> {
     pub(super) layer: &'a FloatLinear,
     pub(super) number: usize,
+    /// Activations before it: the number of the one behind it, if there is one.
+    pub(super) activation: usize,
     /// Whether the integers of each row must sum to 0.
     pub(super) zero_sum: bool,
     /// The largest magnitude to expect in network units, if that is not the worst case.
@@ -71,7 +73,8 @@ impl Layer<'_> {
     /// The smallest range that holds every pre-activation.
     pub(super) fn hidden(&self, feeds: &Feeds<'_>) -> Result<Fitted, ModelError> {
         let method = &self.options.method;
-        let (smallest, largest) = (method.smallest_range(), method.largest_range(self.stretch));
+        let smallest = method.smallest_range(self.activation);
+        let largest = method.largest_range(self.activation, self.stretch);
         let mut worst = 0.0;
         for r in smallest..=largest.max(smallest) {
             let frac = self.l - 1 - r;
@@ -228,7 +231,8 @@ impl Layer<'_> {
     }
 
     fn leading_bits(&self, r: u32) -> u32 {
-        self.options.method.leading_bits(self.options.ring, r, self.stretch)
+        let (options, range) = (self.options, (r, self.stretch));
+        options.method.leading_bits(self.activation, options.ring, range)
     }
 
     /// Fraction bits of an activation that feeds a layer of range 2^r.

@@ -76,7 +76,8 @@ impl Feeds<'_> {
             }
             Value::Activated { op, range } => {
                 let (options, function) = (self.options, self.model.nonlinearity);
-                let spec = options.method.spec(options.ring, function, range, frac)?;
+                let number = self.model.network.activations().filter(|(at, ..)| *at < op).count();
+                let spec = options.method.spec(number, options.ring, function, range, frac)?;
                 let (largest, activation) = (spec.max_abs().into(), Some((op, spec)));
                 Ok(Scaled { frac, largest, moved: 0, columns, activation })
             }

@@ -113,6 +113,9 @@ pub fn quantise(
     model: &FloatModel,
     options: &QuantiseOptions,
 ) -> Result<QuantisedModel, ModelError> {
+    if let Method::Lut { cells } = &options.method {
+        cells.fits(model.network.activations().count()).map_err(ModelError::Description)?;
+    }
     let l = options.ring.bits();
     let frac_bits = (UNITS_A_GREY_LEVEL * model.units.grey_per_unit).log2().ceil() as u32;
     let input = InputSpec {
@@ -122,7 +125,10 @@ pub fn quantise(
     let equalised = match options.ranges {
         Ranges::Calibrated { margin } => {
             // Range 1, less a cell and a unit, how far pre-activations are moved, and a little for rounded weights.
-            let leading = options.method.leading_bits(options.ring, 0, 1.0);
+            // The table with the fewest cells, whose are the widest.
+            let leading = (0..model.network.activations().count())
+                .map(|number| options.method.leading_bits(number, options.ring, (0, 1.0)));
+            let leading = leading.min().unwrap_or(options.ring.bits());
             let cells = 2.0 + options.method.moved_cells(model.nonlinearity);
             model.equalised(margin, 1.0 - cells * 2.0 / exp2(leading))
         }
@@ -151,6 +157,7 @@ pub fn quantise(
         let layer = Layer {
             layer: &layers[i],
             number: i + 1,
+            activation: model.network.activations().filter(|(at, ..)| *at < op).count(),
             zero_sum: i == 0 && model.mean_shift,
             seen: seen(i)?,
             stretch: if i == 0 && layers.len() > 1 { stretched } else { 1.0 },

@@ -28,11 +28,20 @@ fn every_range_leaves_room_for_products_that_are_off_by_one_in_each_direction() 
             let options = QuantiseOptions::guaranteed(ring, method, 2.5);
             let l = ring.bits();
             let (options, seen, stretch) = (&options, None, 1.0);
-            let plan =
-                Layer { layer, number: 1, zero_sum: false, seen, stretch, options, function, l };
+            let plan = Layer {
+                layer,
+                number: 1,
+                activation: 0,
+                zero_sum: false,
+                seen,
+                stretch,
+                options,
+                function,
+                l,
+            };
             for r in 2..5 {
                 let frac = plan.activation_frac(r);
-                let spec = options.method.spec(ring, function, (r, 1.0), frac).unwrap();
+                let spec = options.method.spec(0, ring, function, (r, 1.0), frac).unwrap();
                 let cell = match &spec {
                     ActivationSpec::Lookup(table) => 1i128 << (l - table.hi),
                     ActivationSpec::Piecewise(_) => 0,

@@ -35,7 +35,7 @@ fn models() -> Vec<PublicModel> {
     let patches = quantise(&random_model(&[12, 7], 1.0, true), &options).unwrap();
     let convolutional = |stride| {
         let (ring, ranges) = (RingBits::L32, Ranges::Calibrated { margin: 1.25 });
-        let method = Method::Lut { cells: Cells::Count(6) };
+        let method = Method::tables(Cells::Count(6));
         let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
         quantise(&random_convolutional(&[4, 3], 1.5, stride), &options).unwrap().public
     };
@@ -44,7 +44,7 @@ fn models() -> Vec<PublicModel> {
 
 /// A network that reads several maps and the plane, on two scales.
 fn graph() -> PublicModel {
-    let method = Method::Lut { cells: Cells::Count(6) };
+    let method = Method::tables(Cells::Count(6));
     let ranges = Ranges::Calibrated { margin: 1.5 };
     let options = QuantiseOptions { ring: RingBits::L32, method, interval: 1.0, ranges };
     let models = (0..).map(|seed| random_graph(seed, May { linear: true, plane: true }));

@@ -1,16 +1,19 @@
 //! Random graphs: what the servers compute is what the twin computes, however they come by their material.
 
+use super::secure_equals_twin;
 use super::world::World;
-use super::{lookups, secure_equals_twin};
 use crate::graphs::{May, random_graph};
 use crate::model::piecewise::Piecewise;
-use crate::model::{Method, ModelError, QuantiseOptions, QuantisedModel, Ranges, quantise};
+use crate::model::{Cells, Method, ModelError, QuantiseOptions, QuantisedModel, Ranges, quantise};
 use crate::numbers::ring::RingBits;
 use proptest::prelude::*;
 
-/// The network number `seed`, unless it leaves the ring no bits.
-fn quantised(seed: u64, ring: RingBits, method: Method) -> Option<QuantisedModel> {
+/// The network number `seed`, with `method` or tables of different sizes, unless it leaves the ring no bits.
+fn quantised(seed: u64, ring: RingBits, method: Option<Method>) -> Option<QuantisedModel> {
     let model = random_graph(seed, May { linear: true, plane: true });
+    let bits = (0..model.network.activations().count() as u64).map(|i| 5 + (seed >> i) as u32 % 3);
+    let tables = || Method::Lut { cells: bits.map(Cells::Count).collect::<Vec<_>>().into() };
+    let method = method.unwrap_or_else(tables);
     let ranges = Ranges::Calibrated { margin: 1.5 };
     match quantise(&model, &QuantiseOptions { ring, method, interval: 1.0, ranges }) {
         Ok(model) => Some(model),
@@ -43,7 +46,7 @@ impl Run {
     }
 
     fn lookups(&self, ring: RingBits) -> Option<()> {
-        let world = self.world(quantised(self.seed, ring, lookups())?);
+        let world = self.world(quantised(self.seed, ring, None)?);
         match ring {
             RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.engines()),
             RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.engines()),
@@ -53,7 +56,7 @@ impl Run {
 
     fn garbled(&self, ring: RingBits) -> Option<()> {
         let method = Method::Gc { function: Piecewise::relu(), refit: false };
-        let world = self.world(quantised(self.seed, ring, method)?);
+        let world = self.world(quantised(self.seed, ring, Some(method))?);
         match ring {
             RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.gc_engines()),
             RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.gc_engines()),
@@ -83,7 +86,7 @@ proptest! {
 /// The tests above are of something: most networks fit either ring, and they have what graphs have.
 #[test]
 fn most_random_graphs_fit_and_have_everything() {
-    let models = |ring| (0..100).filter_map(move |seed| quantised(seed, ring, lookups()));
+    let models = |ring| (0..100).filter_map(move |seed| quantised(seed, ring, None));
     assert!(models(RingBits::L32).count() > 50 && models(RingBits::L64).count() > 80);
     let has = |what: fn(&QuantisedModel) -> bool| models(RingBits::L32).filter(what).count();
     assert!(has(|m| !m.public.network.is_chain()) > 40);

@@ -92,8 +92,9 @@ fn convolutional(ring: RingBits, batch_rows: usize) -> World {
     convolutional_with(lookups(), ring, batch_rows, 1)
 }
 
+/// Tables of two sizes, one an activation.
 fn lookups() -> Method {
-    Method::Lut { cells: Cells::Count(6) }
+    Method::Lut { cells: vec![Cells::Count(6), Cells::Count(5)].into() }
 }
 
 fn convolutional_with(method: Method, ring: RingBits, batch_rows: usize, stride: usize) -> World {

@@ -2,11 +2,12 @@
 //! allowed, by the integer twin that makes its random choices.
 
 use super::Calibrate;
+use super::plans::{Tables, fewest_within};
 use crate::image::metrics::psnr;
 use crate::image::{GreyImage, ImageError, Rect, add_gaussian};
 use crate::model::{
-    Cells, Choices, FloatModel, LevelMap, ModelError, QuantisedModel, Rounding, encode_image,
-    quantise,
+    ActivationSpec, Cells, Choices, FloatModel, LevelMap, Method, ModelError, QuantiseOptions,
+    QuantisedModel, Rounding, TableCells, encode_image, quantise,
 };
 use crate::numbers::activation::Nonlinearity;
 use crate::numbers::ring::RingBits;
@@ -23,8 +24,10 @@ const MOST_IMAGES: usize = 32;
 const SIDE: usize = 128;
 /// The peak of grey levels.
 const PEAK: f64 = 255.0;
-/// Where the search begins, in cells and in their widths.
-const FIRST: (u32, u32) = (7, 2);
+/// Of these, so many tell the tables apart.
+const TELLING: usize = 8;
+/// What the cells of one table are compared with: so many of all, or cells of this width.
+const REFERENCE: (u32, u32) = (8, 2);
 
 /// How many cells suffice, and what that rests on.
 #[derive(Clone, Debug, Serialize)]
@@ -36,7 +39,7 @@ pub struct ChosenCells {
     /// With noise of these levels each.
     pub sigmas: Vec<f64>,
     /// The fewest within the budget. None if even the most are not.
-    pub chosen: Option<Cells>,
+    pub chosen: Option<TableCells>,
     /// Those that were tried, fewest first.
     pub tried: Vec<TriedCells>,
     /// Why the model cannot become integers with any: nothing was tried.
@@ -46,8 +49,8 @@ pub struct ChosenCells {
 /// What is lost with some cells: PSNR of the float network less that of the twin, dB.
 #[derive(Clone, Debug, Serialize)]
 pub struct TriedCells {
-    /// The cells of every table.
-    pub cells: Cells,
+    /// The cells of the tables.
+    pub cells: TableCells,
     /// The mean over images and noise levels.
     pub loss_db: f64,
     /// The largest of an image.
@@ -73,7 +76,9 @@ struct Sample {
     clean: GreyImage,
     noisy: GreyImage,
     levels: LevelMap,
-    /// Of the float network's result, dB.
+    /// What the float network makes of it.
+    plain: GreyImage,
+    /// Its PSNR, dB.
     plain_db: f64,
     seed: u64,
 }
@@ -91,17 +96,31 @@ impl Sample {
         let own = model.nonlinearity;
         let plain = model.denoise_grey(&noisy, &levels, &|v| own.apply(v), &mut |_| ())?;
         let plain_db = quality(&clean, &plain);
-        Ok(Sample { clean, noisy, levels, plain_db, seed })
+        Ok(Sample { clean, noisy, levels, plain, plain_db, seed })
+    }
+
+    fn secure(&self, model: &QuantisedModel) -> Result<GreyImage, ModelError> {
+        let encoded = encode_image(&model.public, &self.noisy, &self.levels);
+        let (size, rounding) = (size(&self.noisy), Rounding::Random(self.seed));
+        model.denoise_encoded(&encoded, size, &self.levels, rounding, &mut |_| ())
     }
 
     fn loss(&self, model: &QuantisedModel) -> Result<f64, ModelError> {
-        let encoded = encode_image(&model.public, &self.noisy, &self.levels);
-        let (size, rounding) = (size(&self.noisy), Rounding::Random(self.seed));
-        let found = model.denoise_encoded(&encoded, size, &self.levels, rounding, &mut |_| ())?;
-        let found_db = quality(&self.clean, &found);
+        let found_db = quality(&self.clean, &self.secure(model)?);
         // Both may be the clean image.
         Ok(if self.plain_db == found_db { 0.0 } else { self.plain_db - found_db })
     }
+
+    /// The squared error that integers bring, in parts of that which the float network leaves.
+    fn error(&self, model: &QuantisedModel) -> Result<f64, ModelError> {
+        let left = squared(&self.plain, &self.clean).max(f64::MIN_POSITIVE);
+        Ok(squared(&self.secure(model)?, &self.plain) / left)
+    }
+}
+
+/// The sum of the squares of differences.
+fn squared(a: &GreyImage, b: &GreyImage) -> f64 {
+    a.pixels().iter().zip(b.pixels()).map(|(a, b)| f64::from(a - b).powi(2)).sum()
 }
 
 fn size(image: &GreyImage) -> (usize, usize) {
@@ -136,38 +155,51 @@ pub(super) fn choose<E: From<RoleError> + Send>(
         _ => model.trained().sampled(),
     };
     let mut found = ChosenCells::none(budget_db, sigmas);
-    let (ladder, first) = ladder(model.nonlinearity);
-    let ring = match ring(model, ladder[first]) {
+    let (ladder, reference) = ladder(model.nonlinearity);
+    let activations = model.network.activations().count();
+    let ring = match ring(model, &vec![ladder[reference]; activations].into()) {
         Ok(ring) => ring,
         Err(problem) => return Ok(ChosenCells { problem: Some(problem.to_string()), ..found }),
     };
     let images = spread(request.images);
     found.images = images.len();
     let samples = samples(model, &images, &found.sigmas, request.seed, read)?;
-    // Seldom more than three are tried.
-    let mut steps = 0;
-    let loss = |step: usize| {
-        steps += 1;
-        observer.progress(f64::from(steps) / (f64::from(steps) + 1.0));
-        let cells = ladder[step];
-        let Ok(quantised) = quantised(model, ring, cells) else { return Ok(None) };
+    // Seldom more than six plans are tried.
+    let mut steps = 0.0;
+    let mut step = |size: f64| {
+        steps += size;
+        observer.progress(steps / (steps + 1.0));
+    };
+    let few = telling(&samples);
+    let tables = tables(model, ring, (&ladder, reference), &few, || step(0.25)).map_err(E::from)?;
+    let plans = tables.plans(ladder.len());
+    let cells = |plan: &[usize]| {
+        TableCells::from(plan.iter().map(|step| ladder[*step]).collect::<Vec<_>>())
+    };
+    let expected = plans.iter().position(|plan| tables.expected_loss(plan) <= budget_db);
+    let mut tried = Vec::new();
+    let loss = |at: usize| {
+        step(1.0);
+        let cells = cells(&plans[at]);
+        let Ok(quantised) = quantised(model, ring, cells.clone()) else { return Ok(None) };
         let losses = samples.par_iter().map(|sample| sample.loss(&quantised));
         let losses: Vec<f64> = losses.collect::<Result<_, _>>().map_err(RoleError::from)?;
-        let tried = TriedCells::of(cells, &losses, found.sigmas.len());
-        let mean = tried.loss_db;
-        found.tried.push(tried);
+        let of_plan = TriedCells::of(cells, &losses, found.sigmas.len());
+        let mean = of_plan.loss_db;
+        tried.push((at, of_plan));
         Ok::<_, E>(Some(mean))
     };
-    let chosen = fewest_within(ladder.len(), first, budget_db, loss)?;
-    found.chosen = chosen.map(|step| ladder[step]);
-    found.tried.sort_by_key(|tried| ladder.iter().position(|cells| *cells == tried.cells));
+    let chosen = fewest_within(plans.len(), expected.unwrap_or(plans.len()), budget_db, loss)?;
+    found.chosen = chosen.map(|at| cells(&plans[at]));
+    tried.sort_by_key(|(at, _)| *at);
+    found.tried = tried.into_iter().map(|(_, tried)| tried).collect();
     observer.progress(1.0);
     Ok(found)
 }
 
 impl TriedCells {
     /// Of the losses of each image at each of `levels` noise levels.
-    fn of(cells: Cells, losses: &[f64], levels: usize) -> Self {
+    fn of(cells: TableCells, losses: &[f64], levels: usize) -> Self {
         let mean = |losses: &mut dyn Iterator<Item = f64>| {
             let (count, sum) = losses.fold((0u32, 0.0), |(n, sum), loss| (n + 1, sum + loss));
             sum / f64::from(count.max(1))
@@ -182,30 +214,84 @@ impl TriedCells {
     }
 }
 
-/// The cells that there are for a function, fewest first, and which are tried first.
+/// The cells that a table for a function may have, fewest first, and which are the reference.
 fn ladder(function: Nonlinearity) -> (Vec<Cells>, usize) {
     let (cells, first): (Vec<Cells>, _) = match function {
-        Nonlinearity::Relu => (HI_BITS.map(Cells::Count).collect(), Cells::Count(FIRST.0)),
-        Nonlinearity::Tanh => (Cells::WIDTHS.map(Cells::Width).collect(), Cells::Width(FIRST.1)),
+        Nonlinearity::Relu => (HI_BITS.map(Cells::Count).collect(), Cells::Count(REFERENCE.0)),
+        Nonlinearity::Tanh => {
+            (Cells::WIDTHS.map(Cells::Width).collect(), Cells::Width(REFERENCE.1))
+        }
     };
-    let at = cells.iter().position(|cells| *cells == first).unwrap_or(0);
+    let at = cells.iter().position(|cells| *cells == first).expect("the reference is one of them");
     (cells, at)
 }
 
 fn quantised(
     model: &FloatModel,
     ring: RingBits,
-    cells: Cells,
+    cells: TableCells,
 ) -> Result<QuantisedModel, ModelError> {
-    let choices = Choices { ring: Some(ring), cells: Some(cells), ..Choices::default() };
+    let choices = Choices { ring: Some(ring), ..Choices::default() };
     let options = choices.options(model).map_err(|e| ModelError::Description(e.to_string()))?;
-    quantise(model, &options)
+    quantise(model, &QuantiseOptions { method: Method::Lut { cells }, ..options })
 }
 
 /// The ring that the model fits: the usual one, or else the wider one.
-fn ring(model: &FloatModel, cells: Cells) -> Result<RingBits, ModelError> {
-    let fits = |ring| quantised(model, ring, cells).map(|_| ring);
+fn ring(model: &FloatModel, cells: &TableCells) -> Result<RingBits, ModelError> {
+    let fits = |ring| quantised(model, ring, cells.clone()).map(|_| ring);
     fits(RingBits::L32).or_else(|e| fits(RingBits::L64).map_err(|_| e))
+}
+
+/// Some of the samples, of different images and noise levels.
+fn telling(samples: &[Sample]) -> Vec<&Sample> {
+    let count = samples.len().min(TELLING);
+    // The next noise level of each image that is looked at.
+    (0..count).map(|i| &samples[(i * samples.len() / count + i) % samples.len()]).collect()
+}
+
+/// What each table costs and what its cells do to pictures: with those of one table twice as wide as in the
+/// reference. Much wider ones harm more than the square of their width says.
+fn tables(
+    model: &FloatModel,
+    ring: RingBits,
+    (ladder, reference): (&[Cells], usize),
+    samples: &[&Sample],
+    mut done: impl FnMut(),
+) -> Result<Tables, RoleError> {
+    let mut error = |plan: &[usize]| {
+        let cells: Vec<Cells> = plan.iter().map(|step| ladder[*step]).collect();
+        let quantised = quantised(model, ring, cells.into())?;
+        let errors = samples.par_iter().map(|sample| sample.error(&quantised));
+        let errors: Vec<f64> = errors.collect::<Result<_, _>>()?;
+        done();
+        Ok::<_, RoleError>((errors.iter().sum::<f64>() / errors.len().max(1) as f64, quantised))
+    };
+    let mut plan = vec![reference; model.network.activations().count()];
+    let (least, quantised) = error(&plan)?;
+    let mut harms = Vec::new();
+    for table in 0..plan.len() {
+        plan[table] -= 1;
+        let more = error(&plan)?.0 - least;
+        plan[table] += 1;
+        // Of step 0 by the law of squares.
+        harms.push(more / 3.0 * 4f64.powi(reference as i32));
+    }
+    let bits = quantised.public.network.activations().map(|(_, spec, _)| match spec {
+        ActivationSpec::Lookup(table) => table.hi.saturating_sub(reference as u32),
+        ActivationSpec::Piecewise(_) => 0,
+    });
+    Ok(Tables { bits: bits.collect(), harms, counts: counts(model)? })
+}
+
+/// Values that go through each activation for an image as large as a sample, or as the network needs it.
+fn counts(model: &FloatModel) -> Result<Vec<f64>, RoleError> {
+    let side = SIDE.max(model.network.gather().patch);
+    let grids = model.network.grids((side, side)).map_err(RoleError::Network)?;
+    let count = |(op, (), width): (usize, &(), usize)| {
+        let grid = grids.iter().find(|grid| grid.stage.ops.contains(&op));
+        grid.map_or(1.0, |grid| (grid.rows() * width) as f64)
+    };
+    Ok(model.network.activations().map(count).collect())
 }
 
 /// At most [`MOST_IMAGES`] of the images, evenly spread.
@@ -233,31 +319,6 @@ fn samples<E: From<RoleError> + Send>(
     };
     let found: Result<Vec<Vec<Sample>>, E> = images.par_iter().enumerate().map(of_image).collect();
     Ok(found?.into_iter().flatten().collect())
-}
-
-/// The lowest of `steps` whose loss is within the budget, where it falls from step to step: from `first` down as
-/// long as it is within, or else up until it is. A step without a loss is not possible, nor are those above it.
-/// Whatever the losses, a larger budget never takes a higher step.
-fn fewest_within<E>(
-    steps: usize,
-    first: usize,
-    budget: f64,
-    mut loss: impl FnMut(usize) -> Result<Option<f64>, E>,
-) -> Result<Option<usize>, E> {
-    let mut within = |step| Ok::<_, E>(loss(step)?.map(|loss| loss <= budget));
-    let mut at = first;
-    loop {
-        match within(at)? {
-            Some(true) => break,
-            Some(false) if at + 1 < steps => at += 1,
-            _ => return Ok(None),
-        }
-    }
-    // What was passed on the way up is not within.
-    while at <= first && at > 0 && within(at - 1)? == Some(true) {
-        at -= 1;
-    }
-    Ok(Some(at))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! rest, and how many cells the lookup's tables need.
 
 mod cells;
+mod plans;
 mod ranges;
 
 pub use cells::{ChosenCells, TriedCells};
@@ -63,7 +64,8 @@ pub struct CalibratedLayer {
 /// threads at once; they are those of the current `rayon` pool.
 ///
 /// Cost: the model in floats on every image and noise level; one image a thread in memory. For the cells the middle
-/// of at most 32 images, 128 pixels a side, once in floats and two to three times in integers.
+/// of at most 32 images, 128 pixels a side, once in floats and about six times in integers, and of eight of these once
+/// more for each activation.
 ///
 /// # Errors
 /// Those of `read`; [`RoleError::Network`] and [`RoleError::Image`] about an image that the model cannot
@@ -95,7 +97,7 @@ pub fn calibrate<E: From<RoleError> + Send>(
         Some(budget) => Some(cells::choose(&calibrated, request, budget, &read, observer)?),
         None => None,
     };
-    calibrated.cells = cells.as_ref().and_then(|cells| cells.chosen);
+    calibrated.cells = cells.as_ref().and_then(|cells| cells.chosen.clone());
     *model = calibrated;
     let (images, held_out_images) = (request.images.len(), request.held_out.len());
     Ok(Calibration { images, held_out_images, sigmas, layers, needed_margin, cells })

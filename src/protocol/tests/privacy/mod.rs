@@ -40,7 +40,7 @@ fn gc() -> Method {
 }
 
 fn relu_table() -> Method {
-    Method::Lut { cells: Cells::Count(7) }
+    Method::tables(Cells::Count(7))
 }
 
 fn garbled_relu() -> Method {

@@ -276,7 +276,7 @@ fn convolutional(method: Method, stride: usize) -> QuantisedModel {
 
 #[test]
 fn files_of_every_kind_of_network_hold_the_dealers_relations() {
-    let lut = || Method::Lut { cells: Cells::Count(6) };
+    let lut = || Method::tables(Cells::Count(6));
     let gc = |function| Method::Gc { function, refit: false };
     let models = [
         patches(Method::lut(2)),
