@@ -9,7 +9,7 @@ use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
 use crate::model::{Cells, TableCells};
 use crate::roles::models::{prove_output, read_model, write_model};
-use crate::roles::{self, Calibration, ChosenCells, TriedCells, calibrate};
+use crate::roles::{self, Calibration, ChosenCells, Pruned, TriedCells, calibrate};
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.model])?;
@@ -23,6 +23,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         sigmas: &args.sigma,
         seed: args.seed,
         loss_budget: Some(args.loss_budget),
+        prune: args.prune,
     };
     let report = calibrate(&mut model, &request, read_image, &mut Watcher::new(console))?;
     console.finish();
@@ -35,6 +36,11 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
 }
 
 fn tell(report: &Calibration, console: &Console) {
+    if let Some(Pruned { channels, left_out }) = report.pruned {
+        console.note(format!(
+            "left out {left_out} of {channels} channels, which are 0 on every image"
+        ));
+    }
     for (i, layer) in report.layers.iter().enumerate() {
         let held = match (layer.held_out, layer.held_out_over_seen) {
             (Some(v), Some(r)) => format!(", {v:.3} on held-out images, {r:.2} by channel"),

@@ -25,7 +25,8 @@ impl FloatModel {
         let mut number = 0;
         model.network = self.network.map(
             |op, l| {
-                let (scale, before) = (&factors[number], self.before(op, number, &factors));
+                let (scale, before) =
+                    (&factors[number], self.inputs_of(op, number, (&factors, 1.0)));
                 number += 1;
                 let mut l = l.clone();
                 for ((output, input), w) in l.weights.indexed_iter_mut() {
@@ -44,18 +45,24 @@ impl FloatModel {
         Some(model)
     }
 
-    /// The factor of each input of linear op `op`, the one numbered `number`, given those of all outputs.
-    fn before(&self, op: usize, number: usize, factors: &[Vec<f64>]) -> Vec<f64> {
+    /// What there is of each input of linear op `op`, the one numbered `number`: `of` says it for the outputs of
+    /// all linear ops, `given` for the image and the plane.
+    pub(super) fn inputs_of<T: Copy>(
+        &self,
+        op: usize,
+        number: usize,
+        (of, given): (&[Vec<T>], T),
+    ) -> Vec<T> {
         let stage = self.network.stage_of(op);
         if stage.first_linear() != op {
-            return factors[number - 1].clone();
+            return of[number - 1].clone();
         }
         let of_read = |(read, &channels): (&crate::network::Read, &usize)| {
             let of_channel = match read.from {
-                Source::Map(0) | Source::Plane => vec![1.0; channels],
+                Source::Map(0) | Source::Plane => vec![given; channels],
                 Source::Map(map) => {
                     let (linear, square) = maker(&self.network, map);
-                    factors[linear].iter().step_by(square).copied().collect()
+                    of[linear].iter().step_by(square).copied().collect()
                 }
             };
             // Channels are the fastest index of a patch.
@@ -66,21 +73,22 @@ impl FloatModel {
 }
 
 /// The number of the linear op that makes map `map`, from 1 on, and how many of its outputs make a channel.
-fn maker(network: &Network<FloatLinear, ()>, map: usize) -> (usize, usize) {
+pub(super) fn maker(network: &Network<FloatLinear, ()>, map: usize) -> (usize, usize) {
     let stage = &network.stages()[map - 1];
     let linear = network.linears().take_while(|(op, _)| *op < stage.ops.end).count() - 1;
     (linear, stage.shuffle * stage.shuffle)
 }
 
-/// Which outputs of linear ops have one factor: a forest whose roots are found by following `parents`.
-struct Channels {
+/// Which outputs of linear ops belong together, since they are added to one another or are pixels of one channel:
+/// a forest whose roots are found by following `parents`.
+pub(super) struct Channels {
     /// The node of each output of each linear op; node 0 is the image.
-    nodes: Vec<Vec<usize>>,
+    pub(super) nodes: Vec<Vec<usize>>,
     parents: Vec<usize>,
 }
 
 impl Channels {
-    fn of(network: &Network<FloatLinear, ()>) -> Channels {
+    pub(super) fn of(network: &Network<FloatLinear, ()>) -> Channels {
         let mut channels = Channels { nodes: Vec::new(), parents: vec![0] };
         let makers: Vec<_> = (1..network.maps().len()).map(|map| maker(network, map)).collect();
         for (number, (_, l)) in network.linears().enumerate() {
@@ -116,7 +124,7 @@ impl Channels {
         channels
     }
 
-    fn root(&self, mut node: usize) -> usize {
+    pub(super) fn root(&self, mut node: usize) -> usize {
         while self.parents[node] != node {
             node = self.parents[node];
         }

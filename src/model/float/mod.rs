@@ -3,6 +3,9 @@
 mod equalised;
 pub(super) mod mean_shift;
 mod patches;
+mod pruned;
+
+pub use pruned::Kept;
 
 use super::{ModelError, Normalisation, TableCells};
 use crate::model::piecewise::Piecewise;
@@ -36,6 +39,34 @@ impl LinearShape for FloatLinear {
     }
     fn outputs(&self) -> usize {
         self.weights.nrows()
+    }
+}
+
+/// The lowest and the highest of some values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// The lowest.
+    pub low: f32,
+    /// The highest.
+    pub high: f32,
+}
+
+impl Span {
+    /// Of no values.
+    pub const NONE: Span = Span { low: f32::INFINITY, high: f32::NEG_INFINITY };
+
+    fn with(self, value: f32) -> Span {
+        Span { low: self.low.min(value), high: self.high.max(value) }
+    }
+
+    /// Of the values of both.
+    pub fn and(self, other: Span) -> Span {
+        Span { low: self.low.min(other.low), high: self.high.max(other.high) }
+    }
+
+    /// The largest magnitude; 0 of no values.
+    pub fn largest(self) -> f64 {
+        f64::from(self.high.max(-self.low).max(0.0))
     }
 }
 
@@ -152,20 +183,35 @@ impl FloatModel {
         plane: f64,
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<Vec<f64>>, ModelError> {
+        let spans = self.spans_of(image, size, plane, progress)?;
+        let largest = |layer: Vec<Span>| layer.into_iter().map(Span::largest).collect();
+        Ok(spans.into_iter().map(largest).collect())
+    }
+
+    /// The values there, from the lowest to the highest.
+    ///
+    /// # Errors
+    /// As [`FloatModel::denoise`].
+    pub fn spans_of(
+        &self,
+        image: &[f32],
+        size: (usize, usize),
+        plane: f64,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<Vec<Vec<Span>>, ModelError> {
         let ops: Vec<usize> = self.network.linears().map(|(op, _)| op).collect();
-        let widths = self.network.linears().map(|(_, l)| vec![0f32; l.outputs()]);
-        let mut extremes: Vec<Vec<f32>> = widths.collect();
+        let widths = self.network.linears().map(|(_, l)| vec![Span::NONE; l.outputs()]);
+        let mut spans: Vec<Vec<Span>> = widths.collect();
         let mut observe = |op: usize, values: &[f32]| {
             let Some(i) = ops.iter().position(|at| *at == op) else { return };
-            for row in values.chunks_exact(extremes[i].len()) {
-                extremes[i].iter_mut().zip(row).for_each(|(e, v)| *e = e.max(v.abs()));
+            for row in values.chunks_exact(spans[i].len()) {
+                spans[i].iter_mut().zip(row).for_each(|(span, v)| *span = span.with(*v));
             }
         };
         let activation = |values: &mut [f32]| self.nonlinearity.apply(values);
         let input = Input { image, size, plane: plane as f32 };
         self.evaluate(&input, &activation, &mut observe, progress)?;
-        let wide = |layer: Vec<f32>| layer.into_iter().map(f64::from).collect();
-        Ok(extremes.into_iter().map(wide).collect())
+        Ok(spans)
     }
 
     /// Denoises; `observe` sees what each linear op gives with what is added, batch by batch.

@@ -10,8 +10,8 @@ pub use cells::{ChosenCells, TriedCells};
 use super::error::RoleError;
 use super::observer::Observer;
 use crate::image::{GreyImage, ImageError};
-use crate::model::{FloatModel, Trained};
-use ranges::Survey;
+use crate::model::{FloatModel, Span, Trained};
+use ranges::{Spans, Survey};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,8 @@ pub struct Calibrate<'a> {
     /// The PSNR in dB that the secure computation may lose in the mean of the images: the fewest cells of
     /// tables are chosen with which it does not lose more. Not chosen if none.
     pub loss_budget: Option<f64>,
+    /// Whether channels are left out whose ReLU gives 0 everywhere on all of the images, the held-out ones too.
+    pub prune: bool,
 }
 
 /// What was found.
@@ -47,6 +49,17 @@ pub struct Calibration {
     pub needed_margin: Option<f64>,
     /// The choice of cells, if there was a budget.
     pub cells: Option<ChosenCells>,
+    /// What was left out, if it was asked for.
+    pub pruned: Option<Pruned>,
+}
+
+/// Channels behind activations.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Pruned {
+    /// What the model had.
+    pub channels: usize,
+    /// Those of them that were left out.
+    pub left_out: usize,
 }
 
 /// What a layer with weights gave, before its activation, in network units.
@@ -80,11 +93,24 @@ pub fn calibrate<E: From<RoleError> + Send>(
     let of = request.images.len() + request.held_out.len();
     let mut survey =
         Survey { model, sigmas: &sigmas, seed: request.seed, read: &read, observer, done: 0, of };
-    let seen = survey.extremes(request.images)?;
-    let held_out = match request.held_out {
+    let mut seen = survey.spans(request.images)?;
+    let mut held_out = match request.held_out {
         [] => None,
-        images => Some(survey.extremes(images)?),
+        images => Some(survey.spans(images)?),
     };
+    let (mut calibrated, mut pruned) = (model.clone(), None);
+    if request.prune {
+        let kept = model.needed(&both(&seen, held_out.as_deref()));
+        calibrated = model.pruned(&kept).map_err(RoleError::from)?;
+        seen = kept.of(&seen);
+        held_out = held_out.map(|held| kept.of(&held));
+        let channels = model.channels();
+        pruned = Some(Pruned { channels, left_out: channels - calibrated.channels() });
+    }
+    let largest = |spans: Spans| -> Vec<Vec<f64>> {
+        spans.into_iter().map(|layer| layer.into_iter().map(Span::largest).collect()).collect()
+    };
+    let (seen, held_out) = (largest(seen), held_out.map(largest));
     let layers: Vec<CalibratedLayer> = seen
         .iter()
         .enumerate()
@@ -92,7 +118,7 @@ pub fn calibrate<E: From<RoleError> + Send>(
         .collect();
     let ratios = layers.iter().filter_map(|layer| layer.held_out_over_seen);
     let needed_margin = ratios.reduce(f64::max);
-    let mut calibrated = FloatModel { extremes: Some(seen), cells: None, ..model.clone() };
+    calibrated = FloatModel { extremes: Some(seen), cells: None, ..calibrated };
     let cells = match request.loss_budget {
         Some(budget) => Some(cells::choose(&calibrated, request, budget, &read, observer)?),
         None => None,
@@ -100,7 +126,15 @@ pub fn calibrate<E: From<RoleError> + Send>(
     calibrated.cells = cells.as_ref().and_then(|cells| cells.chosen.clone());
     *model = calibrated;
     let (images, held_out_images) = (request.images.len(), request.held_out.len());
-    Ok(Calibration { images, held_out_images, sigmas, layers, needed_margin, cells })
+    Ok(Calibration { images, held_out_images, sigmas, layers, needed_margin, cells, pruned })
+}
+
+/// The values on all images.
+fn both(seen: &[Vec<Span>], held_out: Option<&[Vec<Span>]>) -> Spans {
+    let mut all = seen.to_vec();
+    let held_out = held_out.into_iter().flatten().flatten();
+    all.iter_mut().flatten().zip(held_out).for_each(|(span, held)| *span = span.and(*held));
+    all
 }
 
 /// The noise levels asked for, or those that stand for all.

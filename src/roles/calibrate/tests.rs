@@ -1,6 +1,5 @@
 //! Noise levels that a model is looked at with.
 
-use super::ranges::Extremes;
 use super::*;
 use crate::graphs::{May, random_graph};
 use crate::roles::observer::Silent;
@@ -23,8 +22,14 @@ fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
     let files = [PathBuf::from("image")];
     let run = |sigmas: &[f64]| {
         let mut model = told();
-        let request =
-            Calibrate { images: &files, held_out: &[], sigmas, seed: 3, loss_budget: None };
+        let request = Calibrate {
+            images: &files,
+            held_out: &[],
+            sigmas,
+            seed: 3,
+            loss_budget: None,
+            prune: false,
+        };
         let found = calibrate(&mut model, &request, read, &mut Silent)?;
         Ok::<_, RoleError>((found.sigmas, model.extremes.expect("it was calibrated")))
     };
@@ -34,7 +39,7 @@ fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
     assert_eq!((sigmas.clone(), all.clone()), run(&sigmas).unwrap());
     // Each level alone sees less, and one alone does not see it all.
     let alone = [most / 16.0, most].map(|sigma| run(&[sigma]).unwrap().1);
-    let below = |one: &Extremes| {
+    let below = |one: &Vec<Vec<f64>>| {
         let pairs = one.iter().flatten().zip(all.iter().flatten());
         pairs.map(|(one, all)| (one <= &(all + 1e-9), one < all)).collect::<Vec<_>>()
     };
@@ -42,4 +47,44 @@ fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
     assert!(alone.iter().all(|one| below(one).iter().any(|(_, less)| *less)));
     let error = run(&[10.0, 2.0 * most]).unwrap_err().to_string();
     assert!(error.contains(&most.to_string()), "{error}");
+}
+
+/// Channels that are 0 on all images are left out, those that only held-out images need are not, and what is known of
+/// the others stays.
+#[test]
+fn channels_that_are_0_on_every_image_are_left_out() {
+    let [light, dark] = ["light", "dark"].map(PathBuf::from);
+    let read = |file: &Path| {
+        let level = if file == Path::new("light") { 200.0 } else { 20.0 };
+        Ok::<_, RoleError>(GreyImage::new(20, 24, vec![level; 20 * 24])?)
+    };
+    let run = |model: &mut FloatModel, held_out: &[PathBuf], prune| {
+        let images = [light.clone()];
+        let sigmas = &[1.0];
+        let request =
+            Calibrate { images: &images, held_out, sigmas, seed: 3, loss_budget: None, prune };
+        calibrate(model, &request, read, &mut Silent).unwrap().pruned
+    };
+    let mut with_less = 0;
+    for seed in 0..40 {
+        let model = random_graph(seed, May { linear: false, plane: false });
+        let (mut whole, mut one, mut both) = (model.clone(), model.clone(), model.clone());
+        assert!(run(&mut whole, &[], false).is_none());
+        let found = run(&mut one, &[], true).unwrap();
+        let with_dark = run(&mut both, std::slice::from_ref(&dark), true).unwrap();
+        assert_eq!((found.channels, with_dark.channels), (model.channels(), model.channels()));
+        assert_eq!(found.left_out, model.channels() - one.channels());
+        assert!(with_dark.left_out <= found.left_out);
+        with_less += usize::from(with_dark.left_out < found.left_out);
+        let shapes: Vec<usize> = one.network.linears().map(|(_, l)| l.bias.len()).collect();
+        let extremes = one.extremes.unwrap();
+        assert_eq!(extremes.iter().map(Vec::len).collect::<Vec<_>>(), shapes);
+        // A list of some of the values, in their order.
+        let known = whole.extremes.unwrap();
+        for (layer, known) in extremes.iter().zip(&known) {
+            let mut known = known.iter();
+            assert!(layer.iter().all(|value| known.any(|v| v == value)), "seed {seed}");
+        }
+    }
+    assert!(with_less > 5, "{with_less}");
 }

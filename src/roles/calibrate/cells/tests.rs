@@ -51,6 +51,7 @@ fn run(model: &mut FloatModel, budget: f64) -> ChosenCells {
         sigmas: &[],
         seed: 4,
         loss_budget: Some(budget),
+        prune: false,
     };
     calibrate(model, &request, read, &mut Silent).unwrap().cells.unwrap()
 }
