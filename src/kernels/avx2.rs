@@ -120,8 +120,11 @@ fn plane_sums<const PLANES: usize>(batch: &PlaneBatch<'_>, out: &mut [PlaneSums]
         _mm256_set_epi64x(0x0303_0303_0303_0303, 0x0202_0202_0202_0202, 0x0101_0101_0101_0101, 0);
     let bits = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
     for ((vector, start), out) in batch.lookups().zip(out) {
-        let windows: [&[[u8; 64]]; PLANES] =
-            std::array::from_fn(|plane| batch.window(plane, start).as_chunks().0);
+        // A loop, since a closure has not the features of this function: it would be called for each plane.
+        let mut windows: [&[[u8; 64]]; PLANES] = [&[]; PLANES];
+        for (plane, window) in windows.iter_mut().enumerate() {
+            *window = batch.window(plane, start).as_chunks().0;
+        }
         let mut acc = [zero; PLANES];
         let mut ones = 0;
         for (w, &word) in vector.iter().enumerate() {

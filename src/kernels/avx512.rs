@@ -3,6 +3,7 @@
 
 use super::planes::{PlaneBatch, PlaneKernel, PlaneSums};
 use super::{Kernel, by_count};
+use crate::numbers::slope_table::HI_BITS;
 use core::arch::x86_64::*;
 
 /// Proof that this processor has the instructions.
@@ -72,12 +73,19 @@ impl PlaneKernel for Avx512 {
     }
 }
 
+/// Bits of the sum of a plane: of at most 2^12 bytes.
+const SUM_BITS: u32 = 21;
+const _: () = assert!((255 << *HI_BITS.end()) < 1 << SUM_BITS);
+
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,popcnt")]
 fn plane_sums<const PLANES: usize>(batch: &PlaneBatch<'_>, out: &mut [PlaneSums]) {
     let zero = _mm512_setzero_si512();
     for ((vector, start), out) in batch.lookups().zip(out) {
-        let windows: [&[[u8; 64]]; PLANES] =
-            std::array::from_fn(|plane| batch.window(plane, start).as_chunks().0);
+        // A loop, since a closure has not the features of this function: it would be called for each plane.
+        let mut windows: [&[[u8; 64]]; PLANES] = [&[]; PLANES];
+        for (plane, window) in windows.iter_mut().enumerate() {
+            *window = batch.window(plane, start).as_chunks().0;
+        }
         let mut acc = [zero; PLANES];
         let mut ones = 0;
         for (w, &word) in vector.iter().enumerate() {
@@ -91,8 +99,21 @@ fn plane_sums<const PLANES: usize>(batch: &PlaneBatch<'_>, out: &mut [PlaneSums]
             }
         }
         out.ones = u64::from(ones);
-        for (sum, acc) in out.planes.iter_mut().zip(acc) {
-            *sum = _mm512_reduce_add_epi64(acc) as u64;
+        // The lanes of three planes are added up at once, side by side in 64 bits.
+        for (sums, acc) in out.planes.chunks_mut(3).zip(acc.chunks(3)) {
+            let mut side_by_side = acc[0];
+            if let Some(second) = acc.get(1) {
+                let shifted = _mm512_slli_epi64::<SUM_BITS>(*second);
+                side_by_side = _mm512_or_si512(side_by_side, shifted);
+            }
+            if let Some(third) = acc.get(2) {
+                let shifted = _mm512_slli_epi64::<{ 2 * SUM_BITS }>(*third);
+                side_by_side = _mm512_or_si512(side_by_side, shifted);
+            }
+            let total = _mm512_reduce_add_epi64(side_by_side) as u64;
+            for (i, (sum, _)) in sums.iter_mut().zip(acc).enumerate() {
+                *sum = (total >> (SUM_BITS as usize * i)) & ((1 << SUM_BITS) - 1);
+            }
         }
     }
 }
