@@ -283,7 +283,7 @@ impl Method {
 const LARGEST_RANGE: u32 = 10;
 
 /// How far from the centre of a cell the kink of a ReLU is, in cells.
-const KINK: f64 = 0.5;
+pub(super) const KINK: f64 = 0.5;
 /// Slopes of a ReLU are multiples of 2^-3: those of the two cells at the kink are 1/8 and 7/8, of all others 0 and 1.
 const SLOPE_BITS: u32 = 3;
 

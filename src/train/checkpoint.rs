@@ -1,12 +1,13 @@
 //! A training run on disk: magic, length of the header, JSON header, float32 arrays, checksum.
 
 use super::card::CurvePoint;
+use super::lookups::Seen;
 use super::pass::zeros;
 use super::{Recipe, State, TrainError};
 use crate::model::FloatLinear;
 use serde::{Deserialize, Serialize};
 
-const MAGIC: &[u8; 16] = b"ppdenoise train4";
+const MAGIC: &[u8; 16] = b"ppdenoise train5";
 const CHECKSUM: usize = 32;
 const MAX_HEADER: usize = 1 << 20;
 
@@ -53,6 +54,7 @@ impl Checkpoint {
         {
             bytes.extend(layer.weights.iter().chain(&layer.bias).flat_map(|v| v.to_le_bytes()));
         }
+        bytes.extend(state.seen.values().flat_map(|v| v.to_le_bytes()));
         let checksum = blake3::hash(&bytes);
         bytes.extend(checksum.as_bytes());
         Ok(bytes)
@@ -112,7 +114,7 @@ fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
     let shapes = header.recipe.shapes()?;
     let weights: usize = shapes.iter().map(|(m, n)| m * n).sum();
     let biases: usize = shapes.iter().map(|s| s.0).sum();
-    let (expected, found) = (16 * (weights + biases), arrays.len());
+    let (expected, found) = (16 * (weights + biases) + 4 * biases, arrays.len());
     if found != expected {
         let text = format!("its arrays have {found} bytes, expected {expected}");
         return Err(TrainError::Checkpoint(text));
@@ -126,13 +128,10 @@ fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
         }
         layers
     };
-    Ok(State {
-        step: header.step,
-        weights: layers(),
-        average: layers(),
-        first: layers(),
-        second: layers(),
-    })
+    let [weights, average, first, second] = [(); 4].map(|()| layers());
+    let mut seen = Seen::new(&shapes);
+    seen.values_mut().zip(&mut values).for_each(|(seen, value)| *seen = value);
+    Ok(State { step: header.step, weights, average, first, second, seen })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod corpus;
 #[cfg(test)]
 mod graphs;
 mod learner;
+mod lookups;
 mod noise;
 mod normal;
 mod optimiser;
@@ -42,7 +43,7 @@ pub use optimiser::Schedule;
 pub use rounding::Precision;
 pub use trainer::{State, StepReport, Trainer};
 
-use crate::model::{Description, FloatModel, Layer, ModelError, Normalisation, Weights};
+use crate::model::{Cells, Description, FloatModel, Layer, ModelError, Normalisation, Weights};
 use crate::network::{LinearShape, Network, NetworkError};
 use architecture::outline;
 use plan::Plan;
@@ -89,6 +90,8 @@ pub struct Recipe {
     pub precision: Precision,
     /// Sizes at which each image is used; 1 is its own.
     pub scales: Vec<f64>,
+    /// Cells of the tables whose errors the network is trained with, if it is.
+    pub cells: Option<u32>,
     /// Whose answers are the targets, if they are not the clean images.
     pub teacher: Option<Taught>,
 }
@@ -261,6 +264,14 @@ impl Recipe {
         if self.clip.is_nan() || self.clip <= 0.0 {
             return fail("the gradient bound", self.clip.to_string(), "above 0");
         }
+        if let Some(cells) = self.cells {
+            if let Err(expected) = Cells::of_count(cells) {
+                return fail("the number of cells", cells.to_string(), expected);
+            }
+            if !self.layers.contains(&Layer::Relu) {
+                return fail("the number of cells", cells.to_string(), "none: they are for ReLU");
+            }
+        }
         let scale_fits = |s: &f64| (0.1..=1.0).contains(s);
         if self.scales.is_empty() || !self.scales.iter().all(scale_fits) {
             return fail("a scale", format!("{:?}", self.scales), "0.1 to 1");
@@ -340,6 +351,13 @@ mod tests {
         corpus
     }
 
+    /// That of one small image.
+    pub(super) fn grey() -> Corpus {
+        let level = |i: usize| 127.0 + 60.0 * (0.21 * (i % 48) as f32).sin() + (i / 48) as f32;
+        let pixels = (0..40 * 48).map(level).collect();
+        corpus(&[GreyImage::new(40, 48, pixels).unwrap()], &[1.0])
+    }
+
     pub(super) const INTERVAL: f64 = 2.5;
 
     /// The layers of an MLP with 12 and 8 hidden units on patches of 7x7 to 3x3.
@@ -366,6 +384,7 @@ mod tests {
             seed: 4,
             precision: Precision::F32,
             scales: vec![1.0],
+            cells: None,
             teacher: None,
         }
     }

@@ -4,6 +4,7 @@
 //! becomes loss by the maps that it was made of, and by weights.
 
 use super::TrainError;
+use super::lookups::Lookups;
 use super::plan::{Extent, IMAGE, Plan, Product, Read, Work};
 use super::product::Products;
 use super::rounding::Precision;
@@ -26,6 +27,8 @@ pub(super) struct Pass {
     pub(super) gradient: Vec<FloatLinear>,
     scratch: Scratch,
     products: Products,
+    /// The errors of lookups, if the network is trained with them.
+    pub(super) lookups: Option<Lookups>,
 }
 
 /// Memory for what is at hand.
@@ -57,6 +60,7 @@ impl Pass {
             gradient: shapes.into_iter().map(zeros).collect(),
             scratch: Scratch::default(),
             products: Products::new(precision),
+            lookups: None,
             plan,
         }
     }
@@ -80,7 +84,7 @@ impl Pass {
         layers: &[FloatLinear],
         patches: usize,
     ) -> Result<(), TrainError> {
-        let Pass { plan, values, scratch, products, .. } = self;
+        let Pass { plan, values, scratch, products, lookups, .. } = self;
         let extents = &plan.extents;
         for (step, map) in plan.steps.iter().zip(plan.given..) {
             let (before, rest) = values.split_at_mut(map);
@@ -105,8 +109,12 @@ impl Pass {
                     }
                 }
             }
-            if let Some(function) = step.activation {
-                activate(function, out);
+            match (step.activation, &step.work, lookups.as_mut()) {
+                (Some(Nonlinearity::Relu), Work::Product(product), Some(lookups)) => {
+                    lookups.activate((product.layer, map), extents[map].values(), out);
+                }
+                (Some(function), ..) => activate(function, out),
+                (None, ..) => {}
             }
         }
         Ok(())
@@ -118,7 +126,7 @@ impl Pass {
         layers: &[FloatLinear],
         patches: usize,
     ) -> Result<(), TrainError> {
-        let Pass { plan, to_image, values, slopes, scratch, products, gradient } = self;
+        let Pass { plan, to_image, values, slopes, scratch, products, gradient, lookups } = self;
         let (given, extents) = (plan.given, &plan.extents);
         let last = values.len() - 1;
         let is_sought = |map: usize| map >= given || (map == IMAGE && *to_image);
@@ -128,8 +136,10 @@ impl Pass {
         for (step, map) in plan.steps.iter().zip(given..values.len()).rev() {
             let (before, rest) = slopes.split_at_mut(map);
             let back = &mut rest[0][..patches * extents[map].values()];
-            if let Some(function) = step.activation {
-                differentiate(function, &values[map], back);
+            match (step.activation, lookups.as_ref()) {
+                (Some(Nonlinearity::Relu), Some(lookups)) => lookups.differentiate(map, back),
+                (Some(function), _) => differentiate(function, &values[map], back),
+                (None, _) => {}
             }
             match &step.work {
                 Work::Product(product) => {

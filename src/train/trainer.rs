@@ -1,5 +1,6 @@
 //! Steps of training.
 
+use super::lookups::Seen;
 use super::normal::{Normals, SplitMix};
 use super::optimiser::{LayerState, Update, bound_rows, length, slice_mut};
 use super::pass::zeros;
@@ -25,6 +26,8 @@ pub struct State {
     pub(super) first: Vec<FloatLinear>,
     /// Adam's mean of squared gradients.
     pub(super) second: Vec<FloatLinear>,
+    /// The largest magnitudes before activations of late, if the recipe has cells; zeros if not.
+    pub(super) seen: Seen,
 }
 
 impl State {
@@ -79,13 +82,16 @@ impl State {
         for (i, layer) in weights.iter_mut().enumerate() {
             bound_rows(recipe.bound, (i, count), layer);
         }
-        let moments: Vec<FloatLinear> = recipe.shapes()?.into_iter().map(zeros).collect();
+        let shapes = recipe.shapes()?;
+        let seen = Seen::new(&shapes);
+        let moments: Vec<FloatLinear> = shapes.into_iter().map(zeros).collect();
         Ok(State {
             step: 0,
             average: weights.clone(),
             weights,
             first: moments.clone(),
             second: moments,
+            seen,
         })
     }
 
@@ -193,6 +199,9 @@ impl Trainer {
             return Err(TrainError::Diverged { step: self.state.step, loss });
         }
         self.state.follow(&self.recipe, sum, (gradient, rate));
+        if self.recipe.cells.is_some() {
+            self.state.seen.add(self.workers.iter().filter_map(Worker::largest));
+        }
         Ok(StepReport { loss, gradient })
     }
 
@@ -205,8 +214,12 @@ impl Trainer {
     fn gradients(&mut self) -> Result<f64, TrainError> {
         let Trainer { recipe, corpus, state, workers, .. } = self;
         let (recipe, corpus, state) = (&*recipe, &*corpus, &*state);
+        let widths = match recipe.cells {
+            Some(cells) => state.seen.widths(&recipe.network()?, cells),
+            None => Vec::new(),
+        };
         let work = |worker: &mut Worker, first: usize| {
-            worker.run((recipe, corpus), &state.weights, state.step, first)
+            worker.run((recipe, corpus), (&state.weights, &widths), state.step, first)
         };
         let mut first = 0;
         let starts = workers.iter().map(|w| {

@@ -1,6 +1,7 @@
 //! Loss and gradient of a network on one thread's share of a batch, a block of patches at a time.
 
 use super::corpus::{Batch, Corpus};
+use super::lookups::{Lookups, Seen};
 use super::pass::Pass;
 use super::plan::IMAGE;
 use super::units::level;
@@ -39,11 +40,16 @@ impl Worker {
         let at_once = wanted.min(MOST_ROWS / most).clamp(1, patches);
         let units = recipe.batch_units()?;
         let scale = (units.grey_per_unit / BATCH_UNITS.grey_per_unit) as f32;
+        let shapes = recipe.shapes()?;
+        let maps = plan.extents.iter().map(|extent| at_once * extent.values());
+        let lookups = recipe.cells.map(|_| Lookups::new(&shapes, maps));
+        let mut pass = Pass::new(plan, shapes, recipe.precision, (at_once, false));
+        pass.lookups = lookups;
         Ok(Worker {
             units: (scale, level(BATCH_UNITS, units)),
             patches,
             at_once,
-            pass: Pass::new(plan, recipe.shapes()?, recipe.precision, (at_once, false)),
+            pass,
             batch: Batch::new(recipe, at_once),
         })
     }
@@ -51,6 +57,11 @@ impl Worker {
     /// One a layer, of the last run.
     pub(super) fn gradient(&mut self) -> &mut [FloatLinear] {
         &mut self.pass.gradient
+    }
+
+    /// The largest magnitudes before activations in the last run, if the recipe has cells.
+    pub(super) fn largest(&self) -> Option<&Seen> {
+        self.pass.lookups.as_ref().map(|lookups| &lookups.largest)
     }
 
     /// Values that the network says of this share.
@@ -67,21 +78,27 @@ impl Worker {
     /// the sum of squared errors.
     ///
     /// The loss is the mean of squared errors over the outputs of all patches of the step, those of a
-    /// patch by its weight.
+    /// patch by its weight. `widths` are those of the cells, if the recipe has some.
     pub(super) fn run(
         &mut self,
         (recipe, corpus): (&Recipe, &Corpus),
-        layers: &[FloatLinear],
+        (layers, widths): (&[FloatLinear], &[Vec<f32>]),
         step: u64,
         first: usize,
     ) -> Result<f64, TrainError> {
         self.pass.prepare(layers)?;
+        if let Some(lookups) = &mut self.pass.lookups {
+            lookups.begin(widths);
+        }
         let outputs = recipe.batch * self.pass.plan.predicted.len();
         let mut squared = 0.0;
         for done in (0..self.patches).step_by(self.at_once) {
             let patches = self.at_once.min(self.patches - done);
             corpus.fill(recipe, step, (first + done, patches), &mut self.batch);
             self.enter(patches);
+            if let Some(lookups) = &mut self.pass.lookups {
+                lookups.at = (recipe.seed, step, (first + done) as u64);
+            }
             self.pass.forward(layers, patches)?;
             squared += self.errors(recipe.is_residual(), patches, outputs);
             self.pass.backward(layers, patches)?;
@@ -152,7 +169,7 @@ mod tests {
         let mut worker = Worker::new(recipe, recipe.batch).unwrap();
         let outputs = worker.outputs() as f64;
         move |layers| {
-            let squared = worker.run((recipe, &corpus), layers, 0, 0).unwrap();
+            let squared = worker.run((recipe, &corpus), (layers, &[]), 0, 0).unwrap();
             (squared / outputs, worker.gradient().to_vec())
         }
     }

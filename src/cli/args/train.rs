@@ -118,6 +118,10 @@ pub(in crate::cli) struct RecipeFlags {
     /// Scales at which each image is used.
     #[arg(long, default_value = "1", value_name = "SCALE,...", value_delimiter = ',')]
     scales: Vec<f64>,
+    /// Train with the errors that the lut engine makes with so many cells in each table, a power of two from
+    /// 16 to 4096, so that the network loses less on shares; for networks with ReLU.
+    #[arg(long, value_name = "NUMBER")]
+    pub(in crate::cli) cells: Option<u32>,
 }
 
 /// A kind of network.
@@ -264,6 +268,7 @@ impl RecipeFlags {
             seed: self.seed,
             precision: self.precision,
             scales: self.scales.clone(),
+            cells: self.cells,
             teacher: None,
         })
     }

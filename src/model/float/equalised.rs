@@ -1,7 +1,9 @@
 //! Channels scaled so that each uses its whole range.
 
-use super::{FloatLinear, FloatModel};
-use crate::network::{Network, Op, Source};
+use super::FloatModel;
+use crate::model::activation_spec::KINK;
+use crate::model::choices::MARGIN;
+use crate::network::{LinearShape, Network, Op, Source};
 use crate::numbers::activation::Nonlinearity;
 
 /// The smallest extreme of an output that is believed, against the largest of its layer.
@@ -72,8 +74,26 @@ impl FloatModel {
     }
 }
 
+/// The width of a cell behind each output of each linear op in network units, if tables have so many cells and
+/// calibration saw `extremes` there, at the default margin: what [`quantise`](crate::model::quantise) will make of it.
+pub(crate) fn cell_widths<L: LinearShape>(
+    network: &Network<L, ()>,
+    extremes: &[Vec<f64>],
+    cells: u32,
+) -> Vec<Vec<f64>> {
+    let factors = Channels::of(network).factors(extremes, MARGIN, limit(cells.into(), KINK));
+    let width = |factor: f64| 2.0 / f64::from(cells) / factor;
+    factors.into_iter().map(|layer| layer.into_iter().map(width).collect()).collect()
+}
+
+/// The largest value that a channel's range of 1 is for, with so many cells: less a cell and a unit, `moved` cells by
+/// which pre-activations are moved, and a little for rounded weights.
+pub(in crate::model) fn limit(cells: f64, moved: f64) -> f64 {
+    1.0 - (2.0 + moved) * 2.0 / cells
+}
+
 /// The number of the linear op that makes map `map`, from 1 on, and how many of its outputs make a channel.
-pub(super) fn maker(network: &Network<FloatLinear, ()>, map: usize) -> (usize, usize) {
+pub(super) fn maker<L: LinearShape>(network: &Network<L, ()>, map: usize) -> (usize, usize) {
     let stage = &network.stages()[map - 1];
     let linear = network.linears().take_while(|(op, _)| *op < stage.ops.end).count() - 1;
     (linear, stage.shuffle * stage.shuffle)
@@ -88,14 +108,14 @@ pub(super) struct Channels {
 }
 
 impl Channels {
-    pub(super) fn of(network: &Network<FloatLinear, ()>) -> Channels {
+    pub(super) fn of<L: LinearShape>(network: &Network<L, ()>) -> Channels {
         let mut channels = Channels { nodes: Vec::new(), parents: vec![0] };
         let makers: Vec<_> = (1..network.maps().len()).map(|map| maker(network, map)).collect();
         for (number, (_, l)) in network.linears().enumerate() {
             let square = makers.iter().find(|(linear, _)| *linear == number).map_or(1, |m| m.1);
             let first = channels.parents.len();
-            channels.nodes.push((0..l.bias.len()).map(|output| first + output / square).collect());
-            channels.parents.extend(first..first + l.bias.len() / square);
+            channels.nodes.push((0..l.outputs()).map(|output| first + output / square).collect());
+            channels.parents.extend(first..first + l.outputs() / square);
         }
         let mut linear = None;
         for op in network.ops() {

@@ -5,6 +5,8 @@ pub(super) mod mean_shift;
 mod patches;
 mod pruned;
 
+pub(crate) use equalised::cell_widths;
+pub(super) use equalised::limit;
 pub use pruned::Kept;
 
 use super::{ModelError, Normalisation, TableCells};

@@ -12,6 +12,7 @@ mod fitted;
 mod maps;
 
 use super::activation_spec::{EngineKind, Method};
+use super::float::limit;
 use super::public::{InputSpec, PublicModel};
 use super::range::deepest_window_sum;
 use super::{FloatLinear, FloatModel, ModelError};
@@ -124,13 +125,12 @@ pub fn quantise(
     };
     let equalised = match options.ranges {
         Ranges::Calibrated { margin } => {
-            // Range 1, less a cell and a unit, how far pre-activations are moved, and a little for rounded weights.
             // The table with the fewest cells, whose are the widest.
             let leading = (0..model.network.activations().count())
                 .map(|number| options.method.leading_bits(number, options.ring, (0, 1.0)));
             let leading = leading.min().unwrap_or(options.ring.bits());
-            let cells = 2.0 + options.method.moved_cells(model.nonlinearity);
-            model.equalised(margin, 1.0 - cells * 2.0 / exp2(leading))
+            let moved = options.method.moved_cells(model.nonlinearity);
+            model.equalised(margin, limit(exp2(leading), moved))
         }
         Ranges::Guaranteed => None,
     };

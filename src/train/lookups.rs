@@ -1,0 +1,235 @@
+//! The errors that masked lookups make at the kink of a ReLU, so that a network can learn to live with them.
+//!
+//! A table's line serves the values up to a cell's width on either side of its cell's centre; which of the two
+//! lines around a value does is decided by a mask, with probabilities that fall with the distance. All lines but the
+//! two on either side of the kink are exact (docs/numerics.md). Forward, a line is drawn for each value as two servers
+//! would draw it, and backward its slope counts.
+
+use super::normal::SplitMix;
+use crate::model::cell_widths;
+use crate::network::{LinearShape, Network};
+
+/// Draws of their own among those of a seed.
+const SALT: u64 = 0x6c6f_6f6b_7570_7321;
+/// How much of the largest magnitude that was seen is left after a step: a tenth is gone after 2,000.
+const FADING: f32 = 0.999_95;
+
+/// The slopes of the four lines around the kink, by number: what a table's lines have, in eighths.
+const SLOPES: [f32; 4] = [0.0, 0.125, 0.875, 1.0];
+/// By how much the lines next to the kink lie above it at the centres of their cells, in cells.
+const ABOVE: f32 = 1.0 / 48.0;
+
+/// How fine the tables are whose errors a network is trained with, and what values it has shown.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Seen(Vec<Vec<f32>>);
+
+impl Seen {
+    /// Of nothing yet.
+    pub(super) fn new(shapes: &[(usize, usize)]) -> Seen {
+        Seen(shapes.iter().map(|(outputs, _)| vec![0.0; *outputs]).collect())
+    }
+
+    /// All of them, layer by layer.
+    pub(super) fn values(&self) -> impl Iterator<Item = &f32> {
+        self.0.iter().flatten()
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut f32> {
+        self.0.iter_mut().flatten()
+    }
+
+    /// With the largest magnitudes of a step.
+    pub(super) fn add<'a>(&mut self, steps: impl Iterator<Item = &'a Seen>) {
+        self.values_mut().for_each(|seen| *seen *= FADING);
+        for step in steps {
+            self.values_mut().zip(step.values()).for_each(|(seen, new)| *seen = seen.max(*new));
+        }
+    }
+
+    /// The widths of cells behind each output of each layer, if calibration saw these values.
+    pub(super) fn widths<L: LinearShape>(
+        &self,
+        network: &Network<L, ()>,
+        cells: u32,
+    ) -> Vec<Vec<f32>> {
+        let extremes: Vec<Vec<f64>> =
+            self.0.iter().map(|layer| layer.iter().map(|v| f64::from(*v)).collect()).collect();
+        let widths = cell_widths(network, &extremes, cells);
+        widths.into_iter().map(|layer| layer.into_iter().map(|w| w as f32).collect()).collect()
+    }
+}
+
+/// Lookups of the patches of a block.
+pub(super) struct Lookups {
+    /// Behind each output of each layer; those of a step.
+    pub(super) widths: Vec<Vec<f32>>,
+    /// The largest magnitudes of a step.
+    pub(super) largest: Seen,
+    /// The number of the line that served each value of each map.
+    lines: Vec<Vec<u8>>,
+    /// What draws follow from: seed, step, and the number of the first patch in the batch.
+    pub(super) at: (u64, u64, u64),
+}
+
+impl Lookups {
+    /// For maps of these sizes.
+    pub(super) fn new(shapes: &[(usize, usize)], maps: impl Iterator<Item = usize>) -> Lookups {
+        let lines = maps.map(|values| vec![0; values]).collect();
+        Lookups { widths: Vec::new(), largest: Seen::new(shapes), lines, at: (0, 0, 0) }
+    }
+
+    /// For another step.
+    pub(super) fn begin(&mut self, widths: &[Vec<f32>]) {
+        self.widths = widths.to_vec();
+        self.largest.values_mut().for_each(|largest| *largest = 0.0);
+    }
+
+    /// ReLU of the values of a map, which has `size` of each patch, as a lookup gives it.
+    pub(super) fn activate(
+        &mut self,
+        (layer, map): (usize, usize),
+        size: usize,
+        values: &mut [f32],
+    ) {
+        let (widths, largest) = (&self.widths[layer], &mut self.largest.0[layer]);
+        for row in values.chunks_exact(widths.len()) {
+            largest.iter_mut().zip(row).for_each(|(most, v)| *most = most.max(v.abs()));
+        }
+        let (seed, step, first) = self.at;
+        let patches = values.chunks_exact_mut(size).zip(self.lines[map].chunks_exact_mut(size));
+        for ((values, lines), patch) in patches.zip(first..) {
+            let mut draws = SplitMix::at(seed ^ SALT ^ ((map as u64) << 32), step, patch);
+            let rows =
+                values.chunks_exact_mut(widths.len()).zip(lines.chunks_exact_mut(widths.len()));
+            for (values, lines) in rows {
+                for ((value, line), &width) in values.iter_mut().zip(lines).zip(widths) {
+                    (*value, *line) = served(*value, width, || draws.next());
+                }
+            }
+        }
+    }
+
+    /// Loss by pre-activations, from loss by what lookups gave.
+    pub(super) fn differentiate(&self, map: usize, slopes: &mut [f32]) {
+        slopes.iter_mut().zip(&self.lines[map]).for_each(|(s, line)| *s *= SLOPES[*line as usize]);
+    }
+}
+
+/// What a lookup gives of a value, and by which line.
+fn served(value: f32, width: f32, draw: impl FnOnce() -> u64) -> (f32, u8) {
+    // The centres of the lines are at -3/2, -1/2, 1/2 and 3/2 cells.
+    let place = value / width + 1.5;
+    if !(0.0..3.0).contains(&place) {
+        return (value.max(0.0), if value > 0.0 { 3 } else { 0 });
+    }
+    let draw = (draw() >> 40) as f32 / (1u64 << 24) as f32;
+    let line = (place + draw) as usize;
+    let from_centre = value - (line as f32 - 1.5) * width;
+    let at_centre = [0.0, ABOVE * width, (0.5 + ABOVE) * width, 1.5 * width][line];
+    (at_centre + SLOPES[line] * from_centre, line as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Cells, Choices, Method, QuantiseOptions, RandomRounding, Randomness, quantise,
+    };
+    use crate::train::tests::{convolutional, told};
+    use crate::train::{Recipe, State, Trainer};
+
+    const CELLS: u32 = 64;
+
+    /// Far from the kink a lookup is the function itself; near it, what is drawn is above it in the mean, as a line
+    /// through both sides is.
+    #[test]
+    fn lookups_are_exact_but_at_the_kink() {
+        let mut draws = SplitMix::at(3, 0, 0);
+        for i in -400..=400 {
+            let value = i as f32 / 100.0;
+            let runs: Vec<_> = (0..4000).map(|_| served(value, 1.0, || draws.next())).collect();
+            let relu = value.max(0.0);
+            if value.abs() >= 1.5 {
+                assert!(runs.iter().all(
+                    |(v, line)| *v == relu && SLOPES[*line as usize] == f32::from(value > 0.0)
+                ));
+            } else {
+                let mean = runs.iter().map(|(v, _)| v).sum::<f32>() / runs.len() as f32;
+                assert!((mean - relu).abs() < 0.2, "{mean} of {value}");
+                assert!(runs.iter().any(|(v, _)| *v != relu), "{value}");
+            }
+        }
+        for value in [0.0, -1.0, 1.0, f32::NAN] {
+            let (found, _) = served(value, 0.0, || panic!("nothing to draw"));
+            assert!(found == value.max(0.0));
+        }
+    }
+
+    /// The error of a drawn value is that of the table that the model will have: mean and mean square, for values
+    /// all over the kink.
+    #[test]
+    fn errors_are_those_of_the_tables() {
+        let recipe = convolutional(1);
+        let state = State::new(&recipe).unwrap();
+        let trainer = Trainer::new(recipe.clone(), crate::train::tests::grey(), state, 1).unwrap();
+        let mut model = trainer.model().unwrap();
+        let image: Vec<f32> = (0..900).map(|i| ((i * i) as f32 * 0.37).sin()).collect();
+        model.extremes = Some(model.extremes_of(&image, (30, 30), 0.0, &mut |_| ()).unwrap());
+        let options = Choices::default().options(&model).unwrap();
+        let method = Method::tables(Cells::of_count(CELLS).unwrap());
+        let quantised = quantise(&model, &QuantiseOptions { method, ..options }).unwrap();
+        let (_, spec, _) = quantised.public.network.activations().next().unwrap();
+        let widths = cell_widths(&model.network, model.extremes.as_ref().unwrap(), CELLS);
+        // A channel's range of 1 is 2^31 units; the kink is half a cell above 0 there.
+        let cell = (1u64 << 32) as f64 / f64::from(CELLS);
+        let mut random = RandomRounding::new(5);
+        let mut draws = SplitMix::at(4, 0, 0);
+        const RUNS: usize = 4000;
+        for i in -20..=20 {
+            let place = f64::from(i) / 10.0;
+            let z = ((place + 0.5) * cell) as i64 as u32;
+            let found = random.activate(0, 0..RUNS, &[z; RUNS], spec);
+            let unit = f64::from(spec.out_frac()).exp2();
+            let of_tables =
+                found.iter().map(|v| f64::from(*v as i32) / unit * f64::from(CELLS) / 2.0);
+            let of_training = (0..RUNS).map(|_| {
+                let width = widths[0][0] as f32;
+                f64::from(served(place as f32 * width, width, || draws.next()).0 / width)
+            });
+            let moments = |values: &mut dyn Iterator<Item = f64>| {
+                let errors: Vec<f64> = values.map(|v| v - place.max(0.0)).collect();
+                let mean =
+                    |f: fn(f64) -> f64| errors.iter().map(|e| f(*e)).sum::<f64>() / RUNS as f64;
+                [mean(|e| e), mean(|e| e * e)]
+            };
+            let (a, b) = (moments(&mut { of_tables }), moments(&mut { of_training }));
+            assert!((a[0] - b[0]).abs() < 0.02, "mean at {place}: {a:?} and {b:?}");
+            assert!((a[1] - b[1]).abs() < 0.01, "square at {place}: {a:?} and {b:?}");
+        }
+    }
+
+    /// Patches have their draws whatever the thread, and what was seen goes on from step to step.
+    #[test]
+    fn networks_learn_with_the_errors_of_lookups() {
+        let [_, _, unet] = told();
+        for recipe in [convolutional(1), unet] {
+            let recipe = Recipe { cells: Some(CELLS), ..recipe };
+            let run = |threads: usize| {
+                let state = State::new(&recipe).unwrap();
+                let corpus = crate::train::tests::grey();
+                let mut trainer = Trainer::new(recipe.clone(), corpus, state, threads).unwrap();
+                let losses: Vec<f64> =
+                    (0..200).map(|_| trainer.step(recipe.rate).unwrap().loss).collect();
+                (losses, trainer.state().clone())
+            };
+            let (losses, state) = run(1);
+            let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+            assert!(mean(&losses[190..]) < 0.7 * mean(&losses[..5]), "{losses:?}");
+            assert!(state.seen.values().any(|seen| *seen > 0.0));
+            assert_eq!(run(1), (losses.clone(), state));
+            let (other, _) = run(3);
+            assert!((other[0] - losses[0]).abs() < 1e-6 * losses[0]);
+            assert!((other[20] - losses[20]).abs() < 0.05 * losses[20]);
+        }
+    }
+}
