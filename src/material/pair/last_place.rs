@@ -133,9 +133,7 @@ fn error_rate(inputs: usize, profile: Profile) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cells, Method, QuantiseOptions, Ranges, load_npz, quantise};
-    use crate::numbers::activation::Nonlinearity;
-    use crate::numbers::ring::RingBits;
+    use crate::model::{Choices, load_npz, quantise};
 
     /// docs/protocols.md says 2^-18.8 for n = 640 and 2^-17.8 for n = 3072, each in one direction; both were
     /// measured. What is said of 2^104 is the same formula.
@@ -158,17 +156,7 @@ mod tests {
             let npz = std::fs::File::open(format!("fixtures/models/{name}.npz")).unwrap();
             let beside = std::fs::read(format!("fixtures/models/{name}.json")).ok();
             let model = load_npz(npz, beside.as_deref()).unwrap();
-            let options = match model.nonlinearity {
-                Nonlinearity::Tanh => {
-                    QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5)
-                }
-                Nonlinearity::Relu => QuantiseOptions {
-                    ranges: Ranges::Calibrated { margin: 2.0 },
-                    interval: model.units.reach(2.5),
-                    method: Method::tables(Cells::Count(8)),
-                    ring: RingBits::L32,
-                },
-            };
+            let options = Choices::default().options(&model).unwrap();
             let public = quantise(&model, &options).unwrap().public;
             let exposure = Exposure::of(&public, (512, 512), Profile::Q104).unwrap();
             let row = format!(
