@@ -45,6 +45,7 @@ pub(crate) use description::formula;
 pub use description::{Conv, Cut, Description, From as LayerFrom, Layer, PixelOrder, Weights};
 pub use file::{ModelFile, ModelFormat};
 pub use fit::{Clamping, Encoded, Fit, Unfit, encode_image};
+#[cfg(feature = "train")]
 pub(crate) use float::cell_widths;
 pub use float::{FloatLinear, FloatModel, Kept, Span};
 pub use import::{Family, ImportError, Imported};

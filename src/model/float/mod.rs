@@ -5,6 +5,7 @@ pub(super) mod mean_shift;
 mod patches;
 mod pruned;
 
+#[cfg(feature = "train")]
 pub(crate) use equalised::cell_widths;
 pub(super) use equalised::limit;
 pub use pruned::Kept;
