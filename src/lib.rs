@@ -144,10 +144,10 @@ pub mod api {
     pub use crate::roles::{
         Arithmetic, Calibrate, CalibratedLayer, Calibration, ChosenCells, Deal, Dealer, DealtSet,
         Denoise, Denoised, Event, Gateway, GatewayError, MaterialError, ModelOwner, NewKeys,
-        Observer, PeerFacts, Phase, Picture, PlainError, Pruned, Receiver, ReceiverError,
-        Reconstruct, ReconstructReport, Reconstructed, ResultOf, RoleError, Server, SetFound,
-        Shard, ShareImages, ShareModel, ShareReport, SharedLayer, SharedModel, SharedPlane, Silent,
-        Size, Threads, TriedCells, Verification, Verify, VerifyError, Wanted, calibrate, denoise,
+        Observer, PeerFacts, Phase, Picture, PlainError, Receiver, ReceiverError, Reconstruct,
+        ReconstructReport, Reconstructed, ResultOf, RoleError, Server, SetFound, Shard,
+        ShareImages, ShareModel, ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Size,
+        Threads, TriedCells, Verification, Verify, VerifyError, Wanted, calibrate, denoise,
         in_one_line, make_keys, read_public, verify,
     };
     pub use crate::roles::{images, inspect, models, one_cloud, server};

@@ -9,7 +9,7 @@ use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
 use crate::model::{Cells, TableCells};
 use crate::roles::models::{prove_output, read_model, write_model};
-use crate::roles::{self, Calibration, ChosenCells, Pruned, TriedCells, calibrate};
+use crate::roles::{self, Calibration, ChosenCells, TriedCells, calibrate};
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.model])?;
@@ -36,7 +36,8 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
 }
 
 fn tell(report: &Calibration, console: &Console) {
-    if let Some(Pruned { channels, left_out }) = report.pruned {
+    let Calibration { channels, left_out, .. } = report;
+    if *left_out > 0 {
         console.note(format!(
             "left out {left_out} of {channels} channels, which are 0 on every image"
         ));

@@ -49,16 +49,9 @@ pub struct Calibration {
     pub needed_margin: Option<f64>,
     /// The choice of cells, if there was a budget.
     pub cells: Option<ChosenCells>,
-    /// What was left out, if it was asked for.
-    pub pruned: Option<Pruned>,
-}
-
-/// Channels behind activations.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Pruned {
-    /// What the model had.
+    /// Channels behind activations that the model had.
     pub channels: usize,
-    /// Those of them that were left out.
+    /// Those of them that were left out, where it was asked for.
     pub left_out: usize,
 }
 
@@ -98,14 +91,12 @@ pub fn calibrate<E: From<RoleError> + Send>(
         [] => None,
         images => Some(survey.spans(images)?),
     };
-    let (mut calibrated, mut pruned) = (model.clone(), None);
+    let (channels, mut calibrated) = (model.channels(), model.clone());
     if request.prune {
         let kept = model.needed(&both(&seen, held_out.as_deref()));
         calibrated = model.pruned(&kept).map_err(RoleError::from)?;
         seen = kept.of(&seen);
         held_out = held_out.map(|held| kept.of(&held));
-        let channels = model.channels();
-        pruned = Some(Pruned { channels, left_out: channels - calibrated.channels() });
     }
     let largest = |spans: Spans| -> Vec<Vec<f64>> {
         spans.into_iter().map(|layer| layer.into_iter().map(Span::largest).collect()).collect()
@@ -118,6 +109,7 @@ pub fn calibrate<E: From<RoleError> + Send>(
         .collect();
     let ratios = layers.iter().filter_map(|layer| layer.held_out_over_seen);
     let needed_margin = ratios.reduce(f64::max);
+    let left_out = channels - calibrated.channels();
     calibrated = FloatModel { extremes: Some(seen), cells: None, ..calibrated };
     let cells = match request.loss_budget {
         Some(budget) => Some(cells::choose(&calibrated, request, budget, &read, observer)?),
@@ -126,7 +118,16 @@ pub fn calibrate<E: From<RoleError> + Send>(
     calibrated.cells = cells.as_ref().and_then(|cells| cells.chosen.clone());
     *model = calibrated;
     let (images, held_out_images) = (request.images.len(), request.held_out.len());
-    Ok(Calibration { images, held_out_images, sigmas, layers, needed_margin, cells, pruned })
+    Ok(Calibration {
+        images,
+        held_out_images,
+        sigmas,
+        layers,
+        needed_margin,
+        cells,
+        channels,
+        left_out,
+    })
 }
 
 /// The values on all images.
