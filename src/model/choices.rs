@@ -12,7 +12,7 @@ const TANH_CELLS: Cells = Cells::Width(2);
 /// 256 cells for ReLU: only those at the kink are inexact.
 const RELU_CELLS: Cells = Cells::Count(8);
 /// How much larger calibrated ranges are than what was seen.
-pub(super) const MARGIN: f64 = 2.0;
+pub(crate) const MARGIN: f64 = 2.0;
 
 /// What is asked for; what is not has a default that suits the model.
 #[derive(Clone, Debug, Default, PartialEq)]

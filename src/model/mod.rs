@@ -40,6 +40,8 @@ mod twin;
 
 pub use activation_spec::{ActivationSpec, EngineKind, Method};
 pub use cells::{Cells, TableCells};
+#[cfg(feature = "train")]
+pub(crate) use choices::MARGIN;
 pub use choices::{ChoiceError, Choices, PiecewiseChoice, RangeKind};
 pub(crate) use description::formula;
 pub use description::{Conv, Cut, Description, From as LayerFrom, Layer, PixelOrder, Weights};

@@ -6,7 +6,7 @@
 //! would draw it, and backward its slope counts.
 
 use super::normal::SplitMix;
-use crate::model::cell_widths;
+use crate::model::{MARGIN, cell_widths};
 use crate::network::{LinearShape, Network};
 
 /// Draws of their own among those of a seed.
@@ -46,7 +46,7 @@ impl Seen {
         }
     }
 
-    /// The widths of cells behind each output of each layer, if calibration saw these values.
+    /// The widths of cells behind each output of each layer, if calibration saw these values, at the default margin.
     pub(super) fn widths<L: LinearShape>(
         &self,
         network: &Network<L, ()>,
@@ -54,7 +54,7 @@ impl Seen {
     ) -> Vec<Vec<f32>> {
         let extremes: Vec<Vec<f64>> =
             self.0.iter().map(|layer| layer.iter().map(|v| f64::from(*v)).collect()).collect();
-        let widths = cell_widths(network, &extremes, cells);
+        let widths = cell_widths(network, &extremes, (MARGIN, cells));
         widths.into_iter().map(|layer| layer.into_iter().map(|w| w as f32).collect()).collect()
     }
 }
@@ -179,7 +179,7 @@ mod tests {
         let method = Method::tables(Cells::of_count(CELLS).unwrap());
         let quantised = quantise(&model, &QuantiseOptions { method, ..options }).unwrap();
         let (_, spec, _) = quantised.public.network.activations().next().unwrap();
-        let widths = cell_widths(&model.network, model.extremes.as_ref().unwrap(), CELLS);
+        let widths = cell_widths(&model.network, model.extremes.as_ref().unwrap(), (MARGIN, CELLS));
         // A channel's range of 1 is 2^31 units; the kink is half a cell above 0 there.
         let cell = (1u64 << 32) as f64 / f64::from(CELLS);
         let mut random = RandomRounding::new(5);

@@ -73,15 +73,15 @@ impl FloatModel {
 }
 
 /// The width of a cell behind each output of each linear op in network units, if tables have so many cells and
-/// calibration saw `extremes` there, at the default margin: what [`quantise`](crate::model::quantise) will make of it.
+/// calibration saw `extremes` there: what [`quantise`](crate::model::quantise) will make of it.
 #[cfg(feature = "train")]
 pub(crate) fn cell_widths<L: LinearShape>(
     network: &Network<L, ()>,
     extremes: &[Vec<f64>],
-    cells: u32,
+    (margin, cells): (f64, u32),
 ) -> Vec<Vec<f64>> {
-    use crate::model::{activation_spec::KINK, choices::MARGIN};
-    let factors = Channels::of(network).factors(extremes, MARGIN, limit(cells.into(), KINK));
+    use crate::model::activation_spec::KINK;
+    let factors = Channels::of(network).factors(extremes, margin, limit(cells.into(), KINK));
     let width = |factor: f64| 2.0 / f64::from(cells) / factor;
     factors.into_iter().map(|layer| layer.into_iter().map(width).collect()).collect()
 }
