@@ -123,7 +123,8 @@ fn served(value: f32, width: f32, draw: impl FnOnce() -> u64) -> (f32, u8) {
         return (value.max(0.0), if value > 0.0 { 3 } else { 0 });
     }
     let draw = (draw() >> 40) as f32 / (1u64 << 24) as f32;
-    let line = (place + draw) as usize;
+    // A sum may be rounded up to the next whole number.
+    let line = ((place + draw) as usize).min(3);
     let from_centre = value - (line as f32 - 1.5) * width;
     let at_centre = [0.0, ABOVE * width, (0.5 + ABOVE) * width, 1.5 * width][line];
     (at_centre + SLOPES[line] * from_centre, line as u8)
