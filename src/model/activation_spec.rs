@@ -284,16 +284,26 @@ const LARGEST_RANGE: u32 = 10;
 
 /// How far from the centre of a cell the kink of a ReLU is, in cells.
 pub(super) const KINK: f64 = 0.5;
-/// Slopes of a ReLU are multiples of 2^-3: those of the two cells at the kink are 1/8 and 7/8, of all others 0 and 1.
-const SLOPE_BITS: u32 = 3;
+/// Fraction bits of the slopes of a ReLU's table of 2^hi cells, which its input has fewer than its result. All slopes
+/// are 0 or 1 but those of the two cells at the kink, for which 1/8 and 7/8 would be best. In up to 128 cells these
+/// cost most, so slopes are multiples of 1/8; in more cells the rounding of the input does, so they are not.
+fn slope_bits(hi: u32) -> u32 {
+    if hi <= 7 { 3 } else { 1 }
+}
 
-/// Low bits of a table. Where the slope varies they balance two rounding errors; a ReLU's input has [`SLOPE_BITS`]
+/// The slope of the cell below the kink of a ReLU; that of the cell above it is 1 less this.
+#[cfg(feature = "train")]
+pub(crate) fn slope_below_kink(cells: u32) -> f32 {
+    if slope_bits(cells.ilog2()) < 3 { 0.0 } else { 0.125 }
+}
+
+/// Low bits of a table. Where the slope varies they balance two rounding errors; a ReLU's input has [`slope_bits`]
 /// fraction bits fewer than the result.
 fn low_bits(function: Nonlinearity, out_frac: u32, range_bits: u32, hi: u32) -> u32 {
     match function {
         Nonlinearity::Tanh => balanced_lo(out_frac, hi.saturating_sub(range_bits + 1)),
         Nonlinearity::Relu => {
-            (out_frac + range_bits + 1).saturating_sub(hi + SLOPE_BITS).clamp(2, MAX_LO_BITS)
+            (out_frac + range_bits + 1).saturating_sub(hi + slope_bits(hi)).clamp(2, MAX_LO_BITS)
         }
     }
 }

@@ -38,6 +38,8 @@ mod scales;
 mod trial;
 mod twin;
 
+#[cfg(feature = "train")]
+pub(crate) use activation_spec::slope_below_kink;
 pub use activation_spec::{ActivationSpec, EngineKind, Method};
 pub use cells::{Cells, TableCells};
 #[cfg(feature = "train")]

@@ -228,6 +228,11 @@ impl<L: LinearShape, A> Network<L, A> {
         })
     }
 
+    /// How many activations come before an op: the number of the activation that it is, or that is next, from 0.
+    pub fn activations_before(&self, op: usize) -> usize {
+        self.ops[..op].iter().filter(|op| op.is_activation()).count()
+    }
+
     /// The patch grid of an image for this network, which places the output.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //! would draw it, and backward its slope counts.
 
 use super::normal::SplitMix;
-use crate::model::{MARGIN, cell_widths};
+use crate::model::{MARGIN, cell_widths, slope_below_kink};
 use crate::network::{LinearShape, Network};
 
 /// Draws of their own among those of a seed.
@@ -14,8 +14,6 @@ const SALT: u64 = 0x6c6f_6f6b_7570_7321;
 /// How much of the largest magnitude that was seen is left after a step: a tenth is gone after 2,000.
 const FADING: f32 = 0.999_95;
 
-/// The slopes of the four lines around the kink, by number: what a table's lines have, in eighths.
-const SLOPES: [f32; 4] = [0.0, 0.125, 0.875, 1.0];
 /// By how much the lines next to the kink lie above it at the centres of their cells, in cells.
 const ABOVE: f32 = 1.0 / 48.0;
 
@@ -65,6 +63,8 @@ pub(super) struct Lookups {
     pub(super) widths: Vec<Vec<f32>>,
     /// The largest magnitudes of a step.
     pub(super) largest: Seen,
+    /// The slopes of the four lines around the kink, by number.
+    slopes: [f32; 4],
     /// The number of the line that served each value of each map.
     lines: Vec<Vec<u8>>,
     /// What draws follow from: seed, step, and the number of the first patch in the batch.
@@ -72,10 +72,15 @@ pub(super) struct Lookups {
 }
 
 impl Lookups {
-    /// For maps of these sizes.
-    pub(super) fn new(shapes: &[(usize, usize)], maps: impl Iterator<Item = usize>) -> Lookups {
+    /// For maps of these sizes and tables of so many cells.
+    pub(super) fn new(
+        shapes: &[(usize, usize)],
+        maps: impl Iterator<Item = usize>,
+        cells: u32,
+    ) -> Lookups {
         let lines = maps.map(|values| vec![0; values]).collect();
-        Lookups { widths: Vec::new(), largest: Seen::new(shapes), lines, at: (0, 0, 0) }
+        let (largest, slopes) = (Seen::new(shapes), slopes(cells));
+        Lookups { widths: Vec::new(), largest, slopes, lines, at: (0, 0, 0) }
     }
 
     /// For another step.
@@ -95,7 +100,7 @@ impl Lookups {
         for row in values.chunks_exact(widths.len()) {
             largest.iter_mut().zip(row).for_each(|(most, v)| *most = most.max(v.abs()));
         }
-        let (seed, step, first) = self.at;
+        let ((seed, step, first), slopes) = (self.at, self.slopes);
         let patches = values.chunks_exact_mut(size).zip(self.lines[map].chunks_exact_mut(size));
         for ((values, lines), patch) in patches.zip(first..) {
             let mut draws = SplitMix::at(seed ^ SALT ^ ((map as u64) << 32), step, patch);
@@ -103,7 +108,7 @@ impl Lookups {
                 values.chunks_exact_mut(widths.len()).zip(lines.chunks_exact_mut(widths.len()));
             for (values, lines) in rows {
                 for ((value, line), &width) in values.iter_mut().zip(lines).zip(widths) {
-                    (*value, *line) = served(*value, width, || draws.next());
+                    (*value, *line) = served(*value, width, &slopes, || draws.next());
                 }
             }
         }
@@ -111,12 +116,21 @@ impl Lookups {
 
     /// Loss by pre-activations, from loss by what lookups gave.
     pub(super) fn differentiate(&self, map: usize, slopes: &mut [f32]) {
-        slopes.iter_mut().zip(&self.lines[map]).for_each(|(s, line)| *s *= SLOPES[*line as usize]);
+        slopes
+            .iter_mut()
+            .zip(&self.lines[map])
+            .for_each(|(s, line)| *s *= self.slopes[*line as usize]);
     }
 }
 
+/// The slopes of the lines around the kink in tables of so many cells.
+fn slopes(cells: u32) -> [f32; 4] {
+    let below = slope_below_kink(cells);
+    [0.0, below, 1.0 - below, 1.0]
+}
+
 /// What a lookup gives of a value, and by which line.
-fn served(value: f32, width: f32, draw: impl FnOnce() -> u64) -> (f32, u8) {
+fn served(value: f32, width: f32, slopes: &[f32; 4], draw: impl FnOnce() -> u64) -> (f32, u8) {
     // The centres of the lines are at -3/2, -1/2, 1/2 and 3/2 cells.
     let place = value / width + 1.5;
     if !(0.0..3.0).contains(&place) {
@@ -127,7 +141,7 @@ fn served(value: f32, width: f32, draw: impl FnOnce() -> u64) -> (f32, u8) {
     let line = ((place + draw) as usize).min(3);
     let from_centre = value - (line as f32 - 1.5) * width;
     let at_centre = [0.0, ABOVE * width, (0.5 + ABOVE) * width, 1.5 * width][line];
-    (at_centre + SLOPES[line] * from_centre, line as u8)
+    (at_centre + slopes[line] * from_centre, line as u8)
 }
 
 #[cfg(test)]
@@ -140,19 +154,22 @@ mod tests {
     use crate::train::{Recipe, State, Trainer};
 
     const CELLS: u32 = 64;
+    /// Enough for slopes of 0 and 1 alone.
+    const MANY: u32 = 512;
 
     /// Far from the kink a lookup is the function itself; near it, what is drawn is above it in the mean, as a line
     /// through both sides is.
     #[test]
     fn lookups_are_exact_but_at_the_kink() {
-        let mut draws = SplitMix::at(3, 0, 0);
+        let (mut draws, slopes) = (SplitMix::at(3, 0, 0), slopes(CELLS));
         for i in -400..=400 {
             let value = i as f32 / 100.0;
-            let runs: Vec<_> = (0..4000).map(|_| served(value, 1.0, || draws.next())).collect();
+            let mut draw = || served(value, 1.0, &slopes, || draws.next());
+            let runs: Vec<_> = (0..4000).map(|_| draw()).collect();
             let relu = value.max(0.0);
             if value.abs() >= 1.5 {
                 assert!(runs.iter().all(
-                    |(v, line)| *v == relu && SLOPES[*line as usize] == f32::from(value > 0.0)
+                    |(v, line)| *v == relu && slopes[*line as usize] == f32::from(value > 0.0)
                 ));
             } else {
                 let mean = runs.iter().map(|(v, _)| v).sum::<f32>() / runs.len() as f32;
@@ -161,7 +178,7 @@ mod tests {
             }
         }
         for value in [0.0, -1.0, 1.0, f32::NAN] {
-            let (found, _) = served(value, 0.0, || panic!("nothing to draw"));
+            let (found, _) = served(value, 0.0, &slopes, || panic!("nothing to draw"));
             assert!(found == value.max(0.0));
         }
     }
@@ -170,6 +187,12 @@ mod tests {
     /// all over the kink.
     #[test]
     fn errors_are_those_of_the_tables() {
+        for cells in [CELLS, MANY] {
+            errors_are_those_of(cells);
+        }
+    }
+
+    fn errors_are_those_of(cells: u32) {
         let recipe = convolutional(1);
         let state = State::new(&recipe).unwrap();
         let trainer = Trainer::new(recipe.clone(), crate::train::tests::grey(), state, 1).unwrap();
@@ -177,12 +200,13 @@ mod tests {
         let image: Vec<f32> = (0..900).map(|i| ((i * i) as f32 * 0.37).sin()).collect();
         model.extremes = Some(model.extremes_of(&image, (30, 30), 0.0, &mut |_| ()).unwrap());
         let options = Choices::default().options(&model).unwrap();
-        let method = Method::tables(Cells::of_count(CELLS).unwrap());
+        let method = Method::tables(Cells::of_count(cells).unwrap());
         let quantised = quantise(&model, &QuantiseOptions { method, ..options }).unwrap();
         let (_, spec, _) = quantised.public.network.activations().next().unwrap();
-        let widths = cell_widths(&model.network, model.extremes.as_ref().unwrap(), (MARGIN, CELLS));
+        let widths = cell_widths(&model.network, model.extremes.as_ref().unwrap(), (MARGIN, cells));
         // A channel's range of 1 is 2^31 units; the kink is half a cell above 0 there.
-        let cell = (1u64 << 32) as f64 / f64::from(CELLS);
+        let cell = (1u64 << 32) as f64 / f64::from(cells);
+        let slopes = slopes(cells);
         let mut random = RandomRounding::new(5);
         let mut draws = SplitMix::at(4, 0, 0);
         const RUNS: usize = 4000;
@@ -192,10 +216,10 @@ mod tests {
             let found = random.activate(0, 0..RUNS, &[z; RUNS], spec);
             let unit = f64::from(spec.out_frac()).exp2();
             let of_tables =
-                found.iter().map(|v| f64::from(*v as i32) / unit * f64::from(CELLS) / 2.0);
+                found.iter().map(|v| f64::from(*v as i32) / unit * f64::from(cells) / 2.0);
             let of_training = (0..RUNS).map(|_| {
                 let width = widths[0][0] as f32;
-                f64::from(served(place as f32 * width, width, || draws.next()).0 / width)
+                f64::from(served(place as f32 * width, width, &slopes, || draws.next()).0 / width)
             });
             let moments = |values: &mut dyn Iterator<Item = f64>| {
                 let errors: Vec<f64> = values.map(|v| v - place.max(0.0)).collect();

@@ -42,7 +42,7 @@ impl Worker {
         let scale = (units.grey_per_unit / BATCH_UNITS.grey_per_unit) as f32;
         let shapes = recipe.shapes()?;
         let maps = plan.extents.iter().map(|extent| at_once * extent.values());
-        let lookups = recipe.cells.map(|_| Lookups::new(&shapes, maps));
+        let lookups = recipe.cells.map(|cells| Lookups::new(&shapes, maps, cells));
         let mut pass = Pass::new(plan, shapes, recipe.precision, (at_once, false));
         pass.lookups = lookups;
         Ok(Worker {

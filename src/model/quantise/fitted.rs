@@ -100,12 +100,17 @@ impl Layer<'_> {
         Err(ModelError::RangeTooLarge { layer: self.number, worst, limit })
     }
 
-    /// A layer without activation, whose products are a map: at the coarsest scale that keeps the quality, so that
-    /// most is left to what reads it.
-    pub(super) fn linear(&self, feeds: &Feeds<'_>) -> Result<Fitted, ModelError> {
-        let (weights, free) = match self.options.ring {
-            RingBits::L32 => (MIN_WEIGHT_FRAC, MIN_WEIGHT_FRAC),
-            RingBits::L64 => (12, 20),
+    /// A layer without activation, whose products are a map: with `added_frac` fraction bits if it is only added, or at
+    /// the coarsest scale that keeps the quality, so that most is left to what reads it.
+    pub(super) fn linear(
+        &self,
+        feeds: &Feeds<'_>,
+        added_frac: Option<u32>,
+    ) -> Result<Fitted, ModelError> {
+        let (weights, free) = match (added_frac, self.options.ring) {
+            (Some(frac), _) => (frac - frac / 2, frac / 2),
+            (None, RingBits::L32) => (MIN_WEIGHT_FRAC, MIN_WEIGHT_FRAC),
+            (None, RingBits::L64) => (12, 20),
         };
         let scaled = feeds.at(free)?;
         let read = scaled.iter().filter(|feed| feed.columns.is_some()).map(|feed| feed.frac);

@@ -76,7 +76,7 @@ impl Feeds<'_> {
             }
             Value::Activated { op, range } => {
                 let (options, function) = (self.options, self.model.nonlinearity);
-                let number = self.model.network.activations().filter(|(at, ..)| *at < op).count();
+                let number = self.model.network.activations_before(op);
                 let spec = options.method.spec(number, options.ring, function, range, frac)?;
                 let (largest, activation) = (spec.max_abs().into(), Some((op, spec)));
                 Ok(Scaled { frac, largest, moved: 0, columns, activation })

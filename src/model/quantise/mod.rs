@@ -5,8 +5,10 @@
 //! inside: the integer worst case over every image, or what calibration saw, with a margin.
 //!
 //! Every map has one scale. That of an activation is chosen by the first layer that reads it or adds it, half
-//! of what that layer's products have; a map without activation keeps the scale of its products, which leaves
-//! fewer bits to the weights of what reads it ([`ModelError::NoBitsLeft`]). What is added is shifted.
+//! of what that layer's products have; a map without activation keeps the scale of its products. If a layer reads it,
+//! that scale is the coarsest that keeps the quality, since it leaves fewer bits to the weights of what reads it
+//! ([`ModelError::NoBitsLeft`]). What is only added takes no bits of anything: it is shifted, and has the finest scale
+//! at which all layers fit the ring.
 
 mod fitted;
 mod maps;
@@ -16,15 +18,21 @@ use super::float::limit;
 use super::public::{InputSpec, PublicModel};
 use super::range::deepest_window_sum;
 use super::{FloatLinear, FloatModel, ModelError};
-use crate::network::{LinearShape, Network, Op};
+use crate::network::{LinearShape, Network, Op, Source};
 use crate::numbers::fixed::exp2;
 use crate::numbers::ring::RingBits;
-use fitted::{Fitted, Layer};
+use fitted::{Fitted, Layer, MIN_WEIGHT_FRAC};
 use maps::{Maps, Value};
+use std::collections::HashSet;
 use std::fmt;
 
 /// An encoded grey level is at least so many units of the input: 2^10 of (v/255 - 0.5)/0.2.
 const UNITS_A_GREY_LEVEL: f64 = 20.0;
+
+/// The least and the most fraction bits of a map that is only added; half of them are those of the map it is
+/// computed from, half those of the weights.
+const LEAST_ADDED_FRAC: u32 = 2 * MIN_WEIGHT_FRAC;
+const FINEST_ADDED_FRAC: u32 = 40;
 
 /// What the range of a layer rests on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,7 +125,6 @@ pub fn quantise(
     if let Method::Lut { cells } = &options.method {
         cells.fits(model.network.activations().count()).map_err(ModelError::Description)?;
     }
-    let l = options.ring.bits();
     let frac_bits = (UNITS_A_GREY_LEVEL * model.units.grey_per_unit).log2().ceil() as u32;
     let input = InputSpec {
         interval: options.interval,
@@ -135,6 +142,54 @@ pub fn quantise(
         Ranges::Guaranteed => None,
     };
     let model = equalised.as_ref().unwrap_or(model);
+    let finest = match only_added(&model.network).is_empty() {
+        true => LEAST_ADDED_FRAC,
+        false => FINEST_ADDED_FRAC.min(options.ring.bits() - 2),
+    };
+    let mut result = fit(model, options, input, finest);
+    for frac in (LEAST_ADDED_FRAC..finest).rev() {
+        if result.is_ok() {
+            break;
+        }
+        result = fit(model, options, input, frac);
+    }
+    let quantised = result?;
+    quantised.public.check().map_err(ModelError::Description)?;
+    Ok(quantised)
+}
+
+/// The linear ops without activation whose maps no layer reads: they are only added.
+fn only_added<L: LinearShape>(network: &Network<L, ()>) -> HashSet<usize> {
+    let read: HashSet<usize> = network
+        .stages()
+        .iter()
+        .flat_map(|stage| &stage.reads)
+        .filter_map(|read| match read.from {
+            Source::Map(number) => Some(number),
+            Source::Plane => None,
+        })
+        .collect();
+    let stages = network.stages().iter().zip(1..network.maps().len());
+    stages
+        .filter(|(_, number)| !read.contains(number))
+        .filter_map(|(stage, _)| {
+            let last = stage.ops.clone().rfind(|op| matches!(network.ops()[*op], Op::Linear(_)))?;
+            let activated =
+                stage.ops.clone().any(|op| op > last && network.ops()[op].is_activation());
+            (!activated).then_some(last)
+        })
+        .collect()
+}
+
+/// Gives every layer its scale and range, the layers in `only_added` `added_frac` fraction bits.
+fn fit(
+    model: &FloatModel,
+    options: &QuantiseOptions,
+    input: InputSpec,
+    added_frac: u32,
+) -> Result<QuantisedModel, ModelError> {
+    let l = options.ring.bits();
+    let only_added = only_added(&model.network);
     let seen = |i: usize| match (options.ranges, &model.extremes) {
         (Ranges::Guaranteed, _) => Ok(None),
         (Ranges::Calibrated { margin }, Some(extremes)) => {
@@ -157,7 +212,7 @@ pub fn quantise(
         let layer = Layer {
             layer: &layers[i],
             number: i + 1,
-            activation: model.network.activations().filter(|(at, ..)| *at < op).count(),
+            activation: model.network.activations_before(op),
             zero_sum: i == 0 && model.mean_shift,
             seen: seen(i)?,
             stretch: if i == 0 && layers.len() > 1 { stretched } else { 1.0 },
@@ -174,7 +229,7 @@ pub fn quantise(
         } else if maps.activation(op).is_some() {
             layer.hidden(&feeds)?
         } else {
-            layer.linear(&feeds)?
+            layer.linear(&feeds, only_added.contains(&op).then_some(added_frac))?
         };
         maps.settle(&feeds, &fitted.feeds);
         maps.made(
@@ -188,9 +243,7 @@ pub fn quantise(
         );
         done.push(fitted);
     }
-    let quantised = finish(model, options, input, done, maps);
-    quantised.public.check().map_err(ModelError::Description)?;
-    Ok(quantised)
+    Ok(finish(model, options, input, done, maps))
 }
 
 fn finish(

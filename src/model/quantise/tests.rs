@@ -3,10 +3,16 @@
 use super::super::random_model;
 use super::fitted::MIN_WEIGHT_FRAC;
 use super::*;
+use crate::graphs::{May, random_graph};
 use crate::model::ActivationSpec;
 use crate::model::piecewise::{Below, Piecewise};
+use crate::model::{Cells, Normalisation};
+use crate::network::{Fold, Gather, Read, gaussian_window};
+use crate::numbers::activation::Nonlinearity;
 use crate::numbers::fixed::encode;
 use crate::numbers::slope_table::SlopeTable;
+use ndarray::{Array1, Array2};
+use proptest::prelude::*;
 
 fn options(ring: RingBits) -> QuantiseOptions {
     let method = Method::lut(2);
@@ -169,4 +175,88 @@ fn weights_beyond_every_range_are_named() {
     let wide = random_model(&[8, 8], 4000.0, true);
     let error = quantise(&wide, &options(RingBits::L32)).unwrap_err();
     assert!(matches!(error, ModelError::RangeTooLarge { layer: 1, .. } | ModelError::Value { .. }));
+}
+
+/// Ranges that rest on what was seen.
+fn calibrated(ring: RingBits) -> QuantiseOptions {
+    let ranges = Ranges::Calibrated { margin: 2.0 };
+    QuantiseOptions { ranges, method: Method::tables(Cells::Count(8)), ..options(ring) }
+}
+
+/// A block whose second layer, op 4, has no activation and is added to the third; the last layer reads it too if
+/// `read`.
+fn with_a_skip(read: bool) -> FloatModel {
+    let conv = Gather::convolution(3);
+    let linear = |inputs: usize, outputs: usize| {
+        let weights =
+            Array2::from_shape_fn((outputs, inputs), |(i, j)| ((i + 3 * j) as f32).sin() / 9.0);
+        Op::Linear(FloatLinear { weights, bias: Array1::zeros(outputs) })
+    };
+    let reads = |maps: &[usize]| Op::Gather(maps.iter().map(|&map| Read::map(map, conv)).collect());
+    let last = if read { &[3, 2][..] } else { &[3] };
+    let ops = vec![
+        reads(&[0]),
+        linear(9, 4),
+        Op::Activation(()),
+        reads(&[1]),
+        linear(36, 4),
+        reads(&[1]),
+        linear(36, 4),
+        Op::Add(vec![2]),
+        Op::Activation(()),
+        reads(last),
+        linear(36 * last.len(), 1),
+        Op::Residual,
+        Op::Fold(Fold { patch: 1, window: gaussian_window(1) }),
+    ];
+    FloatModel {
+        network: Network::new(ops).unwrap(),
+        extremes: Some(vec![vec![3.0; 4], vec![2.0; 4], vec![5.0; 4], vec![1.0]]),
+        units: Normalisation::UNIT,
+        nonlinearity: Nonlinearity::Relu,
+        ..random_model(&[4], 1.0, true)
+    }
+}
+
+/// A map without activation takes bits of the weights that read it, so it is coarse; one that is only added takes
+/// none, so it has all that there are.
+#[test]
+fn maps_that_are_only_added_are_fine() {
+    for (read, ring, frac, inputs) in [
+        (false, RingBits::L32, 30, 15),
+        (true, RingBits::L32, 18, 9),
+        (false, RingBits::L64, 40, 20),
+    ] {
+        let q = quantise(&with_a_skip(read), &calibrated(ring)).unwrap();
+        let (_, spec) = q.public.network.linears().find(|(op, _)| *op == 4).unwrap();
+        assert_eq!((spec.out_frac, q.public.input_fracs(4)[0]), (frac, inputs), "read: {read}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    /// However fine, what is added fits what it is added to, and no model is refused because it is fine.
+    #[test]
+    fn added_maps_fit_where_they_are_added(seed: u64) {
+        let model = random_graph(seed, May { linear: true, plane: true });
+        let options = calibrated(RingBits::L32);
+        let q = match quantise(&model, &options) {
+            Err(ModelError::NoBitsLeft { .. }) => return Ok(()),
+            other => other.unwrap(),
+        };
+        let fracs: Vec<(usize, u32)> =
+            q.public.network.linears().map(|(op, spec)| (op, spec.out_frac)).collect();
+        let (added, stages) = (only_added(&model.network), model.network.stages());
+        for (at, op) in model.network.ops().iter().enumerate() {
+            let Op::Add(maps) = op else { continue };
+            let (_, frac) = fracs.iter().rfind(|(op, _)| *op < at).unwrap();
+            let makers = maps.iter().filter(|map| **map > 0).map(|map| &stages[map - 1].ops);
+            for (op, finer) in makers.filter_map(|ops| fracs.iter().rfind(|(op, _)| ops.contains(op))) {
+                if added.contains(op) {
+                    prop_assert!((LEAST_ADDED_FRAC..=*frac).contains(finer), "{finer} added to {frac}");
+                }
+            }
+        }
+    }
 }
