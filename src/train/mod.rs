@@ -17,6 +17,7 @@ mod checkpoint;
 mod corpus;
 #[cfg(test)]
 mod graphs;
+mod grown;
 mod learner;
 mod lookups;
 mod noise;
@@ -137,7 +138,7 @@ pub enum TrainError {
     /// The network of the recipe cannot be evaluated by this program.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The model to start from has other layers.
+    /// The model to start from has other layers, not only fewer channels.
     #[error("the model to start from has layers {found}; the recipe says {expected}")]
     OtherShapes {
         /// Its sizes.

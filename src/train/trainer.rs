@@ -1,5 +1,6 @@
 //! Steps of training.
 
+use super::grown::{is_wider, place};
 use super::lookups::Seen;
 use super::normal::{Normals, SplitMix};
 use super::optimiser::{LayerState, Update, bound_rows, length, slice_mut};
@@ -56,18 +57,30 @@ impl State {
         Self::of(recipe, layers.collect())
     }
 
-    /// The weights of a model, to be trained further.
+    /// The weights of a model, to be trained further. It may have fewer channels than the recipe says: it is then the
+    /// same function at first, with channels that are still random and that nothing reads.
     ///
     /// # Errors
-    /// [`TrainError::OtherShapes`] if it has other layers than the recipe.
+    /// [`TrainError::OtherShapes`] if its layers differ from those of the recipe in anything else.
     pub fn from_model(recipe: &Recipe, model: &FloatModel) -> Result<Self, TrainError> {
-        recipe.check_layers(model)?;
         let layer = |(_, l): (usize, &FloatLinear)| FloatLinear {
             weights: l.weights.as_standard_layout().into_owned(),
             bias: l.bias.clone(),
         };
         let mut layers: Vec<_> = model.network.linears().map(layer).collect();
         in_units(&model.network, &mut layers, (model.units, recipe.batch_units()?));
+        if let Err(other) = recipe.check_layers(model) {
+            let (wide, description) = (recipe.network()?, recipe.description());
+            let alike = !recipe.mean_shift
+                && (model.mean_shift, model.units) == (false, recipe.units)
+                && model.nonlinearity == description.nonlinearity();
+            if !(alike && is_wider(&wide, &model.network)) {
+                return Err(other);
+            }
+            let mut weights = State::new(recipe)?.weights;
+            place((&wide, &mut weights), (&model.network, &layers));
+            return Self::of(recipe, weights);
+        }
         if let (true, false, Some(last)) =
             (recipe.mean_shift, recipe.is_residual(), layers.last_mut())
         {
@@ -458,10 +471,10 @@ mod tests {
         assert_eq!(state.weights, trainer.state.average);
         let direct = Recipe { layers: mlp(&[12, 8], 2, false), ..recipe.clone() };
         assert!(State::from_model(&direct, &trainer.model().unwrap()).is_err());
-        let other = Recipe { layers: mlp(&[12, 9], 2, true), ..recipe };
+        let other = Recipe { layers: mlp(&[12, 7], 2, true), ..recipe };
         let error = State::from_model(&other, &trainer.model().unwrap()).unwrap_err().to_string();
         assert!(
-            error.contains("49, 12, 8, 9, residual; the recipe says 49, 12, 9, 9, residual"),
+            error.contains("49, 12, 8, 9, residual; the recipe says 49, 12, 7, 9, residual"),
             "{error}"
         );
     }

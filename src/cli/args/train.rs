@@ -52,14 +52,15 @@ pub(in crate::cli) struct Train {
     /// Continue from the checkpoint, which must have been made with the same recipe.
     #[arg(long, requires = "checkpoint")]
     pub(in crate::cli) resume: bool,
-    /// Start from the weights of this model instead of random weights.
+    /// Start from the weights of this model instead of random weights; it may have fewer channels than the new one.
     #[arg(long, value_name = "MODEL.npz")]
     pub(in crate::cli) init: Option<PathBuf>,
     /// Use the output of this model for each noisy image as the target, instead of the clean image.
     #[arg(long, value_name = "MODEL.npz")]
     pub(in crate::cli) teacher: Option<PathBuf>,
     /// Noise levels at which the teacher is used; at other levels the clean image is the target [default:
-    /// the teacher's own level; with a range in --sigma, all of it]
+    /// the teacher's own level; with a range in --sigma, all of it from the teacher's own level up, or all of it for
+    /// a teacher that is told the noise]
     #[arg(long, value_name = "LEVELS", value_parser = parse_noise, requires = "teacher")]
     pub(in crate::cli) teacher_sigma: Option<Noise>,
     /// Replace an existing model and checkpoint.

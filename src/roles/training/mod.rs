@@ -10,6 +10,7 @@ use super::models::read_model;
 use super::observer::Observer;
 use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
+use crate::model::FloatModel;
 use crate::train::{Checkpoint, CurvePoint, Noise, Recipe, State, Taught, TrainError, Trainer};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -107,7 +108,7 @@ pub fn train(
         None => None,
         Some((path, noise)) => {
             let teacher = read_model(path, None)?;
-            let own = if recipe.noise.is_one() { Noise::of(teacher.sigma) } else { recipe.noise };
+            let own = levels_of_teacher(&teacher, recipe.noise);
             let model = blake3::hash(&read_bytes(path)?).to_hex().to_string();
             recipe.teacher = Some(Taught { model, noise: noise.unwrap_or(own) });
             Some(teacher)
@@ -121,6 +122,19 @@ pub fn train(
     let trainer = Trainer::new(recipe, corpus, state, request.threads)
         .map_err(|e| RoleError::from(e).about(&request.images))?;
     run::Run { request, trainer, held, seconds, curve }.train(stop, observer)
+}
+
+/// The levels at which a teacher is asked unless others are said: its own if the recipe has one, or all of the recipe's;
+/// those below its own only if it is told the noise. An image of less noise is scaled up for a teacher that is not, to
+/// grey levels that it was not trained on.
+fn levels_of_teacher(teacher: &FloatModel, noise: Noise) -> Noise {
+    match (noise.is_one(), teacher.network.reads_plane()) {
+        (true, _) => Noise::of(teacher.sigma),
+        (false, true) => noise,
+        (false, false) => {
+            Noise { lowest: teacher.sigma.clamp(noise.lowest, noise.highest), ..noise }
+        }
+    }
 }
 
 impl Train {
@@ -184,4 +198,31 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), RoleError> {
     let mut file = OutputFile::create(path, Access::Public, Overwrite::Allow)?;
     file.write_all(bytes).map_err(FormatError::from_writer)?;
     Ok(file.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graphs::{May, random_graph};
+
+    #[test]
+    fn a_teacher_for_one_level_is_not_asked_below_it() {
+        let model = |plane: bool| {
+            let mut models =
+                (0..).map(|seed| random_graph(seed, May { linear: false, plane: true }));
+            models.find(|model| model.network.reads_plane() == plane).unwrap()
+        };
+        let (told, one) = (model(true), model(false));
+        let levels = |lowest: f64, highest: f64| Noise { lowest, highest };
+        assert_eq!(one.sigma, 50.0);
+        for (teacher, noise, expected) in [
+            (&told, levels(5.0, 75.0), levels(5.0, 75.0)),
+            (&one, levels(5.0, 75.0), levels(50.0, 75.0)),
+            (&one, levels(60.0, 75.0), levels(60.0, 75.0)),
+            (&one, levels(5.0, 40.0), levels(40.0, 40.0)),
+            (&one, Noise::of(25.0), Noise::of(50.0)),
+        ] {
+            assert_eq!(levels_of_teacher(teacher, noise), expected);
+        }
+    }
 }
