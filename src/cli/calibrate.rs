@@ -24,6 +24,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         seed: args.seed,
         loss_budget: Some(args.loss_budget),
         prune: args.prune,
+        activations: args.activations,
     };
     let report = calibrate(&mut model, &request, read_image, &mut Watcher::new(console))?;
     console.finish();
@@ -36,12 +37,18 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
 }
 
 fn tell(report: &Calibration, console: &Console) {
-    let Calibration { channels, left_out, .. } = report;
-    if *left_out > 0 {
+    let Calibration { channels, left_out, not_zero, activations_a_pixel, .. } = report;
+    if *left_out > *not_zero {
+        let zero = left_out - not_zero;
+        console.note(format!("left out {zero} of {channels} channels, which are 0 on every image"));
+    }
+    if *not_zero > 0 {
         console.note(format!(
-            "left out {left_out} of {channels} channels, which are 0 on every image"
+            "left out {not_zero} of {channels} channels that matter least: train the network further, with \
+             `train --init`, and calibrate it again"
         ));
     }
+    console.note(format!("{activations_a_pixel:.1} activations a pixel"));
     for (i, layer) in report.layers.iter().enumerate() {
         let held = match (layer.held_out, layer.held_out_over_seen) {
             (Some(v), Some(r)) => format!(", {v:.3} on held-out images, {r:.2} by channel"),

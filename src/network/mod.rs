@@ -228,6 +228,12 @@ impl<L: LinearShape, A> Network<L, A> {
         })
     }
 
+    /// Rows of the stage of an op for each pixel of an image, away from its border.
+    pub fn rows_a_pixel(&self, op: usize) -> f64 {
+        let step = self.gather().stride * self.stage_of(op).scale;
+        1.0 / (step as f64).powi(2)
+    }
+
     /// How many activations come before an op: the number of the activation that it is, or that is next, from 0.
     pub fn activations_before(&self, op: usize) -> usize {
         self.ops[..op].iter().filter(|op| op.is_activation()).count()

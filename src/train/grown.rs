@@ -96,7 +96,9 @@ mod tests {
     fn a_grown_network_is_the_same_function_and_learns_more() {
         let (narrow, wide) = (recipe([3, 4, 8, 2, 3]), recipe([5, 4, 16, 4, 4]));
         let mut first = trainer(&narrow, State::new(&narrow).unwrap());
-        (0..40).for_each(|_| drop(first.step(1e-3).unwrap()));
+        for _ in 0..40 {
+            first.step(1e-3).unwrap();
+        }
         let model = first.model().unwrap();
         let mut grown = trainer(&wide, State::from_model(&wide, &model).unwrap());
         let units: Vec<f32> = (0..24 * 16).map(|i| (i as f32 * 0.7).sin().abs()).collect();
@@ -109,7 +111,9 @@ mod tests {
         assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
         // All weights move within two steps, those of new channels too.
         let before = grown.state().weights.clone();
-        (0..2).for_each(|_| drop(grown.step(1e-3).unwrap()));
+        for _ in 0..2 {
+            grown.step(1e-3).unwrap();
+        }
         for (before, after) in before.iter().zip(&grown.state().weights) {
             let moved = before.weights.iter().zip(&after.weights).filter(|(a, b)| a != b).count();
             assert!(moved * 10 > before.weights.len() * 8, "{moved} of {}", before.weights.len());

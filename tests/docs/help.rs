@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 const COMMANDS: &[(&str, &str)] = &[
     ("keygen", "--out --role --passphrase --passphrase-file --force --json"),
     ("import", "<FILE> --out --family --sigma --force --json"),
-    ("calibrate", "<MODEL> --data --held-out --sigma --loss-budget --prune --seed --out --json"),
+    (
+        "calibrate",
+        "<MODEL> --data --held-out --sigma --loss-budget --prune --activations --seed --out --json",
+    ),
     (
         "share-model",
         "<MODEL> --keys --passphrase-file --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --unchecked --for --out --force \

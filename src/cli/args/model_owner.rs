@@ -63,6 +63,10 @@ pub(in crate::cli) struct Calibrate {
     /// for these images stay the same, and there are fewer activations to compute.
     #[arg(long)]
     pub(in crate::cli) prune: bool,
+    /// With --prune: leave out more channels, those that matter least, until a pixel of an image takes at most
+    /// so many activations. The network is then another function: train it further with `train --init`.
+    #[arg(long, value_name = "A_PIXEL", requires = "prune", value_parser = parse_positive)]
+    pub(in crate::cli) activations: Option<f64>,
     /// Seed of the noise.
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub(in crate::cli) seed: u64,

@@ -80,9 +80,9 @@ pub(in crate::cli) struct RecipeFlags {
     /// mlp must be calibrated before they are shared.
     #[arg(long, default_value = "mlp", value_name = "KIND")]
     family: Kind,
-    /// A description of the layers to train, in the form that share-model accepts beside a model; its
-    /// `sigma` is not used.
-    #[arg(long, value_name = "FILE.json", conflicts_with = "family")]
+    /// A description of the layers to train, in the form that share-model accepts beside a model, or a model
+    /// with such layers; its `sigma` is not used.
+    #[arg(long, value_name = "FILE", conflicts_with = "family")]
     pub(in crate::cli) layers: Option<PathBuf>,
     /// Noise level in 8-bit grey levels, or LOWEST..HIGHEST for a network that gets the level of each
     /// image as an input; dncnn, dense and unet can do that, and so can --layers.

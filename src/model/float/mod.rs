@@ -4,11 +4,14 @@ mod equalised;
 pub(super) mod mean_shift;
 mod patches;
 mod pruned;
+mod spans;
+mod worth;
 
 #[cfg(feature = "train")]
 pub(crate) use equalised::cell_widths;
 pub(super) use equalised::limit;
 pub use pruned::Kept;
+pub use spans::Span;
 
 use super::{ModelError, Normalisation, TableCells};
 use crate::model::piecewise::Piecewise;
@@ -42,34 +45,6 @@ impl LinearShape for FloatLinear {
     }
     fn outputs(&self) -> usize {
         self.weights.nrows()
-    }
-}
-
-/// The lowest and the highest of some values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span {
-    /// The lowest.
-    pub low: f32,
-    /// The highest.
-    pub high: f32,
-}
-
-impl Span {
-    /// Of no values.
-    pub const NONE: Span = Span { low: f32::INFINITY, high: f32::NEG_INFINITY };
-
-    fn with(self, value: f32) -> Span {
-        Span { low: self.low.min(value), high: self.high.max(value) }
-    }
-
-    /// Of the values of both.
-    pub fn and(self, other: Span) -> Span {
-        Span { low: self.low.min(other.low), high: self.high.max(other.high) }
-    }
-
-    /// The largest magnitude; 0 of no values.
-    pub fn largest(self) -> f64 {
-        f64::from(self.high.max(-self.low).max(0.0))
     }
 }
 
@@ -171,50 +146,6 @@ impl FloatModel {
     ) -> Result<Vec<f32>, ModelError> {
         let input = Input { image, size, plane: plane as f32 };
         self.evaluate(&input, activation, &mut |_, _| (), progress)
-    }
-
-    /// The largest magnitude behind each linear op and what is added to it, before its activation, by output,
-    /// for an image in network units: what ranges of a calibrated model rest on. `plane` as for
-    /// [`FloatModel::denoise_at`].
-    ///
-    /// # Errors
-    /// As [`FloatModel::denoise`].
-    pub fn extremes_of(
-        &self,
-        image: &[f32],
-        size: (usize, usize),
-        plane: f64,
-        progress: &mut dyn FnMut(f64),
-    ) -> Result<Vec<Vec<f64>>, ModelError> {
-        let spans = self.spans_of(image, size, plane, progress)?;
-        let largest = |layer: Vec<Span>| layer.into_iter().map(Span::largest).collect();
-        Ok(spans.into_iter().map(largest).collect())
-    }
-
-    /// The values there, from the lowest to the highest.
-    ///
-    /// # Errors
-    /// As [`FloatModel::denoise`].
-    pub fn spans_of(
-        &self,
-        image: &[f32],
-        size: (usize, usize),
-        plane: f64,
-        progress: &mut dyn FnMut(f64),
-    ) -> Result<Vec<Vec<Span>>, ModelError> {
-        let ops: Vec<usize> = self.network.linears().map(|(op, _)| op).collect();
-        let widths = self.network.linears().map(|(_, l)| vec![Span::NONE; l.outputs()]);
-        let mut spans: Vec<Vec<Span>> = widths.collect();
-        let mut observe = |op: usize, values: &[f32]| {
-            let Some(i) = ops.iter().position(|at| *at == op) else { return };
-            for row in values.chunks_exact(spans[i].len()) {
-                spans[i].iter_mut().zip(row).for_each(|(span, v)| *span = span.with(*v));
-            }
-        };
-        let activation = |values: &mut [f32]| self.nonlinearity.apply(values);
-        let input = Input { image, size, plane: plane as f32 };
-        self.evaluate(&input, &activation, &mut observe, progress)?;
-        Ok(spans)
     }
 
     /// Denoises; `observe` sees what each linear op gives with what is added, batch by batch.

@@ -9,7 +9,7 @@ use ndarray::Axis;
 
 /// Which outputs of each linear op are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept(Vec<Vec<bool>>);
+pub struct Kept(pub(super) Vec<Vec<bool>>);
 
 impl Kept {
     /// Of what there is of the outputs of each linear op what is kept.
@@ -31,12 +31,7 @@ impl FloatModel {
         let makers = (1..network.maps().len()).map(|map| (maker(network, map).0, map));
         let makers: Vec<(usize, usize)> = makers.collect();
         for (number, (op, _)) in network.linears().enumerate() {
-            let has_activation = self.nonlinearity == Nonlinearity::Relu
-                && match network.ops().get(op + 1) {
-                    Some(Op::Add(_)) => network.ops().get(op + 2),
-                    next => next,
-                }
-                .is_some_and(Op::is_activation);
+            let has_activation = self.nonlinearity == Nonlinearity::Relu && self.is_activated(op);
             let map = makers.iter().find(|(linear, _)| *linear == number).map(|(_, map)| *map);
             // What is only added to others is needed if they are.
             let is_read = map.is_none_or(|map| network.maps()[map].opened);
@@ -58,23 +53,38 @@ impl FloatModel {
         Kept(channels.nodes.iter().map(of_layer).collect())
     }
 
-    /// The network without the other outputs, and without the weights by which they were multiplied.
+    /// The network without the other outputs, and without the weights by which they were multiplied; biases stand in
+    /// for what the others gave in the mean of `spans`.
     ///
     /// # Errors
     /// [`ModelError::Network`] if `kept` is of another network.
-    pub fn pruned(&self, kept: &Kept) -> Result<FloatModel, ModelError> {
+    pub fn pruned(&self, kept: &Kept, spans: &[Vec<Span>]) -> Result<FloatModel, ModelError> {
+        let means: Vec<Vec<f64>> =
+            spans.iter().map(|layer| layer.iter().map(|span| span.mean()).collect()).collect();
         let mut number = 0;
         let ops = self.network.ops().iter().enumerate().map(|(op, of)| match of {
             Op::Linear(l) => {
                 let inputs = self.inputs_of(op, number, (&kept.0, true));
+                let means = self.inputs_of(op, number, (&means, 0.0));
                 let outputs = &kept.0[number];
                 number += 1;
+                let mut bias = l.bias.clone();
+                for ((column, _), mean) in l
+                    .weights
+                    .columns()
+                    .into_iter()
+                    .zip(&inputs)
+                    .zip(means)
+                    .filter(|((_, kept), _)| !**kept)
+                {
+                    bias.scaled_add(mean as f32, &column);
+                }
                 Op::Linear(FloatLinear {
                     weights: l
                         .weights
                         .select(Axis(0), &places(outputs))
                         .select(Axis(1), &places(&inputs)),
-                    bias: l.bias.select(Axis(0), &places(outputs)),
+                    bias: bias.select(Axis(0), &places(outputs)),
                 })
             }
             other => other.clone(),
@@ -145,7 +155,7 @@ mod tests {
             let (image, plane) = (image(seed), model.plane(model.sigma / 2.0));
             let spans = model.spans_of(&image, SIZE, plane, &mut |_| ()).unwrap();
             let kept = model.needed(&spans);
-            let pruned = model.pruned(&kept).unwrap();
+            let pruned = model.pruned(&kept, &spans).unwrap();
             let run = |m: &FloatModel| {
                 m.denoise_at(&image, SIZE, plane, &|v| m.nonlinearity.apply(v), &mut |_| ()).unwrap()
             };
@@ -153,7 +163,7 @@ mod tests {
             let most = whole.iter().fold(1f32, |most, v| most.max(v.abs()));
             prop_assert!(whole.iter().zip(&less).all(|(a, b)| (a - b).abs() < 1e-4 * most));
             let again = pruned.spans_of(&image, SIZE, plane, &mut |_| ()).unwrap();
-            prop_assert_eq!(outputs(&pruned.pruned(&pruned.needed(&again)).unwrap()), outputs(&pruned));
+            prop_assert_eq!(outputs(&pruned.pruned(&pruned.needed(&again), &again).unwrap()), outputs(&pruned));
             prop_assert_eq!(kept.of(&spans).iter().map(Vec::len).sum::<usize>(), outputs(&pruned));
         }
     }
@@ -165,7 +175,7 @@ mod tests {
             let model = random_graph(seed, May { linear: true, plane: true });
             let model = with_dead_channels(&model, seed);
             let spans = model.spans_of(&image(seed), SIZE, 0.1, &mut |_| ()).unwrap();
-            let pruned = model.pruned(&model.needed(&spans)).unwrap();
+            let pruned = model.pruned(&model.needed(&spans), &spans).unwrap();
             let adds = model.network.ops().iter().any(|op| matches!(op, Op::Add(_)));
             (pruned.channels() < model.channels(), adds)
         };
@@ -178,9 +188,10 @@ mod tests {
     #[test]
     fn channels_of_tanh_are_kept() {
         let model = random_model(&[8], 1.0, true);
-        let spans =
-            model.network.linears().map(|(_, l)| vec![Span { low: -2.0, high: -1.0 }; l.outputs()]);
-        let kept = model.needed(&spans.collect::<Vec<_>>());
-        assert_eq!(outputs(&model.pruned(&kept).unwrap()), outputs(&model));
+        let below = Span { low: -2.0, high: -1.0, ..Span::NONE };
+        let spans: Vec<Vec<Span>> =
+            model.network.linears().map(|(_, l)| vec![below; l.outputs()]).collect();
+        let kept = model.needed(&spans);
+        assert_eq!(outputs(&model.pruned(&kept, &spans).unwrap()), outputs(&model));
     }
 }

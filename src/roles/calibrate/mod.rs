@@ -11,7 +11,7 @@ use super::error::RoleError;
 use super::observer::Observer;
 use crate::image::{GreyImage, ImageError};
 use crate::model::{FloatModel, Span, Trained};
-use ranges::{Spans, Survey};
+use ranges::{Found, Spans, Surveyor};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,9 @@ pub struct Calibrate<'a> {
     pub loss_budget: Option<f64>,
     /// Whether channels are left out whose ReLU gives 0 everywhere on all of the images, the held-out ones too.
     pub prune: bool,
+    /// With `prune`: how many activations a pixel of an image may take. More channels are left out until it does, those
+    /// that matter least ([`FloatModel::affordable`]), and the network is then another function.
+    pub activations: Option<f64>,
 }
 
 /// What was found.
@@ -53,6 +56,10 @@ pub struct Calibration {
     pub channels: usize,
     /// Those of them that were left out, where it was asked for.
     pub left_out: usize,
+    /// Those of these that were not 0 on every image.
+    pub not_zero: usize,
+    /// Activations that a pixel of an image takes.
+    pub activations_a_pixel: f64,
 }
 
 /// What a layer with weights gave, before its activation, in network units.
@@ -84,20 +91,24 @@ pub fn calibrate<E: From<RoleError> + Send>(
 ) -> Result<Calibration, E> {
     let sigmas = levels(model.trained(), request.sigmas)?;
     let of = request.images.len() + request.held_out.len();
-    let mut survey =
-        Survey { model, sigmas: &sigmas, seed: request.seed, read: &read, observer, done: 0, of };
-    let mut seen = survey.spans(request.images)?;
-    let mut held_out = match request.held_out {
-        [] => None,
-        images => Some(survey.spans(images)?),
-    };
+    let of = if request.activations.is_some() { 2 * of } else { of };
+    let mut surveyor = Surveyor { request, sigmas: &sigmas, read: &read, observer, done: 0, of };
+    let mut found = surveyor.look(model)?;
     let (channels, mut calibrated) = (model.channels(), model.clone());
+    let mut not_zero = 0;
     if request.prune {
-        let kept = model.needed(&both(&seen, held_out.as_deref()));
-        calibrated = model.pruned(&kept).map_err(RoleError::from)?;
-        seen = kept.of(&seen);
-        held_out = held_out.map(|held| kept.of(&held));
+        let kept = calibrated.needed(&found.all());
+        calibrated = calibrated.pruned(&kept, &found.all()).map_err(RoleError::from)?;
+        found = found.of(&kept);
+        if let Some(most) = request.activations {
+            let (before, all) = (calibrated.channels(), found.all());
+            let kept = calibrated.affordable(&all, most);
+            calibrated = calibrated.pruned(&kept, &all).map_err(RoleError::from)?;
+            not_zero = before - calibrated.channels();
+            found = surveyor.look(&calibrated)?;
+        }
     }
+    let Found { seen, held_out } = found;
     let largest = |spans: Spans| -> Vec<Vec<f64>> {
         spans.into_iter().map(|layer| layer.into_iter().map(Span::largest).collect()).collect()
     };
@@ -127,15 +138,9 @@ pub fn calibrate<E: From<RoleError> + Send>(
         cells,
         channels,
         left_out,
+        not_zero,
+        activations_a_pixel: model.activations_a_pixel(),
     })
-}
-
-/// The values on all images.
-fn both(seen: &[Vec<Span>], held_out: Option<&[Vec<Span>]>) -> Spans {
-    let mut all = seen.to_vec();
-    let held_out = held_out.into_iter().flatten().flatten();
-    all.iter_mut().flatten().zip(held_out).for_each(|(span, held)| *span = span.and(*held));
-    all
 }
 
 /// The noise levels asked for, or those that stand for all.

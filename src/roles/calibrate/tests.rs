@@ -29,6 +29,7 @@ fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
             seed: 3,
             loss_budget: None,
             prune: false,
+            activations: None,
         };
         let found = calibrate(&mut model, &request, read, &mut Silent)?;
         Ok::<_, RoleError>((found.sigmas, model.extremes.expect("it was calibrated")))
@@ -61,8 +62,16 @@ fn channels_that_are_0_on_every_image_are_left_out() {
     let run = |model: &mut FloatModel, held_out: &[PathBuf], prune| {
         let images = [light.clone()];
         let sigmas = &[1.0];
-        let request =
-            Calibrate { images: &images, held_out, sigmas, seed: 3, loss_budget: None, prune };
+        let (activations, loss_budget) = (None, None);
+        let request = Calibrate {
+            images: &images,
+            held_out,
+            sigmas,
+            seed: 3,
+            loss_budget,
+            prune,
+            activations,
+        };
         let found = calibrate(model, &request, read, &mut Silent).unwrap();
         (found.channels, found.left_out)
     };
@@ -88,4 +97,42 @@ fn channels_that_are_0_on_every_image_are_left_out() {
         }
     }
     assert!(with_less > 5, "{with_less}");
+}
+
+/// With a limit on activations channels that matter are left out too, and what is known is of the network that is left.
+#[test]
+fn channels_that_matter_least_are_left_out_for_a_limit() {
+    let images = ["a", "b"].map(PathBuf::from);
+    let read = |_: &Path| {
+        let levels = (0..20 * 24).map(|i| (i * i % 251) as f32).collect();
+        Ok::<_, RoleError>(GreyImage::new(20, 24, levels)?)
+    };
+    let mut fewer = 0;
+    for seed in 0..20 {
+        let whole = random_graph(seed, May { linear: false, plane: true });
+        let calibrated = |model: &FloatModel, prune: bool, activations: Option<f64>| {
+            let request = Calibrate {
+                images: &images,
+                held_out: &images[1..],
+                sigmas: &[],
+                seed: 3,
+                loss_budget: None,
+                prune,
+                activations,
+            };
+            let mut model = model.clone();
+            let found = calibrate(&mut model, &request, read, &mut Silent).unwrap();
+            (model, found)
+        };
+        let (zero, _) = calibrated(&whole, true, None);
+        let most = zero.activations_a_pixel() * 0.7;
+        let (model, found) = calibrated(&whole, true, Some(most));
+        assert_eq!(found.left_out, whole.channels() - model.channels());
+        assert_eq!(found.not_zero, zero.channels() - model.channels());
+        assert_eq!(found.activations_a_pixel, model.activations_a_pixel());
+        fewer += usize::from(found.not_zero > 0 && found.activations_a_pixel <= most);
+        let (again, _) = calibrated(&model, false, None);
+        assert_eq!(again.extremes, model.extremes, "seed {seed}");
+    }
+    assert!(fewer > 10, "{fewer}");
 }

@@ -160,13 +160,16 @@ pub fn write_model(model: &FloatModel, out: &Path, overwrite: Overwrite) -> Resu
     Ok(file.commit()?)
 }
 
-/// The layers and the rest that a description in a file of its own says.
+/// The layers and the rest that a description in a file of its own says, a `.json`, or that a model has.
 ///
 /// # Errors
 /// [`RoleError::Model`] about the file; [`RoleError::Format`].
 pub fn read_description(path: &Path) -> Result<Description, RoleError> {
-    let bytes = read(open(path)?, path, MAX_DESCRIPTION_BYTES)?;
-    Description::parse(&bytes).map_err(|e| RoleError::from(e).about(path))
+    let json = match path.extension() {
+        Some(extension) if extension != "json" => describe(&read_model(path, None)?).into_bytes(),
+        _ => read(open(path)?, path, MAX_DESCRIPTION_BYTES)?,
+    };
+    Description::parse(&json).map_err(|e| RoleError::from(e).about(path))
 }
 
 fn open(path: &Path) -> Result<File, FormatError> {

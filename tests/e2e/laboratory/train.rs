@@ -237,10 +237,10 @@ fn training_goes_on_from_a_model() {
     let report = lab.run(&[&out[..], small, &flags].concat()).report();
     let psnr = report["curve"][0]["validation_db"].as_f64().unwrap();
     assert!(psnr > 25.0, "the tiny model reaches more than {psnr}");
-    let flags = ["--init", TINY, "--hidden", "25", "--steps", "1"];
+    let flags = ["--init", TINY, "--hidden", "23", "--steps", "1"];
     let args = ["train", "images", "--out", "n.npz", "--input-patch", "9", "--output-patch", "5"];
     lab.run(&[&args[..], &["--stride", "3"], &flags].concat())
-        .refused_once(INPUT, &["tiny-9-5-24.npz", "81, 24, 25", "81, 25, 25", "--hidden"]);
+        .refused_once(INPUT, &["tiny-9-5-24.npz", "81, 24, 25", "81, 23, 25", "--hidden"]);
     train_dncnn(&lab, "n.npz", &["--init", TINY, "--steps", "1"])
         .refused_once(INPUT, &["tiny-9-5-24.npz", "81, 24, 25", "says 3x3 to 4", "--family"]);
     assert!(!lab.exists("n.npz"));
@@ -280,6 +280,46 @@ fn flags_of_another_family_are_refused() {
     let resume = ["--resume", "--checkpoint", "c"];
     train_dncnn(&lab, "m.npz", &[&once[..], &resume].concat())
         .refused_once(USAGE, &["'c'", "was made with batch 128", "this run says 8"]);
+}
+
+/// Channels that matter least are left out, and what is left goes on as it is or with room for others.
+#[test]
+fn networks_shrink_and_grow() {
+    let lab = lab();
+    train_dncnn(&lab, "whole.npz", &["--steps", "200"]).done();
+    let calibrate = ["calibrate", "whole.npz", "--data", "images", "--out", "less.npz", "--json"];
+    lab.run(&[&calibrate[..], &["--activations", "5"]].concat()).refused_usage(&["--prune"]);
+    let ended = lab.run(&[&calibrate[..], &["--prune", "--activations", "5"]].concat());
+    assert!(ended.stderr.contains("train the network further"), "{}", ended.stderr);
+    let report = ended.report();
+    assert_eq!(report["channels"], 8);
+    assert!(report["activations_a_pixel"].as_f64().unwrap() <= 5.0);
+    assert!(report["not_zero"].as_u64().unwrap() <= report["left_out"].as_u64().unwrap());
+    let flags = [
+        "--patch",
+        "12",
+        "--batch",
+        "8",
+        "--steps",
+        "1",
+        "--rate",
+        "1e-9",
+        "--hold-out",
+        "2",
+        "--json",
+    ];
+    let psnr = |out: &str, layers: &str, init: &str| {
+        let from = ["train", "images", "--out", out, "--layers", layers, "--init", init];
+        let report = lab.run(&[&from[..], &flags].concat()).report();
+        report["curve"][0]["validation_db"].as_f64().unwrap()
+    };
+    let (less, grown) =
+        (psnr("a.npz", "less.npz", "less.npz"), psnr("b.npz", "whole.npz", "less.npz"));
+    assert!((less - grown).abs() < 1e-3, "{less} and {grown}");
+    let shrink =
+        ["train", "images", "--out", "c.npz", "--layers", "less.npz", "--init", "whole.npz"];
+    lab.run(&[&shrink[..], &flags].concat()).refused_once(INPUT, &["whole.npz", "the recipe says"]);
+    lab.no_leftovers();
 }
 
 /// Answers of a denoiser are nearer to what a network can say than clean images are.

@@ -52,6 +52,7 @@ fn run(model: &mut FloatModel, budget: f64) -> ChosenCells {
         seed: 4,
         loss_budget: Some(budget),
         prune: false,
+        activations: None,
     };
     calibrate(model, &request, read, &mut Silent).unwrap().cells.unwrap()
 }
