@@ -29,6 +29,9 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
     let report = calibrate(&mut model, &request, read_image, &mut Watcher::new(console))?;
     console.finish();
     tell(&report, console);
+    if let Some(most) = args.activations.filter(|most| report.activations_a_pixel > *most) {
+        console.note(format!("more than {most}, since each layer keeps one channel"));
+    }
     write_model(&model, &args.out, Overwrite::Allow)?;
     if args.json {
         print_json("ppdenoise.calibrate.v1", &report)?;

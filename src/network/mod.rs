@@ -234,6 +234,13 @@ impl<L: LinearShape, A> Network<L, A> {
         1.0 / (step as f64).powi(2)
     }
 
+    /// The activation that a linear op, with what is added to it, goes through.
+    pub fn activation_after(&self, linear: usize) -> Option<usize> {
+        let added = matches!(self.ops.get(linear + 1), Some(Op::Add(_)));
+        let next = linear + 1 + usize::from(added);
+        self.ops.get(next).filter(|op| op.is_activation()).map(|_| next)
+    }
+
     /// How many activations come before an op: the number of the activation that it is, or that is next, from 0.
     pub fn activations_before(&self, op: usize) -> usize {
         self.ops[..op].iter().filter(|op| op.is_activation()).count()

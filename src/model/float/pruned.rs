@@ -31,7 +31,8 @@ impl FloatModel {
         let makers = (1..network.maps().len()).map(|map| (maker(network, map).0, map));
         let makers: Vec<(usize, usize)> = makers.collect();
         for (number, (op, _)) in network.linears().enumerate() {
-            let has_activation = self.nonlinearity == Nonlinearity::Relu && self.is_activated(op);
+            let has_activation = self.nonlinearity == Nonlinearity::Relu
+                && self.network.activation_after(op).is_some();
             let map = makers.iter().find(|(linear, _)| *linear == number).map(|(_, map)| *map);
             // What is only added to others is needed if they are.
             let is_read = map.is_none_or(|map| network.maps()[map].opened);

@@ -2,7 +2,7 @@
 
 use super::{FloatModel, Input};
 use crate::model::ModelError;
-use crate::network::{LinearShape, Op};
+use crate::network::LinearShape;
 
 /// Some values behind an output of a linear op, and what its activation makes of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,7 +96,8 @@ impl FloatModel {
         let ops: Vec<usize> = self.network.linears().map(|(op, _)| op).collect();
         let widths = self.network.linears().map(|(_, l)| vec![Span::NONE; l.outputs()]);
         let mut spans: Vec<Vec<Span>> = widths.collect();
-        let activated: Vec<bool> = ops.iter().map(|op| self.is_activated(*op)).collect();
+        let activated: Vec<bool> =
+            ops.iter().map(|op| self.network.activation_after(*op).is_some()).collect();
         let mut observe = |op: usize, values: &[f32]| {
             let Some(i) = ops.iter().position(|at| *at == op) else { return };
             let mut given = values.to_vec();
@@ -113,15 +114,5 @@ impl FloatModel {
         let input = Input { image, size, plane: plane as f32 };
         self.evaluate(&input, &activation, &mut observe, progress)?;
         Ok(spans)
-    }
-
-    /// Whether an activation follows linear op `op` and what is added to it.
-    pub(super) fn is_activated(&self, op: usize) -> bool {
-        let ops = self.network.ops();
-        let next = match ops.get(op + 1) {
-            Some(Op::Add(_)) => ops.get(op + 2),
-            next => next,
-        };
-        next.is_some_and(Op::is_activation)
     }
 }

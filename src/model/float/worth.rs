@@ -62,7 +62,7 @@ impl FloatModel {
             })
             .collect();
         for (number, (op, layer)) in self.network.linears().enumerate() {
-            if self.is_activated(op) {
+            if self.network.activation_after(op).is_some() {
                 let cost = self.network.rows_a_pixel(op);
                 roots[number].iter().for_each(|root| groups[*root].cost += cost);
             }
@@ -80,7 +80,8 @@ impl FloatModel {
 
     /// Activations a pixel of an image, away from its border.
     pub fn activations_a_pixel(&self) -> f64 {
-        let linears = self.network.linears().filter(|(op, _)| self.is_activated(*op));
+        let linears =
+            self.network.linears().filter(|(op, _)| self.network.activation_after(*op).is_some());
         linears.map(|(op, l)| l.outputs() as f64 * self.network.rows_a_pixel(op)).sum()
     }
 }

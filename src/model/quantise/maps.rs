@@ -171,13 +171,6 @@ impl<'a> Maps<'a> {
         }
     }
 
-    /// The activation that linear op `op`, with what is added to it, goes through.
-    pub(super) fn activation(&self, op: usize) -> Option<usize> {
-        let ops = self.model.network.ops();
-        let next = if matches!(ops.get(op + 1), Some(Op::Add(_))) { op + 2 } else { op + 1 };
-        ops.get(next).filter(|op| op.is_activation()).map(|_| next)
-    }
-
     /// What linear op `op` gives.
     pub(super) fn made(&mut self, op: usize, value: Value) {
         let network = &self.model.network;

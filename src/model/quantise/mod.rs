@@ -18,7 +18,7 @@ use super::float::limit;
 use super::public::{InputSpec, PublicModel};
 use super::range::deepest_window_sum;
 use super::{FloatLinear, FloatModel, ModelError};
-use crate::network::{LinearShape, Network, Op, Source};
+use crate::network::{LinearShape, Network, Op};
 use crate::numbers::fixed::exp2;
 use crate::numbers::ring::RingBits;
 use fitted::{Fitted, Layer, MIN_WEIGHT_FRAC};
@@ -160,25 +160,11 @@ pub fn quantise(
 
 /// The linear ops without activation whose maps no layer reads: they are only added.
 fn only_added<L: LinearShape>(network: &Network<L, ()>) -> HashSet<usize> {
-    let read: HashSet<usize> = network
-        .stages()
-        .iter()
-        .flat_map(|stage| &stage.reads)
-        .filter_map(|read| match read.from {
-            Source::Map(number) => Some(number),
-            Source::Plane => None,
-        })
-        .collect();
-    let stages = network.stages().iter().zip(1..network.maps().len());
-    stages
-        .filter(|(_, number)| !read.contains(number))
-        .filter_map(|(stage, _)| {
-            let last = stage.ops.clone().rfind(|op| matches!(network.ops()[*op], Op::Linear(_)))?;
-            let activated =
-                stage.ops.clone().any(|op| op > last && network.ops()[op].is_activation());
-            (!activated).then_some(last)
-        })
-        .collect()
+    let made = network.stages().iter().zip(&network.maps()[1..]).filter(|(_, map)| !map.opened);
+    let last = made.filter_map(|(stage, _)| {
+        stage.ops.clone().rfind(|op| matches!(network.ops()[*op], Op::Linear(_)))
+    });
+    last.filter(|op| network.activation_after(*op).is_none()).collect()
 }
 
 /// Gives every layer its scale and range, the layers in `only_added` `added_frac` fraction bits.
@@ -226,7 +212,7 @@ fn fit(
             // What a residual or a mean adds is at most as large as a pixel.
             let adds = model.network.is_residual() || model.network.adds_mean();
             layer.output(&feeds, gain, adds.then_some(input))?
-        } else if maps.activation(op).is_some() {
+        } else if model.network.activation_after(op).is_some() {
             layer.hidden(&feeds)?
         } else {
             layer.linear(&feeds, only_added.contains(&op).then_some(added_frac))?
@@ -234,7 +220,7 @@ fn fit(
         maps.settle(&feeds, &fitted.feeds);
         maps.made(
             op,
-            match maps.activation(op) {
+            match model.network.activation_after(op) {
                 Some(activation) => {
                     Value::Activated { op: activation, range: (fitted.range_bits, fitted.stretch) }
                 }

@@ -76,7 +76,7 @@ pub struct CalibratedLayer {
 /// Calibrates a model: what was found goes into its description. `read` reads one image, from several
 /// threads at once; they are those of the current `rayon` pool.
 ///
-/// Cost: the model in floats on every image and noise level; one image a thread in memory. For the cells the middle
+/// Cost: the model in floats on every image and noise level, and again if channels were left out that are not 0; one image a thread in memory. For the cells the middle
 /// of at most 32 images, 128 pixels a side, once in floats and about six times in integers, and of eight of these once
 /// more for each activation.
 ///
@@ -105,7 +105,9 @@ pub fn calibrate<E: From<RoleError> + Send>(
             let kept = calibrated.affordable(&all, most);
             calibrated = calibrated.pruned(&kept, &all).map_err(RoleError::from)?;
             not_zero = before - calibrated.channels();
-            found = surveyor.look(&calibrated)?;
+            if not_zero > 0 {
+                found = surveyor.look(&calibrated)?;
+            }
         }
     }
     let Found { seen, held_out } = found;
