@@ -7,7 +7,7 @@ use super::{Recipe, State, TrainError};
 use crate::model::FloatLinear;
 use serde::{Deserialize, Serialize};
 
-const MAGIC: &[u8; 16] = b"ppdenoise train5";
+const MAGIC: &[u8; 16] = b"ppdenoise train6";
 const CHECKSUM: usize = 32;
 const MAX_HEADER: usize = 1 << 20;
 
@@ -114,7 +114,9 @@ fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
     let shapes = header.recipe.shapes()?;
     let weights: usize = shapes.iter().map(|(m, n)| m * n).sum();
     let biases: usize = shapes.iter().map(|s| s.0).sum();
-    let (expected, found) = (16 * (weights + biases) + 4 * biases, arrays.len());
+    let mut seen = Seen::new(&shapes);
+    let expected = 16 * (weights + biases) + 4 * seen.values().count();
+    let found = arrays.len();
     if found != expected {
         let text = format!("its arrays have {found} bytes, expected {expected}");
         return Err(TrainError::Checkpoint(text));
@@ -129,7 +131,6 @@ fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
         layers
     };
     let [weights, average, first, second] = [(); 4].map(|()| layers());
-    let mut seen = Seen::new(&shapes);
     seen.values_mut().zip(&mut values).for_each(|(seen, value)| *seen = value);
     Ok(State { step: header.step, weights, average, first, second, seen })
 }

@@ -4,6 +4,11 @@
 //! lines around a value does is decided by a mask, with probabilities that fall with the distance. All lines but the
 //! two on either side of the kink are exact (docs/numerics.md). Forward, a line is drawn for each value as two servers
 //! would draw it, and backward its slope counts.
+//!
+//! A table's range is a multiple of the largest value that a channel showed, so a channel whose largest values are
+//! rare has wide cells, and may have larger ones still on other images. Tails that are kept short cure both: values
+//! that are many times as large as is usual in their channel add to the loss, in proportion to their magnitude (after
+//! Kundu, Nair, Piramuthu, "Range regularisation", 2023, who penalise weights).
 
 use super::normal::SplitMix;
 use crate::model::{MARGIN, cell_widths, slope_below_kink};
@@ -13,58 +18,97 @@ use crate::network::{LinearShape, Network};
 const SALT: u64 = 0x6c6f_6f6b_7570_7321;
 /// How much of the largest magnitude that was seen is left after a step: a tenth is gone after 2,000.
 const FADING: f32 = 0.999_95;
+/// How much of the mean square that was seen is left after a step.
+const AVERAGE: f32 = 0.999;
+
+/// A value is in the tail if it is so many times as large as the root of the channel's mean square. Noise of one
+/// level reaches 5 times, and the highest of several some 8 times the mean of all.
+const TAIL: f32 = 8.0;
+
+/// The numbers of lines in the tails, above and below.
+const TAILS: [u8; 2] = [4, 5];
 
 /// By how much the lines next to the kink lie above it at the centres of their cells, in cells.
 const ABOVE: f32 = 1.0 / 48.0;
 
-/// How fine the tables are whose errors a network is trained with, and what values it has shown.
+/// What values each output of each layer has shown.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Seen(Vec<Vec<f32>>);
+pub(super) struct Seen(Vec<Vec<Channel>>);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Channel {
+    /// The largest magnitude of late.
+    largest: f32,
+    /// The mean square.
+    square: f32,
+}
 
 impl Seen {
     /// Of nothing yet.
     pub(super) fn new(shapes: &[(usize, usize)]) -> Seen {
-        Seen(shapes.iter().map(|(outputs, _)| vec![0.0; *outputs]).collect())
+        Seen(shapes.iter().map(|(outputs, _)| vec![Channel::default(); *outputs]).collect())
     }
 
-    /// All of them, layer by layer.
-    pub(super) fn values(&self) -> impl Iterator<Item = &f32> {
-        self.0.iter().flatten()
+    /// All numbers, layer by layer, two for each output.
+    pub(super) fn values(&self) -> impl Iterator<Item = f32> {
+        self.0.iter().flatten().flat_map(|seen| [seen.largest, seen.square])
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut f32> {
-        self.0.iter_mut().flatten()
+        self.0.iter_mut().flatten().flat_map(|seen| [&mut seen.largest, &mut seen.square])
     }
 
-    /// With the largest magnitudes of a step.
-    pub(super) fn add<'a>(&mut self, steps: impl Iterator<Item = &'a Seen>) {
-        self.values_mut().for_each(|seen| *seen *= FADING);
-        for step in steps {
-            self.values_mut().zip(step.values()).for_each(|(seen, new)| *seen = seen.max(*new));
+    /// With what the parts of a step showed, each its share of the mean squares.
+    pub(super) fn add<'a>(&mut self, parts: impl Iterator<Item = &'a Seen>) {
+        let parts: Vec<&Seen> = parts.collect();
+        for (layer, channels) in self.0.iter_mut().enumerate() {
+            for (channel, seen) in channels.iter_mut().enumerate() {
+                let new = parts.iter().map(|part| part.0[layer][channel]);
+                seen.largest = new.clone().map(|n| n.largest).fold(seen.largest * FADING, f32::max);
+                let square = new.map(|n| n.square).sum();
+                seen.square = match seen.square {
+                    0.0 => square,
+                    before => before * AVERAGE + square * (1.0 - AVERAGE),
+                };
+            }
         }
     }
 
-    /// The widths of cells behind each output of each layer, if calibration saw these values, at the default margin.
-    pub(super) fn widths<L: LinearShape>(
-        &self,
-        network: &Network<L, ()>,
-        cells: u32,
-    ) -> Vec<Vec<f32>> {
-        let extremes: Vec<Vec<f64>> =
-            self.0.iter().map(|layer| layer.iter().map(|v| f64::from(*v)).collect()).collect();
+    /// Of tables of so many cells, if calibration saw these values, at the default margin.
+    pub(super) fn ranges<L: LinearShape>(&self, network: &Network<L, ()>, cells: u32) -> Ranges {
+        let of_layer = |layer: &Vec<Channel>| layer.iter().map(|c| f64::from(c.largest)).collect();
+        let extremes: Vec<Vec<f64>> = self.0.iter().map(of_layer).collect();
         let widths = cell_widths(network, &extremes, (MARGIN, cells));
-        widths.into_iter().map(|layer| layer.into_iter().map(|w| w as f32).collect()).collect()
+        let usual =
+            |seen: &Channel| if seen.square > 0.0 { seen.square.sqrt() } else { f32::INFINITY };
+        Ranges {
+            widths: widths.into_iter().map(|l| l.into_iter().map(|w| w as f32).collect()).collect(),
+            usual: self.0.iter().map(|layer| layer.iter().map(usual).collect()).collect(),
+        }
     }
+}
+
+/// Of the channels behind each output of each layer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ranges {
+    /// Widths of cells.
+    widths: Vec<Vec<f32>>,
+    /// Roots of mean squares; infinite if nothing was seen.
+    usual: Vec<Vec<f32>>,
 }
 
 /// Lookups of the patches of a block.
 pub(super) struct Lookups {
-    /// Behind each output of each layer; those of a step.
-    pub(super) widths: Vec<Vec<f32>>,
-    /// The largest magnitudes of a step.
-    pub(super) largest: Seen,
-    /// The slopes of the four lines around the kink, by number.
-    slopes: [f32; 4],
+    /// Those of a step.
+    ranges: Ranges,
+    /// What a step showed so far.
+    pub(super) seen: Seen,
+    /// The slopes of the lines, by number: four around the kink, and those in the tails.
+    slopes: [f32; 6],
+    /// Loss by a value in the tail, in roots of the mean square.
+    push: f32,
+    /// Patches of a step, those of all blocks.
+    batch: usize,
     /// The number of the line that served each value of each map.
     lines: Vec<Vec<u8>>,
     /// What draws follow from: seed, step, and the number of the first patch in the batch.
@@ -72,21 +116,29 @@ pub(super) struct Lookups {
 }
 
 impl Lookups {
-    /// For maps of these sizes and tables of so many cells.
+    /// For maps of these sizes and tables of so many cells, of a batch of which `outputs` are predicted; `tails` as in
+    /// the recipe.
     pub(super) fn new(
         shapes: &[(usize, usize)],
         maps: impl Iterator<Item = usize>,
         cells: u32,
+        (batch, outputs, tails): (usize, usize, f64),
     ) -> Lookups {
-        let lines = maps.map(|values| vec![0; values]).collect();
-        let (largest, slopes) = (Seen::new(shapes), slopes(cells));
-        Lookups { widths: Vec::new(), largest, slopes, lines, at: (0, 0, 0) }
+        Lookups {
+            ranges: Ranges::default(),
+            seen: Seen::new(shapes),
+            slopes: slopes(cells),
+            push: (tails / outputs as f64) as f32,
+            batch,
+            lines: maps.map(|values| vec![0; values]).collect(),
+            at: (0, 0, 0),
+        }
     }
 
     /// For another step.
-    pub(super) fn begin(&mut self, widths: &[Vec<f32>]) {
-        self.widths = widths.to_vec();
-        self.largest.values_mut().for_each(|largest| *largest = 0.0);
+    pub(super) fn begin(&mut self, ranges: &Ranges) {
+        self.ranges = ranges.clone();
+        self.seen.values_mut().for_each(|seen| *seen = 0.0);
     }
 
     /// ReLU of the values of a map, which has `size` of each patch, as a lookup gives it.
@@ -96,41 +148,59 @@ impl Lookups {
         size: usize,
         values: &mut [f32],
     ) {
-        let (widths, largest) = (&self.widths[layer], &mut self.largest.0[layer]);
-        for row in values.chunks_exact(widths.len()) {
-            largest.iter_mut().zip(row).for_each(|(most, v)| *most = most.max(v.abs()));
+        let channels = &mut self.seen.0[layer];
+        let part = channels.len() as f32 / (self.batch * size) as f32;
+        for row in values.chunks_exact(channels.len()) {
+            for (seen, v) in channels.iter_mut().zip(row) {
+                seen.largest = seen.largest.max(v.abs());
+                seen.square += part * v * v;
+            }
         }
         let ((seed, step, first), slopes) = (self.at, self.slopes);
+        let (widths, usual) = (&self.ranges.widths[layer], &self.ranges.usual[layer]);
         let patches = values.chunks_exact_mut(size).zip(self.lines[map].chunks_exact_mut(size));
         for ((values, lines), patch) in patches.zip(first..) {
             let mut draws = SplitMix::at(seed ^ SALT ^ ((map as u64) << 32), step, patch);
             let rows =
                 values.chunks_exact_mut(widths.len()).zip(lines.chunks_exact_mut(widths.len()));
             for (values, lines) in rows {
-                for ((value, line), &width) in values.iter_mut().zip(lines).zip(widths) {
-                    (*value, *line) = served(*value, width, &slopes, || draws.next());
+                let channels = widths.iter().zip(usual);
+                for ((value, line), (&width, usual)) in values.iter_mut().zip(lines).zip(channels) {
+                    let z = *value;
+                    (*value, *line) = served(z, width, &slopes, || draws.next());
+                    if z.abs() > TAIL * usual {
+                        *line = TAILS[usize::from(z < 0.0)];
+                    }
                 }
             }
         }
     }
 
     /// Loss by pre-activations, from loss by what lookups gave.
-    pub(super) fn differentiate(&self, map: usize, slopes: &mut [f32]) {
-        slopes
-            .iter_mut()
-            .zip(&self.lines[map])
-            .for_each(|(s, line)| *s *= self.slopes[*line as usize]);
+    pub(super) fn differentiate(&self, (layer, map): (usize, usize), slopes: &mut [f32]) {
+        let usual = &self.ranges.usual[layer];
+        let rows = slopes.chunks_exact_mut(usual.len());
+        for (slopes, lines) in rows.zip(self.lines[map].chunks_exact(usual.len())) {
+            for ((s, &line), usual) in slopes.iter_mut().zip(lines).zip(usual) {
+                *s *= self.slopes[line as usize];
+                match TAILS.map(|tail| tail == line) {
+                    [true, _] => *s += self.push / usual,
+                    [_, true] => *s -= self.push / usual,
+                    _ => {}
+                }
+            }
+        }
     }
 }
 
 /// The slopes of the lines around the kink in tables of so many cells.
-fn slopes(cells: u32) -> [f32; 4] {
+fn slopes(cells: u32) -> [f32; 6] {
     let below = slope_below_kink(cells);
-    [0.0, below, 1.0 - below, 1.0]
+    [0.0, below, 1.0 - below, 1.0, 1.0, 0.0]
 }
 
 /// What a lookup gives of a value, and by which line.
-fn served(value: f32, width: f32, slopes: &[f32; 4], draw: impl FnOnce() -> u64) -> (f32, u8) {
+fn served(value: f32, width: f32, slopes: &[f32; 6], draw: impl FnOnce() -> u64) -> (f32, u8) {
     // The centres of the lines are at -3/2, -1/2, 1/2 and 3/2 cells.
     let place = value / width + 1.5;
     if !(0.0..3.0).contains(&place) {
@@ -233,6 +303,28 @@ mod tests {
         }
     }
 
+    /// The loss grows with values in the tails alone, each by what is usual in its channel.
+    #[test]
+    fn values_in_the_tails_are_pushed_back() {
+        let usual = [1.0, 0.5, f32::INFINITY];
+        let mut lookups = Lookups::new(&[(3, 1)], [12].into_iter(), MANY, (1, 5, 15.0));
+        lookups.begin(&Ranges { widths: vec![vec![0.01; 3]], usual: vec![usual.to_vec()] });
+        let rows = [TAIL - 0.1, 0.1 - TAIL, TAIL + 0.1, -0.1 - TAIL];
+        let values: Vec<f32> = rows.iter().flat_map(|v| [1.0, 0.5, 1.0].map(|u| v * u)).collect();
+        let mut given = values.clone();
+        lookups.activate((0, 0), 12, &mut given);
+        assert!(given.iter().zip(&values).all(|(given, v)| (given - v.max(0.0)).abs() < 1e-6));
+        let mut slopes = [0.25; 12];
+        lookups.differentiate((0, 0), &mut slopes);
+        // A push is 15 over 5 outputs. The third channel showed nothing so far, and has no tail.
+        let expected = [[0.25, 0.25, 0.25], [0.0; 3], [3.25, 6.25, 0.25], [-3.0, -6.0, 0.0]];
+        assert_eq!(slopes, *expected.as_flattened());
+        let seen = lookups.seen.0[0][0];
+        assert_eq!(seen.largest, TAIL + 0.1);
+        let square = rows.iter().map(|v| v * v / 4.0).sum::<f32>();
+        assert!((seen.square - square).abs() < 1e-3);
+    }
+
     /// Patches have their draws whatever the thread, and what was seen goes on from step to step.
     #[test]
     fn networks_learn_with_the_errors_of_lookups() {
@@ -250,7 +342,7 @@ mod tests {
             let (losses, state) = run(1);
             let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
             assert!(mean(&losses[190..]) < 0.7 * mean(&losses[..5]), "{losses:?}");
-            assert!(state.seen.values().any(|seen| *seen > 0.0));
+            assert!(state.seen.values().any(|seen| seen > 0.0));
             assert_eq!(run(1), (losses.clone(), state));
             let (other, _) = run(3);
             assert!((other[0] - losses[0]).abs() < 1e-6 * losses[0]);

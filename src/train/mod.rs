@@ -93,6 +93,9 @@ pub struct Recipe {
     pub scales: Vec<f64>,
     /// Cells of the tables whose errors the network is trained with, if it is.
     pub cells: Option<u32>,
+    /// How much values before activations that are unusually large add to the sum of squared errors of which the loss
+    /// is the mean: each its magnitude, over the root of its channel's mean square, times this. Only with cells.
+    pub tails: f64,
     /// Whose answers are the targets, if they are not the clean images.
     pub teacher: Option<Taught>,
 }
@@ -273,6 +276,12 @@ impl Recipe {
                 return fail("the number of cells", cells.to_string(), "none: they are for ReLU");
             }
         }
+        let tails_fit =
+            self.tails == 0.0 || self.cells.is_some() && self.tails > 0.0 && self.tails <= 100.0;
+        if !tails_fit {
+            let expected = "0, or with cells at most 100";
+            return fail("the loss by tails", self.tails.to_string(), expected);
+        }
         let scale_fits = |s: &f64| (0.1..=1.0).contains(s);
         if self.scales.is_empty() || !self.scales.iter().all(scale_fits) {
             return fail("a scale", format!("{:?}", self.scales), "0.1 to 1");
@@ -386,6 +395,7 @@ mod tests {
             precision: Precision::F32,
             scales: vec![1.0],
             cells: None,
+            tails: 0.0,
             teacher: None,
         }
     }

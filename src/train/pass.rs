@@ -136,10 +136,12 @@ impl Pass {
         for (step, map) in plan.steps.iter().zip(given..values.len()).rev() {
             let (before, rest) = slopes.split_at_mut(map);
             let back = &mut rest[0][..patches * extents[map].values()];
-            match (step.activation, lookups.as_ref()) {
-                (Some(Nonlinearity::Relu), Some(lookups)) => lookups.differentiate(map, back),
-                (Some(function), _) => differentiate(function, &values[map], back),
-                (None, _) => {}
+            match (step.activation, &step.work, lookups.as_ref()) {
+                (Some(Nonlinearity::Relu), Work::Product(product), Some(lookups)) => {
+                    lookups.differentiate((product.layer, map), back);
+                }
+                (Some(function), ..) => differentiate(function, &values[map], back),
+                (None, ..) => {}
             }
             match &step.work {
                 Work::Product(product) => {

@@ -1,7 +1,7 @@
 //! Steps of training.
 
-use super::grown::{is_wider, place};
-use super::lookups::Seen;
+use super::grown::Growth;
+use super::lookups::{Ranges, Seen};
 use super::normal::{Normals, SplitMix};
 use super::optimiser::{LayerState, Update, bound_rows, length, slice_mut};
 use super::pass::zeros;
@@ -27,7 +27,7 @@ pub struct State {
     pub(super) first: Vec<FloatLinear>,
     /// Adam's mean of squared gradients.
     pub(super) second: Vec<FloatLinear>,
-    /// The largest magnitudes before activations of late, if the recipe has cells; zeros if not.
+    /// The values before activations of late, if the recipe has cells; zeros if not.
     pub(super) seen: Seen,
 }
 
@@ -57,8 +57,8 @@ impl State {
         Self::of(recipe, layers.collect())
     }
 
-    /// The weights of a model, to be trained further. It may have fewer channels than the recipe says: it is then the
-    /// same function at first, with channels that are still random and that nothing reads.
+    /// The weights of a model, to be trained further. The network of the recipe may be wider, and deeper by residual
+    /// blocks: it is then the same function at first, with channels that are still random and that nothing reads.
     ///
     /// # Errors
     /// [`TrainError::OtherShapes`] if its layers differ from those of the recipe in anything else.
@@ -70,15 +70,15 @@ impl State {
         let mut layers: Vec<_> = model.network.linears().map(layer).collect();
         in_units(&model.network, &mut layers, (model.units, recipe.batch_units()?));
         if let Err(other) = recipe.check_layers(model) {
-            let (wide, description) = (recipe.network()?, recipe.description());
+            let (large, description) = (recipe.network()?, recipe.description());
             let alike = !recipe.mean_shift
                 && (model.mean_shift, model.units) == (false, recipe.units)
                 && model.nonlinearity == description.nonlinearity();
-            if !(alike && is_wider(&wide, &model.network)) {
-                return Err(other);
-            }
+            let growth = Growth::between(&large, &model.network, model.nonlinearity)
+                .filter(|_| alike)
+                .ok_or(other)?;
             let mut weights = State::new(recipe)?.weights;
-            place((&wide, &mut weights), (&model.network, &layers));
+            growth.place((&large, &mut weights), (&model.network, &layers));
             return Self::of(recipe, weights);
         }
         if let (true, false, Some(last)) =
@@ -213,7 +213,7 @@ impl Trainer {
         }
         self.state.follow(&self.recipe, sum, (gradient, rate));
         if self.recipe.cells.is_some() {
-            self.state.seen.add(self.workers.iter().filter_map(Worker::largest));
+            self.state.seen.add(self.workers.iter().filter_map(Worker::seen));
         }
         Ok(StepReport { loss, gradient })
     }
@@ -227,12 +227,12 @@ impl Trainer {
     fn gradients(&mut self) -> Result<f64, TrainError> {
         let Trainer { recipe, corpus, state, workers, .. } = self;
         let (recipe, corpus, state) = (&*recipe, &*corpus, &*state);
-        let widths = match recipe.cells {
-            Some(cells) => state.seen.widths(&recipe.network()?, cells),
-            None => Vec::new(),
+        let ranges = match recipe.cells {
+            Some(cells) => state.seen.ranges(&recipe.network()?, cells),
+            None => Ranges::default(),
         };
         let work = |worker: &mut Worker, first: usize| {
-            worker.run((recipe, corpus), (&state.weights, &widths), state.step, first)
+            worker.run((recipe, corpus), (&state.weights, &ranges), state.step, first)
         };
         let mut first = 0;
         let starts = workers.iter().map(|w| {

@@ -1,7 +1,7 @@
 //! Loss and gradient of a network on one thread's share of a batch, a block of patches at a time.
 
 use super::corpus::{Batch, Corpus};
-use super::lookups::{Lookups, Seen};
+use super::lookups::{Lookups, Ranges, Seen};
 use super::pass::Pass;
 use super::plan::IMAGE;
 use super::units::level;
@@ -42,7 +42,8 @@ impl Worker {
         let scale = (units.grey_per_unit / BATCH_UNITS.grey_per_unit) as f32;
         let shapes = recipe.shapes()?;
         let maps = plan.extents.iter().map(|extent| at_once * extent.values());
-        let lookups = recipe.cells.map(|cells| Lookups::new(&shapes, maps, cells));
+        let loss = (recipe.batch, recipe.batch * plan.predicted.len(), recipe.tails);
+        let lookups = recipe.cells.map(|cells| Lookups::new(&shapes, maps, cells, loss));
         let mut pass = Pass::new(plan, shapes, recipe.precision, (at_once, false));
         pass.lookups = lookups;
         Ok(Worker {
@@ -59,9 +60,9 @@ impl Worker {
         &mut self.pass.gradient
     }
 
-    /// The largest magnitudes before activations in the last run, if the recipe has cells.
-    pub(super) fn largest(&self) -> Option<&Seen> {
-        self.pass.lookups.as_ref().map(|lookups| &lookups.largest)
+    /// The values before activations in the last run, if the recipe has cells.
+    pub(super) fn seen(&self) -> Option<&Seen> {
+        self.pass.lookups.as_ref().map(|lookups| &lookups.seen)
     }
 
     /// Values that the network says of this share.
@@ -78,17 +79,17 @@ impl Worker {
     /// the sum of squared errors.
     ///
     /// The loss is the mean of squared errors over the outputs of all patches of the step, those of a
-    /// patch by its weight. `widths` are those of the cells, if the recipe has some.
+    /// patch by its weight. `ranges` are those of the tables, if the recipe has cells.
     pub(super) fn run(
         &mut self,
         (recipe, corpus): (&Recipe, &Corpus),
-        (layers, widths): (&[FloatLinear], &[Vec<f32>]),
+        (layers, ranges): (&[FloatLinear], &Ranges),
         step: u64,
         first: usize,
     ) -> Result<f64, TrainError> {
         self.pass.prepare(layers)?;
         if let Some(lookups) = &mut self.pass.lookups {
-            lookups.begin(widths);
+            lookups.begin(ranges);
         }
         let outputs = recipe.batch * self.pass.plan.predicted.len();
         let mut squared = 0.0;
@@ -169,7 +170,8 @@ mod tests {
         let mut worker = Worker::new(recipe, recipe.batch).unwrap();
         let outputs = worker.outputs() as f64;
         move |layers| {
-            let squared = worker.run((recipe, &corpus), (layers, &[]), 0, 0).unwrap();
+            let squared =
+                worker.run((recipe, &corpus), (layers, &Ranges::default()), 0, 0).unwrap();
             (squared / outputs, worker.gradient().to_vec())
         }
     }

@@ -83,7 +83,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "train",
         "<DIR> --out --family --layers --sigma --input-patch --output-patch --hidden --stride --depth --channels \
          --convolutions --patch --no-residual --range --interval --batch --rate --warm-up --clip --average --seed --precision --scales \
-         --cells --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
+         --cells --tails --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
          --teacher --teacher-sigma --force --json",
     ),
     ("completions", "<SHELL>"),

@@ -52,7 +52,8 @@ pub(in crate::cli) struct Train {
     /// Continue from the checkpoint, which must have been made with the same recipe.
     #[arg(long, requires = "checkpoint")]
     pub(in crate::cli) resume: bool,
-    /// Start from the weights of this model instead of random weights; it may have fewer channels than the new one.
+    /// Start from the weights of this model instead of random weights; the new one may have more channels, and
+    /// residual blocks that it lacks.
     #[arg(long, value_name = "MODEL.npz")]
     pub(in crate::cli) init: Option<PathBuf>,
     /// Use the output of this model for each noisy image as the target, instead of the clean image.
@@ -123,6 +124,11 @@ pub(in crate::cli) struct RecipeFlags {
     /// 16 to 4096, so that the network loses less on shares; for networks with ReLU.
     #[arg(long, value_name = "NUMBER")]
     pub(in crate::cli) cells: Option<u32>,
+    /// Keep the tails of pre-activations short, so that tables can be coarser and images unlike those of
+    /// calibration stay within the ranges: unusually large values add to the sum of squared errors, each its
+    /// magnitude over the root of its channel's mean square, times this.
+    #[arg(long, value_name = "STRENGTH", requires = "cells", value_parser = parse_stepsize)]
+    tails: Option<f64>,
 }
 
 /// A kind of network.
@@ -270,6 +276,7 @@ impl RecipeFlags {
             precision: self.precision,
             scales: self.scales.clone(),
             cells: self.cells,
+            tails: self.tails.unwrap_or(0.0),
             teacher: None,
         })
     }

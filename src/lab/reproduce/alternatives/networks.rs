@@ -122,6 +122,7 @@ pub(super) fn recipe(layers: Vec<Layer>, effort: &Effort, seed: u64) -> Recipe {
         precision: Precision::F32,
         scales: vec![1.0],
         cells: None,
+        tails: 0.0,
         teacher: None,
     }
 }
