@@ -61,7 +61,7 @@ test-train: ## Formatting aside, what `lint` and `test` do for the feature `trai
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features train --locked
 	$(CARGO) test --features train --locked --lib -- train:: alternatives::
 	$(CARGO) test --features train --locked --test e2e -- train:: alternatives::
-	$(CARGO) test --features train --locked --test docs help::
+	$(CARGO) test --features train --locked --test docs -- help:: json::the_report_of_train
 
 soak: ## 100 images through one pair of servers, and 10 restarts of 10: memory, results
 	$(CARGO) test --locked --test slow soak:: -- --ignored --nocapture --test-threads 1
@@ -148,8 +148,9 @@ train: ## Train the default model, for hours: make train DATA=FOLDER MINUTES=360
 	RUSTFLAGS="-C target-cpu=native" CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/native \
 	  $(CARGO) build --release --locked --features train
 	$(CARGO_TARGET_DIR)/native/release/ppdenoise train $(DATA) --out $(TRAINED) --precision $(PRECISION) \
-	  --family dncnn --stride 2 --depth 8 --channels 48 --patch 48 --batch 16 --teacher $(MODELS)/dncnn-s25.npz \
-	  --rate 2.5e-3 --warm-up 500 --hold-out 12 --minutes $(MINUTES) --checkpoint $(TRAINED).ckpt
+	  --layers $(MODELS)/default.layers.json --sigma 5..75 --patch 96 --batch 4 --cells 512 --tails 0.1 \
+	  --teacher $(MODELS)/dncnn-s25.npz --teacher-sigma 23..75 --rate 2e-3 --warm-up 500 --hold-out 12 \
+	  --minutes $(MINUTES) --checkpoint $(TRAINED).ckpt
 
 clean: ## Remove what was built and the demo's pictures
 	$(CARGO) clean

@@ -24,6 +24,9 @@ const AVERAGE: f32 = 0.999;
 /// A value is in the tail if it is so many times as large as the root of the channel's mean square. Noise of one
 /// level reaches 5 times, and the highest of several some 8 times the mean of all.
 const TAIL: f32 = 8.0;
+/// What counts as the root of a channel's mean square at least, over that of the layer: values of channels that have
+/// nearly none are not worth a push.
+const LEAST: f32 = 0.01;
 
 /// The numbers of lines in the tails, above and below.
 const TAILS: [u8; 2] = [4, 5];
@@ -79,11 +82,14 @@ impl Seen {
         let of_layer = |layer: &Vec<Channel>| layer.iter().map(|c| f64::from(c.largest)).collect();
         let extremes: Vec<Vec<f64>> = self.0.iter().map(of_layer).collect();
         let widths = cell_widths(network, &extremes, (MARGIN, cells));
-        let usual =
-            |seen: &Channel| if seen.square > 0.0 { seen.square.sqrt() } else { f32::INFINITY };
+        let usual = |layer: &Vec<Channel>| -> Vec<f32> {
+            let mean = layer.iter().map(|seen| seen.square).sum::<f32>() / layer.len() as f32;
+            let least = if mean > 0.0 { LEAST * mean.sqrt() } else { f32::INFINITY };
+            layer.iter().map(|seen| seen.square.sqrt().max(least)).collect()
+        };
         Ranges {
             widths: widths.into_iter().map(|l| l.into_iter().map(|w| w as f32).collect()).collect(),
-            usual: self.0.iter().map(|layer| layer.iter().map(usual).collect()).collect(),
+            usual: self.0.iter().map(usual).collect(),
         }
     }
 }
@@ -93,7 +99,7 @@ impl Seen {
 pub(super) struct Ranges {
     /// Widths of cells.
     widths: Vec<Vec<f32>>,
-    /// Roots of mean squares; infinite if nothing was seen.
+    /// Roots of mean squares, those of weak channels raised; infinite if nothing was seen.
     usual: Vec<Vec<f32>>,
 }
 
@@ -323,6 +329,22 @@ mod tests {
         assert_eq!(seen.largest, TAIL + 0.1);
         let square = rows.iter().map(|v| v * v / 4.0).sum::<f32>();
         assert!((seen.square - square).abs() < 1e-3);
+    }
+
+    /// A channel that shows nearly nothing is measured by its layer: by itself, any push would be endless.
+    #[test]
+    fn weak_channels_are_measured_by_their_layer() {
+        let [_, _, unet] = told();
+        let mut seen = Seen::new(&unet.shapes().unwrap());
+        for layer in &mut seen.0 {
+            layer.fill(Channel { largest: 2.0, square: 1.0 });
+        }
+        seen.0[1][0] = Channel { largest: 1e-9, square: 1e-20 };
+        seen.0[2].fill(Channel::default());
+        let usual = seen.ranges(&unet.network().unwrap(), CELLS).usual;
+        assert_eq!(usual[0][0], 1.0);
+        assert!((0.005..=LEAST).contains(&usual[1][0]), "{}", usual[1][0]);
+        assert_eq!(usual[2][0], f32::INFINITY);
     }
 
     /// Patches have their draws whatever the thread, and what was seen goes on from step to step.

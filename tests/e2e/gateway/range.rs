@@ -174,11 +174,11 @@ fn what_no_range_serves_is_refused() {
     refused(&["--sigma-from", "0.01"]).refused_once(INPUT, &["layer 1: its largest possible"]);
     refused(&["--sigma-from", "5", "--interval", "5"]).refused_usage(&["--interval"]);
     refused(&["--sigma-from", "0"]).refused_usage(&["--sigma-from"]);
-    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/default.npz");
-    lab.run(&["share-model", default, "--keys", KEYS, "--out", "x", "--sigma-from", "5"])
+    let dncnn = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/dncnn-s25.npz");
+    lab.run(&["share-model", dncnn, "--keys", KEYS, "--out", "x", "--sigma-from", "5"])
         .refused_once(INPUT, &["calibrated ranges do not serve noise of 5", "below 10"]);
     assert!(!lab.names(".").iter().any(|name| name.starts_with('x')));
     // Nor does its interval let them in unasked.
-    let usual = lab.run(&["share-model", default, "--keys", KEYS, "--out", "usual", "--json"]);
+    let usual = lab.run(&["share-model", dncnn, "--keys", KEYS, "--out", "usual", "--json"]);
     assert_eq!(number(&usual.report(), "sigma_from"), SERVES);
 }
