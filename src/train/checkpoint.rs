@@ -114,8 +114,7 @@ fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
     let shapes = header.recipe.shapes()?;
     let weights: usize = shapes.iter().map(|(m, n)| m * n).sum();
     let biases: usize = shapes.iter().map(|s| s.0).sum();
-    let mut seen = Seen::new(&shapes);
-    let expected = 16 * (weights + biases) + 4 * seen.values().count();
+    let expected = 16 * (weights + biases) + 4 * Seen::NUMBERS * biases;
     let found = arrays.len();
     if found != expected {
         let text = format!("its arrays have {found} bytes, expected {expected}");
@@ -131,6 +130,7 @@ fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
         layers
     };
     let [weights, average, first, second] = [(); 4].map(|()| layers());
+    let mut seen = Seen::new(&shapes);
     seen.values_mut().zip(&mut values).for_each(|(seen, value)| *seen = value);
     Ok(State { step: header.step, weights, average, first, second, seen })
 }

@@ -47,12 +47,15 @@ struct Channel {
 }
 
 impl Seen {
+    /// Of each output.
+    pub(super) const NUMBERS: usize = 2;
+
     /// Of nothing yet.
     pub(super) fn new(shapes: &[(usize, usize)]) -> Seen {
         Seen(shapes.iter().map(|(outputs, _)| vec![Channel::default(); *outputs]).collect())
     }
 
-    /// All numbers, layer by layer, two for each output.
+    /// All numbers, layer by layer, [`Seen::NUMBERS`] of each output.
     pub(super) fn values(&self) -> impl Iterator<Item = f32> {
         self.0.iter().flatten().flat_map(|seen| [seen.largest, seen.square])
     }
