@@ -27,6 +27,7 @@ mod pass;
 mod plan;
 mod product;
 mod rounding;
+mod state;
 mod teacher;
 mod tied;
 mod trainer;
@@ -42,7 +43,8 @@ pub use learner::Learner;
 pub use noise::Noise;
 pub use optimiser::Schedule;
 pub use rounding::Precision;
-pub use trainer::{State, StepReport, Trainer};
+pub use state::State;
+pub use trainer::{StepReport, Trainer};
 
 use crate::model::{Cells, Description, FloatModel, Layer, ModelError, Normalisation, Weights};
 use crate::network::{LinearShape, Network, NetworkError};
