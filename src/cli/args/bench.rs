@@ -20,7 +20,7 @@ use std::time::Duration;
 /// any size can be measured.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Bench {
-    /// Models to measure: tiny, bootstrap, demo, mlp, default and dncnn (all in fixtures/models), paper
+    /// Models to measure: tiny, bootstrap, demo, mlp, default, fine and dncnn (all in fixtures/models), paper
     /// (the layer sizes of the paper with random weights), or files.
     #[arg(long, num_args = 1.., default_value = "bootstrap", value_name = "NAME|MODEL")]
     pub(in crate::cli) model: Vec<String>,

@@ -10,12 +10,13 @@ use crate::roles::models::read_model;
 use std::path::{Path, PathBuf};
 
 /// Models by name, in the source tree.
-const NAMED: [(&str, &str); 6] = [
+const NAMED: [(&str, &str); 7] = [
     ("tiny", "fixtures/models/tiny-9-5-24.npz"),
     ("bootstrap", "fixtures/models/mlp-21-9-3x512-s25.npz"),
     ("demo", "fixtures/models/mlp-29-13-3x640-s25-r32.npz"),
     ("mlp", "fixtures/models/mlp-s25.npz"),
     ("default", "fixtures/models/default.npz"),
+    ("fine", "fixtures/models/fine.npz"),
     ("dncnn", "fixtures/models/dncnn-s25.npz"),
 ];
 /// The model that is made in memory.
@@ -71,7 +72,7 @@ fn find(name: &str, stride: Option<usize>) -> Result<Model, Failure> {
         Some((_, fixture)) => PathBuf::from(fixture),
         None if !Path::new(name).exists() => {
             let text = format!("there is no model '{name}'");
-            let help = "give tiny, bootstrap, demo, mlp, default, dncnn, paper or the path of an .npz file";
+            let help = "give tiny, bootstrap, demo, mlp, default, fine, dncnn, paper or the path of an .npz file";
             return Err(Failure::new(Code::Usage, text).help(help));
         }
         None => PathBuf::from(name),

@@ -152,7 +152,7 @@ mod tests {
     fn the_page_says_what_is_computed() {
         let page = std::fs::read_to_string("docs/one-cloud.md").unwrap();
         let mut missing = Vec::new();
-        for name in ["default", "mlp-29-13-3x640-s25-r32", "dncnn-s25", "tiny-9-5-24"] {
+        for name in ["default", "fine", "mlp-29-13-3x640-s25-r32", "dncnn-s25", "tiny-9-5-24"] {
             let npz = std::fs::File::open(format!("fixtures/models/{name}.npz")).unwrap();
             let beside = std::fs::read(format!("fixtures/models/{name}.json")).ok();
             let model = load_npz(npz, beside.as_deref()).unwrap();
