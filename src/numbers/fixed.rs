@@ -13,6 +13,25 @@ pub fn encode(v: f64, frac_bits: u32, ring_bits: u32) -> Option<i64> {
     (scaled >= -limit && scaled < limit).then_some(scaled as i64)
 }
 
+/// The values at scale 2^f, and their sum as it is when it is rounded: each is rounded, and the few units that their sum
+/// is then off are taken from those that rounding moved furthest that way. None moves by a unit or more. `None` as
+/// [`encode`].
+pub fn encode_sum(values: &[f64], frac_bits: u32, ring_bits: u32) -> Option<Vec<i64>> {
+    let encoded = values.iter().map(|v| encode(*v, frac_bits, ring_bits));
+    let mut rounded: Vec<i64> = encoded.collect::<Option<_>>()?;
+    let scale = exp2(frac_bits);
+    let sum = (values.iter().sum::<f64>() * scale).round() as i64;
+    let excess = rounded.iter().sum::<i64>() - sum;
+    let moved = |i: &usize| (rounded[*i] as f64 - values[*i] * scale) * excess.signum() as f64;
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| moved(b).total_cmp(&moved(a)));
+    // Rounding moved each by at most 1/2, so there are enough of them.
+    for &i in order.iter().take(excess.unsigned_abs() as usize) {
+        rounded[i] -= excess.signum();
+    }
+    Some(rounded)
+}
+
 /// v / 2^f.
 pub fn decode(v: i64, frac_bits: u32) -> f64 {
     v as f64 / exp2(frac_bits)
@@ -59,6 +78,19 @@ pub fn shrink_nearest<R: Ring>(z: R, k: u32) -> R {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    proptest! {
+        /// The sum is that of the values, rounded once, and no value moves by a unit.
+        #[test]
+        fn sums_are_kept(values in prop::collection::vec(-3.0f64..3.0, 0..50), frac in 0u32..12) {
+            let integers = encode_sum(&values, frac, 32).unwrap();
+            let sum = values.iter().sum::<f64>() * exp2(frac);
+            prop_assert_eq!(integers.iter().sum::<i64>(), sum.round() as i64);
+            for (v, i) in values.iter().zip(&integers) {
+                prop_assert!((v * exp2(frac) - *i as f64).abs() < 1.0, "{v} became {i}");
+            }
+        }
+    }
 
     /// Every z, every share pair and every shift of Z_2^8: the rounding goes up for exactly
     /// r = z mod 2^k of each 2^k shares, and never anywhere but to a neighbour.

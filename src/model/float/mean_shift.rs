@@ -13,7 +13,7 @@
 
 use crate::model::{FloatLinear, PublicModel};
 use crate::network::{LinearShape, PatchGrid};
-use crate::numbers::fixed::encode;
+use crate::numbers::fixed::encode_sum;
 use ndarray::Array1;
 
 /// What the paper adds to the mean of a patch.
@@ -39,11 +39,8 @@ pub(in crate::model) fn unfolded_bias(layer: &FloatLinear) -> Array1<f32> {
     layer.bias.mapv(|b| (f64::from(b) - OFFSET) as f32)
 }
 
-/// The weights at scale 2^frac, row-major, with rows that sum to 0 exactly: each row less its mean is
-/// rounded, and the few units that its sum is off are taken from the weights that rounding moved
-/// furthest that way. `None` if one does not fit `ring_bits`.
-///
-/// No weight moves by a unit or more.
+/// The weights at scale 2^frac, row-major, each row less its mean, so that the integers of a row sum to 0 exactly
+/// ([`encode_sum`]). `None` if one does not fit `ring_bits`.
 pub(in crate::model) fn zero_sum_rows(
     layer: &FloatLinear,
     frac: u32,
@@ -53,20 +50,7 @@ pub(in crate::model) fn zero_sum_rows(
     for row in layer.weights.rows() {
         let mean = row.iter().map(|&w| f64::from(w)).sum::<f64>() / row.len() as f64;
         let exact: Vec<f64> = row.iter().map(|&w| f64::from(w) - mean).collect();
-        let mut rounded: Vec<i64> =
-            exact.iter().map(|&w| encode(w, frac, ring_bits)).collect::<Option<_>>()?;
-        let excess = rounded.iter().sum::<i64>();
-        let moved = |i: &usize| {
-            (rounded[*i] as f64 - exact[*i] * crate::numbers::fixed::exp2(frac))
-                * excess.signum() as f64
-        };
-        let mut order: Vec<usize> = (0..row.len()).collect();
-        order.sort_by(|a, b| moved(b).total_cmp(&moved(a)));
-        // Rounding moved each by at most 1/2, so the excess is at most half the length.
-        for &i in order.iter().take(excess.unsigned_abs() as usize) {
-            rounded[i] -= excess.signum();
-        }
-        integers.extend(rounded);
+        integers.extend(encode_sum(&exact, frac, ring_bits)?);
     }
     Some(integers)
 }

@@ -9,7 +9,7 @@ use crate::model::range::worst_case;
 use crate::model::{FloatLinear, ModelError};
 use crate::network::LinearShape;
 use crate::numbers::activation::Nonlinearity;
-use crate::numbers::fixed::{encode, exp2};
+use crate::numbers::fixed::{encode, encode_sum, exp2};
 use crate::numbers::ring::RingBits;
 
 /// The fewest fraction bits of weights that keep the quality, where they are not what is left of a range
@@ -25,6 +25,8 @@ pub(super) struct Layer<'a> {
     pub(super) number: usize,
     /// Activations before it: the number of the one behind it, if there is one.
     pub(super) activation: usize,
+    /// The channels of each map that it reads.
+    pub(super) channels: Vec<usize>,
     /// Whether the integers of each row must sum to 0.
     pub(super) zero_sum: bool,
     /// The largest magnitude to expect in network units, if that is not the worst case.
@@ -251,15 +253,34 @@ impl Layer<'_> {
         for (feed, columns) in scaled.iter().filter_map(|feed| Some((feed, feed.columns?))) {
             fracs.extend(std::iter::repeat_n(frac.checked_sub(feed.frac)?, columns));
         }
-        let weight =
-            |((_, column), v): ((usize, usize), &f32)| encode(f64::from(*v), fracs[column], self.l);
         let weights = match self.zero_sum {
             true => zero_sum_rows(self.layer, fracs[0], self.l)?,
-            false => self.layer.weights.indexed_iter().map(weight).collect::<Option<_>>()?,
+            false => self.weights(scaled, &fracs)?,
         };
         let bias = self.layer.bias.iter().map(|v| encode(f64::from(*v), frac, self.l));
         let bias = bias.collect::<Option<_>>()?;
         Some(IntLinear { inputs: self.layer.inputs(), weights, bias })
+    }
+
+    /// The weights, each with the scale that its input leaves. Those of one channel's window keep their sum, rounded
+    /// once: where a map is flat, a window of n places would else be off by some root of n/12 units of its value,
+    /// in every pixel the same way.
+    fn weights(&self, scaled: &[Scaled], fracs: &[u32]) -> Option<Vec<i64>> {
+        let mut weights = vec![0; self.layer.weights.len()];
+        let rows = self.layer.weights.rows().into_iter();
+        for (row, integers) in rows.zip(weights.chunks_exact_mut(self.layer.inputs().max(1))) {
+            let mut start = 0;
+            for (columns, channels) in scaled.iter().filter_map(|f| f.columns).zip(&self.channels) {
+                for (first, frac) in fracs.iter().enumerate().skip(start).take(*channels) {
+                    let window = (first..start + columns).step_by(*channels);
+                    let exact: Vec<f64> = window.clone().map(|i| f64::from(row[i])).collect();
+                    let rounded = encode_sum(&exact, *frac, self.l)?;
+                    window.zip(rounded).for_each(|(i, v)| integers[i] = v);
+                }
+                start += columns;
+            }
+        }
+        Some(weights)
     }
 
     /// An error for the first weight or bias that alone is beyond `limit`.

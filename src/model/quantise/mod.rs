@@ -167,6 +167,15 @@ fn only_added<L: LinearShape>(network: &Network<L, ()>) -> HashSet<usize> {
     last.filter(|op| network.activation_after(*op).is_none()).collect()
 }
 
+/// The channels of each map that a linear op reads; what an activation before it gives is one pixel.
+fn channels_read<L: LinearShape>(network: &Network<L, ()>, op: usize) -> Vec<usize> {
+    let stage = network.stage_of(op);
+    match &network.ops()[op] {
+        Op::Linear(l) if stage.first_linear() != op => vec![l.inputs()],
+        _ => stage.channels.clone(),
+    }
+}
+
 /// Gives every layer its scale and range, the layers in `only_added` `added_frac` fraction bits.
 fn fit(
     model: &FloatModel,
@@ -199,6 +208,7 @@ fn fit(
             layer: &layers[i],
             number: i + 1,
             activation: model.network.activations_before(op),
+            channels: channels_read(&model.network, op),
             zero_sum: i == 0 && model.mean_shift,
             seen: seen(i)?,
             stretch: if i == 0 && layers.len() > 1 { stretched } else { 1.0 },

@@ -38,6 +38,7 @@ fn every_range_leaves_room_for_products_that_are_off_by_one_in_each_direction() 
                 layer,
                 number: 1,
                 activation: 0,
+                channels: vec![layer.inputs()],
                 zero_sum: false,
                 seen,
                 stretch,
@@ -257,6 +258,35 @@ proptest! {
                     prop_assert!((LEAST_ADDED_FRAC..=*frac).contains(finer), "{finer} added to {frac}");
                 }
             }
+        }
+    }
+
+    /// A flat map gives the same sums in integers as in floats, rounded once a window and not once a weight.
+    #[test]
+    fn windows_keep_their_sums(seed: u64) {
+        let model = random_graph(seed, May { linear: false, plane: true });
+        let options = calibrated(RingBits::L32);
+        let input = InputSpec { interval: options.interval, frac_bits: 12 };
+        let q = fit(&model, &options, input, LEAST_ADDED_FRAC).unwrap();
+        let specs = q.public.network.linears().map(|(_, spec)| spec.out_frac);
+        for (((op, exact), (_, rounded)), frac) in model.network.linears().zip(q.network.linears()).zip(specs) {
+            let channels = channels_read(&model.network, op);
+            let stage = model.network.stage_of(op);
+            let mut start = 0;
+            for (number, (read, of)) in stage.reads.iter().zip(channels).enumerate() {
+                let columns = if stage.first_linear() == op { read.gather.patch.pow(2) * of } else { of };
+                let scale = exp2(frac - q.public.input_fracs(op)[number]);
+                for (row, integers) in exact.weights.rows().into_iter().zip(rounded.weights.chunks(exact.inputs())) {
+                    for first in start..start + of {
+                        let window = (first..start + columns).step_by(of);
+                        let sum: f64 = window.clone().map(|i| f64::from(row[i])).sum();
+                        let of_integers: i64 = window.map(|i| integers[i]).sum();
+                        prop_assert!((sum * scale - of_integers as f64).abs() <= 0.5 + 1e-6, "{op}: {sum}");
+                    }
+                }
+                start += columns;
+            }
+            prop_assert_eq!(start, exact.inputs());
         }
     }
 }
