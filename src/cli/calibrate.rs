@@ -68,21 +68,25 @@ fn tell(report: &Calibration, console: &Console) {
 }
 
 fn tell_cells(found: &ChosenCells, console: &Console) {
-    for TriedCells { cells, loss_db, largest_loss_db, .. } in &found.tried {
+    for TriedCells { cells, largest_loss_db, loss_db_by_sigma, .. } in &found.tried {
         let cells = in_words(cells);
+        let level = |(loss, sigma): (&f64, &f64)| format!("{loss:.4} dB at noise of {sigma}");
+        let levels: Vec<String> = loss_db_by_sigma.iter().zip(&found.sigmas).map(level).collect();
         console.note(format!(
-            "{cells}: {loss_db:.4} dB lost in the mean, at most {largest_loss_db:.4}"
+            "{cells}: lost in the mean {}; at most {largest_loss_db:.4} dB of an image",
+            levels.join(", ")
         ));
     }
     let budget = found.budget_db;
     console.note(match (&found.chosen, found.finest(), &found.problem) {
         (Some(cells), ..) => {
-            format!("chosen: {}, the fewest that lose at most {budget} dB in the mean", in_words(cells))
+            format!("chosen: {}, the fewest that lose at most {budget} dB in the mean of a noise level", in_words(cells))
         }
         (None, Some(finest), _) => format!(
-            "nothing chosen: {} lose {:.4} dB in the mean, more than {budget}; `share-model` takes its default",
+            "nothing chosen: {} lose {:.4} dB in the mean of a noise level, more than {budget}; `share-model` takes \
+             its default",
             in_words(&finest.cells),
-            finest.loss_db
+            finest.worst_level_db
         ),
         (None, None, problem) => {
             let why = problem.as_deref().unwrap_or("no number of cells is possible");

@@ -55,8 +55,8 @@ pub(in crate::cli) struct Calibrate {
     /// up to it for a model that gets the noise level as an input]
     #[arg(long, value_name = "LEVELS", value_delimiter = ',', value_parser = parse_positive)]
     pub(in crate::cli) sigma: Vec<f64>,
-    /// The mean PSNR in dB that the secure computation may lose, compared with floats. The fewest cells
-    /// that keep within it are chosen for `share-model`.
+    /// The PSNR in dB that the secure computation may lose in the mean of the images at each noise level,
+    /// compared with floats. The fewest cells that keep within it are chosen for `share-model`.
     #[arg(long, default_value = "0.005", value_name = "DB", value_parser = parse_budget)]
     pub(in crate::cli) loss_budget: f64,
     /// Leave out channels whose ReLU gives 0 everywhere on all images, those of --held-out too. The results

@@ -1,5 +1,5 @@
 //! How many cells the lookup's tables need: the fewest with which the secure computation loses no more than is
-//! allowed, by the integer twin that makes its random choices.
+//! allowed at any noise level, by the integer twin that makes its random choices.
 
 use super::Calibrate;
 use super::plans::{Tables, fewest_within};
@@ -32,7 +32,7 @@ const REFERENCE: (u32, u32) = (8, 2);
 /// How many cells suffice, and what that rests on.
 #[derive(Clone, Debug, Serialize)]
 pub struct ChosenCells {
-    /// The PSNR that may be lost in the mean, dB.
+    /// The PSNR that may be lost in the mean of the images at each noise level, dB.
     pub budget_db: f64,
     /// Images whose middle was looked at.
     pub images: usize,
@@ -57,6 +57,9 @@ pub struct TriedCells {
     pub largest_loss_db: f64,
     /// The mean for each noise level.
     pub loss_db_by_sigma: Vec<f64>,
+    /// The largest of these, which the budget is for: what is gained at one level does not make up for what is lost
+    /// at another.
+    pub worst_level_db: f64,
 }
 
 impl ChosenCells {
@@ -138,7 +141,8 @@ fn middle(image: &GreyImage) -> Result<GreyImage, ImageError> {
     image.crop(Rect { top, left, height, width })
 }
 
-/// Chooses the fewest cells with which a calibrated model loses at most `budget_db` in the mean.
+/// Chooses the fewest cells with which a calibrated model loses at most `budget_db` in the mean of the images at each
+/// noise level.
 ///
 /// # Errors
 /// Those of `read`, and about an image that the model cannot take.
@@ -185,9 +189,9 @@ pub(super) fn choose<E: From<RoleError> + Send>(
         let losses = samples.par_iter().map(|sample| sample.loss(&quantised));
         let losses: Vec<f64> = losses.collect::<Result<_, _>>().map_err(RoleError::from)?;
         let of_plan = TriedCells::of(cells, &losses, found.sigmas.len());
-        let mean = of_plan.loss_db;
+        let worst = of_plan.worst_level_db;
         tried.push((at, of_plan));
-        Ok::<_, E>(Some(mean))
+        Ok::<_, E>(Some(worst))
     };
     let chosen = fewest_within(plans.len(), expected.unwrap_or(plans.len()), budget_db, loss)?;
     found.chosen = chosen.map(|at| cells(&plans[at]));
@@ -205,11 +209,14 @@ impl TriedCells {
             sum / f64::from(count.max(1))
         };
         let of_level = |level| mean(&mut losses.iter().skip(level).step_by(levels).copied());
+        let loss_db_by_sigma: Vec<f64> = (0..levels).map(of_level).collect();
+        let largest = |losses: &[f64]| losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         TriedCells {
             cells,
             loss_db: mean(&mut losses.iter().copied()),
-            largest_loss_db: losses.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-            loss_db_by_sigma: (0..levels).map(of_level).collect(),
+            largest_loss_db: largest(losses),
+            worst_level_db: largest(&loss_db_by_sigma),
+            loss_db_by_sigma,
         }
     }
 }

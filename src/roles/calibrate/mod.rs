@@ -27,8 +27,8 @@ pub struct Calibrate<'a> {
     pub sigmas: &'a [f64],
     /// Seed of the noise.
     pub seed: u64,
-    /// The PSNR in dB that the secure computation may lose in the mean of the images: the fewest cells of
-    /// tables are chosen with which it does not lose more. Not chosen if none.
+    /// The PSNR in dB that the secure computation may lose in the mean of the images at each noise level: the fewest
+    /// cells of tables are chosen with which it does not lose more. Not chosen if none.
     pub loss_budget: Option<f64>,
     /// Whether channels are left out whose ReLU gives 0 everywhere on all of the images, the held-out ones too.
     pub prune: bool,

@@ -26,7 +26,7 @@ fn lab() -> Lab {
     assert_eq!((&cells["budget_db"], &cells["images"]), (&0.005.into(), &1.into()), "{report}");
     let chosen = &cells["chosen"];
     let tried = cells["tried"].as_array().unwrap().iter().find(|tried| tried["cells"] == *chosen);
-    assert!(tried.unwrap()["loss_db"].as_f64().unwrap() <= 0.005, "{report}");
+    assert!(tried.unwrap()["worst_level_db"].as_f64().unwrap() <= 0.005, "{report}");
     assert_eq!(&lab.run(&["inspect", "net.npz", "--json"]).report()["cells"], chosen);
     lab
 }

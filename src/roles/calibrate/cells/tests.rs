@@ -70,14 +70,25 @@ fn the_fewest_cells_within_the_budget_are_chosen() {
             Cells::Width(_) => panic!("{cells}"),
         };
         let at = found.tried.iter().position(|tried| tried.cells == chosen).unwrap();
-        assert!(found.tried[at].loss_db <= budget, "{found:?}");
-        assert!(found.tried[..at].iter().all(|fewer| fewer.loss_db > budget), "{found:?}");
+        assert!(found.tried[at].worst_level_db <= budget, "{found:?}");
+        assert!(found.tried[..at].iter().all(|fewer| fewer.worst_level_db > budget), "{found:?}");
         assert!(at > 0 || bits(&chosen) == *HI_BITS.start(), "none below was tried: {found:?}");
         assert!(found.tried.iter().all(|t| t.largest_loss_db >= t.loss_db), "{found:?}");
         assert!(before.is_none_or(|before| before <= bits(&chosen)), "{found:?}");
         before = Some(bits(&chosen));
     }
     assert!(before > Some(*HI_BITS.start()), "a small budget needs more than the fewest");
+}
+
+/// Two images at three levels of noise, image by image: the level that loses most is what counts, however much the
+/// others gain.
+#[test]
+fn a_gain_at_one_level_does_not_pay_for_a_loss_at_another() {
+    let losses = [0.25, -1.0, 0.0, 0.75, -3.0, 0.25];
+    let tried = TriedCells::of(Cells::Count(8).into(), &losses, 3);
+    assert_eq!(tried.loss_db_by_sigma, [0.5, -2.0, 0.125]);
+    assert_eq!((tried.worst_level_db, tried.largest_loss_db), (0.5, 0.75));
+    assert!(tried.loss_db < 0.0, "{tried:?}");
 }
 
 /// The description says what was chosen, and `share-model` takes it unless it is told otherwise.
