@@ -135,8 +135,8 @@ pub mod api {
     pub use crate::model::{
         Cells, ChoiceError, Choices, Clamping, Doubt, Encoded, EngineKind, FloatModel, LevelMap,
         Method, ModelError, ModelFile, ModelFormat, PiecewiseChoice, PublicModel, QuantiseOptions,
-        QuantisedModel, RangeKind, Ranges, Rounding, Trained, Unfit, encode_image, load_npz,
-        load_safetensors, quantise, save_npz,
+        QuantisedModel, RangeKind, Ranges, Remedy, Rounding, Trained, Unfit, encode_image,
+        load_npz, load_safetensors, quantise, save_npz,
     };
     pub use crate::network::NetworkError;
     pub use crate::numbers::activation::Activation;

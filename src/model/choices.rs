@@ -169,8 +169,7 @@ impl Choices {
             ring: self.ring(),
             method: self.method(model)?,
             interval: self.interval.unwrap_or_else(|| match told {
-                // Levels are not scaled; noise reaches beyond black and white.
-                true => model.units.reach(1.0 + 2.0 * model.sigma / 127.5),
+                true => model.units.reach_of_noise(model.sigma),
                 false => model.units.reach(model.sigma / from),
             }),
             ranges,

@@ -2,7 +2,7 @@
 //! how many pixels may be clamped.
 
 use super::levels::MID_GREY;
-use super::{LevelMap, PublicModel};
+use super::{LevelMap, NOISE_REACH, PublicModel};
 use crate::image::GreyImage;
 use std::fmt;
 
@@ -53,22 +53,37 @@ pub struct Unfit {
     pub serves: f64,
     /// That of the image, rounded for people.
     pub sigma: f64,
-    /// The noise level from which a model must be shared so that the image fits.
-    pub needed: f64,
-    /// The input interval that this means.
+    /// What makes the image fit.
+    pub remedy: Remedy,
+    /// The input interval that holds all of its pixels.
     pub interval: f64,
+}
+
+/// What makes an image fit a model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Remedy {
+    /// Sharing the model for noise from this level on.
+    SigmaFrom(f64),
+    /// Sharing it with this input interval.
+    Interval(f64),
+    /// Other levels or another noise level: no sharing takes levels so far from 0 to 255 with this noise.
+    Levels,
 }
 
 impl std::error::Error for Unfit {}
 
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Unfit { clamped, pixels, serves, sigma, .. } = self;
-        write!(
-            f,
-            "{clamped} of {pixels} pixels lie outside the levels that the model was shared for, "
-        )?;
-        match sigma < serves {
+        let Unfit { clamped, pixels, serves, sigma, remedy, .. } = self;
+        write!(f, "{clamped} of {pixels} pixels lie ")?;
+        if *remedy == Remedy::Levels {
+            return write!(
+                f,
+                "outside 0 to 255 by more than {NOISE_REACH} times this image's noise of {sigma} grey levels"
+            );
+        }
+        write!(f, "outside the levels that the model was shared for, ")?;
+        match matches!(remedy, Remedy::SigmaFrom(_)) && sigma < serves {
             true => write!(f, "noise of {serves} grey levels or more, and this image's is {sigma}"),
             false => write!(f, "0 to 255 and a little more at this image's noise of {sigma}"),
         }
@@ -109,21 +124,31 @@ impl Fit {
     pub fn unfit(self, public: &PublicModel, levels: &LevelMap) -> Unfit {
         let own = public.sigma;
         let lowest = |interval| own / public.units.ratio_within(interval);
-        let image = if levels.noise > 0.0 { levels.noise } else { own / levels.sigma_ratio };
+        let interval = (2.0 * self.furthest).ceil() / 2.0;
+        let (image, remedy) = match public.network.reads_plane() {
+            false => (
+                own / levels.sigma_ratio,
+                Remedy::SigmaFrom(for_people(lowest(self.furthest), f64::floor)),
+            ),
+            true if public.input.interval < public.units.reach_of_noise(levels.noise) => {
+                (levels.noise, Remedy::Interval(interval))
+            }
+            true => (levels.noise, Remedy::Levels),
+        };
         Unfit {
             clamped: self.clamped,
             pixels: self.pixels,
             serves: for_people(lowest(public.input.interval), f64::ceil),
             sigma: for_people(image, f64::round),
-            needed: for_people(lowest(self.furthest), f64::floor),
-            interval: (2.0 * self.furthest).ceil() / 2.0,
+            remedy,
+            interval,
         }
     }
 }
 
 /// Two digits, more above 100.
 fn for_people(sigma: f64, round: impl Fn(f64) -> f64) -> f64 {
-    let unit = 10f64.powi((sigma.log10().floor() as i32 - 1).min(0));
+    let unit = 10f64.powi((sigma.log10().floor() as i32).saturating_sub(1).clamp(-300, 0));
     // A little, so that 10 made of thirds is 10 for `ceil` and `floor`.
     let steps = sigma / unit;
     let near = steps.round();
@@ -135,15 +160,20 @@ fn for_people(sigma: f64, round: impl Fn(f64) -> f64) -> f64 {
 /// The pixels of an image for a model, clamped to its input interval, and how many had to be.
 ///
 /// Where 0 is not mid-grey, levels may be as far below mid-grey as above it: ranges that are calibrated
-/// hold for that contrast, and not for what else the interval has room for.
+/// hold for that contrast, and not for what else the interval has room for. For the same reason a network that is told
+/// the noise takes levels as far beyond 0 to 255 as that noise reaches, though its interval has room for its highest.
 pub fn encode_image(public: &PublicModel, image: &GreyImage, levels: &LevelMap) -> Encoded {
     let mut fit = Fit::of(image.pixels().len());
-    let (highest, centre) = (public.input.interval, public.units.to_units(MID_GREY, 1.0));
-    let lowest = 2.0 * centre - highest;
+    let reach = match public.network.reads_plane() {
+        true => public.units.reach_of_noise(levels.noise),
+        false => f64::INFINITY,
+    };
+    let centre = public.units.to_units(MID_GREY, 1.0);
+    let lowest = 2.0 * centre - public.input.interval.min(reach);
     let pixel = |&grey: &f32| {
         let units = levels.to_units(f64::from(grey));
-        let (value, clamped) = public.input.encode(units.max(lowest));
-        if clamped || units < lowest {
+        let (value, clamped) = public.input.encode(units.max(lowest).min(reach));
+        if clamped || units < lowest || units > reach {
             let furthest = (units - centre).abs() + centre.abs();
             fit.note(Fit { pixels: 0, clamped: 1, furthest });
         }
@@ -155,8 +185,11 @@ pub fn encode_image(public: &PublicModel, image: &GreyImage, levels: &LevelMap) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Method, Normalisation, QuantiseOptions, quantise, random_model};
+    use super::super::{
+        Cells, Method, Normalisation, QuantiseOptions, Ranges, quantise, random_model,
+    };
     use super::*;
+    use crate::graphs::{May, random_graph};
     use crate::numbers::ring::RingBits;
 
     #[test]
@@ -194,7 +227,7 @@ mod tests {
         assert!(judge(1, Clamping::Never).is_err());
         let unfit = judge(11, Clamping::Few).unwrap_err();
         assert_eq!((unfit.clamped, unfit.pixels), (11, 1000));
-        assert_eq!((unfit.serves, unfit.sigma, unfit.needed), (10.0, 8.0, 8.0));
+        assert_eq!((unfit.serves, unfit.sigma, unfit.remedy), (10.0, 8.0, Remedy::SigmaFrom(8.0)));
     }
 
     /// Black is as far from mid-grey as white is, though 0 is black: it is not let through because
@@ -212,6 +245,58 @@ mod tests {
         }
     }
 
+    /// A network that is told the noise, for noise of up to 50.
+    fn told(interval: f64) -> PublicModel {
+        let may = May { linear: false, plane: true };
+        let model = (0..).map(|seed| random_graph(seed, may)).find(|m| m.network.reads_plane());
+        let options = QuantiseOptions {
+            ring: RingBits::L64,
+            method: Method::tables(Cells::Count(9)),
+            interval,
+            ranges: Ranges::Calibrated { margin: 2.0 },
+        };
+        quantise(&model.unwrap(), &options).unwrap().public
+    }
+
+    /// Its interval has room for the highest noise, and an image still has only that of its own.
+    #[test]
+    fn told_networks_take_levels_as_far_out_as_the_noise_reaches() {
+        let public = told(Normalisation::UNIT.reach_of_noise(50.0));
+        let image = |grey: f32| GreyImage::new(1, 2, vec![grey, 100.0]).unwrap();
+        for sigma in [0.0, 5.0, 50.0] {
+            let levels = public.levels(sigma);
+            let judge = |grey| {
+                let encoded = encode_image(&public, &image(grey), &levels);
+                encoded.fit.judge(Clamping::Few, &public, &levels)
+            };
+            let reach = 5.0 * sigma as f32;
+            for inside in [-reach + 0.1, 0.5, 255.0 + reach - 0.1] {
+                assert_eq!(judge(inside), Ok(()), "{inside} with noise of {sigma}");
+            }
+            for outside in [-reach - 0.5, 255.5 + reach] {
+                let unfit = judge(outside).unwrap_err();
+                assert_eq!((unfit.clamped, unfit.sigma), (1, sigma), "{outside}");
+                assert_eq!(unfit.remedy, Remedy::Levels);
+            }
+        }
+    }
+
+    /// A narrow interval is the owner's choice, and another one is the remedy.
+    #[test]
+    fn told_networks_say_which_interval_holds_an_image() {
+        let public = told(1.5);
+        let levels = public.levels(50.0);
+        let judge = |public: &PublicModel| {
+            let image = GreyImage::new(1, 2, vec![255.0 + 200.0, 100.0]).unwrap();
+            let encoded = encode_image(public, &image, &levels);
+            encoded.fit.judge(Clamping::Few, public, &levels)
+        };
+        let unfit = judge(&public).unwrap_err();
+        assert_eq!(unfit.remedy, Remedy::Interval(2.0));
+        assert!(unfit.to_string().contains("the model was shared for"), "{unfit}");
+        assert_eq!(judge(&told(2.0)), Ok(()));
+    }
+
     #[test]
     fn levels_for_people() {
         assert_eq!(for_people(2.345_67, f64::floor), 2.3);
@@ -219,5 +304,6 @@ mod tests {
         assert_eq!(for_people(10.0 + 1e-12, f64::ceil), 10.0);
         assert_eq!(for_people(123.4, f64::floor), 123.0);
         assert_eq!(for_people(f64::INFINITY, f64::floor), f64::INFINITY);
+        assert_eq!(for_people(0.0, f64::floor), 0.0);
     }
 }

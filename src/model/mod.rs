@@ -48,7 +48,7 @@ pub use choices::{ChoiceError, Choices, PiecewiseChoice, RangeKind};
 pub(crate) use description::formula;
 pub use description::{Conv, Cut, Description, From as LayerFrom, Layer, PixelOrder, Weights};
 pub use file::{ModelFile, ModelFormat};
-pub use fit::{Clamping, Encoded, Fit, Unfit, encode_image};
+pub use fit::{Clamping, Encoded, Fit, Remedy, Unfit, encode_image};
 #[cfg(feature = "train")]
 pub(crate) use float::cell_widths;
 pub use float::{FloatLinear, FloatModel, Kept, Span};
@@ -89,6 +89,10 @@ pub struct Normalisation {
     pub grey_per_unit: f64,
 }
 
+/// How far noise reaches beyond black and white, in standard deviations: Gaussian noise goes further once in 3.5 million
+/// times.
+pub const NOISE_REACH: f64 = 5.0;
+
 /// From the middle of the grey levels 0 to 255 to their ends.
 const HALF_SPAN: f64 = 127.5;
 
@@ -109,6 +113,12 @@ impl Normalisation {
     /// `sigma_ratio`.
     pub fn reach(self, sigma_ratio: f64) -> f64 {
         (self.off_centre() + HALF_SPAN * sigma_ratio) / self.grey_per_unit
+    }
+
+    /// How far from 0 grey levels reach in network units that noise of `sigma` grey levels was added to and that are
+    /// not scaled: 0 to 255, and [`NOISE_REACH`] times the noise beyond.
+    pub fn reach_of_noise(self, sigma: f64) -> f64 {
+        self.reach(1.0 + NOISE_REACH * sigma / HALF_SPAN)
     }
 
     /// The largest ratio at which grey levels 0 to 255 stay within `interval`; the inverse of

@@ -1,7 +1,7 @@
 //! What to do with images that the model was not shared for, and in the clear with what does not go.
 
 use super::{Code, Failure};
-use crate::model::Unfit;
+use crate::model::{Remedy, Unfit};
 use crate::roles::PlainError;
 
 impl From<PlainError> for Failure {
@@ -24,15 +24,25 @@ impl From<PlainError> for Failure {
 
 /// How a model is shared that holds all pixels.
 pub(in crate::cli) fn of_gateway(e: &Unfit) -> String {
-    format!("share the model with `share-model --sigma-from {}`", e.needed)
+    with_flag(e, |flag| format!("share the model with `share-model {flag}`"))
 }
 
 /// The same for a user, whose model others share.
 pub(in crate::cli) fn of_user(e: &Unfit) -> String {
-    format!("have the model shared with `share-model --sigma-from {}`", e.needed)
+    with_flag(e, |flag| format!("have the model shared with `share-model {flag}`"))
 }
 
 /// The same in the clear, where nothing is shared.
 pub(in crate::cli) fn of_plain(e: &Unfit) -> String {
-    format!("use --sigma-from {}", e.needed)
+    with_flag(e, |flag| format!("use {flag}"))
+}
+
+fn with_flag(e: &Unfit, how: impl Fn(String) -> String) -> String {
+    match e.remedy {
+        Remedy::SigmaFrom(sigma) => how(format!("--sigma-from {sigma}")),
+        Remedy::Interval(units) => how(format!("--interval {units}")),
+        Remedy::Levels => {
+            "check that black is 0 and white 255, and that --sigma is its noise".into()
+        }
+    }
 }

@@ -91,6 +91,32 @@ fn less_noise_is_refused_and_sigma_from_serves_it() {
     assert!((plain - secure).abs() < 0.1, "{plain} and {secure} dB");
 }
 
+/// A network that is told the noise takes what its highest noise brings, unclipped, and of little noise no levels that
+/// this cannot explain, though its interval has room for them.
+#[test]
+fn told_networks_take_the_levels_that_the_noise_explains() {
+    let lab = Lab::new();
+    let told = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/default.npz");
+    lab.run(&["share-model", told, "--keys", KEYS, "--out", "model"]).done();
+    lab.picture("most.npy", &add_gaussian(&scan(), 75.0, 3).unwrap());
+    let report = share(&lab, &["most.npy"], "most", &["--sigma", "75", "--strict"]).report();
+    assert_eq!(number(&report["images"][0], "pixels_clamped"), 0.0);
+
+    let bright = scan().into_pixels().iter().map(|grey| 1.5 * grey).collect();
+    lab.picture("bright.npy", &GreyImage::new(SIZE.0, SIZE.1, bright).unwrap());
+    let words = [
+        "bright.npy",
+        "of 1760 pixels lie outside 0 to 255 by more than 5 times this image's noise of 5 grey levels",
+        "check that black is 0 and white 255, and that --sigma is its noise, or add --clamp",
+    ];
+    share(&lab, &["bright.npy"], "img", &["--sigma", "5"]).refused_once(INPUT, &words);
+    share(&lab, &["bright.npy"], "img", &["--sigma", "50"]).done();
+    let narrow =
+        ["denoise", "most.npy", "--model", told, "--sigma", "75", "--twin", "--out", "x.png"];
+    let refused = lab.run(&[&narrow[..], &["--interval", "1"]].concat());
+    refused.refused_once(INPUT, &["the model was shared for", "use --interval 2"]);
+}
+
 /// The plaintext twin and the demo refuse as the gateway does; the demo shares the model for its own
 /// noise.
 #[test]
