@@ -286,9 +286,14 @@ const LARGEST_RANGE: u32 = 10;
 pub(super) const KINK: f64 = 0.5;
 /// Fraction bits of the slopes of a ReLU's table of 2^hi cells, which its input has fewer than its result. All slopes
 /// are 0 or 1 but those of the two cells at the kink, for which 1/8 and 7/8 would be best. In up to 128 cells these
-/// cost most, so slopes are multiples of 1/8; in more cells the rounding of the input does, so they are not.
+/// cost most, so slopes are multiples of 1/8; in more cells the rounding of the input does, so they are not, and from
+/// 512 cells on the input is as fine as the result.
 fn slope_bits(hi: u32) -> u32 {
-    if hi <= 7 { 3 } else { 1 }
+    match hi {
+        ..=7 => 3,
+        8 => 1,
+        _ => 0,
+    }
 }
 
 /// The slope of the cell below the kink of a ReLU; that of the cell above it is 1 less this.
@@ -326,4 +331,33 @@ fn piecewise_scales(ring: RingBits, below: Below, range_bits: u32, out_frac: u32
     let input_frac = input_bits.saturating_sub(1 + range_bits);
     let coeff_frac = base.value_frac() - 2 * input_frac;
     Scales { ring_bits: ring.bits(), range_bits, input_bits, coeff_frac, out_frac }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The finer the cells, the finer the input; from 512 cells on it is as fine as the result, and every value but
+    /// those in the two cells at the kink comes out as it went in.
+    #[test]
+    fn fine_tables_of_relu_lose_nothing_beside_their_kink() {
+        const OUT_FRAC: u32 = 16;
+        for (hi, input_bits) in [(7, 14), (8, 16), (9, 17), (10, 17), (12, 17)] {
+            let method = Method::tables(Cells::Count(hi));
+            let spec = method.spec(0, RingBits::L32, Nonlinearity::Relu, (0, 1.0), OUT_FRAC);
+            let Ok(ActivationSpec::Lookup(table)) = spec else { panic!("{spec:?}") };
+            assert_eq!(table.input_bits(), input_bits, "2^{hi} cells");
+            if input_bits < 1 + OUT_FRAC {
+                continue;
+            }
+            // The kink is half a cell above 0, and a mask moves where cells end by up to a cell.
+            let cell = 1i64 << table.lo;
+            for x in [-60_000, -cell - cell / 2, 2 * cell, 2 * cell + 1, 20_011, 65_000] {
+                for rho_lo in 0..1 << table.lo {
+                    let found = table.eval_masked(x as u64 & low_mask(input_bits), rho_lo);
+                    assert_eq!(found, (x - cell / 2).max(0), "{x} in 2^{hi} cells");
+                }
+            }
+        }
+    }
 }

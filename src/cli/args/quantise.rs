@@ -37,8 +37,9 @@ pub(in crate::cli) struct Quantise {
     #[arg(help_heading = "Quantisation", long, value_name = "NAME")]
     pub(in crate::cli) piecewise: Option<PiecewiseChoice>,
     /// The lowest noise level, in 8-bit grey levels, of the images to be denoised. The lower it is, the
-    /// further the levels 0 to 255 are spread and the more material the first layer needs [default: two
-    /// fifths of the model's own level, so 10 for 25]
+    /// further the levels 0 to 255 are spread and the more material the first layer needs. A model that is
+    /// told the noise of each image serves all up to its highest anyway [default: two fifths of the
+    /// model's own level, so 10 for 25]
     #[arg(help_heading = "Quantisation", long, value_name = "LEVELS", value_parser = parse_positive, conflicts_with = "interval")]
     pub(in crate::cli) sigma_from: Option<f64>,
     /// Largest input magnitude in network units, instead of --sigma-from.

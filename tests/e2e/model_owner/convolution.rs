@@ -4,8 +4,8 @@ use crate::common::{KEYS, Lab, clean_crop, conv, difference, noisy_crop, reports
 use ppdenoise::image::GreyImage;
 
 const SIZE: (usize, usize) = (31, 42);
-/// Bytes that each server sends for an activation of the lookup: its packed input, c and e, V.
-const LOOKUP_BYTES: f64 = 14.0 / 8.0 + 12.0;
+/// Bytes that each server sends for an activation of the lookup in 512 cells: its packed input, c and e, V.
+const LOOKUP_BYTES: f64 = 17.0 / 8.0 + 12.0;
 
 /// A lab with the calibrated model `net.npz` and a noisy image.
 fn lab() -> Lab {
