@@ -128,8 +128,8 @@ pub mod api {
     pub use crate::image::dicom::Window;
     pub use crate::image::metrics::{MetricsError, Quality, psnr, quality, ssim};
     pub use crate::image::{
-        Depth, GreyImage, ImageError, ImageFormat, NoiseSeed, Poisson, Raster, Rect, add_gaussian,
-        add_poisson, estimate_sigma,
+        Depth, GreyImage, ImageError, ImageFormat, Implausible, NoiseSeed, Poisson, Raster, Rect,
+        add_gaussian, add_poisson, estimate_sigma,
     };
     pub use crate::material::Origin;
     pub use crate::model::{
@@ -143,12 +143,12 @@ pub mod api {
     pub use crate::numbers::ring::RingBits;
     pub use crate::roles::{
         Arithmetic, Calibrate, CalibratedLayer, Calibration, ChosenCells, Deal, Dealer, DealtSet,
-        Denoise, Denoised, Event, Gateway, GatewayError, MaterialError, ModelOwner, NewKeys,
-        Observer, PeerFacts, Phase, Picture, PlainError, Receiver, ReceiverError, Reconstruct,
-        ReconstructReport, Reconstructed, ResultOf, RoleError, Server, SetFound, Shard,
-        ShareImages, ShareModel, ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Size,
-        Threads, TriedCells, Verification, Verify, VerifyError, Wanted, calibrate, denoise,
-        in_one_line, make_keys, read_public, verify,
+        Denoise, Denoised, Event, Gateway, GatewayError, Implausibility, MaterialError, ModelOwner,
+        NewKeys, Observer, PeerFacts, Phase, Picture, PlainError, Plausibility, Receiver,
+        ReceiverError, Reconstruct, ReconstructReport, Reconstructed, ResultOf, RoleError, Server,
+        SetFound, Shard, ShareImages, ShareModel, ShareReport, SharedLayer, SharedModel,
+        SharedPlane, Silent, Size, Threads, TriedCells, Verification, Verify, VerifyError, Wanted,
+        calibrate, denoise, in_one_line, make_keys, read_public, verify,
     };
     pub use crate::roles::{images, inspect, models, one_cloud, server};
     pub use crate::wire;

@@ -6,7 +6,7 @@ use crate::files::container::envelope::{NOTE_UNIT, OpenFrom, SealTo, open_note, 
 use crate::ids::ImageId;
 use crate::ids::codec::SMALL_LIMIT;
 use crate::ids::codec::{decode_small, encode_small};
-use crate::image::{Depth, ImageFormat, Tiling};
+use crate::image::{Depth, ImageFormat, Sketch, Tiling};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -23,6 +23,8 @@ pub struct Note {
     pub channel: Option<Channel>,
     /// Which tile of which larger image this is, if it is one.
     pub tile: Option<Tile>,
+    /// A sketch of the noisy picture, by which the receiver judges what was taken away.
+    pub sketch: Sketch,
     /// What the file's format says beside the pixels, opaque here; at most [`Note::MAX_HEADERS`].
     pub headers: Vec<u8>,
 }
@@ -92,7 +94,7 @@ impl Note {
     /// The most bytes of headers.
     pub const MAX_HEADERS: usize = 62 << 10;
 
-    /// Seals the note for an image. Every note without headers is of one length.
+    /// Seals the note for an image. Every note without headers of an image of one size is of one length.
     ///
     /// # Errors
     /// As [`seal_note`]; [`FormatError::NoteTooLong`] beyond the limits.
@@ -109,7 +111,7 @@ impl Note {
         Note::from_padded(&bytes).ok_or(NoteError::Malformed)
     }
 
-    /// Length of the fields (u32), the fields, zeros.
+    /// Length of the fields (u32), the fields, zeros up to a [`NOTE_UNIT`]; then the sketch in the same way.
     fn padded(&self) -> Result<Zeroizing<Vec<u8>>, FormatError> {
         if self.name.len() > Note::MAX_NAME || self.headers.len() > Note::MAX_HEADERS {
             return Err(FormatError::NoteTooLong { limit: Note::MAX_HEADERS });
@@ -123,23 +125,28 @@ impl Note {
         let (name, headers) = (self.name.as_str(), self.headers.as_slice());
         let fields = (name, self.format.extension(), bits(self.depth), channel, tile, headers);
         let fields = Zeroizing::new(encode_small(&fields).map_err(|_| too_long())?);
-        let length = (size_of::<u32>() + fields.len()).next_multiple_of(NOTE_UNIT);
+        let sketch = Zeroizing::new(self.sketch.to_bytes());
+        let length = padded_length(fields.len()) + padded_length(sketch.len());
         let mut bytes = Zeroizing::new(Vec::with_capacity(length));
-        bytes.extend_from_slice(&(fields.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&fields);
-        bytes.resize(length, 0);
+        for part in [&fields, &sketch] {
+            let end = bytes.len() + padded_length(part.len());
+            bytes.extend_from_slice(&(part.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(part);
+            bytes.resize(end, 0);
+        }
         Ok(bytes)
     }
 
-    /// A note as it is before sealing; nothing for what is none. Takes at most 64 KiB of memory.
+    /// A note as it is before sealing; nothing for what is none. Takes at most 64 KiB of memory and as much as
+    /// there are bytes.
     pub fn from_padded(bytes: &[u8]) -> Option<Note> {
-        let (length, rest) = bytes.split_first_chunk::<4>()?;
-        let length = u32::from_le_bytes(*length) as usize;
-        if length > SMALL_LIMIT {
+        let (fields, rest) = split_part(bytes)?;
+        let (sketch, rest) = split_part(rest)?;
+        if fields.len() > SMALL_LIMIT || !rest.is_empty() {
             return None;
         }
         let (name, extension, bits, channel, tile, headers) =
-            decode_small::<Fields>(rest.get(..length)?).ok()?;
+            decode_small::<Fields>(fields).ok()?;
         let tile = match tile {
             Some((group, numbers)) => Some(Tile::of(ImageId::from_bytes(group), numbers)?),
             None => None,
@@ -153,6 +160,7 @@ impl Note {
             tile,
             name,
             headers,
+            sketch: Sketch::from_bytes(sketch)?,
         };
         let channel = note.channel.is_none_or(|channel| channel.index < 3);
         let group = |tile: Tile| note.channel.is_none_or(|channel| channel.group == tile.group);
@@ -160,6 +168,21 @@ impl Note {
         let name = note.name.is_empty() || is_base_name(&note.name);
         (channel && name && note.headers.len() <= Note::MAX_HEADERS).then_some(note)
     }
+}
+
+/// Bytes of a part of so many bytes with its length and zeros.
+fn padded_length(bytes: usize) -> usize {
+    (size_of::<u32>() + bytes).next_multiple_of(NOTE_UNIT)
+}
+
+/// The first part of a note, and what comes behind its zeros.
+fn split_part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let length = u32::from_le_bytes(*length) as usize;
+    if length > rest.len() {
+        return None;
+    }
+    Some((&rest[..length], bytes.get(padded_length(length)..)?))
 }
 
 fn bits(depth: Depth) -> u8 {
@@ -202,7 +225,12 @@ mod tests {
         let channel = Some(Channel { group, index: 2 });
         let (format, depth) = (ImageFormat::Tiff, Depth::Sixteen);
         let headers = vec![5; headers];
-        Note { name: name.into(), format, depth, channel, tile: tile(), headers }
+        let sketch = sketch((64, 64));
+        Note { name: name.into(), format, depth, channel, tile: tile(), sketch, headers }
+    }
+
+    fn sketch(size: (usize, usize)) -> Sketch {
+        Sketch::of(size, vec![3.0; size.0 * size.1], 25.0, [1; 32])
     }
 
     fn tile() -> Option<Tile> {
@@ -215,13 +243,19 @@ mod tests {
     fn a_note_says_what_was_said_and_its_length_nothing() {
         for name in ["", "a", "Jürgen Müller 1961-02-03.tif", &"x".repeat(255)] {
             let bytes = note(name, 0).padded().unwrap();
-            assert_eq!(bytes.len(), NOTE_UNIT, "the same for every name");
+            assert_eq!(bytes.len(), 2 * NOTE_UNIT, "the same for every name");
             assert!(Note::from_padded(&bytes) == Some(note(name, 0)));
         }
         let longest = note(&"x".repeat(255), Note::MAX_HEADERS).padded().unwrap();
         assert!(Note::from_padded(&longest).unwrap().headers.len() == Note::MAX_HEADERS);
         assert!(note("a", Note::MAX_HEADERS + 1).padded().is_err());
         assert!(note(&"x".repeat(256), 0).padded().is_err());
+        let mut picture = note("a", 0);
+        picture.sketch = sketch((512, 512));
+        assert_eq!(
+            picture.padded().unwrap().len(),
+            NOTE_UNIT + padded_length(Sketch::bytes((512, 512)))
+        );
         assert_eq!(format!("{:?}", note("Miller", 3)), "Note(..)");
     }
 

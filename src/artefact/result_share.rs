@@ -13,7 +13,8 @@ use crate::files::keys::{PublicKey, SecretKey};
 use crate::files::output::OutputFile;
 use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, Role, SessionId};
-use crate::model::{Normalisation, decode_sums};
+use crate::image::{Residual, Sketch};
+use crate::model::{LevelMap, Normalisation, decode_sums};
 use crate::network::{Border, Gather, PatchGrid};
 use crate::numbers::fixed::shrink;
 use crate::numbers::ring::{Ring, RingBits};
@@ -65,14 +66,29 @@ pub(crate) fn decoding(public: &PublicModelFile, levels: Levels) -> Decoding {
 pub struct Reconstruction {
     /// Rows and columns.
     pub size: (usize, usize),
-    /// Grey levels, row-major, neither rounded nor clipped.
-    pub grey: Vec<f64>,
+    /// Network units, row-major.
+    units: Vec<f64>,
+    /// How they become grey levels.
+    map: LevelMap,
     /// The image's id.
     pub image_id: ImageId,
     /// The session that computed it.
     pub session_id: SessionId,
     /// The gateway's note, still sealed; empty if there is none.
     pub note: Vec<u8>,
+}
+
+impl Reconstruction {
+    /// Grey levels, row-major, neither rounded nor clipped.
+    pub fn grey(&self) -> impl Iterator<Item = f64> {
+        self.units.iter().map(|&units| self.map.to_grey(units))
+    }
+
+    /// The residual, estimated from a sketch of the noisy picture; nothing if that is of another size.
+    pub fn residual(&self, sketch: &Sketch) -> Option<Residual> {
+        let units = self.map.units;
+        sketch.residual(self.size, self.units.iter().map(|&value| units.to_level(value)))
+    }
 }
 
 /// A result share's fields and its note, still sealed, without its elements; `servers` as for
@@ -189,9 +205,8 @@ fn combine<R: Ring>(
     let sums = share::combine(&first, &second);
     let units = Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit };
     let map = level_map(&decode.levels, units);
-    let decoded =
-        decode_sums(&sums, &grid, &decode.window, (decode.frac_bits, decode.dropped_bits));
-    let grey = decoded.iter().map(|&u| map.to_grey(u)).collect();
+    let scale = (decode.frac_bits, decode.dropped_bits);
+    let units = decode_sums(&sums, &grid, &decode.window, scale);
     let (image_id, session_id) = (fields.image_id, fields.session_id);
-    Ok(Reconstruction { size, grey, image_id, session_id, note })
+    Ok(Reconstruction { size, units, map, image_id, session_id, note })
 }

@@ -6,6 +6,7 @@ use super::failure::{Failure, refused, unfit};
 use super::files::{check_streams, overwrite};
 use super::levels::tell_clamped;
 use super::output::{Console, bytes, peak_memory, print_json};
+use super::plausible::{Residual, tell_implausible};
 use super::server_side::Watcher;
 use crate::files::Place;
 use crate::kernels;
@@ -43,6 +44,8 @@ struct Entry {
     slots: usize,
     /// From the agreement on the first slot to the last result.
     online_seconds: f64,
+    #[serde(flatten)]
+    residual: Residual,
 }
 
 impl From<Brought> for Entry {
@@ -55,6 +58,7 @@ impl From<Brought> for Entry {
             sigma: image.sigma,
             slots: image.slots,
             online_seconds: image.online_seconds,
+            residual: image.plausibility.into(),
         }
     }
 }
@@ -108,6 +112,7 @@ fn errand(args: &Args) -> Result<Errand<'_>, Failure> {
         colour: args.color,
         levels: args.met.levels()?,
         clamping: args.clamp.clamping(),
+        implausibility: args.plausible.implausibility(),
         goal,
     })
 }
@@ -139,6 +144,7 @@ impl Observer for Shown<'_> {
             Event::Estimated { sigma, .. } => {
                 console.note(format!("estimated noise: {sigma:.2} grey levels"));
             }
+            Event::Implausible { file, found } => tell_implausible(file, &found, console),
             Event::Clamped { unfit: e, .. } => tell_clamped(&e, &unfit::of_user(&e), console),
             Event::Making { size: (height, width), slots, bytes: needed } => console.note(format!(
                 "making {slots} slot(s) for {height}x{width} images: {} at each end",

@@ -60,6 +60,7 @@ fn request(args: &Demo, console: &Console) -> Result<Request, Failure> {
         sigma: args.sigma,
         seed: args.seed,
         clamping: args.clamp.clamping(),
+        implausibility: args.plausible.implausibility(),
         out: args.out.clone(),
         keep: args.keep,
     })

@@ -8,6 +8,7 @@ use super::files::{
 };
 use super::levels::tell_clamped;
 use super::output::{Console, print_json};
+use super::plausible::{Residual, tell_implausible};
 use super::server_side::phase_name;
 use super::share_model::quantise_options;
 use crate::files::Place;
@@ -30,6 +31,8 @@ struct Report {
     /// Of each channel of each frame: with `--sigma auto` they differ.
     sigmas: Vec<f64>,
     seconds: f64,
+    #[serde(flatten)]
+    residual: Residual,
     #[serde(flatten)]
     quality: Option<QualityReport>,
 }
@@ -83,9 +86,11 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
             None => Arithmetic::Float { model: &model, stand_in: args.activation },
         },
         levels: args.met.levels()?,
+        implausibility: args.plausible.implausibility(),
     };
     let started = Instant::now();
-    let Denoised { image: denoised, sigmas } = roles::denoise(&request, &mut Shown(console))?;
+    let Denoised { image: denoised, sigmas, plausibility } =
+        roles::denoise(&request, &mut Shown(console))?;
     let arithmetic = match args.twin {
         true => {
             let rounding = if args.twin_seed.is_some() { ", random choices" } else { "" };
@@ -106,7 +111,14 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     if args.common.json {
         print_json(
             "ppdenoise.denoise.v1",
-            &Report { arithmetic, sigma: sigmas[0], sigmas, seconds, quality },
+            &Report {
+                arithmetic,
+                sigma: sigmas[0],
+                sigmas,
+                seconds,
+                residual: plausibility.into(),
+                quality,
+            },
         )?;
     }
     Ok(())
@@ -132,6 +144,7 @@ impl Observer for Shown<'_> {
             Event::Estimated { sigma, .. } => {
                 self.0.note(format!("estimated noise: {sigma:.2} grey levels"));
             }
+            Event::Implausible { file, found } => tell_implausible(file, &found, self.0),
             Event::Clamped { unfit: e, .. } => tell_clamped(&e, &unfit::of_plain(&e), self.0),
             // Of the other roles.
             _ => {}

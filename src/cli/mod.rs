@@ -32,6 +32,7 @@ mod levels;
 mod manual;
 mod metrics;
 mod output;
+mod plausible;
 mod prepare;
 mod reconstruct;
 mod reproduce;

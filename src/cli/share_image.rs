@@ -130,7 +130,7 @@ impl Observer for Teller<'_> {
         match event {
             Event::Phase(phase) => console.phase(&phase_name(phase)),
             Event::NoReceiver { file } => console.note(format!(
-                "note: there is no '{}': names, formats and depths do not travel to the receiver",
+                "note: there is no '{}': names, formats and depths do not travel to the receiver, and results are not judged",
                 file.display()
             )),
             Event::Estimated { sigma, .. } => {

@@ -22,6 +22,7 @@ mod noise_level;
 mod poisson;
 mod raster;
 pub(crate) mod read;
+mod residual;
 mod scan;
 pub(crate) mod write;
 
@@ -35,6 +36,7 @@ pub use noise_level::estimate_sigma;
 pub use poisson::Poisson;
 pub use raster::{Depth, Raster};
 pub use read::reader::RowReader;
+pub use residual::{Implausible, Residual, Sketch};
 pub use scan::cutter::Cutter;
 pub use scan::joiner::Joiner;
 pub use scan::tiling::{Cut, Tiling};

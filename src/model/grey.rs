@@ -5,8 +5,17 @@ use super::{
     Clamping, Encoded, FloatModel, LevelMap, ModelError, QuantisedModel, Rounding, TwinInput,
     Unfit, decode_sums, encode_image, run_twin,
 };
-use crate::image::GreyImage;
+use crate::image::{GreyImage, Residual};
 use crate::numbers::ring::{Ring, RingBits};
+
+/// A denoised image, and what was taken away.
+#[derive(Clone, Debug)]
+pub struct DenoisedGrey {
+    /// Grey levels, neither rounded nor clipped.
+    pub image: GreyImage,
+    /// The noisy image less the denoised one, on the scale on which the network works.
+    pub residual: Residual,
+}
 
 impl FloatModel {
     /// Denoises grey levels in float32; `activation` is applied to a batch of pre-activations in place,
@@ -21,14 +30,16 @@ impl FloatModel {
         levels: &LevelMap,
         activation: &dyn Fn(&mut [f32]),
         progress: &mut dyn FnMut(f64),
-    ) -> Result<GreyImage, ModelError> {
+    ) -> Result<DenoisedGrey, ModelError> {
         let units = image.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
         let size = (image.height(), image.width());
         let plane = self.plane(levels.noise);
         let out = self.denoise_at(&units, size, plane, activation, progress)?;
         let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
-        Ok(GreyImage::new(size.0, size.1, grey)?)
+        let level = |&units: &f32| self.units.to_level(units.into());
+        let residual = Residual::of(size, units.iter().map(level), out.iter().map(level));
+        Ok(DenoisedGrey { image: GreyImage::new(size.0, size.1, grey)?, residual })
     }
 }
 
@@ -60,7 +71,7 @@ impl QuantisedModel {
         levels: &LevelMap,
         rounding: Rounding,
         progress: &mut dyn FnMut(f64),
-    ) -> Result<GreyImage, ModelError> {
+    ) -> Result<DenoisedGrey, ModelError> {
         match self.public.ring {
             RingBits::L32 => self.denoise_in::<u32>(encoded, size, levels, rounding, progress),
             RingBits::L64 => self.denoise_in::<u64>(encoded, size, levels, rounding, progress),
@@ -74,7 +85,7 @@ impl QuantisedModel {
         levels: &LevelMap,
         rounding: Rounding,
         progress: &mut dyn FnMut(f64),
-    ) -> Result<GreyImage, ModelError> {
+    ) -> Result<DenoisedGrey, ModelError> {
         let public = &self.public;
         let input = TwinInput { image: &encoded.pixels, size, plane: encoded.plane };
         let mut choices = rounding.choices::<R>();
@@ -85,6 +96,8 @@ impl QuantisedModel {
         let scale = (public.output_frac(), dropped);
         let units = decode_sums(&sums, &public.network.grid(size)?, window, scale);
         let grey = units.iter().map(|&u| levels.to_grey(u) as f32).collect();
-        Ok(GreyImage::new(size.0, size.1, grey)?)
+        let denoised = units.iter().map(|&u| public.units.to_level(u));
+        let residual = Residual::of(size, public.working_levels(&encoded.pixels), denoised);
+        Ok(DenoisedGrey { image: GreyImage::new(size.0, size.1, grey)?, residual })
     }
 }

@@ -1,7 +1,7 @@
 //! How the grey levels of an image become network units, and come back.
 
 use super::{FloatModel, Normalisation, PublicModel};
-use crate::image::Poisson;
+use crate::image::{GreyImage, Poisson, Residual};
 
 /// The middle of the grey levels 0 to 255.
 pub(super) const MID_GREY: f64 = 127.5;
@@ -21,6 +21,13 @@ pub struct Trained {
 const SAMPLED: [f64; 4] = [1.0 / 16.0, 0.25, 0.5, 1.0];
 
 impl Trained {
+    /// The standard deviation of an image's noise in the levels that the network works on
+    /// ([`Normalisation::to_level`]): the model's, which other noise is scaled to, or the image's own where the
+    /// network is told of it.
+    pub fn working_noise(&self, levels: &LevelMap) -> f64 {
+        if self.reads_plane { levels.noise } else { self.sigma }
+    }
+
     /// Noise levels, in grey levels, that stand for all that the model is to see where nobody names any: its own,
     /// which images of other noise are scaled to, or several from hardly any to the most it was trained on, if it
     /// is told the noise of each image.
@@ -87,6 +94,16 @@ impl LevelMap {
     }
 }
 
+impl LevelMap {
+    /// The residual of a noisy image, less its denoised network units, in the levels that the network works on.
+    pub fn residual(&self, noisy: &GreyImage, denoised: &[f64]) -> Residual {
+        let level = |units| self.units.to_level(units);
+        let noisy_levels = noisy.pixels().iter().map(|&v| level(self.to_units(v.into())));
+        let size = (noisy.height(), noisy.width());
+        Residual::of(size, noisy_levels, denoised.iter().map(|&units| level(units)))
+    }
+}
+
 impl FloatModel {
     /// How grey levels with noise of `sigma` become the model's units.
     pub fn levels(&self, sigma: f64) -> LevelMap {
@@ -104,6 +121,12 @@ impl PublicModel {
     /// As [`FloatModel::levels`].
     pub fn levels(&self, sigma: f64) -> LevelMap {
         LevelMap::for_noise(self.trained(), sigma)
+    }
+
+    /// The levels that encoded pixels stand for ([`Normalisation::to_level`]).
+    pub fn working_levels(&self, encoded: &[i64]) -> impl Iterator<Item = f64> {
+        let (units, scale) = (self.units, f64::from(self.input.frac_bits).exp2());
+        encoded.iter().map(move |&value| units.to_level(value as f64 / scale))
     }
 
     /// As [`FloatModel::trained`].

@@ -48,10 +48,12 @@ pub use choices::{ChoiceError, Choices, PiecewiseChoice, RangeKind};
 pub(crate) use description::formula;
 pub use description::{Conv, Cut, Description, From as LayerFrom, Layer, PixelOrder, Weights};
 pub use file::{ModelFile, ModelFormat};
+
 pub use fit::{Clamping, Encoded, Fit, Remedy, Unfit, encode_image};
 #[cfg(feature = "train")]
 pub(crate) use float::cell_widths;
 pub use float::{FloatLinear, FloatModel, Kept, Span};
+pub use grey::DenoisedGrey;
 pub use import::{Family, ImportError, Imported};
 pub use levels::{LevelMap, Trained};
 pub use load::Tensor;
@@ -135,6 +137,12 @@ impl Normalisation {
     /// The inverse of [`Normalisation::to_units`].
     pub fn to_grey(self, units: f64, sigma_ratio: f64) -> f64 {
         units * self.grey_per_unit / sigma_ratio + self.mid_grey
+    }
+
+    /// The level, counted from mid-grey, that the network works on: its unit in grey levels of images whose noise is
+    /// the model's. Levels of an image with other noise are scaled before, and Poisson noise is stabilised.
+    pub fn to_level(self, units: f64) -> f64 {
+        units * self.grey_per_unit + self.mid_grey - levels::MID_GREY
     }
 }
 

@@ -12,8 +12,8 @@ use super::training::TrainingError;
 use crate::artefact::{ArtefactError, PairError};
 use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
-use crate::image::ImageError;
 use crate::image::metrics::MetricsError;
+use crate::image::{ImageError, Implausible};
 use crate::model::{ModelError, Unfit};
 use crate::network::NetworkError;
 #[cfg(feature = "train")]
@@ -49,6 +49,9 @@ pub enum RoleError {
     /// The image.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A result that takes away more than the noise told.
+    #[error(transparent)]
+    Implausible(#[from] Implausible),
     /// A file of which nothing is told.
     #[error(transparent)]
     Inspect(#[from] InspectError),

@@ -29,8 +29,10 @@ pub mod models;
 mod observer;
 pub mod one_cloud;
 mod plain;
+mod plausible;
 mod receiver;
 pub mod server;
+mod settle;
 mod shard;
 mod threads;
 #[cfg(feature = "train")]
@@ -46,6 +48,7 @@ pub use gateway::{Gateway, GatewayError, Picture, ShareImages, ShareReport, Shar
 pub use model_owner::{ModelOwner, ShareModel, SharedLayer, SharedModel};
 pub use observer::{Event, Observer, PeerFacts, Phase, SetFound, Silent};
 pub use plain::{Arithmetic, Denoise, Denoised, denoise};
+pub use plausible::{Implausibility, Plausibility};
 pub use receiver::{
     Receiver, ReceiverError, Reconstruct, ReconstructReport, Reconstructed, ResultOf,
 };

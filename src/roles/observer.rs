@@ -7,7 +7,7 @@ use super::receiver::Reconstructed;
 use super::server::{EraseReport, ImageReport, InputError, MakeReport, ServeReport};
 use crate::artefact::{NoteError, Unguarded};
 use crate::ids::{Fingerprint, ImageId, TripleSetId};
-use crate::image::Cut;
+use crate::image::{Cut, Implausible};
 use crate::material::Origin;
 use crate::model::Unfit;
 #[cfg(feature = "train")]
@@ -101,6 +101,13 @@ pub enum Event<'a> {
         file: &'a Path,
         /// How many, and what would hold them all.
         unfit: Unfit,
+    },
+    /// A result takes away more than the noise told, and is accepted all the same.
+    Implausible {
+        /// The image's file, or a share of the result.
+        file: &'a Path,
+        /// Where, and how much.
+        found: Implausible,
     },
     /// No image is of the shard: no material is made.
     EmptyShard,

@@ -1,10 +1,14 @@
 //! Denoising in one process and in the clear: what the servers' results are compared with.
 
 use super::error::{PlainError, RoleError};
-use super::images::Levels;
+use super::images::{ImageLevels, Levels};
 use super::observer::{Event, Observer, Phase};
+use super::plausible::{Implausibility, Plausibility};
+use super::settle::settle;
 use crate::image::{GreyImage, Raster};
-use crate::model::{Clamping, FloatModel, LevelMap, QuantisedModel, Rounding};
+use crate::model::{
+    Clamping, DenoisedGrey, FloatModel, LevelMap, QuantisedModel, Rounding, Trained,
+};
 use crate::numbers::activation::{Activation, Nonlinearity};
 use std::path::Path;
 
@@ -40,6 +44,8 @@ pub struct Denoise<'a> {
     pub arithmetic: Arithmetic<'a>,
     /// Its noise.
     pub levels: Levels,
+    /// What becomes of a result that takes away more than the noise told.
+    pub implausibility: Implausibility,
 }
 
 /// A denoised image.
@@ -49,17 +55,17 @@ pub struct Denoised {
     pub image: Raster,
     /// The noise level of each channel of each frame: they differ where they were estimated.
     pub sigmas: Vec<f64>,
+    /// Whether what was taken away looks like the noise told.
+    pub plausibility: Plausibility,
 }
 
 impl Arithmetic<'_> {
-    /// The noise level that the network was trained on, and what its inputs are.
-    fn levels(&self, levels: &Levels, image: &GreyImage) -> Result<(f64, LevelMap), RoleError> {
-        let trained = match self {
+    /// What the network was trained on.
+    fn trained(&self) -> Trained {
+        match self {
             Arithmetic::Float { model, .. } => model.trained(),
             Arithmetic::Integer { model, .. } => model.public.trained(),
-        };
-        let levels = levels.of(image, trained)?;
-        Ok((levels.sigma, levels.map))
+        }
     }
 
     fn check(&self) -> Result<(), PlainError> {
@@ -79,28 +85,33 @@ impl Arithmetic<'_> {
 ///
 /// # Errors
 /// [`RoleError::Plain`]; [`RoleError::Model`] for an image that the model cannot take and
-/// [`RoleError::Image`] for one whose noise cannot be estimated, both about [`Denoise::name`].
+/// [`RoleError::Image`] for one whose noise cannot be estimated, [`RoleError::Implausible`] for a result that takes
+/// away more than the noise told, all about [`Denoise::name`].
 pub fn denoise(request: &Denoise<'_>, observer: &mut dyn Observer) -> Result<Denoised, RoleError> {
-    let Denoise { name: file, image, arithmetic, levels } = request;
+    let Denoise { name: file, image, arithmetic, levels, .. } = request;
     arithmetic.check()?;
     let mut planes = vec![Vec::new(); image.planes().len()];
-    let mut sigmas = Vec::new();
+    let (mut sigmas, mut plausibility) = (Vec::new(), Plausibility::Plausible);
     let frames = (0..image.frames()).map(|frame| image.frame(frame));
     let frames = frames.collect::<Result<Vec<_>, _>>()?;
     let each = frames.iter().flat_map(|frame| frame.iter().enumerate());
     for (channel, plane) in each {
-        let found = arithmetic.levels(levels, plane).map_err(|e| e.about(file))?;
-        let (sigma, map) = found;
+        let found = levels.of(plane, arithmetic.trained());
+        let ImageLevels { sigma, map } = found.map_err(|e| RoleError::from(e).about(file))?;
         if levels.is_estimated() {
             observer.event(Event::Estimated { file, sigma });
         }
         observer.event(Event::Phase(Phase::Plain));
-        planes[channel].extend(one(request, plane, &map, observer)?.into_pixels());
+        let DenoisedGrey { image, residual } = one(request, plane, &map, observer)?;
+        let found = residual.judge(arithmetic.trained().working_noise(&map));
+        plausibility = plausibility.and(settle(request.implausibility, found, file, observer)?);
+        planes[channel].extend(image.into_pixels());
         sigmas.push(sigma);
     }
     let size = (image.height(), image.width());
     let planes = planes.into_iter().map(|pixels| GreyImage::new(size.0, size.1, pixels));
-    Ok(Denoised { image: image.with_planes(planes.collect::<Result<_, _>>()?)?, sigmas })
+    let image = image.with_planes(planes.collect::<Result<_, _>>()?)?;
+    Ok(Denoised { image, sigmas, plausibility })
 }
 
 /// Denoises one plane.
@@ -109,7 +120,7 @@ fn one(
     plane: &GreyImage,
     levels: &LevelMap,
     observer: &mut dyn Observer,
-) -> Result<GreyImage, RoleError> {
+) -> Result<DenoisedGrey, RoleError> {
     let (denoised, clamped) = match request.arithmetic {
         Arithmetic::Float { model, stand_in } => {
             let activation = |v: &mut [f32]| match stand_in {

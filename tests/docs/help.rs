@@ -38,7 +38,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("erase", "--party --keys --passphrase-file --triplets --state --all --unused-too --json"),
     (
         "reconstruct",
-        "<SHARE> --keys --passphrase-file --out --like --window --reference --csv --force --json",
+        "<SHARE> --keys --passphrase-file --out --like --window --reference --csv --force --json --even-if-implausible",
     ),
     (
         "cloud",
@@ -53,12 +53,12 @@ const COMMANDS: &[(&str, &str)] = &[
         "client",
         "--window --color --cloud --keys --passphrase-file --model --public --state --sigma --noise \
          --gain --read-noise --scale-about --clamp --prepare --size --out --wait --timeout --threads --force \
-         --json",
+         --json --even-if-implausible",
     ),
     (
         "denoise",
         "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --twin-seed --clamp --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride \
-         --out --reference --force --json",
+         --out --reference --force --json --even-if-implausible",
     ),
     ("add-noise", "<IMAGE> --window --sigma --noise --gain --read-noise --seed --out --json"),
     ("metrics", "<REFERENCE> <IMAGE> --window --json"),
@@ -67,7 +67,7 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "demo",
         "--image --family --model --material --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
-         --seed --out --keep --json",
+         --seed --out --keep --json --even-if-implausible",
     ),
     (
         "bench",

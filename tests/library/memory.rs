@@ -125,7 +125,10 @@ impl World {
         };
         let levels = Noise::Sigma(25.0).into();
         let (name, image) = (Path::new("a"), &Raster::from(image.clone()));
-        let denoised = denoise(&Denoise { name, image, arithmetic, levels }, &mut Silent).unwrap();
+        let implausibility = Implausibility::Refused;
+        let denoised =
+            denoise(&Denoise { name, image, arithmetic, levels, implausibility }, &mut Silent)
+                .unwrap();
         denoised.image.into_grey().unwrap()
     }
 }

@@ -7,7 +7,7 @@ use ppdenoise::crypto::ot::pads::Shares;
 use ppdenoise::crypto::prg::Seed;
 use ppdenoise::crypto::secret::Secret;
 use ppdenoise::files::keys::SecretKey;
-use ppdenoise::image::{Depth, GreyImage, ImageFormat};
+use ppdenoise::image::{Depth, GreyImage, ImageFormat, Sketch};
 use ppdenoise::kernels::{AesBackend, PackedWeights};
 use ppdenoise::material::{Chunk, PartySeeds};
 use ppdenoise::model::{FloatLinear, IntLinear};
@@ -40,9 +40,21 @@ fn hides(value: &impl Debug) {
     }
 }
 
+fn sketch() -> Sketch {
+    Sketch::of((16, 16), vec![f64::from(MARK); 256], 25.0, [MARK; 32])
+}
+
 fn note() -> Note {
     let (name, format, depth) = (MARK.to_string(), ImageFormat::Png, Depth::Eight);
-    Note { name, format, depth, channel: None, tile: None, headers: vec![MARK; 9] }
+    Note {
+        name,
+        format,
+        depth,
+        channel: None,
+        tile: None,
+        sketch: sketch(),
+        headers: vec![MARK; 9],
+    }
 }
 
 /// The control: what has no opaque `Debug` is caught.
@@ -82,6 +94,7 @@ fn debug_prints_no_content() {
     hides(&FloatLinear { weights, bias: ndarray::Array1::from_elem(2, MARKED_FLOAT) });
     hides(&GreyImage::new(2, 3, vec![f32::from(MARK); 6]).unwrap());
     hides(&Frame { tag: Tag::Opening, batch: 1, payload: vec![MARK; 9] });
+    hides(&sketch());
     hides(&note());
     assert_eq!(format!("{:?}", SecretKey::random().unwrap()), "SecretKey(..)");
 }
@@ -95,6 +108,7 @@ fn secret_types_are_wiped_on_drop() {
     wiped::<Bits>();
     wiped::<Shares>();
     wiped::<PackedWeights<u32>>();
+    wiped::<Sketch>();
     wiped::<Note>();
     wiped::<zeroize::Zeroizing<Vec<u8>>>();
 }

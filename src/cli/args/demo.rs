@@ -4,6 +4,7 @@ use super::model_owner::Family;
 use super::parse::parse_positive;
 use super::quantise::Quantise;
 use crate::cli::levels::Clamp;
+use crate::cli::plausible::Plausible;
 use crate::material::Origin;
 use crate::model::EngineKind;
 use crate::numbers::ring::RingBits;
@@ -39,6 +40,8 @@ pub(in crate::cli) struct Demo {
     pub(in crate::cli) sigma: f64,
     #[command(flatten)]
     pub(in crate::cli) clamp: Clamp,
+    #[command(flatten)]
+    pub(in crate::cli) plausible: Plausible,
     /// Seed of the noise.
     #[arg(long, default_value = "1", value_name = "N")]
     pub(in crate::cli) seed: u64,

@@ -5,6 +5,7 @@ use super::parse::{parse_activation, parse_positive};
 use super::quantise::Quantise;
 use crate::cli::dicom::Windowed;
 use crate::cli::levels::{Clamp, Met, NoiseKind, SensorNoise};
+use crate::cli::plausible::Plausible;
 use crate::numbers::activation::Activation;
 use clap::Args;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub(in crate::cli) struct Denoise {
     pub(in crate::cli) twin_seed: Option<u64>,
     #[command(flatten)]
     pub(in crate::cli) clamp: Clamp,
+    #[command(flatten)]
+    pub(in crate::cli) plausible: Plausible,
     #[command(flatten)]
     pub(in crate::cli) quantise: Quantise,
     /// The denoised image: .png, .pgm, .tiff or .bmp with the bit depth of the noisy image, .npy

@@ -3,6 +3,7 @@
 use super::Writing;
 use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
+use crate::cli::plausible::Plausible;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -42,6 +43,8 @@ pub(in crate::cli) struct Reconstruct {
     /// Write a CSV table with the PSNR and SSIM of each image and their means; - for standard output.
     #[arg(long, value_name = "FILE", requires = "reference")]
     pub(in crate::cli) csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) plausible: Plausible,
     #[command(flatten)]
     pub(in crate::cli) common: Writing,
 }

@@ -1,12 +1,22 @@
 //! Images: what to do about them.
 
 use super::{Code, Failure};
-use crate::image::ImageError;
 use crate::image::metrics::MetricsError;
+use crate::image::{ImageError, Implausible};
 
 impl From<ImageError> for Failure {
     fn from(e: ImageError) -> Self {
         Failure::of(Code::Input, &e, hint(&e).map(Into::into))
+    }
+}
+
+impl From<Implausible> for Failure {
+    fn from(e: Implausible) -> Self {
+        let error = format!("{e}: the model does not know such pictures, or sigma is wrong");
+        Failure::failed(error).help(
+            "check --sigma, or estimate it with --sigma auto; try another model; --even-if-implausible writes the \
+             result all the same",
+        )
     }
 }
 

@@ -11,6 +11,7 @@ impl From<RoleError> for Failure {
             RoleError::ModelFile(e) => e.into(),
             RoleError::Network(e) => e.into(),
             RoleError::Image(e) => e.into(),
+            RoleError::Implausible(e) => e.into(),
             RoleError::Inspect(e) => e.into(),
             RoleError::Inputs(e) => e.into(),
             RoleError::Ledger(e) => e.into(),

@@ -7,6 +7,7 @@ use super::batch::{Failed, Failures, is_folder};
 use super::failure::Failure;
 use super::files::{OutputKind, QualityReport, check_streams, check_writable, overwrite};
 use super::output::{Console, print_json};
+use super::plausible::{Residual, tell_implausible};
 use super::server_side::phase_name;
 use crate::roles::{Event, Observer, Receiver, Reconstruct, Reconstructed, ResultOf};
 use quality::{Summary, write_csv};
@@ -37,6 +38,8 @@ struct Entry {
     height: usize,
     width: usize,
     #[serde(flatten)]
+    residual: Residual,
+    #[serde(flatten)]
     quality: Option<QualityReport>,
 }
 
@@ -60,6 +63,7 @@ impl From<&Reconstructed> for Entry {
             tiles: image.tiles,
             height: image.size.0,
             width: image.size.1,
+            residual: image.plausibility.into(),
             quality: image.quality.map(QualityReport::from),
         }
     }
@@ -74,6 +78,7 @@ pub(super) fn run(
     request.like = args.like.clone();
     request.window = args.dicom.window;
     request.reference = args.reference.clone();
+    request.implausibility = args.plausible.implausibility();
     request.overwrite = overwrite(args.common.force);
     request.check()?;
     let kind = OutputKind::picture(args.common.force);
@@ -124,11 +129,12 @@ impl Observer for Teller<'_> {
             Event::Phase(phase) => console.phase(&phase_name(phase)),
             Event::NoGateway { file } => {
                 let file = file.display();
-                console.note(format!("note: there is no '{file}': notes of images are not read"));
+                console.note(format!("note: there is no '{file}': notes of images are not read, and results not judged"));
             }
             Event::NoteUnread { image, error } => {
                 console.note(format!("note: image {image} keeps its id as name: {error}"));
             }
+            Event::Implausible { file, found } => tell_implausible(file, &found, console),
             Event::Reconstructed(image) => {
                 console.finish();
                 let file = image.file.display();

@@ -79,6 +79,7 @@ mod tests {
             shares: Vec::new(),
             tiles: None,
             size: (2, 3),
+            plausibility: crate::roles::Plausibility::Plausible,
             quality: Some(Quality { psnr_db: 30.0, ssim: 0.9 }),
         };
         let images = ["a b.png", "a,\"b\".png", "a\nb.png"].map(image);

@@ -19,6 +19,7 @@ use crate::image::GreyImage;
 use crate::image::metrics::Quality;
 use crate::material::Origin;
 use crate::model::{Choices, Clamping};
+use crate::roles::Implausibility;
 use pictured::{Pictures, compare};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,8 @@ pub struct Request {
     pub seed: u64,
     /// What becomes of levels that the model was not shared for.
     pub clamping: Clamping,
+    /// What becomes of results that take away more than the noise.
+    pub implausibility: Implausibility,
     /// Folder for the pictures; created if missing.
     pub out: PathBuf,
     /// Whether keys, shares and material stay, in `out`/work.
@@ -214,8 +217,9 @@ impl<'a> Demonstration<'a> {
 
     fn in_plaintext(&mut self, files: &Pictures) -> Result<(), LabError> {
         let (noisy, out) = (&files.noisy, &files.plaintext);
-        let (denoiser, sigma) = (&self.denoiser, self.request.sigma);
-        let denoise = Command::Denoise { noisy, denoiser, sigma, out };
+        let Request { sigma, implausibility, .. } = *self.request;
+        let denoiser = &self.denoiser;
+        let denoise = Command::Denoise { noisy, denoiser, sigma, out, implausibility };
         let seconds = self.pipeline.run(&denoise)?.seconds;
         self.took("plaintext", "one process", seconds, (0, "the same network in float32"));
         Ok(())
@@ -278,7 +282,9 @@ impl<'a> Demonstration<'a> {
     }
 
     fn reconstruct(&mut self, files: &Pictures) -> Result<(), LabError> {
-        let seconds = self.pipeline.run(&Command::Reconstruct { out: &files.secure })?.seconds;
+        let implausibility = self.request.implausibility;
+        let reconstruct = Command::Reconstruct { out: &files.secure, implausibility };
+        let seconds = self.pipeline.run(&reconstruct)?.seconds;
         let bytes = self.pipeline.sizes("den").iter().sum();
         self.took("reconstruct", "receiver", seconds, (bytes, "result shares"));
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::ids::{Party, Role};
 use crate::model::{Cells, Choices, Clamping};
+use crate::roles::Implausibility;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,8 @@ pub enum Command<'a> {
         sigma: f64,
         /// The denoised image.
         out: &'a Path,
+        /// What becomes of one that takes away more than the noise.
+        implausibility: Implausibility,
     },
     /// Makes keys; for all roles if none is named.
     Keygen {
@@ -73,6 +76,8 @@ pub enum Command<'a> {
     Reconstruct {
         /// The denoised image.
         out: &'a Path,
+        /// What becomes of one that takes away more than the noise.
+        implausibility: Implausibility,
     },
 }
 
@@ -109,12 +114,13 @@ impl Command<'_> {
             Command::AddNoise { clean, sigma, seed, out } => {
                 line.word(clean).flag("--sigma", sigma).flag("--seed", seed).path("--out", out)
             }
-            Command::Denoise { noisy, denoiser, sigma, out } => line
+            Command::Denoise { noisy, denoiser, sigma, out, implausibility } => line
                 .word(noisy)
                 .path("--model", &denoiser.file)
                 .given("--stride", denoiser.stride)
                 .flag("--sigma", sigma)
                 .path("--out", out)
+                .words(accepted(implausibility))
                 .word("--force"),
             Command::Keygen { roles } => roles
                 .iter()
@@ -145,11 +151,12 @@ impl Command<'_> {
                 .given("--threads", threads)
                 .path("--out", work.join("trip"))
                 .word("--force"),
-            Command::Reconstruct { out } => line
+            Command::Reconstruct { out, implausibility } => line
                 .word(work.join("den.s0"))
                 .word(work.join("den.s1"))
                 .path("--keys", keys)
                 .path("--out", out)
+                .words(accepted(implausibility))
                 .words(["--json", "--force"]),
         };
         line.0
@@ -196,6 +203,11 @@ impl Joint {
         };
         line.0
     }
+}
+
+/// The flag that accepts results which take away more than the noise.
+fn accepted(implausibility: Implausibility) -> Option<&'static str> {
+    (implausibility == Implausibility::Accepted).then_some("--even-if-implausible")
 }
 
 /// The flags of `share-model` and `denoise --twin` that say the same.

@@ -250,14 +250,14 @@ impl<'a> Laboratory<'a> {
                     .encode_fitting(noisy, &levels, Clamping::Few)
                     .map_err(|unfit| LabError::Unfit { image: subject.name.clone(), unfit })?;
                 clamped = encoded.fit.clamped;
-                quantised.denoise_encoded(&encoded, size, &levels, Rounding::Nearest, silent)?
+                quantised.denoise_encoded(&encoded, size, &levels, Rounding::Nearest, silent)?.image
             }
             (_, Row::Noisy) => noisy.clone(),
             (_, Row::SecureMl) => {
                 let activation = |v: &mut [f32]| Activation::SecureMl.apply(v);
-                model.denoise_grey(noisy, &levels, &activation, silent)?
+                model.denoise_grey(noisy, &levels, &activation, silent)?.image
             }
-            _ => model.denoise_grey(noisy, &levels, &|v| own.apply(v), silent)?,
+            _ => model.denoise_grey(noisy, &levels, &|v| own.apply(v), silent)?.image,
         };
         Ok(Outcome { image, clamped, seconds: started.elapsed().as_secs_f64() })
     }

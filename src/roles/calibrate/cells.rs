@@ -97,7 +97,7 @@ impl Sample {
         let noisy = add_gaussian(&clean, sigma, seed)?;
         let levels = model.levels(sigma);
         let own = model.nonlinearity;
-        let plain = model.denoise_grey(&noisy, &levels, &|v| own.apply(v), &mut |_| ())?;
+        let plain = model.denoise_grey(&noisy, &levels, &|v| own.apply(v), &mut |_| ())?.image;
         let plain_db = quality(&clean, &plain);
         Ok(Sample { clean, noisy, levels, plain, plain_db, seed })
     }
@@ -105,7 +105,7 @@ impl Sample {
     fn secure(&self, model: &QuantisedModel) -> Result<GreyImage, ModelError> {
         let encoded = encode_image(&model.public, &self.noisy, &self.levels);
         let (size, rounding) = (size(&self.noisy), Rounding::Random(self.seed));
-        model.denoise_encoded(&encoded, size, &self.levels, rounding, &mut |_| ())
+        Ok(model.denoise_encoded(&encoded, size, &self.levels, rounding, &mut |_| ())?.image)
     }
 
     fn loss(&self, model: &QuantisedModel) -> Result<f64, ModelError> {

@@ -7,15 +7,23 @@ use crate::artefact::{Channel, Note, SharedImage, Tile, write_image_shares};
 use crate::files::output::half_done::HalfDone;
 use crate::files::output::{Access, OutputFile, commit_all, commit_part, ensure_not_input};
 use crate::files::{FormatError, Place};
-use crate::ids::ImageId;
-use crate::image::{ImageFormat, Raster};
-use crate::model::{Encoded, Fit, encode_image};
+use crate::ids::{ImageId, RandomError};
+use crate::image::{ImageFormat, Raster, Sketch};
+use crate::model::{Encoded, Fit, PublicModel, encode_image};
 use crate::roles::error::RoleError;
 use crate::roles::images::{ImageLevels, Noise, base_name, read_picture};
 use crate::roles::observer::{Event, Observer};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+
+/// A sketch of the noisy picture as the network sees it, by which the receiver judges what is taken away.
+fn sketch(model: &PublicModel, ready: &Ready, size: (usize, usize)) -> Result<Sketch, FormatError> {
+    let mut seed = [0; Sketch::SEED];
+    getrandom::fill(&mut seed).map_err(RandomError::from)?;
+    let noise = model.trained().working_noise(&ready.levels.map);
+    Ok(Sketch::of(size, model.working_levels(&ready.encoded.pixels), noise, seed))
+}
 
 /// A request at work.
 pub(super) struct Sharing<'a> {
@@ -134,7 +142,8 @@ impl<'a> Sharing<'a> {
         let outs = self.outputs(of, &prefix)?;
         let means = model.patch_means(encoded, &grid);
         let (name, headers) = (base_name(of.file), Vec::new());
-        let note = Note { name, format: of.format, depth, channel, tile, headers };
+        let sketch = sketch(model, ready, size)?;
+        let note = Note { name, format: of.format, depth, channel, tile, sketch, headers };
         let shared = SharedImage {
             id,
             encoded,

@@ -5,13 +5,15 @@ use super::user::{Own, Visit};
 use crate::files::Place;
 use crate::files::output::{Overwrite, ensure_not_input};
 use crate::image::dicom::Window;
-use crate::image::{GreyImage, ImageFormat, Raster};
-use crate::model::{Clamping, Encoded, PublicModel, encode_image};
+use crate::image::{GreyImage, ImageFormat, Implausible, Raster};
+use crate::model::{Clamping, Encoded, PublicModel, Trained, encode_image};
 use crate::roles::error::RoleError;
 use crate::roles::images::{
     ImageLevels, Levels, Target, base_name, ensure_distinct, is_folder, read_picture, restored_name,
 };
 use crate::roles::observer::{Event, Observer};
+use crate::roles::plausible::{Implausibility, Plausibility};
+use crate::roles::settle::settle;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -32,6 +34,8 @@ pub struct Errand<'a> {
     pub levels: Levels,
     /// How many pixels may have to be clamped to what the model was shared for.
     pub clamping: Clamping,
+    /// What becomes of results that take away more than the noise told.
+    pub implausibility: Implausibility,
     /// What is to be done.
     pub goal: Goal<'a>,
 }
@@ -79,6 +83,8 @@ pub struct Brought {
     pub slots: usize,
     /// Seconds from the agreement on the first slot to the last result.
     pub online_seconds: f64,
+    /// Whether what was taken away looks like the noise told.
+    pub plausibility: Plausibility,
 }
 
 /// The levels of a grey image, its pixels in fixed point, and its noise level for a model that is told of it.
@@ -274,9 +280,16 @@ impl Visit<'_> {
             return Err(RoleError::from(UserError::CloudEnds).about(file));
         }
         let slots = results.len();
-        let written =
-            assemble(&image, &levels, results).and_then(|it| errand.target(file, out).write(&it));
-        if written.is_ok() {
+        let trained = self.user.public().model.trained();
+        let judged = judge(&image, &levels, &results, trained, |found| {
+            settle(errand.implausibility, found, file, observer)
+        });
+        let written = judged.and_then(|plausibility| {
+            let image = assemble(&image, &levels, results)?;
+            errand.target(file, out).write(&image)?;
+            Ok(plausibility)
+        });
+        let written = written.map(|plausibility| {
             let online = reports.iter().flat_map(|report| &report.images);
             done.images.push(Brought {
                 file: file.into(),
@@ -285,8 +298,9 @@ impl Visit<'_> {
                 sigma: levels[0].sigma,
                 slots,
                 online_seconds: online.map(|image| image.online.seconds).sum(),
+                plausibility,
             });
-        }
+        });
         Ok(written)
     }
 }
@@ -305,6 +319,26 @@ fn output(out: &Path, file: &Path) -> Place {
         // Scanners name files as they like.
         Err(_) => out.join(format!("{name}.dcm")),
     }
+}
+
+/// Settles what was taken away from each plane.
+fn judge(
+    image: &Raster,
+    levels: &[ImageLevels],
+    results: &[Vec<f64>],
+    trained: Trained,
+    mut settled: impl FnMut(Result<(), Implausible>) -> Result<Plausibility, RoleError>,
+) -> Result<Plausibility, RoleError> {
+    let mut plausibility = Plausibility::Plausible;
+    let mut known = levels.iter().zip(results);
+    for frame in 0..image.frames() {
+        for (grey, (levels, units)) in image.frame(frame)?.iter().zip(&mut known) {
+            let noise = trained.working_noise(&levels.map);
+            let found = settled(levels.map.residual(grey, units).judge(noise))?;
+            plausibility = plausibility.and(found);
+        }
+    }
+    Ok(plausibility)
 }
 
 /// The image of its denoised planes, which are frame after frame.

@@ -112,7 +112,8 @@ impl User {
     /// Grey levels are neither rounded nor clipped.
     ///
     /// # Errors
-    /// [`UserError::Unfit`] for one that the model was not shared for; as [`Visit::denoise`].
+    /// [`UserError::Unfit`] for one that the model was not shared for; [`RoleError::Implausible`] if more than the
+    /// noise told was taken away; as [`Visit::denoise`].
     pub fn denoise(
         &self,
         image: &GreyImage,
@@ -129,8 +130,9 @@ impl User {
         visit.supply(size, 1, observer)?;
         let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels), plane };
         let (results, _) = visit.denoise(vec![own], observer)?;
-        let units = results.into_iter().flatten();
-        let grey = units.map(|units| levels.to_grey(units) as f32).collect();
+        let units: Vec<f64> = results.into_iter().flatten().collect();
+        levels.residual(image, &units).judge(model.trained().working_noise(&levels))?;
+        let grey = units.into_iter().map(|units| levels.to_grey(units) as f32).collect();
         Ok(GreyImage::new(size.0, size.1, grey)?)
     }
 }

@@ -1,8 +1,9 @@
 //! Images of tiles and frames: how they are joined, one row of tiles in memory.
 
 use super::error::ReceiverError;
-use super::plan::{Job, Parts, Scan};
-use super::request::{Reconstructed, ResultOf};
+use super::judged::Provenance;
+use super::plan::{Job, Pair, Parts, Scan};
+use super::request::Reconstructed;
 use super::{Work, grey};
 use crate::files::{FormatError, Place};
 use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, Rect, by_rows};
@@ -52,8 +53,8 @@ impl Work<'_> {
     ) -> Result<Reconstructed, RoleError> {
         let target = job.target(self.request, out);
         if target.is_dicom() {
-            let (image, shares) = self.join_whole(job, scan, observer)?;
-            return self.finish(job, &image, out, reference, (shares, Some(scan.cores.len())));
+            let (image, of) = self.join_whole(job, scan, observer)?;
+            return self.finish(job, &image, out, reference, of);
         }
         let failed = |e: ImageError| match e {
             ImageError::Io(e) => RoleError::from(FormatError::from_writer(e)),
@@ -67,14 +68,15 @@ impl Work<'_> {
             reference.map(|_| vec![Vec::with_capacity(height * width); channels]);
         let (format, file) = (output_format(out.name())?, target.create()?);
         let mut joiner = Joiner::new(format, tiling, channels, job.depth, file).map_err(failed)?;
-        let mut shares = Vec::with_capacity(cores.len() * channels);
+        let mut of = Provenance::new(Some(tiling.count()));
         let mut writing = 0.0;
         observer.event(Event::Phase(Phase::JoinTiles));
         let (rows, columns) = tiling.counts();
+        let mut rects = tiling.rects();
         for (row, cores) in cores.chunks(columns).enumerate() {
-            for (column, core) in cores.iter().enumerate() {
+            for ((column, core), rect) in cores.iter().enumerate().zip(&mut rects) {
                 for (channel, pair) in core.pairs.iter().enumerate() {
-                    let tile = self.tile(pair, &mut shares)?;
+                    let tile = self.tile(pair, core.first(rect), &mut of, observer)?;
                     let put = joiner.put(column, channel, &tile, core.inset);
                     put.map_err(|e| RoleError::from(e).about(pair[0].name()))?;
                 }
@@ -96,8 +98,9 @@ impl Work<'_> {
         let started = Instant::now();
         joiner.finish().map_err(failed)?.commit()?;
         self.report.write_seconds += writing + started.elapsed().as_secs_f64();
-        let (file, tiles) = (out.name().to_owned(), Some(tiling.count()));
-        Ok(Reconstructed { file, shares, tiles, size: (height, width), quality })
+        let Provenance { shares, tiles, plausibility } = of;
+        let (file, size) = (out.name().to_owned(), (height, width));
+        Ok(Reconstructed { file, shares, tiles, size, quality, plausibility })
     }
 
     /// The frames, or tiles, of an image whose format is written as a whole.
@@ -106,15 +109,15 @@ impl Work<'_> {
         job: &Job,
         scan: &Scan,
         observer: &mut dyn Observer,
-    ) -> Result<(Raster, Vec<ResultOf>), RoleError> {
+    ) -> Result<(Raster, Provenance), RoleError> {
         let (tiling, (height, width)) = (scan.tiling, scan.tiling.size());
         let mut planes = vec![vec![0.0; height * width]; scan.channels];
-        let mut shares = Vec::new();
+        let mut of = Provenance::new(Some(scan.cores.len()));
         observer.event(Event::Phase(Phase::JoinFrames));
         for (done, (core, rect)) in scan.cores.iter().zip(tiling.rects()).enumerate() {
             for (plane, pair) in planes.iter_mut().zip(&core.pairs) {
                 let own = Rect { top: core.inset.0, left: core.inset.1, ..rect };
-                let part = self.tile(pair, &mut shares)?.crop(own);
+                let part = self.tile(pair, core.first(rect), &mut of, observer)?.crop(own);
                 let part = part.map_err(|e| RoleError::from(e).about(pair[0].name()))?;
                 let lines = part.pixels().chunks_exact(rect.width).zip(rect.top..);
                 for (line, row) in lines {
@@ -123,18 +126,19 @@ impl Work<'_> {
             }
             observer.progress((done + 1) as f64 / scan.cores.len() as f64);
         }
-        Ok((raster(planes, (height, width), job)?, shares))
+        Ok((raster(planes, (height, width), job)?, of))
     }
 
-    /// A tile, whose shares are noted.
+    /// A tile that begins at row and column `at` of the image.
     fn tile(
         &self,
-        [a, b]: &super::plan::Pair,
-        shares: &mut Vec<ResultOf>,
+        pair: &Pair,
+        at: (usize, usize),
+        of: &mut Provenance,
+        observer: &mut dyn Observer,
     ) -> Result<GreyImage, RoleError> {
-        let result = self.receiver.open_pair([a, b])?;
-        shares.push(ResultOf::from(&result));
-        grey(result).map_err(|e| RoleError::from(e).about(a.name()))
+        let result = self.result(pair, at, of, observer)?;
+        grey(&result).map_err(|e| RoleError::from(e).about(pair[0].name()))
     }
 }
 

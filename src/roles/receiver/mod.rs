@@ -2,6 +2,7 @@
 
 mod error;
 mod joined;
+mod judged;
 mod plan;
 mod references;
 mod request;
@@ -11,7 +12,7 @@ pub use error::ReceiverError;
 pub use request::{Reconstruct, ReconstructReport, Reconstructed, ResultOf};
 
 use super::error::RoleError;
-use super::observer::{Event, Observer};
+use super::observer::{Event, Observer, Silent};
 use crate::artefact::{Note, Reconstruction, read_result_note, reconstruct};
 use crate::files::container::{AskPassphrase, OpenFrom};
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
@@ -51,13 +52,20 @@ impl Receiver {
     }
 
     /// The denoised image of two result shares, in any order; grey levels are neither rounded nor
-    /// clipped, and no note is read.
+    /// clipped. Of the note only the sketch is used, if there is the gateway's key.
     ///
     /// # Errors
-    /// [`RoleError::Pair`] if they do not belong together, [`RoleError::Format`].
+    /// [`RoleError::Pair`] if they do not belong together, [`RoleError::Format`]; [`RoleError::Implausible`] if
+    /// more than the noise told was taken away.
     pub fn image(&self, shares: [impl Into<Place>; 2]) -> Result<GreyImage, RoleError> {
         let [a, b] = shares.map(Into::into);
-        Ok(grey(self.open_pair([&a, &b])?)?)
+        let result = self.open_pair([&a, &b])?;
+        if let Some(note) = self.note(&result, &mut Silent)
+            && let Some(residual) = result.residual(&note.sketch)
+        {
+            residual.judge(note.sketch.noise())?;
+        }
+        Ok(grey(&result)?)
     }
 
     /// Puts results together and writes their images, with the names, formats and depths that their notes
@@ -99,8 +107,17 @@ impl Receiver {
         read_result_note(share, &self.key, &self.servers).map(|(_, sealed)| sealed)
     }
 
-    /// What a note says; nothing if there is none, or none that can be read.
-    fn note(&self, image: ImageId, sealed: &[u8], observer: &mut dyn Observer) -> Option<Note> {
+    /// What the note of a result says; nothing if there is none, or none that can be read.
+    fn note(&self, result: &Reconstruction, observer: &mut dyn Observer) -> Option<Note> {
+        self.open_note(result.image_id, &result.note, observer)
+    }
+
+    fn open_note(
+        &self,
+        image: ImageId,
+        sealed: &[u8],
+        observer: &mut dyn Observer,
+    ) -> Option<Note> {
         let sender = self.gateway.as_ref().ok().filter(|_| !sealed.is_empty())?;
         let keys = OpenFrom { recipient: &self.key, sender, role: Role::Gateway };
         let note = Note::open(keys, image, sealed);
@@ -124,7 +141,7 @@ impl Work<'_> {
 }
 
 /// The grey levels as an image.
-fn grey(result: Reconstruction) -> Result<GreyImage, ImageError> {
-    let pixels = result.grey.iter().map(|&v| v as f32).collect();
+fn grey(result: &Reconstruction) -> Result<GreyImage, ImageError> {
+    let pixels = result.grey().map(|v| v as f32).collect();
     GreyImage::new(result.size.0, result.size.1, pixels)
 }

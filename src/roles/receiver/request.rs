@@ -10,6 +10,7 @@ use crate::image::dicom::Window;
 use crate::image::metrics::Quality;
 use crate::roles::error::RoleError;
 use crate::roles::images::{Target, is_folder};
+use crate::roles::plausible::{Implausibility, Plausibility};
 use std::path::{Path, PathBuf};
 
 /// What shall be put together, and where it goes. [`Reconstruct::new`] has the defaults of the command
@@ -33,6 +34,8 @@ pub struct Reconstruct {
     pub depth: Depth,
     /// A clean image to compare with, or a folder of them with the results' names.
     pub reference: Option<PathBuf>,
+    /// What becomes of results that take away more than the noise told.
+    pub implausibility: Implausibility,
     /// Whether files that are there are replaced.
     pub overwrite: Overwrite,
 }
@@ -47,6 +50,7 @@ impl Reconstruct {
             window: None,
             depth: Depth::Float,
             reference: None,
+            implausibility: Implausibility::default(),
             overwrite: Overwrite::Never,
         }
     }
@@ -138,6 +142,8 @@ pub struct Reconstructed {
     pub size: (usize, usize),
     /// Beside the clean image, if there was one.
     pub quality: Option<Quality>,
+    /// Whether what was taken away looks like the noise told.
+    pub plausibility: Plausibility,
 }
 
 /// What a pair of result shares is.

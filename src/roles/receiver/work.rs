@@ -1,6 +1,7 @@
 //! From result shares to images: one job after the other.
 
 use super::error::ReceiverError;
+use super::judged::Provenance;
 use super::plan::{Job, Pair, Parts, plan};
 use super::references::{check_outputs, references};
 use super::request::{Reconstructed, ResultOf};
@@ -18,8 +19,8 @@ impl Work<'_> {
     pub(super) fn all(&mut self, observer: &mut dyn Observer) -> Result<(), RoleError> {
         let (jobs, mut opened) = match &self.request.shares[..] {
             [a, b] if !a.is_dir() && !b.is_dir() => {
-                let (job, result) = self.pair([a, b], observer)?;
-                (vec![job], Some(vec![result]))
+                let (job, result, of) = self.pair([a, b], observer)?;
+                (vec![job], Some((vec![result], of)))
             }
             _ => (plan(self, observer)?, None),
         };
@@ -34,11 +35,11 @@ impl Work<'_> {
         }
         for ((job, out), reference) in jobs.iter().zip(&targets).zip(&references) {
             let made = match (opened.take(), &job.parts) {
-                (Some(results), _) => self.write(job, results, out, reference),
+                (Some((results, of)), _) => self.write(job, results, out, reference, of),
                 (None, Parts::Tiles(scan)) => self.join(job, scan, out, reference, observer),
-                (None, Parts::Planes(pairs)) => {
-                    self.open(pairs).and_then(|results| self.write(job, results, out, reference))
-                }
+                (None, Parts::Planes(pairs)) => self
+                    .open(pairs, observer)
+                    .and_then(|(results, of)| self.write(job, results, out, reference, of)),
             };
             match made {
                 Ok(image) => {
@@ -57,9 +58,11 @@ impl Work<'_> {
         &self,
         [a, b]: [&Place; 2],
         observer: &mut dyn Observer,
-    ) -> Result<(Job, Reconstruction), RoleError> {
+    ) -> Result<(Job, Reconstruction, Provenance), RoleError> {
         let result = self.receiver.open_pair([a, b])?;
-        let note = self.receiver.note(result.image_id, &result.note, observer);
+        let note = self.receiver.note(&result, observer);
+        let plausibility = self.judge(&result, note.as_ref(), (a.name(), (0, 0)), observer)?;
+        let of = Provenance { shares: vec![ResultOf::from(&result)], tiles: None, plausibility };
         let mut job = Job::single(note, &result, self.request.depth);
         if let Some(folder) = self.request.originals() {
             job.derive_from(folder)?;
@@ -68,12 +71,18 @@ impl Work<'_> {
             Some(part) if self.request.out.is_folder() => {
                 Err(RoleError::from(ReceiverError::Part { part }).about(a.name()))
             }
-            _ => Ok((job, result)),
+            _ => Ok((job, result, of)),
         }
     }
 
-    fn open(&self, pairs: &[Pair]) -> Result<Vec<Reconstruction>, RoleError> {
-        pairs.iter().map(|[a, b]| self.receiver.open_pair([a, b])).collect()
+    fn open(
+        &self,
+        pairs: &[Pair],
+        observer: &mut dyn Observer,
+    ) -> Result<(Vec<Reconstruction>, Provenance), RoleError> {
+        let mut of = Provenance::new(None);
+        let results = pairs.iter().map(|pair| self.result(pair, (0, 0), &mut of, observer));
+        Ok((results.collect::<Result<_, _>>()?, of))
     }
 
     /// One output a job.
@@ -93,11 +102,11 @@ impl Work<'_> {
         results: Vec<Reconstruction>,
         out: &Place,
         reference: &Option<PathBuf>,
+        of: Provenance,
     ) -> Result<Reconstructed, RoleError> {
-        let shares = results.iter().map(ResultOf::from).collect();
-        let planes = results.into_iter().map(grey).collect::<Result<Vec<_>, _>>()?;
+        let planes = results.iter().map(grey).collect::<Result<Vec<_>, _>>()?;
         let image = Raster::of_planes(planes, job.depth)?;
-        self.finish(job, &image, out, reference, (shares, None))
+        self.finish(job, &image, out, reference, of)
     }
 
     /// Judges and writes an image that is in memory.
@@ -107,13 +116,15 @@ impl Work<'_> {
         image: &Raster,
         out: &Place,
         reference: &Option<PathBuf>,
-        (shares, tiles): (Vec<ResultOf>, Option<usize>),
+        of: Provenance,
     ) -> Result<Reconstructed, RoleError> {
         let quality = self.request.reference(reference).map(|r| r.judge(image)).transpose()?;
         let writing = Instant::now();
         job.target(self.request, out).write(image)?;
         self.report.write_seconds += writing.elapsed().as_secs_f64();
         let size = (image.height(), image.width());
-        Ok(Reconstructed { file: out.name().to_owned(), shares, tiles, size, quality })
+        let Provenance { shares, tiles, plausibility } = of;
+        let file = out.name().to_owned();
+        Ok(Reconstructed { file, shares, tiles, size, quality, plausibility })
     }
 }

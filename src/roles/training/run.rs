@@ -105,7 +105,7 @@ impl Run<'_> {
             let mut sum = 0.0;
             for held in &self.held {
                 let map = model.levels(sigma);
-                let out = model.denoise_grey(&held.noisy[i], &map, &activation, &mut |_| ())?;
+                let out = model.denoise_grey(&held.noisy[i], &map, &activation, &mut |_| ())?.image;
                 sum += psnr(&held.clean, &out.rounded(), PEAK_8BIT)?;
             }
             points.push(LevelPoint { sigma, validation_db: sum / self.held.len() as f64 });

@@ -87,8 +87,8 @@ fn the_length_of_a_note_says_nothing() {
     let ended = share(&lab, &["a.png"], "none", &[]);
     assert_eq!(ended.report()["notes"], false);
     assert!(ended.stderr.contains("there is no 'keys/receiver.pub'"), "{}", ended.stderr);
-    // 1,024 bytes, its own seal and tag, and two more bytes in the header.
-    assert_eq!(lab.len("short.s0"), lab.len("none.s0") + 1024 + 48 + 16 + 2);
+    // 1,024 bytes of fields and 1,024 of a sketch, the seal and tag of the note, and two more bytes in the header.
+    assert_eq!(lab.len("short.s0"), lab.len("none.s0") + 2048 + 48 + 16 + 2);
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn chunks(lab: &Lab, stem: &str, party: &str, header: &Header) -> Vec<(ChunkKey,
         }
         // With the note, which is sealed once more.
         ("img" | "den", "0") => {
-            vec![(ChunkKey::op(0), pixels), (ChunkKey::op(u32::MAX - 1), 1072)]
+            vec![(ChunkKey::op(0), pixels), (ChunkKey::op(u32::MAX - 1), 2096)]
         }
         ("den", _) => vec![(ChunkKey::op(0), pixels)],
         _ => vec![seeds(1)],

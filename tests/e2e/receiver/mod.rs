@@ -1,3 +1,4 @@
 //! What comes out.
 
 mod outputs;
+mod plausible;

@@ -9,7 +9,7 @@ use ppdenoise::model::{
 };
 use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::Levels;
-use ppdenoise::roles::{Arithmetic, Denoise, Silent, denoise};
+use ppdenoise::roles::{Arithmetic, Denoise, Implausibility, Silent, denoise};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -176,6 +176,7 @@ impl Week {
                     rounding: Rounding::Nearest,
                 },
                 levels: Levels::default(),
+                implausibility: Implausibility::Refused,
             };
             let expected = denoise(&request, &mut Silent).unwrap().image.into_grey().unwrap();
             let (mean, max) = difference(&lab.image(&format!("{out}/{name}")), &expected);

@@ -123,7 +123,7 @@ fn note(bytes: u32) -> Result<(), Invalid> {
     let length = bytes as usize;
     let padded = length <= MAX_NOTE
         && length.checked_sub(NOTE_OVERHEAD).is_some_and(|n| n > 0 && n % NOTE_UNIT == 0);
-    ensure(bytes == 0 || padded, "note", bytes, "0, or a multiple of 1024, and 48, up to 66608")
+    ensure(bytes == 0 || padded, "note", bytes, "0, or a multiple of 1024, and 48, up to 1116208")
 }
 
 fn one_chunk(chunks: u64) -> Result<(), Invalid> {
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn limits_are_inside() {
-        let longest = header(ImageShare { note: 66_608, ..image() });
+        let longest = header(ImageShare { note: 1_116_208, ..image() });
         assert_eq!(Header::from_bytes(&longest.to_bytes().unwrap()), Ok(longest));
         let bodies: [Body; 3] = [image().into(), triples().into(), result(|_| ()).into()];
         for header in bodies.map(header) {
@@ -296,7 +296,7 @@ mod tests {
         }
         refused(header(ImageShare { means: MAX_PIXELS + 1, ..image() }), "means");
         // Any other length than a padded one would tell how long a name is.
-        for bad in [1, 48, 1071, 1073, 66_608 + 1024, u32::MAX] {
+        for bad in [1, 48, 1071, 1073, 1_116_208 + 1024, u32::MAX] {
             refused(header(ImageShare { note: bad, ..image() }), "note");
             refused(header(ResultShare { note: bad, ..result(|_| ()) }), "note");
         }

@@ -1,12 +1,14 @@
 //! The paper's Table 1: what tanh* costs whole images.
 
 use super::subject::paper_choices;
+use crate::image::add_gaussian;
 use crate::image::metrics::{Quality, quality_8bit};
-use crate::image::{GreyImage, add_gaussian};
 use crate::lab::error::LabError;
 use crate::lab::observer::Observer;
 use crate::lab::reproduce::laboratory::Laboratory;
-use crate::model::{Clamping, LevelMap, ModelError, QuantisedModel, Rounding, quantise};
+use crate::model::{
+    Clamping, DenoisedGrey, LevelMap, ModelError, QuantisedModel, Rounding, quantise,
+};
 
 /// The paper's noise level and stride.
 pub(super) const SIGMA: f64 = 25.0;
@@ -48,8 +50,9 @@ pub(super) fn rows(
             .map_err(|unfit| LabError::Unfit { image: subject.name.clone(), unfit })?;
         let ours =
             quantised.denoise_encoded(&encoded, size, &levels, Rounding::Nearest, &mut |_| ());
-        let judge = |image: Result<GreyImage, ModelError>| -> Result<Quality, LabError> {
-            Ok(quality_8bit(&subject.clean, &image.map_err(|e| subject.blame(e))?)?)
+        let judge = |denoised: Result<DenoisedGrey, ModelError>| -> Result<Quality, LabError> {
+            let image = denoised.map_err(|e| subject.blame(e))?.image;
+            Ok(quality_8bit(&subject.clean, &image)?)
         };
         let (baseline, ours) = (judge(plain)?, judge(ours)?);
         rows.push(Row { image: subject.name.clone(), baseline, ours });

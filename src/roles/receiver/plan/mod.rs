@@ -10,7 +10,7 @@ use crate::files::Place;
 use crate::files::container::header::ResultShare;
 use crate::files::folder::files_in;
 use crate::ids::{ImageId, Party, SessionId};
-use crate::image::{Depth, ImageFormat, Tiling};
+use crate::image::{Depth, ImageFormat, Rect, Tiling};
 use crate::roles::error::RoleError;
 use crate::roles::images::{CHANNELS, Target, base_name, ensure_distinct, restored_name, shares};
 use crate::roles::observer::Observer;
@@ -60,6 +60,13 @@ pub(super) struct Core {
     pub(super) inset: (usize, usize),
     /// One a channel.
     pub(super) pairs: Vec<Pair>,
+}
+
+impl Core {
+    /// Where the tile of a core begins in the image.
+    pub(super) fn first(&self, core: Rect) -> (usize, usize) {
+        (core.top - self.inset.0.min(core.top), core.left - self.inset.1.min(core.left))
+    }
 }
 
 impl Job {
@@ -179,10 +186,12 @@ pub(super) fn plan(
                 continue;
             }
         };
-        let Some(note) = receiver.note(image, &sealed, observer) else {
+        let Some(mut note) = receiver.open_note(image, &sealed, observer) else {
             jobs.push(Job::of(None, image, vec![pair], request.depth));
             continue;
         };
+        // Read again when the result is judged: there may be tens of thousands of tiles.
+        drop(std::mem::take(&mut note.sketch));
         // A note says 0, 1 or 2.
         let index = note.channel.map_or(0, |channel| usize::from(channel.index));
         match (note.tile, note.channel) {

@@ -1,0 +1,51 @@
+//! The flag for results that take away more than the noise told, and what is said of them.
+
+use super::output::Console;
+use crate::image::Implausible;
+use crate::roles::{Implausibility, Plausibility};
+use clap::Args;
+use serde::Serialize;
+use std::path::Path;
+
+/// What becomes of results that are no plausible pictures.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct Plausible {
+    /// Write a result even if more than the noise told was taken away, and say so. Without this flag it is an
+    /// error: the model does not know such pictures, or the noise level is wrong.
+    #[arg(help_heading = "Output", long)]
+    pub(super) even_if_implausible: bool,
+}
+
+impl Plausible {
+    pub(super) fn implausibility(self) -> Implausibility {
+        match self.even_if_implausible {
+            true => Implausibility::Accepted,
+            false => Implausibility::Refused,
+        }
+    }
+}
+
+/// Tells of a result that was accepted.
+pub(super) fn tell_implausible(file: &Path, found: &Implausible, console: &Console) {
+    console.note(format!("note: '{}': {found}: it is written all the same", file.display()));
+}
+
+/// What a report says of a result's residual.
+#[derive(Serialize)]
+pub(super) struct Residual {
+    /// plausible, implausible or unknown.
+    plausibility: &'static str,
+    /// Where an implausible one is furthest beyond what noise reaches, in a sentence.
+    implausible: Option<String>,
+}
+
+impl From<Plausibility> for Residual {
+    fn from(plausibility: Plausibility) -> Self {
+        let (plausibility, implausible) = match plausibility {
+            Plausibility::Unknown => ("unknown", None),
+            Plausibility::Plausible => ("plausible", None),
+            Plausibility::Implausible(found) => ("implausible", Some(found.to_string())),
+        };
+        Residual { plausibility, implausible }
+    }
+}
