@@ -1,4 +1,4 @@
-//! The ledger: which slots a server has used, for ever.
+//! The ledger: which slots a server has used, and which images are done, for ever.
 //!
 //! If a server sent twice under one slot, its peer would see the difference of two images. So a
 //! slot is marked here, durably, before the first byte that depends on it leaves, and slots are
@@ -25,6 +25,7 @@ use crate::files::private::check_private_folder;
 use crate::ids::{Digest, Fingerprint, ImageId, SessionId, TripleSetId, WeightMaskId};
 use etcetera::BaseStrategy;
 use record::{HEADING, ReadError, Record, State, Tail};
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -143,6 +144,38 @@ impl Ledger {
             ledger.append(Record::Slot { set, slot, image, session }, tail)?;
             Ok(Mark::Marked)
         })
+    }
+
+    /// Notes images of which both servers have the result of this session, for ever: results are fetched and taken
+    /// away, and a server that starts anew misses nothing of these images at the other one.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn note_done(
+        &mut self,
+        images: impl IntoIterator<Item = (ImageId, SessionId)>,
+    ) -> Result<(), LedgerError> {
+        self.locked(|ledger, mut tail| {
+            for (image, session) in images {
+                if ledger.state.done(image) != Some(session) {
+                    ledger.append(Record::Done { image, session }, tail)?;
+                    tail = Tail::Whole;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Of these images those of which both servers once had the result.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn done_of(
+        &mut self,
+        images: impl IntoIterator<Item = ImageId>,
+    ) -> Result<HashSet<ImageId>, LedgerError> {
+        let images = images.into_iter();
+        self.locked(|ledger, _| Ok(images.filter(|id| ledger.state.done(*id).is_some()).collect()))
     }
 
     /// Binds the mask X to a model, its description and this server's half of U, for ever, before that

@@ -1,8 +1,9 @@
 //! The text of a ledger: one record a line, each ending in a checksum.
 //!
 //! ```text
-//! ppdenoise ledger 2
+//! ppdenoise ledger 3
 //! slot SET_ID SLOT IMAGE_ID SESSION_ID CHECKSUM
+//! done IMAGE_ID SESSION_ID CHECKSUM
 //! weights WEIGHT_MASK_ID MODEL_ID DESCRIPTION_DIGEST HALF_DIGEST CHECKSUM
 //! opened WEIGHT_MASK_ID OPENED_DIGEST CHECKSUM
 //! ```
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 
 /// The first line.
-pub(super) const HEADING: &str = "ppdenoise ledger 2\n";
+pub(super) const HEADING: &str = "ppdenoise ledger 3\n";
 
 /// Hexadecimal digits of a checksum.
 const CHECKSUM_LEN: usize = 16;
@@ -26,6 +27,7 @@ const MAX_LINE: u64 = 512;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record {
     Slot { set: TripleSetId, slot: u64, image: ImageId, session: SessionId },
+    Done { image: ImageId, session: SessionId },
     Weights { mask: WeightMaskId, weights: BoundWeights },
     Opened { mask: WeightMaskId, opened: Digest },
 }
@@ -52,6 +54,7 @@ pub(super) struct State {
     /// The checksum of the last good record.
     checksum: String,
     next: HashMap<TripleSetId, u64>,
+    done: HashMap<ImageId, SessionId>,
     weights: HashMap<WeightMaskId, BoundWeights>,
     opened: HashMap<WeightMaskId, Digest>,
 }
@@ -83,6 +86,7 @@ impl State {
             lines: 1,
             checksum: "0".repeat(CHECKSUM_LEN),
             next: HashMap::new(),
+            done: HashMap::new(),
             weights: HashMap::new(),
             opened: HashMap::new(),
         }
@@ -91,6 +95,11 @@ impl State {
     /// The lowest slot of `set` that was never marked nor passed over.
     pub(super) fn next(&self, set: TripleSetId) -> u64 {
         self.next.get(&set).copied().unwrap_or(0)
+    }
+
+    /// The last session of which both servers had the image's result.
+    pub(super) fn done(&self, image: ImageId) -> Option<SessionId> {
+        self.done.get(&image).copied()
     }
 
     /// What `mask` belongs to.
@@ -155,6 +164,9 @@ impl State {
                 let next = self.next.entry(set).or_default();
                 *next = after.max(*next);
             }
+            Record::Done { image, session } => {
+                self.done.insert(image, session);
+            }
             Record::Weights { mask, weights } => {
                 if *self.weights.entry(mask).or_insert(weights) != weights {
                     return Err(self.damaged());
@@ -186,6 +198,7 @@ fn text(record: Record) -> String {
         Record::Slot { set, slot, image, session } => {
             format!("slot {set} {slot} {image} {session}")
         }
+        Record::Done { image, session } => format!("done {image} {session}"),
         Record::Weights { mask, weights: BoundWeights { model, description, half } } => {
             format!("weights {mask} {model} {description} {half}")
         }
@@ -205,6 +218,9 @@ fn parse(line: &[u8], before: &str) -> Option<(Record, String)> {
             image: image.parse().ok()?,
             session: session.parse().ok()?,
         },
+        ["done", image, session] => {
+            Record::Done { image: image.parse().ok()?, session: session.parse().ok()? }
+        }
         ["weights", mask, model, description, half] => Record::Weights {
             mask: mask.parse().ok()?,
             weights: BoundWeights {
@@ -229,7 +245,7 @@ fn has_whole_checksum(line: &[u8]) -> bool {
     let wanted = match fields.next() {
         Some(b"slot") => 5,
         Some(b"weights") => 5,
-        Some(b"opened") => 3,
+        Some(b"opened" | b"done") => 3,
         // Cut inside its first word, or no record at all.
         Some(word) => return word.len() > "weights".len(),
         None => return false,

@@ -22,12 +22,13 @@ fn mark(ledger: &mut Ledger, slot: u64) -> Mark {
     ledger.mark(SET, slot, IMAGE, SESSION).unwrap()
 }
 
-/// The bytes of a ledger with slots 0, 1 and 2 of one set and bound weights, the slots last.
+/// The bytes of a ledger with slots 0, 1 and 2 of one set and bound weights and an image that is done, the slots last.
 fn sample() -> Vec<u8> {
     let dir = tempdir().unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
     assert_eq!(ledger.bind_weights(MASK, WEIGHTS).unwrap(), None);
     ledger.bind_opened(MASK, OPENED).unwrap();
+    ledger.note_done([(IMAGE, SESSION)]).unwrap();
     (0..3).for_each(|slot| assert_eq!(mark(&mut ledger, slot), Mark::Marked));
     fs::read(dir.path().join(FILE_NAME)).unwrap()
 }
@@ -46,12 +47,13 @@ fn the_text_is_pinned() {
     let [set, image, session] = ["01", "02", "03"].map(|b| b.repeat(16));
     let [mask, model] = ["04", "05"].map(|b| b.repeat(16));
     let [description, half, opened] = ["06", "07", "08"].map(|b| b.repeat(32));
-    assert_eq!(lines[0], "ppdenoise ledger 2");
+    assert_eq!(lines[0], "ppdenoise ledger 3");
     assert!(lines[1].starts_with(&format!("weights {mask} {model} {description} {half} ")));
     assert!(lines[2].starts_with(&format!("opened {mask} {opened} ")));
-    assert!(lines[5].starts_with(&format!("slot {set} 2 {image} {session} ")));
+    assert!(lines[3].starts_with(&format!("done {image} {session} ")));
+    assert!(lines[6].starts_with(&format!("slot {set} 2 {image} {session} ")));
     let digest = crate::ids::Digest::of(text.as_bytes());
-    assert_eq!(digest.short(), "05b20124");
+    assert_eq!(digest.short(), "2cdd3214");
 }
 
 #[test]
@@ -70,6 +72,25 @@ fn marks_survive_and_only_go_up() {
     assert_eq!(ledger.next_slot(TripleSetId::from_bytes([9; 16])).unwrap(), 0);
     let err = ledger.mark(SET, u64::MAX, IMAGE, SESSION).unwrap_err();
     assert!(matches!(err, LedgerError::NoSuchSlot { slot: u64::MAX }));
+}
+
+#[test]
+fn an_image_that_is_done_is_noted_once_a_session() {
+    let dir = tempdir().unwrap();
+    let mut ledger = Ledger::open(dir.path()).unwrap();
+    let mut second = Ledger::open(dir.path()).unwrap();
+    assert_eq!(mark(&mut ledger, 0), Mark::Marked);
+    assert!(ledger.done_of([IMAGE]).unwrap().is_empty(), "a slot alone is no result");
+    let other = ImageId::from_bytes([9; 16]);
+    ledger.note_done([(IMAGE, SESSION), (other, SESSION), (IMAGE, SESSION)]).unwrap();
+    second.note_done([(other, SESSION), (IMAGE, SESSION)]).unwrap();
+    let unknown = ImageId::from_bytes([7; 16]);
+    let done = second.done_of([unknown, other, IMAGE]).unwrap();
+    assert!(done.len() == 2 && !done.contains(&unknown));
+    second.note_done([(other, SessionId::from_bytes([9; 16]))]).unwrap();
+    let text = fs::read_to_string(dir.path().join(FILE_NAME)).unwrap();
+    assert_eq!(text.lines().filter(|line| line.starts_with("done ")).count(), 3);
+    assert_eq!(Ledger::open(dir.path()).unwrap().done_of([IMAGE]).unwrap().len(), 1);
 }
 
 #[test]
@@ -199,7 +220,7 @@ fn a_damaged_or_missing_middle_line_is_named() {
     }
     let long = format!("{whole}{}", "x".repeat(10_000));
     let err = open_bytes(dir.path(), long.as_bytes()).unwrap_err();
-    assert!(matches!(err, LedgerError::Damaged { line: 7, .. }));
+    assert!(matches!(err, LedgerError::Damaged { line: 8, .. }));
 }
 
 #[test]
@@ -298,7 +319,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_words_never_panic(words in proptest::collection::vec("slot|weights|opened|[0-9a-f]{0,33}|\n|\0", 0..20)) {
+    fn arbitrary_words_never_panic(words in proptest::collection::vec("slot|done|weights|opened|[0-9a-f]{0,33}|\n|\0", 0..20)) {
         let _ = State::start().read(&mut Cursor::new(words.join(" ")));
     }
 }

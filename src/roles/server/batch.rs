@@ -385,13 +385,17 @@ impl Supply for Batch {
     }
 
     /// Of a server that waits it is told once, when the other one has lacked its half for long.
-    fn unmatched(&mut self, mut tasks: Vec<Task>, last: bool, observer: &mut dyn Observer) {
+    fn unmatched(
+        &mut self,
+        tasks: Vec<Task>,
+        last: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ServiceError> {
         self.in_work = None;
-        // Nothing is missed of what was made.
-        tasks.retain(|task| !self.made.contains_key(&task.image.id));
         let Until::Stopped(Watching { missing_after, .. }) = &self.folders.until else {
             let tasks = tasks.iter().filter(|_| last);
-            return tasks.for_each(|t| tell(&t.files(), ServiceError::NotShared, observer));
+            tasks.for_each(|t| tell(&t.files(), ServiceError::NotShared, observer));
+            return Ok(());
         };
         let after = *missing_after;
         let ids: HashSet<ImageId> = tasks.iter().map(|task| task.image.id).collect();
@@ -401,5 +405,6 @@ impl Supply for Batch {
             self.lonely.entry(id).or_insert_with(Instant::now);
         }
         self.tell_lonely(after, observer);
+        Ok(())
     }
 }

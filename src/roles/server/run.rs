@@ -10,7 +10,7 @@ use super::task::{Ready, Round, Subject, Supply, Task, tell};
 use crate::artefact::{OpenedWeightsFile, PreparedFile, random_seed};
 use crate::files::FormatError;
 use crate::files::ledger::{BoundWeights, Ledger};
-use crate::ids::{Digest, SessionId};
+use crate::ids::{Digest, ImageId, SessionId};
 use crate::model::EngineKind;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{
@@ -261,6 +261,11 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
     ) -> Result<bool, ServiceError> {
         let id = |task: Task| (task.image.id, task);
         let mut tasks: BTreeMap<_, _> = round.tasks.into_iter().map(id).collect();
+        let session = |id: &ImageId| Some((*id, tasks.get(id)?.done?));
+        let both_have: Vec<_> = agreed.done.iter().filter_map(session).collect();
+        if !both_have.is_empty() {
+            self.job.ledger.note_done(both_have)?;
+        }
         for id in &agreed.done {
             tasks.remove(id);
             supply.finished(*id);
@@ -302,7 +307,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
                 }
             }
         }
-        supply.unmatched(tasks.into_values().collect(), agreed.last, observer);
+        supply.unmatched(tasks.into_values().collect(), agreed.last, observer)?;
         if !starved.is_empty() {
             supply.starved(&starved, served, observer);
         }

@@ -150,10 +150,19 @@ pub(in crate::roles) trait Supply: Send {
 
     /// Images of a round of which the other server has no share, or none that it can use; none follows if it is
     /// the last.
-    fn unmatched(&mut self, tasks: Vec<Task>, last: bool, observer: &mut dyn Observer) {
+    ///
+    /// # Errors
+    /// [`ServiceError::Ledger`].
+    fn unmatched(
+        &mut self,
+        tasks: Vec<Task>,
+        last: bool,
+        observer: &mut dyn Observer,
+    ) -> Result<(), ServiceError> {
         for task in tasks.into_iter().filter(|_| last) {
             tell(&task.files(), ServiceError::NotShared, observer);
         }
+        Ok(())
     }
 
     /// Images of a round that both servers have and that no set of this session has a slot for; `served` says

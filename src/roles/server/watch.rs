@@ -11,7 +11,7 @@ use super::report::ServeReport;
 use super::run::{Job, Told, run_on};
 use super::serve::Serve;
 use super::stock::Shelf;
-use super::task::{Round, Subject, Supply};
+use super::task::{Round, Subject, Supply, Task};
 use super::{Extent, Server, ServiceError};
 use crate::files::ledger::Ledger;
 use crate::files::{FormatError, Place};
@@ -391,11 +391,16 @@ impl Supply for Watched<'_> {
 
     fn unmatched(
         &mut self,
-        tasks: Vec<super::task::Task>,
+        mut tasks: Vec<Task>,
         last: bool,
         observer: &mut dyn Observer,
-    ) {
-        self.batch.unmatched(tasks, last, observer);
+    ) -> Result<(), ServiceError> {
+        // The other server does not name an image any more once it knows that both have the result. That this one
+        // has it, or had it before it was fetched, is known after a restart from the result or the ledger.
+        tasks.retain(|task| task.done.is_none());
+        let done = self.ledger.done_of(tasks.iter().map(|task| task.image.id))?;
+        tasks.retain(|task| !done.contains(&task.image.id));
+        self.batch.unmatched(tasks, last, observer)
     }
 
     fn starved(&mut self, images: &[Subject], served: bool, observer: &mut dyn Observer) {

@@ -302,6 +302,60 @@ fn an_image_whose_other_half_is_missing_is_told_once() {
     second.stop().done();
 }
 
+/// A server that starts anew, after a power cut or asked to end, misses nothing of images that both have finished, and
+/// that the other one therefore names no more: not if its result was fetched meanwhile either. What is really missing
+/// is told as before.
+#[test]
+fn a_restart_of_one_server_reports_no_image_that_is_done() {
+    let (lab, port) = (lab(), free_port());
+    let flags = ["--missing-after", "1"];
+    let mut servers = pair(&lab, &port, "a", &flags).map(Some);
+    refill(&lab, "t", SIZE, 20);
+    let ids: Vec<String> = (0..3).map(|i| share(&lab, &format!("i{i}"), SIZE)).collect();
+    for id in &ids {
+        done(&lab, id);
+        for party in [0, 1] {
+            let ledger = lab.path(&format!("state{party}/ledger"));
+            let noted = || fs::read_to_string(&ledger).unwrap().contains(&format!("done {id}"));
+            until("the end of an image", noted);
+        }
+    }
+    // The receiver's people take results, and leave the shares.
+    let fetched = &ids[1];
+    [0, 1]
+        .iter()
+        .for_each(|p| fs::remove_file(lab.path(&format!("out{p}/{fetched}.s{p}"))).unwrap());
+    for (i, (victim, kills)) in
+        [(1, true), (1, false), (0, true), (0, false)].into_iter().enumerate()
+    {
+        let mut server = servers[victim].take().unwrap();
+        if kills {
+            server.kill();
+        } else {
+            server.stop().done();
+        }
+        let lonely = share(&lab, "lonely", SIZE);
+        fs::remove_file(lab.path(&format!("in{}/lonely.s{}", 1 - victim, 1 - victim))).unwrap();
+        let mut server = Service::start(&lab, victim, &port, &format!("b{i}"), &flags);
+        server.wait_for("image-unmatched", 1);
+        let next = share(&lab, &format!("next{i}"), SIZE);
+        done(&lab, &next);
+        fs::remove_file(lab.path(&format!("in{victim}/lonely.s{victim}"))).unwrap();
+        let told = server.told("image-unmatched");
+        assert_eq!(field(&told, "image_id"), [&Value::from(lonely)], "server {victim}: {kills}");
+        servers[victim] = Some(server);
+    }
+    // Both have begun anew, and neither has this result: a share without one is denoised again.
+    done(&lab, fetched);
+    for server in servers.into_iter().flatten() {
+        let ended = server.stop();
+        let misses = ended.stdout.matches("image-unmatched").count();
+        assert_eq!(misses, 1, "{}", ended.stdout);
+        ended.done();
+    }
+    check_slots(&lab);
+}
+
 /// Public keys that change in the folder decide from then on, without a restart.
 #[test]
 fn a_new_key_of_the_gateway_is_taken_up() {

@@ -28,7 +28,7 @@ fn private(path: &Path, mode: u32) {
 fuzz_target!(init: seeds(ledgers), |data: &[u8]| {
     let Some((&how, text)) = data.split_first() else { return };
     let text = if how % 2 == 0 { text.to_vec() } else { chained(text) };
-    let file = [b"ppdenoise ledger 2\n", &text[..]].concat();
+    let file = [b"ppdenoise ledger 3\n", &text[..]].concat();
     std::fs::write(FOLDER.join("ledger"), file).expect("the ledger can be written");
     private(&FOLDER.join("ledger"), 0o600);
     bounded((1 << 20) + 16 * text.len(), || {
@@ -43,6 +43,10 @@ fuzz_target!(init: seeds(ledgers), |data: &[u8]| {
         );
         if next < u64::MAX && marked.is_ok() {
             assert!(ledger.next_slot(set).is_ok_and(|n| n == next + 1));
+        }
+        let image = ImageId::from_bytes([0x99; 16]);
+        if ledger.note_done([(image, SessionId::from_bytes([0x33; 16]))]).is_ok() {
+            assert!(ledger.done_of([image]).is_ok_and(|done| done.len() == 1));
         }
         let mask = WeightMaskId::from_bytes([0x44; 16]);
         let [description, half, opened] = [0x66, 0x77, 0x88].map(|b| Digest::from_bytes([b; 32]));
@@ -82,7 +86,7 @@ fn ledgers() -> Vec<Vec<u8>> {
     let [set, image, session, mask, model] = &ids;
     let [description, half, opened] = ["66", "77", "88"].map(|pair| pair.repeat(32));
     let lines = format!(
-        "weights {mask} {model} {description} {half}\nopened {mask} {opened}\nslot {set} 0 {image} {session}\nslot {set} 7 {image} {session}\n"
+        "weights {mask} {model} {description} {half}\nopened {mask} {opened}\ndone {image} {session}\nslot {set} 0 {image} {session}\nslot {set} 7 {image} {session}\n"
     );
     let whole = [&[1], lines.as_bytes()].concat();
     let torn = whole[..whole.len() - 1].to_vec();
