@@ -85,6 +85,64 @@ fn every_path_that_a_page_names_is_there() {
     assert!(checked > 80, "{checked} paths");
 }
 
+/// All files of Rust.
+pub(super) fn sources() -> Vec<PathBuf> {
+    let mut folders = vec![root().join("src"), root().join("tests")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.extend((!path.ends_with("target")).then_some(path));
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// What a line of prose names that looks like a path of the repository or a file of Rust.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@".contains(c);
+    let words = line.split(move |c: char| !plain(c)).map(|word| word.trim_end_matches(['.', '-']));
+    let folders = ["src/", "tests/", "fixtures/", "docs/"];
+    words.filter(move |word| {
+        let of_ours = folders.iter().any(|folder| word.starts_with(folder));
+        // A name for any file, not a file.
+        let open = word.contains("NAME") || word.contains("...");
+        !open && (of_ours || (word.ends_with(".rs") && word.len() > 3))
+    })
+}
+
+/// Source files are named as they lie in the repository, or by the end of their path.
+#[test]
+fn every_file_that_a_page_or_comment_names_is_there() {
+    let sources = sources();
+    let is_there = |path: &str, from: &Path| {
+        let end = format!("/{path}");
+        root().join(path).exists()
+            || from.parent().unwrap().join(path).exists()
+            || sources.iter().any(|file| file.to_string_lossy().ends_with(&end))
+    };
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for file in pages().iter().chain(&sources) {
+        let is_page = file.extension().is_some_and(|e| e == "md");
+        for line in fs::read_to_string(file).unwrap().lines() {
+            let comment = line.find("//").map(|at| &line[at..]);
+            let prose = if is_page { Some(line) } else { comment };
+            for path in prose.into_iter().filter(|l| !l.contains("://")).flat_map(named) {
+                checked += 1;
+                if !is_there(path, file) {
+                    wrong.push(format!("{}: no {path}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(checked > 300, "{checked} paths");
+}
+
 #[test]
 fn the_index_has_every_page() {
     let index = links(&fs::read_to_string(root().join("docs/README.md")).unwrap());

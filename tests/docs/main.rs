@@ -10,3 +10,4 @@ mod interfaces;
 mod json;
 mod links;
 mod messages;
+mod tested;

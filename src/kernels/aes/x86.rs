@@ -1,7 +1,7 @@
 //! AES gates and hashes on x86-64: a block at a time (AES-NI) and four at a time (VAES, AVX-512).
 //!
 //! Every entry checks that the machine has the instructions and that the lengths agree, so callers
-//! need no `unsafe`. `aes_portable.rs` is the definition; the tests compare every entry with it.
+//! need no `unsafe`. `portable.rs` is the definition; the tests compare every entry with it.
 #![allow(unsafe_code)]
 
 use super::{EvalAnd, GarbleAnd};
