@@ -4,13 +4,23 @@ use super::failure::{Code, Failure};
 use super::output::say;
 use crate::files::output::half_done::abandon_all;
 use crate::lab::pipeline::tied::seize;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether a signal ends this process.
 static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// From now on a write beyond the limit on a file's size (`ulimit -f`, LimitFSIZE) fails like any other, with an error
+/// that names the file, where it would end the process without a word.
+pub(super) fn let_writes_fail() -> Result<(), Failure> {
+    let failed = |e: io::Error| Failure::new(Code::Failed, format!("cannot watch signals: {e}"));
+    let seen = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGXFSZ, seen).map(|_| ()).map_err(failed)
+}
+
 /// From now on an interrupt (Ctrl-C) and a request to terminate clean up before they end the
 /// process. One that the process was started to ignore, as `nohup` and `&` in scripts do, stays
 /// ignored.

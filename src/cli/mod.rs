@@ -122,6 +122,7 @@ fn say_usage(error: clap::Error, args: &[OsString]) {
 /// `train` has an end of its own for signals, with the model so far, and so have `serve --watch` and
 /// `cloud`, between two images.
 fn watch(command: &Command) -> Result<(), Failure> {
+    interrupt::let_writes_fail()?;
     match command {
         Command::Serve(args) if args.watch => Ok(()),
         Command::Cloud(_) => Ok(()),

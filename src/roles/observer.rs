@@ -198,6 +198,18 @@ pub enum Event<'a> {
         /// Why its note cannot be read.
         error: NoteError,
     },
+    /// Receiver: an image came without a note, so its name and bit depth are not known.
+    NoNote {
+        /// The image.
+        image: ImageId,
+    },
+    /// Receiver: what is written is one part only of what was shared.
+    PartOnly {
+        /// Its file.
+        file: &'a Path,
+        /// What it is one of.
+        part: &'static str,
+    },
     /// Receiver: an image is written.
     Reconstructed(&'a Reconstructed),
     /// A server has done an image.

@@ -62,7 +62,8 @@ pub fn verify(
     let public = read_public(request.model)?;
     let pair = open_image_pair(request.shares, &servers, &keys.public(Role::Gateway)?)?;
     let fields = &pair.fields;
-    if fields.public_digest != public.facts.digest {
+    let named = (fields.model_id, fields.public_digest);
+    if named != (public.facts.model_id, public.facts.digest) {
         let (found, expected) = (fields.model_id.short(), public.facts.model_id.short());
         let file = request.shares[0].name().to_owned();
         return Err(VerifyError::OtherModel { file, found, expected }.into());

@@ -14,10 +14,10 @@ use ppdenoise::model::{Cells, Clamping, FloatModel, Method, QuantiseOptions, Ran
 use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::{Noise, read_picture};
 use ppdenoise::roles::server::{Serve, ServerFiles};
-use ppdenoise::roles::{Implausibility, 
-    Deal, Dealer, Event, Gateway, GatewayError, ModelOwner, NewKeys, Observer, Picture, Receiver,
-    ReceiverError, Reconstruct, ReconstructReport, RoleError, Server, Shard, ShareImages,
-    ShareModel, ShareReport, Silent, Wanted, make_keys, read_public,
+use ppdenoise::roles::{
+    Deal, Dealer, Event, Gateway, GatewayError, Implausibility, ModelOwner, NewKeys, Observer,
+    Picture, Receiver, ReceiverError, Reconstruct, ReconstructReport, RoleError, Server, Shard,
+    ShareImages, ShareModel, ShareReport, Silent, Wanted, make_keys, read_public,
 };
 use ppdenoise::wire;
 use std::fs;

@@ -135,6 +135,15 @@ impl Observer for Teller<'_> {
                 console.note(format!("note: image {image} keeps its id as name: {error}"));
             }
             Event::Implausible { file, found } => tell_implausible(file, &found, console),
+            Event::NoNote { image } => {
+                console.note(format!(
+                    "note: image {image} has no note: its name and bit depth are not known, and 8 bits are written"
+                ));
+            }
+            Event::PartOnly { file, part } => {
+                console.finish();
+                console.note(format!("note: '{}' is one {part}", file.display()));
+            }
             Event::Reconstructed(image) => {
                 console.finish();
                 let file = image.file.display();

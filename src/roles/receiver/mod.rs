@@ -118,7 +118,11 @@ impl Receiver {
         sealed: &[u8],
         observer: &mut dyn Observer,
     ) -> Option<Note> {
-        let sender = self.gateway.as_ref().ok().filter(|_| !sealed.is_empty())?;
+        if sealed.is_empty() {
+            observer.event(Event::NoNote { image });
+            return None;
+        }
+        let sender = self.gateway.as_ref().ok()?;
         let keys = OpenFrom { recipient: &self.key, sender, role: Role::Gateway };
         let note = Note::open(keys, image, sealed);
         note.map_err(|error| observer.event(Event::NoteUnread { image, error })).ok()

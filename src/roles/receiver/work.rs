@@ -43,6 +43,9 @@ impl Work<'_> {
             };
             match made {
                 Ok(image) => {
+                    if let Some(part) = job.part_of {
+                        observer.event(Event::PartOnly { file: &image.file, part });
+                    }
                     observer.event(Event::Reconstructed(&image));
                     self.report.images.push(image);
                 }

@@ -148,7 +148,9 @@ fn tiles_are_joined_to_what_the_whole_image_becomes() {
     let (a, b) = (first(0), first(1));
     let pair = ["reconstruct", &a, &b, "--keys", KEYS, "--out"];
     lab.run(&[&pair[..], &["out"]].concat()).refused_once(USAGE, &["this is one tile of a larger"]);
-    lab.run(&[&pair[..], &["tile.png"]].concat()).done();
+    let alone = lab.run(&[&pair[..], &["tile.png"]].concat());
+    alone.done();
+    assert!(alone.stderr.contains("'tile.png' is one tile of a larger image"), "{}", alone.stderr);
     assert_eq!(lab.image("tile.png").height(), 32);
 
     // Without one of them nothing is written.
