@@ -15,7 +15,7 @@ use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, Role, SessionId};
 use crate::image::{Residual, Sketch};
 use crate::model::{LevelMap, Normalisation, decode_sums};
-use crate::network::{Border, Gather, PatchGrid};
+use crate::network::Outputs;
 use crate::numbers::fixed::shrink;
 use crate::numbers::ring::{Ring, RingBits};
 use zeroize::Zeroizing;
@@ -48,17 +48,17 @@ pub fn write_result<R: Ring>(
 
 /// How the receiver turns sums into grey levels.
 pub(crate) fn decoding(public: &PublicModelFile, levels: Levels) -> Decoding {
-    let gather = public.model.network.gather();
+    let Outputs { patch, stride, padded, window } = public.model.network.outputs();
     Decoding {
         frac_bits: public.model.output_frac(),
         dropped_bits: public.model.dropped_bits(),
         levels,
         mid_grey: public.model.units.mid_grey,
         grey_per_unit: public.model.units.grey_per_unit,
-        patch: gather.patch as u32,
-        pad: gather.pad as u32,
-        stride: gather.stride as u32,
-        window: public.model.network.fold().window.clone(),
+        patch: patch as u32,
+        stride: stride as u32,
+        padded,
+        window: window.to_vec(),
     }
 }
 
@@ -187,16 +187,16 @@ fn combine<R: Ring>(
     let fields = &of[0];
     let size = (fields.height as usize, fields.width as usize);
     let decode = &fields.decode;
-    let gather = Gather {
+    let outputs = Outputs {
         patch: decode.patch as usize,
-        pad: decode.pad as usize,
         stride: decode.stride as usize,
-        // Only predicted pixels count here, which lie inside.
-        border: Border::Reflect,
+        padded: decode.padded,
+        window: &decode.window,
     };
-    let grid = PatchGrid::new(size, 1, &gather)?;
-    let first: Vec<R> = read_elements(&mut a, 0, grid.pixels())?;
-    let second: Vec<R> = read_elements(&mut b, 0, grid.pixels())?;
+    // It also judges the size, before there is memory for it.
+    let weights = outputs.weight_sums(size)?;
+    let first: Vec<R> = read_elements(&mut a, 0, size.0 * size.1)?;
+    let second: Vec<R> = read_elements(&mut b, 0, size.0 * size.1)?;
     // S0's share has it.
     let mut note = read_note(&mut a, of[0].note)?;
     note.extend(read_note(&mut b, of[1].note)?);
@@ -206,7 +206,7 @@ fn combine<R: Ring>(
     let units = Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit };
     let map = level_map(&decode.levels, units);
     let scale = (decode.frac_bits, decode.dropped_bits);
-    let units = decode_sums(&sums, &grid, &decode.window, scale);
+    let units = decode_sums(&sums, &weights, scale);
     let (image_id, session_id) = (fields.image_id, fields.session_id);
     Ok(Reconstruction { size, units, map, image_id, session_id, note })
 }

@@ -60,8 +60,8 @@ proptest! {
         let encoded: Vec<i64> = units.iter().map(|&v| public.input.encode(v.into()).0).collect();
         let input = TwinInput { image: &encoded, size, plane: public.plane(model.sigma / 2.0) };
         let run = run_twin::<u64>(&quantised, &input, &mut NearestRounding, &mut |_| ()).unwrap();
-        let (grid, window) = (public.network.grid(size).unwrap(), &public.network.fold().window);
-        let found = decode_sums(&run.sums, &grid, window, (public.output_frac(), 0));
+        let weights = public.network.outputs().weight_sums(size).unwrap();
+        let found = decode_sums(&run.sums, &weights, (public.output_frac(), 0));
         let expected = float(&model, &units, size);
         let most = expected.iter().fold(1f32, |most, v| most.max(v.abs()));
         let error = furthest(found.into_iter(), &expected);

@@ -164,7 +164,8 @@ fn ffdnet() {
     });
 }
 
-/// Maps that do not divide are rounded up, and cut to the size of the skip behind the transposed convolution.
+/// Images whose sides do not divide are continued by their last row and column; the result is cut to what PyTorch
+/// makes of that.
 #[test]
 fn u_nets() {
     for (down, up, stride) in
@@ -178,11 +179,15 @@ fn u_nets() {
         );
         for to in [(6, 12), (7, 5), (1, 4)] {
             check(&layers, to, |image, _| {
+                let next = |side: usize| side.next_multiple_of(stride);
+                let at = |y: usize, x: usize| image[0][y.min(to.0 - 1)][x.min(to.1 - 1)];
+                let whole = (next(to.0), next(to.1));
+                let image = &map(1, whole, |_, y, x| at(y, x));
                 let fine = relu(conv2d(image, (1, 3, 3, 1, 1)));
                 let pad = (down + 1 - stride) / 2;
                 let coarse = relu(conv2d(&fine, (2, 5, down, stride, pad)));
                 let wide = relu(conv_transpose2d(&coarse, (3, 2, up, stride)));
-                let net = conv2d(&[cut(&wide, to), fine].concat(), (4, 1, 5, 1, 2));
+                let net = conv2d(&[cut(&wide, whole), fine].concat(), (4, 1, 5, 1, 2));
                 map(1, to, |_, y, x| image[0][y][x] - net[0][y][x])
             });
         }

@@ -5,7 +5,7 @@
 use super::range::least_window_sum;
 use super::{ActivationSpec, EngineKind, ModelError, Normalisation};
 use crate::ids::bounded::at_most;
-use crate::network::{LinearShape, MAX_OPS, Network, Op, PatchGrid};
+use crate::network::{LinearShape, MAX_OPS, Network, Op};
 use crate::numbers::fixed;
 use crate::numbers::fixed::exp2;
 use crate::numbers::ring::{Ring, RingBits};
@@ -226,19 +226,19 @@ fn printable(error: &serde_json::Error) -> String {
     shown.take(MAX_ERROR).collect()
 }
 
-/// Network units of aggregated outputs: sum / (window weight sum 2^frac_bits), per pixel.
+/// Network units of aggregated outputs: sum / (window weight sum 2^frac_bits), per pixel; `weights` are the sums of
+/// window weights, of
+/// [`crate::network::Outputs::weight_sums`].
 pub fn decode_sums<R: Ring>(
     sums: &[R],
-    grid: &PatchGrid,
-    window: &[u16],
+    weights: &[u32],
     (frac_bits, dropped): (u32, u32),
 ) -> Vec<f64> {
-    let weights = grid.weight_sums(window);
     let decode = |(s, w): (&R, &u32)| {
         let sum = fixed::sign_extend(s.to_u64(), R::BITS - dropped);
         fixed::decode(sum, frac_bits - dropped) / f64::from(*w)
     };
-    sums.iter().zip(&weights).map(decode).collect()
+    sums.iter().zip(weights).map(decode).collect()
 }
 
 #[cfg(test)]
@@ -247,7 +247,6 @@ mod tests {
     use crate::ids::Party;
     use crate::model::piecewise::Piecewise;
     use crate::model::{Cells, Method, QuantiseOptions, Ranges, load_npz, quantise, random_model};
-    use crate::network::{Border, Gather};
     use crate::numbers::fixed::shrink;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -299,8 +298,6 @@ mod tests {
     /// Shares that lost low bits decode to the sum they were made of, to one unit.
     #[test]
     fn sums_decode_from_shares_that_lost_low_bits() {
-        let gather = Gather { patch: 1, pad: 0, stride: 1, border: Border::Reflect };
-        let grid = PatchGrid::new((1, 3), 1, &gather).unwrap();
         let sums = [-70_000_123i64, 4095, 1_200_000_000];
         let shares = sums.map(|sum| {
             let theirs = 0x1234_5678u32.wrapping_mul(sum as u32 | 1);
@@ -308,7 +305,7 @@ mod tests {
             let [a, b] = [(Party::S0, ours), (Party::S1, theirs)].map(|(p, v)| shrink(p, v, 12));
             a.wrapping_add(b)
         });
-        let decoded = decode_sums(&shares, &grid, &[3], (20, 12));
+        let decoded = decode_sums(&shares, &[3; 3], (20, 12));
         for (found, sum) in decoded.iter().zip(sums) {
             let exact = sum as f64 / exp2(20) / 3.0;
             assert!((found - exact).abs() <= 1.0 / exp2(8) / 3.0, "{found} {exact}");

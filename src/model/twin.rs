@@ -46,12 +46,13 @@ pub fn run_twin<R: Ring>(
 ) -> Result<TwinRun<R>, ModelError> {
     let network = &model.public.network;
     let (grids, whole) = (network.grids(input.size)?, network.grid(input.size)?);
-    let means = model.public.patch_means(input.image, &whole);
-    let image = input.image.iter().map(|&v| R::from_i64(v)).collect();
+    let padding = network.padding(input.size);
+    let means = model.public.patch_means(input.image, input.size)?;
+    let image: Vec<R> = input.image.iter().map(|&v| R::from_i64(v)).collect();
     let mut twin = Twin {
         model,
         whole: &whole,
-        maps: vec![image],
+        maps: vec![padding.pad(&image)],
         fracs: model.public.map_fracs(),
         plane: R::from_i64(input.plane),
         means,
@@ -83,7 +84,7 @@ pub fn run_twin<R: Ring>(
         done.filter(|(map, _)| map.last <= number).for_each(|(_, values)| *values = Vec::new());
     }
     progress(1.0);
-    Ok(TwinRun { sums, extremes: twin.extremes })
+    Ok(TwinRun { sums: padding.crop(sums), extremes: twin.extremes })
 }
 
 fn pack<R: Ring>(l: &super::IntLinear) -> (PackedWeights<R>, Vec<R>) {
@@ -95,7 +96,7 @@ struct Twin<'a, R: Ring> {
     model: &'a QuantisedModel,
     /// The grid of the predicted patches.
     whole: &'a PatchGrid,
-    /// The image, and what was made so far; empty where nobody needs it any more.
+    /// The continued image, and what was made so far; empty where nobody needs it any more.
     maps: Vec<Vec<R>>,
     /// Fraction bits of each map.
     fracs: Vec<u32>,
@@ -205,9 +206,8 @@ mod tests {
         let encoded = encode(&q.public.input, &units);
         let run: TwinRun<R> =
             run_twin(&q, &input(&encoded), &mut NearestRounding, &mut |_| ()).unwrap();
-        let grid = q.public.network.grid(SIZE).unwrap();
-        let window = &q.public.network.fold().window;
-        let got = decode_sums(&run.sums, &grid, window, (q.public.output_frac(), 0));
+        let weights = q.public.network.outputs().weight_sums(SIZE).unwrap();
+        let got = decode_sums(&run.sums, &weights, (q.public.output_frac(), 0));
         got.iter().zip(&exact).map(|(g, e)| (g - f64::from(*e)).abs()).fold(0.0, f64::max)
     }
 

@@ -9,6 +9,10 @@
 //! stride s makes a map s times coarser, a shuffle one as many times finer, of which what would lie beyond
 //! the grid is left out. So maps of one scale are of one size, whatever the image's.
 //!
+//! Of a network on blocks, or with scales, the image is first continued to a multiple of its coarsest place
+//! ([`Padding`]), and the result is cut: n is then a multiple of every scale. Whoever evaluates a network
+//! continues the image where it enters; sizes that are asked for ([`Network::grids`]) are those of the picture.
+//!
 //! The float reference, the integer twin, the dealer and the servers differ in what a linear op
 //! and an activation carry (weights, scales, tables), so [`Op`] is generic over the two; shapes are
 //! checked here and nowhere else.
@@ -22,12 +26,14 @@
 mod check;
 mod grid;
 mod op;
+mod padding;
 mod placed;
 mod reach;
 mod stage;
 
 pub use grid::{MAX_PIXELS, PatchGrid, gaussian_window};
 pub use op::{Border, Fold, Gather, LinearShape, Op, Read, Source};
+pub use padding::{Outputs, Padding};
 pub use placed::{Placement, StageGrid};
 pub use reach::Reach;
 pub use stage::{Map, Stage};
@@ -246,22 +252,43 @@ impl<L: LinearShape, A> Network<L, A> {
         self.ops[..op].iter().filter(|op| op.is_activation()).count()
     }
 
-    /// The patch grid of an image for this network, which places the output.
+    /// The multiple to which both sides of an image are continued: of a network on blocks or with maps of
+    /// several scales as many pixels as a place of its coarsest grid has; 1 for any other. Patches that overlap
+    /// never need it, and neither do dense layers alone: their last patch lies flush with the border.
+    pub fn multiple(&self) -> usize {
+        let Gather { stride, border, .. } = *self.gather();
+        let is_mlp = self.stages().len() == 1 && border == Border::Reflect;
+        if self.gather().inner() != stride || is_mlp { 1 } else { self.alignment() }
+    }
+
+    /// How an image of `size` is continued before it enters, and what comes out is cut.
+    pub fn padding(&self, size: (usize, usize)) -> Padding {
+        Padding::to_multiple(size, self.multiple())
+    }
+
+    /// The patch grid of the continued image, which places the output; `size` is that of the image.
     ///
     /// # Errors
     /// As [`Network::grids`].
     pub fn grid(&self, size: (usize, usize)) -> Result<PatchGrid, NetworkError> {
         self.grids(size)?;
-        PatchGrid::new(size, 1, self.gather())
+        self.padding(size).grid(self.gather())
     }
 
-    /// The stages with their grids on an image of `size`.
+    /// The stages with their grids on an image of `size`, which is continued as [`Network::padding`] says.
     ///
     /// # Errors
     /// As [`PatchGrid::new`]; [`NetworkError::MapTooLarge`] and [`NetworkError::MapsTooLarge`] for an image
     /// whose maps nobody has room for.
     pub fn grids(&self, size: (usize, usize)) -> Result<Vec<StageGrid>, NetworkError> {
-        placed::grids(self.stages(), self.maps(), self.gather(), size)
+        placed::grids(self.stages(), self.maps(), self.gather(), self.padding(size))
+    }
+
+    /// How output patches lie on an image.
+    pub fn outputs(&self) -> Outputs<'_> {
+        let Fold { patch, window } = self.fold();
+        let (stride, padded) = (self.gather().stride, self.multiple() > 1);
+        Outputs { patch: *patch, stride, padded, window }
     }
 
     /// Whether it is made of convolutions.

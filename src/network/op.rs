@@ -19,9 +19,9 @@ pub enum Border {
 ///
 /// Rows are the pixels of the map that is made: gather and linear op are a convolution, with a stride if the
 /// gather has one. Patch i begins `pad` pixels before pixel i `stride` of the map, and there are as many as
-/// begin inside it (counted without the pad), zeros following where the map ends. Where the network predicts
-/// several pixels from each patch of the image, the last patch lies flush with the border instead, so that
-/// what is predicted covers the image and nothing beyond (as in FFDNet, Zhang et al., 2018).
+/// begin inside it (counted without the pad), zeros following where the map ends. Where dense layers predict
+/// patches of the image that do not fit it, the last patch lies flush with the border instead; blocks fit, since
+/// the image is continued ([`super::Padding`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gather {

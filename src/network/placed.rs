@@ -1,6 +1,6 @@
 //! A stage on an image of one size: which features its rows read, and where in its map they go.
 
-use super::{Gather, MAX_MAP, MAX_MAPS, Map, NetworkError, PatchGrid, Source, Stage};
+use super::{Gather, MAX_MAP, MAX_MAPS, Map, NetworkError, Padding, PatchGrid, Source, Stage};
 use std::ops::Range;
 
 /// A stage with the grids of what it reads.
@@ -16,14 +16,14 @@ pub struct StageGrid {
     pub out: (usize, usize),
 }
 
-/// The stages on an image of `size`.
+/// The stages on an image that is continued.
 pub(super) fn grids(
     stages: &[Stage],
     maps: &[Map],
     frame: &Gather,
-    size: (usize, usize),
+    padding: Padding,
 ) -> Result<Vec<StageGrid>, NetworkError> {
-    let whole = PatchGrid::new(size, 1, frame)?;
+    let (size, whole) = (padding.padded(), padding.grid(frame)?);
     let (rows, columns) = whole.map_size();
     let at = |scale: usize| (rows.div_ceil(scale), columns.div_ceil(scale));
     let pixels = frame.inner() == 1 && frame.stride == 1;
@@ -33,7 +33,7 @@ pub(super) fn grids(
         // Map n is made by stage n - 1.
         let kept = |number: usize, map: &Map| number <= stage + 1 && map.last >= stage;
         let kept = maps.iter().enumerate().skip(1).filter(|(number, map)| kept(*number, map));
-        let (mut all, (height, width)) = (0, size);
+        let (mut all, (height, width)) = (0, padding.size());
         for (_, map) in kept {
             if values(map) > MAX_MAP {
                 return Err(NetworkError::MapTooLarge { height, width, channels: map.channels });
@@ -62,7 +62,7 @@ pub(super) fn grids(
             out: at(stage.scale / stage.shuffle),
         })
     };
-    stages.iter().map(of_stage).collect()
+    stages.iter().map(of_stage).collect::<Result<_, _>>().map_err(|e| padding.named(e))
 }
 
 impl StageGrid {

@@ -50,10 +50,8 @@ impl<L: LinearShape, A> Network<L, A> {
     /// out of reach already, but for pads of 0, which take one pixel more.
     pub fn reach(&self) -> Reach {
         let (gather, mut fields) = (self.gather(), vec![Field { pitch: 1, ..Field::default() }]);
-        let mut alignment = gather.stride;
         for stage in self.stages() {
             let pitch = stage.scale * gather.stride;
-            alignment = lcm(alignment, pitch);
             let mut field = Field { pitch, ..Field::default() };
             for read in &stage.reads {
                 let cut = &read.gather;
@@ -77,7 +75,13 @@ impl<L: LinearShape, A> Network<L, A> {
         }
         let (last, inner) = (fields[fields.len() - 1], gather.inner());
         let margin = (last.before + inner - 1).max(last.after).max(inner);
-        Reach { margin, alignment }
+        Reach { margin, alignment: self.alignment() }
+    }
+
+    /// The least number of pixels that is a whole number of places of every map.
+    pub(super) fn alignment(&self) -> usize {
+        let stride = self.gather().stride;
+        self.stages().iter().fold(stride, |all, stage| lcm(all, stage.scale * stride))
     }
 }
 
@@ -88,5 +92,6 @@ fn lcm(a: usize, b: usize) -> usize {
         }
         a
     };
-    a / gcd(a, b) * b
+    // Beyond what any image has: it is refused for its size.
+    (a / gcd(a, b)).saturating_mul(b)
 }

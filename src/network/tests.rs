@@ -126,9 +126,12 @@ fn a_stride_makes_smaller_maps() {
         let network = strided(inner).unwrap();
         let grids = network.grids((11, 14)).unwrap();
         let features: Vec<_> = grids.iter().map(|grid| grid.reads[0].features()).collect();
-        let map = (11 - inner).div_ceil(2) + 1;
-        let map = map * ((14 - inner).div_ceil(2) + 1);
-        assert_eq!(features, [11 * 14, map * 4, map * 2]);
+        // Blocks fit the continued image, patches that overlap lie flush with the image.
+        let (height, width) = network.padding((11, 14)).padded();
+        assert_eq!((height, width), if inner == 2 { (12, 14) } else { (11, 14) });
+        let map = (height - inner).div_ceil(2) + 1;
+        let map = map * ((width - inner).div_ceil(2) + 1);
+        assert_eq!(features, [height * width, map * 4, map * 2]);
         assert!(grids.iter().all(|grid| grid.rows() == map));
     }
     assert!(strided(1).is_err());
@@ -216,6 +219,9 @@ fn a_graph_says_what_it_needs() {
     for size in [(1, 1), (5, 8), (7, 3), (6, 6)] {
         let grids = network.grids(size).unwrap();
         let coarse = (size.0.div_ceil(2), size.1.div_ceil(2));
+        let whole = (2 * coarse.0, 2 * coarse.1);
+        assert_eq!(network.padding(size).padded(), whole);
+        let size = whole;
         let sizes: Vec<_> = grids.iter().map(|grid| (grid.size, grid.out)).collect();
         let expected =
             [(size, size), (coarse, coarse), (coarse, coarse), (coarse, size), (size, size)];
@@ -263,8 +269,9 @@ proptest! {
     /// places.
     #[test]
     fn shuffles_place_features_by_definition(
-        height in 1usize..9, width in 1usize..9, factor in 2usize..4, channels in 1usize..3, batch in 1usize..9,
+        rows in 1usize..5, columns in 1usize..5, factor in 2usize..4, channels in 1usize..3, batch in 1usize..9,
     ) {
+        let (height, width) = (rows * factor, columns * factor);
         let features = channels * factor * factor;
         let network = Network::<Shape, ()>::new(vec![
             Op::read(0, Gather::strided(factor, factor)),
@@ -292,7 +299,7 @@ proptest! {
         for (at, value) in map.into_iter().enumerate() {
             let (pixel, c) = (at / channels, at % channels);
             let (y, x) = (pixel / width, pixel % width);
-            let row = y / factor * width.div_ceil(factor) + x / factor;
+            let row = y / factor * columns + x / factor;
             let feature = (c * factor + y % factor) * factor + x % factor;
             prop_assert_eq!(value, row * features + feature);
         }

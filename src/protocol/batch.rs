@@ -24,7 +24,7 @@ pub(super) struct Context<'a, R: Ring> {
     pub(super) maps: &'a [Vec<R>],
     /// The grid of the predicted patches.
     pub(super) whole: &'a PatchGrid,
-    /// This server's share of the image.
+    /// This server's share of the continued image.
     pub(super) share: &'a [R],
     /// This server's shares of the patch means, if the model adds them.
     pub(super) means: &'a [R],

@@ -84,10 +84,14 @@ pub fn denoise<R: Ring, E: Engine<R>>(
 ) -> Result<Vec<R>, ProtocolError> {
     let grids = model.public.network.grids(image.size).map_err(ProtocolError::from)?;
     let whole = model.public.network.grid(image.size).map_err(ProtocolError::from)?;
+    let padding = model.public.network.padding(image.size);
+    let padded = padding.is_needed().then(|| Zeroizing::new(padding.pad(image.share)));
+    let share = padded.as_ref().map_or(image.share, |padded| padded.as_slice());
     let mut driver = Driver {
         model,
         engine,
         image,
+        share,
         sources,
         in_flight: in_flight(&model.public, image.layout),
         channel,
@@ -100,7 +104,7 @@ pub fn denoise<R: Ring, E: Engine<R>>(
         let done = model.public.network.maps().iter().zip(&mut maps);
         done.filter(|(map, _)| map.last <= number).for_each(|(_, values)| *values = Vec::new());
     }
-    Ok(maps.pop().unwrap_or_default())
+    Ok(padding.crop(maps.pop().unwrap_or_default()))
 }
 
 /// What serves all stages of an image.
@@ -108,6 +112,8 @@ struct Driver<'a, 's, R: Ring, E: Engine<R>> {
     model: &'a ServerModel<R>,
     engine: &'a mut E,
     image: &'a Image<'a, R>,
+    /// This server's share of the continued image.
+    share: &'a [R],
     sources: Sources<'s>,
     in_flight: usize,
     channel: &'a mut dyn Channel,
@@ -115,11 +121,11 @@ struct Driver<'a, 's, R: Ring, E: Engine<R>> {
 }
 
 impl<R: Ring, E: Engine<R>> Driver<'_, '_, R, E> {
-    /// V = A - Y of the whole image; patches are cut out of it later.
+    /// V = A - Y of the whole continued image; patches are cut out of it later.
     fn open_image(&mut self) -> Result<Vec<R>, ProtocolError> {
         let op = self.model.public.network.maps()[0].op;
-        let mask = self.image.slot.input_mask::<R>(op, 0..self.image.share.len());
-        let mut opened = self.image.share.to_vec();
+        let mask = self.image.slot.input_mask::<R>(op, 0..self.share.len());
+        let mut opened = self.share.to_vec();
         ring::sub_assign(&mut opened, &Zeroizing::new(mask));
         let theirs = self.channel.exchange(Tag::Image, &ring::to_le_bytes(&opened))?;
         let expected = opened.len() * R::BYTES;
@@ -151,7 +157,7 @@ impl<R: Ring, E: Engine<R>> Driver<'_, '_, R, E> {
             slot: &self.image.slot,
             maps,
             whole,
-            share: self.image.share,
+            share: self.share,
             means: self.image.means,
             plane: self.image.plane,
         };

@@ -89,9 +89,8 @@ fn judge(
 ) -> Result<Verification, RoleError> {
     let model = &public.model;
     let map = level_map(&pair.fields.levels, model.units);
-    let grid = model.network.grid((image.height(), image.width()))?;
     let expected = encode_image(model, image, &map).pixels;
-    let means = model.patch_means(&expected, &grid);
+    let means = model.patch_means(&expected, (image.height(), image.width()))?;
     let differing = |a: &[i64], b: &[i64]| {
         a.len().abs_diff(b.len()) + a.iter().zip(b).filter(|(x, y)| x != y).count()
     };

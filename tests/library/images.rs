@@ -27,7 +27,7 @@ use tempfile::TempDir;
 const SIZE: (usize, usize) = (41, 47);
 
 /// Keys of all roles, a shared model, and folders for what passes between the roles.
-struct Lab {
+pub(crate) struct Lab {
     folder: TempDir,
     public: PublicModelFile,
 }
@@ -39,7 +39,7 @@ impl Lab {
         Lab::of(&model, &QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), interval))
     }
 
-    fn of(model: &FloatModel, options: &QuantiseOptions) -> Lab {
+    pub(crate) fn of(model: &FloatModel, options: &QuantiseOptions) -> Lab {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         ["shares", "results", "out"].iter().for_each(|name| fs::create_dir(at(name)).unwrap());
@@ -51,11 +51,11 @@ impl Lab {
         Lab { folder, public }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn gateway(&self) -> Gateway {
+    pub(crate) fn gateway(&self) -> Gateway {
         Gateway::open(&self.at("keys"), &none).unwrap()
     }
 
@@ -64,29 +64,29 @@ impl Lab {
     }
 
     /// A request to share into the folder of shares, where nothing names an image.
-    fn request(&self, images: Vec<Picture>) -> ShareImages<'_> {
+    pub(crate) fn request(&self, images: Vec<Picture>) -> ShareImages<'_> {
         let mut request = ShareImages::new(&self.public, self.at("shares"));
         request.images = images;
         request
     }
 
-    /// Shares, and has both servers denoise what was shared, all of one size, into the folder of results.
-    fn denoise(&self, request: &ShareImages<'_>) -> ShareReport {
+    /// Shares, and has both servers denoise what was shared into the folder of results.
+    pub(crate) fn denoise(&self, request: &ShareImages<'_>) -> ShareReport {
         let shared = self.gateway().share(request, &mut Silent).unwrap();
-        let dealer = Dealer::open(&self.at("keys"), &none).unwrap();
-        let (size, slots) = (shared.images[0].size, shared.images.len() as u64);
-        let deal = Deal::new(self.at("model.pub"), Wanted::slots(size, slots));
-        dealer.deal(&deal, self.at("triples"), &mut Silent).unwrap();
+        let mut sizes: Vec<_> = shared.images.iter().map(|image| image.size).collect();
+        sizes.sort_unstable();
+        let sets: Vec<_> = sizes.chunk_by(|a, b| a == b).map(|set| self.deal(set)).collect();
         let (one, other) = wire::pair();
         std::thread::scope(|scope| {
             for (party, mut channel) in [(Party::S0, one), (Party::S1, other)] {
-                let shared = &shared;
+                let (shared, sets) = (&shared, &sets);
                 scope.spawn(move || {
                     let half = |stem: &str| self.at(&format!("{stem}.s{}", party.index()));
                     let state = half("state");
                     let server =
                         Server::open(party, &self.at("keys"), &none, Some(&state)).unwrap();
-                    let files = ServerFiles::new(half("model"), vec![half("triples")]);
+                    let sets: Vec<_> = sets.iter().map(|set| half(set)).collect();
+                    let files = ServerFiles::new(half("model"), sets);
                     let images = shared.images.iter().map(|image| {
                         let file = |folder: &str| half(&format!("{folder}/{}", image.id));
                         (file("shares"), file("results"))
@@ -99,12 +99,22 @@ impl Lab {
         shared
     }
 
+    /// Deals triples for images that are all of one size; where they are.
+    fn deal(&self, images: &[(usize, usize)]) -> String {
+        let (height, width) = images[0];
+        let out = format!("triples-{height}x{width}");
+        let dealer = Dealer::open(&self.at("keys"), &none).unwrap();
+        let deal = Deal::new(self.at("model.pub"), Wanted::slots(images[0], images.len() as u64));
+        dealer.deal(&deal, self.at(&out), &mut Silent).unwrap();
+        out
+    }
+
     /// A request to put all results together.
-    fn results(&self) -> Reconstruct {
+    pub(crate) fn results(&self) -> Reconstruct {
         Reconstruct::new(vec![self.at("results")], self.at("out"))
     }
 
-    fn reconstruct(&self, request: &Reconstruct) -> ReconstructReport {
+    pub(crate) fn reconstruct(&self, request: &Reconstruct) -> ReconstructReport {
         self.receiver().reconstruct(request, &mut Silent).unwrap()
     }
 
@@ -134,7 +144,7 @@ fn error(a: &GreyImage, b: &GreyImage) -> f64 {
     a.pixels().iter().zip(b.pixels()).map(square).sum::<f64>() / a.pixels().len() as f64
 }
 
-fn memory(name: &str, image: Raster) -> Picture {
+pub(crate) fn memory(name: &str, image: Raster) -> Picture {
     Picture::Memory { name: name.into(), format: ImageFormat::Png, image }
 }
 

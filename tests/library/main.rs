@@ -6,4 +6,5 @@ mod images;
 mod memory;
 mod roles;
 mod secret_types;
+mod sizes;
 mod tiles;

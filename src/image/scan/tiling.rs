@@ -154,7 +154,7 @@ impl Cut {
 /// tile is a multiple of the alignment, so the last tile can begin where a tile may.
 fn axis(length: usize, side: usize, reach: Reach) -> Option<usize> {
     let Reach { margin, alignment } = reach;
-    let least = side.saturating_add(2 * margin + alignment - 1);
+    let least = side.saturating_add(2 * margin).saturating_add(alignment - 1);
     let tile = least + length.checked_sub(least)? % alignment;
     (side > 0 && tile < length).then_some(tile)
 }

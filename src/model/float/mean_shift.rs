@@ -12,7 +12,7 @@
 //!   [`crate::network::Op::Mean`], from the gateway ([`PublicModel::patch_means`]).
 
 use crate::model::{FloatLinear, PublicModel};
-use crate::network::{LinearShape, PatchGrid};
+use crate::network::{LinearShape, NetworkError};
 use crate::numbers::fixed::encode_sum;
 use ndarray::Array1;
 
@@ -57,17 +57,26 @@ pub(in crate::model) fn zero_sum_rows(
 
 impl PublicModel {
     /// The mean of the pixels that each patch reads, at the output scale, for a model that adds it;
-    /// nothing for any other. `image` holds encoded pixels; rounds to nearest.
+    /// nothing for any other. `image` holds the encoded pixels of an image of `size`; rounds to nearest.
     ///
     /// No mean is beyond the largest pixel, which [`crate::model::quantise`] leaves room for.
-    pub fn patch_means(&self, image: &[i64], grid: &PatchGrid) -> Vec<i64> {
+    ///
+    /// # Errors
+    /// As [`crate::network::Network::grids`].
+    pub fn patch_means(
+        &self,
+        image: &[i64],
+        size: (usize, usize),
+    ) -> Result<Vec<i64>, NetworkError> {
+        let grid = self.network.grid(size)?;
         if !self.network.adds_mean() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let up = self.output_frac().saturating_sub(self.input.frac_bits);
         let pixels = (self.network.gather().patch as i128).pow(2);
         let mean = |sum: i128| ((sum << up) + pixels / 2).div_euclid(pixels) as i64;
-        grid.patch_sums(image).into_iter().map(mean).collect()
+        let padded = self.network.padding(size).pad(image);
+        Ok(grid.patch_sums(&padded).into_iter().map(mean).collect())
     }
 }
 
@@ -165,9 +174,8 @@ mod tests {
                 image().iter().map(|&u| q.public.input.encode(u.into()).0).collect();
             let run = run_twin::<u32>(&q, &twin_input(&encoded), &mut NearestRounding, &mut |_| ())
                 .unwrap();
-            let grid = q.public.network.grid(SIZE).unwrap();
-            let window = &q.public.network.fold().window;
-            let found = decode_sums(&run.sums, &grid, window, (q.public.output_frac(), 0));
+            let weights = q.public.network.outputs().weight_sums(SIZE).unwrap();
+            let found = decode_sums(&run.sums, &weights, (q.public.output_frac(), 0));
             let error = largest_difference(&expected, found.into_iter());
             assert!(error < 0.01, "{error}");
         }
@@ -215,7 +223,7 @@ mod tests {
             }
             let public = quantise(&model, &options(RingBits::L32)).unwrap().public;
             let grid = public.network.grid(SIZE).unwrap();
-            let means = public.patch_means(&encoded, &grid);
+            let means = public.patch_means(&encoded, SIZE).unwrap();
             assert_eq!(means.len(), if shift && !residual { grid.rows() } else { 0 });
             let up = public.output_frac() - public.input.frac_bits;
             assert!(means.iter().all(|&m| m == 700 << up));

@@ -156,18 +156,19 @@ impl FloatModel {
         observe: &mut dyn FnMut(usize, &[f32]),
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<f32>, ModelError> {
-        let grids = self.network.grids(input.size)?;
-        let whole = self.network.grid(input.size)?;
+        let (grids, whole) = (self.network.grids(input.size)?, self.network.grid(input.size)?);
+        let padding = self.network.padding(input.size);
         let window = &self.network.fold().window;
         let mut sums = vec![0f64; whole.pixels()];
-        let mut maps: Vec<Vec<f32>> = vec![input.image.to_vec()];
+        let mut maps: Vec<Vec<f32>> = vec![padding.pad(input.image)];
         for (number, grid) in grids.iter().enumerate() {
             let mut next = Vec::new();
             for first in (0..grid.rows()).step_by(BATCH_ROWS) {
                 let rows = first..grid.rows().min(first + BATCH_ROWS);
                 let done = number as f64 + first as f64 / grid.rows() as f64;
                 progress(done / grids.len() as f64);
-                let batch = Batch { grid, maps: &maps, whole: &whole, input, rows: rows.clone() };
+                let (whole, plane) = (&whole, input.plane);
+                let batch = Batch { grid, maps: &maps, whole, plane, rows: rows.clone() };
                 let out = self.batch(&batch, activation, observe);
                 if number + 1 < grids.len() {
                     let width = out.len() / rows.len();
@@ -185,7 +186,7 @@ impl FloatModel {
             done.filter(|(map, _)| map.last <= number).for_each(|(_, values)| *values = Vec::new());
         }
         progress(1.0);
-        let weights = whole.weight_sums(window);
+        let (sums, weights) = (padding.crop(sums), self.network.outputs().weight_sums(input.size)?);
         Ok(sums.iter().zip(&weights).map(|(s, &w)| (s / f64::from(w)) as f32).collect())
     }
 
@@ -195,8 +196,8 @@ impl FloatModel {
         activation: &dyn Fn(&mut [f32]),
         observe: &mut dyn FnMut(usize, &[f32]),
     ) -> Vec<f32> {
-        let Batch { grid, maps, whole, input, ref rows } = *batch;
-        let (ops, image) = (self.network.ops(), input.image);
+        let Batch { grid, maps, whole, plane, ref rows } = *batch;
+        let (ops, image) = (self.network.ops(), &maps[0]);
         let mut features = Vec::new();
         // What is observed belongs to the linear op, and is complete with what is added.
         let mut linear = 0;
@@ -205,7 +206,7 @@ impl FloatModel {
                 Op::Gather(_) => {
                     features = grid.gather(rows.clone(), |source, run| match source {
                         Source::Map(number) => Cow::Borrowed(&maps[number][run]),
-                        Source::Plane => Cow::Owned(vec![input.plane; run.len()]),
+                        Source::Plane => Cow::Owned(vec![plane; run.len()]),
                     });
                 }
                 Op::Linear(l) => {
@@ -266,11 +267,12 @@ struct Input<'a> {
 /// Some patches on their way through a stage.
 struct Batch<'a> {
     grid: &'a StageGrid,
-    /// What was made so far; empty where nobody needs it any more.
+    /// The continued image and what was made so far; empty where nobody needs it any more.
     maps: &'a [Vec<f32>],
     /// The grid of the predicted patches.
     whole: &'a PatchGrid,
-    input: &'a Input<'a>,
+    /// The image's noise level.
+    plane: f32,
     rows: std::ops::Range<usize>,
 }
 

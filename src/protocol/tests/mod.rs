@@ -225,10 +225,9 @@ fn fresh_material_changes_the_result_within_units() {
     };
     let ((one, world), (two, _)) = (run(20), run(40));
     assert_ne!(one, two);
-    let grid = world.model.public.network.grid(SIZE).unwrap();
-    let window = &world.model.public.network.fold().window;
+    let weights = world.model.public.network.outputs().weight_sums(SIZE).unwrap();
     let frac = world.model.public.output_frac();
-    let decode = |sums: &[u32]| crate::model::decode_sums(sums, &grid, window, (frac, 0));
+    let decode = |sums: &[u32]| crate::model::decode_sums(sums, &weights, (frac, 0));
     for (a, b) in decode(&one).iter().zip(decode(&two)) {
         assert!((a - b).abs() < 0.05, "{a} against {b}");
     }

@@ -179,7 +179,7 @@ impl World {
         let masked = MaskedWeights::<R>::new(party, public, &mut weights, &seeds.weight_mask)?;
         let (model, opened) = masked.open(channel, None)?;
         let public = &self.model.public;
-        let means = public.patch_means(&self.image, &public.network.grid(self.size).unwrap());
+        let means = public.patch_means(&self.image, self.size).unwrap();
         let image = Image {
             plane: R::from_i64(self.plane),
             share: &self.share_of::<R>(party, 0, &self.image, Purpose::ImageShare),

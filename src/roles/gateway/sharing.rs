@@ -136,11 +136,11 @@ impl<'a> Sharing<'a> {
         let size = (grey.height(), grey.width());
         let public = self.request.public;
         let model = &public.model;
-        let grid = model.network.grid(size).map_err(|e| RoleError::from(e).about(of.file))?;
+        let means = model.patch_means(encoded, size);
+        let means = means.map_err(|e| RoleError::from(e).about(of.file))?;
         let id = ImageId::random().map_err(FormatError::from)?;
         let prefix = self.prefix(plane, id);
         let outs = self.outputs(of, &prefix)?;
-        let means = model.patch_means(encoded, &grid);
         let (name, headers) = (base_name(of.file), Vec::new());
         let sketch = sketch(model, ready, size)?;
         let note = Note { name, format: of.format, depth, channel, tile, sketch, headers };

@@ -8,8 +8,8 @@ use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::ids::{ImageId, Role, TripleSetId};
 use crate::image::{GreyImage, add_gaussian};
 use crate::model::{
-    LevelMap, Method, NearestRounding, QuantiseOptions, QuantisedModel, TwinInput, decode_sums,
-    encode_image, quantise, random_model, run_twin,
+    Cells, LevelMap, Method, NearestRounding, QuantiseOptions, QuantisedModel, Ranges, TwinInput,
+    decode_sums, encode_image, quantise, random_convolutional, random_model, run_twin,
 };
 use crate::numbers::fixed::shrink_nearest;
 use crate::numbers::ring::RingBits;
@@ -35,7 +35,10 @@ struct World {
 impl World {
     fn new(users: &[&str]) -> World {
         let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
-        let model = quantise(&random_model(&[6], 1.0, true), &options).unwrap();
+        World::of(users, quantise(&random_model(&[6], 1.0, true), &options).unwrap())
+    }
+
+    fn of(users: &[&str], model: QuantisedModel) -> World {
         let world = World { dir: tempfile::tempdir().unwrap(), model };
         world.keys("cloud", &[Role::Server0, Role::ModelOwner]);
         for user in users {
@@ -148,8 +151,8 @@ impl World {
         let dropped = public.droppable_bits();
         let sums: Vec<u32> =
             run.unwrap().sums.iter().map(|&sum| shrink_nearest(sum, dropped)).collect();
-        let (grid, window) = (public.network.grid(size).unwrap(), &public.network.fold().window);
-        let units = decode_sums(&sums, &grid, window, (public.output_frac(), dropped));
+        let weights = public.network.outputs().weight_sums(size).unwrap();
+        let units = decode_sums(&sums, &weights, (public.output_frac(), dropped));
         units.into_iter().map(|units| levels.to_grey(units)).collect()
     }
 
@@ -340,6 +343,25 @@ fn a_user_who_lies_ends_its_own_session() {
     }
     let picture = noisy((14, 15), 1);
     near(&world.denoise("anna", &picture), &world.twin(&picture));
+}
+
+/// Sides that do not suit blocks of 3x3 pixels, and a picture that is smaller than the first patch.
+#[test]
+fn odd_pictures_are_continued_and_come_back_in_their_size() {
+    let options = QuantiseOptions {
+        ring: RingBits::L32,
+        method: Method::tables(Cells::Count(8)),
+        interval: 4.0,
+        ranges: Ranges::Calibrated { margin: 4.0 },
+    };
+    let model = quantise(&random_convolutional(&[5, 4], 1.0, 3), &options).unwrap();
+    let world = World::of(&["anna"], model);
+    for (seed, size) in [(16, 20), (9, 7), (8, 30)].into_iter().enumerate() {
+        let picture = noisy(size, seed as u64);
+        let found = world.denoise("anna", &picture);
+        assert_eq!((found.height(), found.width()), size);
+        near(&found, &world.twin(&picture));
+    }
 }
 
 /// Another user's folder, and a folder with a key that another one has.

@@ -115,9 +115,10 @@ impl<R: Ring> Delivery<'_, R> {
         let theirs = receive::<R>(self.sums.len(), channel)?;
         let sums = Zeroizing::new(share::combine(&self.shrunk(), &theirs));
         let model = &self.public.model;
-        let grid = model.network.grid(self.size).map_err(ProtocolError::from)?;
+        let weights =
+            model.network.outputs().weight_sums(self.size).map_err(ProtocolError::from)?;
         let scale = (model.output_frac(), model.droppable_bits());
-        Ok(decode_sums(&sums, &grid, &model.network.fold().window, scale))
+        Ok(decode_sums(&sums, &weights, scale))
     }
 }
 

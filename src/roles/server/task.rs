@@ -294,16 +294,17 @@ type Shares<R> = (Zeroizing<Vec<R>>, Zeroizing<Vec<R>>);
 impl Held {
     fn shares<R: Ring>(self, inputs: &Inputs, image: Subject) -> Result<Shares<R>, NetworkError> {
         let model = &inputs.public.model;
-        let grid = model.network.grid(image.size())?;
+        let size = image.size();
+        let grid = model.network.grid(size)?;
         let pixels = match self {
             Held::Whole(pixels) => pixels,
             Held::Nothing => {
                 let means = if model.network.adds_mean() { grid.rows() } else { 0 };
                 let zeros = |count| Zeroizing::new(vec![R::ZERO; count]);
-                return Ok((zeros(grid.pixels()), zeros(means)));
+                return Ok((zeros(size.0 * size.1), zeros(means)));
             }
         };
-        let means = Zeroizing::new(model.patch_means(&pixels, &grid));
+        let means = Zeroizing::new(model.patch_means(&pixels, size)?);
         let whole = |values: &[i64]| -> Zeroizing<Vec<R>> {
             Zeroizing::new(values.iter().map(|&v| R::from_i64(v)).collect())
         };

@@ -6,4 +6,5 @@ mod dicom;
 mod inputs;
 mod noise;
 mod range;
+mod sizes;
 mod tiles;

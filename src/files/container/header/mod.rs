@@ -227,13 +227,14 @@ pub struct Decoding {
     pub mid_grey: f64,
     /// Grey levels per unit of normalised value.
     pub grey_per_unit: f64,
-    /// The side of an input patch.
+    /// The side of an output patch.
     pub patch: u32,
-    /// The margin by which an output patch is smaller, on each side.
-    pub pad: u32,
     /// The distance between patches.
     pub stride: u32,
-    /// The weights of an output patch, row-major, `(patch - 2 pad)^2` of them.
+    /// Whether the image was continued to whole patches, of which what lies beyond it is cut; otherwise the last
+    /// ones lie flush with it.
+    pub padded: bool,
+    /// The weights of an output patch, row-major, `patch^2` of them.
     pub window: Vec<u16>,
 }
 

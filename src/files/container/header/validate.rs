@@ -101,12 +101,11 @@ fn decoding(d: &Decoding, ring: RingBits) -> Result<(), Invalid> {
     range("mid_grey", d.mid_grey, 0.0, 255.0, "a grey level, 0 to 255")?;
     positive("grey_per_unit", d.grey_per_unit)?;
     range("patch", d.patch, 1, MAX_PATCH, "1 to 127")?;
-    range("pad", d.pad, 0, (d.patch - 1) / 2, "less than half of patch")?;
-    let inner = d.patch - 2 * d.pad;
-    range("stride", d.stride, 1, inner, "1 to patch - 2 pad")?;
-    let weights = u64::from(inner) * u64::from(inner);
+    let least = if d.padded { d.patch } else { 1 };
+    range("stride", d.stride, least, d.patch, "1 to patch, and patch for a padded image")?;
+    let weights = u64::from(d.patch) * u64::from(d.patch);
     let found = d.window.len() as u64;
-    range("window length", found, weights, weights, "(patch - 2 pad)^2")?;
+    range("window length", found, weights, weights, "patch^2")?;
     ensure(d.window.iter().any(|&w| w > 0), "window", "all 0", "a weight above 0")
 }
 
@@ -239,9 +238,9 @@ mod tests {
             levels: LEVELS,
             mid_grey: 127.5,
             grey_per_unit: 51.0,
-            patch: 127,
-            pad: 62,
+            patch: 3,
             stride: 3,
+            padded: true,
             window: vec![1; 9],
         };
         change(&mut decode);
@@ -272,7 +271,7 @@ mod tests {
     #[test]
     fn the_largest_window_fits_a_header() {
         let whole = result(|d| {
-            (d.pad, d.window) = (0, vec![u16::MAX; 127 * 127]);
+            (d.patch, d.padded, d.window) = (127, false, vec![u16::MAX; 127 * 127]);
         });
         let header = header(whole);
         assert_eq!(Header::from_bytes(&header.to_bytes().unwrap()), Ok(header));
@@ -324,9 +323,9 @@ mod tests {
         refused(header(result(|d| d.grey_per_unit = 0.0)), "grey_per_unit");
         refused(header(result(|d| d.patch = 0)), "patch");
         refused(header(result(|d| d.patch = 128)), "patch");
-        refused(header(result(|d| d.pad = 64)), "pad");
         refused(header(result(|d| d.stride = 0)), "stride");
         refused(header(result(|d| d.stride = 4)), "stride");
+        refused(header(result(|d| d.stride = 2)), "stride");
         refused(header(result(|d| d.window.truncate(8))), "window length");
         refused(header(result(|d| d.window.fill(0))), "window");
         let share = ModelShare {

@@ -140,9 +140,9 @@ fn decoding() -> Decoding {
         levels: Levels { sigma_ratio: 1.25, ..LEVELS },
         mid_grey: 127.5,
         grey_per_unit: 51.0,
-        patch: 5,
-        pad: 1,
+        patch: 3,
         stride: 2,
+        padded: false,
         window: vec![1, 2, 1, 2, 300, 2, 1, 2, 1],
     }
 }

@@ -1,0 +1,199 @@
+//! How an image is continued before a network sees it, and what comes out is cut.
+
+use super::{Border, Gather, NetworkError, PatchGrid};
+
+/// An image of `size` continued behind its last row and column, which are repeated, to sides that are a
+/// multiple of something (as KAIR does for FFDNet; Zhang et al.). Sizes are rows and columns.
+///
+/// Without it the last block of an image whose sides do not fit would have to move back and overlap the one
+/// before it, and the network would see what it was never trained on: a seam.
+///
+/// Security: it depends on the size alone, and repeating pixels is linear, so each server does it to its share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Padding {
+    size: (usize, usize),
+    padded: (usize, usize),
+}
+
+impl Padding {
+    /// From `size` to the next multiples of `multiple`, which is not 0.
+    pub fn to_multiple(size: (usize, usize), multiple: usize) -> Padding {
+        // What has no multiple is refused for its size, by whoever makes a grid of it.
+        let next = |side: usize| side.checked_next_multiple_of(multiple).unwrap_or(usize::MAX);
+        Padding { size, padded: (next(size.0), next(size.1)) }
+    }
+
+    /// The image's own size.
+    pub fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// The size that the network sees.
+    pub fn padded(&self) -> (usize, usize) {
+        self.padded
+    }
+
+    /// Whether there is anything to add.
+    pub fn is_needed(&self) -> bool {
+        self.size != self.padded
+    }
+
+    /// The continued image. `image` is row-major, of the image's own size.
+    pub fn pad<T: Copy>(&self, image: &[T]) -> Vec<T> {
+        if !self.is_needed() {
+            return image.to_vec();
+        }
+        let ((_, width), (rows, columns)) = (self.size, self.padded);
+        let mut padded = Vec::with_capacity(rows * columns);
+        for line in image.chunks_exact(width.max(1)) {
+            padded.extend_from_slice(line);
+            padded.extend(line.last().map(|last| vec![*last; columns - width]).unwrap_or_default());
+        }
+        while (1..rows).contains(&(padded.len() / columns.max(1))) {
+            padded.extend_from_within(padded.len() - columns..);
+        }
+        padded
+    }
+
+    /// What lies in the image, of values at every pixel of the continued one.
+    pub fn crop<T: Copy>(&self, mut padded: Vec<T>) -> Vec<T> {
+        if self.is_needed() {
+            let ((height, width), (_, columns)) = (self.size, self.padded);
+            for line in 0..height {
+                padded.copy_within(line * columns..line * columns + width, line * width);
+            }
+            padded.truncate(height * width);
+        }
+        padded
+    }
+
+    /// The grid of the continued image.
+    ///
+    /// # Errors
+    /// As [`PatchGrid::new`], naming the image's own size unless it is the continued one that is too large.
+    pub(super) fn grid(&self, gather: &Gather) -> Result<PatchGrid, NetworkError> {
+        PatchGrid::new(self.padded, 1, gather).map_err(|e| self.named(e))
+    }
+
+    /// An error about the continued image as one about the image.
+    pub(super) fn named(&self, error: NetworkError) -> NetworkError {
+        let (height, width) = self.size;
+        match error {
+            NetworkError::ImageTooSmall { height: h, width: w, patch } if (h, w) == self.padded => {
+                NetworkError::ImageTooSmall { height, width, patch }
+            }
+            other => other,
+        }
+    }
+}
+
+/// How output patches lie on an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outputs<'a> {
+    /// Side of a patch.
+    pub patch: usize,
+    /// Pixels between patches.
+    pub stride: usize,
+    /// Whether the image was continued to whole patches, which then lie side by side and are cut at its end;
+    /// otherwise the last ones lie flush with it.
+    pub padded: bool,
+    /// The weights of a patch, row-major, patch^2 of them.
+    pub window: &'a [u16],
+}
+
+impl Outputs<'_> {
+    /// The sum of the window weights that each pixel of an image of `size` collects. What a network reads around
+    /// its output patches does not matter here.
+    ///
+    /// # Errors
+    /// [`NetworkError::ImageTooSmall`] if not even one output patch fits, [`NetworkError::ImageTooLarge`].
+    pub fn weight_sums(&self, size: (usize, usize)) -> Result<Vec<u32>, NetworkError> {
+        let Outputs { patch, stride, padded, window } = *self;
+        let side = if padded { 1 } else { patch };
+        // It also judges the size.
+        let grid = Gather { patch: side, stride: stride.min(side), pad: 0, border: Border::Zero };
+        let grid = PatchGrid::new(size, 1, &grid)?;
+        if !padded {
+            return Ok(grid.weight_sums(window));
+        }
+        let line =
+            |y: usize| (0..size.1).map(move |x| window[y % patch * patch + x % patch].into());
+        Ok((0..size.0).flat_map(line).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_last_row_and_column_are_repeated() {
+        let padding = Padding::to_multiple((2, 3), 4);
+        assert_eq!((padding.size(), padding.padded()), ((2, 3), (4, 4)));
+        let padded = padding.pad(&[1, 2, 3, 4, 5, 6]);
+        assert_eq!(padded, [1, 2, 3, 3, 4, 5, 6, 6, 4, 5, 6, 6, 4, 5, 6, 6]);
+        assert_eq!(padding.crop(padded), [1, 2, 3, 4, 5, 6]);
+    }
+
+    /// Sizes that a header may claim.
+    #[test]
+    fn a_size_without_a_multiple_is_refused() {
+        let padding = Padding::to_multiple((usize::MAX, 1), 8);
+        assert_eq!(padding.padded(), (usize::MAX, 8));
+        let pixels = Gather { patch: 1, stride: 1, pad: 0, border: Border::Zero };
+        assert!(matches!(padding.grid(&pixels), Err(NetworkError::ImageTooLarge { .. })));
+    }
+
+    /// A picture is named by its own size.
+    #[test]
+    fn errors_name_the_size_of_the_picture() {
+        let patch = Gather { patch: 6, stride: 2, pad: 2, border: Border::Reflect };
+        let refused = Padding::to_multiple((3, 9), 2).grid(&patch).unwrap_err();
+        assert_eq!(refused, NetworkError::ImageTooSmall { height: 3, width: 9, patch: 6 });
+        assert!(Padding::to_multiple((5, 5), 2).grid(&patch).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_added_is_cut_again(
+            height in 1usize..20, width in 1usize..20, multiple in 1usize..9,
+        ) {
+            let padding = Padding::to_multiple((height, width), multiple);
+            let (rows, columns) = padding.padded();
+            prop_assert!(rows % multiple == 0 && rows < height + multiple);
+            prop_assert!(columns % multiple == 0 && columns < width + multiple);
+            let image: Vec<usize> = (0..height * width).collect();
+            let padded = padding.pad(&image);
+            prop_assert_eq!(padded.len(), rows * columns);
+            for (i, found) in padded.iter().enumerate() {
+                let (y, x) = ((i / columns).min(height - 1), (i % columns).min(width - 1));
+                prop_assert_eq!(*found, y * width + x);
+            }
+            prop_assert_eq!(padding.crop(padded), image);
+        }
+
+        /// Those of the continued image's whole patches, and of patches that lie flush with the image.
+        #[test]
+        fn weights_are_those_of_the_output_patches(
+            patch in 1usize..6, stride in 1usize..6, dh in 0usize..20, dw in 0usize..20, padded: bool,
+        ) {
+            let stride = if padded { patch } else { stride.min(patch) };
+            let least = if padded { 1 } else { patch };
+            let size = (least + dh, least + dw);
+            let window: Vec<u16> = (1..=(patch * patch) as u16).collect();
+            let outputs = Outputs { patch, stride, padded, window: &window };
+            let padding = Padding::to_multiple(size, if padded { patch } else { 1 });
+            let gather = Gather { patch: patch + 4, stride, pad: 2, border: Border::Zero };
+            let expected = padding.crop(padding.grid(&gather).unwrap().weight_sums(&window));
+            prop_assert_eq!(outputs.weight_sums(size).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn an_image_without_a_whole_patch_is_refused_where_patches_lie_flush() {
+        let outputs = Outputs { patch: 3, stride: 2, padded: false, window: &[1; 9] };
+        assert!(matches!(outputs.weight_sums((2, 9)), Err(NetworkError::ImageTooSmall { .. })));
+        assert!(outputs.weight_sums((usize::MAX, 9)).is_err());
+    }
+}
