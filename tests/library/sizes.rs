@@ -4,10 +4,10 @@
 use crate::graphs::{May, random_graph};
 use crate::images::{Lab, memory};
 use ppdenoise::files::container::no_passphrase as none;
-use ppdenoise::image::{Depth, GreyImage, ImageFormat, NoiseSeed, Raster, add_gaussian};
+use ppdenoise::image::{Depth, GreyImage, NoiseSeed, Raster, add_gaussian};
 use ppdenoise::model::{Choices, FloatModel, load_npz};
 use ppdenoise::network::NetworkError;
-use ppdenoise::roles::images::Noise;
+use ppdenoise::roles::images::{Noise, read_picture};
 use ppdenoise::roles::{Deal, Dealer, RoleError, Silent, Wanted};
 use proptest::prelude::*;
 use std::fs;
@@ -85,8 +85,8 @@ fn every_size_comes_back_or_is_refused_first(name: &str) {
     assert_eq!(made.images.len(), taken.len(), "{name}");
     for image in taken {
         let size = (image.height(), image.width());
-        let bytes = fs::read(lab.at(&format!("out/{}x{}.npy", size.0, size.1))).unwrap();
-        let got = ImageFormat::Npy.decode(&bytes).unwrap().into_grey().unwrap();
+        let of_size = made.images.iter().find(|made| made.size == size).unwrap();
+        let got = read_picture(&of_size.file, None).unwrap().0.into_grey().unwrap();
         assert_eq!((got.height(), got.width()), size, "{name}");
         for (a, b) in got.pixels().iter().zip(plain(&model, &image, sigma).pixels()) {
             assert!((a - b).abs() < 4.0, "{name}, {size:?}: {a} for {b}");
