@@ -11,7 +11,7 @@ use ppdenoise::api::images::{Levels, Noise};
 use ppdenoise::api::inspect::{Inspect, inspect as facts};
 use ppdenoise::api::models::read_model;
 use ppdenoise::api::{
-    Arithmetic, Choices, Clamping, Denoise, FormatError, Memory, Origin, Passphrase, Place, Rounding, Silent,
+    Arithmetic, Choices, Clamping, Denoise, FormatError, Implausibility, Memory, Origin, Passphrase, Place, Rounding, Silent,
     in_one_line, no_passphrase, quantise,
 };
 use pyo3::exceptions::PyException;
@@ -140,7 +140,8 @@ fn denoise<'py>(
             Some(model) => Arithmetic::Integer { model, clamping: Clamping::Few, rounding: Rounding::Nearest },
             None => Arithmetic::Float { model: &model, stand_in: None },
         };
-        let request = Denoise { name: Path::new("image"), image, arithmetic, levels };
+        let (name, implausibility) = (Path::new("image"), Implausibility::Refused);
+        let request = Denoise { name, image, arithmetic, levels, implausibility };
         Ok(image::write(&ppdenoise::api::denoise(&request, &mut Silent)?.image))
     })?;
     Ok(PyBytes::new(py, &denoised))

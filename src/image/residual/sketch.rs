@@ -128,7 +128,7 @@ impl Sketch {
         let (seed, rest) = bytes.split_first_chunk()?;
         let (noise, rest) = rest.split_first_chunk()?;
         let pairs = rest.chunks_exact(2);
-        let whole = pairs.remainder().is_empty() && rest.len() % (2 * PROJECTIONS) == 0;
+        let whole = pairs.remainder().is_empty() && rest.len().is_multiple_of(2 * PROJECTIONS);
         let projections = pairs.map(|p| i16::from_le_bytes([p[0], p[1]])).collect();
         whole.then_some(Sketch { seed: *seed, noise: u32::from_le_bytes(*noise), projections })
     }
@@ -193,8 +193,9 @@ mod tests {
     fn a_structure_that_went_is_seen() {
         let size = (128, 128);
         let noisy = noise(size, 5.0, 1).into_iter().enumerate();
-        let noisy: Vec<f64> =
-            noisy.map(|(i, v)| v + if (i + i / 128) % 2 == 0 { 30.0 } else { -30.0 }).collect();
+        let noisy: Vec<f64> = noisy
+            .map(|(i, v)| v + if (i + i / 128).is_multiple_of(2) { 30.0 } else { -30.0 })
+            .collect();
         let sketch = Sketch::of(size, noisy, 5.0, SEED);
         let found = sketch.residual(size, vec![0.0; 128 * 128]).unwrap().judge(5.0).unwrap_err();
         assert!((found.times - 6.0).abs() < 2.0, "{found}");

@@ -7,7 +7,7 @@ use ppdenoise::image::GreyImage;
 
 /// A checkerboard of black and white, which the model takes for noise.
 fn checkers((height, width): (usize, usize)) -> GreyImage {
-    let level = |i: usize| if (i / width + i % width) % 2 == 0 { 10.0 } else { 245.0 };
+    let level = |i: usize| if (i / width + i % width).is_multiple_of(2) { 10.0 } else { 245.0 };
     GreyImage::new(height, width, (0..height * width).map(level).collect()).unwrap()
 }
 
