@@ -9,7 +9,7 @@ use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
 use crate::model::{Cells, TableCells};
 use crate::roles::models::{prove_output, read_model, write_model};
-use crate::roles::{self, Calibration, ChosenCells, TriedCells, calibrate};
+use crate::roles::{self, Calibration, ChosenCells, TriedCells, TriedFactor, Widened, calibrate};
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.model])?;
@@ -23,8 +23,10 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         sigmas: &args.sigma,
         seed: args.seed,
         loss_budget: Some(args.loss_budget),
+        range_budget: Some(args.range_budget),
         prune: args.prune,
         activations: args.activations,
+        strict: args.strict,
     };
     let report = calibrate(&mut model, &request, read_image, &mut Watcher::new(console))?;
     console.finish();
@@ -62,8 +64,14 @@ fn tell(report: &Calibration, console: &Console) {
     if let Some(needed) = report.needed_margin {
         console.note(format!("held-out images would have needed a margin of {needed:.2}"));
     }
+    if let Some(left) = report.held_out_out_of_range.as_ref().filter(|left| !left.is_empty()) {
+        console.note(format!("held-out images: {left}, with the usual margin"));
+    }
     if let Some(cells) = &report.cells {
         tell_cells(cells, console);
+    }
+    if let Some(widened) = &report.widened {
+        tell_widened(widened, console);
     }
 }
 
@@ -93,6 +101,22 @@ fn tell_cells(found: &ChosenCells, console: &Console) {
             format!("no cells were tried: {why}")
         }
     });
+}
+
+fn tell_widened(found: &Widened, console: &Console) {
+    for TriedFactor { factor, worst_level_db } in &found.tried {
+        console.note(match worst_level_db {
+            Some(loss) => {
+                format!("ranges at most {factor} times wider: lost {loss:.4} dB at the noise level where it is most")
+            }
+            None => format!("ranges at most {factor} times wider do not fit"),
+        });
+    }
+    let Widened { budget_db, factor, whole, outputs, .. } = found;
+    console.note(format!(
+        "ranges are at most {factor} times what the images ask for, the most that loses at most {budget_db} dB: \
+         {whole} of {outputs} hold pictures that are no photographs too"
+    ));
 }
 
 /// `256 cells`, `cells of 1/4`, or for each activation `128, 256, 128 cells`.

@@ -4,7 +4,7 @@ use super::args::cloud::Visit as Args;
 use super::batch::Failed;
 use super::failure::{Failure, refused, unfit};
 use super::files::{check_streams, overwrite};
-use super::levels::tell_clamped;
+use super::levels::{tell_clamped, tell_unserved};
 use super::output::{Console, bytes, peak_memory, print_json};
 use super::plausible::{Residual, tell_implausible};
 use super::server_side::Watcher;
@@ -144,6 +144,7 @@ impl Observer for Shown<'_> {
             Event::Estimated { sigma, .. } => {
                 console.note(format!("estimated noise: {sigma:.2} grey levels"));
             }
+            Event::Unserved { sigma, trained, .. } => tell_unserved(sigma, &trained, console),
             Event::Implausible { file, found } => tell_implausible(file, &found, console),
             Event::Clamped { unfit: e, .. } => tell_clamped(&e, &unfit::of_user(&e), console),
             Event::Making { size: (height, width), slots, bytes: needed } => console.note(format!(

@@ -61,6 +61,7 @@ fn request(args: &Demo, console: &Console) -> Result<Request, Failure> {
         seed: args.seed,
         clamping: args.clamp.clamping(),
         implausibility: args.plausible.implausibility(),
+        strict: args.strict,
         out: args.out.clone(),
         keep: args.keep,
     })

@@ -6,15 +6,15 @@ use super::failure::{Code, Failure, unfit};
 use super::files::{
     QualityReport, check_streams, is_stream, overwrite, read_raster, read_reference,
 };
-use super::levels::tell_clamped;
+use super::levels::{tell_clamped, tell_unserved};
 use super::output::{Console, print_json};
-use super::plausible::{Residual, tell_implausible};
+use super::plausible::{Residual, tell_implausible, tell_out_of_range};
 use super::server_side::phase_name;
 use super::share_model::quantise_options;
 use crate::files::Place;
 use crate::files::output::ensure_not_input;
 use crate::image::ImageError;
-use crate::model::{FloatModel, Rounding, quantise};
+use crate::model::{FloatModel, OutOfRange, Rounding, quantise};
 use crate::numbers::activation::Activation;
 use crate::roles::images::Target;
 use crate::roles::models::{beside, doubt, read_model};
@@ -33,6 +33,8 @@ struct Report {
     seconds: f64,
     #[serde(flatten)]
     residual: Residual,
+    /// What left calibrated ranges; null in floats, and where no image can leave them.
+    out_of_range: Option<OutOfRange>,
     #[serde(flatten)]
     quality: Option<QualityReport>,
 }
@@ -47,6 +49,9 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     }
     if args.twin_seed.is_some() && !args.twin {
         return Err(goes_with("--twin-seed", "--twin"));
+    }
+    if args.strict && !args.twin {
+        return Err(goes_with("--strict", "--twin"));
     }
     let window = args.dicom.window;
     let overwrite = overwrite(args.common.force);
@@ -87,9 +92,10 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         },
         levels: args.met.levels()?,
         implausibility: args.plausible.implausibility(),
+        strict: args.strict,
     };
     let started = Instant::now();
-    let Denoised { image: denoised, sigmas, plausibility } =
+    let Denoised { image: denoised, sigmas, plausibility, out_of_range } =
         roles::denoise(&request, &mut Shown(console))?;
     let arithmetic = match args.twin {
         true => {
@@ -117,6 +123,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
                 sigmas,
                 seconds,
                 residual: plausibility.into(),
+                out_of_range,
                 quality,
             },
         )?;
@@ -144,6 +151,8 @@ impl Observer for Shown<'_> {
             Event::Estimated { sigma, .. } => {
                 self.0.note(format!("estimated noise: {sigma:.2} grey levels"));
             }
+            Event::Unserved { sigma, trained, .. } => tell_unserved(sigma, &trained, self.0),
+            Event::OutOfRange { file, left } => tell_out_of_range(file, left, self.0),
             Event::Implausible { file, found } => tell_implausible(file, &found, self.0),
             Event::Clamped { unfit: e, .. } => tell_clamped(&e, &unfit::of_plain(&e), self.0),
             // Of the other roles.

@@ -4,7 +4,7 @@ use super::args::parse::parse_positive;
 use super::failure::{Code, Failure};
 use super::output::Console;
 use crate::image::Poisson;
-use crate::model::{Clamping, Unfit};
+use crate::model::{Clamping, Trained, Unfit};
 use crate::roles::images::{Levels, Noise};
 use clap::Args;
 
@@ -45,6 +45,26 @@ impl Clamp {
 /// Tells of clamped pixels that were accepted.
 pub(super) fn tell_clamped(e: &Unfit, remedy: &str, console: &Console) {
     console.note(format!("note: {e}; they were clamped, which costs quality: {remedy}"));
+}
+
+/// Tells, once of each level, of noise that the model does not serve.
+pub(super) fn tell_unserved(sigma: f64, trained: &Trained, console: &mut Console) {
+    let [least, most] = trained.served();
+    let (served, told) = match trained.reads_plane {
+        true => {
+            (format!("noise of {least:.3} to {most} grey levels"), "below, pictures become worse")
+        }
+        false => (
+            format!(
+                "noise of {least:.3} to {most:.3} grey levels, being trained for {}",
+                trained.sigma
+            ),
+            "use a model that was trained for this noise, or one that is told the noise, such as default.npz",
+        ),
+    };
+    console.note_once(format!(
+        "note: noise of {sigma:.2} grey levels: the model serves {served}: {told}"
+    ));
 }
 
 /// The flags of Poisson noise.

@@ -5,6 +5,7 @@ use super::shown;
 use crate::ids::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -17,11 +18,13 @@ const TICK: Duration = Duration::from_millis(200);
 pub(super) struct Console {
     quiet: bool,
     bar: Option<ProgressBar>,
+    /// What is told only once.
+    told: HashSet<String>,
 }
 
 impl Console {
     pub(super) fn new(quiet: bool) -> Self {
-        Console { quiet, bar: None }
+        Console { quiet, bar: None, told: HashSet::new() }
     }
 
     pub(super) fn is_quiet(&self) -> bool {
@@ -36,6 +39,14 @@ impl Console {
         match &self.bar {
             Some(bar) => bar.suspend(|| say(text.as_ref())),
             None => say(text.as_ref()),
+        }
+    }
+
+    /// The same, but only the first time.
+    pub(super) fn note_once(&mut self, text: String) {
+        if !self.told.contains(&text) {
+            self.note(&text);
+            self.told.insert(text);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::output::Console;
 use crate::image::Implausible;
+use crate::model::OutOfRange;
 use crate::roles::{Implausibility, Plausibility};
 use clap::Args;
 use serde::Serialize;
@@ -28,6 +29,12 @@ impl Plausible {
 /// Tells of a result that was accepted.
 pub(super) fn tell_implausible(file: &Path, found: &Implausible, console: &Console) {
     console.note(format!("note: '{}': {found}: it is written all the same", file.display()));
+}
+
+/// Tells of values that left their range.
+pub(super) fn tell_out_of_range(file: &Path, left: &OutOfRange, console: &Console) {
+    console
+        .note(format!("note: '{}': {left}: the picture is wrong where they count", file.display()));
 }
 
 /// What a report says of a result's residual.

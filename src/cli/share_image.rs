@@ -4,7 +4,7 @@ use super::args::gateway::ShareImage;
 use super::batch::{CHANNELS, Failed, Failures};
 use super::failure::{Failure, unfit};
 use super::files::{check_streams, overwrite, read_public};
-use super::levels::tell_clamped;
+use super::levels::{tell_clamped, tell_unserved};
 use super::output::{Console, print_json};
 use super::server_side::phase_name;
 use crate::image::Cut;
@@ -136,6 +136,7 @@ impl Observer for Teller<'_> {
             Event::Estimated { sigma, .. } => {
                 console.note(format!("estimated noise: {sigma:.2} grey levels"));
             }
+            Event::Unserved { sigma, trained, .. } => tell_unserved(sigma, &trained, console),
             Event::SharedBefore { images } => console.note(format!(
                 "{images} image(s) were shared into this folder before and are passed over; --again \
                  shares them once more"

@@ -25,6 +25,7 @@ mod picture;
 mod pictures;
 pub mod pipeline;
 pub mod plot;
+mod ranges;
 pub mod reproduce;
 
 pub use error::{LabError, NoSpace};

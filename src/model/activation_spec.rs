@@ -29,6 +29,22 @@ impl EngineKind {
     }
 }
 
+/// A product of material that the two servers made is off by at most one in each direction, in the
+/// last place: what every range leaves beside its own margins.
+pub(super) const MADE_ERROR: i128 = 2;
+
+/// How far a pre-activation must stay away from the end of the ring, in its units, where the leading bits are looked up
+/// or compared: with tables one cell (kappa may be the cell above) and one unit of what is looked up (rounding up),
+/// which is at most half a cell; with circuits one unit. And what made material is off by.
+pub(super) fn margin(engine: EngineKind, leading_bits: u32, ring_bits: u32) -> i128 {
+    let unit = 1i128 << (ring_bits - leading_bits);
+    MADE_ERROR
+        + match engine {
+            EngineKind::Lut => unit + unit / 2,
+            EngineKind::Gc => unit,
+        }
+}
+
 /// A function of one number in integers, public.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -105,6 +121,15 @@ impl ActivationSpec {
         }
     }
 
+    /// How far a pre-activation must stay away from the end of the ring so that it is evaluated rightly ([`margin`]).
+    pub(super) fn margin(&self, ring_bits: u32) -> i128 {
+        let leading = match self {
+            ActivationSpec::Lookup(table) => table.hi,
+            ActivationSpec::Piecewise(plan) => plan.scales.input_bits,
+        };
+        margin(self.engine(), leading, ring_bits)
+    }
+
     /// The result for a pre-activation z without any randomness: rounded to nearest, from the
     /// nearest cell.
     pub fn nearest(&self, z: i64, ring_bits: u32) -> i64 {
@@ -161,6 +186,14 @@ impl Method {
     /// Tables with these cells each.
     pub fn tables(cells: Cells) -> Self {
         Method::Lut { cells: cells.into() }
+    }
+
+    /// The engine for it.
+    pub(super) fn engine(&self) -> EngineKind {
+        match self {
+            Method::Lut { .. } => EngineKind::Lut,
+            Method::Gc { .. } => EngineKind::Gc,
+        }
     }
 
     /// The smallest r whose range holds every knot of activation `number`.

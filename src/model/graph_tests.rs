@@ -58,7 +58,7 @@ proptest! {
         let again = PublicModel::from_json(&public.to_json()).unwrap();
         prop_assert_eq!(&again, public);
         let encoded: Vec<i64> = units.iter().map(|&v| public.input.encode(v.into()).0).collect();
-        let input = TwinInput { image: &encoded, size, plane: public.plane(model.sigma / 2.0) };
+        let input = TwinInput { image: &encoded, size, plane: public.plane(model.sigma / 2.0), watched: false };
         let run = run_twin::<u64>(&quantised, &input, &mut NearestRounding, &mut |_| ()).unwrap();
         let weights = public.network.outputs().weight_sums(size).unwrap();
         let found = decode_sums(&run.sums, &weights, (public.output_frac(), 0));

@@ -2,8 +2,8 @@
 //! the integers of the secure computation.
 
 use super::{
-    Clamping, Encoded, FloatModel, LevelMap, ModelError, QuantisedModel, Rounding, TwinInput,
-    Unfit, decode_sums, encode_image, run_twin,
+    Clamping, Encoded, FloatModel, LevelMap, ModelError, OutOfRange, QuantisedModel, Rounding,
+    TwinInput, Unfit, decode_sums, encode_image, run_twin,
 };
 use crate::image::{GreyImage, Residual};
 use crate::numbers::ring::{Ring, RingBits};
@@ -15,6 +15,17 @@ pub struct DenoisedGrey {
     pub image: GreyImage,
     /// The noisy image less the denoised one, on the scale on which the network works.
     pub residual: Residual,
+    /// What left its range, if that was asked for and ranges are calibrated.
+    pub out_of_range: Option<OutOfRange>,
+}
+
+/// How the twin imitates two servers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TwinOptions {
+    /// What becomes of their random choices.
+    pub rounding: Rounding,
+    /// Whether values that leave their range are counted.
+    pub watched: bool,
 }
 
 impl FloatModel {
@@ -39,7 +50,11 @@ impl FloatModel {
         let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
         let level = |&units: &f32| self.units.to_level(units.into());
         let residual = Residual::of(size, units.iter().map(level), out.iter().map(level));
-        Ok(DenoisedGrey { image: GreyImage::new(size.0, size.1, grey)?, residual })
+        Ok(DenoisedGrey {
+            image: GreyImage::new(size.0, size.1, grey)?,
+            residual,
+            out_of_range: None,
+        })
     }
 }
 
@@ -60,7 +75,7 @@ impl QuantisedModel {
     }
 
     /// Denoises the pixels that [`encode_image`] gives of an image of `size` = (rows, columns) as the two
-    /// servers would, but that their random choices are those of `rounding`.
+    /// servers would, but that their random choices are those of `options`.
     ///
     /// # Errors
     /// As [`FloatModel::denoise_grey`].
@@ -69,12 +84,12 @@ impl QuantisedModel {
         encoded: &Encoded,
         size: (usize, usize),
         levels: &LevelMap,
-        rounding: Rounding,
+        options: TwinOptions,
         progress: &mut dyn FnMut(f64),
     ) -> Result<DenoisedGrey, ModelError> {
         match self.public.ring {
-            RingBits::L32 => self.denoise_in::<u32>(encoded, size, levels, rounding, progress),
-            RingBits::L64 => self.denoise_in::<u64>(encoded, size, levels, rounding, progress),
+            RingBits::L32 => self.denoise_in::<u32>(encoded, size, levels, options, progress),
+            RingBits::L64 => self.denoise_in::<u64>(encoded, size, levels, options, progress),
         }
     }
 
@@ -83,12 +98,17 @@ impl QuantisedModel {
         encoded: &Encoded,
         size: (usize, usize),
         levels: &LevelMap,
-        rounding: Rounding,
+        options: TwinOptions,
         progress: &mut dyn FnMut(f64),
     ) -> Result<DenoisedGrey, ModelError> {
         let public = &self.public;
-        let input = TwinInput { image: &encoded.pixels, size, plane: encoded.plane };
-        let mut choices = rounding.choices::<R>();
+        let input = TwinInput {
+            image: &encoded.pixels,
+            size,
+            plane: encoded.plane,
+            watched: options.watched,
+        };
+        let mut choices = options.rounding.choices::<R>();
         let run = run_twin::<R>(self, &input, &mut *choices, progress)?;
         let dropped = public.dropped_bits();
         let sums: Vec<R> = run.sums.iter().map(|&sum| choices.drop_bits(sum, dropped)).collect();
@@ -97,6 +117,7 @@ impl QuantisedModel {
         let grey = units.iter().map(|&u| levels.to_grey(u) as f32).collect();
         let denoised = units.iter().map(|&u| public.units.to_level(u));
         let residual = Residual::of(size, public.working_levels(&encoded.pixels), denoised);
-        Ok(DenoisedGrey { image: GreyImage::new(size.0, size.1, grey)?, residual })
+        let (image, out_of_range) = (GreyImage::new(size.0, size.1, grey)?, run.out_of_range);
+        Ok(DenoisedGrey { image, residual, out_of_range })
     }
 }

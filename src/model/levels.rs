@@ -15,12 +15,39 @@ pub struct Trained {
     pub sigma: f64,
     /// Whether it is told the noise of each image.
     pub reads_plane: bool,
+    /// Whether it is a chain of convolutions, not a network on patches by themselves.
+    pub convolutional: bool,
 }
 
 /// Parts of the most noise that a model was trained for: next to none, little, half of it, all.
 const SAMPLED: [f64; 4] = [1.0 / 16.0, 0.25, 0.5, 1.0];
 
+/// The least noise that a network which is told the noise serves, as a part of the most: below, pictures become worse.
+const LEAST_TOLD: f64 = 1.0 / 40.0;
+/// What a network for one level serves, in parts of that: other noise is scaled to it, and contrasts with it. Stronger
+/// contrasts, of less noise, convolutions do not bear (docs/numerics.md, the noise that a model serves).
+const ON_PATCHES: [f64; 2] = [0.2, 3.0];
+const CONVOLUTIONAL: [f64; 2] = [0.98, 3.0];
+
 impl Trained {
+    /// The noise levels, in grey levels, that the model serves: with others its pictures may be worse than those of a
+    /// simple filter, or than the noisy ones.
+    pub fn served(&self) -> [f64; 2] {
+        let parts = match (self.reads_plane, self.convolutional) {
+            (true, _) => [LEAST_TOLD, 1.0],
+            (false, true) => CONVOLUTIONAL,
+            (false, false) => ON_PATCHES,
+        };
+        parts.map(|part| part * self.sigma)
+    }
+
+    /// Whether noise of this level is one of these.
+    pub fn serves(&self, sigma: f64) -> bool {
+        let [least, most] = self.served();
+        // Levels are told with few digits.
+        (least * 0.999..=most * 1.001).contains(&sigma)
+    }
+
     /// The standard deviation of an image's noise in the levels that the network works on
     /// ([`Normalisation::to_level`]): the model's, which other noise is scaled to, or the image's own where the
     /// network is told of it.
@@ -113,7 +140,9 @@ impl FloatModel {
     /// What it was trained on.
     pub fn trained(&self) -> Trained {
         let FloatModel { units, sigma, .. } = *self;
-        Trained { units, sigma, reads_plane: self.network.reads_plane() }
+        let (reads_plane, convolutional) =
+            (self.network.reads_plane(), self.network.is_convolutional());
+        Trained { units, sigma, reads_plane, convolutional }
     }
 }
 
@@ -132,13 +161,30 @@ impl PublicModel {
     /// As [`FloatModel::trained`].
     pub fn trained(&self) -> Trained {
         let PublicModel { units, sigma, .. } = *self;
-        Trained { units, sigma, reads_plane: self.network.reads_plane() }
+        let (reads_plane, convolutional) =
+            (self.network.reads_plane(), self.network.is_convolutional());
+        Trained { units, sigma, reads_plane, convolutional }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A network that is told the noise serves nearly all of it, one on patches much, convolutions little.
+    #[test]
+    fn noise_that_a_model_serves_follows_from_its_kind() {
+        let of = |reads_plane, convolutional| {
+            let units = Normalisation::UNIT;
+            Trained { units, sigma: 50.0, reads_plane, convolutional }
+        };
+        let (told, patches, convolutions) = (of(true, true), of(false, false), of(false, true));
+        assert_eq!((told.served(), patches.served()), ([1.25, 50.0], [10.0, 150.0]));
+        assert!(told.serves(1.25) && told.serves(50.0) && !told.serves(1.2) && !told.serves(51.0));
+        assert!(patches.serves(10.0) && !patches.serves(9.9));
+        assert!(convolutions.serves(50.0) && convolutions.serves(140.0));
+        assert!(!convolutions.serves(45.0) && !convolutions.serves(160.0));
+    }
 
     #[test]
     fn scaling_about_zero_is_the_papers_formula() {

@@ -5,6 +5,7 @@
 //! so that it equals a real run exactly when given that run's choices, is distributed as one with
 //! [`super::RandomRounding`], and stays within the stated units of any run with [`super::NearestRounding`].
 
+use super::out_of_range::{OutOfRange, Watch};
 use super::{ModelError, QuantisedModel, Randomness};
 use crate::kernels::{PackedWeights, matmul_acc};
 use crate::network::{Op, PatchGrid, Source, StageGrid};
@@ -21,6 +22,8 @@ pub struct TwinRun<R> {
     pub sums: Vec<R>,
     /// The extreme |pre-activation| of each activation op, at the scale of its products.
     pub extremes: Vec<i64>,
+    /// What left its range, if that was asked for; ranges that no image can leave are not looked at.
+    pub out_of_range: Option<OutOfRange>,
 }
 
 /// An image as the twin takes it.
@@ -32,6 +35,8 @@ pub struct TwinInput<'a> {
     pub size: (usize, usize),
     /// The noise level for a network that reads the plane, of [`super::PublicModel::plane`].
     pub plane: i64,
+    /// Whether values that leave their range are counted, which takes each layer's products a second time.
+    pub watched: bool,
 }
 
 /// Runs the twin on an encoded image.
@@ -59,6 +64,7 @@ pub fn run_twin<R: Ring>(
         packed: model.network.linears().map(|(op, l)| (op, pack::<R>(l))).collect(),
         randomness,
         extremes: vec![0; network.activations().count()],
+        watch: if input.watched { Watch::of(model) } else { None },
     };
     let (window, mut sums) = (&network.fold().window, vec![R::ZERO; whole.pixels()]);
     for (number, grid) in grids.iter().enumerate() {
@@ -84,7 +90,8 @@ pub fn run_twin<R: Ring>(
         done.filter(|(map, _)| map.last <= number).for_each(|(_, values)| *values = Vec::new());
     }
     progress(1.0);
-    Ok(TwinRun { sums: padding.crop(sums), extremes: twin.extremes })
+    let out_of_range = twin.watch.map(Watch::found);
+    Ok(TwinRun { sums: padding.crop(sums), extremes: twin.extremes, out_of_range })
 }
 
 fn pack<R: Ring>(l: &super::IntLinear) -> (PackedWeights<R>, Vec<R>) {
@@ -107,6 +114,7 @@ struct Twin<'a, R: Ring> {
     packed: HashMap<usize, (PackedWeights<R>, Vec<R>)>,
     randomness: &'a mut dyn Randomness<R>,
     extremes: Vec<i64>,
+    watch: Option<Watch>,
 }
 
 impl<R: Ring> Twin<'_, R> {
@@ -115,7 +123,8 @@ impl<R: Ring> Twin<'_, R> {
         let public = &self.model.public;
         let (ops, range) = (public.network.ops(), &grid.stage.ops);
         let mut activation = ops[..range.start].iter().filter(|op| op.is_activation()).count();
-        let mut frac = 0;
+        // Of the last linear op; what is watched is complete with what is added.
+        let (mut frac, mut linear) = (0, 0);
         for i in range.clone() {
             match &ops[i] {
                 Op::Gather(_) => {
@@ -129,7 +138,13 @@ impl<R: Ring> Twin<'_, R> {
                     let mut z: Vec<R> = Vec::with_capacity(rows.len() * bias.len());
                     rows.clone().for_each(|_| z.extend_from_slice(bias));
                     matmul_acc(weights, &features, &mut z);
-                    (features, frac) = (z, l.out_frac);
+                    if let Some(watch) = &mut self.watch {
+                        watch.multiply(i, &features);
+                        if !matches!(ops.get(i + 1), Some(Op::Add(_))) {
+                            watch.compare(i, &z);
+                        }
+                    }
+                    (features, frac, linear) = (z, l.out_frac, i);
                 }
                 Op::Add(maps) => {
                     let width = features.len() / rows.len();
@@ -138,7 +153,9 @@ impl<R: Ring> Twin<'_, R> {
                         let up = frac - self.fracs[number];
                         let map = &self.maps[number][run.clone()];
                         features.iter_mut().zip(map).for_each(|(v, a)| *v = v.add(a.shl(up)));
+                        self.watch.iter_mut().for_each(|watch| watch.add(map, up));
                     }
+                    self.watch.iter_mut().for_each(|watch| watch.compare(linear, &features));
                 }
                 Op::Activation(spec) => {
                     let magnitude = |v: &R| v.to_i64().saturating_abs();
@@ -182,7 +199,7 @@ mod tests {
     const SIZE: (usize, usize) = (17, 14);
 
     fn input(image: &[i64]) -> TwinInput<'_> {
-        TwinInput { image, size: SIZE, plane: 0 }
+        TwinInput { image, size: SIZE, plane: 0, watched: false }
     }
 
     fn options(ring: RingBits, cell_bits: u32) -> QuantiseOptions {

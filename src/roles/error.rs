@@ -14,7 +14,7 @@ use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
 use crate::image::metrics::MetricsError;
 use crate::image::{ImageError, Implausible};
-use crate::model::{ModelError, Unfit};
+use crate::model::{ModelError, OutOfRange, Unfit};
 use crate::network::NetworkError;
 #[cfg(feature = "train")]
 use crate::train::TrainError;
@@ -52,6 +52,9 @@ pub enum RoleError {
     /// A result that takes away more than the noise told.
     #[error(transparent)]
     Implausible(#[from] Implausible),
+    /// An image of which values leave the ranges of a network.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     /// A file of which nothing is told.
     #[error(transparent)]
     Inspect(#[from] InspectError),

@@ -40,7 +40,10 @@ pub mod training;
 mod verify;
 mod wanted;
 
-pub use calibrate::{Calibrate, CalibratedLayer, Calibration, ChosenCells, TriedCells, calibrate};
+pub use calibrate::{
+    Calibrate, CalibratedLayer, Calibration, ChosenCells, TriedCells, TriedFactor, Widened,
+    calibrate,
+};
 pub use common::{NewKeys, make_keys, read_public};
 pub use dealer::{Deal, Dealer, DealtSet};
 pub use error::{MaterialError, PlainError, RoleError, VerifyError, in_one_line};

@@ -9,7 +9,7 @@ use crate::artefact::{NoteError, Unguarded};
 use crate::ids::{Fingerprint, ImageId, TripleSetId};
 use crate::image::{Cut, Implausible};
 use crate::material::Origin;
-use crate::model::Unfit;
+use crate::model::{OutOfRange, Trained, Unfit};
 #[cfg(feature = "train")]
 use crate::train::CurvePoint;
 use std::net::SocketAddr;
@@ -65,6 +65,15 @@ pub enum Event<'a> {
         /// In grey levels.
         sigma: f64,
     },
+    /// Gateway, user or plaintext: a plane has noise that the model does not serve.
+    Unserved {
+        /// The image's file.
+        file: &'a Path,
+        /// Its noise, in grey levels.
+        sigma: f64,
+        /// What the model was trained on.
+        trained: Trained,
+    },
     /// Gateway: an image, or a channel of one, is shared.
     Shared {
         /// What was shared.
@@ -108,6 +117,13 @@ pub enum Event<'a> {
         file: &'a Path,
         /// Where, and how much.
         found: Implausible,
+    },
+    /// Values left the ranges of an integer network, and wrapped around.
+    OutOfRange {
+        /// The image's file.
+        file: &'a Path,
+        /// Where, and how many.
+        left: &'a OutOfRange,
     },
     /// No image is of the shard: no material is made.
     EmptyShard,

@@ -7,7 +7,8 @@ use super::plausible::{Implausibility, Plausibility};
 use super::settle::settle;
 use crate::image::{GreyImage, Raster};
 use crate::model::{
-    Clamping, DenoisedGrey, FloatModel, LevelMap, QuantisedModel, Rounding, Trained,
+    Clamping, DenoisedGrey, FloatModel, LevelMap, OutOfRange, QuantisedModel, Rounding, Trained,
+    TwinOptions,
 };
 use crate::numbers::activation::{Activation, Nonlinearity};
 use std::path::Path;
@@ -46,6 +47,8 @@ pub struct Denoise<'a> {
     pub levels: Levels,
     /// What becomes of a result that takes away more than the noise told.
     pub implausibility: Implausibility,
+    /// Whether an image is refused of which values leave the calibrated ranges of an integer network: else that is told.
+    pub strict: bool,
 }
 
 /// A denoised image.
@@ -57,6 +60,8 @@ pub struct Denoised {
     pub sigmas: Vec<f64>,
     /// Whether what was taken away looks like the noise told.
     pub plausibility: Plausibility,
+    /// Values that left their range, of all planes; none in floats, and of ranges that no image can leave.
+    pub out_of_range: Option<OutOfRange>,
 }
 
 impl Arithmetic<'_> {
@@ -86,23 +91,27 @@ impl Arithmetic<'_> {
 /// # Errors
 /// [`RoleError::Plain`]; [`RoleError::Model`] for an image that the model cannot take and
 /// [`RoleError::Image`] for one whose noise cannot be estimated, [`RoleError::Implausible`] for a result that takes
-/// away more than the noise told, all about [`Denoise::name`].
+/// away more than the noise told, [`RoleError::OutOfRange`] where that is asked for, all about [`Denoise::name`].
 pub fn denoise(request: &Denoise<'_>, observer: &mut dyn Observer) -> Result<Denoised, RoleError> {
     let Denoise { name: file, image, arithmetic, levels, .. } = request;
     arithmetic.check()?;
     let mut planes = vec![Vec::new(); image.planes().len()];
     let (mut sigmas, mut plausibility) = (Vec::new(), Plausibility::Plausible);
+    let mut out_of_range: Option<OutOfRange> = None;
     let frames = (0..image.frames()).map(|frame| image.frame(frame));
     let frames = frames.collect::<Result<Vec<_>, _>>()?;
     let each = frames.iter().flat_map(|frame| frame.iter().enumerate());
     for (channel, plane) in each {
         let found = levels.of(plane, arithmetic.trained());
         let ImageLevels { sigma, map } = found.map_err(|e| RoleError::from(e).about(file))?;
-        if levels.is_estimated() {
-            observer.event(Event::Estimated { file, sigma });
-        }
+        levels.tell(file, sigma, arithmetic.trained(), observer);
         observer.event(Event::Phase(Phase::Plain));
-        let DenoisedGrey { image, residual } = one(request, plane, &map, observer)?;
+        let DenoisedGrey { image, residual, out_of_range: left } =
+            one(request, plane, &map, observer)?;
+        if let Some(left) = left {
+            keep_ranges(request, &left, observer)?;
+            out_of_range = Some(out_of_range.unwrap_or_default().and(left));
+        }
         let found = residual.judge(arithmetic.trained().working_noise(&map));
         plausibility = plausibility.and(settle(request.implausibility, found, file, observer)?);
         planes[channel].extend(image.into_pixels());
@@ -111,7 +120,21 @@ pub fn denoise(request: &Denoise<'_>, observer: &mut dyn Observer) -> Result<Den
     let size = (image.height(), image.width());
     let planes = planes.into_iter().map(|pixels| GreyImage::new(size.0, size.1, pixels));
     let image = image.with_planes(planes.collect::<Result<_, _>>()?)?;
-    Ok(Denoised { image, sigmas, plausibility })
+    Ok(Denoised { image, sigmas, plausibility, out_of_range })
+}
+
+/// Refuses a plane of which values left their range, or tells of it.
+fn keep_ranges(
+    request: &Denoise<'_>,
+    left: &OutOfRange,
+    observer: &mut dyn Observer,
+) -> Result<(), RoleError> {
+    match (left.is_empty(), request.strict) {
+        (true, _) => {}
+        (false, true) => return Err(RoleError::from(left.clone()).about(request.name)),
+        (false, false) => observer.event(Event::OutOfRange { file: request.name, left }),
+    }
+    Ok(())
 }
 
 /// Denoises one plane.
@@ -136,7 +159,8 @@ fn one(
             let encoded = fitting.map_err(unfit)?;
             let (fit, size) = (encoded.fit, (plane.height(), plane.width()));
             let progress = &mut |done| observer.progress(done);
-            let denoised = model.denoise_encoded(&encoded, size, levels, rounding, progress);
+            let options = TwinOptions { rounding, watched: true };
+            let denoised = model.denoise_encoded(&encoded, size, levels, options, progress);
             (denoised, (fit.clamped > 0).then(|| fit.unfit(&model.public, levels)))
         }
     };

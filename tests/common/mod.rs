@@ -492,6 +492,12 @@ pub fn reports(ended: [Ended; 2]) -> [Value; 2] {
     ended.map(|ended| ended.report())
 }
 
+/// A checkerboard of black and white, which the model takes for noise.
+pub fn checkers((height, width): (usize, usize)) -> GreyImage {
+    let level = |i: usize| if (i / width + i % width).is_multiple_of(2) { 10.0 } else { 245.0 };
+    GreyImage::new(height, width, (0..height * width).map(level).collect()).unwrap()
+}
+
 /// A crop of the photograph with noise of 25 grey levels, clipped to 8 bits; always the same.
 pub fn noisy_crop(size: (usize, usize)) -> GreyImage {
     ppdenoise::image::add_gaussian(&clean_crop(size), 25.0, 11).unwrap().rounded()

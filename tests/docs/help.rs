@@ -9,7 +9,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("import", "<FILE> --out --family --sigma --force --json"),
     (
         "calibrate",
-        "<MODEL> --data --held-out --sigma --loss-budget --prune --activations --seed --out --json",
+        "<MODEL> --data --held-out --sigma --loss-budget --range-budget --strict --prune --activations --seed --out --json",
     ),
     (
         "share-model",
@@ -58,7 +58,7 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "denoise",
         "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --twin-seed --clamp --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride \
-         --out --reference --force --json --even-if-implausible",
+         --out --reference --force --json --strict --even-if-implausible",
     ),
     ("add-noise", "<IMAGE> --window --sigma --noise --gain --read-noise --seed --out --json"),
     ("metrics", "<REFERENCE> <IMAGE> --window --json"),
@@ -67,12 +67,12 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "demo",
         "--image --family --model --material --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
-         --seed --out --keep --json --even-if-implausible",
+         --seed --out --keep --json --strict --even-if-implausible",
     ),
     (
         "bench",
         "--model --engine --only --size --patches --ring --cell --stride --material --threads --no-prepare \
-         --rtt --mbit --work --json",
+         --strict --rtt --mbit --work --json",
     ),
     (
         "reproduce",

@@ -126,9 +126,11 @@ impl World {
         let levels = Noise::Sigma(25.0).into();
         let (name, image) = (Path::new("a"), &Raster::from(image.clone()));
         let implausibility = Implausibility::Refused;
-        let denoised =
-            denoise(&Denoise { name, image, arithmetic, levels, implausibility }, &mut Silent)
-                .unwrap();
+        let denoised = denoise(
+            &Denoise { name, image, arithmetic, levels, implausibility, strict: false },
+            &mut Silent,
+        )
+        .unwrap();
         denoised.image.into_grey().unwrap()
     }
 }

@@ -273,6 +273,8 @@ fn calibration_sees_what_a_layer_reaches() {
         loss_budget: None,
         prune: false,
         activations: None,
+        range_budget: None,
+        strict: false,
     };
     let found = calibrate(&mut model, &request, read, &mut Silent).unwrap();
     assert_eq!((found.images, found.held_out_images, &found.sigmas[..]), (1, 1, &[10.0, 25.0][..]));

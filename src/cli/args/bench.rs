@@ -68,6 +68,10 @@ pub(in crate::cli) struct Bench {
     /// Bandwidth between the servers in Mbit/s in each direction, limited by a relay on this machine.
     #[arg(long, value_name = "MBIT/S", value_parser = clap::value_parser!(u32).range(1..))]
     pub(in crate::cli) mbit: Option<u32>,
+    /// Make it an error if the image leaves the calibrated ranges of a model, where values wrap around; without this
+    /// flag it is told.
+    #[arg(long)]
+    pub(in crate::cli) strict: bool,
     /// Folder for keys, shares and material, which are removed afterwards [default: the system's
     /// temporary folder]
     #[arg(long, value_name = "DIR")]

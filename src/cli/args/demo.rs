@@ -42,6 +42,10 @@ pub(in crate::cli) struct Demo {
     pub(in crate::cli) clamp: Clamp,
     #[command(flatten)]
     pub(in crate::cli) plausible: Plausible,
+    /// Make it an error if the image leaves the calibrated ranges of a model, where values wrap around; without this
+    /// flag it is told.
+    #[arg(long)]
+    pub(in crate::cli) strict: bool,
     /// Seed of the noise.
     #[arg(long, default_value = "1", value_name = "N")]
     pub(in crate::cli) seed: u64,

@@ -59,6 +59,10 @@ pub(in crate::cli) struct Calibrate {
     /// compared with floats. The fewest cells that keep within it are chosen for `share-model`.
     #[arg(long, default_value = "0.005", value_name = "DB", value_parser = parse_budget)]
     pub(in crate::cli) loss_budget: f64,
+    /// The same for wider ranges: with the cells chosen, they are widened towards what drawings, dithers, screens and
+    /// test charts reach, as far as no more than this is lost.
+    #[arg(long, default_value = "0.01", value_name = "DB", value_parser = parse_budget)]
+    pub(in crate::cli) range_budget: f64,
     /// Leave out channels whose ReLU gives 0 everywhere on all images, those of --held-out too. The results
     /// for these images stay the same, and there are fewer activations to compute.
     #[arg(long)]
@@ -67,6 +71,10 @@ pub(in crate::cli) struct Calibrate {
     /// so many activations. The network is then another function: train it further with `train --init`.
     #[arg(long, value_name = "A_PIXEL", requires = "prune", value_parser = parse_positive)]
     pub(in crate::cli) activations: Option<f64>,
+    /// With --held-out: make it an error, and write nothing, if values of those images leave the ranges that
+    /// `share-model` would give them; without this flag it is told.
+    #[arg(long, requires = "held_out")]
+    pub(in crate::cli) strict: bool,
     /// Seed of the noise.
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub(in crate::cli) seed: u64,

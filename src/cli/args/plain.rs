@@ -38,6 +38,9 @@ pub(in crate::cli) struct Denoise {
     pub(in crate::cli) twin_seed: Option<u64>,
     #[command(flatten)]
     pub(in crate::cli) clamp: Clamp,
+    /// With --twin: make it an error if values leave the calibrated ranges of the model, where they wrap around.
+    #[arg(long)]
+    pub(in crate::cli) strict: bool,
     #[command(flatten)]
     pub(in crate::cli) plausible: Plausible,
     #[command(flatten)]

@@ -53,6 +53,7 @@ fn request(args: &Bench) -> Result<Request, Failure> {
         material: args.material,
         threads: args.threads.into(),
         prepare: !args.no_prepare,
+        strict: args.strict,
         link: args.link(),
         work: args.work.clone(),
     })

@@ -3,6 +3,7 @@
 use super::{Code, Failure};
 use crate::image::metrics::MetricsError;
 use crate::image::{ImageError, Implausible};
+use crate::model::OutOfRange;
 
 impl From<ImageError> for Failure {
     fn from(e: ImageError) -> Self {
@@ -16,6 +17,16 @@ impl From<Implausible> for Failure {
         Failure::failed(error).help(
             "check --sigma, or estimate it with --sigma auto; try another model; --even-if-implausible writes the \
              result all the same",
+        )
+    }
+}
+
+impl From<OutOfRange> for Failure {
+    fn from(e: OutOfRange) -> Self {
+        let error = format!("{e}: the model does not know such pictures");
+        Failure::failed(error).help(
+            "calibrate it with pictures like this one, or share it with a larger --margin; without --strict the picture \
+             is written, and is wrong where these values count",
         )
     }
 }

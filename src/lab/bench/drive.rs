@@ -9,8 +9,9 @@ use crate::lab::error::{LabError, NoSpace, io_error};
 use crate::lab::observer::Observer;
 use crate::lab::pictures::{read_grey, write_grey};
 use crate::lab::pipeline::{Command, Joint, Link, Made, Pipeline, Prepared, Served};
+use crate::lab::ranges::out_of_range;
 use crate::material::Origin;
-use crate::model::{Clamping, Rounding, encode_image};
+use crate::model::{Clamping, OutOfRange, TwinOptions, encode_image};
 use crate::roles::Implausibility;
 use std::cell::Cell;
 use std::path::Path;
@@ -47,6 +48,7 @@ struct Clear {
     plaintext: GreyImage,
     twin_seconds: f64,
     twinned: GreyImage,
+    out_of_range: Option<OutOfRange>,
 }
 
 struct Drive<'a> {
@@ -80,7 +82,7 @@ impl Drive<'_> {
         let secure = read_grey(&self.folder.join("denoised.png"))?;
 
         observer.phase(&format!("{what}: plaintext"));
-        let clear = self.in_the_clear(&noisy)?;
+        let clear = self.in_the_clear(&noisy, observer)?;
         observer.pause();
         self.summarise(&served, made, (gateway, receiver), &secure, &clear)
     }
@@ -128,6 +130,7 @@ impl Drive<'_> {
             plaintext_seconds: clear.plaintext_seconds,
             plaintext_tanh_seconds: clear.plaintext_tanh_seconds,
             twin_seconds: clear.twin_seconds,
+            out_of_range: clear.out_of_range.clone(),
             online_over_plaintext: online_seconds / clear.plaintext_seconds,
             difference_from_plaintext: Difference::between(secure, &clear.plaintext),
             difference_from_twin: Difference::between(secure, &clear.twinned),
@@ -215,7 +218,11 @@ impl Drive<'_> {
     }
 
     /// The float32 network and the integer twin, one after the other.
-    fn in_the_clear(&self, noisy: &GreyImage) -> Result<Clear, LabError> {
+    fn in_the_clear(
+        &self,
+        noisy: &GreyImage,
+        observer: &mut dyn Observer,
+    ) -> Result<Clear, LabError> {
         let model = &self.subject.model.float;
         let levels = model.levels(model.sigma);
         let tanh_time = Cell::new(Duration::ZERO);
@@ -231,15 +238,24 @@ impl Drive<'_> {
         let started = Instant::now();
         let encoded = encode_image(&quantised.public, noisy, &levels);
         let size = self.subject.size;
-        let nearest = Rounding::Nearest;
+        let nearest = TwinOptions::default();
         let twinned = quantised.denoise_encoded(&encoded, size, &levels, nearest, &mut |_| ())?;
-        let twinned = twinned.image;
+        let (twinned, twin_seconds) = (twinned.image, started.elapsed().as_secs_f64());
+        // Beside the timed run: it takes each layer's products twice.
+        let denoiser = &self.subject.denoiser;
+        let out_of_range = out_of_range(
+            (model, &denoiser.choices),
+            (Path::new(&self.subject.model.name), noisy, model.sigma),
+            self.subject.request.strict,
+            observer,
+        )?;
         Ok(Clear {
             plaintext_seconds,
             plaintext_tanh_seconds: tanh_time.get().as_secs_f64(),
             plaintext,
-            twin_seconds: started.elapsed().as_secs_f64(),
+            twin_seconds,
             twinned,
+            out_of_range,
         })
     }
 }

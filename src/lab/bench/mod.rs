@@ -54,6 +54,8 @@ pub struct Request {
     pub threads: usize,
     /// Whether the servers compute what they can ahead of time.
     pub prepare: bool,
+    /// Whether an image that leaves calibrated ranges is an error.
+    pub strict: bool,
     /// Between the servers while they denoise.
     pub link: Link,
     /// Where the folder for keys, shares and material is made; among the system's temporary files if not

@@ -3,6 +3,7 @@
 use crate::image::GreyImage;
 use crate::lab::error::LabError;
 use crate::lab::pipeline::{self, Phase, Reconstructed, Served, Shared};
+use crate::model::OutOfRange;
 use serde::Serialize;
 
 /// One image through every role's own process, and beside it the same network in this one.
@@ -63,6 +64,8 @@ pub struct Run {
     pub plaintext_tanh_seconds: f64,
     /// In the integers of the secure computation, in this process, one thread.
     pub twin_seconds: f64,
+    /// Values that left calibrated ranges, by the twin; null where no image can leave them.
+    pub out_of_range: Option<OutOfRange>,
     /// How often the plaintext goes into the online time.
     pub online_over_plaintext: f64,
     /// Of the secure result and the plaintext one, in grey levels.

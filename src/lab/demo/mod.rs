@@ -17,9 +17,11 @@ use super::pipeline::{
 use crate::ids::Role;
 use crate::image::GreyImage;
 use crate::image::metrics::Quality;
+use crate::lab::ranges::out_of_range;
 use crate::material::Origin;
-use crate::model::{Choices, Clamping};
+use crate::model::{Choices, Clamping, OutOfRange};
 use crate::roles::Implausibility;
+use crate::roles::models::read_model;
 use pictured::{Pictures, compare};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -53,6 +55,8 @@ pub struct Request {
     pub clamping: Clamping,
     /// What becomes of results that take away more than the noise.
     pub implausibility: Implausibility,
+    /// Whether an image that leaves calibrated ranges is an error.
+    pub strict: bool,
     /// Folder for the pictures; created if missing.
     pub out: PathBuf,
     /// Whether keys, shares and material stay, in `out`/work.
@@ -85,6 +89,8 @@ pub struct Report {
     pub secure: Quality,
     /// By the servers, against the plaintext.
     pub psnr_lost_db: f64,
+    /// Values that left calibrated ranges, by the integer twin; null where no image can leave them.
+    pub out_of_range: Option<OutOfRange>,
     /// What each role took.
     pub phases: Vec<PhaseRow>,
     /// While they denoise.
@@ -139,6 +145,7 @@ struct Demonstration<'a> {
     denoiser: Denoiser,
     pipeline: Pipeline,
     phases: Vec<PhaseRow>,
+    out_of_range: Option<OutOfRange>,
 }
 
 impl<'a> Demonstration<'a> {
@@ -159,7 +166,7 @@ impl<'a> Demonstration<'a> {
             unchecked: false,
         };
         let pipeline = Pipeline::new(work)?;
-        Ok(Demonstration { request, denoiser, pipeline, phases: Vec::new() })
+        Ok(Demonstration { request, denoiser, pipeline, phases: Vec::new(), out_of_range: None })
     }
 
     fn run(mut self, observer: &mut dyn Observer) -> Result<Report, LabError> {
@@ -170,6 +177,7 @@ impl<'a> Demonstration<'a> {
         self.add_noise(&files)?;
         observer.phase("denoising in plaintext");
         self.in_plaintext(&files)?;
+        self.count_out_of_range(&files, observer)?;
         observer.phase("sharing the model");
         self.share_model()?;
         observer.phase("sharing the image");
@@ -222,6 +230,19 @@ impl<'a> Demonstration<'a> {
         let denoise = Command::Denoise { noisy, denoiser, sigma, out, implausibility };
         let seconds = self.pipeline.run(&denoise)?.seconds;
         self.took("plaintext", "one process", seconds, (0, "the same network in float32"));
+        Ok(())
+    }
+
+    fn count_out_of_range(
+        &mut self,
+        files: &Pictures,
+        observer: &mut dyn Observer,
+    ) -> Result<(), LabError> {
+        let Denoiser { file, stride, choices, .. } = &self.denoiser;
+        let model = read_model(file, *stride)?;
+        let noisy = (files.noisy.as_path(), &read_grey(&files.noisy)?, self.request.sigma);
+        let strict = self.request.strict;
+        self.out_of_range = out_of_range((&model, choices), noisy, strict, observer)?;
         Ok(())
     }
 
@@ -313,6 +334,7 @@ impl<'a> Demonstration<'a> {
             plaintext,
             secure,
             psnr_lost_db: plaintext.psnr_db - secure.psnr_db,
+            out_of_range: self.out_of_range,
             phases: self.phases,
             server_bytes_both_directions: online,
             material: match request.material {

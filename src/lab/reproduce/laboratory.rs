@@ -13,7 +13,7 @@ use crate::lab::observer::Observer;
 use crate::lab::pictures::{middle, write_grey};
 use crate::lab::pipeline::{Denoiser, Pipeline, fresh_work, remove_work};
 use crate::material::Origin;
-use crate::model::{Choices, Clamping, EngineKind, QuantisedModel, Rounding, quantise};
+use crate::model::{Choices, Clamping, EngineKind, QuantisedModel, TwinOptions, quantise};
 use crate::numbers::activation::Activation;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -250,7 +250,9 @@ impl<'a> Laboratory<'a> {
                     .encode_fitting(noisy, &levels, Clamping::Few)
                     .map_err(|unfit| LabError::Unfit { image: subject.name.clone(), unfit })?;
                 clamped = encoded.fit.clamped;
-                quantised.denoise_encoded(&encoded, size, &levels, Rounding::Nearest, silent)?.image
+                quantised
+                    .denoise_encoded(&encoded, size, &levels, TwinOptions::default(), silent)?
+                    .image
             }
             (_, Row::Noisy) => noisy.clone(),
             (_, Row::SecureMl) => {

@@ -45,6 +45,22 @@ impl FloatModel {
         Some(model)
     }
 
+    /// The largest magnitude behind each output of each linear op that calibrated ranges hold with this margin, in
+    /// network units; none unless the model is calibrated.
+    pub fn reaches(&self, margin: f64) -> Option<Vec<Vec<f64>>> {
+        let extremes = self.extremes.as_ref()?;
+        let mut channels = Channels::of(&self.network);
+        let factors = channels.factors(extremes, margin, 1.0);
+        let reach = |(number, factors): (usize, Vec<f64>)| {
+            let largest = extremes[number].iter().copied().fold(0.0, f64::max);
+            match self.nonlinearity == Nonlinearity::Relu && !channels.tied(number) {
+                true => factors.into_iter().map(|factor| 1.0 / factor).collect(),
+                false => vec![margin * largest; factors.len()],
+            }
+        };
+        Some(factors.into_iter().enumerate().map(reach).collect())
+    }
+
     /// What there is of each input of linear op `op`, the one numbered `number`: `of` says it for the outputs of
     /// all linear ops, `given` for the image and the plane.
     pub(super) fn inputs_of<T: Copy>(

@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn twin_input(image: &[i64]) -> TwinInput<'_> {
-        TwinInput { image, size: SIZE, plane: 0 }
+        TwinInput { image, size: SIZE, plane: 0, watched: false }
     }
 
     fn options(ring: RingBits) -> QuantiseOptions {

@@ -1,7 +1,7 @@
 //! What the values behind linear ops are like on an image.
 
 use super::{FloatModel, Input};
-use crate::model::ModelError;
+use crate::model::{ModelError, OutOfRange};
 use crate::network::LinearShape;
 
 /// Some values behind an output of a linear op, and what its activation makes of them.
@@ -80,6 +80,39 @@ impl FloatModel {
         let spans = self.spans_of(image, size, plane, progress)?;
         let largest = |layer: Vec<Span>| layer.into_iter().map(Span::largest).collect();
         Ok(spans.into_iter().map(largest).collect())
+    }
+
+    /// The values there that are beyond `reaches`, of each output of each linear op ([`FloatModel::reaches`]).
+    ///
+    /// # Errors
+    /// As [`FloatModel::denoise`].
+    pub fn beyond(
+        &self,
+        image: &[f32],
+        size: (usize, usize),
+        plane: f64,
+        reaches: &[Vec<f64>],
+    ) -> Result<OutOfRange, ModelError> {
+        let ops: Vec<usize> = self.network.linears().map(|(op, _)| op).collect();
+        let mut found: Vec<Vec<(u64, f64)>> =
+            reaches.iter().map(|layer| vec![(0, 0.0); layer.len()]).collect();
+        let mut observe = |op: usize, values: &[f32]| {
+            let Some(i) = ops.iter().position(|at| *at == op) else { return };
+            for row in values.chunks_exact(reaches[i].len()) {
+                for ((value, reach), (count, most)) in
+                    row.iter().zip(&reaches[i]).zip(&mut found[i])
+                {
+                    let times = f64::from(value.abs()) / reach;
+                    if times > 1.0 {
+                        (*count, *most) = (*count + 1, most.max(times));
+                    }
+                }
+            }
+        };
+        let activation = |values: &mut [f32]| self.nonlinearity.apply(values);
+        let input = Input { image, size, plane: plane as f32 };
+        self.evaluate(&input, &activation, &mut observe, &mut |_| ())?;
+        Ok(OutOfRange::of(found))
     }
 
     /// The values there, and what activations make of them.

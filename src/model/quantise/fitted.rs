@@ -2,7 +2,7 @@
 
 use super::maps::{Feeds, Scaled, Value};
 use super::{IntLinear, QuantiseOptions};
-use crate::model::activation_spec::Method;
+use crate::model::activation_spec::{MADE_ERROR, margin};
 use crate::model::float::mean_shift::zero_sum_rows;
 use crate::model::public::{InputSpec, LinearSpec, RESULT_BITS};
 use crate::model::range::worst_case;
@@ -15,10 +15,6 @@ use crate::numbers::ring::RingBits;
 /// The fewest fraction bits of weights that keep the quality, where they are not what is left of a range
 /// (docs/numerics.md).
 pub(super) const MIN_WEIGHT_FRAC: u32 = 9;
-
-/// A product of material that the two servers made is off by at most one in each direction, in the
-/// last place: what every range leaves beside its own margins.
-pub(super) const MADE_ERROR: i128 = 2;
 
 pub(super) struct Layer<'a> {
     pub(super) layer: &'a FloatLinear,
@@ -221,14 +217,7 @@ impl Layer<'_> {
 
     /// What the worst case must stay below the end of a ring of range 2^r.
     pub(super) fn margin(&self, r: u32) -> i128 {
-        let unit = 1i128 << (self.l - self.leading_bits(r));
-        match self.options.method {
-            // One cell (kappa may be the cell above) and one unit (rounding up), which is at most
-            // half a cell.
-            Method::Lut { .. } => unit + unit / 2 + MADE_ERROR,
-            // One unit: rounding up.
-            Method::Gc { .. } => unit + MADE_ERROR,
-        }
+        margin(self.options.method.engine(), self.leading_bits(r), self.l)
     }
 
     /// How far pre-activations are moved for the table of range 2^r, in units of the products.

@@ -13,7 +13,7 @@
 mod fitted;
 mod maps;
 
-use super::activation_spec::{EngineKind, Method};
+use super::activation_spec::Method;
 use super::float::limit;
 use super::public::{InputSpec, PublicModel};
 use super::range::deepest_window_sum;
@@ -105,6 +105,8 @@ pub struct QuantisedModel {
     pub worst_cases: Vec<f64>,
     /// The range of each activation in network units.
     pub ranges: Vec<f64>,
+    /// Whether ranges rest on samples, so that an image may leave them.
+    pub calibrated: bool,
 }
 
 impl fmt::Debug for QuantisedModel {
@@ -263,10 +265,7 @@ fn finish(
     QuantisedModel {
         public: PublicModel {
             ring: options.ring,
-            engine: match options.method {
-                Method::Lut { .. } => EngineKind::Lut,
-                Method::Gc { .. } => EngineKind::Gc,
-            },
+            engine: options.method.engine(),
             sigma: model.sigma,
             units: model.units,
             input,
@@ -280,6 +279,7 @@ fn finish(
         network: model.network.map(|_, _| integers.next().expect(shape), |_, ()| ()),
         worst_cases,
         ranges,
+        calibrated: matches!(options.ranges, Ranges::Calibrated { .. }),
     }
 }
 

@@ -34,7 +34,8 @@ fn same_distribution(mut world: World) {
         secure.push(share::combine(&s0, &s1));
     }
     let secure = moments(RUNS.0, |slot| secure[slot as usize].clone());
-    let input = TwinInput { image: &world.image, size: world.size, plane: world.plane };
+    let input =
+        TwinInput { image: &world.image, size: world.size, plane: world.plane, watched: false };
     let twin = moments(RUNS.1, |seed| {
         let mut choices = RandomRounding::new(seed);
         run_twin::<u32>(&world.model, &input, &mut choices, &mut |_| ()).unwrap().sums

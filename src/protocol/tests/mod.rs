@@ -27,7 +27,8 @@ fn secure_equals_twin<R: Ring, E: Engine<R> + Send>(world: &World, engines: [E; 
     let [mut first, mut second] = engines.map(Recorder::new);
     let ([s0, s1], _) = world.run::<R, _>([&mut first, &mut second]);
     let mut replay = Replay { world, recorders: [&first, &second] };
-    let input = TwinInput { image: &world.image, size: world.size, plane: world.plane };
+    let input =
+        TwinInput { image: &world.image, size: world.size, plane: world.plane, watched: false };
     let twin = run_twin::<R>(&world.model, &input, &mut replay, &mut |_| ()).unwrap();
     assert!(share::combine(&s0, &s1) == twin.sums);
 }

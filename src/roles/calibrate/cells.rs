@@ -3,11 +3,12 @@
 
 use super::Calibrate;
 use super::plans::{Tables, fewest_within};
+use super::wider::{WiderRanges, widen};
 use crate::image::metrics::psnr;
 use crate::image::{GreyImage, ImageError, Rect, add_gaussian};
 use crate::model::{
     ActivationSpec, Cells, Choices, FloatModel, LevelMap, Method, ModelError, QuantiseOptions,
-    QuantisedModel, Rounding, TableCells, encode_image, quantise,
+    QuantisedModel, Rounding, TableCells, TwinOptions, encode_image, quantise,
 };
 use crate::numbers::activation::Nonlinearity;
 use crate::numbers::ring::RingBits;
@@ -105,7 +106,8 @@ impl Sample {
     fn secure(&self, model: &QuantisedModel) -> Result<GreyImage, ModelError> {
         let encoded = encode_image(&model.public, &self.noisy, &self.levels);
         let (size, rounding) = (size(&self.noisy), Rounding::Random(self.seed));
-        Ok(model.denoise_encoded(&encoded, size, &self.levels, rounding, &mut |_| ())?.image)
+        let options = TwinOptions { rounding, watched: false };
+        Ok(model.denoise_encoded(&encoded, size, &self.levels, options, &mut |_| ())?.image)
     }
 
     fn loss(&self, model: &QuantisedModel) -> Result<f64, ModelError> {
@@ -142,7 +144,8 @@ fn middle(image: &GreyImage) -> Result<GreyImage, ImageError> {
 }
 
 /// Chooses the fewest cells with which a calibrated model loses at most `budget_db` in the mean of the images at each
-/// noise level.
+/// noise level; with these cells, ranges are then widened towards what patterns `reached`, if they are given with a
+/// budget of their own.
 ///
 /// # Errors
 /// Those of `read`, and about an image that the model cannot take.
@@ -150,9 +153,10 @@ pub(super) fn choose<E: From<RoleError> + Send>(
     model: &FloatModel,
     request: &Calibrate<'_>,
     budget_db: f64,
+    reached: Option<(&[Vec<f64>], f64)>,
     read: &(impl Fn(&Path) -> Result<GreyImage, E> + Sync),
     observer: &mut dyn Observer,
-) -> Result<ChosenCells, E> {
+) -> Result<(ChosenCells, Option<WiderRanges>), E> {
     observer.event(Event::Phase(Phase::Cells));
     let sigmas = match model.network.reads_plane() {
         true if !request.sigmas.is_empty() => request.sigmas.to_vec(),
@@ -163,7 +167,10 @@ pub(super) fn choose<E: From<RoleError> + Send>(
     let activations = model.network.activations().count();
     let ring = match ring(model, &vec![ladder[reference]; activations].into()) {
         Ok(ring) => ring,
-        Err(problem) => return Ok(ChosenCells { problem: Some(problem.to_string()), ..found }),
+        Err(problem) => {
+            let problem = Some(problem.to_string());
+            return Ok((ChosenCells { problem, ..found }, None));
+        }
     };
     let images = spread(request.images);
     found.images = images.len();
@@ -182,13 +189,15 @@ pub(super) fn choose<E: From<RoleError> + Send>(
     };
     let expected = plans.iter().position(|plan| tables.expected_loss(plan) <= budget_db);
     let mut tried = Vec::new();
-    let loss = |at: usize| {
+    let mut attempt = |model: &FloatModel, cells: TableCells| {
         step(1.0);
-        let cells = cells(&plans[at]);
         let Ok(quantised) = quantised(model, ring, cells.clone()) else { return Ok(None) };
         let losses = samples.par_iter().map(|sample| sample.loss(&quantised));
         let losses: Vec<f64> = losses.collect::<Result<_, _>>().map_err(RoleError::from)?;
-        let of_plan = TriedCells::of(cells, &losses, found.sigmas.len());
+        Ok::<_, E>(Some(TriedCells::of(cells, &losses, found.sigmas.len())))
+    };
+    let loss = |at: usize| {
+        let Some(of_plan) = attempt(model, cells(&plans[at]))? else { return Ok(None) };
         let worst = of_plan.worst_level_db;
         tried.push((at, of_plan));
         Ok::<_, E>(Some(worst))
@@ -197,8 +206,18 @@ pub(super) fn choose<E: From<RoleError> + Send>(
     found.chosen = chosen.map(|at| cells(&plans[at]));
     tried.sort_by_key(|(at, _)| *at);
     found.tried = tried.into_iter().map(|(_, tried)| tried).collect();
+    let wider = match (&found.chosen, &model.extremes, reached) {
+        (Some(cells), Some(seen), Some((reached, budget_db))) => {
+            let worst_loss = |extremes: &[Vec<f64>]| {
+                let model = FloatModel { extremes: Some(extremes.to_vec()), ..model.clone() };
+                Ok::<_, E>(attempt(&model, cells.clone())?.map(|tried| tried.worst_level_db))
+            };
+            Some(widen((seen, reached), budget_db, worst_loss)?)
+        }
+        _ => None,
+    };
     observer.progress(1.0);
-    Ok(found)
+    Ok((found, wider))
 }
 
 impl TriedCells {

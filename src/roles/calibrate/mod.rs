@@ -4,13 +4,16 @@
 mod cells;
 mod plans;
 mod ranges;
+mod wider;
 
 pub use cells::{ChosenCells, TriedCells};
+pub use wider::{TriedFactor, Widened};
 
 use super::error::RoleError;
 use super::observer::Observer;
 use crate::image::{GreyImage, ImageError};
-use crate::model::{FloatModel, Span, Trained};
+use crate::model::{FloatModel, OutOfRange, Span, Trained};
+use crate::numbers::activation::Nonlinearity;
 use ranges::{Found, Spans, Surveyor};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -30,11 +33,16 @@ pub struct Calibrate<'a> {
     /// The PSNR in dB that the secure computation may lose in the mean of the images at each noise level: the fewest
     /// cells of tables are chosen with which it does not lose more. Not chosen if none.
     pub loss_budget: Option<f64>,
+    /// The same for ranges that are wider than the images ask for, with the cells that were chosen: how far they go
+    /// towards what pictures that are no photographs reach. Not widened if none.
+    pub range_budget: Option<f64>,
     /// Whether channels are left out whose ReLU gives 0 everywhere on all of the images, the held-out ones too.
     pub prune: bool,
     /// With `prune`: how many activations a pixel of an image may take. More channels are left out until it does, those
     /// that matter least ([`FloatModel::affordable`]), and the network is then another function.
     pub activations: Option<f64>,
+    /// Whether it is an error if held-out images leave the ranges.
+    pub strict: bool,
 }
 
 /// What was found.
@@ -50,8 +58,12 @@ pub struct Calibration {
     pub layers: Vec<CalibratedLayer>,
     /// The largest of the layers' ratios: a margin below it would have wrapped on a held-out image.
     pub needed_margin: Option<f64>,
+    /// Values of held-out images that are beyond ranges with the usual margin, of the network that is left.
+    pub held_out_out_of_range: Option<OutOfRange>,
     /// The choice of cells, if there was a budget.
     pub cells: Option<ChosenCells>,
+    /// How far ranges were widened, if there was a budget for it.
+    pub widened: Option<Widened>,
     /// Channels behind activations that the model had.
     pub channels: usize,
     /// Those of them that were left out, where it was asked for.
@@ -81,7 +93,7 @@ pub struct CalibratedLayer {
 /// more for each activation.
 ///
 /// # Errors
-/// Those of `read`; [`RoleError::Network`] and [`RoleError::Image`] about an image that the model cannot
+/// Those of `read`; [`RoleError::OutOfRange`] where it is asked for; [`RoleError::Network`] and [`RoleError::Image`] about an image that the model cannot
 /// take; [`RoleError::Image`] for more noise than a model takes that is told of it.
 pub fn calibrate<E: From<RoleError> + Send>(
     model: &mut FloatModel,
@@ -124,11 +136,32 @@ pub fn calibrate<E: From<RoleError> + Send>(
     let needed_margin = ratios.reduce(f64::max);
     let left_out = channels - calibrated.channels();
     calibrated = FloatModel { extremes: Some(seen), cells: None, ..calibrated };
-    let cells = match request.loss_budget {
-        Some(budget) => Some(cells::choose(&calibrated, request, budget, &read, observer)?),
-        None => None,
+    let held_out_out_of_range = surveyor.beyond(&calibrated)?;
+    if let (Some(left), true) = (&held_out_out_of_range, request.strict)
+        && !left.is_empty()
+    {
+        return Err(RoleError::from(left.clone()).into());
+    }
+    // Of other functions ranges are guaranteed.
+    let reached = match request.range_budget {
+        Some(budget) if calibrated.nonlinearity == Nonlinearity::Relu => {
+            Some((largest(surveyor.patterns(&calibrated)?), budget))
+        }
+        _ => None,
+    };
+    let reached = reached.as_ref().map(|(reached, budget)| (&reached[..], *budget));
+    let (cells, wider) = match request.loss_budget {
+        Some(budget) => {
+            let found = cells::choose(&calibrated, request, budget, reached, &read, observer)?;
+            (Some(found.0), found.1)
+        }
+        None => (None, None),
     };
     calibrated.cells = cells.as_ref().and_then(|cells| cells.chosen.clone());
+    let widened = wider.map(|wider| {
+        calibrated.extremes = Some(wider.extremes);
+        wider.found
+    });
     *model = calibrated;
     let (images, held_out_images) = (request.images.len(), request.held_out.len());
     Ok(Calibration {
@@ -137,7 +170,9 @@ pub fn calibrate<E: From<RoleError> + Send>(
         sigmas,
         layers,
         needed_margin,
+        held_out_out_of_range,
         cells,
+        widened,
         channels,
         left_out,
         not_zero,

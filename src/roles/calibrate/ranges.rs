@@ -1,7 +1,7 @@
 //! The values behind each output of each layer on sample images.
 
-use crate::image::{GreyImage, add_gaussian};
-use crate::model::{FloatModel, Kept, Span};
+use crate::image::{GreyImage, add_gaussian, patterns};
+use crate::model::{FloatModel, Kept, MARGIN, OutOfRange, Span};
 use crate::network::LinearShape;
 use crate::roles::calibrate::Calibrate;
 use crate::roles::error::RoleError;
@@ -56,6 +56,42 @@ impl<E: From<RoleError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Sur
         Ok(Found { seen, held_out })
     }
 
+    /// The values behind each output of each linear op on pictures that are no photographs.
+    pub(super) fn patterns(&mut self, model: &FloatModel) -> Result<Spans, E> {
+        self.observer.event(Event::Phase(Phase::Calibrate));
+        let (sigmas, seed) = (self.sigmas, self.request.seed);
+        let look = |image: &GreyImage| {
+            each_level(image, model, sigmas, seed, |units, size, plane| {
+                Ok(model.spans_of(units, size, plane, &mut |_| ())?)
+            })
+        };
+        let found: Result<Vec<Vec<Spans>>, RoleError> = patterns().par_iter().map(look).collect();
+        let mut all = found.map_err(E::from)?.into_iter().flatten();
+        let mut spans = all.next().unwrap_or_default();
+        all.for_each(|found| merge(&mut spans, found));
+        Ok(spans)
+    }
+
+    /// What of the held-out images is beyond calibrated ranges with the usual margin.
+    pub(super) fn beyond(&mut self, model: &FloatModel) -> Result<Option<OutOfRange>, E> {
+        let (Some(reaches), false) = (model.reaches(MARGIN), self.request.held_out.is_empty())
+        else {
+            return Ok(None);
+        };
+        self.observer.event(Event::Phase(Phase::Calibrate));
+        let (sigmas, seed, read) = (self.sigmas, self.request.seed, self.read);
+        let beyond = |file: &PathBuf| {
+            let found = each_level(&read(file)?, model, sigmas, seed, |units, size, plane| {
+                Ok(model.beyond(units, size, plane, &reaches)?)
+            });
+            let found = found.map_err(|e| E::from(e.about(file)))?;
+            Ok(found.into_iter().fold(OutOfRange::default(), OutOfRange::and))
+        };
+        let found: Result<Vec<OutOfRange>, E> =
+            self.request.held_out.par_iter().map(beyond).collect();
+        Ok(Some(found?.into_iter().fold(OutOfRange::default(), OutOfRange::and)))
+    }
+
     /// The values behind each output of each linear op over all images and noise levels.
     fn spans(&mut self, model: &FloatModel, images: &[PathBuf]) -> Result<Spans, E> {
         self.observer.event(Event::Phase(Phase::Calibrate));
@@ -66,14 +102,15 @@ impl<E: From<RoleError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Sur
             let found: Result<Vec<_>, E> = some
                 .par_iter()
                 .map(|file| {
-                    let found = of_image(model, &read(file)?, sigmas, seed);
+                    let found =
+                        each_level(&read(file)?, model, sigmas, seed, |units, size, plane| {
+                            Ok(model.spans_of(units, size, plane, &mut |_| ())?)
+                        });
                     found.map_err(|e| E::from(e.about(file)))
                 })
                 .collect();
             for found in found?.into_iter().flatten() {
-                for (span, found) in spans.iter_mut().flatten().zip(found.into_iter().flatten()) {
-                    *span = span.and(found);
-                }
+                merge(&mut spans, found);
             }
             self.done += some.len();
             self.observer.progress(self.done as f64 / self.of as f64);
@@ -82,20 +119,27 @@ impl<E: From<RoleError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Sur
     }
 }
 
-/// The same of one image, for each noise level.
-fn of_image(
-    model: &FloatModel,
+fn merge(spans: &mut Spans, found: Spans) {
+    for (span, found) in spans.iter_mut().flatten().zip(found.into_iter().flatten()) {
+        *span = span.and(found);
+    }
+}
+
+/// What `look` finds of an image with noise of each level: it is given network units, the size and the plane.
+fn each_level<T>(
     clean: &GreyImage,
+    model: &FloatModel,
     sigmas: &[f64],
     seed: u64,
-) -> Result<Vec<Spans>, RoleError> {
+    look: impl Fn(&[f32], (usize, usize), f64) -> Result<T, RoleError>,
+) -> Result<Vec<T>, RoleError> {
     let size = (clean.height(), clean.width());
     let at_level = |(sigma, i): (&f64, u64)| {
         let noisy = add_gaussian(clean, *sigma, seed.wrapping_add(i))?;
         let levels = model.levels(*sigma);
         let units = noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
-        Ok(model.spans_of(&units, size, model.plane(levels.noise), &mut |_| ())?)
+        look(&units, size, model.plane(levels.noise))
     };
     sigmas.iter().zip(0..).map(at_level).collect()
 }

@@ -30,6 +30,8 @@ fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
             loss_budget: None,
             prune: false,
             activations: None,
+            range_budget: None,
+            strict: false,
         };
         let found = calibrate(&mut model, &request, read, &mut Silent)?;
         Ok::<_, RoleError>((found.sigmas, model.extremes.expect("it was calibrated")))
@@ -71,6 +73,8 @@ fn channels_that_are_0_on_every_image_are_left_out() {
             loss_budget,
             prune,
             activations,
+            range_budget: None,
+            strict: false,
         };
         let found = calibrate(model, &request, read, &mut Silent).unwrap();
         (found.channels, found.left_out)
@@ -119,6 +123,8 @@ fn channels_that_matter_least_are_left_out_for_a_limit() {
                 loss_budget: None,
                 prune,
                 activations,
+                range_budget: None,
+                strict: false,
             };
             let mut model = model.clone();
             let found = calibrate(&mut model, &request, read, &mut Silent).unwrap();

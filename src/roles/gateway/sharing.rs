@@ -11,7 +11,7 @@ use crate::ids::{ImageId, RandomError};
 use crate::image::{ImageFormat, Raster, Sketch};
 use crate::model::{Encoded, Fit, PublicModel, encode_image};
 use crate::roles::error::RoleError;
-use crate::roles::images::{ImageLevels, Noise, base_name, read_picture};
+use crate::roles::images::{ImageLevels, base_name, read_picture};
 use crate::roles::observer::{Event, Observer};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -118,9 +118,7 @@ impl<'a> Sharing<'a> {
         let (model, file) = (&self.request.public.model, plane.of.file);
         let levels = self.request.levels.of(plane.grey, model.trained());
         let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
-        if self.request.levels.noise == Noise::Estimated {
-            observer.event(Event::Estimated { file, sigma: levels.sigma });
-        }
+        self.request.levels.tell(file, levels.sigma, model.trained(), observer);
         Ok(Ready { encoded: encode_image(model, plane.grey, &levels.map), levels })
     }
 

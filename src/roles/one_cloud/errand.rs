@@ -176,9 +176,7 @@ impl<'a> Errand<'a> {
     ) -> Result<EncodedPlane, RoleError> {
         let levels = self.levels.of(grey, model.trained());
         let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
-        if self.levels.is_estimated() {
-            observer.event(Event::Estimated { file, sigma: levels.sigma });
-        }
+        self.levels.tell(file, levels.sigma, model.trained(), observer);
         let Encoded { pixels, plane, fit } = encode_image(model, grey, &levels.map);
         let judged = fit.judge(self.clamping, model, &levels.map);
         judged.map_err(|unfit| RoleError::from(UserError::Unfit(unfit)).about(file))?;

@@ -146,7 +146,7 @@ impl World {
         let (public, size) = (&self.model.public, (image.height(), image.width()));
         let levels = LevelMap::new(public.units, public.sigma / SIGMA);
         let encoded = encode_image(public, image, &levels).pixels;
-        let input = TwinInput { image: &encoded, size, plane: 0 };
+        let input = TwinInput { image: &encoded, size, plane: 0, watched: false };
         let run = run_twin::<u32>(&self.model, &input, &mut NearestRounding, &mut |_| ());
         let dropped = public.droppable_bits();
         let sums: Vec<u32> =

@@ -4,3 +4,4 @@ mod convolution;
 mod customers;
 mod import;
 mod models;
+mod ranges;

@@ -2,14 +2,7 @@
 //! shares, and written with a note where that is asked for.
 
 use crate::common::refusal::{FAILED, SIZE};
-use crate::common::{KEYS, Lab, TINY, noisy_crop, reports};
-use ppdenoise::image::GreyImage;
-
-/// A checkerboard of black and white, which the model takes for noise.
-fn checkers((height, width): (usize, usize)) -> GreyImage {
-    let level = |i: usize| if (i / width + i % width).is_multiple_of(2) { 10.0 } else { 245.0 };
-    GreyImage::new(height, width, (0..height * width).map(level).collect()).unwrap()
-}
+use crate::common::{KEYS, Lab, TINY, checkers, noisy_crop, reports};
 
 const REFUSED: [&str; 3] = [
     "times the noise told at rows 0 to ",

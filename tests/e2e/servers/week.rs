@@ -177,6 +177,7 @@ impl Week {
                 },
                 levels: Levels::default(),
                 implausibility: Implausibility::Refused,
+                strict: false,
             };
             let expected = denoise(&request, &mut Silent).unwrap().image.into_grey().unwrap();
             let (mean, max) = difference(&lab.image(&format!("{out}/{name}")), &expected);

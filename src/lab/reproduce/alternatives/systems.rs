@@ -86,6 +86,7 @@ fn two_servers(
         material,
         threads: half_of_this_machine(),
         prepare: false,
+        strict: false,
         link: Link::default(),
         work: None,
     };

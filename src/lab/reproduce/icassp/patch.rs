@@ -300,7 +300,7 @@ mod tests {
                 },
             );
         }
-        let input = TwinInput { image: &pixels, size, plane: 0 };
+        let input = TwinInput { image: &pixels, size, plane: 0, watched: false };
         let run = run_twin::<u32>(&model, &input, &mut NearestRounding, &mut |_| ()).unwrap();
         assert_eq!(run.sums, sums);
     }

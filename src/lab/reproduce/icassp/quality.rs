@@ -7,7 +7,7 @@ use crate::lab::error::LabError;
 use crate::lab::observer::Observer;
 use crate::lab::reproduce::laboratory::Laboratory;
 use crate::model::{
-    Clamping, DenoisedGrey, LevelMap, ModelError, QuantisedModel, Rounding, quantise,
+    Clamping, DenoisedGrey, LevelMap, ModelError, QuantisedModel, TwinOptions, quantise,
 };
 
 /// The paper's noise level and stride.
@@ -49,7 +49,7 @@ pub(super) fn rows(
             .encode_fitting(&noisy, &levels, Clamping::Few)
             .map_err(|unfit| LabError::Unfit { image: subject.name.clone(), unfit })?;
         let ours =
-            quantised.denoise_encoded(&encoded, size, &levels, Rounding::Nearest, &mut |_| ());
+            quantised.denoise_encoded(&encoded, size, &levels, TwinOptions::default(), &mut |_| ());
         let judge = |denoised: Result<DenoisedGrey, ModelError>| -> Result<Quality, LabError> {
             let image = denoised.map_err(|e| subject.blame(e))?.image;
             Ok(quality_8bit(&subject.clean, &image)?)

@@ -1,0 +1,49 @@
+//! Whether an image leaves the ranges that a model is quantised for, by the integer twin.
+
+use super::error::LabError;
+use super::observer::Observer;
+use crate::image::GreyImage;
+use crate::model::{
+    Choices, FloatModel, OutOfRange, QuantisedModel, TwinOptions, encode_image, quantise,
+};
+use crate::roles::RoleError;
+use std::path::Path;
+
+/// Counts the values that leave calibrated ranges on a noisy image, and tells of them; with `strict` it is an error if
+/// there are any. None of ranges that no image can leave.
+pub(super) fn out_of_range(
+    (model, choices): (&FloatModel, &Choices),
+    (name, noisy, sigma): (&Path, &GreyImage, f64),
+    strict: bool,
+    observer: &mut dyn Observer,
+) -> Result<Option<OutOfRange>, LabError> {
+    let quantised = quantise(model, &choices.options(model)?)?;
+    if !quantised.calibrated {
+        return Ok(None);
+    }
+    let left = left(&quantised, noisy, sigma)?;
+    match (left.as_ref().is_some_and(|left| !left.is_empty()), strict) {
+        (true, true) => {
+            let left = left.unwrap_or_default();
+            return Err(LabError::from(RoleError::from(left)).about(name));
+        }
+        (true, false) => {
+            let left = left.as_ref().map(ToString::to_string).unwrap_or_default();
+            observer.note(&format!("note: '{}': {left}", name.display()));
+        }
+        (false, _) => {}
+    }
+    Ok(left)
+}
+
+fn left(
+    quantised: &QuantisedModel,
+    noisy: &GreyImage,
+    sigma: f64,
+) -> Result<Option<OutOfRange>, LabError> {
+    let levels = quantised.public.levels(sigma);
+    let encoded = encode_image(&quantised.public, noisy, &levels);
+    let size = (noisy.height(), noisy.width());
+    let options = TwinOptions { watched: true, ..TwinOptions::default() };
+    Ok(quantised.denoise_encoded(&encoded, size, &levels, options, &mut |_| ())?.out_of_range)
+}

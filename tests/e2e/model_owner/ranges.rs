@@ -1,0 +1,137 @@
+//! Pictures and noise that a model does not know: values that leave its calibrated ranges are counted in the clear, and
+//! noise that it does not serve is told.
+
+use crate::common::refusal::{FAILED, USAGE};
+use crate::common::{Ended, KEYS, Lab, TINY, checkers, clean_crop, conv, noisy_crop};
+use serde_json::Value;
+
+const DEFAULT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/default.npz");
+const DNCNN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/dncnn-s25.npz");
+const SIZE: (usize, usize) = (40, 44);
+
+/// A small convolutional network, calibrated on a photograph with a narrow range.
+fn lab() -> Lab {
+    let lab = Lab::new();
+    conv::write(&lab, "foreign");
+    std::fs::create_dir(lab.path("samples")).unwrap();
+    std::fs::create_dir(lab.path("others")).unwrap();
+    lab.picture("samples/a.png", &clean_crop((64, 64)));
+    lab.picture("others/b.png", &checkers((48, 80)));
+    let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--out", "net.npz", "--json"];
+    let report = lab.run(&[&calibrate[..], &["--range-budget", "0.0001"]].concat()).report();
+    assert!(report["held_out_out_of_range"].is_null(), "{report}");
+    lab
+}
+
+/// A slope in Floyd and Steinberg's dither: no photograph.
+const DITHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/hostile/dithered-128x128.png");
+
+fn twin(lab: &Lab, picture: &str, flags: &[&str]) -> Ended {
+    let denoise = ["denoise", picture, "--model", DEFAULT, "--sigma", "25", "--twin"];
+    let out = ["--even-if-implausible", "--out", "out.png", "--force", "--json"];
+    lab.run(&[&denoise[..], &out, flags].concat())
+}
+
+#[test]
+fn values_that_leave_their_range_are_counted_and_refused_where_asked() {
+    let lab = Lab::new();
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    twin(&lab, DITHER, &["--strict"]).refused(
+        FAILED,
+        &["dithered-128x128.png", "left the range of a layer", "in layer 4", "--margin"],
+    );
+    assert!(!lab.exists("out.png"), "nothing is written");
+    let ended = twin(&lab, DITHER, &[]);
+    assert!(ended.stderr.contains("left the range of a layer"), "{}", ended.stderr);
+    let report = ended.report();
+    let left = &report["out_of_range"];
+    let of_layers = left["layers"].as_array().unwrap().iter().map(|layer| layer["values"].as_u64());
+    assert_eq!(left["values"].as_u64(), of_layers.sum(), "{report}");
+    assert!(left["times"].as_f64().unwrap() > 1.0, "{report}");
+    assert!(!left["layers"][0]["channels"].as_array().unwrap().is_empty(), "{report}");
+    let report = twin(&lab, "noisy.png", &["--strict"]).report();
+    assert_eq!(report["out_of_range"]["values"], 0, "{report}");
+    let floats =
+        ["denoise", "noisy.png", "--model", DEFAULT, "--sigma", "25", "--out", "f.png", "--json"];
+    assert!(lab.run(&floats).report()["out_of_range"].is_null());
+    lab.run(&[&floats[..], &["--strict", "--force"]].concat())
+        .refused(USAGE, &["--strict", "--twin"]);
+}
+
+#[test]
+fn held_out_images_that_leave_the_ranges_are_refused_where_asked() {
+    let lab = lab();
+    let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--held-out", "others"];
+    let calibrate = [&calibrate[..], &["--out", "strict.npz", "--json"]].concat();
+    let report = lab.run(&calibrate).report();
+    let needed = report["needed_margin"].as_f64().unwrap();
+    let left = report["held_out_out_of_range"]["values"].as_u64().unwrap();
+    assert_eq!(needed > 2.0, left > 0, "{report}");
+    std::fs::remove_file(lab.path("strict.npz")).unwrap();
+    let strict = lab.run(&[&calibrate[..], &["--strict"]].concat());
+    match left {
+        0 => drop(strict.done()),
+        _ => {
+            strict.refused(FAILED, &["left the range of a layer"]);
+            assert!(!lab.exists("strict.npz"), "nothing is written");
+        }
+    }
+    lab.run(&["calibrate", "foreign.npz", "--data", "samples", "--strict", "--out", "x.npz"])
+        .refused_usage(&["--held-out"]);
+}
+
+/// Wider ranges hold more of what is no photograph, and cost what they may.
+#[test]
+fn ranges_are_widened_for_pictures_that_are_no_photographs() {
+    let lab = lab();
+    let run = |budget: &str| -> Value {
+        let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--out", "w.npz"];
+        lab.run(&[&calibrate[..], &["--json", "--range-budget", budget]].concat()).report()
+    };
+    let (narrow, wide) = (run("0.0001")["widened"].clone(), run("10")["widened"].clone());
+    let number = |found: &Value, field: &str| found[field].as_f64().unwrap();
+    assert!(number(&narrow, "factor") <= number(&wide, "factor"), "{narrow} {wide}");
+    assert!(number(&narrow, "whole") <= number(&wide, "whole"), "{narrow} {wide}");
+    assert!(number(&wide, "factor") > 1.0, "{wide}");
+    let tried = wide["tried"].as_array().unwrap();
+    assert!(tried.iter().all(|tried| number(tried, "worst_level_db") <= 10.0), "{wide}");
+}
+
+/// Photographs stay in the ranges of the model that most should use, with the noise told right or wrong.
+#[test]
+fn a_photograph_stays_in_the_ranges_of_default() {
+    let lab = Lab::new();
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    for told in ["5", "20", "25", "30", "75"] {
+        let args = ["denoise", "noisy.png", "--model", DEFAULT, "--sigma", told, "--twin"];
+        let out = ["--strict", "--even-if-implausible", "--out", "o.png", "--force", "--json"];
+        let report = lab.run(&[&args[..], &out].concat()).report();
+        assert_eq!(report["out_of_range"]["values"], 0, "{told}: {report}");
+    }
+}
+
+#[test]
+fn noise_that_a_model_does_not_serve_is_told() {
+    let lab = Lab::new();
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    let told = |model: &str, sigma: &str| {
+        let args = ["denoise", "noisy.png", "--model", model, "--sigma", sigma, "--out", "o.png"];
+        let ended = lab.run(&[&args[..], &["--force", "--even-if-implausible"]].concat());
+        ended.done().stderr.contains("the model serves noise of")
+    };
+    for (model, served, others) in [
+        (DEFAULT, &["2", "25", "75"][..], &["1"][..]),
+        (DNCNN, &["25", "50"], &["15", "80"]),
+        (TINY, &["25"], &["2"]),
+    ] {
+        served.iter().for_each(|sigma| assert!(!told(model, sigma), "{model} {sigma}"));
+        others.iter().for_each(|sigma| assert!(told(model, sigma), "{model} {sigma}"));
+    }
+    // Once for all tiles of an image.
+    lab.share_model(&["--sigma-from", "2"]);
+    let share =
+        ["share-image", "noisy.png", "--keys", KEYS, "--model", "model.pub", "--out", "img"];
+    let ended = lab.run(&[&share[..], &["--sigma", "2", "--clamp", "--tile", "16"]].concat());
+    ended.done();
+    assert_eq!(ended.stderr.matches("the model serves noise of").count(), 1, "{}", ended.stderr);
+}
