@@ -19,19 +19,21 @@ pub fn progressive_jpeg((height, width): (u16, u16), scans: usize) -> Vec<u8> {
     segment(&mut out, 0xdb, &[&[0][..], &[1; 64]].concat());
     let (h, w) = (height.to_be_bytes(), width.to_be_bytes());
     segment(&mut out, 0xc2, &[8, h[0], h[1], w[0], w[1], 1, 1, 0x11, 0]);
-    // One code each, of one bit: no difference, and 2^14 blocks or more without coefficients.
-    for (class, symbol) in [(0x00, 0x00), (0x10, 0xe0)] {
+    let blocks = usize::from(height).div_ceil(8) * usize::from(width).div_ceil(8);
+    // One code each, of one bit: no difference, and as many blocks without coefficients as a power of two
+    // has, at most 2^14.
+    let many = blocks.ilog2().min(14) as u8;
+    for (class, symbol) in [(0x00, 0x00), (0x10, many << 4)] {
         segment(&mut out, 0xc4, &[&[class, 1][..], &[0; 15], &[symbol]].concat());
     }
     segment(&mut out, 0xda, &[1, 1, 0, 0, 0, 0]);
-    let blocks = usize::from(height).div_ceil(8) * usize::from(width).div_ceil(8);
     out.extend(vec![0; blocks / 8]);
     if blocks % 8 > 0 {
         out.push(0xff >> (blocks % 8));
     }
     for _ in 0..scans {
         segment(&mut out, 0xda, &[1, 1, 0, 1, 63, 0]);
-        out.extend([0x00, 0x01]);
+        out.extend([0x00, 0x00]);
     }
     out.extend([0xff, 0xd9]);
     out

@@ -414,11 +414,13 @@ fn scans_of_jpeg_streams() {
     }
     let small = hostile::progressive_jpeg((16, 16), 300);
     both_refused(ImageFormat::Tiff, &hostile::tiff_of_jpeg(&small));
-    // What stays within takes no more than the pixels do.
-    for scans in [0, 9] {
-        let good = ImageFormat::Jpeg.decode(&hostile::progressive_jpeg((16, 16), scans)).unwrap();
-        assert!(good.into_grey().unwrap().pixels().iter().all(|&level| level == 128.0));
+    // Without the scan of the waves it is not whole, and they are said once.
+    for scans in [0, 2, 9] {
+        let file = hostile::progressive_jpeg((16, 16), scans);
+        refused(SLACK, || ImageFormat::Jpeg.decode(&file));
     }
+    let good = ImageFormat::Jpeg.decode(&hostile::progressive_jpeg((16, 16), 1)).unwrap();
+    assert!(good.into_grey().unwrap().pixels().iter().all(|&level| level == 128.0));
 }
 
 /// As a whole and by rows.

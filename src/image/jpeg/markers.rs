@@ -59,6 +59,11 @@ impl<'a> Markers<'a> {
         self.skip_codes();
     }
 
+    /// Goes on at `behind`, which lies behind the codes of a scan.
+    pub(super) fn skip_to(&mut self, behind: &'a [u8]) {
+        self.rest = behind;
+    }
+
     /// The next marker, behind any number of bytes that fill up.
     fn marker(&mut self) -> Result<u8, &'static str> {
         loop {

@@ -3,11 +3,18 @@
 //! A decoder goes through the whole picture once a scan, and a scan that adds nothing is a dozen
 //! bytes: 25,000 of them in 320 KB kept one busy for minutes. It takes memory by the sizes of the
 //! frame, and that by a process that nobody asked for if there is another than was announced. So the
-//! frame and the number of scans are known first.
+//! frame and the number of scans are known first. Then the codes are gone through, since a decoder
+//! completes what is missing and says nothing ([`whole`]).
 
+mod bits;
+mod huffman;
+mod layout;
 pub(super) mod markers;
+mod scan;
+mod tables;
+mod whole;
 
-use super::{ImageError, ImageFormat};
+use super::{ImageError, ImageFormat, checked_area};
 use crate::network::MAX_PIXELS;
 use markers::{APP14, Markers, SOS};
 
@@ -69,17 +76,21 @@ pub(super) struct Frame {
     pub(super) turned: Option<bool>,
 }
 
-/// The one frame of a stream, of a process that is `allowed` and with no more scans than it has use
-/// for. Takes no memory.
+/// The one frame of a stream that holds its whole picture, of a process that is `allowed` and with no
+/// more scans than it has use for.
 ///
 /// # Errors
-/// [`ImageError::Header`] of `format`, in which the stream is.
+/// [`ImageError::Header`] of `format`, in which the stream is, and sizes that no picture has.
 pub(super) fn frame(
     format: ImageFormat,
     stream: &[u8],
     allowed: &[Process],
 ) -> Result<Frame, ImageError> {
-    walk(stream, allowed).map_err(|reason| ImageError::Header { format, reason })
+    let header = |reason| ImageError::Header { format, reason };
+    let frame = walk(stream, allowed).map_err(header)?;
+    checked_area(frame.height, frame.width)?;
+    whole::check(stream, &frame).map_err(header)?;
+    Ok(frame)
 }
 
 fn walk(stream: &[u8], allowed: &[Process]) -> Result<Frame, &'static str> {
