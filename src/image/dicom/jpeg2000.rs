@@ -5,6 +5,7 @@
 //! frame, and no more blocks and precincts than such a frame has.
 
 use super::super::ImageError;
+use super::codestream::{check_tiles, segment};
 use super::dataset::damaged;
 use super::shape::Shape;
 use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
@@ -32,6 +33,7 @@ const EOC: u8 = 0xd9;
 pub(super) fn decode(data: &[u8], shape: Shape, bits: u16) -> Result<Vec<u32>, ImageError> {
     let stream = codestream(data).ok_or(damaged("its JPEG 2000 stream has no codestream"))?;
     let signed = check(stream, shape)?;
+    check_tiles(stream).map_err(damaged)?;
     let failed = |_| damaged("its JPEG 2000 stream cannot be decoded");
     let settings =
         DecodeSettings { resolve_palette_indices: false, strict: true, target_resolution: None };
@@ -120,13 +122,6 @@ fn check(stream: &[u8], shape: Shape) -> Result<bool, ImageError> {
         }
         at += 4 + content.len();
     }
-}
-
-/// The marker at a place, and what its segment holds.
-fn segment(stream: &[u8], at: usize) -> Option<(u8, &[u8])> {
-    let &[0xff, marker, high, low] = stream.get(at..at + 4)? else { return None };
-    let length = usize::from(u16::from_be_bytes([high, low]));
-    Some((marker, stream.get(at + 4..at + 2 + length)?)).filter(|_| length >= 2)
 }
 
 /// What segment SIZ says (ISO/IEC 15444-1 A.5.1).

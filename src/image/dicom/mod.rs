@@ -9,6 +9,7 @@
 //! input (docs/fuzzing.md says what libraries of DICOM do with it). What is compressed is decoded by
 //! libraries, each behind a look at its headers, where one was found that stands hostile streams.
 
+mod codestream;
 mod dataset;
 mod dct;
 mod derived;

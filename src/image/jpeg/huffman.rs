@@ -115,7 +115,9 @@ mod tests {
             let (mut word, mut place) = (0u32, 0);
             for (i, &count) in counts.iter().enumerate() {
                 for _ in 0..count {
-                    let stream = ((word << (31 - i)) | 0x5a).to_be_bytes();
+                    let word_first = ((word << (31 - i)) | 0x5a).to_be_bytes();
+                    let stuffed = |b: u8| if b == 0xff { vec![b, 0] } else { vec![b] };
+                    let stream: Vec<u8> = word_first.into_iter().flat_map(stuffed).collect();
                     let found = code.symbol(&mut Bits::of(&stream));
                     assert_eq!(found, Ok(symbols[place]), "{head:x}: {word:b}");
                     (word, place) = (word + 1, place + 1);

@@ -1,4 +1,5 @@
 mod forms;
+mod streams;
 
 use super::file::find;
 use super::testing::{EXPLICIT, IMPLICIT, RLE, SHAPE, Shape, file, picture, words};
