@@ -56,7 +56,11 @@ pub(super) fn check_tiles(stream: &[u8]) -> Result<(), &'static str> {
             _ => return Err(CUT),
         }
     }
-    let whole = |tile: &Tile| tile.parts > 0 && (tile.of == 0 || tile.of == tile.parts);
+    // Some writers say one too few, of all tiles.
+    let more = u8::from(tiles.iter().any(|tile| tile.of != 0 && tile.parts > tile.of));
+    let whole = |tile: &Tile| {
+        tile.parts > 0 && (tile.of == 0 || tile.of.checked_add(more) == Some(tile.parts))
+    };
     if tiles.iter().all(whole) { Ok(()) } else { Err(MISSING) }
 }
 
@@ -66,7 +70,7 @@ fn part(stream: &[u8], at: usize, tiles: &mut [Tile]) -> Result<usize, &'static 
         return Err(DAMAGED);
     };
     let tile = tiles.get_mut(usize::from(u16::from_be_bytes([n0, n1]))).ok_or(DAMAGED)?;
-    if number != tile.parts || of != 0 && (tile.of != 0 && tile.of != of || number >= of) {
+    if number != tile.parts || of != 0 && (tile.of != 0 && tile.of != of || number > of) {
         return Err(ORDER);
     }
     tile.of = tile.of.max(of);
@@ -146,6 +150,7 @@ mod tests {
         for (parts, words) in [
             (&[(0, 3, 0, 1)][..], MISSING),
             (&[(0, 3, 0, 1), (1, 3, 0, 2)], MISSING),
+            (&[(0, 3, 0, 1), (0, 3, 1, 1), (1, 3, 0, 1)], MISSING),
             (&[(0, 3, 0, 1), (1, 3, 1, 2), (1, 3, 0, 2)], ORDER),
             (&[(0, 3, 0, 1), (1, 3, 0, 1), (1, 3, 0, 1)], ORDER),
             (&[(0, 3, 0, 1), (1, 3, 0, 3), (1, 3, 1, 2)], ORDER),
@@ -153,6 +158,16 @@ mod tests {
         ] {
             assert_eq!(check_tiles(&stream(2, parts)), Err(words), "{parts:?}");
         }
+    }
+
+    /// GDCM did; only that a tile has fewer parts than another is seen then.
+    #[test]
+    fn writers_that_count_one_too_few_are_read() {
+        let parts = [(0, 3, 0, 1), (1, 3, 0, 1), (0, 3, 1, 1), (1, 3, 1, 1)];
+        assert_eq!(check_tiles(&stream(2, &parts)), Ok(()));
+        assert_eq!(check_tiles(&stream(2, &parts[..3])), Err(MISSING));
+        let third = [(0, 3, 0, 1), (0, 3, 1, 1), (0, 3, 2, 1), (1, 3, 0, 1), (1, 3, 1, 1)];
+        assert_eq!(check_tiles(&stream(2, &third)), Err(ORDER));
     }
 
     #[test]
