@@ -310,8 +310,39 @@ mod tests {
         }
     }
 
+    /// Nearly always a code, a block or a marker is wrong by them.
+    #[test]
+    fn overwritten_bytes_are_refused_where_the_stream_shows_them() {
+        for (name, stream) in fixtures() {
+            let codes = places(stream, 0xda..=0xda)[0] + 14;
+            let mut random = 1u32;
+            let mut refused = 0;
+            let places: Vec<usize> = (codes..stream.len() - 42).collect();
+            for &place in &places {
+                let mut other = stream.to_vec();
+                other[place..place + 40].fill_with(|| {
+                    random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (random >> 24) as u8
+                });
+                refused += usize::from(check(&other).is_err());
+            }
+            assert!(100 * refused >= 80 * places.len(), "{name}: {refused} of {}", places.len());
+        }
+    }
+
+    /// The end marker that a file must have is there.
+    #[test]
+    fn files_are_looked_at() {
+        let (_, stream) = fixture!("progressive.jpg");
+        assert!(ImageFormat::Jpeg.decode(stream).is_ok());
+        for percent in [30, 50, 70, 90] {
+            let cut = ended(&stream[..stream.len() * percent / 100]);
+            let words = ImageFormat::Jpeg.decode(&cut).unwrap_err().to_string();
+            assert!(words.contains("its JPEG stream"), "{percent} %: {words}");
+        }
+    }
+
     proptest! {
-        /// Forty bytes are other ones: nearly always a code, a block or a marker is wrong by it.
         #[test]
         fn overwritten_bytes_never_panic(which in 0usize..9, at: prop::sample::Index, bytes: [u8; 32]) {
             let (_, stream) = fixtures()[which];
