@@ -33,7 +33,7 @@ pub use mask::{DrawnMask, HintsWriter, KeptHints, KeptMask, MaskLock, MaskStore}
 pub use model_share::{
     ModelShareFile, PublicFacts, PublicModelFile, UnparsedModelFile, write_model,
 };
-pub use note::{Channel, Note, NoteError, Tile, is_base_name};
+pub use note::{Channel, Note, NoteError, SharedScan, Tile, is_base_name};
 pub use opened::OpenedWeightsFile;
 pub use prepared::PreparedFile;
 pub(crate) use result_share::decoding;

@@ -6,12 +6,13 @@ use crate::files::container::envelope::{NOTE_UNIT, OpenFrom, SealTo, open_note, 
 use crate::ids::ImageId;
 use crate::ids::codec::SMALL_LIMIT;
 use crate::ids::codec::{decode_small, encode_small};
+use crate::image::dicom::{Origin, Window};
 use crate::image::{Depth, ImageFormat, Sketch, Tiling};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
 /// What an image's file was. Opaque in `Debug`: names of files name patients.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct Note {
     /// The file's name without its folders; empty for an image that had none.
     pub name: String,
@@ -25,6 +26,8 @@ pub struct Note {
     pub tile: Option<Tile>,
     /// A sketch of the noisy picture, by which the receiver judges what was taken away.
     pub sketch: Sketch,
+    /// Which DICOM object this was, if its file was one.
+    pub scan: Option<SharedScan>,
     /// What the file's format says beside the pixels, opaque here; at most [`Note::MAX_HEADERS`].
     pub headers: Vec<u8>,
 }
@@ -72,6 +75,41 @@ impl Tile {
     }
 }
 
+/// Which DICOM object was shared, and how its values became grey levels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedScan {
+    /// The object, in whose header alone the result belongs.
+    pub origin: Origin,
+    /// The window, as it was asked for.
+    pub window: Option<Window>,
+}
+
+/// A [`SharedScan`] as it is written: study, series, instance, digest; the window, none for that of the file.
+type ScanFields = ([String; 3], [u8; Origin::DIGEST], Option<Option<(f64, f64)>>);
+
+impl SharedScan {
+    fn fields(&self) -> ScanFields {
+        let Origin { study, series, instance, header } = self.origin.clone();
+        let window = self.window.map(|window| match window {
+            Window::OfFile => None,
+            Window::Around { center, width } => Some((center, width)),
+        });
+        ([study, series, instance], header, window)
+    }
+
+    /// Nothing for UIDs that are none, and for a window that none could ask for.
+    fn of(fields: ScanFields) -> Option<SharedScan> {
+        let ([study, series, instance], header, window) = fields;
+        let window = window.map(|window| match window {
+            None => Window::OfFile,
+            Some((center, width)) => Window::Around { center, width },
+        });
+        let sound = window.is_none_or(Window::is_sound);
+        let origin = Origin { study, series, instance, header };
+        (sound && origin.is_sound()).then_some(SharedScan { origin, window })
+    }
+}
+
 /// Why a note cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -84,8 +122,16 @@ pub enum NoteError {
     Malformed,
 }
 
-/// Name, extension of the format, bits of the depth (0 for floats), channel, tile, headers.
-type Fields = (String, String, u8, Option<(Group, u8)>, Option<(Group, [u32; 8])>, Vec<u8>);
+/// Name, extension of the format, bits of the depth (0 for floats), channel, tile, headers, DICOM object.
+type Fields = (
+    String,
+    String,
+    u8,
+    Option<(Group, u8)>,
+    Option<(Group, [u32; 8])>,
+    Vec<u8>,
+    Option<ScanFields>,
+);
 type Group = [u8; ImageId::LEN];
 
 impl Note {
@@ -123,7 +169,9 @@ impl Note {
             None => None,
         };
         let (name, headers) = (self.name.as_str(), self.headers.as_slice());
-        let fields = (name, self.format.extension(), bits(self.depth), channel, tile, headers);
+        let scan = self.scan.as_ref().map(SharedScan::fields);
+        let fields =
+            (name, self.format.extension(), bits(self.depth), channel, tile, headers, scan);
         let fields = Zeroizing::new(encode_small(&fields).map_err(|_| too_long())?);
         let sketch = Zeroizing::new(self.sketch.to_bytes());
         let length = padded_length(fields.len()) + padded_length(sketch.len());
@@ -145,10 +193,14 @@ impl Note {
         if fields.len() > SMALL_LIMIT || !rest.is_empty() {
             return None;
         }
-        let (name, extension, bits, channel, tile, headers) =
+        let (name, extension, bits, channel, tile, headers, scan) =
             decode_small::<Fields>(fields).ok()?;
         let tile = match tile {
             Some((group, numbers)) => Some(Tile::of(ImageId::from_bytes(group), numbers)?),
+            None => None,
+        };
+        let scan = match scan {
+            Some(fields) => Some(SharedScan::of(fields)?),
             None => None,
         };
         let depth = [Depth::Eight, Depth::Sixteen, Depth::Float];
@@ -158,6 +210,7 @@ impl Note {
             channel: channel
                 .map(|(group, index)| Channel { group: ImageId::from_bytes(group), index }),
             tile,
+            scan,
             name,
             headers,
             sketch: Sketch::from_bytes(sketch)?,
@@ -210,6 +263,11 @@ impl Drop for Note {
     fn drop(&mut self) {
         self.name.zeroize();
         self.headers.zeroize();
+        if let Some(SharedScan { origin, .. }) = &mut self.scan {
+            let Origin { study, series, instance, header } = origin;
+            [study, series, instance].into_iter().for_each(String::zeroize);
+            header.zeroize();
+        }
     }
 }
 
@@ -226,7 +284,15 @@ mod tests {
         let (format, depth) = (ImageFormat::Tiff, Depth::Sixteen);
         let headers = vec![5; headers];
         let sketch = sketch((64, 64));
-        Note { name: name.into(), format, depth, channel, tile: tile(), sketch, headers }
+        let scan = Some(scan(64));
+        Note { name: name.into(), format, depth, channel, tile: tile(), sketch, scan, headers }
+    }
+
+    /// With UIDs of so many characters.
+    fn scan(uid: usize) -> SharedScan {
+        let [study, series, instance] = ["1", "2", "3"].map(|digit| digit.repeat(uid));
+        let window = Some(Window::Around { center: -123.456_789, width: 1e300 });
+        SharedScan { origin: Origin { study, series, instance, header: [0xff; 32] }, window }
     }
 
     fn sketch(size: (usize, usize)) -> Sketch {
@@ -245,6 +311,15 @@ mod tests {
             let bytes = note(name, 0).padded().unwrap();
             assert_eq!(bytes.len(), 2 * NOTE_UNIT, "the same for every name");
             assert!(Note::from_padded(&bytes) == Some(note(name, 0)));
+            let windows =
+                [None, Some(Window::OfFile)].map(|window| SharedScan { window, ..scan(9) });
+            for scan in windows.map(Some).into_iter().chain([None, Some(scan(0))]) {
+                let mut other = note(name, 0);
+                other.scan = scan;
+                let bytes = other.padded().unwrap();
+                assert_eq!(bytes.len(), 2 * NOTE_UNIT, "the same for every object");
+                assert!(Note::from_padded(&bytes) == Some(other));
+            }
         }
         let longest = note(&"x".repeat(255), Note::MAX_HEADERS).padded().unwrap();
         assert!(Note::from_padded(&longest).unwrap().headers.len() == Note::MAX_HEADERS);
@@ -270,6 +345,22 @@ mod tests {
         wrong.tile = None;
         wrong.channel = Some(Channel { group: ImageId::from_bytes([1; 16]), index: 3 });
         assert!(Note::from_padded(&wrong.padded().unwrap()).is_none());
+    }
+
+    #[test]
+    fn objects_and_windows_that_cannot_be_are_refused() {
+        let refused = |change: &dyn Fn(&mut SharedScan)| {
+            let (mut note, mut bad) = (note("a", 0), scan(9));
+            change(&mut bad);
+            note.scan = Some(bad);
+            Note::from_padded(&note.padded().unwrap()).is_none()
+        };
+        assert!(!refused(&|_| ()));
+        assert!(refused(&|scan| scan.origin.study = "2.25.x".into()));
+        assert!(refused(&|scan| scan.origin.series = "1".repeat(65)));
+        for (center, width) in [(f64::NAN, 9.0), (1.0, f64::INFINITY), (1.0, 0.0), (1.0, -4.0)] {
+            assert!(refused(&|scan| scan.window = Some(Window::Around { center, width })));
+        }
     }
 
     #[test]

@@ -34,6 +34,16 @@ fn parse_shard(text: &str) -> Result<Shard, String> {
     parse().ok_or_else(|| "expected K/N with K from 1 to N, for instance 2/8".into())
 }
 
+/// What is told of a file that was found and passed over.
+pub(super) fn no_picture(file: &Path, kind: &str) -> String {
+    format!("note: '{}' is passed over: it holds no picture, it is {kind}", file.display())
+}
+
+/// What is told of subfolders.
+pub(super) fn unsearched(folder: &Path, folders: usize) -> String {
+    format!("note: {folders} subfolder(s) of '{}' were not searched", folder.display())
+}
+
 /// A file that failed while others did not.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Failed {

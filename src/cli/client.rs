@@ -1,7 +1,7 @@
 //! `client`: a user of a cloud, who takes part as server 1.
 
 use super::args::cloud::Visit as Args;
-use super::batch::Failed;
+use super::batch::{Failed, no_picture, unsearched};
 use super::failure::{Failure, refused, unfit};
 use super::files::{check_streams, overwrite};
 use super::levels::{tell_clamped, tell_unserved};
@@ -10,7 +10,7 @@ use super::plausible::{Residual, tell_implausible};
 use super::server_side::Watcher;
 use crate::files::Place;
 use crate::kernels;
-use crate::roles::images::images;
+use crate::roles::images::{PictureError, images};
 use crate::roles::one_cloud::{Brought, Errand, Errands, Goal, Ready, User};
 use crate::roles::server::{MakePaths, MakeReport, description_beside};
 use crate::roles::{Event, Observer, RoleError, Threads};
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, console: &mut Console) -> Result<(), Failure> {
 
 fn work(args: &Args, console: &mut Console) -> Result<(), Failure> {
     let started = Instant::now();
-    let errand = errand(args)?;
+    let errand = errand(args, console)?;
     let files = errand.files.len();
     if let Some(out) = &args.out {
         let inputs: Vec<&Path> = errand.files.iter().map(PathBuf::as_path).collect();
@@ -101,13 +101,25 @@ fn work(args: &Args, console: &mut Console) -> Result<(), Failure> {
 }
 
 /// What the flags ask for.
-fn errand(args: &Args) -> Result<Errand<'_>, Failure> {
+fn errand<'a>(args: &'a Args, console: &Console) -> Result<Errand<'a>, Failure> {
+    let found = images(&args.image, false)?;
+    for (file, kind) in &found.no_picture {
+        console.note(no_picture(file, kind));
+    }
+    for (folder, folders) in &found.unsearched {
+        console.note(unsearched(folder, *folders));
+    }
+    let files: Vec<PathBuf> = found.files.into_iter().map(|file| file.path).collect();
+    if let (true, Some((folder, _))) = (files.is_empty(), found.no_picture.first()) {
+        let folder = folder.parent().unwrap_or(folder).to_owned();
+        return Err(RoleError::from(PictureError::NoImages { folder, unsearched: 0 }).into());
+    }
     let goal = match (&args.out, args.prepare) {
         (Some(out), None) => Goal::Denoise { out, overwrite: overwrite(args.common.force) },
         (_, slots) => Goal::Prepare { slots: slots.unwrap_or_default(), size: args.size },
     };
     Ok(Errand {
-        files: images(&args.image)?,
+        files,
         window: args.dicom.window,
         colour: args.color,
         levels: args.met.levels()?,

@@ -1,7 +1,7 @@
 //! `share-image`: the gateway's part.
 
 use super::args::gateway::ShareImage;
-use super::batch::{CHANNELS, Failed, Failures};
+use super::batch::{CHANNELS, Failed, Failures, no_picture, unsearched};
 use super::failure::{Failure, unfit};
 use super::files::{check_streams, overwrite, read_public};
 use super::levels::{tell_clamped, tell_unserved};
@@ -95,6 +95,7 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
     request.tile = args.tile.map(|side| side as usize);
     request.shard = args.part.shard();
     request.clamping = if args.strict { Clamping::Never } else { args.clamp.clamping() };
+    request.recursive = args.recursive;
     request.again = args.again;
     request.overwrite = overwrite(args.common.force);
     request.inputs = vec![args.model.clone()];
@@ -137,6 +138,11 @@ impl Observer for Teller<'_> {
                 console.note(format!("estimated noise: {sigma:.2} grey levels"));
             }
             Event::Unserved { sigma, trained, .. } => tell_unserved(sigma, &trained, console),
+            Event::NoPicture { file, kind } => console.note(no_picture(file, kind)),
+            Event::Unsearched { folder, folders } => console.note(format!(
+                "{}; --recursive searches them",
+                unsearched(folder, folders)
+            )),
             Event::SharedBefore { images } => console.note(format!(
                 "{images} image(s) were shared into this folder before and are passed over; --again \
                  shares them once more"

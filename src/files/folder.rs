@@ -24,6 +24,25 @@ pub fn files_in(
     Ok(files)
 }
 
+/// The folders of a folder that are not hidden and no links, in the order of their names.
+///
+/// # Errors
+/// [`FormatError`] if the folder cannot be read.
+pub fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, FormatError> {
+    let failed = |e| FormatError::io(folder, "read", e);
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        // A link may lead back to where it lies.
+        if !hidden && entry.file_type().map_err(failed)?.is_dir() {
+            folders.push(entry.path());
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
 /// The folder of a file that is there or is to be.
 pub(super) fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {

@@ -272,6 +272,12 @@ pub enum ImageError {
         /// Rows of all.
         height: usize,
     },
+    /// A DICOM object that is no image.
+    #[error("the DICOM file holds no pixel data: it is {kind}")]
+    NoPicture {
+        /// What it is.
+        kind: &'static str,
+    },
     /// A DICOM image of another kind.
     #[error(
         "the DICOM image is {found}; expected grayscale of 1 to 32 bits a sample, or RGB of 1 to 16"
@@ -286,7 +292,13 @@ pub enum ImageError {
         /// The syntax's UID.
         uid: String,
     },
-    /// A window cannot be applied.
+    /// No window can be applied.
+    #[error("{reason}")]
+    NoWindow {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// This window cannot be applied.
     #[error("{reason}")]
     Window {
         /// Why not.

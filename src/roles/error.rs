@@ -12,6 +12,7 @@ use super::training::TrainingError;
 use crate::artefact::{ArtefactError, PairError};
 use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
+use crate::image::dicom::Origin;
 use crate::image::metrics::MetricsError;
 use crate::image::{ImageError, Implausible};
 use crate::model::{ModelError, OutOfRange, Unfit};
@@ -31,6 +32,14 @@ pub enum RoleError {
     About {
         /// The file.
         file: PathBuf,
+        /// Why.
+        error: Box<RoleError>,
+    },
+    /// What went wrong with a result, and what it is a result of.
+    #[error("{error} ({origin})")]
+    OfScan {
+        /// The object that was shared.
+        origin: Origin,
         /// Why.
         error: Box<RoleError>,
     },

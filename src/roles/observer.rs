@@ -99,6 +99,20 @@ pub enum Event<'a> {
         /// Rows and columns of each.
         size: (usize, usize),
     },
+    /// Gateway: a DICOM file that was found holds no picture, and is passed over.
+    NoPicture {
+        /// The file.
+        file: &'a Path,
+        /// What it is instead.
+        kind: &'static str,
+    },
+    /// Gateway: subfolders of a folder were not searched.
+    Unsearched {
+        /// The folder.
+        folder: &'a Path,
+        /// How many it has.
+        folders: usize,
+    },
     /// Gateway: so many images were shared into the folder before, and are passed over.
     SharedBefore {
         /// How many.

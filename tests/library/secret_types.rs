@@ -53,6 +53,7 @@ fn note() -> Note {
         channel: None,
         tile: None,
         sketch: sketch(),
+        scan: None,
         headers: vec![MARK; 9],
     }
 }

@@ -52,6 +52,10 @@ pub(in crate::cli) struct ShareImage {
     /// that have not changed since, for the same keys, model and noise levels, are skipped.
     #[arg(long, value_name = "PREFIX|DIR")]
     pub(in crate::cli) out: PathBuf,
+    /// Also take the images in the subfolders of the folders given. An image in a subfolder is called by the
+    /// folder's name and its own, as in study_IM0001.dcm.
+    #[arg(long, help_heading = "Many images")]
+    pub(in crate::cli) recursive: bool,
     /// With a folder as --out: also share images that were shared into it before.
     #[arg(long, help_heading = "Many images")]
     pub(in crate::cli) again: bool,

@@ -30,8 +30,8 @@ pub(in crate::cli) struct Reconstruct {
     #[arg(long, value_name = "IMAGE|DIR")]
     pub(in crate::cli) out: PathBuf,
     /// The DICOM file that was shared, to derive --out FILE.dcm from it; or, if --out is a folder, the
-    /// folder of the DICOM files that were shared, under the same names. Use it with the same --window
-    /// as for sharing.
+    /// folder that holds those that were shared, in subfolders too. Another file than the one that was
+    /// shared is refused, and so is another --window.
     #[arg(long, value_name = "DICOM|DIR")]
     pub(in crate::cli) like: Option<PathBuf>,
     #[command(flatten)]

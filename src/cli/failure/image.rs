@@ -48,6 +48,9 @@ pub(super) fn hint(e: &ImageError) -> Option<&'static str> {
             "decompress it first, to explicit VR little endian; JPEG, JPEG-LS, JPEG 2000, RLE and \
              deflated are read",
         ),
+        ImageError::NoWindow { .. } => Some(
+            "leave --window away: then all values that the bits can hold become black to white",
+        ),
         ImageError::Window { .. } => {
             Some("give another with --window CENTER,WIDTH, or none for the whole range")
         }

@@ -22,6 +22,7 @@ pub(super) use cloud::refused;
 pub(super) use server::{making, refill, refill_command};
 
 use crate::cli::shown::one_line;
+use crate::image::dicom::Origin;
 use crate::kernels::BackendError;
 use crate::roles::in_one_line;
 use std::error::Error;
@@ -70,6 +71,12 @@ impl Failure {
     pub(super) fn about(mut self, file: &Path) -> Self {
         let name = file.to_string_lossy();
         self.message = format!("'{}': {}", one_line(&name), self.message);
+        self
+    }
+
+    /// The same failure, of a result of this object.
+    pub(super) fn of_scan(mut self, origin: &Origin) -> Self {
+        self.message = format!("{} ({origin})", self.message);
         self
     }
 

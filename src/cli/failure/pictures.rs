@@ -10,6 +10,10 @@ impl From<PictureError> for Failure {
             NoImages, NoMatch, NoWindow, OneName, Output, Pattern, StandardOutput, Unknown,
         };
         let (code, help) = match &e {
+            NoImages { unsearched: 1.., .. } => (
+                Code::Input,
+                "name the subfolders, or a pattern such as 'scans/*/*'; `share-image --recursive` searches them",
+            ),
             NoImages { .. } => (
                 Code::Input,
                 "images are told by their extensions (png, pgm, tiff, bmp, jpeg, npy), DICOM by its first bytes",

@@ -36,6 +36,16 @@ impl From<ReceiverError> for Failure {
             E::NoOriginal { .. } => {
                 (Code::Input, "give the folder of the DICOM files that were shared, by their names")
             }
+            E::OtherHeader { .. } => (
+                Code::Input,
+                "name the very DICOM file that was shared, or the folder that holds it, with --like",
+            ),
+            E::OtherWindow { .. } => (Code::Usage, "leave --window away: that of sharing is used"),
+            E::OneName { .. } => (
+                Code::Usage,
+                "put their results together one after the other, each into a folder of its own; --like FOLDER \
+                 takes those whose files are in that folder",
+            ),
             E::NoReference { .. } => {
                 (Code::Input, "give a folder with a clean image for every result, of the same name")
             }

@@ -20,6 +20,7 @@ impl From<RoleError> for Failure {
             RoleError::Net(e) => e.into(),
             RoleError::Pair(e) => e.into(),
             RoleError::About { file, error } => Failure::from(*error).about(&file),
+            RoleError::OfScan { origin, error } => Failure::from(*error).of_scan(&origin),
             RoleError::Picture(e) => e.into(),
             RoleError::Gateway(e) => e.into(),
             RoleError::Receiver(e) => e.into(),

@@ -9,6 +9,7 @@ use super::files::{OutputKind, QualityReport, check_streams, check_writable, ove
 use super::output::{Console, print_json};
 use super::plausible::{Residual, tell_implausible};
 use super::server_side::phase_name;
+use crate::image::dicom::Origin;
 use crate::roles::{Event, Observer, Receiver, Reconstruct, Reconstructed, ResultOf};
 use quality::{Summary, write_csv};
 use serde::Serialize;
@@ -35,12 +36,32 @@ struct Entry {
     /// Of how many tiles it was joined.
     #[serde(skip_serializing_if = "Option::is_none")]
     tiles: Option<usize>,
+    /// Which DICOM object it was shared from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scan: Option<Scan>,
     height: usize,
     width: usize,
     #[serde(flatten)]
     residual: Residual,
     #[serde(flatten)]
     quality: Option<QualityReport>,
+}
+
+#[derive(Serialize)]
+struct Scan {
+    study_uid: String,
+    series_uid: String,
+    instance_uid: String,
+}
+
+impl From<&Origin> for Scan {
+    fn from(origin: &Origin) -> Self {
+        Scan {
+            study_uid: origin.study.clone(),
+            series_uid: origin.series.clone(),
+            instance_uid: origin.instance.clone(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -61,6 +82,7 @@ impl From<&Reconstructed> for Entry {
             file: image.file.display().to_string(),
             shares: image.shares.iter().map(Share::from).collect(),
             tiles: image.tiles,
+            scan: image.origin.as_ref().map(Scan::from),
             height: image.size.0,
             width: image.size.1,
             residual: image.plausibility.into(),
@@ -137,7 +159,7 @@ impl Observer for Teller<'_> {
             Event::Implausible { file, found } => tell_implausible(file, &found, console),
             Event::NoNote { image } => {
                 console.note(format!(
-                    "note: image {image} has no note: its name and bit depth are not known, and 8 bits are written"
+                    "note: image {image} has no note: its name and bit depth are not known, and 8 bits are written; what --like and --window say is not checked"
                 ));
             }
             Event::PartOnly { file, part } => {
@@ -146,7 +168,9 @@ impl Observer for Teller<'_> {
             }
             Event::Reconstructed(image) => {
                 console.finish();
-                let file = image.file.display();
+                let of =
+                    image.origin.as_ref().map_or(String::new(), |origin| format!(" ({origin})"));
+                let file = format!("{}{of}", image.file.display());
                 match image.quality.map(QualityReport::from) {
                     Some(quality) => console.note(format!("{file}: {quality}")),
                     None if self.folder => console.note(format!("{file} written")),

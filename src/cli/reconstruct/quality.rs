@@ -78,6 +78,7 @@ mod tests {
             file: Path::new("out").join(name),
             shares: Vec::new(),
             tiles: None,
+            origin: None,
             size: (2, 3),
             plausibility: crate::roles::Plausibility::Plausible,
             quality: Some(Quality { psnr_db: 30.0, ssim: 0.9 }),

@@ -113,7 +113,9 @@ impl<'a> Iterator for Elements<'a> {
 
     /// An error is the last that it gives.
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
+        // Files are padded to whole blocks with zeros, which are no element of a data set.
+        let over = || self.last.is_some() && self.rest.iter().all(|&byte| byte == 0);
+        if self.rest.is_empty() || self.rest[0] == 0 && over() {
             return None;
         }
         let element = next(&mut self.rest, self.coding, 0).and_then(|element| {
@@ -147,6 +149,33 @@ pub(super) fn items(value: &[u8]) -> impl Iterator<Item = Result<&[u8], ImageErr
         }
         Some(item)
     })
+}
+
+/// The items of a sequence, whose lengths are known or not, and how they are written.
+pub(super) fn item_list<'a>(
+    list: Element<'a>,
+    coding: Coding,
+) -> Result<Vec<(&'a [u8], Coding)>, ImageError> {
+    // What was unknown to a writer is in implicit form.
+    let within = if list.kind == Some(*b"UN") { Coding::Implicit } else { coding };
+    let (mut rest, mut out) = (list.value, Vec::new());
+    while !rest.is_empty() {
+        let item = match header(&mut rest, within)? {
+            (ITEM, UNDEFINED) => {
+                let start = rest;
+                while !rest.starts_with(&within.tag_bytes(ITEM_END)) {
+                    next(&mut rest, within, 1)?;
+                }
+                let item = &start[..start.len() - rest.len()];
+                header(&mut rest, within)?;
+                item
+            }
+            (ITEM, length) => take(&mut rest, length)?,
+            _ => return Err(damaged("a list holds something else than items")),
+        };
+        out.push((item, within));
+    }
+    Ok(out)
 }
 
 /// The next element, `depth` sequences deep.

@@ -4,9 +4,13 @@
 use super::super::{ImageError, Raster};
 use super::dataset::{Coding, ITEM, Tag, elements, is_long};
 use super::file::File;
+use super::groups::FUNCTION;
 use super::pixels::Frames;
 use super::scale::{Scale, Window};
-use super::{CENTER, Colour, PHOTOMETRIC, PIXELS, PLANAR, Picture, SYNTAX, WIDTH, text};
+use super::{
+    CENTER, CLASS, Colour, MAX_UID, PHOTOMETRIC, PIXELS, PLANAR, Picture, SYNTAX, VOI_TABLE, WIDTH,
+    text,
+};
 use std::collections::BTreeMap;
 
 /// Of group 2: its length, the object, the writer.
@@ -15,7 +19,6 @@ const META_INSTANCE: Tag = Tag(0x0002, 0x0003);
 const META_WRITER: Tag = Tag(0x0002, 0x0012);
 const META_VERSION: Tag = Tag(0x0002, 0x0013);
 const IMAGE_TYPE: Tag = Tag(0x0008, 0x0008);
-const CLASS: Tag = Tag(0x0008, 0x0016);
 const INSTANCE: Tag = Tag(0x0008, 0x0018);
 const DERIVATION: Tag = Tag(0x0008, 0x2111);
 const SOURCES: Tag = Tag(0x0008, 0x2112);
@@ -35,10 +38,9 @@ const STALE: [Tag; 7] = [
     Tag(0xfffa, 0xfffa),
 ];
 /// What would be applied beside a new window: its name, its curve, tables.
-const WINDOWS: [Tag; 3] = [Tag(0x0028, 0x1055), Tag(0x0028, 0x1056), Tag(0x0028, 0x3010)];
+const WINDOWS: [Tag; 3] = [Tag(0x0028, 0x1055), FUNCTION, VOI_TABLE];
 
-/// Characters of a UID; of an image's kinds that are kept.
-const MAX_UID: usize = 64;
+/// Characters of an image's kinds that are kept.
 const MAX_KINDS: usize = 1024;
 /// This writer, in every file that it writes.
 const WRITER: &str = "2.25.85850862515662283785354040832616713955";
@@ -100,7 +102,7 @@ pub fn derive(
 ) -> Result<Vec<u8>, ImageError> {
     let file = File::open(original)?;
     let picture = Picture::read(&file)?;
-    let scale = Scale::new(&picture, window)?;
+    let scales = Scale::of_frames(&picture, window)?;
     let frames = Frames::of(&picture, original.len())?;
     if image.is_colour() && picture.colour == Colour::Grey {
         return Err(ImageError::Colour);
@@ -111,7 +113,7 @@ pub fn derive(
         return Err(ImageError::PlaneSize { expected, found });
     }
     let coding = file.coding();
-    let samples = samples(&picture, &frames, &scale, image)?;
+    let samples = samples(&picture, &frames, &scales, image)?;
     let instance = uid(fresh);
     let of = |tag, most| {
         let text = file.find(tag)?.and_then(text);
@@ -132,8 +134,13 @@ pub fn derive(
         change(SERIES, b"UI", uid(bytes).into());
     }
     let mut text = format!("Denoised by ppdenoise {}", env!("CARGO_PKG_VERSION"));
+    let scale = Scale::of_frame(&scales, 0);
     if let Some((center, width)) = scale.window {
         text += &format!(", values clipped to the window {center},{width}");
+    }
+    // Functional groups have windows of their own, which stay.
+    let window = scale.window.filter(|_| !picture.groups.exist());
+    if let Some((center, width)) = window {
         change(CENTER, b"DS", decimal(center).into());
         change(WIDTH, b"DS", decimal(width).into());
     }
@@ -146,9 +153,11 @@ pub fn derive(
         change(PLANAR, b"US", vec![0; 2]);
     }
     change(PIXELS, if picture.shape.allocated <= 8 { b"OB" } else { b"OW" }, samples);
-    if scale.window.is_some() {
-        changes.extend(WINDOWS.map(|tag| (tag, None)));
+    if window.is_some() {
+        let gone = WINDOWS.into_iter().filter(|&tag| tag != FUNCTION || !scale.exact);
+        changes.extend(gone.map(|tag| (tag, None)));
     }
+    changes.extend(picture.overlays.lost(picture.overlay_bits()).map(|tag| (tag, None)));
     let mut out = vec![0; 128];
     out.extend(b"DICM");
     out.extend(group_2(&file, &instance)?);
@@ -160,7 +169,7 @@ pub fn derive(
 fn samples(
     picture: &Picture<'_>,
     frames: &Frames<'_>,
-    scale: &Scale,
+    scales: &[Scale],
     image: &Raster,
 ) -> Result<Vec<u8>, ImageError> {
     let (shape, coding) = (picture.shape, picture.syntax.coding());
@@ -168,18 +177,24 @@ fn samples(
     let mut out = Vec::new();
     // Samples of one bit go on from frame to frame within a byte.
     let (mut byte, mut bits) = (0, 0);
+    let kept_bits = picture.overlay_bits();
     for frame in 0..picture.frames {
-        let before = match picture.padding {
-            Some(_) => frames.samples(frame)?,
-            None => Vec::new(),
+        let before = match picture.padding.is_some() || kept_bits != 0 {
+            true => frames.samples(frame)?,
+            false => Vec::new(),
         };
+        let scale = Scale::of_frame(scales, frame);
         for i in 0..count {
             // A grey image is that of all three colours.
             let plane = &image.planes()[(i % shape.samples).min(image.planes().len() - 1)];
             let level = plane.pixels()[frame * shape.area() + i / shape.samples];
             let kept = before.get(i).map(|&v| picture.number(v)).filter(|&v| picture.is_padding(v));
             // A sign goes into the bits that do not count.
-            let value = kept.unwrap_or_else(|| scale.value(level)) as u32;
+            let mut value = (kept.unwrap_or_else(|| scale.value(level)) as u32) << picture.low;
+            if kept_bits != 0 {
+                let overlays = before.get(i).map_or(0, |word| word & kept_bits);
+                value = value & picture.counted() | overlays;
+            }
             match shape.allocated {
                 1 => {
                     byte |= (value as u8 & 1) << bits;

@@ -14,9 +14,13 @@ mod dataset;
 mod dct;
 mod derived;
 mod file;
+mod groups;
 mod jpeg;
 mod jpeg2000;
 mod jpeg_ls;
+mod kinds;
+mod origin;
+mod overlays;
 mod pixels;
 mod run_lengths;
 mod scale;
@@ -27,11 +31,15 @@ mod syntax;
 pub(crate) mod testing;
 
 pub use derived::derive;
+pub use kinds::without_picture;
+pub use origin::Origin;
 pub use scale::Window;
 
 use super::{Depth, GreyImage, ImageError, Raster};
 use dataset::{Coding, Element, Tag, damaged, elements};
 use file::File;
+use groups::{FUNCTION, Groups, Meaning, PER_FRAME, SHARED};
+use overlays::Overlays;
 use pixels::Frames;
 use scale::Scale;
 use shape::Shape;
@@ -39,6 +47,7 @@ use syntax::Syntax;
 
 pub(super) use file::{has_elements, has_signature};
 
+const CLASS: Tag = Tag(0x0008, 0x0016);
 const SYNTAX: Tag = Tag(0x0002, 0x0010);
 const SAMPLES: Tag = Tag(0x0028, 0x0002);
 const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
@@ -58,6 +67,7 @@ const WIDTH: Tag = Tag(0x0028, 0x1051);
 const INTERCEPT: Tag = Tag(0x0028, 0x1052);
 const SLOPE: Tag = Tag(0x0028, 0x1053);
 const MODALITY_TABLE: Tag = Tag(0x0028, 0x3000);
+const VOI_TABLE: Tag = Tag(0x0028, 0x3010);
 const PIXELS: Tag = Tag(0x7fe0, 0x0010);
 
 /// The picture in a file's bytes, on the scale 0 to 255 with 16 bits a sample.
@@ -77,11 +87,11 @@ const PIXELS: Tag = Tag(0x7fe0, 0x0010);
 pub fn decode(bytes: &[u8], window: Option<Window>) -> Result<Raster, ImageError> {
     let file = File::open(bytes)?;
     let picture = Picture::read(&file)?;
-    let scale = Scale::new(&picture, window)?;
+    let scales = Scale::of_frames(&picture, window)?;
     let frames = Frames::of(&picture, bytes.len())?;
     let mut planes = vec![Vec::new(); picture.shape.samples];
     for frame in 0..picture.frames {
-        let samples = frames.samples(frame)?;
+        let (samples, scale) = (frames.samples(frame)?, Scale::of_frame(&scales, frame));
         for (channel, plane) in planes.iter_mut().enumerate() {
             let own = samples.iter().skip(channel).step_by(picture.shape.samples);
             plane.extend(own.map(|&v| scale.level(picture.number(v))));
@@ -90,6 +100,18 @@ pub fn decode(bytes: &[u8], window: Option<Window>) -> Result<Raster, ImageError
     let (rows, columns) = (picture.shape.rows * picture.frames, picture.shape.columns);
     let planes = planes.into_iter().map(|levels| GreyImage::new(rows, columns, levels));
     Raster::of_equal(planes.collect::<Result<_, _>>()?, Depth::Sixteen)?.in_frames(picture.frames)
+}
+
+/// The window of the file itself, by its numbers.
+///
+/// # Errors
+/// As [`decode`] with [`Window::OfFile`].
+pub fn file_window(bytes: &[u8]) -> Result<Window, ImageError> {
+    let file = File::open(bytes)?;
+    let scales = Scale::of_frames(&Picture::read(&file)?, Some(Window::OfFile))?;
+    let window =
+        Scale::of_frame(&scales, 0).window.map(|(center, width)| Window::Around { center, width });
+    Ok(window.unwrap_or(Window::OfFile))
 }
 
 /// How the samples of a pixel make its colour.
@@ -110,18 +132,22 @@ struct Picture<'a> {
     frames: usize,
     /// Bits of a sample that count: 1 to 32.
     bits: u16,
+    /// The lowest of them in a sample's word.
+    low: u16,
     signed: bool,
     colour: Colour,
     /// All of a colour before the next, instead of pixel by pixel.
     planar: bool,
     /// Small values are white.
     inverted: bool,
-    slope: f64,
-    intercept: f64,
+    /// What its values mean, but for what functional groups say; the first window if there are several.
+    meaning: Meaning,
+    groups: Groups<'a>,
     /// What was measured follows from the values by a table instead.
     table: bool,
-    /// Center and width, the first if there are several.
-    window: Option<(f64, f64)>,
+    /// Grey levels follow from what was measured by a table.
+    voi_table: bool,
+    overlays: Overlays,
     /// Values that stand for no measurement.
     padding: Option<(i64, i64)>,
     pixels: Element<'a>,
@@ -130,16 +156,25 @@ struct Picture<'a> {
 impl<'a> Picture<'a> {
     fn read(file: &'a File<'a>) -> Result<Picture<'a>, ImageError> {
         let mut found = Found { elements: Vec::new(), coding: file.coding() };
+        let mut overlays = Overlays::default();
         for element in elements(&file.data, file.coding()) {
-            found.keep(element?);
+            let element = element?;
+            overlays.note(element, file.coding());
+            found.keep(element);
         }
         let number = |tag, missing| found.short(tag).ok_or(damaged(missing));
-        let pixels = found.get(PIXELS).ok_or(damaged("it holds no pixel data"))?;
+        let pixels = found.get(PIXELS).ok_or_else(|| kinds::refused(file))?;
         let rows = number(ROWS, "it says no number of rows")?;
         let columns = number(COLUMNS, "it says no number of columns")?;
         let (allocated, bits) = (number(ALLOCATED, BITS)?, number(STORED, BITS)?);
         let colour = found.colour(file.syntax)?;
         found.check_bits(allocated, bits)?;
+        let low = found.lowest_bit(allocated, bits)?;
+        if low > 0 && (colour != Colour::Grey || file.syntax.packing.is_some()) {
+            let found =
+                format!("compressed or in colour with {bits} bits stored from bit {low} on");
+            return Err(ImageError::Dicom { found });
+        }
         let signed = found.short(SIGNED) == Some(1);
         let shape = Shape {
             rows: rows.into(),
@@ -165,14 +200,20 @@ impl<'a> Picture<'a> {
             shape,
             frames: found.frames()?,
             bits,
+            low,
             signed,
             colour,
             planar: found.short(PLANAR) == Some(1),
             inverted: found.text(PHOTOMETRIC) == Some("MONOCHROME1"),
-            slope: found.decimal(SLOPE)?.unwrap_or(1.0),
-            intercept: found.decimal(INTERCEPT)?.unwrap_or(0.0),
+            meaning: Meaning::of(&found)?,
+            groups: Groups {
+                shared: found.get(SHARED),
+                per_frame: found.get(PER_FRAME),
+                coding: file.coding(),
+            },
             table: found.get(MODALITY_TABLE).is_some(),
-            window: found.decimal(CENTER)?.zip(found.decimal(WIDTH)?),
+            voi_table: found.get(VOI_TABLE).is_some(),
+            overlays,
             padding,
             pixels,
         })
@@ -181,8 +222,21 @@ impl<'a> Picture<'a> {
     /// The value of a sample: the bits that count, of which the highest may be a sign.
     fn number(&self, sample: u32) -> i64 {
         let unused = 32 - u32::from(self.bits);
-        let high = sample << unused;
+        let high = (sample >> self.low) << unused;
         if self.signed { i64::from(high as i32 >> unused) } else { i64::from(high >> unused) }
+    }
+
+    /// The bits of a sample's word that are its value.
+    fn counted(&self) -> u32 {
+        (u32::MAX >> (32 - u32::from(self.bits))) << self.low
+    }
+
+    /// The bits of overlays beside the values.
+    fn overlay_bits(&self) -> u32 {
+        match self.colour {
+            Colour::Grey => self.overlays.bits(self.shape.allocated) & !self.counted(),
+            _ => 0,
+        }
     }
 
     /// Whether a value stands for no measurement.
@@ -199,7 +253,7 @@ fn text<'a>(element: Element<'a>) -> Option<&'a str> {
     Some(text.trim_matches([' ', '\0']))
 }
 
-const WANTED: [Tag; 18] = [
+const WANTED: [Tag; 22] = [
     SAMPLES,
     PHOTOMETRIC,
     PLANAR,
@@ -216,7 +270,11 @@ const WANTED: [Tag; 18] = [
     WIDTH,
     INTERCEPT,
     SLOPE,
+    FUNCTION,
     MODALITY_TABLE,
+    VOI_TABLE,
+    SHARED,
+    PER_FRAME,
     PIXELS,
 ];
 
@@ -296,14 +354,25 @@ impl<'a> Found<'a> {
             let found = format!("of {bits} bits stored in {allocated}");
             return Err(ImageError::Dicom { found });
         }
-        if self.short(HIGH) != Some(bits - 1) {
-            let found = "with samples that do not begin at their lowest bit".into();
-            return Err(ImageError::Dicom { found });
-        }
         Ok(())
+    }
+
+    /// The lowest bit of a value in its word: today 0, in files of before 2008 any (PS3.5 section 8.1.1).
+    fn lowest_bit(&self, allocated: u16, bits: u16) -> Result<u16, ImageError> {
+        let high = self.short(HIGH).unwrap_or(bits - 1);
+        match high.saturating_add(1).checked_sub(bits) {
+            Some(low) if high < allocated => Ok(low),
+            _ => {
+                let found =
+                    format!("of {bits} bits stored whose highest is bit {high} of {allocated}");
+                Err(ImageError::Dicom { found })
+            }
+        }
     }
 }
 
+/// Characters of a UID.
+const MAX_UID: usize = 64;
 /// The most frames of a file: the most tiles of an image.
 const MAX_FRAMES: usize = super::MAX_TILES;
 

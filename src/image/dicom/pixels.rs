@@ -62,6 +62,17 @@ impl<'p> Frames<'p> {
             _ => self.native(frame),
         };
         debug_assert_eq!(samples.len(), shape.area() * shape.samples);
+        let picture = self.picture;
+        if picture.low > 0 {
+            // A high bit that is wrong would cost the lowest bits of every value.
+            let unknown = !(picture.counted() | picture.overlay_bits());
+            if samples.iter().any(|sample| sample & unknown & ((1 << picture.low) - 1) != 0) {
+                let (bits, low) = (picture.bits, picture.low);
+                let found =
+                    format!("of {bits} bits stored from bit {low} on, with others set below them");
+                return Err(ImageError::Dicom { found });
+            }
+        }
         Ok(match colour {
             Colour::Ybr | Colour::Ybr422 => to_rgb(samples, self.picture.bits),
             Colour::Grey | Colour::Rgb => samples,
@@ -136,6 +147,9 @@ fn fragments(value: &[u8], frames: usize, length: usize) -> Result<Vec<Cow<'_, [
         return Ok(all.iter().map(|&fragment| fragment.into()).collect());
     }
     if frames == 1 {
+        if table.len() > 4 || all.windows(2).any(|pair| is_next_stream(pair[0], pair[1])) {
+            return Err(damaged(STREAMS));
+        }
         return Ok(vec![all.concat().into()]);
     }
     // The table says where the first fragment of each frame begins.
@@ -157,4 +171,21 @@ fn fragments(value: &[u8], frames: usize, length: usize) -> Result<Vec<Cow<'_, [
     }
 }
 
+/// Whether a fragment begins a picture of its own: a stream after the end of one (JPEG, JPEG-LS, JPEG 2000), or
+/// another header of run lengths.
+fn is_next_stream(before: &[u8], fragment: &[u8]) -> bool {
+    const BOXES: &[u8] = b"\0\0\0\x0cjP  ";
+    let end = before.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
+    let stream =
+        |bytes: &[u8]| matches!(bytes, [0xff, 0xd8, 0xff, ..] | [0xff, 0x4f, 0xff, 0x51, ..]);
+    let lengths = |bytes: &[u8]| {
+        let word = |at: usize| bytes.get(at..at + 4).map(|v| [v[0], v[1], v[2], v[3]]);
+        let [count, first] = [0, 4].map(|at| word(at).map_or(0, u32::from_le_bytes));
+        (1..=15).contains(&count) && first == 64
+    };
+    before[..end].ends_with(&[0xff, 0xd9]) && (stream(fragment) || fragment.starts_with(BOXES))
+        || lengths(before) && lengths(fragment)
+}
+
+const STREAMS: &str = "it holds several pictures, and does not say so (NumberOfFrames)";
 const FRAMES: &str = "it does not say which of its fragments make a frame";

@@ -10,7 +10,7 @@ use super::{Gateway, GatewayError};
 use crate::files::FormatError;
 use crate::image::dicom::Window;
 use crate::roles::error::RoleError;
-use crate::roles::images::{Noise, base_name};
+use crate::roles::images::Noise;
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -69,14 +69,14 @@ impl Manifest {
         Ok(Manifest { path, start, entries })
     }
 
-    /// The entry of a file as it is now.
+    /// The entry of a file as it is now, under the name that its note tells.
     ///
     /// # Errors
     /// [`FormatError`] if it cannot be read.
-    pub(super) fn entry(&self, file: &Path) -> Result<Entry, FormatError> {
+    pub(super) fn entry(&self, file: &Path, name: &str) -> Result<Entry, FormatError> {
         let failed = |e| FormatError::io(file, "read", e);
         let mut hasher = self.start.clone();
-        part(&mut hasher, base_name(file).as_bytes());
+        part(&mut hasher, name.as_bytes());
         let mut source = File::open(file).map_err(|e| FormatError::io(file, "open", e))?;
         let mut piece = vec![0; PIECE];
         loop {

@@ -12,7 +12,7 @@ pub use request::{Picture, ShareImages, ShareReport, SharedPlane};
 
 use super::common::parties;
 use super::error::RoleError;
-use super::images::{Noise, base_name, ensure_distinct, images, is_stream, restored_name};
+use super::images::{Listed, Noise, base_name, ensure_distinct, images, is_stream, restored_name};
 use super::observer::{Event, Observer};
 use crate::artefact::Parties;
 use crate::files::FormatError;
@@ -37,6 +37,8 @@ pub struct Gateway {
 /// One image of a request.
 struct Item<'a> {
     path: PathBuf,
+    /// What it is called in its note.
+    name: String,
     /// The image, if it is in memory.
     image: Option<(&'a Raster, ImageFormat)>,
 }
@@ -95,7 +97,7 @@ impl Gateway {
         if let Err(file) = &self.receiver {
             observer.event(Event::NoReceiver { file });
         }
-        let all = items(request)?;
+        let all = items(request, observer)?;
         let several = all.len() > 1;
         let mine = all.iter().enumerate().filter(|(i, _)| request.shard.takes(*i as u64));
         let mine: Vec<_> = mine.collect();
@@ -107,7 +109,7 @@ impl Gateway {
         for (number, item) in mine {
             // What cannot be read is told when it is shared.
             let entry = manifest.as_ref().filter(|_| item.is_file());
-            let entry = entry.and_then(|manifest| manifest.entry(&item.path).ok());
+            let entry = entry.and_then(|manifest| manifest.entry(&item.path, &item.name).ok());
             let known = manifest.as_ref().zip(entry.as_ref());
             if !request.again && known.is_some_and(|(manifest, entry)| manifest.has(entry)) {
                 sharing.report.skipped += 1;
@@ -136,16 +138,27 @@ impl Gateway {
 
 /// The images that are meant. Those whose results would have one name are refused: all but images in
 /// memory without a name, which are called by their ids.
-fn items<'a>(request: &'a ShareImages<'_>) -> Result<Vec<Item<'a>>, RoleError> {
+fn items<'a>(
+    request: &'a ShareImages<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Item<'a>>, RoleError> {
     let mut all = Vec::new();
     for picture in &request.images {
         match picture {
             Picture::File(path) => {
-                let found = images(std::slice::from_ref(path))?;
-                all.extend(found.into_iter().map(|path| Item { path, image: None }));
+                let found = images(std::slice::from_ref(path), request.recursive)?;
+                for (file, kind) in &found.no_picture {
+                    observer.event(Event::NoPicture { file, kind });
+                }
+                for (folder, folders) in &found.unsearched {
+                    observer.event(Event::Unsearched { folder, folders: *folders });
+                }
+                let item = |Listed { path, name }| Item { path, name, image: None };
+                all.extend(found.files.into_iter().map(item));
             }
             Picture::Memory { name, format, image } => {
-                all.push(Item { path: name.into(), image: Some((image, *format)) });
+                let path = PathBuf::from(name);
+                all.push(Item { name: base_name(&path), path, image: Some((image, *format)) });
             }
         }
     }
@@ -153,7 +166,7 @@ fn items<'a>(request: &'a ShareImages<'_>) -> Result<Vec<Item<'a>>, RoleError> {
         let extension = item.path.extension().and_then(OsStr::to_str).unwrap_or("");
         let known = ImageFormat::from_extension(extension).unwrap_or(ImageFormat::Png);
         let format = item.image.map_or(known, |(_, format)| format);
-        restored_name(&base_name(&item.path), format)
+        restored_name(&item.name, format)
     };
     let named = all.iter().filter(|item| !item.path.as_os_str().is_empty());
     ensure_distinct(named.map(|item| (expected(item), item.path.as_path())))?;

@@ -1,6 +1,6 @@
 //! One grey plane on its way to its shares.
 
-use crate::artefact::{Channel, Tile};
+use crate::artefact::{Channel, SharedScan, Tile};
 use crate::image::{Depth, GreyImage, ImageFormat};
 use crate::model::Encoded;
 use crate::roles::images::{CHANNELS, ImageLevels};
@@ -12,9 +12,13 @@ pub(super) struct Source<'a> {
     /// Its number among the images of the request.
     pub(super) number: usize,
     pub(super) file: &'a Path,
+    /// What its note calls it.
+    pub(super) name: &'a str,
     /// Whether it is a file, which no share may replace.
     pub(super) on_disk: bool,
     pub(super) format: ImageFormat,
+    /// Which object it is, if it is DICOM.
+    pub(super) scan: Option<&'a SharedScan>,
 }
 
 /// One grey image on its way to its shares: an image, a channel, a tile, or a channel of a tile.

@@ -66,6 +66,8 @@ pub struct ShareImages<'a> {
     pub shard: Shard,
     /// How many pixels beyond the model's input interval are accepted, and clamped.
     pub clamping: Clamping,
+    /// Whether subfolders of folders are searched too; their images are called by their folders' names and their own.
+    pub recursive: bool,
     /// Whether images that were shared into the folder before, as they are now, are shared once more; they are
     /// passed over otherwise.
     pub again: bool,
@@ -88,6 +90,7 @@ impl<'a> ShareImages<'a> {
             tile: None,
             shard: Shard::WHOLE,
             clamping: Clamping::Few,
+            recursive: false,
             again: false,
             overwrite: Overwrite::Never,
             inputs: Vec::new(),

@@ -3,15 +3,16 @@
 use super::plane::{Plane, Ready, Source};
 use super::request::{ShareImages, ShareReport, SharedPlane};
 use super::{Gateway, GatewayError, Item};
-use crate::artefact::{Channel, Note, SharedImage, Tile, write_image_shares};
+use crate::artefact::{Channel, Note, SharedImage, SharedScan, Tile, write_image_shares};
 use crate::files::output::half_done::HalfDone;
 use crate::files::output::{Access, OutputFile, commit_all, commit_part, ensure_not_input};
 use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, RandomError};
+use crate::image::dicom::Origin;
 use crate::image::{ImageFormat, Raster, Sketch};
 use crate::model::{Encoded, Fit, PublicModel, encode_image};
 use crate::roles::error::RoleError;
-use crate::roles::images::{ImageLevels, base_name, read_picture};
+use crate::roles::images::{ImageLevels, read_scan};
 use crate::roles::observer::{Event, Observer};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ fn sketch(model: &PublicModel, ready: &Ready, size: (usize, usize)) -> Result<Sk
     let noise = model.trained().working_noise(&ready.levels.map);
     Ok(Sketch::of(size, model.working_levels(&ready.encoded.pixels), noise, seed))
 }
+
+/// An image that was read, its format, and which object its file is if that is DICOM.
+pub(super) type Read<'i> = (Cow<'i, Raster>, ImageFormat, Option<Origin>);
 
 /// A request at work.
 pub(super) struct Sharing<'a> {
@@ -49,7 +53,7 @@ impl<'a> Sharing<'a> {
         observer: &mut dyn Observer,
     ) -> Result<(), RoleError> {
         let reading = Instant::now();
-        let (image, format) = match self.request.tile {
+        let (image, format, origin) = match self.request.tile {
             None => self.read(item)?,
             Some(side) => match self.tiles(number, item, side, observer)? {
                 None => return Ok(()),
@@ -57,7 +61,10 @@ impl<'a> Sharing<'a> {
             },
         };
         self.report.read_seconds += reading.elapsed().as_secs_f64();
-        let of = Source { number, file: &item.path, on_disk: item.image.is_none(), format };
+        let scan = self.scan(origin);
+        let (on_disk, scan) = (item.image.is_none(), scan.as_ref());
+        let name = &item.name;
+        let of = Source { number, file: &item.path, name, on_disk, format, scan };
         if image.frames() > 1 {
             return self.frames(of, &image, observer);
         }
@@ -80,14 +87,19 @@ impl<'a> Sharing<'a> {
         Ok(())
     }
 
-    fn read<'i>(&self, item: &Item<'i>) -> Result<(Cow<'i, Raster>, ImageFormat), RoleError> {
+    fn read<'i>(&self, item: &Item<'i>) -> Result<Read<'i>, RoleError> {
         match item.image {
-            Some((image, format)) => Ok((Cow::Borrowed(image), format)),
+            Some((image, format)) => Ok((Cow::Borrowed(image), format, None)),
             None => {
-                let (image, format) = read_picture(&item.path, self.request.window)?;
-                Ok((Cow::Owned(image), format))
+                let (image, format, origin) = read_scan(&item.path, self.request.window)?;
+                Ok((Cow::Owned(image), format, origin))
             }
         }
+    }
+
+    /// What the receiver is told of a DICOM object.
+    pub(super) fn scan(&self, origin: Option<Origin>) -> Option<SharedScan> {
+        origin.map(|origin| SharedScan { origin, window: self.request.window })
     }
 
     /// A fresh id for what belongs together. Refuses colour unless it was asked for, and what could
@@ -139,9 +151,10 @@ impl<'a> Sharing<'a> {
         let id = ImageId::random().map_err(FormatError::from)?;
         let prefix = self.prefix(plane, id);
         let outs = self.outputs(of, &prefix)?;
-        let (name, headers) = (base_name(of.file), Vec::new());
+        let (name, headers) = (of.name.to_owned(), Vec::new());
         let sketch = sketch(model, ready, size)?;
-        let note = Note { name, format: of.format, depth, channel, tile, sketch, headers };
+        let (format, scan) = (of.format, of.scan.cloned());
+        let note = Note { name, format, depth, channel, tile, sketch, scan, headers };
         let shared = SharedImage {
             id,
             encoded,

@@ -1,11 +1,11 @@
 //! Images that are shared in parts: scans that are read band by band and shared tile by tile, and frames.
 
 use super::plane::{Plane, Source};
-use super::sharing::Sharing;
+use super::sharing::{Read, Sharing};
 use super::{GatewayError, Item};
 use crate::artefact::{Channel, Tile};
 use crate::files::output::half_done::HalfDone;
-use crate::image::{Cut, Cutter, GreyImage, ImageError, ImageFormat, Raster, RowReader, Tiling};
+use crate::image::{Cut, Cutter, GreyImage, ImageError, Raster, RowReader, Tiling};
 use crate::model::Fit;
 use crate::roles::error::RoleError;
 use crate::roles::images::{ImageLevels, open_rows};
@@ -25,25 +25,27 @@ impl Sharing<'_> {
         item: &'i Item<'_>,
         side: usize,
         observer: &mut dyn Observer,
-    ) -> Result<Option<(Cow<'i, Raster>, ImageFormat)>, RoleError> {
+    ) -> Result<Option<Read<'i>>, RoleError> {
         let about = |e: ImageError| RoleError::from(e).about(&item.path);
-        let (rows, format) = match item.image {
-            Some((image, format)) => (RowReader::whole(image.clone()), format),
+        let (rows, format, origin) = match item.image {
+            Some((image, format)) => (RowReader::whole(image.clone()), format, None),
             None => open_rows(&item.path, self.request.window)?,
         };
         let network = &self.request.public.model.network;
         let (frames, (height, width)) = (rows.frames(), rows.size());
         let cut = Cut::new((height / frames, width), side, network.reach()).map_err(about)?;
         match cut {
-            None => Ok(Some((Cow::Owned(rows.all().map_err(about)?), format))),
+            None => Ok(Some((Cow::Owned(rows.all().map_err(about)?), format, origin))),
             Some(_) if frames > 1 => {
                 let side = (height / frames).max(width);
                 Err(RoleError::from(GatewayError::FramesInTiles { frames, side }).about(&item.path))
             }
             Some(cut) => {
                 network.grid(cut.tile()).map_err(|e| RoleError::from(e).about(&item.path))?;
-                let on_disk = item.image.is_none();
-                let of = Source { number, file: &item.path, on_disk, format };
+                let scan = self.scan(origin);
+                let (on_disk, scan) = (item.image.is_none(), scan.as_ref());
+                let name = &item.name;
+                let of = Source { number, file: &item.path, name, on_disk, format, scan };
                 let known = self.report.images.len();
                 let shared = self.rows_of_tiles(of, rows, cut, observer);
                 self.all_or_none(known, shared).map(|()| None)

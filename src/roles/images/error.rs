@@ -8,10 +8,12 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum PictureError {
     /// A folder without images.
-    #[error("'{folder}': there are no images in this folder")]
+    #[error("'{folder}': there are no images in this folder{}", also_unsearched(*.unsearched))]
     NoImages {
         /// The folder.
         folder: PathBuf,
+        /// Subfolders that were not searched.
+        unsearched: usize,
     },
     /// A pattern that no file matches.
     #[error("no file matches '{pattern}'")]
@@ -52,4 +54,11 @@ pub enum PictureError {
     /// Standard output takes no more.
     #[error("cannot write to standard output: {0}")]
     StandardOutput(std::io::Error),
+}
+
+fn also_unsearched(folders: usize) -> String {
+    match folders {
+        0 => String::new(),
+        n => format!(", and its {n} subfolder(s) were not searched"),
+    }
 }

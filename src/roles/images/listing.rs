@@ -1,11 +1,13 @@
 //! Which files are meant by paths, folders and patterns: one answer for every role.
 
 use super::error::PictureError;
+use super::names::{base_name, short};
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Part;
-use crate::files::folder::files_in;
+use crate::files::folder::{files_in, folders_in};
 use crate::files::{FormatError, Place};
 use crate::image::ImageFormat;
+use crate::image::dicom::without_picture;
 use crate::roles::error::RoleError;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -23,35 +25,110 @@ pub fn is_folder(path: &Path) -> bool {
     Place::from(path).is_folder()
 }
 
-/// The images that are meant by files, folders and patterns, those of each in the order of names. In a
-/// folder images are told by their extensions, DICOM by its first bytes.
+/// The images that are meant, and what was passed over.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The images, those of each folder or pattern in the order of names.
+    pub files: Vec<Listed>,
+    /// DICOM files of folders and patterns that hold no picture, and what they are.
+    pub no_picture: Vec<(PathBuf, &'static str)>,
+    /// Folders whose subfolders were not searched, and how many there are.
+    pub unsearched: Vec<(PathBuf, usize)>,
+}
+
+/// An image's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it is called, as [`base_name`]; one in a subfolder has the names of the folders before its own.
+    pub name: String,
+}
+
+impl From<PathBuf> for Listed {
+    fn from(path: PathBuf) -> Self {
+        Listed { name: base_name(&path), path }
+    }
+}
+
+/// The images that are meant by files, folders and patterns. In a folder images are told by their extensions, DICOM by
+/// its first bytes; `recursive` goes into subfolders. A file that is named is meant whatever it is.
 ///
 /// # Errors
 /// [`PictureError`] for a folder without images and a pattern without files; [`FormatError`] for a folder
 /// that cannot be read.
-pub fn images(given: &[PathBuf]) -> Result<Vec<PathBuf>, RoleError> {
-    let is_image = |path: &Path| {
-        // Scanners name files as they like.
-        ImageFormat::from_extension(extension(path)).is_ok() || is_scan(path)
-    };
-    let mut files = Vec::new();
+pub fn images(given: &[PathBuf], recursive: bool) -> Result<Listing, RoleError> {
+    let mut listing = Listing::default();
     for path in given {
         if is_stream(path) || path.is_file() {
-            files.push(path.clone());
+            listing.files.push(path.clone().into());
         } else if path.is_dir() {
-            let found = files_in(path, is_image)?;
-            if found.is_empty() {
-                return Err(PictureError::NoImages { folder: path.clone() }.into());
-            }
-            files.extend(found);
+            listing.folder(path, recursive)?;
         } else {
             match path.to_str().filter(|text| text.contains(['*', '?', '['])) {
-                Some(pattern) if !path.exists() => files.extend(matching(pattern)?),
-                _ => files.push(path.clone()),
+                Some(pattern) if !path.exists() => {
+                    matching(pattern)?.into_iter().for_each(|path| listing.take(path.into()));
+                }
+                _ => listing.files.push(path.clone().into()),
             }
         }
     }
-    Ok(files)
+    Ok(listing)
+}
+
+impl Listing {
+    fn folder(&mut self, folder: &Path, recursive: bool) -> Result<(), RoleError> {
+        let before = self.files.len() + self.no_picture.len();
+        self.files_of(folder, "")?;
+        let mut within: Vec<(PathBuf, String)> = prefixed(folder, "")?;
+        let folders = within.len();
+        if recursive {
+            // Depth first, in the order of names.
+            within.reverse();
+            while let Some((inner, prefix)) = within.pop() {
+                self.files_of(&inner, &prefix)?;
+                within.extend(prefixed(&inner, &prefix)?.into_iter().rev());
+            }
+        } else if folders > 0 {
+            self.unsearched.push((folder.to_owned(), folders));
+        }
+        match self.files.len() + self.no_picture.len() > before {
+            true => Ok(()),
+            false => {
+                let unsearched = if recursive { 0 } else { folders };
+                Err(PictureError::NoImages { folder: folder.to_owned(), unsearched }.into())
+            }
+        }
+    }
+
+    fn files_of(&mut self, folder: &Path, prefix: &str) -> Result<(), RoleError> {
+        // Scanners name files as they like.
+        let is_image =
+            |path: &Path| ImageFormat::from_extension(extension(path)).is_ok() || is_scan(path);
+        for path in files_in(folder, is_image)? {
+            let name = short(format!("{prefix}{}", base_name(&path)));
+            self.take(Listed { path, name });
+        }
+        Ok(())
+    }
+
+    /// Takes a file that was found, unless it is a DICOM file without a picture.
+    fn take(&mut self, file: Listed) {
+        let kind = || without_picture(&std::fs::read(&file.path).ok()?);
+        match Some(()).filter(|()| is_scan(&file.path)).and_then(|()| kind()) {
+            Some(kind) => self.no_picture.push((file.path, kind)),
+            None => self.files.push(file),
+        }
+    }
+}
+
+/// The subfolders of a folder, and what stands before the names of their images.
+fn prefixed(folder: &Path, prefix: &str) -> Result<Vec<(PathBuf, String)>, RoleError> {
+    let name = |path: PathBuf| {
+        let prefix = format!("{prefix}{}_", base_name(&path));
+        (path, prefix)
+    };
+    Ok(folders_in(folder)?.into_iter().map(name).collect())
 }
 
 /// The shares of one kind among the files given, each once, with what their headers say. A file that is
@@ -127,17 +204,50 @@ mod tests {
         }
         fs::create_dir(at("inner.png")).unwrap();
         let names = |given: &[PathBuf]| -> Vec<String> {
-            let found = images(given).unwrap();
-            found.iter().map(|p| p.file_name().unwrap().to_str().unwrap().into()).collect()
+            let found = images(given, false).unwrap().files;
+            found.into_iter().map(|file| file.name).collect()
         };
         assert_eq!(names(&[dir.path().into()]), ["a.PNG", "b.png", "c.npy"]);
         assert_eq!(names(&[at("*.png"), at("c.npy"), "-".into()])[..2], ["b.png", "c.npy"]);
         assert_eq!(names(&[at("[ab].*")]), ["a.PNG", "b.png"]);
         assert_eq!(names(&[at("missing.png")]), ["missing.png"], "told when it is read");
+        assert_eq!(
+            images(&[dir.path().into()], false).unwrap().unsearched,
+            [(dir.path().to_owned(), 1)]
+        );
         for (bad, text) in [("x*.png", "no file matches"), ("[", "no usable pattern")] {
-            assert!(images(&[at(bad)]).unwrap_err().to_string().contains(text));
+            assert!(images(&[at(bad)], false).unwrap_err().to_string().contains(text));
         }
-        let empty = images(&[at("inner.png")]).unwrap_err();
+        let empty = images(&[at("inner.png")], false).unwrap_err();
         assert!(empty.to_string().contains("no images in this folder"));
+    }
+
+    #[test]
+    fn subfolders_are_searched_if_that_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["b/2/x.png", "a/x.png", ".h/x.png", "x.png"] {
+            fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+            fs::write(at(name), b"").unwrap();
+        }
+        std::os::unix::fs::symlink(dir.path(), at("b/loop")).unwrap();
+        // A report, and a picture whose pixels are cut off.
+        let element = |tag: [u8; 4], kind: &[u8; 2], value: &[u8]| {
+            [&tag[..], kind, &(value.len() as u16).to_le_bytes(), value].concat()
+        };
+        let class = element([8, 0, 0x16, 0], b"UI", b"1.2.840.10008.5.1.4.1.1.88.33\0");
+        fs::write(at("a/report"), &class).unwrap();
+        let cut = [class, element([0x28, 0, 0x10, 0], b"US", &[9, 0])].concat();
+        fs::write(at("a/cut"), cut).unwrap();
+        let found = images(&[dir.path().into()], true).unwrap();
+        let names: Vec<&str> = found.files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["x.png", "a_cut", "a_x.png", "b_2_x.png"]);
+        assert_eq!(found.no_picture, [(at("a/report"), "a structured report")]);
+        assert!(found.unsearched.is_empty());
+        let flat = images(&[dir.path().into()], false).unwrap();
+        assert_eq!((flat.files.len(), flat.unsearched), (1, vec![(dir.path().to_owned(), 2)]));
+        let none = images(&[at("b")], false).unwrap_err().to_string();
+        assert!(none.contains("and its 1 subfolder(s) were not searched"), "{none}");
+        assert_eq!(images(&[at("a/report")], false).unwrap().files.len(), 1, "it was named");
     }
 }

@@ -17,7 +17,11 @@ pub fn base_name(path: &Path) -> String {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = |c: char| if c == '\\' || c.is_control() { '_' } else { c };
-    let mut name: String = name.chars().map(plain).collect();
+    short(name.chars().map(plain).collect())
+}
+
+/// The end of a name that is longer than a note takes.
+pub(super) fn short(mut name: String) -> String {
     while name.len() > Note::MAX_NAME {
         name.remove(0);
     }

@@ -3,8 +3,8 @@
 use super::error::PictureError;
 use super::listing::is_stream;
 use crate::files::FormatError;
-use crate::image::dicom::{self, Window};
-use crate::image::{ImageFormat, Raster, RowReader};
+use crate::image::dicom::{self, Origin, Window};
+use crate::image::{ImageError, ImageFormat, Raster, RowReader};
 use crate::roles::error::RoleError;
 use std::fs::File;
 use std::io::{Cursor, Read, Seek};
@@ -37,7 +37,27 @@ pub fn read_picture(
     path: &Path,
     window: Option<Window>,
 ) -> Result<(Raster, ImageFormat), RoleError> {
+    read_any(path, window, false).map(|(image, format, _)| (image, format))
+}
+
+/// As [`read_picture`], and which object a DICOM file is.
+///
+/// # Errors
+/// As [`read_picture`].
+pub fn read_scan(path: &Path, window: Option<Window>) -> Result<Scan, RoleError> {
     read_any(path, window, false)
+}
+
+/// A picture, its format, and which object its file is if that is DICOM.
+pub type Scan = (Raster, ImageFormat, Option<Origin>);
+
+/// Which object a DICOM file is.
+///
+/// # Errors
+/// As [`read_picture`].
+pub fn read_origin(path: &Path) -> Result<Origin, RoleError> {
+    let origin = Origin::of(&read_image_bytes(path)?);
+    origin.map_err(|e| RoleError::from(e).about(path))
 }
 
 /// Reads an image to compare with: the window is for DICOM, other formats are as they are.
@@ -45,31 +65,35 @@ pub fn read_picture(
 /// # Errors
 /// As [`read_picture`].
 pub fn read_reference(path: &Path, window: Option<Window>) -> Result<Raster, RoleError> {
-    read_any(path, window, true).map(|(image, _)| image)
+    read_any(path, window, true).map(|(image, ..)| image)
 }
 
-fn read_any(
-    path: &Path,
-    window: Option<Window>,
-    lenient: bool,
-) -> Result<(Raster, ImageFormat), RoleError> {
+fn read_any(path: &Path, window: Option<Window>, lenient: bool) -> Result<Scan, RoleError> {
     let bytes = read_image_bytes(path)?;
     let format = format_of(&bytes, path)?;
     if !lenient {
         check_window(format, window, path)?;
     }
-    let image = match format {
-        ImageFormat::Dicom => dicom::decode(&bytes, window),
-        _ => format.decode(&bytes),
-    };
-    Ok((image.map_err(|e| RoleError::from(e).about(path))?, format))
+    let about = |e| RoleError::from(e).about(path);
+    match format {
+        ImageFormat::Dicom => {
+            let (image, origin) = scan(&bytes, window).map_err(about)?;
+            Ok((image, format, Some(origin)))
+        }
+        _ => Ok((format.decode(&bytes).map_err(about)?, format, None)),
+    }
+}
+
+/// The picture of a DICOM file, and which object it is.
+fn scan(bytes: &[u8], window: Option<Window>) -> Result<(Raster, Origin), ImageError> {
+    Ok((dicom::decode(bytes, window)?, Origin::of(bytes)?))
 }
 
 /// What files and bytes in memory have in common.
 trait Seekable: Read + Seek {}
 impl<T: Read + Seek> Seekable for T {}
 
-/// As [`read_picture`], row by row where the format allows it. What is no regular file is read into
+/// As [`read_scan`], row by row where the format allows it. What is no regular file is read into
 /// memory, as it is.
 ///
 /// # Errors
@@ -77,7 +101,7 @@ impl<T: Read + Seek> Seekable for T {}
 pub fn open_rows(
     path: &Path,
     window: Option<Window>,
-) -> Result<(RowReader<'static>, ImageFormat), RoleError> {
+) -> Result<(RowReader<'static>, ImageFormat, Option<Origin>), RoleError> {
     let regular = !is_stream(path) && std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
     let mut file: Box<dyn Seekable> = match regular {
         true => Box::new(open(path)?),
@@ -89,8 +113,15 @@ pub fn open_rows(
     file.rewind().map_err(unreadable)?;
     let format = format_of(&begin, path)?;
     check_window(format, window, path)?;
-    let rows = RowReader::open(format, file, window).map_err(|e| RoleError::from(e).about(path))?;
-    Ok((rows, format))
+    let about = |e| RoleError::from(e).about(path);
+    if format == ImageFormat::Dicom {
+        let mut bytes = Vec::new();
+        file.take(MAX_WHOLE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
+        let (image, origin) = scan(&bytes, window).map_err(about)?;
+        return Ok((RowReader::whole(image), format, Some(origin)));
+    }
+    let rows = RowReader::open(format, file, window).map_err(about)?;
+    Ok((rows, format, None))
 }
 
 /// The format of a file that begins like this.

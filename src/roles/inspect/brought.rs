@@ -64,7 +64,7 @@ fn network(model: &FloatModel) -> Facts {
 
 /// What an image's header says.
 pub(super) fn image(path: &Path, format: ImageFormat) -> Result<Facts, RoleError> {
-    let (rows, _) = open_rows(path, None)?;
+    let (rows, ..) = open_rows(path, None)?;
     let (height, width) = rows.size();
     let depth = match rows.depth() {
         Depth::Eight => "8 bits",

@@ -3,6 +3,7 @@
 use crate::files::FormatError;
 use crate::ids::Party;
 use crate::image::Rect;
+use crate::image::dicom::{Origin, Window};
 use crate::network::MAX_PIXELS;
 use std::path::PathBuf;
 
@@ -79,6 +80,36 @@ pub enum ReceiverError {
         /// The name that the image's file had.
         name: String,
     },
+    /// A DICOM file that is not the one that was shared.
+    #[error("this is not the file that was shared: {}", difference(shared, found))]
+    OtherHeader {
+        /// What was shared.
+        shared: Origin,
+        /// What the file is.
+        found: Origin,
+    },
+    /// A window that is not the one of sharing.
+    #[error("the image was shared {}, and the window asked for is {asked}", windowed(*shared))]
+    OtherWindow {
+        /// With what it was shared.
+        shared: Option<Window>,
+        /// What was asked for.
+        asked: Window,
+    },
+    /// Two results whose files would have one name.
+    #[error("'{}'{first_is} and '{}'{second_is} would both become '{name}'", first.display(), second.display())]
+    OneName {
+        /// A share of one.
+        first: PathBuf,
+        /// What it is of, in brackets.
+        first_is: String,
+        /// A share of the other.
+        second: PathBuf,
+        /// What it is of.
+        second_is: String,
+        /// The name.
+        name: String,
+    },
     /// A folder of clean images without one of them.
     #[error("there is no '{name}' to compare with")]
     NoReference {
@@ -96,4 +127,20 @@ pub enum ReceiverError {
     /// An image of tiles is a file.
     #[error("an image of tiles is not written to standard output")]
     TilesToStream,
+}
+
+/// What the two objects have not in common.
+fn difference(shared: &Origin, found: &Origin) -> String {
+    let named = |o: &Origin| (o.study.clone(), o.series.clone(), o.instance.clone());
+    match named(shared) == named(found) {
+        true => format!("it names the same {found}, but other elements of its header differ"),
+        false => format!("it is {found}, and shared was {shared}"),
+    }
+}
+
+fn windowed(window: Option<Window>) -> String {
+    match window {
+        None => "without --window".into(),
+        Some(window) => format!("with --window {window}"),
+    }
 }

@@ -62,7 +62,7 @@ impl Work<'_> {
         };
         let Scan { tiling, channels, ref cores, .. } = *scan;
         let (height, width) = tiling.size();
-        let reference = self.request.reference(reference);
+        let reference = job.reference(reference);
         // Compared as a whole, if it is compared.
         let mut whole: Option<Vec<Vec<f32>>> =
             reference.map(|_| vec![Vec::with_capacity(height * width); channels]);
@@ -100,7 +100,8 @@ impl Work<'_> {
         self.report.write_seconds += writing + started.elapsed().as_secs_f64();
         let Provenance { shares, tiles, plausibility } = of;
         let (file, size) = (out.name().to_owned(), (height, width));
-        Ok(Reconstructed { file, shares, tiles, size, quality, plausibility })
+        let origin = job.origin().cloned();
+        Ok(Reconstructed { file, shares, tiles, origin, size, quality, plausibility })
     }
 
     /// The frames, or tiles, of an image whose format is written as a whole.

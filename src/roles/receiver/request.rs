@@ -1,12 +1,12 @@
 //! What the receiver is asked to put together, and what it reports.
 
 use super::error::ReceiverError;
-use super::references::{Reference, check_outputs};
+use super::references::check_outputs;
 use crate::files::Place;
 use crate::files::output::Overwrite;
 use crate::ids::{ImageId, SessionId};
 use crate::image::Depth;
-use crate::image::dicom::Window;
+use crate::image::dicom::{Origin, Window};
 use crate::image::metrics::Quality;
 use crate::roles::error::RoleError;
 use crate::roles::images::{Target, is_folder};
@@ -27,7 +27,8 @@ pub struct Reconstruct {
     /// The DICOM file that was shared, to derive a DICOM file from; or the folder of those that were
     /// shared, by their names.
     pub like: Option<PathBuf>,
-    /// How values of DICOM images become grey levels: as when they were shared.
+    /// How values of DICOM images become grey levels: where a note says it, none or the same as when they were
+    /// shared. Without a note, what it was then.
     pub window: Option<Window>,
     /// How finely a file stores the levels of an image without a note; floats become 8 bits where a format
     /// has none.
@@ -61,7 +62,7 @@ impl Reconstruct {
     /// # Errors
     /// As that.
     pub fn check(&self) -> Result<(), RoleError> {
-        let target = self.target(None, &self.out);
+        let target = self.target(None, &self.out, self.window);
         if self.original().is_some() && !target.is_dicom() {
             return Err(ReceiverError::OriginalUnused.into());
         }
@@ -84,15 +85,15 @@ impl Reconstruct {
         self.like.as_deref().filter(|like| is_folder(like))
     }
 
-    /// An output, derived from its own original, or from the one that was named.
-    pub(super) fn target<'a>(&'a self, own: Option<&'a Path>, out: &'a Place) -> Target<'a> {
+    /// An output, derived through a window from its own original, or from the one that was named.
+    pub(super) fn target<'a>(
+        &'a self,
+        own: Option<&'a Path>,
+        out: &'a Place,
+        window: Option<Window>,
+    ) -> Target<'a> {
         let original = own.or(self.original());
-        Target { out, original, window: self.window, overwrite: self.overwrite }
-    }
-
-    /// The clean image of a result.
-    pub(super) fn reference<'a>(&self, path: &'a Option<PathBuf>) -> Option<Reference<'a>> {
-        path.as_deref().map(|path| Reference { path, window: self.window })
+        Target { out, original, window, overwrite: self.overwrite }
     }
 }
 
@@ -138,6 +139,8 @@ pub struct Reconstructed {
     pub shares: Vec<ResultOf>,
     /// Of how many tiles or frames it was joined, if it was.
     pub tiles: Option<usize>,
+    /// Which DICOM object it was shared from, if its note says one.
+    pub origin: Option<Origin>,
     /// Rows and columns.
     pub size: (usize, usize),
     /// Beside the clean image, if there was one.

@@ -2,7 +2,7 @@
 
 use super::error::ReceiverError;
 use super::judged::Provenance;
-use super::plan::{Job, Pair, Parts, plan};
+use super::plan::{Job, Originals, Pair, Parts, plan};
 use super::references::{check_outputs, references};
 use super::request::{Reconstructed, ResultOf};
 use super::{Work, grey, joined};
@@ -49,8 +49,8 @@ impl Work<'_> {
                     observer.event(Event::Reconstructed(&image));
                     self.report.images.push(image);
                 }
-                Err(error) if self.report.total == 1 => return Err(error),
-                Err(error) => self.failed(out.name(), error, observer),
+                Err(error) if self.report.total == 1 => return Err(job.named(error)),
+                Err(error) => self.failed(out.name(), job.named(error), observer),
             }
         }
         Ok(())
@@ -67,9 +67,7 @@ impl Work<'_> {
         let plausibility = self.judge(&result, note.as_ref(), (a.name(), (0, 0)), observer)?;
         let of = Provenance { shares: vec![ResultOf::from(&result)], tiles: None, plausibility };
         let mut job = Job::single(note, &result, self.request.depth);
-        if let Some(folder) = self.request.originals() {
-            job.derive_from(folder)?;
-        }
+        job.bind(self.request, &mut Originals::default())?;
         match job.part_of {
             Some(part) if self.request.out.is_folder() => {
                 Err(RoleError::from(ReceiverError::Part { part }).about(a.name()))
@@ -121,13 +119,14 @@ impl Work<'_> {
         reference: &Option<PathBuf>,
         of: Provenance,
     ) -> Result<Reconstructed, RoleError> {
-        let quality = self.request.reference(reference).map(|r| r.judge(image)).transpose()?;
+        let quality = job.reference(reference).map(|r| r.judge(image)).transpose()?;
         let writing = Instant::now();
         job.target(self.request, out).write(image)?;
         self.report.write_seconds += writing.elapsed().as_secs_f64();
         let size = (image.height(), image.width());
         let Provenance { shares, tiles, plausibility } = of;
         let file = out.name().to_owned();
-        Ok(Reconstructed { file, shares, tiles, size, quality, plausibility })
+        let origin = job.origin().cloned();
+        Ok(Reconstructed { file, shares, tiles, origin, size, quality, plausibility })
     }
 }

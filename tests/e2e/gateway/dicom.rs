@@ -72,6 +72,20 @@ fn files_of_others_are_read_to_the_last_bit() {
     }
 }
 
+/// What values mean stands in the functional groups that all frames share.
+#[test]
+fn an_enhanced_object_is_rescaled_and_windowed_as_it_says() {
+    let bytes = fixture("enhanced.dcm");
+    let (stored, seen) = (read(&bytes, None), read(&bytes, Some(Window::OfFile)));
+    assert_eq!(read(&bytes, Some("500,2000".parse().unwrap())).pixels(), seen.pixels());
+    for (level, seen) in stored.pixels().iter().zip(seen.pixels()) {
+        // Of 12 bits; -500 and below is black, 1499 and above white.
+        let measured = (f64::from(*level) * 4095.0 / 255.0).round() - 1024.0;
+        let expected = (255.0 * (measured + 500.0) / 1999.0).clamp(0.0, 255.0);
+        assert!((f64::from(*seen) - expected).abs() < 1e-3, "{measured}: {seen}");
+    }
+}
+
 /// Three frames, one of them the others turned: each is shared for itself, and one file comes back.
 #[test]
 fn a_folder_of_scans_comes_back_as_one() {

@@ -7,4 +7,5 @@ mod inputs;
 mod noise;
 mod range;
 mod sizes;
+mod studies;
 mod tiles;

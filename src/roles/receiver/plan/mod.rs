@@ -1,22 +1,24 @@
 //! Which result shares make which images.
 
+mod bind;
 mod tiles;
 
 use super::Work;
 use super::error::ReceiverError;
+use super::references::Reference;
 use super::request::Reconstruct;
-use crate::artefact::{Note, Reconstruction};
+use crate::artefact::{Note, Reconstruction, SharedScan};
 use crate::files::Place;
 use crate::files::container::header::ResultShare;
-use crate::files::folder::files_in;
 use crate::ids::{ImageId, Party, SessionId};
+use crate::image::dicom::{Origin, Window};
 use crate::image::{Depth, ImageFormat, Rect, Tiling};
 use crate::roles::error::RoleError;
-use crate::roles::images::{CHANNELS, Target, base_name, ensure_distinct, restored_name, shares};
+use crate::roles::images::{CHANNELS, Target, restored_name, shares};
 use crate::roles::observer::Observer;
+pub(super) use bind::Originals;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tiles::{Tiles, of_tiles};
 
 /// One image to be made.
@@ -29,8 +31,12 @@ pub(super) struct Job {
     pub(super) part_of: Option<&'static str>,
     /// The name that its file had, if that was DICOM.
     scan: Option<String>,
-    /// The DICOM file of that name in the folder that was given.
+    /// Which DICOM object was shared, and how, if the note says it.
+    shared: Option<SharedScan>,
+    /// The DICOM file that it is derived from, of those in the folder that was given.
     original: Option<PathBuf>,
+    /// Through which values of DICOM files are read.
+    window: Option<Window>,
 }
 
 /// Both shares of a result.
@@ -87,28 +93,9 @@ impl Job {
             None => format!("{image}.png"),
         };
         let depth = note.map_or(depth, |note| note.depth);
-        let parts = Parts::Planes(pairs);
-        Job { name, depth, parts, part_of: None, scan: scan_name(note), original: None }
-    }
-
-    /// Derives its file from the one of its name in a folder, if that was DICOM.
-    pub(super) fn derive_from(&mut self, folder: &Path) -> Result<(), RoleError> {
-        let Some(name) = &self.scan else { return Ok(()) };
-        let exact = folder.join(name);
-        let found = match exact.is_file() {
-            true => Some(exact),
-            // Notes have no control characters and backslashes.
-            false => files_in(folder, |path| base_name(path) == *name)?.pop(),
-        };
-        let missing =
-            || RoleError::from(ReceiverError::NoOriginal { name: name.clone() }).about(folder);
-        self.original = Some(found.ok_or_else(missing)?);
-        let extension = Path::new(name).extension().and_then(OsStr::to_str).unwrap_or("");
-        self.name = match ImageFormat::from_extension(extension) {
-            Ok(ImageFormat::Dicom) => name.clone(),
-            _ => format!("{name}.dcm"),
-        };
-        Ok(())
+        let (parts, scan) = (Parts::Planes(pairs), scan_name(note));
+        let shared = note.and_then(|note| note.scan.clone());
+        Job { name, depth, parts, part_of: None, scan, shared, original: None, window: None }
     }
 
     /// Itself, or its frames one by one where no file takes them together.
@@ -133,7 +120,9 @@ impl Job {
                     parts: Parts::Planes(core.pairs),
                     part_of: None,
                     scan: None,
+                    shared: self.shared.clone(),
                     original: None,
+                    window: self.window,
                 };
                 Ok(cores.into_iter().zip(1..).map(frame).collect())
             }
@@ -143,7 +132,25 @@ impl Job {
 
     /// Where its image goes.
     pub(super) fn target<'a>(&'a self, request: &'a Reconstruct, out: &'a Place) -> Target<'a> {
-        request.target(self.original.as_deref(), out)
+        request.target(self.original.as_deref(), out, self.window)
+    }
+
+    /// The clean image of its result.
+    pub(super) fn reference<'a>(&self, path: &'a Option<PathBuf>) -> Option<Reference<'a>> {
+        path.as_deref().map(|path| Reference { path, window: self.window })
+    }
+
+    /// Which DICOM object it was shared from.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        self.shared.as_ref().map(|shared| &shared.origin)
+    }
+
+    /// An error with what it is an error of, beside the ids in names of shares.
+    pub(super) fn named(&self, error: RoleError) -> RoleError {
+        match self.origin() {
+            Some(origin) => RoleError::OfScan { origin: origin.clone(), error: Box::new(error) },
+            None => error,
+        }
     }
 
     /// One of its files.
@@ -213,18 +220,19 @@ pub(super) fn plan(
             Err((file, e)) => refuse(work, &file, e, observer),
         }
     }
-    if let Some(folder) = request.originals() {
-        jobs.retain_mut(|job| match job.derive_from(folder) {
-            Ok(()) => true,
-            Err(e) => {
-                work.failed(job.file().name(), e, observer);
-                false
-            }
-        });
-    }
+    let mut originals = Originals::default();
+    jobs.retain_mut(|job| match job.bind(request, &mut originals) {
+        Ok(()) => true,
+        Err(e) => {
+            work.failed(job.file().name(), e, observer);
+            false
+        }
+    });
     let mut jobs = by_frames(jobs, request)?;
     jobs.sort_by(|a, b| a.name.cmp(&b.name));
-    ensure_distinct(jobs.iter().map(|job| (job.name.clone(), job.file().name())))?;
+    if let Some(same) = jobs.windows(2).find(|jobs| jobs[0].name == jobs[1].name) {
+        return Err(bind::one_name(&same[0], &same[1]).into());
+    }
     match request.shares.first() {
         Some(first) if jobs.is_empty() && work.report.failed.is_empty() => {
             Err(RoleError::from(ReceiverError::NoResults).about(first.name()))

@@ -16,8 +16,11 @@ pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refu
     let first = tiles.values().flatten().flatten().next();
     let of = |(note, _, pair): &Plane| Some((note.tile?.tiling, is_colour(note), pair[0].clone()));
     let Some((tiling, colour, file)) = first.and_then(of) else { return Ok(None) };
+    let first_scan = first.and_then(|(note, ..)| note.scan.clone());
     let like = |(note, ..): &Plane| {
-        is_colour(note) == colour && note.tile.is_some_and(|tile| tile.tiling == tiling)
+        note.scan == first_scan
+            && is_colour(note) == colour
+            && note.tile.is_some_and(|tile| tile.tiling == tiling)
     };
     if !tiles.values().flatten().flatten().all(like) {
         return Err((file, ReceiverError::TilesDiffer));
@@ -46,11 +49,13 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
             core.inset = tile.inset;
             core.pairs.push(pair);
             tiling.get_or_insert(tile.tiling);
-            said.get_or_insert_with(|| (name(&note, group), note.depth, scan_name(Some(&note))));
+            said.get_or_insert_with(|| {
+                (name(&note, group), note.depth, scan_name(Some(&note)), note.scan.clone())
+            });
         }
         cores.push(core);
     }
-    let (name, depth, scan) = said?;
+    let (name, depth, scan, shared) = said?;
     let tiling = tiling?;
     // Frames have no neighbours, and tiles have some on every side but the image's.
     let frames = scan.is_some()
@@ -58,7 +63,7 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
         && cores.len() > 1
         && cores.iter().all(|core| core.inset == (0, 0));
     let parts = Parts::Tiles(Scan { tiling, channels, cores, frames });
-    Some(Job { name, depth, parts, part_of: None, scan, original: None })
+    Some(Job { name, depth, parts, part_of: None, scan, shared, original: None, window: None })
 }
 
 fn is_colour(note: &Note) -> bool {
