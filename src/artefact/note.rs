@@ -7,7 +7,7 @@ use crate::ids::ImageId;
 use crate::ids::codec::SMALL_LIMIT;
 use crate::ids::codec::{decode_small, encode_small};
 use crate::image::dicom::{Origin, Window};
-use crate::image::{Depth, ImageFormat, Sketch, Tiling};
+use crate::image::{Depth, ImageFormat, Range, Sketch, Tiling};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -20,6 +20,8 @@ pub struct Note {
     pub format: ImageFormat,
     /// How finely the file stored its levels.
     pub depth: Depth,
+    /// Which of the file's values are black and white, where that is no matter of the depth alone.
+    pub range: Option<Range>,
     /// Which channel of which colour image this is, if it is one.
     pub channel: Option<Channel>,
     /// Which tile of which larger image this is, if it is one.
@@ -122,11 +124,13 @@ pub enum NoteError {
     Malformed,
 }
 
-/// Name, extension of the format, bits of the depth (0 for floats), channel, tile, headers, DICOM object.
+/// Name, extension of the format, bits of the depth (0 for floats), the values that are black and white, channel,
+/// tile, headers, DICOM object.
 type Fields = (
     String,
     String,
     u8,
+    Option<(f64, f64)>,
     Option<(Group, u8)>,
     Option<(Group, [u32; 8])>,
     Vec<u8>,
@@ -170,8 +174,8 @@ impl Note {
         };
         let (name, headers) = (self.name.as_str(), self.headers.as_slice());
         let scan = self.scan.as_ref().map(SharedScan::fields);
-        let fields =
-            (name, self.format.extension(), bits(self.depth), channel, tile, headers, scan);
+        let (depth, range) = (bits(self.depth), self.range.map(Range::ends));
+        let fields = (name, self.format.extension(), depth, range, channel, tile, headers, scan);
         let fields = Zeroizing::new(encode_small(&fields).map_err(|_| too_long())?);
         let sketch = Zeroizing::new(self.sketch.to_bytes());
         let length = padded_length(fields.len()) + padded_length(sketch.len());
@@ -193,7 +197,7 @@ impl Note {
         if fields.len() > SMALL_LIMIT || !rest.is_empty() {
             return None;
         }
-        let (name, extension, bits, channel, tile, headers, scan) =
+        let (name, extension, bits, range, channel, tile, headers, scan) =
             decode_small::<Fields>(fields).ok()?;
         let tile = match tile {
             Some((group, numbers)) => Some(Tile::of(ImageId::from_bytes(group), numbers)?),
@@ -207,6 +211,10 @@ impl Note {
         let note = Note {
             format: ImageFormat::from_extension(&extension).ok()?,
             depth: depth.into_iter().find(|&depth| self::bits(depth) == bits)?,
+            range: match range {
+                Some((black, white)) => Some(Range::new(black, white)?),
+                None => None,
+            },
             channel: channel
                 .map(|(group, index)| Channel { group: ImageId::from_bytes(group), index }),
             tile,
@@ -284,8 +292,18 @@ mod tests {
         let (format, depth) = (ImageFormat::Tiff, Depth::Sixteen);
         let headers = vec![5; headers];
         let sketch = sketch((64, 64));
-        let scan = Some(scan(64));
-        Note { name: name.into(), format, depth, channel, tile: tile(), sketch, scan, headers }
+        let (range, scan) = (Range::new(-1.0, 1.0), Some(scan(64)));
+        Note {
+            name: name.into(),
+            format,
+            depth,
+            range,
+            channel,
+            tile: tile(),
+            sketch,
+            scan,
+            headers,
+        }
     }
 
     /// With UIDs of so many characters.

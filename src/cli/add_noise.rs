@@ -2,7 +2,7 @@
 
 use super::args::plain::AddNoise;
 use super::failure::{Code, Failure};
-use super::files::{check_streams, is_stream, read_raster};
+use super::files::{check_streams, is_stream, read_noisy};
 use super::levels::sensor;
 use super::output::{Console, print_json};
 use crate::files::output::{Overwrite, ensure_not_input};
@@ -28,8 +28,9 @@ pub(super) fn run(args: &AddNoise, console: &Console) -> Result<(), Failure> {
     if !is_stream(&args.out) && !is_stream(&args.image) {
         ensure_not_input(&args.out, &[&args.image])?;
     }
-    let clean = read_raster(&args.image, args.dicom.window)?;
     let sensor = sensor(args.noise, &args.sensor)?;
+    let chosen = args.ranged.or(args.dicom);
+    let clean = read_noisy(&args.image, chosen, Some(args.sigma.unwrap_or(0.0)))?;
     let text = match (&sensor, args.sigma) {
         (None, Some(sigma)) => format!("noise of {sigma} grey levels"),
         (Some(noise), None) => format!(

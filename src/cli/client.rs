@@ -121,6 +121,7 @@ fn errand<'a>(args: &'a Args, console: &Console) -> Result<Errand<'a>, Failure> 
     Ok(Errand {
         files,
         window: args.dicom.window,
+        range: args.ranged.range,
         colour: args.color,
         levels: args.met.levels()?,
         clamping: args.clamp.clamping(),

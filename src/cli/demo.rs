@@ -3,7 +3,7 @@
 use super::args::demo::Demo;
 use super::args::model_owner::Family;
 use super::failure::Failure;
-use super::files::{QualityReport, read_image};
+use super::files::{QualityReport, read_noisy};
 use super::output::{Console, bytes, print_json, print_line};
 use crate::image::GreyImage;
 use crate::lab::demo::{
@@ -73,7 +73,10 @@ fn image(args: &Demo) -> Result<(String, GreyImage), Failure> {
         None if !Path::new(IMAGE).exists() => Ok((EMBEDDED_IMAGE_NAME.into(), embedded_image()?)),
         given => {
             let file = given.as_deref().unwrap_or(Path::new(IMAGE));
-            Ok((file.display().to_string(), read_image(file)?))
+            let chosen = args.ranged.or(args.dicom);
+            let image = read_noisy(file, chosen, Some(args.sigma))?;
+            let grey = image.into_grey().map_err(|e| Failure::from(e).about(file))?;
+            Ok((file.display().to_string(), grey))
         }
     }
 }

@@ -4,7 +4,7 @@ use super::args::parse::goes_with;
 use super::args::plain::Denoise;
 use super::failure::{Code, Failure, unfit};
 use super::files::{
-    QualityReport, check_streams, is_stream, overwrite, read_raster, read_reference,
+    QualityReport, check_streams, is_stream, overwrite, read_noisy, read_reference,
 };
 use super::levels::{tell_clamped, tell_unserved};
 use super::output::{Console, print_json};
@@ -67,13 +67,18 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     target.prove()?;
     let model = read_model(&args.model, args.quantise.stride)?;
     tell_doubt(&model, &args.model, console)?;
-    let image = read_raster(&args.image, window)?;
+    let levels = args.met.levels()?;
+    let chosen = args.ranged.or(args.dicom);
+    let image = read_noisy(&args.image, chosen, levels.told(model.trained()))?;
     if image.is_colour() && !args.color {
         let failure = Failure::from(ImageError::Colour).about(&args.image);
         return Err(failure.help("add --color to denoise each channel by itself"));
     }
-    let reference =
-        args.reference.as_deref().map(|path| read_reference(path, window)).transpose()?;
+    let reference = args
+        .reference
+        .as_deref()
+        .map(|path| read_reference(path, window, image.range()))
+        .transpose()?;
     let quantised = match args.twin {
         true => {
             let options = quantise_options(&model, &args.quantise)?;
@@ -90,7 +95,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
             Some(model) => Arithmetic::Integer { model, clamping, rounding },
             None => Arithmetic::Float { model: &model, stand_in: args.activation },
         },
-        levels: args.met.levels()?,
+        levels,
         implausibility: args.plausible.implausibility(),
         strict: args.strict,
     };

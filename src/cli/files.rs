@@ -7,9 +7,9 @@ use crate::files::folder::files_in;
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::image::dicom::Window;
 use crate::image::metrics::{Quality, quality};
-use crate::image::{GreyImage, ImageFormat, Raster};
-use crate::roles::images;
+use crate::image::{GreyImage, ImageFormat, Range, Raster};
 pub(super) use crate::roles::images::is_stream;
+use crate::roles::images::{self, Chosen};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -29,9 +29,22 @@ pub(super) fn read_picture(
     Ok(images::read_picture(path, window)?)
 }
 
-/// Reads an image to compare with: the window is for DICOM, other formats are as they are.
-pub(super) fn read_reference(path: &Path, window: Option<Window>) -> Result<Raster, Failure> {
-    Ok(images::read_reference(path, window)?)
+/// As [`images::read_noisy`], without the format.
+pub(super) fn read_noisy(
+    path: &Path,
+    chosen: Chosen,
+    noise: Option<f64>,
+) -> Result<Raster, Failure> {
+    Ok(images::read_noisy(path, chosen, noise)?.0)
+}
+
+/// As [`images::read_reference`].
+pub(super) fn read_reference(
+    path: &Path,
+    window: Option<Window>,
+    range: Option<Range>,
+) -> Result<Raster, Failure> {
+    Ok(images::read_reference(path, window, range)?)
 }
 
 /// The PNGs of a folder, by name.

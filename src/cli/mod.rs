@@ -34,6 +34,7 @@ mod metrics;
 mod output;
 mod plausible;
 mod prepare;
+mod range;
 mod reconstruct;
 mod reproduce;
 mod serve;

@@ -90,6 +90,7 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
     let mut request = ShareImages::new(&public, &args.out);
     request.images = args.image.iter().map(|path| Picture::File(path.clone())).collect();
     request.window = args.dicom.window;
+    request.range = args.ranged.range;
     request.levels = levels;
     request.colour = args.color;
     request.tile = args.tile.map(|side| side as usize);
@@ -131,7 +132,7 @@ impl Observer for Teller<'_> {
         match event {
             Event::Phase(phase) => console.phase(&phase_name(phase)),
             Event::NoReceiver { file } => console.note(format!(
-                "note: there is no '{}': names, formats and depths do not travel to the receiver, and results are not judged",
+                "note: there is no '{}': names, formats, depths and ranges do not travel to the receiver, and results are not judged",
                 file.display()
             )),
             Event::Estimated { sigma, .. } => {

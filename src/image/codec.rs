@@ -1,9 +1,9 @@
 //! The image formats behind one pair of functions.
 
 use super::format::ImageFormat;
-use super::raster::{Depth, Raster};
+use super::raster::Raster;
 use super::read::{container, npy, rows};
-use super::{ImageError, dicom};
+use super::{Extent, ImageError, dicom};
 use crate::network::MAX_PIXELS;
 use std::io::{Read, Write};
 
@@ -93,7 +93,7 @@ impl ImageFormat {
     /// position), truncated data, several pages, or anything behind a PNG or an array.
     pub fn decode(self, bytes: &[u8]) -> Result<Raster, ImageError> {
         match self {
-            ImageFormat::Npy => Ok(Raster::grey(npy::decode(bytes)?, Depth::Float)),
+            ImageFormat::Npy => npy::decode(bytes),
             ImageFormat::Dicom => dicom::decode(bytes, None),
             // All its rows, where it is read by rows: half to two thirds of the time of the decoders of whole
             // images (docs/benchmarks.md), which have what cannot be. An array takes longer so.
@@ -138,15 +138,20 @@ pub(super) fn read_all(format: ImageFormat, reader: impl Read) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// As [`ImageFormat::decode`], DICOM through the window if there is one.
-pub(super) fn decode_all(
+/// As [`ImageFormat::decode`], DICOM through the window if there is one; and how far the values reach, unless a
+/// window chose them or they have 8 bits.
+pub(crate) fn decode_all(
     format: ImageFormat,
     bytes: &[u8],
     window: Option<dicom::Window>,
-) -> Result<Raster, ImageError> {
+) -> Result<(Raster, Option<Extent>), ImageError> {
     match format {
-        ImageFormat::Dicom => dicom::decode(bytes, window),
-        _ => format.decode(bytes),
+        ImageFormat::Dicom => dicom::decode_judged(bytes, window),
+        _ => {
+            let image = format.decode(bytes)?;
+            let extent = Extent::of(&image);
+            Ok((image, extent))
+        }
     }
 }
 
@@ -160,6 +165,7 @@ pub fn write(
     image: &Raster,
     mut writer: impl Write,
 ) -> Result<(), ImageError> {
+    let image = &*image.stored(format);
     match format {
         ImageFormat::Npy => match image.planes() {
             [grey] => npy::encode(grey, &mut writer)?,

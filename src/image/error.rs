@@ -1,6 +1,6 @@
 //! Why an image cannot be made, read, written or drawn.
 
-use super::{ImageFormat, MAX_SCAN_PIXELS, MAX_TILES, Rect};
+use super::{ImageFormat, MAX_SCAN_PIXELS, MAX_TILES, Rect, Remedy};
 use crate::network::MAX_PIXELS;
 
 /// Why an image cannot be made, read, written or drawn.
@@ -109,6 +109,66 @@ pub enum ImageError {
     Sigma {
         /// The value given.
         sigma: f64,
+    },
+    /// The values span less of what their bits can hold than noise in grey levels is told of.
+    #[error(
+        "the values lie in {least} to {greatest}, {percent:.2} % of what {bits} bits can hold, so that noise in \
+         grey levels would be more than all of them"
+    )]
+    Sliver {
+        /// The least value, as it was measured where the file says what was.
+        least: f64,
+        /// The greatest.
+        greatest: f64,
+        /// Bits of a value.
+        bits: u16,
+        /// The part of what they can hold.
+        percent: f64,
+        /// What chooses other values for black and white.
+        remedy: Remedy,
+    },
+    /// Floats that are no grey levels of 0 to 255.
+    #[error(
+        "the values are floats from {} to {}, and grey levels are 0 to 255", *least as f32, *greatest as f32
+    )]
+    NoLevels {
+        /// The least.
+        least: f64,
+        /// The greatest.
+        greatest: f64,
+    },
+    /// A range for what has a window instead.
+    #[error("a range of values is for other formats than DICOM, which has a window")]
+    RangeOfDicom,
+    /// Data that are compressed in a way that is not read here.
+    #[error("the {format} is compressed with {found}, which is not read here")]
+    Compression {
+        /// The format.
+        format: ImageFormat,
+        /// The codec.
+        found: String,
+    },
+    /// Several pictures in one file.
+    #[error("the {format} holds several pictures ({what}); expected one")]
+    Several {
+        /// The format.
+        format: ImageFormat,
+        /// What tells so.
+        what: String,
+    },
+    /// A sample that its file does not allow.
+    #[error(
+        "the sample at row {row}, column {column} is {value}; the file says that {most} is the largest"
+    )]
+    AboveMost {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The sample.
+        value: u32,
+        /// What it may be.
+        most: u32,
     },
     /// Too few patches to estimate noise from.
     #[error("the image is {height}x{width}, too small to estimate its noise from")]
@@ -252,7 +312,8 @@ pub enum ImageError {
     },
     /// An array of another type.
     #[error(
-        "the array has type {found:?}; expected float32, float64 or uint8 ('<f4', '<f8', '|u1')"
+        "the array has type {found:?}; expected floats ('<f2', '<f4', '<f8'), uint8 ('|u1') or integers of 16 bits \
+         ('<u2', '<i2')"
     )]
     NpyType {
         /// The type descriptor in the file.

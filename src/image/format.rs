@@ -7,7 +7,7 @@ pub enum ImageFormat {
     Png,
     /// PGM and PPM (and PAM when read), 8 or 16 bits.
     Pnm,
-    /// TIFF of one page, 8 or 16 bits, grey or colour.
+    /// TIFF of one page, 8 or 16 bits or floats, grey or colour; float32 where floats are written.
     Tiff,
     /// BMP, 8 bits, grey or colour.
     Bmp,

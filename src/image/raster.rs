@@ -1,6 +1,7 @@
 //! An image as a file holds it: one plane or three, and how many bits a sample has.
 
-use super::{GreyImage, ImageError, Rect};
+use super::{GreyImage, ImageError, ImageFormat, Range, Rect};
+use std::borrow::Cow;
 
 /// How finely a file stores its levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +24,19 @@ impl Depth {
         }
     }
 
+    /// A file's own values a grey level: floats are levels unless a range says otherwise.
+    pub(super) fn values_a_level(self) -> f64 {
+        self.steps().map_or(1.0, f64::from)
+    }
+
+    /// A file's own value of a level.
+    pub(super) fn value(self, level: f32, range: Option<Range>) -> f64 {
+        match range {
+            Some(range) => range.value(level),
+            None => f64::from(level) * self.values_a_level(),
+        }
+    }
+
     /// The grey level that a file of this depth holds for `level`: rounded half away from zero to a
     /// step, and clipped.
     pub fn round(self, level: f32) -> f32 {
@@ -34,19 +48,21 @@ impl Depth {
 }
 
 /// One plane of grey levels, or one each for red, green and blue, all of one size, on the scale 0 to
-/// 255 whatever the depth. Several pictures of one size (the frames of a DICOM file) lie one below the
+/// 255 whatever the depth: a [`Range`] says which of the file's own values 0 and 255 stand for, where that is no
+/// matter of the depth alone, and files get these values back. Several pictures of one size (the frames of a DICOM file) lie one below the
 /// other.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raster {
     planes: Vec<GreyImage>,
     depth: Depth,
     frames: usize,
+    range: Option<Range>,
 }
 
 impl Raster {
     /// A grey image.
     pub fn grey(image: GreyImage, depth: Depth) -> Raster {
-        Raster { planes: vec![image], depth, frames: 1 }
+        Raster { planes: vec![image], depth, frames: 1, range: None }
     }
 
     /// A colour image of its red, green and blue planes.
@@ -58,7 +74,7 @@ impl Raster {
         let expected = size(&planes[0]);
         match planes.iter().map(size).find(|&found| found != expected) {
             Some(found) => Err(ImageError::PlaneSize { expected, found }),
-            None => Ok(Raster { planes: planes.into(), depth, frames: 1 }),
+            None => Ok(Raster { planes: planes.into(), depth, frames: 1, range: None }),
         }
     }
 
@@ -179,7 +195,43 @@ impl Raster {
     /// # Errors
     /// As [`Raster::of_planes`] and [`Raster::in_frames`].
     pub fn with_planes(&self, planes: Vec<GreyImage>) -> Result<Raster, ImageError> {
-        Raster::of_planes(planes, self.depth)?.in_frames(self.frames)
+        let image = Raster::of_planes(planes, self.depth)?.in_frames(self.frames)?;
+        Ok(image.with_range(self.range))
+    }
+
+    /// Which of the file's values 0 and 255 stand for, where that is no matter of the depth alone.
+    pub fn range(&self) -> Option<Range> {
+        self.range
+    }
+
+    /// The same levels, which stand for other values of a file.
+    pub fn with_range(self, range: Option<Range>) -> Raster {
+        Raster { range, ..self }
+    }
+
+    /// The same values of a file, of which those of `range` become black and white.
+    ///
+    /// # Errors
+    /// [`ImageError::NotFinite`] for values too far outside.
+    pub fn scaled(self, range: Range) -> Result<Raster, ImageError> {
+        let Raster { depth, range: before, .. } = self;
+        let value = |level| depth.value(level, before);
+        let plane = |p: &GreyImage| {
+            let levels = p.pixels.iter().map(|&level| range.level(value(level))).collect();
+            GreyImage::new(p.height, p.width, levels)
+        };
+        let planes = self.planes.iter().map(plane).collect::<Result<_, _>>()?;
+        Ok(Raster { planes, range: Some(range), ..self })
+    }
+
+    /// What a file of a format holds of the levels, before it rounds them.
+    pub(super) fn stored(&self, format: ImageFormat) -> Cow<'_, Raster> {
+        let Some(range) = self.range else { return Cow::Borrowed(self) };
+        let plane = |p: &GreyImage| {
+            let levels = p.pixels.iter().map(|&v| range.stored(format, self.depth, v));
+            GreyImage { pixels: levels.collect(), ..*p }
+        };
+        Cow::Owned(Raster { planes: self.planes.iter().map(plane).collect(), range: None, ..*self })
     }
 
     /// The image as a file of its depth holds it.
@@ -200,7 +252,7 @@ impl Raster {
 }
 
 impl From<GreyImage> for Raster {
-    /// A computed image: its file has 8 bits where the format has a depth at all.
+    /// A computed image: its file has floats where the format can hold them, and 8 bits else.
     fn from(image: GreyImage) -> Raster {
         Raster::grey(image, Depth::Float)
     }

@@ -7,6 +7,7 @@ use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
 use crate::cli::levels::{Clamp, Met};
 use crate::cli::plausible::Plausible;
+use crate::cli::range::Ranged;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -103,6 +104,8 @@ pub(in crate::cli) struct Visit {
     pub(in crate::cli) image: Vec<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) dicom: Windowed,
+    #[command(flatten)]
+    pub(in crate::cli) ranged: Ranged,
     /// Accept colour images: their red, green and blue channels use a slot each.
     #[arg(long)]
     pub(in crate::cli) color: bool,

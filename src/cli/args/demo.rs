@@ -3,8 +3,10 @@
 use super::model_owner::Family;
 use super::parse::parse_positive;
 use super::quantise::Quantise;
+use crate::cli::dicom::Windowed;
 use crate::cli::levels::Clamp;
 use crate::cli::plausible::Plausible;
+use crate::cli::range::Ranged;
 use crate::material::Origin;
 use crate::model::EngineKind;
 use crate::numbers::ring::RingBits;
@@ -17,6 +19,10 @@ pub(in crate::cli) struct Demo {
     /// The clean image [default: fixtures/images/nat_camera.png]
     #[arg(long, value_name = "IMAGE")]
     pub(in crate::cli) image: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) dicom: Windowed,
+    #[command(flatten)]
+    pub(in crate::cli) ranged: Ranged,
     /// The kind of network: mlp works on overlapping patches; dncnn is convolutional, and gives better
     /// pictures at a higher cost.
     #[arg(long, default_value = "mlp", value_name = "KIND", conflicts_with = "model")]

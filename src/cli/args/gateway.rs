@@ -5,6 +5,7 @@ use crate::cli::batch::Part;
 use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
 use crate::cli::levels::{Clamp, Met};
+use crate::cli::range::Ranged;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,6 +23,8 @@ pub(in crate::cli) struct ShareImage {
     pub(in crate::cli) image: Vec<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) dicom: Windowed,
+    #[command(flatten)]
+    pub(in crate::cli) ranged: Ranged,
     /// Accept colour images: their red, green and blue channels are shared one by one, and each channel
     /// uses a slot of its own.
     #[arg(long)]

@@ -6,6 +6,7 @@ use super::quantise::Quantise;
 use crate::cli::dicom::Windowed;
 use crate::cli::levels::{Clamp, Met, NoiseKind, SensorNoise};
 use crate::cli::plausible::Plausible;
+use crate::cli::range::Ranged;
 use crate::numbers::activation::Activation;
 use clap::Args;
 use std::path::PathBuf;
@@ -18,6 +19,8 @@ pub(in crate::cli) struct Denoise {
     pub(in crate::cli) image: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) dicom: Windowed,
+    #[command(flatten)]
+    pub(in crate::cli) ranged: Ranged,
     /// Denoise a colour image, with its red, green and blue channels one by one.
     #[arg(long)]
     pub(in crate::cli) color: bool,
@@ -64,6 +67,8 @@ pub(in crate::cli) struct AddNoise {
     pub(in crate::cli) image: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) dicom: Windowed,
+    #[command(flatten)]
+    pub(in crate::cli) ranged: Ranged,
     /// Standard deviation of the Gaussian noise, in 8-bit grey levels.
     #[arg(long, value_name = "LEVELS", value_parser = parse_positive)]
     pub(in crate::cli) sigma: Option<f64>,
@@ -95,6 +100,8 @@ pub(in crate::cli) struct Metrics {
     pub(in crate::cli) image: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) dicom: Windowed,
+    #[command(flatten)]
+    pub(in crate::cli) ranged: Ranged,
     /// Print a JSON report on standard output.
     #[arg(long)]
     pub(in crate::cli) json: bool,

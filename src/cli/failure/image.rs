@@ -2,12 +2,12 @@
 
 use super::{Code, Failure};
 use crate::image::metrics::MetricsError;
-use crate::image::{ImageError, Implausible};
+use crate::image::{ImageError, Implausible, Remedy};
 use crate::model::OutOfRange;
 
 impl From<ImageError> for Failure {
     fn from(e: ImageError) -> Self {
-        Failure::of(Code::Input, &e, hint(&e).map(Into::into))
+        Failure::of(Code::Input, &e, hint(&e))
     }
 }
 
@@ -38,7 +38,63 @@ impl From<MetricsError> for Failure {
 }
 
 /// What to do about an image.
-pub(super) fn hint(e: &ImageError) -> Option<&'static str> {
+pub(super) fn hint(e: &ImageError) -> Option<String> {
+    match e {
+        ImageError::Sliver { least, greatest, remedy, .. } => {
+            Some(sliver(*least, *greatest, *remedy))
+        }
+        ImageError::NoLevels { least, greatest } => Some(no_levels(*least, *greatest)),
+        e => fixed(e).map(Into::into),
+    }
+}
+
+/// The window or range that fits values, which the picture itself may leave a little.
+fn sliver(least: f64, greatest: f64, remedy: Remedy) -> String {
+    match remedy {
+        Remedy::Window { own } => {
+            // PS3.3 C.11.2.1.2.1: from center - 0.5 - (width - 1) / 2 on.
+            let (center, width) = ((least + greatest) / 2.0 + 0.5, greatest - least + 1.0);
+            let own = if own { ", or --window file for the file's own" } else { "" };
+            format!(
+                "choose what is black and white: --window {},{} takes all{own}",
+                short(center),
+                short(width)
+            )
+        }
+        Remedy::Range => format!(
+            "choose what is black and white, where that is offered: --range {least}..{greatest} takes all; better \
+             give the values that the detector or the scale ends at"
+        ),
+        Remedy::None => "stretch its values to what its bits can hold first".into(),
+    }
+}
+
+/// The range that floats are likely to be in.
+fn no_levels(least: f64, greatest: f64) -> String {
+    let ends = match (least, greatest) {
+        (0.0.., ..=1.0) => "0..1".into(),
+        (-1.0.., ..=1.0) => "-1..1".into(),
+        (0.0.., 1024.0..=4095.0) => "0..4095".into(),
+        (0.0.., 4096.0..=65535.0) => "0..65535".into(),
+        _ => format!("{}..{}", short(least), short(greatest)),
+    };
+    format!(
+        "say which values are black and white, where that is offered, such as --range {ends} for these; or bring \
+         them to 0 to 255 first; --range 0..255 takes them as they are"
+    )
+}
+
+/// A number with six digits that count.
+fn short(value: f64) -> String {
+    let digits = (5 - value.abs().max(1e-12).log10().floor() as i32).clamp(0, 12) as usize;
+    let text = format!("{value:.digits$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').into(),
+        false => text,
+    }
+}
+
+fn fixed(e: &ImageError) -> Option<&'static str> {
     match e {
         ImageError::Kind { .. } => {
             Some("convert it to 8-bit or 16-bit grayscale or RGB without transparency first")
@@ -63,7 +119,15 @@ pub(super) fn hint(e: &ImageError) -> Option<&'static str> {
         ImageError::NotWritten { .. } => {
             Some("write .png, .tiff, .pgm or .npy: JPEG would add errors of its own")
         }
-        ImageError::NpyType { .. } => Some("convert it with `array.astype(numpy.float32)`"),
+        ImageError::NpyType { .. } => Some(
+            "save `array.astype(numpy.float32)` and give --range LOW..HIGH with the values that are black and white",
+        ),
+        ImageError::RangeOfDicom => Some("give --window CENTER,WIDTH instead"),
+        ImageError::Compression { .. } => {
+            Some("save it without compression, or with LZW, deflate, PackBits or JPEG")
+        }
+        ImageError::Several { .. } => Some("split it into files of one picture first"),
+        ImageError::AboveMost { .. } => Some("write the file again with its true largest value"),
         ImageError::NpyDimensions { .. } => {
             Some("save one image as height x width, without a channel or batch axis")
         }

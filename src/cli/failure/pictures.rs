@@ -30,7 +30,7 @@ impl From<PictureError> for Failure {
                 return Failure::new(Code::Usage, text).help("leave --window away");
             }
             Output(image) => {
-                return Failure::of(Code::Usage, image, hint(image).map(Into::into));
+                return Failure::of(Code::Usage, image, hint(image));
             }
             StandardOutput(_) => return Failure::of(Code::Failed, &e, None),
         };

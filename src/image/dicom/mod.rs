@@ -22,6 +22,7 @@ mod kinds;
 mod origin;
 mod overlays;
 mod pixels;
+mod reach;
 mod run_lengths;
 mod scale;
 mod shape;
@@ -35,12 +36,13 @@ pub use kinds::without_picture;
 pub use origin::Origin;
 pub use scale::Window;
 
-use super::{Depth, GreyImage, ImageError, Raster};
+use super::{Depth, Extent, GreyImage, ImageError, Raster};
 use dataset::{Coding, Element, Tag, damaged, elements};
 use file::File;
 use groups::{FUNCTION, Groups, Meaning, PER_FRAME, SHARED};
 use overlays::Overlays;
 use pixels::Frames;
+use reach::Reach;
 use scale::Scale;
 use shape::Shape;
 use syntax::Syntax;
@@ -85,13 +87,23 @@ const PIXELS: Tag = Tag(0x7fe0, 0x0010);
 /// [`ImageError`]: no DICOM file, a palette, another transfer syntax than those in docs/formats.md,
 /// damaged data, a window that is not there or for colour.
 pub fn decode(bytes: &[u8], window: Option<Window>) -> Result<Raster, ImageError> {
+    decode_judged(bytes, window).map(|(image, _)| image)
+}
+
+/// As [`decode`]; and how far the values reach that are measurements, unless a window chose them.
+pub(super) fn decode_judged(
+    bytes: &[u8],
+    window: Option<Window>,
+) -> Result<(Raster, Option<Extent>), ImageError> {
     let file = File::open(bytes)?;
     let picture = Picture::read(&file)?;
     let scales = Scale::of_frames(&picture, window)?;
     let frames = Frames::of(&picture, bytes.len())?;
     let mut planes = vec![Vec::new(); picture.shape.samples];
+    let mut reach = Reach::default();
     for frame in 0..picture.frames {
         let (samples, scale) = (frames.samples(frame)?, Scale::of_frame(&scales, frame));
+        samples.iter().for_each(|&v| reach.add(&picture, picture.number(v)));
         for (channel, plane) in planes.iter_mut().enumerate() {
             let own = samples.iter().skip(channel).step_by(picture.shape.samples);
             plane.extend(own.map(|&v| scale.level(picture.number(v))));
@@ -99,7 +111,10 @@ pub fn decode(bytes: &[u8], window: Option<Window>) -> Result<Raster, ImageError
     }
     let (rows, columns) = (picture.shape.rows * picture.frames, picture.shape.columns);
     let planes = planes.into_iter().map(|levels| GreyImage::new(rows, columns, levels));
-    Raster::of_equal(planes.collect::<Result<_, _>>()?, Depth::Sixteen)?.in_frames(picture.frames)
+    let image = Raster::of_equal(planes.collect::<Result<_, _>>()?, Depth::Sixteen)?;
+    let windowed = Scale::of_frame(&scales, 0).window.is_some();
+    let extent = if !windowed { reach.extent(&picture) } else { None };
+    Ok((image.in_frames(picture.frames)?, extent))
 }
 
 /// The window of the file itself, by its numbers.

@@ -5,6 +5,7 @@
 
 use super::plausible::plausible_area;
 use super::png;
+use super::pnm;
 use super::tiff;
 use crate::image::jpeg::{self, Process};
 use crate::image::raster::{Depth, Raster};
@@ -38,6 +39,14 @@ pub(in crate::image) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Rast
             if let Some(image) = tiff::floats(bytes)? {
                 return Ok(image);
             }
+            None
+        }
+        ImageFormat::Pnm => {
+            pnm::check(bytes)?;
+            None
+        }
+        ImageFormat::Bmp => {
+            check_bmp_end(bytes)?;
             None
         }
         _ => None,
@@ -123,6 +132,18 @@ fn kind_name(colour: ExtendedColorType) -> String {
         other => return format!("{other:?}"),
     };
     name.into()
+}
+
+/// Refuses bytes behind what the file says is its length, where it says one that can be.
+fn check_bmp_end(bytes: &[u8]) -> Result<(), ImageError> {
+    let number =
+        |at: usize| bytes.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let (Some(said), Some(pixels)) = (number(2), number(10)) else { return Ok(()) };
+    let (said, found) = (said as usize, bytes.len());
+    match said > pixels as usize && said < found {
+        true => Err(ImageError::Trailing { format: ImageFormat::Bmp, bytes: found - said }),
+        false => Ok(()),
+    }
 }
 
 /// Its decoder fills what is missing with grey.

@@ -1,15 +1,16 @@
 //! NumPy's `.npy`: one array of height x width grey levels.
 
-use crate::image::{GreyImage, ImageError, ImageFormat, checked_area};
-use ndarray::{Array2, ArrayView2};
-use ndarray_npy::{ReadNpyExt, ReadableElement, WriteNpyExt};
+use crate::image::{Depth, GreyImage, ImageError, ImageFormat, Range, Raster, checked_area};
+use ndarray::ArrayView2;
+use ndarray_npy::WriteNpyExt;
+use std::cmp::Ordering;
 use std::io::Write;
 
 const FORMAT: ImageFormat = ImageFormat::Npy;
 pub(in crate::image) const SIGNATURE: &[u8] = b"\x93NUMPY";
 
-/// See [`ImageFormat::decode`]. Float32, float64 or uint8, either byte order, C or Fortran order.
-pub(in crate::image) fn decode(bytes: &[u8]) -> Result<GreyImage, ImageError> {
+/// See [`ImageFormat::decode`]. Floats, uint8 and integers of 16 bits, either byte order, C or Fortran order.
+pub(in crate::image) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
     let (header, data) = Header::parse(bytes)?;
     let &[height, width] = &header.shape[..] else {
         return Err(ImageError::NpyDimensions { found: header.shape.len() });
@@ -17,19 +18,25 @@ pub(in crate::image) fn decode(bytes: &[u8]) -> Result<GreyImage, ImageError> {
     let area = checked_area(height, width)?;
     let element = header.element()?;
     // At most MAX_PIXELS times 8: no overflow.
-    match data.len().cmp(&(area * element)) {
-        std::cmp::Ordering::Less => {
-            Err(ImageError::Truncated { format: FORMAT, bytes: bytes.len() })
+    let expected = area * element.bytes;
+    match data.len().cmp(&expected) {
+        Ordering::Less => {
+            return Err(ImageError::Truncated { format: FORMAT, bytes: bytes.len() });
         }
-        std::cmp::Ordering::Greater => {
-            Err(ImageError::Trailing { format: FORMAT, bytes: data.len() - area * element })
+        Ordering::Greater => {
+            let bytes = data.len() - expected;
+            return Err(ImageError::Trailing { format: FORMAT, bytes });
         }
-        std::cmp::Ordering::Equal => match element {
-            4 => elements::<f32>(bytes, height, width),
-            8 => elements::<f64>(bytes, height, width),
-            _ => elements::<u8>(bytes, height, width),
-        },
+        Ordering::Equal => {}
     }
+    let mut pixels = Vec::with_capacity(area);
+    for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
+        let at = if header.by_columns { column * height + row } else { row * width + column };
+        let value = (element.value)(&data[at * element.bytes..][..element.bytes]);
+        pixels.push(element.level(value, (row, column))?);
+    }
+    let image = Raster::grey(GreyImage::new(height, width, pixels)?, element.depth);
+    Ok(image.with_range(element.range))
 }
 
 /// Writes float32 in C order.
@@ -45,21 +52,66 @@ pub(in crate::image) fn encode(
     view.write_npy(writer).map_err(ImageError::NpyWrite)
 }
 
-/// The elements as grey levels in row-major order, whatever the order in the file.
-fn elements<T>(bytes: &[u8], height: usize, width: usize) -> Result<GreyImage, ImageError>
-where
-    T: ReadableElement + Copy + Into<f64>,
-{
-    let array = Array2::<T>::read_npy(bytes).map_err(ImageError::NpyRead)?;
-    let mut pixels = Vec::with_capacity(array.len());
-    for ((row, column), &element) in array.indexed_iter() {
-        let value: f64 = element.into();
-        if !(value as f32).is_finite() {
-            return Err(ImageError::NotFinite { row, column, value });
-        }
-        pixels.push(value as f32);
+/// How the elements of a type are read.
+#[derive(Clone, Copy)]
+pub(in crate::image) struct Element {
+    pub(in crate::image) bytes: usize,
+    /// The value of an element's bytes.
+    pub(in crate::image) value: fn(&[u8]) -> f64,
+    pub(in crate::image) depth: Depth,
+    /// Which values are black and white, for those that are no levels.
+    pub(in crate::image) range: Option<Range>,
+}
+
+impl Element {
+    /// The type of a descriptor. Signed integers are floats in all that is written: no file of unsigned ones can
+    /// hold their own values.
+    fn of(descr: &str) -> Option<Element> {
+        use half::f16;
+        let floats = |bytes, value| Element { bytes, value, depth: Depth::Float, range: None };
+        let words = |value, depth, range| Element { bytes: 2, value, depth, range: Some(range) };
+        Some(match descr {
+            "<f2" => floats(2, |b| f16::from_le_bytes([b[0], b[1]]).into()),
+            ">f2" => floats(2, |b| f16::from_be_bytes([b[0], b[1]]).into()),
+            "<f4" => floats(4, |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into()),
+            ">f4" => floats(4, |b| f32::from_be_bytes([b[0], b[1], b[2], b[3]]).into()),
+            "<f8" => floats(8, |b| f64::from_le_bytes(eight(b))),
+            ">f8" => floats(8, |b| f64::from_be_bytes(eight(b))),
+            "|u1" | "<u1" | ">u1" => {
+                Element { bytes: 1, value: |b| b[0].into(), depth: Depth::Eight, range: None }
+            }
+            "<u2" => {
+                words(|b| u16::from_le_bytes([b[0], b[1]]).into(), Depth::Sixteen, Range::UNSIGNED)
+            }
+            ">u2" => {
+                words(|b| u16::from_be_bytes([b[0], b[1]]).into(), Depth::Sixteen, Range::UNSIGNED)
+            }
+            "<i2" => {
+                words(|b| i16::from_le_bytes([b[0], b[1]]).into(), Depth::Float, Range::SIGNED)
+            }
+            ">i2" => {
+                words(|b| i16::from_be_bytes([b[0], b[1]]).into(), Depth::Float, Range::SIGNED)
+            }
+            _ => return None,
+        })
     }
-    GreyImage::new(height, width, pixels)
+
+    /// The level of a value.
+    pub(in crate::image) fn level(
+        &self,
+        value: f64,
+        (row, column): (usize, usize),
+    ) -> Result<f32, ImageError> {
+        let level = self.range.map_or(value as f32, |range| range.level(value));
+        match level.is_finite() {
+            true => Ok(level),
+            false => Err(ImageError::NotFinite { row, column, value }),
+        }
+    }
+}
+
+fn eight(b: &[u8]) -> [u8; 8] {
+    [b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]
 }
 
 /// What the header says, read here first: the array library would allocate whatever it promises,
@@ -74,14 +126,9 @@ pub(crate) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Bytes of an element of a type that is read here.
-    pub(in crate::image) fn element(&self) -> Result<usize, ImageError> {
-        match self.descr {
-            "<f4" | ">f4" => Ok(4),
-            "<f8" | ">f8" => Ok(8),
-            "|u1" => Ok(1),
-            other => Err(ImageError::NpyType { found: other.into() }),
-        }
+    /// How an element of a type that is read here is read.
+    pub(in crate::image) fn element(&self) -> Result<Element, ImageError> {
+        Element::of(self.descr).ok_or_else(|| ImageError::NpyType { found: self.descr.into() })
     }
 
     /// The header and the bytes behind it.
@@ -180,7 +227,11 @@ impl<'a> Scanner<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array, ShapeBuilder};
+    use ndarray::{Array, Array2, ShapeBuilder};
+
+    fn decode(bytes: &[u8]) -> Result<GreyImage, ImageError> {
+        super::decode(bytes)?.into_grey()
+    }
 
     fn saved<A>(array: &A) -> Vec<u8>
     where
@@ -208,6 +259,8 @@ mod tests {
         let bytes = Array::from_shape_fn((3, 5), level);
         let fortran = Array::from_shape_fn((3, 5).f(), level);
         let big_endian: Vec<u8> = (0..15).flat_map(|i| (i as f32).to_be_bytes()).collect();
+        let half = |i: u8| half::f16::from_f32(i.into()).to_le_bytes();
+        let halves: Vec<u8> = (0..15).flat_map(half).collect();
         let files = [
             saved(&bytes),
             saved(&fortran),
@@ -216,11 +269,31 @@ mod tests {
             saved(&bytes.mapv(f64::from)),
             saved(&fortran.mapv(f64::from)),
             file(&header(">f4", "(3, 5)"), &big_endian),
+            file(&header("<f2", "(3, 5)"), &halves),
         ];
         for f in files {
             let image = decode(&f).unwrap();
             assert_eq!((image.height(), image.width()), (3, 5));
             assert_eq!(image.pixels(), expected);
+        }
+    }
+
+    /// All that 16 bits can hold is black to white, and files of floats get the values back.
+    #[test]
+    fn integers_of_16_bits_keep_their_values() {
+        for (descr, values, depth) in [
+            ("<u2", [0i32, 65535, 4095], Depth::Sixteen),
+            ("<i2", [-32768, 32767, -1], Depth::Float),
+        ] {
+            let data: Vec<u8> = values.iter().flat_map(|v| (*v as u16).to_le_bytes()).collect();
+            let image = super::decode(&file(&header(descr, "(1, 3)"), &data)).unwrap();
+            assert_eq!(image.depth(), depth);
+            assert_eq!(image.planes()[0].pixels()[..2], [0.0, 255.0]);
+            let mut bytes = Vec::new();
+            crate::image::write(FORMAT, &image, &mut bytes).unwrap();
+            let back = decode(&bytes).unwrap();
+            let near = |(a, b): (&f32, i32)| (a - b as f32).abs() < 0.01;
+            assert!(back.pixels().iter().zip(values).all(near), "{:?}", back.pixels());
         }
     }
 
@@ -253,7 +326,7 @@ mod tests {
 
     #[test]
     fn unusable_headers_and_values_are_refused() {
-        for descr in ["<i4", "<f2", "<c8", "|b1"] {
+        for descr in ["<i4", "<u4", "<c8", "|b1", "|i1"] {
             let error = decode(&file(&header(descr, "(2, 3)"), &[0; 24])).unwrap_err();
             assert!(error.to_string().contains(descr), "{error}");
         }

@@ -52,7 +52,7 @@ impl Header {
     }
 }
 
-/// Walks the chunks: the file ends exactly with IEND.
+/// Walks the chunks: the file ends exactly with IEND, and holds one frame.
 fn check_extent<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), ImageError> {
     let format = ImageFormat::Png;
     let truncated = || ImageError::Truncated { format, bytes: length as usize };
@@ -69,6 +69,10 @@ fn check_extent<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), ImageEr
         at += chunk;
         if at > length {
             return Err(truncated());
+        }
+        if kind == *b"fdAT" {
+            let what = "an animation (APNG)".into();
+            return Err(ImageError::Several { format, what });
         }
         if kind == *b"IEND" {
             return match length - at {

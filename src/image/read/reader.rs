@@ -6,7 +6,7 @@ use super::rows;
 use super::rows::{Lines, Shape, lines};
 use crate::image::codec::{decode_all, read_all};
 use crate::image::dicom::Window;
-use crate::image::{Depth, ImageError, ImageFormat, Raster};
+use crate::image::{Depth, Extent, ImageError, ImageFormat, Range, Raster};
 use std::io::{Read, Seek};
 
 /// One image, from its first row to its last.
@@ -17,6 +17,10 @@ pub struct RowReader<'r> {
     done: usize,
     /// One row as the file has it, the channels of a pixel together.
     line: Vec<f32>,
+    /// Of an image that is in memory ([`decode_all`]).
+    extent: Option<Extent>,
+    /// The values that become black and white, if others than the file says are chosen.
+    chosen: Option<Range>,
 }
 
 /// Where rows come from.
@@ -51,7 +55,8 @@ impl<'r> RowReader<'r> {
         file.rewind()?;
         let Some(grey) = grey else {
             let bytes = read_all(format, file)?;
-            return Ok(RowReader::whole(decode_all(format, &bytes, window)?));
+            let (image, extent) = decode_all(format, &bytes, window)?;
+            return Ok(RowReader { extent, ..RowReader::whole(image) });
         };
         // It was opened a moment ago.
         let opened = lines(format, file)?;
@@ -61,7 +66,8 @@ impl<'r> RowReader<'r> {
         if grey {
             shape.channels = 1;
         }
-        Ok(RowReader { shape, source: Source::Lines(lines), done: 0, line })
+        let source = Source::Lines(lines);
+        Ok(RowReader { shape, source, done: 0, line, extent: None, chosen: None })
     }
 
     /// The rows of an image that is in memory.
@@ -71,8 +77,25 @@ impl<'r> RowReader<'r> {
             width: image.width(),
             channels: image.planes().len(),
             depth: image.depth(),
+            range: image.range(),
         };
-        RowReader { shape, source: Source::Whole(image), done: 0, line: Vec::new() }
+        let (source, line) = (Source::Whole(image), Vec::new());
+        RowReader { shape, source, done: 0, line, extent: None, chosen: None }
+    }
+
+    /// The same values, of which those of `range` become black and white.
+    pub fn scaled(self, range: Range) -> Self {
+        RowReader { chosen: Some(range), ..self }
+    }
+
+    /// Which of the file's values are black and white, where that is no matter of the depth alone.
+    pub fn range(&self) -> Option<Range> {
+        self.chosen.or(self.shape.range)
+    }
+
+    /// How far the values of an image reach that is not read by rows, unless a window chose them.
+    pub fn extent(&self) -> Option<Extent> {
+        self.extent
     }
 
     /// Rows and columns.
@@ -108,13 +131,17 @@ impl<'r> RowReader<'r> {
     /// # Errors
     /// As [`RowReader::read`]; [`ImageError::TooLarge`] for more pixels than an image may have.
     pub fn all(self) -> Result<Raster, ImageError> {
-        match self.source {
-            Source::Whole(image) => Ok(image),
+        let image = match self.source {
+            Source::Whole(image) => image,
             Source::Lines(mut lines) => {
                 // As the file has them: of three equal planes one is left afterwards.
                 let channels = self.line.len() / self.shape.width;
-                rows::all(Shape { channels, ..self.shape }, &mut *lines)
+                rows::all(Shape { channels, ..self.shape }, &mut *lines)?
             }
+        };
+        match self.chosen {
+            Some(range) => image.scaled(range),
+            None => Ok(image),
         }
     }
 
@@ -126,6 +153,7 @@ impl<'r> RowReader<'r> {
     pub fn read(&mut self, rows: usize, planes: &mut [Vec<f32>]) -> Result<(), ImageError> {
         let rows = rows.min(self.shape.height - self.done);
         let width = self.shape.width;
+        let before: Vec<usize> = planes.iter().map(Vec::len).collect();
         match &mut self.source {
             Source::Whole(image) => {
                 let part = self.done * width..(self.done + rows) * width;
@@ -138,6 +166,12 @@ impl<'r> RowReader<'r> {
                     lines.next(&mut self.line)?;
                     rows::append(&self.line, width, planes);
                 }
+            }
+        }
+        if let Some(range) = self.chosen {
+            let value = |level: f32| self.shape.depth.value(level, self.shape.range);
+            for (plane, &before) in planes.iter_mut().zip(&before) {
+                plane[before..].iter_mut().for_each(|v| *v = range.level(value(*v)));
             }
         }
         self.done += rows;

@@ -2,14 +2,17 @@
 //! crate `image` does not read.
 
 use super::plausible::{plausible_area, plausible_scan};
+use super::tiff_kind;
 use crate::image::jpeg;
 use crate::image::jpeg::Process;
 use crate::image::{Depth, ImageError, ImageFormat, Raster};
-use ::tiff::ColorType;
 use ::tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use ::tiff::tags::{CompressionMethod, Tag};
+use ::tiff::{ColorType, TiffError};
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
+/// For a decoder's own buffers.
+const SLACK: usize = 16 << 20;
 /// More entries than this no directory has.
 const MAX_ENTRIES: u64 = 4096;
 /// More values than this no entry has that says something of the samples of a pixel.
@@ -27,8 +30,9 @@ pub(in crate::image) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Resu
         Some(false) => return Err(ImageError::Truncated { format, bytes: length as usize }),
         Some(true) => {}
     }
+    tiff_kind::check(file, length)?;
     file.rewind()?;
-    let mut decoder = Decoder::new(file).map_err(|_| damaged())?;
+    let mut decoder = Decoder::new(file).map_err(|e| unread(&e).unwrap_or_else(damaged))?;
     if decoder.more_images() {
         return Err(ImageError::Pages);
     }
@@ -43,39 +47,30 @@ pub(in crate::image) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Resu
 /// any other file.
 pub(in crate::image) fn floats(bytes: &[u8]) -> Result<Option<Raster>, ImageError> {
     let format = ImageFormat::Tiff;
-    let damaged = |_| ImageError::Header { format, reason: "its floats cannot be decoded" };
-    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
-    let mut says = |tag, usual: u16| {
-        let found = decoder.find_tag_unsigned_vec::<u16>(tag).map_err(damaged)?;
-        Ok::<_, ImageError>(found.map(|values| values.iter().all(|v| *v == usual)))
+    let damaged = |e| {
+        let damaged = || ImageError::Header { format, reason: "its floats cannot be decoded" };
+        unread(&e).unwrap_or_else(damaged)
     };
-    if says(Tag::SampleFormat, 3)? != Some(true) {
-        let found = match decoder.colortype() {
-            Ok(ColorType::Gray(bits @ (32 | 64))) => format!("of {bits} bits a sample"),
-            Ok(ColorType::RGB(bits @ (32 | 64))) => format!("colour of {bits} bits a sample"),
-            _ => return Ok(None),
-        };
-        return Err(ImageError::Kind { format, found });
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
+    let formats = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).map_err(damaged)?;
+    if !formats.is_some_and(|formats| formats.iter().all(|format| *format == 3)) {
+        return Ok(None);
     }
-    let upright = says(Tag::Orientation, 1)?.unwrap_or(true);
-    let together = says(Tag::PlanarConfiguration, 1)?.unwrap_or(true);
-    let (channels, photometric) = match decoder.colortype() {
-        Ok(ColorType::Gray(32 | 64)) => (1, 1),
-        Ok(ColorType::RGB(32 | 64)) => (3, 2),
+    // Other layouts were refused before.
+    let channels = match decoder.colortype() {
+        Ok(ColorType::Gray(16 | 32 | 64)) => 1,
+        Ok(ColorType::RGB(16 | 32 | 64)) => 3,
         _ => return Ok(None),
     };
-    let found = decoder.find_tag_unsigned::<u16>(Tag::PhotometricInterpretation);
-    if !upright || !together || found.map_err(damaged)? != Some(photometric) {
-        let found = "of floats that are turned, inverted or plane by plane".into();
-        return Err(ImageError::Kind { format, found });
-    }
     let (width, height) = decoder.dimensions().map_err(damaged)?;
     let size = (height as usize, width as usize);
     let samples = channels * plausible_area(format, bytes, size.0, size.1)?;
     let mut limits = Limits::default();
     limits.decoding_buffer_size = samples.saturating_mul(8);
-    limits.intermediate_buffer_size = samples.saturating_mul(8);
+    // A tile may be larger than the image.
+    limits.intermediate_buffer_size = samples.saturating_mul(8) + SLACK;
     let levels = match decoder.with_limits(limits).read_image().map_err(damaged)? {
+        DecodingResult::F16(levels) => levels.into_iter().map(f32::from).collect(),
         DecodingResult::F32(levels) => levels,
         DecodingResult::F64(levels) => levels.into_iter().map(|v| v as f32).collect(),
         _ => return Ok(None),
@@ -83,6 +78,13 @@ pub(in crate::image) fn floats(bytes: &[u8]) -> Result<Option<Raster>, ImageErro
     let levels =
         levels.get(..samples).ok_or(ImageError::Truncated { format, bytes: bytes.len() })?;
     Raster::from_samples(size, channels, Depth::Float, |i| levels[i]).map(Some)
+}
+
+/// What a decoder does not read; nothing for another error.
+pub(in crate::image) fn unread(error: &TiffError) -> Option<ImageError> {
+    let TiffError::UnsupportedError(e) = error else { return None };
+    let found = format!("of a kind that is not read here ({e})");
+    Some(ImageError::Kind { format: ImageFormat::Tiff, found })
 }
 
 /// Looks at the JPEG stream of every strip or tile, one in memory at a time.
@@ -152,7 +154,9 @@ fn values_fit<F: Read + Seek>(file: &mut F, length: u64) -> std::io::Result<Opti
 }
 
 /// Where the first directory is, the bytes of an offset (8 in BigTIFF) and the order of bytes.
-fn directory<F: Read + Seek>(file: &mut F) -> std::io::Result<Option<(u64, usize, bool)>> {
+pub(super) fn directory<F: Read + Seek>(
+    file: &mut F,
+) -> std::io::Result<Option<(u64, usize, bool)>> {
     let Some(begin) = bytes_at(file, 0, 8)? else { return Ok(None) };
     let big_endian = begin.starts_with(b"MM");
     if number(&begin[2..4], big_endian) != 43 {
@@ -163,7 +167,7 @@ fn directory<F: Read + Seek>(file: &mut F) -> std::io::Result<Option<(u64, usize
 }
 
 /// Bytes of the file; nothing if it ends before.
-fn bytes_at<F: Read + Seek>(
+pub(super) fn bytes_at<F: Read + Seek>(
     file: &mut F,
     start: u64,
     count: usize,
@@ -177,7 +181,7 @@ fn bytes_at<F: Read + Seek>(
     Ok((bytes.len() == count).then_some(bytes))
 }
 
-fn number(bytes: &[u8], big_endian: bool) -> u64 {
+pub(super) fn number(bytes: &[u8], big_endian: bool) -> u64 {
     let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
     match big_endian {
         true => bytes.iter().fold(0, add),

@@ -1,6 +1,6 @@
 //! Denoised tiles joined into one image while it is written: one row of tiles in memory.
 
-use crate::image::{Depth, GreyImage, ImageError, ImageFormat, StripWriter, Tiling};
+use crate::image::{Depth, GreyImage, ImageError, ImageFormat, Range, StripWriter, Tiling};
 use crate::network::MAX_PIXELS;
 use std::io::Write;
 
@@ -32,6 +32,11 @@ impl<W: Write + 'static> Joiner<W> {
         let pixels = pixels.ok_or(ImageError::BandTooLarge { rows, width })?;
         let out = StripWriter::new(format, tiling.size(), channels, depth, out)?;
         Ok(Joiner { tiling, out, band: vec![vec![0.0; pixels]; channels], row: 0 })
+    }
+
+    /// The same file of levels that stand for other values ([`crate::image::Raster::range`]).
+    pub fn with_range(self, range: Option<Range>) -> Self {
+        Joiner { out: self.out.with_range(range), ..self }
     }
 
     /// Puts a channel of the core in `column` of the present row of cores, which lies in `tile` from

@@ -10,7 +10,7 @@ use ::image::codecs::{
 use ::image::{ExtendedColorType, ImageEncoder};
 use std::io::{Cursor, Write};
 
-/// Writes the image with its own depth, 8 bits for floats, rounded and clipped.
+/// Writes the image with its own depth, rounded and clipped; floats as they are in TIFF, and as 8 bits else.
 pub(in crate::image) fn encode(
     format: ImageFormat,
     image: &Raster,
@@ -19,6 +19,9 @@ pub(in crate::image) fn encode(
     let (height, width) = (image.height(), image.width());
     let cut = |n: usize| u32::try_from(n).map_err(|_| ImageError::TooLarge { height, width });
     let sides = (cut(width)?, cut(height)?);
+    if (format, image.depth()) == (ImageFormat::Tiff, Depth::Float) {
+        return encode_floats(image, sides, writer);
+    }
     let sixteen = image.depth() == Depth::Sixteen;
     let colour = match (image.is_colour(), sixteen) {
         (false, false) => ExtendedColorType::L8,
@@ -32,6 +35,27 @@ pub(in crate::image) fn encode(
         false => image.samples(1.0).map(|v| v as u8).collect(),
     };
     encode_samples(format, &samples, sides, colour, writer)
+}
+
+/// TIFF of float32.
+fn encode_floats(
+    image: &Raster,
+    (width, height): (u32, u32),
+    writer: &mut impl Write,
+) -> Result<(), ImageError> {
+    use ::tiff::encoder::{TiffEncoder, colortype};
+    let pixels = 0..image.height() * image.width();
+    let planes = image.planes();
+    let samples: Vec<f32> =
+        pixels.flat_map(|i| planes.iter().map(move |plane| plane.pixels()[i])).collect();
+    // This encoder seeks.
+    let mut bytes = Cursor::new(Vec::new());
+    let written = TiffEncoder::new(&mut bytes).and_then(|mut encoder| match planes.len() {
+        1 => encoder.write_image::<colortype::Gray32Float>(width, height, &samples),
+        _ => encoder.write_image::<colortype::RGB32Float>(width, height, &samples),
+    });
+    written.map_err(|e| ImageError::Io(std::io::Error::other(e)))?;
+    Ok(writer.write_all(bytes.get_ref())?)
 }
 
 /// Writes samples that are ready.

@@ -152,7 +152,8 @@ fn start(gateway: &Gateway, request: &ShareImages<'_>) -> blake3::Hasher {
     let window = request.window.map_or(String::new(), |window: Window| format!("{window:?}"));
     // How much may be clamped decides whether shares are made, not what they are.
     let cut = format!("{:?} {}", request.tile, request.colour);
-    for text in [noise, about, window, cut] {
+    let range = request.range.map_or(String::new(), |range| range.to_string());
+    for text in [noise, about, window, range, cut] {
         part(&mut hasher, text.as_bytes());
     }
     hasher

@@ -1,7 +1,7 @@
 //! One grey plane on its way to its shares.
 
 use crate::artefact::{Channel, SharedScan, Tile};
-use crate::image::{Depth, GreyImage, ImageFormat};
+use crate::image::{Depth, GreyImage, ImageFormat, Range};
 use crate::model::Encoded;
 use crate::roles::images::{CHANNELS, ImageLevels};
 use std::path::Path;
@@ -25,6 +25,8 @@ pub(super) struct Source<'a> {
 pub(super) struct Plane<'a> {
     pub(super) of: Source<'a>,
     pub(super) depth: Depth,
+    /// Which of the file's values are black and white, where that is no matter of the depth alone.
+    pub(super) range: Option<Range>,
     pub(super) grey: &'a GreyImage,
     pub(super) channel: Option<Channel>,
     pub(super) tile: Option<Tile>,

@@ -5,7 +5,7 @@ use crate::files::Place;
 use crate::files::output::Overwrite;
 use crate::ids::ImageId;
 use crate::image::dicom::Window;
-use crate::image::{GreyImage, ImageFormat, Raster, Rect};
+use crate::image::{GreyImage, ImageFormat, Range, Raster, Rect};
 use crate::model::Clamping;
 use crate::roles::images::Levels;
 use crate::roles::shard::Shard;
@@ -56,6 +56,8 @@ pub struct ShareImages<'a> {
     pub out: Place,
     /// How values of DICOM images become grey levels; all that its bits can hold if none.
     pub window: Option<Window>,
+    /// Which values of other formats are black and white; those that noise cannot be told of are refused if none.
+    pub range: Option<Range>,
     /// The images' noise.
     pub levels: Levels,
     /// Whether colour images are shared, channel by channel; they are refused otherwise.
@@ -85,6 +87,7 @@ impl<'a> ShareImages<'a> {
             public,
             out: out.into(),
             window: None,
+            range: None,
             levels: Levels::default(),
             colour: false,
             tile: None,

@@ -12,7 +12,7 @@ use crate::image::dicom::Origin;
 use crate::image::{ImageFormat, Raster, Sketch};
 use crate::model::{Encoded, Fit, PublicModel, encode_image};
 use crate::roles::error::RoleError;
-use crate::roles::images::{ImageLevels, read_scan};
+use crate::roles::images::{Chosen, ImageLevels, read_noisy};
 use crate::roles::observer::{Event, Observer};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -68,14 +68,14 @@ impl<'a> Sharing<'a> {
         if image.frames() > 1 {
             return self.frames(of, &image, observer);
         }
-        let depth = image.depth();
+        let (depth, range) = (image.depth(), image.range());
         let group = self.group(of.file, image.is_colour(), false)?;
         // All channels are judged before the first is written.
         let mut planes = Vec::new();
         for (index, grey) in image.planes().iter().enumerate() {
             let index = index as u8;
             let channel = image.is_colour().then_some(Channel { group, index });
-            let plane = Plane { of, depth, grey, channel, tile: None };
+            let plane = Plane { of, depth, range, grey, channel, tile: None };
             let ready = self.encode(&plane, observer)?;
             self.judge(of.file, ready.encoded.fit, &ready.levels)?;
             planes.push((plane, ready));
@@ -89,12 +89,26 @@ impl<'a> Sharing<'a> {
 
     fn read<'i>(&self, item: &Item<'i>) -> Result<Read<'i>, RoleError> {
         match item.image {
-            Some((image, format)) => Ok((Cow::Borrowed(image), format, None)),
+            Some((image, format)) => match self.request.range {
+                None => Ok((Cow::Borrowed(image), format, None)),
+                Some(range) => {
+                    let scaled = image.clone().scaled(range);
+                    let scaled = scaled.map_err(|e| RoleError::from(e).about(&item.path))?;
+                    Ok((Cow::Owned(scaled), format, None))
+                }
+            },
             None => {
-                let (image, format, origin) = read_scan(&item.path, self.request.window)?;
+                let (chosen, noise) = self.chosen();
+                let (image, format, origin) = read_noisy(&item.path, chosen, noise)?;
                 Ok((Cow::Owned(image), format, origin))
             }
         }
+    }
+
+    /// What becomes black and white in a file, and the noise that is told of it.
+    pub(super) fn chosen(&self) -> (Chosen, Option<f64>) {
+        let ShareImages { window, range, levels, public, .. } = *self.request;
+        (Chosen { window, range }, levels.told(public.model.trained()))
     }
 
     /// What the receiver is told of a DICOM object.
@@ -141,7 +155,7 @@ impl<'a> Sharing<'a> {
         ready: &Ready,
         observer: &mut dyn Observer,
     ) -> Result<(), RoleError> {
-        let Plane { of, depth, grey, channel, tile } = *plane;
+        let Plane { of, depth, range, grey, channel, tile } = *plane;
         let Ready { levels, encoded: Encoded { pixels: encoded, fit, .. } } = ready;
         let size = (grey.height(), grey.width());
         let public = self.request.public;
@@ -154,7 +168,7 @@ impl<'a> Sharing<'a> {
         let (name, headers) = (of.name.to_owned(), Vec::new());
         let sketch = sketch(model, ready, size)?;
         let (format, scan) = (of.format, of.scan.cloned());
-        let note = Note { name, format, depth, channel, tile, sketch, scan, headers };
+        let note = Note { name, format, depth, range, channel, tile, sketch, scan, headers };
         let shared = SharedImage {
             id,
             encoded,

@@ -8,7 +8,7 @@ use crate::files::output::half_done::HalfDone;
 use crate::image::{Cut, Cutter, GreyImage, ImageError, Raster, RowReader, Tiling};
 use crate::model::Fit;
 use crate::roles::error::RoleError;
-use crate::roles::images::{ImageLevels, open_rows};
+use crate::roles::images::{ImageLevels, open_noisy_rows};
 use crate::roles::observer::{Event, Observer, Phase};
 use std::borrow::Cow;
 use std::time::Instant;
@@ -28,8 +28,18 @@ impl Sharing<'_> {
     ) -> Result<Option<Read<'i>>, RoleError> {
         let about = |e: ImageError| RoleError::from(e).about(&item.path);
         let (rows, format, origin) = match item.image {
-            Some((image, format)) => (RowReader::whole(image.clone()), format, None),
-            None => open_rows(&item.path, self.request.window)?,
+            Some((image, format)) => {
+                let rows = RowReader::whole(image.clone());
+                let rows = match self.request.range {
+                    Some(range) => rows.scaled(range),
+                    None => rows,
+                };
+                (rows, format, None)
+            }
+            None => {
+                let (chosen, noise) = self.chosen();
+                open_noisy_rows(&item.path, chosen, noise)?
+            }
         };
         let network = &self.request.public.model.network;
         let (frames, (height, width)) = (rows.frames(), rows.size());
@@ -91,7 +101,7 @@ impl Sharing<'_> {
         let tiling = Tiling::new(size, (size.0 / frames, size.1)).map_err(about)?;
         let group = self.group(of.file, image.is_colour(), true)?;
         let colour = image.is_colour().then_some(group);
-        let depth = image.depth();
+        let (depth, range) = (image.depth(), image.range());
         // Of all frames, as of all tiles.
         let mut fits = vec![(Fit::of(size.0 * size.1), None); image.planes().len()];
         observer.event(Event::Phase(Phase::ShareFrames));
@@ -100,7 +110,7 @@ impl Sharing<'_> {
             let planes = image.frame(frame).map_err(about)?;
             for (index, (grey, fitted)) in planes.iter().zip(&mut fits).enumerate() {
                 let channel = colour.map(|group| Channel { group, index: index as u8 });
-                self.part(&Plane { of, depth, grey, channel, tile }, fitted, observer)?;
+                self.part(&Plane { of, depth, range, grey, channel, tile }, fitted, observer)?;
             }
             observer.progress((frame + 1) as f64 / frames as f64);
         }
@@ -117,7 +127,7 @@ impl Sharing<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), RoleError> {
         let about = |e: ImageError| RoleError::from(e).about(of.file);
-        let (depth, channels) = (rows.depth(), rows.channels());
+        let (depth, range, channels) = (rows.depth(), rows.range(), rows.channels());
         let group = self.group(of.file, channels > 1, true)?;
         let colour = (channels > 1).then_some(group);
         let mut cutter = Cutter::new(rows, cut).map_err(about)?;
@@ -137,7 +147,7 @@ impl Sharing<'_> {
                 for (index, fitted) in fits.iter_mut().enumerate() {
                     let grey: &GreyImage = &cutter.tile(column, index).map_err(about)?;
                     let channel = colour.map(|group| Channel { group, index: index as u8 });
-                    self.part(&Plane { of, depth, grey, channel, tile }, fitted, observer)?;
+                    self.part(&Plane { of, depth, range, grey, channel, tile }, fitted, observer)?;
                 }
             }
             observer.progress((row + 1) as f64 / tiling.counts().0 as f64);

@@ -66,6 +66,17 @@ impl Levels {
         }
     }
 
+    /// The noise that is told of an image in grey levels, for [`super::read_noisy`]; nothing if it is to be
+    /// estimated. Poisson noise is told of any levels.
+    pub fn told(&self, model: Trained) -> Option<f64> {
+        match self.noise {
+            Noise::OfModel => Some(model.sigma),
+            Noise::Sigma(sigma) => Some(sigma),
+            Noise::Estimated => None,
+            Noise::Poisson(_) => Some(0.0),
+        }
+    }
+
     /// The levels of one plane for a model.
     ///
     /// # Errors

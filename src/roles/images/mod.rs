@@ -20,7 +20,7 @@ pub use levels::{ImageLevels, Levels, Noise};
 pub use listing::{Listed, Listing, images, is_folder, is_stream, shares};
 pub use names::{CHANNELS, base_name, ensure_distinct, restored_name};
 pub use read::{
-    MAX_WHOLE_BYTES, Scan, open_rows, read_image_bytes, read_origin, read_picture, read_reference,
-    read_scan,
+    Chosen, MAX_WHOLE_BYTES, Scan, open_noisy_rows, open_rows, read_image_bytes, read_noisy,
+    read_origin, read_picture, read_reference,
 };
 pub use target::{Target, output_format, write_raster};

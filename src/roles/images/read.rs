@@ -3,8 +3,10 @@
 use super::error::PictureError;
 use super::listing::is_stream;
 use crate::files::FormatError;
-use crate::image::dicom::{self, Origin, Window};
-use crate::image::{ImageError, ImageFormat, Raster, RowReader};
+use crate::image::dicom::{Origin, Window};
+use crate::image::{
+    Depth, Extent, ImageError, ImageFormat, Range, Raster, RowReader, decode_all, judge_by_rows,
+};
 use crate::roles::error::RoleError;
 use std::fs::File;
 use std::io::{Cursor, Read, Seek};
@@ -12,6 +14,16 @@ use std::path::Path;
 
 /// The most bytes of a file that is read as a whole.
 pub const MAX_WHOLE_BYTES: u64 = 4 << 30;
+
+/// What a user chose to become black and white: values of DICOM by a window, those of all other formats by a
+/// range.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Chosen {
+    /// The window.
+    pub window: Option<Window>,
+    /// The range.
+    pub range: Option<Range>,
+}
 
 /// The bytes of an image's file, or of standard input.
 ///
@@ -37,15 +49,7 @@ pub fn read_picture(
     path: &Path,
     window: Option<Window>,
 ) -> Result<(Raster, ImageFormat), RoleError> {
-    read_any(path, window, false).map(|(image, format, _)| (image, format))
-}
-
-/// As [`read_picture`], and which object a DICOM file is.
-///
-/// # Errors
-/// As [`read_picture`].
-pub fn read_scan(path: &Path, window: Option<Window>) -> Result<Scan, RoleError> {
-    read_any(path, window, false)
+    read_any(path, window, false).map(|Found { image, format, .. }| (image, format))
 }
 
 /// A picture, its format, and which object its file is if that is DICOM.
@@ -60,40 +64,87 @@ pub fn read_origin(path: &Path) -> Result<Origin, RoleError> {
     origin.map_err(|e| RoleError::from(e).about(path))
 }
 
-/// Reads an image to compare with: the window is for DICOM, other formats are as they are.
+/// Reads an image of which noise of `noise` grey levels is told, `None` if it is to be estimated: as
+/// [`read_picture`], but values that are no such levels are refused ([`Extent::judge`]) unless they were chosen.
+///
+/// # Errors
+/// As [`read_picture`]; [`ImageError::Sliver`], [`ImageError::NoLevels`], [`ImageError::RangeOfDicom`].
+pub fn read_noisy(path: &Path, chosen: Chosen, noise: Option<f64>) -> Result<Scan, RoleError> {
+    noisy(path, read_any(path, chosen.window, false)?, chosen, noise)
+}
+
+/// The same of a file that was read.
+fn noisy(path: &Path, found: Found, chosen: Chosen, noise: Option<f64>) -> Result<Scan, RoleError> {
+    let Found { image, format, extent, bytes } = found;
+    let about = |e: ImageError| RoleError::from(e).about(path);
+    let image = match (chosen.range, extent) {
+        (Some(_), _) if format == ImageFormat::Dicom => Err(ImageError::RangeOfDicom),
+        (Some(range), _) => image.scaled(range),
+        (None, Some(extent)) => extent.judge(noise).map(|()| image),
+        (None, None) => Ok(image),
+    };
+    let image = image.map_err(about)?;
+    let origin = match format {
+        ImageFormat::Dicom => Some(Origin::of(&bytes).map_err(about)?),
+        _ => None,
+    };
+    Ok((image, format, origin))
+}
+
+/// Reads an image to compare with one whose values of `range` are black and white: the window is for DICOM, the
+/// range for other formats but those of 8 bits, which are as they are.
 ///
 /// # Errors
 /// As [`read_picture`].
-pub fn read_reference(path: &Path, window: Option<Window>) -> Result<Raster, RoleError> {
-    read_any(path, window, true).map(|(image, ..)| image)
+pub fn read_reference(
+    path: &Path,
+    window: Option<Window>,
+    range: Option<Range>,
+) -> Result<Raster, RoleError> {
+    let Found { image, format, .. } = read_any(path, window, true)?;
+    match range {
+        Some(range) if format != ImageFormat::Dicom && image.depth() != Depth::Eight => {
+            image.scaled(range).map_err(|e| RoleError::from(e).about(path))
+        }
+        _ => Ok(image),
+    }
 }
 
-fn read_any(path: &Path, window: Option<Window>, lenient: bool) -> Result<Scan, RoleError> {
+/// An image as its file has it.
+struct Found {
+    image: Raster,
+    format: ImageFormat,
+    /// How far its values reach, where that is to be judged.
+    extent: Option<Extent>,
+    /// The file.
+    bytes: Vec<u8>,
+}
+
+fn read_any(path: &Path, window: Option<Window>, lenient: bool) -> Result<Found, RoleError> {
     let bytes = read_image_bytes(path)?;
     let format = format_of(&bytes, path)?;
     if !lenient {
         check_window(format, window, path)?;
     }
-    let about = |e| RoleError::from(e).about(path);
-    match format {
-        ImageFormat::Dicom => {
-            let (image, origin) = scan(&bytes, window).map_err(about)?;
-            Ok((image, format, Some(origin)))
-        }
-        _ => Ok((format.decode(&bytes).map_err(about)?, format, None)),
-    }
+    decoded(path, bytes, format, window)
 }
 
-/// The picture of a DICOM file, and which object it is.
-fn scan(bytes: &[u8], window: Option<Window>) -> Result<(Raster, Origin), ImageError> {
-    Ok((dicom::decode(bytes, window)?, Origin::of(bytes)?))
+fn decoded(
+    path: &Path,
+    bytes: Vec<u8>,
+    format: ImageFormat,
+    window: Option<Window>,
+) -> Result<Found, RoleError> {
+    let decoded = decode_all(format, &bytes, window);
+    let (image, extent) = decoded.map_err(|e| RoleError::from(e).about(path))?;
+    Ok(Found { image, format, extent, bytes })
 }
 
 /// What files and bytes in memory have in common.
 trait Seekable: Read + Seek {}
 impl<T: Read + Seek> Seekable for T {}
 
-/// As [`read_scan`], row by row where the format allows it. What is no regular file is read into
+/// As [`read_picture`], row by row where the format allows it. What is no regular file is read into
 /// memory, as it is.
 ///
 /// # Errors
@@ -101,7 +152,49 @@ impl<T: Read + Seek> Seekable for T {}
 pub fn open_rows(
     path: &Path,
     window: Option<Window>,
+) -> Result<(RowReader<'static>, ImageFormat), RoleError> {
+    let (file, format) = open_file(path, window)?;
+    let rows = RowReader::open(format, file, window).map_err(|e| RoleError::from(e).about(path))?;
+    Ok((rows, format))
+}
+
+/// As [`read_noisy`], row by row where the format allows it.
+///
+/// # Errors
+/// As [`read_noisy`].
+pub fn open_noisy_rows(
+    path: &Path,
+    chosen: Chosen,
+    noise: Option<f64>,
 ) -> Result<(RowReader<'static>, ImageFormat, Option<Origin>), RoleError> {
+    let (mut file, format) = open_file(path, chosen.window)?;
+    if format == ImageFormat::Dicom {
+        let mut bytes = Vec::new();
+        let read = file.take(MAX_WHOLE_BYTES).read_to_end(&mut bytes);
+        read.map_err(|e| FormatError::io(path, "read", e))?;
+        let found = decoded(path, bytes, format, chosen.window)?;
+        let (image, format, origin) = noisy(path, found, chosen, noise)?;
+        return Ok((RowReader::whole(image), format, origin));
+    }
+    let about = |e: ImageError| RoleError::from(e).about(path);
+    if chosen.range.is_none() {
+        judge_by_rows(format, &mut file, noise).map_err(about)?;
+        file.rewind().map_err(|e| FormatError::io(path, "read", e))?;
+    }
+    let rows = RowReader::open(format, file, chosen.window).map_err(about)?;
+    match (chosen.range, rows.extent()) {
+        (Some(range), _) => return Ok((rows.scaled(range), format, None)),
+        (None, Some(extent)) => extent.judge(noise).map_err(about)?,
+        (None, None) => {}
+    }
+    Ok((rows, format, None))
+}
+
+/// Opens a file from its beginning and tells its format.
+fn open_file(
+    path: &Path,
+    window: Option<Window>,
+) -> Result<(Box<dyn Seekable>, ImageFormat), RoleError> {
     let regular = !is_stream(path) && std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
     let mut file: Box<dyn Seekable> = match regular {
         true => Box::new(open(path)?),
@@ -113,15 +206,7 @@ pub fn open_rows(
     file.rewind().map_err(unreadable)?;
     let format = format_of(&begin, path)?;
     check_window(format, window, path)?;
-    let about = |e| RoleError::from(e).about(path);
-    if format == ImageFormat::Dicom {
-        let mut bytes = Vec::new();
-        file.take(MAX_WHOLE_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
-        let (image, origin) = scan(&bytes, window).map_err(about)?;
-        return Ok((RowReader::whole(image), format, Some(origin)));
-    }
-    let rows = RowReader::open(format, file, window).map_err(about)?;
-    Ok((rows, format, None))
+    Ok((file, format))
 }
 
 /// The format of a file that begins like this.

@@ -5,11 +5,12 @@ use super::user::{Own, Visit};
 use crate::files::Place;
 use crate::files::output::{Overwrite, ensure_not_input};
 use crate::image::dicom::Window;
-use crate::image::{GreyImage, ImageFormat, Implausible, Raster};
+use crate::image::{GreyImage, ImageFormat, Implausible, Range, Raster};
 use crate::model::{Clamping, Encoded, PublicModel, Trained, encode_image};
 use crate::roles::error::RoleError;
 use crate::roles::images::{
-    ImageLevels, Levels, Target, base_name, ensure_distinct, is_folder, read_picture, restored_name,
+    Chosen, ImageLevels, Levels, Target, base_name, ensure_distinct, is_folder, read_noisy,
+    read_picture, restored_name,
 };
 use crate::roles::observer::{Event, Observer};
 use crate::roles::plausible::{Implausibility, Plausibility};
@@ -28,6 +29,8 @@ pub struct Errand<'a> {
     pub files: Vec<PathBuf>,
     /// The window through which DICOM is read; other formats have none.
     pub window: Option<Window>,
+    /// Which values of other formats are black and white; those that noise cannot be told of are refused if none.
+    pub range: Option<Range>,
     /// Whether images in colour are taken too, channel by channel.
     pub colour: bool,
     /// Their noise.
@@ -152,7 +155,8 @@ impl<'a> Errand<'a> {
         model: &PublicModel,
         observer: &mut dyn Observer,
     ) -> Result<Plain, RoleError> {
-        let (image, _) = read_picture(file, self.window)?;
+        let chosen = Chosen { window: self.window, range: self.range };
+        let (image, ..) = read_noisy(file, chosen, self.levels.told(model.trained()))?;
         if image.is_colour() && !self.colour {
             return Err(RoleError::from(UserError::Colour).about(file));
         }

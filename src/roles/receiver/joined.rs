@@ -67,7 +67,9 @@ impl Work<'_> {
         let mut whole: Option<Vec<Vec<f32>>> =
             reference.map(|_| vec![Vec::with_capacity(height * width); channels]);
         let (format, file) = (output_format(out.name())?, target.create()?);
-        let mut joiner = Joiner::new(format, tiling, channels, job.depth, file).map_err(failed)?;
+        let mut joiner = Joiner::new(format, tiling, channels, job.depth, file)
+            .map_err(failed)?
+            .with_range(job.range);
         let mut of = Provenance::new(Some(tiling.count()));
         let mut writing = 0.0;
         observer.event(Event::Phase(Phase::JoinTiles));
@@ -150,5 +152,6 @@ fn raster(
     job: &Job,
 ) -> Result<Raster, ImageError> {
     let planes = planes.into_iter().map(|plane| GreyImage::new(height, width, plane));
-    Raster::of_planes(planes.collect::<Result<_, _>>()?, job.depth)
+    let image = Raster::of_planes(planes.collect::<Result<_, _>>()?, job.depth)?;
+    Ok(image.with_range(job.range))
 }

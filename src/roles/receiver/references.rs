@@ -21,7 +21,7 @@ pub(super) struct Reference<'a> {
 impl Reference<'_> {
     /// How good an image is beside it.
     pub(super) fn judge(self, image: &Raster) -> Result<Quality, RoleError> {
-        let reference = read_reference(self.path, self.window)?;
+        let reference = read_reference(self.path, self.window, image.range())?;
         // Of many images it must be said which one does not compare.
         quality(&reference, image).map_err(|e| RoleError::from(e).about(self.path))
     }

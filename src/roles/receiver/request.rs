@@ -31,7 +31,7 @@ pub struct Reconstruct {
     /// shared. Without a note, what it was then.
     pub window: Option<Window>,
     /// How finely a file stores the levels of an image without a note; floats become 8 bits where a format
-    /// has none.
+    /// has none. `.npy` has floats in any case.
     pub depth: Depth,
     /// A clean image to compare with, or a folder of them with the results' names.
     pub reference: Option<PathBuf>,
@@ -49,7 +49,7 @@ impl Reconstruct {
             out: out.into(),
             like: None,
             window: None,
-            depth: Depth::Float,
+            depth: Depth::Eight,
             reference: None,
             implausibility: Implausibility::default(),
             overwrite: Overwrite::Never,

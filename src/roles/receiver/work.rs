@@ -106,7 +106,7 @@ impl Work<'_> {
         of: Provenance,
     ) -> Result<Reconstructed, RoleError> {
         let planes = results.iter().map(grey).collect::<Result<Vec<_>, _>>()?;
-        let image = Raster::of_planes(planes, job.depth)?;
+        let image = Raster::of_planes(planes, job.depth)?.with_range(job.range);
         self.finish(job, &image, out, reference, of)
     }
 

@@ -4,7 +4,7 @@ use super::{TrainingError, Validation};
 use crate::files::FormatError;
 use crate::image::{GreyImage, add_gaussian};
 use crate::roles::RoleError;
-use crate::roles::images::read_picture;
+use crate::roles::images::{Chosen, read_noisy};
 use crate::train::{Corpus, Noise, Recipe};
 use std::path::{Path, PathBuf};
 
@@ -74,6 +74,6 @@ fn names(folder: &Path) -> Result<Vec<PathBuf>, RoleError> {
 }
 
 fn grey(path: &Path) -> Result<GreyImage, RoleError> {
-    let (image, _) = read_picture(path, None)?;
+    let (image, ..) = read_noisy(path, Chosen::default(), Some(0.0))?;
     image.into_grey().map_err(|e| RoleError::from(e).about(path))
 }

@@ -9,3 +9,4 @@ mod range;
 mod sizes;
 mod studies;
 mod tiles;
+mod values;

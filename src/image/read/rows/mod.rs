@@ -9,8 +9,9 @@ mod png;
 mod pnm;
 mod tiff;
 
+use crate::image::extent::Found;
 use crate::image::scan::tiling::check_scan;
-use crate::image::{Depth, GreyImage, ImageError, ImageFormat, Raster, checked_area};
+use crate::image::{Depth, GreyImage, ImageError, ImageFormat, Range, Raster, checked_area};
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// What the header of a file says.
@@ -21,6 +22,8 @@ pub(super) struct Shape {
     /// 1 or 3.
     pub(super) channels: usize,
     pub(super) depth: Depth,
+    /// Which of the file's values are black and white, where that is no matter of the depth alone.
+    pub(super) range: Option<Range>,
 }
 
 /// A decoder that gives one row after the other.
@@ -47,7 +50,7 @@ pub(in crate::image) fn whole(
 
 /// All rows, none of which was read yet, as an image.
 pub(super) fn all(shape: Shape, lines: &mut dyn Lines) -> Result<Raster, ImageError> {
-    let Shape { height, width, channels, depth } = shape;
+    let Shape { height, width, channels, depth, range } = shape;
     let pixels = checked_area(height, width)?;
     let mut planes: Vec<Vec<f32>> = (0..channels).map(|_| Vec::with_capacity(pixels)).collect();
     let mut line = vec![0.0; width * channels];
@@ -56,7 +59,7 @@ pub(super) fn all(shape: Shape, lines: &mut dyn Lines) -> Result<Raster, ImageEr
         append(&line, width, &mut planes);
     }
     let planes = planes.into_iter().map(|plane| GreyImage::new(height, width, plane));
-    Raster::of_equal(planes.collect::<Result<_, _>>()?, depth)
+    Ok(Raster::of_equal(planes.collect::<Result<_, _>>()?, depth)?.with_range(range))
 }
 
 /// Appends a row to the planes: the first ones of the file's, if there are fewer.
@@ -85,6 +88,29 @@ pub(super) fn lines<'r, F: Read + Seek + 'r>(
         check_scan((shape.height, shape.width))?;
     }
     Ok(opened)
+}
+
+/// Judges the values of a file that is read by rows ([`super::super::Extent::judge`]), of which it reads no more than
+/// that takes (all of floats); others are judged when they are in memory.
+pub(crate) fn judge<F: Read + Seek>(
+    format: ImageFormat,
+    file: F,
+    noise: Option<f64>,
+) -> Result<(), ImageError> {
+    let Some((shape, mut lines)) = lines(format, file)? else { return Ok(()) };
+    if shape.depth == Depth::Eight {
+        return Ok(());
+    }
+    let mut line = vec![0.0; shape.width * shape.channels];
+    let mut found = Found::default();
+    for _ in 0..shape.height {
+        lines.next(&mut line)?;
+        found.add(&line);
+        if found.extent(shape.depth, shape.range).is_some_and(|extent| extent.is_enough()) {
+            return Ok(());
+        }
+    }
+    found.extent(shape.depth, shape.range).map_or(Ok(()), |extent| extent.judge(noise))
 }
 
 /// Levels of 8-bit samples.

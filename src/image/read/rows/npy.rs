@@ -1,9 +1,9 @@
 //! `.npy` by rows, if rows follow one another in it.
 
-use super::super::npy::{Header, SIGNATURE, unusable};
+use super::super::npy::{Element, Header, SIGNATURE, unusable};
 use super::{Lines, Opened, Shape};
 use crate::image::scan::tiling::check_scan;
-use crate::image::{Depth, ImageError, ImageFormat};
+use crate::image::{ImageError, ImageFormat};
 use std::cmp::Ordering;
 use std::io::{BufReader, Read, Seek};
 
@@ -13,9 +13,7 @@ const MAX_HEADER: u64 = 1 << 20;
 
 struct Npy<F> {
     file: BufReader<F>,
-    /// An element of the file's bytes.
-    element: fn(&[u8]) -> f64,
-    bytes: usize,
+    element: Element,
     row: Vec<u8>,
     done: usize,
 }
@@ -31,17 +29,11 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
         return Err(ImageError::NpyDimensions { found: header.shape.len() });
     };
     check_scan((height, width))?;
-    let bytes = header.element()?;
+    let element = header.element()?;
+    let bytes = element.bytes;
     if header.by_columns {
         return Ok(None);
     }
-    let element: fn(&[u8]) -> f64 = match header.descr {
-        "<f4" => |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).into(),
-        ">f4" => |b| f32::from_be_bytes([b[0], b[1], b[2], b[3]]).into(),
-        "<f8" => |b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
-        ">f8" => |b| f64::from_be_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
-        _ => |b| f64::from(b[0]),
-    };
     let (found, expected) = (length - begin.len() as u64, (height * width * bytes) as u64);
     match found.cmp(&expected) {
         Ordering::Less => {
@@ -53,9 +45,10 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
         }
         Ordering::Equal => {}
     }
-    let shape = Shape { height, width, channels: 1, depth: Depth::Float };
+    let Element { depth, range, .. } = element;
+    let shape = Shape { height, width, channels: 1, depth, range };
     let row = vec![0; width * bytes];
-    Ok(Some((shape, Box::new(Npy { file, element, bytes, row, done: 0 }))))
+    Ok(Some((shape, Box::new(Npy { file, element, row, done: 0 }))))
 }
 
 /// The bytes of the header.
@@ -82,13 +75,10 @@ fn beginning(file: &mut impl Read) -> Result<Vec<u8>, ImageError> {
 impl<F: Read> Lines for Npy<F> {
     fn next(&mut self, line: &mut [f32]) -> Result<(), ImageError> {
         self.file.read_exact(&mut self.row)?;
-        let elements = self.row.chunks_exact(self.bytes);
+        let elements = self.row.chunks_exact(self.element.bytes);
         for (column, (level, bytes)) in line.iter_mut().zip(elements).enumerate() {
-            let value = (self.element)(bytes);
-            *level = value as f32;
-            if !level.is_finite() {
-                return Err(ImageError::NotFinite { row: self.done, column, value });
-            }
+            let value = (self.element.value)(bytes);
+            *level = self.element.level(value, (self.done, column))?;
         }
         self.done += 1;
         Ok(())

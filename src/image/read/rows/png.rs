@@ -46,7 +46,7 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
     if turned || info.interlaced || info.animation_control.is_some() {
         return Ok(None);
     }
-    let shape = Shape { height: header.height, width: header.width, channels, depth };
+    let shape = Shape { height: header.height, width: header.width, channels, depth, range: None };
     let row = vec![0; decoder.output_line_size(info.width).unwrap_or(0)];
     Ok(Some((shape, Box::new(Png { decoder, depth, row, left: shape.height }))))
 }

@@ -2,19 +2,26 @@
 
 use super::{Lines, Opened, Shape, big_endian, eight, sixteen};
 use crate::image::read::plausible::plausible_scan;
+use crate::image::read::pnm::excess;
 use crate::image::{Depth, ImageError, ImageFormat};
 use std::io::{BufReader, Read, Seek};
 
 const FORMAT: ImageFormat = ImageFormat::Pnm;
 /// A longer header is read by the decoder of whole images.
 const MAX_HEADER: usize = 1 << 16;
+/// Bytes behind a picture that tell whether another begins there.
+const BEGINNING: u64 = 16;
 
 struct Pnm<F> {
     file: BufReader<F>,
     depth: Depth,
     /// By how much samples are raised whose largest value does not fill their bits.
     factor: Option<f32>,
+    /// The largest value that is allowed.
+    most: u32,
+    channels: usize,
     row: Vec<u8>,
+    done: usize,
 }
 
 pub(super) fn open<'r, F: Read + Seek + 'r>(
@@ -51,17 +58,29 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
     if length - begin < (row * height) as u64 {
         return Err(ImageError::Truncated { format: FORMAT, bytes: length as usize });
     }
-    let shape = Shape { height, width, channels, depth };
-    Ok(Some((shape, Box::new(Pnm { file, depth, factor, row: vec![0; row] }))))
+    let more = length - begin - (row * height) as u64;
+    if more > 0 {
+        file.seek_relative((row * height) as i64)?;
+        let mut rest = Vec::new();
+        file.take(BEGINNING).read_to_end(&mut rest)?;
+        return Err(excess(&rest, more));
+    }
+    let shape = Shape { height, width, channels, depth, range: None };
+    Ok(Some((
+        shape,
+        Box::new(Pnm { file, depth, channels, most, factor, row: vec![0; row], done: 0 }),
+    )))
 }
 
 impl<F: Read> Lines for Pnm<F> {
     fn next(&mut self, line: &mut [f32]) -> Result<(), ImageError> {
         self.file.read_exact(&mut self.row)?;
+        self.done += 1;
         let Some(factor) = self.factor else {
             big_endian(&self.row, self.depth, line);
             return Ok(());
         };
+        self.check()?;
         // To whole samples, as the decoder of whole images raises them. Casts saturate.
         match self.depth {
             Depth::Sixteen => {
@@ -74,6 +93,25 @@ impl<F: Read> Lines for Pnm<F> {
             }
         }
         Ok(())
+    }
+}
+
+impl<F> Pnm<F> {
+    /// Refuses samples above what the file says is the largest.
+    fn check(&self) -> Result<(), ImageError> {
+        let above = |&(_, value): &(usize, u32)| value > self.most;
+        let pairs = self.row.chunks_exact(2).map(|b| u16::from_be_bytes([b[0], b[1]]).into());
+        let found = match self.depth {
+            Depth::Sixteen => pairs.enumerate().find(above),
+            _ => self.row.iter().map(|&v| v.into()).enumerate().find(above),
+        };
+        match found {
+            None => Ok(()),
+            Some((i, value)) => {
+                let (row, column) = (self.done - 1, i / self.channels);
+                Err(ImageError::AboveMost { row, column, value, most: self.most })
+            }
+        }
     }
 }
 

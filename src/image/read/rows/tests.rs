@@ -30,7 +30,7 @@ fn by_rows(format: ImageFormat, bytes: &[u8], rows: usize) -> Result<(Raster, bo
 /// By the decoders of whole images, which have nothing to do with those by rows.
 fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageError> {
     match format {
-        Npy => Ok(Raster::grey(crate::image::read::npy::decode(bytes)?, Depth::Float)),
+        Npy => crate::image::read::npy::decode(bytes),
         Dicom => format.decode(bytes),
         _ => crate::image::read::container::decode(format, bytes),
     }
@@ -128,13 +128,35 @@ fn headers_of_pgm_are_read_alike() {
         "P5\n004 1#c\n2\n255 ",
         "P5 4 3 255#c\n ",
     ] {
-        let bytes = [header.as_bytes(), &pixels, &pixels, &pixels, &pixels].concat();
-        same(Pnm, &bytes, false);
+        // A comment ends no number: twelve rows.
+        let times = if header.contains("1#c") { 4 } else { 1 };
+        same(Pnm, &[header.as_bytes(), &pixels.repeat(times)].concat(), false);
     }
-    // Other levels than 8 or 16 bits hold, also beyond what is said to be the most.
-    let ramp: Vec<u8> = (0..24).map(|i| i * 11).collect();
-    for most in [1, 3, 100, 254, 256, 1023, 4095, 65534] {
-        same(Pnm, &[format!("P5 4 3 {most}\n").as_bytes(), &ramp].concat(), false);
+    // Other levels than 8 or 16 bits hold, and the first that is above what is said to be the most.
+    for most in [1u16, 3, 100, 254, 256, 1023, 4095, 65534] {
+        let file = |last: u16| {
+            let values = (0..12).map(|i| if i == 11 { last } else { (i * 5461) % (most + 1) });
+            let samples: Vec<u8> = match most {
+                0..=255 => values.map(|v| v as u8).collect(),
+                _ => values.flat_map(u16::to_be_bytes).collect(),
+            };
+            [format!("P5 4 3 {most}\n").as_bytes(), &samples].concat()
+        };
+        same(Pnm, &file(most), false);
+        for error in [decode(Pnm, &file(most + 1)), by_rows(Pnm, &file(most + 1), 2).map(|f| f.0)] {
+            let error = error.unwrap_err();
+            let last = matches!(error, ImageError::AboveMost { row: 2, column: 3, .. });
+            assert!(last, "{error}");
+        }
+    }
+    let picture = [&b"P5 4 3 255\n"[..], &[7; 12]].concat();
+    let two = [&picture[..], &picture].concat();
+    for (file, several) in [(two, true), ([&picture[..], b"12345"].concat(), false)] {
+        for error in [decode(Pnm, &file), by_rows(Pnm, &file, 2).map(|found| found.0)] {
+            let error = error.unwrap_err();
+            assert_eq!(matches!(error, ImageError::Several { .. }), several, "{error}");
+            assert_eq!(matches!(error, ImageError::Trailing { bytes: 5, .. }), !several, "{error}");
+        }
     }
     // Text.
     same(Pnm, b"P2 4 3 255\n7 7 7 7 7 7 7 7 7 7 7 7 ", true);

@@ -1,7 +1,7 @@
 //! TIFF by rows: from strips that are not compressed, row after row of the file, from all others and
 //! from tiles a strip or a row of tiles at a time.
 
-use super::super::tiff::check;
+use super::super::tiff::{check, unread};
 use super::{Lines, Opened, Shape, eight, sixteen};
 use crate::image::read::plausible::plausible_scan;
 use crate::image::{Depth, ImageError, ImageFormat};
@@ -33,7 +33,7 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
         Ok(ColorType::RGB(16)) => (3, Depth::Sixteen),
         _ => return Ok(None),
     };
-    let shape = Shape { height, width, channels, depth };
+    let shape = Shape { height, width, channels, depth, range: None };
     let is = |decoder: &mut Decoder<BufReader<F>>, tag, usual: u16| {
         let found = decoder.find_tag_unsigned_vec::<u16>(tag).map_err(damaged)?;
         Ok::<_, ImageError>(found.is_none_or(|values| values.iter().all(|v| *v == usual)))
@@ -182,6 +182,9 @@ impl<F: Read + Seek> Lines for Chunks<F> {
 }
 
 fn damaged(error: TiffError) -> ImageError {
+    if let Some(kind) = unread(&error) {
+        return kind;
+    }
     let hint = ::image::error::ImageFormatHint::Exact(::image::ImageFormat::Tiff);
     let source = ::image::error::DecodingError::new(hint, error);
     ImageError::Container { format: FORMAT, source: ::image::ImageError::Decoding(source) }

@@ -3,7 +3,7 @@
 mod tiff;
 
 use crate::image::scan::tiling::check_scan;
-use crate::image::{Depth, ImageError, ImageFormat};
+use crate::image::{Depth, ImageError, ImageFormat, Range};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -21,6 +21,9 @@ pub struct StripWriter<W: Write + 'static> {
     sink: Sink<W>,
     left: usize,
     row: Vec<u8>,
+    kind: (ImageFormat, Depth),
+    /// Which of the file's values levels stand for, where that is no matter of the depth alone.
+    range: Option<Range>,
 }
 
 /// What the file holds.
@@ -66,7 +69,7 @@ pub fn by_rows(format: ImageFormat) -> Result<(), ImageError> {
 
 impl<W: Write + 'static> StripWriter<W> {
     /// Begins a file of `size` rows and columns, of 1 or 3 channels, with 16 bits a sample for that
-    /// depth, floats for `.npy` and 8 bits else.
+    /// depth, floats for `.npy` and TIFF of floats, and 8 bits else.
     ///
     /// # Errors
     /// As [`by_rows`]; [`ImageError::ScanTooLarge`], [`ImageError::Colour`] for an array of three
@@ -81,7 +84,7 @@ impl<W: Write + 'static> StripWriter<W> {
         by_rows(format)?;
         check_scan((height, width))?;
         let sample = match (format, depth) {
-            (ImageFormat::Npy, _) => Sample::Float,
+            (ImageFormat::Npy, _) | (ImageFormat::Tiff, Depth::Float) => Sample::Float,
             (ImageFormat::Tiff, Depth::Sixteen) => Sample::SixteenLittle,
             (_, Depth::Sixteen) => Sample::SixteenBig,
             _ => Sample::Eight,
@@ -104,7 +107,12 @@ impl<W: Write + 'static> StripWriter<W> {
             _ => sink.write_all(&npy_header(height, width))?,
         }
         let row = Vec::with_capacity(width * channels * sample.bytes());
-        Ok(StripWriter { layout, png, sink, left: height, row })
+        Ok(StripWriter { layout, png, sink, left: height, row, kind: (format, depth), range: None })
+    }
+
+    /// The same file of levels that stand for other values ([`crate::image::Raster::range`]).
+    pub fn with_range(self, range: Option<Range>) -> Self {
+        StripWriter { range, ..self }
     }
 
     /// Writes further rows, as many as the planes have; levels are rounded and clipped but for
@@ -121,10 +129,13 @@ impl<W: Write + 'static> StripWriter<W> {
         if !fits || !count.is_multiple_of(width) || rows > self.left {
             return Err(ImageError::PixelCount { height, width, found: count });
         }
+        let (format, depth) = self.kind;
+        let range = self.range;
+        let stored = |level| range.map_or(level, |range| range.stored(format, depth, level));
         for row in 0..rows {
             self.row.clear();
             for i in row * width..(row + 1) * width {
-                planes.iter().for_each(|plane| push(sample, plane[i], &mut self.row));
+                planes.iter().for_each(|plane| push(sample, stored(plane[i]), &mut self.row));
             }
             let written = match &mut self.png {
                 Some(stream) => stream.write_all(&self.row),

@@ -1,7 +1,7 @@
 //! The beginning of a TIFF file whose samples follow it uncompressed, row after row: nothing in it
 //! depends on the pixels, so it is written first and never gone back to.
 
-use super::Layout;
+use super::{Layout, Sample};
 use crate::image::ImageError;
 use std::io::Write;
 
@@ -55,8 +55,12 @@ pub(super) fn begin(layout: Layout, big: bool, out: &mut dyn Write) -> Result<()
         one(277, SHORT, layout.channels),
         one(278, LONG, rows_per_strip),
         entry(279, offset_kind, lengths),
-        // Unsigned integers.
-        entry(339, SHORT, vec![1; layout.channels]),
+        // Unsigned integers, or floats.
+        entry(
+            339,
+            SHORT,
+            vec![if layout.sample == Sample::Float { 3 } else { 1 }; layout.channels],
+        ),
     ];
     let wide = if big { 8 } else { 4 };
     let (header, count) = if big { (16, 8) } else { (8, 2) };

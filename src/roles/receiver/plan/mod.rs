@@ -12,7 +12,7 @@ use crate::files::Place;
 use crate::files::container::header::ResultShare;
 use crate::ids::{ImageId, Party, SessionId};
 use crate::image::dicom::{Origin, Window};
-use crate::image::{Depth, ImageFormat, Rect, Tiling};
+use crate::image::{Depth, ImageFormat, Range, Rect, Tiling};
 use crate::roles::error::RoleError;
 use crate::roles::images::{CHANNELS, Target, restored_name, shares};
 use crate::roles::observer::Observer;
@@ -26,6 +26,8 @@ pub(super) struct Job {
     /// The name of its file.
     pub(super) name: String,
     pub(super) depth: Depth,
+    /// Which of the file's values are black and white, where that is no matter of the depth alone.
+    pub(super) range: Option<Range>,
     pub(super) parts: Parts,
     /// What it is one of, if it is without the others.
     pub(super) part_of: Option<&'static str>,
@@ -93,9 +95,11 @@ impl Job {
             None => format!("{image}.png"),
         };
         let depth = note.map_or(depth, |note| note.depth);
+        let range = note.and_then(|note| note.range);
         let (parts, scan) = (Parts::Planes(pairs), scan_name(note));
         let shared = note.and_then(|note| note.scan.clone());
-        Job { name, depth, parts, part_of: None, scan, shared, original: None, window: None }
+        let (original, window) = (None, None);
+        Job { name, depth, range, parts, part_of: None, scan, shared, original, window }
     }
 
     /// Itself, or its frames one by one where no file takes them together.
@@ -117,6 +121,7 @@ impl Job {
                 let frame = |(core, number): (Core, usize)| Job {
                     name: format!("{stem}-{number:0digits$}.{extension}"),
                     depth: self.depth,
+                    range: self.range,
                     parts: Parts::Planes(core.pairs),
                     part_of: None,
                     scan: None,

@@ -50,12 +50,13 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
             core.pairs.push(pair);
             tiling.get_or_insert(tile.tiling);
             said.get_or_insert_with(|| {
-                (name(&note, group), note.depth, scan_name(Some(&note)), note.scan.clone())
+                let depth = (note.depth, note.range);
+                (name(&note, group), depth, scan_name(Some(&note)), note.scan.clone())
             });
         }
         cores.push(core);
     }
-    let (name, depth, scan, shared) = said?;
+    let (name, (depth, range), scan, shared) = said?;
     let tiling = tiling?;
     // Frames have no neighbours, and tiles have some on every side but the image's.
     let frames = scan.is_some()
@@ -63,7 +64,8 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
         && cores.len() > 1
         && cores.iter().all(|core| core.inset == (0, 0));
     let parts = Parts::Tiles(Scan { tiling, channels, cores, frames });
-    Some(Job { name, depth, parts, part_of: None, scan, shared, original: None, window: None })
+    let (original, window) = (None, None);
+    Some(Job { name, depth, range, parts, part_of: None, scan, shared, original, window })
 }
 
 fn is_colour(note: &Note) -> bool {

@@ -1,0 +1,134 @@
+//! What grey values mean: files whose values are no grey levels are refused with what would be right, which is then
+//! followed word for word; a range goes there and back.
+
+use crate::common::refusal::INPUT;
+use crate::common::{KEYS, Lab, TINY, clean_crop, difference, reports};
+use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, add_gaussian, read, write};
+use std::fs;
+
+const SIZE: (usize, usize) = (32, 40);
+
+fn fixture(path: &str) -> Vec<u8> {
+    fs::read(format!("{}/fixtures/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The flag that a refusal names, with its value.
+fn named(lab: &Lab, args: &[&str], flag: &str) -> [String; 2] {
+    let ended = lab.run(args);
+    ended.refused_once(INPUT, &[flag]);
+    let (_, rest) = ended.stderr.split_once(&format!("{flag} ")).unwrap();
+    let value = rest.split_whitespace().next().unwrap().trim_end_matches([',', ';']);
+    [flag.into(), value.into()]
+}
+
+/// Floats as the lab's picture, on the scale that `of` makes of levels.
+fn floats(lab: &Lab, name: &str, image: &GreyImage, of: impl Fn(f32) -> f32) {
+    let pixels = image.pixels().iter().map(|v| of(*v)).collect();
+    let image =
+        Raster::grey(GreyImage::new(image.height(), image.width(), pixels).unwrap(), Depth::Float);
+    let extension = name.rsplit_once('.').unwrap().1;
+    let mut bytes = Vec::new();
+    write(ImageFormat::from_extension(extension).unwrap(), &image, &mut bytes).unwrap();
+    lab.write(name, &bytes);
+}
+
+#[test]
+fn a_window_is_named_for_values_that_are_a_sliver() {
+    let lab = Lab::new();
+    lab.share_model(&[]);
+    lab.write("ct.dcm", &fixture("dicom/sliver-16-bits.dcm"));
+    let denoise = ["denoise", "ct.dcm", "--model", TINY, "--sigma", "25", "--out", "x.dcm"];
+    let flag = named(&lab, &denoise, "--window");
+    assert_eq!(flag[1], "310,1818", "black at -599, white at 1218");
+    let share = ["share-image", "ct.dcm", "--keys", KEYS, "--model", "model.pub", "--out", "img"];
+    assert_eq!(named(&lab, &share, "--window"), flag);
+    assert_eq!(named(&lab, &[&share[..], &["--sigma", "auto"]].concat(), "--window"), flag);
+    let add = ["add-noise", "ct.dcm", "--sigma", "25", "--seed", "1", "--out", "x.png"];
+    assert_eq!(named(&lab, &add, "--window"), flag);
+    let with = [&share[..], &[&flag[0], &flag[1]]].concat();
+    lab.run(&with).done();
+    assert!(lab.exists("img.s0") && !lab.exists("x.dcm") && !lab.exists("x.png"));
+}
+
+/// Shared, computed and put together, floats of -1 to 1 are those that levels would give, in TIFF and in arrays.
+#[test]
+fn floats_go_there_and_back() {
+    let lab = Lab::new();
+    lab.share_model(&["--interval", "5"]);
+    let noisy = add_gaussian(&clean_crop(SIZE), 25.0, 5).unwrap();
+    floats(&lab, "noisy.npy", &noisy, |v| v);
+    floats(&lab, "noisy-1.tiff", &noisy, |v| v / 127.5 - 1.0);
+    let plain = ["--model", TINY, "--sigma", "25"];
+    let levels = ["denoise", "noisy.npy", "--out", "levels.npy"];
+    lab.run(&[&levels[..], &plain].concat()).done();
+    let small = ["denoise", "noisy-1.tiff", "--out", "small.tiff"];
+    named(&lab, &[&small[..], &plain].concat(), "--range");
+    let range = ["--range", "-1..1"];
+    lab.run(&[&small[..], &plain, &range].concat()).done();
+    let levels = lab.image("levels.npy");
+    let of_small = |name: &str, format| {
+        let image = read(format, &lab.read(name)[..]).unwrap();
+        assert_eq!(image.depth(), Depth::Float);
+        let image = image.into_grey().unwrap();
+        let pixels = image.pixels().iter().map(|v| (v + 1.0) * 127.5).collect();
+        GreyImage::new(SIZE.0, SIZE.1, pixels).unwrap()
+    };
+    let (_, furthest) = difference(&of_small("small.tiff", ImageFormat::Tiff), &levels);
+    assert!(furthest < 1e-3, "{furthest}");
+
+    lab.share_image("noisy-1.tiff", "img", &["--range", "-1..1", "--sigma", "25"]).done();
+    lab.triples("trip", SIZE, 1);
+    reports(lab.serve_both());
+    for (name, format) in [("secure.npy", ImageFormat::Npy), ("secure.tiff", ImageFormat::Tiff)] {
+        lab.reconstruct(name).done();
+        let (mean, _) = difference(&of_small(name, format), &levels);
+        assert!(mean < 1.0, "{name}: {mean}");
+    }
+    // A file of 8 bits has levels.
+    lab.reconstruct("secure.png").done();
+    let (mean, _) = difference(&lab.image("secure.png"), &levels);
+    assert!(mean < 1.5, "{mean}");
+}
+
+/// 12 bits in 16: refused with the range that fits, by which the integers come back.
+#[test]
+fn integers_come_back_on_their_own_scale() {
+    let lab = Lab::new();
+    let noisy = add_gaussian(&clean_crop(SIZE), 25.0, 5).unwrap();
+    let clipped = noisy.pixels().iter().map(|v| v.clamp(0.0, 255.0) / 257.0 * 16.0).collect();
+    let image = GreyImage::new(SIZE.0, SIZE.1, clipped).unwrap();
+    for (name, format) in [("n.png", ImageFormat::Png), ("n.tiff", ImageFormat::Tiff)] {
+        let mut bytes = Vec::new();
+        write(format, &Raster::grey(image.clone(), Depth::Sixteen), &mut bytes).unwrap();
+        lab.write(name, &bytes);
+        let args = ["denoise", name, "--model", TINY, "--sigma", "25", "--out"];
+        let out = format!("out-{name}");
+        let refused = [&args[..], &[&out]].concat();
+        named(&lab, &refused, "--range");
+        lab.run(&[&refused[..], &["--range", "0..4080"]].concat()).done();
+        lab.run(&[&args[..], &["levels.png", "--force", "--range", "0..4080"]].concat()).done();
+        let found = lab.image(&out);
+        let greatest = found.pixels().iter().copied().fold(0.0, f32::max);
+        assert!(greatest > 5.0 && greatest < 16.5, "{greatest}");
+    }
+}
+
+#[test]
+fn kinds_are_refused_by_their_names() {
+    let lab = Lab::new();
+    for (name, words) in [
+        ("int16.tif", "signed integers of 16 bits"),
+        ("palette.tif", "a palette"),
+        ("imagej-3-slices-one-directory.tif", "an ImageJ stack of 3"),
+        ("float-0-to-1.tif", "--range 0..1"),
+    ] {
+        lab.write(name, &fixture(&format!("kinds/{name}")));
+        let args = ["denoise", name, "--model", TINY, "--out", "x.png"];
+        lab.run(&args).refused_once(INPUT, &[words, name]);
+        assert!(!lab.exists("x.png"));
+    }
+    lab.write("float16.tif", &fixture("kinds/float16.tif"));
+    lab.run(&["denoise", "float16.tif", "--model", TINY, "--sigma", "5", "--out", "x.tif"]).done();
+    let found = read(ImageFormat::Tiff, &lab.read("x.tif")[..]).unwrap();
+    assert_eq!(found.depth(), Depth::Float);
+}
