@@ -62,6 +62,7 @@ fn stream(data: &[u8], shape: Shape) -> Option<Vec<u32>> {
                 let coding = Coding::new(bits?, near, preset)?;
                 let mut scan = Scan::new(coding, markers.rest(), shape.columns, components);
                 scan.decode(&mut samples, done, shape, interleave == 2)?;
+                scan.bits.end()?;
                 markers.skip_to_end_of(scan.bits.rest);
                 done += components;
             }
@@ -390,6 +391,9 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Bytes between the last code of a scan and the next marker.
+const MAX_PADDING: usize = 2;
+
 /// The bits of a scan, up to a marker: behind a byte of ones a bit of 0 is put in.
 struct Bits<'a> {
     rest: &'a [u8],
@@ -412,6 +416,12 @@ impl Bits<'_> {
         }
         self.left -= 1;
         Some(u32::from(self.byte) >> self.left & 1)
+    }
+
+    /// That a marker follows, behind the bits that fill up a byte and at most [`MAX_PADDING`] more bytes.
+    fn end(&self) -> Option<()> {
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && pair[1] >= 0x80;
+        (self.rest.windows(2).take(MAX_PADDING + 1).any(is_marker)).then_some(())
     }
 
     fn number(&mut self, bits: u32) -> Option<u32> {
