@@ -49,6 +49,7 @@ fn note() -> Note {
     Note {
         name,
         format,
+        range: None,
         depth,
         channel: None,
         tile: None,
