@@ -38,6 +38,7 @@ mod samples;
 mod scales;
 mod trial;
 mod twin;
+mod watch;
 
 #[cfg(feature = "train")]
 pub(crate) use activation_spec::slope_below_kink;

@@ -5,8 +5,8 @@
 //! so that it equals a real run exactly when given that run's choices, is distributed as one with
 //! [`super::RandomRounding`], and stays within the stated units of any run with [`super::NearestRounding`].
 
-use super::out_of_range::{OutOfRange, Watch};
-use super::{ModelError, QuantisedModel, Randomness};
+use super::watch::Watch;
+use super::{ModelError, OutOfRange, QuantisedModel, Randomness};
 use crate::kernels::{PackedWeights, matmul_acc};
 use crate::network::{Op, PatchGrid, Source, StageGrid};
 use crate::numbers::ring::Ring;

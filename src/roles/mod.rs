@@ -31,6 +31,7 @@ pub mod one_cloud;
 mod plain;
 mod plausible;
 mod receiver;
+mod served;
 pub mod server;
 mod settle;
 mod shard;

@@ -4,6 +4,7 @@ use super::error::{PlainError, RoleError};
 use super::images::{ImageLevels, Levels};
 use super::observer::{Event, Observer, Phase};
 use super::plausible::{Implausibility, Plausibility};
+use super::served::tell_noise;
 use super::settle::settle;
 use crate::image::{GreyImage, Raster};
 use crate::model::{
@@ -104,7 +105,7 @@ pub fn denoise(request: &Denoise<'_>, observer: &mut dyn Observer) -> Result<Den
     for (channel, plane) in each {
         let found = levels.of(plane, arithmetic.trained());
         let ImageLevels { sigma, map } = found.map_err(|e| RoleError::from(e).about(file))?;
-        levels.tell(file, sigma, arithmetic.trained(), observer);
+        tell_noise(levels, (file, sigma), arithmetic.trained(), observer);
         observer.event(Event::Phase(Phase::Plain));
         let DenoisedGrey { image, residual, out_of_range: left } =
             one(request, plane, &map, observer)?;

@@ -14,6 +14,7 @@ use crate::model::{Encoded, Fit, PublicModel, encode_image};
 use crate::roles::error::RoleError;
 use crate::roles::images::{Chosen, ImageLevels, read_noisy};
 use crate::roles::observer::{Event, Observer};
+use crate::roles::served::tell_noise;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -144,7 +145,7 @@ impl<'a> Sharing<'a> {
         let (model, file) = (&self.request.public.model, plane.of.file);
         let levels = self.request.levels.of(plane.grey, model.trained());
         let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
-        self.request.levels.tell(file, levels.sigma, model.trained(), observer);
+        tell_noise(&self.request.levels, (file, levels.sigma), model.trained(), observer);
         Ok(Ready { encoded: encode_image(model, plane.grey, &levels.map), levels })
     }
 

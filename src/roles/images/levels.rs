@@ -2,8 +2,6 @@
 
 use crate::image::{GreyImage, ImageError, Poisson, estimate_sigma};
 use crate::model::{LevelMap, Trained};
-use crate::roles::observer::{Event, Observer};
-use std::path::Path;
 
 /// What is known of an image's noise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -47,23 +45,6 @@ impl Levels {
     /// Whether the noise level of each plane is its own.
     pub fn is_estimated(&self) -> bool {
         self.noise == Noise::Estimated
-    }
-
-    /// Tells what somebody should know of a plane's noise: the level, where it was estimated, and that the model does not
-    /// serve it.
-    pub(in crate::roles) fn tell(
-        &self,
-        file: &Path,
-        sigma: f64,
-        trained: Trained,
-        observer: &mut dyn Observer,
-    ) {
-        if self.is_estimated() {
-            observer.event(Event::Estimated { file, sigma });
-        }
-        if !trained.serves(sigma) {
-            observer.event(Event::Unserved { file, sigma, trained });
-        }
     }
 
     /// The noise that is told of an image in grey levels, for [`super::read_noisy`]; nothing if it is to be

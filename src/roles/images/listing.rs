@@ -1,7 +1,7 @@
 //! Which files are meant by paths, folders and patterns: one answer for every role.
 
 use super::error::PictureError;
-use super::names::{base_name, short};
+use super::names::{base_name, extension, is_stream, short};
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Part;
 use crate::files::folder::{files_in, folders_in};
@@ -10,15 +10,9 @@ use crate::image::ImageFormat;
 use crate::image::dicom::without_picture;
 use crate::roles::error::RoleError;
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-
-/// Whether a path stands for standard input or output.
-pub fn is_stream(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
 
 /// Whether an output is meant as a folder: it is one, or ends in a slash.
 pub fn is_folder(path: &Path) -> bool {
@@ -158,11 +152,6 @@ pub fn shares<T: Part + Clone>(given: &[Place]) -> Result<Vec<(Place, T)>, Forma
         }
     }
     Ok(found)
-}
-
-/// The extension of a file's name, if it is text.
-pub(super) fn extension(path: &Path) -> &str {
-    path.extension().and_then(OsStr::to_str).unwrap_or("")
 }
 
 /// Whether a file begins like DICOM, whatever it is called.

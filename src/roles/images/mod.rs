@@ -17,8 +17,8 @@ mod target;
 
 pub use error::PictureError;
 pub use levels::{ImageLevels, Levels, Noise};
-pub use listing::{Listed, Listing, images, is_folder, is_stream, shares};
-pub use names::{CHANNELS, base_name, ensure_distinct, restored_name};
+pub use listing::{Listed, Listing, images, is_folder, shares};
+pub use names::{CHANNELS, base_name, ensure_distinct, is_stream, restored_name};
 pub use read::{
     Chosen, MAX_WHOLE_BYTES, Scan, open_noisy_rows, open_rows, read_image_bytes, read_noisy,
     read_origin, read_picture, read_reference,

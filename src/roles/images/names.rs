@@ -1,14 +1,24 @@
 //! What an image's file is called in its note, and what its result is called.
 
 use super::error::PictureError;
-use super::listing::{extension, is_stream};
 use crate::artefact::Note;
 use crate::image::ImageFormat;
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// The names of the channels of a colour image.
 pub const CHANNELS: [&str; 3] = ["red", "green", "blue"];
+
+/// Whether a path stands for standard input or output.
+pub fn is_stream(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The extension of a file's name, if it is text.
+pub(super) fn extension(path: &Path) -> &str {
+    path.extension().and_then(OsStr::to_str).unwrap_or("")
+}
 
 /// The name of an image's file for its note: none for standard input.
 pub fn base_name(path: &Path) -> String {

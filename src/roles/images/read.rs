@@ -1,7 +1,7 @@
 //! Pictures in: formats told apart by their first bytes, DICOM through a window.
 
 use super::error::PictureError;
-use super::listing::is_stream;
+use super::names::is_stream;
 use crate::files::FormatError;
 use crate::image::dicom::{Origin, Window};
 use crate::image::{

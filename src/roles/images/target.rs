@@ -1,7 +1,7 @@
 //! Pictures out: in the format that a name says, DICOM derived from the file that was denoised.
 
 use super::error::PictureError;
-use super::listing::{extension, is_stream};
+use super::names::{extension, is_stream};
 use super::read::read_image_bytes;
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::files::{FormatError, Place};

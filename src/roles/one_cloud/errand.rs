@@ -14,6 +14,7 @@ use crate::roles::images::{
 };
 use crate::roles::observer::{Event, Observer};
 use crate::roles::plausible::{Implausibility, Plausibility};
+use crate::roles::served::tell_noise;
 use crate::roles::settle::settle;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -180,7 +181,7 @@ impl<'a> Errand<'a> {
     ) -> Result<EncodedPlane, RoleError> {
         let levels = self.levels.of(grey, model.trained());
         let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
-        self.levels.tell(file, levels.sigma, model.trained(), observer);
+        tell_noise(&self.levels, (file, levels.sigma), model.trained(), observer);
         let Encoded { pixels, plane, fit } = encode_image(model, grey, &levels.map);
         let judged = fit.judge(self.clamping, model, &levels.map);
         judged.map_err(|unfit| RoleError::from(UserError::Unfit(unfit)).about(file))?;
