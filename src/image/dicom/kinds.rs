@@ -8,6 +8,9 @@ use super::{CLASS, PIXELS, ROWS, text};
 /// Of group 2: the class of the object.
 const META_CLASS: Tag = Tag(0x0002, 0x0002);
 const STORAGE: &str = "1.2.840.10008.5.1.4.1.1.";
+/// What follows for classes of images: X-ray, CT, ultrasound, MR, secondary capture, nuclear medicine, visible light,
+/// PET.
+const IMAGES: [&str; 12] = ["1", "2", "3", "4", "5", "6", "7", "12", "13", "20", "77", "128"];
 
 /// What an object of a DICOM file is that is sound and holds no picture; nothing for one that holds a picture, or
 /// ought to and is damaged.
@@ -19,7 +22,11 @@ pub fn without_picture(bytes: &[u8]) -> Option<&'static str> {
             return None;
         }
     }
-    Some(kind(&file))
+    // One whose class is an image's, or that has none, lost its picture.
+    let class = class(&file);
+    let images = class.strip_prefix(STORAGE).and_then(|storage| storage.split('.').next());
+    let lost = class.is_empty() || images.is_some_and(|number| IMAGES.contains(&number));
+    (!lost).then(|| kind(&file))
 }
 
 /// Why a file without pixel data has no picture.
@@ -30,13 +37,18 @@ pub(super) fn refused(file: &File<'_>) -> ImageError {
     }
 }
 
-fn kind(file: &File<'_>) -> &'static str {
+/// The class of the object, as the file or its group 2 says it; empty if neither does.
+fn class(file: &File<'_>) -> String {
     let of_data = file.find(CLASS).ok().flatten().and_then(text);
     let of_meta = || {
         let meta = elements(file.meta, super::Coding::Explicit).filter_map(Result::ok);
         meta.filter(|element| element.tag == META_CLASS).find_map(text)
     };
-    let class = of_data.or_else(of_meta).unwrap_or("");
+    of_data.or_else(of_meta).unwrap_or("").to_owned()
+}
+
+fn kind(file: &File<'_>) -> &'static str {
+    let class = class(file);
     if class == "1.2.840.10008.1.3.10" {
         return "a DICOMDIR";
     }

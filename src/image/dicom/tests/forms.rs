@@ -181,7 +181,7 @@ fn colours_are_red_green_and_blue() {
     let bytes = picture(EXPLICIT, &shared, &[three], &[100, 90, 128, 128]);
     let image = decode(&bytes, None).unwrap();
     assert_eq!(image.into_grey().unwrap().to_u8(), [100, 90]);
-    assert!(matches!(decode(&bytes, Some(Window::OfFile)), Err(ImageError::Window { .. })));
+    assert!(matches!(decode(&bytes, Some(Window::OfFile)), Err(ImageError::NoWindow { .. })));
 }
 
 /// The list of items of compressed pixel data.

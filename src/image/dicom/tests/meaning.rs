@@ -260,6 +260,10 @@ fn objects_without_a_picture_are_named() {
     assert_eq!(without_picture(&gone), None);
     assert!(refusal(&gone).contains("it holds no pixel data"));
     assert_eq!(without_picture(&picture(EXPLICIT, &SHAPE, &[], &words(&VALUES))), None);
+    let image: Entry<'_> = ((8, 0x16), b"UI", b"1.2.840.10008.5.1.4.1.1.2\0");
+    for lost in [file(EXPLICIT, &[image]), file(EXPLICIT, &[])] {
+        assert_eq!(without_picture(&lost), None, "a picture that is gone is no report");
+    }
     let cut = &state[..state.len() - 1];
     assert_eq!(without_picture(cut), None);
 }
