@@ -33,9 +33,10 @@ impl From<ReceiverError> for Failure {
                 "give a folder that exists as --out, for a picture of each frame; or the DICOM file that was \
                  shared as --like, and an --out that ends in .dcm",
             ),
-            E::NoOriginal { .. } => {
-                (Code::Input, "give the folder of the DICOM files that were shared, by their names")
-            }
+            E::NoOriginal { .. } => (
+                Code::Input,
+                "give the folder that holds the DICOM files that were shared, unchanged",
+            ),
             E::OtherHeader { .. } => (
                 Code::Input,
                 "name the very DICOM file that was shared, or the folder that holds it, with --like",
