@@ -3,7 +3,7 @@
 //! Noise is told in grey levels of 0 to 255. A file whose values fill a sliver of what its bits can hold, or whose
 //! floats are no such levels, is all noise in these units, and would be smoothed away.
 
-use super::{Depth, ImageError, Range, Raster};
+use super::{Depth, ImageError, Range, Raster, Remedy};
 
 /// The smallest part of what its bits can hold that a picture's values span: 16 of 255 levels.
 const LEAST_PART: f64 = 1.0 / 16.0;
@@ -32,20 +32,6 @@ enum Kind {
         part: f64,
         remedy: Remedy,
     },
-}
-
-/// What chooses the values that become black and white.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// A range.
-    Range,
-    /// A window of DICOM; whether the file has one of its own.
-    Window {
-        /// It does.
-        own: bool,
-    },
-    /// Nothing here: the file must be made anew.
-    None,
 }
 
 impl Extent {

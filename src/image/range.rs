@@ -1,6 +1,5 @@
 //! The values that black and white stand for, where a file's own values are not grey levels of 0 to 255.
 
-use super::{Depth, ImageFormat};
 use std::fmt;
 use std::str::FromStr;
 
@@ -40,16 +39,6 @@ impl Range {
     /// The value of a grey level.
     pub fn value(self, level: f32) -> f64 {
         self.black + f64::from(level) / 255.0 * (self.white - self.black)
-    }
-
-    /// What a file of this format and depth holds of a level, before it is rounded: the file's own values where
-    /// they have a place, on the scale of its depth. Floats have none in a file of 8 bits, which gets levels.
-    pub(super) fn stored(self, format: ImageFormat, depth: Depth, level: f32) -> f32 {
-        match (format, depth) {
-            (ImageFormat::Npy, _) | (ImageFormat::Tiff, Depth::Float) => self.value(level) as f32,
-            (_, Depth::Float) => level,
-            (_, depth) => (self.value(level) / depth.values_a_level()) as f32,
-        }
     }
 }
 

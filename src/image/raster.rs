@@ -29,6 +29,16 @@ impl Depth {
         self.steps().map_or(1.0, f64::from)
     }
 
+    /// What a file of this format and depth holds of a level of a range, before it is rounded: the file's own values
+    /// where they have a place, on the scale of its depth. Floats have none in a file of 8 bits, which gets levels.
+    pub(super) fn stored(self, range: Range, format: ImageFormat, level: f32) -> f32 {
+        match (format, self) {
+            (ImageFormat::Npy, _) | (ImageFormat::Tiff, Depth::Float) => range.value(level) as f32,
+            (_, Depth::Float) => level,
+            (_, depth) => (range.value(level) / depth.values_a_level()) as f32,
+        }
+    }
+
     /// A file's own value of a level.
     pub(super) fn value(self, level: f32, range: Option<Range>) -> f64 {
         match range {
@@ -228,7 +238,7 @@ impl Raster {
     pub(super) fn stored(&self, format: ImageFormat) -> Cow<'_, Raster> {
         let Some(range) = self.range else { return Cow::Borrowed(self) };
         let plane = |p: &GreyImage| {
-            let levels = p.pixels.iter().map(|&v| range.stored(format, self.depth, v));
+            let levels = p.pixels.iter().map(|&v| self.depth.stored(range, format, v));
             GreyImage { pixels: levels.collect(), ..*p }
         };
         Cow::Owned(Raster { planes: self.planes.iter().map(plane).collect(), range: None, ..*self })

@@ -39,7 +39,7 @@ pub enum RoleError {
     #[error("{error} ({origin})")]
     OfScan {
         /// The object that was shared.
-        origin: Origin,
+        origin: Box<Origin>,
         /// Why.
         error: Box<RoleError>,
     },

@@ -18,7 +18,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "share-image",
-        "<IMAGE> --window --color --tile --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --clamp --strict --out --again --force --json",
+        "<IMAGE> --window --range --recursive --color --tile --shard --keys --passphrase-file --model --sigma --noise --gain --read-noise --scale-about --clamp --strict --out --again --force --json",
     ),
     (
         "gen-triplets",
@@ -51,22 +51,25 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "client",
-        "--window --color --cloud --keys --passphrase-file --model --public --state --sigma --noise \
+        "--window --range --color --cloud --keys --passphrase-file --model --public --state --sigma --noise \
          --gain --read-noise --scale-about --clamp --prepare --size --out --wait --timeout --threads --force \
          --json --even-if-implausible",
     ),
     (
         "denoise",
-        "<IMAGE> --window --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --twin-seed --clamp --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride \
+        "<IMAGE> --window --range --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --twin-seed --clamp --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride \
          --out --reference --force --json --strict --even-if-implausible",
     ),
-    ("add-noise", "<IMAGE> --window --sigma --noise --gain --read-noise --seed --out --json"),
-    ("metrics", "<REFERENCE> <IMAGE> --window --json"),
+    (
+        "add-noise",
+        "<IMAGE> --window --range --sigma --noise --gain --read-noise --seed --out --json",
+    ),
+    ("metrics", "<REFERENCE> <IMAGE> --window --range --json"),
     ("inspect", "<FILE> --keys --state --json"),
     ("verify", "<SHARE> <OTHER_SHARE> --original --keys --passphrase-file --model --json"),
     (
         "demo",
-        "--image --family --model --material --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
+        "--image --window --range --family --model --material --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
          --seed --out --keep --json --strict --even-if-implausible",
     ),
     (

@@ -229,6 +229,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
         "failed[]",
         "mean",
         "held_out_out_of_range.",
+        "images[].scan",
         "widened.",
     ];
     seen.end(&[&pipeline[..], &rest[..], &more[..]].concat(), &but);

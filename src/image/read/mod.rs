@@ -12,4 +12,5 @@ pub(super) mod pnm;
 pub(super) mod reader;
 pub(crate) mod rows;
 pub(super) mod tiff;
+mod tiff_bytes;
 mod tiff_kind;

@@ -109,10 +109,14 @@ impl<'a> File<'a> {
                 None => return Ok(()),
             }
         }
-        let rest = at.0.trim_ascii();
-        match rest.is_empty() || rest.starts_with(b"#") {
+        let mut rest = at.0.trim_ascii();
+        while rest.starts_with(b"#") {
+            let end = rest.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(rest.len());
+            rest = rest[end..].trim_ascii();
+        }
+        match rest.is_empty() {
             true => Ok(()),
-            false => Err(excess(at.0, rest.len() as u64)),
+            false => Err(excess(rest, rest.len() as u64)),
         }
     }
 
@@ -147,10 +151,11 @@ impl Tokens<'_> {
                 Some(b'\r' | b'\n') if comment => comment = false,
                 Some(_) if comment => {}
                 Some(b'#') => comment = true,
-                Some(b) if b.is_ascii_whitespace() || b == 0x0b => match value {
-                    Some(value) => return Some(value),
-                    None => {}
-                },
+                Some(b) if b.is_ascii_whitespace() || b == 0x0b => {
+                    if value.is_some() {
+                        return value;
+                    }
+                }
                 Some(digit @ b'0'..=b'9') => {
                     let digit = u32::from(digit - b'0');
                     value = Some(value.unwrap_or(0).checked_mul(10)?.checked_add(digit)?);
@@ -216,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_bytes_never_panic(kind in b'0'..b'9', tail: Vec<u8>, numbers: [u8; 3]) {
+        fn arbitrary_bytes_never_panic(kind in b'0'..=b'9', tail: Vec<u8>, numbers: [u8; 3]) {
             let [a, b, c] = numbers;
             let _ = check(&[b"P", &[kind][..], &tail].concat());
             let _ = check(&[format!("P{} {a} {b} {c}\n", kind as char).as_bytes(), &tail].concat());

@@ -1,7 +1,7 @@
 //! What kind of picture a TIFF file holds, from its first directory alone: a sound file of a kind that is not read is
 //! refused by its name, before a decoder calls it damaged, and so is a file of several pictures.
 
-use super::tiff::{bytes_at, directory, number};
+use super::tiff_bytes::{bytes_at, directory, number};
 use crate::image::{ImageError, ImageFormat};
 use std::io::{Read, Seek};
 

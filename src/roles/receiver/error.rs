@@ -5,7 +5,7 @@ use crate::ids::Party;
 use crate::image::Rect;
 use crate::image::dicom::{Origin, Window};
 use crate::network::MAX_PIXELS;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why results cannot be put together.
 #[derive(Debug, thiserror::Error)]
@@ -84,9 +84,9 @@ pub enum ReceiverError {
     #[error("this is not the file that was shared: {}", difference(shared, found))]
     OtherHeader {
         /// What was shared.
-        shared: Origin,
+        shared: Box<Origin>,
         /// What the file is.
-        found: Origin,
+        found: Box<Origin>,
     },
     /// A window that is not the one of sharing.
     #[error("the image was shared {}, and the window asked for is {asked}", windowed(*shared))]
@@ -100,15 +100,15 @@ pub enum ReceiverError {
     #[error("'{}'{first_is} and '{}'{second_is} would both become '{name}'", first.display(), second.display())]
     OneName {
         /// A share of one.
-        first: PathBuf,
+        first: Box<Path>,
         /// What it is of, in brackets.
-        first_is: String,
+        first_is: Box<str>,
         /// A share of the other.
-        second: PathBuf,
+        second: Box<Path>,
         /// What it is of.
-        second_is: String,
+        second_is: Box<str>,
         /// The name.
-        name: String,
+        name: Box<str>,
     },
     /// A folder of clean images without one of them.
     #[error("there is no '{name}' to compare with")]

@@ -58,7 +58,7 @@ fn functional_groups_say_what_values_mean() {
     let around = |text: &str| Some(text.parse::<Window>().unwrap());
     for known in [true, false] {
         let hounsfield = group(Some(("500", "2000")), Some(("-1024", "1")), known);
-        let bytes = two_frames(&items(&[hounsfield.clone()], known), &[]);
+        let bytes = two_frames(&items(std::slice::from_ref(&hounsfield), known), &[]);
         let of_file = levels(&bytes, Some(Window::OfFile));
         assert_eq!(of_file, levels(&bytes, around("500,2000")));
         // -500 and below is black, 1499 white.

@@ -131,7 +131,7 @@ impl<W: Write + 'static> StripWriter<W> {
         }
         let (format, depth) = self.kind;
         let range = self.range;
-        let stored = |level| range.map_or(level, |range| range.stored(format, depth, level));
+        let stored = |level| range.map_or(level, |range| depth.stored(range, format, level));
         for row in 0..rows {
             self.row.clear();
             for i in row * width..(row + 1) * width {

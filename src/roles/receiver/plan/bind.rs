@@ -93,7 +93,8 @@ impl Job {
         match found == *shared {
             true => Ok(()),
             false => {
-                let error = ReceiverError::OtherHeader { shared: shared.clone(), found };
+                let (shared, found) = (Box::new(shared.clone()), Box::new(found));
+                let error = ReceiverError::OtherHeader { shared, found };
                 Err(RoleError::from(error).about(original))
             }
         }
@@ -130,10 +131,10 @@ pub(super) fn one_name(first: &Job, second: &Job) -> ReceiverError {
         None => String::new(),
     };
     ReceiverError::OneName {
-        first: first.file().name().to_owned(),
-        first_is: of(first),
-        second: second.file().name().to_owned(),
-        second_is: of(second),
-        name: first.name.clone(),
+        first: first.file().name().into(),
+        first_is: of(first).into(),
+        second: second.file().name().into(),
+        second_is: of(second).into(),
+        name: first.name.as_str().into(),
     }
 }

@@ -153,7 +153,9 @@ impl Job {
     /// An error with what it is an error of, beside the ids in names of shares.
     pub(super) fn named(&self, error: RoleError) -> RoleError {
         match self.origin() {
-            Some(origin) => RoleError::OfScan { origin: origin.clone(), error: Box::new(error) },
+            Some(origin) => {
+                RoleError::OfScan { origin: Box::new(origin.clone()), error: Box::new(error) }
+            }
             None => error,
         }
     }
