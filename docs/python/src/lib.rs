@@ -141,7 +141,7 @@ fn denoise<'py>(
             None => Arithmetic::Float { model: &model, stand_in: None },
         };
         let (name, implausibility) = (Path::new("image"), Implausibility::Refused);
-        let request = Denoise { name, image, arithmetic, levels, implausibility };
+        let request = Denoise { name, image, arithmetic, levels, implausibility, strict: false };
         Ok(image::write(&ppdenoise::api::denoise(&request, &mut Silent)?.image))
     })?;
     Ok(PyBytes::new(py, &denoised))
