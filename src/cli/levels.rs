@@ -51,9 +51,10 @@ pub(super) fn tell_clamped(e: &Unfit, remedy: &str, console: &Console) {
 pub(super) fn tell_unserved(sigma: f64, trained: &Trained, console: &mut Console) {
     let [least, most] = trained.served();
     let (served, told) = match trained.reads_plane {
-        true => {
-            (format!("noise of {least:.3} to {most} grey levels"), "below, pictures become worse")
-        }
+        true => (
+            format!("noise of {least:.3} to {most} grey levels"),
+            "below, pictures may become worse",
+        ),
         false => (
             format!(
                 "noise of {least:.3} to {most:.3} grey levels, being trained for {}",

@@ -5,7 +5,7 @@
 //! May use: the limits and the reach of [`crate::network`]. Pure.
 //!
 //! Security: files are hostile, and what they announce is checked before memory is taken for it; pixels are
-//! secret, and stay out of errors and `Debug`.
+//! secret and stay out of `Debug`; of an error that is about values it has one of them, or the least and the greatest.
 //!
 //! Stability: none but of the names that [`crate::api`] has.
 

@@ -9,7 +9,7 @@ use super::{ActivationSpec, OutOfRange, QuantisedModel, deepest_window_sum};
 use crate::network::{LinearShape, Op};
 use crate::numbers::fixed::exp2;
 use crate::numbers::ring::Ring;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 use std::collections::BTreeMap;
 
 /// Computes the layers of a model without a ring, beside the twin.
@@ -25,7 +25,7 @@ pub(super) struct Watch {
 struct Layer {
     /// (outputs, inputs).
     weights: Array2<f32>,
-    bias: Vec<f32>,
+    bias: Array1<f32>,
     /// The largest magnitude that is evaluated rightly.
     limit: f64,
     /// How many values of each output were beyond it, and the largest of them, in limits.
@@ -41,7 +41,15 @@ impl Watch {
                 let weights = Array2::from_shape_vec((l.outputs(), l.inputs), wide(&l.weights));
                 let weights = weights.expect("an integer layer has its weights");
                 let found = vec![(0, 0.0); l.outputs()];
-                (op, Layer { weights, bias: wide(&l.bias), limit: limit(&model.public, op), found })
+                (
+                    op,
+                    Layer {
+                        weights,
+                        bias: wide(&l.bias).into(),
+                        limit: limit(&model.public, op),
+                        found,
+                    },
+                )
             };
             let layers = model.network.linears().map(layer).collect();
             Watch { layers, ring: exp2(model.public.ring.bits()), values: Vec::new() }
@@ -54,11 +62,8 @@ impl Watch {
         let inputs: Vec<f32> = inputs.iter().map(|v| v.to_i64() as f32).collect();
         let width = layer.weights.ncols();
         let inputs = ArrayView2::from_shape((inputs.len() / width, width), &inputs);
-        let products = inputs.expect("whole rows").dot(&layer.weights.t());
-        let rows = products.rows().into_iter();
-        let values =
-            rows.flat_map(|row| row.to_vec().into_iter().zip(&layer.bias).map(|(v, b)| v + b));
-        self.values = values.collect();
+        let products = inputs.expect("whole rows").dot(&layer.weights.t()) + &layer.bias;
+        self.values = products.iter().copied().collect();
     }
 
     /// Adds a map, `up` bits coarser than the products.

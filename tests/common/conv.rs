@@ -3,6 +3,7 @@
 use super::Lab;
 use super::npz::Npz;
 use ndarray::{Array1, Array4};
+use ppdenoise::image::GreyImage;
 
 /// Writes STEM.npz and STEM.json of a chain.
 pub(crate) fn write(lab: &Lab, stem: &str) {
@@ -12,6 +13,17 @@ pub(crate) fn write(lab: &Lab, stem: &str) {
     });
     lab.write(&format!("{stem}.npz"), &archive(&[first, second, third]));
     lab.write(&format!("{stem}.json"), CHAIN.as_bytes());
+}
+
+/// A lab with such a chain as foreign.npz, and a folder of one sample and one of another picture, to calibrate it on.
+pub(crate) fn lab(sample: &GreyImage, other: &GreyImage) -> Lab {
+    let lab = Lab::new();
+    write(&lab, "foreign");
+    for (folder, picture) in [("samples", sample), ("others", other)] {
+        std::fs::create_dir(lab.path(folder)).unwrap();
+        lab.picture(&format!("{folder}/a.png"), picture);
+    }
+    lab
 }
 
 /// As [`write`], of a U-shape: what is kept is averaged on a grid of half the sides, too, and both are read side by

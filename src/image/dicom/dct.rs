@@ -2,13 +2,16 @@
 //! extended): crate `jpeg-decoder` has 8 bits only.
 
 use super::super::ImageError;
-use super::super::jpeg::markers::{DRI, Markers, SOS};
+use super::super::jpeg::bits::Bits;
+use super::super::jpeg::huffman::Code;
+use super::super::jpeg::markers::{Markers, SOS};
+use super::super::jpeg::tables::Tables;
 use super::dataset::damaged;
 use super::shape::Shape;
 use std::f64::consts::PI;
 
+/// Tables of codes: of these markers the only one that is no frame.
 const DHT: u8 = 0xc4;
-const DQT: u8 = 0xdb;
 /// Samples along a side of a block, and in it.
 const SIDE: usize = 8;
 const BLOCK: usize = 64;
@@ -29,164 +32,46 @@ pub(super) fn decode(data: &[u8], shape: Shape) -> Result<Vec<u32>, ImageError> 
 
 fn stream(data: &[u8], shape: Shape) -> Option<Vec<u32>> {
     let mut markers = Markers::of(data).ok()?;
-    let mut tables = Tables::default();
+    let (mut tables, mut steps) = (Tables::default(), 0);
     loop {
         let (marker, content) = markers.step().ok()??;
         match marker {
-            DQT => tables.quantisers(content)?,
-            DHT => tables.codes(content)?,
-            DRI => tables.restart = u16::from_be_bytes(*content.first_chunk()?).into(),
             SOS => {
                 // One component: its number, its two tables; all coefficients at full precision.
                 let &[1, _, both, 0, 63, 0] = content else { return None };
-                let scan = Scan { tables: &tables, dc: both >> 4, ac: both & 15 };
+                let scan = Scan { tables: &tables, steps, dc: both >> 4, ac: both & 15 };
                 return scan.samples(markers.rest(), shape);
             }
-            0xc0..=0xcf => tables.quantiser = (*content.get(8)?).into(),
-            _ => {}
-        }
-    }
-}
-
-#[derive(Default)]
-struct Tables {
-    /// By their numbers, in the order of a stream.
-    quantisers: [Option<[f64; BLOCK]>; 4],
-    /// Those of the first coefficients, those of the others.
-    codes: [[Option<Codes>; 4]; 2],
-    /// The number of the component's.
-    quantiser: usize,
-    /// Blocks between two restarts, 0 without.
-    restart: usize,
-}
-
-impl Tables {
-    fn quantisers(&mut self, content: &[u8]) -> Option<()> {
-        let mut rest = content;
-        while let Some((&head, behind)) = rest.split_first() {
-            let width = if head >> 4 == 0 { 1 } else { 2 };
-            let (values, behind) = behind.split_at_checked(width * BLOCK)?;
-            let value = |v: &[u8]| v.iter().fold(0.0, |sum, &b| 256.0 * sum + f64::from(b));
-            let mut table = [0.0; BLOCK];
-            for (to, from) in table.iter_mut().zip(values.chunks_exact(width)) {
-                *to = value(from);
-            }
-            *self.quantisers.get_mut(usize::from(head & 15))? = Some(table);
-            rest = behind;
-        }
-        Some(())
-    }
-
-    fn codes(&mut self, content: &[u8]) -> Option<()> {
-        let mut rest = content;
-        while let Some((&head, behind)) = rest.split_first() {
-            let (counts, behind) = behind.split_first_chunk::<16>()?;
-            let all = counts.iter().map(|&n| usize::from(n)).sum();
-            let (symbols, behind) = behind.split_at_checked(all)?;
-            let class = self.codes.get_mut(usize::from(head >> 4))?;
-            *class.get_mut(usize::from(head & 15))? = Some(Codes::new(*counts, symbols));
-            rest = behind;
-        }
-        Some(())
-    }
-}
-
-/// A Huffman code: how many words of each length, and what they stand for.
-struct Codes {
-    counts: [u8; 16],
-    symbols: Vec<u8>,
-}
-
-impl Codes {
-    fn new(counts: [u8; 16], symbols: &[u8]) -> Codes {
-        Codes { counts, symbols: symbols.into() }
-    }
-
-    fn symbol(&self, bits: &mut Bits<'_>) -> Option<u8> {
-        let (mut word, mut first, mut index) = (0u32, 0u32, 0u32);
-        for &count in &self.counts {
-            word |= bits.bit()?;
-            let count = u32::from(count);
-            // A code with more words of a length than there can be gives symbols that are there.
-            if word.checked_sub(first)? < count {
-                return self.symbols.get((index + word - first) as usize).copied();
-            }
-            index += count;
-            first = (first + count) << 1;
-            word <<= 1;
-        }
-        None
-    }
-}
-
-/// The bits of a scan, up to a marker.
-struct Bits<'a> {
-    rest: &'a [u8],
-    byte: u32,
-    left: u32,
-}
-
-impl Bits<'_> {
-    fn bit(&mut self) -> Option<u32> {
-        if self.left == 0 {
-            (self.byte, self.rest) = match self.rest {
-                [0xff, 0, rest @ ..] => (0xff, rest),
-                [0xff, ..] | [] => return None,
-                [byte, rest @ ..] => (u32::from(*byte), rest),
-            };
-            self.left = 8;
-        }
-        self.left -= 1;
-        Some(self.byte >> self.left & 1)
-    }
-
-    /// A number of so many bits, of which the lower half of those with a first bit of 0 is negative.
-    fn number(&mut self, bits: u8) -> Option<i32> {
-        let mut value = 0i32;
-        for _ in 0..bits {
-            value = value << 1 | self.bit()? as i32;
-        }
-        let negative = bits > 0 && value < 1 << (bits - 1);
-        Some(if negative { value - (1 << bits) + 1 } else { value })
-    }
-
-    /// Passes the marker of a restart.
-    fn restart(&mut self) -> Option<()> {
-        self.left = 0;
-        match self.rest {
-            [0xff, 0xd0..=0xd7, rest @ ..] => {
-                self.rest = rest;
-                Some(())
-            }
-            _ => None,
+            0xc0..=0xcf if marker != DHT => steps = (*content.get(8)?).into(),
+            _ => tables.read(marker, content).ok()?,
         }
     }
 }
 
 struct Scan<'t> {
     tables: &'t Tables,
+    /// The number of the component's steps.
+    steps: usize,
     dc: u8,
     ac: u8,
 }
 
 impl Scan<'_> {
     fn samples(&self, data: &[u8], shape: Shape) -> Option<Vec<u32>> {
-        let code =
-            |class: usize, number: u8| self.tables.codes[class].get(usize::from(number))?.as_ref();
-        let codes = (code(0, self.dc)?, code(1, self.ac)?);
-        let quantiser = self.tables.quantisers.get(self.tables.quantiser)?.as_ref()?;
+        let codes = (self.tables.code(0, self.dc).ok()?, self.tables.code(1, self.ac).ok()?);
+        let quantiser = self.tables.steps.get(self.steps)?.as_ref()?.map(f64::from);
         let waves = waves();
-        let mut bits = Bits { rest: data, byte: 0, left: 0 };
+        let mut bits = Bits::of(data);
         let across = shape.columns.div_ceil(SIDE);
         let mut samples = vec![0; shape.area()];
         let mut mean = 0i32;
         for number in 0..across * shape.rows.div_ceil(SIDE) {
             let restart = self.tables.restart;
             if restart > 0 && number > 0 && number % restart == 0 {
-                bits.restart()?;
+                bits.restart(number / restart - 1).ok()?;
                 mean = 0;
             }
-            let block = block(&mut bits, codes, quantiser, &mut mean)?;
+            let block = block(&mut bits, codes, &quantiser, &mut mean)?;
             let block = picture(&block, &waves);
             let (top, left) = (number / across * SIDE, number % across * SIDE);
             let width = SIDE.min(shape.columns - left);
@@ -201,23 +86,23 @@ impl Scan<'_> {
 /// The coefficients of a block, row by row.
 fn block(
     bits: &mut Bits<'_>,
-    (dc, ac): (&Codes, &Codes),
+    (dc, ac): (&Code, &Code),
     quantiser: &[f64; BLOCK],
     mean: &mut i32,
 ) -> Option<[f64; BLOCK]> {
     let mut out = [0.0; BLOCK];
-    let size = dc.symbol(bits).filter(|&size| size < 16)?;
-    *mean = mean.checked_add(bits.number(size)?)?;
+    let size = dc.symbol(bits).ok().filter(|&size| size < 16)?;
+    *mean = mean.checked_add(bits.difference(size).ok()?)?;
     out[0] = f64::from(*mean) * quantiser[0];
     let mut k = 1;
     while k < BLOCK {
-        let symbol = ac.symbol(bits)?;
+        let symbol = ac.symbol(bits).ok()?;
         match (symbol >> 4, symbol & 15) {
             (15, 0) => k += 16,
             (_, 0) => break,
             (zeros, size) => {
                 k += usize::from(zeros);
-                let value = f64::from(bits.number(size)?) * quantiser.get(k)?;
+                let value = f64::from(bits.difference(size).ok()?) * quantiser.get(k)?;
                 out[usize::from(ZIGZAG[k])] = value;
                 k += 1;
             }

@@ -16,8 +16,8 @@ const PADDING_GROUP: u16 = 0xfffc;
 /// Which DICOM object a file is.
 ///
 /// The digest is over the data set without pixels: two files may name one instance and not be one, since UIDs are
-/// written by hand, copied and forgotten.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// written by hand, copied and forgotten. `Debug` shows the UIDs alone: who guesses a header could try it on the digest.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The study's UID; empty if the file has none.
     pub study: String,
@@ -75,6 +75,12 @@ fn is_uid(text: &str) -> bool {
     (1..=MAX_UID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }
 
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Origin({self})")
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said = |uid: &String| if uid.is_empty() { "without UID".into() } else { uid.clone() };
@@ -114,6 +120,7 @@ mod tests {
         assert_ne!(other, origin);
         let none = of(&[((8, 0x18), b"UI", b"2.25.\x1b[m")], 1);
         assert_eq!(none.to_string(), "instance without UID, series without UID, study without UID");
+        assert_eq!(format!("{origin:?}"), format!("Origin({origin})"), "without the digest");
         assert!(none.is_sound() && !Origin { study: "a\nb".into(), ..none }.is_sound());
     }
 }

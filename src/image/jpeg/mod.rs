@@ -6,12 +6,12 @@
 //! frame and the number of scans are known first. Then the codes are gone through, since a decoder
 //! completes what is missing and says nothing ([`whole`]).
 
-mod bits;
-mod huffman;
+pub(super) mod bits;
+pub(super) mod huffman;
 mod layout;
 pub(super) mod markers;
 mod scan;
-mod tables;
+pub(super) mod tables;
 mod whole;
 
 use super::{ImageError, ImageFormat, checked_area};

@@ -7,21 +7,29 @@ const DQT: u8 = 0xdb;
 const DRI: u8 = 0xdd;
 const APP0: u8 = 0xe0;
 
+/// Coefficients of a block.
+const BLOCK: usize = 64;
+
 const DAMAGED: &str = "its JPEG stream has a damaged table";
 
+/// The tables so far.
 #[derive(Default)]
-pub(super) struct Tables {
+pub(in crate::image) struct Tables {
     /// By class (means, waves) and number.
     codes: [[Option<Code>; 4]; 2],
-    /// The step of the mean, by number.
-    pub(super) steps: [Option<u16>; 4],
+    /// The steps of a block's coefficients by number, the mean's first, in the order of a stream.
+    pub(in crate::image) steps: [Option<[u16; BLOCK]>; 4],
     /// Units between two restarts, 0 without.
-    pub(super) restart: usize,
+    pub(in crate::image) restart: usize,
 }
 
 impl Tables {
     /// Takes what a segment defines; passes over those that define nothing.
-    pub(super) fn read(&mut self, marker: u8, segment: &[u8]) -> Result<(), &'static str> {
+    pub(in crate::image) fn read(
+        &mut self,
+        marker: u8,
+        segment: &[u8],
+    ) -> Result<(), &'static str> {
         match marker {
             DHT => self.read_codes(segment).ok_or(DAMAGED),
             DQT => self.read_steps(segment).ok_or(DAMAGED),
@@ -42,7 +50,8 @@ impl Tables {
         }
     }
 
-    pub(super) fn code(&self, class: usize, number: u8) -> Result<&Code, &'static str> {
+    /// The code of a class and number.
+    pub(in crate::image) fn code(&self, class: usize, number: u8) -> Result<&Code, &'static str> {
         let found = self.codes[class].get(usize::from(number)).and_then(Option::as_ref);
         found.ok_or("its JPEG stream has a scan before its table of codes")
     }
@@ -66,9 +75,12 @@ impl Tables {
                 1 => 2,
                 _ => return None,
             };
-            let (values, behind) = behind.split_at_checked(64 * width)?;
-            let step = values[..width].iter().fold(0, |sum, &b| sum << 8 | u16::from(b));
-            *self.steps.get_mut(usize::from(head & 15))? = Some(step);
+            let (values, behind) = behind.split_at_checked(BLOCK * width)?;
+            let mut steps = [0; BLOCK];
+            for (step, value) in steps.iter_mut().zip(values.chunks_exact(width)) {
+                *step = value.iter().fold(0, |sum, &b| sum << 8 | u16::from(b));
+            }
+            *self.steps.get_mut(usize::from(head & 15))? = Some(steps);
             rest = behind;
         }
         Some(())

@@ -139,7 +139,7 @@ impl Picture {
         let number = usize::from(self.layout.components[component].steps);
         let step = match kind {
             Kind::Lossless => 0,
-            _ => tables.steps.get(number).copied().flatten().ok_or(SCAN)?,
+            _ => tables.steps.get(number).and_then(Option::as_ref).ok_or(SCAN)?[0],
         };
         Ok(Member { component, means, waves, step })
     }

@@ -9,12 +9,7 @@ const LOOKUP_BYTES: f64 = 17.0 / 8.0 + 12.0;
 
 /// A lab with the calibrated model `net.npz` and a noisy image.
 fn lab() -> Lab {
-    let lab = Lab::new();
-    conv::write(&lab, "foreign");
-    std::fs::create_dir(lab.path("samples")).unwrap();
-    std::fs::create_dir(lab.path("others")).unwrap();
-    lab.picture("samples/a.png", &clean_crop((64, 64)));
-    lab.picture("others/b.png", &clean_crop((48, 80)));
+    let lab = conv::lab(&clean_crop((64, 64)), &clean_crop((48, 80)));
     lab.picture("noisy.png", &noisy_crop(SIZE));
     let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--held-out", "others"];
     let report = lab.run(&[&calibrate[..], &["--out", "net.npz", "--json"]].concat()).report();
