@@ -1,4 +1,5 @@
-//! Numbers and their forms: rings, fixed point, packed bits, blocks, slope tables, activation functions.
+//! Numbers and their forms: rings, fixed point, packed bits, blocks, slope tables, digits of an exact comparison,
+//! activation functions.
 //!
 //! May use: [`crate::ids`]. Pure: no files, sockets, clock or randomness of the operating system.
 //!
@@ -12,6 +13,7 @@ pub mod bits;
 pub mod block;
 pub mod fixed;
 pub mod packing;
+pub mod relu;
 pub mod rescale;
 pub mod ring;
 pub mod slope_table;

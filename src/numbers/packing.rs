@@ -5,15 +5,19 @@
 
 use crate::numbers::ring::Ring;
 
-/// Calls a function whose `width` argument is a constant for the widths of slope lookups, so that
-/// its shifts are known when it is compiled.
+/// Calls a function whose `width` argument is a constant for the widths of slope lookups and of exact
+/// comparisons, so that its shifts are known when it is compiled.
 macro_rules! by_width {
     ($width:ident, $function:ident ($a:expr, $_w:ident, $b:expr)) => {
         match $width {
+            1 => $function($a, 1, $b),
+            6 => $function($a, 6, $b),
             12 => $function($a, 12, $b),
             13 => $function($a, 13, $b),
             14 => $function($a, 14, $b),
             15 => $function($a, 15, $b),
+            17 => $function($a, 17, $b),
+            18 => $function($a, 18, $b),
             _ => $function($a, $width, $b),
         }
     };

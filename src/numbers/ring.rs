@@ -81,6 +81,8 @@ pub trait Ring:
     fn shl(self, k: u32) -> Self;
     /// Bitwise and.
     fn and(self, other: Self) -> Self;
+    /// Bitwise exclusive or.
+    fn xor(self, other: Self) -> Self;
 }
 
 macro_rules! impl_ring {
@@ -135,6 +137,10 @@ macro_rules! impl_ring {
             #[inline(always)]
             fn and(self, other: Self) -> Self {
                 self & other
+            }
+            #[inline(always)]
+            fn xor(self, other: Self) -> Self {
+                self ^ other
             }
         }
     };
