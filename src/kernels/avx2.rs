@@ -2,6 +2,7 @@
 //! lookups.
 #![allow(unsafe_code)]
 
+use super::loops::{Loop, Loops};
 use super::planes::{PlaneBatch, PlaneKernel, PlaneSums};
 use super::{Kernel, by_count};
 use core::arch::x86_64::*;
@@ -147,4 +148,17 @@ fn plane_sums<const PLANES: usize>(batch: &PlaneBatch<'_>, out: &mut [PlaneSums]
             *sum = acc.iter().sum();
         }
     }
+}
+
+impl Loops for Avx2 {
+    fn run(self, work: impl Loop) {
+        // SAFETY: `self` exists only where the features were detected.
+        unsafe { run_loop(work) }
+    }
+}
+
+/// The compiler vectorises a loop that is inlined here.
+#[target_feature(enable = "avx2")]
+fn run_loop(work: impl Loop) {
+    work.run();
 }

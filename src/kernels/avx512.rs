@@ -1,6 +1,7 @@
 //! AVX-512 (F, BW, DQ, VL): 12 rows x 2 vectors in registers, masked byte loads for the lookups.
 #![allow(unsafe_code)]
 
+use super::loops::{Loop, Loops};
 use super::planes::{PlaneBatch, PlaneKernel, PlaneSums};
 use super::{Kernel, by_count};
 use crate::numbers::slope_table::HI_BITS;
@@ -116,4 +117,17 @@ fn plane_sums<const PLANES: usize>(batch: &PlaneBatch<'_>, out: &mut [PlaneSums]
             }
         }
     }
+}
+
+impl Loops for Avx512 {
+    fn run(self, work: impl Loop) {
+        // SAFETY: `self` exists only where the features were detected.
+        unsafe { run_loop(work) }
+    }
+}
+
+/// The compiler vectorises a loop that is inlined here.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn run_loop(work: impl Loop) {
+    work.run();
 }

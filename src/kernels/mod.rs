@@ -1,5 +1,5 @@
-//! The inner loops: ring matrix products, masked lookup sums, number-theoretic transforms and AES, in
-//! portable and in SIMD form.
+//! The inner loops: ring matrix products, masked lookup sums, steps of the exact ReLU, number-theoretic transforms
+//! and AES, in portable and in SIMD form.
 //!
 //! Entries check shapes and pick the [`Backend`] at run time; results are the same bits on every
 //! backend. No kernel branches on, or addresses memory by, a ring element or a one-hot vector; the
@@ -26,10 +26,12 @@ mod limbs;
 // Sums by byte planes serve the vector backends only.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod lookup;
+mod loops;
 mod ntt;
 mod panels;
 mod planes;
 mod portable;
+mod relu;
 mod threads;
 
 pub use aes::AesBackend;
@@ -42,6 +44,10 @@ pub use lookup::{
     LookupTable, TableError, masked_sums, masked_sums_with, one_hot_words, xor_one_hot,
 };
 pub use ntt::{GOLDILOCKS, Ntt};
+pub use relu::{
+    RELU_BLOCK, ReluShares, relu_alarms, relu_borrows, relu_borrows_with, relu_complement,
+    relu_complement_with, relu_digits, relu_digits_with, relu_results, relu_results_with,
+};
 pub use threads::matmul_acc_by_rows;
 
 use crate::numbers::ring::Ring;

@@ -1,6 +1,7 @@
 //! The kernels in plain Rust: the definition that the others must equal.
 
 use super::lookup::LookupTable;
+use super::loops::{Loop, Loops};
 use super::panels::panel_width;
 use super::{Kernel, Sums};
 use crate::numbers::ring::Ring;
@@ -65,5 +66,11 @@ impl Sums for Portable {
             *slope_sum = R::from_i64(slope);
             *ones = R::from_i64(count);
         }
+    }
+}
+
+impl Loops for Portable {
+    fn run(self, work: impl Loop) {
+        work.run();
     }
 }

@@ -7,7 +7,7 @@ use super::root;
 use super::source::Crate;
 
 /// The files, and the conditions that stand in them: sizes, rounds, parties, public elements.
-const PUBLIC: [(&str, &[&str]); 11] = [
+const PUBLIC: [(&str, &[&str]); 13] = [
     // How many limbs there are.
     ("crypto/rlwe/product.rs", &["match &g.limbs[..]", "match profile"]),
     // How many bits were rejected; it says nothing of those that were kept.
@@ -69,6 +69,28 @@ const PUBLIC: [(&str, &[&str]); 11] = [
         ],
     ),
     ("material/pair/square.rs", &["match party", "if found != expected", "if expected != found"]),
+    (
+        "kernels/relu/mod.rs",
+        &[
+            "match party",
+            // Of the shape.
+            "match $shape",
+            "if is(const",
+            "if let Some($known) = $known",
+            "if slope == Slope::RELU",
+        ],
+    ),
+    (
+        "kernels/relu/element.rs",
+        &[
+            "if piece.bits > 0",
+            "if j + 1 < count",
+            "if j == 0",
+            "if let Some((zone, at)) = shape.alarm",
+            // Of the subset's number, not of what its bits select.
+            "if set.is_power_of_two()",
+        ],
+    ),
     ("crypto/ot/payload.rs", &["if found > MAX_BATCH", "if expected == found"]),
 ];
 
