@@ -1,5 +1,5 @@
 //! What the protocol is built from: generators, secrets, shares, circuits, garbling, oblivious transfer,
-//! ring learning with errors.
+//! ring learning with errors, the hash of alarms.
 //!
 //! May use: [`crate::numbers`], [`crate::ids`] and [`crate::kernels`]. Pure: messages go in and come out as
 //! bytes, and seeds are handed in.
@@ -9,6 +9,7 @@
 //!
 //! Stability: none; nothing of it is in [`crate::api`].
 
+pub mod alarm;
 pub mod circuit;
 pub mod garble;
 pub mod ot;

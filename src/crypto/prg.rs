@@ -51,6 +51,10 @@ pub enum Purpose {
     SquareRoot = 15,
     /// S1's share of a^2.
     Square = 16,
+    /// A party's share of an exact ReLU's rho and masks u, v, d.
+    ReluMask = 17,
+    /// S1's shares of the packed words of exact ReLUs, of F and of FR, one after the other.
+    ReluWords = 18,
     /// The high bits of the public ring elements of a model, op and direction.
     RingHigh = 32,
     /// Their low bits.
@@ -73,6 +77,8 @@ pub enum Purpose {
     MadeSlots = 41,
     /// Its secret randomness in the session in which they make it.
     MadeSession = 42,
+    /// A and K of an image's range alarm, from a seed that both servers have.
+    AlarmKey = 43,
 }
 
 /// The address of a stream under one seed.

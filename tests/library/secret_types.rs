@@ -1,6 +1,7 @@
 //! Types that hold secrets print none of their content, and wipe what they hold.
 
 use ppdenoise::artefact::Note;
+use ppdenoise::crypto::alarm::{AlarmHalf, AlarmHash, AlarmKey};
 use ppdenoise::crypto::garble::hash::Hasher;
 use ppdenoise::crypto::garble::{BlockStream, Colours, Delta, Garbler, Labels};
 use ppdenoise::crypto::ot::pads::Shares;
@@ -8,7 +9,7 @@ use ppdenoise::crypto::prg::Seed;
 use ppdenoise::crypto::secret::Secret;
 use ppdenoise::files::keys::SecretKey;
 use ppdenoise::image::{Depth, GreyImage, ImageFormat, Sketch};
-use ppdenoise::kernels::{AesBackend, PackedWeights};
+use ppdenoise::kernels::{AesBackend, PackedWeights, ReluShares};
 use ppdenoise::material::{Chunk, PartySeeds};
 use ppdenoise::model::{FloatLinear, IntLinear};
 use ppdenoise::numbers::bits::Bits;
@@ -88,6 +89,11 @@ fn debug_prints_no_content() {
     hides(&BlockStream::new(block, AesBackend::Portable));
     let hasher = Hasher::detached([1; 16], AesBackend::Portable);
     hides(&Garbler::new(Delta::from_uniform([MARK; 16]), hasher));
+    hides(&AlarmHash::new(AlarmKey::derive(&seed(), 0)));
+    hides(&AlarmHalf(u64::from_le_bytes([MARK; 8])));
+    let mut shares = ReluShares::<u32>::zeros();
+    shares.f.fill(u32::from_le_bytes([MARK; 4]));
+    hides(&shares);
     hides(&Bits::from_words(vec![u64::from_le_bytes([MARK; 8]); 2], 128));
     hides(&Shares(vec![u64::from_le_bytes([MARK; 8]); 3].into()));
     hides(&PackedWeights::<u32>::pack(2, 3, &[u32::from_le_bytes([MARK; 4]); 6]));
