@@ -5,7 +5,9 @@
 //! - linear op: Z = X Y for the model's weight mask X, Y being cut as the op reads its maps;
 //! - lookup: masks rho, m, m', a one-hot vector of rho's high part as XOR shares, and shares of
 //!   K2 = W rho_lo, K3 = -W m + W rho_lo m' (docs/protocols.md, lookup); K1 = W is the difference of
-//!   the one-hot shares' popcounts.
+//!   the one-hot shares' popcounts;
+//! - exact ReLU: rho, masks of what is opened, prefix vectors of rho's digits as XOR shares, and words (docs/protocols.md,
+//!   exact ReLU); no model uses it yet.
 //!
 //! Whatever can be random comes from a party's seed, addressed by (slot, op, element); only what
 //! cannot travels to S0 ("explicit"); of material that the servers made themselves both have explicit
@@ -22,11 +24,13 @@ mod chunk;
 mod dealer;
 mod layout;
 pub mod pair;
+mod relu;
 mod view;
 
 pub use chunk::{Chunk, ChunkPool};
 pub use dealer::{Dealer, PartySeeds};
 pub use layout::{BatchSpan, MaterialLayout, Origin};
+pub use relu::{ReluMaterial, deal_relus};
 pub use view::{LookupMasks, LookupMaterial, SlotView};
 
 use crate::crypto::prg::{Domain, Purpose, Seed};

@@ -31,6 +31,11 @@ impl<'a> SlotView<'a> {
         self.party
     }
 
+    /// Who made the slot.
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
+    }
+
     /// Whether the party has explicit material.
     fn is_explicit(&self) -> bool {
         self.origin.explicit_at(self.party)
