@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_those_of_their_slots() {
+    fn every_slot_has_a_factor_of_its_own() {
         let seed = Seed::from_bytes([4; 32]);
         let of = |slot| *AlarmKey::derive(&seed, slot).0.expose();
         assert_eq!(of(3), of(3));

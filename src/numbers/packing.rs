@@ -64,21 +64,44 @@ fn fill<R: Ring, const N: usize>(values: &[R], out: &mut [u8]) {
 
 #[inline(always)]
 fn pack_bits<R: Ring>(values: &[R], width: u32, out: &mut [u8]) {
-    let mask = low_bits(width);
     // 64 values fill `width` words exactly, so each group starts at a word.
     let group_bytes = 8 * width as usize;
-    for (values, out) in values.chunks(64).zip(out.chunks_mut(group_bytes)) {
-        let mut words = [0u64; 64];
-        for (i, v) in values.iter().enumerate() {
-            let (v, bit) = (v.to_u64() & mask, i * width as usize);
-            let (word, shift) = (bit / 64, bit % 64);
-            words[word] |= v << shift;
-            // What did not fit; two shifts, since one by 64 is not allowed.
-            words[(word + 1) % 64] |= v >> 1 >> (63 - shift);
+    let (groups, rest) = values.as_chunks::<64>();
+    let (whole, last) = out.split_at_mut(groups.len() * group_bytes);
+    for (values, out) in groups.iter().zip(whole.chunks_exact_mut(group_bytes)) {
+        pack_group(values, width, out);
+    }
+    if !rest.is_empty() {
+        let (mut values, mut packed) = ([R::ZERO; 64], [0; 8 * 64]);
+        values[..rest.len()].copy_from_slice(rest);
+        pack_group(&values, width, &mut packed[..group_bytes]);
+        last.copy_from_slice(&packed[..last.len()]);
+    }
+}
+
+/// Neighbours are joined as long as two fit a word, side by side, so that few shifts across words are left.
+#[inline(always)]
+fn pack_group<R: Ring>(values: &[R; 64], width: u32, out: &mut [u8]) {
+    let mut joined = values.map(|v| v.to_u64() & low_bits(width));
+    let (mut count, mut bits) = (64, width);
+    while bits <= 32 && count > 1 {
+        let before = joined;
+        count /= 2;
+        for i in 0..count {
+            joined[i] = before[2 * i] | before[2 * i + 1] << bits;
         }
-        for (bytes, word) in out.chunks_mut(8).zip(words) {
-            bytes.copy_from_slice(&word.to_le_bytes()[..bytes.len()]);
-        }
+        bits *= 2;
+    }
+    let mut words = [0u64; 64];
+    for (i, v) in joined[..count].iter().enumerate() {
+        let bit = i * bits as usize;
+        let (word, shift) = (bit / 64, bit % 64);
+        words[word] |= v << shift;
+        // What did not fit; two shifts, since one by 64 is not allowed.
+        words[(word + 1) % 64] |= v >> 1 >> (63 - shift);
+    }
+    for (bytes, word) in out.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        *bytes = word.to_le_bytes();
     }
 }
 
@@ -133,23 +156,50 @@ fn read<R: Ring, const N: usize>(bytes: &[u8], out: &mut [R]) {
 
 #[inline(always)]
 fn unpack_bits<R: Ring>(bytes: &[u8], width: u32, out: &mut [R]) {
-    let mask = low_bits(width);
     let group_bytes = 8 * width as usize;
-    for (out, bytes) in out.chunks_mut(64).zip(bytes.chunks(group_bytes)) {
-        let mut words = [0u64; 64];
-        for (word, bytes) in words.iter_mut().zip(bytes.chunks(8)) {
-            let mut le = [0; 8];
-            le[..bytes.len()].copy_from_slice(bytes);
-            *word = u64::from_le_bytes(le);
-        }
-        for (i, v) in out.iter_mut().enumerate() {
-            let bit = i * width as usize;
-            let (word, shift) = (bit / 64, bit % 64);
-            // The next word, shifted up by 64 - shift in two steps; masked off where not needed.
-            let next = words[(word + 1) % 64] << 1 << (63 - shift);
-            *v = R::from_u64((words[word] >> shift | next) & mask);
-        }
+    let (groups, rest) = out.as_chunks_mut::<64>();
+    let (whole, last) = bytes.split_at(groups.len() * group_bytes);
+    for (out, bytes) in groups.iter_mut().zip(whole.chunks_exact(group_bytes)) {
+        unpack_group(bytes, width, out);
     }
+    if !rest.is_empty() {
+        let (mut values, mut packed) = ([R::ZERO; 64], [0; 8 * 64]);
+        packed[..last.len()].copy_from_slice(last);
+        unpack_group(&packed[..group_bytes], width, &mut values);
+        rest.copy_from_slice(&values[..rest.len()]);
+    }
+}
+
+/// The inverse of [`pack_group`].
+#[inline(always)]
+fn unpack_group<R: Ring>(bytes: &[u8], width: u32, out: &mut [R; 64]) {
+    let mut words = [0u64; 64];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    // As many were joined as the widest number of at most 64 bits takes.
+    let (mut count, mut bits) = (64, width);
+    while bits <= 32 && count > 1 {
+        (count, bits) = (count / 2, bits * 2);
+    }
+    let mut joined = [0u64; 64];
+    for (i, v) in joined[..count].iter_mut().enumerate() {
+        let bit = i * bits as usize;
+        let (word, shift) = (bit / 64, bit % 64);
+        // The next word, shifted up by 64 - shift in two steps; masked off where not needed.
+        let next = words[(word + 1) % 64] << 1 << (63 - shift);
+        *v = (words[word] >> shift | next) & low_bits(bits);
+    }
+    while count < 64 {
+        let before = joined;
+        bits /= 2;
+        for i in 0..count {
+            joined[2 * i] = before[i] & low_bits(bits);
+            joined[2 * i + 1] = before[i] >> bits;
+        }
+        count *= 2;
+    }
+    *out = joined.map(R::from_u64);
 }
 
 fn low_bits(width: u32) -> u64 {

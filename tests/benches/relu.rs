@@ -15,6 +15,7 @@ use ppdenoise::material::{Chunk, Origin, ReluMaterial, SlotView, deal_relus};
 use ppdenoise::numbers::packing;
 use ppdenoise::numbers::relu::{ReluShape, Slope, Zone};
 use ppdenoise::protocol::{Activation, Engine, ReluEngine, ReluOp, Step};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// A batch of a convolutional network.
 const BATCH: usize = 1 << 17;
@@ -137,9 +138,8 @@ fn unpack(bencher: Bencher<'_, '_>, width: u32) {
         .bench_local(|| packing::unpack_into(black_box(&packed), width, &mut out));
 }
 
-fn one_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
-    pool.install(work)
+fn one_thread() -> ThreadPool {
+    ThreadPoolBuilder::new().num_threads(1).build().expect("a thread")
 }
 
 fn seeds() -> [Seed; 2] {
@@ -156,7 +156,8 @@ fn deal(bencher: Bencher<'_, '_>, n: u32) {
     let seeds = seeds();
     let (views, shape) = (views(&seeds), shape(n));
     let counted = bencher.counter(ItemsCount::new(BATCH));
-    one_thread(|| counted.bench_local(|| deal_relus::<u32>(&views, 1, 0..BATCH, &shape)));
+    let pool = one_thread();
+    counted.bench_local(|| pool.install(|| deal_relus::<u32>(&views, 1, 0..BATCH, &shape)));
 }
 
 /// All that a server does between two messages, for a batch and for all rounds together.
@@ -172,25 +173,25 @@ fn server(bencher: Bencher<'_, '_>, party: usize) {
     let messages = [17, 6, 1].map(|bits| vec![0x5a; BATCH / 8 * bits]);
     let counted = bencher.counter(ItemsCount::new(BATCH));
     let counted = counted.with_inputs(|| (Chunk::from(dealt.clone()), x.clone()));
-    one_thread(|| {
-        counted.bench_local_values(|(explicit, x)| {
-            let of = [Party::S0, Party::S1][party];
-            let mut engine = ReluEngine::new(of, vec![Some(op)]);
-            engine.arm(AlarmKey::derive(&seeds[0], 0));
-            let activation = Activation { op: 0, at: 0..BATCH, slot: &views[party], explicit };
-            let mut step = engine.begin(activation, x).expect("good material");
-            let mut messages = messages.iter();
-            loop {
-                match step {
-                    Step::Exchange(state, _) => {
-                        let message = messages.next().expect("three rounds");
-                        step = engine.advance(0, state, message).expect("a good message");
-                    }
-                    Step::Done(y) => return (y, engine.half()),
+    let all = |(explicit, x)| {
+        let of = [Party::S0, Party::S1][party];
+        let mut engine = ReluEngine::new(of, vec![Some(op)]);
+        engine.arm(AlarmKey::derive(&seeds[0], 0));
+        let activation = Activation { op: 0, at: 0..BATCH, slot: &views[party], explicit };
+        let mut step = engine.begin(activation, x).expect("good material");
+        let mut messages = messages.iter();
+        loop {
+            match step {
+                Step::Exchange(state, _) => {
+                    let message = messages.next().expect("three rounds");
+                    step = engine.advance(0, state, message).expect("a good message");
                 }
+                Step::Done(y) => return (y, engine.half()),
             }
-        });
-    });
+        }
+    };
+    let pool = one_thread();
+    counted.bench_local_values(|inputs: (Chunk, Vec<u32>)| pool.install(|| all(inputs)));
 }
 
 /// S1's words alone: what its seeds give in all rounds.

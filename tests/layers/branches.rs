@@ -76,8 +76,8 @@ const PUBLIC: [(&str, &[&str]); 15] = [
             "match party",
             // Of the shape.
             "match $shape",
-            "if is(const",
-            "if let Some($known) = $known",
+            "if is(usual!($bits), shape)",
+            "if let Some($known) = usual!($bits)",
             "if slope == Slope::RELU",
         ],
     ),

@@ -2,7 +2,7 @@
 
 use super::ReluShares;
 use crate::numbers::fixed::low_mask;
-use crate::numbers::relu::{Lane, ReluShape, Zone};
+use crate::numbers::relu::{Lane, MAX_WORDS, ReluShape, Zone};
 use crate::numbers::ring::Ring;
 
 /// The low bits set.
@@ -14,14 +14,13 @@ fn low<R: Ring>(bits: u32) -> R {
 /// A lane of element i.
 #[inline(always)]
 fn lane<R: Ring>(shares: &ReluShares<R>, at: Lane, i: usize) -> R {
-    shares.words[at.word][i].shr(at.shift).and(low(at.bits))
+    lane_of(shares.words[at.word][i], at)
 }
 
-/// Exclusive or of a value, which fits, into a lane.
+/// A lane of its word.
 #[inline(always)]
-fn xor_lane<R: Ring>(shares: &mut ReluShares<R>, at: Lane, i: usize, value: R) {
-    let word = &mut shares.words[at.word][i];
-    *word = word.xor(value.shl(at.shift));
+fn lane_of<R: Ring>(word: R, at: Lane) -> R {
+    word.shr(at.shift).and(low(at.bits))
 }
 
 /// The lanes of products as one number.
@@ -210,22 +209,24 @@ pub(super) fn complement<R: Ring>(
     let own = shares.masks[i];
     let rho = own.add(other).and(low(n));
     let masks = own.xor(other).shr(n);
-    for word in 0..shape.words() {
-        shares.words[word][i] = shares.words[word][i].and(R::from_u64(shape.used(word)));
+    let mut words = [R::ZERO; MAX_WORDS];
+    for (word, used) in words.iter_mut().enumerate().take(shape.words()) {
+        *used = shares.words[word][i].and(R::from_u64(shape.used(word)));
     }
+    // Exclusive or of a value, which fits, into a lane.
+    let mut flip = |at: Lane, value: R| words[at.word] = words[at.word].xor(value.shl(at.shift));
     // Bit t - 1 of a vector: the value is at least t.
     let vector = |value: R| R::ONE.shl(value.to_u64() as u32).sub(R::ONE);
     for digit in shape.digits() {
-        let value = rho.shr(digit.at).and(low(digit.bits));
-        xor_lane(shares, digit.lane, i, vector(value));
+        flip(digit.lane, vector(rho.shr(digit.at).and(low(digit.bits))));
     }
     if let Some((zone, at)) = shape.alarm {
-        xor_lane(shares, at, i, vector(rho.shr(n - zone.bits)));
+        flip(at, vector(rho.shr(n - zone.bits)));
     }
     let (all, mut at) = (products_of(shape, masks), 0);
     for piece in shape.products {
         if piece.bits > 0 {
-            xor_lane(shares, piece, i, all.shr(at).and(low(piece.bits)));
+            flip(piece, all.shr(at).and(low(piece.bits)));
             at += piece.bits;
         }
     }
@@ -233,14 +234,14 @@ pub(super) fn complement<R: Ring>(
     let top = rho.shr(n - 1);
     let f = top.xor(masks.shr(shape.opened_bits()).and(R::ONE));
     let signed = rho.sub(top.shl(n));
-    let known = own.and(low(n)).add(lane(shares, shape.high, i).shl(n));
-    for (at, all) in [
-        (shape.high, signed.sub(known).shr(n)),
-        (shape.top, top.sub(lane(shares, shape.top, i))),
-        (shape.chosen_top, f.and(top).sub(lane(shares, shape.chosen_top, i))),
-    ] {
-        let change = lane(shares, at, i).xor(all.and(low(at.bits)));
-        xor_lane(shares, at, i, change);
+    let [high, rho_top, f_top] =
+        [shape.high, shape.top, shape.chosen_top].map(|at| lane(shares, at, i));
+    let known = own.and(low(n)).add(high.shl(n));
+    flip(shape.high, high.xor(signed.sub(known).shr(n)));
+    flip(shape.top, rho_top.xor(top.sub(rho_top).and(low(shape.top.bits))));
+    flip(shape.chosen_top, f_top.xor(f.and(top).sub(f_top).and(low(shape.chosen_top.bits))));
+    for (word, made) in words.into_iter().enumerate().take(shape.words()) {
+        shares.words[word][i] = made;
     }
     shares.f[i] = f.sub(shares.f[i]);
     shares.f_rho[i] = f.mul(signed).sub(shares.f_rho[i]);

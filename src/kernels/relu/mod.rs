@@ -189,24 +189,26 @@ fn run(backend: Backend, work: impl Loop) {
 
 /// Runs `$body` with `$known` bound to the shape: a constant where it is one that networks use.
 macro_rules! by_shape {
-    ($shape:expr, $known:ident => $body:expr) => {{
-        const USUAL: Option<Zone> = Some(Zone::THREE);
+    ($shape:expr, $known:ident => $body:expr) => {
+        by_shape!($shape, $known => $body, 15 17 18)
+    };
+    ($shape:expr, $known:ident => $body:expr, $($bits:literal)*) => {
         match $shape {
-            shape if is(const { &ReluShape::of::<R>(17, USUAL) }, shape) => {
-                let $known = const { &ReluShape::of::<R>(17, USUAL) };
-                if let Some($known) = $known {
+            $(shape if is(usual!($bits), shape) => {
+                if let Some($known) = usual!($bits) {
                     $body
                 }
-            }
-            shape if is(const { &ReluShape::of::<R>(15, USUAL) }, shape) => {
-                let $known = const { &ReluShape::of::<R>(15, USUAL) };
-                if let Some($known) = $known {
-                    $body
-                }
-            }
+            })*
             $known => $body,
         }
-    }};
+    };
+}
+
+/// A shape that networks use, as a constant.
+macro_rules! usual {
+    ($bits:literal) => {
+        const { &ReluShape::of::<R>($bits, Some(Zone::THREE)) }
+    };
 }
 
 fn is(usual: &Option<ReluShape>, shape: &ReluShape) -> bool {
@@ -297,8 +299,8 @@ impl<R: Ring> Loop for Complement<'_, R> {
         let Complement { shape, others, shares } = self;
         assert!(others.len() <= RELU_BLOCK);
         by_shape!(shape, shape => {
-            for (i, other) in others.iter().enumerate() {
-                complement(shape, *other, shares, i);
+            for i in 0..others.len() {
+                complement(shape, others[i], shares, i);
             }
         });
     }
