@@ -119,7 +119,7 @@ mod tests {
         let mut product = 0;
         for i in 0..64 {
             product ^= a * (b >> i & 1);
-            a = a << 1 ^ (a >> 63) * 0x1b;
+            a = (a << 1) ^ ((a >> 63) * 0x1b);
         }
         product
     }

@@ -90,6 +90,7 @@ const PUBLIC: [(&str, &[&str]); 15] = [
             "if let Some((zone, at)) = shape.alarm",
             // Of the subset's number, not of what its bits select.
             "if set.is_power_of_two()",
+            "if !set.is_power_of_two()",
         ],
     ),
     ("material/relu/deal.rs", &[]),

@@ -199,6 +199,7 @@ pub(super) fn lower<R: Ring>(v: &Terms<R>, c: R) -> R {
 
 /// The other server's shares from one's; see [`super::relu_complement`].
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "iterators are unrolled too late to be vectorised")]
 pub(super) fn complement<R: Ring>(
     shape: &ReluShape,
     other: R,
@@ -210,8 +211,8 @@ pub(super) fn complement<R: Ring>(
     let rho = own.add(other).and(low(n));
     let masks = own.xor(other).shr(n);
     let mut words = [R::ZERO; MAX_WORDS];
-    for (word, used) in words.iter_mut().enumerate().take(shape.words()) {
-        *used = shares.words[word][i].and(R::from_u64(shape.used(word)));
+    for word in 0..shape.words() {
+        words[word] = shares.words[word][i].and(R::from_u64(shape.used(word)));
     }
     // Exclusive or of a value, which fits, into a lane.
     let mut flip = |at: Lane, value: R| words[at.word] = words[at.word].xor(value.shl(at.shift));
@@ -240,8 +241,8 @@ pub(super) fn complement<R: Ring>(
     flip(shape.high, high.xor(signed.sub(known).shr(n)));
     flip(shape.top, rho_top.xor(top.sub(rho_top).and(low(shape.top.bits))));
     flip(shape.chosen_top, f_top.xor(f.and(top).sub(f_top).and(low(shape.chosen_top.bits))));
-    for (word, made) in words.into_iter().enumerate().take(shape.words()) {
-        shares.words[word][i] = made;
+    for word in 0..shape.words() {
+        shares.words[word][i] = words[word];
     }
     shares.f[i] = f.sub(shares.f[i]);
     shares.f_rho[i] = f.mul(signed).sub(shares.f_rho[i]);
@@ -260,9 +261,11 @@ fn products_of<R: Ring>(shape: &ReluShape, masks: R) -> R {
         sets = sets.add(sets.and(bit(masks, j).neg()).shl(1 << j));
     }
     let (mut all, mut next) = (R::ZERO, 0);
-    for set in (1..1u32 << (count - 1)).filter(|set| !set.is_power_of_two()) {
-        all = all.add(bit(sets, set).shl(next));
-        next += 1;
+    for set in 1..1u32 << (count - 1) {
+        if !set.is_power_of_two() {
+            all = all.add(bit(sets, set).shl(next));
+            next += 1;
+        }
     }
     for k in 1..count {
         let size = 1u32 << k;

@@ -295,6 +295,7 @@ struct Complement<'a, R> {
 
 impl<R: Ring> Loop for Complement<'_, R> {
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "the index is that of all other rows too")]
     fn run(self) {
         let Complement { shape, others, shares } = self;
         assert!(others.len() <= RELU_BLOCK);

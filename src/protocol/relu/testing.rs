@@ -10,7 +10,6 @@ use crate::numbers::packing;
 use crate::numbers::relu::{ReluShape, Slope, Zone};
 use crate::numbers::ring::Ring;
 use crate::protocol::{Activation, Engine, Step};
-use std::ops::Range;
 
 /// What two servers did.
 pub(in crate::protocol) struct Run<R> {
@@ -58,12 +57,12 @@ fn split<R: Ring>(x: &[i64], n: u32) -> [Vec<R>; 2] {
     [s0, s1]
 }
 
-/// Takes `x`, of which each batch has those of its range, through both servers under one slot.
+/// Takes `x`, in batches from each of the `cuts` to the next, through both servers under one slot.
 pub(in crate::protocol) fn run<R: Ring>(
     op: ReluOp,
     x: &[i64],
     seeds: &[Seed; 2],
-    batches: &[Range<usize>],
+    cuts: &[usize],
 ) -> Run<R> {
     let n = op.shape.bits();
     let parties = [Party::S0, Party::S1];
@@ -81,7 +80,8 @@ pub(in crate::protocol) fn run<R: Ring>(
         results: vec![],
         halves: [AlarmHalf(0); 2],
     };
-    for at in batches {
+    for cut in cuts.windows(2) {
+        let at = cut[0]..cut[1];
         let chunk = deal_relus::<R>(&views, 1, at.clone(), &op.shape);
         all.dealt += chunk.len();
         let mut chunks = [Chunk::from(chunk), Chunk::default()].into_iter();

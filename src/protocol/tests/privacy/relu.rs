@@ -35,7 +35,7 @@ fn fields(run: &Run<u32>) -> Vec<(&'static str, u32, Vec<u64>)> {
 }
 
 fn of(x: i64, seeds: &[Seed; 2]) -> Run<u32> {
-    run(relu::<u32>(N), &vec![x; COUNT], seeds, &[0..COUNT])
+    run(relu::<u32>(N), &vec![x; COUNT], seeds, &[0, COUNT])
 }
 
 #[test]
