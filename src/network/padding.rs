@@ -2,13 +2,14 @@
 
 use super::{Border, Gather, NetworkError, PatchGrid};
 
-/// An image of `size` continued behind its last row and column, which are repeated, to sides that are a
-/// multiple of something (as KAIR does for FFDNet; Zhang et al.). Sizes are rows and columns.
+/// An image of `size` continued behind its last row and column, by what lies before them in reverse, to sides that are
+/// a multiple of something. The last row and column are not repeated (NumPy's `reflect`): repeated noise is no noise
+/// that a network knows (docs/numerics.md, sides that do not fit). Sizes are rows and columns.
 ///
 /// Without it the last block of an image whose sides do not fit would have to move back and overlap the one
 /// before it, and the network would see what it was never trained on: a seam.
 ///
-/// Security: it depends on the size alone, and repeating pixels is linear, so each server does it to its share.
+/// Security: it depends on the size alone, and copying pixels is linear, so each server does it to its share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padding {
     size: (usize, usize),
@@ -43,14 +44,12 @@ impl Padding {
         if !self.is_needed() {
             return image.to_vec();
         }
-        let ((_, width), (rows, columns)) = (self.size, self.padded);
+        let ((height, width), (rows, columns)) = (self.size, self.padded);
         let mut padded = Vec::with_capacity(rows * columns);
-        for line in image.chunks_exact(width.max(1)) {
+        for row in (0..rows).map(|row| mirrored(row, height)) {
+            let line = &image[row * width..(row + 1) * width];
             padded.extend_from_slice(line);
-            padded.extend(line.last().map(|last| vec![*last; columns - width]).unwrap_or_default());
-        }
-        while (1..rows).contains(&(padded.len() / columns.max(1))) {
-            padded.extend_from_within(padded.len() - columns..);
+            padded.extend((width..columns).map(|column| line[mirrored(column, width)]));
         }
         padded
     }
@@ -84,6 +83,17 @@ impl Padding {
             }
             other => other,
         }
+    }
+}
+
+/// Which place of a side of `length` > 0 stands at `at`, if the side goes on by its mirror image, and that by its own.
+fn mirrored(at: usize, length: usize) -> usize {
+    let last = length - 1;
+    match at.checked_rem(2 * last) {
+        Some(there) if there <= last => there,
+        Some(there) => 2 * last - there,
+        // The only place there is.
+        None => 0,
     }
 }
 
@@ -128,11 +138,11 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_last_row_and_column_are_repeated() {
+    fn an_image_goes_on_by_its_mirror_image() {
         let padding = Padding::to_multiple((2, 3), 4);
         assert_eq!((padding.size(), padding.padded()), ((2, 3), (4, 4)));
         let padded = padding.pad(&[1, 2, 3, 4, 5, 6]);
-        assert_eq!(padded, [1, 2, 3, 3, 4, 5, 6, 6, 4, 5, 6, 6, 4, 5, 6, 6]);
+        assert_eq!(padded, [1, 2, 3, 2, 4, 5, 6, 5, 1, 2, 3, 2, 4, 5, 6, 5]);
         assert_eq!(padding.crop(padded), [1, 2, 3, 4, 5, 6]);
     }
 
@@ -154,6 +164,20 @@ mod tests {
         assert!(Padding::to_multiple((5, 5), 2).grid(&patch).is_ok());
     }
 
+    /// Steps of one back and forth lead from 0 to `place` in `at` of them.
+    fn is_reflected(at: usize, place: usize, length: usize) -> bool {
+        let (mut here, mut forth) = (0, true);
+        for _ in 0..at {
+            forth = if here == 0 { true } else { forth && here + 1 < length };
+            here = match length {
+                1 => 0,
+                _ if forth => here + 1,
+                _ => here - 1,
+            };
+        }
+        here == place
+    }
+
     proptest! {
         #[test]
         fn what_is_added_is_cut_again(
@@ -167,8 +191,8 @@ mod tests {
             let padded = padding.pad(&image);
             prop_assert_eq!(padded.len(), rows * columns);
             for (i, found) in padded.iter().enumerate() {
-                let (y, x) = ((i / columns).min(height - 1), (i % columns).min(width - 1));
-                prop_assert_eq!(*found, y * width + x);
+                let (y, x) = (found / width, found % width);
+                prop_assert!(is_reflected(i / columns, y, height) && is_reflected(i % columns, x, width));
             }
             prop_assert_eq!(padding.crop(padded), image);
         }
