@@ -125,6 +125,11 @@ fn relu(from: Map) -> Map {
     map(from.len(), size(&from), |c, y, x| from[c][y][x].max(0.0))
 }
 
+/// The place behind the last of `length` that NumPy's `reflect` reads instead; for less than a whole length more.
+fn reflected(at: usize, length: usize) -> usize {
+    if at < length { at } else { (2 * length).saturating_sub(2 + at) }
+}
+
 fn cut(from: &Map, to: (usize, usize)) -> Map {
     map(from.len(), to, |c, y, x| from[c][y][x])
 }
@@ -164,8 +169,8 @@ fn ffdnet() {
     });
 }
 
-/// Images whose sides do not divide are continued by their last row and column; the result is cut to what PyTorch
-/// makes of that.
+/// Images whose sides do not divide are continued by their mirror image; the result is cut to what PyTorch makes of
+/// that.
 #[test]
 fn u_nets() {
     for (down, up, stride) in
@@ -180,7 +185,7 @@ fn u_nets() {
         for to in [(6, 12), (7, 5), (1, 4)] {
             check(&layers, to, |image, _| {
                 let next = |side: usize| side.next_multiple_of(stride);
-                let at = |y: usize, x: usize| image[0][y.min(to.0 - 1)][x.min(to.1 - 1)];
+                let at = |y, x| image[0][reflected(y, to.0)][reflected(x, to.1)];
                 let whole = (next(to.0), next(to.1));
                 let image = &map(1, whole, |_, y, x| at(y, x));
                 let fine = relu(conv2d(image, (1, 3, 3, 1, 1)));
