@@ -133,24 +133,24 @@ pub mod api {
     };
     pub use crate::material::Origin;
     pub use crate::model::{
-        Cells, ChannelOutOfRange, ChoiceError, Choices, Clamping, Doubt, Encoded, EngineKind,
-        FloatModel, LayerOutOfRange, LevelMap, Method, ModelError, ModelFile, ModelFormat,
-        OutOfRange, PiecewiseChoice, PublicModel, QuantiseOptions, QuantisedModel, RangeKind,
-        Ranges, Remedy, Rounding, Trained, Unfit, encode_image, load_npz, load_safetensors,
-        quantise, save_npz,
+        Beyond, Cells, ChannelOutOfRange, ChoiceError, Choices, Clamping, Doubt, Encoded,
+        EngineKind, FloatModel, LayerOutOfRange, LevelMap, Method, ModelError, ModelFile,
+        ModelFormat, OutOfRange, PiecewiseChoice, PublicModel, QuantiseOptions, QuantisedModel,
+        RangeKind, Ranges, Remedy, Rounding, Trained, Unfit, encode_image, load_npz,
+        load_safetensors, quantise, save_npz,
     };
     pub use crate::network::NetworkError;
     pub use crate::numbers::activation::Activation;
     pub use crate::numbers::ring::RingBits;
     pub use crate::roles::{
-        Arithmetic, Calibrate, CalibratedLayer, Calibration, ChosenCells, Deal, Dealer, DealtSet,
-        Denoise, Denoised, Event, Gateway, GatewayError, Implausibility, MaterialError, ModelOwner,
-        NewKeys, Observer, PeerFacts, Phase, Picture, PlainError, Plausibility, Receiver,
-        ReceiverError, Reconstruct, ReconstructReport, Reconstructed, ResultOf, RoleError, Server,
-        SetFound, Shard, ShareImages, ShareModel, ShareReport, SharedLayer, SharedModel,
-        SharedPlane, Silent, Size, Threads, TriedCells, TriedFactor, Verification, Verify,
-        VerifyError, Wanted, Widened, calibrate, denoise, in_one_line, make_keys, read_public,
-        verify,
+        Alarmed, Arithmetic, Calibrate, CalibratedLayer, Calibration, ChosenCells, Deal, Dealer,
+        DealtSet, Denoise, Denoised, Event, Gateway, GatewayError, Implausibility, MaterialError,
+        ModelOwner, NewKeys, Observer, OutOfRangeOnShares, PeerFacts, Phase, Picture, PlainError,
+        Plausibility, RangeAlarm, Receiver, ReceiverError, Reconstruct, ReconstructReport,
+        Reconstructed, ResultOf, RoleError, Server, SetFound, Shard, ShareImages, ShareModel,
+        ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Size, Threads, TriedCells,
+        TriedFactor, Verification, Verify, VerifyError, Wanted, Widened, calibrate, denoise,
+        in_one_line, make_keys, read_public, verify,
     };
     pub use crate::roles::{images, inspect, models, one_cloud, server};
     pub use crate::wire;

@@ -41,6 +41,7 @@ pub use result_share::{Reconstruction, read_result_note, reconstruct, write_resu
 pub use slot_regions::SlotRegions;
 pub use triples::{Commission, Customer, TripleFile, TripleJob, Unguarded};
 
+use crate::crypto::alarm::AlarmHalf;
 use crate::crypto::prg::Seed;
 use crate::files::FormatError;
 use crate::files::container::envelope::{
@@ -61,6 +62,8 @@ use zeroize::Zeroizing;
 const CHUNK_ELEMENTS: usize = 1 << 18;
 /// The op number under which seeds are kept, which no network reaches.
 const SEED_OP: u32 = u32::MAX;
+/// The op number under which the half of a range alarm is kept.
+const ALARM_OP: u32 = u32::MAX - 2;
 /// The op number under which a note is kept.
 const NOTE_OP: u32 = u32::MAX - 1;
 
@@ -107,6 +110,11 @@ impl PayloadSize {
     /// A sealed note, or none.
     fn note(bytes: usize) -> Self {
         PayloadSize { bytes: bytes as u64, chunks: u64::from(bytes > 0) }
+    }
+
+    /// The half of a range alarm, if there is one.
+    fn alarm(is_there: bool) -> Self {
+        PayloadSize { bytes: 8 * u64::from(is_there), chunks: u64::from(is_there) }
     }
 
     fn of(self, body: impl Into<Body>) -> Content {
@@ -239,6 +247,30 @@ fn read_seeds<F: Read, const N: usize>(
         seed.copy_from_slice(&bytes[i * Seed::LEN..][..Seed::LEN]);
         Seed::from_bytes(*seed)
     }))
+}
+
+/// Writes the half of a range alarm, if there is one.
+fn write_alarm<W: Write>(
+    out: &mut EnvelopeWriter<W>,
+    half: Option<AlarmHalf>,
+) -> Result<(), FormatError> {
+    match half {
+        None => Ok(()),
+        Some(AlarmHalf(half)) => out.chunk(ChunkKey::op(ALARM_OP), &mut half.to_le_bytes()),
+    }
+}
+
+/// The half of a range alarm, if it is there.
+fn read_alarm<F: Read>(
+    file: &mut EnvelopeReader<F>,
+    is_there: bool,
+) -> Result<Option<AlarmHalf>, FormatError> {
+    if !is_there {
+        return Ok(None);
+    }
+    let mut half = [0; 8];
+    half.copy_from_slice(&file.chunk(ChunkKey::op(ALARM_OP), 8)?);
+    Ok(Some(AlarmHalf(u64::from_le_bytes(half))))
 }
 
 /// Writes a sealed note, if there is one.

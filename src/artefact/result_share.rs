@@ -2,9 +2,10 @@
 
 use super::error::{ArtefactError, PairError};
 use super::{
-    PayloadSize, PublicModelFile, level_map, read_elements, read_note, start_sealed,
-    write_elements, write_note,
+    PayloadSize, PublicModelFile, level_map, read_alarm, read_elements, read_note, start_sealed,
+    write_alarm, write_elements, write_note,
 };
+use crate::crypto::alarm::{self, AlarmHalf};
 use crate::crypto::share;
 use crate::files::container::envelope::{EnvelopeReader, OpenFrom, SealTo, open_file};
 use crate::files::container::header::{Decoding, Levels, ResultShare};
@@ -20,7 +21,7 @@ use crate::numbers::fixed::shrink;
 use crate::numbers::ring::{Ring, RingBits};
 use zeroize::Zeroizing;
 
-/// Writes a server's share of a denoised image and the image's note, sealed to the receiver; the
+/// Writes a server's share of a denoised image, its half of the range alarm, and the image's note, sealed to the receiver; the
 /// caller gives it its name.
 ///
 /// Security: of `sums` the low bits are dropped that `fields` says, so that no file tells a result to
@@ -30,18 +31,21 @@ use zeroize::Zeroizing;
 /// # Errors
 /// [`FormatError`] of the output.
 pub fn write_result<R: Ring>(
-    sums: &[R],
+    (sums, alarm): (&[R], Option<AlarmHalf>),
     note: &[u8],
     fields: ResultShare,
     keys: SealTo<'_>,
     out: OutputFile,
 ) -> Result<OutputFile, FormatError> {
-    let size = PayloadSize::elements::<R>(sums.len()).and(PayloadSize::note(note.len()));
+    let size = PayloadSize::elements::<R>(sums.len())
+        .and(PayloadSize::alarm(alarm.is_some()))
+        .and(PayloadSize::note(note.len()));
     let (party, dropped) = (fields.party, fields.decode.dropped_bits);
     let mut out = start_sealed(out, keys, size, fields)?;
     let shrunk = sums.iter().map(|&sum| shrink(party, sum, dropped)).collect();
     let shrunk: Zeroizing<Vec<R>> = Zeroizing::new(shrunk);
     write_elements(&mut out, 0, &shrunk)?;
+    write_alarm(&mut out, alarm)?;
     write_note(&mut out, note)?;
     out.finish()
 }
@@ -76,6 +80,8 @@ pub struct Reconstruction {
     pub session_id: SessionId,
     /// The gateway's note, still sealed; empty if there is none.
     pub note: Vec<u8>,
+    /// Whether the range alarm was raised; nothing if the model has none.
+    pub alarm: Option<bool>,
 }
 
 impl Reconstruction {
@@ -112,7 +118,8 @@ pub fn read_result_note(
     if fields.note == 0 {
         return Ok((fields, Vec::new()));
     }
-    file.seek(elements.bytes, elements.chunks)?;
+    let before = elements.and(PayloadSize::alarm(fields.alarm));
+    file.seek(before.bytes, before.chunks)?;
     let note = read_note(&mut file, fields.note)?;
     Ok((fields, note))
 }
@@ -175,7 +182,8 @@ fn check_pair(places: [&Place; 2], [a, b]: &[ResultShare; 2]) -> Result<(), Pair
     differ("sessions", a.session_id.short(), b.session_id.short())?;
     let rest = |f: &ResultShare| {
         let decode = &f.decode;
-        format!("{} {} {}x{} {decode:?}", f.model_id, f.ring_bits.bits(), f.height, f.width)
+        let (ring, alarm) = (f.ring_bits.bits(), f.alarm);
+        format!("{} {ring} {}x{} {alarm} {decode:?}", f.model_id, f.height, f.width)
     };
     differ("descriptions", rest(a), rest(b))
 }
@@ -197,6 +205,8 @@ fn combine<R: Ring>(
     let weights = outputs.weight_sums(size)?;
     let first: Vec<R> = read_elements(&mut a, 0, size.0 * size.1)?;
     let second: Vec<R> = read_elements(&mut b, 0, size.0 * size.1)?;
+    let halves = [read_alarm(&mut a, fields.alarm)?, read_alarm(&mut b, fields.alarm)?];
+    let alarm = halves[0].zip(halves[1]).map(|(a, b)| alarm::raised([a, b]));
     // S0's share has it.
     let mut note = read_note(&mut a, of[0].note)?;
     note.extend(read_note(&mut b, of[1].note)?);
@@ -208,5 +218,5 @@ fn combine<R: Ring>(
     let scale = (decode.frac_bits, decode.dropped_bits);
     let units = decode_sums(&sums, &weights, scale);
     let (image_id, session_id) = (fields.image_id, fields.session_id);
-    Ok(Reconstruction { size, units, map, image_id, session_id, note })
+    Ok(Reconstruction { size, units, map, image_id, session_id, note, alarm })
 }

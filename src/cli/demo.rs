@@ -46,6 +46,9 @@ fn request(args: &Demo, console: &Console) -> Result<Request, Failure> {
         console.note(text);
     }
     let mut choices = args.quantise.choices();
+    if args.material() == Origin::Made {
+        choices = choices.made();
+    }
     if choices.interval.is_none() {
         choices.sigma_from.get_or_insert(args.sigma);
     }
@@ -92,10 +95,10 @@ fn model(args: &Demo) -> DemoModel {
 
 /// The side of the part of the image that is used.
 fn crop(args: &Demo) -> Option<usize> {
-    let default = match (args.quantise.engine(), args.family) {
-        (EngineKind::Lut, Family::Mlp) => 0,
-        (EngineKind::Lut, Family::Dncnn) | (EngineKind::Gc, Family::Mlp) => 256,
-        (EngineKind::Gc, Family::Dncnn) => 64,
+    let default = match (args.quantise.engine == Some(EngineKind::Gc), args.family) {
+        (false, Family::Mlp) => 0,
+        (false, Family::Dncnn) | (true, Family::Mlp) => 256,
+        (true, Family::Dncnn) => 64,
     };
     Some(args.crop.unwrap_or(default)).filter(|side| *side > 0)
 }

@@ -3,7 +3,7 @@
 use super::output::Console;
 use crate::image::Implausible;
 use crate::model::OutOfRange;
-use crate::roles::{Implausibility, Plausibility};
+use crate::roles::{Alarmed, Implausibility, OutOfRangeOnShares, Plausibility, RangeAlarm};
 use clap::Args;
 use serde::Serialize;
 use std::path::Path;
@@ -23,6 +23,41 @@ impl Plausible {
             true => Implausibility::Accepted,
             false => Implausibility::Refused,
         }
+    }
+}
+
+/// What becomes of results whose range alarm was raised.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(super) struct InRange {
+    /// Write a result even if its range alarm was raised, and say so. Without this flag it is an error: the model
+    /// does not know such pictures, or material was damaged or mixed.
+    #[arg(help_heading = "Output", long)]
+    pub(super) even_if_out_of_range: bool,
+}
+
+impl InRange {
+    pub(super) fn alarmed(self) -> Alarmed {
+        match self.even_if_out_of_range {
+            true => Alarmed::Accepted,
+            false => Alarmed::Refused,
+        }
+    }
+}
+
+/// Tells of a result whose alarm was accepted.
+pub(super) fn tell_alarm(file: &Path, console: &Console) {
+    console.note(format!(
+        "note: '{}': {OutOfRangeOnShares}: it is written all the same",
+        file.display()
+    ));
+}
+
+/// What a report says of a range alarm.
+pub(super) fn alarm_name(alarm: RangeAlarm) -> &'static str {
+    match alarm {
+        RangeAlarm::None => "none",
+        RangeAlarm::Silent => "silent",
+        RangeAlarm::Raised => "raised",
     }
 }
 

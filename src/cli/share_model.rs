@@ -25,7 +25,11 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
             Err(RoleError::from(ModelFileError::Doubtful(doubt)).about(&args.model))
         })?;
     }
-    let options = quantise_options(&model, &args.quantise)?;
+    let options = match &args.user {
+        None => quantise_options(&model, &args.quantise)?,
+        // One cloud and its user make the material themselves.
+        Some(_) => args.quantise.choices().made().options(&model)?,
+    };
     let request = roles::ShareModel {
         model: &model,
         options: &options,
@@ -86,6 +90,9 @@ impl From<ChoiceError> for Failure {
             ChoiceError::CellsOfCircuits(Cells::Width(_)) => goes_with("--cell", "--engine lut"),
             ChoiceError::CellsOfCircuits(Cells::Count(_)) => goes_with("--cells", "--engine lut"),
             ChoiceError::PiecewiseOfLookups => goes_with("--piecewise", "--engine gc"),
+            ChoiceError::ReluOfTanh => {
+                Failure::new(Code::Usage, text).help("leave --engine away, or choose lut or gc")
+            }
             ChoiceError::PiecewiseOfRelu => {
                 let text = "--piecewise stands in for tanh, and this model's activation is relu";
                 Failure::new(Code::Usage, text).help("leave --piecewise away")

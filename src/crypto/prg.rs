@@ -79,6 +79,8 @@ pub enum Purpose {
     MadeSession = 42,
     /// A and K of an image's range alarm, from a seed that both servers have.
     AlarmKey = 43,
+    /// A session's seed of these, from both servers' parts.
+    AlarmSeed = 44,
 }
 
 /// The address of a stream under one seed.

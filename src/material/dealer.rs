@@ -1,7 +1,8 @@
 //! The dealer: from public shapes and seeds to S0's explicit material.
 
 use super::{
-    BatchSpan, Chunk, LookupMasks, LookupMaterial, Origin, SlotView, first_columns, weight_mask,
+    BatchSpan, Chunk, LookupMasks, LookupMaterial, Origin, SlotView, deal_relus, first_columns,
+    weight_mask,
 };
 use crate::crypto::prg::{Purpose, Seed};
 use crate::ids::Party;
@@ -96,6 +97,12 @@ impl<R: Ring> DealtSlot<'_, R> {
                     let chunk = match spec {
                         ActivationSpec::Lookup(table) => lookup_chunk::<R>(views, op, at, table),
                         ActivationSpec::Piecewise(_) => square_chunk::<R>(views, op, at),
+                        ActivationSpec::Exact(relu) => {
+                            let shape = relu.shape::<R>();
+                            let shape =
+                                shape.expect("checked when the description was read or made");
+                            deal_relus::<R>(views, op, at, &shape)
+                        }
                     };
                     chunks.push((op, chunk));
                 }

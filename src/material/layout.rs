@@ -243,6 +243,7 @@ fn bytes_per_row(public: &PublicModel, origin: Origin) -> Vec<(usize, usize)> {
             Some((i, width * origin.lookup_bytes(table.hi, ring)))
         }
         Op::Activation(ActivationSpec::Piecewise(_)) => Some((i, width * ring)),
+        Op::Activation(ActivationSpec::Exact(relu)) => Some((i, width * relu.dealt_bytes(ring))),
         Op::Gather(_) | Op::Add(_) | Op::Shuffle(_) | Op::Residual | Op::Mean | Op::Fold(_) => None,
     };
     public.network.ops().iter().enumerate().filter_map(bytes).collect()

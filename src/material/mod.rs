@@ -7,7 +7,7 @@
 //!   K2 = W rho_lo, K3 = -W m + W rho_lo m' (docs/protocols.md, lookup); K1 = W is the difference of
 //!   the one-hot shares' popcounts;
 //! - exact ReLU: rho, masks of what is opened, prefix vectors of rho's digits as XOR shares, and words (docs/protocols.md,
-//!   exact ReLU); no model uses it yet.
+//!   exact ReLU).
 //!
 //! Whatever can be random comes from a party's seed, addressed by (slot, op, element); only what
 //! cannot travels to S0 ("explicit"); of material that the servers made themselves both have explicit

@@ -1,10 +1,12 @@
-//! What a public model says of an activation: a table for the `lut` engine, or polynomials and
-//! knots for the `gc` engine.
+//! What a public model says of an activation: a table for the `lut` engine, polynomials and knots for the `gc` engine,
+//! or scales alone for the `relu` engine.
 
+use super::exact_relu::ExactRelu;
 use crate::model::cells::{Cells, TableCells, stretch_bits};
 use crate::model::piecewise::{Below, Piecewise, Plan, PlanError, Scales};
 use crate::numbers::activation::Nonlinearity;
 use crate::numbers::fixed::{exp2, low_mask};
+use crate::numbers::relu::INPUT_BITS;
 use crate::numbers::ring::RingBits;
 use crate::numbers::slope_table::{HI_BITS, MAX_LO_BITS, SlopeTable, balanced_lo};
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,8 @@ pub enum EngineKind {
     Lut,
     /// Garbled circuits for the comparisons, polynomials on shares (the paper's section 4.2).
     Gc,
+    /// Exact ReLUs by masked comparisons with dealer material.
+    Relu,
 }
 
 impl EngineKind {
@@ -25,6 +29,7 @@ impl EngineKind {
         match self {
             EngineKind::Lut => "lut",
             EngineKind::Gc => "gc",
+            EngineKind::Relu => "relu",
         }
     }
 }
@@ -35,13 +40,13 @@ pub(super) const MADE_ERROR: i128 = 2;
 
 /// How far a pre-activation must stay away from the end of the ring, in its units, where the leading bits are looked up
 /// or compared: with tables one cell (kappa may be the cell above) and one unit of what is looked up (rounding up),
-/// which is at most half a cell; with circuits one unit. And what made material is off by.
+/// which is at most half a cell; with comparisons one unit. And what made material is off by.
 pub(super) fn margin(engine: EngineKind, leading_bits: u32, ring_bits: u32) -> i128 {
     let unit = 1i128 << (ring_bits - leading_bits);
     MADE_ERROR
         + match engine {
             EngineKind::Lut => unit + unit / 2,
-            EngineKind::Gc => unit,
+            EngineKind::Gc | EngineKind::Relu => unit,
         }
 }
 
@@ -53,6 +58,8 @@ pub enum ActivationSpec {
     Lookup(SlopeTable),
     /// Quadratic pieces.
     Piecewise(Plan),
+    /// max(x, 0), exactly.
+    Exact(ExactRelu),
 }
 
 impl ActivationSpec {
@@ -61,6 +68,7 @@ impl ActivationSpec {
         match self {
             ActivationSpec::Lookup(_) => EngineKind::Lut,
             ActivationSpec::Piecewise(_) => EngineKind::Gc,
+            ActivationSpec::Exact(_) => EngineKind::Relu,
         }
     }
 
@@ -69,6 +77,7 @@ impl ActivationSpec {
         match self {
             ActivationSpec::Lookup(table) => &table.function,
             ActivationSpec::Piecewise(plan) => &plan.name,
+            ActivationSpec::Exact(_) => Nonlinearity::Relu.name(),
         }
     }
 
@@ -77,6 +86,7 @@ impl ActivationSpec {
         match self {
             ActivationSpec::Lookup(table) => table.range_bits,
             ActivationSpec::Piecewise(plan) => plan.scales.range_bits,
+            ActivationSpec::Exact(relu) => relu.range_bits,
         }
     }
 
@@ -85,6 +95,7 @@ impl ActivationSpec {
         match self {
             ActivationSpec::Lookup(table) => table.input_bits(),
             ActivationSpec::Piecewise(plan) => plan.scales.input_bits,
+            ActivationSpec::Exact(relu) => relu.input_bits(),
         }
     }
 
@@ -93,6 +104,7 @@ impl ActivationSpec {
         match self {
             ActivationSpec::Lookup(table) => table.out_frac,
             ActivationSpec::Piecewise(plan) => plan.scales.out_frac,
+            ActivationSpec::Exact(relu) => relu.out_frac,
         }
     }
 
@@ -101,6 +113,8 @@ impl ActivationSpec {
         match self {
             // c and e.
             ActivationSpec::Lookup(_) => 2 * ring_bytes,
+            // z, of fewer bits than the ring, and then V.
+            ActivationSpec::Exact(_) => ring_bytes,
             // Garbled tables with corrections and shares, or a selection.
             ActivationSpec::Piecewise(plan) => {
                 let tables = 32 * plan.comparison().circuit().and_gates();
@@ -118,6 +132,7 @@ impl ActivationSpec {
         match self {
             ActivationSpec::Lookup(table) => table.max_abs(),
             ActivationSpec::Piecewise(plan) => plan.max_abs(),
+            ActivationSpec::Exact(relu) => relu.max_abs(),
         }
     }
 
@@ -126,6 +141,7 @@ impl ActivationSpec {
         let leading = match self {
             ActivationSpec::Lookup(table) => table.hi,
             ActivationSpec::Piecewise(plan) => plan.scales.input_bits,
+            ActivationSpec::Exact(relu) => relu.input_bits(),
         };
         margin(self.engine(), leading, ring_bits)
     }
@@ -144,6 +160,7 @@ impl ActivationSpec {
                 let shift = plan.scales.result_shift();
                 (plan.value(x) + (1i64 << (shift - 1))) >> shift
             }
+            ActivationSpec::Exact(relu) => relu.eval(x),
         }
     }
 
@@ -155,6 +172,7 @@ impl ActivationSpec {
                 Err(format!("the plan is for a ring of {} bits", plan.scales.ring_bits))
             }
             ActivationSpec::Piecewise(plan) => plan.check().map_err(|e| e.to_string()),
+            ActivationSpec::Exact(relu) => relu.check(ring_bits),
         }
     }
 }
@@ -175,6 +193,11 @@ pub enum Method {
         /// function whose constants are to be kept, such as the paper's or the owner's own.
         refit: bool,
     },
+    /// Exact ReLUs.
+    Relu {
+        /// Whether values that leave their range raise the alarm.
+        alarm: bool,
+    },
 }
 
 impl Method {
@@ -193,6 +216,7 @@ impl Method {
         match self {
             Method::Lut { .. } => EngineKind::Lut,
             Method::Gc { .. } => EngineKind::Gc,
+            Method::Relu { .. } => EngineKind::Relu,
         }
     }
 
@@ -203,6 +227,7 @@ impl Method {
                 Cells::Width(bits) => HI_BITS.start().saturating_sub(1 + bits),
                 Cells::Count(_) => 0,
             },
+            Method::Relu { .. } => 0,
             Method::Gc { function, .. } if function.below == Below::Zero => 0,
             Method::Gc { function, .. } => {
                 let last = function.knots.iter().copied().fold(1.0, f64::max);
@@ -239,11 +264,23 @@ impl Method {
     /// two bytes of a table still.
     pub(super) fn activation_frac(&self, ring: RingBits, function: Nonlinearity, r: u32) -> u32 {
         let most = match (self, function, ring) {
+            (Method::Relu { .. }, ..) | (Method::Lut { .. }, Nonlinearity::Relu, RingBits::L32) => {
+                16
+            }
             (_, _, RingBits::L64) => 20,
-            (Method::Lut { .. }, Nonlinearity::Relu, RingBits::L32) => 16,
             (_, _, RingBits::L32) => 13,
         };
         (ring.bits() - r).div_euclid(2).min(most)
+    }
+
+    /// Fraction bits of an activation that feeds the last layer, whose products have `frac`: half of them. Of exact
+    /// ReLUs, which lose by rounding alone, two more: there the rounding of few inputs counts for more than that of
+    /// weights.
+    pub(super) fn last_activation_frac(&self, frac: u32) -> u32 {
+        match self {
+            Method::Relu { .. } => (frac / 2 + 2).min(16),
+            Method::Lut { .. } | Method::Gc { .. } => frac / 2,
+        }
     }
 
     /// The largest r that the engine offers activation `number`.
@@ -255,7 +292,7 @@ impl Method {
                 }
                 Cells::Count(_) => LARGEST_RANGE,
             },
-            Method::Gc { .. } => LARGEST_RANGE,
+            Method::Gc { .. } | Method::Relu { .. } => LARGEST_RANGE,
         }
     }
 
@@ -291,6 +328,9 @@ impl Method {
                 let scales = piecewise_scales(ring, function.below, range_bits, out_frac);
                 Ok(ActivationSpec::Piecewise(Plan::new(function, scales, *refit)?))
             }
+            Method::Relu { alarm } => {
+                Ok(ActivationSpec::Exact(ExactRelu { range_bits, out_frac, alarm: *alarm }))
+            }
         }
     }
 
@@ -308,9 +348,14 @@ impl Method {
             Method::Gc { function, .. } => {
                 piecewise_scales(ring, function.below, range_bits, 12).input_bits
             }
+            // Of the coarsest result that the last layer reads.
+            Method::Relu { .. } => (COARSEST_RELU + range_bits + 1).min(*INPUT_BITS.end()),
         }
     }
 }
+
+/// The fewest fraction bits of an exact ReLU: what leaves the weights behind it as many as keep the quality.
+const COARSEST_RELU: u32 = 9;
 
 /// The largest r where it is no question of cells.
 const LARGEST_RANGE: u32 = 10;

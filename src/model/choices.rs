@@ -13,11 +13,14 @@ const TANH_CELLS: Cells = Cells::Width(2);
 const RELU_CELLS: Cells = Cells::Count(8);
 /// How much larger calibrated ranges are than what was seen.
 pub(crate) const MARGIN: f64 = 2.0;
+/// The same for exact ReLUs, whose alarm may be raised from half of a range on: up to 2 times what was seen it never
+/// is, from 3 times on always (docs/numerics.md, exact ReLUs).
+const RELU_MARGIN: f64 = 4.0;
 
 /// What is asked for; what is not has a default that suits the model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Choices {
-    /// The activation engine; lookups if not chosen.
+    /// The activation engine; if not chosen exact ReLUs for ReLU networks, unless cells are, and lookups for others.
     pub engine: Option<EngineKind>,
     /// The ring; that of 32 bits if not chosen.
     pub ring: Option<RingBits>,
@@ -26,7 +29,7 @@ pub struct Choices {
     pub cells: Option<Cells>,
     /// What ranges rest on; for tanh a guarantee, for ReLU calibration if not chosen.
     pub ranges: Option<RangeKind>,
-    /// Calibrated ranges: how much larger than the largest value seen; 2 if not chosen.
+    /// Calibrated ranges: how much larger than the largest value seen; if not chosen 2, or 4 for exact ReLUs.
     pub margin: Option<f64>,
     /// The function of garbled circuits; refitted pieces if not chosen.
     pub piecewise: Option<PiecewiseChoice>,
@@ -95,12 +98,15 @@ pub enum ChoiceError {
     /// A margin without calibrated ranges.
     #[error("a margin goes with calibrated ranges")]
     MarginOfGuaranteed,
-    /// Garbled circuits have no tables.
+    /// Other engines have no tables.
     #[error("cells go with the lut engine")]
     CellsOfCircuits(Cells),
     /// Lookups take any function.
     #[error("a piecewise function goes with the gc engine")]
     PiecewiseOfLookups,
+    /// Comparisons compute nothing else.
+    #[error("the relu engine is for ReLU networks, and this model's activation is tanh")]
+    ReluOfTanh,
     /// ReLU is piecewise by itself.
     #[error("a piecewise function stands in for tanh, and this model's activation is relu")]
     PiecewiseOfRelu,
@@ -129,9 +135,18 @@ pub enum ChoiceError {
 }
 
 impl Choices {
-    /// The engine chosen, or the default.
-    pub fn engine(&self) -> EngineKind {
-        self.engine.unwrap_or(EngineKind::Lut)
+    /// The engine chosen, or the default for this activation.
+    pub fn engine(&self, function: Nonlinearity) -> EngineKind {
+        self.engine.unwrap_or(match (function, self.cells, self.piecewise) {
+            (Nonlinearity::Relu, None, None) => EngineKind::Relu,
+            _ => EngineKind::Lut,
+        })
+    }
+
+    /// The same for material that the two servers make, of which there is none for exact ReLUs.
+    #[must_use]
+    pub fn made(self) -> Choices {
+        Choices { engine: self.engine.or(Some(EngineKind::Lut)), ..self }
     }
 
     /// The ring chosen, or the default.
@@ -152,7 +167,11 @@ impl Choices {
             (RangeKind::Guaranteed, None) => Ranges::Guaranteed,
             (RangeKind::Guaranteed, Some(_)) => return Err(ChoiceError::MarginOfGuaranteed),
             (RangeKind::Calibrated, margin) => {
-                Ranges::Calibrated { margin: margin.unwrap_or(MARGIN) }
+                let usual = match self.engine(model.nonlinearity) {
+                    EngineKind::Relu => RELU_MARGIN,
+                    EngineKind::Lut | EngineKind::Gc => MARGIN,
+                };
+                Ranges::Calibrated { margin: margin.unwrap_or(usual) }
             }
         };
         let told = model.network.reads_plane();
@@ -167,7 +186,7 @@ impl Choices {
         }
         Ok(QuantiseOptions {
             ring: self.ring(),
-            method: self.method(model)?,
+            method: self.method(model, kind)?,
             interval: self.interval.unwrap_or_else(|| match told {
                 true => model.units.reach_of_noise(model.sigma),
                 false => model.units.reach(model.sigma / from),
@@ -176,15 +195,23 @@ impl Choices {
         })
     }
 
-    fn method(&self, model: &FloatModel) -> Result<Method, ChoiceError> {
+    fn method(&self, model: &FloatModel, ranges: RangeKind) -> Result<Method, ChoiceError> {
         let relu = model.nonlinearity == Nonlinearity::Relu;
-        let (function, refit) = match (self.engine(), self.piecewise) {
+        let (function, refit) = match (self.engine(model.nonlinearity), self.piecewise) {
             (EngineKind::Lut, None) => {
                 let default = if relu { RELU_CELLS } else { TANH_CELLS };
                 let own = || model.cells.clone().unwrap_or(default.into());
                 return Ok(Method::Lut { cells: self.cells.map_or_else(own, TableCells::from) });
             }
-            (EngineKind::Lut, Some(_)) => return Err(ChoiceError::PiecewiseOfLookups),
+            (EngineKind::Relu, None) if !relu => return Err(ChoiceError::ReluOfTanh),
+            (EngineKind::Relu, None) => match self.cells {
+                Some(cells) => return Err(ChoiceError::CellsOfCircuits(cells)),
+                // A range that no image can leave may be used up to its end.
+                None => return Ok(Method::Relu { alarm: ranges == RangeKind::Calibrated }),
+            },
+            (EngineKind::Lut | EngineKind::Relu, Some(_)) => {
+                return Err(ChoiceError::PiecewiseOfLookups);
+            }
             (EngineKind::Gc, piecewise) => match (self.cells, piecewise) {
                 (Some(cells), _) => return Err(ChoiceError::CellsOfCircuits(cells)),
                 (None, None) if relu => (Piecewise::relu(), false),

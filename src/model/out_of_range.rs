@@ -7,6 +7,36 @@ use std::fmt;
 /// Layers that are named in a sentence.
 const NAMED_LAYERS: usize = 4;
 
+/// Values beyond a range, and those by which two servers would raise the range alarm.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Beyond {
+    /// How many are beyond it.
+    pub values: u64,
+    /// The largest of their magnitudes, in ranges.
+    pub times: f64,
+    /// How many raise the alarm whatever the mask.
+    pub certain: u64,
+    /// How many raise it for some masks, these included.
+    pub possible: u64,
+}
+
+impl Beyond {
+    /// Of two sets of values together.
+    #[must_use]
+    pub(crate) fn and(self, other: Beyond) -> Beyond {
+        Beyond {
+            values: self.values + other.values,
+            times: self.times.max(other.times),
+            certain: self.certain + other.certain,
+            possible: self.possible + other.possible,
+        }
+    }
+
+    fn is_empty(self) -> bool {
+        self.values == 0 && self.possible == 0
+    }
+}
+
 /// Values behind linear layers that left their range, in ranges that calibration chose.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct OutOfRange {
@@ -14,6 +44,10 @@ pub struct OutOfRange {
     pub values: u64,
     /// The largest of their magnitudes, in ranges.
     pub times: f64,
+    /// How many raise the range alarm of exact ReLUs whatever the mask; a picture with any is refused on shares.
+    pub certain: u64,
+    /// How many raise it for some masks, these included.
+    pub possible: u64,
     /// The layers that have any, first to last.
     pub layers: Vec<LayerOutOfRange>,
 }
@@ -27,6 +61,10 @@ pub struct LayerOutOfRange {
     pub values: u64,
     /// The largest, in ranges.
     pub times: f64,
+    /// How many raise the range alarm whatever the mask.
+    pub certain: u64,
+    /// How many raise it for some masks, these included.
+    pub possible: u64,
     /// The outputs that have any; of a report, their numbers.
     #[serde(serialize_with = "numbers")]
     pub channels: Vec<ChannelOutOfRange>,
@@ -37,10 +75,8 @@ pub struct LayerOutOfRange {
 pub struct ChannelOutOfRange {
     /// The output, from 0 on.
     pub channel: usize,
-    /// How many.
-    pub values: u64,
-    /// The largest, in ranges.
-    pub times: f64,
+    /// What of it.
+    pub beyond: Beyond,
 }
 
 fn numbers<S: Serializer>(channels: &[ChannelOutOfRange], to: S) -> Result<S::Ok, S::Error> {
@@ -48,43 +84,44 @@ fn numbers<S: Serializer>(channels: &[ChannelOutOfRange], to: S) -> Result<S::Ok
 }
 
 impl OutOfRange {
-    /// Of so many values beyond the ranges of each output of each layer, and the largest of each.
-    pub(crate) fn of(layers: impl IntoIterator<Item = Vec<(u64, f64)>>) -> Self {
+    /// Of what is beyond the ranges of each output of each layer.
+    pub(crate) fn of(layers: impl IntoIterator<Item = Vec<Beyond>>) -> Self {
         let mut all = OutOfRange::default();
+        let mut sum = Beyond::default();
         for (number, outputs) in layers.into_iter().enumerate() {
-            let outputs = outputs.into_iter().enumerate().filter(|(_, (values, _))| *values > 0);
-            let channels: Vec<_> = outputs
-                .map(|(channel, (values, times))| ChannelOutOfRange { channel, values, times })
-                .collect();
+            let outputs = outputs.into_iter().enumerate().filter(|(_, beyond)| !beyond.is_empty());
+            let channels: Vec<_> =
+                outputs.map(|(channel, beyond)| ChannelOutOfRange { channel, beyond }).collect();
             if channels.is_empty() {
                 continue;
             }
-            let values = channels.iter().map(|c| c.values).sum();
-            let times = channels.iter().map(|c| c.times).fold(0.0, f64::max);
-            all.values += values;
-            all.times = all.times.max(times);
-            all.layers.push(LayerOutOfRange { layer: number + 1, values, times, channels });
+            let beyond = channels.iter().fold(Beyond::default(), |sum, c| sum.and(c.beyond));
+            sum = sum.and(beyond);
+            let Beyond { values, times, certain, possible } = beyond;
+            let layer = number + 1;
+            all.layers.push(LayerOutOfRange { layer, values, times, certain, possible, channels });
         }
-        all
+        let Beyond { values, times, certain, possible } = sum;
+        OutOfRange { values, times, certain, possible, ..all }
     }
 
-    /// Whether there are none.
+    /// Whether there are none, and none that raise an alarm for certain.
     pub fn is_empty(&self) -> bool {
-        self.values == 0
+        self.values == 0 && self.certain == 0
     }
 
     /// Of two images together.
     #[must_use]
     pub fn and(self, other: OutOfRange) -> OutOfRange {
-        let mut outputs: BTreeMap<usize, BTreeMap<usize, (u64, f64)>> = BTreeMap::new();
+        let mut outputs: BTreeMap<usize, BTreeMap<usize, Beyond>> = BTreeMap::new();
         for layer in self.layers.into_iter().chain(other.layers) {
             let found = outputs.entry(layer.layer - 1).or_default();
-            for ChannelOutOfRange { channel, values, times } in layer.channels {
-                let (sum, most) = found.entry(channel).or_default();
-                (*sum, *most) = (*sum + values, most.max(times));
+            for ChannelOutOfRange { channel, beyond } in layer.channels {
+                let sum = found.entry(channel).or_default();
+                *sum = sum.and(beyond);
             }
         }
-        let dense = |map: &BTreeMap<usize, (u64, f64)>| -> Vec<(u64, f64)> {
+        let dense = |map: &BTreeMap<usize, Beyond>| -> Vec<Beyond> {
             let last = map.keys().next_back().map_or(0, |last| last + 1);
             (0..last).map(|at| map.get(&at).copied().unwrap_or_default()).collect()
         };
@@ -113,7 +150,13 @@ impl fmt::Display for OutOfRange {
         if self.layers.len() > NAMED_LAYERS {
             named.push(format!("more in {} other layers", self.layers.len() - NAMED_LAYERS));
         }
-        write!(f, "{values} left the range of a layer: {}", named.join(", "))
+        write!(f, "{values} left the range of a layer: {}", named.join(", "))?;
+        match (self.certain, self.possible) {
+            (_, 0) => Ok(()),
+            (certain, possible) => {
+                write!(f, "; on shares {certain} raise the range alarm for certain, {possible} may")
+            }
+        }
     }
 }
 
@@ -123,11 +166,19 @@ impl std::error::Error for OutOfRange {}
 mod tests {
     use super::*;
 
+    fn beyond(values: u64, times: f64, certain: u64, possible: u64) -> Beyond {
+        Beyond { values, times, certain, possible }
+    }
+
     #[test]
     fn images_are_put_together_and_told_in_a_sentence() {
-        let none = || vec![(0, 0.0), (0, 0.0)];
-        let one = OutOfRange::of([none(), vec![(0, 0.0), (1, 1.5)]]);
-        let two = OutOfRange::of([vec![(2, 3.25)], vec![(1, 1.25), (4, 1.125)]]);
+        let nothing = Beyond::default();
+        let none = || vec![nothing; 2];
+        let one = OutOfRange::of([none(), vec![nothing, beyond(1, 1.5, 0, 0)]]);
+        let two = OutOfRange::of([
+            vec![beyond(2, 3.25, 0, 0)],
+            vec![beyond(1, 1.25, 0, 0), beyond(4, 1.125, 0, 0)],
+        ]);
         assert!(OutOfRange::of([none(), none()]).is_empty());
         assert_eq!(
             one.to_string(),
@@ -136,10 +187,19 @@ mod tests {
         let both = one.clone().and(two.clone());
         assert_eq!(both, two.and(one.clone()));
         assert_eq!((both.values, both.times, both.layers.len()), (8, 3.25, 2));
-        assert_eq!(
-            both.layers[1].channels[1],
-            ChannelOutOfRange { channel: 1, values: 5, times: 1.5 }
-        );
+        let second = ChannelOutOfRange { channel: 1, beyond: beyond(5, 1.5, 0, 0) };
+        assert_eq!(both.layers[1].channels[1], second);
         assert_eq!(one.clone().and(OutOfRange::default()), one);
+    }
+
+    /// Values inside the range may raise the alarm, by chance or for certain.
+    #[test]
+    fn alarms_count_as_well() {
+        let maybe = OutOfRange::of([vec![beyond(0, 0.0, 0, 3)]]);
+        assert!(maybe.is_empty() && maybe.layers[0].possible == 3);
+        let certain = maybe.and(OutOfRange::of([vec![beyond(0, 0.0, 2, 2)]]));
+        assert!(!certain.is_empty());
+        let told = certain.to_string();
+        assert!(told.ends_with("; on shares 2 raise the range alarm for certain, 5 may"), "{told}");
     }
 }

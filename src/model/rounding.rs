@@ -41,7 +41,7 @@ impl<R: Ring> Randomness<R> for NearestRounding {
 }
 
 /// Draws what is random in a secure run, by its law: a uniform share of each pre-activation, from which its
-/// truncation follows, and a uniform rho_lo, from which the cell follows (docs/protocols.md, lookup). Not for
+/// truncation follows, and for tables a uniform rho_lo, from which the cell follows (docs/protocols.md, lookup). Not for
 /// secrets: whoever knows the seed knows the choices.
 pub struct RandomRounding {
     rng: ChaCha8Rng,
@@ -74,6 +74,7 @@ impl RandomRounding {
                 let value = R::from_i64(plan.value(sign_extend(x, n)));
                 sign_extend(self.shrink(value, shift).to_u64(), R::BITS - shift)
             }
+            ActivationSpec::Exact(relu) => relu.eval(x as i64),
         }
     }
 }
@@ -144,6 +145,7 @@ mod tests {
                     let results = shrunk(plan.value(x), plan.scales.result_shift());
                     results.into_iter().for_each(|(y, q)| add(y, p * q));
                 }
+                ActivationSpec::Exact(relu) => add(relu.eval(x), p),
             }
         }
         law
@@ -180,6 +182,7 @@ mod tests {
             let specs = [
                 (Method::tables(cells), Nonlinearity::Relu, 2),
                 (Method::tables(cells), Nonlinearity::Tanh, 2),
+                (Method::Relu { alarm: true }, Nonlinearity::Relu, 2),
                 (Method::Gc { function: Piecewise::relu(), refit: false }, Nonlinearity::Relu, 0),
                 (Method::Gc { function: Piecewise::refit2(), refit: false }, Nonlinearity::Tanh, 2),
             ];

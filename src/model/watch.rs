@@ -4,10 +4,12 @@
 //! computed once more in float32, without a ring: what both differ by is a multiple of the ring's size, and says how
 //! often the value wrapped. Ranges that no image can leave are not looked at.
 
+use super::out_of_range::Beyond;
 use super::public::PublicModel;
 use super::{ActivationSpec, OutOfRange, QuantisedModel, deepest_window_sum};
 use crate::network::{LinearShape, Op};
-use crate::numbers::fixed::exp2;
+use crate::numbers::fixed::{exp2, low_mask};
+use crate::numbers::relu::Zone;
 use crate::numbers::ring::Ring;
 use ndarray::{Array1, Array2, ArrayView2};
 use std::collections::BTreeMap;
@@ -28,8 +30,10 @@ struct Layer {
     bias: Array1<f32>,
     /// The largest magnitude that is evaluated rightly.
     limit: f64,
-    /// How many values of each output were beyond it, and the largest of them, in limits.
-    found: Vec<(u64, f64)>,
+    /// Where two servers' alarm is raised, of inputs of so many bits.
+    alarm: Option<(Zone, u32)>,
+    /// What of each output was beyond it, in limits.
+    found: Vec<Beyond>,
 }
 
 impl Watch {
@@ -40,13 +44,14 @@ impl Watch {
                 let wide = |v: &[i64]| -> Vec<f32> { v.iter().map(|v| *v as f32).collect() };
                 let weights = Array2::from_shape_vec((l.outputs(), l.inputs), wide(&l.weights));
                 let weights = weights.expect("an integer layer has its weights");
-                let found = vec![(0, 0.0); l.outputs()];
+                let found = vec![Beyond::default(); l.outputs()];
                 (
                     op,
                     Layer {
                         weights,
                         bias: wide(&l.bias).into(),
                         limit: limit(&model.public, op),
+                        alarm: alarm(&model.public, op),
                         found,
                     },
                 )
@@ -77,12 +82,19 @@ impl Watch {
         let layer = self.layers.get_mut(&op).expect("a layer that was begun");
         let outputs = layer.found.len();
         for (at, (wide, wrapped)) in self.values.iter().zip(wrapped).enumerate() {
+            if let Some((zone, n)) = layer.alarm {
+                let [certain, possible] = raises(zone, n, wrapped.to_i64(), R::BITS);
+                let found = &mut layer.found[at % outputs];
+                found.certain += u64::from(certain);
+                found.possible += u64::from(possible);
+            }
             let wrapped = wrapped.to_i64() as f64;
             let times_round = ((f64::from(*wide) - wrapped) / self.ring).round();
             let magnitude = (wrapped + times_round * self.ring).abs();
             if magnitude > layer.limit {
-                let (values, most) = &mut layer.found[at % outputs];
-                (*values, *most) = (*values + 1, most.max(magnitude / layer.limit));
+                let found = &mut layer.found[at % outputs];
+                let one = Beyond { values: 1, times: magnitude / layer.limit, ..Beyond::default() };
+                *found = found.and(one);
             }
         }
     }
@@ -91,6 +103,25 @@ impl Watch {
     pub(super) fn found(self) -> OutOfRange {
         OutOfRange::of(self.layers.into_values().map(|layer| layer.found))
     }
+}
+
+/// The alarm of the exact ReLU behind linear op `op`, and the bits that it compares.
+fn alarm(public: &PublicModel, op: usize) -> Option<(Zone, u32)> {
+    match &public.network.ops()[public.network.activation_after(op)?] {
+        Op::Activation(ActivationSpec::Exact(relu)) => Some((relu.zone()?, relu.input_bits())),
+        _ => None,
+    }
+}
+
+/// Whether a value raises the alarm however it is truncated to n bits and masked, and whether it may.
+fn raises(zone: Zone, n: u32, value: i64, ring_bits: u32) -> [bool; 2] {
+    let dropped = ring_bits - n;
+    let below = value >> dropped;
+    let above = below + i64::from(value & low_mask(dropped) as i64 != 0);
+    [
+        zone.certain(n, below) && zone.certain(n, above),
+        zone.possible(n, below) || zone.possible(n, above),
+    ]
 }
 
 /// The largest magnitude of what linear op `op` gives that is evaluated rightly, at the scale of its products.
@@ -182,6 +213,40 @@ mod tests {
                 assert!(run(29.0).unwrap().values > 0, "seed {seed}");
             }
         }
+    }
+
+    /// By the definition of the alarm: of every mask, and both ways in which a value may be truncated.
+    #[test]
+    fn alarms_are_certain_or_possible_by_every_mask_and_truncation() {
+        let (n, ring_bits, zone) = (5, 8, Zone::THREE);
+        let mut seen = [0; 3];
+        for value in -128i64..128 {
+            let shrunk = [value >> 3, (value >> 3) + 1];
+            let ways = if value % 8 == 0 { &shrunk[..1] } else { &shrunk[..] };
+            let rhos = ways.iter().flat_map(|x| (0..32u64).map(move |rho| (*x, rho)));
+            let raised = |(x, rho): (i64, u64)| {
+                zone.raised(n, (x as u64).wrapping_add(rho) & low_mask(n), rho)
+            };
+            let found: Vec<bool> = rhos.map(raised).collect();
+            let expected = [found.iter().all(|v| *v), found.iter().any(|v| *v)];
+            assert_eq!(raises(zone, n, value, ring_bits), expected, "{value}");
+            seen[usize::from(expected[0]) + usize::from(expected[1])] += 1;
+        }
+        assert!(seen.iter().all(|count| *count > 10), "{seen:?}");
+    }
+
+    /// Where a value is far beyond its range some raise the alarm for certain; where all stay in half of it none may.
+    #[test]
+    fn the_alarms_of_exact_relus_are_counted() {
+        let ranges = Ranges::Calibrated { margin: 4.0 };
+        let method = Method::Relu { alarm: true };
+        let options = QuantiseOptions { method, ranges, ..options(RingBits::L32) };
+        let model = random_convolutional(&[4, 3], 1.5, 1);
+        let model = quantise(&model, &options).unwrap();
+        let found = |amplitude| watched::<u32>(&model, &image(&model, amplitude)).unwrap();
+        assert_eq!(found(1.0), OutOfRange::default());
+        let left = found(29.0);
+        assert!(left.values > 0 && left.certain > 0 && left.possible > left.certain, "{left:?}");
     }
 
     #[test]

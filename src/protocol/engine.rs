@@ -1,6 +1,7 @@
 //! The seam between activation engines and the rest.
 
 use super::ProtocolError;
+use crate::crypto::alarm::AlarmHalf;
 use crate::material::{Chunk, SlotView};
 use crate::numbers::ring::Ring;
 use std::ops::Range;
@@ -34,6 +35,15 @@ pub enum Step<S, R> {
 pub trait Engine<R: Ring> {
     /// What is kept while a message is on its way.
     type State: Send;
+
+    /// Begins an image.
+    fn begin_image(&mut self) {}
+
+    /// This server's half of the alarm of the image that is done, for the receiver: the two halves are equal unless a
+    /// value left its range. Nothing where the engine, or the model, has no alarm.
+    fn alarm(&mut self) -> Option<AlarmHalf> {
+        None
+    }
 
     /// Starts an activation on this server's shares `z` of the pre-activations.
     ///

@@ -45,7 +45,7 @@ pub use pair_greeting::{
     Common, HINTS, KnownMask, MakerIdentity, Parameters, WantedSet, confirm, greet_maker,
 };
 pub use pair_linear::{HintMessage, LinearSetUp, LinearShares, LinearWork, PairLinear, WatchHints};
-pub use relu::{ReluEngine, ReluOp, ReluState};
+pub use relu::{AlarmKeys, ReluEngine, ReluOp, ReluState};
 pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
 pub use session::{Image, MaterialSource, Sources, denoise};
 pub use stock_greeting::{InCommon, MAX_STOCK, Stock, StockedSet, compare_stock};

@@ -97,6 +97,7 @@ pub fn denoise<R: Ring, E: Engine<R>>(
         channel,
         progress,
     };
+    driver.engine.begin_image();
     let mut maps = vec![driver.open_image()?];
     for (number, grid) in grids.iter().enumerate() {
         let made = driver.stage(number, grid, &maps, &whole)?;

@@ -5,6 +5,7 @@ use super::images::PictureError;
 use super::inspect::InspectError;
 use super::models::ModelFileError;
 use super::one_cloud::{Denied, UserError};
+use super::range_alarm::OutOfRangeOnShares;
 use super::receiver::ReceiverError;
 use super::server::{InputError, ServiceError};
 #[cfg(feature = "train")]
@@ -61,6 +62,9 @@ pub enum RoleError {
     /// A result that takes away more than the noise told.
     #[error(transparent)]
     Implausible(#[from] Implausible),
+    /// A result whose range alarm was raised.
+    #[error(transparent)]
+    OutOfRangeOnShares(#[from] OutOfRangeOnShares),
     /// An image of which values leave the ranges of a network.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),

@@ -30,6 +30,7 @@ mod observer;
 pub mod one_cloud;
 mod plain;
 mod plausible;
+mod range_alarm;
 mod receiver;
 mod served;
 pub mod server;
@@ -53,6 +54,7 @@ pub use model_owner::{ModelOwner, ShareModel, SharedLayer, SharedModel};
 pub use observer::{Event, Observer, PeerFacts, Phase, SetFound, Silent};
 pub use plain::{Arithmetic, Denoise, Denoised, denoise};
 pub use plausible::{Implausibility, Plausibility};
+pub use range_alarm::{Alarmed, OutOfRangeOnShares, RangeAlarm};
 pub use receiver::{
     Receiver, ReceiverError, Reconstruct, ReconstructReport, Reconstructed, ResultOf,
 };

@@ -132,6 +132,11 @@ pub enum Event<'a> {
         /// Where, and how much.
         found: Implausible,
     },
+    /// The range alarm of a result was raised, and it is accepted all the same.
+    RangeAlarm {
+        /// A share of the result.
+        file: &'a Path,
+    },
     /// Values left the ranges of an integer network, and wrapped around.
     OutOfRange {
         /// The image's file.

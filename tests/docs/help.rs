@@ -38,7 +38,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ("erase", "--party --keys --passphrase-file --triplets --state --all --unused-too --json"),
     (
         "reconstruct",
-        "<SHARE> --keys --passphrase-file --out --like --window --reference --csv --force --json --even-if-implausible",
+        "<SHARE> --keys --passphrase-file --out --like --window --reference --csv --force --json --even-if-implausible \
+         --even-if-out-of-range",
     ),
     (
         "cloud",
@@ -169,7 +170,7 @@ fn defaults_are_stated() {
     for (command, defaults) in [
         (
             "share-model",
-            &["[default: lut]", "[default: 32]", "[default: 1/4]", "[default: two fifths"][..],
+            &["[default: relu", "[default: 32]", "[default: 1/4]", "[default: two fifths"][..],
         ),
         ("gen-triplets", &["[default: 1]"]),
         ("serve", &["[default: 30]", "[default: 300]"]),

@@ -132,14 +132,17 @@ fn sides_are_continued_where_blocks_and_scales_ask_for_it() {
     }
 }
 
+/// The places of a side of `length` that stand at 0, 1, 2 and so on if it goes on by its mirror image: forth and back.
+fn mirrored(length: usize) -> impl Iterator<Item = usize> + Clone {
+    (0..length).chain((1..length.max(2) - 1).rev()).cycle()
+}
+
 /// The continued image as an image of its own.
 fn continued(image: &GreyImage, padded: (usize, usize)) -> GreyImage {
-    let at = |i: usize| {
-        let (y, x) =
-            ((i / padded.1).min(image.height() - 1), (i % padded.1).min(image.width() - 1));
-        image.pixels()[y * image.width() + x]
-    };
-    GreyImage::new(padded.0, padded.1, (0..padded.0 * padded.1).map(at).collect()).unwrap()
+    let columns = mirrored(image.width()).take(padded.1);
+    let line = |y: usize| columns.clone().map(move |x| image.pixels()[y * image.width() + x]);
+    let pixels = mirrored(image.height()).take(padded.0).flat_map(line).collect();
+    GreyImage::new(padded.0, padded.1, pixels).unwrap()
 }
 
 /// To the bit what the network makes of the continued image, less what was added.

@@ -69,10 +69,10 @@ pub(in crate::cli) struct Demo {
 impl Demo {
     /// Who makes the material: the servers, where that takes seconds.
     pub(in crate::cli) fn material(&self) -> Origin {
-        let (engine, ring) = (self.quantise.engine(), self.quantise.ring());
+        let ring = self.quantise.ring();
         let usual = self.model.is_none() && self.family == Family::Mlp;
-        self.material.unwrap_or(match (usual, engine, ring) {
-            (true, EngineKind::Lut, RingBits::L32) => Origin::Made,
+        self.material.unwrap_or(match (usual, self.quantise.engine, ring) {
+            (true, None | Some(EngineKind::Lut), RingBits::L32) => Origin::Made,
             _ => Origin::Dealt,
         })
     }

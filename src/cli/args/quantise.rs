@@ -10,8 +10,9 @@ use clap::{Args, ValueEnum};
 /// How a model becomes integers.
 #[derive(Clone, Debug, Default, Args)]
 pub(in crate::cli) struct Quantise {
-    /// How activations are computed: lut, by masked lookups in tables, or gc, by garbled circuits
-    /// between the servers as in the paper [default: lut]
+    /// How activations are computed: relu, exactly by masked comparisons, for ReLU networks and a dealer's
+    /// material; lut, by masked lookups in tables; or gc, by garbled circuits between the servers as in the
+    /// paper [default: relu for ReLU networks without --cells, otherwise lut]
     #[arg(help_heading = "Quantisation", long, value_name = "ENGINE", value_parser = parse_engine)]
     pub(in crate::cli) engine: Option<EngineKind>,
     /// Bits of the ring: 32 or 64 [default: 32]
@@ -29,7 +30,8 @@ pub(in crate::cli) struct Quantise {
     /// what `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
     #[arg(help_heading = "Quantisation", long, value_name = "KIND")]
     pub(in crate::cli) ranges: Option<RangeKind>,
-    /// Factor from the largest value that `calibrate` saw to the calibrated range, at least 1 [default: 2]
+    /// Factor from the largest value that `calibrate` saw to the calibrated range, at least 1 [default: 4 for
+    /// exact ReLUs, otherwise 2]
     #[arg(help_heading = "Quantisation", long, value_name = "FACTOR", value_parser = parse_margin)]
     pub(in crate::cli) margin: Option<f64>,
     /// The gc engine's function: zheng (the paper's), refit2, refit, or model for the one in the model's
@@ -71,11 +73,6 @@ impl ValueEnum for PiecewiseChoice {
 }
 
 impl Quantise {
-    /// The engine asked for, or the default.
-    pub(in crate::cli) fn engine(&self) -> EngineKind {
-        self.engine.unwrap_or(EngineKind::Lut)
-    }
-
     /// The ring asked for, or the default.
     pub(in crate::cli) fn ring(&self) -> RingBits {
         self.ring.unwrap_or(RingBits::L32)
@@ -105,7 +102,8 @@ pub(in crate::cli) fn parse_engine(text: &str) -> Result<EngineKind, String> {
     match text {
         "lut" => Ok(EngineKind::Lut),
         "gc" => Ok(EngineKind::Gc),
-        _ => Err("expected lut or gc".into()),
+        "relu" => Ok(EngineKind::Relu),
+        _ => Err("expected lut, relu or gc".into()),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Writing;
 use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
-use crate::cli::plausible::Plausible;
+use crate::cli::plausible::{InRange, Plausible};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -45,6 +45,8 @@ pub(in crate::cli) struct Reconstruct {
     pub(in crate::cli) csv: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) plausible: Plausible,
+    #[command(flatten)]
+    pub(in crate::cli) in_range: InRange,
     #[command(flatten)]
     pub(in crate::cli) common: Writing,
 }

@@ -4,6 +4,7 @@ use super::{Code, Failure};
 use crate::image::metrics::MetricsError;
 use crate::image::{ImageError, Implausible, Remedy};
 use crate::model::OutOfRange;
+use crate::roles::OutOfRangeOnShares;
 
 impl From<ImageError> for Failure {
     fn from(e: ImageError) -> Self {
@@ -17,6 +18,14 @@ impl From<Implausible> for Failure {
         Failure::failed(error).help(
             "check --sigma, or estimate it with --sigma auto; try another model; --even-if-implausible writes the \
              result all the same",
+        )
+    }
+}
+
+impl From<OutOfRangeOnShares> for Failure {
+    fn from(e: OutOfRangeOnShares) -> Self {
+        Failure::failed(e.to_string()).help(
+            "the model does not know such pictures: calibrate it with one like this, or share it with a larger --margin;              or deal new triples; --even-if-out-of-range writes the result all the same",
         )
     }
 }

@@ -13,6 +13,7 @@ impl From<RoleError> for Failure {
             RoleError::Image(e) => e.into(),
             RoleError::Implausible(e) => e.into(),
             RoleError::OutOfRange(e) => e.into(),
+            RoleError::OutOfRangeOnShares(e) => e.into(),
             RoleError::Inspect(e) => e.into(),
             RoleError::Inputs(e) => e.into(),
             RoleError::Ledger(e) => e.into(),

@@ -36,6 +36,7 @@ impl From<ServiceError> for Failure {
 fn code(e: &ServiceError) -> Code {
     match e {
         ServiceError::Linear(_)
+        | ServiceError::DealtOnly
         | ServiceError::TooCoarse { .. }
         | ServiceError::TooFewSlots { .. }
         | ServiceError::NoState { .. }
@@ -74,6 +75,9 @@ fn help(e: &ServiceError) -> Option<&'static str> {
     Some(match e {
         ServiceError::Linear(_) => {
             "share the model with --ring 32, or let a dealer make the triples"
+        }
+        ServiceError::DealtOnly => {
+            "have a dealer make the triples, or share the model with --engine lut"
         }
         ServiceError::TooCoarse { .. } => "have a dealer make the triples for this model",
         ServiceError::SlotGone { .. } => {
@@ -161,6 +165,9 @@ fn input_help(e: &InputError) -> Option<String> {
         InputError::NoDealer { .. } => {
             "copy the dealer's .pub to the key folder, or use triples that the two servers made"
                 .into()
+        }
+        InputError::DealtOnly { .. } => {
+            "have a dealer make the triples, or share the model with --engine lut".into()
         }
         InputError::TooCoarse { .. } => {
             "have a dealer make the triples, or share the model with --ring 64".into()

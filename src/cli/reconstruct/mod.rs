@@ -7,7 +7,7 @@ use super::batch::{Failed, Failures, is_folder};
 use super::failure::Failure;
 use super::files::{OutputKind, QualityReport, check_streams, check_writable, overwrite};
 use super::output::{Console, print_json};
-use super::plausible::{Residual, tell_implausible};
+use super::plausible::{Residual, alarm_name, tell_alarm, tell_implausible};
 use super::server_side::phase_name;
 use crate::image::dicom::Origin;
 use crate::roles::{Event, Observer, Receiver, Reconstruct, Reconstructed, ResultOf};
@@ -43,6 +43,8 @@ struct Entry {
     width: usize,
     #[serde(flatten)]
     residual: Residual,
+    /// none, silent or raised.
+    range_alarm: &'static str,
     #[serde(flatten)]
     quality: Option<QualityReport>,
 }
@@ -86,6 +88,7 @@ impl From<&Reconstructed> for Entry {
             height: image.size.0,
             width: image.size.1,
             residual: image.plausibility.into(),
+            range_alarm: alarm_name(image.range_alarm),
             quality: image.quality.map(QualityReport::from),
         }
     }
@@ -101,6 +104,7 @@ pub(super) fn run(
     request.window = args.dicom.window;
     request.reference = args.reference.clone();
     request.implausibility = args.plausible.implausibility();
+    request.alarmed = args.in_range.alarmed();
     request.overwrite = overwrite(args.common.force);
     request.check()?;
     let kind = OutputKind::picture(args.common.force);
@@ -157,6 +161,7 @@ impl Observer for Teller<'_> {
                 console.note(format!("note: image {image} keeps its id as name: {error}"));
             }
             Event::Implausible { file, found } => tell_implausible(file, &found, console),
+            Event::RangeAlarm { file } => tell_alarm(file, console),
             Event::NoNote { image } => {
                 console.note(format!(
                     "note: image {image} has no note: its name and bit depth are not known, and 8 bits are written; what --like and --window say is not checked"

@@ -81,6 +81,7 @@ mod tests {
             origin: None,
             size: (2, 3),
             plausibility: crate::roles::Plausibility::Plausible,
+            range_alarm: crate::roles::RangeAlarm::None,
             quality: Some(Quality { psnr_db: 30.0, ssim: 0.9 }),
         };
         let images = ["a b.png", "a,\"b\".png", "a\nb.png"].map(image);

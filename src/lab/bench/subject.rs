@@ -112,7 +112,7 @@ impl<'a> Subject<'a> {
     }
 
     pub(super) fn engine(&self) -> EngineKind {
-        self.denoiser.choices.engine()
+        self.denoiser.choices.engine(self.model.float.nonlinearity)
     }
 
     /// The model in integers, as its owner makes it.
@@ -169,7 +169,7 @@ fn image_sizes(
         Some(patches) => Ok(vec![square_of(&model.float, patches)?]),
         None => {
             let side = match engine {
-                EngineKind::Lut => DEFAULT_SIDE,
+                EngineKind::Lut | EngineKind::Relu => DEFAULT_SIDE,
                 EngineKind::Gc => DEFAULT_SIDE_GC,
             };
             Ok(vec![(side, side)])

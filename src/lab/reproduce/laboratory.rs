@@ -297,7 +297,7 @@ impl<'a> Laboratory<'a> {
     /// How a row's model becomes integers.
     fn choices(&self, row: Row) -> Choices {
         if row.is_dncnn() {
-            return Choices::default();
+            return Choices::default().made();
         }
         let piecewise = row.piecewise();
         Choices {

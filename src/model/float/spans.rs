@@ -1,7 +1,7 @@
 //! What the values behind linear ops are like on an image.
 
 use super::{FloatModel, Input};
-use crate::model::{ModelError, OutOfRange};
+use crate::model::{Beyond, ModelError, OutOfRange};
 use crate::network::LinearShape;
 
 /// Some values behind an output of a linear op, and what its activation makes of them.
@@ -94,17 +94,15 @@ impl FloatModel {
         reaches: &[Vec<f64>],
     ) -> Result<OutOfRange, ModelError> {
         let ops: Vec<usize> = self.network.linears().map(|(op, _)| op).collect();
-        let mut found: Vec<Vec<(u64, f64)>> =
-            reaches.iter().map(|layer| vec![(0, 0.0); layer.len()]).collect();
+        let mut found: Vec<Vec<Beyond>> =
+            reaches.iter().map(|layer| vec![Beyond::default(); layer.len()]).collect();
         let mut observe = |op: usize, values: &[f32]| {
             let Some(i) = ops.iter().position(|at| *at == op) else { return };
             for row in values.chunks_exact(reaches[i].len()) {
-                for ((value, reach), (count, most)) in
-                    row.iter().zip(&reaches[i]).zip(&mut found[i])
-                {
+                for ((value, reach), found) in row.iter().zip(&reaches[i]).zip(&mut found[i]) {
                     let times = f64::from(value.abs()) / reach;
                     if times > 1.0 {
-                        (*count, *most) = (*count + 1, most.max(times));
+                        *found = found.and(Beyond { values: 1, times, ..Beyond::default() });
                     }
                 }
             }

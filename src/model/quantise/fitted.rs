@@ -142,7 +142,7 @@ impl Layer<'_> {
         let mut needed = 0;
         let lowest = pixel.map_or(0, |i| i.frac_bits).max(2 * MIN_WEIGHT_FRAC);
         for frac in (lowest..=(self.l - 4).min(40).max(self.finest_output(feeds))).rev() {
-            let scaled = feeds.at(frac / 2)?;
+            let scaled = feeds.at(self.options.method.last_activation_frac(frac))?;
             if scaled.iter().any(|feed| feed.frac > frac) {
                 continue;
             }

@@ -51,7 +51,7 @@ fn every_range_leaves_room_for_products_that_are_off_by_one_in_each_direction() 
                 let spec = options.method.spec(0, ring, function, (r, 1.0), frac).unwrap();
                 let cell = match &spec {
                     ActivationSpec::Lookup(table) => 1i128 << (l - table.hi),
-                    ActivationSpec::Piecewise(_) => 0,
+                    ActivationSpec::Piecewise(_) | ActivationSpec::Exact(_) => 0,
                 };
                 let unit = 1i128 << (l - spec.input_bits());
                 assert!(plan.margin(r) >= cell + unit + 2, "{ring:?} {options:?} {r}");

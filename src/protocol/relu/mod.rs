@@ -6,12 +6,15 @@
 //! servers' seeds contribute, so a server's view is uniform whatever the secret. Nothing but these openings and V
 //! leaves a server: f, F, FR, R, M and FM are never opened. Source: docs/protocols.md, exact ReLU.
 
+mod alarm;
 #[cfg(test)]
 pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod views;
+
+pub use alarm::AlarmKeys;
 
 use super::{Activation, Engine, ProtocolError, Step, wrong_length};
 use crate::crypto::alarm::{AlarmHalf, AlarmHash, AlarmKey};
@@ -20,6 +23,8 @@ use crate::kernels::{
     RELU_BLOCK, ReluShares, relu_alarms, relu_borrows, relu_digits, relu_results,
 };
 use crate::material::ReluMaterial;
+use crate::model::{ActivationSpec, LinearSpec, PublicModel};
+use crate::network::Op;
 use crate::numbers::fixed::{low_mask, shrink};
 use crate::numbers::packing;
 use crate::numbers::relu::{ReluShape, Slope};
@@ -41,6 +46,8 @@ pub struct ReluEngine {
     party: Party,
     /// By op; `None` where the op is no activation.
     ops: Vec<Option<ReluOp>>,
+    /// Of a session.
+    keys: Option<AlarmKeys>,
     alarm: Option<AlarmHash>,
 }
 
@@ -76,7 +83,26 @@ pub enum ReluState<R> {
 impl ReluEngine {
     /// An engine for the activation ops among `ops`, which are in the network's order.
     pub fn new(party: Party, ops: Vec<Option<ReluOp>>) -> Self {
-        ReluEngine { party, ops, alarm: None }
+        ReluEngine { party, ops, keys: None, alarm: None }
+    }
+
+    /// The engine of a model, with what the alarms of a session need.
+    pub fn of<R: Ring>(party: Party, public: &PublicModel, keys: AlarmKeys) -> Self {
+        let op = |op: &Op<LinearSpec, ActivationSpec>| match op {
+            Op::Activation(ActivationSpec::Exact(relu)) => {
+                let shape = relu.shape::<R>();
+                let shape = shape.expect("checked when the description was read or made");
+                Some(ReluOp { shape, slope: relu.slope() })
+            }
+            _ => None,
+        };
+        let ops = public.network.ops().iter().map(op).collect();
+        ReluEngine { keys: Some(keys), ..ReluEngine::new(party, ops) }
+    }
+
+    /// Whether any of the ops has an alarm.
+    fn has_alarm(&self) -> bool {
+        self.ops.iter().flatten().any(|op| op.shape.alarm().is_some())
     }
 
     /// Begins an image whose alarm bits are hashed under `key`, which the receiver lacks.
@@ -225,6 +251,19 @@ const BORROWS: &str = "masked borrows";
 
 impl<R: Ring> Engine<R> for ReluEngine {
     type State = ReluState<R>;
+
+    fn begin_image(&mut self) {
+        if self.has_alarm()
+            && let Some(keys) = &mut self.keys
+        {
+            let key = keys.next();
+            self.arm(key);
+        }
+    }
+
+    fn alarm(&mut self) -> Option<AlarmHalf> {
+        self.half()
+    }
 
     fn begin(
         &mut self,

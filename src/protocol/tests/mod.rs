@@ -7,7 +7,8 @@ mod privacy;
 mod recorder;
 mod world;
 
-use super::{Engine, LutEngine};
+use super::{Engine, LutEngine, ReluEngine};
+use crate::crypto::alarm::AlarmHalf;
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::crypto::share;
 use crate::ids::Party;
@@ -131,6 +132,45 @@ fn convolutions_with_a_stride_equal_the_twin_exactly() {
     let method = Method::Gc { function: Piecewise::relu(), refit: false };
     let world = convolutional_with(method, RingBits::L32, 100, 2);
     secure_equals_twin::<u32, _>(&world, world.gc_engines());
+}
+
+/// With exact ReLUs nothing is random but truncation; the two halves of the alarm are equal, since no value comes near the
+/// end of a range with this margin, and differ where the margin is missing.
+#[test]
+fn exact_relus_equal_the_twin_and_alarm_beyond_their_range() {
+    for (ring, batch_rows, stride) in
+        [(RingBits::L32, 100, 1), (RingBits::L32, 7, 2), (RingBits::L64, 64, 1)]
+    {
+        let method = Method::Relu { alarm: true };
+        for (margin, raised) in [(4.0, false), (1.01, true)] {
+            let ranges = Ranges::Calibrated { margin };
+            let options = QuantiseOptions { ring, method: method.clone(), interval: 1.0, ranges };
+            let mut model = random_convolutional(&[5, 4], 1.5, stride);
+            if raised {
+                let extremes = model.extremes.iter_mut().flatten().flatten();
+                extremes.for_each(|extreme| *extreme /= 3.0);
+            }
+            let mut world = World::of(quantise(&model, &options).unwrap(), batch_rows, 20);
+            world.prepared = [raised, true];
+            let halves = match ring {
+                RingBits::L32 => alarms::<u32>(&world, world.relu_engines::<u32>()),
+                RingBits::L64 => alarms::<u64>(&world, world.relu_engines::<u64>()),
+            };
+            assert_eq!(crate::crypto::alarm::raised(halves), raised, "{ring:?} {margin}");
+        }
+    }
+}
+
+/// Both halves of the alarm of a run that equals the twin.
+fn alarms<R: Ring>(world: &World, engines: [ReluEngine; 2]) -> [AlarmHalf; 2] {
+    let [mut first, mut second] = engines.map(Recorder::new);
+    let ([s0, s1], _) = world.run::<R, _>([&mut first, &mut second]);
+    let mut replay = Replay { world, recorders: [&first, &second] };
+    let input =
+        TwinInput { image: &world.image, size: world.size, plane: world.plane, watched: false };
+    let twin = run_twin::<R>(&world.model, &input, &mut replay, &mut |_| ()).unwrap();
+    assert!(share::combine(&s0, &s1) == twin.sums);
+    [first, second].map(|mut recorder| Engine::<R>::alarm(&mut recorder).expect("an alarm"))
 }
 
 /// And with garbled signs.

@@ -1,6 +1,7 @@
 //! An engine that notes what goes through it, and a twin run on the noted choices.
 
 use super::world::{PARTIES, World};
+use crate::crypto::alarm::AlarmHalf;
 use crate::ids::Party;
 use crate::model::{ActivationSpec, Randomness};
 use crate::numbers::fixed::{low_mask, shrink, sign_extend};
@@ -38,6 +39,14 @@ fn find(seen: &HashMap<usize, Vec<Seen>>, op: usize, at: &Range<usize>) -> Vec<u
 
 impl<R: Ring, E: Engine<R>> Engine<R> for Recorder<E> {
     type State = (Range<usize>, E::State);
+
+    fn begin_image(&mut self) {
+        self.inner.begin_image();
+    }
+
+    fn alarm(&mut self) -> Option<AlarmHalf> {
+        self.inner.alarm()
+    }
 
     fn begin(
         &mut self,
@@ -122,6 +131,11 @@ impl<R: Ring, E> Randomness<R> for Replay<'_, E> {
                     let x = sign_extend(x, plan.scales.input_bits);
                     assert!(plan.results(x).contains(&got), "op {op}, activation {i}: {got}");
                     got
+                }
+                ActivationSpec::Exact(relu) => {
+                    let y = relu.eval(x as i64);
+                    assert_eq!(got, y, "op {op}, activation {i} of patches {rows:?}");
+                    y
                 }
             }
         };

@@ -7,8 +7,8 @@ use crate::material::{BatchSpan, Chunk, Dealer, MaterialLayout, Origin, PartySee
 use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{
-    Engine, GcEngine, GcSession, Image, LutEngine, MaskProducts, MaskedWeights, MaterialSource,
-    ProtocolError, SourceError, Sources, WeightSource, denoise,
+    AlarmKeys, Engine, GcEngine, GcSession, Image, LutEngine, MaskProducts, MaskedWeights,
+    MaterialSource, ProtocolError, ReluEngine, SourceError, Sources, WeightSource, denoise,
 };
 use crate::split::split;
 use crate::wire::{Channel, Traffic, pair};
@@ -223,6 +223,20 @@ impl World {
         let seed = &self.session_seeds[party.index()];
         let session = GcSession::set_up(party, seed, channel).unwrap();
         GcEngine::new(session, &self.model.public)
+    }
+
+    /// A server's exact ReLUs in a session of one image.
+    fn relu_engine<R: Ring>(&self, party: Party, channel: &mut dyn Channel) -> ReluEngine {
+        let keys = AlarmKeys::set_up(party, &self.session_seeds[party.index()], channel).unwrap();
+        ReluEngine::of::<R>(party, &self.model.public, keys)
+    }
+
+    pub(super) fn relu_engines<R: Ring>(&self) -> [ReluEngine; 2] {
+        let (mut a, mut b) = pair();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| self.relu_engine::<R>(Party::S1, &mut b));
+            [self.relu_engine::<R>(Party::S0, &mut a), other.join().unwrap()]
+        })
     }
 
     pub(super) fn gc_engines(&self) -> [GcEngine; 2] {

@@ -7,8 +7,8 @@ use super::wider::{WiderRanges, widen};
 use crate::image::metrics::psnr;
 use crate::image::{GreyImage, ImageError, Rect, add_gaussian};
 use crate::model::{
-    ActivationSpec, Cells, Choices, FloatModel, LevelMap, Method, ModelError, QuantiseOptions,
-    QuantisedModel, Rounding, TableCells, TwinOptions, encode_image, quantise,
+    ActivationSpec, Cells, Choices, EngineKind, FloatModel, LevelMap, Method, ModelError,
+    QuantiseOptions, QuantisedModel, Rounding, TableCells, TwinOptions, encode_image, quantise,
 };
 use crate::numbers::activation::Nonlinearity;
 use crate::numbers::ring::RingBits;
@@ -257,7 +257,8 @@ fn quantised(
     ring: RingBits,
     cells: TableCells,
 ) -> Result<QuantisedModel, ModelError> {
-    let choices = Choices { ring: Some(ring), ..Choices::default() };
+    let engine = Some(EngineKind::Lut);
+    let choices = Choices { engine, ring: Some(ring), ..Choices::default() };
     let options = choices.options(model).map_err(|e| ModelError::Description(e.to_string()))?;
     quantise(model, &QuantiseOptions { method: Method::Lut { cells }, ..options })
 }
@@ -304,7 +305,7 @@ fn tables(
     }
     let bits = quantised.public.network.activations().map(|(_, spec, _)| match spec {
         ActivationSpec::Lookup(table) => table.hi.saturating_sub(reference as u32),
-        ActivationSpec::Piecewise(_) => 0,
+        ActivationSpec::Piecewise(_) | ActivationSpec::Exact(_) => 0,
     });
     Ok(Tables { bits: bits.collect(), harms, counts: counts(model)? })
 }

@@ -46,6 +46,13 @@ pub(super) fn describe(public: &PublicModel, facts: &mut Facts) {
             t.lo,
             t.out_frac
         ),
+        Op::Activation(ActivationSpec::Exact(relu)) => format!(
+            "relu, range {}, exact in {} bits, {} fraction bits{}",
+            f64::from(relu.range_bits).exp2(),
+            relu.input_bits(),
+            relu.out_frac,
+            if relu.alarm { ", with a range alarm" } else { "" }
+        ),
         Op::Residual => "centre of the patch minus the output".into(),
         Op::Mean => "mean of the patch plus the output".into(),
         Op::Fold(f) => format!("weighted average of {0}x{0} patches", f.patch),

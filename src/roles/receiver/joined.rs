@@ -100,10 +100,10 @@ impl Work<'_> {
         let started = Instant::now();
         joiner.finish().map_err(failed)?.commit()?;
         self.report.write_seconds += writing + started.elapsed().as_secs_f64();
-        let Provenance { shares, tiles, plausibility } = of;
+        let Provenance { shares, tiles, plausibility, range_alarm } = of;
         let (file, size) = (out.name().to_owned(), (height, width));
         let origin = job.origin().cloned();
-        Ok(Reconstructed { file, shares, tiles, origin, size, quality, plausibility })
+        Ok(Reconstructed { file, shares, tiles, origin, size, quality, plausibility, range_alarm })
     }
 
     /// The frames, or tiles, of an image whose format is written as a whole.

@@ -6,7 +6,8 @@ use super::{Note, Reconstruction, RoleError, Work};
 use crate::image::Rect;
 use crate::roles::observer::{Observer, Silent};
 use crate::roles::plausible::Plausibility;
-use crate::roles::settle::settle;
+use crate::roles::range_alarm::RangeAlarm;
+use crate::roles::settle::{settle, settle_alarm};
 
 /// What an image is put together from, and how far its parts can be believed.
 pub(super) struct Provenance {
@@ -14,18 +15,24 @@ pub(super) struct Provenance {
     /// Of how many tiles or frames, if it is joined.
     pub(super) tiles: Option<usize>,
     pub(super) plausibility: Plausibility,
+    pub(super) range_alarm: RangeAlarm,
 }
 
 impl Provenance {
     /// Of no part yet.
     pub(super) fn new(tiles: Option<usize>) -> Self {
-        Provenance { shares: Vec::new(), tiles, plausibility: Plausibility::Plausible }
+        Provenance {
+            shares: Vec::new(),
+            tiles,
+            plausibility: Plausibility::Plausible,
+            range_alarm: RangeAlarm::Silent,
+        }
     }
 }
 
 impl Work<'_> {
     /// Opens the shares of one plane, whose first pixel is at row and column `at` of the image that it is a part of,
-    /// and judges the result.
+    /// and judges the result by its range alarm and its residual.
     ///
     /// # Errors
     /// As [`super::Receiver::image`].
@@ -39,6 +46,8 @@ impl Work<'_> {
         let result = self.receiver.open_pair([a, b])?;
         // Whoever planned the work told of notes that cannot be read.
         let note = self.receiver.note(&result, &mut Silent);
+        let alarm = settle_alarm(self.request.alarmed, result.alarm, a.name(), observer)?;
+        of.range_alarm = of.range_alarm.and(alarm);
         let found = self.judge(&result, note.as_ref(), (a.name(), at), observer)?;
         of.shares.push(ResultOf::from(&result));
         of.plausibility = of.plausibility.and(found);

@@ -13,6 +13,8 @@ pub use request::{Reconstruct, ReconstructReport, Reconstructed, ResultOf};
 
 use super::error::RoleError;
 use super::observer::{Event, Observer, Silent};
+use super::range_alarm::Alarmed;
+use super::settle::settle_alarm;
 use crate::artefact::{Note, Reconstruction, read_result_note, reconstruct};
 use crate::files::container::{AskPassphrase, OpenFrom};
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
@@ -56,10 +58,11 @@ impl Receiver {
     ///
     /// # Errors
     /// [`RoleError::Pair`] if they do not belong together, [`RoleError::Format`]; [`RoleError::Implausible`] if
-    /// more than the noise told was taken away.
+    /// more than the noise told was taken away, [`RoleError::OutOfRangeOnShares`] if a value left its range.
     pub fn image(&self, shares: [impl Into<Place>; 2]) -> Result<GreyImage, RoleError> {
         let [a, b] = shares.map(Into::into);
         let result = self.open_pair([&a, &b])?;
+        settle_alarm(Alarmed::Refused, result.alarm, a.name(), &mut Silent)?;
         if let Some(note) = self.note(&result, &mut Silent)
             && let Some(residual) = result.residual(&note.sketch)
         {

@@ -11,6 +11,7 @@ use crate::image::metrics::Quality;
 use crate::roles::error::RoleError;
 use crate::roles::images::{Target, is_folder};
 use crate::roles::plausible::{Implausibility, Plausibility};
+use crate::roles::range_alarm::{Alarmed, RangeAlarm};
 use std::path::{Path, PathBuf};
 
 /// What shall be put together, and where it goes. [`Reconstruct::new`] has the defaults of the command
@@ -37,6 +38,8 @@ pub struct Reconstruct {
     pub reference: Option<PathBuf>,
     /// What becomes of results that take away more than the noise told.
     pub implausibility: Implausibility,
+    /// What becomes of results whose range alarm was raised.
+    pub alarmed: Alarmed,
     /// Whether files that are there are replaced.
     pub overwrite: Overwrite,
 }
@@ -52,6 +55,7 @@ impl Reconstruct {
             depth: Depth::Eight,
             reference: None,
             implausibility: Implausibility::default(),
+            alarmed: Alarmed::default(),
             overwrite: Overwrite::Never,
         }
     }
@@ -147,6 +151,8 @@ pub struct Reconstructed {
     pub quality: Option<Quality>,
     /// Whether what was taken away looks like the noise told.
     pub plausibility: Plausibility,
+    /// What its range alarm says.
+    pub range_alarm: RangeAlarm,
 }
 
 /// What a pair of result shares is.

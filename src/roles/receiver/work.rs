@@ -11,6 +11,7 @@ use crate::files::Place;
 use crate::image::Raster;
 use crate::roles::error::RoleError;
 use crate::roles::observer::{Event, Observer};
+use crate::roles::settle::settle_alarm;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -64,8 +65,10 @@ impl Work<'_> {
     ) -> Result<(Job, Reconstruction, Provenance), RoleError> {
         let result = self.receiver.open_pair([a, b])?;
         let note = self.receiver.note(&result, observer);
+        let range_alarm = settle_alarm(self.request.alarmed, result.alarm, a.name(), observer)?;
         let plausibility = self.judge(&result, note.as_ref(), (a.name(), (0, 0)), observer)?;
-        let of = Provenance { shares: vec![ResultOf::from(&result)], tiles: None, plausibility };
+        let shares = vec![ResultOf::from(&result)];
+        let of = Provenance { shares, tiles: None, plausibility, range_alarm };
         let mut job = Job::single(note, &result, self.request.depth);
         job.bind(self.request, &mut Originals::default())?;
         match job.part_of {
@@ -124,9 +127,9 @@ impl Work<'_> {
         job.target(self.request, out).write(image)?;
         self.report.write_seconds += writing.elapsed().as_secs_f64();
         let size = (image.height(), image.width());
-        let Provenance { shares, tiles, plausibility } = of;
+        let Provenance { shares, tiles, plausibility, range_alarm } = of;
         let file = out.name().to_owned();
         let origin = job.origin().cloned();
-        Ok(Reconstructed { file, shares, tiles, origin, size, quality, plausibility })
+        Ok(Reconstructed { file, shares, tiles, origin, size, quality, plausibility, range_alarm })
     }
 }

@@ -4,6 +4,7 @@
 use super::ServiceError;
 use super::inputs::ServerKeys;
 use crate::artefact::{PublicModelFile, decoding, write_result};
+use crate::crypto::alarm::AlarmHalf;
 use crate::crypto::share;
 use crate::files::container::SealTo;
 use crate::files::container::header::{ImageShare, ResultShare};
@@ -38,6 +39,8 @@ pub(super) struct Delivery<'a, R> {
     pub(super) session: SessionId,
     /// This server's share of the weighted sums.
     pub(super) sums: &'a [R],
+    /// Its half of the range alarm; where the receiver is one of the servers, there is none.
+    pub(super) alarm: Option<AlarmHalf>,
 }
 
 impl Sink {
@@ -97,10 +100,11 @@ impl<R: Ring> Delivery<'_, R> {
             width: image.width,
             decode: decoding(self.public, image.levels),
             note: note.len() as u32,
+            alarm: self.alarm.is_some(),
         };
         let ServerKeys { own, receiver, .. } = self.keys;
         let to_receiver = SealTo { sender: own, recipient: receiver };
-        Ok(write_result(self.sums, note, result, to_receiver, out)?)
+        Ok(write_result((self.sums, self.alarm), note, result, to_receiver, out)?)
     }
 
     /// This server's share without the low bits.

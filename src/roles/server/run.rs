@@ -14,8 +14,9 @@ use crate::ids::{Digest, ImageId, SessionId};
 use crate::model::EngineKind;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{
-    Agreement, Engine, GcEngine, GcSession, Identity, Image, LutEngine, MaskedWeights,
-    MaterialSource, ProtocolError, ServerModel, Sources, denoise, greet, weights_digest,
+    Agreement, AlarmKeys, Engine, GcEngine, GcSession, Identity, Image, LutEngine, MaskedWeights,
+    MaterialSource, ProtocolError, ReluEngine, ServerModel, Sources, denoise, greet,
+    weights_digest,
 };
 use crate::roles::observer::{Event, Observer, Phase};
 use crate::wire::{Channel, Tag};
@@ -101,6 +102,12 @@ fn run_in<R: Ring>(
         EngineKind::Gc => {
             let session = GcSession::set_up(inputs.party, &random_seed()?, channel)?;
             let engine = GcEngine::new(session, &inputs.public.model);
+            let server = Server { inputs, job, model, engine, agreement, used_up };
+            server.rounds(watch, supply, channel, (report, observer))
+        }
+        EngineKind::Relu => {
+            let keys = AlarmKeys::set_up(inputs.party, &random_seed()?, channel)?;
+            let engine = ReluEngine::of::<R>(inputs.party, &inputs.public.model, keys);
             let server = Server { inputs, job, model, engine, agreement, used_up };
             server.rounds(watch, supply, channel, (report, observer))
         }
@@ -457,6 +464,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
             size,
             session: self.agreement.session,
             sums: &sums,
+            alarm: self.engine.alarm(),
         };
         let units = sink.deliver(&delivery, channel)?;
         let network = &self.model.public.network;

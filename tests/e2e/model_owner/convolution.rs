@@ -80,7 +80,8 @@ fn the_twin_tells_what_cells_and_margins_cost() {
     let lab = lab();
     let float = plain(&lab, "net.npz", &[]);
     let error = |flags: &[&str]| {
-        difference(&float, &plain(&lab, "net.npz", &[&["--twin"], flags].concat())).0
+        let lut = ["--twin", "--engine", "lut"];
+        difference(&float, &plain(&lab, "net.npz", &[&lut[..], flags].concat())).0
     };
     let coarse = error(&["--cells", "16"]);
     let fine = error(&["--cells", "1024"]);
@@ -93,7 +94,10 @@ fn the_twin_tells_what_cells_and_margins_cost() {
 #[test]
 fn the_twin_takes_the_chosen_cells_and_makes_random_choices() {
     let lab = lab();
-    let twin = |flags: &[&str]| plain(&lab, "net.npz", &[&["--twin"], flags].concat());
+    let twin = |flags: &[&str]| {
+        let lut = ["--twin", "--engine", "lut"];
+        plain(&lab, "net.npz", &[&lut[..], flags].concat())
+    };
     let report = lab.run(&["inspect", "net.npz", "--json"]).report();
     let chosen = report["cells"].to_string();
     let nearest = twin(&[]);

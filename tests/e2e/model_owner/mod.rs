@@ -2,6 +2,7 @@
 
 mod convolution;
 mod customers;
+mod exact;
 mod import;
 mod models;
 mod ranges;

@@ -210,6 +210,8 @@ pub struct ResultShare {
     pub width: u32,
     /// How to turn the sum of both shares into grey levels.
     pub decode: Decoding,
+    /// Whether the half of a range alarm comes behind the elements.
+    pub alarm: bool,
     /// Bytes of the image share's note, passed on behind the elements; 0 if there is none.
     pub note: u32,
 }

@@ -254,6 +254,7 @@ mod tests {
             height,
             width,
             decode,
+            alarm: false,
             note,
         }
     }

@@ -99,7 +99,7 @@ pub(super) fn atomic(
 ) -> Result<Atomic, LabError> {
     let plan = model.public.network.activations().find_map(|(_, spec, _)| match spec {
         ActivationSpec::Piecewise(plan) => Some(plan),
-        ActivationSpec::Lookup(_) => None,
+        ActivationSpec::Lookup(_) | ActivationSpec::Exact(_) => None,
     });
     let plan = plan.expect("a network with tanh*");
     let rng = &mut ChaCha20Rng::from_seed([31; 32]);

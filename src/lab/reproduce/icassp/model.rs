@@ -89,7 +89,9 @@ impl<'a> Shape<'a> {
             .activations()
             .map(|(_, spec, _)| match spec {
                 ActivationSpec::Piecewise(plan) => plan,
-                ActivationSpec::Lookup(_) => panic!("tanh* is piecewise"),
+                ActivationSpec::Lookup(_) | ActivationSpec::Exact(_) => {
+                    panic!("tanh* is piecewise")
+                }
             })
             .collect();
         let mut limits = vec![public.input.limit()];

@@ -194,6 +194,7 @@ fn opening(world: &World, sender: Party, batch: u32, nth: usize, layout: &mut La
         let own = match spec {
             ActivationSpec::Lookup(_) => 2,
             ActivationSpec::Piecewise(_) => 6,
+            ActivationSpec::Exact(_) => unreachable!("see relu.rs"),
         };
         if nth == before + own {
             layout.masked("V", Mask::Input, op, at, ring);
@@ -210,6 +211,7 @@ fn opening(world: &World, sender: Party, batch: u32, nth: usize, layout: &mut La
                 ActivationSpec::Piecewise(plan) => {
                     garbled(plan, sender, nth - before, op, at, layout);
                 }
+                ActivationSpec::Exact(_) => unreachable!("see relu.rs"),
             }
             return;
         }

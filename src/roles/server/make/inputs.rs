@@ -10,7 +10,7 @@ use crate::files::keys::{PublicKey, SecretKey};
 use crate::ids::Party;
 use crate::ids::{Fingerprint, Role};
 use crate::material::pair::linear::LinearPlan;
-use crate::model::RESULT_BITS;
+use crate::model::{EngineKind, RESULT_BITS};
 use crate::roles::server::{InputError, ServiceError};
 
 /// Where the inputs are.
@@ -43,7 +43,7 @@ impl MakeInputs {
     /// of the share proves to be the model owner's.
     ///
     /// # Errors
-    /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits,
+    /// [`ServiceError::Input`]; [`ServiceError::DealtOnly`] for a model with exact ReLUs, [`ServiceError::Linear`] for one in the ring of 64 bits,
     /// [`ServiceError::TooCoarse`] for one whose results cannot lose enough bits.
     pub(in crate::roles) fn open(
         party: Party,
@@ -53,6 +53,9 @@ impl MakeInputs {
     ) -> Result<Self, ServiceError> {
         let inputs = Self::read(party, own, [peer, model_owner], paths)?;
         let model = &inputs.public.model;
+        if model.engine == EngineKind::Relu {
+            return Err(ServiceError::DealtOnly);
+        }
         LinearPlan::new(model, Profile::Q88)?;
         let (dropped, expected) = (model.dropped_bits(), RESULT_BITS);
         if dropped < expected {

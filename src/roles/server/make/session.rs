@@ -50,6 +50,7 @@ impl<'a> Session<'a> {
                     pair.sacrifice_lookups::<u32>(channel, op, (table.hi, table.lo))?;
                 }
                 ActivationSpec::Piecewise(_) => pair.sacrifice_squares::<u32>(channel, op)?,
+                ActivationSpec::Exact(_) => unreachable!("refused when the inputs were opened"),
             }
         }
         Ok(Session { inputs, own, mask, linear, pair })
@@ -142,6 +143,7 @@ impl<'a> Session<'a> {
                 self.pair.lookups::<u32>(channel, &made.view, (op, at), shape)
             }
             ActivationSpec::Piecewise(_) => self.pair.squares::<u32>(channel, &made.view, (op, at)),
+            ActivationSpec::Exact(_) => unreachable!("refused when the inputs were opened"),
         }
     }
 }

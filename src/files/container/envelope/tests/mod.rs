@@ -110,6 +110,7 @@ fn body_of(kind: Kind) -> Body {
                 height,
                 width,
                 decode: decoding(),
+                alarm: true,
                 note: 1072,
             };
             r.into()

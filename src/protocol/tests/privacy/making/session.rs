@@ -196,6 +196,7 @@ impl Making {
                 ActivationSpec::Piecewise(_) => {
                     session.sacrifice_squares::<u32>(channel, op).unwrap();
                 }
+                ActivationSpec::Exact(_) => unreachable!("dealt alone"),
             }
         }
         let work = LinearWork {
@@ -232,6 +233,7 @@ impl Making {
                             session.lookups::<u32>(channel, &view, at, shape)
                         }
                         ActivationSpec::Piecewise(_) => session.squares::<u32>(channel, &view, at),
+                        ActivationSpec::Exact(_) => unreachable!("dealt alone"),
                     };
                     (op, made.unwrap().to_vec())
                 };

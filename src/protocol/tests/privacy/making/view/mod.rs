@@ -234,6 +234,7 @@ impl<'a, 'f> Eyes<'a, 'f> {
         let rounds = match spec {
             ActivationSpec::Lookup(table) => table.hi as usize + 1,
             ActivationSpec::Piecewise(_) => 1,
+            ActivationSpec::Exact(_) => unreachable!("dealt alone"),
         };
         for tag in std::iter::once(Tag::OtCorrections).chain(vec![Tag::OtPayloads; rounds]) {
             self.pass(tag);

@@ -1,0 +1,81 @@
+//! Exact ReLUs by masked comparisons: on two servers what the twin is in the clear, and an alarm where values leave their
+//! ranges.
+
+use crate::common::refusal::{FAILED, INPUT, USAGE};
+use crate::common::{
+    KEYS, Lab, TINY, checkers, clean_crop, conv, difference, noisy_crop, reports, traffic,
+};
+use ppdenoise::image::GreyImage;
+
+const SIZE: (usize, usize) = (31, 42);
+/// Bytes that each server sends for an activation: 17, 6, 1 and 32 bits.
+const RELU_BYTES: f64 = 7.0;
+
+/// Shares `net.npz` for exact ReLUs, as is usual, and deals for `noisy.png`.
+fn share(lab: &Lab, flags: &[&str]) {
+    let share = ["share-model", "net.npz", "--keys", KEYS, "--out", "model"];
+    lab.run(&[&share[..], flags].concat()).done();
+    lab.share_image("noisy.png", "img", &[]);
+    lab.triples("trip", SIZE, 1);
+}
+
+/// A network that was calibrated on `sample`, with noise of 5.
+fn lab(sample: &GreyImage, noisy: &GreyImage) -> Lab {
+    let lab = conv::lab(sample, sample);
+    lab.picture("noisy.png", noisy);
+    let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--sigma", "5"];
+    lab.run(&[&calibrate[..], &["--out", "net.npz"]].concat()).done();
+    lab
+}
+
+#[test]
+fn exact_relus_run_on_two_servers() {
+    let lab = lab(&clean_crop((64, 64)), &noisy_crop(SIZE));
+    share(&lab, &[]);
+    let facts = lab.run(&["inspect", "model.pub", "--json"]).report();
+    assert_eq!(facts["engine"], "relu");
+    assert!(facts["ops"].to_string().contains("exact in 17 bits"), "{facts}");
+    let [first, _] = reports(lab.serve_both());
+    let (sent, pixels) = (traffic(&first["images"][0]["online"]).0, (SIZE.0 * SIZE.1) as f64);
+    let stated = pixels * (6.0 * RELU_BYTES + 4.0);
+    assert!((sent as f64 - stated).abs() < 0.02 * stated, "{sent} bytes, {stated} stated");
+    let report = lab.reconstruct("secure.npy").report();
+    assert_eq!(report["images"][0]["range_alarm"], "silent", "{report}");
+    let denoise = ["denoise", "noisy.png", "--model", "net.npz", "--out", "twin.npy"];
+    lab.run(&[&denoise[..], &["--twin"]].concat()).done();
+    let (mean, max) = difference(&lab.image("secure.npy"), &lab.image("twin.npy"));
+    // The twin rounds to nearest, the servers at random.
+    assert!(mean < 0.06 && max < 0.5, "mean {mean}, max {max}");
+}
+
+/// What the twin counts in the clear, the servers tell the receiver in one bit.
+#[test]
+fn a_picture_that_leaves_its_ranges_is_refused_by_the_receiver() {
+    let flat = GreyImage::new(48, 48, vec![120.0; 48 * 48]).unwrap();
+    let lab = lab(&flat, &checkers(SIZE));
+    share(&lab, &["--margin", "1"]);
+    reports(lab.serve_both());
+    let reconstruct = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "out.png"];
+    lab.run(&reconstruct).refused(FAILED, &["den.s0", "range alarm", "calibrate", "material"]);
+    assert!(!lab.exists("out.png"), "nothing is written");
+    let accepted = ["--even-if-out-of-range", "--even-if-implausible", "--json"];
+    let ended = lab.run(&[&reconstruct[..], &accepted].concat());
+    assert!(ended.stderr.contains("range alarm"), "{}", ended.stderr);
+    assert_eq!(ended.report()["images"][0]["range_alarm"], "raised");
+}
+
+#[test]
+fn exact_relus_are_for_relu_networks_and_dealers() {
+    let lab = lab(&clean_crop((64, 64)), &noisy_crop(SIZE));
+    let share = |model: &str, flags: &[&str]| {
+        let args = ["share-model", model, "--keys", KEYS, "--out", "other", "--engine", "relu"];
+        lab.run(&[&args[..], flags].concat())
+    };
+    share(TINY, &[]).refused(USAGE, &["tanh", "--engine"]);
+    share("net.npz", &["--cells", "64"]).refused(USAGE, &["--engine lut"]);
+    share("net.npz", &["--piecewise", "refit"]).refused(USAGE, &["--engine gc"]);
+    share("net.npz", &[]).done();
+    let make = ["gen-triplets", "--party", "0", "--keys", KEYS, "--model", "other.s0"];
+    let more = ["--state", "state0", "--size", "31x42", "--out", "made", "--listen", "127.0.0.1:0"];
+    lab.run(&[&make[..], &more].concat()).refused(INPUT, &["dealer", "--engine lut"]);
+}
