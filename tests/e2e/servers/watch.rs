@@ -103,8 +103,9 @@ fn a_folder_of_triples_is_refilled_while_servers_run() {
     refill(&lab, "t", SIZE, 1);
     done(&lab, &d);
     let expected = [a, b, other, c, d];
-    for (server, party) in [(first, 0), (second, 1)] {
-        let images = server.told("image-done");
+    for (mut server, party) in [(first, 0), (second, 1)] {
+        // A result has its name a moment before it is told.
+        let images = server.wait_for("image-done", 5);
         assert_eq!(field(&images, "image_id"), expected.each_ref());
         assert_eq!(field(&images, "slots_left"), [2, 1, 1, 0, 0]);
         let peers = field(&images, "peer_key");
