@@ -21,8 +21,8 @@ use crate::numbers::fixed::shrink;
 use crate::numbers::ring::{Ring, RingBits};
 use zeroize::Zeroizing;
 
-/// Writes a server's share of a denoised image, its half of the range alarm, and the image's note, sealed to the receiver; the
-/// caller gives it its name.
+/// Writes a server's share of a denoised image, its half of the range alarm, and the image's note, sealed to the
+/// receiver; the caller gives it its name.
 ///
 /// Security: of `sums` the low bits are dropped that `fields` says, so that no file tells a result to
 /// the last place: where the servers made the material themselves, a product may be off by one, and
