@@ -149,8 +149,8 @@ pub mod api {
         Plausibility, RangeAlarm, Receiver, ReceiverError, Reconstruct, ReconstructReport,
         Reconstructed, ResultOf, RoleError, Server, SetFound, Shard, ShareImages, ShareModel,
         ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Size, Threads, TriedCells,
-        TriedFactor, Verification, Verify, VerifyError, Wanted, Widened, calibrate, denoise,
-        in_one_line, make_keys, read_public, verify,
+        Verification, Verify, VerifyError, Wanted, Widened, calibrate, denoise, in_one_line,
+        make_keys, read_public, verify,
     };
     pub use crate::roles::{images, inspect, models, one_cloud, server};
     pub use crate::wire;

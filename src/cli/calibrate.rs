@@ -9,7 +9,7 @@ use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
 use crate::model::{Cells, TableCells};
 use crate::roles::models::{prove_output, read_model, write_model};
-use crate::roles::{self, Calibration, ChosenCells, TriedCells, TriedFactor, Widened, calibrate};
+use crate::roles::{self, Calibration, ChosenCells, TriedCells, Widened, calibrate};
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.model])?;
@@ -22,8 +22,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         held_out: &held_out,
         sigmas: &args.sigma,
         seed: args.seed,
-        loss_budget: Some(args.loss_budget),
-        range_budget: Some(args.range_budget),
+        loss_budget: args.loss_budget,
         prune: args.prune,
         activations: args.activations,
         strict: args.strict,
@@ -70,8 +69,11 @@ fn tell(report: &Calibration, console: &Console) {
     if let Some(cells) = &report.cells {
         tell_cells(cells, console);
     }
-    if let Some(widened) = &report.widened {
-        tell_widened(widened, console);
+    if let Some(Widened { wider, outputs, most }) = report.widened {
+        console.note(format!(
+            "{wider} of {outputs} ranges are wider than the images ask for, up to {most:.2} times: pictures that are \
+             no photographs reach further"
+        ));
     }
 }
 
@@ -101,22 +103,6 @@ fn tell_cells(found: &ChosenCells, console: &Console) {
             format!("no cells were tried: {why}")
         }
     });
-}
-
-fn tell_widened(found: &Widened, console: &Console) {
-    for TriedFactor { factor, worst_level_db } in &found.tried {
-        console.note(match worst_level_db {
-            Some(loss) => {
-                format!("ranges at most {factor} times wider: lost {loss:.4} dB at the noise level where it is most")
-            }
-            None => format!("ranges at most {factor} times wider do not fit"),
-        });
-    }
-    let Widened { budget_db, factor, whole, outputs, .. } = found;
-    console.note(format!(
-        "ranges are at most {factor} times what the images ask for, the most that loses at most {budget_db} dB: \
-         {whole} of {outputs} hold pictures that are no photographs too"
-    ));
 }
 
 /// `256 cells`, `cells of 1/4`, or for each activation `128, 256, 128 cells`.

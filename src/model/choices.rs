@@ -11,7 +11,7 @@ const SIGMA_FROM: f64 = 0.4;
 const TANH_CELLS: Cells = Cells::Width(2);
 /// 256 cells for ReLU: only those at the kink are inexact.
 const RELU_CELLS: Cells = Cells::Count(8);
-/// How much larger calibrated ranges are than what was seen.
+/// How much larger calibrated ranges of tables and circuits are than what was seen.
 pub(crate) const MARGIN: f64 = 2.0;
 /// The same for exact ReLUs, whose alarm may be raised from half of a range on: up to 2 times what was seen it never
 /// is, from 3 times on always (docs/numerics.md, exact ReLUs).
@@ -149,6 +149,14 @@ impl Choices {
         Choices { engine: self.engine.or(Some(EngineKind::Lut)), ..self }
     }
 
+    /// How much larger calibrated ranges are than what was seen, where no margin is chosen.
+    pub(crate) fn usual_margin(&self, function: Nonlinearity) -> f64 {
+        match self.engine(function) {
+            EngineKind::Relu => RELU_MARGIN,
+            EngineKind::Lut | EngineKind::Gc => MARGIN,
+        }
+    }
+
     /// The ring chosen, or the default.
     pub fn ring(&self) -> RingBits {
         self.ring.unwrap_or(RingBits::L32)
@@ -167,10 +175,7 @@ impl Choices {
             (RangeKind::Guaranteed, None) => Ranges::Guaranteed,
             (RangeKind::Guaranteed, Some(_)) => return Err(ChoiceError::MarginOfGuaranteed),
             (RangeKind::Calibrated, margin) => {
-                let usual = match self.engine(model.nonlinearity) {
-                    EngineKind::Relu => RELU_MARGIN,
-                    EngineKind::Lut | EngineKind::Gc => MARGIN,
-                };
+                let usual = self.usual_margin(model.nonlinearity);
                 Ranges::Calibrated { margin: margin.unwrap_or(usual) }
             }
         };

@@ -45,6 +45,7 @@ mod watch;
 pub(crate) use activation_spec::slope_below_kink;
 pub use activation_spec::{ActivationSpec, EngineKind, Method};
 pub use cells::{Cells, TableCells};
+#[cfg(feature = "train")]
 pub(crate) use choices::MARGIN;
 pub use choices::{ChoiceError, Choices, PiecewiseChoice, RangeKind};
 pub(crate) use description::formula;

@@ -43,8 +43,7 @@ mod verify;
 mod wanted;
 
 pub use calibrate::{
-    Calibrate, CalibratedLayer, Calibration, ChosenCells, TriedCells, TriedFactor, Widened,
-    calibrate,
+    Calibrate, CalibratedLayer, Calibration, ChosenCells, TriedCells, Widened, calibrate,
 };
 pub use common::{NewKeys, make_keys, read_public};
 pub use dealer::{Deal, Dealer, DealtSet};

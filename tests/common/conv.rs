@@ -26,6 +26,45 @@ pub(crate) fn lab(sample: &GreyImage, other: &GreyImage) -> Lab {
     lab
 }
 
+/// Rows and columns of [`one_picture`], and of the filter that answers to it.
+const PICTURE: usize = 15;
+
+/// A lab with a network that answers to one picture of its own far more than to any other, as foreign.npz; a folder of
+/// one flat sample, and one with that picture.
+pub(crate) fn lab_of_one_picture() -> Lab {
+    let lab = Lab::new();
+    let part = 1.0 / (PICTURE * PICTURE) as f64;
+    let answer = Array4::from_shape_fn((4, 1, PICTURE, PICTURE), |(o, _, y, x)| {
+        sign(o) * part * one_picture(y, x)
+    });
+    let take = Array4::from_shape_fn((1, 4, 1, 1), |(_, c, ..)| 0.01 * sign(c));
+    lab.write("foreign.npz", &archive(&[answer, take]));
+    let layers = format!(
+        r#"{{"layers":[{{"conv2d":{{"outputs":4,"kernel":{PICTURE}}}}},"relu",
+        {{"conv2d":{{"outputs":1,"kernel":1}}}},"residual"],"sigma":25,"normalisation":"v/255"}}"#
+    );
+    lab.write("foreign.json", layers.as_bytes());
+    let (flat, levels) = (vec![120.0; 48 * 48], |i: usize| one_picture(i / PICTURE, i % PICTURE));
+    let own = (0..PICTURE * PICTURE).map(|i| (127.5 + 127.5 * levels(i)) as f32).collect();
+    for (folder, (side, pixels)) in [("samples", (48, flat)), ("others", (PICTURE, own))] {
+        std::fs::create_dir(lab.path(folder)).unwrap();
+        lab.picture(&format!("{folder}/a.png"), &GreyImage::new(side, side, pixels).unwrap());
+    }
+    lab
+}
+
+/// Black (-1) and white (1) without an order, as much of the one as of the other.
+fn one_picture(y: usize, x: usize) -> f64 {
+    let (at, last) = (y * PICTURE + x, PICTURE * PICTURE - 1);
+    let coin = |i: usize| ((i + 1).wrapping_mul(0x9E37_79B9) >> 13).count_ones().is_multiple_of(2);
+    let black_or_white = |i: usize| if coin(i) { 1.0 } else { -1.0 };
+    match (2 * at).cmp(&last) {
+        std::cmp::Ordering::Less => black_or_white(at),
+        std::cmp::Ordering::Equal => 0.0,
+        std::cmp::Ordering::Greater => -black_or_white(last - at),
+    }
+}
+
 /// As [`write`], of a U-shape: what is kept is averaged on a grid of half the sides, too, and both are read side by
 /// side.
 pub(crate) fn write_u_shape(lab: &Lab, stem: &str) {

@@ -9,7 +9,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("import", "<FILE> --out --family --sigma --force --json"),
     (
         "calibrate",
-        "<MODEL> --data --held-out --sigma --loss-budget --range-budget --strict --prune --activations --seed --out --json",
+        "<MODEL> --data --held-out --sigma --loss-budget --strict --prune --activations --seed --out --json",
     ),
     (
         "share-model",

@@ -2,11 +2,8 @@
 
 use crate::common::one_cloud::OneCloud;
 use crate::common::service::{Service, free_port};
-use crate::common::{
-    CAMERA, Job, KEYS, Lab, Running, TINY, checkers, clean_crop, conv, noisy_crop, signal,
-};
+use crate::common::{CAMERA, Job, KEYS, Lab, Running, TINY, clean_crop, conv, noisy_crop, signal};
 use ppdenoise::ids::Role;
-use ppdenoise::image::GreyImage;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -130,9 +127,8 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     let calibrate = ["calibrate", TINY, "--data", ".", "--out", "calibrated.npz", "--json"];
     run(&calibrate);
     run(&[&calibrate[..], &["--held-out", "."]].concat());
-    // With ReLU ranges are widened, and checkers leave those of a flat sample with little noise.
-    let relu =
-        conv::lab(&GreyImage::new(48, 48, vec![120.0; 48 * 48]).unwrap(), &checkers((48, 80)));
+    // With ReLU ranges are widened, and what the network is made for leaves those of a flat sample.
+    let relu = conv::lab_of_one_picture();
     let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--held-out", "others"];
     let widened = [&calibrate[..], &["--sigma", "5", "--out", "net.npz", "--json"]].concat();
     seen.check(&relu.run(&widened).report());

@@ -273,7 +273,6 @@ fn calibration_sees_what_a_layer_reaches() {
         loss_budget: None,
         prune: false,
         activations: None,
-        range_budget: None,
         strict: false,
     };
     let found = calibrate(&mut model, &request, read, &mut Silent).unwrap();

@@ -32,14 +32,13 @@ pub(in crate::cli) struct Import {
     pub(in crate::cli) common: Writing,
 }
 
-/// Model owner: measure how large the values of each layer become on sample images, and how many cells
-/// the tables need.
+/// Model owner: measure how large the values of each layer become on sample images.
 ///
 /// The ranges of a model with ReLU depend on this: `share-model` multiplies the values found here by its
-/// --margin. Give clean images that are like the ones to be denoised later; noise is added to them. The
-/// command then finds the smallest number of cells with which the secure computation loses at most the
-/// loss budget; fewer cells need fewer bytes and less time. Writes the model again, with the results in
-/// its description.
+/// --margin. Give clean images that are like the ones to be denoised later; noise is added to them. Pictures
+/// that are no photographs, which reach further, are drawn by the command itself. With a loss budget it also finds
+/// the smallest number of cells for tables; fewer cells need fewer bytes and less time. Writes the model again,
+/// with the results in its description.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Calibrate {
     /// The model, in any format that `share-model` accepts.
@@ -55,14 +54,11 @@ pub(in crate::cli) struct Calibrate {
     /// up to it for a model that gets the noise level as an input]
     #[arg(long, value_name = "LEVELS", value_delimiter = ',', value_parser = parse_positive)]
     pub(in crate::cli) sigma: Vec<f64>,
-    /// The PSNR in dB that the secure computation may lose in the mean of the images at each noise level,
-    /// compared with floats. The fewest cells that keep within it are chosen for `share-model`.
-    #[arg(long, default_value = "0.005", value_name = "DB", value_parser = parse_budget)]
-    pub(in crate::cli) loss_budget: f64,
-    /// The same for wider ranges: with the cells chosen, they are widened towards what drawings, dithers, screens and
-    /// test charts reach, as far as no more than this is lost.
-    #[arg(long, default_value = "0.01", value_name = "DB", value_parser = parse_budget)]
-    pub(in crate::cli) range_budget: f64,
+    /// The PSNR in dB that tables may lose in the mean of the images at each noise level, compared with
+    /// floats: chooses the fewest cells that keep within it, for `--engine lut` [default: 0.005 for tanh; no cells
+    /// are chosen for ReLU]
+    #[arg(long, value_name = "DB", value_parser = parse_budget)]
+    pub(in crate::cli) loss_budget: Option<f64>,
     /// Leave out channels whose ReLU gives 0 everywhere on all images, those of --held-out too. The results
     /// for these images stay the same, and there are fewer activations to compute.
     #[arg(long)]

@@ -3,7 +3,6 @@
 
 use super::Calibrate;
 use super::plans::{Tables, fewest_within};
-use super::wider::{WiderRanges, widen};
 use crate::image::metrics::psnr;
 use crate::image::{GreyImage, ImageError, Rect, add_gaussian};
 use crate::model::{
@@ -144,8 +143,7 @@ fn middle(image: &GreyImage) -> Result<GreyImage, ImageError> {
 }
 
 /// Chooses the fewest cells with which a calibrated model loses at most `budget_db` in the mean of the images at each
-/// noise level; with these cells, ranges are then widened towards what patterns `reached`, if they are given with a
-/// budget of their own.
+/// noise level.
 ///
 /// # Errors
 /// Those of `read`, and about an image that the model cannot take.
@@ -153,10 +151,9 @@ pub(super) fn choose<E: From<RoleError> + Send>(
     model: &FloatModel,
     request: &Calibrate<'_>,
     budget_db: f64,
-    reached: Option<(&[Vec<f64>], f64)>,
     read: &(impl Fn(&Path) -> Result<GreyImage, E> + Sync),
     observer: &mut dyn Observer,
-) -> Result<(ChosenCells, Option<WiderRanges>), E> {
+) -> Result<ChosenCells, E> {
     observer.event(Event::Phase(Phase::Cells));
     let sigmas = match model.network.reads_plane() {
         true if !request.sigmas.is_empty() => request.sigmas.to_vec(),
@@ -169,7 +166,7 @@ pub(super) fn choose<E: From<RoleError> + Send>(
         Ok(ring) => ring,
         Err(problem) => {
             let problem = Some(problem.to_string());
-            return Ok((ChosenCells { problem, ..found }, None));
+            return Ok(ChosenCells { problem, ..found });
         }
     };
     let images = spread(request.images);
@@ -189,7 +186,7 @@ pub(super) fn choose<E: From<RoleError> + Send>(
     };
     let expected = plans.iter().position(|plan| tables.expected_loss(plan) <= budget_db);
     let mut tried = Vec::new();
-    let mut attempt = |model: &FloatModel, cells: TableCells| {
+    let mut attempt = |cells: TableCells| {
         step(1.0);
         let Ok(quantised) = quantised(model, ring, cells.clone()) else { return Ok(None) };
         let losses = samples.par_iter().map(|sample| sample.loss(&quantised));
@@ -197,7 +194,7 @@ pub(super) fn choose<E: From<RoleError> + Send>(
         Ok::<_, E>(Some(TriedCells::of(cells, &losses, found.sigmas.len())))
     };
     let loss = |at: usize| {
-        let Some(of_plan) = attempt(model, cells(&plans[at]))? else { return Ok(None) };
+        let Some(of_plan) = attempt(cells(&plans[at]))? else { return Ok(None) };
         let worst = of_plan.worst_level_db;
         tried.push((at, of_plan));
         Ok::<_, E>(Some(worst))
@@ -206,18 +203,8 @@ pub(super) fn choose<E: From<RoleError> + Send>(
     found.chosen = chosen.map(|at| cells(&plans[at]));
     tried.sort_by_key(|(at, _)| *at);
     found.tried = tried.into_iter().map(|(_, tried)| tried).collect();
-    let wider = match (&found.chosen, &model.extremes, reached) {
-        (Some(cells), Some(seen), Some((reached, budget_db))) => {
-            let worst_loss = |extremes: &[Vec<f64>]| {
-                let model = FloatModel { extremes: Some(extremes.to_vec()), ..model.clone() };
-                Ok::<_, E>(attempt(&model, cells.clone())?.map(|tried| tried.worst_level_db))
-            };
-            Some(widen((seen, reached), budget_db, worst_loss)?)
-        }
-        _ => None,
-    };
     observer.progress(1.0);
-    Ok((found, wider))
+    Ok(found)
 }
 
 impl TriedCells {

@@ -7,7 +7,7 @@ mod ranges;
 mod wider;
 
 pub use cells::{ChosenCells, TriedCells};
-pub use wider::{TriedFactor, Widened};
+pub use wider::Widened;
 
 use super::error::RoleError;
 use super::observer::Observer;
@@ -17,6 +17,10 @@ use crate::numbers::activation::Nonlinearity;
 use ranges::{Found, Spans, Surveyor};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use wider::widen;
+
+/// The PSNR in dB that tables of tanh may lose unless it is said.
+const LOSS_BUDGET: f64 = 0.005;
 
 /// The images that a model is calibrated on, clean and like those to come.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +35,9 @@ pub struct Calibrate<'a> {
     /// Seed of the noise.
     pub seed: u64,
     /// The PSNR in dB that the secure computation may lose in the mean of the images at each noise level: the fewest
-    /// cells of tables are chosen with which it does not lose more. Not chosen if none.
+    /// cells of tables are chosen with which it does not lose more. If none, not chosen for ReLU, whose usual engine has
+    /// no tables, and for tanh with 0.005 dB.
     pub loss_budget: Option<f64>,
-    /// The same for ranges that are wider than the images ask for, with the cells that were chosen: how far they go
-    /// towards what pictures that are no photographs reach. Not widened if none.
-    pub range_budget: Option<f64>,
     /// Whether channels are left out whose ReLU gives 0 everywhere on all of the images, the held-out ones too.
     pub prune: bool,
     /// With `prune`: how many activations a pixel of an image may take. More channels are left out until it does, those
@@ -62,7 +64,7 @@ pub struct Calibration {
     pub held_out_out_of_range: Option<OutOfRange>,
     /// The choice of cells, if there was a budget.
     pub cells: Option<ChosenCells>,
-    /// How far ranges were widened, if there was a budget for it.
+    /// How far ranges were widened for pictures that are no photographs, of networks with ReLU.
     pub widened: Option<Widened>,
     /// Channels behind activations that the model had.
     pub channels: usize,
@@ -126,7 +128,7 @@ pub fn calibrate<E: From<RoleError> + Send>(
     let largest = |spans: Spans| -> Vec<Vec<f64>> {
         spans.into_iter().map(|layer| layer.into_iter().map(Span::largest).collect()).collect()
     };
-    let (seen, held_out) = (largest(seen), held_out.map(largest));
+    let (mut seen, held_out) = (largest(seen), held_out.map(largest));
     let layers: Vec<CalibratedLayer> = seen
         .iter()
         .enumerate()
@@ -135,6 +137,12 @@ pub fn calibrate<E: From<RoleError> + Send>(
     let ratios = layers.iter().filter_map(|layer| layer.held_out_over_seen);
     let needed_margin = ratios.reduce(f64::max);
     let left_out = channels - calibrated.channels();
+    // Of other functions ranges are guaranteed.
+    let relu = calibrated.nonlinearity == Nonlinearity::Relu;
+    let widened = match relu {
+        true => Some(widen(&mut seen, &largest(surveyor.patterns(&calibrated)?))),
+        false => None,
+    };
     calibrated = FloatModel { extremes: Some(seen), cells: None, ..calibrated };
     let held_out_out_of_range = surveyor.beyond(&calibrated)?;
     if let (Some(left), true) = (&held_out_out_of_range, request.strict)
@@ -142,26 +150,11 @@ pub fn calibrate<E: From<RoleError> + Send>(
     {
         return Err(RoleError::from(left.clone()).into());
     }
-    // Of other functions ranges are guaranteed.
-    let reached = match request.range_budget {
-        Some(budget) if calibrated.nonlinearity == Nonlinearity::Relu => {
-            Some((largest(surveyor.patterns(&calibrated)?), budget))
-        }
-        _ => None,
-    };
-    let reached = reached.as_ref().map(|(reached, budget)| (&reached[..], *budget));
-    let (cells, wider) = match request.loss_budget {
-        Some(budget) => {
-            let found = cells::choose(&calibrated, request, budget, reached, &read, observer)?;
-            (Some(found.0), found.1)
-        }
-        None => (None, None),
+    let cells = match request.loss_budget.or((!relu).then_some(LOSS_BUDGET)) {
+        Some(budget) => Some(cells::choose(&calibrated, request, budget, &read, observer)?),
+        None => None,
     };
     calibrated.cells = cells.as_ref().and_then(|cells| cells.chosen.clone());
-    let widened = wider.map(|wider| {
-        calibrated.extremes = Some(wider.extremes);
-        wider.found
-    });
     *model = calibrated;
     let (images, held_out_images) = (request.images.len(), request.held_out.len());
     Ok(Calibration {

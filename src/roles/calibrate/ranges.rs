@@ -1,7 +1,7 @@
 //! The values behind each output of each layer on sample images.
 
 use crate::image::{GreyImage, add_gaussian, patterns};
-use crate::model::{FloatModel, Kept, MARGIN, OutOfRange, Span};
+use crate::model::{Choices, FloatModel, Kept, OutOfRange, Span};
 use crate::network::LinearShape;
 use crate::roles::calibrate::Calibrate;
 use crate::roles::error::RoleError;
@@ -72,9 +72,10 @@ impl<E: From<RoleError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Sur
         Ok(spans)
     }
 
-    /// What of the held-out images is beyond calibrated ranges with the usual margin.
+    /// What of the held-out images is beyond the ranges that `share-model` gives the model unless it is told otherwise.
     pub(super) fn beyond(&mut self, model: &FloatModel) -> Result<Option<OutOfRange>, E> {
-        let (Some(reaches), false) = (model.reaches(MARGIN), self.request.held_out.is_empty())
+        let margin = Choices::default().usual_margin(model.nonlinearity);
+        let (Some(reaches), false) = (model.reaches(margin), self.request.held_out.is_empty())
         else {
             return Ok(None);
         };

@@ -30,7 +30,6 @@ fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
             loss_budget: None,
             prune: false,
             activations: None,
-            range_budget: None,
             strict: false,
         };
         let found = calibrate(&mut model, &request, read, &mut Silent)?;
@@ -73,7 +72,6 @@ fn channels_that_are_0_on_every_image_are_left_out() {
             loss_budget,
             prune,
             activations,
-            range_budget: None,
             strict: false,
         };
         let found = calibrate(model, &request, read, &mut Silent).unwrap();
@@ -91,13 +89,15 @@ fn channels_that_are_0_on_every_image_are_left_out() {
         assert!(with_dark.1 <= found.1);
         with_less += usize::from(with_dark.1 < found.1);
         let shapes: Vec<usize> = one.network.linears().map(|(_, l)| l.bias.len()).collect();
-        let extremes = one.extremes.unwrap();
+        let extremes = one.extremes.clone().unwrap();
         assert_eq!(extremes.iter().map(Vec::len).collect::<Vec<_>>(), shapes);
-        // A list of some of the values, in their order.
-        let known = whole.extremes.unwrap();
-        for (layer, known) in extremes.iter().zip(&known) {
-            let mut known = known.iter();
-            assert!(layer.iter().all(|value| known.any(|v| v == value)), "seed {seed}");
+        // What is known of the channels that are left is theirs.
+        let mut again = FloatModel { extremes: None, ..one.clone() };
+        run(&mut again, &[], false);
+        let both = again.extremes.iter().flatten().flatten().zip(extremes.iter().flatten());
+        for (again, first) in both {
+            // Sums of float32 with and without terms that are 0 may round differently.
+            assert!((again - first).abs() <= 1e-5 * first.abs(), "seed {seed}: {again}, {first}");
         }
     }
     assert!(with_less > 5, "{with_less}");
@@ -123,7 +123,6 @@ fn channels_that_matter_least_are_left_out_for_a_limit() {
                 loss_budget: None,
                 prune,
                 activations,
-                range_budget: None,
                 strict: false,
             };
             let mut model = model.clone();

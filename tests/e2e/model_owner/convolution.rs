@@ -12,7 +12,8 @@ fn lab() -> Lab {
     let lab = conv::lab(&clean_crop((64, 64)), &clean_crop((48, 80)));
     lab.picture("noisy.png", &noisy_crop(SIZE));
     let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--held-out", "others"];
-    let report = lab.run(&[&calibrate[..], &["--out", "net.npz", "--json"]].concat()).report();
+    let cells = ["--loss-budget", "0.005", "--out", "net.npz", "--json"];
+    let report = lab.run(&[&calibrate[..], &cells].concat()).report();
     let layers = report["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 3);
     assert!(layers[0]["largest"].as_f64().unwrap() > 0.2, "{report}");

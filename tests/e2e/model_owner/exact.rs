@@ -2,36 +2,39 @@
 //! ranges.
 
 use crate::common::refusal::{FAILED, INPUT, USAGE};
-use crate::common::{
-    KEYS, Lab, TINY, checkers, clean_crop, conv, difference, noisy_crop, reports, traffic,
-};
-use ppdenoise::image::GreyImage;
+use crate::common::{KEYS, Lab, TINY, clean_crop, conv, difference, noisy_crop, reports, traffic};
 
 const SIZE: (usize, usize) = (31, 42);
 /// Bytes that each server sends for an activation: 17, 6, 1 and 32 bits.
 const RELU_BYTES: f64 = 7.0;
 
-/// Shares `net.npz` for exact ReLUs, as is usual, and deals for `noisy.png`.
-fn share(lab: &Lab, flags: &[&str]) {
+/// Shares `net.npz` for exact ReLUs, as is usual, and deals for `noisy.png`, which is of a size.
+fn share(lab: &Lab, size: (usize, usize), flags: &[&str]) {
     let share = ["share-model", "net.npz", "--keys", KEYS, "--out", "model"];
     lab.run(&[&share[..], flags].concat()).done();
     lab.share_image("noisy.png", "img", &[]);
-    lab.triples("trip", SIZE, 1);
+    lab.triples("trip", size, 1);
 }
 
-/// A network that was calibrated on `sample`, with noise of 5.
-fn lab(sample: &GreyImage, noisy: &GreyImage) -> Lab {
-    let lab = conv::lab(sample, sample);
-    lab.picture("noisy.png", noisy);
+/// A network that was calibrated on a photograph, and another one.
+fn lab() -> Lab {
+    let sample = clean_crop((64, 64));
+    let lab = conv::lab(&sample, &sample);
+    lab.picture("noisy.png", &noisy_crop(SIZE));
+    calibrate(&lab);
+    lab
+}
+
+/// Makes net.npz of foreign.npz, with noise of 5.
+fn calibrate(lab: &Lab) {
     let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--sigma", "5"];
     lab.run(&[&calibrate[..], &["--out", "net.npz"]].concat()).done();
-    lab
 }
 
 #[test]
 fn exact_relus_run_on_two_servers() {
-    let lab = lab(&clean_crop((64, 64)), &noisy_crop(SIZE));
-    share(&lab, &[]);
+    let lab = lab();
+    share(&lab, SIZE, &[]);
     let facts = lab.run(&["inspect", "model.pub", "--json"]).report();
     assert_eq!(facts["engine"], "relu");
     assert!(facts["ops"].to_string().contains("exact in 17 bits"), "{facts}");
@@ -51,9 +54,10 @@ fn exact_relus_run_on_two_servers() {
 /// What the twin counts in the clear, the servers tell the receiver in one bit.
 #[test]
 fn a_picture_that_leaves_its_ranges_is_refused_by_the_receiver() {
-    let flat = GreyImage::new(48, 48, vec![120.0; 48 * 48]).unwrap();
-    let lab = lab(&flat, &checkers(SIZE));
-    share(&lab, &["--margin", "1"]);
+    let lab = conv::lab_of_one_picture();
+    calibrate(&lab);
+    std::fs::copy(lab.path("others/a.png"), lab.path("noisy.png")).unwrap();
+    share(&lab, (15, 15), &["--margin", "1"]);
     reports(lab.serve_both());
     let reconstruct = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "out.png"];
     lab.run(&reconstruct).refused(FAILED, &["den.s0", "range alarm", "calibrate", "material"]);
@@ -66,7 +70,7 @@ fn a_picture_that_leaves_its_ranges_is_refused_by_the_receiver() {
 
 #[test]
 fn exact_relus_are_for_relu_networks_and_dealers() {
-    let lab = lab(&clean_crop((64, 64)), &noisy_crop(SIZE));
+    let lab = lab();
     let share = |model: &str, flags: &[&str]| {
         let args = ["share-model", model, "--keys", KEYS, "--out", "other", "--engine", "relu"];
         lab.run(&[&args[..], flags].concat())

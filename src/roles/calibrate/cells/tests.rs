@@ -53,7 +53,6 @@ fn run(model: &mut FloatModel, budget: f64) -> ChosenCells {
         loss_budget: Some(budget),
         prune: false,
         activations: None,
-        range_budget: None,
         strict: false,
     };
     calibrate(model, &request, read, &mut Silent).unwrap().cells.unwrap()
