@@ -64,6 +64,17 @@ pub(in crate::protocol) fn run<R: Ring>(
     seeds: &[Seed; 2],
     cuts: &[usize],
 ) -> Run<R> {
+    run_with(op, x, seeds, cuts, &mut |_, _| ())
+}
+
+/// The same with servers that may change what they send: `change` is given the number of a round and both messages.
+pub(in crate::protocol) fn run_with<R: Ring>(
+    op: ReluOp,
+    x: &[i64],
+    seeds: &[Seed; 2],
+    cuts: &[usize],
+    change: &mut dyn FnMut(usize, [&mut Vec<u8>; 2]),
+) -> Run<R> {
     let n = op.shape.bits();
     let parties = [Party::S0, Party::S1];
     let views = parties.map(|p| SlotView::new(p, &seeds[p.index()], 3, Origin::Dealt));
@@ -95,7 +106,8 @@ pub(in crate::protocol) fn run<R: Ring>(
         let mut steps = [step(0, a), step(1, b)];
         loop {
             steps = match steps {
-                [Step::Exchange(s0, m0), Step::Exchange(s1, m1)] => {
+                [Step::Exchange(s0, mut m0), Step::Exchange(s1, mut m1)] => {
+                    change(all.messages.len(), [&mut m0, &mut m1]);
                     let next = [
                         Engine::<R>::advance(&mut engines[0], 1, s0, &m1).expect("a good message"),
                         Engine::<R>::advance(&mut engines[1], 1, s1, &m0).expect("a good message"),

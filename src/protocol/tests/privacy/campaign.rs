@@ -1,7 +1,7 @@
 //! Many sessions with fresh seeds on chosen secrets, and what each server saw of them.
 
 use super::fields::Fields;
-use super::tap::{Instead, Record, Tap};
+use super::tap::{Added, Instead, Record, Tap};
 use super::wire::Mask;
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::ids::Party;
@@ -69,6 +69,8 @@ pub(super) struct Campaign {
     pub(super) pictures: [Picture; 2],
     pub(super) weights: [Weights; 2],
     pub(super) flaw: Flaw,
+    /// A server that does not keep to the protocol, and what it does.
+    pub(super) active: Option<(Party, Added)>,
     pub(super) pairs: usize,
     /// Names the randomness.
     pub(super) label: &'static str,
@@ -112,6 +114,7 @@ impl Campaign {
             pictures: [Picture::Striped; 2],
             weights: [Weights::Random; 2],
             flaw: Flaw::None,
+            active: None,
             pairs,
             label,
         }
@@ -205,7 +208,8 @@ impl Campaign {
         };
         let (a, b) = pair();
         let one = |party, part, end| {
-            let mut tap = Tap::new(end, world, party, broken);
+            let added = self.active.filter(|(who, _)| *who == party).map(|(_, added)| added);
+            let mut tap = Tap::new(end, world, party, (broken, added));
             let value = run(party, part, &mut tap);
             (value, (tap.sent, tap.received))
         };

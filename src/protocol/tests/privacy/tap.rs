@@ -1,6 +1,7 @@
-//! A channel that notes all that passes, and what a server with broken masks would send.
+//! A channel that notes all that passes, what a server with broken masks would send, and the errors that one adds
+//! which does not keep to the protocol.
 
-use super::wire::{Mask, pieces, values};
+use super::wire::{Mask, Piece, pieces, values};
 use crate::ids::Party;
 use crate::numbers::fixed::low_mask;
 use crate::numbers::packing;
@@ -28,25 +29,81 @@ pub(super) enum Instead {
     FirstLayer,
 }
 
+/// What a server that does not keep to the protocol adds to the masked values that it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// The same number to each of every kind.
+    Constant,
+    /// To each of every kind a number of the last message that it received.
+    Seen,
+    /// The highest bit of each of every kind.
+    TopBit,
+    /// To V, the masked input that the next linear op reads, of one element of an activation op. It computes with what it
+    /// sent.
+    ToInput {
+        /// The activation op.
+        op: usize,
+        /// The element.
+        element: usize,
+        /// What is added.
+        error: u64,
+    },
+}
+
+impl Added {
+    /// What is added to number `i` of a piece, given what was received last.
+    fn to(self, piece: &Piece, i: usize, seen: &[u8]) -> u64 {
+        match self {
+            Added::Constant => 0x9e37_79b9_7f4a_7c15,
+            Added::TopBit => 1 << (piece.width - 1),
+            Added::Seen => seen
+                .iter()
+                .cycle()
+                .skip(i % seen.len().max(1))
+                .take(8)
+                .fold(1, |v, byte| v << 8 | u64::from(*byte)),
+            Added::ToInput { op, element, error } => {
+                let here = piece.name == "V" && piece.op == op && piece.at.start + i == element;
+                if here { error } else { 0 }
+            }
+        }
+    }
+}
+
 /// One end of a connection with a record of what passes it.
 pub(super) struct Tap<'a> {
     inner: MemChannel,
     world: &'a World,
     party: Party,
     broken: Option<(Mask, Instead)>,
+    added: Option<Added>,
     pub(super) sent: Vec<Record>,
     pub(super) received: Vec<Record>,
 }
 
 impl<'a> Tap<'a> {
-    /// `broken`: the mask that this server gets wrong.
+    /// `broken`: the mask that this server gets wrong; `added`: what it adds to what it sends.
     pub(super) fn new(
         inner: MemChannel,
         world: &'a World,
         party: Party,
-        broken: Option<(Mask, Instead)>,
+        (broken, added): (Option<(Mask, Instead)>, Option<Added>),
     ) -> Self {
-        Tap { inner, world, party, broken, sent: Vec::new(), received: Vec::new() }
+        Tap { inner, world, party, broken, added, sent: Vec::new(), received: Vec::new() }
+    }
+
+    /// Adds errors to the masked values of a message of `sender`.
+    fn add_errors(&self, sender: Party, added: Added, record: &mut Record) {
+        let seen = self.received.last().map_or(&[][..], |record| &record.payload);
+        let place = (record.tag, record.batch, record.nth);
+        let pieces = pieces(self.world, sender, place, record.payload.len());
+        for piece in pieces.into_iter().filter(|piece| piece.mask.is_some()) {
+            let sent = values(&piece, &record.payload).into_iter().enumerate();
+            let moved = sent.map(|(i, v)| v.wrapping_add(added.to(&piece, i, seen)));
+            let moved: Vec<u64> = moved.map(|v| v & low_mask(piece.width)).collect();
+            let packed = packing::pack(&moved, piece.width);
+            record.payload[piece.bytes].copy_from_slice(&packed);
+        }
     }
 
     /// Replaces the mask in the pieces that it masks: what a server with the broken mask sends.
@@ -93,14 +150,22 @@ impl Channel for Tap<'_> {
     fn send(&mut self, tag: Tag, batch: u32, payload: Vec<u8>) -> Result<(), NetError> {
         let mut record = record(&self.sent, tag, batch, payload);
         self.remask(&mut record);
+        if let Some(added) = self.added {
+            self.add_errors(self.party, added, &mut record);
+        }
         let payload = record.payload.clone();
         self.sent.push(record);
         self.inner.send(tag, batch, payload)
     }
 
     fn recv(&mut self) -> Result<Frame, NetError> {
-        let frame = self.inner.recv()?;
-        let record = record(&self.received, frame.tag, frame.batch, frame.payload.clone());
+        let mut frame = self.inner.recv()?;
+        let mut record = record(&self.received, frame.tag, frame.batch, frame.payload.clone());
+        if let Some(added @ Added::ToInput { .. }) = self.added {
+            // Here its own message is what it was; both halves of V differ from what was sent by the same.
+            self.add_errors(self.party.other(), added, &mut record);
+            frame.payload = record.payload.clone();
+        }
         self.received.push(record);
         Ok(frame)
     }
