@@ -7,7 +7,7 @@ use std::process::Command;
 
 const MODEL: &str = "fixtures/models/mlp-21-9-3x512-s25.npz";
 
-fn images() -> Vec<PathBuf> {
+pub(crate) fn images() -> Vec<PathBuf> {
     let folder = std::fs::read_dir("fixtures/images").unwrap();
     let mut images: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
     images.retain(|path| path.extension().is_some_and(|e| e == "png"));
