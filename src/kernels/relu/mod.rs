@@ -78,7 +78,7 @@ pub fn relu_digits_with<R: Ring>(
     kept: &mut [R],
 ) {
     check([z.len(), kept.len()]);
-    run(backend, Digits { shape, one: one_at(party), z, shares, kept });
+    run(backend, Digits { opened: Opened::at(party, shape, z, shares), kept });
 }
 
 /// The alarm bits of what [`relu_digits`] kept, 64 to a word, the first one lowest; bits beyond the last are 0.
@@ -145,7 +145,7 @@ pub fn relu_results_with<R: Ring>(
     c: &mut [R],
 ) {
     check([z.len(), c.len()]);
-    run(backend, Results { shape, slope, one: one_at(party), z, shares, c });
+    run(backend, Results { opened: Opened::at(party, shape, z, shares), slope, c });
 }
 
 /// Turns one server's shares of the first `count` ReLUs into the other's, whose mask elements are `others`: the
@@ -215,18 +215,29 @@ fn is(usual: &Option<ReluShape>, shape: &ReluShape) -> bool {
     usual.as_ref() == Some(shape)
 }
 
-struct Digits<'a, R> {
+/// A block of ReLUs whose z is opened, at one server.
+struct Opened<'a, R> {
     shape: &'a ReluShape,
     one: R,
     z: &'a [R],
     shares: &'a ReluShares<R>,
+}
+
+impl<'a, R: Ring> Opened<'a, R> {
+    fn at(party: Party, shape: &'a ReluShape, z: &'a [R], shares: &'a ReluShares<R>) -> Self {
+        Opened { shape, one: one_at(party), z, shares }
+    }
+}
+
+struct Digits<'a, R> {
+    opened: Opened<'a, R>,
     kept: &'a mut [R],
 }
 
 impl<R: Ring> Loop for Digits<'_, R> {
     #[inline(always)]
     fn run(self) {
-        let Digits { shape, one, z, shares, kept } = self;
+        let Digits { opened: Opened { shape, one, z, shares }, kept } = self;
         assert!(z.len() <= RELU_BLOCK && kept.len() == z.len());
         by_shape!(shape, shape => {
             for i in 0..z.len() {
@@ -257,18 +268,15 @@ impl<R: Ring> Loop for Borrows<'_, R> {
 }
 
 struct Results<'a, R> {
-    shape: &'a ReluShape,
+    opened: Opened<'a, R>,
     slope: Slope,
-    one: R,
-    z: &'a [R],
-    shares: &'a ReluShares<R>,
     c: &'a mut [R],
 }
 
 impl<R: Ring> Loop for Results<'_, R> {
     #[inline(always)]
     fn run(self) {
-        let Results { shape, slope, one, z, shares, c } = self;
+        let Results { opened: Opened { shape, one, z, shares }, slope, c } = self;
         assert!(z.len() <= RELU_BLOCK && c.len() == z.len());
         by_shape!(shape, shape => {
             if slope == Slope::RELU {
