@@ -1,7 +1,7 @@
 //! One batch on its way through the network: state in, message out.
 
 use super::mask_products::gathered_mask;
-use super::{Activation, Engine, ProtocolError, ServerModel, Step, wrong_length};
+use super::{ActivationBatch, Engine, ProtocolError, ServerModel, Step, wrong_length};
 use crate::ids::Party;
 use crate::material::{Chunk, SlotView};
 use crate::network::{Map, Op, PatchGrid, Placement, Source, StageGrid};
@@ -203,7 +203,7 @@ fn run<R: Ring, E: Engine<R>>(
             (Op::Activation(_), Flow::Shares(z)) => {
                 let features = z.len() / rows.len();
                 let chunk = material.explicit.remove(&op).unwrap_or_default();
-                let activation = Activation {
+                let activation = ActivationBatch {
                     op,
                     at: rows.start * features..rows.end * features,
                     slot: context.slot,

@@ -7,7 +7,7 @@ use crate::numbers::ring::Ring;
 use std::ops::Range;
 
 /// One activation op on one batch, as an engine sees it.
-pub struct Activation<'a> {
+pub struct ActivationBatch<'a> {
     /// Index of the op in the network.
     pub op: usize,
     /// The activations (elements, row-major over all patches) of this batch.
@@ -51,7 +51,7 @@ pub trait Engine<R: Ring> {
     /// [`ProtocolError::Material`] if the explicit material has the wrong length.
     fn begin(
         &mut self,
-        activation: Activation<'_>,
+        activation: ActivationBatch<'_>,
         z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError>;
 

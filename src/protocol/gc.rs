@@ -18,7 +18,7 @@
 //! Security: semi-honest. Source: docs/protocols.md, garbled circuits.
 
 use super::gc_session::{GcSession, Side};
-use super::{Activation, Engine, ProtocolError, Step, wrong_length};
+use super::{ActivationBatch, Engine, ProtocolError, Step, wrong_length};
 use crate::crypto::garble::{Block, GarblerInputs, Labels, MAX_BATCH, Program};
 use crate::crypto::ot::pads::{
     multiply_receive, multiply_send, select_receive, select_send, selection_bytes,
@@ -114,10 +114,10 @@ impl<R: Ring> Engine<R> for GcEngine {
 
     fn begin(
         &mut self,
-        activation: Activation<'_>,
+        activation: ActivationBatch<'_>,
         z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError> {
-        let Activation { op, at, slot, explicit } = activation;
+        let ActivationBatch { op, at, slot, explicit } = activation;
         let error = ProtocolError::Material { op, first: at.start, last: at.end };
         let pairs = slot.square_pairs::<R>(op, at, &explicit).ok_or(error)?;
         let (session, prepared) = self.at(op);

@@ -6,7 +6,8 @@
 //! server's view is uniform whatever the secret. Source: docs/protocols.md, lookup; a one-time truth
 //! table (Ishai et al., TCC 2013) with the table factored out, in the line of Pika (Wagh, PoPETs 2022).
 
-use super::{Activation, Engine, ProtocolError, Step, wrong_length};
+use super::opening::Opening;
+use super::{ActivationBatch, Engine, ProtocolError, Step, wrong_length};
 use crate::ids::Party;
 use crate::kernels::{LookupTable, masked_sums};
 use crate::material::LookupMaterial;
@@ -16,7 +17,6 @@ use crate::numbers::packing;
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
 use crate::numbers::slope_table::SlopeTable;
-use crate::wire::NetError;
 use rayon::prelude::*;
 
 /// Activations taken through a round together, by one thread: their material and sums stay in the
@@ -84,6 +84,11 @@ impl PreparedTable {
         self.hi + self.lo
     }
 
+    /// The masked inputs of so many activations.
+    fn opening(&self, count: usize) -> Opening {
+        Opening { what: "masked inputs", count, bits: self.bits() }
+    }
+
     /// Bytes of a block of packed openings.
     fn block_bytes(&self) -> usize {
         BLOCK / 8 * self.bits() as usize
@@ -97,9 +102,7 @@ impl PreparedTable {
         material: &LookupMaterial,
     ) -> Vec<u8> {
         let (k, mask) = (R::BITS - self.bits(), R::from_u64(low_mask(self.bits())));
-        let len =
-            packing::packed_len(z.len(), self.bits()).expect("packed is smaller than unpacked");
-        let mut message = vec![0; len];
+        let mut message = self.opening(z.len()).message();
         let blocks = z.par_chunks_mut(BLOCK).zip(message.par_chunks_mut(self.block_bytes()));
         blocks.enumerate().for_each(|(i, (z, message))| {
             let mut rho = [R::ZERO; BLOCK];
@@ -115,7 +118,7 @@ impl PreparedTable {
 
     /// Round 2: this server's shares of c and e. Each server sums the table over its one-hot share
     /// and adds its mask shares; its shares of K1 come with them. `None` if the peer's packed
-    /// `message` is malformed.
+    /// `message`, of the right length, has padding set.
     fn sums<R: Ring>(
         &self,
         party: Party,
@@ -123,9 +126,6 @@ impl PreparedTable {
         message: &[u8],
         material: &LookupMaterial,
     ) -> Option<(Vec<R>, Vec<R>)> {
-        if packing::packed_len(masked.len(), self.bits()) != Some(message.len()) {
-            return None;
-        }
         let (mut sums, mut signs) = (vec![R::ZERO; 2 * masked.len()], vec![R::ZERO; masked.len()]);
         let (c, e) = sums.split_at_mut(masked.len());
         let inputs = masked.par_chunks(BLOCK).zip(message.par_chunks(self.block_bytes()));
@@ -217,10 +217,10 @@ impl<R: Ring> Engine<R> for LutEngine {
 
     fn begin(
         &mut self,
-        activation: Activation<'_>,
+        activation: ActivationBatch<'_>,
         mut z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError> {
-        let Activation { op, at, slot, explicit } = activation;
+        let ActivationBatch { op, at, slot, explicit } = activation;
         let table = self.table(op);
         let error = ProtocolError::Material { op, first: at.start, last: at.end };
         let shape = (table.hi, table.lo);
@@ -238,16 +238,8 @@ impl<R: Ring> Engine<R> for LutEngine {
         let table = self.table(op);
         match state {
             LutState::Input { masked, material } => {
-                let (sums, signs) = table
-                    .sums(self.party, &masked, message, &material)
-                    .ok_or_else(|| match packing::packed_len(masked.len(), table.bits()) {
-                        Some(expected) if expected != message.len() => {
-                            wrong_length("masked inputs", message.len(), expected)
-                        }
-                        _ => {
-                            NetError::Protocol("sent masked inputs with padding set".into()).into()
-                        }
-                    })?;
+                let sums = |theirs: &[u8]| table.sums(self.party, &masked, theirs, &material);
+                let (sums, signs) = table.opening(masked.len()).take(message, sums)?;
                 let message = ring::to_le_bytes(&sums);
                 Ok(Step::Exchange(LutState::Sums { sums, signs, material }, message))
             }

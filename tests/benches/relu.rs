@@ -14,7 +14,7 @@ use ppdenoise::kernels::{
 use ppdenoise::material::{Chunk, Origin, ReluMaterial, SlotView, deal_relus};
 use ppdenoise::numbers::packing;
 use ppdenoise::numbers::relu::{ReluShape, Slope, Zone};
-use ppdenoise::protocol::{Activation, Engine, ReluEngine, ReluOp, Step};
+use ppdenoise::protocol::{ActivationBatch, Engine, ReluEngine, ReluOp, Step};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// A batch of a convolutional network.
@@ -177,7 +177,7 @@ fn server(bencher: Bencher<'_, '_>, party: usize) {
         let of = [Party::S0, Party::S1][party];
         let mut engine = ReluEngine::new(of, vec![Some(op)]);
         engine.arm(AlarmKey::derive(&seeds[0], 0));
-        let activation = Activation { op: 0, at: 0..BATCH, slot: &views[party], explicit };
+        let activation = ActivationBatch { op: 0, at: 0..BATCH, slot: &views[party], explicit };
         let mut step = engine.begin(activation, x).expect("good material");
         let mut messages = messages.iter();
         loop {

@@ -16,7 +16,8 @@ mod views;
 
 pub use alarm::AlarmKeys;
 
-use super::{Activation, Engine, ProtocolError, Step, wrong_length};
+use super::opening::Opening;
+use super::{ActivationBatch, Engine, ProtocolError, Step};
 use crate::crypto::alarm::{AlarmHalf, AlarmHash, AlarmKey};
 use crate::ids::Party;
 use crate::kernels::{
@@ -29,7 +30,6 @@ use crate::numbers::fixed::{low_mask, shrink};
 use crate::numbers::packing;
 use crate::numbers::relu::{ReluShape, Slope};
 use crate::numbers::ring::Ring;
-use crate::wire::NetError;
 use rayon::prelude::*;
 
 /// What is public of an activation op.
@@ -123,7 +123,7 @@ impl ReluEngine {
     fn mask_inputs<R: Ring>(&self, x: &mut [R], material: &ReluMaterial) -> Vec<u8> {
         let n = material.shape().bits();
         let (k, mask) = (R::BITS - n, R::from_u64(low_mask(n)));
-        let mut message = vec![0; packed_len(x.len(), n)];
+        let mut message = inputs(x.len(), material.shape()).message();
         let blocks = x.par_chunks_mut(RELU_BLOCK).zip(message.par_chunks_mut(block_bytes(n)));
         blocks.enumerate().for_each(|(block, (x, message))| {
             let mut rho = [R::ZERO; RELU_BLOCK];
@@ -138,7 +138,7 @@ impl ReluEngine {
     }
 
     /// Step 2: opens z in place of this server's shares of it. Gives what is kept, this server's shares of the masked
-    /// bits, and those of the alarm. `None` if the peer's packed `message` is malformed.
+    /// bits, and those of the alarm. `None` if the peer's packed `message` has padding set.
     fn digits<R: Ring>(
         &self,
         z: &mut [R],
@@ -148,7 +148,7 @@ impl ReluEngine {
         let shape = material.shape();
         let (n, opened) = (shape.bits(), shape.opened_bits());
         let mut kept = vec![R::ZERO; z.len()];
-        let mut ours = vec![0; packed_len(z.len(), opened)];
+        let mut ours = digits(z.len(), shape).message();
         let mut alarms = vec![0; z.len().div_ceil(64)];
         let inputs = z.par_chunks_mut(RELU_BLOCK).zip(message.par_chunks(block_bytes(n)));
         let outputs = kept.par_chunks_mut(RELU_BLOCK).zip(ours.par_chunks_mut(block_bytes(opened)));
@@ -169,8 +169,8 @@ impl ReluEngine {
         Some((kept, ours, alarms))
     }
 
-    /// Step 3: this server's shares of c, in place of what it kept, and packed. `None` if the peer's packed `message` is
-    /// malformed.
+    /// Step 3: this server's shares of c, in place of what it kept, and packed. `None` if the peer's packed `message` has
+    /// padding set.
     fn borrows<R: Ring>(
         &self,
         kept: &mut [R],
@@ -178,7 +178,7 @@ impl ReluEngine {
         shape: &ReluShape,
     ) -> Option<Vec<u8>> {
         let opened = shape.opened_bits();
-        let mut ours = vec![0; packed_len(kept.len(), 1)];
+        let mut ours = borrows(kept.len()).message();
         let inputs = kept.par_chunks_mut(RELU_BLOCK).zip(message.par_chunks(block_bytes(opened)));
         inputs.zip(ours.par_chunks_mut(block_bytes(1))).try_for_each(
             |((kept, theirs), ours)| {
@@ -193,8 +193,8 @@ impl ReluEngine {
         Some(ours)
     }
 
-    /// Step 4: this server's shares of the results, in place of those of c. `None` if the peer's packed `message` is
-    /// malformed.
+    /// Step 4: this server's shares of the results, in place of those of c. `None` if the peer's packed `message` has
+    /// padding set.
     fn results<R: Ring>(
         &self,
         slope: Slope,
@@ -219,35 +219,25 @@ impl ReluEngine {
     }
 }
 
-fn packed_len(count: usize, bits: u32) -> usize {
-    packing::packed_len(count, bits).expect("packed is smaller than unpacked")
-}
-
 /// Bytes of a block of packed openings.
 fn block_bytes(bits: u32) -> usize {
     RELU_BLOCK / 8 * bits as usize
 }
 
-/// Refuses a message of another length than `count` values of `bits` bits take.
-fn check_length(
-    what: &str,
-    message: &[u8],
-    (count, bits): (usize, u32),
-) -> Result<(), ProtocolError> {
-    let expected = packed_len(count, bits);
-    (message.len() == expected)
-        .then_some(())
-        .ok_or_else(|| wrong_length(what, message.len(), expected))
+/// What step 1 opens of so many ReLUs.
+fn inputs(count: usize, shape: &ReluShape) -> Opening {
+    Opening { what: "masked inputs", count, bits: shape.bits() }
 }
 
-/// A message of the right length can only have its padding set.
-fn padding(what: &str) -> ProtocolError {
-    NetError::Protocol(format!("sent {what} with padding set")).into()
+/// What step 2 opens.
+fn digits(count: usize, shape: &ReluShape) -> Opening {
+    Opening { what: "masked bits of digits", count, bits: shape.opened_bits() }
 }
 
-const INPUTS: &str = "masked inputs";
-const DIGITS: &str = "masked bits of digits";
-const BORROWS: &str = "masked borrows";
+/// What step 3 opens.
+fn borrows(count: usize) -> Opening {
+    Opening { what: "masked borrows", count, bits: 1 }
+}
 
 impl<R: Ring> Engine<R> for ReluEngine {
     type State = ReluState<R>;
@@ -267,10 +257,10 @@ impl<R: Ring> Engine<R> for ReluEngine {
 
     fn begin(
         &mut self,
-        activation: Activation<'_>,
+        activation: ActivationBatch<'_>,
         mut z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError> {
-        let Activation { op, at, slot, explicit } = activation;
+        let ActivationBatch { op, at, slot, explicit } = activation;
         let error = ProtocolError::Material { op, first: at.start, last: at.end };
         let shape = self.op(op).shape;
         let material = ReluMaterial::new::<R>(slot, op, at, shape, explicit).ok_or(error)?;
@@ -288,23 +278,22 @@ impl<R: Ring> Engine<R> for ReluEngine {
         let ReluOp { shape, slope } = self.op(op);
         match state {
             ReluState::Input { masked: mut z, material } => {
-                check_length(INPUTS, message, (z.len(), shape.bits()))?;
-                let digits = self.digits(&mut z, message, &material);
-                let (kept, ours, alarms) = digits.ok_or_else(|| padding(INPUTS))?;
+                let opening = inputs(z.len(), &shape);
+                let (kept, ours, alarms) =
+                    opening.take(message, |theirs| self.digits(&mut z, theirs, &material))?;
                 if let (Some(hash), true) = (&mut self.alarm, shape.alarm().is_some()) {
                     hash.update(&alarms);
                 }
                 Ok(Step::Exchange(ReluState::Digits { z, kept, material }, ours))
             }
             ReluState::Digits { z, kept: mut c, material } => {
-                check_length(DIGITS, message, (c.len(), shape.opened_bits()))?;
-                let ours = self.borrows(&mut c, message, &shape).ok_or_else(|| padding(DIGITS))?;
+                let opening = digits(c.len(), &shape);
+                let ours = opening.take(message, |theirs| self.borrows(&mut c, theirs, &shape))?;
                 Ok(Step::Exchange(ReluState::Borrow { z, c, material }, ours))
             }
             ReluState::Borrow { z, mut c, material } => {
-                check_length(BORROWS, message, (c.len(), 1))?;
-                let done = self.results(slope, &z, &mut c, message, &material);
-                done.ok_or_else(|| padding(BORROWS))?;
+                let results = |theirs: &[u8]| self.results(slope, &z, &mut c, theirs, &material);
+                borrows(z.len()).take(message, results)?;
                 Ok(Step::Done(c))
             }
         }

@@ -9,7 +9,7 @@ use crate::numbers::fixed::low_mask;
 use crate::numbers::packing;
 use crate::numbers::relu::{ReluShape, Slope, Zone};
 use crate::numbers::ring::Ring;
-use crate::protocol::{Activation, Engine, Step};
+use crate::protocol::{ActivationBatch, Engine, Step};
 
 /// What two servers did.
 pub(in crate::protocol) struct Run<R> {
@@ -99,7 +99,8 @@ pub(in crate::protocol) fn run_with<R: Ring>(
         let mut shares = split::<R>(&x[at.clone()], n).into_iter();
         let mut step = |party: usize, engine: &mut ReluEngine| {
             let explicit = chunks.next().expect("one for each");
-            let activation = Activation { op: 1, at: at.clone(), slot: &views[party], explicit };
+            let activation =
+                ActivationBatch { op: 1, at: at.clone(), slot: &views[party], explicit };
             engine.begin(activation, shares.next().expect("one for each")).expect("good material")
         };
         let [a, b] = &mut engines;

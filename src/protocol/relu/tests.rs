@@ -126,7 +126,8 @@ fn malformed_messages_and_material_are_refused() {
     let slot = SlotView::new(Party::S1, &seed, 0, Origin::Dealt);
     let mut engine = ReluEngine::new(Party::S1, vec![Some(relu::<u32>(17))]);
     let mut begin = |explicit: Vec<u8>| {
-        let activation = Activation { op: 0, at: 0..13, slot: &slot, explicit: explicit.into() };
+        let activation =
+            ActivationBatch { op: 0, at: 0..13, slot: &slot, explicit: explicit.into() };
         engine.begin(activation, vec![0u32; 13])
     };
     assert!(matches!(

@@ -6,7 +6,7 @@ use crate::ids::Party;
 use crate::model::{ActivationSpec, Randomness};
 use crate::numbers::fixed::{low_mask, shrink, sign_extend};
 use crate::numbers::ring::Ring;
-use crate::protocol::{Activation, Engine, ProtocolError, Step};
+use crate::protocol::{ActivationBatch, Engine, ProtocolError, Step};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -50,7 +50,7 @@ impl<R: Ring, E: Engine<R>> Engine<R> for Recorder<E> {
 
     fn begin(
         &mut self,
-        activation: Activation<'_>,
+        activation: ActivationBatch<'_>,
         z: Vec<R>,
     ) -> Result<Step<Self::State, R>, ProtocolError> {
         let values = z.iter().map(|v| v.to_u64()).collect();

@@ -5,7 +5,7 @@ use ppdenoise::crypto::prg::Seed;
 use ppdenoise::ids::Party;
 use ppdenoise::material::{Chunk, Origin, SlotView};
 use ppdenoise::numbers::ring::Ring;
-use ppdenoise::protocol::{Activation, Engine, GcEngine, GcSession, Step};
+use ppdenoise::protocol::{ActivationBatch, Engine, GcEngine, GcSession, Step};
 use ppdenoise::wire::{MemChannel, pair};
 use ppdenoise_fuzz::peer::Bytes;
 use ppdenoise_fuzz::world::{GC_32, GC_64, SLOT, World};
@@ -54,7 +54,7 @@ fn step<R: Ring>(
     let z = (0..COUNT).map(|_| R::from_u64(bytes.word().into())).collect();
     let slot = SlotView::new(party, &world.seeds[party.index()].slots, SLOT, Origin::Dealt);
     let (op, _, _) = world.model.public.network.activations().next().expect("a hidden layer");
-    let activation = Activation { op, at: 0..COUNT, slot: &slot, explicit: Chunk::from(explicit) };
+    let activation = ActivationBatch { op, at: 0..COUNT, slot: &slot, explicit: Chunk::from(explicit) };
     let mut next = engine.begin(activation, z);
     let mut lengths = lengths.iter();
     loop {
@@ -81,7 +81,7 @@ fn lengths<R: Ring>(world: &World) -> Vec<Vec<usize>> {
     let mut steps = [0, 1].map(|i| {
         let explicit = if i == 0 { vec![0; COUNT * R::BYTES] } else { Vec::new() };
         let explicit = Chunk::from(explicit);
-        let activation = Activation { op, at: 0..COUNT, slot: &slots[i], explicit };
+        let activation = ActivationBatch { op, at: 0..COUNT, slot: &slots[i], explicit };
         Some(engines[i].begin(activation, vec![R::ZERO; COUNT]).expect("our own step"))
     });
     let mut received = vec![Vec::new(), Vec::new()];

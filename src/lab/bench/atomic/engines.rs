@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::network::{Border, Gather};
 use crate::numbers::ring::Ring;
-use crate::protocol::{Activation, Engine, GcEngine, GcSession, LutEngine, Step};
+use crate::protocol::{ActivationBatch, Engine, GcEngine, GcSession, LutEngine, Step};
 use crate::wire::{MemChannel, pair};
 use std::time::{Duration, Instant};
 
@@ -147,7 +147,7 @@ fn engine_row<R: Ring, E: Engine<R>>(
             let explicit = if party == Party::S0 { explicit.clone() } else { Vec::new() };
             let explicit = explicit.into();
             let slot = &views[party.index()];
-            let activation = Activation { op: ACTIVATION, at: at.clone(), slot, explicit };
+            let activation = ActivationBatch { op: ACTIVATION, at: at.clone(), slot, explicit };
             (activation, z[party.index()].clone())
         });
         let sums = share::combine(&results[0], &results[1]);
@@ -163,7 +163,7 @@ fn engine_row<R: Ring, E: Engine<R>>(
 fn activate<'a, R: Ring, E: Engine<R>>(
     engines: &mut [E; 2],
     cost: &mut Cost,
-    input: impl Fn(Party) -> (Activation<'a>, Vec<R>),
+    input: impl Fn(Party) -> (ActivationBatch<'a>, Vec<R>),
 ) -> [Vec<R>; 2] {
     let parties = [Party::S0, Party::S1];
     let mut steps = parties.map(|p| {
