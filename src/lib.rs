@@ -135,13 +135,13 @@ pub mod api {
     pub use crate::model::{
         Beyond, Cells, ChannelOutOfRange, ChoiceError, Choices, Clamping, Doubt, Encoded,
         EngineKind, FloatModel, LayerOutOfRange, LevelMap, Method, ModelError, ModelFile,
-        ModelFormat, OutOfRange, PiecewiseChoice, PublicModel, QuantiseOptions, QuantisedModel,
-        RangeKind, Ranges, Remedy, Rounding, Trained, Unfit, encode_image, load_npz,
-        load_safetensors, quantise, save_npz,
+        ModelFormat, OutOfRange, PublicModel, QuantiseOptions, QuantisedModel, RangeKind, Ranges,
+        Remedy, Rounding, TanhPieces, Trained, Unfit, encode_image, load_npz, load_safetensors,
+        quantise, save_npz,
     };
     pub use crate::network::NetworkError;
-    pub use crate::numbers::activation::Activation;
     pub use crate::numbers::ring::RingBits;
+    pub use crate::numbers::tanh::TanhStandIn;
     pub use crate::roles::{
         Alarmed, Arithmetic, Calibrate, CalibratedLayer, Calibration, ChosenCells, Deal, Dealer,
         DealtSet, Denoise, Denoised, Event, Gateway, GatewayError, Implausibility, MaterialError,

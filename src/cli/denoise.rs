@@ -10,12 +10,11 @@ use super::levels::{tell_clamped, tell_unserved};
 use super::output::{Console, print_json};
 use super::plausible::{Residual, tell_implausible, tell_out_of_range};
 use super::server_side::phase_name;
-use super::share_model::quantise_options;
 use crate::files::Place;
 use crate::files::output::ensure_not_input;
 use crate::image::ImageError;
 use crate::model::{FloatModel, OutOfRange, Rounding, quantise};
-use crate::numbers::activation::Activation;
+use crate::numbers::tanh::TanhStandIn;
 use crate::roles::images::Target;
 use crate::roles::models::{beside, doubt, read_model};
 use crate::roles::{self, Arithmetic, Denoised, Event, Observer};
@@ -81,7 +80,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         .transpose()?;
     let quantised = match args.twin {
         true => {
-            let options = quantise_options(&model, &args.quantise)?;
+            let options = args.quantise.choices().options(&model)?;
             Some(quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?)
         }
         false => None,
@@ -108,7 +107,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
             format!("integer twin, ring {}{rounding}", args.quantise.ring().bits())
         }
         false => {
-            let name = args.activation.map_or(model.nonlinearity.name(), Activation::name);
+            let name = args.activation.map_or(model.activation.name(), TanhStandIn::name);
             format!("float32, {name}")
         }
     };

@@ -7,7 +7,6 @@ use super::output::{Console, finite, print_json};
 use crate::files::output::ensure_not_input;
 use crate::model;
 use crate::network::LinearShape;
-use crate::numbers::activation::Nonlinearity;
 use crate::roles::models::{open_model, prove_output, write_model};
 use serde::Serialize;
 
@@ -55,9 +54,9 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
         console.note(format!("  {tried}{mark}"));
     }
     write_model(&imported.model, &args.out, overwrite)?;
-    let next = match imported.model.nonlinearity {
-        Nonlinearity::Relu => "`ppdenoise calibrate` it before it is shared",
-        Nonlinearity::Tanh => "`ppdenoise share-model` shares it",
+    let next = match imported.model.activation.rules().has_calibrated_ranges() {
+        true => "`ppdenoise calibrate` it before it is shared",
+        false => "`ppdenoise share-model` shares it",
     };
     console.note(format!("written as {}; {next}", args.out.display()));
     if !args.common.json {

@@ -2,12 +2,11 @@
 
 use super::args::model_owner::ShareModel;
 use super::args::parse::goes_with;
-use super::args::quantise::Quantise;
 use super::failure::{Code, Failure};
 use super::files::overwrite;
 use super::output::{Console, print_json};
 use super::server_side::Watcher;
-use crate::model::{Cells, ChoiceError, FloatModel, QuantiseOptions, Ranges};
+use crate::model::{Cells, ChoiceError, EngineKind, QuantiseOptions, Ranges};
 use crate::roles::models::{ModelFileError, doubt, read_model};
 use crate::roles::{self, ModelOwner, RoleError, SharedModel};
 use std::path::Path;
@@ -25,11 +24,10 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
             Err(RoleError::from(ModelFileError::Doubtful(doubt)).about(&args.model))
         })?;
     }
-    let options = match &args.user {
-        None => quantise_options(&model, &args.quantise)?,
-        // One cloud and its user make the material themselves.
-        Some(_) => args.quantise.choices().made().options(&model)?,
-    };
+    let choices = args.quantise.choices();
+    // One cloud and its user make the material themselves.
+    let choices = if args.user.is_some() { choices.made() } else { choices };
+    let options = choices.options(&model)?;
     let request = roles::ShareModel {
         model: &model,
         options: &options,
@@ -74,14 +72,6 @@ fn tell(report: &SharedModel, options: &QuantiseOptions, args: &ShareModel, cons
     console.note(format!("model {model_id} shared as {}.pub, .s0, .s1", args.out.display()));
 }
 
-/// What the flags ask for; `denoise --twin` uses it too.
-pub(super) fn quantise_options(
-    model: &FloatModel,
-    flags: &Quantise,
-) -> Result<QuantiseOptions, Failure> {
-    Ok(flags.choices().options(model)?)
-}
-
 impl From<ChoiceError> for Failure {
     fn from(e: ChoiceError) -> Self {
         let text = e.to_string();
@@ -90,11 +80,16 @@ impl From<ChoiceError> for Failure {
             ChoiceError::CellsOfCircuits(Cells::Width(_)) => goes_with("--cell", "--engine lut"),
             ChoiceError::CellsOfCircuits(Cells::Count(_)) => goes_with("--cells", "--engine lut"),
             ChoiceError::PiecewiseOfLookups => goes_with("--piecewise", "--engine gc"),
-            ChoiceError::ReluOfTanh => {
+            ChoiceError::Activation { engine: EngineKind::Relu, .. } => {
                 Failure::new(Code::Usage, text).help("leave --engine away, or choose lut or gc")
             }
-            ChoiceError::PiecewiseOfRelu => {
-                let text = "--piecewise stands in for tanh, and this model's activation is relu";
+            ChoiceError::Activation { .. } => {
+                Failure::new(Code::Usage, text).help("leave --engine, --cells and --cell away")
+            }
+            ChoiceError::PiecewiseOf { activation } => {
+                let text = format!(
+                    "--piecewise stands in for tanh, and this model's activation is {activation}"
+                );
                 Failure::new(Code::Usage, text).help("leave --piecewise away")
             }
             ChoiceError::NoPiecewise => Failure::new(Code::Input, text)

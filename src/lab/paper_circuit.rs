@@ -15,10 +15,10 @@ use crate::crypto::garble::{Block, Colours, GarblerInputs, Labels, Program};
 use crate::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
 use crate::ids::Party;
 use crate::model::piecewise::steps::square;
-use crate::numbers::activation::PiecewisePoly;
 use crate::numbers::bits::Bits;
 use crate::numbers::fixed::{encode, exp2};
 use crate::numbers::ring;
+use crate::numbers::tanh::PiecewisePoly;
 use crate::protocol::{GcSession, Side};
 use crate::protocol::{ProtocolError, wrong_length};
 
@@ -64,10 +64,9 @@ impl Opening {
 }
 
 impl LiteralTanh {
-    /// The paper's function: [`crate::numbers::activation::Activation::Zheng`].
+    /// The paper's function: [`crate::numbers::tanh::TanhStandIn::Zheng`].
     pub fn zheng() -> Self {
-        Self::of(&crate::numbers::activation::ZHENG)
-            .expect("Eq. 3 has two pieces that fit the ring")
+        Self::of(&crate::numbers::tanh::ZHENG).expect("Eq. 3 has two pieces that fit the ring")
     }
 
     /// The function of two pieces, if its numbers fit.
@@ -76,7 +75,7 @@ impl LiteralTanh {
         let knot = |upto: f64| (upto * exp2(FRAC_BITS)).round() as u64;
         let fixed = |v, scales: u32| Some(encode(v, scales * FRAC_BITS, RING_BITS)? as u64);
         let one = fixed(1.0, 3)?;
-        let piece = |p: &crate::numbers::activation::Piece| {
+        let piece = |p: &crate::numbers::tanh::Piece| {
             Some([fixed(p.n, 1)?, fixed(p.c, 2)?, fixed(p.d, 3)?])
         };
         let (a, b) = (knot(inner.upto), knot(outer.upto));
@@ -266,7 +265,7 @@ mod tests {
         for ((&x, &y), &r) in xs.iter().zip(&results).zip(&mask) {
             let value = y.wrapping_add(r);
             assert_eq!(value, literal.reference(x), "x {x}");
-            let real = crate::numbers::activation::ZHENG.eval(x as f64 / exp2(FRAC_BITS));
+            let real = crate::numbers::tanh::ZHENG.eval(x as f64 / exp2(FRAC_BITS));
             let got = value as i64 as f64 / exp2(3 * FRAC_BITS);
             // The magnitude of x < 0 is one's complement, 0 counts as positive, and the function
             // jumps at its knots.

@@ -1,16 +1,12 @@
 //! What a model owner asks for when a model becomes integers, and what follows from it for a model.
 
-use super::piecewise::Piecewise;
-use super::{Cells, EngineKind, FloatModel, Method, QuantiseOptions, Ranges, TableCells};
-use crate::numbers::activation::Nonlinearity;
+use super::activation::{Activation, Cells, Circuit, EngineKind, Method, TableCells, TanhPieces};
+use super::float::FloatModel;
+use super::quantise::{QuantiseOptions, Ranges};
 use crate::numbers::ring::RingBits;
 
 /// The lowest noise level to serve, as a part of the model's own: 10 for a model trained on 25.
 const SIGMA_FROM: f64 = 0.4;
-/// Cells of 1/4 for tanh.
-const TANH_CELLS: Cells = Cells::Width(2);
-/// 256 cells for ReLU: only those at the kink are inexact.
-const RELU_CELLS: Cells = Cells::Count(8);
 /// How much larger calibrated ranges of tables and circuits are than what was seen.
 pub(crate) const MARGIN: f64 = 2.0;
 /// The same for exact ReLUs, whose alarm may be raised from half of a range on: up to 2 times what was seen it never
@@ -32,7 +28,7 @@ pub struct Choices {
     /// Calibrated ranges: how much larger than the largest value seen; if not chosen 2, or 4 for exact ReLUs.
     pub margin: Option<f64>,
     /// The function of garbled circuits; refitted pieces if not chosen.
-    pub piecewise: Option<PiecewiseChoice>,
+    pub piecewise: Option<TanhPieces>,
     /// The lowest noise level to serve, in grey levels; two fifths of the model's own if not chosen.
     pub sigma_from: Option<f64>,
     /// The largest input magnitude in network units, in place of `sigma_from`.
@@ -58,39 +54,6 @@ impl RangeKind {
     }
 }
 
-/// A piecewise function for tanh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PiecewiseChoice {
-    /// The paper's.
-    Zheng,
-    /// Two pieces, refitted.
-    Refit2,
-    /// More pieces, refitted.
-    Refit,
-    /// That of the model's description.
-    Model,
-}
-
-impl PiecewiseChoice {
-    /// Every choice.
-    pub const ALL: [PiecewiseChoice; 4] = [
-        PiecewiseChoice::Zheng,
-        PiecewiseChoice::Refit2,
-        PiecewiseChoice::Refit,
-        PiecewiseChoice::Model,
-    ];
-
-    /// Its name in flags and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            PiecewiseChoice::Zheng => "zheng",
-            PiecewiseChoice::Refit2 => "refit2",
-            PiecewiseChoice::Refit => "refit",
-            PiecewiseChoice::Model => "model",
-        }
-    }
-}
-
 /// Choices that do not go together, or not with the model.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -104,12 +67,20 @@ pub enum ChoiceError {
     /// Lookups take any function.
     #[error("a piecewise function goes with the gc engine")]
     PiecewiseOfLookups,
-    /// Comparisons compute nothing else.
-    #[error("the relu engine is for ReLU networks, and this model's activation is tanh")]
-    ReluOfTanh,
-    /// ReLU is piecewise by itself.
-    #[error("a piecewise function stands in for tanh, and this model's activation is relu")]
-    PiecewiseOfRelu,
+    /// The engine does not evaluate the activation.
+    #[error("{}, and this model's activation is {activation}", serves(*.engine))]
+    Activation {
+        /// The engine.
+        engine: EngineKind,
+        /// The activation's name.
+        activation: &'static str,
+    },
+    /// What is piecewise by itself needs no stand-in.
+    #[error("a piecewise function stands in for tanh, and this model's activation is {activation}")]
+    PiecewiseOf {
+        /// The activation's name.
+        activation: &'static str,
+    },
     /// The model brings none.
     #[error("the model's description has no `piecewise` function")]
     NoPiecewise,
@@ -134,11 +105,22 @@ pub enum ChoiceError {
     },
 }
 
+/// What an engine is for.
+fn serves(engine: EngineKind) -> &'static str {
+    match engine {
+        EngineKind::Lut => "the lut engine has tables of tanh and ReLU alone",
+        EngineKind::Gc => "the gc engine has circuits for tanh and ReLU alone",
+        EngineKind::Relu => "the relu engine is for ReLU networks",
+    }
+}
+
 impl Choices {
-    /// The engine chosen, or the default for this activation.
-    pub fn engine(&self, function: Nonlinearity) -> EngineKind {
-        self.engine.unwrap_or(match (function, self.cells, self.piecewise) {
-            (Nonlinearity::Relu, None, None) => EngineKind::Relu,
+    /// The engine chosen, or the default for this activation: what only other engines have is not chosen by anybody
+    /// who wants the default.
+    pub fn engine(&self, activation: Activation) -> EngineKind {
+        let usual = activation.rules().engine();
+        self.engine.unwrap_or(match (self.cells, self.piecewise) {
+            (None, None) => usual,
             _ => EngineKind::Lut,
         })
     }
@@ -150,8 +132,8 @@ impl Choices {
     }
 
     /// How much larger calibrated ranges are than what was seen, where no margin is chosen.
-    pub(crate) fn usual_margin(&self, function: Nonlinearity) -> f64 {
-        match self.engine(function) {
+    pub(crate) fn usual_margin(&self, activation: Activation) -> f64 {
+        match self.engine(activation) {
             EngineKind::Relu => RELU_MARGIN,
             EngineKind::Lut | EngineKind::Gc => MARGIN,
         }
@@ -167,15 +149,15 @@ impl Choices {
     /// # Errors
     /// [`ChoiceError`].
     pub fn options(&self, model: &FloatModel) -> Result<QuantiseOptions, ChoiceError> {
-        let kind = self.ranges.unwrap_or(match model.nonlinearity {
-            Nonlinearity::Tanh => RangeKind::Guaranteed,
-            Nonlinearity::Relu => RangeKind::Calibrated,
+        let kind = self.ranges.unwrap_or(match model.activation.rules().has_calibrated_ranges() {
+            true => RangeKind::Calibrated,
+            false => RangeKind::Guaranteed,
         });
         let ranges = match (kind, self.margin) {
             (RangeKind::Guaranteed, None) => Ranges::Guaranteed,
             (RangeKind::Guaranteed, Some(_)) => return Err(ChoiceError::MarginOfGuaranteed),
             (RangeKind::Calibrated, margin) => {
-                let usual = self.usual_margin(model.nonlinearity);
+                let usual = self.usual_margin(model.activation);
                 Ranges::Calibrated { margin: margin.unwrap_or(usual) }
             }
         };
@@ -201,34 +183,38 @@ impl Choices {
     }
 
     fn method(&self, model: &FloatModel, ranges: RangeKind) -> Result<Method, ChoiceError> {
-        let relu = model.nonlinearity == Nonlinearity::Relu;
-        let (function, refit) = match (self.engine(model.nonlinearity), self.piecewise) {
-            (EngineKind::Lut, None) => {
-                let default = if relu { RELU_CELLS } else { TANH_CELLS };
-                let own = || model.cells.clone().unwrap_or(default.into());
-                return Ok(Method::Lut { cells: self.cells.map_or_else(own, TableCells::from) });
+        let activation = model.activation.rules();
+        let engine = self.engine(model.activation);
+        let refused = ChoiceError::Activation { engine, activation: activation.name() };
+        match (engine, self.cells, self.piecewise) {
+            (EngineKind::Lut, cells, None) => {
+                let tables = activation.tables().ok_or(refused)?;
+                let own = || model.cells.clone().unwrap_or(tables.usual_cells().into());
+                Ok(Method::Lut { cells: cells.map_or_else(own, TableCells::from) })
             }
-            (EngineKind::Relu, None) if !relu => return Err(ChoiceError::ReluOfTanh),
-            (EngineKind::Relu, None) => match self.cells {
-                Some(cells) => return Err(ChoiceError::CellsOfCircuits(cells)),
+            (EngineKind::Relu, cells, None) => match (activation.slope(self.ring()), cells) {
+                (None, _) => Err(refused),
+                (Some(_), Some(cells)) => Err(ChoiceError::CellsOfCircuits(cells)),
                 // A range that no image can leave may be used up to its end.
-                None => return Ok(Method::Relu { alarm: ranges == RangeKind::Calibrated }),
+                (Some(_), None) => Ok(Method::Relu { alarm: ranges == RangeKind::Calibrated }),
             },
-            (EngineKind::Lut | EngineKind::Relu, Some(_)) => {
-                return Err(ChoiceError::PiecewiseOfLookups);
+            (EngineKind::Lut | EngineKind::Relu, _, Some(_)) => {
+                Err(ChoiceError::PiecewiseOfLookups)
             }
-            (EngineKind::Gc, piecewise) => match (self.cells, piecewise) {
-                (Some(cells), _) => return Err(ChoiceError::CellsOfCircuits(cells)),
-                (None, None) if relu => (Piecewise::relu(), false),
-                (None, Some(_)) if relu => return Err(ChoiceError::PiecewiseOfRelu),
-                (None, Some(PiecewiseChoice::Zheng)) => (Piecewise::zheng(), false),
-                (None, Some(PiecewiseChoice::Refit2)) => (Piecewise::refit2(), true),
-                (None, Some(PiecewiseChoice::Model)) => {
-                    (model.piecewise.clone().ok_or(ChoiceError::NoPiecewise)?, false)
-                }
-                (None, None | Some(PiecewiseChoice::Refit)) => (Piecewise::refit(), true),
-            },
-        };
-        Ok(Method::Gc { function, refit })
+            (EngineKind::Gc, Some(cells), _) => Err(ChoiceError::CellsOfCircuits(cells)),
+            (EngineKind::Gc, None, pieces) => {
+                let (function, refit) = match (activation.circuit().ok_or(refused)?, pieces) {
+                    (Circuit::Itself(function), None) => (function, false),
+                    (Circuit::Itself(_), Some(_)) => {
+                        return Err(ChoiceError::PiecewiseOf { activation: activation.name() });
+                    }
+                    (Circuit::StandIn, pieces) => pieces
+                        .unwrap_or(TanhPieces::Refit)
+                        .function(model.piecewise.as_ref())
+                        .ok_or(ChoiceError::NoPiecewise)?,
+                };
+                Ok(Method::Gc { function, refit })
+            }
+        }
     }
 }

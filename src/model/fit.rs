@@ -1,7 +1,7 @@
 //! Whether the grey levels of an image fit what a model was shared for: the one place that decides
 //! how many pixels may be clamped.
 
-use super::levels::MID_GREY;
+use super::normalisation::MID_GREY;
 use super::{LevelMap, NOISE_REACH, PublicModel};
 use crate::image::GreyImage;
 use std::fmt;

@@ -6,14 +6,14 @@ use super::{
     decode_sums, describe, load_npz, quantise, run_twin, save_npz,
 };
 use crate::graphs::{May, Numbers, random_graph};
+use crate::model::activation::Activation;
 use crate::model::{FloatModel, Packing};
-use crate::numbers::activation::Nonlinearity;
 use crate::numbers::ring::RingBits;
 use proptest::prelude::*;
 use std::io::Cursor;
 
 fn relu(values: &mut [f32]) {
-    Nonlinearity::Relu.apply(values);
+    Activation::Relu.apply(values);
 }
 
 fn image((height, width): (usize, usize), seed: u64) -> Vec<f32> {

@@ -4,7 +4,7 @@
 use super::load::{Arrays, Tensor, assemble};
 use super::{Description, ModelError};
 use crate::graphs::Numbers;
-use crate::numbers::activation::Nonlinearity;
+use crate::model::activation::Activation;
 
 type Map = Vec<Vec<Vec<f64>>>;
 
@@ -145,7 +145,7 @@ fn check(layers: &str, to: (usize, usize), expected: impl Fn(&Map, &Map) -> Map)
     let pixels: Vec<f32> = (0..to.0 * to.1).map(|_| numbers.real()).collect();
     let image = map(1, to, |_, y, x| f64::from(pixels[y * to.1 + x]));
     let noise = map(1, to, |_, _, _| 0.2);
-    let act = |v: &mut [f32]| Nonlinearity::Relu.apply(v);
+    let act = |v: &mut [f32]| Activation::Relu.apply(v);
     let found = model.denoise(&pixels, to, &act, &mut |_| ()).unwrap();
     let expected = expected(&image, &noise);
     for (i, found) in found.iter().enumerate() {

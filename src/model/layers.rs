@@ -3,7 +3,6 @@
 use super::description::{Conv, Cut, From, Layer, Weights};
 use super::{Description, FloatModel, ModelError};
 use crate::network::{Border, Gather, Network, Op, Read, Source, Stage};
-use crate::numbers::activation::Nonlinearity;
 
 impl FloatModel {
     /// The layers that a description lists. Maps are named where what follows is not all that reads them.
@@ -27,10 +26,7 @@ impl FloatModel {
                         let from = maps.iter().map(|map| name(*map)).collect();
                         Some(Layer::Add { from })
                     }
-                    Op::Activation(()) => Some(match self.nonlinearity {
-                        Nonlinearity::Tanh => Layer::Tanh,
-                        Nonlinearity::Relu => Layer::Relu,
-                    }),
+                    Op::Activation(()) => Some(self.activation.into()),
                     Op::Shuffle(factor) => Some(Layer::Shuffle { factor: *factor }),
                     Op::Residual => Some(Layer::Residual),
                     Op::Mean | Op::Fold(_) => None,

@@ -1,10 +1,8 @@
 //! How the grey levels of an image become network units, and come back.
 
+use super::normalisation::MID_GREY;
 use super::{FloatModel, Normalisation, PublicModel};
 use crate::image::{GreyImage, Poisson, Residual};
-
-/// The middle of the grey levels 0 to 255.
-pub(super) const MID_GREY: f64 = 127.5;
 
 /// What a model was trained on, as far as the levels of images for it depend on that.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -108,7 +108,7 @@ impl Description {
             ),
             sigma: self.sigma,
             units: self.units,
-            nonlinearity: self.nonlinearity(),
+            activation: self.activation(),
             extremes: self.extremes.clone(),
             cells: self.cells.clone(),
             piecewise: self.piecewise.clone(),

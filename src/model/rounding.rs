@@ -118,9 +118,9 @@ impl Rounding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::activation::{Activation, InputRange};
     use crate::model::piecewise::Piecewise;
     use crate::model::{Cells, Method};
-    use crate::numbers::activation::Nonlinearity;
     use crate::numbers::ring::RingBits;
     use std::collections::BTreeMap;
 
@@ -180,14 +180,15 @@ mod tests {
         fn of<R: Ring>() {
             let cells = Cells::Count(5);
             let specs = [
-                (Method::tables(cells), Nonlinearity::Relu, 2),
-                (Method::tables(cells), Nonlinearity::Tanh, 2),
-                (Method::Relu { alarm: true }, Nonlinearity::Relu, 2),
-                (Method::Gc { function: Piecewise::relu(), refit: false }, Nonlinearity::Relu, 0),
-                (Method::Gc { function: Piecewise::refit2(), refit: false }, Nonlinearity::Tanh, 2),
+                (Method::tables(cells), Activation::Relu, 2),
+                (Method::tables(cells), Activation::Tanh, 2),
+                (Method::Relu { alarm: true }, Activation::Relu, 2),
+                (Method::Gc { function: Piecewise::relu(), refit: false }, Activation::Relu, 0),
+                (Method::Gc { function: Piecewise::refit2(), refit: false }, Activation::Tanh, 2),
             ];
             for (method, function, range) in specs {
-                let spec = method.spec(0, R::RING, function, (range, 1.0), 10).unwrap();
+                let evaluation = method.evaluation(&function, R::RING).unwrap();
+                let spec = evaluation.spec(0, InputRange::power(range), 10).unwrap();
                 let step = (1i64 << (R::BITS - 1)) / 9;
                 // Far from 0 on both sides, and in the cells around it.
                 let zs =
@@ -220,7 +221,9 @@ mod tests {
 
     #[test]
     fn a_seed_says_all_choices() {
-        let spec = Method::lut(2).spec(0, RingBits::L32, Nonlinearity::Relu, (2, 1.0), 10).unwrap();
+        let method = Method::lut(2);
+        let evaluation = method.evaluation(&Activation::Relu, RingBits::L32).unwrap();
+        let spec = evaluation.spec(0, InputRange::power(2), 10).unwrap();
         let zs: Vec<u32> = (0..200).map(|i| i * 1_234_567).collect();
         let run = |seed| RandomRounding::new(seed).activate(0, 0..200, &zs, &spec);
         assert_eq!(run(5), run(5));

@@ -1,8 +1,8 @@
 //! Small random models for tests.
 
 use super::{FloatLinear, FloatModel, Normalisation};
+use crate::model::activation::Activation;
 use crate::network::{Border, Fold, Gather, Network, Op, gaussian_window};
-use crate::numbers::activation::Nonlinearity;
 use ndarray::{Array1, Array2};
 use rand_core::{Rng, SeedableRng};
 
@@ -54,7 +54,7 @@ pub(crate) fn random_convolutional(hidden: &[usize], gain: f32, stride: usize) -
         network: Network::new(ops).unwrap(),
         sigma: 25.0,
         units: Normalisation::UNIT,
-        nonlinearity: Nonlinearity::Relu,
+        activation: Activation::Relu,
         extremes: None,
         cells: None,
         piecewise: None,

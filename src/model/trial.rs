@@ -71,7 +71,7 @@ impl Picture {
         let size = (self.noisy.height(), self.noisy.width());
         let units = self.noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
-        let activation = |v: &mut [f32]| model.nonlinearity.apply(v);
+        let activation = |v: &mut [f32]| model.activation.apply(v);
         let out = model.denoise(&units, size, &activation, &mut |_| ())?;
         let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
         // Values that are not finite are no picture.

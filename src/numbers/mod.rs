@@ -1,5 +1,5 @@
 //! Numbers and their forms: rings, fixed point, packed bits, blocks, slope tables, digits of an exact comparison,
-//! activation functions.
+//! tanh and its stand-ins.
 //!
 //! May use: [`crate::ids`]. Pure: no files, sockets, clock or randomness of the operating system.
 //!
@@ -8,7 +8,6 @@
 //!
 //! Stability: none but of the names that [`crate::api`] has.
 
-pub mod activation;
 pub mod bits;
 pub mod block;
 pub mod fixed;
@@ -17,3 +16,4 @@ pub mod relu;
 pub mod rescale;
 pub mod ring;
 pub mod slope_table;
+pub mod tanh;

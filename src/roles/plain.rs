@@ -11,7 +11,7 @@ use crate::model::{
     Clamping, DenoisedGrey, FloatModel, LevelMap, OutOfRange, QuantisedModel, Rounding, Trained,
     TwinOptions,
 };
-use crate::numbers::activation::{Activation, Nonlinearity};
+use crate::numbers::tanh::TanhStandIn;
 use std::path::Path;
 
 /// How a network is computed.
@@ -22,7 +22,7 @@ pub enum Arithmetic<'a> {
         /// The network.
         model: &'a FloatModel,
         /// A function in place of its tanh.
-        stand_in: Option<Activation>,
+        stand_in: Option<TanhStandIn>,
     },
     /// With the integers of the secure computation.
     Integer {
@@ -77,9 +77,9 @@ impl Arithmetic<'_> {
     fn check(&self) -> Result<(), PlainError> {
         match *self {
             Arithmetic::Float { model, stand_in: Some(function) }
-                if model.nonlinearity != Nonlinearity::Tanh =>
+                if !model.activation.rules().has_stand_ins() =>
             {
-                let (function, own) = (function.name(), model.nonlinearity.name());
+                let (function, own) = (function.name(), model.activation.name());
                 Err(PlainError::NoTanh { function, own })
             }
             _ => Ok(()),
@@ -149,7 +149,7 @@ fn one(
         Arithmetic::Float { model, stand_in } => {
             let activation = |v: &mut [f32]| match stand_in {
                 Some(function) => function.apply(v),
-                None => model.nonlinearity.apply(v),
+                None => model.activation.apply(v),
             };
             let progress = &mut |done| observer.progress(done);
             (model.denoise_grey(plane, levels, &activation, progress), None)

@@ -1,7 +1,7 @@
 //! Networks by a few numbers, as lists of layers.
 
 use super::TrainError;
-use crate::model::{Conv, Layer, LayerFrom, Normalisation, formula};
+use crate::model::{Activation, Conv, Layer, LayerFrom, Normalisation, formula};
 use crate::network::MAX_WIDTH;
 
 /// Side of every kernel of a convolution.
@@ -258,17 +258,12 @@ pub(super) fn outline(layers: &[Layer], units: Normalisation, mean_shift: bool) 
     let mut note = |is_so: bool, text: &str| parts.extend(is_so.then(|| text.to_string()));
     // Levels of patches can be had in any units; zeros around a map are a grey level.
     let is_dense = |layer: &Layer| {
-        matches!(
-            layer,
-            Layer::Patches { .. }
-                | Layer::Dense { .. }
-                | Layer::Tanh
-                | Layer::Relu
-                | Layer::Residual
-        )
+        layer.activation().is_some()
+            || matches!(layer, Layer::Patches { .. } | Layer::Dense { .. } | Layer::Residual)
     };
     note(!layers.iter().all(is_dense), formula(units));
-    note(layers.contains(&Layer::Relu), "relu");
+    let activation = layers.iter().find_map(Layer::activation).unwrap_or_default();
+    note(activation != Activation::default(), activation.name());
     note(mean_shift, "mean shift");
     note(layers.contains(&Layer::Residual), "residual");
     parts.join(", ")

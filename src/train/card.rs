@@ -126,10 +126,7 @@ mod tests {
             let read = load_npz(bytes, Some(json.as_bytes())).unwrap();
             assert_eq!(read.network, model.network);
             assert_eq!((read.sigma, read.units), (recipe.noise.highest, model.units));
-            assert_eq!(
-                (read.nonlinearity, read.mean_shift),
-                (model.nonlinearity, recipe.mean_shift)
-            );
+            assert_eq!((read.activation, read.mean_shift), (model.activation, recipe.mean_shift));
             // The card says the recipe, and nothing but it.
             let card: serde_json::Value = serde_json::from_str(&json).unwrap();
             let said: Recipe = serde_json::from_value(card["training"]["recipe"].clone()).unwrap();

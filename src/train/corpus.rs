@@ -295,9 +295,9 @@ fn resample_columns(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Activation;
     use crate::model::{FloatLinear, Normalisation};
     use crate::network::{Border, Fold, Gather, Network, Op};
-    use crate::numbers::activation::Nonlinearity;
     use crate::train::tests::{corpus, recipe};
     use crate::train::{Noise, Taught};
     use ndarray::array;
@@ -373,7 +373,7 @@ mod tests {
             network: Network::new(ops).unwrap(),
             sigma: 25.0,
             units: Normalisation::UNIT,
-            nonlinearity: Nonlinearity::Relu,
+            activation: Activation::Relu,
             extremes: None,
             cells: None,
             piecewise: None,

@@ -9,9 +9,9 @@
 //! 0, so that a block gives x at first (zero initialisation: Goyal et al., 2017); whatever read x reads what the last
 //! block made of it.
 
+use crate::model::Activation;
 use crate::model::FloatLinear;
 use crate::network::{LinearShape, Network, Op, Read, Source, Stage};
-use crate::numbers::activation::Nonlinearity;
 use ndarray::s;
 use std::ops::Range;
 
@@ -29,20 +29,20 @@ enum Part {
 }
 
 impl Growth {
-    /// How `large` contains `small`, if it is nothing but wider and, with ReLU, deeper.
+    /// How `large` contains `small`, if it is nothing but wider and, with an activation that keeps its results, such as
+    /// ReLU, deeper.
     pub(super) fn between<L: LinearShape, M: LinearShape>(
         large: &Network<L, ()>,
         small: &Network<M, ()>,
-        nonlinearity: Nonlinearity,
+        activation: Activation,
     ) -> Option<Growth> {
-        let has_relu = nonlinearity == Nonlinearity::Relu;
         let mut parts = Vec::new();
         // What each map of the smaller network has become.
         let mut now = vec![0];
         while parts.len() < large.stages().len() {
             let (at, next) = (parts.len(), now.len() - 1);
             let on = match is_block(small, next) {
-                None if has_relu => is_block(large, at),
+                None if activation.rules().keeps_its_results() => is_block(large, at),
                 _ => None,
             };
             if let Some(on) = on.and_then(|on| now.iter().position(|map| *map == on)) {
@@ -249,7 +249,7 @@ mod tests {
         let mut grown = trainer(large, State::from_model(large, &model).unwrap());
         let units: Vec<f32> = (0..24 * 16).map(|i| (i as f32 * 0.7).sin().abs()).collect();
         let denoised = |model: &crate::model::FloatModel| {
-            let relu = |values: &mut [f32]| model.nonlinearity.apply(values);
+            let relu = |values: &mut [f32]| model.activation.apply(values);
             model.denoise_at(&units, (24, 16), model.plane(20.0), &relu, &mut |_| ()).unwrap()
         };
         let same = denoised(&grown.model().unwrap());

@@ -218,7 +218,7 @@ mod tests {
             }
             let model = learner.model().unwrap();
             let said = learner.forward(&patches[..pixels]).unwrap();
-            let tanh = |v: &mut [f32]| model.nonlinearity.apply(v);
+            let tanh = |v: &mut [f32]| model.activation.apply(v);
             let image = model.denoise(&patches[..pixels], (side, side), &tanh, &mut |_| ());
             let image = image.unwrap();
             // A network on a coarser grid says blocks of pixels, one after the other.

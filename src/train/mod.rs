@@ -228,7 +228,7 @@ impl Recipe {
     fn plan(&self) -> Result<Plan, TrainError> {
         let description = self.description();
         let outside = units::level(self.batch_units()?, self.units);
-        Ok(Plan::new(&self.network()?, description.nonlinearity(), self.patch, outside)?)
+        Ok(Plan::new(&self.network()?, description.activation(), self.patch, outside)?)
     }
 
     /// The units that the network is trained in: those of losses, if its weights can be converted.
@@ -324,7 +324,8 @@ impl Recipe {
             Err(TrainError::Recipe { name, found, expected: expected.into() })
         };
         let Some(Bound { range, interval }) = self.bound else { return Ok(()) };
-        if self.layers.contains(&Layer::Relu) || !plan::on_patches(&self.network()?) {
+        let is_unbounded = self.description().activation().rules().has_calibrated_ranges();
+        if is_unbounded || !plan::on_patches(&self.network()?) {
             return fail("the range", range.to_string(), "none: only tanh on patches is bounded");
         }
         if !(range.is_power_of_two() && (4..=128).contains(&range)) {

@@ -9,7 +9,6 @@ use super::plan::{Extent, IMAGE, Plan, Product, Read, Work};
 use super::product::Products;
 use super::rounding::Precision;
 use crate::model::FloatLinear;
-use crate::numbers::activation::Nonlinearity;
 use ndarray::{Array1, Array2};
 
 /// The maps of a block, loss by them, and the gradient.
@@ -27,7 +26,7 @@ pub(super) struct Pass {
     pub(super) gradient: Vec<FloatLinear>,
     scratch: Scratch,
     products: Products,
-    /// The errors of lookups, if the network is trained with them.
+    /// The errors of lookups, if the network is trained with them: its activation is ReLU then.
     pub(super) lookups: Option<Lookups>,
 }
 
@@ -110,10 +109,10 @@ impl Pass {
                 }
             }
             match (step.activation, &step.work, lookups.as_mut()) {
-                (Some(Nonlinearity::Relu), Work::Product(product), Some(lookups)) => {
+                (Some(_), Work::Product(product), Some(lookups)) => {
                     lookups.activate((product.layer, map), extents[map].values(), out);
                 }
-                (Some(function), ..) => activate(function, out),
+                (Some(function), ..) => function.rules().train(out),
                 (None, ..) => {}
             }
         }
@@ -137,10 +136,10 @@ impl Pass {
             let (before, rest) = slopes.split_at_mut(map);
             let back = &mut rest[0][..patches * extents[map].values()];
             match (step.activation, &step.work, lookups.as_ref()) {
-                (Some(Nonlinearity::Relu), Work::Product(product), Some(lookups)) => {
+                (Some(_), Work::Product(product), Some(lookups)) => {
                     lookups.differentiate((product.layer, map), back);
                 }
-                (Some(function), ..) => differentiate(function, &values[map], back),
+                (Some(function), ..) => function.rules().differentiate(&values[map], back),
                 (None, ..) => {}
             }
             match &step.work {
@@ -218,54 +217,4 @@ pub(super) fn zeros((outputs, inputs): (usize, usize)) -> FloatLinear {
 
 fn row(bias: &Array1<f32>) -> &[f32] {
     bias.as_slice().expect("a bias is contiguous")
-}
-
-fn activate(nonlinearity: Nonlinearity, values: &mut [f32]) {
-    match nonlinearity {
-        Nonlinearity::Tanh => values.iter_mut().for_each(|v| *v = tanh(*v)),
-        Nonlinearity::Relu => values.iter_mut().for_each(|v| *v = v.max(0.0)),
-    }
-}
-
-/// Loss by pre-activations, from loss by activations.
-fn differentiate(nonlinearity: Nonlinearity, activations: &[f32], slopes: &mut [f32]) {
-    let values = slopes.iter_mut().zip(activations);
-    match nonlinearity {
-        Nonlinearity::Tanh => values.for_each(|(s, h)| *s *= 1.0 - h * h),
-        Nonlinearity::Relu => values.for_each(|(s, h)| *s = if *h > 0.0 { *s } else { 0.0 }),
-    }
-}
-
-/// tanh to 2e-7, without branches so that the compiler makes vectors of it:
-/// (e - 1) / (e + 1) with e = exp(2x) = 2^n 2^f, n whole and |f| <= 1/2.
-fn tanh(x: f32) -> f32 {
-    /// Adding and taking it off rounds to a whole number, which stays in the low bits.
-    const WHOLE: f32 = 12_582_912.0;
-    let t = x.clamp(-9.0, 9.0) * (2.0 * std::f32::consts::LOG2_E);
-    let shifted = t + WHOLE;
-    let y = (t - (shifted - WHOLE)) * std::f32::consts::LN_2;
-    // exp(y) for |y| <= 0.347.
-    let p = 1.0 / 720.0;
-    let p = p * y + 1.0 / 120.0;
-    let p = p * y + 1.0 / 24.0;
-    let p = p * y + 1.0 / 6.0;
-    let p = p * y + 0.5;
-    let p = (p * y + 1.0) * y + 1.0;
-    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    let e = p * power;
-    (e - 1.0) / (e + 1.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tanh_is_close_everywhere() {
-        for i in -120_000..=120_000 {
-            let x = i as f32 * 1e-4;
-            assert!((f64::from(tanh(x)) - f64::from(x).tanh()).abs() < 3e-7, "{x}");
-        }
-        assert!((tanh(1e30) - 1.0).abs() < 1e-6 && (tanh(-1e30) + 1.0).abs() < 1e-6);
-    }
 }

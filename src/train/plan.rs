@@ -4,10 +4,10 @@
 //! product of windows, a sum, or a shuffle of pixels, with an activation behind it or none.
 
 use super::windows::Windows;
+use crate::model::Activation;
 use crate::network::{
     self, Border, Gather, LinearShape, Network, NetworkError, Op, PatchGrid, Source, StageGrid,
 };
-use crate::numbers::activation::Nonlinearity;
 
 /// The number of the map that the noisy patches are.
 pub(super) const IMAGE: usize = 0;
@@ -33,7 +33,7 @@ impl Extent {
 /// One step: what it makes is the map behind those before it.
 pub(super) struct Step {
     pub(super) work: Work,
-    pub(super) activation: Option<Nonlinearity>,
+    pub(super) activation: Option<Activation>,
 }
 
 pub(super) enum Work {
@@ -83,7 +83,7 @@ impl Plan {
     /// [`NetworkError`] if the patch is too small.
     pub(super) fn new<L: LinearShape>(
         network: &Network<L, ()>,
-        nonlinearity: Nonlinearity,
+        activation: Activation,
         patch: usize,
         outside: f32,
     ) -> Result<Plan, NetworkError> {
@@ -106,7 +106,7 @@ impl Plan {
         }
         let mut builder = Builder::new(&grids, outside);
         for grid in &grids {
-            builder.stage(network, grid, nonlinearity);
+            builder.stage(network, grid, activation);
         }
         Ok(Plan { predicted, ..builder.plan })
     }
@@ -155,7 +155,7 @@ impl Builder {
         &mut self,
         network: &Network<L, ()>,
         grid: &StageGrid,
-        nonlinearity: Nonlinearity,
+        activation: Activation,
     ) {
         let mut reads = Vec::new();
         for op in &network.ops()[grid.stage.ops.clone()] {
@@ -180,7 +180,7 @@ impl Builder {
                 }
                 Op::Activation(()) => {
                     if let Some(step) = self.plan.steps.last_mut() {
-                        step.activation = Some(nonlinearity);
+                        step.activation = Some(activation);
                     }
                 }
                 Op::Shuffle(factor) => self.shuffle(grid, *factor),

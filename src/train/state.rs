@@ -10,7 +10,6 @@ use super::units::in_units;
 use super::{MEAN_OFFSET, Recipe, TrainError};
 use crate::model::{FloatLinear, FloatModel};
 use crate::network::{LinearShape, Op};
-use crate::numbers::activation::Nonlinearity;
 
 /// All that changes in training: enough to go on from.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +39,11 @@ impl State {
         let normals = Normals::new();
         let network = recipe.network()?;
         let ties = Ties::new(&network);
-        let is_relu = recipe.description().nonlinearity() == Nonlinearity::Relu;
+        let before_activation = recipe.description().activation().rules().first_variance();
         let layers = network.linears().enumerate().map(|(i, (op, shape))| {
             let activated = network.ops()[op + 1..].iter().find(|op| !matches!(op, Op::Add(_)));
             let is_hidden = activated.is_some_and(Op::is_activation);
-            let gain = if is_hidden && is_relu { 2.0 } else { 1.0 };
+            let gain = if is_hidden { before_activation } else { 1.0 };
             let mut layer = zeros((shape.outputs(), shape.inputs()));
             let inputs = ties.inputs(i, &layer);
             let mut rng = SplitMix::at(recipe.seed, u64::MAX, i as u64);
@@ -71,8 +70,8 @@ impl State {
             let (large, description) = (recipe.network()?, recipe.description());
             let alike = !recipe.mean_shift
                 && (model.mean_shift, model.units) == (false, recipe.units)
-                && model.nonlinearity == description.nonlinearity();
-            let growth = Growth::between(&large, &model.network, model.nonlinearity)
+                && model.activation == description.activation();
+            let growth = Growth::between(&large, &model.network, model.activation)
                 .filter(|_| alike)
                 .ok_or(other)?;
             let mut weights = State::new(recipe)?.weights;

@@ -120,7 +120,7 @@ impl Teacher {
         let convert = |from: &LevelMap, to: &LevelMap, values: &[f32]| -> Vec<f32> {
             values.iter().map(|&v| to.to_units(from.to_grey(v.into())) as f32).collect()
         };
-        let activation = |values: &mut [f32]| self.model.nonlinearity.apply(values);
+        let activation = |values: &mut [f32]| self.model.activation.apply(values);
         let asked = convert(&student, &teacher, noisy);
         let plane = self.model.plane(teacher.noise);
         let answer = self.model.denoise_at(&asked, size, plane, &activation, &mut |_| ())?;

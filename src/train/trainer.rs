@@ -163,8 +163,8 @@ impl Trainer {
 mod tests {
     use super::*;
     use crate::image::GreyImage;
+    use crate::model::Activation;
     use crate::model::{Layer, Method, Normalisation, QuantiseOptions, quantise};
-    use crate::numbers::activation::Nonlinearity;
     use crate::numbers::ring::RingBits;
     use crate::train::corpus::Batch;
     use crate::train::graphs::random;
@@ -237,7 +237,7 @@ mod tests {
         let mut batch = Batch::new(recipe, recipe.batch);
         corpus(recipe).fill(recipe, step, (0, recipe.batch), &mut batch);
         let (mut sum, side) = (0.0, recipe.patch);
-        let apply = |v: &mut [f32]| model.nonlinearity.apply(v);
+        let apply = |v: &mut [f32]| model.activation.apply(v);
         let patches = batch.noisy.chunks(side * side).zip(batch.clean.chunks(side * side));
         for ((noisy, clean), (level, weight)) in
             patches.zip(batch.levels.iter().zip(&batch.weights))
@@ -381,7 +381,7 @@ mod tests {
         // Zeros around the map are another grey level then.
         let other = FloatModel { units: Normalisation::BURGER, ..model.clone() };
         refused(&recipe, &other, "3x3 to 1, (v/255-0.5)/0.2, relu");
-        let other = FloatModel { nonlinearity: Nonlinearity::Tanh, ..model };
+        let other = FloatModel { activation: Activation::Tanh, ..model };
         refused(&recipe, &other, "3x3 to 1, v/255, residual;");
     }
 }

@@ -5,9 +5,9 @@
 #![allow(unreachable_pub)]
 
 use ndarray::{Array1, Array2};
+use ppdenoise::model::Activation;
 use ppdenoise::model::{FloatLinear, FloatModel, Normalisation};
 use ppdenoise::network::{Border, Fold, Gather, Network, Op, Read, Source, gaussian_window};
-use ppdenoise::numbers::activation::Nonlinearity;
 
 /// Numbers that have nothing to do with one another.
 pub struct Numbers(pub u64);
@@ -198,7 +198,7 @@ impl Graph {
             network: Network::new(self.ops).unwrap(),
             sigma: 50.0,
             units: Normalisation::UNIT,
-            nonlinearity: Nonlinearity::Relu,
+            activation: Activation::Relu,
             extremes: None,
             cells: None,
             piecewise: None,

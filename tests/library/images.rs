@@ -238,7 +238,7 @@ fn tiles_are_joined_to_the_whole() {
 fn a_graph_is_told_the_noise_of_each_image() {
     let image = noisy(0, 0).rounded();
     let plain = |model: &FloatModel, sigma: f64| {
-        let relu = |values: &mut [f32]| model.nonlinearity.apply(values);
+        let relu = |values: &mut [f32]| model.activation.apply(values);
         model.denoise_grey(&image, &model.levels(sigma), &relu, &mut |_| ()).unwrap().image
     };
     // One to which the level matters.

@@ -38,7 +38,7 @@ fn picture((height, width): (usize, usize), seed: u64) -> GreyImage {
 }
 
 fn plain(model: &FloatModel, image: &GreyImage, sigma: f64) -> GreyImage {
-    let activation = |v: &mut [f32]| model.nonlinearity.apply(v);
+    let activation = |v: &mut [f32]| model.activation.apply(v);
     model.denoise_grey(image, &model.levels(sigma), &activation, &mut |_| ()).unwrap().image
 }
 

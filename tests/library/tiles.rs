@@ -5,9 +5,9 @@ use ndarray::{Array1, Array2};
 use ppdenoise::image::{
     Cut, Cutter, Depth, GreyImage, ImageFormat, Joiner, Raster, Rect, RowReader,
 };
+use ppdenoise::model::Activation;
 use ppdenoise::model::{FloatLinear, FloatModel, Normalisation};
 use ppdenoise::network::{Border, Fold, Gather, Network, Op, Reach, gaussian_window};
-use ppdenoise::numbers::activation::Nonlinearity;
 use proptest::prelude::*;
 
 /// Numbers between -1 and 1 that have nothing to do with one another.
@@ -31,7 +31,7 @@ fn model(ops: Vec<Op<FloatLinear, ()>>) -> FloatModel {
         network: Network::new(ops).unwrap(),
         sigma: 25.0,
         units: Normalisation::BURGER,
-        nonlinearity: Nonlinearity::Tanh,
+        activation: Activation::Tanh,
         extremes: None,
         cells: None,
         piecewise: None,
@@ -83,7 +83,7 @@ fn convolutions_behind(first: Gather, kernels: &[usize], residual: bool) -> Floa
 
 fn denoise(model: &FloatModel, image: &GreyImage) -> GreyImage {
     let size = (image.height(), image.width());
-    let activation = |values: &mut [f32]| model.nonlinearity.apply(values);
+    let activation = |values: &mut [f32]| model.activation.apply(values);
     let out = model.denoise(image.pixels(), size, &activation, &mut |_| ()).unwrap();
     GreyImage::new(size.0, size.1, out).unwrap()
 }

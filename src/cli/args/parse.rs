@@ -3,7 +3,7 @@
 use crate::cli::failure::{Code, Failure};
 use crate::ids::Role;
 use crate::kernels::Backend;
-use crate::numbers::activation::Activation;
+use crate::numbers::tanh::TanhStandIn;
 
 pub(in crate::cli) fn parse_role(text: &str) -> Result<Role, String> {
     let roles = Role::ALL.map(Role::stem).join(", ");
@@ -48,8 +48,8 @@ pub(in crate::cli) fn parse_sizes(text: &str) -> Result<((usize, usize), Option<
     Ok((parse_size(size)?, images.transpose()?))
 }
 
-pub(in crate::cli) fn parse_activation(text: &str) -> Result<Activation, String> {
-    Activation::from_name(text).map_err(|e| e.to_string())
+pub(in crate::cli) fn parse_activation(text: &str) -> Result<TanhStandIn, String> {
+    TanhStandIn::from_name(text).map_err(|e| e.to_string())
 }
 
 pub(in crate::cli) fn goes_with(flag: &str, other: &str) -> Failure {

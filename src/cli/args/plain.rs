@@ -7,7 +7,7 @@ use crate::cli::dicom::Windowed;
 use crate::cli::levels::{Clamp, Met, NoiseKind, SensorNoise};
 use crate::cli::plausible::Plausible;
 use crate::cli::range::Ranged;
-use crate::numbers::activation::Activation;
+use crate::numbers::tanh::TanhStandIn;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub(in crate::cli) struct Denoise {
     pub(in crate::cli) met: Met,
     /// Use exact tanh, or an approximation of it, instead of the model's tanh [default: its own]
     #[arg(long, value_name = "NAME", value_parser = parse_activation)]
-    pub(in crate::cli) activation: Option<Activation>,
+    pub(in crate::cli) activation: Option<TanhStandIn>,
     /// Compute with the same integers as the secure pipeline (tables, scales, ranges), not with floats.
     #[arg(long, conflicts_with = "activation")]
     pub(in crate::cli) twin: bool,

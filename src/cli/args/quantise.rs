@@ -2,7 +2,7 @@
 
 use super::parse::parse_positive;
 use crate::lab::pipeline::quantise_flags;
-use crate::model::{Cells, Choices, EngineKind, PiecewiseChoice, RangeKind};
+use crate::model::{Cells, Choices, EngineKind, RangeKind, TanhPieces};
 use crate::numbers::ring::RingBits;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
@@ -37,7 +37,7 @@ pub(in crate::cli) struct Quantise {
     /// The gc engine's function: zheng (the paper's), refit2, refit, or model for the one in the model's
     /// description [default: refit]
     #[arg(help_heading = "Quantisation", long, value_name = "NAME")]
-    pub(in crate::cli) piecewise: Option<PiecewiseChoice>,
+    pub(in crate::cli) piecewise: Option<TanhPieces>,
     /// The lowest noise level, in 8-bit grey levels, of the images to be denoised. The lower it is, the
     /// further the levels 0 to 255 are spread and the more material the first layer needs. A model that is
     /// told the noise of each image serves all up to its highest anyway [default: two fifths of the
@@ -62,9 +62,9 @@ impl ValueEnum for RangeKind {
     }
 }
 
-impl ValueEnum for PiecewiseChoice {
+impl ValueEnum for TanhPieces {
     fn value_variants<'a>() -> &'a [Self] {
-        &PiecewiseChoice::ALL
+        &TanhPieces::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {

@@ -256,8 +256,9 @@ impl RecipeFlags {
             None => self.of_family()?,
         };
         let is_dense = is_dense(&wanted.layers);
+        let activation = wanted.layers.iter().find_map(Layer::activation).unwrap_or_default();
         let (batch, rate) = if is_dense { (1024, 6e-4) } else { (32, 2e-3) };
-        let bounded = is_dense && !wanted.layers.contains(&Layer::Relu);
+        let bounded = is_dense && !activation.rules().has_calibrated_ranges();
         let range = self.sizes.range.unwrap_or(if bounded { 32 } else { 0 });
         let interval = self.sizes.interval.unwrap_or(2.5);
         Ok(Recipe {

@@ -228,7 +228,7 @@ impl Drive<'_> {
         let tanh_time = Cell::new(Duration::ZERO);
         let activation = |values: &mut [f32]| {
             let started = Instant::now();
-            model.nonlinearity.apply(values);
+            model.activation.apply(values);
             tanh_time.set(tanh_time.get() + started.elapsed());
         };
         let started = Instant::now();

@@ -112,7 +112,7 @@ impl<'a> Subject<'a> {
     }
 
     pub(super) fn engine(&self) -> EngineKind {
-        self.denoiser.choices.engine(self.model.float.nonlinearity)
+        self.denoiser.choices.engine(self.model.float.activation)
     }
 
     /// The model in integers, as its owner makes it.

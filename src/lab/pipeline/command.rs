@@ -272,7 +272,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EngineKind, PiecewiseChoice, RangeKind};
+    use crate::model::{EngineKind, RangeKind, TanhPieces};
     use crate::numbers::ring::RingBits;
 
     fn text(args: &[OsString]) -> String {
@@ -302,7 +302,7 @@ mod tests {
             cells: Some(Cells::Count(8)),
             ranges: Some(RangeKind::Calibrated),
             margin: Some(2.0),
-            piecewise: Some(PiecewiseChoice::Zheng),
+            piecewise: Some(TanhPieces::Zheng),
             interval: Some(7.0),
             ..Choices::default()
         };

@@ -14,8 +14,8 @@ use crate::lab::picture::Picture;
 use crate::lab::pictures::read_grey;
 use crate::lab::plot::{Axis, Chart, Corner, Line, Mark, Series};
 use crate::model::ActivationSpec;
-use crate::numbers::activation::Activation;
 use crate::numbers::slope_table::SlopeTable;
+use crate::numbers::tanh::TanhStandIn;
 
 /// tanh and its approximations are drawn and judged on [-SPAN, SPAN].
 const SPAN: f64 = 4.0;
@@ -46,17 +46,17 @@ pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Page, LabError> {
     let specs: Vec<&ActivationSpec> =
         quantised.public.network.activations().map(|(_, spec, _)| spec).collect();
     let spec = specs.get(specs.len() / 2);
-    let named = |name: &str, a: Activation, line, colour| Curve {
+    let named = |name: &str, a: TanhStandIn, line, colour| Curve {
         name: name.into(),
         draws: Box::new(move |x| vec![(a.eval(x), 1.0)]),
         line,
         colour,
     };
     let mut curves = vec![
-        named("tanh* of the paper (gc-zheng)", Activation::Zheng, Line::Dashed, 2),
-        named("refit2", Activation::Refit2, Line::Thin, 4),
-        named("refit (gc-refit)", Activation::Refit, Line::Dotted, 1),
-        named("SecureML", Activation::SecureMl, Line::Thin, 5),
+        named("tanh* of the paper (gc-zheng)", TanhStandIn::Zheng, Line::Dashed, 2),
+        named("refit2", TanhStandIn::Refit2, Line::Thin, 4),
+        named("refit (gc-refit)", TanhStandIn::Refit, Line::Dotted, 1),
+        named("SecureML", TanhStandIn::SecureMl, Line::Thin, 5),
     ];
     if let Some(ActivationSpec::Lookup(table)) = spec {
         let name = format!("lut, cells of 1/{}", 1u64 << (table.hi - table.range_bits - 1));
@@ -102,7 +102,7 @@ pub(super) fn fig2(lab: &mut Laboratory<'_>) -> Result<Page, LabError> {
         mark: Mark::None,
         colour: curve.colour,
     };
-    let exact = named("tanh", Activation::Tanh, Line::Solid, 0);
+    let exact = named("tanh", TanhStandIn::Tanh, Line::Solid, 0);
     let mut above = vec![series(&exact, &|x| x.tanh())];
     // Under the line of tanh the lookup and the refits cannot be told from it.
     let shown = |c: &&Curve<'_>| c.line == Line::Dashed || c.colour == 5;
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn errors_are_those_the_paper_states() {
-        let [average, largest, _] = judge(&|x| vec![(Activation::Zheng.eval(x), 1.0)]);
+        let [average, largest, _] = judge(&|x| vec![(TanhStandIn::Zheng.eval(x), 1.0)]);
         assert!((largest - paper::TANH_ERRORS.1).abs() < 1e-3, "{largest}");
         assert!(average > 1e-3 && average < 1e-2, "{average}");
         assert_eq!(judge(&|x| vec![(x.tanh(), 1.0)]), [0.0; 3]);

@@ -14,7 +14,7 @@ use crate::lab::pictures::{middle, write_grey};
 use crate::lab::pipeline::{Denoiser, Pipeline, fresh_work, remove_work};
 use crate::material::Origin;
 use crate::model::{Choices, Clamping, EngineKind, QuantisedModel, TwinOptions, quantise};
-use crate::numbers::activation::Activation;
+use crate::numbers::tanh::TanhStandIn;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -239,7 +239,7 @@ impl<'a> Laboratory<'a> {
         let started = Instant::now();
         let model = &self.trained(entry.row).model;
         let levels = model.levels(entry.sigma());
-        let own = model.nonlinearity;
+        let own = model.activation;
         let (mut clamped, silent) = (0, &mut |_| ());
         let image = match (entry.ran, entry.row) {
             (Ran::Twin, row) => {
@@ -256,7 +256,7 @@ impl<'a> Laboratory<'a> {
             }
             (_, Row::Noisy) => noisy.clone(),
             (_, Row::SecureMl) => {
-                let activation = |v: &mut [f32]| Activation::SecureMl.apply(v);
+                let activation = |v: &mut [f32]| TanhStandIn::SecureMl.apply(v);
                 model.denoise_grey(noisy, &levels, &activation, silent)?.image
             }
             _ => model.denoise_grey(noisy, &levels, &|v| own.apply(v), silent)?.image,

@@ -1,6 +1,6 @@
 //! The rows of the tables.
 
-use crate::model::PiecewiseChoice;
+use crate::model::TanhPieces;
 
 /// A row of the tables: a way to denoise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,10 +69,10 @@ impl Row {
     }
 
     /// The function of its garbled circuits, if it has any.
-    pub(super) fn piecewise(self) -> Option<PiecewiseChoice> {
+    pub(super) fn piecewise(self) -> Option<TanhPieces> {
         match self {
-            Row::GcZheng => Some(PiecewiseChoice::Zheng),
-            Row::GcRefit => Some(PiecewiseChoice::Refit),
+            Row::GcZheng => Some(TanhPieces::Zheng),
+            Row::GcRefit => Some(TanhPieces::Refit),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! The entries of a description's list of layers.
 
+use crate::model::activation::Activation;
 use crate::network::{Gather, MAX_PATCH, MAX_SCALE, MAX_WIDTH};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +8,9 @@ use serde::{Deserialize, Serialize};
 const MAX_KERNEL: usize = 15;
 /// The longest name of a map.
 const MAX_NAME: usize = 64;
+/// Pixels between the patches of a network on them where nobody says how many, as in the published code; less for
+/// smaller ones.
+pub(in crate::model) const PATCH_STRIDE: usize = 3;
 /// The name of the image.
 pub(super) const IMAGE: &str = "image";
 /// The name of the plane of the image's noise level.
@@ -145,6 +149,22 @@ impl Layer {
         Layer::Conv2d(Conv::new(outputs, kernel))
     }
 
+    /// The activation that it is.
+    pub fn activation(&self) -> Option<Activation> {
+        match self {
+            Layer::Tanh => Some(Activation::Tanh),
+            Layer::Relu => Some(Activation::Relu),
+            Layer::Patches { .. }
+            | Layer::Blocks { .. }
+            | Layer::Dense { .. }
+            | Layer::Conv2d(_)
+            | Layer::ConvTranspose2d(_)
+            | Layer::Shuffle { .. }
+            | Layer::Add { .. }
+            | Layer::Residual => None,
+        }
+    }
+
     /// Features out of a layer with weights, as its array has them.
     pub(super) fn outputs(&self) -> Option<usize> {
         match self {
@@ -188,6 +208,15 @@ impl Layer {
                 Err(format!("`hidden`: a layer of {outputs}, must be 1 to {MAX_WIDTH}"))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl std::convert::From<Activation> for Layer {
+    fn from(activation: Activation) -> Layer {
+        match activation {
+            Activation::Tanh => Layer::Tanh,
+            Activation::Relu => Layer::Relu,
         }
     }
 }

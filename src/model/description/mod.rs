@@ -5,13 +5,14 @@ mod graph;
 mod layer;
 mod weights;
 
+pub(in crate::model) use layer::PATCH_STRIDE;
 pub use layer::{Conv, Cut, From, Layer};
 pub use weights::Weights;
 
 use super::{ModelError, Normalisation, TableCells};
+use crate::model::activation::Activation;
 use crate::model::piecewise::Piecewise;
 use crate::network::Network;
-use crate::numbers::activation::Nonlinearity;
 use serde::Deserialize;
 
 /// The most layers with weights.
@@ -169,7 +170,7 @@ impl Description {
                  the output"
             ));
         }
-        let activations = || self.layers.iter().filter(|l| matches!(l, Layer::Tanh | Layer::Relu));
+        let activations = || self.layers.iter().filter(|layer| layer.activation().is_some());
         let Some(first) = activations().next() else {
             return Err("`layers`: there must be an activation, tanh or relu".into());
         };
@@ -230,11 +231,8 @@ impl Description {
     }
 
     /// The activation.
-    pub fn nonlinearity(&self) -> Nonlinearity {
-        match self.layers.contains(&Layer::Relu) {
-            true => Nonlinearity::Relu,
-            false => Nonlinearity::Tanh,
-        }
+    pub fn activation(&self) -> Activation {
+        self.layers.iter().find_map(Layer::activation).unwrap_or_default()
     }
 
     /// The network, with the arrays that its weights are read from.

@@ -23,10 +23,10 @@ fn a_description_gives_shapes() {
     let d = Description::parse(GOOD.as_bytes()).unwrap();
     assert_eq!(shapes(&d), [[16, 49], [9, 16]]);
     assert_eq!(d.layers[0], Layer::Patches { size: 7, output: 3, stride: 2 });
-    assert_eq!((d.nonlinearity(), d.units), (Nonlinearity::Tanh, Normalisation::BURGER));
+    assert_eq!((d.activation(), d.units), (Activation::Tanh, Normalisation::BURGER));
     let d = Description::parse(LIST.as_bytes()).unwrap();
     assert_eq!(shapes(&d), [[4, 1, 3, 3], [1, 4, 5, 5]]);
-    assert_eq!((d.nonlinearity(), d.units), (Nonlinearity::Relu, Normalisation::UNIT));
+    assert_eq!((d.activation(), d.units), (Activation::Relu, Normalisation::UNIT));
 }
 
 /// A number of cells or their width; what is written is what was read.

@@ -2,21 +2,21 @@
 
 use super::FloatModel;
 use crate::network::{LinearShape, Network, Op, Source};
-use crate::numbers::activation::Nonlinearity;
 
 /// The smallest extreme of an output that is believed, against the largest of its layer.
 const LEAST_EXTREME: f64 = 1.0 / 64.0;
 
 impl FloatModel {
     /// The same model with every output behind a hidden linear op scaled so that `margin` times its
-    /// extreme is `limit`, and every op that reads it scaled back: a ReLU commutes with positive factors, so
-    /// the function is the same, and every channel uses its whole range. Channels that are added to one
-    /// another have one factor, by the largest of their extremes; those that the image is added to have 1.
+    /// extreme is `limit`, and every op that reads it scaled back: a ReLU, or what else is linear on either
+    /// side of 0, commutes with positive factors, so the function is the same, and every channel uses its
+    /// whole range. Channels that are added to one another have one factor, by the largest of their
+    /// extremes; those that the image is added to have 1.
     ///
-    /// `None` unless the model is calibrated and its activation is ReLU.
+    /// `None` unless the model is calibrated and its activation commutes with positive factors.
     pub(in crate::model) fn equalised(&self, margin: f64, limit: f64) -> Option<FloatModel> {
         let extremes = self.extremes.as_ref()?;
-        if self.nonlinearity != Nonlinearity::Relu {
+        if !self.activation.rules().is_positively_homogeneous() {
             return None;
         }
         let mut channels = Channels::of(&self.network);
@@ -49,11 +49,12 @@ impl FloatModel {
     /// network units; none unless the model is calibrated.
     pub fn reaches(&self, margin: f64) -> Option<Vec<Vec<f64>>> {
         let extremes = self.extremes.as_ref()?;
+        let is_homogeneous = self.activation.rules().is_positively_homogeneous();
         let mut channels = Channels::of(&self.network);
         let factors = channels.factors(extremes, margin, 1.0);
         let reach = |(number, factors): (usize, Vec<f64>)| {
             let largest = extremes[number].iter().copied().fold(0.0, f64::max);
-            match self.nonlinearity == Nonlinearity::Relu && !channels.tied(number) {
+            match is_homogeneous && !channels.tied(number) {
                 true => factors.into_iter().map(|factor| 1.0 / factor).collect(),
                 false => vec![margin * largest; factors.len()],
             }
@@ -96,7 +97,7 @@ pub(crate) fn cell_widths<L: LinearShape>(
     extremes: &[Vec<f64>],
     (margin, cells): (f64, u32),
 ) -> Vec<Vec<f64>> {
-    use crate::model::activation_spec::KINK;
+    use crate::model::activation::KINK;
     let factors = Channels::of(network).factors(extremes, margin, limit(cells.into(), KINK));
     let width = |factor: f64| 2.0 / f64::from(cells) / factor;
     factors.into_iter().map(|layer| layer.into_iter().map(width).collect()).collect()

@@ -14,9 +14,9 @@ pub use pruned::Kept;
 pub use spans::Span;
 
 use super::{ModelError, Normalisation, TableCells};
+use crate::model::activation::Activation;
 use crate::model::piecewise::Piecewise;
 use crate::network::{LinearShape, Network, Op, PatchGrid, Source, StageGrid};
-use crate::numbers::activation::Nonlinearity;
 use ndarray::{Array1, Array2, ArrayView2};
 use std::borrow::Cow;
 use std::fmt;
@@ -58,7 +58,7 @@ pub struct FloatModel {
     /// Grey levels to network units.
     pub units: Normalisation,
     /// The activation it was trained with.
-    pub nonlinearity: Nonlinearity,
+    pub activation: Activation,
     /// The largest magnitude that calibration saw behind each linear op, before its activation, by
     /// output, in network units.
     pub extremes: Option<Vec<Vec<f64>>>,
@@ -288,7 +288,7 @@ mod tests {
         let scaled = model.equalised(1.25, 0.9).unwrap();
         let image: Vec<f32> = (0..9 * 8).map(|i| (i as f32 * 0.61).sin()).collect();
         let run = |model: &FloatModel| {
-            let relu = |v: &mut [f32]| Nonlinearity::Relu.apply(v);
+            let relu = |v: &mut [f32]| Activation::Relu.apply(v);
             model.denoise(&image, (9, 8), &relu, &mut |_| ()).unwrap()
         };
         for (a, b) in run(&model).iter().zip(run(&scaled)) {
@@ -333,7 +333,7 @@ mod tests {
                 .map(|o| (0..h * w).map(|p| one(o, p / w, p % w)).collect())
                 .collect();
         }
-        let relu = |v: &mut [f32]| Nonlinearity::Relu.apply(v);
+        let relu = |v: &mut [f32]| Activation::Relu.apply(v);
         let out = model.denoise(&image, (h, w), &relu, &mut |_| ()).unwrap();
         for ((found, noise), pixel) in out.iter().zip(&maps[0]).zip(&image) {
             assert!((f64::from(*found) - (f64::from(*pixel) - noise)).abs() < 1e-5);
@@ -380,7 +380,7 @@ mod tests {
             }
             (map, channels) = (next, layer.outputs());
         }
-        let relu = |v: &mut [f32]| Nonlinearity::Relu.apply(v);
+        let relu = |v: &mut [f32]| Activation::Relu.apply(v);
         let out = model.denoise(&image, (h, w), &relu, &mut |_| ()).unwrap();
         for (p, (found, pixel)) in out.iter().zip(&image).enumerate() {
             let (y, x) = (p / w, p % w);

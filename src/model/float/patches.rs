@@ -2,8 +2,8 @@
 
 use super::{FloatLinear, FloatModel};
 use crate::model::Normalisation;
+use crate::model::activation::Activation;
 use crate::network::{Fold, Gather, Network, NetworkError, Op, gaussian_window};
-use crate::numbers::activation::Nonlinearity;
 
 impl FloatModel {
     /// A network on patches: linear layers with tanh between them, `hidden` their outputs but for the last
@@ -37,7 +37,7 @@ impl FloatModel {
             network: Network::new(ops)?,
             sigma: 25.0,
             units: Normalisation::BURGER,
-            nonlinearity: Nonlinearity::Tanh,
+            activation: Activation::Tanh,
             extremes: None,
             cells: None,
             piecewise: None,

@@ -4,7 +4,6 @@ use super::equalised::{Channels, maker};
 use super::{FloatLinear, FloatModel, Span};
 use crate::model::ModelError;
 use crate::network::{Network, Op};
-use crate::numbers::activation::Nonlinearity;
 use ndarray::Axis;
 
 /// Which outputs of each linear op are kept.
@@ -31,7 +30,7 @@ impl FloatModel {
         let makers = (1..network.maps().len()).map(|map| (maker(network, map).0, map));
         let makers: Vec<(usize, usize)> = makers.collect();
         for (number, (op, _)) in network.linears().enumerate() {
-            let has_activation = self.nonlinearity == Nonlinearity::Relu
+            let has_activation = self.activation.rules().is_zero_below()
                 && self.network.activation_after(op).is_some();
             let map = makers.iter().find(|(linear, _)| *linear == number).map(|(_, map)| *map);
             // What is only added to others is needed if they are.
@@ -158,7 +157,7 @@ mod tests {
             let kept = model.needed(&spans);
             let pruned = model.pruned(&kept, &spans).unwrap();
             let run = |m: &FloatModel| {
-                m.denoise_at(&image, SIZE, plane, &|v| m.nonlinearity.apply(v), &mut |_| ()).unwrap()
+                m.denoise_at(&image, SIZE, plane, &|v| m.activation.apply(v), &mut |_| ()).unwrap()
             };
             let (whole, less) = (run(&model), run(&pruned));
             let most = whole.iter().fold(1f32, |most, v| most.max(v.abs()));

@@ -107,7 +107,7 @@ impl FloatModel {
                 }
             }
         };
-        let activation = |values: &mut [f32]| self.nonlinearity.apply(values);
+        let activation = |values: &mut [f32]| self.activation.apply(values);
         let input = Input { image, size, plane: plane as f32 };
         self.evaluate(&input, &activation, &mut observe, &mut |_| ())?;
         Ok(OutOfRange::of(found))
@@ -133,7 +133,7 @@ impl FloatModel {
             let Some(i) = ops.iter().position(|at| *at == op) else { return };
             let mut given = values.to_vec();
             if activated[i] {
-                self.nonlinearity.apply(&mut given);
+                self.activation.apply(&mut given);
             }
             let width = spans[i].len();
             for (row, given) in values.chunks_exact(width).zip(given.chunks_exact(width)) {
@@ -141,7 +141,7 @@ impl FloatModel {
                 spans[i].iter_mut().zip(values).for_each(|(s, (v, given))| *s = s.with(*v, *given));
             }
         };
-        let activation = |values: &mut [f32]| self.nonlinearity.apply(values);
+        let activation = |values: &mut [f32]| self.activation.apply(values);
         let input = Input { image, size, plane: plane as f32 };
         self.evaluate(&input, &activation, &mut observe, progress)?;
         Ok(spans)

@@ -8,13 +8,11 @@ mod chain;
 mod foreign;
 mod names;
 
-use super::description::Layer as Described;
+use super::description::{Layer as Described, PATCH_STRIDE};
 use super::load::{Arrays, Tensor, assemble};
 use super::trial::{Picture, Try, margin, said};
-use super::{
-    Description, FloatModel, ModelError, ModelFile, Normalisation, PATCH_STRIDE, PixelOrder,
-};
-use crate::numbers::activation::Nonlinearity;
+use super::{Description, FloatModel, ModelError, ModelFile, Normalisation, PixelOrder};
+use crate::model::activation::Activation;
 use chain::{Layer, Plan};
 use std::fmt;
 
@@ -143,7 +141,7 @@ impl ModelFile {
 struct Way {
     units: Normalisation,
     residual: bool,
-    activation: Nonlinearity,
+    activation: Activation,
     mean_shift: bool,
     order: Option<PixelOrder>,
     /// Whether the layers are dilated as IRCNN's.
@@ -168,14 +166,14 @@ impl fmt::Display for Way {
 
 /// All ways in which such layers are used, the most usual first.
 fn ways(family: Family, layers: &[Layer], matlab: bool) -> Vec<Way> {
-    use Nonlinearity::{Relu, Tanh};
+    use Activation::{Relu, Tanh};
     let mlp = family == Family::Mlp;
     let small = layers.iter().all(|layer| layer.shape[2..] == [3, 3]);
     let dilations: &[bool] = match !mlp && small && layers.len() == IRCNN.len() {
         true => &[false, true],
         false => &[false],
     };
-    let (units, activations, shifts): (_, &[Nonlinearity], &[bool]) = match mlp {
+    let (units, activations, shifts): (_, &[Activation], &[bool]) = match mlp {
         true => ([Normalisation::BURGER, Normalisation::UNIT], &[Tanh, Relu], &[false, true]),
         false => ([Normalisation::UNIT, Normalisation::BURGER], &[Relu], &[false]),
     };
@@ -247,10 +245,7 @@ impl Way {
                 None => Described::Dense { outputs },
             });
             if number < layers.len() {
-                list.push(match self.activation {
-                    Nonlinearity::Tanh => Described::Tanh,
-                    Nonlinearity::Relu => Described::Relu,
-                });
+                list.push(self.activation.into());
             }
         }
         list.extend(self.residual.then_some(Described::Residual));

@@ -9,8 +9,9 @@
 
 mod reader;
 
+use super::description::PATCH_STRIDE;
 use super::load::{Arrays, Tensor, assemble};
-use super::{Description, FloatModel, ModelError, PATCH_STRIDE};
+use super::{Description, FloatModel, ModelError};
 use reader::{Contents, Matrix, Variable};
 use serde_json::{Map, Value, json};
 

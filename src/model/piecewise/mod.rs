@@ -14,8 +14,7 @@ pub mod steps;
 #[cfg(test)]
 mod tests;
 
-use crate::numbers::activation;
-use crate::numbers::activation::PiecewisePoly;
+use crate::numbers::tanh::{PiecewisePoly, REFIT, REFIT2, ZHENG};
 
 pub use plan::{Piece, Plan, PlanError, Scales};
 
@@ -50,17 +49,17 @@ pub struct Piecewise {
 impl Piecewise {
     /// The paper's tanh*, Eq. 3 (after Lin and Wang, ISCAS 2008).
     pub fn zheng() -> Self {
-        Self::of("zheng", &activation::ZHENG)
+        Self::of("zheng", &ZHENG)
     }
 
     /// The shape of Eq. 3 with constants of least error, continuous at 0 (maximum error 0.0065).
     pub fn refit2() -> Self {
-        Self::of("refit2", &activation::REFIT2)
+        Self::of("refit2", &REFIT2)
     }
 
     /// The default: tanh at knots 0.5, 1, 2 and 3.5, whose comparisons are cheap.
     pub fn refit() -> Self {
-        Self::of("refit", &activation::REFIT)
+        Self::of("refit", &REFIT)
     }
 
     /// The same pieces, and 1 beyond the last.

@@ -1,9 +1,9 @@
 //! The scales of maps while a model is quantised.
 
-use super::{InputSpec, QuantiseOptions};
-use crate::model::FloatModel;
-use crate::model::activation_spec::ActivationSpec;
+use crate::model::activation::{ActivationSpec, Evaluation, InputRange};
+use crate::model::float::FloatModel;
 use crate::model::piecewise::PlanError;
+use crate::model::public::InputSpec;
 use crate::network::{Op, Source};
 use crate::numbers::fixed::exp2;
 use std::collections::HashMap;
@@ -13,31 +13,49 @@ use std::collections::HashMap;
 pub(super) enum Value {
     /// Of a scale: fraction bits, the largest magnitude, and by how much made material may have moved them.
     Scaled { frac: u32, largest: i128, moved: i128, linear: bool },
-    /// What activation `op` gives of a range of 2^range.0 units of range.1 network units.
-    Activated { op: usize, range: (u32, f64) },
+    /// What activation `op` gives of a range.
+    Activated { op: usize, range: InputRange },
 }
 
 /// What a linear op reads and adds.
-#[derive(Clone, Debug)]
 pub(super) struct Feeds<'a> {
     /// Values, in order, and the columns that they have; none are added.
     pub(super) values: Vec<(Value, Option<usize>)>,
     /// Where they are kept.
     places: Vec<Place>,
     model: &'a FloatModel,
-    options: &'a QuantiseOptions,
+    evaluation: &'a dyn Evaluation,
 }
 
 /// A value at a scale.
 #[derive(Clone, Debug)]
-pub(super) struct Scaled {
+pub(super) struct Feed {
     pub(super) frac: u32,
     pub(super) largest: i128,
     pub(super) moved: i128,
     /// Inputs that it is; none if it is added.
     pub(super) columns: Option<usize>,
-    /// The table of the activation that was scaled.
-    pub(super) activation: Option<(usize, ActivationSpec)>,
+    /// The activation that was scaled, by op.
+    activation: Option<(usize, Chosen)>,
+}
+
+/// The range and the scale of an activation's results.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Chosen {
+    range: InputRange,
+    frac: u32,
+}
+
+impl Chosen {
+    /// Activation `op` in integers.
+    fn spec(
+        self,
+        op: usize,
+        model: &FloatModel,
+        evaluation: &dyn Evaluation,
+    ) -> Result<ActivationSpec, PlanError> {
+        evaluation.spec(model.network.activations_before(op), self.range, self.frac)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,35 +69,29 @@ enum Place {
 /// The values that there are so far.
 pub(super) struct Maps<'a> {
     model: &'a FloatModel,
-    options: &'a QuantiseOptions,
+    evaluation: &'a dyn Evaluation,
     maps: Vec<Option<Value>>,
     plane: Value,
     inner: Option<Value>,
-    tables: HashMap<usize, ActivationSpec>,
+    activations: HashMap<usize, Chosen>,
 }
 
 impl Feeds<'_> {
     /// All of them, where scales that are still to be chosen are `frac`.
-    pub(super) fn at(&self, frac: u32) -> Result<Vec<Scaled>, PlanError> {
+    pub(super) fn at(&self, frac: u32) -> Result<Vec<Feed>, PlanError> {
         self.values.iter().map(|(value, columns)| self.scaled(value, *columns, frac)).collect()
     }
 
-    fn scaled(
-        &self,
-        value: &Value,
-        columns: Option<usize>,
-        frac: u32,
-    ) -> Result<Scaled, PlanError> {
+    fn scaled(&self, value: &Value, columns: Option<usize>, frac: u32) -> Result<Feed, PlanError> {
         match *value {
             Value::Scaled { frac, largest, moved, .. } => {
-                Ok(Scaled { frac, largest, moved, columns, activation: None })
+                Ok(Feed { frac, largest, moved, columns, activation: None })
             }
             Value::Activated { op, range } => {
-                let (options, function) = (self.options, self.model.nonlinearity);
-                let number = self.model.network.activations_before(op);
-                let spec = options.method.spec(number, options.ring, function, range, frac)?;
-                let (largest, activation) = (spec.max_abs().into(), Some((op, spec)));
-                Ok(Scaled { frac, largest, moved: 0, columns, activation })
+                let chosen = Chosen { range, frac };
+                let largest = chosen.spec(op, self.model, self.evaluation)?.max_abs().into();
+                let activation = Some((op, chosen));
+                Ok(Feed { frac, largest, moved: 0, columns, activation })
             }
         }
     }
@@ -102,7 +114,7 @@ impl Feeds<'_> {
 impl<'a> Maps<'a> {
     pub(super) fn new(
         model: &'a FloatModel,
-        options: &'a QuantiseOptions,
+        evaluation: &'a dyn Evaluation,
         input: InputSpec,
     ) -> Maps<'a> {
         let of = |largest: i64| Value::Scaled {
@@ -115,8 +127,8 @@ impl<'a> Maps<'a> {
         maps[0] = Some(of(input.limit()));
         // No image has more noise than the model was trained for.
         let plane = (model.plane(model.sigma) * exp2(input.frac_bits)).round() as i64;
-        let (plane, tables) = (of(plane), HashMap::new());
-        Maps { model, options, maps, plane, inner: None, tables }
+        let (plane, activations) = (of(plane), HashMap::new());
+        Maps { model, evaluation, maps, plane, inner: None, activations }
     }
 
     /// What linear op `op` reads, and what is added to its products.
@@ -143,7 +155,7 @@ impl<'a> Maps<'a> {
             values: places.iter().map(value).collect(),
             places: places.iter().map(|(place, _)| *place).collect(),
             model: self.model,
-            options: self.options,
+            evaluation: self.evaluation,
         }
     }
 
@@ -157,14 +169,14 @@ impl<'a> Maps<'a> {
     }
 
     /// Keeps the scales that a layer chose for what it reads and adds.
-    pub(super) fn settle(&mut self, feeds: &Feeds<'_>, chosen: &[Scaled]) {
-        for (place, scaled) in feeds.places.iter().zip(chosen) {
-            let Some((op, spec)) = &scaled.activation else { continue };
-            self.tables.insert(*op, spec.clone());
-            let Scaled { frac, largest, moved, .. } = *scaled;
+    pub(super) fn settle(&mut self, feeds: &Feeds<'_>, settled: &[Feed]) {
+        for (place, feed) in feeds.places.iter().zip(settled) {
+            let Some((op, chosen)) = feed.activation else { continue };
+            self.activations.insert(op, chosen);
+            let Feed { frac, largest, moved, .. } = *feed;
             let value = Value::Scaled { frac, largest, moved, linear: false };
-            match place {
-                Place::Map(number) => self.maps[*number] = Some(value),
+            match *place {
+                Place::Map(number) => self.maps[number] = Some(value),
                 Place::Inner => self.inner = Some(value),
                 Place::Plane => {}
             }
@@ -184,8 +196,11 @@ impl<'a> Maps<'a> {
         }
     }
 
-    /// The tables of all activations, by op.
-    pub(super) fn activations(self) -> HashMap<usize, ActivationSpec> {
-        self.tables
+    /// All activations in integers, by op.
+    pub(super) fn activations(self) -> Result<HashMap<usize, ActivationSpec>, PlanError> {
+        let spec = |(op, chosen): (&usize, &Chosen)| {
+            Ok((*op, chosen.spec(*op, self.model, self.evaluation)?))
+        };
+        self.activations.iter().map(spec).collect()
     }
 }

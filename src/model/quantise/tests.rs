@@ -1,15 +1,16 @@
 //! Ranges, scales and what cannot be quantised.
 
 use super::super::random_model;
-use super::fitted::MIN_WEIGHT_FRAC;
+use super::layer::{MIN_WEIGHT_FRAC, Search};
+use super::survey::{Surveyed, channels_read, only_added};
 use super::*;
 use crate::graphs::{May, random_graph};
-use crate::model::ActivationSpec;
+use crate::model::activation::{Activation, ActivationSpec, InputRange};
 use crate::model::piecewise::{Below, Piecewise};
-use crate::model::{Cells, Normalisation};
-use crate::network::{Fold, Gather, Read, gaussian_window};
-use crate::numbers::activation::Nonlinearity;
-use crate::numbers::fixed::encode;
+use crate::model::{Cells, FloatLinear, Method, Normalisation, PublicModel};
+use crate::network::{Fold, Gather, LinearShape, Network, Op, Read, gaussian_window};
+use crate::numbers::fixed::{encode, exp2};
+use crate::numbers::ring::RingBits;
 use crate::numbers::slope_table::SlopeTable;
 use ndarray::{Array1, Array2};
 use proptest::prelude::*;
@@ -24,37 +25,24 @@ fn options(ring: RingBits) -> QuantiseOptions {
 #[test]
 fn every_range_leaves_room_for_products_that_are_off_by_one_in_each_direction() {
     let model = random_model(&[4], 1.0, true);
-    let (_, layer) = model.network.linears().next().unwrap();
-    let function = model.nonlinearity;
     for ring in [RingBits::L32, RingBits::L64] {
         let luts = [2, 3].map(Method::lut);
         let gcs = [Piecewise::zheng(), Piecewise::refit()]
             .map(|function| Method::Gc { function, refit: false });
         for method in luts.into_iter().chain(gcs) {
             let options = QuantiseOptions::guaranteed(ring, method, 2.5);
-            let l = ring.bits();
-            let (options, seen, stretch) = (&options, None, 1.0);
-            let plan = Layer {
-                layer,
-                number: 1,
-                activation: 0,
-                channels: vec![layer.inputs()],
-                zero_sum: false,
-                seen,
-                stretch,
-                options,
-                function,
-                l,
-            };
+            let surveyed = Surveyed::of(&model, &options).unwrap();
+            let (layer, evaluation) = (&surveyed.layers[0], &*surveyed.evaluation);
+            let search = Search { layer, evaluation, ring };
             for r in 2..5 {
-                let frac = plan.activation_frac(r);
-                let spec = options.method.spec(0, ring, function, (r, 1.0), frac).unwrap();
+                let frac = evaluation.activation_frac(r);
+                let spec = evaluation.spec(0, InputRange::power(r), frac).unwrap();
                 let cell = match &spec {
-                    ActivationSpec::Lookup(table) => 1i128 << (l - table.hi),
+                    ActivationSpec::Lookup(table) => 1i128 << (ring.bits() - table.hi),
                     ActivationSpec::Piecewise(_) | ActivationSpec::Exact(_) => 0,
                 };
-                let unit = 1i128 << (l - spec.input_bits());
-                assert!(plan.margin(r) >= cell + unit + 2, "{ring:?} {options:?} {r}");
+                let unit = 1i128 << (ring.bits() - spec.input_bits());
+                assert!(search.margin(r) >= cell + unit + 2, "{ring:?} {options:?} {r}");
             }
         }
     }
@@ -214,7 +202,7 @@ fn with_a_skip(read: bool) -> FloatModel {
         network: Network::new(ops).unwrap(),
         extremes: Some(vec![vec![3.0; 4], vec![2.0; 4], vec![5.0; 4], vec![1.0]]),
         units: Normalisation::UNIT,
-        nonlinearity: Nonlinearity::Relu,
+        activation: Activation::Relu,
         ..random_model(&[4], 1.0, true)
     }
 }
@@ -266,8 +254,10 @@ proptest! {
     fn windows_keep_their_sums(seed: u64) {
         let model = random_graph(seed, May { linear: false, plane: true });
         let options = calibrated(RingBits::L32);
-        let input = InputSpec { interval: options.interval, frac_bits: 12 };
-        let q = fit(&model, &options, input, LEAST_ADDED_FRAC).unwrap();
+        let surveyed = Surveyed::of(&model, &options).unwrap();
+        let q = Scaled::of(&surveyed, LEAST_ADDED_FRAC).unwrap().tabled().unwrap();
+        // Channels were scaled one by one.
+        let model = &surveyed.model;
         let specs = q.public.network.linears().map(|(_, spec)| spec.out_frac);
         for (((op, exact), (_, rounded)), frac) in model.network.linears().zip(q.network.linears()).zip(specs) {
             let channels = channels_read(&model.network, op);

@@ -5,13 +5,12 @@ use super::Calibrate;
 use super::plans::{Tables, fewest_within};
 use crate::image::metrics::psnr;
 use crate::image::{GreyImage, ImageError, Rect, add_gaussian};
+use crate::model::activation;
 use crate::model::{
     ActivationSpec, Cells, Choices, EngineKind, FloatModel, LevelMap, Method, ModelError,
     QuantiseOptions, QuantisedModel, Rounding, TableCells, TwinOptions, encode_image, quantise,
 };
-use crate::numbers::activation::Nonlinearity;
 use crate::numbers::ring::RingBits;
-use crate::numbers::slope_table::HI_BITS;
 use crate::roles::error::RoleError;
 use crate::roles::observer::{Event, Observer, Phase};
 use rayon::prelude::*;
@@ -26,8 +25,6 @@ const SIDE: usize = 128;
 const PEAK: f64 = 255.0;
 /// Of these, so many tell the tables apart.
 const TELLING: usize = 8;
-/// What the cells of one table are compared with: so many of all, or cells of this width.
-const REFERENCE: (u32, u32) = (8, 2);
 
 /// How many cells suffice, and what that rests on.
 #[derive(Clone, Debug, Serialize)]
@@ -96,7 +93,7 @@ impl Sample {
         let clean = middle(image)?;
         let noisy = add_gaussian(&clean, sigma, seed)?;
         let levels = model.levels(sigma);
-        let own = model.nonlinearity;
+        let own = model.activation;
         let plain = model.denoise_grey(&noisy, &levels, &|v| own.apply(v), &mut |_| ())?.image;
         let plain_db = quality(&clean, &plain);
         Ok(Sample { clean, noisy, levels, plain, plain_db, seed })
@@ -160,7 +157,11 @@ pub(super) fn choose<E: From<RoleError> + Send>(
         _ => model.trained().sampled(),
     };
     let mut found = ChosenCells::none(budget_db, sigmas);
-    let (ladder, reference) = ladder(model.nonlinearity);
+    let Some(held) = model.activation.rules().tables() else {
+        let problem = Some(format!("there are no tables of {}", model.activation.name()));
+        return Ok(ChosenCells { problem, ..found });
+    };
+    let (ladder, reference) = ladder(held);
     let activations = model.network.activations().count();
     let ring = match ring(model, &vec![ladder[reference]; activations].into()) {
         Ok(ring) => ring,
@@ -227,15 +228,11 @@ impl TriedCells {
     }
 }
 
-/// The cells that a table for a function may have, fewest first, and which are the reference.
-fn ladder(function: Nonlinearity) -> (Vec<Cells>, usize) {
-    let (cells, first): (Vec<Cells>, _) = match function {
-        Nonlinearity::Relu => (HI_BITS.map(Cells::Count).collect(), Cells::Count(REFERENCE.0)),
-        Nonlinearity::Tanh => {
-            (Cells::WIDTHS.map(Cells::Width).collect(), Cells::Width(REFERENCE.1))
-        }
-    };
-    let at = cells.iter().position(|cells| *cells == first).expect("the reference is one of them");
+/// The cells that a table for a function may have, fewest first, and which are the reference that those of one table
+/// are compared with.
+fn ladder(tables: &dyn activation::Tables) -> (Vec<Cells>, usize) {
+    let (cells, usual) = (tables.ladder(), tables.usual_cells());
+    let at = cells.iter().position(|cells| *cells == usual).expect("the reference is one of them");
     (cells, at)
 }
 

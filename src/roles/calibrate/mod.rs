@@ -12,8 +12,7 @@ pub use wider::Widened;
 use super::error::RoleError;
 use super::observer::Observer;
 use crate::image::{GreyImage, ImageError};
-use crate::model::{FloatModel, OutOfRange, Span, Trained};
-use crate::numbers::activation::Nonlinearity;
+use crate::model::{EngineKind, FloatModel, OutOfRange, Span, Trained};
 use ranges::{Found, Spans, Surveyor};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -137,12 +136,13 @@ pub fn calibrate<E: From<RoleError> + Send>(
     let ratios = layers.iter().filter_map(|layer| layer.held_out_over_seen);
     let needed_margin = ratios.reduce(f64::max);
     let left_out = channels - calibrated.channels();
+    let rules = calibrated.activation.rules();
     // Of other functions ranges are guaranteed.
-    let relu = calibrated.nonlinearity == Nonlinearity::Relu;
-    let widened = match relu {
+    let widened = match rules.has_calibrated_ranges() {
         true => Some(widen(&mut seen, &largest(surveyor.patterns(&calibrated)?))),
         false => None,
     };
+    let has_tables = rules.engine() == EngineKind::Lut;
     calibrated = FloatModel { extremes: Some(seen), cells: None, ..calibrated };
     let held_out_out_of_range = surveyor.beyond(&calibrated)?;
     if let (Some(left), true) = (&held_out_out_of_range, request.strict)
@@ -150,7 +150,7 @@ pub fn calibrate<E: From<RoleError> + Send>(
     {
         return Err(RoleError::from(left.clone()).into());
     }
-    let cells = match request.loss_budget.or((!relu).then_some(LOSS_BUDGET)) {
+    let cells = match request.loss_budget.or(has_tables.then_some(LOSS_BUDGET)) {
         Some(budget) => Some(cells::choose(&calibrated, request, budget, &read, observer)?),
         None => None,
     };

@@ -74,7 +74,7 @@ impl<E: From<RoleError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Sur
 
     /// What of the held-out images is beyond the ranges that `share-model` gives the model unless it is told otherwise.
     pub(super) fn beyond(&mut self, model: &FloatModel) -> Result<Option<OutOfRange>, E> {
-        let margin = Choices::default().usual_margin(model.nonlinearity);
+        let margin = Choices::default().usual_margin(model.activation);
         let (Some(reaches), false) = (model.reaches(margin), self.request.held_out.is_empty())
         else {
             return Ok(None);

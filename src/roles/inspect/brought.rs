@@ -47,7 +47,7 @@ fn network(model: &FloatModel) -> Facts {
     let layers = model.network.linears().map(|(_, l)| format!("{} to {}", l.inputs(), l.outputs()));
     map(json!({
         "family": if model.network.is_convolutional() { "convolutional" } else { "patches" },
-        "activation": model.nonlinearity.name(),
+        "activation": model.activation.name(),
         "calibrated": model.extremes.is_some(),
         "cells": model.cells,
         "layers": layers.collect::<Vec<_>>(),

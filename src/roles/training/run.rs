@@ -98,7 +98,7 @@ impl Run<'_> {
     /// Mean PSNR of the averaged weights over the validation images, for each level of noise; nothing
     /// without images.
     fn validate(&self, model: &FloatModel) -> Result<Vec<LevelPoint>, RoleError> {
-        let activation = |values: &mut [f32]| model.nonlinearity.apply(values);
+        let activation = |values: &mut [f32]| model.activation.apply(values);
         let mut points = Vec::new();
         let levels = self.trainer.recipe().noise.validated();
         for (i, sigma) in levels.into_iter().enumerate().filter(|_| !self.held.is_empty()) {

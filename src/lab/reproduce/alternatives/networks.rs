@@ -156,7 +156,7 @@ pub(super) fn train(
 
 /// What a network says of an image with noise of its own level.
 pub(super) fn denoise(model: &FloatModel, image: &GreyImage) -> Result<GreyImage, LabError> {
-    let apply = |values: &mut [f32]| model.nonlinearity.apply(values);
+    let apply = |values: &mut [f32]| model.activation.apply(values);
     Ok(model.denoise_grey(image, &model.levels(model.sigma), &apply, &mut |_| ())?.image)
 }
 

@@ -63,7 +63,7 @@ impl Networks {
         let levels = self.local.levels(SIGMA);
         let units: Vec<f32> =
             noisy.pixels().iter().map(|v| levels.to_units(f64::from(*v)) as f32).collect();
-        let (size, apply) = ((noisy.height(), noisy.width()), self.local.nonlinearity);
+        let (size, apply) = ((noisy.height(), noisy.width()), self.local.activation);
         let said = self.local.denoise(&units, size, &|v| apply.apply(v), &mut |_| ())?;
         // Without grain nothing is drawn that matters.
         let rng = &mut ChaCha20Rng::seed_from_u64(0);

@@ -42,7 +42,7 @@ pub(super) fn rows(
     for (i, subject) in subjects.iter().enumerate() {
         observer.progress(i as f64 / subjects.len() as f64);
         let noisy = add_gaussian(&subject.clean, SIGMA, request.seed)?;
-        let own = model.nonlinearity;
+        let own = model.activation;
         let plain = model.denoise_grey(&noisy, &levels, &|v| own.apply(v), &mut |_| ());
         let size = (noisy.height(), noisy.width());
         let encoded = quantised

@@ -5,8 +5,7 @@ use crate::lab::demo::{embedded_image, embedded_model};
 use crate::lab::error::LabError;
 use crate::lab::pictures::middle;
 use crate::model::{
-    Choices, EngineKind, FloatModel, LevelMap, PiecewiseChoice, QuantisedModel, encode_image,
-    quantise,
+    Choices, EngineKind, FloatModel, LevelMap, QuantisedModel, TanhPieces, encode_image, quantise,
 };
 
 /// A model in integers and what goes through it.
@@ -25,7 +24,7 @@ pub(super) struct Subject {
 pub(super) fn paper_choices(interval: Option<f64>) -> Choices {
     Choices {
         engine: Some(EngineKind::Gc),
-        piecewise: Some(PiecewiseChoice::Zheng),
+        piecewise: Some(TanhPieces::Zheng),
         interval,
         ..Choices::default()
     }

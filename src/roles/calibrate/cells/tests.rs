@@ -1,8 +1,11 @@
 //! The search, and what it finds for a network whose kink is in the middle of every picture.
 
 use super::*;
-use crate::model::{FloatLinear, Method, Normalisation, Packing, describe, load_npz, save_npz};
+use crate::model::{
+    Activation, FloatLinear, Method, Normalisation, Packing, describe, load_npz, save_npz,
+};
 use crate::network::{Fold, Gather, Network, Op, Read, gaussian_window};
+use crate::numbers::slope_table::HI_BITS;
 use crate::roles::calibrate::calibrate;
 use crate::roles::observer::Silent;
 use ndarray::{Array1, Array2, arr1, arr2};
@@ -28,7 +31,7 @@ fn mean_filter() -> FloatModel {
         network: Network::new(ops).unwrap(),
         sigma: 25.0,
         units: Normalisation::UNIT,
-        nonlinearity: Nonlinearity::Relu,
+        activation: Activation::Relu,
         extremes: None,
         cells: None,
         piecewise: None,

@@ -1,14 +1,14 @@
 //! One layer: the smallest range and the scales with which it fits the ring.
 
-use super::maps::{Feeds, Scaled, Value};
-use super::{IntLinear, QuantiseOptions};
-use crate::model::activation_spec::{MADE_ERROR, margin};
+use super::maps::{Feed, Feeds, Value};
+use super::quantised::IntLinear;
+use super::survey::SurveyedLayer;
+use crate::model::activation::{Evaluation, InputRange, MADE_ERROR};
+use crate::model::error::ModelError;
 use crate::model::float::mean_shift::zero_sum_rows;
 use crate::model::public::{InputSpec, LinearSpec, RESULT_BITS};
 use crate::model::range::worst_case;
-use crate::model::{FloatLinear, ModelError};
 use crate::network::LinearShape;
-use crate::numbers::activation::Nonlinearity;
 use crate::numbers::fixed::{encode, encode_sum, exp2};
 use crate::numbers::ring::RingBits;
 
@@ -16,42 +16,28 @@ use crate::numbers::ring::RingBits;
 /// (docs/numerics.md).
 pub(super) const MIN_WEIGHT_FRAC: u32 = 9;
 
-pub(super) struct Layer<'a> {
-    pub(super) layer: &'a FloatLinear,
-    pub(super) number: usize,
-    /// Activations before it: the number of the one behind it, if there is one.
-    pub(super) activation: usize,
-    /// The channels of each map that it reads.
-    pub(super) channels: Vec<usize>,
-    /// Whether the integers of each row must sum to 0.
-    pub(super) zero_sum: bool,
-    /// The largest magnitude to expect in network units, if that is not the worst case.
-    pub(super) seen: Option<f64>,
-    /// Network units that a unit of its products stands for; its weights were divided by it.
-    pub(super) stretch: f64,
-    pub(super) options: &'a QuantiseOptions,
-    /// The activation.
-    pub(super) function: Nonlinearity,
-    pub(super) l: u32,
+/// The search for the range and the scales of a layer.
+pub(super) struct Search<'a> {
+    pub(super) layer: &'a SurveyedLayer,
+    pub(super) evaluation: &'a dyn Evaluation,
+    pub(super) ring: RingBits,
 }
 
-pub(super) struct Fitted {
+/// A layer with its range and scales.
+pub(super) struct Ranged {
     pub(super) spec: LinearSpec,
     pub(super) integers: IntLinear,
     /// What it reads and adds, at the scales that it chose.
-    pub(super) feeds: Vec<Scaled>,
-    pub(super) range_bits: u32,
+    pub(super) feeds: Vec<Feed>,
+    pub(super) range: InputRange,
     /// At the products' scale.
     worst: i128,
-    pub(super) stretch: f64,
-    /// Whether an activation follows.
-    pub(super) activated: bool,
 }
 
-impl Fitted {
+impl Ranged {
     /// The largest magnitude in network units.
     pub(super) fn worst_units(&self) -> f64 {
-        self.worst as f64 / exp2(self.spec.out_frac) * self.stretch
+        self.worst as f64 / exp2(self.spec.out_frac) * self.range.stretch
     }
 
     /// What it gives where no activation follows.
@@ -67,16 +53,16 @@ impl Fitted {
     }
 }
 
-impl Layer<'_> {
+impl Search<'_> {
     /// The smallest range that holds every pre-activation.
-    pub(super) fn hidden(&self, feeds: &Feeds<'_>) -> Result<Fitted, ModelError> {
-        let method = &self.options.method;
-        let smallest = method.smallest_range(self.activation);
-        let largest = method.largest_range(self.activation, self.stretch);
+    pub(super) fn hidden(&self, feeds: &Feeds<'_>) -> Result<Ranged, ModelError> {
+        let SurveyedLayer { activation, stretch, .. } = *self.layer;
+        let smallest = self.evaluation.smallest_range(activation);
+        let largest = self.evaluation.largest_range(activation, stretch);
         let mut worst = 0.0;
         for r in smallest..=largest.max(smallest) {
-            let frac = self.l - 1 - r;
-            let scaled = feeds.at(self.activation_frac(r))?;
+            let frac = self.l() - 1 - r;
+            let scaled = feeds.at(self.evaluation.activation_frac(r))?;
             if !self.leaves_weights(feeds, &scaled, frac) {
                 if feeds.linear() {
                     return Err(self.no_bits_left(feeds));
@@ -87,15 +73,14 @@ impl Layer<'_> {
             let bound = self.bound(&integers, &scaled, frac);
             worst = bound as f64 / exp2(frac);
             let moved = self.moved(r);
-            if r <= largest && bound <= (1i128 << (self.l - 1)) - self.margin(r) - moved {
+            if r <= largest && bound <= (1i128 << (self.l() - 1)) - self.margin(r) - moved {
                 integers.bias.iter_mut().for_each(|b| *b += moved as i64);
-                let fitted = self.fitted(integers, scaled, (frac, r), bound);
-                return Ok(Fitted { activated: true, ..fitted });
+                return Ok(self.ranged(integers, scaled, (frac, r), bound));
             }
         }
         self.find_unencodable(exp2(largest))?;
-        let [worst, limit] = [worst, exp2(largest)].map(|v| v * self.stretch);
-        Err(ModelError::RangeTooLarge { layer: self.number, worst, limit })
+        let [worst, limit] = [worst, exp2(largest)].map(|v| v * stretch);
+        Err(ModelError::RangeTooLarge { layer: self.layer.number, worst, limit })
     }
 
     /// A layer without activation, whose products are a map: with `added_frac` fraction bits if it is only added, or at
@@ -104,8 +89,8 @@ impl Layer<'_> {
         &self,
         feeds: &Feeds<'_>,
         added_frac: Option<u32>,
-    ) -> Result<Fitted, ModelError> {
-        let (weights, free) = match (added_frac, self.options.ring) {
+    ) -> Result<Ranged, ModelError> {
+        let (weights, free) = match (added_frac, self.ring) {
             (Some(frac), _) => (frac - frac / 2, frac / 2),
             (None, RingBits::L32) => (MIN_WEIGHT_FRAC, MIN_WEIGHT_FRAC),
             (None, RingBits::L64) => (12, 20),
@@ -114,21 +99,21 @@ impl Layer<'_> {
         let read = scaled.iter().filter(|feed| feed.columns.is_some()).map(|feed| feed.frac);
         // What is added may have more bits than the products would.
         let frac = (read.max().unwrap_or(free) + weights).max(feeds.finest());
-        if frac + 2 > self.l {
+        if frac + 2 > self.l() {
             return Err(self.no_bits_left(feeds));
         }
-        let range_bits = self.l - 1 - frac;
+        let range_bits = self.l() - 1 - frac;
         let Some(integers) = self.integers(&scaled, frac) else {
             self.find_unencodable(exp2(range_bits))?;
             return Err(self.no_bits_left(feeds));
         };
         let bound = self.bound(&integers, &scaled, frac);
-        if bound + MADE_ERROR >= 1i128 << (self.l - 1) {
+        if bound + MADE_ERROR >= 1i128 << (self.l() - 1) {
             let worst = bound as f64 / exp2(frac);
-            let (layer, limit) = (self.number, exp2(range_bits));
+            let (layer, limit) = (self.layer.number, exp2(range_bits));
             return Err(ModelError::RangeTooLarge { layer, worst, limit });
         }
-        Ok(self.fitted(integers, scaled, (frac, range_bits), bound))
+        Ok(self.ranged(integers, scaled, (frac, range_bits), bound))
     }
 
     /// The finest scale at which the weighted sum of output patches fits the ring.
@@ -137,12 +122,12 @@ impl Layer<'_> {
         feeds: &Feeds<'_>,
         gain: u64,
         pixel: Option<InputSpec>,
-    ) -> Result<Fitted, ModelError> {
-        let room = 1i128 << (self.l - 1);
+    ) -> Result<Ranged, ModelError> {
+        let room = 1i128 << (self.l() - 1);
         let mut needed = 0;
         let lowest = pixel.map_or(0, |i| i.frac_bits).max(2 * MIN_WEIGHT_FRAC);
-        for frac in (lowest..=(self.l - 4).min(40).max(self.finest_output(feeds))).rev() {
-            let scaled = feeds.at(self.options.method.last_activation_frac(frac))?;
+        for frac in (lowest..=(self.l() - 4).min(40).max(self.finest_output(feeds))).rev() {
+            let scaled = feeds.at(self.evaluation.last_activation_frac(frac))?;
             if scaled.iter().any(|feed| feed.frac > frac) {
                 continue;
             }
@@ -155,40 +140,47 @@ impl Layer<'_> {
             needed = 129 - sum.leading_zeros();
             // Both servers drop low bits of their shares, which may round up.
             if sum.saturating_add(1 << RESULT_BITS) <= room && weights >= MIN_WEIGHT_FRAC {
-                return Ok(Fitted {
-                    stretch: 1.0,
-                    ..self.fitted(integers, scaled, (frac, 0), worst)
-                });
+                let range = InputRange::power(0);
+                return Ok(Ranged { range, ..self.ranged(integers, scaled, (frac, 0), worst) });
             }
         }
         if feeds.linear() {
             return Err(self.no_bits_left(feeds));
         }
-        self.find_unencodable(exp2(self.l - 1 - lowest))?;
-        Err(ModelError::OutputTooLarge { needed, frac_bits: lowest, ring_bits: self.l })
+        self.find_unencodable(exp2(self.l() - 1 - lowest))?;
+        Err(ModelError::OutputTooLarge { needed, frac_bits: lowest, ring_bits: self.l() })
     }
 
     /// The finest scale to try for the output: maps without activation may need more than the usual one.
     fn finest_output(&self, feeds: &Feeds<'_>) -> u32 {
-        (feeds.finest() + MIN_WEIGHT_FRAC).min(self.l - 4)
+        (feeds.finest() + MIN_WEIGHT_FRAC).min(self.l() - 4)
     }
 
-    fn fitted(
+    fn ranged(
         &self,
         integers: IntLinear,
-        feeds: Vec<Scaled>,
+        feeds: Vec<Feed>,
         (out_frac, range_bits): (u32, u32),
         worst: i128,
-    ) -> Fitted {
-        let (inputs, outputs) = (self.layer.inputs(), self.layer.outputs());
-        let spec = LinearSpec { inputs, outputs, out_frac };
-        let stretch = self.stretch;
-        Fitted { spec, integers, feeds, range_bits, worst, stretch, activated: false }
+    ) -> Ranged {
+        let linear = &self.layer.linear;
+        let spec = LinearSpec { inputs: linear.inputs(), outputs: linear.outputs(), out_frac };
+        Ranged { spec, integers, feeds, range: self.range(range_bits), worst }
+    }
+
+    /// 2^r units.
+    fn range(&self, r: u32) -> InputRange {
+        InputRange { bits: r, stretch: self.layer.stretch }
+    }
+
+    /// Bits of the ring.
+    fn l(&self) -> u32 {
+        self.ring.bits()
     }
 
     /// Whether weights have bits at this scale of the products, as many as keep the quality where a map without
     /// activation takes some of them.
-    fn leaves_weights(&self, feeds: &Feeds<'_>, scaled: &[Scaled], frac: u32) -> bool {
+    fn leaves_weights(&self, feeds: &Feeds<'_>, scaled: &[Feed], frac: u32) -> bool {
         let least = |value: &Value| match value {
             Value::Scaled { linear: true, .. } => MIN_WEIGHT_FRAC,
             _ => 0,
@@ -199,17 +191,17 @@ impl Layer<'_> {
     }
 
     fn no_bits_left(&self, feeds: &Feeds<'_>) -> ModelError {
-        let (layer, in_frac, ring_bits) = (self.number, feeds.finest(), self.l);
+        let (layer, in_frac, ring_bits) = (self.layer.number, feeds.finest(), self.l());
         ModelError::NoBitsLeft { layer, in_frac, least: MIN_WEIGHT_FRAC, ring_bits }
     }
 
     /// The largest pre-activation at scale 2^frac.
-    fn bound(&self, integers: &IntLinear, scaled: &[Scaled], frac: u32) -> i128 {
-        match self.seen {
+    fn bound(&self, integers: &IntLinear, scaled: &[Feed], frac: u32) -> i128 {
+        match self.layer.seen {
             Some(seen) => {
                 let biases = vec![0; integers.outputs()];
                 let moved = largest(integers, &biases, scaled, frac, |feed| feed.moved);
-                (seen / self.stretch * exp2(frac)).ceil() as i128 + moved
+                (seen / self.layer.stretch * exp2(frac)).ceil() as i128 + moved
             }
             None => largest(integers, &integers.bias, scaled, frac, |feed| feed.largest),
         }
@@ -217,53 +209,50 @@ impl Layer<'_> {
 
     /// What the worst case must stay below the end of a ring of range 2^r.
     pub(super) fn margin(&self, r: u32) -> i128 {
-        margin(self.options.method.engine(), self.leading_bits(r), self.l)
+        self.evaluation.engine().margin(self.leading_bits(r), self.l())
     }
 
     /// How far pre-activations are moved for the table of range 2^r, in units of the products.
     fn moved(&self, r: u32) -> i128 {
-        let cell = exp2(self.l - self.leading_bits(r));
-        (self.options.method.moved_cells(self.function) * cell) as i128
+        let cell = exp2(self.l() - self.leading_bits(r));
+        (self.evaluation.moved_cells() * cell) as i128
     }
 
     fn leading_bits(&self, r: u32) -> u32 {
-        let (options, range) = (self.options, (r, self.stretch));
-        options.method.leading_bits(self.activation, options.ring, range)
-    }
-
-    /// Fraction bits of an activation that feeds a layer of range 2^r.
-    pub(super) fn activation_frac(&self, r: u32) -> u32 {
-        self.options.method.activation_frac(self.options.ring, self.function, r)
+        self.evaluation.leading_bits(self.layer.activation, self.range(r))
     }
 
     /// The layer in integers; `None` if a value does not fit the ring at this scale.
-    fn integers(&self, scaled: &[Scaled], frac: u32) -> Option<IntLinear> {
-        let mut fracs = Vec::with_capacity(self.layer.inputs());
+    fn integers(&self, scaled: &[Feed], frac: u32) -> Option<IntLinear> {
+        let mut fracs = Vec::with_capacity(self.layer.linear.inputs());
         for (feed, columns) in scaled.iter().filter_map(|feed| Some((feed, feed.columns?))) {
             fracs.extend(std::iter::repeat_n(frac.checked_sub(feed.frac)?, columns));
         }
-        let weights = match self.zero_sum {
-            true => zero_sum_rows(self.layer, fracs[0], self.l)?,
+        let weights = match self.layer.zero_sum {
+            true => zero_sum_rows(&self.layer.linear, fracs[0], self.l())?,
             false => self.weights(scaled, &fracs)?,
         };
-        let bias = self.layer.bias.iter().map(|v| encode(f64::from(*v), frac, self.l));
+        let bias = self.layer.linear.bias.iter().map(|v| encode(f64::from(*v), frac, self.l()));
         let bias = bias.collect::<Option<_>>()?;
-        Some(IntLinear { inputs: self.layer.inputs(), weights, bias })
+        Some(IntLinear { inputs: self.layer.linear.inputs(), weights, bias })
     }
 
     /// The weights, each with the scale that its input leaves. Those of one channel's window keep their sum, rounded
     /// once: where a map is flat, a window of n places would else be off by some root of n/12 units of its value,
     /// in every pixel the same way.
-    fn weights(&self, scaled: &[Scaled], fracs: &[u32]) -> Option<Vec<i64>> {
-        let mut weights = vec![0; self.layer.weights.len()];
-        let rows = self.layer.weights.rows().into_iter();
-        for (row, integers) in rows.zip(weights.chunks_exact_mut(self.layer.inputs().max(1))) {
+    fn weights(&self, scaled: &[Feed], fracs: &[u32]) -> Option<Vec<i64>> {
+        let mut weights = vec![0; self.layer.linear.weights.len()];
+        let rows = self.layer.linear.weights.rows().into_iter();
+        for (row, integers) in rows.zip(weights.chunks_exact_mut(self.layer.linear.inputs().max(1)))
+        {
             let mut start = 0;
-            for (columns, channels) in scaled.iter().filter_map(|f| f.columns).zip(&self.channels) {
+            for (columns, channels) in
+                scaled.iter().filter_map(|f| f.columns).zip(&self.layer.channels)
+            {
                 for (first, frac) in fracs.iter().enumerate().skip(start).take(*channels) {
                     let window = (first..start + columns).step_by(*channels);
                     let exact: Vec<f64> = window.clone().map(|i| f64::from(row[i])).collect();
-                    let rounded = encode_sum(&exact, *frac, self.l)?;
+                    let rounded = encode_sum(&exact, *frac, self.l())?;
                     window.zip(rounded).for_each(|(i, v)| integers[i] = v);
                 }
                 start += columns;
@@ -275,18 +264,18 @@ impl Layer<'_> {
     /// An error for the first weight or bias that alone is beyond `limit`.
     fn find_unencodable(&self, limit: f64) -> Result<(), ModelError> {
         let error = |letter: char, position: Vec<usize>, value: f32| ModelError::Value {
-            name: format!("{letter}{}", self.number),
+            name: format!("{letter}{}", self.layer.number),
             position,
-            value: (f64::from(value) * self.stretch) as f32,
-            reason: format!("beyond the fixed-point range of +-{}", limit * self.stretch),
+            value: (f64::from(value) * self.layer.stretch) as f32,
+            reason: format!("beyond the fixed-point range of +-{}", limit * self.layer.stretch),
         };
         let beyond = |v: f32| f64::from(v.abs()) >= limit;
-        for ((row, column), &v) in self.layer.weights.indexed_iter() {
+        for ((row, column), &v) in self.layer.linear.weights.indexed_iter() {
             if beyond(v) {
                 return Err(error('w', vec![row, column], v));
             }
         }
-        match self.layer.bias.indexed_iter().find(|(_, v)| beyond(**v)) {
+        match self.layer.linear.bias.indexed_iter().find(|(_, v)| beyond(**v)) {
             Some((row, &v)) => Err(error('b', vec![row], v)),
             None => Ok(()),
         }
@@ -297,9 +286,9 @@ impl Layer<'_> {
 fn largest(
     integers: &IntLinear,
     biases: &[i64],
-    feeds: &[Scaled],
+    feeds: &[Feed],
     frac: u32,
-    of: impl Fn(&Scaled) -> i128,
+    of: impl Fn(&Feed) -> i128,
 ) -> i128 {
     let (mut limits, mut added) = (Vec::with_capacity(integers.inputs), 0i128);
     for feed in feeds {

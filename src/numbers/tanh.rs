@@ -1,58 +1,19 @@
-//! Activation functions in plaintext: the exact tanh and its piecewise polynomial stand-ins.
+//! tanh in plaintext, and the piecewise polynomials that stand in for it.
 //!
 //! The stand-ins are what a garbled circuit can afford: it compares |x| with a few knots, and the
 //! polynomial of the region is evaluated on shares. They are odd functions: a polynomial in |x|,
 //! times the sign of x.
 
-use serde::{Deserialize, Serialize};
-
-/// The function between the linear layers that a model was trained with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Nonlinearity {
-    /// The hyperbolic tangent.
-    #[default]
-    Tanh,
-    /// max(x, 0).
-    Relu,
-}
-
-impl Nonlinearity {
-    /// Its name in descriptions and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Nonlinearity::Tanh => "tanh",
-            Nonlinearity::Relu => "relu",
-        }
-    }
-
-    /// The function at `x`.
-    pub fn eval(self, x: f64) -> f64 {
-        match self {
-            Nonlinearity::Tanh => x.tanh(),
-            Nonlinearity::Relu => x.max(0.0),
-        }
-    }
-
-    /// Applies the function to every value in place.
-    pub fn apply(self, values: &mut [f32]) {
-        match self {
-            Nonlinearity::Tanh => Activation::Tanh.apply(values),
-            Nonlinearity::Relu => values.iter_mut().for_each(|v| *v = v.max(0.0)),
-        }
-    }
-}
-
-/// An activation function by name.
+/// tanh, or what stands in for it, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub enum Activation {
+pub enum TanhStandIn {
     /// The exact hyperbolic tangent.
     #[default]
     Tanh,
     /// Equation 3 of "Denoising in the Dark", which jumps by 0.032 at 0.
     Zheng,
-    /// The shape of [`Activation::Zheng`] with better constants and no jump at 0.
+    /// The shape of [`TanhStandIn::Zheng`] with better constants and no jump at 0.
     Refit2,
     /// Four cheap knots, most exact near 0, where smooth images live.
     Refit,
@@ -60,49 +21,49 @@ pub enum Activation {
     SecureMl,
 }
 
-impl Activation {
-    /// Every activation.
-    pub const ALL: [Activation; 5] = [
-        Activation::Tanh,
-        Activation::Zheng,
-        Activation::Refit2,
-        Activation::Refit,
-        Activation::SecureMl,
+impl TanhStandIn {
+    /// tanh itself, and every stand-in.
+    pub const ALL: [TanhStandIn; 5] = [
+        TanhStandIn::Tanh,
+        TanhStandIn::Zheng,
+        TanhStandIn::Refit2,
+        TanhStandIn::Refit,
+        TanhStandIn::SecureMl,
     ];
 
-    /// The names that [`Activation::from_name`] knows, in the order of [`Activation::ALL`].
+    /// The names that [`TanhStandIn::from_name`] knows, in the order of [`TanhStandIn::ALL`].
     pub const NAMES: [&'static str; 5] = ["tanh", "zheng", "refit2", "refit", "secureml"];
 
-    /// The activation called `name`.
+    /// The one called `name`.
     ///
     /// # Errors
-    /// [`UnknownActivation`] lists the names there are.
-    pub fn from_name(name: &str) -> Result<Activation, UnknownActivation> {
-        Activation::ALL
+    /// [`UnknownStandIn`] lists the names there are.
+    pub fn from_name(name: &str) -> Result<TanhStandIn, UnknownStandIn> {
+        TanhStandIn::ALL
             .into_iter()
             .find(|a| a.name() == name)
-            .ok_or_else(|| UnknownActivation { name: name.into() })
+            .ok_or_else(|| UnknownStandIn { name: name.into() })
     }
 
-    /// Its name, one of [`Activation::NAMES`].
+    /// Its name, one of [`TanhStandIn::NAMES`].
     pub fn name(self) -> &'static str {
         match self {
-            Activation::Tanh => "tanh",
-            Activation::Zheng => "zheng",
-            Activation::Refit2 => "refit2",
-            Activation::Refit => "refit",
-            Activation::SecureMl => "secureml",
+            TanhStandIn::Tanh => "tanh",
+            TanhStandIn::Zheng => "zheng",
+            TanhStandIn::Refit2 => "refit2",
+            TanhStandIn::Refit => "refit",
+            TanhStandIn::SecureMl => "secureml",
         }
     }
 
     /// Its knots and coefficients; `None` for the exact tanh.
     pub fn piecewise(self) -> Option<PiecewisePoly> {
         match self {
-            Activation::Tanh => None,
-            Activation::Zheng => Some(ZHENG),
-            Activation::Refit2 => Some(REFIT2),
-            Activation::Refit => Some(REFIT),
-            Activation::SecureMl => Some(SECUREML),
+            TanhStandIn::Tanh => None,
+            TanhStandIn::Zheng => Some(ZHENG),
+            TanhStandIn::Refit2 => Some(REFIT2),
+            TanhStandIn::Refit => Some(REFIT),
+            TanhStandIn::SecureMl => Some(SECUREML),
         }
     }
 
@@ -120,24 +81,24 @@ impl Activation {
     }
 }
 
-impl std::str::FromStr for Activation {
-    type Err = UnknownActivation;
+impl std::str::FromStr for TanhStandIn {
+    type Err = UnknownStandIn;
 
-    fn from_str(name: &str) -> Result<Activation, UnknownActivation> {
-        Activation::from_name(name)
+    fn from_str(name: &str) -> Result<TanhStandIn, UnknownStandIn> {
+        TanhStandIn::from_name(name)
     }
 }
 
-impl std::fmt::Display for Activation {
+impl std::fmt::Display for TanhStandIn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
 }
 
-/// There is no activation of this name.
+/// There is no stand-in of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown activation `{name}`; expected one of {}", Activation::NAMES.join(", "))]
-pub struct UnknownActivation {
+#[error("unknown activation `{name}`; expected one of {}", TanhStandIn::NAMES.join(", "))]
+pub struct UnknownStandIn {
     /// The name asked for.
     pub name: String,
 }
@@ -246,7 +207,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Largest error on [0, 16], and the root mean square under a normal law of deviation 2.
-    fn errors(a: Activation) -> (f64, f64) {
+    fn errors(a: TanhStandIn) -> (f64, f64) {
         let (mut max, mut sum, mut mass) = (0f64, 0.0, 0.0);
         for i in 1..=1_600_000 {
             let x = f64::from(i) * 1e-5;
@@ -263,17 +224,17 @@ mod tests {
     #[test]
     fn errors_are_as_stated() {
         let stated = [
-            (Activation::Zheng, 0.0220, 0.0107),
-            (Activation::Refit2, 0.0065, 0.0028),
-            (Activation::Refit, 0.0056, 0.0011),
-            (Activation::SecureMl, 0.7551, 0.3037),
+            (TanhStandIn::Zheng, 0.0220, 0.0107),
+            (TanhStandIn::Refit2, 0.0065, 0.0028),
+            (TanhStandIn::Refit, 0.0056, 0.0011),
+            (TanhStandIn::SecureMl, 0.7551, 0.3037),
         ];
         for (a, max, rms) in stated {
             let found = errors(a);
             assert!((found.0 - max).abs() <= 0.5e-4, "{a}: max {} stated {max}", found.0);
             assert!((found.1 - rms).abs() <= 0.5e-4, "{a}: rms {} stated {rms}", found.1);
         }
-        assert_eq!(errors(Activation::Tanh), (0.0, 0.0));
+        assert_eq!(errors(TanhStandIn::Tanh), (0.0, 0.0));
     }
 
     /// Solves the weighted normal equations of one piece by Simpson's rule and elimination.
@@ -330,7 +291,7 @@ mod tests {
         assert_eq!(ZHENG.eval(f64::NEG_INFINITY), -1.0);
         assert_eq!(SECUREML.eval(-0.25), -1.0);
         assert_eq!(SECUREML.eval(0.125), 0.5);
-        for a in Activation::ALL {
+        for a in TanhStandIn::ALL {
             assert_eq!(a.eval(0.0), 0.0, "{a}");
             assert!(a.eval(f64::NAN).is_nan(), "{a}");
             if let Some(p) = a.piecewise() {
@@ -341,11 +302,11 @@ mod tests {
 
     #[test]
     fn names_are_listed_and_parse() {
-        for (a, name) in Activation::ALL.into_iter().zip(Activation::NAMES) {
+        for (a, name) in TanhStandIn::ALL.into_iter().zip(TanhStandIn::NAMES) {
             assert_eq!(a.name(), name);
-            assert_eq!(Activation::from_name(name), Ok(a));
+            assert_eq!(TanhStandIn::from_name(name), Ok(a));
         }
-        let text = Activation::from_name("Tanh").unwrap_err().to_string();
+        let text = TanhStandIn::from_name("Tanh").unwrap_err().to_string();
         let expected =
             "unknown activation `Tanh`; expected one of tanh, zheng, refit2, refit, secureml";
         assert_eq!(text, expected);
@@ -392,7 +353,7 @@ mod tests {
     fn tanh_in_f32_is_tanh() {
         let inputs = awkward_inputs(&[]);
         let mut values = inputs.clone();
-        Activation::Tanh.apply(&mut values);
+        TanhStandIn::Tanh.apply(&mut values);
         for (x, y) in inputs.iter().map(|x| f64::from(*x)).zip(values) {
             let close = (f64::from(y) - x.tanh()).abs() < 2e-7;
             assert!(close || x.is_nan() && y.is_nan(), "{x}: {y}");
@@ -401,8 +362,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_activation_is_odd(x in -8.0f64..8.0) {
-            for a in Activation::ALL {
+        fn every_stand_in_is_odd(x in -8.0f64..8.0) {
+            for a in TanhStandIn::ALL {
                 prop_assert_eq!(a.eval(-x), -a.eval(x));
             }
         }

@@ -1,0 +1,76 @@
+//! Activations from tables (engine `lut`).
+
+use super::cells::{Cells, TableCells, stretch_bits};
+use super::engine::EngineKind;
+use super::evaluation::{Evaluation, InputRange, LARGEST_RANGE};
+use super::rules::{Rules, Tables};
+use super::spec::ActivationSpec;
+use crate::model::piecewise::PlanError;
+use crate::numbers::fixed::exp2;
+use crate::numbers::ring::RingBits;
+use crate::numbers::slope_table::{HI_BITS, SlopeTable};
+
+/// The tables of a network in a ring.
+pub(super) struct Lookups<'a> {
+    pub(super) function: &'a dyn Rules,
+    pub(super) tables: &'a dyn Tables,
+    pub(super) cells: &'a TableCells,
+    pub(super) ring: RingBits,
+}
+
+impl Evaluation for Lookups<'_> {
+    fn engine(&self) -> EngineKind {
+        EngineKind::Lut
+    }
+
+    fn smallest_range(&self, number: usize) -> u32 {
+        match self.cells.of(number) {
+            Cells::Width(bits) => HI_BITS.start().saturating_sub(1 + bits),
+            Cells::Count(_) => 0,
+        }
+    }
+
+    fn largest_range(&self, number: usize, stretch: f64) -> u32 {
+        match self.cells.of(number) {
+            Cells::Width(bits) => HI_BITS.end().saturating_sub(1 + bits + stretch_bits(stretch)),
+            Cells::Count(_) => LARGEST_RANGE,
+        }
+    }
+
+    fn moved_cells(&self) -> f64 {
+        self.tables.moved_cells()
+    }
+
+    fn stretch(&self, reach: f64) -> f64 {
+        self.tables.stretch(reach)
+    }
+
+    fn activation_frac(&self, r: u32) -> u32 {
+        (self.ring.bits() - r).div_euclid(2).min(self.tables.most_frac(self.ring))
+    }
+
+    fn leading_bits(&self, number: usize, range: InputRange) -> u32 {
+        self.cells.of(number).hi(range.bits, range.stretch)
+    }
+
+    fn spec(
+        &self,
+        number: usize,
+        range: InputRange,
+        out_frac: u32,
+    ) -> Result<ActivationSpec, PlanError> {
+        let (InputRange { bits, stretch }, cells) = (range, self.cells.of(number));
+        let hi = cells.hi(bits, stretch);
+        // Of cells as wide as these are in network units.
+        let lo = self.tables.low_bits(out_frac, bits, cells.hi(bits, 1.0));
+        let moved = self.moved_cells() * exp2(bits + 1) / exp2(hi);
+        let function = self.function.name();
+        let name = match (stretch == 1.0, moved == 0.0) {
+            (true, true) => function.to_string(),
+            (true, false) => format!("{function}(x - {moved})"),
+            (false, _) => format!("{function}({stretch} x)"),
+        };
+        let f = |x: f64| self.function.eval(stretch * (x - moved));
+        Ok(ActivationSpec::Lookup(SlopeTable::fit(&name, f, (bits, hi, lo), out_frac)))
+    }
+}

@@ -1,0 +1,39 @@
+//! Activations: what each one is, how each engine evaluates it, and what is public of it.
+//!
+//! [`Activation`] says which one a network has; everything that depends on that is in its file, behind [`Rules`]. How an
+//! engine evaluates one is behind [`evaluation::Evaluation`], a file for each engine; a [`Method`] is what the owner
+//! chose of that. [`ActivationSpec`] is an activation in integers, as a public description has it.
+//!
+//! May use: piecewise functions, tables and exact ReLUs of `numbers`. Pure.
+//!
+//! Security: all of it is public, but for the ranges that calibration saw, which are not here.
+
+mod cells;
+mod circuits;
+mod comparisons;
+mod engine;
+mod evaluation;
+mod exact_relu;
+mod function;
+mod lookups;
+mod method;
+mod relu;
+mod relu_tables;
+mod rules;
+mod spec;
+mod tanh;
+
+pub use cells::{Cells, TableCells};
+pub use engine::EngineKind;
+pub(super) use engine::MADE_ERROR;
+pub(super) use evaluation::{Evaluation, InputRange};
+pub use exact_relu::ExactRelu;
+pub use function::Activation;
+pub use method::Method;
+#[cfg(feature = "train")]
+pub(super) use relu_tables::KINK;
+#[cfg(feature = "train")]
+pub(crate) use relu_tables::slope_below_kink;
+pub use rules::{Circuit, Rules, Tables};
+pub use spec::ActivationSpec;
+pub use tanh::TanhPieces;

@@ -1,0 +1,146 @@
+//! The same model and choices in, the same bytes out: digests of public descriptions and integers.
+//!
+//! A digest that changes means that shares, material and keys made before do not fit any more, or that pictures differ.
+
+use super::super::{random_convolutional, random_model};
+use super::*;
+use crate::graphs::{May, random_graph};
+use crate::model::piecewise::Piecewise;
+use crate::model::{
+    Cells, Choices, EngineKind, FloatLinear, Method, RangeKind, TanhPieces, load_npz,
+};
+use crate::network::LinearShape;
+use crate::numbers::ring::RingBits;
+
+/// Of everything that a model becomes, or of why it does not.
+fn absorb(hasher: &mut blake3::Hasher, quantised: Result<QuantisedModel, ModelError>) {
+    let quantised = match quantised {
+        Ok(quantised) => quantised,
+        Err(error) => {
+            hasher.update(error.to_string().as_bytes());
+            return;
+        }
+    };
+    hasher.update(&quantised.public.to_json());
+    for (_, layer) in quantised.network.linears() {
+        let numbers = layer.weights.iter().chain(&layer.bias);
+        numbers.for_each(|v| _ = hasher.update(&v.to_le_bytes()));
+    }
+    let reals = quantised.worst_cases.iter().chain(&quantised.ranges);
+    reals.for_each(|v| _ = hasher.update(&v.to_le_bytes()));
+    hasher.update(&[quantised.calibrated.into()]);
+}
+
+fn short(hasher: blake3::Hasher) -> String {
+    hasher.finalize().to_hex()[..16].to_string()
+}
+
+/// In both rings, for two intervals and ranges of both kinds.
+fn digest(models: &[FloatModel], method: &Method) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for model in models {
+        for ring in [RingBits::L32, RingBits::L64] {
+            for (interval, ranges) in [
+                (2.5, Ranges::Guaranteed),
+                (6.25, Ranges::Guaranteed),
+                (2.5, Ranges::Calibrated { margin: 2.0 }),
+            ] {
+                let options = QuantiseOptions { ring, method: method.clone(), interval, ranges };
+                absorb(&mut hasher, quantise(model, &options));
+            }
+        }
+    }
+    short(hasher)
+}
+
+/// The model as if calibration had seen these values, which no rounding of a processor's enters.
+fn calibrated(model: FloatModel) -> FloatModel {
+    let layer = |(number, l): (usize, &FloatLinear)| {
+        let output = |at: usize| 0.75 + 0.25 * ((7 * number + 3 * at) % 5) as f64;
+        (0..l.outputs()).map(output).collect()
+    };
+    let extremes = model.network.linears().map(|(_, l)| l).enumerate().map(layer).collect();
+    FloatModel { extremes: Some(extremes), ..model }
+}
+
+fn tanh() -> Vec<FloatModel> {
+    let npz = &include_bytes!("../../../fixtures/models/tiny-9-5-24.npz")[..];
+    let tiny = load_npz(std::io::Cursor::new(npz), None).unwrap();
+    let random = [random_model(&[8], 1.0, true), random_model(&[6, 5], 2.0, false)];
+    random.into_iter().chain([tiny]).map(calibrated).collect()
+}
+
+fn relu() -> Vec<FloatModel> {
+    let chains = [1, 2].map(|stride| random_convolutional(&[6, 5], 1.0, stride));
+    let graphs =
+        (0..12).map(|seed| random_graph(seed, May { linear: seed % 2 == 0, plane: seed % 3 == 0 }));
+    chains.into_iter().chain(graphs).map(calibrated).collect()
+}
+
+#[test]
+fn integers_of_tanh_networks_are_those_of_before() {
+    let gc = |function, refit| Method::Gc { function, refit };
+    let methods = [
+        (Method::lut(2), "cbc75b71633fdf73"),
+        (Method::lut(4), "257b17686d399ea3"),
+        (Method::tables(Cells::Count(8)), "7bf4c62c2c2116d4"),
+        (gc(Piecewise::zheng(), false), "d96a4c221e0501c4"),
+        (gc(Piecewise::refit2(), true), "6b32d9f8fe20aabf"),
+        (gc(Piecewise::refit(), true), "21675db643ada3f1"),
+    ];
+    let models = tanh();
+    let found = methods.each_ref().map(|(method, _)| digest(&models, method));
+    assert_eq!(found, methods.map(|(_, expected)| expected));
+}
+
+#[test]
+fn integers_of_relu_networks_are_those_of_before() {
+    let methods = [
+        (Method::Relu { alarm: true }, "950e425a60f40b2c"),
+        (Method::Relu { alarm: false }, "c38325244bc4dd5b"),
+        (Method::tables(Cells::Count(6)), "9b54339fe1d21aa8"),
+        (Method::tables(Cells::Count(9)), "74ade9036d90eb24"),
+        (Method::lut(3), "adb019a0dfaaeba7"),
+        (Method::Gc { function: Piecewise::relu(), refit: false }, "392d0fe3870ee85e"),
+    ];
+    let models = relu();
+    let found = methods.each_ref().map(|(method, _)| digest(&models, method));
+    assert_eq!(found, methods.map(|(_, expected)| expected));
+}
+
+/// What follows from every set of choices, refusals too.
+#[test]
+fn choices_are_taken_as_before() {
+    let mut hasher = blake3::Hasher::new();
+    let some = |all: &[_]| all.iter().copied().map(Some).chain([None]).collect::<Vec<_>>();
+    let engines = some(&[EngineKind::Lut, EngineKind::Gc, EngineKind::Relu]);
+    let pieces: Vec<_> = TanhPieces::ALL.into_iter().map(Some).chain([None]).collect();
+    for model in tanh().iter().take(1).chain(relu().iter().take(1)) {
+        for engine in &engines {
+            for cells in [None, Some(Cells::Width(3)), Some(Cells::Count(7))] {
+                for ranges in [None, Some(RangeKind::Guaranteed), Some(RangeKind::Calibrated)] {
+                    for &piecewise in &pieces {
+                        for margin in [None, Some(3.0)] {
+                            let choices = Choices {
+                                engine: *engine,
+                                cells,
+                                ranges,
+                                piecewise,
+                                margin,
+                                ..Choices::default()
+                            };
+                            for choices in [choices.clone(), choices.made()] {
+                                let said = match choices.options(model) {
+                                    Ok(options) => format!("{options:?}"),
+                                    Err(error) => error.to_string(),
+                                };
+                                hasher.update(said.as_bytes());
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(short(hasher), "6ace492094bad683");
+}
