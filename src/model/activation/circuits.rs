@@ -2,6 +2,7 @@
 
 use super::engine::EngineKind;
 use super::evaluation::{Evaluation, InputRange};
+use super::integers::Integers;
 use super::spec::ActivationSpec;
 use crate::model::piecewise::{Below, Piecewise, Plan, PlanError, Scales};
 use crate::numbers::ring::RingBits;
@@ -68,5 +69,49 @@ impl Evaluation for Circuits<'_> {
     ) -> Result<ActivationSpec, PlanError> {
         let scales = self.scales(range.bits, out_frac);
         Ok(ActivationSpec::Piecewise(Plan::new(self.function, scales, self.refit)?))
+    }
+}
+
+impl Integers for Plan {
+    fn engine(&self) -> EngineKind {
+        EngineKind::Gc
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn range_bits(&self) -> u32 {
+        self.scales.range_bits
+    }
+
+    fn input_bits(&self) -> u32 {
+        self.scales.input_bits
+    }
+
+    fn out_frac(&self) -> u32 {
+        self.scales.out_frac
+    }
+
+    /// Garbled tables with corrections and shares, or a selection.
+    fn message_bytes(&self, ring_bytes: usize) -> usize {
+        let (index, tables) = (self.index_bits(), 32 * self.comparison().circuit().and_gates());
+        tables + 4 * index as usize + 4 * ring_bytes + 32 + (ring_bytes << index)
+    }
+
+    fn max_abs(&self) -> i64 {
+        Plan::max_abs(self)
+    }
+
+    fn nearest(&self, x: i64) -> i64 {
+        let shift = self.scales.result_shift();
+        (self.value(x) + (1i64 << (shift - 1))) >> shift
+    }
+
+    fn check(&self, ring_bits: u32) -> Result<(), String> {
+        match self.scales.ring_bits {
+            found if found != ring_bits => Err(format!("the plan is for a ring of {found} bits")),
+            _ => Plan::check(self).map_err(|e| e.to_string()),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::engine::EngineKind;
 use super::evaluation::{Evaluation, InputRange};
 use super::exact_relu::ExactRelu;
+use super::integers::Integers;
 use super::spec::ActivationSpec;
 use crate::model::piecewise::PlanError;
 use crate::numbers::relu::INPUT_BITS;
@@ -48,5 +49,44 @@ impl Evaluation for Comparisons {
     ) -> Result<ActivationSpec, PlanError> {
         let range_bits = range.bits;
         Ok(ActivationSpec::Exact(ExactRelu { range_bits, out_frac, alarm: self.alarm }))
+    }
+}
+
+impl Integers for ExactRelu {
+    fn engine(&self) -> EngineKind {
+        EngineKind::Relu
+    }
+
+    fn name(&self) -> &str {
+        "relu"
+    }
+
+    fn range_bits(&self) -> u32 {
+        self.range_bits
+    }
+
+    fn input_bits(&self) -> u32 {
+        ExactRelu::input_bits(*self)
+    }
+
+    fn out_frac(&self) -> u32 {
+        self.out_frac
+    }
+
+    /// z, of fewer bits than the ring, and then V.
+    fn message_bytes(&self, ring_bytes: usize) -> usize {
+        ring_bytes
+    }
+
+    fn max_abs(&self) -> i64 {
+        ExactRelu::max_abs(*self)
+    }
+
+    fn nearest(&self, x: i64) -> i64 {
+        self.eval(x)
+    }
+
+    fn check(&self, ring_bits: u32) -> Result<(), String> {
+        ExactRelu::check(*self, ring_bits)
     }
 }

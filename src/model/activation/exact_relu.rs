@@ -21,11 +21,6 @@ pub struct ExactRelu {
 }
 
 impl ExactRelu {
-    /// The function's name, for people.
-    pub(super) fn name(&self) -> &'static str {
-        "relu"
-    }
-
     /// n: as fine as the result, or as many bits as a comparison takes.
     pub fn input_bits(self) -> u32 {
         (self.out_frac + self.range_bits + 1).min(*INPUT_BITS.end())

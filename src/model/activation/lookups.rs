@@ -3,10 +3,11 @@
 use super::cells::{Cells, TableCells, stretch_bits};
 use super::engine::EngineKind;
 use super::evaluation::{Evaluation, InputRange, LARGEST_RANGE};
+use super::integers::Integers;
 use super::rules::{Rules, Tables};
 use super::spec::ActivationSpec;
 use crate::model::piecewise::PlanError;
-use crate::numbers::fixed::exp2;
+use crate::numbers::fixed::{exp2, low_mask};
 use crate::numbers::ring::RingBits;
 use crate::numbers::slope_table::{HI_BITS, SlopeTable};
 
@@ -72,5 +73,49 @@ impl Evaluation for Lookups<'_> {
         };
         let f = |x: f64| self.function.eval(stretch * (x - moved));
         Ok(ActivationSpec::Lookup(SlopeTable::fit(&name, f, (bits, hi, lo), out_frac)))
+    }
+}
+
+impl Integers for SlopeTable {
+    fn engine(&self) -> EngineKind {
+        EngineKind::Lut
+    }
+
+    fn name(&self) -> &str {
+        &self.function
+    }
+
+    fn range_bits(&self) -> u32 {
+        self.range_bits
+    }
+
+    fn input_bits(&self) -> u32 {
+        SlopeTable::input_bits(self)
+    }
+
+    fn leading_bits(&self) -> u32 {
+        self.hi
+    }
+
+    fn out_frac(&self) -> u32 {
+        self.out_frac
+    }
+
+    /// c and e.
+    fn message_bytes(&self, ring_bytes: usize) -> usize {
+        2 * ring_bytes
+    }
+
+    fn max_abs(&self) -> i64 {
+        SlopeTable::max_abs(self)
+    }
+
+    fn nearest(&self, x: i64) -> i64 {
+        let half_cell = (1u64 << self.lo) >> 1;
+        self.eval_masked(x as u64 & low_mask(SlopeTable::input_bits(self)), half_cell)
+    }
+
+    fn check(&self, ring_bits: u32) -> Result<(), String> {
+        SlopeTable::check(self, ring_bits)
     }
 }

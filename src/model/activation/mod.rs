@@ -1,8 +1,9 @@
 //! Activations: what each one is, how each engine evaluates it, and what is public of it.
 //!
 //! [`Activation`] says which one a network has; everything that depends on that is in its file, behind [`Rules`]. How an
-//! engine evaluates one is behind [`evaluation::Evaluation`], a file for each engine; a [`Method`] is what the owner
-//! chose of that. [`ActivationSpec`] is an activation in integers, as a public description has it.
+//! engine evaluates one is behind `Evaluation`, a file for each engine; a [`Method`] is what the owner chose of that.
+//! [`ActivationSpec`] is an activation in integers, as a public description has it; what is asked of each engine's is
+//! behind `Integers`.
 //!
 //! May use: piecewise functions, tables and exact ReLUs of `numbers`. Pure.
 //!
@@ -15,6 +16,7 @@ mod engine;
 mod evaluation;
 mod exact_relu;
 mod function;
+mod integers;
 mod lookups;
 mod method;
 mod relu;

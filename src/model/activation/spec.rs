@@ -3,8 +3,8 @@
 
 use super::engine::EngineKind;
 use super::exact_relu::ExactRelu;
+use super::integers::Integers;
 use crate::model::piecewise::Plan;
-use crate::numbers::fixed::low_mask;
 use crate::numbers::slope_table::SlopeTable;
 use serde::{Deserialize, Serialize};
 
@@ -21,116 +21,66 @@ pub enum ActivationSpec {
 }
 
 impl ActivationSpec {
+    /// The activation, whichever engine evaluates it.
+    fn integers(&self) -> &dyn Integers {
+        match self {
+            ActivationSpec::Lookup(table) => table,
+            ActivationSpec::Piecewise(plan) => plan,
+            ActivationSpec::Exact(relu) => relu,
+        }
+    }
+
     /// The engine that evaluates it.
     pub fn engine(&self) -> EngineKind {
-        match self {
-            ActivationSpec::Lookup(_) => EngineKind::Lut,
-            ActivationSpec::Piecewise(_) => EngineKind::Gc,
-            ActivationSpec::Exact(_) => EngineKind::Relu,
-        }
+        self.integers().engine()
     }
 
     /// The function's name, for people.
     pub fn name(&self) -> &str {
-        match self {
-            ActivationSpec::Lookup(table) => &table.function,
-            ActivationSpec::Piecewise(plan) => &plan.name,
-            ActivationSpec::Exact(relu) => relu.name(),
-        }
+        self.integers().name()
     }
 
     /// r: inputs span [-2^r, 2^r), the whole ring.
     pub fn range_bits(&self) -> u32 {
-        match self {
-            ActivationSpec::Lookup(table) => table.range_bits,
-            ActivationSpec::Piecewise(plan) => plan.scales.range_bits,
-            ActivationSpec::Exact(relu) => relu.range_bits,
-        }
+        self.integers().range_bits()
     }
 
     /// n: bits of the shrunk input.
     pub fn input_bits(&self) -> u32 {
-        match self {
-            ActivationSpec::Lookup(table) => table.input_bits(),
-            ActivationSpec::Piecewise(plan) => plan.scales.input_bits,
-            ActivationSpec::Exact(relu) => relu.input_bits(),
-        }
+        self.integers().input_bits()
     }
 
     /// Fraction bits of the result.
     pub fn out_frac(&self) -> u32 {
-        match self {
-            ActivationSpec::Lookup(table) => table.out_frac,
-            ActivationSpec::Piecewise(plan) => plan.scales.out_frac,
-            ActivationSpec::Exact(relu) => relu.out_frac,
-        }
+        self.integers().out_frac()
     }
 
     /// A bound on the largest message of its engine, in bytes an activation.
     pub fn message_bytes(&self, ring_bytes: usize) -> usize {
-        match self {
-            // c and e.
-            ActivationSpec::Lookup(_) => 2 * ring_bytes,
-            // z, of fewer bits than the ring, and then V.
-            ActivationSpec::Exact(_) => ring_bytes,
-            // Garbled tables with corrections and shares, or a selection.
-            ActivationSpec::Piecewise(plan) => {
-                let tables = 32 * plan.comparison().circuit().and_gates();
-                tables
-                    + 4 * plan.index_bits() as usize
-                    + 4 * ring_bytes
-                    + 32
-                    + (ring_bytes << plan.index_bits())
-            }
-        }
+        self.integers().message_bytes(ring_bytes)
     }
 
     /// The exact maximum of |result|.
     pub fn max_abs(&self) -> i64 {
-        match self {
-            ActivationSpec::Lookup(table) => table.max_abs(),
-            ActivationSpec::Piecewise(plan) => plan.max_abs(),
-            ActivationSpec::Exact(relu) => relu.max_abs(),
-        }
+        self.integers().max_abs()
     }
 
-    /// How far a pre-activation must stay away from the end of the ring so that it is evaluated rightly ([`EngineKind::margin`]).
+    /// How far a pre-activation must stay away from the end of the ring so that it is evaluated rightly
+    /// ([`EngineKind::margin`]).
     pub(in crate::model) fn margin(&self, ring_bits: u32) -> i128 {
-        let leading = match self {
-            ActivationSpec::Lookup(table) => table.hi,
-            ActivationSpec::Piecewise(plan) => plan.scales.input_bits,
-            ActivationSpec::Exact(relu) => relu.input_bits(),
-        };
-        self.engine().margin(leading, ring_bits)
+        self.engine().margin(self.integers().leading_bits(), ring_bits)
     }
 
     /// The result for a pre-activation z without any randomness: rounded to nearest, from the
     /// nearest cell.
     pub fn nearest(&self, z: i64, ring_bits: u32) -> i64 {
-        let k = ring_bits - self.input_bits();
-        let x = (z + (1i64 << (k - 1))) >> k;
-        match self {
-            ActivationSpec::Lookup(table) => {
-                let half_cell = (1u64 << table.lo) >> 1;
-                table.eval_masked(x as u64 & low_mask(table.input_bits()), half_cell)
-            }
-            ActivationSpec::Piecewise(plan) => {
-                let shift = plan.scales.result_shift();
-                (plan.value(x) + (1i64 << (shift - 1))) >> shift
-            }
-            ActivationSpec::Exact(relu) => relu.eval(x),
-        }
+        let activation = self.integers();
+        let k = ring_bits - activation.input_bits();
+        activation.nearest((z + (1i64 << (k - 1))) >> k)
     }
 
     /// Why this activation, read from a file, is not acceptable for a ring of `ring_bits`.
     pub(in crate::model) fn check(&self, ring_bits: u32) -> Result<(), String> {
-        match self {
-            ActivationSpec::Lookup(table) => table.check(ring_bits),
-            ActivationSpec::Piecewise(plan) if plan.scales.ring_bits != ring_bits => {
-                Err(format!("the plan is for a ring of {} bits", plan.scales.ring_bits))
-            }
-            ActivationSpec::Piecewise(plan) => plan.check().map_err(|e| e.to_string()),
-            ActivationSpec::Exact(relu) => relu.check(ring_bits),
-        }
+        self.integers().check(ring_bits)
     }
 }
