@@ -99,12 +99,10 @@ impl Quantise {
 }
 
 pub(in crate::cli) fn parse_engine(text: &str) -> Result<EngineKind, String> {
-    match text {
-        "lut" => Ok(EngineKind::Lut),
-        "gc" => Ok(EngineKind::Gc),
-        "relu" => Ok(EngineKind::Relu),
-        _ => Err("expected lut, relu or gc".into()),
-    }
+    EngineKind::from_name(text).ok_or_else(|| {
+        let [names @ .., last] = EngineKind::ALL.map(EngineKind::name);
+        format!("expected {} or {last}", names.join(", "))
+    })
 }
 
 pub(in crate::cli) fn parse_ring(text: &str) -> Result<RingBits, String> {

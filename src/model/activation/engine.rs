@@ -19,6 +19,14 @@ pub enum EngineKind {
 pub(in crate::model) const MADE_ERROR: i128 = 2;
 
 impl EngineKind {
+    /// Every engine.
+    pub const ALL: [EngineKind; 3] = [EngineKind::Lut, EngineKind::Relu, EngineKind::Gc];
+
+    /// The engine of this name.
+    pub fn from_name(name: &str) -> Option<EngineKind> {
+        EngineKind::ALL.into_iter().find(|engine| engine.name() == name)
+    }
+
     /// The name in flags and reports.
     pub fn name(self) -> &'static str {
         match self {
