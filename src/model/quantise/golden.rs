@@ -12,6 +12,8 @@ use crate::model::{
 use crate::network::LinearShape;
 use crate::numbers::ring::RingBits;
 
+const CALIBRATED: Ranges = Ranges::Calibrated { margin: 2.0 };
+
 /// Of everything that a model becomes, or of why it does not.
 fn absorb(hasher: &mut blake3::Hasher, quantised: Result<QuantisedModel, ModelError>) {
     let quantised = match quantised {
@@ -35,16 +37,12 @@ fn short(hasher: blake3::Hasher) -> String {
     hasher.finalize().to_hex()[..16].to_string()
 }
 
-/// In both rings, for two intervals and ranges of both kinds.
-fn digest(models: &[FloatModel], method: &Method) -> String {
+/// In both rings, for each interval and what ranges rest on.
+fn digest(models: &[FloatModel], method: &Method, cases: &[(f64, Ranges)]) -> String {
     let mut hasher = blake3::Hasher::new();
     for model in models {
         for ring in [RingBits::L32, RingBits::L64] {
-            for (interval, ranges) in [
-                (2.5, Ranges::Guaranteed),
-                (6.25, Ranges::Guaranteed),
-                (2.5, Ranges::Calibrated { margin: 2.0 }),
-            ] {
+            for &(interval, ranges) in cases {
                 let options = QuantiseOptions { ring, method: method.clone(), interval, ranges };
                 absorb(&mut hasher, quantise(model, &options));
             }
@@ -72,8 +70,9 @@ fn tanh() -> Vec<FloatModel> {
 
 fn relu() -> Vec<FloatModel> {
     let chains = [1, 2].map(|stride| random_convolutional(&[6, 5], 1.0, stride));
+    // With maps that are only added and without, told the noise and not.
     let graphs =
-        (0..12).map(|seed| random_graph(seed, May { linear: seed % 2 == 0, plane: seed % 3 == 0 }));
+        (0..4).map(|seed| random_graph(seed, May { linear: seed % 2 == 0, plane: seed % 3 == 0 }));
     chains.into_iter().chain(graphs).map(calibrated).collect()
 }
 
@@ -89,22 +88,24 @@ fn integers_of_tanh_networks_are_those_of_before() {
         (gc(Piecewise::refit(), true), "21675db643ada3f1"),
     ];
     let models = tanh();
-    let found = methods.each_ref().map(|(method, _)| digest(&models, method));
+    let cases = [(2.5, Ranges::Guaranteed), (6.25, Ranges::Guaranteed), (2.5, CALIBRATED)];
+    let found = methods.each_ref().map(|(method, _)| digest(&models, method, &cases));
     assert_eq!(found, methods.map(|(_, expected)| expected));
 }
 
 #[test]
 fn integers_of_relu_networks_are_those_of_before() {
     let methods = [
-        (Method::Relu { alarm: true }, "950e425a60f40b2c"),
-        (Method::Relu { alarm: false }, "c38325244bc4dd5b"),
-        (Method::tables(Cells::Count(6)), "9b54339fe1d21aa8"),
-        (Method::tables(Cells::Count(9)), "74ade9036d90eb24"),
-        (Method::lut(3), "adb019a0dfaaeba7"),
-        (Method::Gc { function: Piecewise::relu(), refit: false }, "392d0fe3870ee85e"),
+        (Method::Relu { alarm: true }, "224fa2b99a6da79f"),
+        (Method::Relu { alarm: false }, "a94ebf788612c78e"),
+        (Method::tables(Cells::Count(6)), "97ada3c127343ec5"),
+        (Method::tables(Cells::Count(9)), "2876fff1d0c481b7"),
+        (Method::lut(3), "51ad2de10e756024"),
+        (Method::Gc { function: Piecewise::relu(), refit: false }, "e6ba896f10db210f"),
     ];
     let models = relu();
-    let found = methods.each_ref().map(|(method, _)| digest(&models, method));
+    let cases = [(2.5, Ranges::Guaranteed), (2.5, CALIBRATED)];
+    let found = methods.each_ref().map(|(method, _)| digest(&models, method, &cases));
     assert_eq!(found, methods.map(|(_, expected)| expected));
 }
 
