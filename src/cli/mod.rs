@@ -31,6 +31,7 @@ mod laboratory;
 mod levels;
 mod manual;
 mod metrics;
+mod named;
 mod output;
 mod plausible;
 mod prepare;

@@ -24,8 +24,9 @@ pub(in crate::cli) struct Bench {
     /// (the layer sizes of the paper with random weights), or files.
     #[arg(long, num_args = 1.., default_value = "bootstrap", value_name = "NAME|MODEL")]
     pub(in crate::cli) model: Vec<String>,
-    /// Engines to measure: lut, gc, or both.
-    #[arg(long, value_delimiter = ',', default_value = "lut", value_name = "ENGINE,..", value_parser = parse_engine)]
+    /// Engines to measure, of lut, relu and gc [default: each model's own: relu for ReLU networks with a dealer,
+    /// otherwise lut]
+    #[arg(long, value_delimiter = ',', value_name = "ENGINE,..", value_parser = parse_engine)]
     pub(in crate::cli) engine: Vec<EngineKind>,
     /// What to measure [default: all four]
     #[arg(

@@ -3,22 +3,12 @@
 mod table;
 
 use super::args::bench::Bench;
-use super::failure::{Code, Failure};
+use super::failure::Failure;
+use super::named::model_file;
 use super::output::{Console, print_json};
 use crate::lab::bench::{Found, Model, ModelOrigin, Request, Section, run as measure};
 use crate::roles::models::read_model;
-use std::path::{Path, PathBuf};
 
-/// Models by name, in the source tree.
-const NAMED: [(&str, &str); 7] = [
-    ("tiny", "fixtures/models/tiny-9-5-24.npz"),
-    ("bootstrap", "fixtures/models/mlp-21-9-3x512-s25.npz"),
-    ("demo", "fixtures/models/mlp-29-13-3x640-s25-r32.npz"),
-    ("mlp", "fixtures/models/mlp-s25.npz"),
-    ("default", "fixtures/models/default.npz"),
-    ("fine", "fixtures/models/fine.npz"),
-    ("dncnn", "fixtures/models/dncnn-s25.npz"),
-];
 /// The model that is made in memory.
 const PAPER: &str = "paper";
 
@@ -64,30 +54,7 @@ fn find(name: &str, stride: Option<usize>) -> Result<Model, Failure> {
     if name == PAPER {
         return Ok(Model::paper(name, stride)?);
     }
-    let file = match NAMED.iter().find(|(known, _)| *known == name) {
-        Some((_, fixture)) if !Path::new(fixture).exists() => {
-            let text = format!("the model {name} is not here: it is {fixture} of the sources");
-            let help = "run this in the source tree, or give --model a path";
-            return Err(Failure::new(Code::Usage, text).help(help));
-        }
-        Some((_, fixture)) => PathBuf::from(fixture),
-        None if !Path::new(name).exists() => {
-            let text = format!("there is no model '{name}'");
-            let help = "give tiny, bootstrap, demo, mlp, default, fine, dncnn, paper or the path of an .npz file";
-            return Err(Failure::new(Code::Usage, text).help(help));
-        }
-        None => PathBuf::from(name),
-    };
+    let file = model_file(name, &[PAPER])?;
     let float = read_model(&file, stride)?;
     Ok(Model { name: name.into(), origin: ModelOrigin::File(file), float })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_model_that_is_not_there_is_refused_with_a_way_out() {
-        assert!(find("none.npz", None).unwrap_err().to_string().contains("bootstrap"));
-    }
 }

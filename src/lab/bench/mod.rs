@@ -36,7 +36,7 @@ pub struct Request {
     pub sections: Vec<Section>,
     /// Of the runs.
     pub models: Vec<Model>,
-    /// Each model with each of these.
+    /// Each model with each of these; with its own if there are none.
     pub engines: Vec<EngineKind>,
     /// Rows and columns of the whole images; a size that suits model and engine if there are none.
     pub sizes: Vec<(usize, usize)>,
@@ -140,7 +140,12 @@ pub fn run<E: From<LabError>>(
     let mut subjects = Vec::new();
     for model in &request.models {
         let file = model.file(work.path())?;
-        for &engine in &request.engines {
+        let chosen = request.engines.iter().copied().map(Some);
+        let engines: Vec<Option<EngineKind>> = match request.engines.is_empty() {
+            true => vec![None],
+            false => chosen.collect(),
+        };
+        for engine in engines {
             for section in [Section::Patch, Section::Image].into_iter().filter(wanted) {
                 subjects.extend(Subject::of(request, section, (model, &file), engine)?);
             }

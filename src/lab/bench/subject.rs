@@ -85,19 +85,24 @@ impl<'a> Subject<'a> {
         request: &'a Request,
         section: Section,
         (model, file): (&'a Model, &Path),
-        engine: EngineKind,
+        engine: Option<EngineKind>,
     ) -> Result<Vec<Self>, LabError> {
-        let only_gc = !request.engines.contains(&EngineKind::Lut);
-        // With both engines it is meant for the one that has cells.
-        let cells = request.cell.filter(|_| engine == EngineKind::Lut || only_gc);
+        let one_has_cells = request.engines.contains(&EngineKind::Lut);
+        // With several engines it is meant for the one that has cells.
+        let cells = request.cell.filter(|_| engine == Some(EngineKind::Lut) || !one_has_cells);
         let choices = Choices {
-            engine: Some(engine),
+            engine,
             ring: Some(request.ring),
             cells,
             // The picture's noise, so that times compare with those of others' models.
             sigma_from: Some(model.float.sigma),
             ..Choices::default()
         };
+        let choices = match request.material {
+            Origin::Dealt => choices,
+            Origin::Made => choices.made(),
+        };
+        let engine = choices.engine(model.float.activation);
         let denoiser =
             Denoiser { file: file.into(), stride: request.stride, choices, unchecked: true };
         let sizes = match section {
