@@ -46,9 +46,6 @@ fn request(args: &Demo, console: &Console) -> Result<Request, Failure> {
         console.note(text);
     }
     let mut choices = args.quantise.choices();
-    if args.material() == Origin::Made {
-        choices = choices.made();
-    }
     if choices.interval.is_none() {
         choices.sigma_from.get_or_insert(args.sigma);
     }

@@ -25,8 +25,8 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
         })?;
     }
     let choices = args.quantise.choices();
-    // One cloud and its user make the material themselves.
-    let choices = if args.user.is_some() { choices.made() } else { choices };
+    // One cloud has no exact ReLUs.
+    let choices = if args.user.is_some() { choices.one_cloud() } else { choices };
     let options = choices.options(&model)?;
     let request = roles::ShareModel {
         model: &model,

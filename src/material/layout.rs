@@ -5,6 +5,7 @@ use crate::ids::{MAX_PAYLOAD, Party};
 use crate::kernels::one_hot_words;
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
 use crate::network::{NetworkError, Op};
+use crate::numbers::relu::ReluShape;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -24,7 +25,8 @@ pub enum Origin {
     /// A dealer: S0 has explicit material, S1 seeds alone.
     Dealt,
     /// The two servers between themselves: both have explicit material, of one layout. That of a
-    /// lookup has the shares of rho too, which come out of the making and of no seed.
+    /// lookup has the shares of rho too, and that of an exact ReLU those of rho and its masks, which come out of the making
+    /// and of no seed.
     Made,
 }
 
@@ -59,6 +61,16 @@ impl Origin {
             Origin::Made => 3,
         };
         8 * one_hot_words(hi) + elements * ring
+    }
+
+    /// Bytes of the explicit material of one exact ReLU: the packed words, F, FR, and the element of rho and the masks
+    /// where it is made.
+    pub fn relu_bytes(self, shape: &ReluShape) -> usize {
+        let elements = match self {
+            Origin::Dealt => 2,
+            Origin::Made => 3,
+        };
+        (shape.words() + elements) * shape.ring_bits() as usize / 8
     }
 }
 
@@ -243,7 +255,10 @@ fn bytes_per_row(public: &PublicModel, origin: Origin) -> Vec<(usize, usize)> {
             Some((i, width * origin.lookup_bytes(table.hi, ring)))
         }
         Op::Activation(ActivationSpec::Piecewise(_)) => Some((i, width * ring)),
-        Op::Activation(ActivationSpec::Exact(relu)) => Some((i, width * relu.dealt_bytes(ring))),
+        Op::Activation(ActivationSpec::Exact(relu)) => {
+            let shape = relu.shape_in(public.ring);
+            Some((i, width * shape.map_or(0, |shape| origin.relu_bytes(&shape))))
+        }
         Op::Gather(_) | Op::Add(_) | Op::Shuffle(_) | Op::Residual | Op::Mean | Op::Fold(_) => None,
     };
     public.network.ops().iter().enumerate().filter_map(bytes).collect()

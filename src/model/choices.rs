@@ -125,9 +125,9 @@ impl Choices {
         })
     }
 
-    /// The same for material that the two servers make, of which there is none for exact ReLUs.
+    /// The same for one cloud, which has no exact ReLUs.
     #[must_use]
-    pub fn made(self) -> Choices {
+    pub fn one_cloud(self) -> Choices {
         Choices { engine: self.engine.or(Some(EngineKind::Lut)), ..self }
     }
 

@@ -50,6 +50,24 @@ impl Bits {
         (0..n).map(value).collect()
     }
 
+    /// Appends bit `bit` of each value: one more of the planes of [`Bits::planes`].
+    pub fn push_plane(&mut self, values: &[u64], bit: u32) {
+        let shift = self.len % 64;
+        let (mut word, mut at) = (if shift > 0 { self.words.pop().unwrap_or(0) } else { 0 }, shift);
+        for v in values {
+            word |= (v >> bit & 1) << at;
+            at += 1;
+            if at == 64 {
+                self.words.push(word);
+                (word, at) = (0, 0);
+            }
+        }
+        if at > 0 {
+            self.words.push(word);
+        }
+        self.len += values.len();
+    }
+
     /// How many bits there are.
     pub fn len(&self) -> usize {
         self.len
@@ -149,6 +167,19 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn planes_are_pushed_one_by_one(
+            parts in prop::collection::vec(prop::collection::vec(any::<u64>(), 0..200), 0..6),
+        ) {
+            let mut bits = Bits::default();
+            let mut expected = Vec::new();
+            for (plane, values) in parts.iter().enumerate() {
+                bits.push_plane(values, plane as u32 * 9);
+                expected.extend(values.iter().map(|v| v >> (plane * 9) & 1 == 1));
+            }
+            prop_assert_eq!(bits, expected.into_iter().collect::<Bits>());
+        }
+
         #[test]
         fn packing_round_trips(bits: Vec<bool>) {
             let packed: Bits = bits.iter().copied().collect();

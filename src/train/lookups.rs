@@ -278,7 +278,7 @@ mod tests {
         let mut model = trainer.model().unwrap();
         let image: Vec<f32> = (0..900).map(|i| ((i * i) as f32 * 0.37).sin()).collect();
         model.extremes = Some(model.extremes_of(&image, (30, 30), 0.0, &mut |_| ()).unwrap());
-        let options = Choices::default().made().options(&model).unwrap();
+        let options = Choices::default().one_cloud().options(&model).unwrap();
         let method = Method::tables(Cells::of_count(cells).unwrap());
         let quantised = quantise(&model, &QuantiseOptions { method, ..options }).unwrap();
         let (_, spec, _) = quantised.public.network.activations().next().unwrap();

@@ -20,12 +20,12 @@ use std::time::Duration;
 /// any size can be measured.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Bench {
-    /// Models to measure: tiny, bootstrap, demo, mlp, default, fine and dncnn (all in fixtures/models), paper
+    /// Models to measure: tiny, bootstrap, wide, mlp, default, fine and dncnn (all in fixtures/models), paper
     /// (the layer sizes of the paper with random weights), or files.
     #[arg(long, num_args = 1.., default_value = "bootstrap", value_name = "NAME|MODEL")]
     pub(in crate::cli) model: Vec<String>,
-    /// Engines to measure, of lut, relu and gc [default: each model's own: relu for ReLU networks with a dealer,
-    /// otherwise lut]
+    /// Engines to measure, of lut, relu and gc [default: each model's own: relu for ReLU networks, otherwise
+    /// lut]
     #[arg(long, value_delimiter = ',', value_name = "ENGINE,..", value_parser = parse_engine)]
     pub(in crate::cli) engine: Vec<EngineKind>,
     /// What to measure [default: all four]

@@ -72,7 +72,7 @@ impl Demo {
         let ring = self.quantise.ring();
         let usual = self.model.is_none() && self.family == Family::Mlp;
         self.material.unwrap_or(match (usual, self.quantise.engine, ring) {
-            (true, None | Some(EngineKind::Lut), RingBits::L32) => Origin::Made,
+            (true, None | Some(EngineKind::Lut | EngineKind::Relu), RingBits::L32) => Origin::Made,
             _ => Origin::Dealt,
         })
     }

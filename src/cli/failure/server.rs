@@ -36,7 +36,7 @@ impl From<ServiceError> for Failure {
 fn code(e: &ServiceError) -> Code {
     match e {
         ServiceError::Linear(_)
-        | ServiceError::DealtOnly
+        | ServiceError::TwoServersOnly
         | ServiceError::TooCoarse { .. }
         | ServiceError::TooFewSlots { .. }
         | ServiceError::NoState { .. }
@@ -76,8 +76,8 @@ fn help(e: &ServiceError) -> Option<&'static str> {
         ServiceError::Linear(_) => {
             "share the model with --ring 32, or let a dealer make the triples"
         }
-        ServiceError::DealtOnly => {
-            "have a dealer make the triples, or share the model with --engine lut"
+        ServiceError::TwoServersOnly => {
+            "share the model with `ppdenoise share-model --for`, which chooses tables, or with --engine lut"
         }
         ServiceError::TooCoarse { .. } => "have a dealer make the triples for this model",
         ServiceError::SlotGone { .. } => {
@@ -165,9 +165,6 @@ fn input_help(e: &InputError) -> Option<String> {
         InputError::NoDealer { .. } => {
             "copy the dealer's .pub to the key folder, or use triples that the two servers made"
                 .into()
-        }
-        InputError::DealtOnly { .. } => {
-            "have a dealer make the triples, or share the model with --engine lut".into()
         }
         InputError::TooCoarse { .. } => {
             "have a dealer make the triples, or share the model with --ring 64".into()

@@ -106,6 +106,20 @@ impl<'m> PayloadSender<'m> {
         self.send(width, numbers, share)
     }
 
+    /// A uniform vector of `width` bits for each transfer, and xor shares of choice times it, of which nothing is
+    /// sent: the vector is what makes the message zero, the sum of both pads. Gives the shares, then the vectors.
+    ///
+    /// # Errors
+    /// [`OtError::Tweaks`] if all lanes are used.
+    pub fn free(&mut self, width: u32) -> Result<[PayloadShares; 2], OtError> {
+        let (zero, at) = self.zero.next()?;
+        let (one, _) = self.one.next()?;
+        let mask = mask(width);
+        let shares = zero.iter().map(|p| (p.0 >> at) as u64 & mask).collect();
+        let vectors = zero.iter().zip(one).map(|(p0, p1)| ((p0.0 ^ p1.0) >> at) as u64 & mask);
+        Ok([Zeroizing::new(shares), Zeroizing::new(vectors.collect())])
+    }
+
     /// `share`: of (payload, both pads) the own share and what is sent.
     #[inline(always)]
     fn send(
@@ -167,6 +181,16 @@ impl<'c, 'm, 'b> PayloadReceiver<'c, 'm, 'b> {
     /// As [`Self::xor`].
     pub fn sum(&mut self, width: u32) -> Result<PayloadShares, OtError> {
         self.receive(width, u64::wrapping_add)
+    }
+
+    /// The other shares of [`PayloadSender::free`].
+    ///
+    /// # Errors
+    /// [`OtError::Tweaks`] if all lanes are used.
+    pub fn free(&mut self, width: u32) -> Result<PayloadShares, OtError> {
+        let (pads, at) = self.pads.next()?;
+        let mask = mask(width);
+        Ok(Zeroizing::new(pads.iter().map(|p| (p.0 >> at) as u64 & mask).collect()))
     }
 
     #[inline(always)]
@@ -274,6 +298,37 @@ mod tests {
         }
         assert!(matches!(receive.sum(1), Err(OtError::Tweaks(_))));
         assert!(rest.is_empty());
+    }
+
+    /// A vector for which nothing is sent, between payloads of other lanes.
+    #[test]
+    fn vectors_that_pads_make() {
+        let choices: Bits = random(1).iter().map(|v| v & 1 == 1).collect();
+        let (mut sender, mut receiver) = pair(FieldBits::Four, delta(), 9);
+        let (t, corrections) = receiver.extend(&choices);
+        let q = sender.extend(COUNT, &corrections).unwrap();
+        let masks: Vec<u64> = choices.iter().map(|c| u64::from(c).wrapping_neg()).collect();
+        let [(hasher, mut a), (_, mut b)] = sessions();
+        let mut message = Vec::new();
+        let range = a.pads_from_s0.take(2).unwrap();
+        let mut send = PayloadSender::new(&hasher, range, &delta(), &q, &mut message).unwrap();
+        let before = send.free(3).unwrap();
+        send.xor(&random(2), 64).unwrap();
+        let after = send.free(64).unwrap();
+        assert_eq!(message.len(), 8 * COUNT, "one payload is sent");
+        let range = b.pads_from_s0.take(2).unwrap();
+        let mut rest = &message[..];
+        let mut receive = PayloadReceiver::new(&hasher, range, &t, &masks, &mut rest).unwrap();
+        let got = [receive.free(3).unwrap(), receive.xor(64).unwrap(), receive.free(64).unwrap()];
+        for i in 0..COUNT {
+            let [share, vector] = before.each_ref().map(|v| v[i]);
+            assert_eq!(share ^ got[0][i], vector & masks[i]);
+            assert!(vector < 8);
+            let [share, vector] = after.each_ref().map(|v| v[i]);
+            assert_eq!(share ^ got[2][i], vector & masks[i]);
+        }
+        let ones: u32 = after[1].iter().map(|v| v.count_ones()).sum();
+        assert!(ones.abs_diff(32 * COUNT as u32) < 6 * 70, "{ones} bits of the vectors are set");
     }
 
     /// The xor of two words' messages is that of the words if they share a lane, else it is uniform.

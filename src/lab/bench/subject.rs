@@ -98,10 +98,6 @@ impl<'a> Subject<'a> {
             sigma_from: Some(model.float.sigma),
             ..Choices::default()
         };
-        let choices = match request.material {
-            Origin::Dealt => choices,
-            Origin::Made => choices.made(),
-        };
         let engine = choices.engine(model.float.activation);
         let denoiser =
             Denoiser { file: file.into(), stride: request.stride, choices, unchecked: true };

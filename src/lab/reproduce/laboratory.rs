@@ -297,7 +297,8 @@ impl<'a> Laboratory<'a> {
     /// How a row's model becomes integers.
     fn choices(&self, row: Row) -> Choices {
         if row.is_dncnn() {
-            return Choices::default().made();
+            // Its results were measured with tables.
+            return Choices { engine: Some(EngineKind::Lut), ..Choices::default() };
         }
         let piecewise = row.piecewise();
         Choices {

@@ -2,17 +2,19 @@
 //!
 //! - [`linear`]: matrix products from ring learning with errors.
 //! - [`lookup`]: what a masked slope lookup consumes, from correlated OTs bit by bit.
+//! - [`relu`]: what an exact ReLU consumes, from correlated OTs on the bits of rho.
 //! - [`square`]: square pairs (a, a^2) for the engine `gc`.
-//! - [`OpenedLookups`], [`squares_fit`]: the relations, for elements that are opened and thrown away.
+//! - [`OpenedLookups`], [`relu::OpenedRelus`], [`squares_fit`]: the relations, for elements that are opened and thrown away.
 //!
-//! States in, messages out. Masks that can be anything (rho aside: Y, m, m', a) come from each server's
-//! slot seed, as with a dealer. Security: semi-honest servers that do not collude
+//! States in, messages out. Masks that can be anything (Y, m, m', a; neither rho nor the masks of an exact ReLU's bits)
+//! come from each server's slot seed, as with a dealer. Security: semi-honest servers that do not collude
 //! (docs/protocols.md, material without a dealer).
 
 mod check;
 mod last_place;
 pub mod linear;
 pub mod lookup;
+pub mod relu;
 pub mod square;
 
 pub use check::{OpenedLookups, squares_fit};

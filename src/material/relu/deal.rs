@@ -3,7 +3,7 @@
 use super::ReluMaterial;
 use crate::crypto::prg::Purpose;
 use crate::kernels::{RELU_BLOCK, ReluShares, relu_complement};
-use crate::material::{Chunk, SlotView};
+use crate::material::{Chunk, Origin, SlotView};
 use crate::numbers::relu::ReluShape;
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
@@ -27,12 +27,13 @@ pub fn deal_relus<R: Ring>(
     let ours = views[0].stream(Purpose::ReluMask, op);
     let theirs = ReluMaterial::new::<R>(&views[1], op, at.clone(), *shape, Chunk::default());
     let theirs = theirs.expect("S1's material of a dealt slot needs no chunk");
-    let mut bytes = vec![0; at.len() * shape.dealt_bytes()];
-    let blocks = bytes.par_chunks_mut(RELU_BLOCK * shape.dealt_bytes()).enumerate();
+    let each = Origin::Dealt.relu_bytes(shape);
+    let mut bytes = vec![0; at.len() * each];
+    let blocks = bytes.par_chunks_mut(RELU_BLOCK * each).enumerate();
     blocks.for_each_init(
         || (ReluShares::<R>::zeros(), [R::ZERO; RELU_BLOCK]),
         |(shares, masks), (block, bytes)| {
-            let masks = &mut masks[..bytes.len() / shape.dealt_bytes()];
+            let masks = &mut masks[..bytes.len() / each];
             ours.fill((at.start + block * RELU_BLOCK) as u64, masks);
             theirs.digits(block, shares);
             theirs.results(block, shares);

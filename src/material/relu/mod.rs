@@ -1,10 +1,10 @@
-//! Material of the exact ReLU: what a dealer makes, and a server's view of it.
+//! Material of the exact ReLU: what a dealer makes, and a server's view of it, whoever made it.
 //!
-//! S1's shares of everything are seeds'; S0 has seeds for rho and the masks u, v and d, and explicit words for the
-//! rest, 24 bytes a ReLU for n = 17 in the 32-bit ring (docs/protocols.md, exact ReLU). An explicit chunk goes by
-//! blocks of [`RELU_BLOCK`] ReLUs; of each block come the packed words, word by word, then F, then FR.
-//!
-//! Material that two servers make between themselves is not here yet.
+//! With a dealer S1's shares of everything are seeds'; S0 has seeds for rho and the masks u, v and d, and explicit words
+//! for the rest, 24 bytes a ReLU for n = 17 in the 32-bit ring (docs/protocols.md, exact ReLU). If the servers made it
+//! between themselves ([`crate::material::pair::relu`]), both have everything explicitly, 28 bytes. An explicit chunk
+//! goes by blocks of [`RELU_BLOCK`] ReLUs; of each block come, if they are explicit, the elements of rho and the masks,
+//! then the packed words, word by word, then F, then FR.
 
 mod deal;
 #[cfg(test)]
@@ -30,23 +30,23 @@ const PLANE: u64 = 1 << 36;
 pub struct ReluMaterial {
     at: Range<usize>,
     shape: ReluShape,
-    masks: BulkStream,
     source: Source,
 }
 
-/// Where all but rho and the masks comes from.
+/// Where rho and the masks come from, and everything else.
 enum Source {
-    /// S0.
-    Explicit(Chunk),
-    /// S1.
-    Seed(Box<BulkStream>),
+    /// S0 with a dealer.
+    Dealt { masks: Box<BulkStream>, words: Chunk },
+    /// S1 with a dealer.
+    Seed { masks: Box<BulkStream>, words: Box<BulkStream> },
+    /// Either server without one.
+    Made(Chunk),
 }
 
 impl ReluMaterial {
     /// What `slot` holds for ReLUs `at` of op `op`; `explicit` is the chunk, empty for a party with none.
     ///
-    /// `None` if the chunk has another length than the range, the shape is not of the ring, or the slot was not made by
-    /// a dealer.
+    /// `None` if the chunk has another length than the range, or the shape is not of the ring.
     pub fn new<R: Ring>(
         slot: &SlotView<'_>,
         op: usize,
@@ -54,17 +54,35 @@ impl ReluMaterial {
         shape: ReluShape,
         explicit: Chunk,
     ) -> Option<Self> {
-        let fits = shape.ring_bits() == R::BITS && at.end as u64 <= PLANE;
-        let source = match (slot.origin(), slot.party()) {
-            (Origin::Made, _) => None,
-            (Origin::Dealt, Party::S0) => (explicit.len() == at.len() * shape.dealt_bytes())
-                .then_some(Source::Explicit(explicit)),
-            (Origin::Dealt, Party::S1) => explicit
-                .is_empty()
-                .then(|| Source::Seed(Box::new(slot.stream(Purpose::ReluWords, op)))),
+        let stream = |purpose| Box::new(slot.stream(purpose, op));
+        let bytes = match slot.origin().explicit_at(slot.party()) {
+            true => slot.origin().relu_bytes(&shape),
+            false => 0,
         };
-        let source = source.filter(|_| fits)?;
-        Some(ReluMaterial { at, shape, masks: slot.stream(Purpose::ReluMask, op), source })
+        if shape.ring_bits() != R::BITS
+            || at.end as u64 > PLANE
+            || explicit.len() != at.len() * bytes
+        {
+            return None;
+        }
+        let source = match (slot.origin(), slot.party()) {
+            (Origin::Made, _) => Source::Made(explicit),
+            (Origin::Dealt, Party::S0) => {
+                Source::Dealt { masks: stream(Purpose::ReluMask), words: explicit }
+            }
+            (Origin::Dealt, Party::S1) => {
+                let (masks, words) = (stream(Purpose::ReluMask), stream(Purpose::ReluWords));
+                Source::Seed { masks, words }
+            }
+        };
+        Some(ReluMaterial { at, shape, source })
+    }
+
+    /// A server's made chunk of some ReLUs, whatever slot they are of; `None` if it is not one of the shape.
+    pub fn made<R: Ring>(shape: ReluShape, chunk: Chunk) -> Option<Self> {
+        let (bytes, len) = (Origin::Made.relu_bytes(&shape), chunk.len());
+        let fits = shape.ring_bits() == R::BITS && len.is_multiple_of(bytes);
+        fits.then(|| ReluMaterial { at: 0..len / bytes, shape, source: Source::Made(chunk) })
     }
 
     /// ReLUs in the range.
@@ -107,7 +125,12 @@ impl ReluMaterial {
 
     /// Elements of rho's and the masks' shares.
     fn masks<R: Ring>(&self, block: usize, out: &mut [R]) {
-        self.masks.fill((self.at.start + block * RELU_BLOCK) as u64, out);
+        match &self.source {
+            Source::Dealt { masks, .. } | Source::Seed { masks, .. } => {
+                masks.fill((self.at.start + block * RELU_BLOCK) as u64, out);
+            }
+            Source::Made(chunk) => self.read(chunk, Origin::Made, (block, 0), out),
+        }
     }
 
     /// ReLUs of a block.
@@ -117,16 +140,27 @@ impl ReluMaterial {
 
     /// Word `plane` of a block, behind the packed words F and FR.
     fn plane<R: Ring>(&self, block: usize, plane: usize, out: &mut [R]) {
-        let first = block * RELU_BLOCK;
         match &self.source {
-            Source::Explicit(chunk) => {
-                let start = first * self.shape.dealt_bytes() + plane * out.len() * R::BYTES;
-                let copied = ring::copy_from_le_bytes(out, &chunk[start..][..out.len() * R::BYTES]);
-                debug_assert!(copied.is_some(), "lengths were checked when the material was made");
-            }
-            Source::Seed(words) => {
-                words.fill(plane as u64 * PLANE + (self.at.start + first) as u64, out);
+            Source::Dealt { words, .. } => self.read(words, Origin::Dealt, (block, plane), out),
+            Source::Made(chunk) => self.read(chunk, Origin::Made, (block, 1 + plane), out),
+            Source::Seed { words, .. } => {
+                let first = self.at.start + block * RELU_BLOCK;
+                words.fill(plane as u64 * PLANE + first as u64, out);
             }
         }
+    }
+
+    /// Plane `plane` of a block of an explicit chunk.
+    fn read<R: Ring>(
+        &self,
+        chunk: &Chunk,
+        origin: Origin,
+        (block, plane): (usize, usize),
+        out: &mut [R],
+    ) {
+        let start =
+            block * RELU_BLOCK * origin.relu_bytes(&self.shape) + plane * out.len() * R::BYTES;
+        let copied = ring::copy_from_le_bytes(out, &chunk[start..][..out.len() * R::BYTES]);
+        debug_assert!(copied.is_some(), "lengths were checked when the material was made");
     }
 }

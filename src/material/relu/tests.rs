@@ -44,7 +44,10 @@ fn s0_gets_24_bytes_a_relu_and_s1_none() {
     let wrong = ReluMaterial::new::<u32>(&views[1], 3, 0..COUNT, of_another_ring, Chunk::default());
     assert!(wrong.is_none());
     let made = SlotView::new(Party::S1, &seeds[1], 0, Origin::Made);
-    assert!(ReluMaterial::new::<u32>(&made, 3, 0..COUNT, shape(), Chunk::default()).is_none());
+    let new = |len: usize| {
+        ReluMaterial::new::<u32>(&made, 3, 0..COUNT, shape(), vec![0; len].into()).is_some()
+    };
+    assert!(new(28 * COUNT) && !new(24 * COUNT) && !new(0), "28 bytes of made material, at both");
 }
 
 /// S0's words are those of the definition, whatever range a batch has: element by element the same.

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
-    /// Masked slope lookup with dealer material.
+    /// Masked slope lookups.
     Lut,
     /// Garbled circuits for the comparisons, polynomials on shares (the paper's section 4.2).
     Gc,
-    /// Exact ReLUs by masked comparisons with dealer material.
+    /// Exact ReLUs by masked comparisons.
     Relu,
 }
 

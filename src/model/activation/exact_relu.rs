@@ -2,7 +2,7 @@
 
 use crate::numbers::fixed::{low_mask, sign_extend};
 use crate::numbers::relu::{INPUT_BITS, ReluShape, Slope, Zone};
-use crate::numbers::ring::Ring;
+use crate::numbers::ring::{Ring, RingBits};
 use serde::{Deserialize, Serialize};
 
 /// Where a value raises the alarm: with it all material of 17 bits still fits 24 bytes.
@@ -42,13 +42,12 @@ impl ExactRelu {
         ReluShape::of::<R>(self.input_bits(), self.zone())
     }
 
-    /// Bytes of S0's explicit material of one, in a ring of so many bytes.
-    pub(crate) fn dealt_bytes(self, ring: usize) -> usize {
-        let shape = match ring {
-            4 => self.shape::<u32>(),
-            _ => self.shape::<u64>(),
-        };
-        shape.map_or(0, |shape| shape.dealt_bytes())
+    /// The same in a ring that is known when the program runs.
+    pub(crate) fn shape_in(self, ring: RingBits) -> Option<ReluShape> {
+        match ring {
+            RingBits::L32 => self.shape::<u32>(),
+            RingBits::L64 => self.shape::<u64>(),
+        }
     }
 
     /// The result for an input of n bits, of which those above do not count.
@@ -101,7 +100,7 @@ mod tests {
             assert_eq!((relu.eval(-1), relu.eval(half)), (0, 0), "it wraps");
             assert!(relu.eval(half - 1) < relu.max_abs());
         }
-        assert_eq!(relu(0, 16).dealt_bytes(4), 24);
+        assert_eq!(relu(0, 16).shape_in(RingBits::L32).unwrap().packed_bits(), 127);
         for (range, frac, ring) in
             [(10, 21, 32), (16, 16, 32), (40, 30, 64), (0, 0, 32), (u32::MAX, 9, 32)]
         {

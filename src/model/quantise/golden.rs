@@ -130,7 +130,7 @@ fn choices_are_taken_as_before() {
                                 margin,
                                 ..Choices::default()
                             };
-                            for choices in [choices.clone(), choices.made()] {
+                            for choices in [choices.clone(), choices.one_cloud()] {
                                 let said = match choices.options(model) {
                                     Ok(options) => format!("{options:?}"),
                                     Err(error) => error.to_string(),

@@ -252,11 +252,6 @@ impl ReluShape {
     pub fn product_count(&self) -> u32 {
         self.products.iter().map(|lane| lane.bits).sum()
     }
-
-    /// Bytes of S0's explicit material of one ReLU that a dealer makes: the packed words, F and FR.
-    pub fn dealt_bytes(&self) -> usize {
-        (self.words + 2) * self.ring as usize / 8
-    }
 }
 
 #[cfg(test)]
@@ -284,12 +279,12 @@ mod tests {
             assert_eq!(widths(&shape), digits, "n = {n}");
             assert_eq!(shape.packed_bits(), xored + 3 * (32 - n) + 7, "n = {n}");
             assert_eq!((shape.product_count(), shape.opened_bits()), (15, 6));
-            assert_eq!(shape.dealt_bytes(), three, "n = {n}");
+            assert_eq!(4 * (shape.words() + 2), three, "n = {n}");
             let shape = ReluShape::of::<u32>(n, Some(Zone::FOUR)).unwrap();
-            assert_eq!(shape.dealt_bytes(), four, "n = {n}");
+            assert_eq!(4 * (shape.words() + 2), four, "n = {n}");
         }
         let bare = ReluShape::of::<u32>(17, None).unwrap();
-        assert_eq!((bare.packed_bits(), bare.dealt_bytes()), (120, 24));
+        assert_eq!((bare.packed_bits(), bare.words()), (120, 4));
         let shape = ReluShape::of::<u32>(17, Some(Zone::THREE)).unwrap();
         assert_eq!((shape.packed_bits(), shape.words()), (127, 4));
     }

@@ -1,14 +1,15 @@
-//! The two servers make material between themselves: lookups and square pairs, over a channel.
+//! The two servers make material between themselves: lookups, exact ReLUs and square pairs, over a channel.
 //!
 //! A batch's elements are cut into groups of blocks; the messages of one step of a group travel in one
 //! frame, and several groups are on their way at a time, so that one computes while another's frame
 //! travels. Both servers take the steps of all groups in the same order, which keeps the counters of the
 //! extension and of the tweaks in step.
 //!
-//! Rounds: hi + 2 for the lookups of a batch of one group, 2 for its square pairs.
+//! Rounds: hi + 2 for the lookups of a batch of one group, 5 for its exact ReLUs, 2 for its square pairs.
 //! Security: semi-honest. Source: docs/protocols.md, material without a dealer.
 
 mod group;
+mod relu;
 mod sacrifice;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,7 @@ use zeroize::Zeroizing;
 /// One server's part in making material; its counters run in step with the other server's.
 pub struct PairSession {
     ots: OtSession,
-    /// Its bits of rho and the random choices of its signs; masks of what is sacrificed.
+    /// Its bits of rho, its other random choices, and masks of lookups and squares that are sacrificed.
     random: BlockStream,
 }
 

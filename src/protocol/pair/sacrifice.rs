@@ -105,6 +105,6 @@ fn uniform<R: Ring>(random: &mut BlockStream) -> Zeroizing<Vec<R>> {
 }
 
 /// `exchange` checks lengths, so this stands for a bug.
-fn unfinished() -> ProtocolError {
+pub(super) fn unfinished() -> ProtocolError {
     NetError::Protocol("sent a sacrifice of another shape".into()).into()
 }

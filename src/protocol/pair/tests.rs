@@ -3,7 +3,10 @@
 use super::sacrifice::SACRIFICED;
 use super::*;
 use crate::material::pair::BLOCK;
+use crate::material::pair::relu::OpenedRelus;
 use crate::material::pair::{OpenedLookups, squares_fit};
+use crate::material::{Chunk, ReluMaterial};
+use crate::numbers::relu::{ReluShape, Zone};
 use crate::wire::{Frame, NetError, Tag, Traffic};
 
 /// Two groups and a piece of a third, whose last block is no multiple of 8.
@@ -108,10 +111,46 @@ fn bytes_a_lookup() {
     assert!((259.0..259.3).contains(&bytes), "{bytes} bytes a lookup");
 }
 
+fn relu_shape<R: Ring>(n: u32) -> ReluShape {
+    ReluShape::of::<R>(n, Some(Zone::THREE)).unwrap()
+}
+
+fn relus_of_a_batch<R: Ring>(count: usize, n: u32) {
+    let shape = relu_shape::<R>(n);
+    let chunks = both(|session, channel, _| session.relus::<R>(channel, count, &shape).unwrap());
+    let read = |chunk: &Zeroizing<Vec<u8>>| {
+        ReluMaterial::made::<R>(shape, Chunk::from(chunk.to_vec())).unwrap()
+    };
+    let [s0, s1] = chunks.each_ref().map(read);
+    assert_eq!((s0.count(), OpenedRelus([&s0, &s1]).fault::<R>()), (count, None));
+}
+
+#[test]
+fn relus_of_several_groups_have_the_dealers_relations() {
+    relus_of_a_batch::<u32>(COUNT, 17);
+    relus_of_a_batch::<u64>(BLOCK + 9, 20);
+    relus_of_a_batch::<u32>(1, 3);
+}
+
+/// Bytes of both directions, frame headers included: 157.5 and 9 bits for the alarm (26 transfers of 32 bits, 437 bits).
+#[test]
+fn bytes_a_relu() {
+    const TILE: usize = 8 * 8 * BLOCK;
+    let sent = both(|session, channel, _| {
+        let before = channel.traffic();
+        session.relus::<u32>(channel, TILE, &relu_shape::<u32>(17)).unwrap();
+        channel.traffic().since(&before).bytes_sent
+    });
+    assert_eq!(sent[0], sent[1], "both directions carry the same");
+    let bytes = (sent[0] + sent[1]) as f64 / TILE as f64;
+    assert!((158.6..158.7).contains(&bytes), "{bytes} bytes a ReLU");
+}
+
 #[test]
 fn sacrifices_pass_between_batches() {
     let done = both(|session, channel, view| {
         session.sacrifice_lookups::<u32>(channel, 2, (8, 6))?;
+        session.sacrifice_relus::<u32>(channel, 8, &relu_shape::<u32>(17))?;
         session.lookups::<u32>(channel, view, (2, 0..100), (8, 6))?;
         session.sacrifice_squares::<u32>(channel, 4)?;
         session.sacrifice_lookups::<u64>(channel, 6, (4, 0))
@@ -125,13 +164,16 @@ struct Flipping {
     tag: Tag,
     /// Frames of the tag until the one that is changed.
     left: usize,
+    /// Whether a bit of every byte is flipped, and not of the first alone.
+    every: bool,
 }
 
 impl Channel for Flipping {
     fn send(&mut self, tag: Tag, batch: u32, mut payload: Vec<u8>) -> Result<(), NetError> {
         if tag == self.tag {
             if self.left == 0 {
-                payload[0] ^= 1;
+                let bytes = if self.every { payload.len() } else { 1 };
+                payload[..bytes].iter_mut().for_each(|byte| *byte ^= 1);
             }
             self.left = self.left.wrapping_sub(1);
         }
@@ -155,7 +197,7 @@ fn a_sacrifice_finds_a_wrong_bit_of_any_message() {
     let mut found = 0;
     for left in 0..shape.messages() as usize - 1 {
         let (a, b) = crate::wire::pair();
-        let flip = |inner, left| Flipping { inner, tag: Tag::OtPayloads, left };
+        let flip = |inner, left| Flipping { inner, tag: Tag::OtPayloads, left, every: false };
         let results = both_over((flip(a, usize::MAX), flip(b, left)), |session, channel, _| {
             session.sacrifice_lookups::<u32>(channel, 7, (4, 2))
         });
@@ -170,6 +212,31 @@ fn a_sacrifice_finds_a_wrong_bit_of_any_message() {
     }
     assert!(found >= 2, "{found} of {} frames", shape.messages() - 1);
     assert_eq!(SACRIFICED, 64);
+}
+
+/// The same of exact ReLUs: with wrong bits in any of the four frames of payloads, of either server.
+#[test]
+fn a_sacrifice_of_relus_finds_a_wrong_bit_of_every_message() {
+    let shape = relu_shape::<u32>(17);
+    for (party, left) in
+        [Party::S0, Party::S1].into_iter().flat_map(|p| (0..4).map(move |l| (p, l)))
+    {
+        let flip = |inner, of: Party| {
+            let left = if of == party { left } else { usize::MAX };
+            Flipping { inner, tag: Tag::OtPayloads, left, every: true }
+        };
+        let (a, b) = crate::wire::pair();
+        let results = both_over((flip(a, Party::S0), flip(b, Party::S1)), |session, channel, _| {
+            session.sacrifice_relus::<u32>(channel, 7, &shape)
+        });
+        let faults = results.map(|r| match r {
+            Ok(()) => None,
+            Err(ProtocolError::Sacrifice { op: 7, what }) => Some(what),
+            Err(e) => panic!("{e}"),
+        });
+        assert_eq!(faults[0], faults[1], "{party:?}, frame {left}");
+        assert!(faults[0].is_some(), "{party:?}, frame {left}");
+    }
 }
 
 /// A peer that sends another group, another length or another tag is refused.

@@ -1,9 +1,9 @@
-//! The exact ReLU with a dealer's material, and its range alarm.
+//! The exact ReLU, and its range alarm.
 //!
 //! Rounds: 3 an activation (4 with the opening of V by the next linear op).
 //! Bits sent by each party: n + 2 (D - 1) + 1 an activation, 24 for n = 17.
-//! Security: semi-honest; every opened bit is masked by fresh uniform dealer randomness of its own, to which both
-//! servers' seeds contribute, so a server's view is uniform whatever the secret. Nothing but these openings and V
+//! Security: semi-honest; every opened bit is masked by fresh uniform material of its own, to which both
+//! servers contribute, so a server's view is uniform whatever the secret. Nothing but these openings and V
 //! leaves a server: f, F, FR, R, M and FM are never opened. Source: docs/protocols.md, exact ReLU.
 
 mod alarm;

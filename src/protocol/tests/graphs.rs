@@ -5,7 +5,7 @@ use super::world::World;
 use crate::graphs::{May, random_graph};
 use crate::model::piecewise::Piecewise;
 use crate::model::{Cells, Method, ModelError, QuantiseOptions, QuantisedModel, Ranges, quantise};
-use crate::numbers::ring::RingBits;
+use crate::numbers::ring::{Ring, RingBits};
 use proptest::prelude::*;
 
 /// The network number `seed`, with `method` or tables of different sizes, unless it leaves the ring no bits.
@@ -59,8 +59,8 @@ impl Run {
         let run = Run { made: false, ..*self };
         let world = run.world(quantised(self.seed, ring, Some(method))?);
         match ring {
-            RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.relu_engines::<u32>()),
-            RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.relu_engines::<u64>()),
+            RingBits::L32 => exact::<u32>(world, self.made),
+            RingBits::L64 => exact::<u64>(world, self.made),
         }
         Some(())
     }
@@ -74,6 +74,11 @@ impl Run {
         }
         Some(())
     }
+}
+
+fn exact<R: Ring>(world: World, made: bool) {
+    let world = if made { world.with_made_relus::<R>() } else { world };
+    secure_equals_twin::<R, _>(&world, world.relu_engines::<R>());
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 mod graphs;
 mod hostile;
 mod law;
+mod made_relus;
 mod privacy;
 mod recorder;
 mod world;
@@ -15,8 +16,8 @@ use crate::ids::Party;
 use crate::material::{Origin, SlotView};
 use crate::model::piecewise::Piecewise;
 use crate::model::{
-    Cells, Method, QuantiseOptions, Ranges, TwinInput, quantise, random_convolutional,
-    random_model, run_twin,
+    Cells, Method, QuantiseOptions, QuantisedModel, Ranges, TwinInput, quantise,
+    random_convolutional, random_model, run_twin,
 };
 use crate::numbers::fixed::low_mask;
 use crate::numbers::ring::{Ring, RingBits};
@@ -141,16 +142,9 @@ fn exact_relus_equal_the_twin_and_alarm_beyond_their_range() {
     for (ring, batch_rows, stride) in
         [(RingBits::L32, 100, 1), (RingBits::L32, 7, 2), (RingBits::L64, 64, 1)]
     {
-        let method = Method::Relu { alarm: true };
         for (margin, raised) in [(4.0, false), (1.01, true)] {
-            let ranges = Ranges::Calibrated { margin };
-            let options = QuantiseOptions { ring, method: method.clone(), interval: 1.0, ranges };
-            let mut model = random_convolutional(&[5, 4], 1.5, stride);
-            if raised {
-                let extremes = model.extremes.iter_mut().flatten().flatten();
-                extremes.for_each(|extreme| *extreme /= 3.0);
-            }
-            let mut world = World::of(quantise(&model, &options).unwrap(), batch_rows, 20);
+            let model = exact(ring, stride, (margin, raised));
+            let mut world = World::of(model, batch_rows, 20);
             world.prepared = [raised, true];
             let halves = match ring {
                 RingBits::L32 => alarms::<u32>(&world, world.relu_engines::<u32>()),
@@ -159,6 +153,42 @@ fn exact_relus_equal_the_twin_and_alarm_beyond_their_range() {
             assert_eq!(crate::crypto::alarm::raised(halves), raised, "{ring:?} {margin}");
         }
     }
+}
+
+/// The same with ReLUs that the two servers made.
+#[test]
+fn made_exact_relus_equal_the_twin_and_alarm_beyond_their_range() {
+    for (ring, batch_rows, stride) in [(RingBits::L32, 100, 1), (RingBits::L64, 64, 2)] {
+        for (margin, raised) in [(4.0, false), (1.01, true)] {
+            let model = exact(ring, stride, (margin, raised));
+            let mut world = World::of(model, batch_rows, 20);
+            world.prepared = [raised, true];
+            let halves = match ring {
+                RingBits::L32 => {
+                    let world = world.with_made_relus::<u32>();
+                    alarms::<u32>(&world, world.relu_engines::<u32>())
+                }
+                RingBits::L64 => {
+                    let world = world.with_made_relus::<u64>();
+                    alarms::<u64>(&world, world.relu_engines::<u64>())
+                }
+            };
+            assert_eq!(crate::crypto::alarm::raised(halves), raised, "{ring:?} {margin}");
+        }
+    }
+}
+
+/// A network with exact ReLUs and ranges of a margin; `beyond`: values leave them.
+fn exact(ring: RingBits, stride: usize, (margin, beyond): (f64, bool)) -> QuantisedModel {
+    let ranges = Ranges::Calibrated { margin };
+    let method = Method::Relu { alarm: true };
+    let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
+    let mut model = random_convolutional(&[5, 4], 1.5, stride);
+    if beyond {
+        let extremes = model.extremes.iter_mut().flatten().flatten();
+        extremes.for_each(|extreme| *extreme /= 3.0);
+    }
+    quantise(&model, &options).unwrap()
 }
 
 /// Both halves of the alarm of a run that equals the twin.

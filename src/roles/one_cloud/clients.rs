@@ -197,7 +197,7 @@ impl Clients {
             return Err(FormatError::Exists { file: folder }.into());
         }
         let user = read_public_key(key, Role::Server1)?;
-        MakeInputs::open(Party::S0, own, [&user, model_owner], model)?;
+        MakeInputs::open(Party::S0, own, [&user, model_owner], model)?.for_one_cloud()?;
         // A folder whose name is none is nobody's until it is complete.
         let unfinished = self.dir.join(format!(".{name}"));
         let filled = fill(&unfinished, (key, model), settings).and_then(|()| {

@@ -151,7 +151,8 @@ impl<'a> Session<'a> {
         let own = &self.host.own;
         let prepared = (|| {
             let (key, paths) = (&self.client.key, self.client.paths());
-            let inputs = MakeInputs::open(Party::S0, own, [key, &self.host.model_owner], &paths)?;
+            let keys = [key, &self.host.model_owner];
+            let inputs = MakeInputs::open(Party::S0, own, keys, &paths)?.for_one_cloud()?;
             let size = (height as usize, width as usize);
             let unsuited = |_| Denied::Size { height, width };
             let job = MadeJob::new(inputs.public(), size, slots.into(), None).map_err(unsuited)?;

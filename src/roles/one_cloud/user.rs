@@ -67,7 +67,8 @@ impl User {
         let keys = KeyFolder::open(keys)?;
         let own = keys.secret(Role::Server1, ask)?;
         let (cloud, model_owner) = (keys.public(Role::Server0)?, keys.public(Role::ModelOwner)?);
-        let inputs = MakeInputs::open(Party::S1, &own, [&cloud, &model_owner], &paths)?;
+        let keys = [&cloud, &model_owner];
+        let inputs = MakeInputs::open(Party::S1, &own, keys, &paths)?.for_one_cloud()?;
         let state = match state {
             Some(folder) => folder.to_owned(),
             None => state_dir_default(own.public().fingerprint())?,

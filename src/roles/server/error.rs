@@ -24,9 +24,9 @@ pub enum ServiceError {
     /// Material without a dealer cannot be made for this model.
     #[error(transparent)]
     Linear(#[from] LinearError),
-    /// Nor for exact ReLUs.
-    #[error("the exact ReLUs of this model need a dealer's material: two servers cannot make it")]
-    DealtOnly,
+    /// Nor, in one cloud, for exact ReLUs.
+    #[error("this model was shared with exact ReLUs, which one cloud does not take")]
+    TwoServersOnly,
     /// Results of the model are too coarse to hide what such material is off by.
     #[error(
         "results of this model can lose only {dropped} low bits, and material without a dealer needs \
@@ -195,7 +195,7 @@ impl ServiceError {
             ServiceError::Declined | ServiceError::NotShared => Some("an image is left out"),
             // None of a session.
             ServiceError::Linear(_)
-            | ServiceError::DealtOnly
+            | ServiceError::TwoServersOnly
             | ServiceError::TooCoarse { .. }
             | ServiceError::SlotsLeft { .. }
             | ServiceError::NoState { .. }
@@ -251,14 +251,6 @@ pub enum InputError {
     /// Dealt, and there is no key of a dealer.
     #[error("'{file}' was made by a dealer, and this key folder has no dealer.pub")]
     NoDealer {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Made by the two servers, for a model with exact ReLUs.
-    #[error(
-        "'{file}' was made by the two servers, and the exact ReLUs of this model need a dealer's material"
-    )]
-    DealtOnly {
         /// The file.
         file: PathBuf,
     },

@@ -84,9 +84,11 @@ fn patches_are_denoised_without_a_dealer_by_both_engines() {
 }
 
 #[test]
-fn convolutions_are_denoised_without_a_dealer_by_both_engines() {
+fn convolutions_are_denoised_without_a_dealer_by_every_engine() {
     let chain: fn(&Lab, &str) = conv::write;
-    let cases: [(_, &[&str]); 4] = [
+    let cases: [(_, &[&str]); 6] = [
+        (chain, &[]),
+        (conv::write_u_shape, &[]),
         (chain, &["--cells", "512"]),
         (chain, &["--engine", "gc"]),
         (conv::write_u_shape, &["--cells", "512"]),

@@ -57,7 +57,7 @@ pub(in crate::lab::reproduce) fn run(
         std::fs::copy(&from, to).map_err(io_error(&from, "cannot be copied"))?;
     }
     let choices = Choices { sigma_from: Some(model.sigma), ..Choices::default() };
-    let options = choices.made().options(model)?;
+    let options = choices.one_cloud().options(model)?;
     let user_key = at("user").join("server1.pub");
     let owner = ModelOwner::open_for(&user_key, &at("cloud"), &no_passphrase)?;
     owner.share(&ShareModel::new(model, &options, at("model")), &mut Silent)?;

@@ -105,7 +105,7 @@ fn what_is_chosen_is_described_and_taken() {
     let again = load_npz(Cursor::new(npz.into_inner()), None).unwrap();
     assert_eq!(again.cells.as_ref(), Some(&chosen));
     let method = |choices: Choices| choices.options(&again).unwrap().method;
-    assert_eq!(method(Choices::default().made()), Method::Lut { cells: chosen });
+    assert_eq!(method(Choices::default().one_cloud()), Method::Lut { cells: chosen });
     assert_eq!(method(Choices::default()), Method::Relu { alarm: true });
     let other = Some(Cells::Count(9));
     let asked = Choices { cells: other, ..Choices::default() };

@@ -15,7 +15,7 @@ use crate::files::{FormatError, Place};
 use crate::ids::Party;
 use crate::ids::{Fingerprint, ImageId, Role};
 use crate::material::{MaterialLayout, Origin};
-use crate::model::{EngineKind, RESULT_BITS};
+use crate::model::RESULT_BITS;
 use crate::protocol::{SetFacts, StockedSet};
 use check::{Belongs, Fits};
 use std::collections::BTreeSet;
@@ -410,9 +410,6 @@ impl Set {
     fn new(triples: TripleFile, public: &PublicModelFile) -> Result<Set, InputError> {
         let fields = triples.fields();
         let size = (fields.height as usize, fields.width as usize);
-        if fields.origin == Origin::Made && public.model.engine == EngineKind::Relu {
-            return Err(InputError::DealtOnly { file: triples.path().to_owned() });
-        }
         let layout =
             MaterialLayout::new(&public.model, size, fields.batch_rows as usize, fields.origin)
                 .map_err(|e| InputError::Description {

@@ -43,8 +43,7 @@ impl MakeInputs {
     /// of the share proves to be the model owner's.
     ///
     /// # Errors
-    /// [`ServiceError::Input`]; [`ServiceError::DealtOnly`] for a model with exact ReLUs, [`ServiceError::Linear`] for one in the ring of 64 bits,
-    /// [`ServiceError::TooCoarse`] for one whose results cannot lose enough bits.
+    /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits, [`ServiceError::TooCoarse`] for one whose results cannot lose enough bits.
     pub(in crate::roles) fn open(
         party: Party,
         own: &SecretKey,
@@ -53,15 +52,24 @@ impl MakeInputs {
     ) -> Result<Self, ServiceError> {
         let inputs = Self::read(party, own, [peer, model_owner], paths)?;
         let model = &inputs.public.model;
-        if model.engine == EngineKind::Relu {
-            return Err(ServiceError::DealtOnly);
-        }
         LinearPlan::new(model, Profile::Q88)?;
         let (dropped, expected) = (model.dropped_bits(), RESULT_BITS);
         if dropped < expected {
             return Err(ServiceError::TooCoarse { dropped, expected });
         }
         Ok(inputs)
+    }
+
+    /// The same, for material of one cloud: the alarm of exact ReLUs must tell its receiver one bit, and there the
+    /// receiver is one of the two servers, from whom the hash would need a secret.
+    ///
+    /// # Errors
+    /// [`ServiceError::TwoServersOnly`] for a model with exact ReLUs.
+    pub(in crate::roles) fn for_one_cloud(self) -> Result<Self, ServiceError> {
+        match self.public.model.engine {
+            EngineKind::Relu => Err(ServiceError::TwoServersOnly),
+            EngineKind::Lut | EngineKind::Gc => Ok(self),
+        }
     }
 
     fn read(

@@ -10,8 +10,9 @@ use crate::files::keys::SecretKey;
 use crate::files::output::OutputFile;
 use crate::ids::TripleSetId;
 use crate::material::{Origin, PartySeeds, SlotView};
-use crate::model::ActivationSpec;
+use crate::model::{ActivationSpec, ExactRelu};
 use crate::network::Op;
+use crate::numbers::relu::ReluShape;
 use crate::numbers::ring;
 use crate::protocol::{LinearShares, LinearWork, PairLinear, PairSession, ProtocolError};
 use crate::roles::observer::Observer;
@@ -50,7 +51,9 @@ impl<'a> Session<'a> {
                     pair.sacrifice_lookups::<u32>(channel, op, (table.hi, table.lo))?;
                 }
                 ActivationSpec::Piecewise(_) => pair.sacrifice_squares::<u32>(channel, op)?,
-                ActivationSpec::Exact(_) => unreachable!("refused when the inputs were opened"),
+                ActivationSpec::Exact(relu) => {
+                    pair.sacrifice_relus::<u32>(channel, op, &shape_of(relu))?;
+                }
             }
         }
         Ok(Session { inputs, own, mask, linear, pair })
@@ -143,7 +146,9 @@ impl<'a> Session<'a> {
                 self.pair.lookups::<u32>(channel, &made.view, (op, at), shape)
             }
             ActivationSpec::Piecewise(_) => self.pair.squares::<u32>(channel, &made.view, (op, at)),
-            ActivationSpec::Exact(_) => unreachable!("refused when the inputs were opened"),
+            ActivationSpec::Exact(relu) => {
+                self.pair.relus::<u32>(channel, at.len(), &shape_of(relu))
+            }
         }
     }
 }
@@ -213,6 +218,11 @@ impl<'a> Progress<'a> {
         let (linear, rest) = self.work();
         self.observer.progress((done / (self.slots as f64 * (linear + rest))).min(1.0));
     }
+}
+
+/// The shape of a model's exact ReLUs, in the ring of all material that servers make.
+fn shape_of(relu: &ExactRelu) -> ReluShape {
+    relu.shape::<u32>().expect("checked when the description was read")
 }
 
 /// A seed of the operating system's bytes and of what it is for.
