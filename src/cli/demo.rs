@@ -1,9 +1,9 @@
 //! `demo`: the whole pipeline on one image, every step a process of its own.
 
 use super::args::demo::Demo;
-use super::args::model_owner::Family;
 use super::failure::Failure;
 use super::files::{QualityReport, read_noisy};
+use super::named::model_file;
 use super::output::{Console, bytes, print_json, print_line};
 use crate::image::GreyImage;
 use crate::lab::demo::{
@@ -15,10 +15,8 @@ use std::path::Path;
 
 /// The clean image, if no other is named.
 const IMAGE: &str = "fixtures/images/nat_camera.png";
-/// The model, if neither another nor another family is.
-const MODEL: &str = "fixtures/models/mlp-29-13-3x640-s25-r32.npz";
-/// That of the convolutional family.
-const DNCNN: &str = "fixtures/models/dncnn-s25.npz";
+/// The model, if no other is named.
+const MODEL: &str = "default";
 
 pub(super) fn run(args: &Demo, console: &mut Console) -> Result<(), Failure> {
     let request = request(args, console)?;
@@ -31,7 +29,7 @@ pub(super) fn run(args: &Demo, console: &mut Console) -> Result<(), Failure> {
 
 fn request(args: &Demo, console: &Console) -> Result<Request, Failure> {
     let (name, image) = image(args)?;
-    let model = model(args);
+    let model = model(args)?;
     let stand_ins = [
         (name == EMBEDDED_IMAGE_NAME).then_some("a small picture (--image IMAGE for another)"),
         matches!(model, DemoModel::Embedded)
@@ -81,22 +79,17 @@ fn image(args: &Demo) -> Result<(String, GreyImage), Failure> {
     }
 }
 
-fn model(args: &Demo) -> DemoModel {
-    match (&args.model, args.family) {
-        (Some(file), _) => DemoModel::File(file.clone()),
-        (None, Family::Mlp) if !Path::new(MODEL).exists() => DemoModel::Embedded,
-        (None, Family::Mlp) => DemoModel::File(MODEL.into()),
-        (None, Family::Dncnn) => DemoModel::File(DNCNN.into()),
+fn model(args: &Demo) -> Result<DemoModel, Failure> {
+    let named = |name: &str| Ok(DemoModel::File(model_file(name, &[])?));
+    match &args.model {
+        Some(name) => named(name),
+        None => named(MODEL).or(Ok(DemoModel::Embedded)),
     }
 }
 
 /// The side of the part of the image that is used.
 fn crop(args: &Demo) -> Option<usize> {
-    let default = match (args.quantise.engine == Some(EngineKind::Gc), args.family) {
-        (false, Family::Mlp) => 0,
-        (false, Family::Dncnn) | (true, Family::Mlp) => 256,
-        (true, Family::Dncnn) => 64,
-    };
+    let default = if args.quantise.engine == Some(EngineKind::Gc) { 256 } else { 0 };
     Some(args.crop.unwrap_or(default)).filter(|side| *side > 0)
 }
 

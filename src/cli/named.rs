@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const NAMED: [(&str, &str); 7] = [
     ("tiny", "fixtures/models/tiny-9-5-24.npz"),
     ("bootstrap", "fixtures/models/mlp-21-9-3x512-s25.npz"),
-    ("demo", "fixtures/models/mlp-29-13-3x640-s25-r32.npz"),
+    ("wide", "fixtures/models/mlp-29-13-3x640-s25-r32.npz"),
     ("mlp", "fixtures/models/mlp-s25.npz"),
     ("default", "fixtures/models/default.npz"),
     ("fine", "fixtures/models/fine.npz"),

@@ -70,7 +70,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("verify", "<SHARE> <OTHER_SHARE> --original --keys --passphrase-file --model --json"),
     (
         "demo",
-        "--image --window --range --family --model --material --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
+        "--image --window --range --model --material --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
          --seed --out --keep --json --strict --even-if-implausible",
     ),
     (
@@ -175,8 +175,16 @@ fn defaults_are_stated() {
         ("gen-triplets", &["[default: 1]"]),
         ("serve", &["[default: 30]", "[default: 300]"]),
         ("denoise", &["[default: its own]"]),
-        ("bench", &["[default: bootstrap]", "[default: lut]", "[default: 32]", "[default: 1/4]"]),
-        ("demo", &["nat_camera.png]", "[default: mlp]", "[default: 25]"]),
+        (
+            "bench",
+            &[
+                "[default: bootstrap]",
+                "[default: each model's own",
+                "[default: 32]",
+                "[default: 1/4]",
+            ],
+        ),
+        ("demo", &["nat_camera.png]", "[default: default]", "[default: 25]"]),
     ] {
         let text = help(command);
         for default in defaults {

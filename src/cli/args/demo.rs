@@ -1,6 +1,5 @@
 //! The command line of `demo`.
 
-use super::model_owner::Family;
 use super::parse::parse_positive;
 use super::quantise::Quantise;
 use crate::cli::dicom::Windowed;
@@ -8,7 +7,6 @@ use crate::cli::levels::Clamp;
 use crate::cli::plausible::Plausible;
 use crate::cli::range::Ranged;
 use crate::material::Origin;
-use crate::model::EngineKind;
 use crate::numbers::ring::RingBits;
 use clap::Args;
 use std::path::PathBuf;
@@ -23,24 +21,20 @@ pub(in crate::cli) struct Demo {
     pub(in crate::cli) dicom: Windowed,
     #[command(flatten)]
     pub(in crate::cli) ranged: Ranged,
-    /// The kind of network: mlp works on overlapping patches; dncnn is convolutional, and gives better
-    /// pictures at a higher cost.
-    #[arg(long, default_value = "mlp", value_name = "KIND", conflicts_with = "model")]
-    pub(in crate::cli) family: Family,
-    /// Use this model instead of the demo's.
-    #[arg(long, value_name = "MODEL")]
-    pub(in crate::cli) model: Option<PathBuf>,
+    /// The model: default, fine, dncnn, mlp, wide, bootstrap and tiny (all in fixtures/models), or a file [default:
+    /// default]
+    #[arg(long, value_name = "NAME|MODEL")]
+    pub(in crate::cli) model: Option<String>,
     /// Who makes the material: `made` by the two servers themselves, or `dealt` by a dealer [default:
-    /// made; with another family, model, engine or ring: dealt]
+    /// made; with another model, engine or ring: dealt]
     #[arg(long, value_name = "WAY")]
     pub(in crate::cli) material: Option<Origin>,
     #[command(flatten)]
     pub(in crate::cli) quantise: Quantise,
-    /// Use only the middle N x N pixels of the image; 0 uses all [default: 0; with gc 256, with dncnn
-    /// 256, with both 64]
+    /// Use only the middle N x N pixels of the image; 0 uses all [default: 0; with gc 256]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) crop: Option<usize>,
-    /// Noise level in 8-bit grey levels. The model is shared for this level unless --sigma-from or
+    /// Noise level in 8-bit grey levels. A model that is not told it is shared for this level unless --sigma-from or
     /// --interval is given.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
     pub(in crate::cli) sigma: f64,
@@ -70,9 +64,8 @@ impl Demo {
     /// Who makes the material: the servers, where that takes seconds.
     pub(in crate::cli) fn material(&self) -> Origin {
         let ring = self.quantise.ring();
-        let usual = self.model.is_none() && self.family == Family::Mlp;
-        self.material.unwrap_or(match (usual, self.quantise.engine, ring) {
-            (true, None | Some(EngineKind::Lut | EngineKind::Relu), RingBits::L32) => Origin::Made,
+        self.material.unwrap_or(match (&self.model, self.quantise.engine, ring) {
+            (None, None, RingBits::L32) => Origin::Made,
             _ => Origin::Dealt,
         })
     }
