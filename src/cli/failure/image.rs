@@ -25,7 +25,7 @@ impl From<Implausible> for Failure {
 impl From<OutOfRangeOnShares> for Failure {
     fn from(e: OutOfRangeOnShares) -> Self {
         Failure::failed(e.to_string()).help(
-            "the model does not know such pictures: calibrate it with one like this, or share it with a larger --margin;              or deal new triples; --even-if-out-of-range writes the result all the same",
+            "the model does not know such pictures: calibrate it with one like this, or share it with a larger --margin; or deal new triples; --even-if-out-of-range writes the result all the same",
         )
     }
 }
