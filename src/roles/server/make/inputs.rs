@@ -43,7 +43,8 @@ impl MakeInputs {
     /// of the share proves to be the model owner's.
     ///
     /// # Errors
-    /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits, [`ServiceError::TooCoarse`] for one whose results cannot lose enough bits.
+    /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits, [`ServiceError::TooCoarse`]
+    /// for one whose results cannot lose enough bits.
     pub(in crate::roles) fn open(
         party: Party,
         own: &SecretKey,
