@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 pub const NOTE_UNIT: usize = 1024;
 /// What sealing adds: the encapsulated key and the tag.
 pub const NOTE_OVERHEAD: usize = ENCAPSULATED_LEN + TAG_LEN;
-/// The most bytes of a sealed note: 64 KiB of fields and a sketch of 1 MiB, each with its head.
-pub const MAX_NOTE: usize = (65 + 1025) * NOTE_UNIT + NOTE_OVERHEAD;
+/// The most bytes of a sealed note: 64 KiB of fields and a sketch of 4 MiB, each with its head.
+pub const MAX_NOTE: usize = (65 + 4097) * NOTE_UNIT + NOTE_OVERHEAD;
 
 /// Seals a note of the image.
 ///
