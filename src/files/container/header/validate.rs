@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn limits_are_inside() {
-        let longest = header(ImageShare { note: 1_116_208, ..image() });
+        let longest = header(ImageShare { note: 4_261_936, ..image() });
         assert_eq!(Header::from_bytes(&longest.to_bytes().unwrap()), Ok(longest));
         let bodies: [Body; 3] = [image().into(), triples().into(), result(|_| ()).into()];
         for header in bodies.map(header) {
@@ -296,7 +296,7 @@ mod tests {
         }
         refused(header(ImageShare { means: MAX_PIXELS + 1, ..image() }), "means");
         // Any other length than a padded one would tell how long a name is.
-        for bad in [1, 48, 1071, 1073, 1_116_208 + 1024, u32::MAX] {
+        for bad in [1, 48, 1071, 1073, 4_261_936 + 1024, u32::MAX] {
             refused(header(ImageShare { note: bad, ..image() }), "note");
             refused(header(ResultShare { note: bad, ..result(|_| ()) }), "note");
         }
