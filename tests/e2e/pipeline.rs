@@ -275,7 +275,7 @@ fn what_s1_gets_is_small_for_any_number_of_images() {
     }
     assert!(lab.len("img.s1") < 1000 && lab.len("model.s1") < 1000);
     let a_pixel = lab.len("img.s0") as f64 / (256.0 * 256.0);
-    assert!(a_pixel <= 4.2, "{a_pixel} bytes a pixel");
+    assert!(a_pixel <= 4.3, "{a_pixel} bytes a pixel");
 }
 
 #[test]
