@@ -143,14 +143,14 @@ pub mod api {
     pub use crate::numbers::ring::RingBits;
     pub use crate::numbers::tanh::TanhStandIn;
     pub use crate::roles::{
-        Alarmed, Arithmetic, Calibrate, CalibratedLayer, Calibration, ChosenCells, Deal, Dealer,
-        DealtSet, Denoise, Denoised, Event, Gateway, GatewayError, Implausibility, MaterialError,
-        ModelOwner, NewKeys, Observer, OutOfRangeOnShares, PeerFacts, Phase, Picture, PlainError,
-        Plausibility, RangeAlarm, Receiver, ReceiverError, Reconstruct, ReconstructReport,
-        Reconstructed, ResultOf, RoleError, Server, SetFound, Shard, ShareImages, ShareModel,
-        ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Size, Threads, TriedCells,
-        Verification, Verify, VerifyError, Wanted, Widened, calibrate, denoise, in_one_line,
-        make_keys, read_public, verify,
+        Alarmed, Arithmetic, Calibrate, CalibratedLayer, Calibration, Deal, Dealer, DealtSet,
+        Denoise, Denoised, Event, Gateway, GatewayError, Implausibility, MaterialError, ModelOwner,
+        NewKeys, Observer, OutOfRangeOnShares, PeerFacts, Phase, Picture, PlainError, Plausibility,
+        RangeAlarm, Receiver, ReceiverError, Reconstruct, ReconstructReport, Reconstructed,
+        ResultOf, RoleError, Server, SetFound, Shard, ShareImages, ShareModel, ShareReport,
+        SharedLayer, SharedModel, SharedPlane, Silent, Size, Threads, Verification, Verify,
+        VerifyError, Wanted, Widened, calibrate, denoise, in_one_line, make_keys, read_public,
+        verify,
     };
     pub use crate::roles::{images, inspect, models, one_cloud, server};
     pub use crate::wire;

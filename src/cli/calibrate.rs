@@ -1,4 +1,4 @@
-//! `calibrate`: the largest values that a model's layers reach on sample images, and the cells it needs.
+//! `calibrate`: the largest values that a model's layers reach on sample images.
 
 use super::args::model_owner::Calibrate;
 use super::failure::Failure;
@@ -7,9 +7,8 @@ use super::output::{Console, print_json};
 use super::server_side::Watcher;
 use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
-use crate::model::{Cells, TableCells};
 use crate::roles::models::{prove_output, read_model, write_model};
-use crate::roles::{self, Calibration, ChosenCells, TriedCells, Widened, calibrate};
+use crate::roles::{self, Calibration, Widened, calibrate};
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.model])?;
@@ -22,7 +21,6 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         held_out: &held_out,
         sigmas: &args.sigma,
         seed: args.seed,
-        loss_budget: args.loss_budget,
         prune: args.prune,
         activations: args.activations,
         strict: args.strict,
@@ -66,49 +64,10 @@ fn tell(report: &Calibration, console: &Console) {
     if let Some(left) = report.held_out_out_of_range.as_ref().filter(|left| !left.is_empty()) {
         console.note(format!("held-out images: {left}, with the usual margin"));
     }
-    if let Some(cells) = &report.cells {
-        tell_cells(cells, console);
-    }
     if let Some(Widened { wider, outputs, most }) = report.widened {
         console.note(format!(
             "{wider} of {outputs} ranges are wider than the images ask for, up to {most:.2} times: pictures that are \
              no photographs reach further"
         ));
-    }
-}
-
-fn tell_cells(found: &ChosenCells, console: &Console) {
-    for TriedCells { cells, largest_loss_db, loss_db_by_sigma, .. } in &found.tried {
-        let cells = in_words(cells);
-        let level = |(loss, sigma): (&f64, &f64)| format!("{loss:.4} dB at noise of {sigma}");
-        let levels: Vec<String> = loss_db_by_sigma.iter().zip(&found.sigmas).map(level).collect();
-        console.note(format!(
-            "{cells}: lost in the mean {}; at most {largest_loss_db:.4} dB of an image",
-            levels.join(", ")
-        ));
-    }
-    let budget = found.budget_db;
-    console.note(match (&found.chosen, found.finest(), &found.problem) {
-        (Some(cells), ..) => {
-            format!("chosen: {}, the fewest that lose at most {budget} dB in the mean of a noise level", in_words(cells))
-        }
-        (None, Some(finest), _) => format!(
-            "nothing chosen: {} lose {:.4} dB in the mean of a noise level, more than {budget}; `share-model` takes \
-             its default",
-            in_words(&finest.cells),
-            finest.worst_level_db
-        ),
-        (None, None, problem) => {
-            let why = problem.as_deref().unwrap_or("no number of cells is possible");
-            format!("no cells were tried: {why}")
-        }
-    });
-}
-
-/// `256 cells`, `cells of 1/4`, or for each activation `128, 256, 128 cells`.
-fn in_words(cells: &TableCells) -> String {
-    match cells.of(0) {
-        Cells::Count(_) => format!("{cells} cells"),
-        Cells::Width(_) => format!("cells of {cells}"),
     }
 }

@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::files::overwrite;
 use super::output::{Console, finite, print_json};
 use crate::files::output::ensure_not_input;
-use crate::model;
+use crate::model::{self, Known};
 use crate::network::LinearShape;
 use crate::roles::models::{open_model, prove_output, write_model};
 use serde::Serialize;
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
         Family::Mlp => model::Family::Mlp,
         Family::Dncnn => model::Family::Dncnn,
     });
-    let imported = file.import(family, args.sigma);
+    let imported = file.import(Known { family, activation: args.activation }, args.sigma);
     let imported = imported.map_err(|e| Failure::from(e).about(&args.file))?;
     console.finish();
     for note in &imported.notes {

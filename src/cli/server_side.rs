@@ -174,7 +174,6 @@ pub(super) fn phase_name(phase: Phase) -> String {
     match phase {
         Phase::ShareModel => "quantising and sharing".into(),
         Phase::Calibrate => "calibrating".into(),
-        Phase::Cells => "choosing cells".into(),
         Phase::Deal => "making triples".into(),
         Phase::Plain => "denoising".into(),
         Phase::Setup => "setup".into(),

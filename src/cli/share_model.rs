@@ -6,7 +6,7 @@ use super::failure::{Code, Failure};
 use super::files::overwrite;
 use super::output::{Console, print_json};
 use super::server_side::Watcher;
-use crate::model::{Cells, ChoiceError, EngineKind, QuantiseOptions, Ranges};
+use crate::model::{ChoiceError, Choices, EngineKind, QuantiseOptions, Ranges};
 use crate::roles::models::{ModelFileError, doubt, read_model};
 use crate::roles::{self, ModelOwner, RoleError, SharedModel};
 use std::path::Path;
@@ -24,9 +24,7 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
             Err(RoleError::from(ModelFileError::Doubtful(doubt)).about(&args.model))
         })?;
     }
-    let choices = args.quantise.choices();
-    // One cloud has no exact ReLUs.
-    let choices = if args.user.is_some() { choices.one_cloud() } else { choices };
+    let choices = Choices { one_cloud: args.user.is_some(), ..args.quantise.choices() };
     let options = choices.options(&model)?;
     let request = roles::ShareModel {
         model: &model,
@@ -77,14 +75,13 @@ impl From<ChoiceError> for Failure {
         let text = e.to_string();
         match e {
             ChoiceError::MarginOfGuaranteed => goes_with("--margin", "--ranges calibrated"),
-            ChoiceError::CellsOfCircuits(Cells::Width(_)) => goes_with("--cell", "--engine lut"),
-            ChoiceError::CellsOfCircuits(Cells::Count(_)) => goes_with("--cells", "--engine lut"),
+            ChoiceError::CellsOfCircuits => goes_with("--cell", "--engine lut"),
             ChoiceError::PiecewiseOfLookups => goes_with("--piecewise", "--engine gc"),
             ChoiceError::Activation { engine: EngineKind::Relu, .. } => {
-                Failure::new(Code::Usage, text).help("leave --engine away, or choose lut or gc")
+                Failure::new(Code::Usage, text).help("leave --engine away, or choose gc")
             }
             ChoiceError::Activation { .. } => {
-                Failure::new(Code::Usage, text).help("leave --engine, --cells and --cell away")
+                Failure::new(Code::Usage, text).help("leave --engine and --cell away")
             }
             ChoiceError::PiecewiseOf { activation } => {
                 let text = format!(

@@ -1,6 +1,6 @@
 //! What a model owner asks for when a model becomes integers, and what follows from it for a model.
 
-use super::activation::{Activation, Cells, Circuit, EngineKind, Method, TableCells, TanhPieces};
+use super::activation::{Activation, Cells, Circuit, EngineKind, Method, TanhPieces};
 use super::float::FloatModel;
 use super::quantise::{QuantiseOptions, Ranges};
 use crate::numbers::ring::RingBits;
@@ -16,12 +16,11 @@ const RELU_MARGIN: f64 = 4.0;
 /// What is asked for; what is not has a default that suits the model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Choices {
-    /// The activation engine; if not chosen exact ReLUs for ReLU networks, unless cells are, and lookups for others.
+    /// The activation engine; if not chosen exact ReLUs for ReLU networks, and lookups for others.
     pub engine: Option<EngineKind>,
     /// The ring; that of 32 bits if not chosen.
     pub ring: Option<RingBits>,
-    /// Cells of the lookup's tables; those of the model's description if not chosen, or else of 1/4 for tanh
-    /// and 256 for ReLU.
+    /// Cells of the lookup's tables; of 1/4 if not chosen.
     pub cells: Option<Cells>,
     /// What ranges rest on; for tanh a guarantee, for ReLU calibration if not chosen.
     pub ranges: Option<RangeKind>,
@@ -33,6 +32,9 @@ pub struct Choices {
     pub sigma_from: Option<f64>,
     /// The largest input magnitude in network units, in place of `sigma_from`.
     pub interval: Option<f64>,
+    /// Whether the receiver is one of the two servers, as in one cloud: exact ReLUs then have no range alarm, which
+    /// tells one bit only to who does not know how it is hashed.
+    pub one_cloud: bool,
 }
 
 /// What a range rests on.
@@ -63,7 +65,7 @@ pub enum ChoiceError {
     MarginOfGuaranteed,
     /// Other engines have no tables.
     #[error("cells go with the lut engine")]
-    CellsOfCircuits(Cells),
+    CellsOfCircuits,
     /// Lookups take any function.
     #[error("a piecewise function goes with the gc engine")]
     PiecewiseOfLookups,
@@ -108,27 +110,16 @@ pub enum ChoiceError {
 /// What an engine is for.
 fn serves(engine: EngineKind) -> &'static str {
     match engine {
-        EngineKind::Lut => "the lut engine has tables of tanh and ReLU alone",
+        EngineKind::Lut => "the lut engine has tables of tanh alone",
         EngineKind::Gc => "the gc engine has circuits for tanh and ReLU alone",
         EngineKind::Relu => "the relu engine is for ReLU networks",
     }
 }
 
 impl Choices {
-    /// The engine chosen, or the default for this activation: what only other engines have is not chosen by anybody
-    /// who wants the default.
+    /// The engine chosen, or the default for this activation.
     pub fn engine(&self, activation: Activation) -> EngineKind {
-        let usual = activation.rules().engine();
-        self.engine.unwrap_or(match (self.cells, self.piecewise) {
-            (None, None) => usual,
-            _ => EngineKind::Lut,
-        })
-    }
-
-    /// The same for one cloud, which has no exact ReLUs.
-    #[must_use]
-    pub fn one_cloud(self) -> Choices {
-        Choices { engine: self.engine.or(Some(EngineKind::Lut)), ..self }
+        self.engine.unwrap_or(activation.rules().engine())
     }
 
     /// How much larger calibrated ranges are than what was seen, where no margin is chosen.
@@ -189,19 +180,20 @@ impl Choices {
         match (engine, self.cells, self.piecewise) {
             (EngineKind::Lut, cells, None) => {
                 let tables = activation.tables().ok_or(refused)?;
-                let own = || model.cells.clone().unwrap_or(tables.usual_cells().into());
-                Ok(Method::Lut { cells: cells.map_or_else(own, TableCells::from) })
+                Ok(Method::Lut { cells: cells.unwrap_or(tables.usual_cells()) })
             }
-            (EngineKind::Relu, cells, None) => match (activation.slope(self.ring()), cells) {
+            (EngineKind::Relu, cells, None) => match (activation.slopes(), cells) {
                 (None, _) => Err(refused),
-                (Some(_), Some(cells)) => Err(ChoiceError::CellsOfCircuits(cells)),
+                (Some(_), Some(_)) => Err(ChoiceError::CellsOfCircuits),
                 // A range that no image can leave may be used up to its end.
-                (Some(_), None) => Ok(Method::Relu { alarm: ranges == RangeKind::Calibrated }),
+                (Some(_), None) => {
+                    Ok(Method::Relu { alarm: ranges == RangeKind::Calibrated && !self.one_cloud })
+                }
             },
             (EngineKind::Lut | EngineKind::Relu, _, Some(_)) => {
                 Err(ChoiceError::PiecewiseOfLookups)
             }
-            (EngineKind::Gc, Some(cells), _) => Err(ChoiceError::CellsOfCircuits(cells)),
+            (EngineKind::Gc, Some(_), _) => Err(ChoiceError::CellsOfCircuits),
             (EngineKind::Gc, None, pieces) => {
                 let (function, refit) = match (activation.circuit().ok_or(refused)?, pieces) {
                     (Circuit::Itself(function), None) => (function, false),

@@ -84,6 +84,17 @@ pub enum ModelError {
     /// Ranges are to rest on calibration and there is none.
     #[error("the model was not calibrated: its description has no `extremes`")]
     NotCalibrated,
+    /// A multiple of what an activation gives cannot be added.
+    #[error(
+        "what {activation} gives is added to another map, and on shares it is {factor} times as large: only convolutions \
+         can read it there"
+    )]
+    MultipleAdded {
+        /// The activation.
+        activation: String,
+        /// How many times.
+        factor: f64,
+    },
     /// The weights of a layer have too few bits left.
     #[error(
         "layer {layer} reads or adds maps of {in_frac} fraction bits, so that its weights would have less than \

@@ -185,9 +185,7 @@ pub fn encode_image(public: &PublicModel, image: &GreyImage, levels: &LevelMap) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
-        Cells, Method, Normalisation, QuantiseOptions, Ranges, quantise, random_model,
-    };
+    use super::super::{Method, Normalisation, QuantiseOptions, Ranges, quantise, random_model};
     use super::*;
     use crate::graphs::{May, random_graph};
     use crate::numbers::ring::RingBits;
@@ -251,7 +249,7 @@ mod tests {
         let model = (0..).map(|seed| random_graph(seed, may)).find(|m| m.network.reads_plane());
         let options = QuantiseOptions {
             ring: RingBits::L64,
-            method: Method::tables(Cells::Count(9)),
+            method: Method::Relu { alarm: true },
             interval,
             ranges: Ranges::Calibrated { margin: 2.0 },
         };

@@ -2,7 +2,7 @@
 //! models and public descriptions say all of them.
 
 use super::{
-    Cells, Method, ModelError, NearestRounding, PublicModel, QuantiseOptions, Ranges, TwinInput,
+    Method, ModelError, NearestRounding, PublicModel, QuantiseOptions, Ranges, TwinInput,
     decode_sums, describe, load_npz, quantise, run_twin, save_npz,
 };
 use crate::graphs::{May, Numbers, random_graph};
@@ -12,8 +12,10 @@ use crate::numbers::ring::RingBits;
 use proptest::prelude::*;
 use std::io::Cursor;
 
-fn relu(values: &mut [f32]) {
-    Activation::Relu.apply(values);
+/// ReLU, leaky ones, and the magnitude.
+fn activations() -> impl Strategy<Value = Activation> {
+    let names = ["relu", "leaky_relu=0.2", "leaky_relu=0.01", "abs"];
+    prop::sample::select(names.to_vec()).prop_map(|name| name.parse().unwrap())
 }
 
 fn image((height, width): (usize, usize), seed: u64) -> Vec<f32> {
@@ -23,7 +25,8 @@ fn image((height, width): (usize, usize), seed: u64) -> Vec<f32> {
 
 fn float(model: &FloatModel, image: &[f32], size: (usize, usize)) -> Vec<f32> {
     let plane = model.plane(model.sigma / 2.0);
-    model.denoise_at(image, size, plane, &relu, &mut |_| ()).unwrap()
+    let own = |values: &mut [f32]| model.activation.apply(values);
+    model.denoise_at(image, size, plane, &own, &mut |_| ()).unwrap()
 }
 
 fn furthest(a: impl Iterator<Item = f64>, b: &[f32]) -> f64 {
@@ -35,9 +38,9 @@ proptest! {
 
     #[test]
     fn the_twin_follows_the_float_model(
-        seed: u64, linear: bool, height in 2usize..16, width in 2usize..16,
+        seed: u64, linear: bool, height in 2usize..16, width in 2usize..16, activation in activations(),
     ) {
-        let mut model = random_graph(seed, May { linear, plane: true });
+        let mut model = FloatModel { activation, ..random_graph(seed, May { linear, plane: true }) };
         let (size, units) = ((height, width), image((height, width), seed));
         // Calibrated on what it is tried on.
         let extremes = |plane| model.extremes_of(&units, size, plane, &mut |_| ()).unwrap();
@@ -46,12 +49,12 @@ proptest! {
         model.extremes = Some(found);
         let options = QuantiseOptions {
             ring: RingBits::L64,
-            method: Method::tables(Cells::Count(9)),
+            method: Method::Relu { alarm: true },
             interval: 1.0,
             ranges: Ranges::Calibrated { margin: 1.5 },
         };
         let quantised = match quantise(&model, &options) {
-            Err(ModelError::NoBitsLeft { .. }) => return Ok(()),
+            Err(ModelError::NoBitsLeft { .. } | ModelError::MultipleAdded { .. }) => return Ok(()),
             other => other.unwrap(),
         };
         let public = &quantised.public;

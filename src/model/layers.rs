@@ -113,7 +113,6 @@ pub(super) fn described(model: &FloatModel) -> Result<Network<Weights, ()>, Mode
         pixel_order: None,
         piecewise: None,
         extremes: None,
-        cells: None,
     };
     let network = description.network()?;
     let reads = |stages: &[Stage]| -> Vec<_> {

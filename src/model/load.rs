@@ -110,7 +110,6 @@ impl Description {
             units: self.units,
             activation: self.activation(),
             extremes: self.extremes.clone(),
-            cells: self.cells.clone(),
             piecewise: self.piecewise.clone(),
             mean_shift: false,
         };

@@ -41,13 +41,9 @@ mod trial;
 mod twin;
 mod watch;
 
-#[cfg(feature = "train")]
-pub(crate) use activation::slope_below_kink;
 pub use activation::{
-    Activation, ActivationSpec, Cells, EngineKind, ExactRelu, Method, TableCells, TanhPieces,
+    Activation, ActivationSpec, Cells, EngineKind, ExactRelu, Leaky, Method, TanhPieces,
 };
-#[cfg(feature = "train")]
-pub(crate) use choices::MARGIN;
 pub use choices::{ChoiceError, Choices, RangeKind};
 pub(crate) use description::formula;
 pub use description::{Conv, Cut, Description, From as LayerFrom, Layer, PixelOrder, Weights};
@@ -55,11 +51,9 @@ pub use error::ModelError;
 pub use file::{ModelFile, ModelFormat};
 
 pub use fit::{Clamping, Encoded, Fit, Remedy, Unfit, encode_image};
-#[cfg(feature = "train")]
-pub(crate) use float::cell_widths;
 pub use float::{FloatLinear, FloatModel, Kept, Span};
 pub use grey::{DenoisedGrey, TwinOptions};
-pub use import::{Family, ImportError, Imported};
+pub use import::{Family, ImportError, Imported, Known};
 pub use levels::{LevelMap, Trained};
 pub use load::Tensor;
 pub use mat::load_mat;
@@ -74,6 +68,6 @@ pub use range::deepest_window_sum;
 pub use rounding::{NearestRounding, RandomRounding, Randomness, Rounding};
 pub use safetensors::load_safetensors;
 #[cfg(test)]
-pub(crate) use samples::{random_convolutional, random_model};
+pub(crate) use samples::{random_convolutional, random_model, suited};
 pub use trial::{Doubt, Trial, Try};
 pub use twin::{TwinInput, TwinRun, run_twin};

@@ -148,7 +148,6 @@ pub fn describe(model: &FloatModel) -> String {
         "mean_shift": model.mean_shift,
         "piecewise": model.piecewise,
         "extremes": model.extremes,
-        "cells": model.cells,
     })
     .to_string()
 }

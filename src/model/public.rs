@@ -195,6 +195,12 @@ impl PublicModel {
         (sigma / self.units.grey_per_unit * exp2(self.input.frac_bits)).round() as i64
     }
 
+    /// Whether values that leave their range raise an alarm.
+    pub fn has_alarm(&self) -> bool {
+        let specs = self.network.activations().map(|(_, spec, _)| spec);
+        specs.into_iter().any(|spec| matches!(spec, ActivationSpec::Exact(relu) if relu.alarm))
+    }
+
     /// Low bits that both servers drop of their shares of a result in a file: [`RESULT_BITS`], or fewer
     /// where that would leave a pixel coarser than `FINEST_GREY`.
     pub fn dropped_bits(&self) -> u32 {
@@ -246,7 +252,7 @@ mod tests {
     use super::*;
     use crate::ids::Party;
     use crate::model::piecewise::Piecewise;
-    use crate::model::{Cells, Method, QuantiseOptions, Ranges, load_npz, quantise, random_model};
+    use crate::model::{Method, QuantiseOptions, Ranges, load_npz, quantise, random_model};
     use crate::numbers::fixed::shrink;
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -275,7 +281,7 @@ mod tests {
         let calibrated = QuantiseOptions {
             ranges: Ranges::Calibrated { margin: 2.0 },
             interval: 1.75,
-            method: Method::tables(Cells::Count(8)),
+            method: Method::Relu { alarm: true },
             ring: RingBits::L32,
         };
         for name in ["default", "dncnn-s25"] {

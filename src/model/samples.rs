@@ -1,7 +1,7 @@
 //! Small random models for tests.
 
 use super::{FloatLinear, FloatModel, Normalisation};
-use crate::model::activation::Activation;
+use crate::model::activation::{Activation, Method};
 use crate::network::{Border, Fold, Gather, Network, Op, gaussian_window};
 use ndarray::{Array1, Array2};
 use rand_core::{Rng, SeedableRng};
@@ -56,7 +56,6 @@ pub(crate) fn random_convolutional(hidden: &[usize], gain: f32, stride: usize) -
         units: Normalisation::UNIT,
         activation: Activation::Relu,
         extremes: None,
-        cells: None,
         piecewise: None,
         mean_shift: false,
     };
@@ -64,4 +63,13 @@ pub(crate) fn random_convolutional(hidden: &[usize], gain: f32, stride: usize) -
         (0..23 * 17).map(|_| (uniform() > 0.0) as u8 as f32 * 2.0 - 1.0).collect();
     model.extremes = Some(model.extremes_of(&image, (23, 17), 0.0, &mut |_| ()).unwrap());
     model
+}
+
+/// The same layers with an activation that `method` evaluates: tables hold tanh.
+pub(crate) fn suited(model: FloatModel, method: &Method) -> FloatModel {
+    let activation = match method {
+        Method::Lut { .. } => Activation::Tanh,
+        Method::Gc { .. } | Method::Relu { .. } => Activation::Relu,
+    };
+    FloatModel { activation, ..model }
 }

@@ -157,7 +157,7 @@ mod tests {
 
     fn options(ring: RingBits) -> QuantiseOptions {
         let ranges = Ranges::Calibrated { margin: 1.25 };
-        QuantiseOptions { ring, method: Method::lut(4), interval: 30.0, ranges }
+        QuantiseOptions { ring, method: Method::Relu { alarm: false }, interval: 30.0, ranges }
     }
 
     fn image(model: &QuantisedModel, amplitude: f64) -> Vec<i64> {

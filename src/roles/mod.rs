@@ -42,9 +42,7 @@ pub mod training;
 mod verify;
 mod wanted;
 
-pub use calibrate::{
-    Calibrate, CalibratedLayer, Calibration, ChosenCells, TriedCells, Widened, calibrate,
-};
+pub use calibrate::{Calibrate, CalibratedLayer, Calibration, Widened, calibrate};
 pub use common::{NewKeys, make_keys, read_public};
 pub use dealer::{Deal, Dealer, DealtSet};
 pub use error::{MaterialError, PlainError, RoleError, VerifyError, in_one_line};

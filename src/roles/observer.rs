@@ -306,8 +306,6 @@ pub enum Phase {
     Train,
     /// Model owner: images that a model is calibrated on.
     Calibrate,
-    /// Model owner: the fewest cells that keep a budget.
-    Cells,
     /// Dealer: a set of material.
     Deal,
     /// Servers: handshake, opening of U, packing.

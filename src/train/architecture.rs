@@ -252,7 +252,9 @@ pub(super) fn outline(layers: &[Layer], units: Normalisation, mean_shift: bool) 
             Layer::ConvTranspose2d(conv) => Some(said(conv, " transposed")),
             Layer::Shuffle { factor } => Some(format!("shuffle by {factor}")),
             Layer::Add { from } => Some(format!("add {}", from.join(" and "))),
-            Layer::Tanh | Layer::Relu | Layer::Residual => None,
+            Layer::Tanh | Layer::Relu | Layer::LeakyRelu { .. } | Layer::Abs | Layer::Residual => {
+                None
+            }
         });
     }
     let mut note = |is_so: bool, text: &str| parts.extend(is_so.then(|| text.to_string()));
@@ -263,7 +265,7 @@ pub(super) fn outline(layers: &[Layer], units: Normalisation, mean_shift: bool) 
     };
     note(!layers.iter().all(is_dense), formula(units));
     let activation = layers.iter().find_map(Layer::activation).unwrap_or_default();
-    note(activation != Activation::default(), activation.name());
+    note(activation != Activation::default(), &activation.to_string());
     note(mean_shift, "mean shift");
     note(layers.contains(&Layer::Residual), "residual");
     parts.join(", ")

@@ -1,13 +1,13 @@
 //! A training run on disk: magic, length of the header, JSON header, float32 arrays, checksum.
 
 use super::card::CurvePoint;
-use super::lookups::Seen;
 use super::pass::zeros;
+use super::tails::Seen;
 use super::{Recipe, State, TrainError};
 use crate::model::FloatLinear;
 use serde::{Deserialize, Serialize};
 
-const MAGIC: &[u8; 16] = b"ppdenoise train6";
+const MAGIC: &[u8; 16] = b"ppdenoise train7";
 const CHECKSUM: usize = 32;
 const MAX_HEADER: usize = 1 << 20;
 
@@ -114,7 +114,7 @@ fn state(header: &Header, arrays: &[u8]) -> Result<State, TrainError> {
     let shapes = header.recipe.shapes()?;
     let weights: usize = shapes.iter().map(|(m, n)| m * n).sum();
     let biases: usize = shapes.iter().map(|s| s.0).sum();
-    let expected = 16 * (weights + biases) + 4 * Seen::NUMBERS * biases;
+    let expected = 16 * (weights + biases) + 4 * biases;
     let found = arrays.len();
     if found != expected {
         let text = format!("its arrays have {found} bytes, expected {expected}");

@@ -375,7 +375,6 @@ mod tests {
             units: Normalisation::UNIT,
             activation: Activation::Relu,
             extremes: None,
-            cells: None,
             piecewise: None,
             mean_shift: false,
         }

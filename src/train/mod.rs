@@ -19,7 +19,6 @@ mod corpus;
 mod graphs;
 mod grown;
 mod learner;
-mod lookups;
 mod noise;
 mod normal;
 mod optimiser;
@@ -28,6 +27,7 @@ mod plan;
 mod product;
 mod rounding;
 mod state;
+mod tails;
 mod teacher;
 mod tied;
 mod trainer;
@@ -46,7 +46,7 @@ pub use rounding::Precision;
 pub use state::State;
 pub use trainer::{StepReport, Trainer};
 
-use crate::model::{Cells, Description, FloatModel, Layer, ModelError, Normalisation, Weights};
+use crate::model::{Description, FloatModel, Layer, ModelError, Normalisation, Weights};
 use crate::network::{LinearShape, Network, NetworkError};
 use architecture::outline;
 use plan::Plan;
@@ -93,10 +93,8 @@ pub struct Recipe {
     pub precision: Precision,
     /// Sizes at which each image is used; 1 is its own.
     pub scales: Vec<f64>,
-    /// Cells of the tables whose errors the network is trained with, if it is.
-    pub cells: Option<u32>,
     /// How much values before activations that are unusually large add to the sum of squared errors of which the loss
-    /// is the mean: each its magnitude, over the root of its channel's mean square, times this. Only with cells.
+    /// is the mean: each its magnitude, over the root of its channel's mean square, times this.
     pub tails: f64,
     /// Whose answers are the targets, if they are not the clean images.
     pub teacher: Option<Taught>,
@@ -206,7 +204,6 @@ impl Recipe {
             pixel_order: None,
             piecewise: None,
             extremes: None,
-            cells: None,
         }
     }
 
@@ -270,18 +267,16 @@ impl Recipe {
         if self.clip.is_nan() || self.clip <= 0.0 {
             return fail("the gradient bound", self.clip.to_string(), "above 0");
         }
-        if let Some(cells) = self.cells {
-            if let Err(expected) = Cells::of_count(cells) {
-                return fail("the number of cells", cells.to_string(), expected);
-            }
-            if !self.layers.contains(&Layer::Relu) {
-                return fail("the number of cells", cells.to_string(), "none: they are for ReLU");
-            }
+        if !(0.0..=100.0).contains(&self.tails) {
+            return fail("the loss by tails", self.tails.to_string(), "0 to 100");
         }
-        let tails_fit =
-            self.tails == 0.0 || self.cells.is_some() && self.tails > 0.0 && self.tails <= 100.0;
-        if !tails_fit {
-            let expected = "0, or with cells at most 100";
+        let activation = self.layers.iter().find_map(Layer::activation).unwrap_or_default();
+        if !activation.rules().trains() {
+            let expected = "tanh, relu or a leaky_relu with a slope above 0";
+            return fail("the activation", activation.to_string(), expected);
+        }
+        if self.tails > 0.0 && !activation.rules().has_calibrated_ranges() {
+            let expected = "0: ranges of tanh need no short tails";
             return fail("the loss by tails", self.tails.to_string(), expected);
         }
         let scale_fits = |s: &f64| (0.1..=1.0).contains(s);
@@ -397,7 +392,6 @@ mod tests {
             seed: 4,
             precision: Precision::F32,
             scales: vec![1.0],
-            cells: None,
             tails: 0.0,
             teacher: None,
         }
@@ -426,6 +420,15 @@ mod tests {
         ]
     }
 
+    /// The layers with another activation.
+    pub(super) fn with(layers: &[Layer], activation: &Layer) -> Vec<Layer> {
+        let other = |layer: &Layer| match layer.activation() {
+            Some(_) => activation.clone(),
+            None => layer.clone(),
+        };
+        layers.iter().map(other).collect()
+    }
+
     #[test]
     fn recipes_that_cannot_work_are_refused_by_name() {
         recipe().check().unwrap();
@@ -440,7 +443,7 @@ mod tests {
             let text = broken.check().unwrap_err().to_string();
             assert!(text.contains(word), "{word}: {text}");
         };
-        let edits: [(Edit, &str); 13] = [
+        let edits: [(Edit, &str); 14] = [
             (
                 |r| r.layers[0] = Layer::Patches { size: 7, output: 4, stride: 2 },
                 "must have 16 outputs",
@@ -457,13 +460,15 @@ mod tests {
             (|r| r.average = 1.0, "averaging"),
             (|r| r.bound = Some(Bound { range: 24, interval: 2.5 }), "range is 24"),
             (|r| r.scales = vec![2.0], "scale"),
+            (|r| r.tails = 0.1, "need no short tails"),
         ];
         edits.into_iter().for_each(|(edit, word)| refused(recipe(), edit, word));
-        let edits: [(Edit, &str); 4] = [
+        let edits: [(Edit, &str); 5] = [
             (|r| r.patch = 10, "patch is 10; expected a multiple of 3"),
             (|r| r.patch = 6, "patch is 6; expected 9 pixels or more"),
             (|r| r.patch = 2 * MAX_SIDE + 2, "patch is 1026;"),
             (|r| r.bound = recipe().bound, "range is 8; expected none"),
+            (|r| r.layers = with(&r.layers, &Layer::Abs), "activation is leaky_relu(-1)"),
         ];
         edits.into_iter().for_each(|(edit, word)| refused(convolutional(3), edit, word));
     }

@@ -4,10 +4,10 @@
 //! becomes loss by the maps that it was made of, and by weights.
 
 use super::TrainError;
-use super::lookups::Lookups;
 use super::plan::{Extent, IMAGE, Plan, Product, Read, Work};
 use super::product::Products;
 use super::rounding::Precision;
+use super::tails::Tails;
 use crate::model::FloatLinear;
 use ndarray::{Array1, Array2};
 
@@ -26,8 +26,8 @@ pub(super) struct Pass {
     pub(super) gradient: Vec<FloatLinear>,
     scratch: Scratch,
     products: Products,
-    /// The errors of lookups, if the network is trained with them: its activation is ReLU then.
-    pub(super) lookups: Option<Lookups>,
+    /// Which values are unusually large, if the recipe keeps them few.
+    pub(super) tails: Option<Tails>,
 }
 
 /// Memory for what is at hand.
@@ -59,7 +59,7 @@ impl Pass {
             gradient: shapes.into_iter().map(zeros).collect(),
             scratch: Scratch::default(),
             products: Products::new(precision),
-            lookups: None,
+            tails: None,
             plan,
         }
     }
@@ -83,7 +83,7 @@ impl Pass {
         layers: &[FloatLinear],
         patches: usize,
     ) -> Result<(), TrainError> {
-        let Pass { plan, values, scratch, products, lookups, .. } = self;
+        let Pass { plan, values, scratch, products, tails, .. } = self;
         let extents = &plan.extents;
         for (step, map) in plan.steps.iter().zip(plan.given..) {
             let (before, rest) = values.split_at_mut(map);
@@ -108,13 +108,11 @@ impl Pass {
                     }
                 }
             }
-            match (step.activation, &step.work, lookups.as_mut()) {
-                (Some(_), Work::Product(product), Some(lookups)) => {
-                    lookups.activate((product.layer, map), extents[map].values(), out);
-                }
-                (Some(function), ..) => function.rules().train(out),
-                (None, ..) => {}
+            let Some(function) = step.activation else { continue };
+            if let (Work::Product(product), Some(tails)) = (&step.work, tails.as_mut()) {
+                tails.note((product.layer, map), extents[map].values(), out);
             }
+            function.rules().train(out);
         }
         Ok(())
     }
@@ -125,7 +123,7 @@ impl Pass {
         layers: &[FloatLinear],
         patches: usize,
     ) -> Result<(), TrainError> {
-        let Pass { plan, to_image, values, slopes, scratch, products, gradient, lookups } = self;
+        let Pass { plan, to_image, values, slopes, scratch, products, gradient, tails } = self;
         let (given, extents) = (plan.given, &plan.extents);
         let last = values.len() - 1;
         let is_sought = |map: usize| map >= given || (map == IMAGE && *to_image);
@@ -135,12 +133,11 @@ impl Pass {
         for (step, map) in plan.steps.iter().zip(given..values.len()).rev() {
             let (before, rest) = slopes.split_at_mut(map);
             let back = &mut rest[0][..patches * extents[map].values()];
-            match (step.activation, &step.work, lookups.as_ref()) {
-                (Some(_), Work::Product(product), Some(lookups)) => {
-                    lookups.differentiate((product.layer, map), back);
+            if let Some(function) = step.activation {
+                function.rules().differentiate(&values[map], back);
+                if let (Work::Product(product), Some(tails)) = (&step.work, tails.as_ref()) {
+                    tails.push((product.layer, map), back);
                 }
-                (Some(function), ..) => function.rules().differentiate(&values[map], back),
-                (None, ..) => {}
             }
             match &step.work {
                 Work::Product(product) => {

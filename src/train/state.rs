@@ -1,10 +1,10 @@
 //! What training changes, and where it begins: random weights, or those of a model.
 
 use super::grown::Growth;
-use super::lookups::Seen;
 use super::normal::{Normals, SplitMix};
 use super::optimiser::{LayerState, Update, bound_rows, slice_mut};
 use super::pass::zeros;
+use super::tails::Seen;
 use super::tied::Ties;
 use super::units::in_units;
 use super::{MEAN_OFFSET, Recipe, TrainError};
@@ -24,7 +24,7 @@ pub struct State {
     pub(super) first: Vec<FloatLinear>,
     /// Adam's mean of squared gradients.
     pub(super) second: Vec<FloatLinear>,
-    /// The values before activations of late, if the recipe has cells; zeros if not.
+    /// The values before activations of late, if the recipe keeps tails short; zeros if not.
     pub(super) seen: Seen,
 }
 

@@ -1,6 +1,5 @@
 //! Steps of training.
 
-use super::lookups::Ranges;
 use super::optimiser::length;
 use super::state::State;
 use super::tied::Ties;
@@ -91,7 +90,7 @@ impl Trainer {
             return Err(TrainError::Diverged { step: self.state.step, loss });
         }
         self.state.follow(&self.recipe, sum, (gradient, rate));
-        if self.recipe.cells.is_some() {
+        if self.recipe.tails > 0.0 {
             self.state.seen.add(self.workers.iter().filter_map(Worker::seen));
         }
         Ok(StepReport { loss, gradient })
@@ -106,12 +105,9 @@ impl Trainer {
     fn gradients(&mut self) -> Result<f64, TrainError> {
         let Trainer { recipe, corpus, state, workers, .. } = self;
         let (recipe, corpus, state) = (&*recipe, &*corpus, &*state);
-        let ranges = match recipe.cells {
-            Some(cells) => state.seen.ranges(&recipe.network()?, cells),
-            None => Ranges::default(),
-        };
+        let usual = state.seen.usual();
         let work = |worker: &mut Worker, first: usize| {
-            worker.run((recipe, corpus), (&state.weights, &ranges), state.step, first)
+            worker.run((recipe, corpus), (&state.weights, &usual), state.step, first)
         };
         let mut first = 0;
         let starts = workers.iter().map(|w| {

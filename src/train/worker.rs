@@ -1,9 +1,9 @@
 //! Loss and gradient of a network on one thread's share of a batch, a block of patches at a time.
 
 use super::corpus::{Batch, Corpus};
-use super::lookups::{Lookups, Ranges, Seen};
 use super::pass::Pass;
 use super::plan::IMAGE;
+use super::tails::{Seen, Tails};
 use super::units::level;
 use super::{BATCH_UNITS, Recipe, TrainError};
 use crate::model::FloatLinear;
@@ -43,9 +43,9 @@ impl Worker {
         let shapes = recipe.shapes()?;
         let maps = plan.extents.iter().map(|extent| at_once * extent.values());
         let loss = (recipe.batch, recipe.batch * plan.predicted.len(), recipe.tails);
-        let lookups = recipe.cells.map(|cells| Lookups::new(&shapes, maps, cells, loss));
+        let tails = (recipe.tails > 0.0).then(|| Tails::new(&shapes, maps, loss));
         let mut pass = Pass::new(plan, shapes, recipe.precision, (at_once, false));
-        pass.lookups = lookups;
+        pass.tails = tails;
         Ok(Worker {
             units: (scale, level(BATCH_UNITS, units)),
             patches,
@@ -60,9 +60,9 @@ impl Worker {
         &mut self.pass.gradient
     }
 
-    /// The values before activations in the last run, if the recipe has cells.
+    /// The values before activations in the last run, if the recipe keeps tails short.
     pub(super) fn seen(&self) -> Option<&Seen> {
-        self.pass.lookups.as_ref().map(|lookups| &lookups.seen)
+        self.pass.tails.as_ref().map(|tails| &tails.seen)
     }
 
     /// Values that the network says of this share.
@@ -79,17 +79,17 @@ impl Worker {
     /// the sum of squared errors.
     ///
     /// The loss is the mean of squared errors over the outputs of all patches of the step, those of a
-    /// patch by its weight. `ranges` are those of the tables, if the recipe has cells.
+    /// patch by its weight. `usual` is what values of each channel usually are.
     pub(super) fn run(
         &mut self,
         (recipe, corpus): (&Recipe, &Corpus),
-        (layers, ranges): (&[FloatLinear], &Ranges),
+        (layers, usual): (&[FloatLinear], &[Vec<f32>]),
         step: u64,
         first: usize,
     ) -> Result<f64, TrainError> {
         self.pass.prepare(layers)?;
-        if let Some(lookups) = &mut self.pass.lookups {
-            lookups.begin(ranges);
+        if let Some(tails) = &mut self.pass.tails {
+            tails.begin(usual);
         }
         let outputs = recipe.batch * self.pass.plan.predicted.len();
         let mut squared = 0.0;
@@ -97,9 +97,6 @@ impl Worker {
             let patches = self.at_once.min(self.patches - done);
             corpus.fill(recipe, step, (first + done, patches), &mut self.batch);
             self.enter(patches);
-            if let Some(lookups) = &mut self.pass.lookups {
-                lookups.at = (recipe.seed, step, (first + done) as u64);
-            }
             self.pass.forward(layers, patches)?;
             squared += self.errors(recipe.is_residual(), patches, outputs);
             self.pass.backward(layers, patches)?;
@@ -158,7 +155,7 @@ mod tests {
     use crate::model::Layer;
     use crate::train::graphs::random;
     use crate::train::normal::SplitMix;
-    use crate::train::tests::{convolutional, corpus, recipe, told};
+    use crate::train::tests::{convolutional, corpus, recipe, told, with};
     use crate::train::{Precision, State};
     use ndarray::Array2;
 
@@ -170,8 +167,7 @@ mod tests {
         let mut worker = Worker::new(recipe, recipe.batch).unwrap();
         let outputs = worker.outputs() as f64;
         move |layers| {
-            let squared =
-                worker.run((recipe, &corpus), (layers, &Ranges::default()), 0, 0).unwrap();
+            let squared = worker.run((recipe, &corpus), (layers, &[]), 0, 0).unwrap();
             (squared / outputs, worker.gradient().to_vec())
         }
     }
@@ -189,10 +185,14 @@ mod tests {
     /// networks see more than one block, the last of which is not full.
     #[test]
     fn the_gradient_is_that_of_the_loss() {
+        let chain = convolutional(1);
+        let layers = with(&chain.layers, &Layer::LeakyRelu { slope: 0.2 });
+        let leaky = Recipe { layers, batch: 70, ..chain };
         for recipe in [
             Recipe { batch: FEWEST_ROWS + 60, ..recipe() },
             Recipe { batch: 70, ..convolutional(1) },
             Recipe { batch: 70, ..convolutional(3) },
+            leaky,
         ] {
             let layers = weights(&recipe);
             let mut loss = evaluated(&recipe);

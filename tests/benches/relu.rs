@@ -19,7 +19,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// A batch of a convolutional network.
 const BATCH: usize = 1 << 17;
-const LEAKY: Slope = Slope { below: 13, frac_bits: 7 };
+const LEAKY: Slope = Slope { above: 5, below: 1 };
 
 fn main() {
     divan::main();

@@ -200,7 +200,6 @@ impl Graph {
             units: Normalisation::UNIT,
             activation: Activation::Relu,
             extremes: None,
-            cells: None,
             piecewise: None,
             mean_shift: false,
         };

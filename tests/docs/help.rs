@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 /// Every command with every flag of its own. A flag that comes or goes is changed here too.
 const COMMANDS: &[(&str, &str)] = &[
     ("keygen", "--out --role --passphrase --passphrase-file --force --json"),
-    ("import", "<FILE> --out --family --sigma --force --json"),
+    ("import", "<FILE> --out --family --activation --sigma --force --json"),
     (
         "calibrate",
-        "<MODEL> --data --held-out --sigma --loss-budget --strict --prune --activations --seed --out --json",
+        "<MODEL> --data --held-out --sigma --strict --prune --activations --seed --out --json",
     ),
     (
         "share-model",
-        "<MODEL> --keys --passphrase-file --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --unchecked --for --out --force \
+        "<MODEL> --keys --passphrase-file --engine --ring --cell --ranges --margin --piecewise --sigma-from --interval --stride --unchecked --for --out --force \
          --json",
     ),
     (
@@ -58,7 +58,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "denoise",
-        "<IMAGE> --window --range --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --twin-seed --clamp --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride \
+        "<IMAGE> --window --range --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --twin-seed --clamp --engine --ring --cell --ranges --margin --piecewise --sigma-from --interval --stride \
          --out --reference --force --json --strict --even-if-implausible",
     ),
     (
@@ -70,7 +70,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("verify", "<SHARE> <OTHER_SHARE> --original --keys --passphrase-file --model --json"),
     (
         "demo",
-        "--image --window --range --model --material --engine --ring --cell --cells --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
+        "--image --window --range --model --material --engine --ring --cell --ranges --margin --piecewise --sigma-from --interval --stride --crop --sigma --clamp \
          --seed --out --keep --json --strict --even-if-implausible",
     ),
     (
@@ -87,7 +87,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "train",
         "<DIR> --out --family --layers --sigma --input-patch --output-patch --hidden --stride --depth --channels \
          --convolutions --patch --no-residual --range --interval --batch --rate --warm-up --clip --average --seed --precision --scales \
-         --cells --tails --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
+         --tails --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
          --teacher --teacher-sigma --force --json",
     ),
     ("completions", "<SHELL>"),

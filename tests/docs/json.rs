@@ -145,8 +145,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     let fixture = |name| format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     let (dither, told) = (fixture("hostile/dithered-128x128.png"), fixture("models/default.npz"));
     let left = ["denoise", &dither, "--model", &told, "--sigma", "25", "--out", "l.png", "--json"];
-    run(&[&left[..], &["--twin", "--engine", "lut", "--margin", "1", "--even-if-implausible"]]
-        .concat());
+    run(&[&left[..], &["--twin", "--margin", "1", "--even-if-implausible"]].concat());
     run(&["metrics", "clean.png", "clean.png", "--json"]);
 
     let prepare = |party: usize, link: [&str; 2]| {

@@ -10,7 +10,7 @@ use ppdenoise::image::{
     Depth, GreyImage, ImageFormat, NoiseSeed, Poisson, Raster, Rect, add_gaussian, add_poisson,
     write,
 };
-use ppdenoise::model::{Cells, Clamping, FloatModel, Method, QuantiseOptions, Ranges, load_npz};
+use ppdenoise::model::{Clamping, FloatModel, Method, QuantiseOptions, Ranges, load_npz};
 use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::{Noise, read_picture};
 use ppdenoise::roles::server::{Serve, ServerFiles};
@@ -248,7 +248,7 @@ fn a_graph_is_told_the_noise_of_each_image() {
     let model = models.into_iter().find(told).unwrap();
     let options = QuantiseOptions {
         ring: RingBits::L64,
-        method: Method::tables(Cells::Count(9)),
+        method: Method::Relu { alarm: false },
         interval: 1.5,
         ranges: Ranges::Calibrated { margin: 2.0 },
     };

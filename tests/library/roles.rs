@@ -270,7 +270,6 @@ fn calibration_sees_what_a_layer_reaches() {
         held_out: &files[1..2],
         sigmas: &[10.0, 25.0],
         seed: 7,
-        loss_budget: None,
         prune: false,
         activations: None,
         strict: false,

@@ -33,7 +33,6 @@ fn model(ops: Vec<Op<FloatLinear, ()>>) -> FloatModel {
         units: Normalisation::BURGER,
         activation: Activation::Tanh,
         extremes: None,
-        cells: None,
         piecewise: None,
         mean_shift: false,
     }

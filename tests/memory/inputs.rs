@@ -258,7 +258,9 @@ fn numpy_archives() {
 fn imports_of_models() {
     let import = |bytes: &[u8]| {
         let file = ModelFile::open(Cursor::new(bytes.to_vec()), Path::new("none"));
-        file.map_err(|e| e.to_string())?.import(None, 25.0).map_err(|e| e.to_string())
+        file.map_err(|e| e.to_string())?
+            .import(ppdenoise::model::Known::default(), 25.0)
+            .map_err(|e| e.to_string())
     };
     let pairs = [
         ("(8000, 16129)", "(16129, 8000)"),

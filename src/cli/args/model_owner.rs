@@ -4,6 +4,7 @@ use super::Writing;
 use super::parse::parse_positive;
 use super::quantise::Quantise;
 use crate::cli::keys::Unlock;
+use crate::model::Activation;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -25,6 +26,10 @@ pub(in crate::cli) struct Import {
     /// whatever the names in the file suggest; if not given, the shapes decide.
     #[arg(long, value_name = "KIND")]
     pub(in crate::cli) family: Option<Family>,
+    /// The activation: tanh, relu, leaky_relu=SLOPE or abs. A file of weights does not say it; if not given, the one
+    /// is taken with which a small noisy picture becomes best.
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) activation: Option<Activation>,
     /// The noise level that the model was trained for, in 8-bit grey levels.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
     pub(in crate::cli) sigma: f64,
@@ -36,9 +41,8 @@ pub(in crate::cli) struct Import {
 ///
 /// The ranges of a model with ReLU depend on this: `share-model` multiplies the values found here by its
 /// --margin. Give clean images that are like the ones to be denoised later; noise is added to them. Pictures
-/// that are no photographs, which reach further, are drawn by the command itself. With a loss budget it also finds
-/// the smallest number of cells for tables; fewer cells need fewer bytes and less time. Writes the model again,
-/// with the results in its description.
+/// that are no photographs, which reach further, are drawn by the command itself. Writes the model again, with the
+/// results in its description.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Calibrate {
     /// The model, in any format that `share-model` accepts.
@@ -54,11 +58,6 @@ pub(in crate::cli) struct Calibrate {
     /// up to it for a model that gets the noise level as an input]
     #[arg(long, value_name = "LEVELS", value_delimiter = ',', value_parser = parse_positive)]
     pub(in crate::cli) sigma: Vec<f64>,
-    /// The PSNR in dB that tables may lose in the mean of the images at each noise level, compared with
-    /// floats: chooses the fewest cells that keep within it, for `--engine lut` [default: 0.005 for tanh; no cells
-    /// are chosen for ReLU]
-    #[arg(long, value_name = "DB", value_parser = parse_budget)]
-    pub(in crate::cli) loss_budget: Option<f64>,
     /// Leave out channels whose ReLU gives 0 everywhere on all images, those of --held-out too. The results
     /// for these images stay the same, and there are fewer activations to compute.
     #[arg(long)]
@@ -111,13 +110,6 @@ pub(in crate::cli) struct ShareModel {
     pub(in crate::cli) out: PathBuf,
     #[command(flatten)]
     pub(in crate::cli) common: Writing,
-}
-
-fn parse_budget(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(v) if (0.0001..=10.0).contains(&v) => Ok(v),
-        _ => Err("expected a number of dB from 0.0001 to 10".into()),
-    }
 }
 
 /// A kind of network.

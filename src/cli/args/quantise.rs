@@ -10,9 +10,9 @@ use clap::{Args, ValueEnum};
 /// How a model becomes integers.
 #[derive(Clone, Debug, Default, Args)]
 pub(in crate::cli) struct Quantise {
-    /// How activations are computed: relu, exactly by masked comparisons, for ReLU networks and a dealer's
-    /// material; lut, by masked lookups in tables; or gc, by garbled circuits between the servers as in the
-    /// paper [default: relu for ReLU networks without --cells, otherwise lut]
+    /// How activations are computed: relu, exactly by masked comparisons, for ReLU networks; lut, by masked
+    /// lookups in tables, for tanh; or gc, by garbled circuits between the servers as in the paper [default: relu
+    /// for ReLU networks, otherwise lut]
     #[arg(help_heading = "Quantisation", long, value_name = "ENGINE", value_parser = parse_engine)]
     pub(in crate::cli) engine: Option<EngineKind>,
     /// Bits of the ring: 32 or 64 [default: 32]
@@ -20,12 +20,8 @@ pub(in crate::cli) struct Quantise {
     pub(in crate::cli) ring: Option<RingBits>,
     /// Width of a cell of the lut engine's tables: 1/4, 1/8 (more accurate, but more material) or
     /// another power of two [default: 1/4]
-    #[arg(help_heading = "Quantisation", long, value_name = "1/N", value_parser = parse_cell, conflicts_with = "cells")]
+    #[arg(help_heading = "Quantisation", long, value_name = "1/N", value_parser = parse_cell)]
     pub(in crate::cli) cell: Option<Cells>,
-    /// Number of cells in each of the lut engine's tables, a power of two from 16 to 4096; the narrower
-    /// the range of a layer, the finer its cells [default for ReLU: what `calibrate` chose, or 256]
-    #[arg(help_heading = "Quantisation", long, value_name = "NUMBER", value_parser = parse_cells)]
-    pub(in crate::cli) cells: Option<Cells>,
     /// How the range of each layer is found: guaranteed, so that no image can leave it, or calibrated, as
     /// what `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
     #[arg(help_heading = "Quantisation", long, value_name = "KIND")]
@@ -83,12 +79,13 @@ impl Quantise {
         Choices {
             engine: self.engine,
             ring: self.ring,
-            cells: self.cell.or(self.cells),
+            cells: self.cell,
             ranges: self.ranges,
             margin: self.margin,
             piecewise: self.piecewise,
             sigma_from: self.sigma_from,
             interval: self.interval,
+            one_cloud: false,
         }
     }
 
@@ -115,13 +112,6 @@ pub(in crate::cli) fn parse_cell(text: &str) -> Result<Cells, String> {
     Cells::of_width(text).map_err(|expected| format!("expected {expected}"))
 }
 
-/// A number of cells.
-fn parse_cells(text: &str) -> Result<Cells, String> {
-    // What is no number is no number of cells.
-    let count = text.parse().unwrap_or(0);
-    Cells::of_count(count).map_err(|expected| format!("expected {expected}"))
-}
-
 fn parse_margin(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if (1.0..=100.0).contains(&v) => Ok(v),
@@ -135,10 +125,8 @@ mod tests {
 
     #[test]
     fn cells_rings_and_margins_are_checked() {
-        assert_eq!(parse_cell("1/8"), Ok(Cells::Width(3)));
+        assert_eq!(parse_cell("1/8"), Ok(Cells::of_bits(3)));
         assert!(parse_cell("1/3").is_err() && parse_cell("0.25").is_err());
-        assert_eq!(parse_cells("256"), Ok(Cells::Count(8)));
-        assert!(["0", "8", "100", "8192", "x"].iter().all(|text| parse_cells(text).is_err()));
         assert!(parse_ring("16").is_err());
         assert!(["0.9", "nan", "inf", "101"].iter().all(|text| parse_margin(text).is_err()));
     }

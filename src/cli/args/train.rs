@@ -120,14 +120,10 @@ pub(in crate::cli) struct RecipeFlags {
     /// Scales at which each image is used.
     #[arg(long, default_value = "1", value_name = "SCALE,...", value_delimiter = ',')]
     scales: Vec<f64>,
-    /// Train with the errors that the lut engine makes with so many cells in each table, a power of two from
-    /// 16 to 4096, so that the network loses less on shares; for networks with ReLU.
-    #[arg(long, value_name = "NUMBER")]
-    pub(in crate::cli) cells: Option<u32>,
-    /// Keep the tails of pre-activations short, so that tables can be coarser and images unlike those of
+    /// Keep the tails of pre-activations short, for networks with ReLU, so that images unlike those of
     /// calibration stay within the ranges: unusually large values add to the sum of squared errors, each its
     /// magnitude over the root of its channel's mean square, times this.
-    #[arg(long, value_name = "STRENGTH", requires = "cells", value_parser = parse_stepsize)]
+    #[arg(long, value_name = "STRENGTH", value_parser = parse_stepsize)]
     tails: Option<f64>,
 }
 
@@ -276,7 +272,6 @@ impl RecipeFlags {
             seed: self.seed,
             precision: self.precision,
             scales: self.scales.clone(),
-            cells: self.cells,
             tails: self.tails.unwrap_or(0.0),
             teacher: None,
         })

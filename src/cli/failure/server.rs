@@ -36,7 +36,7 @@ impl From<ServiceError> for Failure {
 fn code(e: &ServiceError) -> Code {
     match e {
         ServiceError::Linear(_)
-        | ServiceError::TwoServersOnly
+        | ServiceError::Alarmed
         | ServiceError::TooCoarse { .. }
         | ServiceError::TooFewSlots { .. }
         | ServiceError::NoState { .. }
@@ -76,8 +76,8 @@ fn help(e: &ServiceError) -> Option<&'static str> {
         ServiceError::Linear(_) => {
             "share the model with --ring 32, or let a dealer make the triples"
         }
-        ServiceError::TwoServersOnly => {
-            "share the model with `ppdenoise share-model --for`, which chooses tables, or with --engine lut"
+        ServiceError::Alarmed => {
+            "share the model with `ppdenoise share-model --for USER.pub`, which leaves the alarm out"
         }
         ServiceError::TooCoarse { .. } => "have a dealer make the triples for this model",
         ServiceError::SlotGone { .. } => {

@@ -284,7 +284,7 @@ impl<R: Ring> Loop for Results<'_, R> {
                     c[i] = upper(&Terms::of(shape, one, z[i], shares, i), c[i]);
                 }
             } else {
-                let [up, down] = [1i64 << slope.frac_bits, slope.below.into()].map(R::from_i64);
+                let [up, down] = [slope.above, slope.below].map(R::from_i64);
                 for i in 0..z.len() {
                     let terms = Terms::of(shape, one, z[i], shares, i);
                     let (above, below) = (upper(&terms, c[i]), lower(&terms, c[i]));

@@ -76,7 +76,7 @@ fn both<R: Ring>(
 }
 
 const SLOPES: [Slope; 4] =
-    [Slope::RELU, Slope::ABS, Slope { below: 0, frac_bits: 2 }, Slope { below: 3, frac_bits: 5 }];
+    [Slope::RELU, Slope::ABS, Slope { above: 4, below: 0 }, Slope { above: 5, below: 1 }];
 
 /// Every x of small n in both rings, under several masks each.
 #[test]

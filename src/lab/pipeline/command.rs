@@ -1,7 +1,7 @@
 //! What each step is asked for, and the one place where that becomes a command line.
 
 use crate::ids::{Party, Role};
-use crate::model::{Cells, Choices, Clamping};
+use crate::model::{Choices, Clamping};
 use crate::roles::Implausibility;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -212,16 +212,10 @@ fn accepted(implausibility: Implausibility) -> Option<&'static str> {
 
 /// The flags of `share-model` and `denoise --twin` that say the same.
 pub(crate) fn quantise_flags(choices: &Choices) -> Vec<String> {
-    let (width, count) = match choices.cells {
-        Some(cells @ Cells::Width(_)) => (Some(cells), None),
-        Some(cells @ Cells::Count(_)) => (None, Some(cells)),
-        None => (None, None),
-    };
     let given = [
         ("--engine", choices.engine.map(|engine| engine.name().to_string())),
         ("--ring", choices.ring.map(|ring| ring.bits().to_string())),
-        ("--cell", width.map(|cells| cells.to_string())),
-        ("--cells", count.map(|cells| cells.to_string())),
+        ("--cell", choices.cells.map(|cells| cells.to_string())),
         ("--ranges", choices.ranges.map(|kind| kind.name().to_string())),
         ("--margin", choices.margin.map(|margin| margin.to_string())),
         ("--piecewise", choices.piecewise.map(|function| function.name().to_string())),
@@ -272,7 +266,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EngineKind, RangeKind, TanhPieces};
+    use crate::model::{Cells, EngineKind, RangeKind, TanhPieces};
     use crate::numbers::ring::RingBits;
 
     fn text(args: &[OsString]) -> String {
@@ -284,7 +278,7 @@ mod tests {
         let choices = Choices {
             engine: Some(EngineKind::Lut),
             ring: Some(RingBits::L64),
-            cells: Some(Cells::Width(3)),
+            cells: Some(Cells::of_bits(3)),
             sigma_from: Some(12.5),
             ..Choices::default()
         };
@@ -299,15 +293,13 @@ mod tests {
         );
         let gc = Choices {
             engine: Some(EngineKind::Gc),
-            cells: Some(Cells::Count(8)),
             ranges: Some(RangeKind::Calibrated),
             margin: Some(2.0),
             piecewise: Some(TanhPieces::Zheng),
             interval: Some(7.0),
             ..Choices::default()
         };
-        let expected =
-            "--engine gc --cells 256 --ranges calibrated --margin 2 --piecewise zheng --interval 7";
+        let expected = "--engine gc --ranges calibrated --margin 2 --piecewise zheng --interval 7";
         assert_eq!(quantise_flags(&gc).join(" "), expected);
         assert_eq!(quantise_flags(&Choices::default()), Vec::<String>::new());
     }

@@ -156,7 +156,8 @@ mod tests {
             let npz = std::fs::File::open(format!("fixtures/models/{name}.npz")).unwrap();
             let beside = std::fs::read(format!("fixtures/models/{name}.json")).ok();
             let model = load_npz(npz, beside.as_deref()).unwrap();
-            let options = Choices::default().one_cloud().options(&model).unwrap();
+            let options =
+                Choices { one_cloud: true, ..Choices::default() }.options(&model).unwrap();
             let public = quantise(&model, &options).unwrap().public;
             let exposure = Exposure::of(&public, (512, 512), Profile::Q104).unwrap();
             let row = format!(

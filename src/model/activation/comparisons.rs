@@ -6,7 +6,7 @@ use super::exact_relu::ExactRelu;
 use super::integers::Integers;
 use super::spec::ActivationSpec;
 use crate::model::piecewise::PlanError;
-use crate::numbers::relu::INPUT_BITS;
+use crate::numbers::relu::{INPUT_BITS, Slope};
 use crate::numbers::ring::RingBits;
 
 /// The fewest fraction bits of an exact ReLU: what leaves the weights behind it as many as keep the quality.
@@ -16,9 +16,17 @@ const FINEST_RELU: u32 = 16;
 
 /// The comparisons of a network in a ring.
 pub(super) struct Comparisons {
+    pub(super) slope: Slope,
     /// Whether values that leave their range raise the alarm.
     pub(super) alarm: bool,
     pub(super) ring: RingBits,
+}
+
+impl Comparisons {
+    /// Bits that results have more than inputs, and weights that read them fewer.
+    fn steep_bits(&self) -> u32 {
+        self.slope.steepest().next_power_of_two().ilog2()
+    }
 }
 
 impl Evaluation for Comparisons {
@@ -26,14 +34,19 @@ impl Evaluation for Comparisons {
         EngineKind::Relu
     }
 
+    fn factor(&self) -> f64 {
+        self.slope.above as f64
+    }
+
     fn activation_frac(&self, r: u32) -> u32 {
-        (self.ring.bits() - r).div_euclid(2).min(FINEST_RELU)
+        let shared = self.ring.bits().saturating_sub(r + self.steep_bits());
+        shared.div_euclid(2).min(FINEST_RELU)
     }
 
     /// Two more than half: exact results lose by rounding alone, and there the rounding of few inputs counts for more
     /// than that of weights.
     fn last_activation_frac(&self, frac: u32) -> u32 {
-        (frac / 2 + 2).min(FINEST_RELU)
+        (frac.saturating_sub(self.steep_bits()) / 2 + 2).min(FINEST_RELU)
     }
 
     /// Of the coarsest result that the last layer reads.
@@ -47,8 +60,13 @@ impl Evaluation for Comparisons {
         range: InputRange,
         out_frac: u32,
     ) -> Result<ActivationSpec, PlanError> {
-        let range_bits = range.bits;
-        Ok(ActivationSpec::Exact(ExactRelu { range_bits, out_frac, alarm: self.alarm }))
+        Ok(ActivationSpec::Exact(ExactRelu {
+            range_bits: range.bits,
+            out_frac,
+            above: self.slope.above as u32,
+            below: self.slope.below as i32,
+            alarm: self.alarm,
+        }))
     }
 }
 
@@ -58,7 +76,11 @@ impl Integers for ExactRelu {
     }
 
     fn name(&self) -> &str {
-        "relu"
+        match self.below {
+            0 => "relu",
+            below if below == -(self.above as i32) => "abs",
+            _ => "leaky_relu",
+        }
     }
 
     fn range_bits(&self) -> u32 {

@@ -47,15 +47,15 @@ pub(in crate::model) trait Evaluation {
         LARGEST_RANGE
     }
 
-    /// How many cells pre-activations are moved up, and the function with them.
-    fn moved_cells(&self) -> f64 {
-        0.0
-    }
-
     /// How many network units a unit of the first layer's products stands for, where inputs are up to `reach` times
     /// what they are at the model's own noise level.
     fn stretch(&self, reach: f64) -> f64 {
         let _ = reach;
+        1.0
+    }
+
+    /// What the function in integers is a multiple by, which the weights that read it take back.
+    fn factor(&self) -> f64 {
         1.0
     }
 

@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 /// Where a value raises the alarm: with it all material of 17 bits still fits 24 bytes.
 const ALARM: Zone = Zone::THREE;
 
-/// max(x, 0) on inputs of n bits that span the ring; n follows from the two scales.
+/// The steepest slope of a description.
+const MAX_SLOPE: u32 = 1 << 14;
+
+/// max(x, 0), or another function that is linear on either side of 0, on inputs of n bits that span the ring; n follows
+/// from the two scales.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExactRelu {
@@ -16,6 +20,10 @@ pub struct ExactRelu {
     pub range_bits: u32,
     /// Fraction bits of the result.
     pub out_frac: u32,
+    /// The slope above 0, whole.
+    pub above: u32,
+    /// The slope below 0, whole.
+    pub below: i32,
     /// Whether values near the end of the range raise the alarm: where the range is what samples reached, times a margin.
     pub alarm: bool,
 }
@@ -26,10 +34,13 @@ impl ExactRelu {
         (self.out_frac + self.range_bits + 1).min(*INPUT_BITS.end())
     }
 
-    /// max(x, 0), with the fraction bits that the result has more than the input.
+    /// The two slopes, with the fraction bits that the result has more than the input.
     pub fn slope(self) -> Slope {
         let frac_bits = self.out_frac + self.range_bits + 1 - self.input_bits();
-        Slope { frac_bits, ..Slope::RELU }
+        Slope {
+            above: i64::from(self.above) << frac_bits,
+            below: i64::from(self.below) << frac_bits,
+        }
     }
 
     /// Where values raise the alarm, if they do.
@@ -58,13 +69,15 @@ impl ExactRelu {
 
     /// The exact maximum of the result.
     pub(super) fn max_abs(self) -> i64 {
-        1 << (self.input_bits() - 1 + self.slope().frac_bits)
+        (self.slope().steepest() << (self.input_bits() - 1)) as i64
     }
 
     /// Why it is not acceptable for a ring of `ring_bits`.
     pub(super) fn check(self, ring_bits: u32) -> Result<(), String> {
         let sum = self.out_frac.saturating_add(self.range_bits);
         let fits = sum < ring_bits - 1
+            && (1..=MAX_SLOPE).contains(&self.above)
+            && self.below.unsigned_abs() <= self.above
             && match ring_bits {
                 32 => self.shape::<u32>().is_some(),
                 _ => self.shape::<u64>().is_some(),
@@ -84,7 +97,7 @@ mod tests {
     use super::*;
 
     fn relu(range_bits: u32, out_frac: u32) -> ExactRelu {
-        ExactRelu { range_bits, out_frac, alarm: true }
+        ExactRelu { range_bits, out_frac, above: 1, below: 0, alarm: true }
     }
 
     #[test]
@@ -93,7 +106,7 @@ mod tests {
             [(0, 16, 17, 0), (0, 14, 15, 0), (3, 16, 20, 0), (8, 16, 21, 4)]
         {
             let relu = relu(range, frac);
-            assert_eq!((relu.input_bits(), relu.slope().frac_bits), (n, shift));
+            assert_eq!((relu.input_bits(), relu.slope().above), (n, 1 << shift));
             assert!(relu.check(32).is_ok() && relu.check(64).is_ok());
             let half = 1i64 << (n - 1);
             assert_eq!(relu.eval(half - 1), (half - 1) << shift);

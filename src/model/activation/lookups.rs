@@ -1,13 +1,13 @@
 //! Activations from tables (engine `lut`).
 
-use super::cells::{Cells, TableCells, stretch_bits};
+use super::cells::{Cells, stretch_bits};
 use super::engine::EngineKind;
-use super::evaluation::{Evaluation, InputRange, LARGEST_RANGE};
+use super::evaluation::{Evaluation, InputRange};
 use super::integers::Integers;
 use super::rules::{Rules, Tables};
 use super::spec::ActivationSpec;
 use crate::model::piecewise::PlanError;
-use crate::numbers::fixed::{exp2, low_mask};
+use crate::numbers::fixed::low_mask;
 use crate::numbers::ring::RingBits;
 use crate::numbers::slope_table::{HI_BITS, SlopeTable};
 
@@ -15,7 +15,7 @@ use crate::numbers::slope_table::{HI_BITS, SlopeTable};
 pub(super) struct Lookups<'a> {
     pub(super) function: &'a dyn Rules,
     pub(super) tables: &'a dyn Tables,
-    pub(super) cells: &'a TableCells,
+    pub(super) cells: Cells,
     pub(super) ring: RingBits,
 }
 
@@ -24,22 +24,12 @@ impl Evaluation for Lookups<'_> {
         EngineKind::Lut
     }
 
-    fn smallest_range(&self, number: usize) -> u32 {
-        match self.cells.of(number) {
-            Cells::Width(bits) => HI_BITS.start().saturating_sub(1 + bits),
-            Cells::Count(_) => 0,
-        }
+    fn smallest_range(&self, _: usize) -> u32 {
+        HI_BITS.start().saturating_sub(1 + self.cells.bits())
     }
 
-    fn largest_range(&self, number: usize, stretch: f64) -> u32 {
-        match self.cells.of(number) {
-            Cells::Width(bits) => HI_BITS.end().saturating_sub(1 + bits + stretch_bits(stretch)),
-            Cells::Count(_) => LARGEST_RANGE,
-        }
-    }
-
-    fn moved_cells(&self) -> f64 {
-        self.tables.moved_cells()
+    fn largest_range(&self, _: usize, stretch: f64) -> u32 {
+        HI_BITS.end().saturating_sub(1 + self.cells.bits() + stretch_bits(stretch))
     }
 
     fn stretch(&self, reach: f64) -> f64 {
@@ -50,28 +40,26 @@ impl Evaluation for Lookups<'_> {
         (self.ring.bits() - r).div_euclid(2).min(self.tables.most_frac(self.ring))
     }
 
-    fn leading_bits(&self, number: usize, range: InputRange) -> u32 {
-        self.cells.of(number).hi(range.bits, range.stretch)
+    fn leading_bits(&self, _: usize, range: InputRange) -> u32 {
+        self.cells.hi(range.bits, range.stretch)
     }
 
     fn spec(
         &self,
-        number: usize,
+        _: usize,
         range: InputRange,
         out_frac: u32,
     ) -> Result<ActivationSpec, PlanError> {
-        let (InputRange { bits, stretch }, cells) = (range, self.cells.of(number));
+        let (InputRange { bits, stretch }, cells) = (range, self.cells);
         let hi = cells.hi(bits, stretch);
         // Of cells as wide as these are in network units.
         let lo = self.tables.low_bits(out_frac, bits, cells.hi(bits, 1.0));
-        let moved = self.moved_cells() * exp2(bits + 1) / exp2(hi);
         let function = self.function.name();
-        let name = match (stretch == 1.0, moved == 0.0) {
-            (true, true) => function.to_string(),
-            (true, false) => format!("{function}(x - {moved})"),
-            (false, _) => format!("{function}({stretch} x)"),
+        let name = match stretch == 1.0 {
+            true => function.to_string(),
+            false => format!("{function}({stretch} x)"),
         };
-        let f = |x: f64| self.function.eval(stretch * (x - moved));
+        let f = |x: f64| self.function.eval(stretch * x);
         Ok(ActivationSpec::Lookup(SlopeTable::fit(&name, f, (bits, hi, lo), out_frac)))
     }
 }

@@ -1,6 +1,6 @@
 //! How the model owner wants activations evaluated.
 
-use super::cells::{Cells, TableCells};
+use super::cells::Cells;
 use super::circuits::Circuits;
 use super::comparisons::Comparisons;
 use super::engine::EngineKind;
@@ -17,7 +17,7 @@ pub enum Method {
     /// Tables.
     Lut {
         /// Their cells.
-        cells: TableCells,
+        cells: Cells,
     },
     /// Quadratic pieces.
     Gc {
@@ -37,12 +37,7 @@ pub enum Method {
 impl Method {
     /// Tables with cells of width 2^-bits.
     pub fn lut(bits: u32) -> Self {
-        Method::tables(Cells::Width(bits))
-    }
-
-    /// Tables with these cells each.
-    pub fn tables(cells: Cells) -> Self {
-        Method::Lut { cells: cells.into() }
+        Method::Lut { cells: Cells::of_bits(bits) }
     }
 
     /// The engine for it.
@@ -69,12 +64,12 @@ impl Method {
         Ok(match self {
             Method::Lut { cells } => {
                 let tables = function.tables().ok_or_else(refused)?;
-                Box::new(Lookups { function, tables, cells, ring })
+                Box::new(Lookups { function, tables, cells: *cells, ring })
             }
             Method::Gc { function, refit } => Box::new(Circuits { function, refit: *refit, ring }),
             Method::Relu { alarm } => {
-                function.slope(ring).ok_or_else(refused)?;
-                Box::new(Comparisons { alarm: *alarm, ring })
+                let slope = function.slopes().ok_or_else(refused)?;
+                Box::new(Comparisons { slope, alarm: *alarm, ring })
             }
         })
     }

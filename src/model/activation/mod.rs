@@ -17,25 +17,22 @@ mod evaluation;
 mod exact_relu;
 mod function;
 mod integers;
+mod leaky;
 mod lookups;
 mod method;
 mod relu;
-mod relu_tables;
 mod rules;
 mod spec;
 mod tanh;
 
-pub use cells::{Cells, TableCells};
+pub use cells::Cells;
 pub use engine::EngineKind;
 pub(super) use engine::MADE_ERROR;
 pub(super) use evaluation::{Evaluation, InputRange};
 pub use exact_relu::ExactRelu;
 pub use function::Activation;
+pub use leaky::Leaky;
 pub use method::Method;
-#[cfg(feature = "train")]
-pub(super) use relu_tables::KINK;
-#[cfg(feature = "train")]
-pub(crate) use relu_tables::slope_below_kink;
 pub use rules::{Circuit, Rules, Tables};
 pub use spec::ActivationSpec;
 pub use tanh::TanhPieces;

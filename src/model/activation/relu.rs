@@ -1,11 +1,9 @@
-//! max(x, 0): unbounded, so its ranges rest on calibration; compared exactly, looked up, or the sign of a garbled circuit.
+//! max(x, 0): unbounded, so its ranges rest on calibration; compared exactly, or the sign of a garbled circuit.
 
 use super::engine::EngineKind;
-use super::relu_tables::ReluTables;
-use super::rules::{Circuit, Rules, Tables};
+use super::rules::{Circuit, Rules};
 use crate::model::piecewise::Piecewise;
 use crate::numbers::relu::Slope;
-use crate::numbers::ring::RingBits;
 
 /// max(x, 0).
 pub(super) struct Relu;
@@ -43,15 +41,11 @@ impl Rules for Relu {
         EngineKind::Relu
     }
 
-    fn tables(&self) -> Option<&dyn Tables> {
-        Some(&ReluTables)
-    }
-
     fn circuit(&self) -> Option<Circuit> {
         Some(Circuit::Itself(Piecewise::relu()))
     }
 
-    fn slope(&self, _: RingBits) -> Option<Slope> {
+    fn slopes(&self) -> Option<Slope> {
         Some(Slope::RELU)
     }
 

@@ -53,9 +53,8 @@ pub trait Rules: Sync {
         matches!(self.circuit(), Some(Circuit::StandIn))
     }
 
-    /// How comparisons compute it exactly, in a ring; none if they cannot.
-    fn slope(&self, ring: RingBits) -> Option<Slope> {
-        let _ = ring;
+    /// What comparisons compute exactly, of which it is a part; none if they cannot.
+    fn slopes(&self) -> Option<Slope> {
         None
     }
 
@@ -66,6 +65,11 @@ pub trait Rules: Sync {
 
     /// Loss by pre-activations in place of `loss` by activations, which are `given`.
     fn differentiate(&self, given: &[f32], loss: &mut [f32]);
+
+    /// Whether its results tell on which side of 0 its inputs were, as [`Rules::differentiate`] needs it.
+    fn trains(&self) -> bool {
+        true
+    }
 
     /// By how much the variance of first weights before it is larger than 1 / inputs, so that values neither fade nor
     /// grow from layer to layer.
@@ -78,14 +82,6 @@ pub trait Rules: Sync {
 pub trait Tables: Sync {
     /// The cells if nobody says how many.
     fn usual_cells(&self) -> Cells;
-
-    /// The cells that calibration may choose from, the fewest first.
-    fn ladder(&self) -> Vec<Cells>;
-
-    /// How many cells pre-activations are moved up, and the function with them, so that what a kink costs is least.
-    fn moved_cells(&self) -> f64 {
-        0.0
-    }
 
     /// How many network units a unit of the first layer's products stands for, where inputs are up to `reach` times
     /// what they are at the model's own noise level.

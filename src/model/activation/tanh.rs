@@ -55,11 +55,7 @@ impl Rules for Tanh {
 impl Tables for Tanh {
     /// Of 1/4.
     fn usual_cells(&self) -> Cells {
-        Cells::Width(2)
-    }
-
-    fn ladder(&self) -> Vec<Cells> {
-        Cells::WIDTHS.map(Cells::Width).collect()
+        Cells::of_bits(2)
     }
 
     /// Inputs that are larger by a factor need a range larger by that factor, and a power of two may

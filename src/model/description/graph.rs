@@ -108,7 +108,9 @@ impl Graph {
                 let maps = from.iter().map(find).collect::<Result<_, _>>()?;
                 self.push(Op::Add(maps));
             }
-            Layer::Tanh | Layer::Relu => self.push(Op::Activation(())),
+            Layer::Tanh | Layer::Relu | Layer::LeakyRelu { .. } | Layer::Abs => {
+                self.push(Op::Activation(()))
+            }
             Layer::Residual => self.push(Op::Residual),
         }
         Ok(())

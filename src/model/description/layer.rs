@@ -1,6 +1,6 @@
 //! The entries of a description's list of layers.
 
-use crate::model::activation::Activation;
+use crate::model::activation::{Activation, Leaky};
 use crate::network::{Gather, MAX_PATCH, MAX_SCALE, MAX_WIDTH};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub(super) const IMAGE: &str = "image";
 pub(super) const NOISE: &str = "noise";
 
 /// One entry of the list of layers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Layer {
     /// Patches of the image continued by reflection; overlapping predictions are averaged with a
@@ -61,6 +61,13 @@ pub enum Layer {
     Tanh,
     /// max(x, 0).
     Relu,
+    /// x above 0, and a slope of x below.
+    LeakyRelu {
+        /// The slope.
+        slope: f64,
+    },
+    /// The magnitude.
+    Abs,
     /// The output is subtracted from the noisy pixels.
     Residual,
 }
@@ -154,6 +161,8 @@ impl Layer {
         match self {
             Layer::Tanh => Some(Activation::Tanh),
             Layer::Relu => Some(Activation::Relu),
+            Layer::LeakyRelu { slope } => Leaky::of(*slope).ok().map(Activation::Leaky),
+            Layer::Abs => Some(Activation::Leaky(Leaky::ABS)),
             Layer::Patches { .. }
             | Layer::Blocks { .. }
             | Layer::Dense { .. }
@@ -201,6 +210,9 @@ impl Layer {
             }
             Layer::Conv2d(conv) | Layer::ConvTranspose2d(conv) => conv.problem(self)?,
             Layer::Add { from } => from.iter().try_for_each(|name| named(name))?,
+            Layer::LeakyRelu { slope } => {
+                Leaky::of(*slope).map_err(|e| format!("a `slope` of {slope}, must be {e}"))?;
+            }
             _ => {}
         }
         match self.outputs() {
@@ -217,6 +229,8 @@ impl std::convert::From<Activation> for Layer {
         match activation {
             Activation::Tanh => Layer::Tanh,
             Activation::Relu => Layer::Relu,
+            Activation::Leaky(Leaky::ABS) => Layer::Abs,
+            Activation::Leaky(leaky) => Layer::LeakyRelu { slope: leaky.slope() },
         }
     }
 }

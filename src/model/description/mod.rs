@@ -9,7 +9,7 @@ pub(in crate::model) use layer::PATCH_STRIDE;
 pub use layer::{Conv, Cut, From, Layer};
 pub use weights::Weights;
 
-use super::{ModelError, Normalisation, TableCells};
+use super::{ModelError, Normalisation};
 use crate::model::activation::Activation;
 use crate::model::piecewise::Piecewise;
 use crate::network::Network;
@@ -37,8 +37,6 @@ pub struct Description {
     /// The largest magnitude that calibration saw behind each layer with weights, before its
     /// activation, by output, in network units.
     pub extremes: Option<Vec<Vec<f64>>>,
-    /// Cells of the lookup's tables that calibration chose for a bound on what is lost.
-    pub cells: Option<TableCells>,
 }
 
 /// The order in which a patch becomes a vector.
@@ -66,8 +64,6 @@ struct Document {
     piecewise: Option<Piecewise>,
     #[serde(default)]
     extremes: Option<Vec<Vec<f64>>>,
-    #[serde(default)]
-    cells: Option<TableCells>,
 }
 
 /// An MLP without a list of layers.
@@ -148,7 +144,6 @@ impl Description {
             pixel_order: document.pixel_order,
             piecewise: document.piecewise,
             extremes: document.extremes,
-            cells: document.cells,
         };
         description.check()?;
         Ok(description)
@@ -170,9 +165,13 @@ impl Description {
                  the output"
             ));
         }
+        let mut slopes = self.layers.iter().filter(|l| matches!(l, Layer::LeakyRelu { .. }));
+        slopes.try_for_each(Layer::problem).map_err(|e| format!("`layers`: {e}"))?;
         let activations = || self.layers.iter().filter(|layer| layer.activation().is_some());
         let Some(first) = activations().next() else {
-            return Err("`layers`: there must be an activation, tanh or relu".into());
+            return Err(
+                "`layers`: there must be an activation: tanh, relu, leaky_relu or abs".into()
+            );
         };
         if activations().any(|other| other != first) {
             return Err("`layers`: all activations must be the same".into());
@@ -195,9 +194,6 @@ impl Description {
         }
         if !(self.sigma.is_finite() && self.sigma > 0.0) {
             return Err(format!("`sigma` is {}, must be positive", self.sigma));
-        }
-        if let Some(cells) = &self.cells {
-            cells.fits(activations().count())?;
         }
         let Some(extremes) = &self.extremes else { return Ok(()) };
         let found: Vec<usize> = extremes.iter().map(Vec::len).collect();

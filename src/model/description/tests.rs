@@ -1,7 +1,6 @@
 //! What can be said, and what is refused.
 
 use super::*;
-use crate::model::Cells;
 use crate::network::{LinearShape, MAX_WIDTH};
 use proptest::prelude::*;
 
@@ -27,22 +26,6 @@ fn a_description_gives_shapes() {
     let d = Description::parse(LIST.as_bytes()).unwrap();
     assert_eq!(shapes(&d), [[4, 1, 3, 3], [1, 4, 5, 5]]);
     assert_eq!((d.activation(), d.units), (Activation::Relu, Normalisation::UNIT));
-}
-
-/// A number of cells or their width; what is written is what was read.
-#[test]
-fn cells_are_a_number_or_a_width() {
-    for (written, cells) in [
-        ("null", None),
-        ("128", Some(Cells::Count(7).into())),
-        ("\"1/8\"", Some(Cells::Width(3).into())),
-        ("4096", Some(Cells::Count(12).into())),
-        ("[64]", Some(TableCells::Each(vec![Cells::Count(6)]))),
-    ] {
-        let json = LIST.replace("\"sigma\"", &format!("\"cells\":{written},\"sigma\""));
-        assert_eq!(Description::parse(json.as_bytes()).unwrap().cells, cells);
-        assert_eq!(serde_json::to_string(&cells).unwrap(), written);
-    }
 }
 
 /// The list of layers says the same as the flat form.
@@ -106,18 +89,10 @@ fn unusable_descriptions_name_the_field() {
             "{\"dense\":{\"outputs\":4}}",
             "entry 1: a dense layer must follow",
         ),
-        ("\"sigma\":25", "\"sigma\":25,\"cells\":100", "`cells`: expected a power of two"),
-        ("\"sigma\":25", "\"sigma\":25,\"cells\":\"1/3\"", "`cells`: expected 1/2, 1/4"),
-        ("\"sigma\":25", "\"sigma\":25,\"cells\":[64,100]", "`cells`: expected a power of two"),
         (
-            "\"sigma\":25",
-            "\"sigma\":25,\"cells\":[64,64]",
-            "`cells`: 2 entries, expected one for each of 1",
-        ),
-        (
-            "\"sigma\":25",
-            "\"sigma\":25,\"cells\":{}",
-            "`cells`: expected a number of cells or a width",
+            "\"relu\"",
+            "{\"leaky_relu\":{\"slope\":1.5}}",
+            "a `slope` of 1.5, must be a slope from -1",
         ),
         ("[2]", "[]", "extremes"),
         ("[2]", "[-2]", "extremes"),

@@ -89,24 +89,10 @@ impl FloatModel {
     }
 }
 
-/// The width of a cell behind each output of each linear op in network units, if tables have so many cells and
-/// calibration saw `extremes` there: what [`quantise`](crate::model::quantise) will make of it.
-#[cfg(feature = "train")]
-pub(crate) fn cell_widths<L: LinearShape>(
-    network: &Network<L, ()>,
-    extremes: &[Vec<f64>],
-    (margin, cells): (f64, u32),
-) -> Vec<Vec<f64>> {
-    use crate::model::activation::KINK;
-    let factors = Channels::of(network).factors(extremes, margin, limit(cells.into(), KINK));
-    let width = |factor: f64| 2.0 / f64::from(cells) / factor;
-    factors.into_iter().map(|layer| layer.into_iter().map(width).collect()).collect()
-}
-
-/// The largest value that a channel's range of 1 is for, with so many cells: less a cell and a unit, `moved` cells by
-/// which pre-activations are moved, and a little for rounded weights.
-pub(in crate::model) fn limit(cells: f64, moved: f64) -> f64 {
-    1.0 - (2.0 + moved) * 2.0 / cells
+/// The largest value that a channel's range of 1 is for, where inputs have so many units: less one and a little for
+/// rounded weights.
+pub(in crate::model) fn limit(units: f64) -> f64 {
+    1.0 - 2.0 * 2.0 / units
 }
 
 /// The number of the linear op that makes map `map`, from 1 on, and how many of its outputs make a channel.

@@ -2,18 +2,17 @@
 
 mod equalised;
 pub(super) mod mean_shift;
+mod multiples;
 mod patches;
 mod pruned;
 mod spans;
 mod worth;
 
-#[cfg(feature = "train")]
-pub(crate) use equalised::cell_widths;
 pub(super) use equalised::limit;
 pub use pruned::Kept;
 pub use spans::Span;
 
-use super::{ModelError, Normalisation, TableCells};
+use super::{ModelError, Normalisation};
 use crate::model::activation::Activation;
 use crate::model::piecewise::Piecewise;
 use crate::network::{LinearShape, Network, Op, PatchGrid, Source, StageGrid};
@@ -62,8 +61,6 @@ pub struct FloatModel {
     /// The largest magnitude that calibration saw behind each linear op, before its activation, by
     /// output, in network units.
     pub extremes: Option<Vec<Vec<f64>>>,
-    /// Cells of the lookup's tables that calibration chose for a bound on what is lost.
-    pub cells: Option<TableCells>,
     /// A piecewise activation of the owner's for the gc engine.
     pub piecewise: Option<Piecewise>,
     /// Whether the mean shift is folded into the weights; then the rows of the first layer sum to

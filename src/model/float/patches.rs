@@ -39,7 +39,6 @@ impl FloatModel {
             units: Normalisation::BURGER,
             activation: Activation::Tanh,
             extremes: None,
-            cells: None,
             piecewise: None,
             mean_shift: false,
         })

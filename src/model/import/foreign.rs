@@ -112,7 +112,9 @@ pub(super) fn unknown(tensor: &Tensor) -> ImportError {
 pub(super) fn no_layer(parts: &BTreeMap<Role, Tensor>) -> ImportError {
     let Some(tensor) = parts.values().next() else { return foreign("a layer is empty".into()) };
     let what = match (parts.get(&Role::Weight).map(|w| w.shape.len()), parts.len()) {
-        (Some(1), 1) => "a PReLU or a scale, and activations are tanh or ReLU here",
+        (Some(1), 1) => {
+            "a PReLU, whose slopes are weights, or a scale: activations are tanh, ReLU, leaky ReLU and abs here"
+        }
         (Some(1), _) => {
             "a normalisation without running_mean and running_var, which depends on the image"
         }

@@ -12,7 +12,7 @@ use super::description::{Layer as Described, PATCH_STRIDE};
 use super::load::{Arrays, Tensor, assemble};
 use super::trial::{Picture, Try, margin, said};
 use super::{Description, FloatModel, ModelError, ModelFile, Normalisation, PixelOrder};
-use crate::model::activation::Activation;
+use crate::model::activation::{Activation, Leaky};
 use chain::{Layer, Plan};
 use std::fmt;
 
@@ -94,23 +94,23 @@ pub struct Imported {
 impl ModelFile {
     /// Infers the layers from names and shapes, merges batch normalisation, and finds normalisation,
     /// residual and activation by trying them on a small picture with noise of `sigma` grey levels, for
-    /// which the model was trained. With `family` names that speak of blocks are not heeded.
+    /// which the model was trained. What is `known` is not tried.
     ///
-    /// Cost: 4 to 16 tries of some 2 billion multiply-adds. Memory: three times the weights.
+    /// Cost: 4 to 32 tries of some 2 billion multiply-adds. Memory: three times the weights.
     ///
     /// # Errors
     /// [`ImportError`].
-    pub fn import(&mut self, family: Option<Family>, sigma: f64) -> Result<Imported, ImportError> {
+    pub fn import(&mut self, known: Known, sigma: f64) -> Result<Imported, ImportError> {
         let matlab = self.format() == super::ModelFormat::Mat;
         let (plan, layers) = self.with_arrays(|arrays| -> Result<_, ImportError> {
             let names = arrays.names();
             let tensors = names.iter().map(|name| arrays.tensor(name));
             let tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>()?;
-            let plan = Plan::of(&tensors, family)?;
+            let plan = Plan::of(&tensors, known.family)?;
             let layers = plan.read(arrays)?;
             Ok((plan, layers))
         })?;
-        let ways = ways(plan.family, &layers, matlab);
+        let ways = ways((plan.family, known.activation), &layers, matlab);
         let mut trial = None;
         let (mut tries, mut best): (Vec<Try>, Option<(FloatModel, usize)>) = (Vec::new(), None);
         for way in ways {
@@ -136,6 +136,15 @@ impl ModelFile {
     }
 }
 
+/// What is known of a file's network beforehand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// Its kind: names that speak of blocks are not heeded.
+    pub family: Option<Family>,
+    /// Its activation.
+    pub activation: Option<Activation>,
+}
+
 /// One way to take the layers.
 #[derive(Clone, Copy, Debug)]
 struct Way {
@@ -150,7 +159,7 @@ struct Way {
 
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", said(self.units, self.residual), self.activation.name())?;
+        write!(f, "{}, {}", said(self.units, self.residual), self.activation)?;
         if self.mean_shift {
             f.write_str(", mean shift")?;
         }
@@ -164,8 +173,11 @@ impl fmt::Display for Way {
     }
 }
 
+/// The slopes of leaky ReLUs that are tried: those of PyTorch's default and of the usual networks.
+const LEAKY: [f64; 3] = [0.2, 0.1, 0.01];
+
 /// All ways in which such layers are used, the most usual first.
-fn ways(family: Family, layers: &[Layer], matlab: bool) -> Vec<Way> {
+fn ways((family, known): (Family, Option<Activation>), layers: &[Layer], matlab: bool) -> Vec<Way> {
     use Activation::{Relu, Tanh};
     let mlp = family == Family::Mlp;
     let small = layers.iter().all(|layer| layer.shape[2..] == [3, 3]);
@@ -173,10 +185,15 @@ fn ways(family: Family, layers: &[Layer], matlab: bool) -> Vec<Way> {
         true => &[false, true],
         false => &[false],
     };
-    let (units, activations, shifts): (_, &[Activation], &[bool]) = match mlp {
-        true => ([Normalisation::BURGER, Normalisation::UNIT], &[Tanh, Relu], &[false, true]),
-        false => ([Normalisation::UNIT, Normalisation::BURGER], &[Relu], &[false]),
+    let (units, usual, shifts): (_, _, &[bool]) = match mlp {
+        true => ([Normalisation::BURGER, Normalisation::UNIT], vec![Tanh, Relu], &[false, true]),
+        false => {
+            let leaky = LEAKY.map(|slope| Leaky::of(slope).map(Activation::Leaky));
+            let usual = std::iter::once(Relu).chain(leaky.into_iter().flatten()).collect();
+            ([Normalisation::UNIT, Normalisation::BURGER], usual, &[false])
+        }
     };
+    let activations = known.map_or(usual, |activation| vec![activation]);
     let orders: &[_] = match matlab {
         true => &[Some(PixelOrder::ColumnMajor), Some(PixelOrder::RowMajor)],
         false => &[None],
@@ -185,7 +202,7 @@ fn ways(family: Family, layers: &[Layer], matlab: bool) -> Vec<Way> {
     for &dilated in dilations {
         for &order in orders {
             for &mean_shift in shifts {
-                for &activation in activations {
+                for &activation in &activations {
                     for units in units {
                         for residual in [true, false] {
                             ways.push(Way {
@@ -224,7 +241,6 @@ impl Way {
             pixel_order: self.order,
             piecewise: None,
             extremes: None,
-            cells: None,
         };
         description.check()?;
         Ok(assemble(&description, &mut Read(layers))?)

@@ -188,13 +188,17 @@ fn a_network_on_patches_is_found() {
     let npz = include_bytes!("../../../fixtures/models/tiny-9-5-24.npz");
     let tiny = load_npz(Cursor::new(&npz[..]), None).unwrap();
     let memory = renamed(&tiny, |i, end| format!("net.{}.{end}", 2 * i));
-    let imported = memory.file().import(None, 25.0).unwrap();
+    let imported = memory.file().import(Known::default(), 25.0).unwrap();
     assert_eq!(imported.model.network, tiny.network);
     assert_eq!((imported.family, imported.model.units), (Family::Mlp, tiny.units));
     assert_eq!(imported.tries.len(), 16);
     assert_eq!(imported.tries[imported.chosen].what, "(v/255-0.5)/0.2, residual, tanh");
     assert_eq!(imported.notes, ["a network on patches: 24x81, 25x24"]);
-    let text = memory.file().import(Some(Family::Dncnn), 25.0).unwrap_err().to_string();
+    let text = memory
+        .file()
+        .import(Known { family: Some(Family::Dncnn), activation: None }, 25.0)
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("family mlp, not of dncnn"), "{text}");
 }
 
@@ -203,8 +207,8 @@ fn a_network_on_patches_is_found() {
 fn what_does_not_denoise_is_refused_with_what_was_tried() {
     let random = crate::model::random_convolutional(&[3, 2], 1.5, 1);
     let memory = renamed(&random, |i, end| format!("{i}.{end}"));
-    let error = memory.file().import(None, 25.0).unwrap_err();
-    assert!(matches!(&error, ImportError::Useless { tries, .. } if tries.len() == 4));
+    let error = memory.file().import(Known::default(), 25.0).unwrap_err();
+    assert!(matches!(&error, ImportError::Useless { tries, .. } if tries.len() == 16));
     let text = error.to_string();
     assert!(text.contains("v/255, residual, relu: ") && text.contains("not residual"), "{text}");
 }
@@ -222,7 +226,7 @@ fn seven_layers_may_be_dilated() {
         memory.put(name, &shapes(i), numbers(i, shapes(i).iter().product()));
     }
     let layers = memory.layers().unwrap();
-    let ways = ways(Family::Dncnn, &layers, false);
+    let ways = ways((Family::Dncnn, Some(Activation::Relu)), &layers, false);
     assert_eq!(ways.len(), 8);
     assert!(ways[4].to_string().ends_with("dilated as IRCNN"));
     let model = ways[4].model(&layers, 25.0).unwrap();

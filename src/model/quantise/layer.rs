@@ -69,12 +69,10 @@ impl Search<'_> {
                 }
                 break;
             }
-            let Some(mut integers) = self.integers(&scaled, frac) else { continue };
+            let Some(integers) = self.integers(&scaled, frac) else { continue };
             let bound = self.bound(&integers, &scaled, frac);
             worst = bound as f64 / exp2(frac);
-            let moved = self.moved(r);
-            if r <= largest && bound <= (1i128 << (self.l() - 1)) - self.margin(r) - moved {
-                integers.bias.iter_mut().for_each(|b| *b += moved as i64);
+            if r <= largest && bound <= (1i128 << (self.l() - 1)) - self.margin(r) {
                 return Ok(self.ranged(integers, scaled, (frac, r), bound));
             }
         }
@@ -210,12 +208,6 @@ impl Search<'_> {
     /// What the worst case must stay below the end of a ring of range 2^r.
     pub(super) fn margin(&self, r: u32) -> i128 {
         self.evaluation.engine().margin(self.leading_bits(r), self.l())
-    }
-
-    /// How far pre-activations are moved for the table of range 2^r, in units of the products.
-    fn moved(&self, r: u32) -> i128 {
-        let cell = exp2(self.l() - self.leading_bits(r));
-        (self.evaluation.moved_cells() * cell) as i128
     }
 
     fn leading_bits(&self, r: u32) -> u32 {

@@ -1,7 +1,7 @@
 //! What is known of a model before a scale is chosen.
 
 use super::options::{QuantiseOptions, Ranges};
-use crate::model::activation::{Evaluation, InputRange, Method};
+use crate::model::activation::{Evaluation, InputRange};
 use crate::model::error::ModelError;
 use crate::model::float::{FloatLinear, FloatModel, limit};
 use crate::model::public::InputSpec;
@@ -68,15 +68,11 @@ impl SurveyedLayer {
 
 impl<'a> Surveyed<'a> {
     /// # Errors
-    /// [`ModelError::Activation`], [`ModelError::NotCalibrated`], or [`ModelError::Description`] for cells of another
-    /// network.
+    /// [`ModelError::Activation`], or [`ModelError::NotCalibrated`].
     pub(super) fn of(
         model: &'a FloatModel,
         options: &'a QuantiseOptions,
     ) -> Result<Self, ModelError> {
-        if let Method::Lut { cells } = &options.method {
-            cells.fits(model.network.activations().count()).map_err(ModelError::Description)?;
-        }
         let evaluation = options.method.evaluation(&model.activation, options.ring)?;
         let frac_bits = (UNITS_A_GREY_LEVEL * model.units.grey_per_unit).log2().ceil() as u32;
         let input = InputSpec {
@@ -90,6 +86,8 @@ impl<'a> Surveyed<'a> {
             Ranges::Guaranteed => None,
         };
         let model = equalised.map_or(Cow::Borrowed(model), Cow::Owned);
+        let factor = evaluation.factor();
+        let model = if factor == 1.0 { model } else { Cow::Owned(model.reading(factor)?) };
         let layers = layers(&model, options, input, &*evaluation)?;
         Ok(Surveyed { model, options, evaluation, input, layers })
     }
@@ -109,7 +107,7 @@ fn range_limit(model: &FloatModel, ring: RingBits, evaluation: &dyn Evaluation) 
     let leading = (0..model.network.activations().count())
         .map(|number| evaluation.leading_bits(number, InputRange::power(0)));
     let leading = leading.min().unwrap_or(ring.bits());
-    limit(exp2(leading), evaluation.moved_cells())
+    limit(exp2(leading))
 }
 
 fn layers(

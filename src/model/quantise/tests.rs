@@ -7,7 +7,7 @@ use super::*;
 use crate::graphs::{May, random_graph};
 use crate::model::activation::{Activation, ActivationSpec, InputRange};
 use crate::model::piecewise::{Below, Piecewise};
-use crate::model::{Cells, FloatLinear, Method, Normalisation, PublicModel};
+use crate::model::{FloatLinear, Method, Normalisation, PublicModel};
 use crate::network::{Fold, Gather, LinearShape, Network, Op, Read, gaussian_window};
 use crate::numbers::fixed::{encode, exp2};
 use crate::numbers::ring::RingBits;
@@ -169,7 +169,7 @@ fn weights_beyond_every_range_are_named() {
 /// Ranges that rest on what was seen.
 fn calibrated(ring: RingBits) -> QuantiseOptions {
     let ranges = Ranges::Calibrated { margin: 2.0 };
-    QuantiseOptions { ranges, method: Method::tables(Cells::Count(8)), ..options(ring) }
+    QuantiseOptions { ranges, method: Method::Relu { alarm: true }, ..options(ring) }
 }
 
 /// A block whose second layer, op 4, has no activation and is added to the third; the last layer reads it too if

@@ -44,31 +44,34 @@ pub struct Digit {
     pub lane: Lane,
 }
 
-/// A function that is linear on either side of 0, with a public slope A / 2^a below it and 1 above: results have a
-/// more fraction bits than inputs.
+/// A function that is linear on either side of 0, with public whole slopes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slope {
-    /// A.
-    pub below: i32,
-    /// a.
-    pub frac_bits: u32,
+    /// P, above 0.
+    pub above: i64,
+    /// N, below 0.
+    pub below: i64,
 }
 
 impl Slope {
     /// max(x, 0).
-    pub const RELU: Slope = Slope { below: 0, frac_bits: 0 };
+    pub const RELU: Slope = Slope { above: 1, below: 0 };
     /// |x|.
-    pub const ABS: Slope = Slope { below: -1, frac_bits: 0 };
+    pub const ABS: Slope = Slope { above: 1, below: -1 };
 
-    /// 2^a max(x, 0) + A min(x, 0): the definition.
+    /// P max(x, 0) + N min(x, 0): the definition.
     pub fn eval(self, x: i64) -> i64 {
-        (x.max(0) << self.frac_bits) + i64::from(self.below) * x.min(0)
+        self.above * x.max(0) + self.below * x.min(0)
+    }
+
+    /// The larger magnitude of the two.
+    pub fn steepest(self) -> u64 {
+        self.above.unsigned_abs().max(self.below.unsigned_abs())
     }
 
     /// Whether every result for inputs of `n` bits fits a ring of `ring` bits.
     pub fn fits(self, n: u32, ring: u32) -> bool {
-        let factor = i128::from(self.below).abs().max(1i128 << self.frac_bits.min(64));
-        factor << (n - 1) < 1i128 << (ring - 1)
+        u128::from(self.steepest()) << (n - 1) < 1u128 << (ring - 1)
     }
 }
 
@@ -331,15 +334,15 @@ mod tests {
 
     #[test]
     fn slopes_are_what_they_say() {
-        let leaky = Slope { below: 3, frac_bits: 4 };
+        let leaky = Slope { above: 16, below: 3 };
         for x in -64i64..64 {
             assert_eq!(Slope::RELU.eval(x), x.max(0));
             assert_eq!(Slope::ABS.eval(x), x.abs());
             assert_eq!(leaky.eval(x), if x > 0 { 16 * x } else { 3 * x });
         }
         assert!(leaky.fits(17, 32) && Slope::ABS.fits(17, 32));
-        assert!(Slope { below: 1, frac_bits: 14 }.fits(17, 32));
-        assert!(!Slope { below: 1, frac_bits: 15 }.fits(17, 32));
-        assert!(!Slope { below: -(1 << 15), frac_bits: 0 }.fits(17, 32));
+        assert!(Slope { above: 1 << 14, below: 1 }.fits(17, 32));
+        assert!(!Slope { above: 1 << 15, below: 1 }.fits(17, 32));
+        assert!(!Slope { above: 1, below: -(1 << 15) }.fits(17, 32));
     }
 }

@@ -5,9 +5,7 @@ use crate::crypto::rlwe::Profile;
 use crate::graphs::{May, random_graph};
 use crate::material::pair::linear::{HintSeed, LinearPlan, MaskNonce};
 use crate::material::{MaterialLayout, Origin, weight_mask};
-use crate::model::{
-    Cells, Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model,
-};
+use crate::model::{Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model};
 use crate::network::Op;
 use crate::numbers::ring::RingBits;
 use crate::wire::{Frame, Traffic, pair};
@@ -35,7 +33,7 @@ fn models() -> Vec<PublicModel> {
     let patches = quantise(&random_model(&[12, 7], 1.0, true), &options).unwrap();
     let convolutional = |stride| {
         let (ring, ranges) = (RingBits::L32, Ranges::Calibrated { margin: 1.25 });
-        let method = Method::tables(Cells::Count(6));
+        let method = Method::Relu { alarm: false };
         let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
         quantise(&random_convolutional(&[4, 3], 1.5, stride), &options).unwrap().public
     };
@@ -44,7 +42,7 @@ fn models() -> Vec<PublicModel> {
 
 /// A network that reads several maps and the plane, on two scales.
 fn graph() -> PublicModel {
-    let method = Method::tables(Cells::Count(6));
+    let method = Method::Relu { alarm: false };
     let ranges = Ranges::Calibrated { margin: 1.5 };
     let options = QuantiseOptions { ring: RingBits::L32, method, interval: 1.0, ranges };
     let models = (0..).map(|seed| random_graph(seed, May { linear: true, plane: true }));

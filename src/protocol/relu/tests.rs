@@ -14,7 +14,7 @@ fn random(n: u32, count: usize) -> Vec<i64> {
     stream.take::<u64>(0, count).into_iter().map(|v| sign_extend(v, n)).collect()
 }
 
-const LEAKY: Slope = Slope { below: 13, frac_bits: 7 };
+const LEAKY: Slope = Slope { above: 10, below: 1 };
 
 /// Exact at the widths of networks, in both rings, for every slope, and in batches that begin and end anywhere.
 #[test]

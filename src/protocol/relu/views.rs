@@ -159,7 +159,7 @@ fn every_view_is_as_likely_for_every_x() {
 /// With V = y - Y for every Y, and exact for every slope.
 #[test]
 fn every_view_with_v_is_as_likely_for_every_x() {
-    let slopes = [Slope::RELU, Slope::ABS, Slope { below: 1, frac_bits: 2 }];
+    let slopes = [Slope::RELU, Slope::ABS, Slope { above: 5, below: 1 }];
     for (party, slope) in [Party::S0, Party::S1].into_iter().zip([Slope::RELU, Slope::ABS]) {
         for own in owns(party, 1).into_iter().step_by(5) {
             for x in X {

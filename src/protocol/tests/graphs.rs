@@ -4,20 +4,40 @@ use super::secure_equals_twin;
 use super::world::World;
 use crate::graphs::{May, random_graph};
 use crate::model::piecewise::Piecewise;
-use crate::model::{Cells, Method, ModelError, QuantiseOptions, QuantisedModel, Ranges, quantise};
+use crate::model::{
+    FloatModel, Method, ModelError, QuantiseOptions, QuantisedModel, Ranges, quantise, suited,
+};
 use crate::numbers::ring::{Ring, RingBits};
 use proptest::prelude::*;
 
-/// The network number `seed`, with `method` or tables of different sizes, unless it leaves the ring no bits.
+/// The network number `seed`, with `method` or tables, unless it leaves the ring no bits.
 fn quantised(seed: u64, ring: RingBits, method: Option<Method>) -> Option<QuantisedModel> {
     let model = random_graph(seed, May { linear: true, plane: true });
-    let bits = (0..model.network.activations().count() as u64).map(|i| 5 + (seed >> i) as u32 % 3);
-    let tables = || Method::Lut { cells: bits.map(Cells::Count).collect::<Vec<_>>().into() };
-    let method = method.unwrap_or_else(tables);
+    let method = method.unwrap_or_else(|| Method::lut(1 + seed as u32 % 3));
+    integers(seed, suited(model, &method), ring, method)
+}
+
+/// The network number `seed` with another activation that is computed exactly.
+fn exactly(seed: u64, ring: RingBits, method: Method, activation: &str) -> Option<QuantisedModel> {
+    let activation = activation.parse().unwrap();
+    let model = random_graph(seed, May { linear: true, plane: true });
+    integers(seed, FloatModel { activation, ..model }, ring, method)
+}
+
+fn integers(
+    seed: u64,
+    model: FloatModel,
+    ring: RingBits,
+    method: Method,
+) -> Option<QuantisedModel> {
     let ranges = Ranges::Calibrated { margin: 1.5 };
     match quantise(&model, &QuantiseOptions { ring, method, interval: 1.0, ranges }) {
         Ok(model) => Some(model),
-        Err(ModelError::NoBitsLeft { .. } | ModelError::OutputTooLarge { .. }) => None,
+        Err(
+            ModelError::NoBitsLeft { .. }
+            | ModelError::OutputTooLarge { .. }
+            | ModelError::MultipleAdded { .. },
+        ) => None,
         Err(other) => panic!("seed {seed}: {other}"),
     }
 }
@@ -54,10 +74,10 @@ impl Run {
         Some(())
     }
 
-    fn exact(&self, ring: RingBits) -> Option<()> {
+    fn exact(&self, ring: RingBits, activation: &str) -> Option<()> {
         let method = Method::Relu { alarm: self.made };
         let run = Run { made: false, ..*self };
-        let world = run.world(quantised(self.seed, ring, Some(method))?);
+        let world = run.world(exactly(self.seed, ring, method, activation)?);
         match ring {
             RingBits::L32 => exact::<u32>(world, self.made),
             RingBits::L64 => exact::<u64>(world, self.made),
@@ -91,7 +111,13 @@ proptest! {
 
     #[test]
     fn exact_graphs_equal_the_twin_exactly(run in runs(), wide: bool) {
-        run.exact(if wide { RingBits::L64 } else { RingBits::L32 });
+        run.exact(if wide { RingBits::L64 } else { RingBits::L32 }, "relu");
+    }
+
+    #[test]
+    fn leaky_graphs_equal_the_twin_exactly(run in runs(), wide: bool, steep: bool) {
+        let activation = if steep { "abs" } else { "leaky_relu=0.2" };
+        run.exact(if wide { RingBits::L64 } else { RingBits::L32 }, activation);
     }
 }
 

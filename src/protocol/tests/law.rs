@@ -1,7 +1,7 @@
 //! The twin that makes random choices is distributed as what two servers compute.
 
+use super::convolutional_with;
 use super::world::World;
-use super::{convolutional_with, lookups};
 use crate::crypto::share;
 use crate::model::{
     Method, QuantiseOptions, RandomRounding, TwinInput, quantise, random_model, run_twin,
@@ -57,6 +57,6 @@ fn the_random_twin_is_distributed_as_the_secure_computation() {
     let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(1), 2.5);
     let model = quantise(&random_model(&[6], 3.0, true), &options).unwrap();
     same_distribution(World::sized(model, SIZE, 128, 20));
-    let world = convolutional_with(lookups(), RingBits::L32, 128, 1);
+    let world = convolutional_with(Method::lut(2), RingBits::L32, 128, 1);
     same_distribution(World::sized(world.model, SIZE, 128, 20));
 }

@@ -16,8 +16,8 @@ use crate::ids::Party;
 use crate::material::{Origin, SlotView};
 use crate::model::piecewise::Piecewise;
 use crate::model::{
-    Cells, Method, QuantiseOptions, QuantisedModel, Ranges, TwinInput, quantise,
-    random_convolutional, random_model, run_twin,
+    Method, QuantiseOptions, QuantisedModel, Ranges, TwinInput, quantise, random_convolutional,
+    random_model, run_twin, suited,
 };
 use crate::numbers::fixed::low_mask;
 use crate::numbers::ring::{Ring, RingBits};
@@ -90,20 +90,15 @@ fn the_mean_shift_equals_the_twin_exactly() {
     }
 }
 
-/// A convolutional network with ReLU and calibrated ranges.
+/// A convolutional network with tanh and calibrated ranges.
 fn convolutional(ring: RingBits, batch_rows: usize) -> World {
-    convolutional_with(lookups(), ring, batch_rows, 1)
-}
-
-/// Tables of two sizes, one an activation.
-fn lookups() -> Method {
-    Method::Lut { cells: vec![Cells::Count(6), Cells::Count(5)].into() }
+    convolutional_with(Method::lut(2), ring, batch_rows, 1)
 }
 
 fn convolutional_with(method: Method, ring: RingBits, batch_rows: usize, stride: usize) -> World {
     let ranges = Ranges::Calibrated { margin: 1.25 };
+    let model = suited(random_convolutional(&[5, 4], 1.5, stride), &method);
     let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
-    let model = random_convolutional(&[5, 4], 1.5, stride);
     World::of(quantise(&model, &options).unwrap(), batch_rows, 20)
 }
 
@@ -124,7 +119,7 @@ fn convolutions_equal_the_twin_exactly() {
 #[test]
 fn convolutions_with_a_stride_equal_the_twin_exactly() {
     for (ring, batch_rows, stride) in [(RingBits::L32, 7, 2), (RingBits::L64, 100, 3)] {
-        let world = convolutional_with(lookups(), ring, batch_rows, stride);
+        let world = convolutional_with(Method::lut(2), ring, batch_rows, stride);
         match ring {
             RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.engines()),
             RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.engines()),

@@ -1,25 +1,19 @@
 //! What sample images tell of a model: how large the values of its layers become, on which calibrated ranges
-//! rest, and how many cells the lookup's tables need.
+//! rest.
 
-mod cells;
-mod plans;
 mod ranges;
 mod wider;
 
-pub use cells::{ChosenCells, TriedCells};
 pub use wider::Widened;
 
 use super::error::RoleError;
 use super::observer::Observer;
 use crate::image::{GreyImage, ImageError};
-use crate::model::{EngineKind, FloatModel, OutOfRange, Span, Trained};
+use crate::model::{FloatModel, OutOfRange, Span, Trained};
 use ranges::{Found, Spans, Surveyor};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use wider::widen;
-
-/// The PSNR in dB that tables of tanh may lose unless it is said.
-const LOSS_BUDGET: f64 = 0.005;
 
 /// The images that a model is calibrated on, clean and like those to come.
 #[derive(Clone, Copy, Debug)]
@@ -33,10 +27,6 @@ pub struct Calibrate<'a> {
     pub sigmas: &'a [f64],
     /// Seed of the noise.
     pub seed: u64,
-    /// The PSNR in dB that the secure computation may lose in the mean of the images at each noise level: the fewest
-    /// cells of tables are chosen with which it does not lose more. If none, not chosen for ReLU, whose usual engine has
-    /// no tables, and for tanh with 0.005 dB.
-    pub loss_budget: Option<f64>,
     /// Whether channels are left out whose ReLU gives 0 everywhere on all of the images, the held-out ones too.
     pub prune: bool,
     /// With `prune`: how many activations a pixel of an image may take. More channels are left out until it does, those
@@ -61,8 +51,6 @@ pub struct Calibration {
     pub needed_margin: Option<f64>,
     /// Values of held-out images that are beyond ranges with the usual margin, of the network that is left.
     pub held_out_out_of_range: Option<OutOfRange>,
-    /// The choice of cells, if there was a budget.
-    pub cells: Option<ChosenCells>,
     /// How far ranges were widened for pictures that are no photographs, of networks with ReLU.
     pub widened: Option<Widened>,
     /// Channels behind activations that the model had.
@@ -89,9 +77,7 @@ pub struct CalibratedLayer {
 /// Calibrates a model: what was found goes into its description. `read` reads one image, from several
 /// threads at once; they are those of the current `rayon` pool.
 ///
-/// Cost: the model in floats on every image and noise level, and again if channels were left out that are not 0; one image a thread in memory. For the cells the middle
-/// of at most 32 images, 128 pixels a side, once in floats and about six times in integers, and of eight of these once
-/// more for each activation.
+/// Cost: the model in floats on every image and noise level, and again if channels were left out that are not 0; one image a thread in memory.
 ///
 /// # Errors
 /// Those of `read`; [`RoleError::OutOfRange`] where it is asked for; [`RoleError::Network`] and [`RoleError::Image`] about an image that the model cannot
@@ -142,19 +128,13 @@ pub fn calibrate<E: From<RoleError> + Send>(
         true => Some(widen(&mut seen, &largest(surveyor.patterns(&calibrated)?))),
         false => None,
     };
-    let has_tables = rules.engine() == EngineKind::Lut;
-    calibrated = FloatModel { extremes: Some(seen), cells: None, ..calibrated };
+    calibrated = FloatModel { extremes: Some(seen), ..calibrated };
     let held_out_out_of_range = surveyor.beyond(&calibrated)?;
     if let (Some(left), true) = (&held_out_out_of_range, request.strict)
         && !left.is_empty()
     {
         return Err(RoleError::from(left.clone()).into());
     }
-    let cells = match request.loss_budget.or(has_tables.then_some(LOSS_BUDGET)) {
-        Some(budget) => Some(cells::choose(&calibrated, request, budget, &read, observer)?),
-        None => None,
-    };
-    calibrated.cells = cells.as_ref().and_then(|cells| cells.chosen.clone());
     *model = calibrated;
     let (images, held_out_images) = (request.images.len(), request.held_out.len());
     Ok(Calibration {
@@ -164,7 +144,6 @@ pub fn calibrate<E: From<RoleError> + Send>(
         layers,
         needed_margin,
         held_out_out_of_range,
-        cells,
         widened,
         channels,
         left_out,

@@ -27,7 +27,6 @@ fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
             held_out: &[],
             sigmas,
             seed: 3,
-            loss_budget: None,
             prune: false,
             activations: None,
             strict: false,
@@ -63,13 +62,12 @@ fn channels_that_are_0_on_every_image_are_left_out() {
     let run = |model: &mut FloatModel, held_out: &[PathBuf], prune| {
         let images = [light.clone()];
         let sigmas = &[1.0];
-        let (activations, loss_budget) = (None, None);
+        let activations = None;
         let request = Calibrate {
             images: &images,
             held_out,
             sigmas,
             seed: 3,
-            loss_budget,
             prune,
             activations,
             strict: false,
@@ -120,7 +118,6 @@ fn channels_that_matter_least_are_left_out_for_a_limit() {
                 held_out: &images[1..],
                 sigmas: &[],
                 seed: 3,
-                loss_budget: None,
                 prune,
                 activations,
                 strict: false,

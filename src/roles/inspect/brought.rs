@@ -49,7 +49,6 @@ fn network(model: &FloatModel) -> Facts {
         "family": if model.network.is_convolutional() { "convolutional" } else { "patches" },
         "activation": model.activation.name(),
         "calibrated": model.extremes.is_some(),
-        "cells": model.cells,
         "layers": layers.collect::<Vec<_>>(),
         "weights": model.network.linears().map(|(_, l)| l.inputs() * l.outputs()).sum::<usize>(),
         "sigma": model.sigma,

@@ -46,8 +46,9 @@ pub(super) fn describe(public: &PublicModel, facts: &mut Facts) {
             t.lo,
             t.out_frac
         ),
-        Op::Activation(ActivationSpec::Exact(relu)) => format!(
-            "relu, range {}, exact in {} bits, {} fraction bits{}",
+        Op::Activation(spec @ ActivationSpec::Exact(relu)) => format!(
+            "{}, range {}, exact in {} bits, {} fraction bits{}",
+            spec.name(),
             f64::from(relu.range_bits).exp2(),
             relu.input_bits(),
             relu.out_frac,

@@ -8,7 +8,7 @@ use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::ids::{ImageId, Role, TripleSetId};
 use crate::image::{GreyImage, add_gaussian};
 use crate::model::{
-    Cells, LevelMap, Method, NearestRounding, QuantiseOptions, QuantisedModel, Ranges, TwinInput,
+    LevelMap, Method, NearestRounding, QuantiseOptions, QuantisedModel, Ranges, TwinInput,
     decode_sums, encode_image, quantise, random_convolutional, random_model, run_twin,
 };
 use crate::numbers::fixed::shrink_nearest;
@@ -61,6 +61,12 @@ impl World {
 
     /// A user with keys, a shared model and a folder at the cloud.
     fn add(&self, user: &str, settings: Settings) {
+        self.share_with(user);
+        self.add_shared(user, settings).unwrap();
+    }
+
+    /// A user with keys and a shared model.
+    fn share_with(&self, user: &str) {
         self.keys(user, &[Role::Server1]);
         for name in ["server0.pub", "model-owner.pub"] {
             std::fs::copy(self.at("cloud").join(name), self.at(user).join(name)).unwrap();
@@ -84,10 +90,15 @@ impl World {
             out("model.s1", Access::Secret),
         ];
         write_model(&self.model, &parties, outs).unwrap();
+    }
+
+    /// The cloud adds a user whose model is shared.
+    fn add_shared(&self, user: &str, settings: Settings) -> Result<Client, RoleError> {
+        let keys = KeyFolder::open(&self.at("cloud")).unwrap();
         let own = keys.secret(Role::Server0, &no_passphrase).unwrap();
         let owner = keys.public(Role::ModelOwner).unwrap();
-        let paths = self.share(user, 0);
-        self.clients().add(user, (&key, &paths), (&own, &owner), settings).unwrap();
+        let (key, paths) = (self.at(user).join("server1.pub"), self.share(user, 0));
+        self.clients().add(user, (&key, &paths), (&own, &owner), settings)
     }
 
     fn share(&self, user: &str, party: usize) -> MakePaths {
@@ -345,17 +356,36 @@ fn a_user_who_lies_ends_its_own_session() {
     near(&world.denoise("anna", &picture), &world.twin(&picture));
 }
 
-/// Sides that do not suit blocks of 3x3 pixels, and a picture that is smaller than the first patch.
-#[test]
-fn odd_pictures_are_continued_and_come_back_in_their_size() {
+/// A network with exact ReLUs.
+fn convolutional(alarm: bool) -> QuantisedModel {
     let options = QuantiseOptions {
         ring: RingBits::L32,
-        method: Method::tables(Cells::Count(8)),
+        method: Method::Relu { alarm },
         interval: 4.0,
         ranges: Ranges::Calibrated { margin: 4.0 },
     };
-    let model = quantise(&random_convolutional(&[5, 4], 1.0, 3), &options).unwrap();
-    let world = World::of(&["anna"], model);
+    quantise(&random_convolutional(&[5, 4], 1.0, 3), &options).unwrap()
+}
+
+/// A model that was shared for two servers has an alarm, from which a receiver who is one of them would learn which
+/// value raised it: neither the cloud nor the user takes it.
+#[test]
+fn a_model_with_a_range_alarm_is_refused() {
+    let world = World::of(&[], convolutional(true));
+    world.share_with("anna");
+    let state = world.at("anna").join("state");
+    let paths = world.share("anna", 1);
+    let user = User::open(&world.at("anna"), &no_passphrase, paths, Some(&state)).map(|_| ());
+    for refused in [world.add_shared("anna", Settings::default()).map(|_| ()), user] {
+        let found = refused.unwrap_err().to_string();
+        assert!(found.contains("range alarm"), "{found}");
+    }
+}
+
+/// Sides that do not suit blocks of 3x3 pixels, and a picture that is smaller than the first patch.
+#[test]
+fn odd_pictures_are_continued_and_come_back_in_their_size() {
+    let world = World::of(&["anna"], convolutional(false));
     for (seed, size) in [(16, 20), (9, 7), (8, 30)].into_iter().enumerate() {
         let picture = noisy(size, seed as u64);
         let found = world.denoise("anna", &picture);

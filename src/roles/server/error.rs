@@ -24,9 +24,11 @@ pub enum ServiceError {
     /// Material without a dealer cannot be made for this model.
     #[error(transparent)]
     Linear(#[from] LinearError),
-    /// Nor, in one cloud, for exact ReLUs.
-    #[error("this model was shared with exact ReLUs, which one cloud does not take")]
-    TwoServersOnly,
+    /// Nor, in one cloud, for a model with a range alarm.
+    #[error(
+        "this model was shared for two servers: it has a range alarm, which one cloud does not take"
+    )]
+    Alarmed,
     /// Results of the model are too coarse to hide what such material is off by.
     #[error(
         "results of this model can lose only {dropped} low bits, and material without a dealer needs \
@@ -195,7 +197,7 @@ impl ServiceError {
             ServiceError::Declined | ServiceError::NotShared => Some("an image is left out"),
             // None of a session.
             ServiceError::Linear(_)
-            | ServiceError::TwoServersOnly
+            | ServiceError::Alarmed
             | ServiceError::TooCoarse { .. }
             | ServiceError::SlotsLeft { .. }
             | ServiceError::NoState { .. }

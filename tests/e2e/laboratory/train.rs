@@ -156,9 +156,7 @@ fn dncnn_from_images_to_servers(channels: &str, more: &[&str]) -> serde_json::Va
     assert!(psnr(1) > 25.0 && psnr(1) > psnr(0), "{report}");
     let card = serde_json::from_slice(&lab.read("model.json")).unwrap();
 
-    let share = |model: &str| {
-        lab.run(&["share-model", model, "--keys", KEYS, "--out", "model", "--cells", "512"])
-    };
+    let share = |model: &str| lab.run(&["share-model", model, "--keys", KEYS, "--out", "model"]);
     share("model.npz").refused_once(INPUT, &["model.npz", "was not calibrated"]);
     lab.run(&["calibrate", "model.npz", "--data", "images", "--out", "net.npz"]).done();
     let size = (31, 42);

@@ -4,26 +4,19 @@ use crate::common::{KEYS, Lab, clean_crop, conv, difference, noisy_crop, reports
 use ppdenoise::image::GreyImage;
 
 const SIZE: (usize, usize) = (31, 42);
-/// Bytes that each server sends for an activation of the lookup in 512 cells: its packed input, c and e, V.
-const LOOKUP_BYTES: f64 = 17.0 / 8.0 + 12.0;
+/// Bytes that each server sends for an exact ReLU: its packed input, 6 bits of digits, 1 of the sign, V.
+const RELU_BYTES: f64 = (17.0 + 6.0 + 1.0) / 8.0 + 4.0;
 
 /// A lab with the calibrated model `net.npz` and a noisy image.
 fn lab() -> Lab {
     let lab = conv::lab(&clean_crop((64, 64)), &clean_crop((48, 80)));
     lab.picture("noisy.png", &noisy_crop(SIZE));
     let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--held-out", "others"];
-    let cells = ["--loss-budget", "0.005", "--out", "net.npz", "--json"];
-    let report = lab.run(&[&calibrate[..], &cells].concat()).report();
+    let report = lab.run(&[&calibrate[..], &["--out", "net.npz", "--json"]].concat()).report();
     let layers = report["layers"].as_array().unwrap();
     assert_eq!(layers.len(), 3);
     assert!(layers[0]["largest"].as_f64().unwrap() > 0.2, "{report}");
     assert!(report["needed_margin"].as_f64().unwrap() < 2.0, "{report}");
-    let cells = &report["cells"];
-    assert_eq!((&cells["budget_db"], &cells["images"]), (&0.005.into(), &1.into()), "{report}");
-    let chosen = &cells["chosen"];
-    let tried = cells["tried"].as_array().unwrap().iter().find(|tried| tried["cells"] == *chosen);
-    assert!(tried.unwrap()["worst_level_db"].as_f64().unwrap() <= 0.005, "{report}");
-    assert_eq!(&lab.run(&["inspect", "net.npz", "--json"]).report()["cells"], chosen);
     lab
 }
 
@@ -57,11 +50,11 @@ fn both_engines_run_a_convolutional_network() {
     let (changed, _) = difference(&float, &lab.image("noisy.png"));
     assert!(changed > 5.0, "the network does something: {changed}");
 
-    let (found, sent) = secure(&lab, &["--cells", "512"]);
+    let (found, sent) = secure(&lab, &[]);
     let (mean, max) = difference(&found, &float);
-    assert!(mean < 0.15 && max < 2.0, "lut: mean {mean}, max {max}");
+    assert!(mean < 0.15 && max < 2.0, "relu: mean {mean}, max {max}");
     let pixels = (SIZE.0 * SIZE.1) as f64;
-    let stated = pixels * (6.0 * LOOKUP_BYTES + 4.0);
+    let stated = pixels * (6.0 * RELU_BYTES + 4.0);
     assert!((sent as f64 - stated).abs() < 0.02 * stated, "{sent} bytes, {stated} stated");
 
     for file in ["model.pub", "model.s0", "model.s1", "img.s0", "img.s1", "trip.s0", "trip.s1"] {
@@ -75,34 +68,23 @@ fn both_engines_run_a_convolutional_network() {
     assert!(mean < 0.05 && max < 0.5, "gc: mean {mean}, max {max}");
 }
 
-/// Finer tables are nearer to the float network, and the twin says so beforehand.
+/// Narrower ranges are nearer to the float network, and the twin says so beforehand.
 #[test]
-fn the_twin_tells_what_cells_and_margins_cost() {
+fn the_twin_tells_what_margins_cost() {
     let lab = lab();
     let float = plain(&lab, "net.npz", &[]);
-    let error = |flags: &[&str]| {
-        let lut = ["--twin", "--engine", "lut"];
-        difference(&float, &plain(&lab, "net.npz", &[&lut[..], flags].concat())).0
+    let error = |margin: &str| {
+        difference(&float, &plain(&lab, "net.npz", &["--twin", "--margin", margin])).0
     };
-    let coarse = error(&["--cells", "16"]);
-    let fine = error(&["--cells", "1024"]);
-    assert!(coarse > 4.0 * fine, "{coarse} against {fine}");
-    assert!(error(&["--margin", "8"]) > 1.5 * error(&["--margin", "1"]));
+    assert!(error("16") > 1.5 * error("2"));
 }
 
-/// The twin takes the cells that were chosen, and with a seed the random choices of two servers: the same for the
-/// same seed.
+/// With a seed the twin makes the random choices of two servers: the same for the same seed.
 #[test]
-fn the_twin_takes_the_chosen_cells_and_makes_random_choices() {
+fn the_twin_makes_random_choices() {
     let lab = lab();
-    let twin = |flags: &[&str]| {
-        let lut = ["--twin", "--engine", "lut"];
-        plain(&lab, "net.npz", &[&lut[..], flags].concat())
-    };
-    let report = lab.run(&["inspect", "net.npz", "--json"]).report();
-    let chosen = report["cells"].to_string();
+    let twin = |flags: &[&str]| plain(&lab, "net.npz", &[&["--twin"][..], flags].concat());
     let nearest = twin(&[]);
-    assert_eq!(difference(&nearest, &twin(&["--cells", &chosen])), (0.0, 0.0));
     let [one, again, other] = ["1", "1", "2"].map(|seed| twin(&["--twin-seed", seed]));
     assert_eq!(difference(&one, &again), (0.0, 0.0));
     assert!(difference(&one, &nearest).0 > 0.0 && difference(&one, &other).0 > 0.0);
@@ -119,9 +101,9 @@ fn what_does_not_fit_a_relu_is_refused() {
     };
     share("foreign.npz", &[]).refused_once(3, &["foreign.npz", "was not calibrated", "calibrate"]);
     share("net.npz", &["--engine", "gc", "--piecewise", "zheng"]).refused_once(2, &["relu"]);
-    share("net.npz", &["--engine", "gc", "--cells", "64"]).refused_once(2, &["--engine lut"]);
+    share("net.npz", &["--engine", "gc", "--cell", "1/8"]).refused_once(2, &["--engine lut"]);
     share("net.npz", &["--ranges", "guaranteed", "--margin", "2"]).refused_once(2, &["--margin"]);
-    share("net.npz", &["--cells", "100"]).refused_usage(&["power of two"]);
+    share("net.npz", &["--engine", "lut"]).refused_once(2, &["tanh alone", "relu"]);
     share("net.npz", &["--stride", "2"]).refused_once(2, &["--stride", "convolutions"]);
     let denoise = ["denoise", "noisy.png", "--model", "net.npz", "--out", "x.png"];
     lab.run(&[&denoise[..], &["--activation", "zheng"]].concat()).refused_once(2, &["relu"]);
@@ -129,10 +111,5 @@ fn what_does_not_fit_a_relu_is_refused() {
     lab.run(&calibrate).refused_once(3, &["none", "cannot be read"]);
     let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--out", "x.safetensors"];
     lab.run(&calibrate).refused_once(2, &[".npz"]);
-    for budget in ["0", "11", "nan", "none"] {
-        let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--out", "x.npz"];
-        let budget = ["--loss-budget", budget];
-        lab.run(&[&calibrate[..], &budget].concat()).refused_usage(&["dB from 0.0001 to 10"]);
-    }
     lab.no_leftovers();
 }

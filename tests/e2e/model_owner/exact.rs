@@ -51,6 +51,40 @@ fn exact_relus_run_on_two_servers() {
     assert!(mean < 0.06 && max < 0.5, "mean {mean}, max {max}");
 }
 
+/// A leaky ReLU, and a magnitude, cost what a ReLU does.
+#[test]
+fn leaky_relus_run_on_two_servers() {
+    for (activation, layer) in
+        [("leaky_relu", r#"{"leaky_relu":{"slope":0.2}}"#), ("abs", r#""abs""#)]
+    {
+        let lab = Lab::new();
+        conv::write(&lab, "foreign");
+        let layers = String::from_utf8(lab.read("foreign.json")).unwrap();
+        lab.write("foreign.json", layers.replace(r#""relu""#, layer).as_bytes());
+        std::fs::create_dir(lab.path("samples")).unwrap();
+        lab.picture("samples/a.png", &clean_crop((64, 64)));
+        lab.picture("noisy.png", &noisy_crop(SIZE));
+        calibrate(&lab);
+        // Its weights are those of a ReLU network, so it makes no picture better.
+        share(&lab, SIZE, &["--unchecked"]);
+        let facts = lab.run(&["inspect", "model.pub", "--json"]).report();
+        assert!(facts["ops"].to_string().contains(activation), "{facts}");
+        let [first, _] = reports(lab.serve_both());
+        let (sent, pixels) = (traffic(&first["images"][0]["online"]).0, (SIZE.0 * SIZE.1) as f64);
+        let stated = pixels * (6.0 * RELU_BYTES + 4.0);
+        assert!((sent as f64) < 1.02 * stated, "{sent} bytes, {stated} for 17 bits");
+        let accepted = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--even-if-implausible"];
+        lab.run(&[&accepted[..], &["--out", "secure.npy"]].concat()).done();
+        let denoise = ["denoise", "noisy.png", "--model", "net.npz", "--even-if-implausible"];
+        lab.run(&[&denoise[..], &["--out", "plain.npy"]].concat()).done();
+        let (mean, max) = difference(&lab.image("secure.npy"), &lab.image("plain.npy"));
+        assert!(mean < 0.15 && max < 1.5, "{activation}: mean {mean}, max {max}");
+        let garbled = ["share-model", "net.npz", "--keys", KEYS, "--out", "gc", "--unchecked"];
+        lab.run(&[&garbled[..], &["--engine", "gc"]].concat())
+            .refused(USAGE, &["tanh and ReLU alone", "leaky_relu"]);
+    }
+}
+
 /// What the twin counts in the clear, the servers tell the receiver in one bit.
 #[test]
 fn a_picture_that_leaves_its_ranges_is_refused_by_the_receiver() {
@@ -76,7 +110,7 @@ fn exact_relus_are_for_relu_networks() {
         lab.run(&[&args[..], flags].concat())
     };
     share(TINY, &[]).refused(USAGE, &["tanh", "--engine"]);
-    share("net.npz", &["--cells", "64"]).refused(USAGE, &["--engine lut"]);
+    share("net.npz", &["--cell", "1/4"]).refused(USAGE, &["--engine lut"]);
     share("net.npz", &["--piecewise", "refit"]).refused(USAGE, &["--engine gc"]);
     share("net.npz", &[]).done();
 }

@@ -93,11 +93,15 @@ fn kairs_dncnn_is_imported_in_one_command() {
     assert_eq!((&report["format"], &report["family"]), (&"PyTorch".into(), &"dncnn".into()));
     assert_eq!(report["weights"], 554_112);
     let tries = report["tries"].as_array().unwrap();
-    assert_eq!(tries.len(), 4);
+    assert_eq!(tries.len(), 16);
     let (noisy, best) =
         (report["noisy_psnr_db"].as_f64().unwrap(), tries[0]["psnr_db"].as_f64().unwrap());
     assert!(best > noisy + 7.0, "{report}");
-    assert!(tries[1..].iter().all(|t| t["psnr_db"].as_f64().unwrap() < best - 3.0), "{report}");
+    let below = |tries: &[serde_json::Value], most: f64| {
+        tries.iter().all(|t| t["psnr_db"].as_f64().unwrap() < most)
+    };
+    // A slope of 0.01 is nearly none.
+    assert!(below(&tries[1..4], best - 3.0) && below(&tries[4..], best), "{report}");
     assert!(
         ended.stderr.contains("<- taken") && ended.stderr.contains("calibrate"),
         "{}",

@@ -13,9 +13,7 @@ const SIZE: (usize, usize) = (40, 44);
 const DITHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/hostile/dithered-128x128.png");
 
 fn twin(lab: &Lab, picture: &str, flags: &[&str]) -> Ended {
-    // Exact ReLUs hold it, with their margin.
-    let lut = ["--twin", "--engine", "lut"];
-    let denoise = [&["denoise", picture, "--model", DEFAULT, "--sigma", "25"][..], &lut].concat();
+    let denoise = ["denoise", picture, "--model", DEFAULT, "--sigma", "25", "--twin"];
     let out = ["--even-if-implausible", "--out", "out.png", "--force", "--json"];
     lab.run(&[&denoise[..], &out, flags].concat())
 }

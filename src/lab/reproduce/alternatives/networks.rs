@@ -121,7 +121,6 @@ pub(super) fn recipe(layers: Vec<Layer>, effort: &Effort, seed: u64) -> Recipe {
         seed,
         precision: Precision::F32,
         scales: vec![1.0],
-        cells: None,
         tails: 0.0,
         teacher: None,
     }

@@ -56,8 +56,9 @@ pub(in crate::lab::reproduce) fn run(
         let (from, to) = (at("cloud").join(name), at("user").join(name));
         std::fs::copy(&from, to).map_err(io_error(&from, "cannot be copied"))?;
     }
-    let choices = Choices { sigma_from: Some(model.sigma), ..Choices::default() };
-    let options = choices.one_cloud().options(model)?;
+    let sigma_from = Some(model.sigma);
+    let choices = Choices { sigma_from, one_cloud: true, ..Choices::default() };
+    let options = choices.options(model)?;
     let user_key = at("user").join("server1.pub");
     let owner = ModelOwner::open_for(&user_key, &at("cloud"), &no_passphrase)?;
     owner.share(&ShareModel::new(model, &options, at("model")), &mut Silent)?;

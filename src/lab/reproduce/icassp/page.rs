@@ -396,7 +396,7 @@ mod tests {
             sigmas: vec![SIGMA],
             seed: 1,
             interval: 7.0,
-            cell: Cells::Width(3),
+            cell: Cells::of_bits(3),
             stride: None,
             material: Origin::Dealt,
             training: vec![],

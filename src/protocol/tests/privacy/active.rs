@@ -4,7 +4,7 @@
 use super::campaign::{Campaign, Picture, Seen, View};
 use super::stats::{Field, Verdicts};
 use super::tap::Added;
-use super::{HONEST, MAX_TESTS, compare, judge, lut, relu_table};
+use super::{HONEST, MAX_TESTS, compare, convolutional_lut, judge, lut};
 use crate::ids::Party;
 use crate::numbers::fixed::low_mask;
 use crate::numbers::packing;
@@ -121,7 +121,8 @@ fn a_server_with_the_receiver_as_accomplice_reads_weights() {
     const ERROR: u64 = 1 << 18;
     const PIXEL: (usize, usize) = (9, 7);
     const KERNEL: usize = 3;
-    let honest = Campaign { convolutional: true, ..Campaign::new(relu_table(), 1, "accomplice") };
+    let honest =
+        Campaign { convolutional: true, ..Campaign::new(convolutional_lut(), 1, "accomplice") };
     let model = honest.model();
     let (op, _, channels) = model.public.network.activations().last().unwrap();
     let (_, last) = model.network.linears().last().unwrap();

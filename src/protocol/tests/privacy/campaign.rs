@@ -8,6 +8,7 @@ use crate::ids::Party;
 use crate::material::{MaskOwners, PartySeeds, weight_mask_seed};
 use crate::model::{
     Method, QuantiseOptions, QuantisedModel, Ranges, quantise, random_convolutional, random_model,
+    suited,
 };
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::Engine;
@@ -64,7 +65,7 @@ pub(super) enum Weights {
 pub(super) struct Campaign {
     pub(super) ring: RingBits,
     pub(super) method: Method,
-    /// Convolutions with ReLU instead of dense layers with tanh.
+    /// Convolutions instead of dense layers.
     pub(super) convolutional: bool,
     pub(super) pictures: [Picture; 2],
     pub(super) weights: [Weights; 2],
@@ -136,7 +137,7 @@ impl Campaign {
                 // Negated weights and limits of the interval leave these ranges; whether a value
                 // wraps must not show either.
                 options.ranges = Ranges::Calibrated { margin: 1.0 };
-                random_convolutional(CHANNELS, 1.5, 1)
+                suited(random_convolutional(CHANNELS, 1.5, 1), &self.method)
             }
             false => random_model(HIDDEN, 3.0, true),
         };

@@ -10,7 +10,7 @@ use crate::files::keys::{PublicKey, SecretKey};
 use crate::ids::Party;
 use crate::ids::{Fingerprint, Role};
 use crate::material::pair::linear::LinearPlan;
-use crate::model::{EngineKind, RESULT_BITS};
+use crate::model::RESULT_BITS;
 use crate::roles::server::{InputError, ServiceError};
 
 /// Where the inputs are.
@@ -65,11 +65,11 @@ impl MakeInputs {
     /// receiver is one of the two servers, from whom the hash would need a secret.
     ///
     /// # Errors
-    /// [`ServiceError::TwoServersOnly`] for a model with exact ReLUs.
+    /// [`ServiceError::Alarmed`] for a model that was shared with one.
     pub(in crate::roles) fn for_one_cloud(self) -> Result<Self, ServiceError> {
-        match self.public.model.engine {
-            EngineKind::Relu => Err(ServiceError::TwoServersOnly),
-            EngineKind::Lut | EngineKind::Gc => Ok(self),
+        match self.public.model.has_alarm() {
+            true => Err(ServiceError::Alarmed),
+            false => Ok(self),
         }
     }
 

@@ -14,8 +14,8 @@ use crate::material::pair::{OpenedLookups, squares_fit};
 use crate::material::{MaterialLayout, Origin, SlotView, weight_mask};
 use crate::model::piecewise::Piecewise;
 use crate::model::{
-    ActivationSpec, Cells, Method, PublicModel, QuantiseOptions, QuantisedModel, Ranges, quantise,
-    random_convolutional, random_model,
+    ActivationSpec, Method, PublicModel, QuantiseOptions, QuantisedModel, Ranges, quantise,
+    random_convolutional, random_model, suited,
 };
 use crate::network::Op;
 use crate::numbers::ring;
@@ -270,13 +270,14 @@ fn patches(method: Method) -> QuantisedModel {
 
 fn convolutional(method: Method, stride: usize) -> QuantisedModel {
     let (ring, ranges) = (RingBits::L32, Ranges::Calibrated { margin: 1.25 });
+    let model = suited(random_convolutional(&[4, 3], 1.5, stride), &method);
     let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
-    quantise(&random_convolutional(&[4, 3], 1.5, stride), &options).unwrap()
+    quantise(&model, &options).unwrap()
 }
 
 #[test]
 fn files_of_every_kind_of_network_hold_the_dealers_relations() {
-    let lut = || Method::tables(Cells::Count(6));
+    let lut = || Method::lut(1);
     let gc = |function| Method::Gc { function, refit: false };
     let models = [
         patches(Method::lut(2)),

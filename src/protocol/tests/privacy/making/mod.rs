@@ -12,7 +12,7 @@ mod view;
 
 use super::campaign::{Campaign, Picture, Seen, Weights};
 use super::stats::{Field, MAX_TESTS, Verdicts};
-use super::{HONEST, compare, garbled_relu, gc, judge, lut, relu_table};
+use super::{HONEST, compare, convolutional_lut, garbled_relu, gc, judge, lut};
 use crate::crypto::garble::hash::Hasher;
 use crate::crypto::garble::{Block, BlockStream, Delta, TweakRange};
 use crate::crypto::ot::payload::PayloadSender;
@@ -69,7 +69,7 @@ fn servers_that_make_material_see_nothing_gc() {
 
 #[test]
 fn servers_that_make_material_see_nothing_convolutional() {
-    nothing_shows(&relu_table(), true);
+    nothing_shows(&convolutional_lut(), true);
 }
 
 #[test]
