@@ -10,14 +10,16 @@ use crate::files::output::{Access, Overwrite};
 use crate::ids::{Role, WeightMaskId};
 use crate::kernels::one_hot_words;
 use crate::material::pair::lookup::{LookupShares, Shape};
+use crate::material::pair::relu::OpenedRelus;
 use crate::material::pair::{OpenedLookups, squares_fit};
-use crate::material::{MaterialLayout, Origin, SlotView, weight_mask};
+use crate::material::{MaterialLayout, Origin, ReluMaterial, SlotView, weight_mask};
 use crate::model::piecewise::Piecewise;
 use crate::model::{
     ActivationSpec, Method, PublicModel, QuantiseOptions, QuantisedModel, Ranges, quantise,
     random_convolutional, random_model, suited,
 };
 use crate::network::Op;
+use crate::numbers::relu::ReluShape;
 use crate::numbers::ring;
 use crate::numbers::ring::RingBits;
 use crate::protocol::{MaterialSource, ProtocolError};
@@ -201,6 +203,10 @@ fn check(lab: &Lab, public: &PublicModel, stem: &str) {
                         let squares = [numbers(first), numbers(second)];
                         assert!(squares_fit([&a, &b], [&squares[0], &squares[1]]), "op {op}");
                     }
+                    Op::Activation(ActivationSpec::Exact(relu)) => {
+                        let shape = relu.shape::<u32>().unwrap();
+                        relus_fit(shape, (*op, at.len()), [first, second]);
+                    }
                     Op::Linear(l) => {
                         let x =
                             total(files.each_ref().map(|file| {
@@ -263,6 +269,14 @@ fn lookups_fit(
     assert_eq!(opened.fault(shape), None, "op {op}");
 }
 
+fn relus_fit(shape: ReluShape, (op, count): (usize, usize), chunks: [&[u8]; 2]) {
+    let material = chunks
+        .map(|chunk| ReluMaterial::made::<u32>(shape, chunk.to_vec().into()).expect("whole ReLUs"));
+    let [first, second] = &material;
+    assert_eq!((first.count(), second.count()), (count, count), "op {op}");
+    assert_eq!(OpenedRelus([first, second]).fault::<u32>(), None, "op {op}");
+}
+
 fn patches(method: Method) -> QuantisedModel {
     let options = QuantiseOptions::guaranteed(RingBits::L32, method, 2.5);
     quantise(&random_model(&[5, 4], 1.0, true), &options).unwrap()
@@ -285,6 +299,7 @@ fn files_of_every_kind_of_network_hold_the_dealers_relations() {
         convolutional(lut(), 1),
         convolutional(lut(), 2),
         convolutional(gc(Piecewise::relu()), 1),
+        convolutional(Method::Relu { alarm: true }, 2),
     ];
     for model in models {
         let lab = Lab::new(&model);
