@@ -162,9 +162,14 @@ impl Campaign {
 
     /// Both sessions of a pair, and the set-up of both servers' engines.
     pub(super) fn pair<R: Ring>(&self, worlds: &[World; 2]) -> ([[View; 2]; 2], [View; 2]) {
+        let nothing = || View { sent: Vec::new(), received: Vec::new(), result: Vec::new() };
         if let Method::Lut { .. } = self.method {
-            let nothing = || View { sent: Vec::new(), received: Vec::new(), result: Vec::new() };
             let views = [0, 1].map(|i| self.session::<R, _>(&worlds[i], &mut worlds[i].engines()));
+            return (views, [nothing(), nothing()]);
+        }
+        if let Method::Relu { .. } = self.method {
+            let views = [0, 1]
+                .map(|i| self.session::<R, _>(&worlds[i], &mut worlds[i].relu_engines::<R>()));
             return (views, [nothing(), nothing()]);
         }
         let (mut engines, set_up) = self.set_up(&worlds[0]);

@@ -51,6 +51,10 @@ impl Opening {
 
     /// The opened value less `times` the own mask.
     fn without(&self, times: u64) -> Vec<u64> {
+        if self.piece.is_xored() {
+            let odd = self.own_mask.iter().map(|k| k * (times & 1));
+            return xor(&self.opened, &odd.collect::<Vec<u64>>());
+        }
         let sign = self.piece.mask.map_or(0, Mask::sign).wrapping_mul(times);
         let masks = self.own_mask.iter();
         let less =
@@ -90,7 +94,7 @@ impl Fields {
             let name = |what| format!("{}, {what} of two sessions", a.name());
             let (what, differences) = match a.piece.mask {
                 None => ("xor", xor(&a.received, &b.received)),
-                Some(_) => ("difference", minus(&b.opened, &a.opened, width)),
+                Some(_) => ("difference", apart(&a.piece, &b.opened, &a.opened, width)),
             };
             self.add(name(what), width, &differences);
         }
@@ -143,7 +147,7 @@ impl Fields {
             let width = a.piece.width.min(b.piece.width);
             let both = match a.piece.mask {
                 None => xor(&b.received, &a.received),
-                Some(_) => minus(&b.opened, &a.opened, width),
+                Some(_) => apart(&a.piece, &b.opened, &a.opened, width),
             };
             let name = format!("{}, difference of {what}", a.name());
             let low: Vec<u64> = both.iter().map(|v| v & low_mask(width)).collect();
@@ -269,12 +273,12 @@ pub(super) fn openings(world: &World, party: Party, view: &View) -> Vec<Opening>
             if let Some(mask) = opening.piece.mask {
                 let (op, at, width) = (opening.piece.op, &opening.piece.at, opening.piece.width);
                 let share = |party| mask.share(world, party, op, at.clone(), width);
-                let both = plus(&share(Party::S0), &share(Party::S1), width);
+                let both = together(&opening.piece, &share(Party::S0), &share(Party::S1), width);
                 opening.own_mask = share(party);
                 opening.sent = ours[&(opening.piece.name, op, at.start)].clone();
-                opening.opened = plus(&opening.received, &opening.sent, width);
+                opening.opened = together(&opening.piece, &opening.received, &opening.sent, width);
                 opening.secret = match mask.sign() {
-                    1 => minus(&opening.opened, &both, width),
+                    1 => apart(&opening.piece, &opening.opened, &both, width),
                     _ => plus(&opening.opened, &both, width),
                 };
             }
@@ -295,6 +299,16 @@ fn read<R: Ring>(bytes: &[u8]) -> Vec<u64> {
 
 pub(super) fn xor(a: &[u64], b: &[u64]) -> Vec<u64> {
     a.iter().zip(b).map(|(a, b)| a ^ b).collect()
+}
+
+/// The sum of shares of a piece's numbers.
+fn together(piece: &Piece, a: &[u64], b: &[u64], width: u32) -> Vec<u64> {
+    if piece.is_xored() { xor(a, b) } else { plus(a, b, width) }
+}
+
+/// Their difference.
+fn apart(piece: &Piece, a: &[u64], b: &[u64], width: u32) -> Vec<u64> {
+    if piece.is_xored() { xor(a, b) } else { minus(a, b, width) }
 }
 
 pub(super) fn plus(a: &[u64], b: &[u64], width: u32) -> Vec<u64> {

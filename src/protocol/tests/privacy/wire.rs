@@ -4,11 +4,12 @@
 use crate::crypto::garble::Program;
 use crate::crypto::ot::pads::selection_bytes;
 use crate::ids::Party;
+use crate::kernels::{RELU_BLOCK, ReluShares};
 use crate::material;
-use crate::material::{BatchSpan, SlotView};
-use crate::model::ActivationSpec;
+use crate::material::{BatchSpan, ReluMaterial, SlotView};
 use crate::model::piecewise::Plan;
 use crate::model::piecewise::steps::{carry_product_bits, wrap_product_bits};
+use crate::model::{ActivationSpec, ExactRelu};
 use crate::network::Op;
 use crate::numbers::fixed::low_mask;
 use crate::numbers::packing;
@@ -33,6 +34,10 @@ pub(super) enum Mask {
     Slope,
     /// a, of a square pair.
     Root,
+    /// u and v, of the digits of an exact ReLU.
+    Digits,
+    /// d, of its borrow.
+    Borrow,
 }
 
 /// A run of numbers of one kind in a frame's payload.
@@ -48,13 +53,25 @@ pub(super) struct Piece {
     pub(super) mask: Option<Mask>,
 }
 
+impl Piece {
+    /// Whether its shares are joined by exclusive or; what has no mask is no number to add to another.
+    pub(super) fn is_xored(&self) -> bool {
+        self.mask.is_none_or(Mask::is_xored)
+    }
+}
+
 impl Mask {
-    /// 1 where the mask is added, 2^64 - 1 where it is subtracted.
+    /// 1 where the mask is added or exclusive-ored, 2^64 - 1 where it is subtracted.
     pub(super) fn sign(self) -> u64 {
         match self {
-            Mask::Lookup | Mask::Value | Mask::Slope => 1,
+            Mask::Lookup | Mask::Value | Mask::Slope | Mask::Digits | Mask::Borrow => 1,
             Mask::Weights | Mask::Input | Mask::Root => u64::MAX,
         }
+    }
+
+    /// Whether shares are joined by exclusive or.
+    pub(super) fn is_xored(self) -> bool {
+        matches!(self, Mask::Digits | Mask::Borrow)
     }
 
     /// A party's share of the mask of elements `at`, mod 2^width.
@@ -90,6 +107,9 @@ impl Mask {
                 first = material::weight_mask(seed, op, at.len());
             }
             Mask::Input => first = view.input_mask(op, at),
+            Mask::Lookup if exact(world, op).is_some() => {
+                return relu_masks::<R>(world, party, op, &at, self);
+            }
             Mask::Lookup => match world.made_chunk(party, op, &at) {
                 Some(chunk) => made_rho(world, op, chunk, &mut first),
                 None => view.lookup_masks(op, at, width).dealt_rho(0, &mut first),
@@ -101,6 +121,7 @@ impl Mask {
                 }
             }
             Mask::Root => first = view.square_root(op, at),
+            Mask::Digits | Mask::Borrow => return relu_masks::<R>(world, party, op, &at, self),
         }
         first.into_iter().map(Ring::to_u64).collect()
     }
@@ -111,6 +132,40 @@ fn made_rho<R: Ring>(world: &World, op: usize, chunk: &[u8], rho: &mut [R]) {
     assert!(matches!(world.model.public.network.ops()[op], Op::Activation(_)));
     let bytes = &chunk[chunk.len() - rho.len() * R::BYTES..];
     ring::copy_from_le_bytes(rho, bytes).expect("a chunk ends with rho");
+}
+
+/// The exact ReLU of an op, if it is one.
+fn exact(world: &World, op: usize) -> Option<&ExactRelu> {
+    match &world.model.public.network.ops()[op] {
+        Op::Activation(ActivationSpec::Exact(relu)) => Some(relu),
+        _ => None,
+    }
+}
+
+/// A party's shares of a mask of exact ReLUs that the servers made.
+fn relu_masks<R: Ring>(
+    world: &World,
+    party: Party,
+    op: usize,
+    at: &Range<usize>,
+    mask: Mask,
+) -> Vec<u64> {
+    let shape = exact(world, op).and_then(|relu| relu.shape::<R>()).expect("an exact ReLU");
+    let chunk = world.made_chunk(party, op, at).expect("made by the servers").to_vec();
+    let material = ReluMaterial::made::<R>(shape, chunk.into()).expect("a whole chunk");
+    let (below, mut shares) = (shape.bits(), ReluShares::<R>::zeros());
+    let down = match mask {
+        Mask::Digits => below,
+        Mask::Borrow => below + shape.opened_bits(),
+        _ => 0,
+    };
+    let mut all = Vec::with_capacity(at.len());
+    for block in 0..at.len().div_ceil(RELU_BLOCK) {
+        material.digits(block, &mut shares);
+        let count = RELU_BLOCK.min(at.len() - all.len());
+        all.extend(shares.masks[..count].iter().map(|masks| masks.to_u64() >> down));
+    }
+    all
 }
 
 /// Lays pieces one after the other.
@@ -194,7 +249,7 @@ fn opening(world: &World, sender: Party, batch: u32, nth: usize, layout: &mut La
         let own = match spec {
             ActivationSpec::Lookup(_) => 2,
             ActivationSpec::Piecewise(_) => 6,
-            ActivationSpec::Exact(_) => unreachable!("see relu.rs"),
+            ActivationSpec::Exact(_) => 3,
         };
         if nth == before + own {
             layout.masked("V", Mask::Input, op, at, ring);
@@ -211,7 +266,15 @@ fn opening(world: &World, sender: Party, batch: u32, nth: usize, layout: &mut La
                 ActivationSpec::Piecewise(plan) => {
                     garbled(plan, sender, nth - before, op, at, layout);
                 }
-                ActivationSpec::Exact(_) => unreachable!("see relu.rs"),
+                ActivationSpec::Exact(relu) => {
+                    let shape = relu.shape_in(world.model.public.ring).unwrap();
+                    let (name, mask, width) = match nth - before {
+                        0 => ("x + rho", Mask::Lookup, shape.bits()),
+                        1 => ("masked bits", Mask::Digits, shape.opened_bits()),
+                        _ => ("masked borrow", Mask::Borrow, 1),
+                    };
+                    layout.masked(name, mask, op, at, width);
+                }
             }
             return;
         }
