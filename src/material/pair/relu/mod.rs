@@ -23,6 +23,8 @@ mod check;
 mod half;
 mod masks;
 #[cfg(test)]
+mod small;
+#[cfg(test)]
 mod tests;
 mod transfers;
 mod vector;
