@@ -203,6 +203,39 @@ fn malformed_messages_are_refused() {
     assert_eq!(wrong, OtError::Count { expected: block.transfers(Party::S1), found: 9 });
 }
 
+/// Choices that are made from others keep all relations: only what the masks tell whoever guesses x shows them.
+#[test]
+fn choices_that_are_not_independent_show_in_the_masks() {
+    let shape = shape::<u32>(17, Some(Zone::THREE));
+    let (n, places) = (shape.bits(), Places::of(&shape));
+    let (u, f) = (places.mask(1), places.f());
+    let copy = |word: u64, from: u32, to: u32| word & !(1 << to) | (word >> from & 1) << to;
+    type Change<'a> = &'a dyn Fn(u64) -> u64;
+    let variants: [(&str, Change<'_>); 4] = [
+        ("u_1 is a bit of rho", &|word| copy(word, 0, u)),
+        ("the choice of f is that of u_1", &|word| copy(word, u, f)),
+        ("d is rho_m", &|word| word & !(1 << f)),
+        ("nothing", &|word| word),
+    ];
+    for (number, (what, change)) in variants.into_iter().enumerate() {
+        let made = run_with::<u32>(&mut servers(), shape, BLOCK, |_, half| {
+            half.transfers.random_mut().iter_mut().for_each(|word| *word = change(*word));
+        });
+        assert_eq!(made.fault(), None, "{what}: the relations do not see it");
+        let masks = [0, 1].map(|server| made.elements(server, |shares, i| shares.masks[i]));
+        let mut agree = [0; 3];
+        for (a, b) in masks[0].iter().zip(&masks[1]) {
+            let (rho, bits) = (a.wrapping_add(*b), (a ^ b) >> n);
+            let (u, d, top) = (bits, bits >> shape.opened_bits(), rho >> (n - 1));
+            let sums = [u ^ rho, u ^ d ^ top, d ^ top];
+            agree.iter_mut().zip(sums).for_each(|(agree, sum)| *agree += usize::from(sum & 1 == 0));
+        }
+        for (relation, agree) in agree.into_iter().enumerate() {
+            assert_eq!(fair(agree), relation != number, "{what}: {agree} of relation {relation}");
+        }
+    }
+}
+
 /// What goes over the line and what comes out has fair bits.
 #[test]
 fn messages_and_shares_have_fair_bits() {

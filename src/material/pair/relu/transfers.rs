@@ -148,6 +148,11 @@ impl Transfers {
         &self.random
     }
 
+    #[cfg(test)]
+    pub(super) fn random_mut(&mut self) -> &mut [u64] {
+        &mut self.random
+    }
+
     /// One random bit of every element, as all ones or zero.
     pub(super) fn choices(&self, bit: u32) -> Numbers {
         Zeroizing::new(self.random.iter().map(|r| (r >> bit & 1).wrapping_neg()).collect())
