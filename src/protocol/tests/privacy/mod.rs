@@ -46,6 +46,10 @@ fn gc() -> Method {
     Method::Gc { function: Piecewise::refit(), refit: true }
 }
 
+fn exact_relu() -> Method {
+    Method::Relu { alarm: true }
+}
+
 fn garbled_relu() -> Method {
     Method::Gc { function: Piecewise::relu(), refit: false }
 }

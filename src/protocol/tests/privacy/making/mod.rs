@@ -12,7 +12,7 @@ mod view;
 
 use super::campaign::{Campaign, Picture, Seen, Weights};
 use super::stats::{Field, MAX_TESTS, Verdicts};
-use super::{HONEST, compare, convolutional_lut, garbled_relu, gc, judge, lut};
+use super::{HONEST, compare, convolutional_lut, exact_relu, garbled_relu, gc, judge, lut};
 use crate::crypto::garble::hash::Hasher;
 use crate::crypto::garble::{Block, BlockStream, Delta, TweakRange};
 use crate::crypto::ot::payload::PayloadSender;
@@ -21,6 +21,7 @@ use crate::material::pair::BLOCK;
 use crate::model::Method;
 use crate::numbers::packing;
 use session::{Making, Slip};
+use view::Rule;
 
 /// Pairs of sessions of making.
 const PAIRS: usize = 4;
@@ -31,17 +32,23 @@ fn campaign(method: Method, label: &'static str) -> Campaign {
     Campaign { pictures: [Picture::Black; 2], ..Campaign::new(method, PAIRS, label) }
 }
 
-/// Three choices of secrets, each against the uniform distribution and all against the first.
-fn nothing_shows(method: &Method, convolutional: bool) {
+/// What it is called, the images of both sessions of a pair, and the models.
+type Secrets = (&'static str, [Picture; 2], [Weights; 2]);
+
+const SECRETS: [Secrets; 3] = {
     use {Picture::*, Weights::*};
-    let choices = [
+    [
         ("making: black", [Black; 2], [Random; 2]),
-        ("making: white, stripes", [White, Striped], [Random, Negated]),
         ("making: stripes and black, zero model", [Striped, Black], [Zero; 2]),
-    ];
+        ("making: white, stripes", [White, Striped], [Random, Negated]),
+    ]
+};
+
+/// Choices of secrets, each against the uniform distribution and all against the first.
+fn nothing_shows(method: &Method, convolutional: bool, choices: &[Secrets]) {
     let mut verdicts = Verdicts::default();
     let mut first: Option<Seen> = None;
-    for (label, pictures, weights) in choices {
+    for &(label, pictures, weights) in choices {
         let campaign =
             Campaign { pictures, weights, convolutional, ..campaign(method.clone(), label) };
         let seen = Making::new(campaign, SLOTS).run();
@@ -59,23 +66,29 @@ fn nothing_shows(method: &Method, convolutional: bool) {
 
 #[test]
 fn servers_that_make_material_see_nothing_lut() {
-    nothing_shows(&lut(), false);
+    nothing_shows(&lut(), false, &SECRETS);
 }
 
 #[test]
 fn servers_that_make_material_see_nothing_gc() {
-    nothing_shows(&gc(), false);
+    nothing_shows(&gc(), false, &SECRETS);
 }
 
 #[test]
 fn servers_that_make_material_see_nothing_convolutional() {
-    nothing_shows(&convolutional_lut(), true);
+    nothing_shows(&convolutional_lut(), true, &SECRETS);
+}
+
+/// Twice as many fields as of tables, so fewer choices.
+#[test]
+fn servers_that_make_material_see_nothing_exact() {
+    nothing_shows(&exact_relu(), true, &SECRETS[..2]);
 }
 
 #[test]
 #[ignore = "minutes"]
 fn servers_that_make_material_see_nothing_convolutional_gc() {
-    nothing_shows(&garbled_relu(), true);
+    nothing_shows(&garbled_relu(), true, &SECRETS);
 }
 
 /// At both servers a test whose name contains each of `fields` must alarm.
@@ -112,6 +125,46 @@ fn signs_that_are_published_bare_alarm() {
 #[test]
 fn masks_of_a_slot_that_are_sacrificed_alarm() {
     alarms(Slip::SlotSacrificed, &["opened c, less what was sacrificed"]);
+}
+
+/// Every rule of exact ReLUs, broken by the other server in either role, shows; fields without a rule stay silent.
+#[test]
+fn broken_rules_of_exact_relus_alarm() {
+    let label = "making, rules of exact ReLUs";
+    let campaign = Campaign { convolutional: true, ..campaign(exact_relu(), label) };
+    let making = Making { slip: Slip::ReluRules, ..Making::new(campaign, SLOTS) };
+    let mut verdicts = Verdicts::default();
+    judge(&making.run(), "", &mut verdicts);
+    let alarms = verdicts.alarms();
+    let masked = "c, ends of z and masked bit 0";
+    let without = "c, ends of z and masked bit 0, without its own";
+    let (own, of) = ("its own bits by bit", "the other's bits by bit");
+    // u_1 is bit 17 of 25, f bit 20, the top bit of the share of rho_l bit 24.
+    let expected: [(Rule, &[&str]); 6] = [
+        (Rule::MaskRepeatsRho, &[&format!("{of} 17"), without]),
+        (Rule::TopIsCarry, &[&format!("{of} 24"), "top of z, and of z_l less its share of rho_l"]),
+        (Rule::ChoiceTwice, &[&format!("{of} 20"), without]),
+        (Rule::MaskFromRho, &[&format!("{own} 20"), masked]),
+        (Rule::OneLane, &["FM in 15 bits, without what both hide"]),
+        (Rule::BareWrap, &["published wrap, without what it hides"]),
+    ];
+    for (rule, fields) in expected {
+        let [both, other] = [&["chooser", "other"][..], &["other"]];
+        let roles = if rule == Rule::BareWrap { other } else { both };
+        for (server, role) in [0, 1].into_iter().flat_map(|s| roles.iter().map(move |r| (s, r))) {
+            let start = format!(", S{server}: {rule:?}, as the {role}, ");
+            let of_rule =
+                alarms.iter().filter_map(|(name, p)| Some((name.strip_prefix(&start)?, p)));
+            let of_rule: Vec<_> = of_rule.collect();
+            println!("{start}{of_rule:?}");
+            for field in fields {
+                let found = of_rule.iter().any(|(name, _)| name.starts_with(field));
+                assert!(found, "{field} of {start}{of_rule:?}");
+            }
+        }
+    }
+    let of_a_rule = |name: &str| Rule::ALL.iter().any(|r| name.contains(&format!("{r:?}, as")));
+    assert!(alarms.iter().all(|(name, _)| of_a_rule(name)), "{alarms:?}");
 }
 
 /// Two payloads of one transfer, under a tweak for both, for each, or one that serves twice: their sum tells

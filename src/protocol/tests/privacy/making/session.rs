@@ -31,6 +31,8 @@ pub(super) enum Slip {
     BareSigns,
     /// The masks m of what is sacrificed are those of the first slot.
     SlotSacrificed,
+    /// Each rule of exact ReLUs is broken in turn; see [`super::view::Rule`].
+    ReluRules,
 }
 
 /// Pairs of sessions in which material is made, each followed by one session of `serve` a slot. The two of
@@ -82,6 +84,9 @@ impl Making {
                     made: &made[which].0[party.index()],
                     nonces: made[which].1,
                     served: served[which].iter().map(|views| &views[party.index()]).collect(),
+                    draws: PARTIES.map(|party| {
+                        self.campaign.seed("made session", self.number(pair, which), party)
+                    }),
                     slip: self.slip,
                 });
                 super::view::look(&seats, &mut seen.fields[party.index()]);
@@ -196,7 +201,10 @@ impl Making {
                 ActivationSpec::Piecewise(_) => {
                     session.sacrifice_squares::<u32>(channel, op).unwrap();
                 }
-                ActivationSpec::Exact(_) => unreachable!("dealt alone"),
+                ActivationSpec::Exact(relu) => {
+                    let shape = relu.shape::<u32>().unwrap();
+                    session.sacrifice_relus::<u32>(channel, op, &shape).unwrap();
+                }
             }
         }
         let work = LinearWork {
@@ -233,7 +241,10 @@ impl Making {
                             session.lookups::<u32>(channel, &view, at, shape)
                         }
                         ActivationSpec::Piecewise(_) => session.squares::<u32>(channel, &view, at),
-                        ActivationSpec::Exact(_) => unreachable!("dealt alone"),
+                        ActivationSpec::Exact(relu) => {
+                            let shape = relu.shape::<u32>().unwrap();
+                            session.relus::<u32>(channel, at.1.len(), &shape)
+                        }
                     };
                     (op, made.unwrap().to_vec())
                 };

@@ -132,7 +132,7 @@ impl Eyes<'_, '_> {
         self.classes(&format!("{name} by rho"), bits, &own.rho, (bits, rho));
     }
 
-    fn corrections(&mut self) {
+    pub(super) fn corrections(&mut self) {
         self.open(Tag::OtCorrections);
         let [theirs, ours] = [self.theirs.all(), self.ours.all()]
             .map(|bytes| packing::unpack::<u64>(bytes, 64, bytes.len() / 8).expect("whole blocks"));

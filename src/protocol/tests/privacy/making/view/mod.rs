@@ -6,9 +6,17 @@
 //! of a^2 next to the server's own a, which it is.
 
 mod activations;
+mod guesses;
+mod payloads;
 mod products;
+mod relus;
+mod rules;
+
+pub(super) use rules::Rule;
 
 use super::session::Slip;
+use crate::crypto::garble::BlockStream;
+use crate::crypto::prg::Seed;
 use crate::ids::Party;
 use crate::kernels::one_hot_words;
 use crate::material::pair::linear::MaskName;
@@ -34,6 +42,8 @@ pub(super) struct Seat<'a> {
     /// Of the greeting, S0's first.
     pub(super) nonces: [[u8; 32]; 2],
     pub(super) served: Vec<&'a View>,
+    /// From which both servers draw their bits, S0's first.
+    pub(super) draws: [Seed; 2],
     pub(super) slip: Slip,
 }
 
@@ -109,6 +119,8 @@ struct Eyes<'a, 'f> {
     theirs: Frames<'a>,
     ours: Frames<'a>,
     runs: Vec<Run>,
+    /// What both servers draw for exact ReLUs, in order.
+    drawn: [BlockStream; 2],
     /// What `serve` opened, by slot, name and op.
     opened: Vec<BTreeMap<(&'static str, usize), Vec<u64>>>,
 }
@@ -133,7 +145,8 @@ impl<'a, 'f> Eyes<'a, 'f> {
         });
         let opened = opened.collect();
         let (theirs, ours) = (Frames::new(&seat.made.received), Frames::new(&seat.made.sent));
-        Eyes { seat, fields, theirs, ours, runs: Vec::new(), opened }
+        let drawn = seat.draws.each_ref().map(relus::drawn);
+        Eyes { seat, fields, theirs, ours, runs: Vec::new(), drawn, opened }
     }
 
     fn session(&mut self) {
@@ -166,6 +179,9 @@ impl<'a, 'f> Eyes<'a, 'f> {
                             self.lookups(&place, table)
                         }
                         Op::Activation(ActivationSpec::Piecewise(_)) => self.squares(&place),
+                        Op::Activation(ActivationSpec::Exact(relu)) => {
+                            self.relus(&place, &relu.shape::<u32>().unwrap());
+                        }
                         _ => self.products(slot, batch, op),
                     }
                 }
@@ -234,7 +250,7 @@ impl<'a, 'f> Eyes<'a, 'f> {
         let rounds = match spec {
             ActivationSpec::Lookup(table) => table.hi as usize + 1,
             ActivationSpec::Piecewise(_) => 1,
-            ActivationSpec::Exact(_) => unreachable!("dealt alone"),
+            ActivationSpec::Exact(_) => 4,
         };
         for tag in std::iter::once(Tag::OtCorrections).chain(vec![Tag::OtPayloads; rounds]) {
             self.pass(tag);
@@ -242,6 +258,9 @@ impl<'a, 'f> Eyes<'a, 'f> {
         self.open(Tag::Sacrifice);
         let theirs = self.theirs.all();
         self.ours.all();
+        if let ActivationSpec::Exact(relu) = spec {
+            return self.sacrificed_relus(theirs, &relu.shape::<u32>().unwrap());
+        }
         let ActivationSpec::Lookup(table) = spec else {
             return self.joint("sacrificed numbers", 32, &words(theirs));
         };
