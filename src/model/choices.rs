@@ -7,11 +7,11 @@ use crate::numbers::ring::RingBits;
 
 /// The lowest noise level to serve, as a part of the model's own: 10 for a model trained on 25.
 const SIGMA_FROM: f64 = 0.4;
-/// How much larger calibrated ranges of tables and circuits are than what was seen.
+/// How much larger calibrated ranges of tables are than what was seen.
 pub(crate) const MARGIN: f64 = 2.0;
-/// The same for exact ReLUs, whose alarm may be raised from half of a range on: up to 2 times what was seen it never
+/// The same for exact ReLUs and circuits, whose alarm may be raised from half of a range on: up to 2 times what was seen it never
 /// is, from 3 times on always (docs/numerics.md, exact ReLUs).
-const RELU_MARGIN: f64 = 4.0;
+const ALARM_MARGIN: f64 = 4.0;
 
 /// What is asked for; what is not has a default that suits the model.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Choices {
     pub cells: Option<Cells>,
     /// What ranges rest on; for tanh a guarantee, for ReLU calibration if not chosen.
     pub ranges: Option<RangeKind>,
-    /// Calibrated ranges: how much larger than the largest value seen; if not chosen 2, or 4 for exact ReLUs.
+    /// Calibrated ranges: how much larger than the largest value seen; if not chosen 4, or 2 for tables, which have no alarm.
     pub margin: Option<f64>,
     /// The function of garbled circuits; refitted pieces if not chosen.
     pub piecewise: Option<TanhPieces>,
@@ -125,8 +125,8 @@ impl Choices {
     /// How much larger calibrated ranges are than what was seen, where no margin is chosen.
     pub(crate) fn usual_margin(&self, activation: Activation) -> f64 {
         match self.engine(activation) {
-            EngineKind::Relu => RELU_MARGIN,
-            EngineKind::Lut | EngineKind::Gc => MARGIN,
+            EngineKind::Relu | EngineKind::Gc => ALARM_MARGIN,
+            EngineKind::Lut => MARGIN,
         }
     }
 
@@ -205,7 +205,8 @@ impl Choices {
                         .function(model.piecewise.as_ref())
                         .ok_or(ChoiceError::NoPiecewise)?,
                 };
-                Ok(Method::Gc { function, refit })
+                let alarm = ranges == RangeKind::Calibrated && !self.one_cloud;
+                Ok(Method::Gc { function, refit, alarm })
             }
         }
     }

@@ -197,8 +197,7 @@ impl PublicModel {
 
     /// Whether values that leave their range raise an alarm.
     pub fn has_alarm(&self) -> bool {
-        let specs = self.network.activations().map(|(_, spec, _)| spec);
-        specs.into_iter().any(|spec| matches!(spec, ActivationSpec::Exact(relu) if relu.alarm))
+        self.network.activations().any(|(_, spec, _)| spec.has_alarm())
     }
 
     /// Low bits that both servers drop of their shares of a result in a file: [`RESULT_BITS`], or fewer
@@ -345,7 +344,7 @@ mod tests {
                 _ => {}
             }
         }
-        let gc = Method::Gc { function: Piecewise::refit(), refit: true };
+        let gc = Method::Gc { function: Piecewise::refit(), refit: true, alarm: false };
         for method in [Method::lut(2), gc] {
             let options = QuantiseOptions::guaranteed(RingBits::L32, method, 2.5);
             let json = quantise(&random_model(&[4], 1.0, true), &options).unwrap().public.to_json();

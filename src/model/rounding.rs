@@ -181,8 +181,16 @@ mod tests {
             let specs = [
                 (Method::lut(2), Activation::Tanh, 2),
                 (Method::Relu { alarm: true }, Activation::Relu, 2),
-                (Method::Gc { function: Piecewise::relu(), refit: false }, Activation::Relu, 0),
-                (Method::Gc { function: Piecewise::refit2(), refit: false }, Activation::Tanh, 2),
+                (
+                    Method::Gc { function: Piecewise::relu(), refit: false, alarm: false },
+                    Activation::Relu,
+                    0,
+                ),
+                (
+                    Method::Gc { function: Piecewise::refit2(), refit: false, alarm: false },
+                    Activation::Tanh,
+                    2,
+                ),
             ];
             for (method, function, range) in specs {
                 let evaluation = method.evaluation(&function, R::RING).unwrap();

@@ -31,7 +31,7 @@ struct Layer {
     /// The largest magnitude that is evaluated rightly.
     limit: f64,
     /// Where two servers' alarm is raised, of inputs of so many bits.
-    alarm: Option<(Zone, u32)>,
+    alarm: Option<Alarm>,
     /// What of each output was beyond it, in limits.
     found: Vec<Beyond>,
 }
@@ -82,8 +82,8 @@ impl Watch {
         let layer = self.layers.get_mut(&op).expect("a layer that was begun");
         let outputs = layer.found.len();
         for (at, (wide, wrapped)) in self.values.iter().zip(wrapped).enumerate() {
-            if let Some((zone, n)) = layer.alarm {
-                let [certain, possible] = raises(zone, n, wrapped.to_i64(), R::BITS);
+            if let Some(alarm) = layer.alarm {
+                let [certain, possible] = alarm.raises(wrapped.to_i64(), R::BITS);
                 let found = &mut layer.found[at % outputs];
                 found.certain += u64::from(certain);
                 found.possible += u64::from(possible);
@@ -105,23 +105,41 @@ impl Watch {
     }
 }
 
-/// The alarm of the exact ReLU behind linear op `op`, and the bits that it compares.
-fn alarm(public: &PublicModel, op: usize) -> Option<(Zone, u32)> {
-    match &public.network.ops()[public.network.activation_after(op)?] {
-        Op::Activation(ActivationSpec::Exact(relu)) => Some((relu.zone()?, relu.input_bits())),
-        _ => None,
-    }
+/// Where the alarm of an activation is raised.
+#[derive(Clone, Copy, Debug)]
+struct Alarm {
+    /// Bits that are compared.
+    bits: u32,
+    /// The zone of a masked comparison; a circuit's begins at half of the range.
+    zone: Option<Zone>,
 }
 
-/// Whether a value raises the alarm however it is truncated to n bits and masked, and whether it may.
-fn raises(zone: Zone, n: u32, value: i64, ring_bits: u32) -> [bool; 2] {
-    let dropped = ring_bits - n;
-    let below = value >> dropped;
-    let above = below + i64::from(value & low_mask(dropped) as i64 != 0);
-    [
-        zone.certain(n, below) && zone.certain(n, above),
-        zone.possible(n, below) || zone.possible(n, above),
-    ]
+/// That of the activation behind linear op `op`.
+fn alarm(public: &PublicModel, op: usize) -> Option<Alarm> {
+    let Op::Activation(spec) = &public.network.ops()[public.network.activation_after(op)?] else {
+        return None;
+    };
+    let zone = match spec {
+        ActivationSpec::Exact(relu) => relu.zone(),
+        ActivationSpec::Piecewise(_) | ActivationSpec::Lookup(_) => None,
+    };
+    spec.has_alarm().then(|| Alarm { bits: spec.input_bits(), zone })
+}
+
+impl Alarm {
+    /// Whether a value raises it however it is truncated and masked, and whether it may.
+    fn raises(self, value: i64, ring_bits: u32) -> [bool; 2] {
+        let dropped = ring_bits - self.bits;
+        let below = value >> dropped;
+        let above = below + i64::from(value & low_mask(dropped) as i64 != 0);
+        let half = 1i64 << (self.bits - 2);
+        let of = |x: i64| match self.zone {
+            Some(zone) => [zone.certain(self.bits, x), zone.possible(self.bits, x)],
+            None => [!(-half..half).contains(&x); 2],
+        };
+        let [low, high] = [of(below), of(above)];
+        [low[0] && high[0], low[1] || high[1]]
+    }
 }
 
 /// The largest magnitude of what linear op `op` gives that is evaluated rightly, at the scale of its products.
@@ -229,7 +247,11 @@ mod tests {
             };
             let found: Vec<bool> = rhos.map(raised).collect();
             let expected = [found.iter().all(|v| *v), found.iter().any(|v| *v)];
-            assert_eq!(raises(zone, n, value, ring_bits), expected, "{value}");
+            assert_eq!(
+                Alarm { bits: n, zone: Some(zone) }.raises(value, ring_bits),
+                expected,
+                "{value}"
+            );
             seen[usize::from(expected[0]) + usize::from(expected[1])] += 1;
         }
         assert!(seen.iter().all(|count| *count > 10), "{seen:?}");

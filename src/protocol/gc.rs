@@ -9,6 +9,9 @@
 //! 5. S0: corrections for its top bits;
 //! 6. S1: the wrap product.
 //!
+//! The range alarm is one output more, the exclusive or of the two top bits of x, which takes no gate; its colour bits
+//! are the servers' shares of it, and nothing more is sent.
+//!
 //! The OTs for carries and piece indices are the circuit's output labels: a label and its colour bit
 //! are a correlated OT already. Steps on shares: [`crate::model::piecewise::steps`].
 //!
@@ -17,8 +20,10 @@
 //! Material: a square pair (a, a^2) an activation.
 //! Security: semi-honest. Source: docs/protocols.md, garbled circuits.
 
+use super::alarm::{Alarm, AlarmKeys};
 use super::gc_session::{GcSession, Side};
 use super::{ActivationBatch, Engine, ProtocolError, Step, wrong_length};
+use crate::crypto::alarm::AlarmHalf;
 use crate::crypto::garble::{Block, GarblerInputs, Labels, MAX_BATCH, Program};
 use crate::crypto::ot::pads::{
     multiply_receive, multiply_send, select_receive, select_send, selection_bytes,
@@ -40,6 +45,7 @@ pub struct GcEngine {
     session: GcSession,
     /// By op; `None` where the op is no activation.
     plans: Vec<Option<Prepared>>,
+    alarm: Alarm,
 }
 
 struct Prepared {
@@ -80,6 +86,8 @@ pub struct Values<R: Ring> {
     q: Zeroizing<Vec<Block>>,
     /// Its OTs as receiver of its own index.
     t: Zeroizing<Vec<Block>>,
+    /// Its shares of the alarm bits.
+    alarms: Zeroizing<Vec<u64>>,
 }
 
 /// S0 after its selection left.
@@ -87,6 +95,8 @@ pub struct Selecting {
     sent: Zeroizing<Vec<u64>>,
     t: Zeroizing<Vec<Block>>,
     indices: Zeroizing<Vec<u64>>,
+    /// Its shares of the alarm bits.
+    alarms: Zeroizing<Vec<u64>>,
 }
 
 /// Values at the result's scale.
@@ -105,12 +115,26 @@ impl GcEngine {
                 plans[op] = Some(Prepared { plan: plan.clone(), program });
             }
         }
-        GcEngine { session, plans }
+        GcEngine { session, plans, alarm: Alarm::default() }
+    }
+
+    /// With what the alarms of a session need.
+    #[must_use]
+    pub fn with_alarm(self, keys: AlarmKeys) -> Self {
+        GcEngine { alarm: Alarm::of(keys), ..self }
     }
 }
 
 impl<R: Ring> Engine<R> for GcEngine {
     type State = GcState<R>;
+
+    fn begin_image(&mut self) {
+        self.alarm.begin();
+    }
+
+    fn alarm(&mut self) -> Option<AlarmHalf> {
+        self.alarm.finish()
+    }
 
     fn begin(
         &mut self,
@@ -120,7 +144,7 @@ impl<R: Ring> Engine<R> for GcEngine {
         let ActivationBatch { op, at, slot, explicit } = activation;
         let error = ProtocolError::Material { op, first: at.start, last: at.end };
         let pairs = slot.square_pairs::<R>(op, at, &explicit).ok_or(error)?;
-        let (session, prepared) = self.at(op);
+        let (session, prepared, _) = self.at(op);
         let mut message = Vec::new();
         let mut pieces = Vec::new();
         let shares =
@@ -147,18 +171,24 @@ impl<R: Ring> Engine<R> for GcEngine {
         state: Self::State,
         message: &[u8],
     ) -> Result<Step<Self::State, R>, ProtocolError> {
-        let (session, prepared) = self.at(op);
+        let (session, prepared, alarm) = self.at(op);
         let mut step = Stepper { session, prepared, input: message, output: Vec::new() };
         let evaluator = matches!(step.session.side, Side::Evaluator { .. });
         let next = match state {
             GcState::Inputs(pieces, false) => GcState::Inputs(pieces, true),
             GcState::Inputs(pieces, true) if evaluator => {
-                GcState::Selecting(step.each(pieces, Stepper::evaluate)?, false)
+                let pieces = step.each(pieces, Stepper::evaluate)?;
+                pieces.iter().for_each(|piece| alarm.update(&piece.alarms));
+                GcState::Selecting(pieces, false)
             }
             GcState::Inputs(pieces, true) => {
                 GcState::Values(step.each(pieces, Stepper::garble)?, false)
             }
-            GcState::Values(pieces, false) => GcState::Values(pieces, true),
+            GcState::Values(pieces, false) => {
+                // Where S0 takes its own: several batches are at work, and both take theirs in one order.
+                pieces.iter().for_each(|piece| alarm.update(&piece.alarms));
+                GcState::Values(pieces, true)
+            }
             GcState::Values(pieces, true) => {
                 GcState::Wrapping(step.each(pieces, Stepper::select_as_garbler)?, false)
             }
@@ -186,9 +216,10 @@ impl<R: Ring> Engine<R> for GcEngine {
 }
 
 impl GcEngine {
-    fn at(&mut self, op: usize) -> (&mut GcSession, &Prepared) {
+    fn at(&mut self, op: usize) -> (&mut GcSession, &Prepared, &mut Alarm) {
         let prepared = self.plans[op].as_ref();
-        (&mut self.session, prepared.expect("only called for the activation ops it was made from"))
+        let prepared = prepared.expect("only called for the activation ops it was made from");
+        (&mut self.session, prepared, &mut self.alarm)
     }
 }
 
@@ -280,6 +311,7 @@ impl<'a> Stepper<'a> {
             indices: indices.into(),
             q: q.into(),
             t: t.into(),
+            alarms: alarms(plan, &outputs),
         })
     }
 
@@ -321,7 +353,8 @@ impl<'a> Stepper<'a> {
         self.output.extend(message);
         let wires = 1..=plan.index_bits() as usize;
         let t: Vec<Block> = wires.flat_map(|w| outputs.wire(w).to_vec()).collect();
-        Ok(Selecting { sent: sent.0, t: t.into(), indices: indices.into() })
+        let alarms = alarms(plan, &outputs);
+        Ok(Selecting { sent: sent.0, t: t.into(), indices: indices.into(), alarms })
     }
 
     /// S1, message 3 to 4.
@@ -398,6 +431,16 @@ fn decode(plan: &Plan, outputs: &Labels) -> (Bits, Vec<u64>) {
     let index_bits = plan.index_bits();
     let bits: Bits = (1..=index_bits as usize).flat_map(|w| outputs.colours(w)).collect();
     (carries, bits.values(index_bits))
+}
+
+/// Shares of the alarm bits, in words; none without an alarm.
+fn alarms(plan: &Plan, outputs: &Labels) -> Zeroizing<Vec<u64>> {
+    let wire = 1 + plan.index_bits() as usize;
+    let bits: Bits = match plan.alarm {
+        true => outputs.colours(wire).into_iter().collect(),
+        false => Bits::zeros(0),
+    };
+    Zeroizing::new(bits.words().to_vec())
 }
 
 fn difference<R: Ring>(x: &[R], root: &[R]) -> Vec<R> {

@@ -11,6 +11,7 @@
 //!
 //! Stability: none; nothing of it is in [`crate::api`].
 
+mod alarm;
 mod batch;
 mod engine;
 mod error;
@@ -31,6 +32,7 @@ mod stock_greeting;
 #[cfg(test)]
 mod tests;
 
+pub use alarm::AlarmKeys;
 pub use engine::{ActivationBatch, Engine, Step};
 pub(crate) use error::wrong_length;
 pub use error::{ProtocolError, SourceError};
@@ -48,7 +50,7 @@ pub use pair_greeting::{
     Common, HINTS, KnownMask, MakerIdentity, Parameters, WantedSet, confirm, greet_maker,
 };
 pub use pair_linear::{HintMessage, LinearSetUp, LinearShares, LinearWork, PairLinear, WatchHints};
-pub use relu::{AlarmKeys, ReluEngine, ReluOp, ReluState};
+pub use relu::{ReluEngine, ReluOp, ReluState};
 pub use server_model::{MaskedWeights, ServerModel, WeightSource, weights_digest};
 pub use session::{Image, MaterialSource, Sources, denoise};
 pub use stock_greeting::{InCommon, MAX_STOCK, Stock, StockedSet, compare_stock};

@@ -55,7 +55,7 @@ fn hash(bencher: Bencher, backend: AesBackend) {
 
 /// The default comparison circuit of the activation.
 fn comparison() -> (Program, ItemsCount) {
-    let spec = Comparison { bits: 16, knots: vec![384, 768, 1536] };
+    let spec = Comparison { bits: 16, knots: vec![384, 768, 1536], alarm: false };
     let program = Program::new(spec.circuit());
     let gates = ItemsCount::new(program.circuit().and_gates() * INSTANCES);
     (program, gates)

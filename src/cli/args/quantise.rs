@@ -26,8 +26,8 @@ pub(in crate::cli) struct Quantise {
     /// what `calibrate` saw on sample images times --margin [default: guaranteed; for ReLU: calibrated]
     #[arg(help_heading = "Quantisation", long, value_name = "KIND")]
     pub(in crate::cli) ranges: Option<RangeKind>,
-    /// Factor from the largest value that `calibrate` saw to the calibrated range, at least 1 [default: 4 for
-    /// exact ReLUs, otherwise 2]
+    /// Factor from the largest value that `calibrate` saw to the calibrated range, at least 1 [default: 4, or
+    /// 2 for the lut engine]
     #[arg(help_heading = "Quantisation", long, value_name = "FACTOR", value_parser = parse_margin)]
     pub(in crate::cli) margin: Option<f64>,
     /// The gc engine's function: zheng (the paper's), refit2, refit, or model for the one in the model's

@@ -114,7 +114,7 @@ fn every_backend_computes_the_portable_one() {
 
 #[test]
 fn every_backend_garbles_the_same_tables() {
-    let circuit = Comparison { bits: 8, knots: vec![24, 48] }.circuit();
+    let circuit = Comparison { bits: 8, knots: vec![24, 48], alarm: false }.circuit();
     for n in [1, 5, 67, 256, 300, 600] {
         let values = |seed| stream(seed).take(n).iter().map(|b| b.0 as u64).collect::<Vec<_>>();
         let (g, e) = (Bits::planes(&values(8), 8), Bits::planes(&values(9), 8));
@@ -171,7 +171,7 @@ fn check_comparison(spec: &Comparison, circuit: &Circuit, xs: std::ops::Range<u6
 #[test]
 fn every_x_of_the_reduced_width_through_garbling() {
     for knots in [vec![384, 768, 1536], vec![256, 512, 1024, 1792], vec![778, 1316]] {
-        let spec = Comparison { bits: 16, knots };
+        let spec = Comparison { bits: 16, knots, alarm: false };
         let circuit = spec.circuit();
         for first in (0..1u64 << 16).step_by(MAX_BATCH) {
             check_comparison(&spec, &circuit, first..first + MAX_BATCH as u64);
@@ -182,7 +182,7 @@ fn every_x_of_the_reduced_width_through_garbling() {
 #[test]
 #[ignore = "slow: every pair of 10-bit shares through garbling"]
 fn every_pair_of_shares_through_garbling() {
-    let spec = Comparison { bits: 10, knots: vec![8, 24, 48, 112] };
+    let spec = Comparison { bits: 10, knots: vec![8, 24, 48, 112], alarm: false };
     let circuit = spec.circuit();
     for s1 in 0..1u64 << 10 {
         let s0: Vec<u64> = (0..1 << 10).collect();
@@ -230,7 +230,7 @@ fn the_literal_circuit_hands_out_the_masked_value() {
 /// table row does, and the two labels of a wire have different colours.
 #[test]
 fn labels_never_repeat() {
-    let spec = Comparison { bits: 16, knots: vec![384, 768, 1536] };
+    let spec = Comparison { bits: 16, knots: vec![384, 768, 1536], alarm: false };
     let values: Vec<u64> = (0..2048).map(|i| i % 3).collect();
     let bits = Bits::planes(&values, 16);
     let outcome = run(&spec.circuit(), &bits, &bits, AesBackend::active());
@@ -254,7 +254,7 @@ fn labels_never_repeat() {
 /// rows stays within six standard deviations (false alarm below 128 x 2 x 2e-9 a run).
 #[test]
 fn tables_look_uniform_for_any_input() {
-    let circuit = Comparison { bits: 16, knots: vec![384, 768, 1536] }.circuit();
+    let circuit = Comparison { bits: 16, knots: vec![384, 768, 1536], alarm: false }.circuit();
     for input in [0u64, 0xffff] {
         let bits = Bits::planes(&vec![input; 2048], 16);
         let outcome = run(&circuit, &bits, &bits, AesBackend::active());
@@ -270,7 +270,7 @@ fn tables_look_uniform_for_any_input() {
 
 #[test]
 fn malformed_messages_are_refused() {
-    let program = Program::new(Comparison { bits: 4, knots: vec![3] }.circuit());
+    let program = Program::new(Comparison { bits: 4, knots: vec![3], alarm: false }.circuit());
     let (hasher, mut tweaks) = Hasher::session([1; 16], AesBackend::active());
     let labels = |wires: usize| Labels::new(5, stream(3).take(5 * wires)).unwrap();
     let tables = vec![0; program.table_bytes(5)];

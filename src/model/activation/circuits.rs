@@ -11,6 +11,8 @@ use crate::numbers::ring::RingBits;
 pub(super) struct Circuits<'a> {
     pub(super) function: &'a Piecewise,
     pub(super) refit: bool,
+    /// Whether values that leave their range raise the alarm.
+    pub(super) alarm: bool,
     pub(super) ring: RingBits,
 }
 
@@ -68,7 +70,8 @@ impl Evaluation for Circuits<'_> {
         out_frac: u32,
     ) -> Result<ActivationSpec, PlanError> {
         let scales = self.scales(range.bits, out_frac);
-        Ok(ActivationSpec::Piecewise(Plan::new(self.function, scales, self.refit)?))
+        let plan = Plan::new(self.function, scales, self.refit)?;
+        Ok(ActivationSpec::Piecewise(Plan { alarm: self.alarm, ..plan }))
     }
 }
 
@@ -101,6 +104,10 @@ impl Integers for Plan {
 
     fn max_abs(&self) -> i64 {
         Plan::max_abs(self)
+    }
+
+    fn has_alarm(&self) -> bool {
+        self.alarm
     }
 
     fn nearest(&self, x: i64) -> i64 {

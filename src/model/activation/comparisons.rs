@@ -104,6 +104,10 @@ impl Integers for ExactRelu {
         ExactRelu::max_abs(*self)
     }
 
+    fn has_alarm(&self) -> bool {
+        self.alarm
+    }
+
     fn nearest(&self, x: i64) -> i64 {
         self.eval(x)
     }

@@ -30,6 +30,11 @@ pub(super) trait Integers {
     /// The exact maximum of |result|.
     fn max_abs(&self) -> i64;
 
+    /// Whether values that leave their range raise an alarm.
+    fn has_alarm(&self) -> bool {
+        false
+    }
+
     /// The result for a shrunk input, rounded to nearest, from the nearest cell.
     fn nearest(&self, x: i64) -> i64;
 

@@ -26,6 +26,8 @@ pub enum Method {
         /// Whether c and d of each piece are fitted to tanh again after n was rounded; not for a
         /// function whose constants are to be kept, such as the paper's or the owner's own.
         refit: bool,
+        /// Whether values that leave their range raise the alarm.
+        alarm: bool,
     },
     /// Exact ReLUs.
     Relu {
@@ -66,7 +68,9 @@ impl Method {
                 let tables = function.tables().ok_or_else(refused)?;
                 Box::new(Lookups { function, tables, cells: *cells, ring })
             }
-            Method::Gc { function, refit } => Box::new(Circuits { function, refit: *refit, ring }),
+            Method::Gc { function, refit, alarm } => {
+                Box::new(Circuits { function, refit: *refit, alarm: *alarm, ring })
+            }
             Method::Relu { alarm } => {
                 let slope = function.slopes().ok_or_else(refused)?;
                 Box::new(Comparisons { slope, alarm: *alarm, ring })

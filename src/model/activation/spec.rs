@@ -65,6 +65,11 @@ impl ActivationSpec {
         self.integers().max_abs()
     }
 
+    /// Whether values that leave their range raise an alarm.
+    pub fn has_alarm(&self) -> bool {
+        self.integers().has_alarm()
+    }
+
     /// How far a pre-activation must stay away from the end of the ring so that it is evaluated rightly
     /// ([`EngineKind::margin`]).
     pub(in crate::model) fn margin(&self, ring_bits: u32) -> i128 {

@@ -84,6 +84,8 @@ pub struct Plan {
     pub pieces: Vec<Piece>,
     /// What the function is below 0.
     pub below: Below,
+    /// Whether values beyond half of the range raise the alarm: where the range is what samples reached, times a margin.
+    pub alarm: bool,
 }
 
 /// Why a plan, made or read, is not acceptable.
@@ -155,7 +157,7 @@ impl Plan {
             });
         }
         let (name, below) = (function.name.clone(), function.below);
-        let plan = Plan { name, scales, knots, pieces, below };
+        let plan = Plan { name, scales, knots, pieces, below, alarm: false };
         plan.check()?;
         Ok(plan)
     }
@@ -193,7 +195,7 @@ impl Plan {
 
     /// The comparison circuit's description.
     pub fn comparison(&self) -> Comparison {
-        Comparison { bits: self.scales.input_bits, knots: self.knots.clone() }
+        Comparison { bits: self.scales.input_bits, knots: self.knots.clone(), alarm: self.alarm }
     }
 
     /// The bits of a selection's index: the sign, then the bits of the piece.

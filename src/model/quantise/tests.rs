@@ -27,8 +27,11 @@ fn every_range_leaves_room_for_products_that_are_off_by_one_in_each_direction() 
     let model = random_model(&[4], 1.0, true);
     for ring in [RingBits::L32, RingBits::L64] {
         let luts = [2, 3].map(Method::lut);
-        let gcs = [Piecewise::zheng(), Piecewise::refit()]
-            .map(|function| Method::Gc { function, refit: false });
+        let gcs = [Piecewise::zheng(), Piecewise::refit()].map(|function| Method::Gc {
+            function,
+            refit: false,
+            alarm: false,
+        });
         for method in luts.into_iter().chain(gcs) {
             let options = QuantiseOptions::guaranteed(ring, method, 2.5);
             let surveyed = Surveyed::of(&model, &options).unwrap();
@@ -118,7 +121,7 @@ fn an_own_function_is_kept() {
         pieces: vec![[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0]],
         below: Below::Mirrored,
     };
-    let method = Method::Gc { function, refit: false };
+    let method = Method::Gc { function, refit: false, alarm: false };
     let options = QuantiseOptions { method, ..options(RingBits::L32) };
     let q = quantise(&random_model(&[8, 8], 0.5, true), &options).unwrap();
     for (_, spec, _) in q.public.network.activations() {

@@ -6,7 +6,6 @@
 //! servers contribute, so a server's view is uniform whatever the secret. Nothing but these openings and V
 //! leaves a server: f, F, FR, R, M and FM are never opened. Source: docs/protocols.md, exact ReLU.
 
-mod alarm;
 #[cfg(test)]
 pub(super) mod testing;
 #[cfg(test)]
@@ -14,11 +13,10 @@ mod tests;
 #[cfg(test)]
 mod views;
 
-pub use alarm::AlarmKeys;
-
+use super::alarm::{Alarm, AlarmKeys};
 use super::opening::Opening;
 use super::{ActivationBatch, Engine, ProtocolError, Step};
-use crate::crypto::alarm::{AlarmHalf, AlarmHash, AlarmKey};
+use crate::crypto::alarm::{AlarmHalf, AlarmKey};
 use crate::ids::Party;
 use crate::kernels::{
     RELU_BLOCK, ReluShares, relu_alarms, relu_borrows, relu_digits, relu_results,
@@ -46,9 +44,7 @@ pub struct ReluEngine {
     party: Party,
     /// By op; `None` where the op is no activation.
     ops: Vec<Option<ReluOp>>,
-    /// Of a session.
-    keys: Option<AlarmKeys>,
-    alarm: Option<AlarmHash>,
+    alarm: Alarm,
 }
 
 /// What is kept between the rounds of one activation op.
@@ -83,7 +79,7 @@ pub enum ReluState<R> {
 impl ReluEngine {
     /// An engine for the activation ops among `ops`, which are in the network's order.
     pub fn new(party: Party, ops: Vec<Option<ReluOp>>) -> Self {
-        ReluEngine { party, ops, keys: None, alarm: None }
+        ReluEngine { party, ops, alarm: Alarm::default() }
     }
 
     /// The engine of a model, with what the alarms of a session need.
@@ -97,7 +93,7 @@ impl ReluEngine {
             _ => None,
         };
         let ops = public.network.ops().iter().map(op).collect();
-        ReluEngine { keys: Some(keys), ..ReluEngine::new(party, ops) }
+        ReluEngine { alarm: Alarm::of(keys), ..ReluEngine::new(party, ops) }
     }
 
     /// Whether any of the ops has an alarm.
@@ -107,12 +103,12 @@ impl ReluEngine {
 
     /// Begins an image whose alarm bits are hashed under `key`, which the receiver lacks.
     pub fn arm(&mut self, key: AlarmKey) {
-        self.alarm = Some(AlarmHash::new(key));
+        self.alarm.arm(key);
     }
 
     /// This server's half of the image's alarm; nothing if the engine was not armed.
     pub fn half(&mut self) -> Option<AlarmHalf> {
-        self.alarm.take().map(AlarmHash::finish)
+        self.alarm.finish()
     }
 
     fn op(&self, op: usize) -> ReluOp {
@@ -243,11 +239,8 @@ impl<R: Ring> Engine<R> for ReluEngine {
     type State = ReluState<R>;
 
     fn begin_image(&mut self) {
-        if self.has_alarm()
-            && let Some(keys) = &mut self.keys
-        {
-            let key = keys.next();
-            self.arm(key);
+        if self.has_alarm() {
+            self.alarm.begin();
         }
     }
 
@@ -281,8 +274,8 @@ impl<R: Ring> Engine<R> for ReluEngine {
                 let opening = inputs(z.len(), &shape);
                 let (kept, ours, alarms) =
                     opening.take(message, |theirs| self.digits(&mut z, theirs, &material))?;
-                if let (Some(hash), true) = (&mut self.alarm, shape.alarm().is_some()) {
-                    hash.update(&alarms);
+                if shape.alarm().is_some() {
+                    self.alarm.update(&alarms);
                 }
                 Ok(Step::Exchange(ReluState::Digits { z, kept, material }, ours))
             }

@@ -86,7 +86,7 @@ impl Run {
     }
 
     fn garbled(&self, ring: RingBits) -> Option<()> {
-        let method = Method::Gc { function: Piecewise::relu(), refit: false };
+        let method = Method::Gc { function: Piecewise::relu(), refit: false, alarm: false };
         let world = self.world(quantised(self.seed, ring, Some(method))?);
         match ring {
             RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.gc_engines()),

@@ -124,7 +124,7 @@ fn anything_instead_of_a_lookup_message_is_an_error() {
 
 #[test]
 fn anything_instead_of_a_garbled_message_is_an_error() {
-    let method = Method::Gc { function: Piecewise::zheng(), refit: false };
+    let method = Method::Gc { function: Piecewise::zheng(), refit: false, alarm: false };
     let world = World::with(RingBits::L32, method, &[6], 40, 20);
     meddle(24, 20, |victim, edit| {
         let engine = |party: Party, channel: &mut dyn Channel| {

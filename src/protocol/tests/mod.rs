@@ -8,7 +8,7 @@ mod privacy;
 mod recorder;
 mod world;
 
-use super::{Engine, LutEngine, ReluEngine};
+use super::{Engine, LutEngine};
 use crate::crypto::alarm::AlarmHalf;
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::crypto::share;
@@ -51,7 +51,11 @@ fn the_secure_computation_equals_the_twin_exactly() {
 #[test]
 fn the_garbled_computation_equals_the_twin_exactly() {
     for function in [Piecewise::zheng(), Piecewise::refit2(), Piecewise::refit()] {
-        let gc = || Method::Gc { function: function.clone(), refit: function.name == "refit" };
+        let gc = || Method::Gc {
+            function: function.clone(),
+            refit: function.name == "refit",
+            alarm: false,
+        };
         let world = World::with(RingBits::L32, gc(), &[12, 7], 11, 20);
         secure_equals_twin::<u32, _>(&world, world.gc_engines());
         let world = World::with(RingBits::L64, gc(), &[5], 128, 20);
@@ -67,10 +71,10 @@ fn made_material_equals_the_twin_exactly() {
     secure_equals_twin::<u32, _>(&world, world.engines());
     let world = convolutional(RingBits::L64, 64).made();
     secure_equals_twin::<u64, _>(&world, world.engines());
-    let gc = Method::Gc { function: Piecewise::refit2(), refit: false };
+    let gc = Method::Gc { function: Piecewise::refit2(), refit: false, alarm: false };
     let world = World::with(RingBits::L64, gc, &[5], 128, 20).made();
     secure_equals_twin::<u64, _>(&world, world.gc_engines());
-    let gc = Method::Gc { function: Piecewise::relu(), refit: false };
+    let gc = Method::Gc { function: Piecewise::relu(), refit: false, alarm: false };
     let mut world = convolutional_with(gc, RingBits::L32, 100, 1).made();
     world.prepared = [true, false];
     secure_equals_twin::<u32, _>(&world, world.gc_engines());
@@ -125,7 +129,7 @@ fn convolutions_with_a_stride_equal_the_twin_exactly() {
             RingBits::L64 => secure_equals_twin::<u64, _>(&world, world.engines()),
         }
     }
-    let method = Method::Gc { function: Piecewise::relu(), refit: false };
+    let method = Method::Gc { function: Piecewise::relu(), refit: false, alarm: false };
     let world = convolutional_with(method, RingBits::L32, 100, 2);
     secure_equals_twin::<u32, _>(&world, world.gc_engines());
 }
@@ -142,8 +146,8 @@ fn exact_relus_equal_the_twin_and_alarm_beyond_their_range() {
             let mut world = World::of(model, batch_rows, 20);
             world.prepared = [raised, true];
             let halves = match ring {
-                RingBits::L32 => alarms::<u32>(&world, world.relu_engines::<u32>()),
-                RingBits::L64 => alarms::<u64>(&world, world.relu_engines::<u64>()),
+                RingBits::L32 => alarms::<u32, _>(&world, world.relu_engines::<u32>()),
+                RingBits::L64 => alarms::<u64, _>(&world, world.relu_engines::<u64>()),
             };
             assert_eq!(crate::crypto::alarm::raised(halves), raised, "{ring:?} {margin}");
         }
@@ -161,11 +165,11 @@ fn made_exact_relus_equal_the_twin_and_alarm_beyond_their_range() {
             let halves = match ring {
                 RingBits::L32 => {
                     let world = world.with_made_relus::<u32>();
-                    alarms::<u32>(&world, world.relu_engines::<u32>())
+                    alarms::<u32, _>(&world, world.relu_engines::<u32>())
                 }
                 RingBits::L64 => {
                     let world = world.with_made_relus::<u64>();
-                    alarms::<u64>(&world, world.relu_engines::<u64>())
+                    alarms::<u64, _>(&world, world.relu_engines::<u64>())
                 }
             };
             assert_eq!(crate::crypto::alarm::raised(halves), raised, "{ring:?} {margin}");
@@ -173,10 +177,46 @@ fn made_exact_relus_equal_the_twin_and_alarm_beyond_their_range() {
     }
 }
 
+/// The same with garbled comparisons, dealt and made, whose alarm takes no byte beyond the session's key.
+#[test]
+fn garbled_convolutions_alarm_beyond_their_range() {
+    let garbled = |ring, of: (f64, bool), alarm| {
+        let method = Method::Gc { function: Piecewise::relu(), refit: false, alarm };
+        ranged(method, ring, 1, of)
+    };
+    for (ring, batch_rows) in [(RingBits::L32, 100), (RingBits::L32, 7), (RingBits::L64, 64)] {
+        for (margin, raised) in [(4.0, false), (1.01, true)] {
+            let mut world = World::of(garbled(ring, (margin, raised), true), batch_rows, 20);
+            world.prepared = [raised, true];
+            let world = if raised { world.made() } else { world };
+            let halves = match ring {
+                RingBits::L32 => alarms::<u32, _>(&world, world.gc_engines()),
+                RingBits::L64 => alarms::<u64, _>(&world, world.gc_engines()),
+            };
+            assert_eq!(crate::crypto::alarm::raised(halves), raised, "{ring:?} {margin}");
+        }
+    }
+    let bytes = |alarm| {
+        let world = World::of(garbled(RingBits::L32, (4.0, false), alarm), 100, 20);
+        let [mut first, mut second] = world.gc_engines();
+        let (_, traffic) = world.run::<u32, _>([&mut first, &mut second]);
+        traffic.bytes_sent + traffic.bytes_received
+    };
+    assert_eq!(bytes(true), bytes(false));
+}
+
 /// A network with exact ReLUs and ranges of a margin; `beyond`: values leave them.
-fn exact(ring: RingBits, stride: usize, (margin, beyond): (f64, bool)) -> QuantisedModel {
+fn exact(ring: RingBits, stride: usize, of: (f64, bool)) -> QuantisedModel {
+    ranged(Method::Relu { alarm: true }, ring, stride, of)
+}
+
+fn ranged(
+    method: Method,
+    ring: RingBits,
+    stride: usize,
+    (margin, beyond): (f64, bool),
+) -> QuantisedModel {
     let ranges = Ranges::Calibrated { margin };
-    let method = Method::Relu { alarm: true };
     let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
     let mut model = random_convolutional(&[5, 4], 1.5, stride);
     if beyond {
@@ -187,7 +227,7 @@ fn exact(ring: RingBits, stride: usize, (margin, beyond): (f64, bool)) -> Quanti
 }
 
 /// Both halves of the alarm of a run that equals the twin.
-fn alarms<R: Ring>(world: &World, engines: [ReluEngine; 2]) -> [AlarmHalf; 2] {
+fn alarms<R: Ring, E: Engine<R> + Send>(world: &World, engines: [E; 2]) -> [AlarmHalf; 2] {
     let [mut first, mut second] = engines.map(Recorder::new);
     let ([s0, s1], _) = world.run::<R, _>([&mut first, &mut second]);
     let mut replay = Replay { world, recorders: [&first, &second] };
@@ -202,7 +242,7 @@ fn alarms<R: Ring>(world: &World, engines: [ReluEngine; 2]) -> [AlarmHalf; 2] {
 #[test]
 fn garbled_convolutions_equal_the_twin_exactly() {
     for (ring, batch_rows) in [(RingBits::L32, 100), (RingBits::L64, 1000)] {
-        let method = Method::Gc { function: Piecewise::relu(), refit: false };
+        let method = Method::Gc { function: Piecewise::relu(), refit: false, alarm: false };
         let world = convolutional_with(method, ring, batch_rows, 1);
         match ring {
             RingBits::L32 => secure_equals_twin::<u32, _>(&world, world.gc_engines()),

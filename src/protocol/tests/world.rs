@@ -222,7 +222,11 @@ impl World {
     pub(super) fn gc_engine(&self, party: Party, channel: &mut dyn Channel) -> GcEngine {
         let seed = &self.session_seeds[party.index()];
         let session = GcSession::set_up(party, seed, channel).unwrap();
-        GcEngine::new(session, &self.model.public)
+        let engine = GcEngine::new(session, &self.model.public);
+        match self.model.public.has_alarm() {
+            true => engine.with_alarm(AlarmKeys::set_up(party, seed, channel).unwrap()),
+            false => engine,
+        }
     }
 
     /// A server's exact ReLUs in a session of one image.

@@ -101,7 +101,11 @@ fn run_in<R: Ring>(
         }
         EngineKind::Gc => {
             let session = GcSession::set_up(inputs.party, &random_seed()?, channel)?;
-            let engine = GcEngine::new(session, &inputs.public.model);
+            let mut engine = GcEngine::new(session, &inputs.public.model);
+            if inputs.public.model.has_alarm() {
+                let keys = AlarmKeys::set_up(inputs.party, &random_seed()?, channel)?;
+                engine = engine.with_alarm(keys);
+            }
             let server = Server { inputs, job, model, engine, agreement, used_up };
             server.rounds(watch, supply, channel, (report, observer))
         }

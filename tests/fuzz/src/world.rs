@@ -37,7 +37,7 @@ pub fn lut() -> Method {
 }
 
 pub fn gc() -> Method {
-    Method::Gc { function: Piecewise::zheng(), refit: false }
+    Method::Gc { function: Piecewise::zheng(), refit: false, alarm: false }
 }
 
 /// The public descriptions that seeds are made of.

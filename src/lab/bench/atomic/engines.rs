@@ -34,7 +34,8 @@ pub(in crate::lab::bench) fn engine_rows<R: Ring>(effort: Effort) -> Vec<Operati
     }
     for function in [Piecewise::zheng(), Piecewise::refit()] {
         let name = function.name.clone();
-        let model = public_model::<R>(Method::Gc { refit: name != "zheng", function });
+        let model =
+            public_model::<R>(Method::Gc { refit: name != "zheng", function, alarm: false });
         let name = format!("tanh, `gc` {name} ({} gates), l = {l}", and_gates(&model));
         let engines = sessions().map(|session| GcEngine::new(session, &model));
         rows.push(engine_row::<R, _>(effort, name, &model, engines));

@@ -13,8 +13,9 @@ const INSTANCES: usize = 1024;
 
 pub(in crate::lab::bench) fn rates(effort: Effort) -> Vec<Rate> {
     let backend = AesBackend::active();
-    let program =
-        Program::new(Comparison { bits: 16, knots: vec![256, 512, 1024, 1792] }.circuit());
+    let program = Program::new(
+        Comparison { bits: 16, knots: vec![256, 512, 1024, 1792], alarm: false }.circuit(),
+    );
     let gates = program.circuit().and_gates() * INSTANCES;
     let count = INSTANCES * program.circuit().inputs();
     let blocks = BlockStream::new(Block(2), backend).take(count);

@@ -43,7 +43,7 @@ fn convolutional_lut() -> Method {
 }
 
 fn gc() -> Method {
-    Method::Gc { function: Piecewise::refit(), refit: true }
+    Method::Gc { function: Piecewise::refit(), refit: true, alarm: false }
 }
 
 fn exact_relu() -> Method {
@@ -51,7 +51,7 @@ fn exact_relu() -> Method {
 }
 
 fn garbled_relu() -> Method {
-    Method::Gc { function: Piecewise::relu(), refit: false }
+    Method::Gc { function: Piecewise::relu(), refit: false, alarm: false }
 }
 
 /// All tests on one campaign.

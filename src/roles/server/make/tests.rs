@@ -292,7 +292,7 @@ fn convolutional(method: Method, stride: usize) -> QuantisedModel {
 #[test]
 fn files_of_every_kind_of_network_hold_the_dealers_relations() {
     let lut = || Method::lut(1);
-    let gc = |function| Method::Gc { function, refit: false };
+    let gc = |function| Method::Gc { function, refit: false, alarm: false };
     let models = [
         patches(Method::lut(2)),
         patches(gc(Piecewise::refit())),
@@ -400,7 +400,9 @@ fn other_hints_at_the_other_side_are_named() {
 /// A transfer that goes wrong is found by the elements that are checked, and no file is left.
 #[test]
 fn what_does_not_fit_together_is_found() {
-    for method in [Method::lut(2), Method::Gc { function: Piecewise::refit(), refit: false }] {
+    for method in
+        [Method::lut(2), Method::Gc { function: Piecewise::refit(), refit: false, alarm: false }]
+    {
         let lab = Lab::new(&patches(method));
         let results = lab.both(("t", (17, 18), 1), |frame| {
             // Every payload of the batch: one alone would be met only if it is the one chosen.

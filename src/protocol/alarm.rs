@@ -1,6 +1,6 @@
 //! What two servers keep for the range alarms of a session.
 
-use crate::crypto::alarm::AlarmKey;
+use crate::crypto::alarm::{AlarmHalf, AlarmHash, AlarmKey};
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::ids::Party;
 use crate::protocol::{ProtocolError, wrong_length};
@@ -41,10 +41,47 @@ impl AlarmKeys {
     }
 
     /// The key of the next image. Both servers begin the same images.
-    pub(super) fn next(&mut self) -> AlarmKey {
+    fn next(&mut self) -> AlarmKey {
         let key = AlarmKey::derive(&self.shared, self.images);
         self.images += 1;
         key
+    }
+}
+
+/// The alarm of the image in work, as one server has it.
+#[derive(Default)]
+pub(super) struct Alarm {
+    /// Of a session.
+    keys: Option<AlarmKeys>,
+    hash: Option<AlarmHash>,
+}
+
+impl Alarm {
+    /// With the keys of a session.
+    pub(super) fn of(keys: AlarmKeys) -> Self {
+        Alarm { keys: Some(keys), hash: None }
+    }
+
+    /// Begins an image whose bits are hashed under the session's next key, if there are keys.
+    pub(super) fn begin(&mut self) {
+        self.hash = self.keys.as_mut().map(|keys| AlarmHash::new(keys.next()));
+    }
+
+    /// Begins an image whose bits are hashed under `key`, which the receiver lacks.
+    pub(super) fn arm(&mut self, key: AlarmKey) {
+        self.hash = Some(AlarmHash::new(key));
+    }
+
+    /// Hashes this server's shares of alarm bits, of which both servers come to the same in the same order.
+    pub(super) fn update(&mut self, words: &[u64]) {
+        if let Some(hash) = &mut self.hash {
+            hash.update(words);
+        }
+    }
+
+    /// This server's half of the image's alarm; nothing if none was begun.
+    pub(super) fn finish(&mut self) -> Option<AlarmHalf> {
+        self.hash.take().map(AlarmHash::finish)
     }
 }
 
