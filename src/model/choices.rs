@@ -8,9 +8,9 @@ use crate::numbers::ring::RingBits;
 /// The lowest noise level to serve, as a part of the model's own: 10 for a model trained on 25.
 const SIGMA_FROM: f64 = 0.4;
 /// How much larger calibrated ranges of tables are than what was seen.
-pub(crate) const MARGIN: f64 = 2.0;
-/// The same for exact ReLUs and circuits, whose alarm may be raised from half of a range on: up to 2 times what was seen it never
-/// is, from 3 times on always (docs/numerics.md, exact ReLUs).
+const MARGIN: f64 = 2.0;
+/// The same for exact ReLUs and circuits, whose alarm may be raised from half of a range on: up to 2 times what was seen
+/// it never is, from 3 times on always (docs/numerics.md, exact ReLUs).
 const ALARM_MARGIN: f64 = 4.0;
 
 /// What is asked for; what is not has a default that suits the model.
@@ -184,6 +184,11 @@ impl Choices {
             }
             (EngineKind::Relu, cells, None) => match (activation.slopes(), cells) {
                 (None, _) => Err(refused),
+                // Who asks for cells means tables, and there are none.
+                (Some(_), Some(_)) if self.engine.is_none() => {
+                    let (engine, activation) = (EngineKind::Lut, activation.name());
+                    Err(ChoiceError::Activation { engine, activation })
+                }
                 (Some(_), Some(_)) => Err(ChoiceError::CellsOfCircuits),
                 // A range that no image can leave may be used up to its end.
                 (Some(_), None) => {

@@ -129,3 +129,12 @@ impl Maker {
         self.layers.push(Layer::Conv2d(Conv { from, ..Conv::new(outputs, 3) }));
     }
 }
+
+/// The layers with another activation.
+pub(super) fn with(layers: &[Layer], activation: &Layer) -> Vec<Layer> {
+    let other = |layer: &Layer| match layer.activation() {
+        Some(_) => activation.clone(),
+        None => layer.clone(),
+    };
+    layers.iter().map(other).collect()
+}

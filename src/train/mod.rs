@@ -349,6 +349,7 @@ impl Recipe {
 
 #[cfg(test)]
 mod tests {
+    use super::graphs::with;
     use super::*;
     use crate::image::GreyImage;
 
@@ -420,15 +421,6 @@ mod tests {
         ]
     }
 
-    /// The layers with another activation.
-    pub(super) fn with(layers: &[Layer], activation: &Layer) -> Vec<Layer> {
-        let other = |layer: &Layer| match layer.activation() {
-            Some(_) => activation.clone(),
-            None => layer.clone(),
-        };
-        layers.iter().map(other).collect()
-    }
-
     #[test]
     fn recipes_that_cannot_work_are_refused_by_name() {
         recipe().check().unwrap();
@@ -468,7 +460,7 @@ mod tests {
             (|r| r.patch = 6, "patch is 6; expected 9 pixels or more"),
             (|r| r.patch = 2 * MAX_SIDE + 2, "patch is 1026;"),
             (|r| r.bound = recipe().bound, "range is 8; expected none"),
-            (|r| r.layers = with(&r.layers, &Layer::Abs), "activation is leaky_relu(-1)"),
+            (|r| r.layers = with(&r.layers, &Layer::Abs), "activation is abs"),
         ];
         edits.into_iter().for_each(|(edit, word)| refused(convolutional(3), edit, word));
     }

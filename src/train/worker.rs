@@ -153,9 +153,9 @@ mod tests {
     use super::*;
     use crate::image::GreyImage;
     use crate::model::Layer;
-    use crate::train::graphs::random;
+    use crate::train::graphs::{random, with};
     use crate::train::normal::SplitMix;
-    use crate::train::tests::{convolutional, corpus, recipe, told, with};
+    use crate::train::tests::{convolutional, corpus, recipe, told};
     use crate::train::{Precision, State};
     use ndarray::Array2;
 

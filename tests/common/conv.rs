@@ -5,6 +5,9 @@ use super::npz::Npz;
 use ndarray::{Array1, Array4};
 use ppdenoise::image::GreyImage;
 
+/// Bytes that each server sends for an exact ReLU of 17 bits: z, 6 bits of digits, 1 of the sign, V.
+pub(crate) const RELU_BYTES: f64 = (17.0 + 6.0 + 1.0 + 32.0) / 8.0;
+
 /// Writes STEM.npz and STEM.json of a chain.
 pub(crate) fn write(lab: &Lab, stem: &str) {
     let [first, second] = kept();

@@ -1,29 +1,13 @@
 //! How fine the lookup's tables are.
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// How fine a table is: cells of `1/8`, a text in JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+/// How fine a table is: cells of `1/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cells {
     /// The width is 2^-bits.
     bits: u32,
-}
-
-impl From<Cells> for String {
-    fn from(cells: Cells) -> String {
-        cells.to_string()
-    }
-}
-
-impl TryFrom<String> for Cells {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Cells, String> {
-        Cells::of_width(&text).map_err(|expected| format!("`cells`: expected {expected}"))
-    }
 }
 
 impl fmt::Display for Cells {

@@ -54,13 +54,19 @@ impl Leaky {
 
 impl fmt::Display for Leaky {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "leaky_relu({})", self.slope())
+        match *self {
+            Leaky::ABS => f.write_str(self.name()),
+            _ => write!(f, "{}({})", self.name(), self.slope()),
+        }
     }
 }
 
 impl Rules for Leaky {
     fn name(&self) -> &'static str {
-        "leaky_relu"
+        match *self {
+            Leaky::ABS => "abs",
+            _ => "leaky_relu",
+        }
     }
 
     fn eval(&self, x: f64) -> f64 {
@@ -135,6 +141,10 @@ mod tests {
         leaky.apply(&mut values);
         assert_eq!(values, [-1.0, 0.0, 0.0, 2.5]);
         assert_eq!((leaky.eval(-5.0), leaky.eval(3.0), Leaky::ABS.eval(-3.0)), (-1.0, 3.0, 3.0));
+        assert_eq!(
+            (leaky.to_string(), Leaky::ABS.to_string()),
+            ("leaky_relu(0.2)".into(), "abs".into())
+        );
         let mut loss = [1.0; 4];
         leaky.differentiate(&values, &mut loss);
         assert_eq!(loss, [0.2, 0.2, 0.2, 1.0]);

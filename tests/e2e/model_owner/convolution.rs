@@ -4,8 +4,6 @@ use crate::common::{KEYS, Lab, clean_crop, conv, difference, noisy_crop, reports
 use ppdenoise::image::GreyImage;
 
 const SIZE: (usize, usize) = (31, 42);
-/// Bytes that each server sends for an exact ReLU: its packed input, 6 bits of digits, 1 of the sign, V.
-const RELU_BYTES: f64 = (17.0 + 6.0 + 1.0) / 8.0 + 4.0;
 
 /// A lab with the calibrated model `net.npz` and a noisy image.
 fn lab() -> Lab {
@@ -54,7 +52,7 @@ fn both_engines_run_a_convolutional_network() {
     let (mean, max) = difference(&found, &float);
     assert!(mean < 0.15 && max < 2.0, "relu: mean {mean}, max {max}");
     let pixels = (SIZE.0 * SIZE.1) as f64;
-    let stated = pixels * (6.0 * RELU_BYTES + 4.0);
+    let stated = pixels * (6.0 * conv::RELU_BYTES + 4.0);
     assert!((sent as f64 - stated).abs() < 0.02 * stated, "{sent} bytes, {stated} stated");
 
     for file in ["model.pub", "model.s0", "model.s1", "img.s0", "img.s1", "trip.s0", "trip.s1"] {
@@ -103,7 +101,9 @@ fn what_does_not_fit_a_relu_is_refused() {
     share("net.npz", &["--engine", "gc", "--piecewise", "zheng"]).refused_once(2, &["relu"]);
     share("net.npz", &["--engine", "gc", "--cell", "1/8"]).refused_once(2, &["--engine lut"]);
     share("net.npz", &["--ranges", "guaranteed", "--margin", "2"]).refused_once(2, &["--margin"]);
-    share("net.npz", &["--engine", "lut"]).refused_once(2, &["tanh alone", "relu"]);
+    for tables in [&["--engine", "lut"], &["--cell", "1/8"]] {
+        share("net.npz", tables).refused_once(2, &["tanh alone", "relu"]);
+    }
     share("net.npz", &["--stride", "2"]).refused_once(2, &["--stride", "convolutions"]);
     let denoise = ["denoise", "noisy.png", "--model", "net.npz", "--out", "x.png"];
     lab.run(&[&denoise[..], &["--activation", "zheng"]].concat()).refused_once(2, &["relu"]);

@@ -5,8 +5,6 @@ use crate::common::refusal::{FAILED, USAGE};
 use crate::common::{KEYS, Lab, TINY, clean_crop, conv, difference, noisy_crop, reports, traffic};
 
 const SIZE: (usize, usize) = (31, 42);
-/// Bytes that each server sends for an activation: 17, 6, 1 and 32 bits.
-const RELU_BYTES: f64 = 7.0;
 
 /// Shares `net.npz` for exact ReLUs, as is usual, and deals for `noisy.png`, which is of a size.
 fn share(lab: &Lab, size: (usize, usize), flags: &[&str]) {
@@ -40,7 +38,7 @@ fn exact_relus_run_on_two_servers() {
     assert!(facts["ops"].to_string().contains("exact in 17 bits"), "{facts}");
     let [first, _] = reports(lab.serve_both());
     let (sent, pixels) = (traffic(&first["images"][0]["online"]).0, (SIZE.0 * SIZE.1) as f64);
-    let stated = pixels * (6.0 * RELU_BYTES + 4.0);
+    let stated = pixels * (6.0 * conv::RELU_BYTES + 4.0);
     assert!((sent as f64 - stated).abs() < 0.02 * stated, "{sent} bytes, {stated} stated");
     let report = lab.reconstruct("secure.npy").report();
     assert_eq!(report["images"][0]["range_alarm"], "silent", "{report}");
@@ -71,7 +69,7 @@ fn leaky_relus_run_on_two_servers() {
         assert!(facts["ops"].to_string().contains(activation), "{facts}");
         let [first, _] = reports(lab.serve_both());
         let (sent, pixels) = (traffic(&first["images"][0]["online"]).0, (SIZE.0 * SIZE.1) as f64);
-        let stated = pixels * (6.0 * RELU_BYTES + 4.0);
+        let stated = pixels * (6.0 * conv::RELU_BYTES + 4.0);
         assert!((sent as f64) < 1.02 * stated, "{sent} bytes, {stated} for 17 bits");
         let accepted = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--even-if-implausible"];
         lab.run(&[&accepted[..], &["--out", "secure.npy"]].concat()).done();

@@ -31,6 +31,8 @@ mod vector;
 mod words;
 
 pub use check::OpenedRelus;
+#[cfg(test)]
+pub(crate) use small::BrokenRule;
 pub use words::ReluWords;
 
 use super::{BLOCK, Side};

@@ -18,10 +18,10 @@ use crate::crypto::garble::{Block, BlockStream, Delta, TweakRange};
 use crate::crypto::ot::payload::PayloadSender;
 use crate::kernels::AesBackend;
 use crate::material::pair::BLOCK;
+use crate::material::pair::relu::BrokenRule;
 use crate::model::Method;
 use crate::numbers::packing;
 use session::{Making, Slip};
-use view::Rule;
 
 /// Pairs of sessions of making.
 const PAIRS: usize = 4;
@@ -140,17 +140,20 @@ fn broken_rules_of_exact_relus_alarm() {
     let without = "c, ends of z and masked bit 0, without its own";
     let (own, of) = ("its own bits by bit", "the other's bits by bit");
     // u_1 is bit 17 of 25, f bit 20, the top bit of the share of rho_l bit 24.
-    let expected: [(Rule, &[&str]); 6] = [
-        (Rule::MaskRepeatsRho, &[&format!("{of} 17"), without]),
-        (Rule::TopIsCarry, &[&format!("{of} 24"), "top of z, and of z_l less its share of rho_l"]),
-        (Rule::ChoiceTwice, &[&format!("{of} 20"), without]),
-        (Rule::MaskFromRho, &[&format!("{own} 20"), masked]),
-        (Rule::OneLane, &["FM in 15 bits, without what both hide"]),
-        (Rule::BareWrap, &["published wrap, without what it hides"]),
+    let expected: [(BrokenRule, &[&str]); 6] = [
+        (BrokenRule::MaskRepeatsRho, &[&format!("{of} 17"), without]),
+        (
+            BrokenRule::TopIsCarry,
+            &[&format!("{of} 24"), "top of z, and of z_l less its share of rho_l"],
+        ),
+        (BrokenRule::ChoiceTwice, &[&format!("{of} 20"), without]),
+        (BrokenRule::MaskFromRho, &[&format!("{own} 20"), masked]),
+        (BrokenRule::OneLane, &["FM in 15 bits, without what both hide"]),
+        (BrokenRule::BareWrap, &["published wrap, without what it hides"]),
     ];
     for (rule, fields) in expected {
         let [both, other] = [&["chooser", "other"][..], &["other"]];
-        let roles = if rule == Rule::BareWrap { other } else { both };
+        let roles = if rule == BrokenRule::BareWrap { other } else { both };
         for (server, role) in [0, 1].into_iter().flat_map(|s| roles.iter().map(move |r| (s, r))) {
             let start = format!(", S{server}: {rule:?}, as the {role}, ");
             let of_rule =
@@ -163,7 +166,8 @@ fn broken_rules_of_exact_relus_alarm() {
             }
         }
     }
-    let of_a_rule = |name: &str| Rule::ALL.iter().any(|r| name.contains(&format!("{r:?}, as")));
+    let of_a_rule =
+        |name: &str| BrokenRule::ALL.iter().any(|r| name.contains(&format!("{r:?}, as")));
     assert!(alarms.iter().all(|(name, _)| of_a_rule(name)), "{alarms:?}");
 }
 

@@ -31,7 +31,7 @@ pub(super) enum Slip {
     BareSigns,
     /// The masks m of what is sacrificed are those of the first slot.
     SlotSacrificed,
-    /// Each rule of exact ReLUs is broken in turn; see [`super::view::Rule`].
+    /// Each rule of exact ReLUs is broken in turn; see [`crate::material::pair::relu::BrokenRule`].
     ReluRules,
 }
 

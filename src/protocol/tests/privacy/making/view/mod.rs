@@ -12,8 +12,6 @@ mod products;
 mod relus;
 mod rules;
 
-pub(super) use rules::Rule;
-
 use super::session::Slip;
 use crate::crypto::garble::BlockStream;
 use crate::crypto::prg::Seed;

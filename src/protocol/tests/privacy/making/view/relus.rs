@@ -4,13 +4,13 @@
 //! file, and so what most payloads hide: the difference of two pads is left, which must be uniform, and independent of
 //! that under another payload of the same transfer.
 
-use super::rules::Rule;
 use super::{Eyes, Place};
 use crate::crypto::garble::{Block, BlockStream};
 use crate::crypto::prg::Seed;
 use crate::kernels::{AesBackend, RELU_BLOCK, ReluShares};
 use crate::material::ReluMaterial;
 use crate::material::pair::BLOCK;
+use crate::material::pair::relu::BrokenRule;
 use crate::numbers::fixed::low_mask;
 use crate::numbers::relu::{Lane, MAX_WORDS, ReluShape};
 use crate::protocol::tests::privacy::fields::{minus, xor};
@@ -211,7 +211,7 @@ impl Eyes<'_, '_> {
         for (half, payloads) in halves.iter().zip(&payloads) {
             let role = if half.chooser { "as the chooser, " } else { "as the other, " };
             match self.seat.slip {
-                Slip::ReluRules => Rule::ALL.iter().for_each(|rule| {
+                Slip::ReluRules => BrokenRule::ALL.iter().for_each(|rule| {
                     let (at, prefix) = (rule.broken_at(half), format!("{rule:?}, {role}"));
                     let half = half.of(&at);
                     if rule.is_of_payloads() {

@@ -5,35 +5,10 @@
 //! has the distribution that it has there. So no broken server is needed, and both run the real code.
 
 use super::relus::{Half, Payload};
+use crate::material::pair::relu::BrokenRule;
 use crate::numbers::fixed::low_mask;
 
-/// What is broken, always by the other server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Rule {
-    /// Its part of u_1 is its lowest bit of rho.
-    MaskRepeatsRho,
-    /// Its part of rho_m is the top bit of its share of rho_l.
-    TopIsCarry,
-    /// Its choice of f is that of u_1.
-    ChoiceTwice,
-    /// d is rho_m: f, which both servers draw, is 0.
-    MaskFromRho,
-    /// All numbers of a transfer are under the pads of the first.
-    OneLane,
-    /// It publishes the top bit of its share of rho_l bare.
-    BareWrap,
-}
-
-impl Rule {
-    pub(in super::super) const ALL: [Rule; 6] = [
-        Rule::MaskRepeatsRho,
-        Rule::TopIsCarry,
-        Rule::ChoiceTwice,
-        Rule::MaskFromRho,
-        Rule::OneLane,
-        Rule::BareWrap,
-    ];
-
+impl BrokenRule {
     /// The elements that look as if the rule were broken.
     pub(super) fn broken_at(self, half: &Half) -> Vec<usize> {
         let (n, carries) = (half.shape.bits(), half.other.carries(&half.shape));
@@ -42,12 +17,12 @@ impl Rule {
             let [own, theirs] = [&half.own, &half.other].map(|part| part.drawn[*i]);
             let bit = |at: u32| theirs >> at & 1;
             match self {
-                Rule::MaskRepeatsRho => bit(u) == bit(0),
-                Rule::TopIsCarry => bit(n - 1) == carries[*i],
-                Rule::ChoiceTwice => bit(f) == bit(u),
-                Rule::MaskFromRho => bit(f) == own >> f & 1,
-                Rule::OneLane => true,
-                Rule::BareWrap => bit(f + 1) == 0,
+                BrokenRule::MaskRepeatsRho => bit(u) == bit(0),
+                BrokenRule::TopIsCarry => bit(n - 1) == carries[*i],
+                BrokenRule::ChoiceTwice => bit(f) == bit(u),
+                BrokenRule::MaskFromRho => bit(f) == own >> f & 1,
+                BrokenRule::OneLane => true,
+                BrokenRule::BareWrap => bit(f + 1) == 0,
             }
         };
         (0..half.len()).filter(broken).collect()
@@ -55,13 +30,13 @@ impl Rule {
 
     /// Whether it shows in payloads; otherwise in what is opened.
     pub(super) fn is_of_payloads(self) -> bool {
-        matches!(self, Rule::OneLane | Rule::BareWrap)
+        matches!(self, BrokenRule::OneLane | BrokenRule::BareWrap)
     }
 
     /// What is sent instead: a number's message is the number and the difference of both pads, and a vector's has the
     /// same lowest bit.
     pub(super) fn change(self, payloads: &mut [Payload]) {
-        if self != Rule::OneLane {
+        if self != BrokenRule::OneLane {
             return;
         }
         for i in 1..payloads.len() {
