@@ -4,7 +4,7 @@
 //! trigger. It reads the frames of the plain link; under TLS it knows a frame by its lengths.
 
 use super::link::{Frame, Link};
-use super::{Killer, Lab};
+use super::{Ended, Killer, Lab, Running};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{Read, Write};
@@ -41,6 +41,15 @@ pub fn tag(stage: &str) -> u8 {
     STAGES.iter().find(|(_, name)| *name == stage).expect("a stage").0
 }
 
+/// A uniform number below `bound`, from a seed that moves on (splitmix64).
+pub fn below(seed: &mut u64, bound: usize) -> usize {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *seed;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) % bound as u64) as usize
+}
+
 /// When the victim is killed.
 #[derive(Clone, Copy, Debug)]
 pub enum Trigger {
@@ -49,6 +58,13 @@ pub enum Trigger {
     Bytes {
         from: usize,
         count: usize,
+    },
+    /// As `Bytes`, for the victim's own; of the other server's only so many are passed on, so that the victim never
+    /// gets the rest.
+    Unheard {
+        victim: usize,
+        count: usize,
+        of_other: usize,
     },
     /// When the victim's ledger has got so many new bytes or more.
     Ledger(u64),
@@ -108,6 +124,40 @@ impl Session {
         }
         Some(offer(0).max(offer(1)))
     }
+}
+
+/// Who is killed, and who listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides {
+    pub victim: usize,
+    pub listening: usize,
+}
+
+/// Two servers to their ends, over a tap; `start` starts a party with the flags of its end of the link.
+pub fn session(
+    lab: &Lab,
+    link: &Link,
+    Sides { victim, listening }: Sides,
+    trigger: Trigger,
+    start: impl Fn(usize, [&str; 2]) -> Running,
+) -> (Session, [Ended; 2]) {
+    let connecting = 1 - listening;
+    let mut first = start(listening, ["--listen", "127.0.0.1:0"]);
+    let address = first.address();
+    let wire = Wire::bind(link);
+    let second = start(connecting, ["--connect", &wire.address]);
+    let killer = if victim == listening { first.killer() } else { second.killer() };
+    let tap = wire.join(lab, &address, [connecting, listening], (victim, killer), trigger);
+    // The survivor first: its end is timed.
+    let [first, second] = if victim == listening {
+        let survivor = second.end();
+        [first.end(), survivor]
+    } else {
+        let survivor = first.end();
+        [survivor, second.end()]
+    };
+    let ended = if listening == 0 { [first, second] } else { [second, first] };
+    (tap.end(), ended)
 }
 
 /// The place of the wire, to which the connecting server goes.
@@ -211,7 +261,7 @@ impl Shared {
                     self.kill();
                 }
             }
-            Trigger::Never | Trigger::Bytes { .. } => {}
+            Trigger::Never | Trigger::Bytes { .. } | Trigger::Unheard { .. } => {}
         }
     }
 
@@ -258,24 +308,29 @@ fn pass_on(
     mut to: TcpStream,
 ) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        let limit = match shared.trigger {
-            Trigger::Bytes { from, count } if from == party => Some(count),
-            _ => None,
+        let (most, kills) = match shared.trigger {
+            Trigger::Bytes { from, count } | Trigger::Unheard { victim: from, count, .. }
+                if from == party =>
+            {
+                (count, true)
+            }
+            Trigger::Unheard { of_other, .. } => (of_other, false),
+            _ => (usize::MAX, false),
         };
         let (mut passed, mut buffer) = (0, vec![0; 1 << 16]);
         let mut open = true;
-        if limit == Some(0) {
+        if kills && most == 0 {
             shared.kill();
             open = false;
             let _ = to.shutdown(Shutdown::Write);
         }
         while let Ok(n @ 1..) = from.read(&mut buffer) {
             shared.note(party, &buffer[..n]);
-            let now = limit.map_or(n, |limit| n.min(limit - passed));
+            let now = n.min(most - passed);
             // What cannot be passed on any more has left its server all the same.
             open = open && to.write_all(&buffer[..now]).is_ok();
             passed += now;
-            if open && limit == Some(passed) {
+            if open && kills && passed == most {
                 shared.kill();
                 open = false;
                 let _ = to.shutdown(Shutdown::Write);

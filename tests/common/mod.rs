@@ -9,6 +9,7 @@ pub mod forge;
 pub mod hostile;
 pub mod kill;
 pub mod link;
+pub mod making;
 pub mod npz;
 pub mod one_cloud;
 pub mod proxy;

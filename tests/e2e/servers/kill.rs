@@ -1,10 +1,10 @@
 //! One of the two servers is killed, at every step of a session: nothing is ever sent twice under a
 //! slot, the other server says what happened, and a rerun with a fresh slot is right.
 
-use crate::common::kill::{OneTime, Session, Trigger, Wire, marks};
+use crate::common::kill::{self, OneTime, Session, Sides, Trigger, marks};
 use crate::common::link::Link;
 use crate::common::refusal::{PEER, SIZE};
-use crate::common::{Ended, Job, KEYS, Lab, TINY, difference};
+use crate::common::{Ended, Job, KEYS, Lab, Running, TINY, difference};
 use ppdenoise::artefact::SlotRegions;
 use ppdenoise::files::container::open_file;
 use ppdenoise::image::GreyImage;
@@ -176,13 +176,9 @@ impl World {
         self.totals.kills.values().sum()
     }
 
-    /// A uniform number below `bound`, from the seed (splitmix64).
+    /// A uniform number below `bound`, from the seed.
     fn below(&mut self, bound: usize) -> usize {
-        self.rng = self.rng.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.rng;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound as u64) as usize
+        kill::below(&mut self.rng, bound)
     }
 
     /// Makes the next session open the weights again, or not; the bytes it will then take.
@@ -219,7 +215,7 @@ impl World {
     /// As [`World::kill_in_a_stage`], in a given one.
     fn kill_in(&mut self, stage: &str) {
         let good = self.choose_weights(stage == "weights");
-        self.kill_in_frame(&good, crate::common::kill::tag(stage));
+        self.kill_in_frame(&good, kill::tag(stage));
     }
 
     fn kill_in_frame(&mut self, good: &[Vec<u8>; 2], tag: u8) {
@@ -277,7 +273,7 @@ impl World {
         match ended.code {
             Some(0) => {
                 ended.report();
-                assert!(session.has(victim, crate::common::kill::DONE), "half a result: {context}");
+                assert!(session.has(victim, kill::DONE), "half a result: {context}");
                 assert!(done(survivor), "{context}");
             }
             _ => {
@@ -286,7 +282,7 @@ impl World {
             }
         }
         // A result has its name only when both servers have finished theirs.
-        let finished = [0, 1].iter().all(|party| session.has(*party, crate::common::kill::DONE));
+        let finished = [0, 1].iter().all(|party| session.has(*party, kill::DONE));
         assert!(finished || (!done(0) && !done(1)), "a result too early: {context}");
         self.totals.halves += usize::from(done(0) != done(1));
         // What has a name is whole.
@@ -318,8 +314,8 @@ impl World {
     fn check_material(&self, session: &Session, context: &str) {
         let (bytes, regions) = (self.lab.read("trip.s0"), regions(&self.lab));
         let marked = marks(&self.lab.path("state0/ledger"));
-        let used = session.slot_used(0, &crate::common::kill::ledgers(&self.lab));
-        let used = used.or(session.slot_used(1, &crate::common::kill::ledgers(&self.lab)));
+        let used = session.slot_used(0, &kill::ledgers(&self.lab));
+        let used = used.or(session.slot_used(1, &kill::ledgers(&self.lab)));
         for slot in 0..self.slots {
             let gone = bytes[head(&regions, slot)].iter().all(|&byte| byte == 0);
             assert!(gone || used != Some(slot), "slot {slot} is still there: {context}");
@@ -349,27 +345,11 @@ impl World {
 
     /// Both servers to their ends, over a tap.
     fn session(&self, trigger: Trigger, victim: usize, listening: usize) -> (Session, [Ended; 2]) {
-        let connecting = 1 - listening;
-        let mut first = self.lab.listen(&self.link.job(Job::new(listening)));
-        let address = first.address();
-        let wire = Wire::bind(&self.link);
-        let second = self.lab.connect(&self.link.job(Job::new(connecting)), &wire.address);
-        let killer = if victim == listening { first.killer() } else { second.killer() };
-        let parties = [connecting, listening];
-        let tap = wire.join(&self.lab, &address, parties, (victim, killer), trigger);
-        let ended: [Ended; 2] = match (victim == listening, first, second) {
-            // The survivor first: its end is timed.
-            (true, victim, survivor) => {
-                let survivor = survivor.end();
-                [victim.end(), survivor]
-            }
-            (false, survivor, victim) => {
-                let survivor = survivor.end();
-                [survivor, victim.end()]
-            }
+        let start = |party, flags: [&str; 2]| {
+            let job = self.link.job(Job::new(party));
+            Running::start(self.lab.command(&job.args(&flags)))
         };
-        let ended = if listening == 0 { ended } else { swap(ended) };
-        (tap.end(), ended)
+        kill::session(&self.lab, &self.link, Sides { victim, listening }, trigger, start)
     }
 
     /// Totals; the ledgers agree with what was seen on the wire.
@@ -381,10 +361,6 @@ impl World {
         assert!(self.totals.slots_sent_under as u64 <= self.totals.slots_marked);
         self.totals
     }
-}
-
-fn swap([a, b]: [Ended; 2]) -> [Ended; 2] {
-    [b, a]
 }
 
 fn regions(lab: &Lab) -> SlotRegions {

@@ -4,6 +4,7 @@ mod config;
 mod failures;
 mod gc;
 mod kill;
+mod kill_made;
 mod made;
 mod made_batches;
 mod no_dealer;

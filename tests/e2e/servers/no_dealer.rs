@@ -1,8 +1,9 @@
 //! Two servers, and nobody else: they make their material themselves, and a key folder has no dealer.
 
+use crate::common::making::{bare, convolutions, make, maker, start};
 use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{INPUT, PEER, USAGE};
-use crate::common::{Ended, KEYS, Lab, Running, clean_crop, conv, difference, noisy_crop, reports};
+use crate::common::{Ended, KEYS, Lab, Running, conv, difference, noisy_crop, reports};
 use serde_json::Value;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -12,37 +13,6 @@ fn lab(flags: &[&str]) -> Lab {
     let lab = bare();
     lab.share_model(flags);
     lab
-}
-
-fn bare() -> Lab {
-    let lab = Lab::new();
-    for half in ["key", "pub"] {
-        fs::remove_file(lab.path(&format!("{KEYS}/dealer.{half}"))).unwrap();
-    }
-    lab
-}
-
-/// The command of a server.
-fn maker(party: usize, flags: &[&str]) -> Vec<String> {
-    let (number, model, state) =
-        (party.to_string(), format!("model.s{party}"), format!("state{party}"));
-    let fixed = ["gen-triplets", "--json", "--party", &number, "--keys", KEYS, "--model", &model];
-    let more = ["--state", &state, "--out", "trip", "--wait", "20"];
-    let wait = if flags.contains(&"--timeout") { &[][..] } else { &["--timeout", "20"] };
-    [&fixed[..], &more, wait, flags].concat().into_iter().map(String::from).collect()
-}
-
-fn start(lab: &Lab, party: usize, flags: &[&str], link: [&str; 2]) -> Running {
-    let args = [maker(party, flags), link.map(String::from).to_vec()].concat();
-    Running::start(lab.command(&args))
-}
-
-/// Runs both to their ends; server 0 listens.
-fn make(lab: &Lab, flags: [&[&str]; 2]) -> [Ended; 2] {
-    let mut first = start(lab, 0, flags[0], ["--listen", "127.0.0.1:0"]);
-    let address = first.address();
-    let second = start(lab, 1, flags[1], ["--connect", &address]).end();
-    [first.end(), second]
 }
 
 fn made(lab: &Lab, flags: &[&str]) -> [Value; 2] {
@@ -93,13 +63,7 @@ fn convolutions_are_denoised_without_a_dealer_by_every_engine() {
         (conv::write_u_shape, &["--engine", "gc"]),
     ];
     for (write, flags) in cases {
-        let lab = bare();
-        write(&lab, "foreign");
-        fs::create_dir(lab.path("samples")).unwrap();
-        lab.picture("samples/a.png", &clean_crop((64, 64)));
-        lab.run(&["calibrate", "foreign.npz", "--data", "samples", "--out", "net.npz"]).done();
-        let share = ["share-model", "net.npz", "--keys", KEYS, "--out", "model"];
-        lab.run(&[&share[..], flags].concat()).done();
+        let lab = convolutions(write, flags);
         whole(&lab, "net.npz", flags, (0.15, 2.0));
     }
 }
