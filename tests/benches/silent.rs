@@ -3,8 +3,8 @@
 //! A prototype to decide by, semi-honest and without messages of its own kind: Ferret (Yang, Weng, Lan, Zhang, Wang,
 //! CCS 2020) with the correlated trees of Half-Tree (Guo, Yang, Wang, Zhang, Xie, Zhang, Liu, Eurocrypt 2023). An
 //! iteration turns k + t depth transfers into t 2^depth: t trees with one leaf unknown to the receiver are transfers
-//! with regular noise of weight t as choices, and to each is added the sum of ten of k transfers with uniform choices. The last
-//! outputs are the next iteration's inputs. All q have the lowest bit 0 and delta has 1, so a t ends in its choice.
+//! with regular noise of weight t as choices, and to each is added the sum of ten of k transfers with uniform choices.
+//! The last outputs are the next iteration's inputs. All q have the lowest bit 0 and delta has 1, so a t ends in its choice.
 //! Choices come out at random: a caller that wants others sends one bit for each, by `choose_later`.
 
 use divan::counter::ItemsCount;
@@ -39,7 +39,7 @@ struct Set {
 }
 
 const SETS: [Set; 4] = [
-    // Ferret, Table 2, regular noise; the same as in Wolverine (S&P 2021), Table 2.
+    // What other programs quote as Table 2 of Ferret and of Wolverine (S&P 2021), regular noise.
     Set { name: "Ferret's", trees: 1319, depth: 13, secrets: 589_760 },
     // The sets that Ferret's authors use today (`emp-ot`, `tuning.h`), chosen after the attacks of 2023 to 2025.
     Set { name: "2^19", trees: 1900, depth: 13, secrets: 1 << 19 },
