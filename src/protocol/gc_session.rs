@@ -6,6 +6,7 @@ use crate::crypto::garble::{
     BlockStream, Delta, EvaluateCircuit, Evaluator, GarbleCircuit, Garbler, SessionTweaks,
 };
 use crate::crypto::ot::SemiHonestCotSender;
+use crate::crypto::ot::extension::FieldBits;
 use crate::crypto::ot::extension::{SmallFieldReceiver, SmallFieldSender};
 use crate::crypto::prg::Seed;
 use crate::ids::Party;
@@ -47,7 +48,7 @@ impl GcSession {
         channel: &mut dyn Channel,
     ) -> Result<Self, ProtocolError> {
         let mut rng = ChaCha20Rng::from_seed(*seed.expose());
-        let session = OtSession::set_up(party, &mut rng, channel)?;
+        let session = OtSession::set_up(party, FieldBits::FOUR, &mut rng, channel)?;
         let OtSession { party, sender, receiver, hasher, tweaks, common } = session;
         let side = match party {
             Party::S0 => Side::Evaluator { evaluator: Box::new(Evaluator::new(hasher)), common },

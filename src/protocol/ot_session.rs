@@ -14,9 +14,6 @@ use crate::wire::{Channel, NetError, Tag};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-/// Four bits a tree: 4 bytes an OT instead of 16, for half as much computing again.
-const FIELD: FieldBits = FieldBits::Four;
-
 /// One server's transfers with the other. Every counter in it runs in step with the other server's.
 pub struct OtSession {
     pub(super) party: Party,
@@ -31,7 +28,8 @@ pub struct OtSession {
 }
 
 impl OtSession {
-    /// Sets the transfers up with the other server; `rng` is this server's fresh secret randomness.
+    /// Sets the transfers up with the other server, over the same `field` there; `rng` is this server's fresh secret
+    /// randomness.
     ///
     /// Cost: 3 rounds and 8.3 KB each way. Security: semi-honest; base OTs after Chou and Orlandi
     /// (2015) on ristretto255, extension after Roy (SoftSpokenOT, Crypto 2022).
@@ -40,6 +38,7 @@ impl OtSession {
     /// [`ProtocolError::Net`] from the channel, [`ProtocolError::Ot`] for malformed messages.
     pub fn set_up(
         party: Party,
+        field: FieldBits,
         rng: &mut impl CryptoRng,
         channel: &mut dyn Channel,
     ) -> Result<Self, ProtocolError> {
@@ -56,13 +55,13 @@ impl OtSession {
         rng.fill_bytes(&mut nonce);
         let hello = round(channel, [&nonce[..], &point].concat())?;
         let (their_nonce, their_point) = hello.split_at_checked(32).ok_or_else(malformed)?;
-        let choices = base_choices(&Delta::from_uniform(*offset), FIELD);
+        let choices = base_choices(&Delta::from_uniform(*offset), field);
         let (keys, points) = base::receive(rng, ours, &choices, their_point)?;
         let pairs = base_sender.finish(BASE_OTS, &round(channel, points)?)?;
-        let (receiver, trees) = SmallFieldReceiver::new(rng, FIELD, backend, &pairs)?;
+        let (receiver, trees) = SmallFieldReceiver::new(rng, field, backend, &pairs)?;
         let trees = round(channel, trees)?;
         let sender =
-            SmallFieldSender::new(Delta::from_uniform(*offset), FIELD, backend, &keys, &trees)?;
+            SmallFieldSender::new(Delta::from_uniform(*offset), field, backend, &keys, &trees)?;
         let block = |bytes: &[u8], at: usize| {
             let mut block = [0; 16];
             block.copy_from_slice(&bytes[at..at + 16]);

@@ -14,6 +14,7 @@ use crate::ids::codec::{Decode, Encode};
 use crate::ids::{Digest, Fingerprint, ModelId, WeightMaskId};
 use crate::numbers::ring::RingBits;
 use crate::wire::{Channel, Tag};
+use std::num::NonZeroU32;
 
 /// What a server says of itself and of the material to be made; public throughout.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -40,6 +41,8 @@ pub struct MakerIdentity {
     pub sets: Vec<WantedSet>,
     /// The mask that it has kept for this model and this other server, if any.
     pub mask: Option<KnownMask>,
+    /// Mbit/s that the line carries, if it was told.
+    pub line: Option<NonZeroU32>,
 }
 
 /// Those of [`crate::crypto::rlwe`]: degree, bits of the modulus, bits sent of a ciphertext and of a hint.
@@ -101,6 +104,7 @@ fn agreed(identity: &MakerIdentity) -> Result<Digest, ProtocolError> {
         server: Fingerprint::from_bytes([0; Fingerprint::LEN]),
         nonce: [0; 32],
         mask: None,
+        line: None,
         ..identity.clone()
     };
     Ok(Digest::of(&small(&neutral)?))
@@ -182,6 +186,7 @@ mod tests {
             packing: Digest::of(b"packing"),
             sets: vec![WantedSet { size: (64, 48), slots: 2, batch_rows: 128 }],
             mask: None,
+            line: None,
         }
     }
 

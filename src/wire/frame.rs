@@ -55,14 +55,16 @@ pub enum Tag {
     Granted = 19,
     /// The cloud's share of a result.
     Result = 20,
+    /// How fast the line is.
+    Line = 21,
 }
 
 impl Tag {
     fn from_u8(v: u8) -> Option<Tag> {
         use Tag::{
-            Abort, Done, EngineSetup, Granted, Hello, Hint, Image, Images, Marked, Masks, Opening,
-            OtCorrections, OtPayloads, PairSetUp, Ready, Request, Result, Sacrifice, SlotOffer,
-            Weights,
+            Abort, Done, EngineSetup, Granted, Hello, Hint, Image, Images, Line, Marked, Masks,
+            Opening, OtCorrections, OtPayloads, PairSetUp, Ready, Request, Result, Sacrifice,
+            SlotOffer, Weights,
         };
         let tags = [
             Hello,
@@ -85,6 +87,7 @@ impl Tag {
             Request,
             Granted,
             Result,
+            Line,
         ];
         tags.into_iter().find(|t| *t as u8 == v)
     }

@@ -2,29 +2,34 @@
 //!
 //! One item is a block, an AND gate or a transfer, for batches of 1024 instances with warm buffers.
 
+mod ends;
+
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use ends::extension;
 use ppdenoise::crypto::circuit::comparison::Comparison;
 use ppdenoise::crypto::garble::hash::Hasher;
 use ppdenoise::crypto::garble::{
     Block, BlockStream, Delta, Evaluator, Garbler, GarblerInputs, Labels, Program, Tweak,
 };
-use ppdenoise::crypto::ot::base;
-use ppdenoise::crypto::ot::base::BaseSender;
-use ppdenoise::crypto::ot::extension::{
-    FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices,
-};
+use ppdenoise::crypto::ot::extension::FieldBits;
 use ppdenoise::crypto::ot::transpose::columns_to_rows;
-use ppdenoise::crypto::ot::{BASE_OTS, SemiHonestCotReceiver, SemiHonestCotSender};
+use ppdenoise::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
 use ppdenoise::kernels::AesBackend;
 use ppdenoise::numbers::bits::Bits;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 
 const INSTANCES: usize = 1024;
-/// 26 a tanh.
+/// 26 a tanh; also what exact ReLUs of 17 bits take of one extension at a time, 13 for each of 2,048.
 const TRANSFERS: usize = 26 * INSTANCES;
-const FIELDS: [FieldBits; 3] = [FieldBits::One, FieldBits::Two, FieldBits::Four];
+const FIELDS: [FieldBits; 7] = [
+    FieldBits::ONE,
+    FieldBits::TWO,
+    FieldBits::FOUR,
+    FieldBits::FIVE,
+    FieldBits::SIX,
+    FieldBits::SEVEN,
+    FieldBits::EIGHT,
+];
 
 fn main() {
     divan::main();
@@ -100,25 +105,10 @@ fn evaluate(bencher: Bencher, backend: AesBackend) {
     });
 }
 
-/// Both ends of a set-up extension.
-fn extension(field: FieldBits) -> (SmallFieldReceiver, SmallFieldSender) {
-    let mut rng = ChaCha20Rng::from_seed([1; 32]);
-    let backend = AesBackend::active();
-    let delta = Delta::from_uniform([3; 16]);
-    let (base, m1) = BaseSender::new(&mut rng, b"bench");
-    let choices = base_choices(&delta, field);
-    let (keys, m2) = base::receive(&mut rng, b"bench", &choices, &m1).expect("a point");
-    let pairs = base.finish(BASE_OTS, &m2).expect("points");
-    let (receiver, m3) =
-        SmallFieldReceiver::new(&mut rng, field, backend, &pairs).expect("base OTs");
-    let sender = SmallFieldSender::new(delta, field, backend, &keys, &m3).expect("base OTs");
-    (receiver, sender)
-}
-
 /// The receiver of correlated OTs, per transfer.
 #[divan::bench(args = FIELDS)]
 fn cot_receiver(bencher: Bencher, field: FieldBits) {
-    let (mut receiver, _) = extension(field);
+    let (_, mut receiver) = extension(field);
     let bits = Bits::planes(&vec![0x155_5555; INSTANCES], 26);
     bencher.counter(ItemsCount::new(TRANSFERS)).bench_local(|| receiver.extend(black_box(&bits)));
 }
@@ -126,7 +116,7 @@ fn cot_receiver(bencher: Bencher, field: FieldBits) {
 /// The sender of correlated OTs, per transfer.
 #[divan::bench(args = FIELDS)]
 fn cot_sender(bencher: Bencher, field: FieldBits) {
-    let (mut receiver, mut sender) = extension(field);
+    let (mut sender, mut receiver) = extension(field);
     let (_, message) = receiver.extend(&Bits::planes(&vec![0x155_5555; INSTANCES], 26));
     bencher
         .counter(ItemsCount::new(TRANSFERS))

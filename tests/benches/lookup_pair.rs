@@ -2,6 +2,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use ppdenoise::crypto::ot::extension::FieldBits;
 use ppdenoise::crypto::prg::Seed;
 use ppdenoise::ids::Party;
 use ppdenoise::material::{Origin, SlotView};
@@ -30,7 +31,8 @@ fn servers() -> [Server; 2] {
         let ends = [(Party::S0, a), (Party::S1, b)].map(|(party, mut channel)| {
             scope.spawn(move || {
                 let seed = Seed::from_bytes([party.index() as u8; 32]);
-                let session = PairSession::set_up(party, &seed, &mut channel).expect("a set-up");
+                let session = PairSession::set_up(party, FieldBits::FOUR, &seed, &mut channel)
+                    .expect("a set-up");
                 let pool = ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
                 Server { party, session, channel, pool }
             })

@@ -7,27 +7,23 @@
 //! The last outputs are the next iteration's inputs. All q have the lowest bit 0 and delta has 1, so a t ends in its choice.
 //! Choices come out at random: a caller that wants others sends one bit for each, by `choose_later`.
 
+mod ends;
+
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use ends::{delta, extension};
 use ppdenoise::crypto::garble::hash::Hasher;
 use ppdenoise::crypto::garble::{Block, BlockStream, Delta, Tweak};
-use ppdenoise::crypto::ot::base::{self, BaseSender};
-use ppdenoise::crypto::ot::extension::{
-    FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices,
-};
-use ppdenoise::crypto::ot::{BASE_OTS, SemiHonestCotReceiver, SemiHonestCotSender, choose_later};
+use ppdenoise::crypto::ot::extension::FieldBits;
+use ppdenoise::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender, choose_later};
 use ppdenoise::kernels::AesBackend;
 use ppdenoise::numbers::bits::Bits;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 use std::fmt;
 
 /// Transfers that are summed up for each output.
 const SUMMANDS: usize = 10;
 /// Outputs whose summands are drawn together, so that their numbers stay in the first cache.
 const TOGETHER: usize = 256;
-/// What exact ReLUs of 17 bits take of one extension at a time: 13 for each of 2,048.
-const TRANSFERS: usize = 26 * 1024;
 
 /// Parameters of regular LPN over F_2: n = trees 2^depth outputs, `secrets` transfers behind the code.
 #[derive(Clone, Copy)]
@@ -258,23 +254,6 @@ fn hand_out(
     }
 }
 
-/// Both ends of an extension; delta is the same for all.
-fn extension(field: FieldBits) -> (SmallFieldSender, SmallFieldReceiver) {
-    let mut rng = ChaCha20Rng::from_seed([1; 32]);
-    let (backend, delta) = (AesBackend::active(), delta());
-    let (base, m1) = BaseSender::new(&mut rng, b"bench");
-    let choices = base_choices(&delta, field);
-    let (keys, m2) = base::receive(&mut rng, b"bench", &choices, &m1).expect("a point");
-    let pairs = base.finish(BASE_OTS, &m2).expect("points");
-    let (receiver, m3) =
-        SmallFieldReceiver::new(&mut rng, field, backend, &pairs).expect("base OTs");
-    (SmallFieldSender::new(delta, field, backend, &keys, &m3).expect("base OTs"), receiver)
-}
-
-fn delta() -> Delta {
-    Delta::from_uniform(*b"a uniform offset")
-}
-
 fn random_bits(seed: u128, count: usize) -> Bits {
     let blocks = BlockStream::new(Block(seed), AesBackend::active()).take(count);
     blocks.iter().map(|block| block.colour()).collect()
@@ -282,7 +261,7 @@ fn random_bits(seed: u128, count: usize) -> Bits {
 
 /// Both servers, their first inputs made by the extension.
 fn servers(set: Set) -> (Sender, Receiver) {
-    let (mut sender, mut receiver) = extension(FieldBits::Four);
+    let (mut sender, mut receiver) = extension(FieldBits::FOUR);
     let choices = random_bits(2, set.inputs());
     let (t, message) = receiver.extend(&choices);
     let q = sender.extend(set.inputs(), &message).expect("fits");
@@ -361,24 +340,4 @@ fn code(bencher: Bencher, set: Set) {
     bencher.counter(ItemsCount::new(64 * leaves.len())).bench_local(|| {
         (0..64).for_each(|_| common.encode(&sender.inputs[..set.secrets], &mut leaves));
     });
-}
-
-const FIELDS: [FieldBits; 2] = [FieldBits::Four, FieldBits::Eight];
-
-#[divan::bench(args = FIELDS)]
-fn extension_sender(bencher: Bencher, field: FieldBits) {
-    let (mut sender, mut receiver) = extension(field);
-    let (_, message) = receiver.extend(&random_bits(5, TRANSFERS));
-    bencher
-        .counter(ItemsCount::new(TRANSFERS))
-        .bench_local(|| sender.extend(TRANSFERS, black_box(&message)).expect("fits"));
-}
-
-#[divan::bench(args = FIELDS)]
-fn extension_receiver(bencher: Bencher, field: FieldBits) {
-    let (_, mut receiver) = extension(field);
-    let choices = random_bits(5, TRANSFERS);
-    bencher
-        .counter(ItemsCount::new(TRANSFERS))
-        .bench_local(|| receiver.extend(black_box(&choices)));
 }

@@ -9,6 +9,7 @@ use crate::ids::Party;
 use crate::material::Origin;
 use clap::Args;
 use clap::builder::PossibleValue;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Dealer, or both servers: make the material (triples) for a model and for image sizes.
@@ -49,6 +50,11 @@ pub(in crate::cli) struct GenTriplets {
     /// server's hints for the next run [default: the platform's state folder]
     #[arg(long, value_name = "DIR", requires = "party")]
     pub(in crate::cli) state: Option<PathBuf>,
+    /// With --party: how many Mbit/s the line to the other server carries each way. The slower it is, the
+    /// fewer bytes are sent, for more computing. The lower number counts if both servers are given one;
+    /// if neither is, they measure it.
+    #[arg(long, value_name = "MBIT", requires = "party")]
+    pub(in crate::cli) line: Option<NonZeroU32>,
     /// Size of the images in rows x columns, with the number of images of this size if it differs from
     /// --images; repeat for several sizes.
     #[arg(long, value_name = "HEIGHTxWIDTH[:N]", value_parser = parse_sizes, num_args = 1.., required_unless_present = "for_shares")]

@@ -47,6 +47,7 @@ pub(in crate::cli) fn run(
         out: (&args.out).into(),
         overwrite: overwrite(args.common.force),
         threads: Threads::Own(args.threads.number()),
+        line: args.line,
     };
     let link = args.link.wanted();
     let made = server.make(&request, link.as_ref(), &mut Watcher::new(console)).map_err(making)?;
@@ -71,6 +72,8 @@ fn tell(report: &MakeReport, console: &Console) {
     if sent + received > 0 {
         console.note(format!("hints: {} sent, {} received", bytes(sent), bytes(received)));
     }
+    let (line, bits) = (report.line_mbit, report.field_bits);
+    console.note(format!("line: {line} Mbit/s each way, so transfers over {bits} bits"));
     for set in &report.sets {
         let made = &set.made;
         console.note(format!(

@@ -1,7 +1,7 @@
 //! Correlated OT extension over small fields.
 //!
 //! Roy, "SoftSpokenOT" (Crypto 2022), the semi-honest form with the repetition code: delta's 128
-//! bits are cut into 128/k pieces; for each, the sender knows all but one of 2^k seeds (the piece
+//! bits are cut into pieces of k (the last may be shorter); for each, the sender knows all but one of 2^k seeds (the piece
 //! of delta says which it lacks), so that two sums over the seeds' streams differ by the piece
 //! times a common bit vector. A correction of one bit a transfer and piece makes that vector the
 //! receiver's choices. Per transfer 128/k bits are sent and 2^k 128/k bits generated: k = 1 is the
@@ -16,38 +16,47 @@ use crate::crypto::garble::{Block, BlockStream, Delta};
 use crate::kernels::AesBackend;
 use crate::numbers::bits::Bits;
 use rand_core::CryptoRng;
+use std::ops::Range;
 use zeroize::Zeroizing;
 
-/// k: the bits of delta that one tree of seeds serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldBits {
-    /// 16 bytes a transfer; IKNP.
-    One,
-    /// 8 bytes a transfer.
-    Two,
-    /// 4 bytes a transfer.
-    Four,
-    /// 2 bytes a transfer.
-    Eight,
-}
+/// k: the bits of delta that one tree of seeds serves, 1 to 8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldBits(u8);
 
 impl FieldBits {
-    /// k as a number.
-    pub fn bits(self) -> usize {
-        match self {
-            FieldBits::One => 1,
-            FieldBits::Two => 2,
-            FieldBits::Four => 4,
-            FieldBits::Eight => 8,
-        }
+    /// 16 bytes a transfer; IKNP.
+    pub const ONE: FieldBits = FieldBits(1);
+    /// 8 bytes a transfer.
+    pub const TWO: FieldBits = FieldBits(2);
+    /// 4 bytes a transfer.
+    pub const FOUR: FieldBits = FieldBits(4);
+    /// 3.25 bytes a transfer.
+    pub const FIVE: FieldBits = FieldBits(5);
+    /// 2.75 bytes a transfer.
+    pub const SIX: FieldBits = FieldBits(6);
+    /// 2.375 bytes a transfer.
+    pub const SEVEN: FieldBits = FieldBits(7);
+    /// 2 bytes a transfer.
+    pub const EIGHT: FieldBits = FieldBits(8);
+
+    /// k as a type; `None` unless 1 <= k <= 8.
+    pub const fn new(k: u8) -> Option<Self> {
+        if 1 <= k && k <= 8 { Some(FieldBits(k)) } else { None }
     }
 
-    fn pieces(self) -> usize {
-        BASE_OTS / self.bits()
+    /// k as a number.
+    pub fn bits(self) -> usize {
+        self.0.into()
+    }
+
+    /// The pieces of delta: the first bit of each and its bits, k but at the last.
+    fn pieces(self) -> impl ExactSizeIterator<Item = Range<usize>> {
+        let k = self.bits();
+        (0..BASE_OTS.div_ceil(k)).map(move |piece| piece * k..BASE_OTS.min((piece + 1) * k))
     }
 
     fn message_bytes(self, count: usize) -> usize {
-        count.div_ceil(128) * Block::BYTES * self.pieces()
+        count.div_ceil(128) * Block::BYTES * self.pieces().len()
     }
 }
 
@@ -58,9 +67,8 @@ const CHUNK: usize = 1 << 15;
 /// The choices that the extension's sender makes in the base OTs: for each level of each tree the
 /// side away from delta's bits, highest bit of a piece first.
 pub fn base_choices(delta: &Delta, field: FieldBits) -> Bits {
-    let k = field.bits();
-    let bit = |i: usize| delta.expose().0 >> (i / k * k + (k - 1 - i % k)) & 1 == 1;
-    (0..BASE_OTS).map(|i| !bit(i)).collect()
+    let bits = field.pieces().flat_map(Iterator::rev);
+    bits.map(|bit| delta.expose().0 >> bit & 1 == 0).collect()
 }
 
 /// The semi-honest receiver of correlated OTs.
@@ -93,12 +101,12 @@ impl SmallFieldReceiver {
     ) -> Result<(Self, Vec<u8>), OtError> {
         expect_base(base.len())?;
         let mut masked = Vec::with_capacity(2 * BASE_OTS);
-        let mut streams = Vec::with_capacity(field.pieces());
+        let mut streams = Vec::with_capacity(field.pieces().len());
         for keys in base.chunks(field.bits()) {
             let mut root = Zeroizing::new([0u8; 16]);
             rng.fill_bytes(&mut *root);
             let (leaves, sums) =
-                ggm::full_tree(Block(u128::from_le_bytes(*root)), field.bits() as u32, backend);
+                ggm::full_tree(Block(u128::from_le_bytes(*root)), keys.len() as u32, backend);
             masked.extend(sums.iter().zip(keys).flat_map(|(s, k)| [s[0] ^ k[0], s[1] ^ k[1]]));
             streams.push(leaves.iter().map(|&s| BlockStream::new(s, backend)).collect());
         }
@@ -133,14 +141,13 @@ impl SmallFieldSender {
                 .map(|((pair, choice), &key)| pair[0] ^ (pair[0] ^ pair[1]).keep_if(choice) ^ key)
                 .collect(),
         );
-        let k = field.bits();
-        let tree = |(piece, sums): (usize, &[Block])| {
-            let hole = (delta.expose().0 >> (piece * k)) as usize & ((1 << k) - 1);
+        let tree = |(piece, sums): (Range<usize>, &[Block])| {
+            let hole = (delta.expose().0 >> piece.start) as usize & ((1 << piece.len()) - 1);
             let leaves = ggm::punctured_tree(hole, sums, backend);
             let by_difference = |d: usize| BlockStream::new(at(&leaves, d ^ hole), backend);
-            (0..1 << k).map(by_difference).collect()
+            (0..1 << piece.len()).map(by_difference).collect()
         };
-        let streams = sums.chunks(k).enumerate().map(tree).collect();
+        let streams = field.pieces().zip(sums.chunks(field.bits())).map(tree).collect();
         Ok(SmallFieldSender { field, delta, streams })
     }
 }
@@ -156,21 +163,20 @@ impl SemiHonestCotSender for SmallFieldSender {
 
     fn extend(&mut self, count: usize, message: &[u8]) -> Result<Vec<Block>, OtError> {
         check_length(OtMessage::Corrections, self.message_bytes(count), message)?;
-        let k = self.field.bits();
         let mut rows = vec![Block::ZERO; count.next_multiple_of(128)];
-        let mut sums = PieceSums::new(k);
+        let mut sums = PieceSums::new(self.field.bits());
         let mut columns = Vec::new();
         let mut message = message;
         for rows in rows.chunks_mut(CHUNK) {
             let blocks = rows.len() / 128;
             columns.clear();
-            for (piece, streams) in self.streams.iter_mut().enumerate() {
+            for (piece, streams) in self.field.pieces().zip(&mut self.streams) {
                 let (bytes, rest) = message.split_at(blocks * Block::BYTES);
                 message = rest;
                 let correction = Block::slice_from_bytes(bytes, blocks).unwrap_or_default();
                 sums.generate(streams, blocks, true);
-                for bit in 0..k {
-                    let here = self.delta.expose().0 >> (piece * k + bit) & 1 == 1;
+                for (bit, at) in piece.enumerate() {
+                    let here = self.delta.expose().0 >> at & 1 == 1;
                     let column = sums.weighted(bit, blocks).iter().zip(&correction);
                     columns.extend(column.map(|(&w, c)| w ^ c.keep_if(here)));
                 }
@@ -189,22 +195,21 @@ impl SemiHonestCotReceiver for SmallFieldReceiver {
 
     fn extend(&mut self, choices: &Bits) -> (Vec<Block>, Vec<u8>) {
         let count = choices.len();
-        let k = self.field.bits();
         let choices = as_blocks(choices);
         let mut rows = vec![Block::ZERO; count.next_multiple_of(128)];
         let mut message = Vec::with_capacity(self.message_bytes(count));
-        let mut sums = PieceSums::new(k);
+        let mut sums = PieceSums::new(self.field.bits());
         let (mut columns, mut correction) = (Vec::new(), Vec::new());
         for (rows, choices) in rows.chunks_mut(CHUNK).zip(choices.chunks(CHUNK / 128)) {
             let blocks = choices.len();
             columns.clear();
-            for streams in &mut self.streams {
+            for (piece, streams) in self.field.pieces().zip(&mut self.streams) {
                 sums.generate(streams, blocks, false);
                 let masked = sums.plain(blocks).iter().zip(choices).map(|(&u, &c)| u ^ c);
                 correction.clear();
                 correction.extend(masked);
                 message.extend_from_slice(&Block::slice_to_bytes(&correction));
-                for bit in 0..k {
+                for bit in 0..piece.len() {
                     columns.extend_from_slice(sums.weighted(bit, blocks));
                 }
             }
@@ -218,14 +223,13 @@ impl SemiHonestCotReceiver for SmallFieldReceiver {
 /// The sums over the streams G_d, d in 0..2^k, of one piece: u = sum of G_d, and for each bit b the
 /// sum of those G_d whose d has bit b.
 struct PieceSums {
-    bits: usize,
     plain: Vec<Block>,
     weighted: Vec<Vec<Block>>,
 }
 
 impl PieceSums {
     fn new(bits: usize) -> Self {
-        PieceSums { bits, plain: Vec::new(), weighted: vec![Vec::new(); bits] }
+        PieceSums { plain: Vec::new(), weighted: vec![Vec::new(); bits] }
     }
 
     /// Generates the next `blocks` blocks of every stream and sums them up, halving the number of
@@ -242,7 +246,7 @@ impl PieceSums {
                 stream.fill(out);
             }
         }
-        for bit in (0..self.bits).rev() {
+        for bit in (0..streams.len().ilog2() as usize).rev() {
             let (low, high) = self.plain.split_at_mut((1 << bit) * blocks);
             let high = &high[..(1 << bit) * blocks];
             low.iter_mut().zip(high).for_each(|(l, &h)| *l ^= h);
@@ -315,7 +319,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_transfer_is_correlated() {
-        for field in [FieldBits::One, FieldBits::Two, FieldBits::Four, FieldBits::Eight] {
+        for field in (1..=8).filter_map(FieldBits::new) {
             let (mut sender, mut receiver) = pair(field, delta(), 1);
             for n in [1, 127, 128, 129, 1000, CHUNK + 300, 0, 77] {
                 let choices = choices(n);
@@ -329,16 +333,18 @@ pub(crate) mod tests {
 
     #[test]
     fn bytes_a_transfer() {
-        for (field, bytes) in
-            [(FieldBits::One, 16), (FieldBits::Two, 8), (FieldBits::Four, 4), (FieldBits::Eight, 2)]
-        {
-            assert_eq!(field.message_bytes(1280), 1280 * bytes);
+        let pieces = [128, 64, 43, 32, 26, 22, 19, 16];
+        for (k, pieces) in (1..).zip(pieces) {
+            let field = FieldBits::new(k).unwrap();
+            assert_eq!(field.message_bytes(1280), 1280 * pieces / 8);
+            assert_eq!(field.pieces().flatten().collect::<Vec<_>>(), (0..128).collect::<Vec<_>>());
         }
+        assert!([0, 9].into_iter().all(|k| FieldBits::new(k).is_none()));
     }
 
     #[test]
     fn blocks_never_repeat() {
-        let (mut sender, mut receiver) = pair(FieldBits::Four, delta(), 2);
+        let (mut sender, mut receiver) = pair(FieldBits::FOUR, delta(), 2);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..3 {
             let (_, message) = receiver.extend(&Bits::zeros(5000));
@@ -353,7 +359,7 @@ pub(crate) mod tests {
     #[test]
     fn corrections_look_uniform_for_any_choices() {
         for value in [false, true] {
-            let (_, mut receiver) = pair(FieldBits::One, delta(), 3);
+            let (_, mut receiver) = pair(FieldBits::ONE, delta(), 3);
             let choices: Bits = (0..20_480).map(|_| value).collect();
             let (_, message) = receiver.extend(&choices);
             for (i, column) in message.chunks_exact(20_480 / 8).enumerate() {
@@ -366,7 +372,7 @@ pub(crate) mod tests {
 
     #[test]
     fn choices_can_come_later() {
-        let (mut sender, mut receiver) = pair(FieldBits::Two, delta(), 4);
+        let (mut sender, mut receiver) = pair(FieldBits::TWO, delta(), 4);
         let (random, wanted) = (choices(333), Bits::zeros(333));
         let (t, message) = receiver.extend(&random);
         let mut q = sender.extend(333, &message).unwrap();
@@ -378,7 +384,7 @@ pub(crate) mod tests {
 
     #[test]
     fn malformed_messages_are_refused() {
-        let (mut sender, mut receiver) = pair(FieldBits::Two, delta(), 5);
+        let (mut sender, mut receiver) = pair(FieldBits::TWO, delta(), 5);
         let (_, message) = receiver.extend(&choices(100));
         for bytes in [&message[1..], &[], &[&message[..], &[0]].concat()] {
             let refused = sender.extend(100, bytes).unwrap_err();
@@ -395,7 +401,7 @@ pub(crate) mod tests {
         let base = vec![Block::ZERO; BASE_OTS];
         let backend = AesBackend::Portable;
         let new = |base: &[Block], m: &[u8]| {
-            SmallFieldSender::new(delta(), FieldBits::Two, backend, base, m)
+            SmallFieldSender::new(delta(), FieldBits::TWO, backend, base, m)
         };
         assert!(new(&base, &[0; 4095]).is_err());
         assert!(new(&base[1..], &[0; 4096]).is_err());

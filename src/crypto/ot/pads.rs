@@ -265,7 +265,7 @@ mod tests {
     use crate::kernels::AesBackend;
 
     fn cots(choices: &Bits) -> (Vec<Block>, Vec<Block>) {
-        let (mut sender, mut receiver) = pair(FieldBits::Two, delta(), 9);
+        let (mut sender, mut receiver) = pair(FieldBits::TWO, delta(), 9);
         let (t, message) = receiver.extend(choices);
         (sender.extend(choices.len(), &message).unwrap(), t)
     }

@@ -71,8 +71,8 @@ mod tests {
     pub(crate) fn servers() -> [Server; 2] {
         let offsets = [*b"offset of S0's  ", *b"S1 has another  "].map(Delta::from_uniform);
         let [d0, d1] = offsets;
-        let (sender_0, receiver_1) = pair(FieldBits::Four, d0, 21);
-        let (sender_1, receiver_0) = pair(FieldBits::Four, d1, 22);
+        let (sender_0, receiver_1) = pair(FieldBits::FOUR, d0, 21);
+        let (sender_1, receiver_0) = pair(FieldBits::FOUR, d1, 22);
         let server = |party: Party, sender, receiver| {
             let (hasher, tweaks) = Hasher::session([7; 16], AesBackend::active());
             let random = BlockStream::new(Block(100 + party.index() as u128), AesBackend::active());

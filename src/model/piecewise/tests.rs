@@ -222,12 +222,12 @@ fn bytes_an_activation() {
     let n = 4096;
     let z: Vec<i64> = (0..n).map(|i| (i - 2048) << 18).collect();
     for (function, field, most) in [
-        (three_knots(), FieldBits::One, 1332),
-        (three_knots(), FieldBits::Four, 1030),
-        (Piecewise::refit(), FieldBits::One, 1380),
-        (Piecewise::refit(), FieldBits::Four, 1040),
-        (Piecewise::zheng(), FieldBits::One, 1690),
-        (Piecewise::zheng(), FieldBits::Four, 1380),
+        (three_knots(), FieldBits::ONE, 1332),
+        (three_knots(), FieldBits::FOUR, 1030),
+        (Piecewise::refit(), FieldBits::ONE, 1380),
+        (Piecewise::refit(), FieldBits::FOUR, 1040),
+        (Piecewise::zheng(), FieldBits::ONE, 1690),
+        (Piecewise::zheng(), FieldBits::FOUR, 1380),
     ] {
         let plan = ring_32(&function);
         let mut session = Session::new(field);
@@ -244,7 +244,7 @@ fn bytes_an_activation() {
 fn transcripts_look_uniform_for_any_input() {
     let plan = ring_32(&Piecewise::refit());
     for z in [0, -1, i64::from(i32::MIN)] {
-        let mut session = Session::new(FieldBits::Four);
+        let mut session = Session::new(FieldBits::FOUR);
         check_run::<u32>(&mut session, &plan, &[z; 8192], &mut Source::new(14));
         for (party, counts) in session.histogram.iter().enumerate() {
             let mean = session.bytes[party] as f64 / 256.0;
@@ -262,14 +262,14 @@ fn every_input_of_a_relu_through_both_parties() {
     let plan = Plan::new(&Piecewise::relu(), scales, false).unwrap();
     assert_eq!((plan.index_bits(), plan.value(-5), plan.value(5)), (1, 0, 5 << 16));
     let z = exact(&plan, plan.inputs());
-    check_run::<u32>(&mut Session::new(FieldBits::Four), &plan, &z, &mut Source::new(7));
+    check_run::<u32>(&mut Session::new(FieldBits::FOUR), &plan, &z, &mut Source::new(7));
 }
 
 #[test]
 fn every_input_of_the_default_through_both_parties() {
     let plan = ring_32(&Piecewise::refit());
     let z = exact(&plan, plan.inputs());
-    check_run::<u32>(&mut Session::new(FieldBits::Four), &plan, &z, &mut Source::new(10));
+    check_run::<u32>(&mut Session::new(FieldBits::FOUR), &plan, &z, &mut Source::new(10));
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn every_input_of_the_default_through_both_parties() {
 fn every_input_of_every_function_through_both_parties() {
     for function in [Piecewise::zheng(), Piecewise::refit2(), three_knots(), Piecewise::refit()] {
         let refit = function.name != "zheng";
-        let mut session = Session::new(FieldBits::Four);
+        let mut session = Session::new(FieldBits::FOUR);
         let plan = ring_32(&function);
         let z = exact(&plan, plan.inputs());
         check_run::<u32>(&mut session, &plan, &z, &mut Source::new(11));
@@ -292,7 +292,7 @@ fn random_runs(rounds: u64) {
     for (seed, function) in (0..rounds).zip([Piecewise::refit(), Piecewise::zheng()].iter().cycle())
     {
         let mut source = Source::new(100 + seed);
-        let mut session = Session::new(FieldBits::Four);
+        let mut session = Session::new(FieldBits::FOUR);
         let plan = ring_32(function);
         let mut z: Vec<i64> = source
             .normal(30_000, 2.0)
@@ -321,5 +321,5 @@ fn ten_million_random_activations() {
 fn the_wide_ring() {
     let plan = Plan::new(&Piecewise::refit(), Scales::RING_64, true).unwrap();
     let z = exact(&plan, plan.inputs().step_by(37));
-    check_run::<u64>(&mut Session::new(FieldBits::Two), &plan, &z, &mut Source::new(13));
+    check_run::<u64>(&mut Session::new(FieldBits::TWO), &plan, &z, &mut Source::new(13));
 }

@@ -17,6 +17,7 @@ mod tests;
 use super::{OtSession, ProtocolError};
 use crate::crypto::garble::{Block, BlockStream};
 use crate::crypto::ot::SemiHonestCotSender;
+use crate::crypto::ot::extension::FieldBits;
 use crate::crypto::prg::Seed;
 use crate::ids::Party;
 use crate::kernels::{AesBackend, one_hot_words};
@@ -49,6 +50,7 @@ impl PairSession {
     /// [`ProtocolError::Net`] from the channel, [`ProtocolError::Ot`] for malformed messages.
     pub fn set_up(
         party: Party,
+        field: FieldBits,
         seed: &Seed,
         channel: &mut dyn Channel,
     ) -> Result<Self, ProtocolError> {
@@ -56,7 +58,7 @@ impl PairSession {
         let mut random = Zeroizing::new([0; 16]);
         rng.fill_bytes(&mut *random);
         let stream = BlockStream::new(Block(u128::from_le_bytes(*random)), AesBackend::active());
-        Ok(PairSession { ots: OtSession::set_up(party, &mut rng, channel)?, random: stream })
+        Ok(PairSession { ots: OtSession::set_up(party, field, &mut rng, channel)?, random: stream })
     }
 
     /// Makes the lookups of op `op` for activations `at` of a slot, a table of `hi` and `lo` bits.

@@ -36,7 +36,8 @@ fn both_over<T: Send, C: Channel>(
             let work = &work;
             scope.spawn(move || {
                 let seed = &seeds()[party.index()];
-                let mut session = PairSession::set_up(party, seed, &mut channel).unwrap();
+                let mut session =
+                    PairSession::set_up(party, FieldBits::FOUR, seed, &mut channel).unwrap();
                 let seeds = slot_seeds();
                 let view = SlotView::new(party, &seeds[party.index()], 5, Origin::Made);
                 work(&mut session, &mut channel, &view)

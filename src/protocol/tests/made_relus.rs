@@ -1,6 +1,7 @@
 //! Worlds whose exact ReLUs two servers made in a session of theirs.
 
 use super::world::{MadeBatches, PARTIES, World};
+use crate::crypto::ot::extension::FieldBits;
 use crate::ids::Party;
 use crate::model::ActivationSpec;
 use crate::network::Op;
@@ -27,7 +28,7 @@ impl World {
     fn make_relus<R: Ring>(&self, party: Party, channel: &mut dyn Channel) -> MadeBatches {
         let (public, dealer) = (&self.model.public, self.dealer::<R>());
         let seed = &self.session_seeds[party.index()];
-        let mut session = PairSession::set_up(party, seed, channel).unwrap();
+        let mut session = PairSession::set_up(party, FieldBits::FOUR, seed, channel).unwrap();
         for (op, spec, _) in public.network.activations() {
             if let ActivationSpec::Exact(relu) = spec {
                 session.sacrifice_relus::<R>(channel, op, &relu.shape::<R>().unwrap()).unwrap();

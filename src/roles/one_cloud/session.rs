@@ -172,7 +172,7 @@ impl<'a> Session<'a> {
         })();
         let (inputs, wanted) = prepared.map_err(|e: RoleError| self.apologise(e, channel))?;
         Answer::Make.send(channel)?;
-        let job = MakeJob { own, state: store.state(), profile: PROFILE };
+        let job = MakeJob { own, state: store.state(), profile: PROFILE, line: None };
         make(&inputs, &job, vec![wanted], channel, &mut Tally(&mut self.report))?;
         self.report.slots_made += u64::from(slots);
         Ok(())

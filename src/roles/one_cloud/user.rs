@@ -235,7 +235,7 @@ impl Visit<'_> {
             other => return Err(unexpected(&other).into()),
         }
         let state = self.store.state();
-        let making = MakeJob { own: &self.user.own, state, profile: PROFILE };
+        let making = MakeJob { own: &self.user.own, state, profile: PROFILE, line: None };
         let wanted = vec![WantedFile { job, out }];
         let report = make(&self.user.inputs, &making, wanted, self.channel, observer)?;
         self.ask_status()?;

@@ -101,6 +101,10 @@ pub struct MakeReport {
     pub hint_bytes_sent: u64,
     /// Bytes of hints received.
     pub hint_bytes_received: u64,
+    /// Mbit/s that the line carries each way, as it was told or measured.
+    pub line_mbit: u32,
+    /// k of the extension, which follows from it.
+    pub field_bits: usize,
     /// One a size.
     pub sets: Vec<MadeSet>,
 }

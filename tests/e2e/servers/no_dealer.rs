@@ -96,6 +96,31 @@ fn a_second_run_sends_no_hints() {
     assert_eq!(names("state0"), names("state1"));
 }
 
+/// The slower of two lines that are told counts, and a slow one is sent fewer bytes; one that is not told is measured.
+#[test]
+fn the_line_decides_how_wide_transfers_are() {
+    let lab = convolutions(conv::write_u_shape, &[]);
+    let size = ["--size", "24x21", "--force"];
+    let told = |first: &str, second: &str| {
+        let [a, b] = [first, second].map(|line| [&size[..], &["--line", line]].concat());
+        reports(make(&lab, [&a, &b]))
+    };
+    let width = |report: &Value| (report["line_mbit"].clone(), report["field_bits"].clone());
+    let sent = |report: &Value| report["sets"][0]["bytes_sent"].as_u64().unwrap();
+    let (fast, slow) = (told("20000", "20000"), told("20000", "1"));
+    for (reports, expected) in [(&fast, (20_000, 4)), (&slow, (1, 8))] {
+        for report in reports {
+            assert_eq!(width(report), (expected.0.into(), expected.1.into()));
+        }
+    }
+    let [four, eight] = [&fast[0], &slow[0]].map(sent);
+    assert!(4 * eight < 3 * four + 4, "{eight} bytes and {four}");
+    let [a, b] = made(&lab, &size);
+    assert_eq!(width(&a), width(&b));
+    assert!(a["line_mbit"].as_u64().unwrap() >= 1);
+    lab.run(&maker(0, &["--size", "9x9", "--line", "0"])).refused_usage(&["--line"]);
+}
+
 #[test]
 fn what_differs_is_named_at_both_servers() {
     let lab = lab(&[]);

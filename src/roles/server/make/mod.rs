@@ -23,10 +23,11 @@ use crate::files::output::{OutputFile, commit_all};
 use crate::ids::Party;
 use crate::ids::{Digest, TripleSetId};
 use crate::material::pair::linear::LinearPlan;
-use crate::protocol::{MakerIdentity, Parameters, WantedSet, greet_maker};
+use crate::protocol::{MakerIdentity, Parameters, WantedSet, field_for, greet_maker, measure_line};
 use crate::roles::observer::{Event, Observer, Phase};
 use crate::wire::{Channel, Tag};
-use session::Session;
+use session::{Session, Transfers};
+use std::num::NonZeroU32;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -45,6 +46,8 @@ pub(in crate::roles) struct MakeJob<'a> {
     pub(in crate::roles) state: &'a Path,
     /// The parameters of the linear ops; the other server must have the same.
     pub(in crate::roles) profile: Profile,
+    /// Mbit/s that the line carries; measured where neither server was told.
+    pub(in crate::roles) line: Option<NonZeroU32>,
 }
 
 /// Makes the sets together with the other server, which does the same at the other end of the channel. Files
@@ -104,7 +107,13 @@ fn make_all(
     let setting = masks::Setting { store: &store, mask: &mask, holder: &holder };
     let ready = masks::set_up(&setting, hints, channel, observer)?;
     drop(lock);
-    let mut session = Session::begin(inputs, job.own, &mask, &name, ready.linear, channel)?;
+    let line_mbit = match [ours.line, theirs.line].into_iter().flatten().min() {
+        Some(told) => told.get(),
+        None => measure_line(channel)?,
+    };
+    let field = field_for(line_mbit);
+    let transfers = Transfers { name: &name, field };
+    let mut session = Session::begin(inputs, job.own, &mask, transfers, ready.linear, channel)?;
     let setup = watch.stop(channel);
     let count = wanted.len();
     let (mut sets, mut outs) = (Vec::new(), Vec::new());
@@ -128,6 +137,8 @@ fn make_all(
         setup,
         hint_bytes_sent: ready.sent,
         hint_bytes_received: ready.received,
+        line_mbit,
+        field_bits: field.bits(),
         sets,
     })
 }
@@ -156,6 +167,7 @@ fn identity(
         packing: Digest::from_bytes(plan.digest()),
         sets: wanted.iter().map(set).collect(),
         mask: kept.known(),
+        line: job.line,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::roles::observer::{Event, Observer};
 use crate::roles::server::{Peer, Server, description_beside};
 use crate::roles::threads::Threads;
 use crate::roles::wanted::{Wanted, prefix};
+use std::num::NonZeroU32;
 
 /// What two servers are to make; both must ask for the same.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Make {
     pub overwrite: Overwrite,
     /// With how many threads.
     pub threads: Threads,
+    /// Mbit/s that the line to the other server carries each way; measured where neither says it.
+    pub line: Option<NonZeroU32>,
 }
 
 impl Make {
@@ -38,7 +41,16 @@ impl Make {
     pub fn new(model: impl Into<Place>, wanted: Wanted, out: impl Into<Place>) -> Self {
         let (model, out) = (model.into(), out.into());
         let (public, overwrite) = (description_beside(&model), Overwrite::Never);
-        Make { model, public, wanted, batch: None, out, overwrite, threads: Threads::Current }
+        Make {
+            model,
+            public,
+            wanted,
+            batch: None,
+            out,
+            overwrite,
+            threads: Threads::Current,
+            line: None,
+        }
     }
 
     /// The sets that are wanted, with their outputs; whether the disk can take them is seen first.
@@ -88,7 +100,7 @@ pub(in crate::roles::server) fn run(
     // The ledger is the first thing in a state folder.
     server.ledger(&state)?;
     let mut linked = way.open(observer)?;
-    let job = MakeJob { own, state: &state, profile: Profile::Q88 };
+    let job = MakeJob { own, state: &state, profile: Profile::Q88, line: request.line };
     let work = || make(&inputs, &job, files, linked.channel(), observer);
     Ok(Some(request.threads.run(work)??))
 }

@@ -3,6 +3,7 @@
 
 use super::{MakeInputs, SessionName};
 use crate::artefact::{KeptMask, MadeJob, MadeName, MadeWriter, random_seed};
+use crate::crypto::ot::extension::FieldBits;
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::crypto::rlwe;
 use crate::files::FormatError;
@@ -24,6 +25,13 @@ use zeroize::Zeroizing;
 /// How much longer a message of ciphertexts takes than an activation, for the progress that is told.
 const MESSAGE_WORK: u64 = 40_000;
 
+/// What the transfers of a session begin with.
+#[derive(Clone, Copy)]
+pub(super) struct Transfers<'a> {
+    pub(super) name: &'a SessionName,
+    pub(super) field: FieldBits,
+}
+
 /// One server's side.
 pub(super) struct Session<'a> {
     inputs: &'a MakeInputs,
@@ -39,12 +47,12 @@ impl<'a> Session<'a> {
         inputs: &'a MakeInputs,
         own: &'a SecretKey,
         mask: &'a KeptMask,
-        name: &SessionName,
+        transfers: Transfers<'_>,
         linear: PairLinear<'a>,
         channel: &mut dyn Channel,
     ) -> Result<Self, ServiceError> {
-        let seed = fresh(Purpose::MadeSession, name.bytes())?;
-        let mut pair = PairSession::set_up(inputs.party, &seed, channel)?;
+        let seed = fresh(Purpose::MadeSession, transfers.name.bytes())?;
+        let mut pair = PairSession::set_up(inputs.party, transfers.field, &seed, channel)?;
         for (op, spec, _) in inputs.public.model.network.activations() {
             match spec {
                 ActivationSpec::Lookup(table) => {

@@ -104,6 +104,7 @@ impl Lab {
             own: &self.servers[party.index()],
             state: &self.state(party),
             profile: Profile::Q88,
+            line: None,
         };
         let out = |stem: &str| {
             OutputFile::create(self.file(party, stem), Access::Secret, Overwrite::Never).unwrap()

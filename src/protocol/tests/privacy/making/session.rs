@@ -1,5 +1,6 @@
 //! Both commands one after the other: two servers make material for a few slots, then denoise with it.
 
+use crate::crypto::ot::extension::FieldBits;
 use crate::crypto::prg::Seed;
 use crate::crypto::rlwe::Profile;
 use crate::ids::{Digest, Fingerprint, ModelId, Party};
@@ -183,6 +184,7 @@ impl Making {
             packing: Digest::from_bytes(plan.digest()),
             sets: vec![wanted],
             mask: None,
+            line: None,
         };
         greet_maker(&identity, channel).unwrap();
         let name = self.name(pair, which);
@@ -192,7 +194,8 @@ impl Making {
         let fresh = *seed("rounding").expose();
         let set_up = LinearSetUp { holder: &holder, name, kept: None, fresh };
         let mut linear = PairLinear::set_up(set_up, channel, &mut |_| Ok(())).unwrap();
-        let mut session = PairSession::set_up(party, &seed("made session"), channel).unwrap();
+        let mut session =
+            PairSession::set_up(party, FieldBits::FOUR, &seed("made session"), channel).unwrap();
         for (op, spec, _) in public.network.activations() {
             match spec {
                 ActivationSpec::Lookup(table) => {
