@@ -117,7 +117,9 @@ mod split;
 ///
 /// A change of what is here is named in the changelog. The enums and reports that are marked `non_exhaustive` grow.
 pub mod api {
-    pub use crate::artefact::{NoteError, PairError, PublicFacts, PublicModelFile, Unguarded};
+    pub use crate::artefact::{
+        ArtefactError, NoteError, PairError, PublicFacts, PublicModelFile, Unguarded,
+    };
     pub use crate::files::container::{AskPassphrase, Passphrase, no_passphrase};
     pub use crate::files::ledger::LedgerError;
     pub use crate::files::output::Overwrite;
@@ -128,8 +130,8 @@ pub mod api {
     pub use crate::image::dicom::Window;
     pub use crate::image::metrics::{MetricsError, Quality, psnr, quality, ssim};
     pub use crate::image::{
-        Depth, GreyImage, ImageError, ImageFormat, Implausible, NoiseSeed, Poisson, Range, Raster,
-        Rect, add_gaussian, add_poisson, estimate_sigma,
+        Cut, Depth, GreyImage, ImageError, ImageFormat, Implausible, NoiseSeed, Poisson, Range,
+        Raster, Rect, add_gaussian, add_poisson, estimate_sigma,
     };
     pub use crate::material::Origin;
     pub use crate::model::{
@@ -143,12 +145,14 @@ pub mod api {
     pub use crate::numbers::ring::RingBits;
     pub use crate::numbers::tanh::TanhStandIn;
     pub use crate::roles::{
-        Alarmed, Arithmetic, Calibrate, CalibratedLayer, Calibration, Deal, Dealer, DealtSet,
-        Denoise, Denoised, Event, Gateway, GatewayError, Implausibility, MaterialError, ModelOwner,
-        NewKeys, Observer, OutOfRangeOnShares, PeerFacts, Phase, Picture, PlainError, Plausibility,
-        RangeAlarm, Receiver, ReceiverError, Reconstruct, ReconstructReport, Reconstructed,
-        ResultOf, RoleError, Server, SetFound, Shard, ShareImages, ShareModel, ShareReport,
-        SharedLayer, SharedModel, SharedPlane, Silent, Size, Threads, Verification, Verify,
+        Alarmed, Arithmetic, Calibrate, CalibrateError, CalibrateEvent, CalibratedLayer,
+        Calibration, Deal, Dealer, DealerError, DealerEvent, DealtSet, Denoise, Denoised, Gateway,
+        GatewayError, GatewayEvent, Implausibility, ImplausibleResult, LevelNote, MaterialError,
+        MaterialNote, ModelOwner, ModelOwnerError, ModelOwnerEvent, NewKeys, Observer,
+        OutOfRangeOnShares, Picture, PlainError, PlainEvent, Plausibility, PublicModelError,
+        RangeAlarm, Receiver, ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport,
+        Reconstructed, ResultOf, Server, Shard, ShareImages, ShareModel, ShareReport, SharedLayer,
+        SharedModel, SharedPlane, Silent, Size, Threads, ThreadsError, Verification, Verify,
         VerifyError, Wanted, Widened, calibrate, denoise, in_one_line, make_keys, read_public,
         verify,
     };

@@ -4,11 +4,10 @@ use super::args::model_owner::Calibrate;
 use super::failure::Failure;
 use super::files::{pictures, read_image};
 use super::output::{Console, print_json};
-use super::server_side::Watcher;
 use crate::files::output::Overwrite;
 use crate::files::output::ensure_not_input;
 use crate::roles::models::{prove_output, read_model, write_model};
-use crate::roles::{self, Calibration, Widened, calibrate};
+use crate::roles::{self, CalibrateEvent, Calibration, Observer, Widened, calibrate};
 
 pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure> {
     ensure_not_input(&args.out, &[&args.model])?;
@@ -25,7 +24,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         activations: args.activations,
         strict: args.strict,
     };
-    let report = calibrate(&mut model, &request, read_image, &mut Watcher::new(console))?;
+    let report = calibrate(&mut model, &request, read_image, console)?;
     console.finish();
     tell(&report, console);
     if let Some(most) = args.activations.filter(|most| report.activations_a_pixel > *most) {
@@ -36,6 +35,18 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
         print_json("ppdenoise.calibrate.v1", &report)?;
     }
     Ok(())
+}
+
+impl Observer<CalibrateEvent> for Console {
+    fn event(&mut self, event: CalibrateEvent) {
+        match event {
+            CalibrateEvent::Looking => self.phase("calibrating"),
+        }
+    }
+
+    fn progress(&mut self, done: f64) {
+        Console::progress(self, done);
+    }
 }
 
 fn tell(report: &Calibration, console: &Console) {

@@ -4,16 +4,16 @@ use super::args::cloud::Visit as Args;
 use super::batch::{Failed, no_picture, unsearched};
 use super::failure::{Failure, refused, unfit};
 use super::files::{check_streams, overwrite};
-use super::levels::{tell_clamped, tell_unserved};
+use super::levels::tell_level;
 use super::output::{Console, bytes, peak_memory, print_json};
 use super::plausible::{Residual, tell_implausible};
 use super::server_side::Watcher;
 use crate::files::Place;
 use crate::kernels;
 use crate::roles::images::{PictureError, images};
-use crate::roles::one_cloud::{Brought, Errand, Errands, Goal, Ready, User};
+use crate::roles::one_cloud::{Brought, Errand, Errands, Goal, Ready, User, UserEvent};
 use crate::roles::server::{MakePaths, MakeReport, description_beside};
-use crate::roles::{Event, Observer, RoleError, Threads};
+use crate::roles::{Observer, Threads};
 use crate::wire::{Limits, connect};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -112,7 +112,7 @@ fn errand<'a>(args: &'a Args, console: &Console) -> Result<Errand<'a>, Failure> 
     let files: Vec<PathBuf> = found.files.into_iter().map(|file| file.path).collect();
     if let (true, Some((folder, _))) = (files.is_empty(), found.no_picture.first()) {
         let folder = folder.parent().unwrap_or(folder).to_owned();
-        return Err(RoleError::from(PictureError::NoImages { folder, unsearched: 0 }).into());
+        return Err(PictureError::NoImages { folder, unsearched: 0 }.into());
     }
     let goal = match (&args.out, args.prepare) {
         (Some(out), None) => Goal::Denoise { out, overwrite: overwrite(args.common.force) },
@@ -141,7 +141,7 @@ fn visit(
     let seconds = Duration::from_secs;
     let limits = Limits::new(seconds(args.wait), seconds(args.timeout));
     shown.0.console.note(format!("connecting to {}", args.cloud));
-    let mut channel = connect(&args.cloud, &user.security()?, limits).map_err(RoleError::from)?;
+    let mut channel = connect(&args.cloud, &user.security()?, limits)?;
     let mut visit = user.visit(&mut channel).map_err(refused)?;
     let done = visit.run(errand, shown).map_err(refused)?;
     Ok((done, visit.images_left()))
@@ -150,25 +150,23 @@ fn visit(
 /// What is shown of a session: what any server shows of its jobs, and what is a user's.
 struct Shown<'a>(Watcher<'a>);
 
-impl Observer for Shown<'_> {
-    fn event(&mut self, event: Event<'_>) {
+impl Observer<UserEvent> for Shown<'_> {
+    fn event(&mut self, event: UserEvent) {
         let console = &mut *self.0.console;
         match event {
-            Event::Estimated { sigma, .. } => {
-                console.note(format!("estimated noise: {sigma:.2} grey levels"));
+            UserEvent::Level(note) => tell_level(&note, unfit::of_user, console),
+            UserEvent::Implausible(result) => tell_implausible(&result, console),
+            UserEvent::Making { size: (height, width), slots, bytes: needed } => {
+                console.note(format!(
+                    "making {slots} slot(s) for {height}x{width} images: {} at each end",
+                    bytes(needed)
+                ))
             }
-            Event::Unserved { sigma, trained, .. } => tell_unserved(sigma, &trained, console),
-            Event::Implausible { file, found } => tell_implausible(file, &found, console),
-            Event::Clamped { unfit: e, .. } => tell_clamped(&e, &unfit::of_user(&e), console),
-            Event::Making { size: (height, width), slots, bytes: needed } => console.note(format!(
-                "making {slots} slot(s) for {height}x{width} images: {} at each end",
-                bytes(needed)
-            )),
-            Event::Made(report) => made(report, console),
-            Event::Failed { file, error } => {
-                self.0.failures.note(file, &error.into(), self.0.console);
+            UserEvent::Made(report) => made(&report, console),
+            UserEvent::Failed { file, error } => {
+                self.0.failures.note(&file, &error.into(), self.0.console);
             }
-            event => self.0.event(event),
+            UserEvent::Server(event) => self.0.event(event),
         }
     }
 

@@ -6,10 +6,9 @@ use super::failure::{Code, Failure, unfit};
 use super::files::{
     QualityReport, check_streams, is_stream, overwrite, read_noisy, read_reference,
 };
-use super::levels::{tell_clamped, tell_unserved};
+use super::levels::tell_level;
 use super::output::{Console, print_json};
 use super::plausible::{Residual, tell_implausible, tell_out_of_range};
-use super::server_side::phase_name;
 use crate::files::Place;
 use crate::files::output::ensure_not_input;
 use crate::image::ImageError;
@@ -17,7 +16,7 @@ use crate::model::{FloatModel, OutOfRange, Rounding, quantise};
 use crate::numbers::tanh::TanhStandIn;
 use crate::roles::images::Target;
 use crate::roles::models::{beside, doubt, read_model};
-use crate::roles::{self, Arithmetic, Denoised, Event, Observer};
+use crate::roles::{self, Arithmetic, Denoised, Observer, PlainEvent};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -100,7 +99,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     };
     let started = Instant::now();
     let Denoised { image: denoised, sigmas, plausibility, out_of_range } =
-        roles::denoise(&request, &mut Shown(console))?;
+        roles::denoise(&request, console)?;
     let arithmetic = match args.twin {
         true => {
             let rounding = if args.twin_seed.is_some() { ", random choices" } else { "" };
@@ -145,26 +144,17 @@ fn tell_doubt(model: &FloatModel, path: &Path, console: &Console) -> Result<(), 
     Ok(())
 }
 
-/// Shows how it goes.
-struct Shown<'a>(&'a mut Console);
-
-impl Observer for Shown<'_> {
-    fn event(&mut self, event: Event<'_>) {
+impl Observer<PlainEvent> for Console {
+    fn event(&mut self, event: PlainEvent) {
         match event {
-            Event::Phase(phase) => self.0.phase(&phase_name(phase)),
-            Event::Estimated { sigma, .. } => {
-                self.0.note(format!("estimated noise: {sigma:.2} grey levels"));
-            }
-            Event::Unserved { sigma, trained, .. } => tell_unserved(sigma, &trained, self.0),
-            Event::OutOfRange { file, left } => tell_out_of_range(file, left, self.0),
-            Event::Implausible { file, found } => tell_implausible(file, &found, self.0),
-            Event::Clamped { unfit: e, .. } => tell_clamped(&e, &unfit::of_plain(&e), self.0),
-            // Of the other roles.
-            _ => {}
+            PlainEvent::Denoising => self.phase("denoising"),
+            PlainEvent::Level(note) => tell_level(&note, unfit::of_plain, self),
+            PlainEvent::OutOfRange { file, left } => tell_out_of_range(&file, &left, self),
+            PlainEvent::Implausible(result) => tell_implausible(&result, self),
         }
     }
 
     fn progress(&mut self, done: f64) {
-        self.0.progress(done);
+        Console::progress(self, done);
     }
 }

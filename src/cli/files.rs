@@ -1,7 +1,6 @@
 //! Files and folders that several commands touch.
 
 use super::failure::{Code, Failure};
-use crate::artefact::{ArtefactError, PublicModelFile};
 use crate::files::FormatError;
 use crate::files::folder::files_in;
 use crate::files::output::{Access, OutputFile, Overwrite};
@@ -130,14 +129,6 @@ pub(super) fn check_writable(path: &Path, kind: OutputKind) -> Result<(), Failur
 /// What replaces what.
 pub(super) fn overwrite(force: bool) -> Overwrite {
     if force { Overwrite::Allow } else { Overwrite::Never }
-}
-
-/// A model's public description.
-pub(super) fn read_public(path: &Path) -> Result<PublicModelFile, Failure> {
-    PublicModelFile::read(path).map_err(|e| match e {
-        ArtefactError::Format(e) => e.into(),
-        e => Failure::from(e).about(path),
-    })
 }
 
 /// The text of a file.

@@ -32,7 +32,11 @@ impl From<LabError> for Failure {
             LabError::Network(e) => e.into(),
             LabError::Metrics(e) => e.into(),
             LabError::Choice(e) => e.into(),
-            LabError::Role(e) => e.into(),
+            LabError::ModelFile(e) => e.into(),
+            LabError::OutOfRange(e) => e.into(),
+            LabError::ModelOwner(e) => e.into(),
+            LabError::Cloud(e) => e.into(),
+            LabError::User(e) => e.into(),
             #[cfg(feature = "train")]
             LabError::Train(crate::train::TrainError::NoImage { .. }) => {
                 Failure::new(Code::Input, text).help("give larger images to --train")

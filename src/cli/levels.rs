@@ -5,6 +5,7 @@ use super::failure::{Code, Failure};
 use super::output::Console;
 use crate::image::Poisson;
 use crate::model::{Clamping, Trained, Unfit};
+use crate::roles::LevelNote;
 use crate::roles::images::{Levels, Noise};
 use clap::Args;
 
@@ -42,13 +43,26 @@ impl Clamp {
     }
 }
 
-/// Tells of clamped pixels that were accepted.
-pub(super) fn tell_clamped(e: &Unfit, remedy: &str, console: &Console) {
-    console.note(format!("note: {e}; they were clamped, which costs quality: {remedy}"));
+/// Tells what somebody should know of a plane; `remedy` says how a model is had that holds all of its pixels.
+pub(super) fn tell_level(
+    note: &LevelNote,
+    remedy: impl FnOnce(&Unfit) -> String,
+    console: &mut Console,
+) {
+    match note {
+        LevelNote::Estimated { sigma, .. } => {
+            console.note(format!("estimated noise: {sigma:.2} grey levels"));
+        }
+        LevelNote::Unserved { sigma, trained, .. } => tell_unserved(*sigma, trained, console),
+        LevelNote::Clamped { unfit, .. } => console.note(format!(
+            "note: {unfit}; they were clamped, which costs quality: {}",
+            remedy(unfit)
+        )),
+    }
 }
 
 /// Tells, once of each level, of noise that the model does not serve.
-pub(super) fn tell_unserved(sigma: f64, trained: &Trained, console: &mut Console) {
+fn tell_unserved(sigma: f64, trained: &Trained, console: &mut Console) {
     let [least, most] = trained.served();
     let (served, told) = match trained.reads_plane {
         true => (

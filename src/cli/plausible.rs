@@ -1,9 +1,10 @@
 //! The flag for results that take away more than the noise told, and what is said of them.
 
 use super::output::Console;
-use crate::image::Implausible;
 use crate::model::OutOfRange;
-use crate::roles::{Alarmed, Implausibility, OutOfRangeOnShares, Plausibility, RangeAlarm};
+use crate::roles::{
+    Alarmed, Implausibility, ImplausibleResult, OutOfRangeOnShares, Plausibility, RangeAlarm,
+};
 use clap::Args;
 use serde::Serialize;
 use std::path::Path;
@@ -62,7 +63,8 @@ pub(super) fn alarm_name(alarm: RangeAlarm) -> &'static str {
 }
 
 /// Tells of a result that was accepted.
-pub(super) fn tell_implausible(file: &Path, found: &Implausible, console: &Console) {
+pub(super) fn tell_implausible(result: &ImplausibleResult, console: &Console) {
+    let ImplausibleResult { file, found } = result;
     console.note(format!("note: '{}': {found}: it is written all the same", file.display()));
 }
 

@@ -9,10 +9,10 @@ use super::serve_events::Log;
 use super::server_side::{Watcher, heed_signals};
 use crate::files::Place;
 use crate::kernels;
+use crate::roles::Threads;
 use crate::roles::server::{
-    self, EraseReport, Folders, Images, ServeReport, ServiceError, Until, Watching,
+    self, EraseReport, Folders, Images, ServeReport, ServerError, ServiceError, Until, Watching,
 };
-use crate::roles::{RoleError, Threads};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,11 +46,11 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
         watcher.failures.tell_each();
     }
     let report = match server.serve(&request, link.as_ref(), &mut watcher) {
-        Err(RoleError::Service(e @ ServiceError::EmptyShard)) => {
+        Err(ServerError::Service(e @ ServiceError::EmptyShard)) => {
             console.note(format!("{e}: nothing to do"));
             return Ok(());
         }
-        Err(RoleError::Service(ServiceError::NoImages { .. }))
+        Err(ServerError::Service(ServiceError::NoImages { .. }))
             if !watcher.failures.list.is_empty() =>
         {
             // Of files that are no good it was told.

@@ -5,7 +5,7 @@ use super::clock;
 use super::failure::refill_command;
 use super::output::print_json_line;
 use crate::ids::Party;
-use crate::roles::{Event, PeerFacts, SetFound};
+use crate::roles::server::{PeerFacts, ServerEvent, SetFound};
 use serde::Serialize;
 use std::path::Path;
 
@@ -31,7 +31,7 @@ enum Happened<'a> {
     Connecting { address: &'a str },
     Refused { reason: &'a str },
     PeerThere,
-    PeerAway { reason: String },
+    PeerAway { reason: &'a str },
     KeysChanged,
     TriplesFound(Set),
     TriplesUsedUp(Set),
@@ -82,13 +82,13 @@ impl Log {
     }
 
     /// An event becomes a line, if it is one of those that have one.
-    pub(super) fn event(&mut self, event: &Event<'_>) {
+    pub(super) fn event(&mut self, event: &ServerEvent) {
         match event {
-            Event::Linked(PeerFacts { address, key }) => {
+            ServerEvent::Linked(PeerFacts { address, key }) => {
                 self.peer = address.map(|address| address.to_string());
                 self.peer_key = key.map(|key| key.to_string());
             }
-            Event::PeerLost { .. } => (self.peer, self.peer_key) = (None, None),
+            ServerEvent::PeerLost { .. } => (self.peer, self.peer_key) = (None, None),
             _ => {}
         }
         if let Some(happened) = happened(event) {
@@ -114,9 +114,9 @@ fn name(file: &Path) -> String {
     file.display().to_string()
 }
 
-fn set(found: &SetFound<'_>) -> Set {
+fn set(found: &SetFound) -> Set {
     Set {
-        file: name(found.file),
+        file: name(&found.file),
         set: found.set.to_string(),
         height: found.size.0,
         width: found.size.1,
@@ -125,35 +125,35 @@ fn set(found: &SetFound<'_>) -> Set {
     }
 }
 
-fn happened<'a>(event: &'a Event<'a>) -> Option<Happened<'a>> {
+fn happened<'a>(event: &'a ServerEvent) -> Option<Happened<'a>> {
     Some(match event {
-        Event::Listening(address) => Happened::Listening { address: address.to_string() },
-        Event::Connecting(address) => Happened::Connecting { address },
-        Event::Stranger(reason) => Happened::Refused { reason },
-        Event::Linked(_) => Happened::PeerThere,
-        Event::PeerLost { error } => Happened::PeerAway { reason: error.to_string() },
-        Event::KeysChanged => Happened::KeysChanged,
-        Event::SetFound(found) => Happened::TriplesFound(set(found)),
-        Event::SetSpent(found) => Happened::TriplesUsedUp(set(found)),
-        Event::SetRefused { file, error } => {
+        ServerEvent::Listening(address) => Happened::Listening { address: address.to_string() },
+        ServerEvent::Connecting(address) => Happened::Connecting { address },
+        ServerEvent::Stranger(reason) => Happened::Refused { reason },
+        ServerEvent::Linked(_) => Happened::PeerThere,
+        ServerEvent::PeerLost { reason } => Happened::PeerAway { reason },
+        ServerEvent::KeysChanged => Happened::KeysChanged,
+        ServerEvent::SetFound(found) => Happened::TriplesFound(set(found)),
+        ServerEvent::SetSpent(found) => Happened::TriplesUsedUp(set(found)),
+        ServerEvent::SetRefused { file, error } => {
             Happened::TriplesRefused { file: name(file), reason: error.to_string() }
         }
-        Event::SetUnmatched { file, set } => {
+        ServerEvent::SetUnmatched { file, set } => {
             Happened::TriplesUnmatched { file: name(file), set: set.to_string() }
         }
-        Event::NoMaterial { size, images } => Happened::TriplesMissing {
+        ServerEvent::NoMaterial { size, images } => Happened::TriplesMissing {
             height: size.0,
             width: size.1,
             images: *images,
             command: refill_command(*size, *images),
         },
-        Event::Erased { file, report } => Happened::Erased {
+        ServerEvent::Erased { file, report } => Happened::Erased {
             file: name(file),
             slots_erased: report.slots_erased,
             bytes_erased: report.bytes_erased,
             file_removed: report.file_removed,
         },
-        Event::Denoised(image) => Happened::ImageDone(Image {
+        ServerEvent::Denoised(image) => Happened::ImageDone(Image {
             image_id: image.image_id.clone(),
             file: name(&image.file),
             height: image.height,
@@ -165,14 +165,20 @@ fn happened<'a>(event: &'a Event<'a>) -> Option<Happened<'a>> {
             bytes_sent: image.online.traffic.bytes_sent,
             bytes_received: image.online.traffic.bytes_received,
         }),
-        Event::Failed { file, error } => {
+        ServerEvent::Failed { file, error } => {
             Happened::ImageFailed { file: name(file), reason: error.to_string() }
         }
-        Event::Unmatched { file, image, seconds } => Happened::ImageUnmatched {
+        ServerEvent::Unmatched { file, image, seconds } => Happened::ImageUnmatched {
             file: name(file),
             image_id: image.to_string(),
             seconds: *seconds,
         },
-        _ => return None,
+        // Told on standard error alone.
+        ServerEvent::Material(_)
+        | ServerEvent::Phase(_)
+        | ServerEvent::Unguarded { .. }
+        | ServerEvent::Insecure
+        | ServerEvent::Served { .. }
+        | ServerEvent::NotErased(_) => return None,
     })
 }

@@ -10,9 +10,10 @@ use crate::artefact::Unguarded;
 use crate::files::Place;
 use crate::material::Origin;
 use crate::roles::server::{
-    EraseReport, ImageReport, Meet, ServeReport, ServerFiles, ServiceError, description_beside,
+    self, EraseReport, ImageReport, Meet, ServerError, ServerEvent, ServerFiles, ServerPhase,
+    ServiceError, SetFound, description_beside,
 };
-use crate::roles::{Event, Observer, Phase, RoleError, Server, SetFound, server};
+use crate::roles::{MaterialNote, Observer, Server};
 use crate::wire::Limits;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 impl ServerSide {
     /// The server.
-    pub(super) fn open(&self) -> Result<Server, RoleError> {
+    pub(super) fn open(&self) -> Result<Server, ServerError> {
         let ask = |file: &Path| self.unlock.passphrase(file);
         Server::open(self.party, &self.keys, &ask, self.state.as_deref())
     }
@@ -82,80 +83,71 @@ impl<'a> Watcher<'a> {
     }
 
     /// What came of a job, once it is over.
-    pub(super) fn end<T>(&mut self, result: Result<T, RoleError>) -> Result<T, Failure> {
+    pub(super) fn end<T>(&mut self, result: Result<T, ServerError>) -> Result<T, Failure> {
         let done = result?;
         self.console.finish();
         Ok(done)
     }
 }
 
-impl Observer for Watcher<'_> {
-    fn event(&mut self, event: Event<'_>) {
+impl Observer<ServerEvent> for Watcher<'_> {
+    fn event(&mut self, event: ServerEvent) {
         if let Some(log) = &mut self.log {
             log.event(&event);
         }
         match event {
-            Event::Phase(phase) => self.console.phase(&phase_name(phase)),
-            Event::Unguarded { file, why } => self.unguarded(file, why),
-            Event::EmptyShard => {
-                self.console.note("there are no images in this shard: no triples are made");
-            }
-            Event::Planned { origin, size, slots, bytes } => {
-                self.planned(origin, size, slots, bytes);
-            }
-            Event::Dealt(set) => {
-                self.console.finish();
-                self.console.note(format!("triples {} made in {:.1} s", set.set_id, set.seconds));
-            }
+            ServerEvent::Phase(phase) => self.console.phase(&phase_name(phase)),
+            ServerEvent::Material(note) => tell_material(note, self.console),
+            ServerEvent::Unguarded { file, why } => self.unguarded(&file, why),
             // Scripts that listen at port 0 read this line, so it is printed even when quiet.
-            Event::Listening(address) => say(&format!("listening at {address}")),
-            Event::Connecting(address) => self.console.note(format!("connecting to {address}")),
-            Event::Insecure => {
+            ServerEvent::Listening(address) => say(&format!("listening at {address}")),
+            ServerEvent::Connecting(address) => self.console.note(format!("connecting to {address}")),
+            ServerEvent::Insecure => {
                 say("warning: --insecure: the link to the other server is neither encrypted nor \
                  authenticated")
             }
-            Event::Stranger(refused) => self.console.note(refused),
-            Event::Linked(_) => self.linked(),
-            Event::PeerLost { error } => {
+            ServerEvent::Stranger(refused) => self.console.note(refused),
+            ServerEvent::Linked(_) => self.linked(),
+            ServerEvent::PeerLost { reason } => {
                 self.away = true;
-                self.tell(format!("the other server is away and is waited for: {error}"));
+                self.tell(format!("the other server is away and is waited for: {reason}"));
             }
-            Event::SetFound(set) => self.set(&set, "found"),
-            Event::SetSpent(set) => self.set(&set, "used up; `ppdenoise erase` overwrites it"),
-            Event::SetRefused { file, error } => {
+            ServerEvent::SetFound(set) => self.set(&set, "found"),
+            ServerEvent::SetSpent(set) => self.set(&set, "used up; `ppdenoise erase` overwrites it"),
+            ServerEvent::SetRefused { file, error } => {
                 self.tell(format!("'{}' is passed over: {error}", file.display()));
             }
-            Event::SetUnmatched { file, set } => self.tell(format!(
+            ServerEvent::SetUnmatched { file, set } => self.tell(format!(
                 "'{}': the other server has no half of the triples {}",
                 file.display(),
                 set.short()
             )),
-            Event::NoMaterial { size, images } => self.tell(format!(
+            ServerEvent::NoMaterial { size, images } => self.tell(format!(
                 "{images} image(s) of {}x{} wait for triples: {}",
                 size.0,
                 size.1,
                 refill(size, images)
             )),
-            Event::Unmatched { file, seconds, .. } => self.tell(format!(
+            ServerEvent::Unmatched { file, seconds, .. } => self.tell(format!(
                 "'{}' is left for {seconds:.0} s: the other server has no share of this image, or none \
                  that it can use",
                 file.display()
             )),
-            Event::KeysChanged => self.tell("public keys have changed: files are looked at again".into()),
-            Event::Denoised(image) => self.denoised(image),
-            Event::Served(report) => self.served(report),
-            Event::Erased { file, report } => erased(file, report, self.console),
-            Event::NotErased(_) => {
+            ServerEvent::KeysChanged => self.tell("public keys have changed: files are looked at again".into()),
+            ServerEvent::Denoised(image) => self.denoised(&image),
+            ServerEvent::Served { done_before, not_begun, slots_left } => {
+                self.served(done_before, not_begun, slots_left);
+            },
+            ServerEvent::Erased { file, report } => erased(&file, &report, self.console),
+            ServerEvent::NotErased(_) => {
                 self.console.note("nothing erased: another process works with the triples");
             }
-            Event::Failed { file, error } => self.failed(file, error),
-            // Of the other roles.
-            _ => {}
+            ServerEvent::Failed { file, error } => self.failed(&file, error),
         }
     }
 
     fn progress(&mut self, done: f64) {
-        self.console.progress(done);
+        Console::progress(self.console, done);
     }
 }
 
@@ -169,26 +161,32 @@ pub(super) fn heed_signals(stop: &Arc<AtomicBool>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a phase is called.
-pub(super) fn phase_name(phase: Phase) -> String {
+fn phase_name(phase: ServerPhase) -> String {
     match phase {
-        Phase::ShareModel => "quantising and sharing".into(),
-        Phase::Calibrate => "calibrating".into(),
-        Phase::Deal => "making triples".into(),
-        Phase::Plain => "denoising".into(),
-        Phase::Setup => "setup".into(),
-        Phase::Online(1, 1) => "denoising".into(),
-        Phase::Online(i, n) => format!("denoising image {i} of {n}"),
-        Phase::Prepare(i, n) => format!("preparing slot {i} of {n}"),
-        Phase::Hints => "hints, once a model".into(),
-        #[cfg(feature = "train")]
-        Phase::Train => "training".into(),
-        Phase::ShareTiles => "sharing tiles".into(),
-        Phase::ShareFrames => "sharing frames".into(),
-        Phase::JoinTiles => "joining tiles".into(),
-        Phase::JoinFrames => "joining frames".into(),
-        Phase::Make(1, 1) => "making triples".into(),
-        Phase::Make(i, n) => format!("making triples, set {i} of {n}"),
+        ServerPhase::Setup => "setup".into(),
+        ServerPhase::Hints => "hints, once a model".into(),
+        ServerPhase::Online(1, 1) => "denoising".into(),
+        ServerPhase::Online(i, n) => format!("denoising image {i} of {n}"),
+        ServerPhase::Prepare(i, n) => format!("preparing slot {i} of {n}"),
+        ServerPhase::Make(1, 1) => "making triples".into(),
+        ServerPhase::Make(i, n) => format!("making triples, set {i} of {n}"),
+    }
+}
+
+/// Tells what material will be made.
+pub(super) fn tell_material(note: MaterialNote, console: &Console) {
+    match note {
+        MaterialNote::EmptyShard => {
+            console.note("there are no images in this shard: no triples are made");
+        }
+        MaterialNote::Planned { origin, size: (height, width), slots, bytes: size } => {
+            let size = bytes(size);
+            let files = match origin {
+                Origin::Dealt => format!("{size} for S0, under 1 KB for S1"),
+                Origin::Made => format!("{size} at each server"),
+            };
+            console.note(format!("{slots} slot(s) for {height}x{width} images: {files}"));
+        }
     }
 }
 
@@ -216,7 +214,7 @@ impl Watcher<'_> {
         self.console.note(text);
     }
 
-    fn set(&mut self, set: &SetFound<'_>, what: &str) {
+    fn set(&mut self, set: &SetFound, what: &str) {
         let SetFound { file, size, slots, left, .. } = set;
         self.tell(format!(
             "'{}' for {}x{} images, {left} of {slots} slot(s) left: {what}",
@@ -259,15 +257,6 @@ impl Watcher<'_> {
         ));
     }
 
-    fn planned(&mut self, origin: Origin, (height, width): (usize, usize), slots: u64, size: u64) {
-        let size = bytes(size);
-        let files = match origin {
-            Origin::Dealt => format!("{size} for S0, under 1 KB for S1"),
-            Origin::Made => format!("{size} at each server"),
-        };
-        self.console.note(format!("{slots} slot(s) for {height}x{width} images: {files}"));
-    }
-
     fn linked(&mut self) {
         if std::mem::take(&mut self.away) {
             self.tell("the other server is there again".into());
@@ -292,20 +281,20 @@ impl Watcher<'_> {
         self.slots(image);
     }
 
-    fn served(&mut self, report: &ServeReport) {
+    fn served(&mut self, done_before: usize, not_begun: usize, slots_left: u64) {
         self.console.finish();
-        if report.done_before > 0 {
-            self.console.note(format!("{} image(s) were done before", report.done_before));
+        if done_before > 0 {
+            self.console.note(format!("{done_before} image(s) were done before"));
         }
-        if report.not_begun > 0 {
-            self.console.note(format!("stopped: {} image(s) are left", report.not_begun));
+        if not_begun > 0 {
+            self.console.note(format!("stopped: {not_begun} image(s) are left"));
         }
-        self.console.note(format!("{} slot(s) left", report.slots_left));
+        self.console.note(format!("{slots_left} slot(s) left"));
     }
 
-    fn failed(&mut self, file: &Path, error: RoleError) {
-        let named =
-            matches!(error, RoleError::Service(ServiceError::Input(_) | ServiceError::Format(_)));
+    fn failed(&mut self, file: &Path, error: ServiceError) {
+        // Errors of files name them.
+        let named = matches!(error, ServiceError::Input(_) | ServiceError::Format(_));
         let failure = Failure::from(error);
         let failure = if named { failure } else { failure.about(file) };
         self.failures.note(file, &failure, self.console);

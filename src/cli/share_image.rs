@@ -3,13 +3,14 @@
 use super::args::gateway::ShareImage;
 use super::batch::{CHANNELS, Failed, Failures, no_picture, unsearched};
 use super::failure::{Failure, unfit};
-use super::files::{check_streams, overwrite, read_public};
-use super::levels::{tell_clamped, tell_unserved};
+use super::files::{check_streams, overwrite};
+use super::levels::tell_level;
 use super::output::{Console, print_json};
-use super::server_side::phase_name;
 use crate::image::Cut;
 use crate::model::Clamping;
-use crate::roles::{Event, Gateway, GatewayError, Observer, Picture, ShareImages, SharedPlane};
+use crate::roles::{
+    Gateway, GatewayError, GatewayEvent, Observer, Picture, ShareImages, SharedPlane, read_public,
+};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -126,44 +127,40 @@ struct Teller<'a> {
     console: &'a mut Console,
 }
 
-impl Observer for Teller<'_> {
-    fn event(&mut self, event: Event<'_>) {
+impl Observer<GatewayEvent> for Teller<'_> {
+    fn event(&mut self, event: GatewayEvent) {
         let console = &mut *self.console;
         match event {
-            Event::Phase(phase) => console.phase(&phase_name(phase)),
-            Event::NoReceiver { file } => console.note(format!(
+            GatewayEvent::SharingTiles => console.phase("sharing tiles"),
+            GatewayEvent::SharingFrames => console.phase("sharing frames"),
+            GatewayEvent::NoReceiver { file } => console.note(format!(
                 "note: there is no '{}': names, formats, depths and ranges do not travel to the receiver, and results are not judged",
                 file.display()
             )),
-            Event::Estimated { sigma, .. } => {
-                console.note(format!("estimated noise: {sigma:.2} grey levels"));
-            }
-            Event::Unserved { sigma, trained, .. } => tell_unserved(sigma, &trained, console),
-            Event::NoPicture { file, kind } => console.note(no_picture(file, kind)),
-            Event::Unsearched { folder, folders } => console.note(format!(
+            GatewayEvent::Level(note) => tell_level(&note, unfit::of_gateway, console),
+            GatewayEvent::NoPicture { file, kind } => console.note(no_picture(&file, kind)),
+            GatewayEvent::Unsearched { folder, folders } => console.note(format!(
                 "{}; --recursive searches them",
-                unsearched(folder, folders)
+                unsearched(&folder, folders)
             )),
-            Event::SharedBefore { images } => console.note(format!(
+            GatewayEvent::SharedBefore { images } => console.note(format!(
                 "{images} image(s) were shared into this folder before and are passed over; --again \
                  shares them once more"
             )),
-            Event::Shared { image, of_several } => self.shared(image, of_several),
-            Event::SharedTiles { file, cut, channels } => self.tiles(file, cut, channels),
-            Event::SharedFrames { file, frames, size: (rows, columns) } => {
+            GatewayEvent::Shared { image, of_several } => self.shared(&image, of_several),
+            GatewayEvent::SharedTiles { file, cut, channels } => self.tiles(&file, &cut, channels),
+            GatewayEvent::SharedFrames { file, frames, size: (rows, columns) } => {
                 console.finish();
                 let (file, out) = (file.display(), self.out.display());
                 console
                     .note(format!("{file}: {frames} frames of {rows}x{columns} shared in {out}"));
             }
-            Event::Clamped { unfit: e, .. } => tell_clamped(&e, &unfit::of_gateway(&e), console),
-            Event::Failed { file, error } => self.failures.note(file, &error.into(), console),
-            _ => {}
+            GatewayEvent::Failed { file, error } => self.failures.note(&file, &error.into(), console),
         }
     }
 
     fn progress(&mut self, done: f64) {
-        self.console.progress(done);
+        Console::progress(self.console, done);
     }
 }
 

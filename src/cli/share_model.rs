@@ -5,10 +5,9 @@ use super::args::parse::goes_with;
 use super::failure::{Code, Failure};
 use super::files::overwrite;
 use super::output::{Console, print_json};
-use super::server_side::Watcher;
 use crate::model::{ChoiceError, Choices, EngineKind, QuantiseOptions, Ranges};
 use crate::roles::models::{ModelFileError, doubt, read_model};
-use crate::roles::{self, ModelOwner, RoleError, SharedModel};
+use crate::roles::{self, ModelOwner, ModelOwnerError, ModelOwnerEvent, Observer, SharedModel};
 use std::path::Path;
 
 pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failure> {
@@ -20,9 +19,7 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     let model = read_model(&args.model, args.quantise.stride)?;
     if !args.unchecked {
         let doubt = doubt(&model, &args.model)?;
-        doubt.map_or(Ok(()), |doubt| {
-            Err(RoleError::from(ModelFileError::Doubtful(doubt)).about(&args.model))
-        })?;
+        doubt.map_or(Ok(()), |doubt| Err(ModelFileError::Doubtful(doubt).about(&args.model)))?;
     }
     let choices = Choices { one_cloud: args.user.is_some(), ..args.quantise.choices() };
     let options = choices.options(&model)?;
@@ -33,8 +30,8 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
         overwrite: overwrite(args.common.force),
         keep: vec![args.model.clone()],
     };
-    let report = owner.share(&request, &mut Watcher::new(console)).map_err(|e| match e {
-        e @ (RoleError::Model(_) | RoleError::Network(_)) => Failure::from(e).about(&args.model),
+    let report = owner.share(&request, console).map_err(|e| match e {
+        ModelOwnerError::Model(e) => Failure::from(e).about(&args.model),
         e => e.into(),
     })?;
     console.finish();
@@ -43,6 +40,14 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
         print_json("ppdenoise.share-model.v1", &report)?;
     }
     Ok(())
+}
+
+impl Observer<ModelOwnerEvent> for Console {
+    fn event(&mut self, event: ModelOwnerEvent) {
+        match event {
+            ModelOwnerEvent::Sharing => self.phase("quantising and sharing"),
+        }
+    }
 }
 
 fn tell(report: &SharedModel, options: &QuantiseOptions, args: &ShareModel, console: &Console) {

@@ -4,10 +4,9 @@ use super::args::train::Train;
 use super::failure::{Code, Failure};
 use super::files::overwrite;
 use super::output::{Console, print_json};
-use super::server_side::phase_name;
+use crate::roles::Observer;
 use crate::roles::models::read_description;
-use crate::roles::training::{self, Length, Start, Validation, train};
-use crate::roles::{Event, Observer};
+use crate::roles::training::{self, Length, Start, TrainingEvent, Validation, train};
 use crate::train::{CurvePoint, LevelPoint};
 use serde::Serialize;
 use std::sync::Arc;
@@ -50,7 +49,7 @@ pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
         overwrite: overwrite(args.force),
     };
     let stop = interrupts()?;
-    let report = train(&request, &stop, &mut Shown(console))?;
+    let report = train(&request, &stop, console)?;
     console.finish();
     let (steps, minutes) = (report.steps, report.minutes);
     console.note(format!("{}: {steps} steps, {minutes:.1} minutes", args.out.display()));
@@ -73,24 +72,19 @@ fn interrupts() -> Result<Arc<AtomicBool>, Failure> {
     Ok(stop)
 }
 
-/// Shows how it goes.
-struct Shown<'a>(&'a mut Console);
-
-impl Observer for Shown<'_> {
-    fn event(&mut self, event: Event<'_>) {
+impl Observer<TrainingEvent> for Console {
+    fn event(&mut self, event: TrainingEvent) {
         match event {
-            Event::Phase(phase) => self.0.phase(&phase_name(phase)),
-            Event::TrainingImages { images, held } => {
-                self.0.note(format!("{images} training images, {held} held for validation"));
+            TrainingEvent::Images { images, held } => {
+                self.note(format!("{images} training images, {held} held for validation"));
             }
-            Event::TrainingPoint { point, gradient } => self.0.note(line(point, gradient)),
-            // Of the other roles.
-            _ => {}
+            TrainingEvent::Training => self.phase("training"),
+            TrainingEvent::Point { point, gradient } => self.note(line(&point, gradient)),
         }
     }
 
     fn progress(&mut self, done: f64) {
-        self.0.progress(done);
+        Console::progress(self, done);
     }
 }
 

@@ -6,7 +6,7 @@ use super::failure::{Code, Failure};
 use super::files::read_picture;
 use super::output::{Console, print_json};
 use crate::files::Place;
-use crate::roles::{self, RoleError, Verification, VerifyError, verify};
+use crate::roles::{self, Verification, VerifyError, verify};
 use serde::Serialize;
 use std::path::Path;
 
@@ -29,9 +29,7 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<(), Failure> {
     let request = roles::Verify { shares, model: &model, original: &original };
     let ask = |file: &Path| args.unlock.passphrase(file);
     let found = verify(&args.keys, &ask, &request).map_err(|e| match e {
-        RoleError::Verify(e @ VerifyError::OtherSize { .. }) => {
-            Failure::from(e).about(&args.original)
-        }
+        e @ VerifyError::OtherSize { .. } => Failure::from(e).about(&args.original),
         e => e.into(),
     })?;
     let channel = found.channel.map(|channel| CHANNELS[channel]);

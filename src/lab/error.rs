@@ -5,10 +5,12 @@ use super::plot::PlotError;
 use crate::files::FormatError;
 use crate::image::ImageError;
 use crate::image::metrics::MetricsError;
-use crate::model::{ChoiceError, ModelError, Unfit};
+use crate::model::{ChoiceError, ModelError, OutOfRange, Unfit};
 use crate::network::NetworkError;
 use crate::protocol::ProtocolError;
-use crate::roles::RoleError;
+use crate::roles::ModelOwnerError;
+use crate::roles::models::ModelFileError;
+use crate::roles::one_cloud::{CloudError, UserError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -40,9 +42,21 @@ pub enum LabError {
     /// A chart.
     #[error(transparent)]
     Plot(#[from] PlotError),
-    /// A role of this process.
+    /// A model's file.
     #[error(transparent)]
-    Role(#[from] RoleError),
+    ModelFile(#[from] ModelFileError),
+    /// An image of which values leave the ranges of a network.
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
+    /// A model owner of this process.
+    #[error(transparent)]
+    ModelOwner(#[from] ModelOwnerError),
+    /// A cloud of this process.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// A user of that cloud.
+    #[error(transparent)]
+    User(#[from] UserError),
     /// Training.
     #[cfg(feature = "train")]
     #[error(transparent)]

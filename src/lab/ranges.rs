@@ -6,7 +6,6 @@ use crate::image::GreyImage;
 use crate::model::{
     Choices, FloatModel, OutOfRange, QuantisedModel, TwinOptions, encode_image, quantise,
 };
-use crate::roles::RoleError;
 use std::path::Path;
 
 /// Counts the values that leave calibrated ranges on a noisy image, and tells of them; with `strict` it is an error if
@@ -25,7 +24,7 @@ pub(super) fn out_of_range(
     match (left.as_ref().is_some_and(|left| !left.is_empty()), strict) {
         (true, true) => {
             let left = left.unwrap_or_default();
-            return Err(LabError::from(RoleError::from(left)).about(name));
+            return Err(LabError::from(left).about(name));
         }
         (true, false) => {
             let left = left.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -18,21 +18,22 @@
 //! Stability: all of it but training is in [`crate::api`].
 
 mod calibrate;
-mod common;
 mod dealer;
-mod error;
 mod gateway;
 pub mod images;
 pub mod inspect;
+mod keys;
+mod level_note;
 mod model_owner;
 pub mod models;
 mod observer;
 pub mod one_cloud;
+mod one_line;
 mod plain;
 mod plausible;
+mod public_model;
 mod range_alarm;
 mod receiver;
-mod served;
 pub mod server;
 mod settle;
 mod shard;
@@ -42,21 +43,30 @@ pub mod training;
 mod verify;
 mod wanted;
 
-pub use calibrate::{Calibrate, CalibratedLayer, Calibration, Widened, calibrate};
-pub use common::{NewKeys, make_keys, read_public};
-pub use dealer::{Deal, Dealer, DealtSet};
-pub use error::{MaterialError, PlainError, RoleError, VerifyError, in_one_line};
-pub use gateway::{Gateway, GatewayError, Picture, ShareImages, ShareReport, SharedPlane};
-pub use model_owner::{ModelOwner, ShareModel, SharedLayer, SharedModel};
-pub use observer::{Event, Observer, PeerFacts, Phase, SetFound, Silent};
-pub use plain::{Arithmetic, Denoise, Denoised, denoise};
+pub use calibrate::{
+    Calibrate, CalibrateError, CalibrateEvent, CalibratedLayer, Calibration, Widened, calibrate,
+};
+pub use dealer::{Deal, Dealer, DealerError, DealerEvent, DealtSet};
+pub use gateway::{
+    Gateway, GatewayError, GatewayEvent, Picture, ShareImages, ShareReport, SharedPlane,
+};
+pub use keys::{NewKeys, make_keys};
+pub use level_note::LevelNote;
+pub use model_owner::{
+    ModelOwner, ModelOwnerError, ModelOwnerEvent, ShareModel, SharedLayer, SharedModel,
+};
+pub use observer::{Observer, Silent};
+pub use one_line::in_one_line;
+pub use plain::{Arithmetic, Denoise, Denoised, PlainError, PlainEvent, denoise};
 pub use plausible::{Implausibility, Plausibility};
+pub use public_model::{PublicModelError, read_public};
 pub use range_alarm::{Alarmed, OutOfRangeOnShares, RangeAlarm};
 pub use receiver::{
-    Receiver, ReceiverError, Reconstruct, ReconstructReport, Reconstructed, ResultOf,
+    Receiver, ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport, Reconstructed, ResultOf,
 };
 pub use server::Server;
+pub use settle::ImplausibleResult;
 pub use shard::Shard;
-pub use threads::Threads;
-pub use verify::{Verification, Verify, verify};
-pub use wanted::{Size, Wanted};
+pub use threads::{Threads, ThreadsError};
+pub use verify::{Verification, Verify, VerifyError, verify};
+pub use wanted::{MaterialError, MaterialNote, Size, Wanted};

@@ -1,7 +1,11 @@
 //! The threads that compute.
 
-use super::error::RoleError;
 use std::num::NonZeroUsize;
+
+/// The system gives no compute threads.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start the compute threads: {0}")]
+pub struct ThreadsError(String);
 
 /// With how many threads a job computes; what it computes does not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,10 +29,10 @@ impl Threads {
     /// Runs `work` with these threads.
     ///
     /// # Errors
-    /// [`RoleError::Threads`] if the system gives none.
-    pub fn run<T: Send>(self, work: impl FnOnce() -> T + Send) -> Result<T, RoleError> {
+    /// [`ThreadsError`] if the system gives none.
+    pub fn run<T: Send>(self, work: impl FnOnce() -> T + Send) -> Result<T, ThreadsError> {
         let Threads::Own(count) = self else { return Ok(work()) };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count.get()).build();
-        Ok(pool.map_err(|e| RoleError::Threads(e.to_string()))?.install(work))
+        Ok(pool.map_err(|e| ThreadsError(e.to_string()))?.install(work))
     }
 }

@@ -1,17 +1,56 @@
 //! Whether two shares are those of an image.
 
-use super::common::read_public;
-use super::error::{RoleError, VerifyError};
-use crate::artefact::{ImagePair, PublicModelFile, level_map, open_image_pair};
-use crate::files::Place;
+use super::public_model::{PublicModelError, read_public};
+use crate::artefact::{ArtefactError, ImagePair, PublicModelFile, level_map, open_image_pair};
 use crate::files::container::AskPassphrase;
 use crate::files::keys::KeyFolder;
+use crate::files::{FormatError, Place};
 use crate::ids::Role;
 use crate::image::{GreyImage, ImageError, Raster};
 use crate::model::encode_image;
+use crate::network::NetworkError;
 use crate::numbers::fixed::decode;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Why shares and an image cannot be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// A key.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The model's description.
+    #[error(transparent)]
+    Public(#[from] PublicModelError),
+    /// The shares, or that they do not belong together.
+    #[error(transparent)]
+    Artefact(#[from] ArtefactError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The model and the image's size do not go together.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The image was shared for another model.
+    #[error("'{file}': is for the model {found}, expected {expected}", file = .file.display())]
+    OtherModel {
+        /// The first share.
+        file: PathBuf,
+        /// The short id of its model.
+        found: String,
+        /// That of the model here.
+        expected: String,
+    },
+    /// The image has another size.
+    #[error("the shared image is {height}x{width}, this one another")]
+    OtherSize {
+        /// Rows of the shared image.
+        height: usize,
+        /// Its columns.
+        width: usize,
+    },
+}
 
 /// Two shares, and the image that they may be of.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +90,12 @@ pub struct Verification {
 /// in production nobody does.
 ///
 /// # Errors
-/// [`RoleError::Verify`], [`RoleError::Pair`] for shares that do not belong together, [`RoleError::Format`].
+/// [`VerifyError::Artefact`] for shares that do not belong together, [`VerifyError`].
 pub fn verify(
     keys: &Path,
     ask: &AskPassphrase<'_>,
     request: &Verify<'_>,
-) -> Result<Verification, RoleError> {
+) -> Result<Verification, VerifyError> {
     let keys = KeyFolder::open(keys)?;
     let servers = [keys.secret(Role::Server0, ask)?, keys.secret(Role::Server1, ask)?];
     let public = read_public(request.model)?;
@@ -66,12 +105,12 @@ pub fn verify(
     if named != (public.facts.model_id, public.facts.digest) {
         let (found, expected) = (fields.model_id.short(), public.facts.model_id.short());
         let file = request.shares[0].name().to_owned();
-        return Err(VerifyError::OtherModel { file, found, expected }.into());
+        return Err(VerifyError::OtherModel { file, found, expected });
     }
     let (height, width) = (fields.height as usize, fields.width as usize);
     let original = request.original;
     if (original.height(), original.width()) != (height, width) {
-        return Err(VerifyError::OtherSize { height, width }.into());
+        return Err(VerifyError::OtherSize { height, width });
     }
     // A share does not say which channel it is; the note does, to the receiver.
     let judged = original.planes().iter().map(|plane| judge(&pair, &public, plane));
@@ -86,7 +125,7 @@ fn judge(
     pair: &ImagePair,
     public: &PublicModelFile,
     image: &GreyImage,
-) -> Result<Verification, RoleError> {
+) -> Result<Verification, VerifyError> {
     let model = &public.model;
     let map = level_map(&pair.fields.levels, model.units);
     let expected = encode_image(model, image, &map).pixels;

@@ -1,15 +1,62 @@
 //! Which material is wanted: how many slots for which sizes.
 
-use super::error::{MaterialError, RoleError};
 use super::images;
-use super::observer::{Event, Observer};
+use super::observer::Observer;
 use super::shard::Shard;
 use crate::artefact::PublicModelFile;
-use crate::files::Place;
 use crate::files::container::header::ImageShare;
+use crate::files::{FormatError, Place};
 use crate::ids::ImageId;
+use crate::material::Origin;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+
+/// Why no material can be made of what is asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaterialError {
+    /// More than any disk holds.
+    #[error("that is more material than any disk holds")]
+    TooMuch,
+    /// An image that was shared for another model.
+    #[error("'{file}': is for the model {found}, expected {expected}", file = .file.display())]
+    OtherModel {
+        /// The share.
+        file: PathBuf,
+        /// The short id of its model.
+        found: String,
+        /// That of the model here.
+        expected: String,
+    },
+    /// No image share where material for images is wanted.
+    #[error("'{place}': there are no image shares here", place = .place.display())]
+    NoShares {
+        /// The first of the places.
+        place: PathBuf,
+    },
+    /// A share, or a folder of them.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+}
+
+/// What is told before material is made.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum MaterialNote {
+    /// No image is of the shard: no material is made.
+    EmptyShard,
+    /// A set of material that will be made.
+    Planned {
+        /// Who makes it.
+        origin: Origin,
+        /// Rows and columns of the images.
+        size: Size,
+        /// How many images.
+        slots: u64,
+        /// Size of a file with explicit material.
+        bytes: u64,
+    },
+}
 
 /// Rows and columns of images.
 pub type Size = (usize, usize);
@@ -43,12 +90,12 @@ impl Wanted {
     /// How many slots for each size. Nothing where no image is of the shard, of which `observer` is told.
     ///
     /// # Errors
-    /// [`MaterialError::OtherModel`], [`MaterialError::NoShares`], [`RoleError::Format`].
-    pub(super) fn by_size(
+    /// [`MaterialError::OtherModel`], [`MaterialError::NoShares`], [`MaterialError::Format`].
+    pub(super) fn by_size<E: From<MaterialNote>>(
         &self,
         public: &PublicModelFile,
-        observer: &mut dyn Observer,
-    ) -> Result<BTreeMap<Size, u64>, RoleError> {
+        observer: &mut dyn Observer<E>,
+    ) -> Result<BTreeMap<Size, u64>, MaterialError> {
         let mut wanted: BTreeMap<Size, u64> = BTreeMap::new();
         let (shares, shard) = match self {
             Wanted::Sizes(sizes) => {
@@ -66,7 +113,7 @@ impl Wanted {
             if (share.model_id, share.public_digest) != (facts.model_id, facts.digest) {
                 let (found, expected) = (share.model_id.short(), facts.model_id.short());
                 let file = file.name().to_owned();
-                return Err(MaterialError::OtherModel { file, found, expected }.into());
+                return Err(MaterialError::OtherModel { file, found, expected });
             }
             if seen.insert(share.image_id) && shard.takes_image(share.image_id) {
                 let size = (share.height as usize, share.width as usize);
@@ -75,10 +122,10 @@ impl Wanted {
         }
         if seen.is_empty() {
             let place = shares.first().map_or(PathBuf::new(), |place| place.name().to_owned());
-            return Err(MaterialError::NoShares { place }.into());
+            return Err(MaterialError::NoShares { place });
         }
         if wanted.is_empty() {
-            observer.event(Event::EmptyShard);
+            observer.event(MaterialNote::EmptyShard.into());
         }
         Ok(wanted)
     }

@@ -15,9 +15,9 @@ use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::{Noise, read_picture};
 use ppdenoise::roles::server::{Serve, ServerFiles};
 use ppdenoise::roles::{
-    Deal, Dealer, Event, Gateway, GatewayError, Implausibility, ModelOwner, NewKeys, Observer,
-    Picture, Receiver, ReceiverError, Reconstruct, ReconstructReport, RoleError, Server, Shard,
-    ShareImages, ShareModel, ShareReport, Silent, Wanted, make_keys, read_public,
+    Deal, Dealer, Gateway, GatewayError, GatewayEvent, Implausibility, ModelOwner, NewKeys,
+    Observer, Picture, Receiver, ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport,
+    Server, Shard, ShareImages, ShareModel, ShareReport, Silent, Wanted, make_keys, read_public,
 };
 use ppdenoise::wire;
 use std::fs;
@@ -152,14 +152,22 @@ pub(crate) fn memory(name: &str, image: Raster) -> Picture {
 #[derive(Default)]
 struct Told(Vec<String>);
 
-impl Observer for Told {
-    fn event(&mut self, event: Event<'_>) {
+impl Observer<GatewayEvent> for Told {
+    fn event(&mut self, event: GatewayEvent) {
         self.0.push(match event {
-            Event::Failed { file, error } => format!("{}: {error}", file.display()),
+            GatewayEvent::Failed { file, error } => format!("{}: {error}", file.display()),
             event => format!("{event:?}"),
         });
     }
-    fn progress(&mut self, _: f64) {}
+}
+
+impl Observer<ReceiverEvent> for Told {
+    fn event(&mut self, event: ReceiverEvent) {
+        self.0.push(match event {
+            ReceiverEvent::Failed { file, error } => format!("{}: {error}", file.display()),
+            event => format!("{event:?}"),
+        });
+    }
 }
 
 #[test]
@@ -169,8 +177,8 @@ fn colour_travels_in_three_shares_and_a_note() {
     let image = Raster::rgb(planes, Depth::Sixteen).unwrap();
     let mut request = lab.request(vec![memory("rose.png", image.clone())]);
     let refused = lab.gateway().share(&request, &mut Silent).unwrap_err();
-    let RoleError::About { error: refused, .. } = refused else { panic!("{refused}") };
-    assert!(matches!(*refused, RoleError::Gateway(GatewayError::Colour)));
+    let GatewayError::About { error: refused, .. } = refused else { panic!("{refused}") };
+    assert!(matches!(*refused, GatewayError::Colour));
     assert_eq!(fs::read_dir(lab.at("shares")).unwrap().count(), 0);
 
     request.colour = true;
@@ -194,8 +202,8 @@ fn colour_travels_in_three_shares_and_a_note() {
     assert!(error(&grey, &rose.planes()[1]) < 0.1);
     let alone = Reconstruct::new(halves, lab.at("out"));
     let refused = lab.receiver().reconstruct(&alone, &mut Silent).unwrap_err();
-    let RoleError::About { error: refused, .. } = refused else { panic!("{refused}") };
-    assert!(matches!(*refused, RoleError::Receiver(ReceiverError::Part { .. })));
+    let ReceiverError::About { error: refused, .. } = refused else { panic!("{refused}") };
+    assert!(matches!(*refused, ReceiverError::Part { .. }));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use ppdenoise::api::images::Noise;
 use ppdenoise::api::server::{
-    Erase, Extent, Make, Peer, Prepare, Serve, ServerFiles, ServiceError,
+    Erase, Extent, Make, Peer, Prepare, Serve, ServerError, ServerEvent, ServerFiles, ServiceError,
 };
 use ppdenoise::api::wire::StreamChannel;
 use ppdenoise::api::*;
@@ -60,7 +60,7 @@ impl World {
         self.files.at(format!("{stem}.s{}", party.index()))
     }
 
-    fn share(&self, images: Vec<Picture>, out: Place) -> Result<ShareReport, RoleError> {
+    fn share(&self, images: Vec<Picture>, out: Place) -> Result<ShareReport, GatewayError> {
         let public = read_public(self.files.at("model.pub")).unwrap();
         let mut request = ShareImages::new(&public, out);
         request.images = images;
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// Denoises what was shared under these names.
-    fn serve(&self, shares: &[PathBuf]) -> [Result<server::ServeReport, RoleError>; 2] {
+    fn serve(&self, shares: &[PathBuf]) -> [Result<server::ServeReport, ServerError>; 2] {
         self.both(|party, channel| {
             let results = shares.iter().map(|name| {
                 let stem = name.display();
@@ -185,7 +185,7 @@ fn a_folder_in_memory_takes_colour_and_gives_it_back() {
         within(plane, &world.twin(noisy), BOUND);
     }
     let refused = world.receiver().reconstruct(&request, &mut Silent).unwrap_err();
-    assert!(matches!(refused, RoleError::Format(FormatError::Exists { .. })), "{refused}");
+    assert!(matches!(refused, ReceiverError::Format(FormatError::Exists { .. })), "{refused}");
     request.overwrite = Overwrite::Allow;
     world.receiver().reconstruct(&request, &mut Silent).unwrap();
 }
@@ -216,7 +216,7 @@ fn material_is_made_prepared_and_used_once() {
     }
     for refused in world.serve(&["image".into()]) {
         let refused = refused.unwrap_err();
-        let spent = matches!(refused, RoleError::Service(ServiceError::NoSlotLeft { .. }));
+        let spent = matches!(refused, ServerError::Service(ServiceError::NoSlotLeft { .. }));
         assert!(spent, "{refused}");
     }
     assert!(world.files.get("results/image.s0").is_none(), "a failure leaves nothing");
@@ -226,13 +226,12 @@ fn material_is_made_prepared_and_used_once() {
 #[derive(Default)]
 struct Unguards(Vec<Unguarded>);
 
-impl Observer for Unguards {
-    fn event(&mut self, event: Event<'_>) {
-        if let Event::Unguarded { why, .. } = event {
+impl Observer<ServerEvent> for Unguards {
+    fn event(&mut self, event: ServerEvent) {
+        if let ServerEvent::Unguarded { why, .. } = event {
             self.0.push(why);
         }
     }
-    fn progress(&mut self, _: f64) {}
 }
 
 #[test]
@@ -247,9 +246,12 @@ fn what_memory_cannot_do_is_told() {
     let own = [(world.half("image", Party::S0), world.half("image", Party::S0))];
     let own = Serve::named(world.inputs(Party::S0), own);
     let own = world.server(Party::S0).serve(&own, Peer::Nobody, &mut Silent).unwrap_err();
-    assert!(matches!(own, RoleError::Format(FormatError::SameFile { .. })), "{own}");
+    assert!(
+        matches!(own, ServerError::Service(ServiceError::Format(FormatError::SameFile { .. }))),
+        "{own}"
+    );
     let again = world.share(vec![noisy(0).into()], world.files.at("image")).unwrap_err();
-    assert!(matches!(again, RoleError::Format(FormatError::Exists { .. })), "{again}");
+    assert!(matches!(again, GatewayError::Format(FormatError::Exists { .. })), "{again}");
     // Others may have copies of what is in memory, so used slots are not said to be gone.
     let told = world.both(|party, channel| {
         let mut told = Unguards::default();
@@ -257,7 +259,7 @@ fn what_memory_cannot_do_is_told() {
         let mut serve = Serve::named(world.inputs(party), images);
         serve.erase_spent = true;
         let erased = world.server(party).serve(&serve, Peer::Nobody, &mut told).unwrap_err();
-        let kept = matches!(erased, RoleError::Service(ServiceError::NothingKept { .. }));
+        let kept = matches!(erased, ServerError::Service(ServiceError::NothingKept { .. }));
         assert!(kept, "{erased}");
         serve.erase_spent = false;
         world.server(party).serve(&serve, channel, &mut told).unwrap();

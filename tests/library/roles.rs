@@ -1,20 +1,20 @@
 //! What a Rust program can do that takes part: watch a folder, make material without a dealer, prepare,
 //! erase, verify, calibrate. The example of `lib.rs` has the rest.
 
-use ppdenoise::files::Place;
 use ppdenoise::files::container::no_passphrase;
 use ppdenoise::files::output::Overwrite;
+use ppdenoise::files::{FormatError, Place};
 use ppdenoise::ids::Party;
 use ppdenoise::image::{Depth, GreyImage, ImageError, Raster, add_gaussian};
 use ppdenoise::model::{FloatModel, Method, QuantiseOptions, load_npz};
 use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::Noise;
 use ppdenoise::roles::server::{
-    Erase, Extent, Folders, Images, Make, Peer, Prepare, Serve, ServerFiles, ServiceError, Until,
-    Watching,
+    Erase, Extent, Folders, Images, Make, Peer, Prepare, Serve, ServerError, ServerEvent,
+    ServerFiles, ServiceError, Until, Watching,
 };
 use ppdenoise::roles::{
-    Calibrate, Deal, Dealer, Event, Gateway, ModelOwner, NewKeys, Observer, Receiver, RoleError,
+    Calibrate, CalibrateError, Deal, Dealer, Gateway, ModelOwner, NewKeys, Observer, Receiver,
     Server, Shard, ShareImages, ShareModel, Silent, Threads, Verify, VerifyError, Wanted,
     calibrate, make_keys, read_public, verify,
 };
@@ -120,9 +120,9 @@ struct Visitor<'a> {
     seen: usize,
 }
 
-impl Observer for Visitor<'_> {
-    fn event(&mut self, event: Event<'_>) {
-        if let Event::Denoised(_) = event {
+impl Observer<ServerEvent> for Visitor<'_> {
+    fn event(&mut self, event: ServerEvent) {
+        if let ServerEvent::Denoised(_) = event {
             self.seen += 1;
             match self.seen {
                 1 => self.house.share(&noisy(2), "in/second"),
@@ -188,7 +188,7 @@ fn servers_make_prepare_serve_and_erase_without_a_dealer() {
     let prepare = Prepare::new(house.files(Party::S0));
     let alone = house.server(Party::S0).prepare(&prepare, Peer::Nobody, &mut Silent);
     let closed = alone.unwrap_err();
-    assert!(matches!(closed, RoleError::Service(ServiceError::WeightsClosed)), "{closed}");
+    assert!(matches!(closed, ServerError::Service(ServiceError::WeightsClosed)), "{closed}");
     let prepared = both(|party, channel| {
         let prepare = Prepare::new(house.files(party));
         house.server(party).prepare(&prepare, channel, &mut Silent).unwrap()
@@ -217,13 +217,13 @@ fn requests_are_refused_with_facts() {
     let twice = [("a", "out"), ("b", "./out")].map(|(image, out)| (house.at(image), house.at(out)));
     let serve = Serve::named(house.files(Party::S0), twice);
     let error = server.serve(&serve, Peer::Nobody, &mut Silent).unwrap_err();
-    assert!(matches!(error, RoleError::Service(ServiceError::OneOutput { .. })), "{error}");
+    assert!(matches!(error, ServerError::Service(ServiceError::OneOutput { .. })), "{error}");
     let erase = Erase { triples: house.at("model.pub"), extent: Extent::Spent };
     let error = server.erase(&erase).unwrap_err();
-    assert!(matches!(error, RoleError::Service(ServiceError::NoState { .. })), "{error}");
+    assert!(matches!(error, ServerError::Service(ServiceError::NoState { .. })), "{error}");
     assert!(!house.half("state", Party::S0).exists());
     let again = make_keys(&house.at("keys"), &NewKeys::default()).unwrap_err();
-    assert!(matches!(again, RoleError::Format(_)), "{again}");
+    assert!(matches!(again, FormatError::Exists { .. }), "{again}");
     make_keys(&house.at("keys"), &NewKeys { overwrite: Overwrite::Allow, ..NewKeys::default() })
         .unwrap();
 }
@@ -247,7 +247,7 @@ fn shares_are_those_of_their_image_and_of_no_other() {
     let error = judge(smaller).unwrap_err();
     let size = matches!(
         error,
-        RoleError::Verify(VerifyError::OtherSize { height, width }) if (height, width) == SIZE
+        VerifyError::OtherSize { height, width } if (height, width) == SIZE
     );
     assert!(size, "{error}");
 }
@@ -255,7 +255,7 @@ fn shares_are_those_of_their_image_and_of_no_other() {
 #[test]
 fn calibration_sees_what_a_layer_reaches() {
     let files = ["1", "2", "missing"].map(PathBuf::from);
-    let read = |file: &Path| -> Result<GreyImage, RoleError> {
+    let read = |file: &Path| -> Result<GreyImage, CalibrateError> {
         let seed = file
             .to_str()
             .unwrap()

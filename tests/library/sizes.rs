@@ -8,7 +8,7 @@ use ppdenoise::image::{Depth, GreyImage, NoiseSeed, Raster, add_gaussian};
 use ppdenoise::model::{Choices, FloatModel, load_npz};
 use ppdenoise::network::NetworkError;
 use ppdenoise::roles::images::{Noise, read_picture};
-use ppdenoise::roles::{Deal, Dealer, RoleError, Silent, Wanted};
+use ppdenoise::roles::{Deal, Dealer, DealerError, GatewayError, Silent, Wanted};
 use proptest::prelude::*;
 use std::fs;
 
@@ -42,10 +42,10 @@ fn plain(model: &FloatModel, image: &GreyImage, sigma: f64) -> GreyImage {
     model.denoise_grey(image, &model.levels(sigma), &activation, &mut |_| ()).unwrap().image
 }
 
-fn is_too_small(error: &RoleError) -> bool {
+fn is_too_small_to_share(error: &GatewayError) -> bool {
     match error {
-        RoleError::About { error, .. } => is_too_small(error),
-        RoleError::Network(NetworkError::ImageTooSmall { .. }) => true,
+        GatewayError::About { error, .. } => is_too_small_to_share(error),
+        GatewayError::Network(NetworkError::ImageTooSmall { .. }) => true,
         _ => false,
     }
 }
@@ -70,11 +70,13 @@ fn every_size_comes_back_or_is_refused_first(name: &str) {
         }
         // Whoever could spend something on it says so.
         let request = lab.request(vec![named]);
-        assert!(is_too_small(&lab.gateway().share(&request, &mut Silent).unwrap_err()), "{size:?}");
+        let refused = lab.gateway().share(&request, &mut Silent).unwrap_err();
+        assert!(is_too_small_to_share(&refused), "{size:?}: {refused}");
         let dealer = Dealer::open(&lab.at("keys"), &none).unwrap();
         let deal = Deal::new(lab.at("model.pub"), Wanted::slots(size, 1));
         let refused = dealer.deal(&deal, lab.at("none"), &mut Silent).unwrap_err();
-        assert!(is_too_small(&refused), "{size:?}: {refused}");
+        let too_small = matches!(refused, DealerError::Network(NetworkError::ImageTooSmall { .. }));
+        assert!(too_small, "{size:?}: {refused}");
     }
     assert_eq!(fs::read_dir(lab.at("shares")).unwrap().count(), 0);
     assert!(taken.iter().any(|image| image.height() == side), "{name}");

@@ -2,14 +2,18 @@
 
 use crate::{Failure, Shares};
 use ppdenoise::api::images::Levels;
-use ppdenoise::api::server::{Make, Serve, ServerFiles};
+use ppdenoise::api::server::{Make, Serve, ServerError, ServerFiles};
 use ppdenoise::api::{
     AskPassphrase, Choices, Deal, Dealer, FloatModel, Gateway, GreyImage, ImageFormat, Memory,
-    ModelOwner, NewKeys, Origin, Party, Picture, Place, Raster, Receiver, RoleError, Server,
+    ModelOwner, NewKeys, Origin, Party, Picture, Place, Raster, Receiver, Server,
     ShareImages, ShareModel, Silent, Wanted, make_keys, no_passphrase, read_public, wire,
 };
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+
+/// Why a party did not do its part, in its own words.
+type PartyError = Box<dyn Error + Send + Sync>;
 
 /// Shares an image; a pair for each channel.
 pub(crate) fn share(
@@ -18,7 +22,7 @@ pub(crate) fn share(
     public: Place,
     keys: &Path,
     ask: &AskPassphrase<'_>,
-) -> Result<Vec<Shares>, RoleError> {
+) -> Result<Vec<Shares>, PartyError> {
     let files = Memory::new();
     let names = share_into(&files, image, levels, public, (keys, ask))?;
     let half = |name: &Path, party: Party| files.take(half(name, party)).unwrap_or_default();
@@ -33,7 +37,7 @@ fn share_into(
     levels: Levels,
     public: Place,
     (keys, ask): (&Path, &AskPassphrase<'_>),
-) -> Result<Vec<PathBuf>, RoleError> {
+) -> Result<Vec<PathBuf>, PartyError> {
     let gateway = Gateway::open(keys, ask)?;
     let public = read_public(public)?;
     let mut request = ShareImages::new(&public, files.at("image"));
@@ -50,7 +54,7 @@ pub(crate) fn reconstruct(
     pairs: &[[Place; 2]],
     keys: &Path,
     ask: &AskPassphrase<'_>,
-) -> Result<Raster, RoleError> {
+) -> Result<Raster, PartyError> {
     let receiver = Receiver::open(keys, ask)?;
     let planes = pairs.iter().map(|[a, b]| receiver.image([a, b]));
     let planes: Vec<GreyImage> = planes.collect::<Result<_, _>>()?;
@@ -135,8 +139,8 @@ impl Parties {
     /// first is gone.
     fn both(
         &self,
-        work: impl Fn(&Server, Party, &mut wire::MemChannel) -> Result<(), RoleError> + Sync,
-    ) -> Result<(), RoleError> {
+        work: impl Fn(&Server, Party, &mut wire::MemChannel) -> Result<(), ServerError> + Sync,
+    ) -> Result<(), ServerError> {
         let (one, other) = wire::pair();
         let ended = std::thread::scope(|scope| {
             let servers = [(Party::S0, one), (Party::S1, other)].map(|(party, mut channel)| {
@@ -153,8 +157,8 @@ impl Parties {
                 server.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             })
         });
-        let gone = |e: &RoleError| matches!(e, RoleError::Net(_) | RoleError::Service(_));
-        let mut errors: Vec<RoleError> = ended.into_iter().filter_map(Result::err).collect();
+        let gone = |e: &ServerError| matches!(e, ServerError::Service(_));
+        let mut errors: Vec<ServerError> = ended.into_iter().filter_map(Result::err).collect();
         errors.sort_by_key(gone);
         errors.into_iter().next().map_or(Ok(()), Err)
     }

@@ -2,8 +2,7 @@
 
 use super::{Code, Failure, unfit};
 use crate::protocol::ProtocolError;
-use crate::roles::RoleError;
-use crate::roles::one_cloud::{Denied, UserError};
+use crate::roles::one_cloud::{CloudError, Denied, UserError};
 use crate::roles::server::ServiceError;
 use crate::wire::NetError;
 
@@ -20,9 +19,32 @@ impl From<Denied> for Failure {
     }
 }
 
+impl From<CloudError> for Failure {
+    fn from(e: CloudError) -> Self {
+        match e {
+            CloudError::Denied(e) => e.into(),
+            CloudError::Format(e) => e.into(),
+            CloudError::Net(e) => e.into(),
+            CloudError::Inputs(e) => e.into(),
+            CloudError::Network(e) => e.into(),
+            CloudError::Service(e) => e.into(),
+        }
+    }
+}
+
 impl From<UserError> for Failure {
     fn from(e: UserError) -> Self {
-        let (code, help) = match &e {
+        let (code, help) = match e {
+            UserError::About { file, error } => return Failure::from(*error).about(&file),
+            UserError::Format(e) => return e.into(),
+            UserError::Picture(e) => return e.into(),
+            UserError::Image(e) => return e.into(),
+            UserError::Network(e) => return e.into(),
+            UserError::Implausible(e) => return e.into(),
+            UserError::Material(e) => return e.into(),
+            UserError::Inputs(e) => return e.into(),
+            UserError::Net(e) => return e.into(),
+            UserError::Service(e) => return e.into(),
             UserError::OneFile { .. } => {
                 (Code::Usage, "give a folder that exists as --out".to_string())
             }
@@ -30,7 +52,7 @@ impl From<UserError> for Failure {
                 (Code::Input, "add --color to denoise each channel by itself".into())
             }
             UserError::Unfit(e) => {
-                let remedy = unfit::of_user(e);
+                let remedy = unfit::of_user(&e);
                 (Code::Input, format!("{remedy}, or add --clamp to denoise what is left of them"))
             }
             UserError::CloudEnds => (Code::Peer, "run it again later".into()),
@@ -40,10 +62,10 @@ impl From<UserError> for Failure {
 }
 
 /// A failure of a user's session: what the cloud said is told as its word.
-pub(in crate::cli) fn refused(error: RoleError) -> Failure {
+pub(in crate::cli) fn refused(error: UserError) -> Failure {
     let reason = match &error {
-        RoleError::Net(NetError::Refused { reason })
-        | RoleError::Service(ServiceError::Protocol(ProtocolError::Net(NetError::Refused {
+        UserError::Net(NetError::Refused { reason })
+        | UserError::Service(ServiceError::Protocol(ProtocolError::Net(NetError::Refused {
             reason,
         }))) => reason,
         _ => return error.into(),

@@ -47,6 +47,13 @@ impl From<LedgerError> for Failure {
 impl From<InspectError> for Failure {
     fn from(e: InspectError) -> Self {
         let (code, help) = match e {
+            InspectError::About { file, error } => return Failure::from(*error).about(&file),
+            InspectError::Format(e) => return e.into(),
+            InspectError::Ledger(e) => return e.into(),
+            InspectError::ModelFile(e) => return e.into(),
+            InspectError::Model(e) => return e.into(),
+            InspectError::Public(e) => return e.into(),
+            InspectError::Picture(e) => return e.into(),
             InspectError::NotTriples => (Code::Usage, Some("leave --state away")),
             InspectError::NoState => (Code::Input, None),
             InspectError::NoKeys => (Code::Input, Some("make keys with `ppdenoise keygen`")),

@@ -13,6 +13,11 @@ const SERVERS: [Role; 2] = [Role::Server0, Role::Server1];
 impl From<GatewayError> for Failure {
     fn from(e: GatewayError) -> Self {
         let (code, help) = match e {
+            GatewayError::About { file, error } => return Failure::from(*error).about(&file),
+            GatewayError::Format(e) => return e.into(),
+            GatewayError::Picture(e) => return e.into(),
+            GatewayError::Image(e) => return e.into(),
+            GatewayError::Network(e) => return e.into(),
             GatewayError::Keys(e) => return of_role(e, Role::Gateway, &SERVERS),
             GatewayError::Unfit { unfit: e, clamping } => {
                 let but = match clamping {

@@ -12,7 +12,6 @@ mod model;
 mod owner;
 mod pictures;
 mod receiver;
-mod roles;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use crate::network::NetworkError;
 use crate::roles::models::{ModelFileError, NoModel};
 #[cfg(feature = "train")]
 use crate::roles::training::TrainingError;
+use crate::roles::{CalibrateError, ModelOwnerError, PublicModelError};
 #[cfg(feature = "train")]
 use crate::train::TrainError;
 
@@ -24,6 +25,12 @@ impl From<ModelError> for Failure {
 
 impl From<ModelFileError> for Failure {
     fn from(e: ModelFileError) -> Self {
+        let e = match e {
+            ModelFileError::About { file, error } => return Failure::from(*error).about(&file),
+            ModelFileError::Format(e) => return e.into(),
+            ModelFileError::Model(e) => return e.into(),
+            e => e,
+        };
         let code = match e {
             ModelFileError::StrideOfConvolutions
             | ModelFileError::NotNpz
@@ -57,7 +64,10 @@ fn of_file(e: &ModelFileError) -> Option<String> {
         },
         ModelFileError::NotNpz => "give --out a name that ends in .npz".into(),
         ModelFileError::DescriptionBeside(_) => "move it away, or give --out another name".into(),
-        ModelFileError::Packing(_) => return None,
+        ModelFileError::Packing(_)
+        | ModelFileError::About { .. }
+        | ModelFileError::Format(_)
+        | ModelFileError::Model(_) => return None,
     })
 }
 
@@ -110,6 +120,13 @@ impl From<TrainError> for Failure {
 impl From<TrainingError> for Failure {
     fn from(e: TrainingError) -> Self {
         let (code, help) = match e {
+            TrainingError::About { file, error } => return Failure::from(*error).about(&file),
+            TrainingError::Format(e) => return e.into(),
+            TrainingError::Picture(e) => return e.into(),
+            TrainingError::Image(e) => return e.into(),
+            TrainingError::Metrics(e) => return e.into(),
+            TrainingError::ModelFile(e) => return e.into(),
+            TrainingError::Model(e) => return e.into(),
             TrainingError::Train(e) => return e.into(),
             TrainingError::OneName => (Code::Usage, Some("give the checkpoint a name of its own")),
             TrainingError::NotNpz | TrainingError::TooManyHeld { .. } => (Code::Usage, None),
@@ -162,5 +179,35 @@ fn of_training(e: &TrainError) -> Option<&'static str> {
         }
         TrainError::Memory => Some("use a smaller --batch"),
         _ => None,
+    }
+}
+
+impl From<PublicModelError> for Failure {
+    fn from(e: PublicModelError) -> Self {
+        match e {
+            PublicModelError::Format(e) => e.into(),
+            PublicModelError::Content { file, error } => Failure::from(*error).about(&file),
+        }
+    }
+}
+
+impl From<ModelOwnerError> for Failure {
+    fn from(e: ModelOwnerError) -> Self {
+        match e {
+            ModelOwnerError::Format(e) => e.into(),
+            ModelOwnerError::Model(e) => e.into(),
+        }
+    }
+}
+
+impl From<CalibrateError> for Failure {
+    fn from(e: CalibrateError) -> Self {
+        match e {
+            CalibrateError::About { file, error } => Failure::from(*error).about(&file),
+            CalibrateError::OutOfRange(e) => e.into(),
+            CalibrateError::Model(e) => e.into(),
+            CalibrateError::Network(e) => e.into(),
+            CalibrateError::Image(e) => e.into(),
+        }
     }
 }

@@ -5,7 +5,12 @@ use crate::roles::VerifyError;
 
 impl From<VerifyError> for Failure {
     fn from(e: VerifyError) -> Self {
-        let help = match &e {
+        let help = match e {
+            VerifyError::Format(e) => return e.into(),
+            VerifyError::Public(e) => return e.into(),
+            VerifyError::Artefact(e) => return e.into(),
+            VerifyError::Image(e) => return e.into(),
+            VerifyError::Network(e) => return e.into(),
             VerifyError::OtherModel { .. } => {
                 "name the public description that the image was shared for with --model"
             }

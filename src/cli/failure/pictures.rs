@@ -6,6 +6,12 @@ use crate::roles::images::PictureError;
 
 impl From<PictureError> for Failure {
     fn from(e: PictureError) -> Self {
+        let e = match e {
+            PictureError::About { file, error } => return Failure::from(*error).about(&file),
+            PictureError::Format(e) => return e.into(),
+            PictureError::Image(e) => return e.into(),
+            e => e,
+        };
         use PictureError::{
             NoImages, NoMatch, NoWindow, OneName, Output, Pattern, StandardOutput, Unknown,
         };
@@ -33,6 +39,9 @@ impl From<PictureError> for Failure {
                 return Failure::of(Code::Usage, image, hint(image));
             }
             StandardOutput(_) => return Failure::of(Code::Failed, &e, None),
+            PictureError::About { .. } | PictureError::Format(_) | PictureError::Image(_) => {
+                return Failure::of(Code::Input, &e, None);
+            }
         };
         Failure::of(code, &e, Some(help.into()))
     }

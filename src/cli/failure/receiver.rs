@@ -11,7 +11,17 @@ const SERVERS: [Role; 2] = [Role::Server0, Role::Server1];
 impl From<ReceiverError> for Failure {
     fn from(e: ReceiverError) -> Self {
         use ReceiverError as E;
-        let (code, help) = match &e {
+        let (code, help) = match e {
+            E::About { file, error } => return Failure::from(*error).about(&file),
+            E::OfScan { origin, error } => return Failure::from(*error).of_scan(&origin),
+            E::Keys(e) => return of_role(e, Role::Receiver, &SERVERS),
+            E::Format(e) => return e.into(),
+            E::Picture(e) => return e.into(),
+            E::Image(e) => return e.into(),
+            E::Artefact(e) => return e.into(),
+            E::Metrics(e) => return e.into(),
+            E::Implausible(e) => return e.into(),
+            E::OutOfRangeOnShares(e) => return e.into(),
             E::NoResults => {
                 (Code::Input, "`ppdenoise serve` writes them, as files ending in .s0 or .s1")
             }
@@ -62,15 +72,7 @@ impl From<ReceiverError> for Failure {
                 return Failure::new(Code::Usage, "--like names a folder, and --out does not")
                     .help("give a folder that exists as --out, or one DICOM file as --like");
             }
-            E::Keys(_) => return keys(e),
         };
         Failure::of(code, &e, Some(help.into()))
-    }
-}
-
-fn keys(e: ReceiverError) -> Failure {
-    match e {
-        ReceiverError::Keys(e) => of_role(e, Role::Receiver, &SERVERS),
-        e => Failure::of(Code::Input, &e, None),
     }
 }

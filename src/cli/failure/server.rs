@@ -2,9 +2,27 @@
 
 use super::{Code, Failure};
 use crate::protocol::{HINTS, ProtocolError};
-use crate::roles::RoleError;
-use crate::roles::server::{InputError, ServiceError};
+use crate::roles::ThreadsError;
+use crate::roles::server::{InputError, ServerError, ServiceError};
 use crate::wire::NetError;
+
+impl From<ServerError> for Failure {
+    fn from(e: ServerError) -> Self {
+        match e {
+            ServerError::Inputs(e) => e.into(),
+            ServerError::Service(e) => e.into(),
+            ServerError::Material(e) => e.into(),
+            ServerError::Network(e) => e.into(),
+            ServerError::Threads(e) => e.into(),
+        }
+    }
+}
+
+impl From<ThreadsError> for Failure {
+    fn from(e: ThreadsError) -> Self {
+        Failure::of(Code::Failed, &e, None)
+    }
+}
 
 impl From<ServiceError> for Failure {
     fn from(e: ServiceError) -> Self {
@@ -108,9 +126,9 @@ fn help(e: &ServiceError) -> Option<&'static str> {
 }
 
 /// What a failure means while material is made: no slot is used, and nothing is kept.
-pub(in crate::cli) fn making(error: RoleError) -> Failure {
+pub(in crate::cli) fn making(error: ServerError) -> Failure {
     let help = match &error {
-        RoleError::Service(ServiceError::Protocol(e)) => making_help(e),
+        ServerError::Service(ServiceError::Protocol(e)) => making_help(e),
         _ => None,
     };
     let failure = Failure::from(error);

@@ -7,6 +7,11 @@ use crate::roles::PlainError;
 impl From<PlainError> for Failure {
     fn from(e: PlainError) -> Self {
         match e {
+            PlainError::About { file, error } => Failure::from(*error).about(&file),
+            PlainError::Model(e) => e.into(),
+            PlainError::Image(e) => e.into(),
+            PlainError::Implausible(e) => e.into(),
+            PlainError::OutOfRange(e) => e.into(),
             PlainError::Unfit(e) => {
                 let help =
                     format!("{}, or add --clamp to denoise what is left of them", of_plain(&e));

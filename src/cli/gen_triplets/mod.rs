@@ -6,9 +6,9 @@ use super::args::material::GenTriplets;
 use super::failure::{Code, Failure};
 use super::files::{is_stream, overwrite};
 use super::output::{Console, print_json};
-use super::server_side::Watcher;
+use super::server_side::tell_material;
 use crate::files::Place;
-use crate::roles::{Deal, Dealer, DealtSet, Threads, Wanted};
+use crate::roles::{Deal, Dealer, DealerEvent, DealtSet, Observer, Threads, Wanted};
 use serde::Serialize;
 use std::io::BufWriter;
 use std::path::Path;
@@ -40,19 +40,35 @@ fn deal(args: &GenTriplets, console: &mut Console) -> Result<(), Failure> {
         overwrite: overwrite(args.common.force),
         threads: Threads::Own(args.threads.number()),
     };
-    let mut watcher = Watcher::new(console);
     let sets = match pipe {
         Some(s1) => {
             let stdout = BufWriter::with_capacity(1 << 16, std::io::stdout());
-            dealer.deal_into(&request, stdout, s1, &mut watcher)?
+            dealer.deal_into(&request, stdout, s1, console)?
         }
-        None => dealer.deal(&request, &args.out, &mut watcher)?,
+        None => dealer.deal(&request, &args.out, console)?,
     };
     if args.common.json {
         let (threads, seconds) = (request.threads.count(), started.elapsed().as_secs_f64());
         print_json("ppdenoise.gen-triplets.v2", &Report { sets, threads, seconds })?;
     }
     Ok(())
+}
+
+impl Observer<DealerEvent> for Console {
+    fn event(&mut self, event: DealerEvent) {
+        match event {
+            DealerEvent::Material(note) => tell_material(note, self),
+            DealerEvent::Dealing => self.phase("making triples"),
+            DealerEvent::Dealt(set) => {
+                self.finish();
+                self.note(format!("triples {} made in {:.1} s", set.set_id, set.seconds));
+            }
+        }
+    }
+
+    fn progress(&mut self, done: f64) {
+        Console::progress(self, done);
+    }
 }
 
 /// How many slots for which sizes.

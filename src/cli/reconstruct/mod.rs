@@ -8,9 +8,8 @@ use super::failure::Failure;
 use super::files::{OutputKind, QualityReport, check_streams, check_writable, overwrite};
 use super::output::{Console, print_json};
 use super::plausible::{Residual, alarm_name, tell_alarm, tell_implausible};
-use super::server_side::phase_name;
 use crate::image::dicom::Origin;
-use crate::roles::{Event, Observer, Receiver, Reconstruct, Reconstructed, ResultOf};
+use crate::roles::{Observer, Receiver, ReceiverEvent, Reconstruct, Reconstructed, ResultOf};
 use quality::{Summary, write_csv};
 use serde::Serialize;
 use std::time::Instant;
@@ -148,30 +147,31 @@ struct Teller<'a> {
     console: &'a mut Console,
 }
 
-impl Observer for Teller<'_> {
-    fn event(&mut self, event: Event<'_>) {
+impl Observer<ReceiverEvent> for Teller<'_> {
+    fn event(&mut self, event: ReceiverEvent) {
         let console = &mut *self.console;
         match event {
-            Event::Phase(phase) => console.phase(&phase_name(phase)),
-            Event::NoGateway { file } => {
+            ReceiverEvent::JoiningTiles => console.phase("joining tiles"),
+            ReceiverEvent::JoiningFrames => console.phase("joining frames"),
+            ReceiverEvent::NoGateway { file } => {
                 let file = file.display();
                 console.note(format!("note: there is no '{file}': notes of images are not read, and results not judged"));
             }
-            Event::NoteUnread { image, error } => {
+            ReceiverEvent::NoteUnread { image, error } => {
                 console.note(format!("note: image {image} keeps its id as name: {error}"));
             }
-            Event::Implausible { file, found } => tell_implausible(file, &found, console),
-            Event::RangeAlarm { file } => tell_alarm(file, console),
-            Event::NoNote { image } => {
+            ReceiverEvent::Implausible(result) => tell_implausible(&result, console),
+            ReceiverEvent::RangeAlarm { file } => tell_alarm(&file, console),
+            ReceiverEvent::NoNote { image } => {
                 console.note(format!(
                     "note: image {image} has no note: its name and bit depth are not known, and 8 bits are written; what --like and --window say is not checked"
                 ));
             }
-            Event::PartOnly { file, part } => {
+            ReceiverEvent::PartOnly { file, part } => {
                 console.finish();
                 console.note(format!("note: '{}' is one {part}", file.display()));
             }
-            Event::Reconstructed(image) => {
+            ReceiverEvent::Reconstructed(image) => {
                 console.finish();
                 let of =
                     image.origin.as_ref().map_or(String::new(), |origin| format!(" ({origin})"));
@@ -182,12 +182,13 @@ impl Observer for Teller<'_> {
                     None => {}
                 }
             }
-            Event::Failed { file, error } => self.failures.note(file, &error.into(), console),
-            _ => {}
+            ReceiverEvent::Failed { file, error } => {
+                self.failures.note(&file, &error.into(), console)
+            }
         }
     }
 
     fn progress(&mut self, done: f64) {
-        self.console.progress(done);
+        Console::progress(self.console, done);
     }
 }

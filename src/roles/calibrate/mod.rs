@@ -1,12 +1,15 @@
 //! What sample images tell of a model: how large the values of its layers become, on which calibrated ranges
 //! rest.
 
+mod error;
+mod event;
 mod ranges;
 mod wider;
 
+pub use error::CalibrateError;
+pub use event::CalibrateEvent;
 pub use wider::Widened;
 
-use super::error::RoleError;
 use super::observer::Observer;
 use crate::image::{GreyImage, ImageError};
 use crate::model::{FloatModel, OutOfRange, Span, Trained};
@@ -80,13 +83,13 @@ pub struct CalibratedLayer {
 /// Cost: the model in floats on every image and noise level, and again if channels were left out that are not 0; one image a thread in memory.
 ///
 /// # Errors
-/// Those of `read`; [`RoleError::OutOfRange`] where it is asked for; [`RoleError::Network`] and [`RoleError::Image`] about an image that the model cannot
-/// take; [`RoleError::Image`] for more noise than a model takes that is told of it.
-pub fn calibrate<E: From<RoleError> + Send>(
+/// Those of `read`; [`CalibrateError::OutOfRange`] where it is asked for; [`CalibrateError::Network`] and [`CalibrateError::Image`] about an image that the model cannot
+/// take; [`CalibrateError::Image`] for more noise than a model takes that is told of it.
+pub fn calibrate<E: From<CalibrateError> + Send>(
     model: &mut FloatModel,
     request: &Calibrate<'_>,
     read: impl Fn(&Path) -> Result<GreyImage, E> + Sync,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<CalibrateEvent>,
 ) -> Result<Calibration, E> {
     let sigmas = levels(model.trained(), request.sigmas)?;
     let of = request.images.len() + request.held_out.len();
@@ -97,12 +100,12 @@ pub fn calibrate<E: From<RoleError> + Send>(
     let mut not_zero = 0;
     if request.prune {
         let kept = calibrated.needed(&found.all());
-        calibrated = calibrated.pruned(&kept, &found.all()).map_err(RoleError::from)?;
+        calibrated = calibrated.pruned(&kept, &found.all()).map_err(CalibrateError::from)?;
         found = found.of(&kept);
         if let Some(most) = request.activations {
             let (before, all) = (calibrated.channels(), found.all());
             let kept = calibrated.affordable(&all, most);
-            calibrated = calibrated.pruned(&kept, &all).map_err(RoleError::from)?;
+            calibrated = calibrated.pruned(&kept, &all).map_err(CalibrateError::from)?;
             not_zero = before - calibrated.channels();
             if not_zero > 0 {
                 found = surveyor.look(&calibrated)?;
@@ -133,7 +136,7 @@ pub fn calibrate<E: From<RoleError> + Send>(
     if let (Some(left), true) = (&held_out_out_of_range, request.strict)
         && !left.is_empty()
     {
-        return Err(RoleError::from(left.clone()).into());
+        return Err(CalibrateError::from(left.clone()).into());
     }
     *model = calibrated;
     let (images, held_out_images) = (request.images.len(), request.held_out.len());
@@ -153,7 +156,7 @@ pub fn calibrate<E: From<RoleError> + Send>(
 }
 
 /// The noise levels asked for, or those that stand for all.
-fn levels(trained: Trained, asked: &[f64]) -> Result<Vec<f64>, RoleError> {
+fn levels(trained: Trained, asked: &[f64]) -> Result<Vec<f64>, CalibrateError> {
     let most = trained.sigma;
     match asked.iter().find(|sigma| trained.reads_plane && **sigma > most) {
         Some(&sigma) => Err(ImageError::TooNoisy { sigma, most }.into()),

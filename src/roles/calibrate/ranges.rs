@@ -1,11 +1,10 @@
 //! The values behind each output of each layer on sample images.
 
+use super::{Calibrate, CalibrateError, CalibrateEvent};
 use crate::image::{GreyImage, add_gaussian, patterns};
 use crate::model::{Choices, FloatModel, Kept, OutOfRange, Span};
 use crate::network::LinearShape;
-use crate::roles::calibrate::Calibrate;
-use crate::roles::error::RoleError;
-use crate::roles::observer::{Event, Observer, Phase};
+use crate::roles::observer::Observer;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ pub(super) struct Surveyor<'a, R> {
     pub(super) request: &'a Calibrate<'a>,
     pub(super) sigmas: &'a [f64],
     pub(super) read: &'a R,
-    pub(super) observer: &'a mut dyn Observer,
+    pub(super) observer: &'a mut dyn Observer<CalibrateEvent>,
     pub(super) done: usize,
     pub(super) of: usize,
 }
@@ -45,7 +44,7 @@ impl Found {
     }
 }
 
-impl<E: From<RoleError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Surveyor<'_, R> {
+impl<E: From<CalibrateError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Surveyor<'_, R> {
     /// What a model does.
     pub(super) fn look(&mut self, model: &FloatModel) -> Result<Found, E> {
         let seen = self.spans(model, self.request.images)?;
@@ -58,14 +57,15 @@ impl<E: From<RoleError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Sur
 
     /// The values behind each output of each linear op on pictures that are no photographs.
     pub(super) fn patterns(&mut self, model: &FloatModel) -> Result<Spans, E> {
-        self.observer.event(Event::Phase(Phase::Calibrate));
+        self.observer.event(CalibrateEvent::Looking);
         let (sigmas, seed) = (self.sigmas, self.request.seed);
         let look = |image: &GreyImage| {
             each_level(image, model, sigmas, seed, |units, size, plane| {
                 Ok(model.spans_of(units, size, plane, &mut |_| ())?)
             })
         };
-        let found: Result<Vec<Vec<Spans>>, RoleError> = patterns().par_iter().map(look).collect();
+        let found: Result<Vec<Vec<Spans>>, CalibrateError> =
+            patterns().par_iter().map(look).collect();
         let mut all = found.map_err(E::from)?.into_iter().flatten();
         let mut spans = all.next().unwrap_or_default();
         all.for_each(|found| merge(&mut spans, found));
@@ -79,7 +79,7 @@ impl<E: From<RoleError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Sur
         else {
             return Ok(None);
         };
-        self.observer.event(Event::Phase(Phase::Calibrate));
+        self.observer.event(CalibrateEvent::Looking);
         let (sigmas, seed, read) = (self.sigmas, self.request.seed, self.read);
         let beyond = |file: &PathBuf| {
             let found = each_level(&read(file)?, model, sigmas, seed, |units, size, plane| {
@@ -95,7 +95,7 @@ impl<E: From<RoleError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Sur
 
     /// The values behind each output of each linear op over all images and noise levels.
     fn spans(&mut self, model: &FloatModel, images: &[PathBuf]) -> Result<Spans, E> {
-        self.observer.event(Event::Phase(Phase::Calibrate));
+        self.observer.event(CalibrateEvent::Looking);
         let widths = model.network.linears().map(|(_, l)| vec![Span::NONE; l.outputs()]);
         let mut spans: Spans = widths.collect();
         for some in images.chunks(rayon::current_num_threads()) {
@@ -132,8 +132,8 @@ fn each_level<T>(
     model: &FloatModel,
     sigmas: &[f64],
     seed: u64,
-    look: impl Fn(&[f32], (usize, usize), f64) -> Result<T, RoleError>,
-) -> Result<Vec<T>, RoleError> {
+    look: impl Fn(&[f32], (usize, usize), f64) -> Result<T, CalibrateError>,
+) -> Result<Vec<T>, CalibrateError> {
     let size = (clean.height(), clean.width());
     let at_level = |(sigma, i): (&f64, u64)| {
         let noisy = add_gaussian(clean, *sigma, seed.wrapping_add(i))?;

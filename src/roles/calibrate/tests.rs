@@ -11,7 +11,7 @@ fn told() -> FloatModel {
     told.next().expect("there are as many as there are seeds")
 }
 
-fn read(_: &Path) -> Result<GreyImage, RoleError> {
+fn read(_: &Path) -> Result<GreyImage, CalibrateError> {
     let pixels = (0..20 * 24).map(|i| (i * 37 % 256) as f32).collect();
     Ok(GreyImage::new(20, 24, pixels)?)
 }
@@ -32,7 +32,7 @@ fn a_model_that_is_told_the_noise_is_looked_at_with_several_levels() {
             strict: false,
         };
         let found = calibrate(&mut model, &request, read, &mut Silent)?;
-        Ok::<_, RoleError>((found.sigmas, model.extremes.expect("it was calibrated")))
+        Ok::<_, CalibrateError>((found.sigmas, model.extremes.expect("it was calibrated")))
     };
     let (sigmas, all) = run(&[]).unwrap();
     let most = told().sigma;
@@ -57,7 +57,7 @@ fn channels_that_are_0_on_every_image_are_left_out() {
     let [light, dark] = ["light", "dark"].map(PathBuf::from);
     let read = |file: &Path| {
         let level = if file == Path::new("light") { 200.0 } else { 20.0 };
-        Ok::<_, RoleError>(GreyImage::new(20, 24, vec![level; 20 * 24])?)
+        Ok::<_, CalibrateError>(GreyImage::new(20, 24, vec![level; 20 * 24])?)
     };
     let run = |model: &mut FloatModel, held_out: &[PathBuf], prune| {
         let images = [light.clone()];
@@ -107,7 +107,7 @@ fn channels_that_matter_least_are_left_out_for_a_limit() {
     let images = ["a", "b"].map(PathBuf::from);
     let read = |_: &Path| {
         let levels = (0..20 * 24).map(|i| (i * i % 251) as f32).collect();
-        Ok::<_, RoleError>(GreyImage::new(20, 24, levels)?)
+        Ok::<_, CalibrateError>(GreyImage::new(20, 24, levels)?)
     };
     let mut fewer = 0;
     for seed in 0..20 {

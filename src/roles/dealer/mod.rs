@@ -1,15 +1,19 @@
 //! The dealer: makes correlated randomness for both servers, and could read all that is shared.
 
+mod error;
+mod event;
 mod report;
 
+pub use error::DealerError;
+pub use event::DealerEvent;
 pub use report::DealtSet;
 
-use super::common::{parties, read_public};
-use super::error::{MaterialError, RoleError};
-use super::observer::{Event, Observer, Phase};
+use super::keys::parties;
+use super::observer::Observer;
+use super::public_model::read_public;
 use super::threads::Threads;
-use super::wanted::{Size, Wanted, prefix};
-use crate::artefact::{Commission, Customer, TripleJob};
+use super::wanted::{MaterialError, MaterialNote, Size, Wanted, prefix};
+use crate::artefact::{ArtefactError, Commission, Customer, TripleJob};
 use crate::files::container::AskPassphrase;
 use crate::files::keys::KeyFolder;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
@@ -59,8 +63,8 @@ impl Dealer {
     /// As [`super::ModelOwner::open`]; the folder is that of one customer: a model owner and two servers.
     ///
     /// # Errors
-    /// [`RoleError::Format`].
-    pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
+    /// [`DealerError::Format`].
+    pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, DealerError> {
         let parties = parties(keys, Role::Dealer, ask)?;
         let model_owner = KeyFolder::open(keys)?.public(Role::ModelOwner)?;
         Ok(Dealer(Customer { parties, model_owner }))
@@ -72,13 +76,13 @@ impl Dealer {
     /// Cost: S0's file is large (docs/benchmarks.md); the sizes are compared with the free disk first.
     ///
     /// # Errors
-    /// [`RoleError::Network`], [`RoleError::Material`], [`RoleError::Format`].
+    /// [`DealerError::Network`], [`DealerError::Material`], [`DealerError::Format`].
     pub fn deal(
         &self,
         request: &Deal,
         out: impl Into<Place>,
-        observer: &mut dyn Observer,
-    ) -> Result<Vec<DealtSet>, RoleError> {
+        observer: &mut dyn Observer<DealerEvent>,
+    ) -> Result<Vec<DealtSet>, DealerError> {
         let out = out.into();
         let public = read_public(&request.model)?;
         let commission = self.0.commission(&public)?;
@@ -101,14 +105,14 @@ impl Dealer {
         let mut dealt = Vec::new();
         for (set, prefix, [s0, s1]) in sets {
             let started = Instant::now();
-            observer.event(Event::Phase(Phase::Deal));
+            observer.event(DealerEvent::Dealing);
             let total = set.job.batches() as f64;
             let mut progress = |done: u64| observer.progress(done as f64 / total);
             let made = request.threads.run(|| set.job.write(s0, s1, false, &mut progress))?;
             let (set_id, s0) = made?;
             s0.commit()?;
             let set = set.done(set_id.to_string(), prefix.name().to_owned(), started);
-            observer.event(Event::Dealt(&set));
+            observer.event(DealerEvent::Dealt(set.clone()));
             dealt.push(set);
         }
         Ok(dealt)
@@ -118,20 +122,20 @@ impl Dealer {
     /// there before the first of S0's material, and goes if that cannot be written.
     ///
     /// # Errors
-    /// As [`Dealer::deal`]; [`MaterialError::OneSet`], [`MaterialError::Pipe`].
+    /// As [`Dealer::deal`]; [`DealerError::OneSet`], [`DealerError::Pipe`].
     pub fn deal_into(
         &self,
         request: &Deal,
         s0: impl Write + Send,
         s1: impl Into<Place>,
-        observer: &mut dyn Observer,
-    ) -> Result<Vec<DealtSet>, RoleError> {
+        observer: &mut dyn Observer<DealerEvent>,
+    ) -> Result<Vec<DealtSet>, DealerError> {
         let public = read_public(&request.model)?;
         let commission = self.0.commission(&public)?;
         let wanted: BTreeMap<Size, u64> = request.wanted.by_size(&public, observer)?;
         let sets = wanted.len();
         if sets > 1 {
-            return Err(MaterialError::OneSet { sets }.into());
+            return Err(DealerError::OneSet { sets });
         }
         let Some(wanted) = wanted.into_iter().next() else { return Ok(Vec::new()) };
         let set = Set::plan(commission, request, wanted)?;
@@ -139,15 +143,17 @@ impl Dealer {
         set.tell(observer);
         let started = Instant::now();
         let made = request.threads.run(|| set.job.write(s0, s1, true, &mut |_| ()))?;
-        let (set_id, _) = made.map_err(|e| match RoleError::from(e) {
+        let (set_id, _) = made.map_err(|e| match e {
             // What has no path to name.
-            RoleError::Format(FormatError::Io { file, source, .. }) if file == Path::new("-") => {
-                MaterialError::Pipe(source).into()
+            ArtefactError::Format(FormatError::Io { file, source, .. })
+                if file == Path::new("-") =>
+            {
+                DealerError::Pipe(source)
             }
-            e => e,
+            e => e.into(),
         })?;
         let set = set.done(set_id.to_string(), "-".into(), started);
-        observer.event(Event::Dealt(&set));
+        observer.event(DealerEvent::Dealt(set.clone()));
         Ok(vec![set])
     }
 }
@@ -163,15 +169,16 @@ impl<'a> Set<'a> {
         commission: Commission<'a>,
         request: &Deal,
         (size, slots): (Size, u64),
-    ) -> Result<Self, RoleError> {
+    ) -> Result<Self, DealerError> {
         let job = TripleJob::new(commission, size, slots, request.batch)?;
         let s0_bytes = job.s0_bytes().ok_or(MaterialError::TooMuch)?;
         Ok(Set { job, s0_bytes })
     }
 
-    fn tell(&self, observer: &mut dyn Observer) {
+    fn tell(&self, observer: &mut dyn Observer<DealerEvent>) {
         let (size, slots, bytes) = (self.job.size, self.job.slots, self.s0_bytes);
-        observer.event(Event::Planned { origin: Origin::Dealt, size, slots, bytes });
+        let planned = MaterialNote::Planned { origin: Origin::Dealt, size, slots, bytes };
+        observer.event(planned.into());
     }
 
     fn done(&self, set_id: String, prefix: PathBuf, started: Instant) -> DealtSet {

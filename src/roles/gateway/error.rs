@@ -2,15 +2,39 @@
 
 use crate::files::FormatError;
 use crate::ids::Bytes;
+use crate::image::ImageError;
 use crate::model::{Clamping, Unfit};
+use crate::network::NetworkError;
+use crate::roles::images::PictureError;
+use std::path::{Path, PathBuf};
 
 /// Why images cannot be shared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GatewayError {
+    /// What went wrong with one file of several.
+    #[error("'{}': {error}", file.display())]
+    About {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: Box<GatewayError>,
+    },
     /// A key that is not there, or no good.
     #[error(transparent)]
     Keys(FormatError),
+    /// A file.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Pictures that cannot be found, told apart or read.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The model and the image's size do not go together.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// An image, or a channel of one, of which more had to be clamped than is accepted.
     #[error("{unfit}")]
     Unfit {
@@ -48,4 +72,12 @@ pub enum GatewayError {
         /// Bytes.
         limit: u64,
     },
+}
+
+impl GatewayError {
+    /// The same error, told about `file`.
+    #[must_use]
+    pub fn about(self, file: &Path) -> Self {
+        GatewayError::About { file: file.to_owned(), error: Box::new(self) }
+    }
 }

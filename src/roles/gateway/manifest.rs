@@ -9,7 +9,6 @@ use super::request::ShareImages;
 use super::{Gateway, GatewayError};
 use crate::files::FormatError;
 use crate::image::dicom::Window;
-use crate::roles::error::RoleError;
 use crate::roles::images::Noise;
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -50,7 +49,7 @@ impl Manifest {
         folder: &Path,
         gateway: &Gateway,
         request: &ShareImages<'_>,
-    ) -> Result<Self, RoleError> {
+    ) -> Result<Self, GatewayError> {
         let path = folder.join(FILE_NAME);
         let entries = match File::open(&path) {
             Err(e) if e.kind() == ErrorKind::NotFound => HashSet::new(),
@@ -60,7 +59,7 @@ impl Manifest {
                 let read = file.take(MAX_LIST + 1).read_to_string(&mut text);
                 if read.map_err(|e| FormatError::io(&path, "read", e))? as u64 > MAX_LIST {
                     let error = GatewayError::ListTooLong { limit: MAX_LIST };
-                    return Err(RoleError::from(error).about(&path));
+                    return Err(error.about(&path));
                 }
                 entries(&text)
             }

@@ -1,6 +1,7 @@
 //! The gateway, who has the images: encodes them for a model and splits them between the servers.
 
 mod error;
+mod event;
 mod manifest;
 mod plane;
 mod request;
@@ -8,12 +9,12 @@ mod sharing;
 mod tiles;
 
 pub use error::GatewayError;
+pub use event::GatewayEvent;
 pub use request::{Picture, ShareImages, ShareReport, SharedPlane};
 
-use super::common::parties;
-use super::error::RoleError;
 use super::images::{Listed, Noise, base_name, ensure_distinct, images, is_stream, restored_name};
-use super::observer::{Event, Observer};
+use super::keys::parties;
+use super::observer::Observer;
 use crate::artefact::Parties;
 use crate::files::FormatError;
 use crate::files::container::AskPassphrase;
@@ -57,7 +58,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`GatewayError::Keys`].
-    pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
+    pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, GatewayError> {
         let open = || {
             let parties = parties(keys, Role::Gateway, ask)?;
             let receiver = match KeyFolder::open(keys)?.public(Role::Receiver) {
@@ -66,7 +67,7 @@ impl Gateway {
             };
             Ok(Gateway { parties, receiver })
         };
-        open().map_err(|e| GatewayError::Keys(e).into())
+        open().map_err(GatewayError::Keys)
     }
 
     /// Encodes images for a model and writes two shares of each plane, one a server. The failure of one
@@ -83,19 +84,19 @@ impl Gateway {
     /// still the same are passed over, unless [`ShareImages::again`] is set.
     ///
     /// # Errors
-    /// [`RoleError::Gateway`], [`RoleError::Picture`], [`RoleError::Image`], [`RoleError::Network`] for an
-    /// image smaller than a patch, [`RoleError::Format`]; named by their file as [`RoleError::About`].
+    /// [`GatewayError::Picture`], [`GatewayError::Image`], [`GatewayError::Network`] for an
+    /// image smaller than a patch, [`GatewayError::Format`]; named by their file as [`GatewayError::About`].
     pub fn share(
         &self,
         request: &ShareImages<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<ShareReport, RoleError> {
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<ShareReport, GatewayError> {
         let started = Instant::now();
         if request.tile.is_some() && request.levels.noise == Noise::Estimated {
-            return Err(GatewayError::EstimateInTiles.into());
+            return Err(GatewayError::EstimateInTiles);
         }
         if let Err(file) = &self.receiver {
-            observer.event(Event::NoReceiver { file });
+            observer.event(GatewayEvent::NoReceiver { file: file.clone() });
         }
         let all = items(request, observer)?;
         let several = all.len() > 1;
@@ -117,7 +118,7 @@ impl Gateway {
             }
             match sharing.share(number, item, observer) {
                 Err(error) if several => {
-                    observer.event(Event::Failed { file: &item.path, error });
+                    observer.event(GatewayEvent::Failed { file: item.path.clone(), error });
                     sharing.report.failed.push(item.path.clone());
                 }
                 Err(error) => return Err(error),
@@ -129,7 +130,7 @@ impl Gateway {
             }
         }
         if sharing.report.skipped > 0 {
-            observer.event(Event::SharedBefore { images: sharing.report.skipped });
+            observer.event(GatewayEvent::SharedBefore { images: sharing.report.skipped });
         }
         let seconds = started.elapsed().as_secs_f64();
         Ok(ShareReport { seconds, notes: self.receiver.is_ok(), ..sharing.report })
@@ -140,18 +141,18 @@ impl Gateway {
 /// memory without a name, which are called by their ids.
 fn items<'a>(
     request: &'a ShareImages<'_>,
-    observer: &mut dyn Observer,
-) -> Result<Vec<Item<'a>>, RoleError> {
+    observer: &mut dyn Observer<GatewayEvent>,
+) -> Result<Vec<Item<'a>>, GatewayError> {
     let mut all = Vec::new();
     for picture in &request.images {
         match picture {
             Picture::File(path) => {
                 let found = images(std::slice::from_ref(path), request.recursive)?;
-                for (file, kind) in &found.no_picture {
-                    observer.event(Event::NoPicture { file, kind });
+                for (file, kind) in found.no_picture {
+                    observer.event(GatewayEvent::NoPicture { file, kind });
                 }
-                for (folder, folders) in &found.unsearched {
-                    observer.event(Event::Unsearched { folder, folders: *folders });
+                for (folder, folders) in found.unsearched {
+                    observer.event(GatewayEvent::Unsearched { folder, folders });
                 }
                 let item = |Listed { path, name }| Item { path, name, image: None };
                 all.extend(found.files.into_iter().map(item));

@@ -111,7 +111,7 @@ pub struct ShareReport {
     pub total: usize,
     /// Of these, those that were passed over, since they were shared into the folder before.
     pub skipped: usize,
-    /// Those that failed while others did not; why was told as [`crate::roles::Event::Failed`].
+    /// Those that failed while others did not; why was told as [`super::GatewayEvent::Failed`].
     pub failed: Vec<PathBuf>,
     /// Whether notes to the receiver go with them.
     pub notes: bool,

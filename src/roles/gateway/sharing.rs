@@ -2,7 +2,7 @@
 
 use super::plane::{Plane, Ready, Source};
 use super::request::{ShareImages, ShareReport, SharedPlane};
-use super::{Gateway, GatewayError, Item};
+use super::{Gateway, GatewayError, GatewayEvent, Item};
 use crate::artefact::{Channel, Note, SharedImage, SharedScan, Tile, write_image_shares};
 use crate::files::output::half_done::HalfDone;
 use crate::files::output::{Access, OutputFile, commit_all, commit_part, ensure_not_input};
@@ -11,10 +11,9 @@ use crate::ids::{ImageId, RandomError};
 use crate::image::dicom::Origin;
 use crate::image::{ImageFormat, Raster, Sketch};
 use crate::model::{Encoded, Fit, PublicModel, encode_image};
-use crate::roles::error::RoleError;
 use crate::roles::images::{Chosen, ImageLevels, read_noisy};
-use crate::roles::observer::{Event, Observer};
-use crate::roles::served::tell_noise;
+use crate::roles::level_note::{LevelNote, tell_noise};
+use crate::roles::observer::Observer;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -51,8 +50,8 @@ impl<'a> Sharing<'a> {
         &mut self,
         number: usize,
         item: &Item<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<(), GatewayError> {
         let reading = Instant::now();
         let (image, format, origin) = match self.request.tile {
             None => self.read(item)?,
@@ -88,13 +87,13 @@ impl<'a> Sharing<'a> {
         Ok(())
     }
 
-    fn read<'i>(&self, item: &Item<'i>) -> Result<Read<'i>, RoleError> {
+    fn read<'i>(&self, item: &Item<'i>) -> Result<Read<'i>, GatewayError> {
         match item.image {
             Some((image, format)) => match self.request.range {
                 None => Ok((Cow::Borrowed(image), format, None)),
                 Some(range) => {
                     let scaled = image.clone().scaled(range);
-                    let scaled = scaled.map_err(|e| RoleError::from(e).about(&item.path))?;
+                    let scaled = scaled.map_err(|e| GatewayError::from(e).about(&item.path))?;
                     Ok((Cow::Owned(scaled), format, None))
                 }
             },
@@ -124,8 +123,8 @@ impl<'a> Sharing<'a> {
         file: &Path,
         colour: bool,
         tiles: bool,
-    ) -> Result<ImageId, RoleError> {
-        let refuse = |e: GatewayError| Err(RoleError::from(e).about(file));
+    ) -> Result<ImageId, GatewayError> {
+        let refuse = |e: GatewayError| Err(e.about(file));
         if colour && !self.request.colour {
             return refuse(GatewayError::Colour);
         }
@@ -140,11 +139,11 @@ impl<'a> Sharing<'a> {
     pub(super) fn encode(
         &self,
         plane: &Plane<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Ready, RoleError> {
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<Ready, GatewayError> {
         let (model, file) = (&self.request.public.model, plane.of.file);
         let levels = self.request.levels.of(plane.grey, model.trained());
-        let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
+        let levels = levels.map_err(|e| GatewayError::from(e).about(file))?;
         tell_noise(&self.request.levels, (file, levels.sigma), model.trained(), observer);
         Ok(Ready { encoded: encode_image(model, plane.grey, &levels.map), levels })
     }
@@ -154,15 +153,15 @@ impl<'a> Sharing<'a> {
         &mut self,
         plane: &Plane<'_>,
         ready: &Ready,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<(), GatewayError> {
         let Plane { of, depth, range, grey, channel, tile } = *plane;
         let Ready { levels, encoded: Encoded { pixels: encoded, fit, .. } } = ready;
         let size = (grey.height(), grey.width());
         let public = self.request.public;
         let model = &public.model;
         let means = model.patch_means(encoded, size);
-        let means = means.map_err(|e| RoleError::from(e).about(of.file))?;
+        let means = means.map_err(|e| GatewayError::from(e).about(of.file))?;
         let id = ImageId::random().map_err(FormatError::from)?;
         let prefix = self.prefix(plane, id);
         let outs = self.outputs(of, &prefix)?;
@@ -195,14 +194,14 @@ impl<'a> Sharing<'a> {
             clamped: fit.clamped,
         };
         if tile.is_none() {
-            observer.event(Event::Shared { image: &entry, of_several: self.several });
+            observer.event(GatewayEvent::Shared { image: entry.clone(), of_several: self.several });
         }
         self.report.images.push(entry);
         Ok(())
     }
 
     /// Both files, which replace no input.
-    fn outputs(&self, of: Source<'_>, prefix: &Place) -> Result<[OutputFile; 2], RoleError> {
+    fn outputs(&self, of: Source<'_>, prefix: &Place) -> Result<[OutputFile; 2], GatewayError> {
         let mut inputs: Vec<&Path> = self.request.inputs.iter().map(PathBuf::as_path).collect();
         inputs.extend(of.on_disk.then_some(of.file));
         let create = |suffix| {
@@ -238,10 +237,10 @@ impl<'a> Sharing<'a> {
         file: &Path,
         fit: Fit,
         levels: &ImageLevels,
-    ) -> Result<(), RoleError> {
+    ) -> Result<(), GatewayError> {
         let clamping = self.request.clamping;
         let judged = fit.judge(clamping, &self.request.public.model, &levels.map);
-        judged.map_err(|unfit| RoleError::from(GatewayError::Unfit { unfit, clamping }).about(file))
+        judged.map_err(|unfit| GatewayError::Unfit { unfit, clamping }.about(file))
     }
 
     pub(super) fn tell_clamped(
@@ -249,11 +248,11 @@ impl<'a> Sharing<'a> {
         file: &Path,
         fit: Fit,
         levels: &ImageLevels,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<GatewayEvent>,
     ) {
         if fit.clamped > 0 {
             let unfit = fit.unfit(&self.request.public.model, &levels.map);
-            observer.event(Event::Clamped { file, unfit });
+            observer.event(LevelNote::Clamped { file: file.to_owned(), unfit }.into());
         }
     }
 }

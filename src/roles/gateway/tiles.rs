@@ -2,14 +2,13 @@
 
 use super::plane::{Plane, Source};
 use super::sharing::{Read, Sharing};
-use super::{GatewayError, Item};
+use super::{GatewayError, GatewayEvent, Item};
 use crate::artefact::{Channel, Tile};
 use crate::files::output::half_done::HalfDone;
 use crate::image::{Cut, Cutter, GreyImage, ImageError, Raster, RowReader, Tiling};
 use crate::model::Fit;
-use crate::roles::error::RoleError;
 use crate::roles::images::{ImageLevels, open_noisy_rows};
-use crate::roles::observer::{Event, Observer, Phase};
+use crate::roles::observer::Observer;
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -24,9 +23,9 @@ impl Sharing<'_> {
         number: usize,
         item: &'i Item<'_>,
         side: usize,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<Read<'i>>, RoleError> {
-        let about = |e: ImageError| RoleError::from(e).about(&item.path);
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<Option<Read<'i>>, GatewayError> {
+        let about = |e: ImageError| GatewayError::from(e).about(&item.path);
         let (rows, format, origin) = match item.image {
             Some((image, format)) => {
                 let rows = RowReader::whole(image.clone());
@@ -48,10 +47,10 @@ impl Sharing<'_> {
             None => Ok(Some((Cow::Owned(rows.all().map_err(about)?), format, origin))),
             Some(_) if frames > 1 => {
                 let side = (height / frames).max(width);
-                Err(RoleError::from(GatewayError::FramesInTiles { frames, side }).about(&item.path))
+                Err(GatewayError::FramesInTiles { frames, side }.about(&item.path))
             }
             Some(cut) => {
-                network.grid(cut.tile()).map_err(|e| RoleError::from(e).about(&item.path))?;
+                network.grid(cut.tile()).map_err(|e| GatewayError::from(e).about(&item.path))?;
                 let scan = self.scan(origin);
                 let (on_disk, scan) = (item.image.is_none(), scan.as_ref());
                 let name = &item.name;
@@ -69,8 +68,8 @@ impl Sharing<'_> {
         &mut self,
         of: Source<'_>,
         image: &Raster,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<(), GatewayError> {
         let known = self.report.images.len();
         let shared = self.each_frame(of, image, observer);
         self.all_or_none(known, shared)
@@ -80,8 +79,8 @@ impl Sharing<'_> {
     fn all_or_none(
         &mut self,
         known: usize,
-        shared: Result<(), RoleError>,
-    ) -> Result<(), RoleError> {
+        shared: Result<(), GatewayError>,
+    ) -> Result<(), GatewayError> {
         if shared.is_err() {
             self.report.images.truncate(known);
             self.half_done.drain(..).for_each(HalfDone::remove);
@@ -94,9 +93,9 @@ impl Sharing<'_> {
         &mut self,
         of: Source<'_>,
         image: &Raster,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
-        let about = |e: ImageError| RoleError::from(e).about(of.file);
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<(), GatewayError> {
+        let about = |e: ImageError| GatewayError::from(e).about(of.file);
         let (frames, size) = (image.frames(), (image.height(), image.width()));
         let tiling = Tiling::new(size, (size.0 / frames, size.1)).map_err(about)?;
         let group = self.group(of.file, image.is_colour(), true)?;
@@ -104,7 +103,7 @@ impl Sharing<'_> {
         let (depth, range) = (image.depth(), image.range());
         // Of all frames, as of all tiles.
         let mut fits = vec![(Fit::of(size.0 * size.1), None); image.planes().len()];
-        observer.event(Event::Phase(Phase::ShareFrames));
+        observer.event(GatewayEvent::SharingFrames);
         for frame in 0..frames {
             let tile = Some(Tile { group, tiling, place: (frame, 0), inset: (0, 0) });
             let planes = image.frame(frame).map_err(about)?;
@@ -114,7 +113,11 @@ impl Sharing<'_> {
             }
             observer.progress((frame + 1) as f64 / frames as f64);
         }
-        observer.event(Event::SharedFrames { file: of.file, frames, size: tiling.core() });
+        observer.event(GatewayEvent::SharedFrames {
+            file: of.file.to_owned(),
+            frames,
+            size: tiling.core(),
+        });
         self.tell_all_clamped(of, &fits, observer);
         Ok(())
     }
@@ -124,9 +127,9 @@ impl Sharing<'_> {
         of: Source<'_>,
         rows: RowReader<'static>,
         cut: Cut,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
-        let about = |e: ImageError| RoleError::from(e).about(of.file);
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<(), GatewayError> {
+        let about = |e: ImageError| GatewayError::from(e).about(of.file);
         let (depth, range, channels) = (rows.depth(), rows.range(), rows.channels());
         let group = self.group(of.file, channels > 1, true)?;
         let colour = (channels > 1).then_some(group);
@@ -135,7 +138,7 @@ impl Sharing<'_> {
         // Of all tiles, so that no more tiles are shared than it takes to know that it is too many.
         let pixels = tiling.count() * cut.tile().0 * cut.tile().1;
         let mut fits = vec![(Fit::of(pixels), None); channels];
-        observer.event(Event::Phase(Phase::ShareTiles));
+        observer.event(GatewayEvent::SharingTiles);
         loop {
             let reading = Instant::now();
             let row = cutter.advance().map_err(about)?;
@@ -152,7 +155,7 @@ impl Sharing<'_> {
             }
             observer.progress((row + 1) as f64 / tiling.counts().0 as f64);
         }
-        observer.event(Event::SharedTiles { file: of.file, cut: &cut, channels });
+        observer.event(GatewayEvent::SharedTiles { file: of.file.to_owned(), cut, channels });
         self.tell_all_clamped(of, &fits, observer);
         Ok(())
     }
@@ -162,8 +165,8 @@ impl Sharing<'_> {
         &mut self,
         plane: &Plane<'_>,
         (fit, met): &mut Fitted,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) -> Result<(), GatewayError> {
         let ready = self.encode(plane, observer)?;
         fit.note(ready.encoded.fit);
         self.judge(plane.of.file, *fit, &ready.levels)?;
@@ -172,7 +175,12 @@ impl Sharing<'_> {
         Ok(())
     }
 
-    fn tell_all_clamped(&self, of: Source<'_>, fits: &[Fitted], observer: &mut dyn Observer) {
+    fn tell_all_clamped(
+        &self,
+        of: Source<'_>,
+        fits: &[Fitted],
+        observer: &mut dyn Observer<GatewayEvent>,
+    ) {
         for (fit, levels) in fits {
             levels.iter().for_each(|levels| self.tell_clamped(of.file, *fit, levels, observer));
         }

@@ -1,12 +1,27 @@
 //! Why pictures cannot be found, told apart or read.
 
-use crate::image::ImageFormat;
-use std::path::PathBuf;
+use crate::files::FormatError;
+use crate::image::{ImageError, ImageFormat};
+use std::path::{Path, PathBuf};
 
 /// Why pictures cannot be found, told apart or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
+    /// What went wrong with one file of several.
+    #[error("'{}': {error}", file.display())]
+    About {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: Box<PictureError>,
+    },
+    /// A file.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A folder without images.
     #[error("'{folder}': there are no images in this folder{}", also_unsearched(*.unsearched))]
     NoImages {
@@ -50,10 +65,18 @@ pub enum PictureError {
     },
     /// The name of an output says no format to write.
     #[error(transparent)]
-    Output(crate::image::ImageError),
+    Output(ImageError),
     /// Standard output takes no more.
     #[error("cannot write to standard output: {0}")]
     StandardOutput(std::io::Error),
+}
+
+impl PictureError {
+    /// The same error, told about `file`.
+    #[must_use]
+    pub fn about(self, file: &Path) -> Self {
+        PictureError::About { file: file.to_owned(), error: Box::new(self) }
+    }
 }
 
 fn also_unsearched(folders: usize) -> String {

@@ -8,7 +8,6 @@ use crate::files::folder::{files_in, folders_in};
 use crate::files::{FormatError, Place};
 use crate::image::ImageFormat;
 use crate::image::dicom::without_picture;
-use crate::roles::error::RoleError;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
@@ -51,7 +50,7 @@ impl From<PathBuf> for Listed {
 /// # Errors
 /// [`PictureError`] for a folder without images and a pattern without files; [`FormatError`] for a folder
 /// that cannot be read.
-pub fn images(given: &[PathBuf], recursive: bool) -> Result<Listing, RoleError> {
+pub fn images(given: &[PathBuf], recursive: bool) -> Result<Listing, PictureError> {
     let mut listing = Listing::default();
     for path in given {
         if is_stream(path) || path.is_file() {
@@ -71,7 +70,7 @@ pub fn images(given: &[PathBuf], recursive: bool) -> Result<Listing, RoleError> 
 }
 
 impl Listing {
-    fn folder(&mut self, folder: &Path, recursive: bool) -> Result<(), RoleError> {
+    fn folder(&mut self, folder: &Path, recursive: bool) -> Result<(), PictureError> {
         let before = self.files.len() + self.no_picture.len();
         self.files_of(folder, "")?;
         let mut within: Vec<(PathBuf, String)> = prefixed(folder, "")?;
@@ -90,12 +89,12 @@ impl Listing {
             true => Ok(()),
             false => {
                 let unsearched = if recursive { 0 } else { folders };
-                Err(PictureError::NoImages { folder: folder.to_owned(), unsearched }.into())
+                Err(PictureError::NoImages { folder: folder.to_owned(), unsearched })
             }
         }
     }
 
-    fn files_of(&mut self, folder: &Path, prefix: &str) -> Result<(), RoleError> {
+    fn files_of(&mut self, folder: &Path, prefix: &str) -> Result<(), PictureError> {
         // Scanners name files as they like.
         let is_image =
             |path: &Path| ImageFormat::from_extension(extension(path)).is_ok() || is_scan(path);
@@ -117,7 +116,7 @@ impl Listing {
 }
 
 /// The subfolders of a folder, and what stands before the names of their images.
-fn prefixed(folder: &Path, prefix: &str) -> Result<Vec<(PathBuf, String)>, RoleError> {
+fn prefixed(folder: &Path, prefix: &str) -> Result<Vec<(PathBuf, String)>, PictureError> {
     let name = |path: PathBuf| {
         let prefix = format!("{prefix}{}_", base_name(&path));
         (path, prefix)

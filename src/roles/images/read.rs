@@ -7,7 +7,6 @@ use crate::image::dicom::{Origin, Window};
 use crate::image::{
     Depth, Extent, ImageError, ImageFormat, Range, Raster, RowReader, decode_all, judge_by_rows,
 };
-use crate::roles::error::RoleError;
 use std::fs::File;
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
@@ -48,7 +47,7 @@ pub fn read_image_bytes(path: &Path) -> Result<Vec<u8>, FormatError> {
 pub fn read_picture(
     path: &Path,
     window: Option<Window>,
-) -> Result<(Raster, ImageFormat), RoleError> {
+) -> Result<(Raster, ImageFormat), PictureError> {
     read_any(path, window, false).map(|Found { image, format, .. }| (image, format))
 }
 
@@ -59,9 +58,9 @@ pub type Scan = (Raster, ImageFormat, Option<Origin>);
 ///
 /// # Errors
 /// As [`read_picture`].
-pub fn read_origin(path: &Path) -> Result<Origin, RoleError> {
+pub fn read_origin(path: &Path) -> Result<Origin, PictureError> {
     let origin = Origin::of(&read_image_bytes(path)?);
-    origin.map_err(|e| RoleError::from(e).about(path))
+    origin.map_err(|e| PictureError::from(e).about(path))
 }
 
 /// Reads an image of which noise of `noise` grey levels is told, `None` if it is to be estimated: as
@@ -69,14 +68,19 @@ pub fn read_origin(path: &Path) -> Result<Origin, RoleError> {
 ///
 /// # Errors
 /// As [`read_picture`]; [`ImageError::Sliver`], [`ImageError::NoLevels`], [`ImageError::RangeOfDicom`].
-pub fn read_noisy(path: &Path, chosen: Chosen, noise: Option<f64>) -> Result<Scan, RoleError> {
+pub fn read_noisy(path: &Path, chosen: Chosen, noise: Option<f64>) -> Result<Scan, PictureError> {
     noisy(path, read_any(path, chosen.window, false)?, chosen, noise)
 }
 
 /// The same of a file that was read.
-fn noisy(path: &Path, found: Found, chosen: Chosen, noise: Option<f64>) -> Result<Scan, RoleError> {
+fn noisy(
+    path: &Path,
+    found: Found,
+    chosen: Chosen,
+    noise: Option<f64>,
+) -> Result<Scan, PictureError> {
     let Found { image, format, extent, bytes } = found;
-    let about = |e: ImageError| RoleError::from(e).about(path);
+    let about = |e: ImageError| PictureError::from(e).about(path);
     let image = match (chosen.range, extent) {
         (Some(_), _) if format == ImageFormat::Dicom => Err(ImageError::RangeOfDicom),
         (Some(range), _) => image.scaled(range),
@@ -100,11 +104,11 @@ pub fn read_reference(
     path: &Path,
     window: Option<Window>,
     range: Option<Range>,
-) -> Result<Raster, RoleError> {
+) -> Result<Raster, PictureError> {
     let Found { image, format, .. } = read_any(path, window, true)?;
     match range {
         Some(range) if format != ImageFormat::Dicom && image.depth() != Depth::Eight => {
-            image.scaled(range).map_err(|e| RoleError::from(e).about(path))
+            image.scaled(range).map_err(|e| PictureError::from(e).about(path))
         }
         _ => Ok(image),
     }
@@ -120,7 +124,7 @@ struct Found {
     bytes: Vec<u8>,
 }
 
-fn read_any(path: &Path, window: Option<Window>, lenient: bool) -> Result<Found, RoleError> {
+fn read_any(path: &Path, window: Option<Window>, lenient: bool) -> Result<Found, PictureError> {
     let bytes = read_image_bytes(path)?;
     let format = format_of(&bytes, path)?;
     if !lenient {
@@ -134,9 +138,9 @@ fn decoded(
     bytes: Vec<u8>,
     format: ImageFormat,
     window: Option<Window>,
-) -> Result<Found, RoleError> {
+) -> Result<Found, PictureError> {
     let decoded = decode_all(format, &bytes, window);
-    let (image, extent) = decoded.map_err(|e| RoleError::from(e).about(path))?;
+    let (image, extent) = decoded.map_err(|e| PictureError::from(e).about(path))?;
     Ok(Found { image, format, extent, bytes })
 }
 
@@ -152,9 +156,10 @@ impl<T: Read + Seek> Seekable for T {}
 pub fn open_rows(
     path: &Path,
     window: Option<Window>,
-) -> Result<(RowReader<'static>, ImageFormat), RoleError> {
+) -> Result<(RowReader<'static>, ImageFormat), PictureError> {
     let (file, format) = open_file(path, window)?;
-    let rows = RowReader::open(format, file, window).map_err(|e| RoleError::from(e).about(path))?;
+    let rows =
+        RowReader::open(format, file, window).map_err(|e| PictureError::from(e).about(path))?;
     Ok((rows, format))
 }
 
@@ -166,7 +171,7 @@ pub fn open_noisy_rows(
     path: &Path,
     chosen: Chosen,
     noise: Option<f64>,
-) -> Result<(RowReader<'static>, ImageFormat, Option<Origin>), RoleError> {
+) -> Result<(RowReader<'static>, ImageFormat, Option<Origin>), PictureError> {
     let (mut file, format) = open_file(path, chosen.window)?;
     if format == ImageFormat::Dicom {
         let mut bytes = Vec::new();
@@ -176,7 +181,7 @@ pub fn open_noisy_rows(
         let (image, format, origin) = noisy(path, found, chosen, noise)?;
         return Ok((RowReader::whole(image), format, origin));
     }
-    let about = |e: ImageError| RoleError::from(e).about(path);
+    let about = |e: ImageError| PictureError::from(e).about(path);
     if chosen.range.is_none() {
         judge_by_rows(format, &mut file, noise).map_err(about)?;
         file.rewind().map_err(|e| FormatError::io(path, "read", e))?;
@@ -194,7 +199,7 @@ pub fn open_noisy_rows(
 fn open_file(
     path: &Path,
     window: Option<Window>,
-) -> Result<(Box<dyn Seekable>, ImageFormat), RoleError> {
+) -> Result<(Box<dyn Seekable>, ImageFormat), PictureError> {
     let regular = !is_stream(path) && std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
     let mut file: Box<dyn Seekable> = match regular {
         true => Box::new(open(path)?),
@@ -210,16 +215,20 @@ fn open_file(
 }
 
 /// The format of a file that begins like this.
-fn format_of(begin: &[u8], path: &Path) -> Result<ImageFormat, RoleError> {
-    let unknown = || RoleError::from(PictureError::Unknown).about(path);
+fn format_of(begin: &[u8], path: &Path) -> Result<ImageFormat, PictureError> {
+    let unknown = || PictureError::Unknown.about(path);
     ImageFormat::from_signature(begin).ok_or_else(unknown)
 }
 
 /// Refuses a window for what is no DICOM image.
-fn check_window(format: ImageFormat, window: Option<Window>, path: &Path) -> Result<(), RoleError> {
+fn check_window(
+    format: ImageFormat,
+    window: Option<Window>,
+    path: &Path,
+) -> Result<(), PictureError> {
     match window.is_none() || format == ImageFormat::Dicom {
         true => Ok(()),
-        false => Err(RoleError::from(PictureError::NoWindow { format }).about(path)),
+        false => Err(PictureError::NoWindow { format }.about(path)),
     }
 }
 

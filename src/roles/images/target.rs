@@ -8,7 +8,6 @@ use crate::files::{FormatError, Place};
 use crate::ids::RandomError;
 use crate::image::dicom::{Window, decode, derive};
 use crate::image::{self, ImageFormat, Raster};
-use crate::roles::error::RoleError;
 use std::io::Write;
 use std::path::Path;
 
@@ -16,12 +15,12 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`PictureError::Output`] for an extension that is no format to write, before any work is done.
-pub fn output_format(path: &Path) -> Result<ImageFormat, RoleError> {
+pub fn output_format(path: &Path) -> Result<ImageFormat, PictureError> {
     if is_stream(path) {
         return Ok(ImageFormat::Png);
     }
     let format = ImageFormat::for_output(extension(path));
-    format.map_err(|e| RoleError::from(PictureError::Output(e)).about(path))
+    format.map_err(|e| PictureError::Output(e).about(path))
 }
 
 /// Writes an image in the format of the name, PNG on standard output, with its own depth.
@@ -32,21 +31,21 @@ pub fn write_raster(
     out: impl Into<Place>,
     image: &Raster,
     overwrite: Overwrite,
-) -> Result<(), RoleError> {
+) -> Result<(), PictureError> {
     let out = out.into();
     let path = out.name();
     let format = output_format(path)?;
     // In memory first: an encoder hides which file a failing disk was about.
     let mut bytes = Vec::new();
-    image::write(format, image, &mut bytes).map_err(|e| RoleError::from(e).about(path))?;
+    image::write(format, image, &mut bytes).map_err(|e| PictureError::from(e).about(path))?;
     if out.is_stream() {
         let written = std::io::stdout().lock().write_all(&bytes);
-        return written.map_err(|e| PictureError::StandardOutput(e).into());
+        return written.map_err(PictureError::StandardOutput);
     }
     write(&out, &bytes, overwrite)
 }
 
-fn write(out: &Place, bytes: &[u8], overwrite: Overwrite) -> Result<(), RoleError> {
+fn write(out: &Place, bytes: &[u8], overwrite: Overwrite) -> Result<(), PictureError> {
     let mut out = OutputFile::create(out, Access::Picture, overwrite)?;
     out.write_all(bytes).map_err(FormatError::from_writer)?;
     Ok(out.commit()?)
@@ -96,11 +95,11 @@ impl Target<'_> {
     ///
     /// # Errors
     /// As [`output_format`] and [`super::read_picture`].
-    pub fn check(&self) -> Result<(), RoleError> {
+    pub fn check(&self) -> Result<(), PictureError> {
         match self.original.filter(|path| self.is_dicom() && !is_stream(path)) {
             Some(original) => {
                 let read = decode(&read_image_bytes(original)?, self.window);
-                read.map(drop).map_err(|e| RoleError::from(e).about(original))
+                read.map(drop).map_err(|e| PictureError::from(e).about(original))
             }
             None => output_format(self.out.name()).map(drop),
         }
@@ -111,14 +110,14 @@ impl Target<'_> {
     /// # Errors
     /// As [`write_raster`]; [`crate::image::ImageError`] for an image that cannot be derived from the
     /// original.
-    pub fn write(&self, image: &Raster) -> Result<(), RoleError> {
+    pub fn write(&self, image: &Raster) -> Result<(), PictureError> {
         let Some(original) = self.original.filter(|_| self.is_dicom()) else {
             return write_raster(self.out, image, self.overwrite);
         };
         let mut fresh = [0; 16];
         getrandom::fill(&mut fresh).map_err(|e| FormatError::from(RandomError::from(e)))?;
         let derived = derive(&read_image_bytes(original)?, self.window, image, fresh);
-        let derived = derived.map_err(|e| RoleError::from(e).about(original))?;
+        let derived = derived.map_err(|e| PictureError::from(e).about(original))?;
         write(self.out, &derived, self.overwrite)
     }
 }

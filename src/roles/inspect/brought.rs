@@ -1,12 +1,12 @@
 //! What users bring: models and images.
 
-use super::Facts;
+use super::{Facts, InspectError};
 use crate::image::{Depth, ImageFormat};
 use crate::model::FloatModel;
 use crate::network::LinearShape;
 use crate::roles::images::open_rows;
 use crate::roles::models::{described, open_model};
-use crate::roles::{RoleError, in_one_line};
+use crate::roles::one_line::in_one_line;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -19,9 +19,9 @@ fn map(facts: Value) -> Facts {
 
 /// The arrays of an unshared model by name, type and shape, and the network that its description makes of
 /// them, or why it makes none; of its weights only how many there are.
-pub(super) fn model(path: &Path) -> Result<Facts, RoleError> {
+pub(super) fn model(path: &Path) -> Result<Facts, InspectError> {
     let mut file = open_model(path)?;
-    let tensors = file.tensors().map_err(|e| RoleError::from(e).about(path))?;
+    let tensors = file.tensors().map_err(|e| InspectError::from(e).about(path))?;
     let mut facts = Facts::new();
     facts.insert("kind".into(), json!("model"));
     facts.insert("format".into(), json!(file.format().to_string()));
@@ -62,7 +62,7 @@ fn network(model: &FloatModel) -> Facts {
 }
 
 /// What an image's header says.
-pub(super) fn image(path: &Path, format: ImageFormat) -> Result<Facts, RoleError> {
+pub(super) fn image(path: &Path, format: ImageFormat) -> Result<Facts, InspectError> {
     let (rows, ..) = open_rows(path, None)?;
     let (height, width) = rows.size();
     let depth = match rows.depth() {

@@ -6,11 +6,9 @@ mod error;
 mod header;
 mod network;
 
-use super::common::read_public;
-use super::error::RoleError;
 use super::images::is_stream;
 use super::models::{Recognised, recognise};
-use crate::files::FormatError;
+use super::public_model::read_public;
 use crate::files::container::envelope::{open_file, open_stream};
 use crate::files::container::header::{Body, Cipher};
 use crate::files::keys::{KeyEntry, KeyFolder};
@@ -36,8 +34,8 @@ pub struct Inspect<'a> {
 /// Tells what files are, in their order.
 ///
 /// # Errors
-/// [`InspectError`] about a file or folder; [`RoleError::Format`], [`RoleError::Model`], [`RoleError::Image`].
-pub fn inspect(files: &[&Path], request: &Inspect<'_>) -> Result<Vec<Facts>, RoleError> {
+/// [`InspectError`], mostly about a file or folder.
+pub fn inspect(files: &[&Path], request: &Inspect<'_>) -> Result<Vec<Facts>, InspectError> {
     let names = request.keys.map(KeyFolder::open).transpose()?;
     files.iter().map(|file| facts(file, request.state, names.as_ref())).collect()
 }
@@ -52,8 +50,12 @@ pub fn slots_by_size(files: &[Facts]) -> BTreeMap<String, u64> {
     left
 }
 
-fn facts(path: &Path, state: Option<&Path>, names: Option<&KeyFolder>) -> Result<Facts, RoleError> {
-    let not_triples = || Err(RoleError::from(InspectError::NotTriples).about(path));
+fn facts(
+    path: &Path,
+    state: Option<&Path>,
+    names: Option<&KeyFolder>,
+) -> Result<Facts, InspectError> {
+    let not_triples = || Err(InspectError::NotTriples.about(path));
     match recognise(path)? {
         Recognised::Model | Recognised::Image(_) if state.is_some() => return not_triples(),
         Recognised::Model => return brought::model(path),
@@ -75,7 +77,7 @@ fn facts(path: &Path, state: Option<&Path>, names: Option<&KeyFolder>) -> Result
     if let Some(dir) = state {
         let Body::Triples(triples) = &header.body else { return not_triples() };
         if !dir.is_dir() {
-            return Err(RoleError::from(InspectError::NoState).about(dir));
+            return Err(InspectError::NoState.about(dir));
         }
         let used = Ledger::open(dir)?.next_slot(triples.set_id)?.min(triples.slots);
         facts.insert("slots_used".into(), json!(used));
@@ -85,11 +87,11 @@ fn facts(path: &Path, state: Option<&Path>, names: Option<&KeyFolder>) -> Result
 }
 
 /// The keys of a folder: whose they are, and whether secret ones are locked; never a secret.
-fn folder(path: &Path) -> Result<Facts, RoleError> {
+fn folder(path: &Path) -> Result<Facts, InspectError> {
     let keys = KeyFolder::open(path).and_then(|folder| folder.list());
-    let keys = keys.map_err(|e: FormatError| RoleError::from(e))?;
+    let keys = keys?;
     if keys.is_empty() {
-        return Err(RoleError::from(InspectError::NoKeys).about(path));
+        return Err(InspectError::NoKeys.about(path));
     }
     let mut facts = Facts::new();
     facts.insert("kind".into(), json!("key folder"));

@@ -1,14 +1,29 @@
 //! Why a file is not the model that is wanted.
 
+use crate::files::FormatError;
 use crate::files::container::Kind;
 use crate::image::ImageFormat;
-use crate::model::Doubt;
+use crate::model::{Doubt, ModelError};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a file is not the model that is wanted.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelFileError {
+    /// What went wrong with one file of several.
+    #[error("'{}': {error}", file.display())]
+    About {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: Box<ModelFileError>,
+    },
+    /// A file.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// It is something else.
     #[error("this is {0}, no model")]
     NoModel(NoModel),
@@ -30,6 +45,14 @@ pub enum ModelFileError {
     /// It cannot be packed.
     #[error("the model cannot be packed: {0}")]
     Packing(String),
+}
+
+impl ModelFileError {
+    /// The same error, told about `file`.
+    #[must_use]
+    pub fn about(self, file: &Path) -> Self {
+        ModelFileError::About { file: file.to_owned(), error: Box::new(self) }
+    }
 }
 
 /// What a file is that is no model.

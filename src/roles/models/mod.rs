@@ -3,7 +3,6 @@
 
 mod error;
 
-use super::RoleError;
 use super::images::is_stream;
 use crate::files::FormatError;
 use crate::files::container::envelope::{MAGIC, open_file};
@@ -35,8 +34,8 @@ pub enum Recognised {
 /// Tells what a file is. A pipe can be read only once, so it is taken for a file of this program.
 ///
 /// # Errors
-/// [`RoleError::Format`] for a file that cannot be read.
-pub fn recognise(path: &Path) -> Result<Recognised, RoleError> {
+/// [`ModelFileError::Format`] for a file that cannot be read.
+pub fn recognise(path: &Path) -> Result<Recognised, ModelFileError> {
     let regular = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
     if is_stream(path) || !regular {
         return Ok(Recognised::Other);
@@ -56,22 +55,22 @@ pub fn recognise(path: &Path) -> Result<Recognised, RoleError> {
 /// Opens a model file of any format; what is none is told by what it is.
 ///
 /// # Errors
-/// About the file: [`ModelFileError`], [`RoleError::Model`]; [`RoleError::Format`].
-pub fn open_model(path: &Path) -> Result<ModelFile, RoleError> {
+/// About the file: [`ModelFileError`], [`ModelFileError::Model`]; [`ModelFileError::Format`].
+pub fn open_model(path: &Path) -> Result<ModelFile, ModelFileError> {
     let file = open(path)?;
     let error = match path.is_dir() {
-        true => ModelFileError::NoModel(NoModel::Folder).into(),
+        true => ModelFileError::NoModel(NoModel::Folder),
         false => match ModelFile::open(BufReader::new(file), path) {
             Ok(file) => return Ok(file),
-            Err(ModelError::NoModel) => what_else(path)?.into(),
-            Err(e) => RoleError::from(e),
+            Err(ModelError::NoModel) => what_else(path)?,
+            Err(e) => e.into(),
         },
     };
     Err(error.about(path))
 }
 
 /// What a file is that begins like no model.
-fn what_else(path: &Path) -> Result<ModelFileError, RoleError> {
+fn what_else(path: &Path) -> Result<ModelFileError, ModelFileError> {
     let begin = read(open(path)?, path, ImageFormat::SIGNATURE_LEN)?;
     if begin.starts_with(&MAGIC) {
         let kind = open_file(path)?.header().body.kind();
@@ -97,35 +96,35 @@ pub fn beside(model: &Path) -> PathBuf {
 /// The model that a file and the description beside it, or inside, make.
 ///
 /// # Errors
-/// [`RoleError::Model`] about the file; [`RoleError::Format`].
-pub fn described(file: &mut ModelFile, path: &Path) -> Result<FloatModel, RoleError> {
+/// [`ModelFileError::Model`] about the file; [`ModelFileError::Format`].
+pub fn described(file: &mut ModelFile, path: &Path) -> Result<FloatModel, ModelFileError> {
     let beside = beside(path);
     let description = match beside.exists() {
         true => Some(read(open(&beside)?, &beside, MAX_DESCRIPTION_BYTES)?),
         false => None,
     };
-    file.model(description.as_deref()).map_err(|e| RoleError::from(e).about(path))
+    file.model(description.as_deref()).map_err(|e| ModelFileError::from(e).about(path))
 }
 
 /// A model with its description; one of patches on another stride, if that is asked for.
 ///
 /// # Errors
 /// As [`open_model`] and [`described`]; [`ModelFileError::StrideOfConvolutions`].
-pub fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatModel, RoleError> {
+pub fn read_model(path: &Path, stride: Option<usize>) -> Result<FloatModel, ModelFileError> {
     let model = described(&mut open_model(path)?, path)?;
     let Some(stride) = stride else { return Ok(model) };
     if model.network.is_convolutional() {
-        return Err(RoleError::from(ModelFileError::StrideOfConvolutions).about(path));
+        return Err(ModelFileError::StrideOfConvolutions.about(path));
     }
-    model.with_stride(stride).map_err(|e| RoleError::from(e).about(path))
+    model.with_stride(stride).map_err(|e| ModelFileError::from(e).about(path))
 }
 
 /// What makes a model's description doubtful: it makes a noisy picture no better.
 ///
 /// # Errors
-/// [`RoleError::Model`] about the file.
-pub fn doubt(model: &FloatModel, path: &Path) -> Result<Option<Doubt>, RoleError> {
-    let trial = model.try_out().map_err(|e| RoleError::from(e).about(path))?;
+/// [`ModelFileError::Model`] about the file.
+pub fn doubt(model: &FloatModel, path: &Path) -> Result<Option<Doubt>, ModelFileError> {
+    let trial = model.try_out().map_err(|e| ModelFileError::from(e).about(path))?;
     Ok(trial.doubt())
 }
 
@@ -133,8 +132,8 @@ pub fn doubt(model: &FloatModel, path: &Path) -> Result<Option<Doubt>, RoleError
 /// place of the one inside; proves that the file can be written.
 ///
 /// # Errors
-/// About the file: [`ModelFileError::NotNpz`], [`ModelFileError::DescriptionBeside`]; [`RoleError::Format`].
-pub fn prove_output(out: &Path, overwrite: Overwrite) -> Result<(), RoleError> {
+/// About the file: [`ModelFileError::NotNpz`], [`ModelFileError::DescriptionBeside`]; [`ModelFileError::Format`].
+pub fn prove_output(out: &Path, overwrite: Overwrite) -> Result<(), ModelFileError> {
     let beside = beside(out);
     let error = match out.extension() {
         Some(e) if e == "npz" && !beside.exists() => {
@@ -144,17 +143,21 @@ pub fn prove_output(out: &Path, overwrite: Overwrite) -> Result<(), RoleError> {
         Some(e) if e == "npz" => ModelFileError::DescriptionBeside(beside),
         _ => ModelFileError::NotNpz,
     };
-    Err(RoleError::from(error).about(out))
+    Err(error.about(out))
 }
 
 /// Writes a model with its description inside.
 ///
 /// # Errors
-/// [`ModelFileError::Packing`] about the file; [`RoleError::Format`].
-pub fn write_model(model: &FloatModel, out: &Path, overwrite: Overwrite) -> Result<(), RoleError> {
+/// [`ModelFileError::Packing`] about the file; [`ModelFileError::Format`].
+pub fn write_model(
+    model: &FloatModel,
+    out: &Path,
+    overwrite: Overwrite,
+) -> Result<(), ModelFileError> {
     let mut archive = Cursor::new(Vec::new());
     save_npz(model, Some(&describe(model)), Packing::Deflated, &mut archive)
-        .map_err(|e| RoleError::from(ModelFileError::Packing(e.to_string())).about(out))?;
+        .map_err(|e| ModelFileError::Packing(e.to_string()).about(out))?;
     let mut file = OutputFile::create(out, Access::Public, overwrite)?;
     file.write_all(archive.get_ref()).map_err(FormatError::from_writer)?;
     Ok(file.commit()?)
@@ -163,13 +166,13 @@ pub fn write_model(model: &FloatModel, out: &Path, overwrite: Overwrite) -> Resu
 /// The layers and the rest that a description in a file of its own says, a `.json`, or that a model has.
 ///
 /// # Errors
-/// [`RoleError::Model`] about the file; [`RoleError::Format`].
-pub fn read_description(path: &Path) -> Result<Description, RoleError> {
+/// [`ModelFileError::Model`] about the file; [`ModelFileError::Format`].
+pub fn read_description(path: &Path) -> Result<Description, ModelFileError> {
     let json = match path.extension() {
         Some(extension) if extension != "json" => describe(&read_model(path, None)?).into_bytes(),
         _ => read(open(path)?, path, MAX_DESCRIPTION_BYTES)?,
     };
-    Description::parse(&json).map_err(|e| RoleError::from(e).about(path))
+    Description::parse(&json).map_err(|e| ModelFileError::from(e).about(path))
 }
 
 fn open(path: &Path) -> Result<File, FormatError> {

@@ -1,7 +1,7 @@
 //! The cloud's users: a folder each, `NAME/`, with `user.pub`, `model.s0`, `model.pub`, `settings.toml`, and what
 //! grows: `used`, the count of the quota, and `state/`, ledger and material.
 
-use super::error::Denied;
+use super::error::{CloudError, Denied};
 use super::quota::Quota;
 use super::store::Store;
 use crate::files::container::stream::Stream;
@@ -9,8 +9,7 @@ use crate::files::keys::{PublicKey, SecretKey, read_public_key};
 use crate::files::output::{Access, OutputFile, Overwrite, commit_all, sync_folder};
 use crate::files::{FormatError, Place};
 use crate::ids::{Party, Role};
-use crate::roles::error::RoleError;
-use crate::roles::server::{MakeInputs, MakePaths};
+use crate::roles::server::{MakeInputs, MakePaths, ServiceError};
 use serde::Deserialize;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
@@ -72,7 +71,7 @@ pub struct Client {
 }
 
 impl Client {
-    fn read(folder: &Path) -> Result<Self, RoleError> {
+    fn read(folder: &Path) -> Result<Self, CloudError> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let key = read_public_key(&folder.join("user.pub"), Role::Server1)?;
         let path = folder.join("settings.toml");
@@ -100,7 +99,7 @@ impl Client {
         Quota { file: self.folder.join("used"), a_day, in_all, advantage_bits }
     }
 
-    pub(super) fn store(&self, cloud: &SecretKey) -> Result<Store, RoleError> {
+    pub(super) fn store(&self, cloud: &SecretKey) -> Result<Store, ServiceError> {
         Store::open(&self.folder.join("state"), Party::S0, cloud.public().fingerprint())
     }
 }
@@ -119,15 +118,15 @@ impl Clients {
     /// The users of a folder, which is made if missing.
     ///
     /// # Errors
-    /// [`RoleError::Format`] if it cannot be made.
-    pub fn open(dir: &Path) -> Result<Self, RoleError> {
+    /// [`CloudError::Format`] if it cannot be made.
+    pub fn open(dir: &Path) -> Result<Self, CloudError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|e| FormatError::io(dir, "create", e))?;
         Ok(Clients { dir: dir.into() })
     }
 
     /// Keeps other clouds away from the folder.
-    pub(super) fn hold(&self) -> Result<Held, RoleError> {
+    pub(super) fn hold(&self) -> Result<Held, CloudError> {
         let path = self.dir.join("in-use");
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
@@ -142,9 +141,9 @@ impl Clients {
     /// The users by name, and those folders that are no good; of two with one key the second is none.
     ///
     /// # Errors
-    /// [`RoleError::Format`] if the folder cannot be read.
+    /// [`CloudError::Format`] if the folder cannot be read.
     #[expect(clippy::type_complexity, reason = "two lists")]
-    pub fn list(&self) -> Result<(Vec<Client>, Vec<(PathBuf, RoleError)>), RoleError> {
+    pub fn list(&self) -> Result<(Vec<Client>, Vec<(PathBuf, CloudError)>), CloudError> {
         let (mut clients, mut bad) = (Vec::<Client>::new(), Vec::new());
         for folder in self.folders()? {
             match Client::read(&folder) {
@@ -180,15 +179,15 @@ impl Clients {
     /// this cloud, this user, and of this model owner. A running cloud takes it at once.
     ///
     /// # Errors
-    /// [`RoleError::Service`] if the model is not for the two, or cannot be used without a dealer;
-    /// [`RoleError::Format`], also for a name that is taken or is none. Nothing is left then.
+    /// [`CloudError::Service`] if the model is not for the two, or cannot be used without a dealer;
+    /// [`CloudError::Format`], also for a name that is taken or is none. Nothing is left then.
     pub fn add(
         &self,
         name: &str,
         (key, model): (&Path, &MakePaths),
         (own, model_owner): (&SecretKey, &PublicKey),
         settings: Settings,
-    ) -> Result<Client, RoleError> {
+    ) -> Result<Client, CloudError> {
         let folder = self.dir.join(name);
         if !is_name(name) {
             return Err(Denied::Name { most: MAX_NAME }.into());

@@ -1,14 +1,13 @@
 //! The cloud: a listener, a thread a session, and an end.
 
 use super::clients::{Client, Clients};
-use super::error::Denied;
+use super::error::{CloudError, Denied};
 use super::gate::Gate;
 use super::host::Host;
 use super::session::{Session, SessionReport};
 use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
 use crate::ids::Role;
-use crate::roles::error::RoleError;
 use crate::wire::{Channel, Cutter, Limits, Listener, Security, Tag, TcpChannel, TlsKeys};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,7 +45,7 @@ pub enum CloudEvent<'a> {
     /// A connection was refused, and why; each reason once.
     Stranger(String),
     /// A user's folder is no good, and passed over.
-    BadClient(PathBuf, RoleError),
+    BadClient(PathBuf, CloudError),
     /// So many users are known now.
     Clients(usize),
 }
@@ -78,14 +77,14 @@ impl Cloud {
     /// ends when `stop` is set.
     ///
     /// # Errors
-    /// [`RoleError::Format`].
+    /// [`CloudError::Format`].
     pub fn open(
         keys: &Path,
         ask: &AskPassphrase<'_>,
         clients: Clients,
         crowd: Crowd,
         stop: Arc<AtomicBool>,
-    ) -> Result<Self, RoleError> {
+    ) -> Result<Self, CloudError> {
         let keys = KeyFolder::open(keys)?;
         let own = keys.secret(Role::Server0, ask)?;
         Ok(Self::new(own, keys.public(Role::ModelOwner)?, clients, crowd, stop))
@@ -129,13 +128,13 @@ impl Cloud {
     /// Security: TLS 1.3; a connection whose key is no user's ends in the handshake.
     ///
     /// # Errors
-    /// [`RoleError::Format`] if another cloud serves these users, or their folder cannot be read.
+    /// [`CloudError::Format`] if another cloud serves these users, or their folder cannot be read.
     pub fn run(
         &self,
         listener: &Listener,
         limits: Limits,
         tell: Tell<'_>,
-    ) -> Result<(), RoleError> {
+    ) -> Result<(), CloudError> {
         let _held = self.clients.hold()?;
         let mut known = self.known(tell)?;
         let sessions = Sessions::default();
@@ -166,7 +165,7 @@ impl Cloud {
     }
 
     /// Takes in the users that were added or removed since.
-    fn look_again(&self, known: &mut Known, tell: Tell<'_>) -> Result<(), RoleError> {
+    fn look_again(&self, known: &mut Known, tell: Tell<'_>) -> Result<(), CloudError> {
         if self.clients.folders()? != known.folders {
             *known = self.known(tell)?;
         }
@@ -174,7 +173,7 @@ impl Cloud {
     }
 
     /// The users as they are now.
-    fn known(&self, tell: Tell<'_>) -> Result<Known, RoleError> {
+    fn known(&self, tell: Tell<'_>) -> Result<Known, CloudError> {
         let folders = self.clients.folders()?;
         let (clients, bad) = self.clients.list()?;
         bad.into_iter().for_each(|(folder, error)| tell(CloudEvent::BadClient(folder, error)));

@@ -1,20 +1,20 @@
 //! What a user wants of a cloud in one session: image files denoised, or material made ahead.
 
 use super::error::UserError;
+use super::event::UserEvent;
 use super::user::{Own, Visit};
 use crate::files::Place;
 use crate::files::output::{Overwrite, ensure_not_input};
 use crate::image::dicom::Window;
 use crate::image::{GreyImage, ImageFormat, Implausible, Range, Raster};
 use crate::model::{Clamping, Encoded, PublicModel, Trained, encode_image};
-use crate::roles::error::RoleError;
 use crate::roles::images::{
     Chosen, ImageLevels, Levels, Target, base_name, ensure_distinct, is_folder, read_noisy,
     read_picture, restored_name,
 };
-use crate::roles::observer::{Event, Observer};
+use crate::roles::level_note::{LevelNote, tell_noise};
+use crate::roles::observer::Observer;
 use crate::roles::plausible::{Implausibility, Plausibility};
-use crate::roles::served::tell_noise;
 use crate::roles::settle::settle;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -114,18 +114,18 @@ impl<'a> Errand<'a> {
     /// Refuses outputs that cannot be written or would replace an input, before any work is done.
     ///
     /// # Errors
-    /// [`UserError::OneFile`], [`RoleError::Picture`], [`RoleError::Format`].
-    pub fn ready(self) -> Result<Ready<'a>, RoleError> {
+    /// [`UserError::OneFile`], [`UserError::Picture`], [`UserError::Format`].
+    pub fn ready(self) -> Result<Ready<'a>, UserError> {
         if let Goal::Denoise { out, .. } = self.goal {
             self.check(out)?;
         }
         Ok(Ready { errand: self, first: None })
     }
 
-    fn check(&self, out: &Path) -> Result<(), RoleError> {
+    fn check(&self, out: &Path) -> Result<(), UserError> {
         let inputs: Vec<&Path> = self.files.iter().map(PathBuf::as_path).collect();
         if !is_folder(out) && inputs.len() > 1 {
-            return Err(RoleError::from(UserError::OneFile { images: inputs.len() }).about(out));
+            return Err(UserError::OneFile { images: inputs.len() }.about(out));
         }
         let outputs: Vec<Place> = inputs.iter().map(|file| output(out, file)).collect();
         let names = outputs.iter().map(|output| output.name().display().to_string());
@@ -154,19 +154,19 @@ impl<'a> Errand<'a> {
         &self,
         file: &Path,
         model: &PublicModel,
-        observer: &mut dyn Observer,
-    ) -> Result<Plain, RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<Plain, UserError> {
         let chosen = Chosen { window: self.window, range: self.range };
         let (image, ..) = read_noisy(file, chosen, self.levels.told(model.trained()))?;
         if image.is_colour() && !self.colour {
-            return Err(RoleError::from(UserError::Colour).about(file));
+            return Err(UserError::Colour.about(file));
         }
         let mut planes = Vec::new();
         let mut size = (image.height(), image.width());
         for frame in 0..image.frames() {
             for grey in image.frame(frame)? {
                 size = (grey.height(), grey.width());
-                model.network.grid(size).map_err(|e| RoleError::from(e).about(file))?;
+                model.network.grid(size).map_err(|e| UserError::from(e).about(file))?;
                 planes.push(self.encode((file, &grey), model, observer)?);
             }
         }
@@ -177,28 +177,29 @@ impl<'a> Errand<'a> {
         &self,
         (file, grey): (&Path, &GreyImage),
         model: &PublicModel,
-        observer: &mut dyn Observer,
-    ) -> Result<EncodedPlane, RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<EncodedPlane, UserError> {
         let levels = self.levels.of(grey, model.trained());
-        let levels = levels.map_err(|e| RoleError::from(e).about(file))?;
+        let levels = levels.map_err(|e| UserError::from(e).about(file))?;
         tell_noise(&self.levels, (file, levels.sigma), model.trained(), observer);
         let Encoded { pixels, plane, fit } = encode_image(model, grey, &levels.map);
         let judged = fit.judge(self.clamping, model, &levels.map);
-        judged.map_err(|unfit| RoleError::from(UserError::Unfit(unfit)).about(file))?;
+        judged.map_err(|unfit| UserError::Unfit(unfit).about(file))?;
         if fit.clamped > 0 {
-            observer.event(Event::Clamped { file, unfit: fit.unfit(model, &levels.map) });
+            let (file, unfit) = (file.to_owned(), fit.unfit(model, &levels.map));
+            observer.event(LevelNote::Clamped { file, unfit }.into());
         }
         Ok((levels, pixels, plane))
     }
 
     /// The sizes to make slots for.
-    fn sizes(&self, more: Option<Size>) -> Result<BTreeSet<Size>, RoleError> {
+    fn sizes(&self, more: Option<Size>) -> Result<BTreeSet<Size>, UserError> {
         let of_file = |file: &PathBuf| {
             let (image, _) = read_picture(file, self.window)?;
             let first = image.frame(0)?.first().map(|grey| (grey.height(), grey.width()));
             Ok(first.unwrap_or((image.height(), image.width())))
         };
-        let sizes: Result<BTreeSet<_>, RoleError> = self.files.iter().map(of_file).collect();
+        let sizes: Result<BTreeSet<_>, UserError> = self.files.iter().map(of_file).collect();
         Ok(sizes?.into_iter().chain(more).collect())
     }
 }
@@ -207,12 +208,12 @@ impl Ready<'_> {
     /// Reads an image that is the only one, so that one which is no good is told before anybody is asked.
     ///
     /// # Errors
-    /// [`RoleError::Picture`], [`RoleError::Image`], [`RoleError::Network`], [`UserError`].
+    /// [`UserError::Picture`], [`UserError::Image`], [`UserError::Network`], [`UserError`].
     pub fn read_ahead(
         &mut self,
         model: &PublicModel,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<(), UserError> {
         if let ([file], Goal::Denoise { .. }) = (&self.errand.files[..], self.errand.goal) {
             self.first = Some(self.errand.read(file, model, observer)?);
         }
@@ -229,8 +230,8 @@ impl Visit<'_> {
     pub fn run(
         &mut self,
         errand: Ready<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Errands, RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<Errands, UserError> {
         let Ready { errand, mut first } = errand;
         let mut done = Errands::default();
         let out = match errand.goal {
@@ -255,7 +256,7 @@ impl Visit<'_> {
             };
             match written {
                 Err(error) if errand.files.len() > 1 => {
-                    observer.event(Event::Failed { file, error });
+                    observer.event(UserEvent::Failed { file: file.clone(), error });
                 }
                 other => other?,
             }
@@ -269,8 +270,8 @@ impl Visit<'_> {
         errand: &Errand<'_>,
         (file, out): (&Path, &Place),
         plain: Plain,
-        (done, observer): (&mut Errands, &mut dyn Observer),
-    ) -> Result<Result<(), RoleError>, RoleError> {
+        (done, observer): (&mut Errands, &mut dyn Observer<UserEvent>),
+    ) -> Result<Result<(), UserError>, UserError> {
         let Plain { image, planes, size } = plain;
         let count = planes.len() as u64;
         done.slots_made += self.supply(size, count, observer)?;
@@ -280,12 +281,13 @@ impl Visit<'_> {
             planes.into_iter().map(|(levels, pixels, plane)| (levels, own(pixels, plane))).unzip();
         let (results, reports) = self.denoise(owns, observer)?;
         if results.len() < levels.len() {
-            return Err(RoleError::from(UserError::CloudEnds).about(file));
+            return Err(UserError::CloudEnds.about(file));
         }
         let slots = results.len();
         let trained = self.user.public().model.trained();
         let judged = judge(&image, &levels, &results, trained, |found| {
-            settle(errand.implausibility, found, file, observer)
+            let settled = settle(errand.implausibility, found, file, observer);
+            settled.map_err(|found| UserError::from(found).about(file))
         });
         let written = judged.and_then(|plausibility| {
             let image = assemble(&image, &levels, results)?;
@@ -330,8 +332,8 @@ fn judge(
     levels: &[ImageLevels],
     results: &[Vec<f64>],
     trained: Trained,
-    mut settled: impl FnMut(Result<(), Implausible>) -> Result<Plausibility, RoleError>,
-) -> Result<Plausibility, RoleError> {
+    mut settled: impl FnMut(Result<(), Implausible>) -> Result<Plausibility, UserError>,
+) -> Result<Plausibility, UserError> {
     let mut plausibility = Plausibility::Plausible;
     let mut known = levels.iter().zip(results);
     for frame in 0..image.frames() {
@@ -349,7 +351,7 @@ fn assemble(
     image: &Raster,
     levels: &[ImageLevels],
     results: Vec<Vec<f64>>,
-) -> Result<Raster, RoleError> {
+) -> Result<Raster, UserError> {
     let channels = image.planes().len();
     let mut planes = vec![Vec::new(); channels];
     for (i, (levels, units)) in levels.iter().zip(results).enumerate() {

@@ -1,7 +1,16 @@
 //! Why the cloud does not do what is asked of it, and a user does not ask.
 
+use crate::files::FormatError;
+use crate::files::ledger::LedgerError;
 use crate::ids::Bytes;
+use crate::image::{ImageError, Implausible};
 use crate::model::Unfit;
+use crate::network::NetworkError;
+use crate::roles::images::PictureError;
+use crate::roles::server::{InputError, ServiceError};
+use crate::roles::wanted::MaterialError;
+use crate::wire::NetError;
+use std::path::{Path, PathBuf};
 
 /// Why the cloud does not do what a user asks, who is told this sentence; or why somebody is no user of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -116,10 +125,69 @@ pub enum Denied {
     },
 }
 
+/// Why a cloud does not serve a user, or nobody.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloudError {
+    /// What the user asks for, or who it is.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// A file or key.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The link to the user.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The cloud's share of the model, or its material.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Inputs(Vec<InputError>),
+    /// The model and the images' size do not go together.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The joint computation, or the state folder.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
 /// Why a user's images do not go to the cloud, or do not come back.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UserError {
+    /// What went wrong with one file of several.
+    #[error("'{}': {error}", file.display())]
+    About {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: Box<UserError>,
+    },
+    /// A file or key.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Pictures that cannot be found, told apart, read or written.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The model and the image's size do not go together.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A result that takes away more than the noise told.
+    #[error(transparent)]
+    Implausible(#[from] Implausible),
+    /// The material that is to be made.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// The user's share of the model, or its material.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Inputs(Vec<InputError>),
+    /// The link to the cloud, or what the cloud refuses.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The joint computation, or the state folder.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// Several images for one file.
     #[error("{images} images do not go into one file")]
     OneFile {
@@ -135,4 +203,18 @@ pub enum UserError {
     /// The cloud ends before an image is done.
     #[error("the cloud is ending, and this image is not done")]
     CloudEnds,
+}
+
+impl UserError {
+    /// The same error, told about `file`.
+    #[must_use]
+    pub fn about(self, file: &Path) -> Self {
+        UserError::About { file: file.to_owned(), error: Box::new(self) }
+    }
+}
+
+impl From<LedgerError> for UserError {
+    fn from(e: LedgerError) -> Self {
+        ServiceError::from(e).into()
+    }
 }

@@ -3,10 +3,9 @@
 //! The count is written and synced before the first slot of a request is taken, and nothing is given back: a
 //! session that is cut counts. Days are those of the clock in UTC, and never go back.
 
-use super::Denied;
+use super::{CloudError, Denied};
 use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite};
-use crate::roles::error::RoleError;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -48,8 +47,8 @@ impl Quota {
     /// Images left on this day.
     ///
     /// # Errors
-    /// [`RoleError::Format`] if the count cannot be read.
-    pub(super) fn left(&self, day: u64) -> Result<u64, RoleError> {
+    /// [`CloudError::Format`] if the count cannot be read.
+    pub(super) fn left(&self, day: u64) -> Result<u64, CloudError> {
         let count = self.count(day)?;
         let in_all = self.in_all.map_or(u64::MAX, |most| most.saturating_sub(count.in_all));
         Ok(self.a_day.saturating_sub(count.today).min(in_all))
@@ -58,8 +57,8 @@ impl Quota {
     /// Counts images, each of which adds `advantage` at most to that of the user, durably, or refuses all of them.
     ///
     /// # Errors
-    /// [`RoleError::Denied`] if fewer are left; [`RoleError::Format`].
-    pub(super) fn take(&self, images: u64, advantage: f64, day: u64) -> Result<(), RoleError> {
+    /// [`CloudError::Denied`] if fewer are left; [`CloudError::Format`].
+    pub(super) fn take(&self, images: u64, advantage: f64, day: u64) -> Result<(), CloudError> {
         let count = self.count(day)?;
         let refuse = |limit: u64, used: u64, period| {
             let left = limit.saturating_sub(used);
@@ -153,7 +152,7 @@ mod tests {
             std::fs::write(&quota.file, text).unwrap();
             let error = quota.take(1, 0.0, 9).unwrap_err();
             assert!(
-                matches!(error, RoleError::Format(FormatError::Io { .. })),
+                matches!(error, CloudError::Format(FormatError::Io { .. })),
                 "{text:?}: {error}"
             );
             assert!(quota.left(9).is_err());

@@ -1,7 +1,7 @@
 //! One user's session at the cloud: request after request, until the user goes.
 
 use super::clients::Client;
-use super::error::Denied;
+use super::error::{CloudError, Denied};
 use super::gate::Place;
 use super::host::Host;
 use super::quota::today;
@@ -10,11 +10,11 @@ use super::store::{KeptSet, Store};
 use super::{PROFILE, exposure};
 use crate::artefact::MadeJob;
 use crate::ids::{ImageId, Party, TripleSetId};
-use crate::roles::error::{RoleError, in_one_line};
-use crate::roles::observer::{Event, Observer};
+use crate::roles::observer::Observer;
+use crate::roles::one_line::in_one_line;
 use crate::roles::server::{
-    Held, Inputs, Job, MakeInputs, MakeJob, Round, ServerFiles, ServerKeys, ServiceError, Subject,
-    Supply, Task, WantedFile, make, run,
+    Held, Inputs, Job, MakeInputs, MakeJob, Round, ServerEvent, ServerFiles, ServerKeys,
+    ServiceError, Subject, Supply, Task, WantedFile, make, run,
 };
 use crate::wire::{Channel, NetError, Tag, Traffic};
 use serde::Serialize;
@@ -53,13 +53,12 @@ pub(super) struct Session<'a> {
 /// What a session's jobs tell: the report says it all.
 struct Tally<'r>(&'r mut SessionReport);
 
-impl Observer for Tally<'_> {
-    fn event(&mut self, event: Event<'_>) {
-        if let Event::Denoised(_) = event {
+impl Observer<ServerEvent> for Tally<'_> {
+    fn event(&mut self, event: ServerEvent) {
+        if let ServerEvent::Denoised(_) = event {
             self.0.images += 1;
         }
     }
-    fn progress(&mut self, _: f64) {}
 }
 
 impl<'a> Session<'a> {
@@ -67,7 +66,7 @@ impl<'a> Session<'a> {
     pub(super) fn serve(mut self, channel: &mut dyn Channel) -> SessionReport {
         let started = Instant::now();
         let result = self.requests(channel);
-        if let Err(RoleError::Denied(denied)) = &result {
+        if let Err(CloudError::Denied(denied)) = &result {
             let _ = channel.send(Tag::Abort, 0, denied.to_string().into());
         }
         self.report.client.clone_from(&self.client.name);
@@ -77,10 +76,10 @@ impl<'a> Session<'a> {
         self.report
     }
 
-    fn requests(&mut self, channel: &mut dyn Channel) -> Result<(), RoleError> {
+    fn requests(&mut self, channel: &mut dyn Channel) -> Result<(), CloudError> {
         let mut store = match self.client.store(&self.host.own) {
             Ok(store) => store,
-            Err(e) => return Err(self.apologise(e, channel)),
+            Err(e) => return Err(self.apologise(e.into(), channel)),
         };
         loop {
             let payload = match channel.expect(Tag::Request) {
@@ -116,8 +115,8 @@ impl<'a> Session<'a> {
     }
 
     /// Tells the user that the fault is the cloud's.
-    fn apologise(&self, error: RoleError, channel: &mut dyn Channel) -> RoleError {
-        if !matches!(error, RoleError::Denied(_)) {
+    fn apologise(&self, error: CloudError, channel: &mut dyn Channel) -> CloudError {
+        if !matches!(error, CloudError::Denied(_)) {
             // The user may be gone already.
             let _ = channel.send(Tag::Abort, 0, b"it cannot use its own files".to_vec());
         }
@@ -129,7 +128,7 @@ impl<'a> Session<'a> {
         named: &[TripleSetId],
         store: &mut Store,
         channel: &mut dyn Channel,
-    ) -> Result<(), RoleError> {
+    ) -> Result<(), CloudError> {
         let found = (|| {
             // What the user has not can never serve again.
             store.sweep(|set| named.contains(&set.id()))?;
@@ -147,7 +146,7 @@ impl<'a> Session<'a> {
         (height, width, slots): (u32, u32, u32),
         store: &mut Store,
         channel: &mut dyn Channel,
-    ) -> Result<(), RoleError> {
+    ) -> Result<(), CloudError> {
         let own = &self.host.own;
         let prepared = (|| {
             let (key, paths) = (&self.client.key, self.client.paths());
@@ -170,7 +169,7 @@ impl<'a> Session<'a> {
             out.ensure_space(needed)?;
             Ok((inputs, WantedFile { job, out }))
         })();
-        let (inputs, wanted) = prepared.map_err(|e: RoleError| self.apologise(e, channel))?;
+        let (inputs, wanted) = prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
         Answer::Make.send(channel)?;
         let job = MakeJob { own, state: store.state(), profile: PROFILE, line: None };
         make(&inputs, &job, vec![wanted], channel, &mut Tally(&mut self.report))?;
@@ -184,7 +183,7 @@ impl<'a> Session<'a> {
         named: &[TripleSetId],
         store: &mut Store,
         channel: &mut dyn Channel,
-    ) -> Result<(), RoleError> {
+    ) -> Result<(), CloudError> {
         let (host, user) = (self.host, self.client.key);
         let keys = ServerKeys::with_user(&host.own, host.model_owner, user);
         let prepared = (|| {
@@ -213,25 +212,25 @@ impl<'a> Session<'a> {
                 public: model.public,
                 triples: sets.into_iter().map(|set| set.path.into()).collect(),
             };
-            let inputs = Inputs::open(Party::S0, &keys, &files, &[]).map_err(RoleError::Inputs)?;
+            let inputs = Inputs::open(Party::S0, &keys, &files, &[]).map_err(CloudError::Inputs)?;
             // Counted before the first slot is taken.
             let size = (subject.height as usize, subject.width as usize);
             let each = exposure(&inputs.public.model, size)?;
             self.client.quota().take(images.len() as u64, each, today())?;
             Ok(inputs)
         })();
-        let inputs = prepared.map_err(|e: RoleError| self.apologise(e, channel))?;
+        let inputs = prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
         Answer::Denoise.send(channel)?;
         let state = store.state().to_owned();
         let job = Job { keys: &keys, ledger: &mut store.ledger, state: &state };
         let mut supply = Zeros { images, host: self.host };
         run(inputs, job, &mut supply, channel, &mut Tally(&mut self.report))?;
-        store.sweep(|_| true)
+        Ok(store.sweep(|_| true)?)
     }
 }
 
 /// The sets of these names, all of which must be there.
-fn chosen(named: &[TripleSetId], store: &mut Store) -> Result<Vec<KeptSet>, RoleError> {
+fn chosen(named: &[TripleSetId], store: &mut Store) -> Result<Vec<KeptSet>, CloudError> {
     let mut sets = store.sets()?;
     let take = |id: &TripleSetId| match sets.iter().position(|set| set.id() == *id) {
         Some(at) => Ok(sets.swap_remove(at)),
@@ -251,7 +250,7 @@ impl Supply for Zeros<'_> {
         &mut self,
         _: &Inputs,
         _: &ServerKeys<'_>,
-        _: &mut dyn Observer,
+        _: &mut dyn Observer<ServerEvent>,
     ) -> Result<Round, ServiceError> {
         let name = |id: ImageId| PathBuf::from(id.to_string());
         let task = |image: Subject| Task::held(name(image.id), image, Held::Nothing);

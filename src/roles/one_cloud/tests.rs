@@ -13,8 +13,8 @@ use crate::model::{
 };
 use crate::numbers::fixed::shrink_nearest;
 use crate::numbers::ring::RingBits;
+use crate::roles::Silent;
 use crate::roles::server::{MakePaths, Subject};
-use crate::roles::{RoleError, Silent};
 use crate::wire::{Channel, Frame, MemChannel, NetError, Tag, Traffic, pair};
 use request::Request;
 use std::collections::HashSet;
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// The cloud adds a user whose model is shared.
-    fn add_shared(&self, user: &str, settings: Settings) -> Result<Client, RoleError> {
+    fn add_shared(&self, user: &str, settings: Settings) -> Result<Client, CloudError> {
         let keys = KeyFolder::open(&self.at("cloud")).unwrap();
         let own = keys.secret(Role::Server0, &no_passphrase).unwrap();
         let owner = keys.public(Role::ModelOwner).unwrap();
@@ -375,9 +375,9 @@ fn a_model_with_a_range_alarm_is_refused() {
     world.share_with("anna");
     let state = world.at("anna").join("state");
     let paths = world.share("anna", 1);
-    let user = User::open(&world.at("anna"), &no_passphrase, paths, Some(&state)).map(|_| ());
-    for refused in [world.add_shared("anna", Settings::default()).map(|_| ()), user] {
-        let found = refused.unwrap_err().to_string();
+    let cloud = world.add_shared("anna", Settings::default()).unwrap_err().to_string();
+    let user = User::open(&world.at("anna"), &no_passphrase, paths, Some(&state));
+    for found in [cloud, user.unwrap_err().to_string()] {
         assert!(found.contains("range alarm"), "{found}");
     }
 }
@@ -415,7 +415,7 @@ fn a_folder_of_users_is_told_what_is_wrong_with_it() {
     let (clients, bad) = world.clients().list().unwrap();
     assert_eq!((clients.len(), bad.len()), (2, 1));
     assert!(bad[0].1.to_string().contains("the key of the user anna too"), "{}", bad[0].1);
-    assert!(matches!(bad[0].1, RoleError::Denied(Denied::KeyTaken { .. })));
+    assert!(matches!(bad[0].1, CloudError::Denied(Denied::KeyTaken { .. })));
 }
 
 /// Cut after every frame at either end: a slot is never used twice, nothing half made is left, and the next

@@ -2,6 +2,7 @@
 
 use super::PROFILE;
 use super::error::UserError;
+use super::event::UserEvent;
 use super::request::{Answer, MAX_IMAGES, MAX_SETS, Request};
 use super::store::{KeptSet, Store};
 use crate::artefact::{MadeJob, PublicModelFile};
@@ -12,13 +13,13 @@ use crate::files::ledger::state_dir_default;
 use crate::ids::{ImageId, Party, Role};
 use crate::image::GreyImage;
 use crate::model::{Clamping, Encoded, encode_image};
-use crate::roles::error::{MaterialError, RoleError};
 use crate::roles::images::{Levels, Noise};
-use crate::roles::observer::{Event, Observer};
+use crate::roles::observer::{Observer, Within};
 use crate::roles::server::{
-    Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, Round, ServeReport, ServerFiles,
-    ServerKeys, ServiceError, Subject, Supply, Task, WantedFile, make, run,
+    Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, Round, ServeReport, ServerEvent,
+    ServerFiles, ServerKeys, ServiceError, Subject, Supply, Task, WantedFile, make, run,
 };
+use crate::roles::wanted::MaterialError;
 use crate::wire::{Channel, NetError, Security, TlsKeys};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -56,14 +57,14 @@ impl User {
     /// made if missing and must never be copied, restored or shared: it keeps slots from being used twice.
     ///
     /// # Errors
-    /// [`RoleError::Format`]; [`RoleError::Service`] if the model was not shared for the two, or cannot be
+    /// [`UserError::Format`]; [`UserError::Service`] if the model was not shared for the two, or cannot be
     /// used without a dealer.
     pub fn open(
         keys: &Path,
         ask: &AskPassphrase<'_>,
         paths: MakePaths,
         state: Option<&Path>,
-    ) -> Result<Self, RoleError> {
+    ) -> Result<Self, UserError> {
         let keys = KeyFolder::open(keys)?;
         let own = keys.secret(Role::Server1, ask)?;
         let (cloud, model_owner) = (keys.public(Role::Server0)?, keys.public(Role::ModelOwner)?);
@@ -83,8 +84,8 @@ impl User {
     /// What protects a TCP link to the cloud: TLS 1.3 with both keys.
     ///
     /// # Errors
-    /// [`RoleError::Net`] if both have one key.
-    pub fn security(&self) -> Result<Security, RoleError> {
+    /// [`UserError::Net`] if both have one key.
+    pub fn security(&self) -> Result<Security, UserError> {
         let keys = TlsKeys::new(self.own.signing_seed(), &self.cloud.verifying())?;
         Ok(Security::Tls(keys))
     }
@@ -100,8 +101,8 @@ impl User {
     /// have proved its key.
     ///
     /// # Errors
-    /// [`RoleError::Ledger`], [`RoleError::Service`] of the state folder; [`RoleError::Net`].
-    pub fn visit<'v>(&'v self, channel: &'v mut dyn Channel) -> Result<Visit<'v>, RoleError> {
+    /// [`UserError::Service`] of the state folder; [`UserError::Net`].
+    pub fn visit<'v>(&'v self, channel: &'v mut dyn Channel) -> Result<Visit<'v>, UserError> {
         let key = self.own.public().fingerprint();
         let store = Store::open(&self.state, Party::S1, key)?;
         let mut visit = Visit { user: self, channel, store, usable: Vec::new(), images_left: 0 };
@@ -113,15 +114,15 @@ impl User {
     /// Grey levels are neither rounded nor clipped.
     ///
     /// # Errors
-    /// [`UserError::Unfit`] for one that the model was not shared for; [`RoleError::Implausible`] if more than the
+    /// [`UserError::Unfit`] for one that the model was not shared for; [`UserError::Implausible`] if more than the
     /// noise told was taken away; as [`Visit::denoise`].
     pub fn denoise(
         &self,
         image: &GreyImage,
         sigma: f64,
         channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
-    ) -> Result<GreyImage, RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<GreyImage, UserError> {
         let model = &self.public().model;
         let levels = Levels::from(Noise::Sigma(sigma)).of(image, model.trained())?.map;
         let Encoded { pixels, plane, fit } = encode_image(model, image, &levels);
@@ -171,8 +172,8 @@ impl Visit<'_> {
     /// Bytes that so many slots take at each end; nothing if that is beyond all measure.
     ///
     /// # Errors
-    /// [`RoleError::Network`] for a size that the model does not take.
-    pub fn bytes(&self, size: Size, slots: u64) -> Result<Option<u64>, RoleError> {
+    /// [`UserError::Network`] for a size that the model does not take.
+    pub fn bytes(&self, size: Size, slots: u64) -> Result<Option<u64>, UserError> {
         Ok(MadeJob::new(self.user.public(), size, slots, None)?.bytes())
     }
 
@@ -184,8 +185,8 @@ impl Visit<'_> {
         &mut self,
         size: Size,
         slots: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<u64, RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<u64, UserError> {
         let mut made = 0;
         // A second time where the cloud has lost its mask, and older sets with it.
         for _ in 0..2 {
@@ -202,12 +203,12 @@ impl Visit<'_> {
         &mut self,
         size: Size,
         slots: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<u64, RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<u64, UserError> {
         let bytes = self.bytes(size, slots)?.ok_or(MaterialError::TooMuch)?;
-        observer.event(Event::Making { size, slots, bytes });
+        observer.event(UserEvent::Making { size, slots, bytes });
         let made = self.prepare(size, slots, observer)?;
-        observer.event(Event::Made(&made));
+        observer.event(UserEvent::Made(made));
         Ok(slots)
     }
 
@@ -216,14 +217,14 @@ impl Visit<'_> {
     /// Security: as [`crate::roles::Server::make`].
     ///
     /// # Errors
-    /// [`RoleError::Network`], [`RoleError::Material`], [`RoleError::Format`] before anything is asked;
-    /// [`RoleError::Net`] if the cloud refuses; [`RoleError::Service`], after which nothing is kept.
+    /// [`UserError::Network`], [`UserError::Material`], [`UserError::Format`] before anything is asked;
+    /// [`UserError::Net`] if the cloud refuses; [`UserError::Service`], after which nothing is kept.
     pub fn prepare(
         &mut self,
         size: Size,
         slots: u64,
-        observer: &mut dyn Observer,
-    ) -> Result<MakeReport, RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<MakeReport, UserError> {
         let job = MadeJob::new(self.user.public(), size, slots, None)?;
         let count = u32::try_from(slots).map_err(|_| MaterialError::TooMuch)?;
         let needed = job.bytes().ok_or(MaterialError::TooMuch)?;
@@ -237,7 +238,7 @@ impl Visit<'_> {
         let state = self.store.state();
         let making = MakeJob { own: &self.user.own, state, profile: PROFILE, line: None };
         let wanted = vec![WantedFile { job, out }];
-        let report = make(&self.user.inputs, &making, wanted, self.channel, observer)?;
+        let report = make(&self.user.inputs, &making, wanted, self.channel, &mut Within(observer))?;
         self.ask_status()?;
         Ok(report)
     }
@@ -249,13 +250,13 @@ impl Visit<'_> {
     /// there before. Of each result the cloud has dropped the low bits (docs/one-cloud.md).
     ///
     /// # Errors
-    /// [`RoleError::Inputs`], [`RoleError::Service`] before anything is asked; [`RoleError::Net`] if the cloud
-    /// refuses; [`RoleError::Service`], after which marked slots are spent.
+    /// [`UserError::Inputs`], [`UserError::Service`] before anything is asked; [`UserError::Net`] if the cloud
+    /// refuses; [`UserError::Service`], after which marked slots are spent.
     pub fn denoise(
         &mut self,
         images: Vec<Own>,
-        observer: &mut dyn Observer,
-    ) -> Result<(Vec<Vec<f64>>, Vec<ServeReport>), RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<(Vec<Vec<f64>>, Vec<ServeReport>), UserError> {
         let (mut results, mut reports) = (Vec::new(), Vec::new());
         let mut images = images.into_iter().peekable();
         while images.peek().is_some() {
@@ -275,8 +276,8 @@ impl Visit<'_> {
     fn some(
         &mut self,
         images: Vec<Own>,
-        observer: &mut dyn Observer,
-    ) -> Result<(Vec<Vec<f64>>, ServeReport), RoleError> {
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<(Vec<Vec<f64>>, ServeReport), UserError> {
         let size = images[0].size;
         let sets: Vec<KeptSet> = self.sets(size).map(|(set, _)| set.clone()).collect();
         if self.slots(size) < images.len() as u64 {
@@ -305,7 +306,7 @@ impl Visit<'_> {
             public: paths.public.clone(),
             triples: sets.iter().map(|set| (&set.path).into()).collect(),
         };
-        let inputs = Inputs::open(Party::S1, &keys, &inputs, &[]).map_err(RoleError::Inputs)?;
+        let inputs = Inputs::open(Party::S1, &keys, &inputs, &[]).map_err(UserError::Inputs)?;
         let sets = sets.iter().map(KeptSet::id).collect();
         match (Request::Denoise { images: order.clone(), sets }).ask(self.channel)? {
             Answer::Denoise => {}
@@ -314,7 +315,7 @@ impl Visit<'_> {
         let state = self.store.state().to_owned();
         let job = Job { keys: &keys, ledger: &mut self.store.ledger, state: &state };
         let mut results = Results { tasks, units: HashMap::new() };
-        let report = run(inputs, job, &mut results, self.channel, observer)?;
+        let report = run(inputs, job, &mut results, self.channel, &mut Within(observer))?;
         self.store.sweep(|_| true)?;
         self.refresh()?;
         let mut units = results.units;
@@ -323,7 +324,7 @@ impl Visit<'_> {
     }
 
     /// Asks which sets the cloud still has; others are of no more use.
-    fn ask_status(&mut self) -> Result<(), RoleError> {
+    fn ask_status(&mut self) -> Result<(), UserError> {
         self.store.sweep(|_| true)?;
         let mut sets = self.store.sets()?;
         // The newest ones, if there are more than anybody can name.
@@ -342,11 +343,11 @@ impl Visit<'_> {
             })
             .collect();
         let known: Vec<_> = self.usable.iter().map(|(set, _)| set.id()).collect();
-        self.store.sweep(|set| known.contains(&set.id()))
+        Ok(self.store.sweep(|set| known.contains(&set.id()))?)
     }
 
     /// What is left after a job, by this server's ledger: both have marked the same.
-    fn refresh(&mut self) -> Result<(), RoleError> {
+    fn refresh(&mut self) -> Result<(), UserError> {
         let sets = self.store.sets()?;
         let known: Vec<_> = self.usable.iter().map(|(set, _)| set.id()).collect();
         let known = sets.into_iter().filter(|set| known.contains(&set.id()));
@@ -374,7 +375,7 @@ impl Supply for Results {
         &mut self,
         _: &Inputs,
         _: &ServerKeys,
-        _: &mut dyn Observer,
+        _: &mut dyn Observer<ServerEvent>,
     ) -> Result<Round, ServiceError> {
         Ok(Round::named(std::mem::take(&mut self.tasks)))
     }

@@ -1,19 +1,60 @@
 //! Why results cannot be put together.
 
+use crate::artefact::ArtefactError;
 use crate::files::FormatError;
 use crate::ids::Party;
-use crate::image::Rect;
 use crate::image::dicom::{Origin, Window};
+use crate::image::metrics::MetricsError;
+use crate::image::{ImageError, Implausible, Rect};
 use crate::network::MAX_PIXELS;
+use crate::roles::images::PictureError;
+use crate::roles::range_alarm::OutOfRangeOnShares;
 use std::path::{Path, PathBuf};
 
 /// Why results cannot be put together.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiverError {
+    /// What went wrong with one file of several.
+    #[error("'{}': {error}", file.display())]
+    About {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: Box<ReceiverError>,
+    },
+    /// What went wrong with a result, and what it is a result of.
+    #[error("{error} ({origin})")]
+    OfScan {
+        /// The object that was shared.
+        origin: Box<Origin>,
+        /// Why.
+        error: Box<ReceiverError>,
+    },
     /// A key that is not there, or no good.
     #[error(transparent)]
     Keys(FormatError),
+    /// A file.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Pictures that cannot be found, told apart, read or written.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Shares, or that they do not belong together.
+    #[error(transparent)]
+    Artefact(#[from] ArtefactError),
+    /// Images that cannot be compared.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// A result that takes away more than the noise told.
+    #[error(transparent)]
+    Implausible(#[from] Implausible),
+    /// A result whose range alarm was raised.
+    #[error(transparent)]
+    OutOfRangeOnShares(#[from] OutOfRangeOnShares),
     /// Paths without a result share.
     #[error("there are no result shares here")]
     NoResults,
@@ -127,6 +168,14 @@ pub enum ReceiverError {
     /// An image of tiles is a file.
     #[error("an image of tiles is not written to standard output")]
     TilesToStream,
+}
+
+impl ReceiverError {
+    /// The same error, told about `file`.
+    #[must_use]
+    pub fn about(self, file: &Path) -> Self {
+        ReceiverError::About { file: file.to_owned(), error: Box::new(self) }
+    }
 }
 
 /// What the two objects have not in common.

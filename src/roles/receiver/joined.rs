@@ -1,6 +1,7 @@
 //! Images of tiles and frames: how they are joined, one row of tiles in memory.
 
 use super::error::ReceiverError;
+use super::event::ReceiverEvent;
 use super::judged::Provenance;
 use super::plan::{Job, Pair, Parts, Scan};
 use super::request::Reconstructed;
@@ -8,18 +9,17 @@ use super::{Work, grey};
 use crate::files::{FormatError, Place};
 use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, Rect, by_rows};
 use crate::network::MAX_PIXELS;
-use crate::roles::error::RoleError;
 use crate::roles::images::{Target, output_format};
-use crate::roles::observer::{Event, Observer, Phase};
+use crate::roles::observer::Observer;
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// Refuses an image of tiles that cannot be written, or compared, before any work is done.
-pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<(), RoleError> {
+pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<(), ReceiverError> {
     let Parts::Tiles(scan) = &job.parts else { return Ok(()) };
     let (height, width) = scan.tiling.size();
     let too_large = height * width > MAX_PIXELS;
-    let about = |e: ImageError| RoleError::from(e).about(target.out.name());
+    let about = |e: ImageError| ReceiverError::from(e).about(target.out.name());
     if target.is_dicom() {
         return match too_large {
             true => Err(about(ImageError::TooLarge { height, width })),
@@ -27,7 +27,7 @@ pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<()
         };
     }
     if target.out.is_stream() {
-        return Err(ReceiverError::TilesToStream.into());
+        return Err(ReceiverError::TilesToStream);
     }
     let format = output_format(target.out.name())?;
     by_rows(format).map_err(about)?;
@@ -36,7 +36,7 @@ pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<()
     }
     if compared && too_large {
         let error = ReceiverError::NotCompared { height, width };
-        return Err(RoleError::from(error).about(target.out.name()));
+        return Err(error.about(target.out.name()));
     }
     Ok(())
 }
@@ -49,16 +49,16 @@ impl Work<'_> {
         scan: &Scan,
         out: &Place,
         reference: &Option<PathBuf>,
-        observer: &mut dyn Observer,
-    ) -> Result<Reconstructed, RoleError> {
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<Reconstructed, ReceiverError> {
         let target = job.target(self.request, out);
         if target.is_dicom() {
             let (image, of) = self.join_whole(job, scan, observer)?;
             return self.finish(job, &image, out, reference, of);
         }
         let failed = |e: ImageError| match e {
-            ImageError::Io(e) => RoleError::from(FormatError::from_writer(e)),
-            e => RoleError::from(e).about(out.name()),
+            ImageError::Io(e) => ReceiverError::from(FormatError::from_writer(e)),
+            e => ReceiverError::from(e).about(out.name()),
         };
         let Scan { tiling, channels, ref cores, .. } = *scan;
         let (height, width) = tiling.size();
@@ -72,7 +72,7 @@ impl Work<'_> {
             .with_range(job.range);
         let mut of = Provenance::new(Some(tiling.count()));
         let mut writing = 0.0;
-        observer.event(Event::Phase(Phase::JoinTiles));
+        observer.event(ReceiverEvent::JoiningTiles);
         let (rows, columns) = tiling.counts();
         let mut rects = tiling.rects();
         for (row, cores) in cores.chunks(columns).enumerate() {
@@ -80,7 +80,7 @@ impl Work<'_> {
                 for (channel, pair) in core.pairs.iter().enumerate() {
                     let tile = self.tile(pair, core.first(rect), &mut of, observer)?;
                     let put = joiner.put(column, channel, &tile, core.inset);
-                    put.map_err(|e| RoleError::from(e).about(pair[0].name()))?;
+                    put.map_err(|e| ReceiverError::from(e).about(pair[0].name()))?;
                 }
             }
             let started = Instant::now();
@@ -111,17 +111,17 @@ impl Work<'_> {
         &self,
         job: &Job,
         scan: &Scan,
-        observer: &mut dyn Observer,
-    ) -> Result<(Raster, Provenance), RoleError> {
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<(Raster, Provenance), ReceiverError> {
         let (tiling, (height, width)) = (scan.tiling, scan.tiling.size());
         let mut planes = vec![vec![0.0; height * width]; scan.channels];
         let mut of = Provenance::new(Some(scan.cores.len()));
-        observer.event(Event::Phase(Phase::JoinFrames));
+        observer.event(ReceiverEvent::JoiningFrames);
         for (done, (core, rect)) in scan.cores.iter().zip(tiling.rects()).enumerate() {
             for (plane, pair) in planes.iter_mut().zip(&core.pairs) {
                 let own = Rect { top: core.inset.0, left: core.inset.1, ..rect };
                 let part = self.tile(pair, core.first(rect), &mut of, observer)?.crop(own);
-                let part = part.map_err(|e| RoleError::from(e).about(pair[0].name()))?;
+                let part = part.map_err(|e| ReceiverError::from(e).about(pair[0].name()))?;
                 let lines = part.pixels().chunks_exact(rect.width).zip(rect.top..);
                 for (line, row) in lines {
                     plane[row * width + rect.left..][..rect.width].copy_from_slice(line);
@@ -138,10 +138,10 @@ impl Work<'_> {
         pair: &Pair,
         at: (usize, usize),
         of: &mut Provenance,
-        observer: &mut dyn Observer,
-    ) -> Result<GreyImage, RoleError> {
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<GreyImage, ReceiverError> {
         let result = self.result(pair, at, of, observer)?;
-        grey(&result).map_err(|e| RoleError::from(e).about(pair[0].name()))
+        grey(&result).map_err(|e| ReceiverError::from(e).about(pair[0].name()))
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::plan::Pair;
 use super::request::ResultOf;
-use super::{Note, Reconstruction, RoleError, Work};
+use super::{Note, ReceiverError, ReceiverEvent, Reconstruction, Work};
 use crate::image::Rect;
 use crate::roles::observer::{Observer, Silent};
 use crate::roles::plausible::Plausibility;
-use crate::roles::range_alarm::RangeAlarm;
-use crate::roles::settle::{settle, settle_alarm};
+use crate::roles::range_alarm::{Alarmed, OutOfRangeOnShares, RangeAlarm};
+use crate::roles::settle::settle;
+use std::path::Path;
 
 /// What an image is put together from, and how far its parts can be believed.
 pub(super) struct Provenance {
@@ -41,8 +42,8 @@ impl Work<'_> {
         [a, b]: &Pair,
         at: (usize, usize),
         of: &mut Provenance,
-        observer: &mut dyn Observer,
-    ) -> Result<Reconstruction, RoleError> {
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<Reconstruction, ReceiverError> {
         let result = self.receiver.open_pair([a, b])?;
         // Whoever planned the work told of notes that cannot be read.
         let note = self.receiver.note(&result, &mut Silent);
@@ -57,14 +58,14 @@ impl Work<'_> {
     /// Judges a result by its note; `file` names it, and `at` is where it begins.
     ///
     /// # Errors
-    /// [`RoleError::Implausible`], unless the request accepts that.
+    /// [`ReceiverError::Implausible`], unless the request accepts that.
     pub(super) fn judge(
         &self,
         result: &Reconstruction,
         note: Option<&Note>,
-        (file, at): (&std::path::Path, (usize, usize)),
-        observer: &mut dyn Observer,
-    ) -> Result<Plausibility, RoleError> {
+        (file, at): (&Path, (usize, usize)),
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<Plausibility, ReceiverError> {
         let sketch = note.map(|note| &note.sketch);
         let Some((sketch, residual)) = sketch.and_then(|s| Some((s, result.residual(s)?))) else {
             return Ok(Plausibility::Unknown);
@@ -74,6 +75,43 @@ impl Work<'_> {
             (found.place.top, found.place.left) = (top + at.0, left + at.1);
             found
         });
-        settle(self.request.implausibility, found, file, observer)
+        let settled = settle(self.request.implausibility, found, file, observer);
+        settled.map_err(|found| ReceiverError::from(found).about(file))
+    }
+}
+
+/// Refuses a result, called `file`, whose alarm was raised; or tells of it, and goes on.
+///
+/// # Errors
+/// [`ReceiverError::OutOfRangeOnShares`] about `file`.
+pub(super) fn settle_alarm(
+    alarmed: Alarmed,
+    raised: Option<bool>,
+    file: &Path,
+    observer: &mut dyn Observer<ReceiverEvent>,
+) -> Result<RangeAlarm, ReceiverError> {
+    match (raised, alarmed) {
+        (None, _) => Ok(RangeAlarm::None),
+        (Some(false), _) => Ok(RangeAlarm::Silent),
+        (Some(true), Alarmed::Refused) => Err(ReceiverError::from(OutOfRangeOnShares).about(file)),
+        (Some(true), Alarmed::Accepted) => {
+            observer.event(ReceiverEvent::RangeAlarm { file: file.to_owned() });
+            Ok(RangeAlarm::Raised)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raised_alarm_is_refused_unless_it_is_accepted() {
+        let settle = |alarmed, raised| settle_alarm(alarmed, raised, Path::new("x"), &mut Silent);
+        assert!(matches!(settle(Alarmed::Refused, None), Ok(RangeAlarm::None)));
+        assert!(matches!(settle(Alarmed::Refused, Some(false)), Ok(RangeAlarm::Silent)));
+        assert!(matches!(settle(Alarmed::Accepted, Some(true)), Ok(RangeAlarm::Raised)));
+        let refused = settle(Alarmed::Refused, Some(true)).unwrap_err().to_string();
+        assert!(refused.contains("range alarm"), "{refused}");
     }
 }

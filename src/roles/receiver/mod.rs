@@ -1,6 +1,7 @@
 //! The receiver: puts result shares together.
 
 mod error;
+mod event;
 mod joined;
 mod judged;
 mod plan;
@@ -9,18 +10,18 @@ mod request;
 mod work;
 
 pub use error::ReceiverError;
+pub use event::ReceiverEvent;
 pub use request::{Reconstruct, ReconstructReport, Reconstructed, ResultOf};
 
-use super::error::RoleError;
-use super::observer::{Event, Observer, Silent};
+use super::observer::{Observer, Silent};
 use super::range_alarm::Alarmed;
-use super::settle::settle_alarm;
 use crate::artefact::{Note, Reconstruction, read_result_note, reconstruct};
 use crate::files::container::{AskPassphrase, OpenFrom};
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
 use crate::files::{FormatError, Place};
 use crate::ids::{ImageId, Role};
 use crate::image::{GreyImage, ImageError};
+use judged::settle_alarm;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -39,7 +40,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`ReceiverError::Keys`].
-    pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
+    pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, ReceiverError> {
         let open = || {
             let folder = KeyFolder::open(keys)?;
             let key = folder.secret(Role::Receiver, ask)?;
@@ -50,16 +51,16 @@ impl Receiver {
             };
             Ok(Receiver { key, servers, gateway })
         };
-        open().map_err(|e| ReceiverError::Keys(e).into())
+        open().map_err(ReceiverError::Keys)
     }
 
     /// The denoised image of two result shares, in any order; grey levels are neither rounded nor
     /// clipped. Of the note only the sketch is used, if there is the gateway's key.
     ///
     /// # Errors
-    /// [`RoleError::Pair`] if they do not belong together, [`RoleError::Format`]; [`RoleError::Implausible`] if
-    /// more than the noise told was taken away, [`RoleError::OutOfRangeOnShares`] if a value left its range.
-    pub fn image(&self, shares: [impl Into<Place>; 2]) -> Result<GreyImage, RoleError> {
+    /// [`ReceiverError::Artefact`] if they do not belong together, [`ReceiverError::Format`]; [`ReceiverError::Implausible`] if
+    /// more than the noise told was taken away, [`ReceiverError::OutOfRangeOnShares`] if a value left its range.
+    pub fn image(&self, shares: [impl Into<Place>; 2]) -> Result<GreyImage, ReceiverError> {
         let [a, b] = shares.map(Into::into);
         let result = self.open_pair([&a, &b])?;
         settle_alarm(Alarmed::Refused, result.alarm, a.name(), &mut Silent)?;
@@ -83,17 +84,16 @@ impl Receiver {
     /// refused. What is written is its owner's alone unless it replaces a file that others may read.
     ///
     /// # Errors
-    /// [`RoleError::Receiver`], [`RoleError::Picture`], [`RoleError::Image`], [`RoleError::Pair`],
-    /// [`RoleError::Metrics`], [`RoleError::Format`]; that of an image only if there is no other.
+    /// [`ReceiverError`]; that of an image only if there is no other.
     pub fn reconstruct(
         &self,
         request: &Reconstruct,
-        observer: &mut dyn Observer,
-    ) -> Result<ReconstructReport, RoleError> {
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<ReconstructReport, ReceiverError> {
         let started = Instant::now();
         request.check()?;
         if let Err(file) = &self.gateway {
-            observer.event(Event::NoGateway { file });
+            observer.event(ReceiverEvent::NoGateway { file: file.clone() });
         }
         let mut work = Work { receiver: self, request, report: ReconstructReport::default() };
         work.all(observer)?;
@@ -101,7 +101,7 @@ impl Receiver {
         Ok(ReconstructReport { mean, seconds, ..work.report })
     }
 
-    fn open_pair(&self, shares: [&Place; 2]) -> Result<Reconstruction, RoleError> {
+    fn open_pair(&self, shares: [&Place; 2]) -> Result<Reconstruction, ReceiverError> {
         Ok(reconstruct(shares, &self.key, &self.servers)?)
     }
 
@@ -111,7 +111,11 @@ impl Receiver {
     }
 
     /// What the note of a result says; nothing if there is none, or none that can be read.
-    fn note(&self, result: &Reconstruction, observer: &mut dyn Observer) -> Option<Note> {
+    fn note(
+        &self,
+        result: &Reconstruction,
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Option<Note> {
         self.open_note(result.image_id, &result.note, observer)
     }
 
@@ -119,16 +123,16 @@ impl Receiver {
         &self,
         image: ImageId,
         sealed: &[u8],
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ReceiverEvent>,
     ) -> Option<Note> {
         if sealed.is_empty() {
-            observer.event(Event::NoNote { image });
+            observer.event(ReceiverEvent::NoNote { image });
             return None;
         }
         let sender = self.gateway.as_ref().ok()?;
         let keys = OpenFrom { recipient: &self.key, sender, role: Role::Gateway };
         let note = Note::open(keys, image, sealed);
-        note.map_err(|error| observer.event(Event::NoteUnread { image, error })).ok()
+        note.map_err(|error| observer.event(ReceiverEvent::NoteUnread { image, error })).ok()
     }
 }
 
@@ -141,8 +145,13 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Tells of what failed while others go on.
-    fn failed(&mut self, file: &Path, error: RoleError, observer: &mut dyn Observer) {
-        observer.event(Event::Failed { file, error });
+    fn failed(
+        &mut self,
+        file: &Path,
+        error: ReceiverError,
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) {
+        observer.event(ReceiverEvent::Failed { file: file.to_owned(), error });
         self.report.failed.push(file.to_owned());
     }
 }

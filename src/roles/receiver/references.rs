@@ -7,7 +7,6 @@ use crate::files::output::ensure_not_input;
 use crate::image::Raster;
 use crate::image::dicom::Window;
 use crate::image::metrics::{Quality, quality};
-use crate::roles::error::RoleError;
 use crate::roles::images::{Target, read_reference};
 use std::path::{Path, PathBuf};
 
@@ -20,10 +19,10 @@ pub(super) struct Reference<'a> {
 
 impl Reference<'_> {
     /// How good an image is beside it.
-    pub(super) fn judge(self, image: &Raster) -> Result<Quality, RoleError> {
+    pub(super) fn judge(self, image: &Raster) -> Result<Quality, ReceiverError> {
         let reference = read_reference(self.path, self.window, image.range())?;
         // Of many images it must be said which one does not compare.
-        quality(&reference, image).map_err(|e| RoleError::from(e).about(self.path))
+        quality(&reference, image).map_err(|e| ReceiverError::from(e).about(self.path))
     }
 }
 
@@ -32,7 +31,7 @@ impl Reference<'_> {
 pub(super) fn references(
     given: Option<&Path>,
     targets: &[Place],
-) -> Result<Vec<Option<PathBuf>>, RoleError> {
+) -> Result<Vec<Option<PathBuf>>, ReceiverError> {
     let path = |target: &Place| match given {
         Some(given) if given.is_dir() => in_folder(given, target.name()).map(Some),
         given => Ok(given.map(Path::to_owned)),
@@ -40,7 +39,7 @@ pub(super) fn references(
     targets.iter().map(path).collect()
 }
 
-fn in_folder(folder: &Path, target: &Path) -> Result<PathBuf, RoleError> {
+fn in_folder(folder: &Path, target: &Path) -> Result<PathBuf, ReceiverError> {
     let name = target.file_name().unwrap_or_default();
     let exact = folder.join(name);
     if exact.is_file() {
@@ -49,7 +48,7 @@ fn in_folder(folder: &Path, target: &Path) -> Result<PathBuf, RoleError> {
     let same_stem = |path: &Path| path.file_stem() == target.file_stem();
     let missing = || {
         let name = Path::new(name).display().to_string();
-        RoleError::from(ReceiverError::NoReference { name }).about(folder)
+        ReceiverError::NoReference { name }.about(folder)
     };
     files_in(folder, same_stem)?.pop().ok_or_else(missing)
 }
@@ -59,7 +58,7 @@ pub(super) fn check_outputs<'a>(
     shares: &[Place],
     targets: impl IntoIterator<Item = Target<'a>>,
     references: &[Option<PathBuf>],
-) -> Result<(), RoleError> {
+) -> Result<(), ReceiverError> {
     let targets: Vec<Target<'_>> = targets.into_iter().collect();
     let references = references.iter().flatten().map(Place::from);
     let originals = targets.iter().filter_map(|target| target.original).map(Place::from);

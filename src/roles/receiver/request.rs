@@ -8,7 +8,6 @@ use crate::ids::{ImageId, SessionId};
 use crate::image::Depth;
 use crate::image::dicom::{Origin, Window};
 use crate::image::metrics::Quality;
-use crate::roles::error::RoleError;
 use crate::roles::images::{Target, is_folder};
 use crate::roles::plausible::{Implausibility, Plausibility};
 use crate::roles::range_alarm::{Alarmed, RangeAlarm};
@@ -65,16 +64,16 @@ impl Reconstruct {
     ///
     /// # Errors
     /// As that.
-    pub fn check(&self) -> Result<(), RoleError> {
+    pub fn check(&self) -> Result<(), ReceiverError> {
         let target = self.target(None, &self.out, self.window);
         if self.original().is_some() && !target.is_dicom() {
-            return Err(ReceiverError::OriginalUnused.into());
+            return Err(ReceiverError::OriginalUnused);
         }
         if self.out.is_folder() {
             return Ok(());
         }
         if self.originals().is_some() {
-            return Err(ReceiverError::OriginalsForOneFile.into());
+            return Err(ReceiverError::OriginalsForOneFile);
         }
         check_outputs(&self.shares, [target], std::slice::from_ref(&self.reference))
     }
@@ -110,7 +109,7 @@ pub struct ReconstructReport {
     /// How many images there were, those included that failed.
     pub total: usize,
     /// Those that failed while others did not: results, or shares without the rest of their image. Why was
-    /// told as [`crate::roles::Event::Failed`].
+    /// told as [`super::ReceiverEvent::Failed`].
     pub failed: Vec<PathBuf>,
     /// The means over the images that were compared, and their number; infinite PSNR if one is identical
     /// with its reference.

@@ -1,7 +1,8 @@
 //! From result shares to images: one job after the other.
 
 use super::error::ReceiverError;
-use super::judged::Provenance;
+use super::event::ReceiverEvent;
+use super::judged::{Provenance, settle_alarm};
 use super::plan::{Job, Originals, Pair, Parts, plan};
 use super::references::{check_outputs, references};
 use super::request::{Reconstructed, ResultOf};
@@ -9,15 +10,16 @@ use super::{Work, grey, joined};
 use crate::artefact::Reconstruction;
 use crate::files::Place;
 use crate::image::Raster;
-use crate::roles::error::RoleError;
-use crate::roles::observer::{Event, Observer};
-use crate::roles::settle::settle_alarm;
+use crate::roles::observer::Observer;
 use std::path::PathBuf;
 use std::time::Instant;
 
 impl Work<'_> {
     /// Makes every image.
-    pub(super) fn all(&mut self, observer: &mut dyn Observer) -> Result<(), RoleError> {
+    pub(super) fn all(
+        &mut self,
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<(), ReceiverError> {
         let (jobs, mut opened) = match &self.request.shares[..] {
             [a, b] if !a.is_dir() && !b.is_dir() => {
                 let (job, result, of) = self.pair([a, b], observer)?;
@@ -45,9 +47,9 @@ impl Work<'_> {
             match made {
                 Ok(image) => {
                     if let Some(part) = job.part_of {
-                        observer.event(Event::PartOnly { file: &image.file, part });
+                        observer.event(ReceiverEvent::PartOnly { file: image.file.clone(), part });
                     }
-                    observer.event(Event::Reconstructed(&image));
+                    observer.event(ReceiverEvent::Reconstructed(image.clone()));
                     self.report.images.push(image);
                 }
                 Err(error) if self.report.total == 1 => return Err(job.named(error)),
@@ -61,8 +63,8 @@ impl Work<'_> {
     fn pair(
         &self,
         [a, b]: [&Place; 2],
-        observer: &mut dyn Observer,
-    ) -> Result<(Job, Reconstruction, Provenance), RoleError> {
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<(Job, Reconstruction, Provenance), ReceiverError> {
         let result = self.receiver.open_pair([a, b])?;
         let note = self.receiver.note(&result, observer);
         let range_alarm = settle_alarm(self.request.alarmed, result.alarm, a.name(), observer)?;
@@ -73,7 +75,7 @@ impl Work<'_> {
         job.bind(self.request, &mut Originals::default())?;
         match job.part_of {
             Some(part) if self.request.out.is_folder() => {
-                Err(RoleError::from(ReceiverError::Part { part }).about(a.name()))
+                Err(ReceiverError::Part { part }.about(a.name()))
             }
             _ => Ok((job, result, of)),
         }
@@ -82,20 +84,20 @@ impl Work<'_> {
     fn open(
         &self,
         pairs: &[Pair],
-        observer: &mut dyn Observer,
-    ) -> Result<(Vec<Reconstruction>, Provenance), RoleError> {
+        observer: &mut dyn Observer<ReceiverEvent>,
+    ) -> Result<(Vec<Reconstruction>, Provenance), ReceiverError> {
         let mut of = Provenance::new(None);
         let results = pairs.iter().map(|pair| self.result(pair, (0, 0), &mut of, observer));
         Ok((results.collect::<Result<_, _>>()?, of))
     }
 
     /// One output a job.
-    fn targets(&self, jobs: &[Job]) -> Result<Vec<Place>, RoleError> {
+    fn targets(&self, jobs: &[Job]) -> Result<Vec<Place>, ReceiverError> {
         let out = &self.request.out;
         match jobs.len() {
             _ if out.is_folder() => Ok(jobs.iter().map(|job| out.join(&job.name)).collect()),
             0 | 1 => Ok(vec![out.clone(); jobs.len()]),
-            images => Err(RoleError::from(ReceiverError::OneFile { images }).about(out.name())),
+            images => Err(ReceiverError::OneFile { images }.about(out.name())),
         }
     }
 
@@ -107,7 +109,7 @@ impl Work<'_> {
         out: &Place,
         reference: &Option<PathBuf>,
         of: Provenance,
-    ) -> Result<Reconstructed, RoleError> {
+    ) -> Result<Reconstructed, ReceiverError> {
         let planes = results.iter().map(grey).collect::<Result<Vec<_>, _>>()?;
         let image = Raster::of_planes(planes, job.depth)?.with_range(job.range);
         self.finish(job, &image, out, reference, of)
@@ -121,7 +123,7 @@ impl Work<'_> {
         out: &Place,
         reference: &Option<PathBuf>,
         of: Provenance,
-    ) -> Result<Reconstructed, RoleError> {
+    ) -> Result<Reconstructed, ReceiverError> {
         let quality = job.reference(reference).map(|r| r.judge(image)).transpose()?;
         let writing = Instant::now();
         job.target(self.request, out).write(image)?;

@@ -1,10 +1,10 @@
 //! Images from folders: those that are there, or those that come while the server runs.
 
-use super::ServiceError;
 use super::agree::MAX_IMAGES;
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
 use super::task::{Output, Round, ShareFile, Source, Subject, Supply, Task, tell};
+use super::{ServerEvent, ServiceError};
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::{Body, ImageShare, ResultShare};
@@ -13,7 +13,7 @@ use crate::files::output::Overwrite;
 use crate::ids::Party;
 use crate::ids::{ImageId, SessionId};
 use crate::model::PublicModel;
-use crate::roles::observer::{Event, Observer};
+use crate::roles::observer::Observer;
 use crate::roles::shard::Shard;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -151,14 +151,23 @@ impl Batch {
     }
 
     /// Tells of images of which the other server has had no share for so long, once each.
-    pub(super) fn tell_lonely(&mut self, after: Duration, observer: &mut dyn Observer) {
+    pub(super) fn tell_lonely(
+        &mut self,
+        after: Duration,
+        observer: &mut dyn Observer<ServerEvent>,
+    ) {
         let late = self.lonely.iter().map(|(id, since)| (*id, since.elapsed()));
         let late: BTreeMap<_, _> = late.filter(|(_, waited)| *waited >= after).collect();
         for (image, waited) in late {
             let files = self.pending.get(&image);
             let Some((file, _)) = files.and_then(|files| files.first()) else { continue };
             if self.told_lonely.insert(image) {
-                observer.event(Event::Unmatched { file, image, seconds: waited.as_secs_f64() });
+                let file = file.clone();
+                observer.event(ServerEvent::Unmatched {
+                    file,
+                    image,
+                    seconds: waited.as_secs_f64(),
+                });
             }
         }
     }
@@ -189,7 +198,7 @@ impl Batch {
         &mut self,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<(), ServiceError> {
         for source in self.folders.images.clone() {
             if !source.is_dir() {
@@ -221,7 +230,7 @@ impl Batch {
         of_folder: bool,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) {
         let stamp = std::fs::metadata(&file).map_or((0, None, 0), |meta| stamp(&meta));
         if self.known.get(&file) == Some(&stamp) {
@@ -251,9 +260,7 @@ impl Batch {
             Err(_) if of_folder && !file.exists() => return,
             // What another key of the gateway's shared, and was done then, is no failure.
             Err(_) if image_of(&file).is_some_and(|id| self.was_done(id, keys)) => {}
-            Err(e) => {
-                observer.event(Event::Failed { file: &file, error: ServiceError::from(e).into() })
-            }
+            Err(e) => observer.event(ServerEvent::Failed { file: file.clone(), error: e.into() }),
         }
         self.known.insert(file, stamp);
     }
@@ -333,7 +340,7 @@ impl Supply for Batch {
         &mut self,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Round, ServiceError> {
         if std::mem::replace(&mut self.begun, true) && !self.stopped() {
             std::thread::sleep(POLL);
@@ -389,7 +396,7 @@ impl Supply for Batch {
         &mut self,
         tasks: Vec<Task>,
         last: bool,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<(), ServiceError> {
         self.in_work = None;
         let Until::Stopped(Watching { missing_after, .. }) = &self.folders.until else {

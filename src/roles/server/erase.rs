@@ -2,7 +2,7 @@
 
 use super::party::Owner;
 use super::report::EraseReport;
-use super::{InputError, Server, ServiceError};
+use super::{InputError, Server, ServerError, ServiceError};
 use crate::artefact::{PreparedFile, SlotRegions};
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Triples;
@@ -10,8 +10,6 @@ use crate::files::ledger::Ledger;
 use crate::files::output::erase::{destroy, give_back, is_overwritten, overwrite};
 use crate::files::{FormatError, Place};
 use crate::ids::{Fingerprint, TripleSetId};
-
-use crate::roles::error::RoleError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -36,7 +34,7 @@ pub struct Erase {
 }
 
 /// As [`Server::erase`].
-pub(super) fn run(server: &Server, request: &Erase) -> Result<EraseReport, RoleError> {
+pub(super) fn run(server: &Server, request: &Erase) -> Result<EraseReport, ServerError> {
     ensure_file(&Place::from(&request.triples))?;
     let state = server.state()?;
     if !state.is_dir() {

@@ -4,9 +4,51 @@ use crate::files::FormatError;
 use crate::files::ledger::LedgerError;
 use crate::material::pair::linear::LinearError;
 use crate::model::ModelError;
+use crate::network::NetworkError;
 use crate::protocol::ProtocolError;
+use crate::roles::threads::ThreadsError;
+use crate::roles::wanted::MaterialError;
 use crate::wire::NetError;
 use std::path::PathBuf;
+
+/// Why a server does not do what it is asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// Its inputs, every one that is no good.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Inputs(Vec<InputError>),
+    /// The job, after its inputs were accepted; or a file or the link that it needs.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The material that is to be made.
+    #[error(transparent)]
+    Material(#[from] MaterialError),
+    /// The model and the images' size do not go together.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The system gives no compute threads.
+    #[error(transparent)]
+    Threads(#[from] ThreadsError),
+}
+
+impl From<FormatError> for ServerError {
+    fn from(e: FormatError) -> Self {
+        ServiceError::from(e).into()
+    }
+}
+
+impl From<LedgerError> for ServerError {
+    fn from(e: LedgerError) -> Self {
+        ServiceError::from(e).into()
+    }
+}
+
+impl From<NetError> for ServerError {
+    fn from(e: NetError) -> Self {
+        ServiceError::from(e).into()
+    }
+}
 
 /// Why a job failed after its inputs were accepted.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,8 @@
 use super::party::Server;
 use super::{
     Erase, EraseReport, Folders, Images, Make, MakeReport, Peer, Prepare, PrepareReport, Serve,
-    ServeReport, Until, erase, make, prepare, serve, watch,
+    ServeReport, ServerError, ServerEvent, Until, erase, make, prepare, serve, watch,
 };
-use crate::roles::error::RoleError;
 use crate::roles::observer::Observer;
 
 impl Server {
@@ -18,15 +17,15 @@ impl Server {
     /// where it is not. Semi-honest: docs/threat-model.md.
     ///
     /// # Errors
-    /// [`RoleError::Inputs`] before anything is sent, of all files that are no good; [`RoleError::Format`]
-    /// for an output that exists; [`RoleError::Ledger`]; [`RoleError::Service`], after which marked slots
+    /// [`ServerError::Inputs`] before anything is sent, of all files that are no good; [`ServiceError::Format`]
+    /// for an output that exists; [`ServiceError::Ledger`]; [`ServerError::Service`], after which marked slots
     /// are spent. Of an image of a folder that fails `observer` is told, and the others go on.
     pub fn serve<'a>(
         &self,
         request: &Serve,
         peer: impl Into<Peer<'a>>,
-        observer: &mut dyn Observer,
-    ) -> Result<ServeReport, RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<ServeReport, ServerError> {
         match &request.images {
             Images::Folders(folders @ Folders { until: Until::Stopped(watching), .. }) => {
                 let asked = (request, folders, watching);
@@ -46,8 +45,8 @@ impl Server {
         &self,
         request: &Prepare,
         peer: impl Into<Peer<'a>>,
-        observer: &mut dyn Observer,
-    ) -> Result<PrepareReport, RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<PrepareReport, ServerError> {
         prepare::prepare(self, request, peer.into(), observer)
     }
 
@@ -55,13 +54,13 @@ impl Server {
     /// is made, and the other server not asked for, where no image wants any.
     ///
     /// # Errors
-    /// [`RoleError::Material`], [`RoleError::Network`], [`RoleError::Format`], [`RoleError::Service`].
+    /// [`ServerError::Material`], [`ServerError::Network`], [`ServiceError::Format`], [`ServerError::Service`].
     pub fn make<'a>(
         &self,
         request: &Make,
         peer: impl Into<Peer<'a>>,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<MakeReport>, RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<Option<MakeReport>, ServerError> {
         make::run(self, request, peer.into(), observer)
     }
 
@@ -70,8 +69,8 @@ impl Server {
     /// # Errors
     /// [`super::ServiceError::NoState`] if there is no state folder: a new ledger would say that nothing
     /// is spent; [`super::ServiceError::NothingKept`], [`super::ServiceError::SlotsLeft`],
-    /// [`RoleError::Format`].
-    pub fn erase(&self, request: &Erase) -> Result<EraseReport, RoleError> {
+    /// [`ServiceError::Format`].
+    pub fn erase(&self, request: &Erase) -> Result<EraseReport, ServerError> {
         erase::run(self, request)
     }
 }

@@ -1,9 +1,8 @@
 //! How a server reaches the other one.
 
-use super::ServiceError;
+use super::{PeerFacts, ServerError, ServerEvent, ServiceError};
 use crate::ids::Fingerprint;
-use crate::roles::error::RoleError;
-use crate::roles::observer::{Event, Observer, PeerFacts};
+use crate::roles::observer::Observer;
 use crate::wire::{Channel, Limits, Listener, Security, TcpChannel, connect};
 
 /// The end of a TCP link that a server has.
@@ -83,16 +82,19 @@ impl<'a> Way<'a> {
     /// Waits for the other server.
     ///
     /// # Errors
-    /// [`ServiceError::NoPeer`], [`RoleError::Net`].
-    pub(super) fn open(self, observer: &mut dyn Observer) -> Result<Linked<'a>, RoleError> {
+    /// [`ServiceError::NoPeer`], [`ServiceError::Protocol`].
+    pub(super) fn open(
+        self,
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<Linked<'a>, ServerError> {
         match self {
             Way::Channel(channel) => {
-                observer.event(Event::Linked(PeerFacts::default()));
+                observer.event(ServerEvent::Linked(PeerFacts::default()));
                 Ok(Linked::Given(channel))
             }
             Way::Link(joint) => {
                 let channel = joint.open(observer)?;
-                observer.event(Event::Linked(joint.facts(&channel)));
+                observer.event(ServerEvent::Linked(joint.facts(&channel)));
                 Ok(Linked::Made(channel))
             }
             Way::Nobody => Err(ServiceError::NoPeer.into()),
@@ -113,21 +115,24 @@ impl Joint<'_> {
     /// The listener, if it is this server that listens.
     ///
     /// # Errors
-    /// [`RoleError::Net`].
-    pub(super) fn begin(&self, observer: &mut dyn Observer) -> Result<Option<Listener>, RoleError> {
+    /// [`ServiceError::Protocol`].
+    pub(super) fn begin(
+        &self,
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<Option<Listener>, ServerError> {
         let listener = match &self.link.meet {
             Meet::Listen(address) => {
                 let listener = Listener::bind(address)?;
-                observer.event(Event::Listening(listener.address()));
+                observer.event(ServerEvent::Listening(listener.address()));
                 Some(listener)
             }
             Meet::Connect(address) => {
-                observer.event(Event::Connecting(address));
+                observer.event(ServerEvent::Connecting(address.clone()));
                 None
             }
         };
         if self.link.insecure {
-            observer.event(Event::Insecure);
+            observer.event(ServerEvent::Insecure);
         }
         Ok(listener)
     }
@@ -137,11 +142,11 @@ impl Joint<'_> {
         PeerFacts { address: channel.peer_address(), key: self.key }
     }
 
-    fn open(&self, observer: &mut dyn Observer) -> Result<TcpChannel, RoleError> {
+    fn open(&self, observer: &mut dyn Observer<ServerEvent>) -> Result<TcpChannel, ServerError> {
         let (listener, limits) = (self.begin(observer)?, self.link.limits);
         Ok(match (listener, &self.link.meet) {
             (Some(listener), _) => {
-                let mut refused = |text: String| observer.event(Event::Stranger(&text));
+                let mut refused = |text: String| observer.event(ServerEvent::Stranger(text));
                 listener.accept(&self.security, limits, &mut refused)?
             }
             (None, Meet::Listen(address) | Meet::Connect(address)) => {

@@ -1,10 +1,9 @@
 //! Meeting the other server again and again: the listener stays, the connecting server asks with pauses, and it is
 //! told once when the other one is away and once when it is back.
 
-use super::ServiceError;
 use super::link::{Joint, Linked, Meet, Way};
-use crate::roles::error::RoleError;
-use crate::roles::observer::{Event, Observer, PeerFacts};
+use super::{PeerFacts, ServerError, ServerEvent, ServiceError};
+use crate::roles::observer::Observer;
 use crate::wire::{Channel, Limits, Listener, NetError, Refusal, TcpChannel, connect_once};
 use std::time::{Duration, Instant};
 
@@ -57,14 +56,14 @@ struct Absence {
     told: bool,
     /// Whether it was ever there.
     met: bool,
-    error: Option<RoleError>,
+    error: Option<ServerError>,
 }
 
 impl Absence {
-    fn is(&mut self, error: NetError, observer: &mut dyn Observer) {
+    fn is(&mut self, error: NetError, observer: &mut dyn Observer<ServerEvent>) {
         let away = self.since.elapsed();
         let seconds = away.as_secs();
-        let error: RoleError = match error {
+        let error: ServerError = match error {
             NetError::NotThere { address, reason, .. } => {
                 NetError::NotThere { address, seconds, reason }
             }
@@ -75,14 +74,14 @@ impl Absence {
         }
         .into();
         if away >= self.grace && !std::mem::replace(&mut self.told, true) {
-            observer.event(Event::PeerLost { error: &error });
+            observer.event(ServerEvent::PeerLost { reason: error.to_string() });
         }
         self.error = Some(error);
     }
 
-    fn is_over(&mut self, facts: PeerFacts, observer: &mut dyn Observer) {
+    fn is_over(&mut self, facts: PeerFacts, observer: &mut dyn Observer<ServerEvent>) {
         if std::mem::take(&mut self.told) || !self.met {
-            observer.event(Event::Linked(facts));
+            observer.event(ServerEvent::Linked(facts));
         }
         self.met = true;
     }
@@ -92,8 +91,11 @@ impl<'a> Meeting<'a> {
     /// Begins to listen, where this server listens.
     ///
     /// # Errors
-    /// [`RoleError::Net`], [`ServiceError::NoPeer`].
-    pub(super) fn begin(way: Way<'a>, observer: &mut dyn Observer) -> Result<Self, RoleError> {
+    /// [`ServiceError::Protocol`], [`ServiceError::NoPeer`].
+    pub(super) fn begin(
+        way: Way<'a>,
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<Self, ServerError> {
         let (way, listener, grace) = match way {
             Way::Channel(channel) => (Again::Once(Some(channel)), None, GRACE),
             Way::Link(joint) => {
@@ -113,7 +115,7 @@ impl<'a> Meeting<'a> {
     }
 
     /// Why the other server was not there the last time, if it never was.
-    pub(super) fn missed(self) -> Option<RoleError> {
+    pub(super) fn missed(self) -> Option<ServerError> {
         self.absence.error
     }
 
@@ -125,26 +127,31 @@ impl<'a> Meeting<'a> {
 
     /// After a session that was lost. One that fails again and again, each time at the price of a slot, is given
     /// time: pauses grow as long as nothing is done.
-    pub(super) fn lost(&mut self, error: RoleError, progress: bool, observer: &mut dyn Observer) {
+    pub(super) fn lost(
+        &mut self,
+        error: ServerError,
+        progress: bool,
+        observer: &mut dyn Observer<ServerEvent>,
+    ) {
         self.pause = if progress { PAUSES.0 } else { (2 * self.pause).min(PAUSES.1) };
         self.rests = true;
         (self.absence.since, self.absence.told) = (Instant::now(), true);
-        observer.event(Event::PeerLost { error: &error });
+        observer.event(ServerEvent::PeerLost { reason: error.to_string() });
         self.absence.error = Some(error);
     }
 
     /// Waits for the other server, without end; nothing if the job is over.
     ///
     /// # Errors
-    /// [`RoleError::Net`] for one that is there and is not the other server.
+    /// [`ServiceError::Protocol`] for one that is there and is not the other server.
     pub(super) fn wait(
         &mut self,
         over: &mut dyn FnMut() -> bool,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<Linked<'a>>, RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<Option<Linked<'a>>, ServerError> {
         let joint = match &mut self.way {
             Again::Once(channel) => {
-                observer.event(Event::Linked(PeerFacts::default()));
+                observer.event(ServerEvent::Linked(PeerFacts::default()));
                 return Ok(channel.take().map(Linked::Given));
             }
             Again::Link(joint) => &*joint,
@@ -169,12 +176,12 @@ fn accept(
     joint: &Joint<'_>,
     absence: &mut Absence,
     over: &mut dyn FnMut() -> bool,
-    observer: &mut dyn Observer,
-) -> Result<Option<TcpChannel>, RoleError> {
+    observer: &mut dyn Observer<ServerEvent>,
+) -> Result<Option<TcpChannel>, ServerError> {
     let mut door = listener.door();
     let limits = joint.link.limits;
     while !over() {
-        let mut refused = |text: String| observer.event(Event::Stranger(&text));
+        let mut refused = |text: String| observer.event(ServerEvent::Stranger(text));
         match door.next(&joint.security, limits, Instant::now() + TICK, &mut refused) {
             Ok(Some(channel)) => return Ok(Some(channel)),
             // One that was gone as soon as it came is nobody.
@@ -193,8 +200,8 @@ fn ask(
     absence: &mut Absence,
     (rests, pause): (bool, &mut Duration),
     over: &mut dyn FnMut() -> bool,
-    observer: &mut dyn Observer,
-) -> Result<Option<TcpChannel>, RoleError> {
+    observer: &mut dyn Observer<ServerEvent>,
+) -> Result<Option<TcpChannel>, ServerError> {
     let limits = joint.link.limits;
     let limits = Limits { wait: limits.wait.clamp(TICK, ATTEMPT), ..limits };
     let mut rests = rests;

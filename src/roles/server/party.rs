@@ -1,5 +1,6 @@
 //! One of the two servers.
 
+use super::ServerError;
 use super::inputs::ServerKeys;
 use super::link::{Joint, Peer, Way};
 use super::state::claim_state;
@@ -7,7 +8,6 @@ use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
 use crate::files::ledger::{Ledger, state_dir_default};
 use crate::ids::{Fingerprint, Party, Role};
-use crate::roles::error::RoleError;
 use crate::wire::{Security, TlsKeys};
 use std::path::{Path, PathBuf};
 
@@ -28,13 +28,13 @@ impl Server {
     /// that need them.
     ///
     /// # Errors
-    /// [`RoleError::Format`].
+    /// [`ServiceError::Format`].
     pub fn open(
         party: Party,
         keys: &Path,
         ask: &AskPassphrase<'_>,
         state: Option<&Path>,
-    ) -> Result<Self, RoleError> {
+    ) -> Result<Self, ServerError> {
         let keys = KeyFolder::open(keys)?;
         let own = keys.secret(Role::server(party), ask)?;
         Ok(Server { party, own, keys, state: state.map(Path::to_owned) })
@@ -43,8 +43,8 @@ impl Server {
     /// What protects a TCP link to the other server: TLS 1.3 with both servers' keys.
     ///
     /// # Errors
-    /// [`RoleError::Net`] if both servers have one key, [`RoleError::Format`].
-    pub fn security(&self) -> Result<Security, RoleError> {
+    /// [`ServiceError::Protocol`] if both servers have one key, [`ServiceError::Format`].
+    pub fn security(&self) -> Result<Security, ServerError> {
         let keys = TlsKeys::new(self.own.signing_seed(), &self.peer()?.verifying())?;
         Ok(Security::Tls(keys))
     }
@@ -58,21 +58,21 @@ impl Server {
     }
 
     /// The other server's key.
-    pub(super) fn peer(&self) -> Result<PublicKey, RoleError> {
+    pub(super) fn peer(&self) -> Result<PublicKey, ServerError> {
         Ok(self.keys.public(Role::server(self.party.other()))?)
     }
 
-    pub(super) fn model_owner(&self) -> Result<PublicKey, RoleError> {
+    pub(super) fn model_owner(&self) -> Result<PublicKey, ServerError> {
         Ok(self.keys.public(Role::ModelOwner)?)
     }
 
     /// The keys of everybody whose files a job takes, or who takes its own.
-    pub(super) fn keys(&self) -> Result<ServerKeys<'_>, RoleError> {
+    pub(super) fn keys(&self) -> Result<ServerKeys<'_>, ServerError> {
         Ok(ServerKeys::of(&self.keys, &self.own)?)
     }
 
     /// The same way with the other server's key, which is missed before anything else is done.
-    pub(super) fn way<'a>(&self, peer: Peer<'a>) -> Result<Way<'a>, RoleError> {
+    pub(super) fn way<'a>(&self, peer: Peer<'a>) -> Result<Way<'a>, ServerError> {
         Ok(match peer {
             Peer::Channel(channel) => Way::Channel(channel),
             Peer::Link(link) if link.insecure => {
@@ -87,7 +87,7 @@ impl Server {
     }
 
     /// The state folder, whether it is there or not.
-    pub(super) fn state(&self) -> Result<PathBuf, RoleError> {
+    pub(super) fn state(&self) -> Result<PathBuf, ServerError> {
         match &self.state {
             Some(folder) => Ok(folder.clone()),
             None => Ok(state_dir_default(self.fingerprint())?),
@@ -96,7 +96,7 @@ impl Server {
 
     /// The ledger of a state folder, once the folder is found to be this server's. It is the first
     /// thing in a new one.
-    pub(super) fn ledger(&self, state: &Path) -> Result<Ledger, RoleError> {
+    pub(super) fn ledger(&self, state: &Path) -> Result<Ledger, ServerError> {
         let ledger = Ledger::open(state)?;
         claim_state(state, self.fingerprint())?;
         Ok(ledger)

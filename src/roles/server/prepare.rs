@@ -4,14 +4,13 @@ use super::inputs::{Inputs, ServerFiles, Set};
 use super::link::{Peer, Way};
 use super::report::Watch;
 use super::run::{Job, begin, set_up};
-use super::{PhaseReport, Server, ServiceError};
+use super::{PhaseReport, Server, ServerError, ServerEvent, ServerPhase, ServiceError};
 use crate::artefact::PreparedFile;
 use crate::files::output::ensure_space;
 use crate::material::BatchSpan;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{MaskProducts, ProtocolError};
-use crate::roles::error::RoleError;
-use crate::roles::observer::{Event, Observer, Phase};
+use crate::roles::observer::Observer;
 use crate::roles::threads::Threads;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -68,16 +67,16 @@ pub(super) fn prepare(
     server: &Server,
     request: &Prepare,
     peer: Peer<'_>,
-    observer: &mut dyn Observer,
-) -> Result<PrepareReport, RoleError> {
+    observer: &mut dyn Observer<ServerEvent>,
+) -> Result<PrepareReport, ServerError> {
     request.files.refuse_folders()?;
     let keys = server.keys()?;
     let way = server.way(peer)?;
     let inputs = Inputs::open(server.party, &keys, &request.files, &[]);
-    let mut inputs = inputs.map_err(RoleError::Inputs)?;
+    let mut inputs = inputs.map_err(ServerError::Inputs)?;
     let state = server.state()?;
     let mut ledger = server.ledger(&state)?;
-    inputs.check_any_slot(&mut ledger).map_err(RoleError::from)?;
+    inputs.check_any_slot(&mut ledger).map_err(ServerError::from)?;
     let mut job = Job { keys: &keys, ledger: &mut ledger, state: &state };
     let count = request.images.unwrap_or(u64::MAX);
     request.threads.run(|| match inputs.public.model.ring {
@@ -91,9 +90,9 @@ fn prepare_in<R: Ring>(
     job: &mut Job<'_>,
     count: u64,
     way: Way<'_>,
-    observer: &mut dyn Observer,
-) -> Result<PrepareReport, RoleError> {
-    observer.event(Event::Phase(Phase::Setup));
+    observer: &mut dyn Observer<ServerEvent>,
+) -> Result<PrepareReport, ServerError> {
+    observer.event(ServerEvent::Phase(ServerPhase::Setup));
     let mut begun = begin::<R>(inputs, job)?;
     let (opened, setup) = match begun.kept.take() {
         Some((opened, _)) => (opened, None),
@@ -120,7 +119,7 @@ fn all_slots<R: Ring>(
     job: &mut Job<'_>,
     count: u64,
     masks: &MaskProducts<R>,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<Vec<PreparedSlot>, ServiceError> {
     let mut slots = Vec::new();
     for set in &inputs.sets {
@@ -136,7 +135,7 @@ fn all_slots<R: Ring>(
         if is_spent(job, set, slot)? {
             continue;
         }
-        observer.event(Event::Phase(Phase::Prepare(i + 1, total)));
+        observer.event(ServerEvent::Phase(ServerPhase::Prepare(i + 1, total)));
         let layout = set.layout.clone().products(&inputs.public.model);
         let triples = set.triples.fields();
         let file = PreparedFile::new(job.state, triples, slot, &inputs.public, layout);
@@ -170,7 +169,7 @@ fn one_slot<R: Ring>(
     (set, slot): (&Set, u64),
     masks: &MaskProducts<R>,
     file: &PreparedFile,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<(), ServiceError> {
     let (public, fields) = (&inputs.public.model, set.triples.fields());
     let size = (fields.height as usize, fields.width as usize);

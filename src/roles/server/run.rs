@@ -1,12 +1,12 @@
 //! One job over one channel.
 
-use super::ServiceError;
 use super::agree::{Agreed, ImageList, agree};
 use super::deliver::Delivery;
 use super::inputs::{Inputs, ServerKeys, Set};
 use super::report::{ImageReport, ServeReport, Watch};
 use super::slot::{Claim, Claimed, claim, decline, stop};
 use super::task::{Ready, Round, Subject, Supply, Task, tell};
+use super::{ServerEvent, ServerPhase, ServiceError};
 use crate::artefact::{OpenedWeightsFile, PreparedFile, random_seed};
 use crate::files::FormatError;
 use crate::files::ledger::{BoundWeights, Ledger};
@@ -18,7 +18,7 @@ use crate::protocol::{
     MaterialSource, ProtocolError, ReluEngine, ServerModel, Sources, denoise, greet,
     weights_digest,
 };
-use crate::roles::observer::{Event, Observer, Phase};
+use crate::roles::observer::Observer;
 use crate::wire::{Channel, Tag};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub(in crate::roles) fn run(
     job: Job<'_>,
     supply: &mut dyn Supply,
     channel: &mut dyn Channel,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<ServeReport, ServiceError> {
     let mut report = ServeReport::default();
     run_on(inputs, job, supply, channel, (&mut report, observer)).map(|()| report)
@@ -74,7 +74,7 @@ pub(super) fn run_on(
 }
 
 /// What is written down of a job, and who is told.
-pub(super) type Told<'a> = (&'a mut ServeReport, &'a mut dyn Observer);
+pub(super) type Told<'a> = (&'a mut ServeReport, &'a mut dyn Observer<ServerEvent>);
 
 fn run_in<R: Ring>(
     mut inputs: Inputs,
@@ -83,8 +83,10 @@ fn run_in<R: Ring>(
     channel: &mut dyn Channel,
     (report, observer): Told<'_>,
 ) -> Result<(), ServiceError> {
-    inputs.unguarded().for_each(|(file, why)| observer.event(Event::Unguarded { file, why }));
-    observer.event(Event::Phase(Phase::Setup));
+    for (file, why) in inputs.unguarded() {
+        observer.event(ServerEvent::Unguarded { file: file.to_owned(), why });
+    }
+    observer.event(ServerEvent::Phase(ServerPhase::Setup));
     let watch = Watch::start(channel);
     let begun = begin::<R>(&mut inputs, job)?;
     let SetUp { model, agreement, .. } = set_up(begun, &inputs, job, channel)?;
@@ -251,7 +253,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         &self,
         supply: &mut dyn Supply,
         channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<(Round, Agreed), ServiceError> {
         let round = supply.next(&self.inputs, self.job.keys, observer)?;
         let images = round.tasks.iter().map(|task| (task.image.id, task.done)).collect();
@@ -268,7 +270,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         report: &mut ServeReport,
         supply: &mut dyn Supply,
         channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<bool, ServiceError> {
         let id = |task: Task| (task.image.id, task);
         let mut tasks: BTreeMap<_, _> = round.tasks.into_iter().map(id).collect();
@@ -294,20 +296,20 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
                 starved.push(image);
                 continue;
             }
-            observer.event(Event::Phase(Phase::Online(i + 1, total)));
+            observer.event(ServerEvent::Phase(ServerPhase::Online(i + 1, total)));
             supply.begun(*id);
             match self.image(task, (round.exact, supply.stopped()), channel, observer)? {
                 Outcome::Done(done) => {
                     let Done { report: done, units } = *done;
                     units.into_iter().for_each(|units| supply.result(*id, units));
                     supply.made(*id, self.agreement.session);
-                    observer.event(Event::Denoised(&done));
+                    observer.event(ServerEvent::Denoised(done.clone()));
                     report.images.push(done);
                     served = true;
                 }
                 Outcome::Failed(file, error) => {
                     supply.failed(*id);
-                    observer.event(Event::Failed { file: &file, error: error.into() });
+                    observer.event(ServerEvent::Failed { file, error });
                 }
                 // It stays: the other server may get a better share of it.
                 Outcome::Declined => tell(&files, ServiceError::Declined, observer),
@@ -338,7 +340,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         task: Task,
         (exact, stopped): (bool, bool),
         channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Outcome, ServiceError> {
         let watch = Watch::start(channel);
         if stopped {
@@ -438,7 +440,7 @@ impl<R: Ring, E: Engine<R>> Server<'_, '_, R, E> {
         watch: Watch,
         (set, slot): (usize, u64),
         channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Done, ServiceError> {
         let size = subject.size();
         let set = &self.inputs.sets[set];

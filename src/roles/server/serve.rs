@@ -7,14 +7,13 @@ use super::link::Peer;
 use super::report::ServeReport;
 use super::run::{Job, run};
 use super::task::{Named, Supply};
-use super::{Extent, Server, ServiceError};
+use super::{Extent, Server, ServerError, ServerEvent, ServiceError};
 use crate::files::container::header::ImageShare;
 use crate::files::ledger::Ledger;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::files::{FormatError, Place};
-use crate::roles::error::RoleError;
 use crate::roles::images;
-use crate::roles::observer::{Event, Observer};
+use crate::roles::observer::Observer;
 use crate::roles::threads::Threads;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -70,7 +69,7 @@ impl Serve {
         clippy::mutable_key_type,
         reason = "a folder in memory is told by which it is, not by its files"
     )]
-    pub(super) fn check(&self) -> Result<(), RoleError> {
+    pub(super) fn check(&self) -> Result<(), ServerError> {
         if self.erase_spent {
             let mut triples = self.files.triples.iter().filter(|place| !place.is_dir());
             triples.try_for_each(ensure_file)?;
@@ -129,7 +128,7 @@ impl Serve {
         outputs: Vec<OutputFile>,
         keys: &ServerKeys<'_>,
         ledger: &mut Ledger,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Box<dyn Supply>, ServiceError> {
         let Images::Folders(folders) = &self.images else {
             inputs.check_slots(ledger, &inputs.named_sizes())?;
@@ -151,8 +150,8 @@ pub(super) fn serve(
     server: &Server,
     request: &Serve,
     peer: Peer<'_>,
-    observer: &mut dyn Observer,
-) -> Result<ServeReport, RoleError> {
+    observer: &mut dyn Observer<ServerEvent>,
+) -> Result<ServeReport, ServerError> {
     request.check()?;
     let keys = server.keys()?;
     let way = server.way(peer)?;
@@ -162,7 +161,7 @@ pub(super) fn serve(
         Images::Folders(_) => Vec::new(),
     };
     let inputs = Inputs::open(server.party, &keys, &request.files, &named);
-    let mut inputs = inputs.map_err(RoleError::Inputs)?;
+    let mut inputs = inputs.map_err(ServerError::Inputs)?;
     let outputs = request.outputs()?;
     let state = server.state()?;
     let mut ledger = server.ledger(&state)?;
@@ -173,18 +172,21 @@ pub(super) fn serve(
     let mut report = request.threads.run(work)??;
     // Closing waits for the other server's end; this one's report need not.
     drop(linked);
-    observer.event(Event::Served(&report));
+    observer.event((&report).into());
     if request.erase_spent {
         // `check` has found that all are files on the disk.
         for triples in request.files.triples.iter().filter_map(Place::path) {
             // Another job that still uses the file leaves it for the next time.
             match erase(triples, server.owner(), &mut ledger, Extent::Spent) {
                 Ok(erased) => {
-                    observer.event(Event::Erased { file: triples, report: &erased });
+                    observer.event(ServerEvent::Erased {
+                        file: triples.to_owned(),
+                        report: erased.clone(),
+                    });
                     report.erased.push(erased);
                 }
                 Err(ServiceError::Format(FormatError::InUse { .. })) => {
-                    observer.event(Event::NotErased(triples));
+                    observer.event(ServerEvent::NotErased(triples.to_owned()));
                 }
                 Err(e) => return Err(e.into()),
             }

@@ -4,17 +4,17 @@
 //! tools give it its name only then. Which sets serve is agreed on with the other server
 //! ([`crate::protocol::compare_stock`]); which slot of them, image by image and with the ledger, as ever.
 
-use super::ServiceError;
 use super::erase::used_up;
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
 use super::party::Owner;
+use super::{ServerEvent, ServiceError, SetFound};
 use crate::files::folder::files_in;
 use crate::files::ledger::Ledger;
 use crate::files::{FormatError, Place};
 use crate::ids::{TripleSetId, WeightMaskId};
 use crate::protocol::{InCommon, MAX_STOCK, Stock, StockedSet};
-use crate::roles::observer::{Event, Observer, SetFound};
+use crate::roles::observer::Observer;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -96,7 +96,7 @@ impl Shelf {
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
         ledger: &mut Ledger,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<(), ServiceError> {
         self.looked = Instant::now();
         let suffix = format!("s{}", self.owner.party.index());
@@ -122,17 +122,17 @@ impl Shelf {
                 true => Found::Set(StockedSet { next, ..set }),
                 false => Found::Spent(id),
             };
-            let found = SetFound {
-                file,
+            let found = || SetFound {
+                file: file.clone(),
                 set: id,
                 size: set.facts.size,
                 slots,
                 left: slots.saturating_sub(next),
             };
             if next >= slots {
-                observer.event(Event::SetSpent(found));
+                observer.event(ServerEvent::SetSpent(found()));
             } else if self.told.insert(id) {
-                observer.event(Event::SetFound(found));
+                observer.event(ServerEvent::SetFound(found()));
             }
         }
         Ok(())
@@ -144,7 +144,7 @@ impl Shelf {
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
         ledger: &mut Ledger,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) {
         // One that has gone meanwhile is looked at no more.
         let Ok(meta) = std::fs::metadata(&file) else { return };
@@ -160,7 +160,7 @@ impl Shelf {
                 Some(first) if first != file => {
                     let error =
                         InputError::Repeated { file: file.clone(), what: "set of triples", first };
-                    observer.event(Event::SetRefused { file: &file, error });
+                    observer.event(ServerEvent::SetRefused { file: file.clone(), error });
                     Found::Refused
                 }
                 _ => Found::Set(set),
@@ -175,7 +175,7 @@ impl Shelf {
             Err(error) => match used_up(&file, self.owner, ledger) {
                 Some(set) => Found::Spent(set),
                 None => {
-                    observer.event(Event::SetRefused { file: &file, error });
+                    observer.event(ServerEvent::SetRefused { file: file.clone(), error });
                     Found::Refused
                 }
             },
@@ -241,7 +241,7 @@ impl Shelf {
         keys: &ServerKeys<'_>,
         ledger: &mut Ledger,
         patience: Duration,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<bool, ServiceError> {
         if self.looked.elapsed() < LOOK {
             return Ok(false);
@@ -255,7 +255,7 @@ impl Shelf {
         }
         for set in late {
             if let Some(file) = self.file_of(set) {
-                observer.event(Event::SetUnmatched { file: &file, set });
+                observer.event(ServerEvent::SetUnmatched { file, set });
             }
         }
         Ok(self.usable() != self.offered)

@@ -1,9 +1,9 @@
 //! The images of a job: what a server is given of each, and who supplies them.
 
-use super::ServiceError;
 use super::deliver::Sink;
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
+use super::{ServerEvent, ServiceError};
 use crate::artefact::{ImageParts, ImageShareFile};
 use crate::files::container::header::ImageShare;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
@@ -13,7 +13,7 @@ use crate::model::PublicModel;
 use crate::network::NetworkError;
 use crate::numbers::ring::Ring;
 use crate::protocol::ProtocolError;
-use crate::roles::observer::{Event, Observer};
+use crate::roles::observer::Observer;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -125,7 +125,7 @@ pub(in crate::roles) trait Supply: Send {
         &mut self,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Round, ServiceError>;
 
     /// The image is done, at both servers.
@@ -157,7 +157,7 @@ pub(in crate::roles) trait Supply: Send {
         &mut self,
         tasks: Vec<Task>,
         last: bool,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<(), ServiceError> {
         for task in tasks.into_iter().filter(|_| last) {
             tell(&task.files(), ServiceError::NotShared, observer);
@@ -167,13 +167,23 @@ pub(in crate::roles) trait Supply: Send {
 
     /// Images of a round that both servers have and that no set of this session has a slot for; `served` says
     /// whether others of the round were denoised. Only asked where more material may come ([`Inputs`]).
-    fn starved(&mut self, _images: &[Subject], _served: bool, _observer: &mut dyn Observer) {}
+    fn starved(
+        &mut self,
+        _images: &[Subject],
+        _served: bool,
+        _observer: &mut dyn Observer<ServerEvent>,
+    ) {
+    }
 }
 
 /// Tells that an image failed, about the first of its files.
-pub(super) fn tell(files: &[PathBuf], error: ServiceError, observer: &mut dyn Observer) {
+pub(super) fn tell(
+    files: &[PathBuf],
+    error: ServiceError,
+    observer: &mut dyn Observer<ServerEvent>,
+) {
     if let Some(file) = files.first() {
-        observer.event(Event::Failed { file, error: error.into() });
+        observer.event(ServerEvent::Failed { file: file.clone(), error });
     }
 }
 
@@ -200,7 +210,7 @@ impl Supply for Named {
         &mut self,
         _: &Inputs,
         _: &ServerKeys<'_>,
-        _: &mut dyn Observer,
+        _: &mut dyn Observer<ServerEvent>,
     ) -> Result<Round, ServiceError> {
         Ok(Round::named(std::mem::take(&mut self.0)))
     }
@@ -242,7 +252,7 @@ impl Task {
         self,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Ready<R>, (PathBuf, ServiceError)> {
         let (files, image) = (self.files(), self.image);
         let (file, fields, parts) = match self.source {
@@ -317,14 +327,14 @@ fn first_readable<R: Ring>(
     files: Vec<ShareFile>,
     inputs: &Inputs,
     keys: &ServerKeys<'_>,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<(PathBuf, ImageShare, ImageParts<R>), (PathBuf, ServiceError)> {
     let mut files = files.into_iter().peekable();
     while let Some((file, fields)) = files.next() {
         match read(&file, &fields, inputs, keys) {
             Ok(parts) => return Ok((file, fields, parts)),
             Err(error) if files.peek().is_none() => return Err((file, error)),
-            Err(error) => observer.event(Event::Failed { file: &file, error: error.into() }),
+            Err(error) => observer.event(ServerEvent::Failed { file, error }),
         }
     }
     Err((PathBuf::new(), ServiceError::NotShared))

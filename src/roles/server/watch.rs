@@ -12,13 +12,12 @@ use super::run::{Job, Told, run_on};
 use super::serve::Serve;
 use super::stock::Shelf;
 use super::task::{Round, Subject, Supply, Task};
-use super::{Extent, Server, ServiceError};
+use super::{Extent, Server, ServerError, ServerEvent, ServiceError};
 use crate::files::ledger::Ledger;
 use crate::files::{FormatError, Place};
 use crate::ids::{Fingerprint, ImageId, SessionId, WeightMaskId};
 use crate::protocol::{InCommon, ProtocolError, compare_stock};
-use crate::roles::error::RoleError;
-use crate::roles::observer::{Event, Observer};
+use crate::roles::observer::Observer;
 use crate::wire::Channel;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -34,8 +33,8 @@ pub(super) fn serve(
     server: &Server,
     (request, folders, watching): (&Serve, &Folders, &Watching),
     peer: Peer<'_>,
-    observer: &mut dyn Observer,
-) -> Result<ServeReport, RoleError> {
+    observer: &mut dyn Observer<ServerEvent>,
+) -> Result<ServeReport, ServerError> {
     request.check()?;
     let keys = server.keys()?;
     let way = server.way(peer)?;
@@ -61,7 +60,7 @@ pub(super) fn serve(
         return Err(error);
     }
     shift.batch.tell_lonely(Duration::ZERO, observer);
-    observer.event(Event::Served(&shift.report));
+    observer.event((&shift.report).into());
     if request.erase_spent {
         for triples in shift.triples() {
             shift.erase(&triples, true, observer)?;
@@ -71,10 +70,9 @@ pub(super) fn serve(
 }
 
 /// Whether the other server is gone, and may come back.
-fn is_lost(error: &RoleError) -> bool {
+fn is_lost(error: &ServerError) -> bool {
     match error {
-        RoleError::Net(e) => may_return(e),
-        RoleError::Service(ServiceError::Protocol(ProtocolError::Net(e))) => may_return(e),
+        ServerError::Service(ServiceError::Protocol(ProtocolError::Net(e))) => may_return(e),
         _ => false,
     }
 }
@@ -103,8 +101,8 @@ impl<'a> Shift<'a> {
         request: &'a Serve,
         (folders, watching): (&Folders, &'a Watching),
         keys: &ServerKeys<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Self, RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<Self, ServerError> {
         let triples = &request.files.triples;
         let shelf = triples.iter().any(Place::is_dir);
         let shelf = shelf.then(|| Shelf::new(server.owner(), triples)).transpose()?;
@@ -157,8 +155,8 @@ impl<'a> Shift<'a> {
     fn session(
         &mut self,
         channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<(), ServerError> {
         let (server, request) = (self.server, self.request);
         let keys = server.keys()?;
         self.take_keys(&keys, observer);
@@ -196,7 +194,7 @@ impl<'a> Shift<'a> {
     }
 
     /// What other keys make of files that are known is found out anew.
-    fn take_keys(&mut self, keys: &ServerKeys<'_>, observer: &mut dyn Observer) {
+    fn take_keys(&mut self, keys: &ServerKeys<'_>, observer: &mut dyn Observer<ServerEvent>) {
         if self.keys == keys.names() {
             return;
         }
@@ -205,7 +203,7 @@ impl<'a> Shift<'a> {
         if let Some(shelf) = &mut self.shelf {
             shelf.forget();
         }
-        observer.event(Event::KeysChanged);
+        observer.event(ServerEvent::KeysChanged);
     }
 
     /// Exchanges with the other server what both have until they have something in common, and opens that; nothing
@@ -215,8 +213,8 @@ impl<'a> Shift<'a> {
         inputs: &mut Inputs,
         keys: &ServerKeys<'_>,
         channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<InCommon>, RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<Option<InCommon>, ServerError> {
         let Some(shelf) = &mut self.shelf else { return Ok(None) };
         loop {
             shelf.scan(inputs, keys, &mut self.ledger, observer)?;
@@ -231,7 +229,7 @@ impl<'a> Shift<'a> {
                         // It is being erased, or was taken away this moment: the next session does without it.
                         Err(error) => {
                             shelf.forget();
-                            observer.event(Event::SetRefused { file: &file, error });
+                            observer.event(ServerEvent::SetRefused { file, error });
                             return Ok(None);
                         }
                     }
@@ -259,8 +257,8 @@ impl<'a> Shift<'a> {
         &mut self,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<(), ServerError> {
         if let Some(shelf) = &mut self.shelf {
             shelf.scan(inputs, keys, &mut self.ledger, observer)?;
         }
@@ -277,12 +275,15 @@ impl<'a> Shift<'a> {
         &mut self,
         file: &Path,
         last: bool,
-        observer: &mut dyn Observer,
-    ) -> Result<(), RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<(), ServerError> {
         match erase(file, self.server.owner(), &mut self.ledger, Extent::Spent) {
             Ok(erased) => {
                 if last || erased.slots_erased > 0 || erased.file_removed {
-                    observer.event(Event::Erased { file, report: &erased });
+                    observer.event(ServerEvent::Erased {
+                        file: file.to_owned(),
+                        report: erased.clone(),
+                    });
                 }
                 if last || erased.file_removed {
                     self.report.erased.push(erased);
@@ -290,7 +291,7 @@ impl<'a> Shift<'a> {
             }
             // Another job that still uses the file leaves it for the next time.
             Err(ServiceError::Format(FormatError::InUse { .. })) => {
-                observer.event(Event::NotErased(file));
+                observer.event(ServerEvent::NotErased(file.to_owned()));
             }
             Err(e) => return Err(e.into()),
         }
@@ -304,11 +305,11 @@ fn open(
     request: &Serve,
     keys: &ServerKeys<'_>,
     refilled: bool,
-) -> Result<Inputs, RoleError> {
+) -> Result<Inputs, ServerError> {
     let ServerFiles { model, public, triples } = request.files.clone();
     let triples = if refilled { Vec::new() } else { triples };
     let files = ServerFiles { model, public, triples };
-    let inputs = Inputs::open(server.party, keys, &files, &[]).map_err(RoleError::Inputs)?;
+    let inputs = Inputs::open(server.party, keys, &files, &[]).map_err(ServerError::Inputs)?;
     Ok(Inputs { refilled, ..inputs })
 }
 
@@ -316,11 +317,11 @@ fn open(
 fn tell_starving(
     waiting: &BTreeMap<(u32, u32), u64>,
     told: &mut HashSet<(u32, u32)>,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<ServerEvent>,
 ) {
     for (&size, &images) in waiting {
         if told.insert(size) {
-            observer.event(Event::NoMaterial { size, images });
+            observer.event(ServerEvent::NoMaterial { size, images });
         }
     }
 }
@@ -357,7 +358,7 @@ impl Supply for Watched<'_> {
         &mut self,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Round, ServiceError> {
         let mut round = self.batch.next(inputs, keys, observer)?;
         if let Some(shelf) = &mut self.shelf {
@@ -393,7 +394,7 @@ impl Supply for Watched<'_> {
         &mut self,
         mut tasks: Vec<Task>,
         last: bool,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<(), ServiceError> {
         // The other server does not name an image any more once it knows that both have the result. That this one
         // has it, or had it before it was fetched, is known after a restart from the result or the ledger.
@@ -403,7 +404,12 @@ impl Supply for Watched<'_> {
         self.batch.unmatched(tasks, last, observer)
     }
 
-    fn starved(&mut self, images: &[Subject], served: bool, observer: &mut dyn Observer) {
+    fn starved(
+        &mut self,
+        images: &[Subject],
+        served: bool,
+        observer: &mut dyn Observer<ServerEvent>,
+    ) {
         let size = |image: &Subject| (image.height, image.width);
         let mask_for =
             |size| self.elsewhere.iter().find(|(of, _)| *of == size).map(|(_, mask)| *mask);

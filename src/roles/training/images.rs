@@ -3,7 +3,6 @@
 use super::{TrainingError, Validation};
 use crate::files::FormatError;
 use crate::image::{GreyImage, add_gaussian};
-use crate::roles::RoleError;
 use crate::roles::images::{Chosen, read_noisy};
 use crate::train::{Corpus, Noise, Recipe};
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn read(name: &Path, noise: Noise, seed: u64) -> Result<Held, RoleError> {
+    fn read(name: &Path, noise: Noise, seed: u64) -> Result<Held, TrainingError> {
         let clean = grey(name)?;
         let noisy = noise.validated().into_iter().map(|sigma| add_gaussian(&clean, sigma, seed));
         Ok(Held { noisy: noisy.collect::<Result<_, _>>()?, clean })
@@ -30,12 +29,12 @@ pub(super) fn read(
     folder: &Path,
     validation: &Validation,
     recipe: &Recipe,
-) -> Result<(Corpus, Vec<Held>), RoleError> {
+) -> Result<(Corpus, Vec<Held>), TrainingError> {
     let names = names(folder)?;
     let (held, trained): (Vec<PathBuf>, Vec<PathBuf>) = match validation {
         &Validation::HoldOut(held) if held >= names.len() => {
             let error = TrainingError::TooManyHeld { images: names.len(), held };
-            return Err(RoleError::from(error).about(folder));
+            return Err(error.about(folder));
         }
         &Validation::HoldOut(count) => {
             let places: Vec<usize> =
@@ -56,8 +55,8 @@ pub(super) fn read(
 }
 
 /// The PNG and .npy files of a folder by name.
-fn names(folder: &Path) -> Result<Vec<PathBuf>, RoleError> {
-    let failed = |e| RoleError::from(FormatError::io(folder, "read", e));
+fn names(folder: &Path) -> Result<Vec<PathBuf>, TrainingError> {
+    let failed = |e| TrainingError::from(FormatError::io(folder, "read", e));
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -67,13 +66,13 @@ fn names(folder: &Path) -> Result<Vec<PathBuf>, RoleError> {
         }
     }
     if names.is_empty() {
-        return Err(RoleError::from(TrainingError::NoImages).about(folder));
+        return Err(TrainingError::NoImages.about(folder));
     }
     names.sort();
     Ok(names)
 }
 
-fn grey(path: &Path) -> Result<GreyImage, RoleError> {
+fn grey(path: &Path) -> Result<GreyImage, TrainingError> {
     let (image, ..) = read_noisy(path, Chosen::default(), Some(0.0))?;
-    image.into_grey().map_err(|e| RoleError::from(e).about(path))
+    image.into_grey().map_err(|e| TrainingError::from(e).about(path))
 }

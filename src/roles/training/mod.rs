@@ -1,10 +1,10 @@
 //! Training: from a folder of images to a model with its description and, so that it can go on, a checkpoint.
 
 mod error;
+mod event;
 mod images;
 mod run;
 
-use super::error::RoleError;
 use super::images::MAX_WHOLE_BYTES;
 use super::models::read_model;
 use super::observer::Observer;
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 pub use error::TrainingError;
+pub use event::TrainingEvent;
 
 /// What is to be trained, and on what.
 #[derive(Clone, Debug)]
@@ -95,12 +96,12 @@ pub struct Trained {
 /// images, and of every point of the curve.
 ///
 /// # Errors
-/// [`RoleError::Training`], mostly about a file; [`RoleError::Format`], [`RoleError::Image`], [`RoleError::Model`].
+/// [`TrainingError`], mostly about a file.
 pub fn train(
     request: &Train,
     stop: &AtomicBool,
-    observer: &mut dyn Observer,
-) -> Result<Trained, RoleError> {
+    observer: &mut dyn Observer<TrainingEvent>,
+) -> Result<Trained, TrainingError> {
     let mut recipe = request.recipe.clone();
     recipe.check()?;
     request.check_outputs()?;
@@ -120,7 +121,7 @@ pub fn train(
         corpus = corpus.with_teacher(teacher, &recipe)?;
     }
     let trainer = Trainer::new(recipe, corpus, state, request.threads)
-        .map_err(|e| RoleError::from(e).about(&request.images))?;
+        .map_err(|e| TrainingError::from(e).about(&request.images))?;
     run::Run { request, trainer, held, seconds, curve }.train(stop, observer)
 }
 
@@ -139,9 +140,9 @@ fn levels_of_teacher(teacher: &FloatModel, noise: Noise) -> Noise {
 
 impl Train {
     /// Refuses, before any work, names that cannot be written or must not be.
-    fn check_outputs(&self) -> Result<(), RoleError> {
+    fn check_outputs(&self) -> Result<(), TrainingError> {
         if self.out.extension().is_none_or(|e| e != "npz") {
-            return Err(RoleError::from(TrainingError::NotNpz).about(&self.out));
+            return Err(TrainingError::NotNpz.about(&self.out));
         }
         let mut inputs: Vec<&Path> = self.keep.iter().map(AsRef::as_ref).collect();
         inputs.extend(self.teacher.as_ref().map(|(path, _)| path.as_path()));
@@ -152,7 +153,7 @@ impl Train {
         let mut outputs: Vec<&Path> = vec![&self.out, &card];
         if let Some(checkpoint) = &self.checkpoint {
             if outputs.contains(&checkpoint.as_path()) {
-                return Err(RoleError::from(TrainingError::OneName).about(checkpoint));
+                return Err(TrainingError::OneName.about(checkpoint));
             }
             outputs.push(checkpoint);
         }
@@ -168,17 +169,17 @@ impl Train {
     }
 
     /// Where training starts: state, seconds and curve so far.
-    fn begin(&self, recipe: &Recipe) -> Result<(State, f64, Vec<CurvePoint>), RoleError> {
+    fn begin(&self, recipe: &Recipe) -> Result<(State, f64, Vec<CurvePoint>), TrainingError> {
         match (&self.start, &self.checkpoint) {
             (Start::Checkpoint, Some(path)) => {
-                let about = |e: TrainError| RoleError::from(e).about(path);
+                let about = |e: TrainError| TrainingError::from(e).about(path);
                 let checkpoint = Checkpoint::decode(&read_bytes(path)?).map_err(about)?;
                 checkpoint.check_recipe(recipe).map_err(about)?;
                 Ok((checkpoint.state, checkpoint.seconds, checkpoint.curve))
             }
             (Start::Model(path), _) => {
                 let state = State::from_model(recipe, &read_model(path, None)?);
-                Ok((state.map_err(|e| RoleError::from(e).about(path))?, 0.0, Vec::new()))
+                Ok((state.map_err(|e| TrainingError::from(e).about(path))?, 0.0, Vec::new()))
             }
             _ => Ok((State::new(recipe)?, 0.0, Vec::new())),
         }
@@ -194,7 +195,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, FormatError> {
 }
 
 /// Writes what may be made again, in place of what is there.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), RoleError> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainingError> {
     let mut file = OutputFile::create(path, Access::Public, Overwrite::Allow)?;
     file.write_all(bytes).map_err(FormatError::from_writer)?;
     Ok(file.commit()?)

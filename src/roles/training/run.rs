@@ -1,10 +1,10 @@
 //! The steps, and what is reported of them.
 
 use super::images::Held;
-use super::{Length, Train, Trained, write};
+use super::{Length, Train, Trained, TrainingError, TrainingEvent, write};
 use crate::image::metrics::{PEAK_8BIT, psnr};
 use crate::model::{FloatModel, Normalisation, Packing, save_npz};
-use crate::roles::{Event, Observer, Phase, RoleError};
+use crate::roles::observer::Observer;
 use crate::train::{
     Card, Checkpoint, CurvePoint, LevelPoint, Schedule, StepReport, TrainError, Trainer,
     TrainingRecord,
@@ -26,18 +26,22 @@ impl Run<'_> {
     pub(super) fn train(
         mut self,
         stop: &AtomicBool,
-        observer: &mut dyn Observer,
-    ) -> Result<Trained, RoleError> {
+        observer: &mut dyn Observer<TrainingEvent>,
+    ) -> Result<Trained, TrainingError> {
         let (images, held) = (self.trainer.images(), self.held.len());
-        observer.event(Event::TrainingImages { images, held });
-        observer.event(Event::Phase(Phase::Train));
+        observer.event(TrainingEvent::Images { images, held });
+        observer.event(TrainingEvent::Training);
         let interrupted = self.steps(stop, observer)?;
         let (steps, minutes) = (self.trainer.state().step, self.seconds / 60.0);
         Ok(Trained { steps, minutes, interrupted, curve: self.curve })
     }
 
     /// Trains to the end or until it is asked to stop; whether it was.
-    fn steps(&mut self, stop: &AtomicBool, observer: &mut dyn Observer) -> Result<bool, RoleError> {
+    fn steps(
+        &mut self,
+        stop: &AtomicBool,
+        observer: &mut dyn Observer<TrainingEvent>,
+    ) -> Result<bool, TrainingError> {
         let recipe = self.trainer.recipe();
         let schedule = Schedule { peak: recipe.rate, warm_up: recipe.warm_up };
         let mut recent = Recent::default();
@@ -75,10 +79,10 @@ impl Run<'_> {
     /// Validates, writes checkpoint and model, says how it stands.
     fn report(
         &mut self,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<TrainingEvent>,
         rate: f64,
         recent: &Recent,
-    ) -> Result<(), RoleError> {
+    ) -> Result<(), TrainingError> {
         let model = self.trainer.model()?;
         let levels = self.validate(&model)?;
         let sum: f64 = levels.iter().map(|point| point.validation_db).sum();
@@ -90,14 +94,14 @@ impl Run<'_> {
             validation_db: (!levels.is_empty()).then(|| sum / levels.len() as f64),
             levels: if levels.len() > 1 { levels } else { Vec::new() },
         };
-        observer.event(Event::TrainingPoint { point: &point, gradient: recent.gradient() });
+        observer.event(TrainingEvent::Point { point: point.clone(), gradient: recent.gradient() });
         self.curve.push(point);
         self.write()
     }
 
     /// Mean PSNR of the averaged weights over the validation images, for each level of noise; nothing
     /// without images.
-    fn validate(&self, model: &FloatModel) -> Result<Vec<LevelPoint>, RoleError> {
+    fn validate(&self, model: &FloatModel) -> Result<Vec<LevelPoint>, TrainingError> {
         let activation = |values: &mut [f32]| model.activation.apply(values);
         let mut points = Vec::new();
         let levels = self.trainer.recipe().noise.validated();
@@ -113,7 +117,7 @@ impl Run<'_> {
         Ok(points)
     }
 
-    fn write(&self) -> Result<(), RoleError> {
+    fn write(&self) -> Result<(), TrainingError> {
         let model = self.trainer.described_model()?;
         let (recipe, state) = (self.trainer.recipe(), self.trainer.state());
         if let Some(path) = &self.request.checkpoint {

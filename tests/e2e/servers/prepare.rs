@@ -7,8 +7,8 @@ use ppdenoise::files::container::no_passphrase;
 use ppdenoise::files::ledger::{Ledger, Mark};
 use ppdenoise::ids::Party;
 use ppdenoise::ids::{ImageId, SessionId, TripleSetId};
-use ppdenoise::roles::server::{Peer, Prepare, ServerFiles};
-use ppdenoise::roles::{Event, Observer, Server};
+use ppdenoise::roles::server::{Peer, Prepare, ServerEvent, ServerFiles};
+use ppdenoise::roles::{Observer, Server};
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
@@ -111,8 +111,8 @@ struct Spends {
     slots: Vec<u64>,
 }
 
-impl Observer for Spends {
-    fn event(&mut self, _: Event<'_>) {}
+impl Observer<ServerEvent> for Spends {
+    fn event(&mut self, _: ServerEvent) {}
     fn progress(&mut self, done: f64) {
         if done >= 1.0 {
             let slot = self.ledger.next_slot(self.set).unwrap();

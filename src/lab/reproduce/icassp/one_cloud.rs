@@ -11,9 +11,9 @@ use crate::image::GreyImage;
 use crate::lab::error::{LabError, io_error};
 use crate::lab::pipeline::temporary_work;
 use crate::model::{Choices, Encoded, FloatModel, LevelMap, encode_image};
-use crate::roles::one_cloud::{Clients, Cloud, Crowd, Own, Settings, User};
+use crate::roles::one_cloud::{Clients, Cloud, CloudError, Crowd, Own, Settings, User};
 use crate::roles::server::MakePaths;
-use crate::roles::{ModelOwner, RoleError, ShareModel, Silent};
+use crate::roles::{ModelOwner, ShareModel, Silent};
 use crate::wire::{Channel, pair};
 use std::path::Path;
 use std::sync::Arc;
@@ -78,11 +78,11 @@ pub(in crate::lab::reproduce) fn run(
         drop(ours);
         // Its report says no more than the user's error.
         cloud.join().expect("the cloud does not panic");
-        Ok(run?)
+        run
     })
 }
 
-fn cloud(keys: &Path, clients: &Path) -> Result<(Cloud, Clients), RoleError> {
+fn cloud(keys: &Path, clients: &Path) -> Result<(Cloud, Clients), CloudError> {
     let crowd = Crowd { sessions: 1, at_work: 1 };
     let stop = Arc::new(AtomicBool::new(false));
     let cloud = Cloud::open(keys, &no_passphrase, Clients::open(clients)?, crowd, stop)?;
@@ -95,7 +95,7 @@ fn visit(
     model: &FloatModel,
     image: &GreyImage,
     channel: &mut dyn Channel,
-) -> Result<OneCloudRun, RoleError> {
+) -> Result<OneCloudRun, LabError> {
     let size = (image.height(), image.width());
     let public = &user.public().model;
     let Encoded { pixels, plane, .. } =

@@ -5,7 +5,6 @@ use crate::artefact::SharedScan;
 use crate::files::folder::{files_in, folders_in};
 use crate::image::ImageFormat;
 use crate::image::dicom::{Origin, Window, file_window};
-use crate::roles::error::RoleError;
 use crate::roles::images::{base_name, read_image_bytes, read_origin};
 use crate::roles::receiver::error::ReceiverError;
 use crate::roles::receiver::request::Reconstruct;
@@ -18,7 +17,7 @@ pub(in super::super) struct Originals(Option<Vec<(Origin, PathBuf)>>);
 
 impl Originals {
     /// The file of an object, wherever in the folder it is.
-    fn find(&mut self, folder: &Path, origin: &Origin) -> Result<Option<PathBuf>, RoleError> {
+    fn find(&mut self, folder: &Path, origin: &Origin) -> Result<Option<PathBuf>, ReceiverError> {
         let all = match &self.0 {
             Some(all) => all,
             None => self.0.insert(all(folder)?),
@@ -28,7 +27,7 @@ impl Originals {
 }
 
 /// What is no DICOM file, or a damaged one, is the original of nothing.
-fn all(folder: &Path) -> Result<Vec<(Origin, PathBuf)>, RoleError> {
+fn all(folder: &Path) -> Result<Vec<(Origin, PathBuf)>, ReceiverError> {
     let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
         files.extend(files_in(&folder, |_| true)?);
@@ -46,7 +45,7 @@ impl Job {
         &mut self,
         request: &Reconstruct,
         originals: &mut Originals,
-    ) -> Result<(), RoleError> {
+    ) -> Result<(), ReceiverError> {
         self.window = request.window;
         match request.originals() {
             Some(folder) => self.derive_from(folder, originals)?,
@@ -56,7 +55,11 @@ impl Job {
     }
 
     /// Derives its file from the one in a folder that was shared, if that was DICOM.
-    fn derive_from(&mut self, folder: &Path, originals: &mut Originals) -> Result<(), RoleError> {
+    fn derive_from(
+        &mut self,
+        folder: &Path,
+        originals: &mut Originals,
+    ) -> Result<(), ReceiverError> {
         let Some(name) = self.scan.clone() else { return Ok(()) };
         let exact = folder.join(&name);
         let named = match exact.is_file() {
@@ -74,7 +77,7 @@ impl Job {
         };
         self.check(found.as_deref())?;
         let missing = || {
-            let error = RoleError::from(ReceiverError::NoOriginal { name: name.clone() });
+            let error = ReceiverError::NoOriginal { name: name.clone() };
             self.named(error.about(folder))
         };
         self.original = Some(found.ok_or_else(missing)?);
@@ -87,7 +90,7 @@ impl Job {
     }
 
     /// Refuses a file that is not what was shared.
-    fn check(&self, original: Option<&Path>) -> Result<(), RoleError> {
+    fn check(&self, original: Option<&Path>) -> Result<(), ReceiverError> {
         let (Some(shared), Some(original)) = (self.origin(), original) else { return Ok(()) };
         let found = read_origin(original)?;
         match found == *shared {
@@ -95,19 +98,19 @@ impl Job {
             false => {
                 let (shared, found) = (Box::new(shared.clone()), Box::new(found));
                 let error = ReceiverError::OtherHeader { shared, found };
-                Err(RoleError::from(error).about(original))
+                Err(error.about(original))
             }
         }
     }
 
     /// The window of sharing, where the note says it; another one is refused.
-    fn settle_window(&mut self, request: &Reconstruct) -> Result<(), RoleError> {
+    fn settle_window(&mut self, request: &Reconstruct) -> Result<(), ReceiverError> {
         let Some(SharedScan { window: shared, .. }) = self.shared else { return Ok(()) };
         if let Some(asked) = request.window.filter(|_| request.window != shared) {
             let original = self.original.as_deref().or(request.original());
             let numbers = |window| in_numbers(window, original);
             if shared.is_none_or(|shared| numbers(shared) != numbers(asked)) {
-                return Err(self.named(ReceiverError::OtherWindow { shared, asked }.into()));
+                return Err(self.named(ReceiverError::OtherWindow { shared, asked }));
             }
         }
         self.window = shared;

@@ -5,6 +5,7 @@ mod tiles;
 
 use super::Work;
 use super::error::ReceiverError;
+use super::event::ReceiverEvent;
 use super::references::Reference;
 use super::request::Reconstruct;
 use crate::artefact::{Note, Reconstruction, SharedScan};
@@ -13,7 +14,6 @@ use crate::files::container::header::ResultShare;
 use crate::ids::{ImageId, Party, SessionId};
 use crate::image::dicom::{Origin, Window};
 use crate::image::{Depth, ImageFormat, Range, Rect, Tiling};
-use crate::roles::error::RoleError;
 use crate::roles::images::{CHANNELS, Target, restored_name, shares};
 use crate::roles::observer::Observer;
 pub(super) use bind::Originals;
@@ -106,7 +106,7 @@ impl Job {
     ///
     /// # Errors
     /// [`ReceiverError::FramesForOneFile`].
-    fn by_frames(self, request: &Reconstruct) -> Result<Vec<Job>, RoleError> {
+    fn by_frames(self, request: &Reconstruct) -> Result<Vec<Job>, ReceiverError> {
         let folder = request.out.is_folder();
         let out = if folder { request.out.join(&self.name) } else { request.out.clone() };
         let is_dicom = self.target(request, &out).is_dicom();
@@ -114,7 +114,7 @@ impl Job {
             Parts::Tiles(Scan { frames: true, cores, .. }) if !is_dicom => {
                 if !folder {
                     let error = ReceiverError::FramesForOneFile { frames: cores.len() };
-                    return Err(RoleError::from(error).about(out.name()));
+                    return Err(error.about(out.name()));
                 }
                 let digits = cores.len().to_string().len();
                 let (stem, extension) = self.name.rsplit_once('.').unwrap_or((&self.name, "png"));
@@ -151,10 +151,10 @@ impl Job {
     }
 
     /// An error with what it is an error of, beside the ids in names of shares.
-    pub(super) fn named(&self, error: RoleError) -> RoleError {
+    pub(super) fn named(&self, error: ReceiverError) -> ReceiverError {
         match self.origin() {
             Some(origin) => {
-                RoleError::OfScan { origin: Box::new(origin.clone()), error: Box::new(error) }
+                ReceiverError::OfScan { origin: Box::new(origin.clone()), error: Box::new(error) }
             }
             None => error,
         }
@@ -179,15 +179,25 @@ fn scan_name(note: Option<&Note>) -> Option<String> {
 /// One channel of a colour image: its note, id and shares.
 type Plane = (Note, ImageId, Pair);
 
-/// An image that cannot be made of what is here, and one of its files.
-type Refused = (Place, ReceiverError);
+/// An image that cannot be made of what is here.
+struct Refused {
+    /// One of its files.
+    file: Place,
+    error: Box<ReceiverError>,
+}
+
+impl Refused {
+    fn new(file: Place, error: ReceiverError) -> Self {
+        Refused { file, error: Box::new(error) }
+    }
+}
 
 /// All images of the files given, in the order of their names: reads headers and notes. What cannot
 /// be paired is told as failed, and so is a scan whose original is not in the folder of originals.
 pub(super) fn plan(
     work: &mut Work<'_>,
-    observer: &mut dyn Observer,
-) -> Result<Vec<Job>, RoleError> {
+    observer: &mut dyn Observer<ReceiverEvent>,
+) -> Result<Vec<Job>, ReceiverError> {
     let (request, receiver) = (work.request, work.receiver);
     let mut jobs = Vec::new();
     let mut colours: BTreeMap<ImageId, [Option<Plane>; 3]> = BTreeMap::new();
@@ -224,7 +234,7 @@ pub(super) fn plan(
     for joined in colours.chain(scans) {
         match joined {
             Ok(job) => jobs.extend(job),
-            Err((file, e)) => refuse(work, &file, e, observer),
+            Err(Refused { file, error }) => refuse(work, &file, *error, observer),
         }
     }
     let mut originals = Originals::default();
@@ -238,11 +248,11 @@ pub(super) fn plan(
     let mut jobs = by_frames(jobs, request)?;
     jobs.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some(same) = jobs.windows(2).find(|jobs| jobs[0].name == jobs[1].name) {
-        return Err(bind::one_name(&same[0], &same[1]).into());
+        return Err(bind::one_name(&same[0], &same[1]));
     }
     match request.shares.first() {
         Some(first) if jobs.is_empty() && work.report.failed.is_empty() => {
-            Err(RoleError::from(ReceiverError::NoResults).about(first.name()))
+            Err(ReceiverError::NoResults.about(first.name()))
         }
         _ => Ok(jobs),
     }
@@ -251,8 +261,8 @@ pub(super) fn plan(
 /// The shares of server 0 and server 1 that belong together, by image and session.
 fn pairs(
     work: &mut Work<'_>,
-    observer: &mut dyn Observer,
-) -> Result<Vec<(ImageId, Pair)>, RoleError> {
+    observer: &mut dyn Observer<ReceiverEvent>,
+) -> Result<Vec<(ImageId, Pair)>, ReceiverError> {
     let mut halves: BTreeMap<(ImageId, SessionId), [Option<Place>; 2]> = BTreeMap::new();
     for (file, fields) in shares::<ResultShare>(&work.request.shares)? {
         let both = halves.entry((fields.image_id, fields.session_id)).or_default();
@@ -282,7 +292,7 @@ fn pairs(
 }
 
 /// The jobs, those of frames that no file takes together one by one.
-fn by_frames(jobs: Vec<Job>, request: &Reconstruct) -> Result<Vec<Job>, RoleError> {
+fn by_frames(jobs: Vec<Job>, request: &Reconstruct) -> Result<Vec<Job>, ReceiverError> {
     let mut all = Vec::with_capacity(jobs.len());
     for job in jobs {
         all.extend(job.by_frames(request)?);
@@ -291,8 +301,13 @@ fn by_frames(jobs: Vec<Job>, request: &Reconstruct) -> Result<Vec<Job>, RoleErro
 }
 
 /// Tells of a file that makes no image.
-fn refuse(work: &mut Work<'_>, file: &Place, e: ReceiverError, observer: &mut dyn Observer) {
-    work.failed(file.name(), RoleError::from(e).about(file.name()), observer);
+fn refuse(
+    work: &mut Work<'_>,
+    file: &Place,
+    e: ReceiverError,
+    observer: &mut dyn Observer<ReceiverEvent>,
+) {
+    work.failed(file.name(), e.about(file.name()), observer);
 }
 
 /// The colour image of its channels, if all are here.
@@ -303,7 +318,7 @@ fn joined(planes: [Option<Plane>; 3], depth: Depth) -> Result<Option<Job>, Refus
     let Some((note, image, first)) = planes.next() else { return Ok(None) };
     if !missing.is_empty() {
         let [file, _] = first;
-        return Err((file, ReceiverError::ChannelsMissing { missing }));
+        return Err(Refused::new(file, ReceiverError::ChannelsMissing { missing }));
     }
     let mut pairs = vec![first];
     pairs.extend(planes.map(|(_, _, pair)| pair));

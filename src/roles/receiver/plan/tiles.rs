@@ -23,7 +23,7 @@ pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refu
             && note.tile.is_some_and(|tile| tile.tiling == tiling)
     };
     if !tiles.values().flatten().flatten().all(like) {
-        return Err((file, ReceiverError::TilesDiffer));
+        return Err(Refused::new(file, ReceiverError::TilesDiffer));
     }
     let channels = if colour { 3 } else { 1 };
     let is_here = |place: &(usize, usize)| {
@@ -32,7 +32,7 @@ pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refu
     let missing: Vec<_> = tiling.places().filter(|place| !is_here(place)).collect();
     if let Some(first) = missing.first().and_then(|&place| tiling.rect(place)) {
         let (missing, all) = (missing.len(), tiling.count());
-        return Err((file, ReceiverError::TilesMissing { missing, all, first }));
+        return Err(Refused::new(file, ReceiverError::TilesMissing { missing, all, first }));
     }
     Ok(job(group, tiles, channels))
 }

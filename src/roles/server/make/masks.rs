@@ -9,8 +9,9 @@ use crate::material::pair::linear::{Holder, LinearPlan, MaskNonce};
 use crate::protocol::{
     Common, HINTS, HintMessage, KnownMask, LinearSetUp, PairLinear, ProtocolError, confirm,
 };
-use crate::roles::observer::{Event, Observer, Phase};
+use crate::roles::observer::Observer;
 use crate::roles::server::ServiceError;
+use crate::roles::server::{ServerEvent, ServerPhase};
 use crate::wire::{Channel, NetError, Tag};
 
 /// What the state folder has.
@@ -94,7 +95,7 @@ pub(super) fn set_up<'a>(
     setting: &Setting<'a>,
     hints: Hints,
     channel: &mut dyn Channel,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<Ready<'a>, ServiceError> {
     let Setting { store, mask, holder } = setting;
     let plan = holder.plan();
@@ -107,7 +108,7 @@ pub(super) fn set_up<'a>(
         None => Some(store.keep_hints(mask.id(), plan)?),
     };
     if file.is_some() {
-        observer.event(Event::Phase(Phase::Hints));
+        observer.event(ServerEvent::Phase(ServerPhase::Hints));
     }
     let total = plan.hint_pieces().count() as f64;
     let (mut ours, mut theirs, mut pieces) = (HintDigest::default(), HintDigest::default(), 0.0);

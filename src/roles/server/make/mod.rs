@@ -13,8 +13,8 @@ pub use inputs::MakePaths;
 pub use request::Make;
 pub(super) use request::run;
 
-use super::ServiceError;
 use super::report::{MadeSet, MakeReport, Watch};
+use super::{ServerEvent, ServerPhase, ServiceError};
 use crate::artefact::{MadeJob, MaskStore, random_seed};
 use crate::crypto::rlwe::Profile;
 use crate::files::FormatError;
@@ -24,7 +24,7 @@ use crate::ids::Party;
 use crate::ids::{Digest, TripleSetId};
 use crate::material::pair::linear::LinearPlan;
 use crate::protocol::{MakerIdentity, Parameters, WantedSet, field_for, greet_maker, measure_line};
-use crate::roles::observer::{Event, Observer, Phase};
+use crate::roles::observer::Observer;
 use crate::wire::{Channel, Tag};
 use session::{Session, Transfers};
 use std::num::NonZeroU32;
@@ -65,7 +65,7 @@ pub(in crate::roles) fn make(
     job: &MakeJob<'_>,
     wanted: Vec<WantedFile>,
     channel: &mut dyn Channel,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<MakeReport, ServiceError> {
     let result = make_all(inputs, job, wanted, channel, observer);
     if let Some(reason) = result.as_ref().err().and_then(ServiceError::reason) {
@@ -80,9 +80,9 @@ fn make_all(
     job: &MakeJob<'_>,
     wanted: Vec<WantedFile>,
     channel: &mut dyn Channel,
-    observer: &mut dyn Observer,
+    observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<MakeReport, ServiceError> {
-    observer.event(Event::Phase(Phase::Setup));
+    observer.event(ServerEvent::Phase(ServerPhase::Setup));
     let watch = Watch::start(channel);
     let public = &inputs.public;
     let plan = LinearPlan::new(&public.model, job.profile)?;
@@ -118,7 +118,7 @@ fn make_all(
     let count = wanted.len();
     let (mut sets, mut outs) = (Vec::new(), Vec::new());
     for (i, WantedFile { job, out }) in wanted.into_iter().enumerate() {
-        observer.event(Event::Phase(Phase::Make(i + 1, count)));
+        observer.event(ServerEvent::Phase(ServerPhase::Make(i + 1, count)));
         let watch = Watch::start(channel);
         let (file, file_bytes) = (out.target().to_owned(), job.bytes().unwrap_or(u64::MAX));
         let set_id = name.set_id(i);

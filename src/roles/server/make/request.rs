@@ -6,12 +6,11 @@ use crate::crypto::rlwe::Profile;
 use crate::files::Place;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::material::Origin;
-use crate::roles::error::MaterialError;
-use crate::roles::error::RoleError;
-use crate::roles::observer::{Event, Observer};
+use crate::roles::observer::Observer;
 use crate::roles::server::{Peer, Server, description_beside};
+use crate::roles::server::{ServerError, ServerEvent};
 use crate::roles::threads::Threads;
-use crate::roles::wanted::{Wanted, prefix};
+use crate::roles::wanted::{MaterialError, MaterialNote, Wanted, prefix};
 use std::num::NonZeroU32;
 
 /// What two servers are to make; both must ask for the same.
@@ -58,8 +57,8 @@ impl Make {
         &self,
         server: &Server,
         inputs: &MakeInputs,
-        observer: &mut dyn Observer,
-    ) -> Result<Vec<WantedFile>, RoleError> {
+        observer: &mut dyn Observer<ServerEvent>,
+    ) -> Result<Vec<WantedFile>, ServerError> {
         let wanted = self.wanted.by_size(inputs.public(), observer)?;
         let (several, mut total) = (wanted.len() > 1, 0u64);
         let mut files = Vec::new();
@@ -71,7 +70,8 @@ impl Make {
             let place = prefix(&self.out, size, several).with_suffix(&suffix);
             ensure_not_input(&place, &[&self.model, &self.public])?;
             let out = OutputFile::create(place, Access::Secret, self.overwrite)?;
-            observer.event(Event::Planned { origin: Origin::Made, size, slots, bytes });
+            let planned = MaterialNote::Planned { origin: Origin::Made, size, slots, bytes };
+            observer.event(planned.into());
             files.push(WantedFile { job, out });
         }
         if let Some(first) = files.first() {
@@ -86,8 +86,8 @@ pub(in crate::roles::server) fn run(
     server: &Server,
     request: &Make,
     peer: Peer<'_>,
-    observer: &mut dyn Observer,
-) -> Result<Option<MakeReport>, RoleError> {
+    observer: &mut dyn Observer<ServerEvent>,
+) -> Result<Option<MakeReport>, ServerError> {
     let (own, keys) = (&server.own, [server.peer()?, server.model_owner()?]);
     let way = server.way(peer)?;
     let paths = MakePaths::new(&request.model, &request.public);

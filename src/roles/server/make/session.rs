@@ -17,6 +17,7 @@ use crate::numbers::relu::ReluShape;
 use crate::numbers::ring;
 use crate::protocol::{LinearShares, LinearWork, PairLinear, PairSession, ProtocolError};
 use crate::roles::observer::Observer;
+use crate::roles::server::ServerEvent;
 use crate::roles::server::ServiceError;
 use crate::wire::Channel;
 use std::ops::Range;
@@ -74,7 +75,7 @@ impl<'a> Session<'a> {
         set_id: TripleSetId,
         out: OutputFile,
         channel: &mut dyn Channel,
-        observer: &mut dyn Observer,
+        observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<OutputFile, ServiceError> {
         let public = &self.inputs.public;
         // Of the operating system and of the set, to which the other server contributes: never the slots of
@@ -172,7 +173,7 @@ struct MadeSlot<'a> {
 
 /// The share of a set that is done.
 struct Progress<'a> {
-    observer: &'a mut dyn Observer,
+    observer: &'a mut dyn Observer<ServerEvent>,
     slots: u64,
     batches: u64,
     /// Activations of a slot.
@@ -186,7 +187,7 @@ impl<'a> Progress<'a> {
     fn new(
         job: &MadeJob,
         inputs: &MakeInputs,
-        observer: &'a mut dyn Observer,
+        observer: &'a mut dyn Observer<ServerEvent>,
     ) -> Result<Self, ProtocolError> {
         let (rows, network) = (job.layout().rows(), &inputs.public.model.network);
         let activations = network.activation_count(job.size).map_err(ProtocolError::from)?;

@@ -23,7 +23,8 @@ use crate::numbers::relu::ReluShape;
 use crate::numbers::ring;
 use crate::numbers::ring::RingBits;
 use crate::protocol::{MaterialSource, ProtocolError};
-use crate::roles::observer::{Event, Observer};
+use crate::roles::observer::Observer;
+use crate::roles::server::ServerEvent;
 use crate::wire::{Frame, MemChannel, NetError, Traffic, pair};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -33,9 +34,9 @@ type Size = (usize, usize);
 
 struct Quiet(f64);
 
-impl Observer for Quiet {
-    fn event(&mut self, event: Event<'_>) {
-        if let Event::Phase(_) = event {
+impl Observer<ServerEvent> for Quiet {
+    fn event(&mut self, event: ServerEvent) {
+        if let ServerEvent::Phase(_) = event {
             self.0 = 0.0;
         }
     }

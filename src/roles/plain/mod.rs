@@ -1,10 +1,15 @@
 //! Denoising in one process and in the clear: what the servers' results are compared with.
 
-use super::error::{PlainError, RoleError};
+mod error;
+mod event;
+
+pub use error::PlainError;
+pub use event::PlainEvent;
+
 use super::images::{ImageLevels, Levels};
-use super::observer::{Event, Observer, Phase};
+use super::level_note::{LevelNote, tell_noise};
+use super::observer::Observer;
 use super::plausible::{Implausibility, Plausibility};
-use super::served::tell_noise;
 use super::settle::settle;
 use crate::image::{GreyImage, Raster};
 use crate::model::{
@@ -90,10 +95,13 @@ impl Arithmetic<'_> {
 /// Denoises an image.
 ///
 /// # Errors
-/// [`RoleError::Plain`]; [`RoleError::Model`] for an image that the model cannot take and
-/// [`RoleError::Image`] for one whose noise cannot be estimated, [`RoleError::Implausible`] for a result that takes
-/// away more than the noise told, [`RoleError::OutOfRange`] where that is asked for, all about [`Denoise::name`].
-pub fn denoise(request: &Denoise<'_>, observer: &mut dyn Observer) -> Result<Denoised, RoleError> {
+/// [`PlainError::NoTanh`]; [`PlainError::Model`] for an image that the model cannot take and
+/// [`PlainError::Image`] for one whose noise cannot be estimated, [`PlainError::Implausible`] for a result that takes
+/// away more than the noise told, [`PlainError::OutOfRange`] where that is asked for, all about [`Denoise::name`].
+pub fn denoise(
+    request: &Denoise<'_>,
+    observer: &mut dyn Observer<PlainEvent>,
+) -> Result<Denoised, PlainError> {
     let Denoise { name: file, image, arithmetic, levels, .. } = request;
     arithmetic.check()?;
     let mut planes = vec![Vec::new(); image.planes().len()];
@@ -104,9 +112,9 @@ pub fn denoise(request: &Denoise<'_>, observer: &mut dyn Observer) -> Result<Den
     let each = frames.iter().flat_map(|frame| frame.iter().enumerate());
     for (channel, plane) in each {
         let found = levels.of(plane, arithmetic.trained());
-        let ImageLevels { sigma, map } = found.map_err(|e| RoleError::from(e).about(file))?;
+        let ImageLevels { sigma, map } = found.map_err(|e| PlainError::from(e).about(file))?;
         tell_noise(levels, (file, sigma), arithmetic.trained(), observer);
-        observer.event(Event::Phase(Phase::Plain));
+        observer.event(PlainEvent::Denoising);
         let DenoisedGrey { image, residual, out_of_range: left } =
             one(request, plane, &map, observer)?;
         if let Some(left) = left {
@@ -114,7 +122,9 @@ pub fn denoise(request: &Denoise<'_>, observer: &mut dyn Observer) -> Result<Den
             out_of_range = Some(out_of_range.unwrap_or_default().and(left));
         }
         let found = residual.judge(arithmetic.trained().working_noise(&map));
-        plausibility = plausibility.and(settle(request.implausibility, found, file, observer)?);
+        let settled = settle(request.implausibility, found, file, observer);
+        let settled = settled.map_err(|found| PlainError::from(found).about(file))?;
+        plausibility = plausibility.and(settled);
         planes[channel].extend(image.into_pixels());
         sigmas.push(sigma);
     }
@@ -128,12 +138,13 @@ pub fn denoise(request: &Denoise<'_>, observer: &mut dyn Observer) -> Result<Den
 fn keep_ranges(
     request: &Denoise<'_>,
     left: &OutOfRange,
-    observer: &mut dyn Observer,
-) -> Result<(), RoleError> {
+    observer: &mut dyn Observer<PlainEvent>,
+) -> Result<(), PlainError> {
     match (left.is_empty(), request.strict) {
         (true, _) => {}
-        (false, true) => return Err(RoleError::from(left.clone()).about(request.name)),
-        (false, false) => observer.event(Event::OutOfRange { file: request.name, left }),
+        (false, true) => return Err(PlainError::from(left.clone()).about(request.name)),
+        (false, false) => observer
+            .event(PlainEvent::OutOfRange { file: request.name.to_owned(), left: left.clone() }),
     }
     Ok(())
 }
@@ -143,8 +154,8 @@ fn one(
     request: &Denoise<'_>,
     plane: &GreyImage,
     levels: &LevelMap,
-    observer: &mut dyn Observer,
-) -> Result<DenoisedGrey, RoleError> {
+    observer: &mut dyn Observer<PlainEvent>,
+) -> Result<DenoisedGrey, PlainError> {
     let (denoised, clamped) = match request.arithmetic {
         Arithmetic::Float { model, stand_in } => {
             let activation = |v: &mut [f32]| match stand_in {
@@ -156,7 +167,7 @@ fn one(
         }
         Arithmetic::Integer { model, clamping, rounding } => {
             let fitting = model.encode_fitting(plane, levels, clamping);
-            let unfit = |e| RoleError::from(PlainError::from(e)).about(request.name);
+            let unfit = |e| PlainError::from(e).about(request.name);
             let encoded = fitting.map_err(unfit)?;
             let (fit, size) = (encoded.fit, (plane.height(), plane.width()));
             let progress = &mut |done| observer.progress(done);
@@ -166,7 +177,7 @@ fn one(
         }
     };
     if let Some(unfit) = clamped {
-        observer.event(Event::Clamped { file: request.name, unfit });
+        observer.event(LevelNote::Clamped { file: request.name.to_owned(), unfit }.into());
     }
-    denoised.map_err(|e| RoleError::from(e).about(request.name))
+    denoised.map_err(|e| PlainError::from(e).about(request.name))
 }

@@ -1,8 +1,13 @@
 //! The model owner: quantises a network and splits it between the servers.
 
-use super::common::parties;
-use super::error::RoleError;
-use super::observer::{Event, Observer, Phase};
+mod error;
+mod event;
+
+pub use error::ModelOwnerError;
+pub use event::ModelOwnerEvent;
+
+use super::keys::parties;
+use super::observer::Observer;
 use crate::artefact::{Parties, write_model};
 use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, read_public_key};
@@ -84,16 +89,20 @@ impl ModelOwner {
     /// [`crate::files::container::no_passphrase`].
     ///
     /// # Errors
-    /// [`RoleError::Format`].
-    pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
+    /// [`ModelOwnerError::Format`].
+    pub fn open(keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, ModelOwnerError> {
         Ok(ModelOwner(parties(keys, Role::ModelOwner, ask)?))
     }
 
     /// The model owner of a cloud, whose user takes part as server 1 with the public key in the file `user`.
     ///
     /// # Errors
-    /// [`RoleError::Format`].
-    pub fn open_for(user: &Path, keys: &Path, ask: &AskPassphrase<'_>) -> Result<Self, RoleError> {
+    /// [`ModelOwnerError::Format`].
+    pub fn open_for(
+        user: &Path,
+        keys: &Path,
+        ask: &AskPassphrase<'_>,
+    ) -> Result<Self, ModelOwnerError> {
         let folder = KeyFolder::open(keys)?;
         let sender = folder.secret(Role::ModelOwner, ask)?;
         let servers = [folder.public(Role::Server0)?, read_public_key(user, Role::Server1)?];
@@ -106,19 +115,19 @@ impl ModelOwner {
     /// docs/threat-model.md lists.
     ///
     /// # Errors
-    /// [`RoleError::Model`] if no range can be guaranteed, [`RoleError::Format`], also if the shares do
+    /// [`ModelOwnerError::Model`] if no range can be guaranteed, [`ModelOwnerError::Format`], also if the shares do
     /// not fit the disk.
     pub fn share(
         &self,
         request: &ShareModel<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<SharedModel, RoleError> {
+        observer: &mut dyn Observer<ModelOwnerEvent>,
+    ) -> Result<SharedModel, ModelOwnerError> {
         let outs = [
             request.create("pub", Access::Public)?,
             request.create("s0", Access::Secret)?,
             request.create("s1", Access::Secret)?,
         ];
-        observer.event(Event::Phase(Phase::ShareModel));
+        observer.event(ModelOwnerEvent::Sharing);
         let quantised = quantise(request.model, request.options)?;
         let public = &quantised.public;
         // S1's half is a seed, and descriptions are small beside S0's.

@@ -1,11 +1,10 @@
-//! What several roles need: their keys and their outputs.
+//! Keys of the roles: making them, and those that several roles need.
 
-use super::error::RoleError;
-use crate::artefact::{ArtefactError, Parties, PublicModelFile};
+use crate::artefact::Parties;
+use crate::files::FormatError;
 use crate::files::container::{AskPassphrase, Passphrase};
 use crate::files::keys::{KeyFolder, generate};
 use crate::files::output::Overwrite;
-use crate::files::{FormatError, Place};
 use crate::ids::{Fingerprint, Role};
 use std::path::Path;
 
@@ -31,23 +30,12 @@ impl Default for NewKeys {
 /// the keys, which their owners compare with those that others got.
 ///
 /// # Errors
-/// [`RoleError::Format`], also if there are keys already; nothing is written then.
-pub fn make_keys(folder: &Path, keys: &NewKeys) -> Result<Vec<(Role, Fingerprint)>, RoleError> {
-    Ok(generate(folder, &keys.roles, keys.passphrase.as_ref(), keys.overwrite)?)
+/// [`FormatError`], also if there are keys already; nothing is written then.
+pub fn make_keys(folder: &Path, keys: &NewKeys) -> Result<Vec<(Role, Fingerprint)>, FormatError> {
+    generate(folder, &keys.roles, keys.passphrase.as_ref(), keys.overwrite)
 }
 
-/// A model's public description, `PREFIX.pub`.
-///
-/// # Errors
-/// [`RoleError::Format`], or what is wrong with the description, about its file.
-pub fn read_public(file: impl Into<Place>) -> Result<PublicModelFile, RoleError> {
-    let file = file.into();
-    PublicModelFile::read(&file).map_err(|e| match e {
-        ArtefactError::Format(e) => e.into(),
-        e => RoleError::from(e).about(file.name()),
-    })
-}
-
+/// The keys of somebody who makes files for the two servers.
 pub(super) fn parties(
     keys: &Path,
     maker: Role,
