@@ -75,3 +75,49 @@ pub(super) fn circles(graph: &Graph, without: &[(String, String)]) -> Vec<Vec<St
     }
     found
 }
+
+/// The rooms of a folder are its files and folders. Circles among them, of each the imports within it as pairs of
+/// rooms, with how many there are: a file may name the error of its neighbour and be named by the neighbour's others,
+/// which is no circle of files.
+pub(super) fn circles_of_rooms(graph: &Graph, folder: &[String]) -> Vec<Vec<(String, String)>> {
+    let room = |module: &Module| -> Option<String> {
+        (module.len() > folder.len() && module.starts_with(folder))
+            .then(|| module[folder.len()].clone())
+    };
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (from, to) in graph.edges() {
+        if let (Some(from), Some(to)) = (room(from), room(to))
+            && from != to
+        {
+            edges.entry(from).or_default().insert(to);
+        }
+    }
+    let reach = |start: &String| {
+        let (mut seen, mut todo) = (BTreeSet::new(), vec![start]);
+        while let Some(room) = todo.pop() {
+            for next in edges.get(room).into_iter().flatten() {
+                if seen.insert(next) {
+                    todo.push(next);
+                }
+            }
+        }
+        seen
+    };
+    let reached: BTreeMap<&String, BTreeSet<&String>> =
+        edges.keys().map(|room| (room, reach(room))).collect();
+    let (mut found, mut done) = (Vec::new(), BTreeSet::new());
+    for (&start, seen) in reached.iter().filter(|(start, seen)| seen.contains(*start)) {
+        if done.contains(start) {
+            continue;
+        }
+        let back = |room: &&&String| reached.get(**room).is_some_and(|seen| seen.contains(start));
+        let circle: BTreeSet<&String> = seen.iter().filter(back).copied().collect();
+        let within = circle.iter().flat_map(|from| {
+            let to = edges[*from].iter().filter(|to| circle.contains(to));
+            to.map(|to| ((*from).clone(), to.clone()))
+        });
+        found.push(within.collect());
+        done.extend(circle);
+    }
+    found
+}
