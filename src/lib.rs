@@ -148,7 +148,7 @@ pub mod api {
         Alarmed, Arithmetic, Calibrate, CalibrateError, CalibrateEvent, CalibratedLayer,
         Calibration, Deal, Dealer, DealerError, DealerEvent, DealtSet, Denoise, Denoised, Gateway,
         GatewayError, GatewayEvent, Implausibility, ImplausibleResult, LevelNote, MaterialError,
-        MaterialNote, ModelOwner, ModelOwnerError, ModelOwnerEvent, NewKeys, Observer,
+        MaterialNote, MeanQuality, ModelOwner, ModelOwnerError, ModelOwnerEvent, NewKeys, Observer,
         OutOfRangeOnShares, Picture, PlainError, PlainEvent, Plausibility, PublicModelError,
         RangeAlarm, Receiver, ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport,
         Reconstructed, ResultOf, Server, Shard, ShareImages, ShareModel, ShareReport, SharedLayer,

@@ -6,7 +6,7 @@ use super::failure::{Failure, refused, unfit};
 use super::files::{check_streams, overwrite};
 use super::levels::tell_level;
 use super::output::{Console, bytes, peak_memory, print_json};
-use super::plausible::{Residual, tell_implausible};
+use super::plausible::tell_implausible;
 use super::server_side::Watcher;
 use crate::files::Place;
 use crate::kernels;
@@ -23,44 +23,13 @@ use std::time::{Duration, Instant};
 struct Report<'a> {
     threads: usize,
     backend: &'static str,
-    images: Vec<Entry>,
+    images: &'a [Brought],
     failed: &'a [Failed],
     slots_made: u64,
     /// That the quota leaves today.
     images_left: u64,
     seconds: f64,
     peak_memory_bytes: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    file: String,
-    out: String,
-    height: usize,
-    width: usize,
-    /// Of the first channel.
-    sigma: f64,
-    /// One for each channel of each frame.
-    slots: usize,
-    /// From the agreement on the first slot to the last result.
-    online_seconds: f64,
-    #[serde(flatten)]
-    residual: Residual,
-}
-
-impl From<Brought> for Entry {
-    fn from(image: Brought) -> Self {
-        Entry {
-            file: image.file.display().to_string(),
-            out: image.out.display().to_string(),
-            height: image.size.0,
-            width: image.size.1,
-            sigma: image.sigma,
-            slots: image.slots,
-            online_seconds: image.online_seconds,
-            residual: image.plausibility.into(),
-        }
-    }
 }
 
 pub(super) fn run(args: &Args, console: &mut Console) -> Result<(), Failure> {
@@ -88,7 +57,7 @@ fn work(args: &Args, console: &mut Console) -> Result<(), Failure> {
         let report = Report {
             threads: args.threads.number().get(),
             backend: kernels::active().name(),
-            images: done.images.into_iter().map(Entry::from).collect(),
+            images: &done.images,
             failed: &failures.list,
             slots_made: done.slots_made,
             images_left,

@@ -25,10 +25,8 @@ struct Added<'a> {
     client: &'a str,
     key: String,
     model_id: String,
-    images_a_day: u64,
-    images_in_all: Option<u64>,
-    advantage_bits: u32,
-    material_bytes: u64,
+    #[serde(flatten)]
+    settings: Settings,
     /// What a 512x512 image adds at most to the advantage of a user who is after the cloud's secrets.
     advantage_an_image: Option<f64>,
 }
@@ -62,10 +60,7 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
             client: &client.name,
             key: key.to_string(),
             model_id: public.facts.model_id.to_string(),
-            images_a_day: settings.images_a_day,
-            images_in_all: settings.images_in_all,
-            advantage_bits: settings.advantage_bits,
-            material_bytes: settings.material_bytes,
+            settings,
             advantage_an_image,
         };
         print_json("ppdenoise.add-client.v1", &report)?;

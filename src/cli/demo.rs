@@ -2,7 +2,7 @@
 
 use super::args::demo::Demo;
 use super::failure::Failure;
-use super::files::{QualityReport, read_noisy};
+use super::files::{quality_text, read_noisy};
 use super::named::model_file;
 use super::output::{Console, bytes, print_json, print_line};
 use crate::image::GreyImage;
@@ -102,7 +102,7 @@ fn print_table(args: &Demo, report: &Report) -> Result<(), Failure> {
     for (name, quality) in
         [("noisy", report.noisy), ("plaintext", report.plaintext), ("secure", report.secure)]
     {
-        print_line(&format!("{name:12} {}", QualityReport::from(quality)))?;
+        print_line(&format!("{name:12} {}", quality_text(&quality)))?;
     }
     print_line(&format!("{:12} {:+.4} dB", "lost", report.psnr_lost_db))?;
     print_line("")?;

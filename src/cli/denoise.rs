@@ -3,20 +3,19 @@
 use super::args::parse::goes_with;
 use super::args::plain::Denoise;
 use super::failure::{Code, Failure, unfit};
-use super::files::{
-    QualityReport, check_streams, is_stream, overwrite, read_noisy, read_reference,
-};
+use super::files::{check_streams, is_stream, overwrite, quality_text, read_noisy, read_reference};
 use super::levels::tell_level;
 use super::output::{Console, print_json};
-use super::plausible::{Residual, tell_implausible, tell_out_of_range};
+use super::plausible::{tell_implausible, tell_out_of_range};
 use crate::files::Place;
 use crate::files::output::ensure_not_input;
 use crate::image::ImageError;
+use crate::image::metrics::{Quality, quality};
 use crate::model::{FloatModel, OutOfRange, Rounding, quantise};
 use crate::numbers::tanh::TanhStandIn;
 use crate::roles::images::Target;
 use crate::roles::models::{beside, doubt, read_model};
-use crate::roles::{self, Arithmetic, Denoised, Observer, PlainEvent};
+use crate::roles::{self, Arithmetic, Denoised, Observer, PlainEvent, Plausibility};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
@@ -30,11 +29,11 @@ struct Report {
     sigmas: Vec<f64>,
     seconds: f64,
     #[serde(flatten)]
-    residual: Residual,
+    plausibility: Plausibility,
     /// What left calibrated ranges; null in floats, and where no image can leave them.
     out_of_range: Option<OutOfRange>,
     #[serde(flatten)]
-    quality: Option<QualityReport>,
+    quality: Option<Quality>,
 }
 
 pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> {
@@ -112,10 +111,10 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     };
     console.finish();
     let seconds = started.elapsed().as_secs_f64();
-    let quality = reference.map(|r| QualityReport::new(&r, &denoised)).transpose()?;
+    let quality = reference.map(|r| quality(&r, &denoised)).transpose()?;
     target.write(&denoised)?;
     if let Some(quality) = &quality {
-        console.note(format!("{}: {quality}", args.out.display()));
+        console.note(format!("{}: {}", args.out.display(), quality_text(quality)));
     }
     if args.common.json {
         print_json(
@@ -125,7 +124,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
                 sigma: sigmas[0],
                 sigmas,
                 seconds,
-                residual: plausibility.into(),
+                plausibility,
                 out_of_range,
                 quality,
             },

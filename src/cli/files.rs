@@ -5,11 +5,10 @@ use crate::files::FormatError;
 use crate::files::folder::files_in;
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::image::dicom::Window;
-use crate::image::metrics::{Quality, quality};
+use crate::image::metrics::Quality;
 use crate::image::{GreyImage, ImageFormat, Range, Raster};
 pub(super) use crate::roles::images::is_stream;
 use crate::roles::images::{self, Chosen};
-use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -142,33 +141,9 @@ pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
         .map_err(|_| Failure::new(Code::Input, "the file is no UTF-8 text").about(path))
 }
 
-/// PSNR and SSIM for reports; `psnr_db` is null for identical images.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct QualityReport {
-    psnr_db: Option<f64>,
-    ssim: f64,
-}
-
-impl QualityReport {
-    pub(super) fn new(reference: &Raster, image: &Raster) -> Result<Self, Failure> {
-        Ok(quality(reference, image)?.into())
-    }
-
-    pub(super) fn psnr_db(&self) -> f64 {
-        self.psnr_db.unwrap_or(f64::INFINITY)
-    }
-}
-
-impl From<Quality> for QualityReport {
-    fn from(q: Quality) -> Self {
-        QualityReport { psnr_db: super::output::finite(q.psnr_db), ssim: q.ssim }
-    }
-}
-
-impl std::fmt::Display for QualityReport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "PSNR {:.3} dB, SSIM {:.4}", self.psnr_db(), self.ssim)
-    }
+/// PSNR and SSIM, for people.
+pub(super) fn quality_text(quality: &Quality) -> String {
+    format!("PSNR {:.3} dB, SSIM {:.4}", quality.psnr_db, quality.ssim)
 }
 
 /// Opens a file.

@@ -2,8 +2,9 @@
 
 use super::args::plain::Metrics;
 use super::failure::Failure;
-use super::files::{QualityReport, check_streams, read_raster, read_reference};
+use super::files::{check_streams, quality_text, read_raster, read_reference};
 use super::output::{print_json, print_line};
+use crate::image::metrics::quality;
 use std::path::Path;
 
 pub(super) fn run(args: &Metrics) -> Result<(), Failure> {
@@ -14,9 +15,10 @@ pub(super) fn run(args: &Metrics) -> Result<(), Failure> {
         Some(_) => read_reference(&args.reference, window, range)?,
     };
     let image = read_reference(&args.image, window, reference.range())?;
-    let quality = QualityReport::new(&reference, &image).map_err(|e| e.about(&args.image))?;
+    let quality = quality(&reference, &image);
+    let quality = quality.map_err(|e| Failure::from(e).about(&args.image))?;
     if args.json {
         return print_json("ppdenoise.metrics.v1", &quality);
     }
-    print_line(&quality.to_string())
+    print_line(&quality_text(&quality))
 }

@@ -2,11 +2,8 @@
 
 use super::output::Console;
 use crate::model::OutOfRange;
-use crate::roles::{
-    Alarmed, Implausibility, ImplausibleResult, OutOfRangeOnShares, Plausibility, RangeAlarm,
-};
+use crate::roles::{Alarmed, Implausibility, ImplausibleResult, OutOfRangeOnShares};
 use clap::Args;
-use serde::Serialize;
 use std::path::Path;
 
 /// What becomes of results that are no plausible pictures.
@@ -53,15 +50,6 @@ pub(super) fn tell_alarm(file: &Path, console: &Console) {
     ));
 }
 
-/// What a report says of a range alarm.
-pub(super) fn alarm_name(alarm: RangeAlarm) -> &'static str {
-    match alarm {
-        RangeAlarm::None => "none",
-        RangeAlarm::Silent => "silent",
-        RangeAlarm::Raised => "raised",
-    }
-}
-
 /// Tells of a result that was accepted.
 pub(super) fn tell_implausible(result: &ImplausibleResult, console: &Console) {
     let ImplausibleResult { file, found } = result;
@@ -72,24 +60,4 @@ pub(super) fn tell_implausible(result: &ImplausibleResult, console: &Console) {
 pub(super) fn tell_out_of_range(file: &Path, left: &OutOfRange, console: &Console) {
     console
         .note(format!("note: '{}': {left}: the picture is wrong where they count", file.display()));
-}
-
-/// What a report says of a result's residual.
-#[derive(Serialize)]
-pub(super) struct Residual {
-    /// plausible, implausible or unknown.
-    plausibility: &'static str,
-    /// Where an implausible one is furthest beyond what noise reaches, in a sentence.
-    implausible: Option<String>,
-}
-
-impl From<Plausibility> for Residual {
-    fn from(plausibility: Plausibility) -> Self {
-        let (plausibility, implausible) = match plausibility {
-            Plausibility::Unknown => ("unknown", None),
-            Plausibility::Plausible => ("plausible", None),
-            Plausibility::Implausible(found) => ("implausible", Some(found.to_string())),
-        };
-        Residual { plausibility, implausible }
-    }
 }

@@ -33,8 +33,8 @@ enum Happened<'a> {
     PeerThere,
     PeerAway { reason: &'a str },
     KeysChanged,
-    TriplesFound(Set),
-    TriplesUsedUp(Set),
+    TriplesFound(&'a SetFound),
+    TriplesUsedUp(&'a SetFound),
     TriplesRefused { file: String, reason: String },
     TriplesUnmatched { file: String, set: String },
     TriplesFew { height: u32, width: u32, slots_left: u64, warn_below: u64, command: String },
@@ -43,16 +43,6 @@ enum Happened<'a> {
     ImageDone(Image),
     ImageFailed { file: String, reason: String },
     ImageUnmatched { file: String, image_id: String, seconds: f64 },
-}
-
-#[derive(Serialize)]
-struct Set {
-    file: String,
-    set: String,
-    height: u32,
-    width: u32,
-    slots: u64,
-    slots_left: u64,
 }
 
 #[derive(Serialize)]
@@ -114,17 +104,6 @@ fn name(file: &Path) -> String {
     file.display().to_string()
 }
 
-fn set(found: &SetFound) -> Set {
-    Set {
-        file: name(&found.file),
-        set: found.set.to_string(),
-        height: found.size.0,
-        width: found.size.1,
-        slots: found.slots,
-        slots_left: found.left,
-    }
-}
-
 fn happened<'a>(event: &'a ServerEvent) -> Option<Happened<'a>> {
     Some(match event {
         ServerEvent::Listening(address) => Happened::Listening { address: address.to_string() },
@@ -133,8 +112,8 @@ fn happened<'a>(event: &'a ServerEvent) -> Option<Happened<'a>> {
         ServerEvent::Linked(_) => Happened::PeerThere,
         ServerEvent::PeerLost { reason } => Happened::PeerAway { reason },
         ServerEvent::KeysChanged => Happened::KeysChanged,
-        ServerEvent::SetFound(found) => Happened::TriplesFound(set(found)),
-        ServerEvent::SetSpent(found) => Happened::TriplesUsedUp(set(found)),
+        ServerEvent::SetFound(found) => Happened::TriplesFound(found),
+        ServerEvent::SetSpent(found) => Happened::TriplesUsedUp(found),
         ServerEvent::SetRefused { file, error } => {
             Happened::TriplesRefused { file: name(file), reason: error.to_string() }
         }

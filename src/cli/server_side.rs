@@ -215,12 +215,10 @@ impl Watcher<'_> {
     }
 
     fn set(&mut self, set: &SetFound, what: &str) {
-        let SetFound { file, size, slots, left, .. } = set;
+        let SetFound { file, height, width, slots, slots_left, .. } = set;
         self.tell(format!(
-            "'{}' for {}x{} images, {left} of {slots} slot(s) left: {what}",
-            file.display(),
-            size.0,
-            size.1
+            "'{}' for {height}x{width} images, {slots_left} of {slots} slot(s) left: {what}",
+            file.display()
         ));
     }
 

@@ -16,65 +16,18 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 #[derive(Serialize)]
-struct Report {
+struct Report<'a> {
     /// One a share of an image or channel.
-    images: Vec<Entry>,
+    images: &'a [SharedPlane],
     /// Images that were shared into the folder before, and passed over.
     skipped: usize,
-    failed: Vec<Failed>,
+    failed: &'a [Failed],
     /// Whether notes to the receiver go with them.
     notes: bool,
     /// The whole command less the start of the process.
     seconds: f64,
     /// Of these, reading and decoding the images' files.
     read_image_seconds: f64,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    file: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<&'static str>,
-    /// The part of the image that a tile answers for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tile: Option<Part>,
-    image_id: String,
-    /// Of the two files, which end in .s0 and .s1.
-    prefix: String,
-    height: usize,
-    width: usize,
-    sigma: f64,
-    pixels_clamped: usize,
-}
-
-#[derive(Serialize)]
-struct Part {
-    top: usize,
-    left: usize,
-    height: usize,
-    width: usize,
-}
-
-impl From<&SharedPlane> for Entry {
-    fn from(plane: &SharedPlane) -> Self {
-        let part = |r: crate::image::Rect| Part {
-            top: r.top,
-            left: r.left,
-            height: r.height,
-            width: r.width,
-        };
-        Entry {
-            file: plane.file.display().to_string(),
-            channel: plane.channel.map(|index| CHANNELS[usize::from(index)]),
-            tile: plane.tile.map(part),
-            image_id: plane.id.to_string(),
-            prefix: plane.prefix.display().to_string(),
-            height: plane.size.0,
-            width: plane.size.1,
-            sigma: plane.sigma,
-            pixels_clamped: plane.clamped,
-        }
-    }
 }
 
 pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failure> {
@@ -108,9 +61,9 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
     let shared = shared?;
     if args.common.json {
         let report = Report {
-            images: shared.images.iter().map(Entry::from).collect(),
+            images: &shared.images,
             skipped: shared.skipped,
-            failed: failures.list.clone(),
+            failed: &failures.list,
             notes: shared.notes,
             seconds: started.elapsed().as_secs_f64(),
             read_image_seconds: shared.read_seconds,

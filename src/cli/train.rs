@@ -6,7 +6,7 @@ use super::files::overwrite;
 use super::output::{Console, print_json};
 use crate::roles::Observer;
 use crate::roles::models::read_description;
-use crate::roles::training::{self, Length, Start, TrainingEvent, Validation, train};
+use crate::roles::training::{self, Length, Start, Trained, TrainingEvent, Validation, train};
 use crate::train::{CurvePoint, LevelPoint};
 use serde::Serialize;
 use std::sync::Arc;
@@ -15,10 +15,8 @@ use std::sync::atomic::AtomicBool;
 #[derive(Serialize)]
 struct Report<'a> {
     model: String,
-    steps: u64,
-    minutes: f64,
-    interrupted: bool,
-    curve: &'a [CurvePoint],
+    #[serde(flatten)]
+    trained: &'a Trained,
 }
 
 pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
@@ -54,8 +52,7 @@ pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
     let (steps, minutes) = (report.steps, report.minutes);
     console.note(format!("{}: {steps} steps, {minutes:.1} minutes", args.out.display()));
     if args.json {
-        let (model, interrupted) = (args.out.display().to_string(), report.interrupted);
-        let report = Report { model, steps, minutes, interrupted, curve: &report.curve };
+        let report = Report { model: args.out.display().to_string(), trained: &report };
         print_json("ppdenoise.train.v1", &report)?;
     }
     Ok(())

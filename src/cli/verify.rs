@@ -6,21 +6,8 @@ use super::failure::{Code, Failure};
 use super::files::read_picture;
 use super::output::{Console, print_json};
 use crate::files::Place;
-use crate::roles::{self, Verification, VerifyError, verify};
-use serde::Serialize;
+use crate::roles::{self, VerifyError, verify};
 use std::path::Path;
-
-#[derive(Serialize)]
-struct Report<'a> {
-    image_id: &'a str,
-    equal: bool,
-    /// Of a colour image, the one that was compared.
-    channel: Option<&'static str>,
-    pixels_differing: usize,
-    patch_means_differing: usize,
-    /// In grey levels.
-    largest_difference: f64,
-}
 
 pub(super) fn run(args: &Verify, console: &Console) -> Result<(), Failure> {
     let (original, _) = read_picture(&args.original, None)?;
@@ -32,24 +19,13 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<(), Failure> {
         e @ VerifyError::OtherSize { .. } => Failure::from(e).about(&args.original),
         e => e.into(),
     })?;
-    let channel = found.channel.map(|channel| CHANNELS[channel]);
     if args.json {
-        let Verification { image_id, equal, .. } = &found;
-        let Verification { pixels_differing, patch_means_differing, largest_difference, .. } =
-            found;
-        let report = Report {
-            image_id,
-            equal: *equal,
-            channel,
-            pixels_differing,
-            patch_means_differing,
-            largest_difference,
-        };
-        print_json("ppdenoise.verify.v1", &report)?;
+        print_json("ppdenoise.verify.v1", &found)?;
     }
     let name = args.original.display();
     if found.equal {
-        let which = channel.map_or(String::new(), |channel| format!("the {channel} channel of "));
+        let colour = |index: u8| format!("the {} channel of ", CHANNELS[usize::from(index)]);
+        let which = found.channel.map_or(String::new(), colour);
         console.note(format!("the shares are those of {which}'{name}'"));
         return Ok(());
     }

@@ -53,6 +53,7 @@ pub use scan::tiling::{Cut, Tiling};
 pub use write::strips::{StripWriter, by_rows};
 
 use crate::network::MAX_PIXELS;
+use serde::Serialize;
 use std::fmt;
 
 /// A greyscale image, row-major, on the scale 0 to 255.
@@ -141,7 +142,7 @@ impl GreyImage {
 }
 
 /// A rectangle of pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Rect {
     /// The first row.
     pub top: usize,

@@ -37,6 +37,7 @@ mod receiver;
 pub mod server;
 mod settle;
 mod shard;
+mod shown;
 mod threads;
 #[cfg(feature = "train")]
 pub mod training;
@@ -62,7 +63,8 @@ pub use plausible::{Implausibility, Plausibility};
 pub use public_model::{PublicModelError, read_public};
 pub use range_alarm::{Alarmed, OutOfRangeOnShares, RangeAlarm};
 pub use receiver::{
-    Receiver, ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport, Reconstructed, ResultOf,
+    MeanQuality, Receiver, ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport,
+    Reconstructed, ResultOf,
 };
 pub use server::Server;
 pub use settle::ImplausibleResult;

@@ -1,6 +1,7 @@
 //! What is known of whether results look like denoised pictures.
 
 use crate::image::Implausible;
+use serde::{Serialize, Serializer};
 
 /// What becomes of a result that takes away more than the noise told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,23 @@ impl Plausibility {
             (P::Unknown, _) | (_, P::Unknown) => P::Unknown,
             (P::Plausible, P::Plausible) => P::Plausible,
         }
+    }
+}
+
+/// In two fields: a word, and where an implausible one is furthest beyond what noise reaches, in a sentence.
+impl Serialize for Plausibility {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Residual {
+            plausibility: &'static str,
+            implausible: Option<String>,
+        }
+        let (plausibility, implausible) = match self {
+            Plausibility::Unknown => ("unknown", None),
+            Plausibility::Plausible => ("plausible", None),
+            Plausibility::Implausible(found) => ("implausible", Some(found.to_string())),
+        };
+        Residual { plausibility, implausible }.serialize(to)
     }
 }
 

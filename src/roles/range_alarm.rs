@@ -1,5 +1,7 @@
 //! What is known of whether values left their ranges in a secure computation.
 
+use serde::Serialize;
+
 /// The range alarm of a result: its two halves differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -18,7 +20,8 @@ pub enum Alarmed {
 }
 
 /// What is known of a result's ranges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RangeAlarm {
     /// Nothing: the model was shared without an alarm.
     None,

@@ -1,6 +1,7 @@
 //! Whether two shares are those of an image.
 
 use super::public_model::{PublicModelError, read_public};
+use super::shown;
 use crate::artefact::{ArtefactError, ImagePair, PublicModelFile, level_map, open_image_pair};
 use crate::files::container::AskPassphrase;
 use crate::files::keys::KeyFolder;
@@ -71,8 +72,8 @@ pub struct Verification {
     /// Whether they are the same.
     pub equal: bool,
     /// Of a colour image, the channel that was compared: its number, from red.
-    #[serde(skip)]
-    pub channel: Option<usize>,
+    #[serde(serialize_with = "shown::channel")]
+    pub channel: Option<u8>,
     /// Pixels of the shared image.
     #[serde(skip)]
     pub pixels: usize,
@@ -117,7 +118,7 @@ pub fn verify(
     let judged = judged.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate();
     let best = judged.min_by_key(|(_, found)| found.pixels_differing);
     let (channel, found) = best.ok_or(ImageError::Empty { height, width })?;
-    Ok(Verification { channel: original.is_colour().then_some(channel), ..found })
+    Ok(Verification { channel: original.is_colour().then_some(channel as u8), ..found })
 }
 
 /// The shared values beside those that the gateway makes of the image.

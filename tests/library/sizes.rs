@@ -87,7 +87,7 @@ fn every_size_comes_back_or_is_refused_first(name: &str) {
     assert_eq!(made.images.len(), taken.len(), "{name}");
     for image in taken {
         let size = (image.height(), image.width());
-        let of_size = made.images.iter().find(|made| made.size == size).unwrap();
+        let of_size = made.images.iter().find(|made| (made.height, made.width) == size).unwrap();
         let got = read_picture(&of_size.file, None).unwrap().0.into_grey().unwrap();
         assert_eq!((got.height(), got.width()), size, "{name}");
         for (a, b) in got.pixels().iter().zip(plain(&model, &image, sigma).pixels()) {

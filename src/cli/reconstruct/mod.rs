@@ -5,92 +5,25 @@ mod quality;
 use super::args;
 use super::batch::{Failed, Failures, is_folder};
 use super::failure::Failure;
-use super::files::{OutputKind, QualityReport, check_streams, check_writable, overwrite};
+use super::files::{OutputKind, check_streams, check_writable, overwrite, quality_text};
 use super::output::{Console, print_json};
-use super::plausible::{Residual, alarm_name, tell_alarm, tell_implausible};
-use crate::image::dicom::Origin;
-use crate::roles::{Observer, Receiver, ReceiverEvent, Reconstruct, Reconstructed, ResultOf};
-use quality::{Summary, write_csv};
+use super::plausible::{tell_alarm, tell_implausible};
+use crate::roles::{MeanQuality, Observer, Receiver, ReceiverEvent, Reconstruct, Reconstructed};
+use quality::write_csv;
 use serde::Serialize;
 use std::time::Instant;
 
 #[derive(Serialize)]
 struct Report<'a> {
-    images: Vec<Entry>,
+    images: &'a [Reconstructed],
     failed: &'a [Failed],
     /// The mean over the images, if there is a reference.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mean: Option<Summary>,
+    mean: Option<MeanQuality>,
     /// The whole command less the start of the process.
     seconds: f64,
     /// Of these, coding and writing the images' files.
     write_image_seconds: f64,
-}
-
-#[derive(Serialize)]
-struct Entry {
-    file: String,
-    /// One share, or those of red, green and blue; of an image of tiles those of each tile.
-    shares: Vec<Share>,
-    /// Of how many tiles it was joined.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tiles: Option<usize>,
-    /// Which DICOM object it was shared from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scan: Option<Scan>,
-    height: usize,
-    width: usize,
-    #[serde(flatten)]
-    residual: Residual,
-    /// none, silent or raised.
-    range_alarm: &'static str,
-    #[serde(flatten)]
-    quality: Option<QualityReport>,
-}
-
-#[derive(Serialize)]
-struct Scan {
-    study_uid: String,
-    series_uid: String,
-    instance_uid: String,
-}
-
-impl From<&Origin> for Scan {
-    fn from(origin: &Origin) -> Self {
-        Scan {
-            study_uid: origin.study.clone(),
-            series_uid: origin.series.clone(),
-            instance_uid: origin.instance.clone(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Share {
-    image_id: String,
-    session_id: String,
-}
-
-impl From<&ResultOf> for Share {
-    fn from(result: &ResultOf) -> Self {
-        Share { image_id: result.image.to_string(), session_id: result.session.to_string() }
-    }
-}
-
-impl From<&Reconstructed> for Entry {
-    fn from(image: &Reconstructed) -> Self {
-        Entry {
-            file: image.file.display().to_string(),
-            shares: image.shares.iter().map(Share::from).collect(),
-            tiles: image.tiles,
-            scan: image.origin.as_ref().map(Scan::from),
-            height: image.size.0,
-            width: image.size.1,
-            residual: image.plausibility.into(),
-            range_alarm: alarm_name(image.range_alarm),
-            quality: image.quality.map(QualityReport::from),
-        }
-    }
 }
 
 pub(super) fn run(
@@ -119,18 +52,18 @@ pub(super) fn run(
     let failures = teller.failures;
     console.finish();
     let made = made?;
-    let mean = made.mean.map(Summary::from);
-    if let (Some(mean), true) = (&mean, made.images.len() > 1) {
-        console.note(format!("mean of {} images: {mean}", made.images.len()));
+    if let (Some(mean), true) = (&made.mean, made.images.len() > 1) {
+        let quality = quality_text(&mean.quality);
+        console.note(format!("mean of {} images: {quality}", made.images.len()));
     }
     if let Some(csv) = &args.csv {
-        write_csv(csv, kind, &made.images, mean.as_ref())?;
+        write_csv(csv, kind, &made.images, made.mean.as_ref())?;
     }
     if args.common.json {
         let report = Report {
-            images: made.images.iter().map(Entry::from).collect(),
+            images: &made.images,
             failed: &failures.list,
-            mean,
+            mean: made.mean,
             seconds: started.elapsed().as_secs_f64(),
             write_image_seconds: made.write_seconds,
         };
@@ -176,7 +109,7 @@ impl Observer<ReceiverEvent> for Teller<'_> {
                 let of =
                     image.origin.as_ref().map_or(String::new(), |origin| format!(" ({origin})"));
                 let file = format!("{}{of}", image.file.display());
-                match image.quality.map(QualityReport::from) {
+                match image.quality.as_ref().map(quality_text) {
                     Some(quality) => console.note(format!("{file}: {quality}")),
                     None if self.folder => console.note(format!("{file} written")),
                     None => {}

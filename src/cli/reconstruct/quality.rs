@@ -2,41 +2,19 @@
 
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::{OutputKind, is_stream, write_output};
-use crate::cli::output::{finite, print_bytes};
+use crate::cli::output::print_bytes;
 use crate::cli::shown::one_line;
 use crate::image::metrics::Quality;
-use crate::roles::Reconstructed;
-use serde::Serialize;
+use crate::roles::{MeanQuality, Reconstructed};
 use std::fmt;
 use std::path::Path;
-
-/// Means over the images.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Summary {
-    images: usize,
-    /// Null if an image is identical with its reference.
-    psnr_db: Option<f64>,
-    ssim: f64,
-}
-
-impl From<(usize, Quality)> for Summary {
-    fn from((images, mean): (usize, Quality)) -> Self {
-        Summary { images, psnr_db: finite(mean.psnr_db), ssim: mean.ssim }
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PSNR {:.3} dB, SSIM {:.4}", self.psnr_db.unwrap_or(f64::INFINITY), self.ssim)
-    }
-}
 
 /// A line an image, and the mean.
 pub(super) fn write_csv(
     path: &Path,
     kind: OutputKind,
     images: &[Reconstructed],
-    mean: Option<&Summary>,
+    mean: Option<&MeanQuality>,
 ) -> Result<(), Failure> {
     let failed = |e: &dyn fmt::Display| {
         Failure::new(Code::Failed, format!("the table cannot be written: {e}"))
@@ -49,20 +27,23 @@ pub(super) fn write_csv(
     }
 }
 
-fn table(images: &[Reconstructed], mean: Option<&Summary>) -> csv::Result<csv::Writer<Vec<u8>>> {
+fn table(
+    images: &[Reconstructed],
+    mean: Option<&MeanQuality>,
+) -> csv::Result<csv::Writer<Vec<u8>>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["image", "height", "width", "psnr_db", "ssim"])?;
     for image in images {
         let Some(Quality { psnr_db, ssim }) = image.quality else { continue };
         // Names cannot act on a terminal.
         let name = image.file.file_name().unwrap_or_default().to_string_lossy();
-        let (height, width) = (image.size.0.to_string(), image.size.1.to_string());
+        let (height, width) = (image.height.to_string(), image.width.to_string());
         let (psnr, ssim) = (format!("{psnr_db:.4}"), format!("{ssim:.5}"));
         table.write_record([&*one_line(&name), &height, &width, &psnr, &ssim])?;
     }
     if let Some(mean) = mean {
-        let psnr = mean.psnr_db.unwrap_or(f64::INFINITY);
-        let (psnr, ssim) = (format!("{psnr:.4}"), format!("{:.5}", mean.ssim));
+        let Quality { psnr_db, ssim } = mean.quality;
+        let (psnr, ssim) = (format!("{psnr_db:.4}"), format!("{ssim:.5}"));
         table.write_record(["mean", "", "", &psnr, &ssim])?;
     }
     Ok(table)
@@ -79,13 +60,15 @@ mod tests {
             shares: Vec::new(),
             tiles: None,
             origin: None,
-            size: (2, 3),
+            height: 2,
+            width: 3,
             plausibility: crate::roles::Plausibility::Plausible,
             range_alarm: crate::roles::RangeAlarm::None,
             quality: Some(Quality { psnr_db: 30.0, ssim: 0.9 }),
         };
         let images = ["a b.png", "a,\"b\".png", "a\nb.png"].map(image);
-        let mean = Summary { images: 3, psnr_db: None, ssim: 0.9 };
+        let quality = Quality { psnr_db: f64::INFINITY, ssim: 0.9 };
+        let mean = MeanQuality { images: 3, quality };
         let table = table(&images, Some(&mean)).unwrap().into_inner().unwrap();
         let text = String::from_utf8(table).unwrap();
         let lines: Vec<&str> = text.lines().collect();

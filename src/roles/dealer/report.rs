@@ -1,7 +1,8 @@
 //! What a dealer tells when a set is dealt.
 
-use serde::{Serialize, Serializer};
-use std::path::{Path, PathBuf};
+use crate::roles::shown;
+use serde::Serialize;
+use std::path::PathBuf;
 
 /// What was dealt.
 #[derive(Clone, Debug, Serialize)]
@@ -9,7 +10,7 @@ pub struct DealtSet {
     /// Its id.
     pub set_id: String,
     /// Of the two files; `-` if S0's went through a pipe.
-    #[serde(serialize_with = "shown")]
+    #[serde(serialize_with = "shown::path")]
     pub prefix: PathBuf,
     /// Rows of the images.
     pub height: usize,
@@ -23,9 +24,4 @@ pub struct DealtSet {
     pub s0_bytes: u64,
     /// Making and writing.
     pub seconds: f64,
-}
-
-/// A path, whatever its bytes are.
-fn shown<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&path.display())
 }

@@ -9,6 +9,8 @@ use crate::image::{GreyImage, ImageFormat, Range, Raster, Rect};
 use crate::model::Clamping;
 use crate::roles::images::Levels;
 use crate::roles::shard::Shard;
+use crate::roles::shown;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// A noisy image, or several.
@@ -122,23 +124,31 @@ pub struct ShareReport {
 }
 
 /// A pair of shares: of an image, of a channel, of a tile, or of a channel of a tile.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct SharedPlane {
     /// The image's file, or its name.
+    #[serde(serialize_with = "shown::path")]
     pub file: PathBuf,
     /// 0, 1 or 2 for red, green or blue, if it is a channel.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown::channel")]
     pub channel: Option<u8>,
     /// The part of the image that it answers for, if it is a tile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tile: Option<Rect>,
     /// Its random id.
+    #[serde(rename = "image_id", serialize_with = "shown::text")]
     pub id: ImageId,
     /// Of the two files, which end in `.s0` and `.s1`.
+    #[serde(serialize_with = "shown::path")]
     pub prefix: PathBuf,
-    /// Rows and columns; public.
-    pub size: (usize, usize),
+    /// Rows; public.
+    pub height: usize,
+    /// Columns; public.
+    pub width: usize,
     /// The noise level in grey levels, of stabilised levels for Poisson noise; public.
     pub sigma: f64,
     /// Pixels that were clamped.
+    #[serde(rename = "pixels_clamped")]
     pub clamped: usize,
 }

@@ -189,7 +189,8 @@ impl<'a> Sharing<'a> {
             tile: tile.and_then(|tile: Tile| tile.tiling.rect(tile.place)),
             id,
             prefix: prefix.name().to_owned(),
-            size,
+            height: size.0,
+            width: size.1,
             sigma: levels.sigma,
             clamped: fit.clamped,
         };

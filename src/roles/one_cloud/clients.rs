@@ -10,7 +10,7 @@ use crate::files::output::{Access, OutputFile, Overwrite, commit_all, sync_folde
 use crate::files::{FormatError, Place};
 use crate::ids::{Party, Role};
 use crate::roles::server::{MakeInputs, MakePaths, ServiceError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -22,8 +22,8 @@ const MAX_SETTINGS: u64 = 1 << 16;
 const MAX_NAME: usize = 64;
 
 /// What a user may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all(deserialize = "kebab-case"))]
 pub struct Settings {
     /// Images a day, of any size.
     pub images_a_day: u64,

@@ -16,6 +16,8 @@ use crate::roles::level_note::{LevelNote, tell_noise};
 use crate::roles::observer::Observer;
 use crate::roles::plausible::{Implausibility, Plausibility};
 use crate::roles::settle::settle;
+use crate::roles::shown;
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -73,14 +75,18 @@ pub struct Errands {
 }
 
 /// An image that is denoised and written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Brought {
     /// The noisy image.
+    #[serde(serialize_with = "shown::path")]
     pub file: PathBuf,
     /// The denoised one.
+    #[serde(serialize_with = "shown::path")]
     pub out: PathBuf,
-    /// Rows and columns, of all frames.
-    pub size: Size,
+    /// Rows, of all frames.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
     /// The noise level of the first channel in grey levels.
     pub sigma: f64,
     /// Slots used: one for each channel of each frame.
@@ -88,6 +94,7 @@ pub struct Brought {
     /// Seconds from the agreement on the first slot to the last result.
     pub online_seconds: f64,
     /// Whether what was taken away looks like the noise told.
+    #[serde(flatten)]
     pub plausibility: Plausibility,
 }
 
@@ -299,7 +306,8 @@ impl Visit<'_> {
             done.images.push(Brought {
                 file: file.into(),
                 out: out.name().into(),
-                size: (image.height(), image.width()),
+                height: image.height(),
+                width: image.width(),
                 sigma: levels[0].sigma,
                 slots,
                 online_seconds: online.map(|image| image.online.seconds).sum(),

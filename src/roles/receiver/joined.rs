@@ -101,9 +101,19 @@ impl Work<'_> {
         joiner.finish().map_err(failed)?.commit()?;
         self.report.write_seconds += writing + started.elapsed().as_secs_f64();
         let Provenance { shares, tiles, plausibility, range_alarm } = of;
-        let (file, size) = (out.name().to_owned(), (height, width));
+        let file = out.name().to_owned();
         let origin = job.origin().cloned();
-        Ok(Reconstructed { file, shares, tiles, origin, size, quality, plausibility, range_alarm })
+        Ok(Reconstructed {
+            file,
+            shares,
+            tiles,
+            origin,
+            height,
+            width,
+            plausibility,
+            range_alarm,
+            quality,
+        })
     }
 
     /// The frames, or tiles, of an image whose format is written as a whole.

@@ -11,7 +11,7 @@ mod work;
 
 pub use error::ReceiverError;
 pub use event::ReceiverEvent;
-pub use request::{Reconstruct, ReconstructReport, Reconstructed, ResultOf};
+pub use request::{MeanQuality, Reconstruct, ReconstructReport, Reconstructed, ResultOf};
 
 use super::observer::{Observer, Silent};
 use super::range_alarm::Alarmed;

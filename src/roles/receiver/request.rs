@@ -11,6 +11,8 @@ use crate::image::metrics::Quality;
 use crate::roles::images::{Target, is_folder};
 use crate::roles::plausible::{Implausibility, Plausibility};
 use crate::roles::range_alarm::{Alarmed, RangeAlarm};
+use crate::roles::shown;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// What shall be put together, and where it goes. [`Reconstruct::new`] has the defaults of the command
@@ -111,9 +113,8 @@ pub struct ReconstructReport {
     /// Those that failed while others did not: results, or shares without the rest of their image. Why was
     /// told as [`super::ReceiverEvent::Failed`].
     pub failed: Vec<PathBuf>,
-    /// The means over the images that were compared, and their number; infinite PSNR if one is identical
-    /// with its reference.
-    pub mean: Option<(usize, Quality)>,
+    /// The means over the images that were compared.
+    pub mean: Option<MeanQuality>,
     /// All of the work.
     pub seconds: f64,
     /// Of these, coding and writing the images' files.
@@ -122,45 +123,68 @@ pub struct ReconstructReport {
 
 impl ReconstructReport {
     /// The means over the images that were compared.
-    pub(super) fn average(&self) -> Option<(usize, Quality)> {
+    pub(super) fn average(&self) -> Option<MeanQuality> {
         let judged: Vec<Quality> = self.images.iter().filter_map(|image| image.quality).collect();
         let mean = |value: fn(&Quality) -> f64| {
             judged.iter().map(value).sum::<f64>() / judged.len() as f64
         };
         let quality = || Quality { psnr_db: mean(|q| q.psnr_db), ssim: mean(|q| q.ssim) };
-        (!judged.is_empty()).then(|| (judged.len(), quality()))
+        (!judged.is_empty()).then(|| MeanQuality { images: judged.len(), quality: quality() })
     }
 }
 
+/// The means over images that were compared; infinite PSNR if one is identical with its reference.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MeanQuality {
+    /// How many.
+    pub images: usize,
+    /// Their means.
+    #[serde(flatten)]
+    pub quality: Quality,
+}
+
 /// An image that was put together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Reconstructed {
     /// Its file.
+    #[serde(serialize_with = "shown::path")]
     pub file: PathBuf,
     /// One pair of shares, or those of red, green and blue; of an image of tiles those of each tile.
     pub shares: Vec<ResultOf>,
     /// Of how many tiles or frames it was joined, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tiles: Option<usize>,
     /// Which DICOM object it was shared from, if its note says one.
+    #[serde(
+        rename = "scan",
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "shown::scan"
+    )]
     pub origin: Option<Origin>,
-    /// Rows and columns.
-    pub size: (usize, usize),
-    /// Beside the clean image, if there was one.
-    pub quality: Option<Quality>,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
     /// Whether what was taken away looks like the noise told.
+    #[serde(flatten)]
     pub plausibility: Plausibility,
     /// What its range alarm says.
     pub range_alarm: RangeAlarm,
+    /// Beside the clean image, if there was one.
+    #[serde(flatten)]
+    pub quality: Option<Quality>,
 }
 
 /// What a pair of result shares is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ResultOf {
     /// The image's id.
+    #[serde(rename = "image_id", serialize_with = "shown::text")]
     pub image: ImageId,
     /// The session that computed it.
+    #[serde(rename = "session_id", serialize_with = "shown::text")]
     pub session: SessionId,
 }
 

@@ -3,7 +3,9 @@
 use super::{EraseReport, ImageReport, InputError, ServeReport, ServiceError};
 use crate::artefact::Unguarded;
 use crate::ids::{Fingerprint, ImageId, TripleSetId};
+use crate::roles::shown;
 use crate::roles::wanted::MaterialNote;
+use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -143,16 +145,20 @@ pub struct PeerFacts {
 }
 
 /// A set of triples in a folder.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SetFound {
     /// Its file.
+    #[serde(serialize_with = "shown::path")]
     pub file: PathBuf,
     /// Its id.
+    #[serde(serialize_with = "shown::text")]
     pub set: TripleSetId,
-    /// Rows and columns of the images that it serves.
-    pub size: (u32, u32),
+    /// Rows of the images that it serves.
+    pub height: u32,
+    /// Their columns.
+    pub width: u32,
     /// All of its slots.
     pub slots: u64,
     /// Those that this server's ledger leaves.
-    pub left: u64,
+    pub slots_left: u64,
 }

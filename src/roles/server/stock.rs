@@ -125,9 +125,10 @@ impl Shelf {
             let found = || SetFound {
                 file: file.clone(),
                 set: id,
-                size: set.facts.size,
+                height: set.facts.size.0,
+                width: set.facts.size.1,
                 slots,
-                left: slots.saturating_sub(next),
+                slots_left: slots.saturating_sub(next),
             };
             if next >= slots {
                 observer.event(ServerEvent::SetSpent(found()));

@@ -12,6 +12,7 @@ use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::model::FloatModel;
 use crate::train::{Checkpoint, CurvePoint, Noise, Recipe, State, Taught, TrainError, Trainer};
+use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -80,7 +81,7 @@ pub enum Start {
 }
 
 /// How training ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Trained {
     /// Steps in all.
     pub steps: u64,
