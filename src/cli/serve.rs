@@ -11,7 +11,7 @@ use crate::files::Place;
 use crate::kernels;
 use crate::roles::Threads;
 use crate::roles::server::{
-    self, EraseReport, Folders, Images, ServeReport, ServerError, ServiceError, Until, Watching,
+    self, EraseReport, Folders, Images, ServeReport, ServerError, Until, Watching,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -46,13 +46,11 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
         watcher.failures.tell_each();
     }
     let report = match server.serve(&request, link.as_ref(), &mut watcher) {
-        Err(ServerError::Service(e @ ServiceError::EmptyShard)) => {
+        Err(e @ ServerError::EmptyShard) => {
             console.note(format!("{e}: nothing to do"));
             return Ok(());
         }
-        Err(ServerError::Service(ServiceError::NoImages { .. }))
-            if !watcher.failures.list.is_empty() =>
-        {
+        Err(ServerError::NoImages { .. }) if !watcher.failures.list.is_empty() => {
             // Of files that are no good it was told.
             let failed = watcher.failures.list.len();
             return watcher.failures.end(failed);

@@ -259,7 +259,7 @@ fn what_memory_cannot_do_is_told() {
         let mut serve = Serve::named(world.inputs(party), images);
         serve.erase_spent = true;
         let erased = world.server(party).serve(&serve, Peer::Nobody, &mut told).unwrap_err();
-        let kept = matches!(erased, ServerError::Service(ServiceError::NothingKept { .. }));
+        let kept = matches!(erased, ServerError::NothingKept { .. });
         assert!(kept, "{erased}");
         serve.erase_spent = false;
         world.server(party).serve(&serve, channel, &mut told).unwrap();

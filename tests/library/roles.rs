@@ -11,7 +11,7 @@ use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::Noise;
 use ppdenoise::roles::server::{
     Erase, Extent, Folders, Images, Make, Peer, Prepare, Serve, ServerError, ServerEvent,
-    ServerFiles, ServiceError, Until, Watching,
+    ServerFiles, Until, Watching,
 };
 use ppdenoise::roles::{
     Calibrate, CalibrateError, Deal, Dealer, Gateway, ModelOwner, NewKeys, Observer, Receiver,
@@ -188,7 +188,7 @@ fn servers_make_prepare_serve_and_erase_without_a_dealer() {
     let prepare = Prepare::new(house.files(Party::S0));
     let alone = house.server(Party::S0).prepare(&prepare, Peer::Nobody, &mut Silent);
     let closed = alone.unwrap_err();
-    assert!(matches!(closed, ServerError::Service(ServiceError::WeightsClosed)), "{closed}");
+    assert!(matches!(closed, ServerError::WeightsClosed), "{closed}");
     let prepared = both(|party, channel| {
         let prepare = Prepare::new(house.files(party));
         house.server(party).prepare(&prepare, channel, &mut Silent).unwrap()
@@ -217,10 +217,10 @@ fn requests_are_refused_with_facts() {
     let twice = [("a", "out"), ("b", "./out")].map(|(image, out)| (house.at(image), house.at(out)));
     let serve = Serve::named(house.files(Party::S0), twice);
     let error = server.serve(&serve, Peer::Nobody, &mut Silent).unwrap_err();
-    assert!(matches!(error, ServerError::Service(ServiceError::OneOutput { .. })), "{error}");
+    assert!(matches!(error, ServerError::OneOutput { .. }), "{error}");
     let erase = Erase { triples: house.at("model.pub"), extent: Extent::Spent };
     let error = server.erase(&erase).unwrap_err();
-    assert!(matches!(error, ServerError::Service(ServiceError::NoState { .. })), "{error}");
+    assert!(matches!(error, ServerError::NoState { .. }), "{error}");
     assert!(!house.half("state", Party::S0).exists());
     let again = make_keys(&house.at("keys"), &NewKeys::default()).unwrap_err();
     assert!(matches!(again, FormatError::Exists { .. }), "{again}");

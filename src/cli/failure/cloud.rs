@@ -3,7 +3,7 @@
 use super::{Code, Failure, unfit};
 use crate::protocol::ProtocolError;
 use crate::roles::one_cloud::{CloudError, Denied, UserError};
-use crate::roles::server::ServiceError;
+use crate::roles::server::{ServerError, ServiceError};
 use crate::wire::NetError;
 
 impl From<Denied> for Failure {
@@ -25,9 +25,8 @@ impl From<CloudError> for Failure {
             CloudError::Denied(e) => e.into(),
             CloudError::Format(e) => e.into(),
             CloudError::Net(e) => e.into(),
-            CloudError::Inputs(e) => e.into(),
             CloudError::Network(e) => e.into(),
-            CloudError::Service(e) => e.into(),
+            CloudError::Server(e) => e.into(),
         }
     }
 }
@@ -41,10 +40,8 @@ impl From<UserError> for Failure {
             UserError::Image(e) => return e.into(),
             UserError::Network(e) => return e.into(),
             UserError::Implausible(e) => return e.into(),
-            UserError::Material(e) => return e.into(),
-            UserError::Inputs(e) => return e.into(),
             UserError::Net(e) => return e.into(),
-            UserError::Service(e) => return e.into(),
+            UserError::Server(e) => return e.into(),
             UserError::OneFile { .. } => {
                 (Code::Usage, "give a folder that exists as --out".to_string())
             }
@@ -63,11 +60,13 @@ impl From<UserError> for Failure {
 
 /// A failure of a user's session: what the cloud said is told as its word.
 pub(in crate::cli) fn refused(error: UserError) -> Failure {
+    use NetError::Refused;
+    use ServiceError::Protocol;
     let reason = match &error {
-        UserError::Net(NetError::Refused { reason })
-        | UserError::Service(ServiceError::Protocol(ProtocolError::Net(NetError::Refused {
+        UserError::Net(Refused { reason })
+        | UserError::Server(ServerError::Service(Protocol(ProtocolError::Net(Refused {
             reason,
-        }))) => reason,
+        })))) => reason,
         _ => return error.into(),
     };
     let help = "see the cloud's own message, or ask whoever runs it";

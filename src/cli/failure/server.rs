@@ -8,13 +8,43 @@ use crate::wire::NetError;
 
 impl From<ServerError> for Failure {
     fn from(e: ServerError) -> Self {
-        match e {
-            ServerError::Inputs(e) => e.into(),
-            ServerError::Service(e) => e.into(),
-            ServerError::Material(e) => e.into(),
-            ServerError::Network(e) => e.into(),
-            ServerError::Threads(e) => e.into(),
-        }
+        use ServerError as E;
+        let (code, help) = match e {
+            E::Inputs(e) => return e.0.into(),
+            E::Service(e) => return e.into(),
+            E::Material(e) => return e.into(),
+            E::Network(e) => return e.into(),
+            E::Threads(e) => return e.into(),
+            E::OneOutput { file } => {
+                return Failure::new(Code::Usage, "given twice as --out")
+                    .about(&file)
+                    .help("give every image an output of its own");
+            }
+            E::NoPeer => {
+                return Failure::new(Code::Usage, "neither --listen nor --connect is given");
+            }
+            E::NoState { .. } | E::EmptyShard => return Failure::of(Code::Input, &e, None),
+            E::Alarmed => (
+                Code::Input,
+                "share the model with `ppdenoise share-model --for USER.pub`, which leaves the alarm out",
+            ),
+            E::TooCoarse { .. } => (Code::Input, "have a dealer make the triples for this model"),
+            E::NoImages { .. } => {
+                (Code::Input, "`ppdenoise share-image` writes them, as files ending in .s0 or .s1")
+            }
+            E::SlotsLeft { .. } => {
+                (Code::Usage, "leave --all away to keep them, or add --unused-too to destroy them")
+            }
+            E::NothingKept { .. } => {
+                (Code::Usage, "name the file of triples; what came through a pipe is not kept")
+            }
+            E::WeightsClosed => {
+                (Code::Usage, "give --listen at one server and --connect at the other")
+            }
+            E::FolderOfTriples { .. } => (Code::Usage, "add --watch, or name the files in it"),
+            E::TriplesInMemory { .. } => (Code::Usage, "write the triples to a folder"),
+        };
+        Failure::of(code, &e, Some(help.into()))
     }
 }
 
@@ -31,14 +61,6 @@ impl From<ServiceError> for Failure {
             ServiceError::Format(e) => return e.into(),
             ServiceError::Ledger(e) => return e.into(),
             ServiceError::Input(e) => return vec![e].into(),
-            ServiceError::OneOutput { file } => {
-                return Failure::new(Code::Usage, "given twice as --out")
-                    .about(&file)
-                    .help("give every image an output of its own");
-            }
-            ServiceError::NoPeer => {
-                return Failure::new(Code::Usage, "neither --listen nor --connect is given");
-            }
             e => e,
         };
         let wanted = match &e {
@@ -54,19 +76,9 @@ impl From<ServiceError> for Failure {
 fn code(e: &ServiceError) -> Code {
     match e {
         ServiceError::Linear(_)
-        | ServiceError::Alarmed
-        | ServiceError::TooCoarse { .. }
         | ServiceError::TooFewSlots { .. }
-        | ServiceError::NoState { .. }
-        | ServiceError::NoImages { .. }
-        | ServiceError::EmptyShard
         | ServiceError::NoSlotLeft { .. } => Code::Input,
-        ServiceError::SlotsLeft { .. }
-        | ServiceError::FolderOfTriples { .. }
-        | ServiceError::TriplesInMemory { .. }
-        | ServiceError::NothingKept { .. }
-        | ServiceError::WeightsClosed
-        | ServiceError::StateOfAnother { .. } => Code::Usage,
+        ServiceError::StateOfAnother { .. } => Code::Usage,
         ServiceError::Declined | ServiceError::NotShared => Code::Peer,
         _ => Code::Failed,
     }
@@ -94,33 +106,17 @@ fn help(e: &ServiceError) -> Option<&'static str> {
         ServiceError::Linear(_) => {
             "share the model with --ring 32, or let a dealer make the triples"
         }
-        ServiceError::Alarmed => {
-            "share the model with `ppdenoise share-model --for USER.pub`, which leaves the alarm out"
-        }
-        ServiceError::TooCoarse { .. } => "have a dealer make the triples for this model",
         ServiceError::SlotGone { .. } => {
             "the state folder was lost, replaced or restored from a backup: give --state one folder \
              that lasts (in a container, a volume) and new triples from `ppdenoise gen-triplets`, \
              never these again"
         }
-        ServiceError::SlotsLeft { .. } => {
-            "leave --all away to keep them, or add --unused-too to destroy them"
-        }
-        ServiceError::NothingKept { .. } => {
-            "name the file of triples; what came through a pipe is not kept"
-        }
-        ServiceError::NoImages { .. } => {
-            "`ppdenoise share-image` writes them, as files ending in .s0 or .s1"
-        }
-        ServiceError::WeightsClosed => "give --listen at one server and --connect at the other",
         ServiceError::StateOfAnother { .. } => "give each server its own --state folder",
         ServiceError::Declined => "see the other server's message",
         ServiceError::NotShared => {
             "give both servers their shares of it, of the same run of `ppdenoise share-image`, and \
              see the other server's message"
         }
-        ServiceError::FolderOfTriples { .. } => "add --watch, or name the files in it",
-        ServiceError::TriplesInMemory { .. } => "write the triples to a folder",
         _ => return None,
     })
 }

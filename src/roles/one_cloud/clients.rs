@@ -9,7 +9,7 @@ use crate::files::keys::{PublicKey, SecretKey, read_public_key};
 use crate::files::output::{Access, OutputFile, Overwrite, commit_all, sync_folder};
 use crate::files::{FormatError, Place};
 use crate::ids::{Party, Role};
-use crate::roles::server::{MakeInputs, MakePaths, ServiceError};
+use crate::roles::server::{MakeInputs, MakePaths, ServerError};
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
@@ -99,7 +99,7 @@ impl Client {
         Quota { file: self.folder.join("used"), a_day, in_all, advantage_bits }
     }
 
-    pub(super) fn store(&self, cloud: &SecretKey) -> Result<Store, ServiceError> {
+    pub(super) fn store(&self, cloud: &SecretKey) -> Result<Store, ServerError> {
         Store::open(&self.folder.join("state"), Party::S0, cloud.public().fingerprint())
     }
 }
@@ -179,7 +179,7 @@ impl Clients {
     /// this cloud, this user, and of this model owner. A running cloud takes it at once.
     ///
     /// # Errors
-    /// [`CloudError::Service`] if the model is not for the two, or cannot be used without a dealer;
+    /// [`CloudError::Server`] if the model is not for the two, or cannot be used without a dealer;
     /// [`CloudError::Format`], also for a name that is taken or is none. Nothing is left then.
     pub fn add(
         &self,

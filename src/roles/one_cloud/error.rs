@@ -7,7 +7,7 @@ use crate::image::{ImageError, Implausible};
 use crate::model::Unfit;
 use crate::network::NetworkError;
 use crate::roles::images::PictureError;
-use crate::roles::server::{InputError, ServiceError};
+use crate::roles::server::{InputErrors, ServerError, ServiceError};
 use crate::roles::wanted::MaterialError;
 use crate::wire::NetError;
 use std::path::{Path, PathBuf};
@@ -138,15 +138,12 @@ pub enum CloudError {
     /// The link to the user.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// The cloud's share of the model, or its material.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Inputs(Vec<InputError>),
     /// The model and the images' size do not go together.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The joint computation, or the state folder.
+    /// What it does as one of the two servers.
     #[error(transparent)]
-    Service(#[from] ServiceError),
+    Server(#[from] ServerError),
 }
 
 /// Why a user's images do not go to the cloud, or do not come back.
@@ -176,18 +173,12 @@ pub enum UserError {
     /// A result that takes away more than the noise told.
     #[error(transparent)]
     Implausible(#[from] Implausible),
-    /// The material that is to be made.
-    #[error(transparent)]
-    Material(#[from] MaterialError),
-    /// The user's share of the model, or its material.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Inputs(Vec<InputError>),
     /// The link to the cloud, or what the cloud refuses.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// The joint computation, or the state folder.
+    /// What the user does as one of the two servers.
     #[error(transparent)]
-    Service(#[from] ServiceError),
+    Server(#[from] ServerError),
     /// Several images for one file.
     #[error("{images} images do not go into one file")]
     OneFile {
@@ -213,8 +204,16 @@ impl UserError {
     }
 }
 
-impl From<LedgerError> for UserError {
-    fn from(e: LedgerError) -> Self {
-        ServiceError::from(e).into()
-    }
+/// What the cloud and a user meet as servers.
+macro_rules! through_server {
+    ($error:ty: $($cause:ty),*) => {$(
+        impl From<$cause> for $error {
+            fn from(e: $cause) -> Self {
+                ServerError::from(e).into()
+            }
+        }
+    )*};
 }
+
+through_server!(CloudError: ServiceError, InputErrors);
+through_server!(UserError: ServiceError, InputErrors, MaterialError, LedgerError);

@@ -212,7 +212,7 @@ impl<'a> Session<'a> {
                 public: model.public,
                 triples: sets.into_iter().map(|set| set.path.into()).collect(),
             };
-            let inputs = Inputs::open(Party::S0, &keys, &files, &[]).map_err(CloudError::Inputs)?;
+            let inputs = Inputs::open(Party::S0, &keys, &files, &[])?;
             // Counted before the first slot is taken.
             let size = (subject.height as usize, subject.width as usize);
             let each = exposure(&inputs.public.model, size)?;

@@ -7,7 +7,7 @@ use crate::files::container::header::Triples;
 use crate::files::ledger::Ledger;
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::ids::{Fingerprint, ImageId, Party, TripleSetId};
-use crate::roles::server::{Extent, Owner, ServiceError, claim_state, erase};
+use crate::roles::server::{Extent, Owner, ServerError, ServiceError, claim_state, erase};
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
@@ -50,7 +50,7 @@ impl KeptSet {
 
 impl Store {
     /// The store of a server, made if missing. The ledger is the first thing in it.
-    pub(super) fn open(state: &Path, party: Party, key: Fingerprint) -> Result<Self, ServiceError> {
+    pub(super) fn open(state: &Path, party: Party, key: Fingerprint) -> Result<Self, ServerError> {
         let ledger = Ledger::open(state)?;
         claim_state(state, key)?;
         let folder = state.join(MATERIAL);
@@ -68,7 +68,7 @@ impl Store {
 
     /// The sets that are here, the newest last. Other files are passed over; that a set is this server's own
     /// is seen when it is opened.
-    pub(super) fn sets(&mut self) -> Result<Vec<KeptSet>, ServiceError> {
+    pub(super) fn sets(&mut self) -> Result<Vec<KeptSet>, ServerError> {
         let folder = self.state.join(MATERIAL);
         let failed = |e| FormatError::io(&folder, "read", e);
         let suffix = format!("s{}", self.owner.party.index());
@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// Where a set goes that is about to be made.
-    pub(super) fn create(&self, job: &MadeJob) -> Result<OutputFile, ServiceError> {
+    pub(super) fn create(&self, job: &MadeJob) -> Result<OutputFile, ServerError> {
         let ((height, width), id) = (job.size, ImageId::random().map_err(FormatError::from)?);
         let name = format!("{height}x{width}-{id}.s{}", self.owner.party.index());
         let path = self.state.join(MATERIAL).join(name);
@@ -100,12 +100,13 @@ impl Store {
 
     /// Overwrites and removes sets whose last slot is spent, and those that are not to be kept; spent slots
     /// of the others are overwritten.
-    pub(super) fn sweep(&mut self, keep: impl Fn(&KeptSet) -> bool) -> Result<(), ServiceError> {
+    pub(super) fn sweep(&mut self, keep: impl Fn(&KeptSet) -> bool) -> Result<(), ServerError> {
         for set in self.sets()? {
             let extent = if keep(&set) { Extent::Spent } else { Extent::AllEvenIfLeft };
             match erase(&set.path, self.owner, &mut self.ledger, extent) {
                 // Somebody works with it: another time.
-                Ok(_) | Err(ServiceError::Format(FormatError::InUse { .. })) => {}
+                Ok(_)
+                | Err(ServerError::Service(ServiceError::Format(FormatError::InUse { .. }))) => {}
                 Err(e) => return Err(e),
             }
         }

@@ -57,7 +57,7 @@ impl User {
     /// made if missing and must never be copied, restored or shared: it keeps slots from being used twice.
     ///
     /// # Errors
-    /// [`UserError::Format`]; [`UserError::Service`] if the model was not shared for the two, or cannot be
+    /// [`UserError::Format`]; [`UserError::Server`] if the model was not shared for the two, or cannot be
     /// used without a dealer.
     pub fn open(
         keys: &Path,
@@ -101,7 +101,7 @@ impl User {
     /// have proved its key.
     ///
     /// # Errors
-    /// [`UserError::Service`] of the state folder; [`UserError::Net`].
+    /// [`UserError::Server`] of the state folder; [`UserError::Net`].
     pub fn visit<'v>(&'v self, channel: &'v mut dyn Channel) -> Result<Visit<'v>, UserError> {
         let key = self.own.public().fingerprint();
         let store = Store::open(&self.state, Party::S1, key)?;
@@ -217,8 +217,8 @@ impl Visit<'_> {
     /// Security: as [`crate::roles::Server::make`].
     ///
     /// # Errors
-    /// [`UserError::Network`], [`UserError::Material`], [`UserError::Format`] before anything is asked;
-    /// [`UserError::Net`] if the cloud refuses; [`UserError::Service`], after which nothing is kept.
+    /// [`UserError::Network`], [`UserError::Server`], [`UserError::Format`] before anything is asked;
+    /// [`UserError::Net`] if the cloud refuses; [`UserError::Server`], after which nothing is kept.
     pub fn prepare(
         &mut self,
         size: Size,
@@ -250,8 +250,8 @@ impl Visit<'_> {
     /// there before. Of each result the cloud has dropped the low bits (docs/one-cloud.md).
     ///
     /// # Errors
-    /// [`UserError::Inputs`], [`UserError::Service`] before anything is asked; [`UserError::Net`] if the cloud
-    /// refuses; [`UserError::Service`], after which marked slots are spent.
+    /// [`UserError::Server`] before anything is asked; [`UserError::Net`] if the cloud
+    /// refuses; [`UserError::Server`], after which marked slots are spent.
     pub fn denoise(
         &mut self,
         images: Vec<Own>,
@@ -306,7 +306,7 @@ impl Visit<'_> {
             public: paths.public.clone(),
             triples: sets.iter().map(|set| (&set.path).into()).collect(),
         };
-        let inputs = Inputs::open(Party::S1, &keys, &inputs, &[]).map_err(UserError::Inputs)?;
+        let inputs = Inputs::open(Party::S1, &keys, &inputs, &[])?;
         let sets = sets.iter().map(KeptSet::id).collect();
         match (Request::Denoise { images: order.clone(), sets }).ask(self.channel)? {
             Answer::Denoise => {}

@@ -2,7 +2,7 @@
 
 use super::party::Owner;
 use super::report::EraseReport;
-use super::{InputError, Server, ServerError, ServiceError};
+use super::{InputError, Server, ServerError};
 use crate::artefact::{PreparedFile, SlotRegions};
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Triples;
@@ -38,19 +38,19 @@ pub(super) fn run(server: &Server, request: &Erase) -> Result<EraseReport, Serve
     ensure_file(&Place::from(&request.triples))?;
     let state = server.state()?;
     if !state.is_dir() {
-        return Err(ServiceError::NoState { folder: state }.into());
+        return Err(ServerError::NoState { folder: state });
     }
     let mut ledger = server.ledger(&state)?;
-    Ok(erase(&request.triples, server.owner(), &mut ledger, request.extent)?)
+    erase(&request.triples, server.owner(), &mut ledger, request.extent)
 }
 
 /// Refuses a pipe, and what is in memory, of which others may have copies: they keep nothing that could be erased.
-pub(super) fn ensure_file(place: &Place) -> Result<(), ServiceError> {
+pub(super) fn ensure_file(place: &Place) -> Result<(), ServerError> {
     let file = place.name();
     let meta = |path: &Path| std::fs::metadata(path).map_err(|e| FormatError::io(path, "open", e));
     match place.path().map(meta).transpose()? {
         Some(meta) if meta.is_file() => Ok(()),
-        _ => Err(ServiceError::NothingKept { file: file.into() }),
+        _ => Err(ServerError::NothingKept { file: file.into() }),
     }
 }
 
@@ -63,14 +63,14 @@ pub(super) fn ensure_file(place: &Place) -> Result<(), ServiceError> {
 /// opens recorded messages. See [`crate::files::output::erase`] for what overwriting cannot reach.
 ///
 /// # Errors
-/// [`FormatError::InUse`] while a server works with the file, [`ServiceError::SlotsLeft`], and those
+/// [`FormatError::InUse`] while a server works with the file, [`ServerError::SlotsLeft`], and those
 /// of ledger and files. A second run completes what a failure interrupted.
 pub(in crate::roles) fn erase(
     path: &Path,
     owner: Owner,
     ledger: &mut Ledger,
     extent: Extent,
-) -> Result<EraseReport, ServiceError> {
+) -> Result<EraseReport, ServerError> {
     let envelope = open_file(path)?;
     let fields = *envelope.expect::<Triples>()?;
     let regions = SlotRegions::of(&envelope)?;
@@ -80,7 +80,7 @@ pub(in crate::roles) fn erase(
     let spent = ledger.next_slot(fields.set_id)?.min(fields.slots);
     let left = fields.slots - spent;
     if extent == Extent::All && left > 0 {
-        return Err(ServiceError::SlotsLeft { left, file: path.into() });
+        return Err(ServerError::SlotsLeft { left, file: path.into() });
     }
     let whole = left == 0 || extent != Extent::Spent;
     let mut report =

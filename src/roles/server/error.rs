@@ -16,8 +16,8 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ServerError {
     /// Its inputs, every one that is no good.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Inputs(Vec<InputError>),
+    #[error(transparent)]
+    Inputs(#[from] InputErrors),
     /// The job, after its inputs were accepted; or a file or the link that it needs.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -30,43 +30,7 @@ pub enum ServerError {
     /// The system gives no compute threads.
     #[error(transparent)]
     Threads(#[from] ThreadsError),
-}
-
-impl From<FormatError> for ServerError {
-    fn from(e: FormatError) -> Self {
-        ServiceError::from(e).into()
-    }
-}
-
-impl From<LedgerError> for ServerError {
-    fn from(e: LedgerError) -> Self {
-        ServiceError::from(e).into()
-    }
-}
-
-impl From<NetError> for ServerError {
-    fn from(e: NetError) -> Self {
-        ServiceError::from(e).into()
-    }
-}
-
-/// Why a job failed after its inputs were accepted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServiceError {
-    /// The joint computation failed.
-    #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    /// A file failed.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// The ledger failed.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// Material without a dealer cannot be made for this model.
-    #[error(transparent)]
-    Linear(#[from] LinearError),
-    /// Nor, in one cloud, for a model with a range alarm.
+    /// In one cloud there is no material for a model with a range alarm.
     #[error(
         "this model was shared for two servers: it has a range alarm, which one cloud does not take"
     )]
@@ -81,57 +45,6 @@ pub enum ServiceError {
         dropped: u32,
         /// [`crate::model::RESULT_BITS`].
         expected: u32,
-    },
-    /// All slots are used.
-    #[error(
-        "no slot is left: all {slots} slots of the triples {set} for images of {height}x{width} are used",
-        height = .size.0, width = .size.1
-    )]
-    NoSlotLeft {
-        /// Slots of the set.
-        slots: u64,
-        /// The set's short id.
-        set: String,
-        /// Rows and columns of the images.
-        size: (u32, u32),
-    },
-    /// Fewer slots are left than there are images.
-    #[error(
-        "{left} slot(s) of the triples {set} are left, too few for {images} images of {height}x{width}",
-        height = .size.0, width = .size.1
-    )]
-    TooFewSlots {
-        /// Slots left.
-        left: u64,
-        /// Images of the job.
-        images: u64,
-        /// The set's short id.
-        set: String,
-        /// Rows and columns of the images.
-        size: (u32, u32),
-    },
-    /// The state folder belongs to another server.
-    #[error(
-        "the state folder '{folder}' belongs to the server key {found}, this server's key is {expected}"
-    )]
-    StateOfAnother {
-        /// The folder.
-        folder: PathBuf,
-        /// Whose it is.
-        found: String,
-        /// This server's key.
-        expected: String,
-    },
-    /// The material says that the slot was spent, the ledgers do not.
-    #[error(
-        "slot {slot} of the triples {set} was used or erased before, yet the ledger says that it is \
-         free"
-    )]
-    SlotGone {
-        /// The slot.
-        slot: u64,
-        /// The set's short id.
-        set: String,
     },
     /// A whole set is to be erased that can still serve.
     #[error("{left} slot(s) of '{file}' are left")]
@@ -191,6 +104,88 @@ pub enum ServiceError {
     /// The masked weights were not opened yet, and there is no way to the other server.
     #[error("the masked weights of this model are not opened yet, which takes both servers")]
     WeightsClosed,
+}
+
+/// What a job can meet before and after its inputs are accepted is told as of the latter.
+macro_rules! through_service {
+    ($($cause:ty),*) => {$(
+        impl From<$cause> for ServerError {
+            fn from(e: $cause) -> Self {
+                ServiceError::from(e).into()
+            }
+        }
+    )*};
+}
+
+through_service!(FormatError, LedgerError, InputError, LinearError, NetError);
+
+/// Why a job failed after its inputs were accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The joint computation failed.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// A file failed.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Material without a dealer cannot be made for this model.
+    #[error(transparent)]
+    Linear(#[from] LinearError),
+    /// All slots are used.
+    #[error(
+        "no slot is left: all {slots} slots of the triples {set} for images of {height}x{width} are used",
+        height = .size.0, width = .size.1
+    )]
+    NoSlotLeft {
+        /// Slots of the set.
+        slots: u64,
+        /// The set's short id.
+        set: String,
+        /// Rows and columns of the images.
+        size: (u32, u32),
+    },
+    /// Fewer slots are left than there are images.
+    #[error(
+        "{left} slot(s) of the triples {set} are left, too few for {images} images of {height}x{width}",
+        height = .size.0, width = .size.1
+    )]
+    TooFewSlots {
+        /// Slots left.
+        left: u64,
+        /// Images of the job.
+        images: u64,
+        /// The set's short id.
+        set: String,
+        /// Rows and columns of the images.
+        size: (u32, u32),
+    },
+    /// The state folder belongs to another server.
+    #[error(
+        "the state folder '{folder}' belongs to the server key {found}, this server's key is {expected}"
+    )]
+    StateOfAnother {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// This server's key.
+        expected: String,
+    },
+    /// The material says that the slot was spent, the ledgers do not.
+    #[error(
+        "slot {slot} of the triples {set} was used or erased before, yet the ledger says that it is \
+         free"
+    )]
+    SlotGone {
+        /// The slot.
+        slot: u64,
+        /// The set's short id.
+        set: String,
+    },
     /// An input file is refused.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -237,25 +232,16 @@ impl ServiceError {
             ServiceError::StateOfAnother { .. } => Some("its state folder is not its own"),
             ServiceError::SlotGone { .. } => Some("its material of the slot is gone"),
             ServiceError::Declined | ServiceError::NotShared => Some("an image is left out"),
-            // None of a session.
-            ServiceError::Linear(_)
-            | ServiceError::Alarmed
-            | ServiceError::TooCoarse { .. }
-            | ServiceError::SlotsLeft { .. }
-            | ServiceError::NoState { .. }
-            | ServiceError::NothingKept { .. }
-            | ServiceError::OneOutput { .. }
-            | ServiceError::FolderOfTriples { .. }
-            | ServiceError::TriplesInMemory { .. }
-            | ServiceError::NoImages { .. }
-            | ServiceError::EmptyShard
-            | ServiceError::NoPeer
-            | ServiceError::WeightsClosed
-            | ServiceError::Input(_) => None,
+            ServiceError::Linear(_) | ServiceError::Input(_) => None,
             ServiceError::SlotsContended(_) => Some("no slot could be agreed on"),
         }
     }
 }
+
+/// Every input that is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct InputErrors(pub Vec<InputError>);
 
 /// Why an input is refused.
 #[derive(Debug, thiserror::Error)]

@@ -39,7 +39,7 @@ impl Server {
     /// the masked weights; it prepares at the same time.
     ///
     /// # Errors
-    /// As [`Server::serve`]; [`super::ServiceError::WeightsClosed`] if the other server is needed and `peer` is
+    /// As [`Server::serve`]; [`super::ServerError::WeightsClosed`] if the other server is needed and `peer` is
     /// [`Peer::Nobody`].
     pub fn prepare<'a>(
         &self,
@@ -67,8 +67,8 @@ impl Server {
     /// Erases what must never be used again.
     ///
     /// # Errors
-    /// [`super::ServiceError::NoState`] if there is no state folder: a new ledger would say that nothing
-    /// is spent; [`super::ServiceError::NothingKept`], [`super::ServiceError::SlotsLeft`],
+    /// [`super::ServerError::NoState`] if there is no state folder: a new ledger would say that nothing
+    /// is spent; [`super::ServerError::NothingKept`], [`super::ServerError::SlotsLeft`],
     /// [`ServiceError::Format`].
     pub fn erase(&self, request: &Erase) -> Result<EraseReport, ServerError> {
         erase::run(self, request)

@@ -1,6 +1,6 @@
 //! How a server reaches the other one.
 
-use super::{PeerFacts, ServerError, ServerEvent, ServiceError};
+use super::{PeerFacts, ServerError, ServerEvent};
 use crate::ids::Fingerprint;
 use crate::roles::observer::Observer;
 use crate::wire::{Channel, Limits, Listener, Security, TcpChannel, connect};
@@ -82,7 +82,7 @@ impl<'a> Way<'a> {
     /// Waits for the other server.
     ///
     /// # Errors
-    /// [`ServiceError::NoPeer`], [`ServiceError::Protocol`].
+    /// [`ServerError::NoPeer`], [`super::ServiceError::Protocol`].
     pub(super) fn open(
         self,
         observer: &mut dyn Observer<ServerEvent>,
@@ -97,7 +97,7 @@ impl<'a> Way<'a> {
                 observer.event(ServerEvent::Linked(joint.facts(&channel)));
                 Ok(Linked::Made(channel))
             }
-            Way::Nobody => Err(ServiceError::NoPeer.into()),
+            Way::Nobody => Err(ServerError::NoPeer),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Joint<'_> {
     /// The listener, if it is this server that listens.
     ///
     /// # Errors
-    /// [`ServiceError::Protocol`].
+    /// [`super::ServiceError::Protocol`].
     pub(super) fn begin(
         &self,
         observer: &mut dyn Observer<ServerEvent>,

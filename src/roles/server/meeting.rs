@@ -2,7 +2,7 @@
 //! told once when the other one is away and once when it is back.
 
 use super::link::{Joint, Linked, Meet, Way};
-use super::{PeerFacts, ServerError, ServerEvent, ServiceError};
+use super::{PeerFacts, ServerError, ServerEvent};
 use crate::roles::observer::Observer;
 use crate::wire::{Channel, Limits, Listener, NetError, Refusal, TcpChannel, connect_once};
 use std::time::{Duration, Instant};
@@ -91,7 +91,7 @@ impl<'a> Meeting<'a> {
     /// Begins to listen, where this server listens.
     ///
     /// # Errors
-    /// [`ServiceError::Protocol`], [`ServiceError::NoPeer`].
+    /// [`super::ServiceError::Protocol`], [`ServerError::NoPeer`].
     pub(super) fn begin(
         way: Way<'a>,
         observer: &mut dyn Observer<ServerEvent>,
@@ -102,7 +102,7 @@ impl<'a> Meeting<'a> {
                 let (listener, wait) = (joint.begin(observer)?, joint.link.limits.wait);
                 (Again::Link(joint), listener, wait)
             }
-            Way::Nobody => return Err(ServiceError::NoPeer.into()),
+            Way::Nobody => return Err(ServerError::NoPeer),
         };
         let (since, told, met, error) = (Instant::now(), false, false, None);
         let absence = Absence { since, grace, told, met, error };
@@ -143,7 +143,7 @@ impl<'a> Meeting<'a> {
     /// Waits for the other server, without end; nothing if the job is over.
     ///
     /// # Errors
-    /// [`ServiceError::Protocol`] for one that is there and is not the other server.
+    /// [`super::ServiceError::Protocol`] for one that is there and is not the other server.
     pub(super) fn wait(
         &mut self,
         over: &mut dyn FnMut() -> bool,

@@ -32,7 +32,7 @@ mod watch;
 pub use agree::ImageList;
 pub use batch::{Folders, Until, Watching};
 pub use erase::{Erase, Extent};
-pub use error::{InputError, ServerError, ServiceError};
+pub use error::{InputError, InputErrors, ServerError, ServiceError};
 pub use event::{PeerFacts, ServerEvent, ServerPhase, SetFound};
 pub use inputs::{ServerFiles, description_beside};
 pub use link::{Link, Meet, Peer};

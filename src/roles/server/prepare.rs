@@ -73,7 +73,7 @@ pub(super) fn prepare(
     let keys = server.keys()?;
     let way = server.way(peer)?;
     let inputs = Inputs::open(server.party, &keys, &request.files, &[]);
-    let mut inputs = inputs.map_err(ServerError::Inputs)?;
+    let mut inputs = inputs?;
     let state = server.state()?;
     let mut ledger = server.ledger(&state)?;
     inputs.check_any_slot(&mut ledger).map_err(ServerError::from)?;
@@ -98,7 +98,7 @@ fn prepare_in<R: Ring>(
         Some((opened, _)) => (opened, None),
         None => {
             if matches!(way, Way::Nobody) {
-                return Err(ServiceError::WeightsClosed.into());
+                return Err(ServerError::WeightsClosed);
             }
             let mut linked = way.open(observer)?;
             let channel = linked.channel();

@@ -78,9 +78,7 @@ impl Serve {
             Images::Named { files, .. } => {
                 let mut seen = HashSet::new();
                 match files.iter().find(|(_, out)| !seen.insert(out.spelled())) {
-                    Some((_, out)) => {
-                        Err(ServiceError::OneOutput { file: out.name().to_owned() }.into())
-                    }
+                    Some((_, out)) => Err(ServerError::OneOutput { file: out.name().to_owned() }),
                     None => Ok(()),
                 }
             }
@@ -94,7 +92,7 @@ impl Serve {
                 let ours = shares.iter().any(|(_, s)| shard.takes_image(s.image_id));
                 match shares.is_empty() || ours {
                     true => Ok(()),
-                    false => Err(ServiceError::EmptyShard.into()),
+                    false => Err(ServerError::EmptyShard),
                 }
             }
             Images::Folders(_) => Ok(()),
@@ -129,7 +127,7 @@ impl Serve {
         keys: &ServerKeys<'_>,
         ledger: &mut Ledger,
         observer: &mut dyn Observer<ServerEvent>,
-    ) -> Result<Box<dyn Supply>, ServiceError> {
+    ) -> Result<Box<dyn Supply>, ServerError> {
         let Images::Folders(folders) = &self.images else {
             inputs.check_slots(ledger, &inputs.named_sizes())?;
             return Ok(Box::new(Named::new(inputs, outputs)));
@@ -138,7 +136,7 @@ impl Serve {
         batch.scan(inputs, keys, observer)?;
         if batch.pending() == 0 {
             let place = folders.images.first().cloned().unwrap_or_default();
-            return Err(ServiceError::NoImages { place });
+            return Err(ServerError::NoImages { place });
         }
         inputs.check_slots(ledger, &batch.sizes(keys))?;
         Ok(Box::new(batch))
@@ -161,7 +159,7 @@ pub(super) fn serve(
         Images::Folders(_) => Vec::new(),
     };
     let inputs = Inputs::open(server.party, &keys, &request.files, &named);
-    let mut inputs = inputs.map_err(ServerError::Inputs)?;
+    let mut inputs = inputs?;
     let outputs = request.outputs()?;
     let state = server.state()?;
     let mut ledger = server.ledger(&state)?;
@@ -185,10 +183,10 @@ pub(super) fn serve(
                     });
                     report.erased.push(erased);
                 }
-                Err(ServiceError::Format(FormatError::InUse { .. })) => {
+                Err(ServerError::Service(ServiceError::Format(FormatError::InUse { .. }))) => {
                     observer.event(ServerEvent::NotErased(triples.to_owned()));
                 }
-                Err(e) => return Err(e.into()),
+                Err(e) => return Err(e),
             }
         }
     }

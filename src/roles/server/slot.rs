@@ -13,10 +13,49 @@ use crate::wire::{Channel, NetError, Tag};
 
 /// Attempts before other sessions of the same set are held responsible.
 const ATTEMPTS: u32 = 32;
-/// The offer of a server that cannot take part in the image; no set has so many slots.
-const DECLINE: u64 = u64::MAX;
-/// The offer of a server that ends the session.
-const STOP: u64 = u64::MAX - 1;
+
+/// What a server offers for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer {
+    /// The next free slot of its ledger.
+    Slot(u64),
+    /// To leave the image out.
+    Decline,
+    /// To end the session.
+    Stop,
+}
+
+impl Offer {
+    /// In the place of slots, of which no set has so many.
+    const DECLINE: u64 = u64::MAX;
+    const STOP: u64 = u64::MAX - 1;
+
+    fn to_bytes(self) -> [u8; 8] {
+        let number = match self {
+            Offer::Slot(slot) => slot,
+            Offer::Decline => Self::DECLINE,
+            Offer::Stop => Self::STOP,
+        };
+        number.to_le_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 8]) -> Self {
+        match u64::from_le_bytes(bytes) {
+            Self::DECLINE => Offer::Decline,
+            Self::STOP => Offer::Stop,
+            slot => Offer::Slot(slot),
+        }
+    }
+
+    /// Tells the other server, and takes its offer. Cost: 1 round.
+    fn exchange(self, channel: &mut dyn Channel) -> Result<Offer, NetError> {
+        channel.send(Tag::SlotOffer, 0, self.to_bytes().to_vec())?;
+        let theirs = channel.expect(Tag::SlotOffer)?.payload;
+        let theirs = <[u8; 8]>::try_from(theirs.as_slice())
+            .map_err(|_| NetError::Protocol("sent a malformed slot offer".into()))?;
+        Ok(Offer::from_bytes(theirs))
+    }
+}
 
 pub(super) struct Claim {
     /// The sets that suit the image, with their slots, in an order that is the same at both servers.
@@ -60,10 +99,10 @@ pub(super) fn claim(
                 return Err(ServiceError::SlotsContended(ATTEMPTS));
             }
             let ours = ledger.next_slot(set)?;
-            let slot = match offer(ours, channel)? {
-                DECLINE => return Ok(Claimed::Declined),
-                STOP => return Ok(Claimed::Stopped),
-                theirs => ours.max(theirs),
+            let slot = match Offer::Slot(ours).exchange(channel)? {
+                Offer::Decline => return Ok(Claimed::Declined),
+                Offer::Stop => return Ok(Claimed::Stopped),
+                Offer::Slot(theirs) => ours.max(theirs),
             };
             if slot >= slots {
                 break;
@@ -91,7 +130,10 @@ pub(super) fn claim(
 /// # Errors
 /// Those of the channel.
 pub(super) fn decline(channel: &mut dyn Channel) -> Result<Claimed, ServiceError> {
-    Ok(if offer(DECLINE, channel)? == STOP { Claimed::Stopped } else { Claimed::Declined })
+    Ok(match Offer::Decline.exchange(channel)? {
+        Offer::Stop => Claimed::Stopped,
+        Offer::Slot(_) | Offer::Decline => Claimed::Declined,
+    })
 }
 
 /// Ends the session, in place of a claim.
@@ -99,13 +141,24 @@ pub(super) fn decline(channel: &mut dyn Channel) -> Result<Claimed, ServiceError
 /// # Errors
 /// Those of the channel.
 pub(super) fn stop(channel: &mut dyn Channel) -> Result<(), ServiceError> {
-    offer(STOP, channel).map(|_| ())
+    Offer::Stop.exchange(channel)?;
+    Ok(())
 }
 
-fn offer(ours: u64, channel: &mut dyn Channel) -> Result<u64, ServiceError> {
-    channel.send(Tag::SlotOffer, 0, ours.to_le_bytes().to_vec())?;
-    let theirs = channel.expect(Tag::SlotOffer)?.payload;
-    let theirs = <[u8; 8]>::try_from(theirs.as_slice())
-        .map_err(|_| NetError::Protocol("sent a malformed slot offer".into()))?;
-    Ok(u64::from_le_bytes(theirs))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offer_is_eight_bytes_of_which_the_last_two_numbers_are_no_slots() {
+        for (offer, number) in [
+            (Offer::Slot(0), 0),
+            (Offer::Slot(u64::MAX - 2), u64::MAX - 2),
+            (Offer::Stop, u64::MAX - 1),
+            (Offer::Decline, u64::MAX),
+        ] {
+            assert_eq!(offer.to_bytes(), number.to_le_bytes());
+            assert_eq!(Offer::from_bytes(offer.to_bytes()), offer);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::erase::used_up;
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
 use super::party::Owner;
-use super::{ServerEvent, ServiceError, SetFound};
+use super::{ServerError, ServerEvent, ServiceError, SetFound};
 use crate::files::folder::files_in;
 use crate::files::ledger::Ledger;
 use crate::files::{FormatError, Place};
@@ -67,11 +67,11 @@ impl Shelf {
     /// Folders, and files beside them; nothing is looked at yet.
     ///
     /// # Errors
-    /// [`ServiceError::TriplesInMemory`]: what is there does not come and go.
-    pub(super) fn new(owner: Owner, sources: &[Place]) -> Result<Self, ServiceError> {
+    /// [`ServerError::TriplesInMemory`]: what is there does not come and go.
+    pub(super) fn new(owner: Owner, sources: &[Place]) -> Result<Self, ServerError> {
         let path = |place: &Place| match place {
             Place::Disk(path) => Ok(path.clone()),
-            Place::Memory(_, name) => Err(ServiceError::TriplesInMemory { file: name.clone() }),
+            Place::Memory(_, name) => Err(ServerError::TriplesInMemory { file: name.clone() }),
         };
         let sources = sources.iter().map(path).collect::<Result<_, _>>()?;
         Ok(Shelf {

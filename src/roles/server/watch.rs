@@ -290,10 +290,10 @@ impl<'a> Shift<'a> {
                 }
             }
             // Another job that still uses the file leaves it for the next time.
-            Err(ServiceError::Format(FormatError::InUse { .. })) => {
+            Err(ServerError::Service(ServiceError::Format(FormatError::InUse { .. }))) => {
                 observer.event(ServerEvent::NotErased(file.to_owned()));
             }
-            Err(e) => return Err(e.into()),
+            Err(e) => return Err(e),
         }
         Ok(())
     }
@@ -309,7 +309,7 @@ fn open(
     let ServerFiles { model, public, triples } = request.files.clone();
     let triples = if refilled { Vec::new() } else { triples };
     let files = ServerFiles { model, public, triples };
-    let inputs = Inputs::open(server.party, keys, &files, &[]).map_err(ServerError::Inputs)?;
+    let inputs = Inputs::open(server.party, keys, &files, &[])?;
     Ok(Inputs { refilled, ..inputs })
 }
 

@@ -2,7 +2,7 @@
 
 mod check;
 
-use super::error::{InputError, ServiceError};
+use super::error::{InputError, InputErrors, ServerError, ServiceError};
 use crate::artefact::{
     ImageShareFile, ModelShareFile, PublicModelFile, TripleFile, Unguarded, UnparsedModelFile,
 };
@@ -47,10 +47,10 @@ impl ServerFiles {
     /// Refuses folders of triples, which only a server that watches looks into.
     ///
     /// # Errors
-    /// [`ServiceError::FolderOfTriples`].
-    pub(super) fn refuse_folders(&self) -> Result<(), ServiceError> {
+    /// [`ServerError::FolderOfTriples`].
+    pub(super) fn refuse_folders(&self) -> Result<(), ServerError> {
         match self.triples.iter().find(|place| place.is_dir()) {
-            Some(folder) => Err(ServiceError::FolderOfTriples { folder: folder.name().to_owned() }),
+            Some(folder) => Err(ServerError::FolderOfTriples { folder: folder.name().to_owned() }),
             None => Ok(()),
         }
     }
@@ -172,13 +172,13 @@ impl Inputs {
     /// dealer's, made ones this server's own; all made for this server.
     ///
     /// # Errors
-    /// At least one [`InputError`].
+    /// [`InputErrors`], at least one.
     pub(in crate::roles) fn open(
         party: Party,
         keys: &ServerKeys<'_>,
         paths: &ServerFiles,
         named: &[Place],
-    ) -> Result<Inputs, Vec<InputError>> {
+    ) -> Result<Inputs, InputErrors> {
         let mut errors = Vec::new();
         let public = note(&mut errors, UnparsedModelFile::read(&paths.public));
         let model = note(&mut errors, headed::<ModelShare, _>(open_file(&paths.model)));
@@ -192,7 +192,7 @@ impl Inputs {
             .filter_map(|path| note(&mut errors, headed::<ImageShare, _>(open_file(path))))
             .collect();
         let (Some(public), Some(model), true) = (public, model, errors.is_empty()) else {
-            return Err(errors);
+            return Err(InputErrors(errors));
         };
         // What headers say is compared first: it names the mistake. That they say the truth is seen
         // when the files are unsealed. The description, which anybody can make, is parsed only if its
@@ -205,13 +205,13 @@ impl Inputs {
         check.distinct("set of triples", &triples, |t| *t.set_id.as_bytes());
         check.distinct("image", &images, |i| *i.image_id.as_bytes());
         if !errors.is_empty() {
-            return Err(errors);
+            return Err(InputErrors(errors));
         }
         let public = public.parse().map_err(|e| {
-            vec![InputError::Description {
+            InputErrors(vec![InputError::Description {
                 file: paths.public.name().to_owned(),
                 reason: Box::new(e),
-            }]
+            }])
         })?;
         let sizes: Vec<_> = triples.iter().map(|(_, t)| (t.height, t.width)).collect();
         let mut check = Fits { model: &public.model, errors: &mut errors };
@@ -219,7 +219,7 @@ impl Inputs {
         check.triples(&triples);
         images.iter().for_each(|image| check.image(image, Some(&sizes)));
         if !errors.is_empty() {
-            return Err(errors);
+            return Err(InputErrors(errors));
         }
         let owner = keys.from(Sharer::ModelOwner);
         let mut model = note(&mut errors, ModelShareFile::unseal(model.0, owner));
@@ -251,7 +251,7 @@ impl Inputs {
             (Some(model), true) => {
                 Ok(Inputs { party, public, model, sets, refilled: false, named })
             }
-            _ => Err(errors),
+            _ => Err(InputErrors(errors)),
         }
     }
 

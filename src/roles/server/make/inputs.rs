@@ -11,7 +11,7 @@ use crate::ids::Party;
 use crate::ids::{Fingerprint, Role};
 use crate::material::pair::linear::LinearPlan;
 use crate::model::RESULT_BITS;
-use crate::roles::server::{InputError, ServiceError};
+use crate::roles::server::{InputError, ServerError};
 
 /// Where the inputs are.
 #[derive(Clone, Debug)]
@@ -43,20 +43,20 @@ impl MakeInputs {
     /// of the share proves to be the model owner's.
     ///
     /// # Errors
-    /// [`ServiceError::Input`]; [`ServiceError::Linear`] for a model in the ring of 64 bits, [`ServiceError::TooCoarse`]
+    /// [`ServiceError::Input`][crate::roles::server::ServiceError::Input]; [`LinearError`][crate::material::pair::linear::LinearError] for a model in the ring of 64 bits, [`ServerError::TooCoarse`]
     /// for one whose results cannot lose enough bits.
     pub(in crate::roles) fn open(
         party: Party,
         own: &SecretKey,
         [peer, model_owner]: [&PublicKey; 2],
         paths: &MakePaths,
-    ) -> Result<Self, ServiceError> {
+    ) -> Result<Self, ServerError> {
         let inputs = Self::read(party, own, [peer, model_owner], paths)?;
         let model = &inputs.public.model;
         LinearPlan::new(model, Profile::Q88)?;
         let (dropped, expected) = (model.dropped_bits(), RESULT_BITS);
         if dropped < expected {
-            return Err(ServiceError::TooCoarse { dropped, expected });
+            return Err(ServerError::TooCoarse { dropped, expected });
         }
         Ok(inputs)
     }
@@ -65,10 +65,10 @@ impl MakeInputs {
     /// receiver is one of the two servers, from whom the hash would need a secret.
     ///
     /// # Errors
-    /// [`ServiceError::Alarmed`] for a model that was shared with one.
-    pub(in crate::roles) fn for_one_cloud(self) -> Result<Self, ServiceError> {
+    /// [`ServerError::Alarmed`] for a model that was shared with one.
+    pub(in crate::roles) fn for_one_cloud(self) -> Result<Self, ServerError> {
         match self.public.model.has_alarm() {
-            true => Err(ServiceError::Alarmed),
+            true => Err(ServerError::Alarmed),
             false => Ok(self),
         }
     }
