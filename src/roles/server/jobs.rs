@@ -3,7 +3,7 @@
 use super::party::Server;
 use super::{
     Erase, EraseReport, Folders, Images, Make, MakeReport, Peer, Prepare, PrepareReport, Serve,
-    ServeReport, ServerError, ServerEvent, Until, erase, make, prepare, serve, watch,
+    ServeReport, ServerError, ServerEvent, Until, serve, stock, watch,
 };
 use crate::roles::observer::Observer;
 
@@ -47,7 +47,7 @@ impl Server {
         peer: impl Into<Peer<'a>>,
         observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<PrepareReport, ServerError> {
-        prepare::prepare(self, request, peer.into(), observer)
+        stock::prepare(self, request, peer.into(), observer)
     }
 
     /// Makes material together with the other server, which asks for the same, without a dealer. Nothing
@@ -61,7 +61,7 @@ impl Server {
         peer: impl Into<Peer<'a>>,
         observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Option<MakeReport>, ServerError> {
-        make::run(self, request, peer.into(), observer)
+        stock::run_make(self, request, peer.into(), observer)
     }
 
     /// Erases what must never be used again.
@@ -71,6 +71,6 @@ impl Server {
     /// is spent; [`super::ServerError::NothingKept`], [`super::ServerError::SlotsLeft`],
     /// [`ServiceError::Format`].
     pub fn erase(&self, request: &Erase) -> Result<EraseReport, ServerError> {
-        erase::run(self, request)
+        stock::run_erase(self, request)
     }
 }

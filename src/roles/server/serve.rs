@@ -1,12 +1,11 @@
 //! Denoising, from a request to a report.
 
-use super::batch::{Batch, Folders, Until};
-use super::erase::{ensure_file, erase};
 use super::inputs::{Inputs, ServerFiles, ServerKeys};
 use super::link::Peer;
 use super::report::ServeReport;
-use super::run::{Job, run};
-use super::task::{Named, Supply};
+use super::session::{Job, run};
+use super::stock::{ensure_file, erase};
+use super::supply::{Batch, Folders, Named, Supply, Until};
 use super::{Extent, Server, ServerError, ServerEvent, ServiceError};
 use crate::files::container::header::ImageShare;
 use crate::files::ledger::Ledger;

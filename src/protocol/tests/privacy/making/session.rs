@@ -153,7 +153,7 @@ impl Making {
         (views, own.map(|own| own.nonce))
     }
 
-    /// One server's side of a session, in the order of the roles' (src/roles/server/make/).
+    /// One server's side of a session, in the order of the roles' (src/roles/server/stock/make/).
     fn server(
         &self,
         worlds: &[[World; 2]],

@@ -1,8 +1,5 @@
 //! Erasing what a server must never use again.
 
-use super::party::Owner;
-use super::report::EraseReport;
-use super::{InputError, Server, ServerError};
 use crate::artefact::{PreparedFile, SlotRegions};
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Triples;
@@ -10,6 +7,8 @@ use crate::files::ledger::Ledger;
 use crate::files::output::erase::{destroy, give_back, is_overwritten, overwrite};
 use crate::files::{FormatError, Place};
 use crate::ids::{Fingerprint, TripleSetId};
+use crate::roles::server::party::Owner;
+use crate::roles::server::{EraseReport, InputError, Server, ServerError};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -34,7 +33,10 @@ pub struct Erase {
 }
 
 /// As [`Server::erase`].
-pub(super) fn run(server: &Server, request: &Erase) -> Result<EraseReport, ServerError> {
+pub(in crate::roles::server) fn run(
+    server: &Server,
+    request: &Erase,
+) -> Result<EraseReport, ServerError> {
     ensure_file(&Place::from(&request.triples))?;
     let state = server.state()?;
     if !state.is_dir() {
@@ -45,7 +47,7 @@ pub(super) fn run(server: &Server, request: &Erase) -> Result<EraseReport, Serve
 }
 
 /// Refuses a pipe, and what is in memory, of which others may have copies: they keep nothing that could be erased.
-pub(super) fn ensure_file(place: &Place) -> Result<(), ServerError> {
+pub(in crate::roles::server) fn ensure_file(place: &Place) -> Result<(), ServerError> {
     let file = place.name();
     let meta = |path: &Path| std::fs::metadata(path).map_err(|e| FormatError::io(path, "open", e));
     match place.path().map(meta).transpose()? {

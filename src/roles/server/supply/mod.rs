@@ -1,6 +1,14 @@
 //! The images of a job: what a server is given of each, and who supplies them.
 
-use super::deliver::Sink;
+mod deliver;
+mod folders;
+mod named;
+
+pub(super) use deliver::{Delivery, Sink};
+pub(super) use folders::Batch;
+pub use folders::{Folders, Until, Watching};
+pub(super) use named::Named;
+
 use super::error::InputError;
 use super::inputs::{Inputs, ServerKeys};
 use super::{ServerEvent, ServiceError};
@@ -16,6 +24,9 @@ use crate::protocol::ProtocolError;
 use crate::roles::observer::Observer;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// The most images of a round: their list fits a frame.
+pub(super) const MAX_IMAGES: usize = 1 << 18;
 
 /// What both servers know of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -184,43 +195,6 @@ pub(super) fn tell(
 ) {
     if let Some(file) = files.first() {
         observer.event(ServerEvent::Failed { file: file.clone(), error });
-    }
-}
-
-/// Images that were named one by one, each with its output.
-pub(super) struct Named(Vec<Task>);
-
-impl Named {
-    /// The images that `inputs` were opened with, and an output for each.
-    pub(super) fn new(inputs: &mut Inputs, outputs: Vec<OutputFile>) -> Self {
-        let shares = std::mem::take(&mut inputs.named);
-        let model = &inputs.public.model;
-        let task = |((file, share), output): ((PathBuf, ImageShareFile), OutputFile)| Task {
-            image: Subject::of(share.fields(), model),
-            source: Source::Opened(file, Box::new(share)),
-            output: Output::Opened(output),
-            done: None,
-        };
-        Named(shares.into_iter().zip(outputs).map(task).collect())
-    }
-}
-
-impl Supply for Named {
-    fn next(
-        &mut self,
-        _: &Inputs,
-        _: &ServerKeys<'_>,
-        _: &mut dyn Observer<ServerEvent>,
-    ) -> Result<Round, ServiceError> {
-        Ok(Round::named(std::mem::take(&mut self.0)))
-    }
-
-    fn finished(&mut self, _: ImageId) {}
-
-    fn failed(&mut self, _: ImageId) {}
-
-    fn stopped(&self) -> bool {
-        false
     }
 }
 

@@ -1,13 +1,12 @@
 //! Which images the two servers denoise, and in which order: those that both have, by id.
 
-use super::ServiceError;
 use crate::ids::{ImageId, SessionId};
 use crate::protocol::{ProtocolError, listed};
+use crate::roles::server::ServiceError;
+use crate::roles::server::supply::MAX_IMAGES;
 use crate::wire::{Channel, NetError, Tag};
 use std::collections::BTreeMap;
 
-/// The most images of a round: their list fits a frame.
-pub(super) const MAX_IMAGES: usize = 1 << 18;
 /// Images named in an error.
 const SHOWN: usize = 16;
 /// An id, and the session of a result or zeros.

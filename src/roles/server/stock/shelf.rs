@@ -5,16 +5,15 @@
 //! ([`crate::protocol::compare_stock`]); which slot of them, image by image and with the ledger, as ever.
 
 use super::erase::used_up;
-use super::error::InputError;
-use super::inputs::{Inputs, ServerKeys};
-use super::party::Owner;
-use super::{ServerError, ServerEvent, ServiceError, SetFound};
 use crate::files::folder::files_in;
 use crate::files::ledger::Ledger;
 use crate::files::{FormatError, Place};
 use crate::ids::{TripleSetId, WeightMaskId};
 use crate::protocol::{InCommon, MAX_STOCK, Stock, StockedSet};
 use crate::roles::observer::Observer;
+use crate::roles::server::inputs::{Inputs, ServerKeys};
+use crate::roles::server::party::Owner;
+use crate::roles::server::{InputError, ServerError, ServerEvent, ServiceError, SetFound};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -48,7 +47,7 @@ struct Known {
 }
 
 /// The sets in a server's folders.
-pub(super) struct Shelf {
+pub(in crate::roles::server) struct Shelf {
     owner: Owner,
     sources: Vec<PathBuf>,
     known: HashMap<PathBuf, Known>,
@@ -60,7 +59,7 @@ pub(super) struct Shelf {
     offered: BTreeSet<TripleSetId>,
     looked: Instant,
     /// What to ask for in the next session ([`Stock::wanted`]).
-    pub(super) wanted: Option<WeightMaskId>,
+    pub(in crate::roles::server) wanted: Option<WeightMaskId>,
 }
 
 impl Shelf {
@@ -68,7 +67,10 @@ impl Shelf {
     ///
     /// # Errors
     /// [`ServerError::TriplesInMemory`]: what is there does not come and go.
-    pub(super) fn new(owner: Owner, sources: &[Place]) -> Result<Self, ServerError> {
+    pub(in crate::roles::server) fn new(
+        owner: Owner,
+        sources: &[Place],
+    ) -> Result<Self, ServerError> {
         let path = |place: &Place| match place {
             Place::Disk(path) => Ok(path.clone()),
             Place::Memory(_, name) => Err(ServerError::TriplesInMemory { file: name.clone() }),
@@ -91,7 +93,7 @@ impl Shelf {
     ///
     /// # Errors
     /// [`ServiceError::Format`] for a folder that cannot be read, [`ServiceError::Ledger`].
-    pub(super) fn scan(
+    pub(in crate::roles::server) fn scan(
         &mut self,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
@@ -185,7 +187,7 @@ impl Shelf {
     }
 
     /// The file of a set.
-    pub(super) fn file_of(&self, set: TripleSetId) -> Option<PathBuf> {
+    pub(in crate::roles::server) fn file_of(&self, set: TripleSetId) -> Option<PathBuf> {
         let is_of = |known: &Known| match &known.found {
             Found::Set(found) => found.facts.set_id == set,
             Found::Spent(id) => *id == set,
@@ -195,7 +197,7 @@ impl Shelf {
     }
 
     /// What to tell the other server: sets that were begun first, then the oldest.
-    pub(super) fn offer(&mut self, inputs: &Inputs) -> Stock {
+    pub(in crate::roles::server) fn offer(&mut self, inputs: &Inputs) -> Stock {
         let of = |(file, known): (&PathBuf, &Known)| match known.found {
             Found::Set(set) => Some(((set.next == 0, known.modified, file.clone()), set)),
             _ => None,
@@ -224,7 +226,7 @@ impl Shelf {
     }
 
     /// Remembers of which sets the other server has no half.
-    pub(super) fn agreed(&mut self, common: &InCommon) {
+    pub(in crate::roles::server) fn agreed(&mut self, common: &InCommon) {
         self.lonely.retain(|set, _| common.lonely.contains(set));
         for &set in &common.lonely {
             self.lonely.entry(set).or_insert((Instant::now(), false));
@@ -236,7 +238,7 @@ impl Shelf {
     ///
     /// # Errors
     /// As [`Shelf::scan`].
-    pub(super) fn changed(
+    pub(in crate::roles::server) fn changed(
         &mut self,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
@@ -263,7 +265,7 @@ impl Shelf {
     }
 
     /// All files of sets, used up or not.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    pub(in crate::roles::server) fn files(&self) -> Vec<PathBuf> {
         let is_set = |known: &Known| !matches!(known.found, Found::Refused);
         let mut files: Vec<PathBuf> =
             self.known.iter().filter(|(_, k)| is_set(k)).map(|(file, _)| file.clone()).collect();
@@ -272,7 +274,7 @@ impl Shelf {
     }
 
     /// Looks at every file anew: other keys decide now which are good.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::roles::server) fn forget(&mut self) {
         self.known.clear();
     }
 }

@@ -1,10 +1,6 @@
 //! Images from folders: those that are there, or those that come while the server runs.
 
-use super::agree::MAX_IMAGES;
-use super::error::InputError;
-use super::inputs::{Inputs, ServerKeys};
-use super::task::{Output, Round, ShareFile, Source, Subject, Supply, Task, tell};
-use super::{ServerEvent, ServiceError};
+use super::{MAX_IMAGES, Output, Round, ShareFile, Source, Subject, Supply, Task, tell};
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::{Body, ImageShare, ResultShare};
@@ -14,6 +10,8 @@ use crate::ids::Party;
 use crate::ids::{ImageId, SessionId};
 use crate::model::PublicModel;
 use crate::roles::observer::Observer;
+use crate::roles::server::inputs::{Inputs, ServerKeys};
+use crate::roles::server::{InputError, ServerEvent, ServiceError};
 use crate::roles::shard::Shard;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -90,7 +88,7 @@ fn image_of(file: &Path) -> Option<ImageId> {
 /// Security: a file counts as a share of the image that its header names only when its first chunk
 /// has proven the header, so nobody but the gateway can put a file in the place of an image. Further
 /// good files of an image wait in case that the first cannot be read to its end.
-pub(super) struct Batch {
+pub(in crate::roles::server) struct Batch {
     party: Party,
     folders: Folders,
     /// Files that were looked at.
@@ -114,7 +112,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// A batch of a server; nothing is looked at yet.
-    pub(super) fn new(party: Party, folders: Folders) -> Self {
+    pub(in crate::roles::server) fn new(party: Party, folders: Folders) -> Self {
         Batch {
             party,
             folders,
@@ -132,7 +130,7 @@ impl Batch {
     }
 
     /// Begins a session after another one.
-    pub(super) fn resume(&mut self) {
+    pub(in crate::roles::server) fn resume(&mut self) {
         self.begun = false;
         // What the other server lacked may have come while nobody asked.
         self.lonely.values_mut().for_each(|since| *since = Instant::now());
@@ -145,13 +143,13 @@ impl Batch {
     }
 
     /// Looks at every file anew: other keys decide now which are good.
-    pub(super) fn forget_files(&mut self) {
+    pub(in crate::roles::server) fn forget_files(&mut self) {
         self.known.clear();
         self.pending.clear();
     }
 
     /// Tells of images of which the other server has had no share for so long, once each.
-    pub(super) fn tell_lonely(
+    pub(in crate::roles::server) fn tell_lonely(
         &mut self,
         after: Duration,
         observer: &mut dyn Observer<ServerEvent>,
@@ -173,14 +171,17 @@ impl Batch {
     }
 
     /// Sizes of the images that are there and not finished, and how many of each.
-    pub(super) fn waiting(&self, keys: &ServerKeys<'_>) -> BTreeMap<(u32, u32), u64> {
+    pub(in crate::roles::server) fn waiting(
+        &self,
+        keys: &ServerKeys<'_>,
+    ) -> BTreeMap<(u32, u32), u64> {
         let mut waiting = BTreeMap::new();
         self.sizes(keys).into_iter().for_each(|size| *waiting.entry(size).or_default() += 1);
         waiting
     }
 
     /// Whether it is time to end.
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::roles::server) fn is_over(&self) -> bool {
         match &self.folders.until {
             Until::Done => false,
             Until::Stopped(Watching { stop, idle, .. }) => {
@@ -194,7 +195,7 @@ impl Batch {
     ///
     /// # Errors
     /// [`ServiceError::Format`] for a folder that cannot be read.
-    pub(super) fn scan(
+    pub(in crate::roles::server) fn scan(
         &mut self,
         inputs: &Inputs,
         keys: &ServerKeys<'_>,
@@ -213,14 +214,14 @@ impl Batch {
     }
 
     /// Sizes of the images that are there and have no result here.
-    pub(super) fn sizes(&self, keys: &ServerKeys<'_>) -> Vec<(u32, u32)> {
+    pub(in crate::roles::server) fn sizes(&self, keys: &ServerKeys<'_>) -> Vec<(u32, u32)> {
         let open = |(id, _): &(&ImageId, &Vec<ShareFile>)| self.done(**id, keys).is_none();
         let shares = self.pending.iter().filter(open).filter_map(|(_, files)| files.first());
         shares.map(|(_, fields)| (fields.height, fields.width)).collect()
     }
 
     /// How many images are there and not finished.
-    pub(super) fn pending(&self) -> usize {
+    pub(in crate::roles::server) fn pending(&self) -> usize {
         self.pending.len()
     }
 

@@ -6,9 +6,13 @@
 //!
 //! Instead of a slot a server may offer to leave the image out, or to end the session before it.
 
-use super::ServiceError;
+use super::Session;
 use crate::files::ledger::{Ledger, Mark};
 use crate::ids::{ImageId, SessionId, TripleSetId};
+use crate::numbers::ring::Ring;
+use crate::protocol::Engine;
+use crate::roles::server::ServiceError;
+use crate::roles::server::supply::Subject;
 use crate::wire::{Channel, NetError, Tag};
 
 /// Attempts before other sessions of the same set are held responsible.
@@ -57,20 +61,27 @@ impl Offer {
     }
 }
 
-pub(super) struct Claim {
+struct Claim {
     /// The sets that suit the image, with their slots, in an order that is the same at both servers.
-    pub(super) sets: Vec<(TripleSetId, u64)>,
+    sets: Vec<(TripleSetId, u64)>,
     /// Its rows and columns.
-    pub(super) size: (u32, u32),
-    pub(super) image: ImageId,
-    pub(super) session: SessionId,
+    size: (u32, u32),
+    image: ImageId,
+    session: SessionId,
+}
+
+/// A slot of one of several sets, by the set's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SlotOf {
+    pub(super) set: usize,
+    pub(super) slot: u64,
 }
 
 /// What came of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claimed {
-    /// A slot of set number `.0`, which both have marked.
-    Slot(usize, u64),
+    /// A slot that both have marked.
+    Slot(SlotOf),
     /// The image is left out.
     Declined,
     /// The session ends.
@@ -86,11 +97,11 @@ pub(super) enum Claimed {
 /// # Errors
 /// [`ServiceError::NoSlotLeft`], at both servers; [`ServiceError::SlotsContended`], that of `usable`,
 /// and those of ledger and channel.
-pub(super) fn claim(
+fn claim(
     ledger: &mut Ledger,
     claim: &Claim,
     channel: &mut dyn Channel,
-    mut usable: impl FnMut(usize, u64) -> Result<(), ServiceError>,
+    mut usable: impl FnMut(SlotOf) -> Result<(), ServiceError>,
 ) -> Result<Claimed, ServiceError> {
     for (number, &(set, slots)) in claim.sets.iter().enumerate() {
         let mut attempts = 0..ATTEMPTS;
@@ -110,11 +121,11 @@ pub(super) fn claim(
             let mark = ledger.mark(set, slot, claim.image, claim.session)?;
             let marked = matches!(mark, Mark::Marked);
             if marked {
-                usable(number, slot)?;
+                usable(SlotOf { set: number, slot })?;
             }
             channel.send(Tag::Marked, 0, vec![u8::from(marked)])?;
             match channel.expect(Tag::Marked)?.payload[..] {
-                [1] if marked => return Ok(Claimed::Slot(number, slot)),
+                [1] if marked => return Ok(Claimed::Slot(SlotOf { set: number, slot })),
                 [0 | 1] => {}
                 _ => return Err(NetError::Protocol("sent a malformed mark".into()).into()),
             }
@@ -143,6 +154,73 @@ pub(super) fn decline(channel: &mut dyn Channel) -> Result<Claimed, ServiceError
 pub(super) fn stop(channel: &mut dyn Channel) -> Result<(), ServiceError> {
     Offer::Stop.exchange(channel)?;
     Ok(())
+}
+
+impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
+    /// A slot of a set for the image's size; the number is that of the set among all.
+    pub(super) fn claim(
+        &mut self,
+        image: &Subject,
+        channel: &mut dyn Channel,
+    ) -> Result<Claimed, ServiceError> {
+        let inputs = &self.inputs;
+        let size = (image.height, image.width);
+        let suitable: Vec<usize> =
+            (0..inputs.sets.len()).filter(|&i| inputs.sets[i].size() == size).collect();
+        let facts = |&i: &usize| {
+            let fields = inputs.sets[i].triples.fields();
+            (fields.set_id, fields.slots)
+        };
+        let wanted = Claim {
+            sets: suitable.iter().map(facts).collect(),
+            size,
+            image: image.id,
+            session: self.agreement.session,
+        };
+        let mut gone = None;
+        let of_all = |SlotOf { set, slot }: SlotOf| SlotOf { set: suitable[set], slot };
+        let usable = |slot: SlotOf| {
+            let slot = of_all(slot);
+            let taken = inputs.take_material(slot.set, slot.slot);
+            gone = taken.is_err().then_some(slot);
+            taken
+        };
+        let claimed = claim(self.job.ledger, &wanted, channel, usable);
+        if let (Err(ServiceError::SlotGone { .. }), Some(gone)) = (&claimed, gone) {
+            // The refusal is the error to tell; what is not passed over now is refused next time.
+            let _ = self.pass_over(gone, &wanted);
+        }
+        Ok(match claimed {
+            Ok(Claimed::Slot(found)) => {
+                let last = found.slot + 1 == wanted.sets[found.set].1;
+                let gone = found.set + usize::from(last);
+                suitable[..gone].iter().for_each(|&set| self.used_up[set] = true);
+                Claimed::Slot(of_all(found))
+            }
+            Err(error @ ServiceError::NoSlotLeft { .. }) => {
+                suitable.iter().for_each(|&set| self.used_up[set] = true);
+                return Err(error);
+            }
+            other => other?,
+        })
+    }
+
+    /// Marks the slots behind one whose material is gone as far as theirs is gone too: a ledger that
+    /// was lost is told of them once.
+    fn pass_over(
+        &mut self,
+        SlotOf { set, slot }: SlotOf,
+        claim: &Claim,
+    ) -> Result<(), ServiceError> {
+        let triples = &self.inputs.sets[set].triples;
+        let last = triples.next_whole(slot)?.saturating_sub(1);
+        if last > slot {
+            let set = triples.fields().set_id;
+            // Taken or marked, nobody gets it any more.
+            let _ = self.job.ledger.mark(set, last, claim.image, claim.session)?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

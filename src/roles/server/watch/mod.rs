@@ -2,26 +2,28 @@
 //! keys may change. What a session computes with is settled at its start; when it changes, the session ends between
 //! two images and another one begins.
 
-use super::batch::{Batch, Folders, Watching};
-use super::erase::erase;
+mod meeting;
+mod watched;
+
 use super::inputs::{Inputs, ServerFiles, ServerKeys};
 use super::link::Peer;
-use super::meeting::{Meeting, may_return};
 use super::report::ServeReport;
-use super::run::{Job, Told, run_on};
 use super::serve::Serve;
-use super::stock::Shelf;
-use super::task::{Round, Subject, Supply, Task};
+use super::session::{Around, Job, run_on};
+use super::stock::{Shelf, erase};
+use super::supply::{Batch, Folders, Supply, Watching};
 use super::{Extent, Server, ServerError, ServerEvent, ServiceError};
 use crate::files::ledger::Ledger;
 use crate::files::{FormatError, Place};
-use crate::ids::{Fingerprint, ImageId, SessionId, WeightMaskId};
+use crate::ids::Fingerprint;
 use crate::protocol::{InCommon, ProtocolError, compare_stock};
 use crate::roles::observer::Observer;
 use crate::wire::Channel;
+use meeting::{Meeting, may_return};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use watched::Watched;
 
 /// How often it is looked whether the job is over while nothing can be done.
 const TICK: Duration = Duration::from_millis(100);
@@ -188,8 +190,9 @@ impl<'a> Shift<'a> {
             looked: Instant::now(),
         };
         let job = Job { keys: &keys, ledger: &mut self.ledger, state: &self.state };
-        let told: Told<'_> = (&mut self.report, observer);
-        let work = || run_on(inputs, job, &mut supply, channel, told);
+        let report = &mut self.report;
+        let around = Around { supply: &mut supply, channel, report, observer };
+        let work = || run_on(inputs, job, around);
         Ok(request.threads.run(work)??)
     }
 
@@ -323,106 +326,5 @@ fn tell_starving(
         if told.insert(size) {
             observer.event(ServerEvent::NoMaterial { size, images });
         }
-    }
-}
-
-/// The images of a session that ends when material or keys change.
-struct Watched<'a> {
-    server: &'a Server,
-    patience: Duration,
-    batch: &'a mut Batch,
-    shelf: Option<&'a mut Shelf>,
-    /// A handle of its own: the session has the other.
-    ledger: &'a mut Ledger,
-    keys: [Option<Fingerprint>; 4],
-    elsewhere: Vec<((u32, u32), WeightMaskId)>,
-    starving: &'a mut HashSet<(u32, u32)>,
-    renews: bool,
-    looked: Instant,
-}
-
-impl Watched<'_> {
-    /// Once a second.
-    fn keys_changed(&mut self) -> bool {
-        if self.looked.elapsed() < AGAIN {
-            return false;
-        }
-        self.looked = Instant::now();
-        // A key that is just being copied is no key yet.
-        self.server.keys().is_ok_and(|now| now.names() != self.keys)
-    }
-}
-
-impl Supply for Watched<'_> {
-    fn next(
-        &mut self,
-        inputs: &Inputs,
-        keys: &ServerKeys<'_>,
-        observer: &mut dyn Observer<ServerEvent>,
-    ) -> Result<Round, ServiceError> {
-        let mut round = self.batch.next(inputs, keys, observer)?;
-        if let Some(shelf) = &mut self.shelf {
-            let patience = self.patience;
-            self.renews |= shelf.changed(inputs, keys, self.ledger, patience, observer)?;
-        }
-        self.renews |= self.keys_changed();
-        round.last |= self.renews;
-        Ok(round)
-    }
-
-    fn finished(&mut self, image: ImageId) {
-        self.batch.finished(image);
-    }
-
-    fn made(&mut self, image: ImageId, session: SessionId) {
-        self.batch.made(image, session);
-    }
-
-    fn failed(&mut self, image: ImageId) {
-        self.batch.failed(image);
-    }
-
-    fn stopped(&self) -> bool {
-        self.batch.stopped()
-    }
-
-    fn begun(&mut self, image: ImageId) {
-        self.batch.begun(image);
-    }
-
-    fn unmatched(
-        &mut self,
-        mut tasks: Vec<Task>,
-        last: bool,
-        observer: &mut dyn Observer<ServerEvent>,
-    ) -> Result<(), ServiceError> {
-        // The other server does not name an image any more once it knows that both have the result. That this one
-        // has it, or had it before it was fetched, is known after a restart from the result or the ledger.
-        tasks.retain(|task| task.done.is_none());
-        let done = self.ledger.done_of(tasks.iter().map(|task| task.image.id))?;
-        tasks.retain(|task| !done.contains(&task.image.id));
-        self.batch.unmatched(tasks, last, observer)
-    }
-
-    fn starved(
-        &mut self,
-        images: &[Subject],
-        served: bool,
-        observer: &mut dyn Observer<ServerEvent>,
-    ) {
-        let size = |image: &Subject| (image.height, image.width);
-        let mask_for =
-            |size| self.elsewhere.iter().find(|(of, _)| *of == size).map(|(_, mask)| *mask);
-        if let Some(mask) = images.iter().find_map(|image| mask_for(size(image))) {
-            // Both servers see the same images and sets, and ask for the same. First those that this session can do.
-            if !served && let Some(shelf) = &mut self.shelf {
-                shelf.wanted = Some(mask);
-                self.renews = true;
-            }
-            return;
-        }
-        let mut waiting = BTreeMap::new();
-        images.iter().for_each(|image| *waiting.entry(size(image)).or_default() += 1);
-        tell_starving(&waiting, self.starving, observer);
     }
 }

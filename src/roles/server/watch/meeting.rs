@@ -1,9 +1,9 @@
 //! Meeting the other server again and again: the listener stays, the connecting server asks with pauses, and it is
 //! told once when the other one is away and once when it is back.
 
-use super::link::{Joint, Linked, Meet, Way};
-use super::{PeerFacts, ServerError, ServerEvent};
 use crate::roles::observer::Observer;
+use crate::roles::server::link::{Joint, Linked, Meet, Way};
+use crate::roles::server::{PeerFacts, ServerError, ServerEvent};
 use crate::wire::{Channel, Limits, Listener, NetError, Refusal, TcpChannel, connect_once};
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ impl<'a> Meeting<'a> {
     /// Begins to listen, where this server listens.
     ///
     /// # Errors
-    /// [`super::ServiceError::Protocol`], [`ServerError::NoPeer`].
+    /// [`crate::roles::server::ServiceError::Protocol`], [`ServerError::NoPeer`].
     pub(super) fn begin(
         way: Way<'a>,
         observer: &mut dyn Observer<ServerEvent>,
@@ -143,7 +143,7 @@ impl<'a> Meeting<'a> {
     /// Waits for the other server, without end; nothing if the job is over.
     ///
     /// # Errors
-    /// [`super::ServiceError::Protocol`] for one that is there and is not the other server.
+    /// [`crate::roles::server::ServiceError::Protocol`] for one that is there and is not the other server.
     pub(super) fn wait(
         &mut self,
         over: &mut dyn FnMut() -> bool,

@@ -1,8 +1,6 @@
 //! Where a denoised image goes: into a file that is sealed to the receiver, or, where the receiver is one
 //! of the two servers, to that one over the link.
 
-use super::ServiceError;
-use super::inputs::ServerKeys;
 use crate::artefact::{PublicModelFile, decoding, write_result};
 use crate::crypto::alarm::AlarmHalf;
 use crate::crypto::share;
@@ -14,6 +12,8 @@ use crate::model::decode_sums;
 use crate::numbers::fixed::shrink;
 use crate::numbers::ring::{self, Ring};
 use crate::protocol::ProtocolError;
+use crate::roles::server::ServiceError;
+use crate::roles::server::inputs::ServerKeys;
 use crate::wire::{Channel, MAX_PAYLOAD, NetError, Tag};
 use zeroize::Zeroizing;
 
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 const PIECE: usize = MAX_PAYLOAD / 4;
 
 /// The end of one image's way at this server.
-pub(super) enum Sink {
+pub(in crate::roles::server) enum Sink {
     /// A file; of the image share its header and the note behind its pixels.
     File { out: Box<OutputFile>, fields: ImageShare, note: Vec<u8> },
     /// The other server.
@@ -31,16 +31,16 @@ pub(super) enum Sink {
 }
 
 /// What all sinks need to know.
-pub(super) struct Delivery<'a, R> {
-    pub(super) party: Party,
-    pub(super) keys: &'a ServerKeys<'a>,
-    pub(super) public: &'a PublicModelFile,
-    pub(super) size: (usize, usize),
-    pub(super) session: SessionId,
+pub(in crate::roles::server) struct Delivery<'a, R> {
+    pub(in crate::roles::server) party: Party,
+    pub(in crate::roles::server) keys: &'a ServerKeys<'a>,
+    pub(in crate::roles::server) public: &'a PublicModelFile,
+    pub(in crate::roles::server) size: (usize, usize),
+    pub(in crate::roles::server) session: SessionId,
     /// This server's share of the weighted sums.
-    pub(super) sums: &'a [R],
+    pub(in crate::roles::server) sums: &'a [R],
     /// Its half of the range alarm; where the receiver is one of the servers, there is none.
-    pub(super) alarm: Option<AlarmHalf>,
+    pub(in crate::roles::server) alarm: Option<AlarmHalf>,
 }
 
 impl Sink {
@@ -54,7 +54,7 @@ impl Sink {
     ///
     /// # Errors
     /// Those of the output and the channel; then neither server has the result.
-    pub(super) fn deliver<R: Ring>(
+    pub(in crate::roles::server) fn deliver<R: Ring>(
         self,
         of: &Delivery<'_, R>,
         channel: &mut dyn Channel,

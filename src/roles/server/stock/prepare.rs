@@ -1,16 +1,18 @@
 //! What can be computed before an image is there: U Y_i of the next slots.
 
-use super::inputs::{Inputs, ServerFiles, Set};
-use super::link::{Peer, Way};
-use super::report::Watch;
-use super::run::{Job, begin, set_up};
-use super::{PhaseReport, Server, ServerError, ServerEvent, ServerPhase, ServiceError};
 use crate::artefact::PreparedFile;
 use crate::files::output::ensure_space;
 use crate::material::BatchSpan;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{MaskProducts, ProtocolError};
 use crate::roles::observer::Observer;
+use crate::roles::server::inputs::{Inputs, ServerFiles, Set};
+use crate::roles::server::link::{Peer, Way};
+use crate::roles::server::report::Watch;
+use crate::roles::server::session::{Job, begin, set_up};
+use crate::roles::server::{
+    PhaseReport, Server, ServerError, ServerEvent, ServerPhase, ServiceError,
+};
 use crate::roles::threads::Threads;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -63,7 +65,7 @@ pub struct PreparedSlot {
 /// Marks no slot. The other server is asked for only if U is not in the state folder yet; U needs
 /// both, the rest does not. What was prepared for slots that are spent is removed, also for those that a
 /// job spends meanwhile. A slot in the making leaves no file.
-pub(super) fn prepare(
+pub(in crate::roles::server) fn prepare(
     server: &Server,
     request: &Prepare,
     peer: Peer<'_>,
