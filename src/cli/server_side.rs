@@ -291,8 +291,7 @@ impl Watcher<'_> {
     }
 
     fn failed(&mut self, file: &Path, error: ServiceError) {
-        // Errors of files name them.
-        let named = matches!(error, ServiceError::Input(_) | ServiceError::Format(_));
+        let named = error.names_its_file();
         let failure = Failure::from(error);
         let failure = if named { failure } else { failure.about(file) };
         self.failures.note(file, &failure, self.console);

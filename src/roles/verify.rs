@@ -91,7 +91,7 @@ pub struct Verification {
 /// in production nobody does.
 ///
 /// # Errors
-/// [`VerifyError::Artefact`] for shares that do not belong together, [`VerifyError`].
+/// [`VerifyError`]; [`VerifyError::Artefact`] for shares that do not belong together.
 pub fn verify(
     keys: &Path,
     ask: &AskPassphrase<'_>,

@@ -55,7 +55,7 @@ pub fn recognise(path: &Path) -> Result<Recognised, ModelFileError> {
 /// Opens a model file of any format; what is none is told by what it is.
 ///
 /// # Errors
-/// About the file: [`ModelFileError`], [`ModelFileError::Model`]; [`ModelFileError::Format`].
+/// [`ModelFileError`], about the file.
 pub fn open_model(path: &Path) -> Result<ModelFile, ModelFileError> {
     let file = open(path)?;
     let error = match path.is_dir() {

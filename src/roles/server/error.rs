@@ -207,6 +207,11 @@ impl From<NetError> for ServiceError {
 }
 
 impl ServiceError {
+    /// Whether its text names the file that it is about.
+    pub fn names_its_file(&self) -> bool {
+        matches!(self, ServiceError::Input(_) | ServiceError::Format(_))
+    }
+
     /// What the other server may be told: no path, no content.
     pub(super) fn reason(&self) -> Option<&'static str> {
         match self {

@@ -17,8 +17,8 @@ impl Server {
     /// where it is not. Semi-honest: docs/threat-model.md.
     ///
     /// # Errors
-    /// [`ServerError::Inputs`] before anything is sent, of all files that are no good; [`ServiceError::Format`]
-    /// for an output that exists; [`ServiceError::Ledger`]; [`ServerError::Service`], after which marked slots
+    /// [`ServerError::Inputs`] before anything is sent, of all files that are no good; [`super::ServiceError::Format`]
+    /// for an output that exists; [`super::ServiceError::Ledger`]; [`ServerError::Service`], after which marked slots
     /// are spent. Of an image of a folder that fails `observer` is told, and the others go on.
     pub fn serve<'a>(
         &self,
@@ -54,7 +54,7 @@ impl Server {
     /// is made, and the other server not asked for, where no image wants any.
     ///
     /// # Errors
-    /// [`ServerError::Material`], [`ServerError::Network`], [`ServiceError::Format`], [`ServerError::Service`].
+    /// [`ServerError::Material`], [`ServerError::Network`], [`super::ServiceError::Format`], [`ServerError::Service`].
     pub fn make<'a>(
         &self,
         request: &Make,
@@ -69,7 +69,7 @@ impl Server {
     /// # Errors
     /// [`super::ServerError::NoState`] if there is no state folder: a new ledger would say that nothing
     /// is spent; [`super::ServerError::NothingKept`], [`super::ServerError::SlotsLeft`],
-    /// [`ServiceError::Format`].
+    /// [`super::ServiceError::Format`].
     pub fn erase(&self, request: &Erase) -> Result<EraseReport, ServerError> {
         stock::run_erase(self, request)
     }

@@ -28,7 +28,7 @@ impl Server {
     /// that need them.
     ///
     /// # Errors
-    /// [`ServiceError::Format`].
+    /// [`super::ServiceError::Format`].
     pub fn open(
         party: Party,
         keys: &Path,
@@ -43,7 +43,7 @@ impl Server {
     /// What protects a TCP link to the other server: TLS 1.3 with both servers' keys.
     ///
     /// # Errors
-    /// [`ServiceError::Protocol`] if both servers have one key, [`ServiceError::Format`].
+    /// [`super::ServiceError::Protocol`] if both servers have one key, [`super::ServiceError::Format`].
     pub fn security(&self) -> Result<Security, ServerError> {
         let keys = TlsKeys::new(self.own.signing_seed(), &self.peer()?.verifying())?;
         Ok(Security::Tls(keys))
