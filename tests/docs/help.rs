@@ -22,7 +22,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "gen-triplets",
-        "--party --listen --connect --wait --timeout --insecure --keys --passphrase-file --model --public --state --size --for --shard \
+        "--party --listen --connect --wait --timeout --insecure --keys --passphrase-file --model --public --state --line --size --for --shard \
          --images --batch --out --s1 --threads --force --json",
     ),
     (
