@@ -62,8 +62,9 @@ fn time(channel: &mut dyn Channel, size: usize) -> Result<Duration, ProtocolErro
     }
     let ours = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
     let theirs = channel.exchange(Tag::Line, &ours.to_le_bytes())?;
-    let theirs = theirs.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    Ok(Duration::from_micros(ours.max(theirs)))
+    let bytes = <[u8; 8]>::try_from(theirs.as_slice())
+        .map_err(|_| wrong_length("how long a frame took", theirs.len(), 8))?;
+    Ok(Duration::from_micros(ours.max(u64::from_le_bytes(bytes))))
 }
 
 #[cfg(test)]
@@ -93,10 +94,14 @@ mod tests {
         assert!(sent < 4 * SIZES[1] as u64 / 3 + 1000, "{sent} bytes");
     }
 
+    /// The first frame is empty, and then comes how long it took.
     #[test]
-    fn a_frame_of_another_size_is_refused() {
-        let (mut a, mut b) = pair();
-        b.send(Tag::Line, 0, vec![0; 3]).unwrap();
-        assert!(matches!(measure(&mut a), Err(ProtocolError::Net(_))));
+    fn frames_and_times_of_another_length_are_refused() {
+        for (sent, expected) in [(&[3][..], "3 bytes for a frame"), (&[0, 7], "7 bytes for how")] {
+            let (mut a, mut b) = pair();
+            sent.iter().for_each(|&n| b.send(Tag::Line, 0, vec![0; n]).unwrap());
+            let refused = measure(&mut a).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{refused}");
+        }
     }
 }

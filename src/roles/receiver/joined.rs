@@ -100,20 +100,7 @@ impl Work<'_> {
         let started = Instant::now();
         joiner.finish().map_err(failed)?.commit()?;
         self.report.write_seconds += writing + started.elapsed().as_secs_f64();
-        let Provenance { shares, tiles, plausibility, range_alarm } = of;
-        let file = out.name().to_owned();
-        let origin = job.origin().cloned();
-        Ok(Reconstructed {
-            file,
-            shares,
-            tiles,
-            origin,
-            height,
-            width,
-            plausibility,
-            range_alarm,
-            quality,
-        })
+        Ok(of.report(job, out, (height, width), quality))
     }
 
     /// The frames, or tiles, of an image whose format is written as a whole.

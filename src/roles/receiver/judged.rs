@@ -1,9 +1,11 @@
 //! Results, each judged by the sketch of the noisy picture in the gateway's note.
 
-use super::plan::Pair;
-use super::request::ResultOf;
+use super::plan::{Job, Pair};
+use super::request::{Reconstructed, ResultOf};
 use super::{Note, ReceiverError, ReceiverEvent, Reconstruction, Work};
+use crate::files::Place;
 use crate::image::Rect;
+use crate::image::metrics::Quality;
 use crate::roles::observer::{Observer, Silent};
 use crate::roles::plausible::Plausibility;
 use crate::roles::range_alarm::{Alarmed, OutOfRangeOnShares, RangeAlarm};
@@ -27,6 +29,29 @@ impl Provenance {
             tiles,
             plausibility: Plausibility::Plausible,
             range_alarm: RangeAlarm::Silent,
+        }
+    }
+
+    /// What is told of the image once it is written.
+    pub(super) fn report(
+        self,
+        job: &Job,
+        out: &Place,
+        (height, width): (usize, usize),
+        quality: Option<Quality>,
+    ) -> Reconstructed {
+        let Provenance { shares, tiles, plausibility, range_alarm } = self;
+        let (file, origin) = (out.name().to_owned(), job.origin().cloned());
+        Reconstructed {
+            file,
+            shares,
+            tiles,
+            origin,
+            height,
+            width,
+            plausibility,
+            range_alarm,
+            quality,
         }
     }
 }

@@ -128,20 +128,6 @@ impl Work<'_> {
         let writing = Instant::now();
         job.target(self.request, out).write(image)?;
         self.report.write_seconds += writing.elapsed().as_secs_f64();
-        let (height, width) = (image.height(), image.width());
-        let Provenance { shares, tiles, plausibility, range_alarm } = of;
-        let file = out.name().to_owned();
-        let origin = job.origin().cloned();
-        Ok(Reconstructed {
-            file,
-            shares,
-            tiles,
-            origin,
-            height,
-            width,
-            plausibility,
-            range_alarm,
-            quality,
-        })
+        Ok(of.report(job, out, (image.height(), image.width()), quality))
     }
 }
