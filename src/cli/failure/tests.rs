@@ -1,12 +1,23 @@
 //! What to do stands behind the errors for which there is something to do.
 
-use super::Failure;
+use super::{Code, Failure, refused};
 use crate::files::FormatError;
 use crate::files::container::Kind;
 use crate::files::ledger::LedgerError;
 use crate::image::ImageError;
 use crate::image::dicom::{Window, decode};
-use std::path::PathBuf;
+use crate::protocol::ProtocolError;
+use crate::roles::images::PictureError;
+use crate::roles::inspect::InspectError;
+use crate::roles::models::ModelFileError;
+use crate::roles::one_cloud::{CloudError, UserError};
+use crate::roles::server::{ServerError, ServiceError};
+use crate::roles::{
+    CalibrateError, DealerError, GatewayError, MaterialError, ModelOwnerError, PlainError,
+    PublicModelError, ReceiverError, VerifyError,
+};
+use crate::wire::NetError;
+use std::path::{Path, PathBuf};
 
 fn told(failure: impl Into<Failure>, help: &str) {
     let text = failure.into().to_string();
@@ -44,4 +55,122 @@ fn images_say_what_to_do() {
     told(ImageError::Colour, "--color");
     let error = decode(b"no DICOM file", Some(Window::OfFile)).unwrap_err();
     assert!(Failure::from(error).to_string().starts_with("error: "));
+}
+
+/// The failures, each of which must be told as the first is.
+fn alike(failures: Vec<Failure>) {
+    let told = |failure: &Failure| (failure.to_string(), failure.code());
+    for failure in &failures[1..] {
+        assert_eq!(told(failure), told(&failures[0]));
+    }
+}
+
+/// Text, hint and exit code of a cause do not depend on the role that meets it, nor on how it is wrapped.
+#[test]
+fn a_cause_is_told_alike_by_every_role() {
+    let full = || FormatError::DiskFull { file: path("a") };
+    alike(vec![
+        full().into(),
+        ModelOwnerError::from(full()).into(),
+        GatewayError::from(full()).into(),
+        GatewayError::from(PictureError::from(full())).into(),
+        DealerError::from(full()).into(),
+        DealerError::from(MaterialError::from(full())).into(),
+        DealerError::from(PublicModelError::from(full())).into(),
+        ServerError::from(full()).into(),
+        ServiceError::from(full()).into(),
+        ReceiverError::from(full()).into(),
+        CloudError::from(full()).into(),
+        UserError::from(full()).into(),
+        UserError::from(ServerError::from(full())).into(),
+        VerifyError::from(full()).into(),
+        InspectError::from(full()).into(),
+        ModelFileError::from(full()).into(),
+    ]);
+    let (colour, file) = (|| ImageError::Colour, Path::new("a.png"));
+    alike(vec![
+        Failure::from(colour()).about(file),
+        PictureError::from(colour()).about(file).into(),
+        GatewayError::from(colour()).about(file).into(),
+        GatewayError::from(PictureError::from(colour()).about(file)).into(),
+        ReceiverError::from(colour()).about(file).into(),
+        ReceiverError::from(PictureError::from(colour()).about(file)).into(),
+        UserError::from(colour()).about(file).into(),
+        PlainError::from(colour()).about(file).into(),
+        CalibrateError::from(colour()).about(file).into(),
+        InspectError::from(PictureError::from(colour()).about(file)).into(),
+    ]);
+    let gone = || NetError::Closed("it is gone".into());
+    alike(vec![
+        gone().into(),
+        ProtocolError::from(gone()).into(),
+        ServiceError::from(gone()).into(),
+        ServerError::from(gone()).into(),
+        CloudError::from(gone()).into(),
+        UserError::from(gone()).into(),
+    ]);
+}
+
+#[test]
+fn what_a_request_to_a_server_lacks_is_told_with_its_code() {
+    for (error, code, text, hint) in [
+        (ServerError::NoPeer, Code::Usage, "error: neither --listen nor --connect is given", ""),
+        (ServerError::EmptyShard, Code::Input, "error: there are no images in this shard", ""),
+        (
+            ServerError::OneOutput { file: path("a") },
+            Code::Usage,
+            "error: 'a': given twice as --out",
+            "an output of its own",
+        ),
+        (
+            ServerError::SlotsLeft { left: 2, file: path("t") },
+            Code::Usage,
+            "error: 2 slot(s) of 't' are left",
+            "--unused-too",
+        ),
+        (
+            ServerError::NoState { folder: path("s") },
+            Code::Input,
+            "error: 's': the state folder does not exist",
+            "",
+        ),
+        (
+            ServerError::NothingKept { file: path("p") },
+            Code::Usage,
+            "error: 'p': nothing can be erased there",
+            "name the file of triples",
+        ),
+        (
+            ServerError::NoImages { place: path("in") },
+            Code::Input,
+            "error: 'in': there are no image shares of this server here",
+            "share-image",
+        ),
+        (
+            ServerError::FolderOfTriples { folder: path("f") },
+            Code::Usage,
+            "error: 'f' is a folder of triples, which only a server that watches looks into",
+            "--watch",
+        ),
+    ] {
+        let failure = Failure::from(error);
+        assert_eq!(failure.code(), code);
+        let all = failure.to_string();
+        let (said, help) = all.split_once("\nhelp: ").unwrap_or((&all, ""));
+        assert_eq!(said, text);
+        assert!(help.contains(hint) && help.is_empty() == hint.is_empty(), "{all}");
+    }
+}
+
+/// What the cloud said is told as its word, over the link as in the joint computation.
+#[test]
+fn a_refusal_of_the_cloud_is_its_own_word() {
+    let no = || NetError::Refused { reason: "not today".into() };
+    for error in [UserError::from(no()), ServerError::from(no()).into()] {
+        let failure = refused(error);
+        assert_eq!(failure.code(), Code::Peer);
+        assert_eq!(failure.message(), "the cloud refused: not today");
+    }
+    let other = refused(UserError::Colour);
+    assert_eq!(other.code(), Code::Input);
 }
