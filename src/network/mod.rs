@@ -30,6 +30,7 @@ mod padding;
 mod placed;
 mod reach;
 mod stage;
+mod work;
 
 pub use grid::{MAX_PIXELS, PatchGrid, gaussian_window};
 pub use op::{Border, Fold, Gather, LinearShape, Op, Read, Source};
@@ -37,6 +38,7 @@ pub use padding::{Outputs, Padding};
 pub use placed::{Placement, StageGrid};
 pub use reach::Reach;
 pub use stage::{Map, Stage};
+pub use work::Work;
 
 use check::Checked;
 

@@ -34,6 +34,8 @@ fn good() -> Vec<TestOp> {
 fn a_good_list_passes() {
     let network = Network::new(good()).unwrap();
     assert_eq!(network.activation_count((7, 5)), Ok(2 * 3 * 4));
+    let work = Work { activations: 24, multiply_adds: 6 * (25 * 4 + 4 * 9), gathered: 6 * 25 };
+    assert_eq!(network.work((7, 5)), Ok(work));
     assert!(network.is_residual());
     assert_eq!(network.linears().map(|(i, _)| i).collect::<Vec<_>>(), [1, 3]);
     let mut ops = good();

@@ -23,7 +23,10 @@ pub(super) fn run(args: &Bench, console: &mut Console) -> Result<(), Failure> {
     })?;
     match args.json {
         true => print_json("ppdenoise.bench.v1", &report),
-        false => table::summary(&report.runs),
+        false => {
+            table::summary(&report.runs)?;
+            table::prices(&report.prices)
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{bytes, print_line};
-use crate::lab::bench::{Machine, Operation, Parts, Rate, Run};
+use crate::lab::bench::{Machine, Operation, Parts, Price, Rate, Run};
 
 pub(super) fn machine(machine: &Machine) -> Result<(), Failure> {
     let unknown = || "unknown".to_string();
@@ -48,7 +48,7 @@ pub(super) fn operations(rows: &[Operation]) -> Result<(), Failure> {
 
 pub(super) fn run(run: &Run) -> Result<(), Failure> {
     print_line(&format!(
-        "\n{}: {}, {}, ring {}, stride {}, {}x{}: {} patches, {} activations, {} weights",
+        "\n{}: {}, {}, ring {}, stride {}, {}x{}: {} patches, {} activations, {} million multiply-adds, {} weights",
         run.section,
         run.model,
         run.engine,
@@ -58,6 +58,7 @@ pub(super) fn run(run: &Run) -> Result<(), Failure> {
         run.width,
         run.patches,
         run.activations,
+        run.multiply_adds / 1_000_000,
         run.weights
     ))?;
     let [s0, s1] = &run.servers;
@@ -159,6 +160,23 @@ pub(super) fn summary(runs: &[Run]) -> Result<(), Failure> {
             run.twin_seconds,
             1e3 * run.online_seconds_per_patch,
             mb(run.servers[0].online.both_directions() as f64 / run.patches.max(1) as f64)
+        ))?;
+    }
+    Ok(())
+}
+
+/// What counts cost, where the runs say it.
+pub(super) fn prices(prices: &[Price]) -> Result<(), Failure> {
+    for price in prices {
+        print_line(&format!(
+            "\n{}, {}, {} runs: {:.2} ns an activation, {:.4} ns a multiply-add, {:.3} ns a gathered value; off by {:.0} % at most",
+            price.engine,
+            price.phase,
+            price.runs,
+            price.activation_ns,
+            price.multiply_add_ns,
+            price.gathered_ns,
+            100.0 * price.off
         ))?;
     }
     Ok(())

@@ -12,6 +12,7 @@ use crate::lab::pipeline::{Command, Joint, Link, Made, Pipeline, Prepared, Serve
 use crate::lab::ranges::out_of_range;
 use crate::material::Origin;
 use crate::model::{Clamping, OutOfRange, TwinOptions, encode_image};
+use crate::network::Work;
 use crate::roles::Implausibility;
 use std::cell::Cell;
 use std::path::Path;
@@ -102,6 +103,7 @@ impl Drive<'_> {
         let traffic = servers[0].online.both_directions();
         let online_seconds = servers[0].online.seconds.max(servers[1].online.seconds);
         let network = &subject.model.float.network;
+        let Work { multiply_adds, gathered, .. } = network.work(subject.size)?;
         Ok(Run {
             section: if subject.section == Section::Patch { "patch" } else { "image" },
             model: subject.model.name.clone(),
@@ -116,6 +118,8 @@ impl Drive<'_> {
             width: subject.size.1,
             patches,
             activations,
+            multiply_adds,
+            gathered,
             steps: self.steps,
             gateway,
             receiver,

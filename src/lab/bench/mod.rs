@@ -8,12 +8,14 @@ mod atomic;
 mod drive;
 mod kernels;
 mod machine;
+mod price;
 mod run;
 mod subject;
 
 pub use atomic::{Operation, operations};
 pub use kernels::{Rate, kernel_rates};
 pub use machine::Machine;
+pub use price::Price;
 pub use run::{Difference, MadeRun, Parts, Run, ServerRun, Step};
 pub use subject::{Model, ModelOrigin};
 
@@ -97,6 +99,8 @@ pub struct Report {
     pub atomic: Option<Vec<Operation>>,
     /// Whole images.
     pub runs: Vec<Run>,
+    /// What the runs say that counts cost.
+    pub prices: Vec<Price>,
 }
 
 /// Compute threads.
@@ -160,6 +164,7 @@ pub fn run<E: From<LabError>>(
         kernels: None,
         atomic: None,
         runs: Vec::new(),
+        prices: Vec::new(),
     };
     found(Found::Machine(&report.machine))?;
     if wanted(&Section::Kernels) {
@@ -181,6 +186,7 @@ pub fn run<E: From<LabError>>(
         found(Found::Run(&run))?;
         report.runs.push(run);
     }
+    report.prices = price::prices(&report.runs);
     Ok(report)
 }
 

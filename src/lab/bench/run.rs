@@ -35,6 +35,10 @@ pub struct Run {
     pub patches: u64,
     /// Activations of the image.
     pub activations: u64,
+    /// Multiplications and additions of its matrix products.
+    pub multiply_adds: u64,
+    /// Values of its windows, which are gathered for the products.
+    pub gathered: u64,
     /// Whole subcommands, in order.
     pub steps: Vec<Step>,
     /// `share-image` in parts.
