@@ -39,7 +39,7 @@ pub use interest::pick_crops;
 pub use limits::{MAX_SCAN_PIXELS, MAX_TILES};
 pub use noise::{NoiseSeed, add_gaussian, add_poisson};
 pub use noise_level::estimate_sigma;
-pub(crate) use pattern::patterns;
+pub(crate) use pattern::{drawn, patterns};
 pub use poisson::Poisson;
 pub use range::Range;
 pub use raster::{Depth, Raster};

@@ -7,7 +7,7 @@ use super::{Recipe, State, TrainError};
 use crate::model::FloatLinear;
 use serde::{Deserialize, Serialize};
 
-const MAGIC: &[u8; 16] = b"ppdenoise train7";
+const MAGIC: &[u8; 16] = b"ppdenoise train8";
 const CHECKSUM: usize = 32;
 const MAX_HEADER: usize = 1 << 20;
 
@@ -169,7 +169,8 @@ mod tests {
     #[test]
     fn a_resumed_run_ends_where_an_unbroken_one_does() {
         let [_, _, unet] = told();
-        for recipe in [recipe(), convolutional(1), convolutional(3), unet] {
+        let other = Recipe { muon: 1e-2, drawn: 0.3, tails: 0.1, ..unet.clone() };
+        for recipe in [recipe(), convolutional(1), convolutional(3), unet, other] {
             let start = || State::new(&recipe).unwrap();
             let mut whole = trainer(&recipe, start());
             run(&mut whole, 20);

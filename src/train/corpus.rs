@@ -4,7 +4,7 @@ use super::normal::{Normals, SplitMix};
 use super::teacher::Teacher;
 use super::units::of_noise;
 use super::{BATCH_UNITS, MEAN_OFFSET, Recipe, TrainError};
-use crate::image::GreyImage;
+use crate::image::{GreyImage, drawn};
 use crate::model::FloatModel;
 use ndarray::{Array2, ArrayViewMut2, Axis};
 use std::fmt;
@@ -164,7 +164,8 @@ impl Corpus {
         }
     }
 
-    /// One noisy patch with its target; returns the level of the noise.
+    /// One noisy patch with its target; returns the level of the noise. A teacher is not asked about what is drawn: it
+    /// knows photographs.
     fn patch(
         &self,
         recipe: &Recipe,
@@ -173,13 +174,20 @@ impl Corpus {
         clean: &mut [f32],
     ) -> f64 {
         let sigma = recipe.noise.level(rng);
+        if recipe.drawn > 0.0 && rng.part() < recipe.drawn {
+            let picture = drawn(recipe.patch, rng.next());
+            let units =
+                picture.pixels().iter().map(|v| BATCH_UNITS.to_units((*v).into(), 1.0) as f32);
+            clean.iter_mut().zip(units).for_each(|(clean, v)| *clean = v);
+            self.add_noise(rng, sigma, clean, noisy);
+            return sigma;
+        }
         let scenes = self.teacher.as_ref().filter(|teacher| teacher.knows(sigma));
         let Some(scenes) = scenes.map(Teacher::scenes) else {
             let plane = &self.planes[rng.below(self.planes.len())];
             let cut = Cut::random(rng, (plane.height, plane.width), recipe.patch);
             cut.copy(clean, |at| self.units[usize::from(plane.levels[at])]);
-            self.normals.fill(rng, of_noise(sigma) as f32, noisy);
-            noisy.iter_mut().zip(clean).for_each(|(n, c)| *n += *c);
+            self.add_noise(rng, sigma, clean, noisy);
             return sigma;
         };
         let scene = &scenes[rng.below(scenes.len())];
@@ -187,6 +195,12 @@ impl Corpus {
         cut.copy(noisy, |at| scene.noisy[at]);
         cut.copy(clean, |at| scene.answer[at]);
         scene.sigma
+    }
+
+    /// The clean patch with fresh noise.
+    fn add_noise(&self, rng: &mut SplitMix, sigma: f64, clean: &[f32], noisy: &mut [f32]) {
+        self.normals.fill(rng, of_noise(sigma) as f32, noisy);
+        noisy.iter_mut().zip(clean).for_each(|(n, c)| *n += *c);
     }
 }
 
@@ -436,6 +450,36 @@ mod tests {
         }
         // A quarter of the octaves.
         assert!((25..80).contains(&answered), "{answered}");
+    }
+
+    /// A part of the patches is drawn, with clean targets, whatever a teacher says; none of them is like another. The rest
+    /// are what they are without.
+    #[test]
+    fn a_part_of_the_patches_is_drawn() {
+        let recipe = Recipe { teacher: taught(Noise::of(25.0)), drawn: 0.25, ..recipe() };
+        let image = GreyImage::new(30, 40, vec![200.0; 1200]).unwrap();
+        let mut corpus = corpus(&[image], &[1.0]).with_teacher(twentieth(), &recipe).unwrap();
+        corpus.prepare(&recipe, 0).unwrap();
+        let batch = batch(&recipe, &corpus, 0, 0, 400);
+        let pixels = recipe.patch.pow(2);
+        let mut pictures = std::collections::HashSet::new();
+        let (mut noise, mut count) = (0.0, 0);
+        for (noisy, clean) in batch.noisy.chunks(pixels).zip(batch.clean.chunks(pixels)) {
+            let answers = noisy.iter().zip(clean);
+            let is_told = answers.clone().all(|(n, c)| {
+                let [n, c] = [n, c].map(|v| 51.0 * v + 127.5);
+                (c - 0.95 * n).abs() < 1e-2
+            });
+            if !is_told {
+                assert!(clean.iter().all(|v| (-2.5001..=2.5001).contains(v)));
+                pictures.insert(clean.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+                noise += answers.map(|(n, c)| f64::from(n - c).powi(2)).sum::<f64>();
+                count += 1;
+            }
+        }
+        assert!((70..130).contains(&count) && pictures.len() > count * 9 / 10, "{count}");
+        let level = (noise / (count * pixels) as f64).sqrt() * 51.0;
+        assert!((level - 25.0).abs() < 1.5, "{level}");
     }
 
     #[test]

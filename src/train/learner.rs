@@ -123,7 +123,7 @@ impl Learner {
         if !length.is_finite() {
             return Err(TrainError::Diverged { step: self.state.step, loss: length });
         }
-        self.state.follow(&self.recipe, gradient, (length, rate));
+        self.state.follow((&self.recipe, &self.ties), gradient, (length, rate));
         Ok(())
     }
 

@@ -22,6 +22,7 @@ mod learner;
 mod noise;
 mod normal;
 mod optimiser;
+mod orthogonal;
 mod pass;
 mod plan;
 mod product;
@@ -81,6 +82,9 @@ pub struct Recipe {
     pub batch: usize,
     /// Largest learning rate.
     pub rate: f64,
+    /// Largest length of orthogonal steps of all layers but the first and the last, which Adam takes, as it does all
+    /// biases; 0 leaves every step to Adam.
+    pub muon: f64,
     /// Steps over which the rate rises to its largest.
     pub warm_up: u64,
     /// Gradients longer than this are shortened to it.
@@ -93,6 +97,8 @@ pub struct Recipe {
     pub precision: Precision,
     /// Sizes at which each image is used; 1 is its own.
     pub scales: Vec<f64>,
+    /// The part of the patches that are not of images but drawn: text, hatching, dithers, grids, flat areas.
+    pub drawn: f64,
     /// How much values before activations that are unusually large add to the sum of squared errors of which the loss
     /// is the mean: each its magnitude, over the root of its channel's mean square, times this.
     pub tails: f64,
@@ -261,11 +267,17 @@ impl Recipe {
         if !(self.rate > 0.0 && self.rate <= 1.0) {
             return fail("the learning rate", self.rate.to_string(), "above 0, at most 1");
         }
+        if !(0.0..=1.0).contains(&self.muon) {
+            return fail("the rate of orthogonal steps", self.muon.to_string(), "0 to 1");
+        }
         if !(0.0..1.0).contains(&self.average) {
             return fail("the averaging", self.average.to_string(), "0 or more, below 1");
         }
         if self.clip.is_nan() || self.clip <= 0.0 {
             return fail("the gradient bound", self.clip.to_string(), "above 0");
+        }
+        if !(0.0..=1.0).contains(&self.drawn) {
+            return fail("the drawn part", self.drawn.to_string(), "0 to 1");
         }
         if !(0.0..=100.0).contains(&self.tails) {
             return fail("the loss by tails", self.tails.to_string(), "0 to 100");
@@ -387,12 +399,14 @@ mod tests {
             noise: Noise::of(25.0),
             batch: 64,
             rate: 3e-3,
+            muon: 0.0,
             warm_up: 10,
             clip: 10.0,
             average: 0.9,
             seed: 4,
             precision: Precision::F32,
             scales: vec![1.0],
+            drawn: 0.0,
             tails: 0.0,
             teacher: None,
         }
@@ -435,7 +449,7 @@ mod tests {
             let text = broken.check().unwrap_err().to_string();
             assert!(text.contains(word), "{word}: {text}");
         };
-        let edits: [(Edit, &str); 14] = [
+        let edits: [(Edit, &str); 16] = [
             (
                 |r| r.layers[0] = Layer::Patches { size: 7, output: 4, stride: 2 },
                 "must have 16 outputs",
@@ -449,9 +463,11 @@ mod tests {
             (|r| r.noise = Noise { lowest: 5.0, highest: 9.0 }, "reads `noise`"),
             (|r| r.batch = 0, "batch"),
             (|r| r.rate = 0.0, "learning rate"),
+            (|r| r.muon = -1.0, "orthogonal steps is -1"),
             (|r| r.average = 1.0, "averaging"),
             (|r| r.bound = Some(Bound { range: 24, interval: 2.5 }), "range is 24"),
             (|r| r.scales = vec![2.0], "scale"),
+            (|r| r.drawn = 1.5, "drawn part is 1.5; expected 0 to 1"),
             (|r| r.tails = 0.1, "need no short tails"),
         ];
         edits.into_iter().for_each(|(edit, word)| refused(recipe(), edit, word));

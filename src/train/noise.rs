@@ -56,8 +56,7 @@ impl Noise {
         if self.is_one() {
             return self.lowest;
         }
-        let part = (rng.next() >> 11) as f64 / (1u64 << 53) as f64;
-        self.lowest * (self.highest / self.lowest).powf(part)
+        self.lowest * (self.highest / self.lowest).powf(rng.part())
     }
 
     /// What the squared errors of a patch count: what is left of noise grows about as its level, and

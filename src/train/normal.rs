@@ -20,6 +20,11 @@ impl SplitMix {
         mix(self.0)
     }
 
+    /// A number from 0 up to 1.
+    pub(super) fn part(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// A number below `bound`, which is at most 2^32; the bias is below bound / 2^32.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         (((self.next() >> 32) * bound as u64) >> 32) as usize

@@ -1,6 +1,7 @@
-//! How weights follow gradients: Adam, its rate over time, the bound on rows, averaging.
+//! How weights follow gradients: Adam and orthogonal steps, their rate over time, the bound on rows, averaging.
 
-use super::{Bound, Recipe};
+use super::tied::Ties;
+use super::{Bound, Recipe, orthogonal};
 use crate::model::FloatLinear;
 use ndarray::Array2;
 
@@ -29,6 +30,7 @@ impl Schedule {
 /// One update.
 pub(super) struct Update<'a> {
     pub(super) recipe: &'a Recipe,
+    pub(super) ties: &'a Ties,
     /// Layers in all.
     pub(super) layers: usize,
     /// Updates before this one.
@@ -50,12 +52,19 @@ impl Update<'_> {
     /// Updates layer `index`, row by row.
     pub(super) fn layer(&self, index: usize, gradient: &FloatLinear, state: LayerState<'_>) {
         let LayerState { weights, average, first, second } = state;
-        self.adam(
-            slice(&gradient.weights),
-            slice_mut(&mut weights.weights),
-            slice_mut(&mut first.weights),
-            slice_mut(&mut second.weights),
-        );
+        if self.recipe.muon > 0.0 && (1..self.layers - 1).contains(&index) {
+            let mut step = orthogonal::step(&mut first.weights, &gradient.weights, self.shorten);
+            self.ties.mask(index, &mut step);
+            let length = self.recipe.muon * self.rate / self.recipe.rate;
+            weights.weights.scaled_add(-length as f32, &step);
+        } else {
+            self.adam(
+                slice(&gradient.weights),
+                slice_mut(&mut weights.weights),
+                slice_mut(&mut first.weights),
+                slice_mut(&mut second.weights),
+            );
+        }
         let contiguous = "a bias is contiguous";
         self.adam(
             gradient.bias.as_slice().expect(contiguous),
@@ -161,7 +170,9 @@ mod tests {
         let mut gradient = before[0].clone();
         gradient.weights.mapv_inplace(|w| if w > 0.0 { 0.3 } else { -0.01 });
         gradient.bias.fill(2.0);
-        let update = Update { recipe: &recipe, layers: 3, step: 0, rate: 1e-2, shorten: 0.5 };
+        let ties = Ties::new(&recipe.network().unwrap());
+        let update =
+            Update { recipe: &recipe, ties: &ties, layers: 3, step: 0, rate: 1e-2, shorten: 0.5 };
         let state = LayerState {
             weights: &mut s.weights[0],
             average: &mut s.average[0],

@@ -20,7 +20,7 @@ pub struct State {
     pub weights: Vec<FloatLinear>,
     /// Their running average: the model.
     pub average: Vec<FloatLinear>,
-    /// Adam's mean of gradients.
+    /// The mean of gradients.
     pub(super) first: Vec<FloatLinear>,
     /// Adam's mean of squared gradients.
     pub(super) second: Vec<FloatLinear>,
@@ -48,7 +48,7 @@ impl State {
             let inputs = ties.inputs(i, &layer);
             let mut rng = SplitMix::at(recipe.seed, u64::MAX, i as u64);
             normals.fill(&mut rng, (gain / inputs as f32).sqrt(), slice_mut(&mut layer.weights));
-            ties.mask(i, &mut layer);
+            ties.mask(i, &mut layer.weights);
             layer
         });
         Self::of(recipe, layers.collect())
@@ -108,13 +108,13 @@ impl State {
     /// One update by a gradient of this length, at learning rate `rate`.
     pub(super) fn follow(
         &mut self,
-        recipe: &Recipe,
+        (recipe, ties): (&Recipe, &Ties),
         gradient: &[FloatLinear],
         (length, rate): (f64, f64),
     ) {
         let shorten = (recipe.clip / length.max(f64::MIN_POSITIVE)).min(1.0) as f32;
         let (step, layers) = (self.step, gradient.len());
-        let update = Update { recipe, layers, step, rate, shorten };
+        let update = Update { recipe, ties, layers, step, rate, shorten };
         for (i, gradient) in gradient.iter().enumerate() {
             let layer = LayerState {
                 weights: &mut self.weights[i],

@@ -26,10 +26,10 @@ impl Ties {
         Ties(network.linears().map(tie).collect())
     }
 
-    /// Takes away weights that there are not.
-    pub(super) fn mask(&self, index: usize, layer: &mut FloatLinear) {
+    /// Takes away weights of a layer that there are not.
+    pub(super) fn mask(&self, index: usize, weights: &mut Array2<f32>) {
         if let Some(tie) = &self.0[index] {
-            layer.weights *= &tie.mask;
+            *weights *= &tie.mask;
         }
     }
 
@@ -44,7 +44,7 @@ impl Ties {
     /// The gradient of what is free, for every weight and bias that it decides.
     pub(super) fn gradient(&self, gradient: &mut [FloatLinear]) {
         for (i, layer) in gradient.iter_mut().enumerate() {
-            self.mask(i, layer);
+            self.mask(i, &mut layer.weights);
             let Some(tie) = &self.0[i] else { continue };
             let together = |mut block: ArrayViewMut1<'_, f32>| {
                 let sum = block.sum();

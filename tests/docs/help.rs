@@ -86,8 +86,8 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "train",
         "<DIR> --out --family --layers --sigma --input-patch --output-patch --hidden --stride --depth --channels \
-         --convolutions --patch --no-residual --range --interval --batch --rate --warm-up --clip --average --seed --precision --scales \
-         --tails --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
+         --convolutions --patch --no-residual --range --interval --batch --rate --muon --warm-up --clip --average --seed --precision --scales \
+         --drawn --tails --steps --minutes --threads --validation --hold-out --every --checkpoint --resume --init \
          --teacher --teacher-sigma --force --json",
     ),
     ("completions", "<SHELL>"),

@@ -100,6 +100,10 @@ pub(in crate::cli) struct RecipeFlags {
     /// Largest learning rate [default: 6e-4; 2e-3 for convolutions]
     #[arg(long, value_name = "RATE", value_parser = parse_stepsize)]
     rate: Option<f64>,
+    /// Take orthogonal steps (Muon) in all layers but the first and the last, as long as this where the learning rate is
+    /// largest; biases and these two layers follow --rate as ever.
+    #[arg(long, value_name = "LENGTH", value_parser = parse_stepsize)]
+    muon: Option<f64>,
     /// Steps until the learning rate reaches its largest value.
     #[arg(long, default_value = "1000", value_name = "STEPS")]
     warm_up: u64,
@@ -120,6 +124,10 @@ pub(in crate::cli) struct RecipeFlags {
     /// Scales at which each image is used.
     #[arg(long, default_value = "1", value_name = "SCALE,...", value_delimiter = ',')]
     scales: Vec<f64>,
+    /// The part of the patches that are no photographs but drawn at random, with clean targets: text, line art,
+    /// screens, dithers, hatching, grids, pictures of two levels and flat ones [default: 0]
+    #[arg(long, value_name = "PART")]
+    drawn: Option<f64>,
     /// Keep the tails of pre-activations short, for networks with ReLU, so that images unlike those of
     /// calibration stay within the ranges: unusually large values add to the sum of squared errors, each its
     /// magnitude over the root of its channel's mean square, times this.
@@ -266,12 +274,14 @@ impl RecipeFlags {
             noise: self.sigma,
             batch: self.batch.unwrap_or(batch),
             rate: self.rate.unwrap_or(rate),
+            muon: self.muon.unwrap_or(0.0),
             warm_up: self.warm_up,
             clip: self.clip,
             average: self.average,
             seed: self.seed,
             precision: self.precision,
             scales: self.scales.clone(),
+            drawn: self.drawn.unwrap_or(0.0),
             tails: self.tails.unwrap_or(0.0),
             teacher: None,
         })
