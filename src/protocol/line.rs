@@ -97,7 +97,9 @@ mod tests {
     /// The first frame is empty, and then comes how long it took.
     #[test]
     fn frames_and_times_of_another_length_are_refused() {
-        for (sent, expected) in [(&[3][..], "3 bytes for a frame"), (&[0, 7], "sent 7 bytes as piece 0, expected 8")] {
+        for (sent, expected) in
+            [(&[3][..], "3 bytes for a frame"), (&[0, 7], "sent 7 bytes as piece 0, expected 8")]
+        {
             let (mut a, mut b) = pair();
             sent.iter().for_each(|&n| b.send(Tag::Line, 0, vec![0; n]).unwrap());
             let refused = measure(&mut a).unwrap_err().to_string();

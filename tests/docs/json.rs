@@ -241,6 +241,15 @@ fn the_reports_of_whole_runs_have_the_fields_of_the_page() {
     let bench = ["bench", "--model", TINY, "--only", "patch", "--work", ".", "--json"];
     run(&bench);
     run(&[&bench[..], &["--material", "made"]].concat());
+    // Three models of different shapes have prices.
+    let fixture = |name| format!("{}/fixtures/models/{name}", env!("CARGO_MANIFEST_DIR"));
+    let other = [
+        "--model",
+        &fixture("mlp-21-9-3x512-s25.npz"),
+        "--model",
+        &fixture("mlp-29-13-3x640-s25-r32.npz"),
+    ];
+    run(&[&bench[..], &other].concat());
     lab.picture("clean.png", &clean_crop((32, 32)));
     run(&["reproduce", "fig2", "--data", ".", "--model", TINY, "--out", "r", "--json"]);
     // What takes half a minute to measure, and pictures that are none.

@@ -47,8 +47,9 @@ pub(super) fn operations(rows: &[Operation]) -> Result<(), Failure> {
 }
 
 pub(super) fn run(run: &Run) -> Result<(), Failure> {
+    print_line("")?;
     print_line(&format!(
-        "\n{}: {}, {}, ring {}, stride {}, {}x{}: {} patches, {} activations, {} million multiply-adds, {} weights",
+        "{}: {}, {}, ring {}, stride {}, {}x{}: {} patches, {} activations, {} million multiply-adds, {} weights",
         run.section,
         run.model,
         run.engine,
@@ -165,19 +166,23 @@ pub(super) fn summary(runs: &[Run]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Prices that are off by more than this part of a run's time say nothing.
+const FAR_OFF: f64 = 0.5;
+
 /// What counts cost, where the runs say it.
 pub(super) fn prices(prices: &[Price]) -> Result<(), Failure> {
     for price in prices {
-        print_line(&format!(
-            "\n{}, {}, {} runs: {:.2} ns an activation, {:.4} ns a multiply-add, {:.3} ns a gathered value; off by {:.0} % at most",
-            price.engine,
-            price.phase,
-            price.runs,
-            price.activation_ns,
-            price.multiply_add_ns,
-            price.gathered_ns,
-            100.0 * price.off
-        ))?;
+        let Price { engine, phase, runs, off, .. } = price;
+        let off = 100.0 * off;
+        let text = match price.off > FAR_OFF {
+            true => format!("no prices: they are off by {off:.0} %; larger images would say more"),
+            false => format!(
+                "{:.2} ns an activation, {:.4} ns a multiply-add, {:.3} ns a gathered value; off by {off:.0} % at most",
+                price.activation_ns, price.multiply_add_ns, price.gathered_ns,
+            ),
+        };
+        print_line("")?;
+        print_line(&format!("{engine}, {phase}, {runs} runs: {text}"))?;
     }
     Ok(())
 }

@@ -71,12 +71,15 @@ fn dot(a: &[f64; COUNTS], b: &[f64; COUNTS]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// The best prices of 0 or more: those of the best of all choices of counts that have one.
+/// The best prices of 0 or more: those of the best of all choices of counts that have one. None if counts are in
+/// proportion to one another, so that no run can say which of them it paid for.
 fn fit(points: &[Point]) -> Option<[f64; COUNTS]> {
     let rows: Vec<[f64; COUNTS]> =
         points.iter().map(|(counts, time)| counts.map(|count| count / time)).collect();
     let left = |x: &[f64; COUNTS]| rows.iter().map(|row| (dot(row, x) - 1.0).powi(2)).sum::<f64>();
-    let choices = (1..1usize << COUNTS).filter_map(|chosen| solve(&rows, chosen));
+    const ALL: usize = (1 << COUNTS) - 1;
+    solve(&rows, ALL)?;
+    let choices = (1..=ALL).filter_map(|chosen| solve(&rows, chosen));
     let choices = choices.filter(|x| x.iter().all(|price| *price >= 0.0));
     choices.min_by(|a, b| left(a).total_cmp(&left(b)))
 }
@@ -149,8 +152,6 @@ mod tests {
         assert!(all.iter().all(|price| *price >= 0.0) && all[2] == 0.0, "{found:?}");
         assert_eq!(price("relu", "online", points([1e-9; COUNTS], &[1.0; 2])), None);
         let alike = vec![([1e6, 1e8, 1e7], 1.0); 3];
-        let found = price("relu", "online", alike).unwrap();
-        let all = [found.activation_ns, found.multiply_add_ns, found.gathered_ns];
-        assert_eq!(all.iter().filter(|price| **price > 0.0).count(), 1, "{found:?}");
+        assert_eq!(price("relu", "online", alike), None);
     }
 }
