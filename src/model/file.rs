@@ -1,13 +1,12 @@
 //! A file with a model, whichever its format: told by its first bytes, its arrays listed, the model loaded.
 
-use super::load::{Arrays, Tensor};
+use super::load::{Arrays, Source, Tensor};
 use super::mat::Layers;
 use super::npz::Archive;
 use super::{FloatModel, ModelError, mat, pth, safetensors};
 use crate::network::MAX_WEIGHTS;
 use std::fmt;
 use std::io::{self, Read, Seek};
-use std::path::Path;
 use zip::ZipArchive;
 
 /// The most bytes a model file may have: the most weights, in double precision, and a header.
@@ -85,10 +84,6 @@ impl ModelFormat {
     }
 }
 
-/// What files and bytes in memory have in common.
-trait Source: Read + Seek {}
-impl<T: Read + Seek> Source for T {}
-
 enum Contents {
     Npz(Archive<Box<dyn Source>>),
     Safetensors(safetensors::Tensors<Vec<u8>>),
@@ -109,17 +104,14 @@ impl fmt::Debug for ModelFile {
 }
 
 impl ModelFile {
-    /// Opens a file of any of the formats; `path` is where it lies, from which PyTorch's are read.
+    /// Opens a file of any of the formats.
     ///
     /// Memory: a safetensors or MATLAB file whole, of the others what describes their arrays.
     ///
     /// # Errors
     /// [`ModelError::NoModel`] if it begins like none of them, [`ModelError::Read`], and what the reader of
     /// its format says of damage.
-    pub fn open(
-        mut file: impl Read + Seek + 'static,
-        path: &Path,
-    ) -> Result<ModelFile, ModelError> {
+    pub fn open(mut file: impl Read + Seek + 'static) -> Result<ModelFile, ModelError> {
         let format = ModelFormat::detect(&mut file)?.ok_or(ModelError::NoModel)?;
         let contents = match format {
             ModelFormat::Npz => {
@@ -129,7 +121,7 @@ impl ModelFile {
             ModelFormat::Safetensors => {
                 Contents::Safetensors(safetensors::Tensors::open(all(file)?)?)
             }
-            ModelFormat::Pth => Contents::Pth(pth::Tensors::open(path)?),
+            ModelFormat::Pth => Contents::Pth(pth::Tensors::open(Box::new(file))?),
             ModelFormat::Mat => Contents::Mat(all(file)?),
         };
         Ok(ModelFile { format, contents })
@@ -167,6 +159,14 @@ impl ModelFile {
         };
         tensors.sort_by_cached_key(|tensor| natural(&tensor.name));
         Ok(tensors)
+    }
+
+    /// The networks that were saved whole.
+    pub(super) fn modules(&self) -> &[pth::Module] {
+        match &self.contents {
+            Contents::Pth(tensors) => tensors.modules(),
+            _ => &[],
+        }
     }
 
     /// Hands the arrays on, those of a MATLAB file as `w1, b1, ...`.
@@ -219,11 +219,8 @@ mod tests {
     const ZIP: &[u8] = include_bytes!("../../fixtures/models/tiny-9-5-24.pth");
     const LEGACY: &[u8] = include_bytes!("../../fixtures/models/tiny-9-5-24-legacy.pth");
 
-    /// Opens bytes that lie in a file whose name says nothing.
     fn open(bytes: &[u8]) -> Result<ModelFile, ModelError> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes).unwrap();
-        ModelFile::open(Cursor::new(bytes.to_vec()), file.path())
+        ModelFile::open(Cursor::new(bytes.to_vec()))
     }
 
     fn described() -> Vec<u8> {

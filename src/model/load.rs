@@ -4,6 +4,7 @@ use super::description::{PixelOrder, Weights};
 use super::{Description, FloatLinear, FloatModel, ModelError};
 use crate::network::{LinearShape, MAX_WEIGHTS};
 use ndarray::{Array1, Axis};
+use std::io::{Read, Seek};
 
 /// What a file says of one of its arrays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,10 @@ pub struct Tensor {
     /// Its sides, outermost first.
     pub shape: Vec<usize>,
 }
+
+/// What files and bytes in memory have in common.
+pub(super) trait Source: Read + Seek {}
+impl<T: Read + Seek> Source for T {}
 
 /// The arrays of a model.
 pub(super) trait Arrays {

@@ -1,7 +1,7 @@
 //! Denoising models: as trained (float), as shared (integers and public description), and the
 //! integer twin of the secure computation.
 //!
-//! May use: images, networks, numbers and circuits. Pure but for checkpoints, which a library reads by path.
+//! May use: images, networks, numbers and circuits. Pure.
 //!
 //! Security: weights are secret, the public description is not; files of models are hostile.
 //!

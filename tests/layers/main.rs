@@ -37,10 +37,8 @@ const PURE: usize = 6;
 const MOST_ENTRIES: usize = 18;
 
 /// Files that a pure layer may not have and has: (file, what it reaches for, why).
-const IMPURE: [(&str, &str, &str); 2] = [
-    ("ids/id.rs", "getrandom", "an id is drawn at random, where nothing but ids is needed"),
-    ("model/pth.rs", "std::fs", "the library that reads checkpoints takes a path"),
-];
+const IMPURE: [(&str, &str, &str); 1] =
+    [("ids/id.rs", "getrandom", "an id is drawn at random, where nothing but ids is needed")];
 /// Imports that go up: (from, to, why). None.
 const UPWARD: [(&str, &str, &str); 0] = [];
 /// Imports that close a circle: (from, to, why). None.

@@ -2,6 +2,7 @@
 
 use super::foreign::{self, shown};
 use super::names::{self, Name, Role};
+use super::whole::Told;
 use super::{Family, ImportError};
 use crate::model::ModelError;
 use crate::model::load::{Arrays, Tensor, finite};
@@ -20,7 +21,9 @@ type Parts = BTreeMap<Role, Tensor>;
 struct Planned {
     module: String,
     parts: Parts,
-    norms: Vec<Parts>,
+    norms: Vec<(Parts, f64)>,
+    /// Pixels between its taps.
+    dilation: usize,
 }
 
 impl Planned {
@@ -34,6 +37,8 @@ impl Planned {
 pub(super) struct Plan {
     layers: Vec<Planned>,
     pub(super) family: Family,
+    /// The key of the averaged weights, if the file holds them beside others.
+    averaged: Option<String>,
 }
 
 /// A layer with its weights, normalisation merged.
@@ -46,15 +51,20 @@ pub(super) struct Layer {
 }
 
 impl Plan {
-    /// Finds the chain; with a `family` it is taken for one whatever names say of blocks.
-    pub(super) fn of(tensors: &[Tensor], family: Option<Family>) -> Result<Plan, ImportError> {
+    /// Finds the chain; with a `family` it is taken for one whatever names say of blocks. What a network that was
+    /// saved whole is `told` of its layers holds.
+    pub(super) fn of(
+        tensors: &[Tensor],
+        family: Option<Family>,
+        told: Option<&Told>,
+    ) -> Result<Plan, ImportError> {
         let all: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
         let names = names::inner(&all);
         foreign::several(&names)?;
         if family.is_none() {
             foreign::blocks(&names)?;
         }
-        let layers = in_order(modules(&names, tensors)?)?;
+        let layers = in_order(modules(&names, tensors)?, told)?;
         let dimensions: Vec<usize> = layers.iter().map(|l| l.weight().shape.len()).collect();
         let found = match dimensions.as_slice() {
             all if all.iter().all(|d| *d == 2) => Family::Mlp,
@@ -65,7 +75,8 @@ impl Plan {
             let text = format!("its weights are those of the family {found}, not of {family}");
             return Err(ImportError::Foreign(text));
         }
-        let plan = Plan { layers, family: found };
+        let averaged = names::averaged(&names).map(String::from);
+        let plan = Plan { layers, family: found, averaged };
         plan.check_shapes()?;
         Ok(plan)
     }
@@ -107,6 +118,9 @@ impl Plan {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = vec![format!("{}: {}", self.family.says(), self.widths())];
         let norms: usize = self.layers.iter().map(|layer| layer.norms.len()).sum();
+        if let Some(key) = &self.averaged {
+            notes.push(format!("taken are the averaged weights, `{key}`"));
+        }
         if norms > 0 {
             notes.push(format!("{norms} batch normalisations merged into the layers before them"));
         }
@@ -157,7 +171,10 @@ fn modules(names: &[Name], tensors: &[Tensor]) -> Result<BTreeMap<String, Parts>
 }
 
 /// The layers with weights in order, each with the normalisations right behind it.
-fn in_order(modules: BTreeMap<String, Parts>) -> Result<Vec<Planned>, ImportError> {
+fn in_order(
+    modules: BTreeMap<String, Parts>,
+    told: Option<&Told>,
+) -> Result<Vec<Planned>, ImportError> {
     let normalises = |parts: &Parts| parts.contains_key(&Role::Mean);
     let mut modules: Vec<(String, Parts)> = modules.into_iter().collect();
     modules.sort_by_cached_key(|(module, parts)| names::order(module, normalises(parts)));
@@ -166,14 +183,18 @@ fn in_order(modules: BTreeMap<String, Parts>) -> Result<Vec<Planned>, ImportErro
         if normalises(&parts) {
             let Some(before) = layers.last_mut() else { return Err(foreign::norm_first(&parts)) };
             check_norm(&parts, before.weight())?;
-            before.norms.push(parts);
+            let name = foreign::module(&parts);
+            let epsilon = told.and_then(|told| told.epsilons.get(&name).copied());
+            before.norms.push((parts, epsilon.unwrap_or(EPSILON)));
             continue;
         }
         let is_layer = |w: &Tensor| matches!(w.shape.len(), 2 | 4) && !w.shape.contains(&0);
         if !parts.get(&Role::Weight).is_some_and(is_layer) {
             return Err(foreign::no_layer(&parts));
         }
-        let layer = Planned { module, parts, norms: Vec::new() };
+        let name = foreign::module(&parts);
+        let dilation = told.and_then(|told| told.dilations.get(&name).copied()).unwrap_or(1);
+        let layer = Planned { module, parts, norms: Vec::new(), dilation };
         let outputs = &layer.weight().shape[..1];
         match layer.parts.get(&Role::Bias) {
             Some(bias) if bias.shape != outputs => {
@@ -208,10 +229,10 @@ impl Planned {
         let weights = finite(arrays, &self.weight().name, &shape)?;
         let bias = values(arrays, &self.parts, Role::Bias, shape[0], 0.0)?;
         let mut layer = Layer { shape, weights, bias };
-        for norm in &self.norms {
-            layer.merge(arrays, norm)?;
+        for (norm, epsilon) in &self.norms {
+            layer.merge(arrays, norm, *epsilon)?;
         }
-        Ok(layer)
+        Ok(if self.dilation > 1 { layer.spread(self.dilation) } else { layer })
     }
 }
 
@@ -231,7 +252,12 @@ fn values(
 
 impl Layer {
     /// Normalisation behind the layer: each output times g / sqrt(variance + epsilon), and moved.
-    fn merge(&mut self, arrays: &mut dyn Arrays, norm: &Parts) -> Result<(), ModelError> {
+    fn merge(
+        &mut self,
+        arrays: &mut dyn Arrays,
+        norm: &Parts,
+        epsilon: f64,
+    ) -> Result<(), ModelError> {
         let outputs = self.shape[0];
         let mut part = |role, otherwise| values(arrays, norm, role, outputs, otherwise);
         let (gain, shift) = (part(Role::Weight, 1.0)?, part(Role::Bias, 0.0)?);
@@ -248,7 +274,7 @@ impl Layer {
                     reason,
                 });
             }
-            let factor = f64::from(gain[o]) / (f64::from(variance[o]) + EPSILON).sqrt();
+            let factor = f64::from(gain[o]) / (f64::from(variance[o]) + epsilon).sqrt();
             row.iter_mut().for_each(|w| *w = (f64::from(*w) * factor) as f32);
             let moved = (f64::from(self.bias[o]) - f64::from(mean[o])) * factor;
             self.bias[o] = (moved + f64::from(shift[o])) as f32;

@@ -45,6 +45,12 @@ fn short(name: &str) -> String {
     }
 }
 
+/// The whole name of the module whose arrays these are.
+pub(super) fn module(parts: &BTreeMap<Role, Tensor>) -> String {
+    let name = parts.values().next().map(|tensor| tensor.name.as_str()).unwrap_or_default();
+    name.rsplit_once('.').map(|(module, _)| module.into()).unwrap_or_default()
+}
+
 /// Two arrays for one part of a layer.
 pub(super) fn twice(first: &Tensor, second: &Tensor) -> ImportError {
     foreign(format!("{} and {} are the same part of a layer", named(first), named(second)))

@@ -7,6 +7,7 @@
 mod chain;
 mod foreign;
 mod names;
+mod whole;
 
 use super::description::{Layer as Described, PATCH_STRIDE};
 use super::load::{Arrays, Tensor, assemble};
@@ -15,6 +16,7 @@ use super::{Description, FloatModel, ModelError, ModelFile, Normalisation, Pixel
 use crate::model::activation::{Activation, Leaky};
 use chain::{Layer, Plan};
 use std::fmt;
+use whole::Told;
 
 /// What two PSNRs may differ by, in dB, for the simpler description to be taken.
 const EVEN_DB: f64 = 0.1;
@@ -94,7 +96,8 @@ pub struct Imported {
 impl ModelFile {
     /// Infers the layers from names and shapes, merges batch normalisation, and finds normalisation,
     /// residual and activation by trying them on a small picture with noise of `sigma` grey levels, for
-    /// which the model was trained. What is `known` is not tried.
+    /// which the model was trained. What is `known` is not tried, and neither is what a network that was saved
+    /// whole says of itself.
     ///
     /// Cost: 4 to 32 tries of some 2 billion multiply-adds. Memory: three times the weights.
     ///
@@ -102,15 +105,35 @@ impl ModelFile {
     /// [`ImportError`].
     pub fn import(&mut self, known: Known, sigma: f64) -> Result<Imported, ImportError> {
         let matlab = self.format() == super::ModelFormat::Mat;
+        let told = match self.modules() {
+            [] => None,
+            [network] => Some(Told::by(network)?),
+            several => {
+                let names: Vec<_> = several.iter().map(|m| format!("`{}`", m.name)).collect();
+                return Err(ImportError::Foreign(format!(
+                    "it holds {} networks, {}: save one of them by itself",
+                    several.len(),
+                    names.join(" and ")
+                )));
+            }
+        };
+        let says = told.as_ref().and_then(|told| told.activation);
+        if let (Some(says), Some(other)) = (says, known.activation.filter(|a| Some(*a) != says)) {
+            let text = format!("its activation is {says}, as the file says, and not {other}");
+            return Err(ImportError::Foreign(text));
+        }
+        let known = Known { activation: says.or(known.activation), ..known };
         let (plan, layers) = self.with_arrays(|arrays| -> Result<_, ImportError> {
             let names = arrays.names();
             let tensors = names.iter().map(|name| arrays.tensor(name));
             let tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>()?;
-            let plan = Plan::of(&tensors, known.family)?;
+            let plan = Plan::of(&tensors, known.family, told.as_ref())?;
             let layers = plan.read(arrays)?;
             Ok((plan, layers))
         })?;
-        let ways = ways((plan.family, known.activation), &layers, matlab);
+        let mut ways = ways((plan.family, known.activation), &layers, matlab);
+        // A network that was saved whole says how far its taps are apart.
+        ways.retain(|way| told.is_none() || !way.dilated);
         let mut trial = None;
         let (mut tries, mut best): (Vec<Try>, Option<(FloatModel, usize)>) = (Vec::new(), None);
         for way in ways {

@@ -26,8 +26,19 @@ const ROLES: [(&str, Role); 5] = [
 ];
 
 /// Keys under which checkpoints hold the network among other things, the best first.
-const WRAPPERS: [&str; 6] =
-    ["params_ema", "params", "state_dict", "model_state_dict", "net_state_dict", "network"];
+const WRAPPERS: [&str; 11] = [
+    "params_ema",
+    "ema",
+    "model_ema",
+    "net_g_ema",
+    "state_dict_ema",
+    "ema_state_dict",
+    "params",
+    "state_dict",
+    "model_state_dict",
+    "net_state_dict",
+    "network",
+];
 /// First parts of what checkpoints hold beside the network begin so.
 const BESIDE: [&str; 3] = ["optim", "sched", "lr_sched"];
 
@@ -64,6 +75,13 @@ pub(super) fn inner(names: &[&str]) -> Vec<Name> {
         left.iter_mut().for_each(|name| name.inner.drain(..first).for_each(drop));
     }
     left
+}
+
+/// The key of the averaged weights, if those were taken.
+pub(super) fn averaged(names: &[Name]) -> Option<&str> {
+    let key = names.first()?.whole.split('.').next()?;
+    let is_average = WRAPPERS.contains(&key) && key.split('_').any(|word| word == "ema");
+    (is_average && !names[0].inner.starts_with(key)).then_some(key)
 }
 
 /// Bytes of a first part, `.` included, that all names share and behind which a layer's name is left.
@@ -124,6 +142,15 @@ mod tests {
         assert_eq!(inners(&around), ["0.weight", "1.bias"]);
         let both = ["params.0.weight", "params.1.bias", "params_ema.0.weight", "params_ema.1.bias"];
         assert_eq!(inner(&both)[1], Name { whole: both[3].into(), inner: "1.bias".into() });
+        assert_eq!(averaged(&inner(&both)), Some("params_ema"));
+        let two = [
+            "model.model.0.weight",
+            "model.model.2.weight",
+            "ema.model.0.weight",
+            "ema.model.2.weight",
+        ];
+        assert_eq!((inners(&two).len(), averaged(&inner(&two))), (2, Some("ema")));
+        assert_eq!(averaged(&inner(&plain)), None);
         let trained = ["model.a.weight", "model.b.weight", "optimizer.state.0.exp_avg"];
         assert_eq!(inners(&trained), ["a.weight", "b.weight"]);
         assert_eq!(inners(&["a.weight", "a.bias"]), ["a.weight", "a.bias"]);

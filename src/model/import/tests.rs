@@ -31,7 +31,7 @@ impl Memory {
     }
 
     fn layers(&mut self) -> Result<Vec<Layer>, ImportError> {
-        Ok(Plan::of(&self.tensors(), None)?.read(self)?)
+        Ok(Plan::of(&self.tensors(), None, None)?.read(self)?)
     }
 
     /// As a file, whose tensors must lie one behind the other.
@@ -44,7 +44,7 @@ impl Memory {
             (tensor.name.clone(), view.unwrap())
         });
         let bytes = safetensors::serialize(views, None).unwrap();
-        ModelFile::open(Cursor::new(bytes), std::path::Path::new("none")).unwrap()
+        ModelFile::open(Cursor::new(bytes)).unwrap()
     }
 }
 
@@ -63,7 +63,7 @@ impl Arrays for Memory {
 }
 
 fn refused(memory: &Memory) -> String {
-    Plan::of(&memory.tensors(), None).unwrap_err().to_string()
+    Plan::of(&memory.tensors(), None, None).unwrap_err().to_string()
 }
 
 /// Numbers from -1 to 1 that look random.
@@ -171,7 +171,7 @@ fn check_layer(
 fn renamed(model: &FloatModel, name: impl Fn(usize, &str) -> String) -> Memory {
     let mut bytes = Cursor::new(Vec::new());
     save_npz(model, None, crate::model::Packing::Stored, &mut bytes).unwrap();
-    let mut file = ModelFile::open(bytes, std::path::Path::new("none")).unwrap();
+    let mut file = ModelFile::open(bytes).unwrap();
     let mut memory = Memory::default();
     for tensor in file.tensors().unwrap() {
         let number: usize = tensor.name[1..].parse().unwrap();
@@ -302,7 +302,7 @@ fn what_is_no_chain_is_refused_in_words() {
         shape: shape.into(),
     };
     let huge = [huge("0.weight", [1 << 40, 1, 3, 3]), huge("1.weight", [1, 1 << 40, 3, 3])];
-    let text = Plan::of(&huge, None).unwrap_err().to_string();
+    let text = Plan::of(&huge, None, None).unwrap_err().to_string();
     assert!(text.contains("more than the 268435456 weights"), "{text}");
 }
 
@@ -321,4 +321,45 @@ fn values_that_are_no_numbers_are_named() {
     memory.0[2].1[1] = -0.5;
     let text = memory.layers().unwrap_err().to_string();
     assert!(text.contains("`1.running_var` at [1]: -0.5 is a variance below 0"), "{text}");
+}
+
+fn brought(bytes: &'static [u8], known: Known) -> Result<Imported, ImportError> {
+    ModelFile::open(Cursor::new(bytes)).unwrap().import(known, 25.0)
+}
+
+/// What a network that was saved whole says of itself is used, or refused by its name.
+#[test]
+fn whole_networks_say_what_their_layers_are() {
+    let leaky = include_bytes!("../../../fixtures/models/whole-leakyrelu.pth");
+    let said = Leaky::of(0.2).map(Activation::Leaky).unwrap();
+    match brought(leaky, Known::default()) {
+        Ok(imported) => assert_eq!(imported.model.activation, said),
+        Err(e) => assert!(e.to_string().contains("leaky_relu(0.2)"), "{e}"),
+    }
+    let other = Known { family: None, activation: Some(Activation::Relu) };
+    let text = brought(leaky, other).unwrap_err().to_string();
+    assert!(
+        text.contains("its activation is leaky_relu(0.2), as the file says, and not relu"),
+        "{text}"
+    );
+    let reflect = include_bytes!("../../../fixtures/models/whole-padding-reflect.pth");
+    let text = brought(reflect, Known::default()).unwrap_err().to_string();
+    assert!(text.contains("its Conv2d `model.0` has padding_mode=reflect"), "{text}");
+    // Before PyTorch 1.6 a class came with its source, outside of the pickle.
+    let legacy = include_bytes!("../../../fixtures/models/legacy-whole-module.pth");
+    let imported = brought(legacy, Known::default()).unwrap();
+    assert_eq!(imported.model.activation, Activation::Relu);
+    assert_eq!(imported.tries.len(), 4);
+}
+
+/// Of two networks in a file the averaged one is taken, and it is said.
+#[test]
+fn averaged_weights_are_taken() {
+    let two = include_bytes!("../../../fixtures/models/model-and-ema.pt");
+    let imported = brought(two, Known::default()).unwrap();
+    assert!(
+        imported.notes.contains(&"taken are the averaged weights, `ema`".to_string()),
+        "{:?}",
+        imported.notes
+    );
 }

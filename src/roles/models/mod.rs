@@ -60,7 +60,7 @@ pub fn open_model(path: &Path) -> Result<ModelFile, ModelFileError> {
     let file = open(path)?;
     let error = match path.is_dir() {
         true => ModelFileError::NoModel(NoModel::Folder),
-        false => match ModelFile::open(BufReader::new(file), path) {
+        false => match ModelFile::open(BufReader::new(file)) {
             Ok(file) => return Ok(file),
             Err(ModelError::NoModel) => what_else(path)?,
             Err(e) => e.into(),
