@@ -95,7 +95,8 @@ sanitize: ## Address and leak sanitizer over kernels, ciphers, parsers and chann
 	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \
 	  echo "make sanitize needs a nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/sanitize RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test --locked \
-	  --config 'profile.dev.package.ppdenoise.opt-level=1' --target $(HOST) --lib -- \
+	  --config 'profile.dev.package.ppdenoise.opt-level=1' --config 'profile.dev.package.ppdenoise-base.opt-level=1' \
+	  --target $(HOST) --lib -- \
 	  kernels:: crypto::garble:: crypto::ot:: crypto::prg:: numbers::packing:: files:: wire:: image::
 
 python: build ## The Python package, and its tests against the program; needs pip and a registry (docs/python)

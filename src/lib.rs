@@ -82,22 +82,22 @@
 //!
 //! # Layers
 //!
-//! Modules are layers; each uses only those on lines above its own:
+//! Packages and modules are layers; each uses only those on lines above its own:
 //!
-//! 1. [`ids`]
-//! 2. [`numbers`], [`network`]
-//! 3. [`kernels`], [`image`]
-//! 4. [`crypto`]
-//! 5. [`model`]
-//! 6. [`material`], `train`
-//! 7. [`files`], [`wire`]
-//! 8. [`protocol`]
-//! 9. [`artefact`]
-//! 10. [`roles`]
-//! 11. [`lab`]
-//! 12. [`cli`]
+//! 1. [`base`](ppdenoise_base)
+//! 2. [`kernels`], [`image`]
+//! 3. [`crypto`]
+//! 4. [`model`]
+//! 5. [`material`], `train`
+//! 6. [`files`], [`wire`]
+//! 7. [`protocol`]
+//! 8. [`artefact`]
+//! 9. [`roles`]
+//! 10. [`lab`]
+//! 11. [`cli`]
 //!
-//! Lines 1 to 6 are pure: no files, sockets, clock or operating-system randomness, but for the two places that
+//! `base` is a package of its own, with [`ids`], [`numbers`] and [`network`]; the rest are modules of this one.
+//! Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but for the two places that
 //! `tests/layers` lists with their reasons; it compares this list with the imports. The trainer is there with
 //! the feature of its name. Only [`cli`] prints.
 
@@ -160,20 +160,19 @@ pub mod api {
     pub use crate::wire;
 }
 
+pub use ppdenoise_base::{ids, network, numbers};
+
 pub mod artefact;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod crypto;
 pub mod files;
-pub mod ids;
 pub mod image;
 pub mod kernels;
 #[cfg(feature = "cli")]
 pub mod lab;
 pub mod material;
 pub mod model;
-pub mod network;
-pub mod numbers;
 pub mod protocol;
 pub mod roles;
 #[cfg(feature = "train")]

@@ -28,15 +28,22 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The tests of a program: the library, or one of `tests/`.
+/// The tests of a program: the libraries of all packages, which `cargo test --lib` runs, or one of `tests/`.
 fn tests_of(program: &str) -> Vec<Test> {
-    let file = match program {
-        LIBRARY => root().join("src/lib.rs"),
-        name => root().join(format!("tests/{name}/main.rs")),
+    let files = match program {
+        LIBRARY => {
+            let folders = fs::read_dir(root().join("src")).unwrap().map(|e| e.unwrap().path());
+            let packages = folders.filter(|folder| folder.join("Cargo.toml").exists());
+            let folders = std::iter::once(root().join("src")).chain(packages);
+            folders.map(|folder| folder.join("lib.rs")).collect()
+        }
+        name => vec![root().join(format!("tests/{name}/main.rs"))],
     };
-    assert!(file.exists(), "there is no program of tests called {program}");
     let mut tests = Vec::new();
-    read(&file, file.parent().unwrap(), ("", false), &mut tests);
+    for file in files {
+        assert!(file.exists(), "there is no program of tests called {program}");
+        read(&file, file.parent().unwrap(), ("", false), &mut tests);
+    }
     assert!(!tests.is_empty(), "{program} has no tests");
     tests
 }

@@ -3,8 +3,7 @@
 //! Every condition of `if`, `while` and `match` in these files is listed; a new one has to be looked at first.
 //! What the compiler makes of code without branches, and which memory an index addresses, is not seen here.
 
-use super::root;
-use super::source::Crate;
+use super::packages;
 
 /// The files, and the conditions that stand in them: sizes, rounds, parties, public elements.
 const PUBLIC: [(&str, &[&str]); 15] = [
@@ -128,10 +127,11 @@ fn unlisted(code: &str, listed: &[&str]) -> Vec<String> {
 
 #[test]
 fn secrets_of_made_material_are_not_branched_on() {
-    let source = Crate::read(&root().join("src"));
+    let sources = packages();
     for (path, listed) in PUBLIC {
-        let file = source.files().find(|file| file.path == path);
-        let code = file.expect("a listed file is there").without_tests();
+        let mut files = sources.iter().flat_map(|source| source.files().map(move |f| (source, f)));
+        let (_, file) = files.find(|(source, file)| source.path(file) == path).expect(path);
+        let code = file.without_tests();
         let wrong = unlisted(&code, listed);
         assert!(wrong.is_empty(), "{path}: {wrong:#?}");
     }

@@ -16,7 +16,7 @@ impl Graph {
             let targets = source.imports(file);
             edges.entry(file.module.clone()).or_default().extend(targets);
         }
-        let paths = source.files().map(|file| (file.module.clone(), file.path.clone())).collect();
+        let paths = source.files().map(|file| (file.module.clone(), source.path(file))).collect();
         Graph { edges, paths }
     }
 

@@ -1,9 +1,10 @@
 //! The house stands: imports go down the table of layers, no circle joins files of different subjects, and
 //! pages and heads say what is so.
 //!
-//! Read from the text of `src`, without a compiler: every path of `use` and of code that begins with
-//! `crate`, `super`, `self` or a module of the file. A name that an entry re-exports counts for the file
-//! that defines it. Code for tests (`#[cfg(test)]`) may look anywhere and is left out.
+//! Between packages Cargo sees to it: what a package uses is in its `Cargo.toml`. Within one this is read from the
+//! text of `src`, without a compiler: every path of `use` and of code that begins with `crate`, `super`, `self` or
+//! a module of the file. A name that an entry re-exports counts for the file that defines it. Code for tests
+//! (`#[cfg(test)]`) may look anywhere and is left out.
 
 mod branches;
 mod graph;
@@ -15,11 +16,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The layers, lowest first; a module uses only those on lines above its own in this table.
-/// `src/lib.rs` and `docs/contributing.md` say the same to readers.
-const LAYERS: [&[&str]; 12] = [
-    &["ids"],
-    &["numbers", "network"],
+/// The layers, lowest first: packages, and the program's modules; each uses only those on lines above its own in this
+/// table. `src/lib.rs` and `docs/contributing.md` say the same to readers.
+const LAYERS: [&[&str]; 11] = [
+    &["base"],
     &["kernels", "image"],
     &["crypto"],
     &["model"],
@@ -32,13 +32,15 @@ const LAYERS: [&[&str]; 12] = [
     &["cli"],
 ];
 /// The first lines, which are pure.
-const PURE: usize = 6;
+const PURE: usize = 5;
+/// The layers within `base`.
+const BASE: [&[&str]; 2] = [&["ids"], &["numbers", "network"]];
 /// Entries of `src`, files and folders.
 const MOST_ENTRIES: usize = 18;
 
 /// Files that a pure layer may not have and has: (file, what it reaches for, why).
 const IMPURE: [(&str, &str, &str); 1] =
-    [("ids/id.rs", "getrandom", "an id is drawn at random, where nothing but ids is needed")];
+    [("base/ids/id.rs", "getrandom", "an id is drawn at random, where nothing but ids is needed")];
 /// Imports that go up: (from, to, why). None.
 const UPWARD: [(&str, &str, &str); 0] = [];
 /// Imports that close a circle: (from, to, why). None.
@@ -56,18 +58,22 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn graph() -> Graph {
-    Graph::of(&Crate::read(&root().join("src")))
+/// The packages with their files, that of the program first.
+fn packages() -> Vec<Crate> {
+    let src = root().join("src");
+    let names = LAYERS.iter().flat_map(|line| line.iter()).copied();
+    let packages = names.filter(|name| src.join(name).join("Cargo.toml").exists());
+    std::iter::once("").chain(packages).map(|package| Crate::read(&src, package)).collect()
 }
 
-/// The line of a top module.
-fn line(module: &str) -> Option<usize> {
-    LAYERS.iter().position(|modules| modules.contains(&module))
+/// The line of a package or module.
+fn line(layers: &[&[&str]], name: &str) -> Option<usize> {
+    layers.iter().position(|names| names.contains(&name))
 }
 
-/// The imports that do not go down, as pairs of files.
-fn upward(graph: &Graph) -> Vec<(String, String)> {
-    let top = |module: &[String]| module.first().and_then(|name| line(name));
+/// The imports within a package that do not go down, as pairs of files.
+fn upward(graph: &Graph, layers: &[&[&str]]) -> Vec<(String, String)> {
+    let top = |module: &[String]| module.first().and_then(|name| line(layers, name));
     let crossing = graph.edges().filter(|(from, to)| from.first() != to.first());
     let wrong = crossing.filter(|(from, to)| match (top(from), top(to)) {
         (Some(from), Some(to)) => from <= to,
@@ -75,6 +81,12 @@ fn upward(graph: &Graph) -> Vec<(String, String)> {
         (from, to) => from.is_some() || to.is_none(),
     });
     wrong.map(|(from, to)| (graph.file(from), graph.file(to))).collect()
+}
+
+/// The packages of `src` that a `Cargo.toml` names.
+fn used_packages(manifest: &str) -> impl Iterator<Item = &str> {
+    let names = manifest.lines().filter_map(|line| line.strip_prefix("ppdenoise-"));
+    names.map(|line| line.split(['.', ' ']).next().unwrap())
 }
 
 /// What is found and not listed, and what is listed and not found.
@@ -100,23 +112,51 @@ fn every_entry_of_src_has_a_line() {
 
 #[test]
 fn imports_go_down() {
-    let graph = graph();
-    assert!(graph.edges().count() > 800, "{} imports were read", graph.edges().count());
-    let wrong = compare(&upward(&graph), &UPWARD);
+    let layers = |package: &str| match package {
+        "" => Some(&LAYERS[..]),
+        "base" => Some(&BASE[..]),
+        _ => None,
+    };
+    let mut count = 0;
+    let mut found = Vec::new();
+    for source in packages() {
+        let graph = Graph::of(&source);
+        count += graph.edges().count();
+        found.extend(layers(&source.package).into_iter().flat_map(|l| upward(&graph, l)));
+    }
+    assert!(count > 800, "{count} imports were read");
+    let wrong = compare(&found, &UPWARD);
     assert!(wrong.is_empty(), "imports that go up: {wrong:#?}");
 }
 
 #[test]
+fn packages_use_those_on_lines_above() {
+    for source in packages().iter().filter(|source| !source.package.is_empty()) {
+        let manifest = root().join("src").join(&source.package).join("Cargo.toml");
+        let own = line(&LAYERS, &source.package);
+        for used in used_packages(&fs::read_to_string(manifest).unwrap()) {
+            assert!(line(&LAYERS, used) < own, "{} uses {used}", source.package);
+        }
+    }
+    let lines =
+        "name = \"ppdenoise-b\"\nppdenoise-a.workspace = true\nppdenoise-c = { path = \"..\" }\n";
+    assert!(used_packages(lines).eq(["a", "c"]));
+}
+
+#[test]
 fn no_circle_joins_files_of_different_subjects() {
-    let graph = graph();
+    let graphs: Vec<Graph> = packages().iter().map(Graph::of).collect();
+    let all = |without: &[(String, String)]| -> Vec<Vec<String>> {
+        graphs.iter().flat_map(|graph| circles(graph, without)).collect()
+    };
     let without: Vec<(String, String)> =
         CIRCULAR.iter().map(|(from, to, _)| (from.to_string(), to.to_string())).collect();
-    let left = circles(&graph, &without);
+    let left = all(&without);
     assert!(left.is_empty(), "circles, with the imports that close them: {left:#?}");
     for (i, (from, to, _)) in CIRCULAR.iter().enumerate() {
         let mut others = without.clone();
         others.remove(i);
-        assert!(!circles(&graph, &others).is_empty(), "listed, but no circle: {from} -> {to}");
+        assert!(!all(&others).is_empty(), "listed, but no circle: {from} -> {to}");
     }
 }
 
@@ -127,14 +167,17 @@ struct Circle {
     imports: Vec<(String, String)>,
 }
 
-fn rooms_in_circles(graph: &Graph) -> Vec<Circle> {
+/// Those of a package's folders; the root of the program is none, since the table orders what is there.
+fn rooms_in_circles(package: &str, graph: &Graph) -> Vec<Circle> {
     let folders: BTreeSet<&[String]> =
         graph.edges().filter_map(|(from, _)| Some(from.split_last()?.1)).collect();
-    let within = folders.into_iter().filter(|folder| !folder.is_empty());
+    let within = folders.into_iter().filter(|folder| !(package.is_empty() && folder.is_empty()));
     let circles = within.flat_map(|folder| {
         circles_of_rooms(graph, folder).into_iter().map(|imports| {
             let rooms = imports.iter().map(|(from, _)| from.clone()).collect();
-            Circle { folder: folder.join("/"), rooms, imports }
+            let names = Some(package).into_iter().chain(folder.iter().map(String::as_str));
+            let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+            Circle { folder: names.join("/"), rooms, imports }
         })
     });
     circles.collect()
@@ -142,7 +185,9 @@ fn rooms_in_circles(graph: &Graph) -> Vec<Circle> {
 
 #[test]
 fn no_circle_joins_rooms_of_a_folder() {
-    let found = rooms_in_circles(&graph());
+    let packages = packages();
+    let circles = packages.iter().map(|p| rooms_in_circles(&p.package, &Graph::of(p)));
+    let found: Vec<Circle> = circles.flatten().collect();
     for Circle { folder, rooms, imports } in &found {
         let listed = ROOMS_IN_CIRCLES
             .iter()
@@ -154,15 +199,15 @@ fn no_circle_joins_rooms_of_a_folder() {
 
 #[test]
 fn pure_layers_reach_for_nothing_outside() {
-    let source = Crate::read(&root().join("src"));
     let outside = ["std::fs", "std::net", "std::time", "std::process", "std::env", "getrandom"];
     let mut found = Vec::new();
-    for file in source.files().filter(|file| !file.for_tests) {
-        let top = file.module.first().and_then(|name| line(name));
-        if top.is_some_and(|line| line < PURE) {
+    for source in packages() {
+        let pure = |room: &str| line(&LAYERS, room).is_some_and(|line| line < PURE);
+        let files = source.files().filter(|file| !file.for_tests && pure(source.room(file)));
+        for file in files {
             let code = file.without_tests();
             let reached = outside.iter().filter(|what| code.contains(*what));
-            found.extend(reached.map(|what| (file.path.clone(), what.to_string())));
+            found.extend(reached.map(|what| (source.path(file), what.to_string())));
         }
     }
     let wrong = compare(&found, &IMPURE);
@@ -171,14 +216,12 @@ fn pure_layers_reach_for_nothing_outside() {
 
 #[test]
 fn only_the_command_line_prints() {
-    let source = Crate::read(&root().join("src"));
-    for file in source
-        .files()
-        .filter(|file| !file.for_tests && file.module.first().is_some_and(|top| top != "cli"))
-    {
-        let code = file.without_tests();
-        for print in ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("] {
-            assert!(!code.contains(print), "{} prints: {print}", file.path);
+    for source in packages() {
+        for file in source.files().filter(|file| !file.for_tests && source.room(file) != "cli") {
+            let code = file.without_tests();
+            for print in ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("] {
+                assert!(!code.contains(print), "{} prints: {print}", source.path(file));
+            }
         }
     }
 }
@@ -211,7 +254,9 @@ fn readers_are_told_the_same_table() {
 #[test]
 fn every_room_says_what_it_may_use_assumes_and_promises() {
     for name in LAYERS.iter().flat_map(|line| line.iter()) {
-        let path = Path::new("src").join(name).join("mod.rs");
+        let room = Path::new("src").join(name);
+        let head = if root().join(&room).join("Cargo.toml").exists() { "lib.rs" } else { "mod.rs" };
+        let path = room.join(head);
         let text = fs::read_to_string(root().join(&path)).unwrap();
         let head: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
         for word in ["May use: ", "Security: ", "Stability: "] {
@@ -222,30 +267,33 @@ fn every_room_says_what_it_may_use_assumes_and_promises() {
 
 /// A crate of a few files, to see that what is wrong is found.
 fn sketch(files: &[(&str, &str)]) -> Graph {
-    Graph::of(&Crate::of(files.iter().map(|(path, text)| (path.to_string(), text.to_string()))))
+    Graph::of(&Crate::of("", files.iter().map(|(path, text)| (path.to_string(), text.to_string()))))
 }
 
 #[test]
 fn an_upward_import_is_found_however_it_is_written() {
-    let model = ("model/mod.rs", "pub struct Model;");
+    let roles = ("roles/mod.rs", "pub struct Role;");
     for upward_import in [
-        "use crate::model::Model;",
-        "use crate::{model, ids};",
-        "use super::super::model::Model;",
-        "fn f(m: &crate::model::Model) {}",
-        "use crate::{ids, model::{self, Model as M}};",
+        "use crate::roles::Role;",
+        "use crate::{roles, model};",
+        "use super::super::roles::Role;",
+        "fn f(m: &crate::roles::Role) {}",
+        "use crate::{model, roles::{self, Role as M}};",
     ] {
-        let graph = sketch(&[model, ("ids/mod.rs", "mod id;"), ("ids/id.rs", upward_import)]);
-        let expected = [("ids/id.rs".to_string(), "model/mod.rs".to_string())];
-        assert_eq!(upward(&graph), expected, "{upward_import}");
+        let graph = sketch(&[roles, ("model/mod.rs", "mod id;"), ("model/id.rs", upward_import)]);
+        let expected = [("model/id.rs".to_string(), "roles/mod.rs".to_string())];
+        assert_eq!(upward(&graph, &LAYERS), expected, "{upward_import}");
     }
+    // What the root brings in from another package, which Cargo places.
+    let lower = ("lib.rs", "pub use ppdenoise_base::{ids, network};");
     for harmless in [
-        "// use crate::model::Model;",
-        "const TEXT: &str = \"crate::model::Model\";",
-        "#[cfg(test)]\nmod tests {\n    use crate::model::Model;\n}",
+        "use crate::ids::Party;",
+        "// use crate::roles::Role;",
+        "const TEXT: &str = \"crate::roles::Role\";",
+        "#[cfg(test)]\nmod tests {\n    use crate::roles::Role;\n}",
     ] {
-        let graph = sketch(&[model, ("ids/mod.rs", "mod id;"), ("ids/id.rs", harmless)]);
-        assert!(upward(&graph).is_empty(), "{harmless}");
+        let graph = sketch(&[lower, roles, ("model/mod.rs", "mod id;"), ("model/id.rs", harmless)]);
+        assert!(upward(&graph, &LAYERS).is_empty(), "{harmless}");
     }
 }
 
@@ -272,13 +320,13 @@ fn a_circle_of_rooms_is_found_through_an_error_that_names_all() {
     let roles = ("roles/mod.rs", "mod dealer;\nmod error;");
     let circular = sketch(&[roles, error, own, ("roles/dealer/mod.rs", dealer)]);
     assert!(circles(&circular, &[]).is_empty(), "no file is in a circle");
-    let found = rooms_in_circles(&circular);
+    let found = rooms_in_circles("", &circular);
     let rooms: Vec<&str> = found[0].rooms.iter().map(String::as_str).collect();
     assert_eq!((found.len(), found[0].folder.as_str()), (1, "roles"));
     assert_eq!(rooms, ["dealer", "error"]);
     let dealer = "mod error;\npub use error::DealerError;\npub struct Dealer;";
     let straight = sketch(&[roles, error, own, ("roles/dealer/mod.rs", dealer)]);
-    assert!(rooms_in_circles(&straight).is_empty());
+    assert!(rooms_in_circles("", &straight).is_empty());
 }
 
 #[test]

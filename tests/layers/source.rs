@@ -1,6 +1,6 @@
 //! The files of a crate as modules, and what the paths in them lead to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -9,8 +9,8 @@ pub(super) type Module = Vec<String>;
 
 /// One file.
 pub(super) struct File {
-    /// From `src`.
-    pub(super) path: String,
+    /// From the package's folder.
+    path: String,
     pub(super) module: Module,
     /// The text with comments, strings and characters blanked.
     code: String,
@@ -91,19 +91,25 @@ impl File {
     }
 }
 
-/// All files.
+/// All files of a package.
 pub(super) struct Crate {
+    /// Its folder, from `src`; empty for the program.
+    pub(super) package: String,
     files: BTreeMap<Module, File>,
+    /// What its root brings in from other packages, by the name it has here.
+    lower: BTreeSet<String>,
 }
 
 impl Crate {
-    /// The files below a folder.
-    pub(super) fn read(folder: &Path) -> Crate {
+    /// The files of a package below `src`, without those of packages within it.
+    pub(super) fn read(src: &Path, package: &str) -> Crate {
         fn below(folder: &Path, from: &str, found: &mut Vec<(String, String)>) {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 let name = format!("{from}{}", path.file_name().unwrap().to_str().unwrap());
-                if path.is_dir() {
+                if path.join("Cargo.toml").exists() {
+                    continue;
+                } else if path.is_dir() {
                     below(&path, &format!("{name}/"), found);
                 } else if name.ends_with(".rs") && name != "main.rs" {
                     found.push((name, fs::read_to_string(&path).unwrap()));
@@ -111,14 +117,18 @@ impl Crate {
             }
         }
         let mut found = Vec::new();
-        below(folder, "", &mut found);
-        Crate::of(found)
+        below(&src.join(package), "", &mut found);
+        Crate::of(package, found)
     }
 
     /// Files by path and text.
-    pub(super) fn of(files: impl IntoIterator<Item = (String, String)>) -> Crate {
+    pub(super) fn of(package: &str, files: impl IntoIterator<Item = (String, String)>) -> Crate {
         let files = files.into_iter().map(|(path, text)| File::new(path, &text));
-        let mut made = Crate { files: files.map(|file| (file.module.clone(), file)).collect() };
+        let files: BTreeMap<Module, File> = files.map(|file| (file.module.clone(), file)).collect();
+        let root = files.get(&Vec::new()).map(File::named).unwrap_or_default();
+        let lower = root.into_iter().filter(|named| named.names[0].starts_with("ppdenoise_"));
+        let lower = lower.filter_map(|named| named.alias.or_else(|| named.names.last().cloned()));
+        let mut made = Crate { package: package.to_string(), lower: lower.collect(), files };
         let declared: Vec<Module> = made.files.values().flat_map(test_modules).collect();
         for file in made.files.values_mut() {
             file.for_tests = declared.iter().any(|module| file.module.starts_with(module));
@@ -145,11 +155,28 @@ impl Crate {
         self.files.values()
     }
 
+    /// Where a file is, from `src`.
+    pub(super) fn path(&self, file: &File) -> String {
+        match self.package.as_str() {
+            "" => file.path.clone(),
+            package => format!("{package}/{}", file.path),
+        }
+    }
+
+    /// What the table of layers calls the place of a file: its package, and in the program its folder.
+    pub(super) fn room<'a>(&'a self, file: &'a File) -> &'a str {
+        match self.package.as_str() {
+            "" => file.module.first().map_or("", |name| name),
+            package => package,
+        }
+    }
+
     /// The path from the root, if it is one of this crate.
     fn resolve(&self, file: &File, named: &Named) -> Option<Module> {
         let mut here = file.module_at(named.at);
         let mut names = &named.names[..];
         match names.first()?.as_str() {
+            "crate" if names.get(1).is_some_and(|name| self.lower.contains(name)) => None,
             "crate" => Some(names[1..].to_vec()),
             "self" | "super" => {
                 while let [first, rest @ ..] = names {

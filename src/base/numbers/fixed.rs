@@ -33,21 +33,25 @@ pub fn encode_sum(values: &[f64], frac_bits: u32, ring_bits: u32) -> Option<Vec<
 }
 
 /// v / 2^f.
+#[inline]
 pub fn decode(v: i64, frac_bits: u32) -> f64 {
     v as f64 / exp2(frac_bits)
 }
 
 /// 2^k as a float, exact.
+#[inline]
 pub fn exp2(k: u32) -> f64 {
     f64::from(k).exp2()
 }
 
 /// The low `bits` bits set; `bits` in 0..=64.
+#[inline]
 pub fn low_mask(bits: u32) -> u64 {
     u64::MAX.checked_shr(64 - bits).unwrap_or(0)
 }
 
 /// The signed value of the low `bits` bits of `v`.
+#[inline]
 pub fn sign_extend(v: u64, bits: u32) -> i64 {
     ((v << (64 - bits)) as i64) >> (64 - bits)
 }

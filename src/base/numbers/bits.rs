@@ -69,11 +69,13 @@ impl Bits {
     }
 
     /// How many bits there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there are none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -89,6 +91,7 @@ impl Bits {
     }
 
     /// The bits as words.
+    #[inline]
     pub fn words(&self) -> &[u64] {
         &self.words
     }

@@ -60,16 +60,19 @@ impl Slope {
     pub const ABS: Slope = Slope { above: 1, below: -1 };
 
     /// P max(x, 0) + N min(x, 0): the definition.
+    #[inline]
     pub fn eval(self, x: i64) -> i64 {
         self.above * x.max(0) + self.below * x.min(0)
     }
 
     /// The larger magnitude of the two.
+    #[inline]
     pub fn steepest(self) -> u64 {
         self.above.unsigned_abs().max(self.below.unsigned_abs())
     }
 
     /// Whether every result for inputs of `n` bits fits a ring of `ring` bits.
+    #[inline]
     pub fn fits(self, n: u32, ring: u32) -> bool {
         u128::from(self.steepest()) << (n - 1) < 1u128 << (ring - 1)
     }
@@ -86,14 +89,15 @@ pub struct ReluShape {
     words: usize,
     used: [u32; MAX_WORDS],
     /// The l - n high bits of R = \[rho~\], whose low bits are the share of rho.
-    pub(crate) high: Lane,
+    pub high: Lane,
     /// M = \[rho_m\] mod 2^(l-n).
-    pub(crate) top: Lane,
+    pub top: Lane,
     /// FM = \[f rho_m\] mod 2^(l-n).
-    pub(crate) chosen_top: Lane,
-    pub(crate) alarm: Option<(Zone, Lane)>,
+    pub chosen_top: Lane,
+    /// What alarms, and where its bits of rho are; none without alarms.
+    pub alarm: Option<(Zone, Lane)>,
     /// The products of masks, in their order, word by word.
-    pub(crate) products: [Lane; MAX_WORDS],
+    pub products: [Lane; MAX_WORDS],
 }
 
 /// Words that are being filled.
@@ -207,51 +211,61 @@ impl ReluShape {
     }
 
     /// n.
+    #[inline]
     pub fn bits(&self) -> u32 {
         self.bits
     }
 
     /// l.
+    #[inline]
     pub fn ring_bits(&self) -> u32 {
         self.ring
     }
 
     /// The digits, the most significant first.
+    #[inline]
     pub fn digits(&self) -> &[Digit] {
         &self.digits[..self.count]
     }
 
     /// Words of packed material.
+    #[inline]
     pub fn words(&self) -> usize {
         self.words
     }
 
     /// The bits of a word that mean something.
+    #[inline]
     pub fn used(&self, word: usize) -> u64 {
         low_mask(self.used[word])
     }
 
     /// Bits of packed material that mean something: all but F and FR.
+    #[inline]
     pub fn packed_bits(&self) -> u32 {
         self.used.iter().sum()
     }
 
     /// Whether a word holds parts of R, M or FM.
+    #[inline]
     pub fn serves_results(&self, word: usize) -> bool {
         [self.high, self.top, self.chosen_top].iter().any(|lane| lane.word == word)
     }
 
     /// The range alarm, if there is one.
+    #[inline]
     pub fn alarm(&self) -> Option<Zone> {
         self.alarm.map(|(zone, _)| zone)
     }
 
     /// Bits of the second opening: 2 (D - 1).
+    #[inline]
     pub fn opened_bits(&self) -> u32 {
         2 * (self.count as u32 - 1)
     }
 
     /// How many products of masks there are: subsets of {u_1 .. u_k, v_(k+1)}, k < D, of two or more.
+    #[inline]
     pub fn product_count(&self) -> u32 {
         self.products.iter().map(|lane| lane.bits).sum()
     }

@@ -27,6 +27,7 @@ impl Zone {
 
     /// Whether the alarm is raised for an opened `z` and a mask `rho` of `n` bits: the definition, which the servers
     /// evaluate on shares.
+    #[inline]
     pub fn raised(self, n: u32, z: u64, rho: u64) -> bool {
         let top = |v: u64| v >> (n - self.bits);
         let kappa = top(z).wrapping_sub(top(rho)) & low_mask(self.bits);
@@ -34,12 +35,14 @@ impl Zone {
     }
 
     /// Whether it is raised for `x` (its low `n` bits) whatever the mask.
+    #[inline]
     pub fn certain(self, n: u32, x: i64) -> bool {
         let [low, high] = self.kappas(n, x);
         self.contains(low) && self.contains(high)
     }
 
     /// Whether there is a mask for which it is raised for `x`.
+    #[inline]
     pub fn possible(self, n: u32, x: i64) -> bool {
         let [low, high] = self.kappas(n, x);
         self.contains(low) || self.contains(high)

@@ -149,7 +149,7 @@ macro_rules! impl_ring {
 impl_ring!(u32, i32, RingBits::L32);
 impl_ring!(u64, i64, RingBits::L64);
 // Z_2^8 is small enough to enumerate every pair of shares; its tag is never read.
-#[cfg(test)]
+#[cfg(any(test, feature = "small-ring"))]
 impl_ring!(u8, i8, RingBits::L32);
 
 /// `acc[i] += other[i]` mod 2^l.

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// So many lines or columns from the first on: (first, count, inset), counted from `inset` before the place where
 /// a map's border begins.
-pub(crate) type Span = (usize, usize, usize);
+pub type Span = (usize, usize, usize);
 
 /// The places counted from where the border begins, none before it.
 fn places((first, count, inset): Span) -> impl Iterator<Item = Option<usize>> {

@@ -5,7 +5,7 @@
 //!
 //! Security: everything here is public. An id is drawn at random and says nothing about what it names.
 //!
-//! Stability: none but of the names that [`crate::api`] has.
+//! Stability: none but of the names that `ppdenoise::api` has.
 
 mod amount;
 pub mod bounded;

@@ -6,7 +6,7 @@
 //! Security: arithmetic on values of any kind, shares and secrets too. Nothing branches on, or addresses
 //! memory by, a ring element; tables and plaintext functions are public.
 //!
-//! Stability: none but of the names that [`crate::api`] has.
+//! Stability: none but of the names that `ppdenoise::api` has.
 
 pub mod bits;
 pub mod block;

@@ -2,6 +2,8 @@
 
 mod padded;
 
+pub use padded::Span;
+
 use super::{Border, Gather, NetworkError};
 use std::ops::Range;
 

@@ -105,12 +105,13 @@ fn explain(err: DecodeError) -> SmallError {
 
 const PARTY: &str = "party";
 /// The field of a ring's width.
-pub(crate) const RING: &str = "ring_bits";
+pub const RING: &str = "ring_bits";
 /// The field of where material comes from.
-pub(crate) const ORIGIN: &str = "origin";
+pub const ORIGIN: &str = "origin";
 const CIPHER: &str = "Cipher";
 
 /// Types of the mathematics are encoded by their public number, read back through its own check.
+#[macro_export]
 macro_rules! encode_as_number {
     ($type:ty, $name:expr, $allowed:expr, $to:expr, $from:expr) => {
         impl bincode::Encode for $type {
@@ -142,4 +143,4 @@ macro_rules! encode_as_number {
 }
 
 encode_as_number!(Party, PARTY, &[0, 1], |p| p.index() as u32, |n| Party::from_index(n as usize));
-pub(crate) use encode_as_number;
+pub use encode_as_number;

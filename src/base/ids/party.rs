@@ -13,6 +13,7 @@ pub enum Party {
 
 impl Party {
     /// 0 or 1.
+    #[inline]
     pub fn index(self) -> usize {
         match self {
             Party::S0 => 0,
@@ -30,6 +31,7 @@ impl Party {
     }
 
     /// The other server.
+    #[inline]
     pub fn other(self) -> Self {
         match self {
             Party::S0 => Party::S1,

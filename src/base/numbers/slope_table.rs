@@ -68,11 +68,13 @@ impl SlopeTable {
     }
 
     /// n: the width of the input in bits.
+    #[inline]
     pub fn input_bits(&self) -> u32 {
         self.hi + self.lo
     }
 
     /// The result for a cell (mod 2^hi) and an offset.
+    #[inline]
     pub fn eval(&self, kappa: u64, delta: i64) -> i64 {
         let cell = (kappa & ((1 << self.hi) - 1)) as usize;
         self.values[cell] + self.slopes[cell] * delta
@@ -80,6 +82,7 @@ impl SlopeTable {
 
     /// The result for input `x` (mod 2^n) when the low mask is `rho_lo`: what the secure lookup
     /// computes for that mask.
+    #[inline]
     pub fn eval_masked(&self, x: u64, rho_lo: u64) -> i64 {
         let delta = ((x + rho_lo) & ((1 << self.lo) - 1)) as i64 - rho_lo as i64;
         let kappa = (x as i64 - delta) >> self.lo;

@@ -21,7 +21,7 @@
 //!
 //! Security: the list of ops and every size are public.
 //!
-//! Stability: none but of the names that [`crate::api`] has.
+//! Stability: none but of the names that `ppdenoise::api` has.
 
 mod check;
 mod grid;
@@ -32,7 +32,7 @@ mod reach;
 mod stage;
 mod work;
 
-pub use grid::{MAX_PIXELS, PatchGrid, gaussian_window};
+pub use grid::{MAX_PIXELS, PatchGrid, Span, gaussian_window};
 pub use op::{Border, Fold, Gather, LinearShape, Op, Read, Source};
 pub use padding::{Outputs, Padding};
 pub use placed::{Placement, StageGrid};

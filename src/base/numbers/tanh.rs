@@ -175,12 +175,12 @@ const fn piece(upto: f64, n: f64, c: f64, d: f64) -> Piece {
 }
 
 /// Zheng et al., IEEE TDSC 18(3), 2021, equation 3 (after Lin and Wang, ISCAS 2008).
-pub(crate) const ZHENG: PiecewisePoly = PiecewisePoly {
+pub const ZHENG: PiecewisePoly = PiecewisePoly {
     pieces: &[piece(1.52, -0.2716, 1.0, 0.016), piece(2.57, -0.0848, 0.42654, 0.4519)],
 };
 
 /// Knots and coefficients both chosen for a small error on average and at worst.
-pub(crate) const REFIT2: PiecewisePoly = PiecewisePoly {
+pub const REFIT2: PiecewisePoly = PiecewisePoly {
     pieces: &[
         piece(1.51074, -0.32175, 1.08316, 0.0),
         piece(2.99329, -0.050628, 0.280558, 0.603803),
@@ -189,7 +189,7 @@ pub(crate) const REFIT2: PiecewisePoly = PiecewisePoly {
 
 /// Least squares weighted by exp(-x^2/2) + 0.02, a piece at a time: fixtures/vectors/refit.py, and
 /// recomputed in the tests below. A circuit compares with these knots in few gates.
-pub(crate) const REFIT: PiecewisePoly = PiecewisePoly {
+pub const REFIT: PiecewisePoly = PiecewisePoly {
     pieces: &[
         piece(0.5, -0.199572855997, 1.028168313689, 0.0),
         piece(1.0, -0.374026407181, 1.159080376388, -0.023795648057),
