@@ -8,8 +8,9 @@ use super::rules::Rules;
 use crate::numbers::relu::Slope;
 use std::fmt;
 
-/// The largest P.
-const MOST: u32 = 10_000;
+/// The largest P: results have log2 P bits more, and the weights that read them as many fewer. With 100, `default` as a
+/// network of leaky ReLUs lost 0.005 dB, with 10,000 it lost 1.8.
+const MOST: u32 = 128;
 /// How far a slope may lie from the ratio of whole numbers that is meant, in parts of it: float32 rounds by less.
 const NEAR: f64 = 1e-7;
 
@@ -31,7 +32,8 @@ impl Leaky {
     /// # Errors
     /// What is expected, if it is not `slope`.
     pub fn of(slope: f64) -> Result<Leaky, &'static str> {
-        let expected = "a slope from -1 to 1, not 0, with at most four decimals";
+        let expected = "a slope from -1 to 1, not 0, that is a ratio of whole numbers up to 128, such as 0.01 = 1/100 or \
+                        0.2 = 1/5 (others would cost precision)";
         if !((-1.0..1.0).contains(&slope) && slope.abs() > NEAR) {
             return Err(expected);
         }
@@ -128,8 +130,8 @@ mod tests {
                 assert_eq!(Leaky::of(slope), Ok(Leaky { above, below }), "{slope}");
             }
         }
-        assert_eq!(Leaky::of(0.0123), Ok(Leaky { above: 10_000, below: 123 }));
-        for refused in [0.0, 1.0, 1.5, -1.5, f64::NAN, f64::INFINITY, 0.012_345, 1e-9] {
+        assert_eq!(Leaky::of(127.0 / 128.0), Ok(Leaky { above: 128, below: 127 }));
+        for refused in [0.0, 1.0, 1.5, -1.5, f64::NAN, f64::INFINITY, 0.0123, 1.0 / 129.0, 1e-9] {
             assert!(Leaky::of(refused).is_err(), "{refused}");
         }
     }

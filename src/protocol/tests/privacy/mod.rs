@@ -51,7 +51,7 @@ fn exact_relu() -> Method {
 }
 
 fn garbled_relu() -> Method {
-    Method::Gc { function: Piecewise::relu(), refit: false, alarm: false }
+    Method::Gc { function: Piecewise::relu(), refit: false, alarm: true }
 }
 
 /// All tests on one campaign.

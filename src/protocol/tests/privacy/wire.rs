@@ -345,8 +345,11 @@ fn set_up(nth: usize, layout: &mut Layout) {
             points(layout, 1);
         }
         1 => points(layout, 128),
-        _ => {
+        2 => {
             layout.raw("seed trees", 0, 512, 64);
+        }
+        _ => {
+            layout.raw("part of the alarm's key", 0, 256, 1);
         }
     }
 }
