@@ -39,7 +39,9 @@ pub use interest::pick_crops;
 pub use limits::{MAX_SCAN_PIXELS, MAX_TILES};
 pub use noise::{NoiseSeed, add_gaussian, add_poisson};
 pub use noise_level::estimate_sigma;
-pub(crate) use pattern::{drawn, patterns};
+#[cfg(feature = "train")]
+pub(crate) use pattern::drawn;
+pub(crate) use pattern::patterns;
 pub use poisson::Poisson;
 pub use range::Range;
 pub use raster::{Depth, Raster};

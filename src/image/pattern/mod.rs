@@ -5,9 +5,11 @@
 //! short period and several directions, checkers, zone plates, dithers, grids, noise of two levels, bars like text, black
 //! and white. Training draws its own at random ([`drawn`]).
 
+#[cfg(feature = "train")]
 mod random;
 mod shapes;
 
+#[cfg(feature = "train")]
 pub(crate) use random::drawn;
 
 use super::GreyImage;
