@@ -10,6 +10,9 @@ use crate::network::LinearShape;
 use crate::roles::models::{open_model, prove_output, write_model};
 use serde::Serialize;
 
+/// How many of the tries are told.
+const SHOWN: usize = 5;
+
 #[derive(Serialize)]
 struct Report {
     format: String,
@@ -39,17 +42,23 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
         Family::Mlp => model::Family::Mlp,
         Family::Dncnn => model::Family::Dncnn,
     });
-    let imported = file.import(Known { family, activation: args.activation }, args.sigma);
+    let known =
+        Known { family, activation: args.activation, range: args.range, predicts: args.predicts };
+    let imported = file.import(known, args.sigma);
     let imported = imported.map_err(|e| Failure::from(e).about(&args.file))?;
     console.finish();
     for note in &imported.notes {
         console.note(note);
     }
+    let mut order: Vec<_> = imported.tries.iter().enumerate().collect();
+    order.sort_by(|(_, a), (_, b)| b.psnr_db.total_cmp(&a.psnr_db));
     console.note(format!(
-        "a picture with noise of {} grey levels has {:.2} dB; tried were",
-        args.sigma, imported.noisy_db
+        "a picture with noise of {} grey levels has {:.2} dB; {} ways of taking the layers were tried, best",
+        args.sigma,
+        imported.noisy_db,
+        order.len()
     ));
-    for (i, tried) in imported.tries.iter().enumerate() {
+    for (i, tried) in order.into_iter().take(SHOWN) {
         let mark = if i == imported.chosen { "  <- taken" } else { "" };
         console.note(format!("  {tried}{mark}"));
     }
@@ -58,7 +67,8 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
         true => "`ppdenoise calibrate` it before it is shared",
         false => "`ppdenoise share-model` shares it",
     };
-    console.note(format!("written as {}; {next}", args.out.display()));
+    let chosen = &imported.tries[imported.chosen].what;
+    console.note(format!("written as {} ({chosen}); {next}", args.out.display()));
     if !args.common.json {
         return Ok(());
     }

@@ -13,6 +13,14 @@ pub enum ModelError {
         "this is no model: it begins like none of .npz, safetensors, PyTorch (.pth), MATLAB (.mat)"
     )]
     NoModel,
+    /// It is a model file of another kind.
+    #[error("this is {what}: {remedy}")]
+    Elsewhere {
+        /// What it is.
+        what: &'static str,
+        /// How it becomes one that can be read.
+        remedy: &'static str,
+    },
     /// The file cannot be read.
     #[error("the file cannot be read: {0}")]
     Read(#[from] std::io::Error),

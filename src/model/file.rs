@@ -3,10 +3,10 @@
 use super::load::{Arrays, Source, Tensor};
 use super::mat::Layers;
 use super::npz::Archive;
-use super::{FloatModel, ModelError, mat, pth, safetensors};
+use super::{FloatModel, ModelError, mat, others, pth, safetensors};
 use crate::network::MAX_WEIGHTS;
 use std::fmt;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
 use zip::ZipArchive;
 
 /// The most bytes a model file may have: the most weights, in double precision, and a header.
@@ -94,6 +94,7 @@ enum Contents {
 /// A file with arrays that may be a model's. Opaque in `Debug`: the arrays may be secret.
 pub struct ModelFile {
     format: ModelFormat,
+    length: u64,
     contents: Contents,
 }
 
@@ -112,7 +113,10 @@ impl ModelFile {
     /// [`ModelError::NoModel`] if it begins like none of them, [`ModelError::Read`], and what the reader of
     /// its format says of damage.
     pub fn open(mut file: impl Read + Seek + 'static) -> Result<ModelFile, ModelError> {
+        others::refuse(&mut file)?;
         let format = ModelFormat::detect(&mut file)?.ok_or(ModelError::NoModel)?;
+        let length = file.seek(SeekFrom::End(0))?;
+        file.rewind()?;
         let contents = match format {
             ModelFormat::Npz => {
                 let file: Box<dyn Source> = Box::new(file);
@@ -124,7 +128,12 @@ impl ModelFile {
             ModelFormat::Pth => Contents::Pth(pth::Tensors::open(Box::new(file))?),
             ModelFormat::Mat => Contents::Mat(all(file)?),
         };
-        Ok(ModelFile { format, contents })
+        Ok(ModelFile { format, length, contents })
+    }
+
+    /// How many bytes it has.
+    pub(super) fn length(&self) -> u64 {
+        self.length
     }
 
     /// Its format.

@@ -67,16 +67,31 @@ impl Picture {
 
     /// PSNR of what the model makes of the noisy picture, in dB; none is too bad to be told.
     pub(super) fn denoised_db(&self, model: &FloatModel) -> Result<f64, ModelError> {
+        let grey = self.denoised(model)?;
+        Ok(self.db_of(grey))
+    }
+
+    /// PSNR of such a picture, in dB.
+    pub(super) fn db_of(&self, grey: Vec<f32>) -> f64 {
+        // Values that are not finite are no picture.
+        let (height, width) = (self.noisy.height(), self.noisy.width());
+        GreyImage::new(height, width, grey).map_or(f64::NEG_INFINITY, |out| db(&self.clean, &out))
+    }
+
+    /// The grey levels of the noisy picture.
+    pub(super) fn noisy(&self) -> &[f32] {
+        self.noisy.pixels()
+    }
+
+    /// The grey levels that the model makes of it.
+    pub(super) fn denoised(&self, model: &FloatModel) -> Result<Vec<f32>, ModelError> {
         let levels = LevelMap::new(model.units, 1.0);
         let size = (self.noisy.height(), self.noisy.width());
         let units = self.noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
         let activation = |v: &mut [f32]| model.activation.apply(v);
         let out = model.denoise(&units, size, &activation, &mut |_| ())?;
-        let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
-        // Values that are not finite are no picture.
-        Ok(GreyImage::new(size.0, size.1, grey)
-            .map_or(f64::NEG_INFINITY, |out| db(&self.clean, &out)))
+        Ok(out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect())
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 /// Every command with every flag of its own. A flag that comes or goes is changed here too.
 const COMMANDS: &[(&str, &str)] = &[
     ("keygen", "--out --role --passphrase --passphrase-file --force --json"),
-    ("import", "<FILE> --out --family --activation --sigma --force --json"),
+    ("import", "<FILE> --out --family --activation --range --predicts --sigma --force --json"),
     (
         "calibrate",
         "<MODEL> --data --held-out --sigma --strict --prune --activations --seed --out --json",

@@ -4,16 +4,18 @@ use super::Writing;
 use super::parse::parse_positive;
 use super::quantise::Quantise;
 use crate::cli::keys::Unlock;
-use crate::model::Activation;
+use crate::image::Range;
+use crate::model::{Activation, Predicts};
 use clap::Args;
 use std::path::PathBuf;
 
 /// Model owner: import a model that another program trained, and infer how it is used.
 ///
 /// The layers follow from the names and shapes in the file; batch normalisation is merged into them, and
-/// missing biases are zeros. No file says how grey levels are normalised, or whether the output of the
-/// network is subtracted from its input: all ways are tried on a small noisy picture, and the one that
-/// denoises best is taken. Writes the model with its description inside.
+/// missing biases are zeros. No file of weights says how grey levels are normalised, or whether the output of
+/// the network is subtracted from its input: the usual ways are tried on a small noisy picture, and the one that
+/// denoises best is taken, unless others denoise as well: then you are asked. Writes the model with its description
+/// inside.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
     /// The model: PyTorch (.pth), safetensors, .npz or MATLAB, under any file name.
@@ -30,6 +32,15 @@ pub(in crate::cli) struct Import {
     /// is taken with which a small noisy picture becomes best.
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) activation: Option<Activation>,
+    /// What black and white are to the network: 0..1, -1..1, 0..255 or -2.5..2.5, which is (v/255-0.5)/0.2; or
+    /// another range that begins at 0 or has 0 in its middle. A file of weights does not say it; if not given, it is
+    /// tried.
+    #[arg(long, value_name = "LOW..HIGH", allow_hyphen_values = true)]
+    pub(in crate::cli) range: Option<Range>,
+    /// What the network gives: the noise, for x - net(x), the image, for net(x), or a correction, for x + net(x).
+    /// A file of weights does not say it; if not given, it is tried.
+    #[arg(long, value_name = "noise|image|correction")]
+    pub(in crate::cli) predicts: Option<Predicts>,
     /// The noise level that the model was trained for, in 8-bit grey levels.
     #[arg(long, default_value = "25", value_name = "LEVELS", value_parser = parse_positive)]
     pub(in crate::cli) sigma: f64,

@@ -78,8 +78,12 @@ impl From<ImportError> for Failure {
             ImportError::Foreign(_) => {
                 "`ppdenoise inspect` lists its arrays; docs/models.md tells what can be brought"
             }
+            ImportError::Range(_) => "give another --range, or leave it away",
+            ImportError::Undecided { .. } => {
+                "look it up where the network comes from: its code, or the page that it was published on"
+            }
             ImportError::Useless { .. } => {
-                "give the noise it was trained for with --sigma; dilated or other activations are not \
+                "give the noise it was trained for with --sigma, or another --activation or --range; dilation is not \
                  told by a file, see docs/models.md"
             }
         };

@@ -1,7 +1,10 @@
 //! From a list of arrays to a chain of layers, with the weights that they make.
 
 use super::foreign::{self, shown};
+use super::layer::{Layer, Parts, values};
 use super::names::{self, Name, Role};
+use super::published::{self, Published};
+use super::reparametrised;
 use super::whole::Told;
 use super::{Family, ImportError};
 use crate::model::ModelError;
@@ -12,8 +15,13 @@ use std::collections::{BTreeMap, HashMap};
 /// What batch normalisation adds to a variance, if nobody says otherwise; no file does.
 const EPSILON: f64 = 1e-5;
 
-/// The arrays of one layer, or of the normalisation behind it, by what they are.
-type Parts = BTreeMap<Role, Tensor>;
+/// How many weights a trial takes from any file, and for each of its bytes: half floats have one in two bytes, and
+/// few networks can be packed to an eighth.
+const LEAST_WEIGHTS: usize = 1 << 18;
+const WEIGHTS_A_BYTE: f64 = 4.0;
+/// The same of the outputs of one layer, of which a trial keeps some 10 KB each.
+const LEAST_OUTPUTS: usize = 4096;
+const OUTPUTS_A_BYTE: f64 = 1.0 / 256.0;
 
 /// A layer with weights: (outputs, inputs) or (outputs, channels, kernel, kernel), and which
 /// normalisations come right behind it.
@@ -39,15 +47,6 @@ pub(super) struct Plan {
     pub(super) family: Family,
     /// The key of the averaged weights, if the file holds them beside others.
     averaged: Option<String>,
-}
-
-/// A layer with its weights, normalisation merged.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Layer {
-    /// (outputs, inputs) or (outputs, channels, kernel, kernel).
-    pub(super) shape: Vec<usize>,
-    pub(super) weights: Vec<f32>,
-    pub(super) bias: Vec<f32>,
 }
 
 impl Plan {
@@ -114,6 +113,33 @@ impl Plan {
         }
     }
 
+    /// Refuses a network that takes more memory or time than a file of `length` bytes may cost: one of few bytes
+    /// can name many weights by repeating or packing them, and wide maps by few weights.
+    pub(super) fn check_cost(&self, length: u64) -> Result<(), ImportError> {
+        let weights: usize =
+            self.layers.iter().map(|l| l.weight().shape.iter().product::<usize>()).sum();
+        let widest = self.layers.iter().map(|l| l.weight().shape[0]).max().unwrap_or(0);
+        for (what, count, least, per_byte) in [
+            ("weights", weights, LEAST_WEIGHTS, WEIGHTS_A_BYTE),
+            ("outputs of a layer", widest, LEAST_OUTPUTS, OUTPUTS_A_BYTE),
+        ] {
+            let most = least + (length as f64 * per_byte) as usize;
+            if count > most {
+                let text = format!(
+                    "it has {count} {what}, and a file of {length} bytes may have {most}: trying such a network costs \
+                     too much for what it says"
+                );
+                return Err(ImportError::Foreign(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of the published networks that are named and shaped like this one.
+    pub(super) fn published(&self) -> Option<Published> {
+        published::of(self.family, &self.layers.iter().map(Planned::weight).collect::<Vec<_>>())
+    }
+
     /// What was made of the file, a sentence each.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = vec![format!("{}: {}", self.family.says(), self.widths())];
@@ -126,6 +152,10 @@ impl Plan {
         }
         let bare = self.layers.iter().filter(|layer| !layer.parts.contains_key(&Role::Bias));
         let bare = bare.count();
+        for (role, what) in [(Role::Lengths, "weight norm"), (Role::Original, "spectral norm")] {
+            let count = self.layers.iter().filter(|layer| layer.parts.contains_key(&role)).count();
+            notes.extend((count > 0).then(|| format!("{count} layers of {what}: folded")));
+        }
         if bare > 0 {
             notes.push(format!("{bare} layers without a bias: zeros"));
         }
@@ -167,6 +197,7 @@ fn modules(names: &[Name], tensors: &[Tensor]) -> Result<BTreeMap<String, Parts>
             return Err(foreign::twice(&other, tensor));
         }
     }
+    modules.values_mut().try_for_each(reparametrised::name_weight)?;
     Ok(modules)
 }
 
@@ -226,71 +257,13 @@ fn check_norm(parts: &Parts, weight: &Tensor) -> Result<(), ImportError> {
 impl Planned {
     fn read(&self, arrays: &mut dyn Arrays) -> Result<Layer, ModelError> {
         let shape = self.weight().shape.clone();
-        let weights = finite(arrays, &self.weight().name, &shape)?;
+        let mut weights = finite(arrays, &self.weight().name, &shape)?;
+        reparametrised::fold(arrays, &self.parts, &shape, &mut weights)?;
         let bias = values(arrays, &self.parts, Role::Bias, shape[0], 0.0)?;
         let mut layer = Layer { shape, weights, bias };
         for (norm, epsilon) in &self.norms {
             layer.merge(arrays, norm, *epsilon)?;
         }
         Ok(if self.dilation > 1 { layer.spread(self.dilation) } else { layer })
-    }
-}
-
-/// A part's values, or `otherwise` for each output.
-fn values(
-    arrays: &mut dyn Arrays,
-    parts: &Parts,
-    role: Role,
-    outputs: usize,
-    otherwise: f32,
-) -> Result<Vec<f32>, ModelError> {
-    match parts.get(&role) {
-        Some(tensor) => finite(arrays, &tensor.name, &[outputs]),
-        None => Ok(vec![otherwise; outputs]),
-    }
-}
-
-impl Layer {
-    /// Normalisation behind the layer: each output times g / sqrt(variance + epsilon), and moved.
-    fn merge(
-        &mut self,
-        arrays: &mut dyn Arrays,
-        norm: &Parts,
-        epsilon: f64,
-    ) -> Result<(), ModelError> {
-        let outputs = self.shape[0];
-        let mut part = |role, otherwise| values(arrays, norm, role, outputs, otherwise);
-        let (gain, shift) = (part(Role::Weight, 1.0)?, part(Role::Bias, 0.0)?);
-        let (mean, variance) = (part(Role::Mean, 0.0)?, part(Role::Variance, 1.0)?);
-        let per_output = self.weights.len() / outputs.max(1);
-        for (o, row) in self.weights.chunks_exact_mut(per_output.max(1)).enumerate() {
-            if variance[o] < 0.0 {
-                let name = norm[&Role::Variance].name.clone();
-                let reason = "a variance below 0".into();
-                return Err(ModelError::Value {
-                    name,
-                    position: vec![o],
-                    value: variance[o],
-                    reason,
-                });
-            }
-            let factor = f64::from(gain[o]) / (f64::from(variance[o]) + epsilon).sqrt();
-            row.iter_mut().for_each(|w| *w = (f64::from(*w) * factor) as f32);
-            let moved = (f64::from(self.bias[o]) - f64::from(mean[o])) * factor;
-            self.bias[o] = (moved + f64::from(shift[o])) as f32;
-        }
-        Ok(())
-    }
-
-    /// The same convolution with its taps `step` pixels apart, as a kernel with zeros between them.
-    pub(super) fn spread(&self, step: usize) -> Layer {
-        let &[outputs, channels, side, _] = &self.shape[..] else { return self.clone() };
-        let wide = step * (side - 1) + 1;
-        let mut weights = vec![0.0; outputs * channels * wide * wide];
-        for (i, w) in self.weights.iter().enumerate() {
-            let (map, y, x) = (i / (side * side), i / side % side, i % side);
-            weights[(map * wide + y * step) * wide + x * step] = *w;
-        }
-        Layer { shape: vec![outputs, channels, wide, wide], weights, bias: self.bias.clone() }
     }
 }

@@ -24,7 +24,7 @@ fn foreign(text: String) -> ImportError {
 }
 
 /// An array as a message names it.
-fn named(tensor: &Tensor) -> String {
+pub(super) fn named(tensor: &Tensor) -> String {
     format!("`{}` [{}]", short(&tensor.name), shown(&tensor.shape))
 }
 

@@ -5,23 +5,25 @@
 //! Security: files are hostile; weights are secret and in no message.
 
 mod chain;
+mod choice;
 mod foreign;
+mod layer;
 mod names;
+mod published;
+mod reparametrised;
+mod ways;
 mod whole;
 
-use super::description::{Layer as Described, PATCH_STRIDE};
-use super::load::{Arrays, Tensor, assemble};
-use super::trial::{Picture, Try, margin, said};
-use super::{Description, FloatModel, ModelError, ModelFile, Normalisation, PixelOrder};
-use crate::model::activation::{Activation, Leaky};
-use chain::{Layer, Plan};
+use super::load::Tensor;
+use super::trial::Try;
+use super::{FloatModel, ModelError, ModelFile};
+use crate::image::Range;
+use chain::Plan;
+use choice::Trials;
 use std::fmt;
+use ways::ways;
+pub use ways::{Known, Predicts};
 use whole::Told;
-
-/// What two PSNRs may differ by, in dB, for the simpler description to be taken.
-const EVEN_DB: f64 = 0.1;
-/// How many pixels apart the taps of the layers of IRCNN are, which no array of its file says.
-const IRCNN: [usize; 7] = [1, 2, 3, 4, 3, 2, 1];
 
 /// A kind of network that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +62,31 @@ pub enum ImportError {
     /// It holds another kind of network.
     #[error("no network that can be imported, which is a chain from one grey channel to one: {0}")]
     Foreign(String),
+    /// Zeros around the maps of a network with this range are no grey level that is 0 in a normalisation.
+    #[error(
+        "a network for levels of {0} is none that can be imported: LOW..HIGH must begin at 0, or reach as far below \
+         0 as above"
+    )]
+    Range(Range),
+    /// Several ways to take it denoise alike.
+    #[error(
+        "it does not say how it is meant, and {} ways of taking it denoise alike: {}; say which with {}",
+        tries.len(),
+        choice::best(tries),
+        flags.join(", ")
+    )]
+    Undecided {
+        /// What denoises within 0.1 dB of the best, the best first.
+        tries: Vec<Try>,
+        /// What would decide: `activation`, `range`, `predicts`, `family`.
+        flags: Vec<&'static str>,
+    },
     /// However it was taken, it does not denoise.
     #[error(
         "it does not denoise however it is taken: with noise of {sigma} grey levels, {noisy_db:.2} dB, \
-         tried were {}",
-        tries.iter().map(Try::to_string).collect::<Vec<_>>().join("; ")
+         {} ways were tried, the best of which are {}",
+        tries.len(),
+        choice::best(tries)
     )]
     Useless {
         /// Noise of the trial, in grey levels.
@@ -99,7 +121,8 @@ impl ModelFile {
     /// which the model was trained. What is `known` is not tried, and neither is what a network that was saved
     /// whole says of itself.
     ///
-    /// Cost: 4 to 32 tries of some 2 billion multiply-adds. Memory: three times the weights.
+    /// Cost: up to 32 times some 2 billion multiply-adds, for a network of usual size. Memory: three times the
+    /// weights, of which a file may have 4 for each of its bytes, and 2^18 more.
     ///
     /// # Errors
     /// [`ImportError`].
@@ -117,6 +140,7 @@ impl ModelFile {
                 )));
             }
         };
+        let length = self.length();
         let says = told.as_ref().and_then(|told| told.activation);
         if let (Some(says), Some(other)) = (says, known.activation.filter(|a| Some(*a) != says)) {
             let text = format!("its activation is {says}, as the file says, and not {other}");
@@ -128,205 +152,21 @@ impl ModelFile {
             let tensors = names.iter().map(|name| arrays.tensor(name));
             let tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>()?;
             let plan = Plan::of(&tensors, known.family, told.as_ref())?;
+            plan.check_cost(length)?;
             let layers = plan.read(arrays)?;
             Ok((plan, layers))
         })?;
-        let mut ways = ways((plan.family, known.activation), &layers, matlab);
+        let mut ways = ways((plan.family, known), &layers, matlab)?;
         // A network that was saved whole says how far its taps are apart.
         ways.retain(|way| told.is_none() || !way.dilated);
-        let mut trial = None;
-        let (mut tries, mut best): (Vec<Try>, Option<(FloatModel, usize)>) = (Vec::new(), None);
-        for way in ways {
-            let model = way.model(&layers, sigma)?;
-            if trial.is_none() {
-                trial = Some(Picture::for_network(&model.network, sigma)?);
-            }
-            let Some(picture) = &trial else { continue };
-            let psnr_db = picture.denoised_db(&model)?;
-            if best.as_ref().is_none_or(|(_, i)| psnr_db > tries[*i].psnr_db + EVEN_DB) {
-                best = Some((model, tries.len()));
-            }
-            tries.push(Try { what: way.to_string(), psnr_db });
-        }
-        let noisy_db = trial.map_or(f64::NAN, |picture| picture.noisy_db);
-        match best {
-            Some((model, chosen)) if tries[chosen].psnr_db > noisy_db + margin(sigma) => {
-                let (family, notes) = (plan.family, plan.notes());
-                Ok(Imported { model, family, notes, noisy_db, tries, chosen })
-            }
-            _ => Err(ImportError::Useless { sigma, noisy_db, tries }),
-        }
-    }
-}
-
-/// What is known of a file's network beforehand.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Known {
-    /// Its kind: names that speak of blocks are not heeded.
-    pub family: Option<Family>,
-    /// Its activation.
-    pub activation: Option<Activation>,
-}
-
-/// One way to take the layers.
-#[derive(Clone, Copy, Debug)]
-struct Way {
-    units: Normalisation,
-    residual: bool,
-    activation: Activation,
-    mean_shift: bool,
-    order: Option<PixelOrder>,
-    /// Whether the layers are dilated as IRCNN's.
-    dilated: bool,
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", said(self.units, self.residual), self.activation)?;
-        if self.mean_shift {
-            f.write_str(", mean shift")?;
-        }
-        if self.order == Some(PixelOrder::ColumnMajor) {
-            f.write_str(", column-major")?;
-        }
-        if self.dilated {
-            f.write_str(", dilated as IRCNN")?;
-        }
-        Ok(())
-    }
-}
-
-/// The slopes of leaky ReLUs that are tried: those of PyTorch's default and of the usual networks.
-const LEAKY: [f64; 3] = [0.2, 0.1, 0.01];
-
-/// All ways in which such layers are used, the most usual first.
-fn ways((family, known): (Family, Option<Activation>), layers: &[Layer], matlab: bool) -> Vec<Way> {
-    use Activation::{Relu, Tanh};
-    let mlp = family == Family::Mlp;
-    let small = layers.iter().all(|layer| layer.shape[2..] == [3, 3]);
-    let dilations: &[bool] = match !mlp && small && layers.len() == IRCNN.len() {
-        true => &[false, true],
-        false => &[false],
-    };
-    let (units, usual, shifts): (_, _, &[bool]) = match mlp {
-        true => ([Normalisation::BURGER, Normalisation::UNIT], vec![Tanh, Relu], &[false, true]),
-        false => {
-            let leaky = LEAKY.map(|slope| Leaky::of(slope).map(Activation::Leaky));
-            let usual = std::iter::once(Relu).chain(leaky.into_iter().flatten()).collect();
-            ([Normalisation::UNIT, Normalisation::BURGER], usual, &[false])
-        }
-    };
-    let activations = known.map_or(usual, |activation| vec![activation]);
-    let orders: &[_] = match matlab {
-        true => &[Some(PixelOrder::ColumnMajor), Some(PixelOrder::RowMajor)],
-        false => &[None],
-    };
-    let mut ways = Vec::new();
-    for &dilated in dilations {
-        for &order in orders {
-            for &mean_shift in shifts {
-                for &activation in &activations {
-                    for units in units {
-                        for residual in [true, false] {
-                            ways.push(Way {
-                                units,
-                                residual,
-                                activation,
-                                mean_shift,
-                                order,
-                                dilated,
-                            });
-                        }
-                    }
-                }
-            }
-        }
-    }
-    ways
-}
-
-impl Way {
-    /// The model that the layers are, taken in this way.
-    fn model(&self, layers: &[Layer], sigma: f64) -> Result<FloatModel, ImportError> {
-        let spread: Vec<Layer>;
-        let layers = match self.dilated {
-            true => {
-                spread = layers.iter().zip(IRCNN).map(|(layer, step)| layer.spread(step)).collect();
-                &spread
-            }
-            false => layers,
-        };
-        let description = Description {
-            layers: self.described(layers)?,
-            sigma,
-            units: self.units,
-            mean_shift: self.mean_shift,
-            pixel_order: self.order,
-            piecewise: None,
-            extremes: None,
-        };
-        description.check()?;
-        Ok(assemble(&description, &mut Read(layers))?)
-    }
-
-    /// The layers as a description lists them.
-    fn described(&self, layers: &[Layer]) -> Result<Vec<Described>, ImportError> {
-        let mut list = Vec::new();
-        if let ([first, .., last], true) = (layers, layers[0].shape.len() == 2) {
-            let size = side(first.shape[1], "its first layer takes")?;
-            let output = side(last.shape[0], "its last layer gives")?;
-            list.push(Described::Patches { size, output, stride: PATCH_STRIDE.min(output) });
-        }
-        for (layer, number) in layers.iter().zip(1..) {
-            let outputs = layer.shape[0];
-            list.push(match layer.shape.get(2) {
-                Some(&kernel) => Described::conv2d(outputs, kernel),
-                None => Described::Dense { outputs },
-            });
-            if number < layers.len() {
-                list.push(self.activation.into());
-            }
-        }
-        list.extend(self.residual.then_some(Described::Residual));
-        Ok(list)
-    }
-}
-
-/// The side of a square patch.
-fn side(pixels: usize, what: &str) -> Result<usize, ImportError> {
-    match pixels.isqrt() {
-        side if side > 0 && side * side == pixels => Ok(side),
-        _ => Err(ImportError::Foreign(format!("{what} {pixels} values, which is no square patch"))),
-    }
-}
-
-/// Layers that were read, as arrays `w1, b1, ...`.
-struct Read<'a>(&'a [Layer]);
-
-impl Arrays for Read<'_> {
-    fn names(&self) -> Vec<String> {
-        (1..=self.0.len()).flat_map(|n| [format!("w{n}"), format!("b{n}")]).collect()
-    }
-
-    fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
-        let missing = || ModelError::Array { name: name.into(), reason: "is missing".into() };
-        let number = name.get(1..).and_then(|n| n.parse::<usize>().ok());
-        let layer = number.and_then(|n| self.0.get(n.checked_sub(1)?)).ok_or_else(missing)?;
-        let weights = name.starts_with('w');
-        let shape = if weights { layer.shape.clone() } else { vec![layer.bias.len()] };
-        Ok(Tensor { name: name.into(), dtype: "F32".into(), shape })
-    }
-
-    fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-        let error = |reason: String| ModelError::Array { name: name.into(), reason };
-        let found = self.tensor(name)?.shape;
-        if found != shape {
-            return Err(error(format!("has shape {found:?}, expected {shape:?}")));
-        }
-        let number = name.get(1..).and_then(|n| n.parse::<usize>().ok());
-        let layer = number.and_then(|n| self.0.get(n.checked_sub(1)?));
-        let layer = layer.ok_or_else(|| error("is missing".into()))?;
-        Ok(if name.starts_with('w') { layer.weights.clone() } else { layer.bias.clone() })
+        let trials = Trials::of(ways, &layers, sigma)?;
+        let published = plan.published();
+        let chosen = trials.chosen(published)?;
+        let model = trials.ways[chosen].model(&layers, sigma)?;
+        let (family, mut notes) = (plan.family, plan.notes());
+        notes.extend(published.filter(|p| p.is(&trials.ways[chosen])).map(|p| p.to_string()));
+        let Trials { noisy_db, tries, .. } = trials;
+        Ok(Imported { model, family, notes, noisy_db, tries, chosen })
     }
 }
 

@@ -14,10 +14,27 @@ pub(super) enum Role {
     Variance,
     /// How many batches it saw, which nothing needs.
     Count,
+    /// Lengths of the weights of each output, of weight norm.
+    Lengths,
+    /// Directions of the weights of weight norm; of spectral norm the singular vector of the inputs.
+    Directions,
+    /// Weights before spectral norm.
+    Original,
+    /// The singular vector of the outputs, of spectral norm.
+    Singular,
 }
 
 /// How names end.
-const ROLES: [(&str, Role); 5] = [
+const ROLES: [(&str, Role); 14] = [
+    ("weight_g", Role::Lengths),
+    ("weight_v", Role::Directions),
+    ("weight_orig", Role::Original),
+    ("weight_u", Role::Singular),
+    ("parametrizations.weight.original0", Role::Lengths),
+    ("parametrizations.weight.original1", Role::Directions),
+    ("parametrizations.weight.original", Role::Original),
+    ("parametrizations.weight.0._u", Role::Singular),
+    ("parametrizations.weight.0._v", Role::Directions),
     ("num_batches_tracked", Role::Count),
     ("running_mean", Role::Mean),
     ("running_var", Role::Variance),

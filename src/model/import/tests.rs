@@ -1,6 +1,9 @@
 //! Chains under other programs' names, normalised, shuffled, damaged, and what is no chain.
 
+use super::layer::Layer;
 use super::*;
+use crate::model::activation::{Activation, Leaky};
+use crate::model::load::Arrays;
 use crate::model::{load_npz, save_npz};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -191,12 +194,18 @@ fn a_network_on_patches_is_found() {
     let imported = memory.file().import(Known::default(), 25.0).unwrap();
     assert_eq!(imported.model.network, tiny.network);
     assert_eq!((imported.family, imported.model.units), (Family::Mlp, tiny.units));
-    assert_eq!(imported.tries.len(), 16);
-    assert_eq!(imported.tries[imported.chosen].what, "(v/255-0.5)/0.2, residual, tanh");
-    assert_eq!(imported.notes, ["a network on patches: 24x81, 25x24"]);
+    assert_eq!(imported.tries.len(), 36);
+    assert_eq!(imported.tries[imported.chosen].what, "-2.5..2.5, x - net(x), tanh");
+    assert_eq!(
+        imported.notes,
+        [
+            "a network on patches: 24x81, 25x24",
+            "named and shaped as Burger's network on patches, and taken as that"
+        ]
+    );
     let text = memory
         .file()
-        .import(Known { family: Some(Family::Dncnn), activation: None }, 25.0)
+        .import(Known { family: Some(Family::Dncnn), ..Known::default() }, 25.0)
         .unwrap_err()
         .to_string();
     assert!(text.contains("family mlp, not of dncnn"), "{text}");
@@ -208,9 +217,9 @@ fn what_does_not_denoise_is_refused_with_what_was_tried() {
     let random = crate::model::random_convolutional(&[3, 2], 1.5, 1);
     let memory = renamed(&random, |i, end| format!("{i}.{end}"));
     let error = memory.file().import(Known::default(), 25.0).unwrap_err();
-    assert!(matches!(&error, ImportError::Useless { tries, .. } if tries.len() == 16));
+    assert!(matches!(&error, ImportError::Useless { tries, .. } if tries.len() == 48));
     let text = error.to_string();
-    assert!(text.contains("v/255, residual, relu: ") && text.contains("not residual"), "{text}");
+    assert!(text.contains("48 ways were tried") && text.contains("; and 44 more"), "{text}");
 }
 
 #[test]
@@ -226,10 +235,12 @@ fn seven_layers_may_be_dilated() {
         memory.put(name, &shapes(i), numbers(i, shapes(i).iter().product()));
     }
     let layers = memory.layers().unwrap();
-    let ways = ways((Family::Dncnn, Some(Activation::Relu)), &layers, false);
-    assert_eq!(ways.len(), 8);
-    assert!(ways[4].to_string().ends_with("dilated as IRCNN"));
-    let model = ways[4].model(&layers, 25.0).unwrap();
+    // Without biases 0..1 and 0..255 are one function, and so are -1..1 and -2.5..2.5.
+    let known = Known { activation: Some(Activation::Relu), ..Known::default() };
+    let ways = ways((Family::Dncnn, known), &layers, false).unwrap();
+    assert_eq!(ways.len(), 12);
+    assert!(ways[6].to_string().ends_with("dilated as IRCNN"));
+    let model = ways[6].model(&layers, 25.0).unwrap();
     let kernels: Vec<usize> =
         model.network.stages().iter().map(|s| s.reads[0].gather.patch).collect();
     assert_eq!(kernels, [3, 5, 7, 9, 7, 5, 3]);
@@ -332,11 +343,9 @@ fn brought(bytes: &'static [u8], known: Known) -> Result<Imported, ImportError> 
 fn whole_networks_say_what_their_layers_are() {
     let leaky = include_bytes!("../../../fixtures/models/whole-leakyrelu.pth");
     let said = Leaky::of(0.2).map(Activation::Leaky).unwrap();
-    match brought(leaky, Known::default()) {
-        Ok(imported) => assert_eq!(imported.model.activation, said),
-        Err(e) => assert!(e.to_string().contains("leaky_relu(0.2)"), "{e}"),
-    }
-    let other = Known { family: None, activation: Some(Activation::Relu) };
+    let unit = Known { range: Range::new(0.0, 1.0), ..Known::default() };
+    assert_eq!(brought(leaky, unit).unwrap().model.activation, said);
+    let other = Known { activation: Some(Activation::Relu), ..Known::default() };
     let text = brought(leaky, other).unwrap_err().to_string();
     assert!(
         text.contains("its activation is leaky_relu(0.2), as the file says, and not relu"),
@@ -347,19 +356,202 @@ fn whole_networks_say_what_their_layers_are() {
     assert!(text.contains("its Conv2d `model.0` has padding_mode=reflect"), "{text}");
     // Before PyTorch 1.6 a class came with its source, outside of the pickle.
     let legacy = include_bytes!("../../../fixtures/models/legacy-whole-module.pth");
-    let imported = brought(legacy, Known::default()).unwrap();
+    let imported = brought(legacy, unit).unwrap();
     assert_eq!(imported.model.activation, Activation::Relu);
-    assert_eq!(imported.tries.len(), 4);
+    assert_eq!(imported.tries.len(), 3);
 }
 
 /// Of two networks in a file the averaged one is taken, and it is said.
 #[test]
 fn averaged_weights_are_taken() {
     let two = include_bytes!("../../../fixtures/models/model-and-ema.pt");
-    let imported = brought(two, Known::default()).unwrap();
+    let unit = Range::new(0.0, 1.0);
+    let known = Known { activation: Some(Activation::Relu), range: unit, ..Known::default() };
+    let imported = brought(two, known).unwrap();
     assert!(
         imported.notes.contains(&"taken are the averaged weights, `ema`".to_string()),
         "{:?}",
         imported.notes
     );
+}
+
+/// What is not told and cannot be found is asked for, never guessed.
+#[test]
+fn ways_that_denoise_alike_are_asked_about() {
+    let shifted = include_bytes!("../../../fixtures/models/range-minus1-1.pth");
+    let text = brought(shifted, Known::default()).unwrap_err().to_string();
+    assert!(
+        text.contains("-1..1, x - net(x), relu: ") && text.contains("--activation, --range"),
+        "{text}"
+    );
+    let relu = Known { activation: Some(Activation::Relu), ..Known::default() };
+    let text = brought(shifted, relu).unwrap_err().to_string();
+    assert!(text.contains("--range") && !text.contains("--activation"), "{text}");
+    let known = Known { range: Range::new(-1.0, 1.0), ..relu };
+    let imported = brought(shifted, known).unwrap();
+    assert_eq!(imported.tries[imported.chosen].what, "-1..1, x - net(x), relu");
+    // Zeros around the maps would be grey levels of 127.5 or 0 and never those of 63.75.
+    let known = Known { range: Range::new(-1.0, 3.0), ..relu };
+    let text = brought(shifted, known).unwrap_err().to_string();
+    assert!(text.contains("levels of -1..3"), "{text}");
+    // Its names say what it is.
+    let deepinv = include_bytes!("../../../fixtures/models/deepinv-x-plus-net.pth");
+    let imported = brought(deepinv, Known::default()).unwrap();
+    assert_eq!(imported.tries[imported.chosen].what, "0..1, x + net(x), relu");
+    assert!(imported.notes.iter().any(|note| note.contains("deepinv's DnCNN")));
+}
+
+/// A convolution of a map by the definition, zeros around it.
+fn convolved(
+    map: &[Vec<f64>],
+    (h, w): (usize, usize),
+    layer: &(Vec<usize>, Vec<f32>, Vec<f32>),
+) -> Vec<Vec<f64>> {
+    let (shape, weights, bias) = layer;
+    let (inputs, kernel) = (shape[1], shape[2]);
+    let one = |o: usize, p: usize| {
+        let mut sum = f64::from(bias[o]);
+        for (i, tap) in (0..inputs).flat_map(|i| (0..kernel * kernel).map(move |tap| (i, tap))) {
+            let y = (p / w + tap / kernel).wrapping_sub(kernel / 2);
+            let x = (p % w + tap % kernel).wrapping_sub(kernel / 2);
+            if y < h && x < w {
+                let at = (o * inputs + i) * kernel * kernel + tap;
+                sum += f64::from(weights[at]) * map[i][y * w + x];
+            }
+        }
+        sum
+    };
+    (0..shape[0]).map(|o| (0..h * w).map(|p| one(o, p)).collect()).collect()
+}
+
+/// Every way is the network in its own units, zeros around its own maps, to 0.0003 grey levels, borders too.
+#[test]
+fn ways_are_the_network_in_its_own_range() {
+    let widths = [1, 3, 2, 1];
+    let given: Vec<(Vec<usize>, Vec<f32>, Vec<f32>)> = (0..3)
+        .map(|i| {
+            let shape = vec![widths[i + 1], widths[i], 3, 3];
+            let weights = numbers(i, shape.iter().product()).iter().map(|w| w * 0.4).collect();
+            let bias = numbers(i + 9, widths[i + 1]).iter().map(|b| b * 0.3).collect();
+            (shape, weights, bias)
+        })
+        .collect();
+    let layer = |(shape, weights, bias): &(Vec<usize>, Vec<f32>, Vec<f32>)| Layer {
+        shape: shape.clone(),
+        weights: weights.clone(),
+        bias: bias.clone(),
+    };
+    let layers: Vec<Layer> = given.iter().map(layer).collect();
+    let size = (7, 9);
+    let grey: Vec<f64> = (0..63).map(|i| 127.0 + 127.0 * (f64::from(i) * 0.9).sin()).collect();
+    let ways = ways((Family::Dncnn, Known::default()), &layers, false).unwrap();
+    assert_eq!(ways.len(), 48);
+    for way in ways {
+        let (low, high) = way.range.ends();
+        let own: Vec<f64> = grey.iter().map(|v| low + v / 255.0 * (high - low)).collect();
+        let mut maps = vec![own.clone()];
+        for (i, layer) in given.iter().enumerate() {
+            maps = convolved(&maps, size, layer);
+            if i + 1 < given.len() {
+                maps.iter_mut().flatten().for_each(|v| *v = way.activation.rules().eval(*v));
+            }
+        }
+        let out = own.iter().zip(&maps[0]).map(|(x, net)| match way.predicts {
+            Predicts::Noise => x - net,
+            Predicts::Image => *net,
+            Predicts::Correction => x + net,
+        });
+        let model = way.model(&layers, 25.0).unwrap();
+        let units: Vec<f32> = grey.iter().map(|v| model.units.to_units(*v, 1.0) as f32).collect();
+        let apply = |v: &mut [f32]| model.activation.apply(v);
+        let found = model.denoise(&units, size, &apply, &mut |_| ()).unwrap();
+        for (expected, found) in out.zip(found) {
+            let expected = (expected - low) / (high - low) * 255.0;
+            let found = model.units.to_grey(found.into(), 1.0);
+            assert!((expected - found).abs() < 3e-4, "{way}: {expected} {found}");
+        }
+    }
+}
+
+/// Weight norm and spectral norm, old names and new, are the weights that they stand for; others are named.
+#[test]
+fn weights_in_parts_are_folded() {
+    let (v, g) = (numbers(1, 18), [0.5f32, -2.0]);
+    let (u, right) = (numbers(2, 2), numbers(3, 9));
+    let normed: Vec<f64> = (0..18)
+        .map(|i| {
+            let row = &v[i / 9 * 9..][..9];
+            let length = row.iter().map(|w| f64::from(*w) * f64::from(*w)).sum::<f64>().sqrt();
+            f64::from(g[i / 9]) * f64::from(v[i]) / length
+        })
+        .collect();
+    let at = |o: usize, i: usize| f64::from(u[o]) * f64::from(v[o * 9 + i]) * f64::from(right[i]);
+    let sigma: f64 = (0..18).map(|n| at(n / 9, n % 9)).sum();
+    let spectral: Vec<f64> = v.iter().map(|w| f64::from(*w) / sigma).collect();
+    let conv = [2, 1, 3, 3];
+    type Parts<'a> = [(&'a str, &'a [usize], &'a [f32])];
+    let with = |parts: &Parts<'_>| {
+        let mut memory = Memory::default();
+        for (name, shape, values) in parts {
+            memory.put(&format!("model.0.{name}"), shape, values.to_vec());
+        }
+        memory.put("model.2.weight", &[1, 2, 3, 3], numbers(4, 18));
+        memory
+    };
+    let new = "parametrizations.weight.";
+    let news =
+        ["original0", "original1", "original", "0._u", "0._v"].map(|end| format!("{new}{end}"));
+    let lengths: &[usize] = &[2, 1, 1, 1];
+    for (parts, expected) in [
+        ([("weight_g", lengths, &g[..]), ("weight_v", &conv, &v)].to_vec(), &normed),
+        ([(&*news[0], lengths, &g[..]), (&*news[1], &conv, &v)].to_vec(), &normed),
+        (
+            [
+                ("weight_orig", &conv[..], &v[..]),
+                ("weight_u", &[2], &u),
+                ("weight_v", &[9], &right),
+            ]
+            .to_vec(),
+            &spectral,
+        ),
+        (
+            [(&*news[2], &conv[..], &v[..]), (&*news[3], &[2], &u), (&*news[4], &[9], &right)]
+                .to_vec(),
+            &spectral,
+        ),
+    ] {
+        let layers = with(&parts).layers().unwrap();
+        assert_eq!((layers.len(), &layers[0].shape[..]), (2, &conv[..]));
+        for (found, expected) in layers[0].weights.iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() < 1e-6 * (1.0 + expected.abs()));
+        }
+    }
+    let whole = with(&[("weight_g", &[1, 1, 1, 1], &g[..1]), ("weight_v", &conv, &v)]);
+    assert!(refused(&whole).contains("`model.0.weight_g` [1x1x1x1] is of a weight norm"));
+    let orthogonal = with(&[(&news[2], &conv, &v)]);
+    let text = refused(&orthogonal);
+    assert!(
+        text.contains("no spectral norm") && text.contains("remove_parametrizations"),
+        "{text}"
+    );
+}
+
+/// Few bytes that name many weights, or wide maps, are refused before any is read.
+#[test]
+fn a_trial_costs_what_the_file_may_cost() {
+    let tensor = |name: &str, shape: [usize; 4]| Tensor {
+        name: name.into(),
+        dtype: "F32".into(),
+        shape: shape.into(),
+    };
+    let plan = |width: usize, kernel: usize| {
+        let (first, last) = ([width, 1, kernel, kernel], [1, width, kernel, kernel]);
+        Plan::of(&[tensor("0.weight", first), tensor("2.weight", last)], None, None).unwrap()
+    };
+    assert!(plan(4096, 3).check_cost(8192).is_ok());
+    let text = plan(4096, 15).check_cost(8192).unwrap_err().to_string();
+    assert!(text.contains("1843200 weights") && text.contains("8192 bytes"), "{text}");
+    let text = plan(60_000, 1).check_cost(8192).unwrap_err().to_string();
+    assert!(text.contains("60000 outputs of a layer"), "{text}");
+    assert!(plan(60_000, 1).check_cost(1 << 25).is_ok());
 }
