@@ -22,14 +22,21 @@ pub fn batch_input(
             let mut maps = Vec::new();
             let reads = grid.stage.maps().zip(&grid.reads);
             for ((map, cut), shape) in reads.zip(&tile.maps) {
-                // The kernel begins so far inside the window that the map's own border does.
-                let at = |first: usize, count: usize| (first, count, shape.inset);
+                // The kernel begins so far inside the window that the map's own border does, which may begin on a
+                // line that is none of the first phase.
+                let inset = shape.stride * (shape.inset + shape.before()) - shape.pad;
+                let at = |first: usize, count: usize| {
+                    (shape.stride * first, shape.stride * count, inset)
+                };
                 let (lines, columns) =
                     (at(lines.start, tile.lines), at(columns.start, tile.columns));
                 let source = cut.padded_sources(lines);
                 let mask = Zeroizing::new(mask(map, source.clone()));
-                let part = Zeroizing::new(cut.padded(lines, columns, &mask, source.start));
-                maps.push((part, shape.channels));
+                let mut part = Zeroizing::new(cut.padded(lines, columns, &mask, source.start));
+                if shape.stride > 1 {
+                    part = Zeroizing::new(shape.spread((tile.lines, tile.columns), &part));
+                }
+                maps.push((part, shape.elements()));
             }
             if maps.len() == 1 {
                 return maps.swap_remove(0).0;
@@ -37,8 +44,8 @@ pub fn batch_input(
             let pixels = tile.lines * tile.columns;
             let mut y = Zeroizing::new(Vec::with_capacity(pixels * plan.elements()));
             for pixel in 0..pixels {
-                for (part, channels) in &maps {
-                    y.extend_from_slice(&part[pixel * channels..][..*channels]);
+                for (part, elements) in &maps {
+                    y.extend_from_slice(&part[pixel * elements..][..*elements]);
                 }
             }
             y

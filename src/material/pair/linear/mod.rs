@@ -7,8 +7,8 @@
 //! [`Masking::finish`]): their results add up to X_H (Y_E + Y_H), sometimes with 1 more or less in the last place.
 //! Nothing is sent back.
 //!
-//! A batch is columns (patches, one a coefficient) or, for convolutions of stride 1, a tile of the
-//! padded maps, in which a neighbour is a shift of the index ([`Packing`]). Several maps that one op reads lie in
+//! A batch is columns (patches, one a coefficient) or, for convolutions, a tile of the padded maps, in which a neighbour
+//! is a shift of the index ([`Packing`]). Several maps that one op reads lie in
 //! one batch side by side. The mask of a map that several ops read is encrypted for each of them anew: a batch
 //! has its own secret, and an op its own X and hints.
 //!
@@ -29,7 +29,9 @@ pub use encryptor::{Encryptor, Masking, PeerHints};
 pub use holder::{Holder, PackedOp, Receiving};
 pub use input::batch_input;
 pub use names::{BatchName, FreshBytes, HintSeed, MaskName, MaskNonce, RoundingSeed};
-pub use plan::{ElementRun, HintPiece, LinearPlan, OpPlan, Packing, Part, TileMap, TileShape};
+pub use plan::{
+    ElementRun, HintPiece, LinearPlan, Neighbour, OpPlan, Packing, Part, TileMap, TileShape,
+};
 
 use crate::crypto::rlwe::Profile;
 

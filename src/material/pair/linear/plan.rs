@@ -3,7 +3,7 @@
 use super::{HINTS_PER_PIECE, LinearError, MASKS_PER_PIECE};
 use crate::crypto::rlwe::{N, Profile};
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
-use crate::network::{Gather, LinearShape, Network, Stage, StageGrid};
+use crate::network::{Border, Gather, LinearShape, Network, Stage, StageGrid};
 use crate::numbers::ring::RingBits;
 use std::ops::Range;
 
@@ -19,13 +19,16 @@ pub enum Packing {
     Tiles(TileShape),
 }
 
-/// A tile of a convolution of stride 1 over one or several maps. It depends on the kernels alone, so that one
-/// hint serves images of every size.
+/// A tile of a convolution over one or several maps. It depends on the kernels and strides alone, so that one hint
+/// serves images of every size.
+///
+/// A map that is read with a stride s is as many maps as it has *phases*, each of every s-th line and column, which are
+/// read with a stride of 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TileShape {
     /// k: side of the smallest window that holds every kernel around one pixel.
     pub kernel: usize,
-    /// The maps that it reads, a channel of each a ciphertext, one map's behind the other's.
+    /// The maps that it reads, a channel of each phase a ciphertext, one map's behind the other's.
     pub maps: Vec<TileMap>,
     /// Lines of the padded maps in a tile.
     pub lines: usize,
@@ -33,15 +36,93 @@ pub struct TileShape {
     pub columns: usize,
 }
 
-/// A map of a tile.
+/// A map of a tile, its lines and columns counted in those of the windows: `stride` lines of the map are one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TileMap {
     /// Features a pixel.
     pub channels: usize,
-    /// Side of its kernel.
-    pub kernel: usize,
-    /// Lines, and columns, of a window before its kernel begins.
+    /// Side of a patch, in pixels of the map.
+    pub patch: usize,
+    /// Pixels of the map from window to window.
+    pub stride: usize,
+    /// Pixels of the map in a patch before the one that the window is for.
+    pub pad: usize,
+    /// Lines, and columns, of a window before the map's kernel begins.
     pub inset: usize,
+}
+
+/// A pixel of a patch along an axis: which line of its window it lies on, and in which phase.
+struct Tap {
+    line: usize,
+    phase: usize,
+}
+
+impl TileMap {
+    fn new(channels: usize, gather: &Gather) -> Self {
+        let Gather { patch, stride, pad, .. } = *gather;
+        TileMap { channels, patch, stride, pad, inset: 0 }
+    }
+
+    /// Lines of the kernel before the pixel that the window is for.
+    pub fn before(&self) -> usize {
+        self.pad.div_ceil(self.stride)
+    }
+
+    /// Side of the kernel.
+    pub fn kernel(&self) -> usize {
+        self.before() + (self.patch - self.pad).div_ceil(self.stride)
+    }
+
+    /// Where a pixel of a patch lies along an axis.
+    fn tap(&self, pixel: usize) -> Tap {
+        let at = pixel + self.stride * self.before() - self.pad;
+        Tap { line: at / self.stride, phase: at % self.stride }
+    }
+
+    /// The phases along an axis that a patch reads, rising.
+    fn phases(&self) -> Vec<usize> {
+        let mut phases: Vec<usize> = (0..self.patch).map(|pixel| self.tap(pixel).phase).collect();
+        phases.sort_unstable();
+        phases.dedup();
+        phases
+    }
+
+    /// Ciphertexts that hold it.
+    pub fn elements(&self) -> usize {
+        self.phases().len().pow(2) * self.channels
+    }
+
+    /// Its pixels that are coefficients of a tile of so many lines and columns, if `padded` has `stride` times as many of
+    /// each: a row a coefficient, an entry an element.
+    pub fn spread<T: Copy>(&self, (lines, columns): (usize, usize), padded: &[T]) -> Vec<T> {
+        let (phases, width) = (self.phases(), columns * self.stride);
+        let mut all = Vec::with_capacity(lines * columns * self.elements());
+        for (line, column) in (0..lines * columns).map(|i| (i / columns, i % columns)) {
+            for (y, x) in phases.iter().flat_map(|y| phases.iter().map(move |x| (y, x))) {
+                let at = (line * self.stride + y) * width + column * self.stride + x;
+                all.extend_from_slice(&padded[at * self.channels..][..self.channels]);
+            }
+        }
+        all
+    }
+
+    /// The runs of its elements, the first of which is `element`, with columns of X from `column` on.
+    fn runs(&self, (element, column): (usize, usize), line: usize) -> Vec<ElementRun> {
+        let phases = self.phases();
+        let both = phases.iter().flat_map(|y| phases.iter().map(move |x| (*y, *x)));
+        both.enumerate()
+            .map(|(number, phase)| {
+                let first = element + number * self.channels;
+                let taps = (0..self.patch * self.patch).filter_map(|pixel| {
+                    let (y, x) = (self.tap(pixel / self.patch), self.tap(pixel % self.patch));
+                    let shift = (self.inset + y.line) * line + self.inset + x.line;
+                    let column = column + pixel * self.channels;
+                    ((y.phase, x.phase) == phase).then_some(Neighbour { column, shift })
+                });
+                ElementRun { elements: first..first + self.channels, neighbours: taps.collect() }
+            })
+            .collect()
+    }
 }
 
 impl TileShape {
@@ -52,26 +133,37 @@ impl TileShape {
         TileShape { kernel, maps, lines, columns }
     }
 
-    /// The tile of a stage, if it reads its maps with a stride of 1 and kernels for which it is worth it.
-    fn of_stage(stage: &Stage) -> Option<Self> {
+    /// The tile of an op that reads maps, if it takes fewer ciphertexts than columns do.
+    fn of_stage(network: &Network<LinearSpec, ActivationSpec>, stage: &Stage) -> Option<Self> {
+        let frame = network.gather();
+        let pixels = frame.inner() == 1 && frame.stride == 1;
         let reads = || {
             let maps = stage.reads.iter().zip(&stage.channels);
-            maps.filter(|(read, _)| read.number().is_some()).map(|(read, c)| (read.gather, *c))
+            maps.filter_map(|(read, c)| Some((read.number()?, read.gather, *c)))
         };
-        let before = reads().map(|(gather, _)| gather.pad).max()?;
-        let kernel = reads().map(|(gather, _)| before - gather.pad + gather.patch).max()?;
-        let whole = reads().all(|(gather, _)| gather.stride == 1);
-        let map = |(gather, channels): (Gather, usize)| TileMap {
-            channels,
-            kernel: gather.patch,
-            inset: before - gather.pad,
+        // The last patches of an image that is cut in patches lie where its border wants them, and what a mirror shows
+        // behind the padding is in no phase.
+        let regular = |number: usize, gather: &Gather| {
+            gather.stride == 1 || gather.border == Border::Zero && (pixels || number > 0)
         };
-        (whole && tiled(kernel)).then(|| TileShape::new(kernel, reads().map(map).collect()))
+        if !reads().all(|(number, gather, _)| regular(number, &gather)) {
+            return None;
+        }
+        let mut maps: Vec<_> = reads().map(|(_, gather, c)| TileMap::new(c, &gather)).collect();
+        let before = maps.iter().map(TileMap::before).max()?;
+        maps.iter_mut().for_each(|map| map.inset = before - map.before());
+        let kernel = maps.iter().map(|map| map.inset + map.kernel()).max()?;
+        if kernel > MAX_TILE_KERNEL {
+            return None;
+        }
+        let tile = TileShape::new(kernel, maps);
+        let (lines, columns) = tile.windows();
+        (tile.elements() * N < stage.masked_inputs() * lines * columns).then_some(tile)
     }
 
     /// Ciphertexts that hold its maps.
-    fn channels(&self) -> usize {
-        self.maps.iter().map(|map| map.channels).sum()
+    fn elements(&self) -> usize {
+        self.maps.iter().map(TileMap::elements).sum()
     }
 
     /// Lines and columns of windows that lie inside a tile.
@@ -85,11 +177,17 @@ impl TileShape {
 pub struct ElementRun {
     /// Which.
     pub elements: Range<usize>,
-    /// The feature that the first of them is at the first neighbour. Features are neighbour after neighbour,
-    /// an element's each.
-    pub first_column: usize,
-    /// By how many coefficients each neighbour lies behind the first pixel of a window.
-    pub shifts: Vec<usize>,
+    /// At which.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// A neighbour at which ring elements are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// The column of X that meets the first of them; the others follow.
+    pub column: usize,
+    /// By how many coefficients it lies behind the first pixel of a window.
+    pub shift: usize,
 }
 
 /// A linear op, as both servers pack it.
@@ -115,7 +213,8 @@ impl OpPlan {
         spec: &LinearSpec,
     ) -> Self {
         let stage = network.stage_of(op);
-        let tile = (stage.first_linear() == op).then(|| TileShape::of_stage(stage)).flatten();
+        let reads = stage.first_linear() == op;
+        let tile = reads.then(|| TileShape::of_stage(network, stage)).flatten();
         OpPlan {
             op,
             inputs: network.masked_inputs(op),
@@ -129,25 +228,21 @@ impl OpPlan {
     pub fn elements(&self) -> usize {
         match &self.packing {
             Packing::Columns => self.inputs,
-            Packing::Tiles(tile) => tile.channels(),
+            Packing::Tiles(tile) => tile.elements(),
         }
     }
 
     /// The runs of ring elements that are read at the same neighbours.
     pub fn runs(&self) -> Vec<ElementRun> {
         let Packing::Tiles(tile) = &self.packing else {
-            let elements = 0..self.inputs;
-            return vec![ElementRun { elements, first_column: 0, shifts: vec![0] }];
+            let neighbours = vec![Neighbour { column: 0, shift: 0 }];
+            return vec![ElementRun { elements: 0..self.inputs, neighbours }];
         };
-        let (mut runs, mut element, mut first_column) = (Vec::new(), 0, 0);
+        let (mut runs, mut element, mut column) = (Vec::new(), 0, 0);
         for map in &tile.maps {
-            let of =
-                |i: usize| (map.inset + i / map.kernel) * tile.columns + map.inset + i % map.kernel;
-            let shifts: Vec<usize> = (0..map.kernel * map.kernel).map(of).collect();
-            let elements = element..element + map.channels;
-            let columns = shifts.len() * map.channels;
-            runs.push(ElementRun { elements, first_column, shifts });
-            (element, first_column) = (element + map.channels, first_column + columns);
+            runs.extend(map.runs((element, column), tile.columns));
+            (element, column) =
+                (element + map.elements(), column + map.patch * map.patch * map.channels);
         }
         runs
     }
@@ -241,8 +336,8 @@ pub struct LinearPlan {
 }
 
 impl LinearPlan {
-    /// The plan of a model: convolutions of stride 1 by tiles, all else by columns. An op that reads several
-    /// maps is one product, whatever kernels it reads them with.
+    /// The plan of a model: convolutions by tiles, all else by columns. An op that reads several maps is one product,
+    /// whatever kernels and strides it reads them with.
     ///
     /// # Errors
     /// [`LinearError::Ring`] for a model in another ring than Z_2^32.
@@ -275,7 +370,7 @@ impl LinearPlan {
 
     /// A public digest of the packing and of the parameters of [`crate::crypto::rlwe`]: hints fit no other.
     pub fn digest(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("ppdenoise hinted matrix ole v2 packing");
+        let mut hasher = blake3::Hasher::new_derive_key("ppdenoise hinted matrix ole v3 packing");
         self.profile.numbers().iter().for_each(|number| {
             hasher.update(&number.to_le_bytes());
         });
@@ -288,7 +383,9 @@ impl LinearPlan {
             let mut numbers = vec![plan.op, plan.inputs, plan.columns, plan.outputs];
             if let Packing::Tiles(t) = &plan.packing {
                 numbers.extend([t.kernel, t.lines, t.columns]);
-                numbers.extend(t.maps.iter().flat_map(|m| [m.channels, m.kernel, m.inset]));
+                numbers.extend(
+                    t.maps.iter().flat_map(|m| [m.channels, m.patch, m.stride, m.pad, m.inset]),
+                );
             }
             // Their count comes first, so that no two plans have the same bytes.
             std::iter::once(numbers.len()).chain(numbers)
@@ -307,10 +404,6 @@ impl LinearPlan {
     }
 }
 
-fn tiled(kernel: usize) -> bool {
-    (2..=MAX_TILE_KERNEL).contains(&kernel)
-}
-
 /// 0 to `count` in runs of `most`.
 fn runs(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> + use<> {
     (0..count).step_by(most).map(move |first| first..count.min(first + most))
@@ -321,12 +414,14 @@ impl OpPlan {
     /// For each column of X that meets a masked input the ring element and the coefficients that it lies behind
     /// the first pixel of a window.
     pub(crate) fn places(&self) -> Vec<(usize, usize)> {
-        let of_run = |run: ElementRun| {
-            let shifts = run.shifts.clone();
-            let of = move |shift: usize| run.elements.clone().map(move |element| (element, shift));
-            shifts.into_iter().flat_map(of).collect::<Vec<_>>()
-        };
-        self.runs().into_iter().flat_map(of_run).collect()
+        let mut places = vec![(0, 0); self.inputs];
+        for ElementRun { elements, neighbours } in self.runs() {
+            for Neighbour { column, shift } in neighbours {
+                let meet = &mut places[column..column + elements.len()];
+                meet.iter_mut().zip(elements.clone()).for_each(|(place, e)| *place = (e, shift));
+            }
+        }
+        places
     }
 }
 
@@ -334,11 +429,12 @@ impl OpPlan {
 impl TileShape {
     /// A tile of another shape, of one map.
     pub(crate) fn shaped(kernel: usize, channels: usize, lines: usize, columns: usize) -> Self {
-        TileShape { kernel, maps: vec![TileMap { channels, kernel, inset: 0 }], lines, columns }
+        let maps = vec![TileMap::new(channels, &Gather::convolution(kernel))];
+        TileShape { kernel, maps, lines, columns }
     }
 
     /// That of a kernel, of one map.
     pub(crate) fn of_kernel(kernel: usize, channels: usize) -> Self {
-        TileShape::new(kernel, vec![TileMap { channels, kernel, inset: 0 }])
+        TileShape::new(kernel, vec![TileMap::new(channels, &Gather::convolution(kernel))])
     }
 }

@@ -1,6 +1,6 @@
 //! Matrix products whose right side has more bits than the kernels: the high 64, and limbs of low ones.
 
-use super::{ElementRun, OpPlan};
+use super::{ElementRun, Neighbour, OpPlan};
 use crate::crypto::prg::BulkStream;
 use crate::crypto::rlwe::{Product, Profile};
 use crate::kernels::{PackedWeights, matmul_acc_by_rows};
@@ -32,14 +32,13 @@ pub(super) fn cut(plan: &OpPlan, x: &[u32], depth: usize) -> Vec<Group> {
     let rows = x.len() / plan.inputs;
     let of_run = |run: ElementRun| {
         let (first, all) = (run.elements.start, run.elements.len());
-        let width = (depth / run.shifts.len()).clamp(1, all.max(1));
+        let width = (depth / run.neighbours.len()).clamp(1, all.max(1));
         let group = move |at: usize| {
             let elements = at..run.elements.end.min(at + width);
-            let block = |(i, part): (usize, &[usize])| {
-                let shifts = (i * depth..).take(part.len());
-                let column = |shift: usize, e: usize| run.first_column + shift * all + e - first;
-                let columns: Vec<usize> = shifts
-                    .flat_map(|shift| elements.clone().map(move |e| column(shift, e)))
+            let block = |part: &[Neighbour]| {
+                let columns: Vec<usize> = part
+                    .iter()
+                    .flat_map(|of| elements.clone().map(move |e| of.column + e - first))
                     .collect();
                 let row = |x: &[u32]| -> Vec<u64> {
                     columns.iter().map(|&k| i64::from(x[k] as i32) as u64).collect()
@@ -47,9 +46,9 @@ pub(super) fn cut(plan: &OpPlan, x: &[u32], depth: usize) -> Vec<Group> {
                 let signed: Zeroizing<Vec<u64>> =
                     Zeroizing::new(x.chunks_exact(plan.inputs).flat_map(row).collect());
                 let weights = PackedWeights::pack(rows, columns.len(), &signed);
-                Block { shifts: part.to_vec(), weights }
+                Block { shifts: part.iter().map(|of| of.shift).collect(), weights }
             };
-            let blocks = run.shifts.chunks(depth).enumerate().map(block).collect();
+            let blocks = run.neighbours.chunks(depth).map(block).collect();
             Group { elements, blocks }
         };
         (first..first + all).step_by(width).map(group).collect::<Vec<_>>()

@@ -32,7 +32,7 @@ fn columns(op: usize, inputs: usize, outputs: usize) -> OpPlan {
 }
 
 fn tiles(tile: TileShape, outputs: usize) -> OpPlan {
-    let inputs = tile.maps.iter().map(|map| map.kernel * map.kernel * map.channels).sum();
+    let inputs = tile.maps.iter().map(|map| map.patch * map.patch * map.channels).sum();
     OpPlan { op: 1, inputs, columns: inputs, outputs, packing: Packing::Tiles(tile) }
 }
 

@@ -26,12 +26,24 @@ impl Lab {
 
     /// An op behind stages that make maps of these channels.
     fn of(reads: &[Read], channels: &[usize], size: (usize, usize), outputs: usize) -> Self {
+        let singles = channels.iter().map(|channels| (*channels, Gather::convolution(1)));
+        Lab::behind(&singles.collect::<Vec<_>>(), reads, size, outputs)
+    }
+
+    /// An op behind stages that read the image so and make maps of these channels.
+    fn behind(
+        stages: &[(usize, Gather)],
+        reads: &[Read],
+        size: (usize, usize),
+        outputs: usize,
+    ) -> Self {
+        let channels: Vec<usize> = stages.iter().map(|(channels, _)| *channels).collect();
         let linear =
             |inputs: usize, outputs| Op::Linear(LinearSpec { inputs, outputs, out_frac: 0 });
         let single = Gather::convolution(1);
         let mut ops = Vec::new();
-        for channels in channels {
-            ops.extend([Op::read(0, single), linear(1, *channels)]);
+        for (channels, gather) in stages {
+            ops.extend([Op::read(0, *gather), linear(gather.patch.pow(2), *channels)]);
         }
         let read = |read: &Read| {
             let channels = read.number().filter(|map| *map > 0).map_or(1, |map| channels[map - 1]);
@@ -40,9 +52,15 @@ impl Lab {
         let inner = reads[0].gather.inner();
         let predicts = if channels.is_empty() { inner } else { 1 };
         ops.extend([Op::Gather(reads.to_vec()), linear(reads.iter().map(read).sum(), outputs)]);
+        let of_map = reads[0].number().filter(|map| *map > 0);
+        let scale = reads[0].gather.stride * of_map.map_or(1, |map| stages[map - 1].1.stride);
+        if scale > 1 && predicts == 1 {
+            ops.push(Op::Shuffle(scale));
+        }
         if predicts == 1 {
             // Makes an image of it, whatever it is.
-            ops.extend([Op::read(channels.len() + 1, single), linear(outputs, 1)]);
+            let features = outputs / (scale * scale);
+            ops.extend([Op::read(channels.len() + 1, single), linear(features, 1)]);
         }
         ops.push(Op::Fold(Fold { patch: predicts, window: gaussian_window(predicts) }));
         let network = Network::new(ops).unwrap();
@@ -105,7 +123,37 @@ fn convolutions_by_tiles_are_patches_times_weights() {
     Lab::new(zeros(3), (1, 1), 2, 2).check(2);
 }
 
-/// Several maps lie in one tile, whatever kernels they are read with; with a stride they go by columns.
+/// With a stride each phase of a map is a map of its own, if a patch reads more pixels than there are phases.
+#[test]
+fn strides_are_phases() {
+    let strided = |patch, stride, pad| Gather { patch, stride, pad, border: Border::Zero };
+    for (gather, size, tiled) in [
+        (strided(3, 2, 1), (270, 67), true),
+        (strided(3, 2, 1), (1, 1), true),
+        (strided(3, 2, 0), (9, 12), true),
+        (strided(6, 2, 2), (65, 62), true),
+        (strided(7, 3, 4), (20, 31), true),
+        // Two of three phases along an axis.
+        (strided(8, 3, 2), (30, 14), true),
+        (strided(2, 2, 0), (9, 12), false),
+        (strided(1, 2, 0), (9, 12), false),
+        (strided(2, 3, 0), (9, 12), false),
+    ] {
+        let outputs = gather.stride.pow(2);
+        let lab = Lab::of(&[Read::map(1, gather)], &[2], size, outputs);
+        assert_eq!(matches!(lab.plan.packing, Packing::Tiles(_)), tiled, "{gather:?}");
+        lab.check(2);
+    }
+    // Beside a map of the windows' own size, and the image beside both.
+    let reads =
+        [Read::map(2, zeros(3)), Read::map(1, strided(5, 2, 2)), Read::map(0, strided(6, 2, 2))];
+    let stages = [(3, zeros(1)), (2, strided(2, 2, 0))];
+    let lab = Lab::behind(&stages, &reads, (66, 80), 4);
+    assert!(matches!(lab.plan.packing, Packing::Tiles(_)));
+    lab.check(2);
+}
+
+/// Several maps lie in one tile, whatever kernels they are read with.
 #[test]
 fn maps_side_by_side_are_patches_times_weights() {
     let mirrored = Gather { border: Border::Reflect, ..zeros(5) };
