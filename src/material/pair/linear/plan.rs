@@ -135,16 +135,17 @@ impl TileShape {
 
     /// The tile of an op that reads maps, if it takes fewer ciphertexts than columns do.
     fn of_stage(network: &Network<LinearSpec, ActivationSpec>, stage: &Stage) -> Option<Self> {
-        let frame = network.gather();
-        let pixels = frame.inner() == 1 && frame.stride == 1;
         let reads = || {
             let maps = stage.reads.iter().zip(&stage.channels);
             maps.filter_map(|(read, c)| Some((read.number()?, read.gather, *c)))
         };
-        // The last patches of an image that is cut in patches lie where its border wants them, and what a mirror shows
-        // behind the padding is in no phase.
+        let frame = network.gather();
+        let (inner, multiple) = (frame.inner(), network.multiple());
+        // The last patch of an image lies at its border: that is a place like the others if the continued image is a
+        // whole number of predicted patches. What a mirror shows behind the padding is in no phase.
+        let whole = inner.is_multiple_of(frame.stride) && multiple.is_multiple_of(frame.stride);
         let regular = |number: usize, gather: &Gather| {
-            gather.stride == 1 || gather.border == Border::Zero && (pixels || number > 0)
+            gather.stride == 1 || gather.border == Border::Zero && (number > 0 || whole)
         };
         if !reads().all(|(number, gather, _)| regular(number, &gather)) {
             return None;

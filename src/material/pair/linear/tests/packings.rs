@@ -144,6 +144,12 @@ fn strides_are_phases() {
         assert_eq!(matches!(lab.plan.packing, Packing::Tiles(_)), tiled, "{gather:?}");
         lab.check(2);
     }
+    // The image in blocks, which is continued to whole ones.
+    for size in [(66, 40), (33, 21), (2, 2)] {
+        let lab = Lab::new(strided(6, 2, 2), size, 1, 4);
+        assert!(matches!(lab.plan.packing, Packing::Tiles(_)));
+        lab.check(2);
+    }
     // Beside a map of the windows' own size, and the image beside both.
     let reads =
         [Read::map(2, zeros(3)), Read::map(1, strided(5, 2, 2)), Read::map(0, strided(6, 2, 2))];
