@@ -1,6 +1,7 @@
 //! From a list of arrays to a chain of layers, with the weights that they make.
 
 use super::foreign::{self, shown};
+use super::form::{self, Form};
 use super::layer::{Layer, Parts, values};
 use super::names::{self, Name, Role};
 use super::published::{self, Published};
@@ -32,6 +33,8 @@ struct Planned {
     norms: Vec<(Parts, f64)>,
     /// Pixels between its taps.
     dilation: usize,
+    /// Which side of its weights are its outputs: the second of a transposed convolution.
+    outputs_at: usize,
 }
 
 impl Planned {
@@ -45,6 +48,7 @@ impl Planned {
 pub(super) struct Plan {
     layers: Vec<Planned>,
     pub(super) family: Family,
+    pub(super) form: Form,
     /// The key of the averaged weights, if the file holds them beside others.
     averaged: Option<String>,
 }
@@ -60,6 +64,9 @@ impl Plan {
         let all: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
         let names = names::inner(&all);
         foreign::several(&names)?;
+        if let (Some(plan), None) = (Plan::unet_res(&names, tensors)?, family) {
+            return Ok(plan);
+        }
         if family.is_none() {
             foreign::blocks(&names)?;
         }
@@ -75,9 +82,34 @@ impl Plan {
             return Err(ImportError::Foreign(text));
         }
         let averaged = names::averaged(&names).map(String::from);
-        let plan = Plan { layers, family: found, averaged };
+        let (first, last) = (layers[0].weight(), layers[layers.len() - 1].weight());
+        let form = match found {
+            Family::Dncnn => Form::of_channels(first.shape[1], last.shape[0]),
+            _ => Form::Chain,
+        };
+        let plan = Plan { layers, family: found, form, averaged };
         plan.check_shapes()?;
+        plan.check_count()?;
         Ok(plan)
+    }
+
+    /// A U-Net of residual blocks, if the names and shapes are those of one.
+    fn unet_res(names: &[Name], tensors: &[Tensor]) -> Result<Option<Plan>, ImportError> {
+        if !names.iter().any(|name| name.inner.starts_with("m_head.")) {
+            return Ok(None);
+        }
+        let mut modules = modules(names, tensors)?;
+        let Some((order, list)) = form::unet_res(&modules) else { return Ok(None) };
+        let layer = |module: String| {
+            let outputs_at = usize::from(module.starts_with("m_up") && !module.contains(".res."));
+            let parts = modules.remove(&module)?;
+            Some(Planned { module, parts, norms: Vec::new(), dilation: 1, outputs_at })
+        };
+        let layers: Vec<Planned> = order.into_iter().filter_map(layer).collect();
+        let averaged = names::averaged(names).map(String::from);
+        let plan = Plan { layers, family: Family::Unet, form: Form::List(list), averaged };
+        plan.check_count()?;
+        Ok(Some(plan))
     }
 
     fn check_shapes(&self) -> Result<(), ImportError> {
@@ -101,6 +133,10 @@ impl Plan {
                 return Err(foreign::broken(before, after));
             }
         }
+        Ok(())
+    }
+
+    fn check_count(&self) -> Result<(), ImportError> {
         let count =
             |l: &Planned| l.weight().shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
         let sum = self.layers.iter().try_fold(0usize, |sum, l| sum.checked_add(count(l)?));
@@ -137,7 +173,7 @@ impl Plan {
 
     /// What is known of the published networks that are named and shaped like this one.
     pub(super) fn published(&self) -> Option<Published> {
-        published::of(self.family, &self.layers.iter().map(Planned::weight).collect::<Vec<_>>())
+        published::of(&self.form, &self.layers.iter().map(Planned::weight).collect::<Vec<_>>())
     }
 
     /// What was made of the file, a sentence each.
@@ -146,6 +182,10 @@ impl Plan {
         let norms: usize = self.layers.iter().map(|layer| layer.norms.len()).sum();
         if let Some(key) = &self.averaged {
             notes.push(format!("taken are the averaged weights, `{key}`"));
+        }
+        if self.form.reads_noise() {
+            let text = "it is told the noise: --sigma is the highest level that it was trained for";
+            notes.push(text.into());
         }
         if norms > 0 {
             notes.push(format!("{norms} batch normalisations merged into the layers before them"));
@@ -225,7 +265,7 @@ fn in_order(
         }
         let name = foreign::module(&parts);
         let dilation = told.and_then(|told| told.dilations.get(&name).copied()).unwrap_or(1);
-        let layer = Planned { module, parts, norms: Vec::new(), dilation };
+        let layer = Planned { module, parts, norms: Vec::new(), dilation, outputs_at: 0 };
         let outputs = &layer.weight().shape[..1];
         match layer.parts.get(&Role::Bias) {
             Some(bias) if bias.shape != outputs => {
@@ -259,7 +299,7 @@ impl Planned {
         let shape = self.weight().shape.clone();
         let mut weights = finite(arrays, &self.weight().name, &shape)?;
         reparametrised::fold(arrays, &self.parts, &shape, &mut weights)?;
-        let bias = values(arrays, &self.parts, Role::Bias, shape[0], 0.0)?;
+        let bias = values(arrays, &self.parts, Role::Bias, shape[self.outputs_at], 0.0)?;
         let mut layer = Layer { shape, weights, bias };
         for (norm, epsilon) in &self.norms {
             layer.merge(arrays, norm, *epsilon)?;

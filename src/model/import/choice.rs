@@ -1,9 +1,8 @@
 //! Which way of taking the layers is meant: the one that denoises, if no other denoises as well.
 
 use super::ImportError;
-use super::layer::Layer;
 use super::published::Published;
-use super::ways::{Predicts, Way};
+use super::ways::{Net, Predicts, Way};
 use crate::model::trial::{Picture, Try, margin};
 
 /// What two PSNRs differ by at least, in dB, for one to be better.
@@ -31,7 +30,7 @@ pub(super) struct Trials {
 
 impl Trials {
     /// Tries every way. What a network gives is computed once for all that may be made of it.
-    pub(super) fn of(ways: Vec<Way>, layers: &[Layer], sigma: f64) -> Result<Trials, ImportError> {
+    pub(super) fn of(ways: Vec<Way>, net: Net<'_>, sigma: f64) -> Result<Trials, ImportError> {
         let mut trials = Trials { ways: Vec::new(), tries: Vec::new(), noisy_db: f64::NAN, sigma };
         let mut picture = None;
         let mut gave: Option<(Way, Vec<f32>)> = None;
@@ -42,7 +41,7 @@ impl Trials {
                 false => Way { predicts: Predicts::Image, ..way },
             };
             if gave.as_ref().is_none_or(|(of, _)| *of != plain) {
-                let model = plain.model(layers, sigma)?;
+                let model = plain.model(net, sigma)?;
                 if picture.is_none() {
                     picture = Some(Picture::for_network(&model.network, sigma)?);
                 }

@@ -7,6 +7,7 @@
 mod chain;
 mod choice;
 mod foreign;
+mod form;
 mod layer;
 mod names;
 mod published;
@@ -21,8 +22,8 @@ use crate::image::Range;
 use chain::Plan;
 use choice::Trials;
 use std::fmt;
-use ways::ways;
 pub use ways::{Known, Predicts};
+use ways::{Net, ways};
 use whole::Told;
 
 /// A kind of network that can be imported.
@@ -32,6 +33,8 @@ pub enum Family {
     Mlp,
     /// A chain of convolutions.
     Dncnn,
+    /// A U-Net of residual blocks, by its names: DRUNet.
+    Unet,
 }
 
 impl fmt::Display for Family {
@@ -39,6 +42,7 @@ impl fmt::Display for Family {
         f.write_str(match self {
             Family::Mlp => "mlp",
             Family::Dncnn => "dncnn",
+            Family::Unet => "unet",
         })
     }
 }
@@ -48,6 +52,7 @@ impl Family {
         match self {
             Family::Mlp => "a network on patches",
             Family::Dncnn => "a chain of convolutions",
+            Family::Unet => "a U-Net of residual blocks",
         }
     }
 }
@@ -156,13 +161,14 @@ impl ModelFile {
             let layers = plan.read(arrays)?;
             Ok((plan, layers))
         })?;
-        let mut ways = ways((plan.family, known), &layers, matlab)?;
+        let net = Net { layers: &layers, form: &plan.form };
+        let mut ways = ways((plan.family, known), net, matlab)?;
         // A network that was saved whole says how far its taps are apart.
         ways.retain(|way| told.is_none() || !way.dilated);
-        let trials = Trials::of(ways, &layers, sigma)?;
+        let trials = Trials::of(ways, net, sigma)?;
         let published = plan.published();
         let chosen = trials.chosen(published)?;
-        let model = trials.ways[chosen].model(&layers, sigma)?;
+        let model = trials.ways[chosen].model(net, sigma)?;
         let (family, mut notes) = (plan.family, plan.notes());
         notes.extend(published.filter(|p| p.is(&trials.ways[chosen])).map(|p| p.to_string()));
         let Trials { noisy_db, tries, .. } = trials;

@@ -1,7 +1,7 @@
 //! Networks that others publish, by the names and shapes of their layers: how they are meant is known, and decides
 //! where the trial alone cannot.
 
-use super::Family;
+use super::form::Form;
 use super::ways::{Predicts, Way};
 use crate::image::Range;
 use crate::model::activation::Activation;
@@ -24,6 +24,11 @@ const KAIR: Published = Published {
     ends: (0.0, 1.0),
     predicts: Some(Predicts::Noise),
 };
+const FDNCNN: Published =
+    Published { name: "KAIR's FDnCNN", predicts: Some(Predicts::Image), ..KAIR };
+const FFDNET: Published =
+    Published { name: "KAIR's FFDNet", predicts: Some(Predicts::Image), ..KAIR };
+const DRUNET: Published = Published { name: "DRUNet", predicts: Some(Predicts::Image), ..KAIR };
 const DEEPINV: Published = Published {
     name: "deepinv's DnCNN",
     activation: Activation::Relu,
@@ -55,15 +60,19 @@ impl fmt::Display for Published {
 }
 
 /// The published network whose layers these weights are.
-pub(super) fn of(family: Family, weights: &[&Tensor]) -> Option<Published> {
-    if family == Family::Mlp {
+pub(super) fn of(form: &Form, weights: &[&Tensor]) -> Option<Published> {
+    let last = weights.len().checked_sub(1)?;
+    if weights[0].shape.len() == 2 {
         return Some(BURGER);
     }
-    let last = weights.len().checked_sub(1)?;
-    let is_kair = |(i, weight): (usize, &&Tensor)| {
-        let (outputs, inputs) = (if i == last { 1 } else { 64 }, if i == 0 { 1 } else { 64 });
-        weight.name.ends_with(&format!("model.{}.weight", 2 * i))
-            && weight.shape == [outputs, inputs, 3, 3]
+    let kair = |of: Published, counts: &[usize], (inputs, outputs): (usize, usize)| {
+        let is_its = |(i, weight): (usize, &&Tensor)| {
+            let sides = (if i == last { outputs } else { 64 }, if i == 0 { inputs } else { 64 });
+            weight.name.ends_with(&format!("model.{}.weight", 2 * i))
+                && weight.shape == [sides.0, sides.1, 3, 3]
+        };
+        let all = counts.contains(&weights.len()) && weights.iter().enumerate().all(is_its);
+        all.then_some(of)
     };
     let is_deepinv = |(i, weight): (usize, &&Tensor)| {
         let name = match i {
@@ -74,8 +83,10 @@ pub(super) fn of(family: Family, weights: &[&Tensor]) -> Option<Published> {
         weight.name.ends_with(&name)
     };
     let all = |is: &dyn Fn((usize, &&Tensor)) -> bool| weights.iter().enumerate().all(is);
-    match [17, 20].contains(&weights.len()) && all(&is_kair) {
-        true => Some(KAIR),
-        false => all(&is_deepinv).then_some(DEEPINV),
+    match form {
+        Form::List(_) => Some(DRUNET),
+        Form::Plane => kair(FDNCNN, &[20], (2, 1)),
+        Form::Blocks => kair(FFDNET, &[15], (5, 4)),
+        Form::Chain => kair(KAIR, &[17, 20], (1, 1)).or(all(&is_deepinv).then_some(DEEPINV)),
     }
 }

@@ -65,6 +65,10 @@ impl Arrays for Memory {
     }
 }
 
+fn chain(layers: &[Layer]) -> Net<'_> {
+    Net { layers, form: &form::Form::Chain }
+}
+
 fn refused(memory: &Memory) -> String {
     Plan::of(&memory.tensors(), None, None).unwrap_err().to_string()
 }
@@ -237,10 +241,10 @@ fn seven_layers_may_be_dilated() {
     let layers = memory.layers().unwrap();
     // Without biases 0..1 and 0..255 are one function, and so are -1..1 and -2.5..2.5.
     let known = Known { activation: Some(Activation::Relu), ..Known::default() };
-    let ways = ways((Family::Dncnn, known), &layers, false).unwrap();
+    let ways = ways((Family::Dncnn, known), chain(&layers), false).unwrap();
     assert_eq!(ways.len(), 12);
     assert!(ways[6].to_string().ends_with("dilated as IRCNN"));
-    let model = ways[6].model(&layers, 25.0).unwrap();
+    let model = ways[6].model(chain(&layers), 25.0).unwrap();
     let kernels: Vec<usize> =
         model.network.stages().iter().map(|s| s.reads[0].gather.patch).collect();
     assert_eq!(kernels, [3, 5, 7, 9, 7, 5, 3]);
@@ -256,9 +260,8 @@ fn what_is_no_chain_is_refused_in_words() {
     let conv = |name, outputs, inputs| (name, vec![outputs, inputs, 3, 3]);
     type Shapes<'a> = Vec<(&'a str, Vec<usize>)>;
     let cases: Vec<(Shapes<'_>, &str)> = vec![
-        (vec![conv("0.weight", 64, 5), conv("2.weight", 4, 64)], "FFDNet"),
         (vec![conv("0.weight", 64, 15), conv("2.weight", 12, 64)], "FFDNet for colour"),
-        (vec![conv("0.weight", 64, 2), conv("2.weight", 1, 64)], "noise map"),
+        (vec![conv("0.weight", 64, 4), conv("2.weight", 3, 64)], "noise map"),
         (vec![conv("0.weight", 64, 3), conv("2.weight", 3, 64)], "for colour"),
         (vec![conv("0.weight", 64, 4), conv("2.weight", 4, 64)], "on blocks of pixels"),
         (vec![conv("m_head.weight", 64, 1), conv("m_down1.0.res.0.weight", 64, 64)], "U-Net"),
@@ -444,7 +447,7 @@ fn ways_are_the_network_in_its_own_range() {
     let layers: Vec<Layer> = given.iter().map(layer).collect();
     let size = (7, 9);
     let grey: Vec<f64> = (0..63).map(|i| 127.0 + 127.0 * (f64::from(i) * 0.9).sin()).collect();
-    let ways = ways((Family::Dncnn, Known::default()), &layers, false).unwrap();
+    let ways = ways((Family::Dncnn, Known::default()), chain(&layers), false).unwrap();
     assert_eq!(ways.len(), 48);
     for way in ways {
         let (low, high) = way.range.ends();
@@ -461,7 +464,7 @@ fn ways_are_the_network_in_its_own_range() {
             Predicts::Image => *net,
             Predicts::Correction => x + net,
         });
-        let model = way.model(&layers, 25.0).unwrap();
+        let model = way.model(chain(&layers), 25.0).unwrap();
         let units: Vec<f32> = grey.iter().map(|v| model.units.to_units(*v, 1.0) as f32).collect();
         let apply = |v: &mut [f32]| model.activation.apply(v);
         let found = model.denoise(&units, size, &apply, &mut |_| ()).unwrap();
@@ -555,3 +558,5 @@ fn a_trial_costs_what_the_file_may_cost() {
     assert!(text.contains("60000 outputs of a layer"), "{text}");
     assert!(plan(60_000, 1).check_cost(1 << 25).is_ok());
 }
+
+mod families;

@@ -1,6 +1,7 @@
 //! How layers may be meant: in what range the network takes grey levels, what it gives, its activation. A range and a
 //! sign are multiplied into the first and the last layer, so that a model has a normalisation that there is.
 
+use super::form::Form;
 use super::layer::Layer;
 use super::{Family, ImportError};
 use crate::image::Range;
@@ -66,6 +67,13 @@ pub struct Known {
     pub predicts: Option<Predicts>,
 }
 
+/// Layers that were read, and how they read one another.
+#[derive(Clone, Copy)]
+pub(super) struct Net<'a> {
+    pub(super) layers: &'a [Layer],
+    pub(super) form: &'a Form,
+}
+
 /// One way to take the layers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Way {
@@ -107,12 +115,13 @@ fn units(range: Range) -> Result<(Normalisation, f64), ImportError> {
 /// All ways in which such layers are used, the most usual first.
 pub(super) fn ways(
     (family, known): (Family, Known),
-    layers: &[Layer],
+    net: Net<'_>,
     matlab: bool,
 ) -> Result<Vec<Way>, ImportError> {
     use Activation::{Relu, Tanh};
     let mlp = family == Family::Mlp;
-    let small = layers.iter().all(|layer| layer.shape[2..] == [3, 3]);
+    let Net { layers, form } = net;
+    let small = *form == Form::Chain && layers.iter().all(|layer| layer.shape[2..] == [3, 3]);
     let dilations: &[bool] = match !mlp && small && layers.len() == IRCNN.len() {
         true => &[false, true],
         false => &[false],
@@ -128,6 +137,15 @@ pub(super) fn ways(
             (std::iter::once(Relu).chain(leaky.into_iter().flatten()).collect(), &[false])
         }
     };
+    // The plane of the noise is in units of the network too, and in those that begin at 0 it is known how.
+    let is_told = |range: &Range| !form.reads_noise() || range.ends().0 == 0.0;
+    if let Some(range) = known.range.filter(|range| !is_told(range)) {
+        let text = format!(
+            "it is told the noise, and a range such as {range} does not say in which units"
+        );
+        return Err(ImportError::Foreign(text));
+    }
+    ranges.retain(is_told);
     let ranges = known.range.map_or(ranges, |range| vec![range]);
     let activations = known.activation.map_or(usual, |activation| vec![activation]);
     let given = [Predicts::Noise, Predicts::Image, Predicts::Correction];
@@ -187,7 +205,8 @@ impl Way {
     }
 
     /// The model that the layers are, taken in this way.
-    pub(super) fn model(&self, layers: &[Layer], sigma: f64) -> Result<FloatModel, ImportError> {
+    pub(super) fn model(&self, net: Net<'_>, sigma: f64) -> Result<FloatModel, ImportError> {
+        let Net { layers, form } = net;
         let spread: Vec<Layer>;
         let layers = match self.dilated {
             true => {
@@ -198,7 +217,7 @@ impl Way {
         };
         let (units, factor) = units(self.range)?;
         let description = Description {
-            layers: self.described(layers)?,
+            layers: self.described(layers, form)?,
             sigma,
             units,
             mean_shift: self.mean_shift,
@@ -212,19 +231,21 @@ impl Way {
     }
 
     /// The layers as a description lists them.
-    fn described(&self, layers: &[Layer]) -> Result<Vec<Described>, ImportError> {
+    fn described(&self, layers: &[Layer], form: &Form) -> Result<Vec<Described>, ImportError> {
+        if layers[0].shape.len() == 4 {
+            let sides = layers.iter().map(|layer| (layer.shape[0], layer.shape[2]));
+            let mut list = form.convolutions(sides, self.activation);
+            list.extend((self.predicts != Predicts::Image).then_some(Described::Residual));
+            return Ok(list);
+        }
         let mut list = Vec::new();
-        if let ([first, .., last], true) = (layers, layers[0].shape.len() == 2) {
+        if let [first, .., last] = layers {
             let size = side(first.shape[1], "its first layer takes")?;
             let output = side(last.shape[0], "its last layer gives")?;
             list.push(Described::Patches { size, output, stride: PATCH_STRIDE.min(output) });
         }
         for (layer, number) in layers.iter().zip(1..) {
-            let outputs = layer.shape[0];
-            list.push(match layer.shape.get(2) {
-                Some(&kernel) => Described::conv2d(outputs, kernel),
-                None => Described::Dense { outputs },
-            });
+            list.push(Described::Dense { outputs: layer.shape[0] });
             if number < layers.len() {
                 list.push(self.activation.into());
             }

@@ -144,8 +144,9 @@ fn what_cannot_be_imported_leaves_nothing() {
         let values = (0..count).map(|i| (i as f32 * 0.7).sin() * 0.1).collect();
         (name.to_string(), vec![outputs, inputs, 3, 3], values)
     };
-    lab.write("ffdnet.pth", &torch(&[conv("model.0.weight", 8, 5), conv("model.2.weight", 4, 8)]));
-    refused("ffdnet.pth", &["'ffdnet.pth'", "`model.0.weight` [8x5x3x3]", "FFDNet", "noise map"]);
+    let colour = [conv("model.0.weight", 8, 15), conv("model.2.weight", 12, 8)];
+    lab.write("ffdnet.pth", &torch(&colour));
+    refused("ffdnet.pth", &["'ffdnet.pth'", "`model.0.weight` [8x15x3x3]", "FFDNet for colour"]);
     lab.write("random.pth", &torch(&[conv("0.weight", 4, 1), conv("2.weight", 1, 4)]));
     refused("random.pth", &["does not denoise", "24 ways were tried", "x + net(x)", "--sigma"]);
     let mut nan = [conv("0.weight", 4, 1), conv("2.weight", 1, 4)];
