@@ -34,6 +34,11 @@ FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-covera
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
   -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=4
 
+# For `make sanitize`: the tests of libraries under the address sanitizer, ours less optimised.
+SANITIZED = CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/sanitize RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test \
+  --locked --target $(HOST) --lib \
+  $(foreach package,ppdenoise ppdenoise-base ppdenoise-kernels,--config 'profile.dev.package.$(package).opt-level=1')
+
 # For `make python`: which Python, and where its environment, the wheel and what was compiled for it go.
 PYTHON ?= python3
 PYTHON_OUT = $(CARGO_TARGET_DIR)/python
@@ -94,10 +99,8 @@ fuzz: ## Hostile bytes for one parser (docs/fuzzing.md): make fuzz TARGET=header
 sanitize: ## Address and leak sanitizer over kernels, ciphers, parsers and channels; needs a nightly toolchain
 	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \
 	  echo "make sanitize needs a nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
-	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/sanitize RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test --locked \
-	  --config 'profile.dev.package.ppdenoise.opt-level=1' --config 'profile.dev.package.ppdenoise-base.opt-level=1' \
-	  --target $(HOST) --lib -- \
-	  kernels:: crypto::garble:: crypto::ot:: crypto::prg:: numbers::packing:: files:: wire:: image::
+	$(SANITIZED) --package ppdenoise-kernels
+	$(SANITIZED) -- crypto::garble:: crypto::ot:: crypto::prg:: numbers::packing:: files:: wire:: image::
 
 python: build ## The Python package, and its tests against the program; needs pip and a registry (docs/python)
 	$(PYTHON) -m venv $(PYTHON_OUT)/venv

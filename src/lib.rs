@@ -85,7 +85,7 @@
 //! Packages and modules are layers; each uses only those on lines above its own:
 //!
 //! 1. [`base`](ppdenoise_base)
-//! 2. [`kernels`], [`image`]
+//! 2. [`kernels`](ppdenoise_kernels), [`image`]
 //! 3. [`crypto`]
 //! 4. [`model`]
 //! 5. [`material`], `train`
@@ -96,10 +96,10 @@
 //! 10. [`lab`]
 //! 11. [`cli`]
 //!
-//! `base` is a package of its own, with [`ids`], [`numbers`] and [`network`]; the rest are modules of this one.
-//! Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but for the two places that
-//! `tests/layers` lists with their reasons; it compares this list with the imports. The trainer is there with
-//! the feature of its name. Only [`cli`] prints.
+//! `base`, with [`ids`], [`numbers`] and [`network`], and `kernels` are packages of their own; the rest are modules of
+//! this one. Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but for the one place that
+//! `tests/layers` lists with its reason; it compares this list with the imports. The trainer is there with the feature
+//! of its name. Only [`cli`] prints. Unsafe code is in `kernels` only.
 
 // Unit tests and tests with the real binary split dealt material by one function, and make random networks by
 // one, which name this crate as the latter do.
@@ -161,6 +161,7 @@ pub mod api {
 }
 
 pub use ppdenoise_base::{ids, network, numbers};
+pub use ppdenoise_kernels as kernels;
 
 pub mod artefact;
 #[cfg(feature = "cli")]
@@ -168,7 +169,6 @@ pub mod cli;
 pub mod crypto;
 pub mod files;
 pub mod image;
-pub mod kernels;
 #[cfg(feature = "cli")]
 pub mod lab;
 pub mod material;

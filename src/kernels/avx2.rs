@@ -12,6 +12,7 @@ use core::arch::x86_64::*;
 pub(super) struct Avx2(());
 
 impl Avx2 {
+    #[inline]
     pub(super) fn new() -> Option<Self> {
         let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt");
         found.then_some(Avx2(()))

@@ -12,6 +12,7 @@ use core::arch::x86_64::*;
 pub(super) struct Avx512(());
 
 impl Avx512 {
+    #[inline]
     pub(super) fn new() -> Option<Self> {
         let found = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")

@@ -98,6 +98,7 @@ pub fn select(backend: Backend) -> Result<(), BackendError> {
 }
 
 /// The backend in use: the selected one, or else the best, which it then fixes.
+#[inline]
 pub fn active() -> Backend {
     *ACTIVE.get_or_init(Backend::detect)
 }

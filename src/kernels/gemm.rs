@@ -309,7 +309,7 @@ fn pack_interleaved<R: Ring>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::test_support::{available, words};
+    use crate::test_support::{available, words};
     use proptest::prelude::*;
 
     /// The definition, without packing.

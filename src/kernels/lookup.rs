@@ -64,16 +64,19 @@ impl LookupTable {
     }
 
     /// H: the number of cells.
+    #[inline]
     pub fn cells(&self) -> usize {
         self.values.len()
     }
 
     /// Words of one one-hot vector.
+    #[inline]
     pub fn words(&self) -> usize {
         one_hot_words(self.cells().ilog2())
     }
 
     /// A and B of a cell mod H.
+    #[inline]
     pub(super) fn entry(&self, cell: u32) -> (i64, i64) {
         let cell = cell as usize & (self.cells() - 1);
         (self.values[cell], self.slopes[cell])
@@ -95,6 +98,7 @@ fn push_planes(planes: &mut Vec<u8>, column: &[i64], min: i64) -> usize {
 }
 
 /// Words of a one-hot vector of 2^hi bits.
+#[inline]
 pub fn one_hot_words(hi: u32) -> usize {
     (1usize << hi).div_ceil(64)
 }
@@ -171,6 +175,7 @@ impl<K: PlaneKernel> Sums for K {
 
 impl LookupTable {
     /// Adds the sums of one plane, found at `slot` of `sums`, with their weight.
+    #[inline]
     fn add_plane(&self, plane: usize, slot: usize, sums: &[PlaneSums], totals: &mut [(u64, u64)]) {
         let sums = sums.iter().map(|s| s.planes[slot]);
         if let Some(plane) = plane.checked_sub(self.value_planes) {
@@ -198,8 +203,8 @@ pub fn xor_one_hot(hi: u32, one_hot: &mut [u64], positions: &[u32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::test_support::{available, words};
     use crate::numbers::fixed::low_mask;
+    use crate::test_support::{available, words};
     use proptest::prelude::*;
 
     /// Columns whose entries use every bit below `bits`.

@@ -30,6 +30,7 @@ pub(super) struct PlaneSums {
 
 impl PlaneBatch<'_> {
     /// The number of planes, 1 to 4.
+    #[inline]
     pub(super) fn planes(&self) -> usize {
         self.planes.len() / plane_len(self.cells)
     }
@@ -56,6 +57,7 @@ impl PlaneBatch<'_> {
 }
 
 /// Bytes of one plane: two periods and the slack.
+#[inline]
 pub(super) const fn plane_len(cells: usize) -> usize {
     2 * cells + PLANE_SLACK
 }

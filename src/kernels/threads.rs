@@ -31,7 +31,7 @@ pub fn matmul_acc_by_rows<R: Ring>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::test_support::words;
+    use crate::test_support::words;
 
     #[test]
     fn threads_do_not_change_a_product() {

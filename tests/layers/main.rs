@@ -11,7 +11,7 @@ mod graph;
 mod source;
 
 use graph::{Graph, circles, circles_of_rooms};
-use source::Crate;
+use source::{Crate, File};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,18 @@ const MOST_ENTRIES: usize = 18;
 /// Files that a pure layer may not have and has: (file, what it reaches for, why).
 const IMPURE: [(&str, &str, &str); 1] =
     [("base/ids/id.rs", "getrandom", "an id is drawn at random, where nothing but ids is needed")];
+/// The one package that may have unsafe code, and its files that have.
+const UNSAFE: (&str, [&str; 6]) = (
+    "kernels",
+    [
+        "kernels/aes/x86.rs",
+        "kernels/amx/lines.rs",
+        "kernels/amx/mod.rs",
+        "kernels/avx2.rs",
+        "kernels/avx512.rs",
+        "kernels/ntt/avx512.rs",
+    ],
+);
 /// Imports that go up: (from, to, why). None.
 const UPWARD: [(&str, &str, &str); 0] = [];
 /// Imports that close a circle: (from, to, why). None.
@@ -212,6 +224,29 @@ fn pure_layers_reach_for_nothing_outside() {
     }
     let wrong = compare(&found, &IMPURE);
     assert!(wrong.is_empty(), "what pure layers reach for: {wrong:#?}");
+}
+
+#[test]
+fn unsafe_code_is_in_one_package() {
+    let (package, files) = UNSAFE;
+    let mut found = Vec::new();
+    for source in packages() {
+        let unsafe_files = source.files().filter(|file| file.has_word("unsafe"));
+        found.extend(unsafe_files.map(|file| source.path(file)));
+        // The program's root denies it: `forbid` is more than a macro of `ndarray` bears.
+        if source.package != package && !source.package.is_empty() {
+            let path = root().join("src").join(&source.package).join("lib.rs");
+            let text = fs::read_to_string(&path).unwrap();
+            let forbids = text.lines().any(|line| line == "#![forbid(unsafe_code)]");
+            assert!(forbids, "{} does not forbid it", path.display());
+        }
+    }
+    found.sort();
+    assert_eq!(found, files);
+    let [quoted, real] =
+        ["\"unsafe\"; // unsafe\n#![forbid(unsafe_code)]", "fn f() { unsafe { g() } }"]
+            .map(|text| File::new("a.rs".into(), text).has_word("unsafe"));
+    assert!(!quoted && real);
 }
 
 #[test]

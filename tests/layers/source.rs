@@ -31,7 +31,7 @@ struct Named {
 }
 
 impl File {
-    fn new(path: String, text: &str) -> File {
+    pub(super) fn new(path: String, text: &str) -> File {
         let code = blanked(text);
         let mut module: Module =
             path.trim_end_matches(".rs").split('/').map(str::to_string).collect();
@@ -55,6 +55,11 @@ impl File {
     /// The code that is not for tests.
     pub(super) fn without_tests(&self) -> String {
         self.code.char_indices().filter(|(at, _)| !self.tests_at(*at)).map(|(_, c)| c).collect()
+    }
+
+    /// Whether code, that of tests too, has a word.
+    pub(super) fn has_word(&self, word: &str) -> bool {
+        words(&self.code).any(|(_, found)| found == word)
     }
 
     /// Every path of the code, those of `use` declarations first.

@@ -36,7 +36,8 @@ pub(super) struct Cli {
     #[arg(long, short, global = true, help_heading = EVERYWHERE)]
     pub(super) quiet: bool,
     /// Instruction set of the kernels [default: the best one that the processor has]
-    #[arg(long, global = true, value_name = "NAME", env = "PPDENOISE_BACKEND", help_heading = EVERYWHERE)]
+    #[arg(long, global = true, value_name = "NAME", value_parser = parse::backends())]
+    #[arg(env = "PPDENOISE_BACKEND", help_heading = EVERYWHERE)]
     pub(super) backend: Option<Backend>,
     #[command(subcommand)]
     pub(super) command: Command,

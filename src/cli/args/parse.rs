@@ -4,6 +4,7 @@ use crate::cli::failure::{Code, Failure};
 use crate::ids::Role;
 use crate::kernels::Backend;
 use crate::numbers::tanh::TanhStandIn;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 pub(in crate::cli) fn parse_role(text: &str) -> Result<Role, String> {
     let roles = Role::ALL.map(Role::stem).join(", ");
@@ -57,14 +58,11 @@ pub(in crate::cli) fn goes_with(flag: &str, other: &str) -> Failure {
         .help(format!("add {other}, or leave {flag} away"))
 }
 
-impl clap::ValueEnum for Backend {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Backend::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-        Some(clap::builder::PossibleValue::new(self.name()))
-    }
+/// A backend by its name; help and completions list the names.
+pub(in crate::cli) fn backends() -> impl TypedValueParser<Value = Backend> {
+    let named = |name: String| Backend::ALL.into_iter().find(|backend| backend.name() == name);
+    PossibleValuesParser::new(Backend::ALL.map(Backend::name))
+        .map(move |name| named(name).expect("a name of the list"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! AES-128 as the garbling needs it: hashes, counter mode and whole AND gates of a batch.
 //!
-//! What the functions mean is told in [`crate::crypto::garble::hash`]; here is only how they are computed.
+//! What the functions mean is told where garbling hashes (`crypto::garble::hash`); here is only how they are computed.
 
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -52,7 +52,7 @@ impl AesBackend {
 }
 
 /// An expanded key and the instructions that use it.
-pub(crate) struct AesKey(Schedule);
+pub struct AesKey(Schedule);
 
 enum Schedule {
     Portable(Box<portable::Key>),
@@ -64,7 +64,7 @@ enum Schedule {
 
 impl AesKey {
     /// Expands a key, little-endian. A backend that this machine lacks panics.
-    pub(crate) fn new(backend: AesBackend, key: u128) -> Self {
+    pub fn new(backend: AesBackend, key: u128) -> Self {
         let bytes = key.to_le_bytes();
         AesKey(match backend {
             #[cfg(target_arch = "x86_64")]
@@ -79,7 +79,8 @@ impl AesKey {
     ///
     /// # Panics
     /// If the lengths differ: a bug of the caller.
-    pub(crate) fn hash(&self, x: &[Block], out: &mut [Block]) {
+    #[inline]
+    pub fn hash(&self, x: &[Block], out: &mut [Block]) {
         assert_eq!(x.len(), out.len());
         match &self.0 {
             Schedule::Portable(key) => portable::hash(key, x, out),
@@ -91,7 +92,8 @@ impl AesKey {
     }
 
     /// `out[i]` = E(start + i): a generator of uniform blocks.
-    pub(crate) fn counter_mode(&self, start: u64, out: &mut [Block]) {
+    #[inline]
+    pub fn counter_mode(&self, start: u64, out: &mut [Block]) {
         match &self.0 {
             Schedule::Portable(key) => portable::counter_mode(key, start, out),
             #[cfg(target_arch = "x86_64")]
@@ -104,7 +106,8 @@ impl AesKey {
 
 /// One AND gate for some instances, the garbler's side: table halves and output zero labels from
 /// the input zero labels. All slices have the same length, and both keys one backend.
-pub(crate) fn garble_and(keys: &[AesKey; 2], delta: Block, gate: GarbleAnd<'_>) {
+#[inline]
+pub fn garble_and(keys: &[AesKey; 2], delta: Block, gate: GarbleAnd<'_>) {
     match (&keys[0].0, &keys[1].0) {
         (Schedule::Portable(g), Schedule::Portable(e)) => portable::garble(g, e, delta, gate),
         #[cfg(target_arch = "x86_64")]
@@ -118,7 +121,8 @@ pub(crate) fn garble_and(keys: &[AesKey; 2], delta: Block, gate: GarbleAnd<'_>) 
 
 /// One AND gate for some instances, the evaluator's side: output labels from active labels. As
 /// [`garble_and`] otherwise.
-pub(crate) fn eval_and(keys: &[AesKey; 2], gate: EvalAnd<'_>) {
+#[inline]
+pub fn eval_and(keys: &[AesKey; 2], gate: EvalAnd<'_>) {
     match (&keys[0].0, &keys[1].0) {
         (Schedule::Portable(g), Schedule::Portable(e)) => portable::eval(g, e, gate),
         #[cfg(target_arch = "x86_64")]
@@ -131,7 +135,8 @@ pub(crate) fn eval_and(keys: &[AesKey; 2], gate: EvalAnd<'_>) {
 }
 
 /// `out[i]` = `a[i]` xor `b[i]`.
-pub(crate) fn xor_blocks(backend: AesBackend, out: &mut [Block], a: &[Block], b: &[Block]) {
+#[inline]
+pub fn xor_blocks(backend: AesBackend, out: &mut [Block], a: &[Block], b: &[Block]) {
     match backend {
         #[cfg(target_arch = "x86_64")]
         AesBackend::Vaes => x86::vaes_xor(out, a, b),
@@ -140,12 +145,17 @@ pub(crate) fn xor_blocks(backend: AesBackend, out: &mut [Block], a: &[Block], b:
 }
 
 /// The slices of one AND gate at the garbler, one element an instance.
-pub(crate) struct GarbleAnd<'a> {
-    pub(crate) a: &'a [Block],
-    pub(crate) b: &'a [Block],
-    pub(crate) table_g: &'a mut [Block],
-    pub(crate) table_e: &'a mut [Block],
-    pub(crate) out: &'a mut [Block],
+pub struct GarbleAnd<'a> {
+    /// Zero labels of the first input.
+    pub a: &'a [Block],
+    /// Zero labels of the second input.
+    pub b: &'a [Block],
+    /// To: the garbler's half of the table.
+    pub table_g: &'a mut [Block],
+    /// To: the evaluator's half of the table.
+    pub table_e: &'a mut [Block],
+    /// To: zero labels of the output.
+    pub out: &'a mut [Block],
 }
 
 impl GarbleAnd<'_> {
@@ -159,12 +169,17 @@ impl GarbleAnd<'_> {
 }
 
 /// The slices of one AND gate at the evaluator, one element an instance.
-pub(crate) struct EvalAnd<'a> {
-    pub(crate) a: &'a [Block],
-    pub(crate) b: &'a [Block],
-    pub(crate) table_g: &'a [Block],
-    pub(crate) table_e: &'a [Block],
-    pub(crate) out: &'a mut [Block],
+pub struct EvalAnd<'a> {
+    /// Active labels of the first input.
+    pub a: &'a [Block],
+    /// Active labels of the second input.
+    pub b: &'a [Block],
+    /// The garbler's half of the table.
+    pub table_g: &'a [Block],
+    /// The evaluator's half of the table.
+    pub table_e: &'a [Block],
+    /// To: active labels of the output.
+    pub out: &'a mut [Block],
 }
 
 impl EvalAnd<'_> {

@@ -7,14 +7,14 @@ use ::aes::Aes128;
 use ::aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
 
 /// An AES-128 key schedule.
-pub(in crate::kernels) struct Key(Aes128);
+pub(crate) struct Key(Aes128);
 
 /// Instances whose blocks are encrypted together: enough to fill the pipelines, small enough for
 /// the stack.
 const CHUNK: usize = 32;
 
 impl Key {
-    pub(in crate::kernels) fn new(bytes: [u8; 16]) -> Self {
+    pub(crate) fn new(bytes: [u8; 16]) -> Self {
         Key(Aes128::new(&Array(bytes)))
     }
 
@@ -40,7 +40,7 @@ fn swap_on_big_endian(x: &mut [Block]) {
     }
 }
 
-pub(in crate::kernels) fn hash(key: &Key, x: &[Block], out: &mut [Block]) {
+pub(crate) fn hash(key: &Key, x: &[Block], out: &mut [Block]) {
     for (x, out) in x.chunks(2 * CHUNK).zip(out.chunks_mut(2 * CHUNK)) {
         let mut buf = [Block::ZERO; 2 * CHUNK];
         buf.iter_mut().zip(x).for_each(|(b, &x)| *b = sigma(x));
@@ -49,14 +49,14 @@ pub(in crate::kernels) fn hash(key: &Key, x: &[Block], out: &mut [Block]) {
     }
 }
 
-pub(in crate::kernels) fn counter_mode(key: &Key, start: u64, out: &mut [Block]) {
+pub(crate) fn counter_mode(key: &Key, start: u64, out: &mut [Block]) {
     for (i, block) in out.iter_mut().enumerate() {
         *block = Block(u128::from(start.wrapping_add(i as u64)));
     }
     key.encrypt(out);
 }
 
-pub(in crate::kernels) fn garble(key_g: &Key, key_e: &Key, delta: Block, gate: GarbleAnd<'_>) {
+pub(crate) fn garble(key_g: &Key, key_e: &Key, delta: Block, gate: GarbleAnd<'_>) {
     let n = gate.len();
     for at in (0..n).step_by(CHUNK) {
         let m = CHUNK.min(n - at);
@@ -83,7 +83,7 @@ pub(in crate::kernels) fn garble(key_g: &Key, key_e: &Key, delta: Block, gate: G
     }
 }
 
-pub(in crate::kernels) fn eval(key_g: &Key, key_e: &Key, gate: EvalAnd<'_>) {
+pub(crate) fn eval(key_g: &Key, key_e: &Key, gate: EvalAnd<'_>) {
     let n = gate.len();
     for at in (0..n).step_by(CHUNK) {
         let m = CHUNK.min(n - at);

@@ -11,7 +11,7 @@ use zeroize::Zeroize;
 
 /// An AES-128 key schedule as eleven blocks.
 #[derive(Clone)]
-pub(in crate::kernels) struct RoundKeys([Block; 11]);
+pub(crate) struct RoundKeys([Block; 11]);
 
 impl Drop for RoundKeys {
     fn drop(&mut self) {
@@ -19,82 +19,72 @@ impl Drop for RoundKeys {
     }
 }
 
-pub(in crate::kernels) fn has_aes_ni() -> bool {
+pub(crate) fn has_aes_ni() -> bool {
     is_x86_feature_detected!("aes") && is_x86_feature_detected!("sse4.1")
 }
 
-pub(in crate::kernels) fn has_vaes() -> bool {
+pub(crate) fn has_vaes() -> bool {
     has_aes_ni() && is_x86_feature_detected!("vaes") && is_x86_feature_detected!("avx512f")
 }
 
 impl RoundKeys {
     /// Expands a key.
-    pub(in crate::kernels) fn new(key: [u8; 16]) -> Self {
+    pub(crate) fn new(key: [u8; 16]) -> Self {
         assert!(has_aes_ni());
         // SAFETY: the machine has AES-NI and SSE4.1.
         unsafe { expand_key(Block(u128::from_le_bytes(key))) }
     }
 }
 
-pub(in crate::kernels) fn ni_hash(keys: &RoundKeys, x: &[Block], out: &mut [Block]) {
+pub(crate) fn ni_hash(keys: &RoundKeys, x: &[Block], out: &mut [Block]) {
     assert!(has_aes_ni() && x.len() == out.len());
     // SAFETY: the machine has AES-NI and SSE4.1.
     unsafe { ni::hash(keys, x, out) }
 }
 
-pub(in crate::kernels) fn ni_counter_mode(keys: &RoundKeys, start: u64, out: &mut [Block]) {
+pub(crate) fn ni_counter_mode(keys: &RoundKeys, start: u64, out: &mut [Block]) {
     assert!(has_aes_ni());
     // SAFETY: the machine has AES-NI and SSE4.1.
     unsafe { ni::counter_mode(keys, start, out) }
 }
 
-pub(in crate::kernels) fn ni_garble(
-    g: &RoundKeys,
-    e: &RoundKeys,
-    delta: Block,
-    gate: GarbleAnd<'_>,
-) {
+pub(crate) fn ni_garble(g: &RoundKeys, e: &RoundKeys, delta: Block, gate: GarbleAnd<'_>) {
     assert!(has_aes_ni());
     // SAFETY: the machine has AES-NI and SSE4.1.
     unsafe { ni::garble(g, e, delta, gate, 0) }
 }
 
-pub(in crate::kernels) fn ni_eval(g: &RoundKeys, e: &RoundKeys, gate: EvalAnd<'_>) {
+pub(crate) fn ni_eval(g: &RoundKeys, e: &RoundKeys, gate: EvalAnd<'_>) {
     assert!(has_aes_ni());
     // SAFETY: the machine has AES-NI and SSE4.1.
     unsafe { ni::eval(g, e, gate, 0) }
 }
 
-pub(in crate::kernels) fn vaes_hash(keys: &RoundKeys, x: &[Block], out: &mut [Block]) {
+pub(crate) fn vaes_hash(keys: &RoundKeys, x: &[Block], out: &mut [Block]) {
     assert!(has_vaes() && x.len() == out.len());
     // SAFETY: the machine has VAES, AVX-512F and AES-NI.
     unsafe { vaes::hash(keys, x, out) }
 }
 
-pub(in crate::kernels) fn vaes_counter_mode(keys: &RoundKeys, start: u64, out: &mut [Block]) {
+pub(crate) fn vaes_counter_mode(keys: &RoundKeys, start: u64, out: &mut [Block]) {
     assert!(has_vaes());
     // SAFETY: the machine has VAES, AVX-512F and AES-NI.
     unsafe { vaes::counter_mode(keys, start, out) }
 }
 
-pub(in crate::kernels) fn vaes_garble(
-    g: &RoundKeys,
-    e: &RoundKeys,
-    delta: Block,
-    gate: GarbleAnd<'_>,
-) {
+pub(crate) fn vaes_garble(g: &RoundKeys, e: &RoundKeys, delta: Block, gate: GarbleAnd<'_>) {
     assert!(has_vaes());
     // SAFETY: the machine has VAES, AVX-512F and AES-NI.
     unsafe { vaes::garble(g, e, delta, gate) }
 }
 
-pub(in crate::kernels) fn vaes_eval(g: &RoundKeys, e: &RoundKeys, gate: EvalAnd<'_>) {
+pub(crate) fn vaes_eval(g: &RoundKeys, e: &RoundKeys, gate: EvalAnd<'_>) {
     assert!(has_vaes());
     // SAFETY: the machine has VAES, AVX-512F and AES-NI.
     unsafe { vaes::eval(g, e, gate) }
 }
 
-pub(in crate::kernels) fn vaes_xor(out: &mut [Block], a: &[Block], b: &[Block]) {
+pub(crate) fn vaes_xor(out: &mut [Block], a: &[Block], b: &[Block]) {
     assert!(has_vaes() && a.len() == out.len() && b.len() == out.len());
     // SAFETY: the machine has AVX-512F.
     unsafe { vaes::xor(out, a, b) }
@@ -125,14 +115,14 @@ mod ni {
 
     #[inline]
     #[target_feature(enable = "aes,sse4.1")]
-    pub(in crate::kernels) fn load(block: &Block) -> __m128i {
+    pub(crate) fn load(block: &Block) -> __m128i {
         // SAFETY: 16 readable bytes, no alignment needed.
         unsafe { _mm_loadu_si128(std::ptr::from_ref(block).cast()) }
     }
 
     #[inline]
     #[target_feature(enable = "aes,sse4.1")]
-    pub(in crate::kernels) fn store(block: &mut Block, v: __m128i) {
+    pub(crate) fn store(block: &mut Block, v: __m128i) {
         // SAFETY: 16 writable bytes, no alignment needed.
         unsafe { _mm_storeu_si128(std::ptr::from_mut(block).cast(), v) }
     }
@@ -183,7 +173,7 @@ mod ni {
     }
 
     #[target_feature(enable = "aes,sse4.1")]
-    pub(in crate::kernels) fn hash(keys: &RoundKeys, x: &[Block], out: &mut [Block]) {
+    pub(crate) fn hash(keys: &RoundKeys, x: &[Block], out: &mut [Block]) {
         for (x, out) in x.iter().zip(out) {
             let [y, _] = compress([keys, keys], [sigma(load(x)), _mm_setzero_si128()]);
             store(out, y);
@@ -191,7 +181,7 @@ mod ni {
     }
 
     #[target_feature(enable = "aes,sse4.1")]
-    pub(in crate::kernels) fn counter_mode(keys: &RoundKeys, start: u64, out: &mut [Block]) {
+    pub(crate) fn counter_mode(keys: &RoundKeys, start: u64, out: &mut [Block]) {
         let mut at = start;
         for chunk in out.chunks_mut(8) {
             let x: [__m128i; 8] =
@@ -204,7 +194,7 @@ mod ni {
 
     /// Garbles the instances from `first` on.
     #[target_feature(enable = "aes,sse4.1")]
-    pub(in crate::kernels) fn garble(
+    pub(crate) fn garble(
         g: &RoundKeys,
         e: &RoundKeys,
         delta: Block,
@@ -231,7 +221,7 @@ mod ni {
 
     /// Evaluates the instances from `first` on.
     #[target_feature(enable = "aes,sse4.1")]
-    pub(in crate::kernels) fn eval(g: &RoundKeys, e: &RoundKeys, gate: EvalAnd<'_>, first: usize) {
+    pub(crate) fn eval(g: &RoundKeys, e: &RoundKeys, gate: EvalAnd<'_>, first: usize) {
         let n = gate.len();
         for i in first..n {
             let (a, b) = (load(&gate.a[i]), load(&gate.b[i]));
@@ -331,7 +321,7 @@ mod vaes {
     }
 
     #[target_feature(enable = "avx512f")]
-    pub(in crate::kernels) fn xor(out: &mut [Block], a: &[Block], b: &[Block]) {
+    pub(crate) fn xor(out: &mut [Block], a: &[Block], b: &[Block]) {
         let wide = out.chunks_exact_mut(LANES);
         for ((out, a), b) in wide.zip(a.chunks_exact(LANES)).zip(b.chunks_exact(LANES)) {
             store(out, _mm512_xor_si512(load(a), load(b)));
@@ -342,7 +332,7 @@ mod vaes {
     }
 
     #[target_feature(enable = "avx512f,vaes,aes,sse4.1")]
-    pub(in crate::kernels) fn hash(keys: &RoundKeys, x: &[Block], out: &mut [Block]) {
+    pub(crate) fn hash(keys: &RoundKeys, x: &[Block], out: &mut [Block]) {
         const STEP: usize = 8 * LANES;
         let k = schedule(keys);
         let whole = x.len() / STEP * STEP;
@@ -355,7 +345,7 @@ mod vaes {
     }
 
     #[target_feature(enable = "avx512f,vaes,aes,sse4.1")]
-    pub(in crate::kernels) fn counter_mode(keys: &RoundKeys, start: u64, out: &mut [Block]) {
+    pub(crate) fn counter_mode(keys: &RoundKeys, start: u64, out: &mut [Block]) {
         const STEP: usize = 8 * LANES;
         let k = schedule(keys);
         let whole = out.len() / STEP * STEP;
@@ -373,12 +363,7 @@ mod vaes {
     }
 
     #[target_feature(enable = "avx512f,vaes,aes,sse4.1")]
-    pub(in crate::kernels) fn garble(
-        g: &RoundKeys,
-        e: &RoundKeys,
-        delta: Block,
-        gate: GarbleAnd<'_>,
-    ) {
+    pub(crate) fn garble(g: &RoundKeys, e: &RoundKeys, delta: Block, gate: GarbleAnd<'_>) {
         let whole = gate.len() / LANES * LANES;
         let (kg, ke) = (schedule(g), schedule(e));
         let wide_delta = broadcast(&delta);
@@ -400,7 +385,7 @@ mod vaes {
     }
 
     #[target_feature(enable = "avx512f,vaes,aes,sse4.1")]
-    pub(in crate::kernels) fn eval(g: &RoundKeys, e: &RoundKeys, gate: EvalAnd<'_>) {
+    pub(crate) fn eval(g: &RoundKeys, e: &RoundKeys, gate: EvalAnd<'_>) {
         let whole = gate.len() / LANES * LANES;
         let (kg, ke) = (schedule(g), schedule(e));
         for i in (0..whole).step_by(LANES) {

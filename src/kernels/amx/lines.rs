@@ -1,4 +1,4 @@
-//! Elements to lines of limbs, and sums of limbs to elements, for [`amx`](crate::kernels::amx); AVX-512 with
+//! Elements to lines of limbs, and sums of limbs to elements, for [`amx`](super); AVX-512 with
 //! VBMI.
 #![allow(unsafe_code)]
 
@@ -36,7 +36,7 @@ const fn gather_limbs(bytes: usize, first: usize) -> Line {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(in crate::kernels) fn split_u32(values: &[u32], row: usize, strip: &mut [Line]) {
+pub(crate) fn split_u32(values: &[u32], row: usize, strip: &mut [Line]) {
     const INDEX: [Line; 2] = [gather_limbs(4, 0), gather_limbs(4, 2)];
     let index = [load(&INDEX[0]), load(&INDEX[1])];
     for (values, block) in values.chunks(BLOCK_DEPTH).zip(strip.chunks_exact_mut(u32::LINES)) {
@@ -56,7 +56,7 @@ pub(in crate::kernels) fn split_u32(values: &[u32], row: usize, strip: &mut [Lin
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(in crate::kernels) fn split_u64(values: &[u64], row: usize, strip: &mut [Line]) {
+pub(crate) fn split_u64(values: &[u64], row: usize, strip: &mut [Line]) {
     const INDEX: [Line; 2] = [gather_limbs(8, 0), gather_limbs(8, 4)];
     let index = [load(&INDEX[0]), load(&INDEX[1])];
     for (values, block) in values.chunks(BLOCK_DEPTH).zip(strip.chunks_exact_mut(u64::LINES)) {
@@ -94,12 +94,7 @@ fn combine(sums: &[Line], first: usize, row: usize) -> __m512i {
 }
 
 #[target_feature(enable = "avx512f")]
-pub(in crate::kernels) fn add_u32(
-    sums: &[Line],
-    out: &mut [u32],
-    stride: usize,
-    columns: Range<usize>,
-) {
+pub(crate) fn add_u32(sums: &[Line], out: &mut [u32], stride: usize, columns: Range<usize>) {
     let mask = lanes(columns.len());
     for (r, row) in out.chunks_exact_mut(stride).take(TILE).enumerate() {
         let row = row[columns.clone()].as_mut_ptr().cast();
@@ -113,12 +108,7 @@ pub(in crate::kernels) fn add_u32(
 }
 
 #[target_feature(enable = "avx512f")]
-pub(in crate::kernels) fn add_u64(
-    sums: &[Line],
-    out: &mut [u64],
-    stride: usize,
-    columns: Range<usize>,
-) {
+pub(crate) fn add_u64(sums: &[Line], out: &mut [u64], stride: usize, columns: Range<usize>) {
     for (r, row) in out.chunks_exact_mut(stride).take(TILE).enumerate() {
         let high = combine(sums, 4, r);
         for (half, row) in row[columns.clone()].chunks_mut(8).enumerate() {

@@ -2,24 +2,24 @@
 #![allow(unsafe_code)]
 
 use super::{EPSILON, GOLDILOCKS, LANES, Lanes, Ntt};
-use crate::kernels::avx512::Avx512;
-use crate::kernels::ntt;
+use crate::avx512::Avx512;
+use crate::ntt;
 use core::arch::x86_64::*;
 
 /// A vector; only the functions below that have the instructions make one.
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct Avx512Lanes(__m512i);
+pub(crate) struct Avx512Lanes(__m512i);
 
 impl Avx512Lanes {
     /// [`Ntt::forward`].
-    pub(in crate::kernels) fn forward(ntt: &Ntt, from: &[u64], out: &mut [u64]) {
+    pub(crate) fn forward(ntt: &Ntt, from: &[u64], out: &mut [u64]) {
         assert!(Avx512::new().is_some(), "backend is available");
         // SAFETY: the features were detected.
         unsafe { forward(ntt, from, out) }
     }
 
     /// [`Ntt::product`].
-    pub(in crate::kernels) fn product(ntt: &Ntt, a: &[u64], b: &[u64], out: &mut [u64]) {
+    pub(crate) fn product(ntt: &Ntt, a: &[u64], b: &[u64], out: &mut [u64]) {
         assert!(Avx512::new().is_some(), "backend is available");
         // SAFETY: the features were detected.
         unsafe { product(ntt, a, b, out) }

@@ -177,6 +177,7 @@ impl Ntt {
     }
 
     /// n.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -362,7 +363,7 @@ pub(super) fn product<V: Lanes>(ntt: &Ntt, a: &[u64], b: &[u64], out: &mut [u64]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::test_support::{available, words};
+    use crate::test_support::{available, words};
 
     fn multiply(ntt: &Ntt, backend: Backend, a: &[u64], b: &[u64]) -> Vec<u64> {
         let hat = |v: &[u64]| {

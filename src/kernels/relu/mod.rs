@@ -171,6 +171,7 @@ pub fn relu_complement_with<R: Ring>(
     run(backend, Complement { shape, others, shares });
 }
 
+#[inline]
 fn check([a, b]: [usize; 2]) {
     assert!(a == b && a <= RELU_BLOCK, "blocks of {a} and {b} ReLUs, at most {RELU_BLOCK}");
 }
@@ -211,6 +212,7 @@ macro_rules! usual {
     };
 }
 
+#[inline]
 fn is(usual: &Option<ReluShape>, shape: &ReluShape) -> bool {
     usual.as_ref() == Some(shape)
 }

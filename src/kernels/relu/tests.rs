@@ -1,9 +1,9 @@
 //! The loops against the definition, bit by bit, and every backend against the portable one.
 
 use super::*;
-use crate::kernels::test_support::{available, words};
 use crate::numbers::fixed::{low_mask, sign_extend};
 use crate::numbers::relu::INPUT_BITS;
+use crate::test_support::{available, words};
 use proptest::prelude::*;
 
 /// S1's material of a block, drawn at random, and S0's, made from it.

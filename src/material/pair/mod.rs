@@ -49,6 +49,7 @@ mod tests {
     use crate::crypto::ot::extension::FieldBits;
     use crate::crypto::ot::extension::tests::pair;
     use crate::crypto::ot::extension::{SmallFieldReceiver, SmallFieldSender};
+    use crate::crypto::prg::{Domain, Purpose, Seed};
     use crate::kernels::AesBackend;
 
     /// One server's part of a session, for blocks that are moved by hand.
@@ -79,5 +80,12 @@ mod tests {
             Server { party, sender, receiver, hasher, tweaks, random }
         };
         [server(Party::S0, sender_0, receiver_0), server(Party::S1, sender_1, receiver_1)]
+    }
+
+    /// Numbers from a fixed seed.
+    pub(super) fn numbers(seed: u64, count: usize) -> Vec<u64> {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        Seed::from_bytes(bytes).stream(Domain::of(Purpose::ImageShare)).take(0, count)
     }
 }

@@ -147,7 +147,7 @@ fn accumulate(sum: &mut [u64], share: &[u64], bit: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Server, servers};
+    use super::super::tests::{Server, numbers, servers};
     use super::*;
     use crate::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
 
@@ -176,9 +176,7 @@ mod tests {
     fn squares<R: Ring>(counts: &[usize]) {
         for &count in counts {
             let roots = [11u64, 17].map(|seed| -> Vec<R> {
-                let numbers = crate::kernels::test_support::words(seed, count);
-                let numbers: Vec<u64> = numbers;
-                numbers.into_iter().map(R::from_u64).collect()
+                numbers(seed, count).into_iter().map(R::from_u64).collect()
             });
             let (made, _) = made(roots.clone());
             for i in 0..count {

@@ -1,10 +1,9 @@
 //! Both servers' blocks against the dealer's relations, and what each of them sees.
 
 use super::super::OpenedLookups;
-use super::super::tests::{Server, servers};
+use super::super::tests::{Server, numbers, servers};
 use super::*;
 use crate::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
-use crate::kernels::test_support::words;
 
 /// What a run of one block made, and what was sent.
 pub(super) struct Made<R: Ring> {
@@ -20,10 +19,7 @@ pub(super) fn shape<R: Ring>(hi: u32, lo: u32) -> Shape {
 }
 
 pub(super) fn masks<R: Ring>(seed: u64, count: usize) -> [Vec<R>; 2] {
-    [seed, seed + 1].map(|seed| {
-        let numbers: Vec<u64> = words(seed, count);
-        numbers.into_iter().map(R::from_u64).collect()
-    })
+    [seed, seed + 1].map(|seed| numbers(seed, count).into_iter().map(R::from_u64).collect())
 }
 
 /// Runs a block through both servers.

@@ -4,13 +4,15 @@
 //! Entries check shapes and pick the [`Backend`] at run time; results are the same bits on every
 //! backend. No kernel branches on, or addresses memory by, a ring element or a one-hot vector; the
 //! exception is the dealer's [`xor_one_hot`], which runs where the positions are known.
-//! Unsafe code is confined to the files of the instruction sets.
 //!
-//! May use: [`crate::numbers`]. Pure but for asking the processor what it can do.
+//! All unsafe code of ppdenoise is in this package, and in it in the files of the instruction sets. Its surface is safe
+//! and small, so that whoever wants to know what unsafe code can do reads no other package.
+//!
+//! May use: numbers of `base`. Pure but for asking the processor what it can do.
 //!
 //! Security: time and addresses do not depend on secrets, as said above.
 //!
-//! Stability: none; nothing of it is in [`crate::api`].
+//! Stability: none; nothing of it is in `ppdenoise::api`.
 
 mod aes;
 #[cfg(target_arch = "x86_64")]
@@ -34,10 +36,7 @@ mod portable;
 mod relu;
 mod threads;
 
-pub use aes::AesBackend;
-#[cfg(test)]
-pub(crate) use aes::sigma;
-pub(crate) use aes::{AesKey, EvalAnd, GarbleAnd, eval_and, garble_and, xor_blocks};
+pub use aes::{AesBackend, AesKey, EvalAnd, GarbleAnd, eval_and, garble_and, xor_blocks};
 pub use backend::{Backend, BackendError, active, select};
 pub use gemm::{PackedWeights, matmul_acc, register_depth, register_kernel, register_rows};
 pub use lookup::{
@@ -50,8 +49,9 @@ pub use relu::{
 };
 pub use threads::matmul_acc_by_rows;
 
-use crate::numbers::ring::Ring;
+use numbers::ring::Ring;
 use portable::Portable;
+use ppdenoise_base::{ids, numbers};
 
 /// What a backend implements; the drivers around it are shared, safe code.
 trait Kernel<R>: Copy {
@@ -79,18 +79,18 @@ trait Sums: Copy {
 macro_rules! with_kernel {
     ($backend:expr, $kernel:ident => $body:expr) => {
         match $backend {
-            $crate::kernels::Backend::Portable => {
-                let $kernel = $crate::kernels::Portable;
+            $crate::Backend::Portable => {
+                let $kernel = $crate::Portable;
                 $body
             }
             #[cfg(target_arch = "x86_64")]
-            $crate::kernels::Backend::Avx2 => {
-                let $kernel = $crate::kernels::avx2::Avx2::new().expect("backend is available");
+            $crate::Backend::Avx2 => {
+                let $kernel = $crate::avx2::Avx2::new().expect("backend is available");
                 $body
             }
             #[cfg(target_arch = "x86_64")]
-            $crate::kernels::Backend::Avx512 | $crate::kernels::Backend::Amx => {
-                let $kernel = $crate::kernels::avx512::Avx512::new().expect("backend is available");
+            $crate::Backend::Avx512 | $crate::Backend::Amx => {
+                let $kernel = $crate::avx512::Avx512::new().expect("backend is available");
                 $body
             }
             #[cfg(not(target_arch = "x86_64"))]
@@ -114,10 +114,11 @@ macro_rules! by_count {
 use by_count;
 
 #[cfg(test)]
-pub(crate) mod test_support {
+mod test_support {
     use super::Backend;
-    use crate::crypto::prg::{Domain, Purpose, Seed};
     use crate::numbers::ring::Ring;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::{Rng, SeedableRng};
 
     /// The backends that this machine can test.
     pub(super) fn available() -> impl Iterator<Item = Backend> {
@@ -125,10 +126,9 @@ pub(crate) mod test_support {
     }
 
     /// Deterministic ring elements.
-    pub(crate) fn words<R: Ring>(seed: u64, count: usize) -> Vec<R> {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let mut stream = Seed::from_bytes(bytes).stream(Domain::of(Purpose::ImageShare));
-        stream.take(0, count)
+    pub(super) fn words<R: Ring>(seed: u64, count: usize) -> Vec<R> {
+        let mut out = vec![R::ZERO; count];
+        ChaCha20Rng::seed_from_u64(seed).fill_bytes(bytemuck::cast_slice_mut(&mut out));
+        out
     }
 }
