@@ -102,15 +102,15 @@ sanitize: ## Address and leak sanitizer over kernels, ciphers, parsers and chann
 	$(SANITIZED) --package ppdenoise-kernels
 	$(SANITIZED) -- crypto::garble:: crypto::ot:: crypto::prg:: numbers::packing:: files:: wire:: image::
 
-python: build ## The Python package, and its tests against the program; needs pip and a registry (docs/python)
+python: build ## The Python package, and its tests against the program; needs pip and a registry (src/python)
 	$(PYTHON) -m venv $(PYTHON_OUT)/venv
 	$(PYTHON_OUT)/venv/bin/pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2' numpy pytest
 	rm -rf $(PYTHON_OUT)/wheels
 	CARGO_TARGET_DIR=$(PYTHON_OUT)/build $(PYTHON_OUT)/venv/bin/maturin build --release --locked \
-	  --manifest-path docs/python/Cargo.toml --out $(PYTHON_OUT)/wheels
+	  --manifest-path src/python/Cargo.toml --out $(PYTHON_OUT)/wheels
 	$(PYTHON_OUT)/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --force-reinstall \
 	  $(PYTHON_OUT)/wheels/*.whl
-	PYTHONDONTWRITEBYTECODE=1 $(PYTHON_OUT)/venv/bin/python -m pytest -q -p no:cacheprovider docs/python/tests \
+	PYTHONDONTWRITEBYTECODE=1 $(PYTHON_OUT)/venv/bin/python -m pytest -q -p no:cacheprovider src/python/tests \
 	  --program $(BIN)
 
 reproduce: build ## The paper's tables and figures, DATA=folder OUT=folder; also table2, table3, table4, fig2, fig8, fig12; icassp

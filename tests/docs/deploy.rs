@@ -245,6 +245,9 @@ fn the_build_of_the_container_sees_the_sources_alone() {
                 folders.push(path);
                 continue;
             }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
             let text = std::fs::read_to_string(&path).unwrap();
             for included in text.split("include_bytes!(\"").skip(1) {
                 let name = included.split('"').next().unwrap();
