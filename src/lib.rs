@@ -85,7 +85,7 @@
 //! Packages and modules are layers; each uses only those on lines above its own:
 //!
 //! 1. [`base`](ppdenoise_base)
-//! 2. [`kernels`](ppdenoise_kernels), [`image`]
+//! 2. [`kernels`](ppdenoise_kernels), [`image`](ppdenoise_image)
 //! 3. [`crypto`]
 //! 4. [`model`]
 //! 5. [`material`], `train`
@@ -96,8 +96,8 @@
 //! 10. [`lab`]
 //! 11. [`cli`]
 //!
-//! `base`, with [`ids`], [`numbers`] and [`network`], and `kernels` are packages of their own; the rest are modules of
-//! this one. Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but for the one place that
+//! `base`, with [`ids`], [`numbers`] and [`network`], `kernels` and `image` are packages of their own; the rest are
+//! modules of this one. Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but for the one place that
 //! `tests/layers` lists with its reason; it compares this list with the imports. The trainer is there with the feature
 //! of its name. Only [`cli`] prints. Unsafe code is in `kernels` only.
 
@@ -161,6 +161,7 @@ pub mod api {
 }
 
 pub use ppdenoise_base::{ids, network, numbers};
+pub use ppdenoise_image as image;
 pub use ppdenoise_kernels as kernels;
 
 pub mod artefact;
@@ -168,7 +169,6 @@ pub mod artefact;
 pub mod cli;
 pub mod crypto;
 pub mod files;
-pub mod image;
 #[cfg(feature = "cli")]
 pub mod lab;
 pub mod material;

@@ -140,7 +140,10 @@ pub(super) fn read_all(format: ImageFormat, reader: impl Read) -> Result<Vec<u8>
 
 /// As [`ImageFormat::decode`], DICOM through the window if there is one; and how far the values reach, unless a
 /// window chose them or they have 8 bits.
-pub(crate) fn decode_all(
+///
+/// # Errors
+/// As [`ImageFormat::decode`].
+pub fn decode_all(
     format: ImageFormat,
     bytes: &[u8],
     window: Option<dicom::Window>,
@@ -172,7 +175,7 @@ pub fn write(
             _ => return Err(ImageError::Colour),
         },
         ImageFormat::Dicom => return Err(ImageError::NoOriginal),
-        _ => crate::image::write::whole::encode(format, image, &mut writer)?,
+        _ => crate::write::whole::encode(format, image, &mut writer)?,
     }
     writer.flush()?;
     Ok(())

@@ -130,7 +130,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::GreyImage;
+    use crate::GreyImage;
 
     fn judged(levels: &[f32], depth: Depth, noise: Option<f64>) -> Result<(), ImageError> {
         let image = GreyImage::new(1, levels.len(), levels.to_vec()).unwrap();

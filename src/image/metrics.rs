@@ -4,7 +4,7 @@
 //! was computed (not read from an 8-bit file) is rounded and clipped first: [`quality_8bit`] does
 //! it.
 
-use crate::image::{Depth, GreyImage, Raster};
+use crate::{Depth, GreyImage, Raster};
 use serde::Serialize;
 
 /// The peak of 8-bit images.
@@ -215,7 +215,7 @@ fn gaussian() -> [f64; SSIM_WINDOW] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{ImageFormat, Rect};
+    use crate::{ImageFormat, Rect};
     use serde::Deserialize;
 
     #[derive(Deserialize)]

@@ -194,7 +194,7 @@ fn rotate(a: &mut Matrix, p: usize, q: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::add_gaussian;
+    use crate::add_gaussian;
 
     fn scene(height: usize, width: usize) -> GreyImage {
         let level = |i: usize| {

@@ -80,7 +80,7 @@ impl Poisson {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{GreyImage, add_poisson};
+    use crate::{GreyImage, add_poisson};
 
     /// Many noisy pixels of one clean level.
     fn noisy(noise: &Poisson, level: f32) -> Vec<f64> {

@@ -1,7 +1,6 @@
 //! Finished pictures and what is drawn on them pixel by pixel.
 
-use crate::image::write::whole::encode_rgb;
-use crate::image::{GreyImage, ImageError, checked_area};
+use crate::image::{GreyImage, ImageError, checked_area, encode_rgb};
 use std::io::Write;
 
 const WHITE: [u8; 3] = [255; 3];

@@ -6,7 +6,7 @@ use super::description::{Weights, formula};
 use super::float::mean_shift::unfolded_bias;
 use super::load::{Arrays, Tensor, assemble, from_f16};
 use super::{Description, FloatLinear, FloatModel, ModelError};
-use crate::image::read::npy::Header;
+use crate::image::NpyHeader;
 use ndarray::{Array1, ArrayD};
 use ndarray_npy::{ReadNpyExt, WriteNpyError, WriteNpyExt};
 use std::borrow::Cow;
@@ -68,7 +68,7 @@ impl<T: Read + Seek> Arrays for Archive<T> {
         let file = self.npz.by_name(&format!("{name}.npy")).map_err(|e| error(e.to_string()))?;
         let mut begin = Vec::new();
         file.take(HEADER_ROOM).read_to_end(&mut begin).map_err(|e| error(e.to_string()))?;
-        let (header, _) = Header::parse(&begin).map_err(|e| error(e.to_string()))?;
+        let (header, _) = NpyHeader::parse(&begin).map_err(|e| error(e.to_string()))?;
         Ok(Tensor { name: name.into(), dtype: header.descr.into(), shape: header.shape })
     }
 
@@ -174,7 +174,7 @@ fn embedded<T: Read + Seek>(npz: &mut ZipArchive<T>) -> Result<Vec<u8>, ModelErr
         return Err(ModelError::NoDescription);
     }
     let bytes = entry(npz, DESCRIPTION, MAX_DESCRIPTION)?;
-    match Header::parse(&bytes) {
+    match NpyHeader::parse(&bytes) {
         Ok((header, json)) if header.descr == "|u1" => Ok(json.to_vec()),
         _ => Err(ModelError::Description("`description` is no array of unsigned bytes".into())),
     }
@@ -188,7 +188,7 @@ fn array<T: Read + Seek>(
     let error = |reason: String| ModelError::Array { name: name.into(), reason };
     let elements: usize = shape.iter().product();
     let bytes = entry(npz, name, 8 * elements as u64 + HEADER_ROOM)?;
-    let (header, data) = Header::parse(&bytes).map_err(|e| error(e.to_string()))?;
+    let (header, data) = NpyHeader::parse(&bytes).map_err(|e| error(e.to_string()))?;
     if header.shape != shape {
         return Err(error(format!("has shape {:?}, expected {shape:?}", header.shape)));
     }

@@ -5,7 +5,7 @@ use super::super::{ImageError, ImageFormat};
 use super::dataset::{Coding, Element, Tag, damaged, elements, is_long, next};
 use super::syntax::Syntax;
 use super::{SYNTAX, text};
-use crate::image::read::plausible::MAX_INFLATION;
+use crate::read::plausible::MAX_INFLATION;
 use std::borrow::Cow;
 use std::io::Read;
 

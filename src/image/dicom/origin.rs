@@ -92,7 +92,7 @@ impl fmt::Display for Origin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::dicom::testing::{EXPLICIT, Entry, SHAPE, picture, words};
+    use crate::dicom::testing::{EXPLICIT, Entry, SHAPE, picture, words};
 
     fn file(more: &[Entry<'_>], first: i32) -> Vec<u8> {
         picture(EXPLICIT, &SHAPE, more, &words(&[first, 2, 3, 4, 5, 6]))

@@ -6,7 +6,7 @@ use super::dataset::{Coding, damaged, items};
 use super::shape::{Shape, interleaved};
 use super::syntax::Packing;
 use super::{Colour, Picture, jpeg, jpeg_ls, jpeg2000, run_lengths};
-use crate::image::read::plausible::plausible_scan;
+use crate::read::plausible::plausible_scan;
 use std::borrow::Cow;
 
 /// The frames of a picture, of which no sample is decoded yet.

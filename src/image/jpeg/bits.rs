@@ -10,7 +10,7 @@ pub(super) const RESTART: &str =
 const MAX_PADDING: usize = 2;
 
 /// The bits of a scan. Takes no memory.
-pub(in crate::image) struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     rest: &'a [u8],
     /// Bits of bytes that are not in `rest` any more, the next one highest; zeros below them.
     held: u64,
@@ -19,7 +19,7 @@ pub(in crate::image) struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     /// At the first code.
-    pub(in crate::image) fn of(rest: &'a [u8]) -> Self {
+    pub(crate) fn of(rest: &'a [u8]) -> Self {
         Bits { rest, held: 0, count: 0 }
     }
 
@@ -40,7 +40,7 @@ impl<'a> Bits<'a> {
     }
 
     /// The next bits, at most 16, as a number.
-    pub(in crate::image) fn take(&mut self, bits: u32) -> Result<u32, &'static str> {
+    pub(crate) fn take(&mut self, bits: u32) -> Result<u32, &'static str> {
         if !self.has(bits) {
             return Err(MISSING);
         }
@@ -54,7 +54,7 @@ impl<'a> Bits<'a> {
     }
 
     /// The difference that follows a category of at most 16 bits (F.2.2.1, H.1.2.2).
-    pub(in crate::image) fn difference(&mut self, category: u8) -> Result<i32, &'static str> {
+    pub(crate) fn difference(&mut self, category: u8) -> Result<i32, &'static str> {
         match category {
             0 => Ok(0),
             16 => Ok(1 << 15),
@@ -80,7 +80,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Passes the restart marker of this number.
-    pub(in crate::image) fn restart(&mut self, number: usize) -> Result<(), &'static str> {
+    pub(crate) fn restart(&mut self, number: usize) -> Result<(), &'static str> {
         let mut rest = self.end()?;
         while let [0xff, 0xff, ..] = rest {
             rest = &rest[1..];

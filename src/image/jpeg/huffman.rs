@@ -10,7 +10,7 @@ const LONGEST: usize = 16;
 
 /// A canonical code of words of up to 16 bits.
 #[derive(Clone)]
-pub(in crate::image) struct Code {
+pub(crate) struct Code {
     /// By the next bits: the length of the word that they begin with and its symbol; a length of 0 if it
     /// is longer, or none.
     short: Vec<(u8, u8)>,
@@ -48,7 +48,7 @@ impl Code {
     }
 
     /// The symbol of the next word.
-    pub(in crate::image) fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, &'static str> {
+    pub(crate) fn symbol(&self, bits: &mut Bits<'_>) -> Result<u8, &'static str> {
         let next = bits.peek();
         let (length, symbol) = match self.short[(next >> (LONGEST as u32 - SHORT)) as usize] {
             (0, _) => self.long(next).ok_or(if bits.has(16) { NO_CODE } else { MISSING })?,

@@ -1,18 +1,18 @@
 //! The markers of JPEG and JPEG-LS streams, one after the other (ITU-T T.81, annex B).
 
-pub(in crate::image) const SOI: u8 = 0xd8;
-pub(in crate::image) const EOI: u8 = 0xd9;
+pub(crate) const SOI: u8 = 0xd8;
+pub(crate) const EOI: u8 = 0xd9;
 /// A scan, whose codes lie behind its segment.
-pub(in crate::image) const SOS: u8 = 0xda;
+pub(crate) const SOS: u8 = 0xda;
 /// The restart interval.
-pub(in crate::image) const DRI: u8 = 0xdd;
+pub(crate) const DRI: u8 = 0xdd;
 /// Says of itself whether it is Adobe's.
-pub(in crate::image) const APP14: u8 = 0xee;
+pub(crate) const APP14: u8 = 0xee;
 
 const CUT: &str = "its JPEG stream is cut off";
 
 /// A stream, read marker by marker. Takes no memory.
-pub(in crate::image) struct Markers<'a> {
+pub(crate) struct Markers<'a> {
     rest: &'a [u8],
 }
 
@@ -21,14 +21,14 @@ impl<'a> Markers<'a> {
     ///
     /// # Errors
     /// What is wrong, as of all its functions: bytes that begin with another.
-    pub(in crate::image) fn of(stream: &'a [u8]) -> Result<Self, &'static str> {
+    pub(crate) fn of(stream: &'a [u8]) -> Result<Self, &'static str> {
         let rest = stream.strip_prefix(&[0xff, SOI]).ok_or("its JPEG stream has no beginning")?;
         Ok(Markers { rest })
     }
 
     /// The next marker that has a segment, and what it holds; nothing at the end of the picture. Behind a
     /// scan's follow its codes, which [`Markers::skip_codes`] passes.
-    pub(in crate::image) fn step(&mut self) -> Result<Option<(u8, &'a [u8])>, &'static str> {
+    pub(crate) fn step(&mut self) -> Result<Option<(u8, &'a [u8])>, &'static str> {
         loop {
             match self.marker()? {
                 EOI => return Ok(None),
@@ -41,12 +41,12 @@ impl<'a> Markers<'a> {
     }
 
     /// What lies behind the last marker's segment: of a scan, its codes.
-    pub(in crate::image) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// Passes over the codes of a scan: up to a marker that is no restart.
-    pub(in crate::image) fn skip_codes(&mut self) {
+    pub(crate) fn skip_codes(&mut self) {
         let is_end = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xd0..=0xd7 | 0xff);
         // Without an end the next step finds that there is none.
         let end = self.rest.windows(2).position(is_end).unwrap_or(self.rest.len());
@@ -54,7 +54,7 @@ impl<'a> Markers<'a> {
     }
 
     /// Passes over what is left of a scan of which `rest` was not read.
-    pub(in crate::image) fn skip_to_end_of(&mut self, rest: &'a [u8]) {
+    pub(crate) fn skip_to_end_of(&mut self, rest: &'a [u8]) {
         self.rest = rest;
         self.skip_codes();
     }

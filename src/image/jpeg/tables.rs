@@ -14,22 +14,18 @@ const DAMAGED: &str = "its JPEG stream has a damaged table";
 
 /// The tables so far.
 #[derive(Default)]
-pub(in crate::image) struct Tables {
+pub(crate) struct Tables {
     /// By class (means, waves) and number.
     codes: [[Option<Code>; 4]; 2],
     /// The steps of a block's coefficients by number, the mean's first, in the order of a stream.
-    pub(in crate::image) steps: [Option<[u16; BLOCK]>; 4],
+    pub(crate) steps: [Option<[u16; BLOCK]>; 4],
     /// Units between two restarts, 0 without.
-    pub(in crate::image) restart: usize,
+    pub(crate) restart: usize,
 }
 
 impl Tables {
     /// Takes what a segment defines; passes over those that define nothing.
-    pub(in crate::image) fn read(
-        &mut self,
-        marker: u8,
-        segment: &[u8],
-    ) -> Result<(), &'static str> {
+    pub(crate) fn read(&mut self, marker: u8, segment: &[u8]) -> Result<(), &'static str> {
         match marker {
             DHT => self.read_codes(segment).ok_or(DAMAGED),
             DQT => self.read_steps(segment).ok_or(DAMAGED),
@@ -51,7 +47,7 @@ impl Tables {
     }
 
     /// The code of a class and number.
-    pub(in crate::image) fn code(&self, class: usize, number: u8) -> Result<&Code, &'static str> {
+    pub(crate) fn code(&self, class: usize, number: u8) -> Result<&Code, &'static str> {
         let found = self.codes[class].get(usize::from(number)).and_then(Option::as_ref);
         found.ok_or("its JPEG stream has a scan before its table of codes")
     }

@@ -205,7 +205,7 @@ fn kind(
 #[cfg(test)]
 mod tests {
     use super::super::{Process, frame};
-    use crate::image::ImageFormat;
+    use crate::ImageFormat;
     use proptest::prelude::*;
 
     macro_rules! fixture {

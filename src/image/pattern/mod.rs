@@ -10,7 +10,7 @@ mod random;
 mod shapes;
 
 #[cfg(feature = "train")]
-pub(crate) use random::drawn;
+pub use random::drawn;
 
 use super::GreyImage;
 use shapes::{BLACK, WHITE};
@@ -25,7 +25,7 @@ const PERIODS: std::ops::RangeInclusive<usize> = 2..=8;
 const SEED: u64 = 7;
 
 /// The pictures, of grey levels 0 to 255; always the same.
-pub(crate) fn patterns() -> Vec<GreyImage> {
+pub fn patterns() -> Vec<GreyImage> {
     let mut all: Vec<GreyImage> = PERIODS
         .flat_map(|period| DIRECTIONS.map(|degrees| lines(period as f64, degrees)))
         .collect();

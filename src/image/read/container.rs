@@ -7,9 +7,9 @@ use super::plausible::plausible_area;
 use super::png;
 use super::pnm;
 use super::tiff;
-use crate::image::jpeg::{self, Process};
-use crate::image::raster::{Depth, Raster};
-use crate::image::{ImageError, ImageFormat};
+use crate::jpeg::{self, Process};
+use crate::raster::{Depth, Raster};
+use crate::{ImageError, ImageFormat};
 use ::image::error::UnsupportedErrorKind;
 use ::image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageReader, Limits};
 use std::io::Cursor;
@@ -18,7 +18,7 @@ use std::io::Cursor;
 const DECODER_SLACK: u64 = 16 << 20;
 
 /// See [`ImageFormat::decode`].
-pub(in crate::image) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageError> {
+pub(crate) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageError> {
     let theirs = format.container().ok_or(ImageError::Signature { format })?;
     if ImageFormat::from_signature(bytes) != Some(format) {
         return Err(ImageError::Signature { format });
@@ -158,8 +158,8 @@ fn check_jpeg_end(bytes: &[u8]) -> Result<(), ImageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::GreyImage;
-    use crate::image::write::whole::{encode, encode_samples};
+    use crate::GreyImage;
+    use crate::write::whole::{encode, encode_samples};
     use ImageFormat::{Bmp, Jpeg, Png, Pnm, Tiff};
 
     fn grey() -> GreyImage {

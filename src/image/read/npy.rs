@@ -1,16 +1,16 @@
 //! NumPy's `.npy`: one array of height x width grey levels.
 
-use crate::image::{Depth, GreyImage, ImageError, ImageFormat, Range, Raster, checked_area};
+use crate::{Depth, GreyImage, ImageError, ImageFormat, Range, Raster, checked_area};
 use ndarray::ArrayView2;
 use ndarray_npy::WriteNpyExt;
 use std::cmp::Ordering;
 use std::io::Write;
 
 const FORMAT: ImageFormat = ImageFormat::Npy;
-pub(in crate::image) const SIGNATURE: &[u8] = b"\x93NUMPY";
+pub(crate) const SIGNATURE: &[u8] = b"\x93NUMPY";
 
 /// See [`ImageFormat::decode`]. Floats, uint8 and integers of 16 bits, either byte order, C or Fortran order.
-pub(in crate::image) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
     let (header, data) = Header::parse(bytes)?;
     let &[height, width] = &header.shape[..] else {
         return Err(ImageError::NpyDimensions { found: header.shape.len() });
@@ -40,10 +40,7 @@ pub(in crate::image) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
 }
 
 /// Writes float32 in C order.
-pub(in crate::image) fn encode(
-    image: &GreyImage,
-    writer: &mut impl Write,
-) -> Result<(), ImageError> {
+pub(crate) fn encode(image: &GreyImage, writer: &mut impl Write) -> Result<(), ImageError> {
     let shape = (image.height(), image.width());
     // The image guarantees that its sides and its pixels agree.
     let view = ArrayView2::from_shape(shape, image.pixels()).map_err(|_| {
@@ -54,13 +51,13 @@ pub(in crate::image) fn encode(
 
 /// How the elements of a type are read.
 #[derive(Clone, Copy)]
-pub(in crate::image) struct Element {
-    pub(in crate::image) bytes: usize,
+pub(crate) struct Element {
+    pub(crate) bytes: usize,
     /// The value of an element's bytes.
-    pub(in crate::image) value: fn(&[u8]) -> f64,
-    pub(in crate::image) depth: Depth,
+    pub(crate) value: fn(&[u8]) -> f64,
+    pub(crate) depth: Depth,
     /// Which values are black and white, for those that are no levels.
-    pub(in crate::image) range: Option<Range>,
+    pub(crate) range: Option<Range>,
 }
 
 impl Element {
@@ -97,7 +94,7 @@ impl Element {
     }
 
     /// The level of a value.
-    pub(in crate::image) fn level(
+    pub(crate) fn level(
         &self,
         value: f64,
         (row, column): (usize, usize),
@@ -114,25 +111,28 @@ fn eight(b: &[u8]) -> [u8; 8] {
     [b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]
 }
 
-/// What the header says, read here first: the array library would allocate whatever it promises,
+/// What the header of an `.npy` file says, read here first: the array library would allocate whatever it promises,
 /// and parses any nested Python literal recursively.
-pub(crate) struct Header<'a> {
+pub struct Header<'a> {
     /// The element type.
-    pub(crate) descr: &'a str,
+    pub descr: &'a str,
     /// Whether columns follow one another, not rows.
-    pub(crate) by_columns: bool,
+    pub by_columns: bool,
     /// The sides.
-    pub(crate) shape: Vec<usize>,
+    pub shape: Vec<usize>,
 }
 
 impl<'a> Header<'a> {
     /// How an element of a type that is read here is read.
-    pub(in crate::image) fn element(&self) -> Result<Element, ImageError> {
+    pub(crate) fn element(&self) -> Result<Element, ImageError> {
         Element::of(self.descr).ok_or_else(|| ImageError::NpyType { found: self.descr.into() })
     }
 
     /// The header and the bytes behind it.
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<(Header<'a>, &'a [u8]), ImageError> {
+    ///
+    /// # Errors
+    /// [`ImageError`] for bytes that do not begin with a header of a known version.
+    pub fn parse(bytes: &'a [u8]) -> Result<(Header<'a>, &'a [u8]), ImageError> {
         let truncated = || ImageError::Truncated { format: FORMAT, bytes: bytes.len() };
         let rest = bytes.strip_prefix(SIGNATURE).ok_or(ImageError::Signature { format: FORMAT })?;
         let (length, rest) = match *rest {
@@ -184,7 +184,7 @@ impl<'a> Header<'a> {
     }
 }
 
-pub(in crate::image) fn unusable(reason: &'static str) -> ImageError {
+pub(crate) fn unusable(reason: &'static str) -> ImageError {
     ImageError::Header { format: FORMAT, reason }
 }
 
@@ -290,7 +290,7 @@ mod tests {
             assert_eq!(image.depth(), depth);
             assert_eq!(image.planes()[0].pixels()[..2], [0.0, 255.0]);
             let mut bytes = Vec::new();
-            crate::image::write(FORMAT, &image, &mut bytes).unwrap();
+            crate::write(FORMAT, &image, &mut bytes).unwrap();
             let back = decode(&bytes).unwrap();
             let near = |(a, b): (&f32, i32)| (a - b as f32).abs() < 0.01;
             assert!(back.pixels().iter().zip(values).all(near), "{:?}", back.pixels());

@@ -1,13 +1,13 @@
 //! Whether a file is long enough for the size that it announces.
 
-use crate::image::scan::tiling::check_scan;
-use crate::image::{ImageError, ImageFormat, checked_area};
+use crate::scan::tiling::check_scan;
+use crate::{ImageError, ImageFormat, checked_area};
 
 /// A byte of a file stands for at most so many pixels: the most that deflate makes of one.
-pub(in crate::image) const MAX_INFLATION: u64 = 1032;
+pub(crate) const MAX_INFLATION: u64 = 1032;
 
 /// Height times width, if the file is long enough to hold so many pixels.
-pub(in crate::image) fn plausible_area(
+pub(crate) fn plausible_area(
     format: ImageFormat,
     bytes: &[u8],
     height: usize,
@@ -19,7 +19,7 @@ pub(in crate::image) fn plausible_area(
 }
 
 /// Refuses a size that a file of `length` bytes cannot have, or that no scan has.
-pub(in crate::image) fn plausible_scan(
+pub(crate) fn plausible_scan(
     format: ImageFormat,
     length: u64,
     height: usize,

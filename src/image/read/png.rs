@@ -1,7 +1,7 @@
 //! The chunks of a PNG file.
 
 use super::plausible::plausible_scan;
-use crate::image::{ImageError, ImageFormat};
+use crate::{ImageError, ImageFormat};
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
@@ -13,10 +13,7 @@ const HEADER_LEN: u64 = 8 + 8 + 10;
 
 /// Checks a file of `length` bytes from its first chunk to its last, before its pixels are decoded, and
 /// returns what it says of itself. Reads the beginnings of the chunks only.
-pub(in crate::image) fn check<F: Read + Seek>(
-    file: &mut F,
-    length: u64,
-) -> Result<Header, ImageError> {
+pub(crate) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Result<Header, ImageError> {
     let header = Header::read(file, length)?;
     plausible_scan(ImageFormat::Png, length, header.height, header.width)?;
     check_extent(file, length)?;
@@ -27,9 +24,9 @@ pub(in crate::image) fn check<F: Read + Seek>(
 }
 
 /// What the first chunk says.
-pub(in crate::image) struct Header {
-    pub(in crate::image) width: usize,
-    pub(in crate::image) height: usize,
+pub(crate) struct Header {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
     colour: u8,
 }
 
@@ -87,8 +84,8 @@ fn check_extent<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), ImageEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::GreyImage;
-    use crate::image::write::whole::encode_samples;
+    use crate::GreyImage;
+    use crate::write::whole::encode_samples;
     use ::image::ExtendedColorType;
 
     fn decode(bytes: &[u8]) -> Result<GreyImage, ImageError> {

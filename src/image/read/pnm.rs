@@ -1,11 +1,11 @@
 //! Whether a PNM file holds one picture of the samples that it allows, and nothing else.
 
-use crate::image::{ImageError, ImageFormat};
+use crate::{ImageError, ImageFormat};
 
 const FORMAT: ImageFormat = ImageFormat::Pnm;
 
 /// What follows the picture: another one, or bytes that nobody reads.
-pub(in crate::image) fn excess(rest: &[u8], bytes: u64) -> ImageError {
+pub(crate) fn excess(rest: &[u8], bytes: u64) -> ImageError {
     match rest.trim_ascii_start() {
         [b'P', b'1'..=b'7', b, ..] if b.is_ascii_whitespace() => {
             ImageError::Several { format: FORMAT, what: "another follows the first".into() }
@@ -16,7 +16,7 @@ pub(in crate::image) fn excess(rest: &[u8], bytes: u64) -> ImageError {
 
 /// Refuses a whole file of several pictures, with bytes behind its picture, or with samples above what it says is the
 /// largest. What cannot be read so far is left to the decoder, and so are files that end too early.
-pub(in crate::image) fn check(bytes: &[u8]) -> Result<(), ImageError> {
+pub(crate) fn check(bytes: &[u8]) -> Result<(), ImageError> {
     let Some(file) = File::of(bytes) else { return Ok(()) };
     match file.text {
         true => file.check_text(),

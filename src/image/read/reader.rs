@@ -4,9 +4,9 @@
 
 use super::rows;
 use super::rows::{Lines, Shape, lines};
-use crate::image::codec::{decode_all, read_all};
-use crate::image::dicom::Window;
-use crate::image::{Depth, Extent, ImageError, ImageFormat, Range, Raster};
+use crate::codec::{decode_all, read_all};
+use crate::dicom::Window;
+use crate::{Depth, Extent, ImageError, ImageFormat, Range, Raster};
 use std::io::{Read, Seek};
 
 /// One image, from its first row to its last.

@@ -4,9 +4,9 @@
 use super::plausible::{plausible_area, plausible_scan};
 use super::tiff_bytes::{bytes_at, directory, number};
 use super::tiff_kind;
-use crate::image::jpeg;
-use crate::image::jpeg::Process;
-use crate::image::{Depth, ImageError, ImageFormat, Raster};
+use crate::jpeg;
+use crate::jpeg::Process;
+use crate::{Depth, ImageError, ImageFormat, Raster};
 use ::tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use ::tiff::tags::{CompressionMethod, Tag};
 use ::tiff::{ColorType, TiffError};
@@ -23,7 +23,7 @@ const MAX_VALUES: u64 = 1 << 16;
 /// are longer than the file of `length` bytes, or more than its strips and samples can have: the
 /// decoder takes 32 bytes for each that is announced, before limits can be set; and JPEG streams that
 /// are none of a TIFF file (TIFF Technical Note 2: baseline, no larger than their strip or tile).
-pub(in crate::image) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), ImageError> {
+pub(crate) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), ImageError> {
     let format = ImageFormat::Tiff;
     let damaged = || ImageError::Header { format, reason: "its first directory cannot be read" };
     match values_fit(file, length)? {
@@ -46,7 +46,7 @@ pub(in crate::image) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Resu
 
 /// The levels of a file of floats, as they are: grey levels from 0 to 255 as in an array. Nothing for
 /// any other file.
-pub(in crate::image) fn floats(bytes: &[u8]) -> Result<Option<Raster>, ImageError> {
+pub(crate) fn floats(bytes: &[u8]) -> Result<Option<Raster>, ImageError> {
     let format = ImageFormat::Tiff;
     let damaged = |e| {
         let damaged = || ImageError::Header { format, reason: "its floats cannot be decoded" };
@@ -82,7 +82,7 @@ pub(in crate::image) fn floats(bytes: &[u8]) -> Result<Option<Raster>, ImageErro
 }
 
 /// What a decoder does not read; nothing for another error.
-pub(in crate::image) fn unread(error: &TiffError) -> Option<ImageError> {
+pub(crate) fn unread(error: &TiffError) -> Option<ImageError> {
     let TiffError::UnsupportedError(e) = error else { return None };
     let found = format!("of a kind that is not read here ({e})");
     Some(ImageError::Kind { format: ImageFormat::Tiff, found })

@@ -2,7 +2,7 @@
 //! refused by its name, before a decoder calls it damaged, and so is a file of several pictures.
 
 use super::tiff_bytes::{bytes_at, directory, number};
-use crate::image::{ImageError, ImageFormat};
+use crate::{ImageError, ImageFormat};
 use std::io::{Read, Seek};
 
 const FORMAT: ImageFormat = ImageFormat::Tiff;

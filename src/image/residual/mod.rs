@@ -185,7 +185,7 @@ impl Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{GreyImage, add_gaussian};
+    use crate::{GreyImage, add_gaussian};
     use proptest::prelude::*;
 
     pub(super) fn noise(size: (usize, usize), sigma: f64, seed: u64) -> Vec<f64> {

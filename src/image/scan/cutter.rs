@@ -1,7 +1,7 @@
 //! A scan cut into tiles while it is read: one row of tiles in memory.
 
-use crate::image::{Cut, GreyImage, ImageError, Rect, RowReader};
 use crate::network::MAX_PIXELS;
+use crate::{Cut, GreyImage, ImageError, Rect, RowReader};
 
 /// The tiles of a scan, row of tiles after row of tiles.
 ///
@@ -85,8 +85,8 @@ impl<'r> Cutter<'r> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Depth, Raster};
     use crate::network::Reach;
+    use crate::{Depth, Raster};
     use proptest::prelude::*;
 
     proptest! {

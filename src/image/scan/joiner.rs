@@ -1,7 +1,7 @@
 //! Denoised tiles joined into one image while it is written: one row of tiles in memory.
 
-use crate::image::{Depth, GreyImage, ImageError, ImageFormat, Range, StripWriter, Tiling};
 use crate::network::MAX_PIXELS;
+use crate::{Depth, GreyImage, ImageError, ImageFormat, Range, StripWriter, Tiling};
 use std::io::Write;
 
 /// An image that is written from its cores, row of cores after row of cores.
@@ -34,7 +34,7 @@ impl<W: Write + 'static> Joiner<W> {
         Ok(Joiner { tiling, out, band: vec![vec![0.0; pixels]; channels], row: 0 })
     }
 
-    /// The same file of levels that stand for other values ([`crate::image::Raster::range`]).
+    /// The same file of levels that stand for other values ([`crate::Raster::range`]).
     pub fn with_range(self, range: Option<Range>) -> Self {
         Joiner { out: self.out.with_range(range), ..self }
     }
@@ -57,7 +57,7 @@ impl<W: Write + 'static> Joiner<W> {
         let (Some(core), Some(plane)) = (core, plane) else {
             return Err(ImageError::Planes { found: channel + 1 });
         };
-        let rect = crate::image::Rect { top: inset.0, left: inset.1, ..core };
+        let rect = crate::Rect { top: inset.0, left: inset.1, ..core };
         if !rect.is_inside(height, width) {
             return Err(ImageError::Crop { rect, height, width });
         }

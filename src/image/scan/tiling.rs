@@ -1,8 +1,8 @@
 //! How a scan is cut into tiles that overlap, and which pixels of it each of them answers for.
 
-use crate::image::limits::{MAX_SCAN_PIXELS, MAX_TILES};
-use crate::image::{ImageError, Rect};
+use crate::limits::{MAX_SCAN_PIXELS, MAX_TILES};
 use crate::network::{MAX_PIXELS, Reach};
+use crate::{ImageError, Rect};
 
 /// The longest side of a scan: a row is in memory, and may be as long as an image is large.
 const MAX_SIDE: usize = MAX_PIXELS;
@@ -80,7 +80,7 @@ impl Tiling {
 }
 
 /// Refuses a scan without pixels, or with too many.
-pub(in crate::image) fn check_scan((height, width): (usize, usize)) -> Result<(), ImageError> {
+pub(crate) fn check_scan((height, width): (usize, usize)) -> Result<(), ImageError> {
     match height.checked_mul(width) {
         Some(0) => Err(ImageError::Empty { height, width }),
         Some(area) if area <= MAX_SCAN_PIXELS && height.max(width) <= MAX_SIDE => Ok(()),

@@ -1,7 +1,7 @@
 //! Whole images by crate `image`: PNG, PNM, TIFF and BMP.
 
-use crate::image::raster::{Depth, Raster};
-use crate::image::{ImageError, ImageFormat};
+use crate::raster::{Depth, Raster};
+use crate::{ImageError, ImageFormat};
 use ::image::codecs::{
     bmp::BmpEncoder,
     png::{CompressionType, FilterType, PngEncoder},
@@ -11,7 +11,7 @@ use ::image::{ExtendedColorType, ImageEncoder};
 use std::io::{Cursor, Write};
 
 /// Writes the image with its own depth, rounded and clipped; floats as they are in TIFF, and as 8 bits else.
-pub(in crate::image) fn encode(
+pub(crate) fn encode(
     format: ImageFormat,
     image: &Raster,
     writer: &mut impl Write,
@@ -59,7 +59,7 @@ fn encode_floats(
 }
 
 /// Writes samples that are ready.
-pub(in crate::image) fn encode_samples(
+pub(crate) fn encode_samples(
     format: ImageFormat,
     samples: &[u8],
     (width, height): (u32, u32),
@@ -95,7 +95,7 @@ pub(in crate::image) fn encode_samples(
 
 /// Binary PGM or PPM; the library's encoder has no 16-bit form. 16-bit samples come in the machine's
 /// order and are written in big-endian.
-pub(in crate::image) fn write_pnm(
+pub(crate) fn write_pnm(
     samples: &[u8],
     (width, height): (u32, u32),
     two_bytes: bool,
@@ -113,9 +113,11 @@ pub(in crate::image) fn write_pnm(
     writer.write_all(&swapped.collect::<Vec<u8>>())
 }
 
-/// Writes 8-bit red, green and blue, of charts.
-#[cfg(feature = "cli")]
-pub(crate) fn encode_rgb(
+/// Writes 8-bit red, green and blue, of charts, as PNG.
+///
+/// # Errors
+/// [`ImageError::TooLarge`] for sides beyond 32 bits, and what the writer reports.
+pub fn encode_rgb(
     rgb: &[u8],
     height: usize,
     width: usize,

@@ -126,7 +126,7 @@ proptest! {
     #[test]
     fn damaged_streams_never_panic(edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5)) {
         for name in ["ct-jpeg", "ct-jls", "ct-near", "ct-j2k", "ct-extended", "frames"] {
-            let file = format!("{}/fixtures/dicom/{name}.dcm", env!("CARGO_MANIFEST_DIR"));
+            let file = format!("{}/../../fixtures/dicom/{name}.dcm", env!("CARGO_MANIFEST_DIR"));
             let mut bytes = std::fs::read(file).unwrap();
             // The stream, behind the elements.
             let start = bytes.len() - 1000;
@@ -235,7 +235,7 @@ fn frames_are_made_of_fragments() {
 /// work that has nothing to do with the size of the frame.
 #[test]
 fn streams_are_what_they_are_said_to_be() {
-    let fixture = format!("{}/fixtures/dicom/ct-jpeg.dcm", env!("CARGO_MANIFEST_DIR"));
+    let fixture = format!("{}/../../fixtures/dicom/ct-jpeg.dcm", env!("CARGO_MANIFEST_DIR"));
     let lossless = std::fs::read(fixture).unwrap();
     let file = File::open(&lossless).unwrap();
     let list = file.find(PIXELS).unwrap().unwrap().value;

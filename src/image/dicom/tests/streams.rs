@@ -2,8 +2,8 @@
 
 use super::super::shape::Shape;
 use super::super::{jpeg, jpeg_ls, jpeg2000, run_lengths};
-use crate::image::ImageError;
-use crate::image::jpeg::Process;
+use crate::ImageError;
+use crate::jpeg::Process;
 
 type Decoded = Result<Vec<u32>, ImageError>;
 

@@ -9,9 +9,9 @@ mod png;
 mod pnm;
 mod tiff;
 
-use crate::image::extent::Found;
-use crate::image::scan::tiling::check_scan;
-use crate::image::{Depth, GreyImage, ImageError, ImageFormat, Range, Raster, checked_area};
+use crate::extent::Found;
+use crate::scan::tiling::check_scan;
+use crate::{Depth, GreyImage, ImageError, ImageFormat, Range, Raster, checked_area};
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// What the header of a file says.
@@ -37,10 +37,7 @@ pub(super) trait Lines {
 pub(super) type Opened<'r> = Option<(Shape, Box<dyn Lines + 'r>)>;
 
 /// An image in memory as all its rows; nothing if it is not read by rows.
-pub(in crate::image) fn whole(
-    format: ImageFormat,
-    bytes: &[u8],
-) -> Result<Option<Raster>, ImageError> {
+pub(crate) fn whole(format: ImageFormat, bytes: &[u8]) -> Result<Option<Raster>, ImageError> {
     if ImageFormat::from_signature(bytes) != Some(format) {
         return Ok(None);
     }
@@ -92,7 +89,10 @@ pub(super) fn lines<'r, F: Read + Seek + 'r>(
 
 /// Judges the values of a file that is read by rows ([`super::super::Extent::judge`]), of which it reads no more than
 /// that takes (all of floats); others are judged when they are in memory.
-pub(crate) fn judge<F: Read + Seek>(
+///
+/// # Errors
+/// As [`crate::RowReader::open`] and [`super::super::Extent::judge`].
+pub fn judge<F: Read + Seek>(
     format: ImageFormat,
     file: F,
     noise: Option<f64>,

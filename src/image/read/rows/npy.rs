@@ -2,8 +2,8 @@
 
 use super::super::npy::{Element, Header, SIGNATURE, unusable};
 use super::{Lines, Opened, Shape};
-use crate::image::scan::tiling::check_scan;
-use crate::image::{ImageError, ImageFormat};
+use crate::scan::tiling::check_scan;
+use crate::{ImageError, ImageFormat};
 use std::cmp::Ordering;
 use std::io::{BufReader, Read, Seek};
 

@@ -2,7 +2,7 @@
 
 use super::super::png::check;
 use super::{Lines, Opened, Shape, big_endian};
-use crate::image::{Depth, ImageError, ImageFormat};
+use crate::{Depth, ImageError, ImageFormat};
 use ::image::metadata::Orientation;
 use ::png::{BitDepth, ColorType, Decoder, Limits, Reader};
 use std::io::{BufReader, Read, Seek};

@@ -1,9 +1,9 @@
 //! Binary PGM and PPM by rows.
 
 use super::{Lines, Opened, Shape, big_endian, eight, sixteen};
-use crate::image::read::plausible::plausible_scan;
-use crate::image::read::pnm::excess;
-use crate::image::{Depth, ImageError, ImageFormat};
+use crate::read::plausible::plausible_scan;
+use crate::read::pnm::excess;
+use crate::{Depth, ImageError, ImageFormat};
 use std::io::{BufReader, Read, Seek};
 
 const FORMAT: ImageFormat = ImageFormat::Pnm;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::image::{GreyImage, RowReader, write};
+use crate::{GreyImage, RowReader, write};
 use ::tiff::encoder::{Compression, TiffEncoder, colortype};
 use ImageFormat::{Bmp, Dicom, Jpeg, Npy, Png, Pnm, Tiff};
 use proptest::prelude::*;
@@ -30,9 +30,9 @@ fn by_rows(format: ImageFormat, bytes: &[u8], rows: usize) -> Result<(Raster, bo
 /// By the decoders of whole images, which have nothing to do with those by rows.
 fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageError> {
     match format {
-        Npy => crate::image::read::npy::decode(bytes),
+        Npy => crate::read::npy::decode(bytes),
         Dicom => format.decode(bytes),
-        _ => crate::image::read::container::decode(format, bytes),
+        _ => crate::read::container::decode(format, bytes),
     }
 }
 
@@ -333,7 +333,8 @@ fn damage_is_found_no_later_than_the_last_row() {
 #[test]
 fn formats_without_rows_are_decoded_whole() {
     let fixture = |name: &str| {
-        std::fs::read(format!("{}/fixtures/dicom/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        std::fs::read(format!("{}/../../fixtures/dicom/{name}", env!("CARGO_MANIFEST_DIR")))
+            .unwrap()
     };
     same(Dicom, &fixture("ct.dcm"), true);
     let mut jpeg = Vec::new();

@@ -3,9 +3,9 @@
 
 use super::super::tiff::{check, unread};
 use super::{Lines, Opened, Shape, eight, sixteen};
-use crate::image::read::plausible::plausible_scan;
-use crate::image::{Depth, ImageError, ImageFormat};
 use crate::network::MAX_PIXELS;
+use crate::read::plausible::plausible_scan;
+use crate::{Depth, ImageError, ImageFormat};
 use ::tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use ::tiff::tags::{ByteOrder, Tag};
 use ::tiff::{ColorType, TiffError};

@@ -2,8 +2,8 @@
 
 mod tiff;
 
-use crate::image::scan::tiling::check_scan;
-use crate::image::{Depth, ImageError, ImageFormat, Range};
+use crate::scan::tiling::check_scan;
+use crate::{Depth, ImageError, ImageFormat, Range};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use std::rc::Rc;
 /// Bytes of a PNG's chunk of pixels.
 const PNG_CHUNK: usize = 1 << 16;
 
-/// One image file, from its first row to its last: the same levels that [`crate::image::write`] writes.
+/// One image file, from its first row to its last: the same levels that [`crate::write`] writes.
 ///
 /// Memory: a row of the file's samples.
 pub struct StripWriter<W: Write + 'static> {
@@ -110,7 +110,7 @@ impl<W: Write + 'static> StripWriter<W> {
         Ok(StripWriter { layout, png, sink, left: height, row, kind: (format, depth), range: None })
     }
 
-    /// The same file of levels that stand for other values ([`crate::image::Raster::range`]).
+    /// The same file of levels that stand for other values ([`crate::Raster::range`]).
     pub fn with_range(self, range: Option<Range>) -> Self {
         StripWriter { range, ..self }
     }
@@ -212,9 +212,9 @@ fn unwritten(error: ::png::EncodingError) -> ImageError {
 fn npy_header(height: usize, width: usize) -> Vec<u8> {
     let text =
         format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({height}, {width}), }}");
-    let fixed = crate::image::read::npy::SIGNATURE.len() + 4;
+    let fixed = crate::read::npy::SIGNATURE.len() + 4;
     let length = (fixed + text.len() + 1).next_multiple_of(64) - fixed;
-    let mut header = crate::image::read::npy::SIGNATURE.to_vec();
+    let mut header = crate::read::npy::SIGNATURE.to_vec();
     header.extend([1, 0]);
     header.extend((length as u16).to_le_bytes());
     header.extend(format!("{text:<0$}\n", length - 1).into_bytes());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::image::{GreyImage, Raster, read, write};
+use crate::{GreyImage, Raster, read, write};
 use ImageFormat::{Bmp, Npy, Png, Pnm, Tiff};
 use proptest::prelude::*;
 

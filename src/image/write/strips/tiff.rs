@@ -2,7 +2,7 @@
 //! depends on the pixels, so it is written first and never gone back to.
 
 use super::{Layout, Sample};
-use crate::image::ImageError;
+use crate::ImageError;
 use std::io::Write;
 
 /// Bytes of a strip, about.

@@ -2,12 +2,14 @@
 //!
 //! Nothing here opens a file: images come from bytes or a reader and go to a writer.
 //!
-//! May use: the limits and the reach of [`crate::network`]. Pure.
+//! May use: the limits and the reach of networks, of `base`. Pure.
 //!
 //! Security: files are hostile, and what they announce is checked before memory is taken for it; pixels are
 //! secret and stay out of `Debug`; of an error that is about values it has one of them, or the least and the greatest.
 //!
-//! Stability: none but of the names that [`crate::api`] has.
+//! Stability: none but of the names that `ppdenoise::api` has.
+
+#![forbid(unsafe_code)]
 
 mod codec;
 pub mod dicom;
@@ -24,14 +26,13 @@ mod pattern;
 mod poisson;
 mod range;
 mod raster;
-pub(crate) mod read;
+mod read;
 mod remedy;
 mod residual;
 mod scan;
-pub(crate) mod write;
+mod write;
 
-pub(crate) use codec::decode_all;
-pub use codec::{read, write};
+pub use codec::{decode_all, read, write};
 pub use error::ImageError;
 pub use extent::Extent;
 pub use format::ImageFormat;
@@ -40,21 +41,24 @@ pub use limits::{MAX_SCAN_PIXELS, MAX_TILES};
 pub use noise::{NoiseSeed, add_gaussian, add_poisson};
 pub use noise_level::estimate_sigma;
 #[cfg(feature = "train")]
-pub(crate) use pattern::drawn;
-pub(crate) use pattern::patterns;
+pub use pattern::drawn;
+pub use pattern::patterns;
 pub use poisson::Poisson;
 pub use range::Range;
 pub use raster::{Depth, Raster};
+pub use read::npy::Header as NpyHeader;
 pub use read::reader::RowReader;
-pub(crate) use read::rows::judge as judge_by_rows;
+pub use read::rows::judge as judge_by_rows;
 pub use remedy::Remedy;
 pub use residual::{Implausible, Residual, Sketch};
 pub use scan::cutter::Cutter;
 pub use scan::joiner::Joiner;
 pub use scan::tiling::{Cut, Tiling};
 pub use write::strips::{StripWriter, by_rows};
+pub use write::whole::encode_rgb;
 
-use crate::network::MAX_PIXELS;
+use network::MAX_PIXELS;
+use ppdenoise_base::network;
 use serde::Serialize;
 use std::fmt;
 
@@ -181,7 +185,10 @@ impl std::fmt::Display for Rect {
 }
 
 /// Height times width, if an image may have so many pixels.
-pub(crate) fn checked_area(height: usize, width: usize) -> Result<usize, ImageError> {
+///
+/// # Errors
+/// [`ImageError::Empty`] and [`ImageError::TooLarge`].
+pub fn checked_area(height: usize, width: usize) -> Result<usize, ImageError> {
     match height.checked_mul(width) {
         Some(0) => Err(ImageError::Empty { height, width }),
         Some(area) if area <= MAX_PIXELS => Ok(area),
