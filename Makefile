@@ -37,7 +37,7 @@ FUZZ_FLAGS := --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-covera
 # For `make sanitize`: the tests of libraries under the address sanitizer, ours less optimised.
 SANITIZED = CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/sanitize RUSTFLAGS=-Zsanitizer=address $(CARGO) +nightly test \
   --locked --target $(HOST) --lib \
-  $(foreach package,ppdenoise ppdenoise-base ppdenoise-image ppdenoise-kernels,--config 'profile.dev.package.$(package).opt-level=1')
+  $(foreach package,ppdenoise ppdenoise-base ppdenoise-crypto ppdenoise-image ppdenoise-kernels,--config 'profile.dev.package.$(package).opt-level=1')
 
 # For `make python`: which Python, and where its environment, the wheel and what was compiled for it go.
 PYTHON ?= python3
@@ -100,7 +100,8 @@ sanitize: ## Address and leak sanitizer over kernels, ciphers, parsers and chann
 	@$(CARGO) +nightly --version >/dev/null 2>&1 || { \
 	  echo "make sanitize needs a nightly compiler: rustup toolchain install nightly" >&2; exit 1; }
 	$(SANITIZED) --package ppdenoise-kernels --package ppdenoise-image
-	$(SANITIZED) -- crypto::garble:: crypto::ot:: crypto::prg:: numbers::packing:: files:: wire::
+	$(SANITIZED) --package ppdenoise-crypto -- garble:: ot:: prg::
+	$(SANITIZED) --package ppdenoise-base --package ppdenoise -- numbers::packing:: files:: wire::
 
 python: build ## The Python package, and its tests against the program; needs pip and a registry (src/python)
 	$(PYTHON) -m venv $(PYTHON_OUT)/venv

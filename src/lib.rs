@@ -86,7 +86,7 @@
 //!
 //! 1. [`base`](ppdenoise_base)
 //! 2. [`kernels`](ppdenoise_kernels), [`image`](ppdenoise_image)
-//! 3. [`crypto`]
+//! 3. [`crypto`](ppdenoise_crypto)
 //! 4. [`model`]
 //! 5. [`material`], `train`
 //! 6. [`files`], [`wire`]
@@ -96,8 +96,8 @@
 //! 10. [`lab`]
 //! 11. [`cli`]
 //!
-//! `base`, with [`ids`], [`numbers`] and [`network`], `kernels` and `image` are packages of their own; the rest are
-//! modules of this one. Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but for the one place that
+//! `base`, with [`ids`], [`numbers`] and [`network`], `kernels`, `image` and `crypto` are packages of their own; the
+//! rest are modules of this one. Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but for the one place that
 //! `tests/layers` lists with its reason; it compares this list with the imports. The trainer is there with the feature
 //! of its name. Only [`cli`] prints. Unsafe code is in `kernels` only.
 
@@ -161,13 +161,13 @@ pub mod api {
 }
 
 pub use ppdenoise_base::{ids, network, numbers};
+pub use ppdenoise_crypto as crypto;
 pub use ppdenoise_image as image;
 pub use ppdenoise_kernels as kernels;
 
 pub mod artefact;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod crypto;
 pub mod files;
 #[cfg(feature = "cli")]
 pub mod lab;

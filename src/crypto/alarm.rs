@@ -13,8 +13,8 @@
 //!
 //! Source: a polynomial hash, as GHASH; docs/protocols.md, range alarm.
 
-use crate::crypto::prg::{Domain, Purpose, Seed};
-use crate::crypto::secret::Secret;
+use crate::prg::{Domain, Purpose, Seed};
+use crate::secret::Secret;
 use std::fmt;
 
 /// A and K of one image.

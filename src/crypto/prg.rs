@@ -9,10 +9,10 @@
 //! activation at S1, from AES-128 in counter mode ([`BulkStream`]), which is several times faster
 //! where the processor has AES instructions (docs/benchmarks.md, generators).
 
-use crate::crypto::secret::Secret;
 use crate::kernels::{AesBackend, AesKey};
 use crate::numbers::block::Block;
 use crate::numbers::ring::Ring;
+use crate::secret::Secret;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 

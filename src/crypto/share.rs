@@ -3,9 +3,9 @@
 //! S1's share is the output of a seeded generator, S0's is the value minus that (the paper,
 //! section 4.6, "Reducing Communication Cost"): S1 receives 32 bytes, S0 one element a value.
 
-use crate::crypto::prg::Stream;
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
+use crate::prg::Stream;
 
 /// S0's share of `values`, whose S1 share is the stream's elements from position 0 on.
 ///
@@ -34,7 +34,7 @@ pub fn combine<R: Ring>(share_0: &[R], share_1: &[R]) -> Vec<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::prg::{Domain, Purpose, Seed};
+    use crate::prg::{Domain, Purpose, Seed};
     use proptest::prelude::*;
 
     fn stream(seed: u8) -> Stream {

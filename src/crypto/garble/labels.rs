@@ -1,8 +1,8 @@
 //! The free-XOR offset, labels of a batch, colours of its outputs.
 
 use super::GarbleError;
-use crate::crypto::secret::Secret;
 use crate::numbers::block::Block;
+use crate::secret::Secret;
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 

@@ -1,6 +1,6 @@
 //! A circuit prepared for batches: wires get reusable slots, so that a group stays in the caches.
 
-use crate::crypto::circuit::{Circuit, Gate, Wire};
+use crate::circuit::{Circuit, Gate, Wire};
 
 /// What to do with the slots, in order.
 #[derive(Clone, Copy, Debug)]

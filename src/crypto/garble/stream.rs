@@ -1,8 +1,8 @@
 //! Uniform blocks from a 128-bit seed: AES-128 in counter mode.
 
 use super::Block;
-use crate::crypto::secret::Secret;
 use crate::kernels::{AesBackend, AesKey};
+use crate::secret::Secret;
 
 /// A stream of uniform blocks, each with its own position; wiped on drop, opaque in `Debug`.
 ///

@@ -2,9 +2,9 @@
 
 use super::hash::Hasher;
 use super::*;
-use crate::crypto::circuit::comparison::Comparison;
-use crate::crypto::circuit::literal::{Literal, LiteralShares};
-use crate::crypto::circuit::{Bit, Builder, Circuit, from_bits, to_bits};
+use crate::circuit::comparison::Comparison;
+use crate::circuit::literal::{Literal, LiteralShares};
+use crate::circuit::{Bit, Builder, Circuit, from_bits, to_bits};
 use crate::kernels::AesBackend;
 use crate::numbers::bits::Bits;
 use std::collections::HashSet;

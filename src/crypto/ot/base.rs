@@ -8,7 +8,7 @@
 //! Security: semi-honest, from the computational Diffie-Hellman assumption with H a random oracle.
 
 use super::{OtError, OtMessage, check_length};
-use crate::crypto::garble::Block;
+use crate::garble::Block;
 use crate::numbers::bits::Bits;
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;

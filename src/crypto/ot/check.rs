@@ -1,6 +1,6 @@
 //! Checkers of OT correlations; every test of an OT ends in one of them.
 
-use crate::crypto::garble::{Block, Delta};
+use crate::garble::{Block, Delta};
 use crate::numbers::bits::Bits;
 
 /// The receiver has the chosen of the sender's two blocks, which differ.

@@ -12,7 +12,7 @@ use super::{
     BASE_OTS, OtError, OtMessage, SemiHonestCotReceiver, SemiHonestCotSender, check_length, ggm,
     transpose,
 };
-use crate::crypto::garble::{Block, BlockStream, Delta};
+use crate::garble::{Block, BlockStream, Delta};
 use crate::kernels::AesBackend;
 use crate::numbers::bits::Bits;
 use rand_core::CryptoRng;

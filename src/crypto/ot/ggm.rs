@@ -4,7 +4,7 @@
 //! owner offers, for each level, the xor of all left and of all right nodes; one OT a level gives
 //! the peer the sum of the side that its path does *not* take, and with it every leaf but its own.
 
-use crate::crypto::garble::{Block, BlockStream};
+use crate::garble::{Block, BlockStream};
 use crate::kernels::AesBackend;
 use zeroize::{Zeroize, Zeroizing};
 

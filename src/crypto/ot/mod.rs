@@ -19,7 +19,7 @@ pub mod pads;
 pub mod payload;
 pub mod transpose;
 
-use crate::crypto::garble::{Block, Delta, GarbleError};
+use crate::garble::{Block, Delta, GarbleError};
 use crate::numbers::bits::Bits;
 
 /// How many base OTs an extension takes: the bits of delta.

@@ -1,13 +1,13 @@
 //! What correlated OTs are made into by hashing: random OTs, products, selections.
 //!
-//! The hash is that of the garbling ([`crate::crypto::garble::hash`]) with tweaks of their own domain, one
+//! The hash is that of the garbling ([`crate::garble::hash`]) with tweaks of their own domain, one
 //! sender's direction each. A pad of an OT is H(q xor c delta); a selection's pad j is
 //! H(Q xor j delta) with Q the sum of X^i q_i over the index bits, in GF(2^128): the receiver knows
 //! Q xor c delta for its index c and nothing of the others.
 
 use super::{OtError, OtMessage, check_length};
-use crate::crypto::garble::hash::Hasher;
-use crate::crypto::garble::{Block, Delta, MAX_BATCH, Tweak, TweakRange};
+use crate::garble::hash::Hasher;
+use crate::garble::{Block, Delta, MAX_BATCH, Tweak, TweakRange};
 use crate::numbers::bits::Bits;
 use crate::numbers::packing::{pack, packed_len, unpack};
 use zeroize::{ZeroizeOnDrop, Zeroizing};
@@ -209,14 +209,11 @@ fn hashed(hasher: &Hasher, tweak: Tweak, x: &[Block]) -> Vec<Block> {
 
 fn one_tweak(tweaks: TweakRange, n: usize) -> Result<Tweak, OtError> {
     check_tweaks(&tweaks, 1, n)?;
-    tweaks
-        .into_iter()
-        .next()
-        .ok_or(OtError::Tweaks(crate::crypto::garble::GarbleError::TweaksExhausted))
+    tweaks.into_iter().next().ok_or(OtError::Tweaks(crate::garble::GarbleError::TweaksExhausted))
 }
 
 fn check_tweaks(tweaks: &TweakRange, expected: u64, n: usize) -> Result<(), OtError> {
-    use crate::crypto::garble::GarbleError;
+    use crate::garble::GarbleError;
     if n > MAX_BATCH {
         return Err(OtError::Tweaks(GarbleError::BatchSize { found: n }));
     }
@@ -261,7 +258,7 @@ mod tests {
     use super::super::extension::tests::{delta, pair};
     use super::super::{SemiHonestCotReceiver, SemiHonestCotSender, check};
     use super::*;
-    use crate::crypto::garble::BlockStream;
+    use crate::garble::BlockStream;
     use crate::kernels::AesBackend;
 
     fn cots(choices: &Bits) -> (Vec<Block>, Vec<Block>) {
@@ -278,7 +275,7 @@ mod tests {
             .collect()
     }
 
-    fn hashers() -> [(Hasher, crate::crypto::garble::SessionTweaks); 2] {
+    fn hashers() -> [(Hasher, crate::garble::SessionTweaks); 2] {
         [0, 1].map(|_| Hasher::session([4; 16], AesBackend::active()))
     }
 

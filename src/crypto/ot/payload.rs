@@ -10,8 +10,8 @@
 //! Schneider, Zohner (CCS 2013).
 
 use super::{OtError, OtMessage};
-use crate::crypto::garble::hash::Hasher;
-use crate::crypto::garble::{Block, Delta, GarbleError, MAX_BATCH, TweakRange};
+use crate::garble::hash::Hasher;
+use crate::garble::{Block, Delta, GarbleError, MAX_BATCH, TweakRange};
 use crate::numbers::packing::{pack_into, packed_len, unpack_into};
 use zeroize::Zeroizing;
 
@@ -247,7 +247,7 @@ mod tests {
     use super::super::extension::tests::{delta, pair};
     use super::super::{SemiHonestCotReceiver, SemiHonestCotSender, check};
     use super::*;
-    use crate::crypto::garble::{BlockStream, SessionTweaks};
+    use crate::garble::{BlockStream, SessionTweaks};
     use crate::kernels::AesBackend;
     use crate::numbers::bits::Bits;
 

@@ -1,6 +1,6 @@
 //! Transposing a bit matrix of 128 columns: columns come from generators, rows are blocks.
 
-use crate::crypto::garble::Block;
+use crate::garble::Block;
 
 /// Rows of 128 bits from 128 columns: bit j of `rows[i]` is bit i of column j.
 ///
@@ -65,7 +65,7 @@ fn swap_squares<const S: usize>(words: &mut [u64; 128], low_mask: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::garble::BlockStream;
+    use crate::garble::BlockStream;
     use crate::kernels::AesBackend;
 
     #[test]

@@ -111,7 +111,7 @@ pub fn read_hint(profile: Profile, bytes: &[u8]) -> Vec<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::prg::{Domain, Purpose, Seed};
+    use crate::prg::{Domain, Purpose, Seed};
 
     #[test]
     fn elements_round_trip() {

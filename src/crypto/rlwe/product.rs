@@ -158,8 +158,8 @@ impl Drop for TopTransform {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::prg::{Domain, Purpose, Seed};
-    use crate::crypto::rlwe::{PublicRing, ternary};
+    use crate::prg::{Domain, Purpose, Seed};
+    use crate::rlwe::{PublicRing, ternary};
 
     /// The definition: t^N = -1.
     fn schoolbook(a: &[u128], s: &[i8], bits: u32) -> Vec<u128> {

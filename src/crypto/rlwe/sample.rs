@@ -1,7 +1,7 @@
 //! Uniform ring elements, ternary secrets, binomial errors.
 
 use super::{N, NOISE_PAIRS, Profile};
-use crate::crypto::prg::{BulkStream, Domain, Purpose, Seed};
+use crate::prg::{BulkStream, Domain, Purpose, Seed};
 use zeroize::Zeroizing;
 
 /// The uniform elements a_0, a_1, .. of a public seed.
@@ -22,6 +22,7 @@ pub struct Public {
 
 impl Public {
     /// A coefficient.
+    #[inline]
     pub fn at(&self, c: usize) -> u128 {
         u128::from(self.high[c]) << (self.profile.q_bits() - 64) | u128::from(self.low[c])
     }

@@ -42,15 +42,18 @@ pub struct Side<'s> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::crypto::garble::{Block, BlockStream, SessionTweaks};
     use crate::crypto::ot::SemiHonestCotSender;
-    use crate::crypto::ot::extension::FieldBits;
-    use crate::crypto::ot::extension::tests::pair;
-    use crate::crypto::ot::extension::{SmallFieldReceiver, SmallFieldSender};
+    use crate::crypto::ot::extension::{
+        FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices,
+    };
+    use crate::crypto::ot::{BASE_OTS, base};
     use crate::crypto::prg::{Domain, Purpose, Seed};
     use crate::kernels::AesBackend;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
 
     /// One server's part of a session, for blocks that are moved by hand.
     pub(crate) struct Server {
@@ -66,6 +69,22 @@ mod tests {
         pub(crate) fn side(&self) -> Side<'_> {
             Side { party: self.party, hasher: &self.hasher, delta: self.sender.delta() }
         }
+    }
+
+    /// Both sides of a set-up, base transfers included.
+    pub(crate) fn pair(
+        field: FieldBits,
+        delta: Delta,
+        seed: u8,
+    ) -> (SmallFieldSender, SmallFieldReceiver) {
+        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+        let choices = base_choices(&delta, field);
+        let (base_sender, m1) = base::BaseSender::new(&mut rng, b"test");
+        let (keys, m2) = base::receive(&mut rng, b"test", &choices, &m1).unwrap();
+        let pairs = base_sender.finish(BASE_OTS, &m2).unwrap();
+        let backend = AesBackend::active();
+        let (receiver, m3) = SmallFieldReceiver::new(&mut rng, field, backend, &pairs).unwrap();
+        (SmallFieldSender::new(delta, field, backend, &keys, &m3).unwrap(), receiver)
     }
 
     /// Both servers of a session with fixed seeds.

@@ -1,13 +1,17 @@
 //! What the protocol is built from: generators, secrets, shares, circuits, garbling, oblivious transfer,
 //! ring learning with errors, the hash of alarms.
 //!
-//! May use: [`crate::numbers`], [`crate::ids`] and [`crate::kernels`]. Pure: messages go in and come out as
-//! bytes, and seeds are handed in.
+//! May use: numbers of `base`, and `kernels`. Pure: messages go in and come out as bytes, and seeds are handed in.
 //!
 //! Security: semi-honest parties who do not collude. A seed, a mask and a tweak serve once; what each part
 //! assumes beyond that stands at its head.
 //!
-//! Stability: none; nothing of it is in [`crate::api`].
+//! Stability: none; nothing of it is in `ppdenoise::api`.
+
+#![forbid(unsafe_code)]
+
+use ppdenoise_base::numbers;
+use ppdenoise_kernels as kernels;
 
 pub mod alarm;
 pub mod circuit;
