@@ -6,7 +6,7 @@ use super::failure::{Failure, refused, unfit};
 use super::files::{check_streams, overwrite};
 use super::levels::tell_level;
 use super::output::{Console, bytes, peak_memory, print_json};
-use super::plausible::tell_implausible;
+use super::plausible::{tell_alarm, tell_implausible};
 use super::server_side::Watcher;
 use crate::files::Place;
 use crate::kernels;
@@ -95,6 +95,7 @@ fn errand<'a>(args: &'a Args, console: &Console) -> Result<Errand<'a>, Failure> 
         levels: args.met.levels()?,
         clamping: args.clamp.clamping(),
         implausibility: args.plausible.implausibility(),
+        alarmed: args.in_range.alarmed(),
         goal,
     })
 }
@@ -125,6 +126,7 @@ impl Observer<UserEvent> for Shown<'_> {
         match event {
             UserEvent::Level(note) => tell_level(&note, unfit::of_user, console),
             UserEvent::Implausible(result) => tell_implausible(&result, console),
+            UserEvent::RangeAlarm { file } => tell_alarm(&file, console),
             UserEvent::Making { size: (height, width), slots, bytes: needed } => {
                 console.note(format!(
                     "making {slots} slot(s) for {height}x{width} images: {} at each end",

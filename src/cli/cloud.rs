@@ -7,6 +7,7 @@ use super::server_side::heed_signals;
 use crate::files::Place;
 use crate::files::keys::KeyFolder;
 use crate::ids::Role;
+use crate::material::pair::divergence_of;
 use crate::model::PublicModel;
 use crate::roles::one_cloud::{
     Clients, Cloud as Daemon, CloudEvent, Crowd, SessionReport, Settings, exposure,
@@ -27,8 +28,8 @@ struct Added<'a> {
     model_id: String,
     #[serde(flatten)]
     settings: Settings,
-    /// What a 512x512 image adds at most to the advantage of a user who is after the cloud's secrets.
-    advantage_an_image: Option<f64>,
+    /// Images of 512x512 until results may tell of the cloud's secrets with that advantage.
+    images_in_bound: Option<f64>,
 }
 
 pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
@@ -54,24 +55,23 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
         settings.images_a_day,
         bytes(settings.material_bytes)
     ));
-    let advantage_an_image = told(&public.model, settings.advantage_bits, console);
+    let images_in_bound = told(&public.model, settings.advantage_bits, console);
     if args.json {
         let report = Added {
             client: &client.name,
             key: key.to_string(),
             model_id: public.facts.model_id.to_string(),
             settings,
-            advantage_an_image,
+            images_in_bound,
         };
         print_json("ppdenoise.add-client.v1", &report)?;
     }
     Ok(())
 }
 
-/// Tells how much results may tell, for images of 512x512.
+/// Tells how much results may tell, for images of 512x512; nothing if there is no limit, or the model takes none.
 fn told(public: &PublicModel, bits: u32, console: &Console) -> Option<f64> {
-    let each = exposure(public, (512, 512)).ok()?;
-    let images = (-f64::from(bits)).exp2() / each;
+    let images = divergence_of(bits) / exposure(public, (512, 512)).ok()?;
     if bits > 0 {
         console.note(format!(
             "after {images:.0} image(s) of 512x512, or as many of other sizes as tell as much, their results \
@@ -79,7 +79,7 @@ fn told(public: &PublicModel, bits: u32, console: &Console) -> Option<f64> {
              the model is shared anew"
         ));
     }
-    Some(each)
+    (bits > 0).then_some(images)
 }
 
 pub(super) fn run(args: &Cloud, console: &mut Console) -> Result<(), Failure> {

@@ -16,6 +16,7 @@
 use crate::prg::{Domain, Purpose, Seed};
 use crate::secret::Secret;
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// A and K of one image.
 #[derive(Debug)]
@@ -30,6 +31,12 @@ impl AlarmKey {
         let [k, a] = drawn;
         // 1 takes the place of 0, which comes with probability 2^-64.
         Self::from_elements([a | u64::from(a == 0), k])
+    }
+
+    /// The key of an image whose halves are compared under an [`AlarmFactor`], which takes A's place.
+    pub fn without_factor(shared: &Seed, slot: u64) -> Self {
+        let [_, k] = *Self::derive(shared, slot).0.expose();
+        Self::from_elements([1, k])
     }
 
     /// A key of A, not 0, and K.
@@ -76,6 +83,40 @@ impl AlarmHash {
     pub fn finish(self) -> AlarmHalf {
         let [a, _] = *self.key.0.expose();
         AlarmHalf(multiply(a, *self.sum.expose()))
+    }
+}
+
+/// An image's A where one party alone has it.
+#[derive(Debug)]
+pub struct AlarmFactor(Secret<u64>);
+
+impl AlarmFactor {
+    /// The seed of a session's factors, of the fresh randomness of the party that has them.
+    pub fn seed_of(fresh: &Seed) -> Seed {
+        fresh.derive(Domain::of(Purpose::AlarmFactor), &[])
+    }
+
+    /// That of the session's image `number`.
+    pub fn draw(seed: &Seed, number: u64) -> Self {
+        let domain = Domain { purpose: Purpose::AlarmFactor, slot: number, op: 0 };
+        let mut drawn = [0u64];
+        seed.stream(domain).fill(0, &mut drawn);
+        Self::new(drawn[0])
+    }
+
+    /// A number; 1 takes the place of 0. It hides a difference of halves if it is uniform and used once.
+    pub fn new(a: u64) -> Self {
+        AlarmFactor(Secret::new(a | u64::from(a == 0)))
+    }
+
+    /// A X^i for every bit i of a half.
+    pub fn powers(&self) -> Zeroizing<[u64; 64]> {
+        Zeroizing::new(std::array::from_fn(|i| multiply(*self.0.expose(), 1 << i)))
+    }
+
+    /// A times a half.
+    pub fn times(&self, half: AlarmHalf) -> u64 {
+        multiply(*self.0.expose(), half.0)
     }
 }
 

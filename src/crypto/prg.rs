@@ -81,6 +81,12 @@ pub enum Purpose {
     AlarmKey = 43,
     /// A session's seed of these, from both servers' parts.
     AlarmSeed = 44,
+    /// What only the cloud adds to what it rounds, by op, direction and batch.
+    FloodingNoise = 45,
+    /// The factors of a session's range alarms, where one party alone has them, by image.
+    AlarmFactor = 46,
+    /// A server's seed of its share of a made X, and that of its hints.
+    MadeMask = 47,
 }
 
 /// The address of a stream under one seed.

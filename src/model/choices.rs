@@ -32,8 +32,7 @@ pub struct Choices {
     pub sigma_from: Option<f64>,
     /// The largest input magnitude in network units, in place of `sigma_from`.
     pub interval: Option<f64>,
-    /// Whether the receiver is one of the two servers, as in one cloud: exact ReLUs then have no range alarm, which
-    /// tells one bit only to who does not know how it is hashed.
+    /// Whether the receiver is one of the two servers, as in one cloud: the cloud then adds noise to products.
     pub one_cloud: bool,
 }
 
@@ -170,6 +169,7 @@ impl Choices {
                 false => model.units.reach(model.sigma / from),
             }),
             ranges,
+            one_cloud: self.one_cloud,
         })
     }
 
@@ -191,9 +191,7 @@ impl Choices {
                 }
                 (Some(_), Some(_)) => Err(ChoiceError::CellsOfCircuits),
                 // A range that no image can leave may be used up to its end.
-                (Some(_), None) => {
-                    Ok(Method::Relu { alarm: ranges == RangeKind::Calibrated && !self.one_cloud })
-                }
+                (Some(_), None) => Ok(Method::Relu { alarm: ranges == RangeKind::Calibrated }),
             },
             (EngineKind::Lut | EngineKind::Relu, _, Some(_)) => {
                 Err(ChoiceError::PiecewiseOfLookups)
@@ -210,7 +208,7 @@ impl Choices {
                         .function(model.piecewise.as_ref())
                         .ok_or(ChoiceError::NoPiecewise)?,
                 };
-                let alarm = ranges == RangeKind::Calibrated && !self.one_cloud;
+                let alarm = ranges == RangeKind::Calibrated;
                 Ok(Method::Gc { function, refit, alarm })
             }
         }

@@ -252,6 +252,7 @@ mod tests {
             method: Method::Relu { alarm: true },
             interval,
             ranges: Ranges::Calibrated { margin: 2.0 },
+            one_cloud: false,
         };
         quantise(&model.unwrap(), &options).unwrap().public
     }

@@ -51,8 +51,7 @@ proptest! {
             ring: RingBits::L64,
             method: Method::Relu { alarm: true },
             interval: 1.0,
-            ranges: Ranges::Calibrated { margin: 1.5 },
-        };
+            ranges: Ranges::Calibrated { margin: 1.5 }, one_cloud: false };
         let quantised = match quantise(&model, &options) {
             Err(ModelError::NoBitsLeft { .. } | ModelError::MultipleAdded { .. }) => return Ok(()),
             other => other.unwrap(),

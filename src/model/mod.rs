@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod fit;
 mod float;
+mod flooding;
 #[cfg(test)]
 mod graph_tests;
 mod grey;
@@ -53,6 +54,7 @@ pub use file::{ModelFile, ModelFormat};
 
 pub use fit::{Clamping, Encoded, Fit, Remedy, Unfit, encode_image};
 pub use float::{FloatLinear, FloatModel, Kept, Span};
+pub use flooding::MAX_FLOODING;
 pub use grey::{DenoisedGrey, TwinOptions};
 pub use import::{Family, ImportError, Imported, Known, Predicts};
 pub use levels::{LevelMap, Trained};

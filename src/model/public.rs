@@ -30,6 +30,10 @@ pub struct LinearSpec {
     pub outputs: usize,
     /// Fraction bits of the products and of the bias.
     pub out_frac: u32,
+    /// With one cloud and a user: the noise that the cloud adds to each of the two products that an output is made of is
+    /// the sum of four uniform numbers below 2^`flooding` last places, less its mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flooding: Option<u32>,
 }
 
 impl LinearSpec {
@@ -103,7 +107,7 @@ struct Document {
     ops: Vec<Op<LinearSpec, ActivationSpec>>,
 }
 
-const SCHEMA: u32 = 4;
+const SCHEMA: u32 = 5;
 /// The longest description: 64 layers with the largest tables take half of it.
 pub(crate) const MAX_JSON: usize = 16 << 20;
 /// Characters of a parser's error that are shown.
@@ -182,6 +186,11 @@ impl PublicModel {
             ));
         }
         self.check_scales()
+    }
+
+    /// The noise that a cloud adds to the products of a linear op ([`LinearSpec::flooding`]).
+    pub fn flooding(&self, op: usize) -> Option<u32> {
+        self.network.linears().find(|(at, _)| *at == op).and_then(|(_, linear)| linear.flooding)
     }
 
     /// Fraction bits of the aggregated output.
@@ -282,6 +291,7 @@ mod tests {
             interval: 1.75,
             method: Method::Relu { alarm: true },
             ring: RingBits::L32,
+            one_cloud: false,
         };
         for name in ["default", "dncnn-s25"] {
             quantised.push(quantise(&fixture(name), &calibrated).unwrap().public);

@@ -4,6 +4,7 @@
 //! computed once more in float32, without a ring: what both differ by is a multiple of the ring's size, and says how
 //! often the value wrapped. Ranges that no image can leave are not looked at.
 
+use super::activation::made_error;
 use super::out_of_range::Beyond;
 use super::public::PublicModel;
 use super::{ActivationSpec, OutOfRange, QuantisedModel, deepest_window_sum};
@@ -148,7 +149,8 @@ fn limit(public: &PublicModel, op: usize) -> f64 {
     if let Some(activation) = public.network.activation_after(op)
         && let Op::Activation(spec) = &ops[activation]
     {
-        return half - ActivationSpec::margin(spec, public.ring.bits()) as f64;
+        let made = made_error(public.flooding(op));
+        return half - ActivationSpec::margin(spec, public.ring.bits(), made) as f64;
     }
     if public.network.linears().last().is_none_or(|(last, _)| last != op) {
         return half;
@@ -175,7 +177,8 @@ mod tests {
 
     fn options(ring: RingBits) -> QuantiseOptions {
         let ranges = Ranges::Calibrated { margin: 1.25 };
-        QuantiseOptions { ring, method: Method::Relu { alarm: false }, interval: 30.0, ranges }
+        let (method, interval) = (Method::Relu { alarm: false }, 30.0);
+        QuantiseOptions { ring, method, interval, ranges, one_cloud: false }
     }
 
     fn image(model: &QuantisedModel, amplitude: f64) -> Vec<i64> {

@@ -12,6 +12,16 @@ use zeroize::Zeroizing;
 pub struct AlarmKeys {
     shared: Seed,
     images: u64,
+    factor: Factor,
+}
+
+/// Who has the factor A of a session's halves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Factor {
+    /// Both servers: the receiver is neither of them.
+    Shared,
+    /// A cloud alone, which the halves are compared with ([`super::BlindAlarm`]): here it is 1.
+    Blind,
 }
 
 impl AlarmKeys {
@@ -24,6 +34,7 @@ impl AlarmKeys {
     /// Those of the channel, and for a part of another length.
     pub fn set_up(
         party: Party,
+        factor: Factor,
         own: &Seed,
         channel: &mut dyn Channel,
     ) -> Result<Self, ProtocolError> {
@@ -37,14 +48,17 @@ impl AlarmKeys {
             Party::S1 => [&theirs, own],
         };
         let shared = first.derive(Domain::of(Purpose::AlarmSeed), second.expose());
-        Ok(AlarmKeys { shared, images: 0 })
+        Ok(AlarmKeys { shared, images: 0, factor })
     }
 
     /// The key of the next image. Both servers begin the same images.
     fn next(&mut self) -> AlarmKey {
-        let key = AlarmKey::derive(&self.shared, self.images);
+        let image = self.images;
         self.images += 1;
-        key
+        match self.factor {
+            Factor::Shared => AlarmKey::derive(&self.shared, image),
+            Factor::Blind => AlarmKey::without_factor(&self.shared, image),
+        }
     }
 }
 
@@ -105,9 +119,9 @@ mod tests {
             let own = seeds.map(|v| Seed::from_bytes([v; 32]));
             let other = std::thread::spawn({
                 let own = Seed::from_bytes([seeds[1]; 32]);
-                move || AlarmKeys::set_up(Party::S1, &own, &mut b).unwrap()
+                move || AlarmKeys::set_up(Party::S1, Factor::Shared, &own, &mut b).unwrap()
             });
-            let ours = AlarmKeys::set_up(Party::S0, &own[0], &mut a).unwrap();
+            let ours = AlarmKeys::set_up(Party::S0, Factor::Shared, &own[0], &mut a).unwrap();
             [ours, other.join().unwrap()]
         };
         let mut seen = Vec::new();
@@ -126,7 +140,9 @@ mod tests {
     fn a_part_of_another_length_is_refused() {
         let (mut a, mut b) = pair();
         b.send(Tag::EngineSetup, 0, vec![1; 31]).unwrap();
-        let error = AlarmKeys::set_up(Party::S0, &Seed::from_bytes([1; 32]), &mut a).unwrap_err();
+        let error =
+            AlarmKeys::set_up(Party::S0, Factor::Shared, &Seed::from_bytes([1; 32]), &mut a)
+                .unwrap_err();
         assert!(error.to_string().contains("sent 31 bytes"), "{error}");
     }
 }

@@ -330,9 +330,10 @@ mod tests {
     #[test]
     fn another_wire_version_is_named() {
         let mut bytes = encode(&identity(Party::S0)).unwrap();
-        bytes[8] = 9;
+        bytes[8] += 1;
         let error = decode(&bytes).unwrap_err().to_string();
-        assert!(error.contains(&format!("wire version: here {WIRE_VERSION}, there 9")), "{error}");
+        let (here, there) = (WIRE_VERSION, WIRE_VERSION + 1);
+        assert!(error.contains(&format!("wire version: here {here}, there {there}")), "{error}");
     }
 
     proptest! {

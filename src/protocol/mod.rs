@@ -13,6 +13,7 @@
 
 mod alarm;
 mod batch;
+mod blind_alarm;
 mod engine;
 mod error;
 mod gc;
@@ -33,7 +34,8 @@ mod stock_greeting;
 #[cfg(test)]
 mod tests;
 
-pub use alarm::AlarmKeys;
+pub use alarm::{AlarmKeys, Factor};
+pub use blind_alarm::BlindAlarm;
 pub use engine::{ActivationBatch, Engine, Step};
 pub(crate) use error::wrong_length;
 pub use error::{ProtocolError, SourceError};

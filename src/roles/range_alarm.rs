@@ -19,6 +19,21 @@ pub enum Alarmed {
     Accepted,
 }
 
+impl Alarmed {
+    /// What is known of a result whose alarm, if it has one, was raised or not.
+    ///
+    /// # Errors
+    /// [`OutOfRangeOnShares`] for one that was, unless it is accepted.
+    pub fn settle(self, raised: Option<bool>) -> Result<RangeAlarm, OutOfRangeOnShares> {
+        match (raised, self) {
+            (None, _) => Ok(RangeAlarm::None),
+            (Some(false), _) => Ok(RangeAlarm::Silent),
+            (Some(true), Alarmed::Refused) => Err(OutOfRangeOnShares),
+            (Some(true), Alarmed::Accepted) => Ok(RangeAlarm::Raised),
+        }
+    }
+}
+
 /// What is known of a result's ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -33,7 +33,7 @@ pub use tls::TlsKeys;
 use std::time::Duration;
 
 /// The version of the wire: handshake, frames, tags, openings. Another one is refused.
-pub const WIRE_VERSION: u16 = 8;
+pub const WIRE_VERSION: u16 = 9;
 /// The first bytes of a greeting.
 pub const MAGIC: [u8; 8] = *b"PPDWIRE\0";
 

@@ -261,7 +261,7 @@ fn other_versions_and_protocols_are_refused() {
     other.alpn_protocols = vec![b"ppdenoise/2".to_vec()];
     let keys = TlsKeys { server, client: other.into() };
     let [listener, other] = meet(&tls(0, 1), &Security::Tls(keys));
-    let expected = "another version of the protocol; this one is ppdenoise/8";
+    let expected = "another version of the protocol; this one is ppdenoise/9";
     assert!(refusal(other).to_string().contains(expected));
     let text = waited(listener);
     assert!(text.contains(expected), "{text}");

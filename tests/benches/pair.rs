@@ -131,7 +131,7 @@ fn encrypt(bencher: Bencher) {
     let mut z = vec![0; N * op.outputs];
     bencher.counter(ItemsCount::new(op.elements() + 1)).bench_local(|| {
         let (masking, pieces) = servers.encrypt();
-        masking.finish(&rounding, &mut z);
+        masking.finish(&rounding, None, &mut z);
         pieces
     });
 }
@@ -148,7 +148,7 @@ fn receive(bencher: Bencher) {
     bencher.counter(ItemsCount::new(op.inputs * op.outputs * N)).bench_local(|| {
         let mut receiving = packed.receive(&part, &servers.y);
         pieces.iter().for_each(|piece| receiving.masks(piece).expect("its length is right"));
-        receiving.finish(&name, &rounding, &mut z).expect("all came");
+        receiving.finish(&name, &rounding, None, &mut z).expect("all came");
     });
 }
 

@@ -11,16 +11,22 @@ pub struct OneCloud {
 impl OneCloud {
     /// The model owner, the cloud, and users with these flags of `add-client`.
     pub fn new(users: &[(&str, &[&str])]) -> OneCloud {
-        let one = OneCloud { lab: Lab::new() };
+        let one = OneCloud::of(Lab::new());
+        for (user, flags) in users {
+            one.user(user);
+            one.add(user, flags).done();
+        }
+        one
+    }
+
+    /// The model owner and the cloud, in a lab that has files already.
+    pub fn of(lab: Lab) -> OneCloud {
+        let one = OneCloud { lab };
         for (folder, role) in [("cloud", "server0"), ("owner", "model-owner")] {
             one.lab.run(&["keygen", "--out", folder, "--role", role]).done();
         }
         one.copy("cloud/server0.pub", "owner/server0.pub");
         one.copy("owner/model-owner.pub", "cloud/model-owner.pub");
-        for (user, flags) in users {
-            one.user(user);
-            one.add(user, flags).done();
-        }
         one
     }
 
@@ -30,12 +36,17 @@ impl OneCloud {
 
     /// A user with keys and a model, whom the cloud does not know.
     pub fn user(&self, user: &str) {
+        self.user_of(user, TINY, &[]);
+    }
+
+    /// The same, with a model of a file, shared with these flags.
+    pub fn user_of(&self, user: &str, model: &str, flags: &[&str]) {
         self.lab.run(&["keygen", "--out", user, "--role", "server1"]).done();
         self.copy("cloud/server0.pub", &format!("{user}/server0.pub"));
         self.copy("owner/model-owner.pub", &format!("{user}/model-owner.pub"));
         let key = format!("{user}/server1.pub");
-        let share = ["share-model", TINY, "--keys", "owner", "--for", &key, "--out", user];
-        self.lab.run(&share).done();
+        let share = ["share-model", model, "--keys", "owner", "--for", &key, "--out", user];
+        self.lab.run(&[&share[..], flags].concat()).done();
     }
 
     /// Adds a user at the cloud.

@@ -54,7 +54,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "client",
         "--window --range --color --cloud --keys --passphrase-file --model --public --state --sigma --noise \
          --gain --read-noise --scale-about --clamp --prepare --size --out --wait --timeout --threads --force \
-         --json --even-if-implausible",
+         --json --even-if-implausible --even-if-out-of-range",
     ),
     (
         "denoise",

@@ -264,6 +264,7 @@ fn a_graph_is_told_the_noise_of_each_image() {
         method: Method::Relu { alarm: false },
         interval: 1.5,
         ranges: Ranges::Calibrated { margin: 2.0 },
+        one_cloud: false,
     };
     for sigma in [5.0, 50.0] {
         let lab = Lab::of(&model, &options);

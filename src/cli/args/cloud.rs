@@ -6,7 +6,7 @@ use super::server::{Threads, parse_address, parse_peer};
 use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
 use crate::cli::levels::{Clamp, Met};
-use crate::cli::plausible::Plausible;
+use crate::cli::plausible::{InRange, Plausible};
 use crate::cli::range::Ranged;
 use clap::Args;
 use std::path::PathBuf;
@@ -133,6 +133,8 @@ pub(in crate::cli) struct Visit {
     pub(in crate::cli) clamp: Clamp,
     #[command(flatten)]
     pub(in crate::cli) plausible: Plausible,
+    #[command(flatten)]
+    pub(in crate::cli) in_range: InRange,
     /// Make N slots ahead of time, for --size or for each size among the images, and denoise nothing.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024), conflicts_with = "out")]
     pub(in crate::cli) prepare: Option<u64>,

@@ -40,6 +40,7 @@ impl From<UserError> for Failure {
             UserError::Image(e) => return e.into(),
             UserError::Network(e) => return e.into(),
             UserError::Implausible(e) => return e.into(),
+            UserError::OutOfRangeOnShares(e) => return e.into(),
             UserError::Net(e) => return e.into(),
             UserError::Server(e) => return e.into(),
             UserError::OneFile { .. } => {

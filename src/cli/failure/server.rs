@@ -24,10 +24,9 @@ impl From<ServerError> for Failure {
                 return Failure::new(Code::Usage, "neither --listen nor --connect is given");
             }
             E::NoState { .. } | E::EmptyShard => return Failure::of(Code::Input, &e, None),
-            E::Alarmed => (
-                Code::Input,
-                "share the model with `ppdenoise share-model --for USER.pub`, which leaves the alarm out",
-            ),
+            E::ForTwoServers => {
+                (Code::Input, "share the model with `ppdenoise share-model --for USER.pub`")
+            }
             E::TooCoarse { .. } => (Code::Input, "have a dealer make the triples for this model"),
             E::NoImages { .. } => {
                 (Code::Input, "`ppdenoise share-image` writes them, as files ending in .s0 or .s1")

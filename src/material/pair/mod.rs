@@ -11,14 +11,14 @@
 //! (docs/protocols.md, material without a dealer).
 
 mod check;
-mod last_place;
+mod exposure;
 pub mod linear;
 pub mod lookup;
 pub mod relu;
 pub mod square;
 
 pub use check::{OpenedLookups, squares_fit};
-pub use last_place::{ADVANTAGE, Exposure};
+pub use exposure::{Exposure, divergence_of};
 
 use crate::crypto::garble::hash::Hasher;
 use crate::crypto::garble::{Delta, MAX_BATCH};

@@ -14,9 +14,11 @@ pub enum EngineKind {
     Relu,
 }
 
-/// A product of material that the two servers made is off by at most one in each direction, in the
-/// last place: what every range leaves beside its own margins.
-pub(in crate::model) const MADE_ERROR: i128 = 2;
+/// How far a product of material that two parties made may be off, in last places: one in each direction, and what a
+/// cloud adds in each. Every range leaves that beside its own margins.
+pub(in crate::model) fn made_error(flooding: Option<u32>) -> i128 {
+    2 + flooding.map_or(0, |bits| 2 * (2i128 << bits))
+}
 
 impl EngineKind {
     /// Every engine.
@@ -38,13 +40,13 @@ impl EngineKind {
 
     /// How far a pre-activation must stay away from the end of the ring, in its units, where the leading bits are
     /// looked up or compared: with tables one cell (kappa may be the cell above) and one unit of what is looked up
-    /// (rounding up), which is at most half a cell; with comparisons one unit. And what made material is off by.
-    pub(in crate::model) fn margin(self, leading_bits: u32, ring_bits: u32) -> i128 {
+    /// (rounding up), which is at most half a cell; with comparisons one unit. And what made material is off by
+    /// ([`made_error`]).
+    pub(in crate::model) fn margin(self, leading_bits: u32, ring_bits: u32, made: i128) -> i128 {
         let unit = 1i128 << (ring_bits - leading_bits);
-        MADE_ERROR
-            + match self {
-                EngineKind::Lut => unit + unit / 2,
-                EngineKind::Gc | EngineKind::Relu => unit,
-            }
+        made + match self {
+            EngineKind::Lut => unit + unit / 2,
+            EngineKind::Gc | EngineKind::Relu => unit,
+        }
     }
 }

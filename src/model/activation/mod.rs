@@ -27,7 +27,7 @@ mod tanh;
 
 pub use cells::Cells;
 pub use engine::EngineKind;
-pub(super) use engine::MADE_ERROR;
+pub(super) use engine::made_error;
 pub(super) use evaluation::{Evaluation, InputRange};
 pub use exact_relu::ExactRelu;
 pub use function::Activation;

@@ -72,8 +72,8 @@ impl ActivationSpec {
 
     /// How far a pre-activation must stay away from the end of the ring so that it is evaluated rightly
     /// ([`EngineKind::margin`]).
-    pub(in crate::model) fn margin(&self, ring_bits: u32) -> i128 {
-        self.engine().margin(self.integers().leading_bits(), ring_bits)
+    pub(in crate::model) fn margin(&self, ring_bits: u32, made: i128) -> i128 {
+        self.engine().margin(self.integers().leading_bits(), ring_bits, made)
     }
 
     /// The result for a pre-activation z without any randomness: rounded to nearest, from the

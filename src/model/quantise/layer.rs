@@ -3,7 +3,7 @@
 use super::maps::{Feed, Feeds, Value};
 use super::quantised::IntLinear;
 use super::survey::SurveyedLayer;
-use crate::model::activation::{Evaluation, InputRange, MADE_ERROR};
+use crate::model::activation::{Evaluation, InputRange, made_error};
 use crate::model::error::ModelError;
 use crate::model::float::mean_shift::zero_sum_rows;
 use crate::model::public::{InputSpec, LinearSpec, RESULT_BITS};
@@ -21,6 +21,8 @@ pub(super) struct Search<'a> {
     pub(super) layer: &'a SurveyedLayer,
     pub(super) evaluation: &'a dyn Evaluation,
     pub(super) ring: RingBits,
+    /// The noise that a cloud adds to its products ([`LinearSpec::flooding`]).
+    pub(super) flooding: Option<u32>,
 }
 
 /// A layer with its range and scales.
@@ -42,8 +44,9 @@ impl Ranged {
 
     /// What it gives where no activation follows.
     pub(super) fn linear_map(&self) -> Value {
-        let (frac, largest) = (self.spec.out_frac, self.worst + MADE_ERROR);
-        Value::Scaled { frac, largest, moved: self.moved() + MADE_ERROR, linear: true }
+        let made = made_error(self.spec.flooding);
+        let (frac, largest) = (self.spec.out_frac, self.worst + made);
+        Value::Scaled { frac, largest, moved: self.moved() + made, linear: true }
     }
 
     /// What errors of made material in the maps come to in its products.
@@ -106,7 +109,7 @@ impl Search<'_> {
             return Err(self.no_bits_left(feeds));
         };
         let bound = self.bound(&integers, &scaled, frac);
-        if bound + MADE_ERROR >= 1i128 << (self.l() - 1) {
+        if bound + made_error(self.flooding) >= 1i128 << (self.l() - 1) {
             let worst = bound as f64 / exp2(frac);
             let (layer, limit) = (self.layer.number, exp2(range_bits));
             return Err(ModelError::RangeTooLarge { layer, worst, limit });
@@ -133,7 +136,7 @@ impl Search<'_> {
             let weights = frac - read.map(|feed| feed.frac).max().unwrap_or(0);
             let Some(integers) = self.integers(&scaled, frac) else { continue };
             let pixel = pixel.map_or(0, |i| i128::from(i.limit()) << (frac - i.frac_bits));
-            let worst = self.bound(&integers, &scaled, frac) + pixel + MADE_ERROR;
+            let worst = self.bound(&integers, &scaled, frac) + pixel + made_error(self.flooding);
             let sum = worst.saturating_mul(i128::from(gain));
             needed = 129 - sum.leading_zeros();
             // Both servers drop low bits of their shares, which may round up.
@@ -162,7 +165,8 @@ impl Search<'_> {
         worst: i128,
     ) -> Ranged {
         let linear = &self.layer.linear;
-        let spec = LinearSpec { inputs: linear.inputs(), outputs: linear.outputs(), out_frac };
+        let (inputs, outputs) = (linear.inputs(), linear.outputs());
+        let spec = LinearSpec { inputs, outputs, out_frac, flooding: self.flooding };
         Ranged { spec, integers, feeds, range: self.range(range_bits), worst }
     }
 
@@ -207,7 +211,8 @@ impl Search<'_> {
 
     /// What the worst case must stay below the end of a ring of range 2^r.
     pub(super) fn margin(&self, r: u32) -> i128 {
-        self.evaluation.engine().margin(self.leading_bits(r), self.l())
+        let made = made_error(self.flooding);
+        self.evaluation.engine().margin(self.leading_bits(r), self.l(), made)
     }
 
     fn leading_bits(&self, r: u32) -> u32 {

@@ -50,23 +50,47 @@ pub fn quantise(
     options: &QuantiseOptions,
 ) -> Result<QuantisedModel, ModelError> {
     let surveyed = Surveyed::of(model, options)?;
-    let quantised = finest(&surveyed)?.tabled()?;
+    let quantised = match options.one_cloud {
+        true => flooded(&surveyed)?,
+        false => finest(&surveyed, None)?.tabled()?,
+    };
     quantised.public.check().map_err(ModelError::Description)?;
     Ok(quantised)
 }
 
+/// With as much noise at every layer as its scales allow. Scales allow for it and it follows from scales: it begins with
+/// the least, and where more of it leaves a layer less, that is taken.
+fn flooded(surveyed: &Surveyed<'_>) -> Result<QuantisedModel, ModelError> {
+    let quantised = |widths: &[u32]| finest(surveyed, Some(widths))?.tabled();
+    let allowed = |model: &QuantisedModel| -> Vec<u32> {
+        model.public.flooding_widths().into_iter().map(|(_, width)| width).collect()
+    };
+    let mut widths = allowed(&quantised(&vec![0; surveyed.layers.len()])?);
+    loop {
+        let model = quantised(&widths)?;
+        let allowed = allowed(&model);
+        if widths.iter().zip(&allowed).all(|(width, most)| width <= most) {
+            return Ok(model);
+        }
+        widths.iter_mut().zip(&allowed).for_each(|(width, most)| *width = (*width).min(*most));
+    }
+}
+
 /// With the finest scale of what is only added at which all layers fit the ring.
-fn finest<'a>(surveyed: &'a Surveyed<'a>) -> Result<Scaled<'a>, ModelError> {
+fn finest<'a>(
+    surveyed: &'a Surveyed<'a>,
+    flooding: Option<&[u32]>,
+) -> Result<Scaled<'a>, ModelError> {
     let finest = match surveyed.has_only_added() {
         false => LEAST_ADDED_FRAC,
         true => FINEST_ADDED_FRAC.min(surveyed.ring().bits() - 2),
     };
-    let mut scaled = Scaled::of(surveyed, finest);
+    let mut scaled = Scaled::of(surveyed, flooding, finest);
     for frac in (LEAST_ADDED_FRAC..finest).rev() {
         if scaled.is_ok() {
             break;
         }
-        scaled = Scaled::of(surveyed, frac);
+        scaled = Scaled::of(surveyed, flooding, frac);
     }
     scaled
 }

@@ -27,11 +27,13 @@ pub struct QuantiseOptions {
     pub interval: f64,
     /// What ranges rest on.
     pub ranges: Ranges,
+    /// Whether a cloud computes with a user, and adds noise to products ([`crate::model::LinearSpec::flooding`]).
+    pub one_cloud: bool,
 }
 
 impl QuantiseOptions {
     /// With ranges that no image can leave.
     pub fn guaranteed(ring: RingBits, method: Method, interval: f64) -> Self {
-        QuantiseOptions { ring, method, interval, ranges: Ranges::Guaranteed }
+        QuantiseOptions { ring, method, interval, ranges: Ranges::Guaranteed, one_cloud: false }
     }
 }

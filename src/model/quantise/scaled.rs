@@ -18,16 +18,23 @@ pub(super) struct Scaled<'a> {
 }
 
 impl<'a> Scaled<'a> {
-    /// Gives every layer its range and scale; maps that are only added have `added_frac` fraction bits.
+    /// Gives every layer its range and scale; maps that are only added have `added_frac` fraction bits. `flooding` are
+    /// the widths of a cloud's noise, by layer, if there is a cloud.
     ///
     /// # Errors
     /// As [`super::quantise`].
-    pub(super) fn of(surveyed: &'a Surveyed<'a>, added_frac: u32) -> Result<Self, ModelError> {
+    pub(super) fn of(
+        surveyed: &'a Surveyed<'a>,
+        flooding: Option<&[u32]>,
+        added_frac: u32,
+    ) -> Result<Self, ModelError> {
         let mut maps = Maps::new(&surveyed.model, &*surveyed.evaluation, surveyed.input);
         let mut layers = Vec::with_capacity(surveyed.layers.len());
-        for layer in &surveyed.layers {
+        for (number, layer) in surveyed.layers.iter().enumerate() {
             let feeds = maps.feeds(layer.op);
-            let search = Search { layer, evaluation: &*surveyed.evaluation, ring: surveyed.ring() };
+            let (evaluation, ring) = (&*surveyed.evaluation, surveyed.ring());
+            let flooding = flooding.map(|widths| widths[number]);
+            let search = Search { layer, evaluation, ring, flooding };
             let ranged = match layer.place {
                 Place::Activated(_) => search.hidden(&feeds),
                 Place::Map { only_added } => {

@@ -5,9 +5,9 @@ use super::layer::{MIN_WEIGHT_FRAC, Search};
 use super::survey::{Surveyed, channels_read, only_added};
 use super::*;
 use crate::graphs::{May, random_graph};
-use crate::model::activation::{Activation, ActivationSpec, InputRange};
+use crate::model::activation::{Activation, ActivationSpec, InputRange, made_error};
 use crate::model::piecewise::{Below, Piecewise};
-use crate::model::{FloatLinear, Method, Normalisation, PublicModel};
+use crate::model::{FloatLinear, MAX_FLOODING, Method, Normalisation, PublicModel};
 use crate::network::{Fold, Gather, LinearShape, Network, Op, Read, gaussian_window};
 use crate::numbers::fixed::{encode, exp2};
 use crate::numbers::ring::RingBits;
@@ -36,7 +36,7 @@ fn every_range_leaves_room_for_products_that_are_off_by_one_in_each_direction() 
             let options = QuantiseOptions::guaranteed(ring, method, 2.5);
             let surveyed = Surveyed::of(&model, &options).unwrap();
             let (layer, evaluation) = (&surveyed.layers[0], &*surveyed.evaluation);
-            let search = Search { layer, evaluation, ring };
+            let search = Search { layer, evaluation, ring, flooding: None };
             for r in 2..5 {
                 let frac = evaluation.activation_frac(r);
                 let spec = evaluation.spec(0, InputRange::power(r), frac).unwrap();
@@ -258,7 +258,7 @@ proptest! {
         let model = random_graph(seed, May { linear: false, plane: true });
         let options = calibrated(RingBits::L32);
         let surveyed = Surveyed::of(&model, &options).unwrap();
-        let q = Scaled::of(&surveyed, LEAST_ADDED_FRAC).unwrap().tabled().unwrap();
+        let q = Scaled::of(&surveyed, None, LEAST_ADDED_FRAC).unwrap().tabled().unwrap();
         // Channels were scaled one by one.
         let model = &surveyed.model;
         let specs = q.public.network.linears().map(|(_, spec)| spec.out_frac);
@@ -282,4 +282,46 @@ proptest! {
             prop_assert_eq!(start, exact.inputs());
         }
     }
+}
+
+/// What a cloud adds to products fits every range beside what else is left free, and follows from what is dropped.
+#[test]
+fn ranges_leave_room_for_the_noise_of_a_cloud() {
+    let calibrated = |one_cloud| QuantiseOptions {
+        method: Method::Relu { alarm: false },
+        one_cloud,
+        ..calibrated(RingBits::L32)
+    };
+    let lookups = |one_cloud| QuantiseOptions { one_cloud, ..options(RingBits::L32) };
+    let may = May { linear: true, plane: true };
+    let graphs = (0..40).map(|seed| random_graph(seed, may));
+    let mut models: Vec<_> =
+        graphs.map(|model| (model, calibrated(false), calibrated(true))).collect();
+    models.push((random_model(&[6, 5], 1.0, true), lookups(false), lookups(true)));
+    let (mut read, mut made) = (0, 0);
+    for (model, without, with) in &models {
+        let Ok(without) = quantise(model, without) else { continue };
+        assert!(without.public.network.linears().all(|(_, linear)| linear.flooding.is_none()));
+        let flooded = quantise(model, with).unwrap();
+        made += 1;
+        let public = &flooded.public;
+        let widths = public.flooding_widths();
+        for ((op, linear), (at, most)) in public.network.linears().zip(&widths) {
+            let width = linear.flooding.expect("a cloud's noise");
+            assert!(op == *at && width <= *most && *most <= MAX_FLOODING);
+            let Some(after) = public.network.activation_after(op) else {
+                read += usize::from(width < 8);
+                continue;
+            };
+            let Op::Activation(spec) = &public.network.ops()[after] else { unreachable!() };
+            // An eighth of the square of a step at most, of both products together, times a third.
+            let dropped = 32 - spec.input_bits();
+            assert_eq!(width, (dropped - 2).min(MAX_FLOODING), "op {op}");
+            let (free, noise) = (spec.margin(32, made_error(Some(width))), 2 * (2i128 << width));
+            assert!(free >= noise + spec.margin(32, made_error(None)), "op {op}");
+        }
+        let described = PublicModel::from_json(&public.to_json()).unwrap();
+        assert_eq!(described.network, public.network);
+    }
+    assert!(made > 10 && read > 0, "{made} models, {read} maps with little noise");
 }

@@ -19,6 +19,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
+/// The party whose noise hides from a user, the other one, which products are off by one.
+const CLOUD: Party = Party::S0;
+
 /// What one server keeps for all linear ops that it makes with the other in a session.
 pub struct PairLinear<'a> {
     holder: &'a Holder,
@@ -141,8 +144,15 @@ impl<'a> PairLinear<'a> {
                 let y = batch_input(plan, part, (network, grid), &views);
                 let (set_id, slot) = (work.set_id, work.slots.start);
                 let name = BatchName { set_id, slot, op: plan.op, number: number as u32 };
-                let fresh = FreshBytes::new(fresh().map_err(ProtocolError::Source)?);
-                let mut masking = self.encryptor.encrypt(index, part, name, fresh, &y);
+                let mut fresh = || -> Result<_, ProtocolError> {
+                    Ok(FreshBytes::new(fresh().map_err(ProtocolError::Source)?))
+                };
+                let mut masking = self.encryptor.encrypt(index, part, name, fresh()?, &y);
+                let mut flooding = |holder: Party| -> Result<_, ProtocolError> {
+                    let bits = work.public.flooding(plan.op).filter(|_| party == CLOUD);
+                    bits.map(|bits| Ok(name.flooding(fresh()?, holder, &y, bits))).transpose()
+                };
+                let (as_holder, as_encryptor) = (flooding(party)?, flooding(party.other())?);
                 let mut receiving = packed.receive(part, &y);
                 if let Some(first) = masking.next_piece() {
                     run.send(first)?;
@@ -153,8 +163,8 @@ impl<'a> PairLinear<'a> {
                     }
                     receiving.masks(&run.receive()?).map_err(sent)?;
                 }
-                receiving.finish(&name, &self.rounding, &mut z).map_err(sent)?;
-                masking.finish(&self.rounding, &mut z);
+                receiving.finish(&name, &self.rounding, as_holder, &mut z).map_err(sent)?;
+                masking.finish(&self.rounding, as_encryptor, &mut z);
                 progress(u64::from(run.sent));
             }
             ops.push(OpShares { op: plan.op, outputs: plan.outputs, rows: grid.rows(), z });

@@ -5,7 +5,9 @@ use crate::crypto::rlwe::Profile;
 use crate::graphs::{May, random_graph};
 use crate::material::pair::linear::{HintSeed, LinearPlan, MaskNonce};
 use crate::material::{MaterialLayout, Origin, weight_mask};
-use crate::model::{Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model};
+use crate::model::{
+    LinearSpec, Method, QuantiseOptions, Ranges, quantise, random_convolutional, random_model,
+};
 use crate::network::Op;
 use crate::numbers::ring::RingBits;
 use crate::wire::{Frame, Traffic, pair};
@@ -34,7 +36,7 @@ fn models() -> Vec<PublicModel> {
     let convolutional = |stride| {
         let (ring, ranges) = (RingBits::L32, Ranges::Calibrated { margin: 1.25 });
         let method = Method::Relu { alarm: false };
-        let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
+        let options = QuantiseOptions { ring, method, interval: 1.0, ranges, one_cloud: false };
         quantise(&random_convolutional(&[4, 3], 1.5, stride), &options).unwrap().public
     };
     vec![patches.public, convolutional(1), convolutional(2), graph()]
@@ -44,7 +46,8 @@ fn models() -> Vec<PublicModel> {
 fn graph() -> PublicModel {
     let method = Method::Relu { alarm: false };
     let ranges = Ranges::Calibrated { margin: 1.5 };
-    let options = QuantiseOptions { ring: RingBits::L32, method, interval: 1.0, ranges };
+    let options =
+        QuantiseOptions { ring: RingBits::L32, method, interval: 1.0, ranges, one_cloud: false };
     let models = (0..).map(|seed| random_graph(seed, May { linear: true, plane: true }));
     let publics = models.filter_map(|model| Some(quantise(&model, &options).ok()?.public));
     let has_all = |public: &PublicModel| {
@@ -77,11 +80,8 @@ fn serve(
     })?;
     let slots = seed(40 + party.index() as u8);
     let work = LinearWork { public, size, slots: 5..7, set_id: SET, seed: &slots };
-    let mut count = 50;
-    let mut fresh = || {
-        count += 1;
-        Ok(seed(count))
-    };
+    // The same for all: batches differ by what they are and hide.
+    let mut fresh = || Ok(seed(50));
     let mut sent = 0;
     let shares = linear.make(&work, channel, &mut fresh, &mut |done| sent = done)?;
     assert_eq!(sent, linear.messages(&work)?);
@@ -176,6 +176,33 @@ fn two_servers_make_every_linear_op() {
         assert!(again.iter().all(|(_, got, _)| got.is_empty()));
         let [first, second] = again;
         check(public, size, &[first.0, second.0]);
+    }
+}
+
+/// Noise comes in both roles of S0, and in no share of S1: those are what they are without it.
+#[test]
+fn the_cloud_adds_noise_in_both_roles_and_the_user_none() {
+    let two_servers = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
+    let options = QuantiseOptions { one_cloud: true, ..two_servers };
+    let flooded = quantise(&random_model(&[12, 7], 1.0, true), &options).unwrap().public;
+    let without = flooded.network.map(|_, l| LinearSpec { flooding: None, ..*l }, |_, a| a.clone());
+    let without = PublicModel { network: without, ..flooded.clone() };
+    let size = (19, 40);
+    let [with, without] = [&flooded, &without].map(|public| {
+        both(|party, channel| serve(public, party, size, None, channel).unwrap())
+            .map(|(shares, ..)| shares)
+    });
+    for (op, shares) in with[1].ops.iter().enumerate() {
+        assert_eq!(shares.z, without[1].ops[op].z, "the user's share of op {}", shares.op);
+        let bits = flooded.flooding(shares.op).unwrap();
+        let cloud = with[0].ops[op].z.iter().zip(without[0].ops[op].z.iter());
+        let noise: Vec<f64> = cloud
+            .map(|(a, b)| f64::from(a.wrapping_sub(*b) as i32) / f64::from(1u32 << bits))
+            .collect();
+        // Of both roles together: one alone stays below 2 and has half the variance.
+        let square = noise.iter().map(|v| v.powi(2)).sum::<f64>() / noise.len() as f64;
+        assert!((square / (2.0 / 3.0) - 1.0).abs() < 0.1, "op {}: {square}", shares.op);
+        assert!(noise.iter().all(|v| v.abs() <= 4.0 + 2.0 / f64::from(1u32 << bits)));
     }
 }
 

@@ -31,7 +31,10 @@ fn integers(
     method: Method,
 ) -> Option<QuantisedModel> {
     let ranges = Ranges::Calibrated { margin: 1.5 };
-    match quantise(&model, &QuantiseOptions { ring, method, interval: 1.0, ranges }) {
+    match quantise(
+        &model,
+        &QuantiseOptions { ring, method, interval: 1.0, ranges, one_cloud: false },
+    ) {
         Ok(model) => Some(model),
         Err(
             ModelError::NoBitsLeft { .. }

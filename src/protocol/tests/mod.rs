@@ -102,7 +102,7 @@ fn convolutional(ring: RingBits, batch_rows: usize) -> World {
 fn convolutional_with(method: Method, ring: RingBits, batch_rows: usize, stride: usize) -> World {
     let ranges = Ranges::Calibrated { margin: 1.25 };
     let model = suited(random_convolutional(&[5, 4], 1.5, stride), &method);
-    let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
+    let options = QuantiseOptions { ring, method, interval: 1.0, ranges, one_cloud: false };
     World::of(quantise(&model, &options).unwrap(), batch_rows, 20)
 }
 
@@ -217,7 +217,7 @@ fn ranged(
     (margin, beyond): (f64, bool),
 ) -> QuantisedModel {
     let ranges = Ranges::Calibrated { margin };
-    let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
+    let options = QuantiseOptions { ring, method, interval: 1.0, ranges, one_cloud: false };
     let mut model = random_convolutional(&[5, 4], 1.5, stride);
     if beyond {
         let extremes = model.extremes.iter_mut().flatten().flatten();

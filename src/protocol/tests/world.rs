@@ -7,7 +7,7 @@ use crate::material::{BatchSpan, Chunk, Dealer, MaterialLayout, Origin, PartySee
 use crate::model::{LinearSpec, Method, QuantiseOptions, QuantisedModel, quantise, random_model};
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{
-    AlarmKeys, Engine, GcEngine, GcSession, Image, LutEngine, MaskProducts, MaskedWeights,
+    AlarmKeys, Engine, Factor, GcEngine, GcSession, Image, LutEngine, MaskProducts, MaskedWeights,
     MaterialSource, ProtocolError, ReluEngine, SourceError, Sources, WeightSource, denoise,
 };
 use crate::split::split;
@@ -224,14 +224,18 @@ impl World {
         let session = GcSession::set_up(party, seed, channel).unwrap();
         let engine = GcEngine::new(session, &self.model.public);
         match self.model.public.has_alarm() {
-            true => engine.with_alarm(AlarmKeys::set_up(party, seed, channel).unwrap()),
+            true => {
+                engine.with_alarm(AlarmKeys::set_up(party, Factor::Shared, seed, channel).unwrap())
+            }
             false => engine,
         }
     }
 
     /// A server's exact ReLUs in a session of one image.
     fn relu_engine<R: Ring>(&self, party: Party, channel: &mut dyn Channel) -> ReluEngine {
-        let keys = AlarmKeys::set_up(party, &self.session_seeds[party.index()], channel).unwrap();
+        let keys =
+            AlarmKeys::set_up(party, Factor::Shared, &self.session_seeds[party.index()], channel)
+                .unwrap();
         ReluEngine::of::<R>(party, &self.model.public, keys)
     }
 

@@ -15,6 +15,8 @@ use crate::roles::images::{
 use crate::roles::level_note::{LevelNote, tell_noise};
 use crate::roles::observer::Observer;
 use crate::roles::plausible::{Implausibility, Plausibility};
+use crate::roles::range_alarm::{Alarmed, RangeAlarm};
+use crate::roles::server::OwnResult;
 use crate::roles::settle::settle;
 use crate::roles::shown;
 use serde::Serialize;
@@ -42,6 +44,8 @@ pub struct Errand<'a> {
     pub clamping: Clamping,
     /// What becomes of results that take away more than the noise told.
     pub implausibility: Implausibility,
+    /// What becomes of results whose range alarm was raised.
+    pub alarmed: Alarmed,
     /// What is to be done.
     pub goal: Goal<'a>,
 }
@@ -96,6 +100,8 @@ pub struct Brought {
     /// Whether what was taken away looks like the noise told.
     #[serde(flatten)]
     pub plausibility: Plausibility,
+    /// What its range alarm says.
+    pub range_alarm: RangeAlarm,
 }
 
 /// The levels of a grey image, its pixels in fixed point, and its noise level for a model that is told of it.
@@ -199,6 +205,21 @@ impl<'a> Errand<'a> {
         Ok((levels, pixels, plane))
     }
 
+    /// Refuses a result whose alarm was raised, or tells of it and goes on.
+    fn settle_alarm(
+        &self,
+        raised: Option<bool>,
+        file: &Path,
+        observer: &mut dyn Observer<UserEvent>,
+    ) -> Result<RangeAlarm, UserError> {
+        let alarm = self.alarmed.settle(raised);
+        let alarm = alarm.map_err(|found| UserError::from(found).about(file))?;
+        if alarm == RangeAlarm::Raised {
+            observer.event(UserEvent::RangeAlarm { file: file.to_owned() });
+        }
+        Ok(alarm)
+    }
+
     /// The sizes to make slots for.
     fn sizes(&self, more: Option<Size>) -> Result<BTreeSet<Size>, UserError> {
         let of_file = |file: &PathBuf| {
@@ -292,16 +313,21 @@ impl Visit<'_> {
         }
         let slots = results.len();
         let trained = self.user.public().model.trained();
-        let judged = judge(&image, &levels, &results, trained, |found| {
-            let settled = settle(errand.implausibility, found, file, observer);
-            settled.map_err(|found| UserError::from(found).about(file))
+        let raised = raised(&results);
+        let units: Vec<Vec<f64>> = results.into_iter().map(|result| result.units).collect();
+        let judged = errand.settle_alarm(raised, file, observer).and_then(|range_alarm| {
+            let plausibility = judge(&image, &levels, &units, trained, |found| {
+                let settled = settle(errand.implausibility, found, file, observer);
+                settled.map_err(|found| UserError::from(found).about(file))
+            })?;
+            Ok((plausibility, range_alarm))
         });
-        let written = judged.and_then(|plausibility| {
-            let image = assemble(&image, &levels, results)?;
+        let written = judged.and_then(|judged| {
+            let image = assemble(&image, &levels, units)?;
             errand.target(file, out).write(&image)?;
-            Ok(plausibility)
+            Ok(judged)
         });
-        let written = written.map(|plausibility| {
+        let written = written.map(|(plausibility, range_alarm)| {
             let online = reports.iter().flat_map(|report| &report.images);
             done.images.push(Brought {
                 file: file.into(),
@@ -312,6 +338,7 @@ impl Visit<'_> {
                 slots,
                 online_seconds: online.map(|image| image.online.seconds).sum(),
                 plausibility,
+                range_alarm,
             });
         });
         Ok(written)
@@ -332,6 +359,11 @@ fn output(out: &Path, file: &Path) -> Place {
         // Scanners name files as they like.
         Err(_) => out.join(format!("{name}.dcm")),
     }
+}
+
+/// Whether the alarm of a plane was raised; none of a model without.
+fn raised(planes: &[OwnResult]) -> Option<bool> {
+    planes.iter().filter_map(|plane| plane.alarm).reduce(|a, b| a | b)
 }
 
 /// Settles what was taken away from each plane.

@@ -7,6 +7,7 @@ use crate::image::{ImageError, Implausible};
 use crate::model::Unfit;
 use crate::network::NetworkError;
 use crate::roles::images::PictureError;
+use crate::roles::range_alarm::OutOfRangeOnShares;
 use crate::roles::server::{InputErrors, ServerError, ServiceError};
 use crate::roles::wanted::MaterialError;
 use crate::wire::NetError;
@@ -173,6 +174,9 @@ pub enum UserError {
     /// A result that takes away more than the noise told.
     #[error(transparent)]
     Implausible(#[from] Implausible),
+    /// A result whose range alarm was raised.
+    #[error(transparent)]
+    OutOfRangeOnShares(#[from] OutOfRangeOnShares),
     /// The link to the cloud, or what the cloud refuses.
     #[error(transparent)]
     Net(#[from] NetError),

@@ -16,6 +16,11 @@ pub enum UserEvent {
     Level(LevelNote),
     /// A result takes away more than the noise told.
     Implausible(ImplausibleResult),
+    /// The range alarm of an image was raised, and it is accepted all the same.
+    RangeAlarm {
+        /// Its file.
+        file: PathBuf,
+    },
     /// Too few slots are left, or more are wanted: they are made now, together with the cloud.
     Making {
         /// Rows and columns of the images.

@@ -43,10 +43,11 @@ use crate::network::NetworkError;
 /// Results reach a party that holds half of the secrets, so products must be off by one as good as never (R8).
 const PROFILE: Profile = Profile::Q104;
 
-/// What the result of an image of a size adds at most to the advantage of a user who is after the cloud's secrets.
+/// What the result of an image of a size adds at most to the divergence between what a user sees and what exact products
+/// would show; [`crate::material::pair::divergence_of`] an advantage is what they may come to.
 ///
 /// # Errors
 /// [`NetworkError`] for a size that the model does not take.
 pub fn exposure(public: &PublicModel, size: (usize, usize)) -> Result<f64, NetworkError> {
-    Ok(Exposure::of(public, size, PROFILE)?.total())
+    Ok(Exposure::of(public, size, PROFILE)?.divergence)
 }

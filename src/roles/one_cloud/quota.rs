@@ -6,6 +6,7 @@
 use super::{CloudError, Denied};
 use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite};
+use crate::material::pair::divergence_of;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -31,12 +32,23 @@ struct Count {
     day: u64,
     today: u64,
     in_all: u64,
-    /// Bounds of the advantage of all of them, in [`UNIT_BITS`].
-    told: u64,
+    /// The sum of their divergences, in [`UNIT_BITS`].
+    told: u128,
 }
 
-/// Advantages are counted in units of 2^-60, rounded up.
-const UNIT_BITS: u32 = 60;
+impl Count {
+    /// From the line of a file.
+    fn read(line: &str) -> Option<Count> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [day, today, in_all, told] = words[..] else { return None };
+        let number = |word: &str| word.parse().ok();
+        let (day, today, in_all) = (number(day)?, number(today)?, number(in_all)?);
+        Some(Count { day, today, in_all, told: told.parse().ok()? })
+    }
+}
+
+/// Divergences are counted in units of 2^-120, rounded up.
+const UNIT_BITS: u32 = 120;
 
 /// The day of the clock.
 pub(super) fn today() -> u64 {
@@ -54,11 +66,13 @@ impl Quota {
         Ok(self.a_day.saturating_sub(count.today).min(in_all))
     }
 
-    /// Counts images, each of which adds `advantage` at most to that of the user, durably, or refuses all of them.
+    /// Counts images, each of which adds a divergence of at most so many nats to what the user sees
+    /// ([`super::exposure`]), durably, or refuses all of them. Divergences add up, and the advantage is the root of half of
+    /// their sum: it is taken once, by comparing the sum with that of the limit.
     ///
     /// # Errors
     /// [`CloudError::Denied`] if fewer are left; [`CloudError::Format`].
-    pub(super) fn take(&self, images: u64, advantage: f64, day: u64) -> Result<(), CloudError> {
+    pub(super) fn take(&self, images: u64, divergence: f64, day: u64) -> Result<(), CloudError> {
         let count = self.count(day)?;
         let refuse = |limit: u64, used: u64, period| {
             let left = limit.saturating_sub(used);
@@ -69,17 +83,18 @@ impl Quota {
         };
         refuse(self.a_day, count.today, "a day")?;
         self.in_all.map_or(Ok(()), |limit| refuse(limit, count.in_all, "in all"))?;
-        let each = ((advantage * f64::from(UNIT_BITS).exp2()).ceil() as u64).max(1);
+        let units = |divergence: f64| (divergence * f64::from(UNIT_BITS).exp2()).ceil() as u128;
+        let each = units(divergence).max(1);
         if let Some(bits) = self.advantage_bits {
-            let most = 1u64 << UNIT_BITS.saturating_sub(bits);
-            let left = most.saturating_sub(count.told) / each;
+            let left = units(divergence_of(bits)).saturating_sub(count.told) / each;
+            let left = u64::try_from(left).unwrap_or(u64::MAX);
             if images > left {
                 return Err(Denied::Told { asked: images, left, bits }.into());
             }
         }
         let sum = |used: u64| used.saturating_add(images);
         let (today, in_all) = (sum(count.today), sum(count.in_all));
-        let told = count.told.saturating_add(each.saturating_mul(images));
+        let told = count.told.saturating_add(each.saturating_mul(images.into()));
         let mut out = OutputFile::create(&self.file, Access::Secret, Overwrite::Allow)?;
         let line = format!("{} {today} {in_all} {told}\n", count.day);
         out.write_all(line.as_bytes()).map_err(FormatError::from_writer)?;
@@ -97,12 +112,11 @@ impl Quota {
             }
             Err(e) => return Err(failed(e)),
         };
-        let numbers: Option<Vec<u64>> = text.split_whitespace().map(|n| n.parse().ok()).collect();
-        let Some(&[counted, today, in_all, told]) = numbers.as_deref() else {
-            return Err(failed(io::Error::new(ErrorKind::InvalidData, "it is no count of images")));
-        };
-        let today = if counted >= day { today } else { 0 };
-        Ok(Count { day: counted.max(day), today, in_all, told })
+        let no_count =
+            || failed(io::Error::new(ErrorKind::InvalidData, "it is no count of images"));
+        let count = Count::read(&text).ok_or_else(no_count)?;
+        let today = if count.day >= day { count.today } else { 0 };
+        Ok(Count { day: count.day.max(day), today, ..count })
     }
 }
 
@@ -159,21 +173,22 @@ mod tests {
         }
     }
 
-    /// Two images of 2^-22 and one of 2^-21 come to 2^-20; no day brings anything back.
+    /// Divergences add up, not advantages: two images of 2^-41 and one of 2^-40 come to 2^-39, the divergence of an
+    /// advantage of 2^-20, of which each of the two has 2^-21 alone. No day brings anything back.
     #[test]
     fn what_results_tell_has_an_end() {
         let dir = tempfile::tempdir().unwrap();
         let quota = Quota { advantage_bits: Some(20), ..quota(&dir, None) };
         let bits = |n: i32| 2f64.powi(-n);
-        quota.take(2, bits(22), 1).unwrap();
-        let error = quota.take(3, bits(22), 2).unwrap_err().to_string();
+        quota.take(2, bits(41), 1).unwrap();
+        let error = quota.take(3, bits(41), 2).unwrap_err().to_string();
         assert_eq!(
             error,
             "3 image(s) of this size asked for, and 2 are left until results may tell of the cloud's \
              secrets with an advantage of 2^-20"
         );
-        quota.take(1, bits(21), 3).unwrap();
-        assert!(quota.take(1, bits(59), 4).is_err() && quota.take(1, 0.0, 4).is_err());
+        quota.take(1, bits(40), 3).unwrap();
+        assert!(quota.take(1, bits(119), 4).is_err() && quota.take(1, 0.0, 4).is_err());
         let free = Quota { advantage_bits: None, ..quota };
         free.take(1, 0.9, 5).unwrap();
     }

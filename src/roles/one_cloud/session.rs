@@ -264,4 +264,8 @@ impl Supply for Zeros<'_> {
     fn stopped(&self) -> bool {
         self.host.stops()
     }
+
+    fn receiver_takes_part(&self) -> bool {
+        true
+    }
 }

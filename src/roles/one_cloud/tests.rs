@@ -34,7 +34,8 @@ struct World {
 
 impl World {
     fn new(users: &[&str]) -> World {
-        let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
+        let two_servers = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
+        let options = QuantiseOptions { one_cloud: true, ..two_servers };
         World::of(users, quantise(&random_model(&[6], 1.0, true), &options).unwrap())
     }
 
@@ -292,7 +293,7 @@ fn slots_made_ahead_serve_one_image_each() {
             assert_eq!((results.len(), reports[0].images.len()), (2, 2));
             let more = visit.denoise(images[1..].iter().map(own).collect(), &mut Silent);
             assert!(more.err().unwrap().to_string().contains("1 slot(s)"));
-            let grey = results[0].iter().map(|&units| levels.to_grey(units) as f32).collect();
+            let grey = results[0].units.iter().map(|&units| levels.to_grey(units) as f32).collect();
             (before, visit.slots(size), GreyImage::new(size.0, size.1, grey).unwrap())
         });
     assert_eq!((before, after, report.slots_made, report.images), (3, 1, 3, 2));
@@ -357,35 +358,40 @@ fn a_user_who_lies_ends_its_own_session() {
 }
 
 /// A network with exact ReLUs.
-fn convolutional(alarm: bool) -> QuantisedModel {
+fn convolutional(alarm: bool, one_cloud: bool) -> QuantisedModel {
     let options = QuantiseOptions {
         ring: RingBits::L32,
         method: Method::Relu { alarm },
         interval: 4.0,
         ranges: Ranges::Calibrated { margin: 4.0 },
+        one_cloud,
     };
     quantise(&random_convolutional(&[5, 4], 1.0, 3), &options).unwrap()
 }
 
-/// A model that was shared for two servers has an alarm, from which a receiver who is one of them would learn which
-/// value raised it: neither the cloud nor the user takes it.
+/// A model that was shared for two servers has ranges without room for noise: neither the cloud nor the user takes it.
 #[test]
-fn a_model_with_a_range_alarm_is_refused() {
-    let world = World::of(&[], convolutional(true));
+fn a_model_that_was_shared_for_two_servers_is_refused() {
+    let world = World::of(&[], convolutional(true, false));
     world.share_with("anna");
     let state = world.at("anna").join("state");
     let paths = world.share("anna", 1);
     let cloud = world.add_shared("anna", Settings::default()).unwrap_err().to_string();
     let user = User::open(&world.at("anna"), &no_passphrase, paths, Some(&state));
     for found in [cloud, user.unwrap_err().to_string()] {
-        assert!(found.contains("range alarm"), "{found}");
+        assert!(found.contains("was shared for two servers"), "{found}");
     }
 }
 
-/// Sides that do not suit blocks of 3x3 pixels, and a picture that is smaller than the first patch.
+/// Sides that do not suit blocks of 3x3 pixels, and a picture that is smaller than the first patch; with an alarm and
+/// without.
 #[test]
 fn odd_pictures_are_continued_and_come_back_in_their_size() {
-    let world = World::of(&["anna"], convolutional(false));
+    [true, false].into_iter().for_each(odd_pictures_come_back);
+}
+
+fn odd_pictures_come_back(alarm: bool) {
+    let world = World::of(&["anna"], convolutional(alarm, true));
     for (seed, size) in [(16, 20), (9, 7), (8, 30)].into_iter().enumerate() {
         let picture = noisy(size, seed as u64);
         let found = world.denoise("anna", &picture);

@@ -15,9 +15,11 @@ use crate::image::GreyImage;
 use crate::model::{Clamping, Encoded, encode_image};
 use crate::roles::images::{Levels, Noise};
 use crate::roles::observer::{Observer, Within};
+use crate::roles::range_alarm::OutOfRangeOnShares;
 use crate::roles::server::{
-    Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, Round, ServeReport, ServerEvent,
-    ServerFiles, ServerKeys, ServiceError, Subject, Supply, Task, WantedFile, make, run,
+    Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, OwnResult, Round, ServeReport,
+    ServerEvent, ServerFiles, ServerKeys, ServiceError, Subject, Supply, Task, WantedFile, make,
+    run,
 };
 use crate::roles::wanted::MaterialError;
 use crate::wire::{Channel, NetError, Security, TlsKeys};
@@ -115,7 +117,7 @@ impl User {
     ///
     /// # Errors
     /// [`UserError::Unfit`] for one that the model was not shared for; [`UserError::Implausible`] if more than the
-    /// noise told was taken away; as [`Visit::denoise`].
+    /// noise told was taken away, [`UserError::OutOfRangeOnShares`] if a value left its range; as [`Visit::denoise`].
     pub fn denoise(
         &self,
         image: &GreyImage,
@@ -132,7 +134,12 @@ impl User {
         visit.supply(size, 1, observer)?;
         let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels), plane };
         let (results, _) = visit.denoise(vec![own], observer)?;
-        let units: Vec<f64> = results.into_iter().flatten().collect();
+        let Some(OwnResult { units, alarm }) = results.into_iter().next() else {
+            return Err(UserError::CloudEnds);
+        };
+        if alarm == Some(true) {
+            return Err(OutOfRangeOnShares.into());
+        }
         levels.residual(image, &units).judge(model.trained().working_noise(&levels))?;
         let grey = units.into_iter().map(|units| levels.to_grey(units) as f32).collect();
         Ok(GreyImage::new(size.0, size.1, grey)?)
@@ -243,8 +250,8 @@ impl Visit<'_> {
         Ok(report)
     }
 
-    /// Denoises images of one size, for which there must be slots; their results in network units, in the order
-    /// of `images`, and what the jobs did. Where the cloud ends meanwhile there are fewer results.
+    /// Denoises images of one size, for which there must be slots; their results, in the order of
+    /// `images`, and what the jobs did. Where the cloud ends meanwhile there are fewer results.
     ///
     /// Security: of an image only V leaves, which its slot's masks cover; a slot is marked here and
     /// there before. Of each result the cloud has dropped the low bits (docs/one-cloud.md).
@@ -256,15 +263,15 @@ impl Visit<'_> {
         &mut self,
         images: Vec<Own>,
         observer: &mut dyn Observer<UserEvent>,
-    ) -> Result<(Vec<Vec<f64>>, Vec<ServeReport>), UserError> {
+    ) -> Result<(Vec<OwnResult>, Vec<ServeReport>), UserError> {
         let (mut results, mut reports) = (Vec::new(), Vec::new());
         let mut images = images.into_iter().peekable();
         while images.peek().is_some() {
             let some: Vec<Own> = images.by_ref().take(MAX_IMAGES).collect();
             let count = some.len();
-            let (units, report) = self.some(some, observer)?;
-            let complete = units.len() == count;
-            results.extend(units);
+            let (done, report) = self.some(some, observer)?;
+            let complete = done.len() == count;
+            results.extend(done);
             reports.push(report);
             if !complete {
                 break;
@@ -277,7 +284,7 @@ impl Visit<'_> {
         &mut self,
         images: Vec<Own>,
         observer: &mut dyn Observer<UserEvent>,
-    ) -> Result<(Vec<Vec<f64>>, ServeReport), UserError> {
+    ) -> Result<(Vec<OwnResult>, ServeReport), UserError> {
         let size = images[0].size;
         let sets: Vec<KeptSet> = self.sets(size).map(|(set, _)| set.clone()).collect();
         if self.slots(size) < images.len() as u64 {
@@ -314,12 +321,12 @@ impl Visit<'_> {
         }
         let state = self.store.state().to_owned();
         let job = Job { keys: &keys, ledger: &mut self.store.ledger, state: &state };
-        let mut results = Results { tasks, units: HashMap::new() };
+        let mut results = Results { tasks, done: HashMap::new() };
         let report = run(inputs, job, &mut results, self.channel, &mut Within(observer))?;
         self.store.sweep(|_| true)?;
         self.refresh()?;
-        let mut units = results.units;
-        let done = order.iter().map_while(|image| units.remove(&image.id)).collect();
+        let mut results = results.done;
+        let done = order.iter().map_while(|image| results.remove(&image.id)).collect();
         Ok((done, report))
     }
 
@@ -367,7 +374,7 @@ fn unexpected(answer: &Answer) -> NetError {
 /// A user's images, and where their results are kept.
 struct Results {
     tasks: Vec<Task>,
-    units: HashMap<ImageId, Vec<f64>>,
+    done: HashMap<ImageId, OwnResult>,
 }
 
 impl Supply for Results {
@@ -382,8 +389,12 @@ impl Supply for Results {
 
     fn finished(&mut self, _: ImageId) {}
 
-    fn result(&mut self, image: ImageId, units: Vec<f64>) {
-        self.units.insert(image, units);
+    fn result(&mut self, image: ImageId, result: OwnResult) {
+        self.done.insert(image, result);
+    }
+
+    fn receiver_takes_part(&self) -> bool {
+        true
     }
 
     fn failed(&mut self, _: ImageId) {}

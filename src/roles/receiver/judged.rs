@@ -8,7 +8,7 @@ use crate::image::Rect;
 use crate::image::metrics::Quality;
 use crate::roles::observer::{Observer, Silent};
 use crate::roles::plausible::Plausibility;
-use crate::roles::range_alarm::{Alarmed, OutOfRangeOnShares, RangeAlarm};
+use crate::roles::range_alarm::{Alarmed, RangeAlarm};
 use crate::roles::settle::settle;
 use std::path::Path;
 
@@ -115,15 +115,11 @@ pub(super) fn settle_alarm(
     file: &Path,
     observer: &mut dyn Observer<ReceiverEvent>,
 ) -> Result<RangeAlarm, ReceiverError> {
-    match (raised, alarmed) {
-        (None, _) => Ok(RangeAlarm::None),
-        (Some(false), _) => Ok(RangeAlarm::Silent),
-        (Some(true), Alarmed::Refused) => Err(ReceiverError::from(OutOfRangeOnShares).about(file)),
-        (Some(true), Alarmed::Accepted) => {
-            observer.event(ReceiverEvent::RangeAlarm { file: file.to_owned() });
-            Ok(RangeAlarm::Raised)
-        }
+    let alarm = alarmed.settle(raised).map_err(|found| ReceiverError::from(found).about(file))?;
+    if alarm == RangeAlarm::Raised {
+        observer.event(ReceiverEvent::RangeAlarm { file: file.to_owned() });
     }
+    Ok(alarm)
 }
 
 #[cfg(test)]

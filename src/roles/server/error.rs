@@ -30,11 +30,11 @@ pub enum ServerError {
     /// The system gives no compute threads.
     #[error(transparent)]
     Threads(#[from] ThreadsError),
-    /// In one cloud there is no material for a model with a range alarm.
+    /// In one cloud there is no material for a model whose ranges leave no room for noise.
     #[error(
-        "this model was shared for two servers: it has a range alarm, which one cloud does not take"
+        "this model was shared for two servers: its ranges leave no room for the noise that one cloud adds"
     )]
-    Alarmed,
+    ForTwoServers,
     /// Results of the model are too coarse to hide what such material is off by.
     #[error(
         "results of this model can lose only {dropped} low bits, and material without a dealer needs \

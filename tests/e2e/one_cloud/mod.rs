@@ -1,5 +1,6 @@
 //! One cloud and users who take part, as processes.
 
+mod alarm;
 mod crowd;
 mod streams;
 

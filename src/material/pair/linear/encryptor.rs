@@ -2,8 +2,8 @@
 
 use super::sums::{self, Sign, Unrounded};
 use super::{
-    BatchName, FreshBytes, HINTS, HintPiece, LinearError, LinearPlan, MaskName, OpPlan, Part,
-    RoundingSeed, check_length,
+    BatchName, Flooding, FreshBytes, HINTS, HintPiece, LinearError, LinearPlan, MaskName, OpPlan,
+    Part, RoundingSeed, check_length,
 };
 use crate::crypto::prg::{BulkStream, Domain, Purpose};
 use crate::crypto::rlwe;
@@ -157,10 +157,10 @@ impl Masking<'_> {
         rlwe::write_mask(self.profile, &high, &low, out);
     }
 
-    /// Adds this server's shares of X_H (Y_E + Y_H) to `z`, a row a patch. The secret goes.
-    pub fn finish(self, rounding: &RoundingSeed, z: &mut [u32]) {
+    /// Adds this server's shares of X_H (Y_E + Y_H) to `z`, a row a patch; the cloud's with noise. The secret goes.
+    pub fn finish(self, rounding: &RoundingSeed, flooding: Option<Flooding>, z: &mut [u32]) {
         let u = rounding.stream(&self.name, self.holder);
-        sums::round_into(&self.sums(), &self.places, &u, Sign::Minus, z);
+        sums::round_into(self.sums(), &self.places, (&u, flooding), Sign::Minus, z);
     }
 
     /// v_j, where Delta is 2^64.

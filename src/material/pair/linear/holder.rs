@@ -2,8 +2,8 @@
 
 use super::sums::{self, Group, Parts, Sign, Sums, Unrounded, cut};
 use super::{
-    BatchName, CIPHERTEXTS, HintPiece, HintSeed, LinearError, LinearPlan, MaskName, OpPlan,
-    Packing, Part, RoundingSeed, check_length,
+    BatchName, CIPHERTEXTS, Flooding, HintPiece, HintSeed, LinearError, LinearPlan, MaskName,
+    OpPlan, Packing, Part, RoundingSeed, check_length,
 };
 use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::crypto::rlwe;
@@ -310,7 +310,7 @@ impl Receiving<'_> {
         }
     }
 
-    /// Adds this server's shares of X_H (Y_E + Y_H) to `z`, a row a patch.
+    /// Adds this server's shares of X_H (Y_E + Y_H) to `z`, a row a patch; the cloud's with noise.
     ///
     /// # Errors
     /// [`LinearError::Length`] if messages are missing.
@@ -318,12 +318,13 @@ impl Receiving<'_> {
         self,
         name: &BatchName,
         rounding: &RoundingSeed,
+        flooding: Option<Flooding>,
         z: &mut [u32],
     ) -> Result<(), LinearError> {
         let (places, party) = (self.places.clone(), self.party);
         let sums = self.sums()?;
         let u = rounding.stream(name, party);
-        sums::round_into(&sums, &places, &u, Sign::Plus, z);
+        sums::round_into(sums, &places, (&u, flooding), Sign::Plus, z);
         Ok(())
     }
 

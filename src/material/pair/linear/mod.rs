@@ -17,6 +17,7 @@
 //! and what they become depends on all that it is made for.
 
 mod encryptor;
+mod flooding;
 mod holder;
 mod input;
 mod names;
@@ -26,6 +27,7 @@ mod sums;
 mod tests;
 
 pub use encryptor::{Encryptor, Masking, PeerHints};
+pub use flooding::Flooding;
 pub use holder::{Holder, PackedOp, Receiving};
 pub use input::batch_input;
 pub use names::{BatchName, FreshBytes, HintSeed, MaskName, MaskNonce, RoundingSeed};

@@ -1,6 +1,6 @@
 //! What seeds and batches are for: everything that decides a secret goes into its derivation.
 
-use super::LinearPlan;
+use super::{Flooding, LinearPlan};
 use crate::crypto::prg::{BulkStream, Domain, Purpose, Seed};
 use crate::crypto::rlwe::{Profile, PublicRing};
 use crate::ids::Party;
@@ -141,6 +141,17 @@ impl BatchName {
         context.push(holder.index() as u8);
         context.extend(digest(y));
         fresh.0.derive(self.domain(Purpose::BatchSeed), &context)
+    }
+
+    /// What the cloud adds to its sums of a batch before both round, as wide as 2^`bits` last places: of fresh bytes, and
+    /// of what the batch is and hides, as its secrets are.
+    pub fn flooding(&self, fresh: FreshBytes, holder: Party, y: &[u32], bits: u32) -> Flooding {
+        let mut context = self.set_id.to_vec();
+        context.extend(self.number.to_le_bytes());
+        context.push(holder.index() as u8);
+        context.extend(digest(y));
+        let domain = self.domain(Purpose::FloodingNoise);
+        Flooding::new(fresh.0.derive(domain, &context).bulk(domain), bits)
     }
 
     fn domain(&self, purpose: Purpose) -> Domain {

@@ -1,6 +1,6 @@
 //! Matrix products whose right side has more bits than the kernels: the high 64, and limbs of low ones.
 
-use super::{ElementRun, Neighbour, OpPlan};
+use super::{ElementRun, Flooding, Neighbour, OpPlan};
 use crate::crypto::prg::BulkStream;
 use crate::crypto::rlwe::{Product, Profile};
 use crate::kernels::{PackedWeights, matmul_acc_by_rows};
@@ -198,6 +198,8 @@ impl Unrounded {
 const ROWS: usize = 512;
 /// Ring elements that are added to rows of sums at a time: a line of the cache.
 const ELEMENTS: usize = 8;
+/// Sums that get their noise at a time.
+const FLOODED: usize = 1024;
 
 /// Adds ring element j, of which `element` tells the coefficients, to entry j of every row: the
 /// coefficient that the row is for.
@@ -233,14 +235,19 @@ pub(super) fn add_elements(
 
 /// Adds to `z`, or takes from it, the top 32 bits of sums + u, a row of `z` a patch. u has as many bits as the sums:
 /// it makes the shares uniform and the rounding one to the nearest unit of what is below.
+///
+/// `flooding` is added to the sums before they are rounded.
 pub(super) fn round_into(
-    sums: &Unrounded,
+    mut sums: Unrounded,
     places: &[(usize, usize)],
-    u: &BulkStream,
+    (u, flooding): (&BulkStream, Option<Flooding>),
     sign: Sign,
     z: &mut [u32],
 ) {
     let outputs = sums.outputs;
+    if let Some(flooding) = flooding {
+        sums.flood(&flooding);
+    }
     let mut shares = Zeroizing::new(vec![0u32; outputs]);
     for (i, &(_, row)) in places.iter().enumerate() {
         sums.round(i, u, &mut shares);
@@ -255,6 +262,29 @@ pub(super) fn round_into(
 }
 
 impl Unrounded {
+    /// Adds a noise to each.
+    fn flood(&mut self, flooding: &Flooding) {
+        let all = self.top.par_chunks_mut(FLOODED);
+        if self.fine.is_empty() {
+            all.enumerate().for_each(|(i, top)| {
+                let mut noises = Zeroizing::new([0; FLOODED]);
+                flooding.fill(i * FLOODED, &mut noises[..top.len()]);
+                for (top, noise) in top.iter_mut().zip(noises.iter()) {
+                    *top = top.wrapping_add((noise >> 32) as u64);
+                }
+            });
+            return;
+        }
+        all.zip(self.fine.par_chunks_mut(FLOODED)).enumerate().for_each(|(i, (top, fine))| {
+            let mut noises = Zeroizing::new([0; FLOODED]);
+            flooding.fill(i * FLOODED, &mut noises[..top.len()]);
+            for ((top, fine), noise) in top.iter_mut().zip(fine).zip(noises.iter()) {
+                let sum = (u128::from(*top) << 32 | u128::from(*fine)).wrapping_add(*noise as u128);
+                (*top, *fine) = ((sum >> 32) as u64, sum as u32);
+            }
+        });
+    }
+
     /// The shares of one column.
     fn round(&self, column: usize, u: &BulkStream, shares: &mut [u32]) {
         let at = column * self.outputs..(column + 1) * self.outputs;

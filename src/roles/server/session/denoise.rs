@@ -7,14 +7,14 @@ use crate::numbers::ring::Ring;
 use crate::protocol::{Engine, Image, MaterialSource, ProtocolError, Sources, denoise};
 use crate::roles::server::ServiceError;
 use crate::roles::server::report::{ImageReport, Watch};
-use crate::roles::server::supply::{Delivery, Ready};
+use crate::roles::server::supply::{Delivery, OwnResult, Ready};
 use zeroize::Zeroizing;
 
 /// An image that is done.
 pub(super) struct Done {
     pub(super) report: ImageReport,
     /// Its result, if that stays here.
-    pub(super) units: Option<Vec<f64>>,
+    pub(super) own: Option<OwnResult>,
 }
 
 impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
@@ -48,7 +48,7 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
         let sums = denoise(&self.model, &mut self.engine, &image, sources, channel, &mut tell)?;
         let sums = Zeroizing::new(sums);
         let prepared = products.is_some();
-        let delivery = Delivery {
+        let mut delivery = Delivery {
             party: self.inputs.party,
             keys: self.job.keys,
             public,
@@ -56,8 +56,9 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
             session: self.agreement.session,
             sums: &sums,
             alarm: self.engine.alarm(),
+            blind: self.blind.as_mut(),
         };
-        let units = sink.deliver(&delivery, channel)?;
+        let own = sink.deliver(&mut delivery, channel)?;
         let network = &self.model.public.network;
         let patches = layout.rows();
         let left = (subject.height, subject.width);
@@ -75,6 +76,6 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
             activations: network.activation_count(size).map_err(ProtocolError::from)?,
             online: watch.stop(channel),
         };
-        Ok(Done { report, units })
+        Ok(Done { report, own })
     }
 }

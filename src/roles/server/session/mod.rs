@@ -20,7 +20,8 @@ use crate::files::ledger::Ledger;
 use crate::model::EngineKind;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{
-    Agreement, AlarmKeys, GcEngine, GcSession, LutEngine, ReluEngine, ServerModel,
+    Agreement, AlarmKeys, BlindAlarm, Factor, GcEngine, GcSession, LutEngine, ReluEngine,
+    ServerModel,
 };
 use crate::roles::observer::Observer;
 use crate::wire::{Channel, Tag};
@@ -51,6 +52,8 @@ struct Session<'j, 'l, R: Ring, E> {
     job: &'j mut Job<'l>,
     model: ServerModel<R>,
     engine: E,
+    /// What compares alarms where the receiver is one of the servers.
+    blind: Option<BlindAlarm>,
     agreement: Agreement,
     /// Which sets have no slot left, as both servers have seen it.
     used_up: Vec<bool>,
@@ -111,26 +114,35 @@ fn run_in<R: Ring>(
     around.report.weights_known = agreement.weights_known;
     around.report.engine = inputs.public.model.engine.name();
     let used_up = vec![false; inputs.sets.len()];
+    let (party, alarmed) = (inputs.party, inputs.public.model.has_alarm());
+    let (blind, factor) = match around.supply.receiver_takes_part() {
+        true if alarmed => {
+            let blind = BlindAlarm::set_up(party, &random_seed()?, around.channel)?;
+            (Some(blind), Factor::Blind)
+        }
+        true => (None, Factor::Blind),
+        false => (None, Factor::Shared),
+    };
     match inputs.public.model.engine {
         EngineKind::Lut => {
-            let engine = LutEngine::new(inputs.party, &inputs.public.model);
-            let session = Session { inputs, job, model, engine, agreement, used_up };
+            let engine = LutEngine::new(party, &inputs.public.model);
+            let session = Session { inputs, job, model, engine, blind, agreement, used_up };
             session.rounds(watch, around)
         }
         EngineKind::Gc => {
-            let garbling = GcSession::set_up(inputs.party, &random_seed()?, around.channel)?;
+            let garbling = GcSession::set_up(party, &random_seed()?, around.channel)?;
             let mut engine = GcEngine::new(garbling, &inputs.public.model);
-            if inputs.public.model.has_alarm() {
-                let keys = AlarmKeys::set_up(inputs.party, &random_seed()?, around.channel)?;
+            if alarmed {
+                let keys = AlarmKeys::set_up(party, factor, &random_seed()?, around.channel)?;
                 engine = engine.with_alarm(keys);
             }
-            let session = Session { inputs, job, model, engine, agreement, used_up };
+            let session = Session { inputs, job, model, engine, blind, agreement, used_up };
             session.rounds(watch, around)
         }
         EngineKind::Relu => {
-            let keys = AlarmKeys::set_up(inputs.party, &random_seed()?, around.channel)?;
-            let engine = ReluEngine::of::<R>(inputs.party, &inputs.public.model, keys);
-            let session = Session { inputs, job, model, engine, agreement, used_up };
+            let keys = AlarmKeys::set_up(party, factor, &random_seed()?, around.channel)?;
+            let engine = ReluEngine::of::<R>(party, &inputs.public.model, keys);
+            let session = Session { inputs, job, model, engine, blind, agreement, used_up };
             session.rounds(watch, around)
         }
     }

@@ -89,8 +89,8 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
             around.supply.begun(*id);
             match self.image(task, round.exact, around)? {
                 Outcome::Done(done) => {
-                    let Done { report: done, units } = *done;
-                    units.into_iter().for_each(|units| around.supply.result(*id, units));
+                    let Done { report: done, own } = *done;
+                    own.into_iter().for_each(|own| around.supply.result(*id, own));
                     around.supply.made(*id, self.agreement.session);
                     around.observer.event(ServerEvent::Denoised(done.clone()));
                     around.report.images.push(done);

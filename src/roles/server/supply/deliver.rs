@@ -11,7 +11,7 @@ use crate::ids::{Party, SessionId};
 use crate::model::decode_sums;
 use crate::numbers::fixed::shrink;
 use crate::numbers::ring::{self, Ring};
-use crate::protocol::ProtocolError;
+use crate::protocol::{BlindAlarm, ProtocolError};
 use crate::roles::server::ServiceError;
 use crate::roles::server::inputs::ServerKeys;
 use crate::wire::{Channel, MAX_PAYLOAD, NetError, Tag};
@@ -19,6 +19,15 @@ use zeroize::Zeroizing;
 
 /// Bytes of a share in a frame.
 const PIECE: usize = MAX_PAYLOAD / 4;
+
+/// A result at the server that it is for.
+#[derive(Clone, Debug)]
+pub struct OwnResult {
+    /// In network units, row-major.
+    pub units: Vec<f64>,
+    /// Whether the range alarm was raised; none of a model without.
+    pub alarm: Option<bool>,
+}
 
 /// The end of one image's way at this server.
 pub(in crate::roles::server) enum Sink {
@@ -39,36 +48,41 @@ pub(in crate::roles::server) struct Delivery<'a, R> {
     pub(in crate::roles::server) session: SessionId,
     /// This server's share of the weighted sums.
     pub(in crate::roles::server) sums: &'a [R],
-    /// Its half of the range alarm; where the receiver is one of the servers, there is none.
+    /// Its half of the range alarm.
     pub(in crate::roles::server) alarm: Option<AlarmHalf>,
+    /// What compares both halves where the receiver is one of the servers and the model has an alarm.
+    pub(in crate::roles::server) blind: Option<&'a mut BlindAlarm>,
 }
 
 impl Sink {
-    /// Delivers the result; what stays here is returned in network units, row-major.
+    /// Delivers the result; what stays here is returned.
     ///
     /// Security: whatever leaves has lost its low bits: [`crate::model::PublicModel::dropped_bits`] in a
     /// file; over the link, where the receiver knows half of the secrets, as many as the scale allows
     /// ([`crate::model::PublicModel::droppable_bits`]; docs/one-cloud.md).
     ///
-    /// Cost: a file stays here; over the link one message of l / 8 bytes a pixel. Then one round.
+    /// Cost: a file stays here; over the link one message of l / 8 bytes a pixel, and before it, of a model with a range
+    /// alarm, what [`BlindAlarm::compare`] takes. Then one round.
     ///
     /// # Errors
     /// Those of the output and the channel; then neither server has the result.
     pub(in crate::roles::server) fn deliver<R: Ring>(
         self,
-        of: &Delivery<'_, R>,
+        of: &mut Delivery<'_, R>,
         channel: &mut dyn Channel,
-    ) -> Result<Option<Vec<f64>>, ServiceError> {
+    ) -> Result<Option<OwnResult>, ServiceError> {
         let written = match self {
             Sink::File { out, fields, note } => Some(of.write(*out, &fields, &note)?),
             Sink::Peer => {
+                of.compare(channel)?;
                 send(&of.shrunk(), channel)?;
                 None
             }
             Sink::Here => {
+                let alarm = of.compare(channel)?;
                 let units = of.combined(channel)?;
                 finish(channel)?;
-                return Ok(Some(units));
+                return Ok(Some(OwnResult { units, alarm }));
             }
         };
         // A file gets its name only when the other server has its half as well.
@@ -84,6 +98,14 @@ fn finish(channel: &mut dyn Channel) -> Result<(), NetError> {
 }
 
 impl<R: Ring> Delivery<'_, R> {
+    /// Whether the alarm was raised, if there is one and this server may know.
+    fn compare(&mut self, channel: &mut dyn Channel) -> Result<Option<bool>, ServiceError> {
+        match (self.blind.as_mut(), self.alarm) {
+            (Some(blind), Some(half)) => Ok(blind.compare(half, channel)?),
+            _ => Ok(None),
+        }
+    }
+
     fn write(
         &self,
         out: OutputFile,

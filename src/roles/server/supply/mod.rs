@@ -4,6 +4,7 @@ mod deliver;
 mod folders;
 mod named;
 
+pub use deliver::OwnResult;
 pub(super) use deliver::{Delivery, Sink};
 pub(super) use folders::Batch;
 pub use folders::{Folders, Until, Watching};
@@ -147,8 +148,13 @@ pub(in crate::roles) trait Supply: Send {
         self.finished(image);
     }
 
-    /// A result that stays at this server, in network units, row-major; the image is finished after it.
-    fn result(&mut self, _image: ImageId, _units: Vec<f64>) {}
+    /// A result that stays at this server; the image is finished after it.
+    fn result(&mut self, _image: ImageId, _result: OwnResult) {}
+
+    /// Whether the receiver of results is one of the two servers.
+    fn receiver_takes_part(&self) -> bool {
+        false
+    }
 
     /// The image failed at this server: its shares are not to be tried again as they are.
     fn failed(&mut self, image: ImageId);

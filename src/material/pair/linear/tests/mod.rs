@@ -1,5 +1,6 @@
 //! Two servers make products, and what they add up to.
 
+mod flooding;
 mod hints;
 mod packings;
 mod secrets;
@@ -89,8 +90,8 @@ impl World {
         }
         let zeros = || vec![0; rows * self.plan().outputs];
         let (mut z_h, mut z_e) = (zeros(), zeros());
-        receiving.finish(&batch(0), &self.rounding, &mut z_h).unwrap();
-        masking.finish(&self.rounding, &mut z_e);
+        receiving.finish(&batch(0), &self.rounding, None, &mut z_h).unwrap();
+        masking.finish(&self.rounding, None, &mut z_e);
         [z_h, z_e]
     }
 
@@ -246,7 +247,7 @@ fn messages_of_another_length_are_refused() {
     let error = packed_fine.receive(&part, &y).masks(&[0; 129_024]).unwrap_err();
     assert_eq!(error.to_string(), "129024 bytes of ciphertexts of op 1, expected 159744");
     let unfinished = packed.receive(&part, &y);
-    assert!(unfinished.finish(&batch(0), &world.rounding, &mut vec![0; 2 * N]).is_err());
+    assert!(unfinished.finish(&batch(0), &world.rounding, None, &mut vec![0; 2 * N]).is_err());
     let mut hints = PeerHints::new(world.holder.plan().clone());
     let piece = HintPiece { index: 0, rows: 0..2 };
     assert!(matches!(hints.add(&piece, &[0; 5]), Err(LinearError::Length { op: 1, .. })));

@@ -38,8 +38,9 @@ impl Lab {
         outputs: usize,
     ) -> Self {
         let channels: Vec<usize> = stages.iter().map(|(channels, _)| *channels).collect();
-        let linear =
-            |inputs: usize, outputs| Op::Linear(LinearSpec { inputs, outputs, out_frac: 0 });
+        let linear = |inputs: usize, outputs| {
+            Op::Linear(LinearSpec { inputs, outputs, out_frac: 0, flooding: None })
+        };
         let single = Gather::convolution(1);
         let mut ops = Vec::new();
         for (channels, gather) in stages {

@@ -199,8 +199,8 @@ impl Chosen {
                     sent.extend(piece);
                 }
                 let [mut z_h, mut z_e] = [0; 2].map(|_| vec![0u32; rows * OUTPUTS]);
-                receiving.finish(&name, rounding, &mut z_h).unwrap();
-                masking.finish(rounding, &mut z_e);
+                receiving.finish(&name, rounding, None, &mut z_h).unwrap();
+                masking.finish(rounding, None, &mut z_e);
                 (sent, [z_h, z_e])
             };
             let (sent, z) = run(&rounding(2 * fresh));

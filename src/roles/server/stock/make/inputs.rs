@@ -61,15 +61,16 @@ impl MakeInputs {
         Ok(inputs)
     }
 
-    /// The same, for material of one cloud: the alarm of exact ReLUs must tell its receiver one bit, and there the
-    /// receiver is one of the two servers, from whom the hash would need a secret.
+    /// The same, for material of one cloud, where the receiver is one of the two servers, and products have the cloud's noise.
     ///
     /// # Errors
-    /// [`ServerError::Alarmed`] for a model that was shared with one.
+    /// [`ServerError::ForTwoServers`] for a model that was shared without room for noise.
     pub(in crate::roles) fn for_one_cloud(self) -> Result<Self, ServerError> {
-        match self.public.model.has_alarm() {
-            true => Err(ServerError::Alarmed),
-            false => Ok(self),
+        let network = &self.public.model.network;
+        let flooded = network.linears().all(|(_, linear)| linear.flooding.is_some());
+        match flooded {
+            true => Ok(self),
+            false => Err(ServerError::ForTwoServers),
         }
     }
 

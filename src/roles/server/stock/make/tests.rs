@@ -287,7 +287,7 @@ fn patches(method: Method) -> QuantisedModel {
 fn convolutional(method: Method, stride: usize) -> QuantisedModel {
     let (ring, ranges) = (RingBits::L32, Ranges::Calibrated { margin: 1.25 });
     let model = suited(random_convolutional(&[4, 3], 1.5, stride), &method);
-    let options = QuantiseOptions { ring, method, interval: 1.0, ranges };
+    let options = QuantiseOptions { ring, method, interval: 1.0, ranges, one_cloud: false };
     quantise(&model, &options).unwrap()
 }
 
