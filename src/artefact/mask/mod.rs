@@ -6,7 +6,7 @@
 //! always has a new id (R2). Creation is locked, one process a folder ([`MaskStore::lock`]).
 
 use super::{PayloadSize, PublicFacts, SEED_OP, random_seed, start_sealed};
-use crate::crypto::prg::Seed;
+use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::files::FormatError;
 use crate::files::container::envelope::{ChunkKey, EnvelopeWriter, OpenFrom, SealTo, open_file};
 use crate::files::container::header::{Hints, WeightMask};
@@ -78,12 +78,26 @@ pub struct KeptHints {
 }
 
 impl DrawnMask {
-    /// Draws the seed of this server's share of X and that of its hints.
+    /// Draws the seed of this server's share of X and that of its hints, for a store's model and peer.
     ///
     /// # Errors
     /// [`FormatError::Random`].
-    pub fn draw() -> Result<Self, FormatError> {
-        Ok(DrawnMask { weight_mask: random_seed()?, hint: random_seed()? })
+    pub fn draw(store: &MaskStore<'_>) -> Result<Self, FormatError> {
+        Ok(Self::of(store, [random_seed()?, random_seed()?]))
+    }
+
+    /// Of fresh bytes and of all that the mask is for: two copies of one machine, whose operating systems give the same
+    /// bytes, mask different models, and against different peers, differently.
+    fn of(store: &MaskStore<'_>, fresh: [Seed; 2]) -> Self {
+        let MaskStore { party, peer, public, .. } = store;
+        let mut context = public.model_id.as_bytes().to_vec();
+        context.extend(public.digest.as_bytes());
+        context.extend(peer.as_bytes());
+        context.push(party.index() as u8);
+        let seed = |fresh: &Seed, number: usize| {
+            fresh.derive(Domain::op(Purpose::MadeMask, number), &context)
+        };
+        DrawnMask { weight_mask: seed(&fresh[0], 0), hint: seed(&fresh[1], 1) }
     }
 
     /// The mask of these secrets and of both servers' nonces, S0's first.

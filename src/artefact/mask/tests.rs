@@ -54,7 +54,7 @@ fn plan() -> LinearPlan {
 
 /// The mask, with hints that are some bytes.
 fn kept(store: &MaskStore<'_>, byte: u8) -> KeptMask {
-    let mask = DrawnMask::draw().unwrap().named(store, nonces(byte));
+    let mask = DrawnMask::draw(store).unwrap().named(store, nonces(byte));
     store.store(&mask).unwrap();
     let plan = plan();
     let mut hints = store.keep_hints(mask.id(), &plan).unwrap();
@@ -202,4 +202,26 @@ fn one_process_at_a_time_draws_masks() {
     assert!(matches!(store.lock(), Err(FormatError::InUse { .. })));
     drop(lock);
     store.lock().unwrap();
+}
+
+/// Two copies of a machine, whose operating systems give the same bytes, in the service of different models, descriptions,
+/// peers and parties: no seed of one is a seed of another, nor what the operating system gave.
+#[test]
+fn the_same_bytes_make_other_masks_for_anything_else() {
+    let fresh = || [8, 9].map(|v| Seed::from_bytes([v; 32]));
+    let mut world = World::new();
+    let mut seen = std::collections::HashSet::from(fresh().map(|seed| *seed.expose()));
+    let mut draw = |store: &MaskStore<'_>| {
+        let DrawnMask { weight_mask, hint } = DrawnMask::of(store, fresh());
+        [weight_mask, hint].iter().filter(|seed| seen.insert(*seed.expose())).count()
+    };
+    assert_eq!(draw(&world.store()), 2);
+    assert_eq!(draw(&world.store()), 0, "the test can fail");
+    let peer = Fingerprint::from_bytes([7; 16]);
+    assert_eq!(draw(&MaskStore { peer, ..world.store() }), 2, "another peer");
+    assert_eq!(draw(&MaskStore { party: Party::S1, ..world.store() }), 2, "the other party");
+    world.public.digest = Digest::of(b"another description");
+    assert_eq!(draw(&world.store()), 2, "another description");
+    world.public.model_id = ModelId::from_bytes([9; 16]);
+    assert_eq!(draw(&world.store()), 2, "another model");
 }

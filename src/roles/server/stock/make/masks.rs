@@ -58,7 +58,7 @@ pub(super) fn agree(
         return Ok((mask, Hints { ours: hints, mask_known: true }));
     }
     // One of the two lost its state, or there was none: whatever the other has is of no more use.
-    let drawn = DrawnMask::draw()?;
+    let drawn = DrawnMask::draw(store)?;
     let ours = *random_seed()?.expose();
     let theirs = channel.exchange(Tag::PairSetUp, &ours)?;
     let theirs: [u8; 32] = theirs.try_into().map_err(|_| broken("sent no nonce"))?;
