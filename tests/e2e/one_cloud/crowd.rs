@@ -9,7 +9,7 @@ use ppdenoise::roles::server::MakePaths;
 use ppdenoise::wire::{Limits, TcpChannel, connect};
 use std::time::Duration;
 
-fn user(one: &OneCloud, name: &str) -> User {
+pub(super) fn user(one: &OneCloud, name: &str) -> User {
     let at = |file: String| one.lab.path(&file);
     let paths = MakePaths::new(at(format!("{name}.s1")), at(format!("{name}.pub")));
     let state = at(format!("{name}-silent"));
@@ -17,7 +17,7 @@ fn user(one: &OneCloud, name: &str) -> User {
 }
 
 /// A user who has proved its key and then says nothing.
-fn silent(user: &User, address: &str) -> TcpChannel {
+pub(super) fn silent(user: &User, address: &str) -> TcpChannel {
     let seconds = Duration::from_secs;
     connect(address, &user.security().unwrap(), Limits::new(seconds(5), seconds(20))).unwrap()
 }

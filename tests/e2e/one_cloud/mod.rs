@@ -2,6 +2,7 @@
 
 mod alarm;
 mod crowd;
+mod hostile;
 mod streams;
 
 use crate::common::one_cloud::OneCloud;
