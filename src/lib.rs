@@ -97,9 +97,9 @@
 //! 11. [`cli`]
 //!
 //! `base`, with [`ids`], [`numbers`] and [`network`], `kernels`, `image` and `crypto` are packages of their own; the
-//! rest are modules of this one. Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but for the one place that
-//! `tests/layers` lists with its reason; it compares this list with the imports. The trainer is there with the feature
-//! of its name. Only [`cli`] prints. Unsafe code is in `kernels` only.
+//! rest are modules of this one. Lines 1 to 5 are pure: no files, sockets, clock or operating-system randomness, but
+//! for the one place that `tests/layers` lists with its reason; it compares this list with the imports. The trainer is
+//! there with the feature of its name. Only [`cli`] prints. Unsafe code is in `kernels` only.
 
 // Unit tests and tests with the real binary split dealt material by one function, and make random networks by
 // one, which name this crate as the latter do.

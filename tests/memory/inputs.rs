@@ -324,6 +324,17 @@ fn pytorch_files() {
     }
 }
 
+/// A list that a pickle makes many things of is not copied for each of them.
+#[test]
+fn pytorch_files_that_repeat() {
+    let list = [b"(NN\x86", &b"2".repeat(100_000)[..], b"l\x85q\x01"].concat();
+    for class in [&b"ccollections\nOrderedDict\nq\x00"[..], b"cbuiltins\nset\nq\x00"] {
+        let pickle = [class, &list, &b"h\x00h\x01R".repeat(20_000), b"."].concat();
+        let most = PICKLE * pickle.len() + SLACK;
+        refused(most, || load_pth(Cursor::new(pickle), Some(SMALL.as_bytes())));
+    }
+}
+
 #[test]
 fn matlab_files() {
     let element = |kind: u32, length: u32, data: &[u8]| {

@@ -41,6 +41,19 @@ impl Planned {
     fn weight(&self) -> &Tensor {
         &self.parts[&Role::Weight]
     }
+
+    /// How many weights it has, the zeros between taps that are apart among them.
+    fn count(&self) -> Option<usize> {
+        let mut count = 1usize;
+        for (i, side) in self.weight().shape.iter().enumerate() {
+            let wide = match i {
+                0 | 1 => *side,
+                _ => self.dilation.checked_mul(side.checked_sub(1)?)?.checked_add(1)?,
+            };
+            count = count.checked_mul(wide)?;
+        }
+        Some(count)
+    }
 }
 
 /// A chain as the names and shapes say it is; no weight was read.
@@ -137,9 +150,7 @@ impl Plan {
     }
 
     fn check_count(&self) -> Result<(), ImportError> {
-        let count =
-            |l: &Planned| l.weight().shape.iter().try_fold(1usize, |n, s| n.checked_mul(*s));
-        let sum = self.layers.iter().try_fold(0usize, |sum, l| sum.checked_add(count(l)?));
+        let sum = self.layers.iter().try_fold(0usize, |sum, l| sum.checked_add(l.count()?));
         match sum {
             Some(sum) if sum <= MAX_WEIGHTS => Ok(()),
             _ => {
@@ -152,8 +163,7 @@ impl Plan {
     /// Refuses a network that takes more memory or time than a file of `length` bytes may cost: one of few bytes
     /// can name many weights by repeating or packing them, and wide maps by few weights.
     pub(super) fn check_cost(&self, length: u64) -> Result<(), ImportError> {
-        let weights: usize =
-            self.layers.iter().map(|l| l.weight().shape.iter().product::<usize>()).sum();
+        let weights: usize = self.layers.iter().filter_map(Planned::count).sum();
         let widest = self.layers.iter().map(|l| l.weight().shape[0]).max().unwrap_or(0);
         for (what, count, least, per_byte) in [
             ("weights", weights, LEAST_WEIGHTS, WEIGHTS_A_BYTE),

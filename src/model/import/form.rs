@@ -165,10 +165,7 @@ impl Lister<'_> {
         mut here: String,
         skipped: Option<String>,
     ) -> Option<String> {
-        let last = blocks.end.checked_sub(1)?;
-        if blocks.is_empty() {
-            return skipped.is_none().then_some(here);
-        }
+        let last = blocks.clone().last()?;
         for block in blocks {
             let inner = self.convolution(
                 &format!("{room}.{block}.res.0"),

@@ -126,7 +126,7 @@ impl ModelFile {
     /// which the model was trained. What is `known` is not tried, and neither is what a network that was saved
     /// whole says of itself.
     ///
-    /// Cost: up to 32 times some 2 billion multiply-adds, for a network of usual size. Memory: three times the
+    /// Cost: up to 40 times some 2 billion multiply-adds, for a network of usual size. Memory: three times the
     /// weights, of which a file may have 4 for each of its bytes, and 2^18 more.
     ///
     /// # Errors

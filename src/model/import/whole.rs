@@ -40,7 +40,7 @@ impl Told {
         let mut told = Told::default();
         let mut leaves = Vec::new();
         told.walk(network, &mut leaves)?;
-        told.check_order(&leaves)?;
+        told.check_order(network, &leaves)?;
         Ok(told)
     }
 
@@ -49,7 +49,10 @@ impl Told {
         module: &'a Module,
         leaves: &mut Vec<(Leaf, &'a Module)>,
     ) -> Result<(), ImportError> {
-        let leaf = match module.kind() {
+        // A class of someone else may be named like one of PyTorch's; what it does is in its code.
+        let own = module.class.starts_with("torch.nn.");
+        let kind = if own { module.kind() } else { "" };
+        let leaf = match kind {
             "Conv2d" => {
                 let dilation = convolution(module)?;
                 self.dilations.insert(module.name.clone(), dilation);
@@ -73,7 +76,6 @@ impl Told {
                 );
             }
             _ => {
-                let own = module.class.starts_with("torch.nn.");
                 let holds = ["Sequential", "ModuleList", "DataParallel", "DistributedDataParallel"];
                 if own && !holds.contains(&module.kind()) {
                     return refused(
@@ -101,12 +103,23 @@ impl Told {
     }
 
     /// One activation, between all layers.
-    fn check_order(&mut self, leaves: &[(Leaf, &Module)]) -> Result<(), ImportError> {
+    fn check_order(
+        &mut self,
+        network: &Module,
+        leaves: &[(Leaf, &Module)],
+    ) -> Result<(), ImportError> {
+        let layers = leaves.iter().filter(|(leaf, _)| *leaf == Leaf::Layer).count();
+        let is_certain = is_sequence(network);
         let mut kinds = leaves.iter().filter_map(|(leaf, module)| match leaf {
             Leaf::Activation(activation) => Some((*activation, *module)),
             _ => None,
         });
-        let Some((first, _)) = kinds.next() else { return Ok(()) };
+        let Some((first, _)) = kinds.next() else {
+            return match is_certain && layers > 1 {
+                true => refused(network, "has no activation between its layers"),
+                false => Ok(()),
+            };
+        };
         if let Some((other, module)) = kinds.find(|(other, _)| *other != first) {
             let text =
                 format!("is {other} and others are {first}: all activations must be the same");
@@ -115,9 +128,8 @@ impl Told {
         self.activation = Some(first);
         let is_activation = |leaf: &Leaf| matches!(leaf, Leaf::Activation(_));
         let all = leaves.iter().filter(|(leaf, _)| is_activation(leaf)).count();
-        let layers = leaves.iter().filter(|(leaf, _)| *leaf == Leaf::Layer).count();
         // One that the class applies between all layers, in its code.
-        if all == 1 && layers != 2 {
+        if all == 1 && layers != 2 && !is_certain {
             return Ok(());
         }
         let mut before = None;
@@ -146,6 +158,13 @@ impl Told {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether its parts follow one another, and nothing is left to the code of a class.
+fn is_sequence(module: &Module) -> bool {
+    let passes = ["Sequential", "DataParallel", "DistributedDataParallel"];
+    let passes = passes.contains(&module.kind()) && module.parts.iter().all(is_sequence);
+    module.class.starts_with("torch.nn.") && (module.parts.is_empty() || passes)
 }
 
 fn number(module: &Module, attribute: &str) -> Option<f64> {

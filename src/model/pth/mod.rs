@@ -30,7 +30,7 @@ const SLACK: u64 = 1 << 16;
 /// Loads a model from a PyTorch file; `beside` is the contents of `NAME.json`.
 ///
 /// Tensors are read one by one. They are of type F64, F32, F16 or BF16; names are found as
-/// [`super::load_safetensors`] finds them. Memory: at most 80 MB for the pickle, and the weights.
+/// [`super::load_safetensors`] finds them. Memory: at most 100 MB for the pickle, and the weights.
 ///
 /// # Errors
 /// [`ModelError`]: no description, a missing tensor, another shape than described, NaN or infinity by

@@ -5,10 +5,19 @@ use super::storage::{Kind, Storage};
 
 /// How deep modules and dictionaries may lie in one another.
 const MOST_DEPTH: usize = 64;
-/// Bytes of all names of one file together, which it may repeat.
-const MOST_LETTERS: usize = 16 << 20;
-/// The longest word of an attribute that is kept, and the longest name of a class.
+/// Bytes that all which is found may take, what the file repeats counted each time; and what each thing takes beside
+/// its names, words and sizes.
+const MOST_FOUND: usize = 16 << 20;
+const EACH: usize = 128;
+/// The longest word of an attribute, and key of a storage, that is kept; and the longest name of an array.
 const MOST_WORD: usize = 256;
+const MOST_NAME: usize = 512;
+/// The most sides of a tensor, as in PyTorch.
+const MOST_SIDES: usize = 64;
+/// The most tensors of a file: they are looked up one by one.
+const MOST_TENSORS: usize = 1 << 14;
+/// Bytes of a storage; what lies in one can be counted in bytes and in numbers.
+const MOST_BYTES: usize = usize::MAX >> 4;
 
 /// A tensor: numbers of a storage.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +58,17 @@ pub(in crate::model) enum Said {
     Numbers(Vec<f64>),
 }
 
+impl Said {
+    /// Bytes that it takes beside itself.
+    fn bytes(&self) -> usize {
+        match self {
+            Said::Word(word) => word.len(),
+            Said::Numbers(numbers) => 8 * numbers.len(),
+            Said::Nothing | Said::Bool(_) | Said::Number(_) => 0,
+        }
+    }
+}
+
 impl Module {
     /// What an attribute says, if there is one of this name.
     pub(in crate::model) fn says(&self, attribute: &str) -> Option<&Said> {
@@ -58,6 +78,19 @@ impl Module {
     /// The class without the module that defines it.
     pub(in crate::model) fn kind(&self) -> &str {
         self.class.rsplit('.').next().unwrap_or(&self.class)
+    }
+}
+
+#[cfg(test)]
+impl Module {
+    /// A module without arrays of its own.
+    pub(in crate::model) fn made(
+        (name, class): (&str, &str),
+        says: &[(&str, Said)],
+        parts: Vec<Module>,
+    ) -> Module {
+        let says = says.iter().map(|(key, said)| (key.to_string(), said.clone())).collect();
+        Module { name: name.into(), class: class.into(), says, arrays: Vec::new(), parts }
     }
 }
 
@@ -74,7 +107,7 @@ impl Contents {
     pub(super) fn of(pickle: &Pickle) -> Result<Contents, String> {
         // What is shared is seen once for each of its names: a few times, unless the file is hostile.
         let left = 8 * pickle.len() + 1000;
-        let mut walk = Walk { pickle, found: Contents::default(), left, letters: MOST_LETTERS };
+        let mut walk = Walk { pickle, found: Contents::default(), left, room: MOST_FOUND };
         walk.value(pickle.root, "", 0)?;
         let mut names: Vec<&str> = walk.found.tensors.iter().map(|t| t.name.as_str()).collect();
         names.sort_unstable();
@@ -90,21 +123,37 @@ struct Walk<'a> {
     found: Contents,
     /// Objects that may still be seen.
     left: usize,
-    /// Bytes that their names may still have.
-    letters: usize,
+    /// Bytes that what is found may still take.
+    room: usize,
 }
 
 impl Walk<'_> {
+    /// Counts objects that are looked at.
+    fn see(&mut self, objects: usize) -> Result<(), String> {
+        self.left = self.left.checked_sub(objects).ok_or("its pickle repeats itself too often")?;
+        Ok(())
+    }
+
+    /// Counts a thing that is kept, with so many bytes of names, words and sizes.
+    fn keep(&mut self, bytes: usize) -> Result<(), String> {
+        let left = self.room.checked_sub(bytes.saturating_add(EACH));
+        self.room = left.ok_or("its pickle names too much; save the state_dict alone")?;
+        Ok(())
+    }
+
     /// A name within another.
     fn joined(&mut self, before: &str, name: &str) -> Result<String, String> {
         let length = before.len() + 1 + name.len();
-        self.letters = self.letters.checked_sub(length).ok_or("its names are too long")?;
+        if length > MOST_NAME {
+            return Err(format!("a name in its pickle has more than {MOST_NAME} bytes"));
+        }
+        self.keep(length)?;
         Ok(if before.is_empty() { name.into() } else { format!("{before}.{name}") })
     }
 
     /// Notes the tensors of an object, whose name is `name`.
     fn value(&mut self, id: Id, name: &str, depth: usize) -> Result<(), String> {
-        self.left = self.left.checked_sub(1).ok_or("its pickle repeats itself too often")?;
+        self.see(1)?;
         if depth > MOST_DEPTH {
             return Err(format!("its objects lie more than {MOST_DEPTH} deep in one another"));
         }
@@ -112,10 +161,12 @@ impl Walk<'_> {
         match pickle.get(id) {
             Node::Dict(pairs) => {
                 for (key, value) in pairs {
-                    if let Some(key) = self.key(*key) {
-                        let inner = self.joined(name, &key)?;
-                        self.value(*value, &inner, depth + 1)?;
-                    }
+                    let Some(key) = self.key(*key) else {
+                        self.see(1)?;
+                        continue;
+                    };
+                    let inner = self.joined(name, &key)?;
+                    self.value(*value, &inner, depth + 1)?;
                 }
             }
             Node::Tuple(items) | Node::List(items) => {
@@ -128,6 +179,9 @@ impl Walk<'_> {
                 if let Some(module) = self.module(object, name, depth)? {
                     self.found.modules.push(module);
                 } else if let Some(found) = self.tensor(object, name, depth)? {
+                    if self.found.tensors.len() == MOST_TENSORS {
+                        return Err(format!("it has more than {MOST_TENSORS} tensors"));
+                    }
                     self.found.tensors.push(found);
                 }
             }
@@ -166,15 +220,14 @@ impl Walk<'_> {
         let passing = passing.and_then(|id| pickle.items(id)).unwrap_or_default();
         let class = pickle.class(object.class).unwrap_or("a class without a name");
         let attributes = pickle.pairs(state).map_or(0, <[_]>::len);
-        self.left =
-            self.left.checked_sub(attributes).ok_or("its pickle repeats itself too often")?;
-        if class.len() > MOST_WORD {
-            return Err("a class has a name too long".into());
-        }
+        // Each array is looked for among those that pass.
+        let looks = (parameters.len() + buffers.len()).saturating_mul(1 + passing.len());
+        self.see(looks.saturating_add(attributes + modules.len()))?;
+        self.keep(name.len() + class.len())?;
         let mut module = Module {
             name: name.into(),
             class: class.into(),
-            says: self.said(state),
+            says: self.said(state)?,
             arrays: Vec::new(),
             parts: Vec::new(),
         };
@@ -192,21 +245,21 @@ impl Walk<'_> {
             let (Some(key), Node::Object(part)) = (self.key(*key), pickle.get(*value)) else {
                 continue;
             };
-            self.left = self.left.checked_sub(1).ok_or("its pickle repeats itself too often")?;
             let inner = self.joined(name, &key)?;
             module.parts.extend(self.module(part, &inner, depth + 1)?);
         }
         Ok(Some(module))
     }
 
-    fn said(&self, state: Id) -> Vec<(String, Said)> {
-        let number = |id: Id| match *self.pickle.get(id) {
+    fn said(&mut self, state: Id) -> Result<Vec<(String, Said)>, String> {
+        let pickle = self.pickle;
+        let number = |id: Id| match *pickle.get(id) {
             Node::Int(number) => Some(number as f64),
             Node::Float(number) => Some(number),
             _ => None,
         };
         let said = |(key, value): &(Id, Id)| {
-            let said = match self.pickle.get(*value) {
+            let said = match pickle.get(*value) {
                 Node::Nothing => Said::Nothing,
                 Node::Bool(is) => Said::Bool(*is),
                 Node::Int(number) => Said::Number(*number as f64),
@@ -217,10 +270,15 @@ impl Walk<'_> {
                 }
                 _ => return None,
             };
-            let key = self.pickle.text(*key).filter(|key| key.len() <= MOST_WORD)?;
-            Some((key.into(), said))
+            let key = pickle.text(*key).filter(|key| key.len() <= MOST_WORD)?;
+            Some((key.to_string(), said))
         };
-        self.pickle.pairs(state).unwrap_or_default().iter().filter_map(said).collect()
+        let mut all = Vec::new();
+        for (key, said) in pickle.pairs(state).unwrap_or_default().iter().filter_map(said) {
+            self.keep(key.len() + said.bytes())?;
+            all.push((key, said));
+        }
+        Ok(all)
     }
 
     /// A tensor, if the call of a function makes one; of other objects nothing is known.
@@ -267,6 +325,7 @@ impl Walk<'_> {
                 else {
                     return Err(about("has a shape that is none"));
                 };
+                self.keep(storage.key.len() + 8 * (shape.len() + strides.len()))?;
                 return seen(name, &storage, offset, shape, strides)
                     .map(Some)
                     .map_err(|e| about(&e));
@@ -291,7 +350,8 @@ impl Walk<'_> {
     }
 
     fn sizes(&self, id: Id) -> Option<Vec<usize>> {
-        self.pickle.items(id)?.iter().map(|id| self.size(*id)).collect()
+        let sides = self.pickle.items(id).filter(|sides| sides.len() <= MOST_SIDES)?;
+        sides.iter().map(|id| self.size(*id)).collect()
     }
 
     /// The storage that a persistent id names: its kind, key, place and length, of early files a part of it.
@@ -312,6 +372,9 @@ impl Walk<'_> {
         let (Some(key), Some(length)) = (self.key(*key), self.size(*length)) else {
             return Err("names no storage".into());
         };
+        if key.len() > MOST_WORD || length > MOST_BYTES / kind.size() {
+            return Err("names a storage that no file has".into());
+        }
         let part = view.first().and_then(|id| pickle.items(*id));
         let (first, length_seen) = match part {
             Some([_, first, count]) => match (self.size(*first), self.size(*count)) {

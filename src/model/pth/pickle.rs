@@ -47,6 +47,8 @@ pub(super) struct Pickle {
     pub(super) root: Id,
 }
 
+/// The longest name of a class, with its module.
+const MOST_NAME: usize = 256;
 /// What a reader says that counts what it has left.
 const ENDS: &str = "its pickle ends in the middle";
 
@@ -59,6 +61,7 @@ impl Pickle {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
+            copies: most,
         };
         loop {
             let code = machine.input.byte()?;
@@ -185,6 +188,14 @@ fn text(bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "a name in its pickle is no UTF-8".into())
 }
 
+/// A class, by a name that is not too long: a pickle can have two of its words joined again and again.
+fn class(module: &str, name: &str) -> Result<Node, String> {
+    match module.len() + 1 + name.len() > MOST_NAME {
+        true => Err(format!("a class in its pickle has a name of more than {MOST_NAME} bytes")),
+        false => Ok(Node::Class(format!("{module}.{name}"))),
+    }
+}
+
 /// An integer in as many bytes as it needs; one beyond 64 bits matters to no model.
 fn long(bytes: &[u8]) -> Node {
     let Some(last) = bytes.last() else { return Node::Int(0) };
@@ -206,6 +217,8 @@ struct Machine<'a> {
     /// Where on the stack the open marks are.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// Items that may still be copied from lists into what is made of them: a pickle has fewer items than bytes.
+    copies: u64,
 }
 
 impl Machine<'_> {
@@ -327,7 +340,7 @@ impl Machine<'_> {
         match code {
             b'c' => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
-                self.push(Node::Class(format!("{module}.{name}")))
+                self.push(class(&module, &name)?)
             }
             0x93 => {
                 let parts = self.last(2)?;
@@ -335,8 +348,8 @@ impl Machine<'_> {
                     Node::Text(text) => Ok(text.as_str()),
                     _ => Err(damaged()),
                 };
-                let name = format!("{}.{}", said(parts[0])?, said(parts[1])?);
-                self.push(Node::Class(name))
+                let named = class(said(parts[0])?, said(parts[1])?)?;
+                self.push(named)
             }
             b'Q' => {
                 let id = self.pop()?;
@@ -361,25 +374,32 @@ impl Machine<'_> {
                     self.pop()?;
                 }
                 let (arguments, class) = (self.pop()?, self.pop()?);
-                let made = self.made(class, arguments);
+                let made = self.made(class, arguments)?;
                 self.push(made)
             }
         }
     }
 
     /// What a class makes of its arguments: dictionaries and sets are known, of others it is only said.
-    fn made(&self, class: Id, arguments: Id) -> Node {
-        let items = |id: Id| match &self.nodes[id as usize] {
+    fn made(&mut self, class: Id, arguments: Id) -> Result<Node, String> {
+        let nodes = &self.nodes;
+        let items = |id: Id| match &nodes[id as usize] {
             Node::Tuple(items) | Node::List(items) => items.as_slice(),
             _ => &[],
         };
         let first = items(arguments).first().map_or(&[][..], |first| items(*first));
-        let name = match &self.nodes[class as usize] {
+        let mut copied = || -> Result<(), String> {
+            let left = self.copies.checked_sub(first.len() as u64);
+            self.copies = left.ok_or("its pickle repeats itself too often")?;
+            Ok(())
+        };
+        let name = match &nodes[class as usize] {
             Node::Class(name) => name.as_str(),
             _ => "",
         };
-        match name {
+        Ok(match name {
             "collections.OrderedDict" => {
+                copied()?;
                 let pair = |id: &Id| match items(*id) {
                     &[key, value] => Some((key, value)),
                     _ => None,
@@ -387,10 +407,11 @@ impl Machine<'_> {
                 Node::Dict(first.iter().filter_map(pair).collect())
             }
             "__builtin__.set" | "builtins.set" | "__builtin__.frozenset" | "builtins.frozenset" => {
+                copied()?;
                 Node::List(first.to_vec())
             }
             _ => Node::Object(Box::new(Object { class, arguments, state: None })),
-        }
+        })
     }
 
     /// What an opcode says by itself, or makes of the stack.

@@ -79,7 +79,10 @@ impl Container {
     /// The pickle of a ZIP archive, and the archive.
     pub(super) fn archive(file: Box<dyn Source>) -> Result<(Container, Pickle), String> {
         let mut archive = ZipArchive::new(file).map_err(|e| {
-            format!("it begins like an archive and its directory is missing ({e}): it was cut, or damaged; fetch it again")
+            format!(
+                "it begins like an archive and its directory is missing ({e}): it was cut, or damaged; \
+                 fetch it again"
+            )
         })?;
         for i in 0..archive.len() {
             let entry = archive.by_index_raw(i).map_err(|e| e.to_string())?;
@@ -162,7 +165,9 @@ impl Container {
                     storage.length
                 ));
             }
-            places.insert(key.into(), place + 8);
+            if places.insert(key.into(), place + 8).is_some() {
+                return Err(format!("storage `{key}` is there twice"));
+            }
             let next = length.checked_mul(storage.kind.size() as u64);
             place = next.and_then(|bytes| (place + 8).checked_add(bytes)).unwrap_or(u64::MAX);
             if place > end {

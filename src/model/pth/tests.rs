@@ -107,6 +107,79 @@ fn cut_files_and_other_programs_are_named() {
     assert!(refused(&tar).contains("before PyTorch 0.1.10"));
 }
 
+/// A text in a pickle.
+fn text(text: &str) -> Vec<u8> {
+    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+/// A tensor of `shape` in a storage of `length` numbers, from `offset` on; sides as they are in a pickle.
+fn tensor(shape: &[u8], length: &[u8], offset: &[u8]) -> Vec<u8> {
+    let storage = [&text("storage"), &b"ctorch\nFloatStorage\n"[..], &text("0"), &text("cpu")];
+    [
+        b"ctorch._utils\n_rebuild_tensor_v2\n((",
+        &storage.concat()[..],
+        length,
+        b"tQ",
+        offset,
+        shape,
+        shape,
+        b"tR",
+    ]
+    .concat()
+}
+
+/// Few bytes that name the same things again and again take no more memory than is said.
+#[test]
+fn what_a_pickle_repeats_is_counted() {
+    let many = |what: &[u8], times: usize| [b"(", what, &b"2".repeat(times)].concat();
+    let sides = |count: usize| [b"(", &b"K\x01".repeat(count)[..], b"t"].concat();
+    let one = |offset: &[u8], length: &[u8]| tensor(&sides(1), length, offset);
+    let list = many(b"NN\x86", 200_000);
+    let made = |class: &str| {
+        let class = [b"c", class.as_bytes(), b"\nq\x00"].concat();
+        [&class[..], &list, b"l\x85q\x01", &b"h\x00h\x01R".repeat(9), b"."].concat()
+    };
+    let long = text(&"a".repeat(200));
+    let joined = [&long[..], b"q\x00", &b"h\x00h\x00\x93".repeat(2), b"."].concat();
+    let words = [&long[..], &long[..]].concat();
+    let tables =
+        ["_parameters", "_buffers", "_modules"].map(|table| [&text(table)[..], b"}"].concat());
+    let state = [b"}(", &tables.concat()[..], &words.repeat(100), b"u"].concat();
+    let module = [b"c__main__\nNet\n)\x81", &state[..], b"b"].concat();
+    // What is found may be a few times as much as there are objects.
+    let modules = [&b"N".repeat(60_000)[..], &many(&module, 2000), b"t."].concat();
+    let huge = |number: u64| [b"\x8a\x08", &number.to_le_bytes()[..]].concat();
+    for (pickle, words) in [
+        (made("collections\nOrderedDict"), "its pickle repeats itself too often"),
+        (made("builtins\nset"), "its pickle repeats itself too often"),
+        (joined, "a class in its pickle has a name of more than 256 bytes"),
+        (modules, "its pickle names too much"),
+        (
+            [&b"N".repeat(3000)[..], &many(&one(b"K\x00", b"K\x01"), 20_000), b"t."].concat(),
+            "it has more than 16384 tensors",
+        ),
+        ([&tensor(&sides(65), b"K\x01", b"K\x00")[..], b"."].concat(), "a shape that is none"),
+        (
+            [&one(&huge(1 << 61), &huge(1 << 62))[..], b"."].concat(),
+            "names a storage that no file has",
+        ),
+        (
+            [b"}", &text(&"a".repeat(600))[..], b"Ns."].concat(),
+            "a name in its pickle has more than 512 bytes",
+        ),
+    ] {
+        let said = refused(&pickle);
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // What is within the limits lacks a model alone; a storage lies there once.
+    let tensors = [&many(&tensor(&sides(64), b"K\x01", b"K\x00"), 9)[..], b"t."].concat();
+    let storage = [&1u64.to_le_bytes()[..], &[0; 4]].concat();
+    let key = [&text("0")[..], b"a"].concat();
+    let file = |n| [&tensors[..], b"]", &key.repeat(n), b".", &storage.repeat(n)].concat();
+    assert!(refused(&file(1)).contains("array `w1`: is missing"));
+    assert!(refused(&file(2)).contains("storage `0` is there twice"));
+}
+
 #[test]
 fn bfloat16_is_the_upper_half() {
     assert_eq!(from_bf16(0x3f40), 0.75);

@@ -18,8 +18,8 @@ use zip::write::SimpleFileOptions;
 /// the file, read, converted and ordered.
 const INFLATION: usize = 1032;
 const COPIES: usize = 24;
-/// And 65,535 entries that an archive announces.
-const SLACK: usize = 16 << 20;
+/// And 65,535 entries that an archive announces, and what a pickle names.
+const SLACK: usize = 32 << 20;
 /// What a byte of a pickle may take.
 const PICKLE: usize = 100;
 
@@ -51,7 +51,7 @@ fuzz_target!(init: seeds(models), |data: &[u8]| {
     if let Ok(model) = model {
         use_it(&model);
     }
-    // As it comes, told by its first bytes; PyTorch's are read from a path.
+    // As it comes, told by its first bytes.
     let _ = bounded(bound, || {
         let opened = ModelFile::open(Cursor::new(file.to_vec()));
         opened.and_then(|mut file| file.tensors()).map(|_| ())
