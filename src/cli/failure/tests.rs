@@ -113,43 +113,31 @@ fn a_cause_is_told_alike_by_every_role() {
 
 #[test]
 fn what_a_request_to_a_server_lacks_is_told_with_its_code() {
+    use ServerError as Lacks;
+    let (usage, input) = (Code::Usage, Code::Input);
+    let [a, t, s, p, place, f] = ["a", "t", "s", "p", "in", "f"].map(path);
     for (error, code, text, hint) in [
-        (ServerError::NoPeer, Code::Usage, "error: neither --listen nor --connect is given", ""),
-        (ServerError::EmptyShard, Code::Input, "error: there are no images in this shard", ""),
+        (Lacks::NoPeer, usage, "neither --listen nor --connect is given", ""),
+        (Lacks::EmptyShard, input, "there are no images in this shard", ""),
+        (Lacks::OneOutput { file: a }, usage, "'a': given twice as --out", "an output of its own"),
+        (Lacks::SlotsLeft { left: 2, file: t }, usage, "2 slot(s) of 't' are left", "--unused-too"),
+        (Lacks::NoState { folder: s }, input, "'s': the state folder does not exist", ""),
         (
-            ServerError::OneOutput { file: path("a") },
-            Code::Usage,
-            "error: 'a': given twice as --out",
-            "an output of its own",
-        ),
-        (
-            ServerError::SlotsLeft { left: 2, file: path("t") },
-            Code::Usage,
-            "error: 2 slot(s) of 't' are left",
-            "--unused-too",
-        ),
-        (
-            ServerError::NoState { folder: path("s") },
-            Code::Input,
-            "error: 's': the state folder does not exist",
-            "",
-        ),
-        (
-            ServerError::NothingKept { file: path("p") },
-            Code::Usage,
-            "error: 'p': nothing can be erased there",
+            Lacks::NothingKept { file: p },
+            usage,
+            "'p': nothing can be erased there",
             "name the file of triples",
         ),
         (
-            ServerError::NoImages { place: path("in") },
-            Code::Input,
-            "error: 'in': there are no image shares of this server here",
+            Lacks::NoImages { place },
+            input,
+            "'in': there are no image shares of this server here",
             "share-image",
         ),
         (
-            ServerError::FolderOfTriples { folder: path("f") },
-            Code::Usage,
-            "error: 'f' is a folder of triples, which only a server that watches looks into",
+            Lacks::FolderOfTriples { folder: f },
+            usage,
+            "'f' is a folder of triples, which only a server that watches looks into",
             "--watch",
         ),
     ] {
@@ -157,7 +145,7 @@ fn what_a_request_to_a_server_lacks_is_told_with_its_code() {
         assert_eq!(failure.code(), code);
         let all = failure.to_string();
         let (said, help) = all.split_once("\nhelp: ").unwrap_or((&all, ""));
-        assert_eq!(said, text);
+        assert_eq!(said, format!("error: {text}"));
         assert!(help.contains(hint) && help.is_empty() == hint.is_empty(), "{all}");
     }
 }
