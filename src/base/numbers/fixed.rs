@@ -13,8 +13,8 @@ pub fn encode(v: f64, frac_bits: u32, ring_bits: u32) -> Option<i64> {
     (scaled >= -limit && scaled < limit).then_some(scaled as i64)
 }
 
-/// The values at scale 2^f, and their sum as it is when it is rounded: each is rounded, and the few units that their sum
-/// is then off are taken from those that rounding moved furthest that way. None moves by a unit or more. `None` as
+/// The values at scale 2^f, and their sum as it is when it is rounded: each is rounded, and the few units that their
+/// sum is then off are taken from those that rounding moved furthest that way. None moves by a unit or more. `None` as
 /// [`encode`].
 pub fn encode_sum(values: &[f64], frac_bits: u32, ring_bits: u32) -> Option<Vec<i64>> {
     let encoded = values.iter().map(|v| encode(*v, frac_bits, ring_bits));

@@ -100,8 +100,8 @@ pub(in crate::cli) struct RecipeFlags {
     /// Largest learning rate [default: 6e-4; 2e-3 for convolutions]
     #[arg(long, value_name = "RATE", value_parser = parse_stepsize)]
     rate: Option<f64>,
-    /// Take orthogonal steps (Muon) in all layers but the first and the last, as long as this where the learning rate is
-    /// largest; biases and these two layers follow --rate as ever.
+    /// Take orthogonal steps (Muon) in all layers but the first and the last, as long as this where the learning rate
+    /// is largest; biases and these two layers follow --rate as ever.
     #[arg(long, value_name = "LENGTH", value_parser = parse_stepsize)]
     muon: Option<f64>,
     /// Steps until the learning rate reaches its largest value.

@@ -1,9 +1,9 @@
 //! Pictures that are no photographs: the extremes of what a network may be given, drawn from formulas.
 //!
-//! Photographs leave the values inside a network far from what other pictures reach, and a network that has seen nothing
-//! else takes the structure of print for noise. Calibration looks at a fixed list ([`patterns`]): bars and lines of every
-//! short period and several directions, checkers, zone plates, dithers, grids, noise of two levels, bars like text, black
-//! and white. Training draws its own at random ([`drawn`]).
+//! Photographs leave the values inside a network far from what other pictures reach, and a network that has seen
+//! nothing else takes the structure of print for noise. Calibration looks at a fixed list ([`patterns`]): bars and
+//! lines of every short period and several directions, checkers, zone plates, dithers, grids, noise of two levels, bars
+//! like text, black and white. Training draws its own at random ([`drawn`]).
 
 #[cfg(feature = "train")]
 mod random;

@@ -49,9 +49,9 @@ const KINDS: [Kind; 11] =
 
 /// A picture of `side` rows and columns of grey levels 0 to 255 that follows from `seed`.
 ///
-/// Every kind is as likely as any other: hatching, grids and checkers, modules, ordered dithers, error diffusion, screens,
-/// bars like text, strokes, zone plates, shapes of two levels, flat areas and slopes. Half of them are of black and white,
-/// the others of two levels between.
+/// Every kind is as likely as any other: hatching, grids and checkers, modules, ordered dithers, error diffusion,
+/// screens, bars like text, strokes, zone plates, shapes of two levels, flat areas and slopes. Half of them are of
+/// black and white, the others of two levels between.
 pub fn drawn(side: usize, seed: u64) -> GreyImage {
     let dice = &mut Dice(ChaCha8Rng::seed_from_u64(seed));
     let ink = KINDS[dice.whole(0, KINDS.len() - 1)](dice, side);

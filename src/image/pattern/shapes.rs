@@ -85,8 +85,8 @@ pub(super) fn random_pixels(
     move |y, x| all[y / module * across + x / module]
 }
 
-/// The ink of lines of upright bars of `width` pixels, some joined at the top or the bottom, on a picture of a side and a
-/// seed.
+/// The ink of lines of upright bars of `width` pixels, some joined at the top or the bottom, on a picture of a side and
+/// a seed.
 pub(super) fn text((side, seed): (usize, u64), width: usize) -> impl Fn(usize, usize) -> bool {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (line, letter) = (8 * width, 4 * width);

@@ -144,7 +144,8 @@ mod tests {
         assert!((0.001..0.06).contains(&rough.off), "{rough:?}");
     }
 
-    /// What seems to cost less than nothing costs nothing; too few runs, or runs that are all alike, say nothing of each.
+    /// What seems to cost less than nothing costs nothing; too few runs, or runs that are all alike, say nothing of
+    /// each.
     #[test]
     fn prices_are_not_below_nothing() {
         let found = price("relu", "online", points([7e-9, 7e-11, -1e-10], &[1.0; 4])).unwrap();

@@ -32,8 +32,8 @@ impl Leaky {
     /// # Errors
     /// What is expected, if it is not `slope`.
     pub fn of(slope: f64) -> Result<Leaky, &'static str> {
-        let expected = "a slope from -1 to 1, not 0, that is a ratio of whole numbers up to 128, such as 0.01 = 1/100 or \
-                        0.2 = 1/5 (others would cost precision)";
+        let expected = "a slope from -1 to 1, not 0, that is a ratio of whole numbers up to 128, such as \
+                        0.01 = 1/100 or 0.2 = 1/5 (others would cost precision)";
         if !((-1.0..1.0).contains(&slope) && slope.abs() > NEAR) {
             return Err(expected);
         }

@@ -158,8 +158,8 @@ macro_rules! or_none {
 }
 
 impl ReluShape {
-    /// The shape for inputs of `bits` = n bits in the ring of R; `None` if n is outside [`INPUT_BITS`] or does not leave
-    /// room in the ring for the masks of its digits, or the zone has more bits than n.
+    /// The shape for inputs of `bits` = n bits in the ring of R; `None` if n is outside [`INPUT_BITS`] or does not
+    /// leave room in the ring for the masks of its digits, or the zone has more bits than n.
     ///
     /// There are four digits (fewer for n < 5), as equal as can be, the wider ones first.
     pub const fn of<R: Ring>(bits: u32, alarm: Option<Zone>) -> Option<Self> {

@@ -7,10 +7,10 @@
 //! [`Masking::finish`]): their results add up to X_H (Y_E + Y_H), sometimes with 1 more or less in the last place.
 //! Nothing is sent back.
 //!
-//! A batch is columns (patches, one a coefficient) or, for convolutions, a tile of the padded maps, in which a neighbour
-//! is a shift of the index ([`Packing`]). Several maps that one op reads lie in
-//! one batch side by side. The mask of a map that several ops read is encrypted for each of them anew: a batch
-//! has its own secret, and an op its own X and hints.
+//! A batch is columns (patches, one a coefficient) or, for convolutions, a tile of the padded maps, in which a
+//! neighbour is a shift of the index ([`Packing`]). Several maps that one op reads lie in one batch side by side. The
+//! mask of a map that several ops read is encrypted for each of them anew: a batch has its own secret, and an op its
+//! own X and hints.
 //!
 //! Security: semi-honest; RLWE with the parameters of [`crate::crypto::rlwe`]. What the rules R1 to R8 ask for is
 //! built into the types where types can: a [`HintSeed`] and the [`FreshBytes`] of a batch are consumed,

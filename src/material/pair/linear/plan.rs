@@ -92,8 +92,8 @@ impl TileMap {
         self.phases().len().pow(2) * self.channels
     }
 
-    /// Its pixels that are coefficients of a tile of so many lines and columns, if `padded` has `stride` times as many of
-    /// each: a row a coefficient, an entry an element.
+    /// Its pixels that are coefficients of a tile of so many lines and columns, if `padded` has `stride` times as many
+    /// of each: a row a coefficient, an entry an element.
     pub fn spread<T: Copy>(&self, (lines, columns): (usize, usize), padded: &[T]) -> Vec<T> {
         let (phases, width) = (self.phases(), columns * self.stride);
         let mut all = Vec::with_capacity(lines * columns * self.elements());
