@@ -137,6 +137,24 @@ pub enum FormatError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others than its owner may change what decides what is done.
+    #[error(
+        "'{file}' is for its owner alone to change, and others may write to it: its mode is {mode:03o}"
+    )]
+    Changeable {
+        /// The file or folder.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// What only this user is to change belongs to another one.
+    #[error("'{file}' belongs to another user, number {owner}, who may change it")]
+    OfAnother {
+        /// The file or folder.
+        file: PathBuf,
+        /// The number of the user.
+        owner: u32,
+    },
     /// The file ends too early.
     #[error("'{file}' is cut off: expected at least {expected} bytes, found {found}")]
     Truncated {

@@ -2,7 +2,8 @@
 //!
 //! It holds for secret keys, files with passphrases, state folders and what is in those. A folder's
 //! names tell nothing, so it may be listed; who could write to a state folder could take its ledger
-//! away.
+//! away. What is public and decides what is done, as a cloud's users and their limits, is changed by
+//! its owner alone.
 
 use crate::files::error::FormatError;
 use std::fs::{self, Metadata};
@@ -26,13 +27,55 @@ pub fn check_private(path: &Path) -> Result<(), FormatError> {
         (_, true) => mode & 0o022,
         _ => 0,
     };
-    if open == 0 {
-        return Ok(());
-    }
-    if open & 0o007 == 0 && is_listed_alone(path) {
+    if open == 0 || (open & 0o007 == 0 && is_listed_alone(path)) {
         return Ok(());
     }
     Err(FormatError::Exposed { file: path.to_owned(), folder: meta.is_dir(), mode })
+}
+
+/// Refuses a file or folder that others may change: what is public may be read by all.
+///
+/// # Errors
+/// [`FormatError::Changeable`], [`FormatError::OfAnother`]; what the operating system says.
+pub fn check_own(path: &Path) -> Result<(), FormatError> {
+    let meta = fs::metadata(path).map_err(|err| FormatError::io(path, "read", err))?;
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o022 != 0 && (mode & 0o002 != 0 || !is_listed_alone(path)) {
+        return Err(FormatError::Changeable { file: path.to_owned(), mode });
+    }
+    if !this_user().is_none_or(|user| may_own(meta.uid(), user)) {
+        return Err(FormatError::OfAnother { file: path.to_owned(), owner: meta.uid() });
+    }
+    Ok(())
+}
+
+/// As [`check_own`], for a folder that nobody else may put another one in place of: others may not change the folder
+/// that it lies in either, unless only owners take names away there, as in `/tmp`.
+///
+/// # Errors
+/// As [`check_own`], of the folder or the one that it lies in.
+pub fn check_own_place(folder: &Path) -> Result<(), FormatError> {
+    check_own(folder)?;
+    let failed = |err| FormatError::io(folder, "read", err);
+    let whole = fs::canonicalize(folder).map_err(failed)?;
+    let Some(parent) = whole.parent() else { return Ok(()) };
+    let meta = fs::metadata(parent).map_err(|err| FormatError::io(parent, "read", err))?;
+    let sticky = meta.permissions().mode() & 0o1000 != 0;
+    // In a sticky folder of root's or this user's own, others cannot rename what is not theirs.
+    if sticky && this_user().is_none_or(|user| may_own(meta.uid(), user)) {
+        return Ok(());
+    }
+    check_own(parent)
+}
+
+/// Who runs this program; nothing where the system does not tell.
+fn this_user() -> Option<u32> {
+    fs::metadata("/proc/self").ok().map(|meta: Metadata| meta.uid())
+}
+
+/// Whether what belongs to `owner` is changed by nobody but `user`, and root, who may do so anyway.
+fn may_own(owner: u32, user: u32) -> bool {
+    owner == user || owner == 0
 }
 
 /// As [`check_private`], for a folder and everything in it.
@@ -64,9 +107,8 @@ const OTHERS: u16 = 0x20;
 fn is_listed_alone(path: &Path) -> bool {
     let mut list = [0; 1024];
     let length = rustix::fs::getxattr(path, "system.posix_acl_access", &mut list[..]);
-    let user = fs::metadata("/proc/self").map(|meta: Metadata| meta.uid());
-    match (length.map_err(io::Error::from), user) {
-        (Ok(length), Ok(user)) => names_only(&list[..length.min(list.len())], user),
+    match (length.map_err(io::Error::from), this_user()) {
+        (Ok(length), Some(user)) => names_only(&list[..length.min(list.len())], user),
         _ => false,
     }
 }
@@ -117,6 +159,40 @@ mod tests {
                 check_private(path).unwrap();
             }
         }
+    }
+
+    /// What is public may be read by all, and changed by its owner alone; so may the folder that it lies in.
+    #[test]
+    fn nobody_else_changes_or_replaces_what_is_public() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, file) = (dir.path().join("d"), dir.path().join("d/f"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(&file, b"public").unwrap();
+        for (path, kept) in [(&folder, 0o755), (&file, 0o644)] {
+            for open in [0o777, 0o775, 0o757, 0o666, 0o620, 0o602].map(|mode| mode | 0o400) {
+                set(path, open);
+                let err = check_own(path).unwrap_err();
+                assert!(
+                    matches!(err, FormatError::Changeable { mode, .. } if mode == open),
+                    "{err}"
+                );
+            }
+            set(path, kept);
+            check_own(path).unwrap();
+        }
+        check_own_place(&folder).unwrap();
+        for (open, sticky) in [(0o777, false), (0o770, false), (0o1777, true)] {
+            set(dir.path(), open);
+            match check_own_place(&folder) {
+                Ok(()) => assert!(sticky, "{open:o}"),
+                Err(FormatError::Changeable { file, .. }) => {
+                    assert!(!sticky && file == fs::canonicalize(dir.path()).unwrap());
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        set(dir.path(), 0o700);
+        assert!(may_own(7, 7) && may_own(0, 7) && !may_own(7, 0) && !may_own(8, 7));
     }
 
     #[test]

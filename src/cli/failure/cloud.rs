@@ -10,6 +10,9 @@ impl From<Denied> for Failure {
     fn from(e: Denied) -> Self {
         match &e {
             Denied::Name { .. } => Failure::of(Code::Usage, &e, None),
+            Denied::Reserved { .. } => {
+                Failure::of(Code::Usage, &e, Some("give the user another name".into()))
+            }
             Denied::KeyTaken { .. } => {
                 Failure::of(Code::Input, &e, Some("remove one of the two folders".into()))
             }

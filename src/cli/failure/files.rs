@@ -122,6 +122,10 @@ pub(super) fn of_file(e: &FormatError) -> Option<String> {
         Exposed { file, folder, .. } => {
             format!("chmod {} '{}'", if *folder { 700 } else { 600 }, file.display())
         }
+        Changeable { file, .. } => format!("chmod go-w '{}'", file.display()),
+        OfAnother { file, .. } => {
+            format!("chown it to the user who runs ppdenoise: '{}'", file.display())
+        }
         WrongKind { expected, .. } => {
             format!("give {} {expected}; {}", expected.article(), maker(*expected))
         }

@@ -3,60 +3,28 @@
 
 use super::error::{CloudError, Denied};
 use super::quota::Quota;
+use super::settings::Settings;
 use super::store::Store;
-use crate::files::container::stream::Stream;
+use crate::files::FormatError;
 use crate::files::keys::{PublicKey, SecretKey, read_public_key};
-use crate::files::output::{Access, OutputFile, Overwrite, commit_all, sync_folder};
-use crate::files::{FormatError, Place};
+use crate::files::private::{check_own, check_own_place, check_private};
 use crate::ids::{Party, Role};
-use crate::roles::server::{MakeInputs, MakePaths, ServerError};
-use serde::{Deserialize, Serialize};
+use crate::roles::server::{MakePaths, ServerError};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The most bytes of a file of settings.
-const MAX_SETTINGS: u64 = 1 << 16;
 /// The most bytes of a user's name.
 const MAX_NAME: usize = 64;
-
-/// What a user may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all(deserialize = "kebab-case"))]
-pub struct Settings {
-    /// Images a day, of any size.
-    pub images_a_day: u64,
-    /// Images in all; no end if not given.
-    pub images_in_all: Option<u64>,
-    /// Bits of the advantage that a user's results in all stay below, for one who is after the cloud's secrets
-    /// (docs/one-cloud.md); 0 is no end.
-    pub advantage_bits: u32,
-    /// Bytes of material at the cloud.
-    pub material_bytes: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            images_a_day: 100,
-            images_in_all: None,
-            advantage_bits: 20,
-            material_bytes: 8 << 30,
-        }
-    }
-}
-
-impl Settings {
-    fn to_toml(self) -> String {
-        let Settings { images_a_day, images_in_all, advantage_bits, material_bytes } = self;
-        let in_all = images_in_all.map_or(String::new(), |n| format!("images-in-all = {n}\n"));
-        format!(
-            "images-a-day = {images_a_day}\n{in_all}advantage-bits = {advantage_bits}\nmaterial-bytes = \
-             {material_bytes}\n"
-        )
-    }
-}
+/// What a user's folder holds.
+pub(super) const USER_KEY: &str = "user.pub";
+pub(super) const MODEL: &str = "model.s0";
+pub(super) const PUBLIC: &str = "model.pub";
+pub(super) const SETTINGS: &str = "settings.toml";
+/// Locked by the cloud that serves the users.
+const IN_USE: &str = "in-use";
+/// The cloud's own files among its users' folders: no user has such a name.
+const OWN: [&str; 1] = [IN_USE];
 
 /// A user of the cloud.
 #[derive(Clone, Debug)]
@@ -71,25 +39,20 @@ pub struct Client {
 }
 
 impl Client {
-    fn read(folder: &Path) -> Result<Self, CloudError> {
+    pub(super) fn read(folder: &Path) -> Result<Self, CloudError> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let key = read_public_key(&folder.join("user.pub"), Role::Server1)?;
-        let path = folder.join("settings.toml");
-        let failed = |e| FormatError::io(&path, "read", e);
-        let bad = |text: String| failed(io::Error::new(ErrorKind::InvalidData, text));
-        let file = File::open(&path).map_err(failed)?;
-        let mut text = String::new();
-        file.take(MAX_SETTINGS + 1).read_to_string(&mut text).map_err(failed)?;
-        if text.len() as u64 > MAX_SETTINGS {
-            return Err(bad(format!("longer than {MAX_SETTINGS} bytes")).into());
-        }
-        let settings = toml::from_str(&text).map_err(|e| bad(e.message().into()))?;
+        check_own(folder)?;
+        let at = |name: &str| folder.join(name);
+        [USER_KEY, PUBLIC, SETTINGS].into_iter().try_for_each(|name| check_own(&at(name)))?;
+        check_private(&at(MODEL))?;
+        let key = read_public_key(&at(USER_KEY), Role::Server1)?;
+        let settings = Settings::read(&at(SETTINGS))?;
         Ok(Client { name, key, settings, folder: folder.into() })
     }
 
     /// The cloud's share of this user's model, and its description.
     pub(super) fn paths(&self) -> MakePaths {
-        MakePaths::new(self.folder.join("model.s0"), self.folder.join("model.pub"))
+        MakePaths::new(self.folder.join(MODEL), self.folder.join(PUBLIC))
     }
 
     pub(super) fn quota(&self) -> Quota {
@@ -107,7 +70,7 @@ impl Client {
 /// The folder of all users.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 /// Held by the one cloud that serves a folder of users.
@@ -118,16 +81,18 @@ impl Clients {
     /// The users of a folder, which is made if missing.
     ///
     /// # Errors
-    /// [`CloudError::Format`] if it cannot be made.
+    /// [`CloudError::Format`] if it cannot be made, or if others may change it or put another one in its place: they
+    /// would add users and set limits.
     pub fn open(dir: &Path) -> Result<Self, CloudError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|e| FormatError::io(dir, "create", e))?;
+        check_own_place(dir)?;
         Ok(Clients { dir: dir.into() })
     }
 
     /// Keeps other clouds away from the folder.
     pub(super) fn hold(&self) -> Result<Held, CloudError> {
-        let path = self.dir.join("in-use");
+        let path = self.dir.join(IN_USE);
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
         let file = options.open(&path).map_err(|e| FormatError::io(&path, "create", e))?;
@@ -166,7 +131,10 @@ impl Clients {
         let mut folders = Vec::new();
         for entry in std::fs::read_dir(&self.dir).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            let named = path.file_name().and_then(|name| name.to_str()).is_some_and(is_name);
+            let named = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|n| check_name(n).is_ok());
             if named && path.is_dir() {
                 folders.push(path);
             }
@@ -174,78 +142,19 @@ impl Clients {
         folders.sort();
         Ok(folders)
     }
-
-    /// Adds a user: copies its public key, the model's description and the cloud's share, which must be for
-    /// this cloud, this user, and of this model owner. A running cloud takes it at once.
-    ///
-    /// # Errors
-    /// [`CloudError::Server`] if the model is not for the two, or cannot be used without a dealer;
-    /// [`CloudError::Format`], also for a name that is taken or is none. Nothing is left then.
-    pub fn add(
-        &self,
-        name: &str,
-        (key, model): (&Path, &MakePaths),
-        (own, model_owner): (&SecretKey, &PublicKey),
-        settings: Settings,
-    ) -> Result<Client, CloudError> {
-        let folder = self.dir.join(name);
-        if !is_name(name) {
-            return Err(Denied::Name { most: MAX_NAME }.into());
-        }
-        if folder.exists() {
-            return Err(FormatError::Exists { file: folder }.into());
-        }
-        let user = read_public_key(key, Role::Server1)?;
-        MakeInputs::open(Party::S0, own, [&user, model_owner], model)?.for_one_cloud()?;
-        // A folder whose name is none is nobody's until it is complete.
-        let unfinished = self.dir.join(format!(".{name}"));
-        let filled = fill(&unfinished, (key, model), settings).and_then(|()| {
-            let renamed = std::fs::rename(&unfinished, &folder);
-            renamed.map_err(|e| FormatError::io(&folder, "create", e))
-        });
-        if let Err(e) = filled {
-            // Why it failed is the error to tell.
-            let _ = std::fs::remove_dir_all(&unfinished);
-            return Err(e.into());
-        }
-        sync_folder(&self.dir).map_err(|e| FormatError::io(&self.dir, "sync", e))?;
-        Client::read(&folder)
-    }
 }
 
-fn fill(
-    folder: &Path,
-    (key, model): (&Path, &MakePaths),
-    settings: Settings,
-) -> Result<(), FormatError> {
-    if folder.exists() {
-        // Of a process that was killed.
-        std::fs::remove_dir_all(folder).map_err(|e| FormatError::io(folder, "remove", e))?;
-    }
-    let made = DirBuilder::new().mode(0o700).create(folder);
-    made.map_err(|e| FormatError::io(folder, "create", e))?;
-    let copy = |from: Place, name: &str, access| {
-        let mut out = OutputFile::create(folder.join(name), access, Overwrite::Never)?;
-        let file = Stream::open(&from).map_err(|e| FormatError::io(from.name(), "open", e));
-        let mut file = file?;
-        io::copy(&mut file, &mut out).map_err(FormatError::from_writer)?;
-        Ok::<_, FormatError>(out)
-    };
-    let mut file =
-        OutputFile::create(folder.join("settings.toml"), Access::Public, Overwrite::Never)?;
-    file.write_all(settings.to_toml().as_bytes()).map_err(FormatError::from_writer)?;
-    commit_all([
-        copy(key.into(), "user.pub", Access::Public)?,
-        copy(Place::from(&model.public), "model.pub", Access::Public)?,
-        copy(Place::from(&model.model), "model.s0", Access::Secret)?,
-        file,
-    ])
-}
-
-/// Whether a folder of this name is a user's.
-fn is_name(name: &str) -> bool {
+/// Refuses a name that no user's folder has. What begins with a dot is a user's folder in the making.
+pub(super) fn check_name(name: &str) -> Result<(), Denied> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('.')
+    let long = !(1..=MAX_NAME).contains(&name.len());
+    if long || !name.bytes().all(plain) || name.starts_with('.') {
+        return Err(Denied::Name { most: MAX_NAME });
+    }
+    match OWN.contains(&name) {
+        true => Err(Denied::Reserved { name: name.into() }),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -253,28 +162,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_read_as_they_are_written() {
-        for settings in [
-            Settings::default(),
-            Settings {
-                images_a_day: 0,
-                images_in_all: Some(9),
-                advantage_bits: 0,
-                material_bytes: 1,
-            },
-        ] {
-            assert_eq!(toml::from_str::<Settings>(&settings.to_toml()).unwrap(), settings);
-        }
-        assert_eq!(toml::from_str::<Settings>("").unwrap(), Settings::default());
-        assert!(toml::from_str::<Settings>("images = 3").is_err());
-        assert!(toml::from_str::<Settings>("images-a-day = -3").is_err());
-    }
-
-    #[test]
-    fn names_stay_within_the_folder() {
-        assert!(["a", "Anna-2.x_y"].into_iter().all(is_name));
+    fn names_stay_within_the_folder_and_are_not_the_clouds_own() {
+        assert!(["a", "Anna-2.x_y", "in-use2"].into_iter().all(|name| check_name(name).is_ok()));
         let long = "x".repeat(65);
-        let bad = ["", ".", "..", ".a", "a/b", "a b", "ä", "a\n", &long];
-        assert!(bad.into_iter().all(|name| !is_name(name)));
+        for bad in ["", ".", "..", ".a", "a/b", "a b", "ä", "a\n", &long] {
+            assert!(matches!(check_name(bad), Err(Denied::Name { most: 64 })), "{bad:?}");
+        }
+        for own in OWN {
+            assert!(matches!(check_name(own), Err(Denied::Reserved { name }) if name == own));
+        }
     }
 }

@@ -118,6 +118,12 @@ pub enum Denied {
         /// Bytes at most.
         most: usize,
     },
+    /// The name of a file of the cloud's own.
+    #[error("'{name}' is the name of a file of the cloud's own, and no user's")]
+    Reserved {
+        /// The name.
+        name: String,
+    },
     /// The request cannot be read.
     #[error("the request is malformed: {why}")]
     Malformed {

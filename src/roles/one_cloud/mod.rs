@@ -11,6 +11,7 @@
 //! Security: semi-honest, docs/one-cloud.md. Results reach a party that holds half of the secrets: their low
 //! bits are dropped before they leave the cloud.
 
+mod add;
 mod clients;
 mod daemon;
 mod errand;
@@ -21,18 +22,20 @@ mod host;
 mod quota;
 mod request;
 mod session;
+mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
 mod user;
 
-pub use clients::{Client, Clients, Settings};
+pub use clients::{Client, Clients};
 pub use daemon::{Cloud, CloudEvent, Crowd};
 pub use errand::{Brought, Errand, Errands, Goal, Ready};
 pub use error::{CloudError, Denied, UserError};
 pub use event::UserEvent;
 pub use request::{MAX_IMAGES, MAX_SETS, check_request};
 pub use session::SessionReport;
+pub use settings::Settings;
 pub use user::{Own, User, Visit};
 
 use crate::crypto::rlwe::Profile;

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod crowd;
+mod folders;
 mod hostile;
 mod streams;
 
