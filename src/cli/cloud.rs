@@ -10,7 +10,7 @@ use crate::ids::Role;
 use crate::material::pair::divergence_of;
 use crate::model::PublicModel;
 use crate::roles::one_cloud::{
-    Clients, Cloud as Daemon, CloudEvent, Crowd, SessionReport, Settings, exposure,
+    Clients, Cloud as Daemon, CloudEvent, Crowd, NewClient, SessionReport, Settings, exposure,
 };
 use crate::roles::read_public;
 use crate::roles::server::{MakePaths, description_beside};
@@ -45,7 +45,8 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
         material_bytes: args.material * 1_000_000_000,
     };
     let clients = Clients::open(&args.clients)?;
-    let client = clients.add(&args.name, (&args.key, &paths), (&own, &model_owner), settings)?;
+    let new = NewClient { name: &args.name, instead_of: args.instead_of.as_deref() };
+    let client = clients.add(new, (&args.key, &paths), (&own, &model_owner), settings)?;
     let public = read_public(&paths.public)?;
     let key = client.key.fingerprint();
     console.note(format!(
@@ -75,7 +76,7 @@ fn told(public: &PublicModel, bits: u32, console: &Console) -> Option<f64> {
     if bits > 0 {
         console.note(format!(
             "after {images:.0} image(s) of 512x512, or as many of other sizes as tell as much, their results \
-             may tell of the cloud's secrets with an advantage of 2^-{bits}: no more are denoised then, until \
+             may tell of the cloud's secrets with an advantage of 2^-{bits}: no more slots are made then, until \
              the model is shared anew"
         ));
     }

@@ -30,7 +30,7 @@ impl OneCloud {
         one
     }
 
-    fn copy(&self, from: &str, to: &str) {
+    pub fn copy(&self, from: &str, to: &str) {
         fs::copy(self.lab.path(from), self.lab.path(to)).unwrap();
     }
 
@@ -44,15 +44,29 @@ impl OneCloud {
         self.lab.run(&["keygen", "--out", user, "--role", "server1"]).done();
         self.copy("cloud/server0.pub", &format!("{user}/server0.pub"));
         self.copy("owner/model-owner.pub", &format!("{user}/model-owner.pub"));
+        self.share(user, (model, flags), user);
+    }
+
+    /// Shares the model for a user once more.
+    pub fn share_again(&self, user: &str, share: &str) {
+        self.share(user, (TINY, &[]), share);
+    }
+
+    fn share(&self, user: &str, (model, flags): (&str, &[&str]), share: &str) {
         let key = format!("{user}/server1.pub");
-        let share = ["share-model", model, "--keys", "owner", "--for", &key, "--out", user];
-        self.lab.run(&[&share[..], flags].concat()).done();
+        let args = ["share-model", model, "--keys", "owner", "--for", &key, "--out", share];
+        self.lab.run(&[&args[..], flags].concat()).done();
     }
 
     /// Adds a user at the cloud.
     pub fn add(&self, user: &str, flags: &[&str]) -> Ended {
-        let (key, model) = (format!("{user}/server1.pub"), format!("{user}.s0"));
-        let args = ["add-client", user, "--clients", "clients", "--keys", "cloud"];
+        self.add_as(user, (user, user), flags)
+    }
+
+    /// Adds a user under any name, with the key of a folder and a share.
+    pub fn add_as(&self, name: &str, (keys, share): (&str, &str), flags: &[&str]) -> Ended {
+        let (key, model) = (format!("{keys}/server1.pub"), format!("{share}.s0"));
+        let args = ["add-client", name, "--clients", "clients", "--keys", "cloud"];
         let more = ["--key", &key, "--model", &model, "--json"];
         self.lab.run(&[&args[..], &more, flags].concat())
     }
@@ -101,6 +115,40 @@ impl OneCloud {
         sorted.dedup();
         assert_eq!(sorted.len(), marks.len(), "a slot was marked twice: {text}");
         marks
+    }
+
+    /// Copies a folder as a backup does.
+    pub fn copy_folder(&self, from: &str, to: &str) {
+        let made = fs::create_dir(self.lab.path(to));
+        made.unwrap_or_else(|e| panic!("{to}: {e}"));
+        let mode = fs::metadata(self.lab.path(from)).unwrap().permissions();
+        fs::set_permissions(self.lab.path(to), mode).unwrap();
+        for name in self.lab.names(from) {
+            let (from, to) = (format!("{from}/{name}"), format!("{to}/{name}"));
+            match self.lab.path(&from).is_dir() {
+                true => self.copy_folder(&from, &to),
+                false => self.copy(&from, &to),
+            }
+        }
+    }
+
+    /// Puts a backup back in the place of a folder.
+    pub fn put_back(&self, backup: &str, folder: &str) {
+        self.remove(folder);
+        self.copy_folder(backup, folder);
+    }
+
+    /// Removes a folder.
+    pub fn remove(&self, folder: &str) {
+        fs::remove_dir_all(self.lab.path(folder)).unwrap_or_else(|e| panic!("{folder}: {e}"));
+    }
+
+    /// What is counted last: slots in all, and what they tell.
+    pub fn counted(&self) -> Option<(u64, u64)> {
+        let text = String::from_utf8(self.lab.read("clients/counts/ledger")).unwrap();
+        let line = text.lines().rfind(|line| line.starts_with("count "))?;
+        let words: Vec<u64> = line.split(' ').skip(5).take(2).map(|n| n.parse().unwrap()).collect();
+        Some((words[0], words[1]))
     }
 
     /// Every file below a folder with its content.

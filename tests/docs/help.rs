@@ -47,7 +47,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "add-client",
-        "<NAME> --clients --keys --passphrase-file --key --model --public --images-a-day --images-in-all \
+        "<NAME> --instead-of --clients --keys --passphrase-file --key --model --public --images-a-day --images-in-all \
          --advantage-bits --material --json",
     ),
     (

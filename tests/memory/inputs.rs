@@ -478,7 +478,7 @@ fn ledgers() {
     let folder = tempfile::tempdir().unwrap();
     let line = vec![b'a'; 8 << 20];
     let path = folder.path().join("ledger");
-    std::fs::write(&path, [b"ppdenoise ledger 3\n", &line[..]].concat()).unwrap();
+    std::fs::write(&path, [b"ppdenoise ledger 4\n", &line[..]].concat()).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     refused(SLACK, || Ledger::open(folder.path()));
 }

@@ -56,6 +56,10 @@ pub(in crate::cli) struct AddClient {
     /// The user's name, made of letters, digits, -, _ and dots.
     #[arg(value_name = "NAME")]
     pub(in crate::cli) name: String,
+    /// Replace this user, who has the same key: to renew the sharing or to change its limits. The material
+    /// is removed; what is counted stays if the sharing is the same.
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) instead_of: Option<String>,
     /// Folder with a folder for each user; created if it does not exist.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) clients: PathBuf,
@@ -73,13 +77,14 @@ pub(in crate::cli) struct AddClient {
     /// The model's public description [default: PREFIX.pub beside the share]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) public: Option<PathBuf>,
-    /// Number of images that the user may have denoised per day.
+    /// Number of images that the user may have denoised per day: slots that are made for them, which count
+    /// when they are made.
     #[arg(long, default_value = "100", value_name = "N")]
     pub(in crate::cli) images_a_day: u64,
     /// Number of images that the user may have denoised in total [default: no limit]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) images_in_all: Option<u64>,
-    /// Stop serving the user when the results may reveal something about the cloud's secrets with an
+    /// Make no more slots for the user when the results may reveal something about the cloud's secrets with an
     /// advantage of 2^-N; 0 for no limit.
     #[arg(long, default_value = "20", value_name = "N", value_parser = clap::value_parser!(u32).range(0..=40))]
     pub(in crate::cli) advantage_bits: u32,

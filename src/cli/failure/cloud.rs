@@ -13,8 +13,14 @@ impl From<Denied> for Failure {
             Denied::Reserved { .. } => {
                 Failure::of(Code::Usage, &e, Some("give the user another name".into()))
             }
-            Denied::KeyTaken { .. } => {
-                Failure::of(Code::Input, &e, Some("remove one of the two folders".into()))
+            Denied::KeyTaken { name } => {
+                let help = format!(
+                    "add the user with --instead-of {name}, or remove one of the two folders; what is counted stays"
+                );
+                Failure::of(Code::Input, &e, Some(help))
+            }
+            Denied::NotTheirs { .. } => {
+                Failure::of(Code::Usage, &e, Some("name the user who has this key now".into()))
             }
             // Told to the user, who is elsewhere.
             _ => Failure::of(Code::Peer, &e, None),

@@ -213,6 +213,10 @@ fn of_ledger(e: &LedgerError) -> Option<&'static str> {
             use another --state folder together with new triples from \
             `ppdenoise gen-triplets`, and never again the triples used with this one"
         }
+        Older { .. } => {
+            "put no older copies back: a user takes another --state folder, and a cloud adds the \
+             user anew with `ppdenoise add-client --instead-of`; what was used or counted stays so"
+        }
         WeightsBound { what: "model", .. } => {
             "make triples for this model with `ppdenoise gen-triplets`"
         }

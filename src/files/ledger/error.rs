@@ -43,6 +43,16 @@ pub enum LedgerError {
         /// What shows that it was used.
         sign: String,
     },
+    /// Of two ledgers that say the same one lacks something.
+    #[error(
+        "the ledger '{file}' lacks what '{than}' has: it was removed, or an older copy was put in its place"
+    )]
+    Older {
+        /// The ledger.
+        file: PathBuf,
+        /// The other one.
+        than: PathBuf,
+    },
     /// The mask already served another model, description or share of the weights.
     #[error(
         "the weight mask {mask} belongs to {what} {bound}, and cannot serve {what} {found} too",

@@ -10,12 +10,17 @@
 //! ledger costs its triples, never a secret. So is a folder that was used and has no ledger: the
 //! ledger is the first file made in it. What no ledger can see is a restored backup of itself; if
 //! only one server restores, the larger `next` of the two still holds, and triples with explicit material
-//! say which slots are used ([`crate::artefact::TripleFile::take`]).
+//! say which slots are used ([`crate::artefact::TripleFile::take`]). A second ledger outside the state folder
+//! sees it ([`Ledger::open_beside`]): one cloud and its users have one.
 
+mod count;
 mod error;
+mod outside;
 mod record;
 
+pub use count::{Count, Counted};
 pub use error::LedgerError;
+pub use outside::Outside;
 pub use record::BoundWeights;
 
 use crate::files::busy::{LOCK_PAUSE, LOCK_TRIES};
@@ -45,6 +50,7 @@ pub struct Ledger {
     path: PathBuf,
     dir: PathBuf,
     state: State,
+    outside: Option<Outside>,
     lock_tries: u32,
 }
 
@@ -103,7 +109,7 @@ impl Ledger {
         check_heading(&file, &path)?;
         let state = State::start();
         let dir = dir.to_owned();
-        let mut ledger = Ledger { file, path, dir, state, lock_tries: LOCK_TRIES };
+        let mut ledger = Ledger { file, path, dir, state, outside: None, lock_tries: LOCK_TRIES };
         ledger.locked(|_, _| Ok(()))?;
         Ok(ledger)
     }
@@ -116,16 +122,16 @@ impl Ledger {
     /// The lowest slot of `set` that may still be marked.
     ///
     /// # Errors
-    /// As [`Ledger::open`].
+    /// As [`Ledger::open`] and [`Ledger::open_beside`].
     pub fn next_slot(&mut self, set: TripleSetId) -> Result<u64, LedgerError> {
-        self.locked(|ledger, _| Ok(ledger.state.next(set)))
+        self.with_outside(|ledger, _, outside| ledger.agreed_next(set, outside.as_ref()))
     }
 
     /// Marks a slot as used, and every lower one as dead. When this returns [`Mark::Marked`], the
     /// mark is on the disk and no other caller has got or will get this slot.
     ///
     /// # Errors
-    /// As [`Ledger::open`]. After an error the slot may count as used.
+    /// As [`Ledger::open`] and [`Ledger::open_beside`]. After an error the slot may count as used.
     pub fn mark(
         &mut self,
         set: TripleSetId,
@@ -136,12 +142,21 @@ impl Ledger {
         if slot == u64::MAX {
             return Err(LedgerError::NoSuchSlot { slot });
         }
-        self.locked(|ledger, tail| {
-            let next = ledger.state.next(set);
+        let record = |slot| Record::Slot { set, slot, image, session };
+        self.with_outside(|ledger, mut tail, outside| {
+            let next = ledger.agreed_next(set, outside.as_ref())?;
             if slot < next {
                 return Ok(Mark::Taken { next });
             }
-            ledger.append(Record::Slot { set, slot, image, session }, tail)?;
+            if ledger.state.next(set) < next {
+                // An interruption kept it from this ledger; caught up before the one outside goes on.
+                ledger.append(record(next - 1), tail)?;
+                tail = Tail::Whole;
+            }
+            if let Some((other, theirs)) = outside {
+                other.append(record(slot), theirs)?;
+            }
+            ledger.append(record(slot), tail)?;
             Ok(Mark::Marked)
         })
     }

@@ -1,22 +1,24 @@
 //! The text of a ledger: one record a line, each ending in a checksum.
 //!
 //! ```text
-//! ppdenoise ledger 3
+//! ppdenoise ledger 4
 //! slot SET_ID SLOT IMAGE_ID SESSION_ID CHECKSUM
 //! done IMAGE_ID SESSION_ID CHECKSUM
 //! weights WEIGHT_MASK_ID MODEL_ID DESCRIPTION_DIGEST HALF_DIGEST CHECKSUM
 //! opened WEIGHT_MASK_ID OPENED_DIGEST CHECKSUM
+//! count KEY MODEL_ID DAY TODAY IN_ALL TOLD CHECKSUM
 //! ```
 //!
 //! A checksum covers its line and the checksum before it, so that a line cannot be changed,
 //! removed from the middle or moved.
 
+use super::count::{Count, Counted};
 use crate::ids::{Digest, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId};
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 
 /// The first line.
-pub(super) const HEADING: &str = "ppdenoise ledger 3\n";
+pub(super) const HEADING: &str = "ppdenoise ledger 4\n";
 
 /// Hexadecimal digits of a checksum.
 const CHECKSUM_LEN: usize = 16;
@@ -30,6 +32,15 @@ pub(super) enum Record {
     Done { image: ImageId, session: SessionId },
     Weights { mask: WeightMaskId, weights: BoundWeights },
     Opened { mask: WeightMaskId, opened: Digest },
+    Count { of: Counted, count: Count },
+}
+
+/// What the last record of something says, and what it was before: another ledger that lacks this record alone was
+/// interrupted, one that lacks more is an older copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Latest<T> {
+    pub(super) now: T,
+    pub(super) before: T,
 }
 
 /// What a weight mask X is bound to at one server, for ever.
@@ -53,7 +64,8 @@ pub(super) struct State {
     lines: u64,
     /// The checksum of the last good record.
     checksum: String,
-    next: HashMap<TripleSetId, u64>,
+    next: HashMap<TripleSetId, Latest<u64>>,
+    counts: HashMap<Counted, Latest<Option<Count>>>,
     done: HashMap<ImageId, SessionId>,
     weights: HashMap<WeightMaskId, BoundWeights>,
     opened: HashMap<WeightMaskId, Digest>,
@@ -86,6 +98,7 @@ impl State {
             lines: 1,
             checksum: "0".repeat(CHECKSUM_LEN),
             next: HashMap::new(),
+            counts: HashMap::new(),
             done: HashMap::new(),
             weights: HashMap::new(),
             opened: HashMap::new(),
@@ -94,7 +107,27 @@ impl State {
 
     /// The lowest slot of `set` that was never marked nor passed over.
     pub(super) fn next(&self, set: TripleSetId) -> u64 {
-        self.next.get(&set).copied().unwrap_or(0)
+        self.latest_next(set).now
+    }
+
+    /// The same, and before its last mark.
+    pub(super) fn latest_next(&self, set: TripleSetId) -> Latest<u64> {
+        self.next.get(&set).copied().unwrap_or_default()
+    }
+
+    /// The sets of which slots are marked.
+    pub(super) fn sets(&self) -> impl Iterator<Item = TripleSetId> {
+        self.next.keys().copied()
+    }
+
+    /// What is counted last, and before.
+    pub(super) fn latest_count(&self, of: Counted) -> Latest<Option<Count>> {
+        self.counts.get(&of).copied().unwrap_or_default()
+    }
+
+    /// Of whom something is counted.
+    pub(super) fn counted(&self) -> impl Iterator<Item = Counted> {
+        self.counts.keys().copied()
     }
 
     /// The last session of which both servers had the image's result.
@@ -162,7 +195,7 @@ impl State {
             Record::Slot { set, slot, .. } => {
                 let after = slot.checked_add(1).ok_or(self.damaged())?;
                 let next = self.next.entry(set).or_default();
-                *next = after.max(*next);
+                *next = Latest { now: after.max(next.now), before: next.now };
             }
             Record::Done { image, session } => {
                 self.done.insert(image, session);
@@ -176,6 +209,13 @@ impl State {
                 if *self.opened.entry(mask).or_insert(opened) != opened {
                     return Err(self.damaged());
                 }
+            }
+            Record::Count { of, count } => {
+                let before = self.latest_count(of).now;
+                if before.is_some_and(|before| !count.follows(before)) {
+                    return Err(self.damaged());
+                }
+                self.counts.insert(of, Latest { now: Some(count), before });
             }
         }
         self.checksum = checksum;
@@ -203,6 +243,10 @@ fn text(record: Record) -> String {
             format!("weights {mask} {model} {description} {half}")
         }
         Record::Opened { mask, opened } => format!("opened {mask} {opened}"),
+        Record::Count { of: Counted { key, model }, count } => {
+            let Count { day, today, in_all, told } = count;
+            format!("count {key} {model} {day} {today} {in_all} {told}")
+        }
     }
 }
 
@@ -232,6 +276,15 @@ fn parse(line: &[u8], before: &str) -> Option<(Record, String)> {
         ["opened", mask, opened] => {
             Record::Opened { mask: mask.parse().ok()?, opened: opened.parse().ok()? }
         }
+        ["count", key, model, day, today, in_all, told] => Record::Count {
+            of: Counted { key: key.parse().ok()?, model: model.parse().ok()? },
+            count: Count {
+                day: day.parse().ok()?,
+                today: today.parse().ok()?,
+                in_all: in_all.parse().ok()?,
+                told: told.parse().ok()?,
+            },
+        },
         _ => return None,
     };
     (found == expected).then_some((record, expected))
@@ -245,6 +298,7 @@ fn has_whole_checksum(line: &[u8]) -> bool {
     let wanted = match fields.next() {
         Some(b"slot") => 5,
         Some(b"weights") => 5,
+        Some(b"count") => 7,
         Some(b"opened" | b"done") => 3,
         // Cut inside its first word, or no record at all.
         Some(word) => return word.len() > "weights".len(),

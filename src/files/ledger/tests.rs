@@ -22,13 +22,17 @@ fn mark(ledger: &mut Ledger, slot: u64) -> Mark {
     ledger.mark(SET, slot, IMAGE, SESSION).unwrap()
 }
 
-/// The bytes of a ledger with slots 0, 1 and 2 of one set and bound weights and an image that is done, the slots last.
+/// The bytes of a ledger with slots 0, 1 and 2 of one set, bound weights, an image that is done and what is counted of
+/// somebody, the slots last.
 fn sample() -> Vec<u8> {
     let dir = tempdir().unwrap();
     let mut ledger = Ledger::open(dir.path()).unwrap();
     assert_eq!(ledger.bind_weights(MASK, WEIGHTS).unwrap(), None);
     ledger.bind_opened(MASK, OPENED).unwrap();
     ledger.note_done([(IMAGE, SESSION)]).unwrap();
+    let of = Counted { key: Fingerprint::from_bytes([9; 16]), model: WEIGHTS.model };
+    let count = Count { day: 20_000, today: 1, in_all: 2, told: 3 };
+    ledger.charge(of, |_| Ok::<_, ()>(count)).unwrap().unwrap();
     (0..3).for_each(|slot| assert_eq!(mark(&mut ledger, slot), Mark::Marked));
     fs::read(dir.path().join(FILE_NAME)).unwrap()
 }
@@ -47,13 +51,14 @@ fn the_text_is_pinned() {
     let [set, image, session] = ["01", "02", "03"].map(|b| b.repeat(16));
     let [mask, model] = ["04", "05"].map(|b| b.repeat(16));
     let [description, half, opened] = ["06", "07", "08"].map(|b| b.repeat(32));
-    assert_eq!(lines[0], "ppdenoise ledger 3");
+    assert_eq!(lines[0], "ppdenoise ledger 4");
     assert!(lines[1].starts_with(&format!("weights {mask} {model} {description} {half} ")));
     assert!(lines[2].starts_with(&format!("opened {mask} {opened} ")));
     assert!(lines[3].starts_with(&format!("done {image} {session} ")));
-    assert!(lines[6].starts_with(&format!("slot {set} 2 {image} {session} ")));
+    assert!(lines[4].starts_with(&format!("count {} {model} 20000 1 2 3 ", "09".repeat(16))));
+    assert!(lines[7].starts_with(&format!("slot {set} 2 {image} {session} ")));
     let digest = crate::ids::Digest::of(text.as_bytes());
-    assert_eq!(digest.short(), "2cdd3214");
+    assert_eq!(digest.short(), "4ebf5868");
 }
 
 #[test]
@@ -220,7 +225,7 @@ fn a_damaged_or_missing_middle_line_is_named() {
     }
     let long = format!("{whole}{}", "x".repeat(10_000));
     let err = open_bytes(dir.path(), long.as_bytes()).unwrap_err();
-    assert!(matches!(err, LedgerError::Damaged { line: 8, .. }));
+    assert!(matches!(err, LedgerError::Damaged { line: 9, .. }));
 }
 
 #[test]
@@ -319,7 +324,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_words_never_panic(words in proptest::collection::vec("slot|done|weights|opened|[0-9a-f]{0,33}|\n|\0", 0..20)) {
+    fn arbitrary_words_never_panic(words in proptest::collection::vec("slot|done|weights|opened|count|[0-9a-f]{0,33}|\n|\0", 0..20)) {
         let _ = State::start().read(&mut Cursor::new(words.join(" ")));
     }
 }

@@ -1,18 +1,22 @@
-//! The cloud's users: a folder each, `NAME/`, with `user.pub`, `model.s0`, `model.pub`, `settings.toml`, and what
-//! grows: `used`, the count of the quota, and `state/`, ledger and material.
+//! The cloud's users: a folder each, `NAME/`, with `user.pub`, `model.s0`, `model.pub`, `settings.toml`, and
+//! `state/`, ledger and material; and beside them `counts/`, the ledger that has what is counted of all of them.
 
 use super::error::{CloudError, Denied};
 use super::quota::Quota;
 use super::settings::Settings;
 use super::store::Store;
+use crate::artefact::UnparsedModelFile;
 use crate::files::FormatError;
-use crate::files::keys::{PublicKey, SecretKey, read_public_key};
+use crate::files::keys::{PublicKey, read_public_key};
+use crate::files::ledger::{Counted, Ledger, Outside};
 use crate::files::private::{check_own, check_own_place, check_private};
-use crate::ids::{Party, Role};
-use crate::roles::server::{MakePaths, ServerError};
+use crate::ids::{Fingerprint, ModelId, Party, Role};
+use crate::roles::server::{MakePaths, ServerError, claim_state};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 /// The most bytes of a user's name.
 const MAX_NAME: usize = 64;
@@ -23,8 +27,12 @@ pub(super) const PUBLIC: &str = "model.pub";
 pub(super) const SETTINGS: &str = "settings.toml";
 /// Locked by the cloud that serves the users.
 const IN_USE: &str = "in-use";
+/// What is counted of all users, and the slots that they used.
+const COUNTS: &str = "counts";
 /// The cloud's own files among its users' folders: no user has such a name.
-const OWN: [&str; 1] = [IN_USE];
+const OWN: [&str; 2] = [IN_USE, COUNTS];
+/// A user's ledger and material.
+pub(super) const STATE: &str = "state";
 
 /// A user of the cloud.
 #[derive(Clone, Debug)]
@@ -33,6 +41,8 @@ pub struct Client {
     pub name: String,
     /// The key that it proves, as server 1.
     pub key: PublicKey,
+    /// The sharing of the model that is for it alone.
+    pub model: ModelId,
     /// What it may have.
     pub settings: Settings,
     folder: PathBuf,
@@ -46,8 +56,9 @@ impl Client {
         [USER_KEY, PUBLIC, SETTINGS].into_iter().try_for_each(|name| check_own(&at(name)))?;
         check_private(&at(MODEL))?;
         let key = read_public_key(&at(USER_KEY), Role::Server1)?;
+        let model = UnparsedModelFile::read(at(PUBLIC).as_path())?.facts.model_id;
         let settings = Settings::read(&at(SETTINGS))?;
-        Ok(Client { name, key, settings, folder: folder.into() })
+        Ok(Client { name, key, model, settings, folder: folder.into() })
     }
 
     /// The cloud's share of this user's model, and its description.
@@ -59,11 +70,22 @@ impl Client {
         let Settings { images_a_day: a_day, images_in_all: in_all, advantage_bits, .. } =
             self.settings;
         let advantage_bits = Some(advantage_bits).filter(|bits| *bits > 0);
-        Quota { file: self.folder.join("used"), a_day, in_all, advantage_bits }
+        Quota { a_day, in_all, advantage_bits }
     }
 
-    pub(super) fn store(&self, cloud: &SecretKey) -> Result<Store, ServerError> {
-        Store::open(&self.folder.join("state"), Party::S0, cloud.public().fingerprint())
+    /// What its count belongs to, whatever it is called.
+    pub(super) fn counted(&self) -> Counted {
+        Counted { key: self.key.fingerprint(), model: self.model }
+    }
+
+    pub(super) fn store(&self, cloud: Fingerprint, counts: &Outside) -> Result<Store, ServerError> {
+        let state = self.folder.join(STATE);
+        // Not the folder that it lies in: a user who was replaced a moment ago shall not come back.
+        match DirBuilder::new().mode(0o700).create(&state) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            other => other.map_err(|e| FormatError::io(&state, "create", e))?,
+        }
+        Store::open(&state, counts, (Party::S0, cloud))
     }
 }
 
@@ -90,6 +112,16 @@ impl Clients {
         Ok(Clients { dir: dir.into() })
     }
 
+    /// What is counted of all users, made if missing: it stands outside their folders, which may be removed, copied
+    /// and put back.
+    pub(super) fn counts(&self, cloud: Fingerprint) -> Result<Outside, CloudError> {
+        let folder = self.dir.join(COUNTS);
+        let ledger = Ledger::open(&folder)?;
+        // From now on its ledger is missed.
+        claim_state(&folder, cloud)?;
+        Ok(Arc::new(Mutex::new(ledger)))
+    }
+
     /// Keeps other clouds away from the folder.
     pub(super) fn hold(&self) -> Result<Held, CloudError> {
         let path = self.dir.join(IN_USE);
@@ -103,26 +135,41 @@ impl Clients {
         }
     }
 
-    /// The users by name, and those folders that are no good; of two with one key the second is none.
+    /// The users by name, and those folders that are no good; of two with one key neither is any, whatever they are
+    /// called.
     ///
     /// # Errors
     /// [`CloudError::Format`] if the folder cannot be read.
     #[expect(clippy::type_complexity, reason = "two lists")]
     pub fn list(&self) -> Result<(Vec<Client>, Vec<(PathBuf, CloudError)>), CloudError> {
-        let (mut clients, mut bad) = (Vec::<Client>::new(), Vec::new());
+        let (mut read, mut bad) = (Vec::<Client>::new(), Vec::new());
         for folder in self.folders()? {
             match Client::read(&folder) {
-                Ok(client) => match clients.iter().find(|known| known.key == client.key) {
-                    Some(known) => {
-                        let name = known.name.clone();
-                        bad.push((folder, Denied::KeyTaken { name }.into()));
-                    }
-                    None => clients.push(client),
-                },
+                Ok(client) => read.push(client),
                 Err(e) => bad.push((folder, e)),
             }
         }
+        let other = |client: &Client| {
+            read.iter()
+                .find(|c| c.key == client.key && c.name != client.name)
+                .map(|c| c.name.clone())
+        };
+        let others: Vec<Option<String>> = read.iter().map(other).collect();
+        let mut clients = Vec::new();
+        for (client, other) in read.into_iter().zip(others) {
+            match other {
+                Some(name) => bad.push((client.folder, Denied::KeyTaken { name }.into())),
+                None => clients.push(client),
+            }
+        }
         Ok((clients, bad))
+    }
+
+    /// The users' folders, and what tells one from another that took its place under the same name.
+    pub(super) fn versions(&self) -> Result<Vec<(PathBuf, u64)>, FormatError> {
+        // One that is gone meanwhile is no user's.
+        let version = |folder: PathBuf| folder.metadata().ok().map(|meta| (folder, meta.ino()));
+        Ok(self.folders()?.into_iter().filter_map(version).collect())
     }
 
     /// The users' folders, in the order of their names.

@@ -55,7 +55,7 @@ type Tell<'t> = &'t (dyn Fn(CloudEvent<'_>) + Sync);
 
 /// The users that are let in now.
 struct Known {
-    folders: Vec<PathBuf>,
+    folders: Vec<(PathBuf, u64)>,
     by_key: HashMap<[u8; 32], Arc<Client>>,
     security: Security,
 }
@@ -66,9 +66,10 @@ struct Running {
     online: Arc<AtomicBool>,
 }
 
-type Sessions = Mutex<HashMap<String, Running>>;
+/// By the user's key: one who gets another name meanwhile is still the same.
+type Sessions = Mutex<HashMap<[u8; 32], Running>>;
 
-fn lock(sessions: &Sessions) -> MutexGuard<'_, HashMap<String, Running>> {
+fn lock(sessions: &Sessions) -> MutexGuard<'_, HashMap<[u8; 32], Running>> {
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -77,7 +78,7 @@ impl Cloud {
     /// ends when `stop` is set.
     ///
     /// # Errors
-    /// [`CloudError::Format`].
+    /// [`CloudError::Format`]; [`CloudError::Server`] if what is counted of the users cannot be read.
     pub fn open(
         keys: &Path,
         ask: &AskPassphrase<'_>,
@@ -87,20 +88,24 @@ impl Cloud {
     ) -> Result<Self, CloudError> {
         let keys = KeyFolder::open(keys)?;
         let own = keys.secret(Role::Server0, ask)?;
-        Ok(Self::new(own, keys.public(Role::ModelOwner)?, clients, crowd, stop))
+        Self::new(own, keys.public(Role::ModelOwner)?, clients, crowd, stop)
     }
 
     /// As [`Cloud::open`], with the keys.
+    ///
+    /// # Errors
+    /// As [`Cloud::open`].
     pub fn new(
         own: SecretKey,
         model_owner: PublicKey,
         clients: Clients,
         crowd: Crowd,
         stop: Arc<AtomicBool>,
-    ) -> Self {
+    ) -> Result<Self, CloudError> {
         let gate = Gate::new(crowd.at_work.max(1));
-        let host = Host { own, model_owner, gate, stop };
-        Cloud { host, clients, sessions: crowd.sessions.max(1) }
+        let counts = clients.counts(own.public().fingerprint())?;
+        let host = Host { own, model_owner, counts, gate, stop };
+        Ok(Cloud { host, clients, sessions: crowd.sessions.max(1) })
     }
 
     /// Serves a user over a channel to its end, on this thread: for links of a program's own.
@@ -152,6 +157,12 @@ impl Cloud {
                 let came = door.next(&known.security, limits, Instant::now() + TICK, note);
                 // A connection that was gone as soon as it came is nobody's.
                 let Ok(Some(channel)) = came else { continue };
+                // Also one that was replaced while the door was open.
+                if let Err(error) = self.look_again(&mut known, tell) {
+                    self.host.stop.store(true, Ordering::SeqCst);
+                    ended = Err(error);
+                    break;
+                }
                 let key = channel.peer_key();
                 let Some(client) = key.and_then(|key| known.by_key.get(&key)) else { continue };
                 self.begin(client, channel, &sessions, tell, scope);
@@ -164,9 +175,9 @@ impl Cloud {
         })
     }
 
-    /// Takes in the users that were added or removed since.
+    /// Takes in the users that were added, replaced or removed since.
     fn look_again(&self, known: &mut Known, tell: Tell<'_>) -> Result<(), CloudError> {
-        if self.clients.folders()? != known.folders {
+        if self.clients.versions()? != known.folders {
             *known = self.known(tell)?;
         }
         Ok(())
@@ -174,7 +185,7 @@ impl Cloud {
 
     /// The users as they are now.
     fn known(&self, tell: Tell<'_>) -> Result<Known, CloudError> {
-        let folders = self.clients.folders()?;
+        let folders = self.clients.versions()?;
         let (clients, bad) = self.clients.list()?;
         bad.into_iter().for_each(|(folder, error)| tell(CloudEvent::BadClient(folder, error)));
         let keys: Vec<_> = clients.iter().map(|client| client.key.verifying()).collect();
@@ -194,16 +205,17 @@ impl Cloud {
         scope: &'s Scope<'s, 'e>,
     ) {
         let client = Arc::clone(client);
+        let key = client.key.verifying();
         let online = Arc::new(AtomicBool::new(false));
         let denied = {
             let mut sessions = lock(sessions);
-            match (sessions.contains_key(&client.name), sessions.len() < self.sessions) {
+            match (sessions.contains_key(&key), sessions.len() < self.sessions) {
                 (true, _) => Some(Denied::Busy),
                 (false, false) => Some(Denied::Full),
                 (false, true) => {
                     let running =
                         Running { cutter: channel.cutter().ok(), online: Arc::clone(&online) };
-                    sessions.insert(client.name.clone(), running);
+                    sessions.insert(key, running);
                     None
                 }
             }
@@ -225,7 +237,7 @@ impl Cloud {
             });
             tell(CloudEvent::Session(&report));
             // Cleared first: the user may come again at once.
-            lock(sessions).remove(&client.name);
+            lock(sessions).remove(&key);
             drop(channel);
         });
     }

@@ -17,27 +17,27 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Denied {
-    /// More images than the quota leaves.
-    #[error("{asked} image(s) asked for, and {left} of {limit} {period} are left")]
+    /// More slots than the quota leaves.
+    #[error("{asked} slot(s) asked for, and {left} of {limit} {period} are left")]
     Quota {
-        /// Images asked for.
+        /// Slots asked for.
         asked: u64,
-        /// Images left.
+        /// Slots left.
         left: u64,
-        /// Images of the quota.
+        /// Slots of the quota.
         limit: u64,
         /// What the quota is for: a day, or all of the user's time.
         period: &'static str,
     },
-    /// More images than what results may tell leaves.
+    /// More slots than what results may tell leaves.
     #[error(
-        "{asked} image(s) of this size asked for, and {left} are left until results may tell of the cloud's \
-         secrets with an advantage of 2^-{bits}"
+        "{asked} slot(s) for images of this size asked for, and {left} are left until results may tell of the \
+         cloud's secrets with an advantage of 2^-{bits}"
     )]
     Told {
-        /// Images asked for.
+        /// Slots asked for.
         asked: u64,
-        /// Images left.
+        /// Slots left.
         left: u64,
         /// Bits of the advantage.
         bits: u32,
@@ -108,6 +108,12 @@ pub enum Denied {
     #[error("this is the key of the user {name} too")]
     KeyTaken {
         /// The other one.
+        name: String,
+    },
+    /// A user who is to be replaced has another key, or is none.
+    #[error("{name} is no user with this key")]
+    NotTheirs {
+        /// Who was to be replaced.
         name: String,
     },
     /// No name of a user.
@@ -225,5 +231,5 @@ macro_rules! through_server {
     )*};
 }
 
-through_server!(CloudError: ServiceError, InputErrors);
+through_server!(CloudError: ServiceError, InputErrors, LedgerError);
 through_server!(UserError: ServiceError, InputErrors, MaterialError, LedgerError);

@@ -2,6 +2,7 @@
 
 use super::gate::Gate;
 use crate::files::keys::{PublicKey, SecretKey};
+use crate::files::ledger::Outside;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,6 +12,8 @@ pub(super) struct Host {
     pub(super) own: SecretKey,
     /// Who shares models.
     pub(super) model_owner: PublicKey,
+    /// What is counted of all users.
+    pub(super) counts: Outside,
     /// How many work at a time.
     pub(super) gate: Gate,
     /// Set when the cloud is to end.

@@ -28,6 +28,7 @@ mod store;
 mod tests;
 mod user;
 
+pub use add::NewClient;
 pub use clients::{Client, Clients};
 pub use daemon::{Cloud, CloudEvent, Crowd};
 pub use errand::{Brought, Errand, Errands, Goal, Ready};

@@ -50,7 +50,7 @@ pub(super) struct Status {
     /// For each set that was named the lowest slot that the cloud's ledger leaves, nothing for one that the
     /// cloud has not.
     pub(super) next: Vec<Option<u64>>,
-    /// Images that the user may still have denoised today.
+    /// Images for which slots may still be made today.
     pub(super) images_left: u64,
 }
 

@@ -77,7 +77,8 @@ impl<'a> Session<'a> {
     }
 
     fn requests(&mut self, channel: &mut dyn Channel) -> Result<(), CloudError> {
-        let mut store = match self.client.store(&self.host.own) {
+        let cloud = self.host.own.public().fingerprint();
+        let mut store = match self.client.store(cloud, &self.host.counts) {
             Ok(store) => store,
             Err(e) => return Err(self.apologise(e.into(), channel)),
         };
@@ -134,7 +135,8 @@ impl<'a> Session<'a> {
             store.sweep(|set| named.contains(&set.id()))?;
             let sets = store.sets()?;
             let next = |id: &TripleSetId| sets.iter().find(|s| s.id() == *id).map(|set| set.next);
-            let images_left = self.client.quota().left(today())?;
+            let count = store.ledger.count(self.client.counted())?;
+            let images_left = self.client.quota().left(count, today());
             Ok(Status { next: named.iter().map(next).collect(), images_left })
         })();
         let status = found.map_err(|e| self.apologise(e, channel))?;
@@ -167,6 +169,11 @@ impl<'a> Session<'a> {
             }
             let out = store.create(&job)?;
             out.ensure_space(needed)?;
+            // Charged before the answer: what is made tells, also if it is thrown away.
+            let each = exposure(&inputs.public().model, size)?;
+            let quota = self.client.quota();
+            let more = |count| quota.take(count, slots.into(), each, today());
+            store.ledger.charge(self.client.counted(), more)??;
             Ok((inputs, WantedFile { job, out }))
         })();
         let (inputs, wanted) = prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
@@ -212,12 +219,7 @@ impl<'a> Session<'a> {
                 public: model.public,
                 triples: sets.into_iter().map(|set| set.path.into()).collect(),
             };
-            let inputs = Inputs::open(Party::S0, &keys, &files, &[])?;
-            // Counted before the first slot is taken.
-            let size = (subject.height as usize, subject.width as usize);
-            let each = exposure(&inputs.public.model, size)?;
-            self.client.quota().take(images.len() as u64, each, today())?;
-            Ok(inputs)
+            Ok(Inputs::open(Party::S0, &keys, &files, &[])?)
         })();
         let inputs = prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
         Answer::Denoise.send(channel)?;

@@ -13,11 +13,11 @@ const MAX_LEN: u64 = 1 << 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all(deserialize = "kebab-case"))]
 pub struct Settings {
-    /// Images a day, of any size.
+    /// Images a day, of any size: slots that are made for them.
     pub images_a_day: u64,
     /// Images in all; no end if not given.
     pub images_in_all: Option<u64>,
-    /// Bits of the advantage that a user's results in all stay below, for one who is after the cloud's secrets
+    /// Bits of the advantage that a user's slots in all stay below, for one who is after the cloud's secrets
     /// (docs/one-cloud.md); 0 is no end.
     pub advantage_bits: u32,
     /// Bytes of material at the cloud.

@@ -4,7 +4,7 @@ use crate::artefact::MadeJob;
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Triples;
-use crate::files::ledger::Ledger;
+use crate::files::ledger::{Ledger, Outside};
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::ids::{Fingerprint, ImageId, Party, TripleSetId};
 use crate::roles::server::{Extent, Owner, ServerError, ServiceError, claim_state, erase};
@@ -49,9 +49,13 @@ impl KeptSet {
 }
 
 impl Store {
-    /// The store of a server, made if missing. The ledger is the first thing in it.
-    pub(super) fn open(state: &Path, party: Party, key: Fingerprint) -> Result<Self, ServerError> {
-        let ledger = Ledger::open(state)?;
+    /// The store of a server, made if missing, with the ledger outside of it. The ledger is the first thing in it.
+    pub(super) fn open(
+        state: &Path,
+        outside: &Outside,
+        (party, key): (Party, Fingerprint),
+    ) -> Result<Self, ServerError> {
+        let ledger = Ledger::open_beside(state, outside)?;
         claim_state(state, key)?;
         let folder = state.join(MATERIAL);
         match DirBuilder::new().mode(0o700).create(&folder) {

@@ -312,7 +312,7 @@ fn a_quota_ends_and_material_has_a_limit() {
     let (result, report) = world.session(("anna", [usize::MAX; 2]), |user, channel| {
         user.denoise(&image, SIGMA, channel, &mut Silent)
     });
-    let text = "1 image(s) asked for, and 0 of 1 a day are left";
+    let text = "1 slot(s) asked for, and 0 of 1 a day are left";
     assert_eq!(report.error.unwrap(), text);
     assert!(result.unwrap_err().to_string().contains(text));
     assert_eq!(world.marks("clients/anna/state").len(), 1, "no slot was taken");
@@ -417,18 +417,30 @@ fn a_folder_of_users_is_told_what_is_wrong_with_it() {
     }
     assert!(add("carl", &world.at("cloud").join("server0.pub"), "anna").is_err());
     assert_eq!(world.clients().folders().unwrap().len(), 2, "nothing was left");
-    add("carl", &key, "anna").unwrap();
-    let (clients, bad) = world.clients().list().unwrap();
-    assert_eq!((clients.len(), bad.len()), (2, 1));
-    assert!(bad[0].1.to_string().contains("the key of the user anna too"), "{}", bad[0].1);
-    assert!(matches!(bad[0].1, CloudError::Denied(Denied::KeyTaken { .. })));
+    let taken = add("carl", &key, "anna").unwrap_err();
+    assert!(taken.to_string().contains("the key of the user anna too"), "{taken}");
+    // Made by hand: neither of the two is any, whatever they are called.
+    for name in ["aaron", "carl"] {
+        let (from, to) = (world.at("clients/anna"), world.at("clients").join(name));
+        std::fs::create_dir(&to).unwrap();
+        for file in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap_or(0);
+        }
+        let (clients, bad) = world.clients().list().unwrap();
+        assert_eq!((clients.len(), bad.len(), clients[0].name.as_str()), (1, 2, "ben"));
+        assert!(bad.iter().all(|b| matches!(b.1, CloudError::Denied(Denied::KeyTaken { .. }))));
+        std::fs::remove_dir_all(to).unwrap();
+    }
 }
 
 /// Cut after every frame at either end: a slot is never used twice, nothing half made is left, and the next
 /// session succeeds.
 #[test]
 fn a_session_that_is_cut_anywhere_leaves_nothing_behind() {
-    let world = World::new(&["anna"]);
+    let world = World::new(&[]);
+    // What is made and cut off counts.
+    let settings = Settings { images_a_day: 1000, advantage_bits: 0, ..Settings::default() };
+    world.add("anna", settings);
     let image = noisy((14, 15), 1);
     let expected = world.twin(&image);
     // Hints are there and U is opened: what a usual session consists of.

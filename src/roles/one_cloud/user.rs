@@ -9,7 +9,7 @@ use crate::artefact::{MadeJob, PublicModelFile};
 use crate::files::FormatError;
 use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
-use crate::files::ledger::state_dir_default;
+use crate::files::ledger::{Ledger, state_dir_default};
 use crate::ids::{ImageId, Party, Role};
 use crate::image::GreyImage;
 use crate::model::{Clamping, Encoded, encode_image};
@@ -25,6 +25,7 @@ use crate::roles::wanted::MaterialError;
 use crate::wire::{Channel, NetError, Security, TlsKeys};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
 /// Rows and columns.
@@ -39,7 +40,12 @@ pub struct User {
     paths: MakePaths,
     inputs: MakeInputs,
     state: PathBuf,
+    /// Where the ledger outside the state folder is: beside the key.
+    slots: PathBuf,
 }
+
+/// The folder beside the user's key with a second ledger of its slots: a state folder that is restored is older.
+const SLOTS: &str = "server1.slots";
 
 /// An image of a user, on its way.
 pub struct Own {
@@ -56,7 +62,8 @@ pub struct Own {
 impl User {
     /// A user with its key folder (`server1.key`, `server0.pub` of the cloud, `model-owner.pub`), its share of
     /// the model with the description, and its state folder, that of the platform if none is named, which is
-    /// made if missing and must never be copied, restored or shared: it keeps slots from being used twice.
+    /// made if missing and must never be copied, restored or shared: it keeps slots from being used twice. A second
+    /// list of used slots is kept in the key folder, `server1.slots`, which an older state folder does not agree with.
     ///
     /// # Errors
     /// [`UserError::Format`]; [`UserError::Server`] if the model was not shared for the two, or cannot be
@@ -67,6 +74,7 @@ impl User {
         paths: MakePaths,
         state: Option<&Path>,
     ) -> Result<Self, UserError> {
+        let slots = keys.join(SLOTS);
         let keys = KeyFolder::open(keys)?;
         let own = keys.secret(Role::Server1, ask)?;
         let (cloud, model_owner) = (keys.public(Role::Server0)?, keys.public(Role::ModelOwner)?);
@@ -76,7 +84,7 @@ impl User {
             Some(folder) => folder.to_owned(),
             None => state_dir_default(own.public().fingerprint())?,
         };
-        Ok(User { own, cloud, model_owner, paths, inputs, state })
+        Ok(User { own, cloud, model_owner, paths, inputs, state, slots })
     }
 
     fn keys(&self) -> ServerKeys<'_> {
@@ -106,7 +114,8 @@ impl User {
     /// [`UserError::Server`] of the state folder; [`UserError::Net`].
     pub fn visit<'v>(&'v self, channel: &'v mut dyn Channel) -> Result<Visit<'v>, UserError> {
         let key = self.own.public().fingerprint();
-        let store = Store::open(&self.state, Party::S1, key)?;
+        let outside = Arc::new(Mutex::new(Ledger::open(&self.slots)?));
+        let store = Store::open(&self.state, &outside, (Party::S1, key))?;
         let mut visit = Visit { user: self, channel, store, usable: Vec::new(), images_left: 0 };
         visit.ask_status()?;
         Ok(visit)
@@ -157,7 +166,7 @@ pub struct Visit<'v> {
 }
 
 impl Visit<'_> {
-    /// Images that the quota leaves today, as the cloud told it last.
+    /// Images for which slots may still be made today, as the cloud told it last.
     pub fn images_left(&self) -> u64 {
         self.images_left
     }

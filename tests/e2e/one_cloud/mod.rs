@@ -1,6 +1,7 @@
 //! One cloud and users who take part, as processes.
 
 mod alarm;
+mod counts;
 mod crowd;
 mod folders;
 mod hostile;
@@ -46,7 +47,7 @@ fn two_users_at_once_and_nothing_of_their_images_stays() {
     }
     // The quota, of a cloud that goes on.
     let again = one.client("anna", &address, &["noisy.png", "--out", "again.png"]);
-    again.refused_once(4, &["the cloud refused: 1 image(s) asked for, and 0 of 1 a day are left"]);
+    again.refused_once(4, &["the cloud refused: 1 slot(s) asked for, and 0 of 1 a day are left"]);
     assert!(!one.lab.exists("again.png"));
     signal(cloud.id(), "TERM");
     let ended = cloud.end();

@@ -1,9 +1,8 @@
 //! Ledgers: lines with any checksum, and lines whose checksum is right.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::files::ledger::BoundWeights;
-use ppdenoise::files::ledger::Ledger;
-use ppdenoise::ids::{Digest, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId};
+use ppdenoise::files::ledger::{BoundWeights, Count, Counted, Ledger};
+use ppdenoise::ids::{Digest, Fingerprint, ImageId, ModelId, SessionId, TripleSetId, WeightMaskId};
 use ppdenoise_fuzz::{memory::bounded, seeds};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -28,7 +27,7 @@ fn private(path: &Path, mode: u32) {
 fuzz_target!(init: seeds(ledgers), |data: &[u8]| {
     let Some((&how, text)) = data.split_first() else { return };
     let text = if how % 2 == 0 { text.to_vec() } else { chained(text) };
-    let file = [b"ppdenoise ledger 3\n", &text[..]].concat();
+    let file = [b"ppdenoise ledger 4\n", &text[..]].concat();
     std::fs::write(FOLDER.join("ledger"), file).expect("the ledger can be written");
     private(&FOLDER.join("ledger"), 0o600);
     bounded((1 << 20) + 16 * text.len(), || {
@@ -56,6 +55,13 @@ fuzz_target!(init: seeds(ledgers), |data: &[u8]| {
         if let (Ok(Some(before)), Ok(())) = (bound, ledger.bind_opened(mask, opened)) {
             assert_eq!(before, opened);
         }
+        let of = Counted { key: Fingerprint::from_bytes([0x22; 16]), model };
+        let counted = ledger.count(of).is_ok_and(|before| {
+            let more = |c: Count| Ok::<_, ()>(Count { in_all: c.in_all.saturating_add(1), ..c });
+            let charged = ledger.charge(of, more).is_ok();
+            !charged || ledger.count(of).is_ok_and(|c| c.in_all >= before.in_all)
+        });
+        assert!(counted);
         drop(ledger);
         // What was appended is readable.
         if marked.is_ok() {
@@ -86,7 +92,7 @@ fn ledgers() -> Vec<Vec<u8>> {
     let [set, image, session, mask, model] = &ids;
     let [description, half, opened] = ["66", "77", "88"].map(|pair| pair.repeat(32));
     let lines = format!(
-        "weights {mask} {model} {description} {half}\nopened {mask} {opened}\ndone {image} {session}\nslot {set} 0 {image} {session}\nslot {set} 7 {image} {session}\n"
+        "weights {mask} {model} {description} {half}\nopened {mask} {opened}\ndone {image} {session}\nslot {set} 0 {image} {session}\nslot {set} 7 {image} {session}\ncount {image} {model} 20000 1 2 3\n"
     );
     let whole = [&[1], lines.as_bytes()].concat();
     let torn = whole[..whole.len() - 1].to_vec();
