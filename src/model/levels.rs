@@ -27,7 +27,47 @@ const LEAST_TOLD: f64 = 1.0 / 40.0;
 const ON_PATCHES: [f64; 2] = [0.2, 3.0];
 const CONVOLUTIONAL: [f64; 2] = [0.98, 3.0];
 
+/// The ladder of noise levels has as many rungs for each halving, each this part of the one for all the noise; digits
+/// and halvings are the same on every machine.
+const STEPS: [f64; 8] = [
+    1.0,
+    0.917_004_043_204_671,
+    0.840_896_415_253_715,
+    0.771_105_412_703_970,
+    0.707_106_781_186_548,
+    0.648_419_777_325_505,
+    0.594_603_557_501_361,
+    0.545_253_866_332_629,
+];
+
+/// Rungs of noise levels ([`Trained::level_of`]): down to a 64th of the most noise.
+pub const NOISE_RUNGS: u8 = 49;
+
 impl Trained {
+    /// The noise level of a rung, in grey levels: rung 0 is the most noise that the model was trained for, and eight
+    /// rungs further down it is half of that.
+    pub fn level_of(&self, rung: u8) -> f64 {
+        let halvings = i32::from(rung / 8);
+        self.sigma * STEPS[usize::from(rung % 8)] * 0.5f64.powi(halvings)
+    }
+
+    /// The rung that is nearest to a noise level: what is told of an image's noise where it leaves its owner, and what
+    /// its network works with then, which is off by 4.5 % at most.
+    pub fn rung(&self, sigma: f64) -> u8 {
+        let distance = |rung: u8| (self.level_of(rung) / sigma).ln().abs();
+        let rungs = (0..NOISE_RUNGS).map(|rung| (rung, distance(rung)));
+        // Of no noise at all every rung is infinitely far.
+        rungs
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .filter(|r| r.1.is_finite())
+            .map_or(NOISE_RUNGS - 1, |r| r.0)
+    }
+
+    /// What of an image's noise level leaves its owner: its rung, or nothing where the network does not read it.
+    pub fn told(&self, sigma: f64) -> Option<u8> {
+        self.reads_plane.then(|| self.rung(sigma))
+    }
+
     /// The noise levels, in grey levels, that the model serves: with others its pictures may be worse than those of a
     /// simple filter, or than the noisy ones.
     pub fn served(&self) -> [f64; 2] {
@@ -182,6 +222,30 @@ mod tests {
         assert!(patches.serves(10.0) && !patches.serves(9.9));
         assert!(convolutions.serves(50.0) && convolutions.serves(140.0));
         assert!(!convolutions.serves(45.0) && !convolutions.serves(160.0));
+    }
+
+    /// Rungs are an eighth of a halving apart, and every level that is served has one within 4.5 %.
+    #[test]
+    fn noise_is_told_by_the_nearest_rung() {
+        let trained = Trained {
+            units: Normalisation::UNIT,
+            sigma: 50.0,
+            reads_plane: true,
+            convolutional: true,
+        };
+        for rung in 0..NOISE_RUNGS {
+            let expected = 50.0 * (-f64::from(rung) / 8.0).exp2();
+            assert!((trained.level_of(rung) / expected - 1.0).abs() < 1e-14, "{rung}");
+            assert_eq!(trained.rung(expected * 1.04), rung);
+            assert_eq!(trained.rung(expected * 0.96), rung);
+        }
+        let [least, most] = trained.served();
+        for percent in 0..=100 {
+            let sigma = least + (most - least) * f64::from(percent) / 100.0;
+            let told = trained.level_of(trained.rung(sigma));
+            assert!((told / sigma - 1.0).abs() < 0.045, "{sigma}: {told}");
+        }
+        assert_eq!([0.0, 1e-9, 50.0, 1e9].map(|sigma| trained.rung(sigma)), [48, 48, 0, 0]);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub use float::{FloatLinear, FloatModel, Kept, Span};
 pub use flooding::MAX_FLOODING;
 pub use grey::{DenoisedGrey, TwinOptions};
 pub use import::{Family, ImportError, Imported, Known, Predicts};
-pub use levels::{LevelMap, Trained};
+pub use levels::{LevelMap, NOISE_RUNGS, Trained};
 pub use load::Tensor;
 pub use mat::load_mat;
 pub use normalisation::{NOISE_REACH, Normalisation};

@@ -104,8 +104,8 @@ pub struct Brought {
     pub range_alarm: RangeAlarm,
 }
 
-/// The levels of a grey image, its pixels in fixed point, and its noise level for a model that is told of it.
-type EncodedPlane = (ImageLevels, Vec<i64>, i64);
+/// The levels of a grey image, and its pixels in fixed point.
+type EncodedPlane = (ImageLevels, Vec<i64>);
 
 /// An image that is read and in fixed point.
 struct Plain {
@@ -195,14 +195,14 @@ impl<'a> Errand<'a> {
         let levels = self.levels.of(grey, model.trained());
         let levels = levels.map_err(|e| UserError::from(e).about(file))?;
         tell_noise(&self.levels, (file, levels.sigma), model.trained(), observer);
-        let Encoded { pixels, plane, fit } = encode_image(model, grey, &levels.map);
+        let Encoded { pixels, fit, .. } = encode_image(model, grey, &levels.map);
         let judged = fit.judge(self.clamping, model, &levels.map);
         judged.map_err(|unfit| UserError::Unfit(unfit).about(file))?;
         if fit.clamped > 0 {
             let (file, unfit) = (file.to_owned(), fit.unfit(model, &levels.map));
             observer.event(LevelNote::Clamped { file, unfit }.into());
         }
-        Ok((levels, pixels, plane))
+        Ok((levels, pixels))
     }
 
     /// Refuses a result whose alarm was raised, or tells of it and goes on.
@@ -303,10 +303,12 @@ impl Visit<'_> {
         let Plain { image, planes, size } = plain;
         let count = planes.len() as u64;
         done.slots_made += self.supply(size, count, observer)?;
-        let own =
-            |pixels, plane| Own { name: file.into(), size, pixels: Zeroizing::new(pixels), plane };
+        let own = |levels: ImageLevels, pixels| {
+            let (name, noise) = (file.into(), levels.map.noise);
+            (levels, Own { name, size, pixels: Zeroizing::new(pixels), noise })
+        };
         let (levels, owns): (Vec<ImageLevels>, Vec<Own>) =
-            planes.into_iter().map(|(levels, pixels, plane)| (levels, own(pixels, plane))).unzip();
+            planes.into_iter().map(|(levels, pixels)| own(levels, pixels)).unzip();
         let (results, reports) = self.denoise(owns, observer)?;
         if results.len() < levels.len() {
             return Err(UserError::CloudEnds.about(file));

@@ -80,6 +80,9 @@ pub enum Denied {
     /// Images of several sizes in one request.
     #[error("images of several sizes in one request")]
     Sizes,
+    /// A noise level that is none of the ladder, or that the model is not told, or none where it is.
+    #[error("a noise level that this model is not told, or none where it is")]
+    Noise,
     /// One image twice.
     #[error("an image is named twice")]
     Repeated,

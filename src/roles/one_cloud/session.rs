@@ -5,7 +5,7 @@ use super::error::{CloudError, Denied};
 use super::gate::Place;
 use super::host::Host;
 use super::quota::today;
-use super::request::{Answer, MAX_SETS, Request, Status};
+use super::request::{Answer, Asked, MAX_SETS, Request, Status};
 use super::store::{KeptSet, Store};
 use super::{PROFILE, exposure};
 use crate::artefact::MadeJob;
@@ -186,7 +186,7 @@ impl<'a> Session<'a> {
 
     fn denoise(
         &mut self,
-        images: Vec<Subject>,
+        images: Vec<Asked>,
         named: &[TripleSetId],
         store: &mut Store,
         channel: &mut dyn Channel,
@@ -195,7 +195,7 @@ impl<'a> Session<'a> {
         let keys = ServerKeys::with_user(&host.own, host.model_owner, user);
         let prepared = (|| {
             let sets = chosen(named, store)?;
-            let subject = images[0];
+            let first = images[0];
             let left = sets.iter().map(|set| set.left(0)).sum::<u64>();
             if (images.len() as u64) > left {
                 let (slots, set) = (left, sets[0].id().short());
@@ -203,12 +203,12 @@ impl<'a> Session<'a> {
                     left: slots,
                     images: images.len() as u64,
                     set,
-                    size: (subject.height, subject.width),
+                    size: (first.height, first.width),
                 }
                 .into());
             }
             let of_size = |set: &KeptSet| {
-                (set.fields.height, set.fields.width) == (subject.height, subject.width)
+                (set.fields.height, set.fields.width) == (first.height, first.width)
             };
             if !sets.iter().all(of_size) {
                 return Err(Denied::Sizes.into());
@@ -219,9 +219,13 @@ impl<'a> Session<'a> {
                 public: model.public,
                 triples: sets.into_iter().map(|set| set.path.into()).collect(),
             };
-            Ok(Inputs::open(Party::S0, &keys, &files, &[])?)
+            let inputs = Inputs::open(Party::S0, &keys, &files, &[])?;
+            let model = &inputs.public.model;
+            let images = images.iter().map(|image| image.subject(model));
+            let images = images.collect::<Result<Vec<Subject>, _>>()?;
+            Ok((inputs, images))
         })();
-        let inputs = prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
+        let (inputs, images) = prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
         Answer::Denoise.send(channel)?;
         let state = store.state().to_owned();
         let job = Job { keys: &keys, ledger: &mut store.ledger, state: &state };

@@ -14,10 +14,11 @@ use crate::model::{
 use crate::numbers::fixed::shrink_nearest;
 use crate::numbers::ring::RingBits;
 use crate::roles::Silent;
-use crate::roles::server::{MakePaths, Subject};
+use crate::roles::server::MakePaths;
 use crate::wire::{Channel, Frame, MemChannel, NetError, Tag, Traffic, pair};
-use request::Request;
+use request::{Asked, Request};
 use std::collections::HashSet;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -286,7 +287,7 @@ fn slots_made_ahead_serve_one_image_each() {
                 name: "a".into(),
                 size,
                 pixels: Zeroizing::new(encode_image(model, image, &levels).pixels),
-                plane: 0,
+                noise: 0.0,
             };
             let two = images[..2].iter().map(own).collect();
             let (results, reports) = visit.denoise(two, &mut Silent).unwrap();
@@ -328,7 +329,7 @@ fn a_quota_ends_and_material_has_a_limit() {
 fn a_user_who_lies_ends_its_own_session() {
     let world = World::new(&["anna"]);
     let image =
-        |height, width| Subject { id: ImageId::from_bytes([9; 16]), height, width, plane: 0 };
+        |height, width| Asked { id: ImageId::from_bytes([9; 16]), height, width, rung: None };
     let set = TripleSetId::from_bytes([7; 16]);
     let encoded = |request: &Request| crate::ids::codec::encode_small(request).unwrap();
     let denoise = |height, width| {
@@ -422,7 +423,7 @@ fn a_folder_of_users_is_told_what_is_wrong_with_it() {
     // Made by hand: neither of the two is any, whatever they are called.
     for name in ["aaron", "carl"] {
         let (from, to) = (world.at("clients/anna"), world.at("clients").join(name));
-        std::fs::create_dir(&to).unwrap();
+        std::fs::DirBuilder::new().mode(0o700).create(&to).unwrap();
         for file in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
             std::fs::copy(file.path(), to.join(file.file_name())).unwrap_or(0);
         }

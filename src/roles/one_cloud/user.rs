@@ -3,7 +3,7 @@
 use super::PROFILE;
 use super::error::UserError;
 use super::event::UserEvent;
-use super::request::{Answer, MAX_IMAGES, MAX_SETS, Request};
+use super::request::{Answer, Asked, MAX_IMAGES, MAX_SETS, Request};
 use super::store::{KeptSet, Store};
 use crate::artefact::{MadeJob, PublicModelFile};
 use crate::files::FormatError;
@@ -18,8 +18,7 @@ use crate::roles::observer::{Observer, Within};
 use crate::roles::range_alarm::OutOfRangeOnShares;
 use crate::roles::server::{
     Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, OwnResult, Round, ServeReport,
-    ServerEvent, ServerFiles, ServerKeys, ServiceError, Subject, Supply, Task, WantedFile, make,
-    run,
+    ServerEvent, ServerFiles, ServerKeys, ServiceError, Supply, Task, WantedFile, make, run,
 };
 use crate::roles::wanted::MaterialError;
 use crate::wire::{Channel, NetError, Security, TlsKeys};
@@ -55,8 +54,9 @@ pub struct Own {
     pub size: Size,
     /// Encoded pixels, row-major ([`encode_image`]). They do not leave.
     pub pixels: Zeroizing<Vec<i64>>,
-    /// The noise level for a model that reads the plane ([`Encoded::plane`]). It is told to the cloud.
-    pub plane: i64,
+    /// The noise level in grey levels, for a model that reads the plane ([`LevelMap::noise`](crate::model::LevelMap::noise)). The cloud is told the
+    /// nearest of 49 levels ([`Trained::rung`](crate::model::Trained::rung)), and nothing for other models.
+    pub noise: f64,
 }
 
 impl User {
@@ -136,12 +136,13 @@ impl User {
     ) -> Result<GreyImage, UserError> {
         let model = &self.public().model;
         let levels = Levels::from(Noise::Sigma(sigma)).of(image, model.trained())?.map;
-        let Encoded { pixels, plane, fit } = encode_image(model, image, &levels);
+        let Encoded { pixels, fit, .. } = encode_image(model, image, &levels);
         fit.judge(Clamping::Few, model, &levels).map_err(UserError::Unfit)?;
         let size = (image.height(), image.width());
         let mut visit = self.visit(channel)?;
         visit.supply(size, 1, observer)?;
-        let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels), plane };
+        let pixels = Zeroizing::new(pixels);
+        let own = Own { name: "image".into(), size, pixels, noise: levels.noise };
         let (results, _) = visit.denoise(vec![own], observer)?;
         let Some(OwnResult { units, alarm }) = results.into_iter().next() else {
             return Err(UserError::CloudEnds);
@@ -309,11 +310,14 @@ impl Visit<'_> {
         }
         let mut order = Vec::new();
         let mut tasks = Vec::new();
-        for Own { name, size, pixels, plane } in images {
+        let model = &self.user.public().model;
+        for Own { name, size, pixels, noise } in images {
             let id = ImageId::random().map_err(FormatError::from)?;
-            let image = Subject { id, height: size.0 as u32, width: size.1 as u32, plane };
+            let (height, width) = (size.0 as u32, size.1 as u32);
+            let image = Asked { id, height, width, rung: model.trained().told(noise) };
             order.push(image);
-            tasks.push(Task::held(name, image, Held::Whole(pixels)));
+            let subject = image.subject(model).map_err(|e| NetError::Protocol(e.to_string()))?;
+            tasks.push(Task::held(name, subject, Held::Whole(pixels)));
         }
         let paths = &self.user.paths;
         let keys = self.user.keys();

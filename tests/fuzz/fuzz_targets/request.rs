@@ -17,6 +17,6 @@ fn requests() -> Vec<Vec<u8>> {
     let id = |byte: u8| [byte; 16];
     let status = [&[0, 2][..], &id(1), &id(2)].concat();
     let make = vec![1, 48, 64, 3];
-    let denoise = [&[2, 2][..], &id(3), &[48, 64], &id(4), &[48, 64], &[1], &id(1)].concat();
+    let denoise = [&[2, 2][..], &id(3), &[48, 64, 0], &id(4), &[48, 64, 1, 8], &[1], &id(1)].concat();
     vec![status, make, denoise]
 }

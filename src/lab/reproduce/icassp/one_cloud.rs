@@ -98,8 +98,8 @@ fn visit(
 ) -> Result<OneCloudRun, LabError> {
     let size = (image.height(), image.width());
     let public = &user.public().model;
-    let Encoded { pixels, plane, .. } =
-        encode_image(public, image, &LevelMap::new(model.units, 1.0));
+    let levels = LevelMap::new(model.units, 1.0);
+    let Encoded { pixels, .. } = encode_image(public, image, &levels);
     let patches = public.network.grid(size).map_or(0, |grid| grid.rows());
     let mut visit = user.visit(channel)?;
     let both = |traffic: crate::wire::Traffic| traffic.bytes_sent + traffic.bytes_received;
@@ -116,7 +116,8 @@ fn visit(
         run.material.seconds += set.made.seconds;
         run.material.bytes += both(set.made.traffic);
     }
-    let own = Own { name: "image".into(), size, pixels: Zeroizing::new(pixels), plane };
+    let (pixels, noise) = (Zeroizing::new(pixels), levels.noise);
+    let own = Own { name: "image".into(), size, pixels, noise };
     let started = Instant::now();
     let (_, reports) = visit.denoise(vec![own], &mut Silent)?;
     run.online.seconds = started.elapsed().as_secs_f64();

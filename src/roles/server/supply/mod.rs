@@ -16,7 +16,6 @@ use super::{ServerEvent, ServiceError};
 use crate::artefact::{ImageParts, ImageShareFile};
 use crate::files::container::header::ImageShare;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
-use crate::ids::codec::{Decode, Encode};
 use crate::ids::{ImageId, SessionId};
 use crate::model::PublicModel;
 use crate::network::NetworkError;
@@ -30,7 +29,7 @@ use zeroize::Zeroizing;
 pub(super) const MAX_IMAGES: usize = 1 << 18;
 
 /// What both servers know of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::roles) struct Subject {
     /// Its id.
     pub(in crate::roles) id: ImageId,
