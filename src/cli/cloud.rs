@@ -10,7 +10,7 @@ use crate::ids::Role;
 use crate::material::pair::divergence_of;
 use crate::model::PublicModel;
 use crate::roles::one_cloud::{
-    Clients, Cloud as Daemon, CloudEvent, Crowd, NewClient, SessionReport, Settings, exposure,
+    Clients, Cloud as Daemon, CloudEvent, Crowd, NewClient, Pace, SessionReport, Settings, exposure,
 };
 use crate::roles::read_public;
 use crate::roles::server::{MakePaths, description_beside};
@@ -89,7 +89,12 @@ pub(super) fn run(args: &Cloud, console: &mut Console) -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads.number().get());
     pool.build_global().map_err(failed)?;
     let stop = Arc::new(AtomicBool::new(false));
-    let crowd = Crowd { sessions: usize::from(args.sessions), at_work: usize::from(args.at_work) };
+    let silence = Duration::from_secs(args.timeout);
+    let crowd = Crowd {
+        sessions: usize::from(args.sessions),
+        at_work: usize::from(args.at_work),
+        pace: Pace { line_mbit: args.slowest_line, grace: silence },
+    };
     let clients = Clients::open(&args.clients)?;
     let ask = |file: &Path| args.unlock.passphrase(file);
     let cloud = Daemon::open(&args.keys, &ask, clients, crowd, Arc::clone(&stop))?;
@@ -97,7 +102,7 @@ pub(super) fn run(args: &Cloud, console: &mut Console) -> Result<(), Failure> {
     heed_signals(&stop)?;
     // Scripts that listen at port 0 read this line, so it is printed even when quiet.
     say(&format!("listening at {}", listener.address()));
-    let limits = Limits::new(Duration::ZERO, Duration::from_secs(args.timeout));
+    let limits = Limits::new(Duration::ZERO, silence);
     let (json, quiet) = (args.json, console.is_quiet());
     cloud.run(&listener, limits, &|event| tell(event, json, quiet))?;
     console.note("ended");
@@ -128,11 +133,12 @@ fn tell(event: CloudEvent<'_>, json: bool, quiet: bool) {
 }
 
 fn session(report: &SessionReport) -> String {
-    let SessionReport { client, seconds, slots_made, images, traffic, error } = report;
+    let SessionReport { client, seconds, seconds_at_work, slots_made, images, traffic, error } =
+        report;
     let why = error.as_ref().map_or(String::new(), |e| format!("; ended early: {e}"));
     format!(
-        "{client}: {images} image(s) denoised, {slots_made} slot(s) made, {seconds:.2} s, {} sent, {} \
-         received{why}",
+        "{client}: {images} image(s) denoised, {slots_made} slot(s) made, {seconds:.2} s, {seconds_at_work:.2} s of \
+         it at work, {} sent, {} received{why}",
         bytes(traffic.bytes_sent),
         bytes(traffic.bytes_received)
     )

@@ -52,6 +52,12 @@ pub enum NetError {
         /// Seconds waited.
         seconds: u64,
     },
+    /// All that belongs together took too long, however much of it arrived.
+    #[error("the other server took more than the {seconds} s that its request's size allows")]
+    Slow {
+        /// Seconds allowed.
+        seconds: u64,
+    },
     /// What arrived is not what the peer sent.
     #[error("the bytes of the other server were changed on their way: {0}")]
     Changed(String),

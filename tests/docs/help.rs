@@ -43,7 +43,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "cloud",
-        "--clients --keys --passphrase-file --listen --sessions --at-work --timeout --threads --json",
+        "--clients --keys --passphrase-file --listen --sessions --at-work --timeout --slowest-line --threads --json",
     ),
     (
         "add-client",

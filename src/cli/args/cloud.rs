@@ -9,6 +9,7 @@ use crate::cli::levels::{Clamp, Met};
 use crate::cli::plausible::{InRange, Plausible};
 use crate::cli::range::Ranged;
 use clap::Args;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Cloud: denoise for many users, each of whom takes part as server 1.
@@ -39,6 +40,10 @@ pub(in crate::cli) struct Cloud {
     /// Seconds for which a user may stay silent.
     #[arg(long, default_value = "120", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub(in crate::cli) timeout: u64,
+    /// Mbit/s of the slowest line that a user may have. A request that takes longer than its size takes on
+    /// such a line, and --timeout more, is cut off.
+    #[arg(long, default_value = "20", value_name = "MBIT")]
+    pub(in crate::cli) slowest_line: NonZeroU32,
     #[command(flatten)]
     pub(in crate::cli) threads: Threads,
     /// Print a line of JSON on standard output for each session that ends.
@@ -117,7 +122,8 @@ pub(in crate::cli) struct Visit {
     /// The cloud's address.
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_peer)]
     pub(in crate::cli) cloud: String,
-    /// Folder with server1.key (the user's), server0.pub (the cloud's) and model-owner.pub.
+    /// Folder with server1.key (the user's), server0.pub (the cloud's) and model-owner.pub. A second list of
+    /// used slots is kept in it, server1.slots, which an older copy of the state folder does not agree with.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) keys: PathBuf,
     #[command(flatten)]

@@ -26,7 +26,9 @@ impl From<NetError> for Failure {
             NetError::Closed(_) | NetError::Refused { .. } => {
                 "see the other server's message, then run both again: the next free slot is used"
             }
-            NetError::Silent { .. } => "check the other server and the link, then run both again",
+            NetError::Silent { .. } | NetError::Slow { .. } => {
+                "check the other server and the link, then run both again"
+            }
             _ => "make sure both servers run the same version of ppdenoise",
         };
         let code = match &e {

@@ -4,6 +4,7 @@ use super::clients::{Client, Clients};
 use super::error::{CloudError, Denied};
 use super::gate::Gate;
 use super::host::Host;
+use super::pace::Pace;
 use super::session::{Session, SessionReport};
 use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
@@ -34,6 +35,8 @@ pub struct Crowd {
     pub sessions: usize,
     /// Whose images or material are in work at a time: memory is for so many.
     pub at_work: usize,
+    /// How slow they may be.
+    pub pace: Pace,
 }
 
 /// What happens at the cloud.
@@ -104,7 +107,7 @@ impl Cloud {
     ) -> Result<Self, CloudError> {
         let gate = Gate::new(crowd.at_work.max(1));
         let counts = clients.counts(own.public().fingerprint())?;
-        let host = Host { own, model_owner, counts, gate, stop };
+        let host = Host { own, model_owner, counts, gate, pace: crowd.pace, stop };
         Ok(Cloud { host, clients, sessions: crowd.sessions.max(1) })
     }
 

@@ -1,11 +1,19 @@
-//! How many sessions work at a time: the others of known users wait in line.
+//! How many sessions work at a time: the others of known users wait in line, in the order in which they asked.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Lets in so many at a time.
 pub(super) struct Gate {
-    free: Mutex<usize>,
-    left: Condvar,
+    line: Mutex<Line>,
+    moved: Condvar,
+}
+
+struct Line {
+    free: usize,
+    /// Who waits, by number, the first in front.
+    waiting: VecDeque<u64>,
+    next: u64,
 }
 
 /// A place behind the gate; given back when it is dropped.
@@ -13,24 +21,36 @@ pub(super) struct Place<'g>(&'g Gate);
 
 impl Gate {
     pub(super) fn new(places: usize) -> Self {
-        Gate { free: Mutex::new(places), left: Condvar::new() }
+        let line = Line { free: places, waiting: VecDeque::new(), next: 0 };
+        Gate { line: Mutex::new(line), moved: Condvar::new() }
     }
 
-    /// Waits for a place.
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a place. Who asked before has one before.
     pub(super) fn enter(&self) -> Place<'_> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
-            free = self.left.wait(free).unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.line();
+        let number = line.next;
+        line.next += 1;
+        line.waiting.push_back(number);
+        while line.free == 0 || line.waiting.front() != Some(&number) {
+            line = self.moved.wait(line).unwrap_or_else(PoisonError::into_inner);
         }
-        *free -= 1;
+        line.waiting.pop_front();
+        line.free -= 1;
+        drop(line);
+        // Another place may be free for the next one.
+        self.moved.notify_all();
         Place(self)
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.left.notify_one();
+        self.0.line().free += 1;
+        self.0.moved.notify_all();
     }
 }
 
@@ -55,6 +75,27 @@ mod tests {
             }
         });
         assert!((1..=2).contains(&most.into_inner()));
-        assert_eq!(*gate.free.lock().unwrap(), 2);
+        assert_eq!(gate.line().free, 2);
+    }
+
+    #[test]
+    fn who_asked_first_is_let_in_first() {
+        let (gate, order) = (Gate::new(1), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            let place = gate.enter();
+            for number in 0..8 {
+                let (gate, order) = (&gate, &order);
+                scope.spawn(move || {
+                    let _place = gate.enter();
+                    order.lock().unwrap().push(number);
+                });
+                // It stands in line before the next one comes.
+                while gate.line().waiting.len() <= number {
+                    std::thread::yield_now();
+                }
+            }
+            drop(place);
+        });
+        assert_eq!(order.into_inner().unwrap(), (0..8).collect::<Vec<_>>());
     }
 }

@@ -1,6 +1,7 @@
 //! What all sessions of a cloud share.
 
 use super::gate::Gate;
+use super::pace::Pace;
 use crate::files::keys::{PublicKey, SecretKey};
 use crate::files::ledger::Outside;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(super) struct Host {
     pub(super) counts: Outside,
     /// How many work at a time.
     pub(super) gate: Gate,
+    /// How slow they may be.
+    pub(super) pace: Pace,
     /// Set when the cloud is to end.
     pub(super) stop: Arc<AtomicBool>,
 }

@@ -2,8 +2,8 @@
 
 use super::clients::Client;
 use super::error::{CloudError, Denied};
-use super::gate::Place;
 use super::host::Host;
+use super::pace::Paced;
 use super::quota::today;
 use super::request::{Answer, Asked, MAX_SETS, Request, Status};
 use super::store::{KeptSet, Store};
@@ -29,6 +29,8 @@ pub struct SessionReport {
     pub client: String,
     /// From the user's coming to its going.
     pub seconds: f64,
+    /// Of these with a place at work.
+    pub seconds_at_work: f64,
     /// Slots made.
     pub slots_made: u64,
     /// Images denoised.
@@ -92,14 +94,12 @@ impl<'a> Session<'a> {
             let request = Request::receive(&payload)?;
             match request {
                 Request::Status { sets } => self.status(&sets, &mut store, channel)?,
-                Request::Make { height, width, slots } => {
-                    let _place = self.place()?;
-                    self.make((height, width, slots), &mut store, channel)?;
-                }
+                Request::Make { height, width, slots } => self
+                    .at_work(|session| session.make((height, width, slots), &mut store, channel))?,
                 Request::Denoise { images, sets } => {
                     self.online.store(true, Ordering::SeqCst);
-                    let _place = self.place()?;
-                    let done = self.denoise(images, &sets, &mut store, channel);
+                    let done =
+                        self.at_work(|session| session.denoise(images, &sets, &mut store, channel));
                     self.online.store(false, Ordering::SeqCst);
                     done?;
                 }
@@ -107,12 +107,21 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Waits in line. Who ends the cloud cuts whoever is not online, so that is set before this looks for the
-    /// end.
-    fn place(&self) -> Result<Place<'a>, Denied> {
+    /// Waits in line, and works; the time at work is told. Who ends the cloud cuts whoever is not online, so that is
+    /// set before this looks for the end.
+    fn at_work(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), CloudError>,
+    ) -> Result<(), CloudError> {
         let host = self.host;
-        let place = host.gate.enter();
-        if host.stops() { Err(Denied::Ending) } else { Ok(place) }
+        let _place = host.gate.enter();
+        if host.stops() {
+            return Err(Denied::Ending.into());
+        }
+        let started = Instant::now();
+        let done = work(self);
+        self.report.seconds_at_work += started.elapsed().as_secs_f64();
+        done
     }
 
     /// Tells the user that the fault is the cloud's.
@@ -169,17 +178,20 @@ impl<'a> Session<'a> {
             }
             let out = store.create(&job)?;
             out.ensure_space(needed)?;
+            let time = self.host.pace.to_make(&inputs.public().model, size, slots.into())?;
             // Charged before the answer: what is made tells, also if it is thrown away.
             let each = exposure(&inputs.public().model, size)?;
             let quota = self.client.quota();
             let more = |count| quota.take(count, slots.into(), each, today());
             store.ledger.charge(self.client.counted(), more)??;
-            Ok((inputs, WantedFile { job, out }))
+            Ok((inputs, WantedFile { job, out }, time))
         })();
-        let (inputs, wanted) = prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
+        let (inputs, wanted, time) =
+            prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
         Answer::Make.send(channel)?;
         let job = MakeJob { own, state: store.state(), profile: PROFILE, line: None };
-        make(&inputs, &job, vec![wanted], channel, &mut Tally(&mut self.report))?;
+        let mut paced = Paced::new(channel, time);
+        make(&inputs, &job, vec![wanted], &mut paced, &mut Tally(&mut self.report))?;
         self.report.slots_made += u64::from(slots);
         Ok(())
     }
@@ -223,14 +235,17 @@ impl<'a> Session<'a> {
             let model = &inputs.public.model;
             let images = images.iter().map(|image| image.subject(model));
             let images = images.collect::<Result<Vec<Subject>, _>>()?;
-            Ok((inputs, images))
+            let time = self.host.pace.to_denoise(model, first.size(), images.len() as u64)?;
+            Ok((inputs, images, time))
         })();
-        let (inputs, images) = prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
+        let (inputs, images, time) =
+            prepared.map_err(|e: CloudError| self.apologise(e, channel))?;
         Answer::Denoise.send(channel)?;
         let state = store.state().to_owned();
         let job = Job { keys: &keys, ledger: &mut store.ledger, state: &state };
         let mut supply = Zeros { images, host: self.host };
-        run(inputs, job, &mut supply, channel, &mut Tally(&mut self.report))?;
+        let mut paced = Paced::new(channel, time);
+        run(inputs, job, &mut supply, &mut paced, &mut Tally(&mut self.report))?;
         Ok(store.sweep(|_| true)?)
     }
 }

@@ -110,7 +110,7 @@ impl World {
 
     fn cloud(&self) -> Cloud {
         let keys = self.at("cloud");
-        let crowd = Crowd { sessions: 8, at_work: 2 };
+        let crowd = Crowd { sessions: 8, at_work: 2, pace: Pace::default() };
         let stop = Arc::new(AtomicBool::new(false));
         Cloud::open(&keys, &no_passphrase, self.clients(), crowd, stop).unwrap()
     }

@@ -222,6 +222,9 @@ impl ServiceError {
             ServiceError::Protocol(
                 ProtocolError::Mismatch { .. } | ProtocolError::SameParty(_),
             ) => None,
+            ServiceError::Protocol(ProtocolError::Net(NetError::Slow { .. })) => {
+                Some("the request took longer than its size allows")
+            }
             ServiceError::Protocol(ProtocolError::Net(_) | ProtocolError::Ot(_)) => {
                 Some("it got malformed messages")
             }

@@ -11,7 +11,7 @@ use crate::image::GreyImage;
 use crate::lab::error::{LabError, io_error};
 use crate::lab::pipeline::temporary_work;
 use crate::model::{Choices, Encoded, FloatModel, LevelMap, encode_image};
-use crate::roles::one_cloud::{Clients, Cloud, CloudError, Crowd, Own, Settings, User};
+use crate::roles::one_cloud::{Clients, Cloud, CloudError, Crowd, Own, Pace, Settings, User};
 use crate::roles::server::MakePaths;
 use crate::roles::{ModelOwner, ShareModel, Silent};
 use crate::wire::{Channel, pair};
@@ -83,7 +83,7 @@ pub(in crate::lab::reproduce) fn run(
 }
 
 fn cloud(keys: &Path, clients: &Path) -> Result<(Cloud, Clients), CloudError> {
-    let crowd = Crowd { sessions: 1, at_work: 1 };
+    let crowd = Crowd { sessions: 1, at_work: 1, pace: Pace::default() };
     let stop = Arc::new(AtomicBool::new(false));
     let cloud = Cloud::open(keys, &no_passphrase, Clients::open(clients)?, crowd, stop)?;
     Ok((cloud, Clients::open(clients)?))
