@@ -19,6 +19,8 @@ mod error;
 mod event;
 mod gate;
 mod host;
+#[cfg(test)]
+mod hostile;
 mod pace;
 mod quota;
 mod request;

@@ -25,16 +25,16 @@ use std::sync::atomic::AtomicBool;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-const SIGMA: f64 = 25.0;
+pub(super) const SIGMA: f64 = 25.0;
 
 /// A model owner's keys, a cloud's, and those of users, each with a model of its own sharing.
-struct World {
+pub(super) struct World {
     dir: TempDir,
     model: QuantisedModel,
 }
 
 impl World {
-    fn new(users: &[&str]) -> World {
+    pub(super) fn new(users: &[&str]) -> World {
         let two_servers = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
         let options = QuantiseOptions { one_cloud: true, ..two_servers };
         World::of(users, quantise(&random_model(&[6], 1.0, true), &options).unwrap())
@@ -49,7 +49,7 @@ impl World {
         world
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(super) fn at(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// A user with keys, a shared model and a folder at the cloud.
-    fn add(&self, user: &str, settings: Settings) {
+    pub(super) fn add(&self, user: &str, settings: Settings) {
         self.share_with(user);
         self.add_shared(user, settings).unwrap();
     }
@@ -115,7 +115,7 @@ impl World {
         Cloud::open(&keys, &no_passphrase, self.clients(), crowd, stop).unwrap()
     }
 
-    fn client(&self, user: &str) -> Client {
+    pub(super) fn client(&self, user: &str) -> Client {
         let (clients, bad) = self.clients().list().unwrap();
         assert!(bad.is_empty(), "{bad:?}");
         clients.into_iter().find(|client| client.name == user).unwrap()
@@ -127,7 +127,7 @@ impl World {
     }
 
     /// A user's session with a channel that may be cut; what came of it at both ends.
-    fn session<T: Send>(
+    pub(super) fn session<T: Send>(
         &self,
         (user, cut): (&str, [usize; 2]),
         work: impl FnOnce(&User, &mut dyn Channel) -> T + Send,
@@ -146,7 +146,7 @@ impl World {
     }
 
     /// Denoises at a user; the cloud's session must end well.
-    fn denoise(&self, user: &str, image: &GreyImage) -> GreyImage {
+    pub(super) fn denoise(&self, user: &str, image: &GreyImage) -> GreyImage {
         let (result, report) = self.session((user, [usize::MAX; 2]), |user, channel| {
             user.denoise(image, SIGMA, channel, &mut Silent)
         });
@@ -155,7 +155,7 @@ impl World {
     }
 
     /// What the twin makes of it.
-    fn twin(&self, image: &GreyImage) -> Vec<f64> {
+    pub(super) fn twin(&self, image: &GreyImage) -> Vec<f64> {
         let (public, size) = (&self.model.public, (image.height(), image.width()));
         let levels = LevelMap::new(public.units, public.sigma / SIGMA);
         let encoded = encode_image(public, image, &levels).pixels;
@@ -170,7 +170,7 @@ impl World {
     }
 
     /// Every file below a folder.
-    fn files(&self, folder: &str) -> Vec<PathBuf> {
+    pub(super) fn files(&self, folder: &str) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let mut folders = vec![self.at(folder)];
         while let Some(folder) = folders.pop() {
@@ -183,7 +183,7 @@ impl World {
     }
 
     /// The (set, slot) marks of a ledger, which must all differ.
-    fn marks(&self, state: &str) -> HashSet<(String, String)> {
+    pub(super) fn marks(&self, state: &str) -> HashSet<(String, String)> {
         let text = std::fs::read_to_string(self.at(state).join("ledger")).unwrap_or_default();
         let slots = text.lines().filter_map(|line| line.strip_prefix("slot "));
         let marks: Vec<_> = slots
@@ -226,13 +226,13 @@ impl Channel for Mortal {
     }
 }
 
-fn noisy(size: (usize, usize), seed: u64) -> GreyImage {
+pub(super) fn noisy(size: (usize, usize), seed: u64) -> GreyImage {
     let pixels = (0..size.0 * size.1).map(|i| 60.0 + 4.0 * (i % size.1) as f32).collect();
     let clean = GreyImage::new(size.0, size.1, pixels).unwrap();
     add_gaussian(&clean, SIGMA, seed).unwrap().rounded()
 }
 
-fn near(found: &GreyImage, expected: &[f64]) {
+pub(super) fn near(found: &GreyImage, expected: &[f64]) {
     let mean = found.pixels().iter().zip(expected).map(|(a, b)| (f64::from(*a) - b).abs());
     let mean = mean.sum::<f64>() / expected.len() as f64;
     assert!(mean < 0.5, "{mean} grey levels from the twin");
