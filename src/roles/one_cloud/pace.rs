@@ -13,6 +13,8 @@ const MADE: u64 = 600;
 const DENOISED: u64 = 40;
 /// Bytes of the hints of an input of a linear op, both directions.
 const HINTS: u64 = 2 * 28_672;
+/// Bytes of the masks of an input of a linear op in one slot, both directions: small images fill no ciphertext.
+const MASKS: u64 = 300_000;
 /// Bytes of an element of the weights, both directions.
 const WEIGHTS: u64 = 16;
 /// Greetings, set-up, and what small images take at least.
@@ -37,21 +39,22 @@ impl Default for Pace {
 impl Pace {
     /// What making slots for images of a size may take.
     pub(super) fn to_make(
-        &self,
+        self,
         model: &PublicModel,
         size: (usize, usize),
         slots: u64,
     ) -> Result<Duration, NetworkError> {
         let inputs = model.network.linears().map(|(op, _)| model.network.masked_inputs(op) as u64);
-        let once = LEAST.saturating_add(inputs.sum::<u64>().saturating_mul(HINTS));
-        Ok(self.time(
-            once.saturating_add(values(model, size)?.saturating_mul(MADE).saturating_mul(slots)),
-        ))
+        let inputs = inputs.sum::<u64>();
+        let once = LEAST.saturating_add(inputs.saturating_mul(HINTS));
+        let each = values(model, size)?.saturating_mul(MADE);
+        let each = each.saturating_add(inputs.saturating_mul(MASKS));
+        Ok(self.time(once.saturating_add(each.saturating_mul(slots))))
     }
 
     /// What denoising images of a size may take.
     pub(super) fn to_denoise(
-        &self,
+        self,
         model: &PublicModel,
         size: (usize, usize),
         images: u64,
@@ -61,7 +64,7 @@ impl Pace {
         Ok(self.time(once.saturating_add(each.saturating_mul(images))))
     }
 
-    fn time(&self, bytes: u64) -> Duration {
+    fn time(self, bytes: u64) -> Duration {
         // Microseconds: a line of 1 Mbit/s carries an eighth of a byte in one.
         let micros = bytes.saturating_mul(8) / u64::from(self.line_mbit.get());
         self.grace.saturating_add(Duration::from_micros(micros))

@@ -69,7 +69,7 @@ fn a_user_who_sends_little_by_little_is_cut_off() {
     let one = OneCloud::new(&[("anna", &[]), ("ben", &[])]);
     one.lab.picture("noisy.png", &noisy_crop(SIZE));
     twin(&one, "twin.png");
-    let flags = ["--timeout", "2", "--at-work", "1", "--slowest-line", "200"];
+    let flags = ["--timeout", "2", "--at-work", "1", "--slowest-line", "300"];
     let (mut cloud, address) = one.start_with(&flags);
     let anna = user(&one, "anna");
     std::thread::scope(|scope| {
