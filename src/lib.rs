@@ -85,8 +85,8 @@
 //! Packages and modules are layers; each uses only those on lines above its own:
 //!
 //! 1. [`base`](ppdenoise_base)
-//! 2. [`kernels`](ppdenoise_kernels), [`image`](ppdenoise_image)
-//! 3. [`crypto`](ppdenoise_crypto)
+//! 2. [`kernels`], [`image`]
+//! 3. [`crypto`]
 //! 4. [`model`]
 //! 5. [`material`], `train`
 //! 6. [`files`], [`wire`]
