@@ -6,7 +6,7 @@
 use super::packages;
 
 /// The files, and the conditions that stand in them: sizes, rounds, parties, public elements.
-const PUBLIC: [(&str, &[&str]); 15] = [
+const PUBLIC: [(&str, &[&str]); 17] = [
     // How many limbs there are.
     ("crypto/rlwe/product.rs", &["match &g.limbs[..]", "match profile"]),
     // How many bits were rejected; it says nothing of those that were kept.
@@ -31,10 +31,14 @@ const PUBLIC: [(&str, &[&str]); 15] = [
             "if self.depth + weights.inputs() > most",
             "match profile",
             "if sums.fine.is_empty()",
+            // Whether there is noise, not what it is.
+            "if let Some(flooding) = flooding",
             "if self.fine.is_empty()",
             "match sign",
         ],
     ),
+    ("material/pair/linear/flooding.rs", &[]),
+    ("protocol/blind_alarm.rs", &["match self.transfers.party"]),
     (
         "material/pair/linear/holder.rs",
         &[
