@@ -93,19 +93,14 @@ impl Channel for Liar {
     }
 }
 
-/// Every frame of a session.
-fn all(sent: &[Tag]) -> Vec<At> {
-    let at = |(i, tag): (usize, &Tag)| (*tag, sent[..i].iter().filter(|t| *t == tag).count());
-    sent.iter().enumerate().map(at).collect()
-}
-
-/// The first of every tag.
+/// The first frame of every tag.
 fn one_of_each(sent: &[Tag]) -> Vec<At> {
-    all(sent).into_iter().filter(|(_, number)| *number == 0).collect()
+    let first = |i: &usize| !sent[..*i].contains(&sent[*i]);
+    (0..sent.len()).filter(first).map(|i| (sent[i], 0)).collect()
 }
 
-/// Lies at frames that `chosen` picks of those that an honest session sends; how many sessions there were.
-fn lies(chosen: fn(&[Tag]) -> Vec<At>) -> usize {
+/// Lies in the first frame of each tag that an honest session sends; how many sessions there were.
+fn lies() -> usize {
     let free = ["--images-a-day", "1000000", "--advantage-bits", "0"];
     let one = OneCloud::new(&[("anna", &free), ("ben", &[])]);
     one.lab.picture("noisy.png", &noisy_crop(SIZE));
@@ -125,7 +120,7 @@ fn lies(chosen: fn(&[Tag]) -> Vec<At>) -> usize {
     assert!(session(None).0, "an honest session");
     let (_, usual, _) = session(None);
     let (mut sessions, mut ended) = (0, 0);
-    for at in chosen(&usual) {
+    for at in one_of_each(&usual) {
         for lie in LIES {
             // A slot that a lie has left makes the next session shorter; how many frames measure the line, the line says.
             let line = (0..3).find_map(|_| session(Some((at, lie))).2);
@@ -160,13 +155,6 @@ fn lies(chosen: fn(&[Tag]) -> Vec<At>) -> usize {
 
 #[test]
 fn a_user_who_lies_in_a_message_of_each_kind_ends_its_own_session() {
-    let sessions = lies(one_of_each);
+    let sessions = lies();
     assert!(sessions >= 80, "{sessions}");
-}
-
-#[test]
-#[ignore = "minutes"]
-fn a_user_who_lies_in_any_message_ends_its_own_session() {
-    let sessions = lies(all);
-    assert!(sessions >= 200, "{sessions}");
 }
