@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn absurd_numbers_are_refused_by_name() {
         type Edit = fn(&mut Value);
-        let edits: [(Edit, &str); 12] = [
+        let edits: [(Edit, &str); 13] = [
             (|d| d["schema"] = json!(3), "`schema` is 3"),
             (|d| d["ring_bits"] = json!(33), "`ring_bits` is 33"),
             (|d| d["units"]["mid_grey"] = json!(-1.0), "`mid_grey` is -1"),
@@ -396,6 +396,7 @@ mod tests {
                 |d| d["ops"][1]["linear"]["out_frac"] = json!(u32::MAX),
                 "op 1: products of 2^4294967295",
             ),
+            (|d| d["ops"][1]["linear"]["flooding"] = json!(17), "op 1: noise of 2^17 last places"),
             (|d| lookup(d)["hi"] = json!(u32::MAX), "op 2: table of 2^4294967295"),
             (|d| lookup(d)["function"] = json!("x".repeat(65)), "op 2: the activation's name"),
             (|d| lookup(d)["function"] = json!("x\u{1b}[2J"), "op 2: the activation's name"),

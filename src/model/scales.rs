@@ -1,6 +1,6 @@
 //! The fixed-point scales of a network, map by map.
 
-use super::PublicModel;
+use super::{MAX_FLOODING, PublicModel};
 use crate::network::{Op, Source, Stage};
 
 /// Bytes of an activation's name, which is for people.
@@ -60,6 +60,11 @@ impl PublicModel {
         for (i, op) in self.network.ops().iter().enumerate() {
             match op {
                 Op::Linear(l) => {
+                    if let Some(bits) = l.flooding.filter(|bits| *bits > MAX_FLOODING) {
+                        return Err(format!(
+                            "op {i}: noise of 2^{bits} last places, at most 2^{MAX_FLOODING} is supported"
+                        ));
+                    }
                     let of_weights = |frac: &u32| l.out_frac.checked_sub(*frac);
                     let fits = |frac: u32| of_weights(&frac).is_some_and(|w| w <= MAX_WEIGHT_FRAC);
                     let inputs = self.input_fracs(i);
