@@ -30,6 +30,7 @@ mod read;
 mod remedy;
 mod residual;
 mod scan;
+mod values;
 mod write;
 
 pub use codec::{decode_all, read, write};
@@ -54,6 +55,7 @@ pub use residual::{Implausible, Residual, Sketch};
 pub use scan::cutter::Cutter;
 pub use scan::joiner::Joiner;
 pub use scan::tiling::{Cut, Tiling};
+pub use values::{Scanned, Values};
 pub use write::strips::{StripWriter, by_rows};
 pub use write::whole::encode_rgb;
 

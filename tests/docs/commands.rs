@@ -176,6 +176,11 @@ impl Kit {
         for name in ["a", "b", "c"] {
             lab.picture(&format!("images/{name}.png"), &noisy);
         }
+        for (study, file) in [("head", "ct.dcm"), ("thorax", "ct-j2k.dcm")] {
+            fs::create_dir_all(lab.path(&format!("studies/{study}"))).unwrap();
+            let original = root().join("fixtures/dicom").join(file);
+            fs::copy(original, lab.path(&format!("studies/{study}/IM0001.dcm"))).unwrap();
+        }
         let checkout = match small {
             true => small_checkout(&lab),
             false => root(),

@@ -195,6 +195,10 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     for file in ["model.pub", "model.s0", "img.s0", "den.s1", "keys", "keys/dealer.key", TINY] {
         run(&["inspect", file, "--json"]);
     }
+    for scan in ["ct.dcm", "rgb.dcm"] {
+        let scan = format!("{}/fixtures/dicom/{scan}", env!("CARGO_MANIFEST_DIR"));
+        run(&["inspect", &scan, "--json"]);
+    }
     run(&["inspect", "trip.s0", "--state", "state0", "--keys", KEYS, "--json"]);
     run(&["inspect", "trip.s0", "trip.s1", "--state", "state0", "--json"]);
     let verify = ["verify", "img.s0", "img.s1", "--original", "noisy.png", "--keys", KEYS];

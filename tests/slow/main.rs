@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod derived;
 mod fidelity;
 mod plausible;
 mod soak;

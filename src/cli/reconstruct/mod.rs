@@ -100,6 +100,15 @@ impl Observer<ReceiverEvent> for Teller<'_> {
                     "note: image {image} has no note: its name and bit depth are not known, and 8 bits are written; what --like and --window say is not checked"
                 ));
             }
+            ReceiverEvent::HeadersLeftOut { images } => {
+                let came = match images {
+                    1 => "the image came from a DICOM file".to_string(),
+                    n => format!("{n} images came from DICOM files"),
+                };
+                console.note(format!(
+                    "note: {came}, and what is written leaves out patient, study, spacing, units and window; --like with the originals writes DICOM files that have them"
+                ));
+            }
             ReceiverEvent::PartOnly { file, part } => {
                 console.finish();
                 console.note(format!("note: '{}' is one {part}", file.display()));

@@ -2,29 +2,20 @@
 //! stays as it is, byte by byte, but for those that the picture and its origin change.
 
 use super::super::{ImageError, Raster};
-use super::dataset::{Coding, ITEM, Tag, elements, is_long};
+use super::changes::{Changed, Changes, rewrite};
+use super::dataset::{Coding, Tag};
 use super::file::File;
 use super::groups::FUNCTION;
 use super::pixels::Frames;
+use super::provenance::{Fresh, WRITER, provenance};
 use super::scale::{Scale, Window};
-use super::{
-    CENTER, CLASS, Colour, MAX_UID, PHOTOMETRIC, PIXELS, PLANAR, Picture, SYNTAX, VOI_TABLE, WIDTH,
-    text,
-};
-use std::collections::BTreeMap;
+use super::{CENTER, Colour, PHOTOMETRIC, PIXELS, PLANAR, Picture, SYNTAX, VOI_TABLE, WIDTH};
 
 /// Of group 2: its length, the object, the writer.
 const META_LENGTH: Tag = Tag(0x0002, 0x0000);
 const META_INSTANCE: Tag = Tag(0x0002, 0x0003);
 const META_WRITER: Tag = Tag(0x0002, 0x0012);
 const META_VERSION: Tag = Tag(0x0002, 0x0013);
-const IMAGE_TYPE: Tag = Tag(0x0008, 0x0008);
-const INSTANCE: Tag = Tag(0x0008, 0x0018);
-const DERIVATION: Tag = Tag(0x0008, 0x2111);
-const SOURCES: Tag = Tag(0x0008, 0x2112);
-const SOURCE_CLASS: Tag = Tag(0x0008, 0x1150);
-const SOURCE_INSTANCE: Tag = Tag(0x0008, 0x1155);
-const SERIES: Tag = Tag(0x0020, 0x000e);
 
 /// What speaks of the original's values: the least and the greatest, the encoding of compressed
 /// ones, a small picture, signatures.
@@ -40,56 +31,16 @@ const STALE: [Tag; 7] = [
 /// What would be applied beside a new window: its name, its curve, tables.
 const WINDOWS: [Tag; 3] = [Tag(0x0028, 0x1055), FUNCTION, VOI_TABLE];
 
-/// Characters of an image's kinds that are kept.
-const MAX_KINDS: usize = 1024;
-/// This writer, in every file that it writes.
-const WRITER: &str = "2.25.85850862515662283785354040832616713955";
 const VERSION: &str = "PPDENOISE";
-
-/// A new or changed element; nothing for one that goes.
-type Changes = BTreeMap<Tag, Option<Changed>>;
-
-struct Changed {
-    kind: [u8; 2],
-    value: Vec<u8>,
-}
-
-impl Changed {
-    /// Of even length, filled as its kind says.
-    fn new(kind: &[u8; 2], value: impl Into<Vec<u8>>) -> Option<Changed> {
-        let mut value = value.into();
-        if value.len() % 2 == 1 {
-            value.push(if matches!(kind, b"UI" | b"OB") { 0 } else { b' ' });
-        }
-        Some(Changed { kind: *kind, value })
-    }
-
-    fn write(&self, tag: Tag, coding: Coding, out: &mut Vec<u8>) {
-        out.extend(coding.tag_bytes(tag));
-        let length = self.value.len() as u32;
-        if coding.has_kinds() {
-            out.extend(self.kind);
-        }
-        match coding.has_kinds() && !is_long(self.kind) {
-            true => out.extend(coding.short_bytes(length as u16)),
-            false => {
-                if coding.has_kinds() {
-                    out.extend([0; 2]);
-                }
-                out.extend(coding.word_bytes(length));
-            }
-        }
-        out.extend(&self.value);
-    }
-}
 
 /// The bytes of a DICOM file with `image` in the place of the picture in `original`.
 ///
 /// `window` must be the one that the image was read with. The stored values are those next to the
 /// grey levels, with the original's bits, sign and rescaling, uncompressed; values that stand for no
 /// measurement (pixel padding) stay as they are. Colour is written as red, green and blue. The object
-/// is a new one (`fresh` are 16 random bytes for its UID) of a series of its own, the same for all
-/// pictures of one original series. Patient, study and all else stay: **the file names the patient**.
+/// is a new one of a series of its own, the same for all pictures of one original series, and says
+/// what it was made from, how and when. Patient, study and all else stay: **the file names the
+/// patient**.
 ///
 /// # Errors
 /// As [`super::decode`]; [`ImageError::Colour`] for colour where the original has none;
@@ -98,7 +49,7 @@ pub fn derive(
     original: &[u8],
     window: Option<Window>,
     image: &Raster,
-    fresh: [u8; 16],
+    fresh: &Fresh,
 ) -> Result<Vec<u8>, ImageError> {
     let file = File::open(original)?;
     let picture = Picture::read(&file)?;
@@ -114,39 +65,20 @@ pub fn derive(
     }
     let coding = file.coding();
     let samples = samples(&picture, &frames, &scales, image)?;
-    let instance = uid(fresh);
-    let of = |tag, most| {
-        let text = file.find(tag)?.and_then(text);
-        Ok::<_, ImageError>(text.filter(|text| text.len() <= most))
-    };
     let mut changes: Changes = STALE.into_iter().map(|tag| (tag, None)).collect();
-    let mut change =
-        |tag, kind: &[u8; 2], value: Vec<u8>| changes.insert(tag, Changed::new(kind, value));
-    let kinds =
-        of(IMAGE_TYPE, MAX_KINDS)?.and_then(|kinds| kinds.split_once('\\')).map(|(_, rest)| rest);
-    let kinds = format!("DERIVED\\{}", kinds.unwrap_or("PRIMARY"));
-    change(IMAGE_TYPE, b"CS", kinds.into());
-    change(INSTANCE, b"UI", instance.clone().into());
-    if let Some(series) = of(SERIES, MAX_UID)? {
-        let key = blake3::derive_key("ppdenoise series of denoised pictures v1", series.as_bytes());
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&key[..16]);
-        change(SERIES, b"UI", uid(bytes).into());
-    }
     let mut text = format!("Denoised by ppdenoise {}", env!("CARGO_PKG_VERSION"));
     let scale = Scale::of_frame(&scales, 0);
     if let Some((center, width)) = scale.window {
         text += &format!(", values clipped to the window {center},{width}");
     }
+    let instance = provenance(&file, fresh, text, &mut changes)?;
+    let mut change =
+        |tag, kind: &[u8; 2], value: Vec<u8>| changes.insert(tag, Changed::new(kind, value));
     // Functional groups have windows of their own, which stay.
     let window = scale.window.filter(|_| !picture.groups.exist());
     if let Some((center, width)) = window {
         change(CENTER, b"DS", decimal(center).into());
         change(WIDTH, b"DS", decimal(width).into());
-    }
-    change(DERIVATION, b"ST", text.into());
-    if let (Some(class), Some(instance)) = (of(CLASS, MAX_UID)?, of(INSTANCE, MAX_UID)?) {
-        change(SOURCES, b"SQ", source(coding, class, instance));
     }
     if picture.colour != Colour::Grey {
         change(PHOTOMETRIC, b"CS", b"RGB".into());
@@ -216,18 +148,6 @@ fn samples(
     Ok(out)
 }
 
-/// One item that names the original.
-fn source(coding: Coding, class: &str, instance: &str) -> Vec<u8> {
-    let mut item = Vec::new();
-    for (tag, value) in [(SOURCE_CLASS, class), (SOURCE_INSTANCE, instance)] {
-        if let Some(element) = Changed::new(b"UI", value) {
-            element.write(tag, coding, &mut item);
-        }
-    }
-    let header = [coding.tag_bytes(ITEM), coding.word_bytes(item.len() as u32)].concat();
-    [header, item].concat()
-}
-
 /// The elements that say how the file is written.
 fn group_2(file: &File<'_>, instance: &str) -> Result<Vec<u8>, ImageError> {
     let mut changes = Changes::from([(META_LENGTH, None)]);
@@ -238,49 +158,12 @@ fn group_2(file: &File<'_>, instance: &str) -> Result<Vec<u8>, ImageError> {
     change(META_VERSION, b"SH", VERSION);
     let mut group = Vec::new();
     rewrite(file.meta, Coding::Explicit, changes, &mut group)?;
-    let length = Changed { kind: *b"UL", value: (group.len() as u32).to_le_bytes().into() };
     let mut out = Vec::new();
-    length.write(META_LENGTH, Coding::Explicit, &mut out);
+    if let Some(length) = Changed::new(b"UL", (group.len() as u32).to_le_bytes()) {
+        length.write(META_LENGTH, Coding::Explicit, &mut out);
+    }
     out.extend(group);
     Ok(out)
-}
-
-/// Appends a data set with its changes, in the order of the tags. Lengths of groups are left out:
-/// nobody needs them, and they would be wrong.
-fn rewrite(
-    data: &[u8],
-    coding: Coding,
-    mut changes: Changes,
-    out: &mut Vec<u8>,
-) -> Result<(), ImageError> {
-    let write = |tag, changed: Option<Changed>, out: &mut Vec<u8>| {
-        if let Some(changed) = changed {
-            changed.write(tag, coding, out);
-        }
-    };
-    for element in elements(data, coding) {
-        let element = element?;
-        while let Some(first) = changes.first_entry().filter(|first| *first.key() < element.tag) {
-            let (tag, changed) = first.remove_entry();
-            write(tag, changed, out);
-        }
-        match changes.remove(&element.tag) {
-            Some(changed) => write(element.tag, changed, out),
-            None if element.tag.1 == 0 => {}
-            None => out.extend(element.whole),
-        }
-    }
-    for (tag, changed) in changes {
-        write(tag, changed, out);
-    }
-    Ok(())
-}
-
-/// A UID from a UUID of 16 random bytes (PS3.5 B.2).
-fn uid(mut bytes: [u8; 16]) -> String {
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    format!("2.25.{}", u128::from_be_bytes(bytes))
 }
 
 /// At most the 16 characters that a decimal string may have.

@@ -9,6 +9,7 @@
 //! input (docs/fuzzing.md says what libraries of DICOM do with it). What is compressed is decoded by
 //! libraries, each behind a look at its headers, where one was found that stands hostile streams.
 
+mod changes;
 mod codestream;
 mod dataset;
 mod dct;
@@ -22,6 +23,7 @@ mod kinds;
 mod origin;
 mod overlays;
 mod pixels;
+mod provenance;
 mod reach;
 mod run_lengths;
 mod scale;
@@ -34,9 +36,10 @@ pub(crate) mod testing;
 pub use derived::derive;
 pub use kinds::without_picture;
 pub use origin::Origin;
+pub use provenance::Fresh;
 pub use scale::Window;
 
-use super::{Depth, Extent, GreyImage, ImageError, Raster};
+use super::{Depth, Extent, GreyImage, ImageError, Raster, Values};
 use dataset::{Coding, Element, Tag, damaged, elements};
 use file::File;
 use groups::{FUNCTION, Groups, Meaning, PER_FRAME, SHARED};
@@ -115,6 +118,21 @@ pub(super) fn decode_judged(
     let windowed = Scale::of_frame(&scales, 0).window.is_some();
     let extent = if !windowed { reach.extent(&picture) } else { None };
     Ok((image.in_frames(picture.frames)?, extent))
+}
+
+/// What values a file's picture has, and what the file says of them; nothing of a picture that holds no measurement.
+///
+/// # Errors
+/// As [`decode`].
+pub fn values(bytes: &[u8]) -> Result<Option<Values>, ImageError> {
+    let file = File::open(bytes)?;
+    let picture = Picture::read(&file)?;
+    let frames = Frames::of(&picture, bytes.len())?;
+    let mut reach = Reach::default();
+    for frame in 0..picture.frames {
+        frames.samples(frame)?.iter().for_each(|&v| reach.add(&picture, picture.number(v)));
+    }
+    Ok(reach.values(&picture))
 }
 
 /// The window of the file itself, by its numbers.

@@ -1,37 +1,81 @@
 //! How far the values of a picture reach, by which it is judged whether noise can be told of them.
 
-use super::super::{Extent, Remedy};
+use super::super::values::used;
+use super::super::{Extent, Remedy, Scanned, Values};
+use super::groups::{Meaning, Rescale};
 use super::{Colour, Picture};
 
 /// The least and the greatest stored value that is a measurement.
 #[derive(Default)]
-pub(super) struct Reach(Option<(i64, i64)>);
+pub(super) struct Reach {
+    ends: Option<(i64, i64)>,
+    samples: u64,
+    padding: u64,
+}
 
 impl Reach {
     pub(super) fn add(&mut self, picture: &Picture<'_>, value: i64) {
-        if !picture.is_padding(value) {
-            let (least, greatest) = self.0.unwrap_or((value, value));
-            self.0 = Some((least.min(value), greatest.max(value)));
+        self.samples += 1;
+        if picture.is_padding(value) {
+            self.padding += 1;
+            return;
         }
+        let (least, greatest) = self.ends.unwrap_or((value, value));
+        self.ends = Some((least.min(value), greatest.max(value)));
     }
 
     /// As it was measured; nothing for a picture that holds no measurement.
     pub(super) fn extent(&self, picture: &Picture<'_>) -> Option<Extent> {
-        let (least, greatest) = self.0?;
+        let (least, greatest) = self.ends?;
         let part = (greatest - least) as f64 / ((1i64 << picture.bits) - 1) as f64;
-        let has_window = picture.colour == Colour::Grey && !picture.table;
-        // Of several frames the first speaks for all: it is what a message says.
-        let meanings = picture.groups.meanings(picture.meaning, picture.frames).unwrap_or_default();
-        let meaning = meanings.first().copied().unwrap_or(picture.meaning);
-        let measured = |value: i64| match meaning.rescale {
-            Some(rescale) if has_window => value as f64 * rescale.slope + rescale.intercept,
-            _ => value as f64,
-        };
-        let (a, b) = (measured(least), measured(greatest));
-        let remedy = match has_window {
+        let meaning = meaning(picture);
+        let remedy = match has_window(picture) {
             true => Remedy::Window { own: meaning.window.is_some() },
             false => Remedy::None,
         };
-        Some(Extent::of_integers((a.min(b), a.max(b)), picture.bits, part, remedy))
+        let ends = measured((least, greatest), rescale(picture, meaning));
+        Some(Extent::of_integers(ends, picture.bits, part, remedy))
     }
+
+    /// The same for who asks what the file holds.
+    pub(super) fn values(&self, picture: &Picture<'_>) -> Option<Values> {
+        let (least, greatest) = self.ends?;
+        let meaning = meaning(picture);
+        let rescale = rescale(picture, meaning);
+        let ends = measured((least, greatest), rescale);
+        Some(Values {
+            least: ends.0,
+            greatest: ends.1,
+            bits: Some(picture.bits),
+            bits_used: Some(used((greatest - least) as u64)),
+            a_level: ((1i64 << picture.bits) - 1) as f64 / 255.0
+                * rescale.map_or(1.0, |r| r.slope.abs()),
+            scan: Some(Scanned {
+                rescale: rescale.map(|rescale| (rescale.slope, rescale.intercept)),
+                window: meaning.window.map(|window| (window.center, window.width)),
+                padding: self.padding as f64 / self.samples as f64,
+            }),
+        })
+    }
+}
+
+/// Whether values are measured ones of a grey picture, on which a window may lie.
+fn has_window(picture: &Picture<'_>) -> bool {
+    picture.colour == Colour::Grey && !picture.table
+}
+
+/// Of several frames the first speaks for all: it is what a message says.
+fn meaning(picture: &Picture<'_>) -> Meaning {
+    let meanings = picture.groups.meanings(picture.meaning, picture.frames).unwrap_or_default();
+    meanings.first().copied().unwrap_or(picture.meaning)
+}
+
+fn rescale(picture: &Picture<'_>, meaning: Meaning) -> Option<Rescale> {
+    meaning.rescale.filter(|_| has_window(picture))
+}
+
+fn measured((least, greatest): (i64, i64), rescale: Option<Rescale>) -> (f64, f64) {
+    let Rescale { slope, intercept } = rescale.unwrap_or(Rescale { slope: 1.0, intercept: 0.0 });
+    let [a, b] = [least, greatest].map(|value| value as f64 * slope + intercept);
+    (a.min(b), a.max(b))
 }

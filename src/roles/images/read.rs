@@ -3,9 +3,10 @@
 use super::error::PictureError;
 use super::names::is_stream;
 use crate::files::FormatError;
-use crate::image::dicom::{Origin, Window};
+use crate::image::dicom::{Origin, Window, values};
 use crate::image::{
-    Depth, Extent, ImageError, ImageFormat, Range, Raster, RowReader, decode_all, judge_by_rows,
+    Depth, Extent, ImageError, ImageFormat, Range, Raster, RowReader, Values, decode_all,
+    judge_by_rows,
 };
 use std::fs::File;
 use std::io::{Cursor, Read, Seek};
@@ -142,6 +143,31 @@ fn decoded(
     let decoded = decode_all(format, &bytes, window);
     let (image, extent) = decoded.map_err(|e| PictureError::from(e).about(path))?;
     Ok(Found { image, format, extent, bytes })
+}
+
+/// A picture that was looked at whole.
+#[derive(Debug)]
+pub struct Seen {
+    /// As its file has it; of DICOM all values that its bits can hold.
+    pub image: Raster,
+    /// Its values; nothing of DICOM without a measurement.
+    pub values: Option<Values>,
+    /// Why noise cannot be told of it in grey levels, unless its values are chosen.
+    pub problem: Option<ImageError>,
+}
+
+/// Reads a picture and its values, to tell what it is.
+///
+/// # Errors
+/// As [`read_picture`].
+pub fn look(path: &Path) -> Result<Seen, PictureError> {
+    let Found { image, format, extent, bytes } = read_any(path, None, false)?;
+    let values = match format {
+        ImageFormat::Dicom => values(&bytes).map_err(|e| PictureError::from(e).about(path))?,
+        _ => Some(Values::of(&image)),
+    };
+    let problem = extent.and_then(|extent| extent.judge(None).err());
+    Ok(Seen { image, values, problem })
 }
 
 /// What files and bytes in memory have in common.

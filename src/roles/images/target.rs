@@ -6,8 +6,9 @@ use super::read::read_image_bytes;
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::files::{FormatError, Place};
 use crate::ids::RandomError;
-use crate::image::dicom::{Window, decode, derive};
+use crate::image::dicom::{Fresh, Window, decode, derive};
 use crate::image::{self, ImageFormat, Raster};
+use jiff::Zoned;
 use std::io::Write;
 use std::path::Path;
 
@@ -116,7 +117,8 @@ impl Target<'_> {
         };
         let mut fresh = [0; 16];
         getrandom::fill(&mut fresh).map_err(|e| FormatError::from(RandomError::from(e)))?;
-        let derived = derive(&read_image_bytes(original)?, self.window, image, fresh);
+        let fresh = Fresh { random: fresh, made: Zoned::now() };
+        let derived = derive(&read_image_bytes(original)?, self.window, image, &fresh);
         let derived = derived.map_err(|e| PictureError::from(e).about(original))?;
         write(self.out, &derived, self.overwrite)
     }

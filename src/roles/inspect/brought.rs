@@ -1,16 +1,14 @@
-//! What users bring: models and images.
+//! What users bring: models.
 
 use super::{Facts, InspectError};
-use crate::image::{Depth, ImageFormat};
 use crate::model::FloatModel;
 use crate::network::LinearShape;
-use crate::roles::images::open_rows;
 use crate::roles::models::{described, open_model};
 use crate::roles::one_line::in_one_line;
 use serde_json::{Value, json};
 use std::path::Path;
 
-fn map(facts: Value) -> Facts {
+pub(super) fn map(facts: Value) -> Facts {
     match facts {
         Value::Object(facts) => facts,
         _ => Facts::new(),
@@ -59,24 +57,4 @@ fn network(model: &FloatModel) -> Facts {
         "mean_shift": model.mean_shift,
         "own_piecewise": model.piecewise.as_ref().map(|p| p.name.clone()),
     }))
-}
-
-/// What an image's header says.
-pub(super) fn image(path: &Path, format: ImageFormat) -> Result<Facts, InspectError> {
-    let (rows, ..) = open_rows(path, None)?;
-    let (height, width) = rows.size();
-    let depth = match rows.depth() {
-        Depth::Eight => "8 bits",
-        Depth::Sixteen => "16 bits",
-        Depth::Float => "float",
-    };
-    Ok(map(json!({
-        "kind": "image",
-        "format": format.to_string(),
-        "height": height / rows.frames().max(1),
-        "width": width,
-        "channels": rows.channels(),
-        "depth": depth,
-        "frames": rows.frames(),
-    })))
 }

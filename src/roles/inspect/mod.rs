@@ -5,6 +5,7 @@ mod brought;
 mod error;
 mod header;
 mod network;
+mod picture;
 
 use super::images::is_stream;
 use super::models::{Recognised, recognise};
@@ -59,7 +60,7 @@ fn facts(
     match recognise(path)? {
         Recognised::Model | Recognised::Image(_) if state.is_some() => return not_triples(),
         Recognised::Model => return brought::model(path),
-        Recognised::Image(format) => return brought::image(path, format),
+        Recognised::Image(format) => return picture::facts(path, format),
         Recognised::Other => {}
     }
     if path.is_dir() {

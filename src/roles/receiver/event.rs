@@ -27,6 +27,12 @@ pub enum ReceiverEvent {
         /// The image.
         image: ImageId,
     },
+    /// Images came from DICOM files and are written as others, without what those say of patient, study, spacing,
+    /// units and window.
+    HeadersLeftOut {
+        /// How many.
+        images: usize,
+    },
     /// The tiles of an image are being joined.
     JoiningTiles,
     /// The frames of an image are being joined.

@@ -33,6 +33,13 @@ impl Work<'_> {
         let request = self.request;
         let derived = jobs.iter().zip(&targets).map(|(job, out)| job.target(request, out));
         check_outputs(&request.shares, derived, &references)?;
+        let plain = |(job, out): &(&Job, &Place)| {
+            job.origin().is_some() && !job.target(request, out).is_dicom()
+        };
+        let images = jobs.iter().zip(&targets).filter(plain).count();
+        if images > 0 {
+            observer.event(ReceiverEvent::HeadersLeftOut { images });
+        }
         for ((job, out), reference) in jobs.iter().zip(&targets).zip(&references) {
             joined::check(job, &job.target(request, out), reference.is_some())?;
         }

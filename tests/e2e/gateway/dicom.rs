@@ -4,7 +4,7 @@
 use crate::common::hostile::{progressive_jpeg, scan_with};
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Job, KEYS, Lab, TINY, clean_crop, difference, reports};
-use ppdenoise::image::dicom::{Window, decode, derive};
+use ppdenoise::image::dicom::{Fresh, Window, decode, derive};
 use ppdenoise::image::{GreyImage, Raster};
 use std::fs;
 
@@ -111,7 +111,9 @@ fn a_folder_of_scans_comes_back_as_one() {
     });
     reports(lab.serve(&jobs[0], &jobs[1]));
     let back = ["reconstruct", "results", "--keys", KEYS, "--like", "scans", "--out"];
-    lab.run(&[&back[..], &["out"]].concat()).done();
+    let left_out = "came from DICOM files, and what is written leaves out patient";
+    let derived = lab.run(&[&back[..], &["out"]].concat());
+    assert!(!derived.done().stderr.contains(left_out), "{}", derived.stderr);
     assert_eq!(lab.names("out"), ["IM000001.dcm", "frames.dcm"]);
     for (out, original) in [("frames.dcm", "frames.dcm"), ("IM000001.dcm", "IM000001")] {
         let (secure, scan) = (lab.read(&format!("out/{out}")), format!("scans/{original}"));
@@ -138,7 +140,8 @@ fn a_folder_of_scans_comes_back_as_one() {
     // Without their originals frames are pictures, one file each.
     let plain = ["reconstruct", "results", "--keys", KEYS, "--out"];
     fs::create_dir(lab.path("plain")).unwrap();
-    lab.run(&[&plain[..], &["plain"]].concat()).done();
+    let pictures = lab.run(&[&plain[..], &["plain"]].concat());
+    assert!(pictures.done().stderr.contains(left_out), "{}", pictures.stderr);
     assert_eq!(
         lab.names("plain"),
         ["IM000001.png", "frames-1.png", "frames-2.png", "frames-3.png"]
@@ -239,7 +242,7 @@ fn every_original_can_be_derived_from() {
         let original = fixture(name);
         let pixels = (0..40 * 48).map(|i| (i % 256) as f32).collect();
         let image = Raster::from(GreyImage::new(40, 48, pixels).unwrap());
-        let derived = derive(&original, None, &image, [5; 16]).unwrap();
+        let derived = derive(&original, None, &image, &Fresh::of_utc([5; 16], 0)).unwrap();
         let again = read(&derived, None);
         // 12 bits are 16 steps a grey level.
         assert!(difference(&again, &image.into_grey().unwrap()).1 <= 0.5, "{name}");

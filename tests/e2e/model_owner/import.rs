@@ -217,6 +217,8 @@ fn what_is_no_model_is_named() {
     lab.no_leftovers();
 }
 
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
+
 #[test]
 fn inspect_answers_for_images_and_models() {
     let lab = Lab::new();
@@ -225,6 +227,20 @@ fn inspect_answers_for_images_and_models() {
     assert_eq!((&camera["kind"], &camera["format"]), (&"image".into(), &"PNG".into()));
     assert_eq!((&camera["height"], &camera["width"]), (&512.into(), &512.into()));
     assert_eq!((&camera["depth"], &camera["channels"]), (&"8 bits".into(), &1.into()));
+    assert_eq!((&camera["bits"], &camera["bits_used"]), (&8.into(), &8.into()));
+    lab.picture("noisy.png", &noisy_crop((96, 96)));
+    let noisy = report("noisy.png");
+    let sigma = noisy["estimated_sigma"][0].as_f64().unwrap();
+    assert!((20.0..30.0).contains(&sigma), "{sigma}");
+    assert_eq!(noisy["served_by"], serde_json::json!(["default", "fine", "dncnn-s25", "mlp-s25"]));
+    let scan = report(&format!("{FIXTURES}/dicom/ct.dcm"));
+    assert_eq!((&scan["bits"], &scan["rescale"]), (&12.into(), &serde_json::json!([1.0, -1024.0])));
+    assert_eq!(scan["window"], serde_json::json!([40.0, 400.0]));
+    let sliver = report(&format!("{FIXTURES}/dicom/sliver-16-bits.dcm"));
+    assert_eq!(sliver["values"], serde_json::json!([-599.0, 1218.0]));
+    assert!(sliver["problem"].as_str().unwrap().contains("of what 16 bits can hold"));
+    assert!(sliver["next"].as_str().unwrap().contains("--window CENTER,WIDTH"));
+    assert!(sliver.get("estimated_sigma").is_none());
     let tiny = report(TINY);
     assert_eq!(tiny["tensors"][0]["name"], "b1");
     assert_eq!(tiny["tensors"][2]["shape"], serde_json::json!([24, 81]));

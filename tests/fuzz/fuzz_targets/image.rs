@@ -1,7 +1,7 @@
 //! Images: every format.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use ppdenoise::image::dicom::{Window, decode, derive};
+use ppdenoise::image::dicom::{Fresh, Window, decode, derive};
 use ppdenoise::image::{GreyImage, ImageError, ImageFormat, Raster, RowReader, write};
 use ppdenoise::network::MAX_PIXELS;
 use ppdenoise_fuzz::{fixture, memory::bounded, seeds};
@@ -51,11 +51,11 @@ fn by_rows(format: ImageFormat, data: &[u8]) -> Result<Raster, ImageError> {
 
 /// What was read is written and read again, and through a window too.
 fn derives(data: &[u8], image: &Raster) {
-    let again = derive(data, None, image, [1; 16]).expect("what was read can be derived from");
+    let again = derive(data, None, image, &Fresh::of_utc([1; 16], 0)).expect("what was read can be derived from");
     assert_eq!(&decode(&again, None).expect("what was derived can be read"), image);
     for window in [Window::OfFile, Window::Around { center: 40.0, width: 400.0 }] {
         let Ok(image) = decode(data, Some(window)) else { continue };
-        let again = derive(data, Some(window), &image, [1; 16]).expect("a window goes both ways");
+        let again = derive(data, Some(window), &image, &Fresh::of_utc([1; 16], 0)).expect("a window goes both ways");
         decode(&again, Some(window)).expect("what was derived has the same window");
     }
 }

@@ -70,7 +70,7 @@ fn one_picture_in_every_form() {
     for (name, bytes) in forms {
         assert_eq!(ImageFormat::from_signature(&bytes), Some(ImageFormat::Dicom), "{name}");
         assert_eq!(decode(&bytes, None).unwrap(), expected, "{name}");
-        let again = derive(&bytes, None, &expected, [4; 16]).unwrap();
+        let again = derive(&bytes, None, &expected, &Fresh::of_utc([4; 16], 0)).unwrap();
         assert_eq!(decode(&again, None).unwrap(), expected, "{name}");
         // Complete: with a preamble, without deflate, and all that the original says.
         let (before, after) = (File::open(&bytes).unwrap(), File::open(&again).unwrap());
@@ -104,7 +104,7 @@ fn bits_from_1_to_32() {
     let image = decode(&bytes, None).unwrap();
     let expected = [1, 0, 1, 0, 1, 1, 0, 1, 0, 1].map(|v| 255.0 * v as f32);
     assert_eq!((image.frames(), image.planes()[0].pixels()), (2, &expected[..]));
-    let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     assert_eq!(element(&again, Coding::Explicit, (0x7fe0, 16)).unwrap(), [0b1011_0101, 0b10]);
     let few = Shape { size: (1, 4), bits: [8, 5], ..SHAPE };
     let bytes = picture(EXPLICIT, &few, &[], &[0, 31, 32, 17]);
@@ -117,7 +117,7 @@ fn bits_from_1_to_32() {
     assert_eq!(&found[..2], [0.0, 255.0]);
     assert!((f64::from(found[2]) - 255.0 * 3e9 / (f64::from(u32::MAX))).abs() < 1e-4);
     let image = decode(&bytes, None).unwrap();
-    let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     assert_eq!(decode(&again, None).unwrap(), image);
 }
 
@@ -146,7 +146,7 @@ fn padding_is_no_measurement() {
     let padding = ((0x28, 0x120), b"SS", &i16::to_le_bytes(-2000)[..]);
     let bytes = picture(EXPLICIT, &signed, &[padding], &words(&[-2000, 5, 6, 7, -2000, -1999]));
     let grey = GreyImage::new(2, 3, vec![127.5; 6]).unwrap();
-    let again = derive(&bytes, None, &grey.into(), [1; 16]).unwrap();
+    let again = derive(&bytes, None, &grey.into(), &Fresh::of_utc([1; 16], 0)).unwrap();
     let found = element(&again, Coding::Explicit, (0x7fe0, 16)).unwrap();
     let number = |i: usize| i16::from_le_bytes([found[2 * i], found[2 * i + 1]]);
     assert_eq!((number(0), number(4)), (-2000, -2000));
@@ -165,7 +165,7 @@ fn colours_are_red_green_and_blue() {
     let planar = ((0x28, 6), b"US", &[1, 0][..]);
     let bytes = picture(EXPLICIT, &shape, &[three, planar], &[250, 40, 20, 50, 30, 60]);
     assert_eq!(decode(&bytes, None).unwrap(), image);
-    let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     assert_eq!(decode(&again, None).unwrap(), image);
     assert_eq!(element(&again, Coding::Explicit, (0x7fe0, 16)).unwrap(), pixels);
     // Luminance and differences; the file that is derived has none.
@@ -174,7 +174,7 @@ fn colours_are_red_green_and_blue() {
     let image = decode(&bytes, None).unwrap();
     let planes: Vec<_> = image.planes().iter().map(|p| p.to_u8()).collect();
     assert_eq!(planes, [[100, 254], [100, 0], [100, 0]]);
-    let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     assert_eq!(element(&again, Coding::Explicit, (0x28, 4)).unwrap(), b"RGB ");
     assert_eq!(decode(&again, None).unwrap(), image);
     let shared = Shape { photometric: b"YBR_FULL_422", ..luma };
@@ -219,7 +219,7 @@ fn frames_are_made_of_fragments() {
         for frame in 0..2 {
             assert_eq!(image.frame(frame).unwrap(), one.planes(), "{name}");
         }
-        let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+        let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
         assert_eq!(decode(&again, None).unwrap(), image, "{name}");
     }
     // Without a table nobody can tell; a table that lies is no help.

@@ -73,7 +73,7 @@ fn functional_groups_say_what_values_mean() {
         assert_eq!((found[6], found[8]), (0.0, 255.0));
         assert!((found[7] - 255.0 * 524.0 / 1999.0).abs() < 1e-3, "{}", found[7]);
         let image = decode(&bytes, around("500,2000")).unwrap();
-        let again = derive(&bytes, around("500,2000"), &image, [1; 16]).unwrap();
+        let again = derive(&bytes, around("500,2000"), &image, &Fresh::of_utc([1; 16], 0)).unwrap();
         assert_eq!(decode(&again, around("500,2000")).unwrap(), image);
         // Windows that differ are refused where they are asked for, and nowhere else.
         let windows = [("500", "2000"), ("40", "400")].map(|w| group(Some(w), None, known));
@@ -113,7 +113,7 @@ fn functions_of_windows_are_those_of_the_standard() {
     let asked = "2,3".parse().unwrap();
     assert_eq!(levels(&exact, Some(asked)), found, "numbers are meant as the file means them");
     let image = decode(&exact, Some(asked)).unwrap();
-    let again = derive(&exact, Some(asked), &image, [1; 16]).unwrap();
+    let again = derive(&exact, Some(asked), &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     assert_eq!(levels(&again, Some(Window::OfFile)), found, "the function stays");
     let half = with_window((b"2 ", b"0.5 "), b"LINEAR_EXACT", b"0.001 ");
     let found = levels(&half, Some(Window::OfFile));
@@ -148,7 +148,7 @@ fn narrow_windows_are_steps() {
             let window = Some(format!("{center},{width}").parse().unwrap());
             let bytes = with_window((b"2 ", b"3 "), b"LINEAR", b"1 ");
             let image = decode(&bytes, window).unwrap();
-            let again = derive(&bytes, window, &image, [1; 16]).unwrap();
+            let again = derive(&bytes, window, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
             let away = levels(&again, window).into_iter().zip(levels(&bytes, window));
             assert!(away.into_iter().all(|(a, b)| a == b), "{center},{width}");
         }
@@ -167,20 +167,20 @@ fn overlays_in_words_stay_with_their_elements() {
     let stored = words(&[0x1000, 0x2001, 0x17ff, 0x0800, 0x1ffe, 0x0fff]);
     let bytes = picture(EXPLICIT, &SHAPE, &overlay(&[12, 0]), &stored);
     let image = GreyImage::new(2, 3, vec![255.0; 6]).unwrap().into();
-    let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     let pixels = element(&again, Coding::Explicit, (0x7fe0, 0x10)).unwrap();
     assert_eq!(pixels, words(&[0x1fff, 0x0fff, 0x1fff, 0x0fff, 0x1fff, 0x0fff]));
     assert!(element(&again, Coding::Explicit, (0x6000, 0x102)).is_some());
     // One that says that it lies in the values themselves cannot stay.
     let bytes = picture(EXPLICIT, &SHAPE, &overlay(&[3, 0]), &stored);
-    let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     assert_eq!(element(&again, Coding::Explicit, (0x6000, 0x10)), None);
     // One with data of its own is not touched.
     let mut apart = overlay(&[0, 0]).to_vec();
     apart[1].2 = &[1, 0];
     apart.push(((0x6000, 0x3000), b"OW", &[63, 0]));
     let bytes = picture(EXPLICIT, &SHAPE, &apart, &stored);
-    let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     assert_eq!(element(&again, Coding::Explicit, (0x6000, 0x3000)).unwrap(), [63, 0]);
     assert_eq!(element(&again, Coding::Explicit, (0x7fe0, 0x10)).unwrap(), words(&[0xfff; 6]));
 }
@@ -192,7 +192,7 @@ fn values_in_high_bits_are_read() {
     let plain = picture(EXPLICIT, &SHAPE, &[], &words(&VALUES));
     assert_eq!(levels(&bytes, None), levels(&plain, None));
     let image = decode(&bytes, None).unwrap();
-    let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     assert_eq!(decode(&again, None).unwrap(), image);
     let signed = Shape { signed: true, ..SHAPE };
     let values = [-2048, -1, 0, 1, 2, 2047];
@@ -207,7 +207,10 @@ fn zeros_behind_a_data_set_are_padding() {
     for zeros in [1, 2, 7, 8, 512] {
         let padded = [&bytes[..], &vec![0; zeros]].concat();
         assert_eq!(levels(&padded, None), levels(&bytes, None));
-        assert!(derive(&padded, None, &decode(&bytes, None).unwrap(), [1; 16]).is_ok());
+        assert!(
+            derive(&padded, None, &decode(&bytes, None).unwrap(), &Fresh::of_utc([1; 16], 0))
+                .is_ok()
+        );
         let other = [&bytes[..], &vec![0; zeros], &[1]].concat();
         assert!(decode(&other, None).is_err());
     }

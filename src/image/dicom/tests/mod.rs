@@ -32,7 +32,7 @@ fn the_whole_range_is_kept() {
         assert_eq!((image.height(), image.width(), image.depth()), (2, 3, Depth::Sixteen));
         let expected = VALUES.map(|v| (255.0 * f64::from(v) / 4095.0) as f32);
         assert_eq!(image.planes()[0].pixels(), expected);
-        let again = derive(&bytes, None, &image, [7; 16]).unwrap();
+        let again = derive(&bytes, None, &image, &Fresh::of_utc([7; 16], 0)).unwrap();
         assert_eq!(decode(&again, None).unwrap(), image, "nothing was changed");
     }
 }
@@ -52,7 +52,7 @@ fn every_value_survives() {
             let white = photometric == b"MONOCHROME1 ";
             let first = image.planes()[0].pixels()[0];
             assert_eq!(first, if white { 255.0 } else { 0.0 });
-            let again = derive(&bytes, None, &image.rounded(), [1; 16]).unwrap();
+            let again = derive(&bytes, None, &image.rounded(), &Fresh::of_utc([1; 16], 0)).unwrap();
             assert_eq!(element(&again, Coding::Explicit, (0x7fe0, 16)).unwrap(), words(&values));
         }
     }
@@ -62,7 +62,7 @@ fn every_value_survives() {
     let bytes = picture(EXPLICIT, &shape, &[], &values);
     let image = decode(&bytes, None).unwrap();
     assert_eq!(image.planes()[0].to_u8(), values);
-    let again = derive(&bytes, None, &image, [1; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([1; 16], 0)).unwrap();
     assert_eq!(element(&again, Coding::Explicit, (0x7fe0, 16)).unwrap(), values);
 }
 
@@ -101,7 +101,7 @@ fn windows_are_those_of_the_standard() {
     // Back: what the window holds comes out again, the rest at its ends (white is 239, half way
     // between two values); the new window is told.
     let image = decode(&bytes, Some(Window::OfFile)).unwrap();
-    let again = derive(&bytes, Some(Window::OfFile), &image, [3; 16]).unwrap();
+    let again = derive(&bytes, Some(Window::OfFile), &image, &Fresh::of_utc([3; 16], 0)).unwrap();
     let pixels = element(&again, Coding::Explicit, (0x7fe0, 16)).unwrap();
     assert_eq!(pixels, words(&[432, 432, 432, 531, 532, 632]));
     assert_eq!(element(&again, Coding::Explicit, (0x28, 0x1050)).unwrap(), b"40");
@@ -222,7 +222,7 @@ fn run_lengths_are_read() {
     assert_eq!(levels(&bytes, None), levels(&plain, None));
     // What is derived is not compressed.
     let image = decode(&bytes, None).unwrap();
-    let again = derive(&bytes, None, &image, [2; 16]).unwrap();
+    let again = derive(&bytes, None, &image, &Fresh::of_utc([2; 16], 0)).unwrap();
     assert_eq!(element(&again, Coding::Explicit, (2, 0x10)).unwrap(), EXPLICIT.as_bytes());
     assert_eq!(decode(&again, None).unwrap(), image);
     for cut in 0..packed().len() {
@@ -232,17 +232,20 @@ fn run_lengths_are_read() {
 
 #[test]
 fn a_derived_object_is_the_original_but_for_the_picture() {
-    let more: [testing::Entry<'_>; 14] = [
+    let more: [testing::Entry<'_>; 17] = [
         ((8, 0), b"UL", &[9, 9, 9, 9]),
         ((8, 5), b"CS", b"ISO_IR 192"),
         ((8, 8), b"CS", b"ORIGINAL\\PRIMARY\\AXIAL"),
         ((8, 0x16), b"UI", b"1.2.840.10008.5.1.4.1.1.2\0"),
         ((8, 0x18), b"UI", b"1.2.3.4\0"),
+        ((8, 0x201), b"SH", b"-0130 "),
+        ((8, 0x103e), b"LO", "Schädel ".as_bytes()),
         ((9, 0x10), b"LO", b"SOMEONE "),
         ((9, 0x1001), b"UN", &[1, 2, 3, 4]),
         ((0x10, 0x10), b"PN", "Müller^Änne ".as_bytes()),
         ((0x20, 0xd), b"UI", b"1.2.3.5\0"),
         ((0x20, 0xe), b"UI", b"1.2.3.6\0"),
+        ((0x20, 0x11), b"IS", b"3 "),
         ((0x28, 0x106), b"US", &[0, 0]),
         ((0x88, 0x200), b"SQ", b""),
         ((0x5400, 0x10), b"OW", &[5; 6]),
@@ -251,7 +254,7 @@ fn a_derived_object_is_the_original_but_for_the_picture() {
     for (syntax, coding) in [(EXPLICIT, Coding::Explicit), (IMPLICIT, Coding::Implicit)] {
         let bytes = picture(syntax, &SHAPE, &more, &words(&VALUES));
         let image = GreyImage::new(2, 3, vec![51.0; 6]).unwrap().into();
-        let again = derive(&bytes, None, &image, [9; 16]).unwrap();
+        let again = derive(&bytes, None, &image, &Fresh::of_utc([9; 16], 6000)).unwrap();
         let get = |tag| element(&again, coding, tag);
         let text = |tag| String::from_utf8(get(tag).unwrap().to_vec()).unwrap();
         assert_eq!(text((8, 8)).trim(), "DERIVED\\PRIMARY\\AXIAL");
@@ -261,12 +264,20 @@ fn a_derived_object_is_the_original_but_for_the_picture() {
         assert!(text((8, 0x2111)).starts_with("Denoised by ppdenoise"));
         let source = get((8, 0x2112)).unwrap();
         assert!(source.windows(7).any(|w| w == b"1.2.3.4"), "the original is named");
+        assert!(source.windows(6).any(|w| w == b"121322"), "and what it is to this one");
         assert_ne!(text((0x20, 0xe)), "1.2.3.6\0");
+        assert_eq!(text((0x20, 0x11)), "7003");
+        assert_eq!(text((8, 0x103e)).trim(), "Schädel (denoised)");
+        // By the clock of the original's other times, an hour and a half behind.
+        assert_eq!([text((8, 0x12)), text((8, 0x13))], ["19700101", "001000"]);
+        let code = get((8, 0x9215)).unwrap();
+        assert!(code.windows(11).any(|w| w == b"99PPDENOISE"), "how it was made");
         assert_eq!(get((0x7fe0, 0x10)).unwrap(), words(&[819; 6]));
         for tag in [(8, 0), (0x28, 0x106), (0x88, 0x200), (0xfffa, 0xfffa)] {
             assert_eq!(get(tag), None, "{tag:?}");
         }
-        let changed = [(8, 8), (8, 0x18), (0x20, 0xe), (0x7fe0, 0x10)].map(|(g, n)| Tag(g, n));
+        let changed = [(8, 8), (8, 0x18), (8, 0x103e), (0x20, 0xe), (0x20, 0x11), (0x7fe0, 0x10)];
+        let changed = changed.map(|(g, n)| Tag(g, n));
         let (original, derived) = (File::open(&bytes).unwrap(), File::open(&again).unwrap());
         for before in elements(&original.data, coding).map(Result::unwrap) {
             let Some(after) = derived.find(before.tag).unwrap() else { continue };
@@ -278,14 +289,14 @@ fn a_derived_object_is_the_original_but_for_the_picture() {
             );
         }
         // Another picture of the series is another object of the same new series.
-        let other = derive(&bytes, None, &image, [8; 16]).unwrap();
+        let other = derive(&bytes, None, &image, &Fresh::of_utc([8; 16], 0)).unwrap();
         assert_ne!(element(&other, coding, (8, 0x18)), get((8, 0x18)));
         assert_eq!(element(&other, coding, (0x20, 0xe)), get((0x20, 0xe)));
         let length = element(&again, Coding::Explicit, (2, 0)).unwrap();
         let group = derived.meta.len() - 12;
         assert_eq!(length, (group as u32).to_le_bytes());
         let small = GreyImage::new(3, 2, vec![0.0; 6]).unwrap().into();
-        let error = derive(&bytes, None, &small, [9; 16]).unwrap_err();
+        let error = derive(&bytes, None, &small, &Fresh::of_utc([9; 16], 0)).unwrap_err();
         assert!(matches!(error, ImageError::PlaneSize { .. }), "{error}");
     }
 }
@@ -313,7 +324,7 @@ proptest! {
                 for window in [None, Some(Window::OfFile)] {
                     let Ok(image) = decode(&bytes, window) else { continue };
                     prop_assert!(image.height() * image.width() <= 1032 * bytes.len());
-                    let again = derive(&bytes, window, &image, [0; 16]).unwrap();
+                    let again = derive(&bytes, window, &image, &Fresh::of_utc([0; 16], 0)).unwrap();
                     prop_assert_eq!(decode(&again, window).unwrap().height(), image.height());
                 }
             }
