@@ -11,10 +11,27 @@ const AT_ONCE: usize = 1 << 20;
 /// The longest reason of an abort that is shown.
 const MAX_REASON: usize = 200;
 
-/// What a frame carries. The numbers are part of the wire format: never reuse one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Tag {
+macro_rules! tags {
+    ($($(#[doc = $doc:literal])+ $tag:ident = $number:literal,)+) => {
+        /// What a frame carries. The numbers are part of the wire format: never reuse one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Tag {
+            $($(#[doc = $doc])+ $tag = $number,)+
+        }
+
+        impl Tag {
+            fn from_u8(number: u8) -> Option<Tag> {
+                match number {
+                    $($number => Some(Tag::$tag),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+tags! {
     /// The handshake.
     Hello = 1,
     /// The next free slot of the sender's ledger, or that it takes no part in the image.
@@ -57,40 +74,6 @@ pub enum Tag {
     Result = 20,
     /// How fast the line is.
     Line = 21,
-}
-
-impl Tag {
-    fn from_u8(v: u8) -> Option<Tag> {
-        use Tag::{
-            Abort, Done, EngineSetup, Granted, Hello, Hint, Image, Images, Line, Marked, Masks,
-            Opening, OtCorrections, OtPayloads, PairSetUp, Ready, Request, Result, Sacrifice,
-            SlotOffer, Weights,
-        };
-        let tags = [
-            Hello,
-            SlotOffer,
-            Marked,
-            Weights,
-            Image,
-            Opening,
-            Done,
-            Abort,
-            EngineSetup,
-            Ready,
-            Images,
-            PairSetUp,
-            Hint,
-            Masks,
-            OtCorrections,
-            OtPayloads,
-            Sacrifice,
-            Request,
-            Granted,
-            Result,
-            Line,
-        ];
-        tags.into_iter().find(|t| *t as u8 == v)
-    }
 }
 
 /// One message.

@@ -3,7 +3,6 @@
 use super::{Code, Failure};
 use crate::artefact::{ArtefactError, PairError};
 use crate::files::FormatError;
-use crate::files::container::Kind;
 use crate::files::ledger::LedgerError;
 use crate::files::output::words::TAKE;
 use crate::roles::inspect::InspectError;
@@ -127,7 +126,7 @@ pub(super) fn of_file(e: &FormatError) -> Option<String> {
             format!("chown it to the user who runs ppdenoise: '{}'", file.display())
         }
         WrongKind { expected, .. } => {
-            format!("give {} {expected}; {}", expected.article(), maker(*expected))
+            format!("give {} {expected}; {}", expected.article(), expected.made_by())
         }
         InvalidField { .. } | PayloadMismatch { .. } => {
             "make the file again; its writer and this program do not agree".into()
@@ -163,23 +162,6 @@ pub(super) fn of_file(e: &FormatError) -> Option<String> {
         Io { action: "write" | "create", .. } => "write to another place; nothing was left".into(),
         Io { .. } => return None,
     })
-}
-
-/// Which command makes such a file, as a clause.
-fn maker(kind: Kind) -> &'static str {
-    match kind {
-        Kind::PublicModel => "`ppdenoise share-model` writes it as PREFIX.pub",
-        Kind::ModelShare => "`ppdenoise share-model` writes it as PREFIX.s0 or PREFIX.s1",
-        Kind::ImageShare => "`ppdenoise share-image` writes it as PREFIX.s0 or PREFIX.s1",
-        Kind::Triples => "`ppdenoise gen-triplets` writes it as PREFIX.s0 or PREFIX.s1",
-        Kind::ResultShare => "`ppdenoise serve` writes it",
-        Kind::OpenedWeights => "`ppdenoise serve` keeps it in its state folder",
-        Kind::PublicKey | Kind::SecretKey => "`ppdenoise keygen` writes it",
-        Kind::Prepared => "`ppdenoise prepare` keeps it in a server's state folder",
-        Kind::WeightMask | Kind::Hints => {
-            "`ppdenoise gen-triplets --party` keeps it in a server's state folder"
-        }
-    }
 }
 
 /// A role makes its own pair, and gets the public halves of the others.

@@ -1,82 +1,28 @@
 //! The one check of header fields, for writers and readers alike.
 
-use crate::files::container::envelope::{MAX_NOTE, NOTE_OVERHEAD, NOTE_UNIT};
-use crate::files::container::header::{Body, Cipher, Decoding, Header, Levels, PoissonNoise};
+use super::checks::{ensure, range};
+use super::{Cipher, Header, Invalid, Payload, Protection};
 use crate::files::container::{MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, MIN_LANE_KIB, Stretching};
-use crate::image::Poisson;
-use crate::model::MAX_JSON;
-use crate::numbers::ring::RingBits;
-use std::fmt::Display;
 
-/// The most pixels of an image.
-pub(in crate::files) const MAX_PIXELS: u64 = 1 << 28;
-/// The most ring elements of a model; more would not fit a machine.
-const MAX_ELEMENTS: u64 = 1 << 40;
 /// The most bytes and chunks of a payload: small enough that file lengths never overflow.
 const MAX_FILE_PAYLOAD: u64 = 1 << 50;
-/// The most bytes of a public model description.
-const MAX_DESCRIPTION: u64 = MAX_JSON as u64;
-const MAX_SLOTS: u64 = 1 << 40;
-const MAX_BATCH_ROWS: u32 = 1 << 16;
-const MAX_PATCH: u32 = 127;
 
-/// A field with a value that cannot be.
-#[derive(Debug)]
-pub(in crate::files) struct Invalid {
-    pub(in crate::files) field: &'static str,
-    pub(in crate::files) value: String,
-    pub(in crate::files) expected: &'static str,
-}
-
-pub(in crate::files) fn validate(header: &Header) -> Result<(), Invalid> {
+pub(super) fn validate(header: &Header) -> Result<(), Invalid> {
     let Header { payload_len, chunks, .. } = *header;
     range("payload_len", payload_len, 1, MAX_FILE_PAYLOAD, "1 to 2^50 bytes")?;
     range("chunks", chunks, 1, MAX_FILE_PAYLOAD, "1 to 2^50")?;
     protection(header)?;
-    match &header.body {
-        Body::PublicModel(_) => {
-            range("payload_len", payload_len, 1, MAX_DESCRIPTION, "at most 2^24 for this kind")?;
-            one_chunk(chunks)
-        }
-        Body::PublicKey(_) | Body::SecretKey(_) => one_chunk(chunks),
-        Body::ModelShare(m) => elements(m.elements),
-        Body::OpenedWeights(w) => elements(w.elements),
-        Body::WeightMask(_) => one_chunk(chunks),
-        Body::Hints(h) => range("hints", h.hints, 1, MAX_ELEMENTS, "1 to 2^40"),
-        Body::ImageShare(i) => {
-            size(i.height, i.width)?;
-            frac_bits(i.frac_bits, i.ring_bits)?;
-            positive("sigma", i.sigma)?;
-            range("means", i.means, 0, MAX_PIXELS, "at most 2^28")?;
-            note(i.note)?;
-            levels(&i.levels)
-        }
-        Body::Prepared(p) => {
-            size(p.height, p.width)?;
-            range("slot", p.slot, 0, MAX_SLOTS - 1, "below 2^40")?;
-            range("batch_rows", p.batch_rows, 1, MAX_BATCH_ROWS, "1 to 65536")
-        }
-        Body::Triples(t) => {
-            size(t.height, t.width)?;
-            range("slots", t.slots, 1, MAX_SLOTS, "1 to 2^40")?;
-            range("batch_rows", t.batch_rows, 1, MAX_BATCH_ROWS, "1 to 65536")
-        }
-        Body::ResultShare(r) => {
-            size(r.height, r.width)?;
-            note(r.note)?;
-            decoding(&r.decode, r.ring_bits)
-        }
-    }
+    header.body.check(&Payload { length: payload_len, chunks })
 }
 
 /// What is secret is sealed, what is public is in clear; there is no third way.
 fn protection(header: &Header) -> Result<(), Invalid> {
     let Header { cipher, recipient, .. } = header;
-    let expected = match (&header.body, cipher) {
-        (Body::PublicModel(_) | Body::OpenedWeights(_) | Body::PublicKey(_), _) => "none",
-        (Body::SecretKey(_), Cipher::Sealed { .. }) => "none or passphrase",
-        (Body::SecretKey(_), Cipher::None | Cipher::Locked(_)) => "",
-        _ => "sealed",
+    let expected = match (header.body.protection(), cipher) {
+        (Protection::Clear, _) => "none",
+        (Protection::Key, Cipher::Sealed { .. }) => "none or passphrase",
+        (Protection::Key, Cipher::None | Cipher::Locked(_)) => "",
+        (Protection::Sealed, _) => "sealed",
     };
     let found = cipher.to_string();
     ensure(expected.is_empty() || expected == found, "cipher", found, expected)?;
@@ -94,83 +40,11 @@ fn protection(header: &Header) -> Result<(), Invalid> {
     range("passes", passes, 1, MAX_PASSES, "1 to 16")
 }
 
-fn decoding(d: &Decoding, ring: RingBits) -> Result<(), Invalid> {
-    frac_bits(d.frac_bits, ring)?;
-    range("dropped_bits", d.dropped_bits, 0, d.frac_bits, "at most frac_bits")?;
-    levels(&d.levels)?;
-    range("mid_grey", d.mid_grey, 0.0, 255.0, "a grey level, 0 to 255")?;
-    positive("grey_per_unit", d.grey_per_unit)?;
-    range("patch", d.patch, 1, MAX_PATCH, "1 to 127")?;
-    let least = if d.padded { d.patch } else { 1 };
-    range("stride", d.stride, least, d.patch, "1 to patch, and patch for a padded image")?;
-    let weights = u64::from(d.patch) * u64::from(d.patch);
-    let found = d.window.len() as u64;
-    range("window length", found, weights, weights, "patch^2")?;
-    ensure(d.window.iter().any(|&w| w > 0), "window", "all 0", "a weight above 0")
-}
-
-fn levels(l: &Levels) -> Result<(), Invalid> {
-    positive("sigma_ratio", l.sigma_ratio)?;
-    range("scale_about", l.scale_about, 0.0, 255.0, "a grey level, 0 to 255")?;
-    let Some(PoissonNoise { gain, read_noise }) = l.poisson else { return Ok(()) };
-    range("gain", gain, Poisson::SMALLEST_GAIN, Poisson::LARGEST, "0.001 to 255")?;
-    range("read_noise", read_noise, 0.0, Poisson::LARGEST, "0 to 255")
-}
-
-/// A note is padded, so that its length says nothing.
-fn note(bytes: u32) -> Result<(), Invalid> {
-    let length = bytes as usize;
-    let padded = length <= MAX_NOTE
-        && length.checked_sub(NOTE_OVERHEAD).is_some_and(|n| n > 0 && n % NOTE_UNIT == 0);
-    ensure(bytes == 0 || padded, "note", bytes, "0, or a multiple of 1024, and 48, up to 1116208")
-}
-
-fn one_chunk(chunks: u64) -> Result<(), Invalid> {
-    range("chunks", chunks, 1, 1, "1 for this kind")
-}
-
-fn elements(n: u64) -> Result<(), Invalid> {
-    range("elements", n, 1, MAX_ELEMENTS, "1 to 2^40")
-}
-
-fn size(height: u32, width: u32) -> Result<(), Invalid> {
-    range("height", height, 1, u32::MAX, "1 or more")?;
-    range("width", width, 1, u32::MAX, "1 or more")?;
-    let pixels = u64::from(height) * u64::from(width);
-    range("height * width", pixels, 1, MAX_PIXELS, "at most 2^28 pixels")
-}
-
-fn frac_bits(bits: u32, ring: RingBits) -> Result<(), Invalid> {
-    range("frac_bits", bits, 0, ring.bits() - 1, "fewer than ring_bits")
-}
-
-fn positive(field: &'static str, value: f64) -> Result<(), Invalid> {
-    ensure(value.is_finite() && value > 0.0, field, value, "a finite number above 0")
-}
-
-fn range<T: PartialOrd + Display>(
-    field: &'static str,
-    value: T,
-    low: T,
-    high: T,
-    expected: &'static str,
-) -> Result<(), Invalid> {
-    ensure(low <= value && value <= high, field, value, expected)
-}
-
-fn ensure(
-    holds: bool,
-    field: &'static str,
-    value: impl Display,
-    expected: &'static str,
-) -> Result<(), Invalid> {
-    if holds { Ok(()) } else { Err(Invalid { field, value: value.to_string(), expected }) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::container::header::{ImageShare, ModelShare, ResultShare, Triples};
+    use crate::files::container::header::checks::MAX_PIXELS;
+    use crate::files::container::header::*;
     use crate::ids::Party;
     use crate::ids::codec::{SmallError, encode_small};
     use crate::ids::*;
@@ -341,8 +215,6 @@ mod tests {
 
     #[test]
     fn every_kind_is_protected_in_its_way() {
-        use crate::files::container::header::{PublicKeyOf, SecretKeyOf};
-        use crate::ids::Role;
         let clear = |body: Body| {
             let (recipient, cipher) = (None, Cipher::None);
             Header { recipient, cipher, ..header(body) }
