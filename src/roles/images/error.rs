@@ -45,12 +45,16 @@ pub enum PictureError {
         reason: String,
     },
     /// Two images whose results would have one name.
-    #[error("'{first}' and '{second}' would both become '{name}'")]
+    #[error("'{first}'{first_is} and '{second}'{second_is} would both become '{name}'")]
     OneName {
         /// One file.
         first: PathBuf,
+        /// Which DICOM object it is, in brackets, if it is one.
+        first_is: Box<str>,
         /// The other.
         second: PathBuf,
+        /// Which object that is.
+        second_is: Box<str>,
         /// The name.
         name: String,
     },

@@ -8,6 +8,7 @@
 //! Security: files are hostile; what is written is its owner's alone, unless it replaces a file that others
 //! may read.
 
+mod distinct;
 mod error;
 mod levels;
 mod listing;
@@ -15,10 +16,11 @@ mod names;
 mod read;
 mod target;
 
+pub use distinct::ensure_distinct;
 pub use error::PictureError;
 pub use levels::{ImageLevels, Levels, Noise};
 pub use listing::{Listed, Listing, images, is_folder, shares};
-pub use names::{CHANNELS, base_name, ensure_distinct, is_stream, restored_name};
+pub use names::{CHANNELS, base_name, is_stream, restored_name};
 pub use read::{
     Chosen, MAX_WHOLE_BYTES, Scan, Seen, look, open_noisy_rows, open_rows, read_image_bytes,
     read_noisy, read_origin, read_picture, read_reference,

@@ -1,9 +1,7 @@
 //! What an image's file is called in its note, and what its result is called.
 
-use super::error::PictureError;
 use crate::artefact::Note;
 use crate::image::ImageFormat;
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -56,22 +54,6 @@ pub fn restored_name(name: &str, format: ImageFormat) -> String {
     }
 }
 
-/// Refuses two files that would restore to one name.
-///
-/// # Errors
-/// [`PictureError::OneName`].
-pub fn ensure_distinct<'a>(
-    names: impl IntoIterator<Item = (String, &'a Path)>,
-) -> Result<(), PictureError> {
-    let mut seen: HashMap<String, &Path> = HashMap::new();
-    for (name, path) in names {
-        if let Some(other) = seen.insert(name.clone(), path) {
-            return Err(PictureError::OneName { first: other.into(), second: path.into(), name });
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,8 +75,5 @@ mod tests {
         assert_eq!(base_name(Path::new("-")), "");
         let long = format!("{}é.png", "x".repeat(300));
         assert!(base_name(Path::new(&long)).len() <= Note::MAX_NAME);
-        let two = [("a".to_string(), Path::new("x/a")), ("a".to_string(), Path::new("y/a"))];
-        let text = ensure_distinct(two).unwrap_err().to_string();
-        assert_eq!(text, "'x/a' and 'y/a' would both become 'a'");
     }
 }

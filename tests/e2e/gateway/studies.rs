@@ -97,7 +97,8 @@ fn equal_names_of_two_studies_never_mix() {
     let lab = lab();
     let share =
         ["share-image", "a", "c", "--keys", KEYS, "--model", "model.pub", "--out", "shares"];
-    lab.run(&share).refused(USAGE, &["a/IM0001.dcm", "c/IM0001.dcm", "would both become"]);
+    lab.run(&share)
+        .refused(USAGE, &["a/IM0001.dcm", "c/IM0001.dcm", "would both become", STUDY, OTHER_STUDY]);
     // One after the other into one folder, where names are ids.
     lab.share_image("a", "shares", &[]);
     lab.share_image("c", "shares", &[]);
@@ -116,6 +117,41 @@ fn equal_names_of_two_studies_never_mix() {
         let derived = String::from_utf8_lossy(&derived).into_owned();
         assert!(derived.contains(own) && !derived.contains(other), "{like}");
     }
+}
+
+/// One object that was shared twice, and two that were given the same UIDs.
+#[test]
+fn equal_names_of_one_study_are_told_apart_by_settings_and_then_by_ids() {
+    let lab = lab();
+    let share = |folder: &str, out: &str, flags: &[&str]| {
+        let report = lab.share_image(folder, out, flags).report();
+        report["images"][0]["image_id"].as_str().unwrap()[..8].to_string()
+    };
+    let out = |results: &str| {
+        fs::create_dir_all(lab.path("out")).unwrap();
+        lab.run(&["reconstruct", results, "--keys", KEYS, "--out", "out"])
+    };
+    share("a", "shares", &["--window", "40,400"]);
+    share("a", "shares", &["--window", "50,350", "--sigma", "40"]);
+    serve(&lab, 2);
+    let settings = ["--window 40,400", "--window 50,350", "noise of 1.600 times the model's"];
+    let refused = out("results");
+    refused.refused(USAGE, &settings).refused(USAGE, &[&format!("study {STUDY}")]);
+    assert!(
+        !refused.stderr.contains("(image ") && !refused.stderr.contains(", image "),
+        "{refused:?}"
+    );
+    ["trip.s0", "trip.s1"].iter().for_each(|file| fs::remove_file(lab.path(file)).unwrap());
+    for folder in ["shares", "results"] {
+        fs::remove_dir_all(lab.path(folder)).unwrap();
+        fs::create_dir(lab.path(folder)).unwrap();
+    }
+    let ids = ["a", "b"].map(|folder| share(folder, "shares", &["--window", "40,400"]));
+    serve(&lab, 2);
+    out("results").refused(
+        USAGE,
+        &ids.each_ref().map(|id| format!(", image {id}")).each_ref().map(String::as_str),
+    );
 }
 
 #[test]

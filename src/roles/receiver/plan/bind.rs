@@ -2,10 +2,11 @@
 
 use super::Job;
 use crate::artefact::SharedScan;
+use crate::files::container::header::{Levels, PoissonNoise, ResultShare};
 use crate::files::folder::{files_in, folders_in};
 use crate::image::ImageFormat;
 use crate::image::dicom::{Origin, Window, file_window};
-use crate::roles::images::{base_name, read_image_bytes, read_origin};
+use crate::roles::images::{base_name, read_image_bytes, read_origin, shares};
 use crate::roles::receiver::error::ReceiverError;
 use crate::roles::receiver::request::Reconstruct;
 use std::ffi::OsStr;
@@ -127,17 +128,48 @@ fn in_numbers(window: Window, original: Option<&Path>) -> Window {
     }
 }
 
-/// Two images that were shared under one name.
+/// Two images that were shared under one name, and what tells them apart: objects of DICOM, and else the settings in which
+/// the two sharings differ, or the ids of the images.
 pub(super) fn one_name(first: &Job, second: &Job) -> ReceiverError {
-    let of = |job: &Job| match job.origin() {
-        Some(origin) => format!(" ({origin})"),
-        None => String::new(),
+    let [a, b] = [first, second].map(settings);
+    let object = |job: &Job| job.origin().map(ToString::to_string);
+    // UIDs are copied: what they name may be two objects all the same.
+    let objects_differ = object(first) != object(second);
+    let is = |job: &Job, settings: &[String], others: &[String]| -> Box<str> {
+        let differ = settings.iter().zip(others).filter(|(own, other)| own != other);
+        let mut differ: Vec<String> = differ.map(|(own, _)| own.clone()).collect();
+        // Ids always differ, and say nothing where anything else does.
+        if differ.len() > 1 || objects_differ {
+            differ.pop();
+        }
+        let all: Vec<String> = object(job).into_iter().chain(differ).collect();
+        let text = if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) };
+        text.into()
     };
     ReceiverError::OneName {
+        first_is: is(first, &a, &b),
         first: first.file().name().into(),
-        first_is: of(first).into(),
+        second_is: is(second, &b, &a),
         second: second.file().name().into(),
-        second_is: of(second).into(),
         name: first.name.as_str().into(),
     }
+}
+
+/// What an image was shared with, as far as its result and its note say; its id comes last.
+fn settings(job: &Job) -> Vec<String> {
+    let window = match job.shared.as_ref().and_then(|shared| shared.window) {
+        Some(window) => format!("--window {window}"),
+        None => "no --window".into(),
+    };
+    let file = shares::<ResultShare>(std::slice::from_ref(job.file())).ok();
+    let Some((_, result)) = file.and_then(|mut found| found.pop()) else { return vec![window] };
+    let Levels { sigma_ratio, poisson, .. } = result.decode.levels;
+    let noise = match poisson {
+        Some(PoissonNoise { gain, read_noise }) => {
+            format!("Poisson noise with --gain {gain} --read-noise {read_noise}")
+        }
+        None => format!("noise of {:.3} times the model's", 1.0 / sigma_ratio),
+    };
+    let image = format!("image {}", result.image_id.short());
+    vec![format!("model {}", result.model_id.short()), noise, window, image]
 }
