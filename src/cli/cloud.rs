@@ -1,24 +1,25 @@
 //! `cloud` and `add-client`: one cloud for many users.
 
 use super::args::cloud::{AddClient, Cloud};
+use super::daemon::{About, Daemon};
 use super::failure::Failure;
 use super::output::{Console, bytes, print_json, print_json_line, say, say_failure};
 use super::server_side::heed_signals;
 use crate::files::Place;
 use crate::files::keys::KeyFolder;
-use crate::ids::Role;
+use crate::ids::{Party, Role};
 use crate::material::pair::divergence_of;
 use crate::model::PublicModel;
 use crate::roles::one_cloud::{
-    Clients, Cloud as Daemon, CloudEvent, Crowd, NewClient, Pace, SessionReport, Settings, exposure,
+    Clients, Cloud as Server, CloudEvent, Crowd, NewClient, Pace, SessionReport, Settings, exposure,
 };
 use crate::roles::read_public;
 use crate::roles::server::{MakePaths, description_beside};
 use crate::wire::{Limits, Listener};
 use serde::Serialize;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 #[derive(Serialize)]
@@ -97,26 +98,61 @@ pub(super) fn run(args: &Cloud, console: &mut Console) -> Result<(), Failure> {
     };
     let clients = Clients::open(&args.clients)?;
     let ask = |file: &Path| args.unlock.passphrase(file);
-    let cloud = Daemon::open(&args.keys, &ask, clients, crowd, Arc::clone(&stop))?;
-    let listener = Listener::bind(&args.listen)?;
+    let cloud = Server::open(&args.keys, &ask, clients, crowd, Arc::clone(&stop))?;
     heed_signals(&stop)?;
+    let about = About {
+        command: "cloud",
+        party: Party::S0,
+        state: args.clients.clone(),
+        out: None,
+        // Sessions are threads of their own: its loop waits for nobody.
+        silence: Duration::ZERO,
+        has_users: true,
+    };
+    let daemon = Mutex::new(Daemon::begin(&args.watched, about, args.json, &stop)?);
+    let result = serve(args, &cloud, &daemon, console);
+    let daemon = daemon.into_inner().unwrap_or_else(PoisonError::into_inner);
+    daemon.end(&result);
+    result
+}
+
+/// Serves to the end.
+fn serve(
+    args: &Cloud,
+    cloud: &Server,
+    daemon: &Mutex<Daemon>,
+    console: &Console,
+) -> Result<(), Failure> {
+    let listener = Listener::bind(&args.listen)?;
     // Scripts that listen at port 0 read this line, so it is printed even when quiet.
     say(&format!("listening at {}", listener.address()));
-    let limits = Limits::new(Duration::ZERO, silence);
+    let limits = Limits::new(Duration::ZERO, Duration::from_secs(args.timeout));
     let (json, quiet) = (args.json, console.is_quiet());
-    cloud.run(&listener, limits, &|event| tell(event, json, quiet))?;
+    cloud.run(&listener, limits, &|event| {
+        let mut daemon = daemon.lock().unwrap_or_else(PoisonError::into_inner);
+        daemon.cloud(&event);
+        // From the loop alone: sessions that end are no sign that it goes on.
+        let line = match event {
+            CloudEvent::Alive(_) => daemon.goes_on(),
+            _ => None,
+        };
+        drop(daemon);
+        tell(event, line, json, quiet);
+    })?;
     console.note("ended");
     Ok(())
 }
 
-/// One line, whatever happens.
-fn tell(event: CloudEvent<'_>, json: bool, quiet: bool) {
+/// One line, whatever happens, and the heartbeat.
+fn tell(event: CloudEvent<'_>, heartbeat: Option<String>, json: bool, quiet: bool) {
     let note = |text: String| {
         if !quiet {
             say(&text);
         }
     };
+    heartbeat.into_iter().for_each(note);
     match event {
+        CloudEvent::Alive(_) | CloudEvent::Came(_) => {}
         CloudEvent::Session(report) => {
             note(session(report));
             if json {

@@ -15,6 +15,7 @@ mod client;
 mod clock;
 mod cloud;
 mod config;
+mod daemon;
 mod demo;
 mod denoise;
 mod dicom;
@@ -152,6 +153,7 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Cloud(args) => cloud::run(&args, console),
         Command::AddClient(args) => cloud::add(&args, console),
         Command::Client(args) => client::run(&args, console),
+        Command::Status(args) => daemon::show(&args),
         Command::Denoise(args) => denoise::run(&args, console),
         Command::AddNoise(args) => add_noise::run(&args, console),
         Command::Metrics(args) => metrics::run(&args),

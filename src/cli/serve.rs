@@ -2,17 +2,19 @@
 
 use super::args::server::Serve;
 use super::batch::{Failed, is_folder};
+use super::daemon::{About, Daemon};
 use super::failure::{Code, Failure};
 use super::files::overwrite;
 use super::output::{Console, peak_memory, print_json, print_json_line};
 use super::serve_events::Log;
 use super::server_side::{Watcher, heed_signals};
 use crate::files::Place;
+use crate::files::output::ensure_not_input;
 use crate::kernels;
-use crate::roles::Threads;
 use crate::roles::server::{
     self, EraseReport, Folders, Images, ServeReport, ServerError, Until, Watching,
 };
+use crate::roles::{Server, Threads};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,18 +38,37 @@ struct Report<'a> {
 pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let request = request(args, &stop)?;
+    let server = args.server.open()?;
     let mut watcher = Watcher::new(console);
     watcher.warn_below = args.warn_below;
-    watcher.log = (args.watch && args.common.json).then(|| Log::new(args.server.party));
-    let link = args.server.link.wanted();
-    let server = args.server.open()?;
-    if args.watch {
-        heed_signals(&stop)?;
-        watcher.failures.tell_each();
+    if !args.watch {
+        return serve(args, (&server, &request), watcher, &mut None);
     }
-    let report = match server.serve(&request, link.as_ref(), &mut watcher) {
+    watcher.log = args.common.json.then(|| Log::new(args.server.party));
+    watcher.failures.tell_each();
+    heed_signals(&stop)?;
+    watcher.daemon = Some(daemon(args, &server, &stop)?);
+    let mut daemon = None;
+    let result = serve(args, (&server, &request), watcher, &mut daemon);
+    if let Some(daemon) = daemon {
+        daemon.end(&result);
+    }
+    result
+}
+
+/// Serves to the end; a daemon that was told of it is handed back, whatever comes of it.
+fn serve(
+    args: &Serve,
+    (server, request): (&Server, &server::Serve),
+    mut watcher: Watcher<'_>,
+    daemon: &mut Option<Daemon>,
+) -> Result<(), Failure> {
+    let link = args.server.link.wanted();
+    let result = server.serve(request, link.as_ref(), &mut watcher);
+    *daemon = watcher.daemon.take();
+    let report = match result {
         Err(e @ ServerError::EmptyShard) => {
-            console.note(format!("{e}: nothing to do"));
+            watcher.console.note(format!("{e}: nothing to do"));
             return Ok(());
         }
         Err(ServerError::NoImages { .. }) if !watcher.failures.list.is_empty() => {
@@ -73,6 +94,25 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     }
     let total = report.images.len() + report.done_before + failures.list.len();
     failures.end(total)
+}
+
+/// What is told of a server that goes on.
+fn daemon(args: &Serve, server: &Server, stop: &Arc<AtomicBool>) -> Result<Daemon, Failure> {
+    let side = &args.server;
+    if let Some(status) = &args.watched.status {
+        let files = [&side.model].into_iter().chain(&side.public).chain(&side.config);
+        let files: Vec<&Path> = files.chain(&side.triplets).map(PathBuf::as_path).collect();
+        ensure_not_input(status, &files)?;
+    }
+    let about = About {
+        command: "serve",
+        party: side.party,
+        state: server.state()?,
+        out: args.out.first().cloned(),
+        silence: Duration::from_secs(side.link.timeout),
+        has_users: false,
+    };
+    Daemon::begin(&args.watched, about, args.common.json, stop)
 }
 
 /// The job that the flags ask for.

@@ -155,6 +155,7 @@ fn happened<'a>(event: &'a ServerEvent) -> Option<Happened<'a>> {
         // Told on standard error alone.
         ServerEvent::Material(_)
         | ServerEvent::Phase(_)
+        | ServerEvent::Standing(_)
         | ServerEvent::Unguarded { .. }
         | ServerEvent::Insecure
         | ServerEvent::Served { .. }

@@ -2,6 +2,7 @@
 
 use super::args::server::{Link, ServerSide};
 use super::batch::Failures;
+use super::daemon::Daemon;
 use super::failure::Failure;
 use super::failure::refill;
 use super::output::{Console, bytes, say};
@@ -59,6 +60,8 @@ pub(super) struct Watcher<'a> {
     pub(super) failures: Failures,
     /// Where each event becomes a line of JSON.
     pub(super) log: Option<Log>,
+    /// Who is told how it goes, of a server that goes on.
+    pub(super) daemon: Option<Daemon>,
     /// How many slots for images of a size are few.
     pub(super) warn_below: Option<u64>,
     /// Sizes of which it was told that few slots are left.
@@ -75,6 +78,7 @@ impl<'a> Watcher<'a> {
             console,
             failures: Failures::default(),
             log: None,
+            daemon: None,
             warn_below: None,
             low: HashSet::new(),
             unguarded: HashSet::new(),
@@ -95,6 +99,10 @@ impl Observer<ServerEvent> for Watcher<'_> {
         if let Some(log) = &mut self.log {
             log.event(&event);
         }
+        if let Some(daemon) = &mut self.daemon {
+            daemon.server(&event);
+        }
+        self.alive();
         match event {
             ServerEvent::Phase(phase) => self.console.phase(&phase_name(phase)),
             ServerEvent::Material(note) => tell_material(note, self.console),
@@ -133,6 +141,8 @@ impl Observer<ServerEvent> for Watcher<'_> {
                  that it can use",
                 file.display()
             )),
+            // Shown with all else of a daemon.
+            ServerEvent::Standing(_) => {}
             ServerEvent::KeysChanged => self.tell("public keys have changed: files are looked at again".into()),
             ServerEvent::Denoised(image) => self.denoised(&image),
             ServerEvent::Served { done_before, not_begun, slots_left } => {
@@ -147,7 +157,14 @@ impl Observer<ServerEvent> for Watcher<'_> {
     }
 
     fn progress(&mut self, done: f64) {
+        self.alive();
         Console::progress(self.console, done);
+    }
+
+    fn alive(&mut self) {
+        if let Some(line) = self.daemon.as_mut().and_then(Daemon::goes_on) {
+            self.console.note(line);
+        }
     }
 }
 

@@ -8,6 +8,10 @@ pub trait Observer<E>: Send {
 
     /// The share of the current phase that is done, from 0 to 1.
     fn progress(&mut self, _done: f64) {}
+
+    /// Work that goes on for months goes on, or waits for what it may wait for: the loop that does it says so itself each
+    /// time it comes around, and from nowhere else, so that nobody is told of a loop that hangs.
+    fn alive(&mut self) {}
 }
 
 /// An [`Observer`] of any role that is told and says nothing.
@@ -28,5 +32,9 @@ impl<E: From<Part>, Part> Observer<Part> for Within<'_, E> {
 
     fn progress(&mut self, done: f64) {
         self.0.progress(done);
+    }
+
+    fn alive(&mut self) {
+        self.0.alive();
     }
 }

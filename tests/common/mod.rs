@@ -69,6 +69,12 @@ impl Ended {
         report.expect("a JSON report on standard output")
     }
 
+    /// The JSON report of a command that ends with this code.
+    pub fn report_of(&self, code: i32) -> Value {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        serde_json::from_str(&self.stdout).expect("a JSON report on standard output")
+    }
+
     /// Asserts success.
     pub fn done(&self) -> &Self {
         assert_eq!(self.code, Some(0), "{}", self.stderr);

@@ -3,6 +3,7 @@
 use super::{Ended, KEYS, Lab, signal};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -38,6 +39,17 @@ pub struct Service {
 impl Service {
     /// Starts a server; `run` tells its files from those of the same server before.
     pub fn start(lab: &Lab, party: usize, port: &str, run: &str, flags: &[&str]) -> Service {
+        Service::start_in(lab, (party, port), run, flags, &[])
+    }
+
+    /// As [`Service::start`], with more of an environment.
+    pub fn start_in(
+        lab: &Lab,
+        (party, port): (usize, &str),
+        run: &str,
+        flags: &[&str],
+        environment: &[(&str, &OsStr)],
+    ) -> Service {
         let folder = |name: &str| format!("{name}{party}");
         for name in ["in", "sets", "out"] {
             fs::create_dir_all(lab.path(&folder(name))).unwrap();
@@ -52,6 +64,7 @@ impl Service {
         let files = ["--model", &model, "--triplets", &sets, "--image", &images, "--out", &outs];
         let more = ["--state", &state, "--timeout", "20", "--threads", "1"];
         let mut command = lab.command(&[&args[..], &files, &more, keys, flags].concat());
+        command.envs(environment.iter().copied());
         let file = |end: &str| lab.path(&format!("server{party}-{run}.{end}"));
         let (out, err) = (file("out"), file("err"));
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
@@ -87,6 +100,11 @@ impl Service {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// What it has said on standard error.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.err).unwrap()
     }
 
     pub fn id(&self) -> u32 {

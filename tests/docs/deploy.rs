@@ -35,6 +35,7 @@ fn on_host(text: &str, host: &Path, port: &str) -> String {
     let host = host.display().to_string();
     let text = text.replace("/etc/", &format!("{host}/etc/"));
     let text = text.replace("/var/", &format!("{host}/var/"));
+    let text = text.replace("\"/run/", &format!("\"{host}/run/"));
     let text = text.replace("0.0.0.0:7700", &format!("127.0.0.1:{port}"));
     text.replace("s0.example:7700", &format!("127.0.0.1:{port}"))
 }
@@ -152,7 +153,7 @@ fn both_hosts_go_on_with_the_unit_that_watches() {
     let servers = [0, 1].map(|party| {
         let host = lab.path(&format!("host{party}"));
         let folders = ["etc/ppdenoise/keys", "var/lib/ppdenoise", "var/spool/ppdenoise/in"];
-        let more = ["var/spool/ppdenoise/out", "var/spool/ppdenoise/triples"];
+        let more = ["var/spool/ppdenoise/out", "var/spool/ppdenoise/triples", "run/ppdenoise"];
         for folder in folders.iter().chain(&more) {
             std::fs::create_dir_all(host.join(folder)).unwrap();
         }
@@ -188,10 +189,26 @@ fn both_hosts_go_on_with_the_unit_that_watches() {
         assert_eq!(report["images"].as_array().unwrap().len(), 1, "{report}");
         assert!(ended.stdout.lines().any(|line| line.contains("\"image-done\"")));
     }
-    // What is used up is gone from the folders.
+    // What is used up is gone from the folders, and the status says how it ended.
     for party in [0, 1] {
+        let status = format!("host{party}/run/ppdenoise/status.json");
+        let status: serde_json::Value = serde_json::from_slice(&lab.read(&status)).unwrap();
+        assert_eq!((&status["state"], &status["images_done"]), (&"stopped".into(), &1.into()));
         assert!(lab.names(&format!("host{party}/var/spool/ppdenoise/triples")).is_empty());
     }
+}
+
+/// The watchdog waits for longer than the server may wait for the other one.
+#[test]
+fn the_unit_that_watches_is_told_how_the_server_is() {
+    assert_eq!(value_of(WATCH_UNIT, "Type"), "notify");
+    let seconds: u64 = value_of(WATCH_UNIT, "WatchdogSec").parse().unwrap();
+    let help = Lab::new().run(&["serve", "--help"]).stdout;
+    let timeout = help.split("--timeout <SECONDS>").nth(1).unwrap();
+    let timeout = timeout.split("[default: ").nth(1).unwrap().split(']').next().unwrap();
+    assert!(seconds > timeout.parse::<u64>().unwrap() + 60, "{seconds}");
+    let folder = format!("\"/run/{}/", value_of(WATCH_UNIT, "RuntimeDirectory"));
+    assert!(WATCH_SETTINGS.iter().all(|text| text.contains(&format!("status = {folder}"))));
 }
 
 /// Both units keep secrets and ledger alike.

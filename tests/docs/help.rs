@@ -33,7 +33,7 @@ const COMMANDS: &[(&str, &str)] = &[
     (
         "serve",
         "--party --keys --passphrase-file --listen --connect --model --public --triplets --image --out --shard --watch --idle \
-         --missing-after --warn-below --state --wait --timeout --insecure --threads --config --erase-spent --force --json",
+         --missing-after --warn-below --status --metrics --metrics-any-address --heartbeat --state --wait --timeout --insecure --threads --config --erase-spent --force --json",
     ),
     ("erase", "--party --keys --passphrase-file --triplets --state --all --unused-too --json"),
     (
@@ -43,7 +43,8 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "cloud",
-        "--clients --keys --passphrase-file --listen --sessions --at-work --timeout --slowest-line --threads --json",
+        "--clients --keys --passphrase-file --listen --sessions --at-work --timeout --slowest-line --threads --status \
+         --metrics --metrics-any-address --heartbeat --json",
     ),
     (
         "add-client",
@@ -56,6 +57,7 @@ const COMMANDS: &[(&str, &str)] = &[
          --gain --read-noise --scale-about --clamp --prepare --size --out --wait --timeout --threads --force \
          --json --even-if-implausible --even-if-out-of-range",
     ),
+    ("status", "<FILE> --json"),
     (
         "denoise",
         "<IMAGE> --window --range --color --model --sigma --noise --gain --read-noise --scale-about --activation --twin --twin-seed --clamp --engine --ring --cell --ranges --margin --piecewise --sigma-from --interval --stride \

@@ -312,7 +312,7 @@ fn the_one_clouds_reports_have_the_fields_of_the_page() {
     seen.check(&one.add("anna", &["--images-a-day", "2"]).report());
     one.lab.picture("noisy.png", &clean_crop((12, 13)));
     one.lab.write("bad.png", b"no image");
-    let (cloud, address) = one.start();
+    let (cloud, address) = one.start_with(&["--timeout", "20", "--status", "status.json"]);
     seen.check(&one.client("anna", &address, &["noisy.png", "--out", "out.png"]).report());
     fs::create_dir(one.lab.path("out")).unwrap();
     let files = ["noisy.png", "bad.png", "--out", "out/"];
@@ -324,7 +324,8 @@ fn the_one_clouds_reports_have_the_fields_of_the_page() {
     for line in cloud.end().stdout.lines() {
         seen.check(&serde_json::from_str(line).unwrap());
     }
-    seen.end(&["cloud", "add-client", "client"], &[]);
+    seen.check(&one.lab.run(&["status", "status.json", "--json"]).report_of(1));
+    seen.end(&["cloud", "add-client", "client", "status"], &["slots_left[]"]);
 }
 
 /// Every line of a server that watches is on the page, and every field of the page in some line.
@@ -332,7 +333,7 @@ fn the_one_clouds_reports_have_the_fields_of_the_page() {
 fn the_events_of_a_server_have_the_fields_of_the_page() {
     let (lab, port, mut seen) = (Lab::new(), free_port(), Seen::new());
     lab.share_model(&[]);
-    let flags = ["--warn-below", "5", "--erase-spent", "--missing-after", "1"];
+    let flags = ["--warn-below", "5", "--erase-spent", "--missing-after", "1", "--heartbeat", "1"];
     let [mut first, mut second] =
         [0, 1].map(|party| Service::start(&lab, party, &port, "a", &flags));
     let hand_over = |name: &str, folder: &str| {
@@ -365,5 +366,5 @@ fn the_events_of_a_server_have_the_fields_of_the_page() {
         }
         seen.check(&line);
     }
-    seen.end(&["serve-event"], &[]);
+    seen.end(&["serve-event", "status"], &["users."]);
 }

@@ -1,6 +1,7 @@
 //! The command lines of one cloud and its users: `cloud`, `add-client` and `client`.
 
 use super::Writing;
+use super::daemon::Watched;
 use super::parse::parse_size;
 use super::server::{Threads, parse_address, parse_peer};
 use crate::cli::dicom::Windowed;
@@ -46,6 +47,8 @@ pub(in crate::cli) struct Cloud {
     pub(in crate::cli) slowest_line: NonZeroU32,
     #[command(flatten)]
     pub(in crate::cli) threads: Threads,
+    #[command(flatten)]
+    pub(in crate::cli) watched: Watched,
     /// Print a line of JSON on standard output for each session that ends.
     #[arg(long)]
     pub(in crate::cli) json: bool,

@@ -2,6 +2,7 @@
 
 pub(in crate::cli) mod bench;
 pub(in crate::cli) mod cloud;
+pub(in crate::cli) mod daemon;
 pub(in crate::cli) mod demo;
 pub(in crate::cli) mod files;
 pub(in crate::cli) mod gateway;
@@ -58,6 +59,7 @@ pub(super) enum Command {
     Cloud(cloud::Cloud),
     AddClient(cloud::AddClient),
     Client(Box<cloud::Visit>),
+    Status(daemon::Status),
     Denoise(plain::Denoise),
     AddNoise(plain::AddNoise),
     Metrics(plain::Metrics),

@@ -1,6 +1,7 @@
 //! The command lines of the two servers: `serve`, `prepare` and `erase`.
 
 use super::Writing;
+use super::daemon::Watched;
 use crate::cli::batch::Part;
 use crate::cli::keys::Unlock;
 use crate::ids::Party;
@@ -23,6 +24,8 @@ use std::path::PathBuf;
 /// it happens, and the report at the end.
 #[derive(Debug, Args)]
 #[command(mut_group("link", |group| group.required(true)))]
+#[command(mut_arg("status", |arg| arg.requires("watch")), mut_arg("metrics", |arg| arg.requires("watch")))]
+#[command(mut_arg("heartbeat", |arg| arg.requires("watch")))]
 #[command(after_long_help = FLAGS_FROM_ELSEWHERE)]
 pub(in crate::cli) struct Serve {
     #[command(flatten)]
@@ -54,6 +57,8 @@ pub(in crate::cli) struct Serve {
     /// triples, also whenever a set is used up.
     #[arg(long)]
     pub(in crate::cli) erase_spent: bool,
+    #[command(flatten)]
+    pub(in crate::cli) watched: Watched,
     #[command(flatten)]
     pub(in crate::cli) common: Writing,
 }

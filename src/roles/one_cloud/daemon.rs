@@ -3,7 +3,7 @@
 use super::clients::{Client, Clients};
 use super::error::{CloudError, Denied};
 use super::gate::Gate;
-use super::host::Host;
+use super::host::{Done, Host};
 use super::pace::Pace;
 use super::session::{Session, SessionReport};
 use crate::files::container::AskPassphrase;
@@ -11,6 +11,7 @@ use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
 use crate::ids::Role;
 use crate::wire::{Channel, Cutter, Limits, Listener, Security, Tag, TcpChannel, TlsKeys};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +52,27 @@ pub enum CloudEvent<'a> {
     BadClient(PathBuf, CloudError),
     /// So many users are known now.
     Clients(usize),
+    /// A user whose key is known has come, from this address where there is one.
+    Came(Option<SocketAddr>),
+    /// The cloud goes on: its loop says so itself each time it comes around.
+    Alive(Busy),
+}
+
+/// What a cloud does now, and has done for all users since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Busy {
+    /// Users who are connected.
+    pub connected: usize,
+    /// Of these, whose images or material are in work.
+    pub at_work: usize,
+    /// Of these, who wait for a place at work.
+    pub in_line: usize,
+    /// Images denoised.
+    pub images: u64,
+    /// Slots made.
+    pub slots_made: u64,
+    /// Sessions that have ended.
+    pub sessions: u64,
 }
 
 /// Whoever is told; from several threads.
@@ -107,7 +129,8 @@ impl Cloud {
     ) -> Result<Self, CloudError> {
         let gate = Gate::new(crowd.at_work.max(1));
         let counts = clients.counts(own.public().fingerprint())?;
-        let host = Host { own, model_owner, counts, gate, pace: crowd.pace, stop };
+        let host =
+            Host { own, model_owner, counts, gate, pace: crowd.pace, done: Done::default(), stop };
         Ok(Cloud { host, clients, sessions: crowd.sessions.max(1) })
     }
 
@@ -151,6 +174,7 @@ impl Cloud {
             let note = &mut |text| tell(CloudEvent::Stranger(text));
             let mut ended = Ok(());
             while !self.host.stops() {
+                tell(CloudEvent::Alive(self.busy(&sessions)));
                 // A folder that cannot be read ends the cloud as a signal does: its users are not left hanging.
                 if let Err(error) = self.look_again(&mut known, tell) {
                     self.host.stop.store(true, Ordering::SeqCst);
@@ -168,6 +192,7 @@ impl Cloud {
                 }
                 let key = channel.peer_key();
                 let Some(client) = key.and_then(|key| known.by_key.get(&key)) else { continue };
+                tell(CloudEvent::Came(channel.peer_address()));
                 self.begin(client, channel, &sessions, tell, scope);
             }
             let idle = |running: &&Running| !running.online.load(Ordering::SeqCst);
@@ -176,6 +201,16 @@ impl Cloud {
             idle.for_each(Cutter::cut);
             ended
         })
+    }
+
+    /// What goes on now.
+    fn busy(&self, sessions: &Sessions) -> Busy {
+        let (at_work, in_line) = self.host.gate.crowd();
+        let Done { images, slots, sessions: ended } = &self.host.done;
+        let [images, slots_made, ended] =
+            [images, slots, ended].map(|count| count.load(Ordering::Relaxed));
+        let connected = lock(sessions).len();
+        Busy { connected, at_work, in_line, images, slots_made, sessions: ended }
     }
 
     /// Takes in the users that were added, replaced or removed since.
@@ -239,6 +274,7 @@ impl Cloud {
                 SessionReport { client: client.name.clone(), error, ..Default::default() }
             });
             tell(CloudEvent::Session(&report));
+            self.host.done.sessions.fetch_add(1, Ordering::Relaxed);
             // Cleared first: the user may come again at once.
             lock(sessions).remove(&key);
             drop(channel);

@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Lets in so many at a time.
 pub(super) struct Gate {
+    places: usize,
     line: Mutex<Line>,
     moved: Condvar,
 }
@@ -22,11 +23,17 @@ pub(super) struct Place<'g>(&'g Gate);
 impl Gate {
     pub(super) fn new(places: usize) -> Self {
         let line = Line { free: places, waiting: VecDeque::new(), next: 0 };
-        Gate { line: Mutex::new(line), moved: Condvar::new() }
+        Gate { places, line: Mutex::new(line), moved: Condvar::new() }
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many are behind it, and how many wait in front of it.
+    pub(super) fn crowd(&self) -> (usize, usize) {
+        let line = self.line();
+        (self.places - line.free, line.waiting.len())
     }
 
     /// Waits for a place. Who asked before has one before.
@@ -75,7 +82,7 @@ mod tests {
             }
         });
         assert!((1..=2).contains(&most.into_inner()));
-        assert_eq!(gate.line().free, 2);
+        assert_eq!(gate.crowd(), (0, 0));
     }
 
     #[test]
@@ -83,6 +90,7 @@ mod tests {
         let (gate, order) = (Gate::new(1), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             let place = gate.enter();
+            assert_eq!(gate.crowd(), (1, 0));
             for number in 0..8 {
                 let (gate, order) = (&gate, &order);
                 scope.spawn(move || {
@@ -94,6 +102,7 @@ mod tests {
                     std::thread::yield_now();
                 }
             }
+            assert_eq!(gate.crowd(), (1, 8));
             drop(place);
         });
         assert_eq!(order.into_inner().unwrap(), (0..8).collect::<Vec<_>>());

@@ -5,7 +5,7 @@ use super::pace::Pace;
 use crate::files::keys::{PublicKey, SecretKey};
 use crate::files::ledger::Outside;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What all sessions of a cloud share.
 pub(super) struct Host {
@@ -19,8 +19,18 @@ pub(super) struct Host {
     pub(super) gate: Gate,
     /// How slow they may be.
     pub(super) pace: Pace,
+    /// What has been done for all users.
+    pub(super) done: Done,
     /// Set when the cloud is to end.
     pub(super) stop: Arc<AtomicBool>,
+}
+
+/// What has been done for all users since the cloud began.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) images: AtomicU64,
+    pub(super) slots: AtomicU64,
+    pub(super) sessions: AtomicU64,
 }
 
 impl Host {

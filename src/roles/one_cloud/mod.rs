@@ -33,7 +33,7 @@ mod user;
 
 pub use add::NewClient;
 pub use clients::{Client, Clients};
-pub use daemon::{Cloud, CloudEvent, Crowd};
+pub use daemon::{Busy, Cloud, CloudEvent, Crowd};
 pub use errand::{Brought, Errand, Errands, Goal, Ready};
 pub use error::{CloudError, Denied, UserError};
 pub use event::UserEvent;

@@ -53,12 +53,16 @@ pub(super) struct Session<'a> {
 }
 
 /// What a session's jobs tell: the report says it all.
-struct Tally<'r>(&'r mut SessionReport);
+struct Tally<'r> {
+    report: &'r mut SessionReport,
+    host: &'r Host,
+}
 
 impl Observer<ServerEvent> for Tally<'_> {
     fn event(&mut self, event: ServerEvent) {
         if let ServerEvent::Denoised(_) = event {
-            self.0.images += 1;
+            self.report.images += 1;
+            self.host.done.images.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -191,8 +195,10 @@ impl<'a> Session<'a> {
         Answer::Make.send(channel)?;
         let job = MakeJob { own, state: store.state(), profile: PROFILE, line: None };
         let mut paced = Paced::new(channel, time);
-        make(&inputs, &job, vec![wanted], &mut paced, &mut Tally(&mut self.report))?;
+        let mut tally = Tally { report: &mut self.report, host: self.host };
+        make(&inputs, &job, vec![wanted], &mut paced, &mut tally)?;
         self.report.slots_made += u64::from(slots);
+        self.host.done.slots.fetch_add(slots.into(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -245,7 +251,8 @@ impl<'a> Session<'a> {
         let job = Job { keys: &keys, ledger: &mut store.ledger, state: &state };
         let mut supply = Zeros { images, host: self.host };
         let mut paced = Paced::new(channel, time);
-        run(inputs, job, &mut supply, &mut paced, &mut Tally(&mut self.report))?;
+        let mut tally = Tally { report: &mut self.report, host };
+        run(inputs, job, &mut supply, &mut paced, &mut tally)?;
         Ok(store.sweep(|_| true)?)
     }
 }

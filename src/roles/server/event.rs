@@ -6,6 +6,7 @@ use crate::ids::{Fingerprint, ImageId, TripleSetId};
 use crate::roles::shown;
 use crate::roles::wanted::MaterialNote;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -74,6 +75,8 @@ pub enum ServerEvent {
         /// How long.
         seconds: f64,
     },
+    /// What a server that watches has before it, when that has changed.
+    Standing(Standing),
     /// Public keys in the server's folder have changed: from now on they decide.
     KeysChanged,
     /// An image is done.
@@ -142,6 +145,15 @@ pub struct PeerFacts {
     pub address: Option<SocketAddr>,
     /// The key that it proved; none without TLS.
     pub key: Option<Fingerprint>,
+}
+
+/// What a server that watches has before it, as it last looked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Images that are there and have no result at this server.
+    pub waiting: u64,
+    /// Slots that this server's ledger leaves, for images of each size: rows and columns.
+    pub slots_left: BTreeMap<(u32, u32), u64>,
 }
 
 /// A set of triples in a folder.

@@ -22,7 +22,7 @@ mod supply;
 mod watch;
 
 pub use error::{InputError, InputErrors, ServerError, ServiceError};
-pub use event::{PeerFacts, ServerEvent, ServerPhase, SetFound};
+pub use event::{PeerFacts, ServerEvent, ServerPhase, SetFound, Standing};
 pub use inputs::{ServerFiles, description_beside};
 pub use link::{Link, Meet, Peer};
 pub use party::Server;

@@ -87,7 +87,10 @@ impl Server {
     }
 
     /// The state folder, whether it is there or not.
-    pub(super) fn state(&self) -> Result<PathBuf, ServerError> {
+    ///
+    /// # Errors
+    /// [`super::ServiceError::Format`] if none was named and the platform has none.
+    pub fn state(&self) -> Result<PathBuf, ServerError> {
         match &self.state {
             Some(folder) => Ok(folder.clone()),
             None => Ok(state_dir_default(self.fingerprint())?),

@@ -1,6 +1,7 @@
 //! The two servers: sessions, slots, peers, failures.
 
 mod config;
+mod daemon;
 mod failures;
 mod gc;
 mod kill;

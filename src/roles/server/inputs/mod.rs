@@ -18,7 +18,7 @@ use crate::material::{MaterialLayout, Origin};
 use crate::model::RESULT_BITS;
 use crate::protocol::{SetFacts, StockedSet};
 use check::{Belongs, Fits};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -355,6 +355,21 @@ impl Inputs {
     ) -> Result<u64, LedgerError> {
         let of_size = self.sets.iter().filter(|set| set.size() == size);
         of_size.map(|set| slots_left(set, ledger)).sum()
+    }
+
+    /// As [`Inputs::slots_left`], for each size that a set is for.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub(super) fn slots_by_size(
+        &self,
+        ledger: &mut Ledger,
+    ) -> Result<BTreeMap<(u32, u32), u64>, LedgerError> {
+        let mut left = BTreeMap::new();
+        for set in &self.sets {
+            *left.entry(set.size()).or_default() += slots_left(set, ledger)?;
+        }
+        Ok(left)
     }
 
     /// Refuses triples without any slot left.

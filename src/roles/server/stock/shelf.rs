@@ -14,7 +14,7 @@ use crate::roles::observer::Observer;
 use crate::roles::server::inputs::{Inputs, ServerKeys};
 use crate::roles::server::party::Owner;
 use crate::roles::server::{InputError, ServerError, ServerEvent, ServiceError, SetFound};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -262,6 +262,17 @@ impl Shelf {
             }
         }
         Ok(self.usable() != self.offered)
+    }
+
+    /// Slots that this server's ledger left at the last look, for each size that a set is for.
+    pub(in crate::roles::server) fn slots_by_size(&self) -> BTreeMap<(u32, u32), u64> {
+        let mut left = BTreeMap::new();
+        for known in self.known.values() {
+            let Found::Set(set) = known.found else { continue };
+            let slots = set.facts.slots.saturating_sub(set.next);
+            *left.entry(set.facts.size).or_default() += slots;
+        }
+        left
     }
 
     /// All files of sets, used up or not.

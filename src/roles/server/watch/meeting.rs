@@ -181,6 +181,7 @@ fn accept(
     let mut door = listener.door();
     let limits = joint.link.limits;
     while !over() {
+        observer.alive();
         let mut refused = |text: String| observer.event(ServerEvent::Stranger(text));
         match door.next(&joint.security, limits, Instant::now() + TICK, &mut refused) {
             Ok(Some(channel)) => return Ok(Some(channel)),
@@ -206,7 +207,8 @@ fn ask(
     let limits = Limits { wait: limits.wait.clamp(TICK, ATTEMPT), ..limits };
     let mut rests = rests;
     loop {
-        if rests && !rest(*pause, over) || over() {
+        observer.alive();
+        if rests && !rest(*pause, over, observer) || over() {
             return Ok(None);
         }
         match connect_once(address, &joint.security, limits) {
@@ -223,9 +225,14 @@ fn ask(
 }
 
 /// Waits; whether the job is not over meanwhile.
-fn rest(pause: Duration, over: &mut dyn FnMut() -> bool) -> bool {
+fn rest(
+    pause: Duration,
+    over: &mut dyn FnMut() -> bool,
+    observer: &mut dyn Observer<ServerEvent>,
+) -> bool {
     let until = Instant::now() + pause;
     while Instant::now() < until {
+        observer.alive();
         if over() {
             return false;
         }

@@ -12,7 +12,7 @@ use super::serve::Serve;
 use super::session::{Around, Job, run_on};
 use super::stock::{Shelf, erase};
 use super::supply::{Batch, Folders, Supply, Watching};
-use super::{Extent, Server, ServerError, ServerEvent, ServiceError};
+use super::{Extent, Server, ServerError, ServerEvent, ServiceError, Standing};
 use crate::files::ledger::Ledger;
 use crate::files::{FormatError, Place};
 use crate::ids::Fingerprint;
@@ -93,6 +93,8 @@ struct Shift<'a> {
     keys: [Option<Fingerprint>; 4],
     /// Sizes of images of which it was told that they wait for material.
     starving: HashSet<(u32, u32)>,
+    /// What was told last of what is before it.
+    standing: Standing,
     report: ServeReport,
 }
 
@@ -123,16 +125,25 @@ impl<'a> Shift<'a> {
             shelf,
             keys: keys.names(),
             starving: HashSet::new(),
+            standing: Standing::default(),
             report: ServeReport {
                 engine: inputs.public.model.engine.name(),
                 ..ServeReport::default()
             },
         };
         shift.batch.scan(&inputs, keys, observer)?;
-        match &mut shift.shelf {
-            Some(shelf) => shelf.scan(&inputs, keys, &mut shift.ledger, observer)?,
-            None => inputs.check_any_slot(&mut shift.ledger)?,
-        }
+        let slots_left = match &mut shift.shelf {
+            Some(shelf) => {
+                shelf.scan(&inputs, keys, &mut shift.ledger, observer)?;
+                shelf.slots_by_size()
+            }
+            None => {
+                inputs.check_any_slot(&mut shift.ledger)?;
+                inputs.slots_by_size(&mut shift.ledger)?
+            }
+        };
+        let waiting = shift.batch.sizes(keys).len() as u64;
+        tell_standing(Standing { waiting, slots_left }, &mut shift.standing, observer);
         Ok(shift)
     }
 
@@ -186,6 +197,7 @@ impl<'a> Shift<'a> {
             keys: self.keys,
             elsewhere: common.elsewhere,
             starving: &mut self.starving,
+            standing: &mut self.standing,
             renews: false,
             looked: Instant::now(),
         };
@@ -240,9 +252,13 @@ impl<'a> Shift<'a> {
                 return Ok(Some(common));
             }
             self.batch.scan(inputs, keys, observer)?;
-            tell_starving(&self.batch.waiting(keys), &mut self.starving, observer);
+            let waiting = self.batch.waiting(keys);
+            tell_starving(&waiting, &mut self.starving, observer);
+            let (waiting, slots_left) = (waiting.values().sum(), shelf.slots_by_size());
+            tell_standing(Standing { waiting, slots_left }, &mut self.standing, observer);
             let until = Instant::now() + AGAIN;
             while Instant::now() < until {
+                observer.alive();
                 if self.batch.is_over() {
                     return Ok(None);
                 }
@@ -314,6 +330,14 @@ fn open(
     let files = ServerFiles { model, public, triples };
     let inputs = Inputs::open(server.party, keys, &files, &[])?;
     Ok(Inputs { refilled, ..inputs })
+}
+
+/// Tells what is before the server, if that is not what was told last.
+fn tell_standing(now: Standing, told: &mut Standing, observer: &mut dyn Observer<ServerEvent>) {
+    if now != *told {
+        told.clone_from(&now);
+        observer.event(ServerEvent::Standing(now));
+    }
 }
 
 /// Tells of sizes of which images wait, once each.

@@ -1,13 +1,13 @@
 //! The images of a session that ends when material or keys change.
 
-use super::{AGAIN, tell_starving};
+use super::{AGAIN, tell_standing, tell_starving};
 use crate::files::ledger::Ledger;
 use crate::ids::{Fingerprint, ImageId, SessionId, WeightMaskId};
 use crate::roles::observer::Observer;
 use crate::roles::server::inputs::{Inputs, ServerKeys};
 use crate::roles::server::stock::Shelf;
 use crate::roles::server::supply::{Batch, Round, Subject, Supply, Task};
-use crate::roles::server::{Server, ServerEvent, ServiceError};
+use crate::roles::server::{Server, ServerEvent, ServiceError, Standing};
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub(super) struct Watched<'a> {
     pub(super) keys: [Option<Fingerprint>; 4],
     pub(super) elsewhere: Vec<((u32, u32), WeightMaskId)>,
     pub(super) starving: &'a mut HashSet<(u32, u32)>,
+    /// What was told last.
+    pub(super) standing: &'a mut Standing,
     pub(super) renews: bool,
     pub(super) looked: Instant,
 }
@@ -45,6 +47,7 @@ impl Supply for Watched<'_> {
         keys: &ServerKeys<'_>,
         observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Round, ServiceError> {
+        observer.alive();
         let mut round = self.batch.next(inputs, keys, observer)?;
         if let Some(shelf) = &mut self.shelf {
             let patience = self.patience;
@@ -52,6 +55,12 @@ impl Supply for Watched<'_> {
         }
         self.renews |= self.keys_changed();
         round.last |= self.renews;
+        let waiting = round.tasks.iter().filter(|task| task.done.is_none()).count() as u64;
+        let slots_left = match &self.shelf {
+            Some(shelf) => shelf.slots_by_size(),
+            None => inputs.slots_by_size(self.ledger)?,
+        };
+        tell_standing(Standing { waiting, slots_left }, self.standing, observer);
         Ok(round)
     }
 
