@@ -8,12 +8,12 @@ use crate::model::activation::Activation;
 
 type Map = Vec<Vec<Vec<f64>>>;
 
-/// Random arrays of whatever shapes are asked for; the same for the same name.
-struct Arbitrary;
+/// Random arrays of whatever shapes are asked for, for so many layers; the same for the same name.
+struct Arbitrary(usize);
 
 impl Arrays for Arbitrary {
     fn names(&self) -> Vec<String> {
-        vec!["w1".into()]
+        (1..=self.0).flat_map(|n| [format!("w{n}"), format!("b{n}")]).collect()
     }
     fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
         Err(ModelError::Array { name: name.into(), reason: "is not asked for".into() })
@@ -34,8 +34,9 @@ struct Weights {
 
 impl Weights {
     fn of(number: usize, shape: [usize; 4], biases: usize) -> Weights {
-        let weights = Arbitrary.array(&format!("w{number}"), &shape).unwrap();
-        Weights { weights, bias: Arbitrary.array(&format!("b{number}"), &[biases]).unwrap(), shape }
+        let mut arrays = Arbitrary(number);
+        let weights = arrays.array(&format!("w{number}"), &shape).unwrap();
+        Weights { weights, bias: arrays.array(&format!("b{number}"), &[biases]).unwrap(), shape }
     }
 
     fn at(&self, a: usize, b: usize, y: usize, x: usize) -> f64 {
@@ -140,7 +141,9 @@ fn add(a: &Map, b: &Map) -> Map {
 
 fn check(layers: &str, to: (usize, usize), expected: impl Fn(&Map, &Map) -> Map) {
     let json = format!(r#"{{"layers":[{layers}],"sigma":51,"normalisation":"v/255"}}"#);
-    let model = assemble(&Description::parse(json.as_bytes()).unwrap(), &mut Arbitrary).unwrap();
+    let description = Description::parse(json.as_bytes()).unwrap();
+    let mut arrays = Arbitrary(description.linear_layers());
+    let model = assemble(&description, &mut arrays).unwrap();
     let mut numbers = Numbers(3);
     let pixels: Vec<f32> = (0..to.0 * to.1).map(|_| numbers.real()).collect();
     let image = map(1, to, |_, y, x| f64::from(pixels[y * to.1 + x]));

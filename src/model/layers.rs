@@ -20,7 +20,7 @@ impl FloatModel {
                         None if op == stage.first_linear() => {
                             Layer::Conv2d(self.convolution(number, l.bias.len(), blocks))
                         }
-                        _ => Layer::Dense { outputs: l.bias.len() },
+                        _ => Layer::dense(l.bias.len()),
                     }),
                     Op::Add(maps) => {
                         let from = maps.iter().map(|map| name(*map)).collect();
@@ -79,12 +79,11 @@ impl FloatModel {
             || self.network.stages().get(number + 1).is_some_and(beside)
             || self.network.ops().iter().any(added);
         Conv {
-            outputs,
-            kernel: own.patch,
             stride: own.stride,
             pad: pad(&own),
             from: if plain { Vec::new() } else { stage.reads.iter().map(from).collect() },
             name: named.then(|| name(number + 1)),
+            ..Conv::new(outputs, own.patch)
         }
     }
 }

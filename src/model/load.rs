@@ -1,5 +1,6 @@
 //! From arrays by name, wherever they come from, to a model.
 
+use super::array_names::{self, ArrayNames};
 use super::description::{PixelOrder, Weights};
 use super::{Description, FloatLinear, FloatModel, ModelError};
 use crate::network::{LinearShape, MAX_WEIGHTS};
@@ -34,36 +35,6 @@ pub(super) trait Arrays {
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError>;
 }
 
-/// The names in a file of `w1`, `b1`, `w2`, ...: those, or, if there is no `w1`, the names that end in
-/// `weight` and `bias` in the order of the numbers in them.
-struct Names {
-    weights: Vec<String>,
-    biases: Vec<String>,
-}
-
-impl Names {
-    fn of(names: &[String]) -> Names {
-        let ending = |ending: &str| {
-            let names = names.iter().filter(|name| name.ends_with(ending));
-            let mut names: Vec<String> = names.cloned().collect();
-            names.sort_by_cached_key(|name| (numbers(name), name.clone()));
-            names
-        };
-        let plain = names.iter().any(|name| name == "w1");
-        let [weights, biases] =
-            ["weight", "bias"].map(|end| if plain { vec![] } else { ending(end) });
-        Names { weights, biases }
-    }
-
-    /// The name in the file.
-    fn find(&self, name: &str) -> String {
-        let (letter, number) = name.split_at(1);
-        let list = if letter == "w" { &self.weights } else { &self.biases };
-        let index = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-        index.and_then(|i| list.get(i)).cloned().unwrap_or_else(|| name.into())
-    }
-}
-
 /// The numbers in a name; one too large for 64 bits comes last.
 pub(super) fn numbers(name: &str) -> Vec<u64> {
     let parts = name.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
@@ -84,9 +55,9 @@ pub(super) fn assemble(
         let text = format!("{weights} weights, at most {MAX_WEIGHTS} are supported");
         return Err(ModelError::Description(text));
     }
-    let names = Names::of(&arrays.names());
-    let layers = arrays_of.iter().zip(1..);
-    let layers = layers.map(|(of, number)| layer(description, arrays, &names, number, of));
+    let names = array_names::of_layers(description, &arrays.names())?;
+    let layers = arrays_of.iter().zip(&names).zip(1..);
+    let layers = layers.map(|((of, names), number)| layer(description, arrays, names, number, of));
     description.model(layers.collect::<Result<_, _>>()?)
 }
 
@@ -126,12 +97,15 @@ impl Description {
 fn layer(
     description: &Description,
     arrays: &mut dyn Arrays,
-    names: &Names,
+    names: &ArrayNames,
     number: usize,
     of: &Weights,
 ) -> Result<FloatLinear, ModelError> {
-    let weights = finite(arrays, &names.find(&format!("w{number}")), &of.shape())?;
-    let bias = finite(arrays, &names.find(&format!("b{number}")), &[of.biases()])?;
+    let weights = finite(arrays, &names.weights, &of.shape())?;
+    let bias = match &names.bias {
+        Some(name) => finite(arrays, name, &[of.biases()])?,
+        None => vec![0.0; of.biases()],
+    };
     let bias = bias.into_iter().flat_map(|b| std::iter::repeat_n(b, of.repeated()));
     let other = || ModelError::Description(format!("layer {number} has another number of weights"));
     let mut layer = FloatLinear {

@@ -8,6 +8,7 @@
 //! Stability: none but of the names that [`crate::api`] has.
 
 pub mod activation;
+mod array_names;
 mod choices;
 mod description;
 mod error;

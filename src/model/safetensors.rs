@@ -151,8 +151,8 @@ mod tests {
         };
         let text = refused(&|p| p[0].2 = vec![9, 2]);
         assert!(text.contains("`w1`: has shape [9, 2], expected [2, 9]"), "{text}");
-        let text = refused(&|p| drop(p.remove(3)));
-        assert!(text.contains("`b2`: is missing"), "{text}");
+        let text = refused(&|p| drop(p.remove(2)));
+        assert!(text.contains("`w2`: is missing"), "{text}");
         let text = refused(&|p| p[0].3[4 * 13..4 * 14].copy_from_slice(&f32::NAN.to_le_bytes()));
         assert!(text.contains("`w1` at [1, 4]"), "{text}");
         let text = refused(&|p| (p[0].1, p[0].3) = (Dtype::I32, vec![0; 72]));

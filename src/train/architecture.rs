@@ -70,9 +70,9 @@ impl Architecture {
             Architecture::Mlp { input, output, ref hidden, stride } => {
                 let mut layers = vec![Layer::Patches { size: input, output, stride }];
                 for &outputs in hidden {
-                    layers.extend([Layer::Dense { outputs }, Layer::Tanh]);
+                    layers.extend([Layer::dense(outputs), Layer::Tanh]);
                 }
-                layers.push(Layer::Dense { outputs: output.saturating_mul(output) });
+                layers.push(Layer::dense(output.saturating_mul(output)));
                 layers
             }
             Architecture::Dncnn { depth, channels, stride } => {
@@ -192,7 +192,7 @@ fn first(channels: usize, stride: usize, plane: bool) -> Vec<Layer> {
         (_, false) => {
             let size = KERNEL.saturating_mul(stride);
             let first = Layer::Patches { size, output: stride, stride };
-            vec![first, Layer::Dense { outputs: channels }]
+            vec![first, Layer::dense(channels)]
         }
     }
 }
@@ -247,7 +247,7 @@ pub(super) fn outline(layers: &[Layer], units: Normalisation, mean_shift: bool) 
         parts.extend(match layer {
             Layer::Patches { size, .. } => Some((size * size).to_string()),
             Layer::Blocks { size } => Some(format!("blocks of {size}x{size}")),
-            Layer::Dense { outputs } => Some(outputs.to_string()),
+            Layer::Dense { outputs, .. } => Some(outputs.to_string()),
             Layer::Conv2d(conv) => Some(said(conv, "")),
             Layer::ConvTranspose2d(conv) => Some(said(conv, " transposed")),
             Layer::Shuffle { factor } => Some(format!("shuffle by {factor}")),

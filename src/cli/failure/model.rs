@@ -143,9 +143,16 @@ impl From<TrainingError> for Failure {
 /// What to do about a model.
 fn of_model(e: &ModelError) -> Option<&'static str> {
     match e {
-        ModelError::NoDescription => {
-            Some("write the JSON description beside the model as NAME.json")
-        }
+        ModelError::NoDescription => Some(
+            "`ppdenoise import` finds out how a model of another program is meant; or write a JSON description beside \
+             it as NAME.json",
+        ),
+        ModelError::Array { .. } => Some(
+            "`ppdenoise inspect` lists the arrays of a file; NAME.json may name one for each layer, as its `weights`",
+        ),
+        ModelError::Description(_) => Some(
+            "docs/formats.md#models tells what NAME.json may say; `ppdenoise import` needs none",
+        ),
         ModelError::RangeTooLarge { .. } => {
             Some("use larger cells or a higher --sigma-from, or train with a bound on row norms")
         }

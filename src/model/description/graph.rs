@@ -86,7 +86,7 @@ impl Graph {
                 self.features = size * size;
             }
             Layer::Blocks { size } => self.frame = Frame::Blocks(*size),
-            Layer::Dense { outputs } => {
+            Layer::Dense { outputs, .. } => {
                 if self.ops.is_empty() {
                     return Err("a dense layer must follow patches or an activation".into());
                 }

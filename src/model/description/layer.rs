@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 const MAX_KERNEL: usize = 15;
 /// The longest name of a map.
 const MAX_NAME: usize = 64;
+/// The longest name of an array.
+const MAX_ARRAY_NAME: usize = 512;
 /// Pixels between the patches of a network on them where nobody says how many, as in the published code; less for
 /// smaller ones.
 pub(in crate::model) const PATCH_STRIDE: usize = 3;
@@ -41,6 +43,12 @@ pub enum Layer {
     Dense {
         /// Features out.
         outputs: usize,
+        /// As [`Conv::weights`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weights: Option<String>,
+        /// As [`Conv::bias`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bias: Option<String>,
     },
     /// A convolution, with zeros around its maps, and a bias.
     Conv2d(Conv),
@@ -95,6 +103,12 @@ pub struct Conv {
     /// convolution.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The array of its weights, by its name in the file; if no layer says it, those of all follow from the names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+    /// The array of its biases, where that is not named as its weights are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<String>,
 }
 
 /// A map that a convolution reads.
@@ -136,7 +150,16 @@ impl From {
 impl Conv {
     /// Of stride 1, over what came before.
     pub fn new(outputs: usize, kernel: usize) -> Conv {
-        Conv { outputs, kernel, stride: 1, pad: None, from: Vec::new(), name: None }
+        Conv {
+            outputs,
+            kernel,
+            stride: 1,
+            pad: None,
+            from: Vec::new(),
+            name: None,
+            weights: None,
+            bias: None,
+        }
     }
 
     /// How one of its maps is read.
@@ -154,6 +177,23 @@ impl Layer {
     /// A convolution of stride 1 over what came before.
     pub fn conv2d(outputs: usize, kernel: usize) -> Layer {
         Layer::Conv2d(Conv::new(outputs, kernel))
+    }
+
+    /// A matrix product and a bias.
+    pub fn dense(outputs: usize) -> Layer {
+        Layer::Dense { outputs, weights: None, bias: None }
+    }
+
+    /// The names that it gives for its weights and its biases; nothing for a layer without weights.
+    pub(in crate::model) fn arrays(&self) -> Option<(Option<&str>, Option<&str>)> {
+        match self {
+            Layer::Dense { weights, bias, .. }
+            | Layer::Conv2d(Conv { weights, bias, .. })
+            | Layer::ConvTranspose2d(Conv { weights, bias, .. }) => {
+                Some((weights.as_deref(), bias.as_deref()))
+            }
+            _ => None,
+        }
     }
 
     /// The activation that it is.
@@ -177,7 +217,7 @@ impl Layer {
     /// Features out of a layer with weights, as its array has them.
     pub(super) fn outputs(&self) -> Option<usize> {
         match self {
-            Layer::Dense { outputs } => Some(*outputs),
+            Layer::Dense { outputs, .. } => Some(*outputs),
             Layer::Conv2d(conv) => Some(conv.outputs),
             Layer::ConvTranspose2d(conv) => {
                 Some(conv.outputs.saturating_mul(conv.stride.saturating_mul(conv.stride)))
@@ -215,6 +255,8 @@ impl Layer {
             }
             _ => {}
         }
+        let (weights, bias) = self.arrays().unwrap_or_default();
+        weights.iter().chain(&bias).try_for_each(|name| array_named(name))?;
         match self.outputs() {
             Some(outputs) if outputs == 0 || outputs > MAX_WIDTH => {
                 Err(format!("`hidden`: a layer of {outputs}, must be 1 to {MAX_WIDTH}"))
@@ -283,6 +325,17 @@ fn named(name: &str) -> Result<(), String> {
     match printable && name.len() <= MAX_NAME {
         true => Ok(()),
         false => Err(format!("a name must have 1 to {MAX_NAME} bytes and no control characters")),
+    }
+}
+
+/// The name of an array, of which other programs make longer ones.
+fn array_named(name: &str) -> Result<(), String> {
+    let printable = !name.is_empty() && !name.chars().any(char::is_control);
+    match printable && name.len() <= MAX_ARRAY_NAME {
+        true => Ok(()),
+        false => Err(format!(
+            "the name of an array must have 1 to {MAX_ARRAY_NAME} bytes and no control characters"
+        )),
     }
 }
 

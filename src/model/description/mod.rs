@@ -102,9 +102,9 @@ impl Flat {
         let (size, output, stride) = (self.input_patch, self.output_patch, self.stride);
         let mut layers = vec![Layer::Patches { size, output, stride }];
         for &outputs in &self.hidden {
-            layers.extend([Layer::Dense { outputs }, Layer::Tanh]);
+            layers.extend([Layer::dense(outputs), Layer::Tanh]);
         }
-        layers.push(Layer::Dense { outputs: output.saturating_mul(output) });
+        layers.push(Layer::dense(output.saturating_mul(output)));
         layers.extend(self.residual.then_some(Layer::Residual));
         Ok(layers)
     }

@@ -245,7 +245,7 @@ impl Way {
             list.push(Described::Patches { size, output, stride: PATCH_STRIDE.min(output) });
         }
         for (layer, number) in layers.iter().zip(1..) {
-            list.push(Described::Dense { outputs: layer.shape[0] });
+            list.push(Described::dense(layer.shape[0]));
             if number < layers.len() {
                 list.push(self.activation.into());
             }

@@ -59,9 +59,9 @@ impl Question {
         let output = if self == Question::Digit { 4 } else { 2 };
         vec![
             Layer::Patches { size: SIDE, output, stride: output },
-            Layer::Dense { outputs: HIDDEN },
+            Layer::dense(HIDDEN),
             Layer::Tanh,
-            Layer::Dense { outputs: output * output },
+            Layer::dense(output * output),
         ]
     }
 }
