@@ -54,7 +54,7 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
     order.sort_by(|(_, a), (_, b)| b.psnr_db.total_cmp(&a.psnr_db));
     console.note(format!(
         "a picture with noise of {} grey levels has {:.2} dB; {} ways of taking the layers were tried, best",
-        args.sigma,
+        imported.model.sigma,
         imported.noisy_db,
         order.len()
     ));
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
         format: file.format().to_string(),
         family: imported.family.to_string(),
         weights: imported.model.network.linears().map(|(_, l)| l.inputs() * l.outputs()).sum(),
-        sigma: args.sigma,
+        sigma: imported.model.sigma,
         noisy_psnr_db: finite(imported.noisy_db),
         chosen: imported.tries[imported.chosen].what.clone(),
         tries: tries

@@ -10,7 +10,7 @@ use crate::network::NetworkError;
 pub enum ModelError {
     /// The file begins like no format of models.
     #[error(
-        "this is no model: it begins like none of .npz, safetensors, PyTorch (.pth), MATLAB (.mat)"
+        "this is no model: it begins like none of .npz, safetensors, PyTorch (.pth), ONNX, MATLAB (.mat)"
     )]
     NoModel,
     /// It is a model file of another kind.
@@ -39,6 +39,9 @@ pub enum ModelError {
     /// The file is no PyTorch file with a model.
     #[error("not a readable PyTorch file: {0}")]
     Pth(String),
+    /// The file is no ONNX file with a graph.
+    #[error("not a readable ONNX file: {0}")]
+    Onnx(String),
     /// The file is no MATLAB file with a model.
     #[error("not a readable MATLAB model: {0}")]
     Mat(String),

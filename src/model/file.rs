@@ -3,7 +3,7 @@
 use super::load::{Arrays, Source, Tensor};
 use super::mat::Layers;
 use super::npz::Archive;
-use super::{FloatModel, ModelError, mat, others, pth, safetensors};
+use super::{FloatModel, ModelError, mat, onnx, others, pth, safetensors};
 use crate::network::MAX_WEIGHTS;
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -23,6 +23,8 @@ pub enum ModelFormat {
     Safetensors,
     /// What `torch.save` writes, today or before PyTorch 1.6.
     Pth,
+    /// A graph of operators.
+    Onnx,
     /// A MATLAB file.
     Mat,
 }
@@ -33,6 +35,7 @@ impl fmt::Display for ModelFormat {
             ModelFormat::Npz => ".npz",
             ModelFormat::Safetensors => "safetensors",
             ModelFormat::Pth => "PyTorch",
+            ModelFormat::Onnx => "ONNX",
             ModelFormat::Mat => "MATLAB",
         })
     }
@@ -79,7 +82,7 @@ impl ModelFormat {
             (true, ..) => Some(ModelFormat::Safetensors),
             (_, true, _) => Some(ModelFormat::Pth),
             (.., true) => Some(ModelFormat::Mat),
-            _ => None,
+            _ => onnx::begins(begin).then_some(ModelFormat::Onnx),
         }
     }
 }
@@ -88,6 +91,7 @@ enum Contents {
     Npz(Archive<Box<dyn Source>>),
     Safetensors(safetensors::Tensors<Vec<u8>>),
     Pth(pth::Tensors),
+    Onnx(onnx::Graph),
     Mat(Vec<u8>),
 }
 
@@ -107,7 +111,7 @@ impl fmt::Debug for ModelFile {
 impl ModelFile {
     /// Opens a file of any of the formats.
     ///
-    /// Memory: a safetensors or MATLAB file whole, of the others what describes their arrays.
+    /// Memory: a safetensors, ONNX or MATLAB file whole, of the others what describes their arrays.
     ///
     /// # Errors
     /// [`ModelError::NoModel`] if it begins like none of them, [`ModelError::Read`], and what the reader of
@@ -126,6 +130,7 @@ impl ModelFile {
                 Contents::Safetensors(safetensors::Tensors::open(all(file)?)?)
             }
             ModelFormat::Pth => Contents::Pth(pth::Tensors::open(Box::new(file))?),
+            ModelFormat::Onnx => Contents::Onnx(onnx::Graph::open(all(file)?)?),
             ModelFormat::Mat => Contents::Mat(all(file)?),
         };
         Ok(ModelFile { format, length, contents })
@@ -150,6 +155,7 @@ impl ModelFile {
             Contents::Npz(archive) => archive.model(beside),
             Contents::Safetensors(tensors) => tensors.model(beside),
             Contents::Pth(tensors) => tensors.model(beside),
+            Contents::Onnx(graph) => graph.model(beside),
             Contents::Mat(bytes) => Layers::open(bytes)?.model(beside),
         }
     }
@@ -178,6 +184,14 @@ impl ModelFile {
         }
     }
 
+    /// The graph of an ONNX file, and how many bytes the file has.
+    pub(super) fn graph(&self) -> Option<(&onnx::Graph, u64)> {
+        match &self.contents {
+            Contents::Onnx(graph) => Some((graph, self.length)),
+            _ => None,
+        }
+    }
+
     /// Hands the arrays on, those of a MATLAB file as `w1, b1, ...`.
     pub(super) fn with_arrays<T, E: From<ModelError>>(
         &mut self,
@@ -187,6 +201,7 @@ impl ModelFile {
             Contents::Npz(archive) => take(archive),
             Contents::Safetensors(tensors) => take(tensors),
             Contents::Pth(tensors) => take(tensors),
+            Contents::Onnx(graph) => take(graph),
             Contents::Mat(bytes) => take(&mut Layers::open(bytes)?),
         }
     }

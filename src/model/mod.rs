@@ -28,6 +28,7 @@ mod load;
 mod mat;
 mod normalisation;
 mod npz;
+mod onnx;
 mod others;
 mod out_of_range;
 pub mod piecewise;

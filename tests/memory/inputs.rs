@@ -335,6 +335,62 @@ fn pytorch_files_that_repeat() {
     }
 }
 
+/// What a graph names costs what its bytes may cost, and weights that many nodes share are counted for each.
+#[test]
+fn onnx_files() {
+    let field = |tag: u8, data: &[u8]| {
+        let mut bytes = vec![tag << 3 | 2];
+        let mut length = data.len();
+        while length >= 0x80 {
+            bytes.push(length as u8 | 0x80);
+            length >>= 7;
+        }
+        [&bytes[..], &[length as u8], data].concat()
+    };
+    // A version, an image, a picture, and operators of version 17.
+    let side = |value: u8| field(1, &[8, value]);
+    let shape = field(2, &[side(1), side(1), side(8), side(8)].concat());
+    let kind = field(2, &field(1, &[&[8, 1][..], &shape].concat()));
+    let ends = [field(11, &[field(1, b"x"), kind].concat()), field(12, &field(1, b"y"))].concat();
+    let file = |graph: &[u8]| {
+        [&[8, 8][..], &field(7, &[graph, &ends].concat()), &field(8, &[16, 17])].concat()
+    };
+    let import = |bytes: &[u8]| {
+        let file = ModelFile::open(Cursor::new(bytes.to_vec())).map_err(|e| e.to_string())?;
+        file.layers_of_graph().map_err(|e| e.to_string())
+    };
+    let attributes: Vec<u8> = (0..16).flat_map(|i| field(5, &field(1, &[b'a' + i]))).collect();
+    let node =
+        |i: usize| field(1, &[&field(2, i.to_string().as_bytes())[..], &attributes].concat());
+    let mut nodes: Vec<Vec<u8>> = (0..8192).map(node).collect();
+    nodes[8191] = field(1, &[field(2, b"y"), field(4, b"Relu")].concat());
+    // Weights of 64 KiB, which a thousand nodes read.
+    let weights =
+        [&[8, 64, 8, 64, 8, 2, 8, 2, 16, 1][..], &field(8, b"w"), &field(9, &vec![0; 1 << 16])]
+            .concat();
+    let conv = |i: usize| {
+        let (from, to) = (format!("{i}"), format!("{}", i + 1));
+        let names = [field(1, from.as_bytes()), field(1, b"w"), field(2, to.as_bytes())].concat();
+        field(1, &[&names[..], &field(4, b"Conv")].concat())
+    };
+    let last = field(1, &[field(1, b"1000"), field(2, b"y"), field(4, b"Identity")].concat());
+    let chain = [(0..1000).flat_map(conv).collect(), last, field(5, &weights)].concat();
+    for graph in [
+        field(1, b"").repeat(5 << 20),
+        field(5, b"").repeat(5 << 20),
+        field(1, &field(1, b"").repeat(1 << 20)),
+        field(5, &[8, 0x7f].repeat(1 << 20)),
+        field(1, &field(5, &[0x40, 1].repeat(1 << 20))),
+        field(1, &[field(2, b"y"), field(5, &field(7, &vec![0; 1 << 20]))].concat()),
+        nodes.concat(),
+        chain,
+    ] {
+        let bytes = file(&graph);
+        let most = if graph.len() > 1 << 20 { 8 * bytes.len() } else { PICKLE * bytes.len() };
+        refused(most + 4 * SLACK, || import(&bytes));
+    }
+}
+
 #[test]
 fn matlab_files() {
     let element = |kind: u32, length: u32, data: &[u8]| {

@@ -52,10 +52,12 @@ fn of_file(e: &ModelFileError) -> Option<String> {
         ModelFileError::NoModel(NoModel::Json) => {
             "give the file with the weights; its description NAME.json is found beside it".into()
         }
-        ModelFileError::NoModel(_) => "a model is a .npz, safetensors, PyTorch (.pth) or MATLAB (.mat) \
+        ModelFileError::NoModel(_) => "a model is a .npz, safetensors, PyTorch (.pth), ONNX or MATLAB (.mat) \
                                        file with its weights"
             .into(),
-        ModelFileError::Unknown => "save it in one of these formats".into(),
+        ModelFileError::Unknown => "save it in one of these formats; `ppdenoise import` reads what other programs make of \
+                                    them, see docs/models.md"
+            .into(),
         ModelFileError::StrideOfConvolutions => "leave --stride away".into(),
         ModelFileError::Doubtful(doubt) => match &doubt.better {
             Some(way) => format!("describe it so: {way}; or add --unchecked to share it as it is"),

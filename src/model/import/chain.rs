@@ -1,13 +1,13 @@
 //! From a list of arrays to a chain of layers, with the weights that they make.
 
 use super::foreign::{self, shown};
-use super::form::{self, Form};
+use super::form::{self, Form, Listed, Outside};
 use super::layer::{Layer, Parts, values};
 use super::names::{self, Name, Role};
 use super::published::{self, Published};
 use super::reparametrised;
 use super::whole::Told;
-use super::{Family, ImportError};
+use super::{Family, ImportError, TOLD};
 use crate::model::ModelError;
 use crate::model::load::{Arrays, Tensor, finite};
 use crate::network::MAX_WEIGHTS;
@@ -23,6 +23,30 @@ const WEIGHTS_A_BYTE: f64 = 4.0;
 /// The same of the outputs of one layer, of which a trial keeps some 10 KB each.
 const LEAST_OUTPUTS: usize = 4096;
 const OUTPUTS_A_BYTE: f64 = 1.0 / 256.0;
+
+/// The most weights, and outputs of a layer, of which a file of `length` bytes may make a trial.
+pub(super) fn most_of(length: u64) -> (usize, usize) {
+    let most = |least: usize, per_byte: f64| least + (length as f64 * per_byte) as usize;
+    let weights = most(LEAST_WEIGHTS, WEIGHTS_A_BYTE).min(MAX_WEIGHTS);
+    (weights, most(LEAST_OUTPUTS, OUTPUTS_A_BYTE))
+}
+
+/// Layers as the shapes of their weights, equal ones counted.
+pub(super) fn widths<'a>(shapes: impl Iterator<Item = &'a [usize]>) -> String {
+    let mut runs: Vec<(String, usize)> = Vec::new();
+    for shape in shapes {
+        let shape = shown(shape);
+        match runs.last_mut() {
+            Some((last, n)) if *last == shape => *n += 1,
+            _ => runs.push((shape, 1)),
+        }
+    }
+    let run = |(shape, n): &(String, usize)| match n {
+        1 => shape.clone(),
+        n => format!("{n} of {shape}"),
+    };
+    runs.iter().map(run).collect::<Vec<_>>().join(", ")
+}
 
 /// A layer with weights: (outputs, inputs) or (outputs, channels, kernel, kernel), and which
 /// normalisations come right behind it.
@@ -120,7 +144,9 @@ impl Plan {
         };
         let layers: Vec<Planned> = order.into_iter().filter_map(layer).collect();
         let averaged = names::averaged(names).map(String::from);
-        let plan = Plan { layers, family: Family::Unet, form: Form::List(list), averaged };
+        let outside = vec![Outside { layer: 0, channels: 0..layers[0].weight().shape[1] }];
+        let form = Form::List(Listed { layers: list, outside });
+        let plan = Plan { layers, family: Family::Unet, form, averaged };
         plan.check_count()?;
         Ok(Some(plan))
     }
@@ -165,11 +191,10 @@ impl Plan {
     pub(super) fn check_cost(&self, length: u64) -> Result<(), ImportError> {
         let weights: usize = self.layers.iter().filter_map(Planned::count).sum();
         let widest = self.layers.iter().map(|l| l.weight().shape[0]).max().unwrap_or(0);
-        for (what, count, least, per_byte) in [
-            ("weights", weights, LEAST_WEIGHTS, WEIGHTS_A_BYTE),
-            ("outputs of a layer", widest, LEAST_OUTPUTS, OUTPUTS_A_BYTE),
-        ] {
-            let most = least + (length as f64 * per_byte) as usize;
+        let (most_weights, most_outputs) = most_of(length);
+        for (what, count, most) in
+            [("weights", weights, most_weights), ("outputs of a layer", widest, most_outputs)]
+        {
             if count > most {
                 let text = format!(
                     "it has {count} {what}, and a file of {length} bytes may have {most}: trying such a network costs \
@@ -188,14 +213,16 @@ impl Plan {
 
     /// What was made of the file, a sentence each.
     pub(super) fn notes(&self) -> Vec<String> {
-        let mut notes = vec![format!("{}: {}", self.family.says(), self.widths())];
+        let mut notes = vec![{
+            let shapes = self.layers.iter().map(|layer| &layer.weight().shape[..]);
+            format!("{}: {}", self.family.says(), widths(shapes))
+        }];
         let norms: usize = self.layers.iter().map(|layer| layer.norms.len()).sum();
         if let Some(key) = &self.averaged {
             notes.push(format!("taken are the averaged weights, `{key}`"));
         }
         if self.form.reads_noise() {
-            let text = "it is told the noise: --sigma is the highest level that it was trained for";
-            notes.push(text.into());
+            notes.push(TOLD.into());
         }
         if norms > 0 {
             notes.push(format!("{norms} batch normalisations merged into the layers before them"));
@@ -210,23 +237,6 @@ impl Plan {
             notes.push(format!("{bare} layers without a bias: zeros"));
         }
         notes
-    }
-
-    /// The layers as shapes, equal ones counted.
-    fn widths(&self) -> String {
-        let mut runs: Vec<(String, usize)> = Vec::new();
-        for layer in &self.layers {
-            let shape = shown(&layer.weight().shape);
-            match runs.last_mut() {
-                Some((last, n)) if *last == shape => *n += 1,
-                _ => runs.push((shape, 1)),
-            }
-        }
-        let run = |(shape, n): &(String, usize)| match n {
-            1 => shape.clone(),
-            n => format!("{n} of {shape}"),
-        };
-        runs.iter().map(run).collect::<Vec<_>>().join(", ")
     }
 
     /// Reads the weights and merges what normalises them.

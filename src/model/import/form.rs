@@ -7,6 +7,7 @@ use crate::model::activation::Activation;
 use crate::model::description::{Conv, From, Layer as Described};
 use crate::model::load::Tensor;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// How the layers of a file read one another.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,8 +18,23 @@ pub(super) enum Form {
     Plane,
     /// The first reads the image in blocks of 2x2 pixels and the noise level (FFDNet).
     Blocks,
-    /// A list of layers, in which what is none is the activation.
-    List(Vec<Option<Described>>),
+    /// As a list says.
+    List(Listed),
+}
+
+/// A list of layers, in which what is none is the activation.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Listed {
+    pub(super) layers: Vec<Option<Described>>,
+    /// Which layers read the image or its noise.
+    pub(super) outside: Vec<Outside>,
+}
+
+/// Channels that a layer with weights, by its number from 0, reads of the image or of its noise.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Outside {
+    pub(super) layer: usize,
+    pub(super) channels: Range<usize>,
 }
 
 /// The names of what is read from outside.
@@ -38,7 +54,24 @@ impl Form {
 
     /// Whether it is told the noise.
     pub(super) fn reads_noise(&self) -> bool {
-        *self != Form::Chain
+        match self {
+            Form::Chain => false,
+            Form::Plane | Form::Blocks => true,
+            Form::List(list) => list.layers.iter().flatten().any(|layer| match layer {
+                Described::Conv2d(conv) => conv.from.iter().any(|from| from.name() == "noise"),
+                _ => false,
+            }),
+        }
+    }
+
+    /// Whether a layer reads the image or its noise in this channel.
+    pub(super) fn is_outside(&self, layer: usize, channel: usize) -> bool {
+        match self {
+            Form::List(list) => {
+                list.outside.iter().any(|o| o.layer == layer && o.channels.contains(&channel))
+            }
+            _ => layer == 0,
+        }
     }
 
     /// The layers as a description lists them, of convolutions (outputs, kernel) in a row.
@@ -49,7 +82,7 @@ impl Form {
     ) -> Vec<Described> {
         if let Form::List(list) = self {
             let layer = |layer: &Option<Described>| layer.clone().unwrap_or(activation.into());
-            return list.iter().map(layer).collect();
+            return list.layers.iter().map(layer).collect();
         }
         let mut list = Vec::new();
         list.extend((*self == Form::Blocks).then_some(Described::Blocks { size: 2 }));

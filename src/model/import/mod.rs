@@ -8,6 +8,8 @@ mod chain;
 mod choice;
 mod foreign;
 mod form;
+mod graph;
+mod ircnn;
 mod layer;
 mod names;
 mod published;
@@ -15,12 +17,17 @@ mod reparametrised;
 mod ways;
 mod whole;
 
+use super::activation::Activation;
 use super::load::Tensor;
+use super::onnx::Graph;
 use super::trial::Try;
 use super::{FloatModel, ModelError, ModelFile};
 use crate::image::Range;
 use chain::Plan;
 use choice::Trials;
+use graph::Read;
+use layer::Layer;
+use published::Published;
 use std::fmt;
 pub use ways::{Known, Predicts};
 use ways::{Net, ways};
@@ -35,6 +42,8 @@ pub enum Family {
     Dncnn,
     /// A U-Net of residual blocks, by its names: DRUNet.
     Unet,
+    /// What the graph of an ONNX file says.
+    Graph,
 }
 
 impl fmt::Display for Family {
@@ -43,6 +52,7 @@ impl fmt::Display for Family {
             Family::Mlp => "mlp",
             Family::Dncnn => "dncnn",
             Family::Unet => "unet",
+            Family::Graph => "graph",
         })
     }
 }
@@ -53,6 +63,7 @@ impl Family {
             Family::Mlp => "a network on patches",
             Family::Dncnn => "a chain of convolutions",
             Family::Unet => "a U-Net of residual blocks",
+            Family::Graph => "convolutions, as the graph says",
         }
     }
 }
@@ -65,7 +76,7 @@ pub enum ImportError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// It holds another kind of network.
-    #[error("no network that can be imported, which is a chain from one grey channel to one: {0}")]
+    #[error("no network that can be imported: {0}")]
     Foreign(String),
     /// Zeros around the maps of a network with this range are no grey level that is 0 in a normalisation.
     #[error(
@@ -123,7 +134,7 @@ pub struct Imported {
 impl ModelFile {
     /// Infers the layers from names and shapes, merges batch normalisation, and finds normalisation,
     /// residual and activation by trying them on a small picture with noise of `sigma` grey levels, for
-    /// which the model was trained. What is `known` is not tried, and neither is what a network that was saved
+    /// which the model was trained; of IRCNN's file of 25 networks the one for that level is taken. What is `known` is not tried, and neither is what a network that was saved
     /// whole says of itself.
     ///
     /// Cost: up to 40 times some 2 billion multiply-adds, for a network of usual size. Memory: three times the
@@ -133,6 +144,36 @@ impl ModelFile {
     /// [`ImportError`].
     pub fn import(&mut self, known: Known, sigma: f64) -> Result<Imported, ImportError> {
         let matlab = self.format() == super::ModelFormat::Mat;
+        let found = match self.graph() {
+            Some(graph) => Found::in_graph(graph, known, sigma)?,
+            None => self.in_arrays(known, sigma)?,
+        };
+        let Found { layers, form, family, known, published, sigma, mut notes, .. } = found;
+        let net = Net { layers: &layers, form: &form };
+        let mut ways = ways((family, known), net, matlab)?;
+        ways.retain(|way| !found.is_told || !way.dilated);
+        let trials = Trials::of(ways, net, sigma)?;
+        let chosen = trials.chosen(published)?;
+        let model = trials.ways[chosen].model(net, sigma)?;
+        notes.extend(published.filter(|p| p.is(&trials.ways[chosen])).map(|p| p.to_string()));
+        let Trials { noisy_db, tries, .. } = trials;
+        Ok(Imported { model, family, notes, noisy_db, tries, chosen })
+    }
+
+    /// The layers that the graph of an ONNX file is, as a description lists them; nothing of other files. What the
+    /// network gives is for [`ModelFile::import`] to find. Memory: three times the weights.
+    ///
+    /// # Errors
+    /// [`ImportError::Foreign`] with the name of the node that is in the way.
+    pub fn layers_of_graph(&self) -> Result<Option<Vec<super::description::Layer>>, ImportError> {
+        let Some((graph, length)) = self.graph() else { return Ok(None) };
+        let read = graph::read(graph, chain::most_of(length))?;
+        let sides = read.layers.iter().map(|layer| (layer.shape[0], layer.shape[2]));
+        Ok(Some(read.form.convolutions(sides, read.activation)))
+    }
+
+    /// The network that the names and shapes of arrays are.
+    fn in_arrays(&mut self, known: Known, sigma: f64) -> Result<Found, ImportError> {
         let told = match self.modules() {
             [] => None,
             [network] => Some(Told::by(network)?),
@@ -147,34 +188,104 @@ impl ModelFile {
         };
         let length = self.length();
         let says = told.as_ref().and_then(|told| told.activation);
-        if let (Some(says), Some(other)) = (says, known.activation.filter(|a| Some(*a) != says)) {
-            let text = format!("its activation is {says}, as the file says, and not {other}");
-            return Err(ImportError::Foreign(text));
-        }
-        let known = Known { activation: says.or(known.activation), ..known };
-        let (plan, layers) = self.with_arrays(|arrays| -> Result<_, ImportError> {
+        let known = known.told(says, None)?;
+        let (plan, layers, one_of) = self.with_arrays(|arrays| -> Result<_, ImportError> {
             let names = arrays.names();
             let tensors = names.iter().map(|name| arrays.tensor(name));
-            let tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>()?;
+            let mut tensors: Vec<Tensor> = tensors.collect::<Result<_, _>>()?;
+            let one_of = ircnn::one_of_them(&mut tensors, sigma)?;
             let plan = Plan::of(&tensors, known.family, told.as_ref())?;
             plan.check_cost(length)?;
             let layers = plan.read(arrays)?;
-            Ok((plan, layers))
+            Ok((plan, layers, one_of))
         })?;
-        let net = Net { layers: &layers, form: &plan.form };
-        let mut ways = ways((plan.family, known), net, matlab)?;
-        // A network that was saved whole says how far its taps are apart.
-        ways.retain(|way| told.is_none() || !way.dilated);
-        let trials = Trials::of(ways, net, sigma)?;
-        let published = plan.published();
-        let chosen = trials.chosen(published)?;
-        let model = trials.ways[chosen].model(net, sigma)?;
-        let (family, mut notes) = (plan.family, plan.notes());
-        notes.extend(published.filter(|p| p.is(&trials.ways[chosen])).map(|p| p.to_string()));
-        let Trials { noisy_db, tries, .. } = trials;
-        Ok(Imported { model, family, notes, noisy_db, tries, chosen })
+        let mut notes = plan.notes();
+        notes.extend(one_of.map(|one_of| one_of.to_string()));
+        Ok(Found {
+            layers,
+            published: plan.published(),
+            family: plan.family,
+            form: plan.form,
+            known,
+            // A network that was saved whole says how far its taps are apart.
+            is_told: told.is_some(),
+            sigma: one_of.map_or(sigma, |one_of| one_of.level),
+            notes,
+        })
     }
 }
+
+/// A network, before it is known how it is meant.
+struct Found {
+    layers: Vec<Layer>,
+    form: form::Form,
+    family: Family,
+    /// What is known, with what the file says of itself.
+    known: Known,
+    published: Option<Published>,
+    /// Whether the file says how far the taps of its kernels are apart.
+    is_told: bool,
+    sigma: f64,
+    notes: Vec<String>,
+}
+
+impl Found {
+    /// The network that a graph is.
+    fn in_graph(
+        (graph, length): (&Graph, u64),
+        known: Known,
+        sigma: f64,
+    ) -> Result<Found, ImportError> {
+        if let Some(family) = known.family {
+            let text = format!("its graph says what it is, so it is taken for no {family}");
+            return Err(ImportError::Foreign(text));
+        }
+        let read = graph::read(graph, chain::most_of(length))?;
+        let known = known.told(Some(read.activation), read.predicts)?;
+        let shapes = read.layers.iter().map(|layer| &layer.shape[..]);
+        let mut notes = vec![
+            format!("{}: {}", Family::Graph.says(), chain::widths(shapes)),
+            format!("its activation is {}", read.activation),
+        ];
+        notes.extend(read.predicts.map(|predicts| format!("it gives {predicts}")));
+        if read.form.reads_noise() {
+            notes.push(TOLD.into());
+        }
+        let Read { layers, form, .. } = read;
+        let (published, is_told, family) = (None, true, Family::Graph);
+        Ok(Found { layers, form, family, known, published, is_told, sigma, notes })
+    }
+}
+
+impl Known {
+    /// With what a file says of its network.
+    ///
+    /// # Errors
+    /// [`ImportError::Foreign`] if something else is known.
+    fn told(
+        self,
+        activation: Option<Activation>,
+        predicts: Option<Predicts>,
+    ) -> Result<Known, ImportError> {
+        if let (Some(says), Some(other)) =
+            (activation, self.activation.filter(|a| Some(*a) != activation))
+        {
+            let text = format!("its activation is {says}, as the file says, and not {other}");
+            return Err(ImportError::Foreign(text));
+        }
+        if let (Some(says), Some(other)) =
+            (predicts, self.predicts.filter(|p| Some(*p) != predicts))
+        {
+            let text = format!("it gives {says}, as the file says, and not {other}");
+            return Err(ImportError::Foreign(text));
+        }
+        let (activation, predicts) = (activation.or(self.activation), predicts.or(self.predicts));
+        Ok(Known { activation, predicts, ..self })
+    }
+}
+
+/// What is said of a network that gets the noise level.
+const TOLD: &str = "it is told the noise: --sigma is the highest level that it was trained for";
 
 #[cfg(test)]
 mod tests;

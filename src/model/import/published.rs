@@ -15,6 +15,8 @@ pub(super) struct Published {
     activation: Activation,
     ends: (f64, f64),
     predicts: Option<Predicts>,
+    /// Whether its taps are apart, as no array says.
+    dilated: bool,
 }
 
 /// Of KAIR, 17 layers for one noise level and 20 for several.
@@ -23,7 +25,9 @@ const KAIR: Published = Published {
     activation: Activation::Relu,
     ends: (0.0, 1.0),
     predicts: Some(Predicts::Noise),
+    dilated: false,
 };
+const IRCNN: Published = Published { name: "IRCNN", dilated: true, ..KAIR };
 const FDNCNN: Published =
     Published { name: "KAIR's FDnCNN", predicts: Some(Predicts::Image), ..KAIR };
 const FFDNET: Published =
@@ -34,13 +38,18 @@ const DEEPINV: Published = Published {
     activation: Activation::Relu,
     ends: (0.0, 1.0),
     predicts: Some(Predicts::Correction),
+    dilated: false,
 };
-/// Burger et al.; what others made of it gives the noise.
-const BURGER: Published = Published {
-    name: "Burger's network on patches",
+/// Of Burger et al., 39x39 pixels to 17x17; published for several noise levels.
+const BURGER: Published =
+    Published { name: "Burger's network on patches", predicts: Some(Predicts::Image), ..PATCHES };
+/// What others made in its manner; some give the noise. It is no name of a network.
+const PATCHES: Published = Published {
+    name: "",
     activation: Activation::Tanh,
     ends: (-2.5, 2.5),
     predicts: None,
+    dilated: false,
 };
 
 impl Published {
@@ -49,13 +58,18 @@ impl Published {
         way.activation == self.activation
             && Range::new(self.ends.0, self.ends.1) == Some(way.range)
             && self.predicts.is_none_or(|predicts| predicts == way.predicts)
-            && !way.dilated
+            && way.dilated == self.dilated
     }
 }
 
 impl fmt::Display for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "named and shaped as {}, and taken as that", self.name)
+        match self.name {
+            "" => f.write_str(
+                "taken as Burger's networks on patches are: tanh, levels of -2.5 to 2.5",
+            ),
+            name => write!(f, "named and shaped as {name}, and taken as that"),
+        }
     }
 }
 
@@ -63,7 +77,10 @@ impl fmt::Display for Published {
 pub(super) fn of(form: &Form, weights: &[&Tensor]) -> Option<Published> {
     let last = weights.len().checked_sub(1)?;
     if weights[0].shape.len() == 2 {
-        return Some(BURGER);
+        let widths: Vec<usize> = weights.iter().map(|weight| weight.shape[0]).collect();
+        let is_burgers =
+            weights[0].shape[1] == 39 * 39 && widths == [3072, 3072, 2559, 2047, 17 * 17];
+        return Some(if is_burgers { BURGER } else { PATCHES });
     }
     let kair = |of: Published, counts: &[usize], (inputs, outputs): (usize, usize)| {
         let is_its = |(i, weight): (usize, &&Tensor)| {
@@ -87,6 +104,8 @@ pub(super) fn of(form: &Form, weights: &[&Tensor]) -> Option<Published> {
         Form::List(_) => Some(DRUNET),
         Form::Plane => kair(FDNCNN, &[20], (2, 1)),
         Form::Blocks => kair(FFDNET, &[15], (5, 4)),
-        Form::Chain => kair(KAIR, &[17, 20], (1, 1)).or(all(&is_deepinv).then_some(DEEPINV)),
+        Form::Chain => kair(KAIR, &[17, 20], (1, 1))
+            .or(kair(IRCNN, &[7], (1, 1)))
+            .or(all(&is_deepinv).then_some(DEEPINV)),
     }
 }

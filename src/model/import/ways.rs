@@ -227,7 +227,10 @@ impl Way {
         };
         description.check()?;
         let sign = if self.predicts == Predicts::Correction { -1.0 } else { 1.0 };
-        Ok(assemble(&description, &mut Read { layers, first: factor, last: sign / factor })?)
+        Ok(assemble(
+            &description,
+            &mut Read { layers, form, outside: factor, last: sign / factor },
+        )?)
     }
 
     /// The layers as a description lists them.
@@ -266,8 +269,9 @@ fn side(pixels: usize, what: &str) -> Result<usize, ImportError> {
 /// Layers that were read, as arrays `w1, b1, ...`.
 struct Read<'a> {
     layers: &'a [Layer],
-    /// By what the weights of the first layer are multiplied.
-    first: f64,
+    form: &'a Form,
+    /// By what weights that meet the image or its noise are multiplied.
+    outside: f64,
     /// By what weights and biases of the last are.
     last: f64,
 }
@@ -301,9 +305,19 @@ impl Arrays for Read<'_> {
         }
         let (at, layer) = self.layer(name)?;
         let weights = name.starts_with('w');
-        let first = if at == 0 && weights { self.first } else { 1.0 };
         let last = if at + 1 == self.layers.len() { self.last } else { 1.0 };
-        let values = if weights { &layer.weights } else { &layer.bias };
-        Ok(values.iter().map(|v| (f64::from(*v) * first * last) as f32).collect())
+        if !weights {
+            return Ok(layer.bias.iter().map(|v| (f64::from(*v) * last) as f32).collect());
+        }
+        let (inputs, taps) = (layer.shape[1], layer.shape[2..].iter().product::<usize>());
+        let factor: Vec<f64> = (0..inputs)
+            .map(
+                |channel| {
+                    if self.form.is_outside(at, channel) { self.outside * last } else { last }
+                },
+            )
+            .collect();
+        let scaled = |(i, v): (usize, &f32)| (f64::from(*v) * factor[i / taps % inputs]) as f32;
+        Ok(layer.weights.iter().enumerate().map(scaled).collect())
     }
 }

@@ -11,7 +11,7 @@ class Error(Exception):
     """Why something cannot be done, in one sentence."""
 
 class Model:
-    """A network as it was trained, from a .npz, safetensors, PyTorch or MATLAB file.
+    """A network as it was trained, from a .npz, safetensors, PyTorch, ONNX or MATLAB file.
 
     A description beside it, ``NAME.json``, is read too.
     """

@@ -1,6 +1,7 @@
 //! Trained models: .npz, safetensors, MATLAB and PyTorch files, with and without a description beside.
 //!
 //! Input: one byte for the format, two for the length of the description, the description, the file.
+//! An ONNX file comes as it is, and what its graph is as a list of layers is asked for.
 //! Formats 1 and 5 pack the rest into an archive here, as arrays or as a pickle, so that its checksums hold.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
@@ -54,7 +55,11 @@ fuzz_target!(init: seeds(models), |data: &[u8]| {
     // As it comes, told by its first bytes.
     let _ = bounded(bound, || {
         let opened = ModelFile::open(Cursor::new(file.to_vec()));
-        opened.and_then(|mut file| file.tensors()).map(|_| ())
+        opened.and_then(|mut file| {
+            // What a graph is: as many weights as the file's length allows, three times.
+            let _ = file.layers_of_graph();
+            file.tensors().map(|_| ())
+        })
     });
 });
 
@@ -136,6 +141,8 @@ fn models() -> Vec<Vec<u8>> {
         with(4, json.as_bytes(), &zip),
         with(4, json.as_bytes(), &legacy),
         with(5, json.as_bytes(), &pickle(&zip)),
+        with(0, b"", &fixture("models/blur.onnx")),
+        with(0, b"", &fixture("models/branches.onnx")),
     ]
 }
 

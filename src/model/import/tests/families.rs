@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 /// A map: its channels, each of `size` rows and columns.
 #[derive(Clone)]
-struct Map {
-    size: (usize, usize),
-    channels: Vec<Vec<f64>>,
+pub(super) struct Map {
+    pub(super) size: (usize, usize),
+    pub(super) channels: Vec<Vec<f64>>,
 }
 
 /// Arrays by name, with their shapes.
@@ -17,10 +17,14 @@ struct Weights(HashMap<String, (Vec<usize>, Vec<f32>)>);
 impl Weights {
     /// A convolution by its definition: zeros around a map for a stride of 1, no more than the map for others.
     fn convolution(&self, name: &str, map: &Map, stride: usize) -> Map {
+        self.dilated(name, map, (stride, 1))
+    }
+
+    fn dilated(&self, name: &str, map: &Map, (stride, apart): (usize, usize)) -> Map {
         let (shape, weights) = &self.0[&format!("{name}.weight")];
         let bias = self.0.get(&format!("{name}.bias"));
         let (side, (h, w)) = (shape[2], map.size);
-        let pad = if stride == 1 { side / 2 } else { 0 };
+        let pad = if stride == 1 { side / 2 * apart } else { 0 };
         let size = (h / stride, w / stride);
         let mut channels = Vec::new();
         for o in 0..shape[0] {
@@ -28,8 +32,8 @@ impl Weights {
             let mut channel = vec![first; size.0 * size.1];
             for (p, sum) in channel.iter_mut().enumerate() {
                 for (i, tap) in (0..shape[1]).flat_map(|i| (0..side * side).map(move |t| (i, t))) {
-                    let y = (p / size.1 * stride + tap / side).wrapping_sub(pad);
-                    let x = (p % size.1 * stride + tap % side).wrapping_sub(pad);
+                    let y = (p / size.1 * stride + tap / side * apart).wrapping_sub(pad);
+                    let x = (p % size.1 * stride + tap % side * apart).wrapping_sub(pad);
                     if y < h && x < w {
                         let weight = weights[(o * shape[1] + i) * side * side + tap];
                         *sum += f64::from(weight) * map.channels[i][y * w + x];
@@ -92,7 +96,7 @@ fn sum(mut map: Map, other: &Map) -> Map {
 }
 
 /// An image continued by its mirror image, the last row and column not repeated, to a multiple; and the noise.
-fn continued(image: &[f64], (h, w): (usize, usize), multiple: usize, noise: f64) -> Map {
+pub(super) fn continued(image: &[f64], (h, w): (usize, usize), multiple: usize, noise: f64) -> Map {
     let size = (h.next_multiple_of(multiple), w.next_multiple_of(multiple));
     let mirrored = |at: usize, length: usize| if at < length { at } else { 2 * (length - 1) - at };
     let pixel = |p: usize| image[mirrored(p / size.1, h) * w + mirrored(p % size.1, w)];
@@ -150,7 +154,8 @@ fn compare(
 ) {
     let (model, notes) = published(memory);
     assert!(notes.iter().any(|note| note.contains(named)), "{notes:?}");
-    assert!(notes.iter().any(|note| note.contains("told the noise")), "{notes:?}");
+    let told = notes.iter().any(|note| note.contains("told the noise"));
+    assert_eq!(told, model.network.reads_plane(), "{notes:?}");
     let arrays = memory.tensors().into_iter().map(|t| {
         let values = finite(memory, &t.name, &t.shape).unwrap();
         (t.name, (t.shape, values))
@@ -163,7 +168,7 @@ fn compare(
         let expected = defined(&weights, &image, size, noise);
         let units: Vec<f32> = image.iter().map(|v| *v as f32).collect();
         let apply = |v: &mut [f32]| model.activation.apply(v);
-        let plane = model.plane(15.0);
+        let plane = if told { model.plane(15.0) } else { 0.0 };
         let found = model.denoise_at(&units, size, plane, &apply, &mut |_| ()).unwrap();
         let spread = found.iter().fold(0f32, |most, v| most.max(v.abs()));
         assert!(spread > 0.01, "a network that gives nothing shows nothing: {spread}");
@@ -181,6 +186,61 @@ fn fdncnn_is_a_chain_that_is_told_the_noise() {
     compare(&mut memory, "KAIR's FDnCNN", &[(8, 6), (7, 9)], |weights, image, size, noise| {
         weights.chain(continued(image, size, 1, noise), 20)
     });
+}
+
+#[test]
+fn ircnn_is_dilated() {
+    let mut memory = random(&chain_of(7, (1, 1)));
+    compare(&mut memory, "IRCNN", &[(9, 12), (7, 5)], |weights, image, size, noise| {
+        let mut map = continued(image, size, 1, noise);
+        map.channels.truncate(1);
+        for (i, apart) in [1, 2, 3, 4, 3, 2, 1].into_iter().enumerate() {
+            map = weights.dilated(&format!("model.{}", 2 * i), &map, (1, apart));
+            map = if i < 6 { relu(map) } else { map };
+        }
+        // It gives the noise.
+        for (v, x) in map.channels[0].iter_mut().zip(image) {
+            *v = x - *v;
+        }
+        map
+    });
+}
+
+/// Of the published file of 25 networks the one for the noise is taken, as its makers take it.
+#[test]
+fn one_of_ircnns_networks_is_taken() {
+    let file = |networks: std::ops::Range<usize>| -> Vec<Tensor> {
+        let of = |n: usize| {
+            chain_of(7, (1, 1)).into_iter().map(move |(name, shape)| Tensor {
+                name: format!("{n}.{name}"),
+                dtype: "F32".into(),
+                shape,
+            })
+        };
+        networks.flat_map(of).collect()
+    };
+    let cases = [
+        (2.0, 0, "for noise of 2 "),
+        (25.0, 12, "none for 25"),
+        (50.0, 24, "of 50 "),
+        (0.5, 0, "none"),
+    ];
+    for (sigma, key, words) in cases {
+        let mut tensors = file(0..25);
+        let one_of = ircnn::one_of_them(&mut tensors, sigma).unwrap().expect("it is IRCNN's");
+        assert_eq!((tensors.len(), one_of.level), (14, 2.0 * (key as f64 + 1.0)));
+        assert!(tensors.iter().all(|t| t.name.starts_with(&format!("{key}."))), "{tensors:?}");
+        assert!(one_of.to_string().contains(words), "{one_of}");
+        let plan = Plan::of(&tensors, None, None).unwrap();
+        assert!(plan.published().unwrap().to_string().contains("IRCNN"));
+    }
+    let text = ircnn::one_of_them(&mut file(0..25), 51.0).unwrap_err().to_string();
+    assert!(text.contains("2, 4, ... 50 grey levels, and none for 51"), "{text}");
+    // Another number of networks is no file of IRCNN's.
+    let mut other = file(0..24);
+    assert_eq!(ircnn::one_of_them(&mut other, 25.0).unwrap(), None);
+    let text = Plan::of(&other, None, None).unwrap_err().to_string();
+    assert!(text.contains("holds 24 networks"), "{text}");
 }
 
 #[test]

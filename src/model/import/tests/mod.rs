@@ -1,14 +1,14 @@
 //! Chains under other programs' names, normalised, shuffled, damaged, and what is no chain.
 
 mod families;
+mod graphs;
 mod merged;
 mod modules;
 mod ranges;
 mod refusals;
 
-use super::layer::Layer;
 use super::*;
-use crate::model::activation::{Activation, Leaky};
+use crate::model::activation::Leaky;
 use crate::model::load::Arrays;
 use crate::model::{load_npz, save_npz};
 use std::io::Cursor;
@@ -112,7 +112,7 @@ fn a_network_on_patches_is_found() {
         imported.notes,
         [
             "a network on patches: 24x81, 25x24",
-            "named and shaped as Burger's network on patches, and taken as that"
+            "taken as Burger's networks on patches are: tanh, levels of -2.5 to 2.5"
         ]
     );
     let text = memory

@@ -1,0 +1,597 @@
+//! Graphs of ONNX files against their operators in float64, and what is refused of them.
+
+use super::families::{Map, continued};
+use super::ways::Way;
+use super::*;
+use crate::model::onnx::{Constant, Graph, Input, Node};
+use std::collections::{BTreeMap, HashMap};
+
+/// A graph that is put together, with constants that look random.
+struct Made {
+    graph: Graph,
+}
+
+impl Made {
+    fn of(inputs: &[(&str, usize)], output: &str) -> Made {
+        let input = |(name, channels): &(&str, usize)| Input {
+            name: name.to_string(),
+            is_float: true,
+            sides: vec![Some(1), Some(*channels), None, None],
+        };
+        Made {
+            graph: Graph {
+                nodes: Vec::new(),
+                constants: BTreeMap::new(),
+                inputs: inputs.iter().map(input).collect(),
+                outputs: vec![output.into()],
+            },
+        }
+    }
+
+    fn node(&mut self, op: &str, inputs: &[&str], output: &str, ints: &[(&str, &[i64])]) {
+        self.graph.nodes.push(Node::made(op, inputs, output, ints));
+    }
+
+    fn put(&mut self, name: &str, shape: &[usize], scale: f32) {
+        let count = shape.iter().product();
+        let values: Vec<f32> =
+            numbers(self.graph.constants.len(), count).iter().map(|v| v * scale).collect();
+        self.constant(name, shape, &values);
+    }
+
+    fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) {
+        let constant = Constant::floats_of(shape.to_vec(), values);
+        self.graph.constants.insert(name.into(), constant);
+    }
+
+    /// A convolution with weights and biases of its own.
+    fn conv(&mut self, input: &str, output: &str, shape: [usize; 4], ints: &[(&str, &[i64])]) {
+        let (w, b) = (format!("{output}.w"), format!("{output}.b"));
+        let scale = 1.2 / ((shape[1] * shape[2] * shape[3]) as f32).sqrt();
+        self.put(&w, &shape, scale);
+        self.put(&b, &[shape[0]], 0.05);
+        self.node("Conv", &[input, &w, &b], output, ints);
+    }
+
+    /// A convolution of 3x3 that keeps the size of its map, and an activation.
+    fn layer(&mut self, input: &str, output: &str, channels: (usize, usize)) {
+        let sums = format!("{output}.sums");
+        self.conv(input, &sums, [channels.1, channels.0, 3, 3], SAME);
+        self.node("Relu", &[&sums], output, &[]);
+    }
+
+    fn refused(&self) -> String {
+        graph::read(&self.graph, (1 << 20, 1 << 12)).unwrap_err().to_string()
+    }
+
+    /// Compares the model that the graph is with the operators in float64, on images of these sizes, in a range.
+    fn compare(&self, range: (f64, f64), multiple: usize, sizes: &[(usize, usize)]) {
+        let read = graph::read(&self.graph, (1 << 20, 1 << 12)).unwrap();
+        let net = Net { layers: &read.layers, form: &read.form };
+        let way = Way {
+            range: Range::new(range.0, range.1).unwrap(),
+            predicts: read.predicts.unwrap_or(Predicts::Image),
+            activation: read.activation,
+            mean_shift: false,
+            order: None,
+            dilated: false,
+        };
+        let model = way.model(net, 50.0).unwrap();
+        for &size in sizes {
+            let image: Vec<f64> =
+                (0..size.0 * size.1).map(|i| 127.0 + 90.0 * (i as f64 * 0.9).sin()).collect();
+            let (low, high) = range;
+            let taken: Vec<f64> = image.iter().map(|v| low + v / 255.0 * (high - low)).collect();
+            let noise = 15.0 / 255.0 * (high - low);
+            let expected = self.evaluate(continued(&taken, size, multiple, noise));
+            let levels = crate::model::LevelMap::new(model.units, 1.0);
+            let units: Vec<f32> = image.iter().map(|v| levels.to_units(*v) as f32).collect();
+            let plane = if model.network.reads_plane() { model.plane(15.0) } else { 0.0 };
+            let apply = |v: &mut [f32]| model.activation.apply(v);
+            let found = model.denoise_at(&units, size, plane, &apply, &mut |_| ()).unwrap();
+            for (p, found) in found.iter().enumerate() {
+                let at = p / size.1 * expected.size.1 + p % size.1;
+                let wanted = (expected.channels[0][at] - low) / (high - low) * 255.0;
+                let off = (levels.to_grey(f64::from(*found)) - wanted).abs();
+                assert!(off < 3e-4, "{range:?} {size:?} at {p}: {off} levels of {wanted}");
+            }
+        }
+    }
+
+    /// What the graph gives of the image, and of the noise, which are the channels of a map.
+    fn evaluate(&self, taken: Map) -> Map {
+        let mut maps: HashMap<&str, Map> = HashMap::new();
+        let plain = |c: usize| Map { size: taken.size, channels: vec![taken.channels[c].clone()] };
+        match &self.graph.inputs[..] {
+            [one] if one.sides[1] == Some(1) => {
+                maps.insert(&one.name, plain(0));
+            }
+            [one] => {
+                maps.insert(&one.name, taken.clone());
+            }
+            [image, noise, ..] => {
+                maps.insert(&image.name, plain(0));
+                // One number, which is repeated where it is read.
+                let number = vec![taken.channels[1][..1].to_vec()];
+                maps.insert(&noise.name, Map { size: (1, 1), channels: number });
+            }
+            [] => {}
+        }
+        for node in &self.graph.nodes {
+            let value = self.apply(node, &maps);
+            maps.insert(&node.outputs[0], value);
+        }
+        maps[&self.graph.outputs[0][..]].clone()
+    }
+
+    fn numbers(&self, name: &str) -> (Vec<usize>, Vec<f64>) {
+        let constant = &self.graph.constants[name];
+        let values = constant.floats().unwrap().into_iter().map(f64::from).collect();
+        (constant.shape.clone(), values)
+    }
+
+    fn apply(&self, node: &Node, maps: &HashMap<&str, Map>) -> Map {
+        let map = |at: usize| maps[&node.inputs[at][..]].clone();
+        let each = |f: &dyn Fn(f64) -> f64| {
+            let mut map = map(0);
+            map.channels.iter_mut().flatten().for_each(|v| *v = f(*v));
+            map
+        };
+        match &node.op[..] {
+            "Identity" | "Expand" => map(0),
+            "Relu" => each(&|v| v.max(0.0)),
+            "LeakyRelu" => each(&|v| if v < 0.0 { v * 0.2 } else { v }),
+            "PRelu" => each(&|v| if v < 0.0 { v * 0.25 } else { v }),
+            "Conv" => self.conv_of(node, &map(0)),
+            "ConvTranspose" => self.transposed_of(node, &map(0)),
+            "BatchNormalization" => {
+                let part = |at: usize| self.numbers(&node.inputs[at]).1;
+                let (gain, shift, mean, variance) = (part(1), part(2), part(3), part(4));
+                let mut map = map(0);
+                for (c, channel) in map.channels.iter_mut().enumerate() {
+                    let factor = gain[c] / (variance[c] + 1e-5).sqrt();
+                    channel.iter_mut().for_each(|v| *v = (*v - mean[c]) * factor + shift[c]);
+                }
+                map
+            }
+            "Concat" => {
+                let all: Vec<Map> = (0..node.inputs.len()).map(map).collect();
+                let size = all.iter().map(|map| map.size).max().unwrap();
+                let wide = |map: &Map| -> Vec<Vec<f64>> {
+                    match map.size == size {
+                        true => map.channels.clone(),
+                        false => map.channels.iter().map(|c| vec![c[0]; size.0 * size.1]).collect(),
+                    }
+                };
+                Map { size, channels: all.iter().flat_map(wide).collect() }
+            }
+            "DepthToSpace" | "SpaceToDepth" => shuffled(node, &map(0)),
+            "Pad" => {
+                let pads = node.ints("pads").unwrap().unwrap();
+                zero_padded(&map(0), [pads[2], pads[3], pads[6], pads[7]].map(|p| p as usize))
+            }
+            op => self.both(node, op, maps),
+        }
+    }
+
+    /// Arithmetic of two maps, or of a map and a constant of one number or one for each channel.
+    fn both(&self, node: &Node, op: &str, maps: &HashMap<&str, Map>) -> Map {
+        let of = |name: &str, like: &Map| match maps.get(name) {
+            Some(map) => map.clone(),
+            None => {
+                let (_, values) = self.numbers(name);
+                let count = like.size.0 * like.size.1;
+                let channel = |c: usize| vec![values[c % values.len()]; count];
+                Map { size: like.size, channels: (0..like.channels.len()).map(channel).collect() }
+            }
+        };
+        let known = node.inputs.iter().find_map(|name| maps.get(&name[..])).unwrap();
+        let (mut a, b) = (of(&node.inputs[0], known), of(&node.inputs[1], known));
+        for (a, b) in a.channels.iter_mut().flatten().zip(b.channels.iter().flatten()) {
+            *a = match op {
+                "Add" => *a + b,
+                "Sub" => *a - b,
+                "Mul" => *a * b,
+                "Div" => *a / b,
+                _ => panic!("{op}"),
+            };
+        }
+        a
+    }
+
+    fn conv_of(&self, node: &Node, map: &Map) -> Map {
+        let (shape, weights) = self.numbers(&node.inputs[1]);
+        let bias = node.inputs.get(2).map(|name| self.numbers(name).1);
+        let one = |name: &str| node.ints(name).unwrap().map_or(1, |v| v[0] as usize);
+        let (stride, apart) = (one("strides"), one("dilations"));
+        let (side, wide) = (shape[2], apart_by(shape[2], apart));
+        let pads = match node.word("auto_pad").unwrap().as_deref() {
+            Some("SAME_UPPER") => {
+                let all = wide.saturating_sub(stride);
+                [all / 2, all / 2, all - all / 2, all - all / 2]
+            }
+            _ => node.ints("pads").unwrap().map_or([0; 4], |p| [0, 1, 2, 3].map(|i| p[i] as usize)),
+        };
+        let padded = zero_padded(map, pads);
+        let size = ((padded.size.0 - wide) / stride + 1, (padded.size.1 - wide) / stride + 1);
+        let mut channels = Vec::new();
+        for o in 0..shape[0] {
+            let pixel = |p: usize| {
+                let mut sum = bias.as_ref().map_or(0.0, |bias| bias[o]);
+                for (i, tap) in (0..shape[1]).flat_map(|i| (0..side * side).map(move |t| (i, t))) {
+                    let y = p / size.1 * stride + tap / side * apart;
+                    let x = p % size.1 * stride + tap % side * apart;
+                    let weight = weights[(o * shape[1] + i) * side * side + tap];
+                    sum += weight * padded.channels[i][y * padded.size.1 + x];
+                }
+                sum
+            };
+            channels.push((0..size.0 * size.1).map(pixel).collect());
+        }
+        Map { size, channels }
+    }
+
+    fn transposed_of(&self, node: &Node, map: &Map) -> Map {
+        let (shape, weights) = self.numbers(&node.inputs[1]);
+        let bias = node.inputs.get(2).map(|name| self.numbers(name).1);
+        let one = |name: &str, or: usize| node.ints(name).unwrap().map_or(or, |v| v[0] as usize);
+        let (stride, pad) = (one("strides", 1), one("pads", 0));
+        let (side, more) = (shape[2], one("output_padding", 0));
+        let end = node.ints("pads").unwrap().map_or(0, |pads| pads[2] as usize);
+        let long = |n: usize| stride * (n - 1) + side + more - pad - end;
+        let size = (long(map.size.0), long(map.size.1));
+        let first = |o: usize| vec![bias.as_ref().map_or(0.0, |b| b[o]); size.0 * size.1];
+        let mut channels: Vec<Vec<f64>> = (0..shape[1]).map(first).collect();
+        for (i, given) in map.channels.iter().enumerate() {
+            for (o, channel) in channels.iter_mut().enumerate() {
+                for (p, tap) in (0..given.len()).flat_map(|p| (0..side * side).map(move |t| (p, t)))
+                {
+                    let y = (p / map.size.1 * stride + tap / side).wrapping_sub(pad);
+                    let x = (p % map.size.1 * stride + tap % side).wrapping_sub(pad);
+                    if y < size.0 && x < size.1 {
+                        let weight = weights[(i * shape[1] + o) * side * side + tap];
+                        channel[y * size.1 + x] += weight * given[p];
+                    }
+                }
+            }
+        }
+        Map { size, channels }
+    }
+}
+
+fn apart_by(side: usize, apart: usize) -> usize {
+    apart * (side - 1) + 1
+}
+
+fn zero_padded(map: &Map, [above, left, below, right]: [usize; 4]) -> Map {
+    let (h, w) = map.size;
+    let size = (h + above + below, w + left + right);
+    let channel = |c: &Vec<f64>| {
+        let pixel = |p: usize| {
+            let (y, x) = ((p / size.1).wrapping_sub(above), (p % size.1).wrapping_sub(left));
+            if y < h && x < w { c[y * w + x] } else { 0.0 }
+        };
+        (0..size.0 * size.1).map(pixel).collect()
+    };
+    Map { size, channels: map.channels.iter().map(channel).collect() }
+}
+
+/// Depth to space, and of one channel the other way.
+fn shuffled(node: &Node, map: &Map) -> Map {
+    let r = node.int("blocksize").unwrap().unwrap() as usize;
+    let (h, w) = map.size;
+    if node.op == "SpaceToDepth" {
+        let size = (h / r, w / r);
+        let part = |k: usize| {
+            let pixel =
+                |p: usize| map.channels[0][(p / size.1 * r + k / r) * w + p % size.1 * r + k % r];
+            (0..size.0 * size.1).map(pixel).collect()
+        };
+        return Map { size, channels: (0..r * r).map(part).collect() };
+    }
+    let crd = node.word("mode").unwrap().as_deref() == Some("CRD");
+    let (count, size) = (map.channels.len() / (r * r), (h * r, w * r));
+    let channel = |c: usize| {
+        let pixel = |p: usize| {
+            let (y, x) = (p / size.1, p % size.1);
+            let within = y % r * r + x % r;
+            let from = if crd { c * r * r + within } else { within * count + c };
+            map.channels[from][y / r * w + x / r]
+        };
+        (0..size.0 * size.1).map(pixel).collect()
+    };
+    Map { size, channels: (0..count).map(channel).collect() }
+}
+
+const SAME: &[(&str, &[i64])] = &[("pads", &[1, 1, 1, 1])];
+const UNIT: (f64, f64) = (0.0, 1.0);
+const RANGES: [(f64, f64); 3] = [UNIT, (0.0, 255.0), (-1.0, 1.0)];
+
+/// Everything that is folded into convolutions, behind a residual.
+#[test]
+fn a_chain_is_what_its_operators_are() {
+    let mut made = Made::of(&[("x", 1)], "out");
+    made.constant("two", &[], &[2.0]);
+    made.put("shift", &[1, 4, 1, 1], 0.1);
+    made.node("Mul", &["x", "two"], "twice", &[]);
+    made.node("Pad", &["twice"], "padded", &[("pads", &[0, 0, 2, 2, 0, 0, 2, 2])]);
+    made.put("w", &[4, 1, 5, 5], 0.2);
+    made.node("Conv", &["padded", "w"], "a", &[]);
+    made.node("Add", &["shift", "a"], "b", &[]);
+    made.node("Div", &["b", "two"], "c", &[]);
+    made.graph.nodes.push(Node::made("LeakyRelu", &["c"], "d", &[]).with_float("alpha", 0.2));
+    // Taps that are two pixels apart.
+    made.conv("d", "e", [3, 4, 3, 3], &[("pads", &[2, 2, 2, 2]), ("dilations", &[2, 2])]);
+    for (name, scale) in [("gain", 0.9), ("move", 0.1), ("mean", 0.1)] {
+        made.put(name, &[3], scale);
+    }
+    made.constant("variance", &[3], &[0.3, 0.2, 0.9]);
+    let parts = ["e", "gain", "move", "mean", "variance"];
+    made.graph
+        .nodes
+        .push(Node::made("BatchNormalization", &parts, "f", &[]).with_float("epsilon", 1e-5));
+    made.node("Identity", &["f"], "g", &[]);
+    made.graph.nodes.push(Node::made("LeakyRelu", &["g"], "h", &[]).with_float("alpha", 0.2));
+    made.conv("h", "y", [1, 3, 3, 3], SAME);
+    made.node("Sub", &["x", "y"], "out", &[]);
+    for range in RANGES {
+        made.compare(range, 1, &[(7, 9), (1, 4)]);
+    }
+    let read = graph::read(&made.graph, (1 << 20, 1 << 12)).unwrap();
+    assert_eq!(read.predicts, Some(Predicts::Noise));
+    assert_eq!(read.activation, Leaky::of(0.2).map(Activation::Leaky).unwrap());
+    made.graph.nodes[9].inputs[0] = "e.2".into();
+    let text = made.refused();
+    assert!(text.contains("`e.2`, which nothing before it gives"), "{text}");
+}
+
+/// Scales, skips, sums of finished maps, an image that is read twice, and a sum at the end.
+#[test]
+fn branches_are_what_their_operators_are() {
+    let mut made = Made::of(&[("x", 1)], "out");
+    made.layer("x", "fine", (1, 3));
+    made.conv("fine", "down.sums", [4, 3, 4, 4], &[("pads", &[1, 1, 1, 1]), ("strides", &[2, 2])]);
+    made.node("Relu", &["down.sums"], "down", &[]);
+    made.put("down2.w", &[5, 4, 3, 3], 0.2);
+    let upper = Node::made("Conv", &["down", "down2.w"], "down2.sums", &[("strides", &[2, 2])]);
+    made.graph.nodes.push(upper.with_word("auto_pad", "SAME_UPPER"));
+    made.node("Relu", &["down2.sums"], "down2", &[]);
+    made.put("up.w", &[5, 8, 3, 3], 0.2);
+    made.put("up.b", &[8], 0.1);
+    let ints: &[(&str, &[i64])] =
+        &[("pads", &[1, 1, 1, 1]), ("strides", &[2, 2]), ("output_padding", &[1, 1])];
+    made.node("ConvTranspose", &["down2", "up.w", "up.b"], "up.sums", ints);
+    made.node("Relu", &["up.sums"], "up", &[]);
+    made.conv("up", "wide", [12, 8, 3, 3], SAME);
+    // Of this map both what comes before and behind the sum is read, and its channels come pixel by pixel.
+    made.graph
+        .nodes
+        .push(Node::made("DepthToSpace", &["wide"], "shuffled", &[]).with_int("blocksize", 2));
+    made.node("Add", &["shuffled", "fine"], "sum", &[]);
+    made.node("Relu", &["sum"], "same", &[]);
+    made.graph
+        .nodes
+        .push(Node::made("Concat", &["same", "x", "fine"], "beside", &[]).with_int("axis", 1));
+    made.layer("beside", "last", (7, 2));
+    made.conv("last", "y", [1, 2, 1, 1], &[]);
+    made.conv("fine", "z", [1, 3, 1, 1], &[]);
+    made.node("Add", &["y", "z"], "both", &[]);
+    made.node("Add", &["both", "x"], "out", &[]);
+    for range in RANGES {
+        made.compare(range, 4, &[(8, 12), (7, 9)]);
+    }
+}
+
+/// FFDNet's form, with the noise in an input of its own, that comes first, and times a number.
+#[test]
+fn blocks_and_noise_are_what_their_operators_are() {
+    for mode in ["CRD", "DCR"] {
+        let mut made = Made::of(&[("x", 1), ("sigma", 1)], "out");
+        made.constant("half", &[1], &[0.5]);
+        made.graph
+            .nodes
+            .push(Node::made("SpaceToDepth", &["x"], "blocks", &[]).with_int("blocksize", 2));
+        made.node("Mul", &["sigma", "half"], "less", &[]);
+        made.node("Expand", &["less", "half"], "plane", &[]);
+        made.graph
+            .nodes
+            .push(Node::made("Concat", &["plane", "blocks"], "in", &[]).with_int("axis", -3));
+        made.conv("in", "a", [6, 5, 3, 3], SAME);
+        made.constant("slopes", &[6, 1, 1], &[0.25; 6]);
+        made.node("PRelu", &["a", "slopes"], "b", &[]);
+        made.conv("b", "c", [4, 6, 3, 3], SAME);
+        let last = Node::made("DepthToSpace", &["c"], "out", &[]).with_int("blocksize", 2);
+        made.graph.nodes.push(last.with_word("mode", mode));
+        for range in [UNIT, (0.0, 255.0)] {
+            made.compare(range, 2, &[(6, 4), (5, 7)]);
+        }
+    }
+    // Both in one input; sums of what was not a convolution's last.
+    let mut made = Made::of(&[("x", 2)], "out");
+    made.layer("x", "a", (2, 3));
+    made.layer("a", "b", (3, 3));
+    made.node("Add", &["a", "b"], "c", &[]);
+    made.node("Add", &["c", "c"], "d", &[]);
+    made.conv("d", "e", [4, 3, 3, 3], &[("pads", &[1, 1, 1, 1])]);
+    made.node("Relu", &["e"], "f", &[]);
+    made.conv("f", "out", [1, 4, 3, 3], SAME);
+    made.compare(UNIT, 1, &[(5, 7)]);
+}
+
+/// A chain of two layers, with one thing changed.
+fn small(change: impl Fn(&mut Made)) -> Made {
+    let mut made = Made::of(&[("x", 1)], "y");
+    made.layer("x", "a", (1, 2));
+    made.conv("a", "y", [1, 2, 3, 3], SAME);
+    change(&mut made);
+    made
+}
+
+#[test]
+fn what_a_network_here_cannot_have_is_refused_by_its_node() {
+    small(|_| ()).compare(UNIT, 1, &[(4, 4)]);
+    let again = |made: &mut Made, op: &str, output: &str| {
+        made.node(op, &["y"], output, &[]);
+        made.graph.outputs = vec![output.into()];
+    };
+    type Change<'a> = &'a dyn Fn(&mut Made);
+    let cases: [(Change<'_>, &str); 22] = [
+        (&|m| m.graph.outputs.push("a".into()), "gives 2 things"),
+        (&|m| m.graph.outputs = vec!["nothing".into()], "which no node gives"),
+        (&|m| again(m, "Relu", "end"), "has an activation behind it"),
+        (&|m| again(m, "Clip", "end"), "`end` (Clip) is none of what is read"),
+        (&|m| again(m, "Tanh", "end"), "(Tanh) is tanh, and others are relu"),
+        (&|m| m.graph.inputs[0].sides[1] = Some(64), "are the channels last?"),
+        (&|m| m.graph.inputs[0].sides[1] = None, "does not say how many channels"),
+        (&|m| m.graph.inputs[0].sides.truncate(3), "expected images"),
+        (&|m| m.graph.inputs[0].is_float = false, "no floats"),
+        (&|m| m.graph.nodes[1].op = "Identity".into(), "no activation"),
+        (
+            &|m| {
+                let node = Node::made("Conv", &["a", "y.w"], "y", &[("pads", &[1, 1, 0, 0])]);
+                m.graph.nodes[2] = node;
+            },
+            "has 1 zeros before its map and 0 behind it",
+        ),
+        (
+            &|m| {
+                m.graph.nodes[2] =
+                    Node::made("Conv", &["a", "y.w"], "y", &[("pads", &[1, 0, 1, 0])])
+            },
+            "expected the same",
+        ),
+        (
+            &|m| {
+                m.graph.nodes[2] = Node::made("Conv", &["a", "y.w"], "y", SAME).with_int("group", 2)
+            },
+            "has group=2",
+        ),
+        (
+            &|m| {
+                m.graph.nodes[2] = Node::made("Conv", &["a", "y.w"], "y", SAME).with_int("mood", 2)
+            },
+            "an attribute `mood`",
+        ),
+        (
+            &|m| m.graph.nodes[2] = Node::made("Conv", &["a", "y.v"], "y", SAME),
+            "`y.v`, which nothing before it gives",
+        ),
+        (
+            &|m| {
+                m.constant("y.w", &[1, 2, 3, 3], &[f32::NAN; 18]);
+            },
+            "whose number 0 is NaN",
+        ),
+        (
+            &|m| {
+                m.node("Add", &["y", "a.sums"], "end", &[]);
+                m.graph.outputs = vec!["end".into()];
+            },
+            "changes `a.sums`, which something else reads too",
+        ),
+        (
+            &|m| {
+                // Another name for what is changed behind it.
+                let same = Node::made("Identity", &["a.sums"], "alias", &[]);
+                m.graph.nodes.insert(1, same);
+                m.graph.nodes[2].inputs[0] = "alias".into();
+                m.layer("a.sums", "b", (2, 2));
+                m.node("Add", &["a", "b"], "c", &[]);
+                m.conv("c", "end", [1, 2, 3, 3], SAME);
+                m.graph.outputs = vec!["end".into()];
+            },
+            "changes `alias`, which something else reads too",
+        ),
+        (
+            &|m| {
+                m.constant("grey", &[], &[0.5]);
+                m.node("Sub", &["x", "grey"], "moved", &[]);
+                m.graph.nodes.rotate_right(1);
+                m.graph.nodes[1].inputs[0] = "moved".into();
+            },
+            "moves the grey levels",
+        ),
+        (
+            &|m| {
+                m.constant("row", &[2], &[0.5; 2]);
+                m.node("Mul", &["a.sums", "row"], "b", &[]);
+                m.graph.nodes.swap(1, 3);
+                m.graph.nodes[3].inputs[0] = "b".into();
+                m.graph.nodes.swap(2, 3);
+            },
+            "constant `row` of shape [2]",
+        ),
+        (
+            &|m| {
+                m.constant("slopes", &[2, 1, 1], &[0.25, 0.5]);
+                m.graph.nodes[1] = Node::made("PRelu", &["a.sums", "slopes"], "a", &[]);
+            },
+            "slopes that differ",
+        ),
+        (
+            &|m| {
+                let pad = Node::made("Pad", &["x"], "p", &[("pads", &[0, 0, 1, 1, 0, 0, 1, 1])]);
+                m.graph.nodes.insert(0, pad.with_word("mode", "reflect"));
+                m.graph.nodes[1] = Node::made("Conv", &["p", "a.sums.w"], "a.sums", &[]);
+            },
+            "`p` (Pad) has mode=reflect",
+        ),
+    ];
+    for (change, words) in cases {
+        let text = small(change).refused();
+        assert!(text.contains(words), "{words}: {text}");
+        assert_eq!(text.lines().count(), 1);
+    }
+    // A graph that says more weights than a file of its length may have.
+    let made = small(|_| ());
+    let text = graph::read(&made.graph, (30, 1 << 12)).unwrap_err().to_string();
+    assert!(text.contains("more weights than a file of this length"), "{text}");
+}
+
+/// Files that the `onnx` package wrote, and what its reference gave of an image in float64.
+#[test]
+fn files_of_onnx_are_read() {
+    let blur = include_bytes!("../../../../fixtures/models/blur.onnx");
+    let imported = brought(blur, Known::default()).unwrap();
+    assert_eq!(imported.tries[imported.chosen].what, "0..1, x - net(x), relu");
+    assert_eq!(imported.family, Family::Graph);
+    let notes = ["convolutions, as the graph says: 2x1x5x5, 1x2x1x1", "its activation is relu"];
+    assert_eq!(imported.notes[..2], notes);
+    for (known, words) in [
+        (
+            Known { predicts: Some(Predicts::Image), ..Known::default() },
+            "it gives x - net(x), as the file says, and not net(x)",
+        ),
+        (
+            Known { activation: Some(Activation::Tanh), ..Known::default() },
+            "its activation is relu, as the file says, and not tanh",
+        ),
+        (Known { family: Some(Family::Mlp), ..Known::default() }, "taken for no mlp"),
+    ] {
+        let text = brought(blur, known).unwrap_err().to_string();
+        assert!(text.contains(words), "{text}");
+    }
+    // Half floats, the noise in an input of its own, a convolution of stride 2 and a transposed one.
+    let branches = &include_bytes!("../../../../fixtures/models/branches.onnx")[..];
+    let file = ModelFile::open(Cursor::new(branches)).unwrap();
+    let read = graph::read(file.graph().unwrap().0, (1 << 16, 1 << 10)).unwrap();
+    let net = Net { layers: &read.layers, form: &read.form };
+    let way = Way {
+        range: Range::new(0.0, 1.0).unwrap(),
+        predicts: read.predicts.unwrap(),
+        activation: read.activation,
+        mean_shift: false,
+        order: None,
+        dilated: false,
+    };
+    let model = way.model(net, 50.0).unwrap();
+    let image: Vec<f32> =
+        (0..48).map(|i| (0.5 + 0.45 * (f64::from(i) * 0.9).sin()) as f32).collect();
+    let apply = |v: &mut [f32]| model.activation.apply(v);
+    let found = model.denoise_at(&image, (6, 8), model.plane(15.0), &apply, &mut |_| ()).unwrap();
+    let expected = [231.3661, 230.8224, 271.3764, 382.8235, 424.614];
+    for ((y, x), levels) in [(0, 0), (0, 7), (2, 3), (5, 0), (5, 7)].into_iter().zip(expected) {
+        let found = f64::from(found[y * 8 + x]) * 255.0;
+        assert!((found - levels).abs() < 3e-4, "({y}, {x}): {found}, expected {levels}");
+    }
+}
