@@ -141,7 +141,7 @@ pub mod api {
         Remedy, Rounding, TanhPieces, Trained, Unfit, encode_image, load_npz, load_safetensors,
         quantise, save_npz,
     };
-    pub use crate::network::NetworkError;
+    pub use crate::network::{Continued, NetworkError};
     pub use crate::numbers::ring::RingBits;
     pub use crate::numbers::tanh::TanhStandIn;
     pub use crate::roles::{

@@ -140,7 +140,17 @@ fn add(a: &Map, b: &Map) -> Map {
 }
 
 fn check(layers: &str, to: (usize, usize), expected: impl Fn(&Map, &Map) -> Map) {
-    let json = format!(r#"{{"layers":[{layers}],"sigma":51,"normalisation":"v/255"}}"#);
+    check_continued((layers, "mirror"), to, expected);
+}
+
+fn check_continued(
+    (layers, continued): (&str, &str),
+    to: (usize, usize),
+    expected: impl Fn(&Map, &Map) -> Map,
+) {
+    let json = format!(
+        r#"{{"layers":[{layers}],"sigma":51,"normalisation":"v/255","continued":"{continued}"}}"#
+    );
     let description = Description::parse(json.as_bytes()).unwrap();
     let mut arrays = Arbitrary(description.linear_layers());
     let model = assemble(&description, &mut arrays).unwrap();
@@ -172,8 +182,8 @@ fn ffdnet() {
     });
 }
 
-/// Images whose sides do not divide are continued by their mirror image; the result is cut to what PyTorch makes of
-/// that.
+/// Images whose sides do not divide are continued by their mirror image, or by their last row and column; the result is
+/// cut to what PyTorch makes of that.
 #[test]
 fn u_nets() {
     for (down, up, stride) in
@@ -185,10 +195,15 @@ fn u_nets() {
             {{"conv_transpose2d":{{"outputs":2,"kernel":{up},"stride":{stride},"name":"up"}}}},"relu",
             {{"conv2d":{{"outputs":1,"kernel":5,"from":["up","fine"]}}}},"residual""#
         );
-        for to in [(6, 12), (7, 5), (1, 4)] {
-            check(&layers, to, |image, _| {
+        let sizes = [(6, 12), (7, 5), (1, 4)].into_iter();
+        for (to, continued) in sizes.flat_map(|to| [(to, "mirror"), (to, "edge")]) {
+            check_continued((&layers, continued), to, |image, _| {
                 let next = |side: usize| side.next_multiple_of(stride);
-                let at = |y, x| image[0][reflected(y, to.0)][reflected(x, to.1)];
+                let place = |at: usize, length: usize| match continued {
+                    "edge" => at.min(length - 1),
+                    _ => reflected(at, length),
+                };
+                let at = |y, x| image[0][place(y, to.0)][place(x, to.1)];
                 let whole = (next(to.0), next(to.1));
                 let image = &map(1, whole, |_, y, x| at(y, x));
                 let fine = relu(conv2d(image, (1, 3, 3, 1, 1)));

@@ -112,6 +112,7 @@ pub(super) fn described(model: &FloatModel) -> Result<Network<Weights, ()>, Mode
         pixel_order: None,
         piecewise: None,
         extremes: None,
+        continued: model.network.continued(),
     };
     let network = description.network()?;
     let reads = |stages: &[Stage]| -> Vec<_> {

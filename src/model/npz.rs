@@ -148,6 +148,7 @@ pub fn describe(model: &FloatModel) -> String {
         "mean_shift": model.mean_shift,
         "piecewise": model.piecewise,
         "extremes": model.extremes,
+        "continued": model.network.continued(),
     })
     .to_string()
 }

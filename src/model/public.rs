@@ -5,7 +5,7 @@
 use super::range::least_window_sum;
 use super::{ActivationSpec, EngineKind, ModelError, Normalisation};
 use crate::ids::bounded::at_most;
-use crate::network::{LinearShape, MAX_OPS, Network, Op};
+use crate::network::{Continued, LinearShape, MAX_OPS, Network, Op};
 use crate::numbers::fixed;
 use crate::numbers::fixed::exp2;
 use crate::numbers::ring::{Ring, RingBits};
@@ -103,11 +103,12 @@ struct Document {
     sigma: f64,
     units: Normalisation,
     input: InputSpec,
+    continued: Continued,
     #[serde(deserialize_with = "at_most::<_, _, MAX_OPS>")]
     ops: Vec<Op<LinearSpec, ActivationSpec>>,
 }
 
-const SCHEMA: u32 = 5;
+const SCHEMA: u32 = 6;
 /// The longest description: 64 layers with the largest tables take half of it.
 pub(crate) const MAX_JSON: usize = 16 << 20;
 /// Characters of a parser's error that are shown.
@@ -123,6 +124,7 @@ impl PublicModel {
             sigma: self.sigma,
             units: self.units,
             input: self.input,
+            continued: self.network.continued(),
             ops: self.network.ops().to_vec(),
         };
         serde_json::to_vec(&document).expect("plain data with string keys always serialises")
@@ -150,7 +152,7 @@ impl PublicModel {
             sigma: d.sigma,
             units: d.units,
             input: d.input,
-            network: Network::new(d.ops)?,
+            network: Network::new(d.ops)?.with_continued(d.continued),
         };
         model.check().map_err(bad)?;
         Ok(model)

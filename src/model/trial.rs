@@ -208,7 +208,7 @@ impl FloatModel {
             true => ops.insert(ops.len() - 1, Op::Residual),
             false => ops.retain(|op| !matches!(op, Op::Residual)),
         }
-        Ok(FloatModel { network: Network::new(ops)?, ..self })
+        Ok(FloatModel { network: self.network.of_ops(ops)?, ..self })
     }
 }
 

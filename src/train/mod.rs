@@ -48,7 +48,7 @@ pub use state::State;
 pub use trainer::{StepReport, Trainer};
 
 use crate::model::{Description, FloatModel, Layer, ModelError, Normalisation, Weights};
-use crate::network::{LinearShape, Network, NetworkError};
+use crate::network::{Continued, LinearShape, Network, NetworkError};
 use architecture::outline;
 use plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -210,6 +210,7 @@ impl Recipe {
             pixel_order: None,
             piecewise: None,
             extremes: None,
+            continued: Continued::Mirror,
         }
     }
 

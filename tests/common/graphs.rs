@@ -7,7 +7,9 @@
 use ndarray::{Array1, Array2};
 use ppdenoise::model::Activation;
 use ppdenoise::model::{FloatLinear, FloatModel, Normalisation};
-use ppdenoise::network::{Border, Fold, Gather, Network, Op, Read, Source, gaussian_window};
+use ppdenoise::network::{
+    Border, Continued, Fold, Gather, Network, Op, Read, Source, gaussian_window,
+};
 
 /// Numbers that have nothing to do with one another.
 pub struct Numbers(pub u64);
@@ -192,10 +194,14 @@ impl Graph {
         } else if self.numbers.one_in(2) {
             self.ops.push(Op::Residual);
         }
+        let continued = match self.numbers.0 >> 40 & 1 {
+            0 => Continued::Mirror,
+            _ => Continued::Edge,
+        };
         let window = gaussian_window(self.block);
         self.ops.push(Op::Fold(Fold { patch: self.block, window }));
         let mut model = FloatModel {
-            network: Network::new(self.ops).unwrap(),
+            network: Network::new(self.ops).unwrap().with_continued(continued),
             sigma: 50.0,
             units: Normalisation::UNIT,
             activation: Activation::Relu,

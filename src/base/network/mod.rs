@@ -34,7 +34,7 @@ mod work;
 
 pub use grid::{MAX_PIXELS, PatchGrid, Span, gaussian_window};
 pub use op::{Border, Fold, Gather, LinearShape, Op, Read, Source};
-pub use padding::{Outputs, Padding};
+pub use padding::{Continued, Outputs, Padding};
 pub use placed::{Placement, StageGrid};
 pub use reach::Reach;
 pub use stage::{Map, Stage};
@@ -126,6 +126,7 @@ pub enum NetworkError {
 pub struct Network<L, A> {
     ops: Vec<Op<L, A>>,
     checked: Checked,
+    continued: Continued,
 }
 
 impl<L: LinearShape, A> Network<L, A> {
@@ -139,7 +140,25 @@ impl<L: LinearShape, A> Network<L, A> {
             return Err(NetworkError::Op { op: MAX_OPS, reason });
         }
         let checked = check::check(&ops)?;
-        Ok(Network { ops, checked })
+        Ok(Network { ops, checked, continued: Continued::Mirror })
+    }
+
+    /// Other ops, for images that go on in the same way.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn of_ops(&self, ops: Vec<Op<L, A>>) -> Result<Self, NetworkError> {
+        Ok(Network::new(ops)?.with_continued(self.continued))
+    }
+
+    /// The same for images that go on in this way where their sides do not fit.
+    pub fn with_continued(self, continued: Continued) -> Self {
+        Network { continued, ..self }
+    }
+
+    /// How an image whose sides do not fit goes on.
+    pub fn continued(&self) -> Continued {
+        self.continued
     }
 
     /// All ops in order.
@@ -265,7 +284,7 @@ impl<L: LinearShape, A> Network<L, A> {
 
     /// How an image of `size` is continued before it enters, and what comes out is cut.
     pub fn padding(&self, size: (usize, usize)) -> Padding {
-        Padding::to_multiple(size, self.multiple())
+        Padding::to_multiple(size, self.multiple(), self.continued)
     }
 
     /// The patch grid of the continued image, which places the output; `size` is that of the image.
@@ -328,7 +347,7 @@ impl<L: LinearShape, A> Network<L, A> {
             Op::Mean => Op::Mean,
             Op::Fold(f) => Op::Fold(f.clone()),
         });
-        Network { ops: ops.collect(), checked: self.checked.clone() }
+        Network { ops: ops.collect(), checked: self.checked.clone(), continued: self.continued }
     }
 }
 

@@ -1,10 +1,37 @@
 //! How an image is continued before a network sees it, and what comes out is cut.
 
 use super::{Border, Gather, NetworkError, PatchGrid};
+use serde::{Deserialize, Serialize};
 
-/// An image of `size` continued behind its last row and column, by what lies before them in reverse, to sides that are
-/// a multiple of something. The last row and column are not repeated (NumPy's `reflect`): repeated noise is no noise
-/// that a network knows (docs/numerics.md, sides that do not fit). Sizes are rows and columns.
+/// How an image goes on behind its last row and column (docs/numerics.md, sides that do not fit).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Continued {
+    /// By its mirror image, the last row and column not repeated (NumPy's `reflect`): repeated noise is no noise that a
+    /// network knows.
+    #[default]
+    Mirror,
+    /// By its last row and column again (NumPy's `edge`, PyTorch's `replicate`), as the makers of some networks do.
+    Edge,
+}
+
+impl Continued {
+    /// Whether it is what descriptions need not say.
+    pub fn is_mirror(&self) -> bool {
+        *self == Continued::Mirror
+    }
+
+    /// Which place of a side of `length` > 0 stands at `at`.
+    fn place(self, at: usize, length: usize) -> usize {
+        match self {
+            Continued::Mirror => mirrored(at, length),
+            Continued::Edge => at.min(length - 1),
+        }
+    }
+}
+
+/// An image of `size` continued behind its last row and column to sides that are a multiple of something. Sizes are rows
+/// and columns.
 ///
 /// Without it the last block of an image whose sides do not fit would have to move back and overlap the one
 /// before it, and the network would see what it was never trained on: a seam.
@@ -14,14 +41,15 @@ use super::{Border, Gather, NetworkError, PatchGrid};
 pub struct Padding {
     size: (usize, usize),
     padded: (usize, usize),
+    continued: Continued,
 }
 
 impl Padding {
     /// From `size` to the next multiples of `multiple`, which is not 0.
-    pub fn to_multiple(size: (usize, usize), multiple: usize) -> Padding {
+    pub fn to_multiple(size: (usize, usize), multiple: usize, continued: Continued) -> Padding {
         // What has no multiple is refused for its size, by whoever makes a grid of it.
         let next = |side: usize| side.checked_next_multiple_of(multiple).unwrap_or(usize::MAX);
-        Padding { size, padded: (next(size.0), next(size.1)) }
+        Padding { size, padded: (next(size.0), next(size.1)), continued }
     }
 
     /// The image's own size.
@@ -46,10 +74,10 @@ impl Padding {
         }
         let ((height, width), (rows, columns)) = (self.size, self.padded);
         let mut padded = Vec::with_capacity(rows * columns);
-        for row in (0..rows).map(|row| mirrored(row, height)) {
+        for row in (0..rows).map(|row| self.continued.place(row, height)) {
             let line = &image[row * width..(row + 1) * width];
             padded.extend_from_slice(line);
-            padded.extend((width..columns).map(|column| line[mirrored(column, width)]));
+            padded.extend((width..columns).map(|column| line[self.continued.place(column, width)]));
         }
         padded
     }
@@ -139,17 +167,25 @@ mod tests {
 
     #[test]
     fn an_image_goes_on_by_its_mirror_image() {
-        let padding = Padding::to_multiple((2, 3), 4);
+        let padding = Padding::to_multiple((2, 3), 4, Continued::Mirror);
         assert_eq!((padding.size(), padding.padded()), ((2, 3), (4, 4)));
         let padded = padding.pad(&[1, 2, 3, 4, 5, 6]);
         assert_eq!(padded, [1, 2, 3, 2, 4, 5, 6, 5, 1, 2, 3, 2, 4, 5, 6, 5]);
         assert_eq!(padding.crop(padded), [1, 2, 3, 4, 5, 6]);
     }
 
+    #[test]
+    fn an_image_goes_on_by_its_edge() {
+        let padding = Padding::to_multiple((2, 3), 4, Continued::Edge);
+        let padded = padding.pad(&[1, 2, 3, 4, 5, 6]);
+        assert_eq!(padded, [1, 2, 3, 3, 4, 5, 6, 6, 4, 5, 6, 6, 4, 5, 6, 6]);
+        assert_eq!(padding.crop(padded), [1, 2, 3, 4, 5, 6]);
+    }
+
     /// Sizes that a header may claim.
     #[test]
     fn a_size_without_a_multiple_is_refused() {
-        let padding = Padding::to_multiple((usize::MAX, 1), 8);
+        let padding = Padding::to_multiple((usize::MAX, 1), 8, Continued::Mirror);
         assert_eq!(padding.padded(), (usize::MAX, 8));
         let pixels = Gather { patch: 1, stride: 1, pad: 0, border: Border::Zero };
         assert!(matches!(padding.grid(&pixels), Err(NetworkError::ImageTooLarge { .. })));
@@ -159,9 +195,9 @@ mod tests {
     #[test]
     fn errors_name_the_size_of_the_picture() {
         let patch = Gather { patch: 6, stride: 2, pad: 2, border: Border::Reflect };
-        let refused = Padding::to_multiple((3, 9), 2).grid(&patch).unwrap_err();
+        let refused = Padding::to_multiple((3, 9), 2, Continued::Mirror).grid(&patch).unwrap_err();
         assert_eq!(refused, NetworkError::ImageTooSmall { height: 3, width: 9, patch: 6 });
-        assert!(Padding::to_multiple((5, 5), 2).grid(&patch).is_ok());
+        assert!(Padding::to_multiple((5, 5), 2, Continued::Edge).grid(&patch).is_ok());
     }
 
     /// Steps of one back and forth lead from 0 to `place` in `at` of them.
@@ -183,7 +219,7 @@ mod tests {
         fn what_is_added_is_cut_again(
             height in 1usize..20, width in 1usize..20, multiple in 1usize..9,
         ) {
-            let padding = Padding::to_multiple((height, width), multiple);
+            let padding = Padding::to_multiple((height, width), multiple, Continued::Mirror);
             let (rows, columns) = padding.padded();
             prop_assert!(rows % multiple == 0 && rows < height + multiple);
             prop_assert!(columns % multiple == 0 && columns < width + multiple);
@@ -207,7 +243,7 @@ mod tests {
             let size = (least + dh, least + dw);
             let window: Vec<u16> = (1..=(patch * patch) as u16).collect();
             let outputs = Outputs { patch, stride, padded, window: &window };
-            let padding = Padding::to_multiple(size, if padded { patch } else { 1 });
+            let padding = Padding::to_multiple(size, if padded { patch } else { 1 }, Continued::Mirror);
             let gather = Gather { patch: patch + 4, stride, pad: 2, border: Border::Zero };
             let expected = padding.crop(padding.grid(&gather).unwrap().weight_sums(&window));
             prop_assert_eq!(outputs.weight_sums(size).unwrap(), expected);

@@ -12,7 +12,7 @@ pub use weights::Weights;
 use super::{ModelError, Normalisation};
 use crate::model::activation::Activation;
 use crate::model::piecewise::Piecewise;
-use crate::network::Network;
+use crate::network::{Continued, Network};
 use serde::Deserialize;
 
 /// The most layers with weights.
@@ -37,6 +37,8 @@ pub struct Description {
     /// The largest magnitude that calibration saw behind each layer with weights, before its
     /// activation, by output, in network units.
     pub extremes: Option<Vec<Vec<f64>>>,
+    /// How an image goes on whose sides do not fit the blocks and scales.
+    pub continued: Continued,
 }
 
 /// The order in which a patch becomes a vector.
@@ -64,6 +66,8 @@ struct Document {
     piecewise: Option<Piecewise>,
     #[serde(default)]
     extremes: Option<Vec<Vec<f64>>>,
+    #[serde(default)]
+    continued: Continued,
 }
 
 /// An MLP without a list of layers.
@@ -144,6 +148,7 @@ impl Description {
             pixel_order: document.pixel_order,
             piecewise: document.piecewise,
             extremes: document.extremes,
+            continued: document.continued,
         };
         description.check()?;
         Ok(description)
@@ -236,7 +241,8 @@ impl Description {
     /// # Errors
     /// [`ModelError::Description`] as [`Description::parse`].
     pub fn network(&self) -> Result<Network<Weights, ()>, ModelError> {
-        graph::network(&self.layers).map_err(ModelError::Description)
+        let network = graph::network(&self.layers).map_err(ModelError::Description)?;
+        Ok(network.with_continued(self.continued))
     }
 
     /// Sides of the input and the predicted patch, for patches that are numbered otherwise.

@@ -98,6 +98,8 @@ fn unusable_descriptions_name_the_field() {
         ("[2]", "[-2]", "extremes"),
         ("\"sigma\":25", "\"sigma\":25,\"mean_shift\":true", "mean_shift"),
         ("\"relu\"", "\"gelu\"", "gelu"),
+        ("\"sigma\":25", "\"sigma\":25,\"continued\":\"wrap\"", "`wrap`"),
+        ("\"kernel\":3", "\"kernel\":3,\"weights\":\"\"", "name of an array"),
     ] {
         let err = Description::parse(LIST.replace(from, to).as_bytes()).unwrap_err();
         assert!(err.to_string().contains(field), "{err}");

@@ -90,7 +90,7 @@ impl FloatModel {
         if !residual {
             ops.insert(ops.len() - 1, Op::Mean);
         }
-        Ok(FloatModel { network: Network::new(ops)?, mean_shift: true, ..self })
+        Ok(FloatModel { network: self.network.of_ops(ops)?, mean_shift: true, ..self })
     }
 
     /// The same model on another patch grid.
@@ -102,7 +102,7 @@ impl FloatModel {
         if let Some(Op::Gather(reads)) = ops.first_mut() {
             reads[0].gather.stride = stride;
         }
-        Ok(FloatModel { network: Network::new(ops)?, ..self })
+        Ok(FloatModel { network: self.network.of_ops(ops)?, ..self })
     }
 
     /// What a network that reads the plane is given of noise of `sigma` grey levels, in network units.

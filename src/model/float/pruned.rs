@@ -3,7 +3,7 @@
 use super::equalised::{Channels, maker};
 use super::{FloatLinear, FloatModel, Span};
 use crate::model::ModelError;
-use crate::network::{Network, Op};
+use crate::network::Op;
 use ndarray::Axis;
 
 /// Which outputs of each linear op are kept.
@@ -89,7 +89,7 @@ impl FloatModel {
             }
             other => other.clone(),
         });
-        let network = Network::new(ops.collect())?;
+        let network = self.network.of_ops(ops.collect())?;
         let extremes = self.extremes.as_ref().map(|extremes| kept.of(extremes));
         Ok(FloatModel { network, extremes, ..self.clone() })
     }

@@ -10,7 +10,7 @@ use super::whole::Told;
 use super::{Family, ImportError, TOLD};
 use crate::model::ModelError;
 use crate::model::load::{Arrays, Tensor, finite};
-use crate::network::MAX_WEIGHTS;
+use crate::network::{Continued, MAX_WEIGHTS};
 use std::collections::{BTreeMap, HashMap};
 
 /// What batch normalisation adds to a variance, if nobody says otherwise; no file does.
@@ -145,7 +145,7 @@ impl Plan {
         let layers: Vec<Planned> = order.into_iter().filter_map(layer).collect();
         let averaged = names::averaged(names).map(String::from);
         let outside = vec![Outside { layer: 0, channels: 0..layers[0].weight().shape[1] }];
-        let form = Form::List(Listed { layers: list, outside });
+        let form = Form::List(Listed { layers: list, outside, continued: Continued::Edge });
         let plan = Plan { layers, family: Family::Unet, form, averaged };
         plan.check_count()?;
         Ok(Some(plan))

@@ -6,7 +6,11 @@ use crate::model::load::Tensor;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Words in the names of layers, and what networks have such layers.
-const BLOCKS: [(&[&str], &str); 4] = [
+const BLOCKS: [(&[&str], &str); 5] = [
+    (
+        &["maxpool", "maxpool_conv", "pool", "double_conv", "Up_conv5", "Conv_1x1"],
+        "a plain U-Net that pools by maxima, which no layer here does",
+    ),
     (
         &["m_down1", "m_up1", "downs", "ups", "encoder", "decoder", "unet", "down1", "up1"],
         "a U-Net, such as DRUNet",
@@ -97,8 +101,8 @@ pub(super) fn blocks(names: &[Name]) -> Result<(), ImportError> {
         };
         if let Some(name) = names.iter().find(is_block) {
             return Err(foreign(format!(
-                "`{}` is of {what}, in which maps come together again; if it is a chain all the same, say \
-                 so with --family",
+                "`{}` is of {what}, in which maps come together again; if it is a chain all the same, say so with --family; \
+                 docs/formats.md#models tells how NAME.json describes other networks",
                 short(&name.whole)
             )));
         }

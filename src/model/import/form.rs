@@ -6,6 +6,7 @@ use super::names::Role;
 use crate::model::activation::Activation;
 use crate::model::description::{Conv, From, Layer as Described};
 use crate::model::load::Tensor;
+use crate::network::Continued;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -28,6 +29,7 @@ pub(super) struct Listed {
     pub(super) layers: Vec<Option<Described>>,
     /// Which layers read the image or its noise.
     pub(super) outside: Vec<Outside>,
+    pub(super) continued: Continued,
 }
 
 /// Channels that a layer with weights, by its number from 0, reads of the image or of its noise.
@@ -61,6 +63,16 @@ impl Form {
                 Described::Conv2d(conv) => conv.from.iter().any(|from| from.name() == "noise"),
                 _ => false,
             }),
+        }
+    }
+
+    /// How its makers continue an image whose sides do not fit: KAIR and deepinv by its last row and column. A graph
+    /// does not say.
+    pub(super) fn continued(&self) -> Continued {
+        match self {
+            Form::Blocks => Continued::Edge,
+            Form::List(list) => list.continued,
+            Form::Chain | Form::Plane => Continued::Mirror,
         }
     }
 

@@ -224,6 +224,7 @@ impl Way {
             pixel_order: self.order,
             piecewise: None,
             extremes: None,
+            continued: form.continued(),
         };
         description.check()?;
         let sign = if self.predicts == Predicts::Correction { -1.0 } else { 1.0 };

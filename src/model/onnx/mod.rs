@@ -115,10 +115,11 @@ impl Graph {
                 inputs.push(Input::read(info)?);
             }
         }
-        let mut given: HashSet<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
+        let mut given: HashSet<&str> = HashSet::new();
+        let taken = inputs.iter().map(|input| &input.name);
         let outputs_of =
             nodes.iter().flat_map(|node| &node.outputs).filter(|name| !name.is_empty());
-        for name in outputs_of.chain(constants.keys()) {
+        for name in taken.chain(outputs_of).chain(constants.keys()) {
             if !given.insert(name) {
                 return Err(format!("two things in it give `{name}`"));
             }

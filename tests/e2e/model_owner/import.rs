@@ -188,6 +188,42 @@ fn what_a_file_does_not_say_is_asked_for() {
     lab.no_leftovers();
 }
 
+/// A graph says what it is; what is in its way is named by its node, and its constants can be named by a description.
+#[test]
+fn graphs_of_onnx_are_imported() {
+    let lab = Lab::new();
+    let blur = fixture("blur.onnx").display().to_string();
+    let listed = lab.run(&["inspect", &blur, "--json"]).report();
+    assert_eq!((&listed["format"], &listed["tensors"][5]["name"]), (&"ONNX".into(), &"w".into()));
+    let report = lab.run(&["import", &blur, "--out", "mine.npz", "--json"]).report();
+    assert_eq!(report["chosen"], "0..1, x - net(x), relu");
+    assert_eq!((&report["format"], &report["family"]), (&"ONNX".into(), &"graph".into()));
+    lab.picture("noisy.png", &noisy_crop((24, 25)));
+    lab.run(&["denoise", "noisy.png", "--model", "mine.npz", "--out", "mine.npy"]).done();
+
+    // The same by a description that names the constants, normalisation left away: its factors are 1/2 and 2.
+    lab.write("own.onnx", &std::fs::read(fixture("blur.onnx")).unwrap());
+    let denoise = ["denoise", "noisy.png", "--model", "own.onnx", "--out", "own.npy"];
+    lab.run(&denoise).refused_once(INPUT, &["own.onnx", "NAME.json", "`ppdenoise import`"]);
+    let json = r#"{"layers":[{"conv2d":{"outputs":2,"kernel":5,"weights":"W"}},"relu",
+        {"conv2d":{"outputs":1,"kernel":1,"weights":"v"}},"residual"],"sigma":25,"normalisation":"v/255"}"#;
+    lab.write("own.json", json.as_bytes());
+    lab.run(&denoise)
+        .refused_once(INPUT, &["array `W`: is not in the file", "`ppdenoise inspect`"]);
+    lab.write("own.json", json.replace('W', "w").as_bytes());
+    lab.run(&[&denoise[..], &["--even-if-implausible"]].concat()).done();
+    assert_ne!(lab.read("own.npy"), lab.read("mine.npy"));
+
+    // Another operator in the place of the activation.
+    let mut bytes = std::fs::read(fixture("blur.onnx")).unwrap();
+    let at = bytes.windows(4).position(|word| word == b"Relu").unwrap();
+    bytes[at..at + 4].copy_from_slice(b"Gelu");
+    lab.write("gelu.onnx", &bytes);
+    let words = ["'gelu.onnx'", "its node `/relu` (Gelu) is none of what is read: Conv,"];
+    lab.run(&["import", "gelu.onnx", "--out", "x.npz"]).refused(INPUT, &words);
+    lab.no_leftovers();
+}
+
 /// What is no model is told by what it is, wherever a model is expected.
 #[test]
 fn what_is_no_model_is_named() {

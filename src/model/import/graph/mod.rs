@@ -17,6 +17,7 @@ use super::ways::Predicts;
 use crate::model::activation::{Activation, Leaky};
 use crate::model::description::{From, Layer as Described};
 use crate::model::onnx::{Constant, Graph, Input, Node};
+use crate::network::Continued;
 use layer::Built;
 use std::collections::{HashMap, HashSet};
 use value::{Part, Value};
@@ -162,7 +163,9 @@ impl<'a> Builder<'a> {
                 match self.optional(node, 2) {
                     None => self.same(node)?,
                     Some(_) => {
-                        return Err("says whether it trains, which a network in use does not".into());
+                        return Err(
+                            "says whether it trains, which a network in use does not".into()
+                        );
                     }
                 }
             }
@@ -363,7 +366,7 @@ impl<'a> Builder<'a> {
         let layers = self.layers.into_iter().map(|built| built.layer).collect();
         Ok(Read {
             layers,
-            form: Form::List(Listed { layers: list, outside }),
+            form: Form::List(Listed { layers: list, outside, continued: Continued::Mirror }),
             activation,
             predicts,
         })

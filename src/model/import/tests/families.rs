@@ -96,10 +96,25 @@ fn sum(mut map: Map, other: &Map) -> Map {
 }
 
 /// An image continued by its mirror image, the last row and column not repeated, to a multiple; and the noise.
-pub(super) fn continued(image: &[f64], (h, w): (usize, usize), multiple: usize, noise: f64) -> Map {
-    let size = (h.next_multiple_of(multiple), w.next_multiple_of(multiple));
+pub(super) fn continued(image: &[f64], size: (usize, usize), multiple: usize, noise: f64) -> Map {
     let mirrored = |at: usize, length: usize| if at < length { at } else { 2 * (length - 1) - at };
-    let pixel = |p: usize| image[mirrored(p / size.1, h) * w + mirrored(p % size.1, w)];
+    continued_by(&mirrored, image, size, multiple, noise)
+}
+
+/// The same by its last row and column, as KAIR and deepinv do.
+fn repeated(image: &[f64], size: (usize, usize), multiple: usize, noise: f64) -> Map {
+    continued_by(&|at, length| at.min(length - 1), image, size, multiple, noise)
+}
+
+fn continued_by(
+    place: &dyn Fn(usize, usize) -> usize,
+    image: &[f64],
+    (h, w): (usize, usize),
+    multiple: usize,
+    noise: f64,
+) -> Map {
+    let size = (h.next_multiple_of(multiple), w.next_multiple_of(multiple));
+    let pixel = |p: usize| image[place(p / size.1, h) * w + place(p % size.1, w)];
     let pixels = (0..size.0 * size.1).map(pixel).collect();
     Map { size, channels: vec![pixels, vec![noise; size.0 * size.1]] }
 }
@@ -247,7 +262,7 @@ fn one_of_ircnns_networks_is_taken() {
 fn ffdnet_works_on_blocks_of_the_image() {
     let mut memory = random(&chain_of(15, (5, 4)));
     compare(&mut memory, "KAIR's FFDNet", &[(8, 6), (7, 9)], |weights, image, size, noise| {
-        let whole = continued(image, size, 2, noise);
+        let whole = repeated(image, size, 2, noise);
         let ((h, w), pixels) = (whole.size, &whole.channels[0]);
         let (rows, columns) = (h / 2, w / 2);
         let part = |c: usize| {
@@ -293,7 +308,7 @@ fn drunet_is_a_u_net_of_residual_blocks() {
     let inner = memory.0.iter_mut().filter(|(tensor, _)| tensor.name.ends_with("res.2.weight"));
     inner.flat_map(|(_, values)| values).for_each(|v| *v *= 0.2);
     compare(&mut memory, "DRUNet", &[(16, 8), (13, 11)], |weights, image, size, noise| {
-        let first = weights.convolution("m_head", &continued(image, size, 8, noise), 1);
+        let first = weights.convolution("m_head", &repeated(image, size, 8, noise), 1);
         let mut maps = vec![first];
         for n in 1..=3 {
             let room = format!("m_down{n}");

@@ -405,6 +405,9 @@ fn blocks_and_noise_are_what_their_operators_are() {
         for range in [UNIT, (0.0, 255.0)] {
             made.compare(range, 2, &[(6, 4), (5, 7)]);
         }
+        made.node("Sub", &["x", "out"], "picture", &[]);
+        made.graph.outputs = vec!["picture".into()];
+        made.compare(UNIT, 2, &[(5, 7)]);
     }
     // Both in one input; sums of what was not a convolution's last.
     let mut made = Made::of(&[("x", 2)], "out");

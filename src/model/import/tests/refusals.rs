@@ -24,6 +24,13 @@ fn what_is_no_chain_is_refused_in_words() {
         (vec![conv("0.weight", 64, 4), conv("2.weight", 4, 64)], "on blocks of pixels"),
         (vec![conv("m_head.weight", 64, 1), conv("m_down1.0.res.0.weight", 64, 64)], "U-Net"),
         (vec![conv("a.0.weight", 8, 1), conv("b.attn.weight", 1, 8)], "transformer"),
+        (
+            vec![
+                conv("inc.double_conv.0.weight", 8, 1),
+                conv("down1.maxpool_conv.1.double_conv.0.weight", 1, 8),
+            ],
+            "pools by maxima",
+        ),
         (vec![conv("0.weight", 8, 1), conv("1.res.0.weight", 1, 8)], "residual blocks"),
         (vec![conv("0.weight", 8, 1), conv("2.weight", 1, 9)], "takes 9 channels, but `0.weight`"),
         (vec![conv("0.weight", 8, 1), ("1.weight", vec![1, 8, 2, 2])], "kernel of 2x2"),
