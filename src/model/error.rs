@@ -9,9 +9,7 @@ use crate::network::NetworkError;
 #[non_exhaustive]
 pub enum ModelError {
     /// The file begins like no format of models.
-    #[error(
-        "this is no model: it begins like none of .npz, safetensors, PyTorch (.pth), ONNX, MATLAB (.mat)"
-    )]
+    #[error("this is no model: it begins like none of {}", super::MODEL_FORMATS)]
     NoModel,
     /// It is a model file of another kind.
     #[error("this is {what}: {remedy}")]

@@ -12,13 +12,13 @@ use std::path::PathBuf;
 /// Model owner: import a model that another program trained, and infer how it is used.
 ///
 /// The layers follow from the names and shapes in the file; batch normalisation is merged into them, and
-/// missing biases are zeros. Of an ONNX file the graph says what the layers are. No file of weights says how grey levels are normalised, or whether the output of
-/// the network is subtracted from its input: the usual ways are tried on a small noisy picture, and the one that
-/// denoises best is taken, unless others denoise as well: then you are asked. Writes the model with its description
-/// inside.
+/// missing biases are zeros. Of an ONNX file the graph says what the layers are. No file of weights says how grey
+/// levels are normalised, or whether the output of the network is subtracted from its input: the usual ways are tried
+/// on a small noisy picture, and the one that denoises best is taken, unless others denoise as well: then you are
+/// asked. Writes the model with its description inside.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Import {
-    /// The model: PyTorch (.pth), ONNX, safetensors, .npz or MATLAB, under any file name.
+    /// The model as another program wrote it, under any file name; docs/models.md lists the formats.
     #[arg(value_name = "FILE")]
     pub(in crate::cli) file: PathBuf,
     /// The model to write, an .npz file for `calibrate` and `share-model`.
@@ -98,8 +98,8 @@ pub(in crate::cli) struct Calibrate {
 /// its server.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShareModel {
-    /// The model: what `import` or `train` wrote; or .npz, .safetensors, .pth or .onnx with its description inside or
-    /// in NAME.json, which may name the array of each layer; or a MATLAB file in the form that Burger et al. publish.
+    /// The model: what `import` or `train` wrote; or a file of another program (docs/models.md lists the formats) with
+    /// its description inside or in NAME.json, which may name the array of each layer.
     #[arg(value_name = "MODEL")]
     pub(in crate::cli) model: PathBuf,
     /// Folder with model-owner.key and the servers' .pub files.

@@ -1,7 +1,7 @@
 //! Models, networks and their training: what to do about them.
 
 use super::{Code, Failure};
-use crate::model::{ImportError, ModelError};
+use crate::model::{ImportError, MODEL_FORMATS, ModelError};
 use crate::network::NetworkError;
 use crate::roles::models::{ModelFileError, NoModel};
 #[cfg(feature = "train")]
@@ -52,9 +52,9 @@ fn of_file(e: &ModelFileError) -> Option<String> {
         ModelFileError::NoModel(NoModel::Json) => {
             "give the file with the weights; its description NAME.json is found beside it".into()
         }
-        ModelFileError::NoModel(_) => "a model is a .npz, safetensors, PyTorch (.pth), ONNX or MATLAB (.mat) \
-                                       file with its weights"
-            .into(),
+        ModelFileError::NoModel(_) => {
+            format!("a model is a file with its weights, of one of {MODEL_FORMATS}")
+        }
         ModelFileError::Unknown => "save it in one of these formats; `ppdenoise import` reads what other programs make of \
                                     them, see docs/models.md"
             .into(),

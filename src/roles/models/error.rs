@@ -28,7 +28,7 @@ pub enum ModelFileError {
     #[error("this is {0}, no model")]
     NoModel(NoModel),
     /// It begins like none of the formats.
-    #[error("this is no model: it begins like none of .npz, safetensors, PyTorch, ONNX, MATLAB")]
+    #[error("this is no model: it begins like none of {}", crate::model::MODEL_FORMATS)]
     Unknown,
     /// A stride between patches, of a network that has none.
     #[error("--stride is of networks on patches, and this model is made of convolutions")]

@@ -49,6 +49,7 @@ mod tests {
     use crate::ids::codec::{SmallError, encode_small};
     use crate::ids::*;
     use crate::material::Origin;
+    use crate::numbers::ring::RingBits;
 
     fn header(body: impl Into<Body>) -> Header {
         let [sender, recipient] = [1, 2].map(|v| Fingerprint::from_bytes([v; 16]));
