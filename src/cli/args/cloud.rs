@@ -2,8 +2,8 @@
 
 use super::Writing;
 use super::daemon::Watched;
-use super::parse::parse_size;
-use super::server::{Threads, parse_address, parse_peer};
+use super::parse::{parse_address, parse_peer, parse_size};
+use super::server::Threads;
 use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
 use crate::cli::levels::{Clamp, Met};

@@ -1,6 +1,6 @@
 //! How a daemon, `serve --watch` or `cloud`, is watched, and the command line of `status`.
 
-use super::server::parse_address;
+use super::parse::parse_address;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;

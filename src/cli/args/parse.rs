@@ -18,6 +18,25 @@ pub(in crate::cli) fn parse_positive(text: &str) -> Result<f64, String> {
     }
 }
 
+/// HOST:PORT; whether there is such a host is seen when it is needed.
+pub(in crate::cli) fn parse_address(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    match parts.map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(_)) => Ok(text.into()),
+        _ => Err("expected HOST:PORT, such as 127.0.0.1:7000".into()),
+    }
+}
+
+/// As [`parse_address`], and nobody listens at port 0.
+pub(in crate::cli) fn parse_peer(text: &str) -> Result<String, String> {
+    match parse_address(text)? {
+        address if address.ends_with(":0") => {
+            Err("give the port that the other server listens at".into())
+        }
+        address => Ok(address),
+    }
+}
+
 /// A rate or another small positive number.
 #[cfg(feature = "train")]
 pub(in crate::cli) fn parse_stepsize(text: &str) -> Result<f64, String> {
@@ -68,6 +87,15 @@ pub(in crate::cli) fn backends() -> impl TypedValueParser<Value = Backend> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_parsed_or_refused() {
+        assert!(parse_address("[::1]:0").is_ok() && parse_peer("host.example:7000").is_ok());
+        for bad in ["localhost", "7000", ":7000", "host:", "host:70000", "host:-1"] {
+            assert!(parse_address(bad).is_err() && parse_peer(bad).is_err(), "{bad}");
+        }
+        assert!(parse_peer("127.0.0.1:0").is_err());
+    }
 
     #[test]
     fn values_are_parsed_or_refused() {

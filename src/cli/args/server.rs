@@ -2,6 +2,7 @@
 
 use super::Writing;
 use super::daemon::Watched;
+use super::parse::{parse_address, parse_peer};
 use crate::cli::batch::Part;
 use crate::cli::keys::Unlock;
 use crate::ids::Party;
@@ -208,36 +209,12 @@ pub(in crate::cli) fn parse_party(text: &str) -> Result<Party, String> {
     text.parse().ok().and_then(Party::from_index).ok_or_else(|| "expected 0 or 1".into())
 }
 
-/// HOST:PORT; whether there is such a host is seen when it is needed.
-pub(in crate::cli) fn parse_address(text: &str) -> Result<String, String> {
-    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-    match parts.map(|(_, port)| port.parse::<u16>()) {
-        Some(Ok(_)) => Ok(text.into()),
-        _ => Err("expected HOST:PORT, such as 127.0.0.1:7000".into()),
-    }
-}
-
-/// As [`parse_address`], and nobody listens at port 0.
-pub(in crate::cli) fn parse_peer(text: &str) -> Result<String, String> {
-    match parse_address(text)? {
-        address if address.ends_with(":0") => {
-            Err("give the port that the other server listens at".into())
-        }
-        address => Ok(address),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_parties_are_parsed_or_refused() {
-        assert!(parse_address("[::1]:0").is_ok() && parse_peer("host.example:7000").is_ok());
-        for bad in ["localhost", "7000", ":7000", "host:", "host:70000", "host:-1"] {
-            assert!(parse_address(bad).is_err() && parse_peer(bad).is_err(), "{bad}");
-        }
-        assert!(parse_peer("127.0.0.1:0").is_err());
+    fn parties_are_parsed_or_refused() {
         assert!(parse_party("2").is_err() && parse_party("0").is_ok());
     }
 }

@@ -6,7 +6,7 @@
 
 use super::erase::used_up;
 use crate::files::folder::files_in;
-use crate::files::ledger::Ledger;
+use crate::files::ledger::{Ledger, LedgerError};
 use crate::files::{FormatError, Place};
 use crate::ids::{TripleSetId, WeightMaskId};
 use crate::protocol::{InCommon, MAX_STOCK, Stock, StockedSet};
@@ -264,15 +264,21 @@ impl Shelf {
         Ok(self.usable() != self.offered)
     }
 
-    /// Slots that this server's ledger left at the last look, for each size that a set is for.
-    pub(in crate::roles::server) fn slots_by_size(&self) -> BTreeMap<(u32, u32), u64> {
+    /// Slots that this server's ledger leaves, for each size that a set is for.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub(in crate::roles::server) fn slots_by_size(
+        &self,
+        ledger: &mut Ledger,
+    ) -> Result<BTreeMap<(u32, u32), u64>, LedgerError> {
         let mut left = BTreeMap::new();
         for known in self.known.values() {
             let Found::Set(set) = known.found else { continue };
-            let slots = set.facts.slots.saturating_sub(set.next);
-            *left.entry(set.facts.size).or_default() += slots;
+            let next = ledger.next_slot(set.facts.set_id)?;
+            *left.entry(set.facts.size).or_default() += set.facts.slots.saturating_sub(next);
         }
-        left
+        Ok(left)
     }
 
     /// All files of sets, used up or not.

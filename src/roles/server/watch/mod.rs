@@ -135,7 +135,7 @@ impl<'a> Shift<'a> {
         let slots_left = match &mut shift.shelf {
             Some(shelf) => {
                 shelf.scan(&inputs, keys, &mut shift.ledger, observer)?;
-                shelf.slots_by_size()
+                shelf.slots_by_size(&mut shift.ledger)?
             }
             None => {
                 inputs.check_any_slot(&mut shift.ledger)?;
@@ -254,7 +254,8 @@ impl<'a> Shift<'a> {
             self.batch.scan(inputs, keys, observer)?;
             let waiting = self.batch.waiting(keys);
             tell_starving(&waiting, &mut self.starving, observer);
-            let (waiting, slots_left) = (waiting.values().sum(), shelf.slots_by_size());
+            let slots_left = shelf.slots_by_size(&mut self.ledger)?;
+            let waiting = waiting.values().sum();
             tell_standing(Standing { waiting, slots_left }, &mut self.standing, observer);
             let until = Instant::now() + AGAIN;
             while Instant::now() < until {

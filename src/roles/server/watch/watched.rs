@@ -57,7 +57,7 @@ impl Supply for Watched<'_> {
         round.last |= self.renews;
         let waiting = round.tasks.iter().filter(|task| task.done.is_none()).count() as u64;
         let slots_left = match &self.shelf {
-            Some(shelf) => shelf.slots_by_size(),
+            Some(shelf) => shelf.slots_by_size(self.ledger)?,
             None => inputs.slots_by_size(self.ledger)?,
         };
         tell_standing(Standing { waiting, slots_left }, self.standing, observer);
