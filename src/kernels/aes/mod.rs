@@ -12,7 +12,8 @@ use crate::numbers::block::Block;
 /// How AES is computed; the same results whichever is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AesBackend {
-    /// The `aes` crate, on any machine.
+    /// The `aes` crate, on any machine: none of our instructions. The crate finds the processor's own by itself, unless
+    /// it was compiled with `--cfg aes_backend="soft"`.
     Portable,
     /// AES instructions of x86-64, a block at a time.
     AesNi,
