@@ -8,6 +8,9 @@ use super::{Depth, ImageError, Range, Raster, Remedy};
 /// The smallest part of what its bits can hold that a picture's values span: 16 of 255 levels.
 const LEAST_PART: f64 = 1.0 / 16.0;
 
+/// Floats between these are black and white at 0 and 1, with noise that takes them beyond, and no levels.
+const UNIT: [f64; 2] = [-1.0, 2.0];
+
 /// Floats beyond this are no levels, and beyond 255 and so many times the noise: 12 bits and more that were turned
 /// into floats.
 const MOST_LEVEL: f64 = 4.0 * 255.0;
@@ -85,7 +88,8 @@ impl Extent {
                     Some(0.0) => f64::INFINITY,
                     noise => MOST_LEVEL.max(255.0 + TIMES_NOISE * noise.unwrap_or(0.0)),
                 };
-                let small = (least >= -1.0 && greatest <= 1.0) || greatest - least < needed;
+                let [low, high] = UNIT;
+                let small = (least >= low && greatest <= high) || greatest - least < needed;
                 match small || greatest > most || least < -most {
                     true => Err(ImageError::NoLevels { least, greatest }),
                     false => Ok(()),
@@ -161,6 +165,7 @@ mod tests {
         for (levels, noise) in [
             ([0.0, 1.0], Some(0.1)),
             ([-1.0, 1.0], None),
+            ([-0.4, 1.5], Some(0.1)),
             ([-0.4, 1.5], Some(25.0)),
             ([-0.4, 1.5], None),
             ([100.0, 120.0], Some(25.0)),
