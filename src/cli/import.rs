@@ -44,7 +44,7 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
     });
     let known =
         Known { family, activation: args.activation, range: args.range, predicts: args.predicts };
-    let imported = file.import(known, args.sigma);
+    let imported = file.import(known, args.sigma, &mut |done| console.progress(done));
     let imported = imported.map_err(|e| Failure::from(e).about(&args.file))?;
     console.finish();
     for note in &imported.notes {

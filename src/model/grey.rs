@@ -2,8 +2,8 @@
 //! the integers of the secure computation.
 
 use super::{
-    Clamping, Encoded, FloatModel, LevelMap, ModelError, OutOfRange, QuantisedModel, Rounding,
-    TwinInput, Unfit, decode_sums, encode_image, run_twin,
+    Clamping, Encoded, FloatModel, LevelMap, ModelError, NoisePlane, OutOfRange, QuantisedModel,
+    Rounding, TwinInput, Unfit, decode_sums, encode_image, run_twin,
 };
 use crate::image::{GreyImage, Residual};
 use crate::numbers::ring::{Ring, RingBits};
@@ -42,10 +42,26 @@ impl FloatModel {
         activation: &dyn Fn(&mut [f32]),
         progress: &mut dyn FnMut(f64),
     ) -> Result<DenoisedGrey, ModelError> {
+        let plane = NoisePlane::Level(self.plane(levels.noise));
+        self.denoise_grey_at(image, levels, plane, activation, progress)
+    }
+
+    /// The same, and a network that reads the plane is given `plane`, of [`FloatModel::plane`], which may be another
+    /// level at each pixel.
+    ///
+    /// # Errors
+    /// As [`FloatModel::denoise_grey`]; [`ModelError::Image`] for levels of another number of pixels.
+    pub fn denoise_grey_at(
+        &self,
+        image: &GreyImage,
+        levels: &LevelMap,
+        plane: NoisePlane<'_>,
+        activation: &dyn Fn(&mut [f32]),
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<DenoisedGrey, ModelError> {
         let units = image.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
         let size = (image.height(), image.width());
-        let plane = self.plane(levels.noise);
         let out = self.denoise_at(&units, size, plane, activation, progress)?;
         let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
         let level = |&units: &f32| self.units.to_level(units.into());

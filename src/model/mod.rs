@@ -55,7 +55,7 @@ pub use error::ModelError;
 pub use file::{MODEL_FORMATS, ModelFile, ModelFormat};
 
 pub use fit::{Clamping, Encoded, Fit, Remedy, Unfit, encode_image};
-pub use float::{FloatLinear, FloatModel, Kept, Span};
+pub use float::{FloatLinear, FloatModel, Kept, NoisePlane, Span};
 pub use flooding::MAX_FLOODING;
 pub use grey::{DenoisedGrey, TwinOptions};
 pub use import::{Family, ImportError, Imported, Known, Predicts};

@@ -67,7 +67,7 @@ impl Picture {
 
     /// PSNR of what the model makes of the noisy picture, in dB; none is too bad to be told.
     pub(super) fn denoised_db(&self, model: &FloatModel) -> Result<f64, ModelError> {
-        let grey = self.denoised(model)?;
+        let grey = self.denoised(model, &mut |_| ())?;
         Ok(self.db_of(grey))
     }
 
@@ -84,13 +84,17 @@ impl Picture {
     }
 
     /// The grey levels that the model makes of it.
-    pub(super) fn denoised(&self, model: &FloatModel) -> Result<Vec<f32>, ModelError> {
+    pub(super) fn denoised(
+        &self,
+        model: &FloatModel,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<Vec<f32>, ModelError> {
         let levels = LevelMap::new(model.units, 1.0);
         let size = (self.noisy.height(), self.noisy.width());
         let units = self.noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
         let activation = |v: &mut [f32]| model.activation.apply(v);
-        let out = model.denoise(&units, size, &activation, &mut |_| ())?;
+        let out = model.denoise(&units, size, &activation, progress)?;
         Ok(out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect())
     }
 }

@@ -259,7 +259,7 @@ fn imports_of_models() {
     let import = |bytes: &[u8]| {
         let file = ModelFile::open(Cursor::new(bytes.to_vec()));
         file.map_err(|e| e.to_string())?
-            .import(ppdenoise::model::Known::default(), 25.0)
+            .import(ppdenoise::model::Known::default(), 25.0, &mut |_| ())
             .map_err(|e| e.to_string())
     };
     let pairs = [

@@ -4,11 +4,13 @@ mod equalised;
 pub(super) mod mean_shift;
 mod multiples;
 mod patches;
+mod plane;
 mod pruned;
 mod spans;
 mod worth;
 
 pub(super) use equalised::limit;
+pub use plane::NoisePlane;
 pub use pruned::Kept;
 pub use spans::Span;
 
@@ -17,6 +19,7 @@ use crate::model::activation::Activation;
 use crate::model::piecewise::Piecewise;
 use crate::network::{LinearShape, Network, Op, PatchGrid, Source, StageGrid};
 use ndarray::{Array1, Array2, ArrayView2};
+use plane::{Continued, StagePlane};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -128,20 +131,20 @@ impl FloatModel {
         self.denoise_at(image, size, self.plane(self.sigma), activation, progress)
     }
 
-    /// The same of an image with noise of any level: `plane` is what a network that reads the plane is given,
-    /// of [`FloatModel::plane`].
+    /// The same of an image with noise of any level, or with a level of its own at each pixel: `plane` is what a
+    /// network that reads the plane is given, of [`FloatModel::plane`].
     ///
     /// # Errors
-    /// As [`FloatModel::denoise`].
-    pub fn denoise_at(
+    /// As [`FloatModel::denoise`]; [`ModelError::Image`] for levels of another number of pixels.
+    pub fn denoise_at<'a>(
         &self,
         image: &[f32],
         size: (usize, usize),
-        plane: f64,
+        plane: impl Into<NoisePlane<'a>>,
         activation: &dyn Fn(&mut [f32]),
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<f32>, ModelError> {
-        let input = Input { image, size, plane: plane as f32 };
+        let input = Input { image, size, plane: plane.into() };
         self.evaluate(&input, activation, &mut |_, _| (), progress)
     }
 
@@ -156,15 +159,17 @@ impl FloatModel {
         let (grids, whole) = (self.network.grids(input.size)?, self.network.grid(input.size)?);
         let padding = self.network.padding(input.size);
         let window = &self.network.fold().window;
+        let plane = Continued::new(input.plane, padding)?;
         let mut sums = vec![0f64; whole.pixels()];
         let mut maps: Vec<Vec<f32>> = vec![padding.pad(input.image)];
         for (number, grid) in grids.iter().enumerate() {
             let mut next = Vec::new();
+            let plane = &plane.of(&grid.stage, self.network.gather().stride);
             for first in (0..grid.rows()).step_by(BATCH_ROWS) {
                 let rows = first..grid.rows().min(first + BATCH_ROWS);
                 let done = number as f64 + first as f64 / grid.rows() as f64;
                 progress(done / grids.len() as f64);
-                let (whole, plane) = (&whole, input.plane);
+                let whole = &whole;
                 let batch = Batch { grid, maps: &maps, whole, plane, rows: rows.clone() };
                 let out = self.batch(&batch, activation, observe);
                 if number + 1 < grids.len() {
@@ -203,7 +208,7 @@ impl FloatModel {
                 Op::Gather(_) => {
                     features = grid.gather(rows.clone(), |source, run| match source {
                         Source::Map(number) => Cow::Borrowed(&maps[number][run]),
-                        Source::Plane => Cow::Owned(vec![plane; run.len()]),
+                        Source::Plane => plane.run(run),
                     });
                 }
                 Op::Linear(l) => {
@@ -257,8 +262,8 @@ impl FloatModel {
 struct Input<'a> {
     image: &'a [f32],
     size: (usize, usize),
-    /// Its noise level.
-    plane: f32,
+    /// Its noise.
+    plane: NoisePlane<'a>,
 }
 
 /// Some patches on their way through a stage.
@@ -268,8 +273,8 @@ struct Batch<'a> {
     maps: &'a [Vec<f32>],
     /// The grid of the predicted patches.
     whole: &'a PatchGrid,
-    /// The image's noise level.
-    plane: f32,
+    /// The image's noise, as the stage reads it.
+    plane: &'a StagePlane,
     rows: std::ops::Range<usize>,
 }
 

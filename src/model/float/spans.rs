@@ -108,7 +108,7 @@ impl FloatModel {
             }
         };
         let activation = |values: &mut [f32]| self.activation.apply(values);
-        let input = Input { image, size, plane: plane as f32 };
+        let input = Input { image, size, plane: plane.into() };
         self.evaluate(&input, &activation, &mut observe, &mut |_| ())?;
         Ok(OutOfRange::of(found))
     }
@@ -142,7 +142,7 @@ impl FloatModel {
             }
         };
         let activation = |values: &mut [f32]| self.activation.apply(values);
-        let input = Input { image, size, plane: plane as f32 };
+        let input = Input { image, size, plane: plane.into() };
         self.evaluate(&input, &activation, &mut observe, progress)?;
         Ok(spans)
     }

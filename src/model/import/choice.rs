@@ -30,11 +30,18 @@ pub(super) struct Trials {
 
 impl Trials {
     /// Tries every way. What a network gives is computed once for all that may be made of it.
-    pub(super) fn of(ways: Vec<Way>, net: Net<'_>, sigma: f64) -> Result<Trials, ImportError> {
+    pub(super) fn of(
+        ways: Vec<Way>,
+        net: Net<'_>,
+        sigma: f64,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<Trials, ImportError> {
+        let all = ways.len() as f64;
         let mut trials = Trials { ways: Vec::new(), tries: Vec::new(), noisy_db: f64::NAN, sigma };
         let mut picture = None;
         let mut gave: Option<(Way, Vec<f32>)> = None;
-        for way in ways {
+        for (tried, way) in ways.into_iter().enumerate() {
+            progress(tried as f64 / all);
             // With a mean shift the network is another one if it gives the noise.
             let plain = match way.mean_shift {
                 true => way,
@@ -46,7 +53,8 @@ impl Trials {
                     picture = Some(Picture::for_network(&model.network, sigma)?);
                 }
                 let Some(picture) = &picture else { continue };
-                gave = Some((plain, picture.denoised(&model)?));
+                let within = &mut |done| progress((tried as f64 + done) / all);
+                gave = Some((plain, picture.denoised(&model, within)?));
             }
             let (Some(picture), Some((_, net))) = (&picture, &gave) else { continue };
             let grey = match plain.predicts == way.predicts {

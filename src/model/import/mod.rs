@@ -134,15 +134,21 @@ pub struct Imported {
 impl ModelFile {
     /// Infers the layers from names and shapes, merges batch normalisation, and finds normalisation,
     /// residual and activation by trying them on a small picture with noise of `sigma` grey levels, for
-    /// which the model was trained; of IRCNN's file of 25 networks the one for that level is taken. What is `known` is not tried, and neither is what a network that was saved
-    /// whole says of itself.
+    /// which the model was trained; of IRCNN's file of 25 networks the one for that level is taken. What is `known` is
+    /// not tried, and neither is what a network that was saved whole says of itself. `progress` is told the share of
+    /// ways that were tried.
     ///
     /// Cost: up to 40 times some 2 billion multiply-adds, for a network of usual size. Memory: three times the
     /// weights, of which a file may have 4 for each of its bytes, and 2^18 more.
     ///
     /// # Errors
     /// [`ImportError`].
-    pub fn import(&mut self, known: Known, sigma: f64) -> Result<Imported, ImportError> {
+    pub fn import(
+        &mut self,
+        known: Known,
+        sigma: f64,
+        progress: &mut dyn FnMut(f64),
+    ) -> Result<Imported, ImportError> {
         let matlab = self.format() == super::ModelFormat::Mat;
         let found = match self.graph() {
             Some(graph) => Found::in_graph(graph, known, sigma)?,
@@ -152,7 +158,7 @@ impl ModelFile {
         let net = Net { layers: &layers, form: &form };
         let mut ways = ways((family, known), net, matlab)?;
         ways.retain(|way| !found.is_told || !way.dilated);
-        let trials = Trials::of(ways, net, sigma)?;
+        let trials = Trials::of(ways, net, sigma, progress)?;
         let chosen = trials.chosen(published)?;
         let model = trials.ways[chosen].model(net, sigma)?;
         notes.extend(published.filter(|p| p.is(&trials.ways[chosen])).map(|p| p.to_string()));

@@ -341,10 +341,10 @@ fn a_network_on_blocks_is_imported() {
     memory.put("model.0.weight", &[4, 5, 3, 3], first);
     memory.put("model.2.weight", &[4, 4, 3, 3], second);
     let known = Known { activation: Some(Activation::Relu), ..Known::default() };
-    let imported = memory.file().import(known, 25.0).unwrap();
+    let imported = memory.file().import(known, 25.0, &mut |_| ()).unwrap();
     assert_eq!(imported.tries[imported.chosen].what, "0..1, net(x), relu");
     assert!(imported.model.network.reads_plane());
     let known = Known { range: Range::new(-1.0, 1.0), ..known };
-    let text = memory.file().import(known, 25.0).unwrap_err().to_string();
+    let text = memory.file().import(known, 25.0, &mut |_| ()).unwrap_err().to_string();
     assert!(text.contains("told the noise"), "{text}");
 }

@@ -103,7 +103,7 @@ fn a_network_on_patches_is_found() {
     let npz = include_bytes!("../../../../fixtures/models/tiny-9-5-24.npz");
     let tiny = load_npz(Cursor::new(&npz[..]), None).unwrap();
     let memory = renamed(&tiny, |i, end| format!("net.{}.{end}", 2 * i));
-    let imported = memory.file().import(Known::default(), 25.0).unwrap();
+    let imported = memory.file().import(Known::default(), 25.0, &mut |_| ()).unwrap();
     assert_eq!(imported.model.network, tiny.network);
     assert_eq!((imported.family, imported.model.units), (Family::Mlp, tiny.units));
     assert_eq!(imported.tries.len(), 36);
@@ -117,14 +117,14 @@ fn a_network_on_patches_is_found() {
     );
     let text = memory
         .file()
-        .import(Known { family: Some(Family::Dncnn), ..Known::default() }, 25.0)
+        .import(Known { family: Some(Family::Dncnn), ..Known::default() }, 25.0, &mut |_| ())
         .unwrap_err()
         .to_string();
     assert!(text.contains("family mlp, not of dncnn"), "{text}");
 }
 
 fn brought(bytes: &'static [u8], known: Known) -> Result<Imported, ImportError> {
-    ModelFile::open(Cursor::new(bytes)).unwrap().import(known, 25.0)
+    ModelFile::open(Cursor::new(bytes)).unwrap().import(known, 25.0, &mut |_| ())
 }
 
 /// Of two networks in a file the averaged one is taken, and it is said.

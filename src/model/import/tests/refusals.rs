@@ -7,7 +7,7 @@ use super::*;
 fn what_does_not_denoise_is_refused_with_what_was_tried() {
     let random = crate::model::random_convolutional(&[3, 2], 1.5, 1);
     let memory = renamed(&random, |i, end| format!("{i}.{end}"));
-    let error = memory.file().import(Known::default(), 25.0).unwrap_err();
+    let error = memory.file().import(Known::default(), 25.0, &mut |_| ()).unwrap_err();
     assert!(matches!(&error, ImportError::Useless { tries, .. } if tries.len() == 48));
     let text = error.to_string();
     assert!(text.contains("48 ways were tried") && text.contains("; and 44 more"), "{text}");
