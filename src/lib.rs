@@ -130,16 +130,17 @@ pub mod api {
     pub use crate::image::dicom::Window;
     pub use crate::image::metrics::{MetricsError, Quality, psnr, quality, ssim};
     pub use crate::image::{
-        Cut, Depth, GreyImage, ImageError, ImageFormat, Implausible, NoiseSeed, Poisson, Range,
-        Raster, Rect, add_gaussian, add_poisson, estimate_sigma,
+        Cut, Depth, Extent, GreyImage, ImageError, ImageFormat, Implausible, NoiseSeed, Poisson,
+        Range, Raster, Rect, add_gaussian, add_poisson, estimate_sigma,
     };
     pub use crate::material::Origin;
     pub use crate::model::{
-        Beyond, Cells, ChannelOutOfRange, ChoiceError, Choices, Clamping, Doubt, Encoded,
-        EngineKind, FloatModel, LayerOutOfRange, LevelMap, Method, ModelError, ModelFile,
-        ModelFormat, OutOfRange, PublicModel, QuantiseOptions, QuantisedModel, RangeKind, Ranges,
-        Remedy, Rounding, TanhPieces, Trained, Unfit, encode_image, load_npz, load_safetensors,
-        quantise, save_npz,
+        Activation, Beyond, Cells, ChannelOutOfRange, ChoiceError, Choices, Clamping, Doubt,
+        Encoded, EngineKind, Family, FloatModel, ImportError, Imported, Known, LayerOutOfRange,
+        LevelMap, Method, ModelError, ModelFile, ModelFormat, NoisePlane, OutOfRange, Predicts,
+        PublicModel, QuantiseOptions, QuantisedModel, RangeKind, Ranges, Remedy, Rounding,
+        TanhPieces, Trained, Try, Unfit, encode_image, load_npz, load_safetensors, quantise,
+        save_npz,
     };
     pub use crate::network::{Continued, NetworkError};
     pub use crate::numbers::ring::RingBits;
@@ -148,13 +149,13 @@ pub mod api {
         Alarmed, Arithmetic, Calibrate, CalibrateError, CalibrateEvent, CalibratedLayer,
         Calibration, Deal, Dealer, DealerError, DealerEvent, DealtSet, Denoise, Denoised, Gateway,
         GatewayError, GatewayEvent, Implausibility, ImplausibleResult, LevelNote, MaterialError,
-        MaterialNote, MeanQuality, ModelOwner, ModelOwnerError, ModelOwnerEvent, NewKeys, Observer,
-        OutOfRangeOnShares, Picture, PlainError, PlainEvent, Plausibility, PublicModelError,
-        RangeAlarm, Receiver, ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport,
-        Reconstructed, ResultOf, Server, Shard, ShareImages, ShareModel, ShareReport, SharedLayer,
-        SharedModel, SharedPlane, Silent, Size, Threads, ThreadsError, Verification, Verify,
-        VerifyError, Wanted, Widened, calibrate, denoise, in_one_line, make_keys, read_public,
-        verify,
+        MaterialNote, MeanQuality, ModelOwner, ModelOwnerError, ModelOwnerEvent, NewKeys,
+        NoNoiseMap, Observer, OutOfRangeOnShares, Picture, PlainError, PlainEvent, Plausibility,
+        PublicModelError, RangeAlarm, Receiver, ReceiverError, ReceiverEvent, Reconstruct,
+        ReconstructReport, Reconstructed, ResultOf, Server, Shard, ShareImages, ShareModel,
+        ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Size, Stop, Threads,
+        ThreadsError, Verification, Verify, VerifyError, Wanted, Widened, calibrate, denoise,
+        in_one_line, make_keys, read_public, verify,
     };
     pub use crate::roles::{images, inspect, models, one_cloud, server};
     pub use crate::wire;

@@ -93,6 +93,7 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
             None => Arithmetic::Float { model: &model, stand_in: args.activation },
         },
         levels,
+        noise_map: None,
         implausibility: args.plausible.implausibility(),
         strict: args.strict,
     };

@@ -38,6 +38,7 @@ pub mod server;
 mod settle;
 mod shard;
 mod shown;
+mod stop;
 mod threads;
 #[cfg(feature = "train")]
 pub mod training;
@@ -58,7 +59,7 @@ pub use model_owner::{
 };
 pub use observer::{Observer, Silent};
 pub use one_line::in_one_line;
-pub use plain::{Arithmetic, Denoise, Denoised, PlainError, PlainEvent, denoise};
+pub use plain::{Arithmetic, Denoise, Denoised, NoNoiseMap, PlainError, PlainEvent, denoise};
 pub use plausible::{Implausibility, Plausibility};
 pub use public_model::{PublicModelError, read_public};
 pub use range_alarm::{Alarmed, OutOfRangeOnShares, RangeAlarm};
@@ -69,6 +70,7 @@ pub use receiver::{
 pub use server::Server;
 pub use settle::ImplausibleResult;
 pub use shard::Shard;
+pub use stop::Stop;
 pub use threads::{Threads, ThreadsError};
 pub use verify::{Verification, Verify, VerifyError, verify};
 pub use wanted::{MaterialError, MaterialNote, Size, Wanted};

@@ -2,6 +2,8 @@
 
 /// Told how a role's work goes: facts, from which whoever shows them makes sentences. `E` are the events of
 /// the role.
+///
+/// It may end the work: what it is told is where unwinding leaves nothing half done ([`super::Stop`]).
 pub trait Observer<E>: Send {
     /// Something happened.
     fn event(&mut self, event: E);

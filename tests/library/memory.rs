@@ -127,7 +127,15 @@ impl World {
         let (name, image) = (Path::new("a"), &Raster::from(image.clone()));
         let implausibility = Implausibility::Refused;
         let denoised = denoise(
-            &Denoise { name, image, arithmetic, levels, implausibility, strict: false },
+            &Denoise {
+                name,
+                image,
+                arithmetic,
+                levels,
+                noise_map: None,
+                implausibility,
+                strict: false,
+            },
             &mut Silent,
         )
         .unwrap();

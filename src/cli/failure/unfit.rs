@@ -17,6 +17,9 @@ impl From<PlainError> for Failure {
                     format!("{}, or add --clamp to denoise what is left of them", of_plain(&e));
                 Failure::of(Code::Input, &e, Some(help))
             }
+            e @ (PlainError::NoNoiseMap(_) | PlainError::MapSize { .. }) => {
+                Failure::of(Code::Input, &e, None)
+            }
             PlainError::NoTanh { own, .. } => {
                 let text = format!(
                     "--activation stands in for tanh, and this model's activation is {own}"

@@ -146,6 +146,17 @@ pub fn prove_output(out: &Path, overwrite: Overwrite) -> Result<(), ModelFileErr
     Err(error.about(out))
 }
 
+/// The bytes of the .npz of a model with its description inside, which [`crate::model::load_npz`] reads.
+///
+/// # Errors
+/// [`ModelFileError::Packing`].
+pub fn pack_model(model: &FloatModel) -> Result<Vec<u8>, ModelFileError> {
+    let mut archive = Cursor::new(Vec::new());
+    save_npz(model, Some(&describe(model)), Packing::Deflated, &mut archive)
+        .map_err(|e| ModelFileError::Packing(e.to_string()))?;
+    Ok(archive.into_inner())
+}
+
 /// Writes a model with its description inside.
 ///
 /// # Errors
@@ -155,11 +166,9 @@ pub fn write_model(
     out: &Path,
     overwrite: Overwrite,
 ) -> Result<(), ModelFileError> {
-    let mut archive = Cursor::new(Vec::new());
-    save_npz(model, Some(&describe(model)), Packing::Deflated, &mut archive)
-        .map_err(|e| ModelFileError::Packing(e.to_string()).about(out))?;
+    let archive = pack_model(model).map_err(|e| e.about(out))?;
     let mut file = OutputFile::create(out, Access::Public, overwrite)?;
-    file.write_all(archive.get_ref()).map_err(FormatError::from_writer)?;
+    file.write_all(&archive).map_err(FormatError::from_writer)?;
     Ok(file.commit()?)
 }
 

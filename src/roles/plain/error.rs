@@ -2,6 +2,7 @@
 
 use crate::image::{ImageError, Implausible};
 use crate::model::{ModelError, OutOfRange, Unfit};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Why an image is not denoised in the clear.
@@ -24,6 +25,17 @@ pub enum PlainError {
         /// The model's own.
         own: &'static str,
     },
+    /// The noise level of each pixel, for a network that cannot be told it.
+    #[error("there is a noise level for each pixel, and {0}")]
+    NoNoiseMap(NoNoiseMap),
+    /// A noise level for each pixel of another image.
+    #[error("the noise levels are {found:?}, the image is {expected:?} (height, width)")]
+    MapSize {
+        /// Rows and columns of the image.
+        expected: (usize, usize),
+        /// Of the noise levels.
+        found: (usize, usize),
+    },
     /// More of the image has to be clamped than is accepted.
     #[error(transparent)]
     Unfit(#[from] Unfit),
@@ -39,6 +51,26 @@ pub enum PlainError {
     /// An image of which values leave the ranges of a network.
     #[error(transparent)]
     OutOfRange(#[from] OutOfRange),
+}
+
+/// Why a network cannot be told the noise level of each pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoNoiseMap {
+    /// It is told no noise level: images are scaled to the one that it was trained for.
+    NotTold,
+    /// It is computed as on shares, where one level is public.
+    OnShares,
+}
+
+impl fmt::Display for NoNoiseMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NoNoiseMap::NotTold => {
+                "this network is told none: it takes one level, to which the image is scaled"
+            }
+            NoNoiseMap::OnShares => "on shares an image has one level, which is public",
+        })
+    }
 }
 
 impl PlainError {

@@ -3,18 +3,18 @@
 mod error;
 mod event;
 
-pub use error::PlainError;
+pub use error::{NoNoiseMap, PlainError};
 pub use event::PlainEvent;
 
-use super::images::{ImageLevels, Levels};
+use super::images::{ImageLevels, Levels, Noise};
 use super::level_note::{LevelNote, tell_noise};
 use super::observer::Observer;
 use super::plausible::{Implausibility, Plausibility};
 use super::settle::settle;
-use crate::image::{GreyImage, Raster};
+use crate::image::{GreyImage, ImageError, Raster};
 use crate::model::{
-    Clamping, DenoisedGrey, FloatModel, LevelMap, OutOfRange, QuantisedModel, Rounding, Trained,
-    TwinOptions,
+    Clamping, DenoisedGrey, FloatModel, LevelMap, NoisePlane, OutOfRange, QuantisedModel, Rounding,
+    Trained, TwinOptions,
 };
 use crate::numbers::tanh::TanhStandIn;
 use std::path::Path;
@@ -51,6 +51,9 @@ pub struct Denoise<'a> {
     pub arithmetic: Arithmetic<'a>,
     /// Its noise.
     pub levels: Levels,
+    /// The noise level of each pixel, in grey levels, for all channels and frames; then `levels` does not say it. For
+    /// networks in floats that are told the noise.
+    pub noise_map: Option<&'a GreyImage>,
     /// What becomes of a result that takes away more than the noise told.
     pub implausibility: Implausibility,
     /// Whether an image is refused of which values leave the calibrated ranges of an integer network: else that is told.
@@ -92,10 +95,50 @@ impl Arithmetic<'_> {
     }
 }
 
+/// The noise level of each pixel.
+#[derive(Clone, Copy)]
+struct NoiseMap<'a> {
+    levels: &'a [f32],
+    /// Root mean square.
+    usual: f64,
+    greatest: f64,
+}
+
+impl<'a> NoiseMap<'a> {
+    /// Refuses a map that the network cannot be told, or that is not of this image.
+    fn of(map: &'a GreyImage, request: &Denoise<'_>) -> Result<Self, PlainError> {
+        let trained = request.arithmetic.trained();
+        let why = match request.arithmetic {
+            Arithmetic::Integer { .. } => Some(NoNoiseMap::OnShares),
+            Arithmetic::Float { .. } if !trained.reads_plane => Some(NoNoiseMap::NotTold),
+            Arithmetic::Float { .. } => None,
+        };
+        if let Some(why) = why {
+            return Err(PlainError::NoNoiseMap(why));
+        }
+        let height = request.image.height() / request.image.frames().max(1);
+        let (expected, found) = ((height, request.image.width()), (map.height(), map.width()));
+        if found != expected {
+            return Err(PlainError::MapSize { expected, found });
+        }
+        let levels = map.pixels();
+        let all = || levels.iter().map(|&level| f64::from(level));
+        if let Some(sigma) = all().find(|sigma| *sigma < 0.0) {
+            return Err(ImageError::Sigma { sigma }.into());
+        }
+        let greatest = all().fold(0.0, f64::max);
+        if greatest > trained.sigma {
+            return Err(ImageError::TooNoisy { sigma: greatest, most: trained.sigma }.into());
+        }
+        let usual = (all().map(|v| v * v).sum::<f64>() / levels.len() as f64).sqrt();
+        Ok(NoiseMap { levels, usual, greatest })
+    }
+}
+
 /// Denoises an image.
 ///
 /// # Errors
-/// [`PlainError::NoTanh`]; [`PlainError::Model`] for an image that the model cannot take and
+/// [`PlainError::NoTanh`], [`PlainError::NoNoiseMap`], [`PlainError::MapSize`]; [`PlainError::Model`] for an image that the model cannot take and
 /// [`PlainError::Image`] for one whose noise cannot be estimated, [`PlainError::Implausible`] for a result that takes
 /// away more than the noise told, [`PlainError::OutOfRange`] where that is asked for, all about [`Denoise::name`].
 pub fn denoise(
@@ -104,6 +147,10 @@ pub fn denoise(
 ) -> Result<Denoised, PlainError> {
     let Denoise { name: file, image, arithmetic, levels, .. } = request;
     arithmetic.check()?;
+    let noise_map = request.noise_map.map(|map| NoiseMap::of(map, request)).transpose();
+    let noise_map = noise_map.map_err(|e| e.about(file))?;
+    let levels =
+        &noise_map.map_or(*levels, |map| Levels { noise: Noise::Sigma(map.usual), ..*levels });
     let mut planes = vec![Vec::new(); image.planes().len()];
     let (mut sigmas, mut plausibility) = (Vec::new(), Plausibility::Plausible);
     let mut out_of_range: Option<OutOfRange> = None;
@@ -116,12 +163,15 @@ pub fn denoise(
         tell_noise(levels, (file, sigma), arithmetic.trained(), observer);
         observer.event(PlainEvent::Denoising);
         let DenoisedGrey { image, residual, out_of_range: left } =
-            one(request, plane, &map, observer)?;
+            one(request, plane, (&map, noise_map), observer)?;
         if let Some(left) = left {
             keep_ranges(request, &left, observer)?;
             out_of_range = Some(out_of_range.unwrap_or_default().and(left));
         }
-        let found = residual.judge(arithmetic.trained().working_noise(&map));
+        // Where the noise is not the same everywhere no less is accepted than where it is most.
+        let noise = noise_map.map(|noise| noise.greatest);
+        let noise = noise.unwrap_or_else(|| arithmetic.trained().working_noise(&map));
+        let found = residual.judge(noise);
         let settled = settle(request.implausibility, found, file, observer);
         let settled = settled.map_err(|found| PlainError::from(found).about(file))?;
         plausibility = plausibility.and(settled);
@@ -153,7 +203,7 @@ fn keep_ranges(
 fn one(
     request: &Denoise<'_>,
     plane: &GreyImage,
-    levels: &LevelMap,
+    (levels, noise_map): (&LevelMap, Option<NoiseMap<'_>>),
     observer: &mut dyn Observer<PlainEvent>,
 ) -> Result<DenoisedGrey, PlainError> {
     let (denoised, clamped) = match request.arithmetic {
@@ -163,7 +213,13 @@ fn one(
                 None => model.activation.apply(v),
             };
             let progress = &mut |done| observer.progress(done);
-            (model.denoise_grey(plane, levels, &activation, progress), None)
+            let of_pixels: Option<Vec<f64>> = noise_map
+                .map(|noise| noise.levels.iter().map(|&level| model.plane(level.into())).collect());
+            let told = match &of_pixels {
+                Some(levels) => NoisePlane::Pixels(levels),
+                None => NoisePlane::Level(model.plane(levels.noise)),
+            };
+            (model.denoise_grey_at(plane, levels, told, &activation, progress), None)
         }
         Arithmetic::Integer { model, clamping, rounding } => {
             let fitting = model.encode_fitting(plane, levels, clamping);
@@ -181,3 +237,6 @@ fn one(
     }
     denoised.map_err(|e| PlainError::from(e).about(request.name))
 }
+
+#[cfg(test)]
+mod tests;

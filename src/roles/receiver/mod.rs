@@ -14,6 +14,7 @@ pub use event::ReceiverEvent;
 pub use request::{MeanQuality, Reconstruct, ReconstructReport, Reconstructed, ResultOf};
 
 use super::observer::{Observer, Silent};
+use super::plausible::Plausibility;
 use super::range_alarm::Alarmed;
 use crate::artefact::{Note, Reconstruction, read_result_note, reconstruct};
 use crate::files::container::{AskPassphrase, OpenFrom};
@@ -61,15 +62,34 @@ impl Receiver {
     /// [`ReceiverError::Artefact`] if they do not belong together, [`ReceiverError::Format`]; [`ReceiverError::Implausible`] if
     /// more than the noise told was taken away, [`ReceiverError::OutOfRangeOnShares`] if a value left its range.
     pub fn image(&self, shares: [impl Into<Place>; 2]) -> Result<GreyImage, ReceiverError> {
+        match self.image_and_judgement(shares)? {
+            (_, Plausibility::Implausible(found)) => Err(found.into()),
+            (image, _) => Ok(image),
+        }
+    }
+
+    /// The same, also if more than the noise told was taken away, and whether that is so.
+    ///
+    /// # Errors
+    /// As [`Receiver::image`], but for [`ReceiverError::Implausible`].
+    pub fn image_and_judgement(
+        &self,
+        shares: [impl Into<Place>; 2],
+    ) -> Result<(GreyImage, Plausibility), ReceiverError> {
         let [a, b] = shares.map(Into::into);
         let result = self.open_pair([&a, &b])?;
         settle_alarm(Alarmed::Refused, result.alarm, a.name(), &mut Silent)?;
-        if let Some(note) = self.note(&result, &mut Silent)
-            && let Some(residual) = result.residual(&note.sketch)
-        {
-            residual.judge(note.sketch.noise())?;
-        }
-        Ok(grey(&result)?)
+        let note = self.note(&result, &mut Silent);
+        let judged = note.as_ref().and_then(|note| {
+            let residual = result.residual(&note.sketch)?;
+            Some(residual.judge(note.sketch.noise()))
+        });
+        let plausibility = match judged {
+            None => Plausibility::Unknown,
+            Some(Ok(())) => Plausibility::Plausible,
+            Some(Err(found)) => Plausibility::Implausible(found),
+        };
+        Ok((grey(&result)?, plausibility))
     }
 
     /// Puts results together and writes their images, with the names, formats and depths that their notes

@@ -176,6 +176,7 @@ impl Week {
                     rounding: Rounding::Nearest,
                 },
                 levels: Levels::default(),
+                noise_map: None,
                 implausibility: Implausibility::Refused,
                 strict: false,
             };

@@ -1,0 +1,82 @@
+use super::*;
+use crate::image::{Depth, add_gaussian};
+use crate::model::{Method, QuantiseOptions, load_npz, quantise};
+use crate::numbers::ring::RingBits;
+use crate::roles::Silent;
+use std::io::Cursor;
+
+const SIZE: (usize, usize) = (40, 48);
+
+fn model(npz: &'static [u8]) -> FloatModel {
+    load_npz(Cursor::new(npz), None).unwrap()
+}
+
+/// A network that is told the noise, of at most 75 grey levels, and one that is not.
+fn networks() -> [FloatModel; 2] {
+    [
+        model(include_bytes!("../../../fixtures/models/default.npz")),
+        model(include_bytes!("../../../fixtures/models/tiny-9-5-24.npz")),
+    ]
+}
+
+fn flat(level: f32, (height, width): (usize, usize)) -> GreyImage {
+    GreyImage::new(height, width, vec![level; height * width]).unwrap()
+}
+
+fn denoised(
+    arithmetic: Arithmetic<'_>,
+    levels: Levels,
+    noise_map: Option<&GreyImage>,
+) -> Result<Denoised, PlainError> {
+    let noisy = add_gaussian(&flat(120.0, SIZE), 25.0, 1).unwrap();
+    let request = Denoise {
+        name: Path::new("image"),
+        image: &Raster::grey(noisy, Depth::Float),
+        arithmetic,
+        levels,
+        noise_map,
+        implausibility: Implausibility::Refused,
+        strict: false,
+    };
+    denoise(&request, &mut Silent)
+}
+
+#[test]
+fn a_map_of_one_level_is_that_level() {
+    let [told, _] = networks();
+    let arithmetic = Arithmetic::Float { model: &told, stand_in: None };
+    let level = denoised(arithmetic, Noise::Sigma(25.0).into(), None).unwrap();
+    // What the levels say does not count.
+    let map = denoised(arithmetic, Noise::Sigma(60.0).into(), Some(&flat(25.0, SIZE))).unwrap();
+    assert_eq!((level.image, level.sigmas), (map.image, map.sigmas));
+}
+
+#[test]
+fn maps_are_refused_that_a_network_cannot_be_told() {
+    let [told, fixed] = networks();
+    let float = |model| Arithmetic::Float { model, stand_in: None };
+    let refused = |arithmetic, map: &GreyImage| {
+        let error = denoised(arithmetic, Levels::default(), Some(map)).unwrap_err();
+        let PlainError::About { file, error } = error else { panic!("{error}") };
+        assert_eq!(file, Path::new("image"));
+        *error
+    };
+    let map = flat(25.0, SIZE);
+    let not_told = refused(float(&fixed), &map);
+    assert!(matches!(not_told, PlainError::NoNoiseMap(NoNoiseMap::NotTold)), "{not_told}");
+    let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
+    let integers = quantise(&fixed, &options).unwrap();
+    let (clamping, rounding) = (Clamping::Few, Rounding::Nearest);
+    let on_shares = refused(Arithmetic::Integer { model: &integers, clamping, rounding }, &map);
+    assert!(matches!(on_shares, PlainError::NoNoiseMap(NoNoiseMap::OnShares)), "{on_shares}");
+    let size = refused(float(&told), &flat(25.0, (SIZE.1, SIZE.0)));
+    assert!(matches!(size, PlainError::MapSize { found: (48, 40), .. }), "{size}");
+    for level in [76.0, -1.0] {
+        let error = refused(float(&told), &flat(level, SIZE));
+        let expected = match level {
+            76.0 => matches!(error, PlainError::Image(ImageError::TooNoisy { .. })),
+            _ => matches!(error, PlainError::Image(ImageError::Sigma { .. })),
+        };
+        assert!(expected, "{error}");
+    }
+}
