@@ -1,32 +1,28 @@
 //! The compiled half of the Python package: bytes in, bytes out. The other half knows of NumPy.
 //!
-//! Of the crate it uses `ppdenoise::api` alone. Whatever fails is an `Error` with one sentence. The interpreter's lock
-//! is released while anything is computed or read.
+//! Of the crate it uses `ppdenoise::api` alone. Whatever fails is an exception of `ppdenoise._errors` with one
+//! sentence. The interpreter's lock is released while anything is computed or read, and an interrupt ends it.
 
-mod image;
+mod array;
+mod calibrate;
+mod fault;
+mod network;
 mod parties;
+mod work;
 
-use image::Shape;
-use ppdenoise::api::images::{Levels, Noise};
+use array::{Array, Picture, Told};
+use network::Network;
 use ppdenoise::api::inspect::{Inspect, inspect as facts};
-use ppdenoise::api::models::read_model;
 use ppdenoise::api::{
-    Arithmetic, Choices, Clamping, Denoise, FormatError, Implausibility, Memory, Origin, Passphrase, Place, Rounding, Silent,
-    in_one_line, no_passphrase, quantise,
+    Arithmetic, Choices, Clamping, Denoise, Denoised, Depth, FormatError, GreyImage,
+    Implausibility, Memory, Origin, Passphrase, Place, QuantisedModel, Raster, Rounding,
+    no_passphrase, quantise,
 };
-use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-pyo3::create_exception!(
-    ppdenoise,
-    Error,
-    PyException,
-    "Why something cannot be done, in one sentence."
-);
+use work::{Watch, work};
 
 /// What fails before it is an exception.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -34,35 +30,18 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A channel's shares, for server 0 and server 1.
 type Shares = (Vec<u8>, Vec<u8>);
 
-/// Releases the lock, works, and makes an exception of a failure.
-fn work<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Failure> + Send) -> PyResult<T> {
-    py.detach(work).map_err(|e| Error::new_err(in_one_line(&*e)))
-}
+/// Grey levels as bytes, and what should be known of them.
+type Result_<'py> = PyResult<(Bound<'py, PyBytes>, Vec<String>)>;
 
-fn refused(text: String) -> PyErr {
-    Error::new_err(text)
-}
+/// Whether results are given that take away more than the noise told.
+struct Accept(Implausibility);
 
-/// A noise level as Python tells it.
-#[derive(FromPyObject)]
-enum Sigma {
-    Known(f64),
-    Word(String),
-}
+impl FromPyObject<'_, '_> for Accept {
+    type Error = PyErr;
 
-fn levels(sigma: Option<Sigma>) -> PyResult<Levels> {
-    match sigma {
-        None => Ok(Noise::OfModel.into()),
-        Some(Sigma::Known(sigma)) if sigma.is_finite() && sigma > 0.0 => {
-            Ok(Noise::Sigma(sigma).into())
-        }
-        Some(Sigma::Word(word)) if word == "auto" => Ok(Noise::Estimated.into()),
-        Some(Sigma::Known(found)) => {
-            Err(refused(format!("sigma is {found}; expected a positive number, 'auto' or None")))
-        }
-        Some(Sigma::Word(found)) => {
-            Err(refused(format!("sigma is '{found}'; expected a positive number, 'auto' or None")))
-        }
+    fn extract(given: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let accepted: bool = given.extract()?;
+        Ok(Accept(if accepted { Implausibility::Accepted } else { Implausibility::Refused }))
     }
 }
 
@@ -92,127 +71,138 @@ fn ask(given: Option<String>) -> impl Fn(&Path) -> Result<Passphrase, FormatErro
     }
 }
 
-/// A network as it was trained.
-#[pyclass(frozen, module = "ppdenoise")]
-struct Model(Arc<ppdenoise::api::FloatModel>);
-
-#[pymethods]
-impl Model {
-    #[new]
-    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        work(py, || Ok(Model(Arc::new(read_model(&path, None)?))))
-    }
-
-    #[getter]
-    fn sigma(&self) -> f64 {
-        self.0.trained().sigma
-    }
-
-    #[getter]
-    fn weights(&self) -> usize {
-        self.0.network.linears().map(|(_, layer)| layer.weights.len()).sum()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<ppdenoise.Model of {} weights>", self.weights())
-    }
+/// Denoises each channel of an image by itself.
+fn plain(
+    picture: Picture,
+    network: &Network,
+    twin: Option<&QuantisedModel>,
+    implausibility: Implausibility,
+    watch: &mut Watch<'_>,
+) -> Result<Vec<GreyImage>, Failure> {
+    let Picture { name, planes, levels, map } = picture;
+    let arithmetic = match twin {
+        Some(model) => {
+            Arithmetic::Integer { model, clamping: Clamping::Few, rounding: Rounding::Nearest }
+        }
+        None => Arithmetic::Float { model: &network.0, stand_in: None },
+    };
+    let one = |plane| {
+        let request = Denoise {
+            name: Path::new(&name),
+            image: &Raster::grey(plane, Depth::Float),
+            arithmetic,
+            levels,
+            noise_map: map.as_ref(),
+            // Settled below, in the words of this package.
+            implausibility: Implausibility::Accepted,
+            strict: false,
+        };
+        let Denoised { image, plausibility, .. } = ppdenoise::api::denoise(&request, watch)?;
+        watch.settle(&name, plausibility, implausibility)?;
+        Ok(image.into_grey()?)
+    };
+    planes.into_iter().map(one).collect()
 }
 
 #[pyfunction]
 fn denoise<'py>(
     py: Python<'py>,
-    model: &Bound<'py, Model>,
-    samples: &[u8],
-    shape: Shape,
-    dtype: &str,
-    sigma: Option<Sigma>,
+    network: &Bound<'py, Network>,
+    image: Array,
+    noise: Option<Told>,
     twin: bool,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let (image, levels) = (image::read(samples, shape, dtype), levels(sigma)?);
-    let model = model.get().0.clone();
-    let denoised = work(py, move || {
-        let image = &image?;
-        let quantised = match twin {
-            true => Some(quantise(&model, &Choices::default().options(&model)?)?),
+    even_if_implausible: Accept,
+) -> Result_<'py> {
+    let network = Network(network.get().0.clone());
+    let (denoised, notes) = work(py, move |stop| {
+        let model = &network.0;
+        let twin = match twin {
+            true => Some(quantise(model, &Choices::default().options(model)?)?),
             false => None,
         };
-        let arithmetic = match &quantised {
-            Some(model) => Arithmetic::Integer { model, clamping: Clamping::Few, rounding: Rounding::Nearest },
-            None => Arithmetic::Float { model: &model, stand_in: None },
-        };
-        let (name, implausibility) = (Path::new("image"), Implausibility::Refused);
-        let request = Denoise { name, image, arithmetic, levels, implausibility, strict: false };
-        Ok(image::write(&ppdenoise::api::denoise(&request, &mut Silent)?.image))
+        let mut watch = Watch::new(stop);
+        watch.unsaid(noise.is_some(), model.trained());
+        let mut denoised = Vec::new();
+        for picture in image.pictures(noise, Some(model.trained().sigma))? {
+            let done = plain(picture, &network, twin.as_ref(), even_if_implausible.0, &mut watch);
+            denoised.extend(watch.after(done)?);
+        }
+        Ok((array::bytes(&denoised), watch.notes))
     })?;
-    Ok(PyBytes::new(py, &denoised))
+    Ok((PyBytes::new(py, &denoised), notes))
 }
 
 #[pyfunction]
-#[allow(clippy::too_many_arguments, reason = "one to one what the other half has in its hands")]
 fn secure_denoise<'py>(
     py: Python<'py>,
-    model: &Bound<'py, Model>,
-    samples: &[u8],
-    shape: Shape,
-    dtype: &str,
-    sigma: Option<Sigma>,
-    material: &str,
+    network: &Bound<'py, Network>,
+    image: Array,
+    noise: Option<Told>,
+    made: bool,
     work_in: Option<PathBuf>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let (image, levels) = (image::read(samples, shape, dtype), levels(sigma)?);
-    let origin = match material {
-        "dealt" => Origin::Dealt,
-        "made" => Origin::Made,
-        found => return Err(refused(format!("material is '{found}'; expected 'dealt' or 'made'"))),
-    };
-    let model = model.get().0.clone();
-    let denoised = work(py, move || {
+    even_if_implausible: Accept,
+) -> Result_<'py> {
+    let origin = if made { Origin::Made } else { Origin::Dealt };
+    let model = network.get().0.clone();
+    let (denoised, notes) = work(py, move |stop| {
+        let mut watch = Watch::new(stop);
+        watch.unsaid(noise.is_some(), model.trained());
+        let pictures = image.to_share(noise, model.trained().sigma)?;
         let parties = parties::Parties::new(work_in.as_deref())?;
-        Ok(image::write(&parties.denoise(&model, image?, levels, origin)?))
+        let denoised = parties.denoise(&model, pictures, origin, even_if_implausible.0, &mut watch);
+        let denoised = watch.after(denoised)?;
+        Ok((array::bytes(&denoised), watch.notes))
     })?;
-    Ok(PyBytes::new(py, &denoised))
+    Ok((PyBytes::new(py, &denoised), notes))
 }
 
+/// A pair for each channel of the one image.
 #[pyfunction]
-#[allow(clippy::too_many_arguments, reason = "one to one what the other half has in its hands")]
 fn share<'py>(
     py: Python<'py>,
-    samples: &[u8],
-    shape: Shape,
-    dtype: &str,
+    image: Array,
+    noise: Option<Told>,
     public: Source,
     keys: PathBuf,
-    sigma: Option<Sigma>,
     passphrase: Option<String>,
-) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
-    let (image, levels) = (image::read(samples, shape, dtype), levels(sigma)?);
+) -> PyResult<(Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>, Vec<String>)> {
     let public = public.place("model.pub");
-    let shares: Vec<Shares> =
-        work(py, move || Ok(parties::share(image?, levels, public, &keys, &ask(passphrase))?))?;
+    let (shares, notes): (Vec<Shares>, _) = work(py, move |stop| {
+        let mut watch = Watch::new(stop);
+        let shares = parties::share(&image, noise, public, (&keys, &ask(passphrase)), &mut watch)?;
+        Ok((shares, watch.notes))
+    })?;
     let bytes = |half: &Vec<u8>| PyBytes::new(py, half);
-    Ok(shares.iter().map(|(s0, s1)| (bytes(s0), bytes(s1))).collect())
+    Ok((shares.iter().map(|(s0, s1)| (bytes(s0), bytes(s1))).collect(), notes))
 }
 
+/// The grey levels of one image, with its channels, rows and columns.
 #[pyfunction]
 fn reconstruct<'py>(
     py: Python<'py>,
     results: Vec<(Source, Source)>,
     keys: PathBuf,
     passphrase: Option<String>,
-) -> PyResult<(Bound<'py, PyBytes>, Shape)> {
+    even_if_implausible: Accept,
+) -> PyResult<(Bound<'py, PyBytes>, (usize, usize, usize), Vec<String>)> {
     let place = |half: Source, number: usize| half.place(&format!("result {number}"));
     let pairs = results.into_iter().enumerate();
     let pairs: Vec<[Place; 2]> =
         pairs.map(|(i, (a, b))| [place(a, 2 * i), place(b, 2 * i + 1)]).collect();
-    let image = work(py, move || Ok(parties::reconstruct(&pairs, &keys, &ask(passphrase))?))?;
-    let shape = (image.height(), image.width(), image.planes().len());
-    Ok((PyBytes::new(py, &image::write(&image)), shape))
+    let (image, notes) = work(py, move |stop| {
+        let mut watch = Watch::new(stop);
+        let keys = (keys.as_path(), &ask(passphrase) as _);
+        let image = parties::reconstruct(&pairs, keys, even_if_implausible.0, &mut watch)?;
+        Ok((image, watch.notes))
+    })?;
+    let shape = (image.planes().len(), image.height(), image.width());
+    Ok((PyBytes::new(py, &array::bytes(image.planes())), shape, notes))
 }
 
 /// The facts of one file, as JSON.
 #[pyfunction]
 fn inspect(py: Python<'_>, path: PathBuf) -> PyResult<String> {
-    work(py, || {
+    work(py, move |_| {
         let facts = facts(&[&path], &Inspect::default())?;
         Ok(serde_json::to_string(&facts.first())?)
     })
@@ -221,7 +211,10 @@ fn inspect(py: Python<'_>, path: PathBuf) -> PyResult<String> {
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::{Error, Model, denoise, inspect, reconstruct, secure_denoise, share};
+    use super::{Network, denoise, inspect, reconstruct, secure_denoise, share};
+
+    #[pymodule_export]
+    use super::calibrate::calibrate;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python's name for it")]

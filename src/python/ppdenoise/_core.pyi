@@ -1,38 +1,58 @@
-import os
-from typing import Literal, Sequence, Union
+"""The compiled half: bytes in, bytes out. Nobody but this package uses it."""
 
-_Shape = tuple[int, int, int]
-_Sigma = Union[float, Literal["auto"], None]
+from typing import Optional, Union
+
+# Grey levels as float32; images, channels, rows, columns; the array's type; what white is, if that was told.
+_Array = tuple[bytes, tuple[int, int, int, int], str, Optional[float]]
+# Grey levels of each image, or of each pixel as float32, or "auto".
+_Noise = Union[list[float], bytes, str, None]
+# sigma, activation, range, predicts, family.
+_Known = tuple[Optional[float], Optional[str], Optional[tuple[float, float]], Optional[str], Optional[str]]
+# Levels, seed, prune, activations, strict.
+_How = tuple[list[float], int, bool, Optional[float], bool]
 _Bytes = Union[bytes, str]
 
 __version__: str
 
-class Error(Exception):
-    """Why something cannot be done, in one sentence."""
-
-class Model:
-    """A network as it was trained, from a .npz, safetensors, PyTorch, ONNX or MATLAB file.
-
-    A description beside it, ``NAME.json``, is read too.
-    """
-
-    def __init__(self, path: Union[str, "os.PathLike[str]"]) -> None: ...
+class Network:
+    @staticmethod
+    def read(path: str, known: _Known) -> tuple[Network, list[str]]: ...
+    @staticmethod
+    def import_to(path: str, out: str, overwrite: bool, known: _Known) -> Network: ...
+    @staticmethod
+    def of_bytes(npz: bytes) -> Network: ...
+    def bytes(self) -> bytes: ...
+    def save(self, path: str, overwrite: bool) -> None: ...
     @property
-    def sigma(self) -> float:
-        """The noise that it was trained on, in grey levels; the most, if it is told that of each image."""
-
+    def sigma(self) -> float: ...
     @property
-    def weights(self) -> int:
-        """How many weights it has."""
+    def sigma_range(self) -> tuple[float, float]: ...
+    @property
+    def reads_noise(self) -> bool: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def activation(self) -> str: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def weights(self) -> int: ...
+    @property
+    def calibrated(self) -> bool: ...
+    @property
+    def smallest(self) -> int: ...
 
-def denoise(model: Model, samples: bytes, shape: _Shape, dtype: str, sigma: _Sigma, twin: bool) -> bytes: ...
+def denoise(
+    network: Network, image: _Array, noise: _Noise, twin: bool, even_if_implausible: bool
+) -> tuple[bytes, list[str]]: ...
 def secure_denoise(
-    model: Model, samples: bytes, shape: _Shape, dtype: str, sigma: _Sigma, material: str, work: str | None
-) -> bytes: ...
+    network: Network, image: _Array, noise: _Noise, made: bool, work_in: str | None, even_if_implausible: bool
+) -> tuple[bytes, list[str]]: ...
 def share(
-    samples: bytes, shape: _Shape, dtype: str, public: _Bytes, keys: str, sigma: _Sigma, passphrase: str | None
-) -> list[tuple[bytes, bytes]]: ...
+    image: _Array, noise: _Noise, public: _Bytes, keys: str, passphrase: str | None
+) -> tuple[list[tuple[bytes, bytes]], list[str]]: ...
 def reconstruct(
-    results: Sequence[tuple[_Bytes, _Bytes]], keys: str, passphrase: str | None
-) -> tuple[bytes, _Shape]: ...
+    results: list[tuple[_Bytes, _Bytes]], keys: str, passphrase: str | None, even_if_implausible: bool
+) -> tuple[bytes, tuple[int, int, int], list[str]]: ...
+def calibrate(network: Network, images: list[_Array], held_out: list[_Array], how: _How) -> Network: ...
 def inspect(path: str) -> str: ...

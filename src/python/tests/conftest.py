@@ -1,9 +1,12 @@
 """The program that the package is compared with, and the pictures and models of the project."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+import ppdenoise
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,3 +35,32 @@ def program(request):
 @pytest.fixture(scope="session")
 def tiny():
     return ROOT / "fixtures/models/tiny-9-5-24.npz"
+
+
+@pytest.fixture(scope="session")
+def told():
+    """A network that is told the noise."""
+    return ppdenoise.Model(ROOT / "fixtures/models/default.npz")
+
+
+@pytest.fixture
+def parties(program, tiny, tmp_path):
+    """Keys of all parties and a shared model."""
+    program(tmp_path, "keygen", "--out", "keys")
+    program(tmp_path, "share-model", tiny, "--keys", "keys", "--out", "model")
+    return tmp_path
+
+
+@pytest.fixture
+def fails():
+    """Asserts that a call is refused in one sentence that matches, by an exception of these classes."""
+
+    def check(text, kind, function, *args, **more):
+        with pytest.raises(kind) as caught:
+            function(*args, **more)
+        told = str(caught.value)
+        assert isinstance(caught.value, ppdenoise.Error), repr(caught.value)
+        assert "\n" not in told and re.search(text, told), told
+        return caught.value
+
+    return check
