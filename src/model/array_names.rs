@@ -2,7 +2,6 @@
 //! from their names. Nothing is left out in silence: a bias that belongs to no layer is refused by its name.
 
 use super::description::Layer;
-use super::load::numbers;
 use super::{Description, ModelError};
 use std::collections::{HashMap, HashSet};
 
@@ -31,6 +30,12 @@ fn short(name: &str) -> String {
         Some(_) => printable.take(SHOWN).chain("...".chars()).collect(),
         None => printable.collect(),
     }
+}
+
+/// The numbers in a name; one too large for 64 bits comes last.
+pub(super) fn numbers(name: &str) -> Vec<u64> {
+    let parts = name.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+    parts.map(|part| part.parse().unwrap_or(u64::MAX)).collect()
 }
 
 /// The arrays of each layer with weights, in their order, among those of a file.

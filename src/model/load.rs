@@ -35,12 +35,6 @@ pub(super) trait Arrays {
     fn array(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError>;
 }
 
-/// The numbers in a name; one too large for 64 bits comes last.
-pub(super) fn numbers(name: &str) -> Vec<u64> {
-    let parts = name.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
-    parts.map(|part| part.parse().unwrap_or(u64::MAX)).collect()
-}
-
 /// Puts a model together from `w1, b1, w2, b2, ...`; asks for nothing before the description's
 /// sizes are known to be acceptable.
 pub(super) fn assemble(

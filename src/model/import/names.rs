@@ -1,7 +1,7 @@
 //! What the names of arrays say: which layer each belongs to, and which of its parts it is.
 
+use crate::model::array_names::numbers;
 use crate::model::file::natural;
-use crate::model::load::numbers;
 use std::cmp::Reverse;
 
 /// What an array is in its layer.

@@ -155,7 +155,7 @@ impl<'a> Builder<'a> {
 
     /// What the layer reads, the noise last; scales and order go into its weights.
     fn read_by(&mut self, layer: &mut Layer, parts: Vec<Part>) -> Result<Vec<Part>, String> {
-        let counts: Vec<usize> = parts.iter().map(|part| part.channels(&self.layers)).collect();
+        let counts: Vec<usize> = parts.iter().map(|part| self.channels(part)).collect();
         let inputs = layer.shape[1];
         if counts.iter().sum::<usize>() != inputs {
             return Err(format!(
@@ -265,7 +265,7 @@ impl<'a> Builder<'a> {
             Value::Beside(parts) if parts.iter().all(|part| matches!(part, Part::Map(_))) => parts,
             value => return Err(format!("reads {value}, expected what convolutions gave")),
         };
-        let found: usize = parts.iter().map(|part| part.channels(&self.layers)).sum();
+        let found: usize = parts.iter().map(|part| self.channels(part)).sum();
         if found != inputs {
             return Err(format!("takes {inputs} channels, and what it reads has {found}"));
         }

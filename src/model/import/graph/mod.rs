@@ -253,6 +253,10 @@ impl<'a> Builder<'a> {
         self.uses.get(node.inputs[at].as_str()) == Some(&1)
     }
 
+    fn channels(&self, part: &Part) -> usize {
+        part.channels(|layer| self.layers[layer].channels())
+    }
+
     fn may_change(&self, node: &'a Node, at: usize, layer: usize) -> bool {
         self.is_alone(node, at) && !self.shared.contains(&layer)
     }
@@ -353,10 +357,9 @@ impl<'a> Builder<'a> {
         let mut outside = Vec::new();
         for (at, built) in self.layers.iter().enumerate() {
             list.extend(built.described(at));
-            let channels = |part: &Part| part.channels(&self.layers);
             let mut first = 0;
             for part in &built.from {
-                let range = first..first + channels(part);
+                let range = first..first + self.channels(part);
                 first = range.end;
                 if !matches!(part, Part::Map(_)) {
                     outside.push(Outside { layer: at, channels: range });

@@ -1,6 +1,5 @@
 //! What the values of a graph are.
 
-use super::layer::Built;
 use super::{From, Predicts, from_map};
 use crate::model::onnx::Constant;
 use std::fmt;
@@ -41,12 +40,12 @@ impl std::convert::From<Part> for Value {
 }
 
 impl Part {
-    /// Its channels.
-    pub(super) fn channels(&self, layers: &[Built]) -> usize {
+    /// Its channels; those of the map of a layer are `of_map`.
+    pub(super) fn channels(&self, of_map: impl Fn(usize) -> usize) -> usize {
         match self {
             Part::Image { .. } | Part::Noise { .. } => 1,
             Part::Blocks { size, .. } => size * size,
-            Part::Map(layer) => layers[*layer].channels(),
+            Part::Map(layer) => of_map(*layer),
         }
     }
 
