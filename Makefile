@@ -18,6 +18,9 @@ TRAIN  ?=
 # Grey PNGs to train the tiny model from (`make fixtures IMAGES=FOLDER`).
 IMAGES ?=
 
+# For which target `make dist` builds; that of this machine with musl if not said.
+DIST_TARGET ?=
+
 # For how long to train (`make train DATA=FOLDER`), and where the model goes.
 MINUTES ?= 360
 TRAINED ?= trained.npz
@@ -46,7 +49,7 @@ PYTHON_OUT = $(CARGO_TARGET_DIR)/python
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-train test-slow soak lint check bench bench-kernels fuzz sanitize advisories deny have-cargo-deny licences fixtures train clean \
+.PHONY: help build demo dist test test-train test-slow soak lint check bench bench-kernels fuzz sanitize advisories deny have-cargo-deny licences fixtures train clean \
         python experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12 icassp alternatives
 
 help: ## This list
@@ -54,6 +57,9 @@ help: ## This list
 
 build: ## Build the program with optimisation
 	$(CARGO) build --release --locked
+
+dist: ## The program as one static file (musl) in dist/, with man pages, completions, licences and SHA256SUMS
+	.ci/dist $(DIST_TARGET)
 
 demo: build ## Run the whole pipeline on one image; pictures go to demo-out/
 	$(BIN) demo
