@@ -15,6 +15,8 @@ const PICTURE: &[u8] = include_bytes!("../../fixtures/demo/camera-128.png");
 const SEED: u64 = 1;
 /// Multiply-adds that one try should take; a fraction of a second on one core.
 const BUDGET: f64 = 2e9;
+/// Values of all its maps together that a network may have at a try, 4 bytes each: a joined network keeps them.
+const MOST_VALUES: f64 = (1u64 << 28) as f64;
 /// The fewest rows and columns from which a PSNR is told.
 const SMALLEST: usize = 48;
 /// What a PSNR must differ by, in dB, for a model that was trained for noise of 5 grey levels or more;
@@ -56,7 +58,20 @@ impl Picture {
         let whole = ImageFormat::Png.decode(PICTURE).and_then(|image| image.into_grey());
         let whole = whole.map_err(|e| unusable(e.to_string()))?;
         let least = SMALLEST.max(gather.patch);
-        let side = ((BUDGET / per_pixel).sqrt() as usize).max(least).min(whole.width());
+        let values: f64 = network
+            .linears()
+            .map(|(op, l)| {
+                let pixels = network.stage_of(op).scale * gather.stride;
+                LinearShape::outputs(l) as f64 / (pixels * pixels) as f64
+            })
+            .sum();
+        let most = (MOST_VALUES / values).sqrt() as usize;
+        if most < least {
+            return Err(unusable(format!(
+                "its maps have {values:.0} values a pixel together, too many to try it on {least}x{least} pixels"
+            )));
+        }
+        let side = ((BUDGET / per_pixel).sqrt() as usize).max(least).min(most).min(whole.width());
         let corner = (whole.width() - side) / 2;
         let middle = Rect { top: corner, left: corner, height: side, width: side };
         let clean = whole.crop(middle).map_err(|e| unusable(e.to_string()))?;

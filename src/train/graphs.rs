@@ -66,12 +66,10 @@ impl Maker {
         let outputs = if finer { channels * scale * scale } else { channels };
         let name_of = Some(name.clone());
         self.layers.push(Layer::Conv2d(Conv {
-            outputs,
-            kernel,
             stride,
-            pad: None,
             from,
             name: name_of,
+            ..Conv::new(outputs, kernel)
         }));
         let added = self.maps.iter_mut().filter(|m| (m.scale, m.channels) == (scale, outputs));
         let added: Vec<&mut Made> = added.take(self.rng.below(3)).collect();

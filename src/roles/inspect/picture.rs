@@ -3,7 +3,7 @@
 use super::brought::map;
 use super::{Facts, InspectError};
 use crate::image::{Depth, ImageError, ImageFormat, Remedy, Scanned, Values, estimate_sigma};
-use crate::roles::images::{Seen, is_stream, look, open_rows};
+use crate::roles::images::{Seen, look, open_rows};
 use crate::roles::one_line::in_one_line;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -22,13 +22,6 @@ const MODELS: [(&str, f64, f64); 4] = [
 
 /// What an image is.
 pub(super) fn facts(path: &Path, format: ImageFormat) -> Result<Facts, InspectError> {
-    // A pipe cannot be read again: what it brings is in memory anyway.
-    if is_stream(path) {
-        let seen = look(path)?;
-        let image = &seen.image;
-        let size = (image.height(), image.width(), image.planes().len(), image.frames());
-        return Ok(with_values(header(format, size, image.depth()), &seen));
-    }
     let (rows, ..) = open_rows(path, None)?;
     let ((height, width), channels) = (rows.size(), rows.channels());
     let facts = header(format, (height, width, channels, rows.frames()), rows.depth());

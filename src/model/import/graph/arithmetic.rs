@@ -5,6 +5,9 @@ use super::{Builder, Predicts, finite};
 use crate::model::onnx::{Constant, Node};
 use crate::network::MAX_SCALE;
 
+/// Maps side by side that a convolution may read: each time they are put beside themselves they are twice as many.
+const MOST_PARTS: usize = 512;
+
 /// A number for each of `outputs` channels, of a constant that is one number or lies along the channels.
 fn along_channels(name: &str, constant: &Constant, outputs: usize) -> Result<Vec<f64>, String> {
     let one = constant.count() == 1;
@@ -130,6 +133,9 @@ impl<'a> Builder<'a> {
         let mut all = Vec::new();
         for at in 0..node.inputs.len() {
             match self.value(node, at)?.parts() {
+                Ok((parts, [0, 0, 0, 0])) if all.len() + parts.len() > MOST_PARTS => {
+                    return Err(format!("puts more than {MOST_PARTS} maps side by side"));
+                }
                 Ok((parts, [0, 0, 0, 0])) => all.extend(parts),
                 Ok(_) => return Err("is of a map with zeros around it".into()),
                 Err(value) => {

@@ -430,6 +430,12 @@ fn small(change: impl Fn(&mut Made)) -> Made {
     made
 }
 
+/// The image beside itself, that beside itself, and so on.
+fn twice(at: usize) -> Node {
+    let from = at.checked_sub(1).map_or("x".into(), |before| format!("twice{before}"));
+    Node::made("Concat", &[&from, &from], &format!("twice{at}"), &[]).with_int("axis", 1)
+}
+
 #[test]
 fn what_a_network_here_cannot_have_is_refused_by_its_node() {
     small(|_| ()).compare(UNIT, 1, &[(4, 4)]);
@@ -438,7 +444,9 @@ fn what_a_network_here_cannot_have_is_refused_by_its_node() {
         made.graph.outputs = vec![output.into()];
     };
     type Change<'a> = &'a dyn Fn(&mut Made);
-    let cases: [(Change<'_>, &str); 22] = [
+    let cases: [(Change<'_>, &str); 23] = [
+        // Two thousand bytes that ask for 2^40 maps.
+        (&|m| m.graph.nodes.splice(0..0, (0..40).map(twice)).for_each(drop), "more than 512 maps"),
         (&|m| m.graph.outputs.push("a".into()), "gives 2 things"),
         (&|m| m.graph.outputs = vec!["nothing".into()], "which no node gives"),
         (&|m| again(m, "Relu", "end"), "has an activation behind it"),
