@@ -291,7 +291,12 @@ impl<'a> Builder<'a> {
 
     pub(super) fn normalisation(&mut self, node: &'a Node) -> Result<Value, String> {
         node.has_only(&["epsilon", "momentum", "training_mode", "spatial"])?;
-        if node.int("training_mode")?.unwrap_or(0) != 0 || node.int("spatial")?.unwrap_or(1) != 1 {
+        // Before operators 14 more outputs than one say that statistics are those of the image.
+        let trains = node.outputs.iter().skip(1).any(|output| !output.is_empty());
+        if trains
+            || node.int("training_mode")?.unwrap_or(0) != 0
+            || node.int("spatial")?.unwrap_or(1) != 1
+        {
             return Err("normalises by the image itself".into());
         }
         let at = self.changes(node, 0)?;

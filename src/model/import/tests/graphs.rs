@@ -444,9 +444,15 @@ fn what_a_network_here_cannot_have_is_refused_by_its_node() {
         made.graph.outputs = vec![output.into()];
     };
     type Change<'a> = &'a dyn Fn(&mut Made);
-    let cases: [(Change<'_>, &str); 23] = [
-        // Two thousand bytes that ask for 2^40 maps.
-        (&|m| m.graph.nodes.splice(0..0, (0..40).map(twice)).for_each(drop), "more than 512 maps"),
+    let cases: [(Change<'_>, &str); 24] = [
+        (
+            &|m| {
+                // Two thousand bytes that ask for 2^40 maps.
+                m.graph.nodes.splice(0..0, (0..40).map(twice)).for_each(drop);
+                m.graph.nodes[40].inputs[0] = "twice39".into();
+            },
+            "more than 512 maps side by side",
+        ),
         (&|m| m.graph.outputs.push("a".into()), "gives 2 things"),
         (&|m| m.graph.outputs = vec!["nothing".into()], "which no node gives"),
         (&|m| again(m, "Relu", "end"), "has an activation behind it"),
@@ -531,6 +537,16 @@ fn what_a_network_here_cannot_have_is_refused_by_its_node() {
                 m.graph.nodes.swap(2, 3);
             },
             "constant `row` of shape [2]",
+        ),
+        (
+            &|m| {
+                // As of operators before 14 that were exported in training.
+                let mut norm = Node::made("BatchNormalization", &["a.sums"], "n", &[]);
+                norm.outputs.push("mean".into());
+                m.graph.nodes.insert(1, norm);
+                m.graph.nodes[2].inputs[0] = "n".into();
+            },
+            "normalises by the image itself",
         ),
         (
             &|m| {
