@@ -33,7 +33,7 @@ pub(in crate::cli) struct Keygen {
 /// Show what a file is, who made it for whom, and how many slots are left; never a secret.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Inspect {
-    /// Files of any kind, models, images or key folders; - for standard input.
+    /// Files of any kind, models, images or key folders; - for a file of ppdenoise on standard input.
     #[arg(value_name = "FILE", required = true)]
     pub(in crate::cli) file: Vec<PathBuf>,
     /// Folder with public keys, to show to which roles the keys named in a file belong.

@@ -128,7 +128,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Begins to be watched; `inputs` are files that the status must not replace.
+    /// Begins to be watched.
     ///
     /// # Errors
     /// A file that cannot be written or is something else, an address that cannot be bound or is not this machine's

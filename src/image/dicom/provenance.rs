@@ -73,6 +73,8 @@ pub(super) fn provenance(
 ) -> Result<String, ImageError> {
     let coding = file.coding();
     let instance = uid(fresh.random);
+    // What the original was made from is not what this is.
+    changes.insert(SOURCES, None);
     let mut change = |tag, kind: &[u8; 2], value: &[u8]| {
         changes.insert(tag, Changed::new(kind, value));
     };
@@ -106,7 +108,7 @@ pub(super) fn provenance(
     let number = number.and_then(|n: i32| n.checked_add(NUMBERS_ON)).unwrap_or(NUMBERS_ON);
     change(SERIES_NUMBER, b"IS", number.to_string().as_bytes());
     let before = file.find(SERIES_TEXT)?.map_or(&[][..], |element| element.value);
-    change(SERIES_TEXT, b"LO", &series_text(before.trim_ascii()));
+    change(SERIES_TEXT, b"LO", &series_text(before));
     Ok(instance)
 }
 
@@ -118,6 +120,9 @@ fn said<'a>(file: &'a File<'_>, tag: Tag, most: usize) -> Result<Option<&'a str>
 /// The description of the series. Its characters may be of any set, all of which contain ASCII; text of several
 /// bytes a character is not cut.
 fn series_text(before: &[u8]) -> Vec<u8> {
+    // Some writers fill it up with zeros.
+    let end = before.iter().position(|&byte| byte == 0).unwrap_or(before.len());
+    let before = before[..end].trim_ascii();
     let room = MAX_TEXT - SUFFIX.len();
     match before {
         [] => NO_TEXT.to_vec(),
@@ -178,6 +183,7 @@ mod tests {
         let said = |before: &[u8]| String::from_utf8(series_text(before)).unwrap();
         assert_eq!(said(b""), "Denoised");
         assert_eq!(said(b"CT HEAD 3.0"), "CT HEAD 3.0 (denoised)");
+        assert_eq!(said(b" ABCDEFG\0"), "ABCDEFG (denoised)");
         assert_eq!(said(&[b'a'; 53]).len(), MAX_TEXT);
         assert_eq!(said(&[b'a'; 64]), format!("{} (denoised)", "a".repeat(53)));
         // Half a character is none, and escape sequences come in pairs.

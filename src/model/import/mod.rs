@@ -139,7 +139,7 @@ impl ModelFile {
     /// ways that were tried.
     ///
     /// Cost: up to 40 times some 2 billion multiply-adds, for a network of usual size. Memory: three times the
-    /// weights, of which a file may have 4 for each of its bytes, and 2^18 more.
+    /// weights, of which a file may have 4 for each of its bytes, and 2^18 more, and the maps of a try, at most 1 GiB.
     ///
     /// # Errors
     /// [`ImportError`].

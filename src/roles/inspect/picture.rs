@@ -84,7 +84,7 @@ fn with_values(mut facts: Facts, seen: &Seen) -> Facts {
             tell("estimated_sigma", json!(vec![0.0; planes.len()]));
             tell("served_by", json!(served_by(0.0)));
         }
-        // Too small, or an image of one colour: nothing can be said.
+        // Too small: nothing can be said.
         Err(_) => {}
     }
     facts

@@ -292,6 +292,10 @@ fn a_derived_object_is_the_original_but_for_the_picture() {
         let other = derive(&bytes, None, &image, &Fresh::of_utc([8; 16], 0)).unwrap();
         assert_ne!(element(&other, coding, (8, 0x18)), get((8, 0x18)));
         assert_eq!(element(&other, coding, (0x20, 0xe)), get((0x20, 0xe)));
+        // An original without a name of its own is no source, and neither is what it was made from.
+        let nameless = picture(syntax, &SHAPE, &[((8, 0x2112), b"SQ", b"")], &words(&VALUES));
+        let derived_of = derive(&nameless, None, &image, &Fresh::of_utc([7; 16], 0)).unwrap();
+        assert_eq!(element(&derived_of, coding, (8, 0x2112)), None);
         let length = element(&again, Coding::Explicit, (2, 0)).unwrap();
         let group = derived.meta.len() - 12;
         assert_eq!(length, (group as u32).to_le_bytes());

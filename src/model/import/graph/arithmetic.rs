@@ -130,6 +130,9 @@ impl<'a> Builder<'a> {
             Some(1 | -3) => {}
             axis => return Err(format!("has axis={axis:?}, expected 1, the channels")),
         }
+        if node.inputs.len() == 1 {
+            return self.same(node);
+        }
         let mut all = Vec::new();
         for at in 0..node.inputs.len() {
             match self.value(node, at)?.parts() {
@@ -143,10 +146,9 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        match all[..] {
-            [] => Err("is of nothing".into()),
-            [part] => Ok(part.into()),
-            _ => Ok(Value::Beside(all)),
+        match all.is_empty() {
+            true => Err("is of nothing".into()),
+            false => Ok(Value::Beside(all)),
         }
     }
 

@@ -35,12 +35,12 @@ impl Built {
 
     /// Whether nothing has followed its sums yet, so that what is linear can be folded into them.
     pub(super) fn is_linear(&self) -> bool {
-        self.added.is_empty() && self.takes_sums()
+        self.added.is_empty() && !self.activation && self.shuffle.is_none()
     }
 
-    /// Whether maps can be added to it.
+    /// Whether maps can be added to it: to a transposed convolution before its pixels are shuffled they cannot.
     pub(super) fn takes_sums(&self) -> bool {
-        !self.activation && self.shuffle.is_none()
+        !self.activation && self.shuffle.is_none() && !self.is_transposed
     }
 
     /// Each output times a factor, and moved: `by` is for each output.

@@ -382,6 +382,22 @@ fn branches_are_what_their_operators_are() {
     }
 }
 
+/// The skip of a U-shape is added to a map that was made larger.
+#[test]
+fn a_sum_behind_a_transposed_convolution_is_what_it_is() {
+    let mut made = Made::of(&[("x", 1)], "y");
+    made.layer("x", "fine", (1, 4));
+    made.conv("fine", "down.sums", [6, 4, 2, 2], &[("strides", &[2, 2])]);
+    made.node("Relu", &["down.sums"], "down", &[]);
+    made.put("up.w", &[6, 4, 2, 2], 0.3);
+    made.put("up.b", &[4], 0.1);
+    made.node("ConvTranspose", &["down", "up.w", "up.b"], "up", &[("strides", &[2, 2])]);
+    made.node("Add", &["fine", "up"], "sum", &[]);
+    made.node("Relu", &["sum"], "both", &[]);
+    made.conv("both", "y", [1, 4, 3, 3], SAME);
+    made.compare(UNIT, 2, &[(8, 10), (7, 9)]);
+}
+
 /// FFDNet's form, with the noise in an input of its own, that comes first, and times a number.
 #[test]
 fn blocks_and_noise_are_what_their_operators_are() {
@@ -444,7 +460,7 @@ fn what_a_network_here_cannot_have_is_refused_by_its_node() {
         made.graph.outputs = vec![output.into()];
     };
     type Change<'a> = &'a dyn Fn(&mut Made);
-    let cases: [(Change<'_>, &str); 24] = [
+    let cases: [(Change<'_>, &str); 25] = [
         (
             &|m| {
                 // Two thousand bytes that ask for 2^40 maps.
@@ -505,6 +521,19 @@ fn what_a_network_here_cannot_have_is_refused_by_its_node() {
                 m.graph.outputs = vec!["end".into()];
             },
             "changes `a.sums`, which something else reads too",
+        ),
+        (
+            &|m| {
+                // The same by a concatenation of one.
+                let same = Node::made("Concat", &["a.sums"], "alias", &[]).with_int("axis", 1);
+                m.graph.nodes.insert(1, same);
+                m.graph.nodes[2].inputs[0] = "alias".into();
+                m.layer("a.sums", "b", (2, 2));
+                m.node("Add", &["a", "b"], "c", &[]);
+                m.conv("c", "end", [1, 2, 3, 3], SAME);
+                m.graph.outputs = vec!["end".into()];
+            },
+            "changes `alias`, which something else reads too",
         ),
         (
             &|m| {
