@@ -4,12 +4,15 @@ use crate::image::ImageError;
 use crate::model::piecewise::PlanError;
 use crate::network::NetworkError;
 
+/// The formats in which models are read, in messages.
+pub const MODEL_FORMATS: &str = ".npz, safetensors, PyTorch, ONNX, MATLAB";
+
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
     /// The file begins like no format of models.
-    #[error("this is no model: it begins like none of {}", super::MODEL_FORMATS)]
+    #[error("this is no model: it begins like none of {}", MODEL_FORMATS)]
     NoModel,
     /// It is a model file of another kind.
     #[error("this is {what}: {remedy}")]

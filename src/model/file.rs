@@ -14,9 +14,6 @@ const MAX_BYTES: u64 = 8 * MAX_WEIGHTS as u64 + (1 << 20);
 /// What tells the formats apart: old PyTorch archives say their name behind 257 bytes.
 const SIGNATURE: u64 = 512;
 
-/// The formats in which models are read, in messages.
-pub const MODEL_FORMATS: &str = ".npz, safetensors, PyTorch, ONNX, MATLAB";
-
 /// A format in which models are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModelFormat {

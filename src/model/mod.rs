@@ -51,8 +51,8 @@ pub use activation::{
 pub use choices::{ChoiceError, Choices, RangeKind};
 pub(crate) use description::formula;
 pub use description::{Conv, Cut, Description, From as LayerFrom, Layer, PixelOrder, Weights};
-pub use error::ModelError;
-pub use file::{MODEL_FORMATS, ModelFile, ModelFormat};
+pub use error::{MODEL_FORMATS, ModelError};
+pub use file::{ModelFile, ModelFormat};
 
 pub use fit::{Clamping, Encoded, Fit, Remedy, Unfit, encode_image};
 pub use float::{FloatLinear, FloatModel, Kept, NoisePlane, Span};

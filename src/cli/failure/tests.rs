@@ -2,7 +2,7 @@
 
 use super::{Code, Failure, refused};
 use crate::files::FormatError;
-use crate::files::container::Kind;
+use crate::files::container::header::{Fields, ImageShare, ModelShare};
 use crate::files::ledger::LedgerError;
 use crate::image::ImageError;
 use crate::image::dicom::{Window, decode};
@@ -36,7 +36,7 @@ fn files_say_what_to_do() {
     for (folder, command) in [(false, "chmod 600 'a'"), (true, "chmod 700 'a'")] {
         told(Exposed { file: path("a"), mode: 0o644, folder }, command);
     }
-    let (expected, found) = (Kind::ModelShare, Kind::ImageShare);
+    let (expected, found) = (ModelShare::KIND, ImageShare::KIND);
     told(WrongKind { file: path("a"), expected, found }, "share-model");
     told(KeyFolderMissing { folder: path("keys") }, "keygen --role ROLE --out 'keys'");
     let missing = |file| KeyMissing { file: path(file), folder: path("keys") };

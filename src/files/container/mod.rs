@@ -7,6 +7,7 @@
 
 pub mod envelope;
 pub mod header;
+mod kind;
 pub mod passphrase;
 pub mod sizes;
 pub mod stream;
@@ -14,6 +15,7 @@ pub mod stream;
 pub use envelope::{
     ChunkKey, Content, Envelope, EnvelopeReader, EnvelopeWriter, OpenFrom, SealTo, open_file,
 };
-pub use header::{Body, Cipher, Header, Kind};
+pub use header::{Body, Cipher, Header};
+pub use kind::Kind;
 pub use passphrase::{AskPassphrase, Passphrase, Stretching, no_passphrase};
 pub(super) use passphrase::{MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, MIN_LANE_KIB};

@@ -1,7 +1,7 @@
 //! Image shares, and how an image's grey levels became network units.
 
 use super::checks::{MAX_PIXELS, frac_bits, note, positive, range, size};
-use super::{Fields, Invalid, Payload};
+use super::{Called, Fields, Invalid, Kind, Payload};
 use crate::ids::{Digest, ImageId, ModelId, Party};
 use crate::image::Poisson;
 use crate::numbers::ring::RingBits;
@@ -39,9 +39,11 @@ pub struct ImageShare {
 }
 
 impl Fields for ImageShare {
-    const NAME: &'static str = "image share";
-    const ARTICLE: &'static str = "an";
-    const MADE_BY: &'static str = "`ppdenoise share-image` writes it as PREFIX.s0 or PREFIX.s1";
+    const KIND: Kind = Kind::of(&Called {
+        article: "an",
+        name: "image share",
+        made_by: "`ppdenoise share-image` writes it as PREFIX.s0 or PREFIX.s1",
+    });
 
     fn check(&self, _: &Payload) -> Result<(), Invalid> {
         size(self.height, self.width)?;

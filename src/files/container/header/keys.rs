@@ -1,7 +1,7 @@
 //! Keys: one chunk each.
 
 use super::checks::one_chunk;
-use super::{Fields, Invalid, Payload, Protection};
+use super::{Called, Fields, Invalid, Kind, Payload, Protection};
 use crate::ids::Role;
 use bincode::{Decode, Encode};
 use serde_json::{Value, json};
@@ -14,9 +14,12 @@ pub struct PublicKeyOf {
 }
 
 impl Fields for PublicKeyOf {
-    const NAME: &'static str = "public key";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a",
+        name: "public key",
+        made_by: "`ppdenoise keygen` writes it",
+    });
     const PROTECTION: Protection = Protection::Clear;
-    const MADE_BY: &'static str = "`ppdenoise keygen` writes it";
 
     fn check(&self, payload: &Payload) -> Result<(), Invalid> {
         one_chunk(payload)
@@ -35,9 +38,12 @@ pub struct SecretKeyOf {
 }
 
 impl Fields for SecretKeyOf {
-    const NAME: &'static str = "secret key";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a",
+        name: "secret key",
+        made_by: "`ppdenoise keygen` writes it",
+    });
     const PROTECTION: Protection = Protection::Key;
-    const MADE_BY: &'static str = "`ppdenoise keygen` writes it";
 
     fn check(&self, payload: &Payload) -> Result<(), Invalid> {
         one_chunk(payload)

@@ -1,7 +1,7 @@
 //! Masks of weights: the opened weights, a server's share of a mask that no dealer knows, the hints under it.
 
 use super::checks::{MAX_ELEMENTS, elements, one_chunk, range};
-use super::{Fields, Invalid, Payload, Protection};
+use super::{Called, Fields, Invalid, Kind, Payload, Protection};
 use crate::ids::{Digest, Fingerprint, ModelId, Party, WeightMaskId};
 use crate::numbers::ring::RingBits;
 use bincode::{Decode, Encode};
@@ -24,10 +24,12 @@ pub struct OpenedWeights {
 }
 
 impl Fields for OpenedWeights {
-    const NAME: &'static str = "opened weights";
-    const ARTICLE: &'static str = "a set of";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a set of",
+        name: "opened weights",
+        made_by: "`ppdenoise serve` keeps it in its state folder",
+    });
     const PROTECTION: Protection = Protection::Clear;
-    const MADE_BY: &'static str = "`ppdenoise serve` keeps it in its state folder";
 
     fn check(&self, _: &Payload) -> Result<(), Invalid> {
         elements(self.elements)
@@ -59,9 +61,11 @@ pub struct WeightMask {
 }
 
 impl Fields for WeightMask {
-    const NAME: &'static str = "weight mask";
-    const MADE_BY: &'static str =
-        "`ppdenoise gen-triplets --party` keeps it in a server's state folder";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a",
+        name: "weight mask",
+        made_by: "`ppdenoise gen-triplets --party` keeps it in a server's state folder",
+    });
 
     fn check(&self, payload: &Payload) -> Result<(), Invalid> {
         one_chunk(payload)
@@ -93,10 +97,11 @@ pub struct Hints {
 }
 
 impl Fields for Hints {
-    const NAME: &'static str = "hints";
-    const ARTICLE: &'static str = "a set of";
-    const MADE_BY: &'static str =
-        "`ppdenoise gen-triplets --party` keeps it in a server's state folder";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a set of",
+        name: "hints",
+        made_by: "`ppdenoise gen-triplets --party` keeps it in a server's state folder",
+    });
 
     fn check(&self, _: &Payload) -> Result<(), Invalid> {
         range("hints", self.hints, 1, MAX_ELEMENTS, "1 to 2^40")

@@ -1,7 +1,7 @@
 //! Material: triples, and products that a server prepared for a slot of them.
 
 use super::checks::{range, size};
-use super::{Fields, Invalid, Payload};
+use super::{Called, Fields, Invalid, Kind, Payload};
 use crate::ids::{Digest, ModelId, Party, TripleSetId, WeightMaskId};
 use crate::material::Origin;
 use crate::numbers::ring::RingBits;
@@ -39,9 +39,11 @@ pub struct Triples {
 }
 
 impl Fields for Triples {
-    const NAME: &'static str = "triples";
-    const ARTICLE: &'static str = "a set of";
-    const MADE_BY: &'static str = "`ppdenoise gen-triplets` writes it as PREFIX.s0 or PREFIX.s1";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a set of",
+        name: "triples",
+        made_by: "`ppdenoise gen-triplets` writes it as PREFIX.s0 or PREFIX.s1",
+    });
 
     fn check(&self, _: &Payload) -> Result<(), Invalid> {
         size(self.height, self.width)?;
@@ -89,9 +91,11 @@ pub struct Prepared {
 }
 
 impl Fields for Prepared {
-    const NAME: &'static str = "prepared products";
-    const ARTICLE: &'static str = "a set of";
-    const MADE_BY: &'static str = "`ppdenoise prepare` keeps it in a server's state folder";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a set of",
+        name: "prepared products",
+        made_by: "`ppdenoise prepare` keeps it in a server's state folder",
+    });
 
     fn check(&self, _: &Payload) -> Result<(), Invalid> {
         size(self.height, self.width)?;

@@ -21,6 +21,7 @@ pub use result::{Decoding, ResultShare};
 
 use crate::files::container::Stretching;
 use crate::files::container::envelope::ENCAPSULATED_LEN;
+use crate::files::container::kind::{Called, Kind};
 use crate::files::container::sizes::TAG_LEN;
 use crate::ids::Fingerprint;
 use crate::ids::codec::{SmallError, decode_small, encode_small};
@@ -101,14 +102,10 @@ pub struct Invalid {
 
 /// What a kind of file is: all that is said of it in one place.
 pub trait Fields: Sized {
-    /// Its name.
-    const NAME: &'static str;
-    /// The word before the name: "a", "an", or "a set of".
-    const ARTICLE: &'static str = "a";
+    /// What it is called, and which command makes it.
+    const KIND: Kind;
     /// How it must be protected.
     const PROTECTION: Protection = Protection::Sealed;
-    /// Which command makes it, as a clause.
-    const MADE_BY: &'static str;
 
     /// Refuses values that cannot be.
     ///
@@ -122,9 +119,6 @@ pub trait Fields: Sized {
 
 /// The fields of one kind of file, which [`Body`] has.
 pub trait Part: Fields {
-    /// The kind.
-    const KIND: Kind;
-
     /// These fields, if `body` is of this kind.
     fn of(body: &Body) -> Option<&Self>;
 }
@@ -159,21 +153,11 @@ pub enum Body {
 
 macro_rules! kinds {
     ($($kind:ident($fields:ident)),+ $(,)?) => {
-        /// What a file is.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[non_exhaustive]
-        pub enum Kind {
-            $(
-                #[doc = concat!("[`Body::", stringify!($kind), "`].")]
-                $kind,
-            )+
-        }
-
         impl Body {
             /// What the file is.
             pub fn kind(&self) -> Kind {
                 match self {
-                    $(Body::$kind(_) => Kind::$kind,)+
+                    $(Body::$kind(_) => $fields::KIND,)+
                 }
             }
 
@@ -197,34 +181,8 @@ macro_rules! kinds {
             }
         }
 
-        impl Kind {
-            /// The word before the name: "a", "an", or "a set of".
-            pub fn article(self) -> &'static str {
-                match self {
-                    $(Kind::$kind => $fields::ARTICLE,)+
-                }
-            }
-
-            /// Which command makes such a file, as a clause.
-            pub fn made_by(self) -> &'static str {
-                match self {
-                    $(Kind::$kind => $fields::MADE_BY,)+
-                }
-            }
-        }
-
-        impl fmt::Display for Kind {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(Kind::$kind => $fields::NAME,)+
-                })
-            }
-        }
-
         $(
             impl Part for $fields {
-                const KIND: Kind = Kind::$kind;
-
                 fn of(body: &Body) -> Option<&Self> {
                     match body {
                         Body::$kind(fields) => Some(fields),

@@ -1,7 +1,7 @@
 //! Models: the public description, and a server's share.
 
 use super::checks::{elements, one_chunk, range};
-use super::{Fields, Invalid, Payload, Protection};
+use super::{Called, Fields, Invalid, Kind, Payload, Protection};
 use crate::ids::{Digest, Fingerprint, ModelId, Party};
 use crate::model::MAX_JSON;
 use crate::numbers::ring::RingBits;
@@ -22,9 +22,12 @@ pub struct PublicModel {
 }
 
 impl Fields for PublicModel {
-    const NAME: &'static str = "public model description";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a",
+        name: "public model description",
+        made_by: "`ppdenoise share-model` writes it as PREFIX.pub",
+    });
     const PROTECTION: Protection = Protection::Clear;
-    const MADE_BY: &'static str = "`ppdenoise share-model` writes it as PREFIX.pub";
 
     fn check(&self, payload: &Payload) -> Result<(), Invalid> {
         range("payload_len", payload.length, 1, MAX_DESCRIPTION, "at most 2^24 for this kind")?;
@@ -55,8 +58,11 @@ pub struct ModelShare {
 }
 
 impl Fields for ModelShare {
-    const NAME: &'static str = "model share";
-    const MADE_BY: &'static str = "`ppdenoise share-model` writes it as PREFIX.s0 or PREFIX.s1";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a",
+        name: "model share",
+        made_by: "`ppdenoise share-model` writes it as PREFIX.s0 or PREFIX.s1",
+    });
 
     fn check(&self, _: &Payload) -> Result<(), Invalid> {
         elements(self.elements)

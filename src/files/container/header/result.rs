@@ -1,7 +1,7 @@
 //! Result shares, and how the sum of two becomes an image.
 
 use super::checks::{ensure, frac_bits, note, positive, range, size};
-use super::{Fields, Invalid, Levels, Payload};
+use super::{Called, Fields, Invalid, Kind, Levels, Payload};
 use crate::ids::{ImageId, ModelId, Party, SessionId};
 use crate::numbers::ring::RingBits;
 use bincode::{Decode, Encode};
@@ -35,8 +35,11 @@ pub struct ResultShare {
 }
 
 impl Fields for ResultShare {
-    const NAME: &'static str = "result share";
-    const MADE_BY: &'static str = "`ppdenoise serve` writes it";
+    const KIND: Kind = Kind::of(&Called {
+        article: "a",
+        name: "result share",
+        made_by: "`ppdenoise serve` writes it",
+    });
 
     fn check(&self, _: &Payload) -> Result<(), Invalid> {
         size(self.height, self.width)?;

@@ -1,8 +1,9 @@
 use super::*;
 use crate::files::container::Kind;
 use crate::files::container::header::{
-    Body, Decoding, Header, Hints, ImageShare, Levels, ModelShare, OpenedWeights, PoissonNoise,
-    Prepared, PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples, WeightMask,
+    Body, Decoding, Fields, Header, Hints, ImageShare, Levels, ModelShare, OpenedWeights,
+    PoissonNoise, Prepared, PublicKeyOf, PublicModel, ResultShare, SecretKeyOf, Triples,
+    WeightMask,
 };
 use crate::files::container::stream::Stream;
 use crate::files::container::{Passphrase, Stretching};
@@ -41,14 +42,14 @@ fn body_of(kind: Kind) -> Body {
     let (image_id, height, width) = (ImageId::from_bytes([0x33; 16]), 512, 300);
     let weight_mask_id = WeightMaskId::from_bytes([0x44; 16]);
     match kind {
-        Kind::PublicModel => {
+        PublicModel::KIND => {
             let servers = [3, 4].map(|v| Fingerprint::from_bytes([v; 16]));
             PublicModel { model_id, servers }.into()
         }
-        Kind::ModelShare => {
+        ModelShare::KIND => {
             ModelShare { party, model_id, ring_bits, public_digest, elements: 1000 }.into()
         }
-        Kind::ImageShare => {
+        ImageShare::KIND => {
             let (frac_bits, sigma, means) = (10, 25.0, 0);
             let levels = LEVELS;
             let i = ImageShare {
@@ -67,7 +68,7 @@ fn body_of(kind: Kind) -> Body {
             };
             i.into()
         }
-        Kind::Triples => {
+        Triples::KIND => {
             let (set_id, slots, batch_rows) = (TripleSetId::from_bytes([0x55; 16]), 4, 64);
             let t = Triples {
                 party,
@@ -84,7 +85,7 @@ fn body_of(kind: Kind) -> Body {
             };
             t.into()
         }
-        Kind::Prepared => {
+        Prepared::KIND => {
             let (set_id, slot, batch_rows) = (TripleSetId::from_bytes([0x55; 16]), 3, 64);
             let p = Prepared {
                 party,
@@ -99,7 +100,7 @@ fn body_of(kind: Kind) -> Body {
             };
             p.into()
         }
-        Kind::ResultShare => {
+        ResultShare::KIND => {
             let session_id = SessionId::from_bytes([0x66; 16]);
             let r = ResultShare {
                 party,
@@ -115,22 +116,23 @@ fn body_of(kind: Kind) -> Body {
             };
             r.into()
         }
-        Kind::OpenedWeights => {
+        OpenedWeights::KIND => {
             let ring_bits = RingBits::L64;
             let w =
                 OpenedWeights { weight_mask_id, model_id, public_digest, ring_bits, elements: 7 };
             w.into()
         }
-        Kind::WeightMask => {
+        WeightMask::KIND => {
             let peer = Fingerprint::from_bytes([0x99; 16]);
             WeightMask { party, weight_mask_id, model_id, public_digest, peer }.into()
         }
-        Kind::Hints => {
+        Hints::KIND => {
             let packing = Digest::from_bytes([0xaa; 32]);
             Hints { party, weight_mask_id, public_digest, packing, hints: 9 }.into()
         }
-        Kind::PublicKey => PublicKeyOf { role: Role::Gateway }.into(),
-        Kind::SecretKey => SecretKeyOf { role: Role::Receiver }.into(),
+        PublicKeyOf::KIND => PublicKeyOf { role: Role::Gateway }.into(),
+        SecretKeyOf::KIND => SecretKeyOf { role: Role::Receiver }.into(),
+        other => unreachable!("{other} is not among the kinds"),
     }
 }
 
@@ -149,17 +151,17 @@ fn decoding() -> Decoding {
 }
 
 const KINDS: [Kind; 11] = [
-    Kind::PublicModel,
-    Kind::ModelShare,
-    Kind::ImageShare,
-    Kind::Triples,
-    Kind::ResultShare,
-    Kind::OpenedWeights,
-    Kind::PublicKey,
-    Kind::SecretKey,
-    Kind::Prepared,
-    Kind::WeightMask,
-    Kind::Hints,
+    PublicModel::KIND,
+    ModelShare::KIND,
+    ImageShare::KIND,
+    Triples::KIND,
+    ResultShare::KIND,
+    OpenedWeights::KIND,
+    PublicKeyOf::KIND,
+    SecretKeyOf::KIND,
+    Prepared::KIND,
+    WeightMask::KIND,
+    Hints::KIND,
 ];
 
 /// The pairs of a maker and of a server, and their public halves.
@@ -191,8 +193,16 @@ fn content(kind: Kind, payload_len: u64, chunks: u64) -> Content {
 }
 
 fn is_sealed(kind: Kind) -> bool {
-    use Kind::*;
-    matches!(kind, ModelShare | ImageShare | Triples | ResultShare | Prepared | WeightMask | Hints)
+    let sealed = [
+        ModelShare::KIND,
+        ImageShare::KIND,
+        Triples::KIND,
+        ResultShare::KIND,
+        Prepared::KIND,
+        WeightMask::KIND,
+        Hints::KIND,
+    ];
+    sealed.contains(&kind)
 }
 
 /// A writer as the kind needs it.
@@ -227,7 +237,7 @@ fn write_all(writer: &mut EnvelopeWriter<Vec<u8>>) {
 }
 
 /// The kinds of [`sample`]: one in clear and one sealed.
-const SAMPLES: [Kind; 2] = [Kind::OpenedWeights, Kind::ModelShare];
+const SAMPLES: [Kind; 2] = [OpenedWeights::KIND, ModelShare::KIND];
 
 /// A file with three chunks of 20 bytes together.
 fn sample(kind: Kind) -> Vec<u8> {
@@ -418,11 +428,11 @@ fn a_writer_keeps_to_its_header() {
 
 #[test]
 fn another_kind_is_named() {
-    let writer = writer(Kind::ImageShare, 1, 1).unwrap();
+    let writer = writer(ImageShare::KIND, 1, 1).unwrap();
     let file = Envelope::read(Cursor::new(writer.abandon()), "X").unwrap();
     let err = file.expect::<ModelShare>().unwrap_err();
     assert_eq!(err.to_string(), "'X' is an image share, expected a model share");
-    assert!(file.expect_kind(Kind::Triples).is_err());
+    assert!(file.expect_kind(Triples::KIND).is_err());
     assert_eq!(file.expect::<ImageShare>().unwrap().width, 300);
 }
 
@@ -432,7 +442,7 @@ fn other_files_and_versions_are_told_apart() {
     assert!(matches!(open(b"\x89PNG\r\n"), FormatError::NotOurs { .. }));
     assert!(matches!(open(b""), FormatError::Truncated { found: 0, .. }));
     assert!(matches!(open(b"PPDN"), FormatError::Truncated { found: 4, .. }));
-    let mut later = sample(Kind::ModelShare);
+    let mut later = sample(ModelShare::KIND);
     later[8] = VERSION as u8 + 1;
     let err = open(&later);
     assert!(
@@ -441,7 +451,7 @@ fn other_files_and_versions_are_told_apart() {
     for version in [VERSION, VERSION + 1] {
         assert!(err.to_string().contains(&format!("version {version}")));
     }
-    let mut huge = sample(Kind::ModelShare);
+    let mut huge = sample(ModelShare::KIND);
     huge[10..14].copy_from_slice(&u32::MAX.to_le_bytes());
     assert!(matches!(open(&huge), FormatError::HeaderDamaged { .. }));
     let err = open_file(Path::new("/nowhere/f")).err().unwrap();
@@ -465,7 +475,7 @@ fn golden_files_are_written_and_read_as_ever() {
             false => file.in_clear(),
         });
     }
-    let (owner, content) = (pairs.public[0].fingerprint(), content(Kind::SecretKey, 32, 1));
+    let (owner, content) = (pairs.public[0].fingerprint(), content(SecretKeyOf::KIND, 32, 1));
     let passphrase = || Passphrase::new(b"correct horse".to_vec()).unwrap();
     let stretching = Stretching { salt: [0xaa; 16], memory_kib: 64, passes: 2, lanes: 2 };
     let locked =
@@ -527,7 +537,7 @@ proptest! {
     ) {
         let len: usize = chunks.iter().map(Vec::len).sum();
         prop_assume!(len > 0);
-        let kind = if sealed { Kind::Triples } else { Kind::OpenedWeights };
+        let kind = if sealed { Triples::KIND } else { OpenedWeights::KIND };
         let mut writer = writer(kind, len as u64, chunks.len() as u64).unwrap();
         for (op, chunk) in chunks.iter().enumerate() {
             writer.chunk(ChunkKey::op(op as u32), &mut chunk.clone()).unwrap();

@@ -21,7 +21,7 @@ fn read_with(file: &[u8], keys: OpenFrom<'_>) -> Result<Vec<u8>, FormatError> {
 
 #[test]
 fn a_header_cannot_be_changed() {
-    let (file, pairs) = (sample(Kind::ModelShare), pairs());
+    let (file, pairs) = (sample(ModelShare::KIND), pairs());
     assert_eq!(read_with(&file, pairs.open()).unwrap(), PAYLOAD[0]);
     let header_len = file.len() - FIXED_LEN - TAG_LEN - 20 - 3 * TAG_LEN;
     let mut reached = 0;
@@ -41,7 +41,7 @@ fn a_header_cannot_be_changed() {
 fn nothing_of_the_payload_shows_and_no_two_files_are_alike() {
     let secret = [0x5a; 4096];
     let file = || {
-        let mut writer = writer(Kind::Triples, 4096, 1).unwrap();
+        let mut writer = writer(Triples::KIND, 4096, 1).unwrap();
         writer.chunk(ChunkKey::ONLY, &mut secret.clone()).unwrap();
         writer.finish().unwrap()
     };
@@ -53,7 +53,7 @@ fn nothing_of_the_payload_shows_and_no_two_files_are_alike() {
 
 #[test]
 fn only_the_recipient_opens_it() {
-    let (file, pairs) = (sample(Kind::ModelShare), pairs());
+    let (file, pairs) = (sample(ModelShare::KIND), pairs());
     let other = SecretKey::from_bytes(&[0x12; 64]);
     let keys = OpenFrom { recipient: &other, ..pairs.open() };
     let err = read_with(&file, keys).unwrap_err();
@@ -75,7 +75,7 @@ fn only_the_sender_makes_it() {
     let forger = SecretKey::from_bytes(&[0x13; 64]);
     let keys = SealTo { sender: &forger, recipient: &pairs.public[1] };
     let mut writer =
-        EnvelopeWriter::sealed(vec![], keys, content(Kind::ModelShare, 20, 3)).unwrap();
+        EnvelopeWriter::sealed(vec![], keys, content(ModelShare::KIND, 20, 3)).unwrap();
     write_all(&mut writer);
     let file = writer.finish().unwrap();
     let err = read_with(&file, pairs.open()).unwrap_err();
@@ -88,7 +88,7 @@ fn only_the_sender_makes_it() {
     let err = read_with(&forged, pairs.open()).unwrap_err();
     assert!(matches!(err, FormatError::NotAuthentic { .. }), "{err}");
     // Nor with the true sender's encapsulated key before it.
-    let Cipher::Sealed { encapsulated } = header_of(&sample(Kind::ModelShare)).cipher else {
+    let Cipher::Sealed { encapsulated } = header_of(&sample(ModelShare::KIND)).cipher else {
         panic!("not sealed")
     };
     let Cipher::Sealed { encapsulated: theirs } = header_of(&forged).cipher else {
@@ -108,7 +108,7 @@ fn header_of(file: &[u8]) -> Header {
 /// A point of small order would make the shared secret known to all.
 #[test]
 fn keys_without_a_secret_are_refused() {
-    let (file, pairs) = (sample(Kind::ModelShare), pairs());
+    let (file, pairs) = (sample(ModelShare::KIND), pairs());
     let Cipher::Sealed { encapsulated } = header_of(&file).cipher else { panic!("not sealed") };
     let forged = with_header(&file, |header| {
         let at = header.windows(32).position(|w| w == encapsulated).unwrap();
@@ -121,7 +121,7 @@ fn keys_without_a_secret_are_refused() {
 #[test]
 fn chunks_of_another_file_or_place_are_refused() {
     let file = || {
-        let mut writer = writer(Kind::Triples, 30, 3).unwrap();
+        let mut writer = writer(Triples::KIND, 30, 3).unwrap();
         for op in 0..3 {
             writer.chunk(ChunkKey::op(op), &mut [op as u8; 10]).unwrap();
         }
@@ -152,7 +152,7 @@ fn chunks_of_another_file_or_place_are_refused() {
 /// A file that ends before its last chunk, with a header that announces no more.
 #[test]
 fn a_shorter_file_is_no_file() {
-    let mut writer = writer(Kind::Triples, 20, 2).unwrap();
+    let mut writer = writer(Triples::KIND, 20, 2).unwrap();
     for op in 0..2 {
         writer.chunk(ChunkKey::op(op), &mut [7; 10]).unwrap();
     }
