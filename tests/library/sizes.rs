@@ -6,7 +6,7 @@ use crate::images::{Lab, memory};
 use ppdenoise::files::container::no_passphrase as none;
 use ppdenoise::image::{Depth, GreyImage, NoiseSeed, Raster, add_gaussian};
 use ppdenoise::model::{Choices, FloatModel, load_npz};
-use ppdenoise::network::NetworkError;
+use ppdenoise::network::{Continued, NetworkError};
 use ppdenoise::roles::images::{Noise, read_picture};
 use ppdenoise::roles::{Deal, Dealer, DealerError, GatewayError, Silent, Wanted};
 use proptest::prelude::*;
@@ -134,16 +134,22 @@ fn sides_are_continued_where_blocks_and_scales_ask_for_it() {
     }
 }
 
-/// The places of a side of `length` that stand at 0, 1, 2 and so on if it goes on by its mirror image: forth and back.
-fn mirrored(length: usize) -> impl Iterator<Item = usize> + Clone {
-    (0..length).chain((1..length.max(2) - 1).rev()).cycle()
+/// The places of a side of `length` that stand at 0, 1, 2 and so on: forth and back if it goes on by its mirror image,
+/// or forth and the last again.
+fn places(length: usize, by: Continued) -> Vec<usize> {
+    let forth = 0..length;
+    match by {
+        Continued::Mirror => forth.chain((1..length.max(2) - 1).rev()).cycle().take(64).collect(),
+        Continued::Edge => forth.chain(std::iter::repeat(length - 1)).take(64).collect(),
+    }
 }
 
 /// The continued image as an image of its own.
-fn continued(image: &GreyImage, padded: (usize, usize)) -> GreyImage {
-    let columns = mirrored(image.width()).take(padded.1);
+fn continued(image: &GreyImage, padded: (usize, usize), by: Continued) -> GreyImage {
+    let of = |length: usize, padded: usize| places(length, by).into_iter().take(padded);
+    let columns = of(image.width(), padded.1);
     let line = |y: usize| columns.clone().map(move |x| image.pixels()[y * image.width() + x]);
-    let pixels = mirrored(image.height()).take(padded.0).flat_map(line).collect();
+    let pixels = of(image.height(), padded.0).flat_map(line).collect();
     GreyImage::new(padded.0, padded.1, pixels).unwrap()
 }
 
@@ -151,7 +157,8 @@ fn continued(image: &GreyImage, padded: (usize, usize)) -> GreyImage {
 fn is_that_of_the_continued_image(model: &FloatModel, image: &GreyImage) {
     let size = (image.height(), image.width());
     let padded = model.network.padding(size).padded();
-    let (ours, whole) = (plain(model, image, 10.0), plain(model, &continued(image, padded), 10.0));
+    let image_of_its_own = continued(image, padded, model.network.continued());
+    let (ours, whole) = (plain(model, image, 10.0), plain(model, &image_of_its_own, 10.0));
     let lines = whole.pixels().chunks(padded.1).map(|line| &line[..size.1]);
     assert_eq!(ours.pixels(), lines.take(size.0).collect::<Vec<_>>().concat());
 }
