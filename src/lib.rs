@@ -49,7 +49,7 @@
 //! Gateway::open(&keys, none)?.share(&request, &mut Silent)?;
 //!
 //! // The dealer, for one image of this size.
-//! let deal = Deal::new(files.at("model.pub"), Wanted::slots((24, 32), 1));
+//! let deal = Deal::new(files.at("model.pub"), Wanted::slots(Size::new(24, 32), 1));
 //! Dealer::open(&keys, none)?.deal(&deal, files.at("triples"), &mut Silent)?;
 //!
 //! // Both servers, here as threads of one process; `wire::connect` and `wire::Listener` join processes.
@@ -153,15 +153,16 @@ pub mod api {
         NoNoiseMap, Observer, OutOfRangeOnShares, Picture, PlainError, PlainEvent, Plausibility,
         PublicModelError, RangeAlarm, Receiver, ReceiverError, ReceiverEvent, Reconstruct,
         ReconstructReport, Reconstructed, ResultOf, Server, Shard, ShareImages, ShareModel,
-        ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Size, Stop, Threads,
-        ThreadsError, Verification, Verify, VerifyError, Wanted, Widened, calibrate, denoise,
-        in_one_line, make_keys, read_public, verify,
+        ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Stop, Threads, ThreadsError,
+        Verification, Verify, VerifyError, Wanted, Widened, calibrate, denoise, in_one_line,
+        make_keys, read_public, verify,
     };
     pub use crate::roles::{images, inspect, models, one_cloud, server};
+    pub use crate::size::{Position, Size};
     pub use crate::wire;
 }
 
-pub use ppdenoise_base::{ids, network, numbers};
+pub use ppdenoise_base::{ids, network, numbers, size};
 pub use ppdenoise_crypto as crypto;
 pub use ppdenoise_image as image;
 pub use ppdenoise_kernels as kernels;

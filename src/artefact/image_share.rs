@@ -18,6 +18,7 @@ use crate::ids::ImageId;
 use crate::ids::Party;
 use crate::model::LevelMap;
 use crate::numbers::ring::{Ring, RingBits};
+use crate::size::Size;
 use zeroize::Zeroizing;
 
 /// An image encoded for a model, about to be shared.
@@ -27,7 +28,7 @@ pub struct SharedImage<'a> {
     /// Fixed-point pixels, row-major; the gateway's secret.
     pub encoded: &'a [i64],
     /// Rows and columns.
-    pub size: (usize, usize),
+    pub size: Size,
     /// The image's noise level in grey levels.
     pub sigma: f64,
     /// How its grey levels were encoded.
@@ -67,8 +68,8 @@ pub fn write_image_shares(
         model_id: public.facts.model_id,
         public_digest: public.facts.digest,
         ring_bits: public.model.ring,
-        height: image.size.0 as u32,
-        width: image.size.1 as u32,
+        height: image.size.height as u32,
+        width: image.size.width as u32,
         frac_bits: public.model.input.frac_bits,
         sigma: image.sigma,
         levels: levels_of(&image.levels),
@@ -210,7 +211,7 @@ impl ImageShareFile {
 
     /// Op number and count of what is shared.
     fn parts(&self) -> [(usize, usize); 2] {
-        let pixels = self.fields.height as usize * self.fields.width as usize;
+        let pixels = self.fields.size().pixels();
         [(0, pixels), (MEANS_OP, self.fields.means as usize)]
     }
 }

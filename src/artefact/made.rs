@@ -11,12 +11,13 @@ use crate::ids::Party;
 use crate::ids::{TripleSetId, WeightMaskId};
 use crate::material::{MaterialLayout, Origin, PartySeeds};
 use crate::network::NetworkError;
+use crate::size::Size;
 
 /// Triples to be made for one image size.
 #[derive(Clone, Debug)]
 pub struct MadeJob {
     /// Rows and columns of the images.
-    pub size: (usize, usize),
+    pub size: Size,
     /// How many images.
     pub slots: u64,
     layout: MaterialLayout,
@@ -40,7 +41,7 @@ impl MadeJob {
     /// As [`crate::network::Network::grid`].
     pub fn new(
         public: &PublicModelFile,
-        size: (usize, usize),
+        size: Size,
         slots: u64,
         batch_rows: Option<usize>,
     ) -> Result<Self, NetworkError> {
@@ -85,8 +86,8 @@ impl MadeJob {
             model_id: public.facts.model_id,
             public_digest: public.facts.digest,
             ring_bits: public.model.ring,
-            height: self.size.0 as u32,
-            width: self.size.1 as u32,
+            height: self.size.height as u32,
+            width: self.size.width as u32,
             slots: self.slots,
             batch_rows: self.layout.batch_rows() as u32,
             origin: Origin::Made,

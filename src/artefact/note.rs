@@ -8,6 +8,8 @@ use crate::ids::codec::SMALL_LIMIT;
 use crate::ids::codec::{decode_small, encode_small};
 use crate::image::dicom::{Origin, Window};
 use crate::image::{Depth, ImageFormat, Range, Sketch, Tiling};
+use crate::size::Position;
+use crate::size::Size;
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -51,16 +53,21 @@ pub struct Tile {
     /// The larger image and the cores that it consists of.
     pub tiling: Tiling,
     /// The core that this tile answers for: its row and column among the cores.
-    pub place: (usize, usize),
+    pub place: Position,
     /// Where in the tile that core begins: row and column. What lies around it is its neighbours'.
-    pub inset: (usize, usize),
+    pub inset: Position,
 }
 
 impl Tile {
     /// Size of the image, size of a core, place, inset.
     fn numbers(&self) -> Option<[u32; 8]> {
         let (size, core) = (self.tiling.size(), self.tiling.core());
-        let pairs = [size, core, self.place, self.inset];
+        let pairs = [
+            (size.height, size.width),
+            (core.height, core.width),
+            (self.place.row, self.place.column),
+            (self.inset.row, self.inset.column),
+        ];
         let mut numbers = [0; 8];
         for (to, from) in numbers.iter_mut().zip(pairs.iter().flat_map(|p| [p.0, p.1])) {
             *to = u32::try_from(from).ok()?;
@@ -71,9 +78,14 @@ impl Tile {
     /// Nothing for cores that no image has, or none of them.
     fn of(group: ImageId, numbers: [u32; 8]) -> Option<Tile> {
         let [height, width, rows, columns, row, column, top, left] = numbers.map(|n| n as usize);
-        let tiling = Tiling::new((height, width), (rows, columns)).ok()?;
-        tiling.rect((row, column))?;
-        Some(Tile { group, tiling, place: (row, column), inset: (top, left) })
+        let tiling = Tiling::new(Size { height, width }, Size::new(rows, columns)).ok()?;
+        tiling.rect(Position::new(row, column))?;
+        Some(Tile {
+            group,
+            tiling,
+            place: Position::new(row, column),
+            inset: Position::new(top, left),
+        })
     }
 }
 
@@ -291,7 +303,7 @@ mod tests {
         let channel = Some(Channel { group, index: 2 });
         let (format, depth) = (ImageFormat::Tiff, Depth::Sixteen);
         let headers = vec![5; headers];
-        let sketch = sketch((64, 64));
+        let sketch = sketch(Size::new(64, 64));
         let (range, scan) = (Range::new(-1.0, 1.0), Some(scan(64)));
         Note {
             name: name.into(),
@@ -313,14 +325,19 @@ mod tests {
         SharedScan { origin: Origin { study, series, instance, header: [0xff; 32] }, window }
     }
 
-    fn sketch(size: (usize, usize)) -> Sketch {
-        Sketch::of(size, vec![3.0; size.0 * size.1], 25.0, [1; 32])
+    fn sketch(size: Size) -> Sketch {
+        Sketch::of(size, vec![3.0; size.height * size.width], 25.0, [1; 32])
     }
 
     fn tile() -> Option<Tile> {
-        let tiling = Tiling::new((200_000, 100_000), (1024, 1024)).unwrap();
+        let tiling = Tiling::new(Size::new(200_000, 100_000), Size::square(1024)).unwrap();
         let group = ImageId::from_bytes([9; 16]);
-        Some(Tile { group, tiling, place: (195, 97), inset: (997, 1 << 31) })
+        Some(Tile {
+            group,
+            tiling,
+            place: Position::new(195, 97),
+            inset: Position::new(997, 1 << 31),
+        })
     }
 
     #[test]
@@ -329,7 +346,7 @@ mod tests {
             let bytes = note(name, 0).padded().unwrap();
             assert_eq!(
                 bytes.len(),
-                NOTE_UNIT + padded_length(Sketch::bytes((64, 64))),
+                NOTE_UNIT + padded_length(Sketch::bytes(Size::new(64, 64))),
                 "the same for every name"
             );
             assert!(Note::from_padded(&bytes) == Some(note(name, 0)));
@@ -341,7 +358,7 @@ mod tests {
                 let bytes = other.padded().unwrap();
                 assert_eq!(
                     bytes.len(),
-                    NOTE_UNIT + padded_length(Sketch::bytes((64, 64))),
+                    NOTE_UNIT + padded_length(Sketch::bytes(Size::new(64, 64))),
                     "the same for every object"
                 );
                 assert!(Note::from_padded(&bytes) == Some(other));
@@ -352,10 +369,10 @@ mod tests {
         assert!(note("a", Note::MAX_HEADERS + 1).padded().is_err());
         assert!(note(&"x".repeat(256), 0).padded().is_err());
         let mut picture = note("a", 0);
-        picture.sketch = sketch((512, 512));
+        picture.sketch = sketch(Size::new(512, 512));
         assert_eq!(
             picture.padded().unwrap().len(),
-            NOTE_UNIT + padded_length(Sketch::bytes((512, 512)))
+            NOTE_UNIT + padded_length(Sketch::bytes(Size::new(512, 512)))
         );
         assert_eq!(format!("{:?}", note("Miller", 3)), "Note(..)");
     }
@@ -428,7 +445,7 @@ mod tests {
             if let Some(tile) = Tile::of(ImageId::from_bytes([1; 16]), numbers) {
                 prop_assert_eq!(tile.numbers(), Some(numbers));
                 let core = tile.tiling.rect(tile.place).unwrap();
-                let (height, width) = tile.tiling.size();
+                let Size { height, width } = tile.tiling.size();
                 prop_assert!(core.is_inside(height, width));
             }
         }

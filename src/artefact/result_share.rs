@@ -19,6 +19,7 @@ use crate::model::{LevelMap, Normalisation, decode_sums};
 use crate::network::Outputs;
 use crate::numbers::fixed::shrink;
 use crate::numbers::ring::{Ring, RingBits};
+use crate::size::Size;
 use zeroize::Zeroizing;
 
 /// Writes a server's share of a denoised image, its half of the range alarm, and the image's note, sealed to the
@@ -69,7 +70,7 @@ pub(crate) fn decoding(public: &PublicModelFile, levels: Levels) -> Decoding {
 /// A reconstructed image.
 pub struct Reconstruction {
     /// Rows and columns.
-    pub size: (usize, usize),
+    pub size: Size,
     /// Network units, row-major.
     units: Vec<f64>,
     /// How they become grey levels.
@@ -110,7 +111,7 @@ pub fn read_result_note(
     let file = open_file(place)?;
     let fields = file.expect::<ResultShare>()?.clone();
     let mut file = file.unseal(from_server(&fields, receiver, servers))?;
-    let pixels = fields.height as usize * fields.width as usize;
+    let pixels = fields.size().pixels();
     let elements = match fields.ring_bits {
         RingBits::L32 => PayloadSize::elements::<u32>(pixels),
         RingBits::L64 => PayloadSize::elements::<u64>(pixels),
@@ -193,7 +194,7 @@ fn combine<R: Ring>(
     of: &[ResultShare; 2],
 ) -> Result<Reconstruction, ArtefactError> {
     let fields = &of[0];
-    let size = (fields.height as usize, fields.width as usize);
+    let size = fields.size();
     let decode = &fields.decode;
     let outputs = Outputs {
         patch: decode.patch as usize,
@@ -203,8 +204,8 @@ fn combine<R: Ring>(
     };
     // It also judges the size, before there is memory for it.
     let weights = outputs.weight_sums(size)?;
-    let first: Vec<R> = read_elements(&mut a, 0, size.0 * size.1)?;
-    let second: Vec<R> = read_elements(&mut b, 0, size.0 * size.1)?;
+    let first: Vec<R> = read_elements(&mut a, 0, size.pixels())?;
+    let second: Vec<R> = read_elements(&mut b, 0, size.pixels())?;
     let halves = [read_alarm(&mut a, fields.alarm)?, read_alarm(&mut b, fields.alarm)?];
     let alarm = halves[0].zip(halves[1]).map(|(a, b)| alarm::raised([a, b]));
     // S0's share has it.

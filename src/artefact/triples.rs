@@ -28,6 +28,7 @@ use crate::material::{
 use crate::network::NetworkError;
 use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::MaterialSource;
+use crate::size::Size;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -89,7 +90,7 @@ pub struct Commission<'a> {
 pub struct TripleJob<'a> {
     commission: Commission<'a>,
     /// Rows and columns of the images.
-    pub size: (usize, usize),
+    pub size: Size,
     /// How many images.
     pub slots: u64,
     layout: MaterialLayout,
@@ -104,7 +105,7 @@ impl<'a> TripleJob<'a> {
     /// As [`crate::network::Network::grid`].
     pub fn new(
         commission: Commission<'a>,
-        size: (usize, usize),
+        size: Size,
         slots: u64,
         batch_rows: Option<usize>,
     ) -> Result<Self, NetworkError> {
@@ -182,8 +183,8 @@ impl<'a> TripleJob<'a> {
             model_id: public.facts.model_id,
             public_digest: public.facts.digest,
             ring_bits: R::RING,
-            height: self.size.0 as u32,
-            width: self.size.1 as u32,
+            height: self.size.height as u32,
+            width: self.size.width as u32,
             slots: self.slots,
             batch_rows: self.batch_rows as u32,
             origin: Origin::Dealt,
@@ -452,7 +453,8 @@ mod tests {
         let method = Method::lut(2);
         let options = QuantiseOptions::guaranteed(RingBits::L64, method, 2.5);
         let public = quantise(&random_model(&[64], 1.0, true), &options).unwrap().public;
-        let layout = MaterialLayout::new(&public, (1 << 14, 1 << 14), 1, Origin::Made).unwrap();
+        let layout =
+            MaterialLayout::new(&public, Size::new(1 << 14, 1 << 14), 1, Origin::Made).unwrap();
         assert!(layout.bytes_per_slot() > 1 << 30);
         let far = material_before(1 << 40, &layout);
         assert_eq!(far.bytes, u64::MAX, "more than any header announces");

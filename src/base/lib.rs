@@ -1,4 +1,4 @@
-//! What all of ppdenoise speaks of: who and what ([`ids`]), numbers and their forms ([`numbers`]), and networks as
+//! What all of ppdenoise speaks of: who and what ([`ids`]), numbers and their forms ([`numbers`]), sizes, and networks as
 //! lists of ops ([`network`]).
 //!
 //! `numbers` and `network` use `ids`, and neither uses the other.
@@ -15,3 +15,4 @@
 pub mod ids;
 pub mod network;
 pub mod numbers;
+pub mod size;

@@ -14,6 +14,7 @@ use crate::roles::images::{PictureError, images};
 use crate::roles::one_cloud::{Brought, Errand, Errands, Goal, Ready, User, UserEvent};
 use crate::roles::server::{MakePaths, MakeReport, description_beside};
 use crate::roles::{Observer, Threads};
+use crate::size::Size;
 use crate::wire::{Limits, connect};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -127,12 +128,11 @@ impl Observer<UserEvent> for Shown<'_> {
             UserEvent::Level(note) => tell_level(&note, unfit::of_user, console),
             UserEvent::Implausible(result) => tell_implausible(&result, console),
             UserEvent::RangeAlarm { file } => tell_alarm(&file, console),
-            UserEvent::Making { size: (height, width), slots, bytes: needed } => {
-                console.note(format!(
+            UserEvent::Making { size: Size { height, width }, slots, bytes: needed } => console
+                .note(format!(
                     "making {slots} slot(s) for {height}x{width} images: {} at each end",
                     bytes(needed)
-                ))
-            }
+                )),
             UserEvent::Made(report) => made(&report, console),
             UserEvent::Failed { file, error } => {
                 self.0.failures.note(&file, &error.into(), self.0.console);

@@ -15,6 +15,7 @@ use crate::roles::one_cloud::{
 };
 use crate::roles::read_public;
 use crate::roles::server::{MakePaths, description_beside};
+use crate::size::Size;
 use crate::wire::{Limits, Listener};
 use serde::Serialize;
 use std::path::Path;
@@ -73,7 +74,7 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
 
 /// Tells how much results may tell, for images of 512x512; nothing if there is no limit, or the model takes none.
 fn told(public: &PublicModel, bits: u32, console: &Console) -> Option<f64> {
-    let images = divergence_of(bits) / exposure(public, (512, 512)).ok()?;
+    let images = divergence_of(bits) / exposure(public, Size::new(512, 512)).ok()?;
     if bits > 0 {
         console.note(format!(
             "after {images:.0} image(s) of 512x512, or as many of other sizes as tell as much, their results \

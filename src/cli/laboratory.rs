@@ -3,6 +3,7 @@
 use super::failure::{Code, Failure};
 use super::output::Console;
 use crate::lab::{LabError, Observer};
+use crate::size::Size;
 
 impl Observer for Console {
     fn phase(&mut self, name: &str) {
@@ -82,7 +83,7 @@ impl From<LabError> for Failure {
                 Failure::new(Code::Failed, format!("`ppdenoise {step}` failed")).because(&said)
             }
             LabError::NoSpace(e) => {
-                let (height, width) = e.size;
+                let Size { height, width } = e.size;
                 let help = format!(
                     "the material of {} at {height}x{width} does not fit: give --work a folder on a \
                      larger disk, or ask for fewer --patches",

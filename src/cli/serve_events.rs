@@ -6,6 +6,7 @@ use super::failure::refill_command;
 use super::output::print_json_line;
 use crate::ids::Party;
 use crate::roles::server::{PeerFacts, ServerEvent, SetFound};
+use crate::size::Size;
 use serde::Serialize;
 use std::path::Path;
 
@@ -37,8 +38,8 @@ enum Happened<'a> {
     TriplesUsedUp(&'a SetFound),
     TriplesRefused { file: String, reason: String },
     TriplesUnmatched { file: String, set: String },
-    TriplesFew { height: u32, width: u32, slots_left: u64, warn_below: u64, command: String },
-    TriplesMissing { height: u32, width: u32, images: u64, command: String },
+    TriplesFew { height: usize, width: usize, slots_left: u64, warn_below: u64, command: String },
+    TriplesMissing { height: usize, width: usize, images: u64, command: String },
     Erased { file: String, slots_erased: u64, bytes_erased: u64, file_removed: bool },
     ImageDone(Image),
     ImageFailed { file: String, reason: String },
@@ -49,8 +50,8 @@ enum Happened<'a> {
 struct Image {
     image_id: String,
     file: String,
-    height: u32,
-    width: u32,
+    height: usize,
+    width: usize,
     set: String,
     slot: u64,
     slots_left: u64,
@@ -87,8 +88,8 @@ impl Log {
     }
 
     /// Few slots are left for a size.
-    pub(super) fn low(&mut self, (height, width): (u32, u32), slots_left: u64, warn_below: u64) {
-        let command = refill_command((height, width), warn_below);
+    pub(super) fn low(&mut self, Size { height, width }: Size, slots_left: u64, warn_below: u64) {
+        let command = refill_command(Size::new(height, width), warn_below);
         self.line(Happened::TriplesFew { height, width, slots_left, warn_below, command });
     }
 
@@ -121,8 +122,8 @@ fn happened<'a>(event: &'a ServerEvent) -> Option<Happened<'a>> {
             Happened::TriplesUnmatched { file: name(file), set: set.to_string() }
         }
         ServerEvent::NoMaterial { size, images } => Happened::TriplesMissing {
-            height: size.0,
-            width: size.1,
+            height: size.height,
+            width: size.width,
             images: *images,
             command: refill_command(*size, *images),
         },

@@ -15,6 +15,7 @@ use crate::roles::server::{
     ServiceError, SetFound, description_beside,
 };
 use crate::roles::{MaterialNote, Observer, Server};
+use crate::size::Size;
 use crate::wire::Limits;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -65,7 +66,7 @@ pub(super) struct Watcher<'a> {
     /// How many slots for images of a size are few.
     pub(super) warn_below: Option<u64>,
     /// Sizes of which it was told that few slots are left.
-    low: HashSet<(u32, u32)>,
+    low: HashSet<Size>,
     /// Files of which it was told that used slots stay in them.
     unguarded: HashSet<PathBuf>,
     /// Whether it was told that the other server is away.
@@ -132,8 +133,8 @@ impl Observer<ServerEvent> for Watcher<'_> {
             )),
             ServerEvent::NoMaterial { size, images } => self.tell(format!(
                 "{images} image(s) of {}x{} wait for triples: {}",
-                size.0,
-                size.1,
+                size.height,
+                size.width,
                 refill(size, images)
             )),
             ServerEvent::Unmatched { file, seconds, .. } => self.tell(format!(
@@ -196,7 +197,7 @@ pub(super) fn tell_material(note: MaterialNote, console: &Console) {
         MaterialNote::EmptyShard => {
             console.note("there are no images in this shard: no triples are made");
         }
-        MaterialNote::Planned { origin, size: (height, width), slots, bytes: size } => {
+        MaterialNote::Planned { origin, size: Size { height, width }, slots, bytes: size } => {
             let size = bytes(size);
             let files = match origin {
                 Origin::Dealt => format!("{size} for S0, under 1 KB for S1"),
@@ -241,7 +242,7 @@ impl Watcher<'_> {
 
     /// Warns once when slots become few, until there are enough again.
     fn slots(&mut self, image: &ImageReport) {
-        let (size, left) = ((image.height, image.width), image.slots_left);
+        let (size, left) = (Size::new(image.height, image.width), image.slots_left);
         let Some(below) = self.warn_below else { return };
         if left >= below {
             self.low.remove(&size);
@@ -249,8 +250,7 @@ impl Watcher<'_> {
             if let Some(log) = &mut self.log {
                 log.low(size, left, below);
             }
-            let (height, width) = size;
-            let text = format!("warning: {left} slot(s) are left for {height}x{width} images");
+            let text = format!("warning: {left} slot(s) are left for {size} images");
             self.console.finish();
             say(&format!("{text}: {}", refill(size, below)));
         }

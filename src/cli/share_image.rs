@@ -11,6 +11,7 @@ use crate::model::Clamping;
 use crate::roles::{
     Gateway, GatewayError, GatewayEvent, Observer, Picture, ShareImages, SharedPlane, read_public,
 };
+use crate::size::Size;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -102,7 +103,7 @@ impl Observer<GatewayEvent> for Teller<'_> {
             )),
             GatewayEvent::Shared { image, of_several } => self.shared(&image, of_several),
             GatewayEvent::SharedTiles { file, cut, channels } => self.tiles(&file, &cut, channels),
-            GatewayEvent::SharedFrames { file, frames, size: (rows, columns) } => {
+            GatewayEvent::SharedFrames { file, frames, size: Size { height: rows, width: columns } } => {
                 console.finish();
                 let (file, out) = (file.display(), self.out.display());
                 console
@@ -133,7 +134,8 @@ impl Teller<'_> {
 
     fn tiles(&mut self, file: &Path, cut: &Cut, channels: usize) {
         self.console.finish();
-        let ((height, width), (rows, columns)) = (cut.tiling().size(), cut.tile());
+        let (Size { height, width }, Size { height: rows, width: columns }) =
+            (cut.tiling().size(), cut.tile());
         let each = if channels > 1 { ", three shares each," } else { "" };
         self.console.note(format!(
             "{}: {height}x{width} shared as {} tiles of {rows}x{columns}{each} in {}",

@@ -2,6 +2,7 @@
 
 use super::{ImageFormat, MAX_SCAN_PIXELS, MAX_TILES, Rect, Remedy};
 use crate::network::MAX_PIXELS;
+use ppdenoise_base::size::Size;
 
 /// Why an image cannot be made, read, written or drawn.
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +75,9 @@ pub enum ImageError {
     #[error("an image of {size:?} cannot consist of cores of {core:?} (height, width)")]
     Cores {
         /// Rows and columns of a core.
-        core: (usize, usize),
+        core: Size,
         /// Rows and columns of the image.
-        size: (usize, usize),
+        size: Size,
     },
     /// A format that is written as a whole.
     #[error("{format} is not written row by row, as an image of tiles is")]
@@ -223,9 +224,9 @@ pub enum ImageError {
         /// Number of the panel, from 1.
         panel: usize,
         /// Its height and width.
-        found: (usize, usize),
+        found: Size,
         /// Height and width of the first.
-        expected: (usize, usize),
+        expected: Size,
     },
     /// A picture without images.
     #[error("a picture needs at least one panel")]
@@ -300,9 +301,9 @@ pub enum ImageError {
     #[error("the planes of a colour image are {expected:?} and {found:?} (height, width)")]
     PlaneSize {
         /// Height and width of the first.
-        expected: (usize, usize),
+        expected: Size,
         /// Of another.
-        found: (usize, usize),
+        found: Size,
     },
     /// Another number of planes than 1 or 3.
     #[error("an image has 1 plane or 3, found {found}")]

@@ -1,6 +1,7 @@
 //! Where to look: two parts of an image that show something.
 
 use super::{GreyImage, ImageError, Rect};
+use ppdenoise_base::size::Size;
 
 /// Two rectangles of `height` x `width` with the most structure.
 ///
@@ -78,7 +79,7 @@ impl Sums {
 
     /// The structure of an image: each step between two means counts where the squares meet.
     fn of_structure(image: &GreyImage) -> Sums {
-        let (height, width) = (image.height(), image.width());
+        let Size { height, width } = image.size();
         let levels = Sums::new(height, width, |y, x| f64::from(image.pixels()[y * width + x]));
         let mean = |top, left| {
             levels.over(&Rect { top, left, height: BLOCK, width: BLOCK }) / (BLOCK * BLOCK) as f64

@@ -61,6 +61,7 @@ pub use write::whole::encode_rgb;
 
 use network::MAX_PIXELS;
 use ppdenoise_base::network;
+use ppdenoise_base::size::Size;
 use serde::Serialize;
 use std::fmt;
 
@@ -101,6 +102,11 @@ impl GreyImage {
                 value: f64::from(pixels[i]),
             }),
         }
+    }
+
+    /// Rows and columns.
+    pub fn size(&self) -> Size {
+        Size::new(self.height, self.width)
     }
 
     /// Rows.
@@ -163,6 +169,16 @@ pub struct Rect {
 }
 
 impl Rect {
+    /// How many pixels.
+    pub fn pixels(&self) -> usize {
+        self.size().pixels()
+    }
+
+    /// Rows and columns.
+    pub fn size(&self) -> Size {
+        Size::new(self.height, self.width)
+    }
+
     /// Whether it has pixels, all of which an image of this size has too.
     pub fn is_inside(&self, height: usize, width: usize) -> bool {
         let inside = |from: usize, len: usize, side: usize| {

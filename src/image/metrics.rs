@@ -5,6 +5,7 @@
 //! it.
 
 use crate::{Depth, GreyImage, Raster};
+use ppdenoise_base::size::Size;
 use serde::Serialize;
 
 /// The peak of 8-bit images.
@@ -24,9 +25,9 @@ pub enum MetricsError {
     #[error("the image is {found:?}, the reference is {expected:?} (height, width)")]
     SizeMismatch {
         /// Height and width of the image.
-        found: (usize, usize),
+        found: Size,
         /// Height and width of the reference.
-        expected: (usize, usize),
+        expected: Size,
     },
     /// One is in colour, the other is not.
     #[error("the image has {found} planes, the reference has {expected} (1 grey, 3 colour)")]
@@ -122,7 +123,7 @@ pub fn psnr(reference: &GreyImage, image: &GreyImage, peak: f64) -> Result<f64, 
 /// [`MetricsError::SizeMismatch`], [`MetricsError::Peak`], [`MetricsError::TooSmall`] below 11x11.
 pub fn ssim(reference: &GreyImage, image: &GreyImage, peak: f64) -> Result<f64, MetricsError> {
     check(reference, image, peak)?;
-    let (height, width) = (image.height(), image.width());
+    let Size { height, width } = image.size();
     if height < SSIM_WINDOW || width < SSIM_WINDOW {
         return Err(MetricsError::TooSmall { height, width });
     }
@@ -139,8 +140,8 @@ fn check(reference: &GreyImage, image: &GreyImage, peak: f64) -> Result<(), Metr
     if !(peak.is_finite() && peak > 0.0) {
         return Err(MetricsError::Peak { peak });
     }
-    let expected = (reference.height(), reference.width());
-    let found = (image.height(), image.width());
+    let expected = reference.size();
+    let found = image.size();
     if found != expected { Err(MetricsError::SizeMismatch { found, expected }) } else { Ok(()) }
 }
 
@@ -343,7 +344,8 @@ mod tests {
     #[test]
     fn images_that_cannot_be_compared_are_refused() {
         let (a, b) = (flat(11, 12, 1.0), flat(12, 11, 1.0));
-        let mismatch = MetricsError::SizeMismatch { found: (12, 11), expected: (11, 12) };
+        let mismatch =
+            MetricsError::SizeMismatch { found: Size::new(12, 11), expected: Size::new(11, 12) };
         assert_eq!(psnr(&a, &b, PEAK_8BIT), Err(mismatch.clone()));
         assert_eq!(ssim(&a, &b, PEAK_8BIT), Err(mismatch));
         let small = flat(10, 40, 1.0);

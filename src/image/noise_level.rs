@@ -10,6 +10,7 @@
 //! take, are too many for textured images.
 
 use super::{GreyImage, ImageError};
+use ppdenoise_base::size::Size;
 
 /// Side of the patches.
 const SIDE: usize = 7;
@@ -32,7 +33,7 @@ const ROUNDS: usize = 3;
 /// [`ImageError::TooSmallToEstimate`] for an image with fewer than 784 such patches (34x34 pixels
 /// have them), [`ImageError::NoNoise`] if what is found is below 0.01 grey levels.
 pub fn estimate_sigma(image: &GreyImage) -> Result<f64, ImageError> {
-    let (height, width) = (image.height(), image.width());
+    let Size { height, width } = image.size();
     let count = |stride: usize| {
         let along = |side: usize| (side + 1).saturating_sub(SIDE).div_ceil(stride);
         along(height) * along(width)

@@ -1,6 +1,7 @@
 //! An image as a file holds it: one plane or three, and how many bits a sample has.
 
 use super::{GreyImage, ImageError, ImageFormat, Range, Rect};
+use ppdenoise_base::size::Size;
 use std::borrow::Cow;
 
 /// How finely a file stores its levels.
@@ -80,9 +81,8 @@ impl Raster {
     /// # Errors
     /// [`ImageError::PlaneSize`] if they differ in size.
     pub fn rgb(planes: [GreyImage; 3], depth: Depth) -> Result<Raster, ImageError> {
-        let size = |p: &GreyImage| (p.height(), p.width());
-        let expected = size(&planes[0]);
-        match planes.iter().map(size).find(|&found| found != expected) {
+        let expected = planes[0].size();
+        match planes.iter().map(GreyImage::size).find(|&found| found != expected) {
             Some(found) => Err(ImageError::PlaneSize { expected, found }),
             None => Ok(Raster { planes: planes.into(), depth, frames: 1, range: None }),
         }
@@ -105,7 +105,7 @@ impl Raster {
 
     /// From samples as a file orders them, `channels` a pixel; three equal planes are one.
     pub(super) fn from_samples(
-        (height, width): (usize, usize),
+        Size { height, width }: Size,
         channels: usize,
         depth: Depth,
         sample: impl Fn(usize) -> f32,
@@ -152,6 +152,11 @@ impl Raster {
         let rect =
             Rect { top: number.saturating_mul(height), left: 0, height, width: self.width() };
         self.planes.iter().map(|plane| plane.crop(rect)).collect()
+    }
+
+    /// Rows and columns.
+    pub fn size(&self) -> Size {
+        self.planes[0].size()
     }
 
     /// Rows.
@@ -281,7 +286,13 @@ mod tests {
         let other = GreyImage::new(3, 2, vec![0.0; 6]).unwrap();
         let planes = [plane(1.0), plane(2.0), other];
         let error = Raster::rgb(planes, Depth::Eight).unwrap_err();
-        assert!(matches!(error, ImageError::PlaneSize { expected: (2, 3), found: (3, 2) }));
+        assert!(matches!(
+            error,
+            ImageError::PlaneSize {
+                expected: Size { height: 2, width: 3 },
+                found: Size { height: 3, width: 2 }
+            }
+        ));
         let two = vec![plane(1.0), plane(2.0)];
         let error = Raster::of_planes(two, Depth::Eight).unwrap_err();
         assert!(matches!(error, ImageError::Planes { found: 2 }));
@@ -291,11 +302,12 @@ mod tests {
 
     #[test]
     fn equal_planes_are_a_grey_image() {
-        let grey = Raster::from_samples((1, 2), 3, Depth::Sixteen, |i| [257.0, 514.0][i / 3]);
+        let grey =
+            Raster::from_samples(Size::new(1, 2), 3, Depth::Sixteen, |i| [257.0, 514.0][i / 3]);
         let grey = grey.unwrap();
         assert!(!grey.is_colour());
         assert_eq!(grey.into_grey().unwrap().pixels(), [1.0, 2.0]);
-        let colour = Raster::from_samples((1, 2), 3, Depth::Eight, |i| i as f32).unwrap();
+        let colour = Raster::from_samples(Size::new(1, 2), 3, Depth::Eight, |i| i as f32).unwrap();
         assert!(matches!(colour.into_grey(), Err(ImageError::Colour)));
     }
 

@@ -11,6 +11,7 @@ use crate::protocol::ProtocolError;
 use crate::roles::ModelOwnerError;
 use crate::roles::models::ModelFileError;
 use crate::roles::one_cloud::{CloudError, UserError};
+use crate::size::Size;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -200,7 +201,7 @@ pub struct NoSpace {
     /// The model's name.
     pub model: String,
     /// Rows and columns of the image.
-    pub size: (usize, usize),
+    pub size: Size,
     /// How much is needed and free.
     pub source: FormatError,
 }

@@ -31,10 +31,9 @@ const COLOURS: [[u8; 3]; 2] = [[240, 140, 0], [30, 150, 240]];
 /// pixels.
 pub fn side_by_side(panels: &[Panel<'_>], crops: &[Rect; 2]) -> Result<Picture, LabError> {
     let first = panels.first().ok_or(ImageError::NoPanels)?.image;
-    let size = |image: &GreyImage| (image.height(), image.width());
     for (i, p) in panels.iter().enumerate() {
-        if size(p.image) != size(first) {
-            let (found, expected) = (size(p.image), size(first));
+        let (found, expected) = (p.image.size(), first.size());
+        if found != expected {
             return Err(ImageError::PanelSize { panel: i + 1, found, expected }.into());
         }
     }

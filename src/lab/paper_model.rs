@@ -52,14 +52,15 @@ mod tests {
     use super::*;
     use crate::model::{Method, QuantiseOptions, quantise};
     use crate::numbers::ring::RingBits;
+    use crate::size::Size;
 
     #[test]
     fn the_sizes_are_the_papers_and_every_range_is_64() {
         let model = FloatModel::paper_size();
         let weights: usize = model.network.linears().map(|(_, l)| l.weights.len()).sum();
         assert_eq!(weights, 27_800_800);
-        assert_eq!(model.network.activation_count((512, 512)), Ok(27_556 * 10_750));
-        assert_eq!(model.network.grid((512, 512)).unwrap().rows(), 27_556);
+        assert_eq!(model.network.activation_count(Size::new(512, 512)), Ok(27_556 * 10_750));
+        assert_eq!(model.network.grid(Size::new(512, 512)).unwrap().rows(), 27_556);
         let method = Method::lut(2);
         let options = QuantiseOptions::guaranteed(RingBits::L32, method, INTERVAL);
         let quantised = quantise(&model, &options).unwrap();

@@ -42,7 +42,7 @@ fn left(
 ) -> Result<Option<OutOfRange>, LabError> {
     let levels = quantised.public.levels(sigma);
     let encoded = encode_image(&quantised.public, noisy, &levels);
-    let size = (noisy.height(), noisy.width());
+    let size = noisy.size();
     let options = TwinOptions { watched: true, ..TwinOptions::default() };
     Ok(quantised.denoise_encoded(&encoded, size, &levels, options, &mut |_| ())?.out_of_range)
 }

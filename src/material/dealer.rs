@@ -13,6 +13,7 @@ use crate::numbers::fixed::low_mask;
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
 use crate::numbers::slope_table::SlopeTable;
+use crate::size::Size;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -47,7 +48,7 @@ impl<'a, R: Ring> Dealer<'a, R> {
     /// As [`crate::network::Network::grid`].
     pub fn new(
         public: &'a PublicModel,
-        size: (usize, usize),
+        size: Size,
         seeds: [&'a PartySeeds; 2],
     ) -> Result<Self, NetworkError> {
         let pack = |op: usize, l: &LinearSpec| {

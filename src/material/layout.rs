@@ -6,6 +6,7 @@ use crate::kernels::one_hot_words;
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
 use crate::network::{NetworkError, Op};
 use crate::numbers::relu::ReluShape;
+use crate::size::Size;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -120,7 +121,7 @@ impl MaterialLayout {
     /// As [`crate::network::Network::grid`].
     pub fn new(
         public: &PublicModel,
-        size: (usize, usize),
+        size: Size,
         batch_rows: usize,
         origin: Origin,
     ) -> Result<Self, NetworkError> {

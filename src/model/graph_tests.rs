@@ -9,6 +9,7 @@ use crate::graphs::{May, Numbers, random_graph};
 use crate::model::activation::Activation;
 use crate::model::{FloatModel, Packing};
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 use proptest::prelude::*;
 use std::io::Cursor;
 
@@ -18,12 +19,12 @@ fn activations() -> impl Strategy<Value = Activation> {
     prop::sample::select(names.to_vec()).prop_map(|name| name.parse().unwrap())
 }
 
-fn image((height, width): (usize, usize), seed: u64) -> Vec<f32> {
+fn image(Size { height, width }: Size, seed: u64) -> Vec<f32> {
     let mut numbers = Numbers(seed);
     (0..height * width).map(|_| numbers.real()).collect()
 }
 
-fn float(model: &FloatModel, image: &[f32], size: (usize, usize)) -> Vec<f32> {
+fn float(model: &FloatModel, image: &[f32], size: Size) -> Vec<f32> {
     let plane = model.plane(model.sigma / 2.0);
     let own = |values: &mut [f32]| model.activation.apply(values);
     model.denoise_at(image, size, plane, &own, &mut |_| ()).unwrap()
@@ -41,7 +42,7 @@ proptest! {
         seed: u64, linear: bool, height in 2usize..16, width in 2usize..16, activation in activations(),
     ) {
         let mut model = FloatModel { activation, ..random_graph(seed, May { linear, plane: true }) };
-        let (size, units) = ((height, width), image((height, width), seed));
+        let (size, units) = (Size { height, width }, image(Size { height, width }, seed));
         // Calibrated on what it is tried on.
         let extremes = |plane| model.extremes_of(&units, size, plane, &mut |_| ()).unwrap();
         let found = extremes(model.plane(model.sigma / 2.0));
@@ -74,8 +75,8 @@ proptest! {
     fn equalised_graphs_are_the_same_functions(seed: u64) {
         let model = random_graph(seed, May { linear: true, plane: true });
         let scaled = model.equalised(1.25, 0.9).unwrap();
-        let units = image((9, 8), seed);
-        let (a, b) = (float(&model, &units, (9, 8)), float(&scaled, &units, (9, 8)));
+        let units = image(Size::new(9, 8), seed);
+        let (a, b) = (float(&model, &units, Size::new(9, 8)), float(&scaled, &units, Size::new(9, 8)));
         let most = a.iter().fold(1f32, |most, v| most.max(v.abs()));
         prop_assert!(furthest(b.iter().map(|v| f64::from(*v)), &a) < 1e-3 * f64::from(most));
     }

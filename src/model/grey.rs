@@ -7,6 +7,7 @@ use super::{
 };
 use crate::image::{GreyImage, Residual};
 use crate::numbers::ring::{Ring, RingBits};
+use crate::size::Size;
 
 /// A denoised image, and what was taken away.
 #[derive(Clone, Debug)]
@@ -61,13 +62,13 @@ impl FloatModel {
     ) -> Result<DenoisedGrey, ModelError> {
         let units = image.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
-        let size = (image.height(), image.width());
+        let size = image.size();
         let out = self.denoise_at(&units, size, plane, activation, progress)?;
         let grey = out.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
         let level = |&units: &f32| self.units.to_level(units.into());
         let residual = Residual::of(size, units.iter().map(level), out.iter().map(level));
         Ok(DenoisedGrey {
-            image: GreyImage::new(size.0, size.1, grey)?,
+            image: GreyImage::new(size.height, size.width, grey)?,
             residual,
             out_of_range: None,
         })
@@ -98,7 +99,7 @@ impl QuantisedModel {
     pub fn denoise_encoded(
         &self,
         encoded: &Encoded,
-        size: (usize, usize),
+        size: Size,
         levels: &LevelMap,
         options: TwinOptions,
         progress: &mut dyn FnMut(f64),
@@ -112,7 +113,7 @@ impl QuantisedModel {
     fn denoise_in<R: Ring>(
         &self,
         encoded: &Encoded,
-        size: (usize, usize),
+        size: Size,
         levels: &LevelMap,
         options: TwinOptions,
         progress: &mut dyn FnMut(f64),
@@ -133,7 +134,8 @@ impl QuantisedModel {
         let grey = units.iter().map(|&u| levels.to_grey(u) as f32).collect();
         let denoised = units.iter().map(|&u| public.units.to_level(u));
         let residual = Residual::of(size, public.working_levels(&encoded.pixels), denoised);
-        let (image, out_of_range) = (GreyImage::new(size.0, size.1, grey)?, run.out_of_range);
+        let (image, out_of_range) =
+            (GreyImage::new(size.height, size.width, grey)?, run.out_of_range);
         Ok(DenoisedGrey { image, residual, out_of_range })
     }
 }

@@ -5,6 +5,7 @@ use super::load::{Arrays, Tensor, assemble};
 use super::{Description, ModelError};
 use crate::graphs::Numbers;
 use crate::model::activation::Activation;
+use crate::size::Size;
 
 type Map = Vec<Vec<Vec<f64>>>;
 
@@ -47,15 +48,15 @@ impl Weights {
 
 fn map(
     channels: usize,
-    (height, width): (usize, usize),
+    Size { height, width }: Size,
     at: impl Fn(usize, usize, usize) -> f64,
 ) -> Map {
     let line = |c: usize, y: usize| (0..width).map(|x| at(c, y, x)).collect();
     (0..channels).map(|c| (0..height).map(|y| line(c, y)).collect()).collect()
 }
 
-fn size(map: &Map) -> (usize, usize) {
-    (map[0].len(), map[0][0].len())
+fn size(map: &Map) -> Size {
+    Size::new(map[0].len(), map[0][0].len())
 }
 
 /// 0 beyond the border.
@@ -70,8 +71,8 @@ fn conv2d(
     (number, outputs, kernel, stride, pad): (usize, usize, usize, usize, usize),
 ) -> Map {
     let w = Weights::of(number, [outputs, from.len(), kernel, kernel], outputs);
-    let (height, width) = size(from);
-    map(outputs, (height.div_ceil(stride), width.div_ceil(stride)), |o, y, x| {
+    let Size { height, width } = size(from);
+    map(outputs, Size::new(height.div_ceil(stride), width.div_ceil(stride)), |o, y, x| {
         let mut sum = f64::from(w.bias[o]);
         for (c, ky, kx) in (0..from.len() * kernel * kernel)
             .map(|i| (i / kernel / kernel, i / kernel % kernel, i % kernel))
@@ -89,9 +90,10 @@ fn conv_transpose2d(
     (number, outputs, kernel, stride): (usize, usize, usize, usize),
 ) -> Map {
     let w = Weights::of(number, [from.len(), outputs, kernel, kernel], outputs);
-    let (height, width) = size(from);
+    let Size { height, width } = size(from);
     let padding = (kernel - stride).div_ceil(2);
-    let mut out = map(outputs, (height * stride, width * stride), |o, _, _| f64::from(w.bias[o]));
+    let mut out =
+        map(outputs, Size::new(height * stride, width * stride), |o, _, _| f64::from(w.bias[o]));
     for (c, y, x) in (0..from.len() * height * width)
         .map(|i| (i / width / height, i / width % height, i % width))
     {
@@ -109,15 +111,15 @@ fn conv_transpose2d(
 }
 
 fn pixel_shuffle(from: &Map, r: usize) -> Map {
-    let (height, width) = size(from);
-    map(from.len() / r / r, (height * r, width * r), |c, y, x| {
+    let Size { height, width } = size(from);
+    map(from.len() / r / r, Size::new(height * r, width * r), |c, y, x| {
         from[(c * r + y % r) * r + x % r][y / r][x / r]
     })
 }
 
 fn pixel_unshuffle(from: &Map, r: usize) -> Map {
-    let (height, width) = size(from);
-    map(from.len() * r * r, (height / r, width / r), |c, y, x| {
+    let Size { height, width } = size(from);
+    map(from.len() * r * r, Size::new(height / r, width / r), |c, y, x| {
         from[c / r / r][y * r + c / r % r][x * r + c % r]
     })
 }
@@ -131,7 +133,7 @@ fn reflected(at: usize, length: usize) -> usize {
     if at < length { at } else { (2 * length).saturating_sub(2 + at) }
 }
 
-fn cut(from: &Map, to: (usize, usize)) -> Map {
+fn cut(from: &Map, to: Size) -> Map {
     map(from.len(), to, |c, y, x| from[c][y][x])
 }
 
@@ -139,13 +141,13 @@ fn add(a: &Map, b: &Map) -> Map {
     map(a.len(), size(a), |c, y, x| a[c][y][x] + b[c][y][x])
 }
 
-fn check(layers: &str, to: (usize, usize), expected: impl Fn(&Map, &Map) -> Map) {
+fn check(layers: &str, to: Size, expected: impl Fn(&Map, &Map) -> Map) {
     check_continued((layers, "mirror"), to, expected);
 }
 
 fn check_continued(
     (layers, continued): (&str, &str),
-    to: (usize, usize),
+    to: Size,
     expected: impl Fn(&Map, &Map) -> Map,
 ) {
     let json = format!(
@@ -155,14 +157,14 @@ fn check_continued(
     let mut arrays = Arbitrary(description.linear_layers());
     let model = assemble(&description, &mut arrays).unwrap();
     let mut numbers = Numbers(3);
-    let pixels: Vec<f32> = (0..to.0 * to.1).map(|_| numbers.real()).collect();
-    let image = map(1, to, |_, y, x| f64::from(pixels[y * to.1 + x]));
+    let pixels: Vec<f32> = (0..to.height * to.width).map(|_| numbers.real()).collect();
+    let image = map(1, to, |_, y, x| f64::from(pixels[y * to.width + x]));
     let noise = map(1, to, |_, _, _| 0.2);
     let act = |v: &mut [f32]| Activation::Relu.apply(v);
     let found = model.denoise(&pixels, to, &act, &mut |_| ()).unwrap();
     let expected = expected(&image, &noise);
     for (i, found) in found.iter().enumerate() {
-        let expected = expected[0][i / to.1][i % to.1];
+        let expected = expected[0][i / to.width][i % to.width];
         assert!(
             (f64::from(*found) - expected).abs() < 1e-5,
             "{layers}, pixel {i}: {found}, {expected}"
@@ -174,8 +176,8 @@ fn check_continued(
 fn ffdnet() {
     let layers = r#"{"blocks":{"size":2}},{"conv2d":{"outputs":6,"kernel":3,"from":["image","noise"]}},"relu",
         {"conv2d":{"outputs":4,"kernel":3}}"#;
-    check(layers, (8, 10), |image, noise| {
-        let half = cut(noise, (4, 5));
+    check(layers, Size::new(8, 10), |image, noise| {
+        let half = cut(noise, Size::new(4, 5));
         let first = [pixel_unshuffle(image, 2), half].concat();
         let hidden = relu(conv2d(&first, (1, 6, 3, 1, 1)));
         pixel_shuffle(&conv2d(&hidden, (2, 4, 3, 1, 1)), 2)
@@ -195,7 +197,7 @@ fn u_nets() {
             {{"conv_transpose2d":{{"outputs":2,"kernel":{up},"stride":{stride},"name":"up"}}}},"relu",
             {{"conv2d":{{"outputs":1,"kernel":5,"from":["up","fine"]}}}},"residual""#
         );
-        let sizes = [(6, 12), (7, 5), (1, 4)].into_iter();
+        let sizes = [Size::new(6, 12), Size::new(7, 5), Size::new(1, 4)].into_iter();
         for (to, continued) in sizes.flat_map(|to| [(to, "mirror"), (to, "edge")]) {
             check_continued((&layers, continued), to, |image, _| {
                 let next = |side: usize| side.next_multiple_of(stride);
@@ -203,8 +205,8 @@ fn u_nets() {
                     "edge" => at.min(length - 1),
                     _ => reflected(at, length),
                 };
-                let at = |y, x| image[0][place(y, to.0)][place(x, to.1)];
-                let whole = (next(to.0), next(to.1));
+                let at = |y, x| image[0][place(y, to.height)][place(x, to.width)];
+                let whole = to.map(next);
                 let image = &map(1, whole, |_, y, x| at(y, x));
                 let fine = relu(conv2d(image, (1, 3, 3, 1, 1)));
                 let pad = (down + 1 - stride) / 2;
@@ -222,7 +224,7 @@ fn skips_and_shuffles() {
     let layers = r#"{"conv2d":{"outputs":8,"kernel":2,"stride":2,"from":["image","noise"],"name":"in"}},
         {"conv2d":{"outputs":8,"kernel":3}},"relu",{"conv2d":{"outputs":8,"kernel":1}},{"add":{"from":["in"]}},
         "relu",{"shuffle":{"factor":2}},{"conv2d":{"outputs":1,"kernel":3}},{"add":{"from":["image"]}}"#;
-    check(layers, (6, 8), |image, noise| {
+    check(layers, Size::new(6, 8), |image, noise| {
         let first = conv2d(&[image.clone(), noise.clone()].concat(), (1, 8, 2, 2, 0));
         let hidden = relu(conv2d(&first, (2, 8, 3, 1, 1)));
         let block = relu(add(&conv2d(&hidden, (3, 8, 1, 1, 0)), &first));

@@ -164,7 +164,7 @@ impl LevelMap {
     pub fn residual(&self, noisy: &GreyImage, denoised: &[f64]) -> Residual {
         let level = |units| self.units.to_level(units);
         let noisy_levels = noisy.pixels().iter().map(|&v| level(self.to_units(v.into())));
-        let size = (noisy.height(), noisy.width());
+        let size = noisy.size();
         Residual::of(size, noisy_levels, denoised.iter().map(|&units| level(units)))
     }
 }

@@ -66,6 +66,7 @@ fn coverings(inner: usize, stride: usize) -> Vec<Vec<usize>> {
 mod tests {
     use super::*;
     use crate::network::{Border, PatchGrid, gaussian_window};
+    use crate::size::Size;
 
     fn ops(patch: usize, inner: usize, stride: usize) -> (Gather, Fold) {
         let pad = (patch - inner) / 2;
@@ -81,7 +82,7 @@ mod tests {
             let mut brute = 0;
             for h in 0..stride {
                 for w in 0..stride {
-                    let size = (patch + 3 * inner + h, patch + 3 * inner + w);
+                    let size = Size::new(patch + 3 * inner + h, patch + 3 * inner + w);
                     let grid = PatchGrid::new(size, 1, &gather).unwrap();
                     brute = brute.max(*grid.weight_sums(&fold.window).iter().max().unwrap());
                 }

@@ -3,6 +3,7 @@
 use super::{FloatLinear, FloatModel, Normalisation};
 use crate::model::activation::{Activation, Method};
 use crate::network::{Border, Fold, Gather, Network, Op, gaussian_window};
+use crate::size::Size;
 use ndarray::{Array1, Array2};
 use rand_core::{Rng, SeedableRng};
 
@@ -61,7 +62,7 @@ pub(crate) fn random_convolutional(hidden: &[usize], gain: f32, stride: usize) -
     };
     let image: Vec<f32> =
         (0..23 * 17).map(|_| (uniform() > 0.0) as u8 as f32 * 2.0 - 1.0).collect();
-    model.extremes = Some(model.extremes_of(&image, (23, 17), 0.0, &mut |_| ()).unwrap());
+    model.extremes = Some(model.extremes_of(&image, Size::new(23, 17), 0.0, &mut |_| ()).unwrap());
     model
 }
 

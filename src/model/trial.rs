@@ -7,6 +7,7 @@ use super::{FloatModel, LevelMap, ModelError, Normalisation, formula};
 use crate::image::metrics::psnr;
 use crate::image::{GreyImage, ImageFormat, Rect, add_gaussian};
 use crate::network::{LinearShape, Network, NetworkError, Op};
+use crate::size::Size;
 use std::fmt;
 
 /// 128x128 pixels of a photograph that is dedicated to the public (`fixtures/README.md`).
@@ -89,7 +90,7 @@ impl Picture {
     /// PSNR of such a picture, in dB.
     pub(super) fn db_of(&self, grey: Vec<f32>) -> f64 {
         // Values that are not finite are no picture.
-        let (height, width) = (self.noisy.height(), self.noisy.width());
+        let Size { height, width } = self.noisy.size();
         GreyImage::new(height, width, grey).map_or(f64::NEG_INFINITY, |out| db(&self.clean, &out))
     }
 
@@ -105,7 +106,7 @@ impl Picture {
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<f32>, ModelError> {
         let levels = LevelMap::new(model.units, 1.0);
-        let size = (self.noisy.height(), self.noisy.width());
+        let size = self.noisy.size();
         let units = self.noisy.pixels().iter().map(|&v| levels.to_units(v.into()) as f32);
         let units: Vec<f32> = units.collect();
         let activation = |v: &mut [f32]| model.activation.apply(v);

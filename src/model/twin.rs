@@ -10,6 +10,7 @@ use super::{ModelError, OutOfRange, QuantisedModel, Randomness};
 use crate::kernels::{PackedWeights, matmul_acc};
 use crate::network::{Op, PatchGrid, Source, StageGrid};
 use crate::numbers::ring::Ring;
+use crate::size::Size;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -32,7 +33,7 @@ pub struct TwinInput<'a> {
     /// Encoded pixels, row-major.
     pub image: &'a [i64],
     /// Rows and columns.
-    pub size: (usize, usize),
+    pub size: Size,
     /// The noise level for a network that reads the plane, of [`super::PublicModel::plane`].
     pub plane: i64,
     /// Whether values that leave their range are counted, which takes each layer's products a second time.
@@ -196,7 +197,7 @@ mod tests {
     use super::*;
     use crate::numbers::ring::RingBits;
 
-    const SIZE: (usize, usize) = (17, 14);
+    const SIZE: Size = Size::new(17, 14);
 
     fn input(image: &[i64]) -> TwinInput<'_> {
         TwinInput { image, size: SIZE, plane: 0, watched: false }
@@ -211,7 +212,7 @@ mod tests {
     }
 
     fn image() -> Vec<f32> {
-        (0..SIZE.0 * SIZE.1).map(|i| (i as f32 * 0.37).sin() * 2.4).collect()
+        (0..SIZE.height * SIZE.width).map(|i| (i as f32 * 0.37).sin() * 2.4).collect()
     }
 
     fn twin_error<R: Ring>(cell_bits: u32, residual: bool) -> f64 {
@@ -249,7 +250,7 @@ mod tests {
         let options = QuantiseOptions { interval, ..options(RingBits::L32, 2) };
         let q = quantise(&random_model(&[6, 8], 14.0, true), &options).unwrap();
         let limit = q.public.input.limit();
-        let (h, w) = SIZE;
+        let Size { height: h, width: w } = SIZE;
         let at = |f: &dyn Fn(usize) -> bool| -> Vec<i64> {
             (0..h * w).map(|i| if f(i) { limit } else { -limit }).collect()
         };

@@ -172,8 +172,9 @@ mod tests {
         random_convolutional, random_model, run_twin,
     };
     use crate::numbers::ring::RingBits;
+    use crate::size::Size;
 
-    const SIZE: (usize, usize) = (23, 18);
+    const SIZE: Size = Size::new(23, 18);
 
     fn options(ring: RingBits) -> QuantiseOptions {
         let ranges = Ranges::Calibrated { margin: 1.25 };
@@ -183,7 +184,7 @@ mod tests {
 
     fn image(model: &QuantisedModel, amplitude: f64) -> Vec<i64> {
         let level = |i: usize| amplitude * if i.is_multiple_of(3) { 1.0 } else { -1.0 };
-        (0..SIZE.0 * SIZE.1).map(|i| model.public.input.encode(level(i)).0).collect()
+        (0..SIZE.height * SIZE.width).map(|i| model.public.input.encode(level(i)).0).collect()
     }
 
     /// A run in the model's own ring.

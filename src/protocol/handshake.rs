@@ -10,6 +10,7 @@ use crate::ids::codec::{decode_small, encode_small};
 use crate::ids::{Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId};
 use crate::material::Origin;
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 use crate::wire::{Channel, MAGIC, NetError, Tag, WIRE_VERSION};
 
 /// Sets of triples named in an error: a peer may name thousands.
@@ -46,7 +47,7 @@ pub struct SetFacts {
     /// The set.
     pub set_id: TripleSetId,
     /// Rows and columns of the images it is for.
-    pub size: (u32, u32),
+    pub size: Size,
     /// Its slots.
     pub slots: u64,
     /// Patches a batch.
@@ -199,7 +200,7 @@ fn compare(ours: &Identity, theirs: &Identity) -> Result<(), ProtocolError> {
     let sets = |i: &Identity, tell: fn(&SetFacts) -> String| {
         listed(i.sets.iter().take(SHOWN).map(tell), i.sets.len())
     };
-    let size = |i| sets(i, |set| format!("{}x{}", set.size.0, set.size.1));
+    let size = |i| sets(i, |set| format!("{}x{}", set.size.height, set.size.width));
     let slots = |i| sets(i, |set| set.slots.to_string());
     let batches = |i| sets(i, |set| set.batch_rows.to_string());
     let origins = |i| sets(i, |set| set.origin.to_string());
@@ -259,7 +260,7 @@ mod tests {
             engine: "lut".into(),
             sets: vec![SetFacts {
                 set_id: TripleSetId::from_bytes([3; 16]),
-                size: (64, 48),
+                size: Size::new(64, 48),
                 slots: 2,
                 batch_rows: 128,
                 origin: Origin::Dealt,
@@ -302,7 +303,7 @@ mod tests {
             ("the weight mask", |i| i.weight_mask_id = WeightMaskId::from_bytes([9; 16])),
             ("the triples", |i| i.sets[0].set_id = TripleSetId::from_bytes([9; 16])),
             ("the ring", |i| i.ring = RingBits::L64),
-            ("the image size", |i| i.sets[0].size = (48, 64)),
+            ("the image size", |i| i.sets[0].size = Size::new(48, 64)),
             ("the number of slots", |i| i.sets[0].slots = 3),
             ("the batch size", |i| i.sets[0].batch_rows = 64),
             ("the makers of the triples", |i| i.sets[0].origin = Origin::Made),

@@ -13,6 +13,7 @@ use crate::ids::Party;
 use crate::ids::codec::{Decode, Encode};
 use crate::ids::{Digest, Fingerprint, ModelId, WeightMaskId};
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 use crate::wire::{Channel, Tag};
 use std::num::NonZeroU32;
 
@@ -60,7 +61,7 @@ impl Parameters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct WantedSet {
     /// Rows and columns of the images it is for.
-    pub size: (u32, u32),
+    pub size: Size,
     /// Its slots.
     pub slots: u64,
     /// Patches a batch.
@@ -128,7 +129,7 @@ fn compare(ours: &MakerIdentity, theirs: &MakerIdentity) -> Result<(), ProtocolE
     field("the ring", &|i| i.ring.bits().to_string())?;
     field("the parameters of linear ops", &|i| format!("{:?}", i.parameters.0))?;
     field("the packing of linear ops", &|i| i.packing.short())?;
-    field("the image size", &|i| sets(i, |set| format!("{}x{}", set.size.0, set.size.1)))?;
+    field("the image size", &|i| sets(i, |set| format!("{}x{}", set.size.height, set.size.width)))?;
     field("the number of slots", &|i| sets(i, |set| set.slots.to_string()))?;
     field("the batch size", &|i| sets(i, |set| set.batch_rows.to_string()))?;
     let [a, b] = [agreed(ours)?, agreed(theirs)?].map(|digest| digest.to_string());
@@ -184,7 +185,7 @@ mod tests {
             engine: "lut".into(),
             parameters: Parameters::of(Profile::Q88),
             packing: Digest::of(b"packing"),
-            sets: vec![WantedSet { size: (64, 48), slots: 2, batch_rows: 128 }],
+            sets: vec![WantedSet { size: Size::new(64, 48), slots: 2, batch_rows: 128 }],
             mask: None,
             line: None,
         }
@@ -219,7 +220,7 @@ mod tests {
             ("the ring", |i| i.ring = RingBits::L64),
             ("the parameters of linear ops", |i| i.parameters.0[2] = 80),
             ("the packing of linear ops", |i| i.packing = Digest::of(b"other")),
-            ("the image size", |i| i.sets[0].size = (48, 64)),
+            ("the image size", |i| i.sets[0].size = Size::new(48, 64)),
             ("the image size", |i| i.sets.clear()),
             ("the number of slots", |i| i.sets[0].slots = 3),
             ("the batch size", |i| i.sets[0].batch_rows = 64),

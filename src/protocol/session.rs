@@ -7,6 +7,7 @@ use crate::model::PublicModel;
 use crate::network::{PatchGrid, StageGrid};
 use crate::numbers::ring;
 use crate::numbers::ring::Ring;
+use crate::size::Size;
 use crate::wire::{Channel, NetError, Tag};
 use std::collections::VecDeque;
 use zeroize::Zeroizing;
@@ -56,7 +57,7 @@ pub struct Image<'a, R> {
     /// The noise level for a model that reads the plane, of [`PublicModel::plane`]: public.
     pub plane: R,
     /// Rows and columns.
-    pub size: (usize, usize),
+    pub size: Size,
     /// This server's view of the slot; marked as used before [`denoise`] is called.
     pub slot: SlotView<'a>,
     /// Batches of the slot's material.
@@ -148,7 +149,7 @@ impl<R: Ring, E: Engine<R>> Driver<'_, '_, R, E> {
         let network = &self.model.public.network;
         let made = network.maps().get(number + 1);
         let outputs = match made {
-            Some(map) => grid.out.0 * grid.out.1 * map.channels,
+            Some(map) => grid.out.pixels() * map.channels,
             None => whole.pixels(),
         };
         let context = Context {

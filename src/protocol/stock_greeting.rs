@@ -9,6 +9,7 @@ use super::handshake::{Purpose, SetFacts, differs, greeting, parse_body, parse_g
 use crate::ids::Party;
 use crate::ids::codec::{Decode, Encode};
 use crate::ids::{Digest, ModelId, TripleSetId, WeightMaskId};
+use crate::size::Size;
 use crate::wire::{Channel, Tag};
 
 /// The most sets that a server tells of: its greeting fits the limit of small structures.
@@ -47,7 +48,7 @@ pub struct InCommon {
     /// the two have no set with a slot left in common.
     pub sets: Vec<TripleSetId>,
     /// Sets under other masks that both have: the sizes of their images, and the mask.
-    pub elsewhere: Vec<((u32, u32), WeightMaskId)>,
+    pub elsewhere: Vec<(Size, WeightMaskId)>,
     /// Sets of this server's of which the other one has no half.
     pub lonely: Vec<TripleSetId>,
 }
@@ -125,7 +126,7 @@ mod tests {
     fn set((id, mask, next): (u8, u8, u64)) -> StockedSet {
         let facts = SetFacts {
             set_id: TripleSetId::from_bytes([id; 16]),
-            size: (u32::from(id), 9),
+            size: Size::new(id.into(), 9),
             slots: SLOTS,
             batch_rows: 128,
             origin: Origin::Dealt,
@@ -164,7 +165,7 @@ mod tests {
         let [at_a, at_b] = meet(&a, &b).map(Result::unwrap);
         assert_eq!((ids(&at_a.sets), ids(&at_b.sets)), (vec![5, 3], vec![5, 3]));
         assert_eq!(at_a.elsewhere, at_b.elsewhere);
-        assert_eq!(at_a.elsewhere, [((6, 9), WeightMaskId::from_bytes([2; 16]))]);
+        assert_eq!(at_a.elsewhere, [(Size::new(6, 9), WeightMaskId::from_bytes([2; 16]))]);
         assert_eq!((ids(&at_a.lonely), ids(&at_b.lonely)), (vec![7], vec![8]));
     }
 

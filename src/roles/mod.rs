@@ -73,4 +73,4 @@ pub use shard::Shard;
 pub use stop::Stop;
 pub use threads::{Threads, ThreadsError};
 pub use verify::{Verification, Verify, VerifyError, verify};
-pub use wanted::{MaterialError, MaterialNote, Size, Wanted};
+pub use wanted::{MaterialError, MaterialNote, Wanted};

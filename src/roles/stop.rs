@@ -74,6 +74,7 @@ mod tests {
         Arithmetic, Deal, Dealer, Denoise, Implausibility, ModelOwner, NewKeys, ShareModel, Silent,
         Wanted, denoise, make_keys,
     };
+    use crate::size::Size;
     use std::io::Cursor;
     use std::path::Path;
 
@@ -142,7 +143,7 @@ mod tests {
         let share = ShareModel::new(&model, &options, at("model"));
         ModelOwner::open(&keys, &no_passphrase).unwrap().share(&share, &mut Silent).unwrap();
         let dealer = Dealer::open(&keys, &no_passphrase).unwrap();
-        let deal = Deal::new(at("model.pub"), Wanted::slots((48, 48), 3));
+        let deal = Deal::new(at("model.pub"), Wanted::slots(Size::new(48, 48), 3));
         let out = at("out");
         std::fs::create_dir(&out).unwrap();
         let mut second = At(Stop::new(), 2);

@@ -11,6 +11,7 @@ use crate::image::{GreyImage, ImageError, Raster};
 use crate::model::encode_image;
 use crate::network::NetworkError;
 use crate::numbers::fixed::decode;
+use crate::size::Size;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -110,7 +111,7 @@ pub fn verify(
     }
     let (height, width) = (fields.height as usize, fields.width as usize);
     let original = request.original;
-    if (original.height(), original.width()) != (height, width) {
+    if original.size() != Size::new(height, width) {
         return Err(VerifyError::OtherSize { height, width });
     }
     // A share does not say which channel it is; the note does, to the receiver.
@@ -130,7 +131,7 @@ fn judge(
     let model = &public.model;
     let map = level_map(&pair.fields.levels, model.units);
     let expected = encode_image(model, image, &map).pixels;
-    let means = model.patch_means(&expected, (image.height(), image.width()))?;
+    let means = model.patch_means(&expected, image.size())?;
     let differing = |a: &[i64], b: &[i64]| {
         a.len().abs_diff(b.len()) + a.iter().zip(b).filter(|(x, y)| x != y).count()
     };

@@ -8,6 +8,7 @@ use crate::files::container::header::ImageShare;
 use crate::files::{FormatError, Place};
 use crate::ids::ImageId;
 use crate::material::Origin;
+use crate::size::Size;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
@@ -57,9 +58,6 @@ pub enum MaterialNote {
         bytes: u64,
     },
 }
-
-/// Rows and columns of images.
-pub type Size = (usize, usize);
 
 /// How much material is wanted.
 #[derive(Clone, Debug)]
@@ -116,7 +114,7 @@ impl Wanted {
                 return Err(MaterialError::OtherModel { file, found, expected });
             }
             if seen.insert(share.image_id) && shard.takes_image(share.image_id) {
-                let size = (share.height as usize, share.width as usize);
+                let size = share.size();
                 *wanted.entry(size).or_default() += 1;
             }
         }
@@ -132,7 +130,7 @@ impl Wanted {
 }
 
 /// The prefix of a set's files: with the size in it if there are several.
-pub(super) fn prefix(out: &Place, (height, width): Size, several: bool) -> Place {
+pub(super) fn prefix(out: &Place, Size { height, width }: Size, several: bool) -> Place {
     let mut name = out.name().as_os_str().to_owned();
     if several {
         name.push(format!("-{height}x{width}"));

@@ -177,6 +177,7 @@ fn columns(wide: &Stage, narrow: &Stage) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use crate::model::{Description, Layer};
+    use crate::size::Size;
     use crate::train::tests::told;
     use crate::train::{Recipe, State, TrainError, Trainer};
 
@@ -250,7 +251,9 @@ mod tests {
         let units: Vec<f32> = (0..24 * 16).map(|i| (i as f32 * 0.7).sin().abs()).collect();
         let denoised = |model: &crate::model::FloatModel| {
             let relu = |values: &mut [f32]| model.activation.apply(values);
-            model.denoise_at(&units, (24, 16), model.plane(20.0), &relu, &mut |_| ()).unwrap()
+            model
+                .denoise_at(&units, Size::new(24, 16), model.plane(20.0), &relu, &mut |_| ())
+                .unwrap()
         };
         let same = denoised(&grown.model().unwrap());
         let pairs = same.iter().zip(denoised(&model));

@@ -140,6 +140,7 @@ impl Learner {
 mod tests {
     use super::*;
     use crate::model::{Layer, Normalisation};
+    use crate::size::Size;
     use crate::train::Architecture;
     use crate::train::tests::{mlp, of, recipe, told};
 
@@ -219,7 +220,8 @@ mod tests {
             let model = learner.model().unwrap();
             let said = learner.forward(&patches[..pixels]).unwrap();
             let tanh = |v: &mut [f32]| model.activation.apply(v);
-            let image = model.denoise(&patches[..pixels], (side, side), &tanh, &mut |_| ());
+            let image =
+                model.denoise(&patches[..pixels], Size::new(side, side), &tanh, &mut |_| ());
             let image = image.unwrap();
             // A network on a coarser grid says blocks of pixels, one after the other.
             let [mut said, mut image] = [said, &image].map(<[f32]>::to_vec);

@@ -49,6 +49,7 @@ pub use trainer::{StepReport, Trainer};
 
 use crate::model::{Description, FloatModel, Layer, ModelError, Normalisation, Weights};
 use crate::network::{Continued, LinearShape, Network, NetworkError};
+use crate::size::Size;
 use architecture::outline;
 use plan::Plan;
 use serde::{Deserialize, Serialize};
@@ -318,7 +319,7 @@ impl Recipe {
                 "a multiple of {alignment} from {alignment} to {MAX_SIDE} pixels"
             ));
         }
-        match network.grids((self.patch, self.patch)) {
+        match network.grids(Size::new(self.patch, self.patch)) {
             Ok(_) => Ok(()),
             Err(NetworkError::ImageTooSmall { patch, .. }) => {
                 fail(format!("{patch} pixels or more"))

@@ -8,6 +8,7 @@ use crate::model::Activation;
 use crate::network::{
     self, Border, Gather, LinearShape, Network, NetworkError, Op, PatchGrid, Source, StageGrid,
 };
+use crate::size::Size;
 
 /// The number of the map that the noisy patches are.
 pub(super) const IMAGE: usize = 0;
@@ -87,7 +88,7 @@ impl Plan {
         patch: usize,
         outside: f32,
     ) -> Result<Plan, NetworkError> {
-        let size = (patch, patch);
+        let size = Size::new(patch, patch);
         let pixels: Vec<u32> = (0..patch as u32 * patch as u32).collect();
         let mut grids = network.grids(size)?;
         let whole = network.grid(size)?;
@@ -95,8 +96,8 @@ impl Plan {
         if on_patches(network) {
             let alone = Gather { pad: 0, stride: 1, ..*network.gather() };
             grids[0].reads = vec![PatchGrid::new(size, 1, &alone)?];
-            grids[0].size = (1, 1);
-            grids[0].out = (1, 1);
+            grids[0].size = Size::new(1, 1);
+            grids[0].out = Size::new(1, 1);
             let pad = network.gather().pad;
             let centre = |at: &u32| {
                 let (y, x) = (*at as usize / patch, *at as usize % patch);
@@ -229,8 +230,7 @@ impl Builder {
         let features: Vec<u32> = (0..(grid.rows() * width) as u32).collect();
         let mut places = vec![0; grid.map_values(width)];
         placement.put(&placement.select(features), &mut places);
-        let extent =
-            Extent { pixels: grid.out.0 * grid.out.1, channels: width / (factor * factor) };
+        let extent = Extent { pixels: grid.out.pixels(), channels: width / (factor * factor) };
         self.push(Work::Shuffle { of, places }, extent);
     }
 }

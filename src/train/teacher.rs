@@ -9,6 +9,7 @@ use super::normal::{Normals, SplitMix};
 use super::units::of_noise;
 use super::{BATCH_UNITS, Noise, Recipe, TrainError};
 use crate::model::{FloatModel, LevelMap};
+use crate::size::Size;
 use std::fmt;
 
 /// Scenes that patches are cut from at a time.
@@ -100,7 +101,7 @@ impl Teacher {
             let mut noisy = vec![0f32; clean.len()];
             normals.fill(&mut rng, of_noise(sigma) as f32, &mut noisy);
             noisy.iter_mut().zip(&clean).for_each(|(n, c)| *n += c);
-            let answer = self.answer(&noisy, (height, width), sigma)?;
+            let answer = self.answer(&noisy, Size::new(height, width), sigma)?;
             self.scenes.push(Scene { height, width, sigma, noisy, answer });
         }
         self.epoch = Some(epoch);
@@ -109,12 +110,7 @@ impl Teacher {
 
     /// What the teacher makes of a noisy image; its own units may be others, and its own noise, unless it
     /// is told the noise.
-    fn answer(
-        &self,
-        noisy: &[f32],
-        size: (usize, usize),
-        sigma: f64,
-    ) -> Result<Vec<f32>, TrainError> {
+    fn answer(&self, noisy: &[f32], size: Size, sigma: f64) -> Result<Vec<f32>, TrainError> {
         let student = LevelMap::new(BATCH_UNITS, 1.0);
         let teacher = self.model.levels(sigma);
         let convert = |from: &LevelMap, to: &LevelMap, values: &[f32]| -> Vec<f32> {

@@ -162,6 +162,7 @@ mod tests {
     use crate::model::Activation;
     use crate::model::{Layer, Method, Normalisation, QuantiseOptions, quantise};
     use crate::numbers::ring::RingBits;
+    use crate::size::Size;
     use crate::train::corpus::Batch;
     use crate::train::graphs::random;
     use crate::train::tests::{convolutional, mlp, recipe, told};
@@ -243,7 +244,9 @@ mod tests {
             let grey = noisy.iter().map(|&v| BATCH_UNITS.to_grey(v.into(), 1.0));
             let units: Vec<f32> = grey.map(|g| model.units.to_units(g, 1.0) as f32).collect();
             let plane = model.plane(f64::from(*level) * BATCH_UNITS.grey_per_unit);
-            let out = model.denoise_at(&units, (side, side), plane, &apply, &mut |_| ()).unwrap();
+            let out = model
+                .denoise_at(&units, Size::new(side, side), plane, &apply, &mut |_| ())
+                .unwrap();
             for (&out, &clean) in out.iter().zip(clean) {
                 let out = BATCH_UNITS.to_units(model.units.to_grey(out.into(), 1.0), 1.0);
                 sum += f64::from(*weight) * (out - f64::from(clean)).powi(2);

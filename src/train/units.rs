@@ -84,6 +84,7 @@ pub(super) fn level(from: Normalisation, to: Normalisation) -> f32 {
 mod tests {
     use super::*;
     use crate::model::random_model;
+    use crate::size::Size;
 
     /// Two models, one for each unit, are the same function of grey levels.
     #[test]
@@ -101,7 +102,7 @@ mod tests {
             let [a, b] = [&model, &other].map(|model| {
                 let units = grey.iter().map(|&g| model.units.to_units(g.into(), 1.0) as f32);
                 let units: Vec<f32> = units.collect();
-                let out = model.denoise(&units, (9, 8), &tanh, &mut |_| ()).unwrap();
+                let out = model.denoise(&units, Size::new(9, 8), &tanh, &mut |_| ()).unwrap();
                 out.into_iter().map(move |u| model.units.to_grey(u.into(), 1.0))
             });
             assert_ne!(model.network, other.network);

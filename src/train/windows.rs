@@ -135,6 +135,7 @@ impl Windows {
 mod tests {
     use super::*;
     use crate::network::{Border, Gather};
+    use crate::size::Size;
     use proptest::prelude::*;
 
     fn value(i: usize) -> f32 {
@@ -159,7 +160,7 @@ mod tests {
         #[test]
         fn windows_are_those_of_the_grid((gather, side, sizes) in gather()) {
             let (channels, patches) = (sizes / 10, sizes % 10);
-            let grid = PatchGrid::new((side, side), channels, &gather).unwrap();
+            let grid = PatchGrid::new(Size::new(side, side), channels, &gather).unwrap();
             let windows = Windows::new(&grid);
             let maps: Vec<f32> = (0..patches * side * side * channels).map(value).collect();
             // Two columns before and one behind belong to others.
@@ -188,7 +189,7 @@ mod tests {
     #[test]
     fn what_is_beyond_can_be_chosen() {
         let gather = Gather::convolution(3);
-        let windows = Windows::new(&PatchGrid::new((2, 2), 1, &gather).unwrap());
+        let windows = Windows::new(&PatchGrid::new(Size::new(2, 2), 1, &gather).unwrap());
         let mut rows = [0.0; 4 * 9];
         windows.gather((&[1.0, 2.0, 3.0, 4.0], 1), -2.5, (0, 9), &mut rows);
         assert_eq!(rows[..9], [-2.5, -2.5, -2.5, -2.5, 1.0, 2.0, -2.5, 3.0, 4.0]);

@@ -10,6 +10,7 @@ use ppdenoise::model::{FloatLinear, FloatModel, Normalisation};
 use ppdenoise::network::{
     Border, Continued, Fold, Gather, Network, Op, Read, Source, gaussian_window,
 };
+use ppdenoise::size::Size;
 
 /// Numbers that have nothing to do with one another.
 pub struct Numbers(pub u64);
@@ -211,7 +212,8 @@ impl Graph {
         };
         let image: Vec<f32> = (0..23 * 18).map(|_| self.numbers.real()).collect();
         let plane = model.plane(model.sigma);
-        model.extremes = Some(model.extremes_of(&image, (23, 18), plane, &mut |_| ()).unwrap());
+        model.extremes =
+            Some(model.extremes_of(&image, Size::new(23, 18), plane, &mut |_| ()).unwrap());
         model
     }
 }

@@ -6,6 +6,7 @@ use super::link::{Frame, frames};
 use super::{Ended, KEYS, Lab, Running, clean_crop};
 use ppdenoise::files::container::{OpenFrom, open_file};
 use ppdenoise::ids::Role;
+use ppdenoise::size::Size;
 use std::collections::HashSet;
 use std::fs;
 
@@ -32,7 +33,7 @@ pub fn convolutions(write: fn(&Lab, &str), flags: &[&str]) -> Lab {
     let lab = bare();
     write(&lab, "foreign");
     fs::create_dir(lab.path("samples")).unwrap();
-    lab.picture("samples/a.png", &clean_crop((64, 64)));
+    lab.picture("samples/a.png", &clean_crop(Size::new(64, 64)));
     lab.run(&["calibrate", "foreign.npz", "--data", "samples", "--out", "net.npz"]).done();
     let share = ["share-model", "net.npz", "--keys", KEYS, "--out", "model"];
     lab.run(&[&share[..], flags].concat()).done();

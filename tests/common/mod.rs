@@ -17,6 +17,7 @@ pub mod refusal;
 pub mod service;
 
 use ppdenoise::image::{GreyImage, ImageFormat, write};
+use ppdenoise::size::Size;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -129,7 +130,7 @@ impl Lab {
 
     /// As [`Lab::new`], with everything two servers need: a shared model `model.*`, the image
     /// `noisy.png`, its shares `img.*` and triples `trip.*` for `slots` images.
-    pub fn ready(size: (usize, usize), slots: u64) -> Lab {
+    pub fn ready(size: Size, slots: u64) -> Lab {
         let lab = Lab::new();
         lab.share_model(&[]);
         lab.picture("noisy.png", &noisy_crop(size));
@@ -258,7 +259,7 @@ impl Lab {
         ended
     }
 
-    pub fn triples(&self, out: &str, (height, width): (usize, usize), slots: u64) {
+    pub fn triples(&self, out: &str, Size { height, width }: Size, slots: u64) {
         let (size, slots) = (format!("{height}x{width}"), slots.to_string());
         let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub"];
         let more = ["--size", &size, "--images", &slots, "--out", out];
@@ -500,18 +501,18 @@ pub fn reports(ended: [Ended; 2]) -> [Value; 2] {
 }
 
 /// A checkerboard of black and white, which the model takes for noise.
-pub fn checkers((height, width): (usize, usize)) -> GreyImage {
+pub fn checkers(Size { height, width }: Size) -> GreyImage {
     let level = |i: usize| if (i / width + i % width).is_multiple_of(2) { 10.0 } else { 245.0 };
     GreyImage::new(height, width, (0..height * width).map(level).collect()).unwrap()
 }
 
 /// A crop of the photograph with noise of 25 grey levels, clipped to 8 bits; always the same.
-pub fn noisy_crop(size: (usize, usize)) -> GreyImage {
+pub fn noisy_crop(size: Size) -> GreyImage {
     ppdenoise::image::add_gaussian(&clean_crop(size), 25.0, 11).unwrap().rounded()
 }
 
 /// A crop of the photograph.
-pub fn clean_crop((height, width): (usize, usize)) -> GreyImage {
+pub fn clean_crop(Size { height, width }: Size) -> GreyImage {
     let camera = ImageFormat::Png.decode(&fs::read(CAMERA).unwrap()).unwrap();
     let camera = camera.into_grey().unwrap();
     let rect = ppdenoise::image::Rect { top: 100, left: 200, height, width };

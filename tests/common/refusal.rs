@@ -1,6 +1,7 @@
 //! What the tests of errors share: exit codes, and servers that must fail.
 
 use super::{Ended, Job, Lab};
+use ppdenoise::size::Size;
 
 /// Exit codes, as `--help` documents them.
 pub const FAILED: i32 = 1;
@@ -9,7 +10,7 @@ pub const INPUT: i32 = 3;
 pub const PEER: i32 = 4;
 
 /// The size of the images.
-pub const SIZE: (usize, usize) = (12, 13);
+pub const SIZE: Size = Size::new(12, 13);
 
 /// Runs a server alone whose inputs must be refused before any connection: nobody listens at the
 /// address, and it is never tried.

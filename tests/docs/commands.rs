@@ -8,6 +8,7 @@
 
 use crate::common::{CAMERA, KEYS, Lab, TINY, clean_crop};
 use ppdenoise::image::{ImageFormat, add_gaussian};
+use ppdenoise::size::Size;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
@@ -19,7 +20,7 @@ use std::process::Command;
 const PORT: &str = "7700";
 /// The pages' images, which are smaller in the fast test.
 const SIZE: &str = "512x512";
-const SMALL: (usize, usize) = (48, 48);
+const SMALL: Size = Size::new(48, 48);
 /// `make demo` runs the demo; other targets are found, and that is all.
 const MAKE: &str = r#"
 make() {
@@ -170,7 +171,7 @@ impl Kit {
         lab.picture("noisy.png", &noisy);
         lab.share_model(&[]);
         lab.share_image("noisy.png", "img", &[]);
-        lab.triples("trip", (clean.height(), clean.width()), slots);
+        lab.triples("trip", Size::new(clean.height(), clean.width()), slots);
         fs::copy(TINY, lab.path("model.npz")).unwrap();
         fs::create_dir(lab.path("images")).unwrap();
         for name in ["a", "b", "c"] {
@@ -217,7 +218,7 @@ impl Kit {
         script.push_str("for job in $(jobs -p); do wait $job; done\n");
         let mut script = script.replace(PORT, &port);
         if small {
-            script = script.replace(SIZE, &format!("{}x{}", SMALL.0, SMALL.1));
+            script = script.replace(SIZE, &format!("{}x{}", SMALL.height, SMALL.width));
         }
         self.lab.write("page.sh", script.as_bytes());
         let limit = if small { "100" } else { "1000" };

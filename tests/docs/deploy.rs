@@ -3,6 +3,7 @@
 
 use crate::common::service::{free_port, until};
 use crate::common::{Lab, Running};
+use ppdenoise::size::Size;
 use std::path::Path;
 use std::process::Command;
 
@@ -42,7 +43,7 @@ fn on_host(text: &str, host: &Path, port: &str) -> String {
 
 #[test]
 fn both_hosts_run_a_job_with_the_examples() {
-    let lab = Lab::ready((12, 13), 1);
+    let lab = Lab::ready(Size::new(12, 13), 1);
     let port = free_port();
     let state = format!("/var/lib/{}", value("StateDirectory"));
     let servers = [0, 1].map(|party| {
@@ -148,7 +149,7 @@ fn the_container_file_builds_and_starts_what_is_there() {
 /// The unit of a server that goes on: both hosts denoise what comes, and end when systemd asks them to.
 #[test]
 fn both_hosts_go_on_with_the_unit_that_watches() {
-    let lab = Lab::ready((12, 13), 1);
+    let lab = Lab::ready(Size::new(12, 13), 1);
     let port = free_port();
     let servers = [0, 1].map(|party| {
         let host = lab.path(&format!("host{party}"));

@@ -1,6 +1,7 @@
 //! The help is complete and says what is true.
 
 use crate::common::Lab;
+use ppdenoise::size::Size;
 use std::collections::BTreeSet;
 
 /// Every command with every flag of its own. A flag that comes or goes is changed here too.
@@ -223,7 +224,7 @@ fn quiet_is_quiet() {
 
 #[test]
 fn json_documents_name_their_schema() {
-    let lab = Lab::ready((12, 12), 1);
+    let lab = Lab::ready(Size::new(12, 12), 1);
     let schema = |args: &[&str]| {
         let report = lab.run(args).report();
         report["schema"].as_str().expect("a schema").to_string()

@@ -3,6 +3,7 @@
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{CAMERA, Ended, Job, KEYS, Lab, TINY, clean_crop, noisy_crop};
 use ppdenoise::kernels::Backend;
+use ppdenoise::size::Size;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -102,8 +103,8 @@ fn no_color_is_respected() {
 
 #[test]
 fn single_files_may_be_streams() {
-    let lab = Lab::ready((12, 13), 1);
-    lab.picture("clean.png", &clean_crop((12, 13)));
+    let lab = Lab::ready(Size::new(12, 13), 1);
+    lab.picture("clean.png", &clean_crop(Size::new(12, 13)));
     let (clean, noisy) = (lab.read("clean.png"), lab.read("noisy.png"));
     let denoise = ["denoise", "-", "--model", TINY, "--out", "-"];
     let (ended, denoised) = fed(&lab, &denoise, &noisy);
@@ -136,7 +137,7 @@ fn single_files_may_be_streams() {
 
 #[test]
 fn no_stream_is_wanted_twice() {
-    let lab = Lab::ready((12, 13), 1);
+    let lab = Lab::ready(Size::new(12, 13), 1);
     let refused = |args: &[&str], words: &str| {
         let (ended, _) = fed(&lab, args, b"");
         ended.refused_once(USAGE, &[words]);
@@ -179,8 +180,8 @@ fn exit_codes_are_those_of_the_page() {
 #[test]
 fn every_command_is_quiet() {
     let lab = Lab::new();
-    lab.picture("clean.png", &clean_crop((24, 27)));
-    lab.picture("noisy.png", &noisy_crop((24, 27)));
+    lab.picture("clean.png", &clean_crop(Size::new(24, 27)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(24, 27)));
     let with_keys = ["--keys", KEYS, "--model", "model.pub"];
     let quiet = |args: &[&str], data: bool| {
         let ended = lab.run(&[&["--quiet"][..], args].concat());

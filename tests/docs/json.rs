@@ -4,6 +4,7 @@ use crate::common::one_cloud::OneCloud;
 use crate::common::service::{Service, free_port};
 use crate::common::{CAMERA, Job, KEYS, Lab, Running, TINY, clean_crop, conv, noisy_crop, signal};
 use ppdenoise::ids::Role;
+use ppdenoise::size::Size;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -113,9 +114,9 @@ impl Seen {
 
 #[test]
 fn the_pipelines_reports_have_the_fields_of_the_page() {
-    let (lab, mut seen) = (Lab::ready((12, 13), 3), Seen::new());
-    lab.picture("clean.png", &clean_crop((12, 13)));
-    lab.picture("tall.png", &clean_crop((40, 13)));
+    let (lab, mut seen) = (Lab::ready(Size::new(12, 13), 3), Seen::new());
+    lab.picture("clean.png", &clean_crop(Size::new(12, 13)));
+    lab.picture("tall.png", &clean_crop(Size::new(40, 13)));
     let common = ["--keys", KEYS, "--model", "model.pub", "--json", "--force"];
     let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
     run(&["keygen", "--out", "more", "--json"]);
@@ -254,7 +255,7 @@ fn the_reports_of_whole_runs_have_the_fields_of_the_page() {
         &fixture("mlp-29-13-3x640-s25-r32.npz"),
     ];
     run(&[&bench[..], &other].concat());
-    lab.picture("clean.png", &clean_crop((32, 32)));
+    lab.picture("clean.png", &clean_crop(Size::new(32, 32)));
     run(&["reproduce", "fig2", "--data", ".", "--model", TINY, "--out", "r", "--json"]);
     // What takes half a minute to measure, and pictures that are none.
     let but = ["kernels[]", "atomic[]", "out_of_range.", "runs[].out_of_range."];
@@ -278,11 +279,11 @@ fn the_report_of_bench_has_the_fields_of_the_page() {
 fn the_report_of_train_has_the_fields_of_the_page() {
     let (lab, mut seen) = (Lab::new(), Seen::new());
     std::fs::create_dir(lab.path("images")).unwrap();
-    lab.picture("images/a.png", &clean_crop((48, 48)));
+    lab.picture("images/a.png", &clean_crop(Size::new(48, 48)));
     let args = ["train", "images", "--out", "m.npz", "--input-patch", "9", "--output-patch", "5"];
     let more = ["--hidden", "8", "--stride", "3", "--steps", "4", "--every", "2", "--json"];
     seen.check(&lab.run(&[&args[..], &more].concat()).report());
-    lab.picture("images/b.png", &clean_crop((48, 48)));
+    lab.picture("images/b.png", &clean_crop(Size::new(48, 48)));
     let args = ["train", "images", "--out", "n.npz", "--family", "dncnn", "--sigma", "10..20"];
     let more = ["--depth", "2", "--channels", "2", "--patch", "9", "--hold-out", "1"];
     let once = ["--steps", "1", "--json"];
@@ -310,7 +311,7 @@ fn the_one_clouds_reports_have_the_fields_of_the_page() {
     let mut seen = Seen::new();
     one.user("anna");
     seen.check(&one.add("anna", &["--images-a-day", "2"]).report());
-    one.lab.picture("noisy.png", &clean_crop((12, 13)));
+    one.lab.picture("noisy.png", &clean_crop(Size::new(12, 13)));
     one.lab.write("bad.png", b"no image");
     let (cloud, address) = one.start_with(&["--timeout", "20", "--status", "status.json"]);
     seen.check(&one.client("anna", &address, &["noisy.png", "--out", "out.png"]).report());
@@ -342,11 +343,11 @@ fn the_events_of_a_server_have_the_fields_of_the_page() {
             fs::rename(lab.path(&format!("{name}.s{party}")), lab.path(&to)).unwrap();
         }
     };
-    lab.picture("noisy.png", &noisy_crop((12, 13)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(12, 13)));
     lab.share_image("noisy.png", "img", &[]);
     hand_over("img", "in");
     first.wait_for("triples-missing", 1);
-    lab.triples("trip", (12, 13), 1);
+    lab.triples("trip", Size::new(12, 13), 1);
     hand_over("trip", "sets");
     lab.share_image("noisy.png", "half", &[]);
     fs::rename(lab.path("half.s0"), lab.path("in0/half.s0")).unwrap();

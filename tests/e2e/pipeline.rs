@@ -5,6 +5,7 @@ use crate::common::{
     CAMERA, Job, KEYS, Lab, TINY, clean_crop, difference, noisy_crop, reports, traffic,
 };
 use ppdenoise::image::GreyImage;
+use ppdenoise::size::Size;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 
@@ -47,7 +48,7 @@ fn within(a: &GreyImage, b: &GreyImage, (mean, max): Bound) {
 }
 
 /// Everything from a shared model to the denoised image; twin and float agree with it.
-fn whole(size: (usize, usize), flags: &[&str], bound: Bound) -> Lab {
+fn whole(size: Size, flags: &[&str], bound: Bound) -> Lab {
     let lab = Lab::new();
     lab.share_model(flags);
     lab.picture("noisy.png", &noisy_crop(size));
@@ -70,9 +71,9 @@ fn whole(size: (usize, usize), flags: &[&str], bound: Bound) -> Lab {
 
 #[test]
 fn ring_32_with_cells_of_a_quarter() {
-    let lab = whole((40, 33), &[], QUARTER);
+    let lab = whole(Size::new(40, 33), &[], QUARTER);
     // The denoised image is nearer to the clean one than the noisy one is.
-    lab.picture("clean.png", &clean_crop((40, 33)));
+    lab.picture("clean.png", &clean_crop(Size::new(40, 33)));
     let psnr = |name: &str| {
         let report = lab.run(&["metrics", "clean.png", name, "--json"]).report();
         report["psnr_db"].as_f64().unwrap()
@@ -85,32 +86,32 @@ fn ring_32_with_cells_of_a_quarter() {
 
 #[test]
 fn ring_32_with_cells_of_an_eighth() {
-    whole((33, 40), &["--cell", "1/8"], EIGHTH);
+    whole(Size::new(33, 40), &["--cell", "1/8"], EIGHTH);
 }
 
 #[test]
 fn ring_64_with_cells_of_a_quarter() {
-    whole((41, 23), &["--ring", "64"], QUARTER);
+    whole(Size::new(41, 23), &["--ring", "64"], QUARTER);
 }
 
 #[test]
 fn ring_64_with_cells_of_an_eighth() {
-    whole((23, 37), &["--ring", "64", "--cell", "1/8"], EIGHTH_64);
+    whole(Size::new(23, 37), &["--ring", "64", "--cell", "1/8"], EIGHTH_64);
 }
 
 #[test]
 fn the_smallest_image_is_one_patch() {
-    whole((9, 9), &[], QUARTER);
+    whole(Size::new(9, 9), &[], QUARTER);
 }
 
 #[test]
 fn a_single_row_of_patches() {
-    whole((9, 50), &["--stride", "5"], QUARTER);
+    whole(Size::new(9, 50), &["--stride", "5"], QUARTER);
 }
 
 #[test]
 fn either_server_may_listen() {
-    let lab = Lab::ready((20, 20), 1);
+    let lab = Lab::ready(Size::new(20, 20), 1);
     let [second, first] = reports(lab.serve(&Job::new(1), &Job::new(0)));
     assert_eq!((&first["party"], &second["party"]), (&0.into(), &1.into()));
     assert_eq!(first["session_id"], second["session_id"]);
@@ -121,9 +122,9 @@ fn either_server_may_listen() {
 /// The shares may be given in either order, and --reference reports the quality.
 #[test]
 fn reconstruct_takes_shares_in_any_order_and_a_reference() {
-    let lab = Lab::ready((20, 20), 1);
+    let lab = Lab::ready(Size::new(20, 20), 1);
     reports(lab.serve_both());
-    lab.picture("clean.png", &clean_crop((20, 20)));
+    lab.picture("clean.png", &clean_crop(Size::new(20, 20)));
     lab.reconstruct("a.npy").report();
     let args = ["reconstruct", "den.s1", "den.s0", "--keys", KEYS, "--out", "b.npy", "--json"];
     let report = lab.run(&[&args[..], &["--reference", "clean.png"]].concat()).report();
@@ -137,13 +138,13 @@ fn reconstruct_takes_shares_in_any_order_and_a_reference() {
 fn float_images_in_and_out() {
     let lab = Lab::new();
     lab.share_model(&["--interval", "5"]);
-    let noisy = ppdenoise::image::add_gaussian(&clean_crop((17, 31)), 40.0, 5).unwrap();
+    let noisy = ppdenoise::image::add_gaussian(&clean_crop(Size::new(17, 31)), 40.0, 5).unwrap();
     let mut levels = noisy.pixels().to_vec();
     (levels[0], levels[1]) = (-500.0, 900.0);
     lab.picture("noisy.npy", &GreyImage::new(17, 31, levels).unwrap());
     let report = lab.share_image("noisy.npy", "img", &["--sigma", "40"]).report();
     assert_eq!(report["images"][0]["pixels_clamped"], 2);
-    lab.triples("trip", (17, 31), 1);
+    lab.triples("trip", Size::new(17, 31), 1);
     reports(lab.serve_both());
     lab.reconstruct("secure.npy").report();
     let twin = ["--twin", "--interval", "5", "--sigma", "40"];
@@ -160,9 +161,9 @@ fn float_images_in_and_out() {
 fn another_noise_level_than_the_models() {
     let lab = Lab::new();
     lab.share_model(&[]);
-    lab.picture("noisy.png", &noisy_crop((24, 24)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(24, 24)));
     lab.share_image("noisy.png", "img", &["--sigma", "35"]);
-    lab.triples("trip", (24, 24), 1);
+    lab.triples("trip", Size::new(24, 24), 1);
     reports(lab.serve_both());
     lab.reconstruct("secure.npy").report();
     let secure = lab.image("secure.npy");
@@ -176,8 +177,8 @@ fn another_noise_level_than_the_models() {
 
 #[test]
 fn two_images_in_one_session() {
-    let lab = Lab::ready((20, 27), 3);
-    let other = noisy_crop((27, 20));
+    let lab = Lab::ready(Size::new(20, 27), 3);
+    let other = noisy_crop(Size::new(27, 20));
     let other = GreyImage::new(20, 27, other.into_pixels()).unwrap();
     lab.picture("other.png", &other);
     lab.share_image("other.png", "img2", &[]);
@@ -209,7 +210,7 @@ fn two_images_in_one_session() {
 /// with other triples for the same model.
 #[test]
 fn opened_weights_are_kept() {
-    let lab = Lab::ready((20, 20), 2);
+    let lab = Lab::ready(Size::new(20, 20), 2);
     let again = |party: usize, triples: &str| {
         Job::new(party).with(|job| {
             job.outs = vec![format!("again-{triples}.s{party}")];
@@ -218,7 +219,7 @@ fn opened_weights_are_kept() {
     };
     let first = reports(lab.serve_both());
     let second = reports(lab.serve(&again(0, "trip"), &again(1, "trip")));
-    lab.triples("more", (20, 20), 1);
+    lab.triples("more", Size::new(20, 20), 1);
     let third = reports(lab.serve(&again(0, "more"), &again(1, "more")));
     for party in 0..2 {
         let [a, b, c] = [&first[party], &second[party], &third[party]];
@@ -240,7 +241,7 @@ fn opened_weights_are_kept() {
     let mut bytes = lab.read(&opened(0));
     *bytes.last_mut().unwrap() ^= 1;
     lab.write(&opened(0), &bytes);
-    lab.triples("last", (20, 20), 1);
+    lab.triples("last", Size::new(20, 20), 1);
     let fourth = reports(lab.serve(&again(0, "last"), &again(1, "last")));
     assert_eq!(fourth[0]["weights_known"], false);
     assert_ne!(lab.read(&opened(0)), bytes, "the damaged file was replaced");
@@ -253,7 +254,7 @@ fn opened_weights_are_kept() {
 /// the larger slot holds.
 #[test]
 fn a_ledger_that_is_behind_catches_up() {
-    let lab = Lab::ready((12, 12), 3);
+    let lab = Lab::ready(Size::new(12, 12), 3);
     reports(lab.serve_both());
     std::fs::remove_dir_all(lab.path("state1")).unwrap();
     let again = |party: usize| Job::new(party).flags(&["--force"]);
@@ -266,11 +267,11 @@ fn a_ledger_that_is_behind_catches_up() {
 fn what_s1_gets_is_small_for_any_number_of_images() {
     let lab = Lab::new();
     lab.share_model(&[]);
-    lab.picture("noisy.png", &noisy_crop((256, 256)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(256, 256)));
     lab.share_image("noisy.png", "img", &[]);
     for slots in [1, 50] {
         let name = format!("trip{slots}");
-        lab.triples(&name, (12, 12), slots);
+        lab.triples(&name, Size::new(12, 12), slots);
         assert!(lab.len(&format!("{name}.s1")) < 1000);
     }
     assert!(lab.len("img.s1") < 1000 && lab.len("model.s1") < 1000);
@@ -280,7 +281,7 @@ fn what_s1_gets_is_small_for_any_number_of_images() {
 
 #[test]
 fn secret_files_are_their_owners_alone() {
-    let lab = Lab::ready((12, 12), 1);
+    let lab = Lab::ready(Size::new(12, 12), 1);
     reports(lab.serve_both());
     let mut secret: Vec<String> = Vec::new();
     for stem in ["model", "img", "trip", "den"] {
@@ -307,9 +308,9 @@ fn bytes_on_the_wire_are_those_reported() {
     // this shows: 3 bytes each at its stride of 3; at a stride of 1 it is as small as in real models.
     let lab = Lab::new();
     lab.share_model(&["--stride", "1"]);
-    lab.picture("noisy.png", &noisy_crop((48, 48)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(48, 48)));
     lab.share_image("noisy.png", "img", &[]);
-    lab.triples("trip", (48, 48), 2);
+    lab.triples("trip", Size::new(48, 48), 2);
     let run = |jobs: [Job; 2]| {
         let mut listening = lab.listen(&jobs[0]);
         let proxy = Proxy::start(&listening.address(), [Wire::Whole; 2]);
@@ -345,10 +346,11 @@ fn bytes_on_the_wire_are_those_reported() {
 /// an error of tens of grey levels.
 #[test]
 fn extreme_images_do_not_wrap() {
-    let size = (21, 22);
+    let size = Size::new(21, 22);
     let image = |level: &dyn Fn(usize, usize) -> f32| {
-        let pixels = (0..size.0 * size.1).map(|i| level(i / size.1, i % size.1)).collect();
-        GreyImage::new(size.0, size.1, pixels).unwrap()
+        let pixels =
+            (0..size.height * size.width).map(|i| level(i / size.width, i % size.width)).collect();
+        GreyImage::new(size.height, size.width, pixels).unwrap()
     };
     let hash = |y: usize, x: usize| (y * 7919 + x * 104_729 + y * x * 31) % 7 > 2;
     let either = |white: bool| if white { 255.0 } else { 0.0 };
@@ -386,7 +388,7 @@ fn extreme_images_do_not_wrap() {
 
 #[test]
 fn the_kernels_of_both_servers_may_differ() {
-    let lab = Lab::ready((20, 20), 1);
+    let lab = Lab::ready(Size::new(20, 20), 1);
     let portable = Job::new(1).flags(&["--backend", "portable"]);
     let [_, second] = reports(lab.serve(&Job::new(0), &portable));
     assert_eq!(second["backend"], "portable");
@@ -397,7 +399,7 @@ fn the_kernels_of_both_servers_may_differ() {
 #[test]
 fn the_demo_works_and_cleans_up() {
     let lab = Lab::new();
-    lab.picture("clean.png", &clean_crop((64, 48)));
+    lab.picture("clean.png", &clean_crop(Size::new(64, 48)));
     let args = ["demo", "--image", "clean.png", "--model", TINY, "--out", "pictures", "--json"];
     let report = lab.run(&args).report();
     let number = |pointer: &str| report.pointer(pointer).unwrap().as_f64().unwrap();
@@ -417,7 +419,7 @@ fn the_demo_works_and_cleans_up() {
 #[test]
 fn the_demo_without_a_dealer() {
     let lab = Lab::new();
-    lab.picture("clean.png", &clean_crop((64, 48)));
+    lab.picture("clean.png", &clean_crop(Size::new(64, 48)));
     let args = ["demo", "--image", "clean.png", "--model", TINY, "--material", "made", "--keep"];
     let report = lab.run(&[&args[..], &["--out", "pictures", "--json"]].concat()).report();
     assert_eq!(report["material"], "made");

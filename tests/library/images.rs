@@ -17,14 +17,16 @@ use ppdenoise::roles::server::{Serve, ServerFiles};
 use ppdenoise::roles::{
     Deal, Dealer, Gateway, GatewayError, GatewayEvent, Implausibility, ModelOwner, NewKeys,
     Observer, Picture, Receiver, ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport,
-    Server, Shard, ShareImages, ShareModel, ShareReport, Silent, Wanted, make_keys, read_public,
+    Server, Shard, ShareImages, ShareModel, ShareReport, SharedPlane, Silent, Wanted, make_keys,
+    read_public,
 };
+use ppdenoise::size::Size;
 use ppdenoise::wire;
 use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-const SIZE: (usize, usize) = (41, 47);
+const SIZE: Size = Size::new(41, 47);
 
 /// Keys of all roles, a shared model, and folders for what passes between the roles.
 pub(crate) struct Lab {
@@ -73,8 +75,8 @@ impl Lab {
     /// Shares, and has both servers denoise what was shared into the folder of results.
     pub(crate) fn denoise(&self, request: &ShareImages<'_>) -> ShareReport {
         let shared = self.gateway().share(request, &mut Silent).unwrap();
-        let mut sizes: Vec<_> =
-            shared.images.iter().map(|image| (image.height, image.width)).collect();
+        let size = |image: &SharedPlane| Size::new(image.height, image.width);
+        let mut sizes: Vec<Size> = shared.images.iter().map(size).collect();
         sizes.sort_unstable();
         let sets: Vec<_> = sizes.chunk_by(|a, b| a == b).map(|set| self.deal(set)).collect();
         let (one, other) = wire::pair();
@@ -101,9 +103,8 @@ impl Lab {
     }
 
     /// Deals triples for images that are all of one size; where they are.
-    fn deal(&self, images: &[(usize, usize)]) -> String {
-        let (height, width) = images[0];
-        let out = format!("triples-{height}x{width}");
+    fn deal(&self, images: &[Size]) -> String {
+        let out = format!("triples-{}", images[0]);
         let dealer = Dealer::open(&self.at("keys"), &none).unwrap();
         let deal = Deal::new(self.at("model.pub"), Wanted::slots(images[0], images.len() as u64));
         dealer.deal(&deal, self.at(&out), &mut Silent).unwrap();
@@ -132,7 +133,7 @@ impl Lab {
 fn clean(top: usize) -> GreyImage {
     let bytes = include_bytes!("../../fixtures/images/nat_camera.png");
     let camera = ImageFormat::Png.decode(bytes).unwrap().into_grey().unwrap();
-    camera.crop(Rect { top, left: 200, height: SIZE.0, width: SIZE.1 }).unwrap()
+    camera.crop(Rect { top, left: 200, height: SIZE.height, width: SIZE.width }).unwrap()
 }
 
 fn noisy(top: usize, plane: u64) -> GreyImage {
@@ -218,14 +219,14 @@ fn tiles_are_joined_to_the_whole() {
     assert_eq!(shared.images.len(), 9);
     let parts: usize =
         shared.images.iter().filter_map(|i| i.tile).map(|t| t.height * t.width).sum();
-    assert_eq!(parts, SIZE.0 * SIZE.1);
+    assert_eq!(parts, SIZE.height * SIZE.width);
     let mut request = lab.results();
     request.out = lab.at("joined.npy").into();
     request.reference = Some(lab.picture("clean.png", &clean(0).into()));
     let made = lab.reconstruct(&request);
     assert_eq!(
         (made.images[0].tiles, made.images[0].height, made.images[0].width),
-        (Some(9), SIZE.0, SIZE.1)
+        (Some(9), SIZE.height, SIZE.width)
     );
     let met = ppdenoise::image::metrics::quality(&clean(0).into(), &image).unwrap();
     let mean = made.mean.unwrap();
@@ -241,7 +242,7 @@ fn tiles_are_joined_to_the_whole() {
     let tanh = |values: &mut [f32]| values.iter_mut().for_each(|v| *v = v.tanh());
     let whole = model.denoise(&units, SIZE, &tanh, &mut |_| ()).unwrap();
     let whole: Vec<f32> = whole.iter().map(|&u| levels.to_grey(u.into()) as f32).collect();
-    let whole = GreyImage::new(SIZE.0, SIZE.1, whole).unwrap();
+    let whole = GreyImage::new(SIZE.height, SIZE.width, whole).unwrap();
     let (joined, _) = read_picture(&lab.at("joined.npy"), None).unwrap();
     assert!(error(&joined.into_grey().unwrap(), &whole) < 1.0);
 }

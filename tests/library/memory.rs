@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const SIZE: (usize, usize) = (26, 31);
+const SIZE: Size = Size::new(26, 31);
 
 /// What the tables' rounding and the choice between two nearest cells make of a grey level: the mean over an image
 /// and the most (`tests/e2e/pipeline.rs` says why).
@@ -22,11 +22,13 @@ const BOUND: (f64, f64) = (0.6, 3.0);
 /// Grey levels that rise to the right, in colour to other sides, with noise.
 fn noisy(plane: usize) -> GreyImage {
     let level = |i: usize| match plane {
-        0 => 40.0 + 5.0 * (i % SIZE.1) as f32,
-        1 => 40.0 + 5.0 * (i / SIZE.1) as f32,
+        0 => 40.0 + 5.0 * (i % SIZE.width) as f32,
+        1 => 40.0 + 5.0 * (i / SIZE.width) as f32,
         _ => 128.0,
     };
-    let clean = GreyImage::new(SIZE.0, SIZE.1, (0..SIZE.0 * SIZE.1).map(level).collect()).unwrap();
+    let clean =
+        GreyImage::new(SIZE.height, SIZE.width, (0..SIZE.height * SIZE.width).map(level).collect())
+            .unwrap();
     add_gaussian(&clean, 25.0, NoiseSeed { seed: 1, plane: plane as u64 }).unwrap().rounded()
 }
 

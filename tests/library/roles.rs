@@ -18,6 +18,7 @@ use ppdenoise::roles::{
     Server, Shard, ShareImages, ShareModel, Silent, Threads, Verify, VerifyError, Wanted,
     calibrate, make_keys, read_public, verify,
 };
+use ppdenoise::size::Size;
 use ppdenoise::wire::{MemChannel, pair};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
-const SIZE: (usize, usize) = (18, 21);
+const SIZE: Size = Size::new(18, 21);
 
 /// A wedge of grey levels, with the noise that the model was trained on.
 fn noisy(seed: u64) -> GreyImage {
-    let levels = (0..SIZE.0 * SIZE.1).map(|i| 40.0 + 6.0 * (i % SIZE.1) as f32);
-    let clean = GreyImage::new(SIZE.0, SIZE.1, levels.collect()).unwrap();
+    let levels = (0..SIZE.height * SIZE.width).map(|i| 40.0 + 6.0 * (i % SIZE.width) as f32);
+    let clean = GreyImage::new(SIZE.height, SIZE.width, levels.collect()).unwrap();
     add_gaussian(&clean, 25.0, seed).unwrap().rounded()
 }
 
@@ -94,7 +95,7 @@ impl House {
         let receiver = Receiver::open(&self.at("keys"), &no_passphrase).unwrap();
         let denoised = receiver.image(results).unwrap();
         let error = |image: &GreyImage| -> f32 {
-            let wedge = (0..image.pixels().len()).map(|i| 40.0 + 6.0 * (i % SIZE.1) as f32);
+            let wedge = (0..image.pixels().len()).map(|i| 40.0 + 6.0 * (i % SIZE.width) as f32);
             image.pixels().iter().zip(wedge).map(|(a, b)| (a - b).powi(2)).sum()
         };
         error(noisy) / error(&denoised)
@@ -247,7 +248,7 @@ fn shares_are_those_of_their_image_and_of_no_other() {
     let error = judge(smaller).unwrap_err();
     let size = matches!(
         error,
-        VerifyError::OtherSize { height, width } if (height, width) == SIZE
+        VerifyError::OtherSize { height, width } if (Size { height, width }) == SIZE
     );
     assert!(size, "{error}");
 }

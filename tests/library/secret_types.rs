@@ -14,6 +14,7 @@ use ppdenoise::material::{Chunk, PartySeeds};
 use ppdenoise::model::{FloatLinear, IntLinear};
 use ppdenoise::numbers::bits::Bits;
 use ppdenoise::numbers::block::Block;
+use ppdenoise::size::Size;
 use ppdenoise::wire::{Frame, Tag};
 use std::fmt::Debug;
 use zeroize::ZeroizeOnDrop;
@@ -42,7 +43,7 @@ fn hides(value: &impl Debug) {
 }
 
 fn sketch() -> Sketch {
-    Sketch::of((16, 16), vec![f64::from(MARK); 256], 25.0, [MARK; 32])
+    Sketch::of(Size::new(16, 16), vec![f64::from(MARK); 256], 25.0, [MARK; 32])
 }
 
 fn note() -> Note {

@@ -9,6 +9,7 @@ use ppdenoise::model::{Choices, FloatModel, load_npz};
 use ppdenoise::network::{Continued, NetworkError};
 use ppdenoise::roles::images::{Noise, read_picture};
 use ppdenoise::roles::{Deal, Dealer, DealerError, GatewayError, Silent, Wanted};
+use ppdenoise::size::Size;
 use proptest::prelude::*;
 use std::fs;
 
@@ -30,7 +31,7 @@ fn shipped(name: &str) -> FloatModel {
 }
 
 /// A slope with noise, from 60 to 200 grey levels.
-fn picture((height, width): (usize, usize), seed: u64) -> GreyImage {
+fn picture(Size { height, width }: Size, seed: u64) -> GreyImage {
     let level =
         |i: usize| 60.0 + 140.0 * ((i / width + i % width) as f32 / (height + width) as f32);
     let clean = GreyImage::new(height, width, (0..height * width).map(level).collect()).unwrap();
@@ -55,12 +56,12 @@ fn every_size_comes_back_or_is_refused_first(name: &str) {
     let model = shipped(name);
     let lab = Lab::of(&model, &Choices::default().options(&model).unwrap());
     let (side, sigma) = (model.network.gather().patch + 1, 20.0);
-    let sizes = (1..=side).flat_map(|h| (1..=side).map(move |w| (h, w)));
+    let sizes = (1..=side).flat_map(|h| (1..=side).map(move |w| Size::new(h, w)));
     let (mut taken, mut pictures) = (Vec::new(), Vec::new());
     for (number, size) in sizes.enumerate() {
         let image = picture(size, number as u64);
         let named = memory(
-            &format!("{}x{}.npy", size.0, size.1),
+            &format!("{}x{}.npy", size.height, size.width),
             Raster::grey(image.clone(), Depth::Float),
         );
         if model.network.grid(size).is_ok() {
@@ -86,10 +87,11 @@ fn every_size_comes_back_or_is_refused_first(name: &str) {
     let made = lab.reconstruct(&lab.results());
     assert_eq!(made.images.len(), taken.len(), "{name}");
     for image in taken {
-        let size = (image.height(), image.width());
-        let of_size = made.images.iter().find(|made| (made.height, made.width) == size).unwrap();
+        let size = image.size();
+        let of_size =
+            made.images.iter().find(|made| Size::new(made.height, made.width) == size).unwrap();
         let got = read_picture(&of_size.file, None).unwrap().0.into_grey().unwrap();
-        assert_eq!((got.height(), got.width()), size, "{name}");
+        assert_eq!(got.size(), size, "{name}");
         for (a, b) in got.pixels().iter().zip(plain(&model, &image, sigma).pixels()) {
             assert!((a - b).abs() < 4.0, "{name}, {size:?}: {a} for {b}");
         }
@@ -126,10 +128,10 @@ fn sides_are_continued_where_blocks_and_scales_ask_for_it() {
     assert_eq!(multiples, [8, 2, 1, 1, 1, 1, 1]);
     for (name, multiple) in SHIPPED.iter().zip(multiples) {
         let network = shipped(name).network;
-        for size in [(96, 64), (40, 104)] {
+        for size in [Size::new(96, 64), Size::new(40, 104)] {
             assert!(!network.padding(size).is_needed(), "{name}");
         }
-        assert_eq!(network.padding((97, 40)).is_needed(), multiple > 1, "{name}");
+        assert_eq!(network.padding(Size::new(97, 40)).is_needed(), multiple > 1, "{name}");
         assert_eq!(network.reach().alignment, multiple.max(network.gather().stride), "{name}");
     }
 }
@@ -145,29 +147,29 @@ fn places(length: usize, by: Continued) -> Vec<usize> {
 }
 
 /// The continued image as an image of its own.
-fn continued(image: &GreyImage, padded: (usize, usize), by: Continued) -> GreyImage {
+fn continued(image: &GreyImage, padded: Size, by: Continued) -> GreyImage {
     let of = |length: usize, padded: usize| places(length, by).into_iter().take(padded);
-    let columns = of(image.width(), padded.1);
+    let columns = of(image.width(), padded.width);
     let line = |y: usize| columns.clone().map(move |x| image.pixels()[y * image.width() + x]);
-    let pixels = of(image.height(), padded.0).flat_map(line).collect();
-    GreyImage::new(padded.0, padded.1, pixels).unwrap()
+    let pixels = of(image.height(), padded.height).flat_map(line).collect();
+    GreyImage::new(padded.height, padded.width, pixels).unwrap()
 }
 
 /// To the bit what the network makes of the continued image, less what was added.
 fn is_that_of_the_continued_image(model: &FloatModel, image: &GreyImage) {
-    let size = (image.height(), image.width());
+    let size = image.size();
     let padded = model.network.padding(size).padded();
     let image_of_its_own = continued(image, padded, model.network.continued());
     let (ours, whole) = (plain(model, image, 10.0), plain(model, &image_of_its_own, 10.0));
-    let lines = whole.pixels().chunks(padded.1).map(|line| &line[..size.1]);
-    assert_eq!(ours.pixels(), lines.take(size.0).collect::<Vec<_>>().concat());
+    let lines = whole.pixels().chunks(padded.width).map(|line| &line[..size.width]);
+    assert_eq!(ours.pixels(), lines.take(size.height).collect::<Vec<_>>().concat());
 }
 
 #[test]
 fn shipped_models_see_the_continued_picture() {
     for name in ["default", "fine"] {
         let model = shipped(name);
-        for size in [(19, 24), (24, 17), (9, 15)] {
+        for size in [Size::new(19, 24), Size::new(24, 17), Size::new(9, 15)] {
             is_that_of_the_continued_image(&model, &picture(size, 3));
         }
     }
@@ -179,6 +181,6 @@ proptest! {
     #[test]
     fn graphs_see_the_continued_picture(seed: u64, height in 1usize..24, width in 1usize..24) {
         let model = random_graph(seed, May { linear: true, plane: true });
-        is_that_of_the_continued_image(&model, &picture((height, width), seed));
+        is_that_of_the_continued_image(&model, &picture(Size::new(height, width), seed));
     }
 }

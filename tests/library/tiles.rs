@@ -8,6 +8,8 @@ use ppdenoise::image::{
 use ppdenoise::model::Activation;
 use ppdenoise::model::{FloatLinear, FloatModel, Normalisation};
 use ppdenoise::network::{Border, Fold, Gather, Network, Op, Reach, gaussian_window};
+use ppdenoise::size::Position;
+use ppdenoise::size::Size;
 use proptest::prelude::*;
 
 /// Numbers between -1 and 1 that have nothing to do with one another.
@@ -81,13 +83,13 @@ fn convolutions_behind(first: Gather, kernels: &[usize], residual: bool) -> Floa
 }
 
 fn denoise(model: &FloatModel, image: &GreyImage) -> GreyImage {
-    let size = (image.height(), image.width());
+    let size = image.size();
     let activation = |values: &mut [f32]| model.activation.apply(values);
     let out = model.denoise(image.pixels(), size, &activation, &mut |_| ()).unwrap();
-    GreyImage::new(size.0, size.1, out).unwrap()
+    GreyImage::new(size.height, size.width, out).unwrap()
 }
 
-fn image((height, width): (usize, usize), seed: u64) -> GreyImage {
+fn image(Size { height, width }: Size, seed: u64) -> GreyImage {
     let mut numbers = Numbers(seed);
     let pixels = (0..height * width).map(|_| numbers.next());
     GreyImage::new(height, width, pixels.collect()).unwrap()
@@ -95,16 +97,16 @@ fn image((height, width): (usize, usize), seed: u64) -> GreyImage {
 
 /// The image cut for this reach, denoised tile by tile and joined.
 fn in_tiles(model: &FloatModel, image: &GreyImage, side: usize, reach: Reach) -> Option<GreyImage> {
-    let size = (image.height(), image.width());
+    let size = image.size();
     let cut = Cut::new(size, side, reach).unwrap()?;
     let rows = RowReader::whole(Raster::grey(image.clone(), Depth::Float));
     let mut cutter = Cutter::new(rows, cut).unwrap();
     let (format, tiling) = (ImageFormat::Npy, *cut.tiling());
     let mut joiner = Joiner::new(format, tiling, 1, Depth::Float, Vec::new()).unwrap();
     while let Some(row) = cutter.advance().unwrap() {
-        for column in 0..cut.tiling().counts().1 {
+        for column in 0..cut.tiling().counts().width {
             let tile = denoise(model, &cutter.tile(column, 0).unwrap());
-            joiner.put(column, 0, &tile, cut.inset((row, column))).unwrap();
+            joiner.put(column, 0, &tile, cut.inset(Position::new(row, column))).unwrap();
         }
         joiner.end_row().unwrap();
     }
@@ -130,7 +132,7 @@ proptest! {
     ) {
         let model = patches(pad, inner, stride.min(inner), residual, mean && !residual);
         let patch = inner + 2 * pad;
-        let image = image((height.max(patch), width.max(patch)), seed);
+        let image = image(Size::new(height.max(patch), width.max(patch)), seed);
         let reach = model.network.reach();
         prop_assert_eq!(reach.alignment, stride.min(inner));
         if let Some(joined) = in_tiles(&model, &image, side, reach) {
@@ -146,7 +148,7 @@ proptest! {
     ) {
         let kernels: Vec<usize> = kernels.into_iter().map(|half| 2 * half + 1).collect();
         let model = convolutions(&kernels, residual);
-        let image = image((height, width), seed);
+        let image = image(Size::new(height, width), seed);
         if let Some(joined) = in_tiles(&model, &image, side, model.network.reach()) {
             let off = furthest(&joined, &denoise(&model, &image));
             prop_assert!(off <= ROUNDING, "{off}");
@@ -163,7 +165,7 @@ proptest! {
         let gather = Gather { patch, stride, pad, border: Border::Reflect };
         let kernels: Vec<usize> = kernels.into_iter().map(|half| 2 * half + 1).collect();
         let model = convolutions_behind(gather, &kernels, residual);
-        let image = image((height.max(patch), width.max(patch)), seed);
+        let image = image(Size::new(height.max(patch), width.max(patch)), seed);
         if let Some(joined) = in_tiles(&model, &image, side, model.network.reach()) {
             let off = furthest(&joined, &denoise(&model, &image));
             prop_assert!(off <= ROUNDING, "{off}");
@@ -180,7 +182,7 @@ proptest! {
         seed: u64, height in 2usize..70, width in 2usize..70, side in 1usize..30,
     ) {
         let model = random_graph(seed, May { linear: true, plane: true });
-        let image = image((height, width), seed);
+        let image = image(Size::new(height, width), seed);
         let reach = model.network.reach();
         if let Some(joined) = in_tiles(&model, &image, side, reach) {
             let whole = denoise(&model, &image);
@@ -199,7 +201,7 @@ fn strided(stride: usize) -> FloatModel {
 
 /// How many pixels a cut is felt: the first `rows` rows of an image against the whole.
 fn felt(model: &FloatModel, rows: usize) -> usize {
-    let image = image((47, 12), 7);
+    let image = image(Size::new(47, 12), 7);
     let whole = denoise(model, &image);
     let rect = Rect { top: 0, left: 0, height: rows, width: 12 };
     let (part, same) = (denoise(model, &image.crop(rect).unwrap()), whole.crop(rect).unwrap());
@@ -235,7 +237,7 @@ fn the_margin_is_needed() {
 #[test]
 fn the_alignment_is_needed() {
     for model in [patches(2, 5, 3, false, false), patches(3, 4, 4, true, false), strided(2)] {
-        let (image, reach) = (image((43, 41), 7), model.network.reach());
+        let (image, reach) = (image(Size::new(43, 41), 7), model.network.reach());
         let other = Reach { alignment: reach.alignment + 1, ..reach };
         let whole = denoise(&model, &image);
         assert!(furthest(&in_tiles(&model, &image, 8, reach).unwrap(), &whole) <= ROUNDING);

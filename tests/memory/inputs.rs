@@ -22,6 +22,7 @@ use ppdenoise::network::{Gather, PatchGrid};
 use ppdenoise::numbers::packing;
 use ppdenoise::protocol::{Identity, Stock};
 use ppdenoise::roles::server::ImageList;
+use ppdenoise::size::Size;
 use ppdenoise::wire::{Frame, MAX_PAYLOAD};
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -107,11 +108,11 @@ fn chunks_of_files() {
 /// Sizes that only a header claims.
 #[test]
 fn grids_of_images() {
-    for size in [(1, 1 << 28), (1 << 28, 1), (1 << 14, 1 << 14)] {
+    for size in [Size::new(1, 1 << 28), Size::new(1 << 28, 1), Size::new(1 << 14, 1 << 14)] {
         let (used, grid) = peak(|| PatchGrid::new(size, 1, &Gather::convolution(1)));
         assert!(used == 0 && grid.is_ok_and(|g| g.rows() == 1 << 28));
     }
-    refused(SLACK, || PatchGrid::new((1 << 15, 1 << 14), 1, &Gather::convolution(1)));
+    refused(SLACK, || PatchGrid::new(Size::new(1 << 15, 1 << 14), 1, &Gather::convolution(1)));
 }
 
 #[test]

@@ -8,6 +8,8 @@ use ppdenoise::model::{
     LevelMap, Method, PublicModel, QuantiseOptions, encode_image, load_npz, quantise,
 };
 use ppdenoise::numbers::ring::RingBits;
+use ppdenoise::size::Position;
+use ppdenoise::size::Size;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// Buffers of a fixed size.
@@ -23,7 +25,7 @@ struct Endless {
 }
 
 impl Endless {
-    fn new((height, width): (usize, usize), bytes: usize) -> Endless {
+    fn new(Size { height, width }: Size, bytes: usize) -> Endless {
         let most = if bytes == 2 { 65535 } else { 255 };
         let header = format!("P5 {width} {height} {most}\n").into_bytes();
         let length = (header.len() + height * width * bytes) as u64;
@@ -66,10 +68,10 @@ fn cut_and_encode<F: Read + Seek>(
         assert!(!rows.is_whole());
         let (mut cutter, mut tiles) = (Cutter::new(rows, cut).unwrap(), 0);
         while cutter.advance().unwrap().is_some() {
-            for column in 0..cut.tiling().counts().1 {
+            for column in 0..cut.tiling().counts().width {
                 let tile = cutter.tile(column, 0).unwrap();
                 let encoded = encode_image(public, &tile, &levels).pixels;
-                assert_eq!(encoded.len(), cut.tile().0 * cut.tile().1);
+                assert_eq!(encoded.len(), cut.tile().height * cut.tile().width);
                 tiles += 1;
             }
         }
@@ -87,18 +89,19 @@ fn scans_are_cut_within_the_memory_of_a_row_of_tiles() {
     let options = QuantiseOptions::guaranteed(RingBits::L32, Method::lut(2), 2.5);
     let public = quantise(&load_npz(npz, None).unwrap(), &options).unwrap().public;
     let bound = |cut: &Cut, width: usize| {
-        let (rows, columns) = cut.tile();
+        let Size { height: rows, width: columns } = cut.tile();
         4 * rows * width + (4 + 8) * rows * columns + SLACK
     };
-    for (size, side, bytes) in [((200_000, 64), 1024, 2), ((1024, 4096), 128, 1)] {
+    for (size, side, bytes) in [(Size::new(200_000, 64), 1024, 2), (Size::new(1024, 4096), 128, 1)]
+    {
         let cut = Cut::new(size, side, public.network.reach()).unwrap().unwrap();
-        let bound = bound(&cut, size.1);
+        let bound = bound(&cut, size.width);
         let used = cut_and_encode(ImageFormat::Pnm, Endless::new(size, bytes), cut, &public);
         assert!(used <= bound, "{size:?}: {used} bytes in use at a time, at most {bound}");
-        assert!(bound < 4 * size.0 * size.1 / 4, "a quarter of the whole would be no bound");
+        assert!(bound < 4 * size.pixels() / 4, "a quarter of the whole would be no bound");
     }
     // Compressed, and in strips.
-    let size = (20_000, 64);
+    let size = Size::new(20_000, 64);
     for format in [ImageFormat::Png, ImageFormat::Tiff, ImageFormat::Npy] {
         let mut out = StripWriter::new(format, size, 1, Depth::Eight, Vec::new()).unwrap();
         let band: Vec<f32> = (0..1000 * 64).map(|i| (i * 7 % 251) as f32).collect();
@@ -106,7 +109,7 @@ fn scans_are_cut_within_the_memory_of_a_row_of_tiles() {
         let file = out.finish().unwrap();
         let cut = Cut::new(size, 1024, public.network.reach()).unwrap().unwrap();
         let deflate = if format == ImageFormat::Png { DEFLATE } else { 0 };
-        let bound = bound(&cut, size.1) + deflate;
+        let bound = bound(&cut, size.width) + deflate;
         let used = cut_and_encode(format, Cursor::new(&file), cut, &public);
         assert!(used <= bound, "{format}: {used} bytes in use at a time, at most {bound}");
     }
@@ -115,30 +118,32 @@ fn scans_are_cut_within_the_memory_of_a_row_of_tiles() {
 /// The rows of a row of cores, 4 bytes a pixel, beside the tile that is given.
 #[test]
 fn tiles_are_joined_within_the_memory_of_a_row_of_cells() {
-    let joined = |format, size: (usize, usize), side: usize, tile: &GreyImage| {
-        let core = (side.min(size.0), side.min(size.1));
+    let joined = |format, size: Size, side: usize, tile: &GreyImage| {
+        let core = size.map(|whole| side.min(whole));
         let tiling = Tiling::new(size, core).unwrap();
         let (used, ()) = peak(|| {
             let sink = std::io::sink();
             let mut joiner = Joiner::new(format, tiling, 1, Depth::Sixteen, sink).unwrap();
-            let (rows, columns) = tiling.counts();
+            let Size { height: rows, width: columns } = tiling.counts();
             for _ in 0..rows {
-                (0..columns).for_each(|c| joiner.put(c, 0, tile, (3, 0)).unwrap());
+                (0..columns).for_each(|c| joiner.put(c, 0, tile, Position::new(3, 0)).unwrap());
                 joiner.end_row().unwrap();
             }
             joiner.finish().unwrap();
         });
         let deflate = if format == ImageFormat::Png { DEFLATE } else { 0 };
-        (used, 4 * core.0 * size.1 + SLACK + deflate)
+        (used, 4 * core.height * size.width + SLACK + deflate)
     };
     let pixels = |count: usize| (0..count).map(|i| (i * 7 % 251) as f32).collect();
     let narrow = GreyImage::new(1030, 64, pixels(1030 * 64)).unwrap();
     let square = GreyImage::new(131, 128, pixels(131 * 128)).unwrap();
     for format in [ImageFormat::Png, ImageFormat::Pnm, ImageFormat::Tiff, ImageFormat::Npy] {
-        for (size, side, tile) in [((20_000, 64), 1024, &narrow), ((512, 4096), 128, &square)] {
+        for (size, side, tile) in
+            [(Size::new(20_000, 64), 1024, &narrow), (Size::new(512, 4096), 128, &square)]
+        {
             let (used, bound) = joined(format, size, side, tile);
             assert!(used <= bound, "{format}, {size:?}: {used} bytes in use, at most {bound}");
-            assert!(used >= 4 * side * size.1, "the row of cores is counted");
+            assert!(used >= 4 * side * size.width, "the row of cores is counted");
         }
     }
 }

@@ -2,9 +2,10 @@
 //! every result is right. `make soak`.
 
 use crate::common::{Job, Lab, Running, TINY, difference, noisy_crop};
+use ppdenoise::size::Size;
 use std::fs;
 
-const SIZE: (usize, usize) = (64, 64);
+const SIZE: Size = Size::new(64, 64);
 const IMAGES: usize = 100;
 /// Images of a pair before it is restarted.
 const RUN: usize = 10;

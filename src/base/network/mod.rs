@@ -40,6 +40,7 @@ pub use reach::Reach;
 pub use stage::{Map, Stage};
 pub use work::Work;
 
+use crate::size::Size;
 use check::Checked;
 
 /// The most features any layer may have: keeps every product of sizes far from overflow.
@@ -283,7 +284,7 @@ impl<L: LinearShape, A> Network<L, A> {
     }
 
     /// How an image of `size` is continued before it enters, and what comes out is cut.
-    pub fn padding(&self, size: (usize, usize)) -> Padding {
+    pub fn padding(&self, size: Size) -> Padding {
         Padding::to_multiple(size, self.multiple(), self.continued)
     }
 
@@ -291,7 +292,7 @@ impl<L: LinearShape, A> Network<L, A> {
     ///
     /// # Errors
     /// As [`Network::grids`].
-    pub fn grid(&self, size: (usize, usize)) -> Result<PatchGrid, NetworkError> {
+    pub fn grid(&self, size: Size) -> Result<PatchGrid, NetworkError> {
         self.grids(size)?;
         self.padding(size).grid(self.gather())
     }
@@ -301,7 +302,7 @@ impl<L: LinearShape, A> Network<L, A> {
     /// # Errors
     /// As [`PatchGrid::new`]; [`NetworkError::MapTooLarge`] and [`NetworkError::MapsTooLarge`] for an image
     /// whose maps nobody has room for.
-    pub fn grids(&self, size: (usize, usize)) -> Result<Vec<StageGrid>, NetworkError> {
+    pub fn grids(&self, size: Size) -> Result<Vec<StageGrid>, NetworkError> {
         placed::grids(self.stages(), self.maps(), self.gather(), self.padding(size))
     }
 
@@ -321,7 +322,7 @@ impl<L: LinearShape, A> Network<L, A> {
     ///
     /// # Errors
     /// As [`Network::grids`].
-    pub fn activation_count(&self, size: (usize, usize)) -> Result<usize, NetworkError> {
+    pub fn activation_count(&self, size: Size) -> Result<usize, NetworkError> {
         let grids = self.grids(size)?;
         let of_stage = |grid: &StageGrid| {
             let ops = &grid.stage.ops;

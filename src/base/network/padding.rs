@@ -1,6 +1,7 @@
 //! How an image is continued before a network sees it, and what comes out is cut.
 
 use super::{Border, Gather, NetworkError, PatchGrid};
+use crate::size::Size;
 use serde::{Deserialize, Serialize};
 
 /// How an image goes on behind its last row and column (docs/numerics.md, sides that do not fit).
@@ -39,26 +40,26 @@ impl Continued {
 /// Security: it depends on the size alone, and copying pixels is linear, so each server does it to its share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padding {
-    size: (usize, usize),
-    padded: (usize, usize),
+    size: Size,
+    padded: Size,
     continued: Continued,
 }
 
 impl Padding {
     /// From `size` to the next multiples of `multiple`, which is not 0.
-    pub fn to_multiple(size: (usize, usize), multiple: usize, continued: Continued) -> Padding {
+    pub fn to_multiple(size: Size, multiple: usize, continued: Continued) -> Padding {
         // What has no multiple is refused for its size, by whoever makes a grid of it.
         let next = |side: usize| side.checked_next_multiple_of(multiple).unwrap_or(usize::MAX);
-        Padding { size, padded: (next(size.0), next(size.1)), continued }
+        Padding { size, padded: Size::new(next(size.height), next(size.width)), continued }
     }
 
     /// The image's own size.
-    pub fn size(&self) -> (usize, usize) {
+    pub fn size(&self) -> Size {
         self.size
     }
 
     /// The size that the network sees.
-    pub fn padded(&self) -> (usize, usize) {
+    pub fn padded(&self) -> Size {
         self.padded
     }
 
@@ -72,7 +73,8 @@ impl Padding {
         if !self.is_needed() {
             return image.to_vec();
         }
-        let ((height, width), (rows, columns)) = (self.size, self.padded);
+        let (Size { height, width }, Size { height: rows, width: columns }) =
+            (self.size, self.padded);
         let mut padded = Vec::with_capacity(rows * columns);
         for row in (0..rows).map(|row| self.continued.place(row, height)) {
             let line = &image[row * width..(row + 1) * width];
@@ -85,7 +87,7 @@ impl Padding {
     /// What lies in the image, of values at every pixel of the continued one.
     pub fn crop<T: Copy>(&self, mut padded: Vec<T>) -> Vec<T> {
         if self.is_needed() {
-            let ((height, width), (_, columns)) = (self.size, self.padded);
+            let (Size { height, width }, Size { width: columns, .. }) = (self.size, self.padded);
             for line in 0..height {
                 padded.copy_within(line * columns..line * columns + width, line * width);
             }
@@ -104,9 +106,11 @@ impl Padding {
 
     /// An error about the continued image as one about the image.
     pub(super) fn named(&self, error: NetworkError) -> NetworkError {
-        let (height, width) = self.size;
+        let Size { height, width } = self.size;
         match error {
-            NetworkError::ImageTooSmall { height: h, width: w, patch } if (h, w) == self.padded => {
+            NetworkError::ImageTooSmall { height: h, width: w, patch }
+                if Size::new(h, w) == self.padded =>
+            {
                 NetworkError::ImageTooSmall { height, width, patch }
             }
             other => other,
@@ -145,7 +149,7 @@ impl Outputs<'_> {
     ///
     /// # Errors
     /// [`NetworkError::ImageTooSmall`] if not even one output patch fits, [`NetworkError::ImageTooLarge`].
-    pub fn weight_sums(&self, size: (usize, usize)) -> Result<Vec<u32>, NetworkError> {
+    pub fn weight_sums(&self, size: Size) -> Result<Vec<u32>, NetworkError> {
         let Outputs { patch, stride, padded, window } = *self;
         let side = if padded { 1 } else { patch };
         // It also judges the size.
@@ -155,8 +159,8 @@ impl Outputs<'_> {
             return Ok(grid.weight_sums(window));
         }
         let line =
-            |y: usize| (0..size.1).map(move |x| window[y % patch * patch + x % patch].into());
-        Ok((0..size.0).flat_map(line).collect())
+            |y: usize| (0..size.width).map(move |x| window[y % patch * patch + x % patch].into());
+        Ok((0..size.height).flat_map(line).collect())
     }
 }
 
@@ -167,8 +171,8 @@ mod tests {
 
     #[test]
     fn an_image_goes_on_by_its_mirror_image() {
-        let padding = Padding::to_multiple((2, 3), 4, Continued::Mirror);
-        assert_eq!((padding.size(), padding.padded()), ((2, 3), (4, 4)));
+        let padding = Padding::to_multiple(Size::new(2, 3), 4, Continued::Mirror);
+        assert_eq!((padding.size(), padding.padded()), (Size::new(2, 3), Size::square(4)));
         let padded = padding.pad(&[1, 2, 3, 4, 5, 6]);
         assert_eq!(padded, [1, 2, 3, 2, 4, 5, 6, 5, 1, 2, 3, 2, 4, 5, 6, 5]);
         assert_eq!(padding.crop(padded), [1, 2, 3, 4, 5, 6]);
@@ -176,7 +180,7 @@ mod tests {
 
     #[test]
     fn an_image_goes_on_by_its_edge() {
-        let padding = Padding::to_multiple((2, 3), 4, Continued::Edge);
+        let padding = Padding::to_multiple(Size::new(2, 3), 4, Continued::Edge);
         let padded = padding.pad(&[1, 2, 3, 4, 5, 6]);
         assert_eq!(padded, [1, 2, 3, 3, 4, 5, 6, 6, 4, 5, 6, 6, 4, 5, 6, 6]);
         assert_eq!(padding.crop(padded), [1, 2, 3, 4, 5, 6]);
@@ -185,8 +189,8 @@ mod tests {
     /// Sizes that a header may claim.
     #[test]
     fn a_size_without_a_multiple_is_refused() {
-        let padding = Padding::to_multiple((usize::MAX, 1), 8, Continued::Mirror);
-        assert_eq!(padding.padded(), (usize::MAX, 8));
+        let padding = Padding::to_multiple(Size::new(usize::MAX, 1), 8, Continued::Mirror);
+        assert_eq!(padding.padded(), Size::new(usize::MAX, 8));
         let pixels = Gather { patch: 1, stride: 1, pad: 0, border: Border::Zero };
         assert!(matches!(padding.grid(&pixels), Err(NetworkError::ImageTooLarge { .. })));
     }
@@ -195,9 +199,10 @@ mod tests {
     #[test]
     fn errors_name_the_size_of_the_picture() {
         let patch = Gather { patch: 6, stride: 2, pad: 2, border: Border::Reflect };
-        let refused = Padding::to_multiple((3, 9), 2, Continued::Mirror).grid(&patch).unwrap_err();
+        let refused =
+            Padding::to_multiple(Size::new(3, 9), 2, Continued::Mirror).grid(&patch).unwrap_err();
         assert_eq!(refused, NetworkError::ImageTooSmall { height: 3, width: 9, patch: 6 });
-        assert!(Padding::to_multiple((5, 5), 2, Continued::Edge).grid(&patch).is_ok());
+        assert!(Padding::to_multiple(Size::new(5, 5), 2, Continued::Edge).grid(&patch).is_ok());
     }
 
     /// Steps of one back and forth lead from 0 to `place` in `at` of them.
@@ -219,8 +224,8 @@ mod tests {
         fn what_is_added_is_cut_again(
             height in 1usize..20, width in 1usize..20, multiple in 1usize..9,
         ) {
-            let padding = Padding::to_multiple((height, width), multiple, Continued::Mirror);
-            let (rows, columns) = padding.padded();
+            let padding = Padding::to_multiple(Size::new(height, width), multiple, Continued::Mirror);
+            let Size { height: rows, width: columns } = padding.padded();
             prop_assert!(rows % multiple == 0 && rows < height + multiple);
             prop_assert!(columns % multiple == 0 && columns < width + multiple);
             let image: Vec<usize> = (0..height * width).collect();
@@ -240,7 +245,7 @@ mod tests {
         ) {
             let stride = if padded { patch } else { stride.min(patch) };
             let least = if padded { 1 } else { patch };
-            let size = (least + dh, least + dw);
+            let size = Size::new(least + dh, least + dw);
             let window: Vec<u16> = (1..=(patch * patch) as u16).collect();
             let outputs = Outputs { patch, stride, padded, window: &window };
             let padding = Padding::to_multiple(size, if padded { patch } else { 1 }, Continued::Mirror);
@@ -253,7 +258,10 @@ mod tests {
     #[test]
     fn an_image_without_a_whole_patch_is_refused_where_patches_lie_flush() {
         let outputs = Outputs { patch: 3, stride: 2, padded: false, window: &[1; 9] };
-        assert!(matches!(outputs.weight_sums((2, 9)), Err(NetworkError::ImageTooSmall { .. })));
-        assert!(outputs.weight_sums((usize::MAX, 9)).is_err());
+        assert!(matches!(
+            outputs.weight_sums(Size::new(2, 9)),
+            Err(NetworkError::ImageTooSmall { .. })
+        ));
+        assert!(outputs.weight_sums(Size::new(usize::MAX, 9)).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! A stage on an image of one size: which features its rows read, and where in its map they go.
 
 use super::{Gather, MAX_MAP, MAX_MAPS, Map, NetworkError, Padding, PatchGrid, Source, Stage};
+use crate::size::Size;
 use std::ops::Range;
 
 /// A stage with the grids of what it reads.
@@ -11,9 +12,9 @@ pub struct StageGrid {
     /// The patches of each of its reads, one for every row of the stage.
     pub reads: Vec<PatchGrid>,
     /// Its rows are those of a map of so many rows and columns.
-    pub size: (usize, usize),
+    pub size: Size,
     /// Rows and columns of the map that it makes.
-    pub out: (usize, usize),
+    pub out: Size,
 }
 
 /// The stages on an image that is continued.
@@ -24,16 +25,16 @@ pub(super) fn grids(
     padding: Padding,
 ) -> Result<Vec<StageGrid>, NetworkError> {
     let (size, whole) = (padding.padded(), padding.grid(frame)?);
-    let (rows, columns) = whole.map_size();
-    let at = |scale: usize| (rows.div_ceil(scale), columns.div_ceil(scale));
+    let finest = whole.map_size();
+    let at = |scale: usize| finest.map(|side| side.div_ceil(scale));
     let pixels = frame.inner() == 1 && frame.stride == 1;
     // The image's own values are few beside those of its maps, and kept in any case.
-    let values = |map: &Map| map.channels * at(map.scale).0 * at(map.scale).1;
+    let values = |map: &Map| map.channels * at(map.scale).pixels();
     for (stage, _) in stages.iter().enumerate() {
         // Map n is made by stage n - 1.
         let kept = |number: usize, map: &Map| number <= stage + 1 && map.last >= stage;
         let kept = maps.iter().enumerate().skip(1).filter(|(number, map)| kept(*number, map));
-        let (mut all, (height, width)) = (0, padding.size());
+        let (mut all, Size { height, width }) = (0, padding.size());
         for (_, map) in kept {
             if values(map) > MAX_MAP {
                 return Err(NetworkError::MapTooLarge { height, width, channels: map.channels });
@@ -41,7 +42,7 @@ pub(super) fn grids(
             all += values(map);
         }
         if all > MAX_MAPS {
-            let channels = all.div_ceil((rows * columns).max(1));
+            let channels = all.div_ceil(finest.pixels().max(1));
             return Err(NetworkError::MapsTooLarge { height, width, channels });
         }
     }
@@ -68,12 +69,12 @@ pub(super) fn grids(
 impl StageGrid {
     /// The number of rows: of patches that go through the stage.
     pub fn rows(&self) -> usize {
-        self.size.0 * self.size.1
+        self.size.pixels()
     }
 
     /// Values of the map that it makes if it gives each row `features`.
     pub fn map_values(&self, features: usize) -> usize {
-        self.out.0 * self.out.1 * (features / (self.stage.shuffle * self.stage.shuffle))
+        self.out.pixels() * (features / (self.stage.shuffle * self.stage.shuffle))
     }
 
     /// The features of `rows`, one read's behind the other's. `source` gives a run of a map's features, which
@@ -130,7 +131,7 @@ impl StageGrid {
         if factor == 1 {
             return Placement { run: rows.start * width..rows.end * width, places: None };
         }
-        let (columns, (height, out)) = (self.size.1, self.out);
+        let (columns, Size { height, width: out }) = (self.size.width, self.out);
         let (line, channels) = (out * width / (factor * factor), width / (factor * factor));
         let first = rows.start / columns * factor;
         let last = height.min(rows.end.div_ceil(columns) * factor);

@@ -33,9 +33,9 @@ fn good() -> Vec<TestOp> {
 #[test]
 fn a_good_list_passes() {
     let network = Network::new(good()).unwrap();
-    assert_eq!(network.activation_count((7, 5)), Ok(2 * 3 * 4));
+    assert_eq!(network.activation_count(Size::new(7, 5)), Ok(2 * 3 * 4));
     let work = Work { activations: 24, multiply_adds: 6 * (25 * 4 + 4 * 9), gathered: 6 * 25 };
-    assert_eq!(network.work((7, 5)), Ok(work));
+    assert_eq!(network.work(Size::new(7, 5)), Ok(work));
     assert!(network.is_residual());
     assert_eq!(network.linears().map(|(i, _)| i).collect::<Vec<_>>(), [1, 3]);
     let mut ops = good();
@@ -89,11 +89,11 @@ fn a_convolutional_network_has_a_stage_a_layer() {
     let stages = network.stages();
     let found: Vec<_> = stages.iter().map(|s| (s.ops.clone(), s.channels[0])).collect();
     assert_eq!(found, [(0..3, 1), (3..6, 4), (6..10, 2)]);
-    assert_eq!(network.grids((7, 6)).unwrap()[1].reads[0].features(), 7 * 6 * 4);
+    assert_eq!(network.grids(Size::new(7, 6)).unwrap()[1].reads[0].features(), 7 * 6 * 4);
     let ops: Vec<_> = network.maps().iter().map(|map| (map.op, map.last, map.opened)).collect();
     assert_eq!(ops, [(0, 0, true), (2, 1, true), (5, 2, true)]);
     assert!(network.is_chain());
-    assert_eq!(network.grid((7, 6)).unwrap().rows(), 42);
+    assert_eq!(network.grid(Size::new(7, 6)).unwrap().rows(), 42);
     // Maps of 64 channels at the limit, and a column beyond it.
     let wide = Network::new(vec![
         Op::read(0, Gather::convolution(1)),
@@ -104,10 +104,10 @@ fn a_convolutional_network_has_a_stage_a_layer() {
         Op::Fold(Fold { patch: 1, window: vec![1] }),
     ])
     .unwrap();
-    assert!(wide.grid((1 << 13, 1 << 13)).is_ok());
+    assert!(wide.grid(Size::new(1 << 13, 1 << 13)).is_ok());
     let refused = NetworkError::MapTooLarge { height: 1 << 13, width: (1 << 13) + 1, channels: 64 };
-    assert_eq!(wide.grid((1 << 13, (1 << 13) + 1)), Err(refused.clone()));
-    assert_eq!(wide.grids((1 << 13, (1 << 13) + 1)), Err(refused));
+    assert_eq!(wide.grid(Size::new(1 << 13, (1 << 13) + 1)), Err(refused.clone()));
+    assert_eq!(wide.grids(Size::new(1 << 13, (1 << 13) + 1)), Err(refused));
     assert_eq!(Network::new(good()).unwrap().stages()[0].ops, 0..6);
 }
 
@@ -126,10 +126,10 @@ fn a_stride_makes_smaller_maps() {
     };
     for inner in [2, 3] {
         let network = strided(inner).unwrap();
-        let grids = network.grids((11, 14)).unwrap();
+        let grids = network.grids(Size::new(11, 14)).unwrap();
         let features: Vec<_> = grids.iter().map(|grid| grid.reads[0].features()).collect();
         // Blocks fit the continued image, patches that overlap lie flush with the image.
-        let (height, width) = network.padding((11, 14)).padded();
+        let Size { height, width } = network.padding(Size::new(11, 14)).padded();
         assert_eq!((height, width), if inner == 2 { (12, 14) } else { (11, 14) });
         let map = (height - inner).div_ceil(2) + 1;
         let map = map * ((width - inner).div_ceil(2) + 1);
@@ -141,8 +141,11 @@ fn a_stride_makes_smaller_maps() {
     let mut ops = strided(2).unwrap().ops().to_vec();
     ops[3] = Op::read(1, Gather { border: Border::Reflect, ..Gather::convolution(5) });
     let mirrored = Network::new(ops).unwrap();
-    assert!(matches!(mirrored.grid((8, 14)), Err(NetworkError::ImageTooSmall { .. })));
-    assert!(mirrored.grid((10, 14)).is_ok() && strided(2).unwrap().grid((8, 14)).is_ok());
+    assert!(matches!(mirrored.grid(Size::new(8, 14)), Err(NetworkError::ImageTooSmall { .. })));
+    assert!(
+        mirrored.grid(Size::new(10, 14)).is_ok()
+            && strided(2).unwrap().grid(Size::new(8, 14)).is_ok()
+    );
     // A later one makes a map that is not the image's size, which the output must be.
     let mut ops = convolutional();
     ops[3] = Op::read(1, Gather { stride: 2, ..Gather::convolution(5) });
@@ -219,9 +222,10 @@ fn a_graph_says_what_it_needs() {
     assert_eq!((stages[3].scale, stages[3].shuffle, stages[4].scale), (2, 2, 1));
     assert_eq!((network.masked_inputs(1), network.masked_inputs(4)), (9, 16));
     for size in [(1, 1), (5, 8), (7, 3), (6, 6)] {
+        let size = Size::new(size.0, size.1);
         let grids = network.grids(size).unwrap();
-        let coarse = (size.0.div_ceil(2), size.1.div_ceil(2));
-        let whole = (2 * coarse.0, 2 * coarse.1);
+        let coarse = size.map(|side| side.div_ceil(2));
+        let whole = coarse.map(|side| 2 * side);
         assert_eq!(network.padding(size).padded(), whole);
         let size = whole;
         let sizes: Vec<_> = grids.iter().map(|grid| (grid.size, grid.out)).collect();
@@ -283,7 +287,7 @@ proptest! {
             Op::Linear(Shape(channels, 1)),
             Op::Fold(Fold { patch: 1, window: vec![1] }),
         ]).unwrap();
-        let grids = network.grids((height, width)).unwrap();
+        let grids = network.grids(Size::new(height, width)).unwrap();
         let coarse = &grids[0];
         let mut map = vec![usize::MAX; coarse.map_values(features)];
         prop_assert_eq!(map.len(), height * width * channels);

@@ -1,6 +1,7 @@
 //! What an image costs on its way through a network, in counts that have prices.
 
 use super::{LinearShape, Network, NetworkError};
+use crate::size::Size;
 
 /// Counts of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ impl<L: LinearShape, A> Network<L, A> {
     ///
     /// # Errors
     /// As [`Network::grids`].
-    pub fn work(&self, size: (usize, usize)) -> Result<Work, NetworkError> {
+    pub fn work(&self, size: Size) -> Result<Work, NetworkError> {
         let (mut multiply_adds, mut gathered) = (0, 0);
         for grid in self.grids(size)? {
             let linears = self.linears().filter(|(op, _)| grid.stage.ops.contains(op));

@@ -7,6 +7,7 @@ use crate::lab::pipeline::Link;
 use crate::material::Origin;
 use crate::model::{Cells, EngineKind};
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -40,7 +41,7 @@ pub(in crate::cli) struct Bench {
     /// Sizes of the whole image; several sizes give a table with one row for each [default: 512x512;
     /// 256x256 with gc; with paper a smaller image, see --patches]
     #[arg(long, visible_alias = "sizes", value_delimiter = ',', value_name = "HEIGHTxWIDTH,..", value_parser = parse_size)]
-    pub(in crate::cli) size: Vec<(usize, usize)>,
+    pub(in crate::cli) size: Vec<Size>,
     /// Instead of a size: use the smallest square image that has at least N patches [default with paper:
     /// 512]
     #[arg(long, value_name = "N", conflicts_with = "size", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]

@@ -9,6 +9,7 @@ use crate::cli::keys::Unlock;
 use crate::cli::levels::{Clamp, Met};
 use crate::cli::plausible::{InRange, Plausible};
 use crate::cli::range::Ranged;
+use crate::size::Size;
 use clap::Args;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -154,7 +155,7 @@ pub(in crate::cli) struct Visit {
     pub(in crate::cli) prepare: Option<u64>,
     /// With --prepare: rows and columns of the images to be denoised later.
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size, requires = "prepare", conflicts_with = "image")]
-    pub(in crate::cli) size: Option<(usize, usize)>,
+    pub(in crate::cli) size: Option<Size>,
     /// The denoised image: .png, .pgm, .tiff or .bmp with the bit depth of the noisy image, .npy
     /// (float), or .dcm derived from a noisy .dcm; - for PNG on standard output; or a folder.
     #[arg(long, value_name = "IMAGE|DIR", required_unless_present = "prepare")]

@@ -7,6 +7,7 @@ use crate::cli::batch::Part;
 use crate::cli::keys::Unlock;
 use crate::ids::Party;
 use crate::material::Origin;
+use crate::size::Size;
 use clap::Args;
 use clap::builder::PossibleValue;
 use std::num::NonZeroU32;
@@ -58,7 +59,7 @@ pub(in crate::cli) struct GenTriplets {
     /// Size of the images in rows x columns, with the number of images of this size if it differs from
     /// --images; repeat for several sizes.
     #[arg(long, value_name = "HEIGHTxWIDTH[:N]", value_parser = parse_sizes, num_args = 1.., required_unless_present = "for_shares")]
-    pub(in crate::cli) size: Vec<((usize, usize), Option<u64>)>,
+    pub(in crate::cli) size: Vec<(Size, Option<u64>)>,
     /// Make exactly what these shared images need, which their public headers say: image shares of either
     /// server, or folders of them.
     #[arg(long = "for", value_name = "SHARE|DIR", num_args = 1.., conflicts_with_all = ["size", "images"])]

@@ -4,6 +4,7 @@ use crate::cli::failure::{Code, Failure};
 use crate::ids::Role;
 use crate::kernels::Backend;
 use crate::numbers::tanh::TanhStandIn;
+use crate::size::Size;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 pub(in crate::cli) fn parse_role(text: &str) -> Result<Role, String> {
@@ -46,17 +47,17 @@ pub(in crate::cli) fn parse_stepsize(text: &str) -> Result<f64, String> {
     }
 }
 
-pub(in crate::cli) fn parse_size(text: &str) -> Result<(usize, usize), String> {
+pub(in crate::cli) fn parse_size(text: &str) -> Result<Size, String> {
     let parse = || {
         let (h, w) = text.split_once('x')?;
         let (h, w) = (h.parse::<usize>().ok()?, w.parse::<usize>().ok()?);
-        (h > 0 && w > 0).then_some((h, w))
+        (h > 0 && w > 0).then_some(Size::new(h, w))
     };
     parse().ok_or_else(|| "expected HEIGHTxWIDTH, for instance 512x512".into())
 }
 
 /// A size, and a number of images behind a colon.
-pub(in crate::cli) fn parse_sizes(text: &str) -> Result<((usize, usize), Option<u64>), String> {
+pub(in crate::cli) fn parse_sizes(text: &str) -> Result<(Size, Option<u64>), String> {
     let (size, images) = match text.split_once(':') {
         Some((size, images)) => (size, Some(images)),
         None => (text, None),
@@ -99,9 +100,9 @@ mod tests {
 
     #[test]
     fn values_are_parsed_or_refused() {
-        assert_eq!(parse_size("480x640"), Ok((480, 640)));
-        assert_eq!(parse_sizes("9x8:3"), Ok(((9, 8), Some(3))));
-        assert_eq!(parse_sizes("9x8"), Ok(((9, 8), None)));
+        assert_eq!(parse_size("480x640"), Ok(Size::new(480, 640)));
+        assert_eq!(parse_sizes("9x8:3"), Ok((Size::new(9, 8), Some(3))));
+        assert_eq!(parse_sizes("9x8"), Ok((Size::new(9, 8), None)));
         assert!(["9x8:", "9x8:0", "9x8:1000001", "9:8x3"].iter().all(|t| parse_sizes(t).is_err()));
         assert!(parse_size("480").is_err() && parse_size("0x4").is_err());
         assert!(parse_positive("nan").is_err() && parse_positive("-1").is_err());

@@ -6,6 +6,7 @@
 use crate::cli::clock;
 use crate::roles::one_cloud::{Busy, CloudEvent};
 use crate::roles::server::{ServerEvent, ServerPhase, Standing};
+use crate::size::Size;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -105,7 +106,7 @@ impl State {
             ServerEvent::Denoised(image) => {
                 self.done += 1;
                 self.no_more_in_work();
-                let size = (image.height, image.width);
+                let size = Size::new(image.height, image.width);
                 self.standing.slots_left.insert(size, image.slots_left);
             }
             ServerEvent::Failed { .. } => {
@@ -205,8 +206,8 @@ pub(super) struct Status {
 /// Slots for images of a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SlotsLeft {
-    pub(super) height: u32,
-    pub(super) width: u32,
+    pub(super) height: usize,
+    pub(super) width: usize,
     pub(super) slots: u64,
 }
 
@@ -244,6 +245,8 @@ impl State {
     }
 }
 
-fn slots(left: &BTreeMap<(u32, u32), u64>) -> Vec<SlotsLeft> {
-    left.iter().map(|(&(height, width), &slots)| SlotsLeft { height, width, slots }).collect()
+fn slots(left: &BTreeMap<Size, u64>) -> Vec<SlotsLeft> {
+    left.iter()
+        .map(|(&Size { height, width }, &slots)| SlotsLeft { height, width, slots })
+        .collect()
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::ids::Fingerprint;
 use crate::roles::one_cloud::{Busy, SessionReport};
 use crate::roles::server::{ImageReport, PeerFacts, ServerPhase, ServiceError, Standing};
+use crate::size::Size;
 use std::collections::BTreeMap;
 
 fn shared(has_users: bool) -> Shared {
@@ -41,7 +42,7 @@ fn linked() -> ServerEvent {
 }
 
 fn standing(waiting: u64, slots: u64) -> ServerEvent {
-    let slots_left = BTreeMap::from([((12, 13), slots)]);
+    let slots_left = BTreeMap::from([(Size::new(12, 13), slots)]);
     ServerEvent::Standing(Standing { waiting, slots_left })
 }
 

@@ -4,6 +4,7 @@ use super::{Code, Failure};
 use crate::protocol::{HINTS, ProtocolError};
 use crate::roles::ThreadsError;
 use crate::roles::server::{InputError, ServerError, ServiceError};
+use crate::size::Size;
 use crate::wire::NetError;
 
 impl From<ServerError> for Failure {
@@ -84,15 +85,15 @@ fn code(e: &ServiceError) -> Code {
 }
 
 /// What to type for triples for more images of a size.
-pub(in crate::cli) fn refill_command((height, width): (u32, u32), images: u64) -> String {
+pub(in crate::cli) fn refill_command(size: Size, images: u64) -> String {
     format!(
-        "ppdenoise gen-triplets --size {height}x{width} --images {images} --keys KEYS --model MODEL.pub \
+        "ppdenoise gen-triplets --size {size} --images {images} --keys KEYS --model MODEL.pub \
          --out PREFIX"
     )
 }
 
 /// How to get triples for more images of a size.
-pub(in crate::cli) fn refill(size: (u32, u32), images: u64) -> String {
+pub(in crate::cli) fn refill(size: Size, images: u64) -> String {
     let command = refill_command(size, images);
     format!(
         "make more with `{command}` at the dealer, or with --party at both servers, and give each server \

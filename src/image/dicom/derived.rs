@@ -10,6 +10,7 @@ use super::pixels::Frames;
 use super::provenance::{Fresh, WRITER, provenance};
 use super::scale::{Scale, Window};
 use super::{CENTER, Colour, PHOTOMETRIC, PIXELS, PLANAR, Picture, SYNTAX, VOI_TABLE, WIDTH};
+use ppdenoise_base::size::Size;
 
 /// Of group 2: its length, the object, the writer.
 const META_LENGTH: Tag = Tag(0x0002, 0x0000);
@@ -58,8 +59,8 @@ pub fn derive(
     if image.is_colour() && picture.colour == Colour::Grey {
         return Err(ImageError::Colour);
     }
-    let expected = (picture.shape.rows * picture.frames, picture.shape.columns);
-    let found = (image.height(), image.width());
+    let expected = Size::new(picture.shape.rows * picture.frames, picture.shape.columns);
+    let found = image.size();
     if found != expected {
         return Err(ImageError::PlaneSize { expected, found });
     }

@@ -12,6 +12,7 @@ use crate::raster::{Depth, Raster};
 use crate::{ImageError, ImageFormat};
 use ::image::error::UnsupportedErrorKind;
 use ::image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageReader, Limits};
+use ppdenoise_base::size::Size;
 use std::io::Cursor;
 
 /// For metadata and a decoder's own buffers.
@@ -70,7 +71,7 @@ pub(crate) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Raster, ImageE
     let upright = decoder.orientation().map_err(damaged)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(upright);
-    let size = (side(image.height()), side(image.width()));
+    let size = Size::new(side(image.height()), side(image.width()));
     match &image {
         DynamicImage::ImageLuma8(b) => from_samples(size, 1, b.as_raw()),
         DynamicImage::ImageRgb8(b) => from_samples(size, 3, b.as_raw()),
@@ -89,7 +90,7 @@ fn limits(area: usize) -> Limits {
 }
 
 fn from_samples<T: Copy + Into<f32>>(
-    size: (usize, usize),
+    size: Size,
     channels: usize,
     samples: &[T],
 ) -> Result<Raster, ImageError> {
@@ -159,7 +160,7 @@ fn check_jpeg_end(bytes: &[u8]) -> Result<(), ImageError> {
 mod tests {
     use super::*;
     use crate::GreyImage;
-    use crate::write::whole::{encode, encode_samples};
+    use crate::write::whole::{Sides, encode, encode_samples};
     use ImageFormat::{Bmp, Jpeg, Png, Pnm, Tiff};
 
     fn grey() -> GreyImage {
@@ -228,7 +229,8 @@ mod tests {
         ] {
             let mut bytes = Vec::new();
             let samples = vec![9; 24 * samples];
-            encode_samples(format, &samples, (6, 4), colour, &mut bytes).unwrap();
+            encode_samples(format, &samples, Sides { width: 6, height: 4 }, colour, &mut bytes)
+                .unwrap();
             let error = decode(format, &bytes).unwrap_err();
             assert!(error.to_string().contains(words), "{error}");
         }

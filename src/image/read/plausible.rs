@@ -2,6 +2,7 @@
 
 use crate::scan::tiling::check_scan;
 use crate::{ImageError, ImageFormat, checked_area};
+use ppdenoise_base::size::Size;
 
 /// A byte of a file stands for at most so many pixels: the most that deflate makes of one.
 pub(crate) const MAX_INFLATION: u64 = 1032;
@@ -25,7 +26,7 @@ pub(crate) fn plausible_scan(
     height: usize,
     width: usize,
 ) -> Result<(), ImageError> {
-    check_scan((height, width))?;
+    check_scan(Size::new(height, width))?;
     if length.saturating_mul(MAX_INFLATION) < (height * width) as u64 {
         return Err(ImageError::Truncated { format, bytes: length as usize });
     }

@@ -85,7 +85,7 @@ fn check_extent<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), ImageEr
 mod tests {
     use super::*;
     use crate::GreyImage;
-    use crate::write::whole::encode_samples;
+    use crate::write::whole::{Sides, encode_samples};
     use ::image::ExtendedColorType;
 
     fn decode(bytes: &[u8]) -> Result<GreyImage, ImageError> {
@@ -94,7 +94,7 @@ mod tests {
 
     fn rows(n: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let sides = (6, n as u32);
+        let sides = Sides { width: 6, height: n as u32 };
         let samples = vec![9; n * 6];
         encode_samples(ImageFormat::Png, &samples, sides, ExtendedColorType::L8, &mut bytes)
             .unwrap();

@@ -7,6 +7,7 @@ use super::rows::{Lines, Shape, lines};
 use crate::codec::{decode_all, read_all};
 use crate::dicom::Window;
 use crate::{Depth, Extent, ImageError, ImageFormat, Range, Raster};
+use ppdenoise_base::size::Size;
 use std::io::{Read, Seek};
 
 /// One image, from its first row to its last.
@@ -99,8 +100,8 @@ impl<'r> RowReader<'r> {
     }
 
     /// Rows and columns.
-    pub fn size(&self) -> (usize, usize) {
-        (self.shape.height, self.shape.width)
+    pub fn size(&self) -> Size {
+        Size::new(self.shape.height, self.shape.width)
     }
 
     /// How many pictures of one size lie one below the other ([`Raster::frames`]).

@@ -10,6 +10,7 @@ use crate::{Depth, ImageError, ImageFormat, Raster};
 use ::tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use ::tiff::tags::{CompressionMethod, Tag};
 use ::tiff::{ColorType, TiffError};
+use ppdenoise_base::size::Size;
 use std::io::{Cursor, Read, Seek};
 
 /// For a decoder's own buffers.
@@ -64,8 +65,8 @@ pub(crate) fn floats(bytes: &[u8]) -> Result<Option<Raster>, ImageError> {
         _ => return Ok(None),
     };
     let (width, height) = decoder.dimensions().map_err(damaged)?;
-    let size = (height as usize, width as usize);
-    let samples = channels * plausible_area(format, bytes, size.0, size.1)?;
+    let size = Size::new(height as usize, width as usize);
+    let samples = channels * plausible_area(format, bytes, size.height, size.width)?;
     let mut limits = Limits::default();
     limits.decoding_buffer_size = samples.saturating_mul(8);
     // A tile may be larger than the image.

@@ -14,6 +14,7 @@ mod window;
 pub use sketch::Sketch;
 
 use super::Rect;
+use ppdenoise_base::size::Size;
 use std::fmt;
 use window::{Sums, Windows};
 
@@ -34,7 +35,7 @@ const CHANCE: f64 = 6.0;
 /// The energy of a residual, block by block. Opaque in `Debug`: it tells where a picture has structure.
 #[derive(Clone)]
 pub struct Residual {
-    size: (usize, usize),
+    size: Size,
     /// Blocks row by row.
     blocks: Vec<Block>,
 }
@@ -85,7 +86,7 @@ impl Residual {
     /// The residual of a picture of `size` = (rows, columns): `noisy` less `denoised`, row by row, in levels that
     /// the network works on.
     pub fn of(
-        size: (usize, usize),
+        size: Size,
         noisy: impl IntoIterator<Item = f64>,
         denoised: impl IntoIterator<Item = f64>,
     ) -> Residual {
@@ -110,7 +111,7 @@ impl Residual {
     /// [`Implausible`] for the window that is furthest beyond its limit.
     pub fn judge(&self, noise: f64) -> Result<(), Implausible> {
         let grid = Grid::of(self.size);
-        let (rows, columns) = grid.counts();
+        let Size { height: rows, width: columns } = grid.counts();
         let sums = Sums::new(&self.blocks, columns);
         let mut worst: Option<(f64, Implausible)> = None;
         for window in Windows::new(rows, columns) {
@@ -141,13 +142,13 @@ fn chance(freedom: f64) -> f64 {
 #[derive(Clone, Copy)]
 struct Grid {
     /// Rows and columns of the picture.
-    size: (usize, usize),
+    size: Size,
     /// Rows and columns of a block.
     side: usize,
 }
 
 impl Grid {
-    fn of(size: (usize, usize)) -> Self {
+    fn of(size: Size) -> Self {
         let mut grid = Grid { size, side: BLOCK };
         while grid.count() > MAX_BLOCKS {
             grid.side *= 2;
@@ -156,18 +157,18 @@ impl Grid {
     }
 
     /// Rows and columns of blocks.
-    fn counts(self) -> (usize, usize) {
-        (self.size.0.div_ceil(self.side), self.size.1.div_ceil(self.side))
+    fn counts(self) -> Size {
+        self.size.map(|side| side.div_ceil(self.side))
     }
 
     fn count(self) -> usize {
-        self.counts().0 * self.counts().1
+        self.counts().pixels()
     }
 
     /// The block of a pixel.
     fn block(self, pixel: usize) -> usize {
-        let (row, column) = (pixel / self.size.1, pixel % self.size.1);
-        row / self.side * self.counts().1 + column / self.side
+        let (row, column) = (pixel / self.size.width, pixel % self.size.width);
+        row / self.side * self.counts().width + column / self.side
     }
 
     /// The pixels of a window of blocks.
@@ -176,8 +177,8 @@ impl Grid {
             let from = first * self.side;
             (from, ((first + count) * self.side).min(all) - from)
         };
-        let (top, height) = side(blocks.top, blocks.height, self.size.0);
-        let (left, width) = side(blocks.left, blocks.width, self.size.1);
+        let (top, height) = side(blocks.top, blocks.height, self.size.height);
+        let (left, width) = side(blocks.left, blocks.width, self.size.width);
         Rect { top, left, height, width }
     }
 }
@@ -188,29 +189,29 @@ mod tests {
     use crate::{GreyImage, add_gaussian};
     use proptest::prelude::*;
 
-    pub(super) fn noise(size: (usize, usize), sigma: f64, seed: u64) -> Vec<f64> {
-        let black = GreyImage::new(size.0, size.1, vec![0.0; size.0 * size.1]).unwrap();
+    pub(super) fn noise(size: Size, sigma: f64, seed: u64) -> Vec<f64> {
+        let black = GreyImage::new(size.height, size.width, vec![0.0; size.pixels()]).unwrap();
         let noisy = add_gaussian(&black, sigma, seed).unwrap();
         noisy.pixels().iter().map(|&v| f64::from(v)).collect()
     }
 
-    fn zeros(size: (usize, usize)) -> Vec<f64> {
-        vec![0.0; size.0 * size.1]
+    fn zeros(size: Size) -> Vec<f64> {
+        vec![0.0; size.pixels()]
     }
 
     /// Noise of the level told, whatever the size, is never refused; a tenth more everywhere is seen in a large
     /// picture.
     #[test]
     fn noise_passes_and_half_as_much_again_does_not() {
-        for (seed, size) in
-            [(1, 1), (3, 5), (16, 16), (17, 40), (97, 97), (256, 256)].into_iter().enumerate()
-        {
+        let sizes = [(1, 1), (3, 5), (16, 16), (17, 40), (97, 97), (256, 256)];
+        for (seed, (height, width)) in sizes.into_iter().enumerate() {
+            let size = Size::new(height, width);
             for sigma in [2.0, 25.0, 75.0] {
                 let residual = Residual::of(size, noise(size, sigma, seed as u64), zeros(size));
                 assert_eq!(residual.judge(sigma), Ok(()), "{size:?} at {sigma}");
             }
         }
-        let size = (256, 256);
+        let size = Size::new(256, 256);
         let found = Residual::of(size, noise(size, 37.5, 1), zeros(size)).judge(25.0).unwrap_err();
         assert!((found.times - 1.5).abs() < 0.2, "{found}");
     }
@@ -218,7 +219,7 @@ mod tests {
     /// One block of a quiet picture in which a structure went.
     #[test]
     fn the_place_is_named() {
-        let size = (200, 100);
+        let size = Size::new(200, 100);
         let mut noisy = noise(size, 5.0, 1);
         for row in 165..173 {
             noisy[row * 100 + 50..row * 100 + 60].fill(90.0);
@@ -232,15 +233,19 @@ mod tests {
 
     #[test]
     fn large_pictures_have_no_more_blocks() {
-        for size in [(4096, 4096), (4097, 4096), (1 << 28, 1), (16_384, 16_384)] {
+        for size in [
+            Size::new(4096, 4096),
+            Size::new(4097, 4096),
+            Size::new(1 << 28, 1),
+            Size::new(16_384, 16_384),
+        ] {
             let grid = Grid::of(size);
             assert!(
-                grid.count() <= MAX_BLOCKS
-                    && grid.count() * grid.side.pow(2) * 5 >= size.0 * size.1
+                grid.count() <= MAX_BLOCKS && grid.count() * grid.side.pow(2) * 5 >= size.pixels()
             );
         }
-        assert_eq!(Grid::of((4096, 4096)).side, 16);
-        assert_eq!(Grid::of((4097, 4096)).side, 32);
+        assert_eq!(Grid::of(Size::new(4096, 4096)).side, 16);
+        assert_eq!(Grid::of(Size::new(4097, 4096)).side, 32);
     }
 
     #[test]
@@ -255,7 +260,7 @@ mod tests {
         /// Any picture of any size is judged without a panic, and a residual of 0 is plausible.
         #[test]
         fn any_size_is_judged(height in 1usize..70, width in 1usize..70, level in -300.0f64..300.0) {
-            let size = (height, width);
+            let size = Size::new(height, width);
             let flat = vec![level; height * width];
             prop_assert_eq!(Residual::of(size, flat.clone(), flat.clone()).judge(5.0), Ok(()));
             if let Err(found) = Residual::of(size, flat, zeros(size)).judge(5.0) {

@@ -2,6 +2,7 @@
 //! cannot compute.
 
 use super::{Block, Grid, MAX_BLOCKS, Residual};
+use ppdenoise_base::size::Size;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 use std::fmt;
@@ -57,7 +58,7 @@ impl Sketch {
     /// The sketch of a noisy picture of `size` = (rows, columns) with noise of standard deviation `noise`. Levels
     /// are those that the network works on, about 0. `seed` is random and serves once.
     pub fn of(
-        size: (usize, usize),
+        size: Size,
         levels: impl IntoIterator<Item = f64>,
         noise: f64,
         seed: [u8; Sketch::SEED],
@@ -77,7 +78,7 @@ impl Sketch {
     }
 
     /// Bytes of the sketch of a picture of `size` = (rows, columns).
-    pub fn bytes(size: (usize, usize)) -> usize {
+    pub fn bytes(size: Size) -> usize {
         Sketch::SEED + size_of::<u32>() + Grid::of(size).count() * PROJECTIONS * size_of::<i16>()
     }
 
@@ -87,7 +88,7 @@ impl Sketch {
     /// a twelfth of a level squared to a block.
     pub fn residual(
         &self,
-        size: (usize, usize),
+        size: Size,
         denoised: impl IntoIterator<Item = f64>,
     ) -> Option<Residual> {
         let grid = Grid::of(size);
@@ -95,7 +96,7 @@ impl Sketch {
             return None;
         }
         let denoised = project(size, denoised, self.seed);
-        let (_, columns) = grid.counts();
+        let Size { width: columns, .. } = grid.counts();
         let blocks = self.projections.chunks_exact(PROJECTIONS).zip(denoised).enumerate();
         let blocks = blocks.map(|(number, (noisy, denoised))| {
             let known = noisy.iter().zip(denoised).filter(|(p, _)| **p != BEYOND);
@@ -106,11 +107,7 @@ impl Sketch {
             let place = grid.pixels(&place);
             match count {
                 0.0 => Block { energy: 0.0, pixels: 0.0, freedom: 0.0 },
-                _ => Block {
-                    energy: sum / count,
-                    pixels: (place.height * place.width) as f64,
-                    freedom: count,
-                },
+                _ => Block { energy: sum / count, pixels: place.pixels() as f64, freedom: count },
             }
         });
         Some(Residual { size, blocks: blocks.collect() })
@@ -137,7 +134,7 @@ impl Sketch {
 
 /// The projections of each block: bit k of a pixel's random word is its sign in projection k.
 fn project(
-    size: (usize, usize),
+    size: Size,
     levels: impl IntoIterator<Item = f64>,
     seed: [u8; Sketch::SEED],
 ) -> Vec<[f64; PROJECTIONS]> {
@@ -145,9 +142,9 @@ fn project(
     let mut sums = vec![[0.0; PROJECTIONS]; grid.count()];
     let mut rng = ChaCha12Rng::from_seed(seed);
     let mut levels = levels.into_iter();
-    for row in 0..size.0 {
-        let blocks = &mut sums[row / grid.side * grid.counts().1..];
-        for (column, level) in levels.by_ref().take(size.1).enumerate() {
+    for row in 0..size.height {
+        let blocks = &mut sums[row / grid.side * grid.counts().width..];
+        for (column, level) in levels.by_ref().take(size.width).enumerate() {
             let signs = rng.next_u32();
             for (k, sum) in blocks[column / grid.side].iter_mut().enumerate() {
                 *sum += if signs >> k & 1 == 1 { -level } else { level };
@@ -165,14 +162,14 @@ mod tests {
 
     const SEED: [u8; 32] = [7; 32];
 
-    fn picture(size: (usize, usize)) -> Vec<f64> {
-        (0..size.0 * size.1).map(|i| 100.0 * ((i % size.1) as f64 / 9.0).sin()).collect()
+    fn picture(size: Size) -> Vec<f64> {
+        (0..size.pixels()).map(|i| 100.0 * ((i % size.width) as f64 / 9.0).sin()).collect()
     }
 
     /// 500 sketches of noise of the level told: none is refused, and the mean estimate is right.
     #[test]
     fn estimates_are_unbiased_and_noise_passes() {
-        let (size, sigma) = ((64, 48), 10.0);
+        let (size, sigma) = (Size::new(64, 48), 10.0);
         let clean = picture(size);
         let mut energy = 0.0;
         for seed in 0..500u64 {
@@ -192,7 +189,7 @@ mod tests {
     /// A dither that was smoothed away: 60 levels up and down, where noise of 5 was told.
     #[test]
     fn a_structure_that_went_is_seen() {
-        let size = (128, 128);
+        let size = Size::new(128, 128);
         let noisy = noise(size, 5.0, 1).into_iter().enumerate();
         let noisy: Vec<f64> = noisy
             .map(|(i, v)| v + if (i + i / 128).is_multiple_of(2) { 30.0 } else { -30.0 })
@@ -206,12 +203,12 @@ mod tests {
     /// every seed in 128 x 128 pixels.
     #[test]
     fn what_is_three_decibels_worse_is_seen() {
-        let (size, sigma) = ((128, 128), 5.0);
+        let (size, sigma) = (Size::square(128), 5.0);
         let refused = (0..100u64).filter(|&seed| {
             let mut signs = SEED;
             signs[..8].copy_from_slice(&seed.to_le_bytes());
             let sketch = Sketch::of(size, noise(size, 3f64.sqrt() * sigma, seed), sigma, signs);
-            let residual = sketch.residual(size, vec![0.0; size.0 * size.1]).unwrap();
+            let residual = sketch.residual(size, vec![0.0; size.pixels()]).unwrap();
             residual.judge(sketch.noise()).is_err()
         });
         assert!(refused.count() >= 95);
@@ -219,7 +216,7 @@ mod tests {
 
     #[test]
     fn projections_that_do_not_fit_are_left_out() {
-        let size = (16, 16);
+        let size = Size::new(16, 16);
         let sketch = Sketch::of(size, vec![30_000.0; 256], 5.0, SEED);
         assert!(sketch.projections.contains(&BEYOND));
         let residual = sketch.residual(size, vec![30_000.0; 256]).unwrap();
@@ -229,10 +226,10 @@ mod tests {
 
     #[test]
     fn another_size_has_no_residual() {
-        let sketch = Sketch::of((40, 40), picture((40, 40)), 5.0, SEED);
-        assert!(sketch.residual((40, 60), picture((40, 60))).is_none());
-        assert_eq!(sketch.to_bytes().len(), Sketch::bytes((40, 40)));
-        assert_eq!(Sketch::bytes((512, 512)), 36 + 64 * 1024);
+        let sketch = Sketch::of(Size::new(40, 40), picture(Size::new(40, 40)), 5.0, SEED);
+        assert!(sketch.residual(Size::new(40, 60), picture(Size::new(40, 60))).is_none());
+        assert_eq!(sketch.to_bytes().len(), Sketch::bytes(Size::new(40, 40)));
+        assert_eq!(Sketch::bytes(Size::new(512, 512)), 36 + 64 * 1024);
     }
 
     proptest! {
@@ -240,9 +237,9 @@ mod tests {
         fn bytes_are_a_sketch_or_refused(mut bytes: Vec<u8>, height in 1usize..40, width in 1usize..40) {
             if let Some(sketch) = Sketch::from_bytes(&bytes) {
                 prop_assert_eq!(&sketch.to_bytes(), &bytes);
-                let _ = sketch.residual((16, 16), vec![0.0; 256]).map(|r| r.judge(sketch.noise()));
+                let _ = sketch.residual(Size::new(16, 16), vec![0.0; 256]).map(|r| r.judge(sketch.noise()));
             }
-            let sketch = Sketch::of((height, width), picture((height, width)), 5.0, SEED);
+            let sketch = Sketch::of(Size::new(height, width), picture(Size::new(height, width)), 5.0, SEED);
             prop_assert!(Sketch::from_bytes(&sketch.to_bytes()) == Some(sketch.clone()));
             bytes.truncate(3);
             prop_assert!(Sketch::from_bytes(&[sketch.to_bytes(), bytes.clone()].concat()).is_none() || bytes.is_empty());

@@ -2,6 +2,8 @@
 
 use crate::network::MAX_PIXELS;
 use crate::{Cut, GreyImage, ImageError, Rect, RowReader};
+use ppdenoise_base::size::Position;
+use ppdenoise_base::size::Size;
 
 /// The tiles of a scan, row of tiles after row of tiles.
 ///
@@ -23,7 +25,7 @@ impl<'r> Cutter<'r> {
     /// # Errors
     /// [`ImageError::BandTooLarge`] if one row of tiles is more than an image may have pixels.
     pub fn new(rows: RowReader<'r>, cut: Cut) -> Result<Cutter<'r>, ImageError> {
-        let ((height, _), (_, width)) = (cut.tile(), cut.tiling().size());
+        let (Size { height, .. }, Size { width, .. }) = (cut.tile(), cut.tiling().size());
         debug_assert_eq!(rows.size(), cut.tiling().size());
         if height.checked_mul(width).is_none_or(|pixels| pixels > MAX_PIXELS) {
             return Err(ImageError::BandTooLarge { rows: height, width });
@@ -43,10 +45,10 @@ impl<'r> Cutter<'r> {
     /// As [`RowReader::read`].
     pub fn advance(&mut self) -> Result<Option<usize>, ImageError> {
         let row = self.next;
-        if row == self.cut.tiling().counts().0 {
+        if row == self.cut.tiling().counts().height {
             return Ok(None);
         }
-        let (window, width) = (self.cut.window((row, 0)), self.rows.size().1);
+        let (window, width) = (self.cut.window(Position::new(row, 0)), self.rows.size().width);
         // What two rows of tiles share is kept.
         let kept = self.band[0].len() / width;
         let skipped = (window.top - self.top).min(kept);
@@ -65,18 +67,18 @@ impl<'r> Cutter<'r> {
     /// # Errors
     /// [`ImageError`] before the first [`Cutter::advance`] and for a column that is none.
     pub fn tile(&self, column: usize, channel: usize) -> Result<GreyImage, ImageError> {
-        let (height, width) = self.rows.size();
-        let window = self.cut.window((self.next.saturating_sub(1), column));
+        let Size { height, width } = self.rows.size();
+        let window = self.cut.window(Position::new(self.next.saturating_sub(1), column));
         let rect = Rect { top: window.top - self.top, ..window };
         let outside = || ImageError::Crop { rect: window, height, width };
         let plane = self.band.get(channel).ok_or_else(outside)?;
-        let inside = column < self.cut.tiling().counts().1
+        let inside = column < self.cut.tiling().counts().width
             && (rect.top + rect.height) * width <= plane.len();
         if !inside {
             return Err(outside());
         }
         let lines = plane.chunks_exact(width).skip(rect.top).take(rect.height);
-        let mut pixels = Vec::with_capacity(rect.height * rect.width);
+        let mut pixels = Vec::with_capacity(rect.pixels());
         lines.for_each(|line| pixels.extend_from_slice(&line[rect.left..][..rect.width]));
         GreyImage::new(rect.height, rect.width, pixels)
     }
@@ -101,19 +103,19 @@ mod tests {
             });
             let image = Raster::of_planes(planes.collect(), Depth::Float).unwrap();
             let reach = Reach { margin, alignment };
-            let Some(cut) = Cut::new((height, width), side, reach).unwrap() else { return Ok(()) };
+            let Some(cut) = Cut::new(Size::new(height, width), side, reach).unwrap() else { return Ok(()) };
             let mut cutter = Cutter::new(RowReader::whole(image.clone()), cut).unwrap();
             prop_assert!(cutter.tile(0, 0).is_err());
             let mut seen = 0;
             while let Some(row) = cutter.advance().unwrap() {
-                for column in 0..cut.tiling().counts().1 {
+                for column in 0..cut.tiling().counts().width {
                     for (channel, plane) in image.planes().iter().enumerate() {
-                        let expected = plane.crop(cut.window((row, column))).unwrap();
+                        let expected = plane.crop(cut.window(Position::new(row, column))).unwrap();
                         prop_assert_eq!(cutter.tile(column, channel).unwrap(), expected);
                         seen += 1;
                     }
                 }
-                prop_assert!(cutter.tile(cut.tiling().counts().1, 0).is_err());
+                prop_assert!(cutter.tile(cut.tiling().counts().width, 0).is_err());
             }
             prop_assert_eq!(seen, cut.tiling().count() * image.planes().len());
         }

@@ -2,6 +2,8 @@
 
 use crate::network::MAX_PIXELS;
 use crate::{Depth, GreyImage, ImageError, ImageFormat, Range, StripWriter, Tiling};
+use ppdenoise_base::size::Position;
+use ppdenoise_base::size::Size;
 use std::io::Write;
 
 /// An image that is written from its cores, row of cores after row of cores.
@@ -27,7 +29,7 @@ impl<W: Write + 'static> Joiner<W> {
         depth: Depth,
         out: W,
     ) -> Result<Self, ImageError> {
-        let (rows, width) = (tiling.core().0, tiling.size().1);
+        let (rows, width) = (tiling.core().height, tiling.size().width);
         let pixels = rows.checked_mul(width).filter(|pixels| *pixels <= MAX_PIXELS);
         let pixels = pixels.ok_or(ImageError::BandTooLarge { rows, width })?;
         let out = StripWriter::new(format, tiling.size(), channels, depth, out)?;
@@ -49,20 +51,20 @@ impl<W: Write + 'static> Joiner<W> {
         column: usize,
         channel: usize,
         tile: &GreyImage,
-        inset: (usize, usize),
+        inset: Position,
     ) -> Result<(), ImageError> {
-        let (height, width) = (tile.height(), tile.width());
-        let core = self.tiling.rect((self.row, column));
+        let Size { height, width } = tile.size();
+        let core = self.tiling.rect(Position::new(self.row, column));
         let plane = self.band.get_mut(channel);
         let (Some(core), Some(plane)) = (core, plane) else {
             return Err(ImageError::Planes { found: channel + 1 });
         };
-        let rect = crate::Rect { top: inset.0, left: inset.1, ..core };
+        let rect = crate::Rect { top: inset.row, left: inset.column, ..core };
         if !rect.is_inside(height, width) {
             return Err(ImageError::Crop { rect, height, width });
         }
         let lines = tile.pixels().chunks_exact(width).skip(rect.top).take(rect.height);
-        for (line, to) in lines.zip(plane.chunks_exact_mut(self.tiling.size().1)) {
+        for (line, to) in lines.zip(plane.chunks_exact_mut(self.tiling.size().width)) {
             to[core.left..][..core.width].copy_from_slice(&line[rect.left..][..rect.width]);
         }
         Ok(())
@@ -73,8 +75,12 @@ impl<W: Write + 'static> Joiner<W> {
     /// # Errors
     /// As [`StripWriter::write`].
     pub fn end_row(&mut self) -> Result<Vec<&[f32]>, ImageError> {
-        let (height, width) = self.tiling.size();
-        let rows = self.tiling.core().0.min(height.saturating_sub(self.row * self.tiling.core().0));
+        let Size { height, width } = self.tiling.size();
+        let rows = self
+            .tiling
+            .core()
+            .height
+            .min(height.saturating_sub(self.row * self.tiling.core().height));
         let planes: Vec<&[f32]> = self.band.iter().map(|plane| &plane[..rows * width]).collect();
         self.out.write(&planes)?;
         self.row += 1;

@@ -3,6 +3,8 @@
 use crate::limits::{MAX_SCAN_PIXELS, MAX_TILES};
 use crate::network::{MAX_PIXELS, Reach};
 use crate::{ImageError, Rect};
+use ppdenoise_base::size::Position;
+use ppdenoise_base::size::Size;
 
 /// The longest side of a scan: a row is in memory, and may be as long as an image is large.
 const MAX_SIDE: usize = MAX_PIXELS;
@@ -10,8 +12,8 @@ const MAX_SIDE: usize = MAX_PIXELS;
 /// and column, which end with the scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiling {
-    size: (usize, usize),
-    core: (usize, usize),
+    size: Size,
+    core: Size,
 }
 
 impl Tiling {
@@ -21,14 +23,14 @@ impl Tiling {
     /// [`ImageError::Empty`] for a side of 0, [`ImageError::Cores`] for a core larger than the scan,
     /// [`ImageError::ScanTooLarge`] beyond [`MAX_SCAN_PIXELS`], [`ImageError::TooManyTiles`] beyond
     /// [`MAX_TILES`].
-    pub fn new(size: (usize, usize), core: (usize, usize)) -> Result<Tiling, ImageError> {
+    pub fn new(size: Size, core: Size) -> Result<Tiling, ImageError> {
         check_scan(size)?;
         let fits = |core: usize, side: usize| (1..=side).contains(&core);
-        if !fits(core.0, size.0) || !fits(core.1, size.1) {
+        if !fits(core.height, size.height) || !fits(core.width, size.width) {
             return Err(ImageError::Cores { core, size });
         }
         let tiling = Tiling { size, core };
-        let (rows, columns) = tiling.counts();
+        let Size { height: rows, width: columns } = tiling.counts();
         match rows.checked_mul(columns) {
             Some(count) if count <= MAX_TILES => Ok(tiling),
             _ => Err(ImageError::TooManyTiles { rows, columns }),
@@ -36,30 +38,33 @@ impl Tiling {
     }
 
     /// Rows and columns of the scan.
-    pub fn size(&self) -> (usize, usize) {
+    pub fn size(&self) -> Size {
         self.size
     }
 
     /// Rows and columns of a core that is not the last.
-    pub fn core(&self) -> (usize, usize) {
+    pub fn core(&self) -> Size {
         self.core
     }
 
     /// Rows and columns of cores.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.size.0.div_ceil(self.core.0), self.size.1.div_ceil(self.core.1))
+    pub fn counts(&self) -> Size {
+        Size::new(
+            self.size.height.div_ceil(self.core.height),
+            self.size.width.div_ceil(self.core.width),
+        )
     }
 
     /// The number of cores.
     pub fn count(&self) -> usize {
-        let (rows, columns) = self.counts();
+        let Size { height: rows, width: columns } = self.counts();
         rows * columns
     }
 
     /// Where each core is, row after row: its row and column among the cores.
-    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (rows, columns) = self.counts();
-        (0..rows).flat_map(move |row| (0..columns).map(move |column| (row, column)))
+    pub fn places(&self) -> impl Iterator<Item = Position> + use<> {
+        let Size { height: rows, width: columns } = self.counts();
+        (0..rows).flat_map(move |row| (0..columns).map(move |column| Position { row, column }))
     }
 
     /// The pixels of every core, row after row.
@@ -68,19 +73,24 @@ impl Tiling {
     }
 
     /// The pixels of a core; nothing for a place that is none.
-    pub fn rect(&self, (row, column): (usize, usize)) -> Option<Rect> {
-        let (rows, columns) = self.counts();
+    pub fn rect(&self, Position { row, column }: Position) -> Option<Rect> {
+        let Size { height: rows, width: columns } = self.counts();
         if row >= rows || column >= columns {
             return None;
         }
-        let (top, left) = (row * self.core.0, column * self.core.1);
-        let (height, width) = (self.size.0 - top, self.size.1 - left);
-        Some(Rect { top, left, height: height.min(self.core.0), width: width.min(self.core.1) })
+        let (top, left) = (row * self.core.height, column * self.core.width);
+        let (height, width) = (self.size.height - top, self.size.width - left);
+        Some(Rect {
+            top,
+            left,
+            height: height.min(self.core.height),
+            width: width.min(self.core.width),
+        })
     }
 }
 
 /// Refuses a scan without pixels, or with too many.
-pub(crate) fn check_scan((height, width): (usize, usize)) -> Result<(), ImageError> {
+pub(crate) fn check_scan(Size { height, width }: Size) -> Result<(), ImageError> {
     match height.checked_mul(width) {
         Some(0) => Err(ImageError::Empty { height, width }),
         Some(area) if area <= MAX_SCAN_PIXELS && height.max(width) <= MAX_SIDE => Ok(()),
@@ -96,7 +106,7 @@ pub(crate) fn check_scan((height, width): (usize, usize)) -> Result<(), ImageErr
 pub struct Cut {
     tiling: Tiling,
     reach: Reach,
-    tile: (usize, usize),
+    tile: Size,
 }
 
 impl Cut {
@@ -108,12 +118,13 @@ impl Cut {
     ///
     /// # Errors
     /// As [`Tiling::new`].
-    pub fn new(size: (usize, usize), side: usize, reach: Reach) -> Result<Option<Cut>, ImageError> {
+    pub fn new(size: Size, side: usize, reach: Reach) -> Result<Option<Cut>, ImageError> {
         check_scan(size)?;
-        let rows = axis(size.0, side, reach);
-        let columns = axis(size.1, side, reach);
-        let tile = (rows.unwrap_or(size.0), columns.unwrap_or(size.1));
-        let core = (rows.map_or(size.0, |_| side), columns.map_or(size.1, |_| side));
+        let rows = axis(size.height, side, reach);
+        let columns = axis(size.width, side, reach);
+        let tile = Size::new(rows.unwrap_or(size.height), columns.unwrap_or(size.width));
+        let core =
+            Size::new(rows.map_or(size.height, |_| side), columns.map_or(size.width, |_| side));
         if tile == size {
             return Ok(None);
         }
@@ -126,27 +137,30 @@ impl Cut {
     }
 
     /// Rows and columns of every tile.
-    pub fn tile(&self) -> (usize, usize) {
+    pub fn tile(&self) -> Size {
         self.tile
     }
 
     /// The pixels of the tile around the core at a place.
-    pub fn window(&self, (row, column): (usize, usize)) -> Rect {
+    pub fn window(&self, Position { row, column }: Position) -> Rect {
         let begin = |number: usize, core: usize, tile: usize, side: usize| {
             let first = (number * core).saturating_sub(self.reach.margin);
             (first - first % self.reach.alignment).min(side - tile)
         };
-        let ((height, width), core, size) = (self.tile, self.tiling.core, self.tiling.size);
-        let top = begin(row, core.0, height, size.0);
-        let left = begin(column, core.1, width, size.1);
+        let (Size { height, width }, core, size) = (self.tile, self.tiling.core, self.tiling.size);
+        let top = begin(row, core.height, height, size.height);
+        let left = begin(column, core.width, width, size.width);
         Rect { top, left, height, width }
     }
 
     /// Where in the tile at a place its core begins: rows and columns.
-    pub fn inset(&self, place: (usize, usize)) -> (usize, usize) {
+    pub fn inset(&self, place: Position) -> Position {
         let window = self.window(place);
         let core = self.tiling.core;
-        (place.0 * core.0 - window.top, place.1 * core.1 - window.left)
+        Position {
+            row: place.row * core.height - window.top,
+            column: place.column * core.width - window.left,
+        }
     }
 }
 
@@ -168,28 +182,30 @@ mod tests {
     fn a_scan_in_numbers() {
         // Output patches of 17, a pad of 11, every 3 pixels.
         let reach = Reach { margin: 27, alignment: 3 };
-        let cut = Cut::new((16384, 3000), 1024, reach).unwrap().unwrap();
-        assert_eq!(cut.tiling().counts(), (16, 3));
-        assert_eq!(cut.tile(), (1081, 1080));
+        let cut = Cut::new(Size::new(16384, 3000), 1024, reach).unwrap().unwrap();
+        assert_eq!(cut.tiling().counts(), Size::new(16, 3));
+        assert_eq!(cut.tile(), Size::new(1081, 1080));
         assert_eq!(
-            cut.window((1, 0)),
+            cut.window(Position::new(1, 0)),
             Rect { top: 996, left: 0, height: 1081, width: 1080 },
             "a multiple of 3 at most 1024 - 27"
         );
-        assert_eq!(cut.inset((1, 1)), (28, 28));
-        let last = cut.tiling().rect((15, 2)).unwrap();
+        assert_eq!(cut.inset(Position::new(1, 1)), Position::new(28, 28));
+        let last = cut.tiling().rect(Position::new(15, 2)).unwrap();
         assert_eq!(last, Rect { top: 15360, left: 2048, height: 1024, width: 952 });
-        assert_eq!(cut.tiling().rect((16, 0)), None);
+        assert_eq!(cut.tiling().rect(Position::new(16, 0)), None);
         // A tile that holds everything is no tile.
-        assert!(Cut::new((1080, 1080), 1024, reach).unwrap().is_none());
-        assert!(Cut::new((1024, 10), 1024, reach).unwrap().is_none());
-        let tall = Cut::new((200_000, 64), 1024, reach).unwrap().unwrap();
-        assert_eq!((tall.tiling().counts(), tall.tile().1), ((196, 1), 64));
+        assert!(Cut::new(Size::new(1080, 1080), 1024, reach).unwrap().is_none());
+        assert!(Cut::new(Size::new(1024, 10), 1024, reach).unwrap().is_none());
+        let tall = Cut::new(Size::new(200_000, 64), 1024, reach).unwrap().unwrap();
+        assert_eq!((tall.tiling().counts(), tall.tile().width), (Size::new(196, 1), 64));
     }
 
     #[test]
     fn impossible_cells_are_refused() {
-        let new = Tiling::new;
+        let new = |size: (usize, usize), core: (usize, usize)| {
+            Tiling::new(Size::new(size.0, size.1), Size::new(core.0, core.1))
+        };
         assert!(matches!(new((0, 4), (1, 1)), Err(ImageError::Empty { .. })));
         for core in [(0, 1), (1, 0), (5, 1), (1, 5), (usize::MAX, 1)] {
             assert!(matches!(new((4, 4), core), Err(ImageError::Cores { .. })), "{core:?}");
@@ -208,7 +224,7 @@ mod tests {
             margin in 1usize..30, alignment in 1usize..9,
         ) {
             let reach = Reach { margin, alignment };
-            let Some(cut) = Cut::new((height, width), side, reach).unwrap() else {
+            let Some(cut) = Cut::new(Size::new(height, width), side, reach).unwrap() else {
                 let most = side + 2 * (margin + alignment - 1);
                 prop_assert!(height <= most && width <= most);
                 return Ok(());
@@ -217,8 +233,9 @@ mod tests {
             for place in cut.tiling().places() {
                 let core = cut.tiling().rect(place).unwrap();
                 let tile = cut.window(place);
-                prop_assert_eq!((tile.height, tile.width), cut.tile());
-                prop_assert_eq!(cut.inset(place), (core.top - tile.top, core.left - tile.left));
+                prop_assert_eq!(Size::new(tile.height, tile.width), cut.tile());
+                let inset = Position::new(core.top - tile.top, core.left - tile.left);
+                prop_assert_eq!(cut.inset(place), inset);
                 for (begin, length, first, count, end) in [
                     (tile.top, tile.height, core.top, core.height, height),
                     (tile.left, tile.width, core.left, core.width, width),

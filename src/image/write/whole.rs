@@ -8,7 +8,25 @@ use ::image::codecs::{
     tiff::TiffEncoder,
 };
 use ::image::{ExtendedColorType, ImageEncoder};
+use ppdenoise_base::size::Size;
 use std::io::{Cursor, Write};
+
+/// The sides of an image as encoders take them.
+#[derive(Clone, Copy)]
+pub(crate) struct Sides {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
+impl Sides {
+    /// # Errors
+    /// [`ImageError::TooLarge`] beyond 32 bits.
+    fn of(size: Size) -> Result<Self, ImageError> {
+        let Size { height, width } = size;
+        let side = |n: usize| u32::try_from(n).map_err(|_| ImageError::TooLarge { height, width });
+        Ok(Sides { width: side(width)?, height: side(height)? })
+    }
+}
 
 /// Writes the image with its own depth, rounded and clipped; floats as they are in TIFF, and as 8 bits else.
 pub(crate) fn encode(
@@ -16,9 +34,7 @@ pub(crate) fn encode(
     image: &Raster,
     writer: &mut impl Write,
 ) -> Result<(), ImageError> {
-    let (height, width) = (image.height(), image.width());
-    let cut = |n: usize| u32::try_from(n).map_err(|_| ImageError::TooLarge { height, width });
-    let sides = (cut(width)?, cut(height)?);
+    let sides = Sides::of(image.size())?;
     if (format, image.depth()) == (ImageFormat::Tiff, Depth::Float) {
         return encode_floats(image, sides, writer);
     }
@@ -40,7 +56,7 @@ pub(crate) fn encode(
 /// TIFF of float32.
 fn encode_floats(
     image: &Raster,
-    (width, height): (u32, u32),
+    Sides { width, height }: Sides,
     writer: &mut impl Write,
 ) -> Result<(), ImageError> {
     use ::tiff::encoder::{TiffEncoder, colortype};
@@ -62,7 +78,7 @@ fn encode_floats(
 pub(crate) fn encode_samples(
     format: ImageFormat,
     samples: &[u8],
-    (width, height): (u32, u32),
+    Sides { width, height }: Sides,
     colour: ExtendedColorType,
     writer: &mut impl Write,
 ) -> Result<(), ImageError> {
@@ -74,7 +90,7 @@ pub(crate) fn encode_samples(
                 .write_image(samples, width, height, colour)
         }
         ImageFormat::Pnm => {
-            return write_pnm(samples, (width, height), two_bytes, three, writer)
+            return write_pnm(samples, Sides { width, height }, two_bytes, three, writer)
                 .map_err(ImageError::Io);
         }
         ImageFormat::Bmp if two_bytes => return Err(ImageError::TooFine { format }),
@@ -97,7 +113,7 @@ pub(crate) fn encode_samples(
 /// order and are written in big-endian.
 pub(crate) fn write_pnm(
     samples: &[u8],
-    (width, height): (u32, u32),
+    Sides { width, height }: Sides,
     two_bytes: bool,
     colour: bool,
     writer: &mut impl Write,
@@ -123,7 +139,6 @@ pub fn encode_rgb(
     width: usize,
     writer: &mut impl Write,
 ) -> Result<(), ImageError> {
-    let side = |n: usize| u32::try_from(n).map_err(|_| ImageError::TooLarge { height, width });
-    let sides = (side(width)?, side(height)?);
+    let sides = Sides::of(Size { height, width })?;
     encode_samples(ImageFormat::Png, rgb, sides, ExtendedColorType::Rgb8, writer)
 }

@@ -14,6 +14,7 @@ use crate::material::Origin;
 use crate::model::{Clamping, OutOfRange, TwinOptions, encode_image};
 use crate::network::Work;
 use crate::roles::Implausibility;
+use crate::size::Size;
 use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -62,7 +63,7 @@ struct Drive<'a> {
 impl Drive<'_> {
     fn run(mut self, observer: &mut dyn Observer) -> Result<Run, LabError> {
         let subject = self.subject;
-        let ((height, width), engine) = (subject.size, subject.engine().name());
+        let (Size { height, width }, engine) = (subject.size, subject.engine().name());
         let what = format!("{}, {engine}, {height}x{width}", subject.model.name);
         let noisy = subject.picture()?;
         write_grey(&self.folder.join("noisy.png"), &noisy)?;
@@ -114,8 +115,8 @@ impl Drive<'_> {
             ring_bits: request.ring.bits(),
             weights: network.linears().map(|(_, l)| l.weights.len()).sum(),
             stride: network.gather().stride,
-            height: subject.size.0,
-            width: subject.size.1,
+            height: subject.size.height,
+            width: subject.size.width,
             patches,
             activations,
             multiply_adds,

@@ -26,6 +26,7 @@ use crate::crypto::prg::{Domain, Purpose, Seed};
 use crate::material::Origin;
 use crate::model::{Cells, EngineKind};
 use crate::numbers::ring::{self, Ring, RingBits};
+use crate::size::Size;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ pub struct Request {
     /// Each model with each of these; with its own if there are none.
     pub engines: Vec<EngineKind>,
     /// Rows and columns of the whole images; a size that suits model and engine if there are none.
-    pub sizes: Vec<(usize, usize)>,
+    pub sizes: Vec<Size>,
     /// In their place: the smallest square image of so many patches.
     pub patches: Option<usize>,
     /// Of shares and material.

@@ -9,6 +9,7 @@ use crate::model::{
     Choices, EngineKind, FloatModel, Packing, QuantisedModel, describe, quantise, save_npz,
 };
 use crate::network::MAX_PIXELS;
+use crate::size::Size;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,7 @@ pub(super) struct Subject<'a> {
     pub(super) request: &'a Request,
     pub(super) section: Section,
     pub(super) model: &'a Model,
-    pub(super) size: (usize, usize),
+    pub(super) size: Size,
     /// What the model owner is asked for.
     pub(super) denoiser: Denoiser,
 }
@@ -137,7 +138,7 @@ impl<'a> Subject<'a> {
 
     /// The picture: smooth shapes with noise, rounded and clipped; always the same.
     pub(super) fn picture(&self) -> Result<GreyImage, LabError> {
-        let (height, width) = self.size;
+        let Size { height, width } = self.size;
         let level = |i: usize| {
             let (y, x) = ((i / width) as f32, (i % width) as f32);
             let waves = (y / 17.0).sin() + (x / 29.0).cos() + ((x + y) / 61.0).sin();
@@ -152,16 +153,16 @@ impl<'a> Subject<'a> {
 }
 
 /// The smallest image that a model takes.
-fn smallest(model: &FloatModel) -> (usize, usize) {
+fn smallest(model: &FloatModel) -> Size {
     let side = model.network.gather().patch;
-    (side, side)
+    Size::new(side, side)
 }
 
 fn image_sizes(
     request: &Request,
     model: &Model,
     engine: EngineKind,
-) -> Result<Vec<(usize, usize)>, LabError> {
+) -> Result<Vec<Size>, LabError> {
     if !request.sizes.is_empty() {
         return Ok(request.sizes.clone());
     }
@@ -173,13 +174,13 @@ fn image_sizes(
                 EngineKind::Lut | EngineKind::Relu => DEFAULT_SIDE,
                 EngineKind::Gc => DEFAULT_SIDE_GC,
             };
-            Ok(vec![(side, side)])
+            Ok(vec![Size::new(side, side)])
         }
     }
 }
 
 /// The smallest square image of at least so many patches.
-fn square_of(model: &FloatModel, patches: usize) -> Result<(usize, usize), LabError> {
+fn square_of(model: &FloatModel, patches: usize) -> Result<Size, LabError> {
     let gather = model.network.gather();
     let inner = gather.patch - 2 * gather.pad;
     // n patches a side reach from 0 to (n - 1) strides.
@@ -191,7 +192,7 @@ fn square_of(model: &FloatModel, patches: usize) -> Result<(usize, usize), LabEr
     if side.checked_mul(side).is_none_or(|pixels| pixels > MAX_PIXELS) {
         return Err(LabError::TooManyPatches { patches, side });
     }
-    Ok((side, side))
+    Ok(Size::new(side, side))
 }
 
 #[cfg(test)]
@@ -205,7 +206,7 @@ mod tests {
         let model = random_model(&[4], 1.0, false);
         for (patches, side) in [(1, 5), (4, 5), (5, 7), (9, 7), (10, 9), (100, 21)] {
             let size = square_of(&model, patches).unwrap();
-            assert_eq!(size, (side, side), "{patches}");
+            assert_eq!(size, Size::new(side, side), "{patches}");
             assert!(model.network.grid(size).unwrap().rows() >= patches);
         }
         assert!(square_of(&model, usize::MAX >> 40).is_ok());

@@ -33,12 +33,13 @@ pub fn model() -> Result<FloatModel, ModelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::size::Size;
 
     #[test]
     fn what_is_embedded_can_be_used() {
         let image = image().unwrap();
         assert_eq!((image.height(), image.width()), (128, 128));
         let model = model().unwrap();
-        assert!(model.network.grid((128, 128)).is_ok());
+        assert!(model.network.grid(Size::new(128, 128)).is_ok());
     }
 }

@@ -22,6 +22,7 @@ use crate::material::Origin;
 use crate::model::{Choices, Clamping, OutOfRange};
 use crate::roles::Implausibility;
 use crate::roles::models::read_model;
+use crate::size::Size;
 use pictured::{Pictures, compare};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -183,7 +184,7 @@ impl<'a> Demonstration<'a> {
         observer.phase("sharing the image");
         self.share_image(&files)?;
         observer.phase("making triples");
-        self.material((clean.height(), clean.width()))?;
+        self.material(clean.size())?;
         observer.phase("denoising on shares");
         let served = self.serve()?;
         observer.phase("reconstructing");
@@ -197,7 +198,7 @@ impl<'a> Demonstration<'a> {
         match self.request.crop {
             Some(side) if side < image.height() || side < image.width() => {
                 let part = middle(image, side)?;
-                let (height, width) = (part.height(), part.width());
+                let Size { height, width } = part.size();
                 let text = format!("the middle {height}x{width} of {name}; --crop 0 for all");
                 observer.note(&text);
                 Ok(part)
@@ -270,7 +271,7 @@ impl<'a> Demonstration<'a> {
     }
 
     /// Has the material made, by whom was asked for.
-    fn material(&mut self, size: (usize, usize)) -> Result<(), LabError> {
+    fn material(&mut self, size: Size) -> Result<(), LabError> {
         let (who, seconds, amount) = match self.request.material {
             Origin::Dealt => {
                 let deal = Command::Deal { size, threads: None };

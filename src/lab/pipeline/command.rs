@@ -3,6 +3,7 @@
 use crate::ids::{Party, Role};
 use crate::model::{Choices, Clamping};
 use crate::roles::Implausibility;
+use crate::size::Size;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -68,7 +69,7 @@ pub enum Command<'a> {
     /// Has a dealer make the material of one image.
     Deal {
         /// Rows and columns.
-        size: (usize, usize),
+        size: Size,
         /// Compute threads; all if not given.
         threads: Option<usize>,
     },
@@ -85,7 +86,7 @@ pub enum Command<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joint {
     /// Make the material of one image of so many rows and columns.
-    Make((usize, usize)),
+    Make(Size),
     /// Compute ahead of time what can be, each on its own.
     Prepare,
     /// Denoise.
@@ -258,7 +259,7 @@ impl Line {
         self.word(flag).word(path.as_ref())
     }
 
-    fn size(self, (height, width): (usize, usize)) -> Line {
+    fn size(self, Size { height, width }: Size) -> Line {
         self.flag("--size", format!("{height}x{width}"))
     }
 }

@@ -23,6 +23,7 @@ use crate::kernels;
 use crate::material::Origin;
 use crate::model::Clamping;
 use crate::roles::Implausibility;
+use crate::size::Size;
 use process::Process;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
@@ -123,7 +124,7 @@ impl Pipeline {
     ) -> Result<(GreyImage, usize), LabError> {
         let input = self.work.join("noisy.npy");
         write_grey(&input, noisy)?;
-        let denoised = self.denoise_file(&input, (noisy.height(), noisy.width()), sigma, material);
+        let denoised = self.denoise_file(&input, noisy.size(), sigma, material);
         for stem in ["img", "trip", "den"] {
             for party in ["s0", "s1"] {
                 // What is not there need not be removed, and what cannot be is seen next time.
@@ -136,7 +137,7 @@ impl Pipeline {
     fn denoise_file(
         &self,
         noisy: &Path,
-        size: (usize, usize),
+        size: Size,
         sigma: f64,
         material: Origin,
     ) -> Result<(GreyImage, usize), LabError> {

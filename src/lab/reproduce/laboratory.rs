@@ -48,7 +48,7 @@ impl<'a> Laboratory<'a> {
             images.map(|image| Subject::of(image, side)).collect::<Result<Vec<_>, _>>()?;
         let models = || [&request.model].into_iter().chain(&request.dncnn);
         for subject in &subjects {
-            let size = (subject.clean.height(), subject.clean.width());
+            let size = subject.clean.size();
             for trained in models() {
                 trained.model.network.grid(size).map_err(|e| subject.blame(e))?;
             }
@@ -196,8 +196,8 @@ impl<'a> Laboratory<'a> {
     fn guess(&self, group: &[Entry]) -> f64 {
         let clean = &self.subjects[group[0].image].clean;
         let size = match group[0].area {
-            Area::Whole => (clean.height(), clean.width()),
-            Area::Middle(side) => (side.min(clean.height()), side.min(clean.width())),
+            Area::Whole => clean.size(),
+            Area::Middle(side) => clean.size().map(|whole| side.min(whole)),
         };
         let guess = |entry: &Entry| {
             let model = &self.trained(entry.row).model;
@@ -243,8 +243,7 @@ impl<'a> Laboratory<'a> {
         let (mut clamped, silent) = (0, &mut |_| ());
         let image = match (entry.ran, entry.row) {
             (Ran::Twin, row) => {
-                let (subject, size) =
-                    (&self.subjects[entry.image], (noisy.height(), noisy.width()));
+                let (subject, size) = (&self.subjects[entry.image], noisy.size());
                 let quantised = &self.quantised[&row];
                 let encoded = quantised
                     .encode_fitting(noisy, &levels, Clamping::Few)

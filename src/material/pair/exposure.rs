@@ -10,6 +10,7 @@
 use crate::crypto::rlwe::{N, NOISE_PAIRS, Profile};
 use crate::model::PublicModel;
 use crate::network::{NetworkError, Op};
+use crate::size::Size;
 
 /// At most so many times (T / W)^2 is the divergence of one product: half of the Fisher information of four uniform numbers,
 /// 3.116, and a little.
@@ -28,11 +29,7 @@ impl Exposure {
     ///
     /// # Errors
     /// [`NetworkError`] for a size that the model does not take.
-    pub fn of(
-        public: &PublicModel,
-        size: (usize, usize),
-        profile: Profile,
-    ) -> Result<Self, NetworkError> {
+    pub fn of(public: &PublicModel, size: Size, profile: Profile) -> Result<Self, NetworkError> {
         let network = &public.network;
         let mut divergence = 0.0;
         for grid in &network.grids(size)? {
@@ -109,7 +106,7 @@ mod tests {
             let public = quantise(&model, &options).unwrap().public;
             let widths: Vec<u32> =
                 public.network.linears().filter_map(|(_, linear)| linear.flooding).collect();
-            let exposure = Exposure::of(&public, (512, 512), Profile::Q104).unwrap();
+            let exposure = Exposure::of(&public, Size::new(512, 512), Profile::Q104).unwrap();
             let images = |bits| exposure.images(bits).log2();
             let row = format!(
                 "| `{name}` | {} to {}, {} | 2^{:.1} | 2^{:.1} | 2^{:.1} |",
@@ -123,7 +120,7 @@ mod tests {
             if !page.contains(&row) {
                 missing.push(row);
             }
-            let small = Exposure::of(&public, (128, 128), Profile::Q104).unwrap();
+            let small = Exposure::of(&public, Size::new(128, 128), Profile::Q104).unwrap();
             assert!(small.divergence < exposure.divergence / 8.0);
             assert!(exposure.images(20) > f64::from(1 << 20), "{name}");
         }

@@ -14,6 +14,7 @@
 use crate::model::{FloatLinear, PublicModel};
 use crate::network::{LinearShape, NetworkError};
 use crate::numbers::fixed::encode_sum;
+use crate::size::Size;
 use ndarray::Array1;
 
 /// What the paper adds to the mean of a patch.
@@ -63,11 +64,7 @@ impl PublicModel {
     ///
     /// # Errors
     /// As [`crate::network::Network::grids`].
-    pub fn patch_means(
-        &self,
-        image: &[i64],
-        size: (usize, usize),
-    ) -> Result<Vec<i64>, NetworkError> {
+    pub fn patch_means(&self, image: &[i64], size: Size) -> Result<Vec<i64>, NetworkError> {
         let grid = self.network.grid(size)?;
         if !self.network.adds_mean() {
             return Ok(Vec::new());
@@ -93,14 +90,14 @@ mod tests {
     use ndarray::Array2;
     use proptest::prelude::*;
 
-    const SIZE: (usize, usize) = (17, 14);
+    const SIZE: Size = Size::new(17, 14);
 
     fn tanh(values: &mut [f32]) {
         values.iter_mut().for_each(|v| *v = v.tanh());
     }
 
     fn image() -> Vec<f32> {
-        (0..SIZE.0 * SIZE.1).map(|i| (i as f32 * 0.37).sin() * 1.4 + 0.9).collect()
+        (0..SIZE.height * SIZE.width).map(|i| (i as f32 * 0.37).sin() * 1.4 + 0.9).collect()
     }
 
     /// The formula of the paper, patch by patch in f64, on the weights as trained: m = mean + 1/2,
@@ -197,7 +194,7 @@ mod tests {
                 continue;
             }
             let dark: Vec<i64> =
-                (0..(SIZE.0 * SIZE.1) as i64).map(|i| (i * 37) % 1024 - 512).collect();
+                (0..(SIZE.height * SIZE.width) as i64).map(|i| (i * 37) % 1024 - 512).collect();
             let light: Vec<i64> = dark.iter().map(|v| v + 1000).collect();
             let run = |image: &[i64]| {
                 run_twin::<u32>(&q, &twin_input(image), &mut NearestRounding, &mut |_| ()).unwrap()
@@ -215,7 +212,7 @@ mod tests {
 
     #[test]
     fn only_models_that_add_the_mean_need_it() {
-        let encoded = vec![700; SIZE.0 * SIZE.1];
+        let encoded = vec![700; SIZE.height * SIZE.width];
         for (residual, shift) in [(false, true), (true, true), (false, false)] {
             let mut model = random_model(&[6], 1.0, residual);
             if shift {

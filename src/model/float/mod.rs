@@ -18,6 +18,7 @@ use super::{ModelError, Normalisation};
 use crate::model::activation::Activation;
 use crate::model::piecewise::Piecewise;
 use crate::network::{LinearShape, Network, Op, PatchGrid, Source, StageGrid};
+use crate::size::Size;
 use ndarray::{Array1, Array2, ArrayView2};
 use plane::{Continued, StagePlane};
 use std::borrow::Cow;
@@ -124,7 +125,7 @@ impl FloatModel {
     pub fn denoise(
         &self,
         image: &[f32],
-        size: (usize, usize),
+        size: Size,
         activation: &dyn Fn(&mut [f32]),
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<f32>, ModelError> {
@@ -139,7 +140,7 @@ impl FloatModel {
     pub fn denoise_at<'a>(
         &self,
         image: &[f32],
-        size: (usize, usize),
+        size: Size,
         plane: impl Into<NoisePlane<'a>>,
         activation: &dyn Fn(&mut [f32]),
         progress: &mut dyn FnMut(f64),
@@ -261,7 +262,7 @@ impl FloatModel {
 /// An image in network units.
 struct Input<'a> {
     image: &'a [f32],
-    size: (usize, usize),
+    size: Size,
     /// Its noise.
     plane: NoisePlane<'a>,
 }
@@ -291,12 +292,13 @@ mod tests {
         let image: Vec<f32> = (0..9 * 8).map(|i| (i as f32 * 0.61).sin()).collect();
         let run = |model: &FloatModel| {
             let relu = |v: &mut [f32]| Activation::Relu.apply(v);
-            model.denoise(&image, (9, 8), &relu, &mut |_| ()).unwrap()
+            model.denoise(&image, Size::new(9, 8), &relu, &mut |_| ()).unwrap()
         };
         for (a, b) in run(&model).iter().zip(run(&scaled)) {
             assert!((a - b).abs() < 1e-5, "{a} {b}");
         }
-        let factor = |m: &FloatModel| m.extremes_of(&image, (9, 8), 0.0, &mut |_| ()).unwrap();
+        let factor =
+            |m: &FloatModel| m.extremes_of(&image, Size::new(9, 8), 0.0, &mut |_| ()).unwrap();
         let (before, after) = (factor(&model), factor(&scaled));
         let seen = model.extremes.as_ref().unwrap();
         for k in 0..3 {
@@ -336,7 +338,7 @@ mod tests {
                 .collect();
         }
         let relu = |v: &mut [f32]| Activation::Relu.apply(v);
-        let out = model.denoise(&image, (h, w), &relu, &mut |_| ()).unwrap();
+        let out = model.denoise(&image, Size::new(h, w), &relu, &mut |_| ()).unwrap();
         for ((found, noise), pixel) in out.iter().zip(&maps[0]).zip(&image) {
             assert!((f64::from(*found) - (f64::from(*pixel) - noise)).abs() < 1e-5);
         }
@@ -383,7 +385,7 @@ mod tests {
             (map, channels) = (next, layer.outputs());
         }
         let relu = |v: &mut [f32]| Activation::Relu.apply(v);
-        let out = model.denoise(&image, (h, w), &relu, &mut |_| ()).unwrap();
+        let out = model.denoise(&image, Size::new(h, w), &relu, &mut |_| ()).unwrap();
         for (p, (found, pixel)) in out.iter().zip(&image).enumerate() {
             let (y, x) = (p / w, p % w);
             let block = y / stride * columns + x / stride;
@@ -409,7 +411,7 @@ mod tests {
                 ..model
             };
             let image: Vec<f32> = (0..11 * 8).map(|i| (i as f32 * 0.7).sin()).collect();
-            let out = model.denoise(&image, (11, 8), &tanh, &mut |_| ()).unwrap();
+            let out = model.denoise(&image, Size::new(11, 8), &tanh, &mut |_| ()).unwrap();
             for (o, i) in out.iter().zip(&image) {
                 assert!((o - if residual { *i } else { 0.0 }).abs() < 1e-6);
             }

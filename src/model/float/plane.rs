@@ -3,6 +3,7 @@
 use crate::image::ImageError;
 use crate::model::ModelError;
 use crate::network::{Padding, Source, Stage};
+use crate::size::Size;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -24,12 +25,12 @@ impl From<f64> for NoisePlane<'_> {
 /// The plane of an image, continued as the image is.
 pub(super) enum Continued {
     Level(f32),
-    Pixels { levels: Vec<f64>, size: (usize, usize) },
+    Pixels { levels: Vec<f64>, size: Size },
 }
 
 impl Continued {
     pub(super) fn new(plane: NoisePlane<'_>, padding: Padding) -> Result<Self, ModelError> {
-        let (height, width) = padding.size();
+        let Size { height, width } = padding.size();
         match plane {
             NoisePlane::Level(level) => Ok(Continued::Level(level as f32)),
             NoisePlane::Pixels(levels) if levels.len() == height * width => {
@@ -55,7 +56,7 @@ impl Continued {
 }
 
 /// The means over cells of `side` x `side` pixels, of which the last may be cut.
-fn means(levels: &[f64], (height, width): (usize, usize), side: usize) -> Vec<f32> {
+fn means(levels: &[f64], Size { height, width }: Size, side: usize) -> Vec<f32> {
     let (rows, columns) = (height.div_ceil(side), width.div_ceil(side));
     let mut sums = vec![(0f64, 0usize); rows * columns];
     for (y, line) in levels.chunks_exact(width).enumerate() {
@@ -87,10 +88,11 @@ impl StagePlane {
 mod tests {
     use crate::image::ImageError;
     use crate::model::{FloatModel, ModelError, NoisePlane, load_npz};
+    use crate::size::Size;
     use std::io::Cursor;
 
     /// Sides that are no multiples of what the network needs, so that it is continued.
-    const SIZE: (usize, usize) = (38, 90);
+    const SIZE: Size = Size::new(38, 90);
 
     /// A U-Net on blocks of 2 x 2 pixels that is told the noise.
     fn told() -> FloatModel {
@@ -100,7 +102,7 @@ mod tests {
 
     fn denoised<'a>(model: &FloatModel, plane: impl Into<NoisePlane<'a>>) -> Vec<f32> {
         let image: Vec<f32> =
-            (0..SIZE.0 * SIZE.1).map(|i| 0.5 + 0.3 * (i as f32 * 0.61).sin()).collect();
+            (0..SIZE.height * SIZE.width).map(|i| 0.5 + 0.3 * (i as f32 * 0.61).sin()).collect();
         let activation = |v: &mut [f32]| model.activation.apply(v);
         model.denoise_at(&image, SIZE, plane, &activation, &mut |_| ()).unwrap()
     }
@@ -109,7 +111,7 @@ mod tests {
     fn a_map_of_one_level_is_that_level() {
         let model = told();
         let level = model.plane(25.0);
-        let map = vec![level; SIZE.0 * SIZE.1];
+        let map = vec![level; SIZE.height * SIZE.width];
         assert_eq!(denoised(&model, NoisePlane::Pixels(&map)), denoised(&model, level));
     }
 
@@ -117,12 +119,12 @@ mod tests {
     fn each_half_is_denoised_by_its_own_level() {
         let model = told();
         let (left, right) = (model.plane(10.0), model.plane(60.0));
-        let half = |at: usize| if at % SIZE.1 < SIZE.1 / 2 { left } else { right };
-        let map: Vec<f64> = (0..SIZE.0 * SIZE.1).map(half).collect();
+        let half = |at: usize| if at % SIZE.width < SIZE.width / 2 { left } else { right };
+        let map: Vec<f64> = (0..SIZE.height * SIZE.width).map(half).collect();
         let found = denoised(&model, NoisePlane::Pixels(&map));
         let (of_left, of_right) = (denoised(&model, left), denoised(&model, right));
         let differ = |other: &[f32], columns: std::ops::Range<usize>| {
-            let here = |(i, _): &(usize, _)| columns.contains(&(i % SIZE.1));
+            let here = |(i, _): &(usize, _)| columns.contains(&(i % SIZE.width));
             let pairs = found.iter().zip(other).enumerate().filter(here);
             pairs.map(|(_, (a, b))| (a - b).abs()).fold(0f32, f32::max)
         };
@@ -136,7 +138,7 @@ mod tests {
         let model = told();
         let activation = |v: &mut [f32]| model.activation.apply(v);
         let (image, map) = ([0.5; 32 * 32], NoisePlane::Pixels(&[0.1; 31]));
-        let found = model.denoise_at(&image, (32, 32), map, &activation, &mut |_| ());
+        let found = model.denoise_at(&image, Size::new(32, 32), map, &activation, &mut |_| ());
         let error = found.unwrap_err();
         assert!(
             matches!(error, ModelError::Image(ImageError::PixelCount { found: 31, .. })),

@@ -114,12 +114,15 @@ mod tests {
     use crate::graphs::{May, random_graph};
     use crate::model::random_model;
     use crate::network::LinearShape;
+    use crate::size::Size;
     use proptest::prelude::*;
 
-    const SIZE: (usize, usize) = (9, 8);
+    const SIZE: Size = Size::new(9, 8);
 
     fn image(seed: u64) -> Vec<f32> {
-        (0..SIZE.0 * SIZE.1).map(|i| ((i as u64 * 37 + seed % 101) as f32 * 0.61).sin()).collect()
+        (0..SIZE.height * SIZE.width)
+            .map(|i| ((i as u64 * 37 + seed % 101) as f32 * 0.61).sin())
+            .collect()
     }
 
     fn outputs(model: &FloatModel) -> usize {

@@ -3,6 +3,7 @@
 use super::{FloatModel, Input};
 use crate::model::{Beyond, ModelError, OutOfRange};
 use crate::network::LinearShape;
+use crate::size::Size;
 
 /// Some values behind an output of a linear op, and what its activation makes of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,7 +74,7 @@ impl FloatModel {
     pub fn extremes_of(
         &self,
         image: &[f32],
-        size: (usize, usize),
+        size: Size,
         plane: f64,
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<Vec<f64>>, ModelError> {
@@ -89,7 +90,7 @@ impl FloatModel {
     pub fn beyond(
         &self,
         image: &[f32],
-        size: (usize, usize),
+        size: Size,
         plane: f64,
         reaches: &[Vec<f64>],
     ) -> Result<OutOfRange, ModelError> {
@@ -120,7 +121,7 @@ impl FloatModel {
     pub fn spans_of(
         &self,
         image: &[f32],
-        size: (usize, usize),
+        size: Size,
         plane: f64,
         progress: &mut dyn FnMut(f64),
     ) -> Result<Vec<Vec<Span>>, ModelError> {

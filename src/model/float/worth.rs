@@ -91,12 +91,13 @@ mod tests {
     use super::*;
     use crate::graphs::{May, random_graph};
     use crate::network::Op;
+    use crate::size::Size;
     use proptest::prelude::*;
 
-    const SIZE: (usize, usize) = (16, 16);
+    const SIZE: Size = Size::new(16, 16);
 
     fn spans(model: &FloatModel, seed: u64) -> Vec<Vec<Span>> {
-        let image: Vec<f32> = (0..SIZE.0 * SIZE.1)
+        let image: Vec<f32> = (0..SIZE.height * SIZE.width)
             .map(|i| ((i as u64 * 37 + seed % 101) as f32 * 0.61).sin())
             .collect();
         model.spans_of(&image, SIZE, 0.1, &mut |_| ()).unwrap()

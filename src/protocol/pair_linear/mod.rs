@@ -14,6 +14,7 @@ use crate::material::pair::linear::{
 use crate::material::{Origin, SlotView};
 use crate::model::PublicModel;
 use crate::network::StageGrid;
+use crate::size::Size;
 use crate::wire::{Channel, NetError, Tag};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -191,7 +192,7 @@ pub struct LinearWork<'a> {
     /// The model.
     pub public: &'a PublicModel,
     /// Rows and columns of the images.
-    pub size: (usize, usize),
+    pub size: Size,
     /// The slots.
     pub slots: Range<u64>,
     /// The set of material.

@@ -65,7 +65,7 @@ type Kept = Vec<(HintPiece, Vec<u8>)>;
 fn serve(
     public: &PublicModel,
     party: Party,
-    size: (usize, usize),
+    size: Size,
     kept: Option<PeerHints>,
     channel: &mut dyn Channel,
 ) -> Result<(LinearShares, Kept, Traffic), ProtocolError> {
@@ -101,7 +101,7 @@ fn both<T: Send>(run: impl Fn(Party, &mut dyn Channel) -> T + Sync) -> [T; 2] {
 }
 
 /// What the dealer would share: X times Y of every patch, batch by batch in the order of the files.
-fn check(public: &PublicModel, size: (usize, usize), shares: &[LinearShares; 2]) {
+fn check(public: &PublicModel, size: Size, shares: &[LinearShares; 2]) {
     let seeds = PARTIES.map(|party| seed(40 + party.index() as u8));
     let layout = MaterialLayout::new(public, size, 50, Origin::Made).unwrap();
     let grids = public.network.grids(size).unwrap();
@@ -152,7 +152,7 @@ fn check(public: &PublicModel, size: (usize, usize), shares: &[LinearShares; 2])
 #[test]
 fn two_servers_make_every_linear_op() {
     for public in &models() {
-        let size = (19, 40);
+        let size = Size::new(19, 40);
         let made = both(|party, channel| serve(public, party, size, None, channel).unwrap());
         let [first, second] = made;
         let rows: usize = public.network.linears().map(|(_, l)| l.outputs).sum();
@@ -168,7 +168,7 @@ fn two_servers_make_every_linear_op() {
             hints
         };
         let kept = [first.1, second.1];
-        let size = (33, 21);
+        let size = Size::new(33, 21);
         let again = both(|party, channel| {
             let hints = read(&kept[party.index()]);
             serve(public, party, size, Some(hints), channel).unwrap()
@@ -187,7 +187,7 @@ fn the_cloud_adds_noise_in_both_roles_and_the_user_none() {
     let flooded = quantise(&random_model(&[12, 7], 1.0, true), &options).unwrap().public;
     let without = flooded.network.map(|_, l| LinearSpec { flooding: None, ..*l }, |_, a| a.clone());
     let without = PublicModel { network: without, ..flooded.clone() };
-    let size = (19, 40);
+    let size = Size::new(19, 40);
     let [with, without] = [&flooded, &without].map(|public| {
         both(|party, channel| serve(public, party, size, None, channel).unwrap())
             .map(|(shares, ..)| shares)
@@ -264,8 +264,10 @@ fn malformed_messages_are_errors() {
     ];
     for (edit, text) in cases {
         let results = both(|party, channel| match party {
-            Party::S0 => serve(public, party, (19, 16), None, &mut Broken(channel, edit)).map(drop),
-            Party::S1 => serve(public, party, (19, 16), None, channel).map(drop),
+            Party::S0 => {
+                serve(public, party, Size::new(19, 16), None, &mut Broken(channel, edit)).map(drop)
+            }
+            Party::S1 => serve(public, party, Size::new(19, 16), None, channel).map(drop),
         });
         let error = results[1].as_ref().err().map(ToString::to_string).unwrap_or_default();
         assert!(error.contains(text), "{error}");

@@ -8,6 +8,7 @@ use crate::model::{
     FloatModel, Method, ModelError, QuantiseOptions, QuantisedModel, Ranges, quantise, suited,
 };
 use crate::numbers::ring::{Ring, RingBits};
+use crate::size::Size;
 use proptest::prelude::*;
 
 /// The network number `seed`, with `method` or tables, unless it leaves the ring no bits.
@@ -48,14 +49,14 @@ fn integers(
 #[derive(Clone, Copy, Debug)]
 struct Run {
     seed: u64,
-    size: (usize, usize),
+    size: Size,
     batch_rows: usize,
     made: bool,
     prepared: [bool; 2],
 }
 
 fn runs() -> impl Strategy<Value = Run> {
-    let sizes = (2usize..14, 2usize..14);
+    let sizes = (2usize..14, 2usize..14).prop_map(|(height, width)| Size { height, width });
     let run =
         |(seed, size, batch_rows, made, prepared)| Run { seed, size, batch_rows, made, prepared };
     (any::<u64>(), sizes, 1usize..60, any::<bool>(), any::<[bool; 2]>()).prop_map(run)

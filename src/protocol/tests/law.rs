@@ -7,8 +7,9 @@ use crate::model::{
     Method, QuantiseOptions, RandomRounding, TwinInput, quantise, random_model, run_twin,
 };
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 
-const SIZE: (usize, usize) = (9, 8);
+const SIZE: Size = Size::new(9, 8);
 /// Slots of the secure computation, and seeds of the twin.
 const RUNS: (u64, u64) = (160, 640);
 

@@ -10,11 +10,12 @@ use crate::protocol::{
     AlarmKeys, Engine, Factor, GcEngine, GcSession, Image, LutEngine, MaskProducts, MaskedWeights,
     MaterialSource, ProtocolError, ReluEngine, SourceError, Sources, WeightSource, denoise,
 };
+use crate::size::Size;
 use crate::split::split;
 use crate::wire::{Channel, Traffic, pair};
 use std::ops::Range;
 
-pub(super) const SIZE: (usize, usize) = (19, 16);
+pub(super) const SIZE: Size = Size::new(19, 16);
 pub(super) const PARTIES: [Party; 2] = [Party::S0, Party::S1];
 
 /// Changes what the dealer made for a batch: (world, batch, chunks by op).
@@ -28,7 +29,7 @@ pub(super) struct World {
     pub(super) model: QuantisedModel,
     pub(super) image: Vec<i64>,
     /// Rows and columns.
-    pub(super) size: (usize, usize),
+    pub(super) size: Size,
     /// The noise level for a model that reads the plane.
     pub(super) plane: i64,
     pub(super) seeds: [PartySeeds; 2],
@@ -80,13 +81,14 @@ impl World {
     /// A world for a model and an image of a size.
     pub(super) fn sized(
         model: QuantisedModel,
-        size: (usize, usize),
+        size: Size,
         batch_rows: usize,
         material_seed: u8,
     ) -> Self {
         let limit = model.public.input.limit();
-        let image =
-            (0..(size.0 * size.1) as i64).map(|i| (i * 977) % (2 * limit) - limit).collect();
+        let image = (0..(size.height * size.width) as i64)
+            .map(|i| (i * 977) % (2 * limit) - limit)
+            .collect();
         let plane = model.public.plane(model.public.sigma / 2.0);
         let seeds = PARTIES.map(|p| PartySeeds {
             weight_mask: Seed::from_bytes([10 + p.index() as u8; 32]),

@@ -5,6 +5,7 @@ use crate::image::{GreyImage, add_gaussian, patterns};
 use crate::model::{Choices, FloatModel, Kept, OutOfRange, Span};
 use crate::network::LinearShape;
 use crate::roles::observer::Observer;
+use crate::size::Size;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -132,9 +133,9 @@ fn each_level<T>(
     model: &FloatModel,
     sigmas: &[f64],
     seed: u64,
-    look: impl Fn(&[f32], (usize, usize), f64) -> Result<T, CalibrateError>,
+    look: impl Fn(&[f32], Size, f64) -> Result<T, CalibrateError>,
 ) -> Result<Vec<T>, CalibrateError> {
-    let size = (clean.height(), clean.width());
+    let size = clean.size();
     let at_level = |(sigma, i): (&f64, u64)| {
         let noisy = add_gaussian(clean, *sigma, seed.wrapping_add(i))?;
         let levels = model.levels(*sigma);

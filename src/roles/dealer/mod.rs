@@ -12,7 +12,7 @@ use super::keys::parties;
 use super::observer::Observer;
 use super::public_model::read_public;
 use super::threads::Threads;
-use super::wanted::{MaterialError, MaterialNote, Size, Wanted, prefix};
+use super::wanted::{MaterialError, MaterialNote, Wanted, prefix};
 use crate::artefact::{ArtefactError, Commission, Customer, TripleJob};
 use crate::files::container::AskPassphrase;
 use crate::files::keys::KeyFolder;
@@ -20,6 +20,7 @@ use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::files::{FormatError, Place};
 use crate::ids::Role;
 use crate::material::Origin;
+use crate::size::Size;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -182,7 +183,7 @@ impl<'a> Set<'a> {
     }
 
     fn done(&self, set_id: String, prefix: PathBuf, started: Instant) -> DealtSet {
-        let ((height, width), slots, batch) =
+        let (Size { height, width }, slots, batch) =
             (self.job.size, self.job.slots, self.job.batch_rows());
         let (s0_bytes, seconds) = (self.s0_bytes, started.elapsed().as_secs_f64());
         DealtSet { set_id, prefix, height, width, slots, batch, s0_bytes, seconds }

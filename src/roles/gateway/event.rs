@@ -3,6 +3,7 @@
 use super::{GatewayError, SharedPlane};
 use crate::image::Cut;
 use crate::roles::level_note::LevelNote;
+use crate::size::Size;
 use std::path::PathBuf;
 
 /// What a gateway tells.
@@ -57,7 +58,7 @@ pub enum GatewayEvent {
         /// How many.
         frames: usize,
         /// Rows and columns of each.
-        size: (usize, usize),
+        size: Size,
     },
     /// So many images were shared into the folder before, and are passed over.
     SharedBefore {

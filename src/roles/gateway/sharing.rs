@@ -14,12 +14,14 @@ use crate::model::{Encoded, Fit, PublicModel, encode_image};
 use crate::roles::images::{Chosen, ImageLevels, read_noisy};
 use crate::roles::level_note::{LevelNote, tell_noise};
 use crate::roles::observer::Observer;
+use crate::size::Position;
+use crate::size::Size;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// A sketch of the noisy picture as the network sees it, by which the receiver judges what is taken away.
-fn sketch(model: &PublicModel, ready: &Ready, size: (usize, usize)) -> Result<Sketch, FormatError> {
+fn sketch(model: &PublicModel, ready: &Ready, size: Size) -> Result<Sketch, FormatError> {
     let mut seed = [0; Sketch::SEED];
     getrandom::fill(&mut seed).map_err(RandomError::from)?;
     let noise = model.trained().working_noise(&ready.levels.map);
@@ -157,7 +159,7 @@ impl<'a> Sharing<'a> {
     ) -> Result<(), GatewayError> {
         let Plane { of, depth, range, grey, channel, tile } = *plane;
         let Ready { levels, encoded: Encoded { pixels: encoded, fit, .. } } = ready;
-        let size = (grey.height(), grey.width());
+        let size = grey.size();
         let public = self.request.public;
         let model = &public.model;
         let means = model.patch_means(encoded, size);
@@ -189,8 +191,8 @@ impl<'a> Sharing<'a> {
             tile: tile.and_then(|tile: Tile| tile.tiling.rect(tile.place)),
             id,
             prefix: prefix.name().to_owned(),
-            height: size.0,
-            width: size.1,
+            height: size.height,
+            width: size.width,
             sigma: levels.sigma,
             clamped: fit.clamped,
         };
@@ -223,8 +225,8 @@ impl<'a> Sharing<'a> {
         if self.several {
             name.push(format!("-{}", plane.of.number + 1));
         }
-        if let Some(Tile { tiling, place: (row, column), .. }) = plane.tile {
-            name.push(format!("-t{}", row * tiling.counts().1 + column + 1));
+        if let Some(Tile { tiling, place: Position { row, column }, .. }) = plane.tile {
+            name.push(format!("-t{}", row * tiling.counts().width + column + 1));
         }
         if let Some(colour) = plane.colour() {
             name.push(format!("-{colour}"));

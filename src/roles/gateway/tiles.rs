@@ -9,6 +9,8 @@ use crate::image::{Cut, Cutter, GreyImage, ImageError, Raster, RowReader, Tiling
 use crate::model::Fit;
 use crate::roles::images::{ImageLevels, open_noisy_rows};
 use crate::roles::observer::Observer;
+use crate::size::Position;
+use crate::size::Size;
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -41,8 +43,9 @@ impl Sharing<'_> {
             }
         };
         let network = &self.request.public.model.network;
-        let (frames, (height, width)) = (rows.frames(), rows.size());
-        let cut = Cut::new((height / frames, width), side, network.reach()).map_err(about)?;
+        let (frames, Size { height, width }) = (rows.frames(), rows.size());
+        let cut =
+            Cut::new(Size::new(height / frames, width), side, network.reach()).map_err(about)?;
         match cut {
             None => Ok(Some((Cow::Owned(rows.all().map_err(about)?), format, origin))),
             Some(_) if frames > 1 => {
@@ -96,16 +99,22 @@ impl Sharing<'_> {
         observer: &mut dyn Observer<GatewayEvent>,
     ) -> Result<(), GatewayError> {
         let about = |e: ImageError| GatewayError::from(e).about(of.file);
-        let (frames, size) = (image.frames(), (image.height(), image.width()));
-        let tiling = Tiling::new(size, (size.0 / frames, size.1)).map_err(about)?;
+        let (frames, size) = (image.frames(), image.size());
+        let tiling =
+            Tiling::new(size, Size { height: size.height / frames, ..size }).map_err(about)?;
         let group = self.group(of.file, image.is_colour(), true)?;
         let colour = image.is_colour().then_some(group);
         let (depth, range) = (image.depth(), image.range());
         // Of all frames, as of all tiles.
-        let mut fits = vec![(Fit::of(size.0 * size.1), None); image.planes().len()];
+        let mut fits = vec![(Fit::of(size.height * size.width), None); image.planes().len()];
         observer.event(GatewayEvent::SharingFrames);
         for frame in 0..frames {
-            let tile = Some(Tile { group, tiling, place: (frame, 0), inset: (0, 0) });
+            let tile = Some(Tile {
+                group,
+                tiling,
+                place: Position::new(frame, 0),
+                inset: Position::new(0, 0),
+            });
             let planes = image.frame(frame).map_err(about)?;
             for (index, (grey, fitted)) in planes.iter().zip(&mut fits).enumerate() {
                 let channel = colour.map(|group| Channel { group, index: index as u8 });
@@ -136,7 +145,7 @@ impl Sharing<'_> {
         let mut cutter = Cutter::new(rows, cut).map_err(about)?;
         let tiling = *cut.tiling();
         // Of all tiles, so that no more tiles are shared than it takes to know that it is too many.
-        let pixels = tiling.count() * cut.tile().0 * cut.tile().1;
+        let pixels = tiling.count() * cut.tile().height * cut.tile().width;
         let mut fits = vec![(Fit::of(pixels), None); channels];
         observer.event(GatewayEvent::SharingTiles);
         loop {
@@ -144,8 +153,8 @@ impl Sharing<'_> {
             let row = cutter.advance().map_err(about)?;
             self.report.read_seconds += reading.elapsed().as_secs_f64();
             let Some(row) = row else { break };
-            for column in 0..tiling.counts().1 {
-                let place = (row, column);
+            for column in 0..tiling.counts().width {
+                let place = Position::new(row, column);
                 let tile = Some(Tile { group, tiling, place, inset: cut.inset(place) });
                 for (index, fitted) in fits.iter_mut().enumerate() {
                     let grey: &GreyImage = &cutter.tile(column, index).map_err(about)?;
@@ -153,7 +162,7 @@ impl Sharing<'_> {
                     self.part(&Plane { of, depth, range, grey, channel, tile }, fitted, observer)?;
                 }
             }
-            observer.progress((row + 1) as f64 / tiling.counts().0 as f64);
+            observer.progress((row + 1) as f64 / tiling.counts().height as f64);
         }
         observer.event(GatewayEvent::SharedTiles { file: of.file.to_owned(), cut, channels });
         self.tell_all_clamped(of, &fits, observer);

@@ -5,6 +5,7 @@ use super::{Facts, InspectError};
 use crate::image::{Depth, ImageError, ImageFormat, Remedy, Scanned, Values, estimate_sigma};
 use crate::roles::images::{Seen, look, open_rows};
 use crate::roles::one_line::in_one_line;
+use crate::size::Size;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -23,7 +24,7 @@ const MODELS: [(&str, f64, f64); 4] = [
 /// What an image is.
 pub(super) fn facts(path: &Path, format: ImageFormat) -> Result<Facts, InspectError> {
     let (rows, ..) = open_rows(path, None)?;
-    let ((height, width), channels) = (rows.size(), rows.channels());
+    let (Size { height, width }, channels) = (rows.size(), rows.channels());
     let facts = header(format, (height, width, channels, rows.frames()), rows.depth());
     match height.saturating_mul(width).saturating_mul(channels) {
         0..=MOST_SAMPLES => Ok(with_values(facts, &look(path)?)),

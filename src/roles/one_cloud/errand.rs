@@ -19,13 +19,11 @@ use crate::roles::range_alarm::{Alarmed, RangeAlarm};
 use crate::roles::server::OwnResult;
 use crate::roles::settle::settle;
 use crate::roles::shown;
+use crate::size::Size;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
-
-/// Rows and columns.
-type Size = (usize, usize);
 
 /// What a user wants of a cloud in one session.
 #[derive(Clone, Debug)]
@@ -175,10 +173,10 @@ impl<'a> Errand<'a> {
             return Err(UserError::Colour.about(file));
         }
         let mut planes = Vec::new();
-        let mut size = (image.height(), image.width());
+        let mut size = image.size();
         for frame in 0..image.frames() {
             for grey in image.frame(frame)? {
-                size = (grey.height(), grey.width());
+                size = grey.size();
                 model.network.grid(size).map_err(|e| UserError::from(e).about(file))?;
                 planes.push(self.encode((file, &grey), model, observer)?);
             }
@@ -224,8 +222,8 @@ impl<'a> Errand<'a> {
     fn sizes(&self, more: Option<Size>) -> Result<BTreeSet<Size>, UserError> {
         let of_file = |file: &PathBuf| {
             let (image, _) = read_picture(file, self.window)?;
-            let first = image.frame(0)?.first().map(|grey| (grey.height(), grey.width()));
-            Ok(first.unwrap_or((image.height(), image.width())))
+            let first = image.frame(0)?.first().map(|grey| grey.size());
+            Ok(first.unwrap_or(image.size()))
         };
         let sizes: Result<BTreeSet<_>, UserError> = self.files.iter().map(of_file).collect();
         Ok(sizes?.into_iter().chain(more).collect())
@@ -399,7 +397,7 @@ fn assemble(
     for (i, (levels, units)) in levels.iter().zip(results).enumerate() {
         planes[i % channels].extend(units.iter().map(|&u| levels.map.to_grey(u) as f32));
     }
-    let (height, width) = (image.height(), image.width());
+    let Size { height, width } = image.size();
     let planes = planes.into_iter().map(|pixels| GreyImage::new(height, width, pixels));
     Ok(image.with_planes(planes.collect::<Result<_, _>>()?)?)
 }

@@ -4,6 +4,7 @@ use super::UserError;
 use crate::roles::level_note::LevelNote;
 use crate::roles::server::{MakeReport, ServerEvent};
 use crate::roles::settle::ImplausibleResult;
+use crate::size::Size;
 use std::path::PathBuf;
 
 /// What a user of a cloud tells.
@@ -24,7 +25,7 @@ pub enum UserEvent {
     /// Too few slots are left, or more are wanted: they are made now, together with the cloud.
     Making {
         /// Rows and columns of the images.
-        size: (usize, usize),
+        size: Size,
         /// How many images.
         slots: u64,
         /// Size of each end's file.

@@ -80,7 +80,7 @@ fn counted(world: &World, user: &str) -> u64 {
 #[test]
 fn a_user_who_lies_in_any_frame_harms_only_itself() {
     let world = World::new(&["honest"]);
-    let image = noisy((14, 15), 1);
+    let image = noisy(Size::new(14, 15), 1);
     let mut lies = 0;
     for (kind, lie) in LIES.into_iter().enumerate() {
         for frame in [0, 1, 2, 3, 4, 6, 9, 13, 18, 24, 31, 40] {
@@ -113,7 +113,7 @@ fn a_user_who_lies_in_any_frame_harms_only_itself() {
 fn a_user_who_asks_for_what_is_not_its_own_gets_nothing() {
     let world = World::new(&["anna", "ben"]);
     // A set of ben's, which anna names.
-    let size = (14, 15);
+    let size = Size::new(14, 15);
     let (set, _) = world.session(("ben", [usize::MAX; 2]), |user, channel| {
         user.visit(channel).unwrap().prepare(size, 2, &mut Silent).unwrap().sets[0].set_id.clone()
     });

@@ -47,6 +47,7 @@ use crate::crypto::rlwe::Profile;
 use crate::material::pair::Exposure;
 use crate::model::PublicModel;
 use crate::network::NetworkError;
+use crate::size::Size;
 
 /// Results reach a party that holds half of the secrets, so products must be off by one as good as never (R8).
 const PROFILE: Profile = Profile::Q104;
@@ -56,6 +57,6 @@ const PROFILE: Profile = Profile::Q104;
 ///
 /// # Errors
 /// [`NetworkError`] for a size that the model does not take.
-pub fn exposure(public: &PublicModel, size: (usize, usize)) -> Result<f64, NetworkError> {
+pub fn exposure(public: &PublicModel, size: Size) -> Result<f64, NetworkError> {
     Ok(Exposure::of(public, size, PROFILE)?.divergence)
 }

@@ -3,6 +3,7 @@
 
 use crate::model::PublicModel;
 use crate::network::{NetworkError, Op};
+use crate::size::Size;
 use crate::wire::{Channel, Frame, NetError, Tag, Traffic};
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ impl Pace {
     pub(super) fn to_make(
         self,
         model: &PublicModel,
-        size: (usize, usize),
+        size: Size,
         slots: u64,
     ) -> Result<Duration, NetworkError> {
         let inputs = model.network.linears().map(|(op, _)| model.network.masked_inputs(op) as u64);
@@ -56,7 +57,7 @@ impl Pace {
     pub(super) fn to_denoise(
         self,
         model: &PublicModel,
-        size: (usize, usize),
+        size: Size,
         images: u64,
     ) -> Result<Duration, NetworkError> {
         let once = LEAST.saturating_add((model.elements() as u64).saturating_mul(WEIGHTS));
@@ -72,7 +73,7 @@ impl Pace {
 }
 
 /// Values that the linear ops of an image give.
-fn values(model: &PublicModel, size: (usize, usize)) -> Result<u64, NetworkError> {
+fn values(model: &PublicModel, size: Size) -> Result<u64, NetworkError> {
     let network = &model.network;
     let of_op = |rows: usize, op: usize| match &network.ops()[op] {
         Op::Linear(linear) => (rows * linear.outputs) as u64,
@@ -134,15 +135,21 @@ mod tests {
     #[test]
     fn time_follows_the_size() {
         let (model, pace) = (public("tiny-9-5-24"), Pace::default());
-        let make = |side, slots| pace.to_make(&model, (side, side), slots).unwrap();
-        let denoise = |side, images| pace.to_denoise(&model, (side, side), images).unwrap();
+        let make =
+            |side, slots| pace.to_make(&model, Size { height: side, width: side }, slots).unwrap();
+        let denoise = |side, images| {
+            pace.to_denoise(&model, Size { height: side, width: side }, images).unwrap()
+        };
         assert!(make(512, 1) > make(256, 1) && make(512, 4) > make(512, 3));
         assert!(denoise(512, 1) > denoise(256, 1) && make(512, 1) > denoise(512, 1));
         assert!(denoise(24, 1) >= pace.grace);
         let fast = Pace { line_mbit: NonZeroU32::MAX, ..pace };
-        let seconds = fast.to_make(&model, (24, 26), 1).unwrap() - pace.grace;
+        let seconds = fast.to_make(&model, Size::new(24, 26), 1).unwrap() - pace.grace;
         assert!(seconds < Duration::from_millis(10), "{seconds:?}");
-        assert!(make(24, u64::MAX) > make(24, 1024) && pace.to_make(&model, (1, 1), 1).is_err());
+        assert!(
+            make(24, u64::MAX) > make(24, 1024)
+                && pace.to_make(&model, Size::new(1, 1), 1).is_err()
+        );
     }
 
     #[test]

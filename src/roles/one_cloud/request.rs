@@ -5,6 +5,7 @@ use crate::ids::codec::{Decode, Encode, decode_small, encode_small};
 use crate::ids::{ImageId, TripleSetId};
 use crate::model::{NOISE_RUNGS, PublicModel};
 use crate::roles::server::Subject;
+use crate::size::Size;
 use crate::wire::{Channel, NetError, Tag};
 use std::collections::HashSet;
 
@@ -39,8 +40,8 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Rows and columns.
-    pub(super) fn size(&self) -> (usize, usize) {
-        (self.height as usize, self.width as usize)
+    pub(super) fn size(&self) -> Size {
+        Size::new(self.height as usize, self.width as usize)
     }
 
     /// What both parties work with: the noise level of the rung, at the user as at the cloud.
@@ -49,13 +50,13 @@ impl Asked {
     /// [`Denied::Noise`] for a level that the model is not told, or none for one that is.
     pub(super) fn subject(&self, model: &PublicModel) -> Result<Subject, Denied> {
         let trained = model.trained();
-        let Asked { id, height, width, rung } = *self;
+        let Asked { id, rung, .. } = *self;
         let plane = match (rung, trained.reads_plane) {
             (None, false) => 0,
             (Some(rung), true) => model.plane(trained.level_of(rung)),
             _ => return Err(Denied::Noise),
         };
-        Ok(Subject { id, height, width, plane })
+        Ok(Subject { id, size: self.size(), plane })
     }
 }
 

@@ -16,6 +16,7 @@ use crate::roles::server::{
     Held, Inputs, Job, MakeInputs, MakeJob, Round, ServerEvent, ServerFiles, ServerKeys,
     ServiceError, Subject, Supply, Task, WantedFile, make, run,
 };
+use crate::size::Size;
 use crate::wire::{Channel, NetError, Tag, Traffic};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -167,7 +168,7 @@ impl<'a> Session<'a> {
             let (key, paths) = (&self.client.key, self.client.paths());
             let keys = [key, &self.host.model_owner];
             let inputs = MakeInputs::open(Party::S0, own, keys, &paths)?.for_one_cloud()?;
-            let size = (height as usize, width as usize);
+            let size = Size::new(height as usize, width as usize);
             let unsuited = |_| Denied::Size { height, width };
             let job = MadeJob::new(inputs.public(), size, slots.into(), None).map_err(unsuited)?;
             let sets = store.sets()?;
@@ -221,13 +222,11 @@ impl<'a> Session<'a> {
                     left: slots,
                     images: images.len() as u64,
                     set,
-                    size: (first.height, first.width),
+                    size: first.size(),
                 }
                 .into());
             }
-            let of_size = |set: &KeptSet| {
-                (set.fields.height, set.fields.width) == (first.height, first.width)
-            };
+            let of_size = |set: &KeptSet| set.fields.size() == first.size();
             if !sets.iter().all(of_size) {
                 return Err(Denied::Sizes.into());
             }

@@ -8,6 +8,7 @@ use crate::files::ledger::{Ledger, Outside};
 use crate::files::output::{Access, OutputFile, Overwrite};
 use crate::ids::{Fingerprint, ImageId, Party, TripleSetId};
 use crate::roles::server::{Extent, Owner, ServerError, ServiceError, claim_state, erase};
+use crate::size::Size;
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
@@ -96,7 +97,8 @@ impl Store {
 
     /// Where a set goes that is about to be made.
     pub(super) fn create(&self, job: &MadeJob) -> Result<OutputFile, ServerError> {
-        let ((height, width), id) = (job.size, ImageId::random().map_err(FormatError::from)?);
+        let (Size { height, width }, id) =
+            (job.size, ImageId::random().map_err(FormatError::from)?);
         let name = format!("{height}x{width}-{id}.s{}", self.owner.party.index());
         let path = self.state.join(MATERIAL).join(name);
         Ok(OutputFile::create(&path, Access::Secret, Overwrite::Never)?)

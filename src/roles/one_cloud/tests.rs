@@ -156,7 +156,7 @@ impl World {
 
     /// What the twin makes of it.
     pub(super) fn twin(&self, image: &GreyImage) -> Vec<f64> {
-        let (public, size) = (&self.model.public, (image.height(), image.width()));
+        let (public, size) = (&self.model.public, image.size());
         let levels = LevelMap::new(public.units, public.sigma / SIGMA);
         let encoded = encode_image(public, image, &levels).pixels;
         let input = TwinInput { image: &encoded, size, plane: 0, watched: false };
@@ -226,9 +226,10 @@ impl Channel for Mortal {
     }
 }
 
-pub(super) fn noisy(size: (usize, usize), seed: u64) -> GreyImage {
-    let pixels = (0..size.0 * size.1).map(|i| 60.0 + 4.0 * (i % size.1) as f32).collect();
-    let clean = GreyImage::new(size.0, size.1, pixels).unwrap();
+pub(super) fn noisy(size: Size, seed: u64) -> GreyImage {
+    let pixels =
+        (0..size.height * size.width).map(|i| 60.0 + 4.0 * (i % size.width) as f32).collect();
+    let clean = GreyImage::new(size.height, size.width, pixels).unwrap();
     add_gaussian(&clean, SIGMA, seed).unwrap().rounded()
 }
 
@@ -241,7 +242,7 @@ pub(super) fn near(found: &GreyImage, expected: &[f64]) {
 #[test]
 fn two_users_at_once_get_the_twins_results_and_the_cloud_keeps_nothing() {
     let world = World::new(&["anna", "ben"]);
-    let image = noisy((14, 15), 1);
+    let image = noisy(Size::new(14, 15), 1);
     let results: Vec<GreyImage> = std::thread::scope(|scope| {
         let users = ["anna", "ben"].map(|user| scope.spawn(|| world.denoise(user, &image)));
         users.into_iter().map(|user| user.join().unwrap()).collect()
@@ -273,7 +274,7 @@ fn two_users_at_once_get_the_twins_results_and_the_cloud_keeps_nothing() {
 #[test]
 fn slots_made_ahead_serve_one_image_each() {
     let world = World::new(&["anna"]);
-    let size = (14, 15);
+    let size = Size::new(14, 15);
     let images = [noisy(size, 1), noisy(size, 2), noisy(size, 3)];
     let ((before, after, first), report) =
         world.session(("anna", [usize::MAX; 2]), |user, channel| {
@@ -295,7 +296,7 @@ fn slots_made_ahead_serve_one_image_each() {
             let more = visit.denoise(images[1..].iter().map(own).collect(), &mut Silent);
             assert!(more.err().unwrap().to_string().contains("1 slot(s)"));
             let grey = results[0].units.iter().map(|&units| levels.to_grey(units) as f32).collect();
-            (before, visit.slots(size), GreyImage::new(size.0, size.1, grey).unwrap())
+            (before, visit.slots(size), GreyImage::new(size.height, size.width, grey).unwrap())
         });
     assert_eq!((before, after, report.slots_made, report.images), (3, 1, 3, 2));
     assert_eq!(report.error, None);
@@ -308,7 +309,7 @@ fn slots_made_ahead_serve_one_image_each() {
 fn a_quota_ends_and_material_has_a_limit() {
     let world = World::new(&[]);
     world.add("anna", Settings { images_a_day: 1, ..Settings::default() });
-    let image = noisy((14, 15), 1);
+    let image = noisy(Size::new(14, 15), 1);
     world.denoise("anna", &image);
     let (result, report) = world.session(("anna", [usize::MAX; 2]), |user, channel| {
         user.denoise(&image, SIGMA, channel, &mut Silent)
@@ -319,7 +320,7 @@ fn a_quota_ends_and_material_has_a_limit() {
     assert_eq!(world.marks("clients/anna/state").len(), 1, "no slot was taken");
     world.add("ben", Settings { material_bytes: 100_000, ..Settings::default() });
     let (result, report) = world.session(("ben", [usize::MAX; 2]), |user, channel| {
-        user.visit(channel)?.prepare((14, 15), 1000, &mut Silent)
+        user.visit(channel)?.prepare(Size::new(14, 15), 1000, &mut Silent)
     });
     assert!(result.is_err() && report.error.unwrap().contains("and 100.00 KB are left"));
 }
@@ -354,7 +355,7 @@ fn a_user_who_lies_ends_its_own_session() {
         let found = report.error.unwrap();
         assert!(found.contains(text), "{found}");
     }
-    let picture = noisy((14, 15), 1);
+    let picture = noisy(Size::new(14, 15), 1);
     near(&world.denoise("anna", &picture), &world.twin(&picture));
 }
 
@@ -393,10 +394,11 @@ fn odd_pictures_are_continued_and_come_back_in_their_size() {
 
 fn odd_pictures_come_back(alarm: bool) {
     let world = World::of(&["anna"], convolutional(alarm, true));
-    for (seed, size) in [(16, 20), (9, 7), (8, 30)].into_iter().enumerate() {
+    let sizes = [Size::new(16, 20), Size::new(9, 7), Size::new(8, 30)];
+    for (seed, size) in sizes.into_iter().enumerate() {
         let picture = noisy(size, seed as u64);
         let found = world.denoise("anna", &picture);
-        assert_eq!((found.height(), found.width()), size);
+        assert_eq!(found.size(), size);
         near(&found, &world.twin(&picture));
     }
 }
@@ -442,7 +444,7 @@ fn a_session_that_is_cut_anywhere_leaves_nothing_behind() {
     // What is made and cut off counts.
     let settings = Settings { images_a_day: 1000, advantage_bits: 0, ..Settings::default() };
     world.add("anna", settings);
-    let image = noisy((14, 15), 1);
+    let image = noisy(Size::new(14, 15), 1);
     let expected = world.twin(&image);
     // Hints are there and U is opened: what a usual session consists of.
     world.denoise("anna", &image);

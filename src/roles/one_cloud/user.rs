@@ -21,14 +21,12 @@ use crate::roles::server::{
     ServerEvent, ServerFiles, ServerKeys, ServiceError, Supply, Task, WantedFile, make, run,
 };
 use crate::roles::wanted::MaterialError;
+use crate::size::Size;
 use crate::wire::{Channel, NetError, Security, TlsKeys};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
-
-/// Rows and columns.
-type Size = (usize, usize);
 
 /// A user of a cloud.
 #[derive(Debug)]
@@ -138,7 +136,7 @@ impl User {
         let levels = Levels::from(Noise::Sigma(sigma)).of(image, model.trained())?.map;
         let Encoded { pixels, fit, .. } = encode_image(model, image, &levels);
         fit.judge(Clamping::Few, model, &levels).map_err(UserError::Unfit)?;
-        let size = (image.height(), image.width());
+        let size = image.size();
         let mut visit = self.visit(channel)?;
         visit.supply(size, 1, observer)?;
         let pixels = Zeroizing::new(pixels);
@@ -152,7 +150,7 @@ impl User {
         }
         levels.residual(image, &units).judge(model.trained().working_noise(&levels))?;
         let grey = units.into_iter().map(|units| levels.to_grey(units) as f32).collect();
-        Ok(GreyImage::new(size.0, size.1, grey)?)
+        Ok(GreyImage::new(size.height, size.width, grey)?)
     }
 }
 
@@ -177,10 +175,8 @@ impl Visit<'_> {
         self.sets(size).map(|(_, left)| left).sum()
     }
 
-    fn sets(&self, (height, width): Size) -> impl Iterator<Item = &(KeptSet, u64)> {
-        let of_size = move |(set, _): &&(KeptSet, u64)| {
-            (set.fields.height as usize, set.fields.width as usize) == (height, width)
-        };
+    fn sets(&self, size: Size) -> impl Iterator<Item = &(KeptSet, u64)> {
+        let of_size = move |(set, _): &&(KeptSet, u64)| set.fields.size() == size;
         let newest = self.usable.iter().rfind(of_size).map(|(set, _)| set.fields.weight_mask_id);
         let usable = self.usable.iter().filter(of_size);
         usable.filter(move |(set, left)| *left > 0 && Some(set.fields.weight_mask_id) == newest)
@@ -247,7 +243,7 @@ impl Visit<'_> {
         let needed = job.bytes().ok_or(MaterialError::TooMuch)?;
         let out = self.store.create(&job)?;
         out.ensure_space(needed)?;
-        let (height, width) = (size.0 as u32, size.1 as u32);
+        let (height, width) = (size.height as u32, size.width as u32);
         match (Request::Make { height, width, slots: count }).ask(self.channel)? {
             Answer::Make => {}
             other => return Err(unexpected(&other).into()),
@@ -300,20 +296,14 @@ impl Visit<'_> {
         if self.slots(size) < images.len() as u64 {
             let set = sets.last().map_or(String::new(), |set| set.id().short());
             let (left, images) = (self.slots(size), images.len() as u64);
-            return Err(ServiceError::TooFewSlots {
-                left,
-                images,
-                set,
-                size: (size.0 as u32, size.1 as u32),
-            }
-            .into());
+            return Err(ServiceError::TooFewSlots { left, images, set, size }.into());
         }
         let mut order = Vec::new();
         let mut tasks = Vec::new();
         let model = &self.user.public().model;
         for Own { name, size, pixels, noise } in images {
             let id = ImageId::random().map_err(FormatError::from)?;
-            let (height, width) = (size.0 as u32, size.1 as u32);
+            let (height, width) = (size.height as u32, size.width as u32);
             let image = Asked { id, height, width, rung: model.trained().told(noise) };
             order.push(image);
             let subject = image.subject(model).map_err(|e| NetError::Protocol(e.to_string()))?;

@@ -2,6 +2,7 @@
 
 use crate::image::{ImageError, Implausible};
 use crate::model::{ModelError, OutOfRange, Unfit};
+use crate::size::Size;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -32,9 +33,9 @@ pub enum PlainError {
     #[error("the noise levels are {found:?}, the image is {expected:?} (height, width)")]
     MapSize {
         /// Rows and columns of the image.
-        expected: (usize, usize),
+        expected: Size,
         /// Of the noise levels.
-        found: (usize, usize),
+        found: Size,
     },
     /// More of the image has to be clamped than is accepted.
     #[error(transparent)]

@@ -17,6 +17,7 @@ use crate::model::{
     Trained, TwinOptions,
 };
 use crate::numbers::tanh::TanhStandIn;
+use crate::size::Size;
 use std::path::Path;
 
 /// How a network is computed.
@@ -117,7 +118,8 @@ impl<'a> NoiseMap<'a> {
             return Err(PlainError::NoNoiseMap(why));
         }
         let height = request.image.height() / request.image.frames().max(1);
-        let (expected, found) = ((height, request.image.width()), (map.height(), map.width()));
+        let expected = Size { height, width: request.image.width() };
+        let found = map.size();
         if found != expected {
             return Err(PlainError::MapSize { expected, found });
         }
@@ -178,8 +180,8 @@ pub fn denoise(
         planes[channel].extend(image.into_pixels());
         sigmas.push(sigma);
     }
-    let size = (image.height(), image.width());
-    let planes = planes.into_iter().map(|pixels| GreyImage::new(size.0, size.1, pixels));
+    let size = image.size();
+    let planes = planes.into_iter().map(|pixels| GreyImage::new(size.height, size.width, pixels));
     let image = image.with_planes(planes.collect::<Result<_, _>>()?)?;
     Ok(Denoised { image, sigmas, plausibility, out_of_range })
 }
@@ -225,7 +227,7 @@ fn one(
             let fitting = model.encode_fitting(plane, levels, clamping);
             let unfit = |e| PlainError::from(e).about(request.name);
             let encoded = fitting.map_err(unfit)?;
-            let (fit, size) = (encoded.fit, (plane.height(), plane.width()));
+            let (fit, size) = (encoded.fit, plane.size());
             let progress = &mut |done| observer.progress(done);
             let options = TwinOptions { rounding, watched: true };
             let denoised = model.denoise_encoded(&encoded, size, levels, options, progress);

@@ -5,7 +5,7 @@ use crate::numbers::ring::RingBits;
 use crate::roles::Silent;
 use std::io::Cursor;
 
-const SIZE: (usize, usize) = (40, 48);
+const SIZE: Size = Size::new(40, 48);
 
 fn model(npz: &'static [u8]) -> FloatModel {
     load_npz(Cursor::new(npz), None).unwrap()
@@ -19,7 +19,7 @@ fn networks() -> [FloatModel; 2] {
     ]
 }
 
-fn flat(level: f32, (height, width): (usize, usize)) -> GreyImage {
+fn flat(level: f32, Size { height, width }: Size) -> GreyImage {
     GreyImage::new(height, width, vec![level; height * width]).unwrap()
 }
 
@@ -69,8 +69,11 @@ fn maps_are_refused_that_a_network_cannot_be_told() {
     let (clamping, rounding) = (Clamping::Few, Rounding::Nearest);
     let on_shares = refused(Arithmetic::Integer { model: &integers, clamping, rounding }, &map);
     assert!(matches!(on_shares, PlainError::NoNoiseMap(NoNoiseMap::OnShares)), "{on_shares}");
-    let size = refused(float(&told), &flat(25.0, (SIZE.1, SIZE.0)));
-    assert!(matches!(size, PlainError::MapSize { found: (48, 40), .. }), "{size}");
+    let size = refused(float(&told), &flat(25.0, Size::new(SIZE.width, SIZE.height)));
+    assert!(
+        matches!(size, PlainError::MapSize { found: Size { height: 48, width: 40 }, .. }),
+        "{size}"
+    );
     for level in [76.0, -1.0] {
         let error = refused(float(&told), &flat(level, SIZE));
         let expected = match level {

@@ -11,13 +11,15 @@ use crate::image::{GreyImage, ImageError, ImageFormat, Joiner, Raster, Rect, by_
 use crate::network::MAX_PIXELS;
 use crate::roles::images::{Target, output_format};
 use crate::roles::observer::Observer;
+use crate::size::Position;
+use crate::size::Size;
 use std::path::PathBuf;
 use std::time::Instant;
 
 /// Refuses an image of tiles that cannot be written, or compared, before any work is done.
 pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<(), ReceiverError> {
     let Parts::Tiles(scan) = &job.parts else { return Ok(()) };
-    let (height, width) = scan.tiling.size();
+    let Size { height, width } = scan.tiling.size();
     let too_large = height * width > MAX_PIXELS;
     let about = |e: ImageError| ReceiverError::from(e).about(target.out.name());
     if target.is_dicom() {
@@ -61,7 +63,7 @@ impl Work<'_> {
             e => ReceiverError::from(e).about(out.name()),
         };
         let Scan { tiling, channels, ref cores, .. } = *scan;
-        let (height, width) = tiling.size();
+        let Size { height, width } = tiling.size();
         let reference = job.reference(reference);
         // Compared as a whole, if it is compared.
         let mut whole: Option<Vec<Vec<f32>>> =
@@ -73,7 +75,7 @@ impl Work<'_> {
         let mut of = Provenance::new(Some(tiling.count()));
         let mut writing = 0.0;
         observer.event(ReceiverEvent::JoiningTiles);
-        let (rows, columns) = tiling.counts();
+        let Size { height: rows, width: columns } = tiling.counts();
         let mut rects = tiling.rects();
         for (row, cores) in cores.chunks(columns).enumerate() {
             for ((column, core), rect) in cores.iter().enumerate().zip(&mut rects) {
@@ -93,14 +95,14 @@ impl Work<'_> {
         }
         let quality = match (whole, reference) {
             (Some(planes), Some(reference)) => {
-                Some(reference.judge(&raster(planes, (height, width), job)?)?)
+                Some(reference.judge(&raster(planes, Size::new(height, width), job)?)?)
             }
             _ => None,
         };
         let started = Instant::now();
         joiner.finish().map_err(failed)?.commit()?;
         self.report.write_seconds += writing + started.elapsed().as_secs_f64();
-        Ok(of.report(job, out, (height, width), quality))
+        Ok(of.report(job, out, Size::new(height, width), quality))
     }
 
     /// The frames, or tiles, of an image whose format is written as a whole.
@@ -110,13 +112,13 @@ impl Work<'_> {
         scan: &Scan,
         observer: &mut dyn Observer<ReceiverEvent>,
     ) -> Result<(Raster, Provenance), ReceiverError> {
-        let (tiling, (height, width)) = (scan.tiling, scan.tiling.size());
+        let (tiling, Size { height, width }) = (scan.tiling, scan.tiling.size());
         let mut planes = vec![vec![0.0; height * width]; scan.channels];
         let mut of = Provenance::new(Some(scan.cores.len()));
         observer.event(ReceiverEvent::JoiningFrames);
         for (done, (core, rect)) in scan.cores.iter().zip(tiling.rects()).enumerate() {
             for (plane, pair) in planes.iter_mut().zip(&core.pairs) {
-                let own = Rect { top: core.inset.0, left: core.inset.1, ..rect };
+                let own = Rect { top: core.inset.row, left: core.inset.column, ..rect };
                 let part = self.tile(pair, core.first(rect), &mut of, observer)?.crop(own);
                 let part = part.map_err(|e| ReceiverError::from(e).about(pair[0].name()))?;
                 let lines = part.pixels().chunks_exact(rect.width).zip(rect.top..);
@@ -126,14 +128,14 @@ impl Work<'_> {
             }
             observer.progress((done + 1) as f64 / scan.cores.len() as f64);
         }
-        Ok((raster(planes, (height, width), job)?, of))
+        Ok((raster(planes, Size::new(height, width), job)?, of))
     }
 
     /// A tile that begins at row and column `at` of the image.
     fn tile(
         &self,
         pair: &Pair,
-        at: (usize, usize),
+        at: Position,
         of: &mut Provenance,
         observer: &mut dyn Observer<ReceiverEvent>,
     ) -> Result<GreyImage, ReceiverError> {
@@ -145,7 +147,7 @@ impl Work<'_> {
 /// The image of its planes.
 fn raster(
     planes: Vec<Vec<f32>>,
-    (height, width): (usize, usize),
+    Size { height, width }: Size,
     job: &Job,
 ) -> Result<Raster, ImageError> {
     let planes = planes.into_iter().map(|plane| GreyImage::new(height, width, plane));

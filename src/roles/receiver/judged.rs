@@ -10,6 +10,8 @@ use crate::roles::observer::{Observer, Silent};
 use crate::roles::plausible::Plausibility;
 use crate::roles::range_alarm::{Alarmed, RangeAlarm};
 use crate::roles::settle::settle;
+use crate::size::Position;
+use crate::size::Size;
 use std::path::Path;
 
 /// What an image is put together from, and how far its parts can be believed.
@@ -37,7 +39,7 @@ impl Provenance {
         self,
         job: &Job,
         out: &Place,
-        (height, width): (usize, usize),
+        Size { height, width }: Size,
         quality: Option<Quality>,
     ) -> Reconstructed {
         let Provenance { shares, tiles, plausibility, range_alarm } = self;
@@ -65,7 +67,7 @@ impl Work<'_> {
     pub(super) fn result(
         &self,
         [a, b]: &Pair,
-        at: (usize, usize),
+        at: Position,
         of: &mut Provenance,
         observer: &mut dyn Observer<ReceiverEvent>,
     ) -> Result<Reconstruction, ReceiverError> {
@@ -74,7 +76,7 @@ impl Work<'_> {
         let note = self.receiver.note(&result, &mut Silent);
         let alarm = settle_alarm(self.request.alarmed, result.alarm, a.name(), observer)?;
         of.range_alarm = of.range_alarm.and(alarm);
-        let found = self.judge(&result, note.as_ref(), (a.name(), at), observer)?;
+        let found = self.judge(&result, note.as_ref(), a.name(), at, observer)?;
         of.shares.push(ResultOf::from(&result));
         of.plausibility = of.plausibility.and(found);
         Ok(result)
@@ -88,7 +90,8 @@ impl Work<'_> {
         &self,
         result: &Reconstruction,
         note: Option<&Note>,
-        (file, at): (&Path, (usize, usize)),
+        file: &Path,
+        at: Position,
         observer: &mut dyn Observer<ReceiverEvent>,
     ) -> Result<Plausibility, ReceiverError> {
         let sketch = note.map(|note| &note.sketch);
@@ -97,7 +100,7 @@ impl Work<'_> {
         };
         let found = residual.judge(sketch.noise()).map_err(|mut found| {
             let Rect { top, left, .. } = found.place;
-            (found.place.top, found.place.left) = (top + at.0, left + at.1);
+            (found.place.top, found.place.left) = (top + at.row, left + at.column);
             found
         });
         let settled = settle(self.request.implausibility, found, file, observer);

@@ -179,5 +179,5 @@ impl Work<'_> {
 /// The grey levels as an image.
 fn grey(result: &Reconstruction) -> Result<GreyImage, ImageError> {
     let pixels = result.grey().map(|v| v as f32).collect();
-    GreyImage::new(result.size.0, result.size.1, pixels)
+    GreyImage::new(result.size.height, result.size.width, pixels)
 }

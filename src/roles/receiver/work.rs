@@ -11,6 +11,7 @@ use crate::artefact::Reconstruction;
 use crate::files::Place;
 use crate::image::Raster;
 use crate::roles::observer::Observer;
+use crate::size::Position;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -75,7 +76,8 @@ impl Work<'_> {
         let result = self.receiver.open_pair([a, b])?;
         let note = self.receiver.note(&result, observer);
         let range_alarm = settle_alarm(self.request.alarmed, result.alarm, a.name(), observer)?;
-        let plausibility = self.judge(&result, note.as_ref(), (a.name(), (0, 0)), observer)?;
+        let plausibility =
+            self.judge(&result, note.as_ref(), a.name(), Position::default(), observer)?;
         let shares = vec![ResultOf::from(&result)];
         let of = Provenance { shares, tiles: None, plausibility, range_alarm };
         let mut job = Job::single(note, &result, self.request.depth);
@@ -94,7 +96,8 @@ impl Work<'_> {
         observer: &mut dyn Observer<ReceiverEvent>,
     ) -> Result<(Vec<Reconstruction>, Provenance), ReceiverError> {
         let mut of = Provenance::new(None);
-        let results = pairs.iter().map(|pair| self.result(pair, (0, 0), &mut of, observer));
+        let results =
+            pairs.iter().map(|pair| self.result(pair, Position::new(0, 0), &mut of, observer));
         Ok((results.collect::<Result<_, _>>()?, of))
     }
 
@@ -135,6 +138,6 @@ impl Work<'_> {
         let writing = Instant::now();
         job.target(self.request, out).write(image)?;
         self.report.write_seconds += writing.elapsed().as_secs_f64();
-        Ok(of.report(job, out, (image.height(), image.width()), quality))
+        Ok(of.report(job, out, image.size(), quality))
     }
 }

@@ -8,6 +8,7 @@ use crate::network::NetworkError;
 use crate::protocol::ProtocolError;
 use crate::roles::threads::ThreadsError;
 use crate::roles::wanted::MaterialError;
+use crate::size::Size;
 use crate::wire::NetError;
 use std::path::PathBuf;
 
@@ -138,7 +139,7 @@ pub enum ServiceError {
     /// All slots are used.
     #[error(
         "no slot is left: all {slots} slots of the triples {set} for images of {height}x{width} are used",
-        height = .size.0, width = .size.1
+        height = .size.height, width = .size.width
     )]
     NoSlotLeft {
         /// Slots of the set.
@@ -146,12 +147,12 @@ pub enum ServiceError {
         /// The set's short id.
         set: String,
         /// Rows and columns of the images.
-        size: (u32, u32),
+        size: Size,
     },
     /// Fewer slots are left than there are images.
     #[error(
         "{left} slot(s) of the triples {set} are left, too few for {images} images of {height}x{width}",
-        height = .size.0, width = .size.1
+        height = .size.height, width = .size.width
     )]
     TooFewSlots {
         /// Slots left.
@@ -161,7 +162,7 @@ pub enum ServiceError {
         /// The set's short id.
         set: String,
         /// Rows and columns of the images.
-        size: (u32, u32),
+        size: Size,
     },
     /// The state folder belongs to another server.
     #[error(
@@ -308,13 +309,13 @@ pub enum InputError {
     /// An image of a size that there are no triples for.
     #[error(
         "'{file}' is for images of the size {height}x{width}, expected {expected}, that of the triples",
-        height = .size.0, width = .size.1
+        height = .size.height, width = .size.width
     )]
     NoMaterial {
         /// The file.
         file: PathBuf,
         /// Its rows and columns.
-        size: (u32, u32),
+        size: Size,
         /// Those that there are triples for.
         expected: String,
     },

@@ -5,6 +5,7 @@ use crate::artefact::Unguarded;
 use crate::ids::{Fingerprint, ImageId, TripleSetId};
 use crate::roles::shown;
 use crate::roles::wanted::MaterialNote;
+use crate::size::Size;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -62,7 +63,7 @@ pub enum ServerEvent {
     /// Images wait for material of their size. Told once until there is some.
     NoMaterial {
         /// Their rows and columns.
-        size: (u32, u32),
+        size: Size,
         /// How many wait now.
         images: u64,
     },
@@ -153,7 +154,7 @@ pub struct Standing {
     /// Images that are there and have no result at this server.
     pub waiting: u64,
     /// Slots that this server's ledger leaves, for images of each size: rows and columns.
-    pub slots_left: BTreeMap<(u32, u32), u64>,
+    pub slots_left: BTreeMap<Size, u64>,
 }
 
 /// A set of triples in a folder.
@@ -166,9 +167,9 @@ pub struct SetFound {
     #[serde(serialize_with = "shown::text")]
     pub set: TripleSetId,
     /// Rows of the images that it serves.
-    pub height: u32,
+    pub height: usize,
     /// Their columns.
-    pub width: u32,
+    pub width: usize,
     /// All of its slots.
     pub slots: u64,
     /// Those that this server's ledger leaves.

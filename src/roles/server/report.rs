@@ -23,9 +23,9 @@ pub struct ImageReport {
     /// This server's share.
     pub file: PathBuf,
     /// Its rows.
-    pub height: u32,
+    pub height: usize,
     /// Its columns.
-    pub width: u32,
+    pub width: usize,
     /// The set of triples that served it.
     pub set: String,
     /// The slot used.

@@ -8,6 +8,7 @@ use super::units::of_noise;
 use super::{BATCH_UNITS, MEAN_OFFSET, Recipe, TrainError};
 use crate::image::{GreyImage, drawn};
 use crate::model::FloatModel;
+use crate::size::Size;
 use shrink::shrunk;
 use std::fmt;
 
@@ -187,13 +188,13 @@ impl Corpus {
         let scenes = self.teacher.as_ref().filter(|teacher| teacher.knows(sigma));
         let Some(scenes) = scenes.map(Teacher::scenes) else {
             let plane = &self.planes[rng.below(self.planes.len())];
-            let cut = Cut::random(rng, (plane.height, plane.width), recipe.patch);
+            let cut = Cut::random(rng, Size::new(plane.height, plane.width), recipe.patch);
             cut.copy(clean, |at| self.units[usize::from(plane.levels[at])]);
             self.add_noise(rng, sigma, clean, noisy);
             return sigma;
         };
         let scene = &scenes[rng.below(scenes.len())];
-        let cut = Cut::random(rng, (scene.height, scene.width), recipe.patch);
+        let cut = Cut::random(rng, Size::new(scene.height, scene.width), recipe.patch);
         cut.copy(noisy, |at| scene.noisy[at]);
         cut.copy(clean, |at| scene.answer[at]);
         scene.sigma
@@ -223,10 +224,10 @@ struct Cut {
 
 impl Cut {
     /// A random part of an image of `size`.
-    fn random(rng: &mut SplitMix, size: (usize, usize), side: usize) -> Cut {
-        let top = rng.below(size.0 - side + 1);
-        let left = rng.below(size.1 - side + 1);
-        Cut { side, width: size.1, top, left, orientation: rng.next() }
+    fn random(rng: &mut SplitMix, size: Size, side: usize) -> Cut {
+        let top = rng.below(size.height - side + 1);
+        let left = rng.below(size.width - side + 1);
+        Cut { side, width: size.width, top, left, orientation: rng.next() }
     }
 
     /// Fills `out` with the part; `level` gives the pixel at an offset of the image.

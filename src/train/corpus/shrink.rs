@@ -2,11 +2,12 @@
 
 use super::Plane;
 use crate::image::GreyImage;
+use crate::size::Size;
 use ndarray::{Array2, ArrayViewMut2, Axis};
 
 /// The image at `scale` < 1: each pixel is a mean with triangular weights two target pixels wide.
 pub(super) fn shrunk(image: &GreyImage, scale: f64) -> Plane {
-    let (h, w) = (image.height(), image.width());
+    let Size { height: h, width: w } = image.size();
     let sides = [h, w].map(|s| ((s as f64 * scale).round() as usize).max(1));
     let taps = [(h, sides[0]), (w, sides[1])].map(|(from, to)| triangle_taps(from, to));
     let source = Array2::from_shape_vec((h, w), image.pixels().to_vec());

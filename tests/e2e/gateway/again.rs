@@ -3,9 +3,10 @@
 use crate::common::refusal::INPUT;
 use crate::common::{Ended, KEYS, Lab, noisy_crop};
 use ppdenoise::image::add_gaussian;
+use ppdenoise::size::Size;
 use std::fs;
 
-const SIZE: (usize, usize) = (12, 13);
+const SIZE: Size = Size::new(12, 13);
 
 fn lab() -> Lab {
     let lab = Lab::new();

@@ -3,9 +3,10 @@
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Job, KEYS, Lab, TINY, clean_crop, noisy_crop, reports};
 use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, read, write};
+use ppdenoise::size::Size;
 use std::fs;
 
-const SIZE: (usize, usize) = (14, 13);
+const SIZE: Size = Size::new(14, 13);
 
 /// Writes an image with a depth of its own, grey or in colour.
 fn raster(lab: &Lab, name: &str, planes: Vec<GreyImage>, depth: Depth) {
@@ -149,7 +150,7 @@ fn channels_of_a_colour_image_are_joined_again() {
     let lab = lab_with(&["out"]);
     let planes = [10, 20, 30].map(|shift| {
         let pixels = noisy_crop(SIZE).into_pixels().into_iter().map(|v| (v + shift as f32) % 256.0);
-        GreyImage::new(SIZE.0, SIZE.1, pixels.collect()).unwrap()
+        GreyImage::new(SIZE.height, SIZE.width, pixels.collect()).unwrap()
     });
     raster(&lab, "rgb.png", planes.clone().into(), Depth::Eight);
     share(&lab, &["rgb.png"], "img", &[]).refused_once(INPUT, &["in colour", "--color"]);
@@ -250,7 +251,7 @@ fn results_of_folders_are_paired_named_and_judged() {
 #[test]
 fn material_for_shared_images() {
     let lab = lab_with(&["shares"]);
-    for (name, size) in [("a.png", SIZE), ("b.png", (15, 12)), ("c.png", SIZE)] {
+    for (name, size) in [("a.png", SIZE), ("b.png", Size::new(15, 12)), ("c.png", SIZE)] {
         lab.picture(name, &noisy_crop(size));
     }
     share(&lab, &["a.png", "b.png", "c.png"], "shares", &[]).report();
@@ -302,12 +303,12 @@ fn shares_are_compared_with_their_original() {
     let lab = lab_with(&[]);
     let planes = [0, 40, 80].map(|shift| {
         let pixels = noisy_crop(SIZE).into_pixels().into_iter().map(|v| (v + shift as f32) % 256.0);
-        GreyImage::new(SIZE.0, SIZE.1, pixels.collect()).unwrap()
+        GreyImage::new(SIZE.height, SIZE.width, pixels.collect()).unwrap()
     });
     raster(&lab, "rgb.png", planes.into(), Depth::Eight);
     lab.picture("noisy.png", &noisy_crop(SIZE));
     lab.picture("other.png", &clean_crop(SIZE));
-    lab.picture("large.png", &clean_crop((20, 20)));
+    lab.picture("large.png", &clean_crop(Size::new(20, 20)));
     share(&lab, &["noisy.png"], "img", &["--sigma", "40"]).report();
     share(&lab, &["rgb.png"], "rgb", &["--color"]).report();
     let verify = |a: &str, b: &str, original: &str, keys: &str| {

@@ -6,10 +6,11 @@ use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Job, KEYS, Lab, TINY, clean_crop, difference, reports};
 use ppdenoise::image::dicom::{Fresh, Window, decode, derive};
 use ppdenoise::image::{GreyImage, Raster};
+use ppdenoise::size::Size;
 use std::fs;
 
 /// Height and width of the fixtures, a crop of the photograph.
-const SIZE: (usize, usize) = (40, 48);
+const SIZE: Size = Size::new(40, 48);
 /// What of a patient is in each of them.
 const SECRETS: [&str; 8] = [
     "Querulix",
@@ -44,10 +45,10 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 
 #[test]
 fn files_of_others_are_read_to_the_last_bit() {
-    let crop = clean_crop((40, 48));
+    let crop = clean_crop(Size::new(40, 48));
     let expect = |name: &str, level: &dyn Fn(f64) -> f64| {
         let image = read(&fixture(name), None);
-        assert_eq!((image.height(), image.width()), SIZE);
+        assert_eq!(image.size(), SIZE);
         for (found, clean) in image.pixels().iter().zip(crop.pixels()) {
             let expected = level(f64::from(*clean));
             assert!((f64::from(*found) - expected).abs() < 1e-4, "{name}: {found}, {expected}");
@@ -148,7 +149,7 @@ fn a_folder_of_scans_comes_back_as_one() {
     );
     for frame in 0..3 {
         let png = lab.image(&format!("plain/frames-{}.png", frame + 1));
-        assert_eq!((png.height(), png.width()), SIZE);
+        assert_eq!(png.size(), SIZE);
         let (_, max) = difference(&png, &frames.frame(frame).unwrap()[0]);
         assert!(max < 0.1, "frame {frame}: {max}");
     }
@@ -356,7 +357,7 @@ fn a_process_that_was_not_announced_is_refused() {
         assert!(!lab.exists("x.png"));
     }
     let mut encoded = Vec::new();
-    let image = clean_crop((64, 64)).to_u8();
+    let image = clean_crop(Size::new(64, 64)).to_u8();
     image::codecs::jpeg::JpegEncoder::new(&mut encoded)
         .encode(&image, 64, 64, image::ExtendedColorType::L8)
         .unwrap();

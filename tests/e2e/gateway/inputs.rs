@@ -4,6 +4,7 @@
 use crate::common::refusal::{FAILED, INPUT, PEER, SIZE, USAGE, alone, neither};
 use crate::common::{Job, KEYS, Lab, TINY, noisy_crop, reports};
 use ppdenoise::files::container::envelope::VERSION;
+use ppdenoise::size::Size;
 use std::fs;
 
 #[test]
@@ -43,7 +44,7 @@ fn missing_files_are_named() {
 fn missing_keys_are_those_of_the_role() {
     let lab = Lab::new();
     lab.share_model(&[]);
-    lab.picture("noisy.png", &noisy_crop((40, 40)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(40, 40)));
     let share = |keys: &str| {
         let args = ["share-image", "noisy.png", "--model", "model.pub", "--out", "x"];
         lab.run(&[&args[..], &["--keys", keys]].concat())
@@ -117,7 +118,7 @@ fn mismatched_ids_are_found_before_connecting() {
         .refused_once(INPUT, &["'otrip.s1' is for the model"]);
     alone(&lab, Job::new(1).flags(&["--public", "other.pub"]))
         .refused(INPUT, &["'model.s1'", "'trip.s1'", "'img.s1'"]);
-    lab.triples("large", (13, 12), 1);
+    lab.triples("large", Size::new(13, 12), 1);
     alone(&lab, Job::new(0).with(|j| j.triples = "large.s0".into()))
         .refused_once(INPUT, &["'img.s0'", "12x13", "13x12"]);
 }
@@ -149,7 +150,7 @@ fn the_wrong_keys_are_refused() {
 #[test]
 fn images_must_fit_the_model() {
     let lab = Lab::ready(SIZE, 1);
-    lab.picture("small.png", &noisy_crop((8, 30)));
+    lab.picture("small.png", &noisy_crop(Size::new(8, 30)));
     let args = ["share-image", "small.png", "--keys", KEYS, "--model", "model.pub", "--out", "x"];
     lab.run(&args).refused_once(INPUT, &["'small.png'", "8x30", "9", "larger image"]);
     lab.run(&["denoise", "small.png", "--model", TINY, "--out", "x.png"])
@@ -177,7 +178,7 @@ fn any_flipped_byte_of_a_small_file_is_found() {
     use ppdenoise::files::keys::KeyFolder;
     use ppdenoise::ids::Role;
     use std::path::Path;
-    let lab = Lab::ready((9, 9), 1);
+    let lab = Lab::ready(Size::new(9, 9), 1);
     let public = PublicModelFile::read(lab.path("model.pub")).unwrap().model;
     type Check<'a> = Box<dyn Fn(&Path) -> bool + 'a>;
     let keys = KeyFolder::open(&lab.path(KEYS)).unwrap();

@@ -2,9 +2,10 @@
 
 use crate::common::{KEYS, Lab, TINY, clean_crop, difference, reports};
 use ppdenoise::image::add_gaussian;
+use ppdenoise::size::Size;
 use serde_json::Value;
 
-const SIZE: (usize, usize) = (64, 72);
+const SIZE: Size = Size::new(64, 72);
 
 fn number(report: &Value, key: &str) -> f64 {
     report[key].as_f64().unwrap_or_else(|| panic!("{key} in {report}"))
@@ -28,7 +29,7 @@ fn sigma_can_be_estimated() {
     let report = lab.run(&[&args[..], &["--json"]].concat()).report();
     assert_eq!(number(&report, "sigma"), sigma);
 
-    lab.picture("small.png", &clean_crop((33, 34)));
+    lab.picture("small.png", &clean_crop(Size::new(33, 34)));
     let share = ["share-image", "small.png", "--keys", KEYS, "--model", "model.pub", "--out", "x"];
     lab.run(&[&share[..], &["--sigma", "auto"]].concat())
         .refused_once(3, &["small.png", "33x34", "--sigma LEVELS"]);
@@ -78,7 +79,7 @@ fn poisson_noise_is_stabilised_and_undone() {
 #[test]
 fn flags_of_the_noise_must_make_sense() {
     let lab = Lab::new();
-    lab.picture("clean.png", &clean_crop((20, 20)));
+    lab.picture("clean.png", &clean_crop(Size::new(20, 20)));
     let refused = |command: &[&str], flags: &[&str], words: &[&str]| {
         lab.run(&[command, flags].concat()).refused_once(2, words);
     };

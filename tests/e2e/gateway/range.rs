@@ -3,15 +3,16 @@
 use crate::common::refusal::INPUT;
 use crate::common::{Ended, KEYS, Lab, TINY, noisy_crop, reports};
 use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, add_gaussian, write};
+use ppdenoise::size::Size;
 use std::fs;
 
-const SIZE: (usize, usize) = (40, 44);
+const SIZE: Size = Size::new(40, 44);
 /// The default sharing of a model trained on noise of 25.
 const SERVES: f64 = 10.0;
 
 /// Black, white and a ramp between them.
 fn scan() -> GreyImage {
-    let (height, width) = SIZE;
+    let Size { height, width } = SIZE;
     let level = |x: usize| (x as f32 * 300.0 / width as f32 - 22.0).clamp(0.0, 255.0);
     let pixels = (0..height * width).map(|i| level(i % width)).collect();
     GreyImage::new(height, width, pixels).unwrap()
@@ -103,7 +104,7 @@ fn told_networks_take_the_levels_that_the_noise_explains() {
     assert_eq!(number(&report["images"][0], "pixels_clamped"), 0.0);
 
     let bright = scan().into_pixels().iter().map(|grey| 1.5 * grey).collect();
-    lab.picture("bright.npy", &GreyImage::new(SIZE.0, SIZE.1, bright).unwrap());
+    lab.picture("bright.npy", &GreyImage::new(SIZE.height, SIZE.width, bright).unwrap());
     let words = [
         "bright.npy",
         "of 1760 pixels lie outside 0 to 255 by more than 5 times this image's noise of 5 grey levels",
@@ -146,7 +147,8 @@ fn batches_colours_and_tiles_are_judged_as_one_image_is() {
     let lab = lab(4.0, &[]);
     ["shares", "cut", "scans"].iter().for_each(|name| fs::create_dir(lab.path(name)).unwrap());
     lab.picture("scans/a.png", &noisy_crop(SIZE));
-    let flat = GreyImage::new(SIZE.0, SIZE.1, vec![120.0; SIZE.0 * SIZE.1]).unwrap();
+    let flat =
+        GreyImage::new(SIZE.height, SIZE.width, vec![120.0; SIZE.height * SIZE.width]).unwrap();
     for name in ["scans/b.png", "scans/d.png"] {
         lab.picture(name, &flat);
     }
@@ -176,9 +178,9 @@ fn batches_colours_and_tiles_are_judged_as_one_image_is() {
     };
     // Only in the last rows, when other tiles were written.
     let mut late = flat.into_pixels();
-    let from = late.len() - 4 * SIZE.1;
+    let from = late.len() - 4 * SIZE.width;
     late[from..].fill(255.0);
-    lab.picture("late.png", &GreyImage::new(SIZE.0, SIZE.1, late).unwrap());
+    lab.picture("late.png", &GreyImage::new(SIZE.height, SIZE.width, late).unwrap());
     for image in ["noisy.png", "late.png"] {
         tiles(image, &[]).refused_once(INPUT, &[image, "pixels lie outside", "--clamp"]);
     }

@@ -3,6 +3,7 @@
 
 use crate::common::refusal::INPUT;
 use crate::common::{KEYS, Lab, difference, noisy_crop, reports};
+use ppdenoise::size::Size;
 use std::fs;
 
 fn shipped(name: &str) -> String {
@@ -20,13 +21,15 @@ fn lab(model: &str) -> Lab {
 #[test]
 fn the_smallest_and_odd_pictures_come_back() {
     let lab = lab("default");
-    for (number, size) in [(1, 1), (3, 5), (97, 11)].into_iter().enumerate() {
+    for (number, size) in
+        [Size::new(1, 1), Size::new(3, 5), Size::new(97, 11)].into_iter().enumerate()
+    {
         lab.picture("noisy.png", &noisy_crop(size));
         let sigma = ["--sigma", "25", "--force"];
         let shared = lab.share_image("noisy.png", "img", &sigma).report();
         let of = |report: &serde_json::Value| {
             let side = |key: &str| report["images"][0][key].as_u64().unwrap() as usize;
-            (side("height"), side("width"))
+            Size::new(side("height"), side("width"))
         };
         assert_eq!(of(&shared), size, "{shared}");
         fs::remove_dir_all(lab.path("state0")).ok();
@@ -37,13 +40,13 @@ fn the_smallest_and_odd_pictures_come_back() {
         lab.triples("trip", size, 1);
         let [first, _] = reports(lab.serve_both());
         // 8x8 pixels are its coarsest place.
-        let places = size.0.next_multiple_of(8) * size.1.next_multiple_of(8);
+        let places = size.map(|side| side.next_multiple_of(8)).pixels();
         let activations = first["images"][0]["activations"].as_u64().unwrap();
         assert_eq!(activations as usize % (places / 64), 0, "image {number}");
         let report = lab.reconstruct("secure.npy").report();
         assert_eq!(of(&report), size, "{report}");
         let found = lab.image("secure.npy");
-        assert_eq!((found.height(), found.width()), size);
+        assert_eq!(found.size(), size);
         let plain = ["denoise", "noisy.png", "--model", &shipped("default"), "--sigma", "25"];
         lab.run(&[&plain[..], &["--out", "plain.npy", "--force"]].concat()).done();
         let (_, furthest) = difference(&found, &lab.image("plain.npy"));
@@ -56,7 +59,7 @@ fn the_smallest_and_odd_pictures_come_back() {
 fn what_is_too_small_is_refused_by_every_command() {
     let lab = Lab::new();
     lab.share_model(&[]);
-    lab.picture("noisy.png", &noisy_crop((8, 12)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(8, 12)));
     let words = ["8x12", "smaller than the model's 9x9 patch"];
     let before = lab.names(".");
     let model = crate::common::TINY;

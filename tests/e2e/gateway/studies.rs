@@ -2,9 +2,10 @@
 
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Job, KEYS, Lab, reports};
+use ppdenoise::size::Size;
 use std::fs;
 
-const SIZE: (usize, usize) = (40, 48);
+const SIZE: Size = Size::new(40, 48);
 
 fn fixture() -> Vec<u8> {
     fs::read(format!("{}/fixtures/dicom/ct.dcm", env!("CARGO_MANIFEST_DIR"))).unwrap()

@@ -3,10 +3,11 @@
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Ended, Job, KEYS, Lab, TINY, clean_crop, difference, noisy_crop, reports};
 use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, read, write};
+use ppdenoise::size::Size;
 use std::fs;
 
 /// Patches of 9 predict 5, every 3 pixels: a margin of 6. Tiles of 16 have 32 rows and columns here.
-const SIZE: (usize, usize) = (47, 41);
+const SIZE: Size = Size::new(47, 41);
 const TILES: usize = 9;
 
 /// A lab with a shared model and folders for shares, results and pictures.
@@ -72,7 +73,7 @@ fn tiles_are_joined_to_what_the_whole_image_becomes() {
     assert!(ended.stderr.contains("47x41 shared as 9 tiles of 32x32"), "{}", ended.stderr);
 
     // A tile is an image like any other: in its length, its header and its name.
-    raster(&lab, "other.png", vec![noisy_crop((32, 32))], Depth::Eight);
+    raster(&lab, "other.png", vec![noisy_crop(Size::new(32, 32))], Depth::Eight);
     share(&lab, "other.png", &["--out", "other"]).report();
     for entry in images {
         let stem = format!("shares/{}", entry["image_id"].as_str().unwrap());
@@ -169,7 +170,7 @@ fn tiles_are_joined_to_what_the_whole_image_becomes() {
 fn tiles_of_a_colour_image_are_joined_in_colour() {
     let lab = lab();
     let planes = [10, 20, 30].map(|shift| {
-        let pixels = noisy_crop((25, 20)).into_pixels().into_iter();
+        let pixels = noisy_crop(Size::new(25, 20)).into_pixels().into_iter();
         let pixels = pixels.map(|v| (v + shift as f32).min(255.0));
         GreyImage::new(25, 20, pixels.collect()).unwrap()
     });
@@ -194,7 +195,7 @@ fn tiles_of_a_colour_image_are_joined_in_colour() {
 #[test]
 fn an_image_that_fits_one_tile_is_not_cut() {
     let lab = lab();
-    lab.picture("noisy.png", &noisy_crop((20, 22)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(20, 22)));
     let report = share(&lab, "noisy.png", &["--tile", "8", "--out", "img"]).report();
     assert_eq!(report["images"].as_array().unwrap().len(), 1);
     assert!(report["images"][0].get("tile").is_none());
@@ -227,7 +228,7 @@ fn what_cannot_be_cut_leaves_no_tiles() {
     // Only the last row of tiles has a pixel outside.
     let mut bright = noisy_crop(SIZE).into_pixels();
     *bright.last_mut().unwrap() = 900.0;
-    lab.picture("bright.npy", &GreyImage::new(SIZE.0, SIZE.1, bright).unwrap());
+    lab.picture("bright.npy", &GreyImage::new(SIZE.height, SIZE.width, bright).unwrap());
     cut("bright.npy", &["--strict"])
         .refused_once(INPUT, &["1 of 9216 pixels lie outside", "--strict"]);
     assert!(lab.names("shares").is_empty(), "the other tiles went too");

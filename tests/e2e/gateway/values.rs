@@ -4,9 +4,10 @@
 use crate::common::refusal::INPUT;
 use crate::common::{KEYS, Lab, TINY, clean_crop, difference, reports};
 use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, add_gaussian, read, write};
+use ppdenoise::size::Size;
 use std::fs;
 
-const SIZE: (usize, usize) = (32, 40);
+const SIZE: Size = Size::new(32, 40);
 
 fn fixture(path: &str) -> Vec<u8> {
     fs::read(format!("{}/fixtures/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -71,7 +72,7 @@ fn floats_go_there_and_back() {
         assert_eq!(image.depth(), Depth::Float);
         let image = image.into_grey().unwrap();
         let pixels = image.pixels().iter().map(|v| (v + 1.0) * 127.5).collect();
-        GreyImage::new(SIZE.0, SIZE.1, pixels).unwrap()
+        GreyImage::new(SIZE.height, SIZE.width, pixels).unwrap()
     };
     let (_, furthest) = difference(&of_small("small.tiff", ImageFormat::Tiff), &levels);
     assert!(furthest < 1e-3, "{furthest}");
@@ -96,7 +97,7 @@ fn integers_come_back_on_their_own_scale() {
     let lab = Lab::new();
     let noisy = add_gaussian(&clean_crop(SIZE), 25.0, 5).unwrap();
     let clipped = noisy.pixels().iter().map(|v| v.clamp(0.0, 255.0) / 257.0 * 16.0).collect();
-    let image = GreyImage::new(SIZE.0, SIZE.1, clipped).unwrap();
+    let image = GreyImage::new(SIZE.height, SIZE.width, clipped).unwrap();
     for (name, format) in [("n.png", ImageFormat::Png), ("n.tiff", ImageFormat::Tiff)] {
         let mut bytes = Vec::new();
         write(format, &Raster::grey(image.clone(), Depth::Sixteen), &mut bytes).unwrap();

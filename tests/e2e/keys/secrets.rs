@@ -11,12 +11,13 @@ use ppdenoise::ids::Party;
 use ppdenoise::ids::Role;
 use ppdenoise::material::{MaterialLayout, Origin, SlotView, weight_mask};
 use ppdenoise::numbers::ring;
+use ppdenoise::size::Size;
 use std::collections::HashMap;
 
 /// Bytes of a secret in a row that must not be seen.
 const WINDOW: usize = 8;
 /// Image of the test.
-const SIZE: (usize, usize) = (12, 13);
+const SIZE: Size = Size::new(12, 13);
 /// Slots of its triples.
 const SLOTS: u64 = 3;
 
@@ -114,7 +115,7 @@ fn payload(lab: &Lab, name: &str) -> Vec<u8> {
 /// Keys and lengths of a share file's chunks. The tiny model: 81 to 24 to 25.
 fn chunks(lab: &Lab, stem: &str, party: &str, header: &Header) -> Vec<(ChunkKey, usize)> {
     let seeds = |count: usize| (ChunkKey::op(u32::MAX), 32 * count);
-    let pixels = 4 * SIZE.0 * SIZE.1;
+    let pixels = 4 * SIZE.height * SIZE.width;
     match (stem, party) {
         ("model", "0") => {
             vec![(ChunkKey::op(1), 4 * (81 * 24 + 24)), (ChunkKey::op(3), 4 * (24 * 25 + 25))]
@@ -162,7 +163,7 @@ fn secrets(lab: &Lab) -> Secrets {
         let seed = seed_at(&payload(lab, name), 0);
         ring::to_le_bytes(&seed.stream(Domain::op(purpose, op)).take::<u32>(0, count))
     };
-    let pixels = SIZE.0 * SIZE.1;
+    let pixels = SIZE.height * SIZE.width;
     secrets.add("image share of S1", &expand("img.s1", Purpose::ImageShare, 0, pixels));
     for (op, count) in [(1, 81 * 24 + 24), (3, 24 * 25 + 25)] {
         secrets.add("model share of S1", &expand("model.s1", Purpose::ModelShare, op, count));
@@ -359,6 +360,6 @@ fn damaged_inputs(said: &mut Said) {
         said.run(&["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "x.npy", "--json"]);
         said.lab.write(name, &good);
     }
-    said.lab.picture("small.png", &noisy_crop((3, 3)));
+    said.lab.picture("small.png", &noisy_crop(Size::new(3, 3)));
     said.run(&["share-image", "small.png", "--keys", KEYS, "--model", "model.pub", "--out", "x"]);
 }

@@ -3,6 +3,7 @@
 
 use crate::common::refusal::{INPUT, SIZE, USAGE};
 use crate::common::{KEYS, Lab, TINY, clean_crop};
+use ppdenoise::size::Size;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
@@ -61,7 +62,7 @@ fn a_passphrase_is_asked_for_and_not_shown() {
 #[test]
 fn every_phase_shows_at_once() {
     let lab = Lab::new();
-    lab.picture("clean.png", &clean_crop((24, 24)));
+    lab.picture("clean.png", &clean_crop(Size::new(24, 24)));
     let demo = ["demo", "--image", "clean.png", "--model", TINY, "--material", "dealt"];
     let phases = ["adding noise", "denoising in plaintext", "sharing the model", "making triples"];
     talk(&lab, &demo, &[]).ended(0, &phases);

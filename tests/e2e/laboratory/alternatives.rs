@@ -2,6 +2,7 @@
 
 use crate::common::refusal::USAGE;
 use crate::common::{Lab, TINY, clean_crop};
+use ppdenoise::size::Size;
 
 fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let fixed =
@@ -14,7 +15,7 @@ fn lab() -> Lab {
     for folder in ["data", "train"] {
         std::fs::create_dir(lab.path(folder)).unwrap();
     }
-    lab.picture("data/a.png", &clean_crop((40, 44)));
+    lab.picture("data/a.png", &clean_crop(Size::new(40, 44)));
     lab
 }
 
@@ -37,7 +38,7 @@ mod trained {
         lab.run(&args(&[]))
             .refused_once(USAGE, &["no folder of images to train on", "--train DIR"]);
         lab.run(&args(&["--train", "train"])).refused_once(INPUT, &["train", "no PNG"]);
-        lab.picture("train/small.png", &clean_crop((12, 40)));
+        lab.picture("train/small.png", &clean_crop(Size::new(12, 40)));
         let small = lab.run(&args(&["--train", "train"]));
         small.refused(INPUT, &["no training image is as large as a patch of 16x16"]);
         assert!(!lab.exists("out"));
@@ -48,7 +49,7 @@ mod trained {
     fn every_row_is_run() {
         let lab = lab();
         for i in 0..3 {
-            lab.picture(&format!("train/{i}.png"), &clean_crop((40 + i, 48)));
+            lab.picture(&format!("train/{i}.png"), &clean_crop(Size::new(40 + i, 48)));
         }
         let report = lab.run(&args(&["--train", "train", "--json"])).report();
         let files = report["targets"][0]["files"].as_array().unwrap();

@@ -2,14 +2,15 @@
 
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Lab, TINY, clean_crop};
+use ppdenoise::size::Size;
 use std::collections::BTreeSet;
 
 /// A folder with two small pictures.
 fn lab() -> Lab {
     let lab = Lab::new();
     std::fs::create_dir(lab.path("data")).unwrap();
-    lab.picture("data/b.png", &clean_crop((30, 28)));
-    lab.picture("data/a, with a comma.png", &clean_crop((26, 33)));
+    lab.picture("data/b.png", &clean_crop(Size::new(30, 28)));
+    lab.picture("data/a, with a comma.png", &clean_crop(Size::new(26, 33)));
     lab
 }
 
@@ -102,7 +103,7 @@ fn what_cannot_be_reproduced_is_refused_before_any_work() {
     refused("empty").refused_once(INPUT, &["empty", "no PNG"]);
     lab.write("data/c.png", b"no picture");
     refused("data").refused(INPUT, &["c.png"]);
-    lab.picture("data/c.png", &clean_crop((4, 40)));
+    lab.picture("data/c.png", &clean_crop(Size::new(4, 40)));
     refused("data").refused(INPUT, &["'c'"]);
     lab.run(&["reproduce", "table5"]).refused_usage(&["table5"]);
     std::fs::remove_file(lab.path("data/c.png")).unwrap();

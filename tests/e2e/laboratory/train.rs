@@ -1,6 +1,7 @@
 //! `train` with the real binary: a small network learns, runs repeat and resume, errors are named.
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{CAMERA, Ended, KEYS, Lab, TINY, difference, noisy_crop, signal};
+use ppdenoise::size::Size;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
@@ -76,7 +77,7 @@ fn a_trained_model_denoises_and_can_be_shared() {
     assert!(psnr(2) > 24.0 && psnr(2) > psnr(0), "{curve:?}");
     let card: serde_json::Value = serde_json::from_slice(&lab.read("model.json")).unwrap();
     assert_eq!(card["training"]["images"], 4);
-    lab.picture("noisy.png", &noisy_crop((40, 44)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(40, 44)));
     lab.run(&["denoise", "noisy.png", "--model", "model.npz", "--out", "x.png"]).done();
     // For its own noise: less of it would stretch the first layer.
     let share = ["share-model", "model.npz", "--keys", KEYS, "--out", "m", "--sigma-from", "25"];
@@ -122,7 +123,7 @@ fn a_unet_for_a_range_of_noise_learns() {
     assert!(psnr(1, 0) > 28.5 && psnr(1, 2) > 22.5 && psnr(1, 3) > 18.5, "{report}");
     let card: serde_json::Value = serde_json::from_slice(&lab.read("model.json")).unwrap();
     assert_eq!(card["sigma"], 50.0);
-    lab.picture("noisy.png", &noisy_crop((40, 44)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(40, 44)));
     for sigma in ["15", "50"] {
         let (out, flags) = (format!("{sigma}.png"), ["--model", "model.npz", "--sigma", sigma]);
         lab.run(&[&["denoise", "noisy.png", "--out", &out][..], &flags].concat()).done();
@@ -159,7 +160,7 @@ fn dncnn_from_images_to_servers(channels: &str, more: &[&str]) -> serde_json::Va
     let share = |model: &str| lab.run(&["share-model", model, "--keys", KEYS, "--out", "model"]);
     share("model.npz").refused_once(INPUT, &["model.npz", "was not calibrated"]);
     lab.run(&["calibrate", "model.npz", "--data", "images", "--out", "net.npz"]).done();
-    let size = (31, 42);
+    let size = Size::new(31, 42);
     lab.picture("noisy.png", &noisy_crop(size));
     lab.run(&["denoise", "noisy.png", "--model", "net.npz", "--out", "plain.npy"]).done();
     let plain = lab.image("plain.npy");

@@ -2,12 +2,13 @@
 
 use crate::common::{KEYS, Lab, clean_crop, conv, difference, noisy_crop, reports, traffic};
 use ppdenoise::image::GreyImage;
+use ppdenoise::size::Size;
 
-const SIZE: (usize, usize) = (31, 42);
+const SIZE: Size = Size::new(31, 42);
 
 /// A lab with the calibrated model `net.npz` and a noisy image.
 fn lab() -> Lab {
-    let lab = conv::lab(&clean_crop((64, 64)), &clean_crop((48, 80)));
+    let lab = conv::lab(&clean_crop(Size::new(64, 64)), &clean_crop(Size::new(48, 80)));
     lab.picture("noisy.png", &noisy_crop(SIZE));
     let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--held-out", "others"];
     let report = lab.run(&[&calibrate[..], &["--out", "net.npz", "--json"]].concat()).report();
@@ -28,7 +29,7 @@ fn secure(lab: &Lab, flags: &[&str]) -> (GreyImage, u64) {
     let online = traffic(&first["images"][0]["online"]);
     let other = traffic(&second["images"][0]["online"]);
     assert_eq!((online.1, online.0), other);
-    assert_eq!(first["images"][0]["activations"], 6 * SIZE.0 * SIZE.1);
+    assert_eq!(first["images"][0]["activations"], 6 * SIZE.height * SIZE.width);
     lab.reconstruct("secure.npy").report();
     (lab.image("secure.npy"), online.0)
 }
@@ -51,7 +52,7 @@ fn both_engines_run_a_convolutional_network() {
     let (found, sent) = secure(&lab, &[]);
     let (mean, max) = difference(&found, &float);
     assert!(mean < 0.15 && max < 2.0, "relu: mean {mean}, max {max}");
-    let pixels = (SIZE.0 * SIZE.1) as f64;
+    let pixels = (SIZE.height * SIZE.width) as f64;
     let stated = pixels * (6.0 * conv::RELU_BYTES + 4.0);
     assert!((sent as f64 - stated).abs() < 0.02 * stated, "{sent} bytes, {stated} stated");
 

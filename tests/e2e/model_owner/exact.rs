@@ -3,11 +3,12 @@
 
 use crate::common::refusal::{FAILED, USAGE};
 use crate::common::{KEYS, Lab, TINY, clean_crop, conv, difference, noisy_crop, reports, traffic};
+use ppdenoise::size::Size;
 
-const SIZE: (usize, usize) = (31, 42);
+const SIZE: Size = Size::new(31, 42);
 
 /// Shares `net.npz` for exact ReLUs, as is usual, and deals for `noisy.png`, which is of a size.
-fn share(lab: &Lab, size: (usize, usize), flags: &[&str]) {
+fn share(lab: &Lab, size: Size, flags: &[&str]) {
     let share = ["share-model", "net.npz", "--keys", KEYS, "--out", "model"];
     lab.run(&[&share[..], flags].concat()).done();
     lab.share_image("noisy.png", "img", &[]);
@@ -16,7 +17,7 @@ fn share(lab: &Lab, size: (usize, usize), flags: &[&str]) {
 
 /// A network that was calibrated on a photograph, and another one.
 fn lab() -> Lab {
-    let sample = clean_crop((64, 64));
+    let sample = clean_crop(Size::new(64, 64));
     let lab = conv::lab(&sample, &sample);
     lab.picture("noisy.png", &noisy_crop(SIZE));
     calibrate(&lab);
@@ -37,7 +38,8 @@ fn exact_relus_run_on_two_servers() {
     assert_eq!(facts["engine"], "relu");
     assert!(facts["ops"].to_string().contains("exact in 17 bits"), "{facts}");
     let [first, _] = reports(lab.serve_both());
-    let (sent, pixels) = (traffic(&first["images"][0]["online"]).0, (SIZE.0 * SIZE.1) as f64);
+    let (sent, pixels) =
+        (traffic(&first["images"][0]["online"]).0, (SIZE.height * SIZE.width) as f64);
     let stated = pixels * (6.0 * conv::RELU_BYTES + 4.0);
     assert!((sent as f64 - stated).abs() < 0.02 * stated, "{sent} bytes, {stated} stated");
     let report = lab.reconstruct("secure.npy").report();
@@ -60,7 +62,7 @@ fn leaky_relus_run_on_two_servers() {
         let layers = String::from_utf8(lab.read("foreign.json")).unwrap();
         lab.write("foreign.json", layers.replace(r#""relu""#, layer).as_bytes());
         std::fs::create_dir(lab.path("samples")).unwrap();
-        lab.picture("samples/a.png", &clean_crop((64, 64)));
+        lab.picture("samples/a.png", &clean_crop(Size::new(64, 64)));
         lab.picture("noisy.png", &noisy_crop(SIZE));
         calibrate(&lab);
         // Its weights are those of a ReLU network, so it makes no picture better.
@@ -68,7 +70,8 @@ fn leaky_relus_run_on_two_servers() {
         let facts = lab.run(&["inspect", "model.pub", "--json"]).report();
         assert!(facts["ops"].to_string().contains(activation), "{facts}");
         let [first, _] = reports(lab.serve_both());
-        let (sent, pixels) = (traffic(&first["images"][0]["online"]).0, (SIZE.0 * SIZE.1) as f64);
+        let (sent, pixels) =
+            (traffic(&first["images"][0]["online"]).0, (SIZE.height * SIZE.width) as f64);
         let stated = pixels * (6.0 * conv::RELU_BYTES + 4.0);
         assert!((sent as f64) < 1.02 * stated, "{sent} bytes, {stated} for 17 bits");
         let accepted = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--even-if-implausible"];
@@ -89,7 +92,7 @@ fn a_picture_that_leaves_its_ranges_is_refused_by_the_receiver() {
     let lab = conv::lab_of_one_picture();
     calibrate(&lab);
     std::fs::copy(lab.path("others/a.png"), lab.path("noisy.png")).unwrap();
-    share(&lab, (15, 15), &["--margin", "1"]);
+    share(&lab, Size::new(15, 15), &["--margin", "1"]);
     reports(lab.serve_both());
     let reconstruct = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--out", "out.png"];
     lab.run(&reconstruct).refused(FAILED, &["den.s0", "range alarm", "calibrate", "material"]);

@@ -2,6 +2,7 @@
 
 use crate::common::{CAMERA, KEYS, Lab, TINY, noisy_crop};
 use ppdenoise::model::{FloatModel, load_npz};
+use ppdenoise::size::Size;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
@@ -198,7 +199,7 @@ fn graphs_of_onnx_are_imported() {
     let report = lab.run(&["import", &blur, "--out", "mine.npz", "--json"]).report();
     assert_eq!(report["chosen"], "0..1, x - net(x), relu");
     assert_eq!((&report["format"], &report["family"]), (&"ONNX".into(), &"graph".into()));
-    lab.picture("noisy.png", &noisy_crop((24, 25)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(24, 25)));
     lab.run(&["denoise", "noisy.png", "--model", "mine.npz", "--out", "mine.npy"]).done();
 
     // The same by a description that names the constants, normalisation left away: its factors are 1/2 and 2.
@@ -229,7 +230,7 @@ fn graphs_of_onnx_are_imported() {
 fn what_is_no_model_is_named() {
     let lab = Lab::new();
     lab.share_model(&[]);
-    lab.picture("c.png", &noisy_crop((12, 13)));
+    lab.picture("c.png", &noisy_crop(Size::new(12, 13)));
     lab.write("model.json", br#"{"layers": []}"#);
     lab.write("notes.txt", b"weights are on the other disk\n");
     lab.write("empty.npz", b"");
@@ -264,7 +265,7 @@ fn inspect_answers_for_images_and_models() {
     assert_eq!((&camera["height"], &camera["width"]), (&512.into(), &512.into()));
     assert_eq!((&camera["depth"], &camera["channels"]), (&"8 bits".into(), &1.into()));
     assert_eq!((&camera["bits"], &camera["bits_used"]), (&8.into(), &8.into()));
-    lab.picture("noisy.png", &noisy_crop((96, 96)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(96, 96)));
     let noisy = report("noisy.png");
     let sigma = noisy["estimated_sigma"][0].as_f64().unwrap();
     assert!((20.0..30.0).contains(&sigma), "{sigma}");
@@ -288,7 +289,7 @@ fn inspect_answers_for_images_and_models() {
 #[test]
 fn a_wrong_description_is_not_shared() {
     let lab = Lab::new();
-    lab.picture("noisy.png", &noisy_crop((24, 24)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(24, 24)));
     lab.write("own.npz", &std::fs::read(TINY).unwrap());
     let json = r#"{"kind":"mlp","activation":"tanh","input_patch":9,"output_patch":5,"hidden":[24],
         "stride":3,"sigma":25.0,"residual":RESIDUAL,"normalisation":"(v/255-0.5)/0.2"}"#;

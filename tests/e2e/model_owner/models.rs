@@ -4,6 +4,7 @@ use crate::common::npz::Npz;
 use crate::common::{KEYS, Lab, TINY, clean_crop, difference, noisy_crop, reports};
 use ndarray::{Array1, Array2};
 use ppdenoise::image::GreyImage;
+use ppdenoise::size::Size;
 use std::path::Path;
 
 /// Patch sides of the written models, and the pixels in between.
@@ -11,7 +12,7 @@ const INPUT: usize = 7;
 const OUTPUT: usize = 3;
 /// What the written models scale the pixels by before tanh, so that it is nearly a straight line.
 const SLOPE: f32 = 0.25;
-const SIZE: (usize, usize) = (37, 44);
+const SIZE: Size = Size::new(37, 44);
 
 /// Weights and biases of a small denoiser that was written, not trained: each output is the mean of
 /// the 3x3 pixels around it, through a tanh of a quarter of that.
@@ -83,12 +84,12 @@ fn a_mean_shift_model_without_a_residual() {
     let to_clean = |image: &GreyImage| difference(image, &clean_crop(SIZE)).0;
     assert!(to_clean(&found) < 0.7 * to_clean(&lab.image("noisy.png")));
 
-    let rows = (SIZE.0 - OUTPUT).div_ceil(2) + 1;
-    let columns = (SIZE.1 - OUTPUT).div_ceil(2) + 1;
+    let rows = (SIZE.height - OUTPUT).div_ceil(2) + 1;
+    let columns = (SIZE.width - OUTPUT).div_ceil(2) + 1;
     let report = |file: &str| lab.run(&["inspect", file, "--json"]).report();
     let (s0, s1) = (report("img.s0"), report("img.s1"));
     assert_eq!(s0["patch_means"], rows * columns);
-    let pixels = 4 * (SIZE.0 * SIZE.1 + rows * columns);
+    let pixels = 4 * (SIZE.height * SIZE.width + rows * columns);
     let note = s0["payload_bytes"].as_u64().unwrap() - pixels as u64;
     assert!(note > 0 && note < 2100, "a note of {note} bytes to the receiver");
     assert_eq!((&s1["patch_means"], &s1["payload_bytes"]), (&s0["patch_means"], &32.into()));

@@ -4,10 +4,11 @@
 use crate::common::refusal::{FAILED, USAGE};
 use crate::common::{Ended, KEYS, Lab, TINY, checkers, clean_crop, conv, noisy_crop};
 use ppdenoise::image::GreyImage;
+use ppdenoise::size::Size;
 
 const DEFAULT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/default.npz");
 const DNCNN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/dncnn-s25.npz");
-const SIZE: (usize, usize) = (40, 44);
+const SIZE: Size = Size::new(40, 44);
 
 /// A slope in Floyd and Steinberg's dither: no photograph.
 const DITHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/hostile/dithered-128x128.png");
@@ -49,7 +50,7 @@ fn values_that_leave_their_range_are_counted_and_refused_where_asked() {
 /// itself.
 #[test]
 fn held_out_images_that_leave_the_ranges_are_refused_where_asked() {
-    let photograph = clean_crop((64, 64));
+    let photograph = clean_crop(Size::new(64, 64));
     for (lab, leaves) in
         [(conv::lab_of_one_picture(), true), (conv::lab(&photograph, &photograph), false)]
     {
@@ -77,7 +78,7 @@ fn held_out_images_that_leave_the_ranges_are_refused_where_asked() {
 #[test]
 fn ranges_are_widened_for_pictures_that_are_no_photographs() {
     let flat = GreyImage::new(64, 64, vec![128.0; 64 * 64]).unwrap();
-    let lab = conv::lab(&flat, &checkers((48, 80)));
+    let lab = conv::lab(&flat, &checkers(Size::new(48, 80)));
     let calibrate = ["calibrate", "foreign.npz", "--data", "samples", "--held-out", "others"];
     let out = ["--sigma", "25", "--strict", "--out", "w.npz", "--json"];
     let report = lab.run(&[&calibrate[..], &out].concat()).report();

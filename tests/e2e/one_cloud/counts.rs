@@ -34,7 +34,7 @@ fn slots_are_charged_when_they_are_made_and_not_given_back() {
     // Before the answer: who is gone with it is charged too.
     let anna = user(&one, "anna");
     let mut channel = silent(&anna, &address);
-    channel.send(Tag::Request, 0, vec![1, SIZE.0 as u8, SIZE.1 as u8, 1]).unwrap();
+    channel.send(Tag::Request, 0, vec![1, SIZE.height as u8, SIZE.width as u8, 1]).unwrap();
     channel.expect(Tag::Granted).unwrap();
     assert_eq!(one.counted().unwrap().0, 5);
     drop(channel);

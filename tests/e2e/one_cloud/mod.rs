@@ -10,9 +10,10 @@ mod streams;
 use crate::common::one_cloud::OneCloud;
 use crate::common::{TINY, difference, noisy_crop, signal};
 use ppdenoise::image::{GreyImage, ImageFormat, Raster, write};
+use ppdenoise::size::Size;
 use std::fs;
 
-const SIZE: (usize, usize) = (24, 26);
+const SIZE: Size = Size::new(24, 26);
 
 /// What the twin makes of `noisy.png`, as `name`.
 fn twin(one: &OneCloud, name: &str) {
@@ -64,7 +65,7 @@ fn two_users_at_once_and_nothing_of_their_images_stays() {
     let grey: Vec<u8> = one.lab.image("noisy.png").pixels().iter().map(|&v| v as u8).collect();
     for (name, content) in one.files("clients") {
         let row = |wanted: &[u8]| content.windows(wanted.len()).any(|part| part == wanted);
-        assert!(!grey.chunks_exact(SIZE.1).any(|line| row(&line[..8])), "{name}");
+        assert!(!grey.chunks_exact(SIZE.width).any(|line| row(&line[..8])), "{name}");
     }
     let said = [ended.stderr, ended.stdout].concat();
     assert!(!said.contains("noisy") && said.contains("anna: 1 image(s) denoised"), "{said}");
@@ -150,7 +151,7 @@ fn folders_colours_and_slots_made_ahead() {
     one.lab.write("in/b.png", b"\x89PNG\r\n\x1a\nno image");
     let plane = noisy_crop(SIZE);
     let darker = plane.pixels().iter().map(|v| (v / 2.0).floor()).collect();
-    let darker = GreyImage::new(SIZE.0, SIZE.1, darker).unwrap();
+    let darker = GreyImage::new(SIZE.height, SIZE.width, darker).unwrap();
     let colour =
         Raster::of_planes(vec![plane.clone(), darker, plane], ppdenoise::image::Depth::Eight);
     let mut bytes = Vec::new();

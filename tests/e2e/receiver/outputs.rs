@@ -3,6 +3,7 @@
 
 use crate::common::refusal::{FAILED, INPUT, SIZE, USAGE, alone};
 use crate::common::{Ended, Job, KEYS, Lab, TINY, reports, set_mode};
+use ppdenoise::size::Size;
 use std::fs;
 use std::process::Stdio;
 
@@ -216,7 +217,7 @@ fn an_image_without_a_note_is_told() {
 
 #[test]
 fn a_write_that_fails_leaves_nothing() {
-    let lab = Lab::ready((40, 40), 1);
+    let lab = Lab::ready(Size::new(40, 40), 1);
     let limited = |args: &[&str]| {
         let binary = env!("CARGO_BIN_EXE_ppdenoise");
         let script = "ulimit -f 4; exec \"$0\" \"$@\"";
@@ -268,7 +269,7 @@ fn mounted(lab: &Lab, options: &str, args: &[&str]) -> Option<Ended> {
 
 #[test]
 fn a_full_disk_leaves_nothing() {
-    let lab = Lab::ready((40, 40), 1);
+    let lab = Lab::ready(Size::new(40, 40), 1);
     let pub_args = ["--keys", KEYS, "--model", "model.pub"];
     for (args, name, disk) in [
         (
@@ -301,7 +302,7 @@ fn a_full_disk_leaves_nothing() {
 
 #[test]
 fn a_folder_that_is_not_writable_is_told_before_the_work() {
-    let lab = Lab::ready((12, 13), 1);
+    let lab = Lab::ready(Size::new(12, 13), 1);
     let job = |party| Job::new(party).with(|j| j.outs = vec!["mnt/den".into()]);
     let args = job(0).args(&["--connect", "127.0.0.1:1"]);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();

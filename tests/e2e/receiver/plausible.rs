@@ -3,6 +3,7 @@
 
 use crate::common::refusal::{FAILED, SIZE};
 use crate::common::{KEYS, Lab, TINY, checkers, noisy_crop, reports};
+use ppdenoise::size::Size;
 
 const REFUSED: [&str; 3] = [
     "times the noise told at rows 0 to ",
@@ -13,7 +14,7 @@ const REFUSED: [&str; 3] = [
 #[test]
 fn a_picture_that_was_taken_for_noise_is_refused_on_shares() {
     // With fewer blocks chance would have to be granted more.
-    let size = (96, 96);
+    let size = Size::new(96, 96);
     let lab = Lab::ready(size, 1);
     lab.picture("checkers.png", &checkers(size));
     lab.share_image("checkers.png", "img", &["--force"]).done();

@@ -2,6 +2,7 @@
 
 use crate::common::refusal::{INPUT, USAGE};
 use crate::common::{Ended, Job, Lab, Running};
+use ppdenoise::size::Size;
 use std::process::Command;
 
 /// What a file may say of server 0, all but the link.
@@ -20,7 +21,7 @@ fn both(lab: &Lab, args: &[&str], variables: &[(&str, &str)]) -> [Ended; 2] {
 
 #[test]
 fn a_file_is_enough_and_what_is_nearer_comes_first() {
-    let lab = Lab::ready((12, 13), 4);
+    let lab = Lab::ready(Size::new(12, 13), 4);
     lab.write("s.toml", format!("{FILE}listen = '127.0.0.1:0'\nthreads = 1\n").as_bytes());
     let args = ["--config", "s.toml"];
     let environment = ("PPDENOISE_THREADS", "2");
@@ -44,7 +45,7 @@ fn a_file_is_enough_and_what_is_nearer_comes_first() {
 /// Without a file: all flags in the environment, as a container or a unit may give them.
 #[test]
 fn the_environment_is_enough() {
-    let lab = Lab::ready((12, 13), 1);
+    let lab = Lab::ready(Size::new(12, 13), 1);
     let variables = [
         ("PPDENOISE_PARTY", "0"),
         ("PPDENOISE_KEYS", "keys"),

@@ -123,7 +123,7 @@ fn a_server_that_watches_says_how_it_is() {
     assert_eq!((&now["state"], &now["failures"]), (&"serving".into(), &0.into()), "{now}");
     let left = &now["slots_left"][0];
     let size = [&left["height"], &left["width"]].map(|n| n.as_u64().unwrap() as usize);
-    assert_eq!((size, &left["slots"]), ([SIZE.0, SIZE.1], &2.into()));
+    assert_eq!((size, &left["slots"]), ([SIZE.height, SIZE.width], &2.into()));
     assert!(now["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{now}");
     assert_eq!(now["process"], first.id());
     let free = now["state_disk_left_bytes"].as_u64().unwrap();
@@ -133,7 +133,7 @@ fn a_server_that_watches_says_how_it_is() {
     // The same in metrics, in the heartbeat, and to the manager.
     let address = metrics_address(&first.said());
     let metrics = ask(&address, "GET /metrics");
-    let (width, height) = (SIZE.1, SIZE.0);
+    let (width, height) = (SIZE.width, SIZE.height);
     for line in [
         "HTTP/1.1 200 OK\r",
         "ppdenoise_images_done_total 1",

@@ -6,6 +6,7 @@ use crate::common::refusal::{FAILED, INPUT, PEER, SIZE, alone};
 use crate::common::{Ended, Job, KEYS, Lab, Running, reports};
 use ppdenoise::files::ledger::Ledger;
 use ppdenoise::ids::{ImageId, SessionId, TripleSetId};
+use ppdenoise::size::Size;
 use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -81,7 +82,7 @@ fn a_mark_that_cannot_be_written_costs_nothing() {
 
 #[test]
 fn a_result_that_cannot_be_written_leaves_neither_half() {
-    let lab = Lab::ready((40, 40), 3);
+    let lab = Lab::ready(Size::new(40, 40), 3);
     assert_eq!(good(&lab), 0);
     let results = ["den.s0", "den.s1"].map(|name| lab.read(name));
     let [first, second] = limited(&lab, 1, 4096);
@@ -95,7 +96,7 @@ fn a_result_that_cannot_be_written_leaves_neither_half() {
 /// A slot that S0's file would still have after its use is not used.
 #[test]
 fn material_that_cannot_be_overwritten_is_not_used() {
-    let lab = Lab::ready((40, 40), 3);
+    let lab = Lab::ready(Size::new(40, 40), 3);
     assert_eq!(good(&lab), 0);
     let files = ["den.s0", "den.s1", "trip.s0"].map(|name| lab.read(name));
     let [first, second] = limited(&lab, 0, 4096);

@@ -4,6 +4,7 @@ use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{PEER, SIZE};
 use crate::common::{Job, Lab, TINY, difference, noisy_crop, reports, traffic};
 use ppdenoise::image::GreyImage;
+use ppdenoise::size::Size;
 use serde_json::Value;
 
 /// Mean and largest difference to the integer twin in grey levels. Only roundings differ: of a
@@ -11,7 +12,7 @@ use serde_json::Value;
 /// activations differs by less than 0.002, a third of what cells of 1/4 give (tests/e2e/pipeline.rs).
 const TWIN: (f64, f64) = (0.15, 0.7);
 
-fn ready(flags: &[&str], size: (usize, usize)) -> Lab {
+fn ready(flags: &[&str], size: Size) -> Lab {
     let lab = Lab::new();
     lab.share_model(&[&["--engine", "gc"], flags].concat());
     lab.picture("noisy.png", &noisy_crop(size));
@@ -28,7 +29,7 @@ fn plaintext(lab: &Lab, flags: &[&str]) -> GreyImage {
 
 /// The whole pipeline; the twin and the float network with the same function agree with it.
 fn whole(flags: &[&str], activation: &str) {
-    let lab = ready(flags, (24, 21));
+    let lab = ready(flags, Size::new(24, 21));
     let [first, second] = reports(lab.serve_both());
     assert_eq!(first["engine"], "gc");
     let (sent, received) = traffic(&first["images"][0]["online"]);
@@ -73,9 +74,9 @@ fn a_function_of_the_owners() {
     let own = ["--engine", "gc", "--piecewise", "model"];
     let share = ["share-model", "own.npz", "--keys", crate::common::KEYS, "--out", "model"];
     lab.run(&[&share[..], &own].concat()).done();
-    lab.picture("noisy.png", &noisy_crop((14, 15)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(14, 15)));
     lab.share_image("noisy.png", "img", &[]);
-    lab.triples("trip", (14, 15), 1);
+    lab.triples("trip", Size::new(14, 15), 1);
     reports(lab.serve_both());
     lab.reconstruct("secure.npy").report();
     let twin = ["denoise", "noisy.png", "--model", "own.npz", "--twin", "--out", "twin.npy"];
@@ -98,7 +99,7 @@ fn a_function_of_the_owners() {
 #[test]
 fn bytes_a_tanh_counted_inside_and_outside() {
     for (function, most) in [("refit", 2000.0), ("zheng", 2100.0)] {
-        let lab = ready(&["--stride", "1", "--piecewise", function], (64, 64));
+        let lab = ready(&["--stride", "1", "--piecewise", function], Size::new(64, 64));
         let mut listening = lab.listen(&Job::insecure(0));
         let proxy = Proxy::start(&listening.address(), [Wire::Whole; 2]);
         let second = lab.connect(&Job::insecure(1), &proxy.address).end().report();
@@ -121,7 +122,7 @@ fn bytes_a_tanh_counted_inside_and_outside() {
 /// Two images in one session and a second session: the counters of both servers stay in step.
 #[test]
 fn several_images_and_sessions() {
-    let lab = ready(&[], (20, 20));
+    let lab = ready(&[], Size::new(20, 20));
     lab.share_image("noisy.png", "img2", &[]);
     let jobs = [0, 1].map(|p| {
         Job::new(p).with(|job| {

@@ -15,13 +15,14 @@ use ppdenoise::files::container::{OpenFrom, open_file};
 use ppdenoise::ids::{Role, TripleSetId};
 use ppdenoise::material::{MaterialLayout, Origin};
 use ppdenoise::numbers::ring::RingBits;
+use ppdenoise::size::Size;
 use split::split;
 use std::fs;
 
 const SERVERS: [Role; 2] = [Role::Server0, Role::Server1];
 
 /// Replaces `trip.*` by made triples: the same slots, another set.
-fn make(lab: &Lab, size: (usize, usize)) {
+fn make(lab: &Lab, size: Size) {
     let keys = Keys::of(lab, KEYS);
     let public = PublicModelFile::read(lab.path("model.pub")).unwrap().model;
     let Body::Triples(fields) = open_file(lab.path("trip.s0")).unwrap().header().body else {
@@ -157,7 +158,7 @@ fn made_triples_are_taken_from_the_server_itself_alone() {
 fn made_triples_are_refused_where_results_are_too_coarse() {
     const MODEL: &str =
         concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/models/mlp-21-9-3x512-s25.npz");
-    let (lab, size) = (Lab::new(), (22, 23));
+    let (lab, size) = (Lab::new(), Size::new(22, 23));
     let share = ["share-model", MODEL, "--keys", KEYS, "--out", "model", "--stride", "9"];
     lab.run(&share).done();
     lab.picture("noisy.png", &crate::common::noisy_crop(size));
@@ -189,7 +190,7 @@ fn no_result_tells_its_last_twelve_bits() {
         let sender = keys.public(role);
         let mut file =
             file.unseal(OpenFrom { recipient: &recipient, sender: &sender, role }).unwrap();
-        let bytes = file.chunk(ChunkKey::op(0), 4 * SIZE.0 * SIZE.1).unwrap();
+        let bytes = file.chunk(ChunkKey::op(0), 4 * SIZE.height * SIZE.width).unwrap();
         let high = bytes.chunks(4).map(|b| u32::from_le_bytes(b.try_into().unwrap()) >> 16);
         let high: Vec<u32> = high.collect();
         assert!(high.iter().all(|v| v >> 4 == 0), "below 2^20");

@@ -5,13 +5,14 @@ use crate::common::{
 };
 use ppdenoise::image::{Depth, GreyImage, ImageFormat, Raster, read, write};
 use ppdenoise::roles::Shard;
+use ppdenoise::size::Size;
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Patches of 9 predict 5, every 3 pixels, so that tiles of 16 have a margin.
-const TILED: (usize, usize) = (33, 20);
-const SMALL: (usize, usize) = (13, 12);
+const TILED: Size = Size::new(33, 20);
+const SMALL: Size = Size::new(13, 12);
 
 /// A lab without a dealer's keys, with a shared model and folders for shares, results and pictures.
 fn lab() -> Lab {

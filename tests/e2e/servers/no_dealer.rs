@@ -4,6 +4,7 @@ use crate::common::making::{bare, convolutions, make, maker, start};
 use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{INPUT, PEER, USAGE};
 use crate::common::{Ended, KEYS, Lab, Running, conv, difference, noisy_crop, reports};
+use ppdenoise::size::Size;
 use serde_json::Value;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -27,7 +28,7 @@ fn nothing_is_there(lab: &Lab) {
 /// From keys to a picture, without a dealer; the difference to the integer twin is that of dealt material
 /// (tests/e2e/pipeline.rs, tests/e2e/servers/gc.rs).
 fn whole(lab: &Lab, model: &str, flags: &[&str], (mean, max): (f64, f64)) {
-    lab.picture("noisy.png", &noisy_crop((25, 34)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(25, 34)));
     lab.share_image("noisy.png", "img", &[]);
     // Just what the shared image needs, as each server sees it in its own share.
     let [first, second] = reports(make(lab, [&["--for", "img.s0"], &["--for", "img.s1"]]));
@@ -42,7 +43,10 @@ fn whole(lab: &Lab, model: &str, flags: &[&str], (mean, max): (f64, f64)) {
     lab.run(&[&twin[..], flags].concat()).done();
     let found = difference(&lab.image("secure.npy"), &lab.image("twin.npy"));
     assert!(found.0 <= mean && found.1 <= max, "{flags:?}: {found:?}");
-    assert!(difference(&lab.image("twin.npy"), &noisy_crop((25, 34))).0 > 3.0, "it does something");
+    assert!(
+        difference(&lab.image("twin.npy"), &noisy_crop(Size::new(25, 34))).0 > 3.0,
+        "it does something"
+    );
     lab.no_leftovers();
 }
 

@@ -4,6 +4,7 @@
 use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{FAILED, INPUT, PEER, SIZE, USAGE, alone, neither};
 use crate::common::{Ended, Job, KEYS, Lab, noisy_crop, reports};
+use ppdenoise::size::Size;
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
@@ -186,9 +187,9 @@ fn cut(lab: &Lab, direction: usize, after: u64) -> [Ended; 2] {
 fn a_killed_peer_is_reported() {
     let lab = Lab::new();
     lab.share_model(&["--stride", "1"]);
-    lab.picture("noisy.png", &noisy_crop((200, 200)));
+    lab.picture("noisy.png", &noisy_crop(Size::new(200, 200)));
     lab.share_image("noisy.png", "img", &[]);
-    lab.triples("trip", (200, 200), 2);
+    lab.triples("trip", Size::new(200, 200), 2);
     let mut listening = lab.listen(&Job::new(0));
     let mut connecting = lab.connect(&Job::new(1), &listening.address());
     connecting.line_with("denoising");

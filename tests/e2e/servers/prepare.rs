@@ -9,6 +9,7 @@ use ppdenoise::ids::Party;
 use ppdenoise::ids::{ImageId, SessionId, TripleSetId};
 use ppdenoise::roles::server::{Peer, Prepare, ServerEvent, ServerFiles};
 use ppdenoise::roles::{Observer, Server};
+use ppdenoise::size::Size;
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
@@ -161,7 +162,7 @@ fn a_damaged_prepared_file_ends_the_session_and_leaves_no_result() {
 
 #[test]
 fn threads_and_batches_change_nothing_but_the_pace() {
-    let size = (24, 21);
+    let size = Size::new(24, 21);
     let lab = Lab::ready(size, 1);
     let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--size", "24x21"];
     let more = ["--batch", "7", "--threads", "3", "--out", "small", "--json"];

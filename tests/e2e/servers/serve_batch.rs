@@ -2,12 +2,13 @@
 
 use crate::common::refusal::{INPUT, PEER, SIZE, USAGE};
 use crate::common::{Ended, Job, KEYS, Lab, difference, noisy_crop, reports, signal};
+use ppdenoise::size::Size;
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const OTHER_SIZE: (usize, usize) = (15, 12);
+const OTHER_SIZE: Size = Size::new(15, 12);
 
 /// A lab with a shared model, folders `in0`, `in1` for shares and `out0`, `out1` for results.
 fn lab() -> Lab {
@@ -20,7 +21,7 @@ fn lab() -> Lab {
 }
 
 /// Shares an image and hands each server its part; the image's id.
-fn share(lab: &Lab, name: &str, size: (usize, usize)) -> String {
+fn share(lab: &Lab, name: &str, size: Size) -> String {
     lab.picture(&format!("{name}.png"), &noisy_crop(size));
     let report = lab.share_image(&format!("{name}.png"), "fresh", &["--force"]).report();
     for party in [0, 1] {

@@ -4,6 +4,7 @@
 use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::PEER;
 use crate::common::{CAMERA, Ended, Job, KEYS, Lab, Running, TINY, reports, signal};
+use ppdenoise::size::Size;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 /// What the system may take to end a process that was told to.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const SIZE: (usize, usize) = (24, 27);
+const SIZE: Size = Size::new(24, 27);
 
 /// The end of a process by a signal, as it is told.
 fn ended_by(ended: &Ended, name: &str) {
@@ -65,7 +66,7 @@ fn a_server_that_is_interrupted_leaves_nothing_and_the_other_says_so() {
 
 #[test]
 fn a_server_that_waits_for_the_other_can_be_interrupted() {
-    let lab = Lab::ready((12, 13), 1);
+    let lab = Lab::ready(Size::new(12, 13), 1);
     for name in signals() {
         let mut server = lab.listen(&Job::new(0));
         server.address();
@@ -80,7 +81,7 @@ fn a_server_that_waits_for_the_other_can_be_interrupted() {
 /// What `nohup` and a shell's background jobs do: a signal that is ignored stays ignored.
 #[test]
 fn an_ignored_signal_stays_ignored() {
-    let lab = Lab::ready((12, 13), 1);
+    let lab = Lab::ready(Size::new(12, 13), 1);
     let job = Job::new(0).args(&["--listen", "127.0.0.1:0"]);
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' INT; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ppdenoise")]);
@@ -95,7 +96,7 @@ fn an_ignored_signal_stays_ignored() {
 /// S1's file of a set is there before S0's half has gone through the pipe.
 #[test]
 fn half_a_set_of_triples_is_removed() {
-    let lab = Lab::ready((12, 13), 1);
+    let lab = Lab::ready(Size::new(12, 13), 1);
     let args = ["gen-triplets", "--keys", KEYS, "--model", "model.pub", "--size", "64x64"];
     let more = ["--images", "50", "--out", "-", "--s1", "half.s1"];
     let mut command = lab.command(&[&args[..], &more].concat());
@@ -156,7 +157,7 @@ fn children(parent: u32) -> Vec<u32> {
 fn an_image_that_is_cut_leaves_no_tiles() {
     let lab = Lab::new();
     lab.share_model(&[]);
-    lab.picture("tall.pgm", &crate::common::clean_crop((400, 300)));
+    lab.picture("tall.pgm", &crate::common::clean_crop(Size::new(400, 300)));
     for name in signals() {
         let folder = format!("shares-{name}");
         std::fs::create_dir(lab.path(&folder)).unwrap();
@@ -180,7 +181,7 @@ fn an_image_that_is_cut_leaves_no_tiles() {
 fn a_signal_spares_the_tiles_that_were_not_replaced() {
     let lab = Lab::new();
     lab.share_model(&[]);
-    lab.picture("tall.pgm", &crate::common::clean_crop((200, 100)));
+    lab.picture("tall.pgm", &crate::common::clean_crop(Size::new(200, 100)));
     let args = ["share-image", "tall.pgm", "--keys", KEYS, "--model", "model.pub", "--tile", "10"];
     let args = [&args[..], &["--out", "shares/img", "--force"]].concat();
     std::fs::create_dir(lab.path("shares")).unwrap();

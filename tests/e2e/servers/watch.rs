@@ -5,11 +5,12 @@ use crate::common::proxy::{Proxy, Wire};
 use crate::common::refusal::{PEER, SIZE, USAGE};
 use crate::common::service::{Service, check_slots, free_port, until};
 use crate::common::{KEYS, Lab, noisy_crop, signal};
+use ppdenoise::size::Size;
 use serde_json::Value;
 use std::fs;
 use std::time::{Duration, Instant};
 
-const OTHER_SIZE: (usize, usize) = (15, 12);
+const OTHER_SIZE: Size = Size::new(15, 12);
 
 fn lab() -> Lab {
     let lab = Lab::new();
@@ -23,7 +24,7 @@ fn pair(lab: &Lab, port: &str, run: &str, flags: &[&str]) -> [Service; 2] {
 }
 
 /// Shares an image and hands each server its part; the image's id.
-fn share(lab: &Lab, name: &str, size: (usize, usize)) -> String {
+fn share(lab: &Lab, name: &str, size: Size) -> String {
     lab.picture(&format!("{name}.png"), &noisy_crop(size));
     let report = lab.share_image(&format!("{name}.png"), "fresh", &["--force"]).report();
     for party in [0, 1] {
@@ -38,7 +39,7 @@ fn hand_over(lab: &Lab, from: &str, to: &str) {
 }
 
 /// Makes triples and hands each server its half.
-fn refill(lab: &Lab, name: &str, size: (usize, usize), slots: u64) {
+fn refill(lab: &Lab, name: &str, size: Size, slots: u64) {
     lab.triples(name, size, slots);
     for party in [0, 1] {
         hand_over(lab, &format!("{name}.s{party}"), &format!("sets{party}/{name}.s{party}"));
@@ -64,9 +65,12 @@ fn a_folder_of_triples_is_refilled_while_servers_run() {
     for server in [&mut first, &mut second] {
         // Both are there, and neither has any.
         let told = server.wait_for("triples-missing", 1);
-        let size = format!("--size {}x{}", SIZE.0, SIZE.1);
+        let size = format!("--size {}x{}", SIZE.height, SIZE.width);
         assert!(told[0]["command"].as_str().unwrap().contains(&size), "{}", told[0]);
-        assert_eq!((&told[0]["height"], &told[0]["width"]), (&SIZE.0.into(), &SIZE.1.into()));
+        assert_eq!(
+            (&told[0]["height"], &told[0]["width"]),
+            (&SIZE.height.into(), &SIZE.width.into())
+        );
     }
     // Half a file is none, and one half of a set serves nobody.
     lab.triples("t", SIZE, 3);
@@ -83,7 +87,7 @@ fn a_folder_of_triples_is_refilled_while_servers_run() {
     // Images of another size wait while these go on.
     let other = share(&lab, "other", OTHER_SIZE);
     for server in [&mut first, &mut second] {
-        assert_eq!(server.wait_for("triples-missing", 2)[1]["height"], OTHER_SIZE.0);
+        assert_eq!(server.wait_for("triples-missing", 2)[1]["height"], OTHER_SIZE.height);
     }
     let b = share(&lab, "b", SIZE);
     done(&lab, &b);

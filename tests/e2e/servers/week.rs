@@ -10,13 +10,14 @@ use ppdenoise::model::{
 use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::Levels;
 use ppdenoise::roles::{Arithmetic, Denoise, Implausibility, Silent, denoise};
+use ppdenoise::size::Size;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const DAYS: usize = 7;
-const SIZES: [(usize, usize); 3] = [(12, 13), (15, 12), (18, 16)];
+const SIZES: [Size; 3] = [Size::new(12, 13), Size::new(15, 12), Size::new(18, 16)];
 const A_DAY: usize = 20;
 /// How far a result may lie from the integer twin in grey levels (tests/e2e/pipeline.rs).
 const TWIN: (f64, f64) = (0.6, 3.0);
@@ -133,14 +134,14 @@ impl Week {
     }
 
     /// Shares a folder of pictures and hands each server its parts; how many are new, and passed over.
-    fn share(&self, folder: &str) -> (usize, usize) {
+    fn share(&self, folder: &str) -> Size {
         let args = ["share-image", folder, "--keys", "gateway", "--model", "model.pub"];
         let report = self.lab.run(&[&args[..], &["--out", "shared", "--json"]].concat()).report();
         for party in [0, 1] {
             shell(&self.lab, &format!("mv shared/*.s{party} in{party}/ 2>/dev/null || true"));
         }
         let shared = report["images"].as_array().unwrap().len();
-        (shared, report["skipped"].as_u64().unwrap() as usize)
+        Size::new(shared, report["skipped"].as_u64().unwrap() as usize)
     }
 
     fn results(&self) -> [usize; 2] {
@@ -218,7 +219,7 @@ fn a_week_needs_no_hand() {
             for (name, picture) in part {
                 week.lab.picture(&format!("{folder}/{name}"), picture);
             }
-            assert_eq!(week.share(&folder), (A_DAY / 2, known));
+            assert_eq!(week.share(&folder), Size::new(A_DAY / 2, known));
             match (day, known) {
                 // Amid the work, and with nothing to do.
                 (2, 0) => week.restart(0, false),
@@ -228,7 +229,7 @@ fn a_week_needs_no_hand() {
             }
             week.wait(known + A_DAY / 2);
         }
-        assert_eq!(week.share(&folder), (0, A_DAY), "all of them were shared before");
+        assert_eq!(week.share(&folder), Size::new(0, A_DAY), "all of them were shared before");
         week.fetch(day, &twin);
         if day == 3 {
             week.rotate();

@@ -3,6 +3,7 @@
 use crate::common::kill::{Trigger, Wire};
 use crate::common::link::{Link, records};
 use crate::common::{Job, Lab, traffic};
+use ppdenoise::size::Size;
 
 /// Bytes that each record takes beside its content.
 const RECORD: usize = 22;
@@ -13,7 +14,7 @@ const CLOSE: usize = 2;
 /// `cargo test --test e2e wire:: -- --nocapture` prints the figures of docs/wire.md.
 #[test]
 fn tls_adds_a_handshake_and_22_bytes_a_record() {
-    let lab = Lab::ready((48, 48), 1);
+    let lab = Lab::ready(Size::new(48, 48), 1);
     let link = Link::Tls(Default::default());
     let mut listening = lab.listen(&link.job(Job::new(0)));
     let address = listening.address();

@@ -22,7 +22,7 @@ fn serve(party: Party, answers: &[u8]) {
     let masked = MaskedWeights::<u32>::new(party, public, &mut Weights, &seeds.weight_mask);
     let masked = masked.expect("these weights can be read");
     let Ok((model, _)) = masked.open(&mut channel, None) else { return };
-    let share = vec![7u32; SIZE.0 * SIZE.1];
+    let share = vec![7u32; SIZE.pixels()];
     let slot = SlotView::new(party, &seeds.slots, SLOT, Origin::Dealt);
     let image =
         Image { share: &share, means: &[], plane: 0, size: SIZE, slot, layout: &world.layout };

@@ -1,5 +1,6 @@
 //! A small model with its shares and material, from fixed seeds.
 
+use ppdenoise::size::Size;
 use ppdenoise::crypto::prg::Seed;
 use ppdenoise::ids::Party;
 use ppdenoise::material::{Chunk, Dealer, MaterialLayout, Origin, PartySeeds};
@@ -13,7 +14,7 @@ use std::io::Cursor;
 use std::sync::LazyLock;
 
 /// Rows and columns of the image.
-pub const SIZE: (usize, usize) = (10, 9);
+pub const SIZE: Size = Size::new(10, 9);
 /// Patches a batch.
 pub const BATCH_ROWS: usize = 2;
 /// The slot whose material is used.

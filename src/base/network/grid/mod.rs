@@ -5,6 +5,7 @@ mod padded;
 pub use padded::Span;
 
 use super::{Border, Gather, NetworkError};
+use crate::size::Size;
 use std::ops::Range;
 
 /// The largest image, in pixels, that any part of the program accepts.
@@ -57,7 +58,7 @@ impl PatchGrid {
     /// `ImageTooSmall` if the image is smaller in either direction than a patch that it is mirrored
     /// for, or than what is predicted of one; `ImageTooLarge` beyond [`MAX_PIXELS`].
     pub fn new(
-        (height, width): (usize, usize),
+        Size { height, width }: Size,
         channels: usize,
         gather: &Gather,
     ) -> Result<Self, NetworkError> {
@@ -93,14 +94,10 @@ impl PatchGrid {
     ///
     /// # Errors
     /// As [`PatchGrid::new`].
-    pub(super) fn over(
-        size: (usize, usize),
-        channels: usize,
-        gather: &Gather,
-    ) -> Result<Self, NetworkError> {
+    pub(super) fn over(size: Size, channels: usize, gather: &Gather) -> Result<Self, NetworkError> {
         let single = Gather { patch: 1, pad: 0, ..*gather };
         let least = if gather.border == Border::Reflect { gather.patch } else { 1 };
-        let (height, width) = size;
+        let Size { height, width } = size;
         if height < least || width < least {
             return Err(NetworkError::ImageTooSmall { height, width, patch: least });
         }
@@ -119,8 +116,8 @@ impl PatchGrid {
     }
 
     /// Rows and columns of the patches, and so of the map that they become.
-    pub fn map_size(&self) -> (usize, usize) {
-        (self.tops.count(), self.lefts.count())
+    pub fn map_size(&self) -> Size {
+        Size::new(self.tops.count(), self.lefts.count())
     }
 
     /// The number of pixels.
@@ -307,19 +304,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn grid(size: (usize, usize), patch: usize, pad: usize, stride: usize) -> PatchGrid {
+    fn grid(size: Size, patch: usize, pad: usize, stride: usize) -> PatchGrid {
         PatchGrid::new(size, 1, &Gather { patch, stride, pad, border: Border::Reflect }).unwrap()
     }
 
     #[test]
     fn paper_size_grid() {
         let paper = |size| grid(size, 39, 11, 3);
-        let grid = paper((512, 512));
+        let grid = paper(Size::new(512, 512));
         assert_eq!(grid.rows(), 166 * 166);
         let deepest = grid.weight_sums(&[1; 17 * 17]).into_iter().max().unwrap();
         assert_eq!(deepest, 36);
         // 511 does not fit the stride: the extra border patch deepens the overlap to 7 x 7.
-        let ragged = paper((513, 513));
+        let ragged = paper(Size::new(513, 513));
         assert_eq!(ragged.rows(), 167 * 167);
         assert_eq!(ragged.weight_sums(&[1; 17 * 17]).into_iter().max(), Some(49));
     }
@@ -349,11 +346,11 @@ mod tests {
     fn too_small_and_too_large_are_refused() {
         let gather = Gather { patch: 21, stride: 3, pad: 6, border: Border::Reflect };
         assert!(matches!(
-            PatchGrid::new((20, 64), 1, &gather),
+            PatchGrid::new(Size::new(20, 64), 1, &gather),
             Err(NetworkError::ImageTooSmall { height: 20, width: 64, patch: 21 })
         ));
-        assert!(PatchGrid::new((usize::MAX, 64), 1, &gather).is_err());
-        assert!(PatchGrid::new((21, 21), 1, &gather).is_ok());
+        assert!(PatchGrid::new(Size::new(usize::MAX, 64), 1, &gather).is_err());
+        assert!(PatchGrid::new(Size::new(21, 21), 1, &gather).is_ok());
     }
 
     #[test]
@@ -369,7 +366,7 @@ mod tests {
         ) {
             let stride = stride.min(inner);
             let patch = inner + 2 * pad;
-            let size = (patch + dh, patch + dw);
+            let size = Size::new(patch + dh, patch + dw);
             let grid = grid(size, patch, pad, stride);
             let window = vec![1; inner * inner];
             prop_assert!(grid.weight_sums(&window).into_iter().all(|w| w >= 1));
@@ -397,7 +394,7 @@ mod tests {
             // Also maps that are smaller than the patch.
             let (h, w) = (1 + dh, 1 + dw);
             let gather = Gather { patch, stride: 1, pad, border: Border::Zero };
-            let grid = PatchGrid::new((h, w), channels, &gather).unwrap();
+            let grid = PatchGrid::new(Size::new(h, w), channels, &gather).unwrap();
             prop_assert_eq!((grid.rows(), grid.features()), (h * w, h * w * channels));
             let map: Vec<usize> = (1..=h * w * channels).collect();
             let rows = at % (h * w)..(at % (h * w) + 5).min(h * w);

@@ -61,6 +61,7 @@ impl PatchGrid {
 mod tests {
     use super::*;
     use crate::network::Gather;
+    use crate::size::Size;
 
     /// Windows of the continued map are the patches.
     #[test]
@@ -68,9 +69,9 @@ mod tests {
         for border in [Border::Zero, Border::Reflect] {
             for (patch, pad) in [(3, 1), (5, 2), (5, 1), (1, 0)] {
                 let gather = Gather { patch, stride: 1, pad, border };
-                let grid = PatchGrid::new((6, 7), 2, &gather).unwrap();
+                let grid = PatchGrid::new(Size::new(6, 7), 2, &gather).unwrap();
                 let map: Vec<usize> = (1..=6 * 7 * 2).collect();
-                let ((_, width), side) = (grid.map_size(), 20);
+                let (Size { width, .. }, side) = (grid.map_size(), 20);
                 let whole = grid.padded((0, side, 0), (0, side, 0), &map, 0);
                 for row in 0..grid.rows() {
                     let (top, left) = (row / width, row % width);

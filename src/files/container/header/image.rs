@@ -5,6 +5,7 @@ use super::{Called, Fields, Invalid, Kind, Payload};
 use crate::ids::{Digest, ImageId, ModelId, Party};
 use crate::image::Poisson;
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 use bincode::{Decode, Encode};
 use serde_json::{Value, json};
 
@@ -36,6 +37,13 @@ pub struct ImageShare {
     pub means: u64,
     /// Bytes of the sealed note to the receiver behind them; 0 if there is none.
     pub note: u32,
+}
+
+impl ImageShare {
+    /// Rows and columns of the image.
+    pub fn size(&self) -> Size {
+        Size::new(self.height as usize, self.width as usize)
+    }
 }
 
 impl Fields for ImageShare {

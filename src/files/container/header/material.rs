@@ -5,6 +5,7 @@ use super::{Called, Fields, Invalid, Kind, Payload};
 use crate::ids::{Digest, ModelId, Party, TripleSetId, WeightMaskId};
 use crate::material::Origin;
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 use bincode::{Decode, Encode};
 use serde_json::{Value, json};
 
@@ -36,6 +37,13 @@ pub struct Triples {
     pub batch_rows: u32,
     /// Who made it.
     pub origin: Origin,
+}
+
+impl Triples {
+    /// Rows and columns of the image.
+    pub fn size(&self) -> Size {
+        Size::new(self.height as usize, self.width as usize)
+    }
 }
 
 impl Fields for Triples {
@@ -88,6 +96,13 @@ pub struct Prepared {
     pub width: u32,
     /// Patch rows of a batch.
     pub batch_rows: u32,
+}
+
+impl Prepared {
+    /// Rows and columns of the image.
+    pub fn size(&self) -> Size {
+        Size::new(self.height as usize, self.width as usize)
+    }
 }
 
 impl Fields for Prepared {

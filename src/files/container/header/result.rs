@@ -4,6 +4,7 @@ use super::checks::{ensure, frac_bits, note, positive, range, size};
 use super::{Called, Fields, Invalid, Kind, Levels, Payload};
 use crate::ids::{ImageId, ModelId, Party, SessionId};
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 use bincode::{Decode, Encode};
 use serde_json::{Value, json};
 
@@ -32,6 +33,13 @@ pub struct ResultShare {
     pub alarm: bool,
     /// Bytes of the image share's note, passed on behind the elements; 0 if there is none.
     pub note: u32,
+}
+
+impl ResultShare {
+    /// Rows and columns of the image.
+    pub fn size(&self) -> Size {
+        Size::new(self.height as usize, self.width as usize)
+    }
 }
 
 impl Fields for ResultShare {

@@ -12,6 +12,7 @@ mod tiff;
 use crate::extent::Found;
 use crate::scan::tiling::check_scan;
 use crate::{Depth, GreyImage, ImageError, ImageFormat, Range, Raster, checked_area};
+use ppdenoise_base::size::Size;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// What the header of a file says.
@@ -82,7 +83,7 @@ pub(super) fn lines<'r, F: Read + Seek + 'r>(
         ImageFormat::Bmp | ImageFormat::Jpeg | ImageFormat::Dicom => Ok(None),
     }?;
     if let Some((shape, _)) = &opened {
-        check_scan((shape.height, shape.width))?;
+        check_scan(Size::new(shape.height, shape.width))?;
     }
     Ok(opened)
 }

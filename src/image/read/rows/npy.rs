@@ -4,6 +4,7 @@ use super::super::npy::{Element, Header, SIGNATURE, unusable};
 use super::{Lines, Opened, Shape};
 use crate::scan::tiling::check_scan;
 use crate::{ImageError, ImageFormat};
+use ppdenoise_base::size::Size;
 use std::cmp::Ordering;
 use std::io::{BufReader, Read, Seek};
 
@@ -28,7 +29,7 @@ pub(super) fn open<'r, F: Read + Seek + 'r>(
     let &[height, width] = &header.shape[..] else {
         return Err(ImageError::NpyDimensions { found: header.shape.len() });
     };
-    check_scan((height, width))?;
+    check_scan(Size::new(height, width))?;
     let element = header.element()?;
     let bytes = element.bytes;
     if header.by_columns {

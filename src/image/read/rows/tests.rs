@@ -5,7 +5,7 @@ use ImageFormat::{Bmp, Dicom, Jpeg, Npy, Png, Pnm, Tiff};
 use proptest::prelude::*;
 use std::io::Cursor;
 
-fn image((height, width): (usize, usize), channels: usize, depth: Depth) -> Raster {
+fn image(Size { height, width }: Size, channels: usize, depth: Depth) -> Raster {
     let plane = |channel: usize| {
         let level = |i: usize| ((i * 37 + channel * 11) % 256) as f32 * 0.997;
         GreyImage::new(height, width, (0..height * width).map(level).collect()).unwrap()
@@ -16,7 +16,7 @@ fn image((height, width): (usize, usize), channels: usize, depth: Depth) -> Rast
 /// All rows of a file, so many at a time.
 fn by_rows(format: ImageFormat, bytes: &[u8], rows: usize) -> Result<(Raster, bool), ImageError> {
     let mut reader = RowReader::open(format, Cursor::new(bytes), None)?;
-    let ((height, width), channels) = (reader.size(), reader.channels());
+    let (Size { height, width }, channels) = (reader.size(), reader.channels());
     let mut planes = vec![Vec::new(); channels];
     while planes[0].len() < height * width {
         reader.read(rows, &mut planes)?;
@@ -55,7 +55,7 @@ fn encoded(format: ImageFormat, image: &Raster) -> Vec<u8> {
 
 #[test]
 fn rows_are_those_of_the_whole_image() {
-    for size in [(1, 1), (7, 5), (13, 300)] {
+    for size in [Size::new(1, 1), Size::new(7, 5), Size::new(13, 300)] {
         for channels in [1, 3] {
             for depth in [Depth::Eight, Depth::Sixteen] {
                 let image = image(size, channels, depth);
@@ -72,7 +72,7 @@ fn rows_are_those_of_the_whole_image() {
 /// Three equal planes are one, in every pixel.
 #[test]
 fn grey_in_colour_is_grey() {
-    let grey = image((6, 5), 1, Depth::Eight);
+    let grey = image(Size::new(6, 5), 1, Depth::Eight);
     let samples: Vec<u8> = grey.planes()[0].to_u8().into_iter().flat_map(|v| [v; 3]).collect();
     let ppm = |samples: &[u8]| [b"P6 5 6 255\n", samples].concat();
     same(Pnm, &ppm(&samples), false);
@@ -188,7 +188,7 @@ fn exif() -> Vec<u8> {
 
 #[test]
 fn turned_images_are_decoded_whole() {
-    let image = image((4, 6), 1, Depth::Eight);
+    let image = image(Size::new(4, 6), 1, Depth::Eight);
     same(Png, &png(&image, |_| ()), false);
     let turned = png(&image, |info| info.exif_metadata = Some(exif().into()));
     assert_eq!(decode(Png, &turned).unwrap().height(), 6, "it is turned");
@@ -206,7 +206,7 @@ fn turned_images_are_decoded_whole() {
 #[test]
 fn interlaced_images_are_decoded_whole() {
     // One pixel has one pass: the header alone differs.
-    let one = image((1, 1), 1, Depth::Eight);
+    let one = image(Size::new(1, 1), 1, Depth::Eight);
     let mut bytes = png(&one, |_| ());
     bytes[28] = 1;
     let check = crc(&bytes[12..29]).to_be_bytes();
@@ -320,7 +320,7 @@ fn damage_is_found_no_later_than_the_last_row() {
     for format in [Png, Pnm, Tiff, Npy] {
         let channels = if format == Npy { 1 } else { 3 };
         let depth = if format == Npy { Depth::Float } else { Depth::Eight };
-        let bytes = encoded(format, &image((5, 6), channels, depth));
+        let bytes = encoded(format, &image(Size::new(5, 6), channels, depth));
         for length in 0..bytes.len() {
             let cut = &bytes[..length];
             if let Ok((found, _)) = by_rows(format, cut, 2) {
@@ -377,7 +377,7 @@ fn scans_larger_than_an_image_are_read() {
     let length = header.len() as u64 + (side * side) as u64;
     let file = Endless { header, at: 0, length };
     let mut reader = RowReader::open(Pnm, file, None).unwrap();
-    assert_eq!(reader.size(), (side, side));
+    assert_eq!(reader.size(), Size::new(side, side));
     let mut planes = [Vec::new()];
     reader.read(2, &mut planes).unwrap();
     assert_eq!(planes[0].len(), 2 * side);
@@ -393,7 +393,7 @@ proptest! {
     ) {
         for format in [Png, Pnm, Tiff, Npy] {
             let channels = if colour && format != Npy { 3 } else { 1 };
-            let good = encoded(format, &image((4, 5), channels, Depth::Sixteen));
+            let good = encoded(format, &image(Size::new(4, 5), channels, Depth::Sixteen));
             let mut bad = good.clone();
             bad[at.index(good.len())] = value;
             for bytes in [&bad[..], &good[..cut.index(good.len())], &bad[..cut.index(good.len())]] {

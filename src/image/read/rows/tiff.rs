@@ -9,6 +9,7 @@ use crate::{Depth, ImageError, ImageFormat};
 use ::tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use ::tiff::tags::{ByteOrder, Tag};
 use ::tiff::{ColorType, TiffError};
+use ppdenoise_base::size::Size;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 const FORMAT: ImageFormat = ImageFormat::Tiff;
@@ -113,7 +114,7 @@ struct Chunks<F: Read + Seek> {
     decoder: Decoder<BufReader<F>>,
     shape: Shape,
     /// Rows and columns of a strip or tile.
-    chunk: (usize, usize),
+    chunk: Size,
     across: usize,
     /// Levels of a row of chunks, and the rows of it that were handed out.
     band: Vec<f32>,
@@ -135,22 +136,29 @@ impl<F: Read + Seek> Chunks<F> {
         limits.ifd_value_size = SLACK;
         decoder = decoder.with_limits(limits);
         let across = shape.width.div_ceil(columns);
-        Ok(Chunks { decoder, shape, chunk: (rows, columns), across, band: Vec::new(), done: 0 })
+        Ok(Chunks {
+            decoder,
+            shape,
+            chunk: Size::new(rows, columns),
+            across,
+            band: Vec::new(),
+            done: 0,
+        })
     }
 
     /// Decodes the row of chunks that begins at a row of the image.
     fn decode(&mut self, first: usize) -> Result<(), ImageError> {
         let Shape { height, width, channels, .. } = self.shape;
-        let rows = self.chunk.0.min(height - first);
+        let rows = self.chunk.height.min(height - first);
         self.band.resize(rows * width * channels, 0.0);
         for column in 0..self.across {
-            let number = first / self.chunk.0 * self.across + column;
+            let number = first / self.chunk.height * self.across + column;
             let reason = "it has too many strips or tiles";
             let number = u32::try_from(number);
             let number = number.map_err(|_| ImageError::Header { format: FORMAT, reason })?;
             let decoded = self.decoder.read_chunk(number).map_err(damaged)?;
-            let left = column * self.chunk.1 * channels;
-            let across = self.chunk.1.min(width - column * self.chunk.1) * channels;
+            let left = column * self.chunk.width * channels;
+            let across = self.chunk.width.min(width - column * self.chunk.width) * channels;
             for (row, line) in self.band.chunks_exact_mut(width * channels).enumerate() {
                 let line = &mut line[left..left + across];
                 let part = row * across..(row + 1) * across;
@@ -171,7 +179,7 @@ impl<F: Read + Seek> Chunks<F> {
 
 impl<F: Read + Seek> Lines for Chunks<F> {
     fn next(&mut self, line: &mut [f32]) -> Result<(), ImageError> {
-        let row = self.done % self.chunk.0;
+        let row = self.done % self.chunk.height;
         if row == 0 {
             self.decode(self.done)?;
         }

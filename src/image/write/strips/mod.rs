@@ -4,6 +4,7 @@ mod tiff;
 
 use crate::scan::tiling::check_scan;
 use crate::{Depth, ImageError, ImageFormat, Range};
+use ppdenoise_base::size::Size;
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -76,13 +77,13 @@ impl<W: Write + 'static> StripWriter<W> {
     /// planes, [`ImageError::Planes`], what the writer reports.
     pub fn new(
         format: ImageFormat,
-        (height, width): (usize, usize),
+        Size { height, width }: Size,
         channels: usize,
         depth: Depth,
         out: W,
     ) -> Result<Self, ImageError> {
         by_rows(format)?;
-        check_scan((height, width))?;
+        check_scan(Size::new(height, width))?;
         let sample = match (format, depth) {
             (ImageFormat::Npy, _) | (ImageFormat::Tiff, Depth::Float) => Sample::Float,
             (ImageFormat::Tiff, Depth::Sixteen) => Sample::SixteenLittle,

@@ -3,21 +3,21 @@ use crate::{GreyImage, Raster, read, write};
 use ImageFormat::{Bmp, Npy, Png, Pnm, Tiff};
 use proptest::prelude::*;
 
-fn image(size: (usize, usize), channels: usize, depth: Depth) -> Raster {
+fn image(size: Size, channels: usize, depth: Depth) -> Raster {
     let plane = |channel: usize| {
         // Levels beyond both ends, and between two steps.
         let level = |i: usize| ((i * 37 + channel * 11) % 300) as f32 * 1.013 - 20.0;
-        GreyImage::new(size.0, size.1, (0..size.0 * size.1).map(level).collect()).unwrap()
+        GreyImage::new(size.height, size.width, (0..size.pixels()).map(level).collect()).unwrap()
     };
     Raster::of_planes((0..channels).map(plane).collect(), depth).unwrap()
 }
 
 /// The file of an image that is written in bands of some rows.
 fn in_bands(format: ImageFormat, image: &Raster, rows: usize) -> Result<Vec<u8>, ImageError> {
-    let (size, channels) = ((image.height(), image.width()), image.planes().len());
+    let (size, channels) = (image.size(), image.planes().len());
     let mut out = StripWriter::new(format, size, channels, image.depth(), Vec::new())?;
-    for first in (0..size.0).step_by(rows) {
-        let part = first * size.1..size.0.min(first + rows) * size.1;
+    for first in (0..size.height).step_by(rows) {
+        let part = first * size.width..size.height.min(first + rows) * size.width;
         let planes: Vec<_> = image.planes().iter().map(|p| &p.pixels()[part.clone()]).collect();
         out.write(&planes)?;
     }
@@ -32,7 +32,7 @@ proptest! {
         for format in [Png, Pnm, Tiff, Npy] {
             for depth in [Depth::Eight, Depth::Sixteen, Depth::Float] {
                 let channels = if colour && format != Npy { 3 } else { 1 };
-                let image = image((height, width), channels, depth);
+                let image = image(Size::new(height, width), channels, depth);
                 let mut expected = Vec::new();
                 write(format, &image, &mut expected).unwrap();
                 let found = in_bands(format, &image, rows).unwrap();
@@ -49,7 +49,7 @@ fn big_tiff_files_are_read() {
     for (channels, sample, depth) in
         [(1, Sample::Eight, Depth::Eight), (3, Sample::SixteenLittle, Depth::Sixteen)]
     {
-        let image = image((5, 7), channels, depth).rounded();
+        let image = image(Size::new(5, 7), channels, depth).rounded();
         let layout = Layout { height: 5, width: 7, channels, sample };
         assert!(!tiff::is_big(layout));
         assert!(tiff::is_big(Layout { height: 1 << 30, ..layout }));
@@ -66,19 +66,20 @@ fn big_tiff_files_are_read() {
 #[test]
 fn several_strips_have_their_places() {
     // 1 MiB is 9 rows and a bit.
-    let image = image((40, 110_000), 1, Depth::Eight).rounded();
+    let image = image(Size::new(40, 110_000), 1, Depth::Eight).rounded();
     let bytes = in_bands(Tiff, &image, 7).unwrap();
     assert!(read(Tiff, &bytes[..]).unwrap() == image);
 }
 
 #[test]
 fn what_is_no_such_file_is_refused() {
-    let grey = image((4, 6), 1, Depth::Eight);
+    let grey = image(Size::new(4, 6), 1, Depth::Eight);
     assert!(matches!(in_bands(Bmp, &grey, 2), Err(ImageError::NotByRows { .. })));
-    let colour = image((4, 6), 3, Depth::Eight);
+    let colour = image(Size::new(4, 6), 3, Depth::Eight);
     assert!(matches!(in_bands(Npy, &colour, 2), Err(ImageError::Colour)));
     for format in [Png, Pnm, Tiff, Npy] {
-        let mut out = StripWriter::new(format, (4, 6), 1, Depth::Eight, Vec::new()).unwrap();
+        let mut out =
+            StripWriter::new(format, Size::new(4, 6), 1, Depth::Eight, Vec::new()).unwrap();
         out.write(&[&[1.0; 12]]).unwrap();
         assert!(out.write(&[&[1.0; 7]]).is_err(), "no whole row");
         assert!(out.write(&[&[1.0; 18]]).is_err(), "more than are left");
@@ -108,15 +109,16 @@ impl Write for Full {
 
 #[test]
 fn a_full_disk_is_told_wherever_it_happens() {
-    let image = image((20, 30), 1, Depth::Sixteen);
+    let image = image(Size::new(20, 30), 1, Depth::Sixteen);
     for format in [Png, Pnm, Tiff, Npy] {
         let length = in_bands(format, &image, 20).unwrap().len();
         for room in 0..length {
-            let written = StripWriter::new(format, (20, 30), 1, Depth::Sixteen, Full(room))
-                .and_then(|mut out| {
-                    out.write(&[image.planes()[0].pixels()])?;
-                    out.finish().map(drop)
-                });
+            let written =
+                StripWriter::new(format, Size::new(20, 30), 1, Depth::Sixteen, Full(room))
+                    .and_then(|mut out| {
+                        out.write(&[image.planes()[0].pixels()])?;
+                        out.finish().map(drop)
+                    });
             let Err(ImageError::Io(error)) = written else {
                 panic!("{format}, {room} of {length} bytes: {written:?}");
             };

@@ -13,6 +13,7 @@ use crate::model::{
 use crate::network::{Border, Gather};
 use crate::numbers::ring::Ring;
 use crate::protocol::{ActivationBatch, Engine, GcEngine, GcSession, LutEngine, Step};
+use crate::size::Size;
 use crate::wire::{MemChannel, pair};
 use std::time::{Duration, Instant};
 
@@ -132,7 +133,7 @@ fn engine_row<R: Ring, E: Engine<R>>(
         weight_mask: Seed::from_bytes([20 + party; 32]),
         slots: Seed::from_bytes([30 + party; 32]),
     });
-    let size = (2 * effort.patches + 3, 5);
+    let size = Size::new(2 * effort.patches + 3, 5);
     let dealer = Dealer::<R>::new(model, size, seeds.each_ref()).expect("patches in an image");
     let chunks = dealer.slot(1).batch(BatchSpan { stage: 0, rows: 0..effort.patches });
     let explicit = chunks.into_iter().find(|(op, _)| *op == ACTIVATION).expect("material").1;

@@ -45,6 +45,7 @@ fn each(image: &GreyImage, level: impl Fn(f32) -> f32) -> Result<GreyImage, Imag
 mod tests {
     use super::super::encryption::Key;
     use super::*;
+    use crate::size::Size;
     use proptest::prelude::*;
 
     fn plane(levels: &[u8]) -> GreyImage {
@@ -60,7 +61,7 @@ mod tests {
         #[test]
         fn distances_survive(grey in levels(), seed in any::<[u8; 32]>()) {
             let image = plane(&grey);
-            let encrypted = Key::new(seed, (12, 16), 1).encrypt_grey(&image).unwrap();
+            let encrypted = Key::new(seed, Size::new(12, 16), 1).encrypt_grey(&image).unwrap();
             prop_assert_eq!(folded(&encrypted).unwrap(), folded(&image).unwrap());
         }
 
@@ -69,7 +70,7 @@ mod tests {
             red in levels(), green in levels(), blue in levels(), seed in any::<[u8; 32]>()
         ) {
             let planes = [plane(&red), plane(&green), plane(&blue)];
-            let encrypted = Key::new(seed, (12, 16), 3).encrypt(&planes).unwrap();
+            let encrypted = Key::new(seed, Size::new(12, 16), 3).encrypt(&planes).unwrap();
             prop_assert_eq!(distances(&encrypted), distances(&planes));
         }
 
@@ -80,7 +81,7 @@ mod tests {
         ) {
             let side = |v: &u8| if bright { 128 + v / 2 } else { v / 2 };
             let image = plane(&grey.iter().map(side).collect::<Vec<u8>>());
-            let encrypted = Key::new(seed, (12, 16), 1).encrypt_grey(&image).unwrap();
+            let encrypted = Key::new(seed, Size::new(12, 16), 1).encrypt_grey(&image).unwrap();
             let found = folded(&encrypted).unwrap();
             prop_assert_eq!(either_side(&image, &found).unwrap().psnr_db, f64::INFINITY);
         }

@@ -8,6 +8,7 @@ use crate::lab::error::LabError;
 use crate::lab::reproduce::plan::ALTERNATIVES_SIGMA as SIGMA;
 use crate::lab::reproduce::row::Row;
 use crate::lab::reproduce::table::{Table, both};
+use crate::size::Size;
 
 /// A megabyte.
 const MB: f64 = 1e6;
@@ -38,7 +39,7 @@ enum Recovered {
 /// Its section of the page.
 pub(super) fn section(measured: &Measured, figures: &mut Figures) -> Result<String, LabError> {
     let ways = ways(measured)?;
-    let (height, width) = measured.size;
+    let Size { height, width } = measured.size;
     let head = [
         "way",
         "the user's result",
@@ -96,7 +97,7 @@ fn ways(measured: &Measured) -> Result<Vec<Way>, LabError> {
     };
     let [plaintext, zheng, lut] = [Row::Plaintext, Row::GcZheng, Row::Lut].map(of);
     let (plaintext, zheng, lut) = (plaintext?, zheng?, lut?);
-    let pixels = (measured.size.0 * measured.size.1) as f64;
+    let pixels = measured.size.pixels() as f64;
     let sent = |seconds| Cost {
         before: Phase::default(),
         online: Phase { seconds, bytes: PIXEL * pixels },

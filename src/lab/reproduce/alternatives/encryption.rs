@@ -7,6 +7,7 @@
 //! Security: what survives is much, see [`super::attack`]: |v - 127.5| of every pixel.
 
 use crate::image::{GreyImage, ImageError, Rect};
+use crate::size::Size;
 use crate::train::Alter;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -20,7 +21,7 @@ const WHITE: f32 = 255.0;
 /// What becomes of every pixel of an image: as large as the image, so that it can be moved along with it.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Key {
-    size: (usize, usize),
+    size: Size,
     /// Whether a pixel is negated, a channel behind the other.
     negated: Vec<Vec<bool>>,
     /// Which of [`ORDERS`] a pixel's channels take; of a grey image the first.
@@ -29,7 +30,7 @@ pub(super) struct Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({}x{})", self.size.0, self.size.1)
+        write!(f, "Key({}x{})", self.size.height, self.size.width)
     }
 }
 
@@ -46,9 +47,9 @@ pub(super) enum Move {
 
 impl Key {
     /// The key of an image of `size` with 1 or 3 channels.
-    pub(super) fn new(seed: [u8; 32], size: (usize, usize), channels: usize) -> Key {
+    pub(super) fn new(seed: [u8; 32], size: Size, channels: usize) -> Key {
         let rng = &mut ChaCha20Rng::from_seed(seed);
-        let pixels = size.0 * size.1;
+        let pixels = size.pixels();
         let negated = (0..channels).map(|_| bits(rng, pixels)).collect();
         let order = |_| if channels == 3 { rng.next_u64() as usize % ORDERS.len() } else { 0 };
         Key { size, negated, orders: (0..pixels).map(order).collect() }
@@ -98,10 +99,10 @@ impl Key {
         of: impl Fn(usize, usize) -> (usize, bool),
     ) -> Result<Vec<GreyImage>, ImageError> {
         assert_eq!(planes.len(), self.negated.len());
-        assert!(planes.iter().all(|plane| (plane.height(), plane.width()) == self.size));
-        let (height, width) = self.size;
+        assert!(planes.iter().all(|plane| plane.size() == self.size));
+        let Size { height, width } = self.size;
         let plane = |place: usize| {
-            let pixels = (0..height * width).map(|pixel| {
+            let pixels = (0..self.size.pixels()).map(|pixel| {
                 let (from, negated) = of(pixel, place);
                 let level = planes[from].pixels()[pixel];
                 if negated { WHITE - level } else { level }
@@ -122,7 +123,7 @@ impl Key {
 
 impl Move {
     /// The size of what it makes of an image of `size`, and where each of its pixels is from.
-    fn sources(self, (height, width): (usize, usize)) -> ((usize, usize), Vec<usize>) {
+    fn sources(self, Size { height, width }: Size) -> (Size, Vec<usize>) {
         let whole = Rect { top: 0, left: 0, height, width };
         let part = if let Move::Part(part) = self { part } else { whole };
         let place = |i: usize| {
@@ -133,17 +134,17 @@ impl Move {
                 Move::Part(_) => y * width + x,
             }
         };
-        ((part.height, part.width), (0..part.height * part.width).map(place).collect())
+        (part.size(), (0..part.pixels()).map(place).collect())
     }
 
     /// The moved image.
     pub(super) fn apply(self, image: &GreyImage) -> Result<GreyImage, ImageError> {
-        let ((height, width), sources) = self.sources((image.height(), image.width()));
+        let (Size { height, width }, sources) = self.sources(image.size());
         GreyImage::new(height, width, sources.iter().map(|at| image.pixels()[*at]).collect())
     }
 
     /// One of each kind for an image of `size`; the part is what a shift by a third of its sides leaves.
-    pub(super) fn some((height, width): (usize, usize)) -> [Move; 3] {
+    pub(super) fn some(Size { height, width }: Size) -> [Move; 3] {
         let (top, left) = (height / 3, width / 3);
         let part = Rect { top, left, height: height - top, width: width - left };
         [Move::Upside, Move::Sideways, Move::Part(part)]
@@ -209,7 +210,7 @@ mod tests {
     }
 
     fn key(planes: &[GreyImage], seed: [u8; 32]) -> Key {
-        Key::new(seed, (planes[0].height(), planes[0].width()), planes.len())
+        Key::new(seed, Size::new(planes[0].height(), planes[0].width()), planes.len())
     }
 
     proptest! {
@@ -223,7 +224,7 @@ mod tests {
         #[test]
         fn the_key_moves_with_the_image((planes, seed) in images()) {
             let key = key(&planes, seed);
-            let size = (planes[0].height(), planes[0].width());
+            let size = Size::new(planes[0].height(), planes[0].width());
             for how in Move::some(size) {
                 let all = |planes: &[GreyImage]| -> Vec<GreyImage> {
                     planes.iter().map(|plane| how.apply(plane).unwrap()).collect()
@@ -242,7 +243,7 @@ mod tests {
 
     #[test]
     fn half_of_the_pixels_are_negated_and_all_orders_come() {
-        let key = Key::new([7; 32], (60, 70), 3);
+        let key = Key::new([7; 32], Size::new(60, 70), 3);
         for negated in &key.negated {
             let count = negated.iter().filter(|is| **is).count();
             assert!((1900..2300).contains(&count), "{count}");
@@ -251,7 +252,7 @@ mod tests {
             let count = key.orders.iter().filter(|o| **o == order).count();
             assert!((550..850).contains(&count), "{count}");
         }
-        assert_ne!(key, Key::new([8; 32], (60, 70), 3));
+        assert_ne!(key, Key::new([8; 32], Size::new(60, 70), 3));
         assert_eq!(format!("{key:?}"), "Key(60x70)");
     }
 

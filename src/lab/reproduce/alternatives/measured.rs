@@ -9,6 +9,7 @@ use crate::image::metrics::Quality;
 use crate::lab::bench::Machine;
 use crate::lab::reproduce::laboratory::Laboratory;
 use crate::lab::reproduce::table::Table;
+use crate::size::Size;
 
 /// Everything that the page is made of.
 pub(super) struct Measured<'a, 'b> {
@@ -16,7 +17,7 @@ pub(super) struct Measured<'a, 'b> {
     pub(super) effort: Effort,
     pub(super) machine: Machine,
     /// Of the image that time and bytes are of.
-    pub(super) size: (usize, usize),
+    pub(super) size: Size,
     pub(super) judged: Judged,
     /// Seconds of training the plain denoiser, the adapted one and the attack.
     pub(super) training: [f64; 3],

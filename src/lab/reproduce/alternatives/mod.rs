@@ -89,7 +89,7 @@ pub(super) fn page(lab: &Laboratory<'_>, observer: &mut dyn Observer) -> Result<
     let clear = clear(&image, (&request.model.model, &pixels), &pictures)?;
     let costs = systems::costs(request, &image, observer)?;
     let (name, figure) = figure(lab, &pixels, &pictures)?;
-    let size = (image.height(), image.width());
+    let size = image.size();
     let machine = Machine::this();
     let measured = Measured {
         lab,
@@ -120,7 +120,7 @@ fn clear(
         Ok(started.elapsed().as_secs_f64())
     }
     let noisy = add_gaussian(image, SIGMA, 1)?;
-    let key = pixels::Networks::key(0, (image.height(), image.width()));
+    let key = pixels::Networks::key(0, image.size());
     let Some(played) = pictures.first() else { return Ok(Clear::default()) };
     Ok(Clear {
         plaintext: timed(|| denoise(model, &noisy))?,
@@ -142,7 +142,7 @@ fn figure(
     let number = lab.plan.gc_images().pop().unwrap_or_default();
     let clean = &lab.subjects[number].clean;
     let noisy = add_gaussian(clean, SIGMA, lab.request.seed)?;
-    let key = pixels::Networks::key(number, (clean.height(), clean.width()));
+    let key = pixels::Networks::key(number, clean.size());
     let seen = pixels.see(&noisy, &key)?;
     let mut panels = vec![
         ("picture", clean.clone()),

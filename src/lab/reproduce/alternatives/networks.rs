@@ -168,6 +168,7 @@ mod tests {
     use crate::image::add_gaussian;
     use crate::image::metrics::quality_8bit;
     use crate::lab::observer::Unseen;
+    use crate::size::Size;
 
     /// Smooth waves: easy to tell from noise.
     fn waves() -> GreyImage {
@@ -187,7 +188,7 @@ mod tests {
         let recipe = Recipe { rate: 5e-3, ..recipe };
         let clean = waves();
         let noisy = add_gaussian(&clean, SIGMA, 9).unwrap();
-        let key = Key::new([1; 32], (40, 48), 1);
+        let key = Key::new([1; 32], Size::new(40, 48), 1);
         let judged = |alter: Option<Encrypting>| {
             let mut corpus = corpus(&[waves()], &effort);
             if let Some(alter) = alter {

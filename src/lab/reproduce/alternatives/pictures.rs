@@ -63,13 +63,13 @@ impl Networks {
         let levels = self.local.levels(SIGMA);
         let units: Vec<f32> =
             noisy.pixels().iter().map(|v| levels.to_units(f64::from(*v)) as f32).collect();
-        let (size, apply) = ((noisy.height(), noisy.width()), self.local.activation);
+        let (size, apply) = (noisy.size(), self.local.activation);
         let said = self.local.denoise(&units, size, &|v| apply.apply(v), &mut |_| ())?;
         // Without grain nothing is drawn that matters.
         let rng = &mut ChaCha20Rng::seed_from_u64(0);
         let sent = units.iter().zip(&said).map(|(x, u)| x + self.allowed.added(u.tanh(), rng));
         let grey = sent.map(|v| levels.to_grey(f64::from(v)) as f32).collect();
-        Ok(GreyImage::new(size.0, size.1, grey)?)
+        Ok(GreyImage::new(size.height, size.width, grey)?)
     }
 
     /// What the user has back of a noisy image.

@@ -10,6 +10,7 @@ use crate::lab::error::LabError;
 use crate::lab::observer::Observer;
 use crate::lab::reproduce::plan::ALTERNATIVES_SIGMA as SIGMA;
 use crate::model::FloatModel;
+use crate::size::Size;
 
 /// Seeds of the keys of training and of the attack's training; those of test images follow from
 /// [`Networks::key`].
@@ -89,7 +90,7 @@ impl Networks {
     }
 
     /// The key of the test image of this number.
-    pub(super) fn key(number: usize, size: (usize, usize)) -> Key {
+    pub(super) fn key(number: usize, size: Size) -> Key {
         let mut seed = [TEST_KEYS; 32];
         seed[..8].copy_from_slice(&(number as u64).to_le_bytes());
         Key::new(seed, size, 1)
@@ -117,7 +118,7 @@ impl Networks {
         let (mut kept, mut commuting) = (0, (0, 0));
         for (number, clean) in images.iter().enumerate() {
             observer.progress(number as f64 / images.len() as f64);
-            let size = (clean.height(), clean.width());
+            let size = clean.size();
             let (noisy, key) = (add_gaussian(clean, SIGMA, seed)?, Networks::key(number, size));
             let seen = self.see(&noisy, &key)?;
             let unadapted = key.decrypt_grey(&denoise(&self.plain, &seen.sent)?)?;
@@ -157,8 +158,8 @@ impl Networks {
 /// of one size, or one three times, as its channels.
 fn colours_survive(images: &[&GreyImage]) -> Result<bool, LabError> {
     let Some(first) = images.first() else { return Ok(true) };
-    let size = (first.height(), first.width());
-    let like = images.iter().filter(|image| (image.height(), image.width()) == size);
+    let size = first.size();
+    let like = images.iter().filter(|image| image.size() == size);
     let planes: Vec<GreyImage> = like.cycle().take(3).map(|image| image.rounded()).collect();
     let key = Key::new([TEST_KEYS; 32], size, 3);
     let encrypted = key.encrypt(&planes)?;

@@ -11,6 +11,7 @@ use crate::lab::reproduce::icassp::one_cloud;
 use crate::material::Origin;
 use crate::model::{EngineKind, FloatModel};
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 
 /// Time and traffic, all parties and directions together.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,7 +62,7 @@ pub(super) fn costs(
             before: Phase { seconds: once.0 + material.0, bytes: once.1 + material.1 },
             online: Phase { seconds: online.0, bytes: online.1 },
         },
-        literal: literal(&operations, model, (image.height(), image.width()))?,
+        literal: literal(&operations, model, image.size())?,
     })
 }
 
@@ -78,7 +79,7 @@ fn two_servers(
         sections: vec![Section::Image],
         models: vec![Model { name: "two servers".into(), origin, float: model.model.clone() }],
         engines: vec![EngineKind::Lut],
-        sizes: vec![(image.height(), image.width())],
+        sizes: vec![image.size()],
         patches: None,
         ring: RingBits::L32,
         cell: Some(request.cell),
@@ -117,11 +118,7 @@ fn of_run(run: &Run) -> Cost {
 
 /// The paper's operations times how many a network takes: a product with a triple of its own, tanh* by the circuit of
 /// Fig. 4, the rescaling of Fig. 6. The slower server's work; what a dealer prepares is outside.
-fn literal(
-    operations: &[Operation],
-    model: &FloatModel,
-    size: (usize, usize),
-) -> Result<Cost, LabError> {
+fn literal(operations: &[Operation], model: &FloatModel, size: Size) -> Result<Cost, LabError> {
     let network = &model.network;
     let patches = network.grid(size)?.rows() as f64;
     let products: usize = network.linears().map(|(_, l)| l.weights.len()).sum();
@@ -155,14 +152,14 @@ mod tests {
     fn the_papers_operations_are_counted() {
         let model = random_model(&[4], 1.0, false);
         let operations = operations(Effort::QUICK);
-        let cost = literal(&operations, &model, (7, 7)).unwrap();
+        let cost = literal(&operations, &model, Size::new(7, 7)).unwrap();
         let bytes =
             |name: &str| operations.iter().find(|o| o.name.starts_with(name)).unwrap().bytes;
         let expected = 100.0 * bytes("multiplication, one")
             + 36.0 * bytes("multiplication, one")
             + 4.0 * bytes("tanh, Fig. 4")
             + 13.0 * bytes("rescale, Fig. 6, l = 64");
-        let patches = model.network.grid((7, 7)).unwrap().rows() as f64;
+        let patches = model.network.grid(Size::new(7, 7)).unwrap().rows() as f64;
         assert!((cost.online.bytes / (patches * expected) - 1.0).abs() < 1e-9);
         assert!(cost.online.seconds > 0.0);
     }

@@ -96,7 +96,7 @@ fn visit(
     image: &GreyImage,
     channel: &mut dyn Channel,
 ) -> Result<OneCloudRun, LabError> {
-    let size = (image.height(), image.width());
+    let size = image.size();
     let public = &user.public().model;
     let levels = LevelMap::new(model.units, 1.0);
     let Encoded { pixels, .. } = encode_image(public, image, &levels);

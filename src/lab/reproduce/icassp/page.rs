@@ -13,6 +13,7 @@ use crate::lab::reproduce::table::{Table, mean};
 use crate::lab::reproduce::{Page, Request, paper};
 use crate::model::{FloatLinear, FloatModel};
 use crate::network::Network;
+use crate::size::Size;
 
 /// Bytes of a ciphertext.
 const CIPHERTEXT: f64 = KEY_BITS as f64 / 4.0;
@@ -317,7 +318,7 @@ fn computed(measured: &Measured, figures: &mut Figures) -> Section {
         figures.add("computed", total.row, "cloud_hours", total.cloud_hours);
         figures.add("computed", total.row, "model_gigabytes", stored);
     }
-    let patches = measured.paper.network.grid((512, 512)).map_or(0, |grid| grid.rows());
+    let patches = measured.paper.network.grid(Size::new(512, 512)).map_or(0, |grid| grid.rows());
     let text = format!(
         "Computed, not run: the operations above times their number, on one thread a party. The network is the paper's \
          (39x39 -> 3072, 3072, 2559, 2047 -> 17x17, {} tanh*); an image of 512x512 has {patches} patches. The paper \

@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn the_twin_of_a_patch_is_the_programs_twin() {
         let Subject { model, image, .. } = tiny().unwrap();
-        let (pixels, size) = (encoded(&model, &image), (image.height(), image.width()));
+        let (pixels, size) = (encoded(&model, &image), image.size());
         let public = &model.public;
         let grid = public.network.grid(size).unwrap();
         let up = public.output_frac() - public.input.frac_bits;

@@ -44,7 +44,7 @@ pub(super) fn rows(
         let noisy = add_gaussian(&subject.clean, SIGMA, request.seed)?;
         let own = model.activation;
         let plain = model.denoise_grey(&noisy, &levels, &|v| own.apply(v), &mut |_| ());
-        let size = (noisy.height(), noisy.width());
+        let size = noisy.size();
         let encoded = quantised
             .encode_fitting(&noisy, &levels, Clamping::Few)
             .map_err(|unfit| LabError::Unfit { image: subject.name.clone(), unfit })?;

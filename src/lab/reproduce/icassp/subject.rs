@@ -7,6 +7,7 @@ use crate::lab::pictures::middle;
 use crate::model::{
     Choices, EngineKind, FloatModel, LevelMap, QuantisedModel, TanhPieces, encode_image, quantise,
 };
+use crate::size::Size;
 
 /// A model in integers and what goes through it.
 pub(super) struct Subject {
@@ -38,7 +39,7 @@ pub(super) fn tiny() -> Result<Subject, LabError> {
     let clean = middle(&embedded_image()?, side)?;
     let image = add_gaussian(&clean, float.sigma, 1)?;
     let pixels = encoded(&model, &image);
-    let grid = model.public.network.grid((side, side))?;
+    let grid = model.public.network.grid(Size::new(side, side))?;
     let row = grid.rows() / 2;
     let patch = grid.gather(row..row + 1, &pixels, 0);
     Ok(Subject { float, model, image, patch })

@@ -5,6 +5,7 @@ use crate::crypto::rlwe::{N, Profile};
 use crate::model::{ActivationSpec, LinearSpec, PublicModel};
 use crate::network::{Border, Gather, LinearShape, Network, Stage, StageGrid};
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 use std::ops::Range;
 
 /// The largest kernel that goes by tiles: half of a tile's side, so that a quarter of it counts.
@@ -259,7 +260,7 @@ impl OpPlan {
         let Packing::Tiles(tile) = &self.packing else {
             return runs(rows * slots, N).map(Part::Columns).collect();
         };
-        let ((height, width), (lines, columns)) = (grid.size, tile.windows());
+        let (Size { height, width }, (lines, columns)) = (grid.size, tile.windows());
         let mut parts = Vec::new();
         for slot in 0..slots {
             for top in (0..height).step_by(lines) {

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::model::load::finite;
+use crate::size::Size;
 use std::collections::HashMap;
 
 /// A map: its channels, each of `size` rows and columns.
 #[derive(Clone)]
 pub(super) struct Map {
-    pub(super) size: (usize, usize),
+    pub(super) size: Size,
     pub(super) channels: Vec<Vec<f64>>,
 }
 
@@ -23,17 +24,17 @@ impl Weights {
     fn dilated(&self, name: &str, map: &Map, (stride, apart): (usize, usize)) -> Map {
         let (shape, weights) = &self.0[&format!("{name}.weight")];
         let bias = self.0.get(&format!("{name}.bias"));
-        let (side, (h, w)) = (shape[2], map.size);
+        let (side, Size { height: h, width: w }) = (shape[2], map.size);
         let pad = if stride == 1 { side / 2 * apart } else { 0 };
-        let size = (h / stride, w / stride);
+        let size = Size::new(h / stride, w / stride);
         let mut channels = Vec::new();
         for o in 0..shape[0] {
             let first = bias.map_or(0.0, |(_, bias)| f64::from(bias[o]));
-            let mut channel = vec![first; size.0 * size.1];
+            let mut channel = vec![first; size.height * size.width];
             for (p, sum) in channel.iter_mut().enumerate() {
                 for (i, tap) in (0..shape[1]).flat_map(|i| (0..side * side).map(move |t| (i, t))) {
-                    let y = (p / size.1 * stride + tap / side * apart).wrapping_sub(pad);
-                    let x = (p % size.1 * stride + tap % side * apart).wrapping_sub(pad);
+                    let y = (p / size.width * stride + tap / side * apart).wrapping_sub(pad);
+                    let x = (p % size.width * stride + tap % side * apart).wrapping_sub(pad);
                     if y < h && x < w {
                         let weight = weights[(o * shape[1] + i) * side * side + tap];
                         *sum += f64::from(weight) * map.channels[i][y * w + x];
@@ -48,7 +49,7 @@ impl Weights {
     /// A transposed convolution of 2x2 and stride 2 by its definition: each pixel adds a kernel to the result.
     fn transposed(&self, name: &str, map: &Map) -> Map {
         let (shape, weights) = &self.0[&format!("{name}.weight")];
-        let (h, w) = map.size;
+        let Size { height: h, width: w } = map.size;
         let mut channels = vec![vec![0.0; 4 * h * w]; shape[1]];
         for (i, given) in map.channels.iter().enumerate() {
             for (o, channel) in channels.iter_mut().enumerate() {
@@ -58,7 +59,7 @@ impl Weights {
                 }
             }
         }
-        Map { size: (2 * h, 2 * w), channels }
+        Map { size: Size::new(2 * h, 2 * w), channels }
     }
 
     /// Convolutions with ReLUs between them, of KAIR's names.
@@ -96,27 +97,27 @@ fn sum(mut map: Map, other: &Map) -> Map {
 }
 
 /// An image continued by its mirror image, the last row and column not repeated, to a multiple; and the noise.
-pub(super) fn continued(image: &[f64], size: (usize, usize), multiple: usize, noise: f64) -> Map {
+pub(super) fn continued(image: &[f64], size: Size, multiple: usize, noise: f64) -> Map {
     let mirrored = |at: usize, length: usize| if at < length { at } else { 2 * (length - 1) - at };
     continued_by(&mirrored, image, size, multiple, noise)
 }
 
 /// The same by its last row and column, as KAIR and deepinv do.
-fn repeated(image: &[f64], size: (usize, usize), multiple: usize, noise: f64) -> Map {
+fn repeated(image: &[f64], size: Size, multiple: usize, noise: f64) -> Map {
     continued_by(&|at, length| at.min(length - 1), image, size, multiple, noise)
 }
 
 fn continued_by(
     place: &dyn Fn(usize, usize) -> usize,
     image: &[f64],
-    (h, w): (usize, usize),
+    Size { height: h, width: w }: Size,
     multiple: usize,
     noise: f64,
 ) -> Map {
-    let size = (h.next_multiple_of(multiple), w.next_multiple_of(multiple));
-    let pixel = |p: usize| image[place(p / size.1, h) * w + place(p % size.1, w)];
-    let pixels = (0..size.0 * size.1).map(pixel).collect();
-    Map { size, channels: vec![pixels, vec![noise; size.0 * size.1]] }
+    let size = Size::new(h.next_multiple_of(multiple), w.next_multiple_of(multiple));
+    let pixel = |p: usize| image[place(p / size.width, h) * w + place(p % size.width, w)];
+    let pixels = (0..size.height * size.width).map(pixel).collect();
+    Map { size, channels: vec![pixels, vec![noise; size.height * size.width]] }
 }
 
 /// Arrays of these shapes, random, of a size that keeps values near 1; the last layer small.
@@ -164,8 +165,8 @@ fn published(memory: &mut Memory) -> (FloatModel, Vec<String>) {
 fn compare(
     memory: &mut Memory,
     named: &str,
-    sizes: &[(usize, usize)],
-    defined: impl Fn(&Weights, &[f64], (usize, usize), f64) -> Map,
+    sizes: &[Size],
+    defined: impl Fn(&Weights, &[f64], Size, f64) -> Map,
 ) {
     let (model, notes) = published(memory);
     assert!(notes.iter().any(|note| note.contains(named)), "{notes:?}");
@@ -177,7 +178,7 @@ fn compare(
     });
     let weights = Weights(arrays.collect());
     for &size in sizes {
-        let pixels = size.0 * size.1;
+        let pixels = size.height * size.width;
         let image: Vec<f64> = (0..pixels).map(|i| 0.5 + 0.45 * (i as f64 * 0.9).sin()).collect();
         let noise = 15.0 / 255.0;
         let expected = defined(&weights, &image, size, noise);
@@ -188,7 +189,7 @@ fn compare(
         let spread = found.iter().fold(0f32, |most, v| most.max(v.abs()));
         assert!(spread > 0.01, "a network that gives nothing shows nothing: {spread}");
         for (p, found) in found.iter().enumerate() {
-            let at = p / size.1 * expected.size.1 + p % size.1;
+            let at = p / size.width * expected.size.width + p % size.width;
             let levels = (f64::from(*found) - expected.channels[0][at]).abs() * 255.0;
             assert!(levels < 3e-4, "{named} {size:?} at {p}: {levels} levels");
         }
@@ -198,27 +199,35 @@ fn compare(
 #[test]
 fn fdncnn_is_a_chain_that_is_told_the_noise() {
     let mut memory = random(&chain_of(20, (2, 1)));
-    compare(&mut memory, "KAIR's FDnCNN", &[(8, 6), (7, 9)], |weights, image, size, noise| {
-        weights.chain(continued(image, size, 1, noise), 20)
-    });
+    compare(
+        &mut memory,
+        "KAIR's FDnCNN",
+        &[Size::new(8, 6), Size::new(7, 9)],
+        |weights, image, size, noise| weights.chain(continued(image, size, 1, noise), 20),
+    );
 }
 
 #[test]
 fn ircnn_is_dilated() {
     let mut memory = random(&chain_of(7, (1, 1)));
-    compare(&mut memory, "IRCNN", &[(9, 12), (7, 5)], |weights, image, size, noise| {
-        let mut map = continued(image, size, 1, noise);
-        map.channels.truncate(1);
-        for (i, apart) in [1, 2, 3, 4, 3, 2, 1].into_iter().enumerate() {
-            map = weights.dilated(&format!("model.{}", 2 * i), &map, (1, apart));
-            map = if i < 6 { relu(map) } else { map };
-        }
-        // It gives the noise.
-        for (v, x) in map.channels[0].iter_mut().zip(image) {
-            *v = x - *v;
-        }
-        map
-    });
+    compare(
+        &mut memory,
+        "IRCNN",
+        &[Size::new(9, 12), Size::new(7, 5)],
+        |weights, image, size, noise| {
+            let mut map = continued(image, size, 1, noise);
+            map.channels.truncate(1);
+            for (i, apart) in [1, 2, 3, 4, 3, 2, 1].into_iter().enumerate() {
+                map = weights.dilated(&format!("model.{}", 2 * i), &map, (1, apart));
+                map = if i < 6 { relu(map) } else { map };
+            }
+            // It gives the noise.
+            for (v, x) in map.channels[0].iter_mut().zip(image) {
+                *v = x - *v;
+            }
+            map
+        },
+    );
 }
 
 /// Of the published file of 25 networks the one for the noise is taken, as its makers take it.
@@ -261,23 +270,30 @@ fn one_of_ircnns_networks_is_taken() {
 #[test]
 fn ffdnet_works_on_blocks_of_the_image() {
     let mut memory = random(&chain_of(15, (5, 4)));
-    compare(&mut memory, "KAIR's FFDNet", &[(8, 6), (7, 9)], |weights, image, size, noise| {
-        let whole = repeated(image, size, 2, noise);
-        let ((h, w), pixels) = (whole.size, &whole.channels[0]);
-        let (rows, columns) = (h / 2, w / 2);
-        let part = |c: usize| {
-            let pixel = |p: usize| pixels[(p / columns * 2 + c / 2) * w + p % columns * 2 + c % 2];
-            (0..rows * columns).map(pixel).collect::<Vec<f64>>()
-        };
-        let mut channels: Vec<Vec<f64>> = (0..4).map(part).collect();
-        channels.push(vec![noise; rows * columns]);
-        let out = weights.chain(Map { size: (rows, columns), channels }, 15);
-        let pixel = |p: usize| {
-            let (y, x) = (p / w, p % w);
-            out.channels[y % 2 * 2 + x % 2][y / 2 * columns + x / 2]
-        };
-        Map { size: (h, w), channels: vec![(0..h * w).map(pixel).collect()] }
-    });
+    compare(
+        &mut memory,
+        "KAIR's FFDNet",
+        &[Size::new(8, 6), Size::new(7, 9)],
+        |weights, image, size, noise| {
+            let whole = repeated(image, size, 2, noise);
+            let (Size { height: h, width: w }, pixels) = (whole.size, &whole.channels[0]);
+            let (rows, columns) = (h / 2, w / 2);
+            let part = |c: usize| {
+                let pixel =
+                    |p: usize| pixels[(p / columns * 2 + c / 2) * w + p % columns * 2 + c % 2];
+                (0..rows * columns).map(pixel).collect::<Vec<f64>>()
+            };
+            let mut channels: Vec<Vec<f64>> = (0..4).map(part).collect();
+            channels.push(vec![noise; rows * columns]);
+            let out =
+                weights.chain(Map { size: Size { height: rows, width: columns }, channels }, 15);
+            let pixel = |p: usize| {
+                let (y, x) = (p / w, p % w);
+                out.channels[y % 2 * 2 + x % 2][y / 2 * columns + x / 2]
+            };
+            Map { size: Size::new(h, w), channels: vec![(0..h * w).map(pixel).collect()] }
+        },
+    );
 }
 
 /// The shapes of DRUNet with so many channels at each scale, four blocks each, without biases.
@@ -307,22 +323,27 @@ fn drunet_is_a_u_net_of_residual_blocks() {
     // What residual blocks add would grow from block to block.
     let inner = memory.0.iter_mut().filter(|(tensor, _)| tensor.name.ends_with("res.2.weight"));
     inner.flat_map(|(_, values)| values).for_each(|v| *v *= 0.2);
-    compare(&mut memory, "DRUNet", &[(16, 8), (13, 11)], |weights, image, size, noise| {
-        let first = weights.convolution("m_head", &repeated(image, size, 8, noise), 1);
-        let mut maps = vec![first];
-        for n in 1..=3 {
-            let room = format!("m_down{n}");
-            let inner = weights.blocks(&room, 0..4, maps[n - 1].clone());
-            maps.push(weights.convolution(&format!("{room}.4"), &inner, 2));
-        }
-        let mut here = weights.blocks("m_body", 0..4, maps[3].clone());
-        for n in (1..=3).rev() {
-            let room = format!("m_up{n}");
-            here = weights.transposed(&format!("{room}.0"), &sum(here, &maps[n]));
-            here = weights.blocks(&room, 1..5, here);
-        }
-        weights.convolution("m_tail", &sum(here, &maps[0]), 1)
-    });
+    compare(
+        &mut memory,
+        "DRUNet",
+        &[Size::new(16, 8), Size::new(13, 11)],
+        |weights, image, size, noise| {
+            let first = weights.convolution("m_head", &repeated(image, size, 8, noise), 1);
+            let mut maps = vec![first];
+            for n in 1..=3 {
+                let room = format!("m_down{n}");
+                let inner = weights.blocks(&room, 0..4, maps[n - 1].clone());
+                maps.push(weights.convolution(&format!("{room}.4"), &inner, 2));
+            }
+            let mut here = weights.blocks("m_body", 0..4, maps[3].clone());
+            for n in (1..=3).rev() {
+                let room = format!("m_up{n}");
+                here = weights.transposed(&format!("{room}.0"), &sum(here, &maps[n]));
+                here = weights.blocks(&room, 1..5, here);
+            }
+            weights.convolution("m_tail", &sum(here, &maps[0]), 1)
+        },
+    );
     // What is left over is no part of it.
     memory.put("m_more.weight", &[4, 4, 3, 3], vec![0.0; 144]);
     assert!(refused(&memory).contains("a U-Net"));

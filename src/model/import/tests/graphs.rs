@@ -4,6 +4,7 @@ use super::families::{Map, continued};
 use super::ways::Way;
 use super::*;
 use crate::model::onnx::{Constant, Graph, Input, Node};
+use crate::size::Size;
 use std::collections::{BTreeMap, HashMap};
 
 /// A graph that is put together, with constants that look random.
@@ -65,7 +66,7 @@ impl Made {
     }
 
     /// Compares the model that the graph is with the operators in float64, on images of these sizes, in a range.
-    fn compare(&self, range: (f64, f64), multiple: usize, sizes: &[(usize, usize)]) {
+    fn compare(&self, range: (f64, f64), multiple: usize, sizes: &[Size]) {
         let read = graph::read(&self.graph, (1 << 20, 1 << 12)).unwrap();
         let net = Net { layers: &read.layers, form: &read.form };
         let way = Way {
@@ -78,8 +79,9 @@ impl Made {
         };
         let model = way.model(net, 50.0).unwrap();
         for &size in sizes {
-            let image: Vec<f64> =
-                (0..size.0 * size.1).map(|i| 127.0 + 90.0 * (i as f64 * 0.9).sin()).collect();
+            let image: Vec<f64> = (0..size.height * size.width)
+                .map(|i| 127.0 + 90.0 * (i as f64 * 0.9).sin())
+                .collect();
             let (low, high) = range;
             let taken: Vec<f64> = image.iter().map(|v| low + v / 255.0 * (high - low)).collect();
             let noise = 15.0 / 255.0 * (high - low);
@@ -90,7 +92,7 @@ impl Made {
             let apply = |v: &mut [f32]| model.activation.apply(v);
             let found = model.denoise_at(&units, size, plane, &apply, &mut |_| ()).unwrap();
             for (p, found) in found.iter().enumerate() {
-                let at = p / size.1 * expected.size.1 + p % size.1;
+                let at = p / size.width * expected.size.width + p % size.width;
                 let wanted = (expected.channels[0][at] - low) / (high - low) * 255.0;
                 let off = (levels.to_grey(f64::from(*found)) - wanted).abs();
                 assert!(off < 3e-4, "{range:?} {size:?} at {p}: {off} levels of {wanted}");
@@ -113,7 +115,7 @@ impl Made {
                 maps.insert(&image.name, plain(0));
                 // One number, which is repeated where it is read.
                 let number = vec![taken.channels[1][..1].to_vec()];
-                maps.insert(&noise.name, Map { size: (1, 1), channels: number });
+                maps.insert(&noise.name, Map { size: Size::new(1, 1), channels: number });
             }
             [] => {}
         }
@@ -160,7 +162,11 @@ impl Made {
                 let wide = |map: &Map| -> Vec<Vec<f64>> {
                     match map.size == size {
                         true => map.channels.clone(),
-                        false => map.channels.iter().map(|c| vec![c[0]; size.0 * size.1]).collect(),
+                        false => map
+                            .channels
+                            .iter()
+                            .map(|c| vec![c[0]; size.height * size.width])
+                            .collect(),
                     }
                 };
                 Map { size, channels: all.iter().flat_map(wide).collect() }
@@ -180,7 +186,7 @@ impl Made {
             Some(map) => map.clone(),
             None => {
                 let (_, values) = self.numbers(name);
-                let count = like.size.0 * like.size.1;
+                let count = like.size.height * like.size.width;
                 let channel = |c: usize| vec![values[c % values.len()]; count];
                 Map { size: like.size, channels: (0..like.channels.len()).map(channel).collect() }
             }
@@ -213,20 +219,23 @@ impl Made {
             _ => node.ints("pads").unwrap().map_or([0; 4], |p| [0, 1, 2, 3].map(|i| p[i] as usize)),
         };
         let padded = zero_padded(map, pads);
-        let size = ((padded.size.0 - wide) / stride + 1, (padded.size.1 - wide) / stride + 1);
+        let size = Size::new(
+            (padded.size.height - wide) / stride + 1,
+            (padded.size.width - wide) / stride + 1,
+        );
         let mut channels = Vec::new();
         for o in 0..shape[0] {
             let pixel = |p: usize| {
                 let mut sum = bias.as_ref().map_or(0.0, |bias| bias[o]);
                 for (i, tap) in (0..shape[1]).flat_map(|i| (0..side * side).map(move |t| (i, t))) {
-                    let y = p / size.1 * stride + tap / side * apart;
-                    let x = p % size.1 * stride + tap % side * apart;
+                    let y = p / size.width * stride + tap / side * apart;
+                    let x = p % size.width * stride + tap % side * apart;
                     let weight = weights[(o * shape[1] + i) * side * side + tap];
-                    sum += weight * padded.channels[i][y * padded.size.1 + x];
+                    sum += weight * padded.channels[i][y * padded.size.width + x];
                 }
                 sum
             };
-            channels.push((0..size.0 * size.1).map(pixel).collect());
+            channels.push((0..size.height * size.width).map(pixel).collect());
         }
         Map { size, channels }
     }
@@ -239,18 +248,18 @@ impl Made {
         let (side, more) = (shape[2], one("output_padding", 0));
         let end = node.ints("pads").unwrap().map_or(0, |pads| pads[2] as usize);
         let long = |n: usize| stride * (n - 1) + side + more - pad - end;
-        let size = (long(map.size.0), long(map.size.1));
-        let first = |o: usize| vec![bias.as_ref().map_or(0.0, |b| b[o]); size.0 * size.1];
+        let size = Size::new(long(map.size.height), long(map.size.width));
+        let first = |o: usize| vec![bias.as_ref().map_or(0.0, |b| b[o]); size.height * size.width];
         let mut channels: Vec<Vec<f64>> = (0..shape[1]).map(first).collect();
         for (i, given) in map.channels.iter().enumerate() {
             for (o, channel) in channels.iter_mut().enumerate() {
                 for (p, tap) in (0..given.len()).flat_map(|p| (0..side * side).map(move |t| (p, t)))
                 {
-                    let y = (p / map.size.1 * stride + tap / side).wrapping_sub(pad);
-                    let x = (p % map.size.1 * stride + tap % side).wrapping_sub(pad);
-                    if y < size.0 && x < size.1 {
+                    let y = (p / map.size.width * stride + tap / side).wrapping_sub(pad);
+                    let x = (p % map.size.width * stride + tap % side).wrapping_sub(pad);
+                    if y < size.height && x < size.width {
                         let weight = weights[(i * shape[1] + o) * side * side + tap];
-                        channel[y * size.1 + x] += weight * given[p];
+                        channel[y * size.width + x] += weight * given[p];
                     }
                 }
             }
@@ -264,14 +273,15 @@ fn apart_by(side: usize, apart: usize) -> usize {
 }
 
 fn zero_padded(map: &Map, [above, left, below, right]: [usize; 4]) -> Map {
-    let (h, w) = map.size;
-    let size = (h + above + below, w + left + right);
+    let Size { height: h, width: w } = map.size;
+    let size = Size::new(h + above + below, w + left + right);
     let channel = |c: &Vec<f64>| {
         let pixel = |p: usize| {
-            let (y, x) = ((p / size.1).wrapping_sub(above), (p % size.1).wrapping_sub(left));
+            let (y, x) =
+                ((p / size.width).wrapping_sub(above), (p % size.width).wrapping_sub(left));
             if y < h && x < w { c[y * w + x] } else { 0.0 }
         };
-        (0..size.0 * size.1).map(pixel).collect()
+        (0..size.height * size.width).map(pixel).collect()
     };
     Map { size, channels: map.channels.iter().map(channel).collect() }
 }
@@ -279,26 +289,27 @@ fn zero_padded(map: &Map, [above, left, below, right]: [usize; 4]) -> Map {
 /// Depth to space, and of one channel the other way.
 fn shuffled(node: &Node, map: &Map) -> Map {
     let r = node.int("blocksize").unwrap().unwrap() as usize;
-    let (h, w) = map.size;
+    let Size { height: h, width: w } = map.size;
     if node.op == "SpaceToDepth" {
-        let size = (h / r, w / r);
+        let size = Size::new(h / r, w / r);
         let part = |k: usize| {
-            let pixel =
-                |p: usize| map.channels[0][(p / size.1 * r + k / r) * w + p % size.1 * r + k % r];
-            (0..size.0 * size.1).map(pixel).collect()
+            let pixel = |p: usize| {
+                map.channels[0][(p / size.width * r + k / r) * w + p % size.width * r + k % r]
+            };
+            (0..size.height * size.width).map(pixel).collect()
         };
         return Map { size, channels: (0..r * r).map(part).collect() };
     }
     let crd = node.word("mode").unwrap().as_deref() == Some("CRD");
-    let (count, size) = (map.channels.len() / (r * r), (h * r, w * r));
+    let (count, size) = (map.channels.len() / (r * r), Size::new(h * r, w * r));
     let channel = |c: usize| {
         let pixel = |p: usize| {
-            let (y, x) = (p / size.1, p % size.1);
+            let (y, x) = (p / size.width, p % size.width);
             let within = y % r * r + x % r;
             let from = if crd { c * r * r + within } else { within * count + c };
             map.channels[from][y / r * w + x / r]
         };
-        (0..size.0 * size.1).map(pixel).collect()
+        (0..size.pixels()).map(pixel).collect()
     };
     Map { size, channels: (0..count).map(channel).collect() }
 }
@@ -335,7 +346,7 @@ fn a_chain_is_what_its_operators_are() {
     made.conv("h", "y", [1, 3, 3, 3], SAME);
     made.node("Sub", &["x", "y"], "out", &[]);
     for range in RANGES {
-        made.compare(range, 1, &[(7, 9), (1, 4)]);
+        made.compare(range, 1, &[Size::new(7, 9), Size::new(1, 4)]);
     }
     let read = graph::read(&made.graph, (1 << 20, 1 << 12)).unwrap();
     assert_eq!(read.predicts, Some(Predicts::Noise));
@@ -378,7 +389,7 @@ fn branches_are_what_their_operators_are() {
     made.node("Add", &["y", "z"], "both", &[]);
     made.node("Add", &["both", "x"], "out", &[]);
     for range in RANGES {
-        made.compare(range, 4, &[(8, 12), (7, 9)]);
+        made.compare(range, 4, &[Size::new(8, 12), Size::new(7, 9)]);
     }
 }
 
@@ -395,7 +406,7 @@ fn a_sum_behind_a_transposed_convolution_is_what_it_is() {
     made.node("Add", &["fine", "up"], "sum", &[]);
     made.node("Relu", &["sum"], "both", &[]);
     made.conv("both", "y", [1, 4, 3, 3], SAME);
-    made.compare(UNIT, 2, &[(8, 10), (7, 9)]);
+    made.compare(UNIT, 2, &[Size::new(8, 10), Size::new(7, 9)]);
 }
 
 /// FFDNet's form, with the noise in an input of its own, that comes first, and times a number.
@@ -419,11 +430,11 @@ fn blocks_and_noise_are_what_their_operators_are() {
         let last = Node::made("DepthToSpace", &["c"], "out", &[]).with_int("blocksize", 2);
         made.graph.nodes.push(last.with_word("mode", mode));
         for range in [UNIT, (0.0, 255.0)] {
-            made.compare(range, 2, &[(6, 4), (5, 7)]);
+            made.compare(range, 2, &[Size::new(6, 4), Size::new(5, 7)]);
         }
         made.node("Sub", &["x", "out"], "picture", &[]);
         made.graph.outputs = vec!["picture".into()];
-        made.compare(UNIT, 2, &[(5, 7)]);
+        made.compare(UNIT, 2, &[Size::new(5, 7)]);
     }
     // Both in one input; sums of what was not a convolution's last.
     let mut made = Made::of(&[("x", 2)], "out");
@@ -434,7 +445,7 @@ fn blocks_and_noise_are_what_their_operators_are() {
     made.conv("d", "e", [4, 3, 3, 3], &[("pads", &[1, 1, 1, 1])]);
     made.node("Relu", &["e"], "f", &[]);
     made.conv("f", "out", [1, 4, 3, 3], SAME);
-    made.compare(UNIT, 1, &[(5, 7)]);
+    made.compare(UNIT, 1, &[Size::new(5, 7)]);
 }
 
 /// A chain of two layers, with one thing changed.
@@ -454,7 +465,7 @@ fn twice(at: usize) -> Node {
 
 #[test]
 fn what_a_network_here_cannot_have_is_refused_by_its_node() {
-    small(|_| ()).compare(UNIT, 1, &[(4, 4)]);
+    small(|_| ()).compare(UNIT, 1, &[Size::new(4, 4)]);
     let again = |made: &mut Made, op: &str, output: &str| {
         made.node(op, &["y"], output, &[]);
         made.graph.outputs = vec![output.into()];
@@ -644,7 +655,8 @@ fn files_of_onnx_are_read() {
     let image: Vec<f32> =
         (0..48).map(|i| (0.5 + 0.45 * (f64::from(i) * 0.9).sin()) as f32).collect();
     let apply = |v: &mut [f32]| model.activation.apply(v);
-    let found = model.denoise_at(&image, (6, 8), model.plane(15.0), &apply, &mut |_| ()).unwrap();
+    let found =
+        model.denoise_at(&image, Size::new(6, 8), model.plane(15.0), &apply, &mut |_| ()).unwrap();
     let expected = [231.3661, 230.8224, 271.3764, 382.8235, 424.614];
     for ((y, x), levels) in [(0, 0), (0, 7), (2, 3), (5, 0), (5, 7)].into_iter().zip(expected) {
         let found = f64::from(found[y * 8 + x]) * 255.0;

@@ -1,6 +1,7 @@
 //! Ways of taking a network: what they compute, and which of them are asked about.
 
 use super::*;
+use crate::size::Size;
 
 #[test]
 fn seven_layers_may_be_dilated() {
@@ -60,7 +61,7 @@ fn ways_that_denoise_alike_are_asked_about() {
 /// A convolution of a map by the definition, zeros around it.
 fn convolved(
     map: &[Vec<f64>],
-    (h, w): (usize, usize),
+    Size { height: h, width: w }: Size,
     layer: &(Vec<usize>, Vec<f32>, Vec<f32>),
 ) -> Vec<Vec<f64>> {
     let (shape, weights, bias) = layer;
@@ -98,7 +99,7 @@ fn ways_are_the_network_in_its_own_range() {
         bias: bias.clone(),
     };
     let layers: Vec<Layer> = given.iter().map(layer).collect();
-    let size = (7, 9);
+    let size = Size::new(7, 9);
     let grey: Vec<f64> = (0..63).map(|i| 127.0 + 127.0 * (f64::from(i) * 0.9).sin()).collect();
     let ways = ways((Family::Dncnn, Known::default()), chain(&layers), false).unwrap();
     assert_eq!(ways.len(), 48);

@@ -134,12 +134,12 @@ fn a_server_with_the_receiver_as_accomplice_reads_weights() {
     };
     let right = picture(&honest);
     for channel in 0..channels {
-        let element = (PIXEL.0 * SIZE.1 + PIXEL.1) * channels + channel;
+        let element = (PIXEL.0 * SIZE.width + PIXEL.1) * channels + channel;
         let added = Added::ToInput { op, element, error: ERROR };
         let active = Campaign { active: Some((Party::S1, added)), ..honest.clone() };
         let wrong = picture(&active);
         for (y, x) in (0..KERNEL * KERNEL).map(|i| (i / KERNEL, i % KERNEL)) {
-            let at = (PIXEL.0 + 1 - y) * SIZE.1 + PIXEL.1 + 1 - x;
+            let at = (PIXEL.0 + 1 - y) * SIZE.width + PIXEL.1 + 1 - x;
             // A residual network takes its output away.
             let grown = right[at].wrapping_sub(wrong[at]) as i32;
             let weight = last.weights[(y * KERNEL + x) * channels + channel];

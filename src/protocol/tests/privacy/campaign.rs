@@ -289,12 +289,12 @@ fn image(picture: Picture, limit: i64) -> Vec<i64> {
         Picture::Black => -limit,
         Picture::White => limit,
         Picture::Striped => {
-            let (row, column) = (i / SIZE.1, i % SIZE.1);
-            let slope = 2 * limit * row as i64 / SIZE.0 as i64 - limit;
+            let (row, column) = (i / SIZE.width, i % SIZE.width);
+            let slope = 2 * limit * row as i64 / SIZE.height as i64 - limit;
             if column % 4 < 2 { slope } else { -slope }
         }
     };
-    (0..SIZE.0 * SIZE.1).map(pixel).collect()
+    (0..SIZE.height * SIZE.width).map(pixel).collect()
 }
 
 /// Turns S0's one-hot shares into those that belong to S1's of the first batch.

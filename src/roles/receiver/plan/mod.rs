@@ -16,6 +16,7 @@ use crate::image::dicom::{Origin, Window};
 use crate::image::{Depth, ImageFormat, Range, Rect, Tiling};
 use crate::roles::images::{CHANNELS, Target, restored_name, shares};
 use crate::roles::observer::Observer;
+use crate::size::Position;
 pub(super) use bind::Originals;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -65,15 +66,16 @@ pub(super) struct Scan {
 /// The tile that answers for a core.
 pub(super) struct Core {
     /// Where in the tile it is.
-    pub(super) inset: (usize, usize),
+    pub(super) inset: Position,
     /// One a channel.
     pub(super) pairs: Vec<Pair>,
 }
 
 impl Core {
     /// Where the tile of a core begins in the image.
-    pub(super) fn first(&self, core: Rect) -> (usize, usize) {
-        (core.top - self.inset.0.min(core.top), core.left - self.inset.1.min(core.left))
+    pub(super) fn first(&self, core: Rect) -> Position {
+        let Position { row, column } = self.inset;
+        Position::new(core.top.saturating_sub(row), core.left.saturating_sub(column))
     }
 }
 

@@ -6,10 +6,11 @@ use crate::ids::ImageId;
 use crate::image::{ImageFormat, by_rows};
 use crate::roles::images::restored_name;
 use crate::roles::receiver::error::ReceiverError;
+use crate::size::Position;
 use std::collections::BTreeMap;
 
 /// The results of a group of tiles, by the place of their cores; a grey one is the first of three.
-pub(super) type Tiles = BTreeMap<(usize, usize), [Option<Plane>; 3]>;
+pub(super) type Tiles = BTreeMap<Position, [Option<Plane>; 3]>;
 
 /// The image of its tiles, if all are here.
 pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refused> {
@@ -26,7 +27,7 @@ pub(super) fn of_tiles(group: ImageId, tiles: Tiles) -> Result<Option<Job>, Refu
         return Err(Refused::new(file, ReceiverError::TilesDiffer));
     }
     let channels = if colour { 3 } else { 1 };
-    let is_here = |place: &(usize, usize)| {
+    let is_here = |place: &Position| {
         tiles.get(place).is_some_and(|planes| planes.iter().flatten().count() == channels)
     };
     let missing: Vec<_> = tiling.places().filter(|place| !is_here(place)).collect();
@@ -43,7 +44,7 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
     let mut cores: Vec<Core> = Vec::with_capacity(tiles.len());
     // By rows, and within a row by columns.
     for planes in tiles.into_values() {
-        let mut core = Core { inset: (0, 0), pairs: Vec::with_capacity(channels) };
+        let mut core = Core { inset: Position::new(0, 0), pairs: Vec::with_capacity(channels) };
         for (note, _, pair) in planes.into_iter().flatten() {
             let tile = note.tile?;
             core.inset = tile.inset;
@@ -60,9 +61,9 @@ fn job(group: ImageId, tiles: Tiles, channels: usize) -> Option<Job> {
     let tiling = tiling?;
     // Frames have no neighbours, and tiles have some on every side but the image's.
     let frames = scan.is_some()
-        && tiling.counts().1 == 1
+        && tiling.counts().width == 1
         && cores.len() > 1
-        && cores.iter().all(|core| core.inset == (0, 0));
+        && cores.iter().all(|core| core.inset == Position::new(0, 0));
     let parts = Parts::Tiles(Scan { tiling, channels, cores, frames });
     let (original, window) = (None, None);
     Some(Job { name, depth, range, parts, part_of: None, scan, shared, original, window })

@@ -9,6 +9,7 @@ use crate::ids::{Digest, ModelId};
 use crate::material::MaterialLayout;
 use crate::model::PublicModel;
 use crate::numbers::ring::RingBits;
+use crate::size::Size;
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::Path;
@@ -128,7 +129,7 @@ impl Fits<'_> {
     pub(in crate::roles::server) fn image<R: Read>(
         &mut self,
         (file, f): &Headed<ImageShare, R>,
-        sizes: Option<&[(u32, u32)]>,
+        sizes: Option<&[Size]>,
     ) {
         let frac_bits = self.model.input.frac_bits;
         let mut facts = vec![
@@ -137,16 +138,16 @@ impl Fits<'_> {
         ];
         let network = &self.model.network;
         // An image that the model cannot take is refused for its size.
-        let rows = network.grid((f.height as usize, f.width as usize)).map_or(0, |g| g.rows());
+        let rows = network.grid(f.size()).map_or(0, |g| g.rows());
         let means = if network.adds_mean() { rows as u64 } else { 0 };
         facts.push(fact("a number of patch means of", f.means, means));
         let known = self.errors.len();
         differing(self.errors, file.name(), facts);
-        let size = (f.height, f.width);
+        let size = f.size();
         if let Some(sizes) =
             sizes.filter(|sizes| !sizes.contains(&size) && self.errors.len() == known)
         {
-            let names: Vec<String> = sizes.iter().map(|(h, w)| format!("{h}x{w}")).collect();
+            let names: Vec<String> = sizes.iter().map(Size::to_string).collect();
             let (file, expected) = (file.name().to_path_buf(), names.join(" or "));
             self.errors.push(InputError::NoMaterial { file, size, expected });
         }

@@ -17,6 +17,7 @@ use crate::ids::{Fingerprint, ImageId, Role};
 use crate::material::{MaterialLayout, Origin};
 use crate::model::RESULT_BITS;
 use crate::protocol::{SetFacts, StockedSet};
+use crate::size::Size;
 use check::{Belongs, Fits};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -158,9 +159,8 @@ pub(super) struct Set {
 }
 
 impl Set {
-    pub(super) fn size(&self) -> (u32, u32) {
-        let fields = self.triples.fields();
-        (fields.height, fields.width)
+    pub(super) fn size(&self) -> Size {
+        self.triples.fields().size()
     }
 }
 
@@ -213,7 +213,7 @@ impl Inputs {
                 reason: Box::new(e),
             }])
         })?;
-        let sizes: Vec<_> = triples.iter().map(|(_, t)| (t.height, t.width)).collect();
+        let sizes: Vec<_> = triples.iter().map(|(_, t)| t.size()).collect();
         let mut check = Fits { model: &public.model, errors: &mut errors };
         check.model(&model);
         check.triples(&triples);
@@ -302,10 +302,8 @@ impl Inputs {
     }
 
     /// Sizes of the images that were named.
-    pub(super) fn named_sizes(&self) -> Vec<(u32, u32)> {
-        let size =
-            |(_, share): &(PathBuf, ImageShareFile)| (share.fields().height, share.fields().width);
-        self.named.iter().map(size).collect()
+    pub(super) fn named_sizes(&self) -> Vec<Size> {
+        self.named.iter().map(|(_, share)| share.fields().size()).collect()
     }
 
     /// Refuses triples of which this server's ledger leaves too few slots for images of these sizes,
@@ -316,7 +314,7 @@ impl Inputs {
     pub(super) fn check_slots(
         &self,
         ledger: &mut Ledger,
-        images: &[(u32, u32)],
+        images: &[Size],
     ) -> Result<(), ServiceError> {
         let sizes: BTreeSet<_> = images.iter().collect();
         for &size in sizes {
@@ -350,7 +348,7 @@ impl Inputs {
     /// [`LedgerError`].
     pub(super) fn slots_left_for(
         &self,
-        size: (u32, u32),
+        size: Size,
         ledger: &mut Ledger,
     ) -> Result<u64, LedgerError> {
         let of_size = self.sets.iter().filter(|set| set.size() == size);
@@ -364,7 +362,7 @@ impl Inputs {
     pub(super) fn slots_by_size(
         &self,
         ledger: &mut Ledger,
-    ) -> Result<BTreeMap<(u32, u32), u64>, LedgerError> {
+    ) -> Result<BTreeMap<Size, u64>, LedgerError> {
         let mut left = BTreeMap::new();
         for set in &self.sets {
             *left.entry(set.size()).or_default() += slots_left(set, ledger)?;
@@ -424,7 +422,7 @@ impl Set {
     /// Compares what a set announces with what its slots need.
     fn new(triples: TripleFile, public: &PublicModelFile) -> Result<Set, InputError> {
         let fields = triples.fields();
-        let size = (fields.height as usize, fields.width as usize);
+        let size = fields.size();
         let layout =
             MaterialLayout::new(&public.model, size, fields.batch_rows as usize, fields.origin)
                 .map_err(|e| InputError::Description {

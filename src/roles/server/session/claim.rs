@@ -13,6 +13,7 @@ use crate::numbers::ring::Ring;
 use crate::protocol::Engine;
 use crate::roles::server::ServiceError;
 use crate::roles::server::supply::Subject;
+use crate::size::Size;
 use crate::wire::{Channel, NetError, Tag};
 
 /// Attempts before other sessions of the same set are held responsible.
@@ -65,7 +66,7 @@ struct Claim {
     /// The sets that suit the image, with their slots, in an order that is the same at both servers.
     sets: Vec<(TripleSetId, u64)>,
     /// Its rows and columns.
-    size: (u32, u32),
+    size: Size,
     image: ImageId,
     session: SessionId,
 }
@@ -164,7 +165,7 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
         channel: &mut dyn Channel,
     ) -> Result<Claimed, ServiceError> {
         let inputs = &self.inputs;
-        let size = (image.height, image.width);
+        let size = image.size;
         let suitable: Vec<usize> =
             (0..inputs.sets.len()).filter(|&i| inputs.sets[i].size() == size).collect();
         let facts = |&i: &usize| {

@@ -25,7 +25,7 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
         watch: Watch,
         around: &mut Around<'_>,
     ) -> Result<Done, ServiceError> {
-        let size = subject.size();
+        let size = subject.size;
         let set = &self.inputs.sets[set];
         let triples = *set.triples.fields();
         let (public, layout) = (&self.inputs.public, &set.layout);
@@ -61,13 +61,12 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
         let own = sink.deliver(&mut delivery, channel)?;
         let network = &self.model.public.network;
         let patches = layout.rows();
-        let left = (subject.height, subject.width);
-        let slots_left = self.inputs.slots_left_for(left, self.job.ledger)?;
+        let slots_left = self.inputs.slots_left_for(subject.size, self.job.ledger)?;
         let report = ImageReport {
             image_id: subject.id.to_string(),
             file,
-            height: subject.height,
-            width: subject.width,
+            height: subject.size.height,
+            width: subject.size.width,
             set: triples.set_id.to_string(),
             slot,
             slots_left,

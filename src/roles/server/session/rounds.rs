@@ -10,6 +10,7 @@ use crate::protocol::Engine;
 use crate::roles::server::report::Watch;
 use crate::roles::server::supply::{Round, Task, tell};
 use crate::roles::server::{ServerEvent, ServerPhase, ServiceError};
+use crate::size::Size;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -81,7 +82,7 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
             let Some(task) = tasks.remove(id) else { continue };
             let (files, image) = (task.files(), task.image);
             // Both servers see the same: neither begins.
-            if self.inputs.refilled && !self.has_slot((image.height, image.width)) {
+            if self.inputs.refilled && !self.has_slot(image.size) {
                 starved.push(image);
                 continue;
             }
@@ -118,7 +119,7 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
     }
 
     /// Whether a set for images of this size has a slot left, as far as both servers have seen.
-    fn has_slot(&self, size: (u32, u32)) -> bool {
+    fn has_slot(&self, size: Size) -> bool {
         let mut sets = self.inputs.sets.iter().zip(&self.used_up);
         sets.any(|(set, used_up)| set.size() == size && !used_up)
     }

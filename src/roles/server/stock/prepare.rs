@@ -174,7 +174,7 @@ fn one_slot<R: Ring>(
     observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<(), ServiceError> {
     let (public, fields) = (&inputs.public.model, set.triples.fields());
-    let size = (fields.height as usize, fields.width as usize);
+    let size = fields.size();
     let grids = public.network.grids(size).map_err(ProtocolError::from)?;
     let view = set.triples.view(slot);
     let mut out = file.create(job.keys.own)?;

@@ -14,6 +14,7 @@ use crate::roles::observer::Observer;
 use crate::roles::server::inputs::{Inputs, ServerKeys};
 use crate::roles::server::party::Owner;
 use crate::roles::server::{InputError, ServerError, ServerEvent, ServiceError, SetFound};
+use crate::size::Size;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -127,8 +128,8 @@ impl Shelf {
             let found = || SetFound {
                 file: file.clone(),
                 set: id,
-                height: set.facts.size.0,
-                width: set.facts.size.1,
+                height: set.facts.size.height,
+                width: set.facts.size.width,
                 slots,
                 slots_left: slots.saturating_sub(next),
             };
@@ -271,7 +272,7 @@ impl Shelf {
     pub(in crate::roles::server) fn slots_by_size(
         &self,
         ledger: &mut Ledger,
-    ) -> Result<BTreeMap<(u32, u32), u64>, LedgerError> {
+    ) -> Result<BTreeMap<Size, u64>, LedgerError> {
         let mut left = BTreeMap::new();
         for known in self.known.values() {
             let Found::Set(set) = known.found else { continue };

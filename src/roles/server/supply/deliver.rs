@@ -14,6 +14,7 @@ use crate::numbers::ring::{self, Ring};
 use crate::protocol::{BlindAlarm, ProtocolError};
 use crate::roles::server::ServiceError;
 use crate::roles::server::inputs::ServerKeys;
+use crate::size::Size;
 use crate::wire::{Channel, MAX_PAYLOAD, NetError, Tag};
 use zeroize::Zeroizing;
 
@@ -44,7 +45,7 @@ pub(in crate::roles::server) struct Delivery<'a, R> {
     pub(in crate::roles::server) party: Party,
     pub(in crate::roles::server) keys: &'a ServerKeys<'a>,
     pub(in crate::roles::server) public: &'a PublicModelFile,
-    pub(in crate::roles::server) size: (usize, usize),
+    pub(in crate::roles::server) size: Size,
     pub(in crate::roles::server) session: SessionId,
     /// This server's share of the weighted sums.
     pub(in crate::roles::server) sums: &'a [R],

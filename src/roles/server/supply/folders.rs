@@ -13,6 +13,7 @@ use crate::roles::observer::Observer;
 use crate::roles::server::inputs::{Inputs, ServerKeys};
 use crate::roles::server::{InputError, ServerEvent, ServiceError};
 use crate::roles::shard::Shard;
+use crate::size::Size;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
@@ -171,10 +172,7 @@ impl Batch {
     }
 
     /// Sizes of the images that are there and not finished, and how many of each.
-    pub(in crate::roles::server) fn waiting(
-        &self,
-        keys: &ServerKeys<'_>,
-    ) -> BTreeMap<(u32, u32), u64> {
+    pub(in crate::roles::server) fn waiting(&self, keys: &ServerKeys<'_>) -> BTreeMap<Size, u64> {
         let mut waiting = BTreeMap::new();
         self.sizes(keys).into_iter().for_each(|size| *waiting.entry(size).or_default() += 1);
         waiting
@@ -214,10 +212,10 @@ impl Batch {
     }
 
     /// Sizes of the images that are there and have no result here.
-    pub(in crate::roles::server) fn sizes(&self, keys: &ServerKeys<'_>) -> Vec<(u32, u32)> {
+    pub(in crate::roles::server) fn sizes(&self, keys: &ServerKeys<'_>) -> Vec<Size> {
         let open = |(id, _): &(&ImageId, &Vec<ShareFile>)| self.done(**id, keys).is_none();
         let shares = self.pending.iter().filter(open).filter_map(|(_, files)| files.first());
-        shares.map(|(_, fields)| (fields.height, fields.width)).collect()
+        shares.map(|(_, fields)| fields.size()).collect()
     }
 
     /// How many images are there and not finished.

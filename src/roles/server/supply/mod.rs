@@ -22,6 +22,7 @@ use crate::network::NetworkError;
 use crate::numbers::ring::Ring;
 use crate::protocol::ProtocolError;
 use crate::roles::observer::Observer;
+use crate::size::Size;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -33,10 +34,8 @@ pub(super) const MAX_IMAGES: usize = 1 << 18;
 pub(in crate::roles) struct Subject {
     /// Its id.
     pub(in crate::roles) id: ImageId,
-    /// Its rows.
-    pub(in crate::roles) height: u32,
-    /// Its columns.
-    pub(in crate::roles) width: u32,
+    /// Its rows and columns.
+    pub(in crate::roles) size: Size,
     /// Its noise level for a model that reads the plane, of [`PublicModel::plane`].
     pub(in crate::roles) plane: i64,
 }
@@ -44,13 +43,7 @@ pub(in crate::roles) struct Subject {
 impl Subject {
     /// Of an image in shares what their headers say.
     pub(super) fn of(fields: &ImageShare, model: &PublicModel) -> Self {
-        let ImageShare { image_id: id, height, width, sigma, .. } = *fields;
-        Subject { id, height, width, plane: model.plane(sigma) }
-    }
-
-    /// Rows and columns.
-    pub(in crate::roles) fn size(&self) -> (usize, usize) {
-        (self.height as usize, self.width as usize)
+        Subject { id: fields.image_id, size: fields.size(), plane: model.plane(fields.sigma) }
     }
 }
 
@@ -283,14 +276,14 @@ type Shares<R> = (Zeroizing<Vec<R>>, Zeroizing<Vec<R>>);
 impl Held {
     fn shares<R: Ring>(self, inputs: &Inputs, image: Subject) -> Result<Shares<R>, NetworkError> {
         let model = &inputs.public.model;
-        let size = image.size();
+        let size = image.size;
         let grid = model.network.grid(size)?;
         let pixels = match self {
             Held::Whole(pixels) => pixels,
             Held::Nothing => {
                 let means = if model.network.adds_mean() { grid.rows() } else { 0 };
                 let zeros = |count| Zeroizing::new(vec![R::ZERO; count]);
-                return Ok((zeros(size.0 * size.1), zeros(means)));
+                return Ok((zeros(size.pixels()), zeros(means)));
             }
         };
         let means = Zeroizing::new(model.patch_means(&pixels, size)?);

@@ -18,6 +18,7 @@ use crate::files::{FormatError, Place};
 use crate::ids::Fingerprint;
 use crate::protocol::{InCommon, ProtocolError, compare_stock};
 use crate::roles::observer::Observer;
+use crate::size::Size;
 use crate::wire::Channel;
 use meeting::{Meeting, may_return};
 use std::collections::{BTreeMap, HashSet};
@@ -92,7 +93,7 @@ struct Shift<'a> {
     /// The keys that were in the folder at the last session.
     keys: [Option<Fingerprint>; 4],
     /// Sizes of images of which it was told that they wait for material.
-    starving: HashSet<(u32, u32)>,
+    starving: HashSet<Size>,
     /// What was told last of what is before it.
     standing: Standing,
     report: ServeReport,
@@ -343,8 +344,8 @@ fn tell_standing(now: Standing, told: &mut Standing, observer: &mut dyn Observer
 
 /// Tells of sizes of which images wait, once each.
 fn tell_starving(
-    waiting: &BTreeMap<(u32, u32), u64>,
-    told: &mut HashSet<(u32, u32)>,
+    waiting: &BTreeMap<Size, u64>,
+    told: &mut HashSet<Size>,
     observer: &mut dyn Observer<ServerEvent>,
 ) {
     for (&size, &images) in waiting {

@@ -8,6 +8,7 @@ use crate::roles::server::inputs::{Inputs, ServerKeys};
 use crate::roles::server::stock::Shelf;
 use crate::roles::server::supply::{Batch, Round, Subject, Supply, Task};
 use crate::roles::server::{Server, ServerEvent, ServiceError, Standing};
+use crate::size::Size;
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,8 @@ pub(super) struct Watched<'a> {
     /// A handle of its own: the session has the other.
     pub(super) ledger: &'a mut Ledger,
     pub(super) keys: [Option<Fingerprint>; 4],
-    pub(super) elsewhere: Vec<((u32, u32), WeightMaskId)>,
-    pub(super) starving: &'a mut HashSet<(u32, u32)>,
+    pub(super) elsewhere: Vec<(Size, WeightMaskId)>,
+    pub(super) starving: &'a mut HashSet<Size>,
     /// What was told last.
     pub(super) standing: &'a mut Standing,
     pub(super) renews: bool,
@@ -104,10 +105,9 @@ impl Supply for Watched<'_> {
         served: bool,
         observer: &mut dyn Observer<ServerEvent>,
     ) {
-        let size = |image: &Subject| (image.height, image.width);
         let mask_for =
             |size| self.elsewhere.iter().find(|(of, _)| *of == size).map(|(_, mask)| *mask);
-        if let Some(mask) = images.iter().find_map(|image| mask_for(size(image))) {
+        if let Some(mask) = images.iter().find_map(|image| mask_for(image.size)) {
             // Both servers see the same images and sets, and ask for the same. First those that this session can do.
             if !served && let Some(shelf) = &mut self.shelf {
                 shelf.wanted = Some(mask);
@@ -116,7 +116,7 @@ impl Supply for Watched<'_> {
             return;
         }
         let mut waiting = BTreeMap::new();
-        images.iter().for_each(|image| *waiting.entry(size(image)).or_default() += 1);
+        images.iter().for_each(|image| *waiting.entry(image.size).or_default() += 1);
         tell_starving(&waiting, self.starving, observer);
     }
 }

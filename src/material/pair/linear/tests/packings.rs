@@ -4,6 +4,7 @@ use super::*;
 use crate::material::{Origin, SlotView};
 use crate::model::{ActivationSpec, LinearSpec};
 use crate::network::{Border, Fold, Gather, Network, Op, Read, StageGrid, gaussian_window};
+use crate::size::Size;
 use std::ops::Range;
 
 type PublicNetwork = Network<LinearSpec, ActivationSpec>;
@@ -17,7 +18,7 @@ struct Lab {
 
 impl Lab {
     /// One map of `channels`, the image where it is 1.
-    fn new(gather: Gather, size: (usize, usize), channels: usize, outputs: usize) -> Self {
+    fn new(gather: Gather, size: Size, channels: usize, outputs: usize) -> Self {
         match channels {
             1 => Lab::of(&[Read::map(0, gather)], &[], size, outputs),
             _ => Lab::of(&[Read::map(1, gather)], &[channels], size, outputs),
@@ -25,18 +26,13 @@ impl Lab {
     }
 
     /// An op behind stages that make maps of these channels.
-    fn of(reads: &[Read], channels: &[usize], size: (usize, usize), outputs: usize) -> Self {
+    fn of(reads: &[Read], channels: &[usize], size: Size, outputs: usize) -> Self {
         let singles = channels.iter().map(|channels| (*channels, Gather::convolution(1)));
         Lab::behind(&singles.collect::<Vec<_>>(), reads, size, outputs)
     }
 
     /// An op behind stages that read the image so and make maps of these channels.
-    fn behind(
-        stages: &[(usize, Gather)],
-        reads: &[Read],
-        size: (usize, usize),
-        outputs: usize,
-    ) -> Self {
+    fn behind(stages: &[(usize, Gather)], reads: &[Read], size: Size, outputs: usize) -> Self {
         let channels: Vec<usize> = stages.iter().map(|(channels, _)| *channels).collect();
         let linear = |inputs: usize, outputs| {
             Op::Linear(LinearSpec { inputs, outputs, out_frac: 0, flooding: None })
@@ -113,15 +109,20 @@ fn zeros(kernel: usize) -> Gather {
 #[test]
 fn convolutions_by_tiles_are_patches_times_weights() {
     // More than one tile in either direction, the last ones partly full; kernels of 1 go by columns.
-    Lab::new(zeros(3), (133, 40), 2, 3).check(1);
-    Lab::new(zeros(5), (9, 31), 3, 2).check(2);
-    Lab::new(zeros(1), (70, 66), 3, 2).check(1);
+    Lab::new(zeros(3), Size::new(133, 40), 2, 3).check(1);
+    Lab::new(zeros(5), Size::new(9, 31), 3, 2).check(2);
+    Lab::new(zeros(1), Size::new(70, 66), 3, 2).check(1);
     let mirrored = Gather { border: Border::Reflect, ..zeros(3) };
-    Lab::new(mirrored, (20, 33), 1, 2).check(1);
+    Lab::new(mirrored, Size::new(20, 33), 1, 2).check(1);
     // More than one pixel is predicted; a map of one pixel; a large kernel.
-    Lab::new(Gather { patch: 9, stride: 1, pad: 3, border: Border::Reflect }, (70, 12), 1, 9)
-        .check(1);
-    Lab::new(zeros(3), (1, 1), 2, 2).check(2);
+    Lab::new(
+        Gather { patch: 9, stride: 1, pad: 3, border: Border::Reflect },
+        Size::new(70, 12),
+        1,
+        9,
+    )
+    .check(1);
+    Lab::new(zeros(3), Size::new(1, 1), 2, 2).check(2);
 }
 
 /// With a stride each phase of a map is a map of its own, if a patch reads more pixels than there are phases.
@@ -129,16 +130,16 @@ fn convolutions_by_tiles_are_patches_times_weights() {
 fn strides_are_phases() {
     let strided = |patch, stride, pad| Gather { patch, stride, pad, border: Border::Zero };
     for (gather, size, tiled) in [
-        (strided(3, 2, 1), (270, 67), true),
-        (strided(3, 2, 1), (1, 1), true),
-        (strided(3, 2, 0), (9, 12), true),
-        (strided(6, 2, 2), (65, 62), true),
-        (strided(7, 3, 4), (20, 31), true),
+        (strided(3, 2, 1), Size::new(270, 67), true),
+        (strided(3, 2, 1), Size::new(1, 1), true),
+        (strided(3, 2, 0), Size::new(9, 12), true),
+        (strided(6, 2, 2), Size::new(65, 62), true),
+        (strided(7, 3, 4), Size::new(20, 31), true),
         // Two of three phases along an axis.
-        (strided(8, 3, 2), (30, 14), true),
-        (strided(2, 2, 0), (9, 12), false),
-        (strided(1, 2, 0), (9, 12), false),
-        (strided(2, 3, 0), (9, 12), false),
+        (strided(8, 3, 2), Size::new(30, 14), true),
+        (strided(2, 2, 0), Size::new(9, 12), false),
+        (strided(1, 2, 0), Size::new(9, 12), false),
+        (strided(2, 3, 0), Size::new(9, 12), false),
     ] {
         let outputs = gather.stride.pow(2);
         let lab = Lab::of(&[Read::map(1, gather)], &[2], size, outputs);
@@ -146,7 +147,7 @@ fn strides_are_phases() {
         lab.check(2);
     }
     // The image in blocks, which is continued to whole ones.
-    for size in [(66, 40), (33, 21), (2, 2)] {
+    for size in [Size::new(66, 40), Size::new(33, 21), Size::new(2, 2)] {
         let lab = Lab::new(strided(6, 2, 2), size, 1, 4);
         assert!(matches!(lab.plan.packing, Packing::Tiles(_)));
         lab.check(2);
@@ -155,7 +156,7 @@ fn strides_are_phases() {
     let reads =
         [Read::map(2, zeros(3)), Read::map(1, strided(5, 2, 2)), Read::map(0, strided(6, 2, 2))];
     let stages = [(3, zeros(1)), (2, strided(2, 2, 0))];
-    let lab = Lab::behind(&stages, &reads, (66, 80), 4);
+    let lab = Lab::behind(&stages, &reads, Size::new(66, 80), 4);
     assert!(matches!(lab.plan.packing, Packing::Tiles(_)));
     lab.check(2);
 }
@@ -172,7 +173,7 @@ fn maps_side_by_side_are_patches_times_weights() {
         (vec![Read::map(1, zeros(1)), Read::map(2, zeros(1))], false),
     ] {
         // The image is read in any case, and every map by somebody.
-        let lab = Lab::of(&reads, &[2, 3], (35, 33), 2);
+        let lab = Lab::of(&reads, &[2, 3], Size::new(35, 33), 2);
         assert_eq!(matches!(lab.plan.packing, Packing::Tiles(_)), tiled);
         lab.check(2);
     }
@@ -206,7 +207,7 @@ fn parts_cover_every_patch_once() {
         }
         assert!(seen.iter().all(|n| *n == 1));
     };
-    for size in [(1, 1), (130, 29), (131, 30), (300, 64)] {
+    for size in [Size::new(1, 1), Size::new(130, 29), Size::new(131, 30), Size::new(300, 64)] {
         let lab = Lab::new(zeros(3), size, 1, 1);
         cover(&lab.plan, &lab.grid, 2);
         cover(&columns(1, 9, 1), &lab.grid, 3);

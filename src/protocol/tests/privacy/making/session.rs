@@ -168,7 +168,7 @@ impl Making {
         let plan = LinearPlan::new(public, Profile::Q88).unwrap();
         let nonce = *seed("greeting").expose();
         let wanted = WantedSet {
-            size: (SIZE.0 as u32, SIZE.1 as u32),
+            size: SIZE,
             slots: worlds.len() as u64,
             batch_rows: world.layout.batch_rows() as u32,
         };

@@ -25,6 +25,7 @@ use crate::protocol::{MakerIdentity, Parameters, WantedSet, field_for, greet_mak
 use crate::roles::observer::Observer;
 use crate::roles::server::report::{MadeSet, MakeReport, Watch};
 use crate::roles::server::{ServerEvent, ServerPhase, ServiceError};
+use crate::size::Size;
 use crate::wire::{Channel, Tag};
 use session::{Session, Transfers};
 use std::num::NonZeroU32;
@@ -123,7 +124,8 @@ fn make_all(
         let (file, file_bytes) = (out.target().to_owned(), job.bytes().unwrap_or(u64::MAX));
         let set_id = name.set_id(i);
         outs.push(session.set(&job, set_id, out, channel, observer)?);
-        let ((height, width), slots, batch) = (job.size, job.slots, job.layout().batch_rows());
+        let (Size { height, width }, slots, batch) =
+            (job.size, job.slots, job.layout().batch_rows());
         let (set_id, made) = (set_id.to_string(), watch.stop(channel));
         sets.push(MadeSet { set_id, file, height, width, slots, batch, file_bytes, made });
     }
@@ -151,7 +153,7 @@ fn identity(
 ) -> Result<MakerIdentity, FormatError> {
     let (facts, model) = (&inputs.public.facts, &inputs.public.model);
     let set = |WantedFile { job, .. }: &WantedFile| WantedSet {
-        size: (job.size.0 as u32, job.size.1 as u32),
+        size: job.size,
         slots: job.slots,
         batch_rows: job.layout().batch_rows() as u32,
     };

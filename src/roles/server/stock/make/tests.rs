@@ -30,7 +30,6 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 const PARTIES: [Party; 2] = [Party::S0, Party::S1];
-type Size = (usize, usize);
 
 struct Quiet(f64);
 
@@ -116,7 +115,8 @@ impl Lab {
         };
         // A second set under the same mask, whose slots have the same numbers.
         let second = format!("{stem}-second");
-        let sets = vec![wanted(stem, size, slots), wanted(&second, (size.1, size.0), 1)];
+        let sets =
+            vec![wanted(stem, size, slots), wanted(&second, Size::new(size.width, size.height), 1)];
         make(&inputs, &job, sets, channel, &mut Quiet(0.0))
     }
 
@@ -174,7 +174,7 @@ fn check(lab: &Lab, public: &PublicModel, stem: &str) {
     let fields = *files[0].fields();
     assert_eq!(fields.set_id, files[1].fields().set_id);
     assert_eq!(fields.origin, Origin::Made);
-    let size = (fields.height as usize, fields.width as usize);
+    let size = fields.size();
     let layout =
         MaterialLayout::new(public, size, fields.batch_rows as usize, Origin::Made).unwrap();
     let network = &public.network;
@@ -307,7 +307,7 @@ fn files_of_every_kind_of_network_hold_the_dealers_relations() {
         let lab = Lab::new(&model);
         // Small images: many slots go together, and the last group is a short one.
         let slots = if model.public.network.is_convolutional() { 2 } else { 12 };
-        let [first, second] = lab.made(("t", (17, 38), slots));
+        let [first, second] = lab.made(("t", Size::new(17, 38), slots));
         assert!(!first.mask_known && first.hint_bytes_sent > 0);
         assert_eq!(first.hint_bytes_sent, second.hint_bytes_received);
         for stem in ["t", "t-second"] {
@@ -321,8 +321,8 @@ fn files_of_every_kind_of_network_hold_the_dealers_relations() {
 fn a_second_run_keeps_the_mask_and_draws_all_else() {
     let model = patches(Method::lut(2));
     let lab = Lab::new(&model);
-    let [first, _] = lab.made(("one", (17, 18), 1));
-    let [second, other] = lab.made(("two", (17, 18), 1));
+    let [first, _] = lab.made(("one", Size::new(17, 18), 1));
+    let [second, other] = lab.made(("two", Size::new(17, 18), 1));
     assert!(second.mask_known && other.mask_known);
     assert_eq!((second.hint_bytes_sent, second.hint_bytes_received), (0, 0));
     assert_eq!(first.weight_mask_id, second.weight_mask_id);
@@ -347,7 +347,7 @@ fn a_second_run_keeps_the_mask_and_draws_all_else() {
 fn lost_state_is_made_anew() {
     let model = patches(Method::lut(2));
     let lab = Lab::new(&model);
-    let what = |stem| (stem, (17, 18), 1);
+    let what = |stem| (stem, Size::new(17, 18), 1);
     let [first, _] = lab.made(what("a"));
     let id = first.weight_mask_id;
     // One server lost the other's hints: they are sent again, the same bytes.
@@ -384,7 +384,7 @@ fn mismatch(result: &Result<MakeReport, ServiceError>) -> &'static str {
 #[test]
 fn other_hints_at_the_other_side_are_named() {
     let lab = Lab::new(&patches(Method::lut(2)));
-    let results = lab.both(("t", (17, 18), 1), |frame| {
+    let results = lab.both(("t", Size::new(17, 18), 1), |frame| {
         if frame.tag == Tag::Hint {
             frame.payload[100] ^= 1;
         }
@@ -395,7 +395,7 @@ fn other_hints_at_the_other_side_are_named() {
         assert!(!lab.file(party, "t").exists());
     }
     // The mask was whole, so it serves again, with hints of the same bytes.
-    let [again, _] = lab.made(("t", (17, 18), 1));
+    let [again, _] = lab.made(("t", Size::new(17, 18), 1));
     assert!(again.mask_known && again.hint_bytes_sent > 0);
 }
 
@@ -406,7 +406,7 @@ fn what_does_not_fit_together_is_found() {
         [Method::lut(2), Method::Gc { function: Piecewise::refit(), refit: false, alarm: false }]
     {
         let lab = Lab::new(&patches(method));
-        let results = lab.both(("t", (17, 18), 1), |frame| {
+        let results = lab.both(("t", Size::new(17, 18), 1), |frame| {
             // Every payload of the batch: one alone would be met only if it is the one chosen.
             if frame.tag == Tag::OtPayloads {
                 frame.payload.iter_mut().for_each(|byte| *byte ^= 1);
@@ -426,7 +426,7 @@ fn what_does_not_fit_together_is_found() {
 #[test]
 fn a_server_that_ends_while_masks_are_drawn_leaves_no_half() {
     let lab = Lab::new(&patches(Method::lut(2)));
-    let results = lab.both(("t", (17, 18), 1), |frame| {
+    let results = lab.both(("t", Size::new(17, 18), 1), |frame| {
         // S1 contributes another nonce than S0 gets: both think that theirs is whole.
         if frame.tag == Tag::PairSetUp && frame.payload.len() == 32 {
             frame.payload[0] ^= 1;
@@ -435,7 +435,7 @@ fn a_server_that_ends_while_masks_are_drawn_leaves_no_half() {
     assert!(results.iter().all(Result::is_err));
     let before = PARTIES.map(|party| lab.names(party, "mask-"));
     assert_ne!(before[0], before[1]);
-    let [made, _] = lab.made(("t", (17, 18), 1));
+    let [made, _] = lab.made(("t", Size::new(17, 18), 1));
     assert!(!made.mask_known);
     let id: WeightMaskId = made.weight_mask_id.parse().unwrap();
     for (party, before) in PARTIES.into_iter().zip(before) {

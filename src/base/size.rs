@@ -1,0 +1,70 @@
+//! How large an image, a map or a tile is, and where something in it lies.
+
+use crate::ids::codec::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Rows and columns of an image, a map of features or a tile. It is written `512x768`: 512 rows of 768 pixels.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
+)]
+pub struct Size {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Size {
+    /// So many rows and columns.
+    pub const fn new(height: usize, width: usize) -> Self {
+        Size { height, width }
+    }
+
+    /// As many rows as columns.
+    pub const fn square(side: usize) -> Self {
+        Size::new(side, side)
+    }
+
+    /// How many pixels. For sizes that were checked; [`Size::checked_pixels`] for any other.
+    pub const fn pixels(self) -> usize {
+        self.height * self.width
+    }
+
+    /// How many pixels; `None` beyond what `usize` holds.
+    pub const fn checked_pixels(self) -> Option<usize> {
+        self.height.checked_mul(self.width)
+    }
+
+    /// Both sides changed in the same way.
+    pub fn map(self, side: impl Fn(usize) -> usize) -> Self {
+        Size::new(side(self.height), side(self.width))
+    }
+
+    /// Whether something of this size fits into `other`.
+    pub const fn fits(self, other: Size) -> bool {
+        self.height <= other.height && self.width <= other.width
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.height, self.width)
+    }
+}
+
+/// A row and a column, from 0: of a pixel of an image, of a tile among an image's tiles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The row.
+    pub row: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl Position {
+    /// The place in this row and column.
+    pub const fn new(row: usize, column: usize) -> Self {
+        Position { row, column }
+    }
+}
