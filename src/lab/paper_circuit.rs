@@ -106,7 +106,7 @@ impl LiteralTanh {
         theirs: &[u8],
     ) -> Result<(Requested, Vec<u8>), ProtocolError> {
         let instances = opening.x.len();
-        let planes = self.inputs(session.party, opening, theirs)?;
+        let planes = self.inputs(session.party(), opening, theirs)?;
         let choices = join(&planes);
         let (labels, message) = session.receiver.extend(&choices);
         Ok((Requested { instances, labels }, message))
@@ -125,14 +125,14 @@ impl LiteralTanh {
         mask: &[u64],
     ) -> Result<Vec<u8>, ProtocolError> {
         let n = opening.x.len();
-        let mut planes = self.inputs(session.party, opening, theirs)?;
+        let mut planes = self.inputs(session.party(), opening, theirs)?;
         planes.push(Bits::planes(mask, RING_BITS));
-        let Side::Garbler { garbler, common } = &mut session.side else {
-            return Err(ProtocolError::SameParty(session.party.index()));
+        let Side::Garbler(garbler) = &session.side else {
+            return Err(ProtocolError::SameParty(session.party().index()));
         };
         let circuit = self.program.circuit();
         let q = session.sender.extend(n * circuit.evaluator_inputs(), request)?;
-        let active = Labels::new(n, common.take(n * circuit.garbler_inputs()))?;
+        let active = Labels::new(n, session.common.take(n * circuit.garbler_inputs()))?;
         let own = GarblerInputs::from_active(&active, &join(&planes), garbler.delta())?;
         let zero = own.with_evaluator(&Labels::new(n, q)?)?;
         let tweaks = session.tweaks.gates.take(self.program.tweaks())?;
@@ -154,14 +154,15 @@ impl LiteralTanh {
         message: &[u8],
     ) -> Result<Vec<u64>, ProtocolError> {
         let n = requested.instances;
-        let Side::Evaluator { evaluator, common } = &mut session.side else {
-            return Err(ProtocolError::SameParty(session.party.index()));
+        let Side::Evaluator(evaluator) = &session.side else {
+            return Err(ProtocolError::SameParty(session.party().index()));
         };
         let expected = self.program.table_bytes(n);
         let (tables, colours) = message
             .split_at_checked(expected)
             .ok_or_else(|| wrong_length("garbled tables", message.len(), expected))?;
-        let active = Labels::new(n, common.take(n * self.program.circuit().garbler_inputs()))?;
+        let active =
+            Labels::new(n, session.common.take(n * self.program.circuit().garbler_inputs()))?;
         let active = active.chain(&Labels::new(n, requested.labels)?)?;
         let tweaks = session.tweaks.gates.take(self.program.tweaks())?;
         let outputs = evaluator.evaluate(&self.program, tweaks, &active, tables)?;

@@ -26,6 +26,16 @@ pub enum Step<S, R> {
     Done(Vec<R>),
 }
 
+impl<S, R> Step<S, R> {
+    /// The same step, its state within another.
+    pub(super) fn map<T>(self, state: impl FnOnce(S) -> T) -> Step<T, R> {
+        match self {
+            Step::Exchange(kept, message) => Step::Exchange(state(kept), message),
+            Step::Done(shares) => Step::Done(shares),
+        }
+    }
+}
+
 /// An activation engine: pre-activation shares in, fresh full-ring shares out.
 ///
 /// Nothing blocks inside an engine: each step consumes a state and the peer's last message and

@@ -10,7 +10,7 @@
 use super::{Delta, Evaluator, GarbleError, Garbled, Garbler, Labels, Program, TweakRange};
 
 /// A semi-honest garbler of batches; see [`Garbler`] for the contract of each method.
-pub trait GarbleCircuit: Send {
+pub trait GarbleCircuit: Send + Sync {
     /// The offset common to all wires.
     fn delta(&self) -> &Delta;
 
@@ -28,7 +28,7 @@ pub trait GarbleCircuit: Send {
 }
 
 /// A semi-honest evaluator of batches.
-pub trait EvaluateCircuit: Send {
+pub trait EvaluateCircuit: Send + Sync {
     /// The active labels of the outputs.
     ///
     /// # Errors

@@ -99,11 +99,11 @@ impl<'a> Activation<'a> {
         let masks: Vec<u128> = (0..count).map(|_| uniform(rng, self.tanh.mask_bits())).collect();
         let circuit = self.program.circuit();
         let own = planes(&inputs, &masks, [self.tanh.share_bits(), self.tanh.mask_bits()]);
-        let Side::Garbler { garbler, common } = &mut session.side else {
-            return Err(ProtocolError::SameParty(session.party.index()));
+        let Side::Garbler(garbler) = &session.side else {
+            return Err(ProtocolError::SameParty(session.party().index()));
         };
         let q = session.sender.extend(count * circuit.evaluator_inputs(), corrections)?;
-        let active = Labels::new(count, common.take(own.len()))?;
+        let active = Labels::new(count, session.common.take(own.len()))?;
         let own = GarblerInputs::from_active(&active, &own, garbler.delta())?;
         let zero = own.with_evaluator(&Labels::new(count, q)?)?;
         let tweaks = session.tweaks.gates.take(self.program.tweaks())?;
@@ -126,8 +126,8 @@ impl<'a> Activation<'a> {
         garbled: &Garbled,
     ) -> Result<Vec<Ciphertext>, ProtocolError> {
         let (n, circuit) = (requested.instances, self.program.circuit());
-        let Side::Evaluator { evaluator, common } = &mut session.side else {
-            return Err(ProtocolError::SameParty(session.party.index()));
+        let Side::Evaluator(evaluator) = &session.side else {
+            return Err(ProtocolError::SameParty(session.party().index()));
         };
         if garbled.masks.len() != n {
             let text = format!("sent {} encrypted masks, expected {n}", garbled.masks.len());
@@ -135,7 +135,7 @@ impl<'a> Activation<'a> {
         }
         let at = self.program.table_bytes(n).min(garbled.tables.len());
         let (tables, colours) = garbled.tables.split_at(at);
-        let active = Labels::new(n, common.take(n * circuit.garbler_inputs()))?;
+        let active = Labels::new(n, session.common.take(n * circuit.garbler_inputs()))?;
         let active = active.chain(&Labels::new(n, requested.labels)?)?;
         let tweaks = session.tweaks.gates.take(self.program.tweaks())?;
         let outputs = evaluator.evaluate(&self.program, tweaks, &active, tables)?;
