@@ -2,17 +2,15 @@
 //!
 //! One item is a block, an AND gate or a transfer, for batches of 1024 instances with warm buffers.
 
-mod ends;
-
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ends::extension;
 use ppdenoise::crypto::circuit::comparison::Comparison;
 use ppdenoise::crypto::garble::hash::Hasher;
 use ppdenoise::crypto::garble::{
     Block, BlockStream, Delta, Evaluator, Garbler, GarblerInputs, Labels, Program, Tweak,
 };
 use ppdenoise::crypto::ot::extension::FieldBits;
+use ppdenoise::crypto::ot::testing::{delta, extension};
 use ppdenoise::crypto::ot::transpose::columns_to_rows;
 use ppdenoise::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
 use ppdenoise::kernels::AesBackend;
@@ -108,7 +106,7 @@ fn evaluate(bencher: Bencher, backend: AesBackend) {
 /// The receiver of correlated OTs, per transfer.
 #[divan::bench(args = FIELDS)]
 fn cot_receiver(bencher: Bencher, field: FieldBits) {
-    let (_, mut receiver) = extension(field);
+    let (_, mut receiver) = extension(field, delta(), 1);
     let bits = Bits::planes(&vec![0x155_5555; INSTANCES], 26);
     bencher.counter(ItemsCount::new(TRANSFERS)).bench_local(|| receiver.extend(black_box(&bits)));
 }
@@ -116,7 +114,7 @@ fn cot_receiver(bencher: Bencher, field: FieldBits) {
 /// The sender of correlated OTs, per transfer.
 #[divan::bench(args = FIELDS)]
 fn cot_sender(bencher: Bencher, field: FieldBits) {
-    let (mut sender, mut receiver) = extension(field);
+    let (mut sender, mut receiver) = extension(field, delta(), 1);
     let (_, message) = receiver.extend(&Bits::planes(&vec![0x155_5555; INSTANCES], 26));
     bencher
         .counter(ItemsCount::new(TRANSFERS))

@@ -7,14 +7,12 @@
 //! The last outputs are the next iteration's inputs. All q have the lowest bit 0 and delta has 1, so a t ends in its choice.
 //! Choices come out at random: a caller that wants others sends one bit for each, by `choose_later`.
 
-mod ends;
-
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ends::{delta, extension};
 use ppdenoise::crypto::garble::hash::Hasher;
 use ppdenoise::crypto::garble::{Block, BlockStream, Delta, Tweak};
 use ppdenoise::crypto::ot::extension::FieldBits;
+use ppdenoise::crypto::ot::testing::{delta, extension};
 use ppdenoise::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender, choose_later};
 use ppdenoise::kernels::AesBackend;
 use ppdenoise::numbers::bits::Bits;
@@ -261,7 +259,7 @@ fn random_bits(seed: u128, count: usize) -> Bits {
 
 /// Both servers, their first inputs made by the extension.
 fn servers(set: Set) -> (Sender, Receiver) {
-    let (mut sender, mut receiver) = extension(FieldBits::FOUR);
+    let (mut sender, mut receiver) = extension(FieldBits::FOUR, delta(), 1);
     let choices = random_bits(2, set.inputs());
     let (t, message) = receiver.extend(&choices);
     let q = sender.extend(set.inputs(), &message).expect("fits");

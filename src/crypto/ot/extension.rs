@@ -285,32 +285,10 @@ fn expect_base(found: usize) -> Result<(), OtError> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::super::{base, check, choose_later};
+mod tests {
+    use super::super::testing::{delta, extension};
+    use super::super::{check, choose_later};
     use super::*;
-    use rand_chacha::ChaCha20Rng;
-    use rand_core::SeedableRng;
-
-    pub(crate) fn delta() -> Delta {
-        Delta::from_uniform(*b"a uniform offset")
-    }
-
-    /// Both sides of a set-up, base OTs included.
-    pub(crate) fn pair(
-        field: FieldBits,
-        delta: Delta,
-        seed: u8,
-    ) -> (SmallFieldSender, SmallFieldReceiver) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let choices = base_choices(&delta, field);
-        let (base_sender, m1) = base::BaseSender::new(&mut rng, b"test");
-        let (keys, m2) = base::receive(&mut rng, b"test", &choices, &m1).unwrap();
-        let pairs = base_sender.finish(BASE_OTS, &m2).unwrap();
-        check::ot(&pairs, &choices, &keys);
-        let backend = AesBackend::active();
-        let (receiver, m3) = SmallFieldReceiver::new(&mut rng, field, backend, &pairs).unwrap();
-        (SmallFieldSender::new(delta, field, backend, &keys, &m3).unwrap(), receiver)
-    }
 
     fn choices(n: usize) -> Bits {
         let random = BlockStream::new(Block(n as u128), AesBackend::Portable).take(n);
@@ -320,7 +298,7 @@ pub(crate) mod tests {
     #[test]
     fn every_transfer_is_correlated() {
         for field in (1..=8).filter_map(FieldBits::new) {
-            let (mut sender, mut receiver) = pair(field, delta(), 1);
+            let (mut sender, mut receiver) = extension(field, delta(), 1);
             for n in [1, 127, 128, 129, 1000, CHUNK + 300, 0, 77] {
                 let choices = choices(n);
                 let (t, message) = receiver.extend(&choices);
@@ -344,7 +322,7 @@ pub(crate) mod tests {
 
     #[test]
     fn blocks_never_repeat() {
-        let (mut sender, mut receiver) = pair(FieldBits::FOUR, delta(), 2);
+        let (mut sender, mut receiver) = extension(FieldBits::FOUR, delta(), 2);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..3 {
             let (_, message) = receiver.extend(&Bits::zeros(5000));
@@ -359,7 +337,7 @@ pub(crate) mod tests {
     #[test]
     fn corrections_look_uniform_for_any_choices() {
         for value in [false, true] {
-            let (_, mut receiver) = pair(FieldBits::ONE, delta(), 3);
+            let (_, mut receiver) = extension(FieldBits::ONE, delta(), 3);
             let choices: Bits = (0..20_480).map(|_| value).collect();
             let (_, message) = receiver.extend(&choices);
             for (i, column) in message.chunks_exact(20_480 / 8).enumerate() {
@@ -372,7 +350,7 @@ pub(crate) mod tests {
 
     #[test]
     fn choices_can_come_later() {
-        let (mut sender, mut receiver) = pair(FieldBits::TWO, delta(), 4);
+        let (mut sender, mut receiver) = extension(FieldBits::TWO, delta(), 4);
         let (random, wanted) = (choices(333), Bits::zeros(333));
         let (t, message) = receiver.extend(&random);
         let mut q = sender.extend(333, &message).unwrap();
@@ -384,7 +362,7 @@ pub(crate) mod tests {
 
     #[test]
     fn malformed_messages_are_refused() {
-        let (mut sender, mut receiver) = pair(FieldBits::TWO, delta(), 5);
+        let (mut sender, mut receiver) = extension(FieldBits::TWO, delta(), 5);
         let (_, message) = receiver.extend(&choices(100));
         for bytes in [&message[1..], &[], &[&message[..], &[0]].concat()] {
             let refused = sender.extend(100, bytes).unwrap_err();

@@ -17,6 +17,8 @@ pub mod extension;
 mod ggm;
 pub mod pads;
 pub mod payload;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transpose;
 
 use crate::garble::{Block, Delta, GarbleError};

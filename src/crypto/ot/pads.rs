@@ -255,14 +255,14 @@ fn mask(width: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::extension::FieldBits;
-    use super::super::extension::tests::{delta, pair};
+    use super::super::testing::{delta, extension};
     use super::super::{SemiHonestCotReceiver, SemiHonestCotSender, check};
     use super::*;
     use crate::garble::BlockStream;
     use crate::kernels::AesBackend;
 
     fn cots(choices: &Bits) -> (Vec<Block>, Vec<Block>) {
-        let (mut sender, mut receiver) = pair(FieldBits::TWO, delta(), 9);
+        let (mut sender, mut receiver) = extension(FieldBits::TWO, delta(), 9);
         let (t, message) = receiver.extend(choices);
         (sender.extend(choices.len(), &message).unwrap(), t)
     }

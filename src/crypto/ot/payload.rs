@@ -244,7 +244,7 @@ fn mask(width: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::extension::FieldBits;
-    use super::super::extension::tests::{delta, pair};
+    use super::super::testing::{delta, extension};
     use super::super::{SemiHonestCotReceiver, SemiHonestCotSender, check};
     use super::*;
     use crate::garble::{BlockStream, SessionTweaks};
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn many_payloads_of_one_transfer() {
         let choices: Bits = random(1).iter().map(|v| v & 1 == 1).collect();
-        let (mut sender, mut receiver) = pair(FieldBits::FOUR, delta(), 9);
+        let (mut sender, mut receiver) = extension(FieldBits::FOUR, delta(), 9);
         let (t, corrections) = receiver.extend(&choices);
         let q = sender.extend(COUNT, &corrections).unwrap();
         let masks: Vec<u64> = choices.iter().map(|c| u64::from(c).wrapping_neg()).collect();
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn vectors_that_pads_make() {
         let choices: Bits = random(1).iter().map(|v| v & 1 == 1).collect();
-        let (mut sender, mut receiver) = pair(FieldBits::FOUR, delta(), 9);
+        let (mut sender, mut receiver) = extension(FieldBits::FOUR, delta(), 9);
         let (t, corrections) = receiver.extend(&choices);
         let q = sender.extend(COUNT, &corrections).unwrap();
         let masks: Vec<u64> = choices.iter().map(|c| u64::from(c).wrapping_neg()).collect();

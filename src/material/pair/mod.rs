@@ -46,14 +46,10 @@ pub(crate) mod tests {
     use super::*;
     use crate::crypto::garble::{Block, BlockStream, SessionTweaks};
     use crate::crypto::ot::SemiHonestCotSender;
-    use crate::crypto::ot::extension::{
-        FieldBits, SmallFieldReceiver, SmallFieldSender, base_choices,
-    };
-    use crate::crypto::ot::{BASE_OTS, base};
+    use crate::crypto::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender};
+    use crate::crypto::ot::testing::extension;
     use crate::crypto::prg::{Domain, Purpose, Seed};
     use crate::kernels::AesBackend;
-    use rand_chacha::ChaCha20Rng;
-    use rand_core::SeedableRng;
 
     /// One server's part of a session, for blocks that are moved by hand.
     pub(crate) struct Server {
@@ -71,28 +67,12 @@ pub(crate) mod tests {
         }
     }
 
-    /// Both sides of a set-up, base transfers included.
-    pub(crate) fn pair(
-        field: FieldBits,
-        delta: Delta,
-        seed: u8,
-    ) -> (SmallFieldSender, SmallFieldReceiver) {
-        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
-        let choices = base_choices(&delta, field);
-        let (base_sender, m1) = base::BaseSender::new(&mut rng, b"test");
-        let (keys, m2) = base::receive(&mut rng, b"test", &choices, &m1).unwrap();
-        let pairs = base_sender.finish(BASE_OTS, &m2).unwrap();
-        let backend = AesBackend::active();
-        let (receiver, m3) = SmallFieldReceiver::new(&mut rng, field, backend, &pairs).unwrap();
-        (SmallFieldSender::new(delta, field, backend, &keys, &m3).unwrap(), receiver)
-    }
-
     /// Both servers of a session with fixed seeds.
     pub(crate) fn servers() -> [Server; 2] {
         let offsets = [*b"offset of S0's  ", *b"S1 has another  "].map(Delta::from_uniform);
         let [d0, d1] = offsets;
-        let (sender_0, receiver_1) = pair(FieldBits::FOUR, d0, 21);
-        let (sender_1, receiver_0) = pair(FieldBits::FOUR, d1, 22);
+        let (sender_0, receiver_1) = extension(FieldBits::FOUR, d0, 21);
+        let (sender_1, receiver_0) = extension(FieldBits::FOUR, d1, 22);
         let server = |party: Party, sender, receiver| {
             let (hasher, tweaks) = Hasher::session([7; 16], AesBackend::active());
             let random = BlockStream::new(Block(100 + party.index() as u128), AesBackend::active());

@@ -6,11 +6,11 @@ use super::*;
 use crate::crypto::garble::hash::Hasher;
 use crate::crypto::garble::*;
 use crate::crypto::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender};
+use crate::crypto::ot::testing::extension;
 use crate::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender, pads};
 use crate::crypto::share;
 use crate::ids::Party::{S0, S1};
 use crate::kernels::AesBackend;
-use crate::material::pair::tests::pair;
 use crate::numbers::bits::Bits;
 use crate::numbers::fixed::encode;
 use crate::numbers::ring::Ring;
@@ -46,8 +46,8 @@ impl Session {
         let labels = || BlockStream::new(Block(0xc0), AesBackend::active());
         Session {
             garbler: Garbler::new(delta(0x5a), s1.hasher),
-            from_s1: pair(field, delta(0x5a), 1),
-            from_s0: pair(field, delta(0xc3), 2),
+            from_s1: extension(field, delta(0x5a), 1),
+            from_s0: extension(field, delta(0xc3), 2),
             common_labels: [labels(), labels()],
             s0,
             s1,
