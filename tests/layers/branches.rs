@@ -6,7 +6,7 @@
 use super::packages;
 
 /// The files, and the conditions that stand in them: sizes, rounds, parties, public elements.
-const PUBLIC: [(&str, &[&str]); 17] = [
+const PUBLIC: [(&str, &[&str]); 21] = [
     // How many limbs there are.
     ("crypto/rlwe/product.rs", &["match &g.limbs[..]", "match profile"]),
     // How many bits were rejected; it says nothing of those that were kept.
@@ -57,20 +57,28 @@ const PUBLIC: [(&str, &[&str]); 17] = [
     (
         "material/pair/lookup/mod.rs",
         &[
-            "if round < self.hi",
-            "if round == self.hi",
-            "if k + 1 == one_hot_words(level)",
             "match party",
             "if found != self.transfers()",
             "if message.len() != expected",
             "if self.round < hi",
             "if self.round == hi",
+        ],
+    ),
+    (
+        "material/pair/lookup/shape.rs",
+        &["if round < self.hi", "if round == self.hi", "if k + 1 == one_hot_words(level)"],
+    ),
+    (
+        "material/pair/lookup/levels.rs",
+        &[
             "if side.party == Party::S1",
             "if side.party == Party::S0",
             "if level >= 7",
             "if level == 6",
         ],
     ),
+    ("material/pair/lookup/low.rs", &["if side.party == Party::S1", "if side.party == Party::S0"]),
+    ("material/pair/lookup/signs.rs", &[]),
     ("material/pair/square.rs", &["match party", "if found != expected", "if expected != found"]),
     ("crypto/alarm.rs", &[]),
     (

@@ -4,6 +4,7 @@ use super::super::OpenedLookups;
 use super::super::tests::{Server, numbers, servers};
 use super::*;
 use crate::crypto::ot::{SemiHonestCotReceiver, SemiHonestCotSender};
+use crate::kernels::one_hot_words;
 
 /// What a run of one block made, and what was sent.
 pub(super) struct Made<R: Ring> {
