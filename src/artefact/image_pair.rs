@@ -69,10 +69,13 @@ fn check_pair(places: [&Place; 2], [a, b]: &[ImageShare; 2]) -> Result<(), PairE
         return Err(PairError::SameParty { first, second, party: a.party });
     }
     let neutral = |f: &ImageShare| ImageShare { party: a.party, note: 0, ..*f };
-    let (what, ours, theirs) = match (a.image_id == b.image_id, neutral(a) == neutral(b)) {
-        (_, true) => return Ok(()),
-        (false, _) => ("images", a.image_id.short(), b.image_id.short()),
-        (true, _) => ("descriptions", format!("{a:?}"), format!("{b:?}")),
+    if neutral(a) == neutral(b) {
+        return Ok(());
+    }
+    let (what, ours, theirs) = if a.image_id == b.image_id {
+        ("descriptions", format!("{a:?}"), format!("{b:?}"))
+    } else {
+        ("images", a.image_id.short(), b.image_id.short())
     };
     Err(PairError::Different { first, second, what, ours, theirs })
 }

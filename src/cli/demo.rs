@@ -21,10 +21,7 @@ const MODEL: &str = "default";
 pub(super) fn run(args: &Demo, console: &mut Console) -> Result<(), Failure> {
     let request = request(args, console)?;
     let report = demonstrate(&request, console)?;
-    match args.json {
-        true => print_json("ppdenoise.demo.v1", &report),
-        false => print_table(args, &report),
-    }
+    if args.json { print_json("ppdenoise.demo.v1", &report) } else { print_table(args, &report) }
 }
 
 fn request(args: &Demo, console: &Console) -> Result<Request, Failure> {

@@ -76,12 +76,11 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         .as_deref()
         .map(|path| read_reference(path, window, image.range()))
         .transpose()?;
-    let quantised = match args.twin {
-        true => {
-            let options = args.quantise.choices().options(&model)?;
-            Some(quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?)
-        }
-        false => None,
+    let quantised = if args.twin {
+        let options = args.quantise.choices().options(&model)?;
+        Some(quantise(&model, &options).map_err(|e| Failure::from(e).about(&args.model))?)
+    } else {
+        None
     };
     let clamping = args.clamp.clamping();
     let rounding = args.twin_seed.map_or(Rounding::Nearest, Rounding::Random);
@@ -100,15 +99,12 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
     let started = Instant::now();
     let Denoised { image: denoised, sigmas, plausibility, out_of_range } =
         roles::denoise(&request, console)?;
-    let arithmetic = match args.twin {
-        true => {
-            let rounding = if args.twin_seed.is_some() { ", random choices" } else { "" };
-            format!("integer twin, ring {}{rounding}", args.quantise.ring().bits())
-        }
-        false => {
-            let name = args.activation.map_or(model.activation.name(), TanhStandIn::name);
-            format!("float32, {name}")
-        }
+    let arithmetic = if args.twin {
+        let rounding = if args.twin_seed.is_some() { ", random choices" } else { "" };
+        format!("integer twin, ring {}{rounding}", args.quantise.ring().bits())
+    } else {
+        let name = args.activation.map_or(model.activation.name(), TanhStandIn::name);
+        format!("float32, {name}")
     };
     console.finish();
     let seconds = started.elapsed().as_secs_f64();

@@ -9,10 +9,12 @@ use crate::roles::server::{self, Extent};
 use std::path::Path;
 
 pub(super) fn run(args: &Erase, console: &mut Console) -> Result<(), Failure> {
-    let extent = match (args.all, args.unused_too) {
-        (false, _) => Extent::Spent,
-        (true, false) => Extent::All,
-        (true, true) => Extent::AllEvenIfLeft,
+    let extent = if !args.all {
+        Extent::Spent
+    } else if args.unused_too {
+        Extent::AllEvenIfLeft
+    } else {
+        Extent::All
     };
     let ask = |file: &Path| args.unlock.passphrase(file);
     let server = Server::open(args.party, &args.keys, &ask, args.state.as_deref())?;

@@ -63,9 +63,10 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
         console.note(format!("  {tried}{mark}"));
     }
     write_model(&imported.model, &args.out, overwrite)?;
-    let next = match imported.model.activation.rules().has_calibrated_ranges() {
-        true => "`ppdenoise calibrate` it before it is shared",
-        false => "`ppdenoise share-model` shares it",
+    let next = if imported.model.activation.rules().has_calibrated_ranges() {
+        "`ppdenoise calibrate` it before it is shared"
+    } else {
+        "`ppdenoise share-model` shares it"
     };
     let chosen = &imported.tries[imported.chosen].what;
     console.note(format!("written as {} ({chosen}); {next}", args.out.display()));

@@ -46,12 +46,11 @@ pub(super) fn read_passphrase(path: &Path) -> Result<Passphrase, FormatError> {
         }
         Ok(())
     };
-    let done = match is_stream(path) {
-        true => read(&mut std::io::stdin().lock(), &mut bytes),
-        false => {
-            check_private(path)?;
-            File::open(path).and_then(|mut file| read(&mut file, &mut bytes))
-        }
+    let done = if is_stream(path) {
+        read(&mut std::io::stdin().lock(), &mut bytes)
+    } else {
+        check_private(path)?;
+        File::open(path).and_then(|mut file| read(&mut file, &mut bytes))
     };
     done.map_err(|e| FormatError::io(path, "read", e))?;
     if bytes.last() == Some(&b'\r') {

@@ -64,18 +64,16 @@ pub(super) fn tell_level(
 /// Tells, once of each level, of noise that the model does not serve.
 fn tell_unserved(sigma: f64, trained: &Trained, console: &mut Console) {
     let [least, most] = trained.served();
-    let (served, told) = match trained.reads_plane {
-        true => (
-            format!("noise of {least:.3} to {most} grey levels"),
-            "below, pictures may become worse",
-        ),
-        false => (
+    let (served, told) = if trained.reads_plane {
+        (format!("noise of {least:.3} to {most} grey levels"), "below, pictures may become worse")
+    } else {
+        (
             format!(
                 "noise of {least:.3} to {most:.3} grey levels, being trained for {}",
                 trained.sigma
             ),
             "use a model that was trained for this noise, or one that is told the noise, such as default.npz",
-        ),
+        )
     };
     console.note_once(format!(
         "note: noise of {sigma:.2} grey levels: the model serves {served}: {told}"

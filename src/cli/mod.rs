@@ -111,10 +111,7 @@ fn say_usage(error: clap::Error, args: &[OsString]) {
         .iter()
         .map(|arg| shown::one_line(&arg.to_string_lossy()).into_owned().into())
         .collect();
-    let error = match shown == args {
-        true => Some(error),
-        false => Cli::try_parse_from(&shown).err(),
-    };
+    let error = if shown == args { Some(error) } else { Cli::try_parse_from(&shown).err() };
     match error {
         // Nobody reads it any more if this fails.
         Some(error) => drop(error.print()),

@@ -17,10 +17,7 @@ pub(super) struct Plausible {
 
 impl Plausible {
     pub(super) fn implausibility(self) -> Implausibility {
-        match self.even_if_implausible {
-            true => Implausibility::Accepted,
-            false => Implausibility::Refused,
-        }
+        if self.even_if_implausible { Implausibility::Accepted } else { Implausibility::Refused }
     }
 }
 
@@ -35,10 +32,7 @@ pub(super) struct InRange {
 
 impl InRange {
     pub(super) fn alarmed(self) -> Alarmed {
-        match self.even_if_out_of_range {
-            true => Alarmed::Accepted,
-            false => Alarmed::Refused,
-        }
+        if self.even_if_out_of_range { Alarmed::Accepted } else { Alarmed::Refused }
     }
 }
 

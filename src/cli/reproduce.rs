@@ -17,14 +17,14 @@ const DNCNN: &str = "fixtures/models/dncnn-s25.npz";
 
 pub(super) fn run(args: &Reproduce, console: &mut Console) -> Result<(), Failure> {
     let request = request(args)?;
-    let report = reproduce(&request, console, |written| match args.json {
-        true => Ok(()),
-        false => print_line(&format!("{}: {}", written.target, written.files.join(", "))),
+    let report = reproduce(&request, console, |written| {
+        if args.json {
+            Ok(())
+        } else {
+            print_line(&format!("{}: {}", written.target, written.files.join(", ")))
+        }
     })?;
-    match args.json {
-        true => print_json("ppdenoise.reproduce.v1", &report),
-        false => Ok(()),
-    }
+    if args.json { print_json("ppdenoise.reproduce.v1", &report) } else { Ok(()) }
 }
 
 fn request(args: &Reproduce) -> Result<Request, Failure> {

@@ -120,10 +120,7 @@ fn request(args: &Serve, stop: &Arc<AtomicBool>) -> Result<server::Serve, Failur
     let force = args.common.force;
     let images = match one_folder(args) {
         Some(out) => {
-            let until = match args.watch {
-                true => Until::Stopped(watching(args, stop)),
-                false => Until::Done,
-            };
+            let until = if args.watch { Until::Stopped(watching(args, stop)) } else { Until::Done };
             let (images, out, shard) = (args.image.clone(), out.to_owned(), args.part.shard());
             Images::Folders(Folders { images, out, force, shard, until })
         }

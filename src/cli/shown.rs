@@ -22,10 +22,7 @@ pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match acts(c) {
-            true => shown.extend(c.escape_default()),
-            false => shown.push(c),
-        }
+        if acts(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     Cow::Owned(shown)
 }
@@ -39,12 +36,13 @@ pub(super) fn json(text: &str) -> Cow<'_, str> {
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match hidden(c) {
-            true => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
+        if hidden(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
                 // Writing to a string does not fail.
                 let _ = write!(shown, "\\u{unit:04x}");
-            }),
-            false => shown.push(c),
+            })
+        } else {
+            shown.push(c)
         }
     }
     Cow::Owned(shown)

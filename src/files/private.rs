@@ -22,10 +22,12 @@ use std::path::Path;
 pub fn check_private(path: &Path) -> Result<(), FormatError> {
     let meta = fs::metadata(path).map_err(|err| FormatError::io(path, "read", err))?;
     let mode = meta.permissions().mode() & 0o777;
-    let open = match (meta.is_file(), meta.is_dir()) {
-        (true, _) => mode & 0o077,
-        (_, true) => mode & 0o022,
-        _ => 0,
+    let open = if meta.is_file() {
+        mode & 0o077
+    } else if meta.is_dir() {
+        mode & 0o022
+    } else {
+        0
     };
     if open == 0 || (open & 0o007 == 0 && is_listed_alone(path)) {
         return Ok(());

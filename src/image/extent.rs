@@ -90,9 +90,10 @@ impl Extent {
                 };
                 let [low, high] = UNIT;
                 let small = (least >= low && greatest <= high) || greatest - least < needed;
-                match small || greatest > most || least < -most {
-                    true => Err(ImageError::NoLevels { least, greatest }),
-                    false => Ok(()),
+                if small || greatest > most || least < -most {
+                    Err(ImageError::NoLevels { least, greatest })
+                } else {
+                    Ok(())
                 }
             }
         }

@@ -132,9 +132,10 @@ impl Raster {
     /// [`ImageError::Frames`] if its rows are no multiple of their number.
     pub fn in_frames(self, frames: usize) -> Result<Raster, ImageError> {
         let height = self.height();
-        match frames > 0 && height.is_multiple_of(frames) {
-            true => Ok(Raster { frames, ..self }),
-            false => Err(ImageError::Frames { frames, height }),
+        if frames > 0 && height.is_multiple_of(frames) {
+            Ok(Raster { frames, ..self })
+        } else {
+            Err(ImageError::Frames { frames, height })
         }
     }
 

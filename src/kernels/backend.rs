@@ -119,9 +119,10 @@ mod tests {
         assert!(active.is_available());
         assert_eq!(select(active), Ok(()));
         for other in Backend::ALL.into_iter().filter(|&b| b != active) {
-            let expected = match other.is_available() {
-                true => BackendError::AlreadyChosen { wanted: other, active },
-                false => BackendError::Missing { wanted: other, best: Backend::detect() },
+            let expected = if other.is_available() {
+                BackendError::AlreadyChosen { wanted: other, active }
+            } else {
+                BackendError::Missing { wanted: other, best: Backend::detect() }
             };
             assert_eq!(select(other), Err(expected));
         }

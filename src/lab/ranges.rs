@@ -21,16 +21,11 @@ pub(super) fn out_of_range(
         return Ok(None);
     }
     let left = left(&quantised, noisy, sigma)?;
-    match (left.as_ref().is_some_and(|left| !left.is_empty()), strict) {
-        (true, true) => {
-            let left = left.unwrap_or_default();
-            return Err(LabError::from(left).about(name));
+    if let Some(left) = left.as_ref().filter(|left| !left.is_empty()) {
+        if strict {
+            return Err(LabError::from(left.clone()).about(name));
         }
-        (true, false) => {
-            let left = left.as_ref().map(ToString::to_string).unwrap_or_default();
-            observer.note(&format!("note: '{}': {left}", name.display()));
-        }
-        (false, _) => {}
+        observer.note(&format!("note: '{}': {left}", name.display()));
     }
     Ok(left)
 }

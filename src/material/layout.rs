@@ -157,9 +157,10 @@ impl MaterialLayout {
     /// The batch size that suits a model.
     pub fn default_batch_rows(public: &PublicModel) -> usize {
         let widest = public.network.activations().map(|(_, _, width)| width).max();
-        let rows = match public.network.is_convolutional() {
-            true => BATCH_ACTIVATIONS / widest.unwrap_or(1),
-            false => BATCH_ROWS,
+        let rows = if public.network.is_convolutional() {
+            BATCH_ACTIVATIONS / widest.unwrap_or(1)
+        } else {
+            BATCH_ROWS
         };
         (MAX_OPENING / Self::largest_message(public)).clamp(1, rows.max(1))
     }

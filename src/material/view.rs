@@ -68,12 +68,11 @@ impl<'a> SlotView<'a> {
         explicit: &[u8],
         acc: &mut [R],
     ) -> Option<()> {
-        match self.is_explicit() {
-            true => ring::add_le_bytes(acc, explicit),
-            false => {
-                self.add_stream(Purpose::Product, op, at.start, acc);
-                Some(())
-            }
+        if self.is_explicit() {
+            ring::add_le_bytes(acc, explicit)
+        } else {
+            self.add_stream(Purpose::Product, op, at.start, acc);
+            Some(())
         }
     }
 
@@ -87,9 +86,10 @@ impl<'a> SlotView<'a> {
         at: Range<usize>,
         explicit: &[u8],
     ) -> Option<(Vec<R>, Vec<R>)> {
-        let squares = match self.is_explicit() {
-            true => ring::from_le_bytes(explicit).filter(|s: &Vec<R>| s.len() == at.len())?,
-            false => self.stream(Purpose::Square, op).take(at.start as u64, at.len()),
+        let squares = if self.is_explicit() {
+            ring::from_le_bytes(explicit).filter(|s: &Vec<R>| s.len() == at.len())?
+        } else {
+            self.stream(Purpose::Square, op).take(at.start as u64, at.len())
         };
         Some((self.square_root(op, at), squares))
     }
@@ -106,15 +106,14 @@ impl<'a> SlotView<'a> {
         explicit: Chunk,
     ) -> Option<LookupMaterial> {
         let words = one_hot_words(hi);
-        let source = match self.is_explicit() {
-            true => {
-                let length = at.len() * self.origin.lookup_bytes(hi, R::BYTES);
-                (explicit.len() == length).then_some(Source::Explicit(explicit, self.origin))?
-            }
-            false => Source::Seed(Box::new(SeedSource {
+        let source = if self.is_explicit() {
+            let length = at.len() * self.origin.lookup_bytes(hi, R::BYTES);
+            (explicit.len() == length).then_some(Source::Explicit(explicit, self.origin))?
+        } else {
+            Source::Seed(Box::new(SeedSource {
                 one_hot: self.stream(Purpose::OneHot, op),
                 keys: KEYS.map(|purpose| self.stream(purpose, op)),
-            })),
+            }))
         };
         Some(LookupMaterial { masks: self.lookup_masks(op, at, hi + lo), hi, words, source })
     }

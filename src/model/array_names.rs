@@ -55,9 +55,10 @@ pub(super) fn of_layers(
     if given.iter().any(|(_, weights, bias)| weights.or(*bias).is_some()) {
         return as_described(&given, names);
     }
-    match names.iter().any(|name| name == "w1") {
-        true => by_numbers(given.len(), names),
-        false => by_endings(given.len(), names),
+    if names.iter().any(|name| name == "w1") {
+        by_numbers(given.len(), names)
+    } else {
+        by_endings(given.len(), names)
     }
 }
 
@@ -67,9 +68,8 @@ fn as_described(
     names: &[String],
 ) -> Result<Vec<ArrayNames>, ModelError> {
     let known: HashSet<&str> = names.iter().map(String::as_str).collect();
-    let find = |name: &str| match known.contains(name) {
-        true => Ok(name.to_string()),
-        false => Err(missing(name, names)),
+    let find = |name: &str| {
+        if known.contains(name) { Ok(name.to_string()) } else { Err(missing(name, names)) }
     };
     let mut found = Vec::new();
     let mut users: HashMap<String, usize> = HashMap::new();
@@ -132,13 +132,14 @@ fn left_in_modules(users: &HashMap<String, usize>, names: &[String]) -> Result<(
 }
 
 fn normalises(name: &str) -> Result<(), ModelError> {
-    match name.ends_with("running_mean") || name.ends_with("running_var") {
-        true => refused(format!(
+    if name.ends_with("running_mean") || name.ends_with("running_var") {
+        refused(format!(
             "`{}` is of a batch normalisation, which no description has: fold it into the layer before it, as \
              `ppdenoise import` does",
             short(name)
-        )),
-        false => Ok(()),
+        ))
+    } else {
+        Ok(())
     }
 }
 

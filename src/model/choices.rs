@@ -139,9 +139,10 @@ impl Choices {
     /// # Errors
     /// [`ChoiceError`].
     pub fn options(&self, model: &FloatModel) -> Result<QuantiseOptions, ChoiceError> {
-        let kind = self.ranges.unwrap_or(match model.activation.rules().has_calibrated_ranges() {
-            true => RangeKind::Calibrated,
-            false => RangeKind::Guaranteed,
+        let kind = self.ranges.unwrap_or(if model.activation.rules().has_calibrated_ranges() {
+            RangeKind::Calibrated
+        } else {
+            RangeKind::Guaranteed
         });
         let ranges = match (kind, self.margin) {
             (RangeKind::Guaranteed, None) => Ranges::Guaranteed,
@@ -164,9 +165,12 @@ impl Choices {
         Ok(QuantiseOptions {
             ring: self.ring(),
             method: self.method(model, kind)?,
-            interval: self.interval.unwrap_or_else(|| match told {
-                true => model.units.reach_of_noise(model.sigma),
-                false => model.units.reach(model.sigma / from),
+            interval: self.interval.unwrap_or_else(|| {
+                if told {
+                    model.units.reach_of_noise(model.sigma)
+                } else {
+                    model.units.reach(model.sigma / from)
+                }
             }),
             ranges,
             one_cloud: self.one_cloud,

@@ -63,9 +63,10 @@ impl ModelFormat {
     /// PyTorch's archives hold a pickle; a damaged one is for the reader of NumPy's to complain about.
     fn of_archive(file: &mut (impl Read + Seek)) -> ModelFormat {
         let Ok(archive) = ZipArchive::new(file) else { return ModelFormat::Npz };
-        match archive.file_names().flatten().any(|name| name.ends_with(".pkl")) {
-            true => ModelFormat::Pth,
-            false => ModelFormat::Npz,
+        if archive.file_names().flatten().any(|name| name.ends_with(".pkl")) {
+            ModelFormat::Pth
+        } else {
+            ModelFormat::Npz
         }
     }
 
@@ -78,11 +79,14 @@ impl ModelFormat {
         let tar = begin.get(257..262) == Some(b"ustar");
         let mat = begin.starts_with(b"MATLAB") || begin.starts_with(b"\x89HDF");
         let level_5 = matches!(begin.get(124..128), Some([_, 1, b'I', b'M'] | [1, _, b'M', b'I']));
-        match (safetensors, pickle || tar, mat || level_5) {
-            (true, ..) => Some(ModelFormat::Safetensors),
-            (_, true, _) => Some(ModelFormat::Pth),
-            (.., true) => Some(ModelFormat::Mat),
-            _ => onnx::begins(begin).then_some(ModelFormat::Onnx),
+        if safetensors {
+            Some(ModelFormat::Safetensors)
+        } else if pickle || tar {
+            Some(ModelFormat::Pth)
+        } else if mat || level_5 {
+            Some(ModelFormat::Mat)
+        } else {
+            onnx::begins(begin).then_some(ModelFormat::Onnx)
         }
     }
 }
@@ -211,9 +215,10 @@ impl ModelFile {
 fn all(file: impl Read) -> Result<Vec<u8>, ModelError> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > MAX_BYTES {
-        true => Err(ModelError::TooLong { limit: MAX_BYTES }),
-        false => Ok(bytes),
+    if bytes.len() as u64 > MAX_BYTES {
+        Err(ModelError::TooLong { limit: MAX_BYTES })
+    } else {
+        Ok(bytes)
     }
 }
 

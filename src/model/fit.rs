@@ -83,9 +83,10 @@ impl fmt::Display for Unfit {
             );
         }
         write!(f, "outside the levels that the model was shared for, ")?;
-        match matches!(remedy, Remedy::SigmaFrom(_)) && sigma < serves {
-            true => write!(f, "noise of {serves} grey levels or more, and this image's is {sigma}"),
-            false => write!(f, "0 to 255 and a little more at this image's noise of {sigma}"),
+        if matches!(remedy, Remedy::SigmaFrom(_)) && sigma < serves {
+            write!(f, "noise of {serves} grey levels or more, and this image's is {sigma}")
+        } else {
+            write!(f, "0 to 255 and a little more at this image's noise of {sigma}")
         }
     }
 }
@@ -125,15 +126,13 @@ impl Fit {
         let own = public.sigma;
         let lowest = |interval| own / public.units.ratio_within(interval);
         let interval = (2.0 * self.furthest).ceil() / 2.0;
-        let (image, remedy) = match public.network.reads_plane() {
-            false => (
-                own / levels.sigma_ratio,
-                Remedy::SigmaFrom(for_people(lowest(self.furthest), f64::floor)),
-            ),
-            true if public.input.interval < public.units.reach_of_noise(levels.noise) => {
-                (levels.noise, Remedy::Interval(interval))
-            }
-            true => (levels.noise, Remedy::Levels),
+        let (image, remedy) = if !public.network.reads_plane() {
+            let least = for_people(lowest(self.furthest), f64::floor);
+            (own / levels.sigma_ratio, Remedy::SigmaFrom(least))
+        } else if public.input.interval < public.units.reach_of_noise(levels.noise) {
+            (levels.noise, Remedy::Interval(interval))
+        } else {
+            (levels.noise, Remedy::Levels)
         };
         Unfit {
             clamped: self.clamped,
@@ -164,9 +163,10 @@ fn for_people(sigma: f64, round: impl Fn(f64) -> f64) -> f64 {
 /// the noise takes levels as far beyond 0 to 255 as that noise reaches, though its interval has room for its highest.
 pub fn encode_image(public: &PublicModel, image: &GreyImage, levels: &LevelMap) -> Encoded {
     let mut fit = Fit::of(image.pixels().len());
-    let reach = match public.network.reads_plane() {
-        true => public.units.reach_of_noise(levels.noise),
-        false => f64::INFINITY,
+    let reach = if public.network.reads_plane() {
+        public.units.reach_of_noise(levels.noise)
+    } else {
+        f64::INFINITY
     };
     let centre = public.units.to_units(MID_GREY, 1.0);
     let lowest = 2.0 * centre - public.input.interval.min(reach);

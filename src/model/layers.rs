@@ -60,14 +60,15 @@ impl FloatModel {
         let own = cut(&stage.reads[0]);
         let from = |read: &Read| {
             let (map, gather) = (source(read.from), cut(read));
-            match gather == own {
-                true => From::Named(map),
-                false => From::Cut(Cut {
+            if gather == own {
+                From::Named(map)
+            } else {
+                From::Cut(Cut {
                     map,
                     kernel: gather.patch,
                     stride: gather.stride,
                     pad: pad(&gather),
-                }),
+                })
             }
         };
         let plain = matches!(stage.reads[..], [read] if read.from == Source::Map(number));
@@ -118,8 +119,9 @@ pub(super) fn described(model: &FloatModel) -> Result<Network<Weights, ()>, Mode
     let reads = |stages: &[Stage]| -> Vec<_> {
         stages.iter().map(|stage| (stage.reads.clone(), stage.shuffle)).collect()
     };
-    match reads(network.stages()) == reads(model.network.stages()) {
-        true => Ok(network),
-        false => Err(ModelError::Description("no list of layers says what this network is".into())),
+    if reads(network.stages()) == reads(model.network.stages()) {
+        Ok(network)
+    } else {
+        Err(ModelError::Description("no list of layers says what this network is".into()))
     }
 }

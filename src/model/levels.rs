@@ -71,10 +71,12 @@ impl Trained {
     /// The noise levels, in grey levels, that the model serves: with others its pictures may be worse than those of a
     /// simple filter, or than the noisy ones.
     pub fn served(&self) -> [f64; 2] {
-        let parts = match (self.reads_plane, self.convolutional) {
-            (true, _) => [LEAST_TOLD, 1.0],
-            (false, true) => CONVOLUTIONAL,
-            (false, false) => ON_PATCHES,
+        let parts = if self.reads_plane {
+            [LEAST_TOLD, 1.0]
+        } else if self.convolutional {
+            CONVOLUTIONAL
+        } else {
+            ON_PATCHES
         };
         parts.map(|part| part * self.sigma)
     }
@@ -97,9 +99,10 @@ impl Trained {
     /// which images of other noise are scaled to, or several from hardly any to the most it was trained on, if it
     /// is told the noise of each image.
     pub fn sampled(&self) -> Vec<f64> {
-        match self.reads_plane {
-            true => SAMPLED.map(|part| part * self.sigma).to_vec(),
-            false => vec![self.sigma],
+        if self.reads_plane {
+            SAMPLED.map(|part| part * self.sigma).to_vec()
+        } else {
+            vec![self.sigma]
         }
     }
 }
@@ -133,9 +136,10 @@ impl LevelMap {
     /// Gaussian noise of `sigma` grey levels. Levels are scaled so that their noise is the model's; a model that
     /// reads the plane takes them as they are, and is told their noise.
     pub fn for_noise(trained: Trained, sigma: f64) -> Self {
-        match trained.reads_plane {
-            true => LevelMap { noise: sigma, ..LevelMap::new(trained.units, 1.0) },
-            false => LevelMap::new(trained.units, trained.sigma / sigma),
+        if trained.reads_plane {
+            LevelMap { noise: sigma, ..LevelMap::new(trained.units, 1.0) }
+        } else {
+            LevelMap::new(trained.units, trained.sigma / sigma)
         }
     }
 

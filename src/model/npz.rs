@@ -117,9 +117,10 @@ pub fn save_npz(
     for (((_, weights), (_, l)), number) in arrays.zip(1..) {
         let weights = stored_weights(weights, l)?;
         // A reader folds the mean shift in, which changes nothing of a first layer that has it.
-        let bias = match model.network.adds_mean() && number == count {
-            true => Cow::Owned(unfolded_bias(l)),
-            false => Cow::Borrowed(&l.bias),
+        let bias = if model.network.adds_mean() && number == count {
+            Cow::Owned(unfolded_bias(l))
+        } else {
+            Cow::Borrowed(&l.bias)
         };
         entry(format!("w{number}"), &|out| weights.write_npy(out))?;
         entry(format!("b{number}"), &|out| bias.write_npy(out))?;

@@ -126,9 +126,10 @@ pub struct Try {
 
 impl fmt::Display for Try {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.psnr_db.is_finite() {
-            true => write!(f, "{}: {:.2} dB", self.what, self.psnr_db),
-            false => write!(f, "{}: no picture", self.what),
+        if self.psnr_db.is_finite() {
+            write!(f, "{}: {:.2} dB", self.what, self.psnr_db)
+        } else {
+            write!(f, "{}: no picture", self.what)
         }
     }
 }
@@ -155,11 +156,9 @@ impl Trial {
         let described = self.tries.first()?.psnr_db;
         let best = self.tries.iter().max_by(|a, b| a.psnr_db.total_cmp(&b.psnr_db))?;
         let better = best.psnr_db > described + margin(self.sigma) && best.psnr_db > self.noisy_db;
-        match (described > self.noisy_db, better) {
-            (true, false) => None,
-            (_, true) => Some(Doubt { trial: self.clone(), better: Some(best.what.clone()) }),
-            (false, false) => Some(Doubt { trial: self.clone(), better: None }),
-        }
+        let better = better.then(|| best.what.clone());
+        let is_doubted = better.is_some() || described <= self.noisy_db;
+        is_doubted.then(|| Doubt { trial: self.clone(), better })
     }
 }
 
@@ -201,9 +200,10 @@ impl FloatModel {
     pub fn try_out(&self) -> Result<Trial, ModelError> {
         let picture = Picture::for_network(&self.network, self.sigma)?;
         let residual = self.network.is_residual();
-        let (here, there) = match self.units == Normalisation::UNIT {
-            true => (Normalisation::UNIT, Normalisation::BURGER),
-            false => (self.units, Normalisation::UNIT),
+        let (here, there) = if self.units == Normalisation::UNIT {
+            (Normalisation::UNIT, Normalisation::BURGER)
+        } else {
+            (self.units, Normalisation::UNIT)
         };
         let ways = [(here, residual), (there, residual), (here, !residual), (there, !residual)];
         let mut tries = Vec::new();
@@ -224,9 +224,10 @@ impl FloatModel {
             return Ok(self);
         }
         let mut ops = self.network.ops().to_vec();
-        match wanted {
-            true => ops.insert(ops.len() - 1, Op::Residual),
-            false => ops.retain(|op| !matches!(op, Op::Residual)),
+        if wanted {
+            ops.insert(ops.len() - 1, Op::Residual)
+        } else {
+            ops.retain(|op| !matches!(op, Op::Residual))
         }
         Ok(FloatModel { network: self.network.of_ops(ops)?, ..self })
     }

@@ -155,9 +155,10 @@ mod tests {
             let seed = Seed::from_bytes([party as u8; 32]);
             let mut alarm = BlindAlarm::set_up(party, &seed, channel).unwrap();
             let one = |image: u32| {
-                let factor = match drawn {
-                    true => AlarmFactor::draw(&alarm.factors, image.into()),
-                    false => AlarmFactor::new(1),
+                let factor = if drawn {
+                    AlarmFactor::draw(&alarm.factors, image.into())
+                } else {
+                    AlarmFactor::new(1)
                 };
                 alarm.difference(AlarmHalf(halves[party.index()]), &factor, channel).unwrap()
             };

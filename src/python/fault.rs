@@ -64,9 +64,10 @@ pub(crate) fn sentence(failure: &(dyn Error + 'static)) -> String {
         let word = |flag: &&str| format!("{}=", flag.trim_start_matches('-').replace('-', "_"));
         return flags.iter().fold(text, |text, flag| text.replace(flag, &word(flag)));
     }
-    match text.contains("it has no `extremes`") || text.contains("the model was not calibrated") {
-        true => format!("{text}; calibrate it first, with ppdenoise.calibrate"),
-        false => text,
+    if text.contains("it has no `extremes`") || text.contains("the model was not calibrated") {
+        format!("{text}; calibrate it first, with ppdenoise.calibrate")
+    } else {
+        text
     }
 }
 

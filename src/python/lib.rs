@@ -116,10 +116,8 @@ fn denoise<'py>(
     let network = Network(network.get().0.clone());
     let (denoised, notes) = work(py, move |stop| {
         let model = &network.0;
-        let twin = match twin {
-            true => Some(quantise(model, &Choices::default().options(model)?)?),
-            false => None,
-        };
+        let twin =
+            if twin { Some(quantise(model, &Choices::default().options(model)?)?) } else { None };
         let mut watch = Watch::new(stop);
         watch.unsaid(noise.is_some(), model.trained());
         let mut denoised = Vec::new();

@@ -189,10 +189,12 @@ impl Network {
     #[getter]
     fn family(&self) -> String {
         let network = &self.0.network;
-        let family = match (network.is_convolutional(), network.is_chain()) {
-            (false, _) => Family::Mlp,
-            (true, true) => Family::Dncnn,
-            (true, false) => Family::Unet,
+        let family = if !network.is_convolutional() {
+            Family::Mlp
+        } else if network.is_chain() {
+            Family::Dncnn
+        } else {
+            Family::Unet
         };
         family.to_string()
     }

@@ -142,9 +142,10 @@ impl Architecture {
                 if !(1..=MAX_WIDTH).contains(&channels) {
                     return fail("the number of channels", channels, "1 to 65536");
                 }
-                match (1..=MAX_STRIDE).contains(&stride) {
-                    true => Ok(()),
-                    false => fail("the stride", stride, "1 to 8 pixels"),
+                if (1..=MAX_STRIDE).contains(&stride) {
+                    Ok(())
+                } else {
+                    fail("the stride", stride, "1 to 8 pixels")
                 }
             }
             Architecture::Unet { channels, convolutions } => {

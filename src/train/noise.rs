@@ -80,9 +80,10 @@ impl Noise {
 
 impl std::fmt::Display for Noise {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.is_one() {
-            true => write!(f, "{}", self.lowest),
-            false => write!(f, "{}..{}", self.lowest, self.highest),
+        if self.is_one() {
+            write!(f, "{}", self.lowest)
+        } else {
+            write!(f, "{}..{}", self.lowest, self.highest)
         }
     }
 }

@@ -207,16 +207,18 @@ mod tests {
                     let is_bias = at == usize::MAX;
                     let sides = [h, -h].map(|h| {
                         let mut moved = layers.clone();
-                        match is_bias {
-                            true => moved[layer].bias[outputs / 2] += h,
-                            false => moved[layer].weights[[row, column]] += h,
+                        if is_bias {
+                            moved[layer].bias[outputs / 2] += h
+                        } else {
+                            moved[layer].weights[[row, column]] += h
                         }
                         loss(&moved).0
                     });
                     let slope = (sides[0] - sides[1]) / (2.0 * f64::from(h));
-                    let expected = match is_bias {
-                        true => found.bias[outputs / 2],
-                        false => found.weights[[row, column]],
+                    let expected = if is_bias {
+                        found.bias[outputs / 2]
+                    } else {
+                        found.weights[[row, column]]
                     };
                     let far = (slope - f64::from(expected)).abs();
                     let text = format!("layer {layer}, {at}: {slope} against {expected}");

@@ -51,9 +51,10 @@ fn content(sealed: bool, chunk: usize) -> Content {
 
 fn writer<W: Write>(out: W, key: &SecretKey, sealed: bool, chunk: usize) -> EnvelopeWriter<W> {
     let (public, content) = (key.public(), content(sealed, chunk));
-    let writer = match sealed {
-        true => EnvelopeWriter::sealed(out, SealTo { sender: key, recipient: &public }, content),
-        false => EnvelopeWriter::in_clear(out, public.fingerprint(), content),
+    let writer = if sealed {
+        EnvelopeWriter::sealed(out, SealTo { sender: key, recipient: &public }, content)
+    } else {
+        EnvelopeWriter::in_clear(out, public.fingerprint(), content)
     };
     writer.expect("a valid header")
 }

@@ -125,9 +125,10 @@ impl OneCloud {
         fs::set_permissions(self.lab.path(to), mode).unwrap();
         for name in self.lab.names(from) {
             let (from, to) = (format!("{from}/{name}"), format!("{to}/{name}"));
-            match self.lab.path(&from).is_dir() {
-                true => self.copy_folder(&from, &to),
-                false => self.copy(&from, &to),
+            if self.lab.path(&from).is_dir() {
+                self.copy_folder(&from, &to)
+            } else {
+                self.copy(&from, &to)
             }
         }
     }
@@ -157,9 +158,10 @@ impl OneCloud {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                match path.is_dir() {
-                    true => folders.push(path),
-                    false => files.push((path.display().to_string(), fs::read(&path).unwrap())),
+                if path.is_dir() {
+                    folders.push(path)
+                } else {
+                    files.push((path.display().to_string(), fs::read(&path).unwrap()))
                 }
             }
         }

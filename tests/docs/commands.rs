@@ -160,11 +160,10 @@ impl Kit {
     /// `small` replaces images and models of the checkout by small ones of the same names.
     fn new(small: bool) -> Kit {
         let (lab, slots) = (Lab::new(), 2);
-        let clean = match small {
-            true => clean_crop(SMALL),
-            false => {
-                ImageFormat::Png.decode(&fs::read(CAMERA).unwrap()).unwrap().into_grey().unwrap()
-            }
+        let clean = if small {
+            clean_crop(SMALL)
+        } else {
+            ImageFormat::Png.decode(&fs::read(CAMERA).unwrap()).unwrap().into_grey().unwrap()
         };
         let noisy = add_gaussian(&clean, 25.0, 1).unwrap().rounded();
         lab.picture("clean.png", &clean);
@@ -182,10 +181,7 @@ impl Kit {
             let original = root().join("fixtures/dicom").join(file);
             fs::copy(original, lab.path(&format!("studies/{study}/IM0001.dcm"))).unwrap();
         }
-        let checkout = match small {
-            true => small_checkout(&lab),
-            false => root(),
-        };
+        let checkout = if small { small_checkout(&lab) } else { root() };
         symlink(checkout.join("fixtures"), lab.path("fixtures")).unwrap();
         Kit { lab, checkout }
     }
@@ -350,10 +346,8 @@ fn every_flag_of_every_mentioned_command_exists() {
                     None => (false, part),
                 };
                 let mut words = after.split_whitespace();
-                let first = match named {
-                    true => words.find(|word| !word.starts_with('-')),
-                    false => words.next(),
-                };
+                let first =
+                    if named { words.find(|word| !word.starts_with('-')) } else { words.next() };
                 let Some((command, help)) = first.and_then(|word| help.get_key_value(word)) else {
                     continue;
                 };

@@ -338,8 +338,9 @@ fn parse_precision(text: &str) -> Result<Precision, String> {
 fn parse_noise(text: &str) -> Result<Noise, String> {
     let (lowest, highest) = text.split_once("..").unwrap_or((text, text));
     let (lowest, highest) = (parse_positive(lowest)?, parse_positive(highest)?);
-    match lowest <= highest {
-        true => Ok(Noise { lowest, highest }),
-        false => Err("expected the lower level before the higher".into()),
+    if lowest <= highest {
+        Ok(Noise { lowest, highest })
+    } else {
+        Err("expected the lower level before the higher".into())
     }
 }

@@ -14,19 +14,18 @@ const PAPER: &str = "paper";
 
 pub(super) fn run(args: &Bench, console: &mut Console) -> Result<(), Failure> {
     let request = request(args)?;
-    let report = measure(&request, console, |found| match (args.json, found) {
-        (true, _) => Ok(()),
-        (false, Found::Machine(machine)) => table::machine(machine),
-        (false, Found::Kernels(rates)) => table::rates(rates),
-        (false, Found::Operations(rows)) => table::operations(rows),
-        (false, Found::Run(run)) => table::run(run),
+    let report = measure(&request, console, |found| match found {
+        _ if args.json => Ok(()),
+        Found::Machine(machine) => table::machine(machine),
+        Found::Kernels(rates) => table::rates(rates),
+        Found::Operations(rows) => table::operations(rows),
+        Found::Run(run) => table::run(run),
     })?;
-    match args.json {
-        true => print_json("ppdenoise.bench.v1", &report),
-        false => {
-            table::summary(&report.runs)?;
-            table::prices(&report.prices)
-        }
+    if args.json {
+        print_json("ppdenoise.bench.v1", &report)
+    } else {
+        table::summary(&report.runs)?;
+        table::prices(&report.prices)
     }
 }
 

@@ -174,12 +174,13 @@ pub(super) fn prices(prices: &[Price]) -> Result<(), Failure> {
     for price in prices {
         let Price { engine, phase, runs, off, .. } = price;
         let off = 100.0 * off;
-        let text = match price.off > FAR_OFF {
-            true => format!("no prices: they are off by {off:.0} %; larger images would say more"),
-            false => format!(
+        let text = if price.off > FAR_OFF {
+            format!("no prices: they are off by {off:.0} %; larger images would say more")
+        } else {
+            format!(
                 "{:.2} ns an activation, {:.4} ns a multiply-add, {:.3} ns a gathered value; off by {off:.0} % at most",
                 price.activation_ns, price.multiply_add_ns, price.gathered_ns,
-            ),
+            )
         };
         print_line("")?;
         print_line(&format!("{engine}, {phase}, {runs} runs: {text}"))?;

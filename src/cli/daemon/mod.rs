@@ -249,11 +249,12 @@ fn check_own(file: &Path) -> Result<(), Failure> {
         Ok(meta) => meta.len() > 0 && show::read(file).is_err(),
         Err(_) => false,
     };
-    match is_other {
-        true => Err(Failure::new(Code::Usage, "this is another file, and no status of a server")
+    if is_other {
+        Err(Failure::new(Code::Usage, "this is another file, and no status of a server")
             .about(file)
-            .help("give --status a name of its own")),
-        false => Ok(()),
+            .help("give --status a name of its own"))
+    } else {
+        Ok(())
     }
 }
 

@@ -17,9 +17,10 @@ const MAX_LEN: u64 = 1 << 20;
 pub(in crate::cli) fn run(args: &Args) -> Result<(), Failure> {
     let status = read(&args.file)?;
     let now = clock::milliseconds() / 1000;
-    match args.json {
-        true => print_json(SCHEMA, &status)?,
-        false => print(&status, now)?,
+    if args.json {
+        print_json(SCHEMA, &status)?
+    } else {
+        print(&status, now)?
     }
     judge(&status, now).map_err(|failure| failure.about(&args.file))
 }

@@ -167,16 +167,15 @@ pub(super) fn of_file(e: &FormatError) -> Option<String> {
 /// A role makes its own pair, and gets the public halves of the others.
 fn missing_key(file: &Path, folder: &Path) -> String {
     let name = |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or("ROLE").to_owned();
-    match file.extension().is_some_and(|e| e == "pub") {
-        true => {
-            format!("get {} from its owner and copy it into this folder", name(file.file_name()))
-        }
-        false => format!(
+    if file.extension().is_some_and(|e| e == "pub") {
+        format!("get {} from its owner and copy it into this folder", name(file.file_name()))
+    } else {
+        format!(
             "copy the key into this folder, or make the pair with `ppdenoise keygen --role {} --out \
              '{}'`",
             name(file.file_stem()),
             folder.display()
-        ),
+        )
     }
 }
 

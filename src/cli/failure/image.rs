@@ -97,10 +97,7 @@ fn no_levels(least: f64, greatest: f64) -> String {
 fn short(value: f64) -> String {
     let digits = (5 - value.abs().max(1e-12).log10().floor() as i32).clamp(0, 12) as usize;
     let text = format!("{value:.digits$}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').into(),
-        false => text,
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
 fn fixed(e: &ImageError) -> Option<&'static str> {

@@ -14,10 +14,7 @@ pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
     let files: Vec<&Path> = args.file.iter().map(AsRef::as_ref).collect();
     let mut found = inspect(&files, &request)?;
     if let ([_], [facts]) = (&files[..], &found[..]) {
-        return match args.json {
-            true => print_json("ppdenoise.inspect.v1", facts),
-            false => show(facts),
-        };
+        return if args.json { print_json("ppdenoise.inspect.v1", facts) } else { show(facts) };
     }
     for (facts, file) in found.iter_mut().zip(&files) {
         let named = [("file".to_string(), json!(file))].into_iter();

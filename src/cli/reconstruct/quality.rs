@@ -21,10 +21,7 @@ pub(super) fn write_csv(
     };
     let text = table(images, mean).map_err(|e| failed(&e))?;
     let text = text.into_inner().map_err(|e| failed(&e.error()))?;
-    match is_stream(path) {
-        true => print_bytes(&text),
-        false => write_output(path, &text, kind),
-    }
+    if is_stream(path) { print_bytes(&text) } else { write_output(path, &text, kind) }
 }
 
 fn table(

@@ -137,10 +137,8 @@ impl Ledger {
         if ours == theirs.now || ours == theirs.before {
             return Ok(theirs.now);
         }
-        let (older, newer) = match rank(ours) > rank(theirs.now) {
-            true => (other, self),
-            false => (self, other),
-        };
+        let (older, newer) =
+            if rank(ours) > rank(theirs.now) { (other, self) } else { (self, other) };
         Err(LedgerError::Older { file: older.path.clone(), than: newer.path.clone() })
     }
 }
@@ -216,9 +214,8 @@ mod tests {
     #[test]
     fn an_older_copy_and_a_missing_one_are_named() {
         for charged in [false, true] {
-            let grow = |ledger: &mut Ledger, by: u64| match charged {
-                true => charge(ledger, by),
-                false => mark(ledger, by),
+            let grow = |ledger: &mut Ledger, by: u64| {
+                if charged { charge(ledger, by) } else { mark(ledger, by) }
             };
             for name in ["state", "outside"] {
                 let world = World::new();

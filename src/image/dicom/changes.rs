@@ -28,14 +28,13 @@ impl Changed {
         if coding.has_kinds() {
             out.extend(self.kind);
         }
-        match coding.has_kinds() && !is_long(self.kind) {
-            true => out.extend(coding.short_bytes(length as u16)),
-            false => {
-                if coding.has_kinds() {
-                    out.extend([0; 2]);
-                }
-                out.extend(coding.word_bytes(length));
+        if coding.has_kinds() && !is_long(self.kind) {
+            out.extend(coding.short_bytes(length as u16))
+        } else {
+            if coding.has_kinds() {
+                out.extend([0; 2]);
             }
+            out.extend(coding.word_bytes(length));
         }
         out.extend(&self.value);
     }

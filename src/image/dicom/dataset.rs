@@ -120,9 +120,10 @@ impl<'a> Iterator for Elements<'a> {
         }
         let element = next(&mut self.rest, self.coding, 0).and_then(|element| {
             let before = self.last.replace(element.tag);
-            match before.is_none_or(|before| before < element.tag) {
-                true => Ok(element),
-                false => Err(damaged("its elements are not in the order of their tags")),
+            if before.is_none_or(|before| before < element.tag) {
+                Ok(element)
+            } else {
+                Err(damaged("its elements are not in the order of their tags"))
             }
         });
         if element.is_err() {
@@ -199,20 +200,16 @@ pub(super) fn next<'a>(
             }
             // What was unknown to a writer is in implicit form.
             let within = if &letters == b"UN" { Coding::Implicit } else { coding };
-            match is_long(letters) {
-                true => {
-                    fixed::<2>(rest)?;
-                    (word(rest, coding)?, within)
-                }
-                false => (u32::from(coding.short(fixed(rest)?)), within),
+            if is_long(letters) {
+                fixed::<2>(rest)?;
+                (word(rest, coding)?, within)
+            } else {
+                (u32::from(coding.short(fixed(rest)?)), within)
             }
         }
     };
     let items = length == UNDEFINED;
-    let value = match items {
-        false => take(rest, length)?,
-        true => list(rest, within, depth)?,
-    };
+    let value = if items { list(rest, within, depth)? } else { take(rest, length)? };
     Ok(Element { tag, kind, whole: &start[..start.len() - rest.len()], value, items })
 }
 

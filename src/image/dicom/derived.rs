@@ -112,9 +112,10 @@ fn samples(
     let (mut byte, mut bits) = (0, 0);
     let kept_bits = picture.overlay_bits();
     for frame in 0..picture.frames {
-        let before = match picture.padding.is_some() || kept_bits != 0 {
-            true => frames.samples(frame)?,
-            false => Vec::new(),
+        let before = if picture.padding.is_some() || kept_bits != 0 {
+            frames.samples(frame)?
+        } else {
+            Vec::new()
         };
         let scale = Scale::of_frame(scales, frame);
         for i in 0..count {

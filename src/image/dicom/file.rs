@@ -66,10 +66,12 @@ const KINDS: [&[u8; 2]; 12] =
 
 impl<'a> File<'a> {
     pub(super) fn open(bytes: &'a [u8]) -> Result<File<'a>, ImageError> {
-        let body = match has_signature(bytes) {
-            true => &bytes[PREAMBLE + MAGIC.len()..],
-            false if has_elements(bytes) => bytes,
-            false => return Err(ImageError::Signature { format: ImageFormat::Dicom }),
+        let body = if has_signature(bytes) {
+            &bytes[PREAMBLE + MAGIC.len()..]
+        } else if has_elements(bytes) {
+            bytes
+        } else {
+            return Err(ImageError::Signature { format: ImageFormat::Dicom });
         };
         let mut rest = body;
         while rest.starts_with(&[2, 0]) {
@@ -96,10 +98,8 @@ impl<'a> File<'a> {
                 .map(Syntax::plain)
                 .ok_or(damaged("it does not say how it is written (transfer syntax)"))?,
         };
-        let data = match syntax.is_deflated() {
-            true => Cow::Owned(inflated(data)?),
-            false => Cow::Borrowed(data),
-        };
+        let data =
+            if syntax.is_deflated() { Cow::Owned(inflated(data)?) } else { Cow::Borrowed(data) };
         Ok(File { syntax, meta, data })
     }
 

@@ -64,9 +64,12 @@ impl Meaning {
 
     /// What this level says, and what `below` says where it says nothing.
     fn or(self, below: Meaning) -> Result<Meaning, ImageError> {
-        let two = |differ: bool| match differ {
-            true => Err(damaged("it says two rescalings or windows of one frame, which differ")),
-            false => Ok(()),
+        let two = |differ: bool| {
+            if differ {
+                Err(damaged("it says two rescalings or windows of one frame, which differ"))
+            } else {
+                Ok(())
+            }
         };
         two(self.rescale.zip(below.rescale).is_some_and(|(a, b)| a != b))?;
         two(self.window.zip(below.window).is_some_and(|(a, b)| a != b))?;

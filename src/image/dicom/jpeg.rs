@@ -47,9 +47,10 @@ pub(super) fn decode(
         PixelFormat::L8 | PixelFormat::RGB24 => bytes.into_iter().map(u32::from).collect(),
         PixelFormat::CMYK32 => return Err(damaged("its JPEG stream is in four colours")),
     };
-    match samples.len() == shape.area() * shape.samples {
-        true => Ok(samples),
-        false => Err(damaged("its JPEG stream does not make the picture")),
+    if samples.len() == shape.area() * shape.samples {
+        Ok(samples)
+    } else {
+        Err(damaged("its JPEG stream does not make the picture"))
     }
 }
 

@@ -238,9 +238,10 @@ impl<'a> Scan<'a> {
     ) -> Option<()> {
         for row in samples.chunks_exact_mut(shape.columns * shape.samples) {
             self.lines.iter_mut().for_each(Lines::begin);
-            match together && self.lines.len() > 1 {
-                true => self.pixels(shape.columns)?,
-                false => (0..self.lines.len()).try_for_each(|c| self.line(c, shape.columns))?,
+            if together && self.lines.len() > 1 {
+                self.pixels(shape.columns)?
+            } else {
+                (0..self.lines.len()).try_for_each(|c| self.line(c, shape.columns))?
             }
             for (c, line) in self.lines.iter().enumerate() {
                 let to = row.iter_mut().skip(first + c).step_by(shape.samples);
@@ -368,11 +369,8 @@ impl<'a> Scan<'a> {
 
     /// The sample that ends a run (A.7.2).
     fn end_of_run(&mut self, left: i64, above: i64, same: bool, component: usize) -> Option<i64> {
-        let (expected, sign) = match (same, left > above) {
-            (true, _) => (left, 1),
-            (false, true) => (above, -1),
-            (false, false) => (above, 1),
-        };
+        let (expected, sign) =
+            if same { (left, 1) } else { (above, if left > above { -1 } else { 1 }) };
         let kind = i64::from(same);
         let known = &mut self.contexts[CONTEXTS + usize::from(same)];
         let k = known.low_bits(known.sizes + if same { known.count >> 1 } else { 0 });
@@ -438,9 +436,10 @@ impl Bits<'_> {
                 return None;
             }
         }
-        let word = match zeros < longest {
-            true => i64::from(zeros) << k | i64::from(self.number(k)?),
-            false => i64::from(self.number(coding.range_bits)?) + 1,
+        let word = if zeros < longest {
+            i64::from(zeros) << k | i64::from(self.number(k)?)
+        } else {
+            i64::from(self.number(coding.range_bits)?) + 1
         };
         // An error has no more values than that.
         (word <= 2 * coding.range).then_some(word)

@@ -31,9 +31,10 @@ pub fn without_picture(bytes: &[u8]) -> Option<&'static str> {
 
 /// Why a file without pixel data has no picture.
 pub(super) fn refused(file: &File<'_>) -> ImageError {
-    match elements(&file.data, file.coding()).any(|e| e.is_ok_and(|e| e.tag == ROWS)) {
-        true => super::damaged("it holds no pixel data"),
-        false => ImageError::NoPicture { kind: kind(file) },
+    if elements(&file.data, file.coding()).any(|e| e.is_ok_and(|e| e.tag == ROWS)) {
+        super::damaged("it holds no pixel data")
+    } else {
+        ImageError::NoPicture { kind: kind(file) }
     }
 }
 

@@ -222,10 +222,8 @@ impl<'a> Picture<'a> {
         }
         let padding = found.short(PADDING).map(|value| {
             let limit = found.short(PADDING_LIMIT).unwrap_or(value);
-            let [a, b] = [value, limit].map(|v| match signed {
-                true => i64::from(v as i16),
-                false => i64::from(v),
-            });
+            let [a, b] =
+                [value, limit].map(|v| if signed { i64::from(v as i16) } else { i64::from(v) });
             (a.min(b), a.max(b))
         });
         Ok(Picture {

@@ -165,9 +165,10 @@ fn fragments(value: &[u8], frames: usize, length: usize) -> Result<Vec<Cow<'_, [
         frame.extend_from_slice(fragment);
         at += 8 + fragment.len() as u64;
     }
-    match out.len() == frames && next.is_none() {
-        true => Ok(out.into_iter().map(Cow::Owned).collect()),
-        false => Err(damaged(FRAMES)),
+    if out.len() == frames && next.is_none() {
+        Ok(out.into_iter().map(Cow::Owned).collect())
+    } else {
+        Err(damaged(FRAMES))
     }
 }
 

@@ -29,9 +29,10 @@ impl Reach {
         let (least, greatest) = self.ends?;
         let part = (greatest - least) as f64 / ((1i64 << picture.bits) - 1) as f64;
         let meaning = meaning(picture);
-        let remedy = match has_window(picture) {
-            true => Remedy::Window { own: meaning.window.is_some() },
-            false => Remedy::None,
+        let remedy = if has_window(picture) {
+            Remedy::Window { own: meaning.window.is_some() }
+        } else {
+            Remedy::None
         };
         let ends = measured((least, greatest), rescale(picture, meaning));
         Some(Extent::of_integers(ends, picture.bits, part, remedy))

@@ -142,10 +142,8 @@ impl Scale {
         }
         // PS3.3 C.11.2.1.2.1: black up to c - 0.5 - (w - 1)/2, white above c - 0.5 + (w - 1)/2; of LINEAR_EXACT
         // (C.11.2.1.3.2) c - w/2 and c + w/2.
-        let (middle, half) = match exact {
-            true => (center, width / 2.0),
-            false => (center - 0.5, (width - 1.0) / 2.0),
-        };
+        let (middle, half) =
+            if exact { (center, width / 2.0) } else { (center - 0.5, (width - 1.0) / 2.0) };
         let ends = [-half, half].map(|side| (middle + side - intercept) / slope);
         let (black, white) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
         Ok(Scale {
@@ -162,11 +160,13 @@ impl Scale {
     /// The grey level of a stored value.
     pub(super) fn level(&self, value: i64) -> f32 {
         let value = value as f64;
-        let part = match self.black < self.white {
-            true => (value - self.black) / (self.white - self.black),
+        let part = if self.black < self.white {
+            (value - self.black) / (self.white - self.black)
+        } else {
             // A window of width 1 is a step.
-            false if self.white_at_step => f64::from(u8::from(value >= self.black)),
-            false => f64::from(u8::from(value > self.black)),
+            let is_white =
+                if self.white_at_step { value >= self.black } else { value > self.black };
+            f64::from(u8::from(is_white))
         };
         let part = part.clamp(0.0, 1.0);
         (255.0 * if self.inverted { 1.0 - part } else { part }) as f32
@@ -227,11 +227,12 @@ fn numbers(window: Window, meaning: &Meaning, has_table: bool) -> Result<(f64, f
         (Window::OfFile, None) => return refused("the DICOM file has no window"),
     };
     let least = if meaning.function == Some(Function::Exact) { f64::MIN_POSITIVE } else { 1.0 };
-    match usable(center) && usable(width) && width >= least {
-        true => Ok((center, width)),
-        false => refused(
+    if usable(center) && usable(width) && width >= least {
+        Ok((center, width))
+    } else {
+        refused(
             "the window is not usable: its width must be at least 1, or above 0 if the file's function is \
              LINEAR_EXACT",
-        ),
+        )
     }
 }

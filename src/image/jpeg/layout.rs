@@ -49,9 +49,10 @@ impl Layout {
         let groups = frame.width.div_ceil(side * widest) * frame.height.div_ceil(side * highest);
         let components: Vec<Component> = list.clone().map(component).collect();
         let twice = |i: usize| components[..i].iter().any(|c| c.id == components[i].id);
-        match (0..components.len()).any(twice) {
-            true => Err(DAMAGED),
-            false => Ok(Layout { components, groups }),
+        if (0..components.len()).any(twice) {
+            Err(DAMAGED)
+        } else {
+            Ok(Layout { components, groups })
         }
     }
 }

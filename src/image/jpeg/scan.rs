@@ -137,10 +137,7 @@ impl Scan<'_> {
         *mean += i64::from(bits.difference(category)?);
         // Eight times what the middle is from white; rounding may add as much again.
         let most = 1i64 << (self.bits + 3);
-        match (*mean << low).abs() * i64::from(step) <= most {
-            true => Ok(()),
-            false => Err(RANGE),
-        }
+        if (*mean << low).abs() * i64::from(step) <= most { Ok(()) } else { Err(RANGE) }
     }
 }
 

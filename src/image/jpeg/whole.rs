@@ -168,10 +168,10 @@ impl Picture {
 
     fn finish(self, process: Process) -> Result<(), &'static str> {
         let whole = self.said.iter().all(|said| said.left == [0; WAVES]);
-        match (whole, process) {
-            (true, _) => Ok(()),
-            (false, Process::Progressive) => Err(UNREFINED),
-            (false, _) => Err(MISSING),
+        match process {
+            _ if whole => Ok(()),
+            Process::Progressive => Err(UNREFINED),
+            _ => Err(MISSING),
         }
     }
 }

@@ -55,11 +55,11 @@ fn lines(period: f64, degrees: f64) -> GreyImage {
 fn zone_plate(two_levels: bool) -> GreyImage {
     let middle = SIDE as f64 / 2.0;
     let wave = shapes::rings((middle, middle), 2.0 * middle);
-    draw(|y, x| match two_levels {
-        true if wave(y, x) > 0.0 => WHITE,
-        true => BLACK,
-        false => (127.5 + 127.5 * wave(y, x)) as f32,
-    })
+    if two_levels {
+        bilevel(|y, x| wave(y, x) > 0.0)
+    } else {
+        draw(|y, x| (127.5 + 127.5 * wave(y, x)) as f32)
+    }
 }
 
 /// A slope from black to white by the Bayer matrix of 4 x 4.

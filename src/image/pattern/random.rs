@@ -62,12 +62,11 @@ pub fn drawn(side: usize, seed: u64) -> GreyImage {
 /// Levels of paper and ink.
 fn levels(dice: &mut Dice) -> (f64, f64) {
     let white = f64::from(WHITE);
-    let (dark, light) = match dice.is_true() {
-        true => (0.0, white),
-        false => {
-            let dark = dice.within(0.0, white - CONTRAST);
-            (dark, dice.within(dark + CONTRAST, white))
-        }
+    let (dark, light) = if dice.is_true() {
+        (0.0, white)
+    } else {
+        let dark = dice.within(0.0, white - CONTRAST);
+        (dark, dice.within(dark + CONTRAST, white))
     };
     if dice.is_true() { (light, dark) } else { (dark, light) }
 }
@@ -94,9 +93,10 @@ fn grid(dice: &mut Dice, _: usize) -> Ink {
     let period = dice.whole(2, 16);
     let (width, down, right) = (dice.whole(1, period / 2), dice.whole(0, 15), dice.whole(0, 15));
     let (lines, checkers) = (shapes::grid(period, width), shapes::checkers(period / 2));
-    match dice.is_true() {
-        true => of_two(move |y, x| lines(y + down, x + right)),
-        false => of_two(move |y, x| checkers(y + down, x + right)),
+    if dice.is_true() {
+        of_two(move |y, x| lines(y + down, x + right))
+    } else {
+        of_two(move |y, x| checkers(y + down, x + right))
     }
 }
 
@@ -153,10 +153,11 @@ fn screen(dice: &mut Dice, side: usize) -> Ink {
 fn text(dice: &mut Dice, side: usize) -> Ink {
     let (width, seed) = (dice.whole(1, 4), u64::from(dice.0.next_u32()));
     let bars = shapes::text((side, seed), width);
-    match dice.is_true() {
-        true => of_two(bars),
+    if dice.is_true() {
+        of_two(bars)
+    } else {
         // Turned, so that they lie.
-        false => of_two(move |y, x| bars(x, y)),
+        of_two(move |y, x| bars(x, y))
     }
 }
 
@@ -175,12 +176,11 @@ fn strokes(dice: &mut Dice, side: usize) -> Ink {
         let most = all.iter().take(count).fold(0.0f64, |most, stroke| {
             let (round, middle, (sin, cos), length, width) = *stroke;
             let (dy, dx) = (y as f64 - middle.0, x as f64 - middle.1);
-            let away = match round {
-                true => (dy.hypot(dx) - length / 2.0).abs(),
-                false => {
-                    let beyond = ((dy * sin + dx * cos).abs() - length / 2.0).max(0.0);
-                    (dy * cos - dx * sin).hypot(beyond)
-                }
+            let away = if round {
+                (dy.hypot(dx) - length / 2.0).abs()
+            } else {
+                let beyond = ((dy * sin + dx * cos).abs() - length / 2.0).max(0.0);
+                (dy * cos - dx * sin).hypot(beyond)
             };
             most.max((width / 2.0 + 0.5 - away).clamp(0.0, 1.0))
         });
@@ -192,9 +192,10 @@ fn rings(dice: &mut Dice, side: usize) -> Ink {
     let far = side as f64;
     let middle = (dice.within(-far, 2.0 * far), dice.within(-far, 2.0 * far));
     let wave = shapes::rings(middle, dice.by_ratio(2.0 * far, 8.0 * far));
-    match dice.is_true() {
-        true => of_two(move |y, x| wave(y, x) > 0.0),
-        false => Box::new(move |y, x| 0.5 + 0.5 * wave(y, x)),
+    if dice.is_true() {
+        of_two(move |y, x| wave(y, x) > 0.0)
+    } else {
+        Box::new(move |y, x| 0.5 + 0.5 * wave(y, x))
     }
 }
 

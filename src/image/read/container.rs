@@ -141,18 +141,20 @@ fn check_bmp_end(bytes: &[u8]) -> Result<(), ImageError> {
         |at: usize| bytes.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
     let (Some(said), Some(pixels)) = (number(2), number(10)) else { return Ok(()) };
     let (said, found) = (said as usize, bytes.len());
-    match said > pixels as usize && said < found {
-        true => Err(ImageError::Trailing { format: ImageFormat::Bmp, bytes: found - said }),
-        false => Ok(()),
+    if said > pixels as usize && said < found {
+        Err(ImageError::Trailing { format: ImageFormat::Bmp, bytes: found - said })
+    } else {
+        Ok(())
     }
 }
 
 /// Its decoder fills what is missing with grey.
 fn check_jpeg_end(bytes: &[u8]) -> Result<(), ImageError> {
     let end = bytes.iter().rposition(|&b| b != 0).unwrap_or(0);
-    match bytes[..=end].ends_with(&[0xff, 0xd9]) {
-        true => Ok(()),
-        false => Err(ImageError::Truncated { format: ImageFormat::Jpeg, bytes: bytes.len() }),
+    if bytes[..=end].ends_with(&[0xff, 0xd9]) {
+        Ok(())
+    } else {
+        Err(ImageError::Truncated { format: ImageFormat::Jpeg, bytes: bytes.len() })
     }
 }
 

@@ -100,9 +100,10 @@ impl Element {
         (row, column): (usize, usize),
     ) -> Result<f32, ImageError> {
         let level = self.range.map_or(value as f32, |range| range.level(value));
-        match level.is_finite() {
-            true => Ok(level),
-            false => Err(ImageError::NotFinite { row, column, value }),
+        if level.is_finite() {
+            Ok(level)
+        } else {
+            Err(ImageError::NotFinite { row, column, value })
         }
     }
 }

@@ -18,10 +18,7 @@ pub(crate) fn excess(rest: &[u8], bytes: u64) -> ImageError {
 /// largest. What cannot be read so far is left to the decoder, and so are files that end too early.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), ImageError> {
     let Some(file) = File::of(bytes) else { return Ok(()) };
-    match file.text {
-        true => file.check_text(),
-        false => file.check_binary(),
-    }
+    if file.text { file.check_text() } else { file.check_binary() }
 }
 
 struct File<'a> {
@@ -90,9 +87,12 @@ impl<'a> File<'a> {
             return Ok(());
         }
         let two = self.most > 255;
-        let sample = |i: usize| match two {
-            true => u32::from(self.data[2 * i]) << 8 | u32::from(self.data[2 * i + 1]),
-            false => self.data[i].into(),
+        let sample = |i: usize| {
+            if two {
+                u32::from(self.data[2 * i]) << 8 | u32::from(self.data[2 * i + 1])
+            } else {
+                self.data[i].into()
+            }
         };
         let samples = self.data.len() / if two { 2 } else { 1 };
         (0..samples).try_for_each(|i| self.judge(i, sample(i)))
@@ -114,20 +114,16 @@ impl<'a> File<'a> {
             let end = rest.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(rest.len());
             rest = rest[end..].trim_ascii();
         }
-        match rest.is_empty() {
-            true => Ok(()),
-            false => Err(excess(rest, rest.len() as u64)),
-        }
+        if rest.is_empty() { Ok(()) } else { Err(excess(rest, rest.len() as u64)) }
     }
 
     fn judge(&self, sample: usize, value: u32) -> Result<(), ImageError> {
-        match value <= self.most {
-            true => Ok(()),
-            false => {
-                let (pixel, most) = (sample / self.channels, self.most);
-                let (row, column) = (pixel / self.width, pixel % self.width);
-                Err(ImageError::AboveMost { row, column, value, most })
-            }
+        if value <= self.most {
+            Ok(())
+        } else {
+            let (pixel, most) = (sample / self.channels, self.most);
+            let (row, column) = (pixel / self.width, pixel % self.width);
+            Err(ImageError::AboveMost { row, column, value, most })
         }
     }
 }

@@ -39,9 +39,10 @@ pub(crate) fn check<F: Read + Seek>(file: &mut F, length: u64) -> Result<(), Ima
         return Err(ImageError::Pages);
     }
     let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).map_err(|_| damaged())?;
-    match compression == Some(CompressionMethod::ModernJPEG.to_u16()) {
-        true => check_streams(&mut decoder, length),
-        false => Ok(()),
+    if compression == Some(CompressionMethod::ModernJPEG.to_u16()) {
+        check_streams(&mut decoder, length)
+    } else {
+        Ok(())
     }
 }
 

@@ -33,8 +33,5 @@ pub(super) fn bytes_at<F: Read + Seek>(
 /// An integer of these bytes.
 pub(super) fn number(bytes: &[u8], big_endian: bool) -> u64 {
     let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
-    match big_endian {
-        true => bytes.iter().fold(0, add),
-        false => bytes.iter().rev().fold(0, add),
-    }
+    if big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) }
 }

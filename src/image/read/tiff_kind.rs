@@ -91,9 +91,10 @@ impl<'f, F: Read + Seek> Entries<'f, F> {
         };
         let limit = if kind == 2 { MAX_TEXT } else { MAX_VALUES };
         let length = count.min(limit) as usize * width;
-        let bytes = match count.saturating_mul(width as u64) <= self.wide as u64 {
-            true => Some(value[..length].to_vec()),
-            false => bytes_at(self.file, number(&value, self.big_endian), length)?,
+        let bytes = if count.saturating_mul(width as u64) <= self.wide as u64 {
+            Some(value[..length].to_vec())
+        } else {
+            bytes_at(self.file, number(&value, self.big_endian), length)?
         };
         let big_endian = self.big_endian;
         Ok(bytes.map(|b| b.chunks_exact(width).map(|v| number(v, big_endian)).collect()))
@@ -125,17 +126,19 @@ fn several<F: Read + Seek>(entries: &mut Entries<'_, F>, length: u64) -> Result<
     let sides = [entries.one(HEIGHT, 1)?, entries.one(WIDTH, 1)?];
     let values = sides.iter().fold(samples, |product, &side| product.saturating_mul(side));
     let text = entries.text(DESCRIPTION)?;
-    let (what, said) = match text.starts_with("ImageJ=") {
-        true => ("an ImageJ stack", imagej_images(&text)),
-        false => ("a stack of tifffile", shaped_values(&text).map_or(1, |v| v / values.max(1))),
+    let (what, said) = if text.starts_with("ImageJ=") {
+        ("an ImageJ stack", imagej_images(&text))
+    } else {
+        ("a stack of tifffile", shaped_values(&text).map_or(1, |v| v / values.max(1)))
     };
     let begin = entries.one(STRIPS, u64::MAX)?;
     let picture = values.saturating_mul(bits) / 8;
     let end = begin.saturating_add(picture.saturating_mul(said));
     let plain = entries.one(COMPRESSION, 1)? == 1;
-    match said > 1 && plain && end <= length {
-        true => refuse(format!("{what} of {said} in one directory")),
-        false => Ok(()),
+    if said > 1 && plain && end <= length {
+        refuse(format!("{what} of {said} in one directory"))
+    } else {
+        Ok(())
     }
 }
 

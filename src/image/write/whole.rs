@@ -46,9 +46,10 @@ pub(crate) fn encode(
         (true, true) => ExtendedColorType::Rgb16,
     };
     // Casts saturate. The encoders take 16-bit samples in the machine's order.
-    let samples: Vec<u8> = match sixteen {
-        true => image.samples(257.0).flat_map(|v| (v as u16).to_ne_bytes()).collect(),
-        false => image.samples(1.0).map(|v| v as u8).collect(),
+    let samples: Vec<u8> = if sixteen {
+        image.samples(257.0).flat_map(|v| (v as u16).to_ne_bytes()).collect()
+    } else {
+        image.samples(1.0).map(|v| v as u8).collect()
     };
     encode_samples(format, &samples, sides, colour, writer)
 }

@@ -146,10 +146,8 @@ pub fn run<E: From<LabError>>(
     for model in &request.models {
         let file = model.file(work.path())?;
         let chosen = request.engines.iter().copied().map(Some);
-        let engines: Vec<Option<EngineKind>> = match request.engines.is_empty() {
-            true => vec![None],
-            false => chosen.collect(),
-        };
+        let engines: Vec<Option<EngineKind>> =
+            if request.engines.is_empty() { vec![None] } else { chosen.collect() };
         for engine in engines {
             for section in [Section::Patch, Section::Image].into_iter().filter(wanted) {
                 subjects.extend(Subject::of(request, section, (model, &file), engine)?);

@@ -42,10 +42,7 @@ impl Process {
         let step = self.step;
         let unreadable = |e: io::Error| LabError::Report { step, reason: e.to_string() };
         let (status, stdout, stderr) = self.end().map_err(unreadable)?;
-        match status.success() {
-            true => Ok(stdout),
-            false => Err(failed(step, status.code(), &stderr)),
-        }
+        if status.success() { Ok(stdout) } else { Err(failed(step, status.code(), &stderr)) }
     }
 
     /// Its exit status, standard output and standard error.

@@ -55,9 +55,10 @@ impl ReluMaterial {
         explicit: Chunk,
     ) -> Option<Self> {
         let stream = |purpose| Box::new(slot.stream(purpose, op));
-        let bytes = match slot.origin().explicit_at(slot.party()) {
-            true => slot.origin().relu_bytes(&shape),
-            false => 0,
+        let bytes = if slot.origin().explicit_at(slot.party()) {
+            slot.origin().relu_bytes(&shape)
+        } else {
+            0
         };
         if shape.ring_bits() != R::BITS
             || at.end as u64 > PLANE

@@ -55,10 +55,8 @@ impl Evaluation for Lookups<'_> {
         // Of cells as wide as these are in network units.
         let lo = self.tables.low_bits(out_frac, bits, cells.hi(bits, 1.0));
         let function = self.function.name();
-        let name = match stretch == 1.0 {
-            true => function.to_string(),
-            false => format!("{function}({stretch} x)"),
-        };
+        let name =
+            if stretch == 1.0 { function.to_string() } else { format!("{function}({stretch} x)") };
         let f = |x: f64| self.function.eval(stretch * x);
         Ok(ActivationSpec::Lookup(SlopeTable::fit(&name, f, (bits, hi, lo), out_frac)))
     }

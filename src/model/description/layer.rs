@@ -322,20 +322,22 @@ impl Conv {
 
 fn named(name: &str) -> Result<(), String> {
     let printable = !name.is_empty() && !name.chars().any(char::is_control);
-    match printable && name.len() <= MAX_NAME {
-        true => Ok(()),
-        false => Err(format!("a name must have 1 to {MAX_NAME} bytes and no control characters")),
+    if printable && name.len() <= MAX_NAME {
+        Ok(())
+    } else {
+        Err(format!("a name must have 1 to {MAX_NAME} bytes and no control characters"))
     }
 }
 
 /// The name of an array, of which other programs make longer ones.
 fn array_named(name: &str) -> Result<(), String> {
     let printable = !name.is_empty() && !name.chars().any(char::is_control);
-    match printable && name.len() <= MAX_ARRAY_NAME {
-        true => Ok(()),
-        false => Err(format!(
+    if printable && name.len() <= MAX_ARRAY_NAME {
+        Ok(())
+    } else {
+        Err(format!(
             "the name of an array must have 1 to {MAX_ARRAY_NAME} bytes and no control characters"
-        )),
+        ))
     }
 }
 

@@ -37,9 +37,8 @@ impl FloatModel {
             },
             |_, ()| (),
         );
-        let scaled = extremes.iter().enumerate().map(|(i, layer)| match channels.tied(i) {
-            true => layer.clone(),
-            false => vec![limit / margin; layer.len()],
+        let scaled = extremes.iter().enumerate().map(|(i, layer)| {
+            if channels.tied(i) { layer.clone() } else { vec![limit / margin; layer.len()] }
         });
         model.extremes = Some(scaled.collect());
         Some(model)
@@ -54,9 +53,10 @@ impl FloatModel {
         let factors = channels.factors(extremes, margin, 1.0);
         let reach = |(number, factors): (usize, Vec<f64>)| {
             let largest = extremes[number].iter().copied().fold(0.0, f64::max);
-            match is_homogeneous && !channels.tied(number) {
-                true => factors.into_iter().map(|factor| 1.0 / factor).collect(),
-                false => vec![margin * largest; factors.len()],
+            if is_homogeneous && !channels.tied(number) {
+                factors.into_iter().map(|factor| 1.0 / factor).collect()
+            } else {
+                vec![margin * largest; factors.len()]
             }
         };
         Some(factors.into_iter().enumerate().map(reach).collect())

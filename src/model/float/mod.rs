@@ -218,9 +218,10 @@ impl FloatModel {
                         ArrayView2::from_shape(shape, &features).expect("gather or linear made it");
                     let product = a.dot(&l.weights.t()) + &l.bias;
                     // Of a single input the product comes column by column.
-                    features = match product.is_standard_layout() {
-                        true => product.into_raw_vec_and_offset().0,
-                        false => product.iter().copied().collect(),
+                    features = if product.is_standard_layout() {
+                        product.into_raw_vec_and_offset().0
+                    } else {
+                        product.iter().copied().collect()
                     };
                     linear = op;
                     if !matches!(ops.get(op + 1), Some(Op::Add(_))) {

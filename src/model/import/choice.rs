@@ -43,10 +43,7 @@ impl Trials {
         for (tried, way) in ways.into_iter().enumerate() {
             progress(tried as f64 / all);
             // With a mean shift the network is another one if it gives the noise.
-            let plain = match way.mean_shift {
-                true => way,
-                false => Way { predicts: Predicts::Image, ..way },
-            };
+            let plain = if way.mean_shift { way } else { Way { predicts: Predicts::Image, ..way } };
             if gave.as_ref().is_none_or(|(of, _)| *of != plain) {
                 let model = plain.model(net, sigma)?;
                 if picture.is_none() {
@@ -57,9 +54,10 @@ impl Trials {
                 gave = Some((plain, picture.denoised(&model, within)?));
             }
             let (Some(picture), Some((_, net))) = (&picture, &gave) else { continue };
-            let grey = match plain.predicts == way.predicts {
-                true => net.clone(),
-                false => made_of(net, picture.noisy(), &way)?,
+            let grey = if plain.predicts == way.predicts {
+                net.clone()
+            } else {
+                made_of(net, picture.noisy(), &way)?
             };
             trials.tries.push(Try { what: way.to_string(), psnr_db: picture.db_of(grey) });
             trials.ways.push(way);

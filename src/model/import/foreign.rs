@@ -179,12 +179,13 @@ pub(super) fn channels(first: &Tensor, outputs: usize) -> Result<(), ImportError
 
 /// Refuses a kernel that convolutions here do not have.
 pub(super) fn kernel(weight: &Tensor, rows: usize, columns: usize) -> Result<(), ImportError> {
-    match rows == columns && rows % 2 == 1 {
-        true => Ok(()),
-        false => Err(foreign(format!(
+    if rows == columns && rows % 2 == 1 {
+        Ok(())
+    } else {
+        Err(foreign(format!(
             "{} has a kernel of {rows}x{columns}, as convolutions have that make maps smaller or larger",
             named(weight)
-        ))),
+        )))
     }
 }
 

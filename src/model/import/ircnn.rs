@@ -29,11 +29,10 @@ impl fmt::Display for OneOf {
             f,
             "of IRCNN's {NETWORKS} networks the one for noise of {level} grey levels is taken, key `{key}`"
         )?;
-        match level == wanted {
-            true => Ok(()),
-            false => {
-                write!(f, ": there is none for {wanted}, and its makers take the next above it")
-            }
+        if level == wanted {
+            Ok(())
+        } else {
+            write!(f, ": there is none for {wanted}, and its makers take the next above it")
         }
     }
 }

@@ -19,11 +19,10 @@ pub(super) fn name_weight(parts: &mut Parts) -> Result<(), ImportError> {
             let (rows, columns) = matrix(original);
             let side =
                 |role, length| parts.get(&role).is_some_and(|t: &Tensor| t.shape == [length]);
-            match side(Role::Singular, rows) && side(Role::Directions, columns) {
-                true => original,
-                false => {
-                    return Err(cannot("a parametrization that is no spectral norm", original));
-                }
+            if side(Role::Singular, rows) && side(Role::Directions, columns) {
+                original
+            } else {
+                return Err(cannot("a parametrization that is no spectral norm", original));
             }
         }
         (Some(lengths), Some(_)) => {

@@ -122,20 +122,15 @@ pub(super) fn ways(
     let mlp = family == Family::Mlp;
     let Net { layers, form } = net;
     let small = *form == Form::Chain && layers.iter().all(|layer| layer.shape[2..] == [3, 3]);
-    let dilations: &[bool] = match !mlp && small && layers.len() == IRCNN.len() {
-        true => &[false, true],
-        false => &[false],
-    };
+    let dilations: &[bool] =
+        if !mlp && small && layers.len() == IRCNN.len() { &[false, true] } else { &[false] };
     let mut ranges: Vec<Range> = RANGES.iter().filter_map(|(a, b)| Range::new(*a, *b)).collect();
-    let (usual, shifts): (_, &[bool]) = match mlp {
-        true => {
-            ranges.rotate_right(1);
-            (vec![Tanh, Relu], &[false, true])
-        }
-        false => {
-            let leaky = LEAKY.map(|slope| Leaky::of(slope).map(Activation::Leaky));
-            (std::iter::once(Relu).chain(leaky.into_iter().flatten()).collect(), &[false])
-        }
+    let (usual, shifts): (_, &[bool]) = if mlp {
+        ranges.rotate_right(1);
+        (vec![Tanh, Relu], &[false, true])
+    } else {
+        let leaky = LEAKY.map(|slope| Leaky::of(slope).map(Activation::Leaky));
+        (std::iter::once(Relu).chain(leaky.into_iter().flatten()).collect(), &[false])
     };
     // The plane of the noise is in units of the network too, and in those that begin at 0 it is known how.
     let is_told = |range: &Range| !form.reads_noise() || range.ends().0 == 0.0;
@@ -150,10 +145,8 @@ pub(super) fn ways(
     let activations = known.activation.map_or(usual, |activation| vec![activation]);
     let given = [Predicts::Noise, Predicts::Image, Predicts::Correction];
     let given: Vec<Predicts> = known.predicts.map_or(given.to_vec(), |predicts| vec![predicts]);
-    let orders: &[_] = match matlab {
-        true => &[Some(PixelOrder::ColumnMajor), Some(PixelOrder::RowMajor)],
-        false => &[None],
-    };
+    let orders: &[_] =
+        if matlab { &[Some(PixelOrder::ColumnMajor), Some(PixelOrder::RowMajor)] } else { &[None] };
     let mut ways: Vec<Way> = Vec::new();
     for &dilated in dilations {
         for &order in orders {
@@ -208,12 +201,11 @@ impl Way {
     pub(super) fn model(&self, net: Net<'_>, sigma: f64) -> Result<FloatModel, ImportError> {
         let Net { layers, form } = net;
         let spread: Vec<Layer>;
-        let layers = match self.dilated {
-            true => {
-                spread = layers.iter().zip(IRCNN).map(|(layer, step)| layer.spread(step)).collect();
-                &spread
-            }
-            false => layers,
+        let layers = if self.dilated {
+            spread = layers.iter().zip(IRCNN).map(|(layer, step)| layer.spread(step)).collect();
+            &spread
+        } else {
+            layers
         };
         let (units, factor) = units(self.range)?;
         let description = Description {

@@ -115,9 +115,10 @@ impl Told {
             _ => None,
         });
         let Some((first, _)) = kinds.next() else {
-            return match is_certain && layers > 1 {
-                true => refused(network, "has no activation between its layers"),
-                false => Ok(()),
+            return if is_certain && layers > 1 {
+                refused(network, "has no activation between its layers")
+            } else {
+                Ok(())
             };
         };
         if let Some((other, module)) = kinds.find(|(other, _)| *other != first) {

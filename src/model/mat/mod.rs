@@ -155,9 +155,10 @@ impl Arrays for Layers {
     fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
         let missing = || ModelError::Array { name: name.into(), reason: "is missing".into() };
         let matrix = self.matrix(name).ok_or_else(missing)?;
-        let shape = match name.starts_with('w') {
-            true => vec![matrix.rows, matrix.columns.saturating_sub(1)],
-            false => vec![matrix.rows],
+        let shape = if name.starts_with('w') {
+            vec![matrix.rows, matrix.columns.saturating_sub(1)]
+        } else {
+            vec![matrix.rows]
         };
         Ok(Tensor { name: name.into(), dtype: "matrix".into(), shape })
     }

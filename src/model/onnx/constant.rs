@@ -144,12 +144,12 @@ impl Constant {
 
     fn whole(&self) -> Result<Vec<i64>, String> {
         let count = self.count();
-        let found = match (self.is_packed, self.kind) {
-            (true, _) => packed(&self.data, count),
-            (false, Kind::I32) => {
+        let found = match self.kind {
+            _ if self.is_packed => packed(&self.data, count),
+            Kind::I32 => {
                 Some(words(&self.data).map(|b| i64::from(i32::from_le_bytes(b))).collect())
             }
-            (false, Kind::I64) => Some(words(&self.data).map(i64::from_le_bytes).collect()),
+            Kind::I64 => Some(words(&self.data).map(i64::from_le_bytes).collect()),
             _ => None,
         };
         found
@@ -169,13 +169,13 @@ impl Constant {
     pub(in crate::model) fn floats(&self) -> Result<Vec<f32>, String> {
         let data = &self.data[..];
         let halves = || -> Result<Vec<u16>, String> {
-            match self.is_packed {
-                true => self
-                    .whole()?
+            if self.is_packed {
+                self.whole()?
                     .into_iter()
                     .map(|v| u16::try_from(v).map_err(|e| e.to_string()))
-                    .collect(),
-                false => Ok(words(data).map(u16::from_le_bytes).collect()),
+                    .collect()
+            } else {
+                Ok(words(data).map(u16::from_le_bytes).collect())
             }
         };
         Ok(match self.kind {

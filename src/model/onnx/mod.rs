@@ -167,11 +167,10 @@ fn is_own(domain: &str) -> bool {
 
 /// A name that messages can show.
 fn named(name: &str) -> Result<String, String> {
-    match name.len() <= MOST_NAME && !name.chars().any(char::is_control) {
-        true => Ok(name.into()),
-        false => {
-            Err(format!("a name in it has more than {MOST_NAME} bytes, or control characters"))
-        }
+    if name.len() <= MOST_NAME && !name.chars().any(char::is_control) {
+        Ok(name.into())
+    } else {
+        Err(format!("a name in it has more than {MOST_NAME} bytes, or control characters"))
     }
 }
 
@@ -205,9 +204,10 @@ impl Node {
     /// An attribute of this kind; `None` if there is none of the name.
     fn attribute(&self, name: &str, kind: i32) -> Result<Option<&proto::Attribute>, String> {
         let Some(found) = self.attributes.iter().find(|a| a.name == name) else { return Ok(None) };
-        match found.kind == kind && found.ref_attr_name.is_empty() {
-            true => Ok(Some(found)),
-            false => Err(format!("has an attribute `{name}` of another kind")),
+        if found.kind == kind && found.ref_attr_name.is_empty() {
+            Ok(Some(found))
+        } else {
+            Err(format!("has an attribute `{name}` of another kind"))
         }
     }
 

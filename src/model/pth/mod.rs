@@ -65,17 +65,14 @@ impl Tensors {
                         torch.save(torch.load('FILE'), 'new.pth')"
                 .into());
         }
-        let (container, contents) = match begin.starts_with(b"PK") {
-            true => {
-                let (container, pickle) = Container::archive(file)?;
-                (container, Contents::of(&pickle)?)
-            }
-            false => {
-                let (mut container, pickle, at) = Container::stream(file)?;
-                let contents = Contents::of(&pickle)?;
-                container.find(&contents.storages, at)?;
-                (container, contents)
-            }
+        let (container, contents) = if begin.starts_with(b"PK") {
+            let (container, pickle) = Container::archive(file)?;
+            (container, Contents::of(&pickle)?)
+        } else {
+            let (mut container, pickle, at) = Container::stream(file)?;
+            let contents = Contents::of(&pickle)?;
+            container.find(&contents.storages, at)?;
+            (container, contents)
         };
         let bytes = |t: &Found| (t.count as u64).saturating_mul(t.kind.size() as u64);
         let named = contents.tensors.iter().map(bytes).fold(0, u64::saturating_add);

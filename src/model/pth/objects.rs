@@ -315,9 +315,10 @@ impl Walk<'_> {
                 | "torch._utils._rebuild_tensor_v3",
                 [storage, offset, shape, strides, rest @ ..],
             ) => {
-                let kind = match class.ends_with("v3") {
-                    true => rest.get(2).and_then(|id| pickle.class(*id)),
-                    false => None,
+                let kind = if class.ends_with("v3") {
+                    rest.get(2).and_then(|id| pickle.class(*id))
+                } else {
+                    None
                 };
                 let storage = self.storage(*storage, kind).map_err(|e| about(&e))?;
                 let sides = [*shape, *strides].map(|id| self.sizes(id));

@@ -190,9 +190,10 @@ fn text(bytes: Vec<u8>) -> Result<String, String> {
 
 /// A class, by a name that is not too long: a pickle can have two of its words joined again and again.
 fn class(module: &str, name: &str) -> Result<Node, String> {
-    match module.len() + 1 + name.len() > MOST_NAME {
-        true => Err(format!("a class in its pickle has a name of more than {MOST_NAME} bytes")),
-        false => Ok(Node::Class(format!("{module}.{name}"))),
+    if module.len() + 1 + name.len() > MOST_NAME {
+        Err(format!("a class in its pickle has a name of more than {MOST_NAME} bytes"))
+    } else {
+        Ok(Node::Class(format!("{module}.{name}")))
     }
 }
 
@@ -235,16 +236,18 @@ impl Machine<'_> {
     }
 
     fn pop(&mut self) -> Result<Id, String> {
-        match self.stack.len() > self.floor() {
-            true => self.stack.pop().ok_or_else(damaged),
-            false => Err(damaged()),
+        if self.stack.len() > self.floor() {
+            self.stack.pop().ok_or_else(damaged)
+        } else {
+            Err(damaged())
         }
     }
 
     fn top(&self) -> Result<Id, String> {
-        match self.stack.len() > self.floor() {
-            true => self.stack.last().copied().ok_or_else(damaged),
-            false => Err(damaged()),
+        if self.stack.len() > self.floor() {
+            self.stack.last().copied().ok_or_else(damaged)
+        } else {
+            Err(damaged())
         }
     }
 
@@ -272,10 +275,13 @@ impl Machine<'_> {
             // A frame says only how much follows.
             0x95 => drop(self.input.array::<8>()?),
             b'(' => self.marks.push(self.stack.len()),
-            b'0' => match self.marks.last() == Some(&self.stack.len()) {
-                true => drop(self.marks.pop()),
-                false => drop(self.pop()?),
-            },
+            b'0' => {
+                if self.marks.last() == Some(&self.stack.len()) {
+                    self.marks.pop();
+                } else {
+                    self.pop()?;
+                }
+            }
             b'1' => drop(self.marked()?),
             b'2' => self.stack.push(self.top()?),
             b'q' | b'r' | b'p' | 0x94 => self.remember(code)?,

@@ -194,9 +194,10 @@ impl Container {
                 file.take(length).read_to_end(&mut bytes).map_err(told)?;
             }
         }
-        match bytes.len() as u64 == length {
-            true => Ok(bytes),
-            false => Err(format!("storage `{key}` ends early: the file was cut; fetch it again")),
+        if bytes.len() as u64 == length {
+            Ok(bytes)
+        } else {
+            Err(format!("storage `{key}` ends early: the file was cut; fetch it again"))
         }
     }
 }

@@ -225,9 +225,10 @@ impl Search<'_> {
         for (feed, columns) in scaled.iter().filter_map(|feed| Some((feed, feed.columns?))) {
             fracs.extend(std::iter::repeat_n(frac.checked_sub(feed.frac)?, columns));
         }
-        let weights = match self.layer.zero_sum {
-            true => zero_sum_rows(&self.layer.linear, fracs[0], self.l())?,
-            false => self.weights(scaled, &fracs)?,
+        let weights = if self.layer.zero_sum {
+            zero_sum_rows(&self.layer.linear, fracs[0], self.l())?
+        } else {
+            self.weights(scaled, &fracs)?
         };
         let bias = self.layer.linear.bias.iter().map(|v| encode(f64::from(*v), frac, self.l()));
         let bias = bias.collect::<Option<_>>()?;

@@ -50,10 +50,8 @@ pub fn quantise(
     options: &QuantiseOptions,
 ) -> Result<QuantisedModel, ModelError> {
     let surveyed = Surveyed::of(model, options)?;
-    let quantised = match options.one_cloud {
-        true => flooded(&surveyed)?,
-        false => finest(&surveyed, None)?.tabled()?,
-    };
+    let quantised =
+        if options.one_cloud { flooded(&surveyed)? } else { finest(&surveyed, None)?.tabled()? };
     quantised.public.check().map_err(ModelError::Description)?;
     Ok(quantised)
 }
@@ -81,9 +79,10 @@ fn finest<'a>(
     surveyed: &'a Surveyed<'a>,
     flooding: Option<&[u32]>,
 ) -> Result<Scaled<'a>, ModelError> {
-    let finest = match surveyed.has_only_added() {
-        false => LEAST_ADDED_FRAC,
-        true => FINEST_ADDED_FRAC.min(surveyed.ring().bits() - 2),
+    let finest = if surveyed.has_only_added() {
+        FINEST_ADDED_FRAC.min(surveyed.ring().bits() - 2)
+    } else {
+        LEAST_ADDED_FRAC
     };
     let mut scaled = Scaled::of(surveyed, flooding, finest);
     for frac in (LEAST_ADDED_FRAC..finest).rev() {

@@ -225,11 +225,10 @@ impl World {
         let seed = &self.session_seeds[party.index()];
         let session = GcSession::set_up(party, seed, channel).unwrap();
         let engine = GcEngine::new(session, &self.model.public);
-        match self.model.public.has_alarm() {
-            true => {
-                engine.with_alarm(AlarmKeys::set_up(party, Factor::Shared, seed, channel).unwrap())
-            }
-            false => engine,
+        if self.model.public.has_alarm() {
+            engine.with_alarm(AlarmKeys::set_up(party, Factor::Shared, seed, channel).unwrap())
+        } else {
+            engine
         }
     }
 

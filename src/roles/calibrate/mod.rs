@@ -127,9 +127,10 @@ pub fn calibrate<E: From<CalibrateError> + Send>(
     let left_out = channels - calibrated.channels();
     let rules = calibrated.activation.rules();
     // Of other functions ranges are guaranteed.
-    let widened = match rules.has_calibrated_ranges() {
-        true => Some(widen(&mut seen, &largest(surveyor.patterns(&calibrated)?))),
-        false => None,
+    let widened = if rules.has_calibrated_ranges() {
+        Some(widen(&mut seen, &largest(surveyor.patterns(&calibrated)?)))
+    } else {
+        None
     };
     calibrated = FloatModel { extremes: Some(seen), ..calibrated };
     let held_out_out_of_range = surveyor.beyond(&calibrated)?;

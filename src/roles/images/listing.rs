@@ -85,12 +85,11 @@ impl Listing {
         } else if folders > 0 {
             self.unsearched.push((folder.to_owned(), folders));
         }
-        match self.files.len() + self.no_picture.len() > before {
-            true => Ok(()),
-            false => {
-                let unsearched = if recursive { 0 } else { folders };
-                Err(PictureError::NoImages { folder: folder.to_owned(), unsearched })
-            }
+        if self.files.len() + self.no_picture.len() > before {
+            Ok(())
+        } else {
+            let unsearched = if recursive { 0 } else { folders };
+            Err(PictureError::NoImages { folder: folder.to_owned(), unsearched })
         }
     }
 
@@ -172,9 +171,10 @@ fn matching(pattern: &str) -> Result<Vec<PathBuf>, PictureError> {
     let paths = glob::glob_with(pattern, hidden).map_err(|e| unusable(&e))?;
     let paths = paths.collect::<Result<Vec<_>, _>>().map_err(|e| unusable(&e))?;
     let files: Vec<PathBuf> = paths.into_iter().filter(|path| path.is_file()).collect();
-    match files.is_empty() {
-        true => Err(PictureError::NoMatch { pattern: pattern.into() }),
-        false => Ok(files),
+    if files.is_empty() {
+        Err(PictureError::NoMatch { pattern: pattern.into() })
+    } else {
+        Ok(files)
     }
 }
 

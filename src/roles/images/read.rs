@@ -30,10 +30,8 @@ pub struct Chosen {
 /// # Errors
 /// [`FormatError`].
 pub fn read_image_bytes(path: &Path) -> Result<Vec<u8>, FormatError> {
-    let source: Box<dyn Read> = match is_stream(path) {
-        true => Box::new(std::io::stdin().lock()),
-        false => Box::new(open(path)?),
-    };
+    let source: Box<dyn Read> =
+        if is_stream(path) { Box::new(std::io::stdin().lock()) } else { Box::new(open(path)?) };
     let mut bytes = Vec::new();
     let read = source.take(MAX_WHOLE_BYTES).read_to_end(&mut bytes);
     read.map_err(|e| FormatError::io(path, "read", e))?;
@@ -227,9 +225,10 @@ fn open_file(
     window: Option<Window>,
 ) -> Result<(Box<dyn Seekable>, ImageFormat), PictureError> {
     let regular = !is_stream(path) && std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
-    let mut file: Box<dyn Seekable> = match regular {
-        true => Box::new(open(path)?),
-        false => Box::new(Cursor::new(read_image_bytes(path)?)),
+    let mut file: Box<dyn Seekable> = if regular {
+        Box::new(open(path)?)
+    } else {
+        Box::new(Cursor::new(read_image_bytes(path)?))
     };
     let unreadable = |e| FormatError::io(path, "read", e);
     let mut begin = Vec::new();
@@ -252,9 +251,10 @@ fn check_window(
     window: Option<Window>,
     path: &Path,
 ) -> Result<(), PictureError> {
-    match window.is_none() || format == ImageFormat::Dicom {
-        true => Ok(()),
-        false => Err(PictureError::NoWindow { format }.about(path)),
+    if window.is_none() || format == ImageFormat::Dicom {
+        Ok(())
+    } else {
+        Err(PictureError::NoWindow { format }.about(path))
     }
 }
 

@@ -85,10 +85,7 @@ impl Target<'_> {
     /// # Errors
     /// As [`Target::create`].
     pub fn prove(&self) -> Result<(), FormatError> {
-        match self.out.is_stream() {
-            true => Ok(()),
-            false => self.create().map(drop),
-        }
+        if self.out.is_stream() { Ok(()) } else { self.create().map(drop) }
     }
 
     /// Refuses a name whose format is not written and an original that cannot be derived from, before any

@@ -66,9 +66,10 @@ fn facts(
     if path.is_dir() {
         return if state.is_some() { not_triples() } else { folder(path) };
     }
-    let header = match is_stream(path) {
-        true => open_stream(path)?.header().clone(),
-        false => open_file(path)?.header().clone(),
+    let header = if is_stream(path) {
+        open_stream(path)?.header().clone()
+    } else {
+        open_file(path)?.header().clone()
     };
     let mut facts = header::describe(&header, names);
     // A pipe cannot be read again.

@@ -154,9 +154,10 @@ impl SharedModel {
             ring_bits: public.ring.bits(),
             weights: public.network.linears().map(|(_, l)| l.weights()).sum(),
             stride: public.network.gather().stride,
-            sigma_from: match reads_plane {
-                true => 0.0,
-                false => public.sigma / public.units.ratio_within(input_interval),
+            sigma_from: if reads_plane {
+                0.0
+            } else {
+                public.sigma / public.units.ratio_within(input_interval)
             },
             sigma_to: reads_plane.then_some(public.sigma),
             input_interval,

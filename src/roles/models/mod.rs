@@ -58,13 +58,14 @@ pub fn recognise(path: &Path) -> Result<Recognised, ModelFileError> {
 /// [`ModelFileError`], about the file.
 pub fn open_model(path: &Path) -> Result<ModelFile, ModelFileError> {
     let file = open(path)?;
-    let error = match path.is_dir() {
-        true => ModelFileError::NoModel(NoModel::Folder),
-        false => match ModelFile::open(BufReader::new(file)) {
+    let error = if path.is_dir() {
+        ModelFileError::NoModel(NoModel::Folder)
+    } else {
+        match ModelFile::open(BufReader::new(file)) {
             Ok(file) => return Ok(file),
             Err(ModelError::NoModel) => what_else(path)?,
             Err(e) => e.into(),
-        },
+        }
     };
     Err(error.about(path))
 }
@@ -99,9 +100,10 @@ pub fn beside(model: &Path) -> PathBuf {
 /// [`ModelFileError::Model`] about the file; [`ModelFileError::Format`].
 pub fn described(file: &mut ModelFile, path: &Path) -> Result<FloatModel, ModelFileError> {
     let beside = beside(path);
-    let description = match beside.exists() {
-        true => Some(read(open(&beside)?, &beside, MAX_DESCRIPTION_BYTES)?),
-        false => None,
+    let description = if beside.exists() {
+        Some(read(open(&beside)?, &beside, MAX_DESCRIPTION_BYTES)?)
+    } else {
+        None
     };
     file.model(description.as_deref()).map_err(|e| ModelFileError::from(e).about(path))
 }

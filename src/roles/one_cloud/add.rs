@@ -89,9 +89,10 @@ impl Clients {
                 continue;
             }
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            match instead_of == Some(&name) {
-                true => replaced = true,
-                false => return Err(Denied::KeyTaken { name }.into()),
+            if instead_of == Some(&name) {
+                replaced = true
+            } else {
+                return Err(Denied::KeyTaken { name }.into());
             }
         }
         match instead_of {

@@ -198,10 +198,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Denied> {
     if long || !name.bytes().all(plain) || name.starts_with('.') {
         return Err(Denied::Name { most: MAX_NAME });
     }
-    match OWN.contains(&name) {
-        true => Err(Denied::Reserved { name: name.into() }),
-        false => Ok(()),
-    }
+    if OWN.contains(&name) { Err(Denied::Reserved { name: name.into() }) } else { Ok(()) }
 }
 
 #[cfg(test)]

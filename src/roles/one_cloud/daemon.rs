@@ -247,15 +247,15 @@ impl Cloud {
         let online = Arc::new(AtomicBool::new(false));
         let denied = {
             let mut sessions = lock(sessions);
-            match (sessions.contains_key(&key), sessions.len() < self.sessions) {
-                (true, _) => Some(Denied::Busy),
-                (false, false) => Some(Denied::Full),
-                (false, true) => {
-                    let running =
-                        Running { cutter: channel.cutter().ok(), online: Arc::clone(&online) };
-                    sessions.insert(key, running);
-                    None
-                }
+            if sessions.contains_key(&key) {
+                Some(Denied::Busy)
+            } else if sessions.len() >= self.sessions {
+                Some(Denied::Full)
+            } else {
+                let running =
+                    Running { cutter: channel.cutter().ok(), online: Arc::clone(&online) };
+                sessions.insert(key, running);
+                None
             }
         };
         scope.spawn(move || {

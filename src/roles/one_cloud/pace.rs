@@ -106,9 +106,10 @@ impl Channel for Paced<'_> {
 
     fn recv(&mut self) -> Result<Frame, NetError> {
         let frame = self.channel.recv()?;
-        match self.started.elapsed() > self.time {
-            true => Err(NetError::Slow { seconds: self.time.as_secs() }),
-            false => Ok(frame),
+        if self.started.elapsed() > self.time {
+            Err(NetError::Slow { seconds: self.time.as_secs() })
+        } else {
+            Ok(frame)
         }
     }
 

@@ -52,9 +52,10 @@ impl Quota {
         let count = on(count, day);
         let refuse = |limit: u64, used: u64, period| {
             let left = limit.saturating_sub(used);
-            match slots > left {
-                true => Err(Denied::Quota { asked: slots, left, limit, period }),
-                false => Ok(()),
+            if slots > left {
+                Err(Denied::Quota { asked: slots, left, limit, period })
+            } else {
+                Ok(())
             }
         };
         refuse(self.a_day, count.today, "a day")?;

@@ -117,9 +117,10 @@ impl Request {
                 }
                 let ids: HashSet<_> = images.iter().map(|image| image.id).collect();
                 let named: HashSet<_> = sets.iter().collect();
-                match (ids.len(), named.len()) == (images.len(), sets.len()) {
-                    true => Ok(()),
-                    false => Err(Denied::Repeated),
+                if (ids.len(), named.len()) == (images.len(), sets.len()) {
+                    Ok(())
+                } else {
+                    Err(Denied::Repeated)
                 }
             }
         }

@@ -192,12 +192,14 @@ fn keep_ranges(
     left: &OutOfRange,
     observer: &mut dyn Observer<PlainEvent>,
 ) -> Result<(), PlainError> {
-    match (left.is_empty(), request.strict) {
-        (true, _) => {}
-        (false, true) => return Err(PlainError::from(left.clone()).about(request.name)),
-        (false, false) => observer
-            .event(PlainEvent::OutOfRange { file: request.name.to_owned(), left: left.clone() }),
+    if left.is_empty() {
+        return Ok(());
     }
+    if request.strict {
+        return Err(PlainError::from(left.clone()).about(request.name));
+    }
+    let event = PlainEvent::OutOfRange { file: request.name.to_owned(), left: left.clone() };
+    observer.event(event);
     Ok(())
 }
 

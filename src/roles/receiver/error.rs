@@ -181,9 +181,10 @@ impl ReceiverError {
 /// What the two objects have not in common.
 fn difference(shared: &Origin, found: &Origin) -> String {
     let named = |o: &Origin| (o.study.clone(), o.series.clone(), o.instance.clone());
-    match named(shared) == named(found) {
-        true => format!("it names the same {found}, but other elements of its header differ"),
-        false => format!("it is {found}, and shared was {shared}"),
+    if named(shared) == named(found) {
+        format!("it names the same {found}, but other elements of its header differ")
+    } else {
+        format!("it is {found}, and shared was {shared}")
     }
 }
 

@@ -23,10 +23,7 @@ pub(super) fn check(job: &Job, target: &Target<'_>, compared: bool) -> Result<()
     let too_large = height * width > MAX_PIXELS;
     let about = |e: ImageError| ReceiverError::from(e).about(target.out.name());
     if target.is_dicom() {
-        return match too_large {
-            true => Err(about(ImageError::TooLarge { height, width })),
-            false => Ok(()),
-        };
+        return if too_large { Err(about(ImageError::TooLarge { height, width })) } else { Ok(()) };
     }
     if target.out.is_stream() {
         return Err(ReceiverError::TilesToStream);

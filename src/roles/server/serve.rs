@@ -89,10 +89,7 @@ impl Serve {
                 let places: Vec<Place> = images.iter().map(Place::from).collect();
                 let shares = images::shares::<ImageShare>(&places).unwrap_or_default();
                 let ours = shares.iter().any(|(_, s)| shard.takes_image(s.image_id));
-                match shares.is_empty() || ours {
-                    true => Ok(()),
-                    false => Err(ServerError::EmptyShard),
-                }
+                if shares.is_empty() || ours { Ok(()) } else { Err(ServerError::EmptyShard) }
             }
             Images::Folders(_) => Ok(()),
         }

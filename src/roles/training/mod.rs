@@ -130,12 +130,12 @@ pub fn train(
 /// those below its own only if it is told the noise. An image of less noise is scaled up for a teacher that is not, to
 /// grey levels that it was not trained on.
 fn levels_of_teacher(teacher: &FloatModel, noise: Noise) -> Noise {
-    match (noise.is_one(), teacher.network.reads_plane()) {
-        (true, _) => Noise::of(teacher.sigma),
-        (false, true) => noise,
-        (false, false) => {
-            Noise { lowest: teacher.sigma.clamp(noise.lowest, noise.highest), ..noise }
-        }
+    if noise.is_one() {
+        Noise::of(teacher.sigma)
+    } else if teacher.network.reads_plane() {
+        noise
+    } else {
+        Noise { lowest: teacher.sigma.clamp(noise.lowest, noise.highest), ..noise }
     }
 }
 

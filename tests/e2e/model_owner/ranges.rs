@@ -65,9 +65,10 @@ fn held_out_images_that_leave_the_ranges_are_refused_where_asked() {
         assert_eq!(report["needed_margin"].as_f64().unwrap() > 2.0, leaves, "{report}");
         std::fs::remove_file(lab.path("net.npz")).unwrap();
         let strict = lab.run(&[&held[..], &["--strict"]].concat());
-        match leaves {
-            true => strict.refused(FAILED, &["left the range of a layer"]),
-            false => strict.done(),
+        if leaves {
+            strict.refused(FAILED, &["left the range of a layer"])
+        } else {
+            strict.done()
         };
         assert_eq!(lab.exists("net.npz"), !leaves, "nothing is written of what is refused");
         lab.run(&[&calibrate[..], &["--strict"]].concat()).refused_usage(&["--held-out"]);

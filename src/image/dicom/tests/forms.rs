@@ -16,19 +16,17 @@ fn big_endian(explicit: &[u8]) -> Vec<u8> {
         out.extend(coding.tag_bytes(element.tag));
         out.extend(kind);
         let length = element.value.len();
-        match dataset::is_long(kind) {
-            true => {
-                out.extend([0, 0]);
-                out.extend(coding.word_bytes(length as u32));
-            }
-            false => out.extend(coding.short_bytes(length as u16)),
+        if dataset::is_long(kind) {
+            out.extend([0, 0]);
+            out.extend(coding.word_bytes(length as u32));
+        } else {
+            out.extend(coding.short_bytes(length as u16))
         }
         let swapped = matches!(&kind, b"US" | b"OW");
         let pairs = element.value.chunks(2);
-        pairs.for_each(|pair| match swapped {
-            true => out.extend(pair.iter().rev()),
-            false => out.extend(pair),
-        });
+        pairs.for_each(
+            |pair| if swapped { out.extend(pair.iter().rev()) } else { out.extend(pair) },
+        );
     }
     out
 }

@@ -18,9 +18,10 @@ fn put(tag: (u16, u16), kind: &[u8; 2], value: &[u8]) -> Vec<u8> {
 
 /// Items of known or of unknown length.
 fn items(all: &[Vec<u8>], known: bool) -> Vec<u8> {
-    let item = |value: &Vec<u8>| match known {
-        true => [&[0xfe, 0xff, 0, 0xe0][..], &(value.len() as u32).to_le_bytes(), value].concat(),
-        false => {
+    let item = |value: &Vec<u8>| {
+        if known {
+            [&[0xfe, 0xff, 0, 0xe0][..], &(value.len() as u32).to_le_bytes(), value].concat()
+        } else {
             let (begin, end) =
                 ([0xfe, 0xff, 0, 0xe0, 255, 255, 255, 255], [0xfe, 0xff, 0x0d, 0xe0]);
             [&begin[..], value, &end, &[0; 4]].concat()

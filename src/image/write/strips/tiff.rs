@@ -74,10 +74,7 @@ pub(super) fn begin(layout: Layout, big: bool, out: &mut dyn Write) -> Result<()
     entries[5].values = (0..strips).map(offset).collect();
 
     let number = |value: usize, bytes: usize| (value as u64).to_le_bytes()[..bytes].to_vec();
-    let mut bytes = match big {
-        true => b"II\x2b\0\x08\0\0\0".to_vec(),
-        false => b"II\x2a\0".to_vec(),
-    };
+    let mut bytes = if big { b"II\x2b\0\x08\0\0\0".to_vec() } else { b"II\x2a\0".to_vec() };
     bytes.extend(number(header, wide));
     bytes.extend(number(entries.len(), count));
     let mut at = directory;

@@ -140,9 +140,10 @@ fn ways(measured: &Measured) -> Result<Vec<Way>, LabError> {
     ];
     for played in &measured.pictures {
         // Its own answer is an attack too.
-        let attacked = match played.attack.psnr_db > played.result.psnr_db {
-            true => Picture("an attack trained afterwards", played.attack),
-            false => Picture("its own answer", played.result),
+        let attacked = if played.attack.psnr_db > played.result.psnr_db {
+            Picture("an attack trained afterwards", played.attack)
+        } else {
+            Picture("its own answer", played.result)
         };
         let trusted = "the cloud with its own answer";
         ways.push(way(
@@ -193,8 +194,9 @@ fn ways(measured: &Measured) -> Result<Vec<Way>, LabError> {
 
 /// The better of both attacks on pixel encryption.
 fn best(judged: &Judged) -> Recovered {
-    match judged.structure.psnr_db > judged.guessed.psnr_db {
-        true => Recovered::Picture("the structure alone", judged.structure),
-        false => Recovered::Picture("a trained attack", judged.guessed),
+    if judged.structure.psnr_db > judged.guessed.psnr_db {
+        Recovered::Picture("the structure alone", judged.structure)
+    } else {
+        Recovered::Picture("a trained attack", judged.guessed)
     }
 }

@@ -306,10 +306,8 @@ fn computed(measured: &Measured, figures: &mut Figures) -> Section {
     for total in totals(measured) {
         let days = (total.user_hours + total.cloud_hours) / 24.0;
         let stored = (total.products + biases as f64) * CIPHERTEXT / GB;
-        let gigabytes = match total.gigabytes.is_nan() {
-            true => "-".into(),
-            false => format!("{:.1}", total.gigabytes),
-        };
+        let gigabytes =
+            if total.gigabytes.is_nan() { "-".into() } else { format!("{:.1}", total.gigabytes) };
         let numbers = [total.user_hours, total.cloud_hours, days].map(|v| format!("{v:.2}"));
         let words = [total.row.to_string(), format!("{:.0}", total.products)];
         table.row(words.into_iter().chain(numbers).chain([gigabytes, format!("{stored:.1}")]));

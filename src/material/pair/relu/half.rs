@@ -39,10 +39,8 @@ pub(super) fn message_bytes(shape: &ReluShape, role: Role, round: u32, count: us
     let bytes = |width: u32| if width == 0 { 0 } else { payload_bytes(count, width) };
     let (n, rest) = (shape.bits(), shape.ring_bits() - shape.bits());
     let mask_count = shape.opened_bits() / 2;
-    let products = |j: u32| match j <= mask_count {
-        true => bytes(masks::payload_bits(mask_count, j)),
-        false => 0,
-    };
+    let products =
+        |j: u32| if j <= mask_count { bytes(masks::payload_bits(mask_count, j)) } else { 0 };
     match (role, round) {
         (Role::Chooser, 1) => products(2),
         (Role::Other, 1) => {
@@ -63,10 +61,7 @@ pub(super) fn message_bytes(shape: &ReluShape, role: Role, round: u32, count: us
 
 /// Bits of the number sent for a bit of rho: of rho_l mod 2^n, or M.
 fn number_bits(shape: &ReluShape, bit: u32) -> u32 {
-    match bit + 1 < shape.bits() {
-        true => shape.bits() - 1 - bit,
-        false => shape.ring_bits() - shape.bits(),
-    }
+    if bit + 1 < shape.bits() { shape.bits() - 1 - bit } else { shape.ring_bits() - shape.bits() }
 }
 
 impl Half {
@@ -228,10 +223,8 @@ impl Half {
 
     /// Adds a bit of rho as a number, b_0 xor b_1 = b_0 + b_1 - 2 b_0 b_1: the own bit, and twice the share.
     fn add_bit(&mut self, bit: u32, own: &[u64], share: &[u64]) {
-        let (sum, up) = match bit + 1 < self.shape.bits() {
-            true => (&mut self.low, bit),
-            false => (&mut self.top, 0),
-        };
+        let (sum, up) =
+            if bit + 1 < self.shape.bits() { (&mut self.low, bit) } else { (&mut self.top, 0) };
         for ((sum, own), share) in sum.iter_mut().zip(own).zip(share) {
             *sum = sum.wrapping_add((own & 1) << up).wrapping_add(share << 1 << up);
         }

@@ -78,9 +78,10 @@ impl<'a> Builder<'a> {
                 return Err("moves the grey levels that the network takes: zeros around maps would be others".into());
             }
             let by = scale * factor(along_channels(name, constant, 1)?[0]);
-            match by.is_finite() && by != 0.0 && constant.count() == 1 {
-                true => Ok(by),
-                false => Err(format!("multiplies its input by {by}")),
+            if by.is_finite() && by != 0.0 && constant.count() == 1 {
+                Ok(by)
+            } else {
+                Err(format!("multiplies its input by {by}"))
             }
         };
         match value {
@@ -96,9 +97,8 @@ impl<'a> Builder<'a> {
                 }
                 let values = along_channels(name, constant, self.layers[layer].outputs())?;
                 let sign = if op == "Sub" { -1.0 } else { 1.0 };
-                let by = |o: usize| match scales {
-                    true => (factor(values[o]), 0.0),
-                    false => (1.0, sign * values[o]),
+                let by = |o: usize| {
+                    if scales { (factor(values[o]), 0.0) } else { (1.0, sign * values[o]) }
                 };
                 if let Some(o) = (0..values.len()).find(|o| !by(*o).0.is_finite()) {
                     return Err(format!("divides by {} at output {o}", values[o]));
@@ -146,10 +146,7 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        match all.is_empty() {
-            true => Err("is of nothing".into()),
-            false => Ok(Value::Beside(all)),
-        }
+        if all.is_empty() { Err("is of nothing".into()) } else { Ok(Value::Beside(all)) }
     }
 
     pub(super) fn shuffled(&mut self, node: &'a Node) -> Result<Value, String> {

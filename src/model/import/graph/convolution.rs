@@ -23,11 +23,12 @@ fn both(node: &Node, name: &str, otherwise: usize) -> Result<usize, String> {
 
 /// Zeros before and behind rows, and columns, which must be the same.
 fn around([above, left, below, right]: [usize; 4]) -> Result<(usize, usize), String> {
-    match above == left && below == right {
-        true => Ok((above, below)),
-        false => Err(format!(
+    if above == left && below == right {
+        Ok((above, below))
+    } else {
+        Err(format!(
             "has {above} and {below} zeros around rows and {left} and {right} around columns, expected the same"
-        )),
+        ))
     }
 }
 

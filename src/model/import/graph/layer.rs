@@ -47,9 +47,10 @@ impl Built {
     pub(super) fn fold(&mut self, by: impl Fn(usize) -> (f64, f64)) {
         let outputs = self.outputs();
         let taps: usize = self.layer.shape[2..].iter().product();
-        let (inner, all) = match self.is_transposed {
-            true => (taps, outputs),
-            false => (taps * self.layer.shape[1], outputs),
+        let (inner, all) = if self.is_transposed {
+            (taps, outputs)
+        } else {
+            (taps * self.layer.shape[1], outputs)
         };
         for (i, weight) in self.layer.weights.iter_mut().enumerate() {
             *weight = (f64::from(*weight) * by(i / inner.max(1) % all.max(1)).0) as f32;
@@ -83,9 +84,10 @@ impl Built {
             name: Some(map_name(at)),
             ..Conv::new(self.outputs(), kernel)
         };
-        let mut list = vec![Some(match self.is_transposed {
-            true => Described::ConvTranspose2d(conv),
-            false => Described::Conv2d(conv),
+        let mut list = vec![Some(if self.is_transposed {
+            Described::ConvTranspose2d(conv)
+        } else {
+            Described::Conv2d(conv)
         })];
         if !self.added.is_empty() {
             let from = self.added.iter().map(|layer| map_name(*layer)).collect();

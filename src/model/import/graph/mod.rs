@@ -188,9 +188,10 @@ impl<'a> Builder<'a> {
             return Err("gives nothing".into());
         };
         let known = self.graph.constants.contains_key(name);
-        match self.values.insert(name.clone(), value).is_some() || known {
-            true => Err(format!("gives `{name}`, which something else gives too")),
-            false => Ok(()),
+        if self.values.insert(name.clone(), value).is_some() || known {
+            Err(format!("gives `{name}`, which something else gives too"))
+        } else {
+            Ok(())
         }
     }
 

@@ -106,9 +106,12 @@ fn add(own: &mut Vec<u8>, (width, xored): (u32, bool), added: Added, seen: &[u8]
         Added::Seen => u64::from(seen[i % seen.len()]),
         Added::ToInput { .. } => unreachable!("not of this test"),
     };
-    let moved = values.into_iter().enumerate().map(|(i, v)| match xored {
-        true => (v ^ error(i)) & low_mask(width),
-        false => v.wrapping_add(error(i)) & low_mask(width),
+    let moved = values.into_iter().enumerate().map(|(i, v)| {
+        if xored {
+            (v ^ error(i)) & low_mask(width)
+        } else {
+            v.wrapping_add(error(i)) & low_mask(width)
+        }
     });
     *own = packing::pack(&moved.collect::<Vec<u64>>(), width);
 }

@@ -132,14 +132,13 @@ impl Campaign {
     /// The network that is denoised with, before its weights are changed.
     pub(super) fn model(&self) -> QuantisedModel {
         let mut options = QuantiseOptions::guaranteed(self.ring, self.method.clone(), 2.5);
-        let float = match self.convolutional {
-            true => {
-                // Negated weights and limits of the interval leave these ranges; whether a value
-                // wraps must not show either.
-                options.ranges = Ranges::Calibrated { margin: 1.0 };
-                suited(random_convolutional(CHANNELS, 1.5, 1), &self.method)
-            }
-            false => random_model(HIDDEN, 3.0, true),
+        let float = if self.convolutional {
+            // Negated weights and limits of the interval leave these ranges; whether a value
+            // wraps must not show either.
+            options.ranges = Ranges::Calibrated { margin: 1.0 };
+            suited(random_convolutional(CHANNELS, 1.5, 1), &self.method)
+        } else {
+            random_model(HIDDEN, 3.0, true)
         };
         quantise(&float, &options).unwrap()
     }

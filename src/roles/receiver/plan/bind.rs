@@ -63,10 +63,11 @@ impl Job {
     ) -> Result<(), ReceiverError> {
         let Some(name) = self.scan.clone() else { return Ok(()) };
         let exact = folder.join(&name);
-        let named = match exact.is_file() {
-            true => Some(exact),
+        let named = if exact.is_file() {
+            Some(exact)
+        } else {
             // Notes have no control characters and backslashes.
-            false => files_in(folder, |path| base_name(path) == name)?.pop(),
+            files_in(folder, |path| base_name(path) == name)?.pop()
         };
         // Another study's file may have the name, and the file that was shared another name now.
         let found = match (named, self.origin()) {
@@ -94,13 +95,12 @@ impl Job {
     fn check(&self, original: Option<&Path>) -> Result<(), ReceiverError> {
         let (Some(shared), Some(original)) = (self.origin(), original) else { return Ok(()) };
         let found = read_origin(original)?;
-        match found == *shared {
-            true => Ok(()),
-            false => {
-                let (shared, found) = (Box::new(shared.clone()), Box::new(found));
-                let error = ReceiverError::OtherHeader { shared, found };
-                Err(error.about(original))
-            }
+        if found == *shared {
+            Ok(())
+        } else {
+            let (shared, found) = (Box::new(shared.clone()), Box::new(found));
+            let error = ReceiverError::OtherHeader { shared, found };
+            Err(error.about(original))
         }
     }
 

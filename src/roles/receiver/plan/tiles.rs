@@ -76,8 +76,9 @@ fn is_colour(note: &Note) -> bool {
 /// The name of the file, PNG where the format is not written by rows.
 fn name(note: &Note, group: ImageId) -> String {
     let format = by_rows(note.format).map_or(ImageFormat::Png, |()| note.format);
-    match note.name.is_empty() {
-        true => restored_name(&group.to_string(), format),
-        false => restored_name(&note.name, format),
+    if note.name.is_empty() {
+        restored_name(&group.to_string(), format)
+    } else {
+        restored_name(&note.name, format)
     }
 }

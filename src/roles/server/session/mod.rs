@@ -115,13 +115,13 @@ fn run_in<R: Ring>(
     around.report.engine = inputs.public.model.engine.name();
     let used_up = vec![false; inputs.sets.len()];
     let (party, alarmed) = (inputs.party, inputs.public.model.has_alarm());
-    let (blind, factor) = match around.supply.receiver_takes_part() {
-        true if alarmed => {
-            let blind = BlindAlarm::set_up(party, &random_seed()?, around.channel)?;
-            (Some(blind), Factor::Blind)
-        }
-        true => (None, Factor::Blind),
-        false => (None, Factor::Shared),
+    let (blind, factor) = if !around.supply.receiver_takes_part() {
+        (None, Factor::Shared)
+    } else if alarmed {
+        let blind = BlindAlarm::set_up(party, &random_seed()?, around.channel)?;
+        (Some(blind), Factor::Blind)
+    } else {
+        (None, Factor::Blind)
     };
     match inputs.public.model.engine {
         EngineKind::Lut => {

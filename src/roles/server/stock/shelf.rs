@@ -105,12 +105,11 @@ impl Shelf {
         let suffix = format!("s{}", self.owner.party.index());
         let mut files = Vec::new();
         for source in &self.sources {
-            match source.is_dir() {
-                true => {
-                    let of_ours = |path: &Path| path.extension() == Some(OsStr::new(&suffix));
-                    files.extend(files_in(source, of_ours)?);
-                }
-                false => files.push(source.clone()),
+            if source.is_dir() {
+                let of_ours = |path: &Path| path.extension() == Some(OsStr::new(&suffix));
+                files.extend(files_in(source, of_ours)?);
+            } else {
+                files.push(source.clone())
             }
         }
         self.known.retain(|path, _| files.contains(path));
@@ -121,9 +120,10 @@ impl Shelf {
             let Found::Set(set) = known.found else { continue };
             let next = ledger.next_slot(set.facts.set_id)?;
             let (id, slots) = (set.facts.set_id, set.facts.slots);
-            known.found = match next < slots {
-                true => Found::Set(StockedSet { next, ..set }),
-                false => Found::Spent(id),
+            known.found = if next < slots {
+                Found::Set(StockedSet { next, ..set })
+            } else {
+                Found::Spent(id)
             };
             let found = || SetFound {
                 file: file.clone(),

@@ -179,12 +179,13 @@ impl<'a> Shift<'a> {
         if self.shelf.is_some() {
             self.erase_used_up(&inputs, &keys, observer)?;
         }
-        let common = match self.shelf.is_some() {
-            true => match self.stock(&mut inputs, &keys, channel, observer)? {
+        let common = if self.shelf.is_some() {
+            match self.stock(&mut inputs, &keys, channel, observer)? {
                 Some(common) => common,
                 None => return Ok(()),
-            },
-            false => InCommon::default(),
+            }
+        } else {
+            InCommon::default()
         };
         let fed: HashSet<_> = inputs.sets.iter().map(super::inputs::Set::size).collect();
         self.starving.retain(|size| !fed.contains(size));

@@ -77,11 +77,10 @@ fn chunks_cannot_be_moved_or_borrowed() {
             _ => unreachable!(),
         }
         let pairs = pairs();
-        let mut writer = match is_sealed(kind) {
-            true => EnvelopeWriter::sealed(vec![], pairs.seal(), content).unwrap(),
-            false => {
-                EnvelopeWriter::in_clear(vec![], pairs.public[0].fingerprint(), content).unwrap()
-            }
+        let mut writer = if is_sealed(kind) {
+            EnvelopeWriter::sealed(vec![], pairs.seal(), content).unwrap()
+        } else {
+            EnvelopeWriter::in_clear(vec![], pairs.public[0].fingerprint(), content).unwrap()
         };
         write_all(&mut writer);
         let mut theirs = writer.finish().unwrap();

@@ -10,13 +10,13 @@ fn golden_files_are_written_and_read_as_ever() {
     for kind in KINDS {
         let (content, name) = (content(kind, 32, 1), kind.to_string().replace(' ', "-"));
         let randomness = Zeroizing::new([0x99; 32]);
-        let writer = match is_sealed(kind) {
-            true => EnvelopeWriter::sealed_with(vec![], pairs.seal(), content, randomness),
-            false => EnvelopeWriter::in_clear(vec![], pairs.public[0].fingerprint(), content),
+        let writer = if is_sealed(kind) {
+            EnvelopeWriter::sealed_with(vec![], pairs.seal(), content, randomness)
+        } else {
+            EnvelopeWriter::in_clear(vec![], pairs.public[0].fingerprint(), content)
         };
-        golden(&name, writer.unwrap(), |file| match is_sealed(kind) {
-            true => file.unseal(pairs.open()),
-            false => file.in_clear(),
+        golden(&name, writer.unwrap(), |file| {
+            if is_sealed(kind) { file.unseal(pairs.open()) } else { file.in_clear() }
         });
     }
     let (owner, content) = (pairs.public[0].fingerprint(), content(SecretKeyOf::KIND, 32, 1));

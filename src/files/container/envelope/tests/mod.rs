@@ -223,9 +223,10 @@ fn writer(
 
 fn open<R: Read>(source: R) -> Result<EnvelopeReader<R>, FormatError> {
     let envelope = Envelope::read(source, "f")?;
-    match is_sealed(envelope.header().body.kind()) {
-        true => envelope.unseal(pairs().open()),
-        false => envelope.in_clear(),
+    if is_sealed(envelope.header().body.kind()) {
+        envelope.unseal(pairs().open())
+    } else {
+        envelope.in_clear()
     }
 }
 

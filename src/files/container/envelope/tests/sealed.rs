@@ -195,9 +195,10 @@ fn what_must_be_sealed_is_neither_written_nor_read_in_clear() {
         assert!(matches!(bad.err(), Some(FormatError::InvalidField { field: "cipher", .. })));
         let bytes = good.unwrap().abandon();
         let envelope = || Envelope::read(bytes.as_slice(), "f").unwrap();
-        let other = match is_sealed(kind) {
-            true => envelope().in_clear().err(),
-            false => envelope().unseal(pairs.open()).err(),
+        let other = if is_sealed(kind) {
+            envelope().in_clear().err()
+        } else {
+            envelope().unseal(pairs.open()).err()
         };
         assert!(matches!(other, Some(FormatError::InvalidField { field: "cipher", .. })), "{kind}");
     }

@@ -72,9 +72,10 @@ impl Chosen {
     }
 
     fn plan(&self, tile: TileShape) -> OpPlan {
-        let (inputs, packing) = match self.tiles {
-            true => (9 * CHANNELS, Packing::Tiles(tile)),
-            false => (CHANNELS, Packing::Columns),
+        let (inputs, packing) = if self.tiles {
+            (9 * CHANNELS, Packing::Tiles(tile))
+        } else {
+            (CHANNELS, Packing::Columns)
         };
         OpPlan { op: 1, inputs, columns: inputs, outputs: OUTPUTS, packing }
     }
@@ -131,9 +132,8 @@ impl Chosen {
             fields.add("hints, without X, less the next".into(), 56, &minus(&mine[row], next, 56));
         }
         // The same seed for something else: what a second hint adds to the first.
-        let share = |other: Holder, slip| match self.slip == slip {
-            true => other.with_secrets_of(&first),
-            false => other,
+        let share = |other: Holder, slip| {
+            if self.slip == slip { other.with_secrets_of(&first) } else { other }
         };
         let small = LinearPlan::of(vec![self.plan(TileShape::shaped(3, CHANNELS, 64, 64))]);
         let other_x = self.numbers(Value::Random, "another x", session, x.len());

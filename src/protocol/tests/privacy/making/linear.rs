@@ -90,9 +90,12 @@ pub(super) fn spread(plan: &OpPlan, part: &Part, grid: &StageGrid, maps: &[Vec<u
             grid.reads[0].padded(lines, columns, &maps[*slot], 0)
         }
         (Part::Columns(columns), _) => {
-            let of_slot = |map: &Vec<u32>| match plan.op == grid.stage.first_linear() {
-                true => grid.reads[0].gather(0..grid.rows(), map, 0),
-                false => map.clone(),
+            let of_slot = |map: &Vec<u32>| {
+                if plan.op == grid.stage.first_linear() {
+                    grid.reads[0].gather(0..grid.rows(), map, 0)
+                } else {
+                    map.clone()
+                }
             };
             let all: Vec<u32> = maps.iter().flat_map(of_slot).collect();
             all[columns.start * plan.inputs..columns.end * plan.inputs].to_vec()

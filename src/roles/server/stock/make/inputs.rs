@@ -68,10 +68,7 @@ impl MakeInputs {
     pub(in crate::roles) fn for_one_cloud(self) -> Result<Self, ServerError> {
         let network = &self.public.model.network;
         let flooded = network.linears().all(|(_, linear)| linear.flooding.is_some());
-        match flooded {
-            true => Ok(self),
-            false => Err(ServerError::ForTwoServers),
-        }
+        if flooded { Ok(self) } else { Err(ServerError::ForTwoServers) }
     }
 
     fn read(

@@ -129,21 +129,12 @@ impl Eyes<'_, '_> {
                 all.push(self.take(half, &name, (bit, false, width), hidden, own));
             }
             let minus = Some(half.theirs(bit));
-            all.push(match bit + 1 < n {
-                true => {
-                    let (width, own) = (n - 1 - bit, half.own.masks.clone());
-                    self.take(
-                        half,
-                        &format!("rho_l in {width} bits"),
-                        (bit, true, width),
-                        minus,
-                        own,
-                    )
-                }
-                false => {
-                    let (width, own) = (half.rest(), half.own.lane(half.shape.top));
-                    self.take(half, &format!("M in {width} bits"), (bit, true, width), minus, own)
-                }
+            all.push(if bit + 1 < n {
+                let (width, own) = (n - 1 - bit, half.own.masks.clone());
+                self.take(half, &format!("rho_l in {width} bits"), (bit, true, width), minus, own)
+            } else {
+                let (width, own) = (half.rest(), half.own.lane(half.shape.top));
+                self.take(half, &format!("M in {width} bits"), (bit, true, width), minus, own)
             });
         }
         all

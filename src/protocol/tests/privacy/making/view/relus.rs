@@ -177,10 +177,7 @@ pub(super) struct Payload {
 impl Payload {
     fn without(&self, what: &[u64]) -> Vec<u64> {
         let what: Vec<u64> = what.iter().map(|v| v & low_mask(self.width)).collect();
-        match self.sums {
-            true => minus(&self.values, &what, self.width),
-            false => xor(&self.values, &what),
-        }
+        if self.sums { minus(&self.values, &what, self.width) } else { xor(&self.values, &what) }
     }
 
     /// What is left of both pads.

@@ -42,10 +42,7 @@ impl BrokenRule {
         for i in 1..payloads.len() {
             let (before, from) = payloads.split_at_mut(i);
             let payload = &mut from[0];
-            let bits = |first: &Payload| match first.sums && payload.sums {
-                true => payload.width,
-                false => 1,
-            };
+            let bits = |first: &Payload| if first.sums && payload.sums { payload.width } else { 1 };
             let alike = |first: &&Payload| {
                 let wide = first.width >= bits(first);
                 wide && first.transfer == payload.transfer && first.hidden.is_some()
