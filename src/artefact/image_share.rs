@@ -162,11 +162,11 @@ impl ImageShareFile {
     /// # Errors
     /// [`FormatError`].
     pub fn authenticate(&mut self) -> Result<(), FormatError> {
-        let ([first, _], ring) = (self.parts(), self.fields.ring_bits);
+        let ([(op, count), _], ring) = (self.parts(), self.fields.ring_bits);
         match &mut self.payload {
             // Unsealed with the header.
             Payload::Seed(_) => Ok(()),
-            Payload::Elements(file) => authenticate_elements(&mut **file, ring, first),
+            Payload::Elements(file) => authenticate_elements(&mut **file, ring, op, count),
         }
     }
 

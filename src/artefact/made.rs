@@ -112,7 +112,8 @@ impl MadeWriter {
     pub fn chunk(
         &mut self,
         slot: u64,
-        (op, batch): (usize, usize),
+        op: usize,
+        batch: usize,
         bytes: &mut [u8],
     ) -> Result<(), FormatError> {
         self.out.chunk(ChunkKey { slot, op: op as u32, piece: batch as u32 }, bytes)

@@ -195,7 +195,8 @@ fn verify_elements<F: Read + Seek>(
 fn authenticate_elements<F: Read + Seek>(
     file: &mut EnvelopeReader<F>,
     ring: RingBits,
-    (op, count): (usize, usize),
+    op: usize,
+    count: usize,
 ) -> Result<(), FormatError> {
     if !file.is_regular_file() {
         return Ok(());

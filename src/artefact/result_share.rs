@@ -32,7 +32,8 @@ use zeroize::Zeroizing;
 /// # Errors
 /// [`FormatError`] of the output.
 pub fn write_result<R: Ring>(
-    (sums, alarm): (&[R], Option<AlarmHalf>),
+    sums: &[R],
+    alarm: Option<AlarmHalf>,
     note: &[u8],
     fields: ResultShare,
     keys: SealTo<'_>,
@@ -216,8 +217,7 @@ fn combine<R: Ring>(
     let sums = share::combine(&first, &second);
     let units = Normalisation { mid_grey: decode.mid_grey, grey_per_unit: decode.grey_per_unit };
     let map = level_map(&decode.levels, units);
-    let scale = (decode.frac_bits, decode.dropped_bits);
-    let units = decode_sums(&sums, &weights, scale);
+    let units = decode_sums(&sums, &weights, decode.frac_bits, decode.dropped_bits);
     let (image_id, session_id) = (fields.image_id, fields.session_id);
     Ok(Reconstruction { size, units, map, image_id, session_id, note, alarm })
 }

@@ -48,7 +48,7 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
     };
     let clients = Clients::open(&args.clients)?;
     let new = NewClient { name: &args.name, instead_of: args.instead_of.as_deref() };
-    let client = clients.add(new, (&args.key, &paths), (&own, &model_owner), settings)?;
+    let client = clients.add(new, &args.key, &paths, &own, &model_owner, settings)?;
     let public = read_public(&paths.public)?;
     let key = client.key.fingerprint();
     console.note(format!(

@@ -42,14 +42,14 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
     let mut watcher = Watcher::new(console);
     watcher.warn_below = args.warn_below;
     if !args.watch {
-        return serve(args, (&server, &request), watcher, &mut None);
+        return serve(args, &server, &request, watcher, &mut None);
     }
     watcher.log = args.common.json.then(|| Log::new(args.server.party));
     watcher.failures.tell_each();
     heed_signals(&stop)?;
     watcher.daemon = Some(daemon(args, &server, &stop)?);
     let mut daemon = None;
-    let result = serve(args, (&server, &request), watcher, &mut daemon);
+    let result = serve(args, &server, &request, watcher, &mut daemon);
     if let Some(daemon) = daemon {
         daemon.end(&result);
     }
@@ -59,7 +59,8 @@ pub(super) fn run(args: &Serve, console: &mut Console) -> Result<(), Failure> {
 /// Serves to the end; a daemon that was told of it is handed back, whatever comes of it.
 fn serve(
     args: &Serve,
-    (server, request): (&Server, &server::Serve),
+    server: &Server,
+    request: &server::Serve,
     mut watcher: Watcher<'_>,
     daemon: &mut Option<Daemon>,
 ) -> Result<(), Failure> {

@@ -72,7 +72,7 @@ pub enum ImageError {
         columns: usize,
     },
     /// Cores that an image cannot consist of.
-    #[error("an image of {size:?} cannot consist of cores of {core:?} (height, width)")]
+    #[error("an image of {size} cannot consist of cores of {core} (height x width)")]
     Cores {
         /// Rows and columns of a core.
         core: Size,
@@ -219,7 +219,7 @@ pub enum ImageError {
         image_width: usize,
     },
     /// The images of a picture differ in size.
-    #[error("panel {panel} is {found:?}, the first is {expected:?} (height, width)")]
+    #[error("panel {panel} is {found}, the first is {expected} (height x width)")]
     PanelSize {
         /// Number of the panel, from 1.
         panel: usize,
@@ -298,7 +298,7 @@ pub enum ImageError {
         format: ImageFormat,
     },
     /// Planes of different sizes.
-    #[error("the planes of a colour image are {expected:?} and {found:?} (height, width)")]
+    #[error("the planes of a colour image are {expected} and {found} (height x width)")]
     PlaneSize {
         /// Height and width of the first.
         expected: Size,

@@ -47,7 +47,8 @@ impl Extent {
 
     /// Of integers from DICOM.
     pub(super) fn of_integers(
-        (least, greatest): (f64, f64),
+        least: f64,
+        greatest: f64,
         bits: u16,
         part: f64,
         remedy: Remedy,

@@ -22,7 +22,7 @@ const K2: f64 = 0.03;
 #[non_exhaustive]
 pub enum MetricsError {
     /// The sizes differ.
-    #[error("the image is {found:?}, the reference is {expected:?} (height, width)")]
+    #[error("the image is {found}, the reference is {expected} (height x width)")]
     SizeMismatch {
         /// Height and width of the image.
         found: Size,

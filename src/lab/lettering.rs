@@ -1,6 +1,7 @@
 //! Letters on pictures, in an embedded font: charts and captions look the same on every machine.
 
 use super::picture::Picture;
+use crate::size::Position;
 use plotters::prelude::{BLACK, BitMapBackend, IntoDrawingArea, IntoTextStyle};
 use plotters::style::{FontDesc, FontFamily, FontStyle, register_font};
 use std::sync::OnceLock;
@@ -47,10 +48,10 @@ pub(super) fn line_height(pixels: usize) -> usize {
 }
 
 impl Picture {
-    /// Writes a line in black, its left upper corner at (row, column).
+    /// Writes a line in black, its left upper corner at a pixel.
     pub(super) fn write_line(
         &mut self,
-        (row, column): (usize, usize),
+        Position { row, column }: Position,
         pixels: usize,
         text: &str,
     ) -> Result<(), LetteringError> {
@@ -76,7 +77,7 @@ mod tests {
     /// The rows and columns that hold ink.
     fn ink(text: &str) -> (Vec<usize>, Vec<usize>) {
         let mut picture = Picture::blank(40, 300).unwrap();
-        picture.write_line((10, 20), 16, text).unwrap();
+        picture.write_line(Position::new(10, 20), 16, text).unwrap();
         let dark = |row: &usize, column: &usize| picture.rgb()[3 * (row * 300 + column)] < 128;
         let rows = (0..40).filter(|row| (0..300).any(|column| dark(row, &column))).collect();
         let columns = (0..300).filter(|column| (0..40).any(|row| dark(&row, column))).collect();

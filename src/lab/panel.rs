@@ -4,6 +4,7 @@ use super::error::LabError;
 use super::lettering::{LetteringError, line_height, width_of};
 use super::picture::Picture;
 use crate::image::{GreyImage, ImageError, Rect, pick_crops};
+use crate::size::Position;
 
 /// One image of the picture and the words above it.
 #[derive(Clone, Copy, Debug)]
@@ -104,17 +105,18 @@ impl Layout {
         panel: &Panel<'_>,
         crops: &[Rect; 2],
     ) -> Result<(), LabError> {
-        picture.write_line((MARGIN, left), self.text, panel.caption)?;
+        picture.write_line(Position::new(MARGIN, left), self.text, panel.caption)?;
         picture.paste(self.image_top, left, 1, panel.image);
         for (k, crop) in crops.iter().enumerate() {
-            let top_left = (self.image_top + crop.top, left + crop.left);
-            picture.outline(top_left, (crop.height, crop.width), COLOURS[k]);
+            let (top, at_left) = (self.image_top + crop.top, left + crop.left);
+            picture.outline(Rect { top, left: at_left, ..*crop }, COLOURS[k]);
             let zoom = self.zooms[k];
             let width = crop.width * zoom;
             let at = if k == 0 { left } else { left + panel.image.width().max(width) - width };
             let at = if k == 1 { at.max(left + crops[0].width * self.zooms[0] + GAP) } else { at };
             picture.paste(self.crops_top, at, zoom, &panel.image.crop(*crop)?);
-            picture.outline((self.crops_top, at), (crop.height * zoom, width), COLOURS[k]);
+            let (top, height) = (self.crops_top, crop.height * zoom);
+            picture.outline(Rect { top, left: at, height, width }, COLOURS[k]);
         }
         Ok(())
     }
@@ -200,7 +202,7 @@ mod tests {
         let none = side_by_side(&[], &crops);
         assert!(matches!(none, Err(LabError::Image(ImageError::NoPanels))));
         let text = side_by_side(&panels, &crops).unwrap_err().to_string();
-        assert_eq!(text, "panel 2 is (20, 31), the first is (20, 30) (height, width)");
+        assert_eq!(text, "panel 2 is 20x31, the first is 20x30 (height x width)");
         let outside = side_by_side(&panels[..1], &[crops[0], rect(16, 0, 5)]);
         assert!(matches!(outside, Err(LabError::Image(ImageError::Crop { .. }))));
         let tiny = ramp(1, 1);

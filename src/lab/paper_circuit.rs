@@ -121,7 +121,8 @@ impl LiteralTanh {
         &self,
         session: &mut GcSession,
         opening: Opening,
-        (theirs, request): (&[u8], &[u8]),
+        theirs: &[u8],
+        request: &[u8],
         mask: &[u64],
     ) -> Result<Vec<u8>, ProtocolError> {
         let n = opening.x.len();
@@ -257,7 +258,7 @@ mod tests {
         let (open0, to_s1) = Opening::new(x0, a0, b0);
         let (open1, to_s0) = Opening::new(x1, a1, b1);
         let (requested, request) = literal.request(&mut s0, open0, &to_s0).unwrap();
-        let message = literal.garble(&mut s1, open1, (&to_s1, &request), &mask).unwrap();
+        let message = literal.garble(&mut s1, open1, &to_s1, &request, &mask).unwrap();
         let results = literal.evaluate(&mut s0, requested, &message).unwrap();
         assert_eq!(literal.and_gates(), 715);
         assert_eq!(message.len(), n * (715 * 32 + 8), "tables, and the colours of 64 outputs");
@@ -282,9 +283,9 @@ mod tests {
         let [mut s0, mut s1] = sessions();
         let open = || Opening::new(vec![1, 2], vec![3, 4], vec![5, 6]).0;
         assert!(literal.request(&mut s0, open(), &[0; 15]).is_err());
-        assert!(literal.garble(&mut s1, open(), (&[0; 16], &[]), &[1, 2]).is_err());
+        assert!(literal.garble(&mut s1, open(), &[0; 16], &[], &[1, 2]).is_err());
         let (requested, request) = literal.request(&mut s0, open(), &[0; 16]).unwrap();
-        let refused = literal.garble(&mut s1, open(), (&[0; 16], &request), &[1]);
+        let refused = literal.garble(&mut s1, open(), &[0; 16], &request, &[1]);
         assert!(refused.is_err(), "a mask is missing");
         assert!(literal.evaluate(&mut s0, requested, &[0; 100]).is_err());
     }

@@ -1,6 +1,6 @@
 //! Finished pictures and what is drawn on them pixel by pixel.
 
-use crate::image::{GreyImage, ImageError, checked_area, encode_rgb};
+use crate::image::{GreyImage, ImageError, Rect, checked_area, encode_rgb};
 use std::io::Write;
 
 const WHITE: [u8; 3] = [255; 3];
@@ -70,9 +70,9 @@ impl Picture {
         }
     }
 
-    fn fill(&mut self, (top, left): (usize, usize), (height, width): (usize, usize), ink: [u8; 3]) {
-        for row in top..top + height {
-            for column in left..left + width {
+    fn fill(&mut self, area: Rect, ink: [u8; 3]) {
+        for row in area.top..area.top + area.height {
+            for column in area.left..area.left + area.width {
                 self.set(row, column, ink);
             }
         }
@@ -82,23 +82,23 @@ impl Picture {
     pub(super) fn paste(&mut self, top: usize, left: usize, zoom: usize, image: &GreyImage) {
         for (i, level) in image.to_u8().into_iter().enumerate() {
             let (row, column) = (i / image.width(), i % image.width());
-            self.fill((top + row * zoom, left + column * zoom), (zoom, zoom), [level; 3]);
+            let (top, left) = (top + row * zoom, left + column * zoom);
+            self.fill(Rect { top, left, height: zoom, width: zoom }, [level; 3]);
         }
     }
 
     /// Draws a frame just outside a rectangle, which lies [`OUTLINE`] inside the picture at least.
-    pub(super) fn outline(
-        &mut self,
-        (top, left): (usize, usize),
-        (height, width): (usize, usize),
-        ink: [u8; 3],
-    ) {
-        let (t, l) = (top - OUTLINE, left - OUTLINE);
-        let across = (OUTLINE, width + 2 * OUTLINE);
-        let down = (height + 2 * OUTLINE, OUTLINE);
-        self.fill((t, l), across, ink);
-        self.fill((top + height, l), across, ink);
-        self.fill((t, l), down, ink);
-        self.fill((t, left + width), down, ink);
+    pub(super) fn outline(&mut self, area: Rect, ink: [u8; 3]) {
+        let Rect { top, left, height, width } = area;
+        let outer = Rect {
+            top: top - OUTLINE,
+            left: left - OUTLINE,
+            height: height + 2 * OUTLINE,
+            width: width + 2 * OUTLINE,
+        };
+        self.fill(Rect { height: OUTLINE, ..outer }, ink);
+        self.fill(Rect { top: top + height, height: OUTLINE, ..outer }, ink);
+        self.fill(Rect { width: OUTLINE, ..outer }, ink);
+        self.fill(Rect { left: left + width, width: OUTLINE, ..outer }, ink);
     }
 }

@@ -165,9 +165,9 @@ fn lookup_chunk<R: Ring>(
     at: Range<usize>,
     table: &SlopeTable,
 ) -> Vec<u8> {
-    let (count, words, shape) = (at.len(), one_hot_words(table.hi), (table.hi, table.lo));
-    let ours = views[0].lookup_masks(op, at.clone(), shape.0 + shape.1);
-    let theirs = views[1].lookup::<R>(op, at, shape, Chunk::default());
+    let (count, words) = (at.len(), one_hot_words(table.hi));
+    let ours = views[0].lookup_masks(op, at.clone(), table.input_bits());
+    let theirs = views[1].lookup::<R>(op, at, table.hi, table.lo, Chunk::default());
     let theirs = theirs.expect("S1's material needs no chunk");
     let mut bytes = vec![0; count * Origin::Dealt.lookup_bytes(table.hi, R::BYTES)];
     let (one_hot, keys) = bytes.split_at_mut(count * words * 8);
@@ -177,7 +177,7 @@ fn lookup_chunk<R: Ring>(
     blocks.for_each_init(
         || LookupBlock::<R>::new(words),
         |block, (i, (one_hot, (k2, k3)))| {
-            block.make(&ours, &theirs, i * BLOCK, k2.len() / R::BYTES, shape);
+            block.make(&ours, &theirs, i * BLOCK, k2.len() / R::BYTES, table.hi, table.lo);
             ring::copy_to_le_bytes(one_hot, &block.one_hot);
             for (out, key) in [k2, k3].into_iter().zip(&block.keys) {
                 ring::copy_to_le_bytes(out, key);
@@ -221,7 +221,8 @@ impl<R: Ring> LookupBlock<R> {
         theirs: &LookupMaterial,
         first: usize,
         n: usize,
-        (hi, lo): (u32, u32),
+        hi: u32,
+        lo: u32,
     ) {
         self.resize(n);
         let [scratch, other] = &mut self.scratch;

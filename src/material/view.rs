@@ -102,7 +102,8 @@ impl<'a> SlotView<'a> {
         &self,
         op: usize,
         at: Range<usize>,
-        (hi, lo): (u32, u32),
+        hi: u32,
+        lo: u32,
         explicit: Chunk,
     ) -> Option<LookupMaterial> {
         let words = one_hot_words(hi);

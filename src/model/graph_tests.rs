@@ -64,7 +64,7 @@ proptest! {
         let input = TwinInput { image: &encoded, size, plane: public.plane(model.sigma / 2.0), watched: false };
         let run = run_twin::<u64>(&quantised, &input, &mut NearestRounding, &mut |_| ()).unwrap();
         let weights = public.network.outputs().weight_sums(size).unwrap();
-        let found = decode_sums(&run.sums, &weights, (public.output_frac(), 0));
+        let found = decode_sums(&run.sums, &weights, public.output_frac(), 0);
         let expected = float(&model, &units, size);
         let most = expected.iter().fold(1f32, |most, v| most.max(v.abs()));
         let error = furthest(found.into_iter(), &expected);

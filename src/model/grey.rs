@@ -129,8 +129,8 @@ impl QuantisedModel {
         let run = run_twin::<R>(self, &input, &mut *choices, progress)?;
         let dropped = public.dropped_bits();
         let sums: Vec<R> = run.sums.iter().map(|&sum| choices.drop_bits(sum, dropped)).collect();
-        let scale = (public.output_frac(), dropped);
-        let units = decode_sums(&sums, &public.network.outputs().weight_sums(size)?, scale);
+        let weights = public.network.outputs().weight_sums(size)?;
+        let units = decode_sums(&sums, &weights, public.output_frac(), dropped);
         let grey = units.iter().map(|&u| levels.to_grey(u) as f32).collect();
         let denoised = units.iter().map(|&u| public.units.to_level(u));
         let residual = Residual::of(size, public.working_levels(&encoded.pixels), denoised);

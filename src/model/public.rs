@@ -245,11 +245,7 @@ fn printable(error: &serde_json::Error) -> String {
 /// Network units of aggregated outputs: sum / (window weight sum 2^frac_bits), per pixel; `weights` are the sums of
 /// window weights, of
 /// [`crate::network::Outputs::weight_sums`].
-pub fn decode_sums<R: Ring>(
-    sums: &[R],
-    weights: &[u32],
-    (frac_bits, dropped): (u32, u32),
-) -> Vec<f64> {
+pub fn decode_sums<R: Ring>(sums: &[R], weights: &[u32], frac_bits: u32, dropped: u32) -> Vec<f64> {
     let decode = |(s, w): (&R, &u32)| {
         let sum = fixed::sign_extend(s.to_u64(), R::BITS - dropped);
         fixed::decode(sum, frac_bits - dropped) / f64::from(*w)
@@ -322,7 +318,7 @@ mod tests {
             let [a, b] = [(Party::S0, ours), (Party::S1, theirs)].map(|(p, v)| shrink(p, v, 12));
             a.wrapping_add(b)
         });
-        let decoded = decode_sums(&shares, &[3; 3], (20, 12));
+        let decoded = decode_sums(&shares, &[3; 3], 20, 12);
         for (found, sum) in decoded.iter().zip(sums) {
             let exact = sum as f64 / exp2(20) / 3.0;
             assert!((found - exact).abs() <= 1.0 / exp2(8) / 3.0, "{found} {exact}");

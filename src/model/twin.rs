@@ -225,7 +225,7 @@ mod tests {
         let run: TwinRun<R> =
             run_twin(&q, &input(&encoded), &mut NearestRounding, &mut |_| ()).unwrap();
         let weights = q.public.network.outputs().weight_sums(SIZE).unwrap();
-        let got = decode_sums(&run.sums, &weights, (q.public.output_frac(), 0));
+        let got = decode_sums(&run.sums, &weights, q.public.output_frac(), 0);
         got.iter().zip(&exact).map(|(g, e)| (g - f64::from(*e)).abs()).fold(0.0, f64::max)
     }
 

@@ -183,7 +183,8 @@ impl PreparedTable {
     /// message has another length.
     fn outputs<R: Ring>(
         &self,
-        (mut sums, signs): (Vec<R>, &[R]),
+        mut sums: Vec<R>,
+        signs: &[R],
         message: &[u8],
         material: &LookupMaterial,
     ) -> Option<Vec<R>> {
@@ -223,8 +224,7 @@ impl<R: Ring> Engine<R> for LutEngine {
         let ActivationBatch { op, at, slot, explicit } = activation;
         let table = self.table(op);
         let error = ProtocolError::Material { op, first: at.start, last: at.end };
-        let shape = (table.hi, table.lo);
-        let material = slot.lookup::<R>(op, at, shape, explicit).ok_or(error)?;
+        let material = slot.lookup::<R>(op, at, table.hi, table.lo, explicit).ok_or(error)?;
         let message = table.mask_inputs(self.party, &mut z, &material);
         Ok(Step::Exchange(LutState::Input { masked: z, material }, message))
     }
@@ -245,7 +245,7 @@ impl<R: Ring> Engine<R> for LutEngine {
             }
             LutState::Sums { sums, signs, material } => {
                 let expected = sums.len() * R::BYTES;
-                let outputs = table.outputs((sums, &signs), message, &material);
+                let outputs = table.outputs(sums, &signs, message, &material);
                 let error = || wrong_length("masked sums", message.len(), expected);
                 Ok(Step::Done(outputs.ok_or_else(error)?))
             }

@@ -7,7 +7,8 @@ use ppdenoise::api::models::{
     ModelFileError, beside, described, doubt, open_model, pack_model, prove_output, write_model,
 };
 use ppdenoise::api::{
-    Family, FloatModel, Imported, Known, ModelError, ModelFile, Overwrite, Range, Stop, load_npz,
+    Family, FloatModel, Imported, Known, ModelError, ModelFile, Overwrite, Range, Size, Stop,
+    load_npz,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -222,7 +223,7 @@ impl Network {
     /// The side of the smallest square image that it takes.
     #[getter]
     fn smallest(&self) -> usize {
-        let takes = |side: &usize| self.0.network.grids((*side, *side)).is_ok();
+        let takes = |side: &usize| self.0.network.grids(Size::square(*side)).is_ok();
         (1..MOST_SIDE).find(takes).unwrap_or(MOST_SIDE)
     }
 }

@@ -37,7 +37,8 @@ pub enum LevelNote {
 /// Tells the noise of a plane where it was estimated, and where the model does not serve it.
 pub(super) fn tell_noise<E: From<LevelNote>>(
     levels: &Levels,
-    (file, sigma): (&Path, f64),
+    file: &Path,
+    sigma: f64,
     trained: Trained,
     observer: &mut dyn Observer<E>,
 ) {

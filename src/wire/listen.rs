@@ -72,12 +72,13 @@ impl Listener {
     fn let_in(
         &self,
         hall: &mut Hall,
-        (security, limits): (&Security, Limits),
+        security: &Security,
+        limits: Limits,
         note: &mut dyn FnMut(String),
     ) -> bool {
         for _ in 0..HALF_OPEN {
             match self.listener.accept() {
-                Ok((stream, from)) => hall.enter(stream, from, (security, limits), note),
+                Ok((stream, from)) => hall.enter(stream, from, security, limits, note),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return false,
                 // The peer was gone before it was accepted.
                 Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
@@ -109,7 +110,7 @@ impl Door<'_> {
         note: &mut dyn FnMut(String),
     ) -> Result<Option<TcpChannel>, NetError> {
         loop {
-            let rejected = self.listener.let_in(&mut self.hall, (security, limits), note);
+            let rejected = self.listener.let_in(&mut self.hall, security, limits, note);
             if let Some(met) = self.hall.advance(limits, note) {
                 return TcpChannel::new(met, limits.silence).map(Some);
             }
@@ -144,7 +145,8 @@ impl Hall {
         &mut self,
         stream: TcpStream,
         from: SocketAddr,
-        (security, limits): (&Security, Limits),
+        security: &Security,
+        limits: Limits,
         note: &mut dyn FnMut(String),
     ) {
         if self.half_open.len() == HALF_OPEN

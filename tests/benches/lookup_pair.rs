@@ -60,11 +60,11 @@ fn both(
 
 /// Lookups a second of two servers with one core each; (hi, lo).
 #[divan::bench(args = [(8, 5), (8, 6), (9, 6)], sample_count = 5, sample_size = 1)]
-fn lookups(bencher: Bencher<'_, '_>, shape: (u32, u32)) {
+fn lookups(bencher: Bencher<'_, '_>, (hi, lo): (u32, u32)) {
     let mut servers = servers();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         both(&mut servers, |session, channel, view| {
-            session.lookups::<u32>(channel, view, (1, 0..BATCH), shape).expect("lookups");
+            session.lookups::<u32>(channel, view, 1, 0..BATCH, hi, lo).expect("lookups");
         });
     });
 }
@@ -75,7 +75,7 @@ fn squares(bencher: Bencher<'_, '_>) {
     let mut servers = servers();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         both(&mut servers, |session, channel, view| {
-            session.squares::<u32>(channel, view, (1, 0..BATCH)).expect("squares");
+            session.squares::<u32>(channel, view, 1, 0..BATCH).expect("squares");
         });
     });
 }

@@ -108,7 +108,7 @@ fn of_slope(bencher: Bencher<'_, '_>, backend: Backend, slope: Slope) {
     let mut c = words(6, RELU_BLOCK);
     bencher.counter(ItemsCount::new(RELU_BLOCK)).bench_local(|| {
         let z = black_box(&z);
-        relu_results_with(backend, (&shape, slope), Party::S0, z, &shares, &mut c);
+        relu_results_with(backend, &shape, slope, Party::S0, z, &shares, &mut c);
     });
 }
 

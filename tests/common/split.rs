@@ -46,8 +46,8 @@ pub fn split<R: Ring>(
             let mut bytes = [Vec::new(), Vec::new()];
             let (mut keys, mut rho) = (Vec::new(), Vec::new());
             for (party, chunk) in [Party::S0, Party::S1].into_iter().zip(chunks) {
-                let shape = (table.hi, table.lo);
-                let material = view(party).lookup::<R>(op, at.clone(), shape, chunk).unwrap();
+                let material =
+                    view(party).lookup::<R>(op, at.clone(), table.hi, table.lo, chunk).unwrap();
                 let mut one_hot = vec![0; material.words() * at.len()];
                 material.one_hot(0, &mut one_hot);
                 bytes[party.index()] = ring::to_le_bytes(&one_hot);

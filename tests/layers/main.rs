@@ -34,7 +34,7 @@ const LAYERS: [&[&str]; 11] = [
 /// The first lines, which are pure.
 const PURE: usize = 5;
 /// The layers within `base`.
-const BASE: [&[&str]; 2] = [&["ids"], &["numbers", "network"]];
+const BASE: [&[&str]; 3] = [&["ids"], &["size"], &["numbers", "network"]];
 /// Entries of `src`, files and folders.
 const MOST_ENTRIES: usize = 18;
 

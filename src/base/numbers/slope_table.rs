@@ -45,7 +45,9 @@ impl SlopeTable {
     pub fn fit(
         function: &str,
         f: impl Fn(f64) -> f64,
-        (range_bits, hi, lo): (u32, u32, u32),
+        range_bits: u32,
+        hi: u32,
+        lo: u32,
         out_frac: u32,
     ) -> Self {
         let half_cell = 1i64 << lo;
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
 
     fn tanh_table(r: u32, hi: u32, lo: u32, out_frac: u32) -> SlopeTable {
-        SlopeTable::fit("tanh", f64::tanh, (r, hi, lo), out_frac)
+        SlopeTable::fit("tanh", f64::tanh, r, hi, lo, out_frac)
     }
 
     /// With |tanh''| <= 0.77 a line fitted over two cells of width c errs by at most 0.77 c^2 / 2 at

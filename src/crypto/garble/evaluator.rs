@@ -84,7 +84,7 @@ impl EvaluatorRun<'_> {
         let mut at = 0;
         for &op in &program.ops {
             match op {
-                Op::Xor { out, a, b } => xor(self.hasher, &mut self.slots, (out, a, b)),
+                Op::Xor { out, a, b } => xor(self.hasher, &mut self.slots, out, a, b),
                 Op::Inv { out, a } => {
                     // The label of 0 became that of 1: the active label is the same.
                     let [out, a] = pair(&mut self.slots, out, a);

@@ -183,7 +183,7 @@ impl GarblerRun<'_> {
         let mut keys = self.keys.iter();
         for &op in &program.ops {
             match op {
-                Op::Xor { out, a, b } => xor(&self.garbler.hasher, &mut self.slots, (out, a, b)),
+                Op::Xor { out, a, b } => xor(&self.garbler.hasher, &mut self.slots, out, a, b),
                 Op::Inv { out, a } => {
                     let [out, a] = pair(&mut self.slots, out, a);
                     out.0.iter_mut().zip(&a.0).for_each(|(o, &a)| *o = a ^ delta);
@@ -213,7 +213,7 @@ impl GarblerRun<'_> {
 }
 
 /// `slots[out] = slots[a] ^ slots[b]`; `out` is neither of them.
-pub(super) fn xor(hasher: &Hasher, slots: &mut [GroupWire], (out, a, b): (u32, u32, u32)) {
+pub(super) fn xor(hasher: &Hasher, slots: &mut [GroupWire], out: u32, a: u32, b: u32) {
     if a == b {
         slots[out as usize].0.fill(Block::ZERO);
     } else if let Ok([out, a, b]) = slots.get_disjoint_mut([out as usize, a as usize, b as usize]) {

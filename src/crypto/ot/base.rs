@@ -64,7 +64,7 @@ impl BaseSender {
             let (compressed, b) = decode(OtMessage::BaseChoices, i, bytes)?;
             let zero = b * self.secret;
             let one = (b - self.point) * self.secret;
-            Ok([zero, one].map(|shared| derive(&self.context, i, (&a, &compressed), shared)))
+            Ok([zero, one].map(|shared| derive(&self.context, i, &a, &compressed, shared)))
         };
         let keys: Result<Vec<_>, OtError> = points.iter().enumerate().map(keys).collect();
         Ok(Zeroizing::new(keys?))
@@ -94,7 +94,7 @@ pub fn receive(
         // Scalar times point instead of a branch: the choice is a bit of delta.
         let point = RistrettoPoint::mul_base(&secret) + a * Scalar::from(u8::from(choice));
         let compressed = point.compress();
-        keys.push(derive(context, i, (&compressed_a, &compressed), a * secret));
+        keys.push(derive(context, i, &compressed_a, &compressed, a * secret));
         reply.extend_from_slice(compressed.as_bytes());
         secret.zeroize();
     }
@@ -116,7 +116,8 @@ fn decode(
 fn derive(
     context: &[u8],
     index: usize,
-    (a, b): (&CompressedRistretto, &CompressedRistretto),
+    a: &CompressedRistretto,
+    b: &CompressedRistretto,
     shared: RistrettoPoint,
 ) -> Block {
     let mut hasher = blake3::Hasher::new_derive_key("ppdenoise base OT v1: key of a transfer");

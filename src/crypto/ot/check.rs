@@ -24,7 +24,8 @@ pub(crate) fn cot(q: &[Block], delta: &Delta, choices: &Bits, t: &[Block]) {
 /// The parties' outputs add up to the choice times the sender's number, mod 2^width.
 pub(crate) fn product(
     width: u32,
-    (values, sender): (&[u64], &[u64]),
+    values: &[u64],
+    sender: &[u64],
     choices: &Bits,
     receiver: &[u64],
 ) {
@@ -41,7 +42,8 @@ pub(crate) fn product(
 /// entry-major: entry j of table i is at j n + i.
 pub(crate) fn selection(
     width: u32,
-    (tables, sender): (&[u64], &[u64]),
+    tables: &[u64],
+    sender: &[u64],
     choices: &[u64],
     receiver: &[u64],
 ) {

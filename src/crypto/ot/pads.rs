@@ -64,7 +64,8 @@ pub fn multiply_send(
     hasher: &Hasher,
     tweaks: TweakRange,
     delta: &Delta,
-    (q, values): (&[Block], &[u64]),
+    q: &[Block],
+    values: &[u64],
     width: u32,
 ) -> Result<(Shares, Vec<u8>), OtError> {
     expect(values.len(), q.len())?;
@@ -84,7 +85,8 @@ pub fn multiply_send(
 pub fn multiply_receive(
     hasher: &Hasher,
     tweaks: TweakRange,
-    (t, choices): (&[Block], &Bits),
+    t: &[Block],
+    choices: &Bits,
     width: u32,
     message: &[u8],
 ) -> Result<Shares, OtError> {
@@ -117,8 +119,10 @@ pub fn select_send(
     hasher: &Hasher,
     tweaks: TweakRange,
     delta: &Delta,
-    (q, entries): (&[Block], &[u64]),
-    (index_bits, width): (u32, u32),
+    q: &[Block],
+    entries: &[u64],
+    index_bits: u32,
+    width: u32,
 ) -> Result<(Shares, Vec<u8>), OtError> {
     let n = entries.len() >> index_bits;
     expect(n << index_bits, entries.len())?;
@@ -154,8 +158,10 @@ pub fn select_send(
 pub fn select_receive(
     hasher: &Hasher,
     tweaks: TweakRange,
-    (t, indices): (&[Block], &[u64]),
-    (index_bits, width): (u32, u32),
+    t: &[Block],
+    indices: &[u64],
+    index_bits: u32,
+    width: u32,
     message: &[u8],
 ) -> Result<Shares, OtError> {
     let n = indices.len();
@@ -303,11 +309,11 @@ mod tests {
         for width in 1..=64 {
             let range = a.pads_from_s1.take(1).unwrap();
             let (sent, message) =
-                multiply_send(&hasher, range, &delta(), (&q, &values), width).unwrap();
+                multiply_send(&hasher, range, &delta(), &q, &values, width).unwrap();
             assert_eq!(message.len(), packed_bytes(300, width));
             let range = b.pads_from_s1.take(1).unwrap();
-            let got = multiply_receive(&hasher, range, (&t, &choices), width, &message).unwrap();
-            check::product(width, (&values, &sent.0), &choices, &got.0);
+            let got = multiply_receive(&hasher, range, &t, &choices, width, &message).unwrap();
+            check::product(width, &values, &sent.0, &choices, &got.0);
         }
     }
 
@@ -322,13 +328,13 @@ mod tests {
             let entries = random(5, n << index_bits);
             let [(hasher, mut a), (_, mut b)] = hashers();
             let range = a.pads_from_s0.take(1 << index_bits).unwrap();
-            let shape = (index_bits, width);
             let (sent, message) =
-                select_send(&hasher, range, &delta(), (&q, &entries), shape).unwrap();
+                select_send(&hasher, range, &delta(), &q, &entries, index_bits, width).unwrap();
             assert_eq!(message.len(), selection_bytes(n, index_bits, width));
             let range = b.pads_from_s0.take(1 << index_bits).unwrap();
-            let got = select_receive(&hasher, range, (&t, &indices), shape, &message).unwrap();
-            check::selection(width, (&entries, &sent.0), &indices, &got.0);
+            let got =
+                select_receive(&hasher, range, &t, &indices, index_bits, width, &message).unwrap();
+            check::selection(width, &entries, &sent.0, &indices, &got.0);
         }
     }
 
@@ -346,16 +352,16 @@ mod tests {
         let (q, t) = cots(&choices);
         let [(hasher, mut a), (_, mut b)] = hashers();
         let mut range = |n| b.pads_from_s0.take(n).unwrap();
-        let products = |range, m: &[u8]| multiply_receive(&hasher, range, (&t, &choices), 32, m);
+        let products = |range, m: &[u8]| multiply_receive(&hasher, range, &t, &choices, 32, m);
         assert!(matches!(products(range(1), &[0; 23]), Err(OtError::MessageLength { .. })));
         assert!(matches!(products(range(2), &[0; 24]), Err(OtError::Tweaks(_))));
-        let select = |range, m: &[u8]| select_receive(&hasher, range, (&t, &[0, 1, 2]), (2, 8), m);
+        let select = |range, m: &[u8]| select_receive(&hasher, range, &t, &[0, 1, 2], 2, 8, m);
         assert!(matches!(select(range(4), &[0; 10]), Err(OtError::MessageLength { .. })));
         assert!(matches!(select(range(1), &[0; 9]), Err(OtError::Tweaks(_))));
-        let odd = multiply_receive(&hasher, range(1), (&t, &choices), 3, &[0, 0, 0x04]);
+        let odd = multiply_receive(&hasher, range(1), &t, &choices, 3, &[0, 0, 0x04]);
         assert_eq!(odd.unwrap_err(), OtError::Padding { message: OtMessage::Products });
         let range = a.pads_from_s0.take(1).unwrap();
-        let refused = multiply_send(&hasher, range, &delta(), (&q, &[1, 2]), 32).unwrap_err();
+        let refused = multiply_send(&hasher, range, &delta(), &q, &[1, 2], 32).unwrap_err();
         assert_eq!(refused, OtError::Count { expected: 2, found: 6 });
     }
 }

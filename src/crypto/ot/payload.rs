@@ -289,7 +289,7 @@ mod tests {
         let mut sent = sent.iter();
         for width in 1..=64 {
             let got = receive.sum(width).unwrap();
-            check::product(width, (&payload(width, false), sent.next().unwrap()), &choices, &got);
+            check::product(width, &payload(width, false), sent.next().unwrap(), &choices, &got);
             let (got, sent) = (receive.xor(width).unwrap(), sent.next().unwrap());
             let expected = payload(width, true);
             for i in 0..COUNT {

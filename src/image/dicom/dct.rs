@@ -58,7 +58,7 @@ struct Scan<'t> {
 
 impl Scan<'_> {
     fn samples(&self, data: &[u8], shape: Shape) -> Option<Vec<u32>> {
-        let codes = (self.tables.code(0, self.dc).ok()?, self.tables.code(1, self.ac).ok()?);
+        let (dc, ac) = (self.tables.code(0, self.dc).ok()?, self.tables.code(1, self.ac).ok()?);
         let quantiser = self.tables.steps.get(self.steps)?.as_ref()?.map(f64::from);
         let waves = waves();
         let mut bits = Bits::of(data);
@@ -71,7 +71,7 @@ impl Scan<'_> {
                 bits.restart(number / restart - 1).ok()?;
                 mean = 0;
             }
-            let block = block(&mut bits, codes, &quantiser, &mut mean)?;
+            let block = block(&mut bits, dc, ac, &quantiser, &mut mean)?;
             let block = picture(&block, &waves);
             let (top, left) = (number / across * SIDE, number % across * SIDE);
             let width = SIDE.min(shape.columns - left);
@@ -86,7 +86,8 @@ impl Scan<'_> {
 /// The coefficients of a block, row by row.
 fn block(
     bits: &mut Bits<'_>,
-    (dc, ac): (&Code, &Code),
+    dc: &Code,
+    ac: &Code,
     quantiser: &[f64; BLOCK],
     mean: &mut i32,
 ) -> Option<[f64; BLOCK]> {

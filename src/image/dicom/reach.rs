@@ -34,8 +34,8 @@ impl Reach {
         } else {
             Remedy::None
         };
-        let ends = measured((least, greatest), rescale(picture, meaning));
-        Some(Extent::of_integers(ends, picture.bits, part, remedy))
+        let (least, greatest) = measured(least, greatest, rescale(picture, meaning));
+        Some(Extent::of_integers(least, greatest, picture.bits, part, remedy))
     }
 
     /// The same for who asks what the file holds.
@@ -43,7 +43,7 @@ impl Reach {
         let (least, greatest) = self.ends?;
         let meaning = meaning(picture);
         let rescale = rescale(picture, meaning);
-        let ends = measured((least, greatest), rescale);
+        let ends = measured(least, greatest, rescale);
         Some(Values {
             least: ends.0,
             greatest: ends.1,
@@ -75,7 +75,7 @@ fn rescale(picture: &Picture<'_>, meaning: Meaning) -> Option<Rescale> {
     meaning.rescale.filter(|_| has_window(picture))
 }
 
-fn measured((least, greatest): (i64, i64), rescale: Option<Rescale>) -> (f64, f64) {
+fn measured(least: i64, greatest: i64, rescale: Option<Rescale>) -> (f64, f64) {
     let Rescale { slope, intercept } = rescale.unwrap_or(Rescale { slope: 1.0, intercept: 0.0 });
     let [a, b] = [least, greatest].map(|value| value as f64 * slope + intercept);
     (a.min(b), a.max(b))

@@ -115,7 +115,7 @@ impl Scale {
         let exact = meanings[0].function == Some(Function::Exact);
         let rescale = |meaning: &Meaning| {
             let rescale = meaning.rescale.unwrap_or(Rescale { slope: 1.0, intercept: 0.0 });
-            Scale::windowed(picture, rescale, (center, width), exact)
+            Scale::windowed(picture, rescale, center, width, exact)
         };
         meanings.iter().map(rescale).collect()
     }
@@ -133,7 +133,8 @@ impl Scale {
     fn windowed(
         picture: &Picture<'_>,
         rescale: Rescale,
-        (center, width): (f64, f64),
+        center: f64,
+        width: f64,
         exact: bool,
     ) -> Result<Scale, ImageError> {
         let Rescale { slope, intercept } = rescale;

@@ -108,10 +108,10 @@ impl Scan<'_> {
             }
             (Kind::FinerMeans, _) => bits.take(1).map(drop),
             (Kind::Waves { first, last }, Some(known)) => {
-                state.waves(waves()?, (first, last), bits, known)
+                state.waves(waves()?, first, last, bits, known)
             }
             (Kind::FinerWaves { first, last }, Some(known)) => {
-                state.finer_waves(waves()?, (first, last), bits, known)
+                state.finer_waves(waves()?, first, last, bits, known)
             }
             (Kind::Waves { .. } | Kind::FinerWaves { .. }, None) => Err(LEFT_OVER),
             (Kind::Lossless, _) => match means()?.symbol(bits)? {
@@ -158,7 +158,8 @@ impl State {
     fn waves(
         &mut self,
         code: &Code,
-        (first, last): (usize, usize),
+        first: usize,
+        last: usize,
         bits: &mut Bits<'_>,
         known: &mut u64,
     ) -> Result<(), &'static str> {
@@ -193,7 +194,8 @@ impl State {
     fn finer_waves(
         &mut self,
         code: &Code,
-        (first, last): (usize, usize),
+        first: usize,
+        last: usize,
         bits: &mut Bits<'_>,
         known: &mut u64,
     ) -> Result<(), &'static str> {

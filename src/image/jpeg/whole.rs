@@ -80,7 +80,8 @@ impl Picture {
         if list.is_empty() {
             return Err(SCAN);
         }
-        let kind = kind(frame.process, (first, last), (both >> 4, both & 15))?;
+        let part = Part { first, last, high: both >> 4, low: both & 15 };
+        let kind = kind(frame.process, part)?;
         let mut members = Vec::new();
         for pair in list.chunks_exact(2) {
             let member = self.member(kind, tables, pair[0], pair[1])?;
@@ -91,7 +92,7 @@ impl Picture {
         }
         let mut known = match (kind, &members[..]) {
             (Kind::Waves { .. } | Kind::FinerWaves { .. }, [one]) => {
-                self.mark(one.component, (first, last), (both >> 4, both & 15))?;
+                self.mark(one.component, part)?;
                 let alone = self.layout.components[one.component].alone;
                 let said = &mut self.said[one.component];
                 said.known.resize(alone, 0);
@@ -100,7 +101,7 @@ impl Picture {
             (Kind::Waves { .. } | Kind::FinerWaves { .. }, _) => return Err(SCAN),
             (Kind::Means { .. } | Kind::FinerMeans, _) => {
                 for member in &members {
-                    self.mark(member.component, (0, 0), (both >> 4, both & 15))?;
+                    self.mark(member.component, Part { first: 0, last: 0, ..part })?;
                 }
                 Vec::new()
             }
@@ -149,8 +150,7 @@ impl Picture {
     fn mark(
         &mut self,
         component: usize,
-        (first, last): (u8, u8),
-        (high, low): (u8, u8),
+        Part { first, last, high, low }: Part,
     ) -> Result<(), &'static str> {
         let left = &mut self.said[component].left;
         // A mean comes before all waves.
@@ -176,13 +176,19 @@ impl Picture {
     }
 }
 
-/// What a scan of a process is, by its first and last coefficient and by the bits that it begins and ends
-/// with.
-fn kind(
-    process: Process,
-    (first, last): (u8, u8),
-    (high, low): (u8, u8),
-) -> Result<Kind, &'static str> {
+/// Which part of the coefficients a scan says: from the first to the last of a block (Ss, Se of ISO 10918-1), and of them
+/// the bits from `high` down to `low` (Ah, Al).
+#[derive(Clone, Copy)]
+struct Part {
+    first: u8,
+    last: u8,
+    high: u8,
+    low: u8,
+}
+
+/// What a scan of a process is by the part that it says.
+fn kind(process: Process, part: Part) -> Result<Kind, &'static str> {
+    let Part { first, last, high, low } = part;
     match process {
         // Some encoders write anything for coefficients that are all there.
         Process::Baseline | Process::Extended => return Ok(Kind::Sequential),

@@ -32,7 +32,7 @@ pub fn patterns() -> Vec<GreyImage> {
     all.extend([1, 2, 3, 4].map(|side| bilevel(shapes::checkers(side))));
     all.extend([2, 3, 4, 6, 8].map(|period| bilevel(shapes::grid(period, 1))));
     all.extend([zone_plate(false), zone_plate(true), ordered_dither(), error_diffusion()]);
-    all.extend([0.5, 0.1, 0.9].map(|white| bilevel(shapes::random_pixels((SIDE, SEED), 1, white))));
+    all.extend([0.5, 0.1, 0.9].map(|white| bilevel(shapes::random_pixels(SIDE, SEED, 1, white))));
     all.extend([text(1), text(2), draw(|_, _| BLACK), draw(|_, _| WHITE)]);
     all
 }
@@ -47,7 +47,7 @@ fn bilevel(white: impl Fn(usize, usize) -> bool) -> GreyImage {
 
 /// Black and white lines, as wide as one another; a little aside, so that no pixel is on an edge.
 fn lines(period: f64, degrees: f64) -> GreyImage {
-    let wave = shapes::wave((period, degrees), 0.25);
+    let wave = shapes::wave(period, degrees, 0.25);
     bilevel(|y, x| wave(y, x) < 0.5)
 }
 
@@ -75,7 +75,7 @@ fn error_diffusion() -> GreyImage {
 
 /// Lines of upright black bars on white, `width` pixels wide each, some joined at the top or the bottom.
 fn text(width: usize) -> GreyImage {
-    let ink = shapes::text((SIDE, SEED + width as u64), width);
+    let ink = shapes::text(SIDE, SEED + width as u64, width);
     bilevel(|y, x| !ink(y, x))
 }
 

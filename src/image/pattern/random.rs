@@ -78,8 +78,7 @@ fn of_two(inked: impl Fn(usize, usize) -> bool + 'static) -> Ink {
 /// Lines of any period, direction and width; half the time crossed by others. A third are smooth waves.
 fn hatching(dice: &mut Dice, _: usize) -> Ink {
     let mut one = || {
-        let wave =
-            shapes::wave((dice.by_ratio(2.0, 12.0), dice.direction()), dice.within(0.0, 12.0));
+        let wave = shapes::wave(dice.by_ratio(2.0, 12.0), dice.direction(), dice.within(0.0, 12.0));
         (wave, dice.within(0.2, 0.8), dice.is_true())
     };
     let ((a, width, _), (b, other, crossed)) = (one(), one());
@@ -104,17 +103,14 @@ fn grid(dice: &mut Dice, _: usize) -> Ink {
 fn modules(dice: &mut Dice, side: usize) -> Ink {
     let (module, white) = (dice.whole(1, 8), dice.within(0.05, 0.95));
     let seed = u64::from(dice.0.next_u32());
-    of_two(shapes::random_pixels((side, seed), module, white))
+    of_two(shapes::random_pixels(side, seed, module, white))
 }
 
 /// A smooth picture, 0 to 1: a slope, or a few waves longer than 24 pixels.
 fn tone(dice: &mut Dice, side: usize) -> impl Fn(usize, usize) -> f64 + 'static {
     let mut one = || {
         let long = dice.by_ratio(24.0, 8.0 * side.max(24) as f64);
-        (
-            shapes::wave((long, dice.within(0.0, 360.0)), dice.within(0.0, long)),
-            dice.within(0.2, 1.0),
-        )
+        (shapes::wave(long, dice.within(0.0, 360.0), dice.within(0.0, long)), dice.within(0.2, 1.0))
     };
     let waves: Vec<_> = (0..3).map(|_| one()).collect();
     let total: f64 = waves.iter().map(|wave| wave.1).sum();
@@ -142,7 +138,7 @@ fn diffused(dice: &mut Dice, side: usize) -> Ink {
 /// Dots or lines that grow with the tone.
 fn screen(dice: &mut Dice, side: usize) -> Ink {
     let (period, degrees) = (dice.by_ratio(3.0, 10.0), dice.direction());
-    let [along, across] = [0.0, 90.0].map(|turn| shapes::wave((period, degrees + turn), 0.0));
+    let [along, across] = [0.0, 90.0].map(|turn| shapes::wave(period, degrees + turn, 0.0));
     let (dots, tone) = (dice.is_true(), tone(dice, side));
     of_two(move |y, x| {
         let [a, b] = [along(y, x), across(y, x)].map(|phase| 0.5 + 0.5 * (2.0 * PI * phase).cos());
@@ -152,7 +148,7 @@ fn screen(dice: &mut Dice, side: usize) -> Ink {
 
 fn text(dice: &mut Dice, side: usize) -> Ink {
     let (width, seed) = (dice.whole(1, 4), u64::from(dice.0.next_u32()));
-    let bars = shapes::text((side, seed), width);
+    let bars = shapes::text(side, seed, width);
     if dice.is_true() {
         of_two(bars)
     } else {

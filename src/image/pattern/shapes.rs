@@ -15,10 +15,7 @@ pub(super) fn draw(side: usize, level: impl Fn(usize, usize) -> f32) -> GreyImag
 }
 
 /// Where a pixel is within a period, 0 to 1, across lines of a direction in degrees; `aside` is in pixels.
-pub(super) fn wave(
-    (period, degrees): (f64, f64),
-    aside: f64,
-) -> impl Fn(usize, usize) -> f64 + Copy {
+pub(super) fn wave(period: f64, degrees: f64, aside: f64) -> impl Fn(usize, usize) -> f64 + Copy {
     let (sin, cos) = (degrees * PI / 180.0).sin_cos();
     move |y, x| ((y as f64 * cos + x as f64 * sin + aside) / period).rem_euclid(1.0)
 }
@@ -74,7 +71,8 @@ pub(super) fn error_diffusion(side: usize, level: impl Fn(usize, usize) -> f32) 
 
 /// Squares of `module` pixels that are white with this probability, each by itself, on a picture of a side and a seed.
 pub(super) fn random_pixels(
-    (side, seed): (usize, u64),
+    side: usize,
+    seed: u64,
     module: usize,
     white: f64,
 ) -> impl Fn(usize, usize) -> bool {
@@ -87,7 +85,7 @@ pub(super) fn random_pixels(
 
 /// The ink of lines of upright bars of `width` pixels, some joined at the top or the bottom, on a picture of a side and
 /// a seed.
-pub(super) fn text((side, seed): (usize, u64), width: usize) -> impl Fn(usize, usize) -> bool {
+pub(super) fn text(side: usize, seed: u64, width: usize) -> impl Fn(usize, usize) -> bool {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (line, letter) = (8 * width, 4 * width);
     let strokes: Vec<u32> = (0..side * side).map(|_| rng.next_u32()).collect();
@@ -128,11 +126,11 @@ mod tests {
 
     #[test]
     fn modules_are_squares_of_one_level() {
-        let white = random_pixels((20, 3), 6, 0.5);
+        let white = random_pixels(20, 3, 6, 0.5);
         for (y, x) in (0..400).map(|i| (i / 20, i % 20)) {
             assert_eq!(white(y, x), white(y / 6 * 6, x / 6 * 6));
         }
-        let count = (0..400).filter(|i| random_pixels((20, 3), 1, 0.25)(i / 20, i % 20)).count();
+        let count = (0..400).filter(|i| random_pixels(20, 3, 1, 0.25)(i / 20, i % 20)).count();
         assert!((60..140).contains(&count), "{count}");
     }
 }

@@ -3,6 +3,7 @@
 use crate::{Depth, GreyImage, ImageError, ImageFormat, Range, Raster, checked_area};
 use ndarray::ArrayView2;
 use ndarray_npy::WriteNpyExt;
+use ppdenoise_base::size::Position;
 use std::cmp::Ordering;
 use std::io::Write;
 
@@ -33,7 +34,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Raster, ImageError> {
     for (row, column) in (0..height).flat_map(|row| (0..width).map(move |column| (row, column))) {
         let at = if header.by_columns { column * height + row } else { row * width + column };
         let value = (element.value)(&data[at * element.bytes..][..element.bytes]);
-        pixels.push(element.level(value, (row, column))?);
+        pixels.push(element.level(value, Position::new(row, column))?);
     }
     let image = Raster::grey(GreyImage::new(height, width, pixels)?, element.depth);
     Ok(image.with_range(element.range))
@@ -97,7 +98,7 @@ impl Element {
     pub(crate) fn level(
         &self,
         value: f64,
-        (row, column): (usize, usize),
+        Position { row, column }: Position,
     ) -> Result<f32, ImageError> {
         let level = self.range.map_or(value as f32, |range| range.level(value));
         if level.is_finite() {

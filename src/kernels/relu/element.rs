@@ -70,7 +70,7 @@ pub(super) fn digits<R: Ring>(
     let masks = shares.masks[i].shr(shape.bits());
     bits = bits.xor(masks.and(low(opened)));
     if let Some((zone, at)) = shape.alarm {
-        bits = bits.add(alarm(zone, at, (shape.bits(), one), z, shares, i).shl(opened + 1));
+        bits = bits.add(alarm(zone, at, shape.bits(), one, z, shares, i).shl(opened + 1));
     }
     let above = products(shape, shares, i).shl(opened + 2);
     // Together at most 2 (2 D - 1) + 1 + products bits: 30 for four digits.
@@ -83,7 +83,8 @@ pub(super) fn digits<R: Ring>(
 fn alarm<R: Ring>(
     zone: Zone,
     at: Lane,
-    (n, one): (u32, R),
+    n: u32,
+    one: R,
     z: R,
     shares: &ReluShares<R>,
     i: usize,

@@ -123,13 +123,14 @@ pub fn relu_borrows_with<R: Ring>(
 /// # Panics
 /// If the lengths differ or exceed [`RELU_BLOCK`]: a bug of the caller.
 pub fn relu_results<R: Ring>(
-    (shape, slope): (&ReluShape, Slope),
+    shape: &ReluShape,
+    slope: Slope,
     party: Party,
     z: &[R],
     shares: &ReluShares<R>,
     c: &mut [R],
 ) {
-    relu_results_with(active(), (shape, slope), party, z, shares, c);
+    relu_results_with(active(), shape, slope, party, z, shares, c);
 }
 
 /// [`relu_results`] on a given backend.
@@ -138,7 +139,8 @@ pub fn relu_results<R: Ring>(
 /// As [`relu_results`], or if the processor lacks the backend.
 pub fn relu_results_with<R: Ring>(
     backend: Backend,
-    (shape, slope): (&ReluShape, Slope),
+    shape: &ReluShape,
+    slope: Slope,
     party: Party,
     z: &[R],
     shares: &ReluShares<R>,

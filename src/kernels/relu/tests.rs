@@ -68,7 +68,7 @@ fn both<R: Ring>(
     let y = parties.map(|party| {
         let mut y = c.clone();
         let shares = &shares[party.index()];
-        relu_results_with(backend, (shape, slope), party, &z, shares, &mut y);
+        relu_results_with(backend, shape, slope, party, &z, shares, &mut y);
         y
     });
     let results = y[0].iter().zip(&y[1]).map(|(a, b)| a.add(*b).to_i64()).collect();

@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn every_choice_of_the_lookup_is_counted() {
-        let table = SlopeTable::fit("tanh", f64::tanh, (5, 8, 6), 13);
+        let table = SlopeTable::fit("tanh", f64::tanh, 5, 8, 6, 13);
         for x in [-33.0, -3.0, -0.71, 0.0, 0.3, 1.9] {
             let draws = lookup(&table, x);
             assert_eq!(draws.len(), 128);

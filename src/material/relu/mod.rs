@@ -130,7 +130,7 @@ impl ReluMaterial {
             Source::Dealt { masks, .. } | Source::Seed { masks, .. } => {
                 masks.fill((self.at.start + block * RELU_BLOCK) as u64, out);
             }
-            Source::Made(chunk) => self.read(chunk, Origin::Made, (block, 0), out),
+            Source::Made(chunk) => self.read(chunk, Origin::Made, block, 0, out),
         }
     }
 
@@ -142,8 +142,8 @@ impl ReluMaterial {
     /// Word `plane` of a block, behind the packed words F and FR.
     fn plane<R: Ring>(&self, block: usize, plane: usize, out: &mut [R]) {
         match &self.source {
-            Source::Dealt { words, .. } => self.read(words, Origin::Dealt, (block, plane), out),
-            Source::Made(chunk) => self.read(chunk, Origin::Made, (block, 1 + plane), out),
+            Source::Dealt { words, .. } => self.read(words, Origin::Dealt, block, plane, out),
+            Source::Made(chunk) => self.read(chunk, Origin::Made, block, 1 + plane, out),
             Source::Seed { words, .. } => {
                 let first = self.at.start + block * RELU_BLOCK;
                 words.fill(plane as u64 * PLANE + first as u64, out);
@@ -156,7 +156,8 @@ impl ReluMaterial {
         &self,
         chunk: &Chunk,
         origin: Origin,
-        (block, plane): (usize, usize),
+        block: usize,
+        plane: usize,
         out: &mut [R],
     ) {
         let start =

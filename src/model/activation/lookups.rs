@@ -58,7 +58,7 @@ impl Evaluation for Lookups<'_> {
         let name =
             if stretch == 1.0 { function.to_string() } else { format!("{function}({stretch} x)") };
         let f = |x: f64| self.function.eval(stretch * x);
-        Ok(ActivationSpec::Lookup(SlopeTable::fit(&name, f, (bits, hi, lo), out_frac)))
+        Ok(ActivationSpec::Lookup(SlopeTable::fit(&name, f, bits, hi, lo, out_frac)))
     }
 }
 

@@ -124,7 +124,7 @@ impl Weights {
         }
         match &self.arrangement {
             Arrangement::Transposed { kernel, stride, channels } => {
-                Some(self.spread(&array, (*kernel, *stride), channels))
+                Some(self.spread(&array, *kernel, *stride, channels))
             }
             _ => {
                 let matrix = Array2::from_shape_vec((self.outputs, self.inputs), array).ok()?;
@@ -175,12 +175,7 @@ impl Weights {
 
     /// A transposed convolution's weights as those of a convolution to blocks of `stride` x `stride` pixels:
     /// pixel (r q + y) of the result takes tap k of the kernel from pixel q + (y + cut - k) / r of the map.
-    fn spread(
-        &self,
-        array: &[f32],
-        (kernel, stride): (usize, usize),
-        maps: &[usize],
-    ) -> Array2<f32> {
+    fn spread(&self, array: &[f32], kernel: usize, stride: usize, maps: &[usize]) -> Array2<f32> {
         let (side, cut) = (self.arrangement.side(), Arrangement::cut(kernel, stride));
         let (half, outputs) = (side as isize / 2, self.outputs / (stride * stride));
         // The tap that a pixel of the block takes from a pixel of the patch.

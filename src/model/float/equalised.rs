@@ -25,8 +25,7 @@ impl FloatModel {
         let mut number = 0;
         model.network = self.network.map(
             |op, l| {
-                let (scale, before) =
-                    (&factors[number], self.inputs_of(op, number, (&factors, 1.0)));
+                let (scale, before) = (&factors[number], self.inputs_of(op, number, &factors, 1.0));
                 number += 1;
                 let mut l = l.clone();
                 for ((output, input), w) in l.weights.indexed_iter_mut() {
@@ -68,7 +67,8 @@ impl FloatModel {
         &self,
         op: usize,
         number: usize,
-        (of, given): (&[Vec<T>], T),
+        of: &[Vec<T>],
+        given: T,
     ) -> Vec<T> {
         let stage = self.network.stage_of(op);
         if stage.first_linear() != op {

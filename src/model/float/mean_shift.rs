@@ -172,7 +172,7 @@ mod tests {
             let run = run_twin::<u32>(&q, &twin_input(&encoded), &mut NearestRounding, &mut |_| ())
                 .unwrap();
             let weights = q.public.network.outputs().weight_sums(SIZE).unwrap();
-            let found = decode_sums(&run.sums, &weights, (q.public.output_frac(), 0));
+            let found = decode_sums(&run.sums, &weights, q.public.output_frac(), 0);
             let error = largest_difference(&expected, found.into_iter());
             assert!(error < 0.01, "{error}");
         }

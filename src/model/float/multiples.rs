@@ -40,7 +40,7 @@ impl FloatModel {
         let mut number = 0;
         model.network = network.map(
             |op, l| {
-                let factors = self.inputs_of(op, number, (&of_outputs, 1.0));
+                let factors = self.inputs_of(op, number, &of_outputs, 1.0);
                 number += 1;
                 let mut l = l.clone();
                 for ((_, input), w) in l.weights.indexed_iter_mut() {

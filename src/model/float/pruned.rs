@@ -64,8 +64,8 @@ impl FloatModel {
         let mut number = 0;
         let ops = self.network.ops().iter().enumerate().map(|(op, of)| match of {
             Op::Linear(l) => {
-                let inputs = self.inputs_of(op, number, (&kept.0, true));
-                let means = self.inputs_of(op, number, (&means, 0.0));
+                let inputs = self.inputs_of(op, number, &kept.0, true);
+                let means = self.inputs_of(op, number, &means, 0.0);
                 let outputs = &kept.0[number];
                 number += 1;
                 let mut bias = l.bias.clone();

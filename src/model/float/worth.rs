@@ -66,7 +66,7 @@ impl FloatModel {
                 let cost = self.network.rows_a_pixel(op);
                 roots[number].iter().for_each(|root| groups[*root].cost += cost);
             }
-            let inputs = self.inputs_of(op, number, (&sources, None));
+            let inputs = self.inputs_of(op, number, &sources, None);
             let parts = inputs.iter().zip(layer.weights.columns()).filter_map(|(input, column)| {
                 let (root, variance) = (*input)?;
                 Some((root, variance * f64::from(column.dot(&column))))

@@ -24,11 +24,18 @@ const WEIGHTS_A_BYTE: f64 = 4.0;
 const LEAST_OUTPUTS: usize = 4096;
 const OUTPUTS_A_BYTE: f64 = 1.0 / 256.0;
 
-/// The most weights, and outputs of a layer, of which a file of `length` bytes may make a trial.
-pub(super) fn most_of(length: u64) -> (usize, usize) {
+/// Weights, and outputs of a layer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Amounts {
+    pub(super) weights: usize,
+    pub(super) outputs: usize,
+}
+
+/// The most of which a file of `length` bytes may make a trial.
+pub(super) fn most_of(length: u64) -> Amounts {
     let most = |least: usize, per_byte: f64| least + (length as f64 * per_byte) as usize;
     let weights = most(LEAST_WEIGHTS, WEIGHTS_A_BYTE).min(MAX_WEIGHTS);
-    (weights, most(LEAST_OUTPUTS, OUTPUTS_A_BYTE))
+    Amounts { weights, outputs: most(LEAST_OUTPUTS, OUTPUTS_A_BYTE) }
 }
 
 /// Layers as the shapes of their weights, equal ones counted.
@@ -191,7 +198,7 @@ impl Plan {
     pub(super) fn check_cost(&self, length: u64) -> Result<(), ImportError> {
         let weights: usize = self.layers.iter().filter_map(Planned::count).sum();
         let widest = self.layers.iter().map(|l| l.weight().shape[0]).max().unwrap_or(0);
-        let (most_weights, most_outputs) = most_of(length);
+        let Amounts { weights: most_weights, outputs: most_outputs } = most_of(length);
         for (what, count, most) in
             [("weights", weights, most_weights), ("outputs of a layer", widest, most_outputs)]
         {

@@ -151,12 +151,12 @@ impl ModelFile {
     ) -> Result<Imported, ImportError> {
         let matlab = self.format() == super::ModelFormat::Mat;
         let found = match self.graph() {
-            Some(graph) => Found::in_graph(graph, known, sigma)?,
+            Some((graph, length)) => Found::in_graph(graph, length, known, sigma)?,
             None => self.in_arrays(known, sigma)?,
         };
         let Found { layers, form, family, known, published, sigma, mut notes, .. } = found;
         let net = Net { layers: &layers, form: &form };
-        let mut ways = ways((family, known), net, matlab)?;
+        let mut ways = ways(family, known, net, matlab)?;
         ways.retain(|way| !found.is_told || !way.dilated);
         let trials = Trials::of(ways, net, sigma, progress)?;
         let chosen = trials.chosen(published)?;
@@ -238,7 +238,8 @@ struct Found {
 impl Found {
     /// The network that a graph is.
     fn in_graph(
-        (graph, length): (&Graph, u64),
+        graph: &Graph,
+        length: u64,
         known: Known,
         sigma: f64,
     ) -> Result<Found, ImportError> {

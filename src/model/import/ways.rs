@@ -114,7 +114,8 @@ fn units(range: Range) -> Result<(Normalisation, f64), ImportError> {
 
 /// All ways in which such layers are used, the most usual first.
 pub(super) fn ways(
-    (family, known): (Family, Known),
+    family: Family,
+    known: Known,
     net: Net<'_>,
     matlab: bool,
 ) -> Result<Vec<Way>, ImportError> {

@@ -1,6 +1,7 @@
 //! Weighted least squares fits of quadratics to tanh.
 
 use super::{Below, Piecewise};
+use std::ops::Range;
 
 /// The points of a piece at which the fit is made.
 const SAMPLES: usize = 2000;
@@ -10,7 +11,7 @@ pub fn tanh(knots: &[f64]) -> Piecewise {
     let mut pieces = Vec::with_capacity(knots.len() + 1);
     let mut from = 0.0;
     for &to in knots {
-        pieces.push(quadratic((from, to), f64::tanh));
+        pieces.push(quadratic(from..to, f64::tanh));
         from = to;
     }
     pieces.push([0.0, 0.0, 1.0]);
@@ -23,24 +24,25 @@ pub fn weight(x: f64) -> f64 {
 }
 
 /// \[n, c, d\] closest to `f` on an interval.
-pub fn quadratic(interval: (f64, f64), f: impl Fn(f64) -> f64) -> [f64; 3] {
+pub fn quadratic(interval: Range<f64>, f: impl Fn(f64) -> f64) -> [f64; 3] {
     least_squares(interval, [|x| x * x, |x| x, |_| 1.0], f)
 }
 
 /// \[c, d\] closest to `f` on an interval.
-pub fn line(interval: (f64, f64), f: impl Fn(f64) -> f64) -> [f64; 2] {
+pub fn line(interval: Range<f64>, f: impl Fn(f64) -> f64) -> [f64; 2] {
     least_squares(interval, [|x| x, |_| 1.0], f)
 }
 
 fn least_squares<const N: usize>(
-    (from, to): (f64, f64),
+    interval: Range<f64>,
     basis: [fn(f64) -> f64; N],
     f: impl Fn(f64) -> f64,
 ) -> [f64; N] {
     let mut matrix = [[0.0; N]; N];
     let mut right = [0.0; N];
     for i in 0..SAMPLES {
-        let x = from + (to - from) * (i as f64 + 0.5) / SAMPLES as f64;
+        let length = interval.end - interval.start;
+        let x = interval.start + length * (i as f64 + 0.5) / SAMPLES as f64;
         for (row, b) in basis.iter().enumerate() {
             for (col, other) in basis.iter().enumerate() {
                 matrix[row][col] += weight(x) * b(x) * other(x);
@@ -76,9 +78,9 @@ mod tests {
 
     #[test]
     fn quadratics_and_lines_are_recovered() {
-        let [n, c, d] = quadratic((0.3, 2.0), |x| 3.0 * x * x - 2.0 * x + 0.25);
+        let [n, c, d] = quadratic(0.3..2.0, |x| 3.0 * x * x - 2.0 * x + 0.25);
         assert!((n - 3.0).abs() < 1e-9 && (c + 2.0).abs() < 1e-9 && (d - 0.25).abs() < 1e-9);
-        let [c, d] = line((0.0, 0.5), |x| 1.5 - x);
+        let [c, d] = line(0.0..0.5, |x| 1.5 - x);
         assert!((c + 1.0).abs() < 1e-9 && (d - 1.5).abs() < 1e-9);
     }
 }

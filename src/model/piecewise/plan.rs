@@ -143,7 +143,7 @@ impl Plan {
             let (square, c, d) = match function.knots.get(index) {
                 Some(&to) if refit && !last => {
                     let n = (n * exp2(scales.coeff_frac)).round() / exp2(scales.coeff_frac);
-                    let [c, d] = fit::line((from, to), |x| x.tanh() - n * x * x);
+                    let [c, d] = fit::line(from..to, |x| x.tanh() - n * x * x);
                     (n, c, d)
                 }
                 _ => (n, c, d),

@@ -82,12 +82,11 @@ impl Session {
         let tweaks = self.s1.tweaks.pads_from_s1.take(1).unwrap();
         let delta = self.garbler.delta();
         let (sent, message) =
-            pads::multiply_send(&self.s1.hasher, tweaks, delta, (&q, &values), width).unwrap();
+            pads::multiply_send(&self.s1.hasher, tweaks, delta, &q, &values, width).unwrap();
         self.sent(1, &message);
         let tweaks = self.s0.tweaks.pads_from_s1.take(1).unwrap();
-        let transfers = (&t[..], bits[0]);
-        let got =
-            pads::multiply_receive(&self.s0.hasher, tweaks, transfers, width, &message).unwrap();
+        let hasher = &self.s0.hasher;
+        let got = pads::multiply_receive(hasher, tweaks, &t, bits[0], width, &message).unwrap();
         [got.0.to_vec(), sent.0.to_vec()]
     }
 
@@ -152,7 +151,7 @@ impl Session {
             let x2 = steps::square(party, &opened, &pairs[i].0, &pairs[i].1);
             steps::candidates(plan, party, &x[i], &x2, &indices[i])
         });
-        let y: [Vec<R>; 2] = self.select(&tables, &indices, (index_bits, R::BITS));
+        let y: [Vec<R>; 2] = self.select(&tables, &indices, index_bits, R::BITS);
         let rounded = [S0, S1].map(|party| steps::round(plan, party, &y[party.index()]));
         let top = [&rounded[0].top_bits, &rounded[1].top_bits];
         let p = self.products(top, steps::wrap_product_bits(plan));
@@ -168,26 +167,31 @@ impl Session {
         &mut self,
         tables: &[Vec<u64>; 2],
         indices: &[Vec<u64>; 2],
-        shape: (u32, u32),
+        index_bits: u32,
+        width: u32,
     ) -> [Vec<R>; 2] {
-        let (q1, t0) = self.cots_from_s1(&Bits::planes(&indices[0], shape.0));
-        let (q0, t1) = self.cots_from_s0(&Bits::planes(&indices[1], shape.0));
-        let count = 1 << shape.0;
+        let (q1, t0) = self.cots_from_s1(&Bits::planes(&indices[0], index_bits));
+        let (q0, t1) = self.cots_from_s0(&Bits::planes(&indices[1], index_bits));
+        let count = 1 << index_bits;
         let (s0, s1) = (&mut self.s0, &mut self.s1);
         let tweaks = s1.tweaks.pads_from_s1.take(count).unwrap();
         let delta = self.garbler.delta();
         let (kept_1, m1) =
-            pads::select_send(&s1.hasher, tweaks, delta, (&q1, &tables[1]), shape).unwrap();
+            pads::select_send(&s1.hasher, tweaks, delta, &q1, &tables[1], index_bits, width)
+                .unwrap();
         let tweaks = s0.tweaks.pads_from_s0.take(count).unwrap();
         let delta = self.from_s0.0.delta();
         let (kept_0, m0) =
-            pads::select_send(&s0.hasher, tweaks, delta, (&q0, &tables[0]), shape).unwrap();
+            pads::select_send(&s0.hasher, tweaks, delta, &q0, &tables[0], index_bits, width)
+                .unwrap();
         let tweaks = s0.tweaks.pads_from_s1.take(count).unwrap();
         let got_0 =
-            pads::select_receive(&s0.hasher, tweaks, (&t0, &indices[0]), shape, &m1).unwrap();
+            pads::select_receive(&s0.hasher, tweaks, &t0, &indices[0], index_bits, width, &m1)
+                .unwrap();
         let tweaks = s1.tweaks.pads_from_s0.take(count).unwrap();
         let got_1 =
-            pads::select_receive(&s1.hasher, tweaks, (&t1, &indices[1]), shape, &m0).unwrap();
+            pads::select_receive(&s1.hasher, tweaks, &t1, &indices[1], index_bits, width, &m0)
+                .unwrap();
         self.sent(0, &m0);
         self.sent(1, &m1);
         [steps::add(&kept_0.0, &got_0.0), steps::add(&kept_1.0, &got_1.0)]

@@ -76,7 +76,7 @@ impl Search<'_> {
             let bound = self.bound(&integers, &scaled, frac);
             worst = bound as f64 / exp2(frac);
             if r <= largest && bound <= (1i128 << (self.l() - 1)) - self.margin(r) {
-                return Ok(self.ranged(integers, scaled, (frac, r), bound));
+                return Ok(self.ranged(integers, scaled, frac, r, bound));
             }
         }
         self.find_unencodable(exp2(largest))?;
@@ -114,7 +114,7 @@ impl Search<'_> {
             let (layer, limit) = (self.layer.number, exp2(range_bits));
             return Err(ModelError::RangeTooLarge { layer, worst, limit });
         }
-        Ok(self.ranged(integers, scaled, (frac, range_bits), bound))
+        Ok(self.ranged(integers, scaled, frac, range_bits, bound))
     }
 
     /// The finest scale at which the weighted sum of output patches fits the ring.
@@ -142,7 +142,7 @@ impl Search<'_> {
             // Both servers drop low bits of their shares, which may round up.
             if sum.saturating_add(1 << RESULT_BITS) <= room && weights >= MIN_WEIGHT_FRAC {
                 let range = InputRange::power(0);
-                return Ok(Ranged { range, ..self.ranged(integers, scaled, (frac, 0), worst) });
+                return Ok(Ranged { range, ..self.ranged(integers, scaled, frac, 0, worst) });
             }
         }
         if feeds.linear() {
@@ -161,7 +161,8 @@ impl Search<'_> {
         &self,
         integers: IntLinear,
         feeds: Vec<Feed>,
-        (out_frac, range_bits): (u32, u32),
+        out_frac: u32,
+        range_bits: u32,
         worst: i128,
     ) -> Ranged {
         let linear = &self.layer.linear;

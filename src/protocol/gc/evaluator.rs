@@ -141,8 +141,8 @@ fn evaluate<R: Ring>(
     let outputs = evaluator.evaluate(program, tweaks, &active, tables)?;
     let (carries, indices) = decode(plan, &outputs);
     let tweaks = session.tweaks.pads_from_s1.take(1)?;
-    let transfers = (outputs.wire(0), &carries);
-    let products = multiply_receive(&session.hasher, tweaks, transfers, width, product)?;
+    let t = outputs.wire(0);
+    let products = multiply_receive(&session.hasher, tweaks, t, &carries, width, product)?;
     let x = Zeroizing::new(lift::<R>(plan, PARTY, &inputs.s, &carries, &products.0));
     let masked = difference(&x, &inputs.root);
     step.output.extend(ring::to_le_bytes(&masked));
@@ -152,9 +152,9 @@ fn evaluate<R: Ring>(
     let entries = Zeroizing::new(candidates(plan, PARTY, &x, &squares, &indices));
     let q = session.sender.extend(index_count, corrections)?;
     let tweaks = session.tweaks.pads_from_s0.take(1 << plan.index_bits())?;
-    let shape = (plan.index_bits(), R::BITS);
-    let delta = session.sender.delta();
-    let (sent, message) = select_send(&session.hasher, tweaks, delta, (&q, &entries), shape)?;
+    let (index_bits, delta) = (plan.index_bits(), session.sender.delta());
+    let (sent, message) =
+        select_send(&session.hasher, tweaks, delta, &q, &entries, index_bits, R::BITS)?;
     step.output.extend(message);
     let wires = 1..=plan.index_bits() as usize;
     let t: Vec<Block> = wires.flat_map(|w| outputs.wire(w).to_vec()).collect();
@@ -165,11 +165,12 @@ fn evaluate<R: Ring>(
 /// Message 4 to 5.
 fn select<R: Ring>(step: &mut Stepper<'_>, s: Evaluated) -> Result<Wrapping, ProtocolError> {
     let (plan, n) = (step.plan(), s.indices.len());
-    let shape = (plan.index_bits(), R::BITS);
-    let theirs = step.take("a selection", selection_bytes(n, shape.0, shape.1))?;
+    let index_bits = plan.index_bits();
+    let theirs = step.take("a selection", selection_bytes(n, index_bits, R::BITS))?;
     let session = &mut *step.session;
     let tweaks = session.tweaks.pads_from_s1.take(1 << plan.index_bits())?;
-    let got = select_receive(&session.hasher, tweaks, (&s.t, &s.indices), shape, theirs)?;
+    let got =
+        select_receive(&session.hasher, tweaks, &s.t, &s.indices, index_bits, R::BITS, theirs)?;
     let values = Zeroizing::new(add::<R>(&s.sent, &got.0));
     let rounded = round(plan, PARTY, &values);
     let (t, corrections) = session.receiver.extend(&rounded.top_bits);
@@ -184,7 +185,7 @@ fn unwrap<R: Ring>(step: &mut Stepper<'_>, w: Wrapping) -> Result<Vec<R>, Protoc
     let message = step.take("wrap products", (n * width as usize).div_ceil(8))?;
     let session = &mut *step.session;
     let tweaks = session.tweaks.pads_from_s1.take(1)?;
-    let transfers = (&w.t[..], &w.rounded.top_bits);
-    let products = multiply_receive(&session.hasher, tweaks, transfers, width, message)?;
+    let choices = &w.rounded.top_bits;
+    let products = multiply_receive(&session.hasher, tweaks, &w.t, choices, width, message)?;
     Ok(unwrap_result(plan, PARTY, &w.rounded, &products.0))
 }

@@ -123,7 +123,7 @@ fn garble<R: Ring>(
     let tweaks = session.tweaks.pads_from_s1.take(1)?;
     let (width, delta) = (carry_product_bits(plan), garbler.delta());
     let (products, message) =
-        multiply_send(&session.hasher, tweaks, delta, (&flipped(0), &values), width)?;
+        multiply_send(&session.hasher, tweaks, delta, &flipped(0), &values, width)?;
     step.output.extend(message);
     let x: Vec<R> = lift(plan, PARTY, &inputs.s, &carries, &products.0);
     let masked = difference(&x, &inputs.root);
@@ -146,18 +146,20 @@ fn garble<R: Ring>(
 fn select<R: Ring>(step: &mut Stepper<'_>, v: Garbled<R>) -> Result<Rounded, ProtocolError> {
     let (plan, n) = (step.plan(), v.x.len());
     let mut opened: Vec<R> = step.take_ring(n)?;
-    let shape = (plan.index_bits(), R::BITS);
-    let theirs = step.take("a selection", selection_bytes(n, shape.0, shape.1))?;
+    let index_bits = plan.index_bits();
+    let theirs = step.take("a selection", selection_bytes(n, index_bits, R::BITS))?;
     ring::add_assign(&mut opened, &v.masked);
     let session = &mut *step.session;
     let squares = Zeroizing::new(square(PARTY, &opened, &v.root, &v.squared));
     let entries = Zeroizing::new(candidates(plan, PARTY, &v.x, &squares, &v.indices));
     let tweaks = session.tweaks.pads_from_s1.take(1 << plan.index_bits())?;
     let delta = session.sender.delta();
-    let (sent, message) = select_send(&session.hasher, tweaks, delta, (&v.q, &entries), shape)?;
+    let (sent, message) =
+        select_send(&session.hasher, tweaks, delta, &v.q, &entries, index_bits, R::BITS)?;
     step.output.extend(message);
     let tweaks = session.tweaks.pads_from_s0.take(1 << plan.index_bits())?;
-    let got = select_receive(&session.hasher, tweaks, (&v.t, &v.indices), shape, theirs)?;
+    let got =
+        select_receive(&session.hasher, tweaks, &v.t, &v.indices, index_bits, R::BITS, theirs)?;
     let values = Zeroizing::new(add::<R>(&sent.0, &got.0));
     Ok(round(plan, PARTY, &values))
 }
@@ -172,7 +174,7 @@ fn unwrap<R: Ring>(step: &mut Stepper<'_>, rounded: Rounded) -> Result<Vec<R>, P
     let values = Zeroizing::new(rounded.top_bits.iter().map(u64::from).collect::<Vec<u64>>());
     let tweaks = session.tweaks.pads_from_s1.take(1)?;
     let (delta, width) = (session.sender.delta(), wrap_product_bits(plan));
-    let (products, message) = multiply_send(&session.hasher, tweaks, delta, (&q, &values), width)?;
+    let (products, message) = multiply_send(&session.hasher, tweaks, delta, &q, &values, width)?;
     step.output.extend(message);
     Ok(unwrap_result(plan, PARTY, &rounded, &products.0))
 }

@@ -74,8 +74,10 @@ impl PairSession {
         &mut self,
         channel: &mut dyn Channel,
         slot: &SlotView<'_>,
-        (op, at): (usize, Range<usize>),
-        (hi, lo): (u32, u32),
+        op: usize,
+        at: Range<usize>,
+        hi: u32,
+        lo: u32,
     ) -> Result<Zeroizing<Vec<u8>>, ProtocolError> {
         let shape = Shape { hi, lo, ring_bits: R::BITS };
         let masks = slot.lookup_masks(op, at.clone(), shape.bits());
@@ -90,7 +92,7 @@ impl PairSession {
             },
         };
         run(self, channel, &source, at.len(), |first, shares| {
-            write_chunk(&mut chunk, (first, at.len()), one_hot_words(hi), &shares);
+            write_chunk(&mut chunk, first, at.len(), one_hot_words(hi), &shares);
         })?;
         Ok(chunk)
     }
@@ -106,7 +108,8 @@ impl PairSession {
         &mut self,
         channel: &mut dyn Channel,
         slot: &SlotView<'_>,
-        (op, at): (usize, Range<usize>),
+        op: usize,
+        at: Range<usize>,
     ) -> Result<Zeroizing<Vec<u8>>, ProtocolError> {
         let roots: Zeroizing<Vec<R>> = Zeroizing::new(slot.square_root(op, at.clone()));
         let mut chunk = Zeroizing::new(vec![0; at.len() * R::BYTES]);
@@ -125,7 +128,8 @@ impl PairSession {
 /// Puts the shares of a block into the chunk of all `count` lookups, from `first` on.
 fn write_chunk<R: Ring>(
     chunk: &mut [u8],
-    (first, count): (usize, usize),
+    first: usize,
+    count: usize,
     words: usize,
     shares: &LookupShares<R>,
 ) {

@@ -33,7 +33,8 @@ impl PairSession {
         &mut self,
         channel: &mut dyn Channel,
         op: usize,
-        (hi, lo): (u32, u32),
+        hi: u32,
+        lo: u32,
     ) -> Result<(), ProtocolError> {
         let shape = Shape { hi, lo, ring_bits: R::BITS };
         let masks = [0; 2].map(|_| uniform::<R>(&mut self.random));
@@ -48,7 +49,7 @@ impl PairSession {
         let ours = made.ok_or_else(unfinished)?;
         let words = one_hot_words(hi);
         let mut bytes = vec![0; SACRIFICED * Origin::Made.lookup_bytes(hi, R::BYTES)];
-        write_chunk(&mut bytes, (0, SACRIFICED), words, &ours);
+        write_chunk(&mut bytes, 0, SACRIFICED, words, &ours);
         masks.iter().for_each(|m| bytes.extend(ring::to_le_bytes(m)));
         let theirs = channel.exchange(Tag::Sacrifice, &bytes)?;
         let (one_hot, rest) = theirs.split_at(SACRIFICED * words * 8);

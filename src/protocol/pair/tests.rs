@@ -59,7 +59,7 @@ fn read_chunk<R: Ring>(chunk: &[u8], count: usize, hi: u32) -> LookupShares<R> {
 
 fn lookups_of_a_batch<R: Ring>(count: usize, first: usize, (hi, lo): (u32, u32)) {
     let chunks = both(|session, channel, view| {
-        session.lookups::<R>(channel, view, (2, first..first + count), (hi, lo)).unwrap()
+        session.lookups::<R>(channel, view, 2, first..first + count, hi, lo).unwrap()
     });
     let shares = chunks.each_ref().map(|chunk| read_chunk::<R>(chunk, count, hi));
     let seeds = slot_seeds();
@@ -87,7 +87,7 @@ fn a_batch_of_several_groups_has_the_dealers_relations() {
 fn squares_of_a_batch() {
     let at = 300..300 + COUNT;
     let chunks = both(|session, channel, view| {
-        session.squares::<u32>(channel, view, (2, at.clone())).unwrap()
+        session.squares::<u32>(channel, view, 2, at.clone()).unwrap()
     });
     let seeds = slot_seeds();
     let roots = [Party::S0, Party::S1].map(|party| {
@@ -105,7 +105,7 @@ fn bytes_a_lookup() {
     const TILE: usize = 8 * 8 * BLOCK;
     let sent = both(|session, channel, view| {
         let before = channel.traffic();
-        session.lookups::<u32>(channel, view, (2, 0..TILE), (8, 6)).unwrap();
+        session.lookups::<u32>(channel, view, 2, 0..TILE, 8, 6).unwrap();
         channel.traffic().since(&before).bytes_sent
     });
     let bytes = (sent[0] + sent[1]) as f64 / TILE as f64;
@@ -150,11 +150,11 @@ fn bytes_a_relu() {
 #[test]
 fn sacrifices_pass_between_batches() {
     let done = both(|session, channel, view| {
-        session.sacrifice_lookups::<u32>(channel, 2, (8, 6))?;
+        session.sacrifice_lookups::<u32>(channel, 2, 8, 6)?;
         session.sacrifice_relus::<u32>(channel, 8, &relu_shape::<u32>(17))?;
-        session.lookups::<u32>(channel, view, (2, 0..100), (8, 6))?;
+        session.lookups::<u32>(channel, view, 2, 0..100, 8, 6)?;
         session.sacrifice_squares::<u32>(channel, 4)?;
-        session.sacrifice_lookups::<u64>(channel, 6, (4, 0))
+        session.sacrifice_lookups::<u64>(channel, 6, 4, 0)
     });
     done.into_iter().for_each(|done| done.unwrap());
 }
@@ -200,7 +200,7 @@ fn a_sacrifice_finds_a_wrong_bit_of_any_message() {
         let (a, b) = crate::wire::pair();
         let flip = |inner, left| Flipping { inner, tag: Tag::OtPayloads, left, every: false };
         let results = both_over((flip(a, usize::MAX), flip(b, left)), |session, channel, _| {
-            session.sacrifice_lookups::<u32>(channel, 7, (4, 2))
+            session.sacrifice_lookups::<u32>(channel, 7, 4, 2)
         });
         // A masked bit counts only where the receiver's choice is 1; both servers come to one verdict.
         let faults = results.map(|r| match r {
@@ -255,7 +255,7 @@ fn hostile_frames_are_errors() {
                 channel.expect(Tag::OtCorrections).unwrap();
                 return None;
             }
-            let made = session.lookups::<u32>(channel, view, (2, 0..50), (4, 2));
+            let made = session.lookups::<u32>(channel, view, 2, 0..50, 4, 2);
             made.err().map(|e| e.to_string())
         });
         let error = results[0].as_ref().unwrap();

@@ -142,7 +142,7 @@ impl<'a> PairLinear<'a> {
             let packed = self.holder.packed(index);
             let mut z = Zeroizing::new(vec![0; grid.rows() * views.len() * plan.outputs]);
             for (number, part) in plan.parts(grid, views.len()).iter().enumerate() {
-                let y = batch_input(plan, part, (network, grid), &views);
+                let y = batch_input(plan, part, network, grid, &views);
                 let (set_id, slot) = (work.set_id, work.slots.start);
                 let name = BatchName { set_id, slot, op: plan.op, number: number as u32 };
                 let mut fresh = || -> Result<_, ProtocolError> {

@@ -208,7 +208,7 @@ impl ReluEngine {
                 packing::unpack_into(theirs, 1, bits)?;
                 c.iter_mut().zip(bits).for_each(|(c, theirs)| *c = c.xor(*theirs));
                 material.results(block, shares);
-                relu_results((material.shape(), slope), self.party, z, shares, c);
+                relu_results(material.shape(), slope, self.party, z, shares, c);
                 Some(())
             },
         )

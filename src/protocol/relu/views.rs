@@ -111,7 +111,7 @@ fn runs(own: &Own, x: i64, secrets: &[Secrets], slope: Slope) -> Vec<Seen> {
     let c: Vec<u8> = kept[0].iter().zip(&kept[1]).map(|(a, b)| a ^ b).collect();
     let y = parties.map(|p| {
         let mut y = c.clone();
-        relu_results((&shape, slope), p, &z, both[p.index()], &mut y);
+        relu_results(&shape, slope, p, &z, both[p.index()], &mut y);
         y
     });
     let seen = |i: usize| {

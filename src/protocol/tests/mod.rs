@@ -333,7 +333,7 @@ fn fresh_material_changes_the_result_within_units() {
     assert_ne!(one, two);
     let weights = world.model.public.network.outputs().weight_sums(SIZE).unwrap();
     let frac = world.model.public.output_frac();
-    let decode = |sums: &[u32]| crate::model::decode_sums(sums, &weights, (frac, 0));
+    let decode = |sums: &[u32]| crate::model::decode_sums(sums, &weights, frac, 0);
     for (a, b) in decode(&one).iter().zip(decode(&two)) {
         assert!((a - b).abs() < 0.05, "{a} against {b}");
     }
@@ -407,7 +407,7 @@ fn lookup_is_exact_for_every_mask_and_input() {
 fn exhaustive_lookup<R: Ring>() {
     use crate::kernels::{LookupTable, masked_sums};
     use crate::numbers::slope_table::SlopeTable;
-    let table = SlopeTable::fit("tanh", f64::tanh, (2, 5, 2), 9);
+    let table = SlopeTable::fit("tanh", f64::tanh, 2, 5, 2, 9);
     let prepared = LookupTable::new(&table.values, &table.slopes).unwrap();
     let mut stream = Seed::from_bytes([3; 32]).stream(Domain::of(Purpose::OneHot));
     let n = table.input_bits();
@@ -444,7 +444,7 @@ fn short_material_is_refused() {
     let world = World::new(RingBits::L32, &[6], 128, 20);
     let view = SlotView::new(Party::S0, &world.seeds[0].slots, 5, Origin::Dealt);
     assert!(view.add_product::<u32>(1, 0..4, &[0; 15], &mut [0; 4]).is_none());
-    let lookup = |bytes| view.lookup::<u32>(2, 0..4, (9, 6), vec![0; bytes].into());
+    let lookup = |bytes| view.lookup::<u32>(2, 0..4, 9, 6, vec![0; bytes].into());
     assert!(lookup(4 * (64 + 8) - 1).is_none());
     assert!(lookup(4 * (64 + 8)).is_some());
 }

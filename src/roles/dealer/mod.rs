@@ -90,7 +90,7 @@ impl Dealer {
         let wanted = request.wanted.by_size(&public, observer)?;
         let mut sets = Vec::new();
         for (&size, &slots) in &wanted {
-            let set = Set::plan(commission, request, (size, slots))?;
+            let set = Set::plan(commission, request, size, slots)?;
             let prefix = prefix(&out, size, wanted.len() > 1);
             let s1 = request.create(prefix.with_suffix("s1"))?;
             let s0 = request.create(prefix.with_suffix("s0"))?;
@@ -138,8 +138,8 @@ impl Dealer {
         if sets > 1 {
             return Err(DealerError::OneSet { sets });
         }
-        let Some(wanted) = wanted.into_iter().next() else { return Ok(Vec::new()) };
-        let set = Set::plan(commission, request, wanted)?;
+        let Some((size, slots)) = wanted.into_iter().next() else { return Ok(Vec::new()) };
+        let set = Set::plan(commission, request, size, slots)?;
         let s1 = request.create(s1.into())?;
         set.tell(observer);
         let started = Instant::now();
@@ -169,7 +169,8 @@ impl<'a> Set<'a> {
     fn plan(
         commission: Commission<'a>,
         request: &Deal,
-        (size, slots): (Size, u64),
+        size: Size,
+        slots: u64,
     ) -> Result<Self, DealerError> {
         let job = TripleJob::new(commission, size, slots, request.batch)?;
         let s0_bytes = job.s0_bytes().ok_or(MaterialError::TooMuch)?;

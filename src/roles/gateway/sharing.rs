@@ -146,7 +146,7 @@ impl<'a> Sharing<'a> {
         let (model, file) = (&self.request.public.model, plane.of.file);
         let levels = self.request.levels.of(plane.grey, model.trained());
         let levels = levels.map_err(|e| GatewayError::from(e).about(file))?;
-        tell_noise(&self.request.levels, (file, levels.sigma), model.trained(), observer);
+        tell_noise(&self.request.levels, file, levels.sigma, model.trained(), observer);
         Ok(Ready { encoded: encode_image(model, plane.grey, &levels.map), levels })
     }
 

@@ -24,20 +24,16 @@ const MODELS: [(&str, f64, f64); 4] = [
 /// What an image is.
 pub(super) fn facts(path: &Path, format: ImageFormat) -> Result<Facts, InspectError> {
     let (rows, ..) = open_rows(path, None)?;
-    let (Size { height, width }, channels) = (rows.size(), rows.channels());
-    let facts = header(format, (height, width, channels, rows.frames()), rows.depth());
-    match height.saturating_mul(width).saturating_mul(channels) {
+    let (size, channels) = (rows.size(), rows.channels());
+    let facts = header(format, size, channels, rows.frames(), rows.depth());
+    match size.height.saturating_mul(size.width).saturating_mul(channels) {
         0..=MOST_SAMPLES => Ok(with_values(facts, &look(path)?)),
         _ => Ok(facts),
     }
 }
 
 /// What the header says.
-fn header(
-    format: ImageFormat,
-    (height, width, channels, frames): (usize, usize, usize, usize),
-    depth: Depth,
-) -> Facts {
+fn header(format: ImageFormat, size: Size, channels: usize, frames: usize, depth: Depth) -> Facts {
     let depth = match depth {
         Depth::Eight => "8 bits",
         Depth::Sixteen => "16 bits",
@@ -46,8 +42,8 @@ fn header(
     map(json!({
         "kind": "image",
         "format": format.to_string(),
-        "height": height / frames.max(1),
-        "width": width,
+        "height": size.height / frames.max(1),
+        "width": size.width,
         "channels": channels,
         "depth": depth,
         "frames": frames,

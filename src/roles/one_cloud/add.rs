@@ -45,8 +45,10 @@ impl Clients {
     pub fn add<'a>(
         &self,
         new: impl Into<NewClient<'a>>,
-        (key, model): (&Path, &MakePaths),
-        (own, model_owner): (&SecretKey, &PublicKey),
+        key: &Path,
+        model: &MakePaths,
+        own: &SecretKey,
+        model_owner: &PublicKey,
         settings: Settings,
     ) -> Result<Client, CloudError> {
         let NewClient { name, instead_of } = new.into();
@@ -63,7 +65,7 @@ impl Clients {
         let unfinished = self.dir.join(format!(".{name}"));
         let before = instead_of.map(|old| (self.dir.join(old), self.dir.join(format!("..{old}"))));
         let added = (|| {
-            fill(&unfinished, (key, model), settings)?;
+            fill(&unfinished, key, model, settings)?;
             let client = Client::read(&unfinished)?;
             Ledger::open_beside(&unfinished.join(STATE), &counts)?.adopt(client.counted())?;
             Ok(replace(&unfinished, &folder, before.as_ref())?)
@@ -133,7 +135,8 @@ fn remove(folder: &Path) -> Result<(), FormatError> {
 /// Fills a user's folder. Whatever the umask, nobody but the owner changes what is in it.
 fn fill(
     folder: &Path,
-    (key, model): (&Path, &MakePaths),
+    key: &Path,
+    model: &MakePaths,
     settings: Settings,
 ) -> Result<(), FormatError> {
     // Of a process that was killed.

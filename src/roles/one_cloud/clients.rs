@@ -85,7 +85,7 @@ impl Client {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
             other => other.map_err(|e| FormatError::io(&state, "create", e))?,
         }
-        Store::open(&state, counts, (Party::S0, cloud))
+        Store::open(&state, counts, Party::S0, cloud)
     }
 }
 

@@ -178,7 +178,7 @@ impl<'a> Errand<'a> {
             for grey in image.frame(frame)? {
                 size = grey.size();
                 model.network.grid(size).map_err(|e| UserError::from(e).about(file))?;
-                planes.push(self.encode((file, &grey), model, observer)?);
+                planes.push(self.encode(file, &grey, model, observer)?);
             }
         }
         Ok(Plain { image, planes, size })
@@ -186,13 +186,14 @@ impl<'a> Errand<'a> {
 
     fn encode(
         &self,
-        (file, grey): (&Path, &GreyImage),
+        file: &Path,
+        grey: &GreyImage,
         model: &PublicModel,
         observer: &mut dyn Observer<UserEvent>,
     ) -> Result<EncodedPlane, UserError> {
         let levels = self.levels.of(grey, model.trained());
         let levels = levels.map_err(|e| UserError::from(e).about(file))?;
-        tell_noise(&self.levels, (file, levels.sigma), model.trained(), observer);
+        tell_noise(&self.levels, file, levels.sigma, model.trained(), observer);
         let Encoded { pixels, fit, .. } = encode_image(model, grey, &levels.map);
         let judged = fit.judge(self.clamping, model, &levels.map);
         judged.map_err(|unfit| UserError::Unfit(unfit).about(file))?;

@@ -99,8 +99,9 @@ impl<'a> Session<'a> {
             let request = Request::receive(&payload)?;
             match request {
                 Request::Status { sets } => self.status(&sets, &mut store, channel)?,
-                Request::Make { height, width, slots } => self
-                    .at_work(|session| session.make((height, width, slots), &mut store, channel))?,
+                Request::Make { height, width, slots } => {
+                    self.at_work(|session| session.make(height, width, slots, &mut store, channel))?
+                }
                 Request::Denoise { images, sets } => {
                     self.online.store(true, Ordering::SeqCst);
                     let done =
@@ -159,7 +160,9 @@ impl<'a> Session<'a> {
 
     fn make(
         &mut self,
-        (height, width, slots): (u32, u32, u32),
+        height: u32,
+        width: u32,
+        slots: u32,
         store: &mut Store,
         channel: &mut dyn Channel,
     ) -> Result<(), CloudError> {

@@ -54,7 +54,8 @@ impl Store {
     pub(super) fn open(
         state: &Path,
         outside: &Outside,
-        (party, key): (Party, Fingerprint),
+        party: Party,
+        key: Fingerprint,
     ) -> Result<Self, ServerError> {
         let ledger = Ledger::open_beside(state, outside)?;
         claim_state(state, key)?;

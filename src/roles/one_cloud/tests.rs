@@ -100,7 +100,7 @@ impl World {
         let own = keys.secret(Role::Server0, &no_passphrase).unwrap();
         let owner = keys.public(Role::ModelOwner).unwrap();
         let (key, paths) = (self.at(user).join("server1.pub"), self.share(user, 0));
-        self.clients().add(user, (&key, &paths), (&own, &owner), settings)
+        self.clients().add(user, &key, &paths, &own, &owner, settings)
     }
 
     fn share(&self, user: &str, party: usize) -> MakePaths {
@@ -165,7 +165,7 @@ impl World {
         let sums: Vec<u32> =
             run.unwrap().sums.iter().map(|&sum| shrink_nearest(sum, dropped)).collect();
         let weights = public.network.outputs().weight_sums(size).unwrap();
-        let units = decode_sums(&sums, &weights, (public.output_frac(), dropped));
+        let units = decode_sums(&sums, &weights, public.output_frac(), dropped);
         units.into_iter().map(|units| levels.to_grey(units)).collect()
     }
 
@@ -413,7 +413,7 @@ fn a_folder_of_users_is_told_what_is_wrong_with_it() {
     let key = world.at("anna").join("server1.pub");
     let add = |name: &str, key: &Path, user: &str| {
         let paths = world.share(user, 0);
-        world.clients().add(name, (key, &paths), (&own, &owner), Settings::default())
+        world.clients().add(name, key, &paths, &own, &owner, Settings::default())
     };
     for (name, user) in [("carl", "ben"), ("anna", "anna"), ("../carl", "anna")] {
         assert!(add(name, &key, user).is_err(), "{name}");

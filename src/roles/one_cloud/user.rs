@@ -113,7 +113,7 @@ impl User {
     pub fn visit<'v>(&'v self, channel: &'v mut dyn Channel) -> Result<Visit<'v>, UserError> {
         let key = self.own.public().fingerprint();
         let outside = Arc::new(Mutex::new(Ledger::open(&self.slots)?));
-        let store = Store::open(&self.state, &outside, (Party::S1, key))?;
+        let store = Store::open(&self.state, &outside, Party::S1, key)?;
         let mut visit = Visit { user: self, channel, store, usable: Vec::new(), images_left: 0 };
         visit.ask_status()?;
         Ok(visit)

@@ -30,7 +30,7 @@ pub enum PlainError {
     #[error("there is a noise level for each pixel, and {0}")]
     NoNoiseMap(NoNoiseMap),
     /// A noise level for each pixel of another image.
-    #[error("the noise levels are {found:?}, the image is {expected:?} (height, width)")]
+    #[error("the noise levels are {found}, the image is {expected} (height x width)")]
     MapSize {
         /// Rows and columns of the image.
         expected: Size,

@@ -162,10 +162,10 @@ pub fn denoise(
     for (channel, plane) in each {
         let found = levels.of(plane, arithmetic.trained());
         let ImageLevels { sigma, map } = found.map_err(|e| PlainError::from(e).about(file))?;
-        tell_noise(levels, (file, sigma), arithmetic.trained(), observer);
+        tell_noise(levels, file, sigma, arithmetic.trained(), observer);
         observer.event(PlainEvent::Denoising);
         let DenoisedGrey { image, residual, out_of_range: left } =
-            one(request, plane, (&map, noise_map), observer)?;
+            one(request, plane, &map, noise_map, observer)?;
         if let Some(left) = left {
             keep_ranges(request, &left, observer)?;
             out_of_range = Some(out_of_range.unwrap_or_default().and(left));
@@ -207,7 +207,8 @@ fn keep_ranges(
 fn one(
     request: &Denoise<'_>,
     plane: &GreyImage,
-    (levels, noise_map): (&LevelMap, Option<NoiseMap<'_>>),
+    levels: &LevelMap,
+    noise_map: Option<NoiseMap<'_>>,
     observer: &mut dyn Observer<PlainEvent>,
 ) -> Result<DenoisedGrey, PlainError> {
     let (denoised, clamped) = match request.arithmetic {

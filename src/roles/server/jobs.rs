@@ -28,8 +28,7 @@ impl Server {
     ) -> Result<ServeReport, ServerError> {
         match &request.images {
             Images::Folders(folders @ Folders { until: Until::Stopped(watching), .. }) => {
-                let asked = (request, folders, watching);
-                watch::serve(self, asked, peer.into(), observer)
+                watch::serve(self, request, folders, watching, peer.into(), observer)
             }
             _ => serve::serve(self, request, peer.into(), observer),
         }

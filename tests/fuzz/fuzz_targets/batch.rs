@@ -1,6 +1,7 @@
 //! What a batch adds: notes to the receiver below their seal, and a server's list of its images.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
+use ppdenoise::size::Size;
 use ppdenoise::artefact::{Note, is_base_name};
 use ppdenoise::ids::{ImageId, SessionId};
 use ppdenoise::roles::server::ImageList;
@@ -16,7 +17,7 @@ fuzz_target!(init: seeds(inputs), |data: &[u8]| {
             assert!(note.name.is_empty() || is_base_name(&note.name));
             assert!(!note.name.contains('/') && note.headers.len() <= Note::MAX_HEADERS);
             if let Some(tile) = note.tile {
-                let (height, width) = tile.tiling.size();
+                let Size { height, width } = tile.tiling.size();
                 assert!(tile.tiling.rect(tile.place).is_some_and(|r| r.is_inside(height, width)));
             }
         }

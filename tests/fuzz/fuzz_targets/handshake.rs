@@ -1,6 +1,7 @@
 //! The greeting: its fixed part, its body below the digest, the comparison.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
+use ppdenoise::size::Size;
 use ppdenoise::ids::Party;
 use ppdenoise::ids::codec::{decode_small, encode_small};
 use ppdenoise::ids::{Digest, Fingerprint, ModelId, SessionId, TripleSetId, WeightMaskId};
@@ -75,7 +76,7 @@ fn identity(party: Party) -> Identity {
 
 fn set(id: u8) -> SetFacts {
     let set_id = TripleSetId::from_bytes([id; 16]);
-    SetFacts { set_id, size: (512, 512), slots: 10, batch_rows: 128, origin: Origin::Dealt }
+    SetFacts { set_id, size: Size::square(512), slots: 10, batch_rows: 128, origin: Origin::Dealt }
 }
 
 fn greetings() -> Vec<Vec<u8>> {

@@ -1,6 +1,7 @@
 //! Images: every format.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
+use ppdenoise::size::Size;
 use ppdenoise::image::dicom::{Fresh, Window, decode, derive};
 use ppdenoise::image::{GreyImage, ImageError, ImageFormat, Raster, RowReader, write};
 use ppdenoise::network::MAX_PIXELS;
@@ -37,7 +38,7 @@ fuzz_target!(init: seeds(images), |data: &[u8]| {
 /// All rows of an image, a few at a time; none of a scan, which is larger than an image may be.
 fn by_rows(format: ImageFormat, data: &[u8]) -> Result<Raster, ImageError> {
     let mut rows = RowReader::open(format, Cursor::new(data), None)?;
-    let (height, width) = rows.size();
+    let Size { height, width } = rows.size();
     if height.saturating_mul(width) > MAX_PIXELS {
         return Err(ImageError::TooLarge { height, width });
     }

@@ -1,6 +1,7 @@
 //! The public description of a shared model, and everything that sizes are computed from it.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
+use ppdenoise::size::Size;
 use ppdenoise::material::{MaterialLayout, Origin};
 use ppdenoise::model::PublicModel;
 use ppdenoise_fuzz::{memory::bounded, seeds, world};
@@ -14,7 +15,8 @@ fuzz_target!(init: seeds(|| world::public_models().iter().map(PublicModel::to_js
     let (elements, largest) = (model.elements(), MaterialLayout::largest_message(&model));
     assert!(elements > 0 && largest > 0);
     assert!(MaterialLayout::max_batch_rows(&model) * largest <= 16 << 20);
-    for size in [(1, 1), (130, 131), (1 << 14, 1 << 14), (1 << 20, 1 << 8)] {
+    for (height, width) in [(1, 1), (130, 131), (1 << 14, 1 << 14), (1 << 20, 1 << 8)] {
+        let size = Size { height, width };
         let rows = MaterialLayout::default_batch_rows(&model);
         let Ok(layout) = MaterialLayout::new(&model, size, rows, Origin::Made) else { continue };
         let batches = layout.batches();

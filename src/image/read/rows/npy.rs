@@ -4,6 +4,7 @@ use super::super::npy::{Element, Header, SIGNATURE, unusable};
 use super::{Lines, Opened, Shape};
 use crate::scan::tiling::check_scan;
 use crate::{ImageError, ImageFormat};
+use ppdenoise_base::size::Position;
 use ppdenoise_base::size::Size;
 use std::cmp::Ordering;
 use std::io::{BufReader, Read, Seek};
@@ -79,7 +80,7 @@ impl<F: Read> Lines for Npy<F> {
         let elements = self.row.chunks_exact(self.element.bytes);
         for (column, (level, bytes)) in line.iter_mut().zip(elements).enumerate() {
             let value = (self.element.value)(bytes);
-            *level = self.element.level(value, (self.done, column))?;
+            *level = self.element.level(value, Position::new(self.done, column))?;
         }
         self.done += 1;
         Ok(())

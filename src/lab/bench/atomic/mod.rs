@@ -190,7 +190,7 @@ fn literal_row(effort: Effort) -> Timed {
         let asked = cost.step(Party::S0, || tanh.request(&mut s0, open0, &m1));
         let (requested, request) = asked.expect("honest");
         cost.turn(&[&request]);
-        let tables = cost.step(Party::S1, || tanh.garble(&mut s1, open1, (&m0, &request), &mask));
+        let tables = cost.step(Party::S1, || tanh.garble(&mut s1, open1, &m0, &request, &mask));
         let tables = tables.expect("honest");
         cost.turn(&[&tables]);
         let results = cost.step(Party::S0, || tanh.evaluate(&mut s0, requested, &tables));

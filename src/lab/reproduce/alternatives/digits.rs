@@ -193,8 +193,8 @@ pub(super) fn play(
     }
     Ok(Played {
         setting: *setting,
-        desired: right((&mut local, &mut cloud), desired, &test)?,
-        undesired: right((&mut local, &mut attacker), undesired, &test)?,
+        desired: right(&mut local, &mut cloud, desired, &test)?,
+        undesired: right(&mut local, &mut attacker, undesired, &test)?,
     })
 }
 
@@ -204,7 +204,8 @@ fn answers(question: Question, digits: &[usize]) -> Vec<usize> {
 
 /// The share of images of which a classifier says the right class when the local network sends them.
 fn right(
-    (local, classifier): (&mut Local, &mut Learner),
+    local: &mut Local,
+    classifier: &mut Learner,
     question: Question,
     test: &Digits,
 ) -> Result<f64, TrainError> {

@@ -86,7 +86,7 @@ pub(super) fn page(lab: &Laboratory<'_>, observer: &mut dyn Observer) -> Result<
         digits.push(digits::play(setting, &effort, observer)?);
     }
     let image = middle(clean[0], SIDES[usize::from(request.quick)])?;
-    let clear = clear(&image, (&request.model.model, &pixels), &pictures)?;
+    let clear = clear(&image, &request.model.model, &pixels, &pictures)?;
     let costs = systems::costs(request, &image, observer)?;
     let (name, figure) = figure(lab, &pixels, &pictures)?;
     let size = image.size();
@@ -111,7 +111,8 @@ pub(super) fn page(lab: &Laboratory<'_>, observer: &mut dyn Observer) -> Result<
 /// Seconds of what is computed in the clear on an image, by whoever does it.
 fn clear(
     image: &GreyImage,
-    (model, pixels): (&FloatModel, &pixels::Networks),
+    model: &FloatModel,
+    pixels: &pixels::Networks,
     pictures: &[pictures::Played],
 ) -> Result<Clear, LabError> {
     fn timed<T>(work: impl FnOnce() -> Result<T, LabError>) -> Result<f64, LabError> {

@@ -136,7 +136,7 @@ fn train(
         observer.progress(step as f64 / (2 * steps) as f64);
     }
     let Game { local, cloud, .. } = game;
-    let (local, attacker) = attack(local, &mut images, (channels, depth), effort, observer)?;
+    let (local, attacker) = attack(local, &mut images, channels, depth, effort, observer)?;
     let (attacker, cloud) = (attacker.model()?, cloud.model()?);
     Ok(Networks { local: local.learner.model()?, allowed, cloud, attacker })
 }
@@ -145,7 +145,8 @@ fn train(
 fn attack(
     mut local: Local,
     images: &mut Corpus,
-    (channels, depth): (usize, usize),
+    channels: usize,
+    depth: usize,
     effort: &Effort,
     observer: &mut dyn Observer,
 ) -> Result<(Local, Learner), TrainError> {

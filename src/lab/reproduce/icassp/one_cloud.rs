@@ -69,7 +69,7 @@ pub(in crate::lab::reproduce) fn run(
     let model_owner = folder.public(Role::ModelOwner)?;
     let settings = Settings { material_bytes: 64 << 30, ..Settings::default() };
     let client =
-        clients.add("user", (&user_key, &share("model.s0")), (&own, &model_owner), settings)?;
+        clients.add("user", &user_key, &share("model.s0"), &own, &model_owner, settings)?;
     let user = User::open(&at("user"), &no_passphrase, share("model.s1"), Some(&at("state")))?;
     let (mut ours, mut theirs) = pair();
     std::thread::scope(|scope| {

@@ -40,7 +40,7 @@ impl PeerHints {
     pub fn add(&mut self, piece: &HintPiece, bytes: &[u8]) -> Result<(), LinearError> {
         let (op, hints) = (self.plan.ops()[piece.index].op, &mut self.ops[piece.index]);
         let profile = self.plan.profile();
-        check_length(profile, HINTS, op, (bytes, piece.rows.len()))?;
+        check_length(profile, HINTS, op, bytes, piece.rows.len())?;
         if hints.len() != piece.rows.start {
             return Err(LinearError::Hints { op, expected: piece.rows.start, found: hints.len() });
         }
@@ -160,7 +160,7 @@ impl Masking<'_> {
     /// Adds this server's shares of X_H (Y_E + Y_H) to `z`, a row a patch; the cloud's with noise. The secret goes.
     pub fn finish(self, rounding: &RoundingSeed, flooding: Option<Flooding>, z: &mut [u32]) {
         let u = rounding.stream(&self.name, self.holder);
-        sums::round_into(self.sums(), &self.places, (&u, flooding), Sign::Minus, z);
+        sums::round_into(self.sums(), &self.places, &u, flooding, Sign::Minus, z);
     }
 
     /// v_j, where Delta is 2^64.

@@ -63,11 +63,14 @@ impl HeldOp {
     /// g_j before it is rounded, mod Q or above; the sums of row j are column `at` of `columns`.
     fn exact_hint(
         &self,
-        (profile, (top, rest)): (Profile, &Parts),
-        (at, columns): (usize, usize),
+        profile: Profile,
+        sums: &Parts,
+        at: usize,
+        columns: usize,
         row: usize,
         zero: &PublicTransform,
     ) -> Zeroizing<Vec<u128>> {
+        let (top, rest) = sums;
         let noise = row_seed(&self.seed, row).bulk(Domain::of(Purpose::HintNoise));
         let noise = rlwe::noise(&noise, 0);
         let mut values = self.secret(row).times_public(zero);
@@ -141,9 +144,8 @@ impl Holder {
         let size = profile.hint_bytes();
         let mut bytes = vec![0; piece.rows.len() * size];
         bytes.par_chunks_exact_mut(size).enumerate().for_each(|(i, out)| {
-            let column = (i, piece.rows.len());
             let row = piece.rows.start + i;
-            let mut exact = held.exact_hint((profile, &sums), column, row, &zero);
+            let mut exact = held.exact_hint(profile, &sums, i, piece.rows.len(), row, &zero);
             exact.iter_mut().for_each(|v| *v = profile.round_hint(*v));
             rlwe::write_hint(profile, &exact, out);
         });
@@ -180,7 +182,7 @@ impl PackedOp<'_> {
     pub fn receive<'a>(&'a self, part: &Part, y: &'a [u32]) -> Receiving<'a> {
         let PackedOp { profile, party, plan, held, groups } = self;
         assert_eq!(y.len(), part.coefficients(plan) * plan.elements(), "shape of a batch");
-        let places = part.places(plan);
+        let (places, (limbs, low)) = (part.places(plan), profile.mask_limbs());
         Receiving {
             profile: *profile,
             party: *party,
@@ -188,10 +190,10 @@ impl PackedOp<'_> {
             held,
             groups,
             y,
-            sums: Sums::new(places.len(), plan.outputs, profile.mask_limbs()),
+            sums: Sums::new(places.len(), plan.outputs, limbs, low),
             places,
             pieces: plan.pieces().collect::<Vec<_>>().into_iter(),
-            window: vec![Zeroizing::default(); 1 + profile.mask_limbs().0],
+            window: vec![Zeroizing::default(); 1 + limbs],
             received: 0,
             group: 0,
             zero: None,
@@ -206,7 +208,7 @@ fn row_seed(seed: &Seed, row: usize) -> Seed {
 /// sum_k x_jk a_k for rows of X: a row a coefficient, an entry a row of X; exact mod Q.
 fn public_products(profile: Profile, plan: &OpPlan, x: &[u32], ring: &PublicRing) -> Parts {
     let (limbs, low) = profile.public_limbs();
-    let mut sums = Sums::new(N, x.len() / plan.inputs, (limbs, low));
+    let mut sums = Sums::new(N, x.len() / plan.inputs, limbs, low);
     for group in cut(plan, x, Sums::depth(low)) {
         let elements: Vec<_> = group.elements.clone().map(|k| ring.element(k)).collect();
         for block in &group.blocks {
@@ -257,7 +259,7 @@ impl Receiving<'_> {
     pub fn masks(&mut self, bytes: &[u8]) -> Result<(), LinearError> {
         let due = self.pieces.next().map_or(0, |run| run.len());
         let profile = self.profile;
-        check_length(profile, CIPHERTEXTS, self.plan.op, (bytes, due))?;
+        check_length(profile, CIPHERTEXTS, self.plan.op, bytes, due)?;
         let mut rest = bytes;
         while !rest.is_empty() {
             let Some(group) = self.groups.get(self.group) else {
@@ -324,7 +326,7 @@ impl Receiving<'_> {
         let (places, party) = (self.places.clone(), self.party);
         let sums = self.sums()?;
         let u = rounding.stream(name, party);
-        sums::round_into(sums, &places, (&u, flooding), Sign::Plus, z);
+        sums::round_into(sums, &places, &u, flooding, Sign::Plus, z);
         Ok(())
     }
 
@@ -332,7 +334,7 @@ impl Receiving<'_> {
     pub(super) fn sums(self) -> Result<Unrounded, LinearError> {
         let Receiving { profile, plan, held, places, sums, zero, .. } = self;
         let Some(zero) = zero else {
-            check_length(profile, CIPHERTEXTS, plan.op, (&[], 1))?;
+            check_length(profile, CIPHERTEXTS, plan.op, &[], 1)?;
             return Ok(Unrounded::zeros(profile, 0, plan.outputs));
         };
         let mut sums = Unrounded::of_products(profile, plan.outputs, sums.finish());
@@ -384,7 +386,7 @@ impl Holder {
         let ring = self.name.ring(profile, plan.op, self.party);
         let sums = public_products(profile, plan, &x[row * plan.inputs..][..plan.inputs], &ring);
         let zero = PublicTransform::new(&ring.element(plan.elements()));
-        let exact = held.exact_hint((profile, &sums), (0, 1), row, &zero);
+        let exact = held.exact_hint(profile, &sums, 0, 1, row, &zero);
         let hidden = held.secret(row).times_public(&zero);
         let error = |c: usize| {
             let sum = u128::from(sums.0[c]) << (profile.q_bits() - 64) | u128::from(sums.1[c]);

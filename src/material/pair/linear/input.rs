@@ -4,6 +4,7 @@ use super::{OpPlan, Packing, Part};
 use crate::material::SlotView;
 use crate::model::{ActivationSpec, LinearSpec};
 use crate::network::{Network, StageGrid};
+use crate::size::Size;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
@@ -12,7 +13,8 @@ use zeroize::Zeroizing;
 pub fn batch_input(
     plan: &OpPlan,
     part: &Part,
-    (network, grid): (&Network<LinearSpec, ActivationSpec>, &StageGrid),
+    network: &Network<LinearSpec, ActivationSpec>,
+    grid: &StageGrid,
     slots: &[SlotView<'_>],
 ) -> Zeroizing<Vec<u32>> {
     match (part, &plan.packing) {
@@ -34,7 +36,7 @@ pub fn batch_input(
                 let mask = Zeroizing::new(mask(map, source.clone()));
                 let mut part = Zeroizing::new(cut.padded(lines, columns, &mask, source.start));
                 if shape.stride > 1 {
-                    part = Zeroizing::new(shape.spread((tile.lines, tile.columns), &part));
+                    part = Zeroizing::new(shape.spread(Size::new(tile.lines, tile.columns), &part));
                 }
                 maps.push((part, shape.elements()));
             }
@@ -53,7 +55,7 @@ pub fn batch_input(
         (Part::Columns(columns), _) => {
             let mut y = Zeroizing::new(Vec::with_capacity(columns.len() * plan.inputs));
             for (slot, rows) in slot_rows(columns, grid.rows()) {
-                y.extend(rows_of(plan, rows, (network, grid), &slots[slot]).iter());
+                y.extend(rows_of(plan, rows, network, grid, &slots[slot]).iter());
             }
             y
         }
@@ -73,7 +75,8 @@ fn slot_rows(columns: &Range<usize>, rows: usize) -> impl Iterator<Item = (usize
 fn rows_of(
     plan: &OpPlan,
     rows: Range<usize>,
-    (network, grid): (&Network<LinearSpec, ActivationSpec>, &StageGrid),
+    network: &Network<LinearSpec, ActivationSpec>,
+    grid: &StageGrid,
     view: &SlotView<'_>,
 ) -> Zeroizing<Vec<u32>> {
     Zeroizing::new(match network.inner_mask(plan.op) {

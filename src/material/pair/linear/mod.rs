@@ -81,7 +81,8 @@ fn check_length(
     profile: Profile,
     what: &'static str,
     op: usize,
-    (bytes, count): (&[u8], usize),
+    bytes: &[u8],
+    count: usize,
 ) -> Result<(), LinearError> {
     let each = if what == HINTS { profile.hint_bytes() } else { profile.mask_bytes() };
     let (found, expected) = (bytes.len(), count * each);

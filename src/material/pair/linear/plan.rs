@@ -95,7 +95,8 @@ impl TileMap {
 
     /// Its pixels that are coefficients of a tile of so many lines and columns, if `padded` has `stride` times as many
     /// of each: a row a coefficient, an entry an element.
-    pub fn spread<T: Copy>(&self, (lines, columns): (usize, usize), padded: &[T]) -> Vec<T> {
+    pub fn spread<T: Copy>(&self, size: Size, padded: &[T]) -> Vec<T> {
+        let Size { height: lines, width: columns } = size;
         let (phases, width) = (self.phases(), columns * self.stride);
         let mut all = Vec::with_capacity(lines * columns * self.elements());
         for (line, column) in (0..lines * columns).map(|i| (i / columns, i % columns)) {
@@ -108,7 +109,7 @@ impl TileMap {
     }
 
     /// The runs of its elements, the first of which is `element`, with columns of X from `column` on.
-    fn runs(&self, (element, column): (usize, usize), line: usize) -> Vec<ElementRun> {
+    fn runs(&self, element: usize, column: usize, line: usize) -> Vec<ElementRun> {
         let phases = self.phases();
         let both = phases.iter().flat_map(|y| phases.iter().map(move |x| (*y, *x)));
         both.enumerate()
@@ -242,7 +243,7 @@ impl OpPlan {
         };
         let (mut runs, mut element, mut column) = (Vec::new(), 0, 0);
         for map in &tile.maps {
-            runs.extend(map.runs((element, column), tile.columns));
+            runs.extend(map.runs(element, column, tile.columns));
             (element, column) =
                 (element + map.elements(), column + map.patch * map.patch * map.channels);
         }

@@ -74,7 +74,7 @@ impl Sums {
         1 << (32 - low)
     }
 
-    pub(super) fn new(rows: usize, outputs: usize, (limbs, low): (usize, u32)) -> Self {
+    pub(super) fn new(rows: usize, outputs: usize, limbs: usize, low: u32) -> Self {
         let zeros = |_| Zeroizing::new(vec![0; rows * outputs]);
         Sums { outputs, low, parts: (0..=limbs).map(zeros).collect(), depth: 0 }
     }
@@ -240,7 +240,8 @@ pub(super) fn add_elements(
 pub(super) fn round_into(
     mut sums: Unrounded,
     places: &[(usize, usize)],
-    (u, flooding): (&BulkStream, Option<Flooding>),
+    u: &BulkStream,
+    flooding: Option<Flooding>,
     sign: Sign,
     z: &mut [u32],
 ) {
@@ -335,7 +336,7 @@ mod tests {
         for (n, (count, low)) in cases.into_iter().flatten() {
             for x in [i32::MIN, i32::MAX, -1] {
                 let plan = columns(n, 1);
-                let mut sums = Sums::new(2, 1, (count, 20));
+                let mut sums = Sums::new(2, 1, count, 20);
                 for group in cut(&plan, &vec![x as u32; n], 768) {
                     let (high, lows) =
                         (vec![u64::MAX; 2 * group.width()], vec![low; 2 * group.width()]);
@@ -364,7 +365,7 @@ mod tests {
             let high: Vec<u64> = stream.take(10_000, rows * n);
             let rest: Vec<u64> = stream.take(20_000, rows * n);
             let rest: Vec<u64> = rest.iter().map(|v| v >> (64 - bits)).collect();
-            let mut sums = Sums::new(rows, m, (limbs, low));
+            let mut sums = Sums::new(rows, m, limbs, low);
             for group in cut(&columns(n, m), &x, Sums::depth(low)) {
                 sums.add(&group.blocks[0].weights, |run, parts| {
                     for at in run.flat_map(|row| group.elements.clone().map(move |e| row * n + e)) {

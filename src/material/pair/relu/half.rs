@@ -44,8 +44,8 @@ pub(super) fn message_bytes(shape: &ReluShape, role: Role, round: u32, count: us
     match (role, round) {
         (Role::Chooser, 1) => products(2),
         (Role::Other, 1) => {
-            let vectors =
-                vectors_of(shape).map(|((_, w), _)| w as usize * bytes(vector::payload_bits(w)));
+            let vectors = vectors_of(shape)
+                .map(|(digit, _)| digit.bits as usize * bytes(vector::payload_bits(digit.bits)));
             let numbers = (0..n).map(|bit| bytes(number_bits(shape, bit)));
             vectors.sum::<usize>() + numbers.sum::<usize>() + products(2)
         }
@@ -72,9 +72,9 @@ impl Half {
         random: Numbers,
         tweaks: [TweakRange; 2],
     ) -> Self {
-        let vectors = vectors_of(&shape).map(|(at, lane)| match role {
-            Role::Chooser => Vectors::zeros(at, lane, random.len()),
-            Role::Other => Vectors::of(at, lane, &random),
+        let vectors = vectors_of(&shape).map(|(digit, lane)| match role {
+            Role::Chooser => Vectors::zeros(digit, lane, random.len()),
+            Role::Other => Vectors::of(digit, lane, &random),
         });
         let zeros = || Zeroizing::new(vec![0; random.len()]);
         Half {
@@ -154,12 +154,12 @@ impl Half {
     /// u_1: nothing is sent for it.
     fn begin_masks(&mut self, side: Side<'_>) -> Result<(), OtError> {
         let (transfers, count) = (&mut self.transfers, self.shape.opened_bits() / 2);
-        let first = (transfers.places.mask(1), 1);
-        let [kept, v] = transfers.sender(side, first, &mut Vec::new())?.free(count)?;
+        let first = transfers.places.mask(1);
+        let [kept, v] = transfers.sender(side, first, 1, &mut Vec::new())?.free(count)?;
         let got = transfers
-            .receiver(side, first, &transfers.choices(first.0), &mut &[][..])?
+            .receiver(side, first, 1, &transfers.choices(first), &mut &[][..])?
             .free(count)?;
-        let choices = transfers.random().iter().map(|r| r >> first.0).collect::<Vec<u64>>();
+        let choices = transfers.random().iter().map(|r| r >> first).collect::<Vec<u64>>();
         let choices = Zeroizing::new(choices);
         self.masks = Some(Masks::begin(count, &choices, &v, [&kept, &got]));
         Ok(())
@@ -168,7 +168,7 @@ impl Half {
     fn send_masks(&mut self, side: Side<'_>, j: u32, message: &mut Vec<u8>) -> Result<(), OtError> {
         let places = self.transfers.places;
         if let (Some(masks), true) = (&self.masks, j <= places.masks()) {
-            let mut out = self.transfers.sender(side, (places.mask(j), 1), message)?;
+            let mut out = self.transfers.sender(side, places.mask(j), 1, message)?;
             self.pending = out.xor(&masks.factors(j), masks::payload_bits(places.masks(), j))?;
         }
         Ok(())
@@ -183,8 +183,7 @@ impl Half {
         let places = self.transfers.places;
         if let (Some(masks), true) = (&mut self.masks, j <= places.masks()) {
             let choices = self.transfers.choices(places.mask(j));
-            let mut input =
-                self.transfers.receiver(side, (places.mask(j), 1), &choices, message)?;
+            let mut input = self.transfers.receiver(side, places.mask(j), 1, &choices, message)?;
             let got = input.xor(masks::payload_bits(places.masks(), j))?;
             masks.multiply(j, &choices, [&self.pending, &got]);
         }
@@ -197,7 +196,7 @@ impl Half {
             let lanes = lanes_of_bit(&self.shape, bit);
             // All ones are -1.
             let minus = self.transfers.choices(bit);
-            let mut out = self.transfers.sender(side, (bit, lanes), message)?;
+            let mut out = self.transfers.sender(side, bit, lanes, message)?;
             for vectors in &mut self.vectors {
                 vectors.turn(bit, None, |payload, width| out.xor(payload, width))?;
             }
@@ -211,7 +210,7 @@ impl Half {
         for bit in 0..self.shape.bits() {
             let lanes = lanes_of_bit(&self.shape, bit);
             let choices = self.transfers.choices(bit);
-            let mut input = self.transfers.receiver(side, (bit, lanes), &choices, message)?;
+            let mut input = self.transfers.receiver(side, bit, lanes, &choices, message)?;
             for vectors in &mut self.vectors {
                 vectors.turn(bit, Some(&choices), |_, width| input.xor(width))?;
             }
@@ -254,7 +253,7 @@ impl Half {
 
     fn send_wrap(&mut self, side: Side<'_>, message: &mut Vec<u8>) -> Result<(), OtError> {
         let (choice, carry) = (self.transfers.places.wrap(), self.carry());
-        let mut out = self.transfers.sender(side, (choice, 1), message)?;
+        let mut out = self.transfers.sender(side, choice, 1, message)?;
         let share = out.sum(&carry, self.rest())?;
         self.close_rho(&carry, &share);
         Ok(())
@@ -263,7 +262,7 @@ impl Half {
     fn receive_wrap(&mut self, side: Side<'_>, message: &mut &[u8]) -> Result<(), OtError> {
         let (choice, carry) = (self.transfers.places.wrap(), self.carry());
         let choices: Numbers = Zeroizing::new(carry.iter().map(|m| m.wrapping_neg()).collect());
-        let mut input = self.transfers.receiver(side, (choice, 1), &choices, message)?;
+        let mut input = self.transfers.receiver(side, choice, 1, &choices, message)?;
         let share = input.sum(self.rest())?;
         self.close_rho(&carry, &share);
         Ok(())
@@ -300,7 +299,7 @@ impl Half {
             let terms = v.iter().zip(&*own);
             Zeroizing::new(terms.map(|(v, f)| (v ^ f).wrapping_sub(*f)).collect())
         };
-        let mut out = self.transfers.sender(side, (choice, lanes_of_f(role)), message)?;
+        let mut out = self.transfers.sender(side, choice, lanes_of_f(role), message)?;
         if role == Role::Other {
             add_twice(&mut self.f, &out.sum(&own, ring - 1)?);
         }
@@ -318,7 +317,7 @@ impl Half {
         };
         let own = self.transfers.choices(choice);
         let lanes = lanes_of_f(sender);
-        let mut input = self.transfers.receiver(side, (choice, lanes), &own, message)?;
+        let mut input = self.transfers.receiver(side, choice, lanes, &own, message)?;
         if role == Role::Chooser {
             add_twice(&mut self.f, &input.sum(ring - 1)?);
         }

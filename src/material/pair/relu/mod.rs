@@ -45,6 +45,7 @@ use crate::numbers::ring::Ring;
 use half::{Half, message_bytes};
 use std::marker::PhantomData;
 use transfers::{Places, Role, tweaks_of_half};
+use vector::DigitBits;
 use zeroize::Zeroizing;
 
 /// Numbers of a half, one an element.
@@ -53,12 +54,17 @@ type Numbers = Zeroizing<Vec<u64>>;
 /// Messages that each server sends for a block, the corrections included.
 pub const MESSAGES: u32 = 5;
 
-/// The one-hot vectors that are made: (lowest bit, bits) of rho, and where the prefix bits go; the digits, then the
+/// The one-hot vectors that are made: their bits of rho, and where the prefix bits go; the digits, then the
 /// alarm's.
-fn vectors_of(shape: &ReluShape) -> impl Iterator<Item = ((u32, u32), Lane)> {
-    let digits = shape.digits().iter().map(|digit| ((digit.at, digit.bits), digit.lane));
+fn vectors_of(shape: &ReluShape) -> impl Iterator<Item = (DigitBits, Lane)> {
+    let digits = shape
+        .digits()
+        .iter()
+        .map(|digit| (DigitBits { at: digit.at, bits: digit.bits }, digit.lane));
     let n = shape.bits();
-    digits.chain(shape.alarm.map(|(zone, lane)| ((n - zone.bits, zone.bits), lane)))
+    digits.chain(
+        shape.alarm.map(|(zone, lane)| (DigitBits { at: n - zone.bits, bits: zone.bits }, lane)),
+    )
 }
 
 /// Elements of a block of `count` for which `party` has this role.

@@ -93,7 +93,8 @@ impl Run {
         &mut self,
         chooser: usize,
         c: u64,
-        (f, bits): (u64, u32),
+        f: u64,
+        bits: u32,
         pad: Option<u64>,
     ) -> ([u64; 2], u64) {
         let fresh = self.draw(1 - chooser, bits);
@@ -106,7 +107,7 @@ impl Run {
     }
 
     /// Turns a digit's vector by the bit t of S0, which chooses.
-    fn turn(&mut self, vector: &mut [u64; 2], c: u64, (t, width): (u32, u32)) {
+    fn turn(&mut self, vector: &mut [u64; 2], c: u64, t: u32, width: u32) {
         let places = (0..1u32 << width).filter(|j| j >> t & 1 == 0);
         let turned =
             |v: u64| (0..1 << width).fold(v, |all, j| all ^ (v >> (j ^ 1u32 << t) & 1) << j);
@@ -130,7 +131,7 @@ impl Run {
         for (vector, &width) in vectors.iter_mut().zip(widths) {
             at -= width;
             vector[1] = 1 << low_bits(b[1] >> at, width);
-            (0..width).for_each(|t| self.turn(vector, b[0] >> (at + t) & 1, (t, width)));
+            (0..width).for_each(|t| self.turn(vector, b[0] >> (at + t) & 1, t, width));
         }
         vectors
     }
@@ -140,7 +141,7 @@ impl Run {
         let mut low = [0; 2];
         for t in 0..N - 1 {
             let bits = b.map(|b| b >> t & 1);
-            let (shares, _) = self.sum(0, bits[0], (bits[1].wrapping_neg(), N - 1 - t), None);
+            let (shares, _) = self.sum(0, bits[0], bits[1].wrapping_neg(), N - 1 - t, None);
             for i in [0, 1] {
                 low[i] = low_bits(low[i] + (bits[i] << t) + (shares[i] << (t + 1)), N);
             }
@@ -177,12 +178,12 @@ impl Run {
             }
         }
         let top = b.map(|b| b >> (N - 1));
-        let (shares, _) = self.sum(0, top[0], (top[1].wrapping_neg(), k), None);
+        let (shares, _) = self.sum(0, top[0], top[1].wrapping_neg(), k, None);
         let rho_m = [0, 1].map(|i| low_bits(top[i] + 2 * shares[i], k + 1));
         let masks = if widths.len() > 1 { self.masks(b) } else { [[0; 2]; 3] };
         let random = self.draw(0, 1);
         self.see(1, m[0] ^ if self.breaks(0, BrokenRule::BareWrap) { 0 } else { random }, 1);
-        let (product, _) = self.sum(0, m[0], (m[1], k), None);
+        let (product, _) = self.sum(0, m[0], m[1], k, None);
         let rho = [0, 1].map(|i| {
             let wrap = m[i].wrapping_sub(product[i]);
             low_bits(low[i].wrapping_sub(wrap << N).wrapping_sub(rho_m[i] << (N - 1)), L)
@@ -210,15 +211,15 @@ impl Run {
         let mut chosen = f;
         for chooser in [0, 1] {
             let (sender, c) = (1 - chooser, f[chooser]);
-            let (shares, pad) = self.sum(chooser, c, (turned(sender, rho[sender]), L), None);
+            let (shares, pad) = self.sum(chooser, c, turned(sender, rho[sender]), L, None);
             signed = [0, 1].map(|i| low_bits(signed[i] + shares[i], L));
             let pad = self.breaks(sender, BrokenRule::OneLane).then_some(pad);
             let cut = |bits: u32| pad.map(|pad| low_bits(pad, bits));
-            let hidden = (turned(sender, rho_m[sender]), L - N);
-            let (shares, _) = self.sum(chooser, c, hidden, cut(L - N));
+            let hidden = turned(sender, rho_m[sender]);
+            let (shares, _) = self.sum(chooser, c, hidden, L - N, cut(L - N));
             top = [0, 1].map(|i| low_bits(top[i] + shares[i], L - N));
             if chooser == 0 {
-                let (shares, _) = self.sum(0, c, (f[1].wrapping_neg(), L - 1), cut(L - 1));
+                let (shares, _) = self.sum(0, c, f[1].wrapping_neg(), L - 1, cut(L - 1));
                 chosen = [0, 1].map(|i| low_bits(chosen[i] + 2 * shares[i], L));
             }
         }

@@ -1,6 +1,7 @@
 //! The transfers of half a block: which choice is where, and whose pads they give.
 
 use super::Numbers;
+use super::vector::{DigitBits, payload_bits};
 use crate::crypto::garble::{Block, TweakRange};
 use crate::crypto::ot::payload::{PayloadReceiver, PayloadSender, tweaks_of};
 use crate::crypto::ot::{OtError, choose_later};
@@ -66,9 +67,8 @@ impl Places {
 
 /// Payloads of one transfer for bit `bit` of rho: of every vector that has it and needs any, and a number.
 pub(super) fn lanes_of_bit(shape: &ReluShape, bit: u32) -> usize {
-    let sent =
-        |&at: &(u32, u32)| super::vector::has(at, bit) && super::vector::payload_bits(at.1) > 0;
-    1 + super::vectors_of(shape).map(|(at, _)| at).filter(sent).count()
+    let sent = |digit: &DigitBits| digit.has(bit) && payload_bits(digit.bits) > 0;
+    1 + super::vectors_of(shape).map(|(digit, _)| digit).filter(sent).count()
 }
 
 /// Payloads of a transfer for f, sent by the server in this role.
@@ -162,7 +162,8 @@ impl Transfers {
     pub(super) fn sender<'m>(
         &mut self,
         side: Side<'_>,
-        (choice, lanes): (u32, usize),
+        choice: u32,
+        lanes: usize,
         message: &'m mut Vec<u8>,
     ) -> Result<PayloadSender<'m>, OtError> {
         let first = (choice - self.places.choices(self.peer()).start) as usize * self.count;
@@ -175,7 +176,8 @@ impl Transfers {
     pub(super) fn receiver<'c, 'm, 'b>(
         &mut self,
         side: Side<'_>,
-        (choice, lanes): (u32, usize),
+        choice: u32,
+        lanes: usize,
         choices: &'c [u64],
         message: &'m mut &'b [u8],
     ) -> Result<PayloadReceiver<'c, 'm, 'b>, OtError> {

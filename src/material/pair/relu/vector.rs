@@ -31,12 +31,12 @@ pub(super) fn payload_bits(bits: u32) -> u32 {
 
 impl Vectors {
     /// The chooser's shares, none of whose bits is set.
-    pub(super) fn zeros((at, bits): (u32, u32), lane: Lane, count: usize) -> Self {
+    pub(super) fn zeros(DigitBits { at, bits }: DigitBits, lane: Lane, count: usize) -> Self {
         Vectors { at, bits, lane, words: Zeroizing::new(vec![0; count]) }
     }
 
     /// The other server's shares: the vectors of its own bits of the digit.
-    pub(super) fn of((at, bits): (u32, u32), lane: Lane, random: &[u64]) -> Self {
+    pub(super) fn of(DigitBits { at, bits }: DigitBits, lane: Lane, random: &[u64]) -> Self {
         let one_hot = random.iter().map(|r| 1 << (r >> at & low_mask(bits)));
         Vectors { at, bits, lane, words: Zeroizing::new(one_hot.collect()) }
     }
@@ -49,7 +49,7 @@ impl Vectors {
         choices: Option<&[u64]>,
         exchange: impl FnOnce(&[u64], u32) -> Result<PayloadShares, OtError>,
     ) -> Result<(), OtError> {
-        if !has((self.at, self.bits), bit) {
+        if !(DigitBits { at: self.at, bits: self.bits }).has(bit) {
             return Ok(());
         }
         let step = Step { bits: self.bits, t: bit - self.at };
@@ -80,9 +80,18 @@ impl Vectors {
     }
 }
 
-/// Whether a digit of `bits` bits from `at` on has this bit of rho.
-pub(super) fn has((at, bits): (u32, u32), bit: u32) -> bool {
-    (at..at + bits).contains(&bit)
+/// The bits of rho that a digit has: `bits` of them from `at` on.
+#[derive(Clone, Copy)]
+pub(super) struct DigitBits {
+    pub(super) at: u32,
+    pub(super) bits: u32,
+}
+
+impl DigitBits {
+    /// Whether this bit of rho is one of them.
+    pub(super) fn has(self, bit: u32) -> bool {
+        (self.at..self.at + self.bits).contains(&bit)
+    }
 }
 
 /// Bit t of a digit.
@@ -153,8 +162,8 @@ mod tests {
         for bits in 1..=5u32 {
             for (a, b) in (0..1u64 << bits).flat_map(|a| (0..1u64 << bits).map(move |b| (a, b))) {
                 let at = 3;
-                let mut ours = Vectors::zeros((at, bits), Lane::default(), 1);
-                let mut theirs = Vectors::of((at, bits), Lane::default(), &[b << at]);
+                let mut ours = Vectors::zeros(DigitBits { at, bits }, Lane::default(), 1);
+                let mut theirs = Vectors::of(DigitBits { at, bits }, Lane::default(), &[b << at]);
                 for bit in 0..12 {
                     let choice = (a << at >> bit & 1).wrapping_neg();
                     let (mut pad, mut sent) = (a.wrapping_mul(7) ^ b.wrapping_mul(5) ^ 0x5a5a, 0);

@@ -35,13 +35,9 @@ impl<'a> Builder<'a> {
             (Value::Constant(_), Value::Constant(_)) => {
                 Err("is of two constants; simplify the file first (onnxsim)".into())
             }
-            (value, Value::Constant(constant)) => {
-                let constant = (&node.inputs[1][..], &constant);
-                self.by_constant(node, (0, value), constant, op)
-            }
+            (value, Value::Constant(constant)) => self.by_constant(node, 0, value, &constant, op),
             (Value::Constant(constant), value) if op == "Add" || op == "Mul" => {
-                let constant = (&node.inputs[0][..], &constant);
-                self.by_constant(node, (1, value), constant, op)
+                self.by_constant(node, 1, value, &constant, op)
             }
             (Value::One(Part::Image { scale: 1.0 }), Value::One(Part::Map(layer)))
                 if op == "Sub" =>
@@ -63,14 +59,16 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// What a value becomes with a constant.
+    /// What a value, which is input `at` of the node, becomes with the other one, a constant.
     fn by_constant(
         &mut self,
         node: &'a Node,
-        (at, value): (usize, Value),
-        (name, constant): (&str, &Constant),
+        at: usize,
+        value: Value,
+        constant: &Constant,
         op: &str,
     ) -> Result<Value, String> {
+        let name = &node.inputs[1 - at][..];
         let scales = op == "Mul" || op == "Div";
         let factor = |v: f64| if op == "Div" { 1.0 / v } else { v };
         let outside = |scale: f64| -> Result<f64, String> {

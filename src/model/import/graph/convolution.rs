@@ -67,9 +67,9 @@ fn zeros(
 impl<'a> Builder<'a> {
     /// Counts the weights and outputs of a layer before any is read.
     fn spend(&mut self, weights: Option<usize>, outputs: usize) -> Result<(), String> {
-        let left = weights.and_then(|weights| self.left.0.checked_sub(weights));
-        match left.filter(|_| outputs <= self.left.1) {
-            Some(left) => self.left.0 = left,
+        let left = weights.and_then(|weights| self.left.weights.checked_sub(weights));
+        match left.filter(|_| outputs <= self.left.outputs) {
+            Some(left) => self.left.weights = left,
             None => {
                 return Err(format!(
                     "has {outputs} outputs, and with those before it more weights than a file of this length may have: \

@@ -11,6 +11,7 @@ mod layer;
 mod value;
 
 use super::ImportError;
+use super::chain::Amounts;
 use super::form::{Form, Listed, Outside};
 use super::layer::Layer;
 use super::ways::Predicts;
@@ -40,7 +41,7 @@ pub(super) struct Read {
 ///
 /// # Errors
 /// [`ImportError::Foreign`] with the name of what is in the way.
-pub(super) fn read(graph: &Graph, most: (usize, usize)) -> Result<Read, ImportError> {
+pub(super) fn read(graph: &Graph, most: Amounts) -> Result<Read, ImportError> {
     let refuse = |text: String| Err(ImportError::Foreign(text));
     let [output] = &graph.outputs[..] else {
         return refuse(format!(
@@ -123,7 +124,7 @@ struct Builder<'a> {
     blocks: Option<usize>,
     reads_pixels: bool,
     /// Weights, and outputs of a layer, that there may be yet.
-    left: (usize, usize),
+    left: Amounts,
     /// Layers whose maps have another name that something reads.
     shared: HashSet<usize>,
 }

@@ -154,7 +154,7 @@ fn published(memory: &mut Memory) -> (FloatModel, Vec<String>) {
     let layers = plan.read(memory).unwrap();
     let net = Net { layers: &layers, form: &plan.form };
     let published = plan.published().expect("it is named and shaped as one");
-    let ways = ways((plan.family, Known::default()), net, false).unwrap();
+    let ways = ways(plan.family, Known::default(), net, false).unwrap();
     let way = ways.iter().find(|way| published.is(way)).expect("it is tried");
     let mut notes = plan.notes();
     notes.push(published.to_string());

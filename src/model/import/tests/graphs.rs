@@ -6,6 +6,7 @@ mod refused;
 use super::families::{Map, continued};
 use super::ways::Way;
 use super::*;
+use crate::model::import::chain::Amounts;
 use crate::model::onnx::{Constant, Graph, Input, Node};
 use crate::size::Size;
 use std::collections::{BTreeMap, HashMap};
@@ -65,12 +66,15 @@ impl Made {
     }
 
     fn refused(&self) -> String {
-        graph::read(&self.graph, (1 << 20, 1 << 12)).unwrap_err().to_string()
+        graph::read(&self.graph, Amounts { weights: 1 << 20, outputs: 1 << 12 })
+            .unwrap_err()
+            .to_string()
     }
 
     /// Compares the model that the graph is with the operators in float64, on images of these sizes, in a range.
     fn compare(&self, range: (f64, f64), multiple: usize, sizes: &[Size]) {
-        let read = graph::read(&self.graph, (1 << 20, 1 << 12)).unwrap();
+        let read =
+            graph::read(&self.graph, Amounts { weights: 1 << 20, outputs: 1 << 12 }).unwrap();
         let net = Net { layers: &read.layers, form: &read.form };
         let way = Way {
             range: Range::new(range.0, range.1).unwrap(),
@@ -348,7 +352,7 @@ fn a_chain_is_what_its_operators_are() {
     for range in RANGES {
         made.compare(range, 1, &[Size::new(7, 9), Size::new(1, 4)]);
     }
-    let read = graph::read(&made.graph, (1 << 20, 1 << 12)).unwrap();
+    let read = graph::read(&made.graph, Amounts { weights: 1 << 20, outputs: 1 << 12 }).unwrap();
     assert_eq!(read.predicts, Some(Predicts::Noise));
     assert_eq!(read.activation, Leaky::of(0.2).map(Activation::Leaky).unwrap());
     made.graph.nodes[9].inputs[0] = "e.2".into();

@@ -18,7 +18,7 @@ fn seven_layers_may_be_dilated() {
     let layers = memory.layers().unwrap();
     // Without biases 0..1 and 0..255 are one function, and so are -1..1 and -2.5..2.5.
     let known = Known { activation: Some(Activation::Relu), ..Known::default() };
-    let ways = ways((Family::Dncnn, known), chain(&layers), false).unwrap();
+    let ways = ways(Family::Dncnn, known, chain(&layers), false).unwrap();
     assert_eq!(ways.len(), 12);
     assert!(ways[6].to_string().ends_with("dilated as IRCNN"));
     let model = ways[6].model(chain(&layers), 25.0).unwrap();
@@ -101,7 +101,7 @@ fn ways_are_the_network_in_its_own_range() {
     let layers: Vec<Layer> = given.iter().map(layer).collect();
     let size = Size::new(7, 9);
     let grey: Vec<f64> = (0..63).map(|i| 127.0 + 127.0 * (f64::from(i) * 0.9).sin()).collect();
-    let ways = ways((Family::Dncnn, Known::default()), chain(&layers), false).unwrap();
+    let ways = ways(Family::Dncnn, Known::default(), chain(&layers), false).unwrap();
     assert_eq!(ways.len(), 48);
     for way in ways {
         let (low, high) = way.range.ends();

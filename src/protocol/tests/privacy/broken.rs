@@ -123,7 +123,7 @@ fn pads_that_are_not_separated_alarm() {
     let send = |value: u64, tweaks: TweakRange| {
         let numbers = vec![value; q.len()];
         let (_, message) =
-            multiply_send(&hasher, tweaks, &delta, (&q, &numbers), 16).expect("lengths fit");
+            multiply_send(&hasher, tweaks, &delta, &q, &numbers, 16).expect("lengths fit");
         packing::unpack::<u64>(&message, 16, q.len()).unwrap()
     };
     let first = send(3, tweaks.pads_from_s1.take(1).unwrap());

@@ -305,8 +305,8 @@ fn one_hot_of_the_first_batch(world: &World, batch: usize, chunks: &mut [(usize,
         let theirs = |at: std::ops::Range<usize>| {
             let count = at.len();
             let view = world.view(Party::S1);
-            let shape = (table.hi, table.lo);
-            let material = view.lookup::<u64>(op, at, shape, Default::default()).unwrap();
+            let material =
+                view.lookup::<u64>(op, at, table.hi, table.lo, Default::default()).unwrap();
             let mut words = vec![0u64; count * material.words()];
             material.one_hot(0, &mut words);
             words

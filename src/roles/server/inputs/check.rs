@@ -41,7 +41,7 @@ impl Belongs<'_> {
     pub(in crate::roles::server) fn triples<R: Read>(&mut self, (file, f): &Headed<Triples, R>) {
         if self.is_ours(file, f.party) {
             let own = self.keys.own.public();
-            match self.keys.triples((f.party, f.origin), &own) {
+            match self.keys.triples(f.party, f.origin, &own) {
                 Some(from) => {
                     note(self.errors, file.check_keys(from));
                 }

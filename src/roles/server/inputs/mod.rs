@@ -128,7 +128,8 @@ impl<'k> ServerKeys<'k> {
     /// from nobody but itself. `own` is its own public key. Nothing if a key is missing.
     pub(super) fn triples<'a>(
         &'a self,
-        (party, origin): (Party, Origin),
+        party: Party,
+        origin: Origin,
         own: &'a PublicKey,
     ) -> Option<OpenFrom<'a>> {
         let (sender, role) = match origin {
@@ -227,7 +228,7 @@ impl Inputs {
         let own = keys.own.public();
         for (file, fields) in triples {
             // `Belongs` has found that there is such a key.
-            let Some(from) = keys.triples((party, fields.origin), &own) else { continue };
+            let Some(from) = keys.triples(party, fields.origin, &own) else { continue };
             unsealed.extend(note(&mut errors, TripleFile::unseal(file, from)));
         }
         let mut named = Vec::new();
@@ -296,7 +297,7 @@ impl Inputs {
             return Err(error);
         }
         let (own, (file, fields)) = (keys.own.public(), set);
-        let from = keys.triples((party, fields.origin), &own);
+        let from = keys.triples(party, fields.origin, &own);
         let from = from.ok_or_else(|| InputError::NoDealer { file: path.to_owned() })?;
         Set::new(TripleFile::unseal(file, from)?, &self.public)
     }

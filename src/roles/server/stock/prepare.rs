@@ -145,7 +145,7 @@ fn all_slots<R: Ring>(
         let known = file.open(job.keys.own).is_some();
         if !known {
             ensure_space(file.path(), file.bytes())?;
-            one_slot(inputs, job, (set, slot), masks, &file, observer)?;
+            one_slot(inputs, job, set, slot, masks, &file, observer)?;
         }
         // Looked at when the file has its name: a job that marks the slot later sees and removes it.
         if is_spent(job, set, slot)? {
@@ -168,7 +168,8 @@ fn is_spent(job: &mut Job<'_>, set: &Set, slot: u64) -> Result<bool, ServiceErro
 fn one_slot<R: Ring>(
     inputs: &Inputs,
     job: &Job<'_>,
-    (set, slot): (&Set, u64),
+    set: &Set,
+    slot: u64,
     masks: &MaskProducts<R>,
     file: &PreparedFile,
     observer: &mut dyn Observer<ServerEvent>,

@@ -127,7 +127,7 @@ impl<R: Ring> Delivery<'_, R> {
         };
         let ServerKeys { own, receiver, .. } = self.keys;
         let to_receiver = SealTo { sender: own, recipient: receiver };
-        Ok(write_result((self.sums, self.alarm), note, result, to_receiver, out)?)
+        Ok(write_result(self.sums, self.alarm, note, result, to_receiver, out)?)
     }
 
     /// This server's share without the low bits.
@@ -144,8 +144,7 @@ impl<R: Ring> Delivery<'_, R> {
         let model = &self.public.model;
         let weights =
             model.network.outputs().weight_sums(self.size).map_err(ProtocolError::from)?;
-        let scale = (model.output_frac(), model.droppable_bits());
-        Ok(decode_sums(&sums, &weights, scale))
+        Ok(decode_sums(&sums, &weights, model.output_frac(), model.droppable_bits()))
     }
 }
 

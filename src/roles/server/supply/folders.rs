@@ -316,7 +316,8 @@ impl Batch {
 
     fn task(
         &self,
-        (image, model): (ImageId, &PublicModel),
+        image: ImageId,
+        model: &PublicModel,
         files: &[ShareFile],
         keys: &ServerKeys<'_>,
     ) -> Option<Task> {
@@ -351,7 +352,7 @@ impl Supply for Batch {
         let rests = |id: &ImageId| self.lost.get(id).is_some_and(|(_, until)| *until > now);
         let pending = self.pending.iter().filter(|(id, _)| !rests(id)).take(MAX_IMAGES);
         let model = &inputs.public.model;
-        let tasks = pending.filter_map(|(id, files)| self.task((*id, model), files, keys));
+        let tasks = pending.filter_map(|(id, files)| self.task(*id, model, files, keys));
         Ok(Round { tasks: tasks.collect(), last, exact: false })
     }
 

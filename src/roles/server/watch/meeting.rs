@@ -161,8 +161,7 @@ impl<'a> Meeting<'a> {
             (Some(listener), _) => accept(listener, joint, absence, over, observer)?,
             (None, Meet::Listen(address) | Meet::Connect(address)) => {
                 let first = std::mem::take(&mut self.rests);
-                let pauses = (first, &mut self.pause);
-                ask(address, joint, absence, pauses, over, observer)?
+                ask(address, joint, absence, first, &mut self.pause, over, observer)?
             }
         };
         let Some(channel) = found else { return Ok(None) };
@@ -199,7 +198,8 @@ fn ask(
     address: &str,
     joint: &Joint<'_>,
     absence: &mut Absence,
-    (rests, pause): (bool, &mut Duration),
+    rests: bool,
+    pause: &mut Duration,
     over: &mut dyn FnMut() -> bool,
     observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<Option<TcpChannel>, ServerError> {

@@ -34,14 +34,16 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// As [`Server::serve`], of folders that are watched.
 pub(super) fn serve(
     server: &Server,
-    (request, folders, watching): (&Serve, &Folders, &Watching),
+    request: &Serve,
+    folders: &Folders,
+    watching: &Watching,
     peer: Peer<'_>,
     observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<ServeReport, ServerError> {
     request.check()?;
     let keys = server.keys()?;
     let way = server.way(peer)?;
-    let mut shift = Shift::begin(server, request, (folders, watching), &keys, observer)?;
+    let mut shift = Shift::begin(server, request, folders, watching, &keys, observer)?;
     let mut meeting = Meeting::begin(way, observer)?;
     while let Some(mut linked) = meeting.wait(&mut || shift.batch.is_over(), observer)? {
         let done = shift.report.images.len();
@@ -104,7 +106,8 @@ impl<'a> Shift<'a> {
     fn begin(
         server: &'a Server,
         request: &'a Serve,
-        (folders, watching): (&Folders, &'a Watching),
+        folders: &Folders,
+        watching: &'a Watching,
         keys: &ServerKeys<'_>,
         observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Self, ServerError> {

@@ -80,8 +80,8 @@ impl Lab {
         });
         let mut shares = [0, 1].map(|_| vec![0; slots * rows * m]);
         for part in &self.plan.parts(&self.grid, slots) {
-            let y = [0, 1]
-                .map(|i| batch_input(&self.plan, part, (&self.network, &self.grid), &views[i]));
+            let y =
+                [0, 1].map(|i| batch_input(&self.plan, part, &self.network, &self.grid, &views[i]));
             let [h, e] = world.shares(part, [&y[0], &y[1]], slots * rows, |_| ());
             shares[0] = sum(&shares[0], &h);
             shares[1] = sum(&shares[1], &e);

@@ -28,7 +28,8 @@ fn files_of_onnx_are_read() {
     // Half floats, the noise in an input of its own, a convolution of stride 2 and a transposed one.
     let branches = &include_bytes!("../../../../../fixtures/models/branches.onnx")[..];
     let file = ModelFile::open(Cursor::new(branches)).unwrap();
-    let read = graph::read(file.graph().unwrap().0, (1 << 16, 1 << 10)).unwrap();
+    let read = graph::read(file.graph().unwrap().0, Amounts { weights: 1 << 16, outputs: 1 << 10 })
+        .unwrap();
     let net = Net { layers: &read.layers, form: &read.form };
     let way = Way {
         range: Range::new(0.0, 1.0).unwrap(),

@@ -165,6 +165,8 @@ fn what_a_network_here_cannot_have_is_refused_by_its_node() {
     }
     // A graph that says more weights than a file of its length may have.
     let made = small(|_| ());
-    let text = graph::read(&made.graph, (30, 1 << 12)).unwrap_err().to_string();
+    let text = graph::read(&made.graph, Amounts { weights: 30, outputs: 1 << 12 })
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("more weights than a file of this length"), "{text}");
 }

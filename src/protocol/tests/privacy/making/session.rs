@@ -199,7 +199,7 @@ impl Making {
         for (op, spec, _) in public.network.activations() {
             match spec {
                 ActivationSpec::Lookup(table) => {
-                    session.sacrifice_lookups::<u32>(channel, op, (table.hi, table.lo)).unwrap()
+                    session.sacrifice_lookups::<u32>(channel, op, table.hi, table.lo).unwrap()
                 }
                 ActivationSpec::Piecewise(_) => {
                     session.sacrifice_squares::<u32>(channel, op).unwrap();
@@ -237,16 +237,17 @@ impl Making {
                     };
                     let mut widths = public.network.activations();
                     let (_, _, width) = widths.find(|(at, ..)| *at == op).unwrap();
-                    let at = (op, rows.start * width..rows.end * width);
+                    let at = rows.start * width..rows.end * width;
                     let made = match spec {
                         ActivationSpec::Lookup(table) => {
-                            let shape = (table.hi, table.lo);
-                            session.lookups::<u32>(channel, &view, at, shape)
+                            session.lookups::<u32>(channel, &view, op, at, table.hi, table.lo)
                         }
-                        ActivationSpec::Piecewise(_) => session.squares::<u32>(channel, &view, at),
+                        ActivationSpec::Piecewise(_) => {
+                            session.squares::<u32>(channel, &view, op, at)
+                        }
                         ActivationSpec::Exact(relu) => {
                             let shape = relu.shape::<u32>().unwrap();
-                            session.relus::<u32>(channel, at.1.len(), &shape)
+                            session.relus::<u32>(channel, at.len(), &shape)
                         }
                     };
                     (op, made.unwrap().to_vec())

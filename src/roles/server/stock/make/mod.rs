@@ -96,7 +96,7 @@ fn make_all(
     };
     let lock = store.lock()?;
     let kept = masks::Kept::find(&store, &plan)?;
-    let ours = identity(inputs, job, &wanted, (&plan, &kept))?;
+    let ours = identity(inputs, job, &wanted, &plan, &kept)?;
     let theirs = greet_maker(&ours, channel)?;
     let nonces = match inputs.party {
         Party::S0 => [ours.nonce, theirs.nonce],
@@ -149,7 +149,8 @@ fn identity(
     inputs: &MakeInputs,
     job: &MakeJob<'_>,
     wanted: &[WantedFile],
-    (plan, kept): (&LinearPlan, &masks::Kept),
+    plan: &LinearPlan,
+    kept: &masks::Kept,
 ) -> Result<MakerIdentity, FormatError> {
     let (facts, model) = (&inputs.public.facts, &inputs.public.model);
     let set = |WantedFile { job, .. }: &WantedFile| WantedSet {

@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
         for (op, spec, _) in inputs.public.model.network.activations() {
             match spec {
                 ActivationSpec::Lookup(table) => {
-                    pair.sacrifice_lookups::<u32>(channel, op, (table.hi, table.lo))?;
+                    pair.sacrifice_lookups::<u32>(channel, op, table.hi, table.lo)?;
                 }
                 ActivationSpec::Piecewise(_) => pair.sacrifice_squares::<u32>(channel, op)?,
                 ActivationSpec::Exact(relu) => {
@@ -131,7 +131,7 @@ impl<'a> Session<'a> {
                         Zeroizing::new(ring::to_le_bytes(z))
                     }
                 };
-                file.chunk(made.view.slot(), (op, batch), &mut chunk)?;
+                file.chunk(made.view.slot(), op, batch, &mut chunk)?;
             }
             progress(batch + 1);
         }
@@ -151,10 +151,9 @@ impl<'a> Session<'a> {
         let at = rows.start * width..rows.end * width;
         match spec {
             ActivationSpec::Lookup(table) => {
-                let shape = (table.hi, table.lo);
-                self.pair.lookups::<u32>(channel, &made.view, (op, at), shape)
+                self.pair.lookups::<u32>(channel, &made.view, op, at, table.hi, table.lo)
             }
-            ActivationSpec::Piecewise(_) => self.pair.squares::<u32>(channel, &made.view, (op, at)),
+            ActivationSpec::Piecewise(_) => self.pair.squares::<u32>(channel, &made.view, op, at),
             ActivationSpec::Exact(relu) => {
                 self.pair.relus::<u32>(channel, at.len(), &shape_of(relu))
             }

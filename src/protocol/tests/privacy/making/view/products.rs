@@ -75,7 +75,7 @@ impl Eyes<'_, '_> {
             for part in op.parts(grid, seat.worlds.len()) {
                 let [own, secret] =
                     [party, party.other()].map(|p| spread(op, &part, grid, &maps(p)));
-                let right = batch_input(op, &part, (network, grid), &views(party));
+                let right = batch_input(op, &part, network, grid, &views(party));
                 assert!(own == *right, "what is hidden is put where the batch has it");
                 let opened = spread(op, &part, grid, &opened);
                 self.batch(op.pieces().count(), op.elements(), [&own, &secret, &opened]);
