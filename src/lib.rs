@@ -49,7 +49,7 @@
 //! Gateway::open(&keys, none)?.share(&request, &mut Silent)?;
 //!
 //! // The dealer, for one image of this size.
-//! let deal = Deal::new(files.at("model.pub"), Wanted::slots(Size::new(24, 32), 1));
+//! let deal = Deal::new(files.at("model.pub"), MaterialDemand::slots(Size::new(24, 32), 1));
 //! Dealer::open(&keys, none)?.deal(&deal, files.at("triples"), &mut Silent)?;
 //!
 //! // Both servers, here as threads of one process; `wire::connect` and `wire::Listener` join processes.
@@ -148,13 +148,13 @@ pub mod api {
     pub use crate::roles::{
         Alarmed, Arithmetic, Calibrate, CalibrateError, CalibrateEvent, CalibratedLayer,
         Calibration, Deal, Dealer, DealerError, DealerEvent, DealtSet, Denoise, Denoised, Gateway,
-        GatewayError, GatewayEvent, Implausibility, ImplausibleResult, LevelNote, MaterialError,
-        MaterialNote, MeanQuality, ModelOwner, ModelOwnerError, ModelOwnerEvent, NewKeys,
-        NoNoiseMap, Observer, OutOfRangeOnShares, Picture, PlainError, PlainEvent, Plausibility,
-        PublicModelError, RangeAlarm, Receiver, ReceiverError, ReceiverEvent, Reconstruct,
-        ReconstructReport, Reconstructed, ResultOf, Server, Shard, ShareImages, ShareModel,
-        ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Stop, Threads, ThreadsError,
-        Verification, Verify, VerifyError, Wanted, Widened, calibrate, denoise, in_one_line,
+        GatewayError, GatewayEvent, Implausibility, ImplausibleResult, LevelNote, MaterialDemand,
+        MaterialError, MaterialNote, MeanQuality, ModelOwner, ModelOwnerError, ModelOwnerEvent,
+        NewKeys, NoNoiseMap, Observer, OutOfRangeOnShares, Picture, PlainError, PlainEvent,
+        Plausibility, PublicModelError, RangeAlarm, Receiver, ReceiverError, ReceiverEvent,
+        Reconstruct, ReconstructReport, Reconstructed, ResultOf, Server, Shard, ShareImages,
+        ShareModel, ShareReport, SharedLayer, SharedModel, SharedPlane, Silent, Stop, Threads,
+        ThreadsError, Verification, Verify, VerifyError, Widened, calibrate, denoise, in_one_line,
         make_keys, read_public, verify,
     };
     pub use crate::roles::{images, inspect, models, one_cloud, server};

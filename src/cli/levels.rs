@@ -11,7 +11,7 @@ use clap::Args;
 
 /// The noise of an image as it was met, and how levels are scaled to the model's noise.
 #[derive(Clone, Copy, Debug, Args)]
-pub(super) struct Met {
+pub(super) struct NoiseArgs {
     /// The noise level of the image in 8-bit grey levels, or auto to estimate it; if not given, the level
     /// that the model was trained for. In shares it is public.
     #[arg(help_heading = "Noise", long, value_name = "LEVELS|auto", value_parser = parse_sigma)]
@@ -105,7 +105,7 @@ pub(super) enum Sigma {
     Auto,
 }
 
-impl Met {
+impl NoiseArgs {
     /// The levels that the flags describe.
     pub(super) fn levels(&self) -> Result<Levels, Failure> {
         let noise = match (sensor(self.noise, &self.sensor)?, self.sigma) {

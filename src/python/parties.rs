@@ -8,8 +8,9 @@ use ppdenoise::api::images::Levels;
 use ppdenoise::api::server::{Make, Serve, ServerError, ServerFiles};
 use ppdenoise::api::{
     AskPassphrase, Choices, Deal, Dealer, Depth, FloatModel, Gateway, GreyImage, ImageFormat,
-    Implausibility, Memory, ModelOwner, NewKeys, Origin, Party, Picture, Place, Raster, Receiver,
-    Server, ShareImages, ShareModel, Stop, Wanted, make_keys, no_passphrase, read_public, wire,
+    Implausibility, MaterialDemand, Memory, ModelOwner, NewKeys, Origin, Party, Picture, Place,
+    Raster, Receiver, Server, ShareImages, ShareModel, Stop, make_keys, no_passphrase, read_public,
+    wire,
 };
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -137,7 +138,7 @@ impl Parties {
             }
         }
         let wanted =
-            |party| Wanted::for_shares(names.iter().map(|n| self.files.at(half(n, party))));
+            |party| MaterialDemand::for_shares(names.iter().map(|n| self.files.at(half(n, party))));
         match origin {
             Origin::Dealt => {
                 let dealer = Dealer::open(&keys, &no_passphrase)?;

@@ -19,6 +19,7 @@
 
 mod calibrate;
 mod dealer;
+mod demand;
 mod gateway;
 pub mod images;
 pub mod inspect;
@@ -43,12 +44,12 @@ mod threads;
 #[cfg(feature = "train")]
 pub mod training;
 mod verify;
-mod wanted;
 
 pub use calibrate::{
     Calibrate, CalibrateError, CalibrateEvent, CalibratedLayer, Calibration, Widened, calibrate,
 };
 pub use dealer::{Deal, Dealer, DealerError, DealerEvent, DealtSet};
+pub use demand::{MaterialDemand, MaterialError, MaterialNote};
 pub use gateway::{
     Gateway, GatewayError, GatewayEvent, Picture, ShareImages, ShareReport, SharedPlane,
 };
@@ -73,4 +74,3 @@ pub use shard::Shard;
 pub use stop::Stop;
 pub use threads::{Threads, ThreadsError};
 pub use verify::{Verification, Verify, VerifyError, verify};
-pub use wanted::{MaterialError, MaterialNote, Wanted};

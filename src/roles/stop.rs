@@ -71,8 +71,8 @@ mod tests {
     use crate::model::{FloatModel, Method, QuantiseOptions, load_npz};
     use crate::numbers::ring::RingBits;
     use crate::roles::{
-        Arithmetic, Deal, Dealer, Denoise, Implausibility, ModelOwner, NewKeys, ShareModel, Silent,
-        Wanted, denoise, make_keys,
+        Arithmetic, Deal, Dealer, Denoise, Implausibility, MaterialDemand, ModelOwner, NewKeys,
+        ShareModel, Silent, denoise, make_keys,
     };
     use crate::size::Size;
     use std::io::Cursor;
@@ -143,7 +143,7 @@ mod tests {
         let share = ShareModel::new(&model, &options, at("model"));
         ModelOwner::open(&keys, &no_passphrase).unwrap().share(&share, &mut Silent).unwrap();
         let dealer = Dealer::open(&keys, &no_passphrase).unwrap();
-        let deal = Deal::new(at("model.pub"), Wanted::slots(Size::new(48, 48), 3));
+        let deal = Deal::new(at("model.pub"), MaterialDemand::slots(Size::new(48, 48), 3));
         let out = at("out");
         std::fs::create_dir(&out).unwrap();
         let mut second = At(Stop::new(), 2);

@@ -18,7 +18,7 @@ const READS_A_TURN: usize = 16;
 const FIRST_LEN: usize = HEADER_LEN + MAGIC.len();
 
 /// A connection whose peer is known, or, without TLS, has begun as a server would.
-pub(super) enum Met {
+pub(super) enum Accepted {
     /// Without TLS; `first` are bytes that were read already.
     Plain { stream: TcpStream, first: Vec<u8> },
     /// Under TLS, after the handshake.
@@ -63,9 +63,9 @@ impl HalfOpen {
         stream: TcpStream,
         security: &Security,
         limit: Duration,
-    ) -> Result<Met, Refusal> {
+    ) -> Result<Accepted, Refusal> {
         let Security::Tls(keys) = security else {
-            return Ok(Met::Plain { stream, first: Vec::new() });
+            return Ok(Accepted::Plain { stream, first: Vec::new() });
         };
         let mut half = Self::connecting(stream, keys, Instant::now() + limit)?;
         while !half.advance()? {
@@ -105,10 +105,10 @@ impl HalfOpen {
     }
 
     /// The connection, once [`HalfOpen::advance`] has said so.
-    pub(super) fn met(self) -> Met {
+    pub(super) fn met(self) -> Accepted {
         match self.tls {
-            None => Met::Plain { stream: self.stream, first: self.first },
-            Some(tls) => Met::Tls { stream: self.stream, connection: tls.connection },
+            None => Accepted::Plain { stream: self.stream, first: self.first },
+            Some(tls) => Accepted::Tls { stream: self.stream, connection: tls.connection },
         }
     }
 

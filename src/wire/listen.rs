@@ -1,6 +1,6 @@
 //! The listening server: strangers may come first, the other server is waited for.
 
-use super::half_open::{HalfOpen, Met, wait_for};
+use super::half_open::{Accepted, HalfOpen, wait_for};
 use super::tcp::{RETRY, TcpChannel};
 use super::{Limits, NetError, Refusal, Security};
 use rustix::event::{PollFd, PollFlags};
@@ -161,7 +161,7 @@ impl Hall {
     }
 
     /// Advances all; the first whose peer is the other server.
-    fn advance(&mut self, limits: Limits, note: &mut dyn FnMut(String)) -> Option<Met> {
+    fn advance(&mut self, limits: Limits, note: &mut dyn FnMut(String)) -> Option<Accepted> {
         let now = Instant::now();
         let mut waiting = VecDeque::with_capacity(self.half_open.len());
         while let Some((mut half, from)) = self.half_open.pop_front() {

@@ -1,6 +1,6 @@
 //! The channel over TCP, plain or under TLS.
 
-use super::half_open::{HalfOpen, Met};
+use super::half_open::{Accepted, HalfOpen};
 use super::pipe::Pipe;
 use super::stream::{Outgoing, StreamChannel};
 use super::tls::proved;
@@ -79,26 +79,26 @@ fn try_connect(address: &str, patience: Duration) -> std::io::Result<TcpStream> 
 
 impl TcpChannel {
     /// The channel of a connection whose peer is known, or need not be.
-    pub(super) fn new(met: Met, silence: Duration) -> Result<Self, NetError> {
+    pub(super) fn new(met: Accepted, silence: Duration) -> Result<Self, NetError> {
         let closed = |e: std::io::Error| NetError::Closed(format!(": {e}"));
         let stream = match &met {
-            Met::Plain { stream, .. } | Met::Tls { stream, .. } => {
+            Accepted::Plain { stream, .. } | Accepted::Tls { stream, .. } => {
                 stream.try_clone().map_err(closed)?
             }
         };
         let peer = match &met {
-            Met::Plain { .. } => None,
-            Met::Tls { connection, .. } => proved(connection),
+            Accepted::Plain { .. } => None,
+            Accepted::Tls { connection, .. } => proved(connection),
         };
         stream.set_nonblocking(false).map_err(closed)?;
         stream.set_nodelay(true).map_err(closed)?;
         // A peer that stops reading cannot hold the writer, and with it the drop, for ever.
         let pipe = Pipe::new(stream.try_clone().map_err(closed)?, silence).map_err(closed)?;
         let (reader, writer): (Box<dyn Read + Send>, Writer) = match met {
-            Met::Plain { stream, first } => {
+            Accepted::Plain { stream, first } => {
                 (Box::new(Cursor::new(first).chain(stream)), Writer::Plain(pipe))
             }
-            Met::Tls { stream, connection } => {
+            Accepted::Tls { stream, connection } => {
                 let (reader, writer) = split(*connection, stream, pipe);
                 (Box::new(reader), Writer::Tls(writer))
             }

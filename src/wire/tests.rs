@@ -1,7 +1,7 @@
 //! Two servers on loopback, and those who are not.
 
 use super::frame::{self, HEADER_LEN};
-use super::half_open::{HalfOpen, Met};
+use super::half_open::{Accepted, HalfOpen};
 use super::*;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -137,11 +137,11 @@ fn a_reason_survives_the_close() {
 fn raw_end(address: &str) -> (TcpStream, rustls::Connection) {
     let stream = TcpStream::connect(address).unwrap();
     match HalfOpen::connected(stream, &tls(1, 0), LIMITS.handshake).unwrap() {
-        Met::Tls { stream, connection } => {
+        Accepted::Tls { stream, connection } => {
             stream.set_nonblocking(false).unwrap();
             (stream, *connection)
         }
-        Met::Plain { .. } => unreachable!(),
+        Accepted::Plain { .. } => unreachable!(),
     }
 }
 

@@ -15,10 +15,10 @@ use ppdenoise::numbers::ring::RingBits;
 use ppdenoise::roles::images::{Noise, read_picture};
 use ppdenoise::roles::server::{Serve, ServerFiles};
 use ppdenoise::roles::{
-    Deal, Dealer, Gateway, GatewayError, GatewayEvent, Implausibility, ModelOwner, NewKeys,
-    Observer, Picture, Receiver, ReceiverError, ReceiverEvent, Reconstruct, ReconstructReport,
-    Server, Shard, ShareImages, ShareModel, ShareReport, SharedPlane, Silent, Wanted, make_keys,
-    read_public,
+    Deal, Dealer, Gateway, GatewayError, GatewayEvent, Implausibility, MaterialDemand, ModelOwner,
+    NewKeys, Observer, Picture, Receiver, ReceiverError, ReceiverEvent, Reconstruct,
+    ReconstructReport, Server, Shard, ShareImages, ShareModel, ShareReport, SharedPlane, Silent,
+    make_keys, read_public,
 };
 use ppdenoise::size::Size;
 use ppdenoise::wire;
@@ -106,7 +106,8 @@ impl Lab {
     fn deal(&self, images: &[Size]) -> String {
         let out = format!("triples-{}", images[0]);
         let dealer = Dealer::open(&self.at("keys"), &none).unwrap();
-        let deal = Deal::new(self.at("model.pub"), Wanted::slots(images[0], images.len() as u64));
+        let deal =
+            Deal::new(self.at("model.pub"), MaterialDemand::slots(images[0], images.len() as u64));
         dealer.deal(&deal, self.at(&out), &mut Silent).unwrap();
         out
     }

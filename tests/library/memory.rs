@@ -73,7 +73,7 @@ impl World {
 
     fn deal(&self, slots: u64) {
         let dealer = Dealer::open(&self.keys(), &no_passphrase).unwrap();
-        let deal = Deal::new(self.files.at("model.pub"), Wanted::slots(SIZE, slots));
+        let deal = Deal::new(self.files.at("model.pub"), MaterialDemand::slots(SIZE, slots));
         dealer.deal(&deal, self.files.at("triples"), &mut Silent).unwrap();
     }
 
@@ -205,7 +205,7 @@ fn material_is_made_prepared_and_used_once() {
     let world = World::new();
     world.share(vec![noisy(0).into()], world.files.at("image")).unwrap();
     world.both(|party, channel| {
-        let wanted = Wanted::for_shares([world.half("image", party)]);
+        let wanted = MaterialDemand::for_shares([world.half("image", party)]);
         let make = Make::new(world.half("model", party), wanted, world.files.at("triples"));
         world.server(party).make(&make, channel, &mut Silent).unwrap().unwrap()
     });

@@ -14,9 +14,9 @@ use ppdenoise::roles::server::{
     ServerFiles, Until, Watching,
 };
 use ppdenoise::roles::{
-    Calibrate, CalibrateError, Deal, Dealer, Gateway, ModelOwner, NewKeys, Observer, Receiver,
-    Server, Shard, ShareImages, ShareModel, Silent, Threads, Verify, VerifyError, Wanted,
-    calibrate, make_keys, read_public, verify,
+    Calibrate, CalibrateError, Deal, Dealer, Gateway, MaterialDemand, ModelOwner, NewKeys,
+    Observer, Receiver, Server, Shard, ShareImages, ShareModel, Silent, Threads, Verify,
+    VerifyError, calibrate, make_keys, read_public, verify,
 };
 use ppdenoise::size::Size;
 use ppdenoise::wire::{MemChannel, pair};
@@ -75,7 +75,7 @@ impl House {
     }
 
     fn deal(&self, slots: u64) {
-        let deal = Deal::new(self.at("model.pub"), Wanted::slots(SIZE, slots));
+        let deal = Deal::new(self.at("model.pub"), MaterialDemand::slots(SIZE, slots));
         let dealer = Dealer::open(&self.at("keys"), &no_passphrase).unwrap();
         let sets = dealer.deal(&deal, self.at("triples"), &mut Silent).unwrap();
         assert_eq!((sets.len(), sets[0].slots), (1, slots));
@@ -181,7 +181,7 @@ fn servers_make_prepare_serve_and_erase_without_a_dealer() {
     let house = House::new();
     house.share(&noisy(1), "image");
     let made = both(|party, channel| {
-        let wanted = Wanted::for_shares([house.half("image", party)]);
+        let wanted = MaterialDemand::for_shares([house.half("image", party)]);
         let make = Make::new(house.half("model", party), wanted, house.at("triples"));
         house.server(party).make(&make, channel, &mut Silent).unwrap().unwrap()
     });

@@ -8,7 +8,7 @@ use ppdenoise::image::{Depth, GreyImage, NoiseSeed, Raster, add_gaussian};
 use ppdenoise::model::{Choices, FloatModel, load_npz};
 use ppdenoise::network::{Continued, NetworkError};
 use ppdenoise::roles::images::{Noise, read_picture};
-use ppdenoise::roles::{Deal, Dealer, DealerError, GatewayError, Silent, Wanted};
+use ppdenoise::roles::{Deal, Dealer, DealerError, GatewayError, MaterialDemand, Silent};
 use ppdenoise::size::Size;
 use proptest::prelude::*;
 use std::fs;
@@ -74,7 +74,7 @@ fn every_size_comes_back_or_is_refused_first(name: &str) {
         let refused = lab.gateway().share(&request, &mut Silent).unwrap_err();
         assert!(is_too_small_to_share(&refused), "{size:?}: {refused}");
         let dealer = Dealer::open(&lab.at("keys"), &none).unwrap();
-        let deal = Deal::new(lab.at("model.pub"), Wanted::slots(size, 1));
+        let deal = Deal::new(lab.at("model.pub"), MaterialDemand::slots(size, 1));
         let refused = dealer.deal(&deal, lab.at("none"), &mut Silent).unwrap_err();
         let too_small = matches!(refused, DealerError::Network(NetworkError::ImageTooSmall { .. }));
         assert!(too_small, "{size:?}: {refused}");

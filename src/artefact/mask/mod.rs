@@ -166,10 +166,10 @@ impl MaskStore<'_> {
         let mut found: Option<(SystemTime, KeptMask)> = None;
         for path in self.called(MASK)? {
             match self.open(&path)? {
-                Found::OfAnother => {}
+                CandidateMask::OfAnother => {}
                 // Its hints go with the others that have no mask.
-                Found::Unusable => remove(&path)?,
-                Found::Mask(time, mask) => {
+                CandidateMask::Unusable => remove(&path)?,
+                CandidateMask::Mask(time, mask) => {
                     let older = match found.take() {
                         Some((other, kept)) if other > time => {
                             found = Some((other, kept));
@@ -315,17 +315,17 @@ impl MaskStore<'_> {
         Ok(found)
     }
 
-    fn open(&self, path: &Path) -> Result<Found, FormatError> {
+    fn open(&self, path: &Path) -> Result<CandidateMask, FormatError> {
         // A disk that fails is no reason to throw secrets away; a file that is no good is.
         match self.read(path) {
             Err(e @ FormatError::Io { .. }) => Err(e),
-            Err(FormatError::Missing { .. }) => Ok(Found::OfAnother),
-            Err(_) => Ok(Found::Unusable),
+            Err(FormatError::Missing { .. }) => Ok(CandidateMask::OfAnother),
+            Err(_) => Ok(CandidateMask::Unusable),
             Ok(found) => Ok(found),
         }
     }
 
-    fn read(&self, path: &Path) -> Result<Found, FormatError> {
+    fn read(&self, path: &Path) -> Result<CandidateMask, FormatError> {
         let file = open_file(path)?;
         let fields = *file.expect::<WeightMask>()?;
         let expected = WeightMask {
@@ -336,28 +336,28 @@ impl MaskStore<'_> {
             peer: self.peer,
         };
         if fields != expected {
-            return Ok(Found::OfAnother);
+            return Ok(CandidateMask::OfAnother);
         }
         let mut file = file.unseal(self.keys(&self.owner.public()))?;
         let bytes = Zeroizing::new(file.chunk(ChunkKey::ONLY, MASK_BYTES)?);
         file.finish()?;
         let (parts, _) = bytes.as_chunks::<32>();
-        let [weight_mask, hint, first, second] = parts else { return Ok(Found::Unusable) };
+        let [weight_mask, hint, first, second] = parts else { return Ok(CandidateMask::Unusable) };
         let mask = KeptMask {
             name: self.name([MaskNonce(*first), MaskNonce(*second)]),
             weight_mask: Seed::from_bytes(*weight_mask),
             hint: Seed::from_bytes(*hint),
         };
         if mask.id() != fields.weight_mask_id || path != self.path(MASK, mask.id()) {
-            return Ok(Found::Unusable);
+            return Ok(CandidateMask::Unusable);
         }
         let time = std::fs::metadata(path).and_then(|meta| meta.modified());
-        Ok(Found::Mask(time.map_err(|e| FormatError::io(path, "read", e))?, mask))
+        Ok(CandidateMask::Mask(time.map_err(|e| FormatError::io(path, "read", e))?, mask))
     }
 }
 
 /// What a file called like a mask is.
-enum Found {
+enum CandidateMask {
     /// For another model or another server.
     OfAnother,
     /// Not whole, or not what its name says.

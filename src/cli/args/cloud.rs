@@ -6,7 +6,7 @@ use super::parse::{parse_address, parse_peer, parse_size};
 use super::server::Threads;
 use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
-use crate::cli::levels::{Clamp, Met};
+use crate::cli::levels::{Clamp, NoiseArgs};
 use crate::cli::plausible::{InRange, Plausible};
 use crate::cli::range::Ranged;
 use crate::size::Size;
@@ -143,7 +143,7 @@ pub(in crate::cli) struct Visit {
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) state: Option<PathBuf>,
     #[command(flatten)]
-    pub(in crate::cli) met: Met,
+    pub(in crate::cli) met: NoiseArgs,
     #[command(flatten)]
     pub(in crate::cli) clamp: Clamp,
     #[command(flatten)]

@@ -4,7 +4,7 @@ use super::Writing;
 use crate::cli::batch::Part;
 use crate::cli::dicom::Windowed;
 use crate::cli::keys::Unlock;
-use crate::cli::levels::{Clamp, Met};
+use crate::cli::levels::{Clamp, NoiseArgs};
 use crate::cli::range::Ranged;
 use clap::Args;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ pub(in crate::cli) struct ShareImage {
     #[arg(long, value_name = "PREFIX.pub")]
     pub(in crate::cli) model: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) met: Met,
+    pub(in crate::cli) met: NoiseArgs,
     #[command(flatten)]
     pub(in crate::cli) clamp: Clamp,
     /// Refuse an image if even one pixel would have to be clamped.

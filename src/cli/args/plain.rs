@@ -4,7 +4,7 @@ use super::Writing;
 use super::parse::{parse_activation, parse_positive};
 use super::quantise::Quantise;
 use crate::cli::dicom::Windowed;
-use crate::cli::levels::{Clamp, Met, NoiseKind, SensorNoise};
+use crate::cli::levels::{Clamp, NoiseArgs, NoiseKind, SensorNoise};
 use crate::cli::plausible::Plausible;
 use crate::cli::range::Ranged;
 use crate::numbers::tanh::TanhStandIn;
@@ -28,7 +28,7 @@ pub(in crate::cli) struct Denoise {
     #[arg(long, value_name = "MODEL")]
     pub(in crate::cli) model: PathBuf,
     #[command(flatten)]
-    pub(in crate::cli) met: Met,
+    pub(in crate::cli) met: NoiseArgs,
     /// Use exact tanh, or an approximation of it, instead of the model's tanh [default: its own]
     #[arg(long, value_name = "NAME", value_parser = parse_activation)]
     pub(in crate::cli) activation: Option<TanhStandIn>,

@@ -29,7 +29,7 @@ pub(in crate::cli) struct Reproduce {
         value_enum,
         hide_possible_values = true
     )]
-    pub(in crate::cli) targets: Vec<Wanted>,
+    pub(in crate::cli) targets: Vec<TargetArg>,
     /// Folder of clean 8-bit grey PNG images.
     #[arg(long, default_value = "fixtures/images", value_name = "DIR")]
     pub(in crate::cli) data: PathBuf,
@@ -83,29 +83,29 @@ pub(in crate::cli) struct Reproduce {
 
 /// A table or figure, or all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Wanted {
+pub(in crate::cli) enum TargetArg {
     All,
     One(Target),
 }
 
-impl ValueEnum for Wanted {
+impl ValueEnum for TargetArg {
     fn value_variants<'a>() -> &'a [Self] {
         const { &all() }
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(match self {
-            Wanted::All => "all",
-            Wanted::One(target) => target.name(),
+            TargetArg::All => "all",
+            TargetArg::One(target) => target.name(),
         }))
     }
 }
 
-const fn all() -> [Wanted; 1 + Target::ALL.len()] {
-    let mut values = [Wanted::All; 1 + Target::ALL.len()];
+const fn all() -> [TargetArg; 1 + Target::ALL.len()] {
+    let mut values = [TargetArg::All; 1 + Target::ALL.len()];
     let mut i = 0;
     while i < Target::ALL.len() {
-        values[1 + i] = Wanted::One(Target::ALL[i]);
+        values[1 + i] = TargetArg::One(Target::ALL[i]);
         i += 1;
     }
     values
@@ -116,8 +116,8 @@ impl Reproduce {
     pub(in crate::cli) fn wanted(&self) -> Vec<Target> {
         let is_wanted = |target: &Target| {
             let by_itself = matches!(target, Target::Icassp | Target::Alternatives);
-            let by_all = !by_itself && self.targets.contains(&Wanted::All);
-            by_all || self.targets.contains(&Wanted::One(*target))
+            let by_all = !by_itself && self.targets.contains(&TargetArg::All);
+            by_all || self.targets.contains(&TargetArg::One(*target))
         };
         Target::ALL.into_iter().filter(is_wanted).collect()
     }

@@ -8,7 +8,7 @@ use super::files::{is_stream, overwrite};
 use super::output::{Console, print_json};
 use super::server_side::tell_material;
 use crate::files::Place;
-use crate::roles::{Deal, Dealer, DealerEvent, DealtSet, Observer, Threads, Wanted};
+use crate::roles::{Deal, Dealer, DealerEvent, DealtSet, MaterialDemand, Observer, Threads};
 use serde::Serialize;
 use std::io::BufWriter;
 use std::path::Path;
@@ -72,14 +72,14 @@ impl Observer<DealerEvent> for Console {
 }
 
 /// How many slots for which sizes.
-fn wanted(args: &GenTriplets) -> Wanted {
+fn wanted(args: &GenTriplets) -> MaterialDemand {
     if args.size.is_empty() {
         let shares = args.for_shares.iter().map(Place::from).collect();
         let shard = args.part.shard();
-        return Wanted::For { shares, shard };
+        return MaterialDemand::For { shares, shard };
     }
     let sizes = args.size.iter().map(|(size, images)| (*size, images.unwrap_or(args.images)));
-    Wanted::Sizes(sizes.collect())
+    MaterialDemand::Sizes(sizes.collect())
 }
 
 /// S1's file, if S0's goes to standard output.

@@ -3,7 +3,7 @@
 
 use super::super::ImageError;
 use super::dataset::{Coding, Element, Tag, damaged, elements, item_list};
-use super::{CENTER, Found, INTERCEPT, SLOPE, WIDTH};
+use super::{CENTER, INTERCEPT, PictureElements, SLOPE, WIDTH};
 
 pub(super) const SHARED: Tag = Tag(0x5200, 0x9229);
 pub(super) const PER_FRAME: Tag = Tag(0x5200, 0x9230);
@@ -44,7 +44,7 @@ pub(super) struct Meaning {
 
 impl Meaning {
     /// What elements say that lie side by side.
-    pub(super) fn of(found: &Found<'_>) -> Result<Meaning, ImageError> {
+    pub(super) fn of(found: &PictureElements<'_>) -> Result<Meaning, ImageError> {
         let (slope, intercept) = (found.decimal(SLOPE)?, found.decimal(INTERCEPT)?);
         let rescale = (slope.is_some() || intercept.is_some())
             .then(|| Rescale { slope: slope.unwrap_or(1.0), intercept: intercept.unwrap_or(0.0) });
@@ -127,7 +127,7 @@ type Item<'a> = (&'a [u8], Coding);
 
 /// What a frame's item says.
 fn meaning((item, coding): Item<'_>) -> Result<Meaning, ImageError> {
-    let mut found = Found { elements: Vec::new(), coding };
+    let mut found = PictureElements { elements: Vec::new(), coding };
     for element in elements(item, coding) {
         let element = element?;
         if element.tag == WINDOWS || element.tag == TRANSFORMS {

@@ -188,7 +188,7 @@ struct Picture<'a> {
 
 impl<'a> Picture<'a> {
     fn read(file: &'a File<'a>) -> Result<Picture<'a>, ImageError> {
-        let mut found = Found { elements: Vec::new(), coding: file.coding() };
+        let mut found = PictureElements { elements: Vec::new(), coding: file.coding() };
         let mut overlays = Overlays::default();
         for element in elements(&file.data, file.coding()) {
             let element = element?;
@@ -310,12 +310,12 @@ const WANTED: [Tag; 22] = [
 ];
 
 /// The elements that say what the picture is.
-struct Found<'a> {
+struct PictureElements<'a> {
     elements: Vec<Element<'a>>,
     coding: Coding,
 }
 
-impl<'a> Found<'a> {
+impl<'a> PictureElements<'a> {
     fn keep(&mut self, element: Element<'a>) {
         // Each tag comes once.
         if WANTED.contains(&element.tag) {

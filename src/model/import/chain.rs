@@ -6,7 +6,7 @@ use super::layer::{Layer, Parts, values};
 use super::names::{self, Name, Role};
 use super::published::{self, Published};
 use super::reparametrised;
-use super::whole::Told;
+use super::whole::ModuleFacts;
 use super::{Family, ImportError, TOLD};
 use crate::model::ModelError;
 use crate::model::load::{Arrays, Tensor, finite};
@@ -103,7 +103,7 @@ impl Plan {
     pub(super) fn of(
         tensors: &[Tensor],
         family: Option<Family>,
-        told: Option<&Told>,
+        told: Option<&ModuleFacts>,
     ) -> Result<Plan, ImportError> {
         let all: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
         let names = names::inner(&all);
@@ -271,7 +271,7 @@ fn modules(names: &[Name], tensors: &[Tensor]) -> Result<BTreeMap<String, Parts>
 /// The layers with weights in order, each with the normalisations right behind it.
 fn in_order(
     modules: BTreeMap<String, Parts>,
-    told: Option<&Told>,
+    told: Option<&ModuleFacts>,
 ) -> Result<Vec<Planned>, ImportError> {
     let normalises = |parts: &Parts| parts.contains_key(&Role::Mean);
     let mut modules: Vec<(String, Parts)> = modules.into_iter().collect();

@@ -2,7 +2,7 @@
 
 use super::ImportError;
 use super::published::Published;
-use super::ways::{Net, Predicts, Way};
+use super::ways::{Interpretation, Net, Predicts};
 use crate::model::trial::{Picture, Try, margin};
 
 /// What two PSNRs differ by at least, in dB, for one to be better.
@@ -22,7 +22,7 @@ pub(super) fn best(tries: &[Try]) -> String {
 
 /// All ways, and what each makes of a noisy picture.
 pub(super) struct Trials {
-    pub(super) ways: Vec<Way>,
+    pub(super) ways: Vec<Interpretation>,
     pub(super) tries: Vec<Try>,
     pub(super) noisy_db: f64,
     sigma: f64,
@@ -31,7 +31,7 @@ pub(super) struct Trials {
 impl Trials {
     /// Tries every way. What a network gives is computed once for all that may be made of it.
     pub(super) fn of(
-        ways: Vec<Way>,
+        ways: Vec<Interpretation>,
         net: Net<'_>,
         sigma: f64,
         progress: &mut dyn FnMut(f64),
@@ -39,11 +39,15 @@ impl Trials {
         let all = ways.len() as f64;
         let mut trials = Trials { ways: Vec::new(), tries: Vec::new(), noisy_db: f64::NAN, sigma };
         let mut picture = None;
-        let mut gave: Option<(Way, Vec<f32>)> = None;
+        let mut gave: Option<(Interpretation, Vec<f32>)> = None;
         for (tried, way) in ways.into_iter().enumerate() {
             progress(tried as f64 / all);
             // With a mean shift the network is another one if it gives the noise.
-            let plain = if way.mean_shift { way } else { Way { predicts: Predicts::Image, ..way } };
+            let plain = if way.mean_shift {
+                way
+            } else {
+                Interpretation { predicts: Predicts::Image, ..way }
+            };
             if gave.as_ref().is_none_or(|(of, _)| *of != plain) {
                 let model = plain.model(net, sigma)?;
                 if picture.is_none() {
@@ -104,7 +108,7 @@ impl Trials {
     /// What would decide among these ways. Nothing can for the order of a patch's pixels and a mean shift: of those
     /// the more usual is taken.
     fn flags(&self, among: &[usize]) -> Vec<&'static str> {
-        let differs = |same: &dyn Fn(&Way, &Way) -> bool| {
+        let differs = |same: &dyn Fn(&Interpretation, &Interpretation) -> bool| {
             among.iter().any(|i| !same(&self.ways[*i], &self.ways[among[0]]))
         };
         let all: [(bool, &str); 4] = [
@@ -118,7 +122,7 @@ impl Trials {
 }
 
 /// The picture, of what the network gives as grey levels of a picture.
-fn made_of(net: &[f32], noisy: &[f32], way: &Way) -> Result<Vec<f32>, ImportError> {
+fn made_of(net: &[f32], noisy: &[f32], way: &Interpretation) -> Result<Vec<f32>, ImportError> {
     let black = way.zero()? as f32;
     let picture = |(net, x): (&f32, &f32)| match way.predicts {
         Predicts::Image => *net,

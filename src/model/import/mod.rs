@@ -31,7 +31,7 @@ use published::Published;
 use std::fmt;
 pub use ways::{Known, Predicts};
 use ways::{Net, ways};
-use whole::Told;
+use whole::ModuleFacts;
 
 /// A kind of network that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,10 +151,10 @@ impl ModelFile {
     ) -> Result<Imported, ImportError> {
         let matlab = self.format() == super::ModelFormat::Mat;
         let found = match self.graph() {
-            Some((graph, length)) => Found::in_graph(graph, length, known, sigma)?,
+            Some((graph, length)) => Candidate::in_graph(graph, length, known, sigma)?,
             None => self.in_arrays(known, sigma)?,
         };
-        let Found { layers, form, family, known, published, sigma, mut notes, .. } = found;
+        let Candidate { layers, form, family, known, published, sigma, mut notes, .. } = found;
         let net = Net { layers: &layers, form: &form };
         let mut ways = ways(family, known, net, matlab)?;
         ways.retain(|way| !found.is_told || !way.dilated);
@@ -179,10 +179,10 @@ impl ModelFile {
     }
 
     /// The network that the names and shapes of arrays are.
-    fn in_arrays(&mut self, known: Known, sigma: f64) -> Result<Found, ImportError> {
+    fn in_arrays(&mut self, known: Known, sigma: f64) -> Result<Candidate, ImportError> {
         let told = match self.modules() {
             [] => None,
-            [network] => Some(Told::by(network)?),
+            [network] => Some(ModuleFacts::by(network)?),
             several => {
                 let names: Vec<_> = several.iter().map(|m| format!("`{}`", m.name)).collect();
                 return Err(ImportError::Foreign(format!(
@@ -207,7 +207,7 @@ impl ModelFile {
         })?;
         let mut notes = plan.notes();
         notes.extend(one_of.map(|one_of| one_of.to_string()));
-        Ok(Found {
+        Ok(Candidate {
             layers,
             published: plan.published(),
             family: plan.family,
@@ -222,7 +222,7 @@ impl ModelFile {
 }
 
 /// A network, before it is known how it is meant.
-struct Found {
+struct Candidate {
     layers: Vec<Layer>,
     form: form::Form,
     family: Family,
@@ -235,14 +235,14 @@ struct Found {
     notes: Vec<String>,
 }
 
-impl Found {
+impl Candidate {
     /// The network that a graph is.
     fn in_graph(
         graph: &Graph,
         length: u64,
         known: Known,
         sigma: f64,
-    ) -> Result<Found, ImportError> {
+    ) -> Result<Candidate, ImportError> {
         if let Some(family) = known.family {
             let text = format!("its graph says what it is, so it is taken for no {family}");
             return Err(ImportError::Foreign(text));
@@ -260,7 +260,7 @@ impl Found {
         }
         let Read { layers, form, .. } = read;
         let (published, is_told, family) = (None, true, Family::Graph);
-        Ok(Found { layers, form, family, known, published, is_told, sigma, notes })
+        Ok(Candidate { layers, form, family, known, published, is_told, sigma, notes })
     }
 }
 

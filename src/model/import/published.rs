@@ -2,7 +2,7 @@
 //! where the trial alone cannot.
 
 use super::form::Form;
-use super::ways::{Predicts, Way};
+use super::ways::{Interpretation, Predicts};
 use crate::image::Range;
 use crate::model::activation::Activation;
 use crate::model::load::Tensor;
@@ -54,7 +54,7 @@ const PATCHES: Published = Published {
 
 impl Published {
     /// Whether a way is that in which it is meant.
-    pub(super) fn is(&self, way: &Way) -> bool {
+    pub(super) fn is(&self, way: &Interpretation) -> bool {
         way.activation == self.activation
             && Range::new(self.ends.0, self.ends.1) == Some(way.range)
             && self.predicts.is_none_or(|predicts| predicts == way.predicts)

@@ -76,7 +76,7 @@ pub(super) struct Net<'a> {
 
 /// One way to take the layers.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Way {
+pub(super) struct Interpretation {
     pub(super) range: Range,
     pub(super) predicts: Predicts,
     pub(super) activation: Activation,
@@ -86,7 +86,7 @@ pub(super) struct Way {
     pub(super) dilated: bool,
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for Interpretation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}, {}", self.range, self.predicts, self.activation)?;
         if self.mean_shift {
@@ -118,7 +118,7 @@ pub(super) fn ways(
     known: Known,
     net: Net<'_>,
     matlab: bool,
-) -> Result<Vec<Way>, ImportError> {
+) -> Result<Vec<Interpretation>, ImportError> {
     use Activation::{Relu, Tanh};
     let mlp = family == Family::Mlp;
     let Net { layers, form } = net;
@@ -148,14 +148,14 @@ pub(super) fn ways(
     let given: Vec<Predicts> = known.predicts.map_or(given.to_vec(), |predicts| vec![predicts]);
     let orders: &[_] =
         if matlab { &[Some(PixelOrder::ColumnMajor), Some(PixelOrder::RowMajor)] } else { &[None] };
-    let mut ways: Vec<Way> = Vec::new();
+    let mut ways: Vec<Interpretation> = Vec::new();
     for &dilated in dilations {
         for &order in orders {
             for &mean_shift in shifts {
                 for &activation in &activations {
                     for &range in &ranges {
                         for &predicts in &given {
-                            ways.push(Way {
+                            ways.push(Interpretation {
                                 range,
                                 predicts,
                                 activation,
@@ -177,12 +177,12 @@ pub(super) fn ways(
 }
 
 /// A network without biases whose activation scales with its input is the same function in all ranges around one 0.
-fn without_repeats(ways: Vec<Way>) -> Vec<Way> {
-    let mut kept: Vec<Way> = Vec::new();
+fn without_repeats(ways: Vec<Interpretation>) -> Vec<Interpretation> {
+    let mut kept: Vec<Interpretation> = Vec::new();
     for way in ways {
-        let middle = |way: &Way| units(way.range).map(|(units, _)| units.mid_grey).ok();
-        let is_same = |other: &Way| {
-            middle(other) == middle(&way) && Way { range: other.range, ..way } == *other
+        let middle = |way: &Interpretation| units(way.range).map(|(units, _)| units.mid_grey).ok();
+        let is_same = |other: &Interpretation| {
+            middle(other) == middle(&way) && Interpretation { range: other.range, ..way } == *other
         };
         let scales = way.activation.rules().is_positively_homogeneous() && !way.mean_shift;
         if !scales || !kept.iter().any(is_same) {
@@ -192,7 +192,7 @@ fn without_repeats(ways: Vec<Way>) -> Vec<Way> {
     kept
 }
 
-impl Way {
+impl Interpretation {
     /// The grey level that is 0 to the network.
     pub(super) fn zero(&self) -> Result<f64, ImportError> {
         units(self.range).map(|(units, _)| units.mid_grey)

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 /// What the modules of a network say, none of which is in its arrays.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ModuleFacts {
     /// The activation between all layers; none if the network's class applies it in its code.
     pub(super) activation: Option<Activation>,
     /// How many pixels apart the taps of a convolution are, by the name of the module.
@@ -33,11 +33,11 @@ fn refused<T>(module: &Module, what: &str) -> Result<T, ImportError> {
     Err(ImportError::Foreign(text))
 }
 
-impl Told {
+impl ModuleFacts {
     /// # Errors
     /// [`ImportError::Foreign`] with the name of the first module that a chain here cannot have.
-    pub(super) fn by(network: &Module) -> Result<Told, ImportError> {
-        let mut told = Told::default();
+    pub(super) fn by(network: &Module) -> Result<ModuleFacts, ImportError> {
+        let mut told = ModuleFacts::default();
         let mut leaves = Vec::new();
         told.walk(network, &mut leaves)?;
         told.check_order(network, &leaves)?;

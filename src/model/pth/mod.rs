@@ -16,7 +16,7 @@ pub(super) use objects::{Module, Said};
 
 use super::load::{Arrays, Source, Tensor, assemble, from_f16, words};
 use super::{Description, FloatModel, ModelError};
-use objects::{Contents, Found};
+use objects::{Contents, TensorRecord};
 use std::io::{Read, Seek, SeekFrom};
 use storage::{Container, Kind};
 
@@ -74,7 +74,7 @@ impl Tensors {
             container.find(&contents.storages, at)?;
             (container, contents)
         };
-        let bytes = |t: &Found| (t.count as u64).saturating_mul(t.kind.size() as u64);
+        let bytes = |t: &TensorRecord| (t.count as u64).saturating_mul(t.kind.size() as u64);
         let named = contents.tensors.iter().map(bytes).fold(0, u64::saturating_add);
         if named > length.saturating_mul(MOST_NAMED).saturating_add(SLACK) {
             return Err(format!(
@@ -95,7 +95,7 @@ impl Tensors {
         &self.contents.modules
     }
 
-    fn find(&self, name: &str) -> Result<&Found, ModelError> {
+    fn find(&self, name: &str) -> Result<&TensorRecord, ModelError> {
         let missing = || ModelError::Array { name: name.into(), reason: "is missing".into() };
         self.contents.tensors.iter().find(|tensor| tensor.name == name).ok_or_else(missing)
     }
@@ -107,7 +107,7 @@ impl Arrays for Tensors {
     }
 
     fn tensor(&mut self, name: &str) -> Result<Tensor, ModelError> {
-        let Found { kind, shape, .. } = self.find(name)?;
+        let TensorRecord { kind, shape, .. } = self.find(name)?;
         Ok(Tensor { name: name.into(), dtype: kind.name(), shape: shape.clone() })
     }
 

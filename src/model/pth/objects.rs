@@ -21,7 +21,7 @@ const MOST_BYTES: usize = usize::MAX >> 4;
 
 /// A tensor: numbers of a storage.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Found {
+pub(super) struct TensorRecord {
     pub(super) name: String,
     pub(super) kind: Kind,
     pub(super) shape: Vec<usize>,
@@ -97,7 +97,7 @@ impl Module {
 /// All that a pickle names.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    pub(super) tensors: Vec<Found>,
+    pub(super) tensors: Vec<TensorRecord>,
     /// The outermost modules.
     pub(super) modules: Vec<Module>,
     pub(super) storages: Vec<Storage>,
@@ -287,7 +287,7 @@ impl Walk<'_> {
         object: &Object,
         name: &str,
         depth: usize,
-    ) -> Result<Option<Found>, String> {
+    ) -> Result<Option<TensorRecord>, String> {
         let pickle = self.pickle;
         let about = |what: &str| format!("its tensor `{name}` {what}");
         let Some(class) = pickle.class(object.class) else { return Ok(None) };
@@ -405,7 +405,7 @@ fn seen(
     offset: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
-) -> Result<Found, String> {
+) -> Result<TensorRecord, String> {
     if shape.len() != strides.len() {
         return Err(format!("has {} sides and {} strides", shape.len(), strides.len()));
     }
@@ -433,5 +433,5 @@ fn seen(
         ));
     }
     let (name, kind, storage) = (name.to_string(), storage.kind, storage.key.clone());
-    Ok(Found { name, kind, shape, strides, offset, storage, count })
+    Ok(TensorRecord { name, kind, shape, strides, offset, storage, count })
 }

@@ -30,22 +30,22 @@ fn all() -> Vec<Secrets> {
 
 /// A server's own material: its mask element, and words that are not yet repeated for all secrets.
 #[derive(Clone, Copy)]
-struct Own {
+struct OwnMaterial {
     party: Party,
     masks: u8,
     words: [u8; 6],
 }
 
 /// Every mask element, with words drawn for each.
-fn owns(party: Party, draws: u64) -> Vec<Own> {
+fn owns(party: Party, draws: u64) -> Vec<OwnMaterial> {
     let own = |i: u64| {
         let word = |k: u64| ((i * 6 + k + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8;
-        Own { party, masks: (i & 63) as u8, words: std::array::from_fn(|k| word(k as u64)) }
+        OwnMaterial { party, masks: (i & 63) as u8, words: std::array::from_fn(|k| word(k as u64)) }
     };
     (0..64 * draws).map(own).collect()
 }
 
-impl Own {
+impl OwnMaterial {
     /// Bits \[digit 1 of rho = j\] that this server holds, as a share: those of its prefix vector, differenced.
     fn one_hot(&self, shape: &ReluShape, j: u8) -> u8 {
         let lane = shape.digits()[0].lane;
@@ -70,7 +70,7 @@ struct Seen {
 }
 
 /// Runs the real steps for an x under each of the secrets.
-fn runs(own: &Own, x: i64, secrets: &[Secrets], slope: Slope) -> Vec<Seen> {
+fn runs(own: &OwnMaterial, x: i64, secrets: &[Secrets], slope: Slope) -> Vec<Seen> {
     let shape = shape();
     let count = secrets.len();
     let fill = |shares: &mut ReluShares<u8>| {
@@ -130,7 +130,7 @@ fn runs(own: &Own, x: i64, secrets: &[Secrets], slope: Slope) -> Vec<Seen> {
 
 /// The views, sorted; `more` adds to what is opened.
 fn views(
-    own: &Own,
+    own: &OwnMaterial,
     x: i64,
     change: impl Fn(&mut Secrets),
     more: impl Fn(&Seen) -> u8,
@@ -179,7 +179,7 @@ fn every_view_with_v_is_as_likely_for_every_x() {
 }
 
 /// Whether views differ between some x, for some own material of either server.
-fn shows(change: impl Fn(&Own, &mut Secrets), more: impl Fn(&Seen) -> u8) -> [bool; 2] {
+fn shows(change: impl Fn(&OwnMaterial, &mut Secrets), more: impl Fn(&Seen) -> u8) -> [bool; 2] {
     [Party::S0, Party::S1].map(|party| {
         owns(party, 2).iter().any(|own| {
             let first = views(own, X.start, |s| change(own, s), &more);
@@ -193,13 +193,13 @@ fn top(s: &Secrets) -> u8 {
 }
 
 /// The own share of bit `j` of the masks.
-fn own_bit(own: &Own, j: u32) -> u8 {
+fn own_bit(own: &OwnMaterial, j: u32) -> u8 {
     own.masks >> (N + j) & 1
 }
 
 #[test]
 fn what_breaks_a_rule_shows() {
-    type Change = fn(&Own, &mut Secrets);
+    type Change = fn(&OwnMaterial, &mut Secrets);
     let variants: [(&str, Change); 12] = [
         ("E1: u = v", |_, s| s.v = s.u),
         ("E1: d = u", |_, s| s.d = s.u),

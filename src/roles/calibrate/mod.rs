@@ -13,7 +13,7 @@ pub use wider::Widened;
 use super::observer::Observer;
 use crate::image::{GreyImage, ImageError};
 use crate::model::{FloatModel, OutOfRange, Span, Trained};
-use ranges::{Found, Spans, Surveyor};
+use ranges::{SeenRanges, Spans, Surveyor};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use wider::widen;
@@ -112,7 +112,7 @@ pub fn calibrate<E: From<CalibrateError> + Send>(
             }
         }
     }
-    let Found { seen, held_out } = found;
+    let SeenRanges { seen, held_out } = found;
     let largest = |spans: Spans| -> Vec<Vec<f64>> {
         spans.into_iter().map(|layer| layer.into_iter().map(Span::largest).collect()).collect()
     };

@@ -23,14 +23,14 @@ pub(super) struct Surveyor<'a, R> {
 }
 
 /// What it saw.
-pub(super) struct Found {
+pub(super) struct SeenRanges {
     /// On the images.
     pub(super) seen: Spans,
     /// On those that were held out, if there are any.
     pub(super) held_out: Option<Spans>,
 }
 
-impl Found {
+impl SeenRanges {
     /// On all of them.
     pub(super) fn all(&self) -> Spans {
         let mut all = self.seen.clone();
@@ -40,20 +40,20 @@ impl Found {
     }
 
     /// Of a network of which this much is left.
-    pub(super) fn of(self, kept: &Kept) -> Found {
-        Found { seen: kept.of(&self.seen), held_out: self.held_out.map(|held| kept.of(&held)) }
+    pub(super) fn of(self, kept: &Kept) -> SeenRanges {
+        SeenRanges { seen: kept.of(&self.seen), held_out: self.held_out.map(|held| kept.of(&held)) }
     }
 }
 
 impl<E: From<CalibrateError> + Send, R: Fn(&Path) -> Result<GreyImage, E> + Sync> Surveyor<'_, R> {
     /// What a model does.
-    pub(super) fn look(&mut self, model: &FloatModel) -> Result<Found, E> {
+    pub(super) fn look(&mut self, model: &FloatModel) -> Result<SeenRanges, E> {
         let seen = self.spans(model, self.request.images)?;
         let held_out = match self.request.held_out {
             [] => None,
             images => Some(self.spans(model, images)?),
         };
-        Ok(Found { seen, held_out })
+        Ok(SeenRanges { seen, held_out })
     }
 
     /// The values behind each output of each linear op on pictures that are no photographs.

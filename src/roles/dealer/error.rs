@@ -3,9 +3,9 @@
 use crate::artefact::ArtefactError;
 use crate::files::FormatError;
 use crate::network::NetworkError;
+use crate::roles::demand::MaterialError;
 use crate::roles::public_model::PublicModelError;
 use crate::roles::threads::ThreadsError;
-use crate::roles::wanted::MaterialError;
 
 /// Why no material is dealt.
 #[derive(Debug, thiserror::Error)]

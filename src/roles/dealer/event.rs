@@ -1,7 +1,7 @@
 //! What a dealer tells.
 
 use super::DealtSet;
-use crate::roles::wanted::MaterialNote;
+use crate::roles::demand::MaterialNote;
 
 /// What a dealer tells.
 #[derive(Clone, Debug)]

@@ -8,11 +8,11 @@ pub use error::DealerError;
 pub use event::DealerEvent;
 pub use report::DealtSet;
 
+use super::demand::{MaterialDemand, MaterialError, MaterialNote, prefix};
 use super::keys::parties;
 use super::observer::Observer;
 use super::public_model::read_public;
 use super::threads::Threads;
-use super::wanted::{MaterialError, MaterialNote, Wanted, prefix};
 use crate::artefact::{ArtefactError, Commission, Customer, TripleJob};
 use crate::files::container::AskPassphrase;
 use crate::files::keys::KeyFolder;
@@ -37,7 +37,7 @@ pub struct Deal {
     /// for its servers.
     pub model: Place,
     /// How much. Each slot serves one image once.
-    pub wanted: Wanted,
+    pub wanted: MaterialDemand,
     /// Patches a batch; what suits the model if not given.
     pub batch: Option<usize>,
     /// Whether files that are there are replaced.
@@ -48,7 +48,7 @@ pub struct Deal {
 
 impl Deal {
     /// A job with everything else as it is usual.
-    pub fn new(model: impl Into<Place>, wanted: Wanted) -> Self {
+    pub fn new(model: impl Into<Place>, wanted: MaterialDemand) -> Self {
         let model = model.into();
         let (overwrite, threads) = (Overwrite::Never, Threads::Current);
         Deal { model, wanted, batch: None, overwrite, threads }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// An image that is shared.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(super) struct PlaneSource<'a> {
     /// Its number among the images of the request.
     pub(super) number: usize,
     pub(super) file: &'a Path,
@@ -23,7 +23,7 @@ pub(super) struct Source<'a> {
 
 /// One grey image on its way to its shares: an image, a channel, a tile, or a channel of a tile.
 pub(super) struct Plane<'a> {
-    pub(super) of: Source<'a>,
+    pub(super) of: PlaneSource<'a>,
     pub(super) depth: Depth,
     /// Which of the file's values are black and white, where that is no matter of the depth alone.
     pub(super) range: Option<Range>,

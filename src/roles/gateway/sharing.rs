@@ -1,6 +1,6 @@
 //! From an image to the shares of its planes.
 
-use super::plane::{Plane, Ready, Source};
+use super::plane::{Plane, PlaneSource, Ready};
 use super::request::{ShareImages, ShareReport, SharedPlane};
 use super::{Gateway, GatewayError, GatewayEvent, Item};
 use crate::artefact::{Channel, Note, SharedImage, SharedScan, Tile, write_image_shares};
@@ -66,7 +66,7 @@ impl<'a> Sharing<'a> {
         let scan = self.scan(origin);
         let (on_disk, scan) = (item.image.is_none(), scan.as_ref());
         let name = &item.name;
-        let of = Source { number, file: &item.path, name, on_disk, format, scan };
+        let of = PlaneSource { number, file: &item.path, name, on_disk, format, scan };
         if image.frames() > 1 {
             return self.frames(of, &image, observer);
         }
@@ -204,7 +204,11 @@ impl<'a> Sharing<'a> {
     }
 
     /// Both files, which replace no input.
-    fn outputs(&self, of: Source<'_>, prefix: &Place) -> Result<[OutputFile; 2], GatewayError> {
+    fn outputs(
+        &self,
+        of: PlaneSource<'_>,
+        prefix: &Place,
+    ) -> Result<[OutputFile; 2], GatewayError> {
         let mut inputs: Vec<&Path> = self.request.inputs.iter().map(PathBuf::as_path).collect();
         inputs.extend(of.on_disk.then_some(of.file));
         let create = |suffix| {

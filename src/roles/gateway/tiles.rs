@@ -1,6 +1,6 @@
 //! Images that are shared in parts: scans that are read band by band and shared tile by tile, and frames.
 
-use super::plane::{Plane, Source};
+use super::plane::{Plane, PlaneSource};
 use super::sharing::{Read, Sharing};
 use super::{GatewayError, GatewayEvent, Item};
 use crate::artefact::{Channel, Tile};
@@ -57,7 +57,7 @@ impl Sharing<'_> {
                 let scan = self.scan(origin);
                 let (on_disk, scan) = (item.image.is_none(), scan.as_ref());
                 let name = &item.name;
-                let of = Source { number, file: &item.path, name, on_disk, format, scan };
+                let of = PlaneSource { number, file: &item.path, name, on_disk, format, scan };
                 let known = self.report.images.len();
                 let shared = self.rows_of_tiles(of, rows, cut, observer);
                 self.all_or_none(known, shared).map(|()| None)
@@ -69,7 +69,7 @@ impl Sharing<'_> {
     /// them, and neither does a signal.
     pub(super) fn frames(
         &mut self,
-        of: Source<'_>,
+        of: PlaneSource<'_>,
         image: &Raster,
         observer: &mut dyn Observer<GatewayEvent>,
     ) -> Result<(), GatewayError> {
@@ -94,7 +94,7 @@ impl Sharing<'_> {
 
     fn each_frame(
         &mut self,
-        of: Source<'_>,
+        of: PlaneSource<'_>,
         image: &Raster,
         observer: &mut dyn Observer<GatewayEvent>,
     ) -> Result<(), GatewayError> {
@@ -133,7 +133,7 @@ impl Sharing<'_> {
 
     fn rows_of_tiles(
         &mut self,
-        of: Source<'_>,
+        of: PlaneSource<'_>,
         rows: RowReader<'static>,
         cut: Cut,
         observer: &mut dyn Observer<GatewayEvent>,
@@ -186,7 +186,7 @@ impl Sharing<'_> {
 
     fn tell_all_clamped(
         &self,
-        of: Source<'_>,
+        of: PlaneSource<'_>,
         fits: &[Fitted],
         observer: &mut dyn Observer<GatewayEvent>,
     ) {

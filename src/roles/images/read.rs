@@ -47,7 +47,7 @@ pub fn read_picture(
     path: &Path,
     window: Option<Window>,
 ) -> Result<(Raster, ImageFormat), PictureError> {
-    read_any(path, window, false).map(|Found { image, format, .. }| (image, format))
+    read_any(path, window, false).map(|Decoded { image, format, .. }| (image, format))
 }
 
 /// A picture, its format, and which object its file is if that is DICOM.
@@ -74,11 +74,11 @@ pub fn read_noisy(path: &Path, chosen: Chosen, noise: Option<f64>) -> Result<Sca
 /// The same of a file that was read.
 fn noisy(
     path: &Path,
-    found: Found,
+    found: Decoded,
     chosen: Chosen,
     noise: Option<f64>,
 ) -> Result<Scan, PictureError> {
-    let Found { image, format, extent, bytes } = found;
+    let Decoded { image, format, extent, bytes } = found;
     let about = |e: ImageError| PictureError::from(e).about(path);
     let image = match (chosen.range, extent) {
         (Some(_), _) if format == ImageFormat::Dicom => Err(ImageError::RangeOfDicom),
@@ -104,7 +104,7 @@ pub fn read_reference(
     window: Option<Window>,
     range: Option<Range>,
 ) -> Result<Raster, PictureError> {
-    let Found { image, format, .. } = read_any(path, window, true)?;
+    let Decoded { image, format, .. } = read_any(path, window, true)?;
     match range {
         Some(range) if format != ImageFormat::Dicom && image.depth() != Depth::Eight => {
             image.scaled(range).map_err(|e| PictureError::from(e).about(path))
@@ -114,7 +114,7 @@ pub fn read_reference(
 }
 
 /// An image as its file has it.
-struct Found {
+struct Decoded {
     image: Raster,
     format: ImageFormat,
     /// How far its values reach, where that is to be judged.
@@ -123,7 +123,7 @@ struct Found {
     bytes: Vec<u8>,
 }
 
-fn read_any(path: &Path, window: Option<Window>, lenient: bool) -> Result<Found, PictureError> {
+fn read_any(path: &Path, window: Option<Window>, lenient: bool) -> Result<Decoded, PictureError> {
     let bytes = read_image_bytes(path)?;
     let format = format_of(&bytes, path)?;
     if !lenient {
@@ -137,10 +137,10 @@ fn decoded(
     bytes: Vec<u8>,
     format: ImageFormat,
     window: Option<Window>,
-) -> Result<Found, PictureError> {
+) -> Result<Decoded, PictureError> {
     let decoded = decode_all(format, &bytes, window);
     let (image, extent) = decoded.map_err(|e| PictureError::from(e).about(path))?;
-    Ok(Found { image, format, extent, bytes })
+    Ok(Decoded { image, format, extent, bytes })
 }
 
 /// A picture that was looked at whole.
@@ -159,7 +159,7 @@ pub struct Seen {
 /// # Errors
 /// As [`read_picture`].
 pub fn look(path: &Path) -> Result<Seen, PictureError> {
-    let Found { image, format, extent, bytes } = read_any(path, None, false)?;
+    let Decoded { image, format, extent, bytes } = read_any(path, None, false)?;
     let values = match format {
         ImageFormat::Dicom => values(&bytes).map_err(|e| PictureError::from(e).about(path))?,
         _ => Some(Values::of(&image)),

@@ -2,7 +2,7 @@
 
 use super::error::UserError;
 use super::event::UserEvent;
-use super::user::{Own, Visit};
+use super::user::{OwnImage, Visit};
 use crate::files::Place;
 use crate::files::output::{Overwrite, ensure_not_input};
 use crate::image::dicom::Window;
@@ -304,9 +304,9 @@ impl Visit<'_> {
         done.slots_made += self.supply(size, count, observer)?;
         let own = |levels: ImageLevels, pixels| {
             let (name, noise) = (file.into(), levels.map.noise);
-            (levels, Own { name, size, pixels: Zeroizing::new(pixels), noise })
+            (levels, OwnImage { name, size, pixels: Zeroizing::new(pixels), noise })
         };
-        let (levels, owns): (Vec<ImageLevels>, Vec<Own>) =
+        let (levels, owns): (Vec<ImageLevels>, Vec<OwnImage>) =
             planes.into_iter().map(|(levels, pixels)| own(levels, pixels)).unzip();
         let (results, reports) = self.denoise(owns, observer)?;
         if results.len() < levels.len() {

@@ -6,10 +6,10 @@ use crate::ids::Bytes;
 use crate::image::{ImageError, Implausible};
 use crate::model::Unfit;
 use crate::network::NetworkError;
+use crate::roles::demand::MaterialError;
 use crate::roles::images::PictureError;
 use crate::roles::range_alarm::OutOfRangeOnShares;
 use crate::roles::server::{InputErrors, ServerError, ServiceError};
-use crate::roles::wanted::MaterialError;
 use crate::wire::NetError;
 use std::path::{Path, PathBuf};
 

@@ -41,7 +41,7 @@ pub use pace::Pace;
 pub use request::{MAX_IMAGES, MAX_SETS, check_request};
 pub use session::SessionReport;
 pub use settings::Settings;
-pub use user::{Own, User, Visit};
+pub use user::{OwnImage, User, Visit};
 
 use crate::crypto::rlwe::Profile;
 use crate::material::pair::Exposure;

@@ -4,7 +4,7 @@ use super::Denied;
 use crate::ids::codec::{Decode, Encode, decode_small, encode_small};
 use crate::ids::{ImageId, TripleSetId};
 use crate::model::{NOISE_RUNGS, PublicModel};
-use crate::roles::server::Subject;
+use crate::roles::server::AgreedImage;
 use crate::size::Size;
 use crate::wire::{Channel, NetError, Tag};
 use std::collections::HashSet;
@@ -48,7 +48,7 @@ impl Asked {
     ///
     /// # Errors
     /// [`Denied::Noise`] for a level that the model is not told, or none for one that is.
-    pub(super) fn subject(&self, model: &PublicModel) -> Result<Subject, Denied> {
+    pub(super) fn subject(&self, model: &PublicModel) -> Result<AgreedImage, Denied> {
         let trained = model.trained();
         let Asked { id, rung, .. } = *self;
         let plane = match (rung, trained.reads_plane) {
@@ -56,7 +56,7 @@ impl Asked {
             (Some(rung), true) => model.plane(trained.level_of(rung)),
             _ => return Err(Denied::Noise),
         };
-        Ok(Subject { id, size: self.size(), plane })
+        Ok(AgreedImage { id, size: self.size(), plane })
     }
 }
 

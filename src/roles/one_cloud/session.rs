@@ -13,8 +13,8 @@ use crate::ids::{ImageId, Party, TripleSetId};
 use crate::roles::observer::Observer;
 use crate::roles::one_line::in_one_line;
 use crate::roles::server::{
-    Held, Inputs, Job, MakeInputs, MakeJob, Round, ServerEvent, ServerFiles, ServerKeys,
-    ServiceError, Subject, Supply, Task, WantedFile, make, run,
+    AgreedImage, Inputs, Job, MakeInputs, MakeJob, MemoryShare, Round, ServerEvent, ServerFiles,
+    ServerKeys, ServiceError, Supply, Task, WantedFile, make, run,
 };
 use crate::size::Size;
 use crate::wire::{Channel, NetError, Tag, Traffic};
@@ -242,7 +242,7 @@ impl<'a> Session<'a> {
             let inputs = Inputs::open(Party::S0, &keys, &files, &[])?;
             let model = &inputs.public.model;
             let images = images.iter().map(|image| image.subject(model));
-            let images = images.collect::<Result<Vec<Subject>, _>>()?;
+            let images = images.collect::<Result<Vec<AgreedImage>, _>>()?;
             let time = self.host.pace.to_denoise(model, first.size(), images.len() as u64)?;
             Ok((inputs, images, time))
         })();
@@ -271,7 +271,7 @@ fn chosen(named: &[TripleSetId], store: &mut Store) -> Result<Vec<KeptSet>, Clou
 
 /// The cloud's shares of a user's images: zeros.
 struct Zeros<'a> {
-    images: Vec<Subject>,
+    images: Vec<AgreedImage>,
     host: &'a Host,
 }
 
@@ -283,7 +283,7 @@ impl Supply for Zeros<'_> {
         _: &mut dyn Observer<ServerEvent>,
     ) -> Result<Round, ServiceError> {
         let name = |id: ImageId| PathBuf::from(id.to_string());
-        let task = |image: Subject| Task::held(name(image.id), image, Held::Nothing);
+        let task = |image: AgreedImage| Task::held(name(image.id), image, MemoryShare::Nothing);
         Ok(Round::named(std::mem::take(&mut self.images).into_iter().map(task).collect()))
     }
 

@@ -284,7 +284,7 @@ fn slots_made_ahead_serve_one_image_each() {
             let before = visit.slots(size);
             let model = &user.public().model;
             let levels = LevelMap::new(model.units, model.sigma / SIGMA);
-            let own = |image: &GreyImage| Own {
+            let own = |image: &GreyImage| OwnImage {
                 name: "a".into(),
                 size,
                 pixels: Zeroizing::new(encode_image(model, image, &levels).pixels),

@@ -13,14 +13,15 @@ use crate::files::ledger::{Ledger, state_dir_default};
 use crate::ids::{ImageId, Party, Role};
 use crate::image::GreyImage;
 use crate::model::{Clamping, Encoded, encode_image};
+use crate::roles::demand::MaterialError;
 use crate::roles::images::{Levels, Noise};
 use crate::roles::observer::{Observer, Within};
 use crate::roles::range_alarm::OutOfRangeOnShares;
 use crate::roles::server::{
-    Held, Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, OwnResult, Round, ServeReport,
-    ServerEvent, ServerFiles, ServerKeys, ServiceError, Supply, Task, WantedFile, make, run,
+    Inputs, Job, MakeInputs, MakeJob, MakePaths, MakeReport, MemoryShare, OwnResult, Round,
+    ServeReport, ServerEvent, ServerFiles, ServerKeys, ServiceError, Supply, Task, WantedFile,
+    make, run,
 };
-use crate::roles::wanted::MaterialError;
 use crate::size::Size;
 use crate::wire::{Channel, NetError, Security, TlsKeys};
 use std::collections::HashMap;
@@ -45,7 +46,7 @@ pub struct User {
 const SLOTS: &str = "server1.slots";
 
 /// An image of a user, on its way.
-pub struct Own {
+pub struct OwnImage {
     /// What it is called in reports.
     pub name: PathBuf,
     /// Rows and columns.
@@ -140,7 +141,7 @@ impl User {
         let mut visit = self.visit(channel)?;
         visit.supply(size, 1, observer)?;
         let pixels = Zeroizing::new(pixels);
-        let own = Own { name: "image".into(), size, pixels, noise: levels.noise };
+        let own = OwnImage { name: "image".into(), size, pixels, noise: levels.noise };
         let (results, _) = visit.denoise(vec![own], observer)?;
         let Some(OwnResult { units, alarm }) = results.into_iter().next() else {
             return Err(UserError::CloudEnds);
@@ -267,13 +268,13 @@ impl Visit<'_> {
     /// refuses; [`UserError::Server`], after which marked slots are spent.
     pub fn denoise(
         &mut self,
-        images: Vec<Own>,
+        images: Vec<OwnImage>,
         observer: &mut dyn Observer<UserEvent>,
     ) -> Result<(Vec<OwnResult>, Vec<ServeReport>), UserError> {
         let (mut results, mut reports) = (Vec::new(), Vec::new());
         let mut images = images.into_iter().peekable();
         while images.peek().is_some() {
-            let some: Vec<Own> = images.by_ref().take(MAX_IMAGES).collect();
+            let some: Vec<OwnImage> = images.by_ref().take(MAX_IMAGES).collect();
             let count = some.len();
             let (done, report) = self.some(some, observer)?;
             let complete = done.len() == count;
@@ -288,7 +289,7 @@ impl Visit<'_> {
 
     fn some(
         &mut self,
-        images: Vec<Own>,
+        images: Vec<OwnImage>,
         observer: &mut dyn Observer<UserEvent>,
     ) -> Result<(Vec<OwnResult>, ServeReport), UserError> {
         let size = images[0].size;
@@ -301,13 +302,13 @@ impl Visit<'_> {
         let mut order = Vec::new();
         let mut tasks = Vec::new();
         let model = &self.user.public().model;
-        for Own { name, size, pixels, noise } in images {
+        for OwnImage { name, size, pixels, noise } in images {
             let id = ImageId::random().map_err(FormatError::from)?;
             let (height, width) = (size.height as u32, size.width as u32);
             let image = Asked { id, height, width, rung: model.trained().told(noise) };
             order.push(image);
             let subject = image.subject(model).map_err(|e| NetError::Protocol(e.to_string()))?;
-            tasks.push(Task::held(name, subject, Held::Whole(pixels)));
+            tasks.push(Task::held(name, subject, MemoryShare::Whole(pixels)));
         }
         let paths = &self.user.paths;
         let keys = self.user.keys();

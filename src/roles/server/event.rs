@@ -3,8 +3,8 @@
 use super::{EraseReport, ImageReport, InputError, ServeReport, ServiceError};
 use crate::artefact::Unguarded;
 use crate::ids::{Fingerprint, ImageId, TripleSetId};
+use crate::roles::demand::MaterialNote;
 use crate::roles::shown;
-use crate::roles::wanted::MaterialNote;
 use crate::size::Size;
 use serde::Serialize;
 use std::collections::BTreeMap;

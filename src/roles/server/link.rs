@@ -58,7 +58,7 @@ impl<'a> From<Option<&'a Link>> for Peer<'a> {
 }
 
 /// A way to the other server whose keys are there.
-pub(super) enum Way<'a> {
+pub(super) enum Route<'a> {
     Channel(&'a mut dyn Channel),
     Link(Joint<'a>),
     Nobody,
@@ -78,7 +78,7 @@ pub(super) enum Linked<'a> {
     Made(TcpChannel),
 }
 
-impl<'a> Way<'a> {
+impl<'a> Route<'a> {
     /// Waits for the other server.
     ///
     /// # Errors
@@ -88,16 +88,16 @@ impl<'a> Way<'a> {
         observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Linked<'a>, ServerError> {
         match self {
-            Way::Channel(channel) => {
+            Route::Channel(channel) => {
                 observer.event(ServerEvent::Linked(PeerFacts::default()));
                 Ok(Linked::Given(channel))
             }
-            Way::Link(joint) => {
+            Route::Link(joint) => {
                 let channel = joint.open(observer)?;
                 observer.event(ServerEvent::Linked(joint.facts(&channel)));
                 Ok(Linked::Made(channel))
             }
-            Way::Nobody => Err(ServerError::NoPeer),
+            Route::Nobody => Err(ServerError::NoPeer),
         }
     }
 }

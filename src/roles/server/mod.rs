@@ -39,4 +39,4 @@ pub(in crate::roles) use session::{Job, run};
 pub(in crate::roles) use state::claim_state;
 pub(in crate::roles) use stock::{MakeInputs, MakeJob, WantedFile, erase, make};
 pub use supply::OwnResult;
-pub(in crate::roles) use supply::{Held, Round, Subject, Supply, Task};
+pub(in crate::roles) use supply::{AgreedImage, MemoryShare, Round, Supply, Task};

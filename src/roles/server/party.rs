@@ -2,7 +2,7 @@
 
 use super::ServerError;
 use super::inputs::ServerKeys;
-use super::link::{Joint, Peer, Way};
+use super::link::{Joint, Peer, Route};
 use super::state::claim_state;
 use crate::files::container::AskPassphrase;
 use crate::files::keys::{KeyFolder, PublicKey, SecretKey};
@@ -72,17 +72,17 @@ impl Server {
     }
 
     /// The same way with the other server's key, which is missed before anything else is done.
-    pub(super) fn way<'a>(&self, peer: Peer<'a>) -> Result<Way<'a>, ServerError> {
+    pub(super) fn way<'a>(&self, peer: Peer<'a>) -> Result<Route<'a>, ServerError> {
         Ok(match peer {
-            Peer::Channel(channel) => Way::Channel(channel),
+            Peer::Channel(channel) => Route::Channel(channel),
             Peer::Link(link) if link.insecure => {
-                Way::Link(Joint { link, security: Security::Insecure, key: None })
+                Route::Link(Joint { link, security: Security::Insecure, key: None })
             }
             Peer::Link(link) => {
                 let key = Some(self.peer()?.fingerprint());
-                Way::Link(Joint { link, security: self.security()?, key })
+                Route::Link(Joint { link, security: self.security()?, key })
             }
-            Peer::Nobody => Way::Nobody,
+            Peer::Nobody => Route::Nobody,
         })
     }
 

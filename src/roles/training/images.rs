@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 const SEED: u64 = 100;
 
 /// A validation image, clean and with each level of noise.
-pub(super) struct Held {
+pub(super) struct ValidationImage {
     pub(super) clean: GreyImage,
     pub(super) noisy: Vec<GreyImage>,
 }
 
-impl Held {
-    fn read(name: &Path, noise: Noise, seed: u64) -> Result<Held, TrainingError> {
+impl ValidationImage {
+    fn read(name: &Path, noise: Noise, seed: u64) -> Result<ValidationImage, TrainingError> {
         let clean = grey(name)?;
         let noisy = noise.validated().into_iter().map(|sigma| add_gaussian(&clean, sigma, seed));
-        Ok(Held { noisy: noisy.collect::<Result<_, _>>()?, clean })
+        Ok(ValidationImage { noisy: noisy.collect::<Result<_, _>>()?, clean })
     }
 }
 
@@ -29,7 +29,7 @@ pub(super) fn read(
     folder: &Path,
     validation: &Validation,
     recipe: &Recipe,
-) -> Result<(Corpus, Vec<Held>), TrainingError> {
+) -> Result<(Corpus, Vec<ValidationImage>), TrainingError> {
     let names = names(folder)?;
     let (held, trained): (Vec<PathBuf>, Vec<PathBuf>) = match validation {
         &Validation::HoldOut(held) if held >= names.len() => {
@@ -45,7 +45,8 @@ pub(super) fn read(
         }
         Validation::Folder(other) => (self::names(other)?, names),
     };
-    let held = held.iter().zip(SEED..).map(|(name, seed)| Held::read(name, recipe.noise, seed));
+    let held =
+        held.iter().zip(SEED..).map(|(name, seed)| ValidationImage::read(name, recipe.noise, seed));
     let held = held.collect::<Result<_, _>>()?;
     let mut corpus = Corpus::new();
     for name in &trained {

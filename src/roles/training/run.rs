@@ -1,6 +1,6 @@
 //! The steps, and what is reported of them.
 
-use super::images::Held;
+use super::images::ValidationImage;
 use super::{Length, Train, Trained, TrainingError, TrainingEvent, write};
 use crate::image::metrics::{PEAK_8BIT, psnr};
 use crate::model::{FloatModel, Normalisation, Packing, save_npz};
@@ -16,7 +16,7 @@ use std::time::Instant;
 pub(super) struct Run<'a> {
     pub(super) request: &'a Train,
     pub(super) trainer: Trainer,
-    pub(super) held: Vec<Held>,
+    pub(super) held: Vec<ValidationImage>,
     /// Seconds of training, earlier runs included; validation is not counted.
     pub(super) seconds: f64,
     pub(super) curve: Vec<CurvePoint>,

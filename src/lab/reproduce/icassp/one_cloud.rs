@@ -11,7 +11,7 @@ use crate::image::GreyImage;
 use crate::lab::error::{LabError, io_error};
 use crate::lab::pipeline::temporary_work;
 use crate::model::{Choices, Encoded, FloatModel, LevelMap, encode_image};
-use crate::roles::one_cloud::{Clients, Cloud, CloudError, Crowd, Own, Pace, Settings, User};
+use crate::roles::one_cloud::{Clients, Cloud, CloudError, Crowd, OwnImage, Pace, Settings, User};
 use crate::roles::server::MakePaths;
 use crate::roles::{ModelOwner, ShareModel, Silent};
 use crate::wire::{Channel, pair};
@@ -117,7 +117,7 @@ fn visit(
         run.material.bytes += both(set.made.traffic);
     }
     let (pixels, noise) = (Zeroizing::new(pixels), levels.noise);
-    let own = Own { name: "image".into(), size, pixels, noise };
+    let own = OwnImage { name: "image".into(), size, pixels, noise };
     let started = Instant::now();
     let (_, reports) = visit.denoise(vec![own], &mut Silent)?;
     run.online.seconds = started.elapsed().as_secs_f64();

@@ -58,7 +58,7 @@ struct Run {
 }
 
 /// Both servers' shares of what a comparison takes.
-struct Made {
+struct ComparisonShares {
     b: [u64; 2],
     /// One-hot vectors, by digit.
     vectors: [[u64; 2]; 2],
@@ -167,7 +167,7 @@ impl Run {
         [u, v, product]
     }
 
-    fn make(&mut self, widths: Widths) -> Made {
+    fn make(&mut self, widths: Widths) -> ComparisonShares {
         let (k, mut b) = (L - N, [0, 1].map(|i| self.draw(i, N)));
         let vectors = self.vectors(b, widths);
         let low = self.low(b);
@@ -191,7 +191,7 @@ impl Run {
         let f = self.choices_of_f(masks[0]);
         let words = self.times_f(f, rho, rho_m);
         let [u, v, product] = masks;
-        Made { b, vectors, u, v, product, d: [0, 1].map(|i| f[i] ^ top[i]), f, words }
+        ComparisonShares { b, vectors, u, v, product, d: [0, 1].map(|i| f[i] ^ top[i]), f, words }
     }
 
     fn choices_of_f(&mut self, u: [u64; 2]) -> [u64; 2] {
@@ -227,7 +227,7 @@ impl Run {
     }
 
     /// Uses the material for an x; gives y.
-    fn compare(&mut self, x: i64, made: &Made, widths: Widths) -> u64 {
+    fn compare(&mut self, x: i64, made: &ComparisonShares, widths: Widths) -> u64 {
         let rho = made.words[0];
         let z = low_bits((x as u64).wrapping_add(rho[0]).wrapping_add(rho[1]), N);
         let mut at = N - 1;
@@ -289,7 +289,7 @@ fn run(
     x: i64,
     [own, theirs]: [u64; 2],
     broken: Option<BrokenRule>,
-) -> (Run, Made, u64) {
+) -> (Run, ComparisonShares, u64) {
     let mut random = [own; 2];
     random[1 - server] = theirs;
     let mut run =

@@ -4,7 +4,7 @@ mod files;
 mod refused;
 
 use super::families::{Map, continued};
-use super::ways::Way;
+use super::ways::Interpretation;
 use super::*;
 use crate::model::import::chain::Amounts;
 use crate::model::onnx::{Constant, Graph, Input, Node};
@@ -76,7 +76,7 @@ impl Made {
         let read =
             graph::read(&self.graph, Amounts { weights: 1 << 20, outputs: 1 << 12 }).unwrap();
         let net = Net { layers: &read.layers, form: &read.form };
-        let way = Way {
+        let way = Interpretation {
             range: Range::new(range.0, range.1).unwrap(),
             predicts: read.predicts.unwrap_or(Predicts::Image),
             activation: read.activation,

@@ -1,6 +1,6 @@
 //! Networks that were saved whole.
 
-use super::whole::Told;
+use super::whole::ModuleFacts;
 use super::*;
 use crate::model::pth::{Module, Said};
 
@@ -44,7 +44,7 @@ fn relu(name: &str) -> Module {
 #[test]
 fn sequences_say_where_their_activations_are() {
     let told = |class: &str, parts: &[Module]| {
-        Told::by(&Module::made(("", class), &[], parts.to_vec())).map(|told| told.activation)
+        ModuleFacts::by(&Module::made(("", class), &[], parts.to_vec())).map(|told| told.activation)
     };
     let (sequence, other) = ("torch.nn.modules.container.Sequential", "models.Net");
     let [a, b, c] = ["0", "1", "2"].map(conv);
@@ -72,7 +72,7 @@ fn taps_that_are_apart_count() {
     let plan = |dilation: usize| {
         let memory = Memory::of(&[("0.weight", &[1, 1, 3, 3]), ("2.weight", &[1, 1, 3, 3])]);
         let dilations = [("0".to_string(), dilation)].into();
-        let told = Told { dilations, ..Told::default() };
+        let told = ModuleFacts { dilations, ..ModuleFacts::default() };
         Plan::of(&memory.tensors(), None, Some(&told))
     };
     assert!(plan(7).unwrap().check_cost(100).is_ok());

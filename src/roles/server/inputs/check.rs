@@ -16,14 +16,14 @@ use std::path::Path;
 
 /// Compares what headers say of their maker, their reader and their model, which needs no parsed
 /// description, and notes what differs.
-pub(in crate::roles::server) struct Belongs<'a> {
+pub(in crate::roles::server) struct OwnerCheck<'a> {
     pub(in crate::roles::server) party: Party,
     pub(in crate::roles::server) keys: &'a ServerKeys<'a>,
     pub(in crate::roles::server) facts: &'a PublicFacts,
     pub(in crate::roles::server) errors: &'a mut Vec<InputError>,
 }
 
-impl Belongs<'_> {
+impl OwnerCheck<'_> {
     /// The description's own header: nobody vouches for it, but a mistake is named.
     pub(in crate::roles::server) fn public(&mut self) {
         note(self.errors, self.facts.check_owner(&self.keys.model_owner));
@@ -96,12 +96,12 @@ impl Belongs<'_> {
 }
 
 /// Compares headers with the description, and notes what differs.
-pub(in crate::roles::server) struct Fits<'a> {
+pub(in crate::roles::server) struct ShapeCheck<'a> {
     pub(in crate::roles::server) model: &'a PublicModel,
     pub(in crate::roles::server) errors: &'a mut Vec<InputError>,
 }
 
-impl Fits<'_> {
+impl ShapeCheck<'_> {
     pub(in crate::roles::server) fn model<R: Read>(&mut self, (file, f): &Headed<ModelShare, R>) {
         let elements = (f.elements, self.model.elements() as u64);
         let facts = [fact("a number of weights of", elements.0, elements.1)];

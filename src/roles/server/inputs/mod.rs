@@ -18,7 +18,7 @@ use crate::material::{MaterialLayout, Origin};
 use crate::model::RESULT_BITS;
 use crate::protocol::{SetFacts, StockedSet};
 use crate::size::Size;
-use check::{Belongs, Fits};
+use check::{OwnerCheck, ShapeCheck};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -198,7 +198,7 @@ impl Inputs {
         // What headers say is compared first: it names the mistake. That they say the truth is seen
         // when the files are unsealed. The description, which anybody can make, is parsed only if its
         // digest is the one that the shares name.
-        let mut check = Belongs { party, keys, facts: &public.facts, errors: &mut errors };
+        let mut check = OwnerCheck { party, keys, facts: &public.facts, errors: &mut errors };
         check.public();
         check.model(&model);
         triples.iter().for_each(|set| check.triples(set));
@@ -215,7 +215,7 @@ impl Inputs {
             }])
         })?;
         let sizes: Vec<_> = triples.iter().map(|(_, t)| t.size()).collect();
-        let mut check = Fits { model: &public.model, errors: &mut errors };
+        let mut check = ShapeCheck { model: &public.model, errors: &mut errors };
         check.model(&model);
         check.triples(&triples);
         images.iter().for_each(|image| check.image(image, Some(&sizes)));
@@ -273,8 +273,8 @@ impl Inputs {
         let sizes = (!self.refilled && !done(image.1.image_id)).then_some(&sizes[..]);
         let mut errors = Vec::new();
         let (party, PublicModelFile { facts, model }) = (self.party, &self.public);
-        Belongs { party, keys, facts, errors: &mut errors }.image(&image);
-        Fits { model, errors: &mut errors }.image(&image, sizes);
+        OwnerCheck { party, keys, facts, errors: &mut errors }.image(&image);
+        ShapeCheck { model, errors: &mut errors }.image(&image, sizes);
         if let Some(error) = errors.into_iter().next() {
             return Err(error);
         }
@@ -291,8 +291,8 @@ impl Inputs {
         let set = headed::<Triples, _>(open_stream(path))?;
         let mut errors = Vec::new();
         let (party, PublicModelFile { facts, model }) = (self.party, &self.public);
-        Belongs { party, keys, facts, errors: &mut errors }.triples(&set);
-        Fits { model, errors: &mut errors }.triples(std::slice::from_ref(&set));
+        OwnerCheck { party, keys, facts, errors: &mut errors }.triples(&set);
+        ShapeCheck { model, errors: &mut errors }.triples(std::slice::from_ref(&set));
         if let Some(error) = errors.into_iter().next() {
             return Err(error);
         }

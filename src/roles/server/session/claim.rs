@@ -12,7 +12,7 @@ use crate::ids::{ImageId, SessionId, TripleSetId};
 use crate::numbers::ring::Ring;
 use crate::protocol::Engine;
 use crate::roles::server::ServiceError;
-use crate::roles::server::supply::Subject;
+use crate::roles::server::supply::AgreedImage;
 use crate::size::Size;
 use crate::wire::{Channel, NetError, Tag};
 
@@ -161,7 +161,7 @@ impl<R: Ring, E: Engine<R>> Session<'_, '_, R, E> {
     /// A slot of a set for the image's size; the number is that of the set among all.
     pub(super) fn claim(
         &mut self,
-        image: &Subject,
+        image: &AgreedImage,
         channel: &mut dyn Channel,
     ) -> Result<Claimed, ServiceError> {
         let inputs = &self.inputs;

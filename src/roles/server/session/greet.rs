@@ -22,7 +22,7 @@ pub(in crate::roles::server) struct SetUp<R: Ring> {
 }
 
 /// This server's weights, found to be those that X is bound to.
-pub(in crate::roles::server) struct Begun<R: Ring> {
+pub(in crate::roles::server) struct CheckedWeights<R: Ring> {
     masked: MaskedWeights<R>,
     /// U and its digest, if it was opened before and the state folder still has it.
     pub(in crate::roles::server) kept: Option<(Vec<Vec<R>>, Digest)>,
@@ -35,7 +35,7 @@ pub(in crate::roles::server) struct Begun<R: Ring> {
 pub(in crate::roles::server) fn begin<R: Ring>(
     inputs: &mut Inputs,
     job: &mut Job<'_>,
-) -> Result<Begun<R>, ServiceError> {
+) -> Result<CheckedWeights<R>, ServiceError> {
     let triples = &inputs.sets[0].triples;
     let (mask, public) = (triples.fields().weight_mask_id, &inputs.public);
     let seed = &triples.seeds().weight_mask;
@@ -46,12 +46,12 @@ pub(in crate::roles::server) fn begin<R: Ring>(
     // What the ledger contradicts is passed over: U can be opened again.
     let kept = OpenedWeightsFile::new(job.state, public, mask).load();
     let kept = kept.filter(|(_, digest)| confirmed.is_none_or(|confirmed| confirmed == *digest));
-    Ok(Begun { masked, kept, confirmed })
+    Ok(CheckedWeights { masked, kept, confirmed })
 }
 
 /// Handshake and opening of U.
 pub(in crate::roles::server) fn set_up<R: Ring>(
-    Begun { masked, kept: cached, confirmed }: Begun<R>,
+    CheckedWeights { masked, kept: cached, confirmed }: CheckedWeights<R>,
     inputs: &Inputs,
     job: &mut Job<'_>,
     channel: &mut dyn Channel,

@@ -7,7 +7,7 @@ use crate::numbers::ring::{Ring, RingBits};
 use crate::protocol::{MaskProducts, ProtocolError};
 use crate::roles::observer::Observer;
 use crate::roles::server::inputs::{Inputs, ServerFiles, Set};
-use crate::roles::server::link::{Peer, Way};
+use crate::roles::server::link::{Peer, Route};
 use crate::roles::server::report::Watch;
 use crate::roles::server::session::{Job, begin, set_up};
 use crate::roles::server::{
@@ -91,7 +91,7 @@ fn prepare_in<R: Ring>(
     inputs: &mut Inputs,
     job: &mut Job<'_>,
     count: u64,
-    way: Way<'_>,
+    way: Route<'_>,
     observer: &mut dyn Observer<ServerEvent>,
 ) -> Result<PrepareReport, ServerError> {
     observer.event(ServerEvent::Phase(ServerPhase::Setup));
@@ -99,7 +99,7 @@ fn prepare_in<R: Ring>(
     let (opened, setup) = match begun.kept.take() {
         Some((opened, _)) => (opened, None),
         None => {
-            if matches!(way, Way::Nobody) {
+            if matches!(way, Route::Nobody) {
                 return Err(ServerError::WeightsClosed);
             }
             let mut linked = way.open(observer)?;

@@ -33,7 +33,7 @@ fn stamp(meta: &Metadata) -> Stamp {
 }
 
 /// What a file was found to be.
-enum Found {
+enum ShelfFile {
     Set(StockedSet),
     /// All of its slots are spent.
     Spent(TripleSetId),
@@ -44,7 +44,7 @@ enum Found {
 struct Known {
     stamp: Stamp,
     modified: Option<SystemTime>,
-    found: Found,
+    found: ShelfFile,
 }
 
 /// The sets in a server's folders.
@@ -117,13 +117,13 @@ impl Shelf {
             self.look(file, inputs, keys, ledger, observer);
         }
         for (file, known) in &mut self.known {
-            let Found::Set(set) = known.found else { continue };
+            let ShelfFile::Set(set) = known.found else { continue };
             let next = ledger.next_slot(set.facts.set_id)?;
             let (id, slots) = (set.facts.set_id, set.facts.slots);
             known.found = if next < slots {
-                Found::Set(StockedSet { next, ..set })
+                ShelfFile::Set(StockedSet { next, ..set })
             } else {
-                Found::Spent(id)
+                ShelfFile::Spent(id)
             };
             let found = || SetFound {
                 file: file.clone(),
@@ -154,7 +154,7 @@ impl Shelf {
         let Ok(meta) = std::fs::metadata(&file) else { return };
         let (stamp, modified) = (stamp(&meta), meta.modified().ok());
         if let Some(known) = self.known.get(&file) {
-            let refused = matches!(known.found, Found::Refused);
+            let refused = matches!(known.found, ShelfFile::Refused);
             if known.stamp == stamp && (!refused || known.modified == modified) {
                 return;
             }
@@ -165,9 +165,9 @@ impl Shelf {
                     let error =
                         InputError::Repeated { file: file.clone(), what: "set of triples", first };
                     observer.event(ServerEvent::SetRefused { file: file.clone(), error });
-                    Found::Refused
+                    ShelfFile::Refused
                 }
-                _ => Found::Set(set),
+                _ => ShelfFile::Set(set),
             },
             // It is still being copied, perhaps, or just being erased.
             Err(InputError::Format(FormatError::Truncated { .. } | FormatError::InUse { .. })) => {
@@ -175,12 +175,12 @@ impl Shelf {
                 return;
             }
             // Other files may lie in the folder too.
-            Err(InputError::Format(FormatError::WrongKind { .. })) => Found::Refused,
+            Err(InputError::Format(FormatError::WrongKind { .. })) => ShelfFile::Refused,
             Err(error) => match used_up(&file, self.owner, ledger) {
-                Some(set) => Found::Spent(set),
+                Some(set) => ShelfFile::Spent(set),
                 None => {
                     observer.event(ServerEvent::SetRefused { file: file.clone(), error });
-                    Found::Refused
+                    ShelfFile::Refused
                 }
             },
         };
@@ -190,9 +190,9 @@ impl Shelf {
     /// The file of a set.
     pub(in crate::roles::server) fn file_of(&self, set: TripleSetId) -> Option<PathBuf> {
         let is_of = |known: &Known| match &known.found {
-            Found::Set(found) => found.facts.set_id == set,
-            Found::Spent(id) => *id == set,
-            Found::Refused => false,
+            ShelfFile::Set(found) => found.facts.set_id == set,
+            ShelfFile::Spent(id) => *id == set,
+            ShelfFile::Refused => false,
         };
         self.known.iter().find(|(_, known)| is_of(known)).map(|(file, _)| file.clone())
     }
@@ -200,7 +200,7 @@ impl Shelf {
     /// What to tell the other server: sets that were begun first, then the oldest.
     pub(in crate::roles::server) fn offer(&mut self, inputs: &Inputs) -> Stock {
         let of = |(file, known): (&PathBuf, &Known)| match known.found {
-            Found::Set(set) => Some(((set.next == 0, known.modified, file.clone()), set)),
+            ShelfFile::Set(set) => Some(((set.next == 0, known.modified, file.clone()), set)),
             _ => None,
         };
         let mut sets: Vec<_> = self.known.iter().filter_map(of).collect();
@@ -220,7 +220,7 @@ impl Shelf {
 
     fn usable(&self) -> BTreeSet<TripleSetId> {
         let id = |known: &Known| match &known.found {
-            Found::Set(set) => Some(set.facts.set_id),
+            ShelfFile::Set(set) => Some(set.facts.set_id),
             _ => None,
         };
         self.known.values().filter_map(id).collect()
@@ -275,7 +275,7 @@ impl Shelf {
     ) -> Result<BTreeMap<Size, u64>, LedgerError> {
         let mut left = BTreeMap::new();
         for known in self.known.values() {
-            let Found::Set(set) = known.found else { continue };
+            let ShelfFile::Set(set) = known.found else { continue };
             let next = ledger.next_slot(set.facts.set_id)?;
             *left.entry(set.facts.size).or_default() += set.facts.slots.saturating_sub(next);
         }
@@ -284,7 +284,7 @@ impl Shelf {
 
     /// All files of sets, used up or not.
     pub(in crate::roles::server) fn files(&self) -> Vec<PathBuf> {
-        let is_set = |known: &Known| !matches!(known.found, Found::Refused);
+        let is_set = |known: &Known| !matches!(known.found, ShelfFile::Refused);
         let mut files: Vec<PathBuf> =
             self.known.iter().filter(|(_, k)| is_set(k)).map(|(file, _)| file.clone()).collect();
         files.sort();

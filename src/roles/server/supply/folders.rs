@@ -1,6 +1,6 @@
 //! Images from folders: those that are there, or those that come while the server runs.
 
-use super::{MAX_IMAGES, Output, Round, ShareFile, Source, Subject, Supply, Task, tell};
+use super::{AgreedImage, MAX_IMAGES, Output, Round, ShareFile, ShareSource, Supply, Task, tell};
 use crate::files::FormatError;
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::{Body, ImageShare, ResultShare};
@@ -327,8 +327,8 @@ impl Batch {
         let replace = done.is_some() || self.folders.force;
         let overwrite = if replace { Overwrite::Allow } else { Overwrite::Never };
         Some(Task {
-            image: Subject::of(fields, model),
-            source: Source::Files(files.to_vec()),
+            image: AgreedImage::of(fields, model),
+            source: ShareSource::Files(files.to_vec()),
             output: Output::At(self.target(image), overwrite),
             done,
         })

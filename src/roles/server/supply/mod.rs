@@ -31,7 +31,7 @@ pub(super) const MAX_IMAGES: usize = 1 << 18;
 
 /// What both servers know of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::roles) struct Subject {
+pub(in crate::roles) struct AgreedImage {
     /// Its id.
     pub(in crate::roles) id: ImageId,
     /// Its rows and columns.
@@ -40,18 +40,18 @@ pub(in crate::roles) struct Subject {
     pub(in crate::roles) plane: i64,
 }
 
-impl Subject {
+impl AgreedImage {
     /// Of an image in shares what their headers say.
     pub(super) fn of(fields: &ImageShare, model: &PublicModel) -> Self {
-        Subject { id: fields.image_id, size: fields.size(), plane: model.plane(fields.sigma) }
+        AgreedImage { id: fields.image_id, size: fields.size(), plane: model.plane(fields.sigma) }
     }
 }
 
 /// One image to be denoised.
 pub(in crate::roles) struct Task {
-    pub(super) source: Source,
+    pub(super) source: ShareSource,
     /// Of several files what the first one's header says.
-    pub(super) image: Subject,
+    pub(super) image: AgreedImage,
     pub(super) output: Output,
     /// The session of a result that is there already.
     pub(super) done: Option<SessionId>,
@@ -61,19 +61,19 @@ pub(in crate::roles) struct Task {
 pub(super) type ShareFile = (PathBuf, ImageShare);
 
 /// Where a share comes from.
-pub(super) enum Source {
+pub(super) enum ShareSource {
     /// Opened and checked.
     Opened(PathBuf, Box<ImageShareFile>),
     /// Opened when it is the image's turn. The first of these that can be read serves; there is at
     /// least one.
     Files(Vec<ShareFile>),
     /// In memory, with its name in reports.
-    Held(PathBuf, Held),
+    MemoryShare(PathBuf, MemoryShare),
 }
 
 /// A share that never was a file, of an image whose owner is one of the two servers: that one's share is
 /// the whole image, and the other's is zero.
-pub(in crate::roles) enum Held {
+pub(in crate::roles) enum MemoryShare {
     /// Encoded pixels, row-major.
     Whole(Zeroizing<Vec<i64>>),
     /// Zeros.
@@ -83,7 +83,7 @@ pub(in crate::roles) enum Held {
 /// An image whose share was read and whose output is open.
 pub(super) struct Ready<R: Ring> {
     pub(super) file: PathBuf,
-    pub(super) image: Subject,
+    pub(super) image: AgreedImage,
     /// Shares of the pixels, row-major.
     pub(super) pixels: Zeroizing<Vec<R>>,
     /// Shares of the patch means, if the model adds them.
@@ -178,7 +178,7 @@ pub(in crate::roles) trait Supply: Send {
     /// whether others of the round were denoised. Only asked where more material may come ([`Inputs`]).
     fn starved(
         &mut self,
-        _images: &[Subject],
+        _images: &[AgreedImage],
         _served: bool,
         _observer: &mut dyn Observer<ServerEvent>,
     ) {
@@ -198,19 +198,19 @@ pub(super) fn tell(
 
 impl Task {
     /// An image that is in memory at the one of the two servers who also gets the result.
-    pub(in crate::roles) fn held(name: PathBuf, image: Subject, held: Held) -> Task {
+    pub(in crate::roles) fn held(name: PathBuf, image: AgreedImage, held: MemoryShare) -> Task {
         let output = match held {
-            Held::Whole(_) => Output::Here,
-            Held::Nothing => Output::Peer,
+            MemoryShare::Whole(_) => Output::Here,
+            MemoryShare::Nothing => Output::Peer,
         };
-        Task { source: Source::Held(name, held), image, output, done: None }
+        Task { source: ShareSource::MemoryShare(name, held), image, output, done: None }
     }
 
     /// The share's files; of several the first is tried first.
     pub(super) fn files(&self) -> Vec<PathBuf> {
         match &self.source {
-            Source::Opened(file, _) | Source::Held(file, _) => vec![file.clone()],
-            Source::Files(files) => files.iter().map(|(file, _)| file.clone()).collect(),
+            ShareSource::Opened(file, _) | ShareSource::MemoryShare(file, _) => vec![file.clone()],
+            ShareSource::Files(files) => files.iter().map(|(file, _)| file.clone()).collect(),
         }
     }
 
@@ -228,7 +228,7 @@ impl Task {
     ) -> Result<Ready<R>, (PathBuf, ServiceError)> {
         let (files, image) = (self.files(), self.image);
         let (file, fields, parts) = match self.source {
-            Source::Held(file, held) => {
+            ShareSource::MemoryShare(file, held) => {
                 let (pixels, means) = match held.shares(inputs, image) {
                     Ok(shares) => shares,
                     Err(e) => return Err((file, ProtocolError::from(e).into())),
@@ -239,11 +239,11 @@ impl Task {
                 };
                 return Ok(Ready { file, image, pixels, means, sink });
             }
-            Source::Opened(file, share) => match (*share.fields(), share.into_parts::<R>()) {
+            ShareSource::Opened(file, share) => match (*share.fields(), share.into_parts::<R>()) {
                 (fields, Ok(parts)) => (file, fields, parts),
                 (_, Err(e)) => return Err((file, e.into())),
             },
-            Source::Files(files) => first_readable(files, inputs, keys, observer)?,
+            ShareSource::Files(files) => first_readable(files, inputs, keys, observer)?,
         };
         let ImageParts { pixels, means, note } = parts;
         let output = match self.output {
@@ -260,7 +260,7 @@ impl Task {
         match output {
             Ok(sink) => Ok(Ready {
                 file,
-                image: Subject::of(&fields, &inputs.public.model),
+                image: AgreedImage::of(&fields, &inputs.public.model),
                 pixels,
                 means,
                 sink,
@@ -273,14 +273,18 @@ impl Task {
 /// Shares of pixels and of patch means.
 type Shares<R> = (Zeroizing<Vec<R>>, Zeroizing<Vec<R>>);
 
-impl Held {
-    fn shares<R: Ring>(self, inputs: &Inputs, image: Subject) -> Result<Shares<R>, NetworkError> {
+impl MemoryShare {
+    fn shares<R: Ring>(
+        self,
+        inputs: &Inputs,
+        image: AgreedImage,
+    ) -> Result<Shares<R>, NetworkError> {
         let model = &inputs.public.model;
         let size = image.size;
         let grid = model.network.grid(size)?;
         let pixels = match self {
-            Held::Whole(pixels) => pixels,
-            Held::Nothing => {
+            MemoryShare::Whole(pixels) => pixels,
+            MemoryShare::Nothing => {
                 let means = if model.network.adds_mean() { grid.rows() } else { 0 };
                 let zeros = |count| Zeroizing::new(vec![R::ZERO; count]);
                 return Ok((zeros(size.pixels()), zeros(means)));

@@ -1,6 +1,6 @@
 //! Images that were named one by one.
 
-use super::{Output, Round, Source, Subject, Supply, Task};
+use super::{AgreedImage, Output, Round, ShareSource, Supply, Task};
 use crate::artefact::ImageShareFile;
 use crate::files::output::OutputFile;
 use crate::ids::ImageId;
@@ -18,8 +18,8 @@ impl Named {
         let shares = std::mem::take(&mut inputs.named);
         let model = &inputs.public.model;
         let task = |((file, share), output): ((PathBuf, ImageShareFile), OutputFile)| Task {
-            image: Subject::of(share.fields(), model),
-            source: Source::Opened(file, Box::new(share)),
+            image: AgreedImage::of(share.fields(), model),
+            source: ShareSource::Opened(file, Box::new(share)),
             output: Output::Opened(output),
             done: None,
         };

@@ -2,7 +2,7 @@
 //! told once when the other one is away and once when it is back.
 
 use crate::roles::observer::Observer;
-use crate::roles::server::link::{Joint, Linked, Meet, Way};
+use crate::roles::server::link::{Joint, Linked, Meet, Route};
 use crate::roles::server::{PeerFacts, ServerError, ServerEvent};
 use crate::wire::{Channel, Limits, Listener, NetError, Refusal, TcpChannel, connect_once};
 use std::time::{Duration, Instant};
@@ -93,16 +93,16 @@ impl<'a> Meeting<'a> {
     /// # Errors
     /// [`crate::roles::server::ServiceError::Protocol`], [`ServerError::NoPeer`].
     pub(super) fn begin(
-        way: Way<'a>,
+        way: Route<'a>,
         observer: &mut dyn Observer<ServerEvent>,
     ) -> Result<Self, ServerError> {
         let (way, listener, grace) = match way {
-            Way::Channel(channel) => (Again::Once(Some(channel)), None, GRACE),
-            Way::Link(joint) => {
+            Route::Channel(channel) => (Again::Once(Some(channel)), None, GRACE),
+            Route::Link(joint) => {
                 let (listener, wait) = (joint.begin(observer)?, joint.link.limits.wait);
                 (Again::Link(joint), listener, wait)
             }
-            Way::Nobody => return Err(ServerError::NoPeer),
+            Route::Nobody => return Err(ServerError::NoPeer),
         };
         let (since, told, met, error) = (Instant::now(), false, false, None);
         let absence = Absence { since, grace, told, met, error };

@@ -6,7 +6,7 @@ use crate::ids::{Fingerprint, ImageId, SessionId, WeightMaskId};
 use crate::roles::observer::Observer;
 use crate::roles::server::inputs::{Inputs, ServerKeys};
 use crate::roles::server::stock::Shelf;
-use crate::roles::server::supply::{Batch, Round, Subject, Supply, Task};
+use crate::roles::server::supply::{AgreedImage, Batch, Round, Supply, Task};
 use crate::roles::server::{Server, ServerEvent, ServiceError, Standing};
 use crate::size::Size;
 use std::collections::{BTreeMap, HashSet};
@@ -101,7 +101,7 @@ impl Supply for Watched<'_> {
 
     fn starved(
         &mut self,
-        images: &[Subject],
+        images: &[AgreedImage],
         served: bool,
         observer: &mut dyn Observer<ServerEvent>,
     ) {

@@ -31,7 +31,7 @@ fn files_of_onnx_are_read() {
     let read = graph::read(file.graph().unwrap().0, Amounts { weights: 1 << 16, outputs: 1 << 10 })
         .unwrap();
     let net = Net { layers: &read.layers, form: &read.form };
-    let way = Way {
+    let way = Interpretation {
         range: Range::new(0.0, 1.0).unwrap(),
         predicts: read.predicts.unwrap(),
         activation: read.activation,

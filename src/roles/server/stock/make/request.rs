@@ -6,11 +6,11 @@ use crate::crypto::rlwe::Profile;
 use crate::files::Place;
 use crate::files::output::{Access, OutputFile, Overwrite, ensure_not_input};
 use crate::material::Origin;
+use crate::roles::demand::{MaterialDemand, MaterialError, MaterialNote, prefix};
 use crate::roles::observer::Observer;
 use crate::roles::server::{Peer, Server, description_beside};
 use crate::roles::server::{ServerError, ServerEvent};
 use crate::roles::threads::Threads;
-use crate::roles::wanted::{MaterialError, MaterialNote, Wanted, prefix};
 use std::num::NonZeroU32;
 
 /// What two servers are to make; both must ask for the same.
@@ -21,7 +21,7 @@ pub struct Make {
     /// The model's public description.
     pub public: Place,
     /// How much.
-    pub wanted: Wanted,
+    pub wanted: MaterialDemand,
     /// Patches a batch; what suits the model if not given.
     pub batch: Option<usize>,
     /// Prefix of this server's files, `PREFIX.s0` or `PREFIX.s1`; of several sizes `PREFIX-512x512.s0`
@@ -37,7 +37,7 @@ pub struct Make {
 
 impl Make {
     /// A job with everything else as it is usual: the description beside the share.
-    pub fn new(model: impl Into<Place>, wanted: Wanted, out: impl Into<Place>) -> Self {
+    pub fn new(model: impl Into<Place>, wanted: MaterialDemand, out: impl Into<Place>) -> Self {
         let (model, out) = (model.into(), out.into());
         let (public, overwrite) = (description_beside(&model), Overwrite::Never);
         Make {

@@ -61,7 +61,7 @@ pub enum MaterialNote {
 
 /// How much material is wanted.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum MaterialDemand {
     /// So many slots for images of a size; those of a size that is named twice are added.
     Sizes(Vec<(Size, u64)>),
     /// A slot for each shared image of these shares, of either server, and folders of them.
@@ -73,16 +73,16 @@ pub enum Wanted {
     },
 }
 
-impl Wanted {
+impl MaterialDemand {
     /// A slot for each shared image of these shares.
     pub fn for_shares(shares: impl IntoIterator<Item = impl Into<Place>>) -> Self {
         let shares = shares.into_iter().map(Into::into).collect();
-        Wanted::For { shares, shard: Shard::WHOLE }
+        MaterialDemand::For { shares, shard: Shard::WHOLE }
     }
 
     /// So many slots for images of one size.
     pub fn slots(size: Size, slots: u64) -> Self {
-        Wanted::Sizes(vec![(size, slots)])
+        MaterialDemand::Sizes(vec![(size, slots)])
     }
 
     /// How many slots for each size. Nothing where no image is of the shard, of which `observer` is told.
@@ -96,14 +96,14 @@ impl Wanted {
     ) -> Result<BTreeMap<Size, u64>, MaterialError> {
         let mut wanted: BTreeMap<Size, u64> = BTreeMap::new();
         let (shares, shard) = match self {
-            Wanted::Sizes(sizes) => {
+            MaterialDemand::Sizes(sizes) => {
                 for (size, slots) in sizes {
                     let sum = wanted.entry(*size).or_default();
                     *sum = sum.checked_add(*slots).ok_or(MaterialError::TooMuch)?;
                 }
                 return Ok(wanted);
             }
-            Wanted::For { shares, shard } => (shares, shard),
+            MaterialDemand::For { shares, shard } => (shares, shard),
         };
         let mut seen: HashSet<ImageId> = HashSet::new();
         let facts = &public.facts;
