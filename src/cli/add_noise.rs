@@ -8,17 +8,25 @@ use super::output::{Console, print_json};
 use crate::files::output::{Overwrite, ensure_not_input};
 use crate::image::{NoiseSeed, add_gaussian, add_poisson};
 use crate::roles::images::{output_format, write_raster};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Levels in 8-bit grey levels; what the other kind of noise has is null.
-#[derive(Serialize)]
-struct Report {
+/// The noise that was added.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report {
+    /// Standard deviation of Gaussian noise, in grey levels; null for other noise.
     sigma: Option<f64>,
+    /// For Poisson noise: grey levels per electron; null for other noise.
     gain: Option<f64>,
+    /// For Poisson noise: read noise in grey levels; null for other noise.
     read_noise: Option<f64>,
+    /// Seed of the noise.
     seed: u64,
+    /// Rows.
     height: usize,
+    /// Columns.
     width: usize,
+    /// Channels: 1, or 3 for colour.
     channels: usize,
 }
 
@@ -68,7 +76,7 @@ pub(super) fn run(args: &AddNoise, console: &Console) -> Result<(), Failure> {
             width: clean.width(),
             channels: clean.planes().len(),
         };
-        print_json("ppdenoise.add-noise.v1", &report)?;
+        print_json(&report)?;
     }
     Ok(())
 }

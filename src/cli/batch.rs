@@ -6,6 +6,7 @@ use super::output::{Console, say, say_failure};
 use crate::roles::Shard;
 pub(super) use crate::roles::images::{CHANNELS, is_folder};
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 
@@ -45,9 +46,11 @@ pub(super) fn unsearched(folder: &Path, folders: usize) -> String {
 }
 
 /// A file that failed while others did not.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(super) struct Failed {
+    /// The file.
     pub(super) file: String,
+    /// Why it failed.
     pub(super) error: String,
     #[serde(skip)]
     code: Code,

@@ -32,7 +32,7 @@ pub(super) fn run(args: &Calibrate, console: &mut Console) -> Result<(), Failure
     }
     write_model(&model, &args.out, Overwrite::Allow)?;
     if args.json {
-        print_json("ppdenoise.calibrate.v1", &report)?;
+        print_json(&report)?;
     }
     Ok(())
 }

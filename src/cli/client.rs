@@ -16,20 +16,29 @@ use crate::roles::server::{MakePaths, MakeReport, description_beside};
 use crate::roles::{Observer, Threads};
 use crate::size::Size;
 use crate::wire::{Limits, connect};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-#[derive(Serialize)]
-struct Report<'a> {
+/// What came of a visit to the cloud.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report<'a> {
+    /// Compute threads.
     threads: usize,
+    /// Instruction set of the kernels.
     backend: &'static str,
+    /// The images that are denoised.
     images: &'a [Brought],
+    /// Files that were skipped.
     failed: &'a [Failed],
+    /// Slots that were made.
     slots_made: u64,
-    /// That the quota leaves today.
+    /// Images for which the quota lets slots be made today, beyond those that are there.
     images_left: u64,
+    /// Seconds of the whole command, without the start of the process.
     seconds: f64,
+    /// Peak memory of the process in bytes; null if the platform does not report it.
     peak_memory_bytes: Option<u64>,
 }
 
@@ -65,7 +74,7 @@ fn work(args: &Args, console: &mut Console) -> Result<(), Failure> {
             seconds: started.elapsed().as_secs_f64(),
             peak_memory_bytes: peak_memory(),
         };
-        print_json("ppdenoise.client.v1", &report)?;
+        print_json(&report)?;
     }
     failures.end(files)
 }

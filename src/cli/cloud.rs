@@ -17,20 +17,26 @@ use crate::roles::read_public;
 use crate::roles::server::{MakePaths, description_beside};
 use crate::size::Size;
 use crate::wire::{Limits, Listener};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-#[derive(Serialize)]
-struct Added<'a> {
+/// A user of a cloud.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Added<'a> {
+    /// The user's name.
     client: &'a str,
+    /// Fingerprint of the user's key.
     key: String,
+    /// Id of the sharing.
     model_id: String,
     #[serde(flatten)]
     settings: Settings,
-    /// Images of 512x512 until results may tell of the cloud's secrets with that advantage.
+    /// Images of 512x512 until results stop (docs/one-cloud.md); null if there is no limit, or the
+    /// model takes no such images.
     images_in_bound: Option<f64>,
 }
 
@@ -67,7 +73,7 @@ pub(super) fn add(args: &AddClient, console: &Console) -> Result<(), Failure> {
             settings,
             images_in_bound,
         };
-        print_json("ppdenoise.add-client.v1", &report)?;
+        print_json(&report)?;
     }
     Ok(())
 }
@@ -158,7 +164,7 @@ fn tell(event: CloudEvent<'_>, heartbeat: Option<String>, json: bool, quiet: boo
             note(session(report));
             if json {
                 // A log that nobody reads any more ends no session.
-                let _ = print_json_line("ppdenoise.cloud.v1", report);
+                let _ = print_json_line(report);
             }
         }
         CloudEvent::Stranger(text) => note(text),

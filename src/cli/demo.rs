@@ -21,7 +21,7 @@ const MODEL: &str = "default";
 pub(super) fn run(args: &Demo, console: &mut Console) -> Result<(), Failure> {
     let request = request(args, console)?;
     let report = demonstrate(&request, console)?;
-    if args.json { print_json("ppdenoise.demo.v1", &report) } else { print_table(args, &report) }
+    if args.json { print_json(&report) } else { print_table(args, &report) }
 }
 
 fn request(args: &Demo, console: &Console) -> Result<Request, Failure> {

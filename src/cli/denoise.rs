@@ -16,23 +16,30 @@ use crate::numbers::tanh::TanhStandIn;
 use crate::roles::images::Target;
 use crate::roles::models::{beside, doubt, read_model};
 use crate::roles::{self, Arithmetic, Denoised, Observer, PlainEvent, Plausibility};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
 
-#[derive(Serialize)]
-struct Report {
+/// A denoised image.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report {
+    /// `float32` and the activation, or `integer twin` and the ring, and `random choices` with
+    /// `--twin-seed`.
     arithmetic: String,
-    /// Of the first channel.
+    /// Noise level of the first channel, in grey levels.
     sigma: f64,
-    /// Of each channel of each frame: with `--sigma auto` they differ.
+    /// Noise level of each channel of each frame.
     sigmas: Vec<f64>,
+    /// Seconds of the computation.
     seconds: f64,
     #[serde(flatten)]
     plausibility: Plausibility,
     /// What left calibrated ranges; null in floats, and where no image can leave them.
     out_of_range: Option<OutOfRange>,
+    /// With `--reference`.
     #[serde(flatten)]
+    #[schemars(with = "Option<crate::roles::schema::Quality>")]
     quality: Option<Quality>,
 }
 
@@ -114,18 +121,15 @@ pub(super) fn run(args: &Denoise, console: &mut Console) -> Result<(), Failure> 
         console.note(format!("{}: {}", args.out.display(), quality_text(quality)));
     }
     if args.common.json {
-        print_json(
-            "ppdenoise.denoise.v1",
-            &Report {
-                arithmetic,
-                sigma: sigmas[0],
-                sigmas,
-                seconds,
-                plausibility,
-                out_of_range,
-                quality,
-            },
-        )?;
+        print_json(&Report {
+            arithmetic,
+            sigma: sigmas[0],
+            sigmas,
+            seconds,
+            plausibility,
+            out_of_range,
+            quality,
+        })?;
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ pub(super) fn run(args: &Erase, console: &mut Console) -> Result<(), Failure> {
     let report = server.erase(&server::Erase { triples: args.triplets.clone(), extent })?;
     erased(&args.triplets, &report, console);
     if args.json {
-        print_json("ppdenoise.erase.v1", &report)?;
+        print_json(&report)?;
     }
     Ok(())
 }

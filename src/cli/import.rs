@@ -8,27 +8,41 @@ use crate::files::output::ensure_not_input;
 use crate::model::{self, Known};
 use crate::network::LinearShape;
 use crate::roles::models::{open_model, prove_output, write_model};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How many of the tries are told.
 const SHOWN: usize = 5;
 
-#[derive(Serialize)]
-struct Report {
+/// How the layers of a model are meant.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report {
+    /// Format of the file: .npz, safetensors, PyTorch, ONNX or MATLAB.
     format: String,
+    /// mlp, dncnn, unet, or graph for ONNX.
     family: String,
-    /// What was made of the arrays.
+    /// How the arrays were interpreted.
     notes: Vec<String>,
+    /// Number of weights, without biases.
     weights: usize,
+    /// Noise that the model is for, and of the trial, in grey levels: `--sigma`, or the level of
+    /// IRCNN that was taken.
     sigma: f64,
+    /// PSNR in dB of the noisy picture.
     noisy_psnr_db: Option<f64>,
+    /// The combination that was chosen, one of `tries`.
     chosen: String,
+    /// The combinations that were tried.
     tries: Vec<TryReport>,
 }
 
-#[derive(Serialize)]
-struct TryReport {
+/// A combination.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TryReport {
+    /// Range, what the network gives, activation, and more where there is more: `0..1, x - net(x),
+    /// relu`.
     what: String,
+    /// PSNR in dB of the denoised picture; null if it is not a number.
     psnr_db: Option<f64>,
 }
 
@@ -86,5 +100,5 @@ pub(super) fn run(args: &Import, console: &mut Console) -> Result<(), Failure> {
             .collect(),
         notes: imported.notes,
     };
-    print_json("ppdenoise.import.v1", &report)
+    print_json(&report)
 }

@@ -6,14 +6,20 @@ use super::files::overwrite;
 use super::keys::{prompt_new, read_passphrase};
 use super::output::{Console, print_json};
 use crate::ids::Role;
-use crate::roles::{NewKeys, make_keys};
+use crate::roles::{NewKeys, make_keys, schema};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-#[derive(Serialize)]
-struct Report {
+/// The keys that were made.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report {
+    /// Where the keys are.
     folder: String,
+    /// Whether the secret keys have a passphrase.
     locked: bool,
+    /// Fingerprint of each key that was made, by role.
+    #[schemars(with = "BTreeMap<schema::RoleName, schema::KeyOfRole>")]
     fingerprints: BTreeMap<&'static str, String>,
 }
 
@@ -35,7 +41,7 @@ pub(super) fn run(args: &Keygen, console: &Console) -> Result<(), Failure> {
     if args.common.json {
         let fingerprints = made.iter().map(|(role, f)| (role.stem(), f.to_string())).collect();
         let (folder, locked) = (args.out.display().to_string(), wanted.passphrase.is_some());
-        print_json("ppdenoise.keygen.v1", &Report { folder, locked, fingerprints })?;
+        print_json(&Report { folder, locked, fingerprints })?;
     }
     Ok(())
 }

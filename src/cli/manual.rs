@@ -1,29 +1,26 @@
 //! `completions` and `man`: what other programs take from the definition of the command line.
 
-use super::args::Cli;
 use super::args::manual::{Completions, Man};
 use super::failure::{Code, Failure};
 use super::files::write_public;
 use super::output::{Console, print_bytes};
-use clap::{Command, CommandFactory};
+use clap::Command;
 use std::path::Path;
 
 /// Prints the completion script of a shell.
 pub(super) fn completions(args: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "ppdenoise", &mut script);
+    clap_complete::generate(args.shell, &mut super::command(), "ppdenoise", &mut script);
     print_bytes(&script)
 }
 
 /// Prints the page of the whole program, or writes that of every command into a folder.
 pub(super) fn man(args: &Man, console: &Console) -> Result<(), Failure> {
     // What `--version` says of a machine is no part of a manual.
-    let mut program = Cli::command().long_version(None::<&str>).disable_help_subcommand(true);
+    let mut program = super::command().long_version(None::<&str>).disable_help_subcommand(true);
     program.build();
     let Some(folder) = &args.out else { return print_bytes(&page(program)?) };
-    std::fs::create_dir_all(folder).map_err(|e| {
-        Failure::new(Code::Failed, format!("the folder cannot be made: {e}")).about(folder)
-    })?;
+    make_folder(folder)?;
     let commands: Vec<Command> = program.get_subcommands().cloned().collect();
     for command in commands.into_iter().chain([program]) {
         let name = command.get_display_name().unwrap_or(command.get_name());
@@ -32,6 +29,13 @@ pub(super) fn man(args: &Man, console: &Console) -> Result<(), Failure> {
         console.note(path.display().to_string());
     }
     Ok(())
+}
+
+/// A folder for what this program says of itself.
+pub(super) fn make_folder(folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(|e| {
+        Failure::new(Code::Failed, format!("the folder cannot be made: {e}")).about(folder)
+    })
 }
 
 fn page(command: Command) -> Result<Vec<u8>, Failure> {

@@ -18,7 +18,7 @@ pub(super) fn run(args: &Metrics) -> Result<(), Failure> {
     let quality = quality(&reference, &image);
     let quality = quality.map_err(|e| Failure::from(e).about(&args.image))?;
     if args.json {
-        return print_json("ppdenoise.metrics.v1", &quality);
+        return print_json(&quality);
     }
     print_line(&quality_text(&quality))
 }

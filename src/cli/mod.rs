@@ -39,6 +39,7 @@ mod prepare;
 mod range;
 mod reconstruct;
 mod reproduce;
+mod schemas;
 mod serve;
 mod serve_events;
 mod server_side;
@@ -52,7 +53,7 @@ mod version;
 
 use crate::kernels;
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use failure::Failure;
 use output::Console;
 use std::ffi::OsString;
@@ -87,6 +88,11 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failed(&failure),
     }
+}
+
+/// The definition of the command line, from which help, completions, manual pages and docs/commands.md are made.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Whether the command is one that this program was built without.
@@ -163,5 +169,6 @@ fn run(cli: Cli, console: &mut Console) -> Result<(), Failure> {
         Command::Train(args) => train::run(&args, console),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::man(&args, console),
+        Command::Schema(args) => schemas::run(&args, console),
     }
 }

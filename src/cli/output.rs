@@ -89,32 +89,39 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Prints one JSON document on standard output: `schema` first, then the report's fields.
-pub(super) fn print_json(schema: &'static str, report: &impl Serialize) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Document<'a, T> {
-        schema: &'static str,
-        #[serde(flatten)]
-        report: &'a T,
+/// What `--json` prints.
+pub(super) trait Report: Serialize {
+    /// The name and version of its fields. They stand in one list, `schemas`.
+    const SCHEMA: &'static str;
+}
+
+/// A report as it is written: `schema` first, then its fields.
+#[derive(Serialize)]
+pub(super) struct Document<'a, T> {
+    schema: &'static str,
+    #[serde(flatten)]
+    report: &'a T,
+}
+
+impl<'a, T: Report> Document<'a, T> {
+    pub(super) fn of(report: &'a T) -> Self {
+        Document { schema: T::SCHEMA, report }
     }
-    let text = serde_json::to_string_pretty(&Document { schema, report })
-        .map_err(|e| Failure::new(Code::Failed, format!("the report cannot be written: {e}")))?;
-    print_bytes(format!("{}\n", shown::json(&text)).as_bytes())
+}
+
+/// Prints one JSON document on standard output.
+pub(super) fn print_json(report: &impl Report) -> Result<(), Failure> {
+    print_text(serde_json::to_string_pretty(&Document::of(report)))
 }
 
 /// As [`print_json`], in one line.
-pub(super) fn print_json_line(
-    schema: &'static str,
-    report: &impl Serialize,
-) -> Result<(), Failure> {
-    #[derive(Serialize)]
-    struct Line<'a, T> {
-        schema: &'static str,
-        #[serde(flatten)]
-        report: &'a T,
-    }
-    let text = serde_json::to_string(&Line { schema, report })
-        .map_err(|e| Failure::new(Code::Failed, format!("the report cannot be written: {e}")))?;
+pub(super) fn print_json_line(report: &impl Report) -> Result<(), Failure> {
+    print_text(serde_json::to_string(&Document::of(report)))
+}
+
+fn print_text(json: serde_json::Result<String>) -> Result<(), Failure> {
+    let text =
+        json.map_err(|e| Failure::new(Code::Failed, format!("the report cannot be written: {e}")))?;
     print_bytes(format!("{}\n", shown::json(&text)).as_bytes())
 }
 

@@ -7,15 +7,21 @@ use super::server_side::Watcher;
 use crate::kernels;
 use crate::roles::Threads;
 use crate::roles::server::{self, PrepareReport};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What was computed ahead of time.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report<'a> {
+    /// 0 or 1.
     party: usize,
+    /// Compute threads.
     threads: usize,
+    /// Instruction set of the kernels.
     backend: &'static str,
     #[serde(flatten)]
     report: &'a PrepareReport,
+    /// Peak memory of the process in bytes; null if the platform does not report it.
     peak_memory_bytes: Option<u64>,
 }
 
@@ -32,14 +38,14 @@ pub(super) fn run(args: &Prepare, console: &mut Console) -> Result<(), Failure> 
         console.note(format!("slot {} prepared: {file}, {size}, {:.2} s", slot.slot, slot.seconds));
     }
     if args.json {
-        let report = Document {
+        let report = Report {
             party: server.party.index(),
             threads: threads.count(),
             backend: kernels::active().name(),
             report: &report,
             peak_memory_bytes: peak_memory(),
         };
-        print_json("ppdenoise.prepare.v1", &report)?;
+        print_json(&report)?;
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(super) fn run(args: &Reproduce, console: &mut Console) -> Result<(), Failure
             print_line(&format!("{}: {}", written.target, written.files.join(", ")))
         }
     })?;
-    if args.json { print_json("ppdenoise.reproduce.v1", &report) } else { Ok(()) }
+    if args.json { print_json(&report) } else { Ok(()) }
 }
 
 fn request(args: &Reproduce) -> Result<Request, Failure> {

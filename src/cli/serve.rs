@@ -15,23 +15,30 @@ use crate::roles::server::{
     self, EraseReport, Folders, Images, ServeReport, ServerError, Until, Watching,
 };
 use crate::roles::{Server, Threads};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-#[derive(Serialize)]
-struct Report<'a> {
+/// A server's work. With `--watch` it is one line, after the lines of the events.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report<'a> {
+    /// 0 or 1.
     party: usize,
+    /// Compute threads.
     threads: usize,
+    /// Instruction set of the kernels.
     backend: &'static str,
     #[serde(flatten)]
     job: &'a ServeReport,
-    /// Images that were left out, and why.
+    /// Files that were skipped, unless their images were denoised later.
     failed: &'a [Failed],
+    /// With `--erase-spent`: what was erased, set by set.
     #[serde(skip_serializing_if = "<[EraseReport]>::is_empty")]
     erased: &'a [EraseReport],
+    /// Peak memory of the process in bytes; null if the platform does not report it.
     peak_memory_bytes: Option<u64>,
 }
 
@@ -90,8 +97,10 @@ fn serve(
             erased: &report.erased,
             peak_memory_bytes: peak_memory(),
         };
-        let print = if args.watch { print_json_line } else { print_json };
-        print("ppdenoise.serve.v2", &report)?;
+        match args.watch {
+            true => print_json_line(&report)?,
+            false => print_json(&report)?,
+        }
     }
     let total = report.images.len() + report.done_before + failures.list.len();
     failures.end(total)

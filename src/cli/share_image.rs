@@ -12,22 +12,25 @@ use crate::roles::{
     Gateway, GatewayError, GatewayEvent, Observer, Picture, ShareImages, SharedPlane, read_public,
 };
 use crate::size::Size;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-#[derive(Serialize)]
-struct Report<'a> {
-    /// One a share of an image or channel.
+/// What was shared.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report<'a> {
+    /// The sharings: one for each image, channel and tile.
     images: &'a [SharedPlane],
-    /// Images that were shared into the folder before, and passed over.
+    /// Number of images that were shared into the folder before and are skipped.
     skipped: usize,
+    /// Images that could not be shared.
     failed: &'a [Failed],
-    /// Whether notes to the receiver go with them.
+    /// Whether notes to the receiver are included.
     notes: bool,
-    /// The whole command less the start of the process.
+    /// Seconds of the whole command, without the start of the process.
     seconds: f64,
-    /// Of these, reading and decoding the images' files.
+    /// Of these: reading and decoding the images.
     read_image_seconds: f64,
 }
 
@@ -69,7 +72,7 @@ pub(super) fn run(args: &ShareImage, console: &mut Console) -> Result<(), Failur
             seconds: started.elapsed().as_secs_f64(),
             read_image_seconds: shared.read_seconds,
         };
-        print_json("ppdenoise.share-image.v2", &report)?;
+        print_json(&report)?;
     }
     failures.end(shared.total)
 }

@@ -37,7 +37,7 @@ pub(super) fn run(args: &ShareModel, console: &mut Console) -> Result<(), Failur
     console.finish();
     tell(&report, &options, args, console);
     if args.common.json {
-        print_json("ppdenoise.share-model.v1", &report)?;
+        print_json(&report)?;
     }
     Ok(())
 }

@@ -8,12 +8,15 @@ use crate::roles::Observer;
 use crate::roles::models::read_description;
 use crate::roles::training::{self, Length, Start, Trained, TrainingEvent, Validation, train};
 use crate::train::{CurvePoint, LevelPoint};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-#[derive(Serialize)]
-struct Report<'a> {
+/// How training ended.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Report<'a> {
+    /// The file that was written.
     model: String,
     #[serde(flatten)]
     trained: &'a Trained,
@@ -53,7 +56,7 @@ pub(super) fn run(args: &Train, console: &mut Console) -> Result<(), Failure> {
     console.note(format!("{}: {steps} steps, {minutes:.1} minutes", args.out.display()));
     if args.json {
         let report = Report { model: args.out.display().to_string(), trained: &report };
-        print_json("ppdenoise.train.v1", &report)?;
+        print_json(&report)?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(super) fn run(args: &Verify, console: &Console) -> Result<(), Failure> {
         e => e.into(),
     })?;
     if args.json {
-        print_json("ppdenoise.verify.v1", &found)?;
+        print_json(&found)?;
     }
     let name = args.original.display();
     if found.equal {

@@ -39,12 +39,14 @@ impl Beyond {
 
 /// Values behind linear layers that left their range, in ranges that calibration chose.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct OutOfRange {
-    /// How many.
+    /// How many values before activations left the calibrated range of their layer.
     pub values: u64,
     /// The largest of their magnitudes, in ranges.
     pub times: f64,
-    /// How many raise the range alarm of exact ReLUs whatever the mask; a picture with any is refused on shares.
+    /// How many raise the range alarm of exact ReLUs on shares whatever the mask; a picture with
+    /// any is refused there.
     pub certain: u64,
     /// How many raise it for some masks, these included.
     pub possible: u64,
@@ -54,19 +56,21 @@ pub struct OutOfRange {
 
 /// Those of one layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct LayerOutOfRange {
-    /// The layer with weights, from 1 on.
+    /// The number of the layer, of those with weights, from 1 on.
     pub layer: usize,
-    /// How many.
+    /// How many values of this layer.
     pub values: u64,
-    /// The largest, in ranges.
+    /// The largest of their magnitudes, in ranges.
     pub times: f64,
     /// How many raise the range alarm whatever the mask.
     pub certain: u64,
     /// How many raise it for some masks, these included.
     pub possible: u64,
-    /// The outputs that have any; of a report, their numbers.
+    /// The outputs of the layer that have any; a report names them by their numbers, from 0 on.
     #[serde(serialize_with = "numbers")]
+    #[cfg_attr(feature = "cli", schemars(with = "Vec<usize>"))]
     pub channels: Vec<ChannelOutOfRange>,
 }
 

@@ -35,6 +35,8 @@ mod plausible;
 mod public_model;
 mod range_alarm;
 mod receiver;
+#[cfg(feature = "cli")]
+pub(crate) mod schema;
 pub mod server;
 mod settle;
 mod shard;

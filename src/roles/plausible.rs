@@ -40,14 +40,30 @@ impl Plausibility {
     }
 }
 
-/// In two fields: a word, and where an implausible one is furthest beyond what noise reaches, in a sentence.
+/// How reports tell it: in two fields.
+#[derive(Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+struct Residual {
+    /// `plausible`: what was taken away looks like the noise told; `implausible`: it does not, and
+    /// `--even-if-implausible` was given; `unknown`: there was no note to judge it by.
+    plausibility: &'static str,
+    /// For an implausible result: where, and how many times the noise was taken away.
+    implausible: Option<String>,
+}
+
+#[cfg(feature = "cli")]
+impl schemars::JsonSchema for Plausibility {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Plausibility".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Residual::json_schema(generator)
+    }
+}
+
 impl Serialize for Plausibility {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Residual {
-            plausibility: &'static str,
-            implausible: Option<String>,
-        }
         let (plausibility, implausible) = match self {
             Plausibility::Unknown => ("unknown", None),
             Plausibility::Plausible => ("plausible", None),

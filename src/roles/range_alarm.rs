@@ -36,13 +36,14 @@ impl Alarmed {
 
 /// What is known of a result's ranges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RangeAlarm {
-    /// Nothing: the model was shared without an alarm.
+    /// The model was shared without an alarm.
     None,
-    /// No value raised it.
+    /// No value left its range.
     Silent,
-    /// One did; the result was accepted all the same.
+    /// One did, and `--even-if-out-of-range` was given.
     Raised,
 }
 

@@ -21,14 +21,20 @@ pub(super) fn channel<S: Serializer>(index: &Option<u8>, to: S) -> Result<S::Ok,
     index.map(|index| CHANNELS[usize::from(index)]).serialize(to)
 }
 
+/// A DICOM object.
+#[derive(Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+pub(super) struct Scan<'a> {
+    /// UID of its study; empty if the file has none.
+    study_uid: &'a str,
+    /// UID of its series.
+    series_uid: &'a str,
+    /// UID of the object.
+    instance_uid: &'a str,
+}
+
 /// A DICOM object by its UIDs.
 pub(super) fn scan<S: Serializer>(origin: &Option<Origin>, to: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Scan<'a> {
-        study_uid: &'a str,
-        series_uid: &'a str,
-        instance_uid: &'a str,
-    }
     let scan = origin.as_ref().map(|origin| Scan {
         study_uid: &origin.study,
         series_uid: &origin.series,

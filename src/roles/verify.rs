@@ -67,13 +67,15 @@ pub struct Verify<'a> {
 
 /// What two shares add up to, beside what the gateway makes of the image.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Verification {
-    /// The id of the shared image.
+    /// Id of the image, from the two shares.
     pub image_id: String,
-    /// Whether they are the same.
+    /// Whether the shares are those of the image.
     pub equal: bool,
-    /// Of a colour image, the channel that was compared: its number, from red.
+    /// Of a colour image the channel that was compared: red, green or blue.
     #[serde(serialize_with = "shown::channel")]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<String>"))]
     pub channel: Option<u8>,
     /// Pixels of the shared image.
     #[serde(skip)]
@@ -82,7 +84,7 @@ pub struct Verification {
     pub pixels_differing: usize,
     /// Means of patches that differ, where the model adds them.
     pub patch_means_differing: usize,
-    /// In grey levels.
+    /// The largest difference in grey levels.
     pub largest_difference: f64,
 }
 

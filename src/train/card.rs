@@ -35,28 +35,31 @@ pub struct TrainingRecord {
 
 /// What the averaged weights reached on the validation images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct CurvePoint {
-    /// Steps done.
+    /// Steps done at this point.
     pub step: u64,
-    /// Minutes of training.
+    /// Minutes taken until this point.
     pub minutes: f64,
     /// Learning rate.
     pub rate: f64,
-    /// Mean squared error on noisy training patches since the last point, as PSNR.
+    /// PSNR in dB on training patches since the last point.
     pub training_db: f64,
-    /// Mean PSNR over the validation images, and over the levels of noise; `None` without any.
+    /// PSNR in dB on the validation images, with several noise levels the mean over them; null if
+    /// there are no images.
     pub validation_db: Option<f64>,
-    /// The same for each level of noise, if there are several.
+    /// With several noise levels: each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<LevelPoint>,
 }
 
-/// What one level of noise has of a [`CurvePoint`].
+/// What one noise level has of a point of the curve.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct LevelPoint {
-    /// Noise level in 8-bit grey levels.
+    /// Noise level in grey levels.
     pub sigma: f64,
-    /// Mean PSNR over the validation images.
+    /// PSNR in dB on the validation images at this level.
     pub validation_db: f64,
 }
 

@@ -73,12 +73,13 @@ impl Limits {
 
 /// Counters of a channel; bytes include the frame headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Traffic {
-    /// Bytes handed to the transport.
+    /// Bytes sent to the other side, with the heads of frames.
     pub bytes_sent: u64,
-    /// Bytes taken from the transport.
+    /// Bytes received from the other side, with the heads of frames.
     pub bytes_received: u64,
-    /// Times this server waited for a frame after having sent something.
+    /// How often this side waited for a frame after it had sent something.
     pub rounds: u64,
 }
 

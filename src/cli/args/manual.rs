@@ -1,4 +1,4 @@
-//! Command lines of `completions` and `man`.
+//! Command lines of `completions`, `man` and `schema`.
 
 use clap::Args;
 use std::path::PathBuf;
@@ -18,6 +18,20 @@ pub(in crate::cli) struct Completions {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Man {
     /// Folder for the pages of all commands, such as man1 in a folder of MANPATH; created if it does
+    /// not exist.
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) out: Option<PathBuf>,
+}
+
+/// Print the JSON Schema of a report of --json, or write those of all reports.
+///
+/// Without arguments it lists the reports, each with its version.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Schema {
+    /// The report, mostly named after its command: serve, or ppdenoise.serve.v2.
+    #[arg(value_name = "REPORT")]
+    pub(in crate::cli) report: Option<String>,
+    /// Folder for the schemas, one file each, such as ppdenoise.serve.v2.json; created if it does
     /// not exist.
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) out: Option<PathBuf>,

@@ -72,6 +72,7 @@ pub(super) enum Command {
     Train(Box<train::Train>),
     Completions(manual::Completions),
     Man(manual::Man),
+    Schema(manual::Schema),
 }
 
 /// Flags of every command that writes secret files.

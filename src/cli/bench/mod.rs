@@ -22,7 +22,7 @@ pub(super) fn run(args: &Bench, console: &mut Console) -> Result<(), Failure> {
         Found::Run(run) => table::run(run),
     })?;
     if args.json {
-        print_json("ppdenoise.bench.v1", &report)
+        print_json(&report)
     } else {
         table::summary(&report.runs)?;
         table::prices(&report.prices)

@@ -11,7 +11,7 @@ mod exposition;
 mod manager;
 mod scrape;
 mod show;
-mod state;
+pub(super) mod state;
 mod text;
 
 pub(super) use show::run as show;
@@ -19,14 +19,13 @@ pub(super) use show::run as show;
 use super::args::daemon::Watched;
 use super::clock;
 use super::failure::{Code, Failure};
-use super::output::{print_json_line, say, say_failure};
+use super::output::{Document, print_json_line, say, say_failure};
 use crate::files::FormatError;
 use crate::files::output::{Access, OutputFile, Overwrite, free_space};
 use crate::ids::Party;
 use crate::roles::one_cloud::CloudEvent;
 use crate::roles::server::ServerEvent;
 use manager::Manager;
-use serde::Serialize;
 use state::{Doing, State, Status, Users};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -34,8 +33,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The schema of a status.
-const SCHEMA: &str = "ppdenoise.status.v1";
 /// How often the file is written when nothing happens.
 const EVERY: Duration = Duration::from_secs(10);
 /// How soon it is written when something has happened: many images may be done in a second.
@@ -196,7 +193,7 @@ impl Daemon {
         self.beaten = Instant::now();
         if self.json {
             // A log that nobody reads any more ends no session.
-            let _ = print_json_line(SCHEMA, &status);
+            let _ = print_json_line(&status);
         }
         Some(text::line(&status))
     }
@@ -225,19 +222,10 @@ impl Daemon {
     }
 }
 
-/// A document of a status.
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    #[serde(flatten)]
-    status: &'a Status,
-}
-
 /// Replaces the file as a whole.
 fn write(file: &Path, status: &Status) -> Result<(), Failure> {
     let failed = |e| Failure::failed(format!("the status cannot be written: {e}"));
-    let text =
-        serde_json::to_string_pretty(&Document { schema: SCHEMA, status }).map_err(failed)?;
+    let text = serde_json::to_string_pretty(&Document::of(status)).map_err(failed)?;
     let mut out = OutputFile::create(file, Access::Public, Overwrite::Allow)?;
     writeln!(out, "{text}").map_err(FormatError::from_writer)?;
     Ok(out.commit()?)

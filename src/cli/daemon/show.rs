@@ -1,13 +1,12 @@
 //! `status`: how a daemon is, from its file.
 
-use super::SCHEMA;
 use super::state::{Doing, Status};
 use super::text;
 use crate::cli::args::daemon::Status as Args;
 use crate::cli::clock;
 use crate::cli::failure::{Code, Failure};
 use crate::cli::files::read_text;
-use crate::cli::output::{print_json, print_line};
+use crate::cli::output::{Report, print_json, print_line};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -18,7 +17,7 @@ pub(in crate::cli) fn run(args: &Args) -> Result<(), Failure> {
     let status = read(&args.file)?;
     let now = clock::milliseconds() / 1000;
     if args.json {
-        print_json(SCHEMA, &status)?
+        print_json(&status)?
     } else {
         print(&status, now)?
     }
@@ -43,9 +42,13 @@ pub(super) fn read(file: &Path) -> Result<Status, Failure> {
         Failure::new(Code::Input, text).about(file).help(help)
     };
     match serde_json::from_str::<Schema>(&text) {
-        Ok(found) if found.schema == SCHEMA => {}
+        Ok(found) if found.schema == Status::SCHEMA => {}
         Ok(found) => {
-            return Err(other(format!("its schema is '{}', expected {SCHEMA}", found.schema)));
+            return Err(other(format!(
+                "its schema is '{}', expected {}",
+                found.schema,
+                Status::SCHEMA
+            )));
         }
         Err(e) => return Err(other(e.to_string())),
     }

@@ -7,12 +7,13 @@ use crate::cli::clock;
 use crate::roles::one_cloud::{Busy, CloudEvent};
 use crate::roles::server::{ServerEvent, ServerPhase, Standing};
 use crate::size::Size;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// What a daemon does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Doing {
     /// It reads its inputs.
@@ -171,52 +172,84 @@ impl State {
     }
 }
 
-/// A daemon's state as it is written, and read by `ppdenoise status`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Status {
-    /// When it was written: RFC 3339, UTC.
+/// What `serve --watch --status FILE` and `cloud --status FILE` keep in the file, `status --json`
+/// prints, and with `--json` the heartbeat line is. Nothing in it is secret, and nothing names a
+/// person or a file.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema, Deserialize)]
+pub(in crate::cli) struct Status {
+    /// When it was written: RFC 3339 in UTC, to the millisecond.
     pub(super) time: String,
     /// The same in seconds since 1970.
     pub(super) unix_time: u64,
-    /// How often it is written when nothing happens.
+    /// Seconds after which it is written again when nothing happens.
     pub(super) every_seconds: u64,
-    /// By when it is written again at the latest, if all is well.
+    /// By when it is written again at the latest if all is well: `--timeout` (of `serve`) and 70 s
+    /// after `unix_time`.
     pub(super) next_within_seconds: u64,
+    /// serve or cloud.
     pub(super) command: String,
+    /// 0 or 1.
     pub(super) party: u8,
+    /// Version of the program.
     pub(super) version: String,
+    /// Process id.
     pub(super) process: u32,
+    /// When it started: RFC 3339 in UTC.
     pub(super) started: String,
+    /// What it does.
     pub(super) state: Doing,
+    /// Exit code once it has ended; null before.
     pub(super) exit_code: Option<u8>,
+    /// Images denoised since it started.
     pub(super) images_done: u64,
+    /// Of a server files, of a cloud sessions of users that failed since then.
     pub(super) failures: u64,
+    /// Of a server 1 while an image is in work, of a cloud users whose images or material are in
+    /// work.
     pub(super) images_in_work: u64,
+    /// Images that are there and have no result, as it last looked: folders are not looked at while
+    /// the other server is away. Of a cloud users who wait in line.
     pub(super) waiting: u64,
+    /// Slots that are left, for each size of which a set is there; empty of a cloud.
     pub(super) slots_left: Vec<SlotsLeft>,
+    /// Bytes that may be written to the disk of the state folder (of a cloud: of `--clients`); null
+    /// if unknown.
     pub(super) state_disk_left_bytes: Option<u64>,
+    /// The same of the results; null for a cloud.
     pub(super) out_disk_left_bytes: Option<u64>,
+    /// Address of the last peer that proved its key.
     pub(super) peer: Option<String>,
+    /// Whether it is there; of a cloud whether any user is.
     pub(super) peer_there: bool,
+    /// When it was last there.
     pub(super) peer_seen: Option<String>,
+    /// Users of a cloud.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "UsersStatus")]
     pub(super) users: Option<UsersStatus>,
 }
 
 /// Slots for images of a size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub(super) struct SlotsLeft {
+    /// Rows of the images.
     pub(super) height: usize,
+    /// Columns of the images.
     pub(super) width: usize,
+    /// Slots left by this server's ledger.
     pub(super) slots: u64,
 }
 
 /// The users of a cloud.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, Deserialize)]
 pub(super) struct UsersStatus {
+    /// Users who may connect.
     pub(super) known: u64,
+    /// Users who are connected.
     pub(super) connected: u64,
+    /// Slots made since it started.
     pub(super) slots_made: u64,
+    /// Sessions ended since then.
     pub(super) sessions_ended: u64,
 }
 

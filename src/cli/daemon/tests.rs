@@ -135,7 +135,7 @@ fn nothing_is_shown_but_counts() {
     let shared = shared(false);
     let file = "in0/DOE^JOHN.s0";
     let status = after(&shared, &[linked(), standing(3, 5), image(file, 4), failed()]);
-    let document = serde_json::to_string(&Document { schema: SCHEMA, status: &status }).unwrap();
+    let document = serde_json::to_string(&Document::of(&status)).unwrap();
     let metrics = exposition::text(&status, 1.5);
     for shown in [&document, &metrics, &text::line(&status), &text::peer(&status)] {
         for secret in ["DOE", "in0", "0707", "2222"] {

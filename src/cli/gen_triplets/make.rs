@@ -11,19 +11,27 @@ use crate::ids::Party;
 use crate::kernels;
 use crate::roles::server::{Make, MakeReport, description_beside};
 use crate::roles::{Server, Threads};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
 
-#[derive(Serialize)]
-struct Report<'a> {
+/// The material that the two servers made, of `gen-triplets --party`. If there was nothing to make,
+/// fields are missing.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cli) struct Report<'a> {
+    /// 0 or 1.
     party: usize,
+    /// Compute threads.
     threads: usize,
+    /// Instruction set of the kernels.
     backend: &'static str,
     /// Nothing if there was nothing to make.
     #[serde(flatten)]
     made: Option<&'a MakeReport>,
+    /// Seconds of everything, waiting for the other server included.
     seconds: f64,
+    /// Peak memory of the process in bytes; null if the platform does not report it.
     peak_memory_bytes: Option<u64>,
 }
 
@@ -62,7 +70,7 @@ pub(in crate::cli) fn run(
             seconds: started.elapsed().as_secs_f64(),
             peak_memory_bytes: peak_memory(),
         };
-        print_json("ppdenoise.gen-triplets-party.v1", &report)?;
+        print_json(&report)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `gen-triplets`: the dealer's material; what the servers make themselves is in `make`.
 
-mod make;
+pub(super) mod make;
 
 use super::args::material::GenTriplets;
 use super::failure::{Code, Failure};
@@ -9,16 +9,20 @@ use super::output::{Console, print_json};
 use super::server_side::tell_material;
 use crate::files::Place;
 use crate::roles::{Deal, Dealer, DealerEvent, DealtSet, MaterialDemand, Observer, Threads};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::io::BufWriter;
 use std::path::Path;
 use std::time::Instant;
 
-#[derive(Serialize)]
-struct Report {
-    /// One a size.
+/// The dealer's material. What two servers make themselves is in `gen-triplets-party`.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cli) struct Report {
+    /// The sets that were made, one for each size.
     sets: Vec<DealtSet>,
+    /// Compute threads.
     threads: usize,
+    /// Seconds of everything.
     seconds: f64,
 }
 
@@ -49,7 +53,7 @@ fn deal(args: &GenTriplets, console: &mut Console) -> Result<(), Failure> {
     };
     if args.common.json {
         let (threads, seconds) = (request.threads.count(), started.elapsed().as_secs_f64());
-        print_json("ppdenoise.gen-triplets.v2", &Report { sets, threads, seconds })?;
+        print_json(&Report { sets, threads, seconds })?;
     }
     Ok(())
 }

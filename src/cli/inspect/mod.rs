@@ -5,16 +5,39 @@ mod table;
 use super::args::files::Inspect;
 use super::failure::Failure;
 use super::output::{print_json, print_line};
-use crate::roles::inspect::{self, Facts, inspect, slots_by_size};
+use crate::roles::inspect::{self, Facts, Shape, inspect, slots_by_size};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// What `inspect` tells of several files.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Several {
+    /// The files, in their order.
+    #[schemars(with = "Vec<Named>")]
+    files: Vec<Facts>,
+    /// With `--state`: slots left by size of the images, `HEIGHTxWIDTH`.
+    slots_left: Option<BTreeMap<String, u64>>,
+}
+
+/// A file of several.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it says what facts of several files have")]
+struct Named {
+    /// The path of the file.
+    file: String,
+    #[schemars(flatten)]
+    facts: Shape,
+}
 
 pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
     let request = inspect::Inspect { keys: args.keys.as_deref(), state: args.state.as_deref() };
     let files: Vec<&Path> = args.file.iter().map(AsRef::as_ref).collect();
     let mut found = inspect(&files, &request)?;
     if let ([_], [facts]) = (&files[..], &found[..]) {
-        return if args.json { print_json("ppdenoise.inspect.v1", facts) } else { show(facts) };
+        return if args.json { print_json(facts) } else { show(facts) };
     }
     for (facts, file) in found.iter_mut().zip(&files) {
         let named = [("file".to_string(), json!(file))].into_iter();
@@ -22,8 +45,7 @@ pub(super) fn run(args: &Inspect) -> Result<(), Failure> {
     }
     let left = args.state.as_ref().map(|_| slots_by_size(&found));
     if args.json {
-        let all = json!({ "files": found, "slots_left": left });
-        return print_json("ppdenoise.inspect-files.v1", &all);
+        return print_json(&Several { files: found, slots_left: left });
     }
     match table::of_triples(&found) {
         Some(lines) => lines.iter().try_for_each(|line| print_line(line))?,

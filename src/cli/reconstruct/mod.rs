@@ -10,19 +10,24 @@ use super::output::{Console, print_json};
 use super::plausible::{tell_alarm, tell_implausible};
 use crate::roles::{MeanQuality, Observer, Receiver, ReceiverEvent, Reconstruct, Reconstructed};
 use quality::write_csv;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Instant;
 
-#[derive(Serialize)]
-struct Report<'a> {
+/// What was put together.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::cli) struct Report<'a> {
+    /// The denoised images.
     images: &'a [Reconstructed],
+    /// Results that could not be combined.
     failed: &'a [Failed],
-    /// The mean over the images, if there is a reference.
+    /// With `--reference`: the means over the images.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "MeanQuality")]
     mean: Option<MeanQuality>,
-    /// The whole command less the start of the process.
+    /// Seconds of the whole command, without the start of the process.
     seconds: f64,
-    /// Of these, coding and writing the images' files.
+    /// Of these: encoding and writing the images.
     write_image_seconds: f64,
 }
 
@@ -67,7 +72,7 @@ pub(super) fn run(
             seconds: started.elapsed().as_secs_f64(),
             write_image_seconds: made.write_seconds,
         };
-        print_json("ppdenoise.reconstruct.v2", &report)?;
+        print_json(&report)?;
     }
     failures.end(made.total)
 }

@@ -1,19 +1,20 @@
 //! The machine that measurements are of.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What figures depend on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Machine {
-    /// The processor's name, where the platform tells.
+    /// Name of the processor; null if the platform does not tell it.
     pub cpu: Option<String>,
-    /// Processors that this process may use.
+    /// Logical cores that the process may use.
     pub logical_cores: usize,
-    /// Of the last 1, 5 and 15 minutes: other work makes every figure worse.
+    /// Load average of the last 1, 5 and 15 minutes: other work makes every figure worse.
     pub load_average: Option<String>,
-    /// The kernels' instruction set.
+    /// Instruction set of the kernels.
     pub backend: &'static str,
-    /// That of AES.
+    /// Instruction set of the AES code.
     pub aes_backend: String,
 }
 

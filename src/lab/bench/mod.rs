@@ -27,6 +27,7 @@ use crate::material::Origin;
 use crate::model::{Cells, EngineKind};
 use crate::numbers::ring::{self, Ring, RingBits};
 use crate::size::Size;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -85,12 +86,12 @@ impl Section {
         [Section::Kernels, Section::Atomic, Section::Patch, Section::Image];
 }
 
-/// All that was measured; a section that was not asked for is null.
-#[derive(Clone, Debug, Serialize)]
+/// What was measured. A section that was not asked for is null, or an empty list of runs.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
-    /// Of this program.
+    /// Version of ppdenoise.
     pub version: &'static str,
-    /// This machine.
+    /// The machine.
     pub machine: Machine,
     /// Compute threads.
     pub threads: Threads,
@@ -100,16 +101,16 @@ pub struct Report {
     pub atomic: Option<Vec<Operation>>,
     /// Whole images.
     pub runs: Vec<Run>,
-    /// What the runs say that counts cost.
+    /// What the runs say that counts cost, for engines with at least three of them.
     pub prices: Vec<Price>,
 }
 
 /// Compute threads.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Threads {
-    /// Of each server.
+    /// Threads of each server.
     pub server: usize,
-    /// Of the plaintext network, the integer twin, kernels and single operations.
+    /// Threads of everything else.
     pub plaintext: usize,
 }
 

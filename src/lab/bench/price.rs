@@ -1,6 +1,7 @@
 //! What an activation, a multiply-add and a gathered value cost, by what runs of several models took.
 
 use super::run::Run;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Runs of one engine that prices are made of: as many as there are counts.
@@ -8,21 +9,22 @@ const FEWEST: usize = COUNTS;
 const COUNTS: usize = 3;
 
 /// Prices that explain the times of some runs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Price {
-    /// The engine of the runs.
+    /// Engine of the runs, of which there are at least three.
     pub engine: &'static str,
-    /// `online`, or `offline`: the time that material takes, of a dealer or of the slower server.
+    /// `online`, or `offline`: the time that a dealer or the slower server takes to make the
+    /// material.
     pub phase: &'static str,
-    /// How many there are.
+    /// Number of runs.
     pub runs: usize,
-    /// Nanoseconds of an activation.
+    /// Nanoseconds of an activation, by least squares over these runs.
     pub activation_ns: f64,
-    /// Of a multiplication and addition.
+    /// Nanoseconds of a multiplication and addition.
     pub multiply_add_ns: f64,
-    /// Of a value that is gathered.
+    /// Nanoseconds of a value of a window.
     pub gathered_ns: f64,
-    /// The most that the prices are off a run's time, as a part of it.
+    /// The most that these prices are off the time of a run, as a part of it.
     pub off: f64,
 }
 

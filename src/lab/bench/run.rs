@@ -4,138 +4,140 @@ use crate::image::GreyImage;
 use crate::lab::error::LabError;
 use crate::lab::pipeline::{self, Phase, Reconstructed, Served, Shared};
 use crate::model::OutOfRange;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One image through every role's own process, and beside it the same network in this one.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Run {
     /// `patch` or `image`.
     pub section: &'static str,
-    /// The model's name.
+    /// Name of the model.
     pub model: String,
-    /// The activation engine.
+    /// Activation engine: lut, relu or gc.
     pub engine: &'static str,
-    /// Whether U Y_i was computed ahead of time.
+    /// Whether `prepare` was run before.
     pub prepared: bool,
-    /// What a relay added to the round trip, in milliseconds.
+    /// Milliseconds that a relay added to the round trip.
     pub added_rtt_ms: f64,
-    /// The rate a relay limited each direction to, in Mbit/s.
+    /// Mbit/s to which a relay limited each direction; null if it did not.
     pub line_mbit_per_second: Option<f64>,
     /// Bits of the ring.
     pub ring_bits: u32,
-    /// Weights of the model.
+    /// Number of weights of the model.
     pub weights: usize,
     /// Pixels between patches.
     pub stride: usize,
-    /// Rows of the image.
+    /// Rows.
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Patches of the image.
+    /// Number of patches.
     pub patches: u64,
-    /// Activations of the image.
+    /// Number of activations.
     pub activations: u64,
-    /// Multiplications and additions of its matrix products.
+    /// Multiplications and additions in its matrix products.
     pub multiply_adds: u64,
-    /// Values of its windows, which are gathered for the products.
+    /// Values in all windows that its matrix products read.
     pub gathered: u64,
-    /// Whole subcommands, in order.
+    /// Whole commands, in order.
     pub steps: Vec<Step>,
     /// `share-image` in parts.
     pub gateway: Parts,
     /// `reconstruct` in parts.
     pub receiver: Parts,
-    /// S0 and S1.
+    /// S0 and S1, as `serve` tells it.
     pub servers: [ServerRun; 2],
-    /// S0's file.
+    /// Size of S0's material in bytes.
     pub material_bytes: u64,
-    /// What making it took, if the servers made it themselves.
+    /// With `--material made`: what making the material took.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "MadeRun")]
     pub made: Option<MadeRun>,
-    /// Of the slower server: the image is done when both are.
+    /// Seconds of the slower server: the image is done when both are.
     pub online_seconds: f64,
-    /// The same, a patch.
+    /// The same divided by the patches.
     pub online_seconds_per_patch: f64,
-    /// Frames included.
+    /// Bytes between the servers, both directions together, with the heads of frames.
     pub online_bytes_both_directions: u64,
-    /// The same, a patch.
+    /// The same divided by the patches.
     pub online_bytes_per_patch_both_directions: f64,
-    /// The same, an activation.
+    /// The same divided by the activations.
     pub online_bytes_per_activation_both_directions: f64,
-    /// In float32 in this process, one thread, exact tanh.
+    /// Seconds in plaintext: float32, exact tanh, one thread.
     pub plaintext_seconds: f64,
-    /// Of these, in tanh; most of the rest is the matrix products.
+    /// Seconds of these in tanh.
     pub plaintext_tanh_seconds: f64,
-    /// In the integers of the secure computation, in this process, one thread.
+    /// Seconds of the integer twin, one thread.
     pub twin_seconds: f64,
-    /// Values that left calibrated ranges, by the twin; null where no image can leave them.
+    /// What left calibrated ranges, by the integer twin; null where no image can leave them.
     pub out_of_range: Option<OutOfRange>,
-    /// How often the plaintext goes into the online time.
+    /// `online_seconds` divided by `plaintext_seconds`.
     pub online_over_plaintext: f64,
-    /// Of the secure result and the plaintext one, in grey levels.
+    /// Of the secure result from the plaintext one.
     pub difference_from_plaintext: Difference,
-    /// Of the secure result and the integer twin's.
+    /// Of the secure result from the integer twin's.
     pub difference_from_twin: Difference,
 }
 
 /// Material that the two servers made themselves.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct MadeRun {
-    /// Of the slower server, hints included.
+    /// Seconds of the slower server, hints included.
     pub seconds: f64,
-    /// Hints included.
+    /// Bytes of both directions together, hints included.
     pub bytes_both_directions: u64,
-    /// Once a model.
+    /// Bytes of the hints, which are sent once for each model.
     pub hint_bytes_both_directions: u64,
-    /// Of each server.
+    /// Peak memory of S0 and S1 in bytes; null if the platform does not report it.
     pub peak_memory_bytes: [Option<u64>; 2],
 }
 
 /// A subcommand.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Step {
-    /// `setup`, `offline` or `receiver`; `online` is the servers' own report.
+    /// `setup`, `offline` or `receiver`.
     pub phase: &'static str,
-    /// Its name.
+    /// The command.
     pub step: &'static str,
-    /// Whose it is.
+    /// The party that runs it.
     pub who: &'static str,
-    /// Of the whole process.
+    /// Seconds of the whole process.
     pub seconds: f64,
-    /// What it makes for S0 and for S1, or takes from them.
+    /// Size in bytes of what it makes for S0 and S1, or takes from them.
     pub bytes: [u64; 2],
 }
 
 /// Where a short command's time goes.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Parts {
-    /// From the start of the process to its end, as its parent sees it.
+    /// Seconds from the start of the process to its end, as its parent sees it.
     pub seconds: f64,
-    /// Starting and ending the process.
+    /// Of these: starting and ending the process.
     pub process_seconds: f64,
-    /// Reading or writing the PNG, coding included.
+    /// Of these: reading or writing the PNG.
     pub png_seconds: f64,
-    /// All else: keys, sharing or adding, the share files.
+    /// Of these: everything else.
     pub work_seconds: f64,
 }
 
 /// What a server tells.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct ServerRun {
-    /// Handshake, opening of U, packing.
+    /// Handshake, opening of the masked weights, packing.
     pub setup: Phase,
     /// From the agreement on the slot to the finished result.
     pub online: Phase,
-    /// Where the platform tells.
+    /// Peak memory of the process in bytes; null if the platform does not report it.
     pub peak_memory_bytes: Option<u64>,
 }
 
 /// Between two images, in grey levels.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Difference {
-    /// On average.
+    /// Mean difference in grey levels.
     pub mean: f64,
-    /// At most.
+    /// Largest difference in grey levels.
     pub max: f64,
 }
 

@@ -24,6 +24,7 @@ use crate::roles::Implausibility;
 use crate::roles::models::read_model;
 use crate::size::Size;
 use pictured::{Pictures, compare};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -74,52 +75,55 @@ pub enum DemoModel {
 }
 
 /// What was shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
-    /// The clean image.
+    /// Name of the picture.
     pub image: String,
-    /// The model.
+    /// Name of the model.
     pub model: String,
-    /// Noise in grey levels.
+    /// Standard deviation of the noise, in grey levels.
     pub sigma: f64,
-    /// Of the noisy image.
+    /// Of the noisy picture.
+    #[schemars(with = "crate::roles::schema::Quality")]
     pub noisy: Quality,
-    /// Of what the plaintext network makes of it.
+    /// Of the plaintext result.
+    #[schemars(with = "crate::roles::schema::Quality")]
     pub plaintext: Quality,
-    /// Of what the two servers make of it.
+    /// Of the secure result.
+    #[schemars(with = "crate::roles::schema::Quality")]
     pub secure: Quality,
-    /// By the servers, against the plaintext.
+    /// PSNR in dB that the secure result loses against the plaintext one.
     pub psnr_lost_db: f64,
-    /// Values that left calibrated ranges, by the integer twin; null where no image can leave them.
+    /// What left calibrated ranges, by the integer twin; null where no image can leave them.
     pub out_of_range: Option<OutOfRange>,
-    /// What each role took.
+    /// What each role took, phase after phase.
     pub phases: Vec<PhaseRow>,
-    /// While they denoise.
+    /// Bytes between the servers online, both directions together.
     pub server_bytes_both_directions: u64,
-    /// Who made the material: made, by the servers; dealt, by a dealer.
+    /// `made` by the two servers or `dealt` by a dealer.
     pub material: &'static str,
-    /// S0's file.
+    /// Size of S0's material in bytes.
     pub material_bytes: u64,
-    /// Of the image.
+    /// Number of activations.
     pub activations: u64,
-    /// Between the servers, an activation.
+    /// The bytes between the servers divided by the activations.
     pub online_bytes_per_activation_both_directions: f64,
-    /// Of each server, where the platform tells.
+    /// Peak memory of S0 and S1 in bytes; null if the platform does not report it.
     pub peak_memory_bytes: [Option<u64>; 2],
 }
 
 /// What a role took for a phase.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct PhaseRow {
-    /// The phase.
+    /// Name of the phase.
     pub phase: &'static str,
-    /// The role.
+    /// The party that works.
     pub who: &'static str,
-    /// Of the process, or of the server's own report.
+    /// Seconds that it took.
     pub seconds: f64,
-    /// Of what it makes.
+    /// Size in bytes of what the phase makes.
     pub bytes: u64,
-    /// What that is.
+    /// What these bytes are.
     pub what: &'static str,
 }
 

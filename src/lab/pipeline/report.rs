@@ -1,17 +1,18 @@
 //! What the laboratory reads of the steps' JSON reports.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Time and traffic of a phase, as a server tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema, Deserialize)]
 pub struct Phase {
-    /// Wall-clock seconds.
+    /// Seconds that it took.
     pub seconds: f64,
-    /// Bytes handed to the transport.
+    /// Bytes sent to the other server.
     pub bytes_sent: u64,
-    /// Bytes taken from it.
+    /// Bytes received from the other server.
     pub bytes_received: u64,
-    /// Times this server waited for the other after having sent something.
+    /// How often this server waited for the other after it had sent something.
     pub rounds: u64,
 }
 

@@ -27,6 +27,7 @@ use crate::image::GreyImage;
 use crate::material::Origin;
 use crate::model::Cells;
 use laboratory::Laboratory;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -120,21 +121,21 @@ impl Target {
     }
 }
 
-/// What was made.
-#[derive(Clone, Debug, Serialize)]
+/// What was made of the paper's tables and figures.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Report {
-    /// One a target.
+    /// What was made, target after target.
     pub targets: Vec<Written>,
-    /// Of all of it.
+    /// Seconds for all of it.
     pub seconds: f64,
 }
 
 /// The files of a target.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Written {
-    /// Its name.
+    /// The target: table2, fig2, and so on.
     pub target: &'static str,
-    /// Their paths.
+    /// The files that were written: Markdown, CSV, pictures.
     pub files: Vec<String>,
 }
 

@@ -39,41 +39,46 @@ pub struct Calibrate<'a> {
     pub strict: bool,
 }
 
-/// What was found.
+/// What calibration found.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Calibration {
-    /// Images looked at.
+    /// Sample images.
     pub images: usize,
-    /// Held-out ones.
+    /// Other images, of `--held-out`.
     pub held_out_images: usize,
-    /// Noise levels.
+    /// Noise levels in grey levels.
     pub sigmas: Vec<f64>,
-    /// One a layer with weights.
+    /// The layers with weights, first to last. What stands in them is for the owner only.
     pub layers: Vec<CalibratedLayer>,
-    /// The largest of the layers' ratios: a margin below it would have wrapped on a held-out image.
+    /// The largest ratio of all layers: a margin below it would have wrapped around on a held-out
+    /// image.
     pub needed_margin: Option<f64>,
-    /// Values of held-out images that are beyond ranges with the usual margin, of the network that is left.
+    /// What of the held-out images is beyond the ranges that `share-model` gives the model unless
+    /// it is told otherwise; null without `--held-out`.
     pub held_out_out_of_range: Option<OutOfRange>,
-    /// How far ranges were widened for pictures that are no photographs, of networks with ReLU.
+    /// How far ranges were widened for pictures that are no photographs; null if the activation is
+    /// not ReLU.
     pub widened: Option<Widened>,
     /// Channels behind activations that the model had.
     pub channels: usize,
-    /// Those of them that were left out, where it was asked for.
+    /// Those of them that `--prune` left out.
     pub left_out: usize,
-    /// Those of these that were not 0 on every image.
+    /// Those of these that were not 0 on every image: they mattered least (`--activations`).
     pub not_zero: usize,
-    /// Activations that a pixel of an image takes.
+    /// Activations that a pixel of an image takes, after that.
     pub activations_a_pixel: f64,
 }
 
 /// What a layer with weights gave, before its activation, in network units.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct CalibratedLayer {
-    /// The largest magnitude.
+    /// Largest magnitude before the activation, in network units.
     pub largest: f64,
-    /// That on held-out images.
+    /// The same of the held-out images.
     pub held_out: Option<f64>,
-    /// The ratio of the two, of the output where it is largest.
+    /// The largest ratio of the two over the layer's outputs.
     pub held_out_over_seen: Option<f64>,
 }
 

@@ -11,6 +11,7 @@ const PART: f64 = 0.5;
 
 /// How far ranges were widened for pictures that are no photographs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Widened {
     /// Outputs of layers whose range is wider than the images ask for.
     pub wider: usize,

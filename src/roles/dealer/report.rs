@@ -6,22 +6,23 @@ use std::path::PathBuf;
 
 /// What was dealt.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct DealtSet {
-    /// Its id.
+    /// Id of the triples for one size.
     pub set_id: String,
-    /// Of the two files; `-` if S0's went through a pipe.
+    /// Prefix of the two files; S1's file if S0's went to standard output.
     #[serde(serialize_with = "shown::path")]
     pub prefix: PathBuf,
     /// Rows of the images.
     pub height: usize,
-    /// Columns.
+    /// Columns of the images.
     pub width: usize,
-    /// Images it serves.
+    /// Number of slots.
     pub slots: u64,
-    /// Patches a batch.
+    /// Patches in a batch.
     pub batch: usize,
-    /// Size of S0's half.
+    /// Size of S0's file in bytes, at most.
     pub s0_bytes: u64,
-    /// Making and writing.
+    /// Seconds for making and writing.
     pub seconds: f64,
 }

@@ -125,30 +125,36 @@ pub struct ShareReport {
 
 /// A pair of shares: of an image, of a channel, of a tile, or of a channel of a tile.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SharedPlane {
-    /// The image's file, or its name.
+    /// The image.
     #[serde(serialize_with = "shown::path")]
     pub file: PathBuf,
-    /// 0, 1 or 2 for red, green or blue, if it is a channel.
+    /// For a colour image the channel: red, green or blue.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shown::channel")]
+    #[cfg_attr(feature = "cli", schemars(with = "String"))]
     pub channel: Option<u8>,
-    /// The part of the image that it answers for, if it is a tile.
+    /// With `--tile`, which gives one entry for each tile: the part of the image that the tile
+    /// covers.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::roles::schema::Rect"))]
     pub tile: Option<Rect>,
-    /// Its random id.
+    /// Id of this sharing.
     #[serde(rename = "image_id", serialize_with = "shown::text")]
+    #[cfg_attr(feature = "cli", schemars(with = "String"))]
     pub id: ImageId,
-    /// Of the two files, which end in `.s0` and `.s1`.
+    /// Prefix of the two files, which end in .s0 and .s1.
     #[serde(serialize_with = "shown::path")]
     pub prefix: PathBuf,
-    /// Rows; public.
+    /// Rows; of a tile with rows of its neighbours.
     pub height: usize,
-    /// Columns; public.
+    /// Columns; of a tile with columns of its neighbours.
     pub width: usize,
-    /// The noise level in grey levels, of stabilised levels for Poisson noise; public.
+    /// Noise level in grey levels, given or estimated; for Poisson noise that of stabilised levels.
+    /// Public.
     pub sigma: f64,
-    /// Pixels that were clamped.
+    /// Pixels outside the model's input interval; at most 1 % of them without `--clamp`.
     #[serde(rename = "pixels_clamped")]
     pub clamped: usize,
 }

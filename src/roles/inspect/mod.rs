@@ -6,6 +6,8 @@ mod error;
 mod header;
 mod network;
 mod picture;
+#[cfg(feature = "cli")]
+mod shape;
 
 use super::images::is_stream;
 use super::models::{Recognised, recognise};
@@ -19,8 +21,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use error::InspectError;
+#[cfg(feature = "cli")]
+pub(crate) use shape::Shape;
 
-/// Facts by name, in reading order: docs/json.md lists them.
+/// Facts by name, in the order of their names: docs/json.md lists them.
 pub type Facts = Map<String, Value>;
 
 /// What is asked of files.

@@ -40,33 +40,38 @@ pub struct ShareModel<'a> {
 /// A model that was split. Only its id, the ring, the stride, the interval and of each layer the range and
 /// the bits are public.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct SharedModel {
-    /// Its id.
+    /// Id of this sharing.
     pub model_id: String,
-    /// Bits of the ring.
+    /// Bits of the ring: 32 or 64.
     pub ring_bits: u32,
-    /// Weights.
+    /// Number of weights, without biases.
     pub weights: usize,
-    /// Pixels from patch to patch.
+    /// Pixels between patches.
     pub stride: usize,
-    /// The lowest noise level, in grey levels, at which grey levels 0 to 255 fit.
+    /// The lowest noise level of images that it serves, in grey levels; 0 for a model that gets the
+    /// noise level as an input.
     pub sigma_from: f64,
-    /// The highest, for a model that is told the noise level of each image; others scale it.
+    /// The highest noise level of a model that gets it as an input; null for others, which scale
+    /// it.
     pub sigma_to: Option<f64>,
-    /// Inputs are served within plus and minus this, in network units.
+    /// The largest input, in network units.
     pub input_interval: f64,
-    /// Layers with an activation.
+    /// Layers with an activation, first to last.
     pub layers: Vec<SharedLayer>,
 }
 
 /// What the owner may want to know of a layer.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct SharedLayer {
-    /// The largest pre-activation that is possible, or that calibration allows.
+    /// Largest possible value before the activation, or the largest one seen times the margin; for
+    /// the owner only.
     pub worst_case: f64,
-    /// The range that was made for it.
+    /// The guaranteed or calibrated range.
     pub range: f64,
-    /// Bits of the activation's input.
+    /// Bits of an opened value before the activation.
     pub input_bits: u32,
 }
 

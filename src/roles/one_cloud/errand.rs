@@ -78,18 +78,19 @@ pub struct Errands {
 
 /// An image that is denoised and written.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Brought {
     /// The noisy image.
     #[serde(serialize_with = "shown::path")]
     pub file: PathBuf,
-    /// The denoised one.
+    /// The denoised image.
     #[serde(serialize_with = "shown::path")]
     pub out: PathBuf,
     /// Rows, of all frames.
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// The noise level of the first channel in grey levels.
+    /// Noise level of the first channel, in grey levels.
     pub sigma: f64,
     /// Slots used: one for each channel of each frame.
     pub slots: usize,

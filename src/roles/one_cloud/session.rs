@@ -23,24 +23,26 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// What came of a session; nothing in it is secret.
+/// What came of a user's session; nothing in it is secret.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct SessionReport {
     /// The user's name.
     pub client: String,
-    /// From the user's coming to its going.
+    /// Seconds from connecting to disconnecting.
     pub seconds: f64,
-    /// Of these with a place at work.
+    /// Seconds of these with a place at work.
     pub seconds_at_work: f64,
-    /// Slots made.
+    /// Slots that were made.
     pub slots_made: u64,
     /// Images denoised.
     pub images: u64,
     /// Bytes and rounds.
     #[serde(flatten)]
     pub traffic: Traffic,
-    /// Why it ended before the user was done.
+    /// Why the session ended before the user was done.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "cli", schemars(with = "String"))]
     pub error: Option<String>,
 }
 

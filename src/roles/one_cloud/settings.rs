@@ -11,16 +11,17 @@ const MAX_LEN: u64 = 1 << 16;
 
 /// What a user may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields, rename_all(deserialize = "kebab-case"))]
 pub struct Settings {
-    /// Images a day, of any size: slots that are made for them.
+    /// Slots that may be made on a day, for images of any size.
     pub images_a_day: u64,
-    /// Images in all; no end if not given.
+    /// Slots that may be made in all; null if there is no limit.
     pub images_in_all: Option<u64>,
-    /// Bits of the advantage that a user's slots in all stay below, for one who is after the cloud's secrets
-    /// (docs/one-cloud.md); 0 is no end.
+    /// Results stop before they tell one who is after the cloud's secrets something with an
+    /// advantage of 2^-this (docs/one-cloud.md); 0 for no limit.
     pub advantage_bits: u32,
-    /// Bytes of material at the cloud.
+    /// Bytes of material that the cloud keeps for the user at most.
     pub material_bytes: u64,
 }
 

@@ -135,32 +135,37 @@ impl ReconstructReport {
 
 /// The means over images that were compared; infinite PSNR if one is identical with its reference.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct MeanQuality {
-    /// How many.
+    /// Number of images that were compared.
     pub images: usize,
     /// Their means.
     #[serde(flatten)]
+    #[cfg_attr(feature = "cli", schemars(with = "crate::roles::schema::Quality"))]
     pub quality: Quality,
 }
 
 /// An image that was put together.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Reconstructed {
-    /// Its file.
+    /// The denoised image.
     #[serde(serialize_with = "shown::path")]
     pub file: PathBuf,
-    /// One pair of shares, or those of red, green and blue; of an image of tiles those of each tile.
+    /// Its result shares: one pair, three for a colour image, and as many for each tile.
     pub shares: Vec<ResultOf>,
-    /// Of how many tiles or frames it was joined, if it was.
+    /// Number of tiles or frames from which it was joined.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "cli", schemars(with = "usize"))]
     pub tiles: Option<usize>,
-    /// Which DICOM object it was shared from, if its note says one.
+    /// For an image from a DICOM file: the object that was shared.
     #[serde(
         rename = "scan",
         skip_serializing_if = "Option::is_none",
         serialize_with = "shown::scan"
     )]
+    #[cfg_attr(feature = "cli", schemars(with = "shown::Scan<'static>"))]
     pub origin: Option<Origin>,
     /// Rows.
     pub height: usize,
@@ -173,18 +178,22 @@ pub struct Reconstructed {
     pub range_alarm: RangeAlarm,
     /// Beside the clean image, if there was one.
     #[serde(flatten)]
+    #[cfg_attr(feature = "cli", schemars(with = "Option<crate::roles::schema::Quality>"))]
     pub quality: Option<Quality>,
 }
 
 /// What a pair of result shares is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ResultOf {
-    /// The image's id.
+    /// Id of the image, from the gateway's sharing.
     #[serde(rename = "image_id", serialize_with = "shown::text")]
+    #[cfg_attr(feature = "cli", schemars(with = "String"))]
     pub image: ImageId,
-    /// The session that computed it.
+    /// Id of the servers' session.
     #[serde(rename = "session_id", serialize_with = "shown::text")]
+    #[cfg_attr(feature = "cli", schemars(with = "String"))]
     pub session: SessionId,
 }
 

@@ -159,19 +159,21 @@ pub struct Standing {
 
 /// A set of triples in a folder.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct SetFound {
-    /// Its file.
+    /// This server's file.
     #[serde(serialize_with = "shown::path")]
     pub file: PathBuf,
-    /// Its id.
+    /// Id of a set of triples.
     #[serde(serialize_with = "shown::text")]
+    #[cfg_attr(feature = "cli", schemars(with = "String"))]
     pub set: TripleSetId,
-    /// Rows of the images that it serves.
+    /// Rows of the images.
     pub height: usize,
-    /// Their columns.
+    /// Columns of the images.
     pub width: usize,
-    /// All of its slots.
+    /// Slots of the set.
     pub slots: u64,
-    /// Those that this server's ledger leaves.
+    /// Slots left of the set or for the size, by this server's ledger.
     pub slots_left: u64,
 }

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 /// Time and traffic of a phase.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct PhaseReport {
-    /// Wall-clock seconds.
+    /// Seconds that it took.
     pub seconds: f64,
     /// Bytes and rounds.
     #[serde(flatten)]
@@ -17,26 +18,27 @@ pub struct PhaseReport {
 
 /// What happened to one image.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct ImageReport {
-    /// Its id.
+    /// Id of the image, from the gateway's sharing.
     pub image_id: String,
     /// This server's share.
     pub file: PathBuf,
-    /// Its rows.
+    /// Rows.
     pub height: usize,
-    /// Its columns.
+    /// Columns.
     pub width: usize,
-    /// The set of triples that served it.
+    /// Id of the triples that were used.
     pub set: String,
-    /// The slot used.
+    /// Slot of the triples that was used.
     pub slot: u64,
-    /// Slots that are left for images of this size.
+    /// Slots left after it for images of this size, by this server's ledger.
     pub slots_left: u64,
-    /// Patches.
+    /// Number of patches.
     pub patches: usize,
-    /// Activations.
+    /// Number of activations.
     pub activations: usize,
-    /// Whether U Y_i of the slot had been prepared.
+    /// Whether `prepare` had been run for the slot.
     pub prepared: bool,
     /// From the agreement on the slot to the finished result.
     pub online: PhaseReport,
@@ -45,32 +47,35 @@ pub struct ImageReport {
 /// What a job of denoising did. Of one that goes on after its session ended, session, weights and setup are those of
 /// the last.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct ServeReport {
-    /// The session's id.
+    /// Id of the last session, the same at both servers; empty if there was none.
     pub session_id: String,
-    /// How many sessions there were: one, unless the job goes on after the end of one.
+    /// Number of sessions: 1, or 0 and more with `--watch`, which begins a new one after each
+    /// break, refill or new key.
     pub sessions: u64,
-    /// Whether U was taken from the state folder.
+    /// Whether the masked weights were opened before.
     pub weights_known: bool,
-    /// The activation engine.
+    /// Activation engine: lut, relu or gc.
     pub engine: &'static str,
-    /// Handshake, opening of U, packing.
+    /// Handshake, opening of the masked weights, packing.
     pub setup: PhaseReport,
-    /// One an image that is done.
+    /// The images that are done.
     pub images: Vec<ImageReport>,
     /// Images that both servers had done before.
     pub done_before: usize,
-    /// Images that the end of the session left, theirs being stopped or ours.
+    /// Images that were left when the session ended.
     pub not_begun: usize,
-    /// Slots that no image has used yet.
+    /// Slots left in all triples that were given.
     pub slots_left: u64,
     /// One a set whose spent material was overwritten.
     #[serde(skip)]
     pub erased: Vec<EraseReport>,
 }
 
-/// What was erased.
+/// What was erased of a set of triples.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct EraseReport {
     /// Slots of the set.
     pub slots: u64,
@@ -78,53 +83,56 @@ pub struct EraseReport {
     pub slots_spent: u64,
     /// Slots whose material was overwritten now.
     pub slots_erased: u64,
-    /// Bytes overwritten in the triples.
+    /// Bytes of the triples that were overwritten now; the heads of used slots were overwritten
+    /// before.
     pub bytes_erased: u64,
     /// Whether the file system took the space back.
     pub space_returned: bool,
-    /// Prepared products that were overwritten and removed.
+    /// Prepared files that were overwritten and removed.
     pub prepared_removed: u64,
-    /// Whether the file, seeds included, was overwritten and removed.
+    /// Whether the whole file, seeds included, was overwritten and removed.
     pub file_removed: bool,
 }
 
 /// What was made.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct MakeReport {
-    /// The id of the weights' mask X.
+    /// Id of the mask of the weights.
     pub weight_mask_id: String,
-    /// Whether it was in both state folders.
+    /// Whether both servers had kept it from an earlier run.
     pub mask_known: bool,
-    /// Greeting, mask, hints, base transfers, checked elements.
+    /// Greeting, mask, hints, measuring the line, base transfers, checked elements.
     pub setup: PhaseReport,
-    /// Bytes of hints sent, frames not counted.
+    /// Bytes of hints sent, contained in those of `setup`; 0 if the other server has kept them.
     pub hint_bytes_sent: u64,
-    /// Bytes of hints received.
+    /// Bytes of hints received, contained in those of `setup`.
     pub hint_bytes_received: u64,
-    /// Mbit/s that the line carries each way, as it was told or measured.
+    /// Mbit/s that the line to the other server carries each way, as it was told or measured.
     pub line_mbit: u32,
-    /// k of the extension, which follows from it.
+    /// Width of the extension, which follows from it (docs/protocols.md).
     pub field_bits: usize,
-    /// One a size.
+    /// The sets that were made, one for each size.
     pub sets: Vec<MadeSet>,
 }
 
 /// One set.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct MadeSet {
-    /// Its id.
+    /// Id of the triples for one size.
     pub set_id: String,
-    /// Its file.
+    /// This server's file.
     pub file: PathBuf,
     /// Rows of the images.
     pub height: usize,
-    /// Columns.
+    /// Columns of the images.
     pub width: usize,
-    /// Images it serves.
+    /// Number of slots.
     pub slots: u64,
-    /// Patches a batch.
+    /// Patches in a batch.
     pub batch: usize,
-    /// Size of the file, at most.
+    /// Size of the file in bytes, at most.
     pub file_bytes: u64,
     /// Making and writing.
     #[serde(flatten)]

@@ -82,14 +82,15 @@ pub enum Start {
 
 /// How training ended.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct Trained {
     /// Steps in all.
     pub steps: u64,
     /// Minutes of training in all.
     pub minutes: f64,
-    /// Whether it was asked to stop before its time.
+    /// Whether an interrupt ended the run.
     pub interrupted: bool,
-    /// What was reported.
+    /// What was reached on the way.
     pub curve: Vec<CurvePoint>,
 }
 

@@ -113,7 +113,7 @@ pub trait Fields: Sized {
     /// [`Invalid`], the first of them.
     fn check(&self, payload: &Payload) -> Result<(), Invalid>;
 
-    /// What of it is shown, by name, in reading order: docs/json.md lists the names.
+    /// What of it is shown, by name, in reading order: `roles/inspect/shape.rs` says which, for docs/json.md.
     fn facts(&self) -> Value;
 }
 

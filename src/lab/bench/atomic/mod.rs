@@ -21,6 +21,7 @@ use crate::numbers::ring::Ring;
 use engines::{Cost, engine_rows, sessions};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::hint::black_box;
 use std::time::Duration;
@@ -29,21 +30,21 @@ use std::time::Duration;
 const MATRIX: (usize, usize, usize) = (512, 512, 64);
 
 /// One operation of Table 4.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Operation {
-    /// What is done.
+    /// The operation.
     pub name: String,
     /// Operations of one pass.
     pub batch: usize,
-    /// The paper's microseconds for one operation, as it gives them.
+    /// Microseconds of one operation, as the paper gives them.
     pub paper_us: &'static str,
-    /// Microseconds of S0 and of S1 for one; `None` where only one party works.
+    /// Microseconds of one operation at S0 and at S1; null for a party that does nothing.
     pub us: [Option<f64>; 2],
-    /// The paper's bytes for one operation, as it gives them.
+    /// Bytes of one operation, as the paper gives them.
     pub paper_bytes: &'static str,
-    /// Payload bytes for one, both directions together.
+    /// Bytes of one operation, both directions together.
     pub bytes: f64,
-    /// Messages that wait for one another.
+    /// Number of messages that wait for one another.
     pub turns: usize,
 }
 

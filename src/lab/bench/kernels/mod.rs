@@ -13,6 +13,7 @@ use crate::kernels::{
 use crate::numbers::fixed::shrink;
 use crate::numbers::packing;
 use crate::numbers::ring::Ring;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::hint::black_box;
 use std::time::Duration;
@@ -23,15 +24,15 @@ const HI: [u32; 3] = [8, 9, 10];
 const LOOKUPS: usize = 4096;
 
 /// One figure.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Rate {
-    /// What runs.
+    /// What was measured.
     pub name: String,
-    /// How much of it, in `unit`.
+    /// The figure, in `unit`.
     pub value: f64,
-    /// Work a second, or nanoseconds an item.
+    /// Work per second, or nanoseconds per item.
     pub unit: &'static str,
-    /// For a matrix product, the part of the bare register kernel's rate that it reaches.
+    /// For matrix products: the part of the bare register kernel's rate that is reached.
     pub of_register_kernel: Option<f64>,
 }
 

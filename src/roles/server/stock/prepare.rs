@@ -38,25 +38,27 @@ impl Prepare {
 
 /// What was prepared.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct PrepareReport {
-    /// Handshake and opening of U; nothing if U was in the state folder.
+    /// Handshake and opening of the masked weights; null if they were opened before.
     pub setup: Option<PhaseReport>,
-    /// One a slot.
+    /// The slots that were prepared.
     pub slots: Vec<PreparedSlot>,
 }
 
 /// One prepared slot.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 pub struct PreparedSlot {
-    /// Its set of triples.
+    /// Id of its triples.
     pub set: String,
-    /// The slot.
+    /// A slot that is prepared now.
     pub slot: u64,
     /// Its file, in the state folder.
     pub file: PathBuf,
-    /// The file's payload and tags in bytes.
+    /// Bytes of its payload and tags.
     pub bytes: u64,
-    /// Seconds it took; 0 for one that was prepared before.
+    /// Seconds that it took; 0 for one that was prepared before.
     pub seconds: f64,
 }
 
