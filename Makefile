@@ -49,7 +49,7 @@ PYTHON_OUT = $(CARGO_TARGET_DIR)/python
 export CARGO_TARGET_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo dist test test-train test-slow soak lint check bench bench-kernels fuzz sanitize advisories deny have-cargo-deny licences fixtures train clean \
+.PHONY: help build demo dist test test-train test-slow soak pages lint check bench bench-kernels fuzz sanitize advisories deny have-cargo-deny licences fixtures train clean \
         python experiment reproduce reproduce-quick table2 table3 table4 fig2 fig8 fig12 icassp alternatives
 
 help: ## This list
@@ -72,10 +72,13 @@ test-train: ## Formatting aside, what `lint` and `test` do for the feature `trai
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --features train --locked
 	$(CARGO) test --features train --locked --lib -- train:: alternatives::
 	$(CARGO) test --features train --locked --test e2e -- train:: alternatives::
-	$(CARGO) test --features train --locked --test docs -- help:: json::the_report_of_train
+	$(CARGO) test --features train --locked --test docs -- help:: pages:: json::the_report_of_train
 
 soak: ## 100 images through one pair of servers, and 10 restarts of 10: memory, results
 	$(CARGO) test --locked --test slow soak:: -- --ignored --nocapture --test-threads 1
+
+pages: ## Write the tables of docs/json.md, and docs/commands.md, from what the program says
+	PAGES=write $(CARGO) test --features train --locked --test docs -- pages::
 
 test-slow: ## Tests that take minutes
 	$(CARGO) test --release --locked -- --ignored

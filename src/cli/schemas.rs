@@ -112,9 +112,12 @@ fn text((name, fields): &Named) -> Result<String, Failure> {
 
 /// The schema of a report as it is printed: with the field that names it.
 fn document(name: &str, mut schema: Schema) -> Schema {
-    // The widths of Rust's numbers are no formats that others know.
-    let no_format = |schema: &mut Schema| drop(schema.remove("format"));
-    RecursiveTransform(no_format).transform(&mut schema);
+    // The widths of Rust's numbers are no formats that others know, and what a settings file that leaves a value away
+    // means is not what a report does.
+    let of_rust = |schema: &mut Schema| {
+        ["format", "default"].iter().for_each(|keyword| drop(schema.remove(*keyword)))
+    };
+    RecursiveTransform(of_rust).transform(&mut schema);
     let object = schema.ensure_object();
     object.insert("title".into(), json!(name));
     object.insert("type".into(), json!("object"));

@@ -97,10 +97,7 @@ fn serve(
             erased: &report.erased,
             peak_memory_bytes: peak_memory(),
         };
-        match args.watch {
-            true => print_json_line(&report)?,
-            false => print_json(&report)?,
-        }
+        if args.watch { print_json_line(&report)? } else { print_json(&report)? }
     }
     let total = report.images.len() + report.done_before + failures.list.len();
     failures.end(total)

@@ -1,119 +1,15 @@
-//! docs/json.md says which fields each report has, no more and no fewer.
+//! Reports of real commands have the fields of their schemas, no more and no fewer; so docs/json.md, which is made of
+//! them (`pages`), says what there is.
 
+use super::schemas::{self, Seen, short};
 use crate::common::one_cloud::OneCloud;
 use crate::common::service::{Service, free_port};
 use crate::common::{CAMERA, Job, KEYS, Lab, Running, TINY, clean_crop, conv, noisy_crop, signal};
-use ppdenoise::ids::Role;
 use ppdenoise::size::Size;
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-const PAGE: &str = include_str!("../../docs/json.md");
-
-/// Fields of a schema, and whether each is there always.
-type Fields = BTreeMap<String, bool>;
-
-/// The page: schemas and their fields.
-fn documented() -> BTreeMap<String, Fields> {
-    let mut schemas: BTreeMap<String, Fields> = BTreeMap::new();
-    for section in PAGE.split("\n## ").skip(1) {
-        let command = section.lines().next().unwrap();
-        let start = format!("`ppdenoise.{command}.v");
-        let (_, rest) =
-            section.split_once(&start).unwrap_or_else(|| panic!("{command}: no schema"));
-        let version = rest.split('`').next().unwrap();
-        let schema = format!("ppdenoise.{command}.v{version}");
-        let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
-        let fields: Vec<(String, bool)> = rows
-            .map(|row| {
-                let (path, rest) = row.split_once('`').unwrap();
-                (path.to_string(), !rest.starts_with(" †"))
-            })
-            .collect();
-        let unique: Fields = fields.iter().cloned().collect();
-        assert_eq!(unique.len(), fields.len(), "{command} has a field twice");
-        schemas.insert(schema, unique);
-    }
-    schemas
-}
-
-/// The paths of a document. A list of objects has those of its elements.
-fn paths(value: &Value, path: &str, found: &mut BTreeSet<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let is_role = |role: &&Role| match name.strip_prefix(role.stem()) {
-                    Some("") => path == "fingerprints",
-                    rest => rest == Some(".key") || rest == Some(".pub"),
-                };
-                let role = Role::ALL.iter().find(is_role);
-                let name = role.map_or(name.clone(), |role| name.replace(role.stem(), "ROLE"));
-                let dot = if path.is_empty() { "" } else { "." };
-                paths(value, &format!("{path}{dot}{name}"), found);
-            }
-        }
-        Value::Array(values) if values.iter().any(Value::is_object) => {
-            values.iter().for_each(|value| paths(value, &format!("{path}[]"), found));
-        }
-        // Of an empty list of objects nothing is told.
-        Value::Array(values) if values.is_empty() => {}
-        _ => {
-            found.insert(path.to_string());
-        }
-    }
-}
-
-/// What was seen in reports, against the page.
-struct Seen {
-    page: BTreeMap<String, Fields>,
-    seen: BTreeMap<String, BTreeSet<String>>,
-}
-
-impl Seen {
-    fn new() -> Seen {
-        Seen { page: documented(), seen: BTreeMap::new() }
-    }
-
-    /// Checks one report: every field is on the page, and none is missing that is always there.
-    fn check(&mut self, report: &Value) {
-        let schema = report["schema"].as_str().expect("a schema").to_string();
-        let fields =
-            self.page.get(&schema).unwrap_or_else(|| panic!("{schema} is not on the page"));
-        let mut found = BTreeSet::new();
-        paths(report, "", &mut found);
-        assert!(found.remove("schema"));
-        if schema.starts_with("ppdenoise.inspect-files.") {
-            // Its files have the fields of `inspect`, its sizes name themselves.
-            let outer = |path: &String| path.split(['[', '.']).next().unwrap().to_string();
-            found = found.iter().map(outer).collect();
-        }
-        for path in &found {
-            assert!(fields.contains_key(path), "{schema}: `{path}` is not on the page");
-        }
-        for (path, _) in fields.iter().filter(|(_, always)| **always) {
-            assert!(found.contains(path), "{schema}: no `{path}` in {report}");
-        }
-        self.seen.entry(schema).or_default().extend(found);
-    }
-
-    /// Every field on the page, but those that start so, was seen.
-    fn end(self, schemas: &[&str], but: &[&str]) {
-        for command in schemas {
-            let start = format!("ppdenoise.{command}.v");
-            let schema = self.page.keys().find(|schema| schema.starts_with(&start)).unwrap();
-            let none = BTreeSet::new();
-            let seen = self.seen.get(schema).unwrap_or(&none);
-            let rest = self.page[schema].keys().filter(|path| !seen.contains(*path));
-            let rest: Vec<&String> =
-                rest.filter(|path| !but.iter().any(|start| path.starts_with(start))).collect();
-            assert!(rest.is_empty(), "{schema} never has {rest:?}");
-        }
-    }
-}
-
 #[test]
-fn the_pipelines_reports_have_the_fields_of_the_page() {
+fn the_pipelines_reports_have_the_fields_of_their_schemas() {
     let (lab, mut seen) = (Lab::ready(Size::new(12, 13), 3), Seen::new());
     lab.picture("clean.png", &clean_crop(Size::new(12, 13)));
     lab.picture("tall.png", &clean_crop(Size::new(40, 13)));
@@ -187,6 +83,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     run(&["inspect", &hints, "--json"]);
     run(&["inspect", &prepared, "--json"]);
     run(&["inspect", &opened, "--json"]);
+    run(&["inspect", &mask, &hints, &prepared, &opened, "--json"]);
 
     let erasing = Job::new(0).flags(&["--erase-spent"]);
     for ended in lab.serve(&erasing, &Job::new(1)) {
@@ -202,6 +99,11 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
     }
     run(&["inspect", "trip.s0", "--state", "state0", "--keys", KEYS, "--json"]);
     run(&["inspect", "trip.s0", "trip.s1", "--state", "state0", "--json"]);
+    // All other kinds of files at once.
+    let own = ["model.pub", "model.s0", "img.s0", "den.s1", "trip.s0", "keys", "keys/dealer.key"];
+    let scan = format!("{}/fixtures/dicom/ct.dcm", env!("CARGO_MANIFEST_DIR"));
+    let brought = [TINY, &torch, CAMERA, &scan];
+    run(&[&["inspect", "--json"][..], &own, &brought].concat());
     let verify = ["verify", "img.s0", "img.s1", "--original", "noisy.png", "--keys", KEYS];
     run(&[&verify[..], &["--model", "model.pub", "--json"]].concat());
     let erase = ["erase", "--party", "1", "--keys", KEYS, "--triplets", "trip.s1"];
@@ -238,7 +140,7 @@ fn the_pipelines_reports_have_the_fields_of_the_page() {
 }
 
 #[test]
-fn the_reports_of_whole_runs_have_the_fields_of_the_page() {
+fn the_reports_of_whole_runs_have_the_fields_of_their_schemas() {
     let (lab, mut seen) = (Lab::new(), Seen::new());
     let mut run = |args: &[&str]| seen.check(&lab.run(args).report());
     let demo = ["demo", "--image", CAMERA, "--model", TINY, "--crop", "32", "--out", "d", "--json"];
@@ -264,7 +166,7 @@ fn the_reports_of_whole_runs_have_the_fields_of_the_page() {
 
 #[test]
 #[ignore = "slow: measures kernels and single operations"]
-fn the_report_of_bench_has_the_fields_of_the_page() {
+fn the_report_of_bench_has_the_fields_of_its_schema() {
     let (lab, mut seen) = (Lab::new(), Seen::new());
     for only in ["kernels,atomic", "patch"] {
         let args = ["bench", "--model", TINY, "--only", only, "--work", ".", "--json"];
@@ -276,7 +178,7 @@ fn the_report_of_bench_has_the_fields_of_the_page() {
 
 #[cfg(feature = "train")]
 #[test]
-fn the_report_of_train_has_the_fields_of_the_page() {
+fn the_report_of_train_has_the_fields_of_its_schema() {
     let (lab, mut seen) = (Lab::new(), Seen::new());
     std::fs::create_dir(lab.path("images")).unwrap();
     lab.picture("images/a.png", &clean_crop(Size::new(48, 48)));
@@ -291,22 +193,36 @@ fn the_report_of_train_has_the_fields_of_the_page() {
     seen.end(&["train"], &[]);
 }
 
-/// What can report, reports as JSON; the page has a section for each.
+/// What can report, reports as JSON; there is a schema for each.
 #[test]
-fn every_command_that_reports_is_on_the_page() {
+fn every_command_that_reports_has_a_schema() {
     let lab = Lab::new();
-    let page = documented();
-    for name in
-        lab.commands().iter().filter(|name| !["completions", "man"].contains(&name.as_str()))
-    {
-        let start = format!("ppdenoise.{name}.v");
-        assert!(page.keys().any(|schema| schema.starts_with(&start)), "{name}");
+    let all = schemas::of_program(&lab);
+    let silent = ["completions", "man", "schema"];
+    for name in lab.commands().iter().filter(|name| !silent.contains(&name.as_str())) {
+        assert!(all.iter().any(|(schema, _)| short(schema) == name), "{name}");
         assert!(lab.run(&[name, "--help"]).stdout.contains("--json"), "{name}");
     }
 }
 
+/// One schema is printed as it is written, by its name with or without the version; no other name is taken.
 #[test]
-fn the_one_clouds_reports_have_the_fields_of_the_page() {
+fn schemas_are_told_by_name() {
+    let lab = Lab::new();
+    for (name, schema) in schemas::of_program(&lab) {
+        assert_eq!(schema["title"], name.as_str());
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        let told = lab.run(&["schema", short(&name)]).done().stdout.clone();
+        assert_eq!(told.as_bytes(), lab.read(&format!("schemas/{name}.json")), "{name}");
+        assert_eq!(told, lab.run(&["schema", &name]).stdout);
+    }
+    lab.run(&["schema", "serve", "--out", "one"]).done();
+    assert_eq!(lab.names("one"), ["ppdenoise.serve.v2.json"]);
+    lab.run(&["schema", "sevre"]).refused_once(2, &["no report 'sevre'"]);
+}
+
+#[test]
+fn the_one_clouds_reports_have_the_fields_of_their_schemas() {
     let one = OneCloud::new(&[]);
     let mut seen = Seen::new();
     one.user("anna");
@@ -329,9 +245,9 @@ fn the_one_clouds_reports_have_the_fields_of_the_page() {
     seen.end(&["cloud", "add-client", "client", "status"], &["slots_left[]"]);
 }
 
-/// Every line of a server that watches is on the page, and every field of the page in some line.
+/// Every line of a server that watches is in a schema, and every field of the schema in some line.
 #[test]
-fn the_events_of_a_server_have_the_fields_of_the_page() {
+fn the_events_of_a_server_have_the_fields_of_their_schemas() {
     let (lab, port, mut seen) = (Lab::new(), free_port(), Seen::new());
     lab.share_model(&[]);
     let flags = ["--warn-below", "5", "--erase-spent", "--missing-after", "1", "--heartbeat", "1"];
@@ -359,13 +275,8 @@ fn the_events_of_a_server_have_the_fields_of_the_page() {
     second.kill();
     first.wait_for("peer-away", 1);
     let ended = first.stop();
-    let section = PAGE.split("## serve-event").nth(1).unwrap().split("\n## ").next().unwrap();
     for line in ended.stdout.lines() {
-        let line: Value = serde_json::from_str(line).unwrap();
-        if let Some(event) = line["event"].as_str() {
-            assert!(section.contains(&format!("\n| {event} |")), "{event} is not on the page");
-        }
-        seen.check(&line);
+        seen.check(&serde_json::from_str(line).unwrap());
     }
-    seen.end(&["serve-event", "status"], &["users."]);
+    seen.end(&["serve-event", "status"], &["users"]);
 }

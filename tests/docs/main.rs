@@ -10,4 +10,7 @@ mod interfaces;
 mod json;
 mod links;
 mod messages;
+mod pages;
+mod schemas;
+mod tables;
 mod tested;
