@@ -326,7 +326,7 @@ mod tests {
     }
 
     fn sketch(size: Size) -> Sketch {
-        Sketch::of(size, vec![3.0; size.height * size.width], 25.0, [1; 32])
+        Sketch::of(size, vec![3.0; size.pixels()], 25.0, [1; 32])
     }
 
     fn tile() -> Option<Tile> {

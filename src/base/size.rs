@@ -1,13 +1,10 @@
 //! How large an image, a map or a tile is, and where something in it lies.
 
 use crate::ids::codec::{Decode, Encode};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Rows and columns of an image, a map of features or a tile. It is written `512x768`: 512 rows of 768 pixels.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Encode, Decode,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct Size {
     /// Rows.
     pub height: usize,
@@ -26,24 +23,14 @@ impl Size {
         Size::new(side, side)
     }
 
-    /// How many pixels. For sizes that were checked; [`Size::checked_pixels`] for any other.
+    /// How many pixels. For sizes that were checked: of others the product may not fit.
     pub const fn pixels(self) -> usize {
         self.height * self.width
-    }
-
-    /// How many pixels; `None` beyond what `usize` holds.
-    pub const fn checked_pixels(self) -> Option<usize> {
-        self.height.checked_mul(self.width)
     }
 
     /// Both sides changed in the same way.
     pub fn map(self, side: impl Fn(usize) -> usize) -> Self {
         Size::new(side(self.height), side(self.width))
-    }
-
-    /// Whether something of this size fits into `other`.
-    pub const fn fits(self, other: Size) -> bool {
-        self.height <= other.height && self.width <= other.width
     }
 }
 

@@ -157,7 +157,7 @@ fn check_continued(
     let mut arrays = Arbitrary(description.linear_layers());
     let model = assemble(&description, &mut arrays).unwrap();
     let mut numbers = Numbers(3);
-    let pixels: Vec<f32> = (0..to.height * to.width).map(|_| numbers.real()).collect();
+    let pixels: Vec<f32> = (0..to.pixels()).map(|_| numbers.real()).collect();
     let image = map(1, to, |_, y, x| f64::from(pixels[y * to.width + x]));
     let noise = map(1, to, |_, _, _| 0.2);
     let act = |v: &mut [f32]| Activation::Relu.apply(v);

@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn image() -> Vec<f32> {
-        (0..SIZE.height * SIZE.width).map(|i| (i as f32 * 0.37).sin() * 2.4).collect()
+        (0..SIZE.pixels()).map(|i| (i as f32 * 0.37).sin() * 2.4).collect()
     }
 
     fn twin_error<R: Ring>(cell_bits: u32, residual: bool) -> f64 {

@@ -184,7 +184,7 @@ mod tests {
 
     fn image(model: &QuantisedModel, amplitude: f64) -> Vec<i64> {
         let level = |i: usize| amplitude * if i.is_multiple_of(3) { 1.0 } else { -1.0 };
-        (0..SIZE.height * SIZE.width).map(|i| model.public.input.encode(level(i)).0).collect()
+        (0..SIZE.pixels()).map(|i| model.public.input.encode(level(i)).0).collect()
     }
 
     /// A run in the model's own ring.

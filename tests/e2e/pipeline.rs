@@ -348,8 +348,7 @@ fn bytes_on_the_wire_are_those_reported() {
 fn extreme_images_do_not_wrap() {
     let size = Size::new(21, 22);
     let image = |level: &dyn Fn(usize, usize) -> f32| {
-        let pixels =
-            (0..size.height * size.width).map(|i| level(i / size.width, i % size.width)).collect();
+        let pixels = (0..size.pixels()).map(|i| level(i / size.width, i % size.width)).collect();
         GreyImage::new(size.height, size.width, pixels).unwrap()
     };
     let hash = |y: usize, x: usize| (y * 7919 + x * 104_729 + y * x * 31) % 7 > 2;

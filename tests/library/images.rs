@@ -220,7 +220,7 @@ fn tiles_are_joined_to_the_whole() {
     assert_eq!(shared.images.len(), 9);
     let parts: usize =
         shared.images.iter().filter_map(|i| i.tile).map(|t| t.height * t.width).sum();
-    assert_eq!(parts, SIZE.height * SIZE.width);
+    assert_eq!(parts, SIZE.pixels());
     let mut request = lab.results();
     request.out = lab.at("joined.npy").into();
     request.reference = Some(lab.picture("clean.png", &clean(0).into()));

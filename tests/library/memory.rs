@@ -27,8 +27,7 @@ fn noisy(plane: usize) -> GreyImage {
         _ => 128.0,
     };
     let clean =
-        GreyImage::new(SIZE.height, SIZE.width, (0..SIZE.height * SIZE.width).map(level).collect())
-            .unwrap();
+        GreyImage::new(SIZE.height, SIZE.width, (0..SIZE.pixels()).map(level).collect()).unwrap();
     add_gaussian(&clean, 25.0, NoiseSeed { seed: 1, plane: plane as u64 }).unwrap().rounded()
 }
 

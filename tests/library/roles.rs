@@ -30,7 +30,7 @@ const SIZE: Size = Size::new(18, 21);
 
 /// A wedge of grey levels, with the noise that the model was trained on.
 fn noisy(seed: u64) -> GreyImage {
-    let levels = (0..SIZE.height * SIZE.width).map(|i| 40.0 + 6.0 * (i % SIZE.width) as f32);
+    let levels = (0..SIZE.pixels()).map(|i| 40.0 + 6.0 * (i % SIZE.width) as f32);
     let clean = GreyImage::new(SIZE.height, SIZE.width, levels.collect()).unwrap();
     add_gaussian(&clean, 25.0, seed).unwrap().rounded()
 }

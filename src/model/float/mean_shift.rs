@@ -97,7 +97,7 @@ mod tests {
     }
 
     fn image() -> Vec<f32> {
-        (0..SIZE.height * SIZE.width).map(|i| (i as f32 * 0.37).sin() * 1.4 + 0.9).collect()
+        (0..SIZE.pixels()).map(|i| (i as f32 * 0.37).sin() * 1.4 + 0.9).collect()
     }
 
     /// The formula of the paper, patch by patch in f64, on the weights as trained: m = mean + 1/2,
@@ -193,8 +193,7 @@ mod tests {
             if ring == RingBits::L64 {
                 continue;
             }
-            let dark: Vec<i64> =
-                (0..(SIZE.height * SIZE.width) as i64).map(|i| (i * 37) % 1024 - 512).collect();
+            let dark: Vec<i64> = (0..SIZE.pixels() as i64).map(|i| (i * 37) % 1024 - 512).collect();
             let light: Vec<i64> = dark.iter().map(|v| v + 1000).collect();
             let run = |image: &[i64]| {
                 run_twin::<u32>(&q, &twin_input(image), &mut NearestRounding, &mut |_| ()).unwrap()
@@ -212,7 +211,7 @@ mod tests {
 
     #[test]
     fn only_models_that_add_the_mean_need_it() {
-        let encoded = vec![700; SIZE.height * SIZE.width];
+        let encoded = vec![700; SIZE.pixels()];
         for (residual, shift) in [(false, true), (true, true), (false, false)] {
             let mut model = random_model(&[6], 1.0, residual);
             if shift {

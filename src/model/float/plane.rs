@@ -102,7 +102,7 @@ mod tests {
 
     fn denoised<'a>(model: &FloatModel, plane: impl Into<NoisePlane<'a>>) -> Vec<f32> {
         let image: Vec<f32> =
-            (0..SIZE.height * SIZE.width).map(|i| 0.5 + 0.3 * (i as f32 * 0.61).sin()).collect();
+            (0..SIZE.pixels()).map(|i| 0.5 + 0.3 * (i as f32 * 0.61).sin()).collect();
         let activation = |v: &mut [f32]| model.activation.apply(v);
         model.denoise_at(&image, SIZE, plane, &activation, &mut |_| ()).unwrap()
     }
@@ -111,7 +111,7 @@ mod tests {
     fn a_map_of_one_level_is_that_level() {
         let model = told();
         let level = model.plane(25.0);
-        let map = vec![level; SIZE.height * SIZE.width];
+        let map = vec![level; SIZE.pixels()];
         assert_eq!(denoised(&model, NoisePlane::Pixels(&map)), denoised(&model, level));
     }
 
@@ -120,7 +120,7 @@ mod tests {
         let model = told();
         let (left, right) = (model.plane(10.0), model.plane(60.0));
         let half = |at: usize| if at % SIZE.width < SIZE.width / 2 { left } else { right };
-        let map: Vec<f64> = (0..SIZE.height * SIZE.width).map(half).collect();
+        let map: Vec<f64> = (0..SIZE.pixels()).map(half).collect();
         let found = denoised(&model, NoisePlane::Pixels(&map));
         let (of_left, of_right) = (denoised(&model, left), denoised(&model, right));
         let differ = |other: &[f32], columns: std::ops::Range<usize>| {

@@ -120,9 +120,7 @@ mod tests {
     const SIZE: Size = Size::new(9, 8);
 
     fn image(seed: u64) -> Vec<f32> {
-        (0..SIZE.height * SIZE.width)
-            .map(|i| ((i as u64 * 37 + seed % 101) as f32 * 0.61).sin())
-            .collect()
+        (0..SIZE.pixels()).map(|i| ((i as u64 * 37 + seed % 101) as f32 * 0.61).sin()).collect()
     }
 
     fn outputs(model: &FloatModel) -> usize {

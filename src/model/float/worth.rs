@@ -97,7 +97,7 @@ mod tests {
     const SIZE: Size = Size::new(16, 16);
 
     fn spans(model: &FloatModel, seed: u64) -> Vec<Vec<Span>> {
-        let image: Vec<f32> = (0..SIZE.height * SIZE.width)
+        let image: Vec<f32> = (0..SIZE.pixels())
             .map(|i| ((i as u64 * 37 + seed % 101) as f32 * 0.61).sin())
             .collect();
         model.spans_of(&image, SIZE, 0.1, &mut |_| ()).unwrap()

@@ -5,8 +5,7 @@ use crate::crypto::garble::{
     BlockStream, Delta, EvaluateCircuit, Evaluator, GarbleCircuit, Garbler, SessionTweaks,
 };
 use crate::crypto::ot::SemiHonestCotSender;
-use crate::crypto::ot::extension::FieldBits;
-use crate::crypto::ot::extension::{SmallFieldReceiver, SmallFieldSender};
+use crate::crypto::ot::extension::{FieldBits, SmallFieldReceiver, SmallFieldSender};
 use crate::crypto::prg::Seed;
 use crate::ids::Party;
 use crate::protocol::{OtSession, ProtocolError};

@@ -271,7 +271,7 @@ fn bytes_of_a_convolutional_network_are_as_stated() {
     let world = convolutional(RingBits::L32, 40);
     let [mut a, mut b] = world.engines();
     let (_, traffic) = world.run::<u32, LutEngine>([&mut a, &mut b]);
-    let (pixels, network) = (SIZE.height * SIZE.width, &world.model.public.network);
+    let (pixels, network) = (SIZE.pixels(), &world.model.public.network);
     let mut expected = 4 * pixels + 9;
     expected += network.linears().map(|(_, l)| 4 * l.weights() + 9).sum::<usize>();
     for (_, spec, features) in network.activations() {
@@ -346,7 +346,7 @@ fn online_bytes_are_as_stated() {
     let [mut a, mut b] = world.engines();
     let (_, traffic) = world.run::<u32, LutEngine>([&mut a, &mut b]);
     let rows = world.model.public.network.grid(SIZE).unwrap().rows();
-    let mut expected = 4 * SIZE.height * SIZE.width + 9;
+    let mut expected = 4 * SIZE.pixels() + 9;
     expected +=
         world.model.public.network.linears().map(|(_, l)| 4 * l.weights() + 9).sum::<usize>();
     for (_, spec, features) in world.model.public.network.activations() {

@@ -86,9 +86,7 @@ impl World {
         material_seed: u8,
     ) -> Self {
         let limit = model.public.input.limit();
-        let image = (0..(size.height * size.width) as i64)
-            .map(|i| (i * 977) % (2 * limit) - limit)
-            .collect();
+        let image = (0..size.pixels() as i64).map(|i| (i * 977) % (2 * limit) - limit).collect();
         let plane = model.public.plane(model.public.sigma / 2.0);
         let seeds = PARTIES.map(|p| PartySeeds {
             weight_mask: Seed::from_bytes([10 + p.index() as u8; 32]),

@@ -106,7 +106,7 @@ impl Sharing<'_> {
         let colour = image.is_colour().then_some(group);
         let (depth, range) = (image.depth(), image.range());
         // Of all frames, as of all tiles.
-        let mut fits = vec![(Fit::of(size.height * size.width), None); image.planes().len()];
+        let mut fits = vec![(Fit::of(size.pixels()), None); image.planes().len()];
         observer.event(GatewayEvent::SharingFrames);
         for frame in 0..frames {
             let tile = Some(Tile {

@@ -227,8 +227,7 @@ impl Channel for Mortal {
 }
 
 pub(super) fn noisy(size: Size, seed: u64) -> GreyImage {
-    let pixels =
-        (0..size.height * size.width).map(|i| 60.0 + 4.0 * (i % size.width) as f32).collect();
+    let pixels = (0..size.pixels()).map(|i| 60.0 + 4.0 * (i % size.width) as f32).collect();
     let clean = GreyImage::new(size.height, size.width, pixels).unwrap();
     add_gaussian(&clean, SIGMA, seed).unwrap().rounded()
 }

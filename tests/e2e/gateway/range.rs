@@ -147,8 +147,7 @@ fn batches_colours_and_tiles_are_judged_as_one_image_is() {
     let lab = lab(4.0, &[]);
     ["shares", "cut", "scans"].iter().for_each(|name| fs::create_dir(lab.path(name)).unwrap());
     lab.picture("scans/a.png", &noisy_crop(SIZE));
-    let flat =
-        GreyImage::new(SIZE.height, SIZE.width, vec![120.0; SIZE.height * SIZE.width]).unwrap();
+    let flat = GreyImage::new(SIZE.height, SIZE.width, vec![120.0; SIZE.pixels()]).unwrap();
     for name in ["scans/b.png", "scans/d.png"] {
         lab.picture(name, &flat);
     }

@@ -115,7 +115,7 @@ fn payload(lab: &Lab, name: &str) -> Vec<u8> {
 /// Keys and lengths of a share file's chunks. The tiny model: 81 to 24 to 25.
 fn chunks(lab: &Lab, stem: &str, party: &str, header: &Header) -> Vec<(ChunkKey, usize)> {
     let seeds = |count: usize| (ChunkKey::op(u32::MAX), 32 * count);
-    let pixels = 4 * SIZE.height * SIZE.width;
+    let pixels = 4 * SIZE.pixels();
     match (stem, party) {
         ("model", "0") => {
             vec![(ChunkKey::op(1), 4 * (81 * 24 + 24)), (ChunkKey::op(3), 4 * (24 * 25 + 25))]
@@ -163,7 +163,7 @@ fn secrets(lab: &Lab) -> Secrets {
         let seed = seed_at(&payload(lab, name), 0);
         ring::to_le_bytes(&seed.stream(Domain::op(purpose, op)).take::<u32>(0, count))
     };
-    let pixels = SIZE.height * SIZE.width;
+    let pixels = SIZE.pixels();
     secrets.add("image share of S1", &expand("img.s1", Purpose::ImageShare, 0, pixels));
     for (op, count) in [(1, 81 * 24 + 24), (3, 24 * 25 + 25)] {
         secrets.add("model share of S1", &expand("model.s1", Purpose::ModelShare, op, count));

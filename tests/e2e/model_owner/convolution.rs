@@ -29,7 +29,7 @@ fn secure(lab: &Lab, flags: &[&str]) -> (GreyImage, u64) {
     let online = traffic(&first["images"][0]["online"]);
     let other = traffic(&second["images"][0]["online"]);
     assert_eq!((online.1, online.0), other);
-    assert_eq!(first["images"][0]["activations"], 6 * SIZE.height * SIZE.width);
+    assert_eq!(first["images"][0]["activations"], 6 * SIZE.pixels());
     lab.reconstruct("secure.npy").report();
     (lab.image("secure.npy"), online.0)
 }
@@ -52,7 +52,7 @@ fn both_engines_run_a_convolutional_network() {
     let (found, sent) = secure(&lab, &[]);
     let (mean, max) = difference(&found, &float);
     assert!(mean < 0.15 && max < 2.0, "relu: mean {mean}, max {max}");
-    let pixels = (SIZE.height * SIZE.width) as f64;
+    let pixels = SIZE.pixels() as f64;
     let stated = pixels * (6.0 * conv::RELU_BYTES + 4.0);
     assert!((sent as f64 - stated).abs() < 0.02 * stated, "{sent} bytes, {stated} stated");
 

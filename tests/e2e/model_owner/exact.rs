@@ -38,8 +38,7 @@ fn exact_relus_run_on_two_servers() {
     assert_eq!(facts["engine"], "relu");
     assert!(facts["ops"].to_string().contains("exact in 17 bits"), "{facts}");
     let [first, _] = reports(lab.serve_both());
-    let (sent, pixels) =
-        (traffic(&first["images"][0]["online"]).0, (SIZE.height * SIZE.width) as f64);
+    let (sent, pixels) = (traffic(&first["images"][0]["online"]).0, SIZE.pixels() as f64);
     let stated = pixels * (6.0 * conv::RELU_BYTES + 4.0);
     assert!((sent as f64 - stated).abs() < 0.02 * stated, "{sent} bytes, {stated} stated");
     let report = lab.reconstruct("secure.npy").report();
@@ -70,8 +69,7 @@ fn leaky_relus_run_on_two_servers() {
         let facts = lab.run(&["inspect", "model.pub", "--json"]).report();
         assert!(facts["ops"].to_string().contains(activation), "{facts}");
         let [first, _] = reports(lab.serve_both());
-        let (sent, pixels) =
-            (traffic(&first["images"][0]["online"]).0, (SIZE.height * SIZE.width) as f64);
+        let (sent, pixels) = (traffic(&first["images"][0]["online"]).0, SIZE.pixels() as f64);
         let stated = pixels * (6.0 * conv::RELU_BYTES + 4.0);
         assert!((sent as f64) < 1.02 * stated, "{sent} bytes, {stated} for 17 bits");
         let accepted = ["reconstruct", "den.s0", "den.s1", "--keys", KEYS, "--even-if-implausible"];

@@ -89,7 +89,7 @@ fn a_mean_shift_model_without_a_residual() {
     let report = |file: &str| lab.run(&["inspect", file, "--json"]).report();
     let (s0, s1) = (report("img.s0"), report("img.s1"));
     assert_eq!(s0["patch_means"], rows * columns);
-    let pixels = 4 * (SIZE.height * SIZE.width + rows * columns);
+    let pixels = 4 * (SIZE.pixels() + rows * columns);
     let note = s0["payload_bytes"].as_u64().unwrap() - pixels as u64;
     assert!(note > 0 && note < 2100, "a note of {note} bytes to the receiver");
     assert_eq!((&s1["patch_means"], &s1["payload_bytes"]), (&s0["patch_means"], &32.into()));

@@ -190,7 +190,7 @@ fn no_result_tells_its_last_twelve_bits() {
         let sender = keys.public(role);
         let mut file =
             file.unseal(OpenFrom { recipient: &recipient, sender: &sender, role }).unwrap();
-        let bytes = file.chunk(ChunkKey::op(0), 4 * SIZE.height * SIZE.width).unwrap();
+        let bytes = file.chunk(ChunkKey::op(0), 4 * SIZE.pixels()).unwrap();
         let high = bytes.chunks(4).map(|b| u32::from_le_bytes(b.try_into().unwrap()) >> 16);
         let high: Vec<u32> = high.collect();
         assert!(high.iter().all(|v| v >> 4 == 0), "below 2^20");

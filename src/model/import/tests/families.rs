@@ -30,7 +30,7 @@ impl Weights {
         let mut channels = Vec::new();
         for o in 0..shape[0] {
             let first = bias.map_or(0.0, |(_, bias)| f64::from(bias[o]));
-            let mut channel = vec![first; size.height * size.width];
+            let mut channel = vec![first; size.pixels()];
             for (p, sum) in channel.iter_mut().enumerate() {
                 for (i, tap) in (0..shape[1]).flat_map(|i| (0..side * side).map(move |t| (i, t))) {
                     let y = (p / size.width * stride + tap / side * apart).wrapping_sub(pad);
@@ -116,8 +116,8 @@ fn continued_by(
 ) -> Map {
     let size = Size::new(h.next_multiple_of(multiple), w.next_multiple_of(multiple));
     let pixel = |p: usize| image[place(p / size.width, h) * w + place(p % size.width, w)];
-    let pixels = (0..size.height * size.width).map(pixel).collect();
-    Map { size, channels: vec![pixels, vec![noise; size.height * size.width]] }
+    let pixels = (0..size.pixels()).map(pixel).collect();
+    Map { size, channels: vec![pixels, vec![noise; size.pixels()]] }
 }
 
 /// Arrays of these shapes, random, of a size that keeps values near 1; the last layer small.
@@ -178,7 +178,7 @@ fn compare(
     });
     let weights = Weights(arrays.collect());
     for &size in sizes {
-        let pixels = size.height * size.width;
+        let pixels = size.pixels();
         let image: Vec<f64> = (0..pixels).map(|i| 0.5 + 0.45 * (i as f64 * 0.9).sin()).collect();
         let noise = 15.0 / 255.0;
         let expected = defined(&weights, &image, size, noise);

@@ -86,9 +86,8 @@ impl Made {
         };
         let model = way.model(net, 50.0).unwrap();
         for &size in sizes {
-            let image: Vec<f64> = (0..size.height * size.width)
-                .map(|i| 127.0 + 90.0 * (i as f64 * 0.9).sin())
-                .collect();
+            let image: Vec<f64> =
+                (0..size.pixels()).map(|i| 127.0 + 90.0 * (i as f64 * 0.9).sin()).collect();
             let (low, high) = range;
             let taken: Vec<f64> = image.iter().map(|v| low + v / 255.0 * (high - low)).collect();
             let noise = 15.0 / 255.0 * (high - low);
@@ -239,7 +238,7 @@ impl Made {
                 }
                 sum
             };
-            channels.push((0..size.height * size.width).map(pixel).collect());
+            channels.push((0..size.pixels()).map(pixel).collect());
         }
         Map { size, channels }
     }
@@ -253,7 +252,7 @@ impl Made {
         let end = node.ints("pads").unwrap().map_or(0, |pads| pads[2] as usize);
         let long = |n: usize| stride * (n - 1) + side + more - pad - end;
         let size = Size::new(long(map.size.height), long(map.size.width));
-        let first = |o: usize| vec![bias.as_ref().map_or(0.0, |b| b[o]); size.height * size.width];
+        let first = |o: usize| vec![bias.as_ref().map_or(0.0, |b| b[o]); size.pixels()];
         let mut channels: Vec<Vec<f64>> = (0..shape[1]).map(first).collect();
         for (i, given) in map.channels.iter().enumerate() {
             for (o, channel) in channels.iter_mut().enumerate() {
@@ -285,7 +284,7 @@ fn zero_padded(map: &Map, [above, left, below, right]: [usize; 4]) -> Map {
                 ((p / size.width).wrapping_sub(above), (p % size.width).wrapping_sub(left));
             if y < h && x < w { c[y * w + x] } else { 0.0 }
         };
-        (0..size.height * size.width).map(pixel).collect()
+        (0..size.pixels()).map(pixel).collect()
     };
     Map { size, channels: map.channels.iter().map(channel).collect() }
 }
@@ -300,7 +299,7 @@ fn shuffled(node: &Node, map: &Map) -> Map {
             let pixel = |p: usize| {
                 map.channels[0][(p / size.width * r + k / r) * w + p % size.width * r + k % r]
             };
-            (0..size.height * size.width).map(pixel).collect()
+            (0..size.pixels()).map(pixel).collect()
         };
         return Map { size, channels: (0..r * r).map(part).collect() };
     }

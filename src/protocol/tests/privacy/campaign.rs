@@ -293,7 +293,7 @@ fn image(picture: Picture, limit: i64) -> Vec<i64> {
             if column % 4 < 2 { slope } else { -slope }
         }
     };
-    (0..SIZE.height * SIZE.width).map(pixel).collect()
+    (0..SIZE.pixels()).map(pixel).collect()
 }
 
 /// Turns S0's one-hot shares into those that belong to S1's of the first batch.

@@ -228,7 +228,7 @@ pub(super) fn pieces(
         }
         Tag::Image => {
             let op = network.maps()[0].op;
-            layout.masked("V of the image", Mask::Input, op, 0..SIZE.height * SIZE.width, ring);
+            layout.masked("V of the image", Mask::Input, op, 0..SIZE.pixels(), ring);
         }
         Tag::Opening => opening(world, sender, batch, nth, &mut layout),
         Tag::EngineSetup => set_up(nth, &mut layout),
