@@ -7,7 +7,7 @@
 use crate::files::FormatError;
 use crate::files::busy::{LOCK_PAUSE, LOCK_TRIES};
 use crate::files::folder::folder_of;
-use crate::files::output::sync_folder;
+use crate::files::output::sync_name;
 use crate::files::output::words::TAKE;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -22,12 +22,57 @@ const PIECE: usize = 1 << 20;
 /// [`overwrite`] leaves this part to the end.
 const PROBE: u64 = 4096;
 
+/// A part of a file that is erased as one.
+pub struct Part {
+    /// From where to where it stands; reads as zeros once the disk has its space again.
+    pub place: Range<u64>,
+    /// What of it is overwritten, each range by itself.
+    pub secrets: [Range<u64>; 2],
+}
+
+/// What was erased of a file.
+pub struct Erased {
+    /// Parts of which something was still there.
+    pub parts: u64,
+    /// Bytes that were overwritten.
+    pub bytes: u64,
+    /// Whether the disk has the space of all these parts again.
+    pub space_returned: bool,
+}
+
+/// Overwrites what is still there of some parts of an open file, durably, and gives back their space.
+///
+/// # Errors
+/// What the operating system says; some of the parts may be overwritten then, and a second call does the others.
+pub fn erase_parts(file: &File, parts: impl Iterator<Item = Part>) -> io::Result<Erased> {
+    let (mut ranges, mut places) = (Vec::new(), Vec::new());
+    for Part { place, secrets } in parts {
+        let before = ranges.len();
+        for range in secrets {
+            if !range.is_empty() && !is_overwritten(file, &range)? {
+                ranges.push(range);
+            }
+        }
+        if ranges.len() > before {
+            places.push(place);
+        }
+    }
+    overwrite(file, &ranges)?;
+    // Every one is tried.
+    let returned = places.iter().filter(|place| give_back(file, place)).count();
+    Ok(Erased {
+        parts: places.len() as u64,
+        bytes: ranges.iter().map(|range| range.end - range.start).sum(),
+        space_returned: returned == places.len() && returned > 0,
+    })
+}
+
 /// Writes zeros over ranges of an open file, durably. The first bytes of every range come last, so
 /// that [`is_overwritten`] never takes a half for a whole, whenever the machine stops.
 ///
 /// # Errors
 /// What the operating system says; some of the ranges may be overwritten then.
-pub fn overwrite(file: &File, ranges: &[Range<u64>]) -> io::Result<()> {
+fn overwrite(file: &File, ranges: &[Range<u64>]) -> io::Result<()> {
     for range in ranges {
         zeros(file, probe(range).end..range.end)?;
     }
@@ -87,14 +132,14 @@ fn lock_folder(path: &Path) -> Result<Option<File>, FormatError> {
 /// Gives the space of a range back to the disk, where the file system can; the file keeps its
 /// length and reads as zeros there. Says whether it did.
 #[cfg(target_os = "linux")]
-pub fn give_back(file: &File, range: &Range<u64>) -> bool {
+fn give_back(file: &File, range: &Range<u64>) -> bool {
     use rustix::fs::{FallocateFlags, fallocate};
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     fallocate(file, flags, range.start, range.end - range.start).is_ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-pub fn give_back(_: &File, _: &Range<u64>) -> bool {
+fn give_back(_: &File, _: &Range<u64>) -> bool {
     false
 }
 
@@ -108,7 +153,7 @@ pub fn destroy(path: &Path) -> Result<(), FormatError> {
     let len = file.metadata().map_err(failed)?.len();
     overwrite(&file, std::slice::from_ref(&(0..len))).map_err(failed)?;
     fs::remove_file(path).map_err(failed)?;
-    sync_folder(&folder_of(path)).map_err(failed)
+    sync_name(path).map_err(failed)
 }
 
 fn probe(range: &Range<u64>) -> Range<u64> {
@@ -151,6 +196,28 @@ mod tests {
             give_back(&file, range);
         }
         assert!(fs::read(&path).unwrap() == expected, "what was given back reads as zeros");
+    }
+
+    #[test]
+    fn parts_are_erased_once_and_only_their_secrets() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, vec![7; 30_000]).unwrap();
+        let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let part = |at: u64| Part {
+            place: at..at + 10_000,
+            secrets: [at + 100..at + 5_000, at + 6_000..at + 6_000 + at / 10],
+        };
+        let erase = |parts: &[u64]| erase_parts(&file, parts.iter().map(|&at| part(at))).unwrap();
+        let first = erase(&[0]);
+        assert!((first.parts, first.bytes) == (1, 4_900));
+        let rest = erase(&[0, 10_000]);
+        assert!((rest.parts, rest.bytes) == (1, 5_900), "the first has nothing left");
+        let none = erase(&[0, 10_000]);
+        assert!((none.parts, none.bytes, none.space_returned) == (0, 0, false));
+        let left = fs::read(&path).unwrap();
+        assert!(left[10_100..15_000].iter().chain(&left[16_000..17_000]).all(|&byte| byte == 0));
+        assert!(left[20_000..] == [7; 10_000], "what belongs to no part stays");
     }
 
     #[test]

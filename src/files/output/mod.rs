@@ -271,6 +271,11 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Makes durable that a file has this name, or that no file has it any more.
+fn sync_name(path: &Path) -> io::Result<()> {
+    sync_folder(&folder_of(path))
+}
+
 /// The permission bits of a file that would be replaced; a link's are nobody's.
 fn mode_of_file(path: &Path) -> Option<u32> {
     let meta = fs::symlink_metadata(path).ok().filter(Metadata::is_file)?;

@@ -1,7 +1,7 @@
 //! Files without a name, or with a temporary one where the system knows no others, or in memory.
 
 use crate::files::folder::folder_of;
-use crate::files::output::{Overwrite, sync_folder};
+use crate::files::output::{Overwrite, sync_name};
 use crate::files::place::Memory;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -57,7 +57,6 @@ impl Unfinished {
 
     /// Gives it its name, durably.
     pub(in crate::files) fn name(self, target: &Path, overwrite: Overwrite) -> io::Result<()> {
-        let folder = folder_of(target);
         match (self, overwrite) {
             (Unfinished::Memory(files, bytes), _) => {
                 return files.name(target, bytes, overwrite == Overwrite::Allow);
@@ -66,7 +65,8 @@ impl Unfinished {
             (Unfinished::Unnamed(file), Overwrite::Allow) => match name(&file, target) {
                 // Only a rename replaces in one step, so it gets a temporary name for a moment.
                 Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
-                    let named = temporary_names().make_in(&folder, |path| name(&file, path))?;
+                    let named =
+                        temporary_names().make_in(folder_of(target), |path| name(&file, path))?;
                     named.persist(target).map(|_| ()).map_err(|err| err.error)
                 }
                 other => other,
@@ -78,7 +78,7 @@ impl Unfinished {
                 file.persist(target).map(|_| ()).map_err(|err| err.error)
             }
         }?;
-        sync_folder(&folder)
+        sync_name(target)
     }
 }
 

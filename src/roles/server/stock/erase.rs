@@ -4,7 +4,7 @@ use crate::artefact::{PreparedFile, SlotRegions};
 use crate::files::container::envelope::open_file;
 use crate::files::container::header::Triples;
 use crate::files::ledger::Ledger;
-use crate::files::output::erase::{destroy, give_back, is_overwritten, overwrite};
+use crate::files::output::erase::{Part, destroy, erase_parts};
 use crate::files::{FormatError, Place};
 use crate::ids::{Fingerprint, TripleSetId};
 use crate::roles::server::party::Owner;
@@ -59,10 +59,8 @@ pub(in crate::roles::server) fn ensure_file(place: &Place) -> Result<(), ServerE
 /// Erases spent material: the explicit material of spent slots in place, prepared products, and
 /// the file with its seeds once every slot is spent.
 ///
-/// Security: the seeds of a file make every slot of it, so they stay as long as one slot is left, and
-/// a dealt
-/// file of S1 is nothing but seeds. Only the end of the whole set, at both servers, takes away what
-/// opens recorded messages. See [`crate::files::output::erase`] for what overwriting cannot reach.
+/// Security: the seeds of a file make every slot of it, so they stay as long as one slot is left, and a dealt file of S1
+/// is nothing but seeds. Only the end of the whole set, at both servers, takes away what opens recorded messages. See [`crate::files::output::erase`] for what overwriting cannot reach.
 ///
 /// # Errors
 /// [`FormatError::InUse`] while a server works with the file, [`ServerError::SlotsLeft`], and those
@@ -98,39 +96,16 @@ pub(in crate::roles) fn erase(
         report.file_removed = true;
         return Ok(report);
     }
-    erase_slots(&file, &regions, spent, &mut report)
-        .map_err(|e| FormatError::io(path, "erase", e))?;
+    // Of a used slot the head is gone already.
+    let parts = (0..spent).map(|slot| Part {
+        place: regions.slot(slot),
+        secrets: [regions.head(slot), regions.rest(slot)],
+    });
+    let erased = erase_parts(&file, parts).map_err(|e| FormatError::io(path, "erase", e))?;
+    report.slots_erased = erased.parts;
+    report.bytes_erased = erased.bytes;
+    report.space_returned = erased.space_returned;
     Ok(report)
-}
-
-/// Overwrites the material of the slots below `spent` that is still there: of a used slot the head is
-/// gone already.
-fn erase_slots(
-    file: &File,
-    regions: &SlotRegions,
-    spent: u64,
-    report: &mut EraseReport,
-) -> std::io::Result<()> {
-    let mut ranges = Vec::new();
-    let mut slots = Vec::new();
-    for slot in 0..spent {
-        let before = ranges.len();
-        for range in [regions.head(slot), regions.rest(slot)] {
-            if !range.is_empty() && !is_overwritten(file, &range)? {
-                ranges.push(range);
-            }
-        }
-        if ranges.len() > before {
-            slots.push(regions.slot(slot));
-        }
-    }
-    overwrite(file, &ranges)?;
-    report.slots_erased = slots.len() as u64;
-    report.bytes_erased = ranges.iter().map(|range| range.end - range.start).sum();
-    // Every one is tried.
-    let returned = slots.iter().filter(|slot| give_back(file, slot)).count();
-    report.space_returned = returned == slots.len() && returned > 0;
-    Ok(())
 }
 
 fn check_owner(
