@@ -13,10 +13,17 @@ const MOMENTUM: f32 = 0.95;
 const STEPS: usize = 5;
 const FACTORS: [f32; 3] = [3.4445, -4.7750, 2.0315];
 
+/// Parts of a matrix of length 1 below which they count as 0; five steps make less than a millionth of them.
+const NOTHING: f32 = 1e-9;
+
 /// Adds a gradient, `shorten` times, to the mean of those before, and gives the orthogonal step: of rows as long as
 /// those of a square matrix if there are more rows than columns.
 pub(super) fn step(mean: &mut Array2<f32>, gradient: &Array2<f32>, shorten: f32) -> Array2<f32> {
-    mean.zip_mut_with(gradient, |mean, gradient| *mean = MOMENTUM * *mean + shorten * gradient);
+    // The mean of a channel that died would stay in subnormal numbers for ever.
+    let flushed = |v: f32| if v.is_subnormal() { 0.0 } else { v };
+    mean.zip_mut_with(gradient, |mean, gradient| {
+        *mean = flushed(MOMENTUM * *mean + shorten * gradient);
+    });
     let mut ahead = mean.clone();
     ahead.zip_mut_with(gradient, |mean, gradient| *mean = MOMENTUM * *mean + shorten * gradient);
     let (rows, columns) = ahead.dim();
@@ -31,25 +38,27 @@ pub(super) fn step(mean: &mut Array2<f32>, gradient: &Array2<f32>, shorten: f32)
 }
 
 /// About the orthogonal matrix next to one of as many columns as rows or more: its singular values become 0.7 to 1.2,
-/// those below a hundredth of its length less.
+/// those below a hundredth of its length less. Each step multiplies by a polynomial of X X^T, so all are taken on this
+/// square, which is the smaller matrix.
 fn orthogonal(mut x: Array2<f32>) -> Array2<f32> {
     let length = x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     if length < f64::from(f32::MIN_POSITIVE) {
         return x;
     }
-    x *= (1.0 / length) as f32;
-    let rows = x.nrows();
-    let [mut square, mut factor] = [(); 2].map(|()| Array2::zeros((rows, rows)));
-    let mut next = x.clone();
+    let shorten = (1.0 / length) as f32;
+    // Products with what becomes subnormal take ten times as long.
+    x.mapv_inplace(|v| if (v * shorten).abs() < NOTHING { 0.0 } else { v * shorten });
+    let mut square = x.dot(&x.t());
+    let identity = Array2::eye(x.nrows());
+    let mut product = identity.clone();
     for _ in 0..STEPS {
-        general_mat_mul(1.0, &x, &x.t(), 0.0, &mut square);
-        factor.assign(&square);
-        general_mat_mul(FACTORS[2], &square, &square, FACTORS[1], &mut factor);
-        next.assign(&x);
-        general_mat_mul(1.0, &factor, &x, FACTORS[0], &mut next);
-        std::mem::swap(&mut x, &mut next);
+        let mut factor = &identity * FACTORS[0];
+        factor.scaled_add(FACTORS[1], &square);
+        general_mat_mul(FACTORS[2], &square, &square, 1.0, &mut factor);
+        product = factor.dot(&product);
+        square = factor.dot(&square).dot(&factor);
     }
-    x
+    product.dot(&x)
 }
 
 #[cfg(test)]
@@ -98,5 +107,16 @@ mod tests {
         let mut mean = Array2::zeros((6, 20));
         step(&mut mean, &random(6, 21).slice_move(ndarray::s![.., ..20]), 1.0);
         assert_ne!(step(&mut mean, &gradient, 1.0), expected);
+    }
+
+    /// What has no gradient any more comes to rest, and has no part in the step.
+    #[test]
+    fn the_mean_of_a_dead_channel_becomes_zero() {
+        let mut mean = random(6, 20);
+        let mut gradient = random(6, 20);
+        gradient.row_mut(2).fill(0.0);
+        let last = (0..3000).map(|_| step(&mut mean, &gradient, 1.0)).last().unwrap();
+        assert!(mean.row(2).iter().chain(last.row(2)).all(|v| *v == 0.0));
+        assert!(mean.row(1).iter().all(|v| *v != 0.0));
     }
 }
